@@ -1,0 +1,42 @@
+//! Owns the wire: how a request is encoded, sent, and read back as an exchange.
+
+use std::future::Future;
+use std::rc::Rc;
+
+use crate::clock::RunClock;
+use crate::record::Exchange;
+use crate::workload::RequestSpec;
+
+/// Sends requests. Two implementations: HTTP, and the simulator's model without sockets (for engine tests).
+///
+/// One client lives on one worker thread; it is shared by that worker's tasks and never leaves the thread.
+pub trait Client: 'static {
+    /// A request encoded ahead of its instant.
+    type Call: Send + 'static;
+
+    /// Encodes `spec`: pure, done ahead of the instant, perhaps on another thread.
+    fn prepare(encoder: &Self::Encoder, spec: RequestSpec) -> Self::Call;
+
+    /// What [`Client::prepare`] needs: shared by all workers.
+    type Encoder: Send + Sync + 'static;
+
+    /// Where a call goes: base URL and model, for its record.
+    fn route(call: &Self::Call) -> crate::client::Route;
+
+    /// Makes sure that connections will be ready for `count` more sends within the next few milliseconds. Never waits.
+    fn reserve(self: &Rc<Self>, call: &Self::Call);
+
+    /// Sends `call` and reads the answer into `exchange`, instants as they happen, outcome last.
+    ///
+    /// The engine stamps `sent` before it calls. Dropping the future lets go of the request; what `exchange` holds by then is kept.
+    fn send(self: Rc<Self>, call: Self::Call, clock: RunClock, exchange: &mut Exchange) -> impl Future<Output = ()>;
+}
+
+/// Where a call goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Base URL.
+    pub target: std::sync::Arc<str>,
+    /// Model name.
+    pub model: std::sync::Arc<str>,
+}

@@ -1,0 +1,152 @@
+//! Owns time: the run's clock, and sleeping until an instant far more precisely than a millisecond.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, SystemTime};
+
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime};
+use tokio::io::unix::AsyncFd;
+use tokio::time::Instant;
+
+use crate::units::Offset;
+
+/// The run's clock: an origin, and how far from it we are. Tokio's clock underneath, so that a test can pause it.
+#[derive(Debug, Clone, Copy)]
+pub struct RunClock {
+    origin: Instant,
+    wall: SystemTime,
+}
+
+impl RunClock {
+    /// A clock whose origin lies `ahead` of now, so that what must be ready at the first instant can be made ready.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
+    pub fn starting_in(ahead: Duration) -> Self {
+        Self { origin: Instant::now() + ahead, wall: SystemTime::now() + ahead }
+    }
+
+    /// Now, as an offset from the origin; the origin itself while it lies ahead.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
+    pub fn now(&self) -> Offset {
+        Offset::from(Instant::now().saturating_duration_since(self.origin))
+    }
+
+    /// Nanoseconds until `at`; zero when it is past. Unlike `at − now()` this is right before the origin too.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
+    pub fn until(&self, at: Offset) -> Duration {
+        self.instant(at).saturating_duration_since(Instant::now())
+    }
+
+    /// The tokio instant of `at`.
+    #[must_use]
+    pub fn instant(&self, at: Offset) -> Instant {
+        self.origin + Duration::from_nanos(at.as_nanos().min(u64::MAX / 4))
+    }
+
+    /// The wall-clock time of the origin, read once.
+    #[must_use]
+    pub fn wall(&self) -> SystemTime {
+        self.wall
+    }
+}
+
+/// How a runtime sleeps until an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pacing {
+    /// `timerfd` in the runtime's own poll: 30–40 µs late on the median here (`benches/pacing`). Real clock only.
+    Precise,
+    /// Tokio's timer wheel, which ends sleeps on whole milliseconds: for a paused test clock, and systems without `timerfd`.
+    Coarse,
+}
+
+/// Sleeps until instants of one [`RunClock`]; one sleeper at a time. Lives in the runtime that made it.
+#[derive(Debug)]
+pub struct Pacer {
+    clock: RunClock,
+    timer: Option<AsyncFd<OwnedFd>>,
+}
+
+impl Pacer {
+    /// A pacer on `clock`. [`Pacing::Precise`] falls back to [`Pacing::Coarse`] where the system has no `timerfd`.
+    #[must_use]
+    pub fn new(clock: RunClock, pacing: Pacing) -> Self {
+        let timer = match pacing {
+            Pacing::Precise => open_timer().ok(),
+            Pacing::Coarse => None,
+        };
+        Self { clock, timer }
+    }
+
+    /// What it really does, for the report.
+    #[must_use]
+    pub fn pacing(&self) -> Pacing {
+        if self.timer.is_some() { Pacing::Precise } else { Pacing::Coarse }
+    }
+
+    /// Returns at `at` or just after; at once when `at` is past.
+    pub async fn sleep_until(&mut self, at: Offset) {
+        loop {
+            let left = self.clock.until(at);
+            if left.is_zero() {
+                return;
+            }
+            let Some(timer) = &self.timer else {
+                tokio::time::sleep_until(self.clock.instant(at)).await;
+                return;
+            };
+            if arm(timer.get_ref(), left).is_err() || wait(timer).await.is_err() {
+                tokio::time::sleep_until(self.clock.instant(at)).await;
+                return;
+            }
+        }
+    }
+}
+
+fn open_timer() -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::new(timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?)
+}
+
+fn arm(timer: &OwnedFd, left: Duration) -> io::Result<()> {
+    let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let value = Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(left.subsec_nanos()) };
+    timerfd_settime(timer, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: zero, it_value: value })?;
+    Ok(())
+}
+
+async fn wait(timer: &AsyncFd<OwnedFd>) -> io::Result<()> {
+    loop {
+        let mut guard = timer.readable().await?;
+        let mut expirations = [0u8; 8];
+        if let Ok(read) = guard.try_io(|inner| rustix::io::read(inner.get_ref(), &mut expirations).map_err(io::Error::from)) {
+            return read.map(|_| ());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paused_clock_sleeps_exactly() {
+        let clock = RunClock::starting_in(Duration::from_millis(20));
+        let mut pacer = Pacer::new(clock, Pacing::Coarse);
+        pacer.sleep_until(Offset::from_secs(1.5)).await;
+        assert_eq!(clock.now(), Offset::from_secs(1.5));
+        pacer.sleep_until(Offset::from_secs(1.0)).await;
+        assert_eq!(clock.now(), Offset::from_secs(1.5), "an instant that is past costs no time");
+    }
+
+    #[tokio::test]
+    async fn a_precise_sleep_never_ends_early() {
+        let clock = RunClock::starting_in(Duration::ZERO);
+        let mut pacer = Pacer::new(clock, Pacing::Precise);
+        for step in 1..=5 {
+            let at = Offset::from_nanos(step * 300_000);
+            pacer.sleep_until(at).await;
+            assert!(clock.now() >= at);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Owns `Error`: what can go wrong with *us*, sorted by who can fix it. A request's failure is data, never an `Error`.
+
+use std::path::{Path, PathBuf};
+
+/// Why tonnage could not do what it was asked. Every message ends with what to do next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The command line or configuration asks for something impossible. Exit code 2.
+    #[error("{flag}: {why}; {accepted}")]
+    Usage {
+        /// The flag or configuration key at fault, as typed (`--rate`).
+        flag: String,
+        /// What is wrong, quoting the value.
+        why: String,
+        /// What is accepted, or what to do next.
+        accepted: String,
+    },
+    /// A file that we were told to read cannot be used. Exit code 2.
+    #[error("{}{}: {why}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1, where one is at fault.
+        line: Option<u64>,
+        /// What is wrong and what to do next.
+        why: String,
+    },
+    /// The target cannot be used at all: nothing answered. Exit code 3.
+    #[error("target {url}: {why}")]
+    Target {
+        /// The base URL.
+        url: String,
+        /// What is wrong and what to do next.
+        why: String,
+    },
+    /// A result cannot be written. Exit code 2.
+    #[error("cannot write {}: {why}", path.display())]
+    Output {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong and what to do next.
+        why: String,
+    },
+    /// A defect of ours, or a machine that gave way under us. Exit code 3.
+    #[error("internal: {0}; please report this with the command line")]
+    Internal(String),
+}
+
+impl Error {
+    /// A usage error for `flag`, with what is wrong and what is accepted.
+    pub fn usage(flag: impl Into<String>, why: impl Into<String>, accepted: impl Into<String>) -> Self {
+        Self::Usage { flag: flag.into(), why: why.into(), accepted: accepted.into() }
+    }
+
+    /// An input error for `path`, without a line.
+    pub fn input(path: impl AsRef<Path>, why: impl Into<String>) -> Self {
+        Self::Input { path: path.as_ref().to_owned(), line: None, why: why.into() }
+    }
+
+    /// An input error for `path` at `line` (from 1).
+    pub fn input_at(path: impl AsRef<Path>, line: u64, why: impl Into<String>) -> Self {
+        Self::Input { path: path.as_ref().to_owned(), line: Some(line), why: why.into() }
+    }
+
+    /// A target error for `url`.
+    pub fn target(url: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Target { url: url.into(), why: why.into() }
+    }
+
+    /// An output error for `path`.
+    pub fn output(path: impl AsRef<Path>, why: impl Into<String>) -> Self {
+        Self::Output { path: path.as_ref().to_owned(), why: why.into() }
+    }
+}
+
+/// What a parser of one value says when it refuses: why, and what is accepted. `cli` adds the flag.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}; {accepted}")]
+pub struct Refusal {
+    /// What is wrong, quoting the value.
+    pub why: String,
+    /// What is accepted.
+    pub accepted: String,
+}
+
+impl Refusal {
+    /// A refusal: what is wrong, and what is accepted.
+    pub fn new(why: impl Into<String>, accepted: impl Into<String>) -> Self {
+        Self { why: why.into(), accepted: accepted.into() }
+    }
+
+    /// The same refusal as a usage error of `flag`.
+    pub fn at(self, flag: impl Into<String>) -> Error {
+        Error::Usage { flag: flag.into(), why: self.why, accepted: self.accepted }
+    }
+}

@@ -1,0 +1,168 @@
+//! Owns `Exchange`: the instants and facts of one request on the wire, and how it ended.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::Offset;
+
+/// What one request on the wire left behind. It keeps its timings even when it failed. Definitions: `metrics.md`, "Instants".
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Exchange {
+    /// The send begins: a connection is asked for.
+    pub sent: Option<Offset>,
+    /// A connection opened for this request was ready. Absent when an open one was used.
+    pub connected: Option<Offset>,
+    /// First byte handed to the transport.
+    pub written: Option<Offset>,
+    /// Status line and headers read.
+    pub headers: Option<Offset>,
+    /// First event of any kind, role-only and empty ones included.
+    pub first_event: Option<Offset>,
+    /// First non-empty delta: content, reasoning, refusal or tool-call arguments.
+    pub first_token: Option<Offset>,
+    /// First non-empty delta that is not reasoning.
+    pub first_answer: Option<Offset>,
+    /// Last non-empty delta.
+    pub last_token: Option<Offset>,
+    /// Stream closed, or the instant we let go.
+    pub ended: Option<Offset>,
+    /// Events that carried a non-empty delta.
+    pub events: u32,
+    /// Gaps between successive token-bearing events, in whole microseconds of a cumulative clock, so that they add up without drift.
+    pub event_gaps_us: Vec<u32>,
+    /// Tokens of each token-bearing event, where known; else empty.
+    pub event_tokens: Vec<u32>,
+    /// Token counts as the server reports them.
+    pub usage: Option<Usage>,
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// The server's finish reason.
+    pub finish_reason: Option<Box<str>>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl Exchange {
+    /// Notes a token-bearing event read at `at`; `answer` unless it is reasoning.
+    pub fn note_token_event(&mut self, at: Offset, answer: bool) {
+        match self.last_token {
+            Some(last) => {
+                let gap_us = at.as_nanos() / 1_000 - last.as_nanos() / 1_000;
+                self.event_gaps_us.push(u32::try_from(gap_us).unwrap_or(u32::MAX));
+            }
+            None => self.first_token = Some(at),
+        }
+        if answer && self.first_answer.is_none() {
+            self.first_answer = Some(at);
+        }
+        self.last_token = Some(at);
+        self.events += 1;
+    }
+}
+
+/// Token counts from the server's `usage` object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// `prompt_tokens`.
+    pub input_tokens: u32,
+    /// `completion_tokens`, reasoning included.
+    pub output_tokens: u32,
+    /// `prompt_tokens_details.cached_tokens`.
+    pub cached_tokens: Option<u32>,
+}
+
+/// How a request ended. Data, never an `Err`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Outcome {
+    /// HTTP 2xx, no in-stream error, at least one token, a finish reason or `[DONE]`, every event well formed.
+    Completed,
+    /// It went wrong.
+    Failed(Failure),
+    /// The user's patience (`--timeout`, from `sent`) ran out.
+    TimedOut,
+    /// Our drain ended first: censored at its age.
+    Unresolved,
+    /// Never sent: the in-flight cap was reached.
+    Shed,
+    /// Cancelled because the plan said so: censored at its age.
+    Cancelled,
+    /// A later turn of a session whose earlier turn failed.
+    Skipped,
+    /// Our own task died. Must not happen.
+    #[default]
+    Abandoned,
+}
+
+/// A failure: its class, and the text that explains it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The class it is counted under.
+    pub class: FailureClass,
+    /// What was seen, shortened to 300 characters.
+    pub text: Box<str>,
+}
+
+impl Failure {
+    /// A failure of `class`, explained by `text` (shortened to 300 characters).
+    pub fn new(class: FailureClass, text: impl AsRef<str>) -> Self {
+        Self { class, text: text.as_ref().chars().take(300).collect::<String>().into_boxed_str() }
+    }
+}
+
+/// The classes of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// The connection could not be opened (refused, unreachable, no port left, timed out).
+    Connect,
+    /// TLS could not be agreed.
+    Tls,
+    /// The name could not be resolved.
+    Dns,
+    /// The connection broke before or in the middle of the answer.
+    Reset,
+    /// An HTTP status other than 2xx.
+    Status,
+    /// An `error` object inside the stream.
+    StreamError,
+    /// The stream ended in order, but without a finish reason or `[DONE]`.
+    Truncated,
+    /// Bytes that are neither HTTP nor a valid event.
+    Malformed,
+    /// Everything in order, but no token although some were asked for.
+    Empty,
+}
+
+impl FailureClass {
+    /// The name used in files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Dns => "dns",
+            Self::Reset => "reset",
+            Self::Status => "status",
+            Self::StreamError => "stream_error",
+            Self::Truncated => "truncated",
+            Self::Malformed => "malformed",
+            Self::Empty => "empty",
+        }
+    }
+}
+
+impl Outcome {
+    /// The name used in files.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed(_) => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Unresolved => "unresolved",
+            Self::Shed => "shed",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Owns what happened: one record for each planned or released request, and its line in a file.
+
+mod codec;
+mod exchange;
+mod row;
+
+pub use codec::{Detail, Header, Reader, Writer};
+pub use exchange::{Exchange, Failure, FailureClass, Outcome, Usage};
+pub use row::{Origin, Record};

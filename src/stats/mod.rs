@@ -1,0 +1,1 @@
+//! Owns the pure mathematics of statistics.

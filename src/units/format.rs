@@ -1,0 +1,85 @@
+//! Owns the one rounding policy of screen and pages: three significant digits, the unit beside the number.
+
+/// Seconds for people: `0 s`, `83.1 µs`, `12.4 ms`, `1.73 s`, `16.6 min`, `2.10 h`; `—` for NaN, `∞` for infinity.
+#[must_use]
+pub fn seconds(value_s: f64) -> String {
+    if value_s.is_nan() {
+        return "—".to_owned();
+    }
+    if value_s.is_infinite() {
+        return "∞".to_owned();
+    }
+    let magnitude = value_s.abs();
+    let (scaled, unit) = if magnitude == 0.0 {
+        return "0 s".to_owned();
+    } else if magnitude < 0.999_5e-3 {
+        (value_s * 1e6, "µs")
+    } else if magnitude < 0.999_5 {
+        (value_s * 1e3, "ms")
+    } else if magnitude < 599.5 {
+        (value_s, "s")
+    } else if magnitude < 35_970.0 {
+        (value_s / 60.0, "min")
+    } else {
+        (value_s / 3600.0, "h")
+    };
+    format!("{} {unit}", three_digits(scaled))
+}
+
+/// A rate for people: `12.5/s`.
+#[must_use]
+pub fn per_second(value_per_s: f64) -> String {
+    format!("{}/s", three_digits(value_per_s))
+}
+
+/// A whole number with thin separators: `12 345`.
+#[must_use]
+pub fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Three significant digits, whole numbers from 100 up.
+fn three_digits(value: f64) -> String {
+    let magnitude = value.abs();
+    if magnitude >= 99.95 {
+        format!("{value:.0}")
+    } else if magnitude >= 9.995 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.2}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_carry_three_digits_and_a_unit() {
+        for (value_s, text) in [
+            (0.0, "0 s"),
+            (0.000_083_14, "83.1 µs"),
+            (0.012_35, "12.3 ms"),
+            (0.999_9, "1.00 s"),
+            (1.734, "1.73 s"),
+            (600.0, "10.0 min"),
+            (86_400.0, "24.0 h"),
+            (f64::NAN, "—"),
+        ] {
+            assert_eq!(seconds(value_s), text);
+        }
+    }
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        assert_eq!((count(7), count(1234), count(1_234_567)), ("7".into(), "1 234".into(), "1 234 567".into()));
+    }
+}

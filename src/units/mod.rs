@@ -1,0 +1,13 @@
+//! Owns the words of measurement: instants, rates, shares, quantiles, and how they are read and shown.
+
+mod format;
+mod quantile;
+mod rate;
+mod ratio;
+mod time;
+
+pub use format::{count, per_second, seconds};
+pub use quantile::Quantile;
+pub use rate::Rate;
+pub use ratio::Ratio;
+pub use time::{Offset, Window, parse_duration};

@@ -1,0 +1,3 @@
+//! Owns the list of integration tests: one binary, one module a subject.
+
+mod architecture;
