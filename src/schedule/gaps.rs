@@ -121,12 +121,16 @@ mod tests {
 
     #[test]
     fn the_draws_are_the_same_on_every_machine() {
-        let first = |process| {
-            let mut source = arrivals(process, 1);
-            [source.advance(), source.advance(), source.advance()].map(f64::to_bits)
-        };
-        insta::assert_snapshot!(format!("{:x?}", first("poisson")), @"");
-        insta::assert_snapshot!(format!("{:x?}", first("gamma:0.5")), @"");
-        insta::assert_snapshot!(format!("{:x?}", first("gamma:2")), @"");
+        let bits: Vec<String> = ["poisson", "gamma:0.5", "gamma:2"]
+            .map(|process| {
+                let mut source = arrivals(process, 1);
+                format!("{process} {:x?}", [source.advance(), source.advance(), source.advance()].map(f64::to_bits))
+            })
+            .into();
+        insta::assert_snapshot!(bits.join("\n"), @r"
+        poisson [3fe2149802708bf8, 3fe8a3e76a9dc308, 401da7413974b7d3]
+        gamma:0.5 [3fec2637d0bc84c2, 3ff69a09906c7d5e, 4004648693c6c917]
+        gamma:2 [400e7dac38196a54, 401124ef66b4d440, 4011376ab2d91928]
+        ");
     }
 }
