@@ -2,4 +2,5 @@
 
 mod architecture;
 mod open_loop;
+mod plan;
 mod scripted;
