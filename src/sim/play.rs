@@ -1,0 +1,1 @@
+//! Owns virtual time.
