@@ -167,7 +167,7 @@ impl<C: Client> Source<C> {
                 waiting.bytes.fetch_sub(staged.bytes, Ordering::Relaxed);
                 Some(staged)
             }
-            Kind::Inline { live, encoder, share } => share.next().map(|(id, at)| stage(live, encoder, id, at)),
+            Kind::Inline { live, encoder, share } => share.next().map(|(id, at)| stage::<C>(live, encoder, id, at)),
         }
     }
 }
