@@ -120,7 +120,8 @@ impl Plan {
     /// at the request's id).
     ///
     /// What `quota` would refuse is removed, never shifted, and counted ([`Plan::dropped`]); the others keep the numbers they would have
-    /// without it, and so their lengths and prompts. A quota has no meaning for a closed loop, which plans no instants: `cli` refuses the pair.
+    /// without it, and so their lengths and prompts. A window by count
+    /// then holds fewer than its count, by what was removed inside. A quota has no meaning for a closed loop, which plans no instants: `cli` refuses the pair.
     #[must_use]
     pub fn new(load: Load, workload: Workload, seed: Seed, quota: Option<Quota>) -> Self {
         let streams = Streams {
