@@ -167,7 +167,9 @@ mod tests {
 
     fn shape(span_s: f64, instants_s: &[f64]) -> Shape {
         let mut observer = Observer::new(Offset::from_secs(span_s));
-        instants_s.iter().for_each(|at_s| observer.add(Offset::from_secs(*at_s)));
+        for at_s in instants_s {
+            observer.add(Offset::from_secs(*at_s));
+        }
         observer.shape()
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tonnage::schedule::{Arrival, Extent, LawCheck, Process, Quota, Timeline};
+use tonnage::schedule::{Arrival, Extent, LawCheck, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::units::{Offset, Rate};
 use tonnage::workload::{Closed, LengthSpec, Load, Plan, Salt, Workload, describe, estimate_tokens, export};
@@ -22,7 +22,7 @@ fn workload(input: &str, output: &str) -> Workload {
 }
 
 fn plan(timeline: Timeline, seed: u64) -> Plan {
-    Plan::new(Load::Open(timeline), workload("lognormal:512,1", "16..256"), Seed::new(seed))
+    Plan::new(Load::Open(timeline), workload("lognormal:512,1", "16..256"), Seed::new(seed), None)
 }
 
 fn csv(plan: &Plan) -> String {
@@ -36,7 +36,12 @@ fn instants(plan: &Plan) -> Vec<String> {
 }
 
 fn sample() -> Plan {
-    Plan::new(Load::Open(timeline("poisson", 10.0, for_s(60.0), 1)), workload("128", "64"), Seed::new(1))
+    Plan::new(Load::Open(timeline("poisson", 10.0, for_s(60.0), 1)), workload("128", "64"), Seed::new(1), None)
+}
+
+/// `plan` without what a quota would refuse.
+fn limited(plan: &Plan, quota: &str) -> Plan {
+    Plan::new(plan.load().clone(), plan.workload().clone(), plan.seed(), Some(quota.parse().unwrap()))
 }
 
 /// Every kind of process, by what people write.
@@ -59,7 +64,7 @@ proptest! {
         prop_assert_eq!(instants(&one), instants(&other), "the prompts' seed moves no arrival");
         prop_assert_ne!(one.spec(3).prompt, other.spec(3).prompt);
 
-        let salted = Plan::new(one.load().clone(), one.workload().clone().salted(Salt::Text("afternoon".to_owned())), Seed::new(prompts));
+        let salted = Plan::new(one.load().clone(), one.workload().clone().salted(Salt::Text("afternoon".to_owned())), Seed::new(prompts), None);
         prop_assert_eq!(csv(&one), csv(&salted), "a salt moves no arrival and changes no length");
         prop_assert_eq!(one.fingerprint(), salted.fingerprint());
     }
@@ -110,7 +115,7 @@ proptest! {
     fn prompts_count_exactly_the_tokens_asked_for(tokens in 1u32..3_000, id in any::<u32>(), salt in ".{0,12}") {
         for salt in [Salt::Off, Salt::Text(salt)] {
             let length = LengthSpec::fixed(tokens).unwrap();
-            let made = Plan::new(sample().load().clone(), Workload::new(length.clone(), length).salted(salt), Seed::new(7));
+            let made = Plan::new(sample().load().clone(), Workload::new(length.clone(), length).salted(salt), Seed::new(7), None);
             let spec = made.spec(u64::from(id));
             prop_assert_eq!((estimate_tokens(&spec.prompt), spec.outline.input_tokens, spec.outline.output_tokens), (tokens, tokens, tokens));
         }
@@ -119,7 +124,7 @@ proptest! {
     #[test]
     fn a_quota_removes_and_never_shifts(count in 1u32..50, per_s in 1.0..200.0, seed in any::<u64>()) {
         let whole = plan(timeline("poisson", per_s, for_s(5.0), seed), 1);
-        let thinned = whole.clone().with_quota(format!("{count}/s").parse().unwrap());
+        let thinned = limited(&whole, &format!("{count}/s"));
         let every: Vec<Arrival> = whole.arrivals().collect();
         let kept: Vec<Arrival> = thinned.arrivals().collect();
         let removed: u64 = thinned.dropped().values().sum();
@@ -206,7 +211,7 @@ fn an_hour_at_the_highest_rate_holds_no_arrival_in_memory() {
 
 #[test]
 fn two_salts_share_no_prompt_and_no_salt_shares_them_all() {
-    let with = |salt: Salt| Plan::new(sample().load().clone(), workload("64", "8").salted(salt), Seed::new(1)).spec(5).prompt;
+    let with = |salt: Salt| Plan::new(sample().load().clone(), workload("64", "8").salted(salt), Seed::new(1), None).spec(5).prompt;
     let text = |salt: &str| Salt::Text(salt.to_owned());
     assert_eq!(with(Salt::Off), with(Salt::Off));
     assert_eq!(with(text("a")), with(text("a")));
@@ -227,7 +232,7 @@ fn a_request_is_a_function_of_its_number_alone() {
 #[test]
 fn the_fingerprint_sees_every_number_of_the_plan() {
     let base = || timeline("poisson", 10.0, for_s(60.0), 1);
-    let of = |load: Load, workload: Workload, seed: u64| Plan::new(load, workload, Seed::new(seed));
+    let of = |load: Load, workload: Workload, seed: u64| Plan::new(load, workload, Seed::new(seed), None);
     let closed =
         |name: &str, count: u64| Load::Closed(Closed::named(name, Extent::Requests(count), Duration::ZERO, Duration::ZERO).unwrap());
     let plans = [
@@ -239,7 +244,7 @@ fn the_fingerprint_sees_every_number_of_the_plan() {
         of(Load::Open(base()), workload("128", "65"), 1),
         of(Load::Open(base()), workload("64..128", "64"), 1),
         of(Load::Open(base()), workload("64..128", "64"), 2),
-        of(Load::Open(base()), workload("128", "64"), 1).with_quota("60/min".parse().unwrap()),
+        limited(&sample(), "60/min"),
         of(Load::Open(base()), Workload { output: None, ..workload("128", "64") }, 1),
         of(closed("synchronous", 10), workload("128", "64"), 1),
         of(closed("concurrent:2", 10), workload("128", "64"), 1),
@@ -252,7 +257,7 @@ fn the_fingerprint_sees_every_number_of_the_plan() {
 
 #[test]
 fn a_plan_is_described_in_the_keys_that_scripts_rely_on() {
-    let made = Plan::new(Load::Open(timeline("even", 200.0, for_s(30.0), 1)), workload("128", "64"), Seed::new(1));
+    let made = Plan::new(Load::Open(timeline("even", 200.0, for_s(30.0), 1)), workload("128", "64"), Seed::new(1), None);
     let mut described = describe(&made).unwrap();
     assert_eq!(described.fingerprint, made.fingerprint());
     let law = described.law.as_mut().unwrap();
@@ -286,7 +291,7 @@ fn a_plan_is_described_in_the_keys_that_scripts_rely_on() {
 
 #[test]
 fn a_quota_is_announced_and_the_law_is_judged_before_it() {
-    let made = sample().with_quota("60/min".parse::<Quota>().unwrap());
+    let made = limited(&sample(), "60/min");
     let described = describe(&made).unwrap();
     assert_eq!(described.dropped, made.dropped());
     assert_eq!(serde_json::to_value(&described.dropped).unwrap(), serde_json::json!({ "quota": described.dropped.values().sum::<u64>() }));
@@ -299,7 +304,7 @@ fn a_quota_is_announced_and_the_law_is_judged_before_it() {
 #[test]
 fn a_closed_loop_has_no_timeline_to_describe() {
     let closed = Closed::synchronous(for_s(10.0), Duration::ZERO, Duration::ZERO);
-    let made = Plan::new(Load::Closed(closed), workload("128", "64"), Seed::new(1));
+    let made = Plan::new(Load::Closed(closed), workload("128", "64"), Seed::new(1), None);
     assert_eq!(made.arrivals().count(), 0);
     insta::assert_snapshot!(describe(&made).unwrap_err(), @"a closed loop has no timeline: its requests are released by completions; accepted is an open load, as in --rate 10/s");
 }
