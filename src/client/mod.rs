@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::clock::RunClock;
 use crate::record::Exchange;
@@ -11,19 +12,21 @@ use crate::workload::RequestSpec;
 ///
 /// One client lives on one worker thread; it is shared by that worker's tasks and never leaves the thread.
 pub trait Client: 'static {
+    /// What [`Client::prepare`] needs: shared by all workers.
+    type Encoder: Send + Sync + 'static;
     /// A request encoded ahead of its instant.
     type Call: Send + 'static;
 
     /// Encodes `spec`: pure, done ahead of the instant, perhaps on another thread.
     fn prepare(encoder: &Self::Encoder, spec: RequestSpec) -> Self::Call;
 
-    /// What [`Client::prepare`] needs: shared by all workers.
-    type Encoder: Send + Sync + 'static;
+    /// The encoded body, for fingerprints and memory bounds.
+    fn body(call: &Self::Call) -> &[u8];
 
-    /// Where a call goes: base URL and model, for its record.
-    fn route(call: &Self::Call) -> crate::client::Route;
+    /// Where a call goes, for its record.
+    fn route(call: &Self::Call) -> Route;
 
-    /// Makes sure that connections will be ready for `count` more sends within the next few milliseconds. Never waits.
+    /// Makes sure that a connection will be ready for one more send within the next few milliseconds. Never waits.
     fn reserve(self: &Rc<Self>, call: &Self::Call);
 
     /// Sends `call` and reads the answer into `exchange`, instants as they happen, outcome last.
@@ -36,7 +39,7 @@ pub trait Client: 'static {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// Base URL.
-    pub target: std::sync::Arc<str>,
+    pub target: Arc<str>,
     /// Model name.
-    pub model: std::sync::Arc<str>,
+    pub model: Arc<str>,
 }

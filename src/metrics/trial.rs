@@ -93,8 +93,11 @@ pub struct Trial {
 }
 
 /// Plays segments of load. Queue, cache and clock survive from one segment to the next; late completions settle into the segment
-/// that scheduled them; a trial is final when its cohort is decided. Implemented by the engine (live) and by the simulator (virtual time).
+/// that scheduled them. Implemented by the engine (live) and by the simulator (virtual time).
 pub trait Play {
-    /// Plays `segment` until its plan ends or `stop` says so, and follows its requests to their end.
-    fn play(&mut self, segment: Segment, stop: StopRule) -> impl Future<Output = Result<Trial, Error>>;
+    /// The trial to come: final when its cohort is decided. The next segment may be played before that.
+    type Settling: Future<Output = Result<Trial, Error>>;
+
+    /// Plays `segment` until its plan ends or `stop` says so; returns when the last request has been issued.
+    fn play(&mut self, segment: Segment, stop: StopRule) -> impl Future<Output = Result<Self::Settling, Error>>;
 }

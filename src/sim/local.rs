@@ -124,6 +124,11 @@ impl Client for ModelClient {
         LocalCall { outline: spec.outline, route: encoder.route.clone() }
     }
 
+    /// There are no bytes.
+    fn body(_call: &LocalCall) -> &[u8] {
+        &[]
+    }
+
     fn route(call: &LocalCall) -> Route {
         call.route.clone()
     }
@@ -161,7 +166,7 @@ mod tests {
         let clock = RunClock::starting_in(Duration::ZERO);
         let mut exchange = Exchange::default();
         let send = client.send(call(4), clock, &mut exchange);
-        let _ = tokio::time::timeout(Duration::from_secs(60), send).await;
+        let _ = tokio::time::timeout(Duration::from_mins(1), send).await;
         exchange
     }
 
