@@ -131,11 +131,11 @@ impl fmt::Display for Law {
 /// Writes a span so that [`parse_duration`] reads exactly the same one.
 pub(super) fn write_span(f: &mut fmt::Formatter<'_>, span: Duration) -> fmt::Result {
     let nanos = span.as_nanos();
-    if nanos % 1_000_000_000 == 0 {
+    if nanos.is_multiple_of(1_000_000_000) {
         write!(f, "{}s", nanos / 1_000_000_000)
-    } else if nanos % 1_000_000 == 0 {
+    } else if nanos.is_multiple_of(1_000_000) {
         write!(f, "{}ms", nanos / 1_000_000)
-    } else if nanos % 1_000 == 0 {
+    } else if nanos.is_multiple_of(1_000) {
         write!(f, "{}us", nanos / 1_000)
     } else {
         write!(f, "{}.{:03}us", nanos / 1_000, nanos % 1_000)

@@ -130,6 +130,11 @@ impl Client for ModelClient {
         call.prompt.as_bytes()
     }
 
+    /// There are no bytes.
+    fn body(_call: &LocalCall) -> &[u8] {
+        &[]
+    }
+
     fn route(call: &LocalCall) -> Route {
         call.route.clone()
     }
@@ -167,7 +172,7 @@ mod tests {
         let clock = RunClock::starting_in(Duration::ZERO);
         let mut exchange = Exchange::default();
         let send = client.send(call(4), clock, &mut exchange);
-        let _ = tokio::time::timeout(Duration::from_secs(60), send).await;
+        let _ = tokio::time::timeout(Duration::from_mins(1), send).await;
         exchange
     }
 

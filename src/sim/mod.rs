@@ -13,7 +13,7 @@ pub use fault::Fault;
 pub use law::Law;
 pub use local::{LocalCall, LocalTarget, ModelClient};
 pub use model::{Answer, Instants, Model};
-//pub use play::{Session, run};
+pub use play::{Played, Session, run};
 pub use profile::Profile;
 pub use server::{Options, Served, Server, listen};
 

@@ -68,7 +68,7 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, BadHead> {
         request_id: None,
     };
     for header in request.headers.iter() {
-        let value = || std::str::from_utf8(header.value).map(str::trim).unwrap_or("");
+        let value = || std::str::from_utf8(header.value).map_or("", str::trim);
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         if is("content-length") {
             head.body = value().parse().map_err(|_| BadHead(400, "content-length is not a number"))?;
