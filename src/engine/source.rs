@@ -40,7 +40,11 @@ pub(super) struct Staged<C: Client> {
 enum Share {
     Open(std::iter::StepBy<std::iter::Skip<Planned>>),
     /// Ids worker, worker + workers, …, below the end.
-    Closed { next: u64, step: u64, end: u64 },
+    Closed {
+        next: u64,
+        step: u64,
+        end: u64,
+    },
 }
 
 impl Iterator for Share {
