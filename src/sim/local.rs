@@ -130,11 +130,6 @@ impl Client for ModelClient {
         call.prompt.as_bytes()
     }
 
-    /// There are no bytes.
-    fn body(_call: &LocalCall) -> &[u8] {
-        &[]
-    }
-
     fn route(call: &LocalCall) -> Route {
         call.route.clone()
     }
