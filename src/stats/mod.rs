@@ -1,1 +1,4 @@
 //! Owns the pure mathematics of statistics.
+
+pub mod proportion;
+pub mod ranks;
