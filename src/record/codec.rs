@@ -261,7 +261,8 @@ mod tests {
         for record in records {
             writer.write(record).unwrap();
         }
-        let last = Header { plan_fingerprint: Some("f".repeat(64)), drain_end: Some(Offset::from_secs(70.5)), not_due: Some(3), ..header(detail) };
+        let last =
+            Header { plan_fingerprint: Some("f".repeat(64)), drain_end: Some(Offset::from_secs(70.5)), not_due: Some(3), ..header(detail) };
         writer.finish(&last).unwrap();
         bytes.into_inner()
     }
