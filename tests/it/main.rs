@@ -1,3 +1,4 @@
 //! Owns the list of integration tests: one binary, one module a subject.
 
 mod architecture;
+mod client;
