@@ -1,3 +1,5 @@
 //! Owns the list of integration tests: one binary, one module a subject.
 
 mod architecture;
+mod known_truth;
+mod queues;
