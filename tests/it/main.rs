@@ -2,4 +2,5 @@
 
 mod architecture;
 mod known_truth;
+mod pretend_server;
 mod queues;
