@@ -56,6 +56,13 @@ impl RunClock {
         self.origin + Duration::from_nanos(at.as_nanos().min(u64::MAX / 4))
     }
 
+    /// How long until the instant `lead` before `at`, which may lie before the origin; zero when it is past.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
+    pub fn until_before(&self, at: Offset, lead: Duration) -> Duration {
+        self.instant(at).checked_sub(lead).map_or(Duration::ZERO, |instant| instant.saturating_duration_since(Instant::now()))
+    }
+
     /// The wall-clock time of the origin, read once.
     #[must_use]
     pub fn wall(&self) -> SystemTime {
@@ -98,17 +105,22 @@ impl Pacer {
 
     /// Returns at `at` or just after; at once when `at` is past.
     pub async fn sleep_until(&mut self, at: Offset) {
+        self.sleep_until_before(at, Duration::ZERO).await;
+    }
+
+    /// Returns at the instant `lead` before `at`, which may lie before the origin, or just after.
+    pub async fn sleep_until_before(&mut self, at: Offset, lead: Duration) {
         loop {
-            let left = self.clock.until(at);
+            let left = self.clock.until_before(at, lead);
             if left.is_zero() {
                 return;
             }
             let Some(timer) = &self.timer else {
-                tokio::time::sleep_until(self.clock.instant(at)).await;
+                tokio::time::sleep(left).await;
                 return;
             };
             if arm(timer.get_ref(), left).is_err() || wait(timer).await.is_err() {
-                tokio::time::sleep_until(self.clock.instant(at)).await;
+                tokio::time::sleep(left).await;
                 return;
             }
         }

@@ -1,1 +1,14 @@
-//! Owns engine.
+//! Owns one run: issues a plan without looking back, and settles each request exactly once.
+
+mod collect;
+mod gauge;
+mod issue;
+mod segment;
+mod session;
+mod source;
+mod ticket;
+mod worker;
+
+pub use collect::{RecordSink, Settling};
+pub use gauge::Gauge;
+pub use session::{Interrupter, Session, Settings, Setup};

@@ -2,5 +2,8 @@
 
 mod architecture;
 mod known_truth;
+mod open_loop;
+mod plan;
 mod pretend_server;
 mod queues;
+mod scripted;

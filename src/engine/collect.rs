@@ -1,0 +1,147 @@
+//! Owns the collector: takes settled records, folds and files them, and decides when a segment is over.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::engine::segment::Live;
+use crate::error::Error;
+use crate::metrics::{Ended, Frame, Objectives, StopRule, Summary, Trial};
+use crate::record::Record;
+use crate::units::Offset;
+use crate::workload::Load;
+
+/// Files one record. It runs on the collector's thread: it may lag, it cannot slow a send; what fails there is its own to report.
+pub type RecordSink = Box<dyn FnMut(&Record)>;
+
+/// How often the collector looks.
+const TICK: Duration = Duration::from_millis(20);
+/// A stop takes effect this much after it is asked for, so that every issuer knows of it before its instant.
+const STOP_AHEAD: Duration = Duration::from_millis(2);
+
+/// What a segment is collected with.
+pub(super) struct Collection {
+    pub(super) label: String,
+    pub(super) live: Arc<Live>,
+    pub(super) stop_rule: StopRule,
+    pub(super) objectives: Arc<Objectives>,
+    pub(super) streamed: bool,
+    pub(super) drain: Duration,
+    pub(super) sink: RecordSink,
+}
+
+/// The trial to come: final when every request of the segment has settled.
+#[derive(Debug)]
+pub struct Settling(pub(super) oneshot::Receiver<Result<Trial, Error>>);
+
+impl Future for Settling {
+    type Output = Result<Trial, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0)
+            .poll(context)
+            .map(|received| received.unwrap_or_else(|_| Err(Error::Internal("the collector died before the trial was final".to_owned()))))
+    }
+}
+
+impl Collection {
+    /// Collects until the segment is over and sends its trial.
+    pub(super) async fn run(mut self, done: oneshot::Sender<Result<Trial, Error>>) {
+        // Whoever asked may have gone; then nobody wants the trial.
+        _ = done.send(Ok(self.collect().await));
+    }
+
+    async fn collect(&mut self) -> Trial {
+        let live = Arc::clone(&self.live);
+        let spans = live.plan.spans();
+        let frame = Frame { window: spans.window, load_end: spans.cooldown.end, streamed: self.streamed };
+        let mut summary = Summary::new(frame, Arc::clone(&self.objectives));
+        let mut ended = Ended::Complete;
+        let mut drain_until = None;
+        loop {
+            tokio::select! {
+                biased;
+                () = live.issued(), if drain_until.is_none() => {}
+                () = live.nudged() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+            self.fold_posted(&mut summary);
+            let now = live.clock.now();
+            if ended == Ended::Complete
+                && drain_until.is_none()
+                && let Some(how) = self.asked_to_stop(now)
+            {
+                ended = how;
+                let at = now.plus(STOP_AHEAD);
+                summary.end_window_at(at);
+                live.stop_issuing(at);
+            }
+            if drain_until.is_none() && (live.is_issued() || now >= self.load_over()) {
+                drain_until = Some(now.plus(self.drain.max(self.objectives.least_drain(live.most_asked_output()))));
+            }
+            if live.interrupts() > 1 || drain_until.is_some_and(|until| now >= until) {
+                live.let_go(now);
+            }
+            if live.is_issued() && live.gauge.open() == 0 {
+                break;
+            }
+        }
+        self.fold_posted(&mut summary);
+        let drain_end = live.clock.now();
+        if spans.window.end == Offset::NEVER {
+            // A closed loop by count is over when its last request is, unless it was stopped before.
+            summary.end_window_at(drain_end);
+        }
+        Trial {
+            label: self.label.clone(),
+            window: summary.frame().window,
+            drain_end,
+            ended,
+            not_due: self.not_due(ended),
+            concurrency: live.gauge.concurrency(),
+            body_fingerprint: Some(live.body_fingerprint()),
+            summary,
+        }
+    }
+
+    fn fold_posted(&mut self, summary: &mut Summary) {
+        for record in self.live.take_posted() {
+            summary.add(&record);
+            (self.sink)(&record);
+        }
+    }
+
+    fn asked_to_stop(&self, now: Offset) -> Option<Ended> {
+        if self.live.interrupts() > 0 {
+            return Some(Ended::Interrupted);
+        }
+        match &self.stop_rule {
+            StopRule::When(rule) if rule(&self.live.gauge.counts(now)) => Some(Ended::Stopped),
+            StopRule::When(_) | StopRule::Never => None,
+        }
+    }
+
+    /// The instant after which nothing is issued any more. A closed loop reports its workers done only when its last request has
+    /// settled, so its drain begins here.
+    fn load_over(&self) -> Offset {
+        self.live.stop_at().min(match self.live.plan.load() {
+            Load::Open(_) => Offset::NEVER,
+            Load::Closed(_) => self.live.plan.spans().cooldown.end,
+        })
+    }
+
+    /// Planned requests whose instant never came.
+    fn not_due(&self, ended: Ended) -> u64 {
+        match (ended, self.live.plan.load()) {
+            (Ended::Complete, _) | (_, Load::Closed(_)) => 0,
+            (_, Load::Open(_)) => {
+                let stop_at = self.live.stop_at();
+                self.live.plan.arrivals().filter(|arrival| arrival.at >= stop_at).count() as u64
+            }
+        }
+    }
+}

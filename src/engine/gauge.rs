@@ -1,0 +1,117 @@
+//! Owns the live counts of a segment: read by the screen, by stop rules and by the in-flight cap, awaited by no one.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+use crate::metrics::{Concurrency, LiveCounts};
+use crate::record::Outcome;
+use crate::units::Offset;
+
+/// Live counts of one segment, shared by its workers.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    due: AtomicU64,
+    sent: AtomicU64,
+    completed: AtomicU64,
+    missed: AtomicU64,
+    settled: AtomicU64,
+    in_flight: Mutex<InFlight>,
+}
+
+/// Requests in flight and the area under their curve.
+#[derive(Debug, Default)]
+struct InFlight {
+    count: u64,
+    peak: u64,
+    last: Offset,
+    area_ns: u128,
+}
+
+impl InFlight {
+    fn advance(&mut self, at: Offset) {
+        // Two workers may report a microsecond out of order; the area then counts that sliver once.
+        let now = at.max(self.last);
+        self.area_ns += u128::from(self.count) * u128::from(now.as_nanos() - self.last.as_nanos());
+        self.last = now;
+    }
+}
+
+impl Gauge {
+    /// Notes an instant that has come.
+    pub(super) fn note_due(&self) {
+        self.due.fetch_add(1, Relaxed);
+    }
+
+    /// Notes a send begun at `at`.
+    pub(super) fn note_sent(&self, at: Offset) {
+        self.sent.fetch_add(1, Relaxed);
+        let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        in_flight.advance(at);
+        in_flight.count += 1;
+        in_flight.peak = in_flight.peak.max(in_flight.count);
+    }
+
+    /// Notes a request settled at `at`; `was_sent` tells whether it had been counted in flight.
+    pub(super) fn note_settled(&self, at: Offset, was_sent: bool, outcome: &Outcome) {
+        match outcome {
+            Outcome::Completed => _ = self.completed.fetch_add(1, Relaxed),
+            Outcome::Failed(_) | Outcome::TimedOut | Outcome::Shed | Outcome::Abandoned => _ = self.missed.fetch_add(1, Relaxed),
+            Outcome::Unresolved | Outcome::Cancelled | Outcome::Skipped => {}
+        }
+        if was_sent {
+            let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+            in_flight.advance(at);
+            in_flight.count -= 1;
+        }
+        self.settled.fetch_add(1, Relaxed);
+    }
+
+    /// Requests in flight now.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).count
+    }
+
+    /// Requests that have been issued and have not settled.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.due.load(Relaxed).saturating_sub(self.settled.load(Relaxed))
+    }
+
+    /// The counts at `elapsed`.
+    #[must_use]
+    pub fn counts(&self, elapsed: Offset) -> LiveCounts {
+        LiveCounts {
+            elapsed,
+            due: self.due.load(Relaxed),
+            sent: self.sent.load(Relaxed),
+            completed: self.completed.load(Relaxed),
+            missed: self.missed.load(Relaxed),
+            in_flight: self.in_flight(),
+        }
+    }
+
+    /// Peak and area of requests in flight so far.
+    #[must_use]
+    pub fn concurrency(&self) -> Concurrency {
+        let in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        Concurrency { peak: in_flight.peak, integral_s: in_flight.area_ns as f64 / 1e9 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_area_is_requests_times_seconds() {
+        let gauge = Gauge::default();
+        let at = |s: f64| Offset::from_secs(s);
+        gauge.note_sent(at(1.0));
+        gauge.note_sent(at(2.0));
+        gauge.note_settled(at(4.0), true, &Outcome::Completed);
+        gauge.note_settled(at(5.0), true, &Outcome::TimedOut);
+        assert_eq!(gauge.concurrency(), Concurrency { peak: 2, integral_s: 1.0 + 2.0 * 2.0 + 1.0 });
+        assert_eq!((gauge.in_flight(), gauge.counts(at(5.0)).completed, gauge.counts(at(5.0)).missed), (0, 1, 1));
+    }
+}

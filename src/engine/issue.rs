@@ -1,0 +1,171 @@
+//! Owns the issuer: each request leaves at its instant, whatever became of those before it.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::Client;
+use crate::clock::Pacer;
+use crate::engine::segment::Live;
+use crate::engine::source::{Source, Staged};
+use crate::engine::ticket::Ticket;
+use crate::record::{Exchange, Outcome};
+use crate::units::{Offset, Window};
+use crate::workload::{BodyFingerprint, Closed};
+
+/// How long before its instant a connection is made ready for a request.
+pub(super) const RESERVE_LEAD: Duration = Duration::from_millis(20);
+/// Reservations are made in steps of this, so that they cost few wake-ups and open no burst of connections.
+const RESERVE_STEP: Duration = Duration::from_millis(2);
+/// How long after a stop requests that were already overdue are still sent; what is left then is counted, unsent.
+const STOP_GRACE: Duration = Duration::from_millis(50);
+/// Sends begun between two looks at the sockets when many are overdue.
+const BURST: u32 = 32;
+
+/// Issues one worker's share of an open load. Before a request leaves, this awaits the clock (and its own preparing thread) only:
+/// it holds no channel from completions and no semaphore (`schedule_never_waits`).
+pub(super) async fn issue_open<C: Client>(client: &Rc<C>, live: &Arc<Live>, source: &mut Source<C>, worker: usize) {
+    let mut pacer = Pacer::new(live.clock, live.pacing);
+    // Requests whose connection has been reserved.
+    let mut soon: VecDeque<Staged<C>> = VecDeque::new();
+    let mut bodies = BodyFingerprint::default();
+    let mut burst = 0;
+    loop {
+        while let Some(next) = source.peek().await {
+            if !live.clock.until_before(next.record.scheduled, RESERVE_LEAD).is_zero() {
+                break;
+            }
+            let Some(staged) = source.next().await else { break };
+            client.reserve(&staged.call);
+            soon.push_back(staged);
+        }
+        let to_reserve = source.peek().await.map(|staged| staged.record.scheduled);
+        let Some(due) = soon.front().map(|staged| staged.record.scheduled).or(to_reserve) else { break };
+        let stop_at = live.stop_at();
+        if due >= stop_at || live.has_let_go() || live.clock.now().since(stop_at) > STOP_GRACE {
+            break;
+        }
+        if soon.is_empty() {
+            pause(live, &mut pacer, due, RESERVE_LEAD).await;
+            continue;
+        }
+        let left = live.clock.until(due);
+        if !left.is_zero() {
+            burst = 0;
+            // Wake for the send, or for the next reservations where those come clearly earlier.
+            let reserve_in = to_reserve.map_or(left, |at| live.clock.until_before(at, RESERVE_LEAD).max(RESERVE_STEP));
+            pause(live, &mut pacer, due, left.saturating_sub(reserve_in)).await;
+            if !live.clock.until(due).is_zero() {
+                continue;
+            }
+        }
+        let Some(staged) = soon.pop_front() else { continue };
+        bodies.merge(&staged.bodies);
+        dispatch(client, live, staged, worker);
+        burst += 1;
+        if burst >= BURST {
+            burst = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+    settle_overdue(live, soon, source, worker).await;
+    live.merge_bodies(&bodies);
+}
+
+/// Sleeps until `lead` before `at`, or until issuing is told to stop; after that, requests still due are waited for undisturbed.
+async fn pause(live: &Live, pacer: &mut Pacer, at: Offset, lead: Duration) {
+    if live.stop_at() == Offset::NEVER {
+        tokio::select! {
+            biased;
+            () = live.stopped() => {}
+            () = pacer.sleep_until_before(at, lead) => {}
+        }
+    } else {
+        pacer.sleep_until_before(at, lead).await;
+    }
+}
+
+/// Due before the stop, yet not sent when it came: those are ours, and are counted.
+async fn settle_overdue<C: Client>(live: &Arc<Live>, soon: VecDeque<Staged<C>>, source: &mut Source<C>, worker: usize) {
+    let stop_at = live.stop_at();
+    if stop_at == Offset::NEVER {
+        return;
+    }
+    for staged in soon.into_iter().take_while(|staged| staged.record.scheduled < stop_at) {
+        Ticket::new(staged.record, Arc::clone(live), worker).settle_unsent(Outcome::Unresolved);
+    }
+    while source.peek().await.is_some_and(|staged| staged.record.scheduled < stop_at) {
+        if let Some(staged) = source.next().await {
+            Ticket::new(staged.record, Arc::clone(live), worker).settle_unsent(Outcome::Unresolved);
+        }
+    }
+}
+
+/// Sends one request, or sheds it at the cap. Never waits.
+fn dispatch<C: Client>(client: &Rc<C>, live: &Arc<Live>, staged: Staged<C>, worker: usize) {
+    let open = live.gauge.open();
+    let ticket = Ticket::new(staged.record, Arc::clone(live), worker);
+    if live.max_in_flight.is_some_and(|most| open >= most) {
+        ticket.settle_unsent(Outcome::Shed);
+        return;
+    }
+    tokio::task::spawn_local(follow(Rc::clone(client), Arc::clone(live), staged.call, ticket));
+}
+
+/// Follows one request from its send to its record.
+async fn follow<C: Client>(client: Rc<C>, live: Arc<Live>, call: C::Call, ticket: Ticket) {
+    let sent = live.clock.now();
+    let mut exchange = Exchange { sent: Some(sent), ..Exchange::default() };
+    live.gauge.note_sent(sent);
+    let given_up = {
+        let send = client.send(call, live.clock, &mut exchange);
+        tokio::select! {
+            biased;
+            () = send => None,
+            () = live.letting_go() => Some(Outcome::Unresolved),
+            () = tokio::time::sleep_until(live.clock.instant(sent.plus(live.timeout))) => Some(Outcome::TimedOut),
+        }
+    };
+    if let Some(outcome) = given_up {
+        exchange.ended = Some(live.clock.now());
+        exchange.outcome = outcome;
+    }
+    ticket.settle(exchange);
+}
+
+/// Plays one worker's share of a closed loop: each slot releases its next request when the one before has settled.
+pub(super) async fn issue_closed<C: Client>(
+    client: &Rc<C>,
+    live: &Arc<Live>,
+    source: Source<C>,
+    worker: usize,
+    closed: Closed,
+    whole: Window,
+) {
+    let (workers, concurrency) = (live.workers(), closed.concurrency as usize);
+    let slots = concurrency / workers + usize::from(worker < concurrency % workers);
+    let source = Rc::new(tokio::sync::Mutex::new(source));
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..slots {
+        running.spawn_local(release(Rc::clone(client), Arc::clone(live), Rc::clone(&source), worker, whole));
+    }
+    while running.join_next().await.is_some() {}
+}
+
+async fn release<C: Client>(client: Rc<C>, live: Arc<Live>, source: Rc<tokio::sync::Mutex<Source<C>>>, worker: usize, whole: Window) {
+    let mut bodies = BodyFingerprint::default();
+    Pacer::new(live.clock, live.pacing).sleep_until(whole.start).await;
+    loop {
+        let Some(mut staged) = source.lock().await.next().await else { break };
+        let now = live.clock.now();
+        if now >= whole.end || now >= live.stop_at() {
+            break;
+        }
+        staged.record.scheduled = now;
+        bodies.merge(&staged.bodies);
+        let ticket = Ticket::new(staged.record, Arc::clone(&live), worker);
+        follow(Rc::clone(&client), Arc::clone(&live), staged.call, ticket).await;
+    }
+    live.merge_bodies(&bodies);
+}

@@ -1,0 +1,188 @@
+//! Owns what the workers of one segment share: the plan, the clock, the instants at which to stop, and where records go.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::clock::{Pacing, RunClock};
+use crate::engine::gauge::Gauge;
+use crate::record::Record;
+use crate::units::Offset;
+use crate::workload::{BodyFingerprint, Plan};
+
+/// One segment being played.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) plan: Arc<Plan>,
+    pub(super) clock: RunClock,
+    pub(super) pacing: Pacing,
+    /// From `sent` to giving up.
+    pub(super) timeout: Duration,
+    /// More than this in flight and a request is shed.
+    pub(super) max_in_flight: Option<u64>,
+    pub(super) gauge: Arc<Gauge>,
+    /// The most output tokens that any request so far has asked for.
+    most_asked_output: AtomicU32,
+    /// How often the user has asked us to stop.
+    interrupts: AtomicU8,
+    /// Wakes the collector before its tick.
+    nudge: Notify,
+    /// Issuing ends at this instant (nanoseconds); later than any while it goes on.
+    stop_at: AtomicU64,
+    stop: Notify,
+    /// Everything still open is let go at this instant.
+    let_go: Notify,
+    let_go_at: AtomicU64,
+    /// Workers that still issue.
+    issuing: AtomicUsize,
+    issued: Notify,
+    outboxes: Box<[Mutex<Vec<Box<Record>>>]>,
+    body_fingerprint: Mutex<BodyFingerprint>,
+}
+
+/// What a segment is played with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) pacing: Pacing,
+    pub(super) timeout: Duration,
+    pub(super) max_in_flight: Option<u64>,
+    pub(super) workers: usize,
+}
+
+impl Live {
+    pub(super) fn new(plan: Arc<Plan>, clock: RunClock, gauge: Arc<Gauge>, rules: Rules) -> Self {
+        Self {
+            plan,
+            clock,
+            pacing: rules.pacing,
+            timeout: rules.timeout,
+            max_in_flight: rules.max_in_flight,
+            gauge,
+            most_asked_output: AtomicU32::new(0),
+            interrupts: AtomicU8::new(0),
+            nudge: Notify::new(),
+            stop_at: AtomicU64::new(u64::MAX),
+            stop: Notify::new(),
+            let_go: Notify::new(),
+            let_go_at: AtomicU64::new(u64::MAX),
+            issuing: AtomicUsize::new(rules.workers),
+            issued: Notify::new(),
+            outboxes: (0..rules.workers).map(|_| Mutex::default()).collect(),
+            body_fingerprint: Mutex::default(),
+        }
+    }
+
+    /// How many workers share the plan.
+    pub(super) fn workers(&self) -> usize {
+        self.outboxes.len()
+    }
+
+    /// Hands a settled record over. The lock is held for a push; the collector holds it for a swap.
+    pub(super) fn post(&self, worker: usize, record: Box<Record>) {
+        if let Some(outbox) = self.outboxes.get(worker) {
+            outbox.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+        }
+    }
+
+    /// Takes what has been posted since the last call.
+    pub(super) fn take_posted(&self) -> Vec<Box<Record>> {
+        let mut taken = Vec::new();
+        for outbox in &self.outboxes {
+            taken.append(&mut outbox.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        taken
+    }
+
+    pub(super) fn note_asked_output(&self, tokens: u32) {
+        self.most_asked_output.fetch_max(tokens, Ordering::Relaxed);
+    }
+
+    pub(super) fn most_asked_output(&self) -> u32 {
+        self.most_asked_output.load(Ordering::Relaxed)
+    }
+
+    /// The user asks us to stop; a second time, to let go.
+    pub(super) fn interrupt(&self) {
+        self.interrupts.fetch_add(1, Ordering::AcqRel);
+        self.nudge.notify_one();
+    }
+
+    pub(super) fn interrupts(&self) -> u8 {
+        self.interrupts.load(Ordering::Acquire)
+    }
+
+    /// Returns when the collector should look at once.
+    pub(super) async fn nudged(&self) {
+        self.nudge.notified().await;
+    }
+
+    pub(super) fn merge_bodies(&self, bodies: &BodyFingerprint) {
+        self.body_fingerprint.lock().unwrap_or_else(PoisonError::into_inner).merge(bodies);
+    }
+
+    pub(super) fn body_fingerprint(&self) -> String {
+        self.body_fingerprint.lock().unwrap_or_else(PoisonError::into_inner).hex()
+    }
+
+    /// Stops issuing at `at`, once; later calls change nothing.
+    pub(super) fn stop_issuing(&self, at: Offset) {
+        _ = self.stop_at.compare_exchange(u64::MAX, at.as_nanos(), Ordering::AcqRel, Ordering::Acquire);
+        self.stop.notify_waiters();
+    }
+
+    /// When issuing was told to stop; [`Offset::NEVER`] while it was not.
+    pub(super) fn stop_at(&self) -> Offset {
+        Offset::from_nanos(self.stop_at.load(Ordering::Acquire))
+    }
+
+    /// Returns when issuing has been told to stop.
+    pub(super) async fn stopped(&self) {
+        until(&self.stop, || self.stop_at() != Offset::NEVER).await;
+    }
+
+    /// Lets go of everything still open.
+    pub(super) fn let_go(&self, at: Offset) {
+        _ = self.let_go_at.compare_exchange(u64::MAX, at.as_nanos(), Ordering::AcqRel, Ordering::Acquire);
+        self.let_go.notify_waiters();
+    }
+
+    pub(super) fn has_let_go(&self) -> bool {
+        self.let_go_at.load(Ordering::Acquire) != u64::MAX
+    }
+
+    /// Returns when everything still open is let go.
+    pub(super) async fn letting_go(&self) {
+        until(&self.let_go, || self.has_let_go()).await;
+    }
+
+    /// One worker has issued all that it will.
+    pub(super) fn worker_issued_all(&self) {
+        if self.issuing.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.issued.notify_waiters();
+        }
+    }
+
+    pub(super) fn is_issued(&self) -> bool {
+        self.issuing.load(Ordering::Acquire) == 0
+    }
+
+    /// Returns when every worker has issued all that it will.
+    pub(super) async fn issued(&self) {
+        until(&self.issued, || self.is_issued()).await;
+    }
+}
+
+/// Waits until `done`, woken by `notify`. The waiter enlists before it looks, so that no notice is missed.
+async fn until(notify: &Notify, done: impl Fn() -> bool) {
+    loop {
+        let notified = notify.notified();
+        tokio::pin!(notified);
+        notified.as_mut().enable();
+        if done() {
+            return;
+        }
+        notified.await;
+    }
+}

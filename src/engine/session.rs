@@ -1,0 +1,186 @@
+//! Owns the session: workers, their connections and requests in flight, which outlive any one segment of load.
+
+use std::future::Future;
+use std::num::NonZeroU64;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::client::Client;
+use crate::clock::{Pacing, RunClock};
+use crate::engine::collect::{Collection, RecordSink, Settling};
+use crate::engine::gauge::Gauge;
+use crate::engine::segment::{Live, Rules};
+use crate::engine::worker::{Preparing, work};
+use crate::error::Error;
+use crate::metrics::{Objectives, Play, Segment, StopRule};
+
+/// Between the call and the first instant: time to build the first bodies and to open the first connections.
+const HEAD_START: Duration = Duration::from_millis(50);
+
+/// How a session plays.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// From `sent` to giving up: the user's patience.
+    pub timeout: Duration,
+    /// How long requests are followed after the load has ended; extended to what the objectives need.
+    pub drain: Duration,
+    /// More than this in flight and a request is shed and counted.
+    pub max_in_flight: Option<u64>,
+    /// What trials are folded for.
+    pub objectives: Arc<Objectives>,
+    /// Whether answers are streamed.
+    pub streamed: bool,
+}
+
+/// How a session is set up: one client for each worker, made on the worker's own thread.
+pub struct Setup<C: Client> {
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// Shared encoder.
+    pub encoder: Arc<C::Encoder>,
+    /// Makes the client of one worker.
+    pub connect: Arc<dyn Fn() -> Result<C, Error> + Send + Sync>,
+}
+
+/// Stops a session from outside: the first call stops issuing and lets the drain settle what is open, the second lets go at once.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupter {
+    playing: Arc<Mutex<Vec<Weak<Live>>>>,
+}
+
+impl Interrupter {
+    /// Interrupts whatever is being played.
+    pub fn interrupt(&self) {
+        for live in self.playing.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade) {
+            live.interrupt();
+        }
+    }
+
+    fn watch(&self, live: &Arc<Live>) {
+        let mut playing = self.playing.lock().unwrap_or_else(PoisonError::into_inner);
+        playing.retain(|live| live.strong_count() > 0);
+        playing.push(Arc::downgrade(live));
+    }
+}
+
+/// Workers and what they hold open. Must be used inside a tokio `LocalRuntime` or `LocalSet`, which also runs the collectors.
+#[derive(Debug)]
+pub struct Session {
+    settings: Settings,
+    pacing: Pacing,
+    workers: Vec<mpsc::UnboundedSender<Arc<Live>>>,
+    interrupter: Interrupter,
+}
+
+impl Session {
+    /// A session with a thread and a runtime for each worker. Fails when a thread, a runtime or a client cannot be made.
+    pub fn threads<C: Client>(settings: Settings, setup: &Setup<C>) -> Result<Self, Error> {
+        let mut workers = Vec::with_capacity(setup.workers);
+        for worker in 0..setup.workers.max(1) {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            let (ready, is_ready) = std::sync::mpsc::channel();
+            let (encoder, connect) = (Arc::clone(&setup.encoder), Arc::clone(&setup.connect));
+            std::thread::Builder::new()
+                .name(format!("worker-{worker}"))
+                .spawn(move || run_worker(&*connect, encoder, worker, receiver, &ready))
+                .map_err(|error| Error::Internal(format!("no thread for worker {worker}: {error}")))?;
+            is_ready.recv().map_err(|_| Error::Internal(format!("worker {worker} died at its start")))??;
+            workers.push(sender);
+        }
+        Ok(Self { settings, pacing: Pacing::Precise, workers, interrupter: Interrupter::default() })
+    }
+
+    /// A session of one worker on the runtime of the caller, under tokio's clock, which a test may have paused.
+    pub fn local<C: Client>(settings: Settings, encoder: Arc<C::Encoder>, client: C) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        tokio::task::spawn_local(work(Rc::new(client), encoder, 0, Preparing::Inline, receiver));
+        Self { settings, pacing: Pacing::Coarse, workers: vec![sender], interrupter: Interrupter::default() }
+    }
+
+    /// What stops this session from outside.
+    #[must_use]
+    pub fn interrupter(&self) -> Interrupter {
+        self.interrupter.clone()
+    }
+
+    /// Plays `segment`, counting into `gauge` and filing every record with `sink`; returns when the last request has been issued.
+    pub async fn play_into(
+        &mut self,
+        segment: Segment,
+        stop_rule: StopRule,
+        gauge: Arc<Gauge>,
+        sink: RecordSink,
+    ) -> Result<Settling, Error> {
+        let rules = Rules {
+            pacing: self.pacing,
+            timeout: self.settings.timeout,
+            max_in_flight: self.settings.max_in_flight,
+            workers: self.workers.len(),
+        };
+        let live = Arc::new(Live::new(segment.plan, RunClock::starting_in(HEAD_START), gauge, rules));
+        self.interrupter.watch(&live);
+        for worker in &self.workers {
+            worker.send(Arc::clone(&live)).map_err(|_| Error::Internal("a worker has died".to_owned()))?;
+        }
+        let (sender, receiver) = oneshot::channel();
+        let collection = Collection {
+            label: segment.label,
+            live: Arc::clone(&live),
+            stop_rule,
+            objectives: Arc::clone(&self.settings.objectives),
+            streamed: self.settings.streamed,
+            drain: self.settings.drain,
+            sink,
+        };
+        tokio::task::spawn_local(collection.run(sender));
+        live.issued().await;
+        Ok(Settling(receiver))
+    }
+}
+
+impl Play for Session {
+    type Settling = Settling;
+
+    fn play(&mut self, segment: Segment, stop: StopRule) -> impl Future<Output = Result<Settling, Error>> {
+        self.play_into(segment, stop, Arc::default(), Box::new(|_| ()))
+    }
+}
+
+fn run_worker<C: Client>(
+    connect: &dyn Fn() -> Result<C, Error>,
+    encoder: Arc<C::Encoder>,
+    worker: usize,
+    segments: mpsc::UnboundedReceiver<Arc<Live>>,
+    ready: &std::sync::mpsc::Sender<Result<(), Error>>,
+) {
+    // Refused only where the system has no such thing; then sleeps end up to 50 µs later.
+    _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .event_interval(EVENT_INTERVAL)
+        .build_local(tokio::runtime::LocalOptions::default());
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            // Whoever made the session waits for this; if it has gone, nobody needs the worker.
+            _ = ready.send(Err(Error::Internal(format!("no runtime for worker {worker}: {error}"))));
+            return;
+        }
+    };
+    // The client may look at the runtime's sockets, so it is made inside.
+    let made = runtime.block_on(async { connect() });
+    match made {
+        Err(error) => _ = ready.send(Err(error)),
+        Ok(client) => {
+            _ = ready.send(Ok(()));
+            // A preparing thread that cannot be started leaves its segment with nothing issued; the books then say so.
+            _ = runtime.block_on(work(Rc::new(client), encoder, worker, Preparing::Ahead, segments));
+        }
+    }
+}
+
+/// Tasks run between two looks at sockets and timer: few, so that a due instant is seen soon even under a flood of events.
+const EVENT_INTERVAL: u32 = 13;

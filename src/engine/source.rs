@@ -1,0 +1,215 @@
+//! Owns what is built ahead: requests encoded before their instant, in order, in bounded memory.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::client::Client;
+use crate::engine::segment::Live;
+use crate::error::Error;
+use crate::record::{Exchange, Origin, Record};
+use crate::schedule::Extent;
+use crate::units::Offset;
+use crate::workload::{BodyFingerprint, Load, Planned};
+
+/// How far ahead of its instant a request is encoded.
+const HORIZON: Duration = Duration::from_millis(500);
+/// Encoded bodies that may wait, in bytes for each worker; one request is always allowed.
+const MOST_BYTES: usize = 64 << 20;
+/// Encoded requests that may wait beyond the slots of a closed loop.
+const CLOSED_AHEAD: usize = 64;
+/// How long the preparing thread rests when it is far enough ahead.
+const REST: Duration = Duration::from_millis(10);
+/// Priority of the preparing thread: below the worker's, so that building a body never delays a send.
+const NICE: i32 = 10;
+
+/// A request ready to be sent.
+#[derive(Debug)]
+pub(super) struct Staged<C: Client> {
+    /// Its record, without an exchange yet.
+    pub(super) record: Box<Record>,
+    pub(super) call: C::Call,
+    pub(super) bodies: BodyFingerprint,
+    bytes: usize,
+}
+
+/// Numbers and instants of one worker's share of the plan, in order.
+enum Share {
+    Open(std::iter::StepBy<std::iter::Skip<Planned>>),
+    /// Ids worker, worker + workers, …, below the end.
+    Closed {
+        next: u64,
+        step: u64,
+        end: u64,
+    },
+}
+
+impl Iterator for Share {
+    type Item = (u64, Offset);
+
+    fn next(&mut self) -> Option<(u64, Offset)> {
+        match self {
+            Self::Open(arrivals) => arrivals.next().map(|arrival| (arrival.index, arrival.at)),
+            Self::Closed { next, step, end } => {
+                let id = *next;
+                (id < *end).then(|| {
+                    *next += *step;
+                    (id, Offset::ZERO)
+                })
+            }
+        }
+    }
+}
+
+fn share(live: &Live, worker: usize) -> Share {
+    match live.plan.load() {
+        Load::Open(_) => Share::Open(live.plan.arrivals().skip(worker).step_by(live.workers())),
+        Load::Closed(closed) => {
+            let end = match closed.extent {
+                Extent::Requests(count) => count,
+                Extent::Duration(_) => u64::MAX,
+            };
+            Share::Closed { next: worker as u64, step: live.workers() as u64, end }
+        }
+    }
+}
+
+fn stage<C: Client>(live: &Live, encoder: &C::Encoder, id: u64, at: Offset) -> Staged<C> {
+    let spec = live.plan.spec(id);
+    let outline = spec.outline.clone();
+    let call = C::prepare(encoder, spec);
+    let route = C::route(&call);
+    let mut bodies = BodyFingerprint::default();
+    bodies.add(id, C::body(&call));
+    let origin = match live.plan.load() {
+        Load::Open(_) => Origin::Planned,
+        Load::Closed(_) => Origin::Released,
+    };
+    let record = Box::new(Record {
+        id,
+        class: outline.class,
+        session: outline.session,
+        turn: outline.turn,
+        origin,
+        scheduled: at,
+        asked_input_tokens: outline.input_tokens,
+        asked_output_tokens: outline.output_tokens,
+        target: route.target,
+        model: route.model,
+        exchange: Exchange::default(),
+    });
+    let bytes = C::body(&call).len();
+    Staged { record, call, bodies, bytes }
+}
+
+/// One worker's requests, encoded ahead of their instants.
+pub(super) struct Source<C: Client> {
+    kind: Kind<C>,
+    /// The next request, looked at but not taken.
+    front: VecDeque<Staged<C>>,
+}
+
+enum Kind<C: Client> {
+    /// Encoded on a thread of its own.
+    Ahead { receiver: mpsc::UnboundedReceiver<Staged<C>>, waiting: Arc<Waiting> },
+    /// Encoded when asked for: under a paused clock, where another thread would lose its time.
+    Inline { live: Arc<Live>, encoder: Arc<C::Encoder>, share: Share },
+}
+
+/// What waits in the channel, and whether anyone still wants it.
+#[derive(Debug, Default)]
+struct Waiting {
+    requests: AtomicUsize,
+    bytes: AtomicUsize,
+    gone: AtomicBool,
+}
+
+impl<C: Client> Source<C> {
+    /// A source that encodes on a thread of its own.
+    pub(super) fn ahead(live: Arc<Live>, encoder: Arc<C::Encoder>, worker: usize) -> Result<Self, Error> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let waiting = Arc::new(Waiting::default());
+        let seen = Arc::clone(&waiting);
+        std::thread::Builder::new()
+            .name(format!("prepare-{worker}"))
+            .spawn(move || prepare::<C>(&live, &encoder, worker, &sender, &seen))
+            .map_err(|error| Error::Internal(format!("no thread to prepare requests on: {error}")))?;
+        Ok(Self { kind: Kind::Ahead { receiver, waiting }, front: VecDeque::new() })
+    }
+
+    /// A source that encodes when asked.
+    pub(super) fn inline(live: Arc<Live>, encoder: Arc<C::Encoder>, worker: usize) -> Self {
+        let share = share(&live, worker);
+        Self { kind: Kind::Inline { live, encoder, share }, front: VecDeque::new() }
+    }
+
+    /// The next request, left in place. Waits only for the preparing thread.
+    pub(super) async fn peek(&mut self) -> Option<&Staged<C>> {
+        if self.front.is_empty() {
+            let staged = self.pull().await?;
+            self.front.push_back(staged);
+        }
+        self.front.front()
+    }
+
+    /// Takes the next request.
+    pub(super) async fn next(&mut self) -> Option<Staged<C>> {
+        match self.front.pop_front() {
+            Some(staged) => Some(staged),
+            None => self.pull().await,
+        }
+    }
+
+    async fn pull(&mut self) -> Option<Staged<C>> {
+        match &mut self.kind {
+            Kind::Ahead { receiver, waiting } => {
+                let staged = receiver.recv().await?;
+                waiting.requests.fetch_sub(1, Ordering::Relaxed);
+                waiting.bytes.fetch_sub(staged.bytes, Ordering::Relaxed);
+                Some(staged)
+            }
+            Kind::Inline { live, encoder, share } => share.next().map(|(id, at)| stage::<C>(live, encoder, id, at)),
+        }
+    }
+}
+
+impl<C: Client> Drop for Source<C> {
+    fn drop(&mut self) {
+        if let Kind::Ahead { waiting, .. } = &self.kind {
+            waiting.gone.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The preparing thread: encodes its share in order, never far ahead, until done or no longer wanted.
+fn prepare<C: Client>(live: &Live, encoder: &C::Encoder, worker: usize, sender: &mpsc::UnboundedSender<Staged<C>>, waiting: &Waiting) {
+    // A refusal only means that this thread keeps the priority it has.
+    _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+    let most_requests = match live.plan.load() {
+        Load::Open(_) => usize::MAX,
+        Load::Closed(closed) => closed.concurrency as usize / live.workers() + CLOSED_AHEAD,
+    };
+    for (id, at) in share(live, worker) {
+        loop {
+            if waiting.gone.load(Ordering::Relaxed) {
+                return;
+            }
+            let requests = waiting.requests.load(Ordering::Relaxed);
+            let early = live.clock.until_before(at, HORIZON);
+            let full = requests > 0 && (requests >= most_requests || waiting.bytes.load(Ordering::Relaxed) >= MOST_BYTES);
+            if !full && early.is_zero() {
+                break;
+            }
+            std::thread::sleep(if full { REST } else { early.min(REST) });
+        }
+        let staged = stage::<C>(live, encoder, id, at);
+        waiting.requests.fetch_add(1, Ordering::Relaxed);
+        waiting.bytes.fetch_add(staged.bytes, Ordering::Relaxed);
+        if sender.send(staged).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Owns `Ticket`: the promise that a request which came due leaves exactly one record.
+
+use std::sync::Arc;
+
+use crate::engine::segment::Live;
+use crate::record::{Exchange, Outcome, Record};
+
+/// One request that has come due. It is consumed by [`Ticket::settle`]; dropped unsettled, it posts `Abandoned`.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    record: Option<Box<Record>>,
+    live: Arc<Live>,
+    worker: usize,
+}
+
+impl Ticket {
+    pub(super) fn new(record: Box<Record>, live: Arc<Live>, worker: usize) -> Self {
+        live.gauge.note_due();
+        live.note_asked_output(record.asked_output_tokens);
+        Self { record: Some(record), live, worker }
+    }
+
+    /// Posts the record of `exchange`.
+    pub(super) fn settle(mut self, exchange: Exchange) {
+        self.post(exchange);
+    }
+
+    /// Posts the record of a request that was never sent.
+    pub(super) fn settle_unsent(self, outcome: Outcome) {
+        let ended = Some(self.live.clock.now());
+        self.settle(Exchange { ended, outcome, ..Exchange::default() });
+    }
+
+    fn post(&mut self, exchange: Exchange) {
+        if let Some(mut record) = self.record.take() {
+            let was_sent = exchange.sent.is_some();
+            record.exchange = exchange;
+            let (now, outcome) = (self.live.clock.now(), &record.exchange.outcome);
+            // The record is posted before the count says that it is settled, so that a collector which sees no open
+            // request has seen every record.
+            let outcome = outcome.clone();
+            self.live.post(self.worker, record);
+            self.live.gauge.note_settled(now, was_sent, &outcome);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let ended = Some(self.live.clock.now());
+        self.post(Exchange { ended, outcome: Outcome::Abandoned, ..Exchange::default() });
+    }
+}

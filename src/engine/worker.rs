@@ -1,0 +1,59 @@
+//! Owns one worker: a client, its connections, and the segments it plays one after the other.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::client::Client;
+use crate::engine::issue::{issue_closed, issue_open};
+use crate::engine::segment::Live;
+use crate::engine::source::Source;
+use crate::error::Error;
+use crate::units::Window;
+use crate::workload::Load;
+
+/// Where requests are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Preparing {
+    /// On a thread beside the worker.
+    Ahead,
+    /// In the worker, when asked for: under a paused clock.
+    Inline,
+}
+
+/// A worker's work: every segment it is handed, in turn. Requests in flight outlive the segment that issued them.
+pub(super) async fn work<C: Client>(
+    client: Rc<C>,
+    encoder: Arc<C::Encoder>,
+    worker: usize,
+    preparing: Preparing,
+    mut segments: mpsc::UnboundedReceiver<Arc<Live>>,
+) -> Result<(), Error> {
+    while let Some(live) = segments.recv().await {
+        let issuing = Issuing(Arc::clone(&live));
+        let mut source = match preparing {
+            Preparing::Ahead => Source::ahead(Arc::clone(&live), Arc::clone(&encoder), worker)?,
+            Preparing::Inline => Source::inline(Arc::clone(&live), Arc::clone(&encoder), worker),
+        };
+        match live.plan.load() {
+            Load::Open(_) => issue_open(&client, &live, &mut source, worker).await,
+            Load::Closed(closed) => {
+                let spans = live.plan.spans();
+                let whole = Window { start: spans.warmup.start, end: spans.cooldown.end };
+                issue_closed(&client, &live, source, worker, *closed, whole).await;
+            }
+        }
+        drop(issuing);
+    }
+    Ok(())
+}
+
+/// Says on drop that this worker has issued all that it will, however it came to that.
+struct Issuing(Arc<Live>);
+
+impl Drop for Issuing {
+    fn drop(&mut self) {
+        self.0.worker_issued_all();
+    }
+}
