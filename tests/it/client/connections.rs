@@ -199,7 +199,7 @@ fn many_streams_at_once_keep_to_their_own_events() {
     paused(async {
         let script = vec![Request, Pause(10), Write(STREAM_HEAD.to_vec()), Pause(10), Write(good()[STREAM_HEAD.len()..].to_vec()), Hold];
         let bench = std::rc::Rc::new(Bench::new(vec![script]).await);
-        let tasks: Vec<_> = (0..100)
+        let tasks: Vec<_> = (0..300)
             .map(|id| {
                 let bench = bench.clone();
                 tokio::task::spawn_local(async move { bench.ask(id).await })
@@ -210,6 +210,6 @@ fn many_streams_at_once_keep_to_their_own_events() {
             assert_eq!((exchange.outcome, exchange.events), (Outcome::Completed, 2));
             assert_eq!(exchange.first_token.map(Offset::as_nanos), Some(20_000_000));
         }
-        assert_eq!(bench.server.accepted(), 100);
+        assert_eq!(bench.server.accepted(), 300);
     });
 }
