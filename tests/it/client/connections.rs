@@ -33,6 +33,20 @@ fn a_connection_that_the_server_closed_is_not_used() {
 }
 
 #[test]
+fn a_reservation_notices_that_the_server_closed_its_connection() {
+    paused(async {
+        let bench = Bench::new(vec![vec![Request, Write(good())]]).await;
+        bench.ask(0).await;
+        sleep(Duration::from_millis(1)).await;
+        let call = bench.call(1);
+        bench.client.reserve(&call);
+        sleep(Duration::from_millis(20)).await;
+        assert_eq!(bench.server.accepted(), 2, "another one is opened ahead");
+        assert_eq!(bench.send(call).await.connected, None);
+    });
+}
+
+#[test]
 fn a_connection_idle_for_four_seconds_is_given_up() {
     paused(async {
         let bench = Bench::new(vec![vec![Request, Write(good()), Request, Write(good()), Hold]]).await;
