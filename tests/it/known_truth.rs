@@ -125,11 +125,11 @@ fn the_queue_survives_from_one_segment_to_the_next() {
     let mut session = Session::new(profile("mdc:servers=1,service=100ms"), Seed::new(1));
     let overload = open(Process::Even, 20.0, Extent::Duration(Duration::from_secs(1)));
     let mut first = Vec::new();
-    let played = session.play_into(&overload, &StopRule::Never, |record| first.push(sojourn_s(&record)));
+    let played = session.play_into(&overload, true, &StopRule::Never, |record| first.push(sojourn_s(&record)));
     assert_eq!(played.load_end.as_secs(), 1.0);
     assert_eq!(played.drain_end.as_secs(), 2.0, "twenty requests of 100 ms");
     let mut second = Vec::new();
-    session.play_into(&overload, &StopRule::Never, |record| second.push(sojourn_s(&record)));
+    session.play_into(&overload, true, &StopRule::Never, |record| second.push(sojourn_s(&record)));
     assert!((first[0] - 0.1).abs() < 1e-9 && (second[0] - 1.1).abs() < 1e-9, "{first:?} {second:?}");
 }
 
@@ -137,7 +137,7 @@ fn the_queue_survives_from_one_segment_to_the_next() {
 fn littles_law_holds_in_virtual_time() {
     let mut session = Session::new(profile("mmc:servers=4,service=100ms"), Seed::new(1));
     let mut in_system_s = 0.0;
-    let played = session.play_into(&poisson(30.0, 5_000), &StopRule::Never, |record| in_system_s += sojourn_s(&record));
+    let played = session.play_into(&poisson(30.0, 5_000), true, &StopRule::Never, |record| in_system_s += sojourn_s(&record));
     assert!((played.concurrency.integral_s / in_system_s - 1.0).abs() < 1e-9);
     assert!((4..200).contains(&played.concurrency.peak), "{}", played.concurrency.peak);
 }
@@ -148,7 +148,7 @@ fn a_stop_rule_ends_the_issuing_at_the_event_that_met_it() {
     let plan = open(Process::Even, 20.0, Extent::Duration(Duration::from_secs(10)));
     let mut records = 0;
     let rule = StopRule::When(Arc::new(|counts| counts.in_flight >= 10));
-    let played = session.play_into(&plan, &rule, |_| records += 1);
+    let played = session.play_into(&plan, true, &rule, |_| records += 1);
     assert_eq!((played.ended, records + played.not_due), (Ended::Stopped, 200));
     // Twenty come and ten go each second: the tenth in flight is seen when the next one is due, before it is sent.
     assert!((18..=21).contains(&records), "{records}");
@@ -166,7 +166,7 @@ fn a_closed_loop_releases_on_completion() {
     assert!(records.iter().all(|record| record.origin == Origin::Released));
     let by_time = Plan::new(Load::Closed(closed(Extent::Duration(Duration::from_secs(1)))), workload(4), Seed::new(1));
     let mut count = 0;
-    let played = Session::new(queue, Seed::new(1)).play_into(&by_time, &StopRule::Never, |_| count += 1);
+    let played = Session::new(queue, Seed::new(1)).play_into(&by_time, true, &StopRule::Never, |_| count += 1);
     assert_eq!(
         (count, played.concurrency.peak, played.load_end.as_secs()),
         (12, 3, 1.0),
