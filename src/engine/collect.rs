@@ -70,7 +70,10 @@ impl Collection {
             }
             self.fold_posted(&mut summary);
             let now = live.clock.now();
-            if ended == Ended::Complete && drain_until.is_none() && let Some(how) = self.asked_to_stop(now) {
+            if ended == Ended::Complete
+                && drain_until.is_none()
+                && let Some(how) = self.asked_to_stop(now)
+            {
                 ended = how;
                 let at = now.plus(STOP_AHEAD);
                 window = cut(window, at);

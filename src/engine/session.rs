@@ -161,7 +161,11 @@ fn run_worker<C: Client>(
         .build_local(tokio::runtime::LocalOptions::default());
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return _ = ready.send(Err(Error::Internal(format!("no runtime for worker {worker}: {error}")))),
+        Err(error) => {
+            // Whoever made the session waits for this; if it has gone, nobody needs the worker.
+            _ = ready.send(Err(Error::Internal(format!("no runtime for worker {worker}: {error}"))));
+            return;
+        }
     };
     // The client may look at the runtime's sockets, so it is made inside.
     let made = runtime.block_on(async { connect() });

@@ -26,6 +26,16 @@ impl Process {
     pub fn gamma(cv: f64) -> Result<Self, Refusal> {
         Ok(Self::Gamma { cv: Cv::new(cv)? })
     }
+
+    /// Coefficient of variation of the gaps: 0 even, 1 Poisson.
+    #[must_use]
+    pub const fn cv(self) -> f64 {
+        match self {
+            Self::Even => 0.0,
+            Self::Poisson => 1.0,
+            Self::Gamma { cv } => cv.ratio(),
+        }
+    }
 }
 
 /// A coefficient of variation, standard deviation over mean: 0.01 to 30 (published traces reach 27).
@@ -119,6 +129,12 @@ mod tests {
             let refusal = text.parse::<Process>().expect_err(text);
             assert!(refusal.accepted.starts_with("accepted is"), "{refusal}");
         }
+    }
+
+    #[test]
+    fn every_process_knows_its_variation() {
+        let variation = |text: &str| text.parse::<Process>().map(Process::cv);
+        assert_eq!((variation("even"), variation("poisson"), variation("gamma:2.5")), (Ok(0.0), Ok(1.0), Ok(2.5)));
     }
 
     proptest! {

@@ -167,14 +167,15 @@ mod tests {
 
     fn shape(span_s: f64, instants_s: &[f64]) -> Shape {
         let mut observer = Observer::new(Offset::from_secs(span_s));
-        instants_s.iter().for_each(|at_s| observer.add(Offset::from_secs(*at_s)));
+        for at_s in instants_s {
+            observer.add(Offset::from_secs(*at_s));
+        }
         observer.shape()
     }
 
     #[test]
     fn gaps_and_counts_are_those_of_a_hand_calculation() {
-        // Gaps 1, 3: mean 2, population deviation 1. Counts in the three complete 1 s windows of [0, 3.5): 1, 1, 0; the arrival at 3.2 lies
-        // in the incomplete one... so mean 2/3, variance 2/9.
+        // Gaps 1 and 3: mean 2, population deviation 1. The arrival at 4.2 s lies in no complete window of 1 s.
         let seen = shape(4.5, &[0.2, 1.2, 4.2]);
         assert_eq!((seen.count, seen.gap.mean_s, seen.gap.cv), (3, Some(2.0), Some(0.5)));
         assert!((seen.dispersion.over_1s.unwrap() - 0.5).abs() < 1e-12, "counts 1, 1, 0, 0: variance 1/4 over mean 1/2");

@@ -74,7 +74,8 @@ pub struct Timeline {
 impl Timeline {
     /// A timeline of `process` at `rate` over `extent`, with the same load before (`warmup`) and after (`cooldown`).
     ///
-    /// A random process with [`Extent::Requests`] is drawn once here, up to its N-th request, to find where the window ends.
+    /// A random process with [`Extent::Requests`] is drawn once here, up to its N-th request, to find where the window ends: some
+    /// 30 to 150 ms for each million.
     #[must_use]
     pub fn new(process: Process, rate: Rate, extent: Extent, warmup: Duration, cooldown: Duration, seed: Seed) -> Self {
         let start = Offset::from(warmup);

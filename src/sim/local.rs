@@ -31,6 +31,8 @@ pub struct LocalTarget {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalCall {
     outline: Outline,
+    /// What a body would hold; only fingerprints read it.
+    prompt: String,
     route: Route,
 }
 
@@ -121,12 +123,11 @@ impl Client for ModelClient {
     type Encoder = LocalTarget;
 
     fn prepare(encoder: &LocalTarget, spec: RequestSpec) -> LocalCall {
-        LocalCall { outline: spec.outline, route: encoder.route.clone() }
+        LocalCall { outline: spec.outline, prompt: spec.prompt, route: encoder.route.clone() }
     }
 
-    /// There are no bytes.
-    fn body(_call: &LocalCall) -> &[u8] {
-        &[]
+    fn body(call: &LocalCall) -> &[u8] {
+        call.prompt.as_bytes()
     }
 
     fn route(call: &LocalCall) -> Route {

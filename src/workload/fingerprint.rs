@@ -132,7 +132,9 @@ mod tests {
     fn any_other_byte_or_id_is_another_fingerprint() {
         let of = |bodies: &[(u64, &[u8])]| {
             let mut fingerprint = BodyFingerprint::new();
-            bodies.iter().for_each(|(id, body)| fingerprint.add(*id, body));
+            for (id, body) in bodies {
+                fingerprint.add(*id, body);
+            }
             fingerprint.hex()
         };
         let seen =

@@ -40,6 +40,11 @@ impl LengthSpec {
     /// The largest length, in tokens.
     pub const MAX_TOKENS: u32 = 10_000_000;
 
+    /// What requests bring without `--input-tokens`: 128 tokens.
+    pub const DEFAULT_INPUT: Self = Self { law: Law::Fixed(128) };
+    /// What requests ask for without `--output-tokens`: 64 tokens.
+    pub const DEFAULT_OUTPUT: Self = Self { law: Law::Fixed(64) };
+
     /// Always `tokens`; refused outside 1 to 10 000 000.
     pub fn fixed(tokens: u32) -> Result<Self, Refusal> {
         Ok(Self { law: Law::Fixed(in_range(tokens)?) })

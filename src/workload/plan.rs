@@ -46,6 +46,13 @@ impl Workload {
     }
 }
 
+impl Default for Workload {
+    /// 128 input tokens, 64 output tokens, no salt.
+    fn default() -> Self {
+        Self::new(LengthSpec::DEFAULT_INPUT, LengthSpec::DEFAULT_OUTPUT)
+    }
+}
+
 /// What is known of a request without making its prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outline {
@@ -111,21 +118,18 @@ impl fmt::Debug for Streams {
 impl Plan {
     /// `load` joined to `workload`, whose lengths and prompts are drawn from `seed` (streams `input_lengths`, `output_lengths`, `prompts`, each
     /// at the request's id).
+    ///
+    /// What `quota` would refuse is removed, never shifted, and counted ([`Plan::dropped`]); the others keep the numbers they would have
+    /// without it, and so their lengths and prompts. A window by count
+    /// then holds fewer than its count, by what was removed inside. A quota has no meaning for a closed loop, which plans no instants: `cli` refuses the pair.
     #[must_use]
-    pub fn new(load: Load, workload: Workload, seed: Seed) -> Self {
+    pub fn new(load: Load, workload: Workload, seed: Seed, quota: Option<Quota>) -> Self {
         let streams = Streams {
             input_lengths: seed.stream("input_lengths"),
             output_lengths: seed.stream("output_lengths"),
             prompts: seed.stream("prompts"),
         };
-        Self { load, workload, quota: None, seed, streams, class: "default".into() }
-    }
-
-    /// The same plan without what `quota` would refuse: such requests are removed, never shifted, and counted ([`Plan::dropped`]). The
-    /// others keep the numbers they had, and so their lengths and prompts. Has no meaning for a closed loop, which has no instants.
-    #[must_use]
-    pub fn with_quota(self, quota: Quota) -> Self {
-        Self { quota: Some(quota), ..self }
+        Self { load, workload, quota, seed, streams, class: "default".into() }
     }
 
     /// When.

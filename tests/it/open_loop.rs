@@ -271,12 +271,12 @@ fn segments_follow_one_another_without_draining() {
 
 #[test]
 fn a_closed_loop_releases_on_completion_only() {
-    let closed = Closed::concurrent(4, Extent::Duration(Duration::from_secs(10)), Duration::ZERO, Duration::ZERO);
+    let closed = Closed::concurrent(4, Extent::Duration(Duration::from_secs(10)), Duration::ZERO, Duration::ZERO).expect("slots");
     let (trial, records) = play(plan(Load::Closed(closed)), settings(), |_| Fate::Answers(100 * MS));
     assert!(records.iter().all(|record| record.origin == Origin::Released));
     assert_eq!(trial.concurrency.peak, 4);
     assert!((395..=404).contains(&records.len()), "4 slots × 10 s ÷ 0.1 s: {}", records.len());
-    let counted = Closed::concurrent(4, Extent::Requests(10), Duration::ZERO, Duration::ZERO);
+    let counted = Closed::concurrent(4, Extent::Requests(10), Duration::ZERO, Duration::ZERO).expect("slots");
     let (_, records) = play(plan(Load::Closed(counted)), settings(), |_| Fate::Answers(100 * MS));
     assert_eq!(records.len(), 10);
 }
