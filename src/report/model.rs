@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::metrics::Ended;
+use crate::metrics::{Counts, Ended};
 use crate::record::Origin;
 use crate::units::{Offset, Window};
 
@@ -103,6 +103,10 @@ pub struct TrialReport {
     pub requests: Counts,
     /// Everything, warm-up and cool-down included.
     pub run_totals: Counts,
+    /// Completed requests of the cohort with another number of output tokens than asked for.
+    pub length_mismatch: u64,
+    /// Completed requests of the cohort without the server's token counts: their output tokens are events.
+    pub usage_missing: u64,
     /// Counts of the cohort ÷ window.
     pub rates: Rates,
     /// What arrived inside the window ÷ window.
@@ -148,37 +152,6 @@ pub struct LoadReport {
     pub quota: Option<String>,
     /// Requests taken out of the plan for it.
     pub quota_removed: u64,
-}
-
-/// Requests by outcome.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Counts {
-    /// All of them.
-    pub planned: u64,
-    /// Sends begun.
-    pub sent: u64,
-    /// Answered in full.
-    pub completed: u64,
-    /// Gone wrong.
-    pub failed: u64,
-    /// Given up after `--timeout`.
-    pub timed_out: u64,
-    /// Cut off by our drain.
-    pub unresolved: u64,
-    /// Not sent because of `--max-in-flight`.
-    pub shed: u64,
-    /// Cancelled by the plan.
-    pub cancelled: u64,
-    /// Later turns of a failed session.
-    pub skipped: u64,
-    /// Lost by us; must be 0.
-    pub abandoned: u64,
-    /// Planned after the instant at which the run was stopped; outside `planned`.
-    pub not_due: u64,
-    /// Completed with another number of output tokens than asked for.
-    pub length_mismatch: u64,
-    /// Failures by class.
-    pub failures: BTreeMap<String, u64>,
 }
 
 /// Cohort rates, requests per second.
