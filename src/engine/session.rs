@@ -31,6 +31,8 @@ pub struct Settings {
     pub max_in_flight: Option<u64>,
     /// What trials are folded for.
     pub objectives: Arc<Objectives>,
+    /// Whether answers are streamed.
+    pub streamed: bool,
 }
 
 /// How a session is set up: one client for each worker, made on the worker's own thread.
@@ -129,6 +131,7 @@ impl Session {
             live: Arc::clone(&live),
             stop_rule,
             objectives: Arc::clone(&self.settings.objectives),
+            streamed: self.settings.streamed,
             drain: self.settings.drain,
             sink,
         };

@@ -31,7 +31,8 @@ fn settings() -> Settings {
         timeout: Duration::from_secs(600),
         drain: Duration::from_secs(60),
         max_in_flight: None,
-        objectives: Arc::new(Objectives::none()),
+        objectives: Arc::new(Objectives::default()),
+        streamed: true,
     }
 }
 
