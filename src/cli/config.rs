@@ -286,14 +286,16 @@ mod tests {
 
     #[test]
     fn the_effective_configuration_reads_back_as_itself() {
-        let first = parsed(&["tonnage", "run", "--rate", "50/s", "--salt", "0012", "--slo", "p99 ttft<=2s", "--metadata", "a=b", "--no-stream"]);
+        let first =
+            parsed(&["tonnage", "run", "--rate", "50/s", "--salt", "0012", "--slo", "p99 ttft<=2s", "--metadata", "a=b", "--no-stream"]);
         let (_folder, path) = file(&to_yaml(&first.effective).unwrap());
         assert_eq!(parsed(&["tonnage", "run", "-c", &path]).effective, first.effective);
     }
 
     #[test]
     fn flags_win_over_the_file_and_take_their_rivals_with_them() {
-        let (_folder, path) = file("rate: 5\nduration: 10s\nmax_in_flight: 7\nslo: ['p99 ttft<=2s', 'tpot<=50ms']\nextra-body: {top_k: 3}\n");
+        let (_folder, path) =
+            file("rate: 5\nduration: 10s\nmax_in_flight: 7\nslo: ['p99 ttft<=2s', 'tpot<=50ms']\nextra-body: {top_k: 3}\n");
         let kept = parsed(&["tonnage", "run", "-c", &path, "--requests", "30", "--slo", "ttft<=1s"]).effective;
         assert_eq!((&kept["rate"], &kept["requests"], kept.get("duration")), (&Value::from(5), &Value::from(30), None));
         assert_eq!((&kept["max-in-flight"], &kept["slo"]), (&Value::from(7), &serde_json::json!(["ttft<=1s"])));
@@ -303,11 +305,15 @@ mod tests {
 
     #[test]
     fn a_misspelt_key_and_a_wrong_value_name_file_and_key() {
-        for (text, wanted) in [("raet: 5/s", "did you mean `rate`?"), ("rate: fast", "--rate"), ("json: 7", "no switch"), ("rate: [", "test.yaml:")] {
+        for (text, wanted) in
+            [("raet: 5/s", "did you mean `rate`?"), ("rate: fast", "--rate"), ("json: 7", "no switch"), ("rate: [", "test.yaml:")]
+        {
             let (_folder, path) = file(text);
             let line = ["tonnage", "run", "-c", &path].map(OsString::from);
             match parse(&line) {
-                Err(Stop::Error(error)) => assert!(error.to_string().contains("test.yaml") && error.to_string().contains(wanted), "{error}"),
+                Err(Stop::Error(error)) => {
+                    assert!(error.to_string().contains("test.yaml") && error.to_string().contains(wanted), "{error}")
+                }
                 Err(Stop::Clap(error)) => panic!("{error}"),
                 Ok(_) => panic!("{text} was accepted"),
             }
@@ -316,7 +322,8 @@ mod tests {
 
     #[test]
     fn secrets_never_reach_what_is_stored() {
-        let parsed = parsed(&["tonnage", "run", "--api-key", "k1", "--header", "X-Api-Key: k2", "--header=authorization: k3", "--api-key=k4"]);
+        let parsed =
+            parsed(&["tonnage", "run", "--api-key", "k1", "--header", "X-Api-Key: k2", "--header=authorization: k3", "--api-key=k4"]);
         let stored = format!("{:?} {:?}", parsed.effective, parsed.command);
         assert!(!["k1", "k2", "k3", "k4"].iter().any(|key| stored.contains(key)), "{stored}");
     }

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use crate::error::Error;
-use crate::metrics::Ended;
-use crate::report::{Judgement, Report};
+use crate::metrics::{Ended, VerdictResult};
+use crate::report::Report;
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +44,10 @@ impl Exit {
         if report.trials.iter().all(|trial| trial.run_totals.completed == 0) {
             return Self::TargetLost;
         }
-        let judged = |judgement| report.trials.iter().any(|trial| trial.verdict.result == judgement);
-        if judged(Judgement::Fail) {
+        let judged = |result| report.trials.iter().any(|trial| trial.verdict.result == result);
+        if judged(VerdictResult::Fail) {
             Self::Failed
-        } else if judged(Judgement::Inconclusive) {
+        } else if judged(VerdictResult::Inconclusive) {
             Self::Inconclusive
         } else {
             Self::Done

@@ -71,7 +71,11 @@ impl Job {
         }
         let plan = plan_of(&schedule, &workload, play.load.as_deref(), salt.clone())?;
         if play.load.is_some() && play.max_in_flight.is_some() {
-            return Err(Error::usage("--max-in-flight", "a closed loop has its own number in flight", "drop it, or give --load concurrent:N"));
+            return Err(Error::usage(
+                "--max-in-flight",
+                "a closed loop has its own number in flight",
+                "drop it, or give --load concurrent:N",
+            ));
         }
         let whom = match (target.target.is_empty(), target.sim) {
             (false, Some(_)) => {
@@ -161,7 +165,11 @@ fn default_workers(whom: &Whom) -> usize {
 }
 
 fn positive(flag: &str, time: Duration) -> Result<Duration, Error> {
-    if time.is_zero() { Err(Error::usage(flag, "a patience of 0 answers nothing", "accepted is a time above 0, as in 600s")) } else { Ok(time) }
+    if time.is_zero() {
+        Err(Error::usage(flag, "a patience of 0 answers nothing", "accepted is a time above 0, as in 600s"))
+    } else {
+        Ok(time)
+    }
 }
 
 fn headers_of(headers: Vec<String>) -> Result<Vec<String>, Error> {
@@ -180,8 +188,9 @@ fn headers_of(headers: Vec<String>) -> Result<Vec<String>, Error> {
 }
 
 fn extra_body_of(text: &str) -> Result<Map<String, Value>, Error> {
-    serde_json::from_str(text)
-        .map_err(|why| Error::usage("--extra-body", format!("`{text}` is not a JSON object ({why})"), r#"accepted is '{"temperature": 0}'"#))
+    serde_json::from_str(text).map_err(|why| {
+        Error::usage("--extra-body", format!("`{text}` is not a JSON object ({why})"), r#"accepted is '{"temperature": 0}'"#)
+    })
 }
 
 fn metadata_of(texts: &[String]) -> Result<BTreeMap<String, String>, Error> {

@@ -42,16 +42,10 @@ pub(super) fn plan_of(schedule: &ScheduleOptions, workload: &WorkloadOptions, cl
             seed,
         )),
     };
-    let workload = Workload::new(
-        lengths_of("--input-tokens", &workload.input_tokens)?,
-        lengths_of("--output-tokens", &workload.output_tokens)?,
-    )
-    .salted(salt);
-    let plan = Plan::new(load, workload, seed);
-    Ok(match schedule.quota {
-        Some(quota) => plan.with_quota(quota),
-        None => plan,
-    })
+    let workload =
+        Workload::new(lengths_of("--input-tokens", &workload.input_tokens)?, lengths_of("--output-tokens", &workload.output_tokens)?)
+            .salted(salt);
+    Ok(Plan::new(load, workload, seed, schedule.quota))
 }
 
 fn rate_of(schedule: &ScheduleOptions) -> Result<Rate, Error> {

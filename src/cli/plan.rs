@@ -79,7 +79,10 @@ fn law_of(description: &Description) -> String {
     if law.asked == crate::schedule::Process::Even {
         format!("{} {verdict}: no instant is further than {} from its place", law.asked, seconds(law.statistic))
     } else {
-        format!("{} {verdict}: distance of the gaps from it {:.4}, allowed {:.4} (Kolmogorov–Smirnov)", law.asked, law.statistic, law.critical)
+        format!(
+            "{} {verdict}: distance of the gaps from it {:.4}, allowed {:.4} (Kolmogorov–Smirnov)",
+            law.asked, law.statistic, law.critical
+        )
     }
 }
 

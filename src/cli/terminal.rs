@@ -9,7 +9,9 @@ use crate::report::Ink;
 pub(super) fn print(text: &str) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => Err(Error::output("standard output", format!("{why}; check where it leads"))),
+        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::output("standard output", format!("{why}; check where it leads")))
+        }
         Ok(()) | Err(_) => Ok(()),
     }
 }

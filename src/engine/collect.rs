@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::engine::segment::Live;
 use crate::error::Error;
-use crate::metrics::{Ended, Frame, Objectives, StopRule, Summary, Trial};
+use crate::metrics::{Ended, Frame, LoadFacts, Objectives, StopRule, Summary, Trial};
 use crate::record::Record;
 use crate::units::Offset;
 use crate::workload::Load;
@@ -98,11 +98,11 @@ impl Collection {
         }
         Trial {
             label: self.label.clone(),
-            window: summary.frame().window,
+            load: LoadFacts::of(&live.plan),
             drain_end,
             ended,
             not_due: self.not_due(ended),
-            concurrency: live.gauge.concurrency(),
+            concurrency: Some(live.gauge.concurrency()),
             body_fingerprint: Some(live.body_fingerprint()),
             summary,
         }

@@ -1,8 +1,9 @@
 //! Owns the console's account of a report: a few tables in the order in which a reader asks, at most 80 columns where the data allow it.
 
-use crate::metrics::{Counts, Ended, Metric};
+use crate::metrics::{Counts, Ended, Known, Metric, ObjectiveJudgement, SloView, StatsView, TrialView, VerdictResult};
+use crate::record::Origin;
+use crate::report::Report;
 use crate::report::layout::{Grid, Ink, Tone, wrapped};
-use crate::report::model::{Figure, Judgement, LoadKind, ObjectiveReport, Report, SloReport, Statistics, TrialReport};
 use crate::units::{Offset, count, per_second, seconds};
 
 const WIDTH: usize = 80;
@@ -33,20 +34,22 @@ fn header(report: &Report, ink: Ink) -> String {
     lines.join("\n") + "\n"
 }
 
-fn trial_text(report: &Report, trial: &TrialReport, ink: Ink) -> String {
+fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let mut parts = vec![load_text(trial, ink), requests_text(trial, ink), rates_text(trial, ink), latency_text(trial, ink)];
-    parts.extend(trial.slo.as_ref().map(|slo| slo_text(slo, ink)));
+    parts.push(slo_text(&trial.slo, ink));
     parts.push(verdict_text(report, trial, ink));
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
 }
 
-fn load_text(trial: &TrialReport, ink: Ink) -> String {
+fn load_text(trial: &TrialView, ink: Ink) -> String {
     let load = &trial.load;
-    let what = match (load.kind, load.rate_per_s) {
-        (LoadKind::Open, Some(rate)) => format!("open loop: {} at {rate}/s", load.process.as_deref().unwrap_or("arrivals")),
-        (LoadKind::Open, None) => "open loop".to_owned(),
-        (LoadKind::Closed, _) => format!("closed loop: {} in flight", load.concurrency.unwrap_or(1)),
+    let closed = load.origin == Origin::Released;
+    let what = if closed {
+        format!("closed loop: {} in flight", count(u64::from(load.concurrency.unwrap_or(1))))
+    } else {
+        let rate = load.rate_per_s.map_or_else(String::new, |rate| format!(" at {rate}/s"));
+        format!("open loop: {}{rate}", load.process.as_deref().unwrap_or("arrivals"))
     };
     let window = trial.window;
     let mut line = format!("{what} for {}", seconds(window.length_s()));
@@ -59,14 +62,14 @@ fn load_text(trial: &TrialReport, ink: Ink) -> String {
         Ended::Interrupted => line.push_str(", INTERRUPTED"),
     }
     let mut text = ink.paint(Tone::Heading, &line) + "\n";
-    if load.kind == LoadKind::Closed {
+    if closed {
         text.push_str("*closed*: each answer releases the next request, so a slow server is asked less. A reference,\n");
         text.push_str("no measurement of an open load; latency counts from the release.\n");
     }
     text
 }
 
-fn requests_text(trial: &TrialReport, ink: Ink) -> String {
+fn requests_text(trial: &TrialView, ink: Ink) -> String {
     let counts = &trial.requests;
     // The usual columns always, the unusual only when there is something to see.
     let columns = [
@@ -99,30 +102,36 @@ fn failures_of(counts: &Counts) -> String {
     counts.failures.iter().map(|(class, number)| format!("{class} {}", count(*number))).collect::<Vec<_>>().join(" · ")
 }
 
-fn rates_text(trial: &TrialReport, ink: Ink) -> String {
+fn rates_text(trial: &TrialView, ink: Ink) -> String {
     let rates = &trial.rates;
     let mut headings = vec!["requests/s", "offered", "sent", "completed"];
     let mut cells = vec!["of the window's requests".to_owned()];
-    cells.extend([rates.offered_per_s, rates.sent_per_s, rates.completed_per_s].map(plain));
-    if let Some(good) = rates.good_per_s {
+    cells.extend([rates.offered_per_s, rates.sent_per_s, rates.completed_per_s].map(rate));
+    // Without objectives every completed request is good, which says nothing.
+    let judged = !trial.slo.objectives.is_empty();
+    if judged {
         headings.push("good");
-        cells.push(plain(good));
+        cells.push(rate(rates.good_per_s));
     }
     let mut offered = Grid::new(&headings);
     offered.row(cells);
     let flow = &trial.throughput;
     let mut headings = vec!["arrived in it, per second", "requests", "tokens in", "tokens out"];
     let mut cells = vec![String::new()];
-    cells.extend([flow.requests_per_s, flow.input_tokens_per_s, flow.output_tokens_per_s].map(plain));
-    if let Some(good) = flow.good_output_tokens_per_s {
+    cells.extend([flow.requests_per_s, flow.input_tokens_per_s, flow.output_tokens_per_s].map(rate));
+    if judged {
         headings.push("good out");
-        cells.push(plain(good));
+        cells.push(rate(flow.good_output_tokens_per_s));
     }
     headings.extend(["in flight", "peak"]);
-    cells.extend([trial.concurrency.mean.map_or_else(|| UNKNOWN.to_owned(), plain), count(trial.concurrency.peak)]);
+    cells.extend([rate(trial.concurrency.mean), trial.concurrency.peak.map_or_else(|| UNKNOWN.to_owned(), count)]);
     let mut arrived = Grid::new(&headings);
     arrived.row(cells);
     format!("{}\n{}", offered.render(ink), arrived.render(ink))
+}
+
+fn rate(per_s: Option<f64>) -> String {
+    per_s.map_or_else(|| UNKNOWN.to_owned(), plain)
 }
 
 /// A number without its unit, which the heading names: three significant digits.
@@ -130,18 +139,21 @@ fn plain(value: f64) -> String {
     per_second(value).trim_end_matches("/s").to_owned()
 }
 
-fn latency_text(trial: &TrialReport, ink: Ink) -> String {
-    let from = match trial.load.kind {
-        LoadKind::Open => "from the planned instant",
-        LoadKind::Closed => "from the release",
+fn latency_text(trial: &TrialView, ink: Ink) -> String {
+    let from = match trial.load.origin {
+        Origin::Planned => "from the planned instant",
+        Origin::Released => "from the release",
     };
     let mut grid = Grid::new(&["latency", "p50", "p90", "p99", "95 % of p99", "p50 sent", "p99 sent"]);
     let mut withheld = false;
     for metric in shown_metrics(trial) {
-        let Some(row) = trial.metrics.get(metric.key()) else { continue };
-        let Some(headline) = row.scheduled.as_ref().or(row.value.as_ref()).filter(|headline| headline.p50.is_some()) else { continue };
-        let show = |figure: Option<Figure>| shown(figure, &row.unit);
-        let service = |pick: fn(&Statistics) -> Option<Figure>| row.service.as_ref().map_or_else(String::new, |from| show(pick(from)));
+        let Some(row) = trial.metrics.get(&metric) else { continue };
+        let headline = row.headline();
+        if headline.p50.is_none() {
+            continue;
+        }
+        let show = |figure: Option<Known>| shown(figure, &row.unit);
+        let service = |pick: fn(&StatsView) -> Option<Known>| row.service.as_ref().map_or_else(String::new, |from| show(pick(from)));
         withheld |= headline.p99_ci95.is_none();
         grid.row(vec![
             metric.key().replace('_', " "),
@@ -167,8 +179,8 @@ fn latency_text(trial: &TrialReport, ink: Ink) -> String {
 }
 
 /// What a reader asks for first. `ttfo` only where reasoning makes it differ from `ttft`; the rest is in `result.json`.
-fn shown_metrics(trial: &TrialReport) -> Vec<Metric> {
-    let headline = |metric: Metric| trial.metrics.get(metric.key()).and_then(|row| row.scheduled.as_ref());
+fn shown_metrics(trial: &TrialView) -> Vec<Metric> {
+    let headline = |metric: Metric| trial.metrics.get(&metric).and_then(|row| row.scheduled.as_ref());
     let differs = match (headline(Metric::Ttft), headline(Metric::Ttfo)) {
         (Some(token), Some(answer)) => (token.p50, token.p99, token.mean) != (answer.p50, answer.p99, answer.mean),
         _ => false,
@@ -188,11 +200,11 @@ fn shown_metrics(trial: &TrialReport) -> Vec<Metric> {
     shown.into_iter().filter(|metric| *metric != Metric::Ttfo || differs).collect()
 }
 
-fn shown(figure: Option<Figure>, unit: &str) -> String {
+fn shown(figure: Option<Known>, unit: &str) -> String {
     match figure {
         None => UNKNOWN.to_owned(),
-        Some(Figure::Is(value)) => value_text(value, unit),
-        Some(Figure::Above { above }) => format!("> {}", value_text(above, unit)),
+        Some(Known::At(value)) => value_text(value, unit),
+        Some(Known::Above { above }) => format!("> {}", value_text(above, unit)),
     }
 }
 
@@ -221,68 +233,92 @@ fn percent(share: f64) -> String {
 }
 
 /// Two ends, the unit once where both have the same.
-fn interval(low: Figure, high: Figure, unit: &str) -> String {
-    let (low, high) = (shown(Some(low), unit), shown(Some(high), unit));
+fn interval(low: f64, high: f64, unit: &str) -> String {
+    let (low, high) = (value_text(low, unit), value_text(high, unit));
     match (low.split_once(' '), high.split_once(' ')) {
         (Some((number, low_unit)), Some((_, high_unit))) if low_unit == high_unit => format!("{number}–{high}"),
         _ => format!("{low}–{high}"),
     }
 }
 
-fn slo_text(slo: &SloReport, ink: Ink) -> String {
-    let mut grid = Grid::new(&["objective", "observed", "misses", "of", "95 % of misses", "allowed", "met"]);
+fn slo_text(slo: &SloView, ink: Ink) -> String {
+    if slo.objectives.is_empty() {
+        return String::new();
+    }
+    let mut grid = Grid::new(&["objective", "observed", "missed", "of", "allowed", "95 % bounds", "met"]);
     for objective in &slo.objectives {
         grid.row(objective_row(objective));
     }
     let mut text = grid.render(ink);
-    let undefined: u64 = slo.objectives.iter().map(|objective| objective.undefined).sum();
     let mut notes = Vec::new();
     if let (Some(attainment), Some(goodput)) = (slo.attainment, slo.goodput_per_s) {
-        notes.push(format!("good (every per-request limit met): {} of the offered, {}", percent(attainment), per_second(goodput)));
+        notes.push(format!("good requests: {} of the offered, {}", percent(attainment), per_second(goodput)));
     }
+    let (undefined, undecided) = slo
+        .objectives
+        .iter()
+        .fold((0, 0), |(undefined, undecided), objective| (undefined + objective.undefined, undecided + objective.undecided));
     if undefined > 0 {
-        notes.push(format!("{} values undefined, outside their objective", count(undefined)));
+        notes.push(format!("{} values are undefined and left out", count(undefined)));
     }
-    for note in notes {
-        text.push_str(&ink.paint(Tone::Faint, &note));
+    if undecided > 0 {
+        notes.push(format!("{} were cut off before they were decided, and count either way in the bounds", count(undecided)));
+    }
+    if !notes.is_empty() {
+        text.push_str(&ink.paint(Tone::Faint, &wrapped(&notes.join("; "), WIDTH, 0)));
         text.push('\n');
     }
     text
 }
 
-fn objective_row(objective: &ObjectiveReport) -> Vec<String> {
-    let met = match objective.met {
-        Some(true) => "yes",
-        Some(false) => "NO",
-        None => "unsure",
+/// The unit in which an objective observes: its own text says it.
+fn unit_of(text: &str) -> &'static str {
+    if text.starts_with("goodput") {
+        "/s"
+    } else if text.starts_with("error_rate") || text.starts_with("attainment") {
+        "share"
+    } else {
+        "s"
+    }
+}
+
+fn objective_row(objective: &ObjectiveJudgement) -> Vec<String> {
+    let met = match (objective.met, objective.decides) {
+        (Some(true), _) => "yes",
+        (Some(false), _) => "NO",
+        (None, true) => "unsure",
+        // A limit without a statistic is judged through the joint attainment, and shows the share that met it.
+        (None, false) => "",
     };
+    let unit = if objective.decides { unit_of(&objective.text) } else { "share" };
+    let bounds_unit = if objective.allowed_share.is_some() { "share" } else { "s" };
     vec![
         objective.text.clone(),
-        shown(objective.observed, &objective.unit),
+        shown(objective.observed, unit),
         count(objective.misses),
         count(objective.decided),
-        objective.interval95.map_or_else(|| UNKNOWN.to_owned(), |[low, high]| interval(low, high, "share")),
-        value_text(objective.limit, &objective.unit),
+        objective.allowed_share.map_or_else(String::new, percent),
+        objective.interval95.map_or_else(|| UNKNOWN.to_owned(), |[low, high]| interval(low, high, bounds_unit)),
         met.to_owned(),
     ]
 }
 
-fn verdict_text(report: &Report, trial: &TrialReport, ink: Ink) -> String {
+fn verdict_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let verdict = &trial.verdict;
     let (tone, word) = match verdict.result {
-        Judgement::None => (Tone::Heading, "no objective"),
-        Judgement::Pass => (Tone::Good, "PASS"),
-        Judgement::Fail => (Tone::Bad, "FAIL"),
-        Judgement::Inconclusive => (Tone::Warning, "INCONCLUSIVE"),
+        VerdictResult::None => (Tone::Heading, "no objective"),
+        VerdictResult::Pass => (Tone::Good, "PASS"),
+        VerdictResult::Fail => (Tone::Bad, "FAIL"),
+        VerdictResult::Inconclusive => (Tone::Warning, "INCONCLUSIVE"),
     };
     let mut text = String::new();
-    if verdict.result != Judgement::None {
+    if verdict.result != VerdictResult::None {
         text.push_str(&format!("verdict: {}\n", ink.paint(tone, word)));
     }
     for reason in &verdict.reasons {
         text.push_str(&format!("  {}\n", wrapped(reason, WIDTH, 2)));
     }
-    for warning in &trial.health.warnings {
+    for warning in trial.health.faults.iter().filter(|fault| !verdict.reasons.contains(fault)).chain(&trial.health.notes) {
         let warning = wrapped(&format!("warning: {warning}"), WIDTH, 2);
         text.push_str(&format!("{}\n", ink.paint(Tone::Warning, &warning)));
     }
@@ -295,6 +331,7 @@ fn verdict_text(report: &Report, trial: &TrialReport, ink: Ink) -> String {
 fn footer(report: &Report, ink: Ink) -> String {
     let short = |hash: &str| hash.chars().take(16).collect::<String>();
     let bodies = report.body_fingerprint.as_deref().map_or_else(String::new, |hash| format!(" · bodies {}", short(hash)));
-    let line = format!("plan {}{bodies} · seed {} · prompt tokens by {}", short(&report.plan_fingerprint), report.seed, report.token_estimate);
+    let line =
+        format!("plan {}{bodies} · seed {} · prompt tokens by {}", short(&report.plan_fingerprint), report.seed, report.token_estimate);
     ink.paint(Tone::Faint, &line) + "\n"
 }

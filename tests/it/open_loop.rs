@@ -213,7 +213,7 @@ fn an_interrupted_run_ends_its_window_at_that_instant() {
         (settling.await.expect("a trial"), records.take())
     });
     assert_eq!(trial.ended, Ended::Interrupted);
-    let end = trial.window.end;
+    let end = trial.window().end;
     assert!((2.9..3.1).contains(&end.as_secs()), "the window ends at the stop, {end}");
     assert!(records.iter().all(|record| record.scheduled < end && record.exchange.outcome == Outcome::Completed));
     assert_eq!(records.len() as u64 + trial.not_due, 100, "what was not due is counted apart");
