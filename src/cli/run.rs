@@ -155,7 +155,12 @@ async fn live(job: &Job, found: &Found, folder: &Folder, plan_fingerprint: &str,
     let clock = RunClock::starting_in(HEAD_START);
     let load_end = load_end_of(job, spans);
     let drawn = tokio::task::spawn_local(Progress { gauge: Arc::clone(&gauge), clock, load_end, hidden }.draw());
-    let segment = Segment { label: job.label.clone().unwrap_or_else(|| "run".to_owned()), plan: Arc::clone(&job.plan) };
+    let segment = Segment {
+        label: job.label.clone().unwrap_or_else(|| "run".to_owned()),
+        plan: Arc::clone(&job.plan),
+        objectives: Arc::clone(&job.objectives),
+        streamed: job.chat.stream,
+    };
     let trial = session.play_into(segment, StopRule::Never, gauge, sink_of(&filing, job)).await?.await;
     drawn.abort();
     heard.abort();
@@ -177,8 +182,6 @@ fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {
         timeout: job.timeout,
         drain: job.drain,
         max_in_flight: job.max_in_flight,
-        objectives: Arc::clone(&job.objectives),
-        streamed: job.chat.stream,
     };
     let (addresses, connect_timeout) = (found.addresses.clone(), job.connect_timeout);
     let next_worker = AtomicUsize::new(0);

@@ -57,6 +57,12 @@ struct Idle {
     since: Offset,
 }
 
+/// A send that waits for a connection being opened. Its reservation ends when it gets one.
+struct Waiting {
+    give: oneshot::Sender<Wire>,
+    _reservation: Option<Reservation>,
+}
+
 struct Address {
     socket: SocketAddr,
     avoid_until: Cell<Offset>,
@@ -74,7 +80,7 @@ pub(super) struct Pool {
     /// Connections whose answer is settled, but whose body has not ended yet.
     draining: Cell<usize>,
     /// Sends that take the next connection that comes; never more than are being opened.
-    waiting: RefCell<VecDeque<oneshot::Sender<Wire>>>,
+    waiting: RefCell<VecDeque<Waiting>>,
     reserved: Arc<AtomicUsize>,
 }
 
@@ -136,16 +142,17 @@ impl Pool {
                 return Ok(CheckedOut { wire, opened: false });
             }
         }
-        self.waiting.borrow_mut().retain(|waiting| !waiting.is_closed());
+        self.waiting.borrow_mut().retain(|waiting| !waiting.give.is_closed());
         if self.opening.get() > self.waiting.borrow().len() {
             let (give, take) = oneshot::channel();
-            self.waiting.borrow_mut().push_back(give);
+            self.waiting.borrow_mut().push_back(Waiting { give, _reservation: reservation });
             if let Ok(wire) = take.await {
                 return Ok(CheckedOut { wire, opened: true });
             }
+        } else {
+            // Nobody need keep one for it any longer.
+            drop(reservation);
         }
-        // Nobody need keep one for it any longer.
-        drop(reservation);
         Ok(CheckedOut { wire: self.open().await?, opened: true })
     }
 
@@ -154,7 +161,7 @@ impl Pool {
         loop {
             let first = self.waiting.borrow_mut().pop_front();
             let Some(waiting) = first else { break };
-            match waiting.send(wire) {
+            match waiting.give.send(wire) {
                 Ok(()) => return,
                 Err(unwanted) => wire = unwanted,
             }
@@ -274,7 +281,7 @@ impl Drop for Coming {
         counter.set(counter.get() - 1);
         // A send that counted on a connection which does not come must not wait for another: it opens its own.
         let mut waiting = self.pool.waiting.borrow_mut();
-        waiting.retain(|send| !send.is_closed());
+        waiting.retain(|waiting| !waiting.give.is_closed());
         waiting.truncate(self.pool.opening.get());
     }
 }

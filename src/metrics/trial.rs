@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::metrics::{Judgement, Summary, TrialView, judge, view};
+use crate::metrics::{Frame, Judgement, Objectives, Summary, TrialView, judge, view};
 use crate::record::Origin;
 use crate::units::{Offset, Window};
 use crate::workload::{Closed, Load, Plan};
@@ -19,6 +19,19 @@ pub struct Segment {
     pub label: String,
     /// What to play.
     pub plan: Arc<Plan>,
+    /// What is asked of the service.
+    pub objectives: Arc<Objectives>,
+    /// Whether answers are streamed.
+    pub streamed: bool,
+}
+
+impl Segment {
+    /// The frame of this segment's summary: the plan's window, and the end of its cool-down.
+    #[must_use]
+    pub fn frame(&self) -> Frame {
+        let spans = self.plan.spans();
+        Frame { window: spans.window, load_end: spans.cooldown.end.max(spans.window.end), streamed: self.streamed }
+    }
 }
 
 /// The kinds of load.

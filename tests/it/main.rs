@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by stopping")]
 
 mod architecture;
+mod client;
+mod known_truth;
 mod open_loop;
 mod plan;
+mod queues;
 mod scripted;
+mod pretend_server;

@@ -1,0 +1,175 @@
+//! Owns what is known beforehand: the simulated server against recursions and closed forms that owe it nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonnage::metrics::{Ended, StopRule};
+use tonnage::record::{Origin, Outcome, Record};
+use tonnage::schedule::{Extent, Process, Timeline};
+use tonnage::seed::{Seed, exponential};
+use tonnage::sim::{Profile, Session, run};
+use tonnage::units::Rate;
+use tonnage::workload::{Closed, LengthSpec, Load, Plan, Workload};
+
+use crate::queues::{MdC, mm1_sojourn_tail, mmc_sojourn_tail, quantile_s};
+
+fn workload(output_tokens: u32) -> Workload {
+    Workload::new(LengthSpec::fixed(128).unwrap(), LengthSpec::fixed(output_tokens).unwrap())
+}
+
+fn open(process: Process, per_s: f64, extent: Extent) -> Plan {
+    let timeline = Timeline::new(process, Rate::new(per_s).unwrap(), extent, Duration::ZERO, Duration::ZERO, Seed::new(11));
+    Plan::new(Load::Open(timeline), workload(4), Seed::new(11), None)
+}
+
+fn poisson(per_s: f64, requests: u64) -> Plan {
+    open(Process::Poisson, per_s, Extent::Requests(requests))
+}
+
+fn profile(text: &str) -> Profile {
+    text.parse().unwrap()
+}
+
+fn sojourn_s(record: &Record) -> f64 {
+    record.exchange.last_token.unwrap().secs_since(record.scheduled)
+}
+
+/// Sojourns by the Kiefer–Wolfowitz recursion in seconds (Lindley's for one server): the sorted workloads of the servers, the least of
+/// which is the next arrival's wait.
+fn recursion(plan: &Plan, servers: usize, service_s: impl Fn() -> f64) -> Vec<f64> {
+    let mut workloads = vec![0.0f64; servers];
+    let mut before_s = 0.0;
+    let mut sojourns = Vec::new();
+    for arrival in plan.arrivals() {
+        let gap_s = arrival.at.as_secs() - before_s;
+        before_s = arrival.at.as_secs();
+        for workload in &mut workloads {
+            *workload = (*workload - gap_s).max(0.0);
+        }
+        workloads.sort_by(f64::total_cmp);
+        workloads[0] += service_s();
+        sojourns.push(workloads[0]);
+    }
+    sojourns
+}
+
+fn agrees_with_recursion(text: &str, per_s: f64, servers: usize, mean_s: f64, constant: bool) {
+    let plan = poisson(per_s, 20_000);
+    let seed = Seed::new(5);
+    let draws = std::cell::RefCell::new(seed.stream("service").sequence());
+    let expected = recursion(&plan, servers, || if constant { mean_s } else { mean_s * exponential(&mut *draws.borrow_mut()) });
+    let records = run(&plan, profile(text), seed);
+    assert_eq!(records.len(), expected.len());
+    for (record, expected_s) in records.iter().zip(expected) {
+        let seen_s = sojourn_s(record);
+        assert!((seen_s - expected_s).abs() < 1e-6, "{text}, request {}: {seen_s} s is not {expected_s} s", record.id);
+        assert_eq!(record.exchange.first_token, record.exchange.last_token, "a queue's answer leaves at once");
+    }
+}
+
+#[test]
+fn every_sojourn_of_one_exponential_server_is_lindleys() {
+    agrees_with_recursion("mmc:servers=1,service=100ms", 8.0, 1, 0.1, false);
+}
+
+#[test]
+fn every_sojourn_of_two_constant_servers_is_kiefer_and_wolfowitzs() {
+    agrees_with_recursion("mdc:servers=2,service=100ms", 17.0, 2, 0.1, true);
+}
+
+#[test]
+fn every_sojourn_of_four_exponential_servers_is_kiefer_and_wolfowitzs() {
+    agrees_with_recursion("mmc:servers=4,service=100ms", 36.0, 4, 0.1, false);
+}
+
+#[test]
+fn long_runs_of_the_queues_come_to_the_closed_forms() {
+    let constant = MdC::new(2, 14.0, 0.1);
+    let cases: [(&str, f64, Box<dyn Fn(f64) -> f64>); 3] = [
+        ("mmc:servers=1,service=100ms", 7.0, Box::new(|t| mm1_sojourn_tail(7.0, 10.0, t))),
+        ("mmc:servers=4,service=100ms", 28.0, Box::new(|t| mmc_sojourn_tail(4, 28.0, 10.0, t))),
+        ("mdc:servers=2,service=100ms", 14.0, Box::new(move |t| constant.sojourn_tail(t))),
+    ];
+    for (text, per_s, tail) in cases {
+        let mut sojourns: Vec<f64> = run(&poisson(per_s, 300_000), profile(text), Seed::new(5)).iter().map(sojourn_s).collect();
+        sojourns.sort_by(f64::total_cmp);
+        for quantile in [0.5, 0.9, 0.99] {
+            let seen_s = sojourns[(sojourns.len() as f64 * quantile) as usize];
+            let known_s = quantile_s(&tail, quantile, 100.0);
+            assert!((seen_s / known_s - 1.0).abs() < 0.05, "{text} p{quantile}: {seen_s} s is not {known_s} s ± 5 %");
+        }
+    }
+}
+
+#[test]
+fn a_delay_gives_every_request_its_constants() {
+    for record in run(&poisson(50.0, 500), profile("delay:ttft=20ms,itl=5ms"), Seed::new(1)) {
+        let exchange = &record.exchange;
+        assert_eq!(exchange.sent, Some(record.scheduled), "a perfect generator is never late");
+        assert_eq!(exchange.first_token.unwrap().since(record.scheduled), Duration::from_millis(20));
+        assert_eq!(exchange.last_token.unwrap().since(record.scheduled), Duration::from_millis(35));
+        assert_eq!((exchange.events, exchange.event_gaps_us.as_slice()), (4, [5_000; 3].as_slice()));
+        assert_eq!((record.origin, &exchange.outcome, exchange.connected), (Origin::Planned, &Outcome::Completed, None));
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_records() {
+    let records = |seed: u64| run(&poisson(50.0, 300), Profile::small(), Seed::new(seed));
+    assert_eq!(records(1), records(1));
+    assert_ne!(records(1), records(2));
+}
+
+#[test]
+fn the_queue_survives_from_one_segment_to_the_next() {
+    let mut session = Session::new(profile("mdc:servers=1,service=100ms"), Seed::new(1));
+    let overload = open(Process::Even, 20.0, Extent::Duration(Duration::from_secs(1)));
+    let mut first = Vec::new();
+    let played = session.play_into(&overload, &StopRule::Never, |record| first.push(sojourn_s(&record)));
+    assert_eq!(played.load_end.as_secs(), 1.0);
+    assert_eq!(played.drain_end.as_secs(), 2.0, "twenty requests of 100 ms");
+    let mut second = Vec::new();
+    session.play_into(&overload, &StopRule::Never, |record| second.push(sojourn_s(&record)));
+    assert!((first[0] - 0.1).abs() < 1e-9 && (second[0] - 1.1).abs() < 1e-9, "{first:?} {second:?}");
+}
+
+#[test]
+fn littles_law_holds_in_virtual_time() {
+    let mut session = Session::new(profile("mmc:servers=4,service=100ms"), Seed::new(1));
+    let mut in_system_s = 0.0;
+    let played = session.play_into(&poisson(30.0, 5_000), &StopRule::Never, |record| in_system_s += sojourn_s(&record));
+    assert!((played.concurrency.integral_s / in_system_s - 1.0).abs() < 1e-9);
+    assert!((4..200).contains(&played.concurrency.peak), "{}", played.concurrency.peak);
+}
+
+#[test]
+fn a_stop_rule_ends_the_issuing_at_the_event_that_met_it() {
+    let mut session = Session::new(profile("mdc:servers=1,service=100ms"), Seed::new(1));
+    let plan = open(Process::Even, 20.0, Extent::Duration(Duration::from_secs(10)));
+    let mut records = 0;
+    let rule = StopRule::When(Arc::new(|counts| counts.in_flight >= 10));
+    let played = session.play_into(&plan, &rule, |_| records += 1);
+    assert_eq!((played.ended, records + played.not_due), (Ended::Stopped, 200));
+    // Twenty come and ten go each second: the tenth in flight is seen when the next one is due, before it is sent.
+    assert!((18..=21).contains(&records), "{records}");
+    assert_eq!(played.window.end, played.load_end);
+}
+
+#[test]
+fn a_closed_loop_releases_on_completion() {
+    let closed = |extent| Closed::concurrent(3, extent, Duration::ZERO, Duration::ZERO).unwrap();
+    let queue = profile("mdc:servers=1,service=100ms");
+    let by_count = Plan::new(Load::Closed(closed(Extent::Requests(10))), workload(4), Seed::new(1), None);
+    let records = run(&by_count, queue, Seed::new(1));
+    let released: Vec<u64> = records.iter().map(|record| record.scheduled.as_nanos() / 1_000_000).collect();
+    assert_eq!(released, [0, 0, 0, 100, 200, 300, 400, 500, 600, 700]);
+    assert!(records.iter().all(|record| record.origin == Origin::Released));
+    let by_time = Plan::new(Load::Closed(closed(Extent::Duration(Duration::from_secs(1)))), workload(4), Seed::new(1), None);
+    let mut count = 0;
+    let played = Session::new(queue, Seed::new(1)).play_into(&by_time, &StopRule::Never, |_| count += 1);
+    assert_eq!(
+        (count, played.concurrency.peak, played.load_end.as_secs()),
+        (12, 3, 1.0),
+        "released before 1 s: three, then one each 100 ms"
+    );
+}
