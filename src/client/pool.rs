@@ -315,7 +315,7 @@ mod tests {
         Rc::new(Pool::new(Rc::new(shared), addresses, 0))
     }
 
-    async fn listener() -> (TcpListener, SocketAddr) {
+    fn listener() -> (TcpListener, SocketAddr) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let listener = socket.listen(1024).unwrap();
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn addresses_are_used_in_turn_and_one_that_is_down_is_passed_over() {
         paused(async {
-            let ((up, first), (down, second)) = (listener().await, listener().await);
+            let ((up, first), (down, second)) = (listener(), listener());
             drop(down);
             let pool = pool(&[second, first]);
             for _ in 0..4 {
@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn a_crowd_of_reservations_opens_a_bounded_number_at_once() {
         paused(async {
-            let (listener, address) = listener().await;
+            let (listener, address) = listener();
             let pool = pool(&[address]);
             let reservations: Vec<_> = (0..300).map(|_| pool.reserve()).collect();
             assert_eq!(pool.shared.connecting.get(), MOST_CONNECTING);
@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn a_refused_reservation_is_not_tried_again_until_the_next() {
         paused(async {
-            let (listener, address) = listener().await;
+            let (listener, address) = listener();
             drop(listener);
             let pool = pool(&[address]);
             let _reservation = pool.reserve();

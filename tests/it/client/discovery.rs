@@ -18,7 +18,7 @@ const MODELS: &str = r#"{"object":"list","data":[{"id":"first","object":"model"}
 #[test]
 fn the_first_model_is_found() {
     paused(async {
-        let server = Server::start(vec![vec![Request, Write(answer("200 OK", MODELS))]]).await;
+        let server = Server::start(vec![vec![Request, Write(answer("200 OK", MODELS))]]);
         let discovery = Discovery::new(Some(&Secret::new("sk-42")), &["x-team: blue".to_owned()]).unwrap();
         assert_eq!(discovery.first_model(&server.target()).await.unwrap(), "first");
         let request = server.requests().remove(0).to_lowercase();
@@ -40,7 +40,7 @@ fn each_refusal_says_what_to_do() {
         ("503 Busy", "loading", "loading"),
     ] {
         let error = paused(async {
-            let server = Server::start(vec![vec![Request, Write(answer(status, body))]]).await;
+            let server = Server::start(vec![vec![Request, Write(answer(status, body))]]);
             Discovery::new(None, &[]).unwrap().first_model(&server.target()).await.unwrap_err()
         });
         assert!(matches!(&error, Error::Target { .. }) && error.to_string().contains(said), "{status}: {error}");
@@ -51,7 +51,7 @@ fn each_refusal_says_what_to_do() {
 fn a_server_that_loads_is_waited_for() {
     paused(async {
         let loading = vec![Request, Write(answer("503 Busy", "loading"))];
-        let server = Server::start(vec![loading.clone(), loading, vec![Request, Write(answer("200 OK", MODELS))]]).await;
+        let server = Server::start(vec![loading.clone(), loading, vec![Request, Write(answer("200 OK", MODELS))]]);
         Discovery::new(None, &[]).unwrap().wait_ready(&server.target(), Duration::from_mins(1)).await.unwrap();
         assert_eq!(server.accepted(), 3);
     });
@@ -61,7 +61,7 @@ fn a_server_that_loads_is_waited_for() {
 fn patience_ends_and_what_waiting_cannot_mend_ends_it_at_once() {
     for (status, asked) in [("503 Busy", 3), ("401 Unauthorized", 1), ("404 Not Found", 1)] {
         paused(async {
-            let server = Server::start(vec![vec![Request, Write(answer(status, ""))]]).await;
+            let server = Server::start(vec![vec![Request, Write(answer(status, ""))]]);
             let waited = Discovery::new(None, &[]).unwrap().wait_ready(&server.target(), Duration::from_secs(1)).await;
             assert!(waited.is_err());
             assert_eq!(server.accepted(), asked, "{status}");

@@ -51,7 +51,7 @@ struct State {
 }
 
 impl Server {
-    pub(crate) async fn start(scripts: Vec<Vec<Step>>) -> Self {
+    pub(crate) fn start(scripts: Vec<Vec<Step>>) -> Self {
         // Room for a crowd: a connection beyond the backlog is tried again by the kernel after a real second, which a paused clock skips.
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
@@ -162,7 +162,7 @@ impl Bench {
     }
 
     pub(crate) async fn with(scripts: Vec<Vec<Step>>, adjust: impl FnOnce(&mut ChatOptions)) -> Self {
-        let server = Server::start(scripts).await;
+        let server = Server::start(scripts);
         let mut options = ChatOptions::new(vec![server.target()], vec!["m".to_owned()]);
         adjust(&mut options);
         let addresses = Addresses::of(&options.targets).await.unwrap();
