@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::metrics::{Frame, Judgement, Objectives, Summary, TrialView, judge, view};
 use crate::record::Origin;
 use crate::units::{Offset, Window};
-use crate::workload::Plan;
+use crate::workload::{Closed, Load, Plan};
 
 /// One stretch of load to play.
 #[derive(Debug, Clone)]
@@ -23,8 +23,6 @@ pub struct Segment {
     pub objectives: Arc<Objectives>,
     /// Whether answers are streamed.
     pub streamed: bool,
-    /// What the report says of the load.
-    pub load: LoadFacts,
 }
 
 impl Segment {
@@ -68,6 +66,32 @@ pub struct LoadFacts {
     pub profile: Option<String>,
     /// Requests in flight of a closed loop.
     pub concurrency: Option<u32>,
+}
+
+impl LoadFacts {
+    /// What a plan says of its load.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        match plan.load() {
+            Load::Open(timeline) => Self {
+                kind: LoadKind::Open,
+                origin: Origin::Planned,
+                rate_per_s: Some(timeline.rate().per_s()),
+                process: Some(timeline.process().to_string()),
+                ..Self::default()
+            },
+            Load::Closed(closed) => Self {
+                kind: match closed.concurrency {
+                    1 => LoadKind::Synchronous,
+                    Closed::THROUGHPUT => LoadKind::Throughput,
+                    _ => LoadKind::Concurrent,
+                },
+                origin: Origin::Released,
+                concurrency: Some(closed.concurrency),
+                ..Self::default()
+            },
+        }
+    }
 }
 
 /// Counts of a segment while it runs. A stop rule is a pure function of them.
@@ -141,6 +165,8 @@ pub struct Trial {
     pub not_due: u64,
     /// Requests in flight; absent when read again from records alone.
     pub concurrency: Option<Concurrency>,
+    /// Hash of the bodies sent; absent where none was encoded, and when read again from records.
+    pub body_fingerprint: Option<String>,
     /// Everything its records said.
     pub summary: Summary,
 }

@@ -7,7 +7,7 @@ use std::future::Ready;
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::metrics::{self, Concurrency, Ended, LiveCounts, Play, StopRule, Summary, Trial};
+use crate::metrics::{self, Concurrency, Ended, LiveCounts, LoadFacts, Play, StopRule, Summary, Trial};
 use crate::record::{Exchange, Origin, Outcome, Record, Usage};
 use crate::schedule::Extent;
 use crate::seed::Seed;
@@ -110,11 +110,13 @@ impl Play for Session {
         }
         Ok(std::future::ready(Ok(Trial {
             label: segment.label,
-            load: segment.load,
+            load: LoadFacts::of(&segment.plan),
             drain_end: played.drain_end,
             ended: played.ended,
             not_due: played.not_due,
             concurrency: Some(played.concurrency),
+            // There are no bodies without bytes.
+            body_fingerprint: None,
             summary,
         })))
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tonnage::metrics::{Ended, LoadFacts, Objectives, Play, Segment, StopRule, Trial, VerdictResult};
+use tonnage::metrics::{Ended, Objectives, Play, Segment, StopRule, Trial, VerdictResult};
 use tonnage::record::{Origin, Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::{Seed, exponential};
@@ -178,7 +178,7 @@ fn a_closed_loop_releases_on_completion() {
 async fn trial(session: &mut Session, plan: Plan, streamed: bool, slo: &str, stop: StopRule) -> Trial {
     let slo: Vec<&str> = if slo.is_empty() { Vec::new() } else { vec![slo] };
     let objectives = Arc::new(Objectives::parse(&slo, None, None).unwrap());
-    let segment = Segment { label: "truth".to_owned(), plan: Arc::new(plan), objectives, streamed, load: LoadFacts::default() };
+    let segment = Segment { label: "truth".to_owned(), plan: Arc::new(plan), objectives, streamed };
     session.play(segment, stop).await.unwrap().await.unwrap()
 }
 
