@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::metrics::{Play, Segment, StopRule};
 
 /// Between the call and the first instant: time to build the first bodies and to open the first connections.
-const HEAD_START: Duration = Duration::from_millis(50);
+pub const HEAD_START: Duration = Duration::from_millis(50);
 
 /// How a session plays.
 #[derive(Debug, Clone)]
