@@ -111,11 +111,12 @@ impl Play for Session {
         Ok(std::future::ready(Ok(Trial {
             label: segment.label,
             load: LoadFacts::of(&segment.plan),
-            body_fingerprint: None,
             drain_end: played.drain_end,
             ended: played.ended,
             not_due: played.not_due,
             concurrency: Some(played.concurrency),
+            // There are no bodies without bytes.
+            body_fingerprint: None,
             summary,
         })))
     }

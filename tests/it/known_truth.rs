@@ -85,17 +85,15 @@ fn every_sojourn_of_four_exponential_servers_is_kiefer_and_wolfowitzs() {
 #[test]
 fn long_runs_of_the_queues_come_to_the_closed_forms() {
     let constant = MdC::new(2, 14.0, 0.1);
-    let cases: [(&str, f64, Box<dyn Fn(f64) -> f64>); 3] = [
-        ("mmc:servers=1,service=100ms", 7.0, Box::new(|t| mm1_sojourn_tail(7.0, 10.0, t))),
-        ("mmc:servers=4,service=100ms", 28.0, Box::new(|t| mmc_sojourn_tail(4, 28.0, 10.0, t))),
-        ("mdc:servers=2,service=100ms", 14.0, Box::new(move |t| constant.sojourn_tail(t))),
-    ];
-    for (text, per_s, tail) in cases {
+    let tails: [&dyn Fn(f64) -> f64; 3] =
+        [&|t| mm1_sojourn_tail(7.0, 10.0, t), &|t| mmc_sojourn_tail(4, 28.0, 10.0, t), &|t| constant.sojourn_tail(t)];
+    let queues = [("mmc:servers=1,service=100ms", 7.0), ("mmc:servers=4,service=100ms", 28.0), ("mdc:servers=2,service=100ms", 14.0)];
+    for ((text, per_s), tail) in queues.into_iter().zip(tails) {
         let mut sojourns: Vec<f64> = run(&poisson(per_s, 300_000), profile(text), Seed::new(5)).iter().map(sojourn_s).collect();
         sojourns.sort_by(f64::total_cmp);
         for quantile in [0.5, 0.9, 0.99] {
             let seen_s = sojourns[(sojourns.len() as f64 * quantile) as usize];
-            let known_s = quantile_s(&tail, quantile, 100.0);
+            let known_s = quantile_s(tail, quantile, 100.0);
             assert!((seen_s / known_s - 1.0).abs() < 0.05, "{text} p{quantile}: {seen_s} s is not {known_s} s ± 5 %");
         }
     }
@@ -126,8 +124,8 @@ fn the_queue_survives_from_one_segment_to_the_next() {
     let overload = open(Process::Even, 20.0, Extent::Duration(Duration::from_secs(1)));
     let mut first = Vec::new();
     let played = session.play_into(&overload, true, &StopRule::Never, |record| first.push(sojourn_s(&record)));
-    assert_eq!(played.load_end.as_secs(), 1.0);
-    assert_eq!(played.drain_end.as_secs(), 2.0, "twenty requests of 100 ms");
+    assert_eq!(played.load_end, Offset::from_secs(1.0));
+    assert_eq!(played.drain_end, Offset::from_secs(2.0), "twenty requests of 100 ms");
     let mut second = Vec::new();
     session.play_into(&overload, true, &StopRule::Never, |record| second.push(sojourn_s(&record)));
     assert!((first[0] - 0.1).abs() < 1e-9 && (second[0] - 1.1).abs() < 1e-9, "{first:?} {second:?}");

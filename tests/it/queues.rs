@@ -29,7 +29,7 @@ pub(crate) struct MdC {
     servers: usize,
     arrival: f64,
     service_s: f64,
-    /// Q_m = P(at most m requests wait).
+    /// Q(m): P(at most m requests wait).
     waiting: Vec<f64>,
 }
 
@@ -67,7 +67,7 @@ impl MdC {
         Self { servers, arrival, service_s, waiting }
     }
 
-    /// P(wait ≤ t) by Franx (2001): e^(−λ(kD−t)) Σ_{j<kc} Q_{kc−1−j} (λ(kD−t))^j / j!, (k−1)D ≤ t < kD. Good while kc is some hundreds.
+    /// P(wait ≤ t) by Franx (2001): e^(−λ(kD−t)) Σ over j < kc of Q(kc−1−j) (λ(kD−t))^j / j!, (k−1)D ≤ t < kD. Good while kc is some hundreds.
     pub(crate) fn wait_at_most(&self, t_s: f64) -> f64 {
         let k = (t_s / self.service_s).floor() as usize + 1;
         let x = self.arrival * (k as f64 * self.service_s - t_s);
