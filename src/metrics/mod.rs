@@ -4,10 +4,16 @@ mod block;
 mod buckets;
 mod catalog;
 mod counts;
+#[cfg(test)]
+mod coverage;
 mod decide;
 mod dependence;
 mod distribution;
+#[cfg(test)]
+mod examples;
 mod flow;
+#[cfg(test)]
+mod fold_tests;
 mod health;
 mod sample;
 mod series;

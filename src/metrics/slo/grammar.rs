@@ -181,7 +181,7 @@ mod tests {
             "send_lag<=1ms",
             "tpot_service<=5ms",
             "p99 ttft<=2h",
-            "p101 ttft<=1s",
+            "p0 ttft<=1s",
             "attainment<=5%",
             "@chatt",
             " , ",
@@ -189,7 +189,20 @@ mod tests {
         .iter()
         .map(|text| objectives(text).unwrap_err().to_string())
         .collect();
-        insta::assert_snapshot!(said.join("\n"), @"");
+        insta::assert_snapshot!(said.join("\n"), @"
+        `p99 ttft<=200`: the time `200` has no unit; write 200ms or 200s (only --goodput means milliseconds)
+        `tft` is not a metric; accepted is ttft, ttfo, e2e, tpot, ntpot, itl, tbt, stall, each with a time
+        `p99 ttft>=200ms` is not an objective: a latency is limited with `<=` or `<`; accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`
+        `p99 ttft 200ms` is not an objective: it has no `<=`; accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`
+        output_speed is wanted high, and objectives limit from above; 50 tokens/s is `tpot<=20ms`
+        `send_lag` says nothing about the service; accepted is ttft, ttfo, e2e, tpot, ntpot, itl, tbt, stall, each with a time
+        `tpot` does not depend on where the clock starts; write `tpot`
+        `p99 ttft<=2h`: a limit of 2h is out of range; accepted is 1us to 1h
+        a quantile of 0 is out of range; accepted is p1 to p99.99
+        `attainment<=5%` is not an objective: it is wanted high, so it is written with `>=`; accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`
+        `@chatt` is not a preset; accepted is @chat, @rag, @agentic, @content-generation, @code-generation, @code-completion, @summarization, @analysis, @mlperf:llama2-70b-server, @mlperf:llama2-70b-interactive, @mlperf:mixtral-8x7b-server, @mlperf:llama3.1-8b-server, @mlperf:llama3.1-8b-interactive, @mlperf:llama3.1-405b-server, @mlperf:llama3.1-405b-interactive, @mlperf:deepseek-r1-server, @mlperf:deepseek-r1-interactive, @mlperf:gpt-oss-120b-server, @mlperf:gpt-oss-120b-interactive, @mlperf:qwen3-vl-235b-server, @mlperf:qwen3-vl-235b-interactive
+        an objective is empty; accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`
+        ");
     }
 
     #[test]
