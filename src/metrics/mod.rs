@@ -22,6 +22,8 @@ mod summary;
 mod trial;
 mod value;
 mod verdict;
+#[cfg(test)]
+mod verdict_tests;
 mod view;
 
 pub use block::Tally;
