@@ -308,6 +308,14 @@ impl Summary {
         self.blocks.slots().iter().enumerate().map(point).collect()
     }
 
+    /// Bytes held.
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        let distributions: usize = self.distributions.iter().flatten().map(Distribution::heap_bytes).sum();
+        let blocks: usize = self.blocks.slots().iter().map(|block| size_of::<Block>() + block.heap_bytes()).sum();
+        distributions + blocks + self.samples.slots().len() * size_of::<Sample>() + self.planned_send_lag.heap_bytes()
+    }
+
     pub(super) fn blocks(&self) -> &Series<Block> {
         &self.blocks
     }

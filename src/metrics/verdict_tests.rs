@@ -75,8 +75,9 @@ fn too_few_requests_are_inconclusive_and_say_how_many_are_needed() {
 fn requests_cut_off_are_counted_either_way() {
     // 40 of 2 000 were let go at an age of 1 s: beyond 200 ms, undecided at 5 s.
     let mut records = requests(1_000);
-    for id in 1_960..2_000 {
-        records[id] = cut(streamed(id as u64, id as f64 / 50.0, 50.0, 5, 0.01), Outcome::Unresolved, id as f64 / 50.0 + 1.0);
+    for record in records.iter_mut().skip(1_960) {
+        let scheduled_s = record.scheduled.as_secs();
+        *record = cut(streamed(record.id, scheduled_s, 50.0, 5, 0.01), Outcome::Unresolved, scheduled_s + 1.0);
     }
     let judgement = judged("p97 ttft<=5s", &records);
     assert_eq!((judgement.verdict.result, judgement.objectives[0].undecided), (VerdictResult::Inconclusive, 40));
@@ -142,7 +143,9 @@ fn a_tail_without_load_is_pointed_out() {
     let health = trial(folded(frame(0.0, 10.0), "", &records)).judge().health;
     assert!(health.tail_unloaded && health.healthy && health.notes[0].ends_with("add --cooldown"), "{health:?}");
     let mut cooled = Summary::new(super::Frame { load_end: at(20.0), ..frame(0.0, 10.0) }, objectives(""));
-    records.iter().for_each(|record| cooled.add(record));
+    for record in &records {
+        cooled.add(record);
+    }
     assert!(!trial(cooled).judge().health.tail_unloaded);
 }
 

@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn counts_that_vary_like_independent_ones_have_phi_near_one() {
         // Binomial(100, 1/2) has standard deviation 5: half the batches 5 above the mean, half 5 below, in an order without waves.
-        let counts = batches((0..64u64).map(|i| if (i * 37 + i / 8) % 2 == 0 { 45 } else { 55 }), 100);
+        let counts = batches((0..64u64).map(|i| if (i * 37 + i / 8).is_multiple_of(2) { 45 } else { 55 }), 100);
         let found = dispersion(&counts).unwrap();
         assert!((1.0..1.6).contains(&found.plain), "{found:?}");
         assert!(found.widened > found.plain && found.episodes > 63.0, "{found:?}");
