@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn the_interval_of_a_mean_widens_with_dependence() {
         let portions = |period: u64| -> Vec<Portion> {
-            (0..64u64).map(|i| Portion { sum: if (i / period) % 2 == 0 { 110.0 } else { 90.0 }, count: 100 }).collect()
+            (0..64u64).map(|i| Portion { sum: if (i / period).is_multiple_of(2) { 110.0 } else { 90.0 }, count: 100 }).collect()
         };
         let (quick, slow) = (mean_half_width(&portions(1), 0.95).unwrap(), mean_half_width(&portions(8), 0.95).unwrap());
         assert!(slow > 2.5 * quick, "{quick} {slow}");
