@@ -127,6 +127,13 @@ impl Block {
         (ranked > 0).then_some(Known::Above { above: last })
     }
 
+    /// Bytes held.
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        let times: usize = self.times.iter().map(Buckets::heap_bytes).sum();
+        times + self.tallies.capacity() * size_of::<Tally>()
+    }
+
     /// Requests that missed the metric.
     pub(super) fn missed(&self, metric: Metric) -> u64 {
         self.missed[metric as usize]

@@ -18,7 +18,7 @@ impl<const BITS: u32, C> Default for Buckets<BITS, C> {
 
 /// The class of `value`.
 fn class_of<const BITS: u32>(value: u64) -> usize {
-    let shift = (63 - (value | 1).leading_zeros()).saturating_sub(BITS);
+    let shift = (value | 1).ilog2().saturating_sub(BITS);
     ((shift as usize) << BITS) + (value >> shift) as usize
 }
 
@@ -57,6 +57,12 @@ impl<const BITS: u32, C: Copy + Default + AddAssign + From<u32> + Into<u64>> Buc
         let first = self.first;
         let seen = |(_, count): &(usize, C)| (*count).into() > 0;
         self.counts.iter().enumerate().map(move |(place, count)| (first + place, *count)).filter(seen)
+    }
+
+    /// Bytes held.
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.counts.capacity() * size_of::<C>()
     }
 
     /// Numbers counted.
@@ -116,7 +122,9 @@ mod tests {
         fn counts_are_kept_whatever_the_order(mut values in prop::collection::vec(0u64..1 << 40, 1..60), from in 0u64..1 << 40) {
             let count = |values: &[u64]| {
                 let mut buckets = Buckets::<6, u32>::default();
-                values.iter().for_each(|value| buckets.add_one(*value));
+                for value in values {
+                    buckets.add_one(*value);
+                }
                 buckets
             };
             let forward = count(&values);

@@ -1,6 +1,6 @@
 //! Owns `Metric`, the catalogue: what each metric is called, its unit, its origins and its meaning. Everything else iterates it.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -237,7 +237,7 @@ pub fn help_metrics() -> String {
     for metric in Metric::ALL {
         let row = metric.row();
         let origins = if row.two_origins { ", also from the send" } else { "" };
-        text.push_str(&format!("{:<14}{} [{}{origins}]\n{:14}{}\n", row.key, row.title, row.unit.name(), "", row.sentence));
+        let _ = writeln!(text, "{:<14}{} [{}{origins}]\n{:14}{}", row.key, row.title, row.unit.name(), "", row.sentence);
     }
     text
 }

@@ -113,7 +113,7 @@ pub fn judge_objective(summary: &Summary, place: usize, objective: &Objective) -
             match limit.statistic {
                 Statistic::Quantile(quantile) => {
                     let observed = observed_quantile(summary, limit, quantile.share());
-                    by_share(summary, place, limit.metric, &tally, 1.0 - quantile.share(), ObjectiveJudgement { observed, ..start })
+                    by_share(summary, place, limit.metric, &tally, rest(quantile.share()), ObjectiveJudgement { observed, ..start })
                 }
                 Statistic::Mean => by_mean(summary, place, limit, &tally, start),
                 Statistic::Max => by_max(summary, limit, &tally, start),
@@ -129,7 +129,7 @@ pub fn judge_objective(summary: &Summary, place: usize, objective: &Objective) -
         }
         Objective::Attainment(share) => {
             let start = ObjectiveJudgement { observed: good_share, limit: share.share(), ..start };
-            by_share(summary, place, Metric::E2e, &tally, 1.0 - share.share(), start)
+            by_share(summary, place, Metric::E2e, &tally, rest(share.share()), start)
         }
         Objective::Goodput(rate) => {
             let observed = (window_s > 0.0).then(|| Known::At(tally.met as f64 / window_s));
@@ -143,6 +143,11 @@ pub fn judge_objective(summary: &Summary, place: usize, objective: &Objective) -
             by_share(summary, place, Metric::E2e, &tally, allowed, start)
         }
     }
+}
+
+/// 1 − share, rounded so that p99 allows 0.01 and not 0.010000000000000009.
+fn rest(share: f64) -> f64 {
+    libm::round((1.0 - share) * 1e12) / 1e12
 }
 
 fn observed_quantile(summary: &Summary, limit: &Limit, share: f64) -> Option<Known> {

@@ -221,6 +221,12 @@ impl Distribution {
         Some(ticks as f64 / self.metric.unit().ticks())
     }
 
+    /// Bytes held.
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.pools().chain(self.bounds.as_deref()).map(|pool| size_of::<Pool>() + pool.buckets.heap_bytes()).sum()
+    }
+
     fn largest(&self) -> f64 {
         let ticks = self.pools().chain(self.bounds.as_deref()).map(|pool| pool.max_ticks).max().unwrap_or(0);
         ticks as f64 / self.metric.unit().ticks()
@@ -228,6 +234,7 @@ impl Distribution {
 
     /// The counts of the values seen as (largest number of the class, count), ascending, in microseconds, thousandths of tokens
     /// per second, or tokens.
+    #[must_use]
     pub fn counts(&self) -> Vec<(u64, u64)> {
         let mut counts: Vec<(u64, u64)> =
             self.pools().flat_map(|pool| pool.buckets.iter()).map(|(class, count)| (Buckets::<10, u64>::highest(class), count)).collect();
@@ -237,7 +244,7 @@ impl Distribution {
 }
 
 fn pool(place: &mut Option<Box<Pool>>) -> &mut Pool {
-    place.get_or_insert_with(|| Box::default())
+    place.get_or_insert_default()
 }
 
 fn len(pool: Option<&Pool>) -> u64 {

@@ -98,14 +98,14 @@ pub fn examine(trial: &Trial, smallest_limit: Option<Duration>) -> Health {
 
 fn faults(health: &Health) -> Vec<String> {
     let mut faults = Vec::new();
-    if let Some(Known::At(lag_s) | Known::Above { above: lag_s }) = health.send_lag_p99_s {
-        if lag_s > health.send_lag_limit_s {
-            faults.push(format!(
-                "requests left late: p99 send lag {} where {} is borne; use more --workers, a lower rate or a faster machine",
-                seconds(lag_s),
-                seconds(health.send_lag_limit_s)
-            ));
-        }
+    if let Some(Known::At(lag_s) | Known::Above { above: lag_s }) = health.send_lag_p99_s
+        && lag_s > health.send_lag_limit_s
+    {
+        faults.push(format!(
+            "requests left late: p99 send lag {} where {} is borne; use more --workers, a lower rate or a faster machine",
+            seconds(lag_s),
+            seconds(health.send_lag_limit_s)
+        ));
     }
     if let Some(share) = health.sent_share.filter(|share| *share < LEAST_SENT_SHARE) {
         faults.push(format!("only {:.2}% of the planned requests were sent; raise --max-in-flight or lower the rate", share * 100.0));

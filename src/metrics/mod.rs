@@ -4,10 +4,16 @@ mod block;
 mod buckets;
 mod catalog;
 mod counts;
+#[cfg(test)]
+mod coverage;
 mod decide;
 mod dependence;
 mod distribution;
+#[cfg(test)]
+mod examples;
 mod flow;
+#[cfg(test)]
+mod fold_tests;
 mod health;
 mod sample;
 mod series;
@@ -16,6 +22,8 @@ mod summary;
 mod trial;
 mod value;
 mod verdict;
+#[cfg(test)]
+mod verdict_tests;
 mod view;
 
 pub use block::Tally;

@@ -91,7 +91,9 @@ mod tests {
 
     fn of(instants: &[u64]) -> Series<u64> {
         let mut series = Series::new(10, 8);
-        instants.iter().for_each(|at| *series.at(*at) += 1);
+        for at in instants {
+            *series.at(*at) += 1;
+        }
         series
     }
 

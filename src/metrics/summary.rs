@@ -133,6 +133,10 @@ impl Summary {
             }
         }
         for (place, objective) in self.objectives.items().iter().enumerate() {
+            // A skipped turn was never asked of the service: no latency objective speaks of it.
+            if exchange.outcome == Outcome::Skipped && matches!(objective, Objective::Latency(_)) {
+                continue;
+            }
             let (standing, firm, value) = values.towards(objective, &self.objectives, record, goodness);
             self.tallies[place].add(standing, firm, value);
             block.tally(place).add(standing, firm, value);
@@ -306,6 +310,14 @@ impl Summary {
             e2e_p99_s: block.quantile(Metric::E2e, 0.99),
         };
         self.blocks.slots().iter().enumerate().map(point).collect()
+    }
+
+    /// Bytes held.
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        let distributions: usize = self.distributions.iter().flatten().map(Distribution::heap_bytes).sum();
+        let blocks: usize = self.blocks.slots().iter().map(|block| size_of::<Block>() + block.heap_bytes()).sum();
+        distributions + blocks + size_of_val(self.samples.slots()) + self.planned_send_lag.heap_bytes()
     }
 
     pub(super) fn blocks(&self) -> &Series<Block> {

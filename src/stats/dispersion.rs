@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn counts_that_vary_like_independent_ones_have_phi_near_one() {
         // Binomial(100, 1/2) has standard deviation 5: half the batches 5 above the mean, half 5 below, in an order without waves.
-        let counts = batches((0..64u64).map(|i| if (i * 37 + i / 8) % 2 == 0 { 45 } else { 55 }), 100);
+        let counts = batches((0..64u64).map(|i| if (i * 37 + i / 8).is_multiple_of(2) { 45 } else { 55 }), 100);
         let found = dispersion(&counts).unwrap();
         assert!((1.0..1.6).contains(&found.plain), "{found:?}");
         assert!(found.widened > found.plain && found.episodes > 63.0, "{found:?}");
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn the_interval_of_a_mean_widens_with_dependence() {
         let portions = |period: u64| -> Vec<Portion> {
-            (0..64u64).map(|i| Portion { sum: if (i / period) % 2 == 0 { 110.0 } else { 90.0 }, count: 100 }).collect()
+            (0..64u64).map(|i| Portion { sum: if (i / period).is_multiple_of(2) { 110.0 } else { 90.0 }, count: 100 }).collect()
         };
         let (quick, slow) = (mean_half_width(&portions(1), 0.95).unwrap(), mean_half_width(&portions(8), 0.95).unwrap());
         assert!(slow > 2.5 * quick, "{quick} {slow}");

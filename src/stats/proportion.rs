@@ -3,7 +3,7 @@
 use statrs::function::beta::beta_reg;
 
 /// One-sided upper confidence bound of a proportion after `hits` of `trials` (both real, 0 ≤ hits ≤ trials): the p at which
-/// seeing so few has probability 1 − `confidence`. Clopper and Pearson 1934; I_p(hits + 1, trials − hits) = confidence.
+/// seeing so few has probability 1 − `confidence`. Clopper and Pearson 1934; `I_p(hits + 1, trials − hits) = confidence`.
 /// 1 where nothing was tried or everything hit.
 #[must_use]
 pub fn upper_bound(hits: f64, trials: f64, confidence: f64) -> f64 {
@@ -14,7 +14,7 @@ pub fn upper_bound(hits: f64, trials: f64, confidence: f64) -> f64 {
     solve(|share| beta_reg(hits + 1.0, trials - hits, share) < confidence)
 }
 
-/// One-sided lower confidence bound of a proportion after `hits` of `trials`: I_p(hits, trials − hits + 1) = 1 − confidence.
+/// One-sided lower confidence bound of a proportion after `hits` of `trials`: `I_p(hits, trials − hits + 1) = 1 − confidence`.
 /// 0 where nothing was tried or nothing hit.
 #[must_use]
 pub fn lower_bound(hits: f64, trials: f64, confidence: f64) -> f64 {

@@ -1,5 +1,7 @@
 //! Owns the named sets of objectives and the text of `help slo`.
 
+use std::fmt::Write as _;
+
 use crate::error::Refusal;
 
 /// A named set of objectives with its source.
@@ -74,9 +76,9 @@ pub fn help_slo() -> String {
          A quantile is decided as a proportion with 95% confidence, dependence included: pass, fail or inconclusive.\n",
     );
     for source in [GUIDELLM, MLPERF] {
-        text.push_str(&format!("\nPresets, {source}:\n"));
+        let _ = writeln!(text, "\nPresets, {source}:");
         for preset in PRESETS.iter().filter(|preset| preset.source == source) {
-            text.push_str(&format!("  @{:<34}{}\n", preset.name, preset.objectives.join(", ")));
+            let _ = writeln!(text, "  @{:<34}{}", preset.name, preset.objectives.join(", "));
         }
     }
     text
