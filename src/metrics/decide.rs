@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::block::Tally;
-use crate::metrics::dependence::{exceedance_dispersion, mean_gap_quantile, tally_dispersion};
+use crate::metrics::dependence::{decision_dispersion, mean_gap_quantile};
 use crate::metrics::{Known, Limit, Metric, Objective, Statistic, Summary, Unit};
-use crate::stats::dispersion::{Portion, mean_half_width};
+use crate::stats::dispersion::{LEAST_HITS, Portion, mean_half_width};
 use crate::stats::proportion::{lower_bound, trials_to_certify, trials_to_refute, upper_bound};
 use crate::units::count;
 
@@ -154,10 +154,8 @@ fn observed_quantile(summary: &Summary, limit: &Limit, share: f64) -> Option<Kno
 
 /// By proportion: few misses have the dependence of the slowest tenth instead of their own.
 fn by_share(summary: &Summary, place: usize, metric: Metric, tally: &Tally, allowed: f64, start: ObjectiveJudgement) -> ObjectiveJudgement {
-    let phi = tally_dispersion(summary, place, tally)
-        .or_else(|| exceedance_dispersion(summary, metric, 0.9))
-        // All of a fair number missed (or, of an open end, all failed at once): nothing varies, and nothing needs to.
-        .or((tally.met == 0 && tally.misses >= 10).then_some(1.0));
+    // Where a fair number of requests missed and none met, nothing varies, and nothing needs to.
+    let phi = decision_dispersion(summary, place, metric).or((tally.met == 0 && tally.misses >= LEAST_HITS).then_some(1.0));
     let share = decide_share(tally, allowed, phi);
     let decided = start.decided + start.undecided;
     let reason = match (share.met, phi) {

@@ -1,48 +1,52 @@
 //! Owns what the blocks say about dependence: φ of misses and of exceedances, and the honest interval of a quantile.
 
-use crate::metrics::block::Tally;
+use crate::metrics::block::Block;
 use crate::metrics::buckets::Buckets;
+use crate::metrics::series::Absorb;
 use crate::metrics::{Distribution, Known, Metric, OriginOf, Summary};
-use crate::stats::dispersion::{Batch, overdispersion};
+use crate::stats::dispersion::{Batch, Dispersion, dispersion};
 use crate::stats::ranks::quantile_interval;
 
-/// φ of the misses of objective number `place`; `None` with fewer than 10 misses (or fewer than 10 met).
-pub(super) fn tally_dispersion(summary: &Summary, place: usize, tally: &Tally) -> Option<f64> {
-    if tally.misses < crate::stats::dispersion::LEAST_HITS {
-        return None;
-    }
+/// The event whose dependence stands in for that of rarer ones: exceeding the observed p90.
+const FREQUENT: f64 = 0.9;
+
+/// φ for a decision about objective number `place`: that of its misses, shrunk towards that of exceedances of the observed p90 of
+/// `metric`; with fewer than 10 misses the latter alone, widened. `None` when the data cannot give that either.
+pub(super) fn decision_dispersion(summary: &Summary, place: usize, metric: Metric) -> Option<f64> {
     let batches = summary.blocks().slots().iter().map(|block| block.tally_of(place));
     let batches: Vec<Batch> = batches.map(|tally| Batch { hits: tally.misses, trials: tally.decided() }).collect();
-    overdispersion(&batches)
+    let frequent = exceedances(summary, metric, FREQUENT);
+    match dispersion(&batches) {
+        Some(own) => Some(own.shrunk(frequent)),
+        None => frequent.map(|frequent| frequent.widened),
+    }
 }
 
 /// φ of exceedances of the observed `share` quantile of `metric` over the blocks; `None` when there are too few.
 ///
-/// The threshold is the class of the blocks' histograms (2 digits) whose share beyond it is closest to 1 − `share` among those
-/// between half and twice of it. When one class holds so much that none is, as in a service of constant latency, nothing
-/// varies in time but membership of a class, and φ is 1.
-pub(super) fn exceedance_dispersion(summary: &Summary, metric: Metric, share: f64) -> Option<f64> {
-    let blocks = summary.blocks().slots();
+/// The threshold is the class of the blocks' histograms (2 digits) whose share beyond it is closest to 1 − `share`, and between
+/// half and twice of it. When one class holds so much that none is, as in a service of constant latency, there is nothing to
+/// vary but membership of that class, and φ is 1.
+fn exceedances(summary: &Summary, metric: Metric, share: f64) -> Option<Dispersion> {
     let (classes, missed) = merged(summary, metric);
-    let ranked = classes.len() + missed;
-    let wanted = (1.0 - share) * ranked as f64;
-    let mut beyond = missed;
-    let mut best: Option<(usize, u64)> = None;
-    let mut largest_class = 0;
-    for (class, count) in classes.iter().collect::<Vec<_>>().into_iter().rev() {
-        let distance = |beyond: u64| libm::fabs(beyond as f64 - wanted);
-        if best.is_none_or(|(_, held)| distance(beyond) < distance(held)) {
-            best = Some((class, beyond));
+    let wanted = (1.0 - share) * (classes.len() + missed) as f64;
+    let distance = |beyond: u64| libm::fabs(beyond as f64 - wanted);
+    let (mut beyond, mut fullest) = (missed, 0);
+    let mut nearest: Option<(usize, u64)> = None;
+    for (class, count) in classes.iter().rev() {
+        if nearest.is_none_or(|(_, held)| distance(beyond) < distance(held)) {
+            nearest = Some((class, beyond));
         }
         beyond += count;
-        largest_class = largest_class.max(count);
+        fullest = fullest.max(count);
     }
-    let (class, held) = best?;
-    if ranked >= 100 && (held as f64) < 0.5 * wanted || (held as f64) > 2.0 * wanted {
-        return (missed == 0 && largest_class as f64 > 0.5 * wanted).then_some(1.0);
+    let (class, held) = nearest?;
+    if (0.5 * wanted..=2.0 * wanted).contains(&(held as f64)) {
+        let batches = summary.blocks().slots().iter().map(|block| block.beyond(metric, class));
+        return dispersion(&batches.map(|(hits, trials)| Batch { hits, trials }).collect::<Vec<_>>());
     }
-    let batches: Vec<Batch> = blocks.iter().map(|block| block.beyond(metric, class)).map(|(hits, trials)| Batch { hits, trials }).collect();
-    overdispersion(&batches)
+    let constant = missed == 0 && fullest >= 100 && fullest as f64 > 0.5 * wanted;
+    constant.then_some(Dispersion { plain: 1.0, widened: 1.0, episodes: f64::from(u16::MAX) })
 }
 
 /// The times of `metric` over all blocks, and the requests that missed it.
@@ -67,7 +71,8 @@ pub(super) fn quantile_interval95(summary: &Summary, metric: Metric, share: f64)
         return None;
     }
     let distribution = summary.distribution(metric, OriginOf::Scheduled);
-    let phi = exceedance_dispersion(summary, metric, share)?;
+    let prior = if share > FREQUENT { exceedances(summary, metric, FREQUENT) } else { None };
+    let phi = exceedances(summary, metric, share)?.shrunk(prior);
     let (low, high) = quantile_interval(share, distribution.ranked() as f64 / phi, 0.95)?;
     bounds(distribution, low, high)
 }
@@ -81,17 +86,7 @@ fn bounds(distribution: &Distribution, low: f64, high: f64) -> Option<[f64; 2]> 
 
 /// A quantile of the requests' mean gaps (`itl`, `tbt`), to 2 digits, in seconds.
 pub(super) fn mean_gap_quantile(summary: &Summary, metric: Metric, share: f64) -> Option<Known> {
-    let (classes, missed) = merged(summary, metric);
-    let ranked = classes.len() + missed;
-    let rank = libm::ceil(share * ranked as f64 - 1e-9).max(1.0) as u64;
-    let mut passed = 0;
-    let mut last = 0.0;
-    for (class, count) in classes.iter() {
-        passed += count;
-        last = Buckets::<6, u64>::highest(class) as f64 / 1e6;
-        if passed >= rank {
-            return Some(Known::At(last));
-        }
-    }
-    (ranked > 0).then_some(Known::Above { above: last })
+    let mut whole = Block::default();
+    summary.blocks().slots().iter().for_each(|block| whole.absorb(block));
+    whole.quantile(metric, share)
 }

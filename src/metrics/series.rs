@@ -106,8 +106,8 @@ mod tests {
             merged.merge(&of(left));
             prop_assert_eq!((merged.width_ns(), merged.slots()), (forward.width_ns(), forward.slots()));
             instants.reverse();
-            let again = of(&instants);
-            prop_assert_eq!(again.slots(), forward.slots());
+            let backward = of(&instants);
+            prop_assert_eq!(backward.slots(), forward.slots());
         }
     }
 }

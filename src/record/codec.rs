@@ -371,7 +371,10 @@ mod tests {
     fn the_file_is_a_padded_header_and_one_line_each() {
         let text = String::from_utf8(written(&[plain()], Detail::Full)).unwrap();
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-        insta::assert_snapshot!(lines.join("\n"), @"");
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        {"tonnage_records":1,"plan_fingerprint":"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff","window":{"start_s":1e-9,"end_s":null},"load_end_s":null,"drain_end_s":70.5,"not_due":3,"streamed":true,"detail":"full"}
+        {"id":7,"class":"default","origin":"planned","scheduled_s":1.0,"sent_s":1.000000001,"first_token_s":1.5,"first_answer_s":1.5,"last_token_s":1.75,"event_gaps_us":[250000],"events":2,"asked_input_tokens":3,"asked_output_tokens":2,"outcome":"completed","target":"http://h:1","model":"m"}
+        "#);
         assert_eq!(text.find('\n'), Some(HEADER_BYTES - 1));
     }
 
@@ -388,7 +391,7 @@ mod tests {
         let bytes = written(&[plain(), plain()], Detail::Full);
         let (records, error, truncated) = read(&bytes[..bytes.len() - 9]);
         assert_eq!((records.len(), truncated), (1, true));
-        insta::assert_snapshot!(error.unwrap(), @"");
+        insta::assert_snapshot!(error.unwrap(), @"records.jsonl:3: the last line is cut short (the run was killed?); the 1 records before it are good");
     }
 
     #[test]
