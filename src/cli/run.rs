@@ -178,11 +178,7 @@ fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {
     let mut chat = job.chat.clone();
     chat.targets.clone_from(&found.targets);
     chat.models.clone_from(&found.models);
-    let settings = Settings {
-        timeout: job.timeout,
-        drain: job.drain,
-        max_in_flight: job.max_in_flight,
-    };
+    let settings = Settings { timeout: job.timeout, drain: job.drain, max_in_flight: job.max_in_flight };
     let (addresses, connect_timeout) = (found.addresses.clone(), job.connect_timeout);
     let next_worker = AtomicUsize::new(0);
     let setup = Setup {

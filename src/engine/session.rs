@@ -122,13 +122,7 @@ impl Session {
             worker.send(Arc::clone(&live)).map_err(|_| Error::Internal("a worker has died".to_owned()))?;
         }
         let (sender, receiver) = oneshot::channel();
-        let collection = Collection {
-            segment,
-            live: Arc::clone(&live),
-            stop_rule,
-            drain: self.settings.drain,
-            sink,
-        };
+        let collection = Collection { segment, live: Arc::clone(&live), stop_rule, drain: self.settings.drain, sink };
         tokio::task::spawn_local(collection.run(sender));
         live.issued().await;
         Ok(Settling(receiver))

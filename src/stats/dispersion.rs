@@ -39,9 +39,7 @@ impl Dispersion {
     pub fn shrunk(self, prior: Option<Self>) -> f64 {
         match prior {
             None => self.widened,
-            Some(prior) => {
-                (self.widened * self.episodes + Self::PRIOR_EPISODES * prior.plain) / (self.episodes + Self::PRIOR_EPISODES)
-            }
+            Some(prior) => (self.widened * self.episodes + Self::PRIOR_EPISODES * prior.plain) / (self.episodes + Self::PRIOR_EPISODES),
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tonnage::metrics::{Ended, StopRule};
+use tonnage::metrics::{Ended, Objectives, Play, Segment, StopRule, Trial, VerdictResult};
 use tonnage::record::{Origin, Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::{Seed, exponential};
 use tonnage::sim::{Profile, Session, run};
-use tonnage::units::Rate;
+use tonnage::units::{Offset, Rate};
 use tonnage::workload::{Closed, LengthSpec, Load, Plan, Workload};
 
 use crate::queues::{MdC, mm1_sojourn_tail, mmc_sojourn_tail, quantile_s};
@@ -125,11 +125,11 @@ fn the_queue_survives_from_one_segment_to_the_next() {
     let mut session = Session::new(profile("mdc:servers=1,service=100ms"), Seed::new(1));
     let overload = open(Process::Even, 20.0, Extent::Duration(Duration::from_secs(1)));
     let mut first = Vec::new();
-    let played = session.play_into(&overload, &StopRule::Never, |record| first.push(sojourn_s(&record)));
+    let played = session.play_into(&overload, true, &StopRule::Never, |record| first.push(sojourn_s(&record)));
     assert_eq!(played.load_end.as_secs(), 1.0);
     assert_eq!(played.drain_end.as_secs(), 2.0, "twenty requests of 100 ms");
     let mut second = Vec::new();
-    session.play_into(&overload, &StopRule::Never, |record| second.push(sojourn_s(&record)));
+    session.play_into(&overload, true, &StopRule::Never, |record| second.push(sojourn_s(&record)));
     assert!((first[0] - 0.1).abs() < 1e-9 && (second[0] - 1.1).abs() < 1e-9, "{first:?} {second:?}");
 }
 
@@ -137,7 +137,7 @@ fn the_queue_survives_from_one_segment_to_the_next() {
 fn littles_law_holds_in_virtual_time() {
     let mut session = Session::new(profile("mmc:servers=4,service=100ms"), Seed::new(1));
     let mut in_system_s = 0.0;
-    let played = session.play_into(&poisson(30.0, 5_000), &StopRule::Never, |record| in_system_s += sojourn_s(&record));
+    let played = session.play_into(&poisson(30.0, 5_000), true, &StopRule::Never, |record| in_system_s += sojourn_s(&record));
     assert!((played.concurrency.integral_s / in_system_s - 1.0).abs() < 1e-9);
     assert!((4..200).contains(&played.concurrency.peak), "{}", played.concurrency.peak);
 }
@@ -148,7 +148,7 @@ fn a_stop_rule_ends_the_issuing_at_the_event_that_met_it() {
     let plan = open(Process::Even, 20.0, Extent::Duration(Duration::from_secs(10)));
     let mut records = 0;
     let rule = StopRule::When(Arc::new(|counts| counts.in_flight >= 10));
-    let played = session.play_into(&plan, &rule, |_| records += 1);
+    let played = session.play_into(&plan, true, &rule, |_| records += 1);
     assert_eq!((played.ended, records + played.not_due), (Ended::Stopped, 200));
     // Twenty come and ten go each second: the tenth in flight is seen when the next one is due, before it is sent.
     assert!((18..=21).contains(&records), "{records}");
@@ -166,10 +166,55 @@ fn a_closed_loop_releases_on_completion() {
     assert!(records.iter().all(|record| record.origin == Origin::Released));
     let by_time = Plan::new(Load::Closed(closed(Extent::Duration(Duration::from_secs(1)))), workload(4), Seed::new(1), None);
     let mut count = 0;
-    let played = Session::new(queue, Seed::new(1)).play_into(&by_time, &StopRule::Never, |_| count += 1);
+    let played = Session::new(queue, Seed::new(1)).play_into(&by_time, true, &StopRule::Never, |_| count += 1);
     assert_eq!(
         (count, played.concurrency.peak, played.load_end.as_secs()),
         (12, 3, 1.0),
         "released before 1 s: three, then one each 100 ms"
     );
+}
+
+/// Plays `plan` as a trial judged by `slo`.
+async fn trial(session: &mut Session, plan: Plan, streamed: bool, slo: &str, stop: StopRule) -> Trial {
+    let slo: Vec<&str> = if slo.is_empty() { Vec::new() } else { vec![slo] };
+    let objectives = Arc::new(Objectives::parse(&slo, None, None).unwrap());
+    let segment = Segment { label: "truth".to_owned(), plan: Arc::new(plan), objectives, streamed };
+    session.play(segment, stop).await.unwrap().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_trial_in_virtual_time_is_judged_as_the_closed_form_says() {
+    // p99 of M/M/1 at 7/s and 10/s is 4.605/3 = 1.535 s.
+    for (limit, result) in [("p99 ttft<=1.9s", VerdictResult::Pass), ("p99 ttft<=1.2s", VerdictResult::Fail)] {
+        let mut session = Session::new(profile("mmc:servers=1,service=100ms"), Seed::new(5));
+        let trial = trial(&mut session, poisson(7.0, 200_000), true, limit, StopRule::Never).await;
+        assert_eq!(trial.judge().verdict.result, result, "{limit}: {:?}", trial.judge().verdict.reasons);
+        assert_eq!((trial.ended, trial.summary.cohort().completed), (Ended::Complete, 200_000));
+        assert!(trial.summary.cohort().balance());
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_trial_ends_its_window_where_it_was_stopped() {
+    let mut session = Session::new(profile("mdc:servers=1,service=100ms"), Seed::new(1));
+    let plan = open(Process::Even, 20.0, Extent::Duration(Duration::from_secs(10)));
+    let rule = StopRule::When(Arc::new(|counts| counts.sent >= 50));
+    let trial = trial(&mut session, plan, true, "", rule).await;
+    assert_eq!((trial.ended, trial.not_due), (Ended::Stopped, 150));
+    let cohort = trial.summary.cohort();
+    assert_eq!((cohort.planned, cohort.completed), (50, 50), "those in flight at the stop are followed to their end");
+    assert!(trial.window().end < Offset::from_secs(3.0) && trial.drain_end >= Offset::from_secs(5.0));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_streamed_has_an_end_and_no_token_instants() {
+    let mut session = Session::new(profile("delay:ttft=20ms,itl=5ms"), Seed::new(1));
+    let mut records = Vec::new();
+    session.play_into(&poisson(50.0, 100), false, &StopRule::Never, |record| records.push(record));
+    for record in records {
+        assert_eq!((record.exchange.first_token, record.exchange.last_token, record.exchange.events), (None, None, 0));
+        assert_eq!(record.exchange.ended.unwrap().since(record.scheduled), Duration::from_millis(35));
+    }
+    let slo = trial(&mut session, poisson(50.0, 2_000), false, "p90 e2e<=40ms", StopRule::Never).await;
+    assert_eq!(slo.judge().verdict.result, VerdictResult::Pass, "{:?}", slo.judge().verdict.reasons);
 }

@@ -7,6 +7,6 @@ mod client;
 mod known_truth;
 mod open_loop;
 mod plan;
+mod pretend_server;
 mod queues;
 mod scripted;
-mod pretend_server;

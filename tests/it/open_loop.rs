@@ -27,11 +27,7 @@ fn even(per_s: f64, seconds: u64) -> Plan {
 }
 
 fn settings() -> Settings {
-    Settings {
-        timeout: Duration::from_secs(600),
-        drain: Duration::from_secs(60),
-        max_in_flight: None,
-    }
+    Settings { timeout: Duration::from_secs(600), drain: Duration::from_secs(60), max_in_flight: None }
 }
 
 fn paused<T>(test: impl Future<Output = T>) -> T {

@@ -216,6 +216,7 @@ async fn models_and_health_are_served_and_mistakes_are_told() {
         (CHAT, "{not json", 400),
         (CHAT, r#"{"messages":[]}"#, 400),
         (CHAT, r#"{"messages":[{"content":"a"}],"max_tokens":0}"#, 400),
+        (CHAT, r#"{"messages":[{"content":"a"}],"max_tokens":4000000000}"#, 400),
         (CHAT, r#"{"messages":[{"content":"a"}],"n":2}"#, 400),
         ("/v2/else", "", 404),
         (CHAT, "", 405),
@@ -225,6 +226,26 @@ async fn models_and_health_are_served_and_mistakes_are_told() {
         let error: serde_json::Value = serde_json::from_str(text.split("\r\n\r\n").nth(1).unwrap()).unwrap();
         assert_eq!(error["error"]["code"], status);
     }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_model_may_have_any_name() {
+    let named = Options { model: "a \"quoted\" näme".to_owned(), ..options("small", &[]) };
+    let body = STREAMED.replace("tonnage-sim", r#"a \"quoted\" näme"#);
+    let events = seen(named, CHAT, &body, "").await.events();
+    let first: serde_json::Value = serde_json::from_str(&events[0]).unwrap();
+    assert_eq!(first["model"], "a \"quoted\" näme");
+}
+
+#[tokio::test(flavor = "local")]
+async fn on_a_real_clock_no_token_is_early() {
+    let options = Options { pacing: Pacing::Precise, ..options("delay:ttft=20ms,itl=5ms", &[]) };
+    let request = request(CHAT, STREAMED, "connection: close\r\n");
+    let (seen, served) = with_server(options, async |address| read_all(address, &request).await).await;
+    assert_eq!(seen.contents().len(), 6);
+    let at = seen.content_ms();
+    assert!(at[0] >= 19 && at.last().is_some_and(|last| (44..2_000).contains(last)), "{at:?}");
+    assert_eq!(served.late_ns.len(), 7);
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

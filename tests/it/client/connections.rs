@@ -33,6 +33,20 @@ fn a_connection_that_the_server_closed_is_not_used() {
 }
 
 #[test]
+fn a_reservation_notices_that_the_server_closed_its_connection() {
+    paused(async {
+        let bench = Bench::new(vec![vec![Request, Write(good())]]).await;
+        bench.ask(0).await;
+        sleep(Duration::from_millis(1)).await;
+        let call = bench.call(1);
+        bench.client.reserve(&call);
+        sleep(Duration::from_millis(20)).await;
+        assert_eq!(bench.server.accepted(), 2, "another one is opened ahead");
+        assert_eq!(bench.send(call).await.connected, None);
+    });
+}
+
+#[test]
 fn a_connection_idle_for_four_seconds_is_given_up() {
     paused(async {
         let bench = Bench::new(vec![vec![Request, Write(good()), Request, Write(good()), Hold]]).await;
@@ -199,7 +213,7 @@ fn many_streams_at_once_keep_to_their_own_events() {
     paused(async {
         let script = vec![Request, Pause(10), Write(STREAM_HEAD.to_vec()), Pause(10), Write(good()[STREAM_HEAD.len()..].to_vec()), Hold];
         let bench = std::rc::Rc::new(Bench::new(vec![script]).await);
-        let tasks: Vec<_> = (0..100)
+        let tasks: Vec<_> = (0..300)
             .map(|id| {
                 let bench = bench.clone();
                 tokio::task::spawn_local(async move { bench.ask(id).await })
@@ -210,6 +224,6 @@ fn many_streams_at_once_keep_to_their_own_events() {
             assert_eq!((exchange.outcome, exchange.events), (Outcome::Completed, 2));
             assert_eq!(exchange.first_token.map(Offset::as_nanos), Some(20_000_000));
         }
-        assert_eq!(bench.server.accepted(), 100);
+        assert_eq!(bench.server.accepted(), 300);
     });
 }

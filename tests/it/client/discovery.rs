@@ -79,3 +79,10 @@ fn a_server_that_is_not_there_is_named() {
     });
     assert!(error.contains("refused") && error.contains("--wait-ready"), "{error}");
 }
+
+#[test]
+fn a_name_that_cannot_be_resolved_is_named() {
+    let target = tonnage::client::Target::parse("http://no-such-host.invalid").unwrap();
+    let error = paused(async { Discovery::new(None, &[]).unwrap().first_model(&target).await.unwrap_err().to_string() });
+    assert!(error.contains("could not be resolved") && error.contains("--target"), "{error}");
+}

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tonnage::client::{Addresses, ChatCall, ChatEncoder, ChatOptions, Client, HttpClient, Target};
 use tonnage::clock::RunClock;
@@ -52,7 +52,10 @@ struct State {
 
 impl Server {
     pub(crate) async fn start(scripts: Vec<Vec<Step>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // Room for a crowd: a connection beyond the backlog is tried again by the kernel after a real second, which a paused clock skips.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let listener = socket.listen(1024).unwrap();
         let address = listener.local_addr().unwrap();
         let state = Rc::new(State::default());
         let shared = state.clone();
