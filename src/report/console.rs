@@ -95,7 +95,9 @@ fn requests_text(trial: &TrialView, ink: Ink) -> String {
     headings.extend(shown.iter().map(|(name, ..)| *name));
     let mut grid = Grid::new(&headings);
     grid.row(std::iter::once("in the window".to_owned()).chain(shown.iter().map(|(_, number, ..)| count(*number))).collect());
-    grid.row(std::iter::once("per second".to_owned()).chain(shown.iter().map(|(.., rate, _)| rate.map_or_else(String::new, plain))).collect());
+    grid.row(
+        std::iter::once("per second".to_owned()).chain(shown.iter().map(|(.., rate, _)| rate.map_or_else(String::new, plain))).collect(),
+    );
     let mut text = grid.render(ink);
     if !counts.failures.is_empty() {
         text.push_str(&wrapped(&format!("failures: {}", failures_of(counts)), WIDTH, 2));
@@ -110,11 +112,11 @@ fn failures_of(counts: &Counts) -> String {
 
 fn throughput_text(trial: &TrialView, ink: Ink) -> String {
     let flow = &trial.throughput;
-    let mut headings = vec!["throughput", "requests/s", "tokens in/s", "tokens out/s"];
+    let mut headings = vec!["throughput", "requests/s", "in tok/s", "out tok/s"];
     let mut cells = vec!["in the window".to_owned()];
     cells.extend([flow.requests_per_s, flow.input_tokens_per_s, flow.output_tokens_per_s].map(rate));
     if !trial.slo.objectives.is_empty() {
-        headings.push("good out/s");
+        headings.push("good tok/s");
         cells.push(rate(flow.good_output_tokens_per_s));
     }
     headings.extend(["in flight", "peak"]);
@@ -143,7 +145,8 @@ fn latency_text(trial: &TrialView, ink: Ink) -> String {
     for metric in shown_metrics(trial) {
         let Some(row) = trial.metrics.get(&metric) else { continue };
         let headline = row.headline();
-        if headline.p50.is_none() {
+        // Where nothing was seen, everything was missed: the counts above say that.
+        if headline.count == 0 {
             continue;
         }
         let show = |figure: Option<Known>| shown(figure, &row.unit);
@@ -186,16 +189,7 @@ fn shown_metrics(trial: &TrialView) -> Vec<Metric> {
         (Some(token), Some(answer)) => (token.p50, token.p99, token.mean) != (answer.p50, answer.p99, answer.mean),
         _ => false,
     };
-    let shown = [
-        Metric::Ttft,
-        Metric::Ttfo,
-        Metric::E2e,
-        Metric::Tpot,
-        Metric::Itl,
-        Metric::Stall,
-        Metric::OutputSpeed,
-        Metric::SendLag,
-    ];
+    let shown = [Metric::Ttft, Metric::Ttfo, Metric::E2e, Metric::Tpot, Metric::Itl, Metric::Stall, Metric::OutputSpeed, Metric::SendLag];
     shown.into_iter().filter(|metric| *metric != Metric::Ttfo || differs).collect()
 }
 
