@@ -17,11 +17,11 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
     version,
     about = "Open-loop traffic generator for LLM inference services: the load is planned, latency counts from the planned instant.",
     before_help = "Examples:
-  tonnage run                                           show me: 10 requests/s for 20 s against a simulated server
-  tonnage run --target http://127.0.0.1:8000 --rate 50/s --duration 60s --slo 'p99 ttft<=200ms'
-  tonnage plan --rate 50/s --process gamma:2            what would be sent, and does it follow its law
-  tonnage simulate --listen 127.0.0.1:8000              serve the simulated server
-  tonnage help metrics                                  what every number means
+  tonnage run                                  show me, with a simulated server
+  tonnage run --target http://127.0.0.1:8000 --rate 50/s --slo 'p99 ttft<=200ms'
+  tonnage plan --rate 50/s --process gamma:2   what would be sent
+  tonnage simulate --listen 127.0.0.1:8000     serve the simulated server
+  tonnage help metrics                         what every number means
 ",
     help_template = TEMPLATE,
     max_term_width = 100,
@@ -48,15 +48,20 @@ pub(super) enum Verb {
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
-  tonnage run                                           10 requests/s for 20 s, simulated server
+  tonnage run                           10/s for 20 s against a simulated server
   tonnage run --target http://127.0.0.1:8000 --rate 50/s --duration 60s
-  tonnage run --target http://h1:8000,http://h2:8000 --rate 20/s --process gamma:2 --warmup 10s
-  tonnage run --target http://127.0.0.1:8000 --slo 'p99 ttft<=200ms' --slo 'p99 tpot<=50ms'
+  tonnage run --target http://h1:8000,http://h2:8000 --process gamma:2
+  tonnage run --target http://127.0.0.1:8000 --slo 'p99 ttft<=200ms'
   tonnage run --target http://127.0.0.1:8000 --load concurrent:32 --requests 500
-  tonnage run -c test.yaml --rate 80/s                  flags win over the file
+  tonnage run -c test.yaml --rate 80/s  flags win over the file
 ",
-    after_help = "Exit code: 0 done (objectives met, or none given) · 1 an objective failed · 2 wrong usage or input · 3 no request completed, or the
-target cannot be used · 4 inconclusive · 130 interrupted (the partial result is written)",
+    after_help = "Exit code:
+  0    done: objectives met, or none given
+  1    an objective failed
+  2    wrong usage or input
+  3    no request completed, or the target cannot be used
+  4    inconclusive
+  130  interrupted; the partial result is written",
     help_template = TEMPLATE
 )]
 pub(super) struct RunArguments {
@@ -82,7 +87,7 @@ pub(super) struct RunArguments {
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
-  tonnage plan --rate 50/s --duration 60s               counts, gaps, a picture, and whether the law holds
+  tonnage plan --rate 50/s --duration 60s   counts, gaps, picture, law
   tonnage plan --rate 200/s --process even --requests 2000 --export timeline.csv
   tonnage plan -c test.yaml --json
 ",
@@ -125,7 +130,7 @@ pub(super) struct ReportArguments {
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
-  tonnage simulate                                      the server `small` on 127.0.0.1:8000
+  tonnage simulate                              `small` on 127.0.0.1:8000
   tonnage simulate --sim mmc:servers=4,service=100ms --listen 127.0.0.1:0
   tonnage simulate --fault status:503@10% --fault stall:10s,2s --truth truth.jsonl
 ",
@@ -156,9 +161,9 @@ pub(super) struct SimulateArguments {
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
-  tonnage help metrics                                  what every number means
-  tonnage help slo                                      how objectives are written and decided
-  tonnage help run                                      the options of a verb
+  tonnage help metrics   what every number means
+  tonnage help slo       how objectives are written and decided
+  tonnage help run       the options of a verb
 ",
     help_template = TEMPLATE
 )]

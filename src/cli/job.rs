@@ -54,7 +54,7 @@ pub(super) struct Job {
     pub(super) quiet: bool,
     pub(super) label: Option<String>,
     pub(super) metadata: BTreeMap<String, String>,
-    /// Every option in force, the drawn salt among them.
+    /// Every option in force, the drawn salt among them, so that the stored configuration repeats the very bytes.
     pub(super) effective: Map<String, Value>,
     /// What has to be announced already.
     pub(super) notes: Vec<String>,
@@ -66,9 +66,6 @@ impl Job {
         let RunArguments { target, workload, wire, schedule, play, judgement, output, config: _ } = arguments;
         let mut notes: Vec<String> = Vec::new();
         let salt = salt_of(&wire.salt);
-        if let (Salt::Text(text), "random") = (&salt, wire.salt.as_str()) {
-            notes.push(format!("salt {text} was drawn; it is stored with the configuration, which repeats these very bytes"));
-        }
         let plan = plan_of(&schedule, &workload, play.load.as_deref(), salt.clone())?;
         if play.load.is_some() && play.max_in_flight.is_some() {
             return Err(Error::usage(

@@ -80,9 +80,9 @@ pub(super) struct WireOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(super) enum OutputField {
-    /// What OpenAI, vLLM and SGLang read today.
+    // What OpenAI, vLLM and SGLang read today.
     MaxCompletionTokens,
-    /// For older servers.
+    // For older servers.
     MaxTokens,
 }
 

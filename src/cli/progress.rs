@@ -31,7 +31,7 @@ impl Progress {
         let target = if self.hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let known = self.load_end != Offset::NEVER;
         let bar = ProgressBar::with_draw_target(known.then(|| self.load_end.as_nanos() / 1_000_000), target);
-        let template = if known { "{bar:20} {msg}" } else { "{spinner} {msg}" };
+        let template = if known { "{bar:12} {wide_msg}" } else { "{spinner} {wide_msg}" };
         // The template is ours; were it wrong, the plain bar would do.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸─"));

@@ -119,8 +119,8 @@ fn announce(job: &mut Job, found: &Found) {
     if job.json || job.quiet {
         return;
     }
-    if let Some(embedded) = &found.embedded {
-        say(&format!("no --target given: asking the simulated server at {}, on a thread of this process", embedded.url()));
+    if found.embedded.is_some() {
+        say("no --target given: asking the embedded simulated server");
     }
     for note in &job.notes {
         say(&format!("note: {note}"));

@@ -35,7 +35,7 @@ fn header(report: &Report, ink: Ink) -> String {
 }
 
 fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
-    let mut parts = vec![load_text(trial, ink), requests_text(trial, ink), rates_text(trial, ink), latency_text(trial, ink)];
+    let mut parts = vec![load_text(trial, ink), requests_text(trial, ink), throughput_text(trial, ink), latency_text(trial, ink)];
     parts.push(slo_text(&trial.slo, ink));
     parts.push(verdict_text(report, trial, ink));
     parts.retain(|part| !part.is_empty());
@@ -63,33 +63,41 @@ fn load_text(trial: &TrialView, ink: Ink) -> String {
     }
     let mut text = ink.paint(Tone::Heading, &line) + "\n";
     if closed {
-        text.push_str("*closed*: each answer releases the next request, so a slow server is asked less. A reference,\n");
-        text.push_str("no measurement of an open load; latency counts from the release.\n");
+        text.push_str("*closed*: each answer releases the next request, so a slow server is asked less:\n");
+        text.push_str("a reference, no measurement of an open load. Latency counts from the release.\n");
     }
     text
 }
 
 fn requests_text(trial: &TrialView, ink: Ink) -> String {
-    let counts = &trial.requests;
+    let (counts, rates) = (&trial.requests, &trial.rates);
+    // Without objectives every completed request is good, which says nothing.
+    let judged = !trial.slo.objectives.is_empty();
+    let good = (rates.good_per_s.unwrap_or(0.0) * trial.window.length_s()).round() as u64;
     // The usual columns always, the unusual only when there is something to see.
     let columns = [
-        ("planned", counts.planned, true),
-        ("sent", counts.sent, true),
-        ("completed", counts.completed, true),
-        ("failed", counts.failed, true),
-        ("timed out", counts.timed_out, true),
-        ("unresolved", counts.unresolved, true),
-        ("shed", counts.shed, false),
-        ("cancelled", counts.cancelled, false),
-        ("skipped", counts.skipped, false),
-        ("abandoned", counts.abandoned, false),
-        ("not due", counts.not_due, false),
+        ("planned", counts.planned, rates.offered_per_s, true),
+        ("sent", counts.sent, rates.sent_per_s, true),
+        ("completed", counts.completed, rates.completed_per_s, true),
+        ("good", good, rates.good_per_s, judged),
+        ("failed", counts.failed, None, true),
+        ("timed out", counts.timed_out, None, true),
+        ("unresolved", counts.unresolved, None, true),
+        ("shed", counts.shed, None, false),
+        ("cancelled", counts.cancelled, None, false),
+        ("skipped", counts.skipped, None, false),
+        ("abandoned", counts.abandoned, None, false),
+        ("not due", counts.not_due, None, false),
     ];
-    let shown: Vec<_> = columns.into_iter().filter(|(_, number, always)| *always || *number > 0).collect();
+    let judged_out = |name: &str| name == "good" && !judged;
+    let shown: Vec<_> = columns.into_iter().filter(|(name, number, _, always)| *always || (*number > 0 && !judged_out(name))).collect();
     let mut headings = vec!["requests"];
     headings.extend(shown.iter().map(|(name, ..)| *name));
     let mut grid = Grid::new(&headings);
-    grid.row(std::iter::once("in the window".to_owned()).chain(shown.iter().map(|(_, number, _)| count(*number))).collect());
+    grid.row(std::iter::once("in the window".to_owned()).chain(shown.iter().map(|(_, number, ..)| count(*number))).collect());
+    grid.row(
+        std::iter::once("per second".to_owned()).chain(shown.iter().map(|(.., rate, _)| rate.map_or_else(String::new, plain))).collect(),
+    );
     let mut text = grid.render(ink);
     if !counts.failures.is_empty() {
         text.push_str(&wrapped(&format!("failures: {}", failures_of(counts)), WIDTH, 2));
@@ -102,32 +110,20 @@ fn failures_of(counts: &Counts) -> String {
     counts.failures.iter().map(|(class, number)| format!("{class} {}", count(*number))).collect::<Vec<_>>().join(" · ")
 }
 
-fn rates_text(trial: &TrialView, ink: Ink) -> String {
-    let rates = &trial.rates;
-    let mut headings = vec!["requests/s", "offered", "sent", "completed"];
-    let mut cells = vec!["of the window's requests".to_owned()];
-    cells.extend([rates.offered_per_s, rates.sent_per_s, rates.completed_per_s].map(rate));
-    // Without objectives every completed request is good, which says nothing.
-    let judged = !trial.slo.objectives.is_empty();
-    if judged {
-        headings.push("good");
-        cells.push(rate(rates.good_per_s));
-    }
-    let mut offered = Grid::new(&headings);
-    offered.row(cells);
+fn throughput_text(trial: &TrialView, ink: Ink) -> String {
     let flow = &trial.throughput;
-    let mut headings = vec!["arrived in it, per second", "requests", "tokens in", "tokens out"];
-    let mut cells = vec![String::new()];
+    let mut headings = vec!["throughput", "requests/s", "in tok/s", "out tok/s"];
+    let mut cells = vec!["in the window".to_owned()];
     cells.extend([flow.requests_per_s, flow.input_tokens_per_s, flow.output_tokens_per_s].map(rate));
-    if judged {
-        headings.push("good out");
+    if !trial.slo.objectives.is_empty() {
+        headings.push("good tok/s");
         cells.push(rate(flow.good_output_tokens_per_s));
     }
     headings.extend(["in flight", "peak"]);
     cells.extend([rate(trial.concurrency.mean), trial.concurrency.peak.map_or_else(|| UNKNOWN.to_owned(), count)]);
-    let mut arrived = Grid::new(&headings);
-    arrived.row(cells);
-    format!("{}\n{}", offered.render(ink), arrived.render(ink))
+    let mut grid = Grid::new(&headings);
+    grid.row(cells);
+    grid.render(ink)
 }
 
 fn rate(per_s: Option<f64>) -> String {
@@ -144,12 +140,13 @@ fn latency_text(trial: &TrialView, ink: Ink) -> String {
         Origin::Planned => "from the planned instant",
         Origin::Released => "from the release",
     };
-    let mut grid = Grid::new(&["latency", "p50", "p90", "p99", "95 % of p99", "p50 sent", "p99 sent"]);
+    let mut grid = Grid::new(&["latency", "p50", "p90", "p99", "p99 interval", "p50 sent", "p99 sent"]);
     let mut withheld = false;
     for metric in shown_metrics(trial) {
         let Some(row) = trial.metrics.get(&metric) else { continue };
         let headline = row.headline();
-        if headline.p50.is_none() {
+        // Where nothing was seen, everything was missed: the counts above say that.
+        if headline.count == 0 {
             continue;
         }
         let show = |figure: Option<Known>| shown(figure, &row.unit);
@@ -169,9 +166,16 @@ fn latency_text(trial: &TrialView, ink: Ink) -> String {
         return String::new();
     }
     let mut text = grid.render(ink);
-    let mut note = format!("{from}; `sent`: from the send");
+    let mut note = format!("counted {from} (sent: from the send)");
     if withheld {
-        note.push_str("; —: interval withheld, more requests are needed");
+        note.push_str("; — needs more requests");
+    }
+    let tokens = |metric: Metric| {
+        let stats = trial.metrics.get(&metric).map(|row| row.headline()).filter(|stats| stats.count > 0)?;
+        Some(format!("mean {}, p99 {}", stats.mean.map_or_else(|| UNKNOWN.to_owned(), plain), shown(stats.p99, "")))
+    };
+    if let (Some(input), Some(output)) = (tokens(Metric::InputTokens), tokens(Metric::OutputTokens)) {
+        note.push_str(&format!("\ntokens a request: in {input}; out {output}"));
     }
     text.push_str(&ink.paint(Tone::Faint, &note));
     text.push('\n');
@@ -185,18 +189,7 @@ fn shown_metrics(trial: &TrialView) -> Vec<Metric> {
         (Some(token), Some(answer)) => (token.p50, token.p99, token.mean) != (answer.p50, answer.p99, answer.mean),
         _ => false,
     };
-    let shown = [
-        Metric::Ttft,
-        Metric::Ttfo,
-        Metric::E2e,
-        Metric::Tpot,
-        Metric::Itl,
-        Metric::Stall,
-        Metric::OutputSpeed,
-        Metric::InputTokens,
-        Metric::OutputTokens,
-        Metric::SendLag,
-    ];
+    let shown = [Metric::Ttft, Metric::Ttfo, Metric::E2e, Metric::Tpot, Metric::Itl, Metric::Stall, Metric::OutputSpeed, Metric::SendLag];
     shown.into_iter().filter(|metric| *metric != Metric::Ttfo || differs).collect()
 }
 
@@ -212,7 +205,6 @@ fn value_text(value: f64, unit: &str) -> String {
     match unit {
         "s" => seconds(value),
         "tokens/s" => format!("{} tok/s", plain(value)),
-        "tokens" => format!("{} tok", plain(value)),
         "/s" => per_second(value),
         "share" => percent(value),
         _ => plain(value),
@@ -227,7 +219,7 @@ fn percent(share: f64) -> String {
     } else if (1.0..=99.0).contains(&percent) {
         1
     } else {
-        3
+        2
     };
     format!("{percent:.digits$} %")
 }
@@ -329,9 +321,11 @@ fn verdict_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
 }
 
 fn footer(report: &Report, ink: Ink) -> String {
-    let short = |hash: &str| hash.chars().take(16).collect::<String>();
-    let bodies = report.body_fingerprint.as_deref().map_or_else(String::new, |hash| format!(" · bodies {}", short(hash)));
-    let line =
-        format!("plan {}{bodies} · seed {} · prompt tokens by {}", short(&report.plan_fingerprint), report.seed, report.token_estimate);
+    let short = |hash: &str| hash.chars().take(12).collect::<String>();
+    let mut parts = vec![format!("plan {}", short(&report.plan_fingerprint))];
+    parts.extend(report.body_fingerprint.as_deref().map(|hash| format!("bodies {}", short(hash))));
+    parts.push(format!("seed {}", report.seed));
+    parts.extend(report.config.get("salt").map(|salt| format!("salt {}", salt.as_str().map_or_else(|| salt.to_string(), str::to_owned))));
+    let line = format!("{}\nprompt tokens are estimated by {}", parts.join(" · "), report.token_estimate);
     ink.paint(Tone::Faint, &line) + "\n"
 }

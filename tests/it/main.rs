@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by stopping")]
 
 mod architecture;
+mod cli;
 mod client;
+mod console;
 mod known_truth;
 mod open_loop;
 mod plan;
