@@ -113,6 +113,7 @@ pub(super) fn folded<'a>(frame: Frame, text: &str, records: impl IntoIterator<It
 pub(super) fn trial(summary: Summary) -> Trial {
     let integral_s = summary.flow().total_flight_ns as f64 / 1e9;
     Trial {
+        body_fingerprint: None,
         label: "test".to_owned(),
         load: LoadFacts::default(),
         drain_end: at(100.0),
