@@ -18,14 +18,12 @@ pub(super) fn help(arguments: &HelpArguments) -> Result<ExitCode, Error> {
         None => command.render_help().to_string(),
         Some("metrics") => help_metrics(),
         Some("slo") => help_slo(),
-        Some(verb) => match command.find_subcommand_mut(verb) {
-            Some(verb) => verb.render_help().to_string(),
-            None => {
-                let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-                let accepted = format!("accepted is metrics, slo, or a verb: {}", verbs.join(", "));
-                return Err(Error::usage("help", format!("`{verb}` is no topic"), accepted));
-            }
-        },
+        Some(verb) => {
+            let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+            let accepted = format!("accepted is metrics, slo, or a verb: {}", verbs.join(", "));
+            let found = command.find_subcommand_mut(verb);
+            found.ok_or_else(|| Error::usage("help", format!("`{verb}` is no topic"), accepted))?.render_help().to_string()
+        }
     };
     print(&text)?;
     Ok(Exit::Done.into())

@@ -67,6 +67,10 @@ impl Job {
         let mut notes: Vec<String> = Vec::new();
         let salt = salt_of(&wire.salt);
         let plan = plan_of(&schedule, &workload, play.load.as_deref(), salt.clone())?;
+        if matches!(plan.load(), Load::Open(_)) && plan.arrivals().next().is_none() {
+            let why = "no request falls into so short a time at this rate";
+            return Err(Error::usage("--duration", why, "give a longer one, a higher --rate, or --requests N"));
+        }
         if play.load.is_some() && play.max_in_flight.is_some() {
             return Err(Error::usage(
                 "--max-in-flight",

@@ -1,5 +1,7 @@
 //! Owns the options that verbs share, in groups, each with its help text. What they mean together is `job`'s business.
 
+#![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -57,7 +57,7 @@ fn text_of(plan: &Plan, description: &Description) -> String {
     row(
         "dispersion",
         format!(
-            "{} over 1 s, {} over 10 s, {} over 60 s  (variance of counts / mean; Poisson is 1, even 0)",
+            "{} over 1 s, {} over 10 s, {} over 60 s (Poisson is 1, even 0)",
             index(dispersion.over_1s),
             index(dispersion.over_10s),
             index(dispersion.over_60s)
@@ -77,12 +77,9 @@ fn law_of(description: &Description) -> String {
     };
     let verdict = if law.holds { "holds" } else { "BROKEN" };
     if law.asked == crate::schedule::Process::Even {
-        format!("{} {verdict}: no instant is further than {} from its place", law.asked, seconds(law.statistic))
+        format!("{} {verdict}: no request is further than {} from its place", law.asked, seconds(law.statistic))
     } else {
-        format!(
-            "{} {verdict}: distance of the gaps from it {:.4}, allowed {:.4} (Kolmogorov–Smirnov)",
-            law.asked, law.statistic, law.critical
-        )
+        format!("{} {verdict} (Kolmogorov distance of the gaps {:.4}, allowed {:.4})", law.asked, law.statistic, law.critical)
     }
 }
 

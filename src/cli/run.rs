@@ -37,18 +37,16 @@ pub(super) fn run(arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCod
         let mut signals = Signals::listen()?;
         let claimed = job.out.as_deref().map(Folder::claim).transpose()?;
         let found = tokio::select! {
-            found = Found::of(&job) => found,
-            () = signals.next() => return Ok(Exit::Interrupted.into()),
+            found = Found::of(&job) => found.map(Some),
+            () = signals.next() => Ok(None),
         };
-        match found {
-            Ok(found) => play(job, found, claimed, signals, parsed.command).await,
-            Err(error) => {
-                if let Some(folder) = claimed {
-                    folder.abandon();
-                }
-                Err(error)
-            }
+        if let Ok(Some(found)) = found {
+            return play(job, found, claimed, signals, parsed.command).await;
         }
+        if let Some(folder) = claimed {
+            folder.abandon();
+        }
+        found.map(|_| Exit::Interrupted.into())
     })
 }
 

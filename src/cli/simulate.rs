@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::thread::JoinHandle;
 
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::oneshot;
 
@@ -129,7 +130,7 @@ fn serve_embedded(
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(async {
         let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        let bound = listener.as_ref().map_err(|why| io::Error::new(why.kind(), why.to_string())).and_then(|listener| listener.local_addr());
+        let bound = listener.as_ref().map_err(|why| io::Error::new(why.kind(), why.to_string())).and_then(TcpListener::local_addr);
         // Whoever waits for the address has gone only when the process ends.
         _ = address.send(bound);
         let options = Options { profile, seed, ..Options::default() };

@@ -1,6 +1,6 @@
 //! Owns the console's account of a report: a few tables in the order in which a reader asks, at most 80 columns where the data allow it.
 
-use crate::metrics::{Counts, Ended, Known, Metric, ObjectiveJudgement, SloView, StatsView, TrialView, VerdictResult};
+use crate::metrics::{Counts, Ended, Known, Metric, MetricView, ObjectiveJudgement, SloView, StatsView, TrialView, VerdictResult};
 use crate::record::Origin;
 use crate::report::Report;
 use crate::report::layout::{Grid, Ink, Tone, wrapped};
@@ -54,7 +54,7 @@ fn load_text(trial: &TrialView, ink: Ink) -> String {
     let window = trial.window;
     let mut line = format!("{what} for {}", seconds(window.length_s()));
     if window.start > Offset::ZERO {
-        line.push_str(&format!(", after {} of warm-up", seconds(window.start.as_secs())));
+        line.extend([", after ", &seconds(window.start.as_secs()), " of warm-up"]);
     }
     match trial.ended {
         Ended::Complete => {}
@@ -76,7 +76,7 @@ fn requests_text(trial: &TrialView, ink: Ink) -> String {
     let good = (rates.good_per_s.unwrap_or(0.0) * trial.window.length_s()).round() as u64;
     // The usual columns always, the unusual only when there is something to see.
     let columns = [
-        ("planned", counts.planned, rates.offered_per_s, true),
+        (if trial.load.origin == Origin::Released { "released" } else { "planned" }, counts.planned, rates.offered_per_s, true),
         ("sent", counts.sent, rates.sent_per_s, true),
         ("completed", counts.completed, rates.completed_per_s, true),
         ("good", good, rates.good_per_s, judged),
@@ -87,14 +87,13 @@ fn requests_text(trial: &TrialView, ink: Ink) -> String {
         ("cancelled", counts.cancelled, None, false),
         ("skipped", counts.skipped, None, false),
         ("abandoned", counts.abandoned, None, false),
-        ("not due", counts.not_due, None, false),
     ];
     let judged_out = |name: &str| name == "good" && !judged;
     let shown: Vec<_> = columns.into_iter().filter(|(name, number, _, always)| *always || (*number > 0 && !judged_out(name))).collect();
     let mut headings = vec!["requests"];
     headings.extend(shown.iter().map(|(name, ..)| *name));
     let mut grid = Grid::new(&headings);
-    grid.row(std::iter::once("in the window".to_owned()).chain(shown.iter().map(|(_, number, ..)| count(*number))).collect());
+    grid.row(std::iter::once("count".to_owned()).chain(shown.iter().map(|(_, number, ..)| count(*number))).collect());
     grid.row(
         std::iter::once("per second".to_owned()).chain(shown.iter().map(|(.., rate, _)| rate.map_or_else(String::new, plain))).collect(),
     );
@@ -153,7 +152,7 @@ fn latency_text(trial: &TrialView, ink: Ink) -> String {
         let service = |pick: fn(&StatsView) -> Option<Known>| row.service.as_ref().map_or_else(String::new, |from| show(pick(from)));
         withheld |= headline.p99_ci95.is_none();
         grid.row(vec![
-            metric.key().replace('_', " "),
+            if metric == Metric::OutputSpeed { "output tok/s".to_owned() } else { metric.key().replace('_', " ") },
             show(headline.p50),
             show(headline.p90),
             show(headline.p99),
@@ -171,11 +170,11 @@ fn latency_text(trial: &TrialView, ink: Ink) -> String {
         note.push_str("; — needs more requests");
     }
     let tokens = |metric: Metric| {
-        let stats = trial.metrics.get(&metric).map(|row| row.headline()).filter(|stats| stats.count > 0)?;
+        let stats = trial.metrics.get(&metric).map(MetricView::headline).filter(|stats| stats.count > 0)?;
         Some(format!("mean {}, p99 {}", stats.mean.map_or_else(|| UNKNOWN.to_owned(), plain), shown(stats.p99, "")))
     };
     if let (Some(input), Some(output)) = (tokens(Metric::InputTokens), tokens(Metric::OutputTokens)) {
-        note.push_str(&format!("\ntokens a request: in {input}; out {output}"));
+        note.extend(["\ntokens a request: in ", &input, "; out ", &output]);
     }
     text.push_str(&ink.paint(Tone::Faint, &note));
     text.push('\n');
@@ -197,14 +196,15 @@ fn shown(figure: Option<Known>, unit: &str) -> String {
     match figure {
         None => UNKNOWN.to_owned(),
         Some(Known::At(value)) => value_text(value, unit),
-        Some(Known::Above { above }) => format!("> {}", value_text(above, unit)),
+        // Cut off before anything could be said of it.
+        Some(Known::Above { above }) if above <= 0.0 => "unknown".to_owned(),
+        Some(Known::Above { above }) => format!(">{}", value_text(above, unit)),
     }
 }
 
 fn value_text(value: f64, unit: &str) -> String {
     match unit {
         "s" => seconds(value),
-        "tokens/s" => format!("{} tok/s", plain(value)),
         "/s" => per_second(value),
         "share" => percent(value),
         _ => plain(value),
@@ -227,6 +227,9 @@ fn percent(share: f64) -> String {
 /// Two ends, the unit once where both have the same.
 fn interval(low: f64, high: f64, unit: &str) -> String {
     let (low, high) = (value_text(low, unit), value_text(high, unit));
+    if low == high {
+        return low;
+    }
     match (low.split_once(' '), high.split_once(' ')) {
         (Some((number, low_unit)), Some((_, high_unit))) if low_unit == high_unit => format!("{number}–{high}"),
         _ => format!("{low}–{high}"),
@@ -303,21 +306,16 @@ fn verdict_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
         VerdictResult::Fail => (Tone::Bad, "FAIL"),
         VerdictResult::Inconclusive => (Tone::Warning, "INCONCLUSIVE"),
     };
-    let mut text = String::new();
+    let mut lines = Vec::new();
     if verdict.result != VerdictResult::None {
-        text.push_str(&format!("verdict: {}\n", ink.paint(tone, word)));
+        lines.push(format!("verdict: {}", ink.paint(tone, word)));
     }
-    for reason in &verdict.reasons {
-        text.push_str(&format!("  {}\n", wrapped(reason, WIDTH, 2)));
-    }
-    for warning in trial.health.faults.iter().filter(|fault| !verdict.reasons.contains(fault)).chain(&trial.health.notes) {
-        let warning = wrapped(&format!("warning: {warning}"), WIDTH, 2);
-        text.push_str(&format!("{}\n", ink.paint(Tone::Warning, &warning)));
-    }
-    for note in &report.notes {
-        text.push_str(&format!("{}\n", wrapped(&format!("note: {note}"), WIDTH, 2)));
-    }
-    text
+    lines.extend(verdict.reasons.iter().map(|reason| format!("  {}", wrapped(reason, WIDTH, 2))));
+    let faults = trial.health.faults.iter().filter(|fault| !verdict.reasons.contains(fault));
+    let warnings = faults.chain(&trial.health.notes).map(|warning| wrapped(&format!("warning: {warning}"), WIDTH, 2));
+    lines.extend(warnings.map(|warning| ink.paint(Tone::Warning, &warning)));
+    lines.extend(report.notes.iter().map(|note| wrapped(&format!("note: {note}"), WIDTH, 2)));
+    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 
 fn footer(report: &Report, ink: Ink) -> String {

@@ -94,6 +94,7 @@ fn what_cannot_be_is_refused_with_flag_value_and_what_is_accepted() {
         (&["run", "--rate", "fast"], &["--rate", "`fast`", "accepted is 12.5/s"]),
         (&["run", "--process", "lumpy"], &["--process", "gamma:CV"]),
         (&["run", "--duration", "60"], &["--duration", "`60`", "1.5s"]),
+        (&["run", "--rate", "0.001", "--duration", "1ms"], &["--duration", "no request falls"]),
         (&["run", "--duration", "0s"], &["--duration", "above 0"]),
         (&["run", "--load", "synchronous", "--rate", "5"], &["--rate", "--load", "closed loop"]),
         (&["run", "--load", "sometimes"], &["--load", "concurrent:N"]),

@@ -8,12 +8,12 @@ use tonnage::record::{Exchange, Failure, FailureClass, Origin, Outcome, Record, 
 use tonnage::report::{Host, Ink, Report, SCHEMA, Target, Tool, render};
 use tonnage::units::{Offset, Window};
 
-/// Request `id` of an even load of 100/s: answered after 20 to 60 ms in a wave of 7 s, 16 tokens 5 ms apart.
+/// Request `id` of an even load of 100/s: answered after 20 to 60 ms without a pattern, 16 tokens 5 ms apart.
 fn record(id: u64, outcome: Outcome) -> Record {
     let scheduled = Offset::from_nanos(id * 10_000_000);
     let later = |ms: u64| Offset::from_nanos(scheduled.as_nanos() + ms * 1_000_000);
     let mut exchange = Exchange { sent: Some(Offset::from_nanos(scheduled.as_nanos() + 40_000)), ..Exchange::default() };
-    let wait_ms = 20 + (id / 7) % 40;
+    let wait_ms = 20 + (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) % 41;
     match outcome {
         Outcome::Completed => {
             for token in 0..16 {
@@ -50,7 +50,9 @@ fn report(records: &[Record], slo: &[&str], load: LoadFacts) -> Report {
     let window = Window { start: Offset::ZERO, end: Offset::from_secs(30.0) };
     let objectives = Objectives::parse(slo, None, None).expect("objectives");
     let mut summary = Summary::new(Frame { window, load_end: window.end, streamed: true }, Arc::new(objectives));
-    records.iter().for_each(|record| summary.add(record));
+    for record in records {
+        summary.add(record);
+    }
     let settled_s = summary.flow().total_flight_ns as f64 / 1e9;
     let trial = Trial {
         label: "run".to_owned(),
@@ -118,7 +120,9 @@ fn a_run_with_failures_and_objectives_missed() {
 #[test]
 fn a_closed_loop_of_a_simulated_server() {
     let mut records = completed();
-    records.iter_mut().for_each(|record| record.origin = Origin::Released);
+    for record in &mut records {
+        record.origin = Origin::Released;
+    }
     let load = LoadFacts { kind: LoadKind::Concurrent, origin: Origin::Released, concurrency: Some(8), ..LoadFacts::default() };
     let mut report = report(&records, &[], load);
     report.target.simulated = true;
