@@ -10,6 +10,17 @@ use tokio::time::Instant;
 
 use crate::units::Offset;
 
+mod timers;
+
+pub use timers::{Sleep, Timers};
+
+/// Nanoseconds on this host's `CLOCK_MONOTONIC`, which every process of the host can compare. Never paused: for truth logs only.
+#[must_use]
+pub fn monotonic_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}
+
 /// The run's clock: an origin, and how far from it we are. Tokio's clock underneath, so that a test can pause it.
 #[derive(Debug, Clone, Copy)]
 pub struct RunClock {
@@ -116,6 +127,10 @@ impl Pacer {
     }
 }
 
+#[expect(
+    deprecated,
+    reason = "`register` asks for `unsafe`; an `OwnedFd` gives the same descriptor for as long as it lives, which is all it wants"
+)]
 fn open_timer() -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::new(timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?)
 }

@@ -41,7 +41,7 @@ impl fmt::Display for Seed {
 }
 
 /// A named stream of a [`Seed`]: sequential by [`Stream::sequence`], random access by [`Stream::at`].
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Stream {
     key: [u8; 32],
 }

@@ -1,5 +1,16 @@
 //! Owns the wire: how a request is encoded, sent, and read back as an exchange.
 
+mod answer;
+mod chat;
+pub mod delta;
+mod discover;
+mod http;
+mod limits;
+mod pool;
+pub mod sse;
+mod target;
+mod wire;
+
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,6 +18,12 @@ use std::sync::Arc;
 use crate::clock::RunClock;
 use crate::record::Exchange;
 use crate::workload::RequestSpec;
+
+pub use chat::{ChatCall, ChatEncoder, ChatOptions, LengthField, Secret};
+pub use discover::Discovery;
+pub use http::HttpClient;
+pub use limits::Limits;
+pub use target::{Addresses, Target};
 
 /// Sends requests. Two implementations: HTTP, and the simulator's model without sockets (for engine tests).
 ///
@@ -26,7 +43,9 @@ pub trait Client: 'static {
     /// Where a call goes, for its record.
     fn route(call: &Self::Call) -> Route;
 
-    /// Makes sure that a connection will be ready for one more send within the next few milliseconds. Never waits.
+    /// Announces that `call` will be sent within the next few milliseconds, so that a connection is ready by then. Never waits.
+    ///
+    /// The announcement ends with the call: when it has its connection, or when it is dropped unsent.
     fn reserve(self: &Rc<Self>, call: &Self::Call);
 
     /// Sends `call` and reads the answer into `exchange`, instants as they happen, outcome last.

@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 
 use crate::engine::segment::Live;
 use crate::error::Error;
-use crate::metrics::{Ended, Objectives, StopRule, Summary, Trial};
+use crate::metrics::{Ended, Frame, Objectives, StopRule, Summary, Trial};
 use crate::record::Record;
-use crate::units::{Offset, Window};
+use crate::units::Offset;
 use crate::workload::Load;
 
 /// Files one record. It runs on the collector's thread: it may lag, it cannot slow a send; what fails there is its own to report.
@@ -29,6 +29,7 @@ pub(super) struct Collection {
     pub(super) live: Arc<Live>,
     pub(super) stop_rule: StopRule,
     pub(super) objectives: Arc<Objectives>,
+    pub(super) streamed: bool,
     pub(super) drain: Duration,
     pub(super) sink: RecordSink,
 }
@@ -57,8 +58,8 @@ impl Collection {
     async fn collect(&mut self) -> Trial {
         let live = Arc::clone(&self.live);
         let spans = live.plan.spans();
-        let mut window = spans.window;
-        let mut summary = Summary::new(window, &self.objectives);
+        let frame = Frame { window: spans.window, load_end: spans.cooldown.end, streamed: self.streamed };
+        let mut summary = Summary::new(frame, Arc::clone(&self.objectives));
         let mut ended = Ended::Complete;
         let mut drain_until = None;
         loop {
@@ -70,11 +71,13 @@ impl Collection {
             }
             self.fold_posted(&mut summary);
             let now = live.clock.now();
-            if ended == Ended::Complete && drain_until.is_none() && let Some(how) = self.asked_to_stop(now) {
+            if ended == Ended::Complete
+                && drain_until.is_none()
+                && let Some(how) = self.asked_to_stop(now)
+            {
                 ended = how;
                 let at = now.plus(STOP_AHEAD);
-                window = cut(window, at);
-                summary.end_window_at(window.end);
+                summary.end_window_at(at);
                 live.stop_issuing(at);
             }
             if drain_until.is_none() && (live.is_issued() || now >= self.load_over()) {
@@ -89,15 +92,13 @@ impl Collection {
         }
         self.fold_posted(&mut summary);
         let drain_end = live.clock.now();
-        if ended == Ended::Complete && window.end == Offset::NEVER {
-            // A closed loop by count is over when its last request is.
-            window.end = drain_end;
+        if spans.window.end == Offset::NEVER {
+            // A closed loop by count is over when its last request is, unless it was stopped before.
             summary.end_window_at(drain_end);
         }
         Trial {
             label: self.label.clone(),
-            window,
-            load_end: live.load_end(),
+            window: summary.frame().window,
             drain_end,
             ended,
             not_due: self.not_due(ended),
@@ -143,8 +144,4 @@ impl Collection {
             }
         }
     }
-}
-
-fn cut(window: Window, at: Offset) -> Window {
-    Window { start: window.start.min(at), end: window.end.min(at) }
 }

@@ -38,8 +38,6 @@ pub(super) struct Live {
     /// Workers that still issue.
     issuing: AtomicUsize,
     issued: Notify,
-    /// The latest instant at which a worker finished issuing.
-    load_end: AtomicU64,
     outboxes: Box<[Mutex<Vec<Box<Record>>>]>,
     body_fingerprint: Mutex<BodyFingerprint>,
 }
@@ -71,7 +69,6 @@ impl Live {
             let_go_at: AtomicU64::new(u64::MAX),
             issuing: AtomicUsize::new(rules.workers),
             issued: Notify::new(),
-            load_end: AtomicU64::new(0),
             outboxes: (0..rules.workers).map(|_| Mutex::default()).collect(),
             body_fingerprint: Mutex::default(),
         }
@@ -162,7 +159,6 @@ impl Live {
 
     /// One worker has issued all that it will.
     pub(super) fn worker_issued_all(&self) {
-        self.load_end.fetch_max(self.clock.now().as_nanos(), Ordering::AcqRel);
         if self.issuing.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.issued.notify_waiters();
         }
@@ -175,11 +171,6 @@ impl Live {
     /// Returns when every worker has issued all that it will.
     pub(super) async fn issued(&self) {
         until(&self.issued, || self.is_issued()).await;
-    }
-
-    /// The instant at which the last worker finished issuing.
-    pub(super) fn load_end(&self) -> Offset {
-        Offset::from_nanos(self.load_end.load(Ordering::Acquire))
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Settings {
     pub max_in_flight: Option<u64>,
     /// What trials are folded for.
     pub objectives: Arc<Objectives>,
+    /// Whether answers are streamed.
+    pub streamed: bool,
 }
 
 /// How a session is set up: one client for each worker, made on the worker's own thread.
@@ -129,6 +131,7 @@ impl Session {
             live: Arc::clone(&live),
             stop_rule,
             objectives: Arc::clone(&self.settings.objectives),
+            streamed: self.settings.streamed,
             drain: self.settings.drain,
             sink,
         };
@@ -161,7 +164,11 @@ fn run_worker<C: Client>(
         .build_local(tokio::runtime::LocalOptions::default());
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => return _ = ready.send(Err(Error::Internal(format!("no runtime for worker {worker}: {error}")))),
+        Err(error) => {
+            // Whoever made the session waits for this; if it has gone, nobody needs the worker.
+            _ = ready.send(Err(Error::Internal(format!("no runtime for worker {worker}: {error}"))));
+            return;
+        }
     };
     // The client may look at the runtime's sockets, so it is made inside.
     let made = runtime.block_on(async { connect() });

@@ -40,7 +40,11 @@ pub(super) struct Staged<C: Client> {
 enum Share {
     Open(std::iter::StepBy<std::iter::Skip<Planned>>),
     /// Ids worker, worker + workers, …, below the end.
-    Closed { next: u64, step: u64, end: u64 },
+    Closed {
+        next: u64,
+        step: u64,
+        end: u64,
+    },
 }
 
 impl Iterator for Share {
@@ -167,7 +171,7 @@ impl<C: Client> Source<C> {
                 waiting.bytes.fetch_sub(staged.bytes, Ordering::Relaxed);
                 Some(staged)
             }
-            Kind::Inline { live, encoder, share } => share.next().map(|(id, at)| stage(live, encoder, id, at)),
+            Kind::Inline { live, encoder, share } => share.next().map(|(id, at)| stage::<C>(live, encoder, id, at)),
         }
     }
 }

@@ -1,10 +1,14 @@
-//! Owns `Process`: how arrivals are spread at a given rate.
+//! Owns `Process`: how arrivals are spread at a given rate, and how people write it.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The law of the gaps between arrivals, at mean gap 1 ("operational time").
+use crate::error::Refusal;
+
+/// The law of the gaps between arrivals, at mean gap 1 ("operational time"). Written `even`, `poisson`, `gamma:2`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(try_from = "String", into = "String")]
 pub enum Process {
     /// Exactly even: arrival i at i.
     Even,
@@ -12,7 +16,138 @@ pub enum Process {
     Poisson,
     /// Gamma gaps of the given coefficient of variation: shape 1/CV², scale CV².
     Gamma {
-        /// Standard deviation over mean, above 0 (1 is Poisson).
-        cv: f64,
+        /// Standard deviation over mean (1 is Poisson).
+        cv: Cv,
     },
+}
+
+impl Process {
+    /// Gamma gaps of coefficient of variation `cv`; refused outside 0.01 to 30.
+    pub fn gamma(cv: f64) -> Result<Self, Refusal> {
+        Ok(Self::Gamma { cv: Cv::new(cv)? })
+    }
+
+    /// Coefficient of variation of the gaps: 0 even, 1 Poisson.
+    #[must_use]
+    pub const fn cv(self) -> f64 {
+        match self {
+            Self::Even => 0.0,
+            Self::Poisson => 1.0,
+            Self::Gamma { cv } => cv.ratio(),
+        }
+    }
+}
+
+/// A coefficient of variation, standard deviation over mean: 0.01 to 30 (published traces reach 27).
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Cv(f64);
+
+impl Cv {
+    /// The smallest: gaps even to 1 %.
+    pub const MIN: f64 = 0.01;
+    /// The largest.
+    pub const MAX: f64 = 30.0;
+
+    /// A coefficient of variation; refused outside 0.01 to 30.
+    pub fn new(cv: f64) -> Result<Self, Refusal> {
+        if (Self::MIN..=Self::MAX).contains(&cv) {
+            Ok(Self(cv))
+        } else {
+            Err(Refusal::new(
+                format!("a coefficient of variation of {cv} is out of range"),
+                "accepted is 0.01 to 30 (`even` has none, `poisson` is 1)",
+            ))
+        }
+    }
+
+    /// Standard deviation over mean.
+    #[must_use]
+    pub const fn ratio(self) -> f64 {
+        self.0
+    }
+
+    /// The shape of the gamma law with this coefficient: k = 1/CV².
+    #[must_use]
+    pub fn gamma_shape(self) -> f64 {
+        1.0 / (self.0 * self.0)
+    }
+}
+
+impl std::str::FromStr for Process {
+    type Err = Refusal;
+
+    /// Reads `even`, `poisson`, `gamma:CV`.
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let refuse = || Refusal::new(format!("`{text}` is not an arrival process"), "accepted is even, poisson or gamma:CV, as in gamma:2");
+        match text.trim().split_once(':') {
+            None if text.trim() == "even" => Ok(Self::Even),
+            None if text.trim() == "poisson" => Ok(Self::Poisson),
+            Some(("gamma", cv)) => Self::gamma(cv.trim().parse().map_err(|_| refuse())?),
+            _ => Err(refuse()),
+        }
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Even => f.write_str("even"),
+            Self::Poisson => f.write_str("poisson"),
+            Self::Gamma { cv } => write!(f, "gamma:{}", cv.0),
+        }
+    }
+}
+
+impl TryFrom<String> for Process {
+    type Error = Refusal;
+    fn try_from(text: String) -> Result<Self, Refusal> {
+        text.parse()
+    }
+}
+
+impl From<Process> for String {
+    fn from(process: Process) -> Self {
+        process.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn processes_are_read_as_they_are_shown() {
+        for text in ["even", "poisson", "gamma:2", "gamma:0.25", "gamma:0.01", "gamma:30"] {
+            assert_eq!(text.parse::<Process>().map(|process| process.to_string()), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn impossible_processes_are_refused_with_what_is_accepted() {
+        for text in ["", "uniform", "gamma", "gamma:", "gamma:0", "gamma:-1", "gamma:nan", "gamma:31", "even:2", "poisson:1", "Poisson"] {
+            let refusal = text.parse::<Process>().expect_err(text);
+            assert!(refusal.accepted.starts_with("accepted is"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn every_process_knows_its_variation() {
+        let variation = |text: &str| text.parse::<Process>().map(Process::cv);
+        assert_eq!((variation("even"), variation("poisson"), variation("gamma:2.5")), (Ok(0.0), Ok(1.0), Ok(2.5)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_process_survives_its_text(cv in Cv::MIN..=Cv::MAX) {
+            let process = Process::gamma(cv).unwrap();
+            prop_assert_eq!(process.to_string().parse::<Process>().unwrap(), process);
+            prop_assert_eq!(serde_json::from_str::<Process>(&serde_json::to_string(&process).unwrap()).unwrap(), process);
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in ".{0,20}") {
+            let _ = text.parse::<Process>();
+        }
+    }
 }

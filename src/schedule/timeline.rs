@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::schedule::Process;
+use crate::schedule::gaps::UnitArrivals;
 use crate::seed::Seed;
 use crate::units::{Offset, Rate, Window};
 
 /// How long the measured part lasts.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// A span of scheduled instants.
     Duration(Duration),
@@ -26,6 +27,25 @@ pub struct Spans {
     pub cooldown: Window,
 }
 
+impl Spans {
+    /// Consecutive spans from the origin: `warmup` long, until `window_end`, then `cooldown` long.
+    #[must_use]
+    pub(crate) fn consecutive(warmup: Duration, window_end: Offset, cooldown: Duration) -> Self {
+        let start = Offset::from(warmup);
+        Self {
+            warmup: Window { start: Offset::ZERO, end: start },
+            window: Window { start, end: window_end },
+            cooldown: Window { start: window_end, end: window_end.plus(cooldown) },
+        }
+    }
+
+    /// From the origin to the end of the cool-down, in seconds.
+    #[must_use]
+    pub fn total_s(&self) -> f64 {
+        self.cooldown.end.as_secs()
+    }
+}
+
 /// One planned instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
@@ -35,20 +55,51 @@ pub struct Arrival {
     pub at: Offset,
 }
 
-/// The planned instants of an open-loop load.
+/// The planned instants of an open-loop load: arrival i at S(i)/rate, rounded to the nanosecond, where S is the stationary process of rate
+/// 1 drawn from the seed's stream `arrivals`. Even arrivals stand at i/rate, computed from i, so that nothing drifts.
+///
+/// Nothing is rescaled to a length or a count: a longer timeline has the shorter one as its prefix, and the counts vary as the law says.
+///
+/// [`Extent::Requests`] puts exactly N arrivals into the window, which is nominally N/rate long: where the N-th falls later, the window ends
+/// one nanosecond after it; where more than N would fall inside, the surplus is not planned at all and gets no number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timeline {
     process: Process,
     rate: Rate,
     spans: Spans,
+    most_in_window: Option<u64>,
     seed: Seed,
 }
 
 impl Timeline {
     /// A timeline of `process` at `rate` over `extent`, with the same load before (`warmup`) and after (`cooldown`).
+    ///
+    /// A random process with [`Extent::Requests`] is drawn once here, up to its N-th request, to find where the window ends: some
+    /// 30 to 150 ms for each million.
     #[must_use]
-    pub fn new(_process: Process, _rate: Rate, _extent: Extent, _warmup: Duration, _cooldown: Duration, _seed: Seed) -> Self {
-        todo!()
+    pub fn new(process: Process, rate: Rate, extent: Extent, warmup: Duration, cooldown: Duration, seed: Seed) -> Self {
+        let start = Offset::from(warmup);
+        let window_end = match extent {
+            Extent::Duration(length) => start.plus(length),
+            Extent::Requests(0) => start,
+            Extent::Requests(count) => {
+                let nominal = start.plus(Duration::from_secs_f64((count as f64 / rate.per_s()).min(1e10)));
+                let after_last = |last: Offset| last.plus(Duration::from_nanos(1));
+                if process == Process::Even {
+                    // No later than the arrival after the last, which rounding could otherwise let in.
+                    let first = first_even_from(start, rate);
+                    let next = even(first.saturating_add(count), rate);
+                    nominal.min(next).max(after_last(even(first.saturating_add(count - 1), rate)))
+                } else {
+                    nominal.max(after_last(nth_from(Instants::new(process, rate, seed), start, count)))
+                }
+            }
+        };
+        let most_in_window = match extent {
+            Extent::Duration(_) => None,
+            Extent::Requests(count) => Some(count),
+        };
+        Self { process, rate, spans: Spans::consecutive(warmup, window_end, cooldown), most_in_window, seed }
     }
 
     /// Warm-up, window, cool-down.
@@ -72,18 +123,99 @@ impl Timeline {
     /// Every arrival in order; cheap to start again, nothing held.
     #[must_use]
     pub fn arrivals(&self) -> Arrivals {
-        let _ = self.seed;
-        todo!()
+        Arrivals {
+            instants: Instants::new(self.process, self.rate, self.seed),
+            window: self.spans.window,
+            end: self.spans.cooldown.end,
+            left_in_window: self.most_in_window.unwrap_or(u64::MAX),
+            next_index: 0,
+        }
     }
 }
 
-/// Iterator over the arrivals of a [`Timeline`].
+/// The `count`-th (from 1) of `instants` at or after `start`.
+fn nth_from(mut instants: Instants, start: Offset, count: u64) -> Offset {
+    let mut left = count;
+    loop {
+        let at = instants.advance();
+        if at >= start {
+            left -= 1;
+        }
+        if left == 0 || at == Offset::NEVER {
+            return at;
+        }
+    }
+}
+
+/// Even arrival `index`.
+fn even(index: u64, rate: Rate) -> Offset {
+    instant(index as f64, rate)
+}
+
+/// The index of the first even arrival at or after `start`.
+fn first_even_from(start: Offset, rate: Rate) -> u64 {
+    // Rounded down and one before, so that rounding cannot pass it over.
+    let mut index = ((start.as_secs() * rate.per_s()) as u64).saturating_sub(1);
+    while even(index, rate) < start {
+        index += 1;
+    }
+    index
+}
+
+/// The instant `reached` mean gaps after the origin.
+fn instant(reached: f64, rate: Rate) -> Offset {
+    Offset::from_secs(reached / rate.per_s())
+}
+
+/// The process on the run's clock, without end.
 #[derive(Debug, Clone)]
-pub struct Arrivals {}
+struct Instants {
+    unit: UnitArrivals,
+    rate: Rate,
+}
+
+impl Instants {
+    fn new(process: Process, rate: Rate, seed: Seed) -> Self {
+        Self { unit: UnitArrivals::new(process, seed.stream("arrivals").sequence()), rate }
+    }
+
+    fn advance(&mut self) -> Offset {
+        instant(self.unit.advance(), self.rate)
+    }
+}
+
+/// Iterator over the arrivals of a [`Timeline`]: a few hundred bytes, however long the timeline.
+#[derive(Debug, Clone)]
+pub struct Arrivals {
+    instants: Instants,
+    window: Window,
+    end: Offset,
+    left_in_window: u64,
+    next_index: u64,
+}
 
 impl Iterator for Arrivals {
     type Item = Arrival;
+
     fn next(&mut self) -> Option<Arrival> {
-        todo!()
+        loop {
+            let at = self.instants.advance();
+            if at >= self.end {
+                // The next call must not find an earlier instant: there is none, but the process must not run on for nothing.
+                self.end = Offset::ZERO;
+                return None;
+            }
+            if self.window.contains(at) {
+                if self.left_in_window == 0 {
+                    continue;
+                }
+                self.left_in_window -= 1;
+            }
+            let index = self.next_index;
+            self.next_index += 1;
+            return Some(Arrival { index, at });
+        }
     }
 }
+
+impl std::iter::FusedIterator for Arrivals {}

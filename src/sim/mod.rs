@@ -1,1 +1,24 @@
-//! Owns sim.
+//! Owns the pretend server: a pure model, the same in virtual time, without sockets, and over HTTP.
+
+mod fault;
+mod law;
+mod local;
+mod model;
+mod play;
+mod profile;
+mod script;
+mod server;
+
+pub use fault::Fault;
+pub use law::Law;
+pub use local::{LocalCall, LocalTarget, ModelClient};
+pub use model::{Answer, Instants, Model};
+pub use play::{Played, Session, run};
+pub use profile::Profile;
+pub use server::{Options, Served, Server, listen};
+
+/// The one model that the simulated server offers.
+pub const MODEL_NAME: &str = "tonnage-sim";
+
+/// Output tokens of an answer whose request does not say how many.
+pub const DEFAULT_OUTPUT_TOKENS: u32 = 64;

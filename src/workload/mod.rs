@@ -1,5 +1,19 @@
 //! Owns what is sent: lengths, prompts, and the plan that joins them to instants.
 
+mod closed;
+mod describe;
+mod export;
+mod fingerprint;
+mod lengths;
 mod plan;
+mod salt;
+mod words;
 
-pub use plan::{Closed, Load, Outline, Plan, RequestSpec, Salt};
+pub use closed::Closed;
+pub use describe::{Description, describe};
+pub use export::{EXPORT_HEADER, export};
+pub use fingerprint::BodyFingerprint;
+pub use lengths::LengthSpec;
+pub use plan::{Dropped, Load, Outline, Plan, Planned, Removal, RequestSpec, Workload};
+pub use salt::Salt;
+pub use words::{ESTIMATE_NAME, estimate_tokens};

@@ -1,8 +1,16 @@
 //! Owns `Plan`: when (timeline or closed loop) joined to what (workload). Every request is a pure function of (plan, id).
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
-use crate::schedule::{Arrivals, Extent, Spans, Timeline};
+use serde::Serialize;
+
+use crate::schedule::{Arrival, Arrivals, Extent, Gate, Quota, Spans, Timeline};
+use crate::seed::{Seed, Stream};
+use crate::workload::fingerprint::PlanHasher;
+use crate::workload::words::append_words;
+use crate::workload::{Closed, LengthSpec, Salt};
 
 /// When requests leave.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,26 +21,36 @@ pub enum Load {
     Closed(Closed),
 }
 
-/// A closed loop: `concurrency` requests in flight, each completion releases the next.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Closed {
-    /// Requests in flight: 1 synchronous, N concurrent, 512 throughput.
-    pub concurrency: u32,
-    /// How long, or how many requests.
-    pub extent: Extent,
-    /// Released before the window opens.
-    pub warmup: std::time::Duration,
-    /// Released after it has closed.
-    pub cooldown: std::time::Duration,
+/// What requests ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workload {
+    /// Input tokens of each request.
+    pub input: LengthSpec,
+    /// Output tokens of each request; none where none are asked for (embeddings, rerank).
+    pub output: Option<LengthSpec>,
+    /// What stands in front of each prompt.
+    pub salt: Salt,
 }
 
-/// What makes the prompts of one run differ from those of another, so that no prefix cache survives between runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Salt {
-    /// No salt: the same prompts for the same seed.
-    Off,
-    /// This text in front of every prompt.
-    Text(String),
+impl Workload {
+    /// Requests of `input` and `output` tokens, without a salt.
+    #[must_use]
+    pub const fn new(input: LengthSpec, output: LengthSpec) -> Self {
+        Self { input, output: Some(output), salt: Salt::Off }
+    }
+
+    /// The same with `salt`.
+    #[must_use]
+    pub fn salted(self, salt: Salt) -> Self {
+        Self { salt, ..self }
+    }
+}
+
+impl Default for Workload {
+    /// 128 input tokens, 64 output tokens, no salt.
+    fn default() -> Self {
+        Self::new(LengthSpec::DEFAULT_INPUT, LengthSpec::DEFAULT_OUTPUT)
+    }
 }
 
 /// What is known of a request without making its prompt.
@@ -48,7 +66,7 @@ pub struct Outline {
     pub turn: Option<u32>,
     /// Input tokens asked for.
     pub input_tokens: u32,
-    /// Output tokens asked for.
+    /// Output tokens asked for; 0 where none are.
     pub output_tokens: u32,
 }
 
@@ -61,46 +79,186 @@ pub struct RequestSpec {
     pub prompt: String,
 }
 
+/// Why a request was removed from the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Removal {
+    /// Over the provider's quota.
+    Quota,
+}
+
+/// How many requests were removed from the plan, by reason; reasons that removed none are left out.
+pub type Dropped = BTreeMap<Removal, u64>;
+
 /// When and what, joined. Shared read-only by all workers.
 #[derive(Debug, Clone)]
 pub struct Plan {
     load: Load,
+    workload: Workload,
+    quota: Option<Quota>,
+    seed: Seed,
+    streams: Streams,
+    class: Arc<str>,
+}
+
+/// The seed's streams that requests draw from, keyed once.
+#[derive(Clone)]
+struct Streams {
+    input_lengths: Stream,
+    output_lengths: Stream,
+    prompts: Stream,
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Streams(…)")
+    }
 }
 
 impl Plan {
+    /// `load` joined to `workload`, whose lengths and prompts are drawn from `seed` (streams `input_lengths`, `output_lengths`, `prompts`, each
+    /// at the request's id).
+    ///
+    /// What `quota` would refuse is removed, never shifted, and counted ([`Plan::dropped`]); the others keep the numbers they would have
+    /// without it, and so their lengths and prompts. A window by count
+    /// then holds fewer than its count, by what was removed inside. A quota has no meaning for a closed loop, which plans no instants: `cli` refuses the pair.
+    #[must_use]
+    pub fn new(load: Load, workload: Workload, seed: Seed, quota: Option<Quota>) -> Self {
+        let streams = Streams {
+            input_lengths: seed.stream("input_lengths"),
+            output_lengths: seed.stream("output_lengths"),
+            prompts: seed.stream("prompts"),
+        };
+        Self { load, workload, quota, seed, streams, class: "default".into() }
+    }
+
     /// When.
     #[must_use]
     pub fn load(&self) -> &Load {
         &self.load
     }
 
+    /// What.
+    #[must_use]
+    pub fn workload(&self) -> &Workload {
+        &self.workload
+    }
+
+    /// The provider's quota it keeps to.
+    #[must_use]
+    pub fn quota(&self) -> Option<Quota> {
+        self.quota
+    }
+
+    /// The seed of lengths and prompts.
+    #[must_use]
+    pub fn seed(&self) -> Seed {
+        self.seed
+    }
+
     /// Warm-up, window and cool-down. For a closed loop by count the window is nominal: [warm-up, `Offset::NEVER`).
     #[must_use]
     pub fn spans(&self) -> Spans {
-        todo!()
+        match &self.load {
+            Load::Open(timeline) => timeline.spans(),
+            Load::Closed(closed) => closed.spans(),
+        }
     }
 
-    /// Planned instants of an open load in order, quota applied; empty for a closed loop.
+    /// Planned instants of an open load in order, quota applied; empty for a closed loop. Cheap to start again, nothing held.
     #[must_use]
-    pub fn arrivals(&self) -> Arrivals {
-        todo!()
+    pub fn arrivals(&self) -> Planned {
+        let arrivals = match &self.load {
+            Load::Open(timeline) => Some(timeline.arrivals()),
+            Load::Closed(_) => None,
+        };
+        Planned { arrivals, gate: self.quota.map(Quota::gate), refused: 0 }
+    }
+
+    /// What the quota removed. One pass over the plan.
+    #[must_use]
+    pub fn dropped(&self) -> Dropped {
+        let mut planned = self.arrivals();
+        planned.by_ref().for_each(drop);
+        planned.dropped()
     }
 
     /// The numbers of request `id`.
     #[must_use]
-    pub fn outline(&self, _id: u64) -> Outline {
-        todo!()
+    pub fn outline(&self, id: u64) -> Outline {
+        Outline {
+            id,
+            class: Arc::clone(&self.class),
+            session: None,
+            turn: None,
+            input_tokens: self.workload.input.tokens(&self.streams.input_lengths, id),
+            output_tokens: self.workload.output.as_ref().map_or(0, |output| output.tokens(&self.streams.output_lengths, id)),
+        }
     }
 
-    /// Request `id` with its prompt.
+    /// Request `id` with its prompt: exactly as many words as input tokens asked for, the salt's marker included.
     #[must_use]
-    pub fn spec(&self, _id: u64) -> RequestSpec {
-        todo!()
+    pub fn spec(&self, id: u64) -> RequestSpec {
+        let outline = self.outline(id);
+        let mut prompt = String::new();
+        let marked = self.workload.salt.mark(&mut prompt, outline.input_tokens);
+        append_words(&mut prompt, outline.input_tokens - marked, &mut self.streams.prompts.at(id));
+        RequestSpec { outline, prompt }
     }
 
-    /// Hash of instants, lengths, classes, sessions and block ids; never of the salt. One pass over the plan.
+    /// Hash of instants, lengths, classes and sessions of each planned request, quota applied; never of the salt. One pass over the plan.
+    ///
+    /// A closed loop plans no instants: its hash covers its description (concurrency, extent, warm-up, cool-down) and the lengths of its
+    /// first 4 096 requests, fewer where it is shorter by count.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        todo!()
+        let mut hasher = PlanHasher::new();
+        match &self.load {
+            Load::Open(_) => self.arrivals().for_each(|arrival| hasher.add(Some(arrival.at), &self.outline(arrival.index))),
+            Load::Closed(closed) => {
+                hasher.text(&closed.to_string());
+                let (extent, most) = match closed.extent {
+                    Extent::Duration(length) => (format!("{} ns", length.as_nanos()), u64::MAX),
+                    Extent::Requests(count) => (format!("{count} requests"), count),
+                };
+                hasher.text(&format!("{extent}, {} ns before, {} ns after", closed.warmup.as_nanos(), closed.cooldown.as_nanos()));
+                (0..most.min(4096)).for_each(|id| hasher.add(None, &self.outline(id)));
+            }
+        }
+        hasher.hex()
     }
 }
+
+/// Iterator over the planned instants of a [`Plan`], quota applied. Each arrival has the number it would have without the quota.
+#[derive(Debug)]
+pub struct Planned {
+    arrivals: Option<Arrivals>,
+    gate: Option<Gate>,
+    refused: u64,
+}
+
+impl Planned {
+    /// What the quota has removed so far.
+    #[must_use]
+    pub fn dropped(&self) -> Dropped {
+        if self.refused == 0 { Dropped::new() } else { Dropped::from([(Removal::Quota, self.refused)]) }
+    }
+}
+
+impl Iterator for Planned {
+    type Item = Arrival;
+
+    fn next(&mut self) -> Option<Arrival> {
+        let arrivals = self.arrivals.as_mut()?;
+        let Some(gate) = &mut self.gate else { return arrivals.next() };
+        for arrival in arrivals {
+            if gate.admits(arrival.at) {
+                return Some(arrival);
+            }
+            self.refused += 1;
+        }
+        None
+    }
+}
+
+impl std::iter::FusedIterator for Planned {}

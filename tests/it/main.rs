@@ -1,3 +1,8 @@
 //! Owns the list of integration tests: one binary, one module a subject.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by stopping")]
+
 mod architecture;
+mod open_loop;
+mod plan;
+mod scripted;

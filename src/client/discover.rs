@@ -1,0 +1,137 @@
+//! Owns what is asked of a server before the run, off the hot path: whether it is ready, and which model it serves.
+
+use std::time::Duration;
+
+use hyper::header::HeaderMap;
+use reqwest::StatusCode;
+use reqwest::redirect::Policy;
+use serde::Deserialize;
+
+use super::Target;
+use super::chat::{Secret, access_headers};
+use super::delta::failure_text;
+use crate::clock::RunClock;
+use crate::error::Error;
+use crate::units::Offset;
+
+/// How long one question may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long to wait before asking a server that is not ready again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Asks servers about themselves. No proxy, no redirect, no retry.
+#[derive(Debug, Clone)]
+pub struct Discovery {
+    http: reqwest::Client,
+}
+
+#[derive(Deserialize)]
+struct Models {
+    data: Vec<Model>,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    id: String,
+}
+
+/// Why a question has no answer, and whether asking again may help.
+struct Unanswered {
+    error: Error,
+    passing: bool,
+}
+
+impl Discovery {
+    /// Questions with the same key and headers as the requests of the run.
+    pub fn new(api_key: Option<&Secret>, headers: &[String]) -> Result<Self, Error> {
+        let headers: HeaderMap = access_headers(api_key, headers)?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .timeout(PATIENCE)
+            .default_headers(headers)
+            .build()
+            .map_err(|error| Error::Internal(format!("no HTTP client: {error}")))?;
+        Ok(Self { http })
+    }
+
+    /// The first model that the server lists.
+    pub async fn first_model(&self, target: &Target) -> Result<String, Error> {
+        let models = self.models(target).await.map_err(|unanswered| unanswered.error)?;
+        let first = models.into_iter().next();
+        first.ok_or_else(|| Error::target(&**target.url(), "it lists no model; give one with --model"))
+    }
+
+    /// Waits until the server lists its models, asking every half second for at most `patience`; asks at least once.
+    ///
+    /// What waiting cannot mend (a refused key, a page that is no API) ends it at once.
+    pub async fn wait_ready(&self, target: &Target, patience: Duration) -> Result<(), Error> {
+        let clock = RunClock::starting_in(Duration::ZERO);
+        let deadline = Offset::from(patience);
+        loop {
+            match self.models(target).await {
+                Ok(_) => return Ok(()),
+                Err(unanswered) if !unanswered.passing || clock.now().plus(PAUSE) > deadline => return Err(unanswered.error),
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    async fn models(&self, target: &Target) -> Result<Vec<String>, Unanswered> {
+        let url = target.endpoint("models");
+        let refuse = |passing: bool, why: String| Unanswered { error: Error::target(&**target.url(), why), passing };
+        let asked = self.http.get(&url).send().await;
+        let response = asked.map_err(|error| refuse(true, unreachable_text(&error)))?;
+        let status = response.status();
+        let body =
+            response.bytes().await.map_err(|error| refuse(true, format!("the answer to {url} broke off ({})", innermost(&error))))?;
+        if !status.is_success() {
+            let said = failure_text(&body[..body.len().min(4096)]);
+            return Err(match status {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    refuse(false, format!("it answers {status} ({said}); give the key with --api-key or OPENAI_API_KEY"))
+                }
+                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => refuse(
+                    false,
+                    format!(
+                        "{url} answers {status}: not an OpenAI-compatible base URL; check --target, or give --model to skip this question"
+                    ),
+                ),
+                _ => refuse(
+                    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
+                    format!("{url} answers {status} ({said}); see the server's log"),
+                ),
+            });
+        }
+        let models: Models = serde_json::from_slice(&body).map_err(|error| {
+            refuse(
+                false,
+                format!("{url} does not answer with a list of models ({error}); check --target, or give --model to skip this question"),
+            )
+        })?;
+        Ok(models.data.into_iter().map(|model| model.id).collect())
+    }
+}
+
+/// What kept a question from reaching the server.
+fn unreachable_text(error: &reqwest::Error) -> String {
+    let cause = innermost(error);
+    if error.is_timeout() {
+        format!("no answer within {} s; check --target, or wait for the server with --wait-ready 5m", PATIENCE.as_secs())
+    } else if cause.contains("resolve") || cause.contains("lookup") || cause.contains("Name or service") {
+        format!("its name could not be resolved ({cause}); check --target, or give the address itself")
+    } else {
+        format!("no connection ({cause}); is the server running? --wait-ready 5m waits for it")
+    }
+}
+
+/// The cause that no other cause stands behind, as text.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

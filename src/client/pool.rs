@@ -1,0 +1,280 @@
+//! Owns the open connections to one target: kept idle between requests, opened ahead of those that are reserved.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::wire::{Scratch, Wire};
+use crate::clock::RunClock;
+use crate::record::{Failure, FailureClass};
+use crate::units::Offset;
+
+/// An idle connection is given up after this long: vLLM's server closes at 5 s, and a request that meets the close is lost.
+const MOST_IDLE: Duration = Duration::from_secs(4);
+
+/// Connections being opened ahead at once, over all targets of one client, so that a start is no connect burst.
+const MOST_CONNECTING: usize = 128;
+
+/// How long an answer that has said `[DONE]` may take to end before its connection is given up.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
+/// How long an address that could not be reached is left out, while another one can.
+const AVOIDED_FOR: Duration = Duration::from_secs(10);
+
+/// A send to come: as long as it lives, its pool keeps a connection for it. Lives in the call, so that a call that is never sent lets go.
+#[derive(Debug)]
+pub(super) struct Reservation(Arc<AtomicUsize>);
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What all pools of one client share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Tells idle times; any origin will do.
+    pub(super) clock: RunClock,
+    pub(super) connect_timeout: Duration,
+    pub(super) scratch: Scratch,
+    /// Connections being opened ahead.
+    pub(super) connecting: Cell<usize>,
+}
+
+struct Idle {
+    wire: Wire,
+    since: Offset,
+}
+
+struct Address {
+    socket: SocketAddr,
+    avoid_until: Cell<Offset>,
+}
+
+/// The connections to one target. The oldest idle one goes first: connections that spread over the servers behind a balancer stay so
+/// spread, where newest-first would settle on a few.
+pub(super) struct Pool {
+    shared: Rc<Shared>,
+    addresses: Vec<Address>,
+    next_address: Cell<usize>,
+    idle: RefCell<VecDeque<Idle>>,
+    /// Connections being opened ahead.
+    opening: Cell<usize>,
+    /// Connections whose answer is settled, but whose body has not ended yet.
+    draining: Cell<usize>,
+    /// Sends that take the next connection that comes; never more than are being opened.
+    waiting: RefCell<VecDeque<oneshot::Sender<Wire>>>,
+    reserved: Arc<AtomicUsize>,
+}
+
+/// A connection for a send, and whether the send had to wait for it to open.
+pub(super) struct CheckedOut {
+    pub(super) wire: Wire,
+    pub(super) opened: bool,
+}
+
+impl Pool {
+    pub(super) fn new(shared: Rc<Shared>, addresses: &[SocketAddr], start: usize) -> Self {
+        let addresses = addresses.iter().map(|socket| Address { socket: *socket, avoid_until: Cell::new(Offset::ZERO) }).collect();
+        Self {
+            shared,
+            addresses,
+            next_address: Cell::new(start),
+            idle: RefCell::default(),
+            opening: Cell::new(0),
+            draining: Cell::new(0),
+            waiting: RefCell::default(),
+            reserved: Arc::new(AtomicUsize::new(0)),
+        }
+    }
+
+    /// Announces a send: opens what is missing for the sends announced so far. Never waits.
+    pub(super) fn reserve(self: &Rc<Self>) -> Reservation {
+        self.reserved.fetch_add(1, Ordering::Relaxed);
+        self.open_missing();
+        Reservation(self.reserved.clone())
+    }
+
+    fn open_missing(self: &Rc<Self>) {
+        self.forget_stale();
+        let at_hand = self.idle.borrow().len() + self.opening.get() + self.draining.get();
+        let missing = self.reserved.load(Ordering::Relaxed).saturating_sub(at_hand);
+        let allowed = MOST_CONNECTING.saturating_sub(self.shared.connecting.get());
+        for _ in 0..missing.min(allowed) {
+            self.shared.connecting.set(self.shared.connecting.get() + 1);
+            let coming = Coming::new(self, |pool| &pool.opening);
+            tokio::task::spawn_local(coming.open_ahead());
+        }
+    }
+
+    fn forget_stale(&self) {
+        let now = self.shared.clock.now();
+        let mut idle = self.idle.borrow_mut();
+        while idle.front().is_some_and(|oldest| now.since(oldest.since) >= MOST_IDLE) {
+            idle.pop_front();
+        }
+    }
+
+    /// A connection for a send: an idle one, else one being opened that nobody waits for, else a new one. A send never waits for the bound on connecting.
+    pub(super) async fn check_out(self: &Rc<Self>, reservation: Option<Reservation>) -> Result<CheckedOut, Failure> {
+        self.forget_stale();
+        loop {
+            let oldest = self.idle.borrow_mut().pop_front();
+            let Some(Idle { mut wire, .. }) = oldest else { break };
+            if wire.is_idle().await {
+                return Ok(CheckedOut { wire, opened: false });
+            }
+        }
+        self.waiting.borrow_mut().retain(|waiting| !waiting.is_closed());
+        if self.opening.get() > self.waiting.borrow().len() {
+            let (give, take) = oneshot::channel();
+            self.waiting.borrow_mut().push_back(give);
+            if let Ok(wire) = take.await {
+                return Ok(CheckedOut { wire, opened: true });
+            }
+        }
+        // Nobody need keep one for it any longer.
+        drop(reservation);
+        Ok(CheckedOut { wire: self.open().await?, opened: true })
+    }
+
+    /// Takes a connection that has come to rest: for a send that waits, else to be kept.
+    fn check_in(&self, mut wire: Wire) {
+        loop {
+            let first = self.waiting.borrow_mut().pop_front();
+            let Some(waiting) = first else { break };
+            match waiting.send(wire) {
+                Ok(()) => return,
+                Err(unwanted) => wire = unwanted,
+            }
+        }
+        self.forget_stale();
+        self.idle.borrow_mut().push_back(Idle { wire, since: self.shared.clock.now() });
+    }
+
+    /// Takes a connection back after an answer: at once if it is at rest, a little later if the answer's body has not ended yet, never
+    /// if it is spent. The request is settled already: its connection may take its time, but not for ever.
+    pub(super) async fn give_back(self: &Rc<Self>, mut wire: Wire, rest: Option<Incoming>) {
+        if let Some(mut body) = rest {
+            match read_out(&mut wire, &mut body).await {
+                Some(true) => {}
+                Some(false) => return,
+                None => {
+                    let coming = Coming::new(self, |pool| &pool.draining);
+                    tokio::task::spawn_local(coming.drain(wire, body));
+                    return;
+                }
+            }
+        }
+        if wire.is_idle().await {
+            self.check_in(wire);
+        }
+    }
+
+    /// Opens a connection to the next address in turn, the others after it if it cannot be reached.
+    async fn open(&self) -> Result<Wire, Failure> {
+        let start = self.next_address.get();
+        self.next_address.set(start.wrapping_add(1));
+        let now = self.shared.clock.now();
+        let count = self.addresses.len();
+        let mut order: Vec<&Address> = (0..count).map(|i| &self.addresses[start.wrapping_add(i) % count]).collect();
+        order.sort_by_key(|address| address.avoid_until.get() > now);
+        let deadline = now.plus(self.shared.connect_timeout);
+        let mut failure = Failure::new(FailureClass::Connect, "no address");
+        for (tried, address) in order.iter().enumerate() {
+            let left = deadline.since(self.shared.clock.now());
+            let patience = left / u32::try_from(count - tried).unwrap_or(u32::MAX);
+            match self.open_to(address.socket, patience).await {
+                Ok(wire) => {
+                    address.avoid_until.set(Offset::ZERO);
+                    return Ok(wire);
+                }
+                Err(error) => {
+                    failure = Failure::new(FailureClass::Connect, format!("{}: {error}", address.socket));
+                    address.avoid_until.set(self.shared.clock.now().plus(AVOIDED_FOR));
+                }
+            }
+        }
+        Err(failure)
+    }
+
+    async fn open_to(&self, address: SocketAddr, patience: Duration) -> io::Result<Wire> {
+        let socket = match timeout(patience, TcpStream::connect(address)).await {
+            Ok(connected) => connected?,
+            Err(_) => return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {:.1} s", patience.as_secs_f64()))),
+        };
+        socket.set_nodelay(true)?;
+        Wire::over(socket, self.shared.scratch.clone()).await.map_err(io::Error::other)
+    }
+}
+
+/// Reads what is at hand of a body: `Some(true)` when it has ended, `Some(false)` when it broke, `None` when more may come.
+async fn read_out(wire: &mut Wire, body: &mut Incoming) -> Option<bool> {
+    loop {
+        match wire.piece_at_hand(body).await {
+            Some(Ok(Some(_))) => {}
+            Some(Ok(None)) => return Some(true),
+            Some(Err(_)) => return Some(false),
+            None => return None,
+        }
+    }
+}
+
+/// A connection that will soon be idle, counted as such as long as this lives.
+struct Coming {
+    pool: Rc<Pool>,
+    counter: fn(&Pool) -> &Cell<usize>,
+}
+
+impl Coming {
+    fn new(pool: &Rc<Pool>, counter: fn(&Pool) -> &Cell<usize>) -> Self {
+        counter(pool).set(counter(pool).get() + 1);
+        Self { pool: pool.clone(), counter }
+    }
+
+    async fn open_ahead(self) {
+        let pool = self.pool.clone();
+        let opened = pool.open().await;
+        pool.shared.connecting.set(pool.shared.connecting.get() - 1);
+        // A failure is not told here: the send that needs the connection meets it, and it is its record that must hold it. Nor is
+        // another one opened at once: a server that refuses is not to be hammered.
+        if let Ok(wire) = opened {
+            pool.check_in(wire);
+            drop(self);
+            pool.open_missing();
+        }
+    }
+
+    async fn drain(self, mut wire: Wire, mut body: Incoming) {
+        let drained = timeout(DRAIN_GRACE, async {
+            while let Ok(Some(_)) = wire.piece(&mut body).await {}
+            wire.is_idle().await
+        })
+        .await;
+        if drained == Ok(true) {
+            self.pool.check_in(wire);
+        }
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        let counter = (self.counter)(&self.pool);
+        counter.set(counter.get() - 1);
+        // A send that counted on a connection which does not come must not wait for another: it opens its own.
+        let mut waiting = self.pool.waiting.borrow_mut();
+        waiting.retain(|send| !send.is_closed());
+        waiting.truncate(self.pool.opening.get());
+    }
+}

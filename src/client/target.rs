@@ -1,0 +1,204 @@
+//! Owns `Target`, a base URL taken apart, and its addresses, looked up once before the run.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use hyper::Uri;
+use hyper::http::uri::Scheme;
+
+use crate::error::Error;
+
+/// One server: its base URL, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    url: Arc<str>,
+    host: String,
+    port: u16,
+    authority: String,
+    /// What stands before `/chat/completions`, version included.
+    api: String,
+}
+
+impl Target {
+    /// Reads `--target`: one base URL, or several separated by commas.
+    pub fn parse_list(urls: &str) -> Result<Vec<Self>, Error> {
+        urls.split(',').map(|url| Self::parse(url.trim())).collect()
+    }
+
+    /// Reads one base URL, with or without `/v1`.
+    pub fn parse(url: &str) -> Result<Self, Error> {
+        let refuse = |why: &str| Error::usage("--target", format!("`{url}` {why}"), "accepted is a base URL such as http://127.0.0.1:8000");
+        let uri: Uri = url.parse().map_err(|_| refuse("is not a URL"))?;
+        match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => {}
+            Some(scheme) if *scheme == Scheme::HTTPS => {
+                return Err(Error::usage(
+                    "--target",
+                    format!("`{url}` asks for TLS, which is not built yet"),
+                    "use http, if need be through a local TLS proxy",
+                ));
+            }
+            _ => return Err(refuse("does not start with http://")),
+        }
+        let authority = uri.authority().ok_or_else(|| refuse("names no host"))?;
+        if authority.as_str().contains('@') {
+            return Err(refuse("carries a password: give it with --api-key or --header"));
+        }
+        if uri.query().is_some() {
+            return Err(refuse("carries a query"));
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        if host.is_empty() || (authority.as_str() != authority.host() && authority.port_u16().is_none()) {
+            return Err(refuse("names no host or no valid port"));
+        }
+        let path = uri.path().trim_end_matches('/');
+        let path = path.strip_suffix("/chat/completions").unwrap_or(path);
+        let last = path.rsplit('/').next().unwrap_or("");
+        let versioned = last.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        Ok(Self {
+            url: format!("http://{authority}{path}").into(),
+            host,
+            port: authority.port_u16().unwrap_or(80),
+            authority: authority.as_str().to_owned(),
+            api: if versioned { path.to_owned() } else { format!("{path}/v1") },
+        })
+    }
+
+    /// The base URL, for people and records.
+    #[must_use]
+    pub fn url(&self) -> &Arc<str> {
+        &self.url
+    }
+
+    /// The path of an endpoint: `/v1/models` for `models`.
+    #[must_use]
+    pub fn path(&self, endpoint: &str) -> String {
+        format!("{}/{endpoint}", self.api)
+    }
+
+    /// The full URL of an endpoint.
+    #[must_use]
+    pub fn endpoint(&self, endpoint: &str) -> String {
+        format!("http://{}{}", self.authority, self.path(endpoint))
+    }
+
+    /// What the `host` header says.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Looks the host up, once; a numeric address needs no lookup.
+    pub async fn resolve(&self) -> Result<Addresses, Error> {
+        let addresses = if let Ok(ip) = self.host.parse::<IpAddr>() {
+            vec![SocketAddr::new(ip, self.port)]
+        } else {
+            let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
+            let mut distinct: Vec<SocketAddr> = Vec::new();
+            for address in found.map_err(|error| self.unresolved(&error.to_string()))? {
+                if !distinct.contains(&address) {
+                    distinct.push(address);
+                }
+            }
+            distinct
+        };
+        if addresses.is_empty() {
+            return Err(self.unresolved("no address"));
+        }
+        Ok(Addresses { url: self.url.clone(), addresses: addresses.into() })
+    }
+
+    fn unresolved(&self, why: &str) -> Error {
+        Error::target(
+            &*self.url,
+            format!("the name `{}` could not be resolved ({why}); check --target, or give the address itself", self.host),
+        )
+    }
+}
+
+/// Where a target can be reached: shared by all workers.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    url: Arc<str>,
+    addresses: Arc<[SocketAddr]>,
+}
+
+impl Addresses {
+    /// All addresses, in the order the resolver gave them; at least one.
+    #[must_use]
+    pub fn all(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The base URL that they belong to.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Looks up every target.
+    pub async fn of(targets: &[Target]) -> Result<Vec<Self>, Error> {
+        let mut all = Vec::with_capacity(targets.len());
+        for target in targets {
+            all.push(target.resolve().await?);
+        }
+        Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_read_with_or_without_its_version() {
+        for (url, endpoint) in [
+            ("http://127.0.0.1:8000", "http://127.0.0.1:8000/v1/models"),
+            ("http://127.0.0.1:8000/", "http://127.0.0.1:8000/v1/models"),
+            ("http://host/v1", "http://host/v1/models"),
+            ("http://host/v1/", "http://host/v1/models"),
+            ("http://host/gateway", "http://host/gateway/v1/models"),
+            ("http://host/gateway/v3", "http://host/gateway/v3/models"),
+            ("http://host/v1/chat/completions", "http://host/v1/models"),
+            ("http://[::1]:80", "http://[::1]:80/v1/models"),
+        ] {
+            assert_eq!(Target::parse(url).unwrap().endpoint("models"), endpoint, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_plain_http_base_url_is_refused_with_what_is_accepted() {
+        for url in [
+            "",
+            "host",
+            "localhost:8000",
+            "https://host",
+            "ftp://host",
+            "http://",
+            "http://u:p@host",
+            "http://host?x=1",
+            "http://host:99999",
+        ] {
+            let error = Target::parse(url).unwrap_err().to_string();
+            assert!(error.starts_with("--target: ") && (error.contains("accepted is") || error.contains("use http")), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn several_targets_are_separated_by_commas() {
+        let list = Target::parse_list("http://a, http://b:81/v1").unwrap();
+        assert_eq!(list.iter().map(|target| &**target.url()).collect::<Vec<_>>(), ["http://a", "http://b:81/v1"]);
+    }
+
+    #[tokio::test]
+    async fn a_numeric_address_needs_no_lookup() {
+        let addresses = Target::parse("http://[::1]:8001").unwrap().resolve().await.unwrap();
+        assert_eq!(addresses.all(), ["[::1]:8001".parse().unwrap()]);
+    }
+
+    #[tokio::test]
+    async fn a_name_without_address_is_a_target_error() {
+        let error = Target::parse("http://no-such-host.invalid").unwrap().resolve().await.unwrap_err();
+        assert!(matches!(&error, Error::Target { .. }) && error.to_string().contains("could not be resolved"), "{error}");
+    }
+}

@@ -1,0 +1,236 @@
+//! Owns one open connection: bytes stamped as they pass, requests and answers through hyper, driven by whoever uses it.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper::rt::ReadBufCursor;
+use hyper::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::clock::RunClock;
+use crate::record::{Failure, FailureClass};
+use crate::units::Offset;
+
+/// Bytes that a head, or what waits between two reads, may take. Keeps ten thousand open streams small.
+const MOST_BUFFERED_BYTES: usize = 64 << 10;
+
+/// One read buffer for all connections of a worker: a read is copied out before anything else runs, so that no connection needs its own.
+pub(super) type Scratch = Rc<RefCell<Box<[u8]>>>;
+
+/// A [`Scratch`] of the right size.
+pub(super) fn scratch() -> Scratch {
+    Rc::new(RefCell::new(vec![0; MOST_BUFFERED_BYTES].into_boxed_slice()))
+}
+
+/// When bytes passed. Shared by the socket, which sits deep inside hyper, and the driver of the request.
+#[derive(Debug, Default)]
+struct Stamps {
+    clock: Cell<Option<RunClock>>,
+    written: Cell<Option<Offset>>,
+    read: Cell<Option<Offset>>,
+}
+
+impl Stamps {
+    fn now(&self) -> Option<Offset> {
+        self.clock.get().map(|clock| clock.now())
+    }
+}
+
+/// A socket that notes when the first byte of a request left, and when the last bytes were read, before anyone parses them.
+#[derive(Debug)]
+struct Stamped {
+    socket: TcpStream,
+    stamps: Rc<Stamps>,
+    scratch: Scratch,
+}
+
+impl hyper::rt::Read for Stamped {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut cursor: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let mut scratch = this.scratch.borrow_mut();
+        let room = cursor.remaining().min(scratch.len());
+        let mut buffer = ReadBuf::new(&mut scratch[..room]);
+        ready!(Pin::new(&mut this.socket).poll_read(cx, &mut buffer))?;
+        this.stamps.read.set(this.stamps.now());
+        cursor.put_slice(buffer.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Stamped {
+    /// Runs one write and keeps the instant just before it, if it is the first of this request that moved bytes.
+    fn stamp_write(&mut self, write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if self.stamps.written.get().is_some() {
+            return write(Pin::new(&mut self.socket));
+        }
+        let before = self.stamps.now();
+        let written = write(Pin::new(&mut self.socket));
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.stamps.written.set(before);
+        }
+        written
+    }
+}
+
+impl hyper::rt::Write for Stamped {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.stamp_write(|socket| socket.poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.stamp_write(|socket| socket.poll_write_vectored(cx, slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+/// An open connection. Nothing happens on it unless one of its methods is awaited: no task of its own, no wake between tasks.
+pub(super) struct Wire {
+    sender: SendRequest<Full<Bytes>>,
+    /// `None` once hyper is through with it.
+    connection: Option<Box<Connection<Stamped, Full<Bytes>>>>,
+    stamps: Rc<Stamps>,
+    /// Requests sent on it so far.
+    uses: u32,
+}
+
+impl Wire {
+    /// Speaks HTTP/1.1 on `socket`.
+    pub(super) async fn over(socket: TcpStream, scratch: Scratch) -> hyper::Result<Self> {
+        let stamps = Rc::new(Stamps::default());
+        let stamped = Stamped { socket, stamps: stamps.clone(), scratch };
+        let (sender, connection) = Builder::new().max_buf_size(MOST_BUFFERED_BYTES).handshake(stamped).await?;
+        Ok(Self { sender, connection: Some(Box::new(connection)), stamps, uses: 0 })
+    }
+
+    /// Whether an earlier request used it.
+    pub(super) fn is_reused(&self) -> bool {
+        self.uses > 1
+    }
+
+    /// The instant at which the socket was last read; now, if it never was.
+    pub(super) fn last_read(&self, clock: RunClock) -> Offset {
+        self.stamps.read.get().unwrap_or_else(|| clock.now())
+    }
+
+    /// Moves bytes as far as the socket lets it.
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(connection) = &mut self.connection {
+            // What went wrong reaches the one who waits for the answer or its body.
+            if Pin::new(connection).poll(cx).is_ready() {
+                self.connection = None;
+            }
+        }
+    }
+
+    /// Whether it can take a request now: nothing is going on, and the server has not closed it.
+    pub(super) async fn is_idle(&mut self) -> bool {
+        poll_fn(|cx| {
+            self.drive(cx);
+            Poll::Ready(self.connection.is_some() && self.sender.is_ready())
+        })
+        .await
+    }
+
+    /// Sends `request` and reads the head of its answer. `written` is filled as soon as the first byte is out.
+    pub(super) async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        clock: RunClock,
+        written: &mut Option<Offset>,
+    ) -> Result<Response<Incoming>, Failure> {
+        self.stamps.clock.set(Some(clock));
+        self.stamps.written.set(None);
+        self.stamps.read.set(None);
+        self.uses += 1;
+        let mut response = pin!(self.sender.send_request(request));
+        let answered = poll_fn(|cx| {
+            self.drive(cx);
+            *written = self.stamps.written.get();
+            match response.as_mut().poll(cx) {
+                Poll::Pending if self.connection.is_none() => Poll::Ready(None),
+                polled => polled.map(Some),
+            }
+        })
+        .await;
+        match answered {
+            Some(Ok(response)) => Ok(response),
+            Some(Err(error)) => Err(self.explain(&error, "before the answer")),
+            None => Err(Failure::new(FailureClass::Reset, "the connection ended before the answer")),
+        }
+    }
+
+    /// The next bytes of the body; `None` at its end.
+    pub(super) async fn piece(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
+        poll_fn(|cx| self.poll_piece(cx, body)).await
+    }
+
+    /// The same, but `None` inside where nothing has come yet.
+    pub(super) async fn piece_at_hand(&mut self, body: &mut Incoming) -> Option<Result<Option<Bytes>, Failure>> {
+        poll_fn(|cx| match self.poll_piece(cx, body) {
+            Poll::Ready(piece) => Poll::Ready(Some(piece)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>, body: &mut Incoming) -> Poll<Result<Option<Bytes>, Failure>> {
+        let mut driven = false;
+        loop {
+            match Pin::new(&mut *body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(bytes) => return Poll::Ready(Ok(Some(bytes))),
+                    // Trailers say nothing that we ask for.
+                    Err(_) => driven = false,
+                },
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(self.explain(&error, "in the middle of the answer"))),
+                Poll::Ready(None) => return Poll::Ready(Ok(None)),
+                Poll::Pending if driven && self.connection.is_some() => return Poll::Pending,
+                Poll::Pending if driven => {
+                    return Poll::Ready(Err(Failure::new(FailureClass::Reset, "the connection ended in the middle of the answer")));
+                }
+                Poll::Pending => {
+                    self.drive(cx);
+                    driven = true;
+                }
+            }
+        }
+    }
+
+    /// What a hyper error means for the request: bytes that are not HTTP, or a connection that broke.
+    fn explain(&self, error: &hyper::Error, when: &str) -> Failure {
+        let mut cause: &(dyn std::error::Error + 'static) = error;
+        let mut kind = None;
+        loop {
+            kind = cause.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
+            match cause.source() {
+                Some(deeper) => cause = deeper,
+                None => break,
+            }
+        }
+        if error.is_parse() || matches!(kind, Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)) {
+            return Failure::new(FailureClass::Malformed, format!("not HTTP: {error}: {cause}"));
+        }
+        let reused = if self.is_reused() { " (a connection kept alive from an earlier request)" } else { "" };
+        Failure::new(FailureClass::Reset, format!("the connection broke {when}{reused}: {cause}"))
+    }
+}

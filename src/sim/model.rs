@@ -1,0 +1,185 @@
+//! Owns `Model`: the simulated server as a pure state machine in whole nanoseconds.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+
+use crate::seed::{Seed, Stream};
+use crate::sim::profile::Skin;
+use crate::sim::{Law, Profile};
+use crate::units::Offset;
+
+/// The simulated server without sockets. Whoever drives it (virtual time or the HTTP server) hands in arrivals in order; the k-th
+/// arrival gets the k-th draw, so that truth is the same on every machine and in both.
+#[derive(Debug)]
+pub struct Model {
+    state: State,
+    latest: Offset,
+}
+
+#[derive(Debug)]
+enum State {
+    Delay {
+        ttft: Law,
+        itl: Law,
+        stream: Stream,
+        arrivals: u64,
+    },
+    Queue {
+        service: Law,
+        /// One long sequence: draw k is the service of arrival k.
+        draws: Box<ChaCha8Rng>,
+        /// When each server is free, earliest first: the Kiefer–Wolfowitz workload vector in absolute time.
+        free: BinaryHeap<Reverse<u64>>,
+    },
+}
+
+impl Model {
+    /// A model at rest. All draws come from `seed.stream("service")`: for a delay, arrival k draws its TTFT and then its gaps from
+    /// `.at(k)`; for a queue, arrival k has draw k of `.sequence()`.
+    #[must_use]
+    pub fn new(profile: Profile, seed: Seed) -> Self {
+        let stream = seed.stream("service");
+        let state = match profile.0 {
+            Skin::Delay { ttft, itl } => State::Delay { ttft, itl, stream, arrivals: 0 },
+            Skin::Queue { servers, service } => State::Queue {
+                service,
+                draws: Box::new(stream.sequence()),
+                free: std::iter::repeat_n(Reverse(0), servers as usize).collect(),
+            },
+        };
+        Self { state, latest: Offset::ZERO }
+    }
+
+    /// Takes the next request in at `at` and says when its tokens come. Arrivals are in order; one that is not counts as coming
+    /// together with the one before.
+    pub fn arrive(&mut self, at: Offset) -> Answer {
+        let at = at.max(self.latest);
+        self.latest = at;
+        match &mut self.state {
+            State::Delay { ttft, itl, stream, arrivals } => {
+                let number = *arrivals;
+                *arrivals += 1;
+                if ttft.is_constant() && itl.is_constant() {
+                    return Answer { first_token: at.plus(ttft.mean()), gaps: Gaps::Even(itl.mean()) };
+                }
+                let mut generator = Box::new(stream.at(number));
+                let first_token = at.plus(Duration::from_nanos(ttft.draw_ns(&mut *generator)));
+                let gaps = if itl.is_constant() { Gaps::Even(itl.mean()) } else { Gaps::Drawn { law: *itl, generator } };
+                Answer { first_token, gaps }
+            }
+            State::Queue { service, draws, free } => {
+                let service_ns = service.draw_ns(&mut **draws);
+                let mut departure = at.plus(Duration::from_nanos(service_ns));
+                if let Some(mut earliest) = free.peek_mut() {
+                    departure = Offset::from_nanos(earliest.0.max(at.as_nanos())).plus(Duration::from_nanos(service_ns));
+                    *earliest = Reverse(departure.as_nanos());
+                }
+                Answer { first_token: departure, gaps: Gaps::Burst }
+            }
+        }
+    }
+}
+
+/// When the tokens of one request come.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    first_token: Offset,
+    gaps: Gaps,
+}
+
+#[derive(Debug, Clone)]
+enum Gaps {
+    /// All tokens at once.
+    Burst,
+    Even(Duration),
+    Drawn {
+        law: Law,
+        generator: Box<ChaCha8Rng>,
+    },
+}
+
+impl Answer {
+    /// When the first token comes.
+    #[must_use]
+    pub fn first_token(&self) -> Offset {
+        self.first_token
+    }
+
+    /// Whether all tokens come at once.
+    #[must_use]
+    pub fn is_burst(&self) -> bool {
+        matches!(self.gaps, Gaps::Burst)
+    }
+
+    /// The instant of each token, without end: take as many as were asked for.
+    #[must_use]
+    pub fn instants(self) -> Instants {
+        Instants { next: self.first_token, gaps: self.gaps }
+    }
+
+    /// The same answer, but with `gap` between tokens where all would come at once: an endless burst would fill memory.
+    #[must_use]
+    pub(super) fn spread(self, gap: Duration) -> Self {
+        if self.is_burst() { Self { gaps: Gaps::Even(gap), ..self } } else { self }
+    }
+}
+
+/// The instants of tokens, without end.
+#[derive(Debug, Clone)]
+pub struct Instants {
+    next: Offset,
+    gaps: Gaps,
+}
+
+impl Iterator for Instants {
+    type Item = Offset;
+
+    fn next(&mut self) -> Option<Offset> {
+        let at = self.next;
+        match &mut self.gaps {
+            Gaps::Burst => {}
+            Gaps::Even(gap) => self.next = at.plus(*gap),
+            Gaps::Drawn { law, generator } => self.next = at.plus(Duration::from_nanos(law.draw_ns(&mut **generator))),
+        }
+        Some(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn millis(offset: Offset) -> u64 {
+        offset.as_nanos() / 1_000_000
+    }
+
+    #[test]
+    fn a_delay_never_queues() {
+        let mut model = Model::new("delay:ttft=20ms,itl=5ms".parse().unwrap(), Seed::new(1));
+        for _ in 0..3 {
+            let instants: Vec<u64> = model.arrive(Offset::from_secs(1.0)).instants().take(3).map(millis).collect();
+            assert_eq!(instants, [1_020, 1_025, 1_030]);
+        }
+    }
+
+    #[test]
+    fn a_queue_serves_in_order_of_arrival_on_the_first_free_server() {
+        let mut model = Model::new("mdc:servers=2,service=50ms".parse().unwrap(), Seed::new(1));
+        let departures: Vec<u64> =
+            [0u64, 10, 20, 30, 200].into_iter().map(|ms| millis(model.arrive(Offset::from_nanos(ms * 1_000_000)).first_token())).collect();
+        assert_eq!(departures, [50, 60, 100, 110, 250]);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_answers_and_another_seed_others() {
+        let answers = |seed: u64| -> Vec<Offset> {
+            let mut model = Model::new(Profile::small(), Seed::new(seed));
+            (0..20).flat_map(|_| model.arrive(Offset::ZERO).instants().take(4).collect::<Vec<_>>()).collect()
+        };
+        assert_eq!(answers(1), answers(1));
+        assert_ne!(answers(1), answers(2));
+    }
+}

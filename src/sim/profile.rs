@@ -1,0 +1,181 @@
+//! Owns `Profile`: what the simulated server behaves like, and how that is written.
+
+use std::fmt;
+
+use crate::error::Refusal;
+use crate::sim::Law;
+use crate::sim::law;
+use crate::units::parse_duration;
+
+const ACCEPTED: &str = "accepted is small, delay:ttft=20ms,itl=5ms (each also exp:20ms or lognormal:20ms,0.5), \
+     mmc:servers=4,service=100ms or mdc:servers=2,service=50ms";
+
+/// What the simulated server behaves like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Profile(pub(super) Skin);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Skin {
+    /// M/G/∞: no request waits for another.
+    Delay { ttft: Law, itl: Law },
+    /// FIFO before `servers` servers; the law is exponential (M/M/c under Poisson load) or constant (M/D/c).
+    Queue { servers: u32, service: Law },
+}
+
+impl Profile {
+    /// The most servers of a queue.
+    pub const MOST_SERVERS: u32 = 4_096;
+    /// The names and forms of profile text, for help.
+    pub const FORMS: &[(&str, &str)] = &[
+        ("small", "the default: delay:ttft=lognormal:20ms,0.1,itl=lognormal:5ms,0.1"),
+        ("delay:ttft=20ms,itl=5ms", "pure delay (M/G/∞): no request waits for another; each law also exp:20ms or lognormal:20ms,0.5"),
+        (
+            "mmc:servers=4,service=100ms",
+            "FIFO queue, exponential service; the whole answer leaves at once, so TTFT = E2E = time in the system",
+        ),
+        ("mdc:servers=2,service=50ms", "the same with constant service"),
+    ];
+
+    /// The default: TTFT 20 ms, gaps 5 ms, both lognormal with a coefficient of variation of 0.1, no queue.
+    #[must_use]
+    pub const fn small() -> Self {
+        Self(Skin::Delay { ttft: Law::modest(20), itl: Law::modest(5) })
+    }
+
+    /// Pure delay (M/G/∞): the first token after a draw of `ttft`, each further one after a draw of `itl`.
+    #[must_use]
+    pub const fn delay(ttft: Law, itl: Law) -> Self {
+        Self(Skin::Delay { ttft, itl })
+    }
+
+    /// A FIFO queue before `servers` (1 to 4096) servers, exponential service of this mean. The answer leaves in one burst.
+    pub fn mmc(servers: u32, mean_service: std::time::Duration) -> Result<Self, Refusal> {
+        Self::queue(servers, Law::exponential(mean_service)?)
+    }
+
+    /// A FIFO queue before `servers` (1 to 4096) servers, constant service. The answer leaves in one burst.
+    pub fn mdc(servers: u32, service: std::time::Duration) -> Result<Self, Refusal> {
+        Self::queue(servers, Law::constant(service)?)
+    }
+
+    fn queue(servers: u32, service: Law) -> Result<Self, Refusal> {
+        if (1..=Self::MOST_SERVERS).contains(&servers) {
+            Ok(Self(Skin::Queue { servers, service }))
+        } else {
+            Err(Refusal::new(format!("{servers} servers are out of range"), "accepted is 1 to 4096"))
+        }
+    }
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self::small()
+    }
+}
+
+impl std::str::FromStr for Profile {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let text = text.trim();
+        let refuse = |why: String| Refusal::new(why, ACCEPTED);
+        if text == "small" {
+            return Ok(Self::small());
+        }
+        let (kind, rest) = text.split_once(':').ok_or_else(|| refuse(format!("`{text}` is not a simulated server")))?;
+        match kind {
+            "delay" => {
+                let [ttft, itl] = fields(rest, ["ttft", "itl"]).map_err(refuse)?;
+                Ok(Self::delay(ttft.parse()?, itl.parse()?))
+            }
+            "mmc" | "mdc" => {
+                let [servers, service] = fields(rest, ["servers", "service"]).map_err(refuse)?;
+                let servers = servers.parse().map_err(|_| refuse(format!("`{servers}` is not a number of servers")))?;
+                let service = parse_duration(&service)?;
+                if kind == "mmc" { Self::mmc(servers, service) } else { Self::mdc(servers, service) }
+            }
+            _ => Err(refuse(format!("`{kind}` is not a kind of simulated server"))),
+        }
+    }
+}
+
+/// Reads `key=value,key=value` with exactly these keys in any order. A comma inside a value (`lognormal:20ms,0.5`) belongs to it.
+fn fields<const N: usize>(text: &str, keys: [&str; N]) -> Result<[String; N], String> {
+    let mut values: [Option<String>; N] = std::array::from_fn(|_| None);
+    let mut current: Option<usize> = None;
+    for part in text.split(',') {
+        if let Some((key, value)) = part.split_once('=') {
+            let index = keys.iter().position(|known| *known == key.trim()).ok_or_else(|| format!("`{}` is not a key here", key.trim()))?;
+            if values[index].replace(value.trim().to_owned()).is_some() {
+                return Err(format!("`{}` is given twice", keys[index]));
+            }
+            current = Some(index);
+        } else {
+            let value = current.and_then(|index| values[index].as_mut()).ok_or_else(|| format!("`{part}` lacks its key"))?;
+            value.push(',');
+            value.push_str(part.trim());
+        }
+    }
+    for (key, value) in keys.iter().zip(&values) {
+        if value.is_none() {
+            return Err(format!("`{key}=` is missing"));
+        }
+    }
+    Ok(values.map(Option::unwrap_or_default))
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            _ if *self == Self::small() => f.write_str("small"),
+            Skin::Delay { ttft, itl } => write!(f, "delay:ttft={ttft},itl={itl}"),
+            Skin::Queue { servers, service } => {
+                let kind = if service.is_exponential() { "mmc" } else { "mdc" };
+                write!(f, "{kind}:servers={servers},service=")?;
+                law::write_span(f, service.mean())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn profiles_are_read_as_the_help_writes_them() {
+        for (text, _) in Profile::FORMS {
+            assert_eq!(text.parse::<Profile>().map(|profile| profile.to_string()).as_deref(), Ok(*text));
+        }
+        let long = "delay:ttft=lognormal:20ms,0.1,itl=lognormal:5ms,0.1";
+        assert_eq!(long.parse(), Ok(Profile::small()));
+        assert_eq!("delay:itl=exp:5ms,ttft=0".parse::<Profile>().map(|p| p.to_string()).as_deref(), Ok("delay:ttft=0s,itl=exp:5ms"));
+    }
+
+    #[test]
+    fn a_refusal_lists_what_is_accepted() {
+        for text in ["large", "mmc", "mmc:servers=4", "mmc:servers=0,service=1s", "mdc:servers=x,service=1s", "mdc:servers=1,service=5"] {
+            assert!(text.parse::<Profile>().is_err(), "{text}");
+        }
+        let refusal = "large".parse::<Profile>().unwrap_err();
+        assert!(refusal.accepted.contains("small") && refusal.accepted.contains("mdc:"));
+        assert!("delay:ttft=1s,ttft=2s,itl=0".parse::<Profile>().is_err(), "given twice");
+        assert!("delay:5ms,ttft=2s,itl=0".parse::<Profile>().is_err(), "a value without its key");
+    }
+
+    proptest! {
+        #[test]
+        fn a_queue_survives_its_text(servers in 1u32..4_096, nanos in 0u64..10_000_000_000, exponential: bool) {
+            let service = std::time::Duration::from_nanos(nanos);
+            let profile = if exponential { Profile::mmc(servers, service) } else { Profile::mdc(servers, service) }.unwrap();
+            prop_assert_eq!(profile.to_string().parse::<Profile>(), Ok(profile));
+        }
+
+        #[test]
+        fn no_text_breaks_the_parser(text in "(delay|mmc|mdc|small)?[:=,a-z0-9. ]*") {
+            let _ = text.parse::<Profile>();
+        }
+    }
+}

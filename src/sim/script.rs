@@ -1,0 +1,295 @@
+//! Owns `Script`: the body of one answer, event by event, each with its instant. Pure: bytes and instants, no sockets.
+
+use std::iter::Peekable;
+use std::time::Duration;
+
+use crate::sim::Answer;
+use crate::sim::fault::{Break, Fate};
+use crate::sim::model::Instants;
+use crate::units::Offset;
+
+/// The words of every answer, one token each. Some are not ASCII, so that a stream can be cut inside a character.
+pub(super) const WORDS: [&str; 16] = [
+    " the", " traffic", " naïve", " of", " tokens", " runs", " über", " open", " loops", " and", " waits", " 数据", " for", " nobody",
+    " at", " all",
+];
+
+/// What one chat request asks for, as far as the answer depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wish {
+    pub(super) sequence: u64,
+    pub(super) created_s: u64,
+    pub(super) prompt_tokens: u32,
+    pub(super) output_tokens: u32,
+    /// Whether the client set the length; then the answer ends by `length`, else by `stop`.
+    pub(super) length_asked: bool,
+    pub(super) usage_at_end: bool,
+    pub(super) usage_in_each: bool,
+}
+
+/// How the connection goes on after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// In order; the connection may be used again.
+    Whole,
+    /// The body ends in order, the connection is closed.
+    Cut,
+    /// FIN inside the body.
+    Drop,
+    /// RST inside the body.
+    Reset,
+}
+
+/// The events of one streamed answer.
+pub(super) struct Script<'a> {
+    wish: Wish,
+    fate: &'a Fate,
+    /// What stands in front of every event: `data: {"id":…,"model":…,`.
+    prefix: Vec<u8>,
+    instants: Peekable<Instants>,
+    /// Tokens of the whole answer.
+    tokens: u32,
+    sent: u32,
+    breaks: Option<(u32, Break)>,
+    started: bool,
+    next_at: Option<Offset>,
+    ending: Ending,
+}
+
+impl<'a> Script<'a> {
+    pub(super) fn new(wish: Wish, model: &str, answer: Answer, fate: &'a Fate) -> Self {
+        let mut prefix = b"data: ".to_vec();
+        write_identity(&mut prefix, &wish, "chat.completion.chunk", model);
+        let answer = if fate.never_ends { answer.spread(Duration::from_millis(10)) } else { answer };
+        let tokens = match fate {
+            Fate { never_ends: true, .. } => u32::MAX,
+            Fate { empty: true, .. } => 0,
+            _ => wish.output_tokens,
+        };
+        let breaks = fate.breaks.filter(|(after, _)| *after <= tokens);
+        let mut script = Self {
+            wish,
+            fate,
+            prefix,
+            instants: answer.instants().peekable(),
+            tokens,
+            sent: 0,
+            breaks,
+            started: false,
+            next_at: None,
+            ending: Ending::Whole,
+        };
+        script.plan_next();
+        script
+    }
+
+    /// When the next write is due, before any stall; `None` when the answer is over.
+    pub(super) fn next_at(&self) -> Option<Offset> {
+        self.next_at
+    }
+
+    /// Tokens written so far.
+    pub(super) fn sent(&self) -> u32 {
+        self.sent
+    }
+
+    /// How it ended; meaningful once [`Script::next_at`] is `None`.
+    pub(super) fn ending(&self) -> Ending {
+        self.ending
+    }
+
+    /// The tokens after the next event, and the instant of the last of them.
+    fn plan_next(&mut self) {
+        let end = self.next_end();
+        let mut at = self.instants.peek().copied();
+        for _ in self.sent..end {
+            at = self.instants.next();
+        }
+        self.next_at = at;
+    }
+
+    fn next_end(&self) -> u32 {
+        let limit = self.breaks.map_or(self.tokens, |(after, _)| after);
+        self.sent.saturating_add(self.fate.tokens_per_event).min(limit)
+    }
+
+    /// Appends the events due at [`Script::next_at`].
+    pub(super) fn emit(&mut self, out: &mut Vec<u8>) {
+        if !self.started {
+            self.started = true;
+            if !self.fate.no_role {
+                self.event(out, br#"{"role":"assistant","content":""}"#, b"null");
+            }
+        }
+        let end = self.next_end();
+        if end > self.sent {
+            self.tokens_event(out, end);
+        }
+        if let Some((_, how)) = self.breaks.filter(|(after, _)| *after == self.sent) {
+            self.breaks = None;
+            self.next_at = None;
+            match how {
+                Break::Cut => return self.ending = Ending::Cut,
+                Break::Drop => return self.ending = Ending::Drop,
+                Break::Reset => return self.ending = Ending::Reset,
+                Break::Error => {
+                    // As vLLM ends a stream whose engine has failed.
+                    out.extend_from_slice(
+                        br#"data: {"error":{"message":"injected fault","type":"InternalServerError","param":null,"code":500}}"#,
+                    );
+                    out.extend_from_slice(b"\n\n");
+                    return self.done(out);
+                }
+                Break::Malformed => out.extend_from_slice(b"data: {\"id\":\"chatcmpl-broken\",\"choices\":[{\"delta\":{\"content\":\n\n"),
+            }
+        }
+        if self.sent == self.tokens {
+            self.tail(out);
+            self.next_at = None;
+        } else {
+            self.plan_next();
+        }
+    }
+
+    fn tokens_event(&mut self, out: &mut Vec<u8>, end: u32) {
+        let words = |from: u32, to: u32, out: &mut Vec<u8>| {
+            for token in from..to {
+                out.extend_from_slice(WORDS[token as usize % WORDS.len()].as_bytes());
+            }
+        };
+        // An event that straddles the end of the reasoning carries both.
+        let answer_from = self.fate.reasoning.clamp(self.sent, end);
+        let mut delta = Vec::with_capacity(64);
+        delta.push(b'{');
+        if answer_from > self.sent {
+            delta.extend_from_slice(br#""reasoning_content":""#);
+            words(self.sent, answer_from, &mut delta);
+            delta.push(b'"');
+        }
+        if end > answer_from {
+            if delta.len() > 1 {
+                delta.push(b',');
+            }
+            delta.extend_from_slice(br#""content":""#);
+            words(answer_from, end, &mut delta);
+            delta.push(b'"');
+        }
+        delta.push(b'}');
+        self.sent = end;
+        self.event(out, &delta, b"null");
+    }
+
+    fn event(&self, out: &mut Vec<u8>, delta: &[u8], finish: &[u8]) {
+        out.extend_from_slice(&self.prefix);
+        out.extend_from_slice(br#""choices":[{"index":0,"delta":"#);
+        out.extend_from_slice(delta);
+        out.extend_from_slice(br#","logprobs":null,"finish_reason":"#);
+        out.extend_from_slice(finish);
+        out.extend_from_slice(b"}]");
+        if self.wish.usage_in_each && !self.fate.no_usage {
+            out.extend_from_slice(b",");
+            write_usage(out, self.wish.prompt_tokens, self.sent);
+        }
+        out.extend_from_slice(b"}\n\n");
+    }
+
+    fn tail(&mut self, out: &mut Vec<u8>) {
+        self.event(out, br#"{"content":""}"#, finish_reason(&self.wish));
+        if self.wish.usage_at_end && !self.fate.no_usage {
+            out.extend_from_slice(&self.prefix);
+            out.extend_from_slice(br#""choices":[],"#);
+            write_usage(out, self.wish.prompt_tokens, self.sent);
+            out.extend_from_slice(b"}\n\n");
+        }
+        self.done(out);
+    }
+
+    fn done(&self, out: &mut Vec<u8>) {
+        if !self.fate.no_done {
+            out.extend_from_slice(b"data: [DONE]\n\n");
+        }
+    }
+}
+
+fn finish_reason(wish: &Wish) -> &'static [u8] {
+    if wish.length_asked { br#""length""# } else { br#""stop""# }
+}
+
+fn write_identity(out: &mut Vec<u8>, wish: &Wish, object: &str, model: &str) {
+    let identity =
+        format!(r#"{{"id":"chatcmpl-{:032x}","object":"{object}","created":{},"model":"{model}","#, wish.sequence, wish.created_s);
+    out.extend_from_slice(identity.as_bytes());
+}
+
+fn write_usage(out: &mut Vec<u8>, prompt: u32, output: u32) {
+    let total = u64::from(prompt) + u64::from(output);
+    let usage = format!(r#""usage":{{"prompt_tokens":{prompt},"total_tokens":{total},"completion_tokens":{output}}}"#);
+    out.extend_from_slice(usage.as_bytes());
+}
+
+/// The body of an answer that is not streamed, and its tokens.
+pub(super) fn whole(wish: &Wish, model: &str, fate: &Fate) -> (Vec<u8>, u32) {
+    let tokens = if fate.empty { 0 } else { wish.output_tokens };
+    if let Some((after, Break::Error)) = fate.breaks.filter(|(after, _)| *after <= tokens) {
+        return (br#"{"error":{"message":"injected fault","type":"InternalServerError","param":null,"code":500}}"#.to_vec(), after);
+    }
+    let mut out = Vec::with_capacity(320 + tokens as usize * 7);
+    write_identity(&mut out, wish, "chat.completion", model);
+    out.extend_from_slice(br#""choices":[{"index":0,"message":{"role":"assistant","#);
+    let reasoning = fate.reasoning.min(tokens);
+    for (name, from, to) in [("reasoning_content", 0, reasoning), ("content", reasoning, tokens)] {
+        if name == "content" || to > from {
+            out.extend_from_slice(format!(r#""{name}":""#).as_bytes());
+            for token in from..to {
+                out.extend_from_slice(WORDS[token as usize % WORDS.len()].as_bytes());
+            }
+            out.extend_from_slice(br#"","#);
+        }
+    }
+    out.extend_from_slice(br#""tool_calls":[]},"logprobs":null,"finish_reason":"#);
+    out.extend_from_slice(finish_reason(wish));
+    out.extend_from_slice(b"}]");
+    if !fate.no_usage {
+        out.push(b',');
+        write_usage(&mut out, wish.prompt_tokens, tokens);
+    }
+    out.push(b'}');
+    if matches!(fate.breaks, Some((after, Break::Malformed)) if after <= tokens) {
+        out.truncate(out.len() / 2);
+    }
+    (out, tokens)
+}
+
+/// Rewrites a stream of whole events as oddly as SSE allows: CRLF lines, a comment before each event, and the JSON of each event over
+/// two `data:` lines (a line end is white space there).
+pub(super) fn odd_lines(events: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(events.len() * 2);
+    let text = String::from_utf8_lossy(events);
+    for event in text.split("\n\n").filter(|event| !event.is_empty()) {
+        out.extend_from_slice(b": a comment\r\n");
+        let data = event.strip_prefix("data: ").unwrap_or(event);
+        match data.split_once(r#","choices""#) {
+            Some((before, after)) => out.extend_from_slice(format!("data: {before},\r\ndata:\"choices\"{after}\r\n\r\n").as_bytes()),
+            None => out.extend_from_slice(format!("data: {data}\r\n\r\n").as_bytes()),
+        }
+    }
+    out
+}
+
+/// Cuts bytes into pieces of 1 to 7, and always inside CRLF and inside every character that is not ASCII.
+pub(super) fn odd_pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    let mut turn = 0;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let most = [1, 5, 2, 7, 3][turn % 5].min(rest.len());
+        turn += 1;
+        let inside = |at: usize| rest[at] & 0xC0 == 0x80 || (rest[at] == b'\n' && rest[at - 1] == b'\r');
+        let length = (1..most).find(|at| inside(*at)).unwrap_or(most);
+        let (piece, left) = rest.split_at(length);
+        rest = left;
+        Some(piece)
+    })
+}

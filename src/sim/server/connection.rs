@@ -1,0 +1,379 @@
+//! Owns one connection: reads requests, writes answers at their instants.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use crate::sim::DEFAULT_OUTPUT_TOKENS;
+use crate::sim::fault::{Break, Fate, Instead};
+use crate::sim::script::{self, Ending, Script, Wish};
+use crate::sim::server::Shared;
+use crate::sim::server::request::{Chat, Head, Route, parse_head};
+use crate::sim::server::truth::{Ended, Entry};
+use crate::sim::server::wire::{STREAM_HEAD, append_chunk, error_body, respond, response, write_all};
+use crate::units::Offset;
+
+/// Events due at one instant leave in one write, up to about this size.
+const MOST_WRITE_BYTES: usize = 64 << 10;
+/// An idle connection keeps a read buffer of at most this size.
+const MOST_IDLE_BYTES: usize = 8 << 10;
+
+/// Buffers that live between two awaits only.
+pub(super) struct Scratch {
+    read: Vec<u8>,
+    events: Vec<u8>,
+    out: Vec<u8>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { read: vec![0; 64 << 10], events: Vec::new(), out: Vec::new() }
+    }
+}
+
+/// Whether the connection may be used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    Next,
+    /// FIN, once all is out.
+    Close,
+    /// RST.
+    Reset,
+}
+
+/// Serves a connection until one side closes it.
+pub(super) async fn serve(shared: &Shared, stream: &TcpStream) {
+    // An error here is a client that left, which the truth log knows; there is nobody else to tell.
+    let _ = requests(shared, stream).await;
+}
+
+async fn requests(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
+    let mut buffer = Vec::new();
+    loop {
+        let Some(head) = read_request(shared, stream, &mut buffer).await? else {
+            return Ok(());
+        };
+        let end = head.length + head.body;
+        let keep_alive = head.keep_alive;
+        let after = answer(shared, stream, &head, &buffer[head.length..end]).await?;
+        match after {
+            After::Next if keep_alive => {}
+            After::Next | After::Close => return close(shared, stream).await,
+            After::Reset => return stream.set_zero_linger(),
+        }
+        buffer.drain(..end);
+        if buffer.is_empty() && buffer.capacity() > MOST_IDLE_BYTES {
+            buffer = Vec::new();
+        }
+    }
+}
+
+/// Reads until `buffer` begins with one whole request; `None` when the client closed or stayed silent too long.
+async fn read_request(shared: &Shared, stream: &TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<Head>> {
+    let mut head: Option<Head> = None;
+    loop {
+        if head.is_none() && !buffer.is_empty() {
+            match parse_head(buffer) {
+                Ok(parsed) => head = parsed,
+                Err(bad) => {
+                    respond(stream, bad.0, &error_body(bad.0, "BadRequestError", bad.1), false).await?;
+                    close(shared, stream).await?;
+                    return Ok(None);
+                }
+            }
+            if let Some(found) = &mut head {
+                if std::mem::take(&mut found.wants_continue) && buffer.len() < found.length + found.body {
+                    write_all(stream, b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+                }
+                buffer.reserve((found.length + found.body).saturating_sub(buffer.len()).min(1 << 20));
+            }
+        }
+        if head.as_ref().is_some_and(|head| buffer.len() >= head.length + head.body) {
+            return Ok(head);
+        }
+        let read = stream.try_read(&mut shared.scratch.borrow_mut().read);
+        match read {
+            Ok(0) => return Ok(None),
+            Ok(length) => buffer.extend_from_slice(&shared.scratch.borrow().read[..length]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                match tokio::time::timeout(shared.keep_alive, stream.readable()).await {
+                    Ok(ready) => ready?,
+                    Err(_) => return Ok(None),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn answer(shared: &Shared, stream: &TcpStream, head: &Head, body: &[u8]) -> io::Result<After> {
+    let arrived = shared.clock.now();
+    let fail = |status: u16, kind: &'static str, why: String| async move {
+        respond(stream, status, &error_body(status, kind, &why), head.keep_alive).await?;
+        Ok(After::Next)
+    };
+    let authorized = shared.authorization.is_none() || head.authorization.as_deref() == shared.authorization.as_deref();
+    match head.route {
+        Route::Health => {
+            respond(stream, 200, b"", head.keep_alive).await?;
+            Ok(After::Next)
+        }
+        Route::Unknown => fail(404, "NotFoundError", "Not Found".to_owned()).await,
+        Route::WrongMethod => fail(405, "MethodNotAllowed", "Method Not Allowed".to_owned()).await,
+        Route::Models | Route::Chat if !authorized => fail(401, "AuthenticationError", "Unauthorized".to_owned()).await,
+        Route::Models => {
+            let created = created_s(shared, Offset::ZERO);
+            let name = &shared.model_name;
+            let body = format!(
+                r#"{{"object":"list","data":[{{"id":"{name}","object":"model","created":{created},"owned_by":"tonnage","root":"{name}","parent":null,"max_model_len":131072}}]}}"#
+            );
+            respond(stream, 200, body.as_bytes(), head.keep_alive).await?;
+            Ok(After::Next)
+        }
+        Route::Chat => match parse_chat(shared, body) {
+            Ok((wish, streamed)) => chat(shared, stream, head, arrived, wish, streamed).await,
+            Err((status, kind, why)) => fail(status, kind, why).await,
+        },
+    }
+}
+
+/// What a chat body asks for, and whether it wants a stream; or the status, type and sentence that refuse it, as vLLM does.
+fn parse_chat(shared: &Shared, body: &[u8]) -> Result<(Wish, bool), (u16, &'static str, String)> {
+    let bad = |why: String| (400, "BadRequestError", why);
+    let chat: Chat<'_> = serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?;
+    if let Some(model) = chat.model.as_deref().filter(|model| *model != shared.model_name) {
+        return Err((404, "NotFoundError", format!("The model `{model}` does not exist.")));
+    }
+    if chat.messages.count == 0 {
+        return Err(bad("messages must hold at least one message".to_owned()));
+    }
+    if chat.length() == Some(0) {
+        return Err(bad("max_tokens must be at least 1".to_owned()));
+    }
+    if chat.n.is_some_and(|n| n != 1) {
+        return Err(bad("the simulated server gives one choice: n must be 1".to_owned()));
+    }
+    let options = chat.stream_options.as_ref();
+    let usage_at_end = options.and_then(|options| options.include_usage).unwrap_or(false);
+    let wish = Wish {
+        sequence: 0,
+        created_s: 0,
+        prompt_tokens: chat.messages.words,
+        output_tokens: chat.length().unwrap_or(DEFAULT_OUTPUT_TOKENS),
+        length_asked: chat.length().is_some(),
+        usage_at_end,
+        usage_in_each: usage_at_end && options.and_then(|options| options.continuous_usage_stats).unwrap_or(false),
+    };
+    Ok((wish, chat.stream.unwrap_or(false)))
+}
+
+async fn chat(shared: &Shared, stream: &TcpStream, head: &Head, arrived: Offset, wish: Wish, streamed: bool) -> io::Result<After> {
+    let sequence = shared.sequence.get();
+    shared.sequence.set(sequence + 1);
+    let wish = Wish { sequence, created_s: created_s(shared, arrived), ..wish };
+    let fate = shared.faults.fate(sequence);
+    let mut entry = Entry::new(&shared.ledger, sequence, arrived, head.request_id.clone());
+    entry.row().input_tokens = wish.prompt_tokens;
+    let result = match fate.instead {
+        Some(instead) => in_place(shared, stream, head, arrived, instead, &fate, &mut entry).await,
+        None if streamed => stream_answer(shared, stream, arrived, &wish, &fate, &mut entry).await,
+        None => whole_answer(shared, stream, head, arrived, &wish, &fate, &mut entry).await,
+    };
+    if result.is_err() {
+        entry.row().ended = Ended::ClientLeft;
+    }
+    result
+}
+
+/// A fault in place of an answer. The model never hears of the request.
+async fn in_place(
+    shared: &Shared,
+    stream: &TcpStream,
+    head: &Head,
+    arrived: Offset,
+    instead: Instead,
+    fate: &Fate,
+    entry: &mut Entry<'_>,
+) -> io::Result<After> {
+    let due = shared.faults.held(arrived.plus(fate.delay));
+    entry.row().ended = Ended::Fault;
+    match instead {
+        Instead::Status(status) => {
+            entry.row().status = status;
+            shared.timers.sleep_until(due).await;
+            entry.wrote(due, shared.clock.now(), 0);
+            respond(stream, status, &error_body(status, "InjectedFault", "injected fault"), head.keep_alive).await?;
+            Ok(After::Next)
+        }
+        Instead::Nothing => {
+            entry.row().status = 0;
+            until_client_leaves(shared, stream).await?;
+            Ok(After::Close)
+        }
+        Instead::Garbage => {
+            entry.row().status = 0;
+            shared.timers.sleep_until(due).await;
+            entry.wrote(due, shared.clock.now(), 0);
+            write_all(stream, b"\x16\x03\x01 this is not HTTP \xff\xfe\r\n\r\n").await?;
+            Ok(After::Close)
+        }
+    }
+}
+
+async fn stream_answer(
+    shared: &Shared,
+    stream: &TcpStream,
+    arrived: Offset,
+    wish: &Wish,
+    fate: &Fate,
+    entry: &mut Entry<'_>,
+) -> io::Result<After> {
+    let answer = shared.model.borrow_mut().arrive(arrived);
+    entry.planned_first_token(shared.faults.held(answer.first_token().plus(fate.delay)));
+    // Like vLLM, a server that streams sends its head before it has a token; a queue's answer leaves in one piece.
+    let mut head_is_out = false;
+    if !answer.is_burst() {
+        let due = shared.faults.held(arrived.plus(fate.delay));
+        shared.timers.sleep_until(due).await;
+        entry.wrote(due, shared.clock.now(), 0);
+        write_all(stream, STREAM_HEAD).await?;
+        head_is_out = true;
+    }
+    let mut script = Script::new(*wish, &shared.model_name, answer, fate);
+    while let Some(at) = script.next_at() {
+        let due = shared.faults.held(at.plus(fate.delay));
+        shared.timers.sleep_until(due).await;
+        let written = {
+            let scratch = &mut *shared.scratch.borrow_mut();
+            scratch.events.clear();
+            while script.next_at() == Some(at) && scratch.events.len() < MOST_WRITE_BYTES {
+                script.emit(&mut scratch.events);
+            }
+            entry.wrote(due, shared.clock.now(), script.sent());
+            if fate.split { Err(scratch.events.clone()) } else { Ok(scratch.write(stream, !head_is_out, last_chunk(&script))?) }
+        };
+        match written {
+            Ok(None) => {}
+            Ok(Some(rest)) => write_all(stream, &rest).await?,
+            Err(events) => {
+                if !head_is_out {
+                    write_all(stream, STREAM_HEAD).await?;
+                }
+                in_odd_pieces(stream, &events, last_chunk(&script)).await?;
+            }
+        }
+        head_is_out = true;
+    }
+    let ending = script.ending();
+    entry.row().ended = if ending == Ending::Whole { Ended::Whole } else { Ended::Fault };
+    Ok(after(ending))
+}
+
+/// Whether the HTTP body is to be ended now.
+fn last_chunk(script: &Script<'_>) -> bool {
+    script.next_at().is_none() && matches!(script.ending(), Ending::Whole | Ending::Cut)
+}
+
+fn after(ending: Ending) -> After {
+    match ending {
+        Ending::Whole => After::Next,
+        Ending::Cut | Ending::Drop => After::Close,
+        Ending::Reset => After::Reset,
+    }
+}
+
+impl Scratch {
+    /// Writes `events` as one HTTP chunk; what the socket did not take is given back.
+    fn write(&mut self, stream: &TcpStream, with_head: bool, last: bool) -> io::Result<Option<Vec<u8>>> {
+        self.out.clear();
+        if with_head {
+            self.out.extend_from_slice(STREAM_HEAD);
+        }
+        append_chunk(&mut self.out, &self.events);
+        if last {
+            self.out.extend_from_slice(b"0\r\n\r\n");
+        }
+        let rest = match stream.try_write(&self.out) {
+            Ok(length) if length == self.out.len() => None,
+            Ok(length) => Some(self.out[length..].to_vec()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(self.out.clone()),
+            Err(error) => return Err(error),
+        };
+        // A burst is rare; its buffer need not stay.
+        self.out.shrink_to(MOST_WRITE_BYTES * 2);
+        Ok(rest)
+    }
+}
+
+/// Each piece is a chunk and a write of its own, and the client gets a turn to read it alone.
+async fn in_odd_pieces(stream: &TcpStream, events: &[u8], last: bool) -> io::Result<()> {
+    for piece in script::odd_pieces(&script::odd_lines(events)) {
+        let mut out = Vec::with_capacity(piece.len() + 8);
+        append_chunk(&mut out, piece);
+        write_all(stream, &out).await?;
+        tokio::task::yield_now().await;
+    }
+    if last { write_all(stream, b"0\r\n\r\n").await } else { Ok(()) }
+}
+
+async fn whole_answer(
+    shared: &Shared,
+    stream: &TcpStream,
+    head: &Head,
+    arrived: Offset,
+    wish: &Wish,
+    fate: &Fate,
+    entry: &mut Entry<'_>,
+) -> io::Result<After> {
+    let answer = shared.model.borrow_mut().arrive(arrived);
+    entry.planned_first_token(shared.faults.held(answer.first_token().plus(fate.delay)));
+    if fate.never_ends {
+        until_client_leaves(shared, stream).await?;
+        entry.row().ended = Ended::Fault;
+        return Ok(After::Close);
+    }
+    let (body, tokens) = script::whole(wish, &shared.model_name, fate);
+    let last = answer.instants().take(tokens.max(1) as usize).last().unwrap_or(arrived);
+    let due = shared.faults.held(last.plus(fate.delay));
+    shared.timers.sleep_until(due).await;
+    entry.wrote(due, shared.clock.now(), tokens);
+    let ending = match fate.breaks {
+        Some((after, Break::Drop | Break::Cut)) if after <= tokens => Ending::Drop,
+        Some((after, Break::Reset)) if after <= tokens => Ending::Reset,
+        _ => Ending::Whole,
+    };
+    entry.row().ended = if ending == Ending::Whole { Ended::Whole } else { Ended::Fault };
+    if ending == Ending::Whole {
+        respond(stream, 200, &body, head.keep_alive).await?;
+    } else {
+        let whole = response(200, &body, true);
+        write_all(stream, &whole[..whole.len() - body.len() / 2 - 1]).await?;
+    }
+    Ok(after(ending))
+}
+
+/// Swallows whatever the client sends until it closes.
+async fn until_client_leaves(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
+    loop {
+        stream.readable().await?;
+        let read = stream.try_read(&mut shared.scratch.borrow_mut().read);
+        match read {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn created_s(shared: &Shared, at: Offset) -> u64 {
+    let wall = shared.clock.wall() + Duration::from_nanos(at.as_nanos());
+    wall.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Sends FIN, then waits for the client's, at most a second: closing with bytes unread would send RST and destroy what is on its way.
+async fn close(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
+    socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write)?;
+    tokio::time::timeout(Duration::from_secs(1), until_client_leaves(shared, stream)).await.unwrap_or(Ok(()))
+}

@@ -1,0 +1,191 @@
+//! Owns the simulated server over HTTP/1.1: options, accepting, shutting down.
+
+mod connection;
+mod request;
+mod truth;
+mod wire;
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::clock::{Pacing, RunClock, Timers, monotonic_ns};
+use crate::seed::Seed;
+use crate::sim::fault::Faults;
+use crate::sim::{Fault, MODEL_NAME, Model, Profile};
+use truth::Ledger;
+
+/// What a server is started with.
+pub struct Options {
+    /// What it behaves like.
+    pub profile: Profile,
+    /// What it does wrong.
+    pub faults: Vec<Fault>,
+    /// Where its draws come from.
+    pub seed: Seed,
+    /// The key that `/v1` asks for (`Authorization: Bearer …`); anyone may come without one.
+    pub api_key: Option<String>,
+    /// The name of its one model; letters, digits and `-_./:` are safe in JSON.
+    pub model: String,
+    /// How long a connection without a request stays open. vLLM: 5 s.
+    pub keep_alive: Duration,
+    /// Where the truth log goes, one JSON line a request.
+    pub truth: Option<Box<dyn Write + Send>>,
+    /// How it sleeps: precise on a real clock, coarse under a paused test clock.
+    pub pacing: Pacing,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            profile: Profile::small(),
+            faults: Vec::new(),
+            seed: Seed::new(1),
+            api_key: None,
+            model: MODEL_NAME.to_owned(),
+            keep_alive: Duration::from_secs(5),
+            truth: None,
+            pacing: Pacing::Precise,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("profile", &self.profile)
+            .field("faults", &self.faults)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a server did, known once it is shut down.
+#[derive(Debug, Clone)]
+pub struct Served {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Chat requests taken in.
+    pub requests: u64,
+    /// Actual minus intended instant of every write, in nanoseconds: the server's own error.
+    pub late_ns: Histogram<u64>,
+}
+
+/// The simulated server. All of it lives on the thread that runs [`Server::serve`].
+#[derive(Debug)]
+pub struct Server {
+    options: Options,
+}
+
+/// What all connections share.
+struct Shared {
+    clock: RunClock,
+    timers: Timers,
+    model: RefCell<Model>,
+    faults: Faults,
+    model_name: String,
+    authorization: Option<String>,
+    keep_alive: Duration,
+    ledger: Ledger,
+    sequence: Cell<u64>,
+    /// Used between two awaits only, so that an idle connection holds no buffer.
+    scratch: RefCell<connection::Scratch>,
+}
+
+/// Opens a listening socket with a backlog for load generators (4096, within what the system allows).
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4_096)?;
+    TcpListener::from_std(socket.into())
+}
+
+impl Server {
+    /// A server with these options; its clock starts with [`Server::serve`].
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self { options }
+    }
+
+    /// Serves `listener` until `shutdown` is ready, then closes all connections and writes the truth log out.
+    ///
+    /// Must run where `spawn_local` works (a `LocalRuntime` or a `LocalSet`).
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<Served> {
+        let options = self.options;
+        let clock = RunClock::starting_in(Duration::ZERO);
+        let shared = Rc::new(Shared {
+            clock,
+            timers: Timers::new(clock, options.pacing),
+            model: RefCell::new(Model::new(options.profile, options.seed)),
+            faults: Faults::new(&options.faults, options.seed),
+            model_name: options.model,
+            authorization: options.api_key.map(|key| format!("Bearer {key}")),
+            keep_alive: options.keep_alive,
+            ledger: Ledger::new(options.truth, monotonic_ns())?,
+            sequence: Cell::new(0),
+            scratch: RefCell::default(),
+        });
+        let driver = Rc::clone(&shared);
+        let mut background = JoinSet::new();
+        background.spawn_local(async move { driver.timers.drive().await });
+        if shared.ledger.is_kept() {
+            let flusher = Rc::clone(&shared);
+            background.spawn_local(async move {
+                loop {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    flusher.ledger.flush();
+                }
+            });
+        }
+        let mut connections = JoinSet::new();
+        let accepted = accept_until(&shared, &listener, &mut connections, shutdown).await;
+        connections.shutdown().await;
+        background.shutdown().await;
+        let shared = Rc::into_inner(shared).ok_or_else(|| io::Error::other("a connection outlived the server"))?;
+        Ok(Served { connections: accepted, requests: shared.sequence.get(), late_ns: shared.ledger.finish()? })
+    }
+}
+
+async fn accept_until(
+    shared: &Rc<Shared>,
+    listener: &TcpListener,
+    connections: &mut JoinSet<()>,
+    shutdown: impl Future<Output = ()>,
+) -> u64 {
+    let mut shutdown = std::pin::pin!(shutdown);
+    let mut accepted = 0;
+    loop {
+        tokio::select! {
+            () = &mut shutdown => return accepted,
+            connection = listener.accept() => match connection {
+                Ok((stream, _)) => {
+                    take(shared, stream, accepted, connections);
+                    accepted += 1;
+                }
+                // Out of descriptors, most likely: what is open must be able to finish and give some back.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+fn take(shared: &Rc<Shared>, stream: TcpStream, number: u64, connections: &mut JoinSet<()>) {
+    if shared.faults.refuses(number) {
+        // Zero linger: dropping sends RST.
+        let _ = stream.set_zero_linger();
+    } else if stream.set_nodelay(true).is_ok() {
+        let shared = Rc::clone(shared);
+        connections.spawn_local(async move { connection::serve(&shared, &stream).await });
+    }
+}

@@ -1,0 +1,236 @@
+//! Owns what a client asked: the head of an HTTP request, and the body of a chat request.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// The largest body that is taken in.
+const MOST_BODY_BYTES: usize = 64 << 20;
+/// The largest head.
+const MOST_HEAD_BYTES: usize = 64 << 10;
+
+/// Where a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    Chat,
+    Models,
+    Health,
+    /// A known path, but another method.
+    WrongMethod,
+    Unknown,
+}
+
+/// The head of a request, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) route: Route,
+    pub(super) length: usize,
+    pub(super) body: usize,
+    pub(super) keep_alive: bool,
+    pub(super) wants_continue: bool,
+    pub(super) authorization: Option<Box<str>>,
+    pub(super) request_id: Option<Box<str>>,
+}
+
+/// Why a head cannot be used: the status that says so, and a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BadHead(pub(super) u16, pub(super) &'static str);
+
+/// Reads a head from the front of `bytes`; `None` while it is incomplete. No byte makes it panic.
+pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, BadHead> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut request = httparse::Request::new(&mut headers);
+    let length = match request.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) if bytes.len() > MOST_HEAD_BYTES => return Err(BadHead(431, "the head exceeds 64 KiB")),
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(httparse::Error::TooManyHeaders) => return Err(BadHead(431, "more than 64 header lines")),
+        Err(_) => return Err(BadHead(400, "not an HTTP request")),
+    };
+    let path = request.path.unwrap_or("").split('?').next().unwrap_or("");
+    let method = request.method.unwrap_or("");
+    let route = match (method, path) {
+        ("POST", "/v1/chat/completions") => Route::Chat,
+        ("GET", "/v1/models") => Route::Models,
+        ("GET", "/health") => Route::Health,
+        (_, "/v1/chat/completions" | "/v1/models" | "/health") => Route::WrongMethod,
+        _ => Route::Unknown,
+    };
+    let mut head = Head {
+        route,
+        length,
+        body: 0,
+        keep_alive: request.version == Some(1),
+        wants_continue: false,
+        authorization: None,
+        request_id: None,
+    };
+    for header in request.headers.iter() {
+        let value = || std::str::from_utf8(header.value).map_or("", str::trim);
+        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+        if is("content-length") {
+            head.body = value().parse().map_err(|_| BadHead(400, "content-length is not a number"))?;
+            if head.body > MOST_BODY_BYTES {
+                return Err(BadHead(413, "the body exceeds 64 MiB"));
+            }
+        } else if is("transfer-encoding") {
+            return Err(BadHead(411, "a request body needs a content-length here"));
+        } else if is("connection") {
+            if value().eq_ignore_ascii_case("close") {
+                head.keep_alive = false;
+            } else if value().eq_ignore_ascii_case("keep-alive") {
+                head.keep_alive = true;
+            }
+        } else if is("expect") {
+            head.wants_continue = value().eq_ignore_ascii_case("100-continue");
+        } else if is("authorization") {
+            head.authorization = Some(value().into());
+        } else if is("x-request-id") {
+            head.request_id = Some(value().into());
+        }
+    }
+    Ok(Some(head))
+}
+
+/// The body of a chat request, as far as the answer depends on it. Messages are counted, not kept.
+#[derive(Debug, Deserialize)]
+pub(super) struct Chat<'a> {
+    #[serde(borrow)]
+    pub(super) model: Option<Cow<'a, str>>,
+    pub(super) messages: Messages,
+    pub(super) max_tokens: Option<u32>,
+    pub(super) max_completion_tokens: Option<u32>,
+    pub(super) n: Option<u32>,
+    pub(super) stream: Option<bool>,
+    pub(super) stream_options: Option<StreamOptions>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct StreamOptions {
+    pub(super) include_usage: Option<bool>,
+    pub(super) continuous_usage_stats: Option<bool>,
+}
+
+impl Chat<'_> {
+    /// Output tokens asked for; `max_completion_tokens` goes before its older name, as in vLLM.
+    pub(super) fn length(&self) -> Option<u32> {
+        self.max_completion_tokens.or(self.max_tokens)
+    }
+}
+
+/// The messages of a request: how many, and their words. One word of white-space-separated text counts as one token (`words-v1`):
+/// a documented estimate, the same for every client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Messages {
+    pub(super) count: u32,
+    pub(super) words: u32,
+}
+
+impl<'de> Deserialize<'de> for Messages {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seen;
+        impl<'de> Visitor<'de> for Seen {
+            type Value = Messages;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of messages")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Messages, A::Error> {
+                let mut messages = Messages::default();
+                while let Some(Message { content }) = list.next_element()? {
+                    messages.count += 1;
+                    messages.words = messages.words.saturating_add(content.map_or(0, |words| words.0));
+                }
+                Ok(messages)
+            }
+        }
+        deserializer.deserialize_seq(Seen)
+    }
+}
+
+#[derive(Deserialize)]
+struct Message {
+    content: Option<Words>,
+}
+
+/// Words of a text, or of the text parts of a list of parts.
+struct Words(u32);
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seen;
+        impl<'de> Visitor<'de> for Seen {
+            type Value = Words;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text or a list of parts")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Words, E> {
+                Ok(Words(u32::try_from(text.split_whitespace().count()).unwrap_or(u32::MAX)))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Words, A::Error> {
+                let mut words = 0u32;
+                while let Some(Words(more)) = list.next_element()? {
+                    words = words.saturating_add(more);
+                }
+                Ok(Words(words))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut part: A) -> Result<Words, A::Error> {
+                let mut words = 0;
+                while let Some(key) = part.next_key::<Cow<'de, str>>()? {
+                    if key == "text" {
+                        words = part.next_value::<Words>()?.0;
+                    } else {
+                        part.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Words(words))
+            }
+        }
+        deserializer.deserialize_any(Seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_head_says_where_it_goes_and_how_long_the_body_is() {
+        let text = b"POST /v1/chat/completions?x=1 HTTP/1.1\r\nHost: a\r\ncontent-length: 12\r\nX-Request-Id: r-7\r\nAuthorization: Bearer k\r\n\r\nbody";
+        let head = parse_head(text).unwrap().unwrap();
+        assert_eq!((head.route, head.body, head.keep_alive, head.length), (Route::Chat, 12, true, text.len() - 4));
+        assert_eq!((head.request_id.as_deref(), head.authorization.as_deref()), (Some("r-7"), Some("Bearer k")));
+        assert_eq!(parse_head(&text[..40]), Ok(None));
+        assert_eq!(parse_head(b"GET /v1/chat/completions HTTP/1.1\r\n\r\n").unwrap().unwrap().route, Route::WrongMethod);
+        assert_eq!(parse_head(b"POST / HTTP/1.1\r\ncontent-length: many\r\n\r\n").unwrap_err().0, 400);
+        assert_eq!(parse_head(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap_err().0, 411);
+        assert!(!parse_head(b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap().unwrap().keep_alive);
+    }
+
+    #[test]
+    fn words_are_counted_in_text_and_in_parts() {
+        let chat: Chat<'_> = serde_json::from_str(
+            r#"{"model":"m","messages":[{"role":"system","content":"be\nbrief  now"},{"role":"assistant","content":null},
+                {"content":[{"type":"text","text":"two words"},{"type":"image_url","image_url":{"url":"text not counted"}}]}],"max_tokens":3,"seed":1}"#,
+        )
+        .unwrap();
+        assert_eq!((chat.messages.count, chat.messages.words, chat.length()), (3, 5, Some(3)));
+        assert!(serde_json::from_str::<Chat<'_>>(r#"{"messages":"hello"}"#).is_err());
+        assert!(serde_json::from_str::<Chat<'_>>(r#"{"messages":[],"max_tokens":-1}"#).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_break_the_head_parser(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse_head(&bytes);
+        }
+
+        #[test]
+        fn no_text_breaks_the_body_parser(text in "\\PC*") {
+            let _ = serde_json::from_str::<Chat<'_>>(&text);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Owns the bytes of HTTP answers, and writing them.
+
+use std::io;
+
+use tokio::net::TcpStream;
+
+/// The head of a streamed answer.
+pub(super) const STREAM_HEAD: &[u8] =
+    b"HTTP/1.1 200 OK\r\nserver: tonnage-sim\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// An empty chunk would end the body, so nothing is appended for it.
+pub(super) fn append_chunk(out: &mut Vec<u8>, bytes: &[u8]) {
+    use std::io::Write;
+    if !bytes.is_empty() {
+        // Writing to memory cannot fail.
+        let _ = write!(out, "{:x}\r\n", bytes.len());
+        out.extend_from_slice(bytes);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// An error body as vLLM writes it.
+pub(super) fn error_body(status: u16, kind: &str, why: &str) -> Vec<u8> {
+    let why = serde_json::to_string(why).unwrap_or_default();
+    format!(r#"{{"error":{{"message":{why},"type":"{kind}","param":null,"code":{status}}}}}"#).into_bytes()
+}
+
+pub(super) fn response(status: u16, body: &[u8], keep_alive: bool) -> Vec<u8> {
+    let reason = match status {
+        200 => "OK",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        _ => "Status",
+    };
+    let retry = if matches!(status, 429 | 503) { "retry-after: 1\r\n" } else { "" };
+    let close = if keep_alive { "" } else { "connection: close\r\n" };
+    let mut out = format!(
+        "HTTP/1.1 {status} {reason}\r\nserver: tonnage-sim\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{retry}{close}\r\n",
+        body.len()
+    )
+    .into_bytes();
+    out.extend_from_slice(body);
+    out
+}
+
+pub(super) async fn respond(stream: &TcpStream, status: u16, body: &[u8], keep_alive: bool) -> io::Result<()> {
+    write_all(stream, &response(status, body, keep_alive)).await
+}
+
+pub(super) async fn write_all(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match stream.try_write(bytes) {
+            Ok(length) => bytes = &bytes[length..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Owns `Description`: what verb `plan` says of a plan before anything is sent.
+
+use serde::Serialize;
+
+use crate::error::Refusal;
+use crate::schedule::{Dispersion, GapShape, LawCheck, LawVerdict, Observer};
+use crate::workload::fingerprint::PlanHasher;
+use crate::workload::{Dropped, Load, Plan, Removal};
+
+/// A plan in numbers. Serialises to the keys of `plan --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Description {
+    /// Requests planned, warm-up and cool-down included, quota applied.
+    pub planned: u64,
+    /// From the origin to the end of the cool-down, in seconds.
+    pub span_s: f64,
+    /// Planned ÷ span; none for an empty span.
+    pub rate_per_s: Option<f64>,
+    /// Gaps between planned requests, quota applied.
+    pub gap: GapShape,
+    /// Dispersion of the counts of planned requests, quota applied.
+    pub dispersion: Dispersion,
+    /// Whether the arrivals follow the law asked for. Judged on the arrivals *before* a quota, since what a quota leaves follows no such law; none
+    /// where there is nothing to judge.
+    pub law: Option<LawVerdict>,
+    /// [`Plan::fingerprint`].
+    pub fingerprint: String,
+    /// Requests removed, by reason.
+    pub dropped: Dropped,
+    /// The rate over time, quota applied: two lines of text of at most 72 columns.
+    #[serde(skip)]
+    pub picture: String,
+}
+
+/// Describes the plan of an open load, in one pass; refused for a closed loop, which plans no instants.
+pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
+    let Load::Open(timeline) = plan.load() else {
+        return Err(Refusal::new(
+            "a closed loop has no timeline: its requests are released by completions",
+            "accepted is an open load, as in --rate 10/s",
+        ));
+    };
+    let spans = timeline.spans();
+    let mut law = LawCheck::new(timeline.process(), timeline.rate());
+    let mut observer = Observer::new(spans.cooldown.end);
+    let mut hasher = PlanHasher::new();
+    let mut gate = plan.quota().map(crate::schedule::Quota::gate);
+    let mut refused = 0;
+    for arrival in timeline.arrivals() {
+        law.add(arrival);
+        if gate.as_mut().is_some_and(|gate| !gate.admits(arrival.at)) {
+            refused += 1;
+            continue;
+        }
+        observer.add(arrival.at);
+        hasher.add(Some(arrival.at), &plan.outline(arrival.index));
+    }
+    let shape = observer.shape();
+    let span_s = spans.total_s();
+    Ok(Description {
+        planned: shape.count,
+        span_s,
+        rate_per_s: (span_s > 0.0).then(|| shape.count as f64 / span_s),
+        gap: shape.gap,
+        dispersion: shape.dispersion,
+        law: law.verdict(),
+        fingerprint: hasher.hex(),
+        dropped: if refused == 0 { Dropped::new() } else { Dropped::from([(Removal::Quota, refused)]) },
+        picture: shape.picture,
+    })
+}

@@ -1,0 +1,146 @@
+//! Owns fingerprints: the hash of a plan, in order, and the hash of all request bodies, in any order.
+
+use std::fmt::Write as _;
+
+use crate::units::Offset;
+use crate::workload::Outline;
+
+/// The hash of a plan: BLAKE3 over each planned request, in order. 32 hexadecimal digits.
+pub(crate) struct PlanHasher {
+    hasher: blake3::Hasher,
+    pending: Vec<u8>,
+}
+
+impl PlanHasher {
+    const BUFFER: usize = 1 << 16;
+
+    pub(crate) fn new() -> Self {
+        Self { hasher: blake3::Hasher::new_derive_key("tonnage 2026 plan fingerprint"), pending: Vec::with_capacity(Self::BUFFER + 64) }
+    }
+
+    /// Takes the next planned request: instant (none in a closed loop), lengths, class, session and turn. Every field has its length or a
+    /// mark of absence in front, so that no two plans give the same bytes.
+    pub(crate) fn add(&mut self, at: Option<Offset>, outline: &Outline) {
+        self.number(at.map(Offset::as_nanos));
+        self.pending.extend_from_slice(&outline.input_tokens.to_le_bytes());
+        self.pending.extend_from_slice(&outline.output_tokens.to_le_bytes());
+        self.text(&outline.class);
+        self.number(outline.session);
+        self.number(outline.turn.map(u64::from));
+        if self.pending.len() >= Self::BUFFER {
+            self.hasher.update(&self.pending);
+            self.pending.clear();
+        }
+    }
+
+    /// Takes a description that is part of the plan.
+    pub(crate) fn text(&mut self, text: &str) {
+        self.pending.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        self.pending.extend_from_slice(text.as_bytes());
+    }
+
+    fn number(&mut self, number: Option<u64>) {
+        self.pending.push(u8::from(number.is_some()));
+        self.pending.extend_from_slice(&number.unwrap_or(0).to_le_bytes());
+    }
+
+    pub(crate) fn hex(mut self) -> String {
+        self.hasher.update(&self.pending);
+        hex(&self.hasher.finalize().as_bytes()[..16])
+    }
+}
+
+/// The hash of all request bodies of a run, whatever their order and whoever sent them: the sum modulo 2¹²⁸ of BLAKE3 over (id, bytes) of each.
+/// Workers keep one each and merge them. Each id is to be added once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BodyFingerprint {
+    sum: u128,
+    bodies: u64,
+}
+
+impl BodyFingerprint {
+    /// A fingerprint of no body.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the body of request `id`.
+    pub fn add(&mut self, id: u64, body: &[u8]) {
+        let mut hasher = blake3::Hasher::new_derive_key("tonnage 2026 body fingerprint");
+        hasher.update(&id.to_le_bytes());
+        hasher.update(body);
+        let mut low = [0; 16];
+        low.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        self.sum = self.sum.wrapping_add(u128::from_le_bytes(low));
+        self.bodies += 1;
+    }
+
+    /// Takes all bodies of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        self.sum = self.sum.wrapping_add(other.sum);
+        self.bodies += other.bodies;
+    }
+
+    /// How many bodies it has taken.
+    #[must_use]
+    pub fn bodies(&self) -> u64 {
+        self.bodies
+    }
+
+    /// 32 hexadecimal digits.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        hex(&self.sum.to_be_bytes())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn bodies_count_in_any_order_and_any_split(
+            bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 1..20),
+            split in 0usize..20,
+        ) {
+            let split = split.min(bodies.len());
+            let mut forward = BodyFingerprint::new();
+            for (id, body) in (0..).zip(&bodies) {
+                forward.add(id, body);
+            }
+            let (mut one, mut two) = (BodyFingerprint::new(), BodyFingerprint::new());
+            for (id, body) in (0..).zip(&bodies).collect::<Vec<_>>().into_iter().rev() {
+                if (id as usize) < split { one.add(id, body) } else { two.add(id, body) }
+            }
+            two.merge(&one);
+            prop_assert_eq!(forward, two);
+        }
+    }
+
+    #[test]
+    fn any_other_byte_or_id_is_another_fingerprint() {
+        let of = |bodies: &[(u64, &[u8])]| {
+            let mut fingerprint = BodyFingerprint::new();
+            for (id, body) in bodies {
+                fingerprint.add(*id, body);
+            }
+            fingerprint.hex()
+        };
+        let seen =
+            [of(&[]), of(&[(0, b"a")]), of(&[(1, b"a")]), of(&[(0, b"b")]), of(&[(0, b"a"), (1, b"b")]), of(&[(0, b"b"), (1, b"a")])];
+        let distinct: std::collections::BTreeSet<&String> = seen.iter().collect();
+        assert_eq!(distinct.len(), seen.len());
+        insta::assert_snapshot!(of(&[(0, b"a")]), @"4536e7065fd3fe60a733ddf5e49f4b1c");
+    }
+}

@@ -1,0 +1,31 @@
+//! Owns `Salt`: what makes the prompts of one run differ from those of another.
+
+use crate::seed::Seed;
+use crate::workload::words::append_words;
+
+/// What makes the prompts of one run differ from those of another, so that no prefix cache survives between runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Salt {
+    /// No salt: the same prompts for the same seed.
+    Off,
+    /// A marker of three words, drawn by the hash of this text, in front of every prompt and part of its length. Words rather than the text
+    /// itself, so that a tokenizer counts them as we do; three, so that two texts share a marker once in 10⁹. A prompt of fewer
+    /// than four tokens has a shorter marker, so that at least one word remains the prompt's own.
+    Text(String),
+}
+
+impl Salt {
+    const MARKER_WORDS: u32 = 3;
+
+    /// Puts the marker for a prompt of `tokens` tokens into the empty `text`; returns how many tokens it has.
+    pub(crate) fn mark(&self, text: &mut String, tokens: u32) -> u32 {
+        match self {
+            Self::Off => 0,
+            Self::Text(salt) => {
+                let count = Self::MARKER_WORDS.min(tokens.saturating_sub(1));
+                append_words(text, count, &mut Seed::new(0).stream(&format!("salt/{salt}")).sequence());
+                count
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Owns `words-v1`: synthetic text whose token count is known without a tokenizer.
+
+use std::sync::LazyLock;
+
+use rand_chacha::rand_core::Rng;
+
+/// The word list (`datasets/README.md`): changing it changes every prompt, and is a new version of the name.
+static WORDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| include_str!("../../datasets/words.txt").lines().collect());
+
+/// The name of the estimate, for reports.
+pub const ESTIMATE_NAME: &str = "words-v1";
+
+/// Tokens of `text` by `words-v1`: one token a word, words being parted by white space. Right for prompts made here as far as a tokenizer
+/// has each listed word, with its leading space, as one token; a rough guess for other text.
+#[must_use]
+pub fn estimate_tokens(text: &str) -> u32 {
+    u32::try_from(text.split_ascii_whitespace().count()).unwrap_or(u32::MAX)
+}
+
+/// Appends `count` words drawn from `generator` to `text`, one space between any two words.
+pub(crate) fn append_words(text: &mut String, count: u32, generator: &mut impl Rng) {
+    let words = WORDS.as_slice();
+    // The mean word has 4.9 letters and a space.
+    text.reserve(count as usize * 6 + 16);
+    let mut left = count;
+    while left > 0 {
+        // Four words a draw: 16 bits each, scaled to the list (exactly uniform, its length being a power of two).
+        let mut bits = generator.next_u64();
+        for _ in 0..left.min(4) {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(words[((bits & 0xffff) as usize * words.len()) >> 16]);
+            bits >>= 16;
+        }
+        left -= left.min(4);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Seed;
+
+    #[test]
+    fn the_list_holds_1024_short_lower_case_words_once_each() {
+        assert_eq!(WORDS.len(), 1024);
+        assert!(WORDS.is_sorted_by(|one, two| one < two), "sorted, no word twice");
+        for word in WORDS.iter() {
+            assert!((3..=7).contains(&word.len()) && word.bytes().all(|letter| letter.is_ascii_lowercase()), "{word}");
+        }
+    }
+
+    #[test]
+    fn text_counts_the_words_asked_for() {
+        for count in [0, 1, 2, 3, 4, 5, 1000, 10_001] {
+            let mut text = String::new();
+            append_words(&mut text, count, &mut Seed::new(1).stream("prompts").at(0));
+            assert_eq!(estimate_tokens(&text), count);
+            assert_eq!(text.split(' ').filter(|word| !word.is_empty()).count(), count as usize, "single spaces");
+        }
+    }
+
+    #[test]
+    fn every_word_is_drawn() {
+        let mut text = String::new();
+        append_words(&mut text, 20_000, &mut Seed::new(1).stream("prompts").at(0));
+        let drawn: std::collections::BTreeSet<&str> = text.split(' ').collect();
+        assert_eq!(drawn.len(), 1024);
+    }
+}

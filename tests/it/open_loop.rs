@@ -1,0 +1,287 @@
+//! Owns the invariants of the engine, each a test of its name in `architecture.md`, under a paused clock.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use tonnage::engine::{Gauge, Session, Settings, Setup};
+use tonnage::metrics::{Ended, Objectives, Play, Segment, StopRule, Trial};
+use tonnage::record::{Origin, Outcome, Record};
+use tonnage::schedule::{Extent, Process, Timeline};
+use tonnage::seed::Seed;
+use tonnage::units::{Offset, Rate};
+use tonnage::workload::{Closed, Load, Plan};
+
+use crate::scripted::{Fate, Script, Scripted};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn rate(per_s: f64) -> Rate {
+    Rate::new(per_s).expect("a rate")
+}
+
+fn even(per_s: f64, seconds: u64) -> Plan {
+    let extent = Extent::Duration(Duration::from_secs(seconds));
+    plan(Load::Open(Timeline::new(Process::Even, rate(per_s), extent, Duration::ZERO, Duration::ZERO, Seed::new(1))))
+}
+
+fn settings() -> Settings {
+    Settings {
+        timeout: Duration::from_secs(600),
+        drain: Duration::from_secs(60),
+        max_in_flight: None,
+        objectives: Arc::new(Objectives::default()),
+        streamed: true,
+    }
+}
+
+fn paused<T>(test: impl Future<Output = T>) -> T {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().start_paused(true);
+    builder.build_local(tokio::runtime::LocalOptions::default()).expect("a runtime").block_on(test)
+}
+
+/// Plays `plan` against `script` in virtual time; the trial and every record, by id.
+fn play(plan: Plan, settings: Settings, script: impl Fn(u64) -> Fate + Send + Sync + 'static) -> (Trial, Vec<Record>) {
+    paused(async {
+        let mut session = Session::local::<Scripted>(settings, Arc::new(Box::new(script) as Script), Scripted);
+        let records = Rc::new(RefCell::new(Vec::new()));
+        let filed = Rc::clone(&records);
+        let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
+        let segment = Segment { label: "test".to_owned(), plan: Arc::new(plan) };
+        let settling = session.play_into(segment, StopRule::Never, Arc::default(), sink).await.expect("played");
+        let trial = settling.await.expect("a trial");
+        let mut records = records.take();
+        records.sort_by_key(|record| record.id);
+        (trial, records)
+    })
+}
+
+fn outcomes(records: &[Record], name: &str) -> usize {
+    records.iter().filter(|record| record.exchange.outcome.name() == name).count()
+}
+
+#[test]
+fn schedule_never_waits() {
+    let (_, records) = play(even(100.0, 5), settings(), |_| Fate::Hangs);
+    assert_eq!(records.len(), 500, "all were issued although none was ever answered");
+    for record in &records {
+        assert_eq!(record.exchange.sent, Some(record.scheduled), "request {} left at its instant", record.id);
+    }
+}
+
+#[test]
+fn latency_counts_from_scheduled() {
+    // Requests due while the server stalls from 1 s to 6 s are answered at 6 s; each keeps its own planned instant.
+    let stall_end = Offset::from_secs(6.0);
+    let (trial, records) = play(even(10.0, 10), settings(), move |id| match id {
+        10..60 => Fate::Answers(MS * u32::try_from(6_000 - 100 * id).expect("small")),
+        _ => Fate::Answers(20 * MS),
+    });
+    for record in &records {
+        let planned = Offset::from_nanos(record.id * 100_000_000);
+        assert_eq!(record.scheduled, planned, "a stall moves no planned instant");
+        let answered = record.exchange.first_token.expect("answered");
+        let expected = if (10..60).contains(&record.id) { stall_end } else { planned.plus(20 * MS) };
+        assert_eq!(answered, expected);
+    }
+    let view = trial.summary.metric_view(tonnage::metrics::Metric::Ttft);
+    let p99_s = view.scheduled.expect("a headline").p99.as_f64().expect("a number");
+    assert!((4.85..=5.0).contains(&p99_s), "the stall shows in p99: {p99_s} s");
+}
+
+#[test]
+fn one_record_per_planned_request() {
+    let (trial, records) = play(even(100.0, 10), settings(), |id| match id % 10 {
+        3 => Fate::Panics,
+        5 => Fate::Hangs,
+        7 => Fate::Breaks(MS),
+        _ => Fate::Answers(MS),
+    });
+    let ids: Vec<u64> = records.iter().map(|record| record.id).collect();
+    assert_eq!(ids, (0..1_000).collect::<Vec<_>>(), "each planned request left exactly one record");
+    assert_eq!(outcomes(&records, "abandoned"), 100, "a task that died still left its record");
+    assert_eq!(outcomes(&records, "unresolved"), 100);
+    assert_eq!(outcomes(&records, "failed"), 100);
+    assert_eq!(trial.ended, Ended::Complete);
+}
+
+#[test]
+fn books_balance() {
+    let settings = Settings { max_in_flight: Some(30), timeout: Duration::from_secs(2), drain: Duration::from_secs(1), ..settings() };
+    let (trial, records) = play(even(100.0, 10), settings, |id| match id % 9 {
+        1 => Fate::Hangs,
+        2 => Fate::Breaks(MS),
+        3 => Fate::Panics,
+        4 => Fate::Stalls(100 * MS),
+        _ => Fate::Answers(50 * MS),
+    });
+    let names = ["completed", "failed", "timed_out", "unresolved", "shed", "cancelled", "skipped", "abandoned"];
+    let by_name: Vec<usize> = names.iter().map(|name| outcomes(&records, name)).collect();
+    assert_eq!(by_name.iter().sum::<usize>(), 1_000);
+    for (name, count) in names.iter().zip(&by_name) {
+        assert_eq!(*count > 0, !["cancelled", "skipped"].contains(name), "{name}: {count}");
+    }
+    let totals = trial.summary.run_totals();
+    assert_eq!(totals.planned, 1_000);
+    let settled = [totals.completed, totals.failed, totals.timed_out, totals.unresolved, totals.shed, totals.abandoned];
+    assert_eq!(settled.iter().sum::<u64>(), totals.planned, "planned is the sum of its outcomes");
+}
+
+#[test]
+fn nothing_is_silent() {
+    let capped = Settings { max_in_flight: Some(5), ..settings() };
+    let (trial, records) = play(even(100.0, 1), capped, |_| Fate::Answers(Duration::from_secs(10)));
+    assert_eq!(outcomes(&records, "shed"), 95, "over the cap a request is shed, not delayed");
+    assert!(records.iter().take(5).all(|record| record.exchange.sent == Some(record.scheduled)));
+    let judgement = trial.judge(&Objectives::parse(&["p50 ttft <= 60s".to_owned()], None, None).expect("an objective"));
+    assert!(!judgement.health.warnings.is_empty(), "the verdict says that the cap was hit");
+    assert_ne!(judgement.verdict.result.name(), "pass", "a pass with shed load is no pass");
+}
+
+#[test]
+fn slow_requests_count_when_the_drain_ends_first() {
+    let settings = Settings { drain: Duration::from_secs(5), ..settings() };
+    let (trial, records) = play(even(10.0, 1), settings, |id| if id == 4 { Fate::Hangs } else { Fate::Answers(MS) });
+    let slow = &records[4];
+    assert_eq!(slow.exchange.outcome, Outcome::Unresolved);
+    let age_s = slow.exchange.ended.expect("let go").secs_since(slow.scheduled);
+    assert!((5.0..6.0).contains(&age_s), "censored at its age, {age_s} s");
+    assert_eq!(trial.summary.run_totals().unresolved, 1);
+}
+
+#[test]
+fn a_timeout_counts_from_the_send_and_is_a_miss() {
+    let settings = Settings { timeout: Duration::from_secs(2), ..settings() };
+    let (_, records) = play(even(10.0, 1), settings, |_| Fate::Stalls(300 * MS));
+    for record in &records {
+        assert_eq!(record.exchange.outcome, Outcome::TimedOut);
+        assert_eq!(record.exchange.ended, Some(record.scheduled.plus(Duration::from_secs(2))));
+        assert_eq!(record.exchange.events, 3, "what was seen before is kept");
+    }
+}
+
+#[test]
+fn collector_cannot_push_back() {
+    // The sink blocks on the first record until every request has been sent: were sends to wait for it, this would never end.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
+    let gauge = Arc::new(Gauge::default());
+    let watched = Arc::clone(&gauge);
+    let (seen, all_sent) = mpsc::channel();
+    let trial = runtime.expect("a runtime").block_on(async {
+        let encoder = Arc::new(Box::new(|_| Fate::Answers(MS)) as Script);
+        let setup = Setup::<Scripted> { workers: 1, encoder, connect: Arc::new(|| Ok(Scripted)) };
+        let mut session = Session::threads(settings(), &setup).expect("a session");
+        let extent = Extent::Requests(500);
+        let timeline = Timeline::new(Process::Even, rate(2_000.0), extent, Duration::ZERO, Duration::ZERO, Seed::new(1));
+        let mut blocked = false;
+        let sink = Box::new(move |_: &Record| {
+            let deadline = std::time::Duration::from_secs(20);
+            let mut waited = Duration::ZERO;
+            while !blocked && watched.counts(Offset::ZERO).sent < 500 && waited < deadline {
+                std::thread::park_timeout(MS);
+                waited += MS;
+            }
+            if !blocked {
+                seen.send(watched.counts(Offset::ZERO).sent).expect("the test listens");
+            }
+            blocked = true;
+        });
+        let segment = Segment { label: "test".to_owned(), plan: Arc::new(plan(Load::Open(timeline))) };
+        session.play_into(segment, StopRule::Never, gauge, sink).await.expect("played").await.expect("a trial")
+    });
+    assert_eq!(all_sent.recv().expect("the sink ran"), 500, "all were sent while the collector stood still");
+    assert_eq!(trial.summary.run_totals().completed, 500);
+}
+
+#[test]
+fn an_interrupted_run_ends_its_window_at_that_instant() {
+    let (trial, records) = paused(async {
+        let script = Arc::new(Box::new(|_| Fate::Answers(30 * MS)) as Script);
+        let mut session = Session::local::<Scripted>(settings(), script, Scripted);
+        let interrupter = session.interrupter();
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(Duration::from_millis(3_050)).await;
+            interrupter.interrupt();
+        });
+        let records = Rc::new(RefCell::new(Vec::new()));
+        let filed = Rc::clone(&records);
+        let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
+        let segment = Segment { label: "test".to_owned(), plan: Arc::new(even(10.0, 10)) };
+        let settling = session.play_into(segment, StopRule::Never, Arc::default(), sink).await.expect("played");
+        (settling.await.expect("a trial"), records.take())
+    });
+    assert_eq!(trial.ended, Ended::Interrupted);
+    let end = trial.window.end;
+    assert!((2.9..3.1).contains(&end.as_secs()), "the window ends at the stop, {end}");
+    assert!(records.iter().all(|record| record.scheduled < end && record.exchange.outcome == Outcome::Completed));
+    assert_eq!(records.len() as u64 + trial.not_due, 100, "what was not due is counted apart");
+    assert_eq!(trial.summary.requests().planned, records.len() as u64);
+}
+
+#[test]
+fn a_second_interrupt_lets_go_at_once_with_the_books_closed() {
+    let (trial, records) = paused(async {
+        let mut session = Session::local::<Scripted>(settings(), Arc::new(Box::new(|_| Fate::Hangs) as Script), Scripted);
+        let interrupter = session.interrupter();
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(Duration::from_millis(1_050)).await;
+            interrupter.interrupt();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            interrupter.interrupt();
+        });
+        let records = Rc::new(RefCell::new(Vec::new()));
+        let filed = Rc::clone(&records);
+        let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
+        let segment = Segment { label: "test".to_owned(), plan: Arc::new(even(10.0, 10)) };
+        let settling = session.play_into(segment, StopRule::Never, Arc::default(), sink).await.expect("played");
+        (settling.await.expect("a trial"), records.take())
+    });
+    assert!(trial.drain_end.as_secs() < 1.7, "nothing waited for the drain: {}", trial.drain_end);
+    assert_eq!(records.len(), outcomes(&records, "unresolved"));
+    assert_eq!(records.len() as u64 + trial.not_due, 100);
+}
+
+#[test]
+fn a_stop_rule_is_asked_while_the_load_runs() {
+    let trial = paused(async {
+        let mut session = Session::local::<Scripted>(settings(), Arc::new(Box::new(|_| Fate::Answers(MS)) as Script), Scripted);
+        let segment = Segment { label: "test".to_owned(), plan: Arc::new(even(100.0, 60)) };
+        let rule = StopRule::When(Arc::new(|counts| counts.completed >= 200));
+        session.play(segment, rule).await.expect("played").await.expect("a trial")
+    });
+    assert_eq!(trial.ended, Ended::Stopped);
+    assert!((200..210).contains(&trial.summary.requests().completed), "{}", trial.summary.requests().completed);
+}
+
+#[test]
+fn segments_follow_one_another_without_draining() {
+    let (first, second, gap) = paused(async {
+        let mut session = Session::local::<Scripted>(settings(), Arc::new(Box::new(|_| Fate::Answers(3_000 * MS)) as Script), Scripted);
+        let segment = |label: &str| Segment { label: label.to_owned(), plan: Arc::new(even(10.0, 1)) };
+        let first = session.play(segment("first"), StopRule::Never).await.expect("played");
+        let before = tokio::time::Instant::now();
+        let second = session.play(segment("second"), StopRule::Never).await.expect("played");
+        let gap = before.elapsed();
+        (first.await.expect("a trial"), second.await.expect("a trial"), gap)
+    });
+    assert!(gap < Duration::from_millis(1_200), "the second segment did not wait for the first one's answers: {gap:?}");
+    assert_eq!((first.summary.requests().completed, second.summary.requests().completed), (10, 10), "each settles into its own segment");
+}
+
+#[test]
+fn a_closed_loop_releases_on_completion_only() {
+    let closed = Closed::concurrent(4, Extent::Duration(Duration::from_secs(10)), Duration::ZERO, Duration::ZERO).expect("slots");
+    let (trial, records) = play(plan(Load::Closed(closed)), settings(), |_| Fate::Answers(100 * MS));
+    assert!(records.iter().all(|record| record.origin == Origin::Released));
+    assert_eq!(trial.concurrency.peak, 4);
+    assert!((395..=404).contains(&records.len()), "4 slots × 10 s ÷ 0.1 s: {}", records.len());
+    let counted = Closed::concurrent(4, Extent::Requests(10), Duration::ZERO, Duration::ZERO).expect("slots");
+    let (_, records) = play(plan(Load::Closed(counted)), settings(), |_| Fate::Answers(100 * MS));
+    assert_eq!(records.len(), 10);
+}
+
+fn plan(load: Load) -> Plan {
+    tonnage::workload::Plan::new(load, tonnage::workload::Workload::default(), Seed::new(1), None)
+}

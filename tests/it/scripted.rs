@@ -1,0 +1,81 @@
+//! Owns `Scripted`, a client without a server: what becomes of request `id` is a function of `id`.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonnage::client::{Client, Route};
+use tonnage::clock::RunClock;
+use tonnage::record::{Exchange, Failure, FailureClass, Outcome, Usage};
+use tonnage::workload::RequestSpec;
+
+/// What becomes of one request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fate {
+    /// One token after this long.
+    Answers(Duration),
+    /// Three tokens, the first after this long and then one each time; then silence for ever.
+    Stalls(Duration),
+    /// Silence for ever.
+    Hangs,
+    /// A broken connection after this long.
+    Breaks(Duration),
+    /// The task that follows it panics.
+    Panics,
+}
+
+/// A client that plays a script.
+pub(crate) struct Scripted;
+
+/// The script: id to fate.
+pub(crate) type Script = Box<dyn Fn(u64) -> Fate + Send + Sync>;
+
+impl Client for Scripted {
+    type Encoder = Script;
+    type Call = (Fate, String);
+
+    fn prepare(script: &Script, spec: RequestSpec) -> Self::Call {
+        (script(spec.outline.id), spec.prompt)
+    }
+
+    fn body(call: &Self::Call) -> &[u8] {
+        call.1.as_bytes()
+    }
+
+    fn route(_call: &Self::Call) -> Route {
+        Route { target: Arc::from("http://scripted"), model: Arc::from("scripted") }
+    }
+
+    fn reserve(self: &Rc<Self>, _call: &Self::Call) {}
+
+    async fn send(self: Rc<Self>, call: Self::Call, clock: RunClock, exchange: &mut Exchange) {
+        let token = |exchange: &mut Exchange| {
+            let now = clock.now();
+            exchange.first_event.get_or_insert(now);
+            exchange.note_token_event(now, true);
+        };
+        exchange.written = Some(clock.now());
+        match call.0 {
+            Fate::Answers(after) => {
+                tokio::time::sleep(after).await;
+                token(exchange);
+                exchange.usage = Some(Usage { input_tokens: 1, output_tokens: 1, cached_tokens: None });
+                exchange.outcome = Outcome::Completed;
+            }
+            Fate::Stalls(after) => {
+                for _ in 0..3 {
+                    tokio::time::sleep(after).await;
+                    token(exchange);
+                }
+                std::future::pending::<()>().await;
+            }
+            Fate::Hangs => std::future::pending::<()>().await,
+            Fate::Breaks(after) => {
+                tokio::time::sleep(after).await;
+                exchange.outcome = Outcome::Failed(Failure::new(FailureClass::Reset, "the script says so"));
+            }
+            Fate::Panics => panic!("the script says so"),
+        }
+        exchange.ended = Some(clock.now());
+    }
+}
