@@ -160,10 +160,14 @@ fn saturation(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
             rows.push(vec![what.to_owned(), who.to_owned(), format!("{rate:.0}"), format!("{cost:.2}"), format!("{busy:.0} %")]);
         }
         let ratio = rate.0 / rate.1;
+        if sim == AT_ONCE {
+            // For the record: here every event is parsed by the one and skipped by the other.
+            continue;
+        }
         // Below a busy core, what was saturated is the server, and the ratio says less than the cost of an event does.
         let bound = if rate.0 * cost.0 / 1e4 < 90.0 { "; bound by the server" } else { "" };
         let seen = format!("{ratio:.2} of the raw reader's{bound}");
-        sheet.criterion(format!("events/s at saturation, {what}"), seen, "≥ 0.85", ratio >= 0.85);
+        sheet.criterion("events/s at saturation, one event a segment", seen, "≥ 0.85", ratio >= 0.85);
     }
     let head = ["stream", "who", "events/s", "CPU µs an event", "of its core"];
     sheet.table(&format!("Closed loop, {TOKENS}-token streams, {repeats} repeats"), &head, &rows);
