@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-/// The seed of a run. Equal seeds give equal bytes on every machine: ChaCha8 keyed by BLAKE3 of (seed, stream name).
+/// The seed of a run. Equal seeds give equal bytes on every machine: `ChaCha8` keyed by BLAKE3 of (seed, stream name).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seed(u64);

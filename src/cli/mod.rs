@@ -1,7 +1,61 @@
 //! Owns the command line: one file per verb.
 
+mod arguments;
+mod config;
+mod exit;
+mod help;
+mod host;
+mod job;
+mod load;
+mod options;
+mod output;
+mod plan;
+mod progress;
+mod report;
+mod run;
+mod signals;
+mod simulate;
+mod target;
+mod terminal;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use arguments::{Arguments, Verb};
+use config::{Parsed, Stop};
+use exit::Exit;
+
+use crate::error::Error;
+
 /// Parses, runs, and says how it went.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let done = match config::parse(&line) {
+        Ok(parsed) => dispatch(parsed),
+        Err(Stop::Error(error)) => Err(error),
+        Err(Stop::Clap(error)) => {
+            // Help goes to standard output, a refusal to standard error; a reader that has gone is no error.
+            _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    done.unwrap_or_else(|error| {
+        terminal::say(&format!("error: {error}"));
+        Exit::from(&error).into()
+    })
+}
+
+fn dispatch(mut parsed: Parsed) -> Result<ExitCode, Error> {
+    if !parsed.unused.is_empty() {
+        terminal::say(&format!("not used by this verb: {}", parsed.unused.join(", ")));
+    }
+    let help = Arguments { verb: Verb::Help(arguments::HelpArguments { topic: None }) };
+    match std::mem::replace(&mut parsed.arguments, help).verb {
+        Verb::Run(arguments) => run::run(*arguments, parsed),
+        Verb::Plan(arguments) => plan::plan(&arguments),
+        Verb::Report(arguments) => report::report(&arguments),
+        Verb::Simulate(arguments) => simulate::simulate(arguments),
+        Verb::Help(arguments) => help::help(&arguments),
+    }
 }

@@ -120,6 +120,12 @@ impl Answer {
     /// After a malformed or an error event reading goes on: the server is loaded as planned, and the timings are kept.
     pub(super) fn read(&mut self, piece: &[u8], at: Offset, exchange: &mut Exchange) -> bool {
         let said = &mut self.said;
+        // Some proxies call every answer JSON: only the bytes tell. An object starts with a brace, a stream of events never does.
+        if matches!(&self.body, Body::Unasked(kept) if kept.is_empty())
+            && piece.trim_ascii_start().first().is_some_and(|byte| *byte != b'{')
+        {
+            self.body = Body::Events(Framer::default());
+        }
         let fits = match &mut self.body {
             Body::Whole(kept) | Body::Unasked(kept) => {
                 kept.extend_from_slice(piece);
@@ -141,6 +147,7 @@ impl Answer {
     /// Decides the outcome. `at` is the instant of the end: of `[DONE]`, of the body's end, or of the break.
     pub(super) fn settle(self, end: End, at: Offset, exchange: &mut Exchange) {
         let Self { body, asked_tokens, mut said } = self;
+        let events = matches!(body, Body::Events(_));
         match body {
             Body::Whole(kept) if matches!(end, End::Orderly) => match delta::read_object(kept.trim_ascii()) {
                 Ok(delta) => said.facts(delta, exchange),
@@ -161,7 +168,7 @@ impl Answer {
         match end {
             // A break after all was said takes nothing from the answer. Bytes that are not HTTP do: nothing excuses them.
             End::Broken(failure) if !finished || failure.class == FailureClass::Malformed => said.fail(failure.class, &failure.text),
-            _ if !finished && exchange.first_event.is_none() && exchange.usage.is_none() => {
+            _ if !finished && events && exchange.first_event.is_none() => {
                 said.fail(FailureClass::Truncated, "the answer ended before any event");
             }
             _ if !finished => said.fail(FailureClass::Truncated, "the answer ended without a finish reason or [DONE]"),
@@ -292,6 +299,11 @@ mod tests {
         ] {
             assert_eq!(class(&whole(false, body)), Some(expected), "{body}");
         }
+    }
+
+    #[test]
+    fn a_stream_that_calls_itself_json_is_still_a_stream() {
+        assert_eq!(class(&whole(true, &format!("data: {TOKEN}\n\ndata: [DONE]\n\n"))), None);
     }
 
     #[test]

@@ -57,6 +57,12 @@ struct Idle {
     since: Offset,
 }
 
+/// A send that waits for a connection being opened. Its reservation ends when it gets one.
+struct Waiting {
+    give: oneshot::Sender<Wire>,
+    _reservation: Option<Reservation>,
+}
+
 struct Address {
     socket: SocketAddr,
     avoid_until: Cell<Offset>,
@@ -74,7 +80,7 @@ pub(super) struct Pool {
     /// Connections whose answer is settled, but whose body has not ended yet.
     draining: Cell<usize>,
     /// Sends that take the next connection that comes; never more than are being opened.
-    waiting: RefCell<VecDeque<oneshot::Sender<Wire>>>,
+    waiting: RefCell<VecDeque<Waiting>>,
     reserved: Arc<AtomicUsize>,
 }
 
@@ -107,9 +113,11 @@ impl Pool {
     }
 
     fn open_missing(self: &Rc<Self>) {
+        let reserved = self.reserved.load(Ordering::Relaxed);
         self.forget_stale();
+        self.forget_closed(reserved.saturating_sub(1));
         let at_hand = self.idle.borrow().len() + self.opening.get() + self.draining.get();
-        let missing = self.reserved.load(Ordering::Relaxed).saturating_sub(at_hand);
+        let missing = reserved.saturating_sub(at_hand);
         let allowed = MOST_CONNECTING.saturating_sub(self.shared.connecting.get());
         for _ in 0..missing.min(allowed) {
             self.shared.connecting.set(self.shared.connecting.get() + 1);
@@ -126,6 +134,15 @@ impl Pool {
         }
     }
 
+    /// Forgets the idle connection at `place` in the queue if the server has closed it, and those that take its place. Asked for the
+    /// place of the latest reservation, so that every connection is looked at once, shortly before its turn.
+    fn forget_closed(&self, place: usize) {
+        let mut idle = self.idle.borrow_mut();
+        while idle.get_mut(place).is_some_and(|idle| !idle.wire.is_idle_now()) {
+            idle.remove(place);
+        }
+    }
+
     /// A connection for a send: an idle one, else one being opened that nobody waits for, else a new one. A send never waits for the bound on connecting.
     pub(super) async fn check_out(self: &Rc<Self>, reservation: Option<Reservation>) -> Result<CheckedOut, Failure> {
         self.forget_stale();
@@ -136,16 +153,17 @@ impl Pool {
                 return Ok(CheckedOut { wire, opened: false });
             }
         }
-        self.waiting.borrow_mut().retain(|waiting| !waiting.is_closed());
+        self.waiting.borrow_mut().retain(|waiting| !waiting.give.is_closed());
         if self.opening.get() > self.waiting.borrow().len() {
             let (give, take) = oneshot::channel();
-            self.waiting.borrow_mut().push_back(give);
+            self.waiting.borrow_mut().push_back(Waiting { give, _reservation: reservation });
             if let Ok(wire) = take.await {
                 return Ok(CheckedOut { wire, opened: true });
             }
+        } else {
+            // Nobody need keep one for it any longer.
+            drop(reservation);
         }
-        // Nobody need keep one for it any longer.
-        drop(reservation);
         Ok(CheckedOut { wire: self.open().await?, opened: true })
     }
 
@@ -154,7 +172,7 @@ impl Pool {
         loop {
             let first = self.waiting.borrow_mut().pop_front();
             let Some(waiting) = first else { break };
-            match waiting.send(wire) {
+            match waiting.give.send(wire) {
                 Ok(()) => return,
                 Err(unwanted) => wire = unwanted,
             }
@@ -274,7 +292,80 @@ impl Drop for Coming {
         counter.set(counter.get() - 1);
         // A send that counted on a connection which does not come must not wait for another: it opens its own.
         let mut waiting = self.pool.waiting.borrow_mut();
-        waiting.retain(|send| !send.is_closed());
+        waiting.retain(|waiting| !waiting.give.is_closed());
         waiting.truncate(self.pool.opening.get());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::wire::scratch;
+    use std::future::Future;
+    use tokio::net::{TcpListener, TcpSocket};
+    use tokio::runtime::{Builder, LocalOptions};
+
+    fn paused<F: Future>(test: F) -> F::Output {
+        Builder::new_current_thread().enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap().block_on(test)
+    }
+
+    fn pool(addresses: &[SocketAddr]) -> Rc<Pool> {
+        let clock = RunClock::starting_in(Duration::ZERO);
+        let shared = Shared { clock, connect_timeout: Duration::from_secs(10), scratch: scratch(), connecting: Cell::new(0) };
+        Rc::new(Pool::new(Rc::new(shared), addresses, 0))
+    }
+
+    fn listener() -> (TcpListener, SocketAddr) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let listener = socket.listen(1024).unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    #[test]
+    fn addresses_are_used_in_turn_and_one_that_is_down_is_passed_over() {
+        paused(async {
+            let ((up, first), (down, second)) = (listener(), listener());
+            drop(down);
+            let pool = pool(&[second, first]);
+            for _ in 0..4 {
+                assert!(pool.open().await.is_ok());
+                let (_, _) = up.accept().await.unwrap();
+            }
+            assert!(pool.addresses[0].avoid_until.get() > Offset::ZERO);
+            drop(up);
+            let failure = pool.open().await.err().map(|failure| failure.class);
+            assert_eq!(failure, Some(FailureClass::Connect));
+        });
+    }
+
+    #[test]
+    fn a_crowd_of_reservations_opens_a_bounded_number_at_once() {
+        paused(async {
+            let (listener, address) = listener();
+            let pool = pool(&[address]);
+            let reservations: Vec<_> = (0..300).map(|_| pool.reserve()).collect();
+            assert_eq!(pool.shared.connecting.get(), MOST_CONNECTING);
+            let mut accepted = Vec::new();
+            while pool.idle.borrow().len() < reservations.len() {
+                accepted.push(listener.accept().await.unwrap());
+                assert!(pool.shared.connecting.get() <= MOST_CONNECTING);
+                tokio::task::yield_now().await;
+            }
+            assert_eq!((pool.opening.get(), pool.shared.connecting.get()), (0, 0));
+        });
+    }
+
+    #[test]
+    fn a_refused_reservation_is_not_tried_again_until_the_next() {
+        paused(async {
+            let (listener, address) = listener();
+            drop(listener);
+            let pool = pool(&[address]);
+            let _reservation = pool.reserve();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            assert_eq!((pool.opening.get(), pool.next_address.get()), (0, 1));
+        });
     }
 }

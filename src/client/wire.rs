@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -144,11 +144,17 @@ impl Wire {
 
     /// Whether it can take a request now: nothing is going on, and the server has not closed it.
     pub(super) async fn is_idle(&mut self) -> bool {
-        poll_fn(|cx| {
-            self.drive(cx);
-            Poll::Ready(self.connection.is_some() && self.sender.is_ready())
-        })
-        .await
+        poll_fn(|cx| Poll::Ready(self.looks_idle(cx))).await
+    }
+
+    /// The same, asked in passing: nobody is woken when it changes.
+    pub(super) fn is_idle_now(&mut self) -> bool {
+        self.looks_idle(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn looks_idle(&mut self, cx: &mut Context<'_>) -> bool {
+        self.drive(cx);
+        self.connection.is_some() && self.sender.is_ready()
     }
 
     /// Sends `request` and reads the head of its answer. `written` is filled as soon as the first byte is out.

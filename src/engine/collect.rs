@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::engine::segment::Live;
 use crate::error::Error;
-use crate::metrics::{Ended, Frame, Objectives, StopRule, Summary, Trial};
+use crate::metrics::{Ended, LoadFacts, Segment, StopRule, Summary, Trial};
 use crate::record::Record;
 use crate::units::Offset;
 use crate::workload::Load;
@@ -25,11 +25,9 @@ const STOP_AHEAD: Duration = Duration::from_millis(2);
 
 /// What a segment is collected with.
 pub(super) struct Collection {
-    pub(super) label: String,
+    pub(super) segment: Segment,
     pub(super) live: Arc<Live>,
     pub(super) stop_rule: StopRule,
-    pub(super) objectives: Arc<Objectives>,
-    pub(super) streamed: bool,
     pub(super) drain: Duration,
     pub(super) sink: RecordSink,
 }
@@ -58,8 +56,7 @@ impl Collection {
     async fn collect(&mut self) -> Trial {
         let live = Arc::clone(&self.live);
         let spans = live.plan.spans();
-        let frame = Frame { window: spans.window, load_end: spans.cooldown.end, streamed: self.streamed };
-        let mut summary = Summary::new(frame, Arc::clone(&self.objectives));
+        let mut summary = Summary::new(self.segment.frame(), Arc::clone(&self.segment.objectives));
         let mut ended = Ended::Complete;
         let mut drain_until = None;
         loop {
@@ -81,7 +78,7 @@ impl Collection {
                 live.stop_issuing(at);
             }
             if drain_until.is_none() && (live.is_issued() || now >= self.load_over()) {
-                drain_until = Some(now.plus(self.drain.max(self.objectives.least_drain(live.most_asked_output()))));
+                drain_until = Some(now.plus(self.drain.max(self.segment.objectives.least_drain(live.most_asked_output()))));
             }
             if live.interrupts() > 1 || drain_until.is_some_and(|until| now >= until) {
                 live.let_go(now);
@@ -97,12 +94,12 @@ impl Collection {
             summary.end_window_at(drain_end);
         }
         Trial {
-            label: self.label.clone(),
-            window: summary.frame().window,
+            label: self.segment.label.clone(),
+            load: LoadFacts::of(&live.plan),
             drain_end,
             ended,
             not_due: self.not_due(ended),
-            concurrency: live.gauge.concurrency(),
+            concurrency: Some(live.gauge.concurrency()),
             body_fingerprint: Some(live.body_fingerprint()),
             summary,
         }

@@ -11,4 +11,4 @@ mod worker;
 
 pub use collect::{RecordSink, Settling};
 pub use gauge::Gauge;
-pub use session::{Interrupter, Session, Settings, Setup};
+pub use session::{HEAD_START, Interrupter, Session, Settings, Setup};

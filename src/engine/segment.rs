@@ -12,6 +12,9 @@ use crate::record::Record;
 use crate::units::Offset;
 use crate::workload::{BodyFingerprint, Plan};
 
+/// Records on their way to the collector; boxed, so that a push under the lock moves a pointer and not half a kilobyte.
+type Posted = Vec<Box<Record>>;
+
 /// One segment being played.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -38,7 +41,7 @@ pub(super) struct Live {
     /// Workers that still issue.
     issuing: AtomicUsize,
     issued: Notify,
-    outboxes: Box<[Mutex<Vec<Box<Record>>>]>,
+    outboxes: Box<[Mutex<Posted>]>,
     body_fingerprint: Mutex<BodyFingerprint>,
 }
 
@@ -87,7 +90,7 @@ impl Live {
     }
 
     /// Takes what has been posted since the last call.
-    pub(super) fn take_posted(&self) -> Vec<Box<Record>> {
+    pub(super) fn take_posted(&self) -> Posted {
         let mut taken = Vec::new();
         for outbox in &self.outboxes {
             taken.append(&mut outbox.lock().unwrap_or_else(PoisonError::into_inner));

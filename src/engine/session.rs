@@ -15,10 +15,10 @@ use crate::engine::gauge::Gauge;
 use crate::engine::segment::{Live, Rules};
 use crate::engine::worker::{Preparing, work};
 use crate::error::Error;
-use crate::metrics::{Objectives, Play, Segment, StopRule};
+use crate::metrics::{Play, Segment, StopRule};
 
 /// Between the call and the first instant: time to build the first bodies and to open the first connections.
-const HEAD_START: Duration = Duration::from_millis(50);
+pub const HEAD_START: Duration = Duration::from_millis(50);
 
 /// How a session plays.
 #[derive(Debug, Clone)]
@@ -29,10 +29,6 @@ pub struct Settings {
     pub drain: Duration,
     /// More than this in flight and a request is shed and counted.
     pub max_in_flight: Option<u64>,
-    /// What trials are folded for.
-    pub objectives: Arc<Objectives>,
-    /// Whether answers are streamed.
-    pub streamed: bool,
 }
 
 /// How a session is set up: one client for each worker, made on the worker's own thread.
@@ -120,21 +116,13 @@ impl Session {
             max_in_flight: self.settings.max_in_flight,
             workers: self.workers.len(),
         };
-        let live = Arc::new(Live::new(segment.plan, RunClock::starting_in(HEAD_START), gauge, rules));
+        let live = Arc::new(Live::new(Arc::clone(&segment.plan), RunClock::starting_in(HEAD_START), gauge, rules));
         self.interrupter.watch(&live);
         for worker in &self.workers {
             worker.send(Arc::clone(&live)).map_err(|_| Error::Internal("a worker has died".to_owned()))?;
         }
         let (sender, receiver) = oneshot::channel();
-        let collection = Collection {
-            label: segment.label,
-            live: Arc::clone(&live),
-            stop_rule,
-            objectives: Arc::clone(&self.settings.objectives),
-            streamed: self.settings.streamed,
-            drain: self.settings.drain,
-            sink,
-        };
+        let collection = Collection { segment, live: Arc::clone(&live), stop_rule, drain: self.settings.drain, sink };
         tokio::task::spawn_local(collection.run(sender));
         live.issued().await;
         Ok(Settling(receiver))

@@ -38,7 +38,7 @@ pub(super) struct Staged<C: Client> {
 
 /// Numbers and instants of one worker's share of the plan, in order.
 enum Share {
-    Open(std::iter::StepBy<std::iter::Skip<Planned>>),
+    Open(Box<std::iter::StepBy<std::iter::Skip<Planned>>>),
     /// Ids worker, worker + workers, …, below the end.
     Closed {
         next: u64,
@@ -66,7 +66,7 @@ impl Iterator for Share {
 
 fn share(live: &Live, worker: usize) -> Share {
     match live.plan.load() {
-        Load::Open(_) => Share::Open(live.plan.arrivals().skip(worker).step_by(live.workers())),
+        Load::Open(_) => Share::Open(Box::new(live.plan.arrivals().skip(worker).step_by(live.workers()))),
         Load::Closed(closed) => {
             let end = match closed.extent {
                 Extent::Requests(count) => count,

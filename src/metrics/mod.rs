@@ -1,5 +1,42 @@
 //! Owns the meaning: what each metric is, how records fold into a summary, and what it says about the objectives.
 
+mod block;
+mod buckets;
+mod catalog;
+mod counts;
+#[cfg(test)]
+mod coverage;
+mod decide;
+mod dependence;
+mod distribution;
+#[cfg(test)]
+mod examples;
+mod flow;
+#[cfg(test)]
+mod fold_tests;
+mod health;
+mod sample;
+mod series;
+mod slo;
+mod summary;
 mod trial;
+mod value;
+mod verdict;
+#[cfg(test)]
+mod verdict_tests;
+mod view;
 
-pub use trial::{Concurrency, Ended, LiveCounts, Play, Segment, StopRule, Trial};
+pub use block::Tally;
+pub use catalog::{Direction, Metric, OriginOf, Row, Unit, help_metrics};
+pub use counts::Counts;
+pub use decide::{CONFIDENCE, ObjectiveJudgement, judge_objective};
+pub use distribution::{Distribution, Known};
+pub use flow::Flow;
+pub use health::{Health, examine};
+pub use sample::SamplePoint;
+pub use slo::{Comparison, DEFAULT_ATTAINMENT_PERCENT, Limit, Objective, Objectives, PRESETS, Preset, Standing, Statistic, help_slo};
+pub use summary::{Frame, Goodness, Summary};
+pub use trial::{Concurrency, Ended, LiveCounts, LoadFacts, LoadKind, Play, Segment, StopRule, Trial};
+pub use value::{Value, input_tokens, output_tokens};
+pub use verdict::{Judgement, Verdict, VerdictResult, judge};
+pub use view::{BlockPoint, ConcurrencyView, MetricView, Rates, SloView, StatsView, Throughput, TrialView, view};

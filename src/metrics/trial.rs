@@ -7,8 +7,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::metrics::{Frame, Judgement, Objectives, Summary, TrialView, judge, view};
+use crate::record::Origin;
 use crate::units::{Offset, Window};
-use crate::workload::Plan;
+use crate::workload::{Closed, Load, Plan};
 
 /// One stretch of load to play.
 #[derive(Debug, Clone)]
@@ -17,6 +19,79 @@ pub struct Segment {
     pub label: String,
     /// What to play.
     pub plan: Arc<Plan>,
+    /// What is asked of the service.
+    pub objectives: Arc<Objectives>,
+    /// Whether answers are streamed.
+    pub streamed: bool,
+}
+
+impl Segment {
+    /// The frame of this segment's summary: the plan's window, and the end of its cool-down.
+    #[must_use]
+    pub fn frame(&self) -> Frame {
+        let spans = self.plan.spans();
+        Frame { window: spans.window, load_end: spans.cooldown.end.max(spans.window.end), streamed: self.streamed }
+    }
+}
+
+/// The kinds of load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadKind {
+    /// Planned instants from a rate or a profile.
+    #[default]
+    Open,
+    /// Planned instants from a trace.
+    Replay,
+    /// One request in flight, the next on completion.
+    Synchronous,
+    /// A fixed number in flight.
+    Concurrent,
+    /// As many in flight as the service bears.
+    Throughput,
+}
+
+/// What the report says of a load.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct LoadFacts {
+    /// Its kind.
+    pub kind: LoadKind,
+    /// Whether the plan or completions set the instants.
+    pub origin: Origin,
+    /// Its mean rate inside the window, in requests per second, where planned.
+    pub rate_per_s: Option<f64>,
+    /// The law of its gaps as typed (`poisson`, `gamma:2`), where planned.
+    pub process: Option<String>,
+    /// Its profile and overlays as typed, where there are any.
+    pub profile: Option<String>,
+    /// Requests in flight of a closed loop.
+    pub concurrency: Option<u32>,
+}
+
+impl LoadFacts {
+    /// What a plan says of its load.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        match plan.load() {
+            Load::Open(timeline) => Self {
+                kind: LoadKind::Open,
+                origin: Origin::Planned,
+                rate_per_s: Some(timeline.rate().per_s()),
+                process: Some(timeline.process().to_string()),
+                ..Self::default()
+            },
+            Load::Closed(closed) => Self {
+                kind: match closed.concurrency {
+                    1 => LoadKind::Synchronous,
+                    Closed::THROUGHPUT => LoadKind::Throughput,
+                    _ => LoadKind::Concurrent,
+                },
+                origin: Origin::Released,
+                concurrency: Some(closed.concurrency),
+                ..Self::default()
+            },
+        }
+    }
 }
 
 /// Counts of a segment while it runs. A stop rule is a pure function of them.
@@ -80,16 +155,40 @@ pub struct Concurrency {
 pub struct Trial {
     /// Its name in the report.
     pub label: String,
-    /// The measured window, cut short when the segment was.
-    pub window: Window,
+    /// What the load was.
+    pub load: LoadFacts,
     /// When the drain ended.
     pub drain_end: Offset,
     /// How the issuing ended.
     pub ended: Ended,
     /// Planned after the instant at which the segment was cut short.
     pub not_due: u64,
-    /// Requests in flight.
-    pub concurrency: Concurrency,
+    /// Requests in flight; absent when read again from records alone.
+    pub concurrency: Option<Concurrency>,
+    /// Hash of the bodies sent; absent where none was encoded, and when read again from records.
+    pub body_fingerprint: Option<String>,
+    /// Everything its records said.
+    pub summary: Summary,
+}
+
+impl Trial {
+    /// The measured window, cut short when the segment was.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        self.summary.frame().window
+    }
+
+    /// What it says about its objectives (those its summary was folded for), and whether the generator can be trusted.
+    #[must_use]
+    pub fn judge(&self) -> Judgement {
+        judge(self)
+    }
+
+    /// The trial as it stands in `result.json`.
+    #[must_use]
+    pub fn view(&self) -> TrialView {
+        view(self, &self.judge())
+    }
 }
 
 /// Plays segments of load. Queue, cache and clock survive from one segment to the next; late completions settle into the segment

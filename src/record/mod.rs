@@ -2,8 +2,9 @@
 
 mod codec;
 mod exchange;
+mod line;
 mod row;
 
-pub use codec::{Detail, Header, Reader, Writer};
+pub use codec::{Detail, Header, Reader, SCHEMA, Writer};
 pub use exchange::{Exchange, Failure, FailureClass, Outcome, Usage};
 pub use row::{Origin, Record};

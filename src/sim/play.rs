@@ -1,10 +1,13 @@
 //! Owns virtual time: plans played against the model in a pure event loop, as a perfect generator would see them.
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::future::Ready;
 use std::sync::Arc;
 
-use crate::metrics::{Concurrency, Ended, LiveCounts, StopRule};
+use crate::error::Error;
+use crate::metrics::{self, Concurrency, Ended, LiveCounts, LoadFacts, Play, StopRule, Summary, Trial};
 use crate::record::{Exchange, Origin, Outcome, Record, Usage};
 use crate::schedule::Extent;
 use crate::seed::Seed;
@@ -13,11 +16,12 @@ use crate::sim::{Answer, DEFAULT_OUTPUT_TOKENS, MODEL_NAME, Model, Profile};
 use crate::units::{Offset, Window};
 use crate::workload::{Closed, Load, Plan};
 
-/// Plays `plan` against a fresh server of `profile` whose draws come from `seed`; gives the records by id.
+/// Plays `plan` against a fresh server of `profile` whose draws come from `seed`, answers streamed; gives the records by id.
 #[must_use]
 pub fn run(plan: &Plan, profile: Profile, seed: Seed) -> Vec<Record> {
     let mut records = Vec::new();
-    Session::new(profile, seed).play_into(plan, &StopRule::Never, |record| records.push(record));
+    Session::new(profile, seed).play_into(plan, true, &StopRule::Never, |record| records.push(record));
+    records.sort_unstable_by_key(|record| record.id);
     records
 }
 
@@ -56,15 +60,24 @@ impl Session {
     }
 
     /// Plays `plan` until it ends or `stop` says so (asked at each arrival, before it is sent, and at each completion), and follows
-    /// every request to its end. Records go to `sink` in order of release, as a perfect generator would leave them: sent when scheduled,
-    /// no connection to open, every instant the model's own.
-    pub fn play_into(&mut self, plan: &Plan, stop: &StopRule, sink: impl FnMut(Record)) -> Played {
-        let mut segment = Segment { session: self, plan, stop, sink, flight: Flight::default() };
+    /// every request to its end. Records go to `sink` in order of completion, as a perfect generator would leave them: sent when
+    /// scheduled, no connection to open, every instant the model's own.
+    pub fn play_into(&mut self, plan: &Plan, streamed: bool, stop: &StopRule, sink: impl FnMut(Record)) -> Played {
+        self.play_through(plan, streamed, stop, sink, |_| {})
+    }
+
+    /// The same; `cut` hears of the instant at which `stop` ended the issuing, before anything that settles later reaches `sink`.
+    fn play_through(&mut self, plan: &Plan, streamed: bool, stop: &StopRule, sink: impl FnMut(Record), cut: impl FnOnce(Offset)) -> Played {
+        let mut segment = Segment { session: self, plan, streamed, stop, flight: Flight::new(sink) };
         let (ended, load_end, not_due) = match plan.load() {
             Load::Open(_) => segment.open(),
             Load::Closed(closed) => segment.closed(closed),
         };
-        let flight = segment.flight.drained();
+        if ended == Ended::Stopped {
+            cut(load_end);
+        }
+        let mut flight = segment.flight;
+        while flight.settle_next() {}
         self.origin = later(self.origin, load_end);
         let drain_end = flight.now.max(load_end);
         let mut window = plan.spans().window;
@@ -78,6 +91,37 @@ impl Session {
     }
 }
 
+impl Play for Session {
+    type Settling = Ready<Result<Trial, Error>>;
+
+    /// In virtual time a segment is over at once, so its trial is final when this returns.
+    async fn play(&mut self, segment: metrics::Segment, stop: StopRule) -> Result<Self::Settling, Error> {
+        let summary = RefCell::new(Summary::new(segment.frame(), Arc::clone(&segment.objectives)));
+        let played = self.play_through(
+            &segment.plan,
+            segment.streamed,
+            &stop,
+            |record| summary.borrow_mut().add(&record),
+            |at| summary.borrow_mut().end_window_at(at),
+        );
+        let mut summary = summary.into_inner();
+        if segment.plan.spans().window.end == Offset::NEVER {
+            summary.end_window_at(played.window.end);
+        }
+        Ok(std::future::ready(Ok(Trial {
+            label: segment.label,
+            load: LoadFacts::of(&segment.plan),
+            drain_end: played.drain_end,
+            ended: played.ended,
+            not_due: played.not_due,
+            concurrency: Some(played.concurrency),
+            // There are no bodies without bytes.
+            body_fingerprint: None,
+            summary,
+        })))
+    }
+}
+
 fn later(origin: Offset, offset: Offset) -> Offset {
     Offset::from_nanos(origin.as_nanos().saturating_add(offset.as_nanos()))
 }
@@ -85,9 +129,9 @@ fn later(origin: Offset, offset: Offset) -> Offset {
 struct Segment<'a, F> {
     session: &'a mut Session,
     plan: &'a Plan,
+    streamed: bool,
     stop: &'a StopRule,
-    sink: F,
-    flight: Flight,
+    flight: Flight<F>,
 }
 
 impl<F: FnMut(Record)> Segment<'_, F> {
@@ -126,7 +170,7 @@ impl<F: FnMut(Record)> Segment<'_, F> {
 
     /// Lets time pass until `at`; the instant at which the rule asked to stop, if it did.
     fn stopped_by(&mut self, at: Offset) -> Option<Offset> {
-        while self.flight.open.peek().is_some_and(|Reverse(ended)| *ended <= at) {
+        while self.flight.next_end().is_some_and(|ended| ended <= at) {
             self.flight.settle_next();
             if self.asks_to_stop() {
                 return Some(self.flight.now);
@@ -146,9 +190,10 @@ impl<F: FnMut(Record)> Segment<'_, F> {
     fn send(&mut self, id: u64, at: Offset, origin: Origin) {
         let outline = self.plan.outline(id);
         let answer = self.session.model.arrive(later(self.session.origin, at));
-        let exchange = exchange(answer, self.session.origin, at, outline.input_tokens, outline.output_tokens);
-        self.flight.sent(exchange.ended.unwrap_or(at));
-        (self.sink)(Record {
+        let (origin_of_all, asked) = (self.session.origin, outline.output_tokens);
+        let exchange = if self.streamed { streamed(answer, origin_of_all, at, asked) } else { whole(answer, origin_of_all, asked) };
+        let usage = Usage { input_tokens: outline.input_tokens, output_tokens: given(outline.output_tokens), cached_tokens: None };
+        self.flight.sent(Record {
             id,
             class: outline.class,
             session: outline.session,
@@ -159,48 +204,63 @@ impl<F: FnMut(Record)> Segment<'_, F> {
             asked_output_tokens: outline.output_tokens,
             target: Arc::clone(&self.session.target),
             model: Arc::clone(&self.session.model_name),
-            exchange,
+            exchange: Exchange {
+                sent: Some(at),
+                written: Some(at),
+                usage: Some(usage),
+                status: Some(200),
+                finish_reason: Some(if outline.output_tokens == 0 { "stop" } else { "length" }.into()),
+                outcome: Outcome::Completed,
+                ..exchange
+            },
         });
     }
 }
 
-/// What a perfect generator notes of an answer. A server at rest asked for no length gives [`DEFAULT_OUTPUT_TOKENS`].
-fn exchange(answer: Answer, origin: Offset, sent: Offset, input_tokens: u32, asked: u32) -> Exchange {
+/// Tokens of an answer to a request that asked for `asked`; 0 is a request that did not say.
+const fn given(asked: u32) -> u32 {
+    if asked == 0 { DEFAULT_OUTPUT_TOKENS } else { asked }
+}
+
+/// The instants of a streamed answer, counted from `origin`.
+fn streamed(answer: Answer, origin: Offset, sent: Offset, asked: u32) -> Exchange {
     let here = |at: Offset| Offset::from_nanos(at.as_nanos() - origin.as_nanos());
-    let tokens = if asked == 0 { DEFAULT_OUTPUT_TOKENS } else { asked };
+    let tokens = given(asked);
     let first = here(answer.first_token());
-    let burst = answer.is_burst();
-    let mut exchange = Exchange {
-        sent: Some(sent),
-        written: Some(sent),
-        headers: Some(if burst { first } else { sent }),
-        first_event: Some(first),
-        usage: Some(Usage { input_tokens, output_tokens: tokens, cached_tokens: None }),
-        status: Some(200),
-        finish_reason: Some(if asked == 0 { "stop" } else { "length" }.into()),
-        outcome: Outcome::Completed,
-        ..Exchange::default()
-    };
-    if burst {
+    let mut exchange = Exchange { first_event: Some(first), ..Exchange::default() };
+    if answer.is_burst() {
+        exchange.headers = Some(first);
         exchange.first_token = Some(first);
         exchange.first_answer = Some(first);
         exchange.last_token = Some(first);
         exchange.events = tokens;
         exchange.event_gaps_us = vec![0; tokens as usize - 1];
     } else {
+        exchange.headers = Some(sent);
         exchange.event_gaps_us.reserve_exact(tokens as usize - 1);
-        answer.instants().take(tokens as usize).for_each(|at| exchange.note_token_event(here(at), true));
+        for at in answer.instants().take(tokens as usize) {
+            exchange.note_token_event(here(at), true);
+        }
     }
     exchange.ended = exchange.last_token;
     exchange
 }
 
+/// The instants of an answer that comes whole with its last token, counted from `origin`.
+fn whole(answer: Answer, origin: Offset, asked: u32) -> Exchange {
+    let last = if answer.is_burst() { Some(answer.first_token()) } else { answer.instants().take(given(asked) as usize).last() };
+    let ended = last.map(|at| Offset::from_nanos(at.as_nanos() - origin.as_nanos()));
+    Exchange { headers: ended, ended, ..Exchange::default() }
+}
+
 /// The requests of one segment in flight, counted event by event.
-#[derive(Debug, Default)]
-struct Flight {
+struct Flight<F> {
     now: Offset,
-    /// When each request in flight ends, earliest first.
-    open: BinaryHeap<Reverse<Offset>>,
+    /// When each request in flight ends, and the place of its record; earliest first.
+    open: BinaryHeap<Reverse<(Offset, usize)>>,
+    records: Vec<Option<Record>>,
+    free: Vec<usize>,
+    sink: F,
     sent: u64,
     completed: u64,
     peak: usize,
@@ -208,31 +268,56 @@ struct Flight {
     integral: u128,
 }
 
-impl Flight {
+impl<F: FnMut(Record)> Flight<F> {
+    fn new(sink: F) -> Self {
+        Self {
+            now: Offset::ZERO,
+            open: BinaryHeap::new(),
+            records: Vec::new(),
+            free: Vec::new(),
+            sink,
+            sent: 0,
+            completed: 0,
+            peak: 0,
+            integral: 0,
+        }
+    }
+
     fn pass_to(&mut self, at: Offset) {
         self.integral += self.open.len() as u128 * at.since(self.now).as_nanos();
         self.now = self.now.max(at);
     }
 
-    fn sent(&mut self, ends: Offset) {
-        self.open.push(Reverse(ends));
+    fn next_end(&self) -> Option<Offset> {
+        self.open.peek().map(|Reverse((ends, _))| *ends)
+    }
+
+    fn sent(&mut self, record: Record) {
+        let ends = record.exchange.ended.unwrap_or(record.scheduled);
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.records.push(None);
+            self.records.len() - 1
+        });
+        self.records[place] = Some(record);
+        self.open.push(Reverse((ends, place)));
         self.sent += 1;
         self.peak = self.peak.max(self.open.len());
     }
 
-    fn settle_next(&mut self) {
-        if let Some(Reverse(at)) = self.open.peek().copied() {
-            self.pass_to(at);
-            self.open.pop();
+    /// Lets time pass until the next request in flight settles; false when there is none.
+    fn settle_next(&mut self) -> bool {
+        let Some(ends) = self.next_end() else {
+            return false;
+        };
+        self.pass_to(ends);
+        if let Some(Reverse((_, place))) = self.open.pop() {
             self.completed += 1;
+            self.free.push(place);
+            if let Some(record) = self.records[place].take() {
+                (self.sink)(record);
+            }
         }
-    }
-
-    fn drained(mut self) -> Self {
-        while !self.open.is_empty() {
-            self.settle_next();
-        }
-        self
+        true
     }
 
     fn counts(&self) -> LiveCounts {

@@ -39,7 +39,7 @@ impl std::str::FromStr for Quantile {
             return Err(refuse());
         }
         // p999 is the field's usual way to write p99.9 without a point.
-        let percent = if digits.len() > 2 && !digits.contains('.') && digits != "100" {
+        let percent = if digits.len() > 2 && !digits.contains('.') && digits.starts_with('9') {
             format!("{}.{}", &digits[..2], &digits[2..])
         } else {
             digits.to_owned()
@@ -77,7 +77,7 @@ mod tests {
         for (text, share) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("p999", 0.999), ("p5", 0.05)] {
             assert_eq!(text.parse::<Quantile>().map(Quantile::share), Ok(share), "{text}");
         }
-        for text in ["99", "p0", "p100", "p", "pp", "p-1", "p1e1"] {
+        for text in ["99", "p0", "p100", "p101", "p", "pp", "p-1", "p1e1"] {
             assert!(text.parse::<Quantile>().is_err(), "{text}");
         }
         assert_eq!(Quantile(0.999).to_string(), "p99.9");

@@ -3,6 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by stopping")]
 
 mod architecture;
+mod cli;
+mod client;
+mod console;
+mod known_truth;
 mod open_loop;
 mod plan;
+mod pretend_server;
+mod queues;
 mod scripted;

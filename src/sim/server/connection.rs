@@ -16,6 +16,8 @@ use crate::units::Offset;
 
 /// Events due at one instant leave in one write, up to about this size.
 const MOST_WRITE_BYTES: usize = 64 << 10;
+/// The longest answer, and what `/v1/models` calls `max_model_len`.
+const MOST_TOKENS: u32 = 131_072;
 /// An idle connection keeps a read buffer of at most this size.
 const MOST_IDLE_BYTES: usize = 8 << 10;
 
@@ -124,9 +126,9 @@ async fn answer(shared: &Shared, stream: &TcpStream, head: &Head, body: &[u8]) -
         Route::Models | Route::Chat if !authorized => fail(401, "AuthenticationError", "Unauthorized".to_owned()).await,
         Route::Models => {
             let created = created_s(shared, Offset::ZERO);
-            let name = &shared.model_name;
+            let name = &shared.model_json;
             let body = format!(
-                r#"{{"object":"list","data":[{{"id":"{name}","object":"model","created":{created},"owned_by":"tonnage","root":"{name}","parent":null,"max_model_len":131072}}]}}"#
+                r#"{{"object":"list","data":[{{"id":"{name}","object":"model","created":{created},"owned_by":"tonnage","root":"{name}","parent":null,"max_model_len":{MOST_TOKENS}}}]}}"#
             );
             respond(stream, 200, body.as_bytes(), head.keep_alive).await?;
             Ok(After::Next)
@@ -148,8 +150,8 @@ fn parse_chat(shared: &Shared, body: &[u8]) -> Result<(Wish, bool), (u16, &'stat
     if chat.messages.count == 0 {
         return Err(bad("messages must hold at least one message".to_owned()));
     }
-    if chat.length() == Some(0) {
-        return Err(bad("max_tokens must be at least 1".to_owned()));
+    if chat.length().is_some_and(|length| !(1..=MOST_TOKENS).contains(&length)) {
+        return Err(bad(format!("max_tokens must be 1 to {MOST_TOKENS}")));
     }
     if chat.n.is_some_and(|n| n != 1) {
         return Err(bad("the simulated server gives one choice: n must be 1".to_owned()));
@@ -240,7 +242,7 @@ async fn stream_answer(
         write_all(stream, STREAM_HEAD).await?;
         head_is_out = true;
     }
-    let mut script = Script::new(*wish, &shared.model_name, answer, fate);
+    let mut script = Script::new(*wish, &shared.model_json, answer, fate);
     while let Some(at) = script.next_at() {
         let due = shared.faults.held(at.plus(fate.delay));
         shared.timers.sleep_until(due).await;
@@ -333,7 +335,7 @@ async fn whole_answer(
         entry.row().ended = Ended::Fault;
         return Ok(After::Close);
     }
-    let (body, tokens) = script::whole(wish, &shared.model_name, fate);
+    let (body, tokens) = script::whole(wish, &shared.model_json, fate);
     let last = answer.instants().take(tokens.max(1) as usize).last().unwrap_or(arrived);
     let due = shared.faults.held(last.plus(fate.delay));
     shared.timers.sleep_until(due).await;

@@ -33,7 +33,7 @@ pub struct Options {
     pub seed: Seed,
     /// The key that `/v1` asks for (`Authorization: Bearer …`); anyone may come without one.
     pub api_key: Option<String>,
-    /// The name of its one model; letters, digits and `-_./:` are safe in JSON.
+    /// The name of its one model.
     pub model: String,
     /// How long a connection without a request stays open. vLLM: 5 s.
     pub keep_alive: Duration,
@@ -92,6 +92,8 @@ struct Shared {
     model: RefCell<Model>,
     faults: Faults,
     model_name: String,
+    /// The name as it stands between the quotes of a JSON text.
+    model_json: String,
     authorization: Option<String>,
     keep_alive: Duration,
     ledger: Ledger,
@@ -128,6 +130,7 @@ impl Server {
             timers: Timers::new(clock, options.pacing),
             model: RefCell::new(Model::new(options.profile, options.seed)),
             faults: Faults::new(&options.faults, options.seed),
+            model_json: inside_json(&options.model)?,
             model_name: options.model,
             authorization: options.api_key.map(|key| format!("Bearer {key}")),
             keep_alive: options.keep_alive,
@@ -154,6 +157,12 @@ impl Server {
         let shared = Rc::into_inner(shared).ok_or_else(|| io::Error::other("a connection outlived the server"))?;
         Ok(Served { connections: accepted, requests: shared.sequence.get(), late_ns: shared.ledger.finish()? })
     }
+}
+
+/// `text` escaped for JSON, without the quotes.
+fn inside_json(text: &str) -> io::Result<String> {
+    let quoted = serde_json::to_string(text)?;
+    Ok(quoted[1..quoted.len() - 1].to_owned())
 }
 
 async fn accept_until(

@@ -1,0 +1,182 @@
+//! Owns the command line as typed: the verbs, their examples and their options.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::cli::options::{JudgementOptions, OutputOptions, PlayOptions, ScheduleOptions, TargetOptions, WireOptions, WorkloadOptions};
+use crate::sim::{Fault, Profile};
+
+/// About, examples, then the rest: who reads help wants a line to copy.
+const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tonnage",
+    version,
+    about = "Open-loop traffic generator for LLM inference services: the load is planned, latency counts from the planned instant.",
+    before_help = "Examples:
+  tonnage run                                  show me, with a simulated server
+  tonnage run --target http://127.0.0.1:8000 --rate 50/s --slo 'p99 ttft<=200ms'
+  tonnage plan --rate 50/s --process gamma:2   what would be sent
+  tonnage simulate --listen 127.0.0.1:8000     serve the simulated server
+  tonnage help metrics                         what every number means
+",
+    help_template = TEMPLATE,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// What tonnage can do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    Run(Box<RunArguments>),
+    Plan(PlanArguments),
+    Report(ReportArguments),
+    Simulate(SimulateArguments),
+    Help(HelpArguments),
+}
+
+/// One load, one result
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage run                           10/s for 20 s against a simulated server
+  tonnage run --target http://127.0.0.1:8000 --rate 50/s --duration 60s
+  tonnage run --target http://h1:8000,http://h2:8000 --process gamma:2
+  tonnage run --target http://127.0.0.1:8000 --slo 'p99 ttft<=200ms'
+  tonnage run --target http://127.0.0.1:8000 --load concurrent:32 --requests 500
+  tonnage run -c test.yaml --rate 80/s  flags win over the file
+",
+    after_help = "Exit code:
+  0    done: objectives met, or none given
+  1    an objective failed
+  2    wrong usage or input
+  3    no request completed, or the target cannot be used
+  4    inconclusive
+  130  interrupted; the partial result is written",
+    help_template = TEMPLATE
+)]
+pub(super) struct RunArguments {
+    #[command(flatten)]
+    pub(super) target: TargetOptions,
+    #[command(flatten)]
+    pub(super) workload: WorkloadOptions,
+    #[command(flatten)]
+    pub(super) wire: WireOptions,
+    #[command(flatten)]
+    pub(super) schedule: ScheduleOptions,
+    #[command(flatten)]
+    pub(super) play: PlayOptions,
+    #[command(flatten)]
+    pub(super) judgement: JudgementOptions,
+    #[command(flatten)]
+    pub(super) output: OutputOptions,
+    #[command(flatten)]
+    pub(super) config: ConfigOption,
+}
+
+/// Print, draw and check a timeline; send nothing
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage plan --rate 50/s --duration 60s   counts, gaps, picture, law
+  tonnage plan --rate 200/s --process even --requests 2000 --export timeline.csv
+  tonnage plan -c test.yaml --json
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct PlanArguments {
+    #[command(flatten)]
+    pub(super) schedule: ScheduleOptions,
+    #[command(flatten)]
+    pub(super) workload: WorkloadOptions,
+    /// Write one row for each planned request, warm-up included
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) export: Option<PathBuf>,
+    /// Print the figures as JSON, and nothing else, on standard output
+    #[arg(long, help_heading = "Output")]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) config: ConfigOption,
+}
+
+/// Render a saved result again, with the same numbers
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage report results/tonnage-sim/20260102T030405Z-run
+  tonnage report results/tonnage-sim/20260102T030405Z-run/result.json --json
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct ReportArguments {
+    /// A result folder, or the result.json of one. Records beside it are folded again; without them the saved figures are shown
+    #[arg(value_name = "DIR|FILE", required = true)]
+    pub(super) results: Vec<PathBuf>,
+    /// Print the result as JSON, and nothing else, on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Serve the simulated server
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage simulate                              `small` on 127.0.0.1:8000
+  tonnage simulate --sim mmc:servers=4,service=100ms --listen 127.0.0.1:0
+  tonnage simulate --fault status:503@10% --fault stall:10s,2s --truth truth.jsonl
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct SimulateArguments {
+    /// Address to listen on; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    pub(super) listen: std::net::SocketAddr,
+    /// What it behaves like: small, delay:ttft=20ms,itl=5ms, mmc:servers=4,service=100ms, mdc:servers=2,service=50ms
+    #[arg(long, value_name = "PROFILE", default_value = "small")]
+    pub(super) sim: Profile,
+    /// What it does wrong on purpose (repeatable; a wrong one lists them all), for a share of requests with @10%
+    #[arg(long, value_name = "FAULT")]
+    pub(super) fault: Vec<Fault>,
+    /// Seed of its random draws
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(super) seed: u64,
+    /// Write what it really did, one JSON line for each request
+    #[arg(long, value_name = "FILE")]
+    pub(super) truth: Option<PathBuf>,
+    /// Ask for this key, and answer 401 without it
+    #[arg(long, value_name = "KEY")]
+    pub(super) api_key: Option<String>,
+}
+
+/// Definitions, printed from the catalogue
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage help metrics   what every number means
+  tonnage help slo       how objectives are written and decided
+  tonnage help run       the options of a verb
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct HelpArguments {
+    /// metrics, slo, or a verb
+    #[arg(value_name = "TOPIC")]
+    pub(super) topic: Option<String>,
+}
+
+/// Where options come from beside the command line.
+#[derive(Debug, Args)]
+pub(super) struct ConfigOption {
+    /// YAML file: every option is also a key of it; flags win
+    #[arg(short = 'c', long, value_name = "FILE.yaml", help_heading = "Output")]
+    pub(super) config: Option<PathBuf>,
+}

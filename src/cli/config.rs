@@ -1,0 +1,336 @@
+//! Owns the configuration file: its keys are the options of the verb, so that neither can know something that the other does not.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
+use serde_json::{Map, Value};
+
+use crate::cli::arguments::Arguments;
+use crate::error::Error;
+
+/// What stands in a stored configuration where a secret was.
+pub(super) const SECRET: &str = "(secret)";
+/// Options that say where the result goes or how it is shown, not what is measured: never part of the effective configuration.
+const NOT_KEPT: &[&str] = &["config", "out", "json", "quiet", "export", "help", "version"];
+/// What a flag takes out of the file beside its own key: it and they answer the same question.
+const RIVALS: &[(&str, &[&str])] = &[
+    ("load", &["rate", "process", "quota"]),
+    ("rate", &["load"]),
+    ("process", &["load"]),
+    ("quota", &["load"]),
+    ("duration", &["requests"]),
+    ("requests", &["duration"]),
+    ("target", &["sim"]),
+    ("sim", &["target"]),
+];
+
+/// The command line with its file merged in.
+pub(super) struct Parsed {
+    pub(super) arguments: Arguments,
+    /// Every option in force, defaults included, secrets replaced.
+    pub(super) effective: Map<String, Value>,
+    /// Keys of the file that this verb has no use for.
+    pub(super) unused: Vec<String>,
+    /// The command line as typed, secrets replaced.
+    pub(super) command: Vec<String>,
+}
+
+/// Why there is nothing to run: clap has something to print (help is one), or the file is at fault.
+pub(super) enum Stop {
+    Clap(Box<clap::Error>),
+    Error(Error),
+}
+
+impl From<clap::Error> for Stop {
+    fn from(error: clap::Error) -> Self {
+        Self::Clap(Box::new(error))
+    }
+}
+
+/// Parses `line`, program name first, reading the file that `--config` names.
+pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
+    let command = Arguments::command();
+    let mut matches = command.clone().try_get_matches_from(line)?;
+    let mut unused = Vec::new();
+    let path = verb_of(&matches).and_then(|(_, verb)| verb.try_get_one::<PathBuf>("config").ok().flatten().cloned());
+    if let Some(path) = path {
+        let merged = merge(&command, &matches, line, &path).map_err(Stop::Error)?;
+        matches = command.clone().try_get_matches_from(&merged.line).map_err(|error| merged.blame(error, &path))?;
+        unused = merged.unused;
+    }
+    let effective = verb_of(&matches)
+        .and_then(|(name, verb)| command.find_subcommand(name).map(|command| effective(command, verb)))
+        .unwrap_or_default();
+    let arguments = Arguments::from_arg_matches(&matches)?;
+    Ok(Parsed { arguments, effective, unused, command: without_secrets(line) })
+}
+
+fn verb_of(matches: &ArgMatches) -> Option<(&str, &ArgMatches)> {
+    matches.subcommand()
+}
+
+/// The command line with the file's keys put in as flags.
+struct Merged {
+    line: Vec<OsString>,
+    keys: Vec<String>,
+    unused: Vec<String>,
+}
+
+impl Merged {
+    /// An error of the merged line: the file's, where it is about one of its keys.
+    fn blame(&self, error: clap::Error, path: &Path) -> Stop {
+        let flag = match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::String(flag)) => flag.split([' ', '=']).next().unwrap_or("").trim_start_matches("--").to_owned(),
+            _ => return error.into(),
+        };
+        if !self.keys.contains(&flag) {
+            return error.into();
+        }
+        let text = error.to_string();
+        let why = text.lines().next().unwrap_or("").trim_start_matches("error: ").to_owned();
+        Stop::Error(Error::input(path, why))
+    }
+}
+
+fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path) -> Result<Merged, Error> {
+    let (name, typed) = verb_of(matches).ok_or_else(|| Error::Internal("no verb to merge a file into".to_owned()))?;
+    let verb = command.find_subcommand(name).ok_or_else(|| Error::Internal(format!("{name} has no definition")))?;
+    let file = read(path)?;
+    let is_typed = |key: &str| is_typed(verb, typed, key);
+    let mut merged = Merged { line: Vec::new(), keys: Vec::new(), unused: Vec::new() };
+    // The verb stands after the program's name: the program itself takes no options before it.
+    merged.line.extend(line.iter().take(2).cloned());
+    for (key, value) in file {
+        let key = key.replace('_', "-");
+        let Some(argument) = verb.get_arguments().find(|argument| argument.get_long() == Some(&key)) else {
+            if is_option_of_run(command, &key) {
+                merged.unused.push(key);
+                continue;
+            }
+            return Err(unknown_key(command, verb, path, &key));
+        };
+        let displaced = RIVALS.iter().any(|(flag, rivals)| rivals.contains(&key.as_str()) && is_typed(flag));
+        if is_typed(&key) || displaced || (key == "api-key" && value == SECRET) {
+            continue;
+        }
+        if matches!(argument.get_action(), ArgAction::SetTrue) {
+            match value {
+                Value::Bool(true) => merged.line.push(format!("--{key}").into()),
+                Value::Bool(false) | Value::Null => continue,
+                other => return Err(Error::input(path, format!("{key}: `{other}` is no switch; accepted is true or false"))),
+            }
+        } else {
+            for text in texts(&key, value).ok_or_else(|| Error::input(path, format!("{key}: nested values have no meaning here")))? {
+                merged.line.push(format!("--{key}={text}").into());
+            }
+        }
+        merged.keys.push(key);
+    }
+    merged.line.extend(line.iter().skip(2).cloned());
+    Ok(merged)
+}
+
+fn is_typed(verb: &Command, typed: &ArgMatches, key: &str) -> bool {
+    verb.get_arguments()
+        .find(|argument| argument.get_long() == Some(key))
+        .is_some_and(|argument| typed.value_source(argument.get_id().as_str()) == Some(ValueSource::CommandLine))
+}
+
+fn is_option_of_run(command: &Command, key: &str) -> bool {
+    command.find_subcommand("run").is_some_and(|run| run.get_arguments().any(|argument| argument.get_long() == Some(key)))
+}
+
+fn unknown_key(command: &Command, verb: &Command, path: &Path, key: &str) -> Error {
+    let line = [command.get_name().to_owned(), verb.get_name().to_owned(), format!("--{key}=")];
+    let suggested = command.clone().try_get_matches_from(line).err().and_then(|error| match error.get(ContextKind::SuggestedArg) {
+        Some(ContextValue::String(flag)) => Some(flag.trim_start_matches("--").to_owned()),
+        Some(ContextValue::Strings(flags)) => flags.first().map(|flag| flag.trim_start_matches("--").to_owned()),
+        _ => None,
+    });
+    let advice = match suggested {
+        Some(suggested) => format!("did you mean `{suggested}`?"),
+        None => format!("accepted are the options of `tonnage help {}`", verb.get_name()),
+    };
+    Error::input(path, format!("`{key}` is not an option; {advice}"))
+}
+
+fn read(path: &Path) -> Result<Map<String, Value>, Error> {
+    let text = std::fs::read_to_string(path).map_err(|why| Error::input(path, format!("cannot be read: {why}; check --config")))?;
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(Map::new());
+    }
+    serde_saphyr::from_str(&text).map_err(|why| {
+        let line = why.location().map(|location| location.line());
+        let why = why.without_snippet().to_string();
+        Error::Input { path: path.to_owned(), line, why: format!("{why}; accepted is one `option: value` a line, as in `rate: 50/s`") }
+    })
+}
+
+/// A value as the texts of its flag: one, or one for each item of a list; a mapping as JSON, as `K: V` or as `K=V`.
+fn texts(key: &str, value: Value) -> Option<Vec<String>> {
+    Some(match value {
+        Value::Null => Vec::new(),
+        Value::Array(items) => items.into_iter().map(scalar).collect::<Option<_>>()?,
+        Value::Object(object) if key == "extra-body" => vec![Value::Object(object).to_string()],
+        Value::Object(object) => {
+            let joint = match key {
+                "metadata" => "=",
+                "header" => ": ",
+                _ => return None,
+            };
+            object.into_iter().map(|(name, value)| scalar(value).map(|value| format!("{name}{joint}{value}"))).collect::<Option<_>>()?
+        }
+        other => vec![scalar(other)?],
+    })
+}
+
+fn scalar(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(bool) => Some(bool.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Every option in force, by its key.
+fn effective(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
+    let mut kept = Map::new();
+    for argument in command.get_arguments() {
+        let id = argument.get_id().as_str();
+        let Some(key) = argument.get_long().filter(|key| !NOT_KEPT.contains(key)) else { continue };
+        if matches!(argument.get_action(), ArgAction::SetTrue) {
+            if matches.get_flag(id) {
+                kept.insert(key.to_owned(), Value::Bool(true));
+            }
+            continue;
+        }
+        let Some(raw) = matches.get_raw(id) else { continue };
+        let mut values: Vec<Value> = raw.map(|text| kept_value(key, &text.to_string_lossy())).collect();
+        let value = match argument.get_action() {
+            ArgAction::Append => Value::Array(values),
+            _ => values.pop().unwrap_or(Value::Null),
+        };
+        kept.insert(key.to_owned(), value);
+    }
+    kept
+}
+
+fn kept_value(key: &str, text: &str) -> Value {
+    match key {
+        "api-key" => Value::from(SECRET),
+        "header" => Value::from(header_without_secret(text)),
+        _ => match text.parse::<u64>() {
+            Ok(number) if number.to_string() == text => Value::from(number),
+            _ => Value::from(text),
+        },
+    }
+}
+
+/// A header whose name says that its value is a credential keeps its name only.
+pub(super) fn header_without_secret(text: &str) -> String {
+    let (name, _) = text.split_once(':').unwrap_or((text, ""));
+    let lower = name.to_ascii_lowercase();
+    if ["authorization", "key", "token", "cookie", "secret", "password"].iter().any(|word| lower.contains(word)) {
+        format!("{name}: {SECRET}")
+    } else {
+        text.to_owned()
+    }
+}
+
+fn without_secrets(line: &[OsString]) -> Vec<String> {
+    let mut shown = Vec::with_capacity(line.len());
+    let mut before = String::new();
+    for word in line {
+        let word = word.to_string_lossy().into_owned();
+        let kept = match (before.as_str(), word.split_once('=')) {
+            ("--api-key", _) => SECRET.to_owned(),
+            ("--header", _) => header_without_secret(&word),
+            (_, Some(("--api-key", _))) => format!("--api-key={SECRET}"),
+            (_, Some(("--header", header))) => format!("--header={}", header_without_secret(header)),
+            _ => word.clone(),
+        };
+        shown.push(kept);
+        before = word;
+    }
+    shown
+}
+
+/// The text of a stored configuration.
+pub(super) fn to_yaml(effective: &Map<String, Value>) -> Result<String, Error> {
+    serde_saphyr::to_string(effective).map_err(|why| Error::Internal(format!("the configuration cannot be written as YAML: {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &[&str]) -> Parsed {
+        let line: Vec<OsString> = line.iter().map(OsString::from).collect();
+        match parse(&line) {
+            Ok(parsed) => parsed,
+            Err(Stop::Clap(error)) => panic!("{error}"),
+            Err(Stop::Error(error)) => panic!("{error}"),
+        }
+    }
+
+    fn file(text: &str) -> (tempfile::TempDir, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.yaml");
+        std::fs::write(&path, text).unwrap();
+        (folder, path.to_string_lossy().into_owned())
+    }
+
+    #[test]
+    fn the_effective_configuration_reads_back_as_itself() {
+        let first =
+            parsed(&["tonnage", "run", "--rate", "50/s", "--salt", "0012", "--slo", "p99 ttft<=2s", "--metadata", "a=b", "--no-stream"]);
+        let (_folder, path) = file(&to_yaml(&first.effective).unwrap());
+        assert_eq!(parsed(&["tonnage", "run", "-c", &path]).effective, first.effective);
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_take_their_rivals_with_them() {
+        let (_folder, path) =
+            file("rate: 5\nduration: 10s\nmax_in_flight: 7\nslo: ['p99 ttft<=2s', 'tpot<=50ms']\nextra-body: {top_k: 3}\n");
+        let kept = parsed(&["tonnage", "run", "-c", &path, "--requests", "30", "--slo", "ttft<=1s"]).effective;
+        assert_eq!((&kept["rate"], &kept["requests"], kept.get("duration")), (&Value::from(5), &Value::from(30), None));
+        assert_eq!((&kept["max-in-flight"], &kept["slo"]), (&Value::from(7), &serde_json::json!(["ttft<=1s"])));
+        assert_eq!(kept["extra-body"], Value::from(r#"{"top_k":3}"#));
+        assert_eq!(parsed(&["tonnage", "run", "-c", &path, "--load", "synchronous"]).effective.get("rate"), None);
+    }
+
+    #[test]
+    fn a_misspelt_key_and_a_wrong_value_name_file_and_key() {
+        for (text, wanted) in
+            [("raet: 5/s", "did you mean `rate`?"), ("rate: fast", "--rate"), ("json: 7", "no switch"), ("rate: [", "test.yaml:")]
+        {
+            let (_folder, path) = file(text);
+            let line = ["tonnage", "run", "-c", &path].map(OsString::from);
+            match parse(&line) {
+                Err(Stop::Error(error)) => {
+                    assert!(error.to_string().contains("test.yaml") && error.to_string().contains(wanted), "{error}")
+                }
+                Err(Stop::Clap(error)) => panic!("{error}"),
+                Ok(_) => panic!("{text} was accepted"),
+            }
+        }
+    }
+
+    #[test]
+    fn secrets_never_reach_what_is_stored() {
+        let parsed =
+            parsed(&["tonnage", "run", "--api-key", "k1", "--header", "X-Api-Key: k2", "--header=authorization: k3", "--api-key=k4"]);
+        let stored = format!("{:?} {:?}", parsed.effective, parsed.command);
+        assert!(!["k1", "k2", "k3", "k4"].iter().any(|key| stored.contains(key)), "{stored}");
+    }
+
+    #[test]
+    fn plan_reads_the_file_of_run_and_says_what_it_leaves() {
+        let (_folder, path) = file("rate: 5/s\ntarget: http://h\n");
+        assert_eq!(parsed(&["tonnage", "plan", "-c", &path]).unused, ["target"]);
+    }
+}

@@ -1,0 +1,71 @@
+//! Owns the exit codes (`metrics.md`, "Verdict and exit code").
+
+use std::process::ExitCode;
+
+use crate::error::Error;
+use crate::metrics::{Ended, VerdictResult};
+use crate::report::Report;
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// Objectives met, or none given.
+    Done,
+    /// An objective failed.
+    Failed,
+    /// The command line, the configuration or a file is at fault.
+    Usage,
+    /// No request completed, or the target cannot be used.
+    TargetLost,
+    /// Neither met nor refuted.
+    Inconclusive,
+    /// Stopped by a signal; the partial result is written.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number the shell sees.
+    pub(super) const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::TargetLost => 3,
+            Self::Inconclusive => 4,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// How a run ends, in the order of the contract: interruption before loss of the target before the verdict.
+    pub(super) fn of_report(report: &Report) -> Self {
+        if report.trials.iter().any(|trial| trial.ended == Ended::Interrupted) {
+            return Self::Interrupted;
+        }
+        if report.trials.iter().all(|trial| trial.run_totals.completed == 0) {
+            return Self::TargetLost;
+        }
+        let judged = |result| report.trials.iter().any(|trial| trial.verdict.result == result);
+        if judged(VerdictResult::Fail) {
+            Self::Failed
+        } else if judged(VerdictResult::Inconclusive) {
+            Self::Inconclusive
+        } else {
+            Self::Done
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+impl From<&Error> for Exit {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::Usage { .. } | Error::Input { .. } | Error::Output { .. } => Self::Usage,
+            Error::Target { .. } | Error::Internal(_) => Self::TargetLost,
+        }
+    }
+}

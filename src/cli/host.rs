@@ -1,0 +1,30 @@
+//! Owns what a report says of the machine and of the tool.
+
+use std::num::NonZeroUsize;
+
+use crate::report::{Host, Tool};
+
+/// This machine, and how many threads of it send.
+pub(super) fn host(workers: usize) -> Host {
+    let system = rustix::system::uname();
+    Host {
+        name: system.nodename().to_string_lossy().into_owned(),
+        system: format!(
+            "{} {} {}",
+            system.sysname().to_string_lossy(),
+            system.release().to_string_lossy(),
+            system.machine().to_string_lossy()
+        ),
+        cores: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        workers,
+    }
+}
+
+/// This build. The commit is known where the build was told (`TONNAGE_GIT`).
+pub(super) fn tool() -> Tool {
+    Tool {
+        name: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        git: option_env!("TONNAGE_GIT").map(str::to_owned),
+    }
+}

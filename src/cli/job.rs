@@ -1,0 +1,221 @@
+//! Owns `Job`, a run as validated data: whatever can be refused without the world has been refused when one exists.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::cli::arguments::RunArguments;
+use crate::cli::config::{Parsed, SECRET};
+use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, plan_of, salt_of};
+use crate::cli::options::{JudgementOptions, OutputField, RecordsDetail};
+use crate::client::{ChatOptions, LengthField, Secret, Target};
+use crate::error::Error;
+use crate::metrics::{Objective, Objectives};
+use crate::record::Detail;
+use crate::schedule::Extent;
+use crate::seed::Seed;
+use crate::sim::Profile;
+use crate::workload::{Closed, Load, Plan, Salt};
+
+/// Whom to ask.
+#[derive(Debug)]
+pub(super) enum Whom {
+    /// Servers given by URL.
+    Given(Vec<Target>),
+    /// A simulated server of our own.
+    Embedded(Profile),
+}
+
+/// A run.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) whom: Whom,
+    /// Empty: to be asked of the target.
+    pub(super) models: Vec<String>,
+    /// How requests are written; targets and models are filled in when they are known.
+    pub(super) chat: ChatOptions,
+    pub(super) connect_timeout: Duration,
+    pub(super) wait_ready: Duration,
+    pub(super) plan: Arc<Plan>,
+    pub(super) seed: Seed,
+    pub(super) objectives: Arc<Objectives>,
+    pub(super) timeout: Duration,
+    pub(super) drain: Duration,
+    pub(super) max_in_flight: Option<u64>,
+    pub(super) workers: usize,
+    pub(super) out: Option<PathBuf>,
+    /// None: nothing is kept of single requests.
+    pub(super) records: Option<Detail>,
+    pub(super) json: bool,
+    pub(super) quiet: bool,
+    pub(super) label: Option<String>,
+    pub(super) metadata: BTreeMap<String, String>,
+    /// Every option in force, the drawn salt among them, so that the stored configuration repeats the very bytes.
+    pub(super) effective: Map<String, Value>,
+    /// What has to be announced already.
+    pub(super) notes: Vec<String>,
+}
+
+impl Job {
+    /// Validates what was typed. Reads no file but those of `file:PATH` lengths.
+    pub(super) fn new(arguments: RunArguments, parsed: &mut Parsed) -> Result<Self, Error> {
+        let RunArguments { target, workload, wire, schedule, play, judgement, output, config: _ } = arguments;
+        let mut notes: Vec<String> = Vec::new();
+        let salt = salt_of(&wire.salt);
+        let plan = plan_of(&schedule, &workload, play.load.as_deref(), salt.clone())?;
+        if play.load.is_some() && play.max_in_flight.is_some() {
+            return Err(Error::usage(
+                "--max-in-flight",
+                "a closed loop has its own number in flight",
+                "drop it, or give --load concurrent:N",
+            ));
+        }
+        let whom = match (target.target.is_empty(), target.sim) {
+            (false, Some(_)) => {
+                let why = "cannot be combined with --target: it says how the embedded server behaves, which is not asked then";
+                return Err(Error::usage("--sim", why, "drop one of them"));
+            }
+            (false, None) => Whom::Given(target.target.iter().map(|url| Target::parse(url.trim())).collect::<Result<_, _>>()?),
+            (true, profile) => Whom::Embedded(profile.unwrap_or_default()),
+        };
+        let objectives = objectives_of(&judgement, !target.no_stream)?;
+        if objectives.attainment_implied() {
+            notes.push("objectives without a statistic: joint attainment of 99 % is asked (--attainment changes it)".to_owned());
+        }
+        let mut chat = ChatOptions::new(Vec::new(), Vec::new());
+        chat.api_key = target.api_key.filter(|key| !key.is_empty() && key != SECRET).map(Secret::new);
+        chat.headers = headers_of(target.header)?;
+        chat.extra_body = target.extra_body.as_deref().map_or_else(|| Ok(Map::new()), extra_body_of)?;
+        chat.stream = !target.no_stream;
+        chat.ignore_eos = wire.ignore_eos;
+        chat.min_tokens = wire.min_tokens;
+        chat.length_field = match wire.output_field {
+            OutputField::MaxCompletionTokens => LengthField::MaxCompletionTokens,
+            OutputField::MaxTokens => LengthField::MaxTokens,
+        };
+        let workers = play.workers.map_or_else(|| default_workers(&whom), usize::from);
+        Ok(Self {
+            effective: effective_of(std::mem::take(&mut parsed.effective), &whom, &plan, &salt),
+            models: target.model.iter().map(|model| model.trim().to_owned()).filter(|model| !model.is_empty()).collect(),
+            whom,
+            chat,
+            connect_timeout: target.connect_timeout,
+            wait_ready: target.wait_ready,
+            plan: Arc::new(plan),
+            seed: Seed::new(schedule.seed),
+            objectives: Arc::new(objectives),
+            timeout: positive("--timeout", target.timeout)?,
+            drain: play.drain,
+            max_in_flight: play.max_in_flight,
+            workers,
+            out: output.out,
+            records: match output.records {
+                RecordsDetail::Jsonl => Some(Detail::Full),
+                RecordsDetail::Compact => Some(Detail::Compact),
+                RecordsDetail::Off => None,
+            },
+            json: output.json,
+            quiet: output.quiet,
+            label: output.label,
+            metadata: metadata_of(&output.metadata)?,
+            notes,
+        })
+    }
+
+    /// Connections that are open at once, as far as that is certain beforehand: what a closed loop holds, or one second's worth of
+    /// an open load, within its cap.
+    pub(super) fn connections(&self) -> u64 {
+        match self.plan.load() {
+            Load::Closed(closed) => u64::from(closed.concurrency),
+            Load::Open(timeline) => (timeline.rate().per_s().ceil() as u64).min(self.max_in_flight.unwrap_or(u64::MAX)),
+        }
+    }
+}
+
+/// Reads the objectives and says which option is at fault.
+pub(super) fn objectives_of(judgement: &JudgementOptions, streamed: bool) -> Result<Objectives, Error> {
+    Objectives::parse(&judgement.slo, None, None).map_err(|refusal| refusal.at("--slo"))?;
+    let goodput = judgement.goodput.as_deref();
+    let objectives = Objectives::parse(&judgement.slo, goodput, judgement.attainment).map_err(|refusal| refusal.at("--goodput"))?;
+    let asked = objectives.items().iter().any(|item| matches!(item, Objective::Attainment(_)));
+    if judgement.attainment.is_some() && !asked {
+        let why = "has nothing to attain: no objective speaks of single requests";
+        return Err(Error::usage("--attainment", why, "add one, as in --slo 'ttft<=200ms'"));
+    }
+    objectives.check_mode(streamed).map_err(|mut refusal| {
+        refusal.accepted.push_str(" (drop --no-stream)");
+        refusal.at("--slo")
+    })?;
+    Ok(objectives)
+}
+
+fn default_workers(whom: &Whom) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    match whom {
+        Whom::Given(_) => cores,
+        Whom::Embedded(_) => cores.saturating_sub(1).max(1),
+    }
+}
+
+fn positive(flag: &str, time: Duration) -> Result<Duration, Error> {
+    if time.is_zero() {
+        Err(Error::usage(flag, "a patience of 0 answers nothing", "accepted is a time above 0, as in 600s"))
+    } else {
+        Ok(time)
+    }
+}
+
+fn headers_of(headers: Vec<String>) -> Result<Vec<String>, Error> {
+    for header in &headers {
+        let (name, value) = header.split_once(':').unwrap_or((header, ""));
+        if value.trim().is_empty() {
+            let why = format!("`{name}` has no value");
+            return Err(Error::usage("--header", why, "accepted is 'NAME: VALUE'"));
+        }
+        if value.trim() == SECRET {
+            let why = format!("the value of `{}` was left out when the configuration was stored", name.trim());
+            return Err(Error::usage("--header", why, "give the header again on the command line"));
+        }
+    }
+    Ok(headers)
+}
+
+fn extra_body_of(text: &str) -> Result<Map<String, Value>, Error> {
+    serde_json::from_str(text).map_err(|why| {
+        Error::usage("--extra-body", format!("`{text}` is not a JSON object ({why})"), r#"accepted is '{"temperature": 0}'"#)
+    })
+}
+
+fn metadata_of(texts: &[String]) -> Result<BTreeMap<String, String>, Error> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        _ => Err(Error::usage("--metadata", format!("`{text}` is not a fact"), "accepted is K=V, as in gpu=H100")),
+    };
+    texts.iter().map(pair).collect()
+}
+
+/// What was typed, and what follows from saying nothing: the load in force, the embedded server, the salt that was drawn.
+fn effective_of(mut effective: Map<String, Value>, whom: &Whom, plan: &Plan, salt: &Salt) -> Map<String, Value> {
+    if let Whom::Embedded(profile) = whom {
+        effective.insert("sim".to_owned(), Value::from(profile.to_string()));
+    }
+    let extent = match plan.load() {
+        Load::Open(timeline) => {
+            effective.entry("rate").or_insert_with(|| Value::from(format!("{DEFAULT_RATE_PER_S}/s")));
+            effective.entry("process").or_insert_with(|| Value::from(timeline.process().to_string()));
+            None
+        }
+        Load::Closed(Closed { extent, .. }) => Some(*extent),
+    };
+    if !effective.contains_key("requests") && !matches!(extent, Some(Extent::Requests(_))) {
+        effective.entry("duration").or_insert_with(|| Value::from(format!("{}s", DEFAULT_DURATION.as_secs())));
+    }
+    if let Salt::Text(text) = salt {
+        effective.insert("salt".to_owned(), Value::from(text.as_str()));
+    }
+    effective
+}

@@ -1,0 +1,113 @@
+//! Owns the reading of what is sent and when: from the options to a `Plan`, with the refusals that teach.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cli::options::{ScheduleOptions, WorkloadOptions};
+use crate::error::Error;
+use crate::schedule::{Extent, Process, Timeline};
+use crate::seed::Seed;
+use crate::units::Rate;
+use crate::workload::{Closed, LengthSpec, Load, Plan, Salt, Workload};
+
+/// What `run` and `plan` do without being told.
+pub(super) const DEFAULT_RATE_PER_S: f64 = 10.0;
+pub(super) const DEFAULT_DURATION: Duration = Duration::from_secs(20);
+
+/// The plan that the options ask for; `closed` is the text of `--load`.
+pub(super) fn plan_of(schedule: &ScheduleOptions, workload: &WorkloadOptions, closed: Option<&str>, salt: Salt) -> Result<Plan, Error> {
+    let extent = extent_of(schedule)?;
+    let seed = Seed::new(schedule.seed);
+    let load = match closed {
+        Some(name) => {
+            refuse_open_options(schedule)?;
+            let closed = Closed::named(name, extent, schedule.warmup, schedule.cooldown).map_err(|refusal| refusal.at("--load"))?;
+            if matches!(extent, Extent::Requests(_)) && !schedule.cooldown.is_zero() {
+                return Err(Error::usage(
+                    "--cooldown",
+                    "a closed loop by count ends with its last request, and nothing comes after it",
+                    "drop it, or give --duration instead of --requests",
+                ));
+            }
+            Load::Closed(closed)
+        }
+        None => Load::Open(Timeline::new(
+            schedule.process.unwrap_or(Process::Poisson),
+            rate_of(schedule)?,
+            extent,
+            schedule.warmup,
+            schedule.cooldown,
+            seed,
+        )),
+    };
+    let workload =
+        Workload::new(lengths_of("--input-tokens", &workload.input_tokens)?, lengths_of("--output-tokens", &workload.output_tokens)?)
+            .salted(salt);
+    Ok(Plan::new(load, workload, seed, schedule.quota))
+}
+
+fn rate_of(schedule: &ScheduleOptions) -> Result<Rate, Error> {
+    match schedule.rate {
+        Some(rate) => Ok(rate),
+        None => Rate::new(DEFAULT_RATE_PER_S).map_err(|refusal| refusal.at("--rate")),
+    }
+}
+
+fn extent_of(schedule: &ScheduleOptions) -> Result<Extent, Error> {
+    match (schedule.duration, schedule.requests) {
+        (Some(_), Some(_)) => Err(Error::usage(
+            "--requests",
+            "cannot be combined with --duration: each alone says where the measured window ends",
+            "drop one of them (--rate 50/s --requests 3000 lasts about 60 s)",
+        )),
+        (Some(duration), None) if duration.is_zero() => {
+            Err(Error::usage("--duration", "a window of no length measures nothing", "accepted is a time above 0, as in 60s"))
+        }
+        (Some(duration), None) => Ok(Extent::Duration(duration)),
+        (None, Some(requests)) => Ok(Extent::Requests(requests)),
+        (None, None) => Ok(Extent::Duration(DEFAULT_DURATION)),
+    }
+}
+
+/// A closed loop has no instants of its own; what speaks of instants is refused, not ignored.
+fn refuse_open_options(schedule: &ScheduleOptions) -> Result<(), Error> {
+    let given = [("--rate", schedule.rate.is_some()), ("--process", schedule.process.is_some()), ("--quota", schedule.quota.is_some())];
+    match given.into_iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((flag, _)) => Err(Error::usage(
+            flag,
+            "cannot be combined with --load: a closed loop sends when answers come, so it has no rate of its own",
+            format!("drop --load for an open load, or {flag} for the closed loop"),
+        )),
+    }
+}
+
+fn lengths_of(flag: &str, text: &str) -> Result<LengthSpec, Error> {
+    match LengthSpec::path_of(text) {
+        Some(path) => {
+            let path = Path::new(path);
+            let file = File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check {flag}")))?;
+            LengthSpec::from_lines(BufReader::new(file), path)
+        }
+        None => text.parse().map_err(|refusal: crate::error::Refusal| refusal.at(flag)),
+    }
+}
+
+/// What `--salt` asks for; `random` is drawn here, once, so that the stored configuration repeats the bytes of this run.
+pub(super) fn salt_of(text: &str) -> Salt {
+    match text {
+        "off" => Salt::Off,
+        "random" => Salt::Text(draw_salt()),
+        text => Salt::Text(text.to_owned()),
+    }
+}
+
+/// Sixteen letters that differ from run to run: the one number of a run that does not come from its seed. The standard library keys
+/// its hash maps with the system's entropy, which is all that is needed here. Letters only: YAML takes no word for a number.
+fn draw_salt() -> String {
+    use std::hash::{BuildHasher, Hasher};
+    let drawn = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    (0..16).map(|place| char::from(b'a' + ((drawn >> (4 * place)) & 15) as u8)).collect()
+}

@@ -1,0 +1,91 @@
+//! Owns verb `plan`: prints, draws and checks a timeline, and sends nothing.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::process::ExitCode;
+
+use crate::cli::arguments::PlanArguments;
+use crate::cli::exit::Exit;
+use crate::cli::load::plan_of;
+use crate::cli::terminal::{print, say};
+use crate::error::Error;
+use crate::units::{count, seconds};
+use crate::workload::{Description, Plan, Salt, describe, export};
+
+/// Describes the plan.
+pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Error> {
+    let plan = plan_of(&arguments.schedule, &arguments.workload, None, Salt::Off)?;
+    // Opened first: a bad path is known before an hour of arrivals is drawn.
+    let file = match &arguments.export {
+        Some(path) => Some((path, File::create(path).map_err(|why| Error::output(path, format!("{why}; check --export")))?)),
+        None => None,
+    };
+    let description = describe(&plan).map_err(|refusal| refusal.at("--load"))?;
+    if let Some((path, file)) = file {
+        export(&plan, file).map_err(|why| Error::output(path, format!("{why}; is there room?")))?;
+        say(&format!("{} rows in {}", count(description.planned), path.display()));
+    }
+    if arguments.json {
+        let text = serde_json::to_string_pretty(&description).map_err(|why| Error::Internal(format!("the plan is no JSON: {why}")))?;
+        print(&format!("{text}\n"))?;
+    } else {
+        print(&text_of(&plan, &description))?;
+    }
+    Ok(Exit::Done.into())
+}
+
+fn text_of(plan: &Plan, description: &Description) -> String {
+    let mut text = String::new();
+    let mut row = |name: &str, value: String| {
+        // Writing to a string cannot fail.
+        _ = writeln!(text, "{name:<13}{value}");
+    };
+    let spans = plan.spans();
+    let mut span = format!("{} requests in {}", count(description.planned), seconds(description.span_s));
+    if spans.window.length_s() < description.span_s {
+        _ = write!(span, ", of which {} are measured", seconds(spans.window.length_s()));
+    }
+    row("planned", span);
+    for (reason, dropped) in &description.dropped {
+        row("removed", format!("{} by {reason:?}: taken out of the plan, never shifted", count(*dropped)).to_lowercase());
+    }
+    row("rate", figure(description.rate_per_s, |rate| format!("{rate:.3}/s")));
+    let gap = &description.gap;
+    row("gaps", format!("mean {}, coefficient of variation {}", figure(gap.mean_s, seconds), figure(gap.cv, |cv| format!("{cv:.3}"))));
+    let dispersion = &description.dispersion;
+    let index = |value: Option<f64>| figure(value, |index| format!("{index:.2}"));
+    row(
+        "dispersion",
+        format!(
+            "{} over 1 s, {} over 10 s, {} over 60 s  (variance of counts / mean; Poisson is 1, even 0)",
+            index(dispersion.over_1s),
+            index(dispersion.over_10s),
+            index(dispersion.over_60s)
+        ),
+    );
+    row("law", law_of(description));
+    row("fingerprint", description.fingerprint.clone());
+    if !description.picture.is_empty() {
+        _ = write!(text, "\n{}\n", description.picture.trim_end());
+    }
+    text
+}
+
+fn law_of(description: &Description) -> String {
+    let Some(law) = &description.law else {
+        return "too few requests to judge".to_owned();
+    };
+    let verdict = if law.holds { "holds" } else { "BROKEN" };
+    if law.asked == crate::schedule::Process::Even {
+        format!("{} {verdict}: no instant is further than {} from its place", law.asked, seconds(law.statistic))
+    } else {
+        format!(
+            "{} {verdict}: distance of the gaps from it {:.4}, allowed {:.4} (Kolmogorov–Smirnov)",
+            law.asked, law.statistic, law.critical
+        )
+    }
+}
+
+fn figure(value: Option<f64>, show: impl Fn(f64) -> String) -> String {
+    value.map_or_else(|| "—".to_owned(), show)
+}

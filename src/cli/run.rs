@@ -1,0 +1,235 @@
+//! Owns verb `run`: a job played against its target, judged, written and shown.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use crate::cli::arguments::RunArguments;
+use crate::cli::config::{Parsed, to_yaml};
+use crate::cli::exit::Exit;
+use crate::cli::host::{host, tool};
+use crate::cli::job::Job;
+use crate::cli::output::{Filing, Folder, json_of};
+use crate::cli::progress::Progress;
+use crate::cli::signals::Signals;
+use crate::cli::simulate::local_runtime;
+use crate::cli::target::Found;
+use crate::cli::terminal::{ink, print, say};
+use crate::client::{ChatEncoder, HttpClient, Limits};
+use crate::clock::RunClock;
+use crate::engine::{Gauge, HEAD_START, RecordSink, Session, Settings, Setup};
+use crate::error::Error;
+use crate::metrics::{Segment, StopRule, Trial};
+use crate::record::{Header, Record};
+use crate::report::{Report, SCHEMA, Target, render};
+use crate::schedule::Spans;
+use crate::units::{Offset, count, seconds};
+use crate::workload::{ESTIMATE_NAME, Load};
+
+/// Plays the run that the arguments ask for.
+pub(super) fn run(arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
+    let job = Job::new(arguments, &mut parsed)?;
+    local_runtime()?.block_on(async {
+        let mut signals = Signals::listen()?;
+        let claimed = job.out.as_deref().map(Folder::claim).transpose()?;
+        let found = tokio::select! {
+            found = Found::of(&job) => found,
+            () = signals.next() => return Ok(Exit::Interrupted.into()),
+        };
+        match found {
+            Ok(found) => play(job, found, claimed, signals, parsed.command).await,
+            Err(error) => {
+                if let Some(folder) = claimed {
+                    folder.abandon();
+                }
+                Err(error)
+            }
+        }
+    })
+}
+
+async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Signals, command: Vec<String>) -> Result<ExitCode, Error> {
+    let connections = job.connections();
+    // The embedded server holds the other end of every connection.
+    let ends = if found.embedded.is_some() { 2 * connections } else { connections };
+    Limits::raised_for(ends).admit(connections, &found.addresses)?;
+    announce(&mut job, &found);
+    let plan_fingerprint = job.plan.fingerprint();
+    let started = RunClock::starting_in(Duration::ZERO).wall();
+    let folder = match claimed {
+        Some(folder) => folder,
+        None => Folder::claim(&default_path(&found, started))?,
+    };
+    if folder.holds_result() {
+        say(&format!("{} holds an earlier result, which this one replaces", folder.path().display()));
+    }
+    folder.clear()?;
+    let played = live(&job, &found, &folder, &plan_fingerprint, signals).await?;
+    let report = Report {
+        schema: SCHEMA,
+        tool: tool(),
+        started: rfc3339(played.started),
+        host: host(job.workers),
+        command,
+        seed: job.seed.number(),
+        plan_fingerprint,
+        body_fingerprint: played.trial.body_fingerprint.clone(),
+        target: Target {
+            urls: found.targets.iter().map(|target| target.url().to_string()).collect(),
+            model: found.models.join(","),
+            simulated: found.simulated,
+        },
+        label: job.label.clone(),
+        metadata: job.metadata.clone(),
+        token_estimate: ESTIMATE_NAME.to_owned(),
+        notes: job.notes.clone(),
+        trials: vec![played.trial.view()],
+        config: job.effective.clone(),
+    };
+    folder.write_result(&report, &to_yaml(&job.effective)?)?;
+    if job.json {
+        print(&json_of(&report)?)?;
+    } else if !job.quiet {
+        print(&render(&report, ink()))?;
+        say(&format!("result in {}", folder.path().display()));
+    }
+    // What could not be filed fails the run, but only after everything else is safe.
+    played.filed?;
+    Ok(Exit::of_report(&report).into())
+}
+
+/// Says what is about to be done that was not asked for in so many words.
+fn announce(job: &mut Job, found: &Found) {
+    if let (Some(quota), Some(removed)) = (job.plan.quota(), job.plan.dropped().values().copied().reduce(|sum, more| sum + more)) {
+        job.notes.push(format!("quota {quota}: {} requests were taken out of the plan beforehand; none was shifted", count(removed)));
+    }
+    let most_asked = (0..1_000).map(|id| job.plan.outline(id).output_tokens).max().unwrap_or(0);
+    let needed = job.objectives.least_drain(most_asked);
+    if needed > job.drain {
+        job.notes.push(format!(
+            "the drain is extended from {} to at least {}, which the objectives need to be decided",
+            seconds(job.drain.as_secs_f64()),
+            seconds(needed.as_secs_f64())
+        ));
+    }
+    if job.json || job.quiet {
+        return;
+    }
+    if found.embedded.is_some() {
+        say("no --target given: asking the embedded simulated server");
+    }
+    for note in &job.notes {
+        say(&format!("note: {note}"));
+    }
+}
+
+/// What a load left behind.
+struct Played {
+    trial: Trial,
+    started: SystemTime,
+    /// Whether every record could be filed.
+    filed: Result<(), Error>,
+}
+
+async fn live(job: &Job, found: &Found, folder: &Folder, plan_fingerprint: &str, signals: Signals) -> Result<Played, Error> {
+    let spans = job.plan.spans();
+    let header = Header {
+        plan_fingerprint: Some(plan_fingerprint.to_owned()),
+        window: spans.window,
+        load_end: spans.cooldown.end,
+        drain_end: None,
+        not_due: None,
+        streamed: job.chat.stream,
+        detail: job.records.unwrap_or(crate::record::Detail::Compact),
+    };
+    let filing = Rc::new(RefCell::new(job.records.map(|_| Filing::open(folder, &header)).transpose()?));
+    let mut session = session_of(job, found)?;
+    let gauge: Arc<Gauge> = Arc::default();
+    let interrupter = session.interrupter();
+    let hidden = job.quiet || job.json;
+    let heard = tokio::task::spawn_local(hear(signals, interrupter, Arc::clone(&gauge), job.drain));
+    let clock = RunClock::starting_in(HEAD_START);
+    let load_end = load_end_of(job, spans);
+    let drawn = tokio::task::spawn_local(Progress { gauge: Arc::clone(&gauge), clock, load_end, hidden }.draw());
+    let segment = Segment {
+        label: job.label.clone().unwrap_or_else(|| "run".to_owned()),
+        plan: Arc::clone(&job.plan),
+        objectives: Arc::clone(&job.objectives),
+        streamed: job.chat.stream,
+    };
+    let trial = session.play_into(segment, StopRule::Never, gauge, sink_of(&filing, job)).await?.await;
+    drawn.abort();
+    heard.abort();
+    // The line is cleared when its task is dropped, which must happen before anything is printed.
+    _ = drawn.await;
+    let trial = trial?;
+    let frame = trial.summary.frame();
+    let header =
+        Header { window: frame.window, load_end: frame.load_end, drain_end: Some(trial.drain_end), not_due: Some(trial.not_due), ..header };
+    let filed = filing.take().map_or(Ok(()), |filing| filing.finish(&header));
+    Ok(Played { trial, started: clock.wall(), filed })
+}
+
+fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {
+    let mut chat = job.chat.clone();
+    chat.targets.clone_from(&found.targets);
+    chat.models.clone_from(&found.models);
+    let settings = Settings { timeout: job.timeout, drain: job.drain, max_in_flight: job.max_in_flight };
+    let (addresses, connect_timeout) = (found.addresses.clone(), job.connect_timeout);
+    let next_worker = AtomicUsize::new(0);
+    let setup = Setup {
+        workers: job.workers,
+        encoder: Arc::new(ChatEncoder::new(&chat)?),
+        connect: Arc::new(move || Ok(HttpClient::new(&addresses, connect_timeout, next_worker.fetch_add(1, Ordering::Relaxed)))),
+    };
+    Session::threads::<HttpClient>(settings, &setup)
+}
+
+fn sink_of(filing: &Rc<RefCell<Option<Filing>>>, job: &Job) -> RecordSink {
+    let (filing, plan) = (Rc::clone(filing), Arc::clone(&job.plan));
+    Box::new(move |record: &Record| {
+        if let Some(filing) = filing.borrow_mut().as_mut() {
+            filing.file(record, &plan);
+        }
+    })
+}
+
+fn load_end_of(job: &Job, spans: Spans) -> Offset {
+    match job.plan.load() {
+        Load::Open(_) => spans.cooldown.end,
+        Load::Closed(_) => spans.cooldown.end.max(spans.window.end),
+    }
+}
+
+/// The first signal ends the load and lets the drain settle what is open; the second lets go of it.
+async fn hear(mut signals: Signals, interrupter: crate::engine::Interrupter, gauge: Arc<Gauge>, drain: Duration) {
+    signals.next().await;
+    interrupter.interrupt();
+    say(&format!(
+        "interrupted: nothing more is sent; {} in flight are followed for up to {}; interrupt again to let go of them",
+        count(gauge.in_flight()),
+        seconds(drain.as_secs_f64())
+    ));
+    loop {
+        signals.next().await;
+        interrupter.interrupt();
+        say("interrupted again: letting go");
+    }
+}
+
+/// `results/<model>/<time>-run`, the model made fit for a folder's name.
+fn default_path(found: &Found, started: SystemTime) -> PathBuf {
+    let model: String =
+        found.models.join("+").chars().map(|c| if c.is_ascii_alphanumeric() || "+-_.".contains(c) { c } else { '_' }).collect();
+    let model = model.trim_start_matches('.');
+    let time = jiff::Timestamp::try_from(started).unwrap_or(jiff::Timestamp::UNIX_EPOCH).strftime("%Y%m%dT%H%M%S%.3fZ").to_string();
+    PathBuf::from("results").join(if model.is_empty() { "model" } else { model }).join(format!("{time}-run"))
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+}

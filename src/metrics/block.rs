@@ -1,0 +1,154 @@
+//! Owns `Block`, a stretch of scheduled time with its own counts, and `Tally`, the exact counts towards one objective.
+
+use crate::metrics::buckets::Buckets;
+use crate::metrics::series::Absorb;
+use crate::metrics::{Known, Metric, Standing, Value};
+
+/// Exact counts towards one objective.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Requests within the limit.
+    pub met: u64,
+    /// Requests beyond it.
+    pub misses: u64,
+    /// Of the misses, those that a late send or a shed request cannot have caused: failed, timed out, or too slow counted from
+    /// the send.
+    pub firm_misses: u64,
+    /// Requests for which the metric does not exist.
+    pub undefined: u64,
+    /// Requests cut off before they were decided; a verdict must hold with them counted either way.
+    pub undecided: u64,
+    /// Values seen, for `mean`.
+    pub seen: u64,
+    /// Their sum in ticks.
+    pub sum_ticks: u128,
+    /// The largest in ticks.
+    pub max_ticks: u64,
+}
+
+impl Tally {
+    /// Requests that are decided.
+    #[must_use]
+    pub fn decided(&self) -> u64 {
+        self.met + self.misses
+    }
+
+    pub(super) fn add(&mut self, standing: Standing, firm: bool, value: Option<u64>) {
+        match standing {
+            Standing::Met => self.met += 1,
+            Standing::Missed => {
+                self.misses += 1;
+                self.firm_misses += u64::from(firm);
+            }
+            Standing::Undefined => self.undefined += 1,
+            Standing::Undecided => self.undecided += 1,
+        }
+        if let Some(ticks) = value {
+            self.seen += 1;
+            self.sum_ticks += u128::from(ticks);
+            self.max_ticks = self.max_ticks.max(ticks);
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.met += other.met;
+        self.misses += other.misses;
+        self.firm_misses += other.firm_misses;
+        self.undefined += other.undefined;
+        self.undecided += other.undecided;
+        self.seen += other.seen;
+        self.sum_ticks += other.sum_ticks;
+        self.max_ticks = self.max_ticks.max(other.max_ticks);
+    }
+}
+
+/// Headline metrics: the times, which are kept per block.
+pub(super) const HEADLINES: usize = Metric::SendLag as usize + 1;
+
+/// A stretch of scheduled time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Block {
+    /// Requests of the cohort.
+    pub(super) planned: u64,
+    /// Times by metric, to 2 digits, in microseconds: what was seen, and what was cut off at its bound.
+    times: [Buckets<6, u32>; HEADLINES],
+    /// Misses by metric: beyond every threshold.
+    missed: [u64; HEADLINES],
+    /// By objective; empty while the block is.
+    tallies: Vec<Tally>,
+}
+
+impl Block {
+    pub(super) fn add_value(&mut self, metric: Metric, value: Value) {
+        let place = metric as usize;
+        match value {
+            _ if place >= HEADLINES => {}
+            Value::Defined(ticks) | Value::Censored(ticks) => self.times[place].add_one(ticks.saturating_add(500) / 1_000),
+            Value::Miss => self.missed[place] += 1,
+            Value::Undefined => {}
+        }
+    }
+
+    pub(super) fn tally(&mut self, place: usize) -> &mut Tally {
+        if place >= self.tallies.len() {
+            self.tallies.resize(place + 1, Tally::default());
+        }
+        &mut self.tallies[place]
+    }
+
+    pub(super) fn tally_of(&self, place: usize) -> Tally {
+        self.tallies.get(place).cloned().unwrap_or_default()
+    }
+
+    /// Classes of time with their counts.
+    pub(super) fn times(&self, metric: Metric) -> impl DoubleEndedIterator<Item = (usize, u32)> {
+        self.times[metric as usize].iter()
+    }
+
+    /// (requests beyond `class`, requests).
+    pub(super) fn beyond(&self, metric: Metric, class: usize) -> (u64, u64) {
+        let (times, missed) = (&self.times[metric as usize], self.missed[metric as usize]);
+        (times.above(class) + missed, times.len() + missed)
+    }
+
+    /// A quantile, to 2 digits, in seconds; what was cut off is ranked at its bound. `None` without a request.
+    pub(super) fn quantile(&self, metric: Metric, share: f64) -> Option<Known> {
+        let (times, missed) = (&self.times[metric as usize], self.missed[metric as usize]);
+        let ranked = times.len() + missed;
+        let rank = (libm::ceil(share * ranked as f64 - 1e-9) as u64).max(1);
+        let (mut passed, mut last) = (0, 0.0);
+        for (class, count) in times.iter() {
+            passed += u64::from(count);
+            last = Buckets::<6, u32>::highest(class) as f64 / 1e6;
+            if passed >= rank {
+                return Some(Known::At(last));
+            }
+        }
+        (ranked > 0).then_some(Known::Above { above: last })
+    }
+
+    /// Bytes held.
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        let times: usize = self.times.iter().map(Buckets::heap_bytes).sum();
+        times + self.tallies.capacity() * size_of::<Tally>()
+    }
+
+    /// Requests that missed the metric.
+    pub(super) fn missed(&self, metric: Metric) -> u64 {
+        self.missed[metric as usize]
+    }
+}
+
+impl Absorb for Block {
+    fn absorb(&mut self, other: &Self) {
+        self.planned += other.planned;
+        for place in 0..HEADLINES {
+            self.times[place].merge(&other.times[place]);
+            self.missed[place] += other.missed[place];
+        }
+        for (place, tally) in other.tallies.iter().enumerate() {
+            self.tally(place).merge(tally);
+        }
+    }
+}

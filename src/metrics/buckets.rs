@@ -1,0 +1,141 @@
+//! Owns `Buckets`, counts by logarithmic class: the layout of `HdrHistogram`, holding only the classes between the extremes seen.
+
+use std::ops::AddAssign;
+
+/// Counts of whole numbers in classes 2^−BITS wide relative to their value (10: 3 significant digits, the classes of an
+/// `HdrHistogram` of 3 digits; 6: 2 digits). Numbers below 2^(BITS + 1) have a class each. `C` is the counter, `u32` or `u64`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Buckets<const BITS: u32, C> {
+    first: usize,
+    counts: Vec<C>,
+}
+
+impl<const BITS: u32, C> Default for Buckets<BITS, C> {
+    fn default() -> Self {
+        Self { first: 0, counts: Vec::new() }
+    }
+}
+
+/// The class of `value`.
+fn class_of<const BITS: u32>(value: u64) -> usize {
+    let shift = (value | 1).ilog2().saturating_sub(BITS);
+    ((shift as usize) << BITS) + (value >> shift) as usize
+}
+
+impl<const BITS: u32, C: Copy + Default + AddAssign + From<u32> + Into<u64>> Buckets<BITS, C> {
+    /// Counts `value` once.
+    pub(super) fn add_one(&mut self, value: u64) {
+        let class = class_of::<BITS>(value);
+        *self.count_mut(class) += C::from(1);
+    }
+
+    fn count_mut(&mut self, class: usize) -> &mut C {
+        if self.counts.is_empty() {
+            self.first = class;
+        } else if class < self.first {
+            // Grows downwards rarely: room for half an octave more than needed.
+            let first = class.saturating_sub(1 << (BITS - 1));
+            self.counts.splice(0..0, std::iter::repeat_n(C::default(), self.first - first));
+            self.first = first;
+        }
+        let place = class - self.first;
+        if place >= self.counts.len() {
+            self.counts.resize(place + 1, C::default());
+        }
+        &mut self.counts[place]
+    }
+
+    /// Adds every count of `other`.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (class, count) in other.iter() {
+            *self.count_mut(class) += count;
+        }
+    }
+
+    /// Classes with a count, ascending.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (usize, C)> {
+        let first = self.first;
+        let seen = |(_, count): &(usize, C)| (*count).into() > 0;
+        self.counts.iter().enumerate().map(move |(place, count)| (first + place, *count)).filter(seen)
+    }
+
+    /// Bytes held.
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.counts.capacity() * size_of::<C>()
+    }
+
+    /// Numbers counted.
+    pub(super) fn len(&self) -> u64 {
+        self.counts.iter().map(|count| (*count).into()).sum()
+    }
+
+    /// Numbers counted in classes above `class`.
+    pub(super) fn above(&self, class: usize) -> u64 {
+        let from = (class + 1).saturating_sub(self.first).min(self.counts.len());
+        self.counts[from..].iter().map(|count| (*count).into()).sum()
+    }
+
+    /// The largest number of `class`.
+    pub(super) fn highest(class: usize) -> u64 {
+        if class < 2 << BITS {
+            return class as u64;
+        }
+        let shift = (class >> BITS) - 1;
+        let sub = (class - (shift << BITS)) as u64;
+        ((sub + 1) << shift) - 1
+    }
+}
+
+impl<const BITS: u32> Buckets<BITS, u64> {
+    /// Counts `value` this many `times`.
+    pub(super) fn add(&mut self, value: u64, times: u64) {
+        *self.count_mut(class_of::<BITS>(value)) += times;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn classes_are_those_of_hdr_histogram() {
+        let hdr = hdrhistogram::Histogram::<u64>::new_with_bounds(1, 3_600_000_000, 3).unwrap();
+        for value in [0, 1, 2_047, 2_048, 2_049, 4_095, 4_096, 4_099, 1_000_000, 123_456_789, 3_600_000_000] {
+            let class = class_of::<10>(value);
+            assert_eq!(Buckets::<10, u64>::highest(class), hdr.highest_equivalent(value), "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_lies_in_its_class(value in 0u64..1 << 50) {
+            let class = class_of::<6>(value);
+            let highest = Buckets::<6, u32>::highest(class);
+            prop_assert!(value <= highest && highest as f64 <= value as f64 * 1.016, "{value} {highest}");
+            prop_assert!(class == 0 || Buckets::<6, u32>::highest(class - 1) < value);
+        }
+
+        #[test]
+        fn counts_are_kept_whatever_the_order(mut values in prop::collection::vec(0u64..1 << 40, 1..60), from in 0u64..1 << 40) {
+            let count = |values: &[u64]| {
+                let mut buckets = Buckets::<6, u32>::default();
+                for value in values {
+                    buckets.add_one(*value);
+                }
+                buckets
+            };
+            let forward = count(&values);
+            let class = class_of::<6>(from);
+            prop_assert_eq!(forward.above(class), values.iter().filter(|value| **value > Buckets::<6, u32>::highest(class)).count() as u64);
+            let (left, right) = values.split_at(values.len() / 2);
+            let mut merged = count(right);
+            merged.merge(&count(left));
+            values.reverse();
+            prop_assert!(forward.iter().eq(count(&values).iter()) && forward.iter().eq(merged.iter()));
+            prop_assert_eq!(forward.len(), values.len() as u64);
+        }
+    }
+}

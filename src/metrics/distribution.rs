@@ -1,0 +1,252 @@
+//! Owns `Distribution`, one metric over many requests: what was seen, what was missed, what was cut off, and its quantiles.
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::buckets::Buckets;
+use crate::metrics::{Direction, Metric, Value};
+
+/// The largest count of a histogram: one hour in microseconds. Longer saturates there.
+const MOST_COUNT: u64 = 3_600_000_000;
+
+/// Exact moments and a histogram of 3 significant digits.
+#[derive(Debug, Clone)]
+struct Pool {
+    buckets: Buckets<10, u64>,
+    len: u64,
+    sum_ticks: u128,
+    sum_square_ticks: u128,
+    min_ticks: u64,
+    max_ticks: u64,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { buckets: Buckets::default(), len: 0, sum_ticks: 0, sum_square_ticks: 0, min_ticks: u64::MAX, max_ticks: 0 }
+    }
+}
+
+impl Pool {
+    fn add(&mut self, ticks: u64, times: u64, per_count: u64) {
+        self.buckets.add((ticks.saturating_add(per_count / 2) / per_count).min(MOST_COUNT), times);
+        self.len += times;
+        self.sum_ticks += u128::from(ticks) * u128::from(times);
+        let square = u128::from(ticks) * u128::from(ticks);
+        self.sum_square_ticks = self.sum_square_ticks.saturating_add(square.saturating_mul(u128::from(times)));
+        self.min_ticks = self.min_ticks.min(ticks);
+        self.max_ticks = self.max_ticks.max(ticks);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.buckets.merge(&other.buckets);
+        self.len += other.len;
+        self.sum_ticks += other.sum_ticks;
+        self.sum_square_ticks = self.sum_square_ticks.saturating_add(other.sum_square_ticks);
+        self.min_ticks = self.min_ticks.min(other.min_ticks);
+        self.max_ticks = self.max_ticks.max(other.max_ticks);
+    }
+}
+
+/// A number as far as it is known; in JSON a number, or `{"above": x}`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Known {
+    /// It is this.
+    At(f64),
+    /// It falls among values cut off or missed.
+    Above {
+        /// It is larger than this.
+        above: f64,
+    },
+}
+
+/// One metric over many requests. Mergeable; the order of adding never shows.
+#[derive(Debug, Clone)]
+pub struct Distribution {
+    metric: Metric,
+    completed: Option<Box<Pool>>,
+    rest: Option<Box<Pool>>,
+    bounds: Option<Box<Pool>>,
+    misses: u64,
+    undefined: u64,
+}
+
+impl Distribution {
+    /// An empty distribution of `metric`.
+    #[must_use]
+    pub fn new(metric: Metric) -> Self {
+        Self { metric, completed: None, rest: None, bounds: None, misses: 0, undefined: 0 }
+    }
+
+    /// Adds a value; `completed` says whether its request was.
+    pub fn add(&mut self, value: Value, completed: bool) {
+        match value {
+            Value::Defined(ticks) => self.add_seen(ticks, 1, completed),
+            Value::Censored(ticks) => pool(&mut self.bounds).add(ticks, 1, self.metric.unit().ticks_per_count()),
+            Value::Miss => self.misses += 1,
+            Value::Undefined => self.undefined += 1,
+        }
+    }
+
+    /// Adds `times` samples of `ticks` that were seen.
+    pub fn add_seen(&mut self, ticks: u64, times: u64, completed: bool) {
+        let place = if completed { &mut self.completed } else { &mut self.rest };
+        pool(place).add(ticks, times, self.metric.unit().ticks_per_count());
+    }
+
+    /// Adds everything of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in [(&mut self.completed, &other.completed), (&mut self.rest, &other.rest), (&mut self.bounds, &other.bounds)] {
+            if let Some(theirs) = theirs {
+                pool(mine).merge(theirs);
+            }
+        }
+        self.misses += other.misses;
+        self.undefined += other.undefined;
+    }
+
+    /// The same, over completed requests only.
+    #[must_use]
+    pub fn completed_only(&self) -> Self {
+        Self { completed: self.completed.clone(), ..Self::new(self.metric) }
+    }
+
+    /// Values seen.
+    #[must_use]
+    pub fn seen(&self) -> u64 {
+        len(self.completed.as_deref()) + len(self.rest.as_deref())
+    }
+
+    /// Requests that missed it.
+    #[must_use]
+    pub fn misses(&self) -> u64 {
+        self.misses
+    }
+
+    /// Requests cut off before it was known.
+    #[must_use]
+    pub fn censored(&self) -> u64 {
+        len(self.bounds.as_deref())
+    }
+
+    /// Everything a quantile ranks: seen, missed and cut off.
+    #[must_use]
+    pub fn ranked(&self) -> u64 {
+        self.seen() + self.misses + self.censored()
+    }
+
+    fn pools(&self) -> impl Iterator<Item = &Pool> {
+        self.completed.as_deref().into_iter().chain(self.rest.as_deref())
+    }
+
+    /// Mean over the values seen, in the metric's unit; `None` without one.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        let sum: u128 = self.pools().map(|pool| pool.sum_ticks).sum();
+        (self.seen() > 0).then(|| sum as f64 / self.seen() as f64 / self.metric.unit().ticks())
+    }
+
+    /// Standard deviation (n − 1) over the values seen, in the metric's unit; `None` below two.
+    #[must_use]
+    pub fn std(&self) -> Option<f64> {
+        let seen = self.seen() as f64;
+        let sum = self.pools().map(|pool| pool.sum_ticks).sum::<u128>() as f64;
+        let squares = self.pools().map(|pool| pool.sum_square_ticks).fold(0u128, u128::saturating_add) as f64;
+        (seen >= 2.0).then(|| libm::sqrt(((squares - sum * sum / seen) / (seen - 1.0)).max(0.0)) / self.metric.unit().ticks())
+    }
+
+    /// Smallest value seen, exact.
+    #[must_use]
+    pub fn min(&self) -> Option<f64> {
+        self.pools().map(|pool| pool.min_ticks).min().map(|ticks| ticks as f64 / self.metric.unit().ticks())
+    }
+
+    /// Largest value; above the largest seen where something was missed or cut off.
+    #[must_use]
+    pub fn max(&self) -> Option<Known> {
+        self.at_share(1.0)
+    }
+
+    /// The quantile at `share` (above 0, at most 1) in the metric's unit: the smallest value with at least `share` of the ranked
+    /// requests at or below it, to 3 digits. What was cut off is ranked at both ends of what it may have been; where that makes
+    /// a difference, or the rank falls among the missed, the answer is `Above`. `None` where nothing is ranked.
+    #[must_use]
+    pub fn at_share(&self, share: f64) -> Option<Known> {
+        let ranked = self.ranked();
+        if ranked == 0 {
+            return None;
+        }
+        // The small subtraction keeps 0.99 · 100 = 99.00000000000001 at rank 99.
+        let rank = (libm::ceil(share * ranked as f64 - 1e-9) as u64).clamp(1, ranked);
+        let (lowest, highest) = if self.metric.row().better == Direction::Higher {
+            (
+                self.value_at(rank.saturating_sub(self.misses + self.censored()), false),
+                self.value_at(rank.saturating_sub(self.misses), true),
+            )
+        } else {
+            (self.value_at(rank, true), self.value_at(rank, false))
+        };
+        Some(match (lowest, highest) {
+            (Some(low), Some(high)) if low.max(high) <= low.min(high) * 1.002 => Known::At(high),
+            (Some(low), _) => Known::Above { above: low },
+            (None, _) => Known::Above { above: self.largest() },
+        })
+    }
+
+    /// The value at `rank` among the seen, and the bounds of the cut off if `with_bounds`; 0 at rank 0, `None` beyond the last.
+    fn value_at(&self, rank: u64, with_bounds: bool) -> Option<f64> {
+        if rank == 0 {
+            return Some(0.0);
+        }
+        let bounds = if with_bounds { self.bounds.as_deref() } else { None };
+        let pools: Vec<&Pool> = self.pools().chain(bounds).collect();
+        let total: u64 = pools.iter().map(|pool| pool.len).sum();
+        if rank > total {
+            return None;
+        }
+        let exact_min = pools.iter().map(|pool| pool.min_ticks).min()?;
+        let exact_max = pools.iter().map(|pool| pool.max_ticks).max()?;
+        let ticks = if rank == total {
+            exact_max
+        } else {
+            let mut classes: Vec<(usize, u64)> = pools.iter().flat_map(|pool| pool.buckets.iter()).collect();
+            classes.sort_unstable();
+            let mut passed = 0;
+            let reached = classes.iter().find(|(_, count)| {
+                passed += count;
+                passed >= rank
+            });
+            let count = Buckets::<10, u64>::highest(reached?.0);
+            count.saturating_mul(self.metric.unit().ticks_per_count()).clamp(exact_min, exact_max)
+        };
+        Some(ticks as f64 / self.metric.unit().ticks())
+    }
+
+    /// Bytes held.
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.pools().chain(self.bounds.as_deref()).map(|pool| size_of::<Pool>() + pool.buckets.heap_bytes()).sum()
+    }
+
+    fn largest(&self) -> f64 {
+        let ticks = self.pools().chain(self.bounds.as_deref()).map(|pool| pool.max_ticks).max().unwrap_or(0);
+        ticks as f64 / self.metric.unit().ticks()
+    }
+
+    /// The counts of the values seen as (largest number of the class, count), ascending, in microseconds, thousandths of tokens
+    /// per second, or tokens.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(u64, u64)> {
+        let mut counts: Vec<(u64, u64)> =
+            self.pools().flat_map(|pool| pool.buckets.iter()).map(|(class, count)| (Buckets::<10, u64>::highest(class), count)).collect();
+        counts.sort_unstable();
+        counts
+    }
+}
+
+fn pool(place: &mut Option<Box<Pool>>) -> &mut Pool {
+    place.get_or_insert_default()
+}
+
+fn len(pool: Option<&Pool>) -> u64 {
+    pool.map_or(0, |pool| pool.len)
+}

@@ -1,0 +1,125 @@
+//! Owns the records that the tests of this folder are made of.
+
+use std::sync::Arc;
+
+use crate::metrics::{Concurrency, Ended, Frame, LoadFacts, Objectives, Summary, Trial};
+use crate::record::{Exchange, Failure, FailureClass, Origin, Outcome, Record, Usage};
+use crate::seed::{Seed, exponential, open_unit};
+use crate::units::{Offset, Window};
+
+pub(super) fn at(seconds: f64) -> Offset {
+    Offset::from_secs(seconds)
+}
+
+/// A streamed request: sent 1 ms late, first token `ttft_s` after its planned instant, then `tokens` − 1 gaps of `gap_s`.
+pub(super) fn streamed(id: u64, scheduled_s: f64, ttft_s: f64, tokens: u32, gap_s: f64) -> Record {
+    let mut exchange = Exchange { sent: Some(at(scheduled_s + 0.001)), outcome: Outcome::Completed, ..Exchange::default() };
+    for token in 0..tokens {
+        exchange.note_token_event(at(scheduled_s + ttft_s + f64::from(token) * gap_s), true);
+        exchange.event_tokens.push(1);
+    }
+    exchange.ended = exchange.last_token;
+    exchange.first_event = exchange.first_token;
+    exchange.status = Some(200);
+    exchange.usage = Some(Usage { input_tokens: 100, output_tokens: tokens, cached_tokens: None });
+    Record {
+        id,
+        class: Arc::from("default"),
+        session: None,
+        turn: None,
+        origin: Origin::Planned,
+        scheduled: at(scheduled_s),
+        asked_input_tokens: 100,
+        asked_output_tokens: tokens,
+        target: Arc::from("http://server"),
+        model: Arc::from("m"),
+        exchange,
+    }
+}
+
+/// The same, ended otherwise at `ended_s`, with what was seen by then.
+pub(super) fn cut(mut record: Record, outcome: Outcome, ended_s: f64) -> Record {
+    let whole = std::mem::take(&mut record.exchange);
+    let mut exchange = Exchange { sent: whole.sent, outcome, ended: Some(at(ended_s)), ..Exchange::default() };
+    let mut stamp_us = whole.first_token.map_or(0, |first| first.as_nanos() / 1_000);
+    for event in 0..whole.events as usize {
+        stamp_us += if event > 0 { u64::from(whole.event_gaps_us[event - 1]) } else { 0 };
+        if stamp_us <= at(ended_s).as_nanos() / 1_000 {
+            exchange.note_token_event(Offset::from_nanos(stamp_us * 1_000), true);
+        }
+    }
+    record.exchange = exchange;
+    record
+}
+
+pub(super) fn shed(mut record: Record) -> Record {
+    record.exchange = Exchange { outcome: Outcome::Shed, ended: Some(record.scheduled), ..Exchange::default() };
+    record
+}
+
+pub(super) fn status(record: Record, status: u16, ended_s: f64) -> Record {
+    let mut record = cut(record, Outcome::Failed(Failure::new(FailureClass::Status, "no")), ended_s);
+    record.exchange.status = Some(status);
+    record
+}
+
+/// `count` requests of every fate at 50/s, from `seed`.
+pub(super) fn mixture(seed: u64, count: u64) -> Vec<Record> {
+    let stream = Seed::new(seed).stream("test/mixture");
+    (0..count)
+        .map(|id| {
+            let mut draw = stream.at(id);
+            let scheduled_s = id as f64 / 50.0;
+            let tokens = 1 + (open_unit(&mut draw) * 30.0) as u32;
+            let mut record = streamed(id, scheduled_s, 0.002 + 0.1 * exponential(&mut draw), tokens, 0.02);
+            let cut_at = scheduled_s + 0.2;
+            match (open_unit(&mut draw) * 40.0) as u32 {
+                0 => shed(record),
+                1 => cut(record, Outcome::TimedOut, cut_at),
+                2 => status(record, 429, cut_at),
+                3 => cut(record, Outcome::Unresolved, cut_at),
+                4 => cut(record, Outcome::Cancelled, cut_at),
+                5 => {
+                    record.exchange = Exchange { outcome: Outcome::Skipped, ..Exchange::default() };
+                    record.origin = Origin::Released;
+                    record
+                }
+                6 => {
+                    record.exchange.usage = None;
+                    record.exchange.event_tokens.clear();
+                    record
+                }
+                _ => record,
+            }
+        })
+        .collect()
+}
+
+pub(super) fn objectives(text: &str) -> Arc<Objectives> {
+    let texts: &[&str] = if text.is_empty() { &[] } else { &[text] };
+    Arc::new(Objectives::parse(texts, None, None).unwrap())
+}
+
+pub(super) fn frame(start_s: f64, end_s: f64) -> Frame {
+    Frame { window: Window { start: at(start_s), end: at(end_s) }, load_end: at(end_s), streamed: true }
+}
+
+pub(super) fn folded<'a>(frame: Frame, text: &str, records: impl IntoIterator<Item = &'a Record>) -> Summary {
+    let mut summary = Summary::new(frame, objectives(text));
+    records.into_iter().for_each(|record| summary.add(record));
+    summary
+}
+
+pub(super) fn trial(summary: Summary) -> Trial {
+    let integral_s = summary.flow().total_flight_ns as f64 / 1e9;
+    Trial {
+        body_fingerprint: None,
+        label: "test".to_owned(),
+        load: LoadFacts::default(),
+        drain_end: at(100.0),
+        ended: Ended::Complete,
+        not_due: 0,
+        concurrency: Some(Concurrency { peak: 9, integral_s }),
+        summary,
+    }
+}

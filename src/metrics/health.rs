@@ -1,0 +1,150 @@
+//! Owns `Health`: whether the generator did what was planned, and what the numbers cannot show.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::{Known, Trial};
+use crate::units::{count, seconds};
+
+/// Lag that is never held against the generator.
+const LEAST_LAG_LIMIT_S: f64 = 0.002;
+/// Of the smallest limit, the lag that is borne.
+const LAG_SHARE: f64 = 0.05;
+/// Of the planned requests, those that have to be sent.
+const LEAST_SENT_SHARE: f64 = 0.999;
+/// Little's law may be off by this much.
+const LITTLE_TOLERANCE: f64 = 0.001;
+/// Of the cohort's time in the system, what may lie after the load.
+const MOST_TAIL_SHARE: f64 = 0.05;
+/// Little's residual over the window beyond which the window is not called steady.
+const STEADY_RESIDUAL: f64 = 0.1;
+
+/// The generator's own health: *sent* against *planned*, never against a law.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Health {
+    /// Whether nothing below is wrong with the generator.
+    pub healthy: bool,
+    /// p99 of send lag of the planned requests, in seconds.
+    pub send_lag_p99_s: Option<Known>,
+    /// What it is held against: max(2 ms, 5 % of the smallest limit).
+    pub send_lag_limit_s: f64,
+    /// Sent over planned, of the planned requests; absent without any.
+    pub sent_share: Option<f64>,
+    /// Requests shed because the in-flight cap was reached.
+    pub shed: u64,
+    /// Tasks of ours that died; must be 0.
+    pub abandoned: u64,
+    /// (∫ in flight dt − Σ (ended − sent)) ÷ the latter, over the whole run; absent where the player did not count.
+    pub little_residual: Option<f64>,
+    /// The same over the window, mean in flight against rate × time in the system: a sign of steady state, never of health.
+    pub window_residual: Option<f64>,
+    /// Whether the window looks steady (residual ≤ 10 %).
+    pub steady: Option<bool>,
+    /// Share of the cohort's time in the system after the load had ended.
+    pub tail_share: Option<f64>,
+    /// More than 5 %: its last requests saw an emptying server.
+    pub tail_unloaded: bool,
+    /// Completed requests whose length differs from what was asked.
+    pub length_mismatch: u64,
+    /// Completed requests without the server's token counts.
+    pub usage_missing: u64,
+    /// What is wrong with the generator: each makes a pass inconclusive. Each ends with advice.
+    pub faults: Vec<String>,
+    /// What the reader should know. Each ends with advice where there is some.
+    pub notes: Vec<String>,
+}
+
+/// Looks at a trial. `smallest_limit` is that of its latency objectives.
+#[must_use]
+pub fn examine(trial: &Trial, smallest_limit: Option<Duration>) -> Health {
+    let summary = &trial.summary;
+    let (planned, sent) = summary.planned_and_sent();
+    let flow = summary.flow();
+    let window_s = trial.window().length_s();
+    let share = |part: u128, whole: u128| (whole > 0).then(|| part as f64 / whole as f64);
+    let little_residual = trial.concurrency.filter(|_| flow.total_flight_ns > 0).map(|concurrency| {
+        let settled_s = flow.total_flight_ns as f64 / 1e9;
+        (concurrency.integral_s - settled_s) / settled_s
+    });
+    // Both over the same length: ∫ over the window against the cohort's own time in the system.
+    let window_residual = share(flow.window_flight_ns, flow.cohort_flight_ns).filter(|_| window_s > 0.0).map(|ratio| ratio - 1.0);
+    let tail_share = share(flow.tail_flight_ns, flow.cohort_flight_ns);
+    let mut health = Health {
+        healthy: true,
+        send_lag_p99_s: summary.planned_send_lag().at_share(0.99),
+        send_lag_limit_s: smallest_limit.map_or(0.0, |limit| limit.as_secs_f64() * LAG_SHARE).max(LEAST_LAG_LIMIT_S),
+        sent_share: (planned > 0).then(|| sent as f64 / planned as f64),
+        shed: summary.cohort().shed,
+        abandoned: summary.totals().abandoned,
+        little_residual,
+        window_residual,
+        steady: window_residual.map(|residual| libm::fabs(residual) <= STEADY_RESIDUAL),
+        tail_share,
+        tail_unloaded: tail_share.is_some_and(|share| share > MOST_TAIL_SHARE),
+        length_mismatch: summary.length_mismatches(),
+        usage_missing: summary.usage_missing(),
+        faults: Vec::new(),
+        notes: Vec::new(),
+    };
+    health.faults = faults(&health);
+    if !summary.totals().balance() {
+        health.faults.push("the books do not balance, an error of ours; please report it".to_owned());
+    }
+    health.healthy = health.faults.is_empty();
+    health.notes = notes(&health, trial);
+    health
+}
+
+fn faults(health: &Health) -> Vec<String> {
+    let mut faults = Vec::new();
+    if let Some(Known::At(lag_s) | Known::Above { above: lag_s }) = health.send_lag_p99_s
+        && lag_s > health.send_lag_limit_s
+    {
+        faults.push(format!(
+            "requests left late: p99 send lag {} where {} is borne; use more --workers, a lower rate or a faster machine",
+            seconds(lag_s),
+            seconds(health.send_lag_limit_s)
+        ));
+    }
+    if let Some(share) = health.sent_share.filter(|share| *share < LEAST_SENT_SHARE) {
+        faults.push(format!("only {:.2}% of the planned requests were sent; raise --max-in-flight or lower the rate", share * 100.0));
+    }
+    if health.shed > 0 {
+        faults.push(format!("{} requests were shed at the in-flight cap; raise --max-in-flight", count(health.shed)));
+    }
+    if health.abandoned > 0 {
+        faults.push(format!("{} requests were abandoned by our own tasks; please report it", count(health.abandoned)));
+    }
+    if let Some(residual) = health.little_residual.filter(|residual| libm::fabs(*residual) > LITTLE_TOLERANCE) {
+        faults.push(format!("Little's law is off by {:.2}%, an error of ours; please report it", residual * 100.0));
+    }
+    faults
+}
+
+fn notes(health: &Health, trial: &Trial) -> Vec<String> {
+    let mut notes = Vec::new();
+    if health.tail_unloaded {
+        let share = health.tail_share.unwrap_or_default() * 100.0;
+        notes.push(format!("tail_unloaded: {share:.0}% of the time in the system lies after the load had ended; add --cooldown"));
+    }
+    if health.steady == Some(false) {
+        notes.push("the window is not steady: requests in flight grew or shrank over it; add --warmup or run longer".to_owned());
+    }
+    if health.length_mismatch > 0 {
+        notes.push(format!(
+            "{} answers are not as long as was asked; use --ignore-eos where the server knows it",
+            count(health.length_mismatch)
+        ));
+    }
+    if health.usage_missing > 0 {
+        notes.push(format!(
+            "{} answers came without token counts: their output tokens are events; ask the server for usage in the stream",
+            count(health.usage_missing)
+        ));
+    }
+    if trial.not_due > 0 {
+        notes.push(format!("{} planned requests were not due when the run was stopped", count(trial.not_due)));
+    }
+    notes
+}

@@ -1,0 +1,123 @@
+//! Owns `Sample`, one second (or more, in long runs) of a run for the charts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::series::{Absorb, Series};
+
+/// Count, sum and maximum of a latency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Latency {
+    count: u64,
+    sum_ns: u128,
+    max_ns: u64,
+}
+
+impl Latency {
+    pub(super) fn add(&mut self, ns: u64) {
+        self.count += 1;
+        self.sum_ns += u128::from(ns);
+        self.max_ns = self.max_ns.max(ns);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.sum_ns += other.sum_ns;
+        self.max_ns = self.max_ns.max(other.max_ns);
+    }
+
+    fn mean_s(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum_ns as f64 / self.count as f64 / 1e9)
+    }
+}
+
+/// What is kept of a slot. In flight follows from sums of instants, which merge by addition.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sample {
+    pub(super) scheduled: u64,
+    pub(super) sent: u64,
+    pub(super) completed: u64,
+    pub(super) missed: u64,
+    pub(super) output_microtokens: u128,
+    pub(super) entered: u64,
+    pub(super) entered_ns: u128,
+    pub(super) left: u64,
+    pub(super) left_ns: u128,
+    pub(super) ttft: Latency,
+    pub(super) e2e: Latency,
+}
+
+impl Absorb for Sample {
+    fn absorb(&mut self, other: &Self) {
+        self.scheduled += other.scheduled;
+        self.sent += other.sent;
+        self.completed += other.completed;
+        self.missed += other.missed;
+        self.output_microtokens += other.output_microtokens;
+        self.entered += other.entered;
+        self.entered_ns += other.entered_ns;
+        self.left += other.left;
+        self.left_ns += other.left_ns;
+        self.ttft.merge(&other.ttft);
+        self.e2e.merge(&other.e2e);
+    }
+}
+
+/// One point of the charts, over [start, start + width).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SamplePoint {
+    /// Where it starts.
+    pub start_s: f64,
+    /// How long it is.
+    pub width_s: f64,
+    /// Requests scheduled in it.
+    pub scheduled: u64,
+    /// Sends begun in it.
+    pub sent: u64,
+    /// Requests that completed in it.
+    pub completed: u64,
+    /// Requests that failed, timed out or were shed in it.
+    pub missed: u64,
+    /// Output tokens that arrived in it.
+    pub output_tokens: f64,
+    /// Mean requests in flight.
+    pub in_flight: f64,
+    /// Mean time to first token of the requests scheduled in it.
+    pub ttft_mean_s: Option<f64>,
+    /// The largest.
+    pub ttft_max_s: Option<f64>,
+    /// Mean end-to-end latency of the requests scheduled in it.
+    pub e2e_mean_s: Option<f64>,
+    /// The largest.
+    pub e2e_max_s: Option<f64>,
+}
+
+/// The points of a series of samples.
+pub(super) fn points(samples: &Series<Sample>) -> Vec<SamplePoint> {
+    let width_ns = u128::from(samples.width_ns());
+    let width_s = samples.width_ns() as f64 / 1e9;
+    let mut open = 0u128;
+    let point = |(place, sample): (usize, &Sample)| {
+        let end_ns = (place as u128 + 1) * width_ns;
+        // Each one that entered is there until the slot's end, unless it left.
+        let entered = u128::from(sample.entered) * end_ns - sample.entered_ns;
+        let left = u128::from(sample.left) * end_ns - sample.left_ns;
+        let in_flight_ns = (open * width_ns + entered).saturating_sub(left);
+        open = (open + u128::from(sample.entered)).saturating_sub(u128::from(sample.left));
+        let largest = |latency: &Latency| (latency.count > 0).then(|| latency.max_ns as f64 / 1e9);
+        SamplePoint {
+            start_s: place as f64 * width_s,
+            width_s,
+            scheduled: sample.scheduled,
+            sent: sample.sent,
+            completed: sample.completed,
+            missed: sample.missed,
+            output_tokens: sample.output_microtokens as f64 / 1e6,
+            in_flight: in_flight_ns as f64 / width_ns as f64,
+            ttft_mean_s: sample.ttft.mean_s(),
+            ttft_max_s: largest(&sample.ttft),
+            e2e_mean_s: sample.e2e.mean_s(),
+            e2e_max_s: largest(&sample.e2e),
+        }
+    };
+    samples.slots().iter().enumerate().map(point).collect()
+}

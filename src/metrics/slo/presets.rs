@@ -1,0 +1,107 @@
+//! Owns the named sets of objectives and the text of `help slo`.
+
+use std::fmt::Write as _;
+
+use crate::error::Refusal;
+
+/// A named set of objectives with its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preset {
+    /// Its name, without the `@`.
+    pub name: &'static str,
+    /// Its objectives.
+    pub objectives: &'static [&'static str],
+    /// Who says so.
+    pub source: &'static str,
+}
+
+const GUIDELLM: &str = "GuideLLM, docs/guides/service_level_objectives.md (0.8)";
+const MLPERF: &str = "MLPerf inference, loadgen/mlperf.conf and checker constants (v6.1)";
+
+const fn guidellm(name: &'static str, objectives: &'static [&'static str]) -> Preset {
+    Preset { name, objectives, source: GUIDELLM }
+}
+
+const fn mlperf(name: &'static str, objectives: &'static [&'static str]) -> Preset {
+    Preset { name, objectives, source: MLPERF }
+}
+
+/// Every preset. `GuideLLM`'s ITL limits are judged on each request's mean gap, its batch throughputs as goodput.
+pub const PRESETS: &[Preset] = &[
+    guidellm("chat", &["p99 ttft<=200ms", "p99 itl<=50ms"]),
+    guidellm("rag", &["p99 ttft<=300ms", "p99 itl<=100ms", "p99 e2e<=3s"]),
+    guidellm("agentic", &["p99 e2e<=5s"]),
+    guidellm("content-generation", &["p99 ttft<=600ms", "p99 itl<=200ms"]),
+    guidellm("code-generation", &["p99 ttft<=500ms", "p99 itl<=150ms"]),
+    guidellm("code-completion", &["p99 e2e<=2s"]),
+    guidellm("summarization", &["goodput>=100/s"]),
+    guidellm("analysis", &["goodput>=150/s"]),
+    mlperf("mlperf:llama2-70b-server", &["p99 ttft<=2s", "p99 tpot<=200ms"]),
+    mlperf("mlperf:llama2-70b-interactive", &["p99 ttft<=450ms", "p99 tpot<=40ms"]),
+    mlperf("mlperf:mixtral-8x7b-server", &["p99 ttft<=2s", "p99 tpot<=200ms"]),
+    mlperf("mlperf:llama3.1-8b-server", &["p99 ttft<=2s", "p99 tpot<=100ms"]),
+    mlperf("mlperf:llama3.1-8b-interactive", &["p99 ttft<=500ms", "p99 tpot<=30ms"]),
+    mlperf("mlperf:llama3.1-405b-server", &["p99 ttft<=6s", "p99 tpot<=175ms"]),
+    mlperf("mlperf:llama3.1-405b-interactive", &["p99 ttft<=4500ms", "p99 tpot<=80ms"]),
+    mlperf("mlperf:deepseek-r1-server", &["p99 ttft<=2s", "p99 tpot<=80ms"]),
+    mlperf("mlperf:deepseek-r1-interactive", &["p99 ttft<=1500ms", "p99 tpot<=15ms"]),
+    mlperf("mlperf:gpt-oss-120b-server", &["p99 ttft<=3s", "p99 tpot<=80ms"]),
+    mlperf("mlperf:gpt-oss-120b-interactive", &["p99 ttft<=2s", "p99 tpot<=15ms"]),
+    mlperf("mlperf:qwen3-vl-235b-server", &["p99 e2e<=12s"]),
+    mlperf("mlperf:qwen3-vl-235b-interactive", &["p99 e2e<=1500ms"]),
+];
+
+/// The preset called `name`.
+pub(super) fn find(name: &str) -> Result<&'static Preset, Refusal> {
+    let name = name.trim().to_ascii_lowercase();
+    PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| {
+        let names: Vec<String> = PRESETS.iter().map(|preset| format!("@{}", preset.name)).collect();
+        Refusal::new(format!("`@{name}` is not a preset"), format!("accepted is {}", names.join(", ")))
+    })
+}
+
+/// The text of `help slo`: the grammar, and every preset with its source.
+#[must_use]
+pub fn help_slo() -> String {
+    let mut text = String::from(
+        "--slo '[pQ|mean|max] METRIC (<=|<) TIME', with a unit: us, ms, s, m, h. Several, separated by commas.\n\n\
+         p99 ttft<=200ms    at least 99% of the requests have their first token within 200 ms\n\
+         mean e2e<2s        the mean; max: the largest observed value, just that\n\
+         ttft<=200ms        no statistic: each request is good or not; joint attainment >= --attainment (99%) is asked\n\
+         ttft_service<=1s   the clock starts at the send instead of the planned instant\n\
+         error_rate<=0.1%   failed, timed out and shed, over planned\n\
+         goodput>=5/s       good requests per second of the window\n\
+         attainment>=99%    good requests over planned\n\n\
+         --goodput 'ttft:200 tpot:50 e2el:5000' is the same as bare objectives in milliseconds.\n\n\
+         A quantile is decided as a proportion with 95% confidence, dependence included: pass, fail or inconclusive.\n",
+    );
+    for source in [GUIDELLM, MLPERF] {
+        let _ = writeln!(text, "\nPresets, {source}:");
+        for preset in PRESETS.iter().filter(|preset| preset.source == source) {
+            let _ = writeln!(text, "  @{:<34}{}", preset.name, preset.objectives.join(", "));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Objectives;
+
+    #[test]
+    fn every_preset_can_be_read() {
+        for preset in PRESETS {
+            let read = Objectives::parse(&[format!("@{}", preset.name)], None, None).unwrap();
+            assert_eq!(read.to_string(), preset.objectives.join(", "), "{}", preset.name);
+        }
+    }
+
+    #[test]
+    fn help_names_every_preset_and_its_source() {
+        let text = help_slo();
+        for preset in PRESETS {
+            assert!(text.contains(preset.name) && text.contains(preset.source));
+        }
+    }
+}

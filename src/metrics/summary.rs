@@ -1,0 +1,409 @@
+//! Owns `Summary`, the mergeable, order-free fold of records that everything else reads.
+
+use std::sync::Arc;
+
+use crate::metrics::block::{Block, Tally};
+use crate::metrics::flow::{Flow, for_each_arrival};
+use crate::metrics::sample::{Sample, SamplePoint, points};
+use crate::metrics::series::Series;
+use crate::metrics::{BlockPoint, Counts, Distribution, Metric, Objective, Objectives, OriginOf, Standing, Value};
+use crate::record::{Header, Origin, Outcome, Record};
+use crate::units::{Offset, Window};
+
+/// Blocks of scheduled time: up to this many, at first this wide.
+const MOST_BLOCKS: usize = 64;
+const FIRST_BLOCK_NS: u64 = 50_000_000;
+/// Samples for the charts: up to this many, at first one second.
+const MOST_SAMPLES: usize = 3_600;
+const FIRST_SAMPLE_NS: u64 = 1_000_000_000;
+
+/// What a summary has to know of the run besides its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame {
+    /// The measured window of scheduled instants.
+    pub window: Window,
+    /// When the planned load ends, cool-down included.
+    pub load_end: Offset,
+    /// Whether answers are streamed.
+    pub streamed: bool,
+}
+
+impl From<&Header> for Frame {
+    fn from(header: &Header) -> Self {
+        Self { window: header.window, load_end: header.load_end, streamed: header.streamed }
+    }
+}
+
+/// How one request stands towards everything asked: the fate a live screen may colour it by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goodness {
+    /// It completed and met every per-request limit.
+    Good,
+    /// It did not.
+    NotGood,
+    /// Cut off before it was known.
+    Undecided,
+}
+
+/// A fold of records. `add` in any order, `merge` in any order: the same summary. Memory is flat: about 4 MB, below 8 MB.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    frame: Frame,
+    objectives: Arc<Objectives>,
+    cohort: Counts,
+    totals: Counts,
+    planned: u64,
+    planned_sent: u64,
+    planned_send_lag: Distribution,
+    distributions: Vec<[Distribution; 2]>,
+    tallies: Vec<Tally>,
+    goodness: Tally,
+    blocks: Series<Block>,
+    samples: Series<Sample>,
+    flow: Flow,
+    length_mismatches: u64,
+    usage_missing: u64,
+}
+
+impl Summary {
+    /// An empty summary.
+    #[must_use]
+    pub fn new(frame: Frame, objectives: Arc<Objectives>) -> Self {
+        Self {
+            frame,
+            cohort: Counts::default(),
+            totals: Counts::default(),
+            planned: 0,
+            planned_sent: 0,
+            planned_send_lag: Distribution::new(Metric::SendLag),
+            distributions: Metric::ALL.iter().map(|metric| [Distribution::new(*metric), Distribution::new(*metric)]).collect(),
+            tallies: vec![Tally::default(); objectives.items().len()],
+            goodness: Tally::default(),
+            blocks: Series::new(FIRST_BLOCK_NS, MOST_BLOCKS),
+            samples: Series::new(FIRST_SAMPLE_NS, MOST_SAMPLES),
+            flow: Flow::default(),
+            length_mismatches: 0,
+            usage_missing: 0,
+            objectives,
+        }
+    }
+
+    /// Adds one record, once it is settled.
+    pub fn add(&mut self, record: &Record) {
+        let in_cohort = self.frame.window.contains(record.scheduled);
+        let values = Values::of(record, self.frame.streamed);
+        let goodness = values.goodness(record, &self.objectives);
+        self.totals.add(record);
+        self.flow.add_flight(record, self.frame.window, self.frame.load_end, in_cohort);
+        self.add_sample(record, &values);
+        let arrived = self.add_tokens(record);
+        self.flow.add_arrivals(record, self.frame.window, arrived, goodness == Goodness::Good);
+        if in_cohort {
+            self.add_to_cohort(record, &values, goodness);
+        }
+    }
+
+    fn add_to_cohort(&mut self, record: &Record, values: &Values, goodness: Goodness) {
+        let exchange = &record.exchange;
+        let completed = exchange.outcome == Outcome::Completed;
+        self.cohort.add(record);
+        if record.origin == Origin::Planned {
+            self.planned += 1;
+            self.planned_sent += u64::from(exchange.sent.is_some());
+            self.planned_send_lag.add(values.get(Metric::SendLag, OriginOf::Scheduled), completed);
+        }
+        if completed {
+            self.usage_missing += u64::from(exchange.usage.is_none());
+            let asked = record.asked_output_tokens;
+            self.length_mismatches += u64::from(asked > 0 && exchange.usage.is_some_and(|usage| usage.output_tokens != asked));
+        }
+        let block = self.blocks.at(record.scheduled.as_nanos() - self.frame.window.start.as_nanos());
+        block.planned += 1;
+        for metric in Metric::ALL {
+            let scheduled = values.get(metric, OriginOf::Scheduled);
+            block.add_value(metric, scheduled);
+            let place = &mut self.distributions[metric as usize];
+            if matches!(metric, Metric::Itl | Metric::Tbt) {
+                metric.for_each_gap(record, |ticks, times| place[0].add_seen(ticks, times, completed));
+            } else {
+                place[0].add(scheduled, completed);
+                if metric.row().two_origins {
+                    place[1].add(values.get(metric, OriginOf::Service), completed);
+                }
+            }
+        }
+        for (place, objective) in self.objectives.items().iter().enumerate() {
+            // A skipped turn was never asked of the service: no latency objective speaks of it.
+            if exchange.outcome == Outcome::Skipped && matches!(objective, Objective::Latency(_)) {
+                continue;
+            }
+            let (standing, firm, value) = values.towards(objective, &self.objectives, record, goodness);
+            self.tallies[place].add(standing, firm, value);
+            block.tally(place).add(standing, firm, value);
+        }
+        self.goodness.add(goodness.standing(), false, None);
+    }
+
+    fn add_sample(&mut self, record: &Record, values: &Values) {
+        let exchange = &record.exchange;
+        let sample = self.samples.at(record.scheduled.as_nanos());
+        sample.scheduled += 1;
+        if let Value::Defined(ns) = values.get(Metric::Ttft, OriginOf::Scheduled) {
+            sample.ttft.add(ns);
+        }
+        if let Value::Defined(ns) = values.get(Metric::E2e, OriginOf::Scheduled) {
+            sample.e2e.add(ns);
+        }
+        if let Some(sent) = exchange.sent {
+            self.samples.at(sent.as_nanos()).sent += 1;
+        }
+        let settled = self.samples.at(exchange.ended.unwrap_or(record.scheduled).as_nanos());
+        match exchange.outcome {
+            Outcome::Completed => settled.completed += 1,
+            Outcome::Failed(_) | Outcome::TimedOut | Outcome::Shed => settled.missed += 1,
+            Outcome::Unresolved | Outcome::Cancelled | Outcome::Skipped | Outcome::Abandoned => {}
+        }
+        if let (Some(sent), Some(ended)) = (exchange.sent, exchange.ended) {
+            let entered = self.samples.at(sent.as_nanos());
+            entered.entered += 1;
+            entered.entered_ns += u128::from(sent.as_nanos());
+            let left = self.samples.at(ended.max(sent).as_nanos());
+            left.left += 1;
+            left.left_ns += u128::from(ended.max(sent).as_nanos());
+        }
+    }
+
+    /// Output tokens into the samples; returns those inside the window, in millionths.
+    fn add_tokens(&mut self, record: &Record) -> u128 {
+        let window = self.frame.window;
+        let mut inside = 0;
+        for_each_arrival(record, |at, microtokens| {
+            self.samples.at(at.as_nanos()).output_microtokens += u128::from(microtokens);
+            if window.contains(at) {
+                inside += u128::from(microtokens);
+            }
+        });
+        inside
+    }
+
+    /// Adds everything of `other`, a summary of the same plan and objectives.
+    pub fn merge(&mut self, other: &Self) {
+        self.cohort.merge(&other.cohort);
+        self.totals.merge(&other.totals);
+        self.planned += other.planned;
+        self.planned_sent += other.planned_sent;
+        self.planned_send_lag.merge(&other.planned_send_lag);
+        for (mine, theirs) in self.distributions.iter_mut().flatten().zip(other.distributions.iter().flatten()) {
+            mine.merge(theirs);
+        }
+        for (mine, theirs) in self.tallies.iter_mut().zip(&other.tallies) {
+            mine.merge(theirs);
+        }
+        self.goodness.merge(&other.goodness);
+        self.blocks.merge(&other.blocks);
+        self.samples.merge(&other.samples);
+        self.flow.merge(&other.flow);
+        self.length_mismatches += other.length_mismatches;
+        self.usage_missing += other.usage_missing;
+        self.end_window_at(other.frame.window.end);
+        self.frame.load_end = self.frame.load_end.min(other.frame.load_end);
+    }
+
+    /// Ends the window (and the load) at `instant`, where a run was stopped. Every record added before must have settled before
+    /// `instant`, so that nothing counted so far lies beyond it. Later than the window's end changes the load's end only.
+    pub fn end_window_at(&mut self, instant: Offset) {
+        let window = &mut self.frame.window;
+        window.end = window.end.min(instant).max(window.start);
+        self.frame.load_end = self.frame.load_end.min(instant.max(window.start));
+    }
+
+    /// Window, load end and mode, the window cut where the run was stopped.
+    #[must_use]
+    pub fn frame(&self) -> Frame {
+        self.frame
+    }
+
+    /// What was asked.
+    #[must_use]
+    pub fn objectives(&self) -> &Arc<Objectives> {
+        &self.objectives
+    }
+
+    /// Requests scheduled inside the window, by outcome.
+    #[must_use]
+    pub fn cohort(&self) -> &Counts {
+        &self.cohort
+    }
+
+    /// All requests, by outcome.
+    #[must_use]
+    pub fn totals(&self) -> &Counts {
+        &self.totals
+    }
+
+    /// (planned, sent) of the cohort without released requests: what generator health compares.
+    #[must_use]
+    pub fn planned_and_sent(&self) -> (u64, u64) {
+        (self.planned, self.planned_sent)
+    }
+
+    /// The send lag of planned requests alone.
+    #[must_use]
+    pub fn planned_send_lag(&self) -> &Distribution {
+        &self.planned_send_lag
+    }
+
+    /// The distribution of `metric` over the cohort.
+    #[must_use]
+    pub fn distribution(&self, metric: Metric, origin: OriginOf) -> &Distribution {
+        &self.distributions[metric as usize][usize::from(origin == OriginOf::Service && metric.row().two_origins)]
+    }
+
+    /// The exact counts towards objective number `place`.
+    #[must_use]
+    pub fn tally(&self, place: usize) -> Option<&Tally> {
+        self.tallies.get(place)
+    }
+
+    /// Good requests (`met`), the others and the undecided ones of the cohort.
+    #[must_use]
+    pub fn goodness(&self) -> &Tally {
+        &self.goodness
+    }
+
+    /// Arrivals inside the window, and time in flight.
+    #[must_use]
+    pub fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// Completed requests of the cohort whose length differs from what was asked.
+    #[must_use]
+    pub fn length_mismatches(&self) -> u64 {
+        self.length_mismatches
+    }
+
+    /// Completed requests of the cohort without the server's token counts: their output tokens are events.
+    #[must_use]
+    pub fn usage_missing(&self) -> u64 {
+        self.usage_missing
+    }
+
+    /// The run second by second (coarser in long runs), from its origin.
+    #[must_use]
+    pub fn samples(&self) -> Vec<SamplePoint> {
+        points(&self.samples)
+    }
+
+    /// The quantiles of the cohort over scheduled time.
+    #[must_use]
+    pub fn block_points(&self) -> Vec<BlockPoint> {
+        let start_s = self.frame.window.start.as_secs();
+        let width_s = self.blocks.width_ns() as f64 / 1e9;
+        let point = |(place, block): (usize, &Block)| BlockPoint {
+            start_s: start_s + place as f64 * width_s,
+            width_s,
+            planned: block.planned,
+            ttft_p50_s: block.quantile(Metric::Ttft, 0.5),
+            ttft_p99_s: block.quantile(Metric::Ttft, 0.99),
+            e2e_p50_s: block.quantile(Metric::E2e, 0.5),
+            e2e_p99_s: block.quantile(Metric::E2e, 0.99),
+        };
+        self.blocks.slots().iter().enumerate().map(point).collect()
+    }
+
+    /// Bytes held.
+    #[cfg(test)]
+    pub(super) fn heap_bytes(&self) -> usize {
+        let distributions: usize = self.distributions.iter().flatten().map(Distribution::heap_bytes).sum();
+        let blocks: usize = self.blocks.slots().iter().map(|block| size_of::<Block>() + block.heap_bytes()).sum();
+        distributions + blocks + size_of_val(self.samples.slots()) + self.planned_send_lag.heap_bytes()
+    }
+
+    pub(super) fn blocks(&self) -> &Series<Block> {
+        &self.blocks
+    }
+}
+
+/// Every metric of one record, extracted once.
+struct Values([[Value; 2]; Metric::ALL.len()]);
+
+impl Values {
+    fn of(record: &Record, streamed: bool) -> Self {
+        let mut values = [[Value::Undefined; 2]; Metric::ALL.len()];
+        for metric in Metric::ALL {
+            if metric.row().streamed_only && !streamed {
+                continue;
+            }
+            for (place, origin) in metric.origins().iter().enumerate() {
+                values[metric as usize][place] = metric.value(record, *origin);
+            }
+        }
+        Self(values)
+    }
+
+    fn get(&self, metric: Metric, origin: OriginOf) -> Value {
+        self.0[metric as usize][usize::from(origin == OriginOf::Service && metric.row().two_origins)]
+    }
+
+    /// Good, not good, or cut off before that was known. What is undefined for a completed request counts as met.
+    fn goodness(&self, record: &Record, objectives: &Objectives) -> Goodness {
+        let outcome = &record.exchange.outcome;
+        if !matches!(outcome, Outcome::Completed | Outcome::Unresolved | Outcome::Cancelled) {
+            return Goodness::NotGood;
+        }
+        if objectives.limits().any(|(_, limit)| limit.standing(self.get(limit.metric, limit.origin)) == Standing::Missed) {
+            return Goodness::NotGood;
+        }
+        if *outcome == Outcome::Completed { Goodness::Good } else { Goodness::Undecided }
+    }
+
+    /// Whether a per-request limit is missed even counted from the send: a late send cannot have caused that.
+    fn refused_by_service(&self, objectives: &Objectives, outcome: &Outcome) -> bool {
+        let ours = matches!(outcome, Outcome::Shed | Outcome::Abandoned | Outcome::Skipped);
+        let missed = |origin| objectives.limits().any(|(_, limit)| limit.standing(self.get(limit.metric, origin)) == Standing::Missed);
+        !ours && missed(OriginOf::Service)
+    }
+
+    /// (standing, whether a miss is firm, the value for `mean`) towards one objective.
+    fn towards(
+        &self,
+        objective: &Objective,
+        objectives: &Objectives,
+        record: &Record,
+        goodness: Goodness,
+    ) -> (Standing, bool, Option<u64>) {
+        let outcome = &record.exchange.outcome;
+        let error = matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut);
+        match objective {
+            Objective::Latency(limit) => {
+                let value = self.get(limit.metric, limit.origin);
+                let service = self.get(limit.metric, OriginOf::Service);
+                let seen = if let Value::Defined(ticks) = value { Some(ticks) } else { None };
+                let ours = matches!(outcome, Outcome::Shed | Outcome::Abandoned);
+                // Only what the service did to a completed or open request counts as its own undefinedness.
+                let firm = error || (!ours && limit.standing(service) == Standing::Missed);
+                (limit.standing(value), firm, seen)
+            }
+            Objective::ErrorRate(_) => match outcome {
+                Outcome::Failed(_) | Outcome::TimedOut => (Standing::Missed, true, None),
+                Outcome::Shed | Outcome::Abandoned => (Standing::Missed, false, None),
+                Outcome::Unresolved => (Standing::Undecided, false, None),
+                Outcome::Completed | Outcome::Cancelled | Outcome::Skipped => (Standing::Met, false, None),
+            },
+            Objective::Attainment(_) | Objective::Goodput(_) => {
+                (goodness.standing(), error || self.refused_by_service(objectives, outcome), None)
+            }
+        }
+    }
+}
+
+impl Goodness {
+    fn standing(self) -> Standing {
+        match self {
+            Self::Good => Standing::Met,
+            Self::NotGood => Standing::Missed,
+            Self::Undecided => Standing::Undecided,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Owns the extractors: what one record says about one metric, by the definitions of `metrics.md`, "Which requests, which seconds".
+
+use crate::metrics::{Metric, OriginOf};
+use crate::record::{Outcome, Record};
+use crate::units::Offset;
+
+/// What one record says about one metric, in ticks of the metric's unit ([`crate::metrics::Unit`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value {
+    /// It was seen.
+    Defined(u64),
+    /// It does not exist for this request (TPOT at n = 1).
+    Undefined,
+    /// The request failed, timed out, was shed or abandoned: +∞, or 0 where higher is better.
+    Miss,
+    /// Cut off by our drain, or cancelled by the plan: at least this (at most this, where higher is better).
+    Censored(u64),
+}
+
+/// How an outcome counts in a metric that a failure misses.
+enum Fate {
+    Complete,
+    Miss,
+    /// Followed until this instant.
+    Censored(Offset),
+    /// Never asked of the server.
+    Absent,
+}
+
+/// The latest instant the record knows: where we let go of a request that did not end.
+fn last_known(record: &Record) -> Offset {
+    let exchange = &record.exchange;
+    exchange.ended.or(exchange.last_token).or(exchange.first_event).or(exchange.sent).unwrap_or(record.scheduled)
+}
+
+fn fate(record: &Record) -> Fate {
+    match record.exchange.outcome {
+        Outcome::Completed => Fate::Complete,
+        Outcome::Failed(_) | Outcome::TimedOut | Outcome::Shed | Outcome::Abandoned => Fate::Miss,
+        Outcome::Unresolved | Outcome::Cancelled => Fate::Censored(last_known(record)),
+        Outcome::Skipped => Fate::Absent,
+    }
+}
+
+fn ticks_between(from: Offset, until: Offset) -> u64 {
+    until.as_nanos().saturating_sub(from.as_nanos())
+}
+
+/// Output tokens: the server's count, else token-bearing events; `None` where neither was seen.
+#[must_use]
+pub fn output_tokens(record: &Record) -> Option<u64> {
+    let exchange = &record.exchange;
+    match exchange.usage {
+        Some(usage) => Some(u64::from(usage.output_tokens)),
+        None if exchange.events > 0 => Some(u64::from(exchange.events)),
+        None => None,
+    }
+}
+
+/// Input tokens: the server's count, else the plan's for a request that completed.
+#[must_use]
+pub fn input_tokens(record: &Record) -> Option<u64> {
+    match (record.exchange.usage, &record.exchange.outcome) {
+        (Some(usage), _) => Some(u64::from(usage.input_tokens)),
+        (None, Outcome::Completed) => Some(u64::from(record.asked_input_tokens)),
+        (None, _) => None,
+    }
+}
+
+impl Metric {
+    /// What `record` says about this metric from `origin`. For `itl` and `tbt` it is the request's mean gap, on which objectives
+    /// are decided; their pooled samples are [`Metric::for_each_gap`].
+    #[must_use]
+    pub fn value(self, record: &Record, origin: OriginOf) -> Value {
+        let exchange = &record.exchange;
+        match self {
+            Self::SendLag => exchange.sent.map_or(Value::Undefined, |sent| Value::Defined(ticks_between(record.scheduled, sent))),
+            Self::InputTokens => input_tokens(record).map_or(Value::Undefined, Value::Defined),
+            Self::OutputTokens => output_tokens(record).map_or(Value::Undefined, Value::Defined),
+            _ => {
+                let start = match origin {
+                    OriginOf::Scheduled => record.scheduled,
+                    OriginOf::Service => exchange.sent.unwrap_or(record.scheduled),
+                };
+                match fate(record) {
+                    Fate::Complete => self.of_completed(record, start).map_or(Value::Undefined, Value::Defined),
+                    Fate::Miss => Value::Miss,
+                    Fate::Censored(until) => self.of_censored(record, start, until),
+                    Fate::Absent => Value::Undefined,
+                }
+            }
+        }
+    }
+
+    /// The value of a completed request; `None` where it is undefined.
+    fn of_completed(self, record: &Record, start: Offset) -> Option<u64> {
+        let exchange = &record.exchange;
+        let e2e = || exchange.last_token.or(exchange.ended).map(|last| ticks_between(start, last));
+        // Zero would be a burst read at once, not a speed: undefined, never 0.
+        let streaming = || Some(ticks_between(exchange.first_token?, exchange.last_token?)).filter(|ticks| *ticks > 0);
+        let tokens = output_tokens(record).unwrap_or(0);
+        match self {
+            Self::Ttft => exchange.first_token.map(|at| ticks_between(start, at)),
+            Self::Ttfo => exchange.first_answer.map(|at| ticks_between(start, at)),
+            Self::E2e => e2e(),
+            Self::Tpot if tokens >= 2 => streaming().map(|ticks| divide(ticks, tokens - 1)),
+            Self::OutputSpeed if tokens >= 2 => streaming().map(|ticks| milli_per_second(tokens - 1, ticks)),
+            Self::Ntpot if tokens >= 1 => e2e().map(|ticks| divide(ticks, tokens)),
+            Self::Itl if exchange.events >= 2 => streaming().map(|ticks| divide(ticks, u64::from(exchange.events) - 1)),
+            Self::Tbt => {
+                let later: u64 = exchange.event_tokens.iter().skip(1).map(|k| u64::from(*k)).sum();
+                streaming().filter(|_| later > 0).map(|ticks| divide(ticks, later))
+            }
+            Self::Stall => exchange.event_gaps_us.iter().max().map(|gap_us| u64::from(*gap_us) * 1_000),
+            _ => None,
+        }
+    }
+
+    /// The value, or its bound, of a request followed until `until`.
+    fn of_censored(self, record: &Record, start: Offset, until: Offset) -> Value {
+        let exchange = &record.exchange;
+        let age = ticks_between(start, until);
+        let tokens = u64::from(record.asked_output_tokens).max(output_tokens(record).unwrap_or(0));
+        let since_first = exchange.first_token.map(|first| ticks_between(first, until));
+        match self {
+            Self::Ttft => exchange.first_token.map_or(Value::Censored(age), |at| Value::Defined(ticks_between(start, at))),
+            Self::Ttfo => exchange.first_answer.map_or(Value::Censored(age), |at| Value::Defined(ticks_between(start, at))),
+            Self::E2e => Value::Censored(age),
+            Self::Ntpot => Value::Censored(age / tokens.max(1)),
+            Self::Stall => {
+                let open = exchange.last_token.map_or(0, |last| ticks_between(last, until));
+                let longest_us = exchange.event_gaps_us.iter().max().copied().unwrap_or(0);
+                Value::Censored(open.max(u64::from(longest_us) * 1_000))
+            }
+            Self::OutputSpeed => match since_first {
+                Some(ticks) if ticks > 0 => Value::Censored(milli_per_second(tokens.max(2) - 1, ticks)),
+                _ => Value::Censored(u64::MAX),
+            },
+            // Tpot, itl and tbt: (now − first token) over the gaps asked for.
+            _ => Value::Censored(since_first.map_or(0, |ticks| ticks / tokens.saturating_sub(1).max(1))),
+        }
+    }
+
+    /// The pooled gaps of `itl` and `tbt` as (ticks, how many); nothing for other metrics. Whatever the outcome: what was observed.
+    pub fn for_each_gap(self, record: &Record, mut each: impl FnMut(u64, u64)) {
+        let exchange = &record.exchange;
+        match self {
+            Self::Itl => exchange.event_gaps_us.iter().for_each(|gap_us| each(u64::from(*gap_us) * 1_000, 1)),
+            Self::Tbt => {
+                for (gap_us, tokens) in exchange.event_gaps_us.iter().zip(exchange.event_tokens.iter().skip(1)) {
+                    if *tokens > 0 {
+                        each(divide(u64::from(*gap_us) * 1_000, u64::from(*tokens)), u64::from(*tokens));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `ticks` over `parts` (above 0), rounded to the tick.
+fn divide(ticks: u64, parts: u64) -> u64 {
+    (ticks + parts / 2) / parts
+}
+
+/// Tokens in `nanos` (above 0) as thousandths of a token per second.
+fn milli_per_second(tokens: u64, nanos: u64) -> u64 {
+    u64::try_from(u128::from(tokens) * 1_000_000_000_000 / u128::from(nanos)).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,88 @@
+//! Owns `Verdict`, three-valued and with reasons, and the judgement of a whole trial.
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::decide::judge_objective;
+use crate::metrics::health::examine;
+use crate::metrics::{Health, ObjectiveJudgement, Trial};
+
+/// What a trial says about its objectives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerdictResult {
+    /// Nothing was asked.
+    None,
+    /// Every objective is met, with confidence, by a healthy generator.
+    Pass,
+    /// At least one is not met, with confidence.
+    Fail,
+    /// The data, or the generator, cannot tell.
+    Inconclusive,
+}
+
+/// A result and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The result.
+    pub result: VerdictResult,
+    /// Why it is not a pass; each ends with advice.
+    pub reasons: Vec<String>,
+}
+
+/// Everything a trial says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// One for each objective, in order.
+    pub objectives: Vec<ObjectiveJudgement>,
+    /// Good over planned; absent with an empty cohort.
+    pub attainment: Option<f64>,
+    /// Good per second of the window; absent with an empty window.
+    pub goodput_per_s: Option<f64>,
+    /// The generator's health.
+    pub health: Health,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+/// Judges a trial by the objectives its summary was folded for.
+#[must_use]
+pub fn judge(trial: &Trial) -> Judgement {
+    let summary = &trial.summary;
+    let asked = summary.objectives();
+    let objectives: Vec<ObjectiveJudgement> =
+        asked.items().iter().enumerate().map(|(place, objective)| judge_objective(summary, place, objective)).collect();
+    let health = examine(trial, asked.smallest_limit());
+    let good = summary.goodness().met as f64;
+    let (planned, window_s) = (summary.cohort().planned, trial.window().length_s());
+    Judgement {
+        verdict: conclude(&objectives, &health),
+        attainment: (planned > 0).then(|| good / planned as f64),
+        goodput_per_s: (window_s > 0.0).then(|| good / window_s),
+        objectives,
+        health,
+    }
+}
+
+/// A fail outweighs what is open; an unhealthy generator turns a pass into inconclusive and leaves a fail only where misses refute
+/// it that neither lateness nor shedding can have caused.
+fn conclude(objectives: &[ObjectiveJudgement], health: &Health) -> Verdict {
+    let deciding: Vec<&ObjectiveJudgement> = objectives.iter().filter(|objective| objective.decides).collect();
+    if deciding.is_empty() {
+        return Verdict { result: VerdictResult::None, reasons: Vec::new() };
+    }
+    let failed = |objective: &ObjectiveJudgement| objective.met == Some(false) && (health.healthy || objective.refuted_firmly);
+    let mut reasons: Vec<String> = Vec::new();
+    let result = if deciding.iter().any(|objective| failed(objective)) {
+        reasons.extend(deciding.iter().filter(|objective| failed(objective)).filter_map(|objective| objective.reason.clone()));
+        VerdictResult::Fail
+    } else if deciding.iter().all(|objective| objective.met == Some(true)) && health.healthy {
+        VerdictResult::Pass
+    } else {
+        reasons.extend(deciding.iter().filter_map(|objective| objective.reason.clone()));
+        VerdictResult::Inconclusive
+    };
+    if result != VerdictResult::Pass {
+        reasons.extend(health.faults.iter().cloned());
+    }
+    Verdict { result, reasons }
+}

@@ -1,0 +1,207 @@
+//! Owns the tests of judgement: objectives, health and verdict of whole trials.
+
+use crate::metrics::examples::{at, cut, folded, frame, mixture, objectives, shed, status, streamed, trial};
+use crate::metrics::{Judgement, Known, Summary, Trial, TrialView, VerdictResult};
+use crate::record::{Outcome, Record};
+
+/// 2 000 requests at 50/s for 40 s; every `slow_every`-th has its first token after 500 ms, the others after about 100 ms.
+fn requests(slow_every: u64) -> Vec<Record> {
+    let ttft_s = |id: u64| if id % slow_every == slow_every - 1 { 0.5 } else { 0.1 + (id * 7 % 13) as f64 * 1e-3 };
+    (0..2_000).map(|id| streamed(id, id as f64 / 50.0, ttft_s(id), 5, 0.01)).collect()
+}
+
+fn judged(asked: &str, records: &[Record]) -> Judgement {
+    trial(folded(frame(0.0, 40.0), asked, records)).judge()
+}
+
+fn result(asked: &str, records: &[Record]) -> VerdictResult {
+    judged(asked, records).verdict.result
+}
+
+#[test]
+fn a_quantile_is_decided_by_the_share_that_misses_it() {
+    for (slow_every, expected) in [(1_000, VerdictResult::Pass), (120, VerdictResult::Inconclusive), (20, VerdictResult::Fail)] {
+        assert_eq!(result("p99 ttft<=200ms", &requests(slow_every)), expected, "every {slow_every}th is slow");
+    }
+}
+
+#[test]
+fn every_kind_of_objective_can_pass_and_fail() {
+    let records = requests(20);
+    for (asked, expected) in [
+        ("mean ttft<=200ms", VerdictResult::Pass),
+        ("mean ttft<=110ms", VerdictResult::Fail),
+        ("max ttft<=500ms", VerdictResult::Pass),
+        ("max ttft<500ms", VerdictResult::Fail),
+        ("error_rate<=1%", VerdictResult::Pass),
+        ("goodput>=49/s", VerdictResult::Pass),
+        ("goodput>=51/s", VerdictResult::Fail),
+        ("ttft<=200ms, attainment>=90%", VerdictResult::Pass),
+        ("ttft<=200ms", VerdictResult::Fail),
+        ("p90 itl<=20ms", VerdictResult::Pass),
+        ("p90 itl<=5ms", VerdictResult::Fail),
+        ("p99 ttft<=200ms, p99 e2e<=2s", VerdictResult::Fail),
+        ("", VerdictResult::None),
+    ] {
+        assert_eq!(result(asked, &records), expected, "{asked}");
+    }
+}
+
+#[test]
+fn a_burst_of_misses_decides_less_than_the_same_misses_spread() {
+    // 1.8 % miss either way; spread they refute 1 %, in one burst they may be an accident.
+    let spread = requests(55);
+    let burst: Vec<Record> =
+        (0..2_000).map(|id| streamed(id, id as f64 / 50.0, if (700..736).contains(&id) { 0.5 } else { 0.1 }, 5, 0.01)).collect();
+    let (spread, burst) = (judged("p99 ttft<=200ms", &spread), judged("p99 ttft<=200ms", &burst));
+    assert_eq!((spread.objectives[0].misses, burst.objectives[0].misses), (36, 36));
+    assert_eq!((spread.verdict.result, burst.verdict.result), (VerdictResult::Fail, VerdictResult::Inconclusive));
+    assert!(burst.objectives[0].overdispersion > Some(5.0) && burst.objectives[0].requests_needed > Some(2_000), "{burst:?}");
+}
+
+#[test]
+fn too_few_requests_are_inconclusive_and_say_how_many_are_needed() {
+    let judgement = judged("p99 ttft<=200ms", &requests(1_000)[..250]);
+    let objective = &judgement.objectives[0];
+    assert_eq!((judgement.verdict.result, objective.misses, objective.met), (VerdictResult::Inconclusive, 0, None));
+    assert!((49..1_000).contains(&objective.requests_needed.unwrap()), "299 independent ones would be enough: {objective:?}");
+    let judgement = judged("p99 ttft<=200ms", &requests(1_000)[..50]);
+    assert_eq!((judgement.verdict.result, judgement.objectives[0].interval95), (VerdictResult::Inconclusive, None));
+    assert!(judgement.verdict.reasons[0].contains("too few"), "{judgement:?}");
+    assert_eq!(result("p99 ttft<=200ms", &[]), VerdictResult::Inconclusive);
+}
+
+#[test]
+fn requests_cut_off_are_counted_either_way() {
+    // 40 of 2 000 were let go at an age of 1 s: beyond 200 ms, undecided at 5 s.
+    let mut records = requests(1_000);
+    for record in records.iter_mut().skip(1_960) {
+        let scheduled_s = record.scheduled.as_secs();
+        *record = cut(streamed(record.id, scheduled_s, 50.0, 5, 0.01), Outcome::Unresolved, scheduled_s + 1.0);
+    }
+    let judgement = judged("p97 ttft<=5s", &records);
+    assert_eq!((judgement.verdict.result, judgement.objectives[0].undecided), (VerdictResult::Inconclusive, 40));
+    assert!(judgement.verdict.reasons[0].ends_with("use a longer --drain"), "{judgement:?}");
+    assert_eq!(result("p90 ttft<=5s", &records), VerdictResult::Pass, "it holds with all 40 beyond it");
+}
+
+/// The same records, sent `late_s` late.
+fn late(mut records: Vec<Record>, late_s: f64) -> Vec<Record> {
+    for record in &mut records {
+        record.exchange.sent = Some(at(record.scheduled.as_secs() + late_s));
+    }
+    records
+}
+
+#[test]
+fn a_late_generator_cannot_pass_and_fails_only_by_what_lateness_cannot_cause() {
+    let fast = late(requests(1_000), 0.05);
+    let judgement = judged("p99 ttft<=200ms", &fast);
+    assert_eq!(judgement.verdict.result, VerdictResult::Inconclusive);
+    assert!(judgement.verdict.reasons.iter().any(|reason| reason.contains("left late")), "{judgement:?}");
+    // Beyond the limit from the planned instant, within it from the send: the lateness may have caused it.
+    assert_eq!(result("p99 ttft<=80ms", &fast), VerdictResult::Inconclusive);
+    // Beyond it from the send too.
+    assert_eq!(result("p99 ttft<=40ms", &fast), VerdictResult::Fail);
+    let errors: Vec<Record> = late(requests(1_000), 0.05).into_iter().map(|record| status(record, 500, 60.0)).collect();
+    assert_eq!(result("error_rate<=1%", &errors), VerdictResult::Fail, "errors are never the generator's");
+}
+
+#[test]
+fn lag_is_borne_up_to_a_twentieth_of_the_smallest_limit() {
+    for (limit, lag_s, healthy) in [("p99 ttft<=200ms", 0.008, true), ("p99 ttft<=200ms", 0.012, false), ("p99 ttft<=20ms", 0.0019, true)] {
+        assert_eq!(judged(limit, &late(requests(1_000), lag_s)).health.healthy, healthy, "{limit} {lag_s}");
+    }
+}
+
+#[test]
+fn shedding_makes_a_pass_inconclusive() {
+    let mut records = requests(1_000);
+    records[77] = shed(records[77].clone());
+    let judgement = judged("p99 ttft<=200ms", &records);
+    assert_eq!((judgement.verdict.result, judgement.objectives[0].met), (VerdictResult::Inconclusive, Some(true)));
+    assert!(judgement.verdict.reasons.iter().any(|reason| reason.ends_with("raise --max-in-flight")), "{judgement:?}");
+}
+
+fn with_integral(factor: f64) -> Trial {
+    let mut trial = trial(folded(frame(0.0, 40.0), "p99 ttft<=200ms", &requests(1_000)));
+    trial.concurrency.as_mut().unwrap().integral_s *= factor;
+    trial
+}
+
+#[test]
+fn books_that_break_littles_law_are_our_error() {
+    assert_eq!(with_integral(1.0005).judge().verdict.result, VerdictResult::Pass);
+    let judgement = with_integral(1.002).judge();
+    assert_eq!(judgement.verdict.result, VerdictResult::Inconclusive);
+    assert!(judgement.verdict.reasons[0].contains("Little's law is off by 0.20%"), "{judgement:?}");
+}
+
+#[test]
+fn a_tail_without_load_is_pointed_out() {
+    let records: Vec<Record> = (0..100).map(|id| streamed(id, id as f64 / 10.0, 0.1, 20, 0.1)).collect();
+    let health = trial(folded(frame(0.0, 10.0), "", &records)).judge().health;
+    assert!(health.tail_unloaded && health.healthy && health.notes[0].ends_with("add --cooldown"), "{health:?}");
+    let mut cooled = Summary::new(super::Frame { load_end: at(20.0), ..frame(0.0, 10.0) }, objectives(""));
+    for record in &records {
+        cooled.add(record);
+    }
+    assert!(!trial(cooled).judge().health.tail_unloaded);
+}
+
+#[test]
+fn the_interval_of_a_quantile_is_printed_when_it_can_be_and_withheld_when_not() {
+    let view = trial(folded(frame(0.0, 40.0), "", &mixture(5, 2_000))).view();
+    let stats = view.metrics[&super::Metric::Ttft].headline();
+    let [low_s, high_s] = stats.p50_ci95.unwrap();
+    assert!(matches!(stats.p50, Some(Known::At(median_s)) if low_s < median_s && median_s < high_s), "{stats:?}");
+    assert_eq!(stats.p99_ci95, None, "it falls among the missed ones");
+    assert!(matches!(stats.p99, Some(Known::Above { .. })));
+}
+
+#[test]
+fn a_trial_survives_result_json() {
+    let view = trial(folded(frame(2.0, 9.0), "p99 ttft<=200ms, tpot<=25ms", &mixture(3, 600))).view();
+    let text = serde_json::to_string(&view).unwrap();
+    assert_eq!(serde_json::from_str::<TrialView>(&text).unwrap(), view);
+}
+
+#[test]
+fn result_json_has_the_keys_that_others_rely_on() {
+    let view = trial(folded(frame(2.0, 9.0), "p99 ttft<=200ms", &mixture(3, 600))).view();
+    let json = serde_json::to_value(&view).unwrap();
+    for (pointer, keys) in [
+        ("", "label load window requests run_totals rates throughput concurrency metrics slo health verdict histograms"),
+        ("/load", "kind origin rate_per_s process"),
+        ("/window", "start_s end_s"),
+        ("/requests", "planned sent completed failed timed_out unresolved shed cancelled skipped abandoned not_due failures"),
+        ("/run_totals", "planned sent completed failed timed_out unresolved shed cancelled skipped abandoned not_due failures"),
+        ("/rates", "offered_per_s sent_per_s completed_per_s good_per_s"),
+        ("/throughput", "requests_per_s input_tokens_per_s output_tokens_per_s total_tokens_per_s good_output_tokens_per_s"),
+        ("/concurrency", "mean peak"),
+        ("/metrics", "ttft ttfo e2e tpot ntpot itl tbt stall send_lag output_speed input_tokens output_tokens"),
+        ("/metrics/ttft", "unit scheduled service completed_only"),
+        ("/metrics/tpot", "unit value completed_only"),
+        ("/metrics/ttft/scheduled", "count mean std min p50 p75 p90 p95 p99 p999 max p99_ci95"),
+        ("/slo", "objectives attainment goodput_per_s"),
+        ("/slo/objectives/0", "text observed limit misses decided undefined overdispersion interval95 met"),
+        ("/verdict", "result reasons"),
+        ("/histograms", "ttft e2e"),
+    ] {
+        let object = json.pointer(pointer).and_then(serde_json::Value::as_object).unwrap();
+        for key in keys.split(' ') {
+            assert!(object.contains_key(key), "{pointer}/{key}");
+        }
+    }
+    assert!(json.pointer("/metrics/ttft/scheduled/p99/above").is_some(), "{}", json["metrics"]["ttft"]["scheduled"]["p99"]);
+}
+
+#[test]
+fn histograms_can_be_read_by_any_hdr_histogram() {
+    use base64::Engine;
+    let view = trial(folded(frame(0.0, 40.0), "", &requests(1_000))).view();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(&view.histograms[&super::Metric::Ttft]).unwrap();
+    let read: hdrhistogram::Histogram<u64> = hdrhistogram::serialization::Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
+    assert_eq!(read.len(), 2_000);
+    assert_eq!(read.max() / 1_000, 500, "microseconds");
+}

@@ -1,0 +1,193 @@
+//! Owns one line of the records file: the keys of `cli.md`, "A record", and the way from and to `Record`.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::{Exchange, Failure, Origin, Outcome, Record, Usage};
+use crate::units::Offset;
+
+/// A record as it is written. What is absent is left out, never `null`: half the bytes, and the same to every reader of JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Line<'a> {
+    id: u64,
+    #[serde(borrow)]
+    class: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    turn: Option<u32>,
+    origin: Origin,
+    scheduled_s: Offset,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sent_s: Option<Offset>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    connected_s: Option<Offset>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    written_s: Option<Offset>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    headers_s: Option<Offset>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_event_s: Option<Offset>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_token_s: Option<Offset>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_answer_s: Option<Offset>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_token_s: Option<Offset>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended_s: Option<Offset>,
+    #[serde(default, skip_serializing_if = "<[u32]>::is_empty")]
+    event_gaps_us: Cow<'a, [u32]>,
+    #[serde(default, skip_serializing_if = "<[u32]>::is_empty")]
+    event_tokens: Cow<'a, [u32]>,
+    events: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    input_tokens: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output_tokens: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cached_tokens: Option<u32>,
+    asked_input_tokens: u32,
+    asked_output_tokens: u32,
+    outcome: OutcomeName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failure: Option<Cow<'a, Failure>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    finish_reason: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    target: Cow<'a, str>,
+    #[serde(borrow)]
+    model: Cow<'a, str>,
+}
+
+/// [`Outcome`] without what it carries.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OutcomeName {
+    Completed,
+    Failed,
+    TimedOut,
+    Unresolved,
+    Shed,
+    Cancelled,
+    Skipped,
+    Abandoned,
+}
+
+impl<'a> Line<'a> {
+    /// The line of `record`, with the two lists if `full`.
+    pub(super) fn of(record: &'a Record, full: bool) -> Self {
+        let exchange = &record.exchange;
+        let list = |list: &'a [u32]| Cow::Borrowed(if full { list } else { &[] });
+        let (outcome, failure) = match &exchange.outcome {
+            Outcome::Completed => (OutcomeName::Completed, None),
+            Outcome::Failed(failure) => (OutcomeName::Failed, Some(Cow::Borrowed(failure))),
+            Outcome::TimedOut => (OutcomeName::TimedOut, None),
+            Outcome::Unresolved => (OutcomeName::Unresolved, None),
+            Outcome::Shed => (OutcomeName::Shed, None),
+            Outcome::Cancelled => (OutcomeName::Cancelled, None),
+            Outcome::Skipped => (OutcomeName::Skipped, None),
+            Outcome::Abandoned => (OutcomeName::Abandoned, None),
+        };
+        Self {
+            id: record.id,
+            class: Cow::Borrowed(&record.class),
+            session: record.session,
+            turn: record.turn,
+            origin: record.origin,
+            scheduled_s: record.scheduled,
+            sent_s: exchange.sent,
+            connected_s: exchange.connected,
+            written_s: exchange.written,
+            headers_s: exchange.headers,
+            first_event_s: exchange.first_event,
+            first_token_s: exchange.first_token,
+            first_answer_s: exchange.first_answer,
+            last_token_s: exchange.last_token,
+            ended_s: exchange.ended,
+            event_gaps_us: list(&exchange.event_gaps_us),
+            event_tokens: list(&exchange.event_tokens),
+            events: exchange.events,
+            input_tokens: exchange.usage.map(|usage| usage.input_tokens),
+            output_tokens: exchange.usage.map(|usage| usage.output_tokens),
+            cached_tokens: exchange.usage.and_then(|usage| usage.cached_tokens),
+            asked_input_tokens: record.asked_input_tokens,
+            asked_output_tokens: record.asked_output_tokens,
+            outcome,
+            failure,
+            status: exchange.status,
+            finish_reason: exchange.finish_reason.as_deref().map(Cow::Borrowed),
+            target: Cow::Borrowed(&record.target),
+            model: Cow::Borrowed(&record.model),
+        }
+    }
+
+    /// The record of this line; `names` keeps one copy of names that repeat.
+    pub(super) fn into_record(self, names: &mut Names) -> Result<Record, String> {
+        let usage = match (self.input_tokens, self.output_tokens) {
+            (Some(input_tokens), Some(output_tokens)) => Some(Usage { input_tokens, output_tokens, cached_tokens: self.cached_tokens }),
+            (None, None) if self.cached_tokens.is_none() => None,
+            _ => return Err("`input_tokens` and `output_tokens` stand together or not at all".to_owned()),
+        };
+        let outcome = match (self.outcome, self.failure) {
+            (OutcomeName::Failed, Some(failure)) => Outcome::Failed(failure.into_owned()),
+            (OutcomeName::Failed, None) => return Err("the outcome is `failed` without a failure".to_owned()),
+            (_, Some(_)) => return Err("a failure stands beside an outcome that is not `failed`".to_owned()),
+            (OutcomeName::Completed, None) => Outcome::Completed,
+            (OutcomeName::TimedOut, None) => Outcome::TimedOut,
+            (OutcomeName::Unresolved, None) => Outcome::Unresolved,
+            (OutcomeName::Shed, None) => Outcome::Shed,
+            (OutcomeName::Cancelled, None) => Outcome::Cancelled,
+            (OutcomeName::Skipped, None) => Outcome::Skipped,
+            (OutcomeName::Abandoned, None) => Outcome::Abandoned,
+        };
+        Ok(Record {
+            id: self.id,
+            class: names.shared(0, &self.class),
+            session: self.session,
+            turn: self.turn,
+            origin: self.origin,
+            scheduled: self.scheduled_s,
+            asked_input_tokens: self.asked_input_tokens,
+            asked_output_tokens: self.asked_output_tokens,
+            target: names.shared(1, &self.target),
+            model: names.shared(2, &self.model),
+            exchange: Exchange {
+                sent: self.sent_s,
+                connected: self.connected_s,
+                written: self.written_s,
+                headers: self.headers_s,
+                first_event: self.first_event_s,
+                first_token: self.first_token_s,
+                first_answer: self.first_answer_s,
+                last_token: self.last_token_s,
+                ended: self.ended_s,
+                events: self.events,
+                event_gaps_us: self.event_gaps_us.into_owned(),
+                event_tokens: self.event_tokens.into_owned(),
+                usage,
+                status: self.status,
+                finish_reason: self.finish_reason.map(|reason| Box::from(reason.as_ref())),
+                outcome,
+            },
+        })
+    }
+}
+
+/// The last class, target and model read: records that repeat them share one copy.
+#[derive(Debug, Default)]
+pub(super) struct Names([Option<Arc<str>>; 3]);
+
+impl Names {
+    fn shared(&mut self, place: usize, name: &str) -> Arc<str> {
+        match &self.0[place] {
+            Some(last) if **last == *name => last.clone(),
+            _ => self.0[place].insert(Arc::from(name)).clone(),
+        }
+    }
+}

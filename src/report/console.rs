@@ -1,0 +1,331 @@
+//! Owns the console's account of a report: a few tables in the order in which a reader asks, at most 80 columns where the data allow it.
+
+use crate::metrics::{Counts, Ended, Known, Metric, ObjectiveJudgement, SloView, StatsView, TrialView, VerdictResult};
+use crate::record::Origin;
+use crate::report::Report;
+use crate::report::layout::{Grid, Ink, Tone, wrapped};
+use crate::units::{Offset, count, per_second, seconds};
+
+const WIDTH: usize = 80;
+const UNKNOWN: &str = "—";
+
+/// The text that `run` prints and `report` prints again.
+#[must_use]
+pub fn render(report: &Report, ink: Ink) -> String {
+    let mut text = header(report, ink);
+    for trial in &report.trials {
+        text.push('\n');
+        text.push_str(&trial_text(report, trial, ink));
+    }
+    text.push('\n');
+    text.push_str(&footer(report, ink));
+    text
+}
+
+fn header(report: &Report, ink: Ink) -> String {
+    let target = &report.target;
+    let mut lines = vec![ink.paint(Tone::Heading, &wrapped(&format!("{} at {}", target.model, target.urls.join(", ")), WIDTH, 0))];
+    if target.simulated {
+        lines.push(ink.paint(Tone::Warning, "SIMULATED: these figures describe a pretend server, not any machine."));
+    }
+    if let Some(label) = &report.label {
+        lines.push(format!("label: {label}"));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
+    let mut parts = vec![load_text(trial, ink), requests_text(trial, ink), throughput_text(trial, ink), latency_text(trial, ink)];
+    parts.push(slo_text(&trial.slo, ink));
+    parts.push(verdict_text(report, trial, ink));
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n")
+}
+
+fn load_text(trial: &TrialView, ink: Ink) -> String {
+    let load = &trial.load;
+    let closed = load.origin == Origin::Released;
+    let what = if closed {
+        format!("closed loop: {} in flight", count(u64::from(load.concurrency.unwrap_or(1))))
+    } else {
+        let rate = load.rate_per_s.map_or_else(String::new, |rate| format!(" at {rate}/s"));
+        format!("open loop: {}{rate}", load.process.as_deref().unwrap_or("arrivals"))
+    };
+    let window = trial.window;
+    let mut line = format!("{what} for {}", seconds(window.length_s()));
+    if window.start > Offset::ZERO {
+        line.push_str(&format!(", after {} of warm-up", seconds(window.start.as_secs())));
+    }
+    match trial.ended {
+        Ended::Complete => {}
+        Ended::Stopped => line.push_str(", stopped early"),
+        Ended::Interrupted => line.push_str(", INTERRUPTED"),
+    }
+    let mut text = ink.paint(Tone::Heading, &line) + "\n";
+    if closed {
+        text.push_str("*closed*: each answer releases the next request, so a slow server is asked less:\n");
+        text.push_str("a reference, no measurement of an open load. Latency counts from the release.\n");
+    }
+    text
+}
+
+fn requests_text(trial: &TrialView, ink: Ink) -> String {
+    let (counts, rates) = (&trial.requests, &trial.rates);
+    // Without objectives every completed request is good, which says nothing.
+    let judged = !trial.slo.objectives.is_empty();
+    let good = (rates.good_per_s.unwrap_or(0.0) * trial.window.length_s()).round() as u64;
+    // The usual columns always, the unusual only when there is something to see.
+    let columns = [
+        ("planned", counts.planned, rates.offered_per_s, true),
+        ("sent", counts.sent, rates.sent_per_s, true),
+        ("completed", counts.completed, rates.completed_per_s, true),
+        ("good", good, rates.good_per_s, judged),
+        ("failed", counts.failed, None, true),
+        ("timed out", counts.timed_out, None, true),
+        ("unresolved", counts.unresolved, None, true),
+        ("shed", counts.shed, None, false),
+        ("cancelled", counts.cancelled, None, false),
+        ("skipped", counts.skipped, None, false),
+        ("abandoned", counts.abandoned, None, false),
+        ("not due", counts.not_due, None, false),
+    ];
+    let judged_out = |name: &str| name == "good" && !judged;
+    let shown: Vec<_> = columns.into_iter().filter(|(name, number, _, always)| *always || (*number > 0 && !judged_out(name))).collect();
+    let mut headings = vec!["requests"];
+    headings.extend(shown.iter().map(|(name, ..)| *name));
+    let mut grid = Grid::new(&headings);
+    grid.row(std::iter::once("in the window".to_owned()).chain(shown.iter().map(|(_, number, ..)| count(*number))).collect());
+    grid.row(
+        std::iter::once("per second".to_owned()).chain(shown.iter().map(|(.., rate, _)| rate.map_or_else(String::new, plain))).collect(),
+    );
+    let mut text = grid.render(ink);
+    if !counts.failures.is_empty() {
+        text.push_str(&wrapped(&format!("failures: {}", failures_of(counts)), WIDTH, 2));
+        text.push('\n');
+    }
+    text
+}
+
+fn failures_of(counts: &Counts) -> String {
+    counts.failures.iter().map(|(class, number)| format!("{class} {}", count(*number))).collect::<Vec<_>>().join(" · ")
+}
+
+fn throughput_text(trial: &TrialView, ink: Ink) -> String {
+    let flow = &trial.throughput;
+    let mut headings = vec!["throughput", "requests/s", "in tok/s", "out tok/s"];
+    let mut cells = vec!["in the window".to_owned()];
+    cells.extend([flow.requests_per_s, flow.input_tokens_per_s, flow.output_tokens_per_s].map(rate));
+    if !trial.slo.objectives.is_empty() {
+        headings.push("good tok/s");
+        cells.push(rate(flow.good_output_tokens_per_s));
+    }
+    headings.extend(["in flight", "peak"]);
+    cells.extend([rate(trial.concurrency.mean), trial.concurrency.peak.map_or_else(|| UNKNOWN.to_owned(), count)]);
+    let mut grid = Grid::new(&headings);
+    grid.row(cells);
+    grid.render(ink)
+}
+
+fn rate(per_s: Option<f64>) -> String {
+    per_s.map_or_else(|| UNKNOWN.to_owned(), plain)
+}
+
+/// A number without its unit, which the heading names: three significant digits.
+fn plain(value: f64) -> String {
+    per_second(value).trim_end_matches("/s").to_owned()
+}
+
+fn latency_text(trial: &TrialView, ink: Ink) -> String {
+    let from = match trial.load.origin {
+        Origin::Planned => "from the planned instant",
+        Origin::Released => "from the release",
+    };
+    let mut grid = Grid::new(&["latency", "p50", "p90", "p99", "p99 interval", "p50 sent", "p99 sent"]);
+    let mut withheld = false;
+    for metric in shown_metrics(trial) {
+        let Some(row) = trial.metrics.get(&metric) else { continue };
+        let headline = row.headline();
+        // Where nothing was seen, everything was missed: the counts above say that.
+        if headline.count == 0 {
+            continue;
+        }
+        let show = |figure: Option<Known>| shown(figure, &row.unit);
+        let service = |pick: fn(&StatsView) -> Option<Known>| row.service.as_ref().map_or_else(String::new, |from| show(pick(from)));
+        withheld |= headline.p99_ci95.is_none();
+        grid.row(vec![
+            metric.key().replace('_', " "),
+            show(headline.p50),
+            show(headline.p90),
+            show(headline.p99),
+            headline.p99_ci95.map_or_else(|| UNKNOWN.to_owned(), |[low, high]| interval(low, high, &row.unit)),
+            service(|from| from.p50),
+            service(|from| from.p99),
+        ]);
+    }
+    if grid.is_empty() {
+        return String::new();
+    }
+    let mut text = grid.render(ink);
+    let mut note = format!("counted {from} (sent: from the send)");
+    if withheld {
+        note.push_str("; — needs more requests");
+    }
+    let tokens = |metric: Metric| {
+        let stats = trial.metrics.get(&metric).map(|row| row.headline()).filter(|stats| stats.count > 0)?;
+        Some(format!("mean {}, p99 {}", stats.mean.map_or_else(|| UNKNOWN.to_owned(), plain), shown(stats.p99, "")))
+    };
+    if let (Some(input), Some(output)) = (tokens(Metric::InputTokens), tokens(Metric::OutputTokens)) {
+        note.push_str(&format!("\ntokens a request: in {input}; out {output}"));
+    }
+    text.push_str(&ink.paint(Tone::Faint, &note));
+    text.push('\n');
+    text
+}
+
+/// What a reader asks for first. `ttfo` only where reasoning makes it differ from `ttft`; the rest is in `result.json`.
+fn shown_metrics(trial: &TrialView) -> Vec<Metric> {
+    let headline = |metric: Metric| trial.metrics.get(&metric).and_then(|row| row.scheduled.as_ref());
+    let differs = match (headline(Metric::Ttft), headline(Metric::Ttfo)) {
+        (Some(token), Some(answer)) => (token.p50, token.p99, token.mean) != (answer.p50, answer.p99, answer.mean),
+        _ => false,
+    };
+    let shown = [Metric::Ttft, Metric::Ttfo, Metric::E2e, Metric::Tpot, Metric::Itl, Metric::Stall, Metric::OutputSpeed, Metric::SendLag];
+    shown.into_iter().filter(|metric| *metric != Metric::Ttfo || differs).collect()
+}
+
+fn shown(figure: Option<Known>, unit: &str) -> String {
+    match figure {
+        None => UNKNOWN.to_owned(),
+        Some(Known::At(value)) => value_text(value, unit),
+        Some(Known::Above { above }) => format!("> {}", value_text(above, unit)),
+    }
+}
+
+fn value_text(value: f64, unit: &str) -> String {
+    match unit {
+        "s" => seconds(value),
+        "tokens/s" => format!("{} tok/s", plain(value)),
+        "/s" => per_second(value),
+        "share" => percent(value),
+        _ => plain(value),
+    }
+}
+
+/// A share with as many digits as tell 99.9 % from 100 %.
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let digits = if percent == 0.0 || (percent - 100.0).abs() < f64::EPSILON {
+        0
+    } else if (1.0..=99.0).contains(&percent) {
+        1
+    } else {
+        2
+    };
+    format!("{percent:.digits$} %")
+}
+
+/// Two ends, the unit once where both have the same.
+fn interval(low: f64, high: f64, unit: &str) -> String {
+    let (low, high) = (value_text(low, unit), value_text(high, unit));
+    match (low.split_once(' '), high.split_once(' ')) {
+        (Some((number, low_unit)), Some((_, high_unit))) if low_unit == high_unit => format!("{number}–{high}"),
+        _ => format!("{low}–{high}"),
+    }
+}
+
+fn slo_text(slo: &SloView, ink: Ink) -> String {
+    if slo.objectives.is_empty() {
+        return String::new();
+    }
+    let mut grid = Grid::new(&["objective", "observed", "missed", "of", "allowed", "95 % bounds", "met"]);
+    for objective in &slo.objectives {
+        grid.row(objective_row(objective));
+    }
+    let mut text = grid.render(ink);
+    let mut notes = Vec::new();
+    if let (Some(attainment), Some(goodput)) = (slo.attainment, slo.goodput_per_s) {
+        notes.push(format!("good requests: {} of the offered, {}", percent(attainment), per_second(goodput)));
+    }
+    let (undefined, undecided) = slo
+        .objectives
+        .iter()
+        .fold((0, 0), |(undefined, undecided), objective| (undefined + objective.undefined, undecided + objective.undecided));
+    if undefined > 0 {
+        notes.push(format!("{} values are undefined and left out", count(undefined)));
+    }
+    if undecided > 0 {
+        notes.push(format!("{} were cut off before they were decided, and count either way in the bounds", count(undecided)));
+    }
+    if !notes.is_empty() {
+        text.push_str(&ink.paint(Tone::Faint, &wrapped(&notes.join("; "), WIDTH, 0)));
+        text.push('\n');
+    }
+    text
+}
+
+/// The unit in which an objective observes: its own text says it.
+fn unit_of(text: &str) -> &'static str {
+    if text.starts_with("goodput") {
+        "/s"
+    } else if text.starts_with("error_rate") || text.starts_with("attainment") {
+        "share"
+    } else {
+        "s"
+    }
+}
+
+fn objective_row(objective: &ObjectiveJudgement) -> Vec<String> {
+    let met = match (objective.met, objective.decides) {
+        (Some(true), _) => "yes",
+        (Some(false), _) => "NO",
+        (None, true) => "unsure",
+        // A limit without a statistic is judged through the joint attainment, and shows the share that met it.
+        (None, false) => "",
+    };
+    let unit = if objective.decides { unit_of(&objective.text) } else { "share" };
+    let bounds_unit = if objective.allowed_share.is_some() { "share" } else { "s" };
+    vec![
+        objective.text.clone(),
+        shown(objective.observed, unit),
+        count(objective.misses),
+        count(objective.decided),
+        objective.allowed_share.map_or_else(String::new, percent),
+        objective.interval95.map_or_else(|| UNKNOWN.to_owned(), |[low, high]| interval(low, high, bounds_unit)),
+        met.to_owned(),
+    ]
+}
+
+fn verdict_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
+    let verdict = &trial.verdict;
+    let (tone, word) = match verdict.result {
+        VerdictResult::None => (Tone::Heading, "no objective"),
+        VerdictResult::Pass => (Tone::Good, "PASS"),
+        VerdictResult::Fail => (Tone::Bad, "FAIL"),
+        VerdictResult::Inconclusive => (Tone::Warning, "INCONCLUSIVE"),
+    };
+    let mut text = String::new();
+    if verdict.result != VerdictResult::None {
+        text.push_str(&format!("verdict: {}\n", ink.paint(tone, word)));
+    }
+    for reason in &verdict.reasons {
+        text.push_str(&format!("  {}\n", wrapped(reason, WIDTH, 2)));
+    }
+    for warning in trial.health.faults.iter().filter(|fault| !verdict.reasons.contains(fault)).chain(&trial.health.notes) {
+        let warning = wrapped(&format!("warning: {warning}"), WIDTH, 2);
+        text.push_str(&format!("{}\n", ink.paint(Tone::Warning, &warning)));
+    }
+    for note in &report.notes {
+        text.push_str(&format!("{}\n", wrapped(&format!("note: {note}"), WIDTH, 2)));
+    }
+    text
+}
+
+fn footer(report: &Report, ink: Ink) -> String {
+    let short = |hash: &str| hash.chars().take(12).collect::<String>();
+    let mut parts = vec![format!("plan {}", short(&report.plan_fingerprint))];
+    parts.extend(report.body_fingerprint.as_deref().map(|hash| format!("bodies {}", short(hash))));
+    parts.push(format!("seed {}", report.seed));
+    parts.extend(report.config.get("salt").map(|salt| format!("salt {}", salt.as_str().map_or_else(|| salt.to_string(), str::to_owned))));
+    let line = format!("{}\nprompt tokens are estimated by {}", parts.join(" · "), report.token_estimate);
+    ink.paint(Tone::Faint, &line) + "\n"
+}

@@ -1,0 +1,113 @@
+//! Owns the look of text: colours that need no colour vision, and tables that fit 80 columns.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+/// Whether text may carry colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ink {
+    /// Letters only.
+    Plain,
+    /// With ANSI colours. Each says only what a word beside it says too.
+    Colour,
+}
+
+/// What a piece of text is, for those who see colour: blue for good and magenta for bad differ in every kind of colour vision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Heading,
+    Faint,
+    Good,
+    Bad,
+    Warning,
+}
+
+impl Ink {
+    /// `text` in the colour of `tone`.
+    pub(super) fn paint(self, tone: Tone, text: &str) -> String {
+        let code = match (self, tone) {
+            (Self::Plain, _) => return text.to_owned(),
+            (Self::Colour, Tone::Heading) => "1",
+            (Self::Colour, Tone::Faint) => "2",
+            (Self::Colour, Tone::Good) => "1;34",
+            (Self::Colour, Tone::Bad) => "1;35",
+            (Self::Colour, Tone::Warning) => "33",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+/// A table whose first column is text and whose others are figures.
+pub(super) struct Grid {
+    table: Table,
+    columns: usize,
+}
+
+impl Grid {
+    pub(super) fn new(headings: &[&str]) -> Self {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(headings.iter().copied());
+        Self { table, columns: headings.len() }
+    }
+
+    pub(super) fn row(&mut self, cells: Vec<String>) {
+        self.table.add_row(cells);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// The lines, the headings in their colour, two blanks between columns.
+    pub(super) fn render(mut self, ink: Ink) -> String {
+        for index in 0..self.columns {
+            if let Some(column) = self.table.column_mut(index) {
+                column.set_padding((if index == 0 { 0 } else { 2 }, 0));
+                column.set_cell_alignment(if index == 0 { CellAlignment::Left } else { CellAlignment::Right });
+            }
+        }
+        let mut text = String::new();
+        for (number, line) in self.table.to_string().lines().enumerate() {
+            let line = line.trim_end();
+            text.push_str(&if number == 0 { ink.paint(Tone::Heading, line) } else { line.to_owned() });
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// `text` broken into lines of at most `width` characters, every line after the first behind `indent` blanks.
+pub(super) fn wrapped(text: &str, width: usize, indent: usize) -> String {
+    let mut lines = String::new();
+    let mut used = indent;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if used > indent && used + 1 + length > width {
+            lines.push('\n');
+            lines.push_str(&" ".repeat(indent));
+            used = indent;
+        } else if used > indent {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += length;
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_text_is_wrapped_behind_its_indent() {
+        assert_eq!(wrapped("one two three four", 11, 2), "one two\n  three\n  four");
+        assert_eq!(wrapped("", 11, 2), "");
+    }
+
+    #[test]
+    fn plain_ink_leaves_no_trace() {
+        assert_eq!(Ink::Plain.paint(Tone::Bad, "FAIL"), "FAIL");
+        assert_ne!(Ink::Colour.paint(Tone::Bad, "FAIL"), Ink::Colour.paint(Tone::Good, "FAIL"));
+    }
+}

@@ -1,0 +1,83 @@
+//! Owns `Report`, what a result says: `result.json` is this, serialised (`cli.md`, "keys others rely on").
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::metrics::TrialView;
+
+/// The schema this version writes.
+pub const SCHEMA: u32 = 1;
+
+/// A result. Times are seconds, shares are 0 to 1; what is undefined is `null`, never 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// What made it.
+    pub tool: Tool,
+    /// When the run's origin was, RFC 3339.
+    pub started: String,
+    /// Where it ran.
+    pub host: Host,
+    /// The command line, secrets replaced.
+    pub command: Vec<String>,
+    /// Every option in force, secrets replaced; what `config.yaml` holds.
+    pub config: Map<String, Value>,
+    /// The seed.
+    pub seed: u64,
+    /// Hash of instants, lengths, classes and sessions.
+    pub plan_fingerprint: String,
+    /// Hash of the bytes sent; none where nothing was encoded.
+    pub body_fingerprint: Option<String>,
+    /// Who was asked.
+    pub target: Target,
+    /// The user's name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The user's facts about it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+    /// How tokens of the prompts were counted before they were sent.
+    pub token_estimate: String,
+    /// What the run announced: everything it did that was not asked for in so many words.
+    pub notes: Vec<String>,
+    /// One for each load played.
+    pub trials: Vec<TrialView>,
+}
+
+/// The tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// `tonnage`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The commit it was built from, where known.
+    pub git: Option<String>,
+}
+
+/// The machine that generated the load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// Operating system and architecture.
+    pub system: String,
+    /// Cores this process may use.
+    pub cores: usize,
+    /// Threads that sent.
+    pub workers: usize,
+}
+
+/// Who was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Base URLs.
+    pub urls: Vec<String>,
+    /// Models, comma-separated.
+    pub model: String,
+    /// Whether it was a simulated server, whose figures say nothing about any machine.
+    pub simulated: bool,
+}

@@ -1,0 +1,114 @@
+//! Owns the interval of a proportion: Clopper–Pearson with real-valued counts, so that overdispersed counts can be divided by φ.
+
+use statrs::function::beta::beta_reg;
+
+/// One-sided upper confidence bound of a proportion after `hits` of `trials` (both real, 0 ≤ hits ≤ trials): the p at which
+/// seeing so few has probability 1 − `confidence`. Clopper and Pearson 1934; `I_p(hits + 1, trials − hits) = confidence`.
+/// 1 where nothing was tried or everything hit.
+#[must_use]
+pub fn upper_bound(hits: f64, trials: f64, confidence: f64) -> f64 {
+    if !(trials > 0.0 && hits < trials) {
+        return 1.0;
+    }
+    let hits = hits.max(0.0);
+    solve(|share| beta_reg(hits + 1.0, trials - hits, share) < confidence)
+}
+
+/// One-sided lower confidence bound of a proportion after `hits` of `trials`: `I_p(hits, trials − hits + 1) = 1 − confidence`.
+/// 0 where nothing was tried or nothing hit.
+#[must_use]
+pub fn lower_bound(hits: f64, trials: f64, confidence: f64) -> f64 {
+    if !(trials > 0.0 && hits > 0.0) {
+        return 0.0;
+    }
+    let hits = hits.min(trials);
+    solve(|share| beta_reg(hits, trials - hits + 1.0, share) < 1.0 - confidence)
+}
+
+/// The trials at which `upper_bound(share · trials, trials)` falls to `allowed`: how large a sample must be to certify
+/// `allowed` if the proportion stays at `share`. `None` where no sample is large enough (`share` ≥ `allowed`, or beyond 10¹²).
+#[must_use]
+pub fn trials_to_certify(share: f64, allowed: f64, confidence: f64) -> Option<f64> {
+    if !(share >= 0.0 && share < allowed && allowed < 1.0) {
+        return None;
+    }
+    smallest(|trials| upper_bound(share * trials, trials, confidence) <= allowed)
+}
+
+/// The trials at which `lower_bound(share · trials, trials)` exceeds `allowed`: how large a sample must be to refute it.
+#[must_use]
+pub fn trials_to_refute(share: f64, allowed: f64, confidence: f64) -> Option<f64> {
+    if !(share > allowed && share <= 1.0 && allowed >= 0.0) {
+        return None;
+    }
+    smallest(|trials| lower_bound(share * trials, trials, confidence) > allowed)
+}
+
+/// The smallest trials, to a thousandth, at which `enough` holds; it must hold from there on.
+fn smallest(enough: impl Fn(f64) -> bool) -> Option<f64> {
+    let mut high = 1.0;
+    while !enough(high) {
+        high *= 2.0;
+        if high > 1e12 {
+            return None;
+        }
+    }
+    let mut low = high / 2.0;
+    while high - low > 1e-3 * high {
+        let middle = f64::midpoint(low, high);
+        if enough(middle) { high = middle } else { low = middle }
+    }
+    Some(high)
+}
+
+/// The share in [0, 1] where `below` turns false, by bisection to the last bits.
+pub(super) fn solve(below: impl Fn(f64) -> bool) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        if below(middle) { low = middle } else { high = middle }
+    }
+    f64::midpoint(low, high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn one_percent_is_certified_by_the_published_sample_sizes() {
+        // `reference/open_loop_science.md` B.1: k exceedances, 95 % and 99 %.
+        for (misses, at_95, at_99) in [(0, 299, 459), (1, 473, 662), (2, 628, 838), (10, 1_693, 2_010), (50, 6_323, 6_898)] {
+            for (needed, confidence) in [(at_95, 0.95), (at_99, 0.99)] {
+                let bound = |n: i32| upper_bound(f64::from(misses), f64::from(n), confidence);
+                assert!(bound(needed) <= 0.01 && bound(needed - 1) > 0.01, "{misses} of {needed} at {confidence}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_bounds_are_those_of_the_textbook() {
+        // 10 of 100, two one-sided 97.5 % bounds (R: binom.test(10, 100)).
+        assert!((lower_bound(10.0, 100.0, 0.975) - 0.049_004_69).abs() < 1e-7);
+        assert!((upper_bound(10.0, 100.0, 0.975) - 0.176_222_6).abs() < 1e-7);
+    }
+
+    #[test]
+    fn the_requests_still_needed_are_enough_and_barely_so() {
+        let trials = trials_to_certify(0.0, 0.01, 0.95).unwrap();
+        assert!((298.0..300.0).contains(&trials), "{trials}");
+        assert!(trials_to_certify(0.02, 0.01, 0.95).is_none());
+        let trials = trials_to_refute(0.02, 0.01, 0.95).unwrap();
+        assert!(lower_bound(0.02 * trials, trials, 0.95) > 0.01 && lower_bound(0.018 * trials, trials * 0.9, 0.95) <= 0.01);
+    }
+
+    proptest! {
+        #[test]
+        fn the_bounds_enclose_the_observed_share(trials in 0.01f64..1e6, share in 0.0f64..=1.0) {
+            let hits = trials * share;
+            let (low, high) = (lower_bound(hits, trials, 0.95), upper_bound(hits, trials, 0.95));
+            prop_assert!(low <= share + 1e-9 && share <= high + 1e-9, "{low} {share} {high}");
+        }
+    }
+}

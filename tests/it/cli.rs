@@ -1,0 +1,296 @@
+//! Owns the command line's tests: the binary as a person runs it.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn tonnage(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tonnage"));
+    command.current_dir(folder).env_remove("OPENAI_API_KEY").env_remove("COLUMNS").env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+fn run(folder: &Path, words: &[&str]) -> Output {
+    tonnage(folder).args(words).output().expect("the binary runs")
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON")
+}
+
+/// A simulated server in a process of its own; killed when dropped.
+struct Simulated {
+    child: Child,
+    url: String,
+}
+
+impl Simulated {
+    fn start(folder: &Path, words: &[&str]) -> Self {
+        let mut command = tonnage(folder);
+        command.args(["simulate", "--listen", "127.0.0.1:0"]).args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut url).expect("the URL");
+        Self { child, url: url.trim().to_owned() }
+    }
+
+    /// Asks it to end as Ctrl-C does; what it said on standard error.
+    fn end(mut self) -> (Option<i32>, String) {
+        interrupt(&self.child);
+        let said = std::io::read_to_string(self.child.stderr.take().expect("piped")).expect("text");
+        (self.child.wait().expect("it ends").code(), said)
+    }
+}
+
+impl Drop for Simulated {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn interrupt(child: &Child) {
+    let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("an id"));
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).expect("a signal");
+}
+
+#[test]
+fn help_shows_examples_first_and_nothing_that_is_not_built() {
+    let folder = folder();
+    for (name, words) in [
+        ("help", vec!["--help"]),
+        ("help_run", vec!["run", "--help"]),
+        ("help_plan", vec!["plan", "--help"]),
+        ("help_report", vec!["report", "--help"]),
+        ("help_simulate", vec!["simulate", "--help"]),
+        ("help_help", vec!["help", "--help"]),
+    ] {
+        let output = run(folder.path(), &words);
+        assert_eq!(output.status.code(), Some(0), "{name}");
+        insta::assert_snapshot!(name, text(&output.stdout));
+    }
+    assert_eq!(text(&run(folder.path(), &["help", "run"]).stdout), text(&run(folder.path(), &["run", "--help"]).stdout));
+    assert!(text(&run(folder.path(), &["help", "metrics"]).stdout).contains("ttft"));
+    assert!(text(&run(folder.path(), &["help", "slo"]).stdout).contains("@chat"));
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_flag_value_and_what_is_accepted() {
+    let folder = folder();
+    std::fs::write(folder.path().join("bad.yaml"), "raet: 5/s\n").expect("a file");
+    std::fs::write(folder.path().join("lengths.txt"), "12\nmany\n").expect("a file");
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["run", "--raet", "5"], &["--raet", "--rate"]),
+        (&["run", "--rate", "fast"], &["--rate", "`fast`", "accepted is 12.5/s"]),
+        (&["run", "--process", "lumpy"], &["--process", "gamma:CV"]),
+        (&["run", "--duration", "60"], &["--duration", "`60`", "1.5s"]),
+        (&["run", "--duration", "0s"], &["--duration", "above 0"]),
+        (&["run", "--load", "synchronous", "--rate", "5"], &["--rate", "--load", "closed loop"]),
+        (&["run", "--load", "sometimes"], &["--load", "concurrent:N"]),
+        (&["run", "--duration", "3s", "--requests", "3"], &["--requests", "--duration", "drop one"]),
+        (&["run", "--target", "http://h", "--sim", "small"], &["--sim", "--target"]),
+        (&["run", "--target", "h"], &["--target", "http://127.0.0.1:8000"]),
+        (&["run", "--no-stream", "--slo", "p99 ttft<=1s"], &["--slo", "ttft", "--no-stream"]),
+        (&["run", "--slo", "p99 ttft<=200"], &["--slo", "no unit"]),
+        (&["run", "--goodput", "ttft"], &["--goodput", "milliseconds"]),
+        (&["run", "--attainment", "90%"], &["--attainment", "nothing to attain"]),
+        (&["run", "--input-tokens", "some"], &["--input-tokens", "lognormal"]),
+        (&["run", "--input-tokens", "file:lengths.txt"], &["lengths.txt:2", "`many`"]),
+        (&["run", "--input-tokens", "file:none.txt"], &["none.txt", "cannot be opened"]),
+        (&["run", "--extra-body", "[1]"], &["--extra-body", "JSON object"]),
+        (&["run", "--header", "X"], &["--header", "NAME: VALUE"]),
+        (&["run", "--metadata", "x"], &["--metadata", "K=V"]),
+        (&["run", "--out", "lengths.txt"], &["lengths.txt", "--out"]),
+        (&["run", "-c", "none.yaml"], &["none.yaml", "cannot be read"]),
+        (&["run", "-c", "bad.yaml"], &["bad.yaml", "`raet`", "did you mean `rate`?"]),
+        (&["plan", "--rate", "0"], &["--rate", "out of range"]),
+        (&["plan", "--export", "none/t.csv"], &["none/t.csv", "--export"]),
+        (&["report", "none"], &["none", "result folder"]),
+        (&["report", "lengths.txt"], &["lengths.txt", "not a result"]),
+        (&["report", "a", "b"], &["merging", "one"]),
+        (&["simulate", "--fault", "explode"], &["--fault", "slow-first-byte:TIME"]),
+        (&["simulate", "--sim", "huge"], &["--sim", "mmc:servers"]),
+        (&["help", "nothing"], &["`nothing`", "metrics"]),
+        (&["sweep"], &["sweep"]),
+    ];
+    for (words, wanted) in cases {
+        let output = run(folder.path(), words);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+        assert!(output.stdout.is_empty(), "{words:?}");
+        for part in *wanted {
+            assert!(said.contains(part), "{words:?} lacks `{part}`: {said}");
+        }
+    }
+    assert!(!folder.path().join("results").exists(), "a refused run leaves nothing behind");
+}
+
+#[test]
+fn a_target_that_cannot_be_used_is_said_at_once() {
+    let folder = folder();
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.local_addr().expect("an address")
+    };
+    for (url, wanted) in
+        [(format!("http://{closed}"), "no connection"), ("http://no-such-host.invalid".to_owned(), "could not be resolved")]
+    {
+        let output = run(folder.path(), &["run", "--target", &url, "--out", "out"]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains(&url) && said.contains(wanted), "{said}");
+        assert!(!folder.path().join("out").exists());
+    }
+    let server = Simulated::start(folder.path(), &["--api-key", "right"]);
+    let output = run(folder.path(), &["run", "--target", &server.url, "--api-key", "wrong"]);
+    assert_eq!((output.status.code(), text(&output.stderr).contains("--api-key")), (Some(3), true));
+    // With a model nothing is asked beforehand: refused connections are counted, and no request completes.
+    let words = ["run", "--target", &format!("http://{closed}"), "--model", "m", "--requests", "5", "--rate", "100", "--out", "out"];
+    let output = run(folder.path(), &words);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    let result = json(&folder.path().join("out/result.json"));
+    assert_eq!(result["trials"][0]["run_totals"]["failures"]["connect"], 5);
+    assert_eq!(std::fs::read_to_string(folder.path().join("out/failures.jsonl")).expect("failures").lines().count(), 5);
+}
+
+#[test]
+fn a_plan_is_described_exported_and_the_same_again() {
+    let folder = folder();
+    let words = ["plan", "--rate", "50", "--duration", "10s", "--warmup", "1s", "--export", "t.csv"];
+    let output = run(folder.path(), &words);
+    assert_eq!(output.status.code(), Some(0));
+    insta::assert_snapshot!("plan", text(&output.stdout));
+    let table = std::fs::read_to_string(folder.path().join("t.csv")).expect("a table");
+    let described: Value =
+        serde_json::from_slice(&run(folder.path(), &["plan", "--rate", "50", "--duration", "10s", "--warmup", "1s", "--json"]).stdout)
+            .expect("JSON");
+    assert_eq!(described["planned"], table.lines().count() - 1);
+    for key in ["planned", "span_s", "rate_per_s", "gap", "dispersion", "law", "fingerprint", "dropped"] {
+        assert!(described.get(key).is_some(), "{key}");
+    }
+    let even = run(folder.path(), &["plan", "--process", "even", "--rate", "200", "--duration", "10s", "--json"]);
+    assert_eq!(serde_json::from_slice::<Value>(&even.stdout).expect("JSON")["planned"], 2_000);
+}
+
+#[test]
+fn a_run_without_target_is_simulated_and_says_so_everywhere() {
+    let folder = folder();
+    let output =
+        run(folder.path(), &["run", "--rate", "50", "--duration", "1s", "--label", "first", "--metadata", "gpu=none", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    assert!(shown.contains("SIMULATED") && shown.contains("label: first"), "{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    let result = json(&folder.path().join("out/result.json"));
+    for key in
+        ["schema", "tool", "started", "host", "command", "config", "seed", "plan_fingerprint", "body_fingerprint", "target", "trials"]
+    {
+        assert!(!result[key].is_null(), "{key}");
+    }
+    let trial = &result["trials"][0];
+    for key in [
+        "label",
+        "load",
+        "window",
+        "requests",
+        "run_totals",
+        "rates",
+        "throughput",
+        "concurrency",
+        "metrics",
+        "slo",
+        "health",
+        "verdict",
+        "histograms",
+    ] {
+        assert!(!trial[key].is_null(), "{key}");
+    }
+    assert_eq!((&result["target"]["simulated"], &result["metadata"]["gpu"]), (&Value::from(true), &Value::from("none")));
+    assert_eq!(trial["requests"]["planned"], trial["requests"]["completed"]);
+    assert_eq!(trial["verdict"]["result"], "none");
+    let records = std::fs::read_to_string(folder.path().join("out/records.jsonl")).expect("records");
+    assert_eq!(Value::from(records.lines().count() - 1), trial["run_totals"]["planned"]);
+
+    let again = run(folder.path(), &["report", "out"]);
+    assert_eq!(text(&again.stdout), shown, "folded again, the same text");
+    let saved = run(folder.path(), &["report", "out/result.json", "--json"]);
+    assert_eq!(serde_json::from_slice::<Value>(&saved.stdout).expect("JSON")["trials"][0]["metrics"], trial["metrics"]);
+    std::fs::remove_file(folder.path().join("out/records.jsonl")).expect("removed");
+    assert_eq!(text(&run(folder.path(), &["report", "out/result.json"]).stdout), shown, "from the saved figures, the same text");
+
+    // The stored configuration repeats plan and bytes.
+    let repeated = run(folder.path(), &["run", "-c", "out/config.yaml", "--out", "two", "--json"]);
+    let repeated: Value = serde_json::from_slice(&repeated.stdout).expect("nothing but JSON");
+    for key in ["plan_fingerprint", "body_fingerprint", "config"] {
+        assert_eq!(repeated[key], result[key], "{key}");
+    }
+}
+
+#[test]
+fn the_verdict_is_the_exit_code() {
+    let folder = folder();
+    let load = ["run", "--rate", "100", "--duration", "1s", "--process", "even", "--quiet"];
+    for (slo, code) in [("p50 e2e<=1ms", 1), ("p99 e2e<=10s", 4)] {
+        let output = run(folder.path(), &[&load[..], &["--slo", slo]].concat());
+        assert_eq!(output.status.code(), Some(code), "{slo}: {}", text(&output.stderr));
+        assert!(output.stdout.is_empty() && output.stderr.is_empty(), "quiet is quiet");
+    }
+}
+
+#[test]
+fn a_closed_loop_is_headed_closed() {
+    let folder = folder();
+    let output = run(
+        folder.path(),
+        &["run", "--load", "concurrent:4", "--requests", "8", "--output-tokens", "4", "--records", "off", "--out", "out"],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("*closed*"));
+    assert!(!folder.path().join("out/records.jsonl").exists());
+    assert_eq!(json(&folder.path().join("out/result.json"))["trials"][0]["load"]["concurrency"], 4);
+}
+
+#[test]
+fn an_interrupted_run_writes_what_it_has() {
+    let folder = folder();
+    let mut child = tonnage(folder.path());
+    child.args(["run", "--rate", "50", "--duration", "10m", "--output-tokens", "8", "--out", "out", "--quiet"]).stderr(Stdio::piped());
+    let child = child.spawn().expect("the binary runs");
+    let records = folder.path().join("out/records.jsonl");
+    while !records.exists() {
+        std::thread::yield_now();
+    }
+    interrupt(&child);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("interrupt again"));
+    let trial = &json(&folder.path().join("out/result.json"))["trials"][0];
+    assert_eq!(trial["ended"], "interrupted");
+    assert!(trial["requests"]["not_due"].as_u64().is_some_and(|number| number > 20_000), "{}", trial["requests"]);
+}
+
+#[test]
+fn faults_of_a_server_are_counted_and_its_truth_is_written() {
+    let folder = folder();
+    let server = Simulated::start(folder.path(), &["--fault", "status:503@50%", "--truth", "truth.jsonl"]);
+    let words = ["run", "--target", &server.url, "--rate", "40", "--requests", "40", "--out", "out"];
+    let output = run(folder.path(), &words);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("SIMULATED") && text(&output.stdout).contains("status_503"), "{}", text(&output.stdout));
+    let counts = &json(&folder.path().join("out/result.json"))["trials"][0]["requests"];
+    assert_eq!(counts["failed"], counts["failures"]["status_503"]);
+    let (code, said) = server.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("own lateness"), "{said}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("truth.jsonl")).expect("truth").lines().count(), 40);
+}

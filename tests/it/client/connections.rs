@@ -1,0 +1,229 @@
+//! Owns the tests of the pool: connections are reused, opened ahead, given up, and never waited for in vain.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tonnage::client::Client;
+use tonnage::record::{Exchange, FailureClass, Outcome};
+use tonnage::units::Offset;
+
+use super::Step::{Hold, Pause, Request, Write};
+use super::{Bench, DONE, LAST_CHUNK, STREAM_HEAD, TOKEN, chunk, class, event, failure_text, good, paused};
+
+#[test]
+fn a_connection_is_used_again() {
+    paused(async {
+        let bench = Bench::new(vec![vec![Request, Write(good()), Request, Write(good()), Hold]]).await;
+        let (first, second) = (bench.ask(0).await, bench.ask(1).await);
+        assert_eq!((first.outcome, second.outcome), (Outcome::Completed, Outcome::Completed));
+        assert!(first.connected.is_some() && second.connected.is_none());
+        assert_eq!(bench.server.accepted(), 1);
+    });
+}
+
+#[test]
+fn a_connection_that_the_server_closed_is_not_used() {
+    paused(async {
+        let bench = Bench::new(vec![vec![Request, Write(good())]]).await;
+        bench.ask(0).await;
+        sleep(Duration::from_millis(1)).await;
+        let second = bench.ask(1).await;
+        assert_eq!((second.outcome, bench.server.accepted()), (Outcome::Completed, 2));
+    });
+}
+
+#[test]
+fn a_reservation_notices_that_the_server_closed_its_connection() {
+    paused(async {
+        let bench = Bench::new(vec![vec![Request, Write(good())]]).await;
+        bench.ask(0).await;
+        sleep(Duration::from_millis(1)).await;
+        let call = bench.call(1);
+        bench.client.reserve(&call);
+        sleep(Duration::from_millis(20)).await;
+        assert_eq!(bench.server.accepted(), 2, "another one is opened ahead");
+        assert_eq!(bench.send(call).await.connected, None);
+    });
+}
+
+#[test]
+fn a_connection_idle_for_four_seconds_is_given_up() {
+    paused(async {
+        let bench = Bench::new(vec![vec![Request, Write(good()), Request, Write(good()), Hold]]).await;
+        bench.ask(0).await;
+        sleep(Duration::from_millis(3999)).await;
+        bench.ask(1).await;
+        assert_eq!(bench.server.accepted(), 1);
+        sleep(Duration::from_secs(4)).await;
+        bench.ask(2).await;
+        assert_eq!((bench.server.accepted(), bench.server.closed_by_client()), (2, 1));
+    });
+}
+
+#[test]
+fn a_server_that_asks_to_close_is_obeyed() {
+    paused(async {
+        let answer = String::from_utf8(good()).unwrap().replacen("\r\n", "\r\nconnection: close\r\n", 1);
+        let bench = Bench::new(vec![vec![Request, Write(answer.into_bytes()), Hold]]).await;
+        assert_eq!(bench.ask(0).await.outcome, Outcome::Completed);
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(bench.server.closed_by_client(), 1);
+    });
+}
+
+#[test]
+fn a_failed_status_leaves_its_connection_usable() {
+    paused(async {
+        let busy = b"HTTP/1.1 429 Slow down\r\ncontent-length: 4\r\n\r\nbusy".to_vec();
+        let bench = Bench::new(vec![vec![Request, Write(busy), Request, Write(good()), Hold]]).await;
+        assert_eq!(class(&bench.ask(0).await), Some(FailureClass::Status));
+        assert_eq!(bench.ask(1).await.outcome, Outcome::Completed);
+        assert_eq!(bench.server.accepted(), 1);
+    });
+}
+
+fn without_its_end() -> Vec<u8> {
+    [STREAM_HEAD, &chunk(&event(TOKEN)), &chunk(&event(DONE))].concat()
+}
+
+#[test]
+fn done_settles_even_if_the_body_never_ends() {
+    paused(async {
+        let bench = Bench::new(vec![vec![Request, Write(without_its_end()), Hold]]).await;
+        let exchange = bench.ask(0).await;
+        assert_eq!((exchange.outcome, bench.clock.now().as_nanos()), (Outcome::Completed, 0));
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(bench.server.closed_by_client(), 1, "the connection is given up after a grace");
+    });
+}
+
+#[test]
+fn a_body_that_ends_after_done_gives_its_connection_back() {
+    paused(async {
+        let end = Write(LAST_CHUNK.to_vec());
+        let bench = Bench::new(vec![vec![Request, Write(without_its_end()), Pause(100), end, Request, Write(good()), Hold]]).await;
+        bench.ask(0).await;
+        sleep(Duration::from_millis(200)).await;
+        assert_eq!(bench.ask(1).await.outcome, Outcome::Completed);
+        assert_eq!(bench.server.accepted(), 1);
+    });
+}
+
+#[test]
+fn a_send_does_not_wait_for_a_body_that_is_still_ending() {
+    paused(async {
+        let bench = Bench::new(vec![vec![Request, Write(without_its_end()), Hold], vec![Request, Write(good()), Hold]]).await;
+        bench.ask(0).await;
+        let second = bench.ask(1).await;
+        assert_eq!((second.outcome, bench.clock.now().as_nanos()), (Outcome::Completed, 0));
+    });
+}
+
+#[test]
+fn a_reserved_send_finds_its_connection_open() {
+    paused(async {
+        let bench = Bench::new(vec![vec![Request, Write(good()), Hold]]).await;
+        let calls: Vec<_> = (0..3).map(|id| bench.call(id)).collect();
+        for call in &calls {
+            bench.client.reserve(call);
+            bench.client.reserve(call);
+        }
+        sleep(Duration::from_millis(20)).await;
+        assert_eq!(bench.server.accepted(), 3, "one for each call, however often it is announced");
+        for call in calls {
+            assert_eq!(bench.send(call).await.connected, None);
+        }
+        assert_eq!(bench.server.accepted(), 3);
+    });
+}
+
+#[test]
+fn idle_connections_serve_reservations_first() {
+    paused(async {
+        let bench = Bench::new(vec![vec![Request, Write(good()), Request, Write(good()), Hold]]).await;
+        bench.ask(0).await;
+        let call = bench.call(1);
+        bench.client.reserve(&call);
+        sleep(Duration::from_millis(20)).await;
+        assert_eq!(bench.server.accepted(), 1);
+        assert_eq!(bench.send(call).await.outcome, Outcome::Completed);
+    });
+}
+
+#[test]
+fn a_call_dropped_unsent_reserves_nothing() {
+    paused(async {
+        let bench = Bench::new(vec![vec![Request, Write(good()), Hold]]).await;
+        for id in 0..50 {
+            bench.client.reserve(&bench.call(id));
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(bench.server.accepted(), 1, "one connection does for all that come to nothing");
+    });
+}
+
+#[test]
+fn a_reserved_send_takes_the_connection_that_is_being_opened() {
+    paused(async {
+        let bench = Bench::new(vec![vec![Request, Write(good()), Hold]]).await;
+        let call = bench.call(0);
+        bench.client.reserve(&call);
+        let exchange = bench.send(call).await;
+        assert!(exchange.connected.is_some() && exchange.outcome == Outcome::Completed);
+        sleep(Duration::from_millis(20)).await;
+        assert_eq!(bench.server.accepted(), 1);
+    });
+}
+
+#[test]
+fn a_server_that_is_not_there_is_a_failure_to_connect() {
+    paused(async {
+        let mut bench = Bench::new(vec![vec![Hold]]).await;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let addresses = [tonnage::client::Target::parse(&url).unwrap().resolve().await.unwrap()];
+        bench.client = std::rc::Rc::new(tonnage::client::HttpClient::new(&addresses, Duration::from_secs(10), 0));
+        let call = bench.call(0);
+        bench.client.reserve(&call);
+        let exchange = bench.send(call).await;
+        assert_eq!(class(&exchange), Some(FailureClass::Connect));
+        assert!(failure_text(&exchange).contains("refused"), "{exchange:?}");
+        assert!(exchange.ended.is_some() && exchange.written.is_none() && exchange.connected.is_none());
+    });
+}
+
+#[test]
+fn letting_go_closes_the_connection_and_keeps_what_was_seen() {
+    paused(async {
+        let begun = [STREAM_HEAD, &chunk(&event(TOKEN))].concat();
+        let bench = Bench::new(vec![vec![Request, Pause(10), Write(begun), Hold]]).await;
+        let mut exchange = Exchange::default();
+        let send = bench.client.clone().send(bench.call(0), bench.clock, &mut exchange);
+        assert!(tokio::time::timeout(Duration::from_millis(500), send).await.is_err());
+        assert_eq!((exchange.events, exchange.first_token.map(Offset::as_nanos)), (1, Some(10_000_000)));
+        assert!(exchange.written.is_some() && exchange.headers.is_some() && exchange.ended.is_none());
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(bench.server.closed_by_client(), 1);
+    });
+}
+
+#[test]
+fn many_streams_at_once_keep_to_their_own_events() {
+    paused(async {
+        let script = vec![Request, Pause(10), Write(STREAM_HEAD.to_vec()), Pause(10), Write(good()[STREAM_HEAD.len()..].to_vec()), Hold];
+        let bench = std::rc::Rc::new(Bench::new(vec![script]).await);
+        let tasks: Vec<_> = (0..300)
+            .map(|id| {
+                let bench = bench.clone();
+                tokio::task::spawn_local(async move { bench.ask(id).await })
+            })
+            .collect();
+        for task in tasks {
+            let exchange = task.await.unwrap();
+            assert_eq!((exchange.outcome, exchange.events), (Outcome::Completed, 2));
+            assert_eq!(exchange.first_token.map(Offset::as_nanos), Some(20_000_000));
+        }
+        assert_eq!(bench.server.accepted(), 300);
+    });
+}

@@ -1,0 +1,88 @@
+//! Owns the tests of what is asked of a server before a run.
+
+use std::time::Duration;
+
+use tonnage::client::{Discovery, Secret};
+use tonnage::error::Error;
+
+use super::Step::{Request, Write};
+use super::{Server, paused};
+
+fn answer(status: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+        .into_bytes()
+}
+
+const MODELS: &str = r#"{"object":"list","data":[{"id":"first","object":"model"},{"id":"second"}]}"#;
+
+#[test]
+fn the_first_model_is_found() {
+    paused(async {
+        let server = Server::start(vec![vec![Request, Write(answer("200 OK", MODELS))]]);
+        let discovery = Discovery::new(Some(&Secret::new("sk-42")), &["x-team: blue".to_owned()]).unwrap();
+        assert_eq!(discovery.first_model(&server.target()).await.unwrap(), "first");
+        let request = server.requests().remove(0).to_lowercase();
+        assert!(
+            request.starts_with("get /v1/models ") && request.contains("bearer sk-42") && request.contains("x-team: blue"),
+            "{request}"
+        );
+    });
+}
+
+#[test]
+fn each_refusal_says_what_to_do() {
+    for (status, body, said) in [
+        ("401 Unauthorized", r#"{"error":{"message":"bad key"}}"#, "--api-key"),
+        ("404 Not Found", "", "--target"),
+        ("200 OK", "<html>", "not answer with a list of models"),
+        ("200 OK", r#"{"data":[]}"#, "--model"),
+        ("307 Elsewhere", "", "307"),
+        ("503 Busy", "loading", "loading"),
+    ] {
+        let error = paused(async {
+            let server = Server::start(vec![vec![Request, Write(answer(status, body))]]);
+            Discovery::new(None, &[]).unwrap().first_model(&server.target()).await.unwrap_err()
+        });
+        assert!(matches!(&error, Error::Target { .. }) && error.to_string().contains(said), "{status}: {error}");
+    }
+}
+
+#[test]
+fn a_server_that_loads_is_waited_for() {
+    paused(async {
+        let loading = vec![Request, Write(answer("503 Busy", "loading"))];
+        let server = Server::start(vec![loading.clone(), loading, vec![Request, Write(answer("200 OK", MODELS))]]);
+        Discovery::new(None, &[]).unwrap().wait_ready(&server.target(), Duration::from_mins(1)).await.unwrap();
+        assert_eq!(server.accepted(), 3);
+    });
+}
+
+#[test]
+fn patience_ends_and_what_waiting_cannot_mend_ends_it_at_once() {
+    for (status, asked) in [("503 Busy", 3), ("401 Unauthorized", 1), ("404 Not Found", 1)] {
+        paused(async {
+            let server = Server::start(vec![vec![Request, Write(answer(status, ""))]]);
+            let waited = Discovery::new(None, &[]).unwrap().wait_ready(&server.target(), Duration::from_secs(1)).await;
+            assert!(waited.is_err());
+            assert_eq!(server.accepted(), asked, "{status}");
+        });
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named() {
+    let error = paused(async {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = tonnage::client::Target::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        drop(listener);
+        Discovery::new(None, &[]).unwrap().first_model(&target).await.unwrap_err().to_string()
+    });
+    assert!(error.contains("refused") && error.contains("--wait-ready"), "{error}");
+}
+
+#[test]
+fn a_name_that_cannot_be_resolved_is_named() {
+    let target = tonnage::client::Target::parse("http://no-such-host.invalid").unwrap();
+    let error = paused(async { Discovery::new(None, &[]).unwrap().first_model(&target).await.unwrap_err().to_string() });
+    assert!(error.contains("could not be resolved") && error.contains("--target"), "{error}");
+}

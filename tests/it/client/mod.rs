@@ -1,0 +1,242 @@
+//! Owns the tests of the client over real sockets: a server that writes exactly the bytes a test tells it to, and the clock paused.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod connections;
+mod discovery;
+mod outcomes;
+mod requests;
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
+use tonnage::client::{Addresses, ChatCall, ChatEncoder, ChatOptions, Client, HttpClient, Target};
+use tonnage::clock::RunClock;
+use tonnage::record::{Exchange, FailureClass, Outcome};
+use tonnage::workload::{Outline, RequestSpec};
+
+/// What the server does on one connection, one step after the other; at the end of its script it closes.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// Reads one whole request.
+    Request,
+    /// Writes these bytes.
+    Write(Vec<u8>),
+    /// Writes these bytes one at a time, each in a segment of its own.
+    Drip(Vec<u8>),
+    /// Lets this many milliseconds pass.
+    Pause(u64),
+    /// Breaks the connection (RST).
+    Reset,
+    /// Keeps the connection open until the client closes it.
+    Hold,
+}
+
+/// A server that follows scripts: one for each connection, in the order of acceptance, the last one for all that follow.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    state: Rc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    accepted: Cell<usize>,
+    closed_by_client: Cell<usize>,
+    requests: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Server {
+    pub(crate) fn start(scripts: Vec<Vec<Step>>) -> Self {
+        // Room for a crowd: a connection beyond the backlog is tried again by the kernel after a real second, which a paused clock skips.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let listener = socket.listen(1024).unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Rc::new(State::default());
+        let shared = state.clone();
+        tokio::task::spawn_local(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                socket.set_nodelay(true).unwrap();
+                let script = scripts[shared.accepted.get().min(scripts.len() - 1)].clone();
+                shared.accepted.set(shared.accepted.get() + 1);
+                tokio::task::spawn_local(follow(socket, script, shared.clone()));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// Connections accepted so far.
+    pub(crate) fn accepted(&self) -> usize {
+        self.state.accepted.get()
+    }
+
+    /// Connections that the client closed while the script held them.
+    fn closed_by_client(&self) -> usize {
+        self.state.closed_by_client.get()
+    }
+
+    /// The requests read so far, head and body.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.state.requests.borrow().iter().map(|request| String::from_utf8(request.clone()).unwrap()).collect()
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        Target::parse(&format!("http://{}", self.address)).unwrap()
+    }
+}
+
+async fn follow(mut socket: TcpStream, script: Vec<Step>, state: Rc<State>) {
+    for step in script {
+        match step {
+            Step::Request => match read_request(&mut socket).await {
+                Some(request) => state.requests.borrow_mut().push(request),
+                None => return,
+            },
+            Step::Write(bytes) => {
+                if socket.write_all(&bytes).await.is_err() {
+                    return;
+                }
+            }
+            Step::Drip(bytes) => {
+                for byte in bytes {
+                    if socket.write_all(&[byte]).await.is_err() {
+                        return;
+                    }
+                    // Time moves only when all is read: each byte arrives alone.
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+            Step::Pause(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
+            Step::Reset => {
+                socket.set_zero_linger().unwrap();
+                return;
+            }
+            Step::Hold => {
+                let mut rest = Vec::new();
+                let _ = socket.read_to_end(&mut rest).await;
+                state.closed_by_client.set(state.closed_by_client.get() + 1);
+            }
+        }
+    }
+}
+
+/// One request, by its content length; `None` when the client closes.
+async fn read_request(socket: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut request = Vec::new();
+    let mut length = None;
+    loop {
+        let head_end = request.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
+        if let Some(end) = head_end {
+            let head = String::from_utf8_lossy(&request[..end]).to_lowercase();
+            let body = head.lines().find_map(|line| line.strip_prefix("content-length: ").map(|n| n.parse::<usize>().unwrap()));
+            length = Some(end + body.unwrap_or(0));
+        }
+        if length.is_some_and(|length| request.len() >= length) {
+            return Some(request);
+        }
+        let mut piece = [0; 4096];
+        match socket.read(&mut piece).await {
+            Ok(read @ 1..) => request.extend_from_slice(&piece[..read]),
+            _ => return None,
+        }
+    }
+}
+
+/// A client of one server, and the run's clock.
+pub(crate) struct Bench {
+    pub(crate) server: Server,
+    pub(crate) client: Rc<HttpClient>,
+    pub(crate) encoder: ChatEncoder,
+    pub(crate) clock: RunClock,
+}
+
+impl Bench {
+    pub(crate) async fn new(scripts: Vec<Vec<Step>>) -> Self {
+        Self::with(scripts, |_| ()).await
+    }
+
+    pub(crate) async fn with(scripts: Vec<Vec<Step>>, adjust: impl FnOnce(&mut ChatOptions)) -> Self {
+        let server = Server::start(scripts);
+        let mut options = ChatOptions::new(vec![server.target()], vec!["m".to_owned()]);
+        adjust(&mut options);
+        let addresses = Addresses::of(&options.targets).await.unwrap();
+        let client = Rc::new(HttpClient::new(&addresses, Duration::from_secs(10), 0));
+        let clock = RunClock::starting_in(Duration::ZERO);
+        Self { server, client, encoder: ChatEncoder::new(&options).unwrap(), clock }
+    }
+
+    pub(crate) fn call(&self, id: u64) -> ChatCall {
+        HttpClient::prepare(&self.encoder, spec(id))
+    }
+
+    pub(crate) async fn send(&self, call: ChatCall) -> Exchange {
+        let mut exchange = Exchange { sent: Some(self.clock.now()), ..Exchange::default() };
+        self.client.clone().send(call, self.clock, &mut exchange).await;
+        exchange
+    }
+
+    pub(crate) async fn ask(&self, id: u64) -> Exchange {
+        self.send(self.call(id)).await
+    }
+}
+
+pub(crate) fn spec(id: u64) -> RequestSpec {
+    let outline = Outline { id, class: "default".into(), session: None, turn: None, input_tokens: 1, output_tokens: 8 };
+    RequestSpec { outline, prompt: format!("say \"{id}\"\n") }
+}
+
+/// Runs a test where server and client share one thread and one paused clock.
+pub(crate) fn paused<F: Future>(test: F) -> F::Output {
+    Builder::new_current_thread().enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap().block_on(test)
+}
+
+pub(crate) const ROLE: &str = r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#;
+pub(crate) const TOKEN: &str = r#"{"choices":[{"delta":{"content":"é"}}]}"#;
+pub(crate) const FINISH: &str = r#"{"choices":[{"delta":{},"finish_reason":"length"}],"usage":null}"#;
+pub(crate) const USAGE: &str = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
+pub(crate) const DONE: &str = "[DONE]";
+
+pub(crate) fn event(data: &str) -> Vec<u8> {
+    format!("data: {data}\n\n").into_bytes()
+}
+
+/// One HTTP chunk.
+pub(crate) fn chunk(bytes: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}
+
+pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+pub(crate) const STREAM_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// Head and events, each event a chunk, all in one write; the last chunk too.
+pub(crate) fn streamed(events: &[&str]) -> Vec<u8> {
+    let chunks: Vec<u8> = events.iter().flat_map(|data| chunk(&event(data))).collect();
+    [STREAM_HEAD, &chunks, LAST_CHUNK].concat()
+}
+
+/// A whole good answer.
+pub(crate) fn good() -> Vec<u8> {
+    streamed(&[ROLE, TOKEN, TOKEN, FINISH, USAGE, DONE])
+}
+
+pub(crate) fn class(exchange: &Exchange) -> Option<FailureClass> {
+    match &exchange.outcome {
+        Outcome::Completed => None,
+        Outcome::Failed(failure) => Some(failure.class),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn failure_text(exchange: &Exchange) -> &str {
+    match &exchange.outcome {
+        Outcome::Failed(failure) => &failure.text,
+        other => panic!("{other:?}"),
+    }
+}

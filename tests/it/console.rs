@@ -1,0 +1,144 @@
+//! Owns the console's snapshots: reports made by hand, drawn as a person sees them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tonnage::metrics::{Concurrency, Ended, Frame, LoadFacts, LoadKind, Objectives, Summary, Trial};
+use tonnage::record::{Exchange, Failure, FailureClass, Origin, Outcome, Record, Usage};
+use tonnage::report::{Host, Ink, Report, SCHEMA, Target, Tool, render};
+use tonnage::units::{Offset, Window};
+
+/// Request `id` of an even load of 100/s: answered after 20 to 60 ms in a wave of 7 s, 16 tokens 5 ms apart.
+fn record(id: u64, outcome: Outcome) -> Record {
+    let scheduled = Offset::from_nanos(id * 10_000_000);
+    let later = |ms: u64| Offset::from_nanos(scheduled.as_nanos() + ms * 1_000_000);
+    let mut exchange = Exchange { sent: Some(Offset::from_nanos(scheduled.as_nanos() + 40_000)), ..Exchange::default() };
+    let wait_ms = 20 + (id / 7) % 40;
+    match outcome {
+        Outcome::Completed => {
+            for token in 0..16 {
+                exchange.note_token_event(later(wait_ms + token * 5), true);
+            }
+            exchange.first_event = exchange.first_token;
+            exchange.ended = exchange.last_token;
+            exchange.usage = Some(Usage { input_tokens: 128, output_tokens: 16, cached_tokens: None });
+            exchange.status = Some(200);
+        }
+        Outcome::Failed(_) => {
+            exchange.status = Some(503);
+            exchange.ended = Some(later(3));
+        }
+        _ => exchange.ended = Some(later(2_000)),
+    }
+    exchange.outcome = outcome;
+    Record {
+        id,
+        class: "default".into(),
+        session: None,
+        turn: None,
+        origin: Origin::Planned,
+        scheduled,
+        asked_input_tokens: 128,
+        asked_output_tokens: 16,
+        target: "http://127.0.0.1:8000".into(),
+        model: "llama-3.1-8b".into(),
+        exchange,
+    }
+}
+
+fn report(records: &[Record], slo: &[&str], load: LoadFacts) -> Report {
+    let window = Window { start: Offset::ZERO, end: Offset::from_secs(30.0) };
+    let objectives = Objectives::parse(slo, None, None).expect("objectives");
+    let mut summary = Summary::new(Frame { window, load_end: window.end, streamed: true }, Arc::new(objectives));
+    records.iter().for_each(|record| summary.add(record));
+    let settled_s = summary.flow().total_flight_ns as f64 / 1e9;
+    let trial = Trial {
+        label: "run".to_owned(),
+        load,
+        drain_end: Offset::from_secs(31.0),
+        ended: Ended::Complete,
+        not_due: 0,
+        concurrency: Some(Concurrency { peak: 14, integral_s: settled_s }),
+        body_fingerprint: None,
+        summary,
+    };
+    Report {
+        schema: SCHEMA,
+        tool: Tool { name: "tonnage".to_owned(), version: "0.1.0".to_owned(), git: None },
+        started: "2026-01-02T03:04:05Z".to_owned(),
+        host: Host { name: "bench".to_owned(), system: "Linux".to_owned(), cores: 8, workers: 8 },
+        command: vec!["tonnage".to_owned(), "run".to_owned()],
+        config: serde_json::from_str(r#"{"salt": "abcdefgh"}"#).expect("a map"),
+        seed: 1,
+        plan_fingerprint: "0123456789abcdef0123456789abcdef".to_owned(),
+        body_fingerprint: Some("fedcba9876543210fedcba9876543210".to_owned()),
+        target: Target { urls: vec!["http://127.0.0.1:8000".to_owned()], model: "llama-3.1-8b".to_owned(), simulated: false },
+        label: Some("after the upgrade".to_owned()),
+        metadata: BTreeMap::new(),
+        token_estimate: "words-v1".to_owned(),
+        notes: vec!["quota 500/min: 12 requests were taken out of the plan beforehand; none was shifted".to_owned()],
+        trials: vec![trial.view()],
+    }
+}
+
+fn open() -> LoadFacts {
+    LoadFacts { kind: LoadKind::Open, rate_per_s: Some(100.0), process: Some("even".to_owned()), ..LoadFacts::default() }
+}
+
+fn completed() -> Vec<Record> {
+    (0..3_000).map(|id| record(id, Outcome::Completed)).collect()
+}
+
+/// The text, once it is known to survive `result.json` and to fit.
+fn drawn(report: &Report) -> String {
+    let json = serde_json::to_string(report).expect("JSON");
+    let again: Report = serde_json::from_str(&json).expect("a report");
+    let text = render(report, Ink::Plain);
+    assert_eq!(render(&again, Ink::Plain), text, "result.json loses nothing that is shown");
+    let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    assert!(widest <= 80, "{widest} columns:\n{text}");
+    text
+}
+
+#[test]
+fn a_healthy_run_that_passes() {
+    insta::assert_snapshot!(drawn(&report(&completed(), &["p99 ttft<=200ms", "p99 tpot<=50ms", "error_rate<=1%"], open())));
+}
+
+#[test]
+fn a_run_with_failures_and_objectives_missed() {
+    let mut records = completed();
+    for (place, record_of) in records.iter_mut().enumerate().filter(|(place, _)| place % 10 == 0) {
+        let failure = Failure::new(FailureClass::Status, "503 Service Unavailable");
+        *record_of = record(place as u64, if place % 100 == 0 { Outcome::TimedOut } else { Outcome::Failed(failure) });
+    }
+    insta::assert_snapshot!(drawn(&report(&records, &["p99 ttft<=50ms", "ttft<=200ms", "goodput>=80/s"], open())));
+}
+
+#[test]
+fn a_closed_loop_of_a_simulated_server() {
+    let mut records = completed();
+    records.iter_mut().for_each(|record| record.origin = Origin::Released);
+    let load = LoadFacts { kind: LoadKind::Concurrent, origin: Origin::Released, concurrency: Some(8), ..LoadFacts::default() };
+    let mut report = report(&records, &[], load);
+    report.target.simulated = true;
+    insta::assert_snapshot!(drawn(&report));
+}
+
+#[test]
+fn colour_says_only_what_words_say() {
+    let report = report(&completed(), &["p99 ttft<=200ms"], open());
+    let coloured = render(&report, Ink::Colour);
+    let mut letters = String::new();
+    let mut inside = false;
+    for character in coloured.chars() {
+        match (inside, character) {
+            (false, '\u{1b}') => inside = true,
+            (true, 'm') => inside = false,
+            (true, _) => {}
+            (false, other) => letters.push(other),
+        }
+    }
+    assert_ne!(coloured, letters);
+    assert_eq!(letters, render(&report, Ink::Plain));
+}
