@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use tonnage::clock::RunClock;
 use tonnage::engine::{Gauge, Session, Settings, Setup};
 use tonnage::metrics::{Ended, Known, Metric, Objectives, OriginOf, Play, Segment, StopRule, Trial};
 use tonnage::record::{Origin, Outcome, Record};
@@ -27,7 +28,7 @@ fn even(per_s: f64, seconds: u64) -> Plan {
 }
 
 fn settings() -> Settings {
-    Settings { timeout: Duration::from_secs(600), drain: Duration::from_secs(60), max_in_flight: None }
+    Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None }
 }
 
 fn paused<T>(test: impl Future<Output = T>) -> T {
@@ -106,7 +107,7 @@ fn one_record_per_planned_request() {
 
 #[test]
 fn books_balance() {
-    let settings = Settings { max_in_flight: Some(30), timeout: Duration::from_secs(2), drain: Duration::from_secs(1), ..settings() };
+    let settings = Settings { max_in_flight: Some(30), timeout: Duration::from_secs(2), drain: Duration::from_secs(1) };
     let (trial, records) = play(even(100.0, 10), settings, |id| match id % 9 {
         1 => Fate::Hangs,
         2 => Fate::Breaks(MS),
@@ -257,12 +258,12 @@ fn segments_follow_one_another_without_draining() {
         let mut session = Session::local::<Scripted>(settings(), Arc::new(Box::new(|_| Fate::Answers(3_000 * MS)) as Script), Scripted);
         let ten = |label: &str| segment(label, Arc::new(even(10.0, 1)));
         let first = session.play(ten("first"), StopRule::Never).await.expect("played");
-        let before = tokio::time::Instant::now();
+        let clock = RunClock::starting_in(Duration::ZERO);
         let second = session.play(ten("second"), StopRule::Never).await.expect("played");
-        let gap = before.elapsed();
+        let gap = clock.now();
         (first.await.expect("a trial"), second.await.expect("a trial"), gap)
     });
-    assert!(gap < Duration::from_millis(1_200), "the second segment did not wait for the first one's answers: {gap:?}");
+    assert!(gap < Offset::from_secs(1.2), "the second segment did not wait for the first one's answers: {gap}");
     assert_eq!((first.summary.cohort().completed, second.summary.cohort().completed), (10, 10), "each settles into its own segment");
 }
 
