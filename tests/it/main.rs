@@ -6,6 +6,7 @@ mod architecture;
 mod cli;
 mod client;
 mod console;
+mod coverage;
 mod known_truth;
 mod open_loop;
 mod plan;

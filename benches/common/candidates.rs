@@ -1,0 +1,86 @@
+//! Owns the two ways of pacing that were considered, as primitives: a `timerfd` awaited in the worker, and a thread that spins and hops.
+
+use std::time::Duration;
+
+use tonnage::clock::{Pacer, Pacing, RunClock};
+use tonnage::units::Offset;
+
+use crate::common::host::{TOOL_CPU, no_timer_slack, now_ns, pin, sleep_until, thread_cpu_s};
+
+/// Lateness at each instant, and what it cost.
+pub(crate) struct Paced {
+    pub(crate) late_us: Vec<f64>,
+    pub(crate) cpu_s: f64,
+}
+
+/// Between the call and the origin of the instants.
+const HEAD_START: Duration = Duration::from_millis(2);
+/// The pacing thread stops sleeping and spins this long before an instant.
+const SPIN_NS: u64 = 100_000;
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+/// (a) `timerfd` in the worker's own poll: what the tool does.
+pub(crate) fn timerfd(instants: &[u64]) -> Paced {
+    let run = || {
+        pin(TOOL_CPU);
+        no_timer_slack();
+        runtime().block_on(async {
+            let clock = RunClock::starting_in(HEAD_START);
+            let mut pacer = Pacer::new(clock, Pacing::Precise);
+            assert_eq!(pacer.pacing(), Pacing::Precise, "this system has timerfd");
+            let before = thread_cpu_s();
+            let mut late_us = Vec::with_capacity(instants.len());
+            for at in instants {
+                let at = Offset::from_nanos(*at);
+                pacer.sleep_until(at).await;
+                late_us.push(clock.now().secs_since(at) * 1e6);
+            }
+            Paced { late_us, cpu_s: thread_cpu_s() - before }
+        })
+    };
+    std::thread::scope(|scope| scope.spawn(run).join().expect("candidate (a) runs"))
+}
+
+/// (b) A thread on `pacer_cpu` sleeps to 100 µs before the instant, spins, and hops to the worker through a channel.
+pub(crate) fn spinning(instants: &[u64], pacer_cpu: usize) -> Paced {
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let pace = || {
+        pin(pacer_cpu);
+        no_timer_slack();
+        // The sender moves in, so that the worker's channel closes when this thread is done.
+        let sender = sender;
+        let before = thread_cpu_s();
+        let origin = now_ns() + HEAD_START.as_nanos() as u64;
+        for at in instants {
+            let due = origin + at;
+            if due > now_ns() + SPIN_NS {
+                sleep_until(due - SPIN_NS);
+            }
+            while now_ns() < due {
+                std::hint::spin_loop();
+            }
+            sender.send(due).expect("the worker receives until the end");
+        }
+        thread_cpu_s() - before
+    };
+    let work = || {
+        pin(TOOL_CPU);
+        runtime().block_on(async {
+            let before = thread_cpu_s();
+            let mut late_us = Vec::with_capacity(instants.len());
+            while let Some(due) = receiver.recv().await {
+                late_us.push(now_ns().saturating_sub(due) as f64 / 1e3);
+            }
+            Paced { late_us, cpu_s: thread_cpu_s() - before }
+        })
+    };
+    std::thread::scope(|scope| {
+        let (working, pacing) = (scope.spawn(work), scope.spawn(pace));
+        let pacer_cpu_s = pacing.join().expect("the pacing thread runs");
+        let worked = working.join().expect("the worker runs");
+        Paced { cpu_s: worked.cpu_s + pacer_cpu_s, ..worked }
+    })
+}
