@@ -129,15 +129,6 @@ impl Job {
             notes,
         })
     }
-
-    /// Connections that are open at once, as far as that is certain beforehand: what a closed loop holds, or one second's worth of
-    /// an open load, within its cap.
-    pub(super) fn connections(&self) -> u64 {
-        match self.plan.load() {
-            Load::Closed(closed) => u64::from(closed.concurrency),
-            Load::Open(timeline) => (timeline.rate().per_s().ceil() as u64).min(self.max_in_flight.unwrap_or(u64::MAX)),
-        }
-    }
 }
 
 /// Reads the objectives and says which option is at fault.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use crate::cli::arguments::ReportArguments;
 use crate::cli::exit::Exit;
 use crate::cli::output::json_of;
@@ -27,7 +29,7 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
     if let [saved] = report.trials.as_mut_slice()
         && records.exists()
     {
-        *saved = fold_again(&records, saved, &report.config)?;
+        *saved = fold_again(&records, saved, &report.config, &report.plan_fingerprint)?;
     }
     print(&if arguments.json { json_of(&report)? } else { render(&report, ink()) })?;
     Ok(Exit::Done.into())
@@ -43,8 +45,7 @@ fn files_of(path: &Path) -> (PathBuf, PathBuf) {
 fn read(path: &Path) -> Result<Report, Error> {
     let text =
         fs::read(path).map_err(|why| Error::input(path, format!("cannot be read: {why}; give a result folder or its result.json")))?;
-    let number =
-        serde_json::from_slice::<serde_json::Value>(&text).ok().and_then(|value| value.get("schema").and_then(serde_json::Value::as_u64));
+    let number = serde_json::from_slice::<Value>(&text).ok().and_then(|value| value.get("schema").and_then(Value::as_u64));
     match number {
         Some(number) if number == u64::from(SCHEMA) => {}
         Some(number) => {
@@ -56,10 +57,13 @@ fn read(path: &Path) -> Result<Report, Error> {
 }
 
 /// Folds the records once more. What they do not hold (how the issuing ended, the peak in flight) is taken from the saved result.
-fn fold_again(path: &Path, saved: &TrialView, config: &serde_json::Map<String, serde_json::Value>) -> Result<TrialView, Error> {
+fn fold_again(path: &Path, saved: &TrialView, config: &Map<String, Value>, fingerprint: &str) -> Result<TrialView, Error> {
     let file = File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}")))?;
     let reader = Reader::new(BufReader::with_capacity(1 << 18, file), path)?;
     let header = reader.header().clone();
+    if header.plan_fingerprint.as_deref().is_some_and(|theirs| theirs != fingerprint) {
+        return Err(Error::input(path, "belongs to another plan than the result.json beside it; keep each run in a folder of its own"));
+    }
     let Some(drain_end) = header.drain_end else {
         say(&format!("{}: the run that wrote it did not end in order; the saved figures are shown", path.display()));
         return Ok(saved.clone());
@@ -92,11 +96,11 @@ fn fold_again(path: &Path, saved: &TrialView, config: &serde_json::Map<String, s
 }
 
 /// The objectives of a stored configuration.
-fn objectives_of(config: &serde_json::Map<String, serde_json::Value>) -> Result<Objectives, Error> {
+fn objectives_of(config: &Map<String, Value>) -> Result<Objectives, Error> {
     let texts: Vec<&str> =
         config.get("slo").and_then(|slo| slo.as_array()).into_iter().flatten().filter_map(|text| text.as_str()).collect();
     let attainment = config.get("attainment").and_then(|share| match share {
-        serde_json::Value::String(text) => text.parse::<Ratio>().ok(),
+        Value::String(text) => text.parse::<Ratio>().ok(),
         other => other.as_f64().and_then(|share| Ratio::new(share).ok()),
     });
     Objectives::parse(&texts, config.get("goodput").and_then(|text| text.as_str()), attainment).map_err(|refusal| refusal.at("config.slo"))

@@ -51,10 +51,7 @@ pub(super) fn run(arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCod
 }
 
 async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Signals, command: Vec<String>) -> Result<ExitCode, Error> {
-    let connections = job.connections();
-    // The embedded server holds the other end of every connection.
-    let ends = if found.embedded.is_some() { 2 * connections } else { connections };
-    Limits::raised_for(ends).admit(connections, &found.addresses)?;
+    make_room(&mut job, &found)?;
     announce(&mut job, &found);
     let plan_fingerprint = job.plan.fingerprint();
     let started = RunClock::starting_in(Duration::ZERO).wall();
@@ -99,6 +96,45 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Sign
     played.filed?;
     Ok(Exit::of_report(&report).into())
 }
+
+/// Checks, by Little's law, that the machine has room for the connections. What a closed loop holds is certain and refused if it does
+/// not fit; an open load holds rate × time in the system, and the time is not known yet: it is said how slow answers may become.
+fn make_room(job: &mut Job, found: &Found) -> Result<(), Error> {
+    // The embedded server holds the other end of every connection.
+    let ends = if found.embedded.is_some() { 2 } else { 1 };
+    match job.plan.load() {
+        Load::Closed(closed) => {
+            let connections = u64::from(closed.concurrency);
+            let limits = Limits::raised_for(ends * connections);
+            limits.admit(connections, &found.addresses).map_err(|error| match error {
+                Error::Usage { why, accepted, .. } => Error::usage("--load", why, accepted),
+                other => other,
+            })
+        }
+        Load::Open(timeline) => {
+            let rate_per_s = timeline.rate().per_s();
+            let wanted = (rate_per_s * job.timeout.as_secs_f64()).ceil() as u64;
+            let wanted = wanted.min(job.max_in_flight.unwrap_or(u64::MAX));
+            let limits = Limits::raised_for(ends * wanted);
+            let room = (limits.descriptors.saturating_sub(RESERVED_DESCRIPTORS) / ends).min(limits.ports * found.addresses.len() as u64);
+            let longest_s = room as f64 / rate_per_s;
+            if room < wanted && longest_s < LONG_ANSWER_S {
+                job.notes.push(format!(
+                    "this machine has room for {} connections at once: at {rate_per_s}/s, answers slower than {} find none; raise `ulimit -n` or \
+                     the range of ephemeral ports, give more targets, or set --max-in-flight",
+                    count(room),
+                    seconds(longest_s)
+                ));
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Files, the runtime, standard streams.
+const RESERVED_DESCRIPTORS: u64 = 128;
+/// Room for answers this slow is taken for enough.
+const LONG_ANSWER_S: f64 = 30.0;
 
 /// Says what is about to be done that was not asked for in so many words.
 fn announce(job: &mut Job, found: &Found) {

@@ -288,6 +288,7 @@ fn faults_of_a_server_are_counted_and_its_truth_is_written() {
     let output = run(folder.path(), &words);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("SIMULATED") && text(&output.stdout).contains("status_503"), "{}", text(&output.stdout));
+    assert_eq!(text(&run(folder.path(), &["report", "out"]).stdout), text(&output.stdout), "failures are folded again too");
     let counts = &json(&folder.path().join("out/result.json"))["trials"][0]["requests"];
     assert_eq!(counts["failed"], counts["failures"]["status_503"]);
     let (code, said) = server.end();
