@@ -53,7 +53,6 @@ pub(super) fn run(arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCod
 async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Signals, command: Vec<String>) -> Result<ExitCode, Error> {
     make_room(&mut job, &found)?;
     announce(&mut job, &found);
-    let plan_fingerprint = job.plan.fingerprint();
     let started = RunClock::starting_in(Duration::ZERO).wall();
     let folder = match claimed {
         Some(folder) => folder,
@@ -63,7 +62,7 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Sign
         say(&format!("{} holds an earlier result, which this one replaces", folder.path().display()));
     }
     folder.clear()?;
-    let played = live(&job, &found, &folder, &plan_fingerprint, signals).await?;
+    let played = live(&job, &found, &folder, signals).await?;
     let report = Report {
         schema: SCHEMA,
         tool: tool(),
@@ -71,7 +70,7 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Sign
         host: host(job.workers),
         command,
         seed: job.seed.number(),
-        plan_fingerprint,
+        plan_fingerprint: played.plan_fingerprint,
         body_fingerprint: played.trial.body_fingerprint.clone(),
         target: Target {
             urls: found.targets.iter().map(|target| target.url().to_string()).collect(),
@@ -164,15 +163,16 @@ fn announce(job: &mut Job, found: &Found) {
 /// What a load left behind.
 struct Played {
     trial: Trial,
+    plan_fingerprint: String,
     started: SystemTime,
     /// Whether every record could be filed.
     filed: Result<(), Error>,
 }
 
-async fn live(job: &Job, found: &Found, folder: &Folder, plan_fingerprint: &str, signals: Signals) -> Result<Played, Error> {
+async fn live(job: &Job, found: &Found, folder: &Folder, signals: Signals) -> Result<Played, Error> {
     let spans = job.plan.spans();
     let header = Header {
-        plan_fingerprint: Some(plan_fingerprint.to_owned()),
+        plan_fingerprint: None,
         window: spans.window,
         load_end: spans.cooldown.end,
         drain_end: None,
@@ -202,10 +202,18 @@ async fn live(job: &Job, found: &Found, folder: &Folder, plan_fingerprint: &str,
     _ = drawn.await;
     let trial = trial?;
     let frame = trial.summary.frame();
-    let header =
-        Header { window: frame.window, load_end: frame.load_end, drain_end: Some(trial.drain_end), not_due: Some(trial.not_due), ..header };
+    // One pass over the plan, made when the load is over: an hour at 100 000/s takes it a minute.
+    let plan_fingerprint = job.plan.fingerprint();
+    let header = Header {
+        plan_fingerprint: Some(plan_fingerprint.clone()),
+        window: frame.window,
+        load_end: frame.load_end,
+        drain_end: Some(trial.drain_end),
+        not_due: Some(trial.not_due),
+        ..header
+    };
     let filed = filing.take().map_or(Ok(()), |filing| filing.finish(&header));
-    Ok(Played { trial, started: clock.wall(), filed })
+    Ok(Played { trial, plan_fingerprint, started: clock.wall(), filed })
 }
 
 fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {

@@ -23,17 +23,9 @@ pub struct Gauge {
 struct InFlight {
     count: u64,
     peak: u64,
-    last: Offset,
-    area_ns: u128,
-}
-
-impl InFlight {
-    fn advance(&mut self, at: Offset) {
-        // Two workers may report a microsecond out of order; the area then counts that sliver once.
-        let now = at.max(self.last);
-        self.area_ns += u128::from(self.count) * u128::from(now.as_nanos() - self.last.as_nanos());
-        self.last = now;
-    }
+    /// Σ instants of leaving − Σ instants of entering, which is the area once all have left. Unlike a running sum of count × time it
+    /// does not mind that reports of two workers come out of order, and whoever enters and never leaves upsets it for good.
+    area_ns: i128,
 }
 
 impl Gauge {
@@ -46,7 +38,7 @@ impl Gauge {
     pub(super) fn note_sent(&self, at: Offset) {
         self.sent.fetch_add(1, Relaxed);
         let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
-        in_flight.advance(at);
+        in_flight.area_ns -= i128::from(at.as_nanos());
         in_flight.count += 1;
         in_flight.peak = in_flight.peak.max(in_flight.count);
     }
@@ -60,7 +52,7 @@ impl Gauge {
         }
         if was_sent {
             let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
-            in_flight.advance(at);
+            in_flight.area_ns += i128::from(at.as_nanos());
             in_flight.count -= 1;
         }
         self.settled.fetch_add(1, Relaxed);
@@ -91,7 +83,7 @@ impl Gauge {
         }
     }
 
-    /// Peak and area of requests in flight so far.
+    /// Peak of requests in flight so far, and the area under their curve, which is right only when none is.
     #[must_use]
     pub fn concurrency(&self) -> Concurrency {
         let in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);

@@ -114,10 +114,9 @@ fn dispatch<C: Client>(client: &Rc<C>, live: &Arc<Live>, staged: Staged<C>, work
 }
 
 /// Follows one request from its send to its record.
-async fn follow<C: Client>(client: Rc<C>, live: Arc<Live>, call: C::Call, ticket: Ticket) {
-    let sent = live.clock.now();
+async fn follow<C: Client>(client: Rc<C>, live: Arc<Live>, call: C::Call, mut ticket: Ticket) {
+    let sent = ticket.begin();
     let mut exchange = Exchange { sent: Some(sent), ..Exchange::default() };
-    live.gauge.note_sent(sent);
     let given_up = {
         let send = client.send(call, live.clock, &mut exchange);
         tokio::select! {

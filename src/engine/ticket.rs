@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::segment::Live;
 use crate::record::{Exchange, Outcome, Record};
+use crate::units::Offset;
 
 /// One request that has come due. It is consumed by [`Ticket::settle`]; dropped unsettled, it posts `Abandoned`.
 #[derive(Debug)]
@@ -11,13 +12,22 @@ pub(super) struct Ticket {
     record: Option<Box<Record>>,
     live: Arc<Live>,
     worker: usize,
+    sent: Option<Offset>,
 }
 
 impl Ticket {
     pub(super) fn new(record: Box<Record>, live: Arc<Live>, worker: usize) -> Self {
         live.gauge.note_due();
         live.note_asked_output(record.asked_output_tokens);
-        Self { record: Some(record), live, worker }
+        Self { record: Some(record), live, worker, sent: None }
+    }
+
+    /// Notes that the send begins now, and says when that is.
+    pub(super) fn begin(&mut self) -> Offset {
+        let sent = self.live.clock.now();
+        self.live.gauge.note_sent(sent);
+        self.sent = Some(sent);
+        sent
     }
 
     /// Posts the record of `exchange`.
@@ -33,14 +43,13 @@ impl Ticket {
 
     fn post(&mut self, exchange: Exchange) {
         if let Some(mut record) = self.record.take() {
-            let was_sent = exchange.sent.is_some();
             record.exchange = exchange;
-            let (now, outcome) = (self.live.clock.now(), &record.exchange.outcome);
+            let ended = record.exchange.ended.unwrap_or_else(|| self.live.clock.now());
+            let outcome = record.exchange.outcome.clone();
             // The record is posted before the count says that it is settled, so that a collector which sees no open
             // request has seen every record.
-            let outcome = outcome.clone();
             self.live.post(self.worker, record);
-            self.live.gauge.note_settled(now, was_sent, &outcome);
+            self.live.gauge.note_settled(ended, self.sent.is_some(), &outcome);
         }
     }
 }
@@ -48,6 +57,6 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let ended = Some(self.live.clock.now());
-        self.post(Exchange { ended, outcome: Outcome::Abandoned, ..Exchange::default() });
+        self.post(Exchange { sent: self.sent, ended, outcome: Outcome::Abandoned, ..Exchange::default() });
     }
 }

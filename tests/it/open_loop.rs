@@ -103,6 +103,10 @@ fn one_record_per_planned_request() {
     assert_eq!(outcomes(&records, "unresolved"), 100);
     assert_eq!(outcomes(&records, "failed"), 100);
     assert_eq!(trial.ended, Ended::Complete);
+    let in_flight_s: f64 =
+        records.iter().map(|record| record.exchange.ended.expect("ended").secs_since(record.exchange.sent.expect("sent"))).sum();
+    let area_s = trial.concurrency.expect("counted").integral_s;
+    assert!((area_s / in_flight_s - 1.0).abs() < 1e-9, "the area counts those that died too: {area_s} {in_flight_s}");
 }
 
 #[test]
