@@ -1,6 +1,7 @@
 //! Owns the issuer: each request leaves at its instant, whatever became of those before it.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,30 +33,43 @@ pub(super) async fn issue_open<C: Client>(client: &Rc<C>, live: &Arc<Live>, sour
     let mut bodies = BodyFingerprint::default();
     let mut burst = 0;
     loop {
-        while let Some(next) = source.peek().await {
+        while let Some(next) = source.at_hand() {
             if !live.clock.until_before(next.record.scheduled, RESERVE_LEAD).is_zero() {
                 break;
             }
-            let Some(staged) = source.next().await else { break };
+            let Some(staged) = source.take() else { break };
             client.reserve(&staged.call);
             soon.push_back(staged);
         }
-        let to_reserve = source.peek().await.map(|staged| staged.record.scheduled);
-        let Some(due) = soon.front().map(|staged| staged.record.scheduled).or(to_reserve) else { break };
+        let to_reserve = source.at_hand().map(|staged| staged.record.scheduled);
+        let Some(due) = soon.front().map(|staged| staged.record.scheduled).or(to_reserve) else {
+            if source.has_ended() {
+                break;
+            }
+            // Nothing has been built yet: only the preparing thread can say what comes next, or that nothing does.
+            until_stopped(live, source.arrives()).await;
+            continue;
+        };
         let stop_at = live.stop_at();
         if due >= stop_at || live.has_let_go() || live.clock.now().since(stop_at) > STOP_GRACE {
             break;
         }
         if soon.is_empty() {
-            pause(live, &mut pacer, due, RESERVE_LEAD).await;
+            until_stopped(live, pacer.sleep_until_before(due, RESERVE_LEAD)).await;
             continue;
         }
         let left = live.clock.until(due);
         if !left.is_zero() {
             burst = 0;
-            // Wake for the send, or for the next reservations where those come clearly earlier.
+            // Wake for the send, or for the next reservations where those come clearly earlier, or to learn what comes next: a send
+            // never waits for the request after it to be built.
             let reserve_in = to_reserve.map_or(left, |at| live.clock.until_before(at, RESERVE_LEAD).max(RESERVE_STEP));
-            pause(live, &mut pacer, due, left.saturating_sub(reserve_in)).await;
+            let unknown = to_reserve.is_none() && !source.has_ended();
+            tokio::select! {
+                biased;
+                () = until_stopped(live, pacer.sleep_until_before(due, left.saturating_sub(reserve_in))) => {}
+                () = source.arrives(), if unknown => {}
+            }
             if !live.clock.until(due).is_zero() {
                 continue;
             }
@@ -73,16 +87,16 @@ pub(super) async fn issue_open<C: Client>(client: &Rc<C>, live: &Arc<Live>, sour
     live.merge_bodies(&bodies);
 }
 
-/// Sleeps until `lead` before `at`, or until issuing is told to stop; after that, requests still due are waited for undisturbed.
-async fn pause(live: &Live, pacer: &mut Pacer, at: Offset, lead: Duration) {
+/// Awaits `wait`, or until issuing is told to stop; after that it is awaited undisturbed, as requests may still be due.
+async fn until_stopped(live: &Live, wait: impl Future<Output = ()>) {
     if live.stop_at() == Offset::NEVER {
         tokio::select! {
             biased;
             () = live.stopped() => {}
-            () = pacer.sleep_until_before(at, lead) => {}
+            () = wait => {}
         }
     } else {
-        pacer.sleep_until_before(at, lead).await;
+        wait.await;
     }
 }
 
@@ -95,10 +109,12 @@ async fn settle_overdue<C: Client>(live: &Arc<Live>, soon: VecDeque<Staged<C>>, 
     for staged in soon.into_iter().take_while(|staged| staged.record.scheduled < stop_at) {
         Ticket::new(staged.record, Arc::clone(live), worker).settle_unsent(Outcome::Unresolved);
     }
-    while source.peek().await.is_some_and(|staged| staged.record.scheduled < stop_at) {
-        if let Some(staged) = source.next().await {
-            Ticket::new(staged.record, Arc::clone(live), worker).settle_unsent(Outcome::Unresolved);
+    // The preparing thread ends at the stop too, so this ends soon.
+    while let Some(staged) = source.next().await {
+        if staged.record.scheduled >= stop_at {
+            break;
         }
+        Ticket::new(staged.record, Arc::clone(live), worker).settle_unsent(Outcome::Unresolved);
     }
 }
 
