@@ -65,6 +65,18 @@ pub enum Reason {
     MaxInput,
 }
 
+impl Reason {
+    /// What left it out, for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Window => "outside the window",
+            Self::Empty => "with 0 input or output tokens",
+            Self::MaxInput => "above --max-input",
+        }
+    }
+}
+
 /// Which rows to take. A row left out is counted under the first reason that applies: window, empty, input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Choice {
