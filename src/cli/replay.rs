@@ -16,7 +16,7 @@ use crate::cli::run::play_job;
 use crate::error::Error;
 use crate::seed::Seed;
 use crate::trace::{Choice, Format, Trace};
-use crate::units::{count, per_second, seconds};
+use crate::units::{count, pace, seconds};
 use crate::workload::{Load, Plan, Provenance, Salt, Workload, replay as replay_of};
 
 /// Options of a run that say what a trace says itself, and what to do instead.
@@ -98,9 +98,9 @@ fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, sal
 /// What is announced before anything is sent: what was read, so that a wrong unit of time shows, and what became of it.
 fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
     let recorded_s = trace.span_s.as_secs();
-    let pace = if recorded_s > 0.0 { format!(", {}", per_second(trace.rows as f64 / recorded_s)) } else { String::new() };
+    let recorded_pace = if recorded_s > 0.0 { format!(", {}", pace(trace.rows as f64 / recorded_s)) } else { String::new() };
     let mut notes = vec![format!(
-        "{}: {} rows of {} over {}{pace}, times read as {}",
+        "{}: {} rows of {} over {}{recorded_pace}, times read as {}",
         trace.file,
         count(trace.rows),
         trace.format,
@@ -114,7 +114,7 @@ fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
     }
     notes.push(books);
     let window_s = plan.spans().window.length_s();
-    notes.push(format!("time scale {}: {} for {}", trace.time_scale, per_second(trace.scheduled as f64 / window_s), seconds(window_s)));
+    notes.push(format!("time scale {}: {} for {}", trace.time_scale, pace(trace.scheduled as f64 / window_s), seconds(window_s)));
     if trace.raised > 0 {
         notes.push(format!("{} rows with 0 input or output tokens ask for 1 (--on-empty min1)", count(trace.raised)));
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::report::layout::{Grid, Ink, Tone, wrapped};
 use crate::trace::{Inspection, Peak, Quantity};
-use crate::units::{count, per_second, seconds};
+use crate::units::{count, pace, seconds};
 
 const WIDTH: usize = 80;
 const UNKNOWN: &str = "—";
@@ -35,10 +35,14 @@ pub fn render_inspection(file: &str, seen: &Inspection, picture: &str, ink: Ink)
 
 fn facts(seen: &Inspection) -> Vec<(&'static str, String)> {
     let figure = |value: Option<f64>, show: fn(f64) -> String| value.map_or_else(|| UNKNOWN.to_owned(), show);
-    let mut rows = format!("{} over {}: {}", count(seen.rows), seconds(seen.span_s), figure(seen.rate_per_s, per_second));
+    let mut rows = format!("{} over {}: {}", count(seen.rows), seconds(seen.span_s), figure(seen.rate_per_s, pace));
     for (reason, dropped) in &seen.dropped {
         _ = write!(rows, "; {} left out ({})", count(*dropped), reason.name());
     }
+    let times = match seen.max_tie {
+        1 => "no two rows at one instant".to_owned(),
+        most => format!("{} distinct, up to {} rows at one instant", count(seen.distinct_times), count(most)),
+    };
     let mut facts = vec![
         ("rows", rows),
         (
@@ -50,7 +54,7 @@ fn facts(seen: &Inspection) -> Vec<(&'static str, String)> {
             ),
         ),
         ("dispersion", format!("{:.2} of the counts in 1 s (Poisson has 1)", seen.dispersion_1s)),
-        ("times", format!("{} distinct, at most {} rows at one instant", count(seen.distinct_times), count(seen.max_tie))),
+        ("times", times),
     ];
     if let Some(blocks) = seen.blocks {
         let share = 100.0 * blocks.seen_before as f64 / blocks.all.max(1) as f64;

@@ -2,7 +2,7 @@
 
 use crate::trace::inspect::Inspection;
 use crate::trace::{Format, Row, Selection};
-use crate::units::{Offset, count, per_second, seconds};
+use crate::units::{Offset, count, pace, seconds};
 
 /// Everything a reader should know before replaying what was taken.
 pub(crate) fn anomalies(selection: &Selection, seen: &Inspection) -> Vec<String> {
@@ -112,9 +112,9 @@ fn slow(seen: &Inspection) -> Option<String> {
     Some(format!(
         "at its own pace it lasts {} at {}: --time-scale {scale} makes it {} at {}.",
         seconds(seen.span_s),
-        per_second(rate),
+        pace(rate),
         seconds(seen.span_s / scale),
-        per_second(rate * scale)
+        pace(rate * scale)
     ))
 }
 

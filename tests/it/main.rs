@@ -12,4 +12,6 @@ mod open_loop;
 mod plan;
 mod pretend_server;
 mod queues;
+mod replay;
 mod scripted;
+mod trace;
