@@ -13,5 +13,6 @@ mod plan;
 mod pretend_server;
 mod queues;
 mod replay;
+mod replay_cli;
 mod scripted;
 mod trace;
