@@ -140,7 +140,15 @@ pub(super) struct ReplayArguments {
 
 /// Look at a recorded trace before replaying it
 #[derive(Debug, Args)]
-#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(
+    before_help = "Examples:
+  tonnage trace inspect trace.csv   rows, rate, peaks, and what to beware of
+",
+    help_template = TEMPLATE,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
 pub(super) struct TraceArguments {
     #[command(subcommand)]
     pub(super) verb: TraceVerb,

@@ -77,12 +77,11 @@ fn empties(rows: &[Row]) -> Option<String> {
     let number = |is: fn(&Row) -> bool| rows.iter().filter(|row| is(row)).count() as u64;
     let empty = number(|row| row.input_tokens == 0 || row.output_tokens == 0);
     let both = number(|row| row.input_tokens == 0 && row.output_tokens == 0);
+    let neither = if both > 0 { format!(" ({} have neither)", count(both)) } else { String::new() };
     (empty > 0).then(|| {
         format!(
-            "{} rows have 0 input or 0 output tokens ({} have neither), as failed requests are recorded; a replay skips and counts them \
-             (--on-empty).",
-            count(empty),
-            count(both)
+            "{} rows have 0 input or 0 output tokens{neither}, as failed requests are recorded; a replay skips and counts them (--on-empty).",
+            count(empty)
         )
     })
 }

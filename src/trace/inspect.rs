@@ -41,7 +41,7 @@ pub struct Inspection {
     pub output_tokens: Quantity,
     /// What a reader should know before replaying it, a sentence each.
     pub anomalies: Vec<String>,
-    /// The rate over which the figures stand: rows that were not left out.
+    /// Rows that the figures cover: those read without those left out.
     #[serde(skip)]
     pub kept: u64,
     /// The row (from 1, in order of time) after which the longest gap begins.

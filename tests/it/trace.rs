@@ -104,17 +104,17 @@ fn a_unit_of_time_is_never_guessed() {
 
 #[test]
 fn anomalies_teach_what_is_an_artefact() {
-    let ticks: String = (0..100)
+    let ticks: Vec<String> = (0..100)
         .map(|i| format!("{{\"timestamp\": {}, \"input_length\": 200000, \"output_length\": 1, \"hash_ids\": []}}\n", i / 10 * 3000))
         .collect();
-    let said = anomalies(read(&ticks).unwrap()).join("\n");
+    let said = anomalies(read(&ticks.concat()).unwrap()).join("\n");
     for wanted in
         ["90 rows share their instant", "10 distinct times, up to 10 at one", "ticks every 3.00 s", "--max-input", "repeat another"]
     {
         assert!(said.contains(wanted), "{wanted}: {said}");
     }
-    let quiet: String = (0..100).map(|i| format!("{},10,{}\n", if i < 50 { i * 7 } else { i * 7 + 900 }, i % 5)).collect();
-    let said = anomalies(read(&format!("Timestamp,Request tokens,Response tokens\n{quiet}")).unwrap()).join("\n");
+    let quiet: Vec<String> = (0..100).map(|i| format!("{},10,{}\n", if i < 50 { i * 7 } else { i * 7 + 900 }, i % 5)).collect();
+    let said = anomalies(read(&format!("Timestamp,Request tokens,Response tokens\n{}", quiet.concat())).unwrap()).join("\n");
     for wanted in [
         "whole seconds",
         "20 rows have 0 input or 0 output",
@@ -125,8 +125,8 @@ fn anomalies_teach_what_is_an_artefact() {
     ] {
         assert!(said.contains(wanted), "{wanted}: {said}");
     }
-    let plain: String = (0..100).map(|i| format!("{}.{},10,5\n", i * 2, i * 37 % 10)).collect();
-    assert_eq!(anomalies(read(&format!("Timestamp,Request tokens,Response tokens\n{plain}")).unwrap()), [""; 0]);
+    let plain: Vec<String> = (0..100).map(|i| format!("{}.{},10,5\n", i * 2, i * 37 % 10)).collect();
+    assert_eq!(anomalies(read(&format!("Timestamp,Request tokens,Response tokens\n{}", plain.concat())).unwrap()), [""; 0]);
 }
 
 /// Lines that look like rows, some of them broken.
@@ -166,15 +166,15 @@ proptest! {
         wanted.sort_by_key(|row| row.0);
         let csv = |header: &str, time: &dyn Fn(u64) -> String| {
             let lines = times_ms.iter().zip(&lengths).map(|(at, (input, output))| format!("{},{input},{output}\n", time(*at)));
-            format!("{header}\n{}", lines.collect::<String>())
+            format!("{header}\n{}", lines.collect::<Vec<_>>().concat())
         };
-        let date = |at: u64| jiff::Timestamp::from_millisecond(at as i64).unwrap().strftime("%Y-%m-%d %H:%M:%S%.7f").to_string();
+        let date = |at: u64| jiff::Timestamp::from_millisecond(at.cast_signed()).unwrap().strftime("%Y-%m-%d %H:%M:%S%.7f").to_string();
         let seconds = |at: u64| format!("{}.{:03}", at / 1000, at % 1000);
-        let json: String = times_ms.iter().zip(&lengths).map(|(at, (input, output))| {
+        let json: Vec<String> = times_ms.iter().zip(&lengths).map(|(at, (input, output))| {
             let ids: Vec<u32> = (0..input.div_ceil(512)).collect();
             format!("{{\"timestamp\": {at}, \"input_length\": {input}, \"output_length\": {output}, \"hash_ids\": {ids:?}}}\n")
         }).collect();
-        let texts = [csv("TIMESTAMP,ContextTokens,GeneratedTokens", &date), csv("Timestamp,Request tokens,Response tokens", &seconds), json];
+        let texts = [csv("TIMESTAMP,ContextTokens,GeneratedTokens", &date), csv("Timestamp,Request tokens,Response tokens", &seconds), json.concat()];
         for text in texts {
             let trace = read(&text).unwrap();
             prop_assert_eq!(rows(&trace), wanted.clone());
