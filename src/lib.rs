@@ -11,6 +11,7 @@ pub mod stats;
 pub mod units;
 
 pub mod record;
+pub mod trace;
 
 pub mod schedule;
 

@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
-use crate::cli::options::{JudgementOptions, OutputOptions, PlayOptions, ScheduleOptions, TargetOptions, WireOptions, WorkloadOptions};
+use crate::cli::options::{
+    JudgementOptions, OutputOptions, PlayOptions, ReplayOptions, ScheduleOptions, TargetOptions, WireOptions, WorkloadOptions,
+};
+use crate::cli::replay::NOT_OF_A_REPLAY;
 use crate::sim::{Fault, Profile};
+use crate::trace::{Format, OnEmpty};
 
 /// About, examples, then the rest: who reads help wants a line to copy.
 const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -19,6 +23,7 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
     before_help = "Examples:
   tonnage run                                  show me, with a simulated server
   tonnage run --target http://127.0.0.1:8000 --rate 50/s --slo 'p99 ttft<=200ms'
+  tonnage replay trace.csv --time-scale 10     a recorded trace, ten times as fast
   tonnage plan --rate 50/s --process gamma:2   what would be sent
   tonnage simulate --listen 127.0.0.1:8000     serve the simulated server
   tonnage help metrics                         what every number means
@@ -34,11 +39,23 @@ pub(super) struct Arguments {
     pub(super) verb: Verb,
 }
 
+impl Arguments {
+    /// The command line's definition. A replay takes the options of a run, but what says when and how long: those are known, so that
+    /// they can be refused with the reason, and not shown.
+    pub(super) fn definition() -> Command {
+        Self::command().mut_subcommand("replay", |replay| {
+            NOT_OF_A_REPLAY.iter().fold(replay, |replay, (key, _)| replay.mut_arg(key.replace('-', "_"), |argument| argument.hide(true)))
+        })
+    }
+}
+
 /// What tonnage can do.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     Run(Box<RunArguments>),
+    Replay(Box<ReplayArguments>),
     Plan(PlanArguments),
+    Trace(TraceArguments),
     Report(ReportArguments),
     Simulate(SimulateArguments),
     Help(HelpArguments),
@@ -81,6 +98,90 @@ pub(super) struct RunArguments {
     pub(super) output: OutputOptions,
     #[command(flatten)]
     pub(super) config: ConfigOption,
+}
+
+/// A recorded trace as the load: its instants, lengths and prefixes
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage replay trace.csv                               at the pace it was recorded
+  tonnage replay trace.csv --plan-only                   what would be sent
+  tonnage replay trace.csv --window 0s..600s --time-scale 10 --target http://h:8000
+  tonnage replay conversation.jsonl --max-input 32000 --slo 'p99 ttft<=2s'
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct ReplayArguments {
+    /// The trace: azure or burstgpt (CSV), mooncake (JSON lines)
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) replay: ReplayOptions,
+    #[command(flatten)]
+    pub(super) target: TargetOptions,
+    #[command(flatten)]
+    pub(super) workload: WorkloadOptions,
+    #[command(flatten)]
+    pub(super) wire: WireOptions,
+    #[command(flatten)]
+    pub(super) schedule: ScheduleOptions,
+    #[command(flatten)]
+    pub(super) play: PlayOptions,
+    #[command(flatten)]
+    pub(super) judgement: JudgementOptions,
+    #[command(flatten)]
+    pub(super) output: OutputOptions,
+    /// With --plan-only: write one row for each planned request
+    #[arg(long, value_name = "FILE", help_heading = "Output", requires = "plan_only")]
+    pub(super) export: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) config: ConfigOption,
+}
+
+/// Look at a recorded trace before replaying it
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage trace inspect trace.csv   rows, rate, peaks, and what to beware of
+",
+    help_template = TEMPLATE,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub(super) struct TraceArguments {
+    #[command(subcommand)]
+    pub(super) verb: TraceVerb,
+}
+
+/// What can be done with a trace.
+#[derive(Debug, Subcommand)]
+pub(super) enum TraceVerb {
+    Inspect(InspectArguments),
+}
+
+/// Rows, span, rate, peaks, variation, token quantiles, and what to beware of
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage trace inspect trace.csv
+  tonnage trace inspect conversation.jsonl --json
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct InspectArguments {
+    /// The trace: azure or burstgpt (CSV), mooncake (JSON lines)
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Format: azure, burstgpt or mooncake [default: what the first line says]
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<Format>,
+    /// What to do with rows of 0 input or output tokens: skip, min1 or fail [default: leave them as they are]
+    #[arg(long, value_name = "POLICY")]
+    pub(super) on_empty: Option<OnEmpty>,
+    /// Print the figures as JSON, and nothing else, on standard output
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// Print, draw and check a timeline; send nothing

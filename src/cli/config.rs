@@ -1,11 +1,12 @@
 //! Owns the configuration file: its keys are the options of the verb, so that neither can know something that the other does not.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 use serde_json::{Map, Value};
 
 use crate::cli::arguments::Arguments;
@@ -14,7 +15,7 @@ use crate::error::Error;
 /// What stands in a stored configuration where a secret was.
 pub(super) const SECRET: &str = "(secret)";
 /// Options that say where the result goes or how it is shown, not what is measured: never part of the effective configuration.
-const NOT_KEPT: &[&str] = &["config", "out", "json", "quiet", "export", "help", "version"];
+const NOT_KEPT: &[&str] = &["config", "out", "json", "quiet", "export", "plan-only", "help", "version"];
 /// What a flag takes out of the file beside its own key: it and they answer the same question.
 const RIVALS: &[(&str, &[&str])] = &[
     ("load", &["rate", "process", "quota"]),
@@ -32,6 +33,8 @@ pub(super) struct Parsed {
     pub(super) arguments: Arguments,
     /// Every option in force, defaults included, secrets replaced.
     pub(super) effective: Map<String, Value>,
+    /// The options that were given, on the command line or in the file.
+    pub(super) given: BTreeSet<String>,
     /// Keys of the file that this verb has no use for.
     pub(super) unused: Vec<String>,
     /// The command line as typed, secrets replaced.
@@ -52,7 +55,7 @@ impl From<clap::Error> for Stop {
 
 /// Parses `line`, program name first, reading the file that `--config` names.
 pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
-    let command = Arguments::command();
+    let command = Arguments::definition();
     let mut matches = command.clone().try_get_matches_from(line)?;
     let mut unused = Vec::new();
     let path = verb_of(&matches).and_then(|(_, verb)| verb.try_get_one::<PathBuf>("config").ok().flatten().cloned());
@@ -64,8 +67,19 @@ pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
     let effective = verb_of(&matches)
         .and_then(|(name, verb)| command.find_subcommand(name).map(|command| effective(command, verb)))
         .unwrap_or_default();
+    let given =
+        verb_of(&matches).and_then(|(name, verb)| command.find_subcommand(name).map(|command| given(command, verb))).unwrap_or_default();
     let arguments = Arguments::from_arg_matches(&matches)?;
-    Ok(Parsed { arguments, effective, unused, command: without_secrets(line) })
+    Ok(Parsed { arguments, effective, given, unused, command: without_secrets(line) })
+}
+
+/// The key of an argument in a file: its long name, or for what stands alone (the trace of a replay) the name of its place.
+fn key_of(argument: &Arg) -> Option<&str> {
+    argument.get_long().or_else(|| argument.is_positional().then(|| argument.get_id().as_str()))
+}
+
+fn given(command: &Command, matches: &ArgMatches) -> BTreeSet<String> {
+    command.get_arguments().filter_map(key_of).filter(|key| is_typed(command, matches, key)).map(str::to_owned).collect()
 }
 
 fn verb_of(matches: &ArgMatches) -> Option<(&str, &ArgMatches)> {
@@ -105,7 +119,7 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
     merged.line.extend(line.iter().take(2).cloned());
     for (key, value) in file {
         let key = key.replace('_', "-");
-        let Some(argument) = verb.get_arguments().find(|argument| argument.get_long() == Some(&key)) else {
+        let Some(argument) = verb.get_arguments().find(|argument| key_of(argument) == Some(&key)) else {
             if is_option_of_run(command, &key) {
                 merged.unused.push(key);
                 continue;
@@ -124,7 +138,7 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
             }
         } else {
             for text in texts(&key, value).ok_or_else(|| Error::input(path, format!("{key}: nested values have no meaning here")))? {
-                merged.line.push(format!("--{key}={text}").into());
+                merged.line.push(if argument.is_positional() { text.into() } else { format!("--{key}={text}").into() });
             }
         }
         merged.keys.push(key);
@@ -135,12 +149,12 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
 
 fn is_typed(verb: &Command, typed: &ArgMatches, key: &str) -> bool {
     verb.get_arguments()
-        .find(|argument| argument.get_long() == Some(key))
+        .find(|argument| key_of(argument) == Some(key))
         .is_some_and(|argument| typed.value_source(argument.get_id().as_str()) == Some(ValueSource::CommandLine))
 }
 
 fn is_option_of_run(command: &Command, key: &str) -> bool {
-    command.find_subcommand("run").is_some_and(|run| run.get_arguments().any(|argument| argument.get_long() == Some(key)))
+    command.find_subcommand("run").is_some_and(|run| run.get_arguments().any(|argument| key_of(argument) == Some(key)))
 }
 
 fn unknown_key(command: &Command, verb: &Command, path: &Path, key: &str) -> Error {
@@ -201,7 +215,7 @@ fn effective(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
     let mut kept = Map::new();
     for argument in command.get_arguments() {
         let id = argument.get_id().as_str();
-        let Some(key) = argument.get_long().filter(|key| !NOT_KEPT.contains(key)) else { continue };
+        let Some(key) = key_of(argument).filter(|key| !NOT_KEPT.contains(key)) else { continue };
         if matches!(argument.get_action(), ArgAction::SetTrue) {
             if matches.get_flag(id) {
                 kept.insert(key.to_owned(), Value::Bool(true));

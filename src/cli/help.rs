@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::CommandFactory;
-
 use crate::cli::arguments::{Arguments, HelpArguments};
 use crate::cli::exit::Exit;
 use crate::cli::terminal::print;
@@ -12,7 +10,7 @@ use crate::metrics::{help_metrics, help_slo};
 
 /// Prints a topic; without one, the whole command line's help.
 pub(super) fn help(arguments: &HelpArguments) -> Result<ExitCode, Error> {
-    let mut command = Arguments::command();
+    let mut command = Arguments::definition();
     command.build();
     let text = match arguments.topic.as_deref() {
         None => command.render_help().to_string(),

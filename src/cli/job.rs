@@ -33,6 +33,8 @@ pub(super) enum Whom {
 /// A run.
 #[derive(Debug)]
 pub(super) struct Job {
+    /// What asks for it.
+    pub(super) verb: &'static str,
     pub(super) whom: Whom,
     /// Empty: to be asked of the target.
     pub(super) models: Vec<String>,
@@ -61,12 +63,17 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Validates what was typed. Reads no file but those of `file:PATH` lengths.
-    pub(super) fn new(arguments: RunArguments, parsed: &mut Parsed) -> Result<Self, Error> {
-        let RunArguments { target, workload, wire, schedule, play, judgement, output, config: _ } = arguments;
+    /// Validates a run as typed. Reads no file but those of `file:PATH` lengths.
+    pub(super) fn of_run(arguments: RunArguments, parsed: &mut Parsed) -> Result<Self, Error> {
+        let salt = salt_of(&arguments.wire.salt);
+        let plan = plan_of(&arguments.schedule, &arguments.workload, arguments.play.load.as_deref(), salt.clone())?;
+        Self::new("run", arguments, plan, &salt, parsed)
+    }
+
+    /// Validates everything around a plan.
+    pub(super) fn new(verb: &'static str, arguments: RunArguments, plan: Plan, salt: &Salt, parsed: &mut Parsed) -> Result<Self, Error> {
+        let RunArguments { target, workload: _, wire, schedule, play, judgement, output, config: _ } = arguments;
         let mut notes: Vec<String> = Vec::new();
-        let salt = salt_of(&wire.salt);
-        let plan = plan_of(&schedule, &workload, play.load.as_deref(), salt.clone())?;
         if matches!(plan.load(), Load::Open(_)) && plan.arrivals().next().is_none() {
             let why = "no request falls into so short a time at this rate";
             return Err(Error::usage("--duration", why, "give a longer one, a higher --rate, or --requests N"));
@@ -103,7 +110,8 @@ impl Job {
         };
         let workers = play.workers.map_or_else(|| default_workers(&whom), usize::from);
         Ok(Self {
-            effective: effective_of(std::mem::take(&mut parsed.effective), &whom, &plan, &salt),
+            verb,
+            effective: effective_of(std::mem::take(&mut parsed.effective), &whom, &plan, salt),
             models: target.model.iter().map(|model| model.trim().to_owned()).filter(|model| !model.is_empty()).collect(),
             whom,
             chat,
@@ -200,13 +208,15 @@ fn effective_of(mut effective: Map<String, Value>, whom: &Whom, plan: &Plan, sal
     }
     let extent = match plan.load() {
         Load::Open(timeline) => {
-            effective.entry("rate").or_insert_with(|| Value::from(format!("{DEFAULT_RATE_PER_S}/s")));
-            effective.entry("process").or_insert_with(|| Value::from(timeline.process().to_string()));
+            if let Some((process, _)) = timeline.law() {
+                effective.entry("rate").or_insert_with(|| Value::from(format!("{DEFAULT_RATE_PER_S}/s")));
+                effective.entry("process").or_insert_with(|| Value::from(process.to_string()));
+            }
             None
         }
         Load::Closed(Closed { extent, .. }) => Some(*extent),
     };
-    if !effective.contains_key("requests") && !matches!(extent, Some(Extent::Requests(_))) {
+    if plan.recording().is_none() && !effective.contains_key("requests") && !matches!(extent, Some(Extent::Requests(_))) {
         effective.entry("duration").or_insert_with(|| Value::from(format!("{}s", DEFAULT_DURATION.as_secs())));
     }
     if let Salt::Text(text) = salt {

@@ -11,12 +11,14 @@ mod options;
 mod output;
 mod plan;
 mod progress;
+mod replay;
 mod report;
 mod run;
 mod signals;
 mod simulate;
 mod target;
 mod terminal;
+mod trace;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -53,7 +55,9 @@ fn dispatch(mut parsed: Parsed) -> Result<ExitCode, Error> {
     let help = Arguments { verb: Verb::Help(arguments::HelpArguments { topic: None }) };
     match std::mem::replace(&mut parsed.arguments, help).verb {
         Verb::Run(arguments) => run::run(*arguments, parsed),
+        Verb::Replay(arguments) => replay::replay(*arguments, parsed),
         Verb::Plan(arguments) => plan::plan(&arguments),
+        Verb::Trace(arguments) => trace::trace(&arguments),
         Verb::Report(arguments) => report::report(&arguments),
         Verb::Simulate(arguments) => simulate::simulate(arguments),
         Verb::Help(arguments) => help::help(&arguments),

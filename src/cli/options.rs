@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::schedule::{Process, Quota};
+use crate::schedule::{Process, Quota, TimeScale};
 use crate::sim::Profile;
-use crate::units::{Rate, Ratio, parse_duration};
+use crate::trace::{Format, OnEmpty, parse_window};
+use crate::units::{Rate, Ratio, Window, parse_duration};
 
 /// Whom to ask.
 #[derive(Debug, Args)]
@@ -118,6 +119,30 @@ pub(super) struct ScheduleOptions {
     pub(super) quota: Option<Quota>,
 }
 
+/// What is taken from a trace.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Trace")]
+pub(super) struct ReplayOptions {
+    /// Format of the trace: azure, burstgpt or mooncake [default: what the first line says]
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<Format>,
+    /// How many times as fast as recorded: offsets are divided by K
+    #[arg(long, value_name = "K", default_value = "1")]
+    pub(super) time_scale: TimeScale,
+    /// Span of trace time, before scaling: 0s..300s (the end outside; instants count from its start) [default: all of it]
+    #[arg(long, value_name = "START..END", value_parser = parse_window)]
+    pub(super) window: Option<Window>,
+    /// Rows of 0 input or output tokens: skip them, min1 (send 1 token for 0) or fail
+    #[arg(long, value_name = "POLICY", default_value = "skip")]
+    pub(super) on_empty: OnEmpty,
+    /// Leave out, and count, rows of more than N input tokens
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_input: Option<u32>,
+    /// Print, draw and check the timeline; send nothing
+    #[arg(long)]
+    pub(super) plan_only: bool,
+}
+
 /// How the load is played.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
@@ -155,7 +180,7 @@ pub(super) struct JudgementOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputOptions {
-    /// Result folder [default: results/<model>/<time>-run]
+    /// Result folder [default: results/<model>/<time>-<verb>]
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// What is kept of each request: everything, all but its event gaps, or nothing

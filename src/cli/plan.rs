@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::arguments::PlanArguments;
@@ -10,26 +11,31 @@ use crate::cli::load::plan_of;
 use crate::cli::terminal::{print, say};
 use crate::error::Error;
 use crate::units::{count, seconds};
-use crate::workload::{Description, Plan, Salt, describe, export};
+use crate::workload::{Description, Plan, Provenance, Salt, describe, export};
 
 /// Describes the plan.
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Error> {
     let plan = plan_of(&arguments.schedule, &arguments.workload, None, Salt::Off)?;
+    show(&plan, arguments.export.as_deref(), arguments.json)
+}
+
+/// Describes `plan`, and writes its rows to `path` where there is one.
+pub(super) fn show(plan: &Plan, path: Option<&Path>, json: bool) -> Result<ExitCode, Error> {
     // Opened first: a bad path is known before an hour of arrivals is drawn.
-    let file = match &arguments.export {
+    let file = match path {
         Some(path) => Some((path, File::create(path).map_err(|why| Error::output(path, format!("{why}; check --export")))?)),
         None => None,
     };
-    let description = describe(&plan).map_err(|refusal| refusal.at("--load"))?;
+    let description = describe(plan).map_err(|refusal| refusal.at("--load"))?;
     if let Some((path, file)) = file {
-        export(&plan, file).map_err(|why| Error::output(path, format!("{why}; is there room?")))?;
+        export(plan, file).map_err(|why| Error::output(path, format!("{why}; is there room?")))?;
         say(&format!("{} rows in {}", count(description.planned), path.display()));
     }
-    if arguments.json {
+    if json {
         let text = serde_json::to_string_pretty(&description).map_err(|why| Error::Internal(format!("the plan is no JSON: {why}")))?;
         print(&format!("{text}\n"))?;
     } else {
-        print(&text_of(&plan, &description))?;
+        print(&text_of(plan, &description))?;
     }
     Ok(Exit::Done.into())
 }
@@ -46,8 +52,13 @@ fn text_of(plan: &Plan, description: &Description) -> String {
         _ = write!(span, ", of which {} are measured", seconds(spans.window.length_s()));
     }
     row("planned", span);
+    if let Some(recording) = plan.recording() {
+        let trace = recording.provenance();
+        row("trace", format!("{}: {} rows of {}", trace.file, count(trace.rows), trace.format));
+        row("taken", taken(trace));
+    }
     for (reason, dropped) in &description.dropped {
-        row("removed", format!("{} by {reason:?}: taken out of the plan, never shifted", count(*dropped)).to_lowercase());
+        row("removed", format!("{} {}: taken out of the plan, never shifted", count(*dropped), reason.name()));
     }
     row("rate", figure(description.rate_per_s, |rate| format!("{rate:.3}/s")));
     let gap = &description.gap;
@@ -63,11 +74,24 @@ fn text_of(plan: &Plan, description: &Description) -> String {
             index(dispersion.over_60s)
         ),
     );
-    row("law", law_of(description));
+    row("law", if plan.recording().is_some() { "none: the instants are the trace's own".to_owned() } else { law_of(description) });
     row("fingerprint", description.fingerprint.clone());
     if !description.picture.is_empty() {
         _ = write!(text, "\n{}\n", description.picture.trim_end());
     }
+    text
+}
+
+/// How rows became requests.
+fn taken(trace: &Provenance) -> String {
+    let mut text = match trace.window {
+        None => "all of its time".to_owned(),
+        Some(window) => format!("{} to {} of it", seconds(window.start.as_secs()), seconds(window.end.as_secs())),
+    };
+    _ = match trace.time_scale {
+        1.0 => write!(text, ", as fast as recorded"),
+        scale => write!(text, ", {scale} times as fast as recorded"),
+    };
     text
 }
 

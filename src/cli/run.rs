@@ -27,12 +27,17 @@ use crate::metrics::{Segment, StopRule, Trial};
 use crate::record::{Header, Record};
 use crate::report::{Report, SCHEMA, Target, render};
 use crate::schedule::Spans;
-use crate::units::{Offset, count, seconds};
-use crate::workload::{ESTIMATE_NAME, Load};
+use crate::units::{Offset, count, per_second, seconds};
+use crate::workload::{ESTIMATE_NAME, Load, Recording, Removal};
 
 /// Plays the run that the arguments ask for.
 pub(super) fn run(arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
-    let job = Job::new(arguments, &mut parsed)?;
+    let job = Job::of_run(arguments, &mut parsed)?;
+    play_job(job, parsed.command)
+}
+
+/// Plays a job: finds its target, sends, judges, writes, shows.
+pub(super) fn play_job(job: Job, command: Vec<String>) -> Result<ExitCode, Error> {
     local_runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
         let claimed = job.out.as_deref().map(Folder::claim).transpose()?;
@@ -41,7 +46,7 @@ pub(super) fn run(arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCod
             () = signals.next() => Ok(None),
         };
         if let Ok(Some(found)) = found {
-            return play(job, found, claimed, signals, parsed.command).await;
+            return play(job, found, claimed, signals, command).await;
         }
         if let Some(folder) = claimed {
             folder.abandon();
@@ -56,7 +61,7 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Sign
     let started = RunClock::starting_in(Duration::ZERO).wall();
     let folder = match claimed {
         Some(folder) => folder,
-        None => Folder::claim(&default_path(&found, started))?,
+        None => Folder::claim(&default_path(&found, started, job.verb))?,
     };
     if folder.holds_result() {
         say(&format!("{} holds an earlier result, which this one replaces", folder.path().display()));
@@ -111,7 +116,7 @@ fn make_room(job: &mut Job, found: &Found) -> Result<(), Error> {
             })
         }
         Load::Open(timeline) => {
-            let rate_per_s = timeline.rate().per_s();
+            let rate_per_s = timeline.rate_per_s();
             let wanted = (rate_per_s * job.timeout.as_secs_f64()).ceil() as u64;
             let wanted = wanted.min(job.max_in_flight.unwrap_or(u64::MAX));
             let limits = Limits::raised_for(ends * wanted);
@@ -119,9 +124,10 @@ fn make_room(job: &mut Job, found: &Found) -> Result<(), Error> {
             let longest_s = room as f64 / rate_per_s;
             if room < wanted && longest_s < LONG_ANSWER_S {
                 job.notes.push(format!(
-                    "this machine has room for {} connections at once: at {rate_per_s}/s, answers slower than {} find none; raise `ulimit -n` or \
+                    "this machine has room for {} connections at once: at {}, answers slower than {} find none; raise `ulimit -n` or \
                      the range of ephemeral ports, give more targets, or set --max-in-flight",
                     count(room),
+                    per_second(rate_per_s),
                     seconds(longest_s)
                 ));
             }
@@ -137,10 +143,11 @@ const LONG_ANSWER_S: f64 = 30.0;
 
 /// Says what is about to be done that was not asked for in so many words.
 fn announce(job: &mut Job, found: &Found) {
-    if let (Some(quota), Some(removed)) = (job.plan.quota(), job.plan.dropped().values().copied().reduce(|sum, more| sum + more)) {
-        job.notes.push(format!("quota {quota}: {} requests were taken out of the plan beforehand; none was shifted", count(removed)));
+    if let (Some(quota), Some(removed)) = (job.plan.quota(), job.plan.dropped().get(&Removal::Quota)) {
+        job.notes.push(format!("quota {quota}: {} requests were taken out of the plan beforehand; none was shifted", count(*removed)));
     }
-    let most_asked = (0..1_000).map(|id| job.plan.outline(id).output_tokens).max().unwrap_or(0);
+    let looked_at = job.plan.recording().map_or(1_000, Recording::requests);
+    let most_asked = (0..looked_at).map(|id| job.plan.outline(id).output_tokens).max().unwrap_or(0);
     let needed = job.objectives.least_drain(most_asked);
     if needed > job.drain {
         job.notes.push(format!(
@@ -190,7 +197,7 @@ async fn live(job: &Job, found: &Found, folder: &Folder, signals: Signals) -> Re
     let load_end = load_end_of(job, spans);
     let drawn = tokio::task::spawn_local(Progress { gauge: Arc::clone(&gauge), clock, load_end, hidden }.draw());
     let segment = Segment {
-        label: job.label.clone().unwrap_or_else(|| "run".to_owned()),
+        label: job.label.clone().unwrap_or_else(|| job.verb.to_owned()),
         plan: Arc::clone(&job.plan),
         objectives: Arc::clone(&job.objectives),
         streamed: job.chat.stream,
@@ -263,13 +270,13 @@ async fn hear(mut signals: Signals, interrupter: crate::engine::Interrupter, gau
     }
 }
 
-/// `results/<model>/<time>-run`, the model made fit for a folder's name.
-fn default_path(found: &Found, started: SystemTime) -> PathBuf {
+/// `results/<model>/<time>-<verb>`, the model made fit for a folder's name.
+fn default_path(found: &Found, started: SystemTime, verb: &str) -> PathBuf {
     let model: String =
         found.models.join("+").chars().map(|c| if c.is_ascii_alphanumeric() || "+-_.".contains(c) { c } else { '_' }).collect();
     let model = model.trim_start_matches('.');
     let time = jiff::Timestamp::try_from(started).unwrap_or(jiff::Timestamp::UNIX_EPOCH).strftime("%Y%m%dT%H%M%S%.3fZ").to_string();
-    PathBuf::from("results").join(if model.is_empty() { "model" } else { model }).join(format!("{time}-run"))
+    PathBuf::from("results").join(if model.is_empty() { "model" } else { model }).join(format!("{time}-{verb}"))
 }
 
 fn rfc3339(time: SystemTime) -> String {

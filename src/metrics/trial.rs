@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::metrics::{Frame, Judgement, Objectives, Summary, TrialView, judge, view};
 use crate::record::Origin;
 use crate::units::{Offset, Window};
-use crate::workload::{Closed, Load, Plan};
+use crate::workload::{Closed, Load, Plan, Provenance};
 
 /// One stretch of load to play.
 #[derive(Debug, Clone)]
@@ -66,6 +66,9 @@ pub struct LoadFacts {
     pub profile: Option<String>,
     /// Requests in flight of a closed loop.
     pub concurrency: Option<u32>,
+    /// Of a replay: the trace, and what was taken from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Provenance>,
 }
 
 impl LoadFacts {
@@ -74,10 +77,11 @@ impl LoadFacts {
     pub fn of(plan: &Plan) -> Self {
         match plan.load() {
             Load::Open(timeline) => Self {
-                kind: LoadKind::Open,
+                kind: if timeline.law().is_some() { LoadKind::Open } else { LoadKind::Replay },
                 origin: Origin::Planned,
-                rate_per_s: Some(timeline.rate().per_s()),
-                process: Some(timeline.process().to_string()),
+                rate_per_s: Some(timeline.rate_per_s()),
+                process: timeline.law().map(|(process, _)| process.to_string()),
+                trace: plan.recording().map(|recording| recording.provenance().clone()),
                 ..Self::default()
             },
             Load::Closed(closed) => Self {

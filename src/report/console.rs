@@ -1,6 +1,8 @@
 //! Owns the console's account of a report: a few tables in the order in which a reader asks, at most 80 columns where the data allow it.
 
-use crate::metrics::{Counts, Ended, Known, Metric, MetricView, ObjectiveJudgement, SloView, StatsView, TrialView, VerdictResult};
+use crate::metrics::{
+    Counts, Ended, Known, LoadFacts, Metric, MetricView, ObjectiveJudgement, SloView, StatsView, TrialView, VerdictResult,
+};
 use crate::record::Origin;
 use crate::report::Report;
 use crate::report::layout::{Grid, Ink, Tone, wrapped};
@@ -45,12 +47,7 @@ fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
 fn load_text(trial: &TrialView, ink: Ink) -> String {
     let load = &trial.load;
     let closed = load.origin == Origin::Released;
-    let what = if closed {
-        format!("closed loop: {} in flight", count(u64::from(load.concurrency.unwrap_or(1))))
-    } else {
-        let rate = load.rate_per_s.map_or_else(String::new, |rate| format!(" at {rate}/s"));
-        format!("open loop: {}{rate}", load.process.as_deref().unwrap_or("arrivals"))
-    };
+    let what = if closed { format!("closed loop: {} in flight", count(u64::from(load.concurrency.unwrap_or(1)))) } else { open_load(load) };
     let window = trial.window;
     let mut line = format!("{what} for {}", seconds(window.length_s()));
     if window.start > Offset::ZERO {
@@ -61,12 +58,21 @@ fn load_text(trial: &TrialView, ink: Ink) -> String {
         Ended::Stopped => line.push_str(", stopped early"),
         Ended::Interrupted => line.push_str(", INTERRUPTED"),
     }
-    let mut text = ink.paint(Tone::Heading, &line) + "\n";
+    let mut text = ink.paint(Tone::Heading, &wrapped(&line, WIDTH, 0)) + "\n";
     if closed {
         text.push_str("*closed*: each answer releases the next request, so a slow server is asked less:\n");
         text.push_str("a reference, no measurement of an open load. Latency counts from the release.\n");
     }
     text
+}
+
+fn open_load(load: &LoadFacts) -> String {
+    let rate = |show: fn(f64) -> String| load.rate_per_s.map_or_else(String::new, |rate| format!(" at {}", show(rate)));
+    if let Some(trace) = &load.trace {
+        // No one has typed this rate: rounded as every measured one.
+        return format!("open loop: replay of {}{}", trace.file, rate(per_second));
+    }
+    format!("open loop: {}{}", load.process.as_deref().unwrap_or("arrivals"), rate(|rate| format!("{rate}/s")))
 }
 
 fn requests_text(trial: &TrialView, ink: Ink) -> String {

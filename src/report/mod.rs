@@ -1,9 +1,11 @@
 //! Owns what a result says and how it is shown: the model, and the console's tables.
 
 mod console;
+mod inspection;
 mod layout;
 mod model;
 
 pub use console::render;
+pub use inspection::render_inspection;
 pub use layout::Ink;
 pub use model::{Host, Report, SCHEMA, Target, Tool};

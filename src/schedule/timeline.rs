@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::schedule::Process;
 use crate::schedule::gaps::UnitArrivals;
+use crate::schedule::{Process, Recorded};
 use crate::seed::Seed;
 use crate::units::{Offset, Rate, Window};
 
@@ -62,13 +62,22 @@ pub struct Arrival {
 ///
 /// [`Extent::Requests`] puts exactly N arrivals into the window, which is nominally N/rate long: where the N-th falls later, the window ends
 /// one nanosecond after it; where more than N would fall inside, the surplus is not planned at all and gets no number.
+///
+/// A trace's timeline has its [`Recorded`] instants instead, as they are, in a window that begins at the origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timeline {
-    process: Process,
-    rate: Rate,
+    source: Source,
     spans: Spans,
     most_in_window: Option<u64>,
-    seed: Seed,
+}
+
+/// Where instants come from.
+#[derive(Debug, Clone, PartialEq)]
+enum Source {
+    /// Drawn by a law.
+    Drawn { process: Process, rate: Rate, seed: Seed },
+    /// Recorded in a trace.
+    Recorded(Recorded),
 }
 
 impl Timeline {
@@ -99,7 +108,14 @@ impl Timeline {
             Extent::Duration(_) => None,
             Extent::Requests(count) => Some(count),
         };
-        Self { process, rate, spans: Spans::consecutive(warmup, window_end, cooldown), most_in_window, seed }
+        Self { source: Source::Drawn { process, rate, seed }, spans: Spans::consecutive(warmup, window_end, cooldown), most_in_window }
+    }
+
+    /// The instants of a trace, without warm-up and cool-down.
+    #[must_use]
+    pub fn recorded(recorded: Recorded) -> Self {
+        let spans = Spans::consecutive(Duration::ZERO, recorded.end(), Duration::ZERO);
+        Self { source: Source::Recorded(recorded), spans, most_in_window: None }
     }
 
     /// Warm-up, window, cool-down.
@@ -108,23 +124,32 @@ impl Timeline {
         self.spans
     }
 
-    /// The law of the gaps.
+    /// The law of the gaps and their rate; none where instants are recorded.
     #[must_use]
-    pub fn process(&self) -> Process {
-        self.process
+    pub fn law(&self) -> Option<(Process, Rate)> {
+        match &self.source {
+            Source::Drawn { process, rate, .. } => Some((*process, *rate)),
+            Source::Recorded(_) => None,
+        }
     }
 
-    /// The mean rate.
+    /// The mean rate, in requests per second.
     #[must_use]
-    pub fn rate(&self) -> Rate {
-        self.rate
+    pub fn rate_per_s(&self) -> f64 {
+        match &self.source {
+            Source::Drawn { rate, .. } => rate.per_s(),
+            Source::Recorded(recorded) => recorded.rate_per_s(),
+        }
     }
 
     /// Every arrival in order; cheap to start again, nothing held.
     #[must_use]
     pub fn arrivals(&self) -> Arrivals {
         Arrivals {
-            instants: Instants::new(self.process, self.rate, self.seed),
+            instants: match &self.source {
+                Source::Drawn { process, rate, seed } => Instants::new(*process, *rate, *seed),
+                Source::Recorded(recorded) => Instants::Recorded { recorded: recorded.clone(), next: 0 },
+            },
             window: self.spans.window,
             end: self.spans.cooldown.end,
             left_in_window: self.most_in_window.unwrap_or(u64::MAX),
@@ -167,20 +192,27 @@ fn instant(reached: f64, rate: Rate) -> Offset {
     Offset::from_secs(reached / rate.per_s())
 }
 
-/// The process on the run's clock, without end.
+/// Instants on the run's clock: those of a process without end, those of a trace followed by [`Offset::NEVER`].
 #[derive(Debug, Clone)]
-struct Instants {
-    unit: UnitArrivals,
-    rate: Rate,
+enum Instants {
+    Drawn { unit: Box<UnitArrivals>, rate: Rate },
+    Recorded { recorded: Recorded, next: usize },
 }
 
 impl Instants {
     fn new(process: Process, rate: Rate, seed: Seed) -> Self {
-        Self { unit: UnitArrivals::new(process, seed.stream("arrivals").sequence()), rate }
+        Self::Drawn { unit: Box::new(UnitArrivals::new(process, seed.stream("arrivals").sequence())), rate }
     }
 
     fn advance(&mut self) -> Offset {
-        instant(self.unit.advance(), self.rate)
+        match self {
+            Self::Drawn { unit, rate } => instant(unit.advance(), *rate),
+            Self::Recorded { recorded, next } => {
+                let at = recorded.instants().get(*next).copied().unwrap_or(Offset::NEVER);
+                *next += 1;
+                at
+            }
+        }
     }
 }
 

@@ -32,6 +32,12 @@ pub fn per_second(value_per_s: f64) -> String {
     format!("{}/s", three_digits(value_per_s))
 }
 
+/// A rate for people, however low: `12.5/s`, `38.6/h`.
+#[must_use]
+pub fn pace(value_per_s: f64) -> String {
+    if value_per_s.abs() < 0.1 { format!("{}/h", three_digits(value_per_s * 3600.0)) } else { per_second(value_per_s) }
+}
+
 /// A whole number with thin separators: `12 345`.
 #[must_use]
 pub fn count(value: u64) -> String {

@@ -6,7 +6,7 @@ mod rate;
 mod ratio;
 mod time;
 
-pub use format::{count, per_second, seconds};
+pub use format::{count, pace, per_second, seconds};
 pub use quantile::Quantile;
 pub use rate::Rate;
 pub use ratio::Ratio;

@@ -21,7 +21,7 @@ pub struct Description {
     /// Dispersion of the counts of planned requests, quota applied.
     pub dispersion: Dispersion,
     /// Whether the arrivals follow the law asked for. Judged on the arrivals *before* a quota, since what a quota leaves follows no such law; none
-    /// where there is nothing to judge.
+    /// where there is nothing to judge, or the instants are recorded and follow none.
     pub law: Option<LawVerdict>,
     /// [`Plan::fingerprint`].
     pub fingerprint: String,
@@ -41,31 +41,37 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
         ));
     };
     let spans = timeline.spans();
-    let mut law = LawCheck::new(timeline.process(), timeline.rate());
+    let mut law = timeline.law().map(|(process, rate)| LawCheck::new(process, rate));
     let mut observer = Observer::new(spans.cooldown.end);
     let mut hasher = PlanHasher::new();
     let mut gate = plan.quota().map(crate::schedule::Quota::gate);
     let mut refused = 0;
     for arrival in timeline.arrivals() {
-        law.add(arrival);
+        if let Some(law) = &mut law {
+            law.add(arrival);
+        }
         if gate.as_mut().is_some_and(|gate| !gate.admits(arrival.at)) {
             refused += 1;
             continue;
         }
         observer.add(arrival.at);
-        hasher.add(Some(arrival.at), &plan.outline(arrival.index));
+        plan.hash(&mut hasher, arrival.index, Some(arrival.at));
     }
     let shape = observer.shape();
     let span_s = spans.total_s();
+    let mut dropped = plan.left_out();
+    if refused > 0 {
+        dropped.insert(Removal::Quota, refused);
+    }
     Ok(Description {
         planned: shape.count,
         span_s,
         rate_per_s: (span_s > 0.0).then(|| shape.count as f64 / span_s),
         gap: shape.gap,
         dispersion: shape.dispersion,
-        law: law.verdict(),
+        law: law.and_then(LawCheck::verdict),
         fingerprint: hasher.hex(),
-        dropped: if refused == 0 { Dropped::new() } else { Dropped::from([(Removal::Quota, refused)]) },
+        dropped,
         picture: shape.picture,
     })
 }

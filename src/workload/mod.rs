@@ -1,11 +1,13 @@
 //! Owns what is sent: lengths, prompts, and the plan that joins them to instants.
 
+mod blocks;
 mod closed;
 mod describe;
 mod export;
 mod fingerprint;
 mod lengths;
 mod plan;
+mod recording;
 mod salt;
 mod words;
 
@@ -14,6 +16,7 @@ pub use describe::{Description, describe};
 pub use export::{EXPORT_HEADER, export};
 pub use fingerprint::BodyFingerprint;
 pub use lengths::LengthSpec;
-pub use plan::{Dropped, Load, Outline, Plan, Planned, Removal, RequestSpec, Workload};
+pub use plan::{Dropped, Lengths, Load, Outline, Plan, Planned, Removal, RequestSpec, Workload};
+pub use recording::{Provenance, Recording, replay};
 pub use salt::Salt;
 pub use words::{ESTIMATE_NAME, estimate_tokens};

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::schedule::{Arrival, Arrivals, Extent, Gate, Quota, Spans, Timeline};
 use crate::seed::{Seed, Stream};
+use crate::trace::Reason;
+use crate::units::Offset;
+use crate::workload::blocks::append_blocks;
 use crate::workload::fingerprint::PlanHasher;
 use crate::workload::words::append_words;
-use crate::workload::{Closed, LengthSpec, Salt};
+use crate::workload::{Closed, LengthSpec, Recording, Salt};
 
 /// When requests leave.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,13 +24,25 @@ pub enum Load {
     Closed(Closed),
 }
 
+/// How many tokens requests bring and ask for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Lengths {
+    /// Drawn by laws.
+    Drawn {
+        /// Input tokens of each request.
+        input: LengthSpec,
+        /// Output tokens of each request; none where none are asked for (embeddings, rerank).
+        output: Option<LengthSpec>,
+    },
+    /// Those of a trace, its prefix blocks with them. Request i is row i; after the last row comes the first again.
+    Recorded(Arc<Recording>),
+}
+
 /// What requests ask for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
-    /// Input tokens of each request.
-    pub input: LengthSpec,
-    /// Output tokens of each request; none where none are asked for (embeddings, rerank).
-    pub output: Option<LengthSpec>,
+    /// Tokens of each request.
+    pub lengths: Lengths,
     /// What stands in front of each prompt.
     pub salt: Salt,
 }
@@ -36,7 +51,13 @@ impl Workload {
     /// Requests of `input` and `output` tokens, without a salt.
     #[must_use]
     pub const fn new(input: LengthSpec, output: LengthSpec) -> Self {
-        Self { input, output: Some(output), salt: Salt::Off }
+        Self { lengths: Lengths::Drawn { input, output: Some(output) }, salt: Salt::Off }
+    }
+
+    /// The lengths and prefix blocks of a trace, without a salt.
+    #[must_use]
+    pub fn recorded(recording: Recording) -> Self {
+        Self { lengths: Lengths::Recorded(Arc::new(recording)), salt: Salt::Off }
     }
 
     /// The same with `salt`.
@@ -80,11 +101,40 @@ pub struct RequestSpec {
 }
 
 /// Why a request was removed from the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Removal {
     /// Over the provider's quota.
     Quota,
+    /// A row of a trace outside the window of trace time.
+    Window,
+    /// A row of a trace with 0 input or 0 output tokens.
+    Empty,
+    /// A row of a trace with more input than asked for.
+    MaxInput,
+}
+
+impl Removal {
+    /// What removed it, for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quota => "over the quota",
+            Self::Window => Reason::Window.name(),
+            Self::Empty => Reason::Empty.name(),
+            Self::MaxInput => Reason::MaxInput.name(),
+        }
+    }
+}
+
+impl From<Reason> for Removal {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::Window => Self::Window,
+            Reason::Empty => Self::Empty,
+            Reason::MaxInput => Self::MaxInput,
+        }
+    }
 }
 
 /// How many requests were removed from the plan, by reason; reasons that removed none are left out.
@@ -107,6 +157,7 @@ struct Streams {
     input_lengths: Stream,
     output_lengths: Stream,
     prompts: Stream,
+    blocks: Stream,
 }
 
 impl fmt::Debug for Streams {
@@ -128,6 +179,7 @@ impl Plan {
             input_lengths: seed.stream("input_lengths"),
             output_lengths: seed.stream("output_lengths"),
             prompts: seed.stream("prompts"),
+            blocks: workload.salt.stream_of_blocks(),
         };
         Self { load, workload, quota, seed, streams, class: "default".into() }
     }
@@ -175,38 +227,69 @@ impl Plan {
         Planned { arrivals, gate: self.quota.map(Quota::gate), refused: 0 }
     }
 
-    /// What the quota removed. One pass over the plan.
+    /// What the quota removed, and what was left out of the trace. One pass over the plan.
     #[must_use]
     pub fn dropped(&self) -> Dropped {
         let mut planned = self.arrivals();
         planned.by_ref().for_each(drop);
-        planned.dropped()
+        let mut dropped = planned.dropped();
+        dropped.extend(self.left_out());
+        dropped
+    }
+
+    /// The trace its lengths are from.
+    #[must_use]
+    pub fn recording(&self) -> Option<&Recording> {
+        match &self.workload.lengths {
+            Lengths::Recorded(recording) => Some(recording),
+            Lengths::Drawn { .. } => None,
+        }
+    }
+
+    /// The rows of the trace that were left out beforehand, by reason.
+    pub(crate) fn left_out(&self) -> Dropped {
+        self.recording().map(|recording| recording.provenance().dropped.clone()).unwrap_or_default()
     }
 
     /// The numbers of request `id`.
     #[must_use]
     pub fn outline(&self, id: u64) -> Outline {
-        Outline {
-            id,
-            class: Arc::clone(&self.class),
-            session: None,
-            turn: None,
-            input_tokens: self.workload.input.tokens(&self.streams.input_lengths, id),
-            output_tokens: self.workload.output.as_ref().map_or(0, |output| output.tokens(&self.streams.output_lengths, id)),
-        }
+        let (input_tokens, output_tokens) = match &self.workload.lengths {
+            Lengths::Drawn { input, output } => (
+                input.tokens(&self.streams.input_lengths, id),
+                output.as_ref().map_or(0, |output| output.tokens(&self.streams.output_lengths, id)),
+            ),
+            Lengths::Recorded(recording) => recording.tokens(id),
+        };
+        Outline { id, class: Arc::clone(&self.class), session: None, turn: None, input_tokens, output_tokens }
     }
 
-    /// Request `id` with its prompt: exactly as many words as input tokens asked for, the salt's marker included.
+    /// Request `id` with its prompt: exactly as many words as input tokens asked for. In front stand its prefix blocks, where the trace has
+    /// some, and otherwise the salt's marker.
     #[must_use]
     pub fn spec(&self, id: u64) -> RequestSpec {
         let outline = self.outline(id);
         let mut prompt = String::new();
-        let marked = self.workload.salt.mark(&mut prompt, outline.input_tokens);
-        append_words(&mut prompt, outline.input_tokens - marked, &mut self.streams.prompts.at(id));
+        let blocks = self.recording().map_or(&[][..], |recording| recording.blocks(id));
+        let placed = if blocks.is_empty() {
+            self.workload.salt.mark(&mut prompt, outline.input_tokens)
+        } else {
+            append_blocks(&mut prompt, outline.input_tokens, blocks, &self.streams.blocks)
+        };
+        append_words(&mut prompt, outline.input_tokens - placed, &mut self.streams.prompts.at(id));
         RequestSpec { outline, prompt }
     }
 
-    /// Hash of instants, lengths, classes and sessions of each planned request, quota applied; never of the salt. One pass over the plan.
+    /// Puts a planned request into the hash: its instant (none in a closed loop), lengths, class, session, and its blocks where the plan
+    /// is of a trace.
+    pub(crate) fn hash(&self, hasher: &mut PlanHasher, id: u64, at: Option<Offset>) {
+        hasher.add(at, &self.outline(id));
+        if let Some(recording) = self.recording() {
+            hasher.blocks(recording.blocks(id));
+        }
+    }
+
+    /// Hash of instants, lengths, classes, sessions and prefix blocks of each planned request, quota applied; never of the salt. One pass over the plan.
     ///
     /// A closed loop plans no instants: its hash covers its description (concurrency, extent, warm-up, cool-down) and the lengths of its
     /// first 4 096 requests, fewer where it is shorter by count.
@@ -214,7 +297,7 @@ impl Plan {
     pub fn fingerprint(&self) -> String {
         let mut hasher = PlanHasher::new();
         match &self.load {
-            Load::Open(_) => self.arrivals().for_each(|arrival| hasher.add(Some(arrival.at), &self.outline(arrival.index))),
+            Load::Open(_) => self.arrivals().for_each(|arrival| self.hash(&mut hasher, arrival.index, Some(arrival.at))),
             Load::Closed(closed) => {
                 hasher.text(&closed.to_string());
                 let (extent, most) = match closed.extent {
@@ -222,7 +305,7 @@ impl Plan {
                     Extent::Requests(count) => (format!("{count} requests"), count),
                 };
                 hasher.text(&format!("{extent}, {} ns before, {} ns after", closed.warmup.as_nanos(), closed.cooldown.as_nanos()));
-                (0..most.min(4096)).for_each(|id| hasher.add(None, &self.outline(id)));
+                (0..most.min(4096)).for_each(|id| self.hash(&mut hasher, id, None));
             }
         }
         hasher.hex()

@@ -1,6 +1,6 @@
 //! Owns `Salt`: what makes the prompts of one run differ from those of another.
 
-use crate::seed::Seed;
+use crate::seed::{Seed, Stream};
 use crate::workload::words::append_words;
 
 /// What makes the prompts of one run differ from those of another, so that no prefix cache survives between runs.
@@ -16,6 +16,15 @@ pub enum Salt {
 
 impl Salt {
     const MARKER_WORDS: u32 = 3;
+
+    /// The stream that the text of prefix blocks is drawn from, each at its id: of the salt alone, whatever the plan's seed. Salted blocks
+    /// need no marker in front, which would push every one of them across the borders of a server's cache.
+    pub(crate) fn stream_of_blocks(&self) -> Stream {
+        match self {
+            Self::Off => Seed::new(0).stream("blocks"),
+            Self::Text(salt) => Seed::new(0).stream(&format!("blocks/{salt}")),
+        }
+    }
 
     /// Puts the marker for a prompt of `tokens` tokens into the empty `text`; returns how many tokens it has.
     pub(crate) fn mark(&self, text: &mut String, tokens: u32) -> u32 {

@@ -70,7 +70,10 @@ fn help_shows_examples_first_and_nothing_that_is_not_built() {
     for (name, words) in [
         ("help", vec!["--help"]),
         ("help_run", vec!["run", "--help"]),
+        ("help_replay", vec!["replay", "--help"]),
         ("help_plan", vec!["plan", "--help"]),
+        ("help_trace", vec!["trace", "--help"]),
+        ("help_trace_inspect", vec!["trace", "inspect", "--help"]),
         ("help_report", vec!["report", "--help"]),
         ("help_simulate", vec!["simulate", "--help"]),
         ("help_help", vec!["help", "--help"]),

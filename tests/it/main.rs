@@ -12,4 +12,7 @@ mod open_loop;
 mod plan;
 mod pretend_server;
 mod queues;
+mod replay;
+mod replay_cli;
 mod scripted;
+mod trace;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tonnage::schedule::{Arrival, Extent, LawCheck, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::units::{Offset, Rate};
-use tonnage::workload::{Closed, LengthSpec, Load, Plan, Salt, Workload, describe, estimate_tokens, export};
+use tonnage::workload::{Closed, LengthSpec, Lengths, Load, Plan, Salt, Workload, describe, estimate_tokens, export};
 
 fn timeline(process: &str, per_s: f64, extent: Extent, seed: u64) -> Timeline {
     Timeline::new(process.parse().unwrap(), Rate::new(per_s).unwrap(), extent, Duration::ZERO, Duration::ZERO, Seed::new(seed))
@@ -245,7 +245,11 @@ fn the_fingerprint_sees_every_number_of_the_plan() {
         of(Load::Open(base()), workload("64..128", "64"), 1),
         of(Load::Open(base()), workload("64..128", "64"), 2),
         limited(&sample(), "60/min"),
-        of(Load::Open(base()), Workload { output: None, ..workload("128", "64") }, 1),
+        of(
+            Load::Open(base()),
+            Workload { lengths: Lengths::Drawn { input: "128".parse().unwrap(), output: None }, ..workload("128", "64") },
+            1,
+        ),
         of(closed("synchronous", 10), workload("128", "64"), 1),
         of(closed("concurrent:2", 10), workload("128", "64"), 1),
         of(closed("synchronous", 11), workload("128", "64"), 1),

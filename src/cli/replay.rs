@@ -1,0 +1,132 @@
+//! Owns verb `replay`: a recorded trace as the plan of a run.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::cli::arguments::{ReplayArguments, RunArguments};
+use crate::cli::config::Parsed;
+use crate::cli::job::Job;
+use crate::cli::load::salt_of;
+use crate::cli::options::{ReplayOptions, ScheduleOptions};
+use crate::cli::plan::show;
+use crate::cli::run::play_job;
+use crate::error::Error;
+use crate::seed::Seed;
+use crate::trace::{Choice, Format, Trace};
+use crate::units::{count, pace, seconds};
+use crate::workload::{Load, Plan, Provenance, Salt, Workload, replay as replay_of};
+
+/// Options of a run that say what a trace says itself, and what to do instead.
+pub(super) const NOT_OF_A_REPLAY: &[(&str, &str)] = &[
+    ("rate", "drop it; --time-scale 2 replays twice as fast, and so at twice the rate"),
+    ("process", "drop it; `tonnage run` draws arrivals by a law"),
+    ("duration", "drop it; --window 0s..300s takes a span of trace time"),
+    ("requests", "drop it; --window 0s..300s takes a span of trace time"),
+    ("warmup", "drop it; the trace has no load of its own before its first row"),
+    ("cooldown", "drop it; the trace has no load of its own after its last row"),
+    ("load", "drop it; a closed loop has no instants, and a trace is nothing else: `tonnage run --load` is one"),
+    ("input-tokens", "drop it; the trace brings the length of each request"),
+    ("output-tokens", "drop it; the trace brings the length of each request"),
+];
+
+/// Replays a trace, or shows what would be sent.
+pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
+    refuse_what_the_trace_says(&mut parsed)?;
+    let ReplayArguments { file, replay, target, workload, wire, schedule, play, judgement, output, export, config } = arguments;
+    let Some(file) = file else {
+        return Err(Error::usage("FILE", "no trace is given", "name one, as in `tonnage replay trace.csv`"));
+    };
+    let salt = if replay.plan_only { Salt::Off } else { salt_of(&wire.salt) };
+    let plan = plan_of(&file, &replay, &schedule, salt.clone())?;
+    if replay.plan_only {
+        return show(&plan, export.as_deref(), output.json);
+    }
+    let notes = plan.recording().map(|recording| notes_of(recording.provenance(), &plan)).unwrap_or_default();
+    let run = RunArguments { target, workload, wire, schedule, play, judgement, output, config };
+    let mut job = Job::new("replay", run, plan, &salt, &mut parsed)?;
+    job.notes.splice(..0, notes);
+    play_job(job, parsed.command)
+}
+
+/// Refuses options that a trace answers itself, and forgets their defaults, so that the stored configuration does not ask for them.
+fn refuse_what_the_trace_says(parsed: &mut Parsed) -> Result<(), Error> {
+    for (key, instead) in NOT_OF_A_REPLAY {
+        if parsed.given.contains(*key) {
+            return Err(Error::usage(
+                format!("--{key}"),
+                "has no meaning in a replay, whose instants and lengths are the trace's",
+                *instead,
+            ));
+        }
+        parsed.effective.remove(*key);
+    }
+    Ok(())
+}
+
+/// Reads the trace in `path`.
+pub(super) fn read(path: &Path, format: Option<Format>) -> Result<Trace, Error> {
+    let file = File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check the path")))?;
+    Trace::read(BufReader::with_capacity(1 << 18, file), path, format)
+}
+
+fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, salt: Salt) -> Result<Plan, Error> {
+    let trace = read(file, options.format)?;
+    if let Some(restart) = trace.restart() {
+        let why = format!(
+            "goes back {} here: two recordings in one file, which a replay would lay over each other; split it before this line",
+            seconds(restart.back_s as f64)
+        );
+        return Err(Error::input_at(file, restart.line, why));
+    }
+    let choice = Choice { window: options.window, on_empty: Some(options.on_empty), max_input: options.max_input };
+    let selection = trace.select(&choice, file)?;
+    let (read, span_s) = (selection.read, selection.read_span.as_secs());
+    let Some((timeline, recording)) = replay_of(selection, options.time_scale, &file.to_string_lossy()) else {
+        let why = format!(
+            "none of its {} rows, from 0 s to {}, is left to replay; check --window, --max-input and --on-empty",
+            count(read),
+            seconds(span_s)
+        );
+        return Err(Error::input(file, why));
+    };
+    Ok(Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), Seed::new(schedule.seed), schedule.quota))
+}
+
+/// What is announced before anything is sent: what was read, so that a wrong unit of time shows, and what became of it.
+fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
+    let recorded_s = trace.span_s.as_secs();
+    let recorded_pace = if recorded_s > 0.0 { format!(", {}", pace(trace.rows as f64 / recorded_s)) } else { String::new() };
+    let mut notes = vec![format!(
+        "{}: {} rows of {} over {}{recorded_pace}, times read as {}",
+        trace.file,
+        count(trace.rows),
+        trace.format,
+        seconds(recorded_s),
+        trace.format.time_unit()
+    )];
+    let mut books = format!("{} rows read = {} scheduled", count(trace.rows), count(trace.scheduled));
+    for (reason, rows) in &trace.dropped {
+        // Writing to a string cannot fail.
+        _ = write!(books, " + {} {}", count(*rows), reason.name());
+    }
+    notes.push(books);
+    let window_s = plan.spans().window.length_s();
+    notes.push(format!("time scale {}: {} for {}", trace.time_scale, pace(trace.scheduled as f64 / window_s), seconds(window_s)));
+    if trace.raised > 0 {
+        notes.push(format!("{} rows with 0 input or output tokens ask for 1 (--on-empty min1)", count(trace.raised)));
+    }
+    if trace.out_of_order > 0 {
+        notes.push(format!("{} rows stood behind a later one and were sorted into their place", count(trace.out_of_order)));
+    }
+    if let Some(window) = trace.window.filter(|window| window.end.as_secs() > recorded_s) {
+        notes.push(format!(
+            "the window ends at {}, and the last row stands at {}: nothing is sent in between",
+            seconds(window.end.as_secs()),
+            seconds(recorded_s)
+        ));
+    }
+    notes
+}

@@ -1,0 +1,26 @@
+//! Owns Azure's CSV: `TIMESTAMP,ContextTokens,GeneratedTokens` (2023, 2024; 2025 with a column between), times as dates.
+
+use crate::trace::number::{date_ns, shown, tokens};
+use crate::trace::rows::RawRow;
+use crate::trace::table;
+
+/// The columns it is known by.
+pub(crate) const COLUMNS: [&str; 3] = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
+
+/// Where its columns stand.
+pub(crate) struct Azure {
+    places: [usize; 3],
+}
+
+impl Azure {
+    pub(crate) fn new(header: &str) -> Result<Self, String> {
+        Ok(Self { places: table::places(header, COLUMNS)? })
+    }
+
+    pub(crate) fn row(&self, line: &str) -> Result<RawRow, String> {
+        let [time, input, output] = table::pick(line, &self.places)?;
+        let at_ns = date_ns(time)
+            .ok_or_else(|| format!("TIMESTAMP is `{}`, not a date and time such as 2023-11-16 18:17:03.9799600", shown(time)))?;
+        Ok(RawRow { at_ns, input_tokens: tokens(COLUMNS[1], input)?, output_tokens: tokens(COLUMNS[2], output)? })
+    }
+}

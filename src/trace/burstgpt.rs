@@ -1,0 +1,25 @@
+//! Owns the CSV of `BurstGPT`: times in seconds since a local midnight, columns by name (6 in version 1, 8 in version 3).
+
+use crate::trace::number::{scaled_decimal, shown, tokens};
+use crate::trace::rows::RawRow;
+use crate::trace::table;
+
+/// The columns it is known by.
+pub(crate) const COLUMNS: [&str; 3] = ["Timestamp", "Request tokens", "Response tokens"];
+
+/// Where its columns stand.
+pub(crate) struct BurstGpt {
+    places: [usize; 3],
+}
+
+impl BurstGpt {
+    pub(crate) fn new(header: &str) -> Result<Self, String> {
+        Ok(Self { places: table::places(header, COLUMNS)? })
+    }
+
+    pub(crate) fn row(&self, line: &str) -> Result<RawRow, String> {
+        let [time, input, output] = table::pick(line, &self.places)?;
+        let at_ns = scaled_decimal(time, 9).ok_or_else(|| format!("Timestamp is `{}`, not a number of seconds", shown(time)))?;
+        Ok(RawRow { at_ns, input_tokens: tokens(COLUMNS[1], input)?, output_tokens: tokens(COLUMNS[2], output)? })
+    }
+}

@@ -1,0 +1,177 @@
+//! Owns the verbs `replay` and `trace` as a person runs them, on a trace written here.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn run(folder: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tonnage"));
+    command.current_dir(folder).env_remove("OPENAI_API_KEY").env_remove("COLUMNS").env("NO_COLOR", "1").stdin(Stdio::null());
+    command.args(words).output().expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn json(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|why| panic!("{why}: {}", text(bytes)))
+}
+
+/// A folder with a conversation of 40 rows, one every 250 ms in pairs, two of them empty and one long; and an Azure file of one row.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut rows = String::new();
+    for row in 0u32..40 {
+        let input = if row == 30 { 5_000 } else { 600 + row };
+        let ids: Vec<u32> = (0..input.div_ceil(512)).map(|block| if block == 0 { 0 } else { 100 * row + block }).collect();
+        let output = if row % 25 == 7 { 0 } else { 3 };
+        writeln!(
+            rows,
+            "{{\"timestamp\": {}, \"input_length\": {input}, \"output_length\": {output}, \"hash_ids\": {ids:?}}}",
+            row / 2 * 500
+        )
+        .expect("a string");
+    }
+    std::fs::write(folder.path().join("chat.jsonl"), rows).expect("a file");
+    std::fs::write(folder.path().join("one.csv"), "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,4,1").expect("a file");
+    folder
+}
+
+#[test]
+fn a_replay_sends_the_trace_and_its_configuration_repeats_it() {
+    let folder = folder();
+    let words = ["replay", "chat.jsonl", "--time-scale", "10", "--window", "1s..8s", "--max-input", "4000", "--out", "out"];
+    let output = run(folder.path(), &words);
+    let (said, shown) = (text(&output.stderr), text(&output.stdout));
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("chat.jsonl: 40 rows of mooncake over 9.50 s, 4.21/s, times read as milliseconds"), "{said}");
+    let books = "40 rows read = 26 scheduled + 12 outside the window + 1 with 0 input or output tokens + 1 above --max-input";
+    assert!(said.contains(books), "{said}");
+    assert!(shown.contains("open loop: replay of chat.jsonl at 37.1/s for 700 ms"), "{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    let result = json(&std::fs::read(folder.path().join("out/result.json")).expect("a result"));
+    let trial = &result["trials"][0];
+    let load = &trial["load"];
+    assert_eq!((&load["kind"], &load["origin"]), (&Value::from("replay"), &Value::from("planned")));
+    let trace = &load["trace"];
+    assert_eq!((&trace["file"], &trace["format"]), (&Value::from("chat.jsonl"), &Value::from("mooncake")));
+    assert_eq!((&trace["rows"], &trace["scheduled"], &trace["time_scale"]), (&Value::from(40), &Value::from(26), &Value::from(10.0)));
+    assert_eq!(trace["dropped"], serde_json::json!({"window": 12, "empty": 1, "max_input": 1}));
+    assert_eq!(trace["window"], serde_json::json!({"start_s": 1.0, "end_s": 8.0}));
+    assert_eq!((&trial["requests"]["planned"], &trial["requests"]["completed"]), (&Value::from(26), &Value::from(26)));
+    assert_eq!(trial["label"], "replay");
+    assert_eq!(trial["window"], serde_json::json!({"start_s": 0.0, "end_s": 0.7}));
+
+    assert_eq!(text(&run(folder.path(), &["report", "out"]).stdout), shown, "rendered again, the same text");
+    let again = json(&run(folder.path(), &["replay", "-c", "out/config.yaml", "--out", "two", "--json"]).stdout);
+    for key in ["plan_fingerprint", "body_fingerprint", "config"] {
+        assert_eq!(again[key], result[key], "{key}");
+    }
+    let faster = run(folder.path(), &["replay", "one.csv", "-c", "out/config.yaml", "--window", "0s..1s", "--out", "three", "--json"]);
+    assert_eq!(json(&faster.stdout)["trials"][0]["load"]["trace"]["file"], "one.csv", "the file typed wins");
+}
+
+#[test]
+fn plan_only_is_plan_for_a_replay() {
+    let folder = folder();
+    let words = ["replay", "chat.jsonl", "--plan-only", "--time-scale", "2", "--export", "t.csv"];
+    let output = run(folder.path(), &words);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    insta::assert_snapshot!("replay_plan_only", text(&output.stdout));
+    let table = std::fs::read_to_string(folder.path().join("t.csv")).expect("a table");
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(
+        lines[..4],
+        [
+            "id,scheduled_ns,input_tokens,output_tokens,class,session",
+            "0,0,600,3,default,",
+            "1,0,601,3,default,",
+            "2,250000000,602,3,default,"
+        ]
+    );
+    let described = json(&run(folder.path(), &["replay", "chat.jsonl", "--plan-only", "--json"]).stdout);
+    assert_eq!((&described["planned"], &described["dropped"]), (&Value::from(38), &serde_json::json!({"empty": 2})));
+    let keys: Vec<&str> = described.as_object().expect("an object").keys().map(String::as_str).collect();
+    let mut wanted = ["planned", "span_s", "rate_per_s", "gap", "dispersion", "law", "fingerprint", "dropped"];
+    wanted.sort_unstable();
+    assert_eq!(keys, wanted);
+    assert!(!folder.path().join("results").exists(), "nothing was sent");
+}
+
+#[test]
+fn inspect_shows_what_it_found_and_says_it_as_json() {
+    let folder = folder();
+    let output = run(folder.path(), &["trace", "inspect", "chat.jsonl"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    insta::assert_snapshot!("trace_inspect", shown);
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    let found = json(&run(folder.path(), &["trace", "inspect", "chat.jsonl", "--json"]).stdout);
+    let mut keys = vec!["format", "rows", "dropped", "span_s", "rate_per_s", "gap_cv", "max_gap_s", "dispersion_1s", "distinct_times"];
+    keys.extend(["max_tie", "out_of_order", "peak", "input_tokens", "output_tokens", "anomalies"]);
+    keys.sort_unstable();
+    let object = found.as_object().expect("an object");
+    assert_eq!(object.keys().map(String::as_str).collect::<Vec<_>>(), keys);
+    assert_eq!(
+        (&found["rows"], &found["dropped"], &found["peak"]["1s"]["fixed"]),
+        (&Value::from(40), &serde_json::json!({}), &Value::from(4))
+    );
+    let skipped = json(&run(folder.path(), &["trace", "inspect", "chat.jsonl", "--json", "--on-empty", "skip"]).stdout);
+    assert_eq!(
+        (&skipped["rows"], &skipped["dropped"], &skipped["output_tokens"]["zeros"]),
+        (&Value::from(40), &serde_json::json!({"empty": 2}), &Value::from(0))
+    );
+    let alone = json(&run(folder.path(), &["trace", "inspect", "one.csv", "--json"]).stdout);
+    assert_eq!(
+        (&alone["span_s"], &alone["rate_per_s"], &alone["gap_cv"]),
+        (&Value::from(0.0), &Value::Null, &Value::Null),
+        "undefined is null"
+    );
+}
+
+#[test]
+fn what_a_trace_says_itself_is_refused() {
+    let folder = folder();
+    std::fs::write(folder.path().join("rate.yaml"), "file: chat.jsonl\nrate: 5/s\n").expect("a file");
+    std::fs::write(folder.path().join("broken.jsonl"), "{\"timestamp\": 0, \"input_length\": 1}\n").expect("a file");
+    std::fs::write(folder.path().join("weeks.csv"), "Timestamp,Request tokens,Response tokens\n0,1,1\n9999,1,1\n0,1,1\n").expect("a file");
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["replay"], &["FILE", "tonnage replay trace.csv"]),
+        (&["replay", "none.csv"], &["none.csv", "cannot be opened"]),
+        (&["replay", "broken.jsonl"], &["broken.jsonl:1", "output_length"]),
+        (&["replay", "weeks.csv"], &["weeks.csv:4", "two recordings"]),
+        (&["replay", "one.csv", "--format", "burstgpt"], &["one.csv:1", "Request tokens", "--format"]),
+        (&["replay", "one.csv", "--format", "weka"], &["--format", "azure, burstgpt or mooncake"]),
+        (&["replay", "chat.jsonl", "--window", "1h..2h"], &["chat.jsonl", "none of its 40 rows", "--window"]),
+        (&["replay", "chat.jsonl", "--window", "5"], &["--window", "0s..300s"]),
+        (&["replay", "chat.jsonl", "--time-scale", "0"], &["--time-scale", "0.001"]),
+        (&["replay", "chat.jsonl", "--on-empty", "fail"], &["chat.jsonl:8", "--on-empty"]),
+        (&["replay", "chat.jsonl", "--on-empty", "maybe"], &["--on-empty", "skip, min1 or fail"]),
+        (&["replay", "chat.jsonl", "--export", "t.csv"], &["--plan-only"]),
+        (&["replay", "chat.jsonl", "--rate", "5"], &["--rate", "--time-scale"]),
+        (&["replay", "-c", "rate.yaml"], &["--rate", "--time-scale"]),
+        (&["replay", "chat.jsonl", "--process", "even"], &["--process", "tonnage run"]),
+        (&["replay", "chat.jsonl", "--load", "synchronous"], &["--load", "tonnage run --load"]),
+        (&["replay", "chat.jsonl", "--duration", "5s"], &["--duration", "--window"]),
+        (&["replay", "chat.jsonl", "--requests", "5"], &["--requests", "--window"]),
+        (&["replay", "chat.jsonl", "--input-tokens", "128"], &["--input-tokens", "the length of each request"]),
+        (&["replay", "chat.jsonl", "--output-tokens", "64"], &["--output-tokens", "the length of each request"]),
+        (&["replay", "chat.jsonl", "--warmup", "1s"], &["--warmup", "before its first row"]),
+        (&["replay", "chat.jsonl", "--cooldown", "1s"], &["--cooldown", "after its last row"]),
+        (&["trace", "inspect", "none.csv"], &["none.csv", "cannot be opened"]),
+        (&["trace", "convert", "chat.jsonl"], &["convert"]),
+    ];
+    for (words, wanted) in cases {
+        let output = run(folder.path(), words);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+        assert!(output.stdout.is_empty(), "{words:?}");
+        for part in *wanted {
+            assert!(said.contains(part), "{words:?} lacks `{part}`: {said}");
+        }
+    }
+    assert!(!folder.path().join("results").exists(), "a refused replay leaves nothing behind");
+}
