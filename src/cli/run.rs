@@ -19,7 +19,7 @@ use crate::cli::signals::Signals;
 use crate::cli::simulate::local_runtime;
 use crate::cli::target::Found;
 use crate::cli::terminal::{ink, print, say};
-use crate::client::{ChatEncoder, HttpClient, Limits};
+use crate::client::{Encoder, HttpClient, Limits};
 use crate::clock::RunClock;
 use crate::engine::{Gauge, HEAD_START, RecordSink, Session, Settings, Setup};
 use crate::error::Error;
@@ -225,7 +225,7 @@ fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {
     let next_worker = AtomicUsize::new(0);
     let setup = Setup {
         workers: job.workers,
-        encoder: Arc::new(ChatEncoder::new(&chat)?),
+        encoder: Arc::new(Encoder::new(&chat)?),
         connect: Arc::new(move || Ok(HttpClient::new(&addresses, connect_timeout, next_worker.fetch_add(1, Ordering::Relaxed)))),
     };
     Session::threads::<HttpClient>(settings, &setup)

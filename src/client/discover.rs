@@ -8,7 +8,7 @@ use reqwest::redirect::Policy;
 use serde::Deserialize;
 
 use super::Target;
-use super::chat::{Secret, access_headers};
+use super::encode::{Secret, access_headers};
 use super::delta::failure_text;
 use crate::clock::RunClock;
 use crate::error::Error;

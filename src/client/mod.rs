@@ -2,8 +2,11 @@
 
 mod answer;
 mod chat;
+mod completions;
 pub mod delta;
 mod discover;
+mod encode;
+mod endpoint;
 mod http;
 mod limits;
 mod pool;
@@ -19,8 +22,9 @@ use crate::clock::RunClock;
 use crate::record::Exchange;
 use crate::workload::RequestSpec;
 
-pub use chat::{ChatCall, ChatEncoder, ChatOptions, LengthField, Secret};
 pub use discover::Discovery;
+pub use encode::{Call, Encoder, LengthField, RequestOptions, Secret};
+pub use endpoint::Endpoint;
 pub use http::HttpClient;
 pub use limits::Limits;
 pub use target::{Addresses, Target};

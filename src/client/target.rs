@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hyper::Uri;
 use hyper::http::uri::Scheme;
 
+use super::Endpoint;
 use crate::error::Error;
 
 /// One server: its base URL, taken apart.
@@ -52,7 +53,7 @@ impl Target {
             return Err(refuse("names no host or no valid port"));
         }
         let path = uri.path().trim_end_matches('/');
-        let path = path.strip_suffix("/chat/completions").unwrap_or(path);
+        let path = Endpoint::ALL.iter().find_map(|endpoint| path.strip_suffix(endpoint.path())?.strip_suffix('/')).unwrap_or(path);
         let last = path.rsplit('/').next().unwrap_or("");
         let versioned = last.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         Ok(Self {
@@ -160,6 +161,7 @@ mod tests {
             ("http://host/gateway", "http://host/gateway/v1/models"),
             ("http://host/gateway/v3", "http://host/gateway/v3/models"),
             ("http://host/v1/chat/completions", "http://host/v1/models"),
+            ("http://host/v1/completions", "http://host/v1/models"),
             ("http://[::1]:80", "http://[::1]:80/v1/models"),
         ] {
             assert_eq!(Target::parse(url).unwrap().endpoint("models"), endpoint, "{url}");

@@ -73,7 +73,7 @@ impl fmt::Debug for Options {
 pub struct Served {
     /// Connections accepted.
     pub connections: u64,
-    /// Chat requests taken in.
+    /// Chat and completion requests taken in.
     pub requests: u64,
     /// Actual minus intended instant of every write, in nanoseconds: the server's own error.
     pub late_ns: Histogram<u64>,

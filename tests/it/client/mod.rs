@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
-use tonnage::client::{Addresses, ChatCall, ChatEncoder, ChatOptions, Client, HttpClient, Target};
+use tonnage::client::{Addresses, Call, Encoder, RequestOptions, Client, HttpClient, Target};
 use tonnage::clock::RunClock;
 use tonnage::record::{Exchange, FailureClass, Outcome};
 use tonnage::workload::{Outline, RequestSpec};
@@ -152,7 +152,7 @@ async fn read_request(socket: &mut TcpStream) -> Option<Vec<u8>> {
 pub(crate) struct Bench {
     pub(crate) server: Server,
     pub(crate) client: Rc<HttpClient>,
-    pub(crate) encoder: ChatEncoder,
+    pub(crate) encoder: Encoder,
     pub(crate) clock: RunClock,
 }
 
@@ -161,21 +161,21 @@ impl Bench {
         Self::with(scripts, |_| ()).await
     }
 
-    pub(crate) async fn with(scripts: Vec<Vec<Step>>, adjust: impl FnOnce(&mut ChatOptions)) -> Self {
+    pub(crate) async fn with(scripts: Vec<Vec<Step>>, adjust: impl FnOnce(&mut RequestOptions)) -> Self {
         let server = Server::start(scripts);
-        let mut options = ChatOptions::new(vec![server.target()], vec!["m".to_owned()]);
+        let mut options = RequestOptions::new(vec![server.target()], vec!["m".to_owned()]);
         adjust(&mut options);
         let addresses = Addresses::of(&options.targets).await.unwrap();
         let client = Rc::new(HttpClient::new(&addresses, Duration::from_secs(10), 0));
         let clock = RunClock::starting_in(Duration::ZERO);
-        Self { server, client, encoder: ChatEncoder::new(&options).unwrap(), clock }
+        Self { server, client, encoder: Encoder::new(&options).unwrap(), clock }
     }
 
-    pub(crate) fn call(&self, id: u64) -> ChatCall {
+    pub(crate) fn call(&self, id: u64) -> Call {
         HttpClient::prepare(&self.encoder, spec(id))
     }
 
-    pub(crate) async fn send(&self, call: ChatCall) -> Exchange {
+    pub(crate) async fn send(&self, call: Call) -> Exchange {
         let mut exchange = Exchange { sent: Some(self.clock.now()), ..Exchange::default() };
         self.client.clone().send(call, self.clock, &mut exchange).await;
         exchange
