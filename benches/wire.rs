@@ -14,7 +14,7 @@ use nix::sys::time::TimeValLike;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tonnage::client::{Addresses, Encoder, RequestOptions, Client, HttpClient, Limits, Target};
+use tonnage::client::{Addresses, Client, Encoder, HttpClient, Limits, RequestOptions, Target, Tls};
 use tonnage::clock::{Pacer, Pacing, RunClock};
 use tonnage::record::{Exchange, Outcome};
 use tonnage::units::Offset;
@@ -153,7 +153,7 @@ struct Bench {
 impl Bench {
     async fn new(url: &str) -> Self {
         let options = RequestOptions::new(vec![Target::parse(url).unwrap()], vec!["m".to_owned()]);
-        let addresses = Addresses::of(&options.targets).await.unwrap();
+        let addresses = Addresses::of(&options.targets, &Tls::nobody().unwrap()).await.unwrap();
         let client = Rc::new(HttpClient::new(&addresses, Duration::from_secs(10), 0));
         Self { client, encoder: Encoder::new(&options).unwrap(), clock: RunClock::starting_in(Duration::ZERO) }
     }

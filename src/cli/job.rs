@@ -12,7 +12,8 @@ use crate::cli::arguments::RunArguments;
 use crate::cli::config::{Parsed, SECRET};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, plan_of, salt_of};
 use crate::cli::options::{JudgementOptions, OutputField, RecordsDetail};
-use crate::client::{RequestOptions, LengthField, Secret, Target};
+use crate::cli::target::{INSECURE, trust_of};
+use crate::client::{LengthField, RequestOptions, Secret, Target, Tls};
 use crate::error::Error;
 use crate::metrics::{Objective, Objectives};
 use crate::record::Detail;
@@ -38,6 +39,7 @@ pub(super) struct Job {
     pub(super) models: Vec<String>,
     /// How requests are written; targets and models are filled in when they are known.
     pub(super) chat: RequestOptions,
+    pub(super) tls: Tls,
     pub(super) connect_timeout: Duration,
     pub(super) wait_ready: Duration,
     pub(super) plan: Arc<Plan>,
@@ -61,7 +63,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Validates what was typed. Reads no file but those of `file:PATH` lengths.
+    /// Validates what was typed. Reads no file but those of `file:PATH` lengths and of `--ca-cert`.
     pub(super) fn new(arguments: RunArguments, parsed: &mut Parsed) -> Result<Self, Error> {
         let RunArguments { target, workload, wire, schedule, play, judgement, output, config: _ } = arguments;
         let mut notes: Vec<String> = Vec::new();
@@ -86,6 +88,10 @@ impl Job {
             (false, None) => Whom::Given(target.target.iter().map(|url| Target::parse(url.trim())).collect::<Result<_, _>>()?),
             (true, profile) => Whom::Embedded(profile.unwrap_or_default()),
         };
+        let tls = trust_of(&target, &whom)?;
+        if target.insecure {
+            notes.push(INSECURE.to_owned());
+        }
         let objectives = objectives_of(&judgement, !target.no_stream)?;
         if objectives.attainment_implied() {
             notes.push("objectives without a statistic: joint attainment of 99 % is asked (--attainment changes it)".to_owned());
@@ -113,6 +119,7 @@ impl Job {
             models: target.model.iter().map(|model| model.trim().to_owned()).filter(|model| !model.is_empty()).collect(),
             whom,
             chat,
+            tls,
             connect_timeout: target.connect_timeout,
             wait_ready: target.wait_ready,
             plan: Arc::new(plan),

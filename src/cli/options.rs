@@ -47,6 +47,12 @@ pub(super) struct TargetOptions {
     /// The same for opening a connection
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(super) connect_timeout: Duration,
+    /// Certificate authorities to trust for https, in PEM, beside those of this machine
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_cert: Option<PathBuf>,
+    /// Take any certificate for https; the result says so
+    #[arg(long)]
+    pub(super) insecure: bool,
     /// Wait this long for the target to become ready
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
     pub(super) wait_ready: Duration,

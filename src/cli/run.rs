@@ -17,7 +17,7 @@ use crate::cli::output::{Filing, Folder, json_of};
 use crate::cli::progress::Progress;
 use crate::cli::signals::Signals;
 use crate::cli::simulate::local_runtime;
-use crate::cli::target::Found;
+use crate::cli::target::{Found, with_trust};
 use crate::cli::terminal::{ink, print, say};
 use crate::client::{Encoder, HttpClient, Limits};
 use crate::clock::RunClock;
@@ -81,7 +81,7 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Sign
         metadata: job.metadata.clone(),
         token_estimate: ESTIMATE_NAME.to_owned(),
         notes: job.notes.clone(),
-        trials: vec![played.trial.view()],
+        trials: vec![with_trust(played.trial.view(), &job.effective)],
         config: job.effective.clone(),
     };
     folder.write_result(&report, &to_yaml(&job.effective)?)?;

@@ -31,7 +31,7 @@ impl HttpClient {
     pub fn new(targets: &[Addresses], connect_timeout: Duration, worker: usize) -> Self {
         let clock = RunClock::starting_in(Duration::ZERO);
         let shared = Rc::new(Shared { clock, connect_timeout, scratch: wire::scratch(), connecting: std::cell::Cell::new(0) });
-        Self { pools: targets.iter().map(|target| Rc::new(Pool::new(shared.clone(), target.all(), worker))).collect() }
+        Self { pools: targets.iter().map(|target| Rc::new(Pool::new(shared.clone(), target, worker))).collect() }
     }
 
     async fn settle(&self, call: Call, clock: RunClock, exchange: &mut Exchange) -> Result<(), Failure> {

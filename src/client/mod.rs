@@ -12,6 +12,7 @@ mod limits;
 mod pool;
 pub mod sse;
 mod target;
+mod tls;
 mod wire;
 
 use std::future::Future;
@@ -28,6 +29,7 @@ pub use endpoint::Endpoint;
 pub use http::HttpClient;
 pub use limits::Limits;
 pub use target::{Addresses, Target};
+pub use tls::Tls;
 
 /// Sends requests. Two implementations: HTTP, and the simulator's model without sockets (for engine tests).
 ///

@@ -67,11 +67,8 @@ impl UnitArrivals {
                 // Inversion: (gap/scale)^shape is exponential. For the first, as above: where a gap's chance is weighted by its length,
                 // x·f(x), the same power has the gamma law of shape 1 + 1/c.
                 let power = |of: f64| scale * libm::exp(libm::log(of) / shape);
-                let gap = if first {
-                    open_unit(generator) * power(gamma(1.0 + 1.0 / shape, generator))
-                } else {
-                    power(exponential(generator))
-                };
+                let gap =
+                    if first { open_unit(generator) * power(gamma(1.0 + 1.0 / shape, generator)) } else { power(exponential(generator)) };
                 self.reached + gap
             }
         };

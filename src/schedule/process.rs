@@ -155,7 +155,22 @@ mod tests {
 
     #[test]
     fn impossible_processes_are_refused_with_what_is_accepted() {
-        for text in ["", "uniform", "gamma", "gamma:", "gamma:0", "gamma:-1", "gamma:nan", "gamma:31", "weibull", "weibull:0", "weibull:31", "even:2", "poisson:1", "Poisson"] {
+        for text in [
+            "",
+            "uniform",
+            "gamma",
+            "gamma:",
+            "gamma:0",
+            "gamma:-1",
+            "gamma:nan",
+            "gamma:31",
+            "weibull",
+            "weibull:0",
+            "weibull:31",
+            "even:2",
+            "poisson:1",
+            "Poisson",
+        ] {
             let refusal = text.parse::<Process>().expect_err(text);
             assert!(refusal.accepted.starts_with("accepted is"), "{refusal}");
         }

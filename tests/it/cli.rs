@@ -266,9 +266,10 @@ fn an_interrupted_run_writes_what_it_has() {
     let folder = folder();
     let mut child = tonnage(folder.path());
     child.args(["run", "--rate", "50", "--duration", "10m", "--output-tokens", "8", "--out", "out", "--quiet"]).stderr(Stdio::piped());
-    let child = child.spawn().expect("the binary runs");
+    let mut child = child.spawn().expect("the binary runs");
     let records = folder.path().join("out/records.jsonl");
     while !records.exists() {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended before it was interrupted");
         std::thread::yield_now();
     }
     interrupt(&child);

@@ -1,7 +1,7 @@
 //! Owns the tests of what is sent: headers, body, targets and models in turn.
 
 use serde_json::{Value, json};
-use tonnage::client::{Encoder, RequestOptions, Client, HttpClient, LengthField, Secret, Target};
+use tonnage::client::{Client, Encoder, HttpClient, LengthField, RequestOptions, Secret, Target};
 
 use super::Step::{Hold, Request, Write};
 use super::{Bench, good, paused, spec};
