@@ -22,6 +22,8 @@ pub mod metrics;
 pub mod engine;
 pub mod sim;
 
+pub mod calibrate;
+
 pub mod report;
 
 pub mod cli;

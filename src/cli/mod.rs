@@ -1,6 +1,7 @@
 //! Owns the command line: one file per verb.
 
 mod arguments;
+mod calibrate;
 mod config;
 mod exit;
 mod help;
@@ -55,6 +56,7 @@ fn dispatch(mut parsed: Parsed) -> Result<ExitCode, Error> {
         Verb::Run(arguments) => run::run(*arguments, parsed),
         Verb::Plan(arguments) => plan::plan(&arguments),
         Verb::Report(arguments) => report::report(&arguments),
+        Verb::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Verb::Simulate(arguments) => simulate::simulate(arguments),
         Verb::Help(arguments) => help::help(&arguments),
     }

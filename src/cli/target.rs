@@ -6,11 +6,10 @@ use serde_json::{Map, Value};
 
 use crate::cli::job::{Job, Whom};
 use crate::cli::options::TargetOptions;
-use crate::cli::simulate::Embedded;
 use crate::client::{Addresses, Discovery, Target, Tls};
 use crate::error::Error;
 use crate::metrics::TrialView;
-use crate::sim::MODEL_NAME;
+use crate::sim::{Embedded, MODEL_NAME, Options};
 
 /// What `--insecure` means for a result, told wherever it is shown.
 pub(super) const INSECURE: &str = "certificates were not checked (--insecure): whoever answered, it may not have been the target";
@@ -62,7 +61,7 @@ impl Found {
         let (targets, embedded) = match &job.whom {
             Whom::Given(targets) => (targets.clone(), None),
             Whom::Embedded(profile) => {
-                let embedded = Embedded::start(*profile, job.seed)?;
+                let embedded = Embedded::start(Options { profile: *profile, seed: job.seed, ..Options::default() })?;
                 (vec![Target::parse(embedded.url())?], Some(embedded))
             }
         };

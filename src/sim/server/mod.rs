@@ -1,6 +1,7 @@
 //! Owns the simulated server over HTTP/1.1: options, accepting, shutting down.
 
 mod connection;
+mod embedded;
 mod request;
 mod truth;
 mod wire;
@@ -21,6 +22,7 @@ use crate::clock::{Pacing, RunClock, Timers, monotonic_ns};
 use crate::seed::Seed;
 use crate::sim::fault::Faults;
 use crate::sim::{Fault, MODEL_NAME, Model, Profile};
+pub use embedded::Embedded;
 use truth::Ledger;
 
 /// What a server is started with.
