@@ -49,7 +49,7 @@ pub(super) struct Loop {
 
 /// Plays Poisson arrivals at `rate_per_s` for `length`, streamed, at most `room` in flight.
 pub(super) async fn open(workers: usize, rate_per_s: f64, length: Duration, room: u64) -> Result<Stage, Error> {
-    let rate = Rate::new(rate_per_s).map_err(defect)?;
+    let rate = Rate::new(rate_per_s).map_err(|refusal| defect(&refusal))?;
     let timeline = Timeline::new(Process::Poisson, rate, Extent::Duration(length), Duration::ZERO, Duration::ZERO, Seed::new(1));
     let plan = Plan::new(Load::Open(timeline), workload(OUTPUT_TOKENS)?, Seed::new(1), None);
     let planned = plan.arrivals().count() as u64;
@@ -77,7 +77,8 @@ pub(super) async fn open(workers: usize, rate_per_s: f64, length: Duration, room
 
 /// Plays a closed loop of unstreamed requests that the server answers at once.
 pub(super) async fn closed(workers: usize, length: Duration, room: u64) -> Result<Loop, Error> {
-    let closed = Closed::concurrent(CLOSED_IN_FLIGHT, Extent::Duration(length), Duration::ZERO, Duration::ZERO).map_err(defect)?;
+    let closed = Closed::concurrent(CLOSED_IN_FLIGHT, Extent::Duration(length), Duration::ZERO, Duration::ZERO)
+        .map_err(|refusal| defect(&refusal))?;
     let plan = Plan::new(Load::Closed(closed), workload(1)?, Seed::new(1), None);
     let played = play(workers, plan, Profile::delay(constant(0)?, constant(0)?), false, room).await?;
     let completed = played.seen.iter().filter(|seen| seen.completed).count() as f64;
@@ -106,7 +107,7 @@ async fn play(workers: usize, plan: Plan, profile: Profile, streamed: bool, room
     };
     let max_in_flight = matches!(plan.load(), Load::Open(_)).then_some(room);
     let mut session = Session::threads::<HttpClient>(Settings { timeout: Duration::from_mins(1), drain: DRAIN, max_in_flight }, &setup)?;
-    let objectives = Arc::new(Objectives::parse(&[] as &[&str], None, None).map_err(defect)?);
+    let objectives = Arc::new(Objectives::parse(&[] as &[&str], None, None).map_err(|refusal| defect(&refusal))?);
     let segment = Segment { label: "calibrate".to_owned(), plan: Arc::new(plan), objectives, streamed };
     let seen: Rc<RefCell<Vec<Seen>>> = Rc::default();
     let sink = Rc::clone(&seen);
@@ -123,14 +124,17 @@ async fn play(workers: usize, plan: Plan, profile: Profile, streamed: bool, room
 }
 
 fn workload(output_tokens: u32) -> Result<Workload, Error> {
-    Ok(Workload::new(LengthSpec::fixed(INPUT_TOKENS).map_err(defect)?, LengthSpec::fixed(output_tokens).map_err(defect)?))
+    Ok(Workload::new(
+        LengthSpec::fixed(INPUT_TOKENS).map_err(|refusal| defect(&refusal))?,
+        LengthSpec::fixed(output_tokens).map_err(|refusal| defect(&refusal))?,
+    ))
 }
 
 fn constant(milliseconds: u64) -> Result<Law, Error> {
-    Law::constant(Duration::from_millis(milliseconds)).map_err(defect)
+    Law::constant(Duration::from_millis(milliseconds)).map_err(|refusal| defect(&refusal))
 }
 
 /// A refusal of what we chose ourselves.
-fn defect(refusal: Refusal) -> Error {
+fn defect(refusal: &Refusal) -> Error {
     Error::Internal(refusal.to_string())
 }

@@ -110,7 +110,7 @@ impl Target {
             return Err(self.unresolved("no address"));
         }
         let secure = if self.is_secure() { Some(tls.towards(&self.host)?) } else { None };
-        Ok(Addresses { url: self.url.clone(), addresses: addresses.into(), secure })
+        Ok(Addresses { url: self.url.clone(), all: addresses.into(), secure })
     }
 
     fn unresolved(&self, why: &str) -> Error {
@@ -125,7 +125,7 @@ impl Target {
 #[derive(Debug, Clone)]
 pub struct Addresses {
     url: Arc<str>,
-    addresses: Arc<[SocketAddr]>,
+    all: Arc<[SocketAddr]>,
     secure: Option<Secure>,
 }
 
@@ -133,12 +133,12 @@ impl Addresses {
     /// All addresses, in the order the resolver gave them; at least one.
     #[must_use]
     pub fn all(&self) -> &[SocketAddr] {
-        &self.addresses
+        &self.all
     }
 
     #[cfg(test)]
     pub(super) fn plain(addresses: &[SocketAddr]) -> Self {
-        Self { url: "http://test".into(), addresses: addresses.into(), secure: None }
+        Self { url: "http://test".into(), all: addresses.into(), secure: None }
     }
 
     /// The base URL that they belong to.

@@ -74,6 +74,7 @@ fn help_shows_examples_first_and_nothing_that_is_not_built() {
         ("help_report", vec!["report", "--help"]),
         ("help_simulate", vec!["simulate", "--help"]),
         ("help_help", vec!["help", "--help"]),
+        ("help_calibrate", vec!["calibrate", "--help"]),
     ] {
         let output = run(folder.path(), &words);
         assert_eq!(output.status.code(), Some(0), "{name}");

@@ -38,7 +38,7 @@ fn every_endpoint_is_answered_and_read_to_the_millisecond() {
     for endpoint in Endpoint::ALL {
         let exchange = asked(endpoint, "", |_| ());
         assert_eq!(exchange.outcome, Outcome::Completed, "{endpoint}: {exchange:?}");
-        assert_eq!(exchange.first_token.map(|at| at.as_nanos()), Some(20_000_000), "{endpoint}");
+        assert_eq!(exchange.first_token.map(tonnage::units::Offset::as_nanos), Some(20_000_000), "{endpoint}");
         assert_eq!((exchange.events, exchange.event_gaps_us), (8, vec![5_000; 7]), "{endpoint}");
         assert_eq!(exchange.usage, Some(Usage { input_tokens: 2, output_tokens: 8, cached_tokens: None }), "{endpoint}");
         assert_eq!(exchange.finish_reason.as_deref(), Some("length"));
