@@ -14,7 +14,7 @@ use nix::sys::time::TimeValLike;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tonnage::client::{Addresses, ChatEncoder, ChatOptions, Client, HttpClient, Limits, Target};
+use tonnage::client::{Addresses, Client, Encoder, HttpClient, Limits, RequestOptions, Target, Tls};
 use tonnage::clock::{Pacer, Pacing, RunClock};
 use tonnage::record::{Exchange, Outcome};
 use tonnage::units::Offset;
@@ -146,16 +146,16 @@ fn many_streams() {
 
 struct Bench {
     client: Rc<HttpClient>,
-    encoder: ChatEncoder,
+    encoder: Encoder,
     clock: RunClock,
 }
 
 impl Bench {
     async fn new(url: &str) -> Self {
-        let options = ChatOptions::new(vec![Target::parse(url).unwrap()], vec!["m".to_owned()]);
-        let addresses = Addresses::of(&options.targets).await.unwrap();
+        let options = RequestOptions::new(vec![Target::parse(url).unwrap()], vec!["m".to_owned()]);
+        let addresses = Addresses::of(&options.targets, &Tls::nobody().unwrap()).await.unwrap();
         let client = Rc::new(HttpClient::new(&addresses, Duration::from_secs(10), 0));
-        Self { client, encoder: ChatEncoder::new(&options).unwrap(), clock: RunClock::starting_in(Duration::ZERO) }
+        Self { client, encoder: Encoder::new(&options).unwrap(), clock: RunClock::starting_in(Duration::ZERO) }
     }
 
     fn call(&self, id: u64) -> <HttpClient as Client>::Call {

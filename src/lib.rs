@@ -23,6 +23,8 @@ pub mod metrics;
 pub mod engine;
 pub mod sim;
 
+pub mod calibrate;
+
 pub mod report;
 
 pub mod cli;

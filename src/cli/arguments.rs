@@ -26,6 +26,7 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
   tonnage replay trace.csv --time-scale 10     a recorded trace, ten times as fast
   tonnage plan --rate 50/s --process gamma:2   what would be sent
   tonnage simulate --listen 127.0.0.1:8000     serve the simulated server
+  tonnage calibrate                            how far to trust all that on this machine
   tonnage help metrics                         what every number means
 ",
     help_template = TEMPLATE,
@@ -58,6 +59,7 @@ pub(super) enum Verb {
     Trace(TraceArguments),
     Report(ReportArguments),
     Simulate(SimulateArguments),
+    Calibrate(CalibrateArguments),
     Help(HelpArguments),
 }
 
@@ -256,6 +258,24 @@ pub(super) struct SimulateArguments {
     /// Ask for this key, and answer 401 without it
     #[arg(long, value_name = "KEY")]
     pub(super) api_key: Option<String>,
+}
+
+/// The tool's own error and capacity on this machine, against the embedded simulated server (about 25 s)
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage calibrate              send lag, added TTFT, ITL error, capacity
+  tonnage calibrate --workers 2 --json
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct CalibrateArguments {
+    /// Sending threads [default: one fewer than cores, which the simulated server takes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) workers: Option<u16>,
+    /// Print the figures as JSON, and nothing else, on standard output
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// Definitions, printed from the catalogue

@@ -12,7 +12,8 @@ use crate::cli::arguments::RunArguments;
 use crate::cli::config::{Parsed, SECRET};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, plan_of, salt_of};
 use crate::cli::options::{JudgementOptions, OutputField, RecordsDetail};
-use crate::client::{ChatOptions, LengthField, Secret, Target};
+use crate::cli::target::{INSECURE, trust_of};
+use crate::client::{LengthField, RequestOptions, Secret, Target, Tls};
 use crate::error::Error;
 use crate::metrics::{Objective, Objectives};
 use crate::record::Detail;
@@ -39,7 +40,8 @@ pub(super) struct Job {
     /// Empty: to be asked of the target.
     pub(super) models: Vec<String>,
     /// How requests are written; targets and models are filled in when they are known.
-    pub(super) chat: ChatOptions,
+    pub(super) chat: RequestOptions,
+    pub(super) tls: Tls,
     pub(super) connect_timeout: Duration,
     pub(super) wait_ready: Duration,
     pub(super) plan: Arc<Plan>,
@@ -70,7 +72,7 @@ impl Job {
         Self::new("run", arguments, plan, &salt, parsed)
     }
 
-    /// Validates everything around a plan.
+    /// Validates everything around a plan. Reads no file but that of `--ca-cert`.
     pub(super) fn new(verb: &'static str, arguments: RunArguments, plan: Plan, salt: &Salt, parsed: &mut Parsed) -> Result<Self, Error> {
         let RunArguments { target, workload: _, wire, schedule, play, judgement, output, config: _ } = arguments;
         let mut notes: Vec<String> = Vec::new();
@@ -93,21 +95,31 @@ impl Job {
             (false, None) => Whom::Given(target.target.iter().map(|url| Target::parse(url.trim())).collect::<Result<_, _>>()?),
             (true, profile) => Whom::Embedded(profile.unwrap_or_default()),
         };
+        let tls = trust_of(&target, &whom)?;
+        if target.insecure {
+            notes.push(INSECURE.to_owned());
+        }
         let objectives = objectives_of(&judgement, !target.no_stream)?;
         if objectives.attainment_implied() {
             notes.push("objectives without a statistic: joint attainment of 99 % is asked (--attainment changes it)".to_owned());
         }
-        let mut chat = ChatOptions::new(Vec::new(), Vec::new());
+        let mut chat = RequestOptions::new(Vec::new(), Vec::new());
         chat.api_key = target.api_key.filter(|key| !key.is_empty() && key != SECRET).map(Secret::new);
         chat.headers = headers_of(target.header)?;
         chat.extra_body = target.extra_body.as_deref().map_or_else(|| Ok(Map::new()), extra_body_of)?;
         chat.stream = !target.no_stream;
         chat.ignore_eos = wire.ignore_eos;
         chat.min_tokens = wire.min_tokens;
-        chat.length_field = match wire.output_field {
+        chat.length_field = wire.output_field.map(|field| match field {
             OutputField::MaxCompletionTokens => LengthField::MaxCompletionTokens,
             OutputField::MaxTokens => LengthField::MaxTokens,
-        };
+        });
+        chat.endpoint = target.endpoint;
+        if wire.continuous_usage && target.no_stream {
+            let why = "asks for a token count in every event, and --no-stream for an answer without events";
+            return Err(Error::usage("--continuous-usage", why, "drop one of them"));
+        }
+        chat.continuous_usage = wire.continuous_usage;
         let workers = play.workers.map_or_else(|| default_workers(&whom), usize::from);
         Ok(Self {
             verb,
@@ -115,6 +127,7 @@ impl Job {
             models: target.model.iter().map(|model| model.trim().to_owned()).filter(|model| !model.is_empty()).collect(),
             whom,
             chat,
+            tls,
             connect_timeout: target.connect_timeout,
             wait_ready: target.wait_ready,
             plan: Arc::new(plan),

@@ -1,6 +1,7 @@
 //! Owns the command line: one file per verb.
 
 mod arguments;
+mod calibrate;
 mod config;
 mod exit;
 mod help;
@@ -59,6 +60,7 @@ fn dispatch(mut parsed: Parsed) -> Result<ExitCode, Error> {
         Verb::Plan(arguments) => plan::plan(&arguments),
         Verb::Trace(arguments) => trace::trace(&arguments),
         Verb::Report(arguments) => report::report(&arguments),
+        Verb::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Verb::Simulate(arguments) => simulate::simulate(arguments),
         Verb::Help(arguments) => help::help(&arguments),
     }

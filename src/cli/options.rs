@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::client::Endpoint;
 use crate::schedule::{Process, Quota, TimeScale};
 use crate::sim::Profile;
 use crate::trace::{Format, OnEmpty, parse_window};
@@ -26,6 +27,9 @@ pub(super) struct TargetOptions {
     /// Model to ask for; several are used in turn [default: the first of /v1/models]
     #[arg(long, value_name = "NAME[,NAME…]", value_delimiter = ',')]
     pub(super) model: Vec<String>,
+    /// Endpoint to ask: chat (/v1/chat/completions) or completions (/v1/completions: a bare prompt, no chat template)
+    #[arg(long, value_name = "KIND", default_value_t = Endpoint::Chat)]
+    pub(super) endpoint: Endpoint,
     /// Sent as a bearer token; never stored
     #[arg(long, value_name = "KEY", env = "OPENAI_API_KEY", hide_env_values = true)]
     pub(super) api_key: Option<String>,
@@ -44,6 +48,12 @@ pub(super) struct TargetOptions {
     /// The same for opening a connection
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(super) connect_timeout: Duration,
+    /// Certificate authorities to trust for https, in PEM, beside those of this machine
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_cert: Option<PathBuf>,
+    /// Take any certificate for https; the result says so
+    #[arg(long)]
+    pub(super) insecure: bool,
     /// Wait this long for the target to become ready
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
     pub(super) wait_ready: Duration,
@@ -71,9 +81,12 @@ pub(super) struct WireOptions {
     /// Send min_tokens equal to the length asked for (vLLM)
     #[arg(long)]
     pub(super) min_tokens: bool,
-    /// Body field that asks for the output length
-    #[arg(long, value_enum, value_name = "FIELD", default_value_t = OutputField::MaxCompletionTokens)]
-    pub(super) output_field: OutputField,
+    /// Ask for the token count in every event (vLLM), which gives tbt, the time between tokens
+    #[arg(long)]
+    pub(super) continuous_usage: bool,
+    /// Body field that asks for the output length [default: max_completion_tokens; for completions max_tokens]
+    #[arg(long, value_enum, value_name = "FIELD")]
+    pub(super) output_field: Option<OutputField>,
     /// What makes prompts differ from those of other runs: random, off or a text
     #[arg(long, value_name = "TEXT", default_value = "random")]
     pub(super) salt: String,
@@ -96,7 +109,7 @@ pub(super) struct ScheduleOptions {
     /// Requests per second, minute or hour: 50/s, 90/min [default: 10/s]
     #[arg(long, value_name = "RATE")]
     pub(super) rate: Option<Rate>,
-    /// How arrivals are spread: even, poisson or gamma:CV [default: poisson]
+    /// How arrivals are spread: even, poisson, gamma:CV or weibull:CV [default: poisson]
     #[arg(long, value_name = "LAW")]
     pub(super) process: Option<Process>,
     /// Length of the measured window [default: 20s]

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::cli::arguments::ReportArguments;
 use crate::cli::exit::Exit;
 use crate::cli::output::json_of;
+use crate::cli::target::with_trust;
 use crate::cli::terminal::{ink, print, say};
 use crate::error::Error;
 use crate::metrics::{Concurrency, Frame, Objectives, Summary, Trial, TrialView};
@@ -89,7 +90,7 @@ fn fold_again(path: &Path, saved: &TrialView, config: &Map<String, Value>, finge
         body_fingerprint: None,
         summary,
     };
-    let mut view = trial.view();
+    let mut view = with_trust(trial.view(), config);
     // The same sum came out of the live count; taken over, it is free of the rounding of the way back.
     view.health.little_residual = saved.health.little_residual;
     view.concurrency.peak = saved.concurrency.peak;

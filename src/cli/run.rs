@@ -17,9 +17,9 @@ use crate::cli::output::{Filing, Folder, json_of};
 use crate::cli::progress::Progress;
 use crate::cli::signals::Signals;
 use crate::cli::simulate::local_runtime;
-use crate::cli::target::Found;
+use crate::cli::target::{Found, with_trust};
 use crate::cli::terminal::{ink, print, say};
-use crate::client::{ChatEncoder, HttpClient, Limits};
+use crate::client::{Encoder, HttpClient, Limits};
 use crate::clock::RunClock;
 use crate::engine::{Gauge, HEAD_START, RecordSink, Session, Settings, Setup};
 use crate::error::Error;
@@ -86,7 +86,7 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Sign
         metadata: job.metadata.clone(),
         token_estimate: ESTIMATE_NAME.to_owned(),
         notes: job.notes.clone(),
-        trials: vec![played.trial.view()],
+        trials: vec![with_trust(played.trial.view(), &job.effective)],
         config: job.effective.clone(),
     };
     folder.write_result(&report, &to_yaml(&job.effective)?)?;
@@ -232,7 +232,7 @@ fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {
     let next_worker = AtomicUsize::new(0);
     let setup = Setup {
         workers: job.workers,
-        encoder: Arc::new(ChatEncoder::new(&chat)?),
+        encoder: Arc::new(Encoder::new(&chat)?),
         connect: Arc::new(move || Ok(HttpClient::new(&addresses, connect_timeout, next_worker.fetch_add(1, Ordering::Relaxed)))),
     };
     Session::threads::<HttpClient>(settings, &setup)

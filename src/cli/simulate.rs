@@ -1,14 +1,10 @@
-//! Owns verb `simulate`, and the embedded server of a run without a target: the same server, on a thread of its own.
+//! Owns verb `simulate`: the simulated server, served to whoever asks.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{BufWriter, Write};
 use std::process::ExitCode;
-use std::thread::JoinHandle;
 
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tokio::sync::oneshot;
 
 use crate::cli::arguments::SimulateArguments;
 use crate::cli::exit::Exit;
@@ -16,7 +12,7 @@ use crate::cli::signals::Signals;
 use crate::cli::terminal::{print, say};
 use crate::error::Error;
 use crate::seed::Seed;
-use crate::sim::{Options, Profile, Served, Server, listen};
+use crate::sim::{Options, Served, Server, listen};
 use crate::units::{count, seconds};
 
 /// Serves until told to stop.
@@ -79,61 +75,4 @@ pub(super) fn local_runtime() -> Result<LocalRuntime, Error> {
         .enable_all()
         .build_local(LocalOptions::default())
         .map_err(|why| Error::Internal(format!("no runtime: {why}")))
-}
-
-/// A simulated server on a thread of its own, on a free port of this machine. Stops when dropped.
-#[derive(Debug)]
-pub(super) struct Embedded {
-    url: String,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<io::Result<Served>>>,
-}
-
-impl Embedded {
-    /// Starts one.
-    pub(super) fn start(profile: Profile, seed: Seed) -> Result<Self, Error> {
-        let broken = |why: String| Error::Internal(format!("no simulated server: {why}"));
-        let (stop, stopped) = oneshot::channel();
-        let (address, listening) = std::sync::mpsc::channel();
-        let thread = std::thread::Builder::new()
-            .name("simulated-server".to_owned())
-            .spawn(move || serve_embedded(profile, seed, &address, stopped))
-            .map_err(|why| broken(why.to_string()))?;
-        let address: SocketAddr = listening.recv().map_err(|why| broken(why.to_string()))?.map_err(|why| broken(why.to_string()))?;
-        Ok(Self { url: format!("http://{address}"), stop: Some(stop), thread: Some(thread) })
-    }
-
-    /// Its base URL.
-    pub(super) fn url(&self) -> &str {
-        &self.url
-    }
-}
-
-impl Drop for Embedded {
-    fn drop(&mut self) {
-        // A server that is gone already needs no telling, and what it did is not asked for.
-        if let Some(stop) = self.stop.take() {
-            _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            _ = thread.join();
-        }
-    }
-}
-
-fn serve_embedded(
-    profile: Profile,
-    seed: Seed,
-    address: &std::sync::mpsc::Sender<io::Result<SocketAddr>>,
-    stopped: oneshot::Receiver<()>,
-) -> io::Result<Served> {
-    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    runtime.block_on(async {
-        let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        let bound = listener.as_ref().map_err(|why| io::Error::new(why.kind(), why.to_string())).and_then(TcpListener::local_addr);
-        // Whoever waits for the address has gone only when the process ends.
-        _ = address.send(bound);
-        let options = Options { profile, seed, ..Options::default() };
-        Server::new(options).serve(listener?, async { _ = stopped.await }).await
-    })
 }

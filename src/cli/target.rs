@@ -2,11 +2,46 @@
 
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use crate::cli::job::{Job, Whom};
-use crate::cli::simulate::Embedded;
-use crate::client::{Addresses, Discovery, Target};
+use crate::cli::options::TargetOptions;
+use crate::client::{Addresses, Discovery, Target, Tls};
 use crate::error::Error;
-use crate::sim::MODEL_NAME;
+use crate::metrics::TrialView;
+use crate::sim::{Embedded, MODEL_NAME, Options};
+
+/// What `--insecure` means for a result, told wherever it is shown.
+pub(super) const INSECURE: &str = "certificates were not checked (--insecure): whoever answered, it may not have been the target";
+
+/// Whom the options trust. What speaks of certificates is refused where there are none.
+pub(super) fn trust_of(options: &TargetOptions, whom: &Whom) -> Result<Tls, Error> {
+    let secure = matches!(whom, Whom::Given(targets) if targets.iter().any(Target::is_secure));
+    let flag = if options.insecure { Some("--insecure") } else { options.ca_cert.as_ref().map(|_| "--ca-cert") };
+    match (flag, &options.ca_cert) {
+        (Some(flag), _) if !secure => {
+            Err(Error::usage(flag, "has nothing to do: no target is asked over TLS", "drop it, or give an https:// target"))
+        }
+        (Some(_), Some(_)) if options.insecure => {
+            Err(Error::usage("--insecure", "trusts anyone, and --ca-cert someone", "drop one of them"))
+        }
+        (_, Some(path)) => {
+            let pem = std::fs::read(path).map_err(|why| Error::input(path, format!("cannot be read: {why}; check --ca-cert")))?;
+            Tls::machine_and(&pem, path)
+        }
+        (Some(_), None) => Tls::anyone(),
+        (None, None) if secure => Tls::machine(),
+        (None, None) => Tls::nobody(),
+    }
+}
+
+/// `view` with what `config` says of the trust behind it. The records do not hold it, so that it is added whenever they are folded.
+pub(super) fn with_trust(mut view: TrialView, config: &Map<String, Value>) -> TrialView {
+    if config.get("insecure") == Some(&Value::Bool(true)) {
+        view.health.notes.push(INSECURE.to_owned());
+    }
+    view
+}
 
 /// Servers that can be asked.
 #[derive(Debug)]
@@ -26,12 +61,12 @@ impl Found {
         let (targets, embedded) = match &job.whom {
             Whom::Given(targets) => (targets.clone(), None),
             Whom::Embedded(profile) => {
-                let embedded = Embedded::start(*profile, job.seed)?;
+                let embedded = Embedded::start(Options { profile: *profile, seed: job.seed, ..Options::default() })?;
                 (vec![Target::parse(embedded.url())?], Some(embedded))
             }
         };
-        let addresses = Addresses::of(&targets).await?;
-        let discovery = Discovery::new(job.chat.api_key.as_ref(), &job.chat.headers)?;
+        let addresses = Addresses::of(&targets, &job.tls).await?;
+        let discovery = Discovery::new(job.chat.api_key.as_ref(), &job.chat.headers, &job.tls)?;
         if job.wait_ready > Duration::ZERO {
             for target in &targets {
                 discovery.wait_ready(target, job.wait_ready).await?;

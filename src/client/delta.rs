@@ -21,7 +21,7 @@ pub enum Event {
 /// What one JSON object of an answer says; a whole unstreamed answer reads the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Delta {
-    /// Non-empty `content`, `refusal` or tool-call arguments.
+    /// Non-empty `content`, `text` (of a completion), `refusal` or tool-call arguments.
     pub answer: bool,
     /// Non-empty `reasoning` or `reasoning_content`.
     pub reasoning: bool,
@@ -127,6 +127,9 @@ struct Choice {
     delta: Option<Parts>,
     #[serde(default)]
     message: Option<Parts>,
+    /// What a completion says, streamed or whole.
+    #[serde(default)]
+    text: Filled,
     #[serde(default)]
     finish_reason: Option<Box<str>>,
 }
@@ -219,6 +222,7 @@ impl<'de> Deserialize<'de> for Choices {
                         all.answer |= parts.answer();
                         all.reasoning |= parts.reasoning();
                     }
+                    all.answer |= choice.text.0;
                     all.finish_reason = all.finish_reason.or(choice.finish_reason);
                 }
                 Ok(all)

@@ -7,9 +7,9 @@ use reqwest::StatusCode;
 use reqwest::redirect::Policy;
 use serde::Deserialize;
 
-use super::Target;
-use super::chat::{Secret, access_headers};
 use super::delta::failure_text;
+use super::encode::{Secret, access_headers};
+use super::{Target, Tls};
 use crate::clock::RunClock;
 use crate::error::Error;
 use crate::units::Offset;
@@ -43,11 +43,12 @@ struct Unanswered {
 }
 
 impl Discovery {
-    /// Questions with the same key and headers as the requests of the run.
-    pub fn new(api_key: Option<&Secret>, headers: &[String]) -> Result<Self, Error> {
+    /// Questions with the same key, headers and trust as the requests of the run.
+    pub fn new(api_key: Option<&Secret>, headers: &[String], tls: &Tls) -> Result<Self, Error> {
         let headers: HeaderMap = access_headers(api_key, headers)?;
         let http = reqwest::Client::builder()
             .no_proxy()
+            .tls_backend_preconfigured(tls.config().clone())
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
             .timeout(PATIENCE)
@@ -122,6 +123,8 @@ fn unreachable_text(error: &reqwest::Error) -> String {
         format!("no answer within {} s; check --target, or wait for the server with --wait-ready 5m", PATIENCE.as_secs())
     } else if cause.contains("resolve") || cause.contains("lookup") || cause.contains("Name or service") {
         format!("its name could not be resolved ({cause}); check --target, or give the address itself")
+    } else if cause.contains("certificate") {
+        format!("TLS could not be agreed ({cause}); trust its authority with --ca-cert, or anyone with --insecure")
     } else {
         format!("no connection ({cause}); is the server running? --wait-ready 5m waits for it")
     }

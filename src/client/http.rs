@@ -7,8 +7,8 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 
 use super::answer::{Answer, End};
-use super::chat::{ChatCall, ChatEncoder};
 use super::delta::failure_text;
+use super::encode::{Call, Encoder};
 use super::pool::{CheckedOut, Pool, Shared};
 use super::wire::{self, Wire};
 use super::{Addresses, Client, Route};
@@ -19,7 +19,7 @@ use crate::workload::RequestSpec;
 /// Bytes read of the body that comes with a status other than 2xx.
 const MOST_FAILURE_BYTES: usize = 4096;
 
-/// Sends chat requests over HTTP/1.1, each on a connection of its own while it lasts. One for each worker thread; what it opens ahead
+/// Sends requests over HTTP/1.1, each on a connection of its own while it lasts. One for each worker thread; what it opens ahead
 /// runs in local tasks, so its runtime must be a `LocalRuntime` or inside a `LocalSet`.
 pub struct HttpClient {
     pools: Vec<Rc<Pool>>,
@@ -31,11 +31,11 @@ impl HttpClient {
     pub fn new(targets: &[Addresses], connect_timeout: Duration, worker: usize) -> Self {
         let clock = RunClock::starting_in(Duration::ZERO);
         let shared = Rc::new(Shared { clock, connect_timeout, scratch: wire::scratch(), connecting: std::cell::Cell::new(0) });
-        Self { pools: targets.iter().map(|target| Rc::new(Pool::new(shared.clone(), target.all(), worker))).collect() }
+        Self { pools: targets.iter().map(|target| Rc::new(Pool::new(shared.clone(), target, worker))).collect() }
     }
 
-    async fn settle(&self, call: ChatCall, clock: RunClock, exchange: &mut Exchange) -> Result<(), Failure> {
-        let ChatCall { request, place, asked_tokens, stream, reservation, .. } = call;
+    async fn settle(&self, call: Call, clock: RunClock, exchange: &mut Exchange) -> Result<(), Failure> {
+        let Call { request, place, asked_tokens, stream, reservation, .. } = call;
         let pool =
             self.pools.get(place).ok_or_else(|| Failure::new(FailureClass::Connect, "a call for a target that this client lacks"))?;
         let CheckedOut { mut wire, opened } = pool.check_out(reservation.into_inner()).await?;
@@ -91,28 +91,28 @@ impl HttpClient {
 }
 
 impl Client for HttpClient {
-    type Call = ChatCall;
-    type Encoder = ChatEncoder;
+    type Call = Call;
+    type Encoder = Encoder;
 
-    fn prepare(encoder: &ChatEncoder, spec: RequestSpec) -> ChatCall {
+    fn prepare(encoder: &Encoder, spec: RequestSpec) -> Call {
         encoder.encode(&spec)
     }
 
-    fn route(call: &ChatCall) -> Route {
+    fn route(call: &Call) -> Route {
         call.route.clone()
     }
 
-    fn body(call: &ChatCall) -> &[u8] {
+    fn body(call: &Call) -> &[u8] {
         call.body()
     }
 
-    fn reserve(self: &Rc<Self>, call: &ChatCall) {
+    fn reserve(self: &Rc<Self>, call: &Call) {
         if let Some(pool) = self.pools.get(call.place) {
             call.reservation.get_or_init(|| pool.reserve());
         }
     }
 
-    async fn send(self: Rc<Self>, call: ChatCall, clock: RunClock, exchange: &mut Exchange) {
+    async fn send(self: Rc<Self>, call: Call, clock: RunClock, exchange: &mut Exchange) {
         if let Err(failure) = self.settle(call, clock, exchange).await {
             exchange.ended.get_or_insert_with(|| clock.now());
             exchange.outcome = Outcome::Failed(failure);

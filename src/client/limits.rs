@@ -90,7 +90,7 @@ mod tests {
     use crate::client::Target;
 
     async fn addresses(urls: &str) -> Vec<Addresses> {
-        Addresses::of(&Target::parse_list(urls).unwrap()).await.unwrap()
+        Addresses::of(&Target::parse_list(urls).unwrap(), &crate::client::Tls::nobody().unwrap()).await.unwrap()
     }
 
     #[test]

@@ -2,13 +2,17 @@
 
 mod answer;
 mod chat;
+mod completions;
 pub mod delta;
 mod discover;
+mod encode;
+mod endpoint;
 mod http;
 mod limits;
 mod pool;
 pub mod sse;
 mod target;
+mod tls;
 mod wire;
 
 use std::future::Future;
@@ -19,11 +23,13 @@ use crate::clock::RunClock;
 use crate::record::Exchange;
 use crate::workload::RequestSpec;
 
-pub use chat::{ChatCall, ChatEncoder, ChatOptions, LengthField, Secret};
 pub use discover::Discovery;
+pub use encode::{Call, Encoder, LengthField, RequestOptions, Secret};
+pub use endpoint::Endpoint;
 pub use http::HttpClient;
 pub use limits::Limits;
 pub use target::{Addresses, Target};
+pub use tls::Tls;
 
 /// Sends requests. Two implementations: HTTP, and the simulator's model without sockets (for engine tests).
 ///

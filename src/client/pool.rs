@@ -14,6 +14,8 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::Addresses;
+use super::tls::Secure;
 use super::wire::{Scratch, Wire};
 use crate::clock::RunClock;
 use crate::record::{Failure, FailureClass};
@@ -73,6 +75,7 @@ struct Address {
 pub(super) struct Pool {
     shared: Rc<Shared>,
     addresses: Vec<Address>,
+    secure: Option<Secure>,
     next_address: Cell<usize>,
     idle: RefCell<VecDeque<Idle>>,
     /// Connections being opened ahead.
@@ -91,11 +94,12 @@ pub(super) struct CheckedOut {
 }
 
 impl Pool {
-    pub(super) fn new(shared: Rc<Shared>, addresses: &[SocketAddr], start: usize) -> Self {
-        let addresses = addresses.iter().map(|socket| Address { socket: *socket, avoid_until: Cell::new(Offset::ZERO) }).collect();
+    pub(super) fn new(shared: Rc<Shared>, target: &Addresses, start: usize) -> Self {
+        let addresses = target.all().iter().map(|socket| Address { socket: *socket, avoid_until: Cell::new(Offset::ZERO) }).collect();
         Self {
             shared,
             addresses,
+            secure: target.secure().cloned(),
             next_address: Cell::new(start),
             idle: RefCell::default(),
             opening: Cell::new(0),
@@ -218,8 +222,8 @@ impl Pool {
                     address.avoid_until.set(Offset::ZERO);
                     return Ok(wire);
                 }
-                Err(error) => {
-                    failure = Failure::new(FailureClass::Connect, format!("{}: {error}", address.socket));
+                Err(met) => {
+                    failure = Failure::new(met.class, format!("{}: {}", address.socket, met.text));
                     address.avoid_until.set(self.shared.clock.now().plus(AVOIDED_FOR));
                 }
             }
@@ -227,13 +231,21 @@ impl Pool {
         Err(failure)
     }
 
-    async fn open_to(&self, address: SocketAddr, patience: Duration) -> io::Result<Wire> {
-        let socket = match timeout(patience, TcpStream::connect(address)).await {
-            Ok(connected) => connected?,
-            Err(_) => return Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {:.1} s", patience.as_secs_f64()))),
-        };
-        socket.set_nodelay(true)?;
-        Wire::over(socket, self.shared.scratch.clone()).await.map_err(io::Error::other)
+    async fn open_to(&self, address: SocketAddr, patience: Duration) -> Result<Wire, Failure> {
+        let deadline = self.shared.clock.now().plus(patience);
+        let late = |class, what: &str| Failure::new(class, format!("no {what} within {:.1} s", patience.as_secs_f64()));
+        let connected = timeout(patience, TcpStream::connect(address)).await.map_err(|_| late(FailureClass::Connect, "connection"))?;
+        let refused = |error: io::Error| Failure::new(FailureClass::Connect, error.to_string());
+        let socket = connected.map_err(refused)?;
+        socket.set_nodelay(true).map_err(refused)?;
+        match &self.secure {
+            None => Wire::over(socket, self.shared.scratch.clone()).await,
+            Some(secure) => {
+                let left = deadline.since(self.shared.clock.now());
+                let agreed = timeout(left, Wire::secured(socket, self.shared.scratch.clone(), secure)).await;
+                agreed.unwrap_or_else(|_| Err(late(FailureClass::Tls, "TLS")))
+            }
+        }
     }
 }
 
@@ -312,7 +324,8 @@ mod tests {
     fn pool(addresses: &[SocketAddr]) -> Rc<Pool> {
         let clock = RunClock::starting_in(Duration::ZERO);
         let shared = Shared { clock, connect_timeout: Duration::from_secs(10), scratch: scratch(), connecting: Cell::new(0) };
-        Rc::new(Pool::new(Rc::new(shared), addresses, 0))
+        let pool = Pool::new(Rc::new(shared), &Addresses::plain(addresses), 0);
+        Rc::new(pool)
     }
 
     fn listener() -> (TcpListener, SocketAddr) {

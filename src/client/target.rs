@@ -6,12 +6,15 @@ use std::sync::Arc;
 use hyper::Uri;
 use hyper::http::uri::Scheme;
 
+use super::tls::Secure;
+use super::{Endpoint, Tls};
 use crate::error::Error;
 
 /// One server: its base URL, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     url: Arc<str>,
+    scheme: &'static str,
     host: String,
     port: u16,
     authority: String,
@@ -29,17 +32,11 @@ impl Target {
     pub fn parse(url: &str) -> Result<Self, Error> {
         let refuse = |why: &str| Error::usage("--target", format!("`{url}` {why}"), "accepted is a base URL such as http://127.0.0.1:8000");
         let uri: Uri = url.parse().map_err(|_| refuse("is not a URL"))?;
-        match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTP => {}
-            Some(scheme) if *scheme == Scheme::HTTPS => {
-                return Err(Error::usage(
-                    "--target",
-                    format!("`{url}` asks for TLS, which is not built yet"),
-                    "use http, if need be through a local TLS proxy",
-                ));
-            }
-            _ => return Err(refuse("does not start with http://")),
-        }
+        let (scheme, port) = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => ("http", 80),
+            Some(scheme) if *scheme == Scheme::HTTPS => ("https", 443),
+            _ => return Err(refuse("does not start with http:// or https://")),
+        };
         let authority = uri.authority().ok_or_else(|| refuse("names no host"))?;
         if authority.as_str().contains('@') {
             return Err(refuse("carries a password: give it with --api-key or --header"));
@@ -52,13 +49,14 @@ impl Target {
             return Err(refuse("names no host or no valid port"));
         }
         let path = uri.path().trim_end_matches('/');
-        let path = path.strip_suffix("/chat/completions").unwrap_or(path);
+        let path = Endpoint::ALL.iter().find_map(|endpoint| path.strip_suffix(endpoint.path())?.strip_suffix('/')).unwrap_or(path);
         let last = path.rsplit('/').next().unwrap_or("");
         let versioned = last.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         Ok(Self {
-            url: format!("http://{authority}{path}").into(),
+            url: format!("{scheme}://{authority}{path}").into(),
+            scheme,
             host,
-            port: authority.port_u16().unwrap_or(80),
+            port: authority.port_u16().unwrap_or(port),
             authority: authority.as_str().to_owned(),
             api: if versioned { path.to_owned() } else { format!("{path}/v1") },
         })
@@ -79,7 +77,7 @@ impl Target {
     /// The full URL of an endpoint.
     #[must_use]
     pub fn endpoint(&self, endpoint: &str) -> String {
-        format!("http://{}{}", self.authority, self.path(endpoint))
+        format!("{}://{}{}", self.scheme, self.authority, self.path(endpoint))
     }
 
     /// What the `host` header says.
@@ -88,8 +86,14 @@ impl Target {
         &self.authority
     }
 
-    /// Looks the host up, once; a numeric address needs no lookup.
-    pub async fn resolve(&self) -> Result<Addresses, Error> {
+    /// Whether it is asked over TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.scheme == "https"
+    }
+
+    /// Looks the host up, once; a numeric address needs no lookup. An https target is trusted as `tls` says.
+    pub async fn resolve(&self, tls: &Tls) -> Result<Addresses, Error> {
         let addresses = if let Ok(ip) = self.host.parse::<IpAddr>() {
             vec![SocketAddr::new(ip, self.port)]
         } else {
@@ -105,7 +109,8 @@ impl Target {
         if addresses.is_empty() {
             return Err(self.unresolved("no address"));
         }
-        Ok(Addresses { url: self.url.clone(), addresses: addresses.into() })
+        let secure = if self.is_secure() { Some(tls.towards(&self.host)?) } else { None };
+        Ok(Addresses { url: self.url.clone(), all: addresses.into(), secure })
     }
 
     fn unresolved(&self, why: &str) -> Error {
@@ -120,14 +125,20 @@ impl Target {
 #[derive(Debug, Clone)]
 pub struct Addresses {
     url: Arc<str>,
-    addresses: Arc<[SocketAddr]>,
+    all: Arc<[SocketAddr]>,
+    secure: Option<Secure>,
 }
 
 impl Addresses {
     /// All addresses, in the order the resolver gave them; at least one.
     #[must_use]
     pub fn all(&self) -> &[SocketAddr] {
-        &self.addresses
+        &self.all
+    }
+
+    #[cfg(test)]
+    pub(super) fn plain(addresses: &[SocketAddr]) -> Self {
+        Self { url: "http://test".into(), all: addresses.into(), secure: None }
     }
 
     /// The base URL that they belong to.
@@ -136,11 +147,16 @@ impl Addresses {
         &self.url
     }
 
+    /// How connections are secured; none: plain.
+    pub(super) fn secure(&self) -> Option<&Secure> {
+        self.secure.as_ref()
+    }
+
     /// Looks up every target.
-    pub async fn of(targets: &[Target]) -> Result<Vec<Self>, Error> {
+    pub async fn of(targets: &[Target], tls: &Tls) -> Result<Vec<Self>, Error> {
         let mut all = Vec::with_capacity(targets.len());
         for target in targets {
-            all.push(target.resolve().await?);
+            all.push(target.resolve(tls).await?);
         }
         Ok(all)
     }
@@ -160,6 +176,8 @@ mod tests {
             ("http://host/gateway", "http://host/gateway/v1/models"),
             ("http://host/gateway/v3", "http://host/gateway/v3/models"),
             ("http://host/v1/chat/completions", "http://host/v1/models"),
+            ("http://host/v1/completions", "http://host/v1/models"),
+            ("https://host/v1", "https://host/v1/models"),
             ("http://[::1]:80", "http://[::1]:80/v1/models"),
         ] {
             assert_eq!(Target::parse(url).unwrap().endpoint("models"), endpoint, "{url}");
@@ -167,20 +185,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_plain_http_base_url_is_refused_with_what_is_accepted() {
-        for url in [
-            "",
-            "host",
-            "localhost:8000",
-            "https://host",
-            "ftp://host",
-            "http://",
-            "http://u:p@host",
-            "http://host?x=1",
-            "http://host:99999",
-        ] {
+    fn what_is_not_a_base_url_is_refused_with_what_is_accepted() {
+        for url in ["", "host", "localhost:8000", "ftp://host", "http://", "http://u:p@host", "http://host?x=1", "http://host:99999"] {
             let error = Target::parse(url).unwrap_err().to_string();
-            assert!(error.starts_with("--target: ") && (error.contains("accepted is") || error.contains("use http")), "{url}: {error}");
+            assert!(error.starts_with("--target: ") && error.contains("accepted is"), "{url}: {error}");
         }
     }
 
@@ -192,13 +200,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_numeric_address_needs_no_lookup() {
-        let addresses = Target::parse("http://[::1]:8001").unwrap().resolve().await.unwrap();
+        let addresses = Target::parse("http://[::1]:8001").unwrap().resolve(&Tls::nobody().unwrap()).await.unwrap();
         assert_eq!(addresses.all(), ["[::1]:8001".parse().unwrap()]);
     }
 
     #[tokio::test]
     async fn a_name_without_address_is_a_target_error() {
-        let error = Target::parse("http://no-such-host.invalid").unwrap().resolve().await.unwrap_err();
+        let error = Target::parse("http://no-such-host.invalid").unwrap().resolve(&Tls::nobody().unwrap()).await.unwrap_err();
         assert!(matches!(&error, Error::Target { .. }) && error.to_string().contains("could not be resolved"), "{error}");
     }
 }

@@ -15,7 +15,9 @@ use hyper::rt::ReadBufCursor;
 use hyper::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
+use super::tls::Secure;
 use crate::clock::RunClock;
 use crate::record::{Failure, FailureClass};
 use crate::units::Offset;
@@ -45,23 +47,17 @@ impl Stamps {
     }
 }
 
-/// A socket that notes when the first byte of a request left, and when the last bytes were read, before anyone parses them.
+/// A socket that notes when the first byte of a request left, and when the last bytes were read, before anyone decrypts or parses them.
 #[derive(Debug)]
 struct Stamped {
     socket: TcpStream,
     stamps: Rc<Stamps>,
-    scratch: Scratch,
 }
 
-impl hyper::rt::Read for Stamped {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut cursor: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let mut scratch = this.scratch.borrow_mut();
-        let room = cursor.remaining().min(scratch.len());
-        let mut buffer = ReadBuf::new(&mut scratch[..room]);
-        ready!(Pin::new(&mut this.socket).poll_read(cx, &mut buffer))?;
-        this.stamps.read.set(this.stamps.now());
-        cursor.put_slice(buffer.filled());
+impl AsyncRead for Stamped {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+        self.stamps.read.set(self.stamps.now());
         Poll::Ready(Ok(()))
     }
 }
@@ -81,7 +77,7 @@ impl Stamped {
     }
 }
 
-impl hyper::rt::Write for Stamped {
+impl AsyncWrite for Stamped {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.stamp_write(|socket| socket.poll_write(cx, bytes))
     }
@@ -103,11 +99,71 @@ impl hyper::rt::Write for Stamped {
     }
 }
 
+/// What hyper reads and writes. TLS stands above the stamps, so that decrypting is never taken for the server's time.
+struct Line {
+    socket: Socket,
+    scratch: Scratch,
+}
+
+enum Socket {
+    Plain(Stamped),
+    Secure(Box<TlsStream<Stamped>>),
+}
+
+impl hyper::rt::Read for Line {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut cursor: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let mut scratch = this.scratch.borrow_mut();
+        let room = cursor.remaining().min(scratch.len());
+        let mut buffer = ReadBuf::new(&mut scratch[..room]);
+        ready!(match &mut this.socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_read(cx, &mut buffer),
+            Socket::Secure(socket) => Pin::new(socket).poll_read(cx, &mut buffer),
+        })?;
+        cursor.put_slice(buffer.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl hyper::rt::Write for Line {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Socket::Secure(socket) => Pin::new(socket).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match &mut self.socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+            Socket::Secure(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Socket::Secure(socket) => Pin::new(socket).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Socket::Secure(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+}
+
 /// An open connection. Nothing happens on it unless one of its methods is awaited: no task of its own, no wake between tasks.
 pub(super) struct Wire {
     sender: SendRequest<Full<Bytes>>,
     /// `None` once hyper is through with it.
-    connection: Option<Box<Connection<Stamped, Full<Bytes>>>>,
+    connection: Option<Box<Connection<Line, Full<Bytes>>>>,
     stamps: Rc<Stamps>,
     /// Requests sent on it so far.
     uses: u32,
@@ -115,10 +171,25 @@ pub(super) struct Wire {
 
 impl Wire {
     /// Speaks HTTP/1.1 on `socket`.
-    pub(super) async fn over(socket: TcpStream, scratch: Scratch) -> hyper::Result<Self> {
+    pub(super) async fn over(socket: TcpStream, scratch: Scratch) -> Result<Self, Failure> {
         let stamps = Rc::new(Stamps::default());
-        let stamped = Stamped { socket, stamps: stamps.clone(), scratch };
-        let (sender, connection) = Builder::new().max_buf_size(MOST_BUFFERED_BYTES).handshake(stamped).await?;
+        let stamped = Stamped { socket, stamps: stamps.clone() };
+        Self::on(Line { socket: Socket::Plain(stamped), scratch }, stamps).await
+    }
+
+    /// Agrees on TLS with whom `secure` names, then speaks HTTP/1.1.
+    pub(super) async fn secured(socket: TcpStream, scratch: Scratch, secure: &Secure) -> Result<Self, Failure> {
+        let stamps = Rc::new(Stamps::default());
+        let stamped = Stamped { socket, stamps: stamps.clone() };
+        let (connector, name) = secure.connector();
+        let agreed = connector.connect(name, stamped).await;
+        let stream = agreed.map_err(|error| Failure::new(FailureClass::Tls, format!("TLS could not be agreed: {error}")))?;
+        Self::on(Line { socket: Socket::Secure(Box::new(stream)), scratch }, stamps).await
+    }
+
+    async fn on(line: Line, stamps: Rc<Stamps>) -> Result<Self, Failure> {
+        let begun = Builder::new().max_buf_size(MOST_BUFFERED_BYTES).handshake(line).await;
+        let (sender, connection) = begun.map_err(|error| Failure::new(FailureClass::Connect, error.to_string()))?;
         Ok(Self { sender, connection: Some(Box::new(connection)), stamps, uses: 0 })
     }
 
@@ -227,7 +298,13 @@ impl Wire {
         let mut cause: &(dyn std::error::Error + 'static) = error;
         let mut kind = None;
         loop {
-            kind = cause.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
+            if let Some(error) = cause.downcast_ref::<io::Error>() {
+                kind = Some(error.kind());
+                // An I/O error does not count what it wraps as its source.
+                if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                    return Failure::new(FailureClass::Tls, format!("TLS broke {when}: {tls}"));
+                }
+            }
             match cause.source() {
                 Some(deeper) => cause = deeper,
                 None => break,

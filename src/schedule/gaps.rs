@@ -9,30 +9,67 @@ use crate::seed::{exponential, normal, open_unit};
 /// The arrivals S₀ ≤ S₁ ≤ … of a stationary renewal process of rate 1, without end. Constant memory.
 #[derive(Debug, Clone)]
 pub(crate) struct UnitArrivals {
-    process: Process,
+    gaps: Gaps,
     generator: ChaCha8Rng,
     next_index: u64,
     reached: f64,
 }
 
+/// The law of the gaps, its parameters worked out once.
+#[derive(Debug, Clone, Copy)]
+enum Gaps {
+    Even,
+    Poisson,
+    /// Scale 1/shape.
+    Gamma {
+        shape: f64,
+    },
+    /// Scale 1/Γ(1 + 1/shape), so that the mean is 1.
+    Weibull {
+        shape: f64,
+        scale: f64,
+    },
+}
+
+impl From<Process> for Gaps {
+    fn from(process: Process) -> Self {
+        match process {
+            Process::Even => Self::Even,
+            Process::Poisson => Self::Poisson,
+            Process::Gamma { cv } => Self::Gamma { shape: cv.gamma_shape() },
+            Process::Weibull { cv } => {
+                let shape = cv.weibull_shape();
+                Self::Weibull { shape, scale: 1.0 / libm::tgamma(1.0 + 1.0 / shape) }
+            }
+        }
+    }
+}
+
 impl UnitArrivals {
     pub(crate) fn new(process: Process, generator: ChaCha8Rng) -> Self {
-        Self { process, generator, next_index: 0, reached: 0.0 }
+        Self { gaps: process.into(), generator, next_index: 0, reached: 0.0 }
     }
 
     /// The next arrival, in mean gaps since the origin. Even arrivals are their index, so that nothing adds up.
     pub(crate) fn advance(&mut self) -> f64 {
         let first = self.next_index == 0;
         let generator = &mut self.generator;
-        self.reached = match self.process {
-            Process::Even => self.next_index as f64,
-            Process::Poisson => self.reached + exponential(generator),
-            Process::Gamma { cv } => {
-                let shape = cv.gamma_shape();
+        self.reached = match self.gaps {
+            Gaps::Even => self.next_index as f64,
+            Gaps::Poisson => self.reached + exponential(generator),
+            Gaps::Gamma { shape } => {
                 // The origin falls into a gap as an outsider sees it: length-biased (shape + 1), at a uniform place inside
                 // (the equilibrium law; Cox, Renewal Theory, 1962, ch. 5). Otherwise the rate near the origin would be wrong.
                 let gap = if first { open_unit(generator) * gamma(shape + 1.0, generator) } else { gamma(shape, generator) };
                 self.reached + gap / shape
+            }
+            Gaps::Weibull { shape, scale } => {
+                // Inversion: (gap/scale)^shape is exponential. For the first, as above: where a gap's chance is weighted by its length,
+                // x·f(x), the same power has the gamma law of shape 1 + 1/c.
+                let power = |of: f64| scale * libm::exp(libm::log(of) / shape);
+                let gap =
+                    if first { open_unit(generator) * power(gamma(1.0 + 1.0 / shape, generator)) } else { power(exponential(generator)) };
+                self.reached + gap
             }
         };
         self.next_index += 1;
@@ -107,7 +144,9 @@ mod tests {
     #[test]
     fn the_first_gap_has_the_equilibrium_law() {
         // Its mean is (1 + CV²)/2, not 1.
-        for (process, mean) in [("poisson", 1.0), ("gamma:0.5", 0.625), ("gamma:2", 2.5)] {
+        for (process, mean) in
+            [("poisson", 1.0), ("gamma:0.5", 0.625), ("gamma:2", 2.5), ("weibull:0.5", 0.625), ("weibull:1", 1.0), ("weibull:1.5", 1.625)]
+        {
             let n = 20_000;
             let seen = (0..n).map(|seed| arrivals(process, seed).advance()).sum::<f64>() / n as f64;
             assert!((seen - mean).abs() < 0.05 * mean, "{process}: mean first gap {seen}, expected {mean}");
@@ -122,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_draws_are_the_same_on_every_machine() {
-        let bits: Vec<String> = ["poisson", "gamma:0.5", "gamma:2"]
+        let bits: Vec<String> = ["poisson", "gamma:0.5", "gamma:2", "weibull:2"]
             .map(|process| {
                 let mut source = arrivals(process, 1);
                 format!("{process} {:x?}", [source.advance(), source.advance(), source.advance()].map(f64::to_bits))
@@ -132,6 +171,7 @@ mod tests {
         poisson [3fe2149802708bf8, 3fe8a3e76a9dc308, 401da7413974b7d3]
         gamma:0.5 [3fec2637d0bc84c2, 3ff69a09906c7d5e, 4004648693c6c917]
         gamma:2 [400e7dac38196a54, 401124ef66b4d440, 4011376ab2d91928]
+        weibull:2 [400ca8c3118c74a9, 400de059afa66c16, 400fbb1b0cb22d1e]
         ");
     }
 }

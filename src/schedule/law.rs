@@ -69,6 +69,11 @@ impl LawCheck {
             Process::Even => (self.largest_deviation_s?, Self::EVEN_TOLERANCE_S),
             Process::Poisson => self.distance(exponential_cdf)?,
             Process::Gamma { cv } => self.distance(|gap| gamma_cdf(cv, gap))?,
+            Process::Weibull { cv } => {
+                let shape = cv.weibull_shape();
+                let rate = libm::tgamma(1.0 + 1.0 / shape);
+                self.distance(|gap| exponential_cdf(libm::pow(rate * gap.max(0.0), shape)))?
+            }
         };
         Some(LawVerdict { asked: self.process, statistic, critical, holds: statistic <= critical })
     }

@@ -15,7 +15,7 @@ pub use local::{LocalCall, LocalTarget, ModelClient};
 pub use model::{Answer, Instants, Model};
 pub use play::{Played, Session, run};
 pub use profile::Profile;
-pub use server::{Options, Served, Server, listen};
+pub use server::{Embedded, Options, Served, Server, listen};
 
 /// The one model that the simulated server offers.
 pub const MODEL_NAME: &str = "tonnage-sim";

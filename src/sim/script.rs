@@ -3,6 +3,7 @@
 use std::iter::Peekable;
 use std::time::Duration;
 
+use crate::client::Endpoint;
 use crate::sim::Answer;
 use crate::sim::fault::{Break, Fate};
 use crate::sim::model::Instants;
@@ -14,9 +15,10 @@ pub(super) const WORDS: [&str; 16] = [
     " at", " all",
 ];
 
-/// What one chat request asks for, as far as the answer depends on it.
+/// What one request asks for, as far as the answer depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wish {
+    pub(super) endpoint: Endpoint,
     pub(super) sequence: u64,
     pub(super) created_s: u64,
     pub(super) prompt_tokens: u32,
@@ -59,7 +61,7 @@ pub(super) struct Script<'a> {
 impl<'a> Script<'a> {
     pub(super) fn new(wish: Wish, model: &str, answer: Answer, fate: &'a Fate) -> Self {
         let mut prefix = b"data: ".to_vec();
-        write_identity(&mut prefix, &wish, "chat.completion.chunk", model);
+        write_identity(&mut prefix, &wish, true, model);
         let answer = if fate.never_ends { answer.spread(Duration::from_millis(10)) } else { answer };
         let tokens = match fate {
             Fate { never_ends: true, .. } => u32::MAX,
@@ -117,8 +119,8 @@ impl<'a> Script<'a> {
     pub(super) fn emit(&mut self, out: &mut Vec<u8>) {
         if !self.started {
             self.started = true;
-            if !self.fate.no_role {
-                self.event(out, br#"{"role":"assistant","content":""}"#, b"null");
+            if !self.fate.no_role && self.wish.endpoint == Endpoint::Chat {
+                self.event(out, br#""delta":{"role":"assistant","content":""}"#, b"null");
             }
         }
         let end = self.next_end();
@@ -157,17 +159,26 @@ impl<'a> Script<'a> {
                 out.extend_from_slice(WORDS[token as usize % WORDS.len()].as_bytes());
             }
         };
+        if self.wish.endpoint == Endpoint::Completions {
+            // A completion has no reasoning apart from its text.
+            let mut text = br#""text":""#.to_vec();
+            words(self.sent, end, &mut text);
+            text.push(b'"');
+            self.sent = end;
+            return self.event(out, &text, b"null");
+        }
         // An event that straddles the end of the reasoning carries both.
         let answer_from = self.fate.reasoning.clamp(self.sent, end);
         let mut delta = Vec::with_capacity(64);
-        delta.push(b'{');
+        delta.extend_from_slice(br#""delta":{"#);
+        let empty = delta.len();
         if answer_from > self.sent {
             delta.extend_from_slice(br#""reasoning_content":""#);
             words(self.sent, answer_from, &mut delta);
             delta.push(b'"');
         }
         if end > answer_from {
-            if delta.len() > 1 {
+            if delta.len() > empty {
                 delta.push(b',');
             }
             delta.extend_from_slice(br#""content":""#);
@@ -179,10 +190,11 @@ impl<'a> Script<'a> {
         self.event(out, &delta, b"null");
     }
 
-    fn event(&self, out: &mut Vec<u8>, delta: &[u8], finish: &[u8]) {
+    /// One event; `says` is the key and value that hold what it says.
+    fn event(&self, out: &mut Vec<u8>, says: &[u8], finish: &[u8]) {
         out.extend_from_slice(&self.prefix);
-        out.extend_from_slice(br#""choices":[{"index":0,"delta":"#);
-        out.extend_from_slice(delta);
+        out.extend_from_slice(br#""choices":[{"index":0,"#);
+        out.extend_from_slice(says);
         out.extend_from_slice(br#","logprobs":null,"finish_reason":"#);
         out.extend_from_slice(finish);
         out.extend_from_slice(b"}]");
@@ -194,7 +206,11 @@ impl<'a> Script<'a> {
     }
 
     fn tail(&mut self, out: &mut Vec<u8>) {
-        self.event(out, br#"{"content":""}"#, finish_reason(&self.wish));
+        let nothing: &[u8] = match self.wish.endpoint {
+            Endpoint::Chat => br#""delta":{"content":""}"#,
+            Endpoint::Completions => br#""text":"""#,
+        };
+        self.event(out, nothing, finish_reason(&self.wish));
         if self.wish.usage_at_end && !self.fate.no_usage {
             out.extend_from_slice(&self.prefix);
             out.extend_from_slice(br#""choices":[],"#);
@@ -215,9 +231,13 @@ fn finish_reason(wish: &Wish) -> &'static [u8] {
     if wish.length_asked { br#""length""# } else { br#""stop""# }
 }
 
-fn write_identity(out: &mut Vec<u8>, wish: &Wish, object: &str, model: &str) {
-    let identity =
-        format!(r#"{{"id":"chatcmpl-{:032x}","object":"{object}","created":{},"model":"{model}","#, wish.sequence, wish.created_s);
+fn write_identity(out: &mut Vec<u8>, wish: &Wish, chunk: bool, model: &str) {
+    let (kind, object) = match (wish.endpoint, chunk) {
+        (Endpoint::Chat, true) => ("chatcmpl", "chat.completion.chunk"),
+        (Endpoint::Chat, false) => ("chatcmpl", "chat.completion"),
+        (Endpoint::Completions, _) => ("cmpl", "text_completion"),
+    };
+    let identity = format!(r#"{{"id":"{kind}-{:032x}","object":"{object}","created":{},"model":"{model}","#, wish.sequence, wish.created_s);
     out.extend_from_slice(identity.as_bytes());
 }
 
@@ -227,6 +247,15 @@ fn write_usage(out: &mut Vec<u8>, prompt: u32, output: u32) {
     out.extend_from_slice(usage.as_bytes());
 }
 
+/// Appends the words of tokens `from` to `to` under `key`, and a comma.
+fn write_text(out: &mut Vec<u8>, key: &str, from: u32, to: u32) {
+    out.extend_from_slice(format!(r#""{key}":""#).as_bytes());
+    for token in from..to {
+        out.extend_from_slice(WORDS[token as usize % WORDS.len()].as_bytes());
+    }
+    out.extend_from_slice(br#"","#);
+}
+
 /// The body of an answer that is not streamed, and its tokens.
 pub(super) fn whole(wish: &Wish, model: &str, fate: &Fate) -> (Vec<u8>, u32) {
     let tokens = if fate.empty { 0 } else { wish.output_tokens };
@@ -234,19 +263,21 @@ pub(super) fn whole(wish: &Wish, model: &str, fate: &Fate) -> (Vec<u8>, u32) {
         return (br#"{"error":{"message":"injected fault","type":"InternalServerError","param":null,"code":500}}"#.to_vec(), after);
     }
     let mut out = Vec::with_capacity(320 + tokens as usize * 7);
-    write_identity(&mut out, wish, "chat.completion", model);
-    out.extend_from_slice(br#""choices":[{"index":0,"message":{"role":"assistant","#);
-    let reasoning = fate.reasoning.min(tokens);
-    for (name, from, to) in [("reasoning_content", 0, reasoning), ("content", reasoning, tokens)] {
-        if name == "content" || to > from {
-            out.extend_from_slice(format!(r#""{name}":""#).as_bytes());
-            for token in from..to {
-                out.extend_from_slice(WORDS[token as usize % WORDS.len()].as_bytes());
+    write_identity(&mut out, wish, false, model);
+    out.extend_from_slice(br#""choices":[{"index":0,"#);
+    match wish.endpoint {
+        Endpoint::Chat => {
+            out.extend_from_slice(br#""message":{"role":"assistant","#);
+            let reasoning = fate.reasoning.min(tokens);
+            if reasoning > 0 {
+                write_text(&mut out, "reasoning_content", 0, reasoning);
             }
-            out.extend_from_slice(br#"","#);
+            write_text(&mut out, "content", reasoning, tokens);
+            out.extend_from_slice(br#""tool_calls":[]},"#);
         }
+        Endpoint::Completions => write_text(&mut out, "text", 0, tokens),
     }
-    out.extend_from_slice(br#""tool_calls":[]},"logprobs":null,"finish_reason":"#);
+    out.extend_from_slice(br#""logprobs":null,"finish_reason":"#);
     out.extend_from_slice(finish_reason(wish));
     out.extend_from_slice(b"}]");
     if !fate.no_usage {

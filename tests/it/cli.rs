@@ -77,6 +77,7 @@ fn help_shows_examples_first_and_nothing_that_is_not_built() {
         ("help_report", vec!["report", "--help"]),
         ("help_simulate", vec!["simulate", "--help"]),
         ("help_help", vec!["help", "--help"]),
+        ("help_calibrate", vec!["calibrate", "--help"]),
     ] {
         let output = run(folder.path(), &words);
         assert_eq!(output.status.code(), Some(0), "{name}");
@@ -105,6 +106,12 @@ fn what_cannot_be_is_refused_with_flag_value_and_what_is_accepted() {
         (&["run", "--target", "http://h", "--sim", "small"], &["--sim", "--target"]),
         (&["run", "--target", "h"], &["--target", "http://127.0.0.1:8000"]),
         (&["run", "--no-stream", "--slo", "p99 ttft<=1s"], &["--slo", "ttft", "--no-stream"]),
+        (&["run", "--endpoint", "chats"], &["--endpoint", "`chats`", "completions"]),
+        (&["run", "--continuous-usage", "--no-stream"], &["--continuous-usage", "--no-stream"]),
+        (&["run", "--insecure"], &["--insecure", "https"]),
+        (&["run", "--target", "http://h", "--ca-cert", "lengths.txt"], &["--ca-cert", "https"]),
+        (&["run", "--target", "https://h", "--ca-cert", "lengths.txt"], &["lengths.txt", "no certificate"]),
+        (&["run", "--target", "https://h", "--ca-cert", "lengths.txt", "--insecure"], &["--insecure", "--ca-cert"]),
         (&["run", "--slo", "p99 ttft<=200"], &["--slo", "no unit"]),
         (&["run", "--goodput", "ttft"], &["--goodput", "milliseconds"]),
         (&["run", "--attainment", "90%"], &["--attainment", "nothing to attain"]),
@@ -241,6 +248,20 @@ fn a_run_without_target_is_simulated_and_says_so_everywhere() {
 }
 
 #[test]
+fn completions_are_run_with_the_tokens_of_each_event() {
+    let folder = folder();
+    let words = ["run", "--endpoint", "completions", "--continuous-usage", "--rate", "50", "--requests", "20", "--out", "out", "--json"];
+    let output = run(folder.path(), &words);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let result: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let trial = &result["trials"][0];
+    assert_eq!((&result["config"]["endpoint"], &trial["requests"]["completed"]), (&"completions".into(), &20.into()));
+    assert!(trial["metrics"]["tbt"]["value"]["p50"].as_f64().is_some_and(|tbt_s| tbt_s > 0.0), "{}", trial["metrics"]["tbt"]);
+    let refused = run(folder.path(), &["run", "--endpoint", "completions", "--output-field", "max_completion_tokens", "--requests", "5"]);
+    assert_eq!((refused.status.code(), text(&refused.stderr).contains("--output-field")), (Some(2), true), "{}", text(&refused.stderr));
+}
+
+#[test]
 fn the_verdict_is_the_exit_code() {
     let folder = folder();
     let load = ["run", "--rate", "100", "--duration", "1s", "--process", "even", "--quiet"];
@@ -269,9 +290,10 @@ fn an_interrupted_run_writes_what_it_has() {
     let folder = folder();
     let mut child = tonnage(folder.path());
     child.args(["run", "--rate", "50", "--duration", "10m", "--output-tokens", "8", "--out", "out", "--quiet"]).stderr(Stdio::piped());
-    let child = child.spawn().expect("the binary runs");
+    let mut child = child.spawn().expect("the binary runs");
     let records = folder.path().join("out/records.jsonl");
     while !records.exists() {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended before it was interrupted");
         std::thread::yield_now();
     }
     interrupt(&child);

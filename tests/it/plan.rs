@@ -46,7 +46,7 @@ fn limited(plan: &Plan, quota: &str) -> Plan {
 
 /// Every kind of process, by what people write.
 fn any_process() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["even", "poisson", "gamma:0.3", "gamma:1", "gamma:3"])
+    prop::sample::select(vec!["even", "poisson", "gamma:0.3", "gamma:1", "gamma:3", "weibull:0.4", "weibull:2"])
 }
 
 proptest! {
@@ -163,7 +163,20 @@ fn warmup_and_cooldown_carry_the_same_load() {
 #[test]
 fn random_processes_follow_their_law_at_every_rate() {
     // A false alarm has chance 10⁻⁴ a case; the seeds are fixed.
-    for process in ["poisson", "gamma:0.1", "gamma:0.5", "gamma:1", "gamma:2", "gamma:5", "gamma:10"] {
+    for process in [
+        "poisson",
+        "gamma:0.1",
+        "gamma:0.5",
+        "gamma:1",
+        "gamma:2",
+        "gamma:5",
+        "gamma:10",
+        "weibull:0.1",
+        "weibull:0.5",
+        "weibull:1",
+        "weibull:2",
+        "weibull:10",
+    ] {
         for (seed, per_s) in [(1, 0.01), (2, 10.0), (3, 5_000.0), (4, 100_000.0)] {
             let made = timeline(process, per_s, for_s(20_000.0 / per_s), seed);
             let law = describe(&plan(made, seed)).unwrap().law.unwrap();
@@ -174,9 +187,16 @@ fn random_processes_follow_their_law_at_every_rate() {
 
 #[test]
 fn the_law_check_refuses_a_wrong_law() {
-    for (made, asked) in
-        [("poisson", "gamma:1.2"), ("gamma:1.2", "poisson"), ("even", "poisson"), ("gamma:0.05", "even"), ("gamma:2", "gamma:2.2")]
-    {
+    for (made, asked) in [
+        ("poisson", "gamma:1.2"),
+        ("gamma:1.2", "poisson"),
+        ("even", "poisson"),
+        ("gamma:0.05", "even"),
+        ("gamma:2", "gamma:2.2"),
+        ("gamma:2", "weibull:2"),
+        ("weibull:2", "gamma:2"),
+        ("weibull:2", "weibull:2.2"),
+    ] {
         let rate = Rate::new(50.0).unwrap();
         let mut check = LawCheck::new(asked.parse().unwrap(), rate);
         timeline(made, 50.0, for_s(400.0), 1).arrivals().for_each(|arrival| check.add(arrival));

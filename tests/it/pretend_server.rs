@@ -146,6 +146,25 @@ async fn a_streamed_answer_has_vllms_shape() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
+async fn a_completion_has_vllms_shape() {
+    let body = r#"{"model":"tonnage-sim","prompt":"four words of prompt","max_tokens":3,"stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true}}"#;
+    let plain = || options("delay:ttft=20ms,itl=5ms", &[]);
+    let events = seen(plain(), "/v1/completions", body, "").await.events();
+    let events: Vec<serde_json::Value> = events.iter().take(5).map(|event| serde_json::from_str(event).unwrap()).collect();
+    assert_eq!((&events[0]["object"], &events[0]["choices"][0]["text"]), (&"text_completion".into(), &" the".into()));
+    assert!(events[0]["id"].as_str().unwrap().starts_with("cmpl-"));
+    let counts: Vec<u64> = events.iter().map(|event| event["usage"]["completion_tokens"].as_u64().unwrap()).collect();
+    assert_eq!(counts, [1, 2, 3, 3, 3], "tokens, finish, usage");
+    assert_eq!(events[3]["choices"][0]["finish_reason"], "length");
+    let whole = seen(plain(), "/v1/completions", r#"{"prompt":[1,2,3],"max_tokens":2}"#, "").await.text();
+    let answer: serde_json::Value = serde_json::from_str(whole.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!((&answer["choices"][0]["text"], &answer["usage"]["prompt_tokens"]), (&" the traffic".into(), &3.into()));
+    for body in ["{}", r#"{"prompt":""}"#, r#"{"prompt":["a","b"]}"#, r#"{"messages":[{"content":"a"}]}"#] {
+        assert!(seen(plain(), "/v1/completions", body, "").await.text().starts_with("HTTP/1.1 400 "), "{body}");
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
 async fn latencies_over_sockets_are_exact_to_the_millisecond() {
     let seen = streamed(&[]).await;
     assert_eq!(seen.reads[0].0, 0, "the head goes out before the first token");

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use crate::client::Endpoint;
 use crate::sim::DEFAULT_OUTPUT_TOKENS;
 use crate::sim::fault::{Break, Fate, Instead};
 use crate::sim::script::{self, Ending, Script, Wish};
 use crate::sim::server::Shared;
-use crate::sim::server::request::{Chat, Head, Route, parse_head};
+use crate::sim::server::request::{Body, Head, Route, parse_head};
 use crate::sim::server::truth::{Ended, Entry};
 use crate::sim::server::wire::{STREAM_HEAD, append_chunk, error_body, respond, response, write_all};
 use crate::units::Offset;
@@ -123,7 +124,7 @@ async fn answer(shared: &Shared, stream: &TcpStream, head: &Head, body: &[u8]) -
         }
         Route::Unknown => fail(404, "NotFoundError", "Not Found".to_owned()).await,
         Route::WrongMethod => fail(405, "MethodNotAllowed", "Method Not Allowed".to_owned()).await,
-        Route::Models | Route::Chat if !authorized => fail(401, "AuthenticationError", "Unauthorized".to_owned()).await,
+        Route::Models | Route::Answer(_) if !authorized => fail(401, "AuthenticationError", "Unauthorized".to_owned()).await,
         Route::Models => {
             let created = created_s(shared, Offset::ZERO);
             let name = &shared.model_json;
@@ -133,44 +134,53 @@ async fn answer(shared: &Shared, stream: &TcpStream, head: &Head, body: &[u8]) -
             respond(stream, 200, body.as_bytes(), head.keep_alive).await?;
             Ok(After::Next)
         }
-        Route::Chat => match parse_chat(shared, body) {
-            Ok((wish, streamed)) => chat(shared, stream, head, arrived, wish, streamed).await,
+        Route::Answer(endpoint) => match parse_body(shared, endpoint, body) {
+            Ok((wish, streamed)) => played(shared, stream, head, arrived, wish, streamed).await,
             Err((status, kind, why)) => fail(status, kind, why).await,
         },
     }
 }
 
-/// What a chat body asks for, and whether it wants a stream; or the status, type and sentence that refuse it, as vLLM does.
-fn parse_chat(shared: &Shared, body: &[u8]) -> Result<(Wish, bool), (u16, &'static str, String)> {
+/// What a body asks for, and whether it wants a stream; or the status, type and sentence that refuse it, as vLLM does.
+fn parse_body(shared: &Shared, endpoint: Endpoint, body: &[u8]) -> Result<(Wish, bool), (u16, &'static str, String)> {
     let bad = |why: String| (400, "BadRequestError", why);
-    let chat: Chat<'_> = serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?;
-    if let Some(model) = chat.model.as_deref().filter(|model| *model != shared.model_name) {
+    let asked: Body<'_> = serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?;
+    if let Some(model) = asked.model.as_deref().filter(|model| *model != shared.model_name) {
         return Err((404, "NotFoundError", format!("The model `{model}` does not exist.")));
     }
-    if chat.messages.count == 0 {
-        return Err(bad("messages must hold at least one message".to_owned()));
-    }
-    if chat.length().is_some_and(|length| !(1..=MOST_TOKENS).contains(&length)) {
+    let prompt_tokens = match (endpoint, asked.messages, asked.prompt) {
+        (Endpoint::Chat, Some(messages), _) if messages.count > 0 => messages.words,
+        (Endpoint::Chat, ..) => return Err(bad("messages must hold at least one message".to_owned())),
+        (Endpoint::Completions, _, Some(prompt)) if prompt.count == 1 && prompt.tokens > 0 => prompt.tokens,
+        (Endpoint::Completions, ..) => return Err(bad("the simulated server completes one prompt that is not empty".to_owned())),
+    };
+    // A completion knows `max_tokens` only.
+    let length = match endpoint {
+        Endpoint::Chat => asked.length(),
+        Endpoint::Completions => asked.max_tokens,
+    };
+    if length.is_some_and(|length| !(1..=MOST_TOKENS).contains(&length)) {
         return Err(bad(format!("max_tokens must be 1 to {MOST_TOKENS}")));
     }
-    if chat.n.is_some_and(|n| n != 1) {
+    if asked.n.is_some_and(|n| n != 1) {
         return Err(bad("the simulated server gives one choice: n must be 1".to_owned()));
     }
-    let options = chat.stream_options.as_ref();
+    let options = asked.stream_options.as_ref();
     let usage_at_end = options.and_then(|options| options.include_usage).unwrap_or(false);
     let wish = Wish {
+        endpoint,
         sequence: 0,
         created_s: 0,
-        prompt_tokens: chat.messages.words,
-        output_tokens: chat.length().unwrap_or(DEFAULT_OUTPUT_TOKENS),
-        length_asked: chat.length().is_some(),
+        prompt_tokens,
+        output_tokens: length.unwrap_or(DEFAULT_OUTPUT_TOKENS),
+        length_asked: length.is_some(),
         usage_at_end,
         usage_in_each: usage_at_end && options.and_then(|options| options.continuous_usage_stats).unwrap_or(false),
     };
-    Ok((wish, chat.stream.unwrap_or(false)))
+    Ok((wish, asked.stream.unwrap_or(false)))
 }
 
-async fn chat(shared: &Shared, stream: &TcpStream, head: &Head, arrived: Offset, wish: Wish, streamed: bool) -> io::Result<After> {
+async fn played(shared: &Shared, stream: &TcpStream, head: &Head, arrived: Offset, wish: Wish, streamed: bool) -> io::Result<After> {
     let sequence = shared.sequence.get();
     shared.sequence.set(sequence + 1);
     let wish = Wish { sequence, created_s: created_s(shared, arrived), ..wish };

@@ -1,6 +1,7 @@
 //! Owns the simulated server over HTTP/1.1: options, accepting, shutting down.
 
 mod connection;
+mod embedded;
 mod request;
 mod truth;
 mod wire;
@@ -21,6 +22,7 @@ use crate::clock::{Pacing, RunClock, Timers, monotonic_ns};
 use crate::seed::Seed;
 use crate::sim::fault::Faults;
 use crate::sim::{Fault, MODEL_NAME, Model, Profile};
+pub use embedded::Embedded;
 use truth::Ledger;
 
 /// What a server is started with.
@@ -73,7 +75,7 @@ impl fmt::Debug for Options {
 pub struct Served {
     /// Connections accepted.
     pub connections: u64,
-    /// Chat requests taken in.
+    /// Chat and completion requests taken in.
     pub requests: u64,
     /// Actual minus intended instant of every write, in nanoseconds: the server's own error.
     pub late_ns: Histogram<u64>,

@@ -1,8 +1,9 @@
-//! Owns what a client asked: the head of an HTTP request, and the body of a chat request.
+//! Owns what a client asked: the head of an HTTP request, and the body of a chat or completion request.
 
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::client::Endpoint;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -14,7 +15,7 @@ const MOST_HEAD_BYTES: usize = 64 << 10;
 /// Where a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
-    Chat,
+    Answer(Endpoint),
     Models,
     Health,
     /// A known path, but another method.
@@ -52,10 +53,11 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, BadHead> {
     let path = request.path.unwrap_or("").split('?').next().unwrap_or("");
     let method = request.method.unwrap_or("");
     let route = match (method, path) {
-        ("POST", "/v1/chat/completions") => Route::Chat,
+        ("POST", "/v1/chat/completions") => Route::Answer(Endpoint::Chat),
+        ("POST", "/v1/completions") => Route::Answer(Endpoint::Completions),
         ("GET", "/v1/models") => Route::Models,
         ("GET", "/health") => Route::Health,
-        (_, "/v1/chat/completions" | "/v1/models" | "/health") => Route::WrongMethod,
+        (_, "/v1/chat/completions" | "/v1/completions" | "/v1/models" | "/health") => Route::WrongMethod,
         _ => Route::Unknown,
     };
     let mut head = Head {
@@ -94,12 +96,15 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, BadHead> {
     Ok(Some(head))
 }
 
-/// The body of a chat request, as far as the answer depends on it. Messages are counted, not kept.
+/// The body of a request, as far as the answer depends on it. What is asked about is counted, not kept.
 #[derive(Debug, Deserialize)]
-pub(super) struct Chat<'a> {
+pub(super) struct Body<'a> {
     #[serde(borrow)]
     pub(super) model: Option<Cow<'a, str>>,
-    pub(super) messages: Messages,
+    /// Of a chat.
+    pub(super) messages: Option<Messages>,
+    /// Of a completion.
+    pub(super) prompt: Option<Prompt>,
     pub(super) max_tokens: Option<u32>,
     pub(super) max_completion_tokens: Option<u32>,
     pub(super) n: Option<u32>,
@@ -113,7 +118,7 @@ pub(super) struct StreamOptions {
     pub(super) continuous_usage_stats: Option<bool>,
 }
 
-impl Chat<'_> {
+impl Body<'_> {
     /// Output tokens asked for; `max_completion_tokens` goes before its older name, as in vLLM.
     pub(super) fn length(&self) -> Option<u32> {
         self.max_completion_tokens.or(self.max_tokens)
@@ -166,7 +171,7 @@ impl<'de> Deserialize<'de> for Words {
                 f.write_str("text or a list of parts")
             }
             fn visit_str<E>(self, text: &str) -> Result<Words, E> {
-                Ok(Words(u32::try_from(text.split_whitespace().count()).unwrap_or(u32::MAX)))
+                Ok(Words(words_of(text)))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Words, A::Error> {
                 let mut words = 0u32;
@@ -191,6 +196,63 @@ impl<'de> Deserialize<'de> for Words {
     }
 }
 
+/// The prompts of a completion: how many, and their tokens: the words of a text, or token ids as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Prompt {
+    pub(super) count: u32,
+    pub(super) tokens: u32,
+}
+
+/// One item of a list: a token id of the one prompt, or a prompt of its own.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Item<'a> {
+    Token(#[expect(dead_code, reason = "that it is a number is all that counts")] u32),
+    Tokens(Vec<u32>),
+    #[serde(borrow)]
+    Text(Cow<'a, str>),
+}
+
+impl<'de> Deserialize<'de> for Prompt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seen;
+        impl<'de> Visitor<'de> for Seen {
+            type Value = Prompt;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text, token ids, or a list of either")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Prompt, E> {
+                Ok(Prompt { count: 1, tokens: words_of(text) })
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Prompt, A::Error> {
+                let (mut ids, mut prompts) = (0u32, Prompt::default());
+                while let Some(item) = list.next_element::<Item<'de>>()? {
+                    let tokens = match item {
+                        Item::Token(_) => {
+                            ids += 1;
+                            continue;
+                        }
+                        Item::Tokens(ids) => u32::try_from(ids.len()).unwrap_or(u32::MAX),
+                        Item::Text(text) => words_of(&text),
+                    };
+                    prompts.count += 1;
+                    prompts.tokens = prompts.tokens.saturating_add(tokens);
+                }
+                match (ids, prompts.count) {
+                    (0, _) => Ok(prompts),
+                    (_, 0) => Ok(Prompt { count: 1, tokens: ids }),
+                    _ => Err(serde::de::Error::custom("token ids and prompts in one list")),
+                }
+            }
+        }
+        deserializer.deserialize_any(Seen)
+    }
+}
+
+fn words_of(text: &str) -> u32 {
+    u32::try_from(text.split_whitespace().count()).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -201,7 +263,7 @@ mod tests {
     fn a_head_says_where_it_goes_and_how_long_the_body_is() {
         let text = b"POST /v1/chat/completions?x=1 HTTP/1.1\r\nHost: a\r\ncontent-length: 12\r\nX-Request-Id: r-7\r\nAuthorization: Bearer k\r\n\r\nbody";
         let head = parse_head(text).unwrap().unwrap();
-        assert_eq!((head.route, head.body, head.keep_alive, head.length), (Route::Chat, 12, true, text.len() - 4));
+        assert_eq!((head.route, head.body, head.keep_alive, head.length), (Route::Answer(Endpoint::Chat), 12, true, text.len() - 4));
         assert_eq!((head.request_id.as_deref(), head.authorization.as_deref()), (Some("r-7"), Some("Bearer k")));
         assert_eq!(parse_head(&text[..40]), Ok(None));
         assert_eq!(parse_head(b"GET /v1/chat/completions HTTP/1.1\r\n\r\n").unwrap().unwrap().route, Route::WrongMethod);
@@ -212,14 +274,19 @@ mod tests {
 
     #[test]
     fn words_are_counted_in_text_and_in_parts() {
-        let chat: Chat<'_> = serde_json::from_str(
+        let chat: Body<'_> = serde_json::from_str(
             r#"{"model":"m","messages":[{"role":"system","content":"be\nbrief  now"},{"role":"assistant","content":null},
                 {"content":[{"type":"text","text":"two words"},{"type":"image_url","image_url":{"url":"text not counted"}}]}],"max_tokens":3,"seed":1}"#,
         )
         .unwrap();
-        assert_eq!((chat.messages.count, chat.messages.words, chat.length()), (3, 5, Some(3)));
-        assert!(serde_json::from_str::<Chat<'_>>(r#"{"messages":"hello"}"#).is_err());
-        assert!(serde_json::from_str::<Chat<'_>>(r#"{"messages":[],"max_tokens":-1}"#).is_err());
+        assert_eq!((chat.messages, chat.length()), (Some(Messages { count: 3, words: 5 }), Some(3)));
+        for (prompt, tokens) in [(r#""three short words""#, 3), (r#"["one two"]"#, 2), ("[11, 12, 13]", 3), ("[[11, 12]]", 2)] {
+            assert_eq!(serde_json::from_str::<Prompt>(prompt).unwrap(), Prompt { count: 1, tokens }, "{prompt}");
+        }
+        assert_eq!(serde_json::from_str::<Prompt>(r#"["a", "b c"]"#).unwrap(), Prompt { count: 2, tokens: 3 });
+        assert!(serde_json::from_str::<Prompt>("7").is_err() && serde_json::from_str::<Prompt>(r#"[1, "a"]"#).is_err());
+        assert!(serde_json::from_str::<Body<'_>>(r#"{"messages":"hello"}"#).is_err());
+        assert!(serde_json::from_str::<Body<'_>>(r#"{"messages":[],"max_tokens":-1}"#).is_err());
     }
 
     proptest! {
@@ -230,7 +297,7 @@ mod tests {
 
         #[test]
         fn no_text_breaks_the_body_parser(text in "\\PC*") {
-            let _ = serde_json::from_str::<Chat<'_>>(&text);
+            let _ = serde_json::from_str::<Body<'_>>(&text);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tonnage::client::{Discovery, Secret};
+use tonnage::client::{Discovery, Secret, Tls};
 use tonnage::error::Error;
 
 use super::Step::{Request, Write};
@@ -13,13 +13,17 @@ fn answer(status: &str, body: &str) -> Vec<u8> {
         .into_bytes()
 }
 
+fn nobody() -> Tls {
+    Tls::nobody().unwrap()
+}
+
 const MODELS: &str = r#"{"object":"list","data":[{"id":"first","object":"model"},{"id":"second"}]}"#;
 
 #[test]
 fn the_first_model_is_found() {
     paused(async {
         let server = Server::start(vec![vec![Request, Write(answer("200 OK", MODELS))]]);
-        let discovery = Discovery::new(Some(&Secret::new("sk-42")), &["x-team: blue".to_owned()]).unwrap();
+        let discovery = Discovery::new(Some(&Secret::new("sk-42")), &["x-team: blue".to_owned()], &nobody()).unwrap();
         assert_eq!(discovery.first_model(&server.target()).await.unwrap(), "first");
         let request = server.requests().remove(0).to_lowercase();
         assert!(
@@ -41,7 +45,7 @@ fn each_refusal_says_what_to_do() {
     ] {
         let error = paused(async {
             let server = Server::start(vec![vec![Request, Write(answer(status, body))]]);
-            Discovery::new(None, &[]).unwrap().first_model(&server.target()).await.unwrap_err()
+            Discovery::new(None, &[], &nobody()).unwrap().first_model(&server.target()).await.unwrap_err()
         });
         assert!(matches!(&error, Error::Target { .. }) && error.to_string().contains(said), "{status}: {error}");
     }
@@ -52,7 +56,7 @@ fn a_server_that_loads_is_waited_for() {
     paused(async {
         let loading = vec![Request, Write(answer("503 Busy", "loading"))];
         let server = Server::start(vec![loading.clone(), loading, vec![Request, Write(answer("200 OK", MODELS))]]);
-        Discovery::new(None, &[]).unwrap().wait_ready(&server.target(), Duration::from_mins(1)).await.unwrap();
+        Discovery::new(None, &[], &nobody()).unwrap().wait_ready(&server.target(), Duration::from_mins(1)).await.unwrap();
         assert_eq!(server.accepted(), 3);
     });
 }
@@ -62,7 +66,7 @@ fn patience_ends_and_what_waiting_cannot_mend_ends_it_at_once() {
     for (status, asked) in [("503 Busy", 3), ("401 Unauthorized", 1), ("404 Not Found", 1)] {
         paused(async {
             let server = Server::start(vec![vec![Request, Write(answer(status, ""))]]);
-            let waited = Discovery::new(None, &[]).unwrap().wait_ready(&server.target(), Duration::from_secs(1)).await;
+            let waited = Discovery::new(None, &[], &nobody()).unwrap().wait_ready(&server.target(), Duration::from_secs(1)).await;
             assert!(waited.is_err());
             assert_eq!(server.accepted(), asked, "{status}");
         });
@@ -75,7 +79,7 @@ fn a_server_that_is_not_there_is_named() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let target = tonnage::client::Target::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         drop(listener);
-        Discovery::new(None, &[]).unwrap().first_model(&target).await.unwrap_err().to_string()
+        Discovery::new(None, &[], &nobody()).unwrap().first_model(&target).await.unwrap_err().to_string()
     });
     assert!(error.contains("refused") && error.contains("--wait-ready"), "{error}");
 }
@@ -83,6 +87,6 @@ fn a_server_that_is_not_there_is_named() {
 #[test]
 fn a_name_that_cannot_be_resolved_is_named() {
     let target = tonnage::client::Target::parse("http://no-such-host.invalid").unwrap();
-    let error = paused(async { Discovery::new(None, &[]).unwrap().first_model(&target).await.unwrap_err().to_string() });
+    let error = paused(async { Discovery::new(None, &[], &nobody()).unwrap().first_model(&target).await.unwrap_err().to_string() });
     assert!(error.contains("could not be resolved") && error.contains("--target"), "{error}");
 }

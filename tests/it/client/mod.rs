@@ -3,8 +3,10 @@
 
 mod connections;
 mod discovery;
+mod endpoints;
 mod outcomes;
 mod requests;
+mod tls;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -12,10 +14,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
-use tonnage::client::{Addresses, ChatCall, ChatEncoder, ChatOptions, Client, HttpClient, Target};
+use tonnage::client::{Addresses, Call, Client, Encoder, HttpClient, RequestOptions, Target, Tls};
 use tonnage::clock::RunClock;
 use tonnage::record::{Exchange, FailureClass, Outcome};
 use tonnage::workload::{Outline, RequestSpec};
@@ -127,7 +129,7 @@ async fn follow(mut socket: TcpStream, script: Vec<Step>, state: Rc<State>) {
 }
 
 /// One request, by its content length; `None` when the client closes.
-async fn read_request(socket: &mut TcpStream) -> Option<Vec<u8>> {
+async fn read_request(socket: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut request = Vec::new();
     let mut length = None;
     loop {
@@ -152,7 +154,7 @@ async fn read_request(socket: &mut TcpStream) -> Option<Vec<u8>> {
 pub(crate) struct Bench {
     pub(crate) server: Server,
     pub(crate) client: Rc<HttpClient>,
-    pub(crate) encoder: ChatEncoder,
+    pub(crate) encoder: Encoder,
     pub(crate) clock: RunClock,
 }
 
@@ -161,21 +163,21 @@ impl Bench {
         Self::with(scripts, |_| ()).await
     }
 
-    pub(crate) async fn with(scripts: Vec<Vec<Step>>, adjust: impl FnOnce(&mut ChatOptions)) -> Self {
+    pub(crate) async fn with(scripts: Vec<Vec<Step>>, adjust: impl FnOnce(&mut RequestOptions)) -> Self {
         let server = Server::start(scripts);
-        let mut options = ChatOptions::new(vec![server.target()], vec!["m".to_owned()]);
+        let mut options = RequestOptions::new(vec![server.target()], vec!["m".to_owned()]);
         adjust(&mut options);
-        let addresses = Addresses::of(&options.targets).await.unwrap();
+        let addresses = Addresses::of(&options.targets, &Tls::nobody().unwrap()).await.unwrap();
         let client = Rc::new(HttpClient::new(&addresses, Duration::from_secs(10), 0));
         let clock = RunClock::starting_in(Duration::ZERO);
-        Self { server, client, encoder: ChatEncoder::new(&options).unwrap(), clock }
+        Self { server, client, encoder: Encoder::new(&options).unwrap(), clock }
     }
 
-    pub(crate) fn call(&self, id: u64) -> ChatCall {
+    pub(crate) fn call(&self, id: u64) -> Call {
         HttpClient::prepare(&self.encoder, spec(id))
     }
 
-    pub(crate) async fn send(&self, call: ChatCall) -> Exchange {
+    pub(crate) async fn send(&self, call: Call) -> Exchange {
         let mut exchange = Exchange { sent: Some(self.clock.now()), ..Exchange::default() };
         self.client.clone().send(call, self.clock, &mut exchange).await;
         exchange

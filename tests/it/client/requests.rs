@@ -1,17 +1,17 @@
 //! Owns the tests of what is sent: headers, body, targets and models in turn.
 
 use serde_json::{Value, json};
-use tonnage::client::{ChatEncoder, ChatOptions, Client, HttpClient, LengthField, Secret, Target};
+use tonnage::client::{Client, Encoder, HttpClient, LengthField, RequestOptions, Secret, Target};
 
 use super::Step::{Hold, Request, Write};
 use super::{Bench, good, paused, spec};
 
-fn options() -> ChatOptions {
-    ChatOptions::new(vec![Target::parse("http://a:1").unwrap()], vec!["m\"1".to_owned()])
+fn options() -> RequestOptions {
+    RequestOptions::new(vec![Target::parse("http://a:1").unwrap()], vec!["m\"1".to_owned()])
 }
 
-fn body(options: &ChatOptions, id: u64) -> Value {
-    serde_json::from_slice(HttpClient::body(&HttpClient::prepare(&ChatEncoder::new(options).unwrap(), spec(id)))).unwrap()
+fn body(options: &RequestOptions, id: u64) -> Value {
+    serde_json::from_slice(HttpClient::body(&HttpClient::prepare(&Encoder::new(options).unwrap(), spec(id)))).unwrap()
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn the_body_is_what_vllm_reads() {
 #[test]
 fn options_show_in_the_body() {
     let mut options = options();
-    options.length_field = LengthField::MaxTokens;
+    options.length_field = Some(LengthField::MaxTokens);
     options.ignore_eos = true;
     options.min_tokens = true;
     options.stream = false;
@@ -47,10 +47,10 @@ fn stream_options_are_joined_not_replaced() {
 
 #[test]
 fn keys_that_other_options_decide_are_refused() {
-    for key in ["model", "messages", "stream", "max_tokens", "max_completion_tokens"] {
+    for key in ["model", "messages", "prompt", "stream", "max_tokens", "max_completion_tokens"] {
         let mut options = options();
         options.extra_body.insert(key.to_owned(), json!(1));
-        let error = ChatEncoder::new(&options).unwrap_err().to_string();
+        let error = Encoder::new(&options).unwrap_err().to_string();
         assert!(error.starts_with("--extra-body: ") && error.contains(key), "{error}");
     }
 }
@@ -60,7 +60,7 @@ fn headers_that_cannot_be_sent_are_refused() {
     for header in ["no colon", "bad name: x", "content-length: 5", "x: a\nb"] {
         let mut options = options();
         options.headers.push(header.to_owned());
-        let error = ChatEncoder::new(&options).unwrap_err().to_string();
+        let error = Encoder::new(&options).unwrap_err().to_string();
         assert!(error.starts_with("--header: "), "{header}: {error}");
     }
 }
@@ -70,7 +70,7 @@ fn a_secret_is_never_shown() {
     let mut options = options();
     options.api_key = Some(Secret::new("sk-42"));
     options.headers.push("Authorization: Bearer sk-43".to_owned());
-    let encoder = ChatEncoder::new(&options).unwrap();
+    let encoder = Encoder::new(&options).unwrap();
     let call = HttpClient::prepare(&encoder, spec(0));
     assert_eq!(call.headers()["authorization"], "Bearer sk-43");
     assert!(!format!("{:?}{encoder:?}{call:?}", options.api_key).contains("sk-4"));
@@ -81,7 +81,7 @@ fn every_model_meets_every_target() {
     let mut options = options();
     options.targets = Target::parse_list("http://a,http://b").unwrap();
     options.models = vec!["m".to_owned(), "n".to_owned()];
-    let encoder = ChatEncoder::new(&options).unwrap();
+    let encoder = Encoder::new(&options).unwrap();
     let routes: Vec<String> = (0..5)
         .map(|id| HttpClient::route(&HttpClient::prepare(&encoder, spec(id))))
         .map(|route| format!("{} {}", route.target, route.model))

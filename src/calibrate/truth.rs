@@ -1,0 +1,115 @@
+//! Owns the comparison of what the client saw with what the simulated server knows it did, request by request.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Deserialize;
+
+use crate::record::{Outcome, Record};
+
+/// A truth log in memory.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// What it says, by request id. Complete once its server has stopped.
+    pub(super) fn rows(&self) -> HashMap<String, Row> {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Row>(line).ok());
+        rows.filter_map(|row| Some((row.x_request_id.clone()?, row))).collect()
+    }
+}
+
+/// What the server knows of one request, in nanoseconds of one clock.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Row {
+    x_request_id: Option<String>,
+    arrived_ns: u64,
+    first_token_write_ns: Option<u64>,
+    last_token_write_ns: Option<u64>,
+    output_tokens: u32,
+}
+
+impl Row {
+    fn ttft_s(&self) -> Option<f64> {
+        Some(self.first_token_write_ns?.checked_sub(self.arrived_ns)? as f64 / 1e9)
+    }
+
+    fn mean_gap_s(&self) -> Option<f64> {
+        let span_ns = self.last_token_write_ns?.checked_sub(self.first_token_write_ns?)?;
+        (self.output_tokens > 1).then(|| span_ns as f64 / 1e9 / f64::from(self.output_tokens - 1))
+    }
+}
+
+/// What the client saw of one request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    id: u64,
+    pub(super) completed: bool,
+    pub(super) events: u32,
+    pub(super) send_lag_s: Option<f64>,
+    ttft_s: Option<f64>,
+    mean_gap_s: Option<f64>,
+}
+
+impl From<&Record> for Seen {
+    fn from(record: &Record) -> Self {
+        let exchange = &record.exchange;
+        let span_s = exchange.last_token.zip(exchange.first_token).map(|(last, first)| last.secs_since(first));
+        Self {
+            id: record.id,
+            completed: exchange.outcome == Outcome::Completed,
+            events: exchange.events,
+            send_lag_s: exchange.sent.map(|sent| sent.secs_since(record.scheduled)),
+            ttft_s: exchange.first_token.zip(exchange.sent).map(|(first, sent)| first.secs_since(sent)),
+            mean_gap_s: span_s.filter(|_| exchange.events > 1).map(|span_s| span_s / f64::from(exchange.events - 1)),
+        }
+    }
+}
+
+impl Seen {
+    /// What the client adds to the server's own time to first token, in seconds.
+    pub(super) fn added_ttft_s(&self, rows: &HashMap<String, Row>, prefix: &str) -> Option<f64> {
+        Some(self.ttft_s? - rows.get(&format!("{prefix}{}", self.id))?.ttft_s()?)
+    }
+
+    /// How far the request's mean gap between tokens is from the server's, in seconds, without sign.
+    pub(super) fn itl_error_s(&self, rows: &HashMap<String, Row>, prefix: &str) -> Option<f64> {
+        Some(libm::fabs(self.mean_gap_s? - rows.get(&format!("{prefix}{}", self.id))?.mean_gap_s()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_client_adds_is_matched_by_request_id() {
+        let mut log = Log::default();
+        for line in [
+            r#"{"x_request_id":"c-7","arrived_ns":1000000000,"first_token_write_ns":1020000000,"last_token_write_ns":1030000000,"output_tokens":3}"#,
+            r#"{"x_request_id":null,"arrived_ns":1,"first_token_write_ns":null,"last_token_write_ns":null,"output_tokens":0}"#,
+        ] {
+            log.write_all(format!("{line}\n").as_bytes()).unwrap();
+        }
+        let rows = log.rows();
+        assert_eq!(rows.len(), 1);
+        let seen = Seen { id: 7, completed: true, events: 3, send_lag_s: Some(0.0), ttft_s: Some(0.0205), mean_gap_s: Some(0.0052) };
+        let near = |found: Option<f64>, expected: f64| assert!(found.is_some_and(|found| (found - expected).abs() < 1e-9), "{found:?}");
+        near(seen.added_ttft_s(&rows, "c-"), 0.0005);
+        near(seen.itl_error_s(&rows, "c-"), 0.0002);
+        assert_eq!(Seen { id: 8, ..seen }.added_ttft_s(&rows, "c-"), None, "a request the server does not know");
+    }
+}

@@ -1,0 +1,140 @@
+//! Owns verb `calibrate`: how far to trust the tool on this machine, as a table or as JSON.
+
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::calibrate::{Calibration, Settings, Spread, Step, calibrate as measure};
+use crate::cli::arguments::CalibrateArguments;
+use crate::cli::exit::Exit;
+use crate::cli::host::{host, tool};
+use crate::cli::simulate::local_runtime;
+use crate::cli::terminal::{print, say};
+use crate::error::Error;
+use crate::report::{Host, Tool};
+use crate::units::{count, per_second, seconds};
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Printed<'a> {
+    tool: Tool,
+    host: Host,
+    #[serde(flatten)]
+    calibration: &'a Calibration,
+}
+
+/// Measures and says.
+pub(super) fn calibrate(arguments: &CalibrateArguments) -> Result<ExitCode, Error> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let workers = arguments.workers.map_or_else(|| cores.saturating_sub(1).max(1), usize::from);
+    let told = |stage: &str| {
+        if !arguments.json {
+            say(stage);
+        }
+    };
+    let calibration = local_runtime()?.block_on(measure(&Settings::standard(workers), told))?;
+    if arguments.json {
+        let printed = Printed { tool: tool(), host: host(workers), calibration: &calibration };
+        let text = serde_json::to_string_pretty(&printed).map_err(|why| Error::Internal(format!("the calibration is no JSON: {why}")))?;
+        print(&format!("{text}\n"))?;
+    } else {
+        print(&text_of(&calibration))?;
+    }
+    Ok(Exit::Done.into())
+}
+
+fn text_of(calibration: &Calibration) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let mut line = |line: String| _ = writeln!(text, "{}", line.trim_end());
+    let load = |at: Option<f64>| at.map_or_else(|| "unknown".to_owned(), |load| format!("{load:.2}"));
+    line(format!(
+        "{} cores, workers: {}, load average {} before and {} after",
+        calibration.cores,
+        calibration.workers,
+        load(calibration.load_average[0]),
+        load(calibration.load_average[1])
+    ));
+    line(String::new());
+    let head = ["rate", "send lag p50", "p99", "added TTFT p50", "p99", "ITL error p99", "kept"].map(str::to_owned);
+    line(row(&head));
+    for step in calibration.steps.iter().chain(&calibration.search) {
+        line(row(&cells(step)));
+    }
+    line(String::new());
+    line(format!("closed loop, not streamed: {}", per_second(calibration.closed_loop_per_s)));
+    let cpu = |us: Option<f64>| us.map_or_else(|| "unknown".to_owned(), |us| seconds(us / 1e6));
+    line(format!(
+        "CPU of the sending threads: {} a request, {} an event",
+        cpu(calibration.cpu_us_per_request),
+        cpu(calibration.cpu_us_per_event)
+    ));
+    line(String::new());
+    for advice in &calibration.advice {
+        line(format!("- {advice}"));
+    }
+    text
+}
+
+fn cells(step: &Step) -> [String; 7] {
+    let of = |spread: Option<Spread>, which: fn(Spread) -> f64| spread.map_or_else(|| "—".to_owned(), |spread| seconds(which(spread)));
+    let (p50, p99) = (|spread: Spread| spread.p50, |spread: Spread| spread.p99);
+    let kept = match (step.kept, step.planned - step.completed) {
+        (true, _) => "yes".to_owned(),
+        (false, 0) => "no".to_owned(),
+        (false, lost) => format!("no, {} lost", count(lost)),
+    };
+    [
+        per_second(step.rate_per_s),
+        of(step.send_lag_s, p50),
+        of(step.send_lag_s, p99),
+        of(step.added_ttft_s, p50),
+        of(step.added_ttft_s, p99),
+        of(step.itl_error_s, p99),
+        kept,
+    ]
+}
+
+fn row(cells: &[String; 7]) -> String {
+    let [rate, lag50, lag99, ttft50, ttft99, itl, kept] = cells;
+    format!("{rate:>8}  {lag50:>12}  {lag99:>8}  {ttft50:>14}  {ttft99:>8}  {itl:>13}  {kept}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_fits_80_columns_and_says_what_is_not_known() {
+        let spread = Some(Spread { p50: 0.000_104, p99: 0.001_2 });
+        let step = Step {
+            rate_per_s: 500.0,
+            planned: 1_000,
+            completed: 1_000,
+            send_lag_s: spread,
+            added_ttft_s: spread,
+            itl_error_s: None,
+            cpu_us_per_request: None,
+            kept: true,
+        };
+        let lost = Step { rate_per_s: 8_000.0, completed: 900, kept: false, ..step.clone() };
+        let calibration = Calibration {
+            cores: 2,
+            workers: 1,
+            output_tokens: 16,
+            load_average: [Some(0.5), None],
+            steps: vec![step],
+            search: vec![lost],
+            capacity_per_s: Some(500.0),
+            capacity_is_bounded: true,
+            closed_loop_per_s: 9_876.5,
+            cpu_us_per_request: Some(41.2),
+            cpu_us_per_event: None,
+            advice: vec!["be careful".to_owned()],
+        };
+        insta::assert_snapshot!(text_of(&calibration));
+        assert!(text_of(&calibration).lines().all(|line| line.chars().count() <= 80));
+    }
+}

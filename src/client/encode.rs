@@ -1,0 +1,329 @@
+//! Owns how a request is encoded: options to headers and body bytes, made ahead of the instant.
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, Uri};
+use serde_json::{Map, Value};
+
+use super::pool::Reservation;
+use super::{Endpoint, Route, Target};
+use crate::error::Error;
+use crate::workload::RequestSpec;
+
+/// The field that asks for an output length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LengthField {
+    /// `max_completion_tokens`: what OpenAI asks for today, what vLLM and SGLang read, and what their own benchmarks send.
+    #[default]
+    MaxCompletionTokens,
+    /// `max_tokens`: deprecated by OpenAI, the only one that older servers know.
+    MaxTokens,
+}
+
+impl LengthField {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::MaxTokens => "max_tokens",
+        }
+    }
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides `text`.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, to be sent.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// How requests are made.
+#[derive(Debug, Clone)]
+pub struct RequestOptions {
+    /// The servers, used in turn by request id.
+    pub targets: Vec<Target>,
+    /// The models, used in turn by request id: every model on every target.
+    pub models: Vec<String>,
+    /// Sent as a bearer token.
+    pub api_key: Option<Secret>,
+    /// Further headers, as `K: V`; they replace ours of the same name.
+    pub headers: Vec<String>,
+    /// Further keys of the body; they replace ours, except those that other options decide.
+    pub extra_body: Map<String, Value>,
+    /// The endpoint that is asked.
+    pub endpoint: Endpoint,
+    /// Whether the answer is streamed.
+    pub stream: bool,
+    /// How the output length is asked for; none: as the endpoint has it.
+    pub length_field: Option<LengthField>,
+    /// Send `ignore_eos: true` (vLLM, SGLang), so that the answer has the length asked for.
+    pub ignore_eos: bool,
+    /// Send `min_tokens` equal to the length asked for (vLLM).
+    pub min_tokens: bool,
+    /// Ask for the token count in every event (vLLM's `continuous_usage_stats`).
+    pub continuous_usage: bool,
+    /// Stands before the id in `x-request-id`. Servers key requests by it: two runs at once need two prefixes.
+    pub request_id_prefix: String,
+}
+
+impl RequestOptions {
+    /// Streamed requests to `targets` for `models`, nothing special about them.
+    #[must_use]
+    pub fn new(targets: Vec<Target>, models: Vec<String>) -> Self {
+        Self {
+            targets,
+            models,
+            api_key: None,
+            headers: Vec::new(),
+            extra_body: Map::new(),
+            endpoint: Endpoint::default(),
+            stream: true,
+            length_field: None,
+            ignore_eos: false,
+            min_tokens: false,
+            continuous_usage: false,
+            request_id_prefix: "tonnage-".to_owned(),
+        }
+    }
+}
+
+/// Makes calls out of request specs: everything that does not depend on the request is rendered once.
+#[derive(Debug)]
+pub struct Encoder {
+    targets: Vec<EncodedTarget>,
+    models: Vec<EncodedModel>,
+    /// What stands between the prompt and its length.
+    joint: String,
+    min_tokens: bool,
+    /// The end of every body, closing brace included.
+    tail: Vec<u8>,
+    stream: bool,
+    request_id_prefix: String,
+}
+
+#[derive(Debug)]
+struct EncodedTarget {
+    url: Arc<str>,
+    path: Uri,
+    headers: HeaderMap,
+}
+
+#[derive(Debug)]
+struct EncodedModel {
+    name: Arc<str>,
+    /// The start of every body, up to the prompt's opening quote.
+    head: Vec<u8>,
+}
+
+/// Keys of the body that options of their own decide.
+const OWNED_KEYS: &[(&str, &str)] = &[
+    ("model", "use --model"),
+    ("messages", "use the workload options"),
+    ("prompt", "use the workload options"),
+    ("stream", "use --no-stream"),
+    ("max_tokens", "use --output-tokens"),
+    ("max_completion_tokens", "use --output-tokens"),
+];
+
+impl Encoder {
+    /// An encoder for `options`; refuses what cannot be sent.
+    pub fn new(options: &RequestOptions) -> Result<Self, Error> {
+        if options.targets.is_empty() {
+            return Err(Error::usage("--target", "no target given", "accepted is a base URL such as http://127.0.0.1:8000"));
+        }
+        if options.models.is_empty() {
+            return Err(Error::usage("--model", "no model given", "accepted is the name under which the server serves it"));
+        }
+        for (key, instead) in OWNED_KEYS {
+            if options.extra_body.contains_key(*key) {
+                return Err(Error::usage("--extra-body", format!("`{key}` is decided by another option"), *instead));
+            }
+        }
+        let length_key = options.endpoint.length_key(options.length_field)?;
+        let common = common_headers(options)?;
+        header_value("x-request-id", &options.request_id_prefix)?;
+        let mut targets = Vec::with_capacity(options.targets.len());
+        for target in &options.targets {
+            let path = target.path(options.endpoint.path());
+            let path: Uri =
+                path.parse().map_err(|_| Error::usage("--target", format!("`{path}` is not a path"), "accepted is a base URL"))?;
+            let mut headers = common.clone();
+            if !headers.contains_key(header::HOST) {
+                headers.insert(header::HOST, header_value("--target", target.authority())?);
+            }
+            targets.push(EncodedTarget { url: target.url().clone(), path, headers });
+        }
+        let models = options
+            .models
+            .iter()
+            .map(|name| {
+                let quoted = Value::from(name.as_str());
+                let head = format!(r#"{{"model":{quoted},{}"#, options.endpoint.before_prompt()).into_bytes();
+                EncodedModel { name: name.as_str().into(), head }
+            })
+            .collect();
+        Ok(Self {
+            targets,
+            models,
+            joint: format!(r#"{},"{length_key}":"#, options.endpoint.after_prompt()),
+            min_tokens: options.min_tokens && !options.extra_body.contains_key("min_tokens"),
+            tail: body_tail(options),
+            stream: options.stream,
+            request_id_prefix: options.request_id_prefix.clone(),
+        })
+    }
+
+    /// Encodes one request: headers and body bytes, ready to be written.
+    #[must_use]
+    pub fn encode(&self, spec: &RequestSpec) -> Call {
+        let (id, asked) = (spec.outline.id, spec.outline.output_tokens);
+        let (targets, models) = (self.targets.len() as u64, self.models.len() as u64);
+        let place = (id % targets) as usize;
+        let target = &self.targets[place];
+        let model = &self.models[(id / targets % models) as usize];
+
+        let mut body = Vec::with_capacity(model.head.len() + spec.prompt.len() + spec.prompt.len() / 16 + self.tail.len() + 64);
+        body.extend_from_slice(&model.head);
+        quote(&mut body, &spec.prompt);
+        body.extend_from_slice(self.joint.as_bytes());
+        body.extend_from_slice(asked.to_string().as_bytes());
+        if self.min_tokens {
+            body.extend_from_slice(format!(r#","min_tokens":{asked}"#).as_bytes());
+        }
+        body.extend_from_slice(&self.tail);
+        let body = Bytes::from(body);
+
+        let mut request = Request::new(Full::new(body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = target.path.clone();
+        *request.headers_mut() = target.headers.clone();
+        if let Ok(name) = HeaderValue::try_from(format!("{}{id}", self.request_id_prefix)) {
+            request.headers_mut().insert(HeaderName::from_static("x-request-id"), name);
+        }
+        let route = Route { target: target.url.clone(), model: model.name.clone() };
+        Call { request, body, place, route, asked_tokens: asked, stream: self.stream, reservation: OnceCell::new() }
+    }
+}
+
+/// A request ready to be written.
+#[derive(Debug)]
+pub struct Call {
+    pub(super) request: Request<Full<Bytes>>,
+    pub(super) body: Bytes,
+    /// Which target, counted from 0.
+    pub(super) place: usize,
+    pub(super) route: Route,
+    pub(super) asked_tokens: u32,
+    pub(super) stream: bool,
+    /// Held from `reserve` until the send, or until the call is dropped unsent.
+    pub(super) reservation: OnceCell<Reservation>,
+}
+
+impl Call {
+    /// The body bytes.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The headers, all of them but `content-length`.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+}
+
+/// Appends `text` as a JSON string.
+fn quote(body: &mut Vec<u8>, text: &str) {
+    // Writing a string into memory cannot fail; should it ever, an empty prompt would be a valid request and the fingerprint would tell.
+    if serde_json::to_writer(&mut *body, text).is_err() {
+        body.extend_from_slice(b"\"\"");
+    }
+}
+
+fn body_tail(options: &RequestOptions) -> Vec<u8> {
+    let mut keys = Map::new();
+    keys.insert("stream".to_owned(), Value::Bool(options.stream));
+    if options.stream {
+        let mut stream_options = Map::new();
+        stream_options.insert("include_usage".to_owned(), Value::Bool(true));
+        if options.continuous_usage {
+            stream_options.insert("continuous_usage_stats".to_owned(), Value::Bool(true));
+        }
+        keys.insert("stream_options".to_owned(), Value::Object(stream_options));
+    }
+    if options.ignore_eos {
+        keys.insert("ignore_eos".to_owned(), Value::Bool(true));
+    }
+    for (key, value) in &options.extra_body {
+        match (keys.get_mut(key), value) {
+            // `stream_options` from the user must not switch off the usage that we rely on, unless it says so.
+            (Some(Value::Object(ours)), Value::Object(theirs)) => ours.extend(theirs.clone()),
+            _ => {
+                keys.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    let mut tail = Value::Object(keys).to_string().into_bytes();
+    tail[0] = b',';
+    tail
+}
+
+fn header_value(flag: &str, text: &str) -> Result<HeaderValue, Error> {
+    HeaderValue::try_from(text)
+        .map_err(|_| Error::usage(flag, "the value cannot stand in a header", "accepted is printable text on one line"))
+}
+
+/// The headers that `--api-key` and `--header` ask for, ours below them.
+fn common_headers(options: &RequestOptions) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let accept = if options.stream { "text/event-stream" } else { "application/json" };
+    headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("tonnage/", env!("CARGO_PKG_VERSION"))));
+    headers.extend(access_headers(options.api_key.as_ref(), &options.headers)?);
+    Ok(headers)
+}
+
+/// What `--api-key` and `--header 'K: V'` come to.
+pub(super) fn access_headers(api_key: Option<&Secret>, lines: &[String]) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    if let Some(key) = api_key {
+        let mut bearer = header_value("--api-key", &format!("Bearer {}", key.reveal()))?;
+        bearer.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, bearer);
+    }
+    for line in lines {
+        let refuse =
+            |why: &str| Error::usage("--header", format!("`{}` {why}", line.split(':').next().unwrap_or("")), "accepted is 'Name: value'");
+        let (name, value) = line.split_once(':').ok_or_else(|| refuse("has no colon"))?;
+        let name = HeaderName::try_from(name.trim()).map_err(|_| refuse("is not a header name"))?;
+        if [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE].contains(&name) {
+            return Err(refuse("is decided by the transport"));
+        }
+        let mut value = header_value("--header", value.trim())?;
+        value.set_sensitive(name == header::AUTHORIZATION);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}

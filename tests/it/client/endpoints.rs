@@ -1,0 +1,104 @@
+//! Owns the tests of the endpoints against the simulated server: the same truth, read the same way, whatever is asked.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tonnage::client::{Addresses, Client, Encoder, Endpoint, HttpClient, LengthField, RequestOptions, Target, Tls};
+use tonnage::clock::{Pacing, RunClock};
+use tonnage::record::{Exchange, FailureClass, Outcome, Usage};
+use tonnage::sim::{MODEL_NAME, Options, Server, listen};
+
+use super::{class, paused, spec};
+
+/// What becomes of one request for eight tokens to a simulated server with `fault` ("" for none).
+fn asked(endpoint: Endpoint, fault: &str, adjust: impl FnOnce(&mut RequestOptions)) -> Exchange {
+    paused(async {
+        let faults = if fault.is_empty() { Vec::new() } else { vec![fault.parse().unwrap()] };
+        let profile = "delay:ttft=20ms,itl=5ms".parse().unwrap();
+        let server = Server::new(Options { profile, faults, pacing: Pacing::Coarse, ..Options::default() });
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::task::spawn_local(server.serve(listener, std::future::pending()));
+        let mut options = RequestOptions::new(vec![Target::parse(&url).unwrap()], vec![MODEL_NAME.to_owned()]);
+        options.endpoint = endpoint;
+        adjust(&mut options);
+        let addresses = Addresses::of(&options.targets, &Tls::nobody().unwrap()).await.unwrap();
+        let client = Rc::new(HttpClient::new(&addresses, Duration::from_secs(10), 0));
+        let call = HttpClient::prepare(&Encoder::new(&options).unwrap(), spec(0));
+        let clock = RunClock::starting_in(Duration::ZERO);
+        let mut exchange = Exchange::default();
+        client.send(call, clock, &mut exchange).await;
+        serving.abort();
+        exchange
+    })
+}
+
+#[test]
+fn every_endpoint_is_answered_and_read_to_the_millisecond() {
+    for endpoint in Endpoint::ALL {
+        let exchange = asked(endpoint, "", |_| ());
+        assert_eq!(exchange.outcome, Outcome::Completed, "{endpoint}: {exchange:?}");
+        assert_eq!(exchange.first_token.map(tonnage::units::Offset::as_nanos), Some(20_000_000), "{endpoint}");
+        assert_eq!((exchange.events, exchange.event_gaps_us), (8, vec![5_000; 7]), "{endpoint}");
+        assert_eq!(exchange.usage, Some(Usage { input_tokens: 2, output_tokens: 8, cached_tokens: None }), "{endpoint}");
+        assert_eq!(exchange.finish_reason.as_deref(), Some("length"));
+        let whole = asked(endpoint, "", |options| options.stream = false);
+        assert_eq!((&whole.outcome, whole.first_token), (&Outcome::Completed, None), "{endpoint}: {whole:?}");
+        assert_eq!(whole.usage.map(|usage| usage.output_tokens), Some(8), "{endpoint}");
+    }
+}
+
+#[test]
+fn each_fault_has_its_class_at_every_endpoint() {
+    use FailureClass::{Empty, Malformed, Reset, Status, StreamError, Truncated};
+    for endpoint in Endpoint::ALL {
+        for (fault, streamed, whole) in [
+            ("status:503", Some(Status), Some(Status)),
+            ("cut:3", Some(Truncated), Some(Reset)),
+            ("drop:3", Some(Reset), Some(Reset)),
+            ("reset:3", Some(Reset), Some(Reset)),
+            ("error:3", Some(StreamError), Some(StreamError)),
+            ("malformed:3", Some(Malformed), Some(Malformed)),
+            ("garbage", Some(Malformed), Some(Malformed)),
+            ("empty", Some(Empty), Some(Empty)),
+            ("split", None, None),
+            ("no-usage", None, None),
+            ("no-done", None, None),
+            ("no-role", None, None),
+            ("reasoning:3", None, None),
+            ("coalesce:4", None, None),
+        ] {
+            assert_eq!(class(&asked(endpoint, fault, |_| ())), streamed, "{endpoint} {fault}, streamed");
+            assert_eq!(class(&asked(endpoint, fault, |options| options.stream = false)), whole, "{endpoint} {fault}, whole");
+        }
+    }
+}
+
+#[test]
+fn continuous_usage_gives_the_tokens_of_each_event() {
+    for endpoint in Endpoint::ALL {
+        let counted = asked(endpoint, "coalesce:3", |options| options.continuous_usage = true);
+        assert_eq!((counted.events, counted.event_tokens), (3, vec![3, 3, 2]), "{endpoint}");
+        assert_eq!(counted.usage.map(|usage| usage.output_tokens), Some(8));
+        assert_eq!(asked(endpoint, "coalesce:3", |_| ()).event_tokens, [0_u32; 0], "{endpoint}: not asked for");
+        let silent = asked(endpoint, "no-usage", |options| options.continuous_usage = true);
+        assert_eq!((silent.outcome, silent.event_tokens), (Outcome::Completed, Vec::new()), "{endpoint}: a server without it");
+    }
+}
+
+#[test]
+fn a_completion_asks_for_its_length_by_the_one_name_it_knows() {
+    let mut options = RequestOptions::new(vec![Target::parse("http://a").unwrap()], vec!["m".to_owned()]);
+    options.endpoint = Endpoint::Completions;
+    options.min_tokens = true;
+    options.ignore_eos = true;
+    let body = HttpClient::prepare(&Encoder::new(&options).unwrap(), spec(7)).body().clone();
+    let expected = serde_json::json!({
+        "model": "m", "prompt": "say \"7\"\n", "max_tokens": 8, "min_tokens": 8, "ignore_eos": true,
+        "stream": true, "stream_options": {"include_usage": true},
+    });
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap(), expected);
+    options.length_field = Some(LengthField::MaxCompletionTokens);
+    let error = Encoder::new(&options).unwrap_err().to_string();
+    assert!(error.starts_with("--output-field: ") && error.contains("max_tokens"), "{error}");
+}

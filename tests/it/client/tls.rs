@@ -1,0 +1,248 @@
+//! Owns the tests of TLS: certificates made on the spot, over loopback, the clock paused.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tonnage::client::{Addresses, Client, Discovery, Encoder, HttpClient, RequestOptions, Target, Tls};
+use tonnage::clock::RunClock;
+use tonnage::record::{Exchange, FailureClass, Outcome};
+use tonnage::units::Offset;
+
+use super::{DONE, FINISH, LAST_CHUNK, STREAM_HEAD, TOKEN, chunk, class, event, failure_text, good, paused, read_request, spec};
+
+const MODELS: &str = r#"{"object":"list","data":[{"id":"first"}]}"#;
+
+/// A server that speaks TLS with a self-signed certificate for `name`, and answers every request of every connection.
+struct SecureServer {
+    address: SocketAddr,
+    /// The certificate, as `--ca-cert` takes it.
+    pem: String,
+    /// What clients called it, and connections agreed.
+    seen: Rc<std::cell::RefCell<Vec<Option<String>>>>,
+}
+
+impl SecureServer {
+    fn start(name: &str, answers: impl AsyncFn(&mut tokio_rustls::server::TlsStream<TcpStream>) + 'static) -> Self {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let listener = socket.listen(1024).unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen: Rc<std::cell::RefCell<Vec<Option<String>>>> = Rc::default();
+        let (shared, answers) = (Rc::clone(&seen), Rc::new(answers));
+        tokio::task::spawn_local(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                socket.set_nodelay(true).unwrap();
+                let (acceptor, shared, answers) = (acceptor.clone(), Rc::clone(&shared), Rc::clone(&answers));
+                tokio::task::spawn_local(async move {
+                    let Ok(mut stream) = acceptor.accept(socket).await else { return };
+                    let (name, protocol) = {
+                        let (_, agreed) = stream.get_ref();
+                        (agreed.server_name().map(str::to_owned), agreed.alpn_protocol().map(<[u8]>::to_vec))
+                    };
+                    assert_eq!(protocol.as_deref(), Some(b"http/1.1".as_slice()));
+                    shared.borrow_mut().push(name);
+                    answers(&mut stream).await;
+                });
+            }
+        });
+        Self { address, pem: made.cert.pem(), seen }
+    }
+
+    /// One that gives good answers.
+    fn good(name: &str) -> Self {
+        Self::start(name, async |stream| {
+            while read_request(stream).await.is_some() {
+                stream.write_all(&good()).await.unwrap();
+                stream.flush().await.unwrap();
+            }
+        })
+    }
+
+    fn trusted(&self) -> Tls {
+        Tls::machine_and(self.pem.as_bytes(), Path::new("test.pem")).unwrap()
+    }
+}
+
+struct Asker {
+    client: Rc<HttpClient>,
+    encoder: Encoder,
+    clock: RunClock,
+}
+
+impl Asker {
+    /// A client of `host` at the server's port that trusts as `tls` says.
+    async fn new(host: &str, port: u16, tls: &Tls) -> Self {
+        let options = RequestOptions::new(vec![Target::parse(&format!("https://{host}:{port}")).unwrap()], vec!["m".to_owned()]);
+        let addresses = Addresses::of(&options.targets, tls).await.unwrap();
+        let client = Rc::new(HttpClient::new(&addresses, Duration::from_secs(10), 0));
+        Self { client, encoder: Encoder::new(&options).unwrap(), clock: RunClock::starting_in(Duration::ZERO) }
+    }
+
+    async fn ask(&self, id: u64) -> Exchange {
+        let mut exchange = Exchange { sent: Some(self.clock.now()), ..Exchange::default() };
+        self.client.clone().send(HttpClient::prepare(&self.encoder, spec(id)), self.clock, &mut exchange).await;
+        exchange
+    }
+}
+
+async fn asked(host: &str, server: &SecureServer, tls: &Tls) -> Exchange {
+    Asker::new(host, server.address.port(), tls).await.ask(0).await
+}
+
+#[test]
+fn a_trusted_server_is_asked_over_one_connection_and_called_by_its_name() {
+    paused(async {
+        let server = SecureServer::good("localhost");
+        let asker = Asker::new("localhost", server.address.port(), &server.trusted()).await;
+        let (first, second) = (asker.ask(0).await, asker.ask(1).await);
+        assert_eq!((&first.outcome, &second.outcome), (&Outcome::Completed, &Outcome::Completed), "{first:?}");
+        assert!(first.connected.is_some() && second.connected.is_none(), "the connection is used again");
+        assert_eq!(first.events, 2);
+        assert_eq!(*server.seen.borrow(), [Some("localhost".to_owned())]);
+    });
+}
+
+#[test]
+fn an_address_is_trusted_by_the_address_in_its_certificate() {
+    paused(async {
+        let server = SecureServer::good("127.0.0.1");
+        assert_eq!(asked("127.0.0.1", &server, &server.trusted()).await.outcome, Outcome::Completed);
+        assert_eq!(*server.seen.borrow(), [None], "an address is not sent as a name");
+    });
+}
+
+#[test]
+fn a_reservation_agrees_on_tls_ahead() {
+    paused(async {
+        let server = SecureServer::good("localhost");
+        let asker = Asker::new("localhost", server.address.port(), &server.trusted()).await;
+        let call = HttpClient::prepare(&asker.encoder, spec(0));
+        asker.client.reserve(&call);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(server.seen.borrow().len(), 1);
+        let mut exchange = Exchange::default();
+        asker.client.clone().send(call, asker.clock, &mut exchange).await;
+        assert_eq!((exchange.outcome, exchange.connected), (Outcome::Completed, None));
+    });
+}
+
+#[test]
+fn instants_are_those_of_the_socket() {
+    paused(async {
+        let server = SecureServer::start("localhost", async |stream| {
+            let pieces = [STREAM_HEAD.to_vec(), chunk(&event(TOKEN)), chunk(&event(TOKEN)), chunk(&event(FINISH)), chunk(&event(DONE))];
+            read_request(stream).await.unwrap();
+            for piece in pieces {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                stream.write_all(&piece).await.unwrap();
+                stream.flush().await.unwrap();
+            }
+            stream.write_all(LAST_CHUNK).await.unwrap();
+        });
+        let exchange = asked("localhost", &server, &server.trusted()).await;
+        let milliseconds = |instant: Option<Offset>| instant.map(|at| at.as_nanos() / 1_000_000);
+        assert_eq!((milliseconds(exchange.written), milliseconds(exchange.headers)), (Some(0), Some(10)));
+        assert_eq!((milliseconds(exchange.first_token), milliseconds(exchange.last_token)), (Some(20), Some(30)));
+        assert_eq!((milliseconds(exchange.ended), exchange.outcome), (Some(50), Outcome::Completed));
+    });
+}
+
+#[test]
+fn whom_we_do_not_trust_is_a_tls_failure_unless_anyone_will_do() {
+    paused(async {
+        let server = SecureServer::good("localhost");
+        for tls in [Tls::machine().unwrap(), Tls::nobody().unwrap()] {
+            let exchange = asked("localhost", &server, &tls).await;
+            assert_eq!(class(&exchange), Some(FailureClass::Tls), "{exchange:?}");
+            assert!(failure_text(&exchange).contains("certificate") && exchange.written.is_none(), "{exchange:?}");
+        }
+        let wrong_name = asked("127.0.0.1", &server, &server.trusted()).await;
+        assert_eq!(class(&wrong_name), Some(FailureClass::Tls), "{wrong_name:?}");
+        for host in ["localhost", "127.0.0.1"] {
+            assert_eq!(asked(host, &server, &Tls::anyone().unwrap()).await.outcome, Outcome::Completed);
+        }
+    });
+}
+
+#[test]
+fn a_server_that_speaks_no_tls_is_a_tls_failure() {
+    for (answer, slow) in [(Some("HTTP/1.1 400 Bad Request\r\n\r\n"), false), (None, false), (None, true)] {
+        let exchange = paused(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            tokio::task::spawn_local(async move {
+                loop {
+                    let (mut socket, _) = listener.accept().await.unwrap();
+                    tokio::task::spawn_local(async move {
+                        let _ = socket.read(&mut [0; 4096]).await;
+                        let _ = socket.write_all(answer.unwrap_or("").as_bytes()).await;
+                        if slow {
+                            std::future::pending::<()>().await;
+                        }
+                    });
+                }
+            });
+            Asker::new("127.0.0.1", port, &Tls::anyone().unwrap()).await.ask(0).await
+        });
+        assert_eq!(class(&exchange), Some(FailureClass::Tls), "{exchange:?}");
+        assert_eq!(exchange.ended.map(|at| at.as_nanos() / 1_000_000_000), Some(if slow { 10 } else { 0 }), "the patience for connecting");
+    }
+}
+
+#[test]
+fn a_stream_cut_without_goodbye_is_broken() {
+    paused(async {
+        let server = SecureServer::start("localhost", async |stream| {
+            read_request(stream).await.unwrap();
+            stream.write_all(&[STREAM_HEAD, &chunk(&event(TOKEN))].concat()).await.unwrap();
+            stream.flush().await.unwrap();
+        });
+        let exchange = asked("localhost", &server, &server.trusted()).await;
+        assert_eq!((class(&exchange), exchange.events), (Some(FailureClass::Reset), 1), "{exchange:?}");
+    });
+}
+
+#[test]
+fn discovery_trusts_whom_the_run_trusts() {
+    paused(async {
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{MODELS}", MODELS.len());
+        let server = SecureServer::start("localhost", async move |stream| {
+            read_request(stream).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+        });
+        let target = Target::parse(&format!("https://localhost:{}", server.address.port())).unwrap();
+        for tls in [server.trusted(), Tls::anyone().unwrap()] {
+            assert_eq!(Discovery::new(None, &[], &tls).unwrap().first_model(&target).await.unwrap(), "first");
+        }
+        let refused = Discovery::new(None, &[], &Tls::machine().unwrap()).unwrap().first_model(&target).await.unwrap_err();
+        assert!(refused.to_string().contains("--ca-cert"), "{refused}");
+    });
+}
+
+#[test]
+fn a_file_without_certificates_is_refused_by_its_name() {
+    for pem in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n?"] {
+        let error = Tls::machine_and(pem.as_bytes(), Path::new("roots.pem")).unwrap_err().to_string();
+        assert!(error.contains("roots.pem") && error.contains("--ca-cert"), "{pem}: {error}");
+    }
+}
