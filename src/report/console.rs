@@ -199,6 +199,7 @@ fn shown(figure: Option<Known>, unit: &str) -> String {
         // Cut off before anything could be said of it.
         Some(Known::Above { above }) if above <= 0.0 => "unknown".to_owned(),
         Some(Known::Above { above }) => format!(">{}", value_text(above, unit)),
+        Some(Known::Below { below }) => format!("<{}", value_text(below, unit)),
     }
 }
 
