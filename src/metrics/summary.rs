@@ -205,16 +205,17 @@ impl Summary {
         self.flow.merge(&other.flow);
         self.length_mismatches += other.length_mismatches;
         self.usage_missing += other.usage_missing;
-        self.end_window_at(other.frame.window.end);
+        self.frame.window.end = self.frame.window.end.min(other.frame.window.end).max(self.frame.window.start);
         self.frame.load_end = self.frame.load_end.min(other.frame.load_end);
     }
 
     /// Ends the window (and the load) at `instant`, where a run was stopped. Every record added before must have settled before
-    /// `instant`, so that nothing counted so far lies beyond it. Later than the window's end changes the load's end only.
+    /// `instant`, so that nothing counted so far lies beyond it. Later than the window's end changes the load's end only; before its
+    /// start leaves an empty window.
     pub fn end_window_at(&mut self, instant: Offset) {
         let window = &mut self.frame.window;
         window.end = window.end.min(instant).max(window.start);
-        self.frame.load_end = self.frame.load_end.min(instant.max(window.start));
+        self.frame.load_end = self.frame.load_end.min(instant);
     }
 
     /// Window, load end and mode, the window cut where the run was stopped.

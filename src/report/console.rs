@@ -56,10 +56,14 @@ fn load_text(trial: &TrialView, ink: Ink) -> String {
     if window.start > Offset::ZERO {
         line.extend([", after ", &seconds(window.start.as_secs()), " of warm-up"]);
     }
-    match trial.ended {
-        Ended::Complete => {}
-        Ended::Stopped => line.push_str(", stopped early"),
-        Ended::Interrupted => line.push_str(", INTERRUPTED"),
+    if trial.ended != Ended::Complete && window.end <= window.start {
+        line = format!("{what}, interrupted during warm-up: nothing was measured");
+    } else {
+        line.push_str(match trial.ended {
+            Ended::Complete => "",
+            Ended::Stopped => ", stopped early",
+            Ended::Interrupted => ", INTERRUPTED",
+        });
     }
     let mut text = ink.paint(Tone::Heading, &line) + "\n";
     if closed {
