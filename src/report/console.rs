@@ -138,25 +138,33 @@ fn plain(value: f64) -> String {
     per_second(value).trim_end_matches("/s").to_owned()
 }
 
+const LATENCY_COLUMNS: &[&str] = &["latency", "p50", "p90", "p99", "p99 interval", "p50 sent", "p99 sent"];
+
 fn latency_text(trial: &TrialView, ink: Ink) -> String {
     let from = match trial.load.origin {
         Origin::Planned => "from the planned instant",
         Origin::Released => "from the release",
     };
-    let mut grid = Grid::new(&["latency", "p50", "p90", "p99", "p99 interval", "p50 sent", "p99 sent"]);
+    let mut grid = Grid::new(LATENCY_COLUMNS);
     let mut withheld = false;
     for metric in shown_metrics(trial) {
         let Some(row) = trial.metrics.get(&metric) else { continue };
         let headline = row.headline();
-        // Where nothing was seen, everything was missed: the counts above say that.
-        if headline.count == 0 {
+        if headline.count + headline.missed + headline.censored == 0 {
+            continue;
+        }
+        let name = if metric == Metric::OutputSpeed { "output tok/s".to_owned() } else { metric.key().replace('_', " ") };
+        if headline.count + headline.censored == 0 {
+            let mut cells = vec![name, "all missed".to_owned()];
+            cells.resize(LATENCY_COLUMNS.len(), String::new());
+            grid.row(cells);
             continue;
         }
         let show = |figure: Option<Known>| shown(figure, &row.unit);
         let service = |pick: fn(&StatsView) -> Option<Known>| row.service.as_ref().map_or_else(String::new, |from| show(pick(from)));
         withheld |= headline.p99_ci95.is_none();
         grid.row(vec![
-            if metric == Metric::OutputSpeed { "output tok/s".to_owned() } else { metric.key().replace('_', " ") },
+            name,
             show(headline.p50),
             show(headline.p90),
             show(headline.p99),
