@@ -35,8 +35,8 @@ fn header(report: &Report, ink: Ink) -> String {
 }
 
 fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
-    let mut parts = vec![load_text(trial, ink), requests_text(trial, ink), throughput_text(trial, ink), latency_text(trial, ink)];
-    parts.push(slo_text(&trial.slo, ink));
+    let mut parts = vec![load_text(trial, ink), requests_text(report, trial, ink), throughput_text(trial, ink), latency_text(trial, ink)];
+    parts.push(slo_text(&trial.slo, trial.load.origin, ink));
     parts.push(verdict_text(report, trial, ink));
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
@@ -73,7 +73,7 @@ fn load_text(trial: &TrialView, ink: Ink) -> String {
     text
 }
 
-fn requests_text(trial: &TrialView, ink: Ink) -> String {
+fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let (counts, rates) = (&trial.requests, &trial.rates);
     // Without objectives every completed request is good, which says nothing.
     let judged = !trial.slo.objectives.is_empty();
@@ -104,6 +104,14 @@ fn requests_text(trial: &TrialView, ink: Ink) -> String {
     let mut text = grid.render(ink);
     if !counts.failures.is_empty() {
         text.push_str(&wrapped(&format!("failures: {}", failures_of(counts)), WIDTH, 2));
+        text.push('\n');
+    }
+    if let [_, _, ..] = report.target.urls.as_slice()
+        && !counts.missed_by_target.is_empty()
+    {
+        let of = |url: &String| format!("{url} {}", count(counts.missed_by_target.get(url).copied().unwrap_or(0)));
+        let each: Vec<String> = report.target.urls.iter().map(of).collect();
+        text.push_str(&wrapped(&format!("failed or timed out: {}", each.join(" · ")), WIDTH, 2));
         text.push('\n');
     }
     text
@@ -249,7 +257,7 @@ fn interval(low: f64, high: f64, unit: &str) -> String {
     }
 }
 
-fn slo_text(slo: &SloView, ink: Ink) -> String {
+fn slo_text(slo: &SloView, origin: Origin, ink: Ink) -> String {
     if slo.objectives.is_empty() {
         return String::new();
     }
@@ -260,7 +268,8 @@ fn slo_text(slo: &SloView, ink: Ink) -> String {
     let mut text = grid.render(ink);
     let mut notes = Vec::new();
     if let (Some(attainment), Some(goodput)) = (slo.attainment, slo.goodput_per_s) {
-        notes.push(format!("good requests: {} of the offered, {}", percent(attainment), per_second(goodput)));
+        let whole = if origin == Origin::Released { "released" } else { "offered" };
+        notes.push(format!("good requests: {} of the {whole}, {}", percent(attainment), per_second(goodput)));
     }
     let (undefined, undecided) = slo
         .objectives

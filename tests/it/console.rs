@@ -154,6 +154,21 @@ fn a_run_interrupted_during_warm_up_says_that_nothing_was_measured() {
 }
 
 #[test]
+fn failures_of_several_targets_are_told_apart() {
+    // Two targets in turn, one of them refusing: the sum alone would hide which.
+    let mut records = completed();
+    for odd in records.iter_mut().skip(1).step_by(2) {
+        *odd = record(odd.id, Outcome::Failed(Failure::new(FailureClass::Connect, "refused")));
+        odd.target = "http://127.0.0.1:8001".into();
+    }
+    let mut report = report(&records, &["ttft<=200ms"], LoadFacts { origin: Origin::Released, ..open() });
+    report.target.urls.push("http://127.0.0.1:8001".to_owned());
+    let text = drawn(&report);
+    assert!(text.contains("failed or timed out: http://127.0.0.1:8000 0 · http://127.0.0.1:8001 1 500"), "{text}");
+    assert!(text.contains("of the released"), "a closed loop offers nothing: {text}");
+}
+
+#[test]
 fn colour_says_only_what_words_say() {
     let report = report(&completed(), &["p99 ttft<=200ms"], open());
     let coloured = render(&report, Ink::Colour);
