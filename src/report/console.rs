@@ -35,14 +35,15 @@ fn header(report: &Report, ink: Ink) -> String {
 }
 
 fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
-    let mut parts = vec![load_text(trial, ink), requests_text(report, trial, ink), throughput_text(trial, ink), latency_text(trial, ink)];
+    let mut parts =
+        vec![load_text(report, trial, ink), requests_text(report, trial, ink), throughput_text(trial, ink), latency_text(trial, ink)];
     parts.push(slo_text(&trial.slo, trial.load.origin, ink));
     parts.push(verdict_text(report, trial, ink));
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
 }
 
-fn load_text(trial: &TrialView, ink: Ink) -> String {
+fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let load = &trial.load;
     let closed = load.origin == Origin::Released;
     let what = if closed {
@@ -66,6 +67,11 @@ fn load_text(trial: &TrialView, ink: Ink) -> String {
         });
     }
     let mut text = ink.paint(Tone::Heading, &line) + "\n";
+    if report.is_unfinished() {
+        let line = format!("the run did not end: {} records were on disk", count(trial.run_totals.planned));
+        text.push_str(&ink.paint(Tone::Warning, &line));
+        text.push('\n');
+    }
     if closed {
         text.push_str("*closed*: each answer releases the next request, so a slow server is asked less:\n");
         text.push_str("a reference, no measurement of an open load. Latency counts from the release.\n");
@@ -342,7 +348,7 @@ fn verdict_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
 
 fn footer(report: &Report, ink: Ink) -> String {
     let short = |hash: &str| hash.chars().take(12).collect::<String>();
-    let mut parts = vec![format!("plan {}", short(&report.plan_fingerprint))];
+    let mut parts = vec![format!("plan {}", if report.is_unfinished() { UNKNOWN.to_owned() } else { short(&report.plan_fingerprint) })];
     parts.extend(report.body_fingerprint.as_deref().map(|hash| format!("bodies {}", short(hash))));
     parts.push(format!("seed {}", report.seed));
     parts.extend(report.config.get("salt").map(|salt| format!("salt {}", salt.as_str().map_or_else(|| salt.to_string(), str::to_owned))));
