@@ -89,6 +89,12 @@ impl Counts {
         }
     }
 
+    /// Those that neither completed nor failed.
+    #[must_use]
+    pub fn rest(&self) -> u64 {
+        self.planned.saturating_sub(self.completed + self.failed)
+    }
+
     /// Whether every planned request has exactly one outcome.
     #[must_use]
     pub fn balance(&self) -> bool {

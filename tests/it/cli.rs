@@ -6,25 +6,25 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-fn tonnage(folder: &Path) -> Command {
+pub(crate) fn tonnage(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tonnage"));
     command.current_dir(folder).env_remove("OPENAI_API_KEY").env_remove("COLUMNS").env("NO_COLOR", "1").stdin(Stdio::null());
     command
 }
 
-fn run(folder: &Path, words: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, words: &[&str]) -> Output {
     tonnage(folder).args(words).output().expect("the binary runs")
 }
 
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn json(path: &Path) -> Value {
+pub(crate) fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON")
 }
 
