@@ -108,6 +108,12 @@ fn what_cannot_be_is_refused_with_flag_value_and_what_is_accepted() {
         (&["run", "--input-tokens", "some"], &["--input-tokens", "lognormal"]),
         (&["run", "--input-tokens", "file:lengths.txt"], &["lengths.txt:2", "`many`"]),
         (&["run", "--input-tokens", "file:none.txt"], &["none.txt", "cannot be opened"]),
+        (&["run", "--rate", "-1"], &["--rate", "-1", "out of range"]),
+        (&["run", "--timeout", "-1s"], &["--timeout", "`-1s`", "0 to 1 year"]),
+        (&["run", "--requests", "-1"], &["--requests", "`-1`", "from 1"]),
+        (&["run", "--seed", "-1"], &["--seed", "`-1`", "accepted is 0"]),
+        (&["run", "--workers", "-1"], &["--workers", "-1", "1..=1024"]),
+        (&["run", "--input-tokens", "-1"], &["--input-tokens", "`-1`", "accepted is 512"]),
         (&["run", "--extra-body", "[1]"], &["--extra-body", "JSON object"]),
         (&["run", "--header", "X"], &["--header", "NAME: VALUE"]),
         (&["run", "--metadata", "x"], &["--metadata", "K=V"]),
@@ -235,6 +241,16 @@ fn a_run_without_target_is_simulated_and_says_so_everywhere() {
     for key in ["plan_fingerprint", "body_fingerprint", "config"] {
         assert_eq!(repeated[key], result[key], "{key}");
     }
+}
+
+#[test]
+fn the_usage_line_names_tonnage_whatever_the_file_is_called() {
+    // A renamed binary, or a path with a build's name, must not turn up in what people copy.
+    let folder = folder();
+    let mut command = tonnage(folder.path());
+    std::os::unix::process::CommandExt::arg0(&mut command, "/tmp/elsewhere");
+    let output = command.args(["run", "--raet", "5"]).output().expect("the binary runs");
+    assert!(text(&output.stderr).contains("Usage: tonnage run"), "{}", text(&output.stderr));
 }
 
 #[test]
