@@ -65,7 +65,7 @@ impl Job {
     pub(super) fn new(arguments: RunArguments, parsed: &mut Parsed) -> Result<Self, Error> {
         let RunArguments { target, workload, wire, schedule, play, judgement, output, config: _ } = arguments;
         let mut notes: Vec<String> = Vec::new();
-        let salt = salt_of(&wire.salt);
+        let salt = salt_of(&wire.salt)?;
         let plan = plan_of(&schedule, &workload, play.load.as_deref(), salt.clone())?;
         if matches!(plan.load(), Load::Open(_)) && plan.arrivals().next().is_none() {
             let why = "no request falls into so short a time at this rate";
@@ -93,6 +93,11 @@ impl Job {
         let mut chat = ChatOptions::new(Vec::new(), Vec::new());
         chat.api_key = target.api_key.filter(|key| !key.is_empty() && key != SECRET).map(Secret::new);
         chat.headers = headers_of(target.header)?;
+        let authorized = chat.headers.iter().any(|header| header.to_ascii_lowercase().trim_start().starts_with("authorization"));
+        if authorized && parsed.key_is_typed && chat.api_key.is_some() {
+            let why = "an Authorization header cannot be combined with --api-key, which sets that header too";
+            return Err(Error::usage("--header", why, "drop one of them"));
+        }
         chat.extra_body = target.extra_body.as_deref().map_or_else(|| Ok(Map::new()), extra_body_of)?;
         chat.stream = !target.no_stream;
         chat.ignore_eos = wire.ignore_eos;
@@ -104,10 +109,10 @@ impl Job {
         let workers = play.workers.map_or_else(|| default_workers(&whom), usize::from);
         Ok(Self {
             effective: effective_of(std::mem::take(&mut parsed.effective), &whom, &plan, &salt),
-            models: target.model.iter().map(|model| model.trim().to_owned()).filter(|model| !model.is_empty()).collect(),
+            models: models_of(&target.model)?,
             whom,
             chat,
-            connect_timeout: target.connect_timeout,
+            connect_timeout: positive("--connect-timeout", target.connect_timeout)?,
             wait_ready: target.wait_ready,
             plan: Arc::new(plan),
             seed: Seed::new(schedule.seed),
@@ -162,6 +167,15 @@ fn positive(flag: &str, time: Duration) -> Result<Duration, Error> {
     } else {
         Ok(time)
     }
+}
+
+fn models_of(names: &[String]) -> Result<Vec<String>, Error> {
+    let names: Vec<String> = names.iter().map(|name| name.trim().to_owned()).collect();
+    if names.iter().any(String::is_empty) {
+        let accepted = "accepted is NAME[,NAME…]; leave the option out to ask for the first of /v1/models";
+        return Err(Error::usage("--model", "a model without a name was given", accepted));
+    }
+    Ok(names)
 }
 
 fn headers_of(headers: Vec<String>) -> Result<Vec<String>, Error> {

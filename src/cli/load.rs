@@ -96,11 +96,12 @@ fn lengths_of(flag: &str, text: &str) -> Result<LengthSpec, Error> {
 }
 
 /// What `--salt` asks for; `random` is drawn here, once, so that the stored configuration repeats the bytes of this run.
-pub(super) fn salt_of(text: &str) -> Salt {
+pub(super) fn salt_of(text: &str) -> Result<Salt, Error> {
     match text {
-        "off" => Salt::Off,
-        "random" => Salt::Text(draw_salt()),
-        text => Salt::Text(text.to_owned()),
+        "" => Err(Error::usage("--salt", "an empty text marks nothing", "accepted is random, off or a text")),
+        "off" => Ok(Salt::Off),
+        "random" => Ok(Salt::Text(draw_salt())),
+        text => Ok(Salt::Text(text.to_owned())),
     }
 }
 

@@ -114,6 +114,10 @@ fn what_cannot_be_is_refused_with_flag_value_and_what_is_accepted() {
         (&["run", "--seed", "-1"], &["--seed", "`-1`", "accepted is 0"]),
         (&["run", "--workers", "-1"], &["--workers", "-1", "1..=1024"]),
         (&["run", "--input-tokens", "-1"], &["--input-tokens", "`-1`", "accepted is 512"]),
+        (&["run", "--connect-timeout", "0s"], &["--connect-timeout", "above 0"]),
+        (&["run", "--model", ""], &["--model", "without a name", "/v1/models"]),
+        (&["run", "--salt", ""], &["--salt", "random, off or a text"]),
+        (&["run", "--api-key", "k", "--header", "Authorization: Bearer k"], &["--header", "--api-key", "drop one"]),
         (&["run", "--extra-body", "[1]"], &["--extra-body", "JSON object"]),
         (&["run", "--header", "X"], &["--header", "NAME: VALUE"]),
         (&["run", "--metadata", "x"], &["--metadata", "K=V"]),
@@ -241,6 +245,17 @@ fn a_run_without_target_is_simulated_and_says_so_everywhere() {
     for key in ["plan_fingerprint", "body_fingerprint", "config"] {
         assert_eq!(repeated[key], result[key], "{key}");
     }
+}
+
+#[test]
+fn a_simulated_server_stays_marked_whatever_its_model_is_called() {
+    // --model skips the question for a name, and used to take the mark with it.
+    let folder = folder();
+    let server = Simulated::start(folder.path(), &[]);
+    let words =
+        ["run", "--target", &server.url, "--model", "mine", "--requests", "3", "--rate", "100", "--output-tokens", "2", "--out", "out"];
+    let output = run(folder.path(), &words);
+    assert!(text(&output.stdout).contains("SIMULATED"), "{} {}", text(&output.stdout), text(&output.stderr));
 }
 
 #[test]
