@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::arguments::RunArguments;
 use crate::cli::config::{Parsed, SECRET};
-use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, plan_of, salt_of};
+use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, plan_of, refuse_empty, salt_of};
 use crate::cli::options::{JudgementOptions, OutputField, RecordsDetail};
 use crate::client::{ChatOptions, LengthField, Secret, Target};
 use crate::error::Error;
@@ -67,10 +67,7 @@ impl Job {
         let mut notes: Vec<String> = Vec::new();
         let salt = salt_of(&wire.salt)?;
         let plan = plan_of(&schedule, &workload, play.load.as_deref(), salt.clone())?;
-        if matches!(plan.load(), Load::Open(_)) && plan.arrivals().next().is_none() {
-            let why = "no request falls into so short a time at this rate";
-            return Err(Error::usage("--duration", why, "give a longer one, a higher --rate, or --requests N"));
-        }
+        refuse_empty(&plan)?;
         if play.load.is_some() && play.max_in_flight.is_some() {
             return Err(Error::usage(
                 "--max-in-flight",

@@ -14,7 +14,7 @@ use crate::cli::exit::Exit;
 use crate::cli::host::{host, tool};
 use crate::cli::job::Job;
 use crate::cli::output::{Filing, Folder, json_of};
-use crate::cli::progress::Progress;
+use crate::cli::progress::{LongPass, Progress};
 use crate::cli::signals::Signals;
 use crate::cli::simulate::local_runtime;
 use crate::cli::target::Found;
@@ -213,7 +213,9 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
     let trial = trial?;
     let frame = trial.summary.frame();
     // One pass over the plan, made when the load is over: an hour at 100 000/s takes it a minute.
+    let pass = if job.quiet { None } else { LongPass::over(trial.summary.totals().planned + trial.not_due, "hashing") };
     let plan_fingerprint = job.plan.fingerprint();
+    drop(pass);
     let header = Header {
         plan_fingerprint: Some(plan_fingerprint.clone()),
         window: frame.window,

@@ -118,6 +118,10 @@ fn what_cannot_be_is_refused_with_flag_value_and_what_is_accepted() {
         (&["run", "--model", ""], &["--model", "without a name", "/v1/models"]),
         (&["run", "--salt", ""], &["--salt", "random, off or a text"]),
         (&["run", "--api-key", "k", "--header", "Authorization: Bearer k"], &["--header", "--api-key", "drop one"]),
+        (&["plan", "--rate", "0.001", "--duration", "1ms"], &["--duration", "no request falls"]),
+        (&["plan", "--rate", "100000/s", "--duration", "8760h"], &["--duration", "1 000 000 000", "lower --rate"]),
+        (&["plan", "--requests", "18446744073709551615"], &["--requests", "1 000 000 000", "lower --rate"]),
+        (&["plan", "--input-tokens", "file:/dev/zero"], &["/dev/zero", "larger than 64 MiB"]),
         (&["run", "--extra-body", "[1]"], &["--extra-body", "JSON object"]),
         (&["run", "--header", "X"], &["--header", "NAME: VALUE"]),
         (&["run", "--metadata", "x"], &["--metadata", "K=V"]),
@@ -266,6 +270,13 @@ fn the_usage_line_names_tonnage_whatever_the_file_is_called() {
     std::os::unix::process::CommandExt::arg0(&mut command, "/tmp/elsewhere");
     let output = command.args(["run", "--raet", "5"]).output().expect("the binary runs");
     assert!(text(&output.stderr).contains("Usage: tonnage run"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_plan_under_a_quota_says_when_its_law_was_judged() {
+    // What a quota leaves is no Poisson process; the law holds of what was drawn.
+    let output = run(folder().path(), &["plan", "--rate", "50", "--duration", "10s", "--quota", "600/min"]);
+    assert!(text(&output.stdout).contains("judged before the quota"), "{}", text(&output.stdout));
 }
 
 #[test]
