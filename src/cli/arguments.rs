@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::cli::options::{JudgementOptions, OutputOptions, PlayOptions, ScheduleOptions, TargetOptions, WireOptions, WorkloadOptions};
+use crate::cli::options::{
+    JudgementOptions, OutputOptions, PlayOptions, ScheduleOptions, TargetOptions, WireOptions, WorkloadOptions, whole,
+};
 use crate::sim::{Fault, Profile};
 
 /// About, examples, then the rest: who reads help wants a line to copy.
@@ -14,6 +16,7 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
 #[derive(Debug, Parser)]
 #[command(
     name = "tonnage",
+    bin_name = "tonnage",
     version,
     about = "Open-loop traffic generator for LLM inference services: the load is planned, latency counts from the planned instant.",
     before_help = "Examples:
@@ -147,7 +150,7 @@ pub(super) struct SimulateArguments {
     #[arg(long, value_name = "FAULT")]
     pub(super) fault: Vec<Fault>,
     /// Seed of its random draws
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole, allow_hyphen_values = true)]
     pub(super) seed: u64,
     /// Write what it really did, one JSON line for each request
     #[arg(long, value_name = "FILE")]

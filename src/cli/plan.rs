@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use crate::cli::arguments::PlanArguments;
 use crate::cli::exit::Exit;
-use crate::cli::load::plan_of;
+use crate::cli::load::{plan_of, planned_about, refuse_empty};
+use crate::cli::progress::LongPass;
 use crate::cli::terminal::{print, say};
 use crate::error::Error;
 use crate::units::{count, seconds};
@@ -15,16 +16,19 @@ use crate::workload::{Description, Plan, Salt, describe, export};
 /// Describes the plan.
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Error> {
     let plan = plan_of(&arguments.schedule, &arguments.workload, None, Salt::Off)?;
+    refuse_empty(&plan)?;
     // Opened first: a bad path is known before an hour of arrivals is drawn.
     let file = match &arguments.export {
         Some(path) => Some((path, File::create(path).map_err(|why| Error::output(path, format!("{why}; check --export")))?)),
         None => None,
     };
+    let pass = LongPass::over(planned_about(&arguments.schedule)?, "describing");
     let description = describe(&plan).map_err(|refusal| refusal.at("--load"))?;
     if let Some((path, file)) = file {
         export(&plan, file).map_err(|why| Error::output(path, format!("{why}; is there room?")))?;
         say(&format!("{} rows in {}", count(description.planned), path.display()));
     }
+    drop(pass);
     if arguments.json {
         let text = serde_json::to_string_pretty(&description).map_err(|why| Error::Internal(format!("the plan is no JSON: {why}")))?;
         print(&format!("{text}\n"))?;
@@ -63,7 +67,8 @@ fn text_of(plan: &Plan, description: &Description) -> String {
             index(dispersion.over_60s)
         ),
     );
-    row("law", law_of(description));
+    let judged = if plan.quota().is_some() && description.law.is_some() { ", judged before the quota" } else { "" };
+    row("law", law_of(description) + judged);
     row("fingerprint", description.fingerprint.clone());
     if !description.picture.is_empty() {
         _ = write!(text, "\n{}\n", description.picture.trim_end());

@@ -14,7 +14,7 @@ use crate::cli::exit::Exit;
 use crate::cli::host::{host, tool};
 use crate::cli::job::Job;
 use crate::cli::output::{Filing, Folder, json_of};
-use crate::cli::progress::Progress;
+use crate::cli::progress::{LongPass, Progress};
 use crate::cli::signals::Signals;
 use crate::cli::simulate::local_runtime;
 use crate::cli::target::Found;
@@ -62,16 +62,16 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Sign
         say(&format!("{} holds an earlier result, which this one replaces", folder.path().display()));
     }
     folder.clear()?;
-    let played = live(&job, &found, &folder, signals).await?;
-    let report = Report {
+    // What a killed run leaves behind: all of it but the trial, which `report` folds from the records.
+    let mut report = Report {
         schema: SCHEMA,
         tool: tool(),
-        started: rfc3339(played.started),
+        started: rfc3339(started),
         host: host(job.workers),
         command,
         seed: job.seed.number(),
-        plan_fingerprint: played.plan_fingerprint,
-        body_fingerprint: played.trial.body_fingerprint.clone(),
+        plan_fingerprint: String::new(),
+        body_fingerprint: None,
         target: Target {
             urls: found.targets.iter().map(|target| target.url().to_string()).collect(),
             model: found.models.join(","),
@@ -81,9 +81,14 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Sign
         metadata: job.metadata.clone(),
         token_estimate: ESTIMATE_NAME.to_owned(),
         notes: job.notes.clone(),
-        trials: vec![played.trial.view()],
+        trials: Vec::new(),
         config: job.effective.clone(),
     };
+    let played = live(&job, &found, &folder, &report, signals).await?;
+    report.started = rfc3339(played.started);
+    report.plan_fingerprint = played.plan_fingerprint;
+    report.body_fingerprint.clone_from(&played.trial.body_fingerprint);
+    report.trials.push(played.trial.view());
     folder.write_result(&report, &to_yaml(&job.effective)?)?;
     if job.json {
         print(&json_of(&report)?)?;
@@ -137,7 +142,9 @@ const LONG_ANSWER_S: f64 = 30.0;
 
 /// Says what is about to be done that was not asked for in so many words.
 fn announce(job: &mut Job, found: &Found) {
-    if let (Some(quota), Some(removed)) = (job.plan.quota(), job.plan.dropped().values().copied().reduce(|sum, more| sum + more)) {
+    if let Some(quota) = job.plan.quota()
+        && let Some(removed) = job.plan.dropped().values().copied().reduce(|sum, more| sum + more)
+    {
         job.notes.push(format!("quota {quota}: {} requests were taken out of the plan beforehand; none was shifted", count(removed)));
     }
     let most_asked = (0..1_000).map(|id| job.plan.outline(id).output_tokens).max().unwrap_or(0);
@@ -169,7 +176,7 @@ struct Played {
     filed: Result<(), Error>,
 }
 
-async fn live(job: &Job, found: &Found, folder: &Folder, signals: Signals) -> Result<Played, Error> {
+async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals: Signals) -> Result<Played, Error> {
     let spans = job.plan.spans();
     let header = Header {
         plan_fingerprint: None,
@@ -180,8 +187,10 @@ async fn live(job: &Job, found: &Found, folder: &Folder, signals: Signals) -> Re
         streamed: job.chat.stream,
         detail: job.records.unwrap_or(crate::record::Detail::Compact),
     };
-    let filing = Rc::new(RefCell::new(job.records.map(|_| Filing::open(folder, &header)).transpose()?));
     let mut session = session_of(job, found)?;
+    folder.write_result(first, &to_yaml(&job.effective)?)?;
+    let filing = Rc::new(RefCell::new(job.records.map(|_| Filing::open(folder, &header)).transpose()?));
+    let flushed = tokio::task::spawn_local(flush(Rc::clone(&filing)));
     let gauge: Arc<Gauge> = Arc::default();
     let interrupter = session.interrupter();
     let hidden = job.quiet || job.json;
@@ -198,12 +207,15 @@ async fn live(job: &Job, found: &Found, folder: &Folder, signals: Signals) -> Re
     let trial = session.play_into(segment, StopRule::Never, gauge, sink_of(&filing, job)).await?.await;
     drawn.abort();
     heard.abort();
+    flushed.abort();
     // The line is cleared when its task is dropped, which must happen before anything is printed.
     _ = drawn.await;
     let trial = trial?;
     let frame = trial.summary.frame();
     // One pass over the plan, made when the load is over: an hour at 100 000/s takes it a minute.
+    let pass = if job.quiet { None } else { LongPass::over(trial.summary.totals().planned + trial.not_due, "hashing") };
     let plan_fingerprint = job.plan.fingerprint();
+    drop(pass);
     let header = Header {
         plan_fingerprint: Some(plan_fingerprint.clone()),
         window: frame.window,
@@ -238,6 +250,16 @@ fn sink_of(filing: &Rc<RefCell<Option<Filing>>>, job: &Job) -> RecordSink {
             filing.file(record, &plan);
         }
     })
+}
+
+/// Puts on disk what has been filed, once a second: beside the load, and even while nothing settles.
+async fn flush(filing: Rc<RefCell<Option<Filing>>>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if let Some(filing) = filing.borrow_mut().as_mut() {
+            filing.flush();
+        }
+    }
 }
 
 fn load_end_of(job: &Job, spans: Spans) -> Offset {

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod cli;
+mod cli_files;
 mod client;
 mod console;
 mod coverage;
