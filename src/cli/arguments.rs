@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
 use crate::cli::options::{
-    JudgementOptions, OutputOptions, PlayOptions, ReplayOptions, ScheduleOptions, TargetOptions, WireOptions, WorkloadOptions,
+    JudgementOptions, OutputOptions, PlayOptions, ReplayOptions, ScheduleOptions, TargetOptions, WireOptions, WorkloadOptions, whole,
 };
 use crate::cli::replay::NOT_OF_A_REPLAY;
 use crate::sim::{Fault, Profile};
@@ -18,6 +18,7 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
 #[derive(Debug, Parser)]
 #[command(
     name = "tonnage",
+    bin_name = "tonnage",
     version,
     about = "Open-loop traffic generator for LLM inference services: the load is planned, latency counts from the planned instant.",
     before_help = "Examples:
@@ -250,7 +251,7 @@ pub(super) struct SimulateArguments {
     #[arg(long, value_name = "FAULT")]
     pub(super) fault: Vec<Fault>,
     /// Seed of its random draws
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole, allow_hyphen_values = true)]
     pub(super) seed: u64,
     /// Write what it really did, one JSON line for each request
     #[arg(long, value_name = "FILE")]

@@ -39,6 +39,8 @@ pub(super) struct Parsed {
     pub(super) unused: Vec<String>,
     /// The command line as typed, secrets replaced.
     pub(super) command: Vec<String>,
+    /// Whether the key stands on the command line or in the file, and not in the environment only.
+    pub(super) key_is_typed: bool,
 }
 
 /// Why there is nothing to run: clap has something to print (help is one), or the file is at fault.
@@ -63,14 +65,21 @@ pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
         let merged = merge(&command, &matches, line, &path).map_err(Stop::Error)?;
         matches = command.clone().try_get_matches_from(&merged.line).map_err(|error| merged.blame(error, &path))?;
         unused = merged.unused;
+        if merged.key_left_out && !has_key(&matches) {
+            let why =
+                "api-key: it was left out when the configuration was stored; give --api-key or set OPENAI_API_KEY, or delete the line";
+            return Err(Stop::Error(Error::input(&path, why)));
+        }
     }
+    let key_is_typed = verb_of(&matches)
+        .is_some_and(|(_, verb)| verb.try_contains_id("api_key").is_ok() && verb.value_source("api_key") == Some(ValueSource::CommandLine));
     let effective = verb_of(&matches)
         .and_then(|(name, verb)| command.find_subcommand(name).map(|command| effective(command, verb)))
         .unwrap_or_default();
     let given =
         verb_of(&matches).and_then(|(name, verb)| command.find_subcommand(name).map(|command| given(command, verb))).unwrap_or_default();
     let arguments = Arguments::from_arg_matches(&matches)?;
-    Ok(Parsed { arguments, effective, given, unused, command: without_secrets(line) })
+    Ok(Parsed { arguments, effective, given, unused, command: without_secrets(line), key_is_typed })
 }
 
 /// The key of an argument in a file: its long name, or for what stands alone (the trace of a replay) the name of its place.
@@ -86,11 +95,19 @@ fn verb_of(matches: &ArgMatches) -> Option<(&str, &ArgMatches)> {
     matches.subcommand()
 }
 
+/// Whether there is a key, from wherever.
+fn has_key(matches: &ArgMatches) -> bool {
+    let key = verb_of(matches).and_then(|(_, verb)| verb.try_get_one::<String>("api_key").ok().flatten());
+    key.is_some_and(|key| !key.is_empty())
+}
+
 /// The command line with the file's keys put in as flags.
 struct Merged {
     line: Vec<OsString>,
     keys: Vec<String>,
     unused: Vec<String>,
+    /// The file says that a key was used, and not which.
+    key_left_out: bool,
 }
 
 impl Merged {
@@ -114,7 +131,7 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
     let verb = command.find_subcommand(name).ok_or_else(|| Error::Internal(format!("{name} has no definition")))?;
     let file = read(path)?;
     let is_typed = |key: &str| is_typed(verb, typed, key);
-    let mut merged = Merged { line: Vec::new(), keys: Vec::new(), unused: Vec::new() };
+    let mut merged = Merged { line: Vec::new(), keys: Vec::new(), unused: Vec::new(), key_left_out: false };
     // The verb stands after the program's name: the program itself takes no options before it.
     merged.line.extend(line.iter().take(2).cloned());
     for (key, value) in file {
@@ -126,8 +143,15 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
             }
             return Err(unknown_key(command, verb, path, &key));
         };
+        if key == "config" {
+            return Err(Error::input(path, "config: a configuration file cannot name another; put the options into one file"));
+        }
         let displaced = RIVALS.iter().any(|(flag, rivals)| rivals.contains(&key.as_str()) && is_typed(flag));
-        if is_typed(&key) || displaced || (key == "api-key" && value == SECRET) {
+        if key == "api-key" && value == SECRET {
+            merged.key_left_out = true;
+            continue;
+        }
+        if is_typed(&key) || displaced {
             continue;
         }
         if matches!(argument.get_action(), ArgAction::SetTrue) {
@@ -222,7 +246,11 @@ fn effective(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
             }
             continue;
         }
-        let Some(raw) = matches.get_raw(id) else { continue };
+        let Some(raw) =
+            matches.get_raw(id).filter(|_| key != "api-key" || matches.get_one::<String>(id).is_some_and(|key| !key.is_empty()))
+        else {
+            continue;
+        };
         let mut values: Vec<Value> = raw.map(|text| kept_value(key, &text.to_string_lossy())).collect();
         let value = match argument.get_action() {
             ArgAction::Append => Value::Array(values),
@@ -341,6 +369,20 @@ mod tests {
             let stored = format!("{:?} {:?}", parsed.effective, parsed.command);
             assert!(!["k1", "k2", "k3", "k4"].iter().any(|key| stored.contains(key)), "{stored}");
         }
+    }
+
+    #[test]
+    fn a_key_that_was_left_out_is_asked_for_and_a_file_names_no_other() {
+        // Run as another user, or the stored file of a colleague: without its key the run would only collect refusals.
+        for (text, wanted) in [("api-key: (secret)", "give --api-key"), ("config: other.yaml", "cannot name another")] {
+            let (_folder, path) = file(text);
+            match parse(&["tonnage", "run", "-c", &path].map(OsString::from)) {
+                Err(Stop::Error(error)) => assert!(error.to_string().contains(wanted), "{error}"),
+                _ => panic!("{text} was accepted"),
+            }
+        }
+        let (_folder, path) = file("api-key: (secret)");
+        assert!(parsed(&["tonnage", "run", "-c", &path, "--api-key", "again"]).key_is_typed);
     }
 
     #[test]

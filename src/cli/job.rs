@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::arguments::RunArguments;
 use crate::cli::config::{Parsed, SECRET};
-use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, plan_of, salt_of};
+use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, plan_of, refuse_empty, salt_of};
 use crate::cli::options::{JudgementOptions, OutputField, RecordsDetail};
 use crate::cli::target::{INSECURE, trust_of};
 use crate::client::{LengthField, RequestOptions, Secret, Target, Tls};
@@ -67,7 +67,7 @@ pub(super) struct Job {
 impl Job {
     /// Validates a run as typed. Reads no file but those of `file:PATH` lengths.
     pub(super) fn of_run(arguments: RunArguments, parsed: &mut Parsed) -> Result<Self, Error> {
-        let salt = salt_of(&arguments.wire.salt);
+        let salt = salt_of(&arguments.wire.salt)?;
         let plan = plan_of(&arguments.schedule, &arguments.workload, arguments.play.load.as_deref(), salt.clone())?;
         Self::new("run", arguments, plan, &salt, parsed)
     }
@@ -76,10 +76,7 @@ impl Job {
     pub(super) fn new(verb: &'static str, arguments: RunArguments, plan: Plan, salt: &Salt, parsed: &mut Parsed) -> Result<Self, Error> {
         let RunArguments { target, workload: _, wire, schedule, play, judgement, output, config: _ } = arguments;
         let mut notes: Vec<String> = Vec::new();
-        if matches!(plan.load(), Load::Open(_)) && plan.arrivals().next().is_none() {
-            let why = "no request falls into so short a time at this rate";
-            return Err(Error::usage("--duration", why, "give a longer one, a higher --rate, or --requests N"));
-        }
+        refuse_empty(&plan)?;
         if play.load.is_some() && play.max_in_flight.is_some() {
             return Err(Error::usage(
                 "--max-in-flight",
@@ -106,6 +103,11 @@ impl Job {
         let mut chat = RequestOptions::new(Vec::new(), Vec::new());
         chat.api_key = target.api_key.filter(|key| !key.is_empty() && key != SECRET).map(Secret::new);
         chat.headers = headers_of(target.header)?;
+        let authorized = chat.headers.iter().any(|header| header.to_ascii_lowercase().trim_start().starts_with("authorization"));
+        if authorized && parsed.key_is_typed && chat.api_key.is_some() {
+            let why = "an Authorization header cannot be combined with --api-key, which sets that header too";
+            return Err(Error::usage("--header", why, "drop one of them"));
+        }
         chat.extra_body = target.extra_body.as_deref().map_or_else(|| Ok(Map::new()), extra_body_of)?;
         chat.stream = !target.no_stream;
         chat.ignore_eos = wire.ignore_eos;
@@ -124,11 +126,11 @@ impl Job {
         Ok(Self {
             verb,
             effective: effective_of(std::mem::take(&mut parsed.effective), &whom, &plan, salt),
-            models: target.model.iter().map(|model| model.trim().to_owned()).filter(|model| !model.is_empty()).collect(),
+            models: models_of(&target.model)?,
             whom,
             chat,
             tls,
-            connect_timeout: target.connect_timeout,
+            connect_timeout: positive("--connect-timeout", target.connect_timeout)?,
             wait_ready: target.wait_ready,
             plan: Arc::new(plan),
             seed: Seed::new(schedule.seed),
@@ -183,6 +185,15 @@ fn positive(flag: &str, time: Duration) -> Result<Duration, Error> {
     } else {
         Ok(time)
     }
+}
+
+fn models_of(names: &[String]) -> Result<Vec<String>, Error> {
+    let names: Vec<String> = names.iter().map(|name| name.trim().to_owned()).collect();
+    if names.iter().any(String::is_empty) {
+        let accepted = "accepted is NAME[,NAME…]; leave the option out to ask for the first of /v1/models";
+        return Err(Error::usage("--model", "a model without a name was given", accepted));
+    }
+    Ok(names)
 }
 
 fn headers_of(headers: Vec<String>) -> Result<Vec<String>, Error> {

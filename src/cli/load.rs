@@ -6,10 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::options::{ScheduleOptions, WorkloadOptions};
+use crate::cli::progress::LongPass;
 use crate::error::Error;
 use crate::schedule::{Extent, Process, Timeline};
 use crate::seed::Seed;
-use crate::units::Rate;
+use crate::units::{Rate, count};
 use crate::workload::{Closed, LengthSpec, Load, Plan, Salt, Workload};
 
 /// What `run` and `plan` do without being told.
@@ -19,33 +20,60 @@ pub(super) const DEFAULT_DURATION: Duration = Duration::from_secs(20);
 /// The plan that the options ask for; `closed` is the text of `--load`.
 pub(super) fn plan_of(schedule: &ScheduleOptions, workload: &WorkloadOptions, closed: Option<&str>, salt: Salt) -> Result<Plan, Error> {
     let extent = extent_of(schedule)?;
+    if closed.is_none() || matches!(extent, Extent::Requests(_)) {
+        planned_about(schedule)?;
+    }
     let seed = Seed::new(schedule.seed);
-    let load = match closed {
-        Some(name) => {
-            refuse_open_options(schedule)?;
-            let closed = Closed::named(name, extent, schedule.warmup, schedule.cooldown).map_err(|refusal| refusal.at("--load"))?;
-            if matches!(extent, Extent::Requests(_)) && !schedule.cooldown.is_zero() {
-                return Err(Error::usage(
-                    "--cooldown",
-                    "a closed loop by count ends with its last request, and nothing comes after it",
-                    "drop it, or give --duration instead of --requests",
-                ));
-            }
-            Load::Closed(closed)
+    let load = if let Some(name) = closed {
+        refuse_open_options(schedule)?;
+        let closed = Closed::named(name, extent, schedule.warmup, schedule.cooldown).map_err(|refusal| refusal.at("--load"))?;
+        if matches!(extent, Extent::Requests(_)) && !schedule.cooldown.is_zero() {
+            return Err(Error::usage(
+                "--cooldown",
+                "a closed loop by count ends with its last request, and nothing comes after it",
+                "drop it, or give --duration instead of --requests",
+            ));
         }
-        None => Load::Open(Timeline::new(
-            schedule.process.unwrap_or(Process::Poisson),
-            rate_of(schedule)?,
-            extent,
-            schedule.warmup,
-            schedule.cooldown,
-            seed,
-        )),
+        Load::Closed(closed)
+    } else {
+        let rate = rate_of(schedule)?;
+        let process = schedule.process.unwrap_or(Process::Poisson);
+        // By count the timeline is drawn here, to find where it ends.
+        let by_count = matches!(extent, Extent::Requests(_)) && process != Process::Even;
+        let _pass = if by_count { LongPass::over(planned_about(schedule)?, "drawing") } else { None };
+        Load::Open(Timeline::new(process, rate, extent, schedule.warmup, schedule.cooldown, seed))
     };
     let workload =
         Workload::new(lengths_of("--input-tokens", &workload.input_tokens)?, lengths_of("--output-tokens", &workload.output_tokens)?)
             .salted(salt);
     Ok(Plan::new(load, workload, seed, schedule.quota))
+}
+
+/// The most requests of one plan: some minutes to draw, and more than one machine sends in a day.
+const MOST_PLANNED: u64 = 1_000_000_000;
+
+/// About how many requests an open load plans; refused where they are more than a plan holds.
+pub(super) fn planned_about(schedule: &ScheduleOptions) -> Result<u64, Error> {
+    let per_s = rate_of(schedule)?.per_s();
+    let (flag, inside) = match extent_of(schedule)? {
+        Extent::Duration(length) => ("--duration", per_s * length.as_secs_f64()),
+        Extent::Requests(requests) => ("--requests", requests as f64),
+    };
+    let planned = (inside + per_s * (schedule.warmup + schedule.cooldown).as_secs_f64()) as u64;
+    if planned <= MOST_PLANNED {
+        return Ok(planned);
+    }
+    let why = format!("{} requests would be planned, and a plan holds up to {}", count(planned), count(MOST_PLANNED));
+    Err(Error::usage(flag, why, "lower --rate, --duration or --requests, or split the load into several runs"))
+}
+
+/// Refuses an open load of no request.
+pub(super) fn refuse_empty(plan: &Plan) -> Result<(), Error> {
+    if matches!(plan.load(), Load::Open(_)) && plan.arrivals().next().is_none() {
+        let why = "no request falls into so short a time at this rate";
+        return Err(Error::usage("--duration", why, "give a longer one, a higher --rate, or --requests N"));
+    }
+    Ok(())
 }
 
 fn rate_of(schedule: &ScheduleOptions) -> Result<Rate, Error> {
@@ -96,11 +124,12 @@ fn lengths_of(flag: &str, text: &str) -> Result<LengthSpec, Error> {
 }
 
 /// What `--salt` asks for; `random` is drawn here, once, so that the stored configuration repeats the bytes of this run.
-pub(super) fn salt_of(text: &str) -> Salt {
+pub(super) fn salt_of(text: &str) -> Result<Salt, Error> {
     match text {
-        "off" => Salt::Off,
-        "random" => Salt::Text(draw_salt()),
-        text => Salt::Text(text.to_owned()),
+        "" => Err(Error::usage("--salt", "an empty text marks nothing", "accepted is random, off or a text")),
+        "off" => Ok(Salt::Off),
+        "random" => Ok(Salt::Text(draw_salt())),
+        text => Ok(Salt::Text(text.to_owned())),
     }
 }
 

@@ -8,10 +8,24 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::client::Endpoint;
+use crate::error::Refusal;
 use crate::schedule::{Process, Quota, TimeScale};
 use crate::sim::Profile;
 use crate::trace::{Format, OnEmpty, parse_window};
 use crate::units::{Rate, Ratio, Window, parse_duration};
+
+/// Reads a whole number.
+pub(super) fn whole(text: &str) -> Result<u64, Refusal> {
+    text.trim().parse().map_err(|_| Refusal::new(format!("`{text}` is not a whole number"), "accepted is 0 to 18446744073709551615"))
+}
+
+/// Reads a count of at least one.
+fn from_one(text: &str) -> Result<u64, Refusal> {
+    match text.trim().parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(Refusal::new(format!("`{text}` is not a count"), "accepted is a whole number from 1")),
+    }
+}
 
 /// Whom to ask.
 #[derive(Debug, Args)]
@@ -43,10 +57,10 @@ pub(super) struct TargetOptions {
     #[arg(long)]
     pub(super) no_stream: bool,
     /// From the send to giving up: a user's patience
-    #[arg(long, value_name = "TIME", default_value = "600s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "600s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(super) timeout: Duration,
     /// The same for opening a connection
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(super) connect_timeout: Duration,
     /// Certificate authorities to trust for https, in PEM, beside those of this machine
     #[arg(long, value_name = "FILE")]
@@ -55,7 +69,7 @@ pub(super) struct TargetOptions {
     #[arg(long)]
     pub(super) insecure: bool,
     /// Wait this long for the target to become ready
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(super) wait_ready: Duration,
 }
 
@@ -64,10 +78,10 @@ pub(super) struct TargetOptions {
 #[command(next_help_heading = "Workload")]
 pub(super) struct WorkloadOptions {
     /// Input tokens: 512, 128..1024, normal:512,64, lognormal:512,1.2 or file:PATH
-    #[arg(long, value_name = "SPEC", default_value = "128")]
+    #[arg(long, value_name = "SPEC", default_value = "128", allow_hyphen_values = true)]
     pub(super) input_tokens: String,
     /// Output tokens, the same way
-    #[arg(long, value_name = "SPEC", default_value = "64")]
+    #[arg(long, value_name = "SPEC", default_value = "64", allow_hyphen_values = true)]
     pub(super) output_tokens: String,
 }
 
@@ -107,28 +121,28 @@ pub(super) enum OutputField {
 #[command(next_help_heading = "Load")]
 pub(super) struct ScheduleOptions {
     /// Requests per second, minute or hour: 50/s, 90/min [default: 10/s]
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     pub(super) rate: Option<Rate>,
     /// How arrivals are spread: even, poisson, gamma:CV or weibull:CV [default: poisson]
-    #[arg(long, value_name = "LAW")]
+    #[arg(long, value_name = "LAW", allow_hyphen_values = true)]
     pub(super) process: Option<Process>,
     /// Length of the measured window [default: 20s]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(super) duration: Option<Duration>,
     /// Requests in the measured window, instead of its length
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_hyphen_values = true)]
     pub(super) requests: Option<u64>,
     /// The same load before the measured window
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(super) warmup: Duration,
     /// The same load after the measured window
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(super) cooldown: Duration,
     /// Seed of every random draw: the same seed is the same plan on every machine
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole, allow_hyphen_values = true)]
     pub(super) seed: u64,
     /// A provider's limit (500/min): requests over it are taken out of the plan beforehand, and counted
-    #[arg(long, value_name = "LIMIT")]
+    #[arg(long, value_name = "LIMIT", allow_hyphen_values = true)]
     pub(super) quota: Option<Quota>,
 }
 
@@ -164,13 +178,13 @@ pub(super) struct PlayOptions {
     #[arg(long, value_name = "LOOP")]
     pub(super) load: Option<String>,
     /// How long requests are followed after the load; extended to what the objectives need
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(super) drain: Duration,
     /// Shed, and count, what would put more than N requests in flight
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = from_one, allow_hyphen_values = true)]
     pub(super) max_in_flight: Option<u64>,
     /// Sending threads [default: one for each core; one fewer with the embedded server]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), allow_hyphen_values = true)]
     pub(super) workers: Option<u16>,
 }
 
@@ -182,7 +196,7 @@ pub(super) struct JudgementOptions {
     #[arg(long, value_name = "OBJECTIVE")]
     pub(super) slo: Vec<String>,
     /// Share of requests that must be good when objectives without a statistic are given [default: 99%]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
     pub(super) attainment: Option<Ratio>,
     /// Objectives in vLLM's and AIPerf's spelling, milliseconds: 'ttft:200 tpot:50'
     #[arg(long, value_name = "LIST")]

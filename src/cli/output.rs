@@ -110,6 +110,7 @@ impl Filing {
         let records_path = folder.file("records.jsonl");
         let writer = File::create(&records_path)
             .and_then(|file| Writer::new(BufWriter::with_capacity(1 << 18, file), header))
+            .and_then(|mut writer| writer.flush().map(|()| writer))
             .map_err(|why| Error::output(&records_path, format!("{why}; check --out")))?;
         Ok(Self { writer: Some(writer), records_path, failures: None, failures_path: folder.file("failures.jsonl"), error: None })
     }
@@ -125,6 +126,22 @@ impl Filing {
         if matches!(record.exchange.outcome, Outcome::Failed(_) | Outcome::TimedOut)
             && self.error.is_none()
             && let Err(why) = self.file_failure(record, plan)
+        {
+            self.error = Some(Error::output(&self.failures_path, format!("{why}; is there room?")));
+        }
+    }
+
+    /// Hands what is buffered to the system: what a killed run leaves behind.
+    pub(super) fn flush(&mut self) {
+        if let Some(writer) = &mut self.writer
+            && let Err(why) = writer.flush()
+        {
+            self.error = Some(Error::output(&self.records_path, format!("{why}; the records end here, is there room?")));
+            self.writer = None;
+        }
+        if let Some(failures) = &mut self.failures
+            && self.error.is_none()
+            && let Err(why) = failures.flush()
         {
             self.error = Some(Error::output(&self.failures_path, format!("{why}; is there room?")));
         }

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use crate::cli::arguments::PlanArguments;
 use crate::cli::exit::Exit;
-use crate::cli::load::plan_of;
+use crate::cli::load::{plan_of, planned_about, refuse_empty};
+use crate::cli::progress::LongPass;
 use crate::cli::terminal::{print, say};
 use crate::error::Error;
 use crate::units::{count, seconds};
@@ -16,7 +17,11 @@ use crate::workload::{Description, Plan, Provenance, Salt, describe, export};
 /// Describes the plan.
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Error> {
     let plan = plan_of(&arguments.schedule, &arguments.workload, None, Salt::Off)?;
-    show(&plan, arguments.export.as_deref(), arguments.json)
+    refuse_empty(&plan)?;
+    let pass = LongPass::over(planned_about(&arguments.schedule)?, "describing");
+    let shown = show(&plan, arguments.export.as_deref(), arguments.json);
+    drop(pass);
+    shown
 }
 
 /// Describes `plan`, and writes its rows to `path` where there is one.
@@ -74,7 +79,9 @@ fn text_of(plan: &Plan, description: &Description) -> String {
             index(dispersion.over_60s)
         ),
     );
-    row("law", if plan.recording().is_some() { "none: the instants are the trace's own".to_owned() } else { law_of(description) });
+    let judged = if plan.quota().is_some() && description.law.is_some() { ", judged before the quota" } else { "" };
+    let law = if plan.recording().is_some() { "none: the instants are the trace's own".to_owned() } else { law_of(description) + judged };
+    row("law", law);
     row("fingerprint", description.fingerprint.clone());
     if !description.picture.is_empty() {
         _ = write!(text, "\n{}\n", description.picture.trim_end());

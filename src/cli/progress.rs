@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::cli::terminal::say;
 use crate::clock::RunClock;
 use crate::engine::Gauge;
 use crate::units::{Offset, count, per_second, seconds};
@@ -59,6 +60,35 @@ impl Progress {
             ));
             tokio::time::sleep(LOOK).await;
         }
+    }
+}
+
+/// A pass over fewer planned requests than this takes no time worth a word.
+const LONG: u64 = 5_000_000;
+
+/// Shows that a pass over a long plan goes on, for as long as it is held.
+pub(super) struct LongPass(ProgressBar);
+
+impl LongPass {
+    /// Says what is being done to so many planned requests, where they are many.
+    pub(super) fn over(requests: u64, doing: &str) -> Option<Self> {
+        if requests < LONG {
+            return None;
+        }
+        say(&format!("{doing} {} planned requests, which takes a while", count(requests)));
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        // The template is ours; were it wrong, the plain spinner would do.
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(LOOK);
+        Some(Self(bar))
+    }
+}
+
+impl Drop for LongPass {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }
 

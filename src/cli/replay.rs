@@ -39,7 +39,7 @@ pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<E
     let Some(file) = file else {
         return Err(Error::usage("FILE", "no trace is given", "name one, as in `tonnage replay trace.csv`"));
     };
-    let salt = if replay.plan_only { Salt::Off } else { salt_of(&wire.salt) };
+    let salt = if replay.plan_only { Salt::Off } else { salt_of(&wire.salt)? };
     let plan = plan_of(&file, &replay, &schedule, salt.clone())?;
     if replay.plan_only {
         return show(&plan, export.as_deref(), output.json);

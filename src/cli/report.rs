@@ -1,23 +1,29 @@
 //! Owns verb `report`: a saved result shown again, from its records where they are, with the same numbers.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use crate::cli::arguments::ReportArguments;
 use crate::cli::exit::Exit;
+use crate::cli::host::tool;
 use crate::cli::output::json_of;
 use crate::cli::target::with_trust;
 use crate::cli::terminal::{ink, print, say};
-use crate::error::Error;
-use crate::metrics::{Concurrency, Frame, Objectives, Summary, Trial, TrialView};
-use crate::record::{Detail, Reader};
+use crate::error::{Error, Refusal};
+use crate::metrics::{Concurrency, Counts, Ended, Frame, LoadFacts, Objectives, Summary, Trial, TrialView, Verdict, VerdictResult};
+use crate::record::{Detail, Reader, Record};
 use crate::report::{Report, SCHEMA, render};
-use crate::units::Ratio;
+use crate::schedule::{Extent, Timeline};
+use crate::seed::Seed;
+use crate::units::{Offset, Ratio, Window, count};
+use crate::workload::{Closed, Load, Plan, Workload};
 
 /// Shows a result again.
 pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
@@ -27,10 +33,14 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
     };
     let (result, records) = files_of(path);
     let mut report = read(&result)?;
-    if let [saved] = report.trials.as_mut_slice()
+    if report.trials.is_empty() && report.is_unfinished() {
+        let trial = salvage(&records, &report)?;
+        report.trials.push(trial);
+    } else if let [saved] = report.trials.as_mut_slice()
         && records.exists()
     {
-        *saved = fold_again(&records, saved, &report.config, &report.plan_fingerprint)?;
+        let ours = report.tool == tool();
+        *saved = fold_again(&records, saved, &report.config, &report.plan_fingerprint, ours)?;
     }
     print(&if arguments.json { json_of(&report)? } else { render(&report, ink()) })?;
     Ok(Exit::Done.into())
@@ -57,10 +67,134 @@ fn read(path: &Path) -> Result<Report, Error> {
     serde_json::from_slice(&text).map_err(|why| Error::input_at(path, why.line() as u64, format!("{why}; is the file whole?")))
 }
 
+/// What a records file holds, opened.
+fn open(path: &Path) -> Result<Reader<BufReader<File>>, Error> {
+    let file = File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check its rights")))?;
+    Reader::new(BufReader::with_capacity(1 << 18, file), path)
+}
+
+/// What to do about records that are not those of the run.
+const RESTORE: &str = "restore the file from a copy, or move it away to be shown the saved figures";
+
+/// Folds all records; refuses a request that stands there twice.
+fn fold(reader: impl Iterator<Item = Result<Record, Error>>, path: &Path, summary: &mut Summary) -> Result<(), Error> {
+    let mut ids = Ids::default();
+    // The header is line 1.
+    for (line, record) in (2..).zip(reader) {
+        let record = record?;
+        if !ids.is_new(record.id) {
+            return Err(Error::input_at(path, line, format!("request {} stands here a second time; {RESTORE}", record.id)));
+        }
+        summary.add(&record);
+    }
+    Ok(())
+}
+
+/// Numbers seen, a bit each where they lie close together.
+#[derive(Default)]
+struct Ids(HashMap<u64, [u64; 64]>);
+
+impl Ids {
+    fn is_new(&mut self, id: u64) -> bool {
+        let word = &mut self.0.entry(id >> 12).or_insert([0; 64])[(id >> 6) as usize & 63];
+        let bit = 1 << (id & 63);
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+}
+
+/// Refuses a fold that is not the saved one; `ours` tells whether this very version saved it, whose figures must then agree too.
+fn compare(path: &Path, folded: &TrialView, saved: &TrialView, ours: bool) -> Result<(), Error> {
+    let (held, left) = (folded.run_totals.planned, saved.run_totals.planned);
+    if held < left {
+        return Err(Error::input(path, format!("holds {} of {} records; {RESTORE}", count(held), count(left))));
+    }
+    if held > left {
+        return Err(Error::input(path, format!("holds {} records where the run left {}; {RESTORE}", count(held), count(left))));
+    }
+    if folded.run_totals != saved.run_totals || folded.requests != saved.requests {
+        let shown = |counts: &Counts| format!("{} completed, {} failed, {} others", counts.completed, counts.failed, counts.rest());
+        let (now, then) = (shown(&folded.run_totals), shown(&saved.run_totals));
+        return Err(Error::input(path, format!("was altered: its requests ({now}) are not those of the run ({then}); {RESTORE}")));
+    }
+    let same = folded.metrics == saved.metrics && folded.throughput == saved.throughput && folded.samples == saved.samples;
+    if !same {
+        if ours {
+            return Err(Error::input(path, format!("was altered: its figures are not those that the run saved; {RESTORE}")));
+        }
+        say(&format!("{}: another version saved other figures; those of this version are shown", path.display()));
+    }
+    Ok(())
+}
+
+/// The trial of a run that did not end, from the records that were on disk: as if it had been interrupted at the latest instant that
+/// they prove. What was in flight then has no record, so that no objective can be decided.
+fn salvage(path: &Path, report: &Report) -> Result<TrialView, Error> {
+    if !path.exists() {
+        return Err(Error::input(path, "the run did not end, and no records are left of it; run it again with `-c config.yaml`"));
+    }
+    let mut last = Offset::ZERO;
+    let mut reader = open(path)?;
+    let header = reader.header().clone();
+    for record in whole(&mut reader) {
+        let record = record?;
+        last = last.max(record.scheduled).max(record.exchange.ended.unwrap_or(Offset::ZERO));
+    }
+    let window = Window { start: header.window.start, end: header.window.end.min(last).max(header.window.start) };
+    let frame = Frame { window, load_end: header.load_end.min(last), streamed: header.streamed };
+    let mut summary = Summary::new(frame, Arc::new(objectives_of(&report.config)?));
+    fold(whole(&mut open(path)?), path, &mut summary)?;
+    let trial = Trial {
+        label: report.label.clone().unwrap_or_else(|| "run".to_owned()),
+        load: load_of(report)?,
+        drain_end: header.drain_end.unwrap_or(last),
+        ended: Ended::Interrupted,
+        not_due: header.not_due.unwrap_or(0),
+        due: None,
+        concurrency: None,
+        body_fingerprint: None,
+        summary,
+    };
+    let mut view = trial.view();
+    let why = format!(
+        "the run did not end: {} records were on disk, and what was in flight left none; run it again to its end",
+        count(view.run_totals.planned)
+    );
+    view.health.healthy = false;
+    view.health.faults.push(why.clone());
+    if view.verdict.result != VerdictResult::None {
+        view.verdict = Verdict { result: VerdictResult::Inconclusive, reasons: vec![why] };
+    }
+    Ok(view)
+}
+
+/// The records up to a last line cut short, as a killed run leaves it.
+fn whole(reader: &mut Reader<BufReader<File>>) -> impl Iterator<Item = Result<Record, Error>> {
+    std::iter::from_fn(move || match reader.next() {
+        Some(Err(_)) if reader.truncated() => None,
+        next => next,
+    })
+}
+
+/// What a stored configuration says of the load.
+fn load_of(report: &Report) -> Result<LoadFacts, Error> {
+    let text = |key: &str| report.config.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    let (seed, none) = (Seed::new(report.seed), Duration::ZERO);
+    let extent = Extent::Requests(1);
+    let load = if let Some(name) = text("load") {
+        Load::Closed(Closed::named(&name, extent, none, none).map_err(|refusal| refusal.at("config.load"))?)
+    } else {
+        let rate = text("rate").unwrap_or_default().parse().map_err(|refusal: Refusal| refusal.at("config.rate"))?;
+        let process = text("process").unwrap_or_default().parse().map_err(|refusal: Refusal| refusal.at("config.process"))?;
+        Load::Open(Timeline::new(process, rate, extent, none, none, seed))
+    };
+    Ok(LoadFacts::of(&Plan::new(load, Workload::default(), seed, None)))
+}
+
 /// Folds the records once more. What they do not hold (how the issuing ended, the peak in flight) is taken from the saved result.
-fn fold_again(path: &Path, saved: &TrialView, config: &Map<String, Value>, fingerprint: &str) -> Result<TrialView, Error> {
-    let file = File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}")))?;
-    let reader = Reader::new(BufReader::with_capacity(1 << 18, file), path)?;
+fn fold_again(path: &Path, saved: &TrialView, config: &Map<String, Value>, fingerprint: &str, ours: bool) -> Result<TrialView, Error> {
+    let reader = open(path)?;
     let header = reader.header().clone();
     if header.plan_fingerprint.as_deref().is_some_and(|theirs| theirs != fingerprint) {
         return Err(Error::input(path, "belongs to another plan than the result.json beside it; keep each run in a folder of its own"));
@@ -74,9 +208,7 @@ fn fold_again(path: &Path, saved: &TrialView, config: &Map<String, Value>, finge
         return Ok(saved.clone());
     }
     let mut summary = Summary::new(Frame::from(&header), Arc::new(objectives_of(config)?));
-    for record in reader {
-        summary.add(&record?);
-    }
+    fold(reader, path, &mut summary)?;
     let settled_s = summary.flow().total_flight_ns as f64 / 1e9;
     let concurrency = saved.concurrency.peak.zip(saved.health.little_residual);
     let trial = Trial {
@@ -94,6 +226,7 @@ fn fold_again(path: &Path, saved: &TrialView, config: &Map<String, Value>, finge
     // The same sum came out of the live count; taken over, it is free of the rounding of the way back.
     view.health.little_residual = saved.health.little_residual;
     view.concurrency.peak = saved.concurrency.peak;
+    compare(path, &view, saved, ours)?;
     Ok(view)
 }
 

@@ -14,7 +14,7 @@ use crate::cli::exit::Exit;
 use crate::cli::host::{host, tool};
 use crate::cli::job::Job;
 use crate::cli::output::{Filing, Folder, json_of};
-use crate::cli::progress::Progress;
+use crate::cli::progress::{LongPass, Progress};
 use crate::cli::signals::Signals;
 use crate::cli::simulate::local_runtime;
 use crate::cli::target::{Found, with_trust};
@@ -67,16 +67,16 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Sign
         say(&format!("{} holds an earlier result, which this one replaces", folder.path().display()));
     }
     folder.clear()?;
-    let played = live(&job, &found, &folder, signals).await?;
-    let report = Report {
+    // What a killed run leaves behind: all of it but the trial, which `report` folds from the records.
+    let mut report = Report {
         schema: SCHEMA,
         tool: tool(),
-        started: rfc3339(played.started),
+        started: rfc3339(started),
         host: host(job.workers),
         command,
         seed: job.seed.number(),
-        plan_fingerprint: played.plan_fingerprint,
-        body_fingerprint: played.trial.body_fingerprint.clone(),
+        plan_fingerprint: String::new(),
+        body_fingerprint: None,
         target: Target {
             urls: found.targets.iter().map(|target| target.url().to_string()).collect(),
             model: found.models.join(","),
@@ -86,9 +86,14 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Sign
         metadata: job.metadata.clone(),
         token_estimate: ESTIMATE_NAME.to_owned(),
         notes: job.notes.clone(),
-        trials: vec![with_trust(played.trial.view(), &job.effective)],
+        trials: Vec::new(),
         config: job.effective.clone(),
     };
+    let played = live(&job, &found, &folder, &report, signals).await?;
+    report.started = rfc3339(played.started);
+    report.plan_fingerprint = played.plan_fingerprint;
+    report.body_fingerprint.clone_from(&played.trial.body_fingerprint);
+    report.trials.push(with_trust(played.trial.view(), &job.effective));
     folder.write_result(&report, &to_yaml(&job.effective)?)?;
     if job.json {
         print(&json_of(&report)?)?;
@@ -143,7 +148,9 @@ const LONG_ANSWER_S: f64 = 30.0;
 
 /// Says what is about to be done that was not asked for in so many words.
 fn announce(job: &mut Job, found: &Found) {
-    if let (Some(quota), Some(removed)) = (job.plan.quota(), job.plan.dropped().get(&Removal::Quota)) {
+    if let Some(quota) = job.plan.quota()
+        && let Some(removed) = job.plan.dropped().get(&Removal::Quota)
+    {
         job.notes.push(format!("quota {quota}: {} requests were taken out of the plan beforehand; none was shifted", count(*removed)));
     }
     let looked_at = job.plan.recording().map_or(1_000, Recording::requests);
@@ -176,7 +183,7 @@ struct Played {
     filed: Result<(), Error>,
 }
 
-async fn live(job: &Job, found: &Found, folder: &Folder, signals: Signals) -> Result<Played, Error> {
+async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals: Signals) -> Result<Played, Error> {
     let spans = job.plan.spans();
     let header = Header {
         plan_fingerprint: None,
@@ -187,8 +194,10 @@ async fn live(job: &Job, found: &Found, folder: &Folder, signals: Signals) -> Re
         streamed: job.chat.stream,
         detail: job.records.unwrap_or(crate::record::Detail::Compact),
     };
-    let filing = Rc::new(RefCell::new(job.records.map(|_| Filing::open(folder, &header)).transpose()?));
     let mut session = session_of(job, found)?;
+    folder.write_result(first, &to_yaml(&job.effective)?)?;
+    let filing = Rc::new(RefCell::new(job.records.map(|_| Filing::open(folder, &header)).transpose()?));
+    let flushed = tokio::task::spawn_local(flush(Rc::clone(&filing)));
     let gauge: Arc<Gauge> = Arc::default();
     let interrupter = session.interrupter();
     let hidden = job.quiet || job.json;
@@ -205,12 +214,15 @@ async fn live(job: &Job, found: &Found, folder: &Folder, signals: Signals) -> Re
     let trial = session.play_into(segment, StopRule::Never, gauge, sink_of(&filing, job)).await?.await;
     drawn.abort();
     heard.abort();
+    flushed.abort();
     // The line is cleared when its task is dropped, which must happen before anything is printed.
     _ = drawn.await;
     let trial = trial?;
     let frame = trial.summary.frame();
     // One pass over the plan, made when the load is over: an hour at 100 000/s takes it a minute.
+    let pass = if job.quiet { None } else { LongPass::over(trial.summary.totals().planned + trial.not_due, "hashing") };
     let plan_fingerprint = job.plan.fingerprint();
+    drop(pass);
     let header = Header {
         plan_fingerprint: Some(plan_fingerprint.clone()),
         window: frame.window,
@@ -245,6 +257,16 @@ fn sink_of(filing: &Rc<RefCell<Option<Filing>>>, job: &Job) -> RecordSink {
             filing.file(record, &plan);
         }
     })
+}
+
+/// Puts on disk what has been filed, once a second: beside the load, and even while nothing settles.
+async fn flush(filing: Rc<RefCell<Option<Filing>>>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if let Some(filing) = filing.borrow_mut().as_mut() {
+            filing.flush();
+        }
+    }
 }
 
 fn load_end_of(job: &Job, spans: Spans) -> Offset {

@@ -76,8 +76,24 @@ impl Found {
             (true, Some(first)) => vec![discovery.first_model(first).await?],
             _ => job.models.clone(),
         };
-        // A server of ours may also run elsewhere (`tonnage simulate`); its model's name gives it away.
-        let simulated = embedded.is_some() || models.iter().any(|model| model == MODEL_NAME);
+        // A server of ours may also run elsewhere (`tonnage simulate`), under whatever model's name it is asked for.
+        let simulated = embedded.is_some() || models.iter().any(|model| model == MODEL_NAME) || pretends(&discovery, &targets).await;
         Ok(Self { targets, addresses, models, simulated, embedded })
     }
+}
+
+/// How long it may take to find out whether a target is a simulated server.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// Whether any of them lists the simulated server's model. A server that does not say so soon is taken for a real one.
+async fn pretends(discovery: &Discovery, targets: &[Target]) -> bool {
+    let looked = tokio::time::timeout(GLANCE, async {
+        for target in targets {
+            if discovery.first_model(target).await.is_ok_and(|model| model == MODEL_NAME) {
+                return true;
+            }
+        }
+        false
+    });
+    looked.await.unwrap_or(false)
 }

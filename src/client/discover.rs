@@ -125,9 +125,23 @@ fn unreachable_text(error: &reqwest::Error) -> String {
         format!("its name could not be resolved ({cause}); check --target, or give the address itself")
     } else if cause.contains("certificate") {
         format!("TLS could not be agreed ({cause}); trust its authority with --ca-cert, or anyone with --insecure")
+    } else if speaks_no_http(error) {
+        format!("something answers there, and it does not speak HTTP ({cause}); check the port of --target")
     } else {
         format!("no connection ({cause}); is the server running? --wait-ready 5m waits for it")
     }
+}
+
+/// Whether what came back could not be read as HTTP.
+fn speaks_no_http(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(this) = cause {
+        if this.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+            return true;
+        }
+        cause = this.source();
+    }
+    false
 }
 
 /// The cause that no other cause stands behind, as text.

@@ -88,7 +88,8 @@ impl Collection {
             }
         }
         self.fold_posted(&mut summary);
-        let drain_end = live.clock.now();
+        // A stop takes effect a little after it is asked for, and nothing drains before it has.
+        let drain_end = live.clock.now().max(if ended == Ended::Complete { Offset::ZERO } else { live.stop_at() });
         if spans.window.end == Offset::NEVER {
             // A closed loop by count is over when its last request is, unless it was stopped before.
             summary.end_window_at(drain_end);

@@ -24,6 +24,17 @@ pub struct Tally {
     pub sum_ticks: u128,
     /// The largest in ticks.
     pub max_ticks: u64,
+    /// Values seen counted from the send, for a `mean` that lateness cannot have caused.
+    pub service_seen: u64,
+    /// Their sum in ticks.
+    pub service_sum_ticks: u128,
+}
+
+/// What one request gives to a `mean`, in ticks: the value from the limit's origin, and from the send.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    pub(super) value: Option<u64>,
+    pub(super) service: Option<u64>,
 }
 
 impl Tally {
@@ -33,7 +44,7 @@ impl Tally {
         self.met + self.misses
     }
 
-    pub(super) fn add(&mut self, standing: Standing, firm: bool, value: Option<u64>) {
+    pub(super) fn add(&mut self, standing: Standing, firm: bool, seen: Seen) {
         match standing {
             Standing::Met => self.met += 1,
             Standing::Missed => {
@@ -43,10 +54,14 @@ impl Tally {
             Standing::Undefined => self.undefined += 1,
             Standing::Undecided => self.undecided += 1,
         }
-        if let Some(ticks) = value {
+        if let Some(ticks) = seen.value {
             self.seen += 1;
             self.sum_ticks += u128::from(ticks);
             self.max_ticks = self.max_ticks.max(ticks);
+        }
+        if let Some(ticks) = seen.service {
+            self.service_seen += 1;
+            self.service_sum_ticks += u128::from(ticks);
         }
     }
 
@@ -59,6 +74,8 @@ impl Tally {
         self.seen += other.seen;
         self.sum_ticks += other.sum_ticks;
         self.max_ticks = self.max_ticks.max(other.max_ticks);
+        self.service_seen += other.service_seen;
+        self.service_sum_ticks += other.service_sum_ticks;
     }
 }
 

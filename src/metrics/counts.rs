@@ -33,6 +33,9 @@ pub struct Counts {
     pub not_due: u64,
     /// The failed ones by class; a status has its number (`status_429`).
     pub failures: BTreeMap<String, u64>,
+    /// Those that failed or timed out, by target.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missed_by_target: BTreeMap<String, u64>,
 }
 
 impl Counts {
@@ -40,6 +43,12 @@ impl Counts {
     pub fn add(&mut self, record: &Record) {
         self.planned += 1;
         self.sent += u64::from(record.exchange.sent.is_some());
+        if matches!(record.exchange.outcome, Outcome::Failed(_) | Outcome::TimedOut) {
+            match self.missed_by_target.get_mut(&*record.target) {
+                Some(number) => *number += 1,
+                None => _ = self.missed_by_target.insert(record.target.to_string(), 1),
+            }
+        }
         match &record.exchange.outcome {
             Outcome::Completed => self.completed += 1,
             Outcome::Failed(failure) => {
@@ -75,6 +84,15 @@ impl Counts {
         for (class, count) in &other.failures {
             *self.failures.entry(class.clone()).or_default() += count;
         }
+        for (target, count) in &other.missed_by_target {
+            *self.missed_by_target.entry(target.clone()).or_default() += count;
+        }
+    }
+
+    /// Those that neither completed nor failed.
+    #[must_use]
+    pub fn rest(&self) -> u64 {
+        self.planned.saturating_sub(self.completed + self.failed)
     }
 
     /// Whether every planned request has exactly one outcome.

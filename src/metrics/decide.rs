@@ -115,7 +115,7 @@ pub fn judge_objective(summary: &Summary, place: usize, objective: &Objective) -
                     let observed = observed_quantile(summary, limit, quantile.share());
                     by_share(summary, place, limit.metric, &tally, rest(quantile.share()), ObjectiveJudgement { observed, ..start })
                 }
-                Statistic::Mean => by_mean(summary, place, limit, &tally, start),
+                Statistic::Mean => by_mean(summary, place, &tally, start),
                 Statistic::Max => by_max(summary, limit, &tally, start),
                 Statistic::EachRequest => {
                     let met = (tally.decided() > 0).then(|| Known::At(tally.met as f64 / tally.decided() as f64));
@@ -137,8 +137,13 @@ pub fn judge_objective(summary: &Summary, place: usize, objective: &Objective) -
             // Good per second ≥ G ⇔ the share that is not good ≤ 1 − G · window ÷ offered.
             let allowed = 1.0 - rate.per_s() * window_s / offered.max(1.0);
             if allowed < 0.0 {
-                let reason = format!("only {:.3} requests per second were offered; offer more than {}", offered / window_s.max(1e-9), rate);
-                return ObjectiveJudgement { met: Some(false), reason: Some(reason), refuted_firmly: true, ..start };
+                // That nobody asked for more says nothing about what the service can do.
+                let reason = format!(
+                    "{}: only {:.3} requests per second were offered, which proves nothing about the service; offer more than {rate}",
+                    start.text,
+                    offered / window_s.max(1e-9)
+                );
+                return ObjectiveJudgement { reason: Some(reason), ..start };
             }
             by_share(summary, place, Metric::E2e, &tally, allowed, start)
         }
@@ -173,9 +178,10 @@ fn by_share(summary: &Summary, place: usize, metric: Metric, tally: &Tally, allo
             100.0 * start.misses as f64 / start.decided.max(1) as f64,
             100.0 * allowed
         )),
+        (None, _) if summary.cohort().planned == 0 => Some(nothing_measured(&start)),
         (None, _) if decided == 0 => Some(format!("{}: no request says anything about it; check the target and the mode", start.text)),
         (None, None) => Some(format!(
-            "{}: {} requests are too few to see how they depend on each other; run longer, at least 100 requests in 8 stretches of time",
+            "{}: {} requests are too few, or lie too close together, to show how they depend on each other; run longer, or at a higher rate",
             start.text,
             count(decided)
         )),
@@ -213,17 +219,8 @@ fn by_share(summary: &Summary, place: usize, metric: Metric, tally: &Tally, allo
 }
 
 /// The mean over the values seen, by batch means.
-fn by_mean(summary: &Summary, place: usize, limit: &Limit, tally: &Tally, start: ObjectiveJudgement) -> ObjectiveJudgement {
-    let ticks = Unit::Seconds.ticks();
-    let portions: Vec<Portion> = summary
-        .blocks()
-        .slots()
-        .iter()
-        .map(|block| block.tally_of(place))
-        .map(|tally| Portion { sum: tally.sum_ticks as f64 / ticks, count: tally.seen })
-        .collect();
-    let mean = (tally.seen > 0).then(|| tally.sum_ticks as f64 / tally.seen as f64 / ticks);
-    let interval = mean.zip(mean_half_width(&portions, CONFIDENCE)).map(|(mean, half)| [(mean - half).max(0.0), mean + half]);
+fn by_mean(summary: &Summary, place: usize, tally: &Tally, start: ObjectiveJudgement) -> ObjectiveJudgement {
+    let (mean, interval) = mean_of(summary, place, tally, |tally| (tally.sum_ticks, tally.seen));
     let met = interval.and_then(|[low, high]| match (high <= start.limit, low > start.limit) {
         // What was cut off may have been anything longer: it can refute, never support.
         (true, _) if tally.undecided == 0 => Some(true),
@@ -233,6 +230,7 @@ fn by_mean(summary: &Summary, place: usize, limit: &Limit, tally: &Tally, start:
     let reason = match (met, interval) {
         (Some(true), _) => None,
         (Some(false), _) => Some(format!("{}: the mean is above the limit; lower the rate or raise the limit", start.text)),
+        (None, None) if summary.cohort().planned == 0 => Some(nothing_measured(&start)),
         (None, None) => Some(format!("{}: too few requests for an interval of the mean; run longer", start.text)),
         (None, Some(_)) if tally.undecided > 0 => Some(format!(
             "{}: {} requests were cut off before their value was known; use a longer --drain",
@@ -241,9 +239,29 @@ fn by_mean(summary: &Summary, place: usize, limit: &Limit, tally: &Tally, start:
         )),
         (None, Some(_)) => Some(format!("{}: the interval of the mean holds the limit; run longer", start.text)),
     };
-    // A late send adds to a mean; only one counted from the send refutes by itself.
-    let refuted_firmly = met == Some(false) && limit.origin == crate::metrics::OriginOf::Service;
+    // A late send adds to a mean; what refutes by itself is the mean counted from the send.
+    let (_, service) = mean_of(summary, place, tally, |tally| (tally.service_sum_ticks, tally.service_seen));
+    let refuted_firmly = met == Some(false) && service.is_some_and(|[low, _]| low > start.limit);
     ObjectiveJudgement { observed: mean.map(Known::At), interval95: interval, met, reason, refuted_firmly, ..start }
+}
+
+/// A mean in seconds and its interval by batch means; `part` picks (sum in ticks, values).
+fn mean_of(summary: &Summary, place: usize, whole: &Tally, part: fn(&Tally) -> (u128, u64)) -> (Option<f64>, Option<[f64; 2]>) {
+    let ticks = Unit::Seconds.ticks();
+    let portion = |tally: &Tally| {
+        let (sum, count) = part(tally);
+        Portion { sum: sum as f64 / ticks, count }
+    };
+    let portions: Vec<Portion> = summary.blocks().slots().iter().map(|block| portion(&block.tally_of(place))).collect();
+    let (sum, count) = part(whole);
+    let mean = (count > 0).then(|| sum as f64 / count as f64 / ticks);
+    let interval = mean.zip(mean_half_width(&portions, CONFIDENCE)).map(|(mean, half)| [(mean - half).max(0.0), mean + half]);
+    (mean, interval)
+}
+
+/// Why an empty cohort decides nothing.
+fn nothing_measured(start: &ObjectiveJudgement) -> String {
+    format!("{}: no request fell into the measured window; let the run reach it, or give a shorter --warmup", start.text)
 }
 
 /// The largest observed value, no more.
@@ -260,6 +278,7 @@ fn by_max(summary: &Summary, limit: &Limit, tally: &Tally, start: ObjectiveJudge
     let reason = match met {
         Some(true) => None,
         Some(false) => Some(format!("{}: {} requests are beyond it; lower the rate or raise the limit", start.text, count(tally.misses))),
+        None if summary.cohort().planned == 0 => Some(nothing_measured(&start)),
         None => {
             Some(format!("{}: {} requests were cut off before they were decided; use a longer --drain", start.text, count(tally.undecided)))
         }

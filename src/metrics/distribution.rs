@@ -46,7 +46,8 @@ impl Pool {
     }
 }
 
-/// A number as far as it is known; in JSON a number, or `{"above": x}`.
+/// A number as far as it is known; in JSON a number, `{"above": x}`, or `{"below": x}` where higher is better and the bound of what was
+/// cut off is thus an upper one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Known {
@@ -56,6 +57,11 @@ pub enum Known {
     Above {
         /// It is larger than this.
         above: f64,
+    },
+    /// It falls among values cut off, of a metric where higher is better.
+    Below {
+        /// It is at most this.
+        below: f64,
     },
 }
 
@@ -168,7 +174,8 @@ impl Distribution {
 
     /// The quantile at `share` (above 0, at most 1) in the metric's unit: the smallest value with at least `share` of the ranked
     /// requests at or below it, to 3 digits. What was cut off is ranked at both ends of what it may have been; where that makes
-    /// a difference, or the rank falls among the missed, the answer is `Above`. `None` where nothing is ranked.
+    /// a difference, or the rank falls among the missed, the answer is `Above`. Where higher is better what was missed is 0 and what was
+    /// cut off lies between 0 and its bound: the answer is then `Below`. `None` where nothing is ranked, or nothing bounds the answer.
     #[must_use]
     pub fn at_share(&self, share: f64) -> Option<Known> {
         let ranked = self.ranked();
@@ -177,16 +184,21 @@ impl Distribution {
         }
         // The small subtraction keeps 0.99 · 100 = 99.00000000000001 at rank 99.
         let rank = (libm::ceil(share * ranked as f64 - 1e-9) as u64).clamp(1, ranked);
-        let (lowest, highest) = if self.metric.row().better == Direction::Higher {
-            (
-                self.value_at(rank.saturating_sub(self.misses + self.censored()), false),
-                self.value_at(rank.saturating_sub(self.misses), true),
-            )
-        } else {
-            (self.value_at(rank, true), self.value_at(rank, false))
-        };
+        let same = |one: f64, other: f64| one.max(other) <= one.min(other) * 1.002;
+        if self.metric.row().better == Direction::Higher {
+            let low = self.value_at(rank.saturating_sub(self.misses + self.censored()), false)?;
+            let high = self.value_at(rank.saturating_sub(self.misses), true)?;
+            let saturated = MOST_COUNT as f64 * self.metric.unit().ticks_per_count() as f64 / self.metric.unit().ticks();
+            return if same(low, high) {
+                Some(Known::At(high))
+            } else {
+                // A request let go before its first token may have had any speed.
+                (high < saturated).then_some(Known::Below { below: high })
+            };
+        }
+        let (lowest, highest) = (self.value_at(rank, true), self.value_at(rank, false));
         Some(match (lowest, highest) {
-            (Some(low), Some(high)) if low.max(high) <= low.min(high) * 1.002 => Known::At(high),
+            (Some(low), Some(high)) if same(low, high) => Known::At(high),
             (Some(low), _) => Known::Above { above: low },
             (None, _) => Known::Above { above: self.largest() },
         })

@@ -193,6 +193,26 @@ fn without_streaming_there_is_no_first_token() {
 }
 
 #[test]
+fn a_speed_cut_off_is_at_most_its_bound() {
+    // 40 answers at 10 tokens/s; 10 of 11 tokens asked, let go 5 s after their first: at most 2 tokens/s, so the slow end is below 2.
+    let mut records: Vec<Record> = (0..40).map(|id| streamed(id, id as f64 / 100.0, 0.1, 11, 0.1)).collect();
+    records.extend((40..50).map(|id| {
+        let record = streamed(id, id as f64 / 100.0, 0.1, 11, 4.0);
+        let let_go_s = record.scheduled.as_secs() + 5.1;
+        cut(record, Outcome::Unresolved, let_go_s)
+    }));
+    let summary = folded(frame(0.0, 1.0), "", &records);
+    let speed = summary.distribution(Metric::OutputSpeed, OriginOf::Scheduled);
+    assert!(matches!(speed.at_share(0.1), Some(Known::Below { below }) if (below - 2.0).abs() < 0.01), "{:?}", speed.at_share(0.1));
+    assert!(matches!(speed.at_share(0.5), Some(Known::At(median)) if (median - 10.0).abs() < 0.02), "{:?}", speed.at_share(0.5));
+    let mut stuck = records.clone();
+    stuck.iter_mut().skip(30).for_each(|record| *record = cut(record.clone(), Outcome::Unresolved, record.scheduled.as_secs() + 0.05));
+    let stuck = folded(frame(0.0, 1.0), "", &stuck);
+    assert_eq!(stuck.distribution(Metric::OutputSpeed, OriginOf::Scheduled).at_share(0.9), None, "no token, no bound");
+    assert_eq!(serde_json::to_value(Known::Below { below: 2.0 }).unwrap(), serde_json::json!({"below": 2.0}));
+}
+
+#[test]
 fn missing_speed_ranks_lowest() {
     // Speeds 10, 20 tokens/s, one miss (0): the median is 10.
     let records = [streamed(0, 0.0, 0.1, 5, 0.1), streamed(1, 0.1, 0.1, 5, 0.05), shed(streamed(2, 0.2, 0.1, 5, 0.1))];

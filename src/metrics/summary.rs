@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::metrics::block::{Block, Tally};
+use crate::metrics::block::{Block, Seen, Tally};
 use crate::metrics::flow::{Flow, for_each_arrival};
 use crate::metrics::sample::{Sample, SamplePoint, points};
 use crate::metrics::series::Series;
@@ -137,11 +137,11 @@ impl Summary {
             if exchange.outcome == Outcome::Skipped && matches!(objective, Objective::Latency(_)) {
                 continue;
             }
-            let (standing, firm, value) = values.towards(objective, &self.objectives, record, goodness);
-            self.tallies[place].add(standing, firm, value);
-            block.tally(place).add(standing, firm, value);
+            let (standing, firm, seen) = values.towards(objective, &self.objectives, record, goodness);
+            self.tallies[place].add(standing, firm, seen);
+            block.tally(place).add(standing, firm, seen);
         }
-        self.goodness.add(goodness.standing(), false, None);
+        self.goodness.add(goodness.standing(), false, Seen::default());
     }
 
     fn add_sample(&mut self, record: &Record, values: &Values) {
@@ -205,16 +205,17 @@ impl Summary {
         self.flow.merge(&other.flow);
         self.length_mismatches += other.length_mismatches;
         self.usage_missing += other.usage_missing;
-        self.end_window_at(other.frame.window.end);
+        self.frame.window.end = self.frame.window.end.min(other.frame.window.end).max(self.frame.window.start);
         self.frame.load_end = self.frame.load_end.min(other.frame.load_end);
     }
 
     /// Ends the window (and the load) at `instant`, where a run was stopped. Every record added before must have settled before
-    /// `instant`, so that nothing counted so far lies beyond it. Later than the window's end changes the load's end only.
+    /// `instant`, so that nothing counted so far lies beyond it. Later than the window's end changes the load's end only; before its
+    /// start leaves an empty window.
     pub fn end_window_at(&mut self, instant: Offset) {
         let window = &mut self.frame.window;
         window.end = window.end.min(instant).max(window.start);
-        self.frame.load_end = self.frame.load_end.min(instant.max(window.start));
+        self.frame.load_end = self.frame.load_end.min(instant);
     }
 
     /// Window, load end and mode, the window cut where the run was stopped.
@@ -365,34 +366,29 @@ impl Values {
         !ours && missed(OriginOf::Service)
     }
 
-    /// (standing, whether a miss is firm, the value for `mean`) towards one objective.
-    fn towards(
-        &self,
-        objective: &Objective,
-        objectives: &Objectives,
-        record: &Record,
-        goodness: Goodness,
-    ) -> (Standing, bool, Option<u64>) {
+    /// (standing, whether a miss is firm, what it gives to a `mean`) towards one objective.
+    fn towards(&self, objective: &Objective, objectives: &Objectives, record: &Record, goodness: Goodness) -> (Standing, bool, Seen) {
         let outcome = &record.exchange.outcome;
         let error = matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut);
         match objective {
             Objective::Latency(limit) => {
                 let value = self.get(limit.metric, limit.origin);
                 let service = self.get(limit.metric, OriginOf::Service);
-                let seen = if let Value::Defined(ticks) = value { Some(ticks) } else { None };
+                let ticks = |value| if let Value::Defined(ticks) = value { Some(ticks) } else { None };
+                let seen = Seen { value: ticks(value), service: ticks(service) };
                 let ours = matches!(outcome, Outcome::Shed | Outcome::Abandoned);
                 // Only what the service did to a completed or open request counts as its own undefinedness.
                 let firm = error || (!ours && limit.standing(service) == Standing::Missed);
                 (limit.standing(value), firm, seen)
             }
             Objective::ErrorRate(_) => match outcome {
-                Outcome::Failed(_) | Outcome::TimedOut => (Standing::Missed, true, None),
-                Outcome::Shed | Outcome::Abandoned => (Standing::Missed, false, None),
-                Outcome::Unresolved => (Standing::Undecided, false, None),
-                Outcome::Completed | Outcome::Cancelled | Outcome::Skipped => (Standing::Met, false, None),
+                Outcome::Failed(_) | Outcome::TimedOut => (Standing::Missed, true, Seen::default()),
+                Outcome::Shed | Outcome::Abandoned => (Standing::Missed, false, Seen::default()),
+                Outcome::Unresolved => (Standing::Undecided, false, Seen::default()),
+                Outcome::Completed | Outcome::Cancelled | Outcome::Skipped => (Standing::Met, false, Seen::default()),
             },
             Objective::Attainment(_) | Objective::Goodput(_) => {
-                (goodness.standing(), error || self.refused_by_service(objectives, outcome), None)
+                (goodness.standing(), error || self.refused_by_service(objectives, outcome), Seen::default())
             }
         }
     }

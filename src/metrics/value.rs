@@ -134,6 +134,7 @@ impl Metric {
             }
             Self::OutputSpeed => match since_first {
                 Some(ticks) if ticks > 0 => Value::Censored(milli_per_second(tokens.max(2) - 1, ticks)),
+                // No token yet: nothing bounds the speed of those to come.
                 _ => Value::Censored(u64::MAX),
             },
             // Tpot, itl and tbt: (now − first token) over the gaps asked for.

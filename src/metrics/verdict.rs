@@ -73,7 +73,8 @@ fn conclude(objectives: &[ObjectiveJudgement], health: &Health) -> Verdict {
     let failed = |objective: &ObjectiveJudgement| objective.met == Some(false) && (health.healthy || objective.refuted_firmly);
     let mut reasons: Vec<String> = Vec::new();
     let result = if deciding.iter().any(|objective| failed(objective)) {
-        reasons.extend(deciding.iter().filter(|objective| failed(objective)).filter_map(|objective| objective.reason.clone()));
+        // All that are not met, those too that a healthy generator would have to confirm.
+        reasons.extend(deciding.iter().filter(|objective| objective.met == Some(false)).filter_map(|objective| objective.reason.clone()));
         VerdictResult::Fail
     } else if deciding.iter().all(|objective| objective.met == Some(true)) && health.healthy {
         VerdictResult::Pass

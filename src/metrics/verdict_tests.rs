@@ -35,7 +35,8 @@ fn every_kind_of_objective_can_pass_and_fail() {
         ("max ttft<500ms", VerdictResult::Fail),
         ("error_rate<=1%", VerdictResult::Pass),
         ("goodput>=49/s", VerdictResult::Pass),
-        ("goodput>=51/s", VerdictResult::Fail),
+        ("goodput>=51/s", VerdictResult::Inconclusive),
+        ("goodput>=49/s, p99 ttft<=200ms", VerdictResult::Fail),
         ("ttft<=200ms, attainment>=90%", VerdictResult::Pass),
         ("ttft<=200ms", VerdictResult::Fail),
         ("p90 itl<=20ms", VerdictResult::Pass),
@@ -105,6 +106,27 @@ fn a_late_generator_cannot_pass_and_fails_only_by_what_lateness_cannot_cause() {
     assert_eq!(result("p99 ttft<=40ms", &fast), VerdictResult::Fail);
     let errors: Vec<Record> = late(requests(1_000), 0.05).into_iter().map(|record| status(record, 500, 60.0)).collect();
     assert_eq!(result("error_rate<=1%", &errors), VerdictResult::Fail, "errors are never the generator's");
+}
+
+#[test]
+fn offering_too_little_proves_nothing_about_the_service() {
+    // 50/s were offered and all were good: more was never asked for, so 60/s is open, even where the generator was late too.
+    for records in [requests(1_000), late(requests(1_000), 0.05)] {
+        let judgement = judged("goodput>=60/s", &records);
+        assert_eq!((judgement.verdict.result, judgement.objectives[0].refuted_firmly), (VerdictResult::Inconclusive, false));
+        assert!(judgement.verdict.reasons[0].ends_with("offer more than 60/s"), "{judgement:?}");
+    }
+}
+
+#[test]
+fn a_mean_that_the_send_alone_refutes_fails_whatever_the_generator_did() {
+    // 50 ms late: of the mean of 101 ms from the planned instant the service took 51 ms.
+    let slow = late(requests(1_000), 0.05);
+    assert_eq!(result("mean ttft<=40ms", &slow), VerdictResult::Fail);
+    assert_eq!(result("mean ttft<=80ms", &slow), VerdictResult::Inconclusive, "the lateness may have caused it");
+    let both = judged("mean ttft<=80ms, p99 ttft<=40ms", &slow);
+    assert_eq!(both.verdict.result, VerdictResult::Fail);
+    assert!(both.verdict.reasons.iter().any(|reason| reason.starts_with("mean ttft<=80ms")), "{both:?}");
 }
 
 #[test]

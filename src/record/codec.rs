@@ -215,7 +215,9 @@ impl<R: BufRead> Reader<R> {
                 let before = self.line_number - 2;
                 Err(refuse(format!("the last line is cut short (the run was killed?); the {before} records before it are good")))
             }
-            Err(why) => Err(refuse(format!("not a record: {why}; delete the line, or write the records again"))),
+            Err(why) => {
+                Err(refuse(format!("not a record: {why}; restore the file from a copy, or move it away to be shown the saved figures")))
+            }
         }
     }
 }

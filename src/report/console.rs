@@ -37,14 +37,15 @@ fn header(report: &Report, ink: Ink) -> String {
 }
 
 fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
-    let mut parts = vec![load_text(trial, ink), requests_text(trial, ink), throughput_text(trial, ink), latency_text(trial, ink)];
-    parts.push(slo_text(&trial.slo, ink));
+    let mut parts =
+        vec![load_text(report, trial, ink), requests_text(report, trial, ink), throughput_text(trial, ink), latency_text(trial, ink)];
+    parts.push(slo_text(&trial.slo, trial.load.origin, ink));
     parts.push(verdict_text(report, trial, ink));
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
 }
 
-fn load_text(trial: &TrialView, ink: Ink) -> String {
+fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let load = &trial.load;
     let closed = load.origin == Origin::Released;
     let what = if closed { format!("closed loop: {} in flight", count(u64::from(load.concurrency.unwrap_or(1)))) } else { open_load(load) };
@@ -53,12 +54,21 @@ fn load_text(trial: &TrialView, ink: Ink) -> String {
     if window.start > Offset::ZERO {
         line.extend([", after ", &seconds(window.start.as_secs()), " of warm-up"]);
     }
-    match trial.ended {
-        Ended::Complete => {}
-        Ended::Stopped => line.push_str(", stopped early"),
-        Ended::Interrupted => line.push_str(", INTERRUPTED"),
+    if trial.ended != Ended::Complete && window.end <= window.start {
+        line = format!("{what}, interrupted during warm-up: nothing was measured");
+    } else {
+        line.push_str(match trial.ended {
+            Ended::Complete => "",
+            Ended::Stopped => ", stopped early",
+            Ended::Interrupted => ", INTERRUPTED",
+        });
     }
     let mut text = ink.paint(Tone::Heading, &wrapped(&line, WIDTH, 0)) + "\n";
+    if report.is_unfinished() {
+        let line = format!("the run did not end: {} records were on disk", count(trial.run_totals.planned));
+        text.push_str(&ink.paint(Tone::Warning, &line));
+        text.push('\n');
+    }
     if closed {
         text.push_str("*closed*: each answer releases the next request, so a slow server is asked less:\n");
         text.push_str("a reference, no measurement of an open load. Latency counts from the release.\n");
@@ -75,7 +85,7 @@ fn open_load(load: &LoadFacts) -> String {
     format!("open loop: {}{}", load.process.as_deref().unwrap_or("arrivals"), rate(|rate| format!("{rate}/s")))
 }
 
-fn requests_text(trial: &TrialView, ink: Ink) -> String {
+fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let (counts, rates) = (&trial.requests, &trial.rates);
     // Without objectives every completed request is good, which says nothing.
     let judged = !trial.slo.objectives.is_empty();
@@ -106,6 +116,14 @@ fn requests_text(trial: &TrialView, ink: Ink) -> String {
     let mut text = grid.render(ink);
     if !counts.failures.is_empty() {
         text.push_str(&wrapped(&format!("failures: {}", failures_of(counts)), WIDTH, 2));
+        text.push('\n');
+    }
+    if let [_, _, ..] = report.target.urls.as_slice()
+        && !counts.missed_by_target.is_empty()
+    {
+        let of = |url: &String| format!("{url} {}", count(counts.missed_by_target.get(url).copied().unwrap_or(0)));
+        let each: Vec<String> = report.target.urls.iter().map(of).collect();
+        text.push_str(&wrapped(&format!("failed or timed out: {}", each.join(" · ")), WIDTH, 2));
         text.push('\n');
     }
     text
@@ -140,25 +158,33 @@ fn plain(value: f64) -> String {
     per_second(value).trim_end_matches("/s").to_owned()
 }
 
+const LATENCY_COLUMNS: &[&str] = &["latency", "p50", "p90", "p99", "p99 interval", "p50 sent", "p99 sent"];
+
 fn latency_text(trial: &TrialView, ink: Ink) -> String {
     let from = match trial.load.origin {
         Origin::Planned => "from the planned instant",
         Origin::Released => "from the release",
     };
-    let mut grid = Grid::new(&["latency", "p50", "p90", "p99", "p99 interval", "p50 sent", "p99 sent"]);
+    let mut grid = Grid::new(LATENCY_COLUMNS);
     let mut withheld = false;
     for metric in shown_metrics(trial) {
         let Some(row) = trial.metrics.get(&metric) else { continue };
         let headline = row.headline();
-        // Where nothing was seen, everything was missed: the counts above say that.
-        if headline.count == 0 {
+        if headline.count + headline.missed + headline.censored == 0 {
+            continue;
+        }
+        let name = if metric == Metric::OutputSpeed { "output tok/s".to_owned() } else { metric.key().replace('_', " ") };
+        if headline.count + headline.censored == 0 {
+            let mut cells = vec![name, "all missed".to_owned()];
+            cells.resize(LATENCY_COLUMNS.len(), String::new());
+            grid.row(cells);
             continue;
         }
         let show = |figure: Option<Known>| shown(figure, &row.unit);
         let service = |pick: fn(&StatsView) -> Option<Known>| row.service.as_ref().map_or_else(String::new, |from| show(pick(from)));
         withheld |= headline.p99_ci95.is_none();
         grid.row(vec![
-            if metric == Metric::OutputSpeed { "output tok/s".to_owned() } else { metric.key().replace('_', " ") },
+            name,
             show(headline.p50),
             show(headline.p90),
             show(headline.p99),
@@ -205,6 +231,7 @@ fn shown(figure: Option<Known>, unit: &str) -> String {
         // Cut off before anything could be said of it.
         Some(Known::Above { above }) if above <= 0.0 => "unknown".to_owned(),
         Some(Known::Above { above }) => format!(">{}", value_text(above, unit)),
+        Some(Known::Below { below }) => format!("<{}", value_text(below, unit)),
     }
 }
 
@@ -242,7 +269,7 @@ fn interval(low: f64, high: f64, unit: &str) -> String {
     }
 }
 
-fn slo_text(slo: &SloView, ink: Ink) -> String {
+fn slo_text(slo: &SloView, origin: Origin, ink: Ink) -> String {
     if slo.objectives.is_empty() {
         return String::new();
     }
@@ -253,7 +280,8 @@ fn slo_text(slo: &SloView, ink: Ink) -> String {
     let mut text = grid.render(ink);
     let mut notes = Vec::new();
     if let (Some(attainment), Some(goodput)) = (slo.attainment, slo.goodput_per_s) {
-        notes.push(format!("good requests: {} of the offered, {}", percent(attainment), per_second(goodput)));
+        let whole = if origin == Origin::Released { "released" } else { "offered" };
+        notes.push(format!("good requests: {} of the {whole}, {}", percent(attainment), per_second(goodput)));
     }
     let (undefined, undecided) = slo
         .objectives
@@ -326,7 +354,7 @@ fn verdict_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
 
 fn footer(report: &Report, ink: Ink) -> String {
     let short = |hash: &str| hash.chars().take(12).collect::<String>();
-    let mut parts = vec![format!("plan {}", short(&report.plan_fingerprint))];
+    let mut parts = vec![format!("plan {}", if report.is_unfinished() { UNKNOWN.to_owned() } else { short(&report.plan_fingerprint) })];
     parts.extend(report.body_fingerprint.as_deref().map(|hash| format!("bodies {}", short(hash))));
     parts.push(format!("seed {}", report.seed));
     parts.extend(report.config.get("salt").map(|salt| format!("salt {}", salt.as_str().map_or_else(|| salt.to_string(), str::to_owned))));

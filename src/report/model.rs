@@ -27,7 +27,7 @@ pub struct Report {
     pub config: Map<String, Value>,
     /// The seed.
     pub seed: u64,
-    /// Hash of instants, lengths, classes and sessions.
+    /// Hash of instants, lengths, classes and sessions; empty while the run has not ended, and for ever if it was killed.
     pub plan_fingerprint: String,
     /// Hash of the bytes sent; none where nothing was encoded.
     pub body_fingerprint: Option<String>,
@@ -43,8 +43,16 @@ pub struct Report {
     pub token_estimate: String,
     /// What the run announced: everything it did that was not asked for in so many words.
     pub notes: Vec<String>,
-    /// One for each load played.
+    /// One for each load played; none while it has not ended.
     pub trials: Vec<TrialView>,
+}
+
+impl Report {
+    /// Whether the run that wrote it has not ended, or was killed before it could.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.plan_fingerprint.is_empty()
+    }
 }
 
 /// The tool.

@@ -33,6 +33,9 @@ enum Law {
     Table { name: Arc<str>, lengths: Arc<[u32]> },
 }
 
+/// The largest file of lengths.
+const MOST_FILE_BYTES: u64 = 64 << 20;
+
 const ACCEPTED: &str =
     "accepted is 512, 128..1024, normal:512,64, lognormal:512,1.2 or file:PATH (genai-bench's D(512), U(128,1024), N(512,64) too)";
 
@@ -84,11 +87,22 @@ impl LengthSpec {
     }
 
     /// An empirical law: one whole number of tokens a line, each line as likely; empty lines and lines that start with `#` are passed over.
+    /// Refused beyond 64 MiB: what has no end must not be read to it.
     pub fn from_lines(source: impl BufRead, path: &Path) -> Result<Self, Error> {
+        let mut source = source.take(MOST_FILE_BYTES + 1);
         let mut lengths = Vec::new();
-        for (number, line) in (1..).zip(source.lines()) {
-            let line =
-                line.map_err(|why| Error::input_at(path, number, format!("cannot be read: {why}; give a text file of one number a line")))?;
+        let mut line = String::new();
+        for number in 1.. {
+            line.clear();
+            let read = source
+                .read_line(&mut line)
+                .map_err(|why| Error::input_at(path, number, format!("cannot be read: {why}; give a text file of one number a line")))?;
+            if source.limit() == 0 {
+                return Err(Error::input(path, "is larger than 64 MiB; give a sample of its lines"));
+            }
+            if read == 0 {
+                break;
+            }
             let text = line.trim();
             if text.is_empty() || text.starts_with('#') {
                 continue;
@@ -297,6 +311,16 @@ mod tests {
         assert_eq!(spec.to_string(), "file:lengths.txt");
         assert_eq!(LengthSpec::path_of("file:lengths.txt"), Some("lengths.txt"));
         assert_eq!(LengthSpec::path_of("512"), None);
+    }
+
+    #[test]
+    fn a_file_without_end_is_refused() {
+        // Zeros for ever, as from /dev/zero, and numbers for ever: neither may be read to its end.
+        let zeros = std::io::BufReader::new(std::io::repeat(0));
+        let numbers = std::io::BufReader::with_capacity(1 << 16, std::io::repeat(b'\n'));
+        for refused in [LengthSpec::from_lines(zeros, Path::new("z")), LengthSpec::from_lines(numbers, Path::new("z"))] {
+            assert_eq!(refused.unwrap_err().to_string(), "z: is larger than 64 MiB; give a sample of its lines");
+        }
     }
 
     #[test]

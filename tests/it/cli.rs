@@ -6,25 +6,25 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-fn tonnage(folder: &Path) -> Command {
+pub(crate) fn tonnage(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tonnage"));
     command.current_dir(folder).env_remove("OPENAI_API_KEY").env_remove("COLUMNS").env("NO_COLOR", "1").stdin(Stdio::null());
     command
 }
 
-fn run(folder: &Path, words: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, words: &[&str]) -> Output {
     tonnage(folder).args(words).output().expect("the binary runs")
 }
 
-fn folder() -> tempfile::TempDir {
+pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn json(path: &Path) -> Value {
+pub(crate) fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON")
 }
 
@@ -118,6 +118,20 @@ fn what_cannot_be_is_refused_with_flag_value_and_what_is_accepted() {
         (&["run", "--input-tokens", "some"], &["--input-tokens", "lognormal"]),
         (&["run", "--input-tokens", "file:lengths.txt"], &["lengths.txt:2", "`many`"]),
         (&["run", "--input-tokens", "file:none.txt"], &["none.txt", "cannot be opened"]),
+        (&["run", "--rate", "-1"], &["--rate", "-1", "out of range"]),
+        (&["run", "--timeout", "-1s"], &["--timeout", "`-1s`", "0 to 1 year"]),
+        (&["run", "--requests", "-1"], &["--requests", "`-1`", "from 1"]),
+        (&["run", "--seed", "-1"], &["--seed", "`-1`", "accepted is 0"]),
+        (&["run", "--workers", "-1"], &["--workers", "-1", "1..=1024"]),
+        (&["run", "--input-tokens", "-1"], &["--input-tokens", "`-1`", "accepted is 512"]),
+        (&["run", "--connect-timeout", "0s"], &["--connect-timeout", "above 0"]),
+        (&["run", "--model", ""], &["--model", "without a name", "/v1/models"]),
+        (&["run", "--salt", ""], &["--salt", "random, off or a text"]),
+        (&["run", "--api-key", "k", "--header", "Authorization: Bearer k"], &["--header", "--api-key", "drop one"]),
+        (&["plan", "--rate", "0.001", "--duration", "1ms"], &["--duration", "no request falls"]),
+        (&["plan", "--rate", "100000/s", "--duration", "8760h"], &["--duration", "1 000 000 000", "lower --rate"]),
+        (&["plan", "--requests", "18446744073709551615"], &["--requests", "1 000 000 000", "lower --rate"]),
+        (&["plan", "--input-tokens", "file:/dev/zero"], &["/dev/zero", "larger than 64 MiB"]),
         (&["run", "--extra-body", "[1]"], &["--extra-body", "JSON object"]),
         (&["run", "--header", "X"], &["--header", "NAME: VALUE"]),
         (&["run", "--metadata", "x"], &["--metadata", "K=V"]),
@@ -259,6 +273,34 @@ fn completions_are_run_with_the_tokens_of_each_event() {
     assert!(trial["metrics"]["tbt"]["value"]["p50"].as_f64().is_some_and(|tbt_s| tbt_s > 0.0), "{}", trial["metrics"]["tbt"]);
     let refused = run(folder.path(), &["run", "--endpoint", "completions", "--output-field", "max_completion_tokens", "--requests", "5"]);
     assert_eq!((refused.status.code(), text(&refused.stderr).contains("--output-field")), (Some(2), true), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn a_simulated_server_stays_marked_whatever_its_model_is_called() {
+    // --model skips the question for a name, and used to take the mark with it.
+    let folder = folder();
+    let server = Simulated::start(folder.path(), &[]);
+    let words =
+        ["run", "--target", &server.url, "--model", "mine", "--requests", "3", "--rate", "100", "--output-tokens", "2", "--out", "out"];
+    let output = run(folder.path(), &words);
+    assert!(text(&output.stdout).contains("SIMULATED"), "{} {}", text(&output.stdout), text(&output.stderr));
+}
+
+#[test]
+fn the_usage_line_names_tonnage_whatever_the_file_is_called() {
+    // A renamed binary, or a path with a build's name, must not turn up in what people copy.
+    let folder = folder();
+    let mut command = tonnage(folder.path());
+    std::os::unix::process::CommandExt::arg0(&mut command, "/tmp/elsewhere");
+    let output = command.args(["run", "--raet", "5"]).output().expect("the binary runs");
+    assert!(text(&output.stderr).contains("Usage: tonnage run"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_plan_under_a_quota_says_when_its_law_was_judged() {
+    // What a quota leaves is no Poisson process; the law holds of what was drawn.
+    let output = run(folder().path(), &["plan", "--rate", "50", "--duration", "10s", "--quota", "600/min"]);
+    assert!(text(&output.stdout).contains("judged before the quota"), "{}", text(&output.stdout));
 }
 
 #[test]

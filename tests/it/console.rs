@@ -131,6 +131,44 @@ fn a_closed_loop_of_a_simulated_server() {
 }
 
 #[test]
+fn a_run_in_which_everything_was_missed_still_has_its_rows() {
+    // The worst run has no value to show: every row says that all missed it, or above what it must lie.
+    let failure = Failure::new(FailureClass::Connect, "refused");
+    let missed: Vec<Record> = (0..100).map(|id| record(id, Outcome::Failed(failure.clone()))).collect();
+    let text = drawn(&report(&missed, &["p99 ttft<=200ms"], open()));
+    assert!(text.lines().any(|line| line.starts_with("ttft") && line.ends_with("all missed")), "{text}");
+    let open_still: Vec<Record> = (0..100).map(|id| record(id, Outcome::Unresolved)).collect();
+    let text = drawn(&report(&open_still, &["p99 ttft<=200ms"], open()));
+    assert!(text.lines().any(|line| line.starts_with("e2e") && line.contains(">2.00 s")), "{text}");
+}
+
+#[test]
+fn a_run_interrupted_during_warm_up_says_that_nothing_was_measured() {
+    // An empty window has no length, no rates and no verdict worth the name.
+    let mut report = report(&[], &["p99 ttft<=200ms"], open());
+    let trial = &mut report.trials[0];
+    trial.ended = Ended::Interrupted;
+    trial.window = Window { start: Offset::from_secs(5.0), end: Offset::from_secs(5.0) };
+    let text = drawn(&report);
+    assert!(text.contains("interrupted during warm-up: nothing was measured") && text.contains("INCONCLUSIVE"), "{text}");
+}
+
+#[test]
+fn failures_of_several_targets_are_told_apart() {
+    // Two targets in turn, one of them refusing: the sum alone would hide which.
+    let mut records = completed();
+    for odd in records.iter_mut().skip(1).step_by(2) {
+        *odd = record(odd.id, Outcome::Failed(Failure::new(FailureClass::Connect, "refused")));
+        odd.target = "http://127.0.0.1:8001".into();
+    }
+    let mut report = report(&records, &["ttft<=200ms"], LoadFacts { origin: Origin::Released, ..open() });
+    report.target.urls.push("http://127.0.0.1:8001".to_owned());
+    let text = drawn(&report);
+    assert!(text.contains("failed or timed out: http://127.0.0.1:8000 0 · http://127.0.0.1:8001 1 500"), "{text}");
+    assert!(text.contains("of the released"), "a closed loop offers nothing: {text}");
+}
+
+#[test]
 fn colour_says_only_what_words_say() {
     let report = report(&completed(), &["p99 ttft<=200ms"], open());
     let coloured = render(&report, Ink::Colour);

@@ -5,6 +5,7 @@
 mod architecture;
 mod calibrate;
 mod cli;
+mod cli_files;
 mod client;
 mod console;
 mod coverage;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tonnage::clock::RunClock;
 use tonnage::engine::{Gauge, Session, Settings, Setup};
-use tonnage::metrics::{Ended, Known, Metric, Objectives, OriginOf, Play, Segment, StopRule, Trial};
+use tonnage::metrics::{Ended, Known, Metric, Objectives, OriginOf, Play, Segment, StopRule, Trial, VerdictResult};
 use tonnage::record::{Origin, Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
@@ -265,6 +265,31 @@ fn an_interrupted_run_ends_its_window_at_that_instant() {
     assert!(records.iter().all(|record| record.scheduled < end && record.exchange.outcome == Outcome::Completed));
     assert_eq!(records.len() as u64 + trial.not_due, 100, "what was not due is counted apart");
     assert_eq!(trial.summary.cohort().planned, records.len() as u64);
+}
+
+#[test]
+fn a_run_interrupted_during_warm_up_measures_nothing_and_its_load_ends_at_the_stop() {
+    // 5 s of warm-up, stopped at 1.59 s: an empty window, a load that ended then, and objectives that nothing speaks of.
+    let trial = paused(async {
+        let script = Arc::new(Box::new(|_| Fate::Answers(30 * MS)) as Script);
+        let mut session = Session::local::<Scripted>(settings(), script, Scripted);
+        let interrupter = session.interrupter();
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(Duration::from_millis(1_590)).await;
+            interrupter.interrupt();
+        });
+        let extent = Extent::Duration(Duration::from_secs(10));
+        let timeline = Timeline::new(Process::Even, rate(10.0), extent, Duration::from_secs(5), Duration::ZERO, Seed::new(1));
+        let asked = Objectives::parse(&["p99 ttft<=1s", "mean e2e<=1s", "max ttft<=1s", "goodput>=1/s"], None, None).expect("objectives");
+        let segment = Segment { objectives: Arc::new(asked), ..segment("test", Arc::new(plan(Load::Open(timeline)))) };
+        session.play(segment, StopRule::Never).await.expect("played").await.expect("a trial")
+    });
+    let frame = trial.summary.frame();
+    assert!(frame.window.length_s() == 0.0 && frame.load_end.as_secs() < 1.7, "{frame:?}");
+    assert!(frame.load_end <= trial.drain_end, "{frame:?} {}", trial.drain_end);
+    let verdict = trial.judge().verdict;
+    assert_eq!(verdict.result, VerdictResult::Inconclusive);
+    assert!(verdict.reasons.iter().take(3).all(|reason| reason.contains("no request fell into the measured window")), "{verdict:?}");
 }
 
 #[test]
