@@ -5,5 +5,5 @@ mod layout;
 mod model;
 
 pub use console::render;
-pub use layout::Ink;
+pub use layout::{Ink, wrapped};
 pub use model::{Host, Report, SCHEMA, Target, Tool};
