@@ -1,6 +1,6 @@
 //! Owns the judgement of pacing: send lag and arrival gaps of the tool against `clock_nanosleep`, interleaved on the same cores.
 //!
-//! `cargo bench --bench pacing -- [--quick] [--repeats N] [tool] [candidates]`: about 9 minutes whole.
+//! `cargo bench --bench pacing -- [--quick] [--repeats N] [candidates] [slow] [tool]`: about 10 minutes whole.
 #![expect(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, reason = "a bench prints, and stops where its machine fails it")]
 
 mod common;
@@ -63,6 +63,9 @@ fn main() {
     if asked.wants("candidates") {
         candidates(&sheet, &asked, repeats);
     }
+    if asked.wants("slow") {
+        slow(&mut sheet);
+    }
     if asked.wants("tool") {
         tool(&mut sheet, &asked, repeats);
     }
@@ -102,6 +105,17 @@ fn candidates(sheet: &Sheet, asked: &Asked, repeats: usize) {
         }
     }
     sheet.table("Ways to pace (Poisson)", &["rate/s", "how", "late p50 µs", "late p99 µs", "CPU % of a core"], &rows);
+}
+
+/// Gaps of a second, longer than any look-ahead: whoever waits for the next request to be built before sending this one is late here.
+fn slow(sheet: &mut Sheet) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = Server::start(folder.path(), SIM, false);
+    let arguments = format!("--rate 1/s --process even --duration 5s --input-tokens {INPUT_TOKENS} --output-tokens 1 --records off");
+    let run = run(folder.path(), &server, &arguments);
+    server.stop();
+    let most = 1e6 * run.metric("send_lag.value.max");
+    sheet.criterion("send lag max, 1/s even", format!("{most:.0} µs of {} requests", run.count("sent")), "≤ 5 000 µs", most <= 5_000.0);
 }
 
 fn tool(sheet: &mut Sheet, asked: &Asked, repeats: usize) {

@@ -85,6 +85,7 @@ fn fold_again(path: &Path, saved: &TrialView, config: &Map<String, Value>, finge
         drain_end,
         ended: saved.ended,
         not_due: header.not_due.unwrap_or(0),
+        due: None,
         concurrency: concurrency.map(|(peak, residual)| Concurrency { peak, integral_s: settled_s * (1.0 + residual) }),
         body_fingerprint: None,
         summary,

@@ -93,12 +93,14 @@ impl Collection {
             // A closed loop by count is over when its last request is, unless it was stopped before.
             summary.end_window_at(drain_end);
         }
+        let (due, not_due) = self.planned();
         Trial {
             label: self.segment.label.clone(),
             load: LoadFacts::of(&live.plan),
             drain_end,
             ended,
-            not_due: self.not_due(ended),
+            not_due,
+            due,
             concurrency: Some(live.gauge.concurrency()),
             body_fingerprint: Some(live.body_fingerprint()),
             summary,
@@ -131,13 +133,15 @@ impl Collection {
         })
     }
 
-    /// Planned requests whose instant never came.
-    fn not_due(&self, ended: Ended) -> u64 {
-        match (ended, self.live.plan.load()) {
-            (Ended::Complete, _) | (_, Load::Closed(_)) => 0,
-            (_, Load::Open(_)) => {
+    /// Planned requests that came due, and those whose instant never came: from the plan, so that the records can be held against it.
+    fn planned(&self) -> (Option<u64>, u64) {
+        match self.live.plan.load() {
+            Load::Closed(_) => (None, 0),
+            Load::Open(_) => {
                 let stop_at = self.live.stop_at();
-                self.live.plan.arrivals().filter(|arrival| arrival.at >= stop_at).count() as u64
+                let (due, all) =
+                    self.live.plan.arrivals().fold((0, 0), |(due, all), arrival| (due + u64::from(arrival.at < stop_at), all + 1));
+                (Some(due), all - due)
             }
         }
     }

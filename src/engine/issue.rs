@@ -1,16 +1,19 @@
 //! Owns the issuer: each request leaves at its instant, whatever became of those before it.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::Client;
 use crate::clock::Pacer;
+use crate::engine::desk::Desk;
+use crate::engine::follow::follow;
 use crate::engine::segment::Live;
 use crate::engine::source::{Source, Staged};
 use crate::engine::ticket::Ticket;
-use crate::record::{Exchange, Outcome};
+use crate::record::Outcome;
 use crate::units::{Offset, Window};
 use crate::workload::{BodyFingerprint, Closed};
 
@@ -20,69 +23,73 @@ pub(super) const RESERVE_LEAD: Duration = Duration::from_millis(20);
 const RESERVE_STEP: Duration = Duration::from_millis(2);
 /// How long after a stop requests that were already overdue are still sent; what is left then is counted, unsent.
 const STOP_GRACE: Duration = Duration::from_millis(50);
-/// Sends begun between two looks at the sockets when many are overdue.
-const BURST: u32 = 32;
 
 /// Issues one worker's share of an open load. Before a request leaves, this awaits the clock (and its own preparing thread) only:
 /// it holds no channel from completions and no semaphore (`schedule_never_waits`).
 pub(super) async fn issue_open<C: Client>(client: &Rc<C>, live: &Arc<Live>, source: &mut Source<C>, worker: usize) {
     let mut pacer = Pacer::new(live.clock, live.pacing);
-    // Requests whose connection has been reserved.
-    let mut soon: VecDeque<Staged<C>> = VecDeque::new();
-    let mut bodies = BodyFingerprint::default();
-    let mut burst = 0;
+    let desk = Rc::new(Desk::new(Rc::clone(client), Arc::clone(live), worker));
     loop {
-        while let Some(next) = source.peek().await {
+        while let Some(next) = source.at_hand() {
             if !live.clock.until_before(next.record.scheduled, RESERVE_LEAD).is_zero() {
                 break;
             }
-            let Some(staged) = source.next().await else { break };
-            client.reserve(&staged.call);
-            soon.push_back(staged);
+            let Some(staged) = source.take() else { break };
+            desk.reserve(staged);
         }
-        let to_reserve = source.peek().await.map(|staged| staged.record.scheduled);
-        let Some(due) = soon.front().map(|staged| staged.record.scheduled).or(to_reserve) else { break };
+        let to_reserve = source.at_hand().map(|staged| staged.record.scheduled);
+        let reserved = desk.due();
+        let due = if reserved == Offset::NEVER { to_reserve } else { Some(reserved) };
+        let Some(due) = due else {
+            if source.has_ended() {
+                break;
+            }
+            // Nothing has been built yet: only the preparing thread can say what comes next, or that nothing does.
+            until_stopped(live, source.arrives()).await;
+            continue;
+        };
         let stop_at = live.stop_at();
         if due >= stop_at || live.has_let_go() || live.clock.now().since(stop_at) > STOP_GRACE {
             break;
         }
-        if soon.is_empty() {
-            pause(live, &mut pacer, due, RESERVE_LEAD).await;
+        if reserved == Offset::NEVER {
+            until_stopped(live, pacer.sleep_until_before(due, RESERVE_LEAD)).await;
             continue;
         }
         let left = live.clock.until(due);
-        if !left.is_zero() {
-            burst = 0;
-            // Wake for the send, or for the next reservations where those come clearly earlier.
-            let reserve_in = to_reserve.map_or(left, |at| live.clock.until_before(at, RESERVE_LEAD).max(RESERVE_STEP));
-            pause(live, &mut pacer, due, left.saturating_sub(reserve_in)).await;
-            if !live.clock.until(due).is_zero() {
-                continue;
+        if left.is_zero() {
+            desk.send_due();
+            if live.clock.until(desk.due()).is_zero() {
+                // Answers are read between two handfuls of overdue sends.
+                tokio::task::yield_now().await;
             }
+            continue;
         }
-        let Some(staged) = soon.pop_front() else { continue };
-        bodies.merge(&staged.bodies);
-        dispatch(client, live, staged, worker);
-        burst += 1;
-        if burst >= BURST {
-            burst = 0;
-            tokio::task::yield_now().await;
+        // Wake for the send, or for the next reservations where those come clearly earlier, or to learn what comes next: a send
+        // never waits for the request after it to be built.
+        let reserve_in = to_reserve.map_or(left, |at| live.clock.until_before(at, RESERVE_LEAD).max(RESERVE_STEP));
+        let unknown = to_reserve.is_none() && !source.has_ended();
+        tokio::select! {
+            biased;
+            () = until_stopped(live, pacer.sleep_until_before(due, left.saturating_sub(reserve_in))) => {}
+            () = source.arrives(), if unknown => {}
         }
     }
-    settle_overdue(live, soon, source, worker).await;
+    let (unsent, bodies) = desk.close();
+    settle_overdue(live, unsent, source, worker).await;
     live.merge_bodies(&bodies);
 }
 
-/// Sleeps until `lead` before `at`, or until issuing is told to stop; after that, requests still due are waited for undisturbed.
-async fn pause(live: &Live, pacer: &mut Pacer, at: Offset, lead: Duration) {
+/// Awaits `wait`, or until issuing is told to stop; after that it is awaited undisturbed, as requests may still be due.
+async fn until_stopped(live: &Live, wait: impl Future<Output = ()>) {
     if live.stop_at() == Offset::NEVER {
         tokio::select! {
             biased;
             () = live.stopped() => {}
-            () = pacer.sleep_until_before(at, lead) => {}
+            () = wait => {}
         }
     } else {
-        pacer.sleep_until_before(at, lead).await;
+        wait.await;
     }
 }
 
@@ -95,42 +102,13 @@ async fn settle_overdue<C: Client>(live: &Arc<Live>, soon: VecDeque<Staged<C>>, 
     for staged in soon.into_iter().take_while(|staged| staged.record.scheduled < stop_at) {
         Ticket::new(staged.record, Arc::clone(live), worker).settle_unsent(Outcome::Unresolved);
     }
-    while source.peek().await.is_some_and(|staged| staged.record.scheduled < stop_at) {
-        if let Some(staged) = source.next().await {
-            Ticket::new(staged.record, Arc::clone(live), worker).settle_unsent(Outcome::Unresolved);
+    // The preparing thread ends at the stop too, so this ends soon.
+    while let Some(staged) = source.next().await {
+        if staged.record.scheduled >= stop_at {
+            break;
         }
+        Ticket::new(staged.record, Arc::clone(live), worker).settle_unsent(Outcome::Unresolved);
     }
-}
-
-/// Sends one request, or sheds it at the cap. Never waits.
-fn dispatch<C: Client>(client: &Rc<C>, live: &Arc<Live>, staged: Staged<C>, worker: usize) {
-    let open = live.gauge.open();
-    let ticket = Ticket::new(staged.record, Arc::clone(live), worker);
-    if live.max_in_flight.is_some_and(|most| open >= most) {
-        ticket.settle_unsent(Outcome::Shed);
-        return;
-    }
-    tokio::task::spawn_local(follow(Rc::clone(client), Arc::clone(live), staged.call, ticket));
-}
-
-/// Follows one request from its send to its record.
-async fn follow<C: Client>(client: Rc<C>, live: Arc<Live>, call: C::Call, mut ticket: Ticket) {
-    let sent = ticket.begin();
-    let mut exchange = Exchange { sent: Some(sent), ..Exchange::default() };
-    let given_up = {
-        let send = client.send(call, live.clock, &mut exchange);
-        tokio::select! {
-            biased;
-            () = send => None,
-            () = live.letting_go() => Some(Outcome::Unresolved),
-            () = tokio::time::sleep_until(live.clock.instant(sent.plus(live.timeout))) => Some(Outcome::TimedOut),
-        }
-    };
-    if let Some(outcome) = given_up {
-        exchange.ended = Some(live.clock.now());
-        exchange.outcome = outcome;
-    }
-    ticket.settle(exchange);
 }
 
 /// Plays one worker's share of a closed loop: each slot releases its next request when the one before has settled.

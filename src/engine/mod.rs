@@ -1,6 +1,8 @@
 //! Owns one run: issues a plan without looking back, and settles each request exactly once.
 
 mod collect;
+mod desk;
+mod follow;
 mod gauge;
 mod issue;
 mod segment;

@@ -1,6 +1,5 @@
 //! Owns what is built ahead: requests encoded before their instant, in order, in bounded memory.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -109,7 +108,9 @@ fn stage<C: Client>(live: &Live, encoder: &C::Encoder, id: u64, at: Offset) -> S
 pub(super) struct Source<C: Client> {
     kind: Kind<C>,
     /// The next request, looked at but not taken.
-    front: VecDeque<Staged<C>>,
+    front: Option<Staged<C>>,
+    /// The last request has been seen.
+    ended: bool,
 }
 
 enum Kind<C: Client> {
@@ -127,6 +128,13 @@ struct Waiting {
     gone: AtomicBool,
 }
 
+impl Waiting {
+    fn taken<C: Client>(&self, staged: &Staged<C>) {
+        self.requests.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(staged.bytes, Ordering::Relaxed);
+    }
+}
+
 impl<C: Client> Source<C> {
     /// A source that encodes on a thread of its own.
     pub(super) fn ahead(live: Arc<Live>, encoder: Arc<C::Encoder>, worker: usize) -> Result<Self, Error> {
@@ -137,42 +145,59 @@ impl<C: Client> Source<C> {
             .name(format!("prepare-{worker}"))
             .spawn(move || prepare::<C>(&live, &encoder, worker, &sender, &seen))
             .map_err(|error| Error::Internal(format!("no thread to prepare requests on: {error}")))?;
-        Ok(Self { kind: Kind::Ahead { receiver, waiting }, front: VecDeque::new() })
+        Ok(Self { kind: Kind::Ahead { receiver, waiting }, front: None, ended: false })
     }
 
     /// A source that encodes when asked.
     pub(super) fn inline(live: Arc<Live>, encoder: Arc<C::Encoder>, worker: usize) -> Self {
         let share = share(&live, worker);
-        Self { kind: Kind::Inline { live, encoder, share }, front: VecDeque::new() }
+        Self { kind: Kind::Inline { live, encoder, share }, front: None, ended: false }
     }
 
-    /// The next request, left in place. Waits only for the preparing thread.
-    pub(super) async fn peek(&mut self) -> Option<&Staged<C>> {
-        if self.front.is_empty() {
-            let staged = self.pull().await?;
-            self.front.push_back(staged);
+    /// The next request, left in place, if it has been built; an inline source builds it.
+    pub(super) fn at_hand(&mut self) -> Option<&Staged<C>> {
+        if self.front.is_none() && !self.ended {
+            self.front = match &mut self.kind {
+                Kind::Ahead { receiver, waiting } => receiver.try_recv().ok().inspect(|staged| waiting.taken(staged)),
+                Kind::Inline { live, encoder, share } => share.next().map(|(id, at)| stage::<C>(live, encoder, id, at)),
+            };
         }
-        self.front.front()
+        self.front.as_ref()
     }
 
-    /// Takes the next request.
+    /// Takes what [`Source::at_hand`] showed.
+    pub(super) fn take(&mut self) -> Option<Staged<C>> {
+        self.front.take()
+    }
+
+    /// Whether nothing more will come; known once the end has been met.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended && self.front.is_none()
+    }
+
+    /// Returns when the next request is at hand, or when there is none.
+    pub(super) async fn arrives(&mut self) {
+        if self.front.is_none() {
+            self.front = self.pull().await;
+        }
+    }
+
+    /// Takes the next request. Waits only for the preparing thread.
     pub(super) async fn next(&mut self) -> Option<Staged<C>> {
-        match self.front.pop_front() {
-            Some(staged) => Some(staged),
-            None => self.pull().await,
-        }
+        self.arrives().await;
+        self.front.take()
     }
 
     async fn pull(&mut self) -> Option<Staged<C>> {
-        match &mut self.kind {
-            Kind::Ahead { receiver, waiting } => {
-                let staged = receiver.recv().await?;
-                waiting.requests.fetch_sub(1, Ordering::Relaxed);
-                waiting.bytes.fetch_sub(staged.bytes, Ordering::Relaxed);
-                Some(staged)
-            }
-            Kind::Inline { live, encoder, share } => share.next().map(|(id, at)| stage::<C>(live, encoder, id, at)),
+        if self.ended {
+            return None;
         }
+        let pulled = match &mut self.kind {
+            Kind::Ahead { receiver, waiting } => receiver.recv().await.inspect(|staged| waiting.taken(staged)),
+            Kind::Inline { live, encoder, share } => share.next().map(|(id, at)| stage::<C>(live, encoder, id, at)),
+        };
+        self.ended = pulled.is_none();
+        pulled
     }
 }
 
@@ -194,7 +219,8 @@ fn prepare<C: Client>(live: &Live, encoder: &C::Encoder, worker: usize, sender: 
     };
     for (id, at) in share(live, worker) {
         loop {
-            if waiting.gone.load(Ordering::Relaxed) {
+            // What is due only after the stop will never be asked for.
+            if waiting.gone.load(Ordering::Relaxed) || at >= live.stop_at() {
                 return;
             }
             let requests = waiting.requests.load(Ordering::Relaxed);

@@ -119,6 +119,7 @@ pub(super) fn trial(summary: Summary) -> Trial {
         drain_end: at(100.0),
         ended: Ended::Complete,
         not_due: 0,
+        due: None,
         concurrency: Some(Concurrency { peak: 9, integral_s }),
         summary,
     }

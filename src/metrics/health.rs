@@ -91,6 +91,12 @@ pub fn examine(trial: &Trial, smallest_limit: Option<Duration>) -> Health {
     if !summary.totals().balance() {
         health.faults.push("the books do not balance, an error of ours; please report it".to_owned());
     }
+    if let Some(due) = trial.due.filter(|due| *due != summary.totals().planned) {
+        let recorded = count(summary.totals().planned);
+        health
+            .faults
+            .push(format!("{} planned requests came due and {recorded} left a record, an error of ours; please report it", count(due)));
+    }
     health.healthy = health.faults.is_empty();
     health.notes = notes(&health, trial);
     health

@@ -163,6 +163,8 @@ pub struct Trial {
     pub ended: Ended,
     /// Planned after the instant at which the segment was cut short.
     pub not_due: u64,
+    /// Planned at or before it, counted from the plan and not from the records; absent in a closed loop and when read again.
+    pub due: Option<u64>,
     /// Requests in flight; absent when read again from records alone.
     pub concurrency: Option<Concurrency>,
     /// Hash of the bodies sent; absent where none was encoded, and when read again from records.

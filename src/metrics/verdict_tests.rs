@@ -205,3 +205,11 @@ fn histograms_can_be_read_by_any_hdr_histogram() {
     assert_eq!(read.len(), 2_000);
     assert_eq!(read.max() / 1_000, 500, "microseconds");
 }
+
+#[test]
+fn a_planned_request_without_a_record_is_an_error_of_ours() {
+    let summary = || folded(frame(0.0, 100.0), "", &(0..3).map(|id| streamed(id, id as f64, 0.1, 5, 0.01)).collect::<Vec<_>>());
+    let trial_of = |due| Trial { due: Some(due), ..trial(summary()) };
+    assert!(trial_of(3).judge().health.healthy);
+    assert!(trial_of(4).judge().health.faults.iter().any(|fault| fault.contains("4 planned requests came due and 3 left a record")));
+}

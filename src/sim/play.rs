@@ -114,6 +114,7 @@ impl Play for Session {
             drain_end: played.drain_end,
             ended: played.ended,
             not_due: played.not_due,
+            due: None,
             concurrency: Some(played.concurrency),
             // There are no bodies without bytes.
             body_fingerprint: None,

@@ -60,6 +60,7 @@ fn report(records: &[Record], slo: &[&str], load: LoadFacts) -> Report {
         drain_end: Offset::from_secs(31.0),
         ended: Ended::Complete,
         not_due: 0,
+        due: None,
         concurrency: Some(Concurrency { peak: 14, integral_s: settled_s }),
         body_fingerprint: None,
         summary,

@@ -196,6 +196,52 @@ fn collector_cannot_push_back() {
     assert_eq!(trial.summary.totals().completed, 500);
 }
 
+/// Plays `timeline` on a worker thread of its own, in real time, interrupted after a while if asked; the trial and every record.
+fn play_live(timeline: Timeline, interrupt_after: Option<Duration>) -> (Trial, Vec<Record>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
+    runtime.expect("a runtime").block_on(async {
+        let encoder = Arc::new(Box::new(|_| Fate::Answers(MS)) as Script);
+        let setup = Setup::<Scripted> { workers: 1, encoder, connect: Arc::new(|| Ok(Scripted)) };
+        let mut session = Session::threads(settings(), &setup).expect("a session");
+        let interrupter = session.interrupter();
+        if let Some(after) = interrupt_after {
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(after).await;
+                interrupter.interrupt();
+            });
+        }
+        let records = Rc::new(RefCell::new(Vec::new()));
+        let filed = Rc::clone(&records);
+        let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
+        let segment = segment("test", Arc::new(plan(Load::Open(timeline))));
+        let trial = session.play_into(segment, StopRule::Never, Arc::default(), sink).await.expect("played").await.expect("a trial");
+        (trial, records.take())
+    })
+}
+
+#[test]
+fn a_request_does_not_wait_for_the_next_one_to_be_built() {
+    // The issuer looked at the next request before it sent the one that was due, and that one is built only 500 ms ahead:
+    // at one request in 1.4 s, each left 0.9 s late.
+    let timeline = Timeline::new(Process::Even, rate(0.7), Extent::Requests(2), Duration::ZERO, Duration::ZERO, Seed::new(1));
+    let (_, records) = play_live(timeline, None);
+    assert_eq!(records.len(), 2);
+    for record in records {
+        let late_s = record.exchange.sent.expect("sent").secs_since(record.scheduled);
+        assert!(late_s < 0.45, "request {} left {late_s} s late", record.id);
+    }
+}
+
+#[test]
+fn an_interrupt_is_heard_although_the_next_request_is_a_minute_away() {
+    // It was heard only when the next request had been built, and the one already due then was never sent.
+    let timeline = Timeline::new(Process::Even, rate(0.01), Extent::Requests(2), Duration::ZERO, Duration::ZERO, Seed::new(1));
+    let (trial, records) = play_live(timeline, Some(Duration::from_millis(300)));
+    assert_eq!((trial.ended, trial.not_due, records.len()), (Ended::Interrupted, 1, 1));
+    assert_eq!(records[0].exchange.outcome, Outcome::Completed);
+    assert!(trial.drain_end < Offset::from_secs(30.0), "{}", trial.drain_end);
+}
+
 #[test]
 fn an_interrupted_run_ends_its_window_at_that_instant() {
     let (trial, records) = paused(async {
