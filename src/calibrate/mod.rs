@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::client::Limits;
 use crate::error::Error;
-use crate::units::{per_second, seconds};
+use crate::units::{count, per_second, seconds};
 use machine::load_average;
 use stage::{Stage, closed, open};
 
@@ -210,9 +210,9 @@ fn advice(calibration: &Calibration) -> Vec<String> {
         Some(capacity) => {
             let bound = if calibration.capacity_is_bounded { "up to about" } else { "at least" };
             advice.push(format!(
-                "{bound} {} ({} events) with {sending} on this machine, the simulated server beside it",
+                "{bound} {} ({} events/s) with {sending} on this machine, the simulated server beside it",
                 per_second(capacity),
-                per_second(capacity * f64::from(calibration.output_tokens))
+                count((capacity * f64::from(calibration.output_tokens)) as u64)
             ));
             if calibration.capacity_is_bounded {
                 let more = if workers < cores {

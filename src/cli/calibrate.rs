@@ -13,8 +13,10 @@ use crate::cli::host::{host, tool};
 use crate::cli::simulate::local_runtime;
 use crate::cli::terminal::{print, say};
 use crate::error::Error;
-use crate::report::{Host, Tool};
+use crate::report::{Host, Tool, wrapped};
 use crate::units::{count, per_second, seconds};
+
+const WIDTH: usize = 80;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -58,12 +60,13 @@ fn text_of(calibration: &Calibration) -> String {
         load(calibration.load_average[1])
     ));
     line(String::new());
-    let head = ["rate", "send lag p50", "p99", "added TTFT p50", "p99", "ITL error p99", "kept"].map(str::to_owned);
+    let head = ["rate", "send lag", "p99", "added TTFT", "p99", "ITL error", "kept"].map(str::to_owned);
     line(row(&head));
     for step in calibration.steps.iter().chain(&calibration.search) {
         line(row(&cells(step)));
     }
     line(String::new());
+    line("Medians and p99; the error of a request's mean ITL at p99 only.".to_owned());
     line(format!("closed loop, not streamed: {}", per_second(calibration.closed_loop_per_s)));
     let cpu = |us: Option<f64>| us.map_or_else(|| "unknown".to_owned(), |us| seconds(us / 1e6));
     line(format!(
@@ -73,7 +76,7 @@ fn text_of(calibration: &Calibration) -> String {
     ));
     line(String::new());
     for advice in &calibration.advice {
-        line(format!("- {advice}"));
+        line(wrapped(&format!("- {advice}"), WIDTH, 2));
     }
     text
 }
@@ -99,7 +102,7 @@ fn cells(step: &Step) -> [String; 7] {
 
 fn row(cells: &[String; 7]) -> String {
     let [rate, lag50, lag99, ttft50, ttft99, itl, kept] = cells;
-    format!("{rate:>8}  {lag50:>12}  {lag99:>8}  {ttft50:>14}  {ttft99:>8}  {itl:>13}  {kept}")
+    format!("{rate:>8}  {lag50:>8}  {lag99:>8}  {ttft50:>10}  {ttft99:>8}  {itl:>9}  {kept}")
 }
 
 #[cfg(test)]
@@ -132,7 +135,7 @@ mod tests {
             closed_loop_per_s: 9_876.5,
             cpu_us_per_request: Some(41.2),
             cpu_us_per_event: None,
-            advice: vec!["be careful".to_owned()],
+            advice: vec!["be careful ".repeat(12)],
         };
         insta::assert_snapshot!(text_of(&calibration));
         assert!(text_of(&calibration).lines().all(|line| line.chars().count() <= 80));

@@ -76,7 +76,8 @@ impl Grid {
 }
 
 /// `text` broken into lines of at most `width` characters, every line after the first behind `indent` blanks.
-pub(super) fn wrapped(text: &str, width: usize, indent: usize) -> String {
+#[must_use]
+pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let mut lines = String::new();
     let mut used = indent;
     for word in text.split_whitespace() {

@@ -7,5 +7,5 @@ mod model;
 
 pub use console::render;
 pub use inspection::render_inspection;
-pub use layout::Ink;
+pub use layout::{Ink, wrapped};
 pub use model::{Host, Report, SCHEMA, Target, Tool};

@@ -105,7 +105,7 @@ pub struct Portion {
 }
 
 /// The half-width of the one-sided `confidence` interval of a mean by batch means (ratio estimator, Student's t), the largest
-/// over batch sizes as in [`overdispersion`]. `None` with fewer than 8 batches that hold values.
+/// over batch sizes as in [`dispersion`]. `None` with fewer than 8 batches that hold values.
 #[must_use]
 pub fn mean_half_width(portions: &[Portion], confidence: f64) -> Option<f64> {
     let count: u64 = portions.iter().map(|portion| portion.count).sum();

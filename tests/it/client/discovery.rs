@@ -56,7 +56,7 @@ fn what_answers_and_speaks_no_http_is_not_called_absent() {
     // A database on that port: asking whether a server runs there sends the reader the wrong way.
     let error = paused(async {
         let server = Server::start(vec![vec![Request, Write(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec())]]);
-        Discovery::new(None, &[]).unwrap().first_model(&server.target()).await.unwrap_err()
+        Discovery::new(None, &[], &nobody()).unwrap().first_model(&server.target()).await.unwrap_err()
     });
     assert!(error.to_string().contains("does not speak HTTP") && error.to_string().contains("--target"), "{error}");
 }
