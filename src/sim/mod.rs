@@ -1,5 +1,6 @@
 //! Owns the pretend server: a pure model, the same in virtual time, without sockets, and over HTTP.
 
+pub mod engine;
 mod fault;
 mod law;
 mod local;
