@@ -1,19 +1,22 @@
 //! Owns the pretend server: a pure model, the same in virtual time, without sockets, and over HTTP.
 
 pub mod engine;
+mod exposition;
 mod fault;
+mod flight;
 mod law;
+mod live;
 mod local;
 mod model;
 mod play;
 mod profile;
 mod script;
 mod server;
+mod station;
 
 pub use fault::Fault;
 pub use law::Law;
 pub use local::{LocalCall, LocalTarget, ModelClient};
-pub use model::{Answer, Instants, Model};
 pub use play::{Played, Session, run};
 pub use profile::Profile;
 pub use server::{Options, Served, Server, listen};

@@ -252,6 +252,12 @@ impl Engine {
         }
     }
 
+    /// Whether a step is under way; [`Engine::next_event`] is then its end.
+    #[must_use]
+    pub fn is_in_step(&self) -> bool {
+        matches!(self.phase, Phase::Busy(_))
+    }
+
     /// Lets that happen; `emit` gets the tokens that leave, with their instant. Does nothing when nothing is to happen.
     pub fn advance(&mut self, emit: impl FnMut(Offset, Token)) {
         match self.phase {

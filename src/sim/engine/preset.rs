@@ -74,8 +74,7 @@ const H100: Accelerators = Accelerators {
     all_reduce_fs: 0,
 };
 const FOUR_H100: Accelerators = Accelerators { count: 4, compute_efficiency_permille: 450, all_reduce_fs: 10_000_000_000, ..H100 };
-const A100: Accelerators =
-    Accelerators { bandwidth_bytes_per_s: 2_039_000_000_000, flops_per_s: 312_000_000_000_000, ..H100 };
+const A100: Accelerators = Accelerators { bandwidth_bytes_per_s: 2_039_000_000_000, flops_per_s: 312_000_000_000_000, ..H100 };
 
 impl Transformer {
     const fn weight_bytes(&self) -> u64 {

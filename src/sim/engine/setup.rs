@@ -76,10 +76,8 @@ impl Setup {
             }
         }
         if setup.batched_tokens < setup.max_seqs {
-            let why = format!(
-                "a budget of {} tokens a step does not give each of {} sequences its token",
-                setup.batched_tokens, setup.max_seqs
-            );
+            let why =
+                format!("a budget of {} tokens a step does not give each of {} sequences its token", setup.batched_tokens, setup.max_seqs);
             return Err(refuse(why));
         }
         Ok(setup)

@@ -111,7 +111,13 @@ fn the_latest_gives_way_and_is_computed_again_without_emitting_twice() {
 #[test]
 fn a_prompt_seen_before_is_computed_once() {
     let ids: Vec<u64> = (100..104).collect();
-    let request = |tag: u64, prompt_tokens: u32, blocks: usize| Request { tag, prompt_tokens, output_tokens: 1, blocks: &ids[..blocks], block_tokens: 32 };
+    let request = |tag: u64, prompt_tokens: u32, blocks: usize| Request {
+        tag,
+        prompt_tokens,
+        output_tokens: 1,
+        blocks: &ids[..blocks],
+        block_tokens: 32,
+    };
     let setup = Setup::of(Preset::Small);
     let mut engine = Engine::new(setup);
     let mut cached = |request: Request<'_>| {
@@ -175,7 +181,9 @@ fn setups_are_read_as_they_are_written() {
     ] {
         assert_eq!(setup(Preset::Llama8bOnH100, text).to_string(), written);
     }
-    for text in ["", "max_seqs", "max_seqs=0", "max_seqs=5000", "speed=3", "prefix_cache=yes", "max_seqs=1,max_seqs=2", "batched_tokens=100"] {
+    for text in
+        ["", "max_seqs", "max_seqs=0", "max_seqs=5000", "speed=3", "prefix_cache=yes", "max_seqs=1,max_seqs=2", "batched_tokens=100"]
+    {
         assert!(Setup::with(Preset::Llama8bOnH100, text).is_err(), "{text}");
     }
 }
