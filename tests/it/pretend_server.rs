@@ -335,4 +335,5 @@ async fn the_truth_log_tells_each_request_even_one_cut_off_by_the_shutdown() {
     assert!(served.late_ns.max() < 2_000_000, "late by {} ns under a clock that cannot be late", served.late_ns.max());
 }
 
+mod engine;
 mod faults;
