@@ -113,9 +113,14 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
     pub(super) fn advance(&mut self) -> bool {
         match (self.next_end(), self.next_step()) {
             (None, None) => return false,
-            (Some(ends), step) if step.is_none_or(|step| ends <= step) => self.settle_next(ends),
-            (_, Some(step)) => self.step(step),
-            (Some(ends), None) => self.settle_next(ends),
+            (None, Some(step)) => self.step(step),
+            (Some(ends), step) => {
+                if let Some(step) = step.filter(|step| *step < ends) {
+                    self.step(step);
+                } else {
+                    self.settle_next(ends);
+                }
+            }
         }
         true
     }

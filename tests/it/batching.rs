@@ -135,7 +135,8 @@ fn what_is_in_the_engine_when_a_segment_ends_is_in_the_way_of_the_next() {
     let mut seen = Vec::new();
     session.play_into(&quiet, true, &StopRule::Never, |record| seen.push((record.id, ttft_s(&record))));
     seen.sort_by_key(|(id, _)| *id);
-    assert!((seen[0].1 / worst_s - 1.0).abs() < 0.1, "the first comes behind all that wait: {} s after {worst_s} s", seen[0].1);
+    // All that wait are prefilled 16 at a time, a quarter of a second each.
+    assert!((seen[0].1 - worst_s).abs() < 0.3, "the first comes behind all that wait: {} s after {worst_s} s", seen[0].1);
     assert!(seen[99].1 < 0.03, "{} s when all that is over", seen[99].1);
 }
 

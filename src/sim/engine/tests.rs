@@ -67,7 +67,7 @@ fn saturated_it_completes_what_the_steady_state_says() {
     for preset in Preset::ALL {
         for (prompt, output) in [(128, 64), (512, 128), (64, 200), (900, 10)] {
             let setup = Setup::of(preset);
-            let Some(known) = setup.saturation_per_s(prompt, output) else { continue };
+            let known = setup.saturation_per_s(prompt, output).unwrap();
             let seen = saturated_per_s(setup, prompt, output);
             assert!((seen / known - 1.0).abs() < 0.02, "{} {prompt}+{output}: {seen}/s is not {known}/s", preset.name());
         }
@@ -250,6 +250,35 @@ proptest! {
         let prompts: u64 = asks.iter().map(|ask| u64::from(ask.prompt)).sum();
         let counters = engine.counters();
         prop_assert_eq!((counters.generated_tokens, counters.prompt_tokens, counters.finished), (asked, prompts, asks.len() as u64));
+    }
+
+    #[test]
+    fn whoever_leaves_whenever_the_books_hold_and_the_others_get_everything(
+        asks in asks(), leaves in prop::collection::vec((0u64..60, 0usize..400), 0..30), kv_blocks in 22u32..60,
+    ) {
+        let mut engine = Engine::new(setup(Preset::Small, &format!("max_seqs=8,batched_tokens=100,kv_tokens={}", kv_blocks * 16)));
+        for (number, ask) in asks.iter().enumerate() {
+            let ids = ids(number, ask);
+            let request = Request { tag: number as u64, prompt_tokens: ask.prompt, output_tokens: ask.output, blocks: &ids, block_tokens: 16 };
+            engine.arrive(Offset::ZERO, request).unwrap();
+        }
+        let mut tokens = vec![0; asks.len()];
+        for event in 0.. {
+            if engine.next_event().is_none() {
+                break;
+            }
+            engine.advance(|_, token| tokens[token.tag as usize] += 1);
+            for (tag, _) in leaves.iter().filter(|(_, at)| *at == event) {
+                engine.cancel(*tag);
+            }
+            engine.check();
+        }
+        prop_assert_eq!((engine.gauges().blocks_in_use, engine.gauges().running, engine.gauges().waiting), (0, 0, 0));
+        for (number, ask) in asks.iter().enumerate() {
+            let left = leaves.iter().any(|(tag, _)| *tag == number as u64);
+            prop_assert!(tokens[number] == ask.output || (left && tokens[number] < ask.output));
+        }
+        prop_assert_eq!(engine.counters().cancelled + engine.counters().finished, asks.len() as u64);
     }
 
     #[test]

@@ -125,7 +125,7 @@ async fn answer(shared: &Shared, stream: &TcpStream, head: &Head, body: &[u8]) -
         Route::Metrics => match shared.desk.engine() {
             Some(live) => {
                 live.advance_to(arrived);
-                let page = metrics_page(&exposition(&live.borrow(), &shared.model_json));
+                let page = metrics_page(&exposition(&live.borrow(), &shared.model_json), head.keep_alive);
                 write_all(stream, &page).await?;
                 Ok(After::Next)
             }

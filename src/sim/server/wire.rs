@@ -30,8 +30,8 @@ pub(super) fn response(status: u16, body: &[u8], keep_alive: bool) -> Vec<u8> {
 }
 
 /// A page of Prometheus text.
-pub(super) fn metrics_page(text: &str) -> Vec<u8> {
-    response_of("text/plain; version=0.0.4; charset=utf-8", 200, text.as_bytes(), true)
+pub(super) fn metrics_page(text: &str, keep_alive: bool) -> Vec<u8> {
+    response_of("text/plain; version=0.0.4; charset=utf-8", 200, text.as_bytes(), keep_alive)
 }
 
 fn response_of(content_type: &str, status: u16, body: &[u8], keep_alive: bool) -> Vec<u8> {
