@@ -170,7 +170,7 @@ pub(super) struct SimulateArguments {
     help_template = TEMPLATE
 )]
 pub(super) struct HelpArguments {
-    /// metrics, slo, or a verb
+    /// metrics, slo, sim, or a verb
     #[arg(value_name = "TOPIC")]
     pub(super) topic: Option<String>,
 }
