@@ -1,7 +1,7 @@
 //! Owns the measurement of the batching engine: how fast virtual time runs, and whether sockets show what virtual time says.
 //!
 //! `cargo bench --bench engine -- [--quick] [virtual] [sockets]`: about 5 minutes whole.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints")]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, reason = "a bench prints, and stops where its machine fails it")]
 
 mod common;
 
@@ -19,7 +19,7 @@ use tonnage::record::{Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::sim::{MODEL_NAME, Profile, run};
-use tonnage::units::Rate;
+use tonnage::units::{Offset, Rate};
 use tonnage::workload::{LengthSpec, Load, Plan, Workload};
 
 use common::host::{SERVER_CPU, TOOL_CPU, now_ns, pin};
@@ -56,7 +56,7 @@ fn virtual_time(asked: &Asked, sheet: &mut Sheet) {
         let started_ns = now_ns();
         let records = run(&plan, profile(text), Seed::new(1));
         let took_s = (now_ns() - started_ns) as f64 / 1e9;
-        let simulated_s = records.iter().filter_map(|record| record.exchange.ended).max().map_or(0.0, |end| end.as_secs());
+        let simulated_s = records.iter().filter_map(|record| record.exchange.ended).max().map_or(0.0, Offset::as_secs);
         let row = [
             text.to_owned(),
             format!("{share}"),

@@ -209,18 +209,17 @@ async fn chat(
     let fate = shared.faults.fate(sequence);
     let mut entry = Entry::new(&shared.ledger, sequence, arrived, head.request_id.clone());
     entry.row().input_tokens = wish.prompt_tokens;
-    let result = match fate.instead {
-        Some(instead) => in_place(shared, stream, head, arrived, instead, &fate, &mut entry).await,
-        None => {
-            let coming = hand_in(shared, arrived, &wish, blocks, &fate)?;
-            if let Some(first) = coming.planned_first_token() {
-                entry.planned_first_token(shared.faults.held(first.plus(fate.delay)));
-            }
-            if streamed {
-                stream_answer(shared, stream, arrived, coming, &wish, &fate, &mut entry).await
-            } else {
-                whole_answer(shared, stream, head, coming, &wish, &fate, &mut entry).await
-            }
+    let result = if let Some(instead) = fate.instead {
+        in_place(shared, stream, head, arrived, instead, &fate, &mut entry).await
+    } else {
+        let coming = hand_in(shared, arrived, &wish, blocks, &fate)?;
+        if let Some(first) = coming.planned_first_token() {
+            entry.planned_first_token(shared.faults.held(first.plus(fate.delay)));
+        }
+        if streamed {
+            stream_answer(shared, stream, arrived, coming, &wish, &fate, &mut entry).await
+        } else {
+            whole_answer(shared, stream, head, coming, &wish, &fate, &mut entry).await
         }
     };
     if result.is_err() {
