@@ -58,7 +58,7 @@ fn text_of(calibration: &Calibration) -> String {
         load(calibration.load_average[1])
     ));
     line(String::new());
-    let head = ["rate", "send lag p50", "p99", "added TTFT p50", "p99", "ITL error p99", "kept"].map(str::to_owned);
+    let head = ["rate", "send lag p50", "p99", "+TTFT p50", "p99", "ITL err p99", "kept"].map(str::to_owned);
     line(row(&head));
     for step in calibration.steps.iter().chain(&calibration.search) {
         line(row(&cells(step)));
@@ -99,7 +99,7 @@ fn cells(step: &Step) -> [String; 7] {
 
 fn row(cells: &[String; 7]) -> String {
     let [rate, lag50, lag99, ttft50, ttft99, itl, kept] = cells;
-    format!("{rate:>8}  {lag50:>12}  {lag99:>8}  {ttft50:>14}  {ttft99:>8}  {itl:>13}  {kept}")
+    format!("{rate:>8}  {lag50:>12}  {lag99:>7}  {ttft50:>9}  {ttft99:>7}  {itl:>11}  {kept}")
 }
 
 #[cfg(test)]

@@ -115,14 +115,9 @@ fn anomalies_teach_what_is_an_artefact() {
     }
     let quiet: Vec<String> = (0..100).map(|i| format!("{},10,{}\n", if i < 50 { i * 7 } else { i * 7 + 900 }, i % 5)).collect();
     let said = anomalies(read(&format!("Timestamp,Request tokens,Response tokens\n{}", quiet.concat())).unwrap()).join("\n");
-    for wanted in [
-        "whole seconds",
-        "20 rows have 0 input or 0 output",
-        "(0 have neither)",
-        "longest silence lasts 15.1 min",
-        "follows row 50",
-        "--time-scale 10 ",
-    ] {
+    for wanted in
+        ["whole seconds", "20 rows have 0 input or 0 output", "longest silence lasts 15.1 min", "follows row 50", "--time-scale 10 "]
+    {
         assert!(said.contains(wanted), "{wanted}: {said}");
     }
     let plain: Vec<String> = (0..100).map(|i| format!("{}.{},10,5\n", i * 2, i * 37 % 10)).collect();
