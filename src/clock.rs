@@ -133,7 +133,7 @@ impl Pacer {
                 continue;
             }
             woken_early = left > LONG;
-            let sleep = if woken_early { left - EARLY } else { left };
+            let sleep = if woken_early { left.saturating_sub(EARLY) } else { left };
             if arm(timer.get_ref(), sleep).is_err() || wait(timer).await.is_err() {
                 tokio::time::sleep(left).await;
                 return;

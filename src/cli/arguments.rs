@@ -235,7 +235,7 @@ pub(super) struct ReportArguments {
 #[command(
     before_help = "Examples:
   tonnage simulate                              `small` on 127.0.0.1:8000
-  tonnage simulate --sim mmc:servers=4,service=100ms --listen 127.0.0.1:0
+  tonnage simulate --sim 8b-h100 --listen 127.0.0.1:0
   tonnage simulate --fault status:503@10% --fault stall:10s,2s --truth truth.jsonl
 ",
     help_template = TEMPLATE
@@ -244,7 +244,8 @@ pub(super) struct SimulateArguments {
     /// Address to listen on; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     pub(super) listen: std::net::SocketAddr,
-    /// What it behaves like: small, delay:ttft=20ms,itl=5ms, mmc:servers=4,service=100ms, mdc:servers=2,service=50ms
+    /// What it behaves like: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms, mmc:servers=4,service=100ms
+    /// (`tonnage help sim` lists all)
     #[arg(long, value_name = "PROFILE", default_value = "small")]
     pub(super) sim: Profile,
     /// What it does wrong on purpose (repeatable; a wrong one lists them all), for a share of requests with @10%
@@ -285,12 +286,13 @@ pub(super) struct CalibrateArguments {
     before_help = "Examples:
   tonnage help metrics   what every number means
   tonnage help slo       how objectives are written and decided
+  tonnage help sim       what the simulated servers are
   tonnage help run       the options of a verb
 ",
     help_template = TEMPLATE
 )]
 pub(super) struct HelpArguments {
-    /// metrics, slo, or a verb
+    /// metrics, slo, sim, or a verb
     #[arg(value_name = "TOPIC")]
     pub(super) topic: Option<String>,
 }

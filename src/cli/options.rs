@@ -34,8 +34,8 @@ pub(super) struct TargetOptions {
     /// Base URL, with or without /v1; several are used in turn [default: the embedded simulated server]
     #[arg(long, value_name = "URL[,URL…]", value_delimiter = ',')]
     pub(super) target: Vec<String>,
-    /// What the embedded simulated server behaves like: small, delay:ttft=20ms,itl=5ms, mmc:servers=4,service=100ms,
-    /// mdc:servers=2,service=50ms [default: small]
+    /// What the embedded simulated server behaves like: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms,
+    /// mmc:servers=4,service=100ms (`tonnage help sim` lists all) [default: small]
     #[arg(long, value_name = "PROFILE")]
     pub(super) sim: Option<Profile>,
     /// Model to ask for; several are used in turn [default: the first of /v1/models]

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
+use hdrhistogram::Histogram;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
 use crate::cli::arguments::SimulateArguments;
@@ -60,13 +61,14 @@ pub(super) fn simulate(arguments: SimulateArguments) -> Result<ExitCode, Error> 
 
 /// What a server did, and how exactly.
 fn account(served: &Served) -> String {
-    let late = |share: f64| seconds(served.late_ns.value_at_quantile(share) as f64 / 1e9);
-    let lateness = if served.late_ns.is_empty() {
-        "nothing written".to_owned()
-    } else {
-        format!("own lateness of {} writes: p50 {}, p99 {}, max {}", count(served.late_ns.len()), late(0.5), late(0.99), late(1.0))
+    let lateness = |late_ns: &Histogram<u64>, what: &str| {
+        let late = |share: f64| seconds(late_ns.value_at_quantile(share) as f64 / 1e9);
+        format!("own lateness of {} {what}: p50 {}, p99 {}, max {}", count(late_ns.len()), late(0.5), late(0.99), late(1.0))
     };
-    format!("{} requests on {} connections; {lateness}", count(served.requests), count(served.connections))
+    let writes = if served.late_ns.is_empty() { "nothing written".to_owned() } else { lateness(&served.late_ns, "writes") };
+    let steps = served.step_late_ns.as_ref().filter(|late_ns| !late_ns.is_empty());
+    let steps = steps.map_or_else(String::new, |late_ns| format!("; {}", lateness(late_ns, "steps")));
+    format!("{} requests on {} connections; {writes}{steps}", count(served.requests), count(served.connections))
 }
 
 /// A current-thread runtime that can spawn local tasks.

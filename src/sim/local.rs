@@ -1,6 +1,6 @@
 //! Owns `ModelClient`: the model as a client without sockets, for tests of the engine under a paused clock.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -8,15 +8,17 @@ use crate::client::{Client, Route};
 use crate::clock::RunClock;
 use crate::record::{Exchange, Failure, FailureClass, Outcome, Usage};
 use crate::seed::Seed;
+use crate::sim::engine::Request;
 use crate::sim::fault::{Break, Fate, Faults, Instead};
-use crate::sim::{DEFAULT_OUTPUT_TOKENS, Fault, MODEL_NAME, Model, Profile};
+use crate::sim::live::{Coming, Desk};
+use crate::sim::{DEFAULT_OUTPUT_TOKENS, Fault, MODEL_NAME, Profile};
 use crate::units::Offset;
 use crate::workload::{Outline, RequestSpec};
 
-/// Answers calls from a [`Model`] after tokio sleeps (whole milliseconds). Faults strike by order of sending, as over sockets, and leave
+/// Answers calls from a simulated server after tokio sleeps (whole milliseconds). Faults strike by order of sending, as over sockets, and leave
 /// the outcome that an HTTP client would; `split`, `no-role`, `no-done` and `garbage`'s bytes have no meaning without bytes.
 pub struct ModelClient {
-    model: RefCell<Model>,
+    desk: Desk,
     faults: Faults,
     sequence: Cell<u64>,
 }
@@ -53,12 +55,26 @@ impl ModelClient {
     /// A client of a fresh model.
     #[must_use]
     pub fn new(profile: Profile, faults: &[Fault], seed: Seed) -> Self {
-        Self { model: RefCell::new(Model::new(profile, seed)), faults: Faults::new(faults, seed), sequence: Cell::new(0) }
+        Self { desk: Desk::new(profile, seed), faults: Faults::new(faults, seed), sequence: Cell::new(0) }
     }
 
     async fn until(clock: RunClock, at: Offset) -> Offset {
         tokio::time::sleep_until(clock.instant(at)).await;
         clock.now()
+    }
+
+    /// The instant of token number `token`. There is no task that drives an engine here: whoever waits for it lets it advance.
+    async fn reach(&self, coming: &mut Coming, token: u32, clock: RunClock) -> Offset {
+        loop {
+            if let Some(at) = coming.at(token) {
+                return at;
+            }
+            let Some((live, at)) = self.desk.engine().and_then(|live| Some((live, live.next_event()?))) else {
+                return std::future::pending().await;
+            };
+            let now = Self::until(clock, at).await;
+            live.advance_to(now);
+        }
     }
 
     async fn answer(&self, call: &LocalCall, fate: &Fate, clock: RunClock, exchange: &mut Exchange) -> Outcome {
@@ -75,11 +91,16 @@ impl ModelClient {
             }
             None => {}
         }
-        let answer = self.model.borrow_mut().arrive(arrived);
-        let head_at = if answer.is_burst() { answer.first_token() } else { arrived };
+        let asked = if call.outline.output_tokens == 0 { DEFAULT_OUTPUT_TOKENS } else { call.outline.output_tokens };
+        let Ok(coming) = self.desk.arrive(arrived, Request::unique(Request::NOBODY, call.outline.input_tokens, asked)) else {
+            exchange.headers = Some(Self::until(clock, due(arrived)).await);
+            exchange.status = Some(400);
+            return failed(FailureClass::Status, "status 400");
+        };
+        let mut coming = if fate.never_ends { coming.endless() } else { coming };
+        let head_at = coming.planned_first_token().filter(|_| coming.is_burst()).unwrap_or(arrived);
         exchange.headers = Some(Self::until(clock, due(head_at)).await);
         exchange.status = Some(200);
-        let asked = if call.outline.output_tokens == 0 { DEFAULT_OUTPUT_TOKENS } else { call.outline.output_tokens };
         let tokens = match fate {
             Fate { never_ends: true, .. } => u32::MAX,
             Fate { empty: true, .. } => 0,
@@ -87,14 +108,13 @@ impl ModelClient {
         };
         let breaks = fate.breaks.filter(|(after, _)| *after <= tokens);
         let limit = breaks.map_or(tokens, |(after, _)| after);
-        let answer = if fate.never_ends { answer.spread(std::time::Duration::from_millis(10)) } else { answer };
-        exchange.first_event = Some(Self::until(clock, due(answer.first_token())).await);
-        let mut instants = answer.instants();
+        let first = self.reach(&mut coming, 1, clock).await;
+        exchange.first_event = Some(Self::until(clock, due(first)).await);
         let mut seen = 0;
         while seen < limit {
             let event = fate.tokens_per_event.min(limit - seen);
-            let at = (0..event).filter_map(|_| instants.next()).last().unwrap_or(arrived);
             seen += event;
+            let at = self.reach(&mut coming, seen, clock).await;
             exchange.note_token_event(Self::until(clock, due(at)).await, seen > fate.reasoning);
             exchange.event_tokens.push(event);
         }
@@ -108,7 +128,8 @@ impl ModelClient {
         }
         exchange.finish_reason = Some(if call.outline.output_tokens == 0 { "stop" } else { "length" }.into());
         if !fate.no_usage {
-            exchange.usage = Some(Usage { input_tokens: call.outline.input_tokens, output_tokens: tokens, cached_tokens: None });
+            exchange.usage =
+                Some(Usage { input_tokens: call.outline.input_tokens, output_tokens: tokens, cached_tokens: coming.cached_tokens() });
         }
         if tokens == 0 { failed(FailureClass::Empty, "no token") } else { Outcome::Completed }
     }

@@ -1,18 +1,24 @@
-//! Owns the pretend server: a pure model, the same in virtual time, without sockets, and over HTTP.
+//! Owns the pretend server: a batching engine and simple queues, the same in virtual time, without sockets, and over HTTP.
 
+pub mod engine;
+mod exposition;
 mod fault;
+mod flight;
+mod help;
 mod law;
+mod live;
 mod local;
 mod model;
 mod play;
 mod profile;
 mod script;
 mod server;
+mod station;
 
 pub use fault::Fault;
+pub use help::help_sim;
 pub use law::Law;
 pub use local::{LocalCall, LocalTarget, ModelClient};
-pub use model::{Answer, Instants, Model};
 pub use play::{Played, Session, run};
 pub use profile::Profile;
 pub use server::{Embedded, Options, Served, Server, listen};

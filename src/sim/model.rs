@@ -1,4 +1,4 @@
-//! Owns `Model`: the simulated server as a pure state machine in whole nanoseconds.
+//! Owns `Model`: the simple simulated servers (delay, queues) as a pure state machine in whole nanoseconds.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,14 +7,14 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 
 use crate::seed::{Seed, Stream};
-use crate::sim::profile::Skin;
-use crate::sim::{Law, Profile};
+use crate::sim::Law;
+use crate::sim::profile::Simple;
 use crate::units::Offset;
 
-/// The simulated server without sockets. Whoever drives it (virtual time or the HTTP server) hands in arrivals in order; the k-th
+/// A simple simulated server without sockets. Whoever drives it (virtual time or the HTTP server) hands in arrivals in order; the k-th
 /// arrival gets the k-th draw, so that truth is the same on every machine and in both.
 #[derive(Debug)]
-pub struct Model {
+pub(super) struct Model {
     state: State,
     latest: Offset,
 }
@@ -39,12 +39,11 @@ enum State {
 impl Model {
     /// A model at rest. All draws come from `seed.stream("service")`: for a delay, arrival k draws its TTFT and then its gaps from
     /// `.at(k)`; for a queue, arrival k has draw k of `.sequence()`.
-    #[must_use]
-    pub fn new(profile: Profile, seed: Seed) -> Self {
+    pub(super) fn new(simple: Simple, seed: Seed) -> Self {
         let stream = seed.stream("service");
-        let state = match profile.0 {
-            Skin::Delay { ttft, itl } => State::Delay { ttft, itl, stream, arrivals: 0 },
-            Skin::Queue { servers, service } => State::Queue {
+        let state = match simple {
+            Simple::Delay { ttft, itl } => State::Delay { ttft, itl, stream, arrivals: 0 },
+            Simple::Queue { servers, service } => State::Queue {
                 service,
                 draws: Box::new(stream.sequence()),
                 free: std::iter::repeat_n(Reverse(0), servers as usize).collect(),
@@ -55,7 +54,7 @@ impl Model {
 
     /// Takes the next request in at `at` and says when its tokens come. Arrivals are in order; one that is not counts as coming
     /// together with the one before.
-    pub fn arrive(&mut self, at: Offset) -> Answer {
+    pub(super) fn arrive(&mut self, at: Offset) -> Answer {
         let at = at.max(self.latest);
         self.latest = at;
         match &mut self.state {
@@ -85,7 +84,7 @@ impl Model {
 
 /// When the tokens of one request come.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub(super) struct Answer {
     first_token: Offset,
     gaps: Gaps,
 }
@@ -103,33 +102,29 @@ enum Gaps {
 
 impl Answer {
     /// When the first token comes.
-    #[must_use]
-    pub fn first_token(&self) -> Offset {
+    pub(super) fn first_token(&self) -> Offset {
         self.first_token
     }
 
     /// Whether all tokens come at once.
-    #[must_use]
-    pub fn is_burst(&self) -> bool {
+    pub(super) fn is_burst(&self) -> bool {
         matches!(self.gaps, Gaps::Burst)
     }
 
     /// The instant of each token, without end: take as many as were asked for.
-    #[must_use]
-    pub fn instants(self) -> Instants {
+    pub(super) fn instants(self) -> Instants {
         Instants { next: self.first_token, gaps: self.gaps }
     }
 
-    /// The same answer, but with `gap` between tokens where all would come at once: an endless burst would fill memory.
-    #[must_use]
-    pub(super) fn spread(self, gap: Duration) -> Self {
-        if self.is_burst() { Self { gaps: Gaps::Even(gap), ..self } } else { self }
+    /// A first token at `first_token`, the others each `gap` after the one before.
+    pub(super) fn even(first_token: Offset, gap: Duration) -> Self {
+        Self { first_token, gaps: Gaps::Even(gap) }
     }
 }
 
 /// The instants of tokens, without end.
 #[derive(Debug, Clone)]
-pub struct Instants {
+pub(super) struct Instants {
     next: Offset,
     gaps: Gaps,
 }
@@ -151,6 +146,15 @@ impl Iterator for Instants {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::Profile;
+    use crate::sim::profile::Skin;
+
+    fn model(text: &str, seed: u64) -> Model {
+        match text.parse::<Profile>().unwrap().0 {
+            Skin::Simple(simple) => Model::new(simple, Seed::new(seed)),
+            Skin::Engine(_) => unreachable!(),
+        }
+    }
 
     fn millis(offset: Offset) -> u64 {
         offset.as_nanos() / 1_000_000
@@ -158,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_delay_never_queues() {
-        let mut model = Model::new("delay:ttft=20ms,itl=5ms".parse().unwrap(), Seed::new(1));
+        let mut model = model("delay:ttft=20ms,itl=5ms", 1);
         for _ in 0..3 {
             let instants: Vec<u64> = model.arrive(Offset::from_secs(1.0)).instants().take(3).map(millis).collect();
             assert_eq!(instants, [1_020, 1_025, 1_030]);
@@ -167,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_queue_serves_in_order_of_arrival_on_the_first_free_server() {
-        let mut model = Model::new("mdc:servers=2,service=50ms".parse().unwrap(), Seed::new(1));
+        let mut model = model("mdc:servers=2,service=50ms", 1);
         let departures: Vec<u64> =
             [0u64, 10, 20, 30, 200].into_iter().map(|ms| millis(model.arrive(Offset::from_nanos(ms * 1_000_000)).first_token())).collect();
         assert_eq!(departures, [50, 60, 100, 110, 250]);
@@ -176,7 +180,7 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_answers_and_another_seed_others() {
         let answers = |seed: u64| -> Vec<Offset> {
-            let mut model = Model::new(Profile::small(), Seed::new(seed));
+            let mut model = model("delay", seed);
             (0..20).flat_map(|_| model.arrive(Offset::ZERO).instants().take(4).collect::<Vec<_>>()).collect()
         };
         assert_eq!(answers(1), answers(1));

@@ -1,18 +1,20 @@
 //! Owns virtual time: plans played against the model in a pure event loop, as a perfect generator would see them.
 
 use std::cell::RefCell;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::future::Ready;
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::metrics::{self, Concurrency, Ended, LiveCounts, LoadFacts, Play, StopRule, Summary, Trial};
+use crate::metrics::{self, Concurrency, Ended, LoadFacts, Play, StopRule, Summary, Trial};
 use crate::record::{Exchange, Origin, Outcome, Record, Usage};
 use crate::schedule::Extent;
 use crate::seed::Seed;
+use crate::sim::engine::Request;
+use crate::sim::flight::Flight;
 use crate::sim::local::target;
-use crate::sim::{Answer, DEFAULT_OUTPUT_TOKENS, MODEL_NAME, Model, Profile};
+use crate::sim::model::Answer;
+use crate::sim::station::Station;
+use crate::sim::{DEFAULT_OUTPUT_TOKENS, MODEL_NAME, Profile};
 use crate::units::{Offset, Window};
 use crate::workload::{Closed, Load, Plan};
 
@@ -25,10 +27,14 @@ pub fn run(plan: &Plan, profile: Profile, seed: Seed) -> Vec<Record> {
     records
 }
 
-/// A simulated server that outlives any one segment of load: its queue and its clock go on where the last segment stopped issuing.
+/// A simulated server that outlives any one segment of load: its queue, its prefix cache and its clock go on where the last segment
+/// stopped issuing.
+///
+/// An engine's answers depend on who comes after. The requests of a segment that are in flight when its issuing ends are settled as if
+/// nobody came after them; to the next segment they are there all the same, and get in its way as they would have.
 #[derive(Debug)]
 pub struct Session {
-    model: Model,
+    station: Station,
     target: Arc<str>,
     model_name: Arc<str>,
     /// Origin of the next segment, on the model's own clock.
@@ -56,7 +62,7 @@ impl Session {
     /// A server at rest.
     #[must_use]
     pub fn new(profile: Profile, seed: Seed) -> Self {
-        Self { model: Model::new(profile, seed), target: target(profile), model_name: MODEL_NAME.into(), origin: Offset::ZERO }
+        Self { station: Station::new(profile, seed), target: target(profile), model_name: MODEL_NAME.into(), origin: Offset::ZERO }
     }
 
     /// Plays `plan` until it ends or `stop` says so (asked at each arrival, before it is sent, and at each completion), and follows
@@ -68,7 +74,8 @@ impl Session {
 
     /// The same; `cut` hears of the instant at which `stop` ended the issuing, before anything that settles later reaches `sink`.
     fn play_through(&mut self, plan: &Plan, streamed: bool, stop: &StopRule, sink: impl FnMut(Record), cut: impl FnOnce(Offset)) -> Played {
-        let mut segment = Segment { session: self, plan, streamed, stop, flight: Flight::new(sink) };
+        let names = (Arc::clone(&self.target), Arc::clone(&self.model_name));
+        let mut segment = Segment { names, plan, streamed, stop, flight: Flight::new(&mut self.station, self.origin, streamed, sink) };
         let (ended, load_end, not_due) = match plan.load() {
             Load::Open(_) => segment.open(),
             Load::Closed(closed) => segment.closed(closed),
@@ -77,9 +84,14 @@ impl Session {
             cut(load_end);
         }
         let mut flight = segment.flight;
-        while flight.settle_next() {}
+        let before_drain = flight.server_without_clients();
+        while flight.advance() {}
+        let (drained, concurrency) = (flight.now(), flight.concurrency());
+        if let Some(station) = before_drain {
+            self.station = station;
+        }
         self.origin = later(self.origin, load_end);
-        let drain_end = flight.now.max(load_end);
+        let drain_end = drained.max(load_end);
         let mut window = plan.spans().window;
         if ended == Ended::Stopped {
             window = Window { start: window.start.min(load_end), end: window.end.min(load_end) };
@@ -87,7 +99,7 @@ impl Session {
             // A closed loop by count is over when its last request is.
             window.end = drain_end;
         }
-        Played { window, load_end, drain_end, ended, not_due, concurrency: flight.concurrency() }
+        Played { window, load_end, drain_end, ended, not_due, concurrency }
     }
 }
 
@@ -123,16 +135,17 @@ impl Play for Session {
     }
 }
 
-fn later(origin: Offset, offset: Offset) -> Offset {
+pub(super) fn later(origin: Offset, offset: Offset) -> Offset {
     Offset::from_nanos(origin.as_nanos().saturating_add(offset.as_nanos()))
 }
 
 struct Segment<'a, F> {
-    session: &'a mut Session,
+    /// Target and model, as records name them.
+    names: (Arc<str>, Arc<str>),
     plan: &'a Plan,
     streamed: bool,
     stop: &'a StopRule,
-    flight: Flight<F>,
+    flight: Flight<'a, F>,
 }
 
 impl<F: FnMut(Record)> Segment<'_, F> {
@@ -145,7 +158,7 @@ impl<F: FnMut(Record)> Segment<'_, F> {
             }
             self.send(arrival.index, arrival.at, Origin::Planned);
         }
-        (Ended::Complete, self.plan.spans().cooldown.end.max(self.flight.now), 0)
+        (Ended::Complete, self.plan.spans().cooldown.end.max(self.flight.now()), 0)
     }
 
     fn closed(&mut self, closed: &Closed) -> (Ended, Offset, u64) {
@@ -154,10 +167,8 @@ impl<F: FnMut(Record)> Segment<'_, F> {
             Extent::Duration(_) => (u64::MAX, self.plan.spans().cooldown.end),
         };
         for id in 0..most {
-            if id >= u64::from(closed.concurrency) {
-                self.flight.settle_next();
-            }
-            let at = self.flight.now;
+            while self.flight.in_flight() >= u64::from(closed.concurrency) && self.flight.advance() {}
+            let at = self.flight.now();
             if at >= until {
                 return (Ended::Complete, until, 0);
             }
@@ -166,15 +177,16 @@ impl<F: FnMut(Record)> Segment<'_, F> {
             }
             self.send(id, at, Origin::Released);
         }
-        (Ended::Complete, self.flight.now, 0)
+        (Ended::Complete, self.flight.now(), 0)
     }
 
     /// Lets time pass until `at`; the instant at which the rule asked to stop, if it did.
     fn stopped_by(&mut self, at: Offset) -> Option<Offset> {
-        while self.flight.next_end().is_some_and(|ended| ended <= at) {
-            self.flight.settle_next();
-            if self.asks_to_stop() {
-                return Some(self.flight.now);
+        while self.flight.is_before(at) {
+            let settled = self.flight.settled();
+            self.flight.advance();
+            if self.flight.settled() > settled && self.asks_to_stop() {
+                return Some(self.flight.now());
             }
         }
         self.flight.pass_to(at);
@@ -190,11 +202,18 @@ impl<F: FnMut(Record)> Segment<'_, F> {
 
     fn send(&mut self, id: u64, at: Offset, origin: Origin) {
         let outline = self.plan.outline(id);
-        let answer = self.session.model.arrive(later(self.session.origin, at));
-        let (origin_of_all, asked) = (self.session.origin, outline.output_tokens);
-        let exchange = if self.streamed { streamed(answer, origin_of_all, at, asked) } else { whole(answer, origin_of_all, asked) };
-        let usage = Usage { input_tokens: outline.input_tokens, output_tokens: given(outline.output_tokens), cached_tokens: None };
-        self.flight.sent(Record {
+        let tokens = given(outline.output_tokens);
+        let usage = Usage { input_tokens: outline.input_tokens, output_tokens: tokens, cached_tokens: None };
+        let origin_of_all = self.flight.origin();
+        let known = match self.flight.station() {
+            Station::Simple(model) => {
+                let answer = model.arrive(later(origin_of_all, at));
+                Some(if self.streamed { streamed(answer, origin_of_all, at, tokens) } else { whole(answer, origin_of_all, tokens) })
+            }
+            Station::Engine(_) => None,
+        };
+        let stepped = known.is_none();
+        let record = Record {
             id,
             class: outline.class,
             session: outline.session,
@@ -203,8 +222,8 @@ impl<F: FnMut(Record)> Segment<'_, F> {
             scheduled: at,
             asked_input_tokens: outline.input_tokens,
             asked_output_tokens: outline.output_tokens,
-            target: Arc::clone(&self.session.target),
-            model: Arc::clone(&self.session.model_name),
+            target: Arc::clone(&self.names.0),
+            model: Arc::clone(&self.names.1),
             exchange: Exchange {
                 sent: Some(at),
                 written: Some(at),
@@ -212,9 +231,14 @@ impl<F: FnMut(Record)> Segment<'_, F> {
                 status: Some(200),
                 finish_reason: Some(if outline.output_tokens == 0 { "stop" } else { "length" }.into()),
                 outcome: Outcome::Completed,
-                ..exchange
+                ..known.unwrap_or_default()
             },
-        });
+        };
+        if stepped {
+            self.flight.ask(record, Request::unique(Request::NOBODY, outline.input_tokens, tokens));
+        } else {
+            self.flight.sent(record);
+        }
     }
 }
 
@@ -223,10 +247,9 @@ const fn given(asked: u32) -> u32 {
     if asked == 0 { DEFAULT_OUTPUT_TOKENS } else { asked }
 }
 
-/// The instants of a streamed answer, counted from `origin`.
-fn streamed(answer: Answer, origin: Offset, sent: Offset, asked: u32) -> Exchange {
+/// The instants of a streamed answer of `tokens`, counted from `origin`.
+fn streamed(answer: Answer, origin: Offset, sent: Offset, tokens: u32) -> Exchange {
     let here = |at: Offset| Offset::from_nanos(at.as_nanos() - origin.as_nanos());
-    let tokens = given(asked);
     let first = here(answer.first_token());
     let mut exchange = Exchange { first_event: Some(first), ..Exchange::default() };
     if answer.is_burst() {
@@ -248,91 +271,8 @@ fn streamed(answer: Answer, origin: Offset, sent: Offset, asked: u32) -> Exchang
 }
 
 /// The instants of an answer that comes whole with its last token, counted from `origin`.
-fn whole(answer: Answer, origin: Offset, asked: u32) -> Exchange {
-    let last = if answer.is_burst() { Some(answer.first_token()) } else { answer.instants().take(given(asked) as usize).last() };
+fn whole(answer: Answer, origin: Offset, tokens: u32) -> Exchange {
+    let last = if answer.is_burst() { Some(answer.first_token()) } else { answer.instants().take(tokens as usize).last() };
     let ended = last.map(|at| Offset::from_nanos(at.as_nanos() - origin.as_nanos()));
     Exchange { headers: ended, ended, ..Exchange::default() }
-}
-
-/// The requests of one segment in flight, counted event by event.
-struct Flight<F> {
-    now: Offset,
-    /// When each request in flight ends, and the place of its record; earliest first.
-    open: BinaryHeap<Reverse<(Offset, usize)>>,
-    records: Vec<Option<Record>>,
-    free: Vec<usize>,
-    sink: F,
-    sent: u64,
-    completed: u64,
-    peak: usize,
-    /// ∫ requests in flight dt, in request-nanoseconds.
-    integral: u128,
-}
-
-impl<F: FnMut(Record)> Flight<F> {
-    fn new(sink: F) -> Self {
-        Self {
-            now: Offset::ZERO,
-            open: BinaryHeap::new(),
-            records: Vec::new(),
-            free: Vec::new(),
-            sink,
-            sent: 0,
-            completed: 0,
-            peak: 0,
-            integral: 0,
-        }
-    }
-
-    fn pass_to(&mut self, at: Offset) {
-        self.integral += self.open.len() as u128 * at.since(self.now).as_nanos();
-        self.now = self.now.max(at);
-    }
-
-    fn next_end(&self) -> Option<Offset> {
-        self.open.peek().map(|Reverse((ends, _))| *ends)
-    }
-
-    fn sent(&mut self, record: Record) {
-        let ends = record.exchange.ended.unwrap_or(record.scheduled);
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.records.push(None);
-            self.records.len() - 1
-        });
-        self.records[place] = Some(record);
-        self.open.push(Reverse((ends, place)));
-        self.sent += 1;
-        self.peak = self.peak.max(self.open.len());
-    }
-
-    /// Lets time pass until the next request in flight settles; false when there is none.
-    fn settle_next(&mut self) -> bool {
-        let Some(ends) = self.next_end() else {
-            return false;
-        };
-        self.pass_to(ends);
-        if let Some(Reverse((_, place))) = self.open.pop() {
-            self.completed += 1;
-            self.free.push(place);
-            if let Some(record) = self.records[place].take() {
-                (self.sink)(record);
-            }
-        }
-        true
-    }
-
-    fn counts(&self) -> LiveCounts {
-        LiveCounts {
-            elapsed: self.now,
-            due: self.sent,
-            sent: self.sent,
-            completed: self.completed,
-            missed: 0,
-            in_flight: self.open.len() as u64,
-        }
-    }
-
-    fn concurrency(&self) -> Concurrency {
-        Concurrency { peak: self.peak as u64, integral_s: self.integral as f64 / 1e9 }
-    }
 }

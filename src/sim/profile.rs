@@ -4,11 +4,13 @@ use std::fmt;
 
 use crate::error::Refusal;
 use crate::sim::Law;
+use crate::sim::engine::{Preset, Setup};
 use crate::sim::law;
 use crate::units::parse_duration;
 
-const ACCEPTED: &str = "accepted is small, delay:ttft=20ms,itl=5ms (each also exp:20ms or lognormal:20ms,0.5), \
-     mmc:servers=4,service=100ms or mdc:servers=2,service=50ms";
+const ACCEPTED: &str = "accepted is small, 8b-h100, 8b-a100, 70b-4xh100 (each also with limits, as in 8b-h100:max_seqs=64), delay, \
+     delay:ttft=20ms,itl=5ms (each also exp:20ms or lognormal:20ms,0.5), mmc:servers=4,service=100ms or mdc:servers=2,service=50ms; \
+     tonnage help sim says what they are";
 
 /// What the simulated server behaves like.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,6 +18,15 @@ pub struct Profile(pub(super) Skin);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Skin {
+    /// Continuous batching, step by step.
+    Engine(Setup),
+    /// When its tokens come is known when a request arrives.
+    Simple(Simple),
+}
+
+/// The servers that say at once when the tokens of a request will come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Simple {
     /// M/G/∞: no request waits for another.
     Delay { ttft: Law, itl: Law },
     /// FIFO before `servers` servers; the law is exponential (M/M/c under Poisson load) or constant (M/D/c).
@@ -27,7 +38,12 @@ impl Profile {
     pub const MOST_SERVERS: u32 = 4_096;
     /// The names and forms of profile text, for help.
     pub const FORMS: &[(&str, &str)] = &[
-        ("small", "the default: delay:ttft=lognormal:20ms,0.1,itl=lognormal:5ms,0.1"),
+        ("small", Preset::Small.sentence()),
+        ("8b-h100", Preset::Llama8bOnH100.sentence()),
+        ("8b-a100", Preset::Llama8bOnA100.sentence()),
+        ("70b-4xh100", Preset::Llama70bOnFourH100.sentence()),
+        ("8b-h100:max_seqs=64", "an engine with limits of your own; several are separated by commas"),
+        ("delay", "delay:ttft=lognormal:20ms,0.1,itl=lognormal:5ms,0.1"),
         ("delay:ttft=20ms,itl=5ms", "pure delay (M/G/∞): no request waits for another; each law also exp:20ms or lognormal:20ms,0.5"),
         (
             "mmc:servers=4,service=100ms",
@@ -36,16 +52,37 @@ impl Profile {
         ("mdc:servers=2,service=50ms", "the same with constant service"),
     ];
 
-    /// The default: TTFT 20 ms, gaps 5 ms, both lognormal with a coefficient of variation of 0.1, no queue.
+    /// The default: the engine [`Preset::Small`].
     #[must_use]
     pub const fn small() -> Self {
-        Self(Skin::Delay { ttft: Law::modest(20), itl: Law::modest(5) })
+        Self::engine(Setup::of(Preset::Small))
+    }
+
+    /// Continuous batching, step by step.
+    #[must_use]
+    pub const fn engine(setup: Setup) -> Self {
+        Self(Skin::Engine(setup))
+    }
+
+    /// The engine behind this profile, where there is one.
+    #[must_use]
+    pub const fn setup(&self) -> Option<Setup> {
+        match self.0 {
+            Skin::Engine(setup) => Some(setup),
+            Skin::Simple(_) => None,
+        }
+    }
+
+    /// `delay` alone: TTFT 20 ms, gaps 5 ms, both lognormal with a coefficient of variation of 0.1, no queue.
+    #[must_use]
+    pub const fn modest_delay() -> Self {
+        Self::delay(Law::modest(20), Law::modest(5))
     }
 
     /// Pure delay (M/G/∞): the first token after a draw of `ttft`, each further one after a draw of `itl`.
     #[must_use]
     pub const fn delay(ttft: Law, itl: Law) -> Self {
-        Self(Skin::Delay { ttft, itl })
+        Self(Skin::Simple(Simple::Delay { ttft, itl }))
     }
 
     /// A FIFO queue before `servers` (1 to 4096) servers, exponential service of this mean. The answer leaves in one burst.
@@ -60,7 +97,7 @@ impl Profile {
 
     fn queue(servers: u32, service: Law) -> Result<Self, Refusal> {
         if (1..=Self::MOST_SERVERS).contains(&servers) {
-            Ok(Self(Skin::Queue { servers, service }))
+            Ok(Self(Skin::Simple(Simple::Queue { servers, service })))
         } else {
             Err(Refusal::new(format!("{servers} servers are out of range"), "accepted is 1 to 4096"))
         }
@@ -79,8 +116,15 @@ impl std::str::FromStr for Profile {
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let text = text.trim();
         let refuse = |why: String| Refusal::new(why, ACCEPTED);
-        if text == "small" {
-            return Ok(Self::small());
+        // `engine:small` says the same as `small`.
+        let (text, engine) = text.strip_prefix("engine:").map_or((text, false), |rest| (rest, true));
+        let (name, changes) = text.split_once(':').map_or((text, None), |(name, changes)| (name, Some(changes)));
+        match (Preset::named(name), changes) {
+            (Some(preset), Some(changes)) => return Setup::with(preset, changes).map(Self::engine),
+            (Some(preset), None) => return Ok(Self::engine(Setup::of(preset))),
+            (None, _) if engine => return Err(refuse(format!("`{name}` is not an engine"))),
+            (None, None) if name == "delay" => return Ok(Self::modest_delay()),
+            (None, _) => {}
         }
         let (kind, rest) = text.split_once(':').ok_or_else(|| refuse(format!("`{text}` is not a simulated server")))?;
         match kind {
@@ -127,9 +171,10 @@ fn fields<const N: usize>(text: &str, keys: [&str; N]) -> Result<[String; N], St
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            _ if *self == Self::small() => f.write_str("small"),
-            Skin::Delay { ttft, itl } => write!(f, "delay:ttft={ttft},itl={itl}"),
-            Skin::Queue { servers, service } => {
+            _ if *self == Self::modest_delay() => f.write_str("delay"),
+            Skin::Engine(setup) => setup.fmt(f),
+            Skin::Simple(Simple::Delay { ttft, itl }) => write!(f, "delay:ttft={ttft},itl={itl}"),
+            Skin::Simple(Simple::Queue { servers, service }) => {
                 let kind = if service.is_exponential() { "mmc" } else { "mdc" };
                 write!(f, "{kind}:servers={servers},service=")?;
                 law::write_span(f, service.mean())
@@ -150,13 +195,27 @@ mod tests {
             assert_eq!(text.parse::<Profile>().map(|profile| profile.to_string()).as_deref(), Ok(*text));
         }
         let long = "delay:ttft=lognormal:20ms,0.1,itl=lognormal:5ms,0.1";
-        assert_eq!(long.parse(), Ok(Profile::small()));
+        assert_eq!(long.parse(), Ok(Profile::modest_delay()));
+        assert_eq!("engine:small".parse(), Ok(Profile::small()));
+        assert!(Preset::ALL.iter().all(|preset| Profile::FORMS.iter().any(|(text, _)| *text == preset.name())));
         assert_eq!("delay:itl=exp:5ms,ttft=0".parse::<Profile>().map(|p| p.to_string()).as_deref(), Ok("delay:ttft=0s,itl=exp:5ms"));
     }
 
     #[test]
     fn a_refusal_lists_what_is_accepted() {
-        for text in ["large", "mmc", "mmc:servers=4", "mmc:servers=0,service=1s", "mdc:servers=x,service=1s", "mdc:servers=1,service=5"] {
+        for text in [
+            "large",
+            "engine",
+            "engine:large",
+            "engine:delay",
+            "small:",
+            "8b-h100:max_seqs=x",
+            "mmc",
+            "mmc:servers=4",
+            "mmc:servers=0,service=1s",
+            "mdc:servers=x,service=1s",
+            "mdc:servers=1,service=5",
+        ] {
             assert!(text.parse::<Profile>().is_err(), "{text}");
         }
         let refusal = "large".parse::<Profile>().unwrap_err();
@@ -174,7 +233,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_breaks_the_parser(text in "(delay|mmc|mdc|small)?[:=,a-z0-9. ]*") {
+        fn no_text_breaks_the_parser(text in "(delay|mmc|mdc|small|engine:8b-h100)?[:=,a-z0-9._ ]*") {
             let _ = text.parse::<Profile>();
         }
     }

@@ -1,13 +1,7 @@
-//! Owns `Script`: the body of one answer, event by event, each with its instant. Pure: bytes and instants, no sockets.
-
-use std::iter::Peekable;
-use std::time::Duration;
+//! Owns `Script`: the body of one answer, event by event, each with the token it waits for. Pure: bytes, no sockets, no time.
 
 use crate::client::Endpoint;
-use crate::sim::Answer;
 use crate::sim::fault::{Break, Fate};
-use crate::sim::model::Instants;
-use crate::units::Offset;
 
 /// The words of every answer, one token each. Some are not ASCII, so that a stream can be cut inside a character.
 pub(super) const WORDS: [&str; 16] = [
@@ -48,46 +42,39 @@ pub(super) struct Script<'a> {
     fate: &'a Fate,
     /// What stands in front of every event: `data: {"id":…,"model":…,`.
     prefix: Vec<u8>,
-    instants: Peekable<Instants>,
     /// Tokens of the whole answer.
     tokens: u32,
     sent: u32,
     breaks: Option<(u32, Break)>,
     started: bool,
-    next_at: Option<Offset>,
+    over: bool,
+    /// Prompt tokens that a prefix cache held, once known.
+    cached_tokens: Option<u32>,
     ending: Ending,
 }
 
 impl<'a> Script<'a> {
-    pub(super) fn new(wish: Wish, model: &str, answer: Answer, fate: &'a Fate) -> Self {
+    pub(super) fn new(wish: Wish, model: &str, fate: &'a Fate) -> Self {
         let mut prefix = b"data: ".to_vec();
         write_identity(&mut prefix, &wish, true, model);
-        let answer = if fate.never_ends { answer.spread(Duration::from_millis(10)) } else { answer };
         let tokens = match fate {
             Fate { never_ends: true, .. } => u32::MAX,
             Fate { empty: true, .. } => 0,
             _ => wish.output_tokens,
         };
         let breaks = fate.breaks.filter(|(after, _)| *after <= tokens);
-        let mut script = Self {
-            wish,
-            fate,
-            prefix,
-            instants: answer.instants().peekable(),
-            tokens,
-            sent: 0,
-            breaks,
-            started: false,
-            next_at: None,
-            ending: Ending::Whole,
-        };
-        script.plan_next();
-        script
+        Self { wish, fate, prefix, tokens, sent: 0, breaks, started: false, over: false, cached_tokens: None, ending: Ending::Whole }
     }
 
-    /// When the next write is due, before any stall; `None` when the answer is over.
-    pub(super) fn next_at(&self) -> Option<Offset> {
-        self.next_at
+    /// The number of the token, from 1, with which the next write is due; `None` when the answer is over. What needs no token comes with
+    /// the first.
+    pub(super) fn next_token(&self) -> Option<u32> {
+        (!self.over).then(|| self.next_end().max(1))
+    }
+
+    /// Notes how much of the prompt was cached.
+    pub(super) fn note_cached(&mut self, tokens: Option<u32>) {
+        self.cached_tokens = tokens;
     }
 
     /// Tokens written so far.
@@ -95,27 +82,18 @@ impl<'a> Script<'a> {
         self.sent
     }
 
-    /// How it ended; meaningful once [`Script::next_at`] is `None`.
+    /// How it ended; meaningful once [`Script::next_token`] is `None`.
     pub(super) fn ending(&self) -> Ending {
         self.ending
     }
 
-    /// The tokens after the next event, and the instant of the last of them.
-    fn plan_next(&mut self) {
-        let end = self.next_end();
-        let mut at = self.instants.peek().copied();
-        for _ in self.sent..end {
-            at = self.instants.next();
-        }
-        self.next_at = at;
-    }
-
+    /// The tokens after the next event.
     fn next_end(&self) -> u32 {
         let limit = self.breaks.map_or(self.tokens, |(after, _)| after);
         self.sent.saturating_add(self.fate.tokens_per_event).min(limit)
     }
 
-    /// Appends the events due at [`Script::next_at`].
+    /// Appends the events due with [`Script::next_token`].
     pub(super) fn emit(&mut self, out: &mut Vec<u8>) {
         if !self.started {
             self.started = true;
@@ -129,7 +107,7 @@ impl<'a> Script<'a> {
         }
         if let Some((_, how)) = self.breaks.filter(|(after, _)| *after == self.sent) {
             self.breaks = None;
-            self.next_at = None;
+            self.over = !matches!(how, Break::Malformed);
             match how {
                 Break::Cut => return self.ending = Ending::Cut,
                 Break::Drop => return self.ending = Ending::Drop,
@@ -147,9 +125,7 @@ impl<'a> Script<'a> {
         }
         if self.sent == self.tokens {
             self.tail(out);
-            self.next_at = None;
-        } else {
-            self.plan_next();
+            self.over = true;
         }
     }
 
@@ -200,7 +176,7 @@ impl<'a> Script<'a> {
         out.extend_from_slice(b"}]");
         if self.wish.usage_in_each && !self.fate.no_usage {
             out.extend_from_slice(b",");
-            write_usage(out, self.wish.prompt_tokens, self.sent);
+            write_usage(out, self.wish.prompt_tokens, self.sent, self.cached_tokens);
         }
         out.extend_from_slice(b"}\n\n");
     }
@@ -214,7 +190,7 @@ impl<'a> Script<'a> {
         if self.wish.usage_at_end && !self.fate.no_usage {
             out.extend_from_slice(&self.prefix);
             out.extend_from_slice(br#""choices":[],"#);
-            write_usage(out, self.wish.prompt_tokens, self.sent);
+            write_usage(out, self.wish.prompt_tokens, self.sent, self.cached_tokens);
             out.extend_from_slice(b"}\n\n");
         }
         self.done(out);
@@ -241,9 +217,10 @@ fn write_identity(out: &mut Vec<u8>, wish: &Wish, chunk: bool, model: &str) {
     out.extend_from_slice(identity.as_bytes());
 }
 
-fn write_usage(out: &mut Vec<u8>, prompt: u32, output: u32) {
+fn write_usage(out: &mut Vec<u8>, prompt: u32, output: u32, cached: Option<u32>) {
     let total = u64::from(prompt) + u64::from(output);
-    let usage = format!(r#""usage":{{"prompt_tokens":{prompt},"total_tokens":{total},"completion_tokens":{output}}}"#);
+    let details = cached.map_or_else(String::new, |cached| format!(r#","prompt_tokens_details":{{"cached_tokens":{cached}}}"#));
+    let usage = format!(r#""usage":{{"prompt_tokens":{prompt},"total_tokens":{total},"completion_tokens":{output}{details}}}"#);
     out.extend_from_slice(usage.as_bytes());
 }
 
@@ -256,9 +233,14 @@ fn write_text(out: &mut Vec<u8>, key: &str, from: u32, to: u32) {
     out.extend_from_slice(br#"","#);
 }
 
+/// Tokens of an answer that is not streamed.
+pub(super) fn whole_tokens(wish: &Wish, fate: &Fate) -> u32 {
+    if fate.empty { 0 } else { wish.output_tokens }
+}
+
 /// The body of an answer that is not streamed, and its tokens.
-pub(super) fn whole(wish: &Wish, model: &str, fate: &Fate) -> (Vec<u8>, u32) {
-    let tokens = if fate.empty { 0 } else { wish.output_tokens };
+pub(super) fn whole(wish: &Wish, model: &str, fate: &Fate, cached_tokens: Option<u32>) -> (Vec<u8>, u32) {
+    let tokens = whole_tokens(wish, fate);
     if let Some((after, Break::Error)) = fate.breaks.filter(|(after, _)| *after <= tokens) {
         return (br#"{"error":{"message":"injected fault","type":"InternalServerError","param":null,"code":500}}"#.to_vec(), after);
     }
@@ -282,7 +264,7 @@ pub(super) fn whole(wish: &Wish, model: &str, fate: &Fate) -> (Vec<u8>, u32) {
     out.extend_from_slice(b"}]");
     if !fate.no_usage {
         out.push(b',');
-        write_usage(&mut out, wish.prompt_tokens, tokens);
+        write_usage(&mut out, wish.prompt_tokens, tokens, cached_tokens);
     }
     out.push(b'}');
     if matches!(fate.breaks, Some((after, Break::Malformed)) if after <= tokens) {

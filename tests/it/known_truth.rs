@@ -113,7 +113,7 @@ fn a_delay_gives_every_request_its_constants() {
 
 #[test]
 fn the_same_seed_gives_the_same_records() {
-    let records = |seed: u64| run(&poisson(50.0, 300), Profile::small(), Seed::new(seed));
+    let records = |seed: u64| run(&poisson(50.0, 300), profile("delay"), Seed::new(seed));
     assert_eq!(records(1), records(1));
     assert_ne!(records(1), records(2));
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonnage::clock::{Pacing, RunClock};
+use tonnage::schedule::Extent;
+use tonnage::seed::Seed;
 use tonnage::sim::{Options, Served, Server, listen};
+use tonnage::workload::{Closed, Load, Plan, Workload};
 
 const STREAMED: &str = r#"{"model":"tonnage-sim","messages":[{"role":"user","content":"four words of prompt"}],"max_tokens":6,"stream":true,"stream_options":{"include_usage":true}}"#;
 const WHOLE: &str = r#"{"messages":[{"role":"user","content":"two words"}],"max_completion_tokens":6}"#;
@@ -194,9 +197,12 @@ async fn a_queue_over_sockets_gives_what_the_model_says() {
         ends
     };
     let ends = with_server(options(profile, &[]), ask).await.0;
-    let mut model = tonnage::sim::Model::new(profile.parse().unwrap(), tonnage::seed::Seed::new(1));
-    let mut known: Vec<u64> =
-        (0..5).map(|_| model.arrive(tonnage::units::Offset::ZERO).first_token().as_nanos().div_ceil(1_000_000)).collect();
+    let five = Closed::concurrent(5, Extent::Requests(5), Duration::ZERO, Duration::ZERO).unwrap();
+    let plan = Plan::new(Load::Closed(five), Workload::default(), Seed::new(1), None);
+    let mut known: Vec<u64> = tonnage::sim::run(&plan, profile.parse().unwrap(), Seed::new(1))
+        .iter()
+        .map(|record| record.exchange.ended.unwrap().as_nanos().div_ceil(1_000_000))
+        .collect();
     known.sort_unstable();
     assert_eq!(ends, known);
 }
@@ -348,4 +354,5 @@ async fn the_truth_log_tells_each_request_even_one_cut_off_by_the_shutdown() {
     assert!(served.late_ns.max() < 2_000_000, "late by {} ns under a clock that cannot be late", served.late_ns.max());
 }
 
+mod engine;
 mod faults;

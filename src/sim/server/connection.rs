@@ -7,18 +7,19 @@ use tokio::net::TcpStream;
 
 use crate::client::Endpoint;
 use crate::sim::DEFAULT_OUTPUT_TOKENS;
+use crate::sim::engine::{Request, Setup};
+use crate::sim::exposition::exposition;
 use crate::sim::fault::{Break, Fate, Instead};
+use crate::sim::live::Coming;
 use crate::sim::script::{self, Ending, Script, Wish};
 use crate::sim::server::Shared;
-use crate::sim::server::request::{Body, Head, Route, parse_head};
+use crate::sim::server::request::{Body, Head, Route, parse_head, prompt_blocks};
 use crate::sim::server::truth::{Ended, Entry};
-use crate::sim::server::wire::{STREAM_HEAD, append_chunk, error_body, respond, response, write_all};
+use crate::sim::server::wire::{STREAM_HEAD, append_chunk, error_body, metrics_page, respond, response, write_all};
 use crate::units::Offset;
 
 /// Events due at one instant leave in one write, up to about this size.
 const MOST_WRITE_BYTES: usize = 64 << 10;
-/// The longest answer, and what `/v1/models` calls `max_model_len`.
-const MOST_TOKENS: u32 = 131_072;
 /// An idle connection keeps a read buffer of at most this size.
 const MOST_IDLE_BYTES: usize = 8 << 10;
 
@@ -122,20 +123,35 @@ async fn answer(shared: &Shared, stream: &TcpStream, head: &Head, body: &[u8]) -
             respond(stream, 200, b"", head.keep_alive).await?;
             Ok(After::Next)
         }
+        Route::Metrics => match shared.desk.engine() {
+            Some(live) => {
+                live.advance_to(arrived);
+                let page = metrics_page(&exposition(&live.borrow(), &shared.model_json), head.keep_alive);
+                write_all(stream, &page).await?;
+                Ok(After::Next)
+            }
+            None => fail(404, "NotFoundError", "only an engine has metrics; this is a delay or a queue".to_owned()).await,
+        },
         Route::Unknown => fail(404, "NotFoundError", "Not Found".to_owned()).await,
         Route::WrongMethod => fail(405, "MethodNotAllowed", "Method Not Allowed".to_owned()).await,
         Route::Models | Route::Answer(_) if !authorized => fail(401, "AuthenticationError", "Unauthorized".to_owned()).await,
         Route::Models => {
             let created = created_s(shared, Offset::ZERO);
-            let name = &shared.model_json;
+            let (name, most_tokens) = (&shared.model_json, shared.desk.context_tokens());
             let body = format!(
-                r#"{{"object":"list","data":[{{"id":"{name}","object":"model","created":{created},"owned_by":"tonnage","root":"{name}","parent":null,"max_model_len":{MOST_TOKENS}}}]}}"#
+                r#"{{"object":"list","data":[{{"id":"{name}","object":"model","created":{created},"owned_by":"tonnage","root":"{name}","parent":null,"max_model_len":{most_tokens}}}]}}"#
             );
             respond(stream, 200, body.as_bytes(), head.keep_alive).await?;
             Ok(After::Next)
         }
         Route::Answer(endpoint) => match parse_body(shared, endpoint, body) {
-            Ok((wish, streamed)) => played(shared, stream, head, arrived, wish, streamed).await,
+            Ok((wish, streamed)) => {
+                let blocks = match shared.desk.engine() {
+                    Some(_) => prompt_blocks(body, endpoint, Setup::BLOCK_TOKENS),
+                    None => Vec::new(),
+                };
+                played(shared, stream, head, arrived, (wish, &blocks), streamed).await
+            }
             Err((status, kind, why)) => fail(status, kind, why).await,
         },
     }
@@ -159,8 +175,17 @@ fn parse_body(shared: &Shared, endpoint: Endpoint, body: &[u8]) -> Result<(Wish,
         Endpoint::Chat => asked.length(),
         Endpoint::Completions => asked.max_tokens,
     };
-    if length.is_some_and(|length| !(1..=MOST_TOKENS).contains(&length)) {
-        return Err(bad(format!("max_tokens must be 1 to {MOST_TOKENS}")));
+    let most_tokens = shared.desk.context_tokens();
+    let output_tokens = length.unwrap_or(DEFAULT_OUTPUT_TOKENS);
+    if !(1..=most_tokens).contains(&output_tokens) {
+        return Err(bad(format!("max_tokens must be 1 to {most_tokens}")));
+    }
+    if shared.desk.engine().is_some() && u64::from(prompt_tokens.max(1)) + u64::from(output_tokens) > u64::from(most_tokens) {
+        let what = if endpoint == Endpoint::Chat { "messages" } else { "prompt" };
+        return Err(bad(format!(
+            "This model's maximum context length is {most_tokens} tokens. However, you requested {output_tokens} output tokens and your \
+             prompt contains {prompt_tokens} input tokens. Please reduce the length of the {what} or of the completion."
+        )));
     }
     if asked.n.is_some_and(|n| n != 1) {
         return Err(bad("the simulated server gives one choice: n must be 1".to_owned()));
@@ -172,7 +197,7 @@ fn parse_body(shared: &Shared, endpoint: Endpoint, body: &[u8]) -> Result<(Wish,
         sequence: 0,
         created_s: 0,
         prompt_tokens,
-        output_tokens: length.unwrap_or(DEFAULT_OUTPUT_TOKENS),
+        output_tokens,
         length_asked: length.is_some(),
         usage_at_end,
         usage_in_each: usage_at_end && options.and_then(|options| options.continuous_usage_stats).unwrap_or(false),
@@ -180,22 +205,66 @@ fn parse_body(shared: &Shared, endpoint: Endpoint, body: &[u8]) -> Result<(Wish,
     Ok((wish, asked.stream.unwrap_or(false)))
 }
 
-async fn played(shared: &Shared, stream: &TcpStream, head: &Head, arrived: Offset, wish: Wish, streamed: bool) -> io::Result<After> {
+async fn played(
+    shared: &Shared,
+    stream: &TcpStream,
+    head: &Head,
+    arrived: Offset,
+    (wish, blocks): (Wish, &[u64]),
+    streamed: bool,
+) -> io::Result<After> {
     let sequence = shared.sequence.get();
     shared.sequence.set(sequence + 1);
     let wish = Wish { sequence, created_s: created_s(shared, arrived), ..wish };
     let fate = shared.faults.fate(sequence);
     let mut entry = Entry::new(&shared.ledger, sequence, arrived, head.request_id.clone());
     entry.row().input_tokens = wish.prompt_tokens;
-    let result = match fate.instead {
-        Some(instead) => in_place(shared, stream, head, arrived, instead, &fate, &mut entry).await,
-        None if streamed => stream_answer(shared, stream, arrived, &wish, &fate, &mut entry).await,
-        None => whole_answer(shared, stream, head, arrived, &wish, &fate, &mut entry).await,
+    let result = if let Some(instead) = fate.instead {
+        in_place(shared, stream, head, arrived, instead, &fate, &mut entry).await
+    } else {
+        let coming = hand_in(shared, arrived, &wish, blocks, &fate)?;
+        if let Some(first) = coming.planned_first_token() {
+            entry.planned_first_token(shared.faults.held(first.plus(fate.delay)));
+        }
+        if streamed {
+            stream_answer(shared, stream, arrived, coming, &wish, &fate, &mut entry).await
+        } else {
+            whole_answer(shared, stream, head, coming, &wish, &fate, &mut entry).await
+        }
     };
     if result.is_err() {
         entry.row().ended = Ended::ClientLeft;
     }
     result
+}
+
+/// Hands a request to the simulated server. That it fits has been seen to.
+fn hand_in(shared: &Shared, arrived: Offset, wish: &Wish, blocks: &[u64], fate: &Fate) -> io::Result<Coming> {
+    let output_tokens =
+        if fate.never_ends { shared.desk.context_tokens().saturating_sub(wish.prompt_tokens.max(1)) } else { wish.output_tokens };
+    let block_tokens = Setup::BLOCK_TOKENS;
+    let request = Request { tag: Request::NOBODY, prompt_tokens: wish.prompt_tokens, output_tokens, blocks, block_tokens };
+    let coming = shared.desk.arrive(arrived, request).map_err(|_| io::Error::other("too long a request was let in"))?;
+    Ok(if fate.never_ends { coming.endless() } else { coming })
+}
+
+/// The instant of a token, once it is known; an error when the client left before, which takes the request back from an engine.
+async fn reach(stream: &TcpStream, coming: &mut Coming, token: u32) -> io::Result<Offset> {
+    if let Some(at) = coming.at(token) {
+        return Ok(at);
+    }
+    tokio::select! {
+        biased;
+        at = coming.reach(token) => Ok(at),
+        () = client_left(stream) => Err(io::ErrorKind::ConnectionReset.into()),
+    }
+}
+
+/// Ready when the client has closed; never when it has sent something more.
+async fn client_left(stream: &TcpStream) {
+    if stream.peek(&mut [0]).await.is_ok_and(|length| length > 0) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// A fault in place of an answer. The model never hears of the request.
@@ -237,29 +306,36 @@ async fn stream_answer(
     shared: &Shared,
     stream: &TcpStream,
     arrived: Offset,
+    mut coming: Coming,
     wish: &Wish,
     fate: &Fate,
     entry: &mut Entry<'_>,
 ) -> io::Result<After> {
-    let answer = shared.model.borrow_mut().arrive(arrived);
-    entry.planned_first_token(shared.faults.held(answer.first_token().plus(fate.delay)));
     // Like vLLM, a server that streams sends its head before it has a token; a queue's answer leaves in one piece.
     let mut head_is_out = false;
-    if !answer.is_burst() {
+    if !coming.is_burst() {
         let due = shared.faults.held(arrived.plus(fate.delay));
         shared.timers.sleep_until(due).await;
         entry.wrote(due, shared.clock.now(), 0);
         write_all(stream, STREAM_HEAD).await?;
         head_is_out = true;
     }
-    let mut script = Script::new(*wish, &shared.model_json, answer, fate);
-    while let Some(at) = script.next_at() {
+    let mut script = Script::new(*wish, &shared.model_json, fate);
+    while let Some(token) = script.next_token() {
+        let at = reach(stream, &mut coming, token).await?;
         let due = shared.faults.held(at.plus(fate.delay));
+        if script.sent() == 0 {
+            entry.planned_first_token(due);
+            script.note_cached(coming.cached_tokens());
+        }
         shared.timers.sleep_until(due).await;
         let written = {
             let scratch = &mut *shared.scratch.borrow_mut();
             scratch.events.clear();
-            while script.next_at() == Some(at) && scratch.events.len() < MOST_WRITE_BYTES {
+            while let Some(token) = script.next_token()
+                && coming.at(token) == Some(at)
+                && scratch.events.len() < MOST_WRITE_BYTES
+            {
                 script.emit(&mut scratch.events);
             }
             entry.wrote(due, shared.clock.now(), script.sent());
@@ -284,7 +360,7 @@ async fn stream_answer(
 
 /// Whether the HTTP body is to be ended now.
 fn last_chunk(script: &Script<'_>) -> bool {
-    script.next_at().is_none() && matches!(script.ending(), Ending::Whole | Ending::Cut)
+    script.next_token().is_none() && matches!(script.ending(), Ending::Whole | Ending::Cut)
 }
 
 fn after(ending: Ending) -> After {
@@ -333,20 +409,18 @@ async fn whole_answer(
     shared: &Shared,
     stream: &TcpStream,
     head: &Head,
-    arrived: Offset,
+    mut coming: Coming,
     wish: &Wish,
     fate: &Fate,
     entry: &mut Entry<'_>,
 ) -> io::Result<After> {
-    let answer = shared.model.borrow_mut().arrive(arrived);
-    entry.planned_first_token(shared.faults.held(answer.first_token().plus(fate.delay)));
     if fate.never_ends {
         until_client_leaves(shared, stream).await?;
         entry.row().ended = Ended::Fault;
         return Ok(After::Close);
     }
-    let (body, tokens) = script::whole(wish, &shared.model_json, fate);
-    let last = answer.instants().take(tokens.max(1) as usize).last().unwrap_or(arrived);
+    let last = reach(stream, &mut coming, script::whole_tokens(wish, fate).max(1)).await?;
+    let (body, tokens) = script::whole(wish, &shared.model_json, fate, coming.cached_tokens());
     let due = shared.faults.held(last.plus(fate.delay));
     shared.timers.sleep_until(due).await;
     entry.wrote(due, shared.clock.now(), tokens);

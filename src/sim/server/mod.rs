@@ -21,7 +21,8 @@ use tokio::task::JoinSet;
 use crate::clock::{Pacing, RunClock, Timers, monotonic_ns};
 use crate::seed::Seed;
 use crate::sim::fault::Faults;
-use crate::sim::{Fault, MODEL_NAME, Model, Profile};
+use crate::sim::live::Desk;
+use crate::sim::{Fault, MODEL_NAME, Profile};
 pub use embedded::Embedded;
 use truth::Ledger;
 
@@ -79,6 +80,8 @@ pub struct Served {
     pub requests: u64,
     /// Actual minus intended instant of every write, in nanoseconds: the server's own error.
     pub late_ns: Histogram<u64>,
+    /// Actual minus intended end of every step of an engine, in nanoseconds: what its own loop adds to the above. Absent without one.
+    pub step_late_ns: Option<Histogram<u64>>,
 }
 
 /// The simulated server. All of it lives on the thread that runs [`Server::serve`].
@@ -91,7 +94,7 @@ pub struct Server {
 struct Shared {
     clock: RunClock,
     timers: Timers,
-    model: RefCell<Model>,
+    desk: Desk,
     faults: Faults,
     model_name: String,
     /// The name as it stands between the quotes of a JSON text.
@@ -130,7 +133,7 @@ impl Server {
         let shared = Rc::new(Shared {
             clock,
             timers: Timers::new(clock, options.pacing),
-            model: RefCell::new(Model::new(options.profile, options.seed)),
+            desk: Desk::new(options.profile, options.seed),
             faults: Faults::new(&options.faults, options.seed),
             model_json: inside_json(&options.model)?,
             model_name: options.model,
@@ -143,6 +146,10 @@ impl Server {
         let driver = Rc::clone(&shared);
         let mut background = JoinSet::new();
         background.spawn_local(async move { driver.timers.drive().await });
+        if let Some(live) = shared.desk.engine().cloned() {
+            let timers = shared.timers.clone();
+            background.spawn_local(async move { live.drive(&timers).await });
+        }
         if shared.ledger.is_kept() {
             let flusher = Rc::clone(&shared);
             background.spawn_local(async move {
@@ -157,7 +164,8 @@ impl Server {
         connections.shutdown().await;
         background.shutdown().await;
         let shared = Rc::into_inner(shared).ok_or_else(|| io::Error::other("a connection outlived the server"))?;
-        Ok(Served { connections: accepted, requests: shared.sequence.get(), late_ns: shared.ledger.finish()? })
+        let step_late_ns = shared.desk.engine().and_then(|live| live.late_ns());
+        Ok(Served { connections: accepted, requests: shared.sequence.get(), late_ns: shared.ledger.finish()?, step_late_ns })
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) enum Route {
     Answer(Endpoint),
     Models,
     Health,
+    Metrics,
     /// A known path, but another method.
     WrongMethod,
     Unknown,
@@ -57,7 +58,8 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, BadHead> {
         ("POST", "/v1/completions") => Route::Answer(Endpoint::Completions),
         ("GET", "/v1/models") => Route::Models,
         ("GET", "/health") => Route::Health,
-        (_, "/v1/chat/completions" | "/v1/completions" | "/v1/models" | "/health") => Route::WrongMethod,
+        ("GET", "/metrics") => Route::Metrics,
+        (_, "/v1/chat/completions" | "/v1/completions" | "/v1/models" | "/health" | "/metrics") => Route::WrongMethod,
         _ => Route::Unknown,
     };
     let mut head = Head {
@@ -253,6 +255,68 @@ fn words_of(text: &str) -> u32 {
     u32::try_from(text.split_whitespace().count()).unwrap_or(u32::MAX)
 }
 
+/// Ids of the blocks of `block_tokens` words that the prompt of a body is made of, for a prefix cache: each hashes all words up to its
+/// end, and the role and beginning of each message. A token id is a word. An unfinished block has none.
+pub(super) fn prompt_blocks(body: &[u8], endpoint: Endpoint, block_tokens: u32) -> Vec<u64> {
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let mut chain = Chain { hash: FNV_OFFSET, words: 0, block_words: block_tokens.max(1), ids: Vec::new() };
+    if endpoint == Endpoint::Completions {
+        chain.prompt(&body["prompt"]);
+        return chain.ids;
+    }
+    for message in body["messages"].as_array().into_iter().flatten() {
+        chain.mix(message["role"].as_str().unwrap_or(""));
+        match &message["content"] {
+            serde_json::Value::String(text) => chain.text(text),
+            serde_json::Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).for_each(|text| chain.text(text)),
+            _ => {}
+        }
+    }
+    chain.ids
+}
+
+/// FNV-1a, 64 bits: the same on every machine.
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+
+struct Chain {
+    hash: u64,
+    words: u32,
+    block_words: u32,
+    ids: Vec<u64>,
+}
+
+impl Chain {
+    fn mix(&mut self, word: &str) {
+        // The byte after the word occurs in no UTF-8 text, so that two words are not one.
+        for byte in word.bytes().chain([0xff]) {
+            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
+        }
+    }
+
+    fn word(&mut self, word: &str) {
+        self.mix(word);
+        self.words += 1;
+        if self.words.is_multiple_of(self.block_words) {
+            self.ids.push(self.hash);
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        text.split_whitespace().for_each(|word| self.word(word));
+    }
+
+    /// The prompt of a completion, of which there is one.
+    fn prompt(&mut self, prompt: &serde_json::Value) {
+        match prompt {
+            serde_json::Value::String(text) => self.text(text),
+            serde_json::Value::Number(id) => self.word(&id.to_string()),
+            serde_json::Value::Array(items) => items.iter().for_each(|item| self.prompt(item)),
+            _ => {}
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -287,6 +351,26 @@ mod tests {
         assert!(serde_json::from_str::<Prompt>("7").is_err() && serde_json::from_str::<Prompt>(r#"[1, "a"]"#).is_err());
         assert!(serde_json::from_str::<Body<'_>>(r#"{"messages":"hello"}"#).is_err());
         assert!(serde_json::from_str::<Body<'_>>(r#"{"messages":[],"max_tokens":-1}"#).is_err());
+    }
+
+    #[test]
+    fn prompts_that_begin_alike_have_the_same_first_blocks() {
+        let blocks =
+            |text: &str| prompt_blocks(format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}]}}"#).as_bytes(), Endpoint::Chat, 2);
+        assert_eq!(blocks("a b c d e").len(), 2);
+        assert_eq!(blocks("a b c d e"), blocks("a b c  d f"));
+        assert_eq!(blocks("a b c d")[0], blocks("a b x d")[0]);
+        assert_ne!(blocks("a b c d")[1], blocks("a b x d")[1]);
+        assert_ne!(blocks("a b c d")[1], blocks("x b c d")[1], "an id stands for all that comes before it");
+        assert_ne!(blocks("ab c"), blocks("a bc"));
+        let parts = prompt_blocks(br#"{"messages":[{"role":"user","content":[{"text":"a b"},{"text":"c d"}]}]}"#, Endpoint::Chat, 2);
+        assert_eq!(parts, blocks("a b c d"));
+        assert!(prompt_blocks(b"{nonsense", Endpoint::Chat, 2).is_empty());
+        let prompt = |prompt: &str| prompt_blocks(format!(r#"{{"prompt":{prompt}}}"#).as_bytes(), Endpoint::Completions, 2);
+        assert_eq!(prompt(r#""a b c d e""#), prompt(r#"["a b c d f"]"#));
+        assert_eq!(prompt("[1, 2, 3, 4, 5]").len(), 2);
+        assert_eq!(prompt("[1, 2, 3, 4]")[0], prompt("[[1, 2, 9, 4]]")[0]);
+        assert_ne!(prompt("[1, 2]"), prompt("[12, 2]"));
     }
 
     proptest! {

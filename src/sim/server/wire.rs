@@ -26,6 +26,15 @@ pub(super) fn error_body(status: u16, kind: &str, why: &str) -> Vec<u8> {
 }
 
 pub(super) fn response(status: u16, body: &[u8], keep_alive: bool) -> Vec<u8> {
+    response_of("application/json", status, body, keep_alive)
+}
+
+/// A page of Prometheus text.
+pub(super) fn metrics_page(text: &str, keep_alive: bool) -> Vec<u8> {
+    response_of("text/plain; version=0.0.4; charset=utf-8", 200, text.as_bytes(), keep_alive)
+}
+
+fn response_of(content_type: &str, status: u16, body: &[u8], keep_alive: bool) -> Vec<u8> {
     let reason = match status {
         200 => "OK",
         400 => "Bad Request",
@@ -40,7 +49,7 @@ pub(super) fn response(status: u16, body: &[u8], keep_alive: bool) -> Vec<u8> {
     let retry = if matches!(status, 429 | 503) { "retry-after: 1\r\n" } else { "" };
     let close = if keep_alive { "" } else { "connection: close\r\n" };
     let mut out = format!(
-        "HTTP/1.1 {status} {reason}\r\nserver: tonnage-sim\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{retry}{close}\r\n",
+        "HTTP/1.1 {status} {reason}\r\nserver: tonnage-sim\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n{retry}{close}\r\n",
         body.len()
     )
     .into_bytes();

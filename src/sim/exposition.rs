@@ -1,0 +1,129 @@
+//! Owns what `GET /metrics` of a simulated engine says: vLLM's names in the text format of Prometheus.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::sim::live::Inner;
+
+/// Upper bounds in seconds, as vLLM has them.
+const TTFT_S: &[f64] =
+    &[0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0, 160.0, 640.0, 2560.0];
+const PER_TOKEN_S: &[f64] = &[0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0];
+const E2E_S: &[f64] =
+    &[0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 7680.0];
+
+/// A cumulative histogram in the making.
+#[derive(Debug, Clone)]
+struct Tally {
+    bounds_s: &'static [f64],
+    /// One count for each bound, and one above all of them.
+    counts: Vec<u64>,
+    sum_s: f64,
+}
+
+impl Tally {
+    fn new(bounds_s: &'static [f64]) -> Self {
+        Self { bounds_s, counts: vec![0; bounds_s.len() + 1], sum_s: 0.0 }
+    }
+
+    fn add(&mut self, time: Duration) {
+        let seconds = time.as_secs_f64();
+        self.counts[self.bounds_s.partition_point(|bound| *bound < seconds)] += 1;
+        self.sum_s += seconds;
+    }
+}
+
+/// Latencies of an engine's requests from their arrival, by the engine's own clock.
+#[derive(Debug, Clone)]
+pub(super) struct Latencies {
+    first_token: Tally,
+    between_tokens: Tally,
+    whole: Tally,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self { first_token: Tally::new(TTFT_S), between_tokens: Tally::new(PER_TOKEN_S), whole: Tally::new(E2E_S) }
+    }
+}
+
+impl Latencies {
+    pub(super) fn first_token(&mut self, after: Duration) {
+        self.first_token.add(after);
+    }
+
+    pub(super) fn next_token(&mut self, after: Duration) {
+        self.between_tokens.add(after);
+    }
+
+    pub(super) fn end(&mut self, after: Duration) {
+        self.whole.add(after);
+    }
+}
+
+/// Text of Prometheus, metric by metric.
+struct Page {
+    text: String,
+    labels: String,
+}
+
+impl Page {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to memory cannot fail.
+        _ = write!(self.text, "# HELP vllm:{name} {help}\n# TYPE vllm:{name} {kind}\n");
+    }
+
+    fn line(&mut self, name: &str, more: &str, value: f64) {
+        _ = writeln!(self.text, "vllm:{name}{{{}{more}}} {value:?}", self.labels);
+    }
+
+    fn one(&mut self, name: &str, kind: &str, help: &str, value: f64) {
+        self.head(name, kind, help);
+        self.line(name, "", value);
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, tally: &Tally) {
+        self.head(name, "histogram", help);
+        let mut below = 0;
+        for (place, count) in tally.counts.iter().enumerate() {
+            below += count;
+            let bound = tally.bounds_s.get(place).map_or_else(|| "+Inf".to_owned(), |bound| format!("{bound:?}"));
+            self.line(&format!("{name}_bucket"), &format!(r#",le="{bound}""#), below as f64);
+        }
+        self.line(&format!("{name}_count"), "", below as f64);
+        self.line(&format!("{name}_sum"), "", tally.sum_s);
+    }
+}
+
+/// What the engine says of itself. `model` is as it stands inside a JSON text, which escapes what a label needs escaped.
+pub(super) fn exposition(inner: &Inner, model: &str) -> String {
+    let (gauges, counters, latencies) = (inner.engine.gauges(), inner.engine.counters(), &inner.latencies);
+    let mut page = Page { text: String::with_capacity(8 << 10), labels: format!(r#"model_name="{model}",engine="0""#) };
+    page.one("num_requests_running", "gauge", "Number of requests in model execution batches.", gauges.running as f64);
+    page.one("num_requests_waiting", "gauge", "Number of requests waiting to be processed.", gauges.waiting as f64);
+    let used = f64::from(gauges.blocks_in_use) / f64::from(gauges.blocks.max(1));
+    page.one("kv_cache_usage_perc", "gauge", "KV-cache usage. 1 means 100 percent usage.", used);
+    page.one("gpu_cache_usage_perc", "gauge", "GPU KV-cache usage. 1 means 100 percent usage (older name).", used);
+    for (name, help, value) in [
+        ("prompt_tokens_total", "Number of prefill tokens processed.", counters.prompt_tokens),
+        ("generation_tokens_total", "Number of generation tokens processed.", counters.generated_tokens),
+        ("num_preemptions_total", "Cumulative number of preemption from the engine.", counters.preemptions),
+        ("prefix_cache_queries_total", "Prefix cache queries, in terms of number of queried tokens.", counters.cache_queried_tokens),
+        ("prefix_cache_hits_total", "Prefix cache hits, in terms of number of cached tokens.", counters.cache_hit_tokens),
+    ] {
+        page.one(name, "counter", help, value as f64);
+    }
+    page.head("request_success_total", "counter", "Count of successfully processed requests.");
+    for (reason, value) in [("length", counters.finished), ("abort", counters.cancelled)] {
+        page.line("request_success_total", &format!(r#",finished_reason="{reason}""#), value as f64);
+    }
+    page.histogram("time_to_first_token_seconds", "Histogram of time to first token in seconds.", &latencies.first_token);
+    page.histogram(
+        "time_per_output_token_seconds",
+        "Histogram of time per output token in seconds (older name).",
+        &latencies.between_tokens,
+    );
+    page.histogram("inter_token_latency_seconds", "Histogram of inter-token latency in seconds.", &latencies.between_tokens);
+    page.histogram("e2e_request_latency_seconds", "Histogram of e2e request latency in seconds.", &latencies.whole);
+    page.text
+}

@@ -1,0 +1,240 @@
+//! Owns `Flight`: the requests of one segment in virtual time, from event to event.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::metrics::{Concurrency, LiveCounts};
+use crate::record::{Failure, FailureClass, Outcome, Record};
+use crate::sim::engine::{Request, Token};
+use crate::sim::play::later;
+use crate::sim::station::Station;
+use crate::units::Offset;
+
+/// The requests of one segment in flight, counted event by event. Instants are the segment's own.
+pub(super) struct Flight<'a, F> {
+    station: &'a mut Station,
+    /// Where the segment begins on the server's clock.
+    origin: Offset,
+    streamed: bool,
+    now: Offset,
+    /// When each request whose end is known ends, and the place of its record; earliest first.
+    open: BinaryHeap<Reverse<(Offset, usize)>>,
+    /// Places of records are the engine's tags.
+    records: Vec<Option<Record>>,
+    free: Vec<usize>,
+    sink: F,
+    sent: u64,
+    completed: u64,
+    missed: u64,
+    peak: u64,
+    /// ∫ requests in flight dt, in request-nanoseconds.
+    integral: u128,
+}
+
+impl<'a, F: FnMut(Record)> Flight<'a, F> {
+    pub(super) fn new(station: &'a mut Station, origin: Offset, streamed: bool, sink: F) -> Self {
+        Self {
+            station,
+            origin,
+            streamed,
+            now: Offset::ZERO,
+            open: BinaryHeap::new(),
+            records: Vec::new(),
+            free: Vec::new(),
+            sink,
+            sent: 0,
+            completed: 0,
+            missed: 0,
+            peak: 0,
+            integral: 0,
+        }
+    }
+
+    pub(super) fn now(&self) -> Offset {
+        self.now
+    }
+
+    pub(super) fn origin(&self) -> Offset {
+        self.origin
+    }
+
+    pub(super) fn station(&mut self) -> &mut Station {
+        self.station
+    }
+
+    /// The engine as it stands, with what is in it but nobody who waits for it; `None` where answers are known on arrival, so that
+    /// draining changes nothing.
+    pub(super) fn server_without_clients(&self) -> Option<Station> {
+        match &*self.station {
+            Station::Simple(_) => None,
+            Station::Engine(engine) => {
+                let mut engine = engine.clone();
+                engine.disown();
+                Some(Station::Engine(engine))
+            }
+        }
+    }
+
+    pub(super) fn in_flight(&self) -> u64 {
+        self.sent - self.settled()
+    }
+
+    pub(super) fn settled(&self) -> u64 {
+        self.completed + self.missed
+    }
+
+    /// Lets time pass to `at`, in which nothing happens.
+    pub(super) fn pass_to(&mut self, at: Offset) {
+        self.integral += u128::from(self.in_flight()) * at.since(self.now).as_nanos();
+        self.now = self.now.max(at);
+    }
+
+    fn next_end(&self) -> Option<Offset> {
+        self.open.peek().map(|Reverse((ends, _))| *ends)
+    }
+
+    /// When the engine's next step begins or ends; the segment's origin where that was before.
+    fn next_step(&self) -> Option<Offset> {
+        match &*self.station {
+            Station::Simple(_) => None,
+            Station::Engine(engine) => {
+                engine.next_event().map(|at| Offset::from_nanos(at.as_nanos().saturating_sub(self.origin.as_nanos())))
+            }
+        }
+    }
+
+    /// Whether something is to happen before an arrival at `at`: a request that ends at that instant ends before, a step that begins then
+    /// begins after.
+    pub(super) fn is_before(&self, at: Offset) -> bool {
+        self.next_end().is_some_and(|ends| ends <= at) || self.next_step().is_some_and(|step| step < at)
+    }
+
+    /// Lets time pass to the next event; false when there is none.
+    pub(super) fn advance(&mut self) -> bool {
+        match (self.next_end(), self.next_step()) {
+            (None, None) => return false,
+            (None, Some(step)) => self.step(step),
+            (Some(ends), step) => {
+                if let Some(step) = step.filter(|step| *step < ends) {
+                    self.step(step);
+                } else {
+                    self.settle_next(ends);
+                }
+            }
+        }
+        true
+    }
+
+    fn settle_next(&mut self, ends: Offset) {
+        self.pass_to(ends);
+        if let Some(Reverse((_, place))) = self.open.pop() {
+            self.settle(place);
+        }
+    }
+
+    fn settle(&mut self, place: usize) {
+        self.free.push(place);
+        if let Some(record) = self.records[place].take() {
+            if record.exchange.outcome == Outcome::Completed {
+                self.completed += 1;
+            } else {
+                self.missed += 1;
+            }
+            (self.sink)(record);
+        }
+    }
+
+    fn step(&mut self, at: Offset) {
+        self.pass_to(at);
+        let mut ended = Vec::new();
+        if let Station::Engine(engine) = &mut *self.station {
+            let cached = engine.setup().prefix_cache();
+            let (records, streamed) = (&mut self.records, self.streamed);
+            engine.advance(|_, token| {
+                let place = token.tag as usize;
+                if let Some(record) = records.get_mut(place).and_then(Option::as_mut) {
+                    note(record, at, &token, streamed, cached);
+                    if token.last {
+                        ended.push(place);
+                    }
+                }
+            });
+        }
+        for place in ended {
+            self.settle(place);
+        }
+    }
+
+    fn place(&mut self, record: Record) -> usize {
+        self.sent += 1;
+        self.peak = self.peak.max(self.in_flight());
+        if let Some(place) = self.free.pop() {
+            self.records[place] = Some(record);
+            place
+        } else {
+            self.records.push(Some(record));
+            self.records.len() - 1
+        }
+    }
+
+    /// A request whose end is known.
+    pub(super) fn sent(&mut self, record: Record) {
+        let ends = record.exchange.ended.unwrap_or(record.scheduled);
+        let place = self.place(record);
+        self.open.push(Reverse((ends, place)));
+    }
+
+    /// A request for the engine, which refuses at once what it could never hold.
+    pub(super) fn ask(&mut self, record: Record, request: Request<'_>) {
+        let at = record.scheduled;
+        let place = self.place(record);
+        let Station::Engine(engine) = &mut *self.station else { return };
+        let answer = engine.arrive(later(self.origin, at), Request { tag: place as u64, ..request });
+        let Some(record) = self.records[place].as_mut() else { return };
+        if answer.is_err() {
+            let exchange = &mut record.exchange;
+            exchange.status = Some(400);
+            exchange.usage = None;
+            exchange.finish_reason = None;
+            exchange.outcome = Outcome::Failed(Failure::new(FailureClass::Status, "status 400"));
+            (exchange.headers, exchange.ended) = (Some(at), Some(at));
+            self.open.push(Reverse((at, place)));
+        } else if self.streamed {
+            record.exchange.headers = Some(at);
+            record.exchange.event_gaps_us.reserve_exact(request.output_tokens.saturating_sub(1) as usize);
+        }
+    }
+
+    pub(super) fn counts(&self) -> LiveCounts {
+        LiveCounts {
+            elapsed: self.now,
+            due: self.sent,
+            sent: self.sent,
+            completed: self.completed,
+            missed: self.missed,
+            in_flight: self.in_flight(),
+        }
+    }
+
+    pub(super) fn concurrency(&self) -> Concurrency {
+        Concurrency { peak: self.peak, integral_s: self.integral as f64 / 1e9 }
+    }
+}
+
+/// Writes a token that comes at `at` into its record, as a perfect generator would.
+fn note(record: &mut Record, at: Offset, token: &Token, streamed: bool, cached: bool) {
+    let exchange = &mut record.exchange;
+    if streamed {
+        exchange.first_event = exchange.first_event.or(Some(at));
+        exchange.note_token_event(at, true);
+    }
+    if token.last {
+        exchange.ended = Some(at);
+        if !streamed {
+            exchange.headers = Some(at);
+        }
+        if let Some(usage) = exchange.usage.as_mut().filter(|_| cached) {
+            usage.cached_tokens = Some(token.cached_tokens);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Owns the text of `help sim`: every profile, and the engines' figures computed by the expressions that tests hold them to.
+
+use std::fmt::Write;
+
+use crate::sim::Profile;
+use crate::sim::engine::{Preset, Setup};
+
+/// What the simulated servers are, as text.
+#[must_use]
+pub fn help_sim() -> String {
+    let mut text = String::from("--sim PROFILE, in `tonnage simulate` and, without --target, in `tonnage run`:\n\n");
+    for (form, what) in Profile::FORMS {
+        _ = writeln!(text, "  {form:<30}{what}");
+    }
+    text.push_str("\nLimits of an engine that can be changed:\n\n");
+    for (key, what) in Setup::KEYS {
+        _ = writeln!(text, "  {key:<30}{what}");
+    }
+    text.push_str(
+        "\nAn engine goes from step to step as vLLM's scheduler does: FIFO queue, decodes first, prefills split to fit the token budget,\n\
+         admission while sequences and KV blocks last, the latest preempted and computed again, prefix cache with LRU. All tokens of a step\n\
+         leave at its end.\n\n  \
+         step = c0 + c1 prefill tokens + c2 prefill tokens x context + c3 decoding sequences + c4 sum of their contexts\n\n",
+    );
+    _ = writeln!(
+        text,
+        "  {:<13}{:>10}{:>10}{:>10}{:>10}{:>10}{:>7}{:>9}{:>11}",
+        "", "c0", "c1", "c2", "c3", "c4", "seqs", "budget", "KV tokens"
+    );
+    for preset in Preset::ALL {
+        let setup = Setup::of(preset);
+        let cost = setup.cost();
+        _ = writeln!(
+            text,
+            "  {:<13}{:>10}{:>10}{:>10}{:>10}{:>10}{:>7}{:>9}{:>11}",
+            preset.name(),
+            span(cost.step_fs),
+            span(cost.prefill_token_fs),
+            span(cost.prefill_pair_fs),
+            span(cost.decoding_fs),
+            span(cost.context_token_fs),
+            setup.max_seqs(),
+            setup.batched_tokens(),
+            setup.kv_tokens()
+        );
+    }
+    text.push_str("\nWhat follows for prompts of 512 tokens that share nothing, and 128 output tokens (closed form):\n\n");
+    _ = writeln!(text, "  {:<13}{:>12}{:>12}{:>14}", "", "TTFT alone", "TPOT alone", "saturates at");
+    for preset in Preset::ALL {
+        let setup = Setup::of(preset);
+        let (ttft_ms, tpot_ms) = (setup.zero_load_ttft_s(512) * 1e3, setup.zero_load_tpot_s(512, 128) * 1e3);
+        let most = setup.saturation_per_s(512, 128).map_or_else(|| "-".to_owned(), |per_s| format!("{per_s:.1}/s"));
+        _ = writeln!(text, "  {:<13}{:>12}{:>12}{most:>14}", preset.name(), format!("{ttft_ms:.1} ms"), format!("{tpot_ms:.2} ms"));
+    }
+    text.push_str(
+        "\nsmall is no real server. The others are derived, not measured: Llama 3.1's published sizes in bf16, NVIDIA's data sheets (H100 SXM\n\
+         3.35 TB/s, 989 TFLOP/s, 80 GB; A100 SXM 2.039 TB/s, 312 TFLOP/s, 80 GB), and these assumptions: 80% of the bandwidth and 55% of\n\
+         the arithmetic rate are reached (45% over four GPUs), 1 ms a step of overhead, 10 us an all-reduce, 2 a layer; 90% of the memory\n\
+         is used, 2 GB a GPU of it for activations. Memory traffic and arithmetic of a step are added, not overlapped.\n",
+    );
+    text
+}
+
+/// Femtoseconds with a unit that suits them.
+fn span(femtoseconds: u64) -> String {
+    let fs = femtoseconds as f64;
+    let (value, unit) = match femtoseconds {
+        1_000_000_000_000.. => (fs / 1e12, "ms"),
+        1_000_000_000.. => (fs / 1e9, "us"),
+        1_000_000.. => (fs / 1e6, "ns"),
+        _ => (fs / 1e3, "ps"),
+    };
+    format!("{value:.2} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_profile_and_every_limit_is_in_the_help() {
+        let text = help_sim();
+        assert!(Profile::FORMS.iter().chain(Setup::KEYS).all(|(form, what)| text.contains(form) && text.contains(what)));
+        assert!(text.contains("6.99 ms") && text.contains("29.51 us"), "{text}");
+    }
+}

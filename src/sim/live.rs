@@ -1,0 +1,310 @@
+//! Owns `Desk`: a simulated server in real time, where requests come as they come and tokens are waited for.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use tokio::sync::Notify;
+
+use crate::clock::Timers;
+use crate::seed::Seed;
+use crate::sim::Profile;
+use crate::sim::engine::{Engine, Request, Setup, Token, TooLong};
+use crate::sim::exposition::Latencies;
+use crate::sim::model::{Answer, Instants, Model};
+use crate::sim::station::Station;
+use crate::units::Offset;
+
+/// Between tokens of an answer that never ends, once the engine has given all that fit its context.
+const ENDLESS_GAP: Duration = Duration::from_millis(10);
+
+/// Where requests are handed in.
+pub(super) enum Desk {
+    Simple(RefCell<Model>),
+    Engine(Rc<Live>),
+}
+
+impl Desk {
+    pub(super) fn new(profile: Profile, seed: Seed) -> Self {
+        match Station::new(profile, seed) {
+            Station::Simple(model) => Self::Simple(RefCell::new(model)),
+            Station::Engine(engine) => Self::Engine(Rc::new(Live::new(*engine))),
+        }
+    }
+
+    /// The engine, where it is one.
+    pub(super) fn engine(&self) -> Option<&Rc<Live>> {
+        match self {
+            Self::Simple(_) => None,
+            Self::Engine(live) => Some(live),
+        }
+    }
+
+    /// The longest prompt and answer together.
+    pub(super) fn context_tokens(&self) -> u32 {
+        self.engine().map_or(Setup::MOST_CONTEXT_TOKENS, |live| live.borrow().engine.setup().context_tokens())
+    }
+
+    /// Hands a request in that has arrived at `at`.
+    pub(super) fn arrive(&self, at: Offset, request: Request<'_>) -> Result<Coming, TooLong> {
+        match self {
+            Self::Simple(model) => Ok(Coming::known(model.borrow_mut().arrive(at))),
+            Self::Engine(live) => live.arrive(at, request).map(Coming::Stepped),
+        }
+    }
+}
+
+/// The tokens of one answer.
+pub(super) enum Coming {
+    Known { burst: bool, first: Offset, instants: Instants, taken: u32, last: Offset },
+    Stepped(Ticket),
+}
+
+impl Coming {
+    fn known(answer: Answer) -> Self {
+        let first = answer.first_token();
+        Self::Known { burst: answer.is_burst(), first, instants: answer.instants(), taken: 0, last: first }
+    }
+
+    /// Whether all tokens come at once.
+    pub(super) fn is_burst(&self) -> bool {
+        matches!(self, Self::Known { burst: true, .. })
+    }
+
+    /// The same, but with a gap between tokens where all would come at once: an endless burst would fill memory.
+    pub(super) fn endless(self) -> Self {
+        match self {
+            Self::Known { burst: true, first, .. } => Self::known(Answer::even(first, ENDLESS_GAP)),
+            other => other,
+        }
+    }
+
+    /// When the first token comes, where that is known on arrival.
+    pub(super) fn planned_first_token(&self) -> Option<Offset> {
+        match self {
+            Self::Known { first, .. } => Some(*first),
+            Self::Stepped(_) => None,
+        }
+    }
+
+    /// The instant of token number `token`, from 1; `None` while it is not known. Numbers never go down from call to call.
+    pub(super) fn at(&mut self, token: u32) -> Option<Offset> {
+        match self {
+            Self::Known { instants, taken, last, .. } => {
+                while *taken < token {
+                    *last = instants.next()?;
+                    *taken += 1;
+                }
+                Some(*last)
+            }
+            Self::Stepped(ticket) => ticket.at(token),
+        }
+    }
+
+    /// The same, waiting until it is known. For an engine that somebody drives ([`Live::drive`]).
+    pub(super) async fn reach(&mut self, token: u32) -> Offset {
+        poll_fn(|context| match (self.at(token), &mut *self) {
+            (Some(at), _) => Poll::Ready(at),
+            (None, Self::Stepped(ticket)) => {
+                ticket.wake_with(context.waker());
+                Poll::Pending
+            }
+            (None, Self::Known { last, .. }) => Poll::Ready(*last),
+        })
+        .await
+    }
+
+    /// Prompt tokens that the prefix cache held, where there is a cache and the first token is out.
+    pub(super) fn cached_tokens(&self) -> Option<u32> {
+        match self {
+            Self::Known { .. } => None,
+            Self::Stepped(ticket) => ticket.cached_tokens(),
+        }
+    }
+}
+
+/// An engine that goes with a clock. Its steps count from where they should have ended, however late somebody looks, so that a slow
+/// machine delays tokens but takes none of the engine's capacity.
+pub(super) struct Live {
+    inner: RefCell<Inner>,
+    /// Told when an engine at rest got work.
+    woken: Notify,
+}
+
+pub(super) struct Inner {
+    pub(super) engine: Engine,
+    /// Places are the engine's tags.
+    inboxes: Vec<Option<Inbox>>,
+    free: Vec<usize>,
+    pub(super) latencies: Latencies,
+    /// Actual minus intended end of every step, in nanoseconds.
+    late_ns: Option<Histogram<u64>>,
+}
+
+/// What has come for one request and was not taken yet.
+struct Inbox {
+    arrived: Offset,
+    /// When its last token came, and how many have come.
+    last: Option<Offset>,
+    instants: VecDeque<Offset>,
+    cached_tokens: Option<u32>,
+    ended: bool,
+    waker: Option<Waker>,
+}
+
+impl Live {
+    fn new(engine: Engine) -> Self {
+        let inner = Inner {
+            engine,
+            inboxes: Vec::new(),
+            free: Vec::new(),
+            latencies: Latencies::default(),
+            // 1 ns to 1 h at 3 digits, which HDR can always hold.
+            late_ns: Histogram::new_with_bounds(1, 3_600_000_000_000, 3).ok(),
+        };
+        Self { inner: RefCell::new(inner), woken: Notify::new() }
+    }
+
+    pub(super) fn borrow(&self) -> std::cell::Ref<'_, Inner> {
+        self.inner.borrow()
+    }
+
+    /// When the engine's next step begins or ends.
+    pub(super) fn next_event(&self) -> Option<Offset> {
+        self.inner.borrow().engine.next_event()
+    }
+
+    fn arrive(self: &Rc<Self>, at: Offset, request: Request<'_>) -> Result<Ticket, TooLong> {
+        let mut inner = self.inner.borrow_mut();
+        // What should have happened before has happened before, even if nobody has looked yet.
+        while inner.engine.next_event().is_some_and(|event| event < at) {
+            inner.advance(at);
+        }
+        let inbox = Inbox { arrived: at, last: None, instants: VecDeque::new(), cached_tokens: None, ended: false, waker: None };
+        let place = inner.free.pop().unwrap_or(inner.inboxes.len());
+        if let Err(too_long) = inner.engine.arrive(at, Request { tag: place as u64, ..request }) {
+            if place < inner.inboxes.len() {
+                inner.free.push(place);
+            }
+            return Err(too_long);
+        }
+        if place == inner.inboxes.len() {
+            inner.inboxes.push(Some(inbox));
+        } else {
+            inner.inboxes[place] = Some(inbox);
+        }
+        drop(inner);
+        self.woken.notify_one();
+        Ok(Ticket { live: Rc::clone(self), place, taken: 0, last: at })
+    }
+
+    /// Lets everything happen that is to have happened by `now`.
+    pub(super) fn advance_to(&self, now: Offset) {
+        let mut inner = self.inner.borrow_mut();
+        while inner.engine.next_event().is_some_and(|event| event <= now) {
+            inner.advance(now);
+        }
+    }
+
+    /// Goes from step to step, one sleep each; never returns. Drop it to stop.
+    pub(super) async fn drive(&self, timers: &Timers) {
+        loop {
+            match self.next_event() {
+                // Only an arrival begins a step of an engine at rest; whoever else arrives during a step waits for its end.
+                None => self.woken.notified().await,
+                Some(at) => timers.sleep_until(at).await,
+            }
+            self.advance_to(timers.clock().now());
+        }
+    }
+
+    /// The lateness of all steps so far.
+    pub(super) fn late_ns(&self) -> Option<Histogram<u64>> {
+        self.inner.borrow().late_ns.clone()
+    }
+}
+
+impl Inner {
+    /// One event of the engine, at `now` by the clock.
+    fn advance(&mut self, now: Offset) {
+        if self.engine.is_in_step()
+            && let (Some(late_ns), Some(end)) = (&mut self.late_ns, self.engine.next_event())
+        {
+            late_ns.saturating_record(now.as_nanos().saturating_sub(end.as_nanos()));
+        }
+        let (inboxes, latencies) = (&mut self.inboxes, &mut self.latencies);
+        let cache = self.engine.setup().prefix_cache();
+        self.engine.advance(|at, token| {
+            if let Some(inbox) = inboxes.get_mut(token.tag as usize).and_then(Option::as_mut) {
+                inbox.take(at, token, cache, latencies);
+            }
+        });
+    }
+}
+
+impl Inbox {
+    fn take(&mut self, at: Offset, token: Token, cache: bool, latencies: &mut Latencies) {
+        match self.last {
+            None => latencies.first_token(at.since(self.arrived)),
+            Some(last) => latencies.next_token(at.since(last)),
+        }
+        if token.last {
+            latencies.end(at.since(self.arrived));
+        }
+        self.last = Some(at);
+        self.instants.push_back(at);
+        self.cached_tokens = cache.then_some(token.cached_tokens);
+        self.ended = token.last;
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// One request in an engine. Dropped before its last token, it takes the request back.
+pub(super) struct Ticket {
+    live: Rc<Live>,
+    place: usize,
+    taken: u32,
+    last: Offset,
+}
+
+impl Ticket {
+    fn at(&mut self, token: u32) -> Option<Offset> {
+        let mut inner = self.live.inner.borrow_mut();
+        let inbox = inner.inboxes.get_mut(self.place)?.as_mut()?;
+        while self.taken < token {
+            match inbox.instants.pop_front() {
+                Some(at) => self.last = at,
+                None if inbox.ended => self.last = self.last.plus(ENDLESS_GAP),
+                None => return None,
+            }
+            self.taken += 1;
+        }
+        Some(self.last)
+    }
+
+    fn wake_with(&self, waker: &Waker) {
+        if let Some(Some(inbox)) = self.live.inner.borrow_mut().inboxes.get_mut(self.place) {
+            inbox.waker = Some(waker.clone());
+        }
+    }
+
+    fn cached_tokens(&self) -> Option<u32> {
+        self.live.inner.borrow().inboxes.get(self.place)?.as_ref()?.cached_tokens
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut inner = self.live.inner.borrow_mut();
+        if inner.inboxes[self.place].take().is_some_and(|inbox| !inbox.ended) {
+            inner.engine.cancel(self.place as u64);
+        }
+        inner.free.push(self.place);
+    }
+}
