@@ -80,6 +80,8 @@ pub struct ChatOptions {
     pub min_tokens: bool,
     /// Ask for the token count in every event (vLLM's `continuous_usage_stats`).
     pub continuous_usage: bool,
+    /// Keep the text of answers, for a tokenizer that counts it after the run.
+    pub keep_text: bool,
     /// Stands before the id in `x-request-id`. Servers key requests by it: two runs at once need two prefixes.
     pub request_id_prefix: String,
 }
@@ -99,6 +101,7 @@ impl ChatOptions {
             ignore_eos: false,
             min_tokens: false,
             continuous_usage: false,
+            keep_text: false,
             request_id_prefix: "tonnage-".to_owned(),
         }
     }
@@ -114,6 +117,7 @@ pub struct ChatEncoder {
     /// The end of every body, closing brace included.
     tail: Vec<u8>,
     stream: bool,
+    keep_text: bool,
     request_id_prefix: String,
 }
 
@@ -183,6 +187,7 @@ impl ChatEncoder {
             min_tokens: options.min_tokens && !options.extra_body.contains_key("min_tokens"),
             tail: body_tail(options),
             stream: options.stream,
+            keep_text: options.keep_text,
             request_id_prefix: options.request_id_prefix.clone(),
         })
     }
@@ -214,7 +219,7 @@ impl ChatEncoder {
             request.headers_mut().insert(HeaderName::from_static("x-request-id"), name);
         }
         let route = Route { target: target.url.clone(), model: model.name.clone() };
-        ChatCall { request, body, place, route, asked_tokens: asked, stream: self.stream, reservation: OnceCell::new() }
+        ChatCall { request, body, place, route, asked_tokens: asked, stream: self.stream, keep_text: self.keep_text, reservation: OnceCell::new() }
     }
 }
 
@@ -228,6 +233,8 @@ pub struct ChatCall {
     pub(super) route: Route,
     pub(super) asked_tokens: u32,
     pub(super) stream: bool,
+    /// Whether the text of the answer is kept.
+    pub(super) keep_text: bool,
     /// Held from `reserve` until the send, or until the call is dropped unsent.
     pub(super) reservation: OnceCell<Reservation>,
 }

@@ -9,6 +9,7 @@ mod limits;
 mod pool;
 pub mod sse;
 mod target;
+mod text;
 mod wire;
 
 use std::future::Future;

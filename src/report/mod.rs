@@ -3,6 +3,7 @@
 mod console;
 mod layout;
 mod model;
+mod tokens;
 
 pub use console::render;
 pub use layout::Ink;

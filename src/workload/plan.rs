@@ -10,7 +10,7 @@ use crate::schedule::{Arrival, Arrivals, Extent, Gate, Quota, Spans, Timeline};
 use crate::seed::{Seed, Stream};
 use crate::workload::fingerprint::PlanHasher;
 use crate::workload::words::append_words;
-use crate::workload::{Closed, LengthSpec, Salt};
+use crate::workload::{Closed, Fit, Fits, LengthSpec, Salt, Tokenizer};
 
 /// When requests leave.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,19 +30,27 @@ pub struct Workload {
     pub output: Option<LengthSpec>,
     /// What stands in front of each prompt.
     pub salt: Salt,
+    /// What counts the tokens of prompts; `words-v1` without one.
+    pub tokenizer: Option<Arc<Tokenizer>>,
 }
 
 impl Workload {
     /// Requests of `input` and `output` tokens, without a salt.
     #[must_use]
     pub const fn new(input: LengthSpec, output: LengthSpec) -> Self {
-        Self { input, output: Some(output), salt: Salt::Off }
+        Self { input, output: Some(output), salt: Salt::Off, tokenizer: None }
     }
 
     /// The same with `salt`.
     #[must_use]
     pub fn salted(self, salt: Salt) -> Self {
         Self { salt, ..self }
+    }
+
+    /// The same with prompts of exactly the length that `tokenizer` counts.
+    #[must_use]
+    pub fn counted_by(self, tokenizer: Arc<Tokenizer>) -> Self {
+        Self { tokenizer: Some(tokenizer), ..self }
     }
 }
 
@@ -77,6 +85,8 @@ pub struct RequestSpec {
     pub outline: Outline,
     /// The prompt text.
     pub prompt: String,
+    /// Tokens of the prompt text as the plan's tokenizer counts it, special tokens not added; none without a tokenizer.
+    pub counted_tokens: Option<u32>,
 }
 
 /// Why a request was removed from the plan.
@@ -99,6 +109,7 @@ pub struct Plan {
     seed: Seed,
     streams: Streams,
     class: Arc<str>,
+    fits: Arc<Fits>,
 }
 
 /// The seed's streams that requests draw from, keyed once.
@@ -129,7 +140,7 @@ impl Plan {
             output_lengths: seed.stream("output_lengths"),
             prompts: seed.stream("prompts"),
         };
-        Self { load, workload, quota, seed, streams, class: "default".into() }
+        Self { load, workload, quota, seed, streams, class: "default".into(), fits: Arc::default() }
     }
 
     /// When.
@@ -196,14 +207,39 @@ impl Plan {
         }
     }
 
-    /// Request `id` with its prompt: exactly as many words as input tokens asked for, the salt's marker included.
+    /// Request `id` with its prompt: exactly as many tokens as asked for, the salt's marker included. With a tokenizer they are its tokens of
+    /// the prompt text, special tokens not added; without one, words. Whether the prompt was found ahead ([`Plan::remember`]) changes the
+    /// time it takes, never the text.
     #[must_use]
     pub fn spec(&self, id: u64) -> RequestSpec {
+        let (spec, _) = self.compose(id);
+        spec
+    }
+
+    /// Takes what was found of the prompts ahead of the run, so that they are made without encoding anything.
+    #[must_use]
+    pub fn remember(self, fits: Fits) -> Self {
+        Self { fits: Arc::new(fits), ..self }
+    }
+
+    /// Request `id`, and with a tokenizer how its prompt was found.
+    pub(super) fn compose(&self, id: u64) -> (RequestSpec, Option<Fit>) {
         let outline = self.outline(id);
         let mut prompt = String::new();
-        let marked = self.workload.salt.mark(&mut prompt, outline.input_tokens);
-        append_words(&mut prompt, outline.input_tokens - marked, &mut self.streams.prompts.at(id));
-        RequestSpec { outline, prompt }
+        let tokenizer = self.workload.tokenizer.as_deref();
+        let marked = self.workload.salt.mark(&mut prompt, outline.input_tokens, tokenizer);
+        let mut generator = self.streams.prompts.at(id);
+        let fit = match tokenizer {
+            Some(tokenizer) => {
+                let known = self.fits.of(id, outline.input_tokens);
+                Some(tokenizer.fill(&mut prompt, marked, outline.input_tokens, &mut generator, known.as_ref()))
+            }
+            None => {
+                append_words(&mut prompt, outline.input_tokens - marked, &mut generator);
+                None
+            }
+        };
+        (RequestSpec { outline, prompt, counted_tokens: fit.as_ref().map(Fit::counted) }, fit)
     }
 
     /// Hash of instants, lengths, classes and sessions of each planned request, quota applied; never of the salt. One pass over the plan.
