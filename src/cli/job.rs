@@ -12,6 +12,7 @@ use crate::cli::arguments::RunArguments;
 use crate::cli::config::{Parsed, SECRET};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, plan_of, salt_of};
 use crate::cli::options::{JudgementOptions, OutputField, RecordsDetail};
+use crate::cli::tokenizer::tokenizer_of;
 use crate::client::{ChatOptions, LengthField, Secret, Target};
 use crate::error::Error;
 use crate::metrics::{Objective, Objectives};
@@ -19,7 +20,7 @@ use crate::record::Detail;
 use crate::schedule::Extent;
 use crate::seed::Seed;
 use crate::sim::Profile;
-use crate::workload::{Closed, Load, Plan, Salt};
+use crate::workload::{Closed, Load, Plan, Salt, Tokenizer};
 
 /// Whom to ask.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub(super) struct Job {
     pub(super) connect_timeout: Duration,
     pub(super) wait_ready: Duration,
     pub(super) plan: Arc<Plan>,
+    /// What counts prompts and answers; `words-v1` without one.
+    pub(super) tokenizer: Option<Arc<Tokenizer>>,
     pub(super) seed: Seed,
     pub(super) objectives: Arc<Objectives>,
     pub(super) timeout: Duration,
@@ -61,12 +64,16 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Validates what was typed. Reads no file but those of `file:PATH` lengths.
+    /// Validates what was typed. Reads no file but the tokenizer's and those of `file:PATH` lengths.
     pub(super) fn new(arguments: RunArguments, parsed: &mut Parsed) -> Result<Self, Error> {
         let RunArguments { target, workload, wire, schedule, play, judgement, output, config: _ } = arguments;
         let mut notes: Vec<String> = Vec::new();
         let salt = salt_of(&wire.salt);
-        let plan = plan_of(&schedule, &workload, play.load.as_deref(), salt.clone())?;
+        let mut plan = plan_of(&schedule, &workload, play.load.as_deref(), salt.clone())?;
+        let tokenizer = wire.tokenizer.as_deref().map(tokenizer_of).transpose()?;
+        if let Some(tokenizer) = &tokenizer {
+            plan = plan.counted_by(Arc::clone(tokenizer));
+        }
         if matches!(plan.load(), Load::Open(_)) && plan.arrivals().next().is_none() {
             let why = "no request falls into so short a time at this rate";
             return Err(Error::usage("--duration", why, "give a longer one, a higher --rate, or --requests N"));
@@ -97,6 +104,7 @@ impl Job {
         chat.stream = !target.no_stream;
         chat.ignore_eos = wire.ignore_eos;
         chat.min_tokens = wire.min_tokens;
+        chat.keep_text = tokenizer.is_some();
         chat.length_field = match wire.output_field {
             OutputField::MaxCompletionTokens => LengthField::MaxCompletionTokens,
             OutputField::MaxTokens => LengthField::MaxTokens,
@@ -110,6 +118,7 @@ impl Job {
             connect_timeout: target.connect_timeout,
             wait_ready: target.wait_ready,
             plan: Arc::new(plan),
+            tokenizer,
             seed: Seed::new(schedule.seed),
             objectives: Arc::new(objectives),
             timeout: positive("--timeout", target.timeout)?,

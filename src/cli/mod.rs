@@ -11,12 +11,14 @@ mod options;
 mod output;
 mod plan;
 mod progress;
+mod recount;
 mod report;
 mod run;
 mod signals;
 mod simulate;
 mod target;
 mod terminal;
+mod tokenizer;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -219,7 +219,16 @@ impl ChatEncoder {
             request.headers_mut().insert(HeaderName::from_static("x-request-id"), name);
         }
         let route = Route { target: target.url.clone(), model: model.name.clone() };
-        ChatCall { request, body, place, route, asked_tokens: asked, stream: self.stream, keep_text: self.keep_text, reservation: OnceCell::new() }
+        ChatCall {
+            request,
+            body,
+            place,
+            route,
+            asked_tokens: asked,
+            stream: self.stream,
+            keep_text: self.keep_text,
+            reservation: OnceCell::new(),
+        }
     }
 }
 

@@ -18,6 +18,8 @@ struct Side {
     asked: Sum,
     counted: Sum,
     server: Sum,
+    /// Requests of which our tokenizer counts another number than was asked for.
+    off: u64,
     /// The least and the most that the server counted beyond our tokenizer.
     excess: Option<(i64, i64)>,
 }
@@ -51,6 +53,7 @@ impl Side {
         self.asked.add((asked > 0).then_some(asked));
         self.counted.add(counted);
         self.server.add(server);
+        self.off += u64::from(asked > 0 && counted.is_some_and(|counted| counted != asked));
         if let (Some(counted), Some(server)) = (counted, server) {
             let excess = i64::from(server) - i64::from(counted);
             self.excess = wider(self.excess, Some((excess, excess)));
@@ -61,6 +64,7 @@ impl Side {
         self.asked.merge(other.asked);
         self.counted.merge(other.counted);
         self.server.merge(other.server);
+        self.off += other.off;
         self.excess = wider(self.excess, other.excess);
     }
 
@@ -69,6 +73,7 @@ impl Side {
             asked: self.asked.mean(),
             counted: self.counted.mean(),
             counted_requests: self.counted.requests,
+            counted_not_as_asked: self.off,
             server: self.server.mean(),
             server_requests: self.server.requests,
             server_minus_counted: self.excess.map(|(least, most)| [least, most]),
@@ -132,6 +137,8 @@ pub struct TokenCountsView {
     pub counted: Option<f64>,
     /// Requests behind `counted`.
     pub counted_requests: u64,
+    /// Requests among them whose count is not what was asked for.
+    pub counted_not_as_asked: u64,
     /// Mean of what the server's `usage` says.
     pub server: Option<f64>,
     /// Requests behind `server`.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::dependence::quantile_interval95;
 use crate::metrics::{
-    Counts, Distribution, Ended, Health, Judgement, Known, LoadFacts, Metric, ObjectiveJudgement, OriginOf, SamplePoint, Summary, TokensView,
-    Trial, Verdict,
+    Counts, Distribution, Ended, Health, Judgement, Known, LoadFacts, Metric, ObjectiveJudgement, OriginOf, SamplePoint, Summary,
+    TokensView, Trial, Verdict,
 };
 use crate::units::Window;
 

@@ -3,12 +3,11 @@
 use crate::metrics::{Counts, Ended, Known, Metric, MetricView, ObjectiveJudgement, SloView, StatsView, TrialView, VerdictResult};
 use crate::record::Origin;
 use crate::report::Report;
-use crate::report::layout::{Grid, Ink, Tone, wrapped};
+use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::tokens::tokens_text;
 use crate::units::{Offset, count, per_second, seconds};
 use crate::workload::ESTIMATE_NAME;
 
-const WIDTH: usize = 80;
 const UNKNOWN: &str = "—";
 
 /// The text that `run` prints and `report` prints again.

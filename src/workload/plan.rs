@@ -216,6 +216,12 @@ impl Plan {
         spec
     }
 
+    /// The same with prompts of exactly the length that `tokenizer` counts.
+    #[must_use]
+    pub fn counted_by(self, tokenizer: Arc<Tokenizer>) -> Self {
+        Self { workload: self.workload.counted_by(tokenizer), fits: Arc::default(), ..self }
+    }
+
     /// Takes what was found of the prompts ahead of the run, so that they are made without encoding anything.
     #[must_use]
     pub fn remember(self, fits: Fits) -> Self {
@@ -229,15 +235,12 @@ impl Plan {
         let tokenizer = self.workload.tokenizer.as_deref();
         let marked = self.workload.salt.mark(&mut prompt, outline.input_tokens, tokenizer);
         let mut generator = self.streams.prompts.at(id);
-        let fit = match tokenizer {
-            Some(tokenizer) => {
-                let known = self.fits.of(id, outline.input_tokens);
-                Some(tokenizer.fill(&mut prompt, marked, outline.input_tokens, &mut generator, known.as_ref()))
-            }
-            None => {
-                append_words(&mut prompt, outline.input_tokens - marked, &mut generator);
-                None
-            }
+        let fit = if let Some(tokenizer) = tokenizer {
+            let known = self.fits.of(id, outline.input_tokens);
+            Some(tokenizer.fill(&mut prompt, marked, outline.input_tokens, &mut generator, known.as_ref()))
+        } else {
+            append_words(&mut prompt, outline.input_tokens - marked, &mut generator);
+            None
         };
         (RequestSpec { outline, prompt, counted_tokens: fit.as_ref().map(Fit::counted) }, fit)
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::workload::{Fit, Plan};
 
 /// Prompts that one thread takes at a time.
-const SHARE: usize = 16;
+const SHARE: usize = 4;
 
 /// What is known of the prompts of a plan with a tokenizer: with the fit known, a prompt is made without encoding anything. Kept are the
 /// fits, not the texts: a byte for a request whose first attempt was right, which is nearly every one.

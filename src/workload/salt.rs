@@ -25,13 +25,11 @@ impl Salt {
     pub(crate) fn mark(&self, text: &mut String, tokens: u32, tokenizer: Option<&Tokenizer>) -> u32 {
         let Self::Text(salt) = self else { return 0 };
         let mut words: ChaCha8Rng = Seed::new(0).stream(&format!("salt/{salt}")).sequence();
-        match tokenizer {
-            Some(tokenizer) => tokenizer.append_marker(text, Self::MARKER_WORDS, tokens, &mut words),
-            None => {
-                let count = Self::MARKER_WORDS.min(tokens.saturating_sub(1));
-                append_words(text, count, &mut words);
-                count
-            }
+        if let Some(tokenizer) = tokenizer {
+            return tokenizer.append_marker(text, Self::MARKER_WORDS, tokens, &mut words);
         }
+        let count = Self::MARKER_WORDS.min(tokens.saturating_sub(1));
+        append_words(text, count, &mut words);
+        count
     }
 }

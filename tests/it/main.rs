@@ -13,3 +13,4 @@ mod plan;
 mod pretend_server;
 mod queues;
 mod scripted;
+mod tokens;
