@@ -57,7 +57,7 @@ mod tests {
             (counts(Some(511.5), None, None), "input tokens: asked 512, counted 511.5 (1 not as asked), server —\n"),
             (
                 counts(Some(512.0), Some(510.125), Some([-4, 3])),
-                "input tokens: asked 512, counted 512, server 510.12 (-4 to +3: another tokenizer?)\n",
+                "input tokens: asked 512, counted 512, server 510.12 (-4 to +3: another\n  tokenizer?)\n",
             ),
             (counts(Some(512.0), Some(512.0), Some([0, 0])), "input tokens: asked 512, counted 512, server 512\n"),
             (counts(None, Some(519.0), None), ""),

@@ -62,6 +62,12 @@ impl Fits {
         self.found
     }
 
+    /// How many were right at the first attempt.
+    #[must_use]
+    pub fn at_once(&self) -> u64 {
+        self.found - self.others.len() as u64
+    }
+
     /// The fits that missed the length asked for, by id.
     pub fn inexact(&self) -> impl Iterator<Item = (u64, &Fit)> {
         self.others.iter().map(|(id, fit)| (*id, fit)).filter(|(_, fit)| !fit.is_exact())

@@ -198,6 +198,28 @@ fn the_salt_is_counted_and_makes_prompts_of_two_runs_differ() {
 }
 
 #[test]
+fn a_block_is_the_same_text_in_every_prompt_that_holds_it() {
+    for tokenizer in ALL.iter() {
+        let draw = |name: &str, id: u64| Seed::new(1).stream(name).at(id);
+        let prompt = |id: u64| {
+            let mut text = String::new();
+            let mut spent = 0;
+            for block in [7, 8] {
+                spent += 128 - tokenizer.append(&mut text, 128, &mut draw("blocks", block));
+            }
+            let opening = text.clone();
+            let fit = tokenizer.fill(&mut text, spent, 300, &mut draw("prompts", id), None);
+            assert_eq!((fit.counted(), tokenizer.count(&text)), (300, 300), "{tokenizer:?}");
+            assert!(text.starts_with(&opening));
+            (opening, text)
+        };
+        let (one, other) = (prompt(1), prompt(2));
+        assert_eq!(one.0, other.0);
+        assert_ne!(one.1, other.1);
+    }
+}
+
+#[test]
 fn tokens_of_pieces_add_up_to_the_whole() {
     let text = "the quick brown fox is not in the list, ünïcödé 漢字 🙂 neither";
     for tokenizer in ALL.iter() {
