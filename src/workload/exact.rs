@@ -6,8 +6,11 @@ use crate::workload::Tokenizer;
 use crate::workload::pieces::Laid;
 use crate::workload::words::WordDraw;
 
-/// Corrections before a length is given up. Each lays a new end, a little longer than the one before, so that it seldom takes more than two.
-const MOST_CORRECTIONS: usize = 64;
+/// Corrections before a length is given up. Most tokenizers need none; one that merges across words hits about one time in three.
+const MOST_CORRECTIONS: usize = 128;
+/// Pieces taken away beyond what is too much, by attempt. Few: the longer the new end, the less is known of its count. Now and then many,
+/// to leave a place in which no end fits.
+const TAKEN: [usize; 8] = [1, 2, 3, 1, 2, 3, 4, 16];
 
 /// What the tokenizer counted in each attempt at one text. It takes one encoding an attempt to find, and none to repeat: the same text
 /// follows from the same seed and these counts.
@@ -63,7 +66,7 @@ impl Tokenizer {
     /// [`Tokenizer::count`] counts them: lay, encode, and where the count is off lay a new end against the difference. `known` is the fit
     /// of an earlier call with the same arguments, which spares the encoding.
     ///
-    /// Where 64 corrections do not reach the number, the text is the nearest that was seen, and the fit says so.
+    /// Where 128 corrections do not reach the number, the text is the nearest that was seen, and the fit says so.
     pub fn fill(&self, text: &mut String, opening_tokens: u32, tokens: u32, generator: &mut impl Rng, known: Option<&Fit>) -> Fit {
         // The mean word has 4.9 letters and a space.
         text.reserve(tokens.saturating_sub(opening_tokens) as usize * 6 + 16);
@@ -90,8 +93,8 @@ impl Tokenizer {
                 nearest = Some((off, text.clone()));
             }
             excess = i64::from(counted) - spent;
-            // What is too much goes, and a few pieces more each time, so that no attempt repeats another.
-            let mut also = attempt + 1;
+            // What is too much goes, and a few pieces more, so that no attempt repeats another.
+            let mut also = TAKEN[attempt % TAKEN.len()];
             while let Some(last) = laid.pop_if(|_| spent + excess > i64::from(tokens) || also > 0) {
                 if spent + excess <= i64::from(tokens) {
                     also -= 1;
