@@ -6,7 +6,7 @@ use crate::workload::Tokenizer;
 use crate::workload::pieces::Laid;
 use crate::workload::words::WordDraw;
 
-/// Corrections before a length is given up. Most tokenizers need none; one that merges across words hits about one time in three.
+/// Corrections before a length is given up. Most tokenizers need none; one that merges across words hits one time in five.
 const MOST_CORRECTIONS: usize = 128;
 /// Pieces taken away beyond what is too much, by attempt. Few: the longer the new end, the less is known of its count. Now and then many,
 /// to leave a place in which no end fits.
