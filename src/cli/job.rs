@@ -13,6 +13,7 @@ use crate::cli::config::{Parsed, SECRET};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, plan_of, refuse_empty, salt_of};
 use crate::cli::options::{JudgementOptions, OutputField, RecordsDetail};
 use crate::cli::target::{INSECURE, trust_of};
+use crate::cli::tokenizer::tokenizer_of;
 use crate::client::{LengthField, RequestOptions, Secret, Target, Tls};
 use crate::error::Error;
 use crate::metrics::{Objective, Objectives};
@@ -20,7 +21,7 @@ use crate::record::Detail;
 use crate::schedule::Extent;
 use crate::seed::Seed;
 use crate::sim::Profile;
-use crate::workload::{Closed, Load, Plan, Salt};
+use crate::workload::{Closed, Load, Plan, Recording, Salt, Tokenizer};
 
 /// Whom to ask.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub(super) struct Job {
     pub(super) connect_timeout: Duration,
     pub(super) wait_ready: Duration,
     pub(super) plan: Arc<Plan>,
+    /// What counts prompts and answers; `words-v1` without one.
+    pub(super) tokenizer: Option<Arc<Tokenizer>>,
     pub(super) seed: Seed,
     pub(super) objectives: Arc<Objectives>,
     pub(super) timeout: Duration,
@@ -65,18 +68,32 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Validates a run as typed. Reads no file but those of `file:PATH` lengths.
+    /// Validates a run as typed. Reads no file but the tokenizer's and those of `file:PATH` lengths.
     pub(super) fn of_run(arguments: RunArguments, parsed: &mut Parsed) -> Result<Self, Error> {
         let salt = salt_of(&arguments.wire.salt)?;
         let plan = plan_of(&arguments.schedule, &arguments.workload, arguments.play.load.as_deref(), salt.clone())?;
         Self::new("run", arguments, plan, &salt, parsed)
     }
 
-    /// Validates everything around a plan. Reads no file but that of `--ca-cert`.
-    pub(super) fn new(verb: &'static str, arguments: RunArguments, plan: Plan, salt: &Salt, parsed: &mut Parsed) -> Result<Self, Error> {
+    /// Validates everything around a plan. Reads no file but the tokenizer's and that of `--ca-cert`.
+    pub(super) fn new(
+        verb: &'static str,
+        arguments: RunArguments,
+        mut plan: Plan,
+        salt: &Salt,
+        parsed: &mut Parsed,
+    ) -> Result<Self, Error> {
         let RunArguments { target, workload: _, wire, schedule, play, judgement, output, config: _ } = arguments;
         let mut notes: Vec<String> = Vec::new();
         refuse_empty(&plan)?;
+        let tokenizer = wire.tokenizer.as_deref().map(tokenizer_of).transpose()?;
+        if let Some(tokenizer) = &tokenizer {
+            if plan.recording().is_some_and(Recording::has_blocks) {
+                let why = "cannot size a trace's prefix blocks, whose text is made of words";
+                return Err(Error::usage("--tokenizer", why, "drop it, or replay a trace without blocks (Azure, BurstGPT)"));
+            }
+            plan = plan.counted_by(Arc::clone(tokenizer));
+        }
         if play.load.is_some() && play.max_in_flight.is_some() {
             return Err(Error::usage(
                 "--max-in-flight",
@@ -112,6 +129,7 @@ impl Job {
         chat.stream = !target.no_stream;
         chat.ignore_eos = wire.ignore_eos;
         chat.min_tokens = wire.min_tokens;
+        chat.keep_text = tokenizer.is_some();
         chat.length_field = wire.output_field.map(|field| match field {
             OutputField::MaxCompletionTokens => LengthField::MaxCompletionTokens,
             OutputField::MaxTokens => LengthField::MaxTokens,
@@ -133,6 +151,7 @@ impl Job {
             connect_timeout: positive("--connect-timeout", target.connect_timeout)?,
             wait_ready: target.wait_ready,
             plan: Arc::new(plan),
+            tokenizer,
             seed: Seed::new(schedule.seed),
             objectives: Arc::new(objectives),
             timeout: positive("--timeout", target.timeout)?,

@@ -12,6 +12,7 @@ mod options;
 mod output;
 mod plan;
 mod progress;
+mod recount;
 mod replay;
 mod report;
 mod run;
@@ -19,6 +20,7 @@ mod signals;
 mod simulate;
 mod target;
 mod terminal;
+mod tokenizer;
 mod trace;
 
 use std::ffi::OsString;

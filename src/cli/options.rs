@@ -101,6 +101,10 @@ pub(super) struct WireOptions {
     /// Body field that asks for the output length [default: max_completion_tokens; for completions max_tokens]
     #[arg(long, value_enum, value_name = "FIELD")]
     pub(super) output_field: Option<OutputField>,
+    /// tokenizer.json of the model, or a folder that holds one: prompts have exactly the length asked for, answers are counted after
+    /// the run, and both stand beside what the server counts [default: words]
+    #[arg(long, value_name = "PATH")]
+    pub(super) tokenizer: Option<PathBuf>,
     /// What makes prompts differ from those of other runs: random, off or a text
     #[arg(long, value_name = "TEXT", default_value = "random")]
     pub(super) salt: String,

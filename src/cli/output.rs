@@ -7,9 +7,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::record::{Header, Outcome, Record, Writer};
+use crate::record::{Header, Outcome, Record, SpoolWriter, Writer};
 use crate::report::Report;
 use crate::workload::Plan;
+
+/// The records file.
+pub(super) const RECORDS: &str = "records.jsonl";
+/// The texts of answers, while a tokenizer has still to count them.
+pub(super) const SPOOL: &str = ".answers.spool";
 
 /// A folder that can be written into.
 #[derive(Debug)]
@@ -45,14 +50,16 @@ impl Folder {
 
     /// Takes away what an earlier run left, so that no file of this folder is another run's.
     pub(super) fn clear(&self) -> Result<(), Error> {
-        for name in ["result.json", "records.jsonl", "config.yaml", "failures.jsonl"] {
-            let path = self.file(name);
-            match fs::remove_file(&path) {
-                Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(Error::output(path, format!("{why}; remove it by hand"))),
-                Ok(()) | Err(_) => {}
-            }
+        ["result.json", RECORDS, "config.yaml", "failures.jsonl", SPOOL].into_iter().try_for_each(|name| self.remove(name))
+    }
+
+    /// Takes a file away, if it is there.
+    pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
+        let path = self.file(name);
+        match fs::remove_file(&path) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => Err(Error::output(path, format!("{why}; remove it by hand"))),
+            Ok(()) | Err(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// Writes a whole file: all of it or, if that fails, none.
@@ -94,36 +101,59 @@ struct FailedLine<'a> {
     prompt: &'a str,
 }
 
+/// What is kept beside the records.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept {
+    /// The texts of answers, until they are counted.
+    pub(super) texts: bool,
+    /// Failed requests with their prompts.
+    pub(super) failures: bool,
+}
+
 /// Files records as they settle. It runs beside the load and cannot slow it; what goes wrong is kept until asked for.
 #[derive(Debug)]
 pub(super) struct Filing {
     writer: Option<Writer<BufWriter<File>>>,
     records_path: PathBuf,
+    spool: Option<SpoolWriter<BufWriter<File>>>,
+    keeps_failures: bool,
     failures: Option<BufWriter<File>>,
     failures_path: PathBuf,
     error: Option<Error>,
 }
 
 impl Filing {
-    /// Opens `records.jsonl`. `failures.jsonl` follows with the first failure.
-    pub(super) fn open(folder: &Folder, header: &Header) -> Result<Self, Error> {
-        let records_path = folder.file("records.jsonl");
+    /// Opens `records.jsonl`, and the spool where texts have to be counted. `failures.jsonl` follows with the first failure.
+    pub(super) fn open(folder: &Folder, header: &Header, kept: Kept) -> Result<Self, Error> {
+        let records_path = folder.file(RECORDS);
         let writer = File::create(&records_path)
             .and_then(|file| Writer::new(BufWriter::with_capacity(1 << 18, file), header))
             .and_then(|mut writer| writer.flush().map(|()| writer))
             .map_err(|why| Error::output(&records_path, format!("{why}; check --out")))?;
-        Ok(Self { writer: Some(writer), records_path, failures: None, failures_path: folder.file("failures.jsonl"), error: None })
+        let spool_path = folder.file(SPOOL);
+        let spool = kept.texts.then(|| File::create(&spool_path)).transpose();
+        let spool = spool.map_err(|why| Error::output(&spool_path, format!("{why}; check --out")))?;
+        Ok(Self {
+            writer: Some(writer),
+            records_path,
+            spool: spool.map(|file| SpoolWriter::new(BufWriter::with_capacity(1 << 18, file))),
+            keeps_failures: kept.failures,
+            failures: None,
+            failures_path: folder.file("failures.jsonl"),
+            error: None,
+        })
     }
 
     /// Files `record`; the prompt of a failed one is made again from `plan`.
     pub(super) fn file(&mut self, record: &Record, plan: &Plan) {
         if let Some(writer) = &mut self.writer
-            && let Err(why) = writer.write(record)
+            && let Err(why) = writer.write(record).and_then(|()| self.spool.as_mut().map_or(Ok(()), |spool| spool.write(record)))
         {
             self.error = Some(Error::output(&self.records_path, format!("{why}; the records end here, is there room?")));
             self.writer = None;
         }
-        if matches!(record.exchange.outcome, Outcome::Failed(_) | Outcome::TimedOut)
+        if self.keeps_failures
+            && matches!(record.exchange.outcome, Outcome::Failed(_) | Outcome::TimedOut)
             && self.error.is_none()
             && let Err(why) = self.file_failure(record, plan)
         {
@@ -175,6 +205,9 @@ impl Filing {
         }
         if let Some(writer) = self.writer {
             writer.finish(header).map_err(|why| Error::output(&self.records_path, format!("{why}; is there room?")))?;
+        }
+        if let Some(spool) = self.spool {
+            spool.finish().map_err(|why| Error::output(&self.records_path, format!("{why}; is there room?")))?;
         }
         match self.failures {
             Some(mut failures) => failures.flush().map_err(|why| Error::output(&self.failures_path, format!("{why}; is there room?"))),

@@ -13,18 +13,20 @@ use crate::cli::config::{Parsed, to_yaml};
 use crate::cli::exit::Exit;
 use crate::cli::host::{host, tool};
 use crate::cli::job::Job;
-use crate::cli::output::{Filing, Folder, json_of};
+use crate::cli::output::{Filing, Folder, Kept, json_of};
 use crate::cli::progress::{LongPass, Progress};
+use crate::cli::recount::{Counting, Recounted};
 use crate::cli::signals::Signals;
 use crate::cli::simulate::local_runtime;
 use crate::cli::target::{Found, with_trust};
 use crate::cli::terminal::{ink, print, say};
+use crate::cli::tokenizer::prepare;
 use crate::client::{Encoder, HttpClient, Limits};
 use crate::clock::RunClock;
 use crate::engine::{Gauge, HEAD_START, RecordSink, Session, Settings, Setup};
 use crate::error::Error;
 use crate::metrics::{Segment, StopRule, Trial};
-use crate::record::{Header, Record};
+use crate::record::{Detail, Header, Record};
 use crate::report::{Report, SCHEMA, Target, render};
 use crate::schedule::Spans;
 use crate::units::{Offset, count, per_second, seconds};
@@ -55,8 +57,14 @@ pub(super) fn play_job(job: Job, command: Vec<String>) -> Result<ExitCode, Error
     })
 }
 
-async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Signals, command: Vec<String>) -> Result<ExitCode, Error> {
+async fn play(mut job: Job, found: Found, claimed: Option<Folder>, mut signals: Signals, command: Vec<String>) -> Result<ExitCode, Error> {
     make_room(&mut job, &found)?;
+    if prepare(&mut job, &mut signals).await?.is_break() {
+        if let Some(folder) = claimed {
+            folder.abandon();
+        }
+        return Ok(Exit::Interrupted.into());
+    }
     announce(&mut job, &found);
     let started = RunClock::starting_in(Duration::ZERO).wall();
     let folder = match claimed {
@@ -84,7 +92,7 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Sign
         },
         label: job.label.clone(),
         metadata: job.metadata.clone(),
-        token_estimate: ESTIMATE_NAME.to_owned(),
+        token_estimate: job.tokenizer.as_ref().map_or_else(|| ESTIMATE_NAME.to_owned(), |tokenizer| tokenizer.label()),
         notes: job.notes.clone(),
         trials: Vec::new(),
         config: job.effective.clone(),
@@ -92,6 +100,7 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, signals: Sign
     let played = live(&job, &found, &folder, &report, signals).await?;
     report.started = rfc3339(played.started);
     report.plan_fingerprint = played.plan_fingerprint;
+    report.notes.extend(played.notes);
     report.body_fingerprint.clone_from(&played.trial.body_fingerprint);
     report.trials.push(with_trust(played.trial.view(), &job.effective));
     folder.write_result(&report, &to_yaml(&job.effective)?)?;
@@ -181,6 +190,8 @@ struct Played {
     started: SystemTime,
     /// Whether every record could be filed.
     filed: Result<(), Error>,
+    /// What has to be announced since.
+    notes: Vec<String>,
 }
 
 async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals: Signals) -> Result<Played, Error> {
@@ -192,11 +203,14 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
         drain_end: None,
         not_due: None,
         streamed: job.chat.stream,
-        detail: job.records.unwrap_or(crate::record::Detail::Compact),
+        // What has still to be counted is kept whole until it is.
+        detail: job.records.filter(|_| job.tokenizer.is_none()).unwrap_or(Detail::Full),
     };
     let mut session = session_of(job, found)?;
     folder.write_result(first, &to_yaml(&job.effective)?)?;
-    let filing = Rc::new(RefCell::new(job.records.map(|_| Filing::open(folder, &header)).transpose()?));
+    let kept = Kept { texts: job.tokenizer.is_some(), failures: job.records.is_some() };
+    let filed = job.records.is_some() || kept.texts;
+    let filing = Rc::new(RefCell::new(filed.then(|| Filing::open(folder, &header, kept)).transpose()?));
     let flushed = tokio::task::spawn_local(flush(Rc::clone(&filing)));
     let gauge: Arc<Gauge> = Arc::default();
     let interrupter = session.interrupter();
@@ -217,7 +231,7 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
     flushed.abort();
     // The line is cleared when its task is dropped, which must happen before anything is printed.
     _ = drawn.await;
-    let trial = trial?;
+    let mut trial = trial?;
     let frame = trial.summary.frame();
     // One pass over the plan, made when the load is over: an hour at 100 000/s takes it a minute.
     let pass = if job.quiet { None } else { LongPass::over(trial.summary.totals().planned + trial.not_due, "hashing") };
@@ -231,8 +245,19 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
         not_due: Some(trial.not_due),
         ..header
     };
-    let filed = filing.take().map_or(Ok(()), |filing| filing.finish(&header));
-    Ok(Played { trial, plan_fingerprint, started: clock.wall(), filed })
+    let mut filed = filing.take().map_or(Ok(()), |filing| filing.finish(&header));
+    let mut notes = Vec::new();
+    if let (Some(tokenizer), Ok(())) = (&job.tokenizer, &filed) {
+        let counting = Counting { tokenizer: Arc::clone(tokenizer), objectives: Arc::clone(&job.objectives), detail: job.records, hidden };
+        match counting.recount(folder).await {
+            Ok(Recounted::All(summary)) => trial.summary = *summary,
+            Ok(Recounted::Interrupted) => notes.push(
+                "counting the answers was interrupted: the figures are without our tokenizer's counts; run again and let it end".to_owned(),
+            ),
+            Err(error) => filed = Err(error),
+        }
+    }
+    Ok(Played { trial, plan_fingerprint, started: clock.wall(), filed, notes })
 }
 
 fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {

@@ -2,6 +2,7 @@
 
 use super::delta::{self, Delta, Event};
 use super::sse::{Framer, MOST_EVENT_BYTES};
+use super::text;
 use crate::record::{Exchange, Failure, FailureClass, Outcome};
 use crate::units::Offset;
 
@@ -81,6 +82,10 @@ impl Said {
                 if delta.has_token() {
                     exchange.note_token_event(at, delta.answer);
                     self.tally.note(&delta, exchange);
+                    // What no memory should hold no tokenizer need count.
+                    if let Some(kept) = exchange.text.as_mut().filter(|kept| kept.bytes.len() <= MOST_EVENT_BYTES) {
+                        text::append_event(event.trim_ascii(), kept);
+                    }
                 }
                 self.facts(delta, exchange);
             }
@@ -149,8 +154,13 @@ impl Answer {
         let Self { body, asked_tokens, mut said } = self;
         let events = matches!(body, Body::Events(_));
         match body {
-            Body::Whole(kept) if matches!(end, End::Orderly) => match delta::read_object(kept.trim_ascii()) {
-                Ok(delta) => said.facts(delta, exchange),
+            Body::Whole(kept_bytes) if matches!(end, End::Orderly) => match delta::read_object(kept_bytes.trim_ascii()) {
+                Ok(delta) => {
+                    said.facts(delta, exchange);
+                    if let Some(kept) = &mut exchange.text {
+                        text::append_object(kept_bytes.trim_ascii(), kept);
+                    }
+                }
                 Err(why) => said.fail(FailureClass::Malformed, &why),
             },
             Body::Unasked(kept) => {

@@ -82,6 +82,8 @@ pub struct RequestOptions {
     pub min_tokens: bool,
     /// Ask for the token count in every event (vLLM's `continuous_usage_stats`).
     pub continuous_usage: bool,
+    /// Keep the text of answers, for a tokenizer that counts it after the run.
+    pub keep_text: bool,
     /// Stands before the id in `x-request-id`. Servers key requests by it: two runs at once need two prefixes.
     pub request_id_prefix: String,
 }
@@ -102,6 +104,7 @@ impl RequestOptions {
             ignore_eos: false,
             min_tokens: false,
             continuous_usage: false,
+            keep_text: false,
             request_id_prefix: "tonnage-".to_owned(),
         }
     }
@@ -118,6 +121,7 @@ pub struct Encoder {
     /// The end of every body, closing brace included.
     tail: Vec<u8>,
     stream: bool,
+    keep_text: bool,
     request_id_prefix: String,
 }
 
@@ -189,6 +193,7 @@ impl Encoder {
             min_tokens: options.min_tokens && !options.extra_body.contains_key("min_tokens"),
             tail: body_tail(options),
             stream: options.stream,
+            keep_text: options.keep_text,
             request_id_prefix: options.request_id_prefix.clone(),
         })
     }
@@ -221,7 +226,16 @@ impl Encoder {
             request.headers_mut().insert(HeaderName::from_static("x-request-id"), name);
         }
         let route = Route { target: target.url.clone(), model: model.name.clone() };
-        Call { request, body, place, route, asked_tokens: asked, stream: self.stream, reservation: OnceCell::new() }
+        Call {
+            request,
+            body,
+            place,
+            route,
+            asked_tokens: asked,
+            stream: self.stream,
+            keep_text: self.keep_text,
+            reservation: OnceCell::new(),
+        }
     }
 }
 
@@ -235,6 +249,8 @@ pub struct Call {
     pub(super) route: Route,
     pub(super) asked_tokens: u32,
     pub(super) stream: bool,
+    /// Whether the text of the answer is kept.
+    pub(super) keep_text: bool,
     /// Held from `reserve` until the send, or until the call is dropped unsent.
     pub(super) reservation: OnceCell<Reservation>,
 }

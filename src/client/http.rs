@@ -35,7 +35,7 @@ impl HttpClient {
     }
 
     async fn settle(&self, call: Call, clock: RunClock, exchange: &mut Exchange) -> Result<(), Failure> {
-        let Call { request, place, asked_tokens, stream, reservation, .. } = call;
+        let Call { request, place, asked_tokens, stream, keep_text, reservation, .. } = call;
         let pool =
             self.pools.get(place).ok_or_else(|| Failure::new(FailureClass::Connect, "a call for a target that this client lacks"))?;
         let CheckedOut { mut wire, opened } = pool.check_out(reservation.into_inner()).await?;
@@ -62,6 +62,7 @@ impl HttpClient {
 
         let mut answer = Answer::new(stream, text_of(&head.headers, CONTENT_TYPE.as_str()), asked_tokens);
         drop(head);
+        exchange.text = keep_text.then(Box::default);
         loop {
             match wire.piece(&mut body).await {
                 Ok(Some(piece)) => {

@@ -12,6 +12,7 @@ mod limits;
 mod pool;
 pub mod sse;
 mod target;
+mod text;
 mod tls;
 mod wire;
 

@@ -28,7 +28,7 @@ const NICE: i32 = 10;
 /// A request ready to be sent.
 #[derive(Debug)]
 pub(super) struct Staged<C: Client> {
-    /// Its record, without an exchange yet.
+    /// Its record, without an exchange yet but for the count of its prompt.
     pub(super) record: Box<Record>,
     pub(super) call: C::Call,
     pub(super) bodies: BodyFingerprint,
@@ -78,7 +78,7 @@ fn share(live: &Live, worker: usize) -> Share {
 
 fn stage<C: Client>(live: &Live, encoder: &C::Encoder, id: u64, at: Offset) -> Staged<C> {
     let spec = live.plan.spec(id);
-    let outline = spec.outline.clone();
+    let (outline, counted_input_tokens) = (spec.outline.clone(), spec.counted_tokens);
     let call = C::prepare(encoder, spec);
     let route = C::route(&call);
     let mut bodies = BodyFingerprint::default();
@@ -98,7 +98,7 @@ fn stage<C: Client>(live: &Live, encoder: &C::Encoder, id: u64, at: Offset) -> S
         asked_output_tokens: outline.output_tokens,
         target: route.target,
         model: route.model,
-        exchange: Exchange::default(),
+        exchange: Exchange { counted_input_tokens, ..Exchange::default() },
     });
     let bytes = C::body(&call).len();
     Staged { record, call, bodies, bytes }

@@ -43,7 +43,9 @@ impl Ticket {
 
     fn post(&mut self, exchange: Exchange) {
         if let Some(mut record) = self.record.take() {
-            record.exchange = exchange;
+            // The prompt was counted when it was made, which the wire knows nothing of.
+            let counted_input_tokens = record.exchange.counted_input_tokens;
+            record.exchange = Exchange { counted_input_tokens, ..exchange };
             let ended = record.exchange.ended.unwrap_or_else(|| self.live.clock.now());
             let outcome = record.exchange.outcome.clone();
             // The record is posted before the count says that it is settled, so that a collector which sees no open

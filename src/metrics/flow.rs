@@ -1,6 +1,6 @@
 //! Owns `Flow`, what arrived inside the window whoever sent it, and the time requests spent in the system.
 
-use crate::metrics::value::output_tokens;
+use crate::metrics::value::{output_tokens, sent_input_tokens};
 use crate::record::{Outcome, Record};
 use crate::units::{Offset, Window};
 
@@ -48,7 +48,7 @@ impl Flow {
         }
         let completed_whole = if exchange.outcome == Outcome::Completed { exchange.ended } else { None };
         if inside(exchange.first_token.or(completed_whole)) {
-            self.input_tokens += exchange.usage.map_or(u64::from(record.asked_input_tokens), |usage| u64::from(usage.input_tokens));
+            self.input_tokens += exchange.usage.map_or(u64::from(sent_input_tokens(record)), |usage| u64::from(usage.input_tokens));
         }
         self.output_microtokens += output_microtokens;
         if good {

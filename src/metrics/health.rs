@@ -49,6 +49,9 @@ pub struct Health {
     pub length_mismatch: u64,
     /// Completed requests without the server's token counts.
     pub usage_missing: u64,
+    /// Those of them whose output tokens `--tokenizer` counted.
+    #[serde(default)]
+    pub usage_counted: u64,
     /// What is wrong with the generator: each makes a pass inconclusive. Each ends with advice.
     pub faults: Vec<String>,
     /// What the reader should know. Each ends with advice where there is some.
@@ -84,6 +87,7 @@ pub fn examine(trial: &Trial, smallest_limit: Option<Duration>) -> Health {
         tail_unloaded: tail_share.is_some_and(|share| share > MOST_TAIL_SHARE),
         length_mismatch: summary.length_mismatches(),
         usage_missing: summary.usage_missing(),
+        usage_counted: summary.tokens().counted_for_server(),
         faults: Vec::new(),
         notes: Vec::new(),
     };
@@ -143,10 +147,17 @@ fn notes(health: &Health, trial: &Trial) -> Vec<String> {
             count(health.length_mismatch)
         ));
     }
-    if health.usage_missing > 0 {
+    let events = health.usage_missing.saturating_sub(health.usage_counted);
+    if events > 0 {
         notes.push(format!(
-            "{} answers came without token counts: their output tokens are events; ask the server for usage in the stream",
-            count(health.usage_missing)
+            "{} answers came without token counts: their output tokens are events; ask the server for usage in the stream, or give --tokenizer",
+            count(events)
+        ));
+    }
+    if health.usage_counted > 0 {
+        notes.push(format!(
+            "{} answers came without the server's token counts: their output tokens are those that --tokenizer counts in the text",
+            count(health.usage_counted)
         ));
     }
     if trial.not_due > 0 {

@@ -6,6 +6,7 @@ use crate::metrics::block::{Block, Seen, Tally};
 use crate::metrics::flow::{Flow, for_each_arrival};
 use crate::metrics::sample::{Sample, SamplePoint, points};
 use crate::metrics::series::Series;
+use crate::metrics::tokens::TokenSums;
 use crate::metrics::{BlockPoint, Counts, Distribution, Metric, Objective, Objectives, OriginOf, Standing, Value};
 use crate::record::{Header, Origin, Outcome, Record};
 use crate::units::{Offset, Window};
@@ -63,6 +64,7 @@ pub struct Summary {
     flow: Flow,
     length_mismatches: u64,
     usage_missing: u64,
+    tokens: TokenSums,
 }
 
 impl Summary {
@@ -84,6 +86,7 @@ impl Summary {
             flow: Flow::default(),
             length_mismatches: 0,
             usage_missing: 0,
+            tokens: TokenSums::default(),
             objectives,
         }
     }
@@ -107,6 +110,7 @@ impl Summary {
         let exchange = &record.exchange;
         let completed = exchange.outcome == Outcome::Completed;
         self.cohort.add(record);
+        self.tokens.add(record);
         if record.origin == Origin::Planned {
             self.planned += 1;
             self.planned_sent += u64::from(exchange.sent.is_some());
@@ -205,6 +209,7 @@ impl Summary {
         self.flow.merge(&other.flow);
         self.length_mismatches += other.length_mismatches;
         self.usage_missing += other.usage_missing;
+        self.tokens.merge(&other.tokens);
         self.frame.window.end = self.frame.window.end.min(other.frame.window.end).max(self.frame.window.start);
         self.frame.load_end = self.frame.load_end.min(other.frame.load_end);
     }
@@ -284,10 +289,15 @@ impl Summary {
         self.length_mismatches
     }
 
-    /// Completed requests of the cohort without the server's token counts: their output tokens are events.
+    /// Completed requests of the cohort without the server's token counts: their output tokens are our tokenizer's, or events.
     #[must_use]
     pub fn usage_missing(&self) -> u64 {
         self.usage_missing
+    }
+
+    /// Token counts of the cohort by who counted.
+    pub(super) fn tokens(&self) -> &TokenSums {
+        &self.tokens
     }
 
     /// The run second by second (coarser in long runs), from its origin.

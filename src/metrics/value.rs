@@ -46,25 +46,32 @@ fn ticks_between(from: Offset, until: Offset) -> u64 {
     until.as_nanos().saturating_sub(from.as_nanos())
 }
 
-/// Output tokens: the server's count, else token-bearing events; `None` where neither was seen.
+/// Output tokens: the server's count, else our tokenizer's, else token-bearing events; `None` where none of them was seen.
 #[must_use]
 pub fn output_tokens(record: &Record) -> Option<u64> {
     let exchange = &record.exchange;
-    match exchange.usage {
-        Some(usage) => Some(u64::from(usage.output_tokens)),
-        None if exchange.events > 0 => Some(u64::from(exchange.events)),
-        None => None,
+    match (exchange.usage, exchange.counted_output_tokens) {
+        (Some(usage), _) => Some(u64::from(usage.output_tokens)),
+        // A text that the tokenizer finds nothing in still came in events.
+        (None, Some(tokens)) if tokens > 0 => Some(u64::from(tokens)),
+        (None, _) if exchange.events > 0 => Some(u64::from(exchange.events)),
+        (None, _) => None,
     }
 }
 
-/// Input tokens: the server's count, else the plan's for a request that completed.
+/// Input tokens: the server's count, else for a request that completed our tokenizer's, else the plan's.
 #[must_use]
 pub fn input_tokens(record: &Record) -> Option<u64> {
     match (record.exchange.usage, &record.exchange.outcome) {
         (Some(usage), _) => Some(u64::from(usage.input_tokens)),
-        (None, Outcome::Completed) => Some(u64::from(record.asked_input_tokens)),
+        (None, Outcome::Completed) => Some(u64::from(sent_input_tokens(record))),
         (None, _) => None,
     }
+}
+
+/// Tokens of the prompt that was sent, as far as we know: by our tokenizer, else by the plan.
+pub(super) fn sent_input_tokens(record: &Record) -> u32 {
+    record.exchange.counted_input_tokens.unwrap_or(record.asked_input_tokens)
 }
 
 impl Metric {
@@ -148,9 +155,13 @@ impl Metric {
         match self {
             Self::Itl => exchange.event_gaps_us.iter().for_each(|gap_us| each(u64::from(*gap_us) * 1_000, 1)),
             Self::Tbt => {
+                // An event that ends no token (half a character) lengthens the gap before the next that does.
+                let mut since_token_us = 0;
                 for (gap_us, tokens) in exchange.event_gaps_us.iter().zip(exchange.event_tokens.iter().skip(1)) {
+                    since_token_us += u64::from(*gap_us);
                     if *tokens > 0 {
-                        each(divide(u64::from(*gap_us) * 1_000, u64::from(*tokens)), u64::from(*tokens));
+                        each(divide(since_token_us * 1_000, u64::from(*tokens)), u64::from(*tokens));
+                        since_token_us = 0;
                     }
                 }
             }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::dependence::quantile_interval95;
 use crate::metrics::{
-    Counts, Distribution, Ended, Health, Judgement, Known, LoadFacts, Metric, ObjectiveJudgement, OriginOf, SamplePoint, Summary, Trial,
-    Verdict,
+    Counts, Distribution, Ended, Health, Judgement, Known, LoadFacts, Metric, ObjectiveJudgement, OriginOf, SamplePoint, Summary,
+    TokensView, Trial, Verdict,
 };
 use crate::units::Window;
 
@@ -38,6 +38,9 @@ pub struct TrialView {
     pub throughput: Throughput,
     /// Requests in flight.
     pub concurrency: ConcurrencyView,
+    /// Tokens asked for, counted by `--tokenizer` and reported by the server, side by side.
+    #[serde(default)]
+    pub tokens: TokensView,
     /// By key.
     pub metrics: BTreeMap<Metric, MetricView>,
     /// The objectives.
@@ -266,6 +269,7 @@ pub fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
             mean: per_s(flow.window_flight_ns as f64 / 1e9),
             peak: trial.concurrency.map(|concurrency| concurrency.peak),
         },
+        tokens: summary.tokens().view(),
         metrics: metrics.collect(),
         slo: SloView { objectives: judgement.objectives.clone(), attainment: judgement.attainment, goodput_per_s: judgement.goodput_per_s },
         health: judgement.health.clone(),

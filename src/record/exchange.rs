@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::AnswerText;
 use crate::units::Offset;
 
 /// What one request on the wire left behind. It keeps its timings even when it failed. Definitions: `metrics.md`, "Instants".
@@ -33,6 +34,12 @@ pub struct Exchange {
     pub event_tokens: Vec<u32>,
     /// Token counts as the server reports them.
     pub usage: Option<Usage>,
+    /// Tokens of the prompt text by the client's own tokenizer, special tokens not added; absent without one.
+    pub counted_input_tokens: Option<u32>,
+    /// Tokens of the answer's text by the client's own tokenizer, counted after the run; absent without one, or without a text.
+    pub counted_output_tokens: Option<u32>,
+    /// The answer's text, where a tokenizer is to count it; it goes to the spool, never into the records file.
+    pub text: Option<Box<AnswerText>>,
     /// HTTP status.
     pub status: Option<u16>,
     /// The server's finish reason.

@@ -50,6 +50,10 @@ pub(super) struct Line<'a> {
     output_tokens: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cached_tokens: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counted_input_tokens: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counted_output_tokens: Option<u32>,
     asked_input_tokens: u32,
     asked_output_tokens: u32,
     outcome: OutcomeName,
@@ -116,6 +120,8 @@ impl<'a> Line<'a> {
             input_tokens: exchange.usage.map(|usage| usage.input_tokens),
             output_tokens: exchange.usage.map(|usage| usage.output_tokens),
             cached_tokens: exchange.usage.and_then(|usage| usage.cached_tokens),
+            counted_input_tokens: exchange.counted_input_tokens,
+            counted_output_tokens: exchange.counted_output_tokens,
             asked_input_tokens: record.asked_input_tokens,
             asked_output_tokens: record.asked_output_tokens,
             outcome,
@@ -171,6 +177,9 @@ impl<'a> Line<'a> {
                 event_gaps_us: self.event_gaps_us.into_owned(),
                 event_tokens: self.event_tokens.into_owned(),
                 usage,
+                counted_input_tokens: self.counted_input_tokens,
+                counted_output_tokens: self.counted_output_tokens,
+                text: None,
                 status: self.status,
                 finish_reason: self.finish_reason.map(|reason| Box::from(reason.as_ref())),
                 outcome,

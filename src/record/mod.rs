@@ -4,7 +4,9 @@ mod codec;
 mod exchange;
 mod line;
 mod row;
+mod spool;
 
 pub use codec::{Detail, Header, Reader, SCHEMA, Writer};
 pub use exchange::{Exchange, Failure, FailureClass, Outcome, Usage};
 pub use row::{Origin, Record};
+pub use spool::{AnswerText, SpoolReader, SpoolWriter};

@@ -5,10 +5,11 @@ use crate::metrics::{
 };
 use crate::record::Origin;
 use crate::report::Report;
-use crate::report::layout::{Grid, Ink, Tone, wrapped};
+use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::report::tokens::tokens_text;
 use crate::units::{Offset, count, per_second, seconds};
+use crate::workload::ESTIMATE_NAME;
 
-const WIDTH: usize = 80;
 const UNKNOWN: &str = "—";
 
 /// The text that `run` prints and `report` prints again.
@@ -39,10 +40,16 @@ fn header(report: &Report, ink: Ink) -> String {
 fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let mut parts =
         vec![load_text(report, trial, ink), requests_text(report, trial, ink), throughput_text(trial, ink), latency_text(trial, ink)];
+    parts.push(tokens_text(&trial.tokens, templated(report), ink));
     parts.push(slo_text(&trial.slo, trial.load.origin, ink));
     parts.push(verdict_text(report, trial, ink));
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
+}
+
+/// Whether the server puts prompts into a chat template.
+fn templated(report: &Report) -> bool {
+    report.config.get("endpoint").and_then(serde_json::Value::as_str).is_none_or(|endpoint| endpoint == "chat")
 }
 
 fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
@@ -358,6 +365,7 @@ fn footer(report: &Report, ink: Ink) -> String {
     parts.extend(report.body_fingerprint.as_deref().map(|hash| format!("bodies {}", short(hash))));
     parts.push(format!("seed {}", report.seed));
     parts.extend(report.config.get("salt").map(|salt| format!("salt {}", salt.as_str().map_or_else(|| salt.to_string(), str::to_owned))));
-    let line = format!("{}\nprompt tokens are estimated by {}", parts.join(" · "), report.token_estimate);
+    let how = if report.token_estimate == ESTIMATE_NAME { "estimated" } else { "counted" };
+    let line = format!("{}\n{}", parts.join(" · "), wrapped(&format!("prompt tokens are {how} by {}", report.token_estimate), WIDTH, 2));
     ink.paint(Tone::Faint, &line) + "\n"
 }

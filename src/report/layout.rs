@@ -2,6 +2,9 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+/// Columns that text keeps to where it can.
+pub(super) const WIDTH: usize = 80;
+
 /// Whether text may carry colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ink {

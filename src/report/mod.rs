@@ -4,6 +4,7 @@ mod console;
 mod inspection;
 mod layout;
 mod model;
+mod tokens;
 
 pub use console::render;
 pub use inspection::render_inspection;

@@ -39,7 +39,7 @@ pub struct Report {
     /// The user's facts about it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
-    /// How tokens of the prompts were counted before they were sent.
+    /// What counted the tokens of the prompts before they were sent: `words-v1`, or file name and hash of the tokenizer.
     pub token_estimate: String,
     /// What the run announced: everything it did that was not asked for in so many words.
     pub notes: Vec<String>,

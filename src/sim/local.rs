@@ -179,7 +179,7 @@ mod tests {
     fn call(output_tokens: u32) -> LocalCall {
         let profile = "delay:ttft=20ms,itl=5ms".parse().unwrap();
         let outline = Outline { id: 0, class: "default".into(), session: None, turn: None, input_tokens: 7, output_tokens };
-        ModelClient::prepare(&LocalTarget::new(profile), RequestSpec { outline, prompt: String::new() })
+        ModelClient::prepare(&LocalTarget::new(profile), RequestSpec { outline, prompt: String::new(), counted_tokens: None })
     }
 
     async fn exchange(fault: Option<&str>) -> Exchange {

@@ -3,20 +3,27 @@
 mod blocks;
 mod closed;
 mod describe;
+mod exact;
 mod export;
 mod fingerprint;
 mod lengths;
+mod pieces;
 mod plan;
+mod prompts;
 mod recording;
 mod salt;
+mod tokenizer;
 mod words;
 
 pub use closed::Closed;
 pub use describe::{Description, describe};
+pub use exact::Fit;
 pub use export::{EXPORT_HEADER, export};
 pub use fingerprint::BodyFingerprint;
 pub use lengths::LengthSpec;
 pub use plan::{Dropped, Lengths, Load, Outline, Plan, Planned, Removal, RequestSpec, Workload};
+pub use prompts::Fits;
 pub use recording::{Provenance, Recording, replay};
 pub use salt::Salt;
+pub use tokenizer::Tokenizer;
 pub use words::{ESTIMATE_NAME, estimate_tokens};

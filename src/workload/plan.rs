@@ -13,7 +13,7 @@ use crate::units::Offset;
 use crate::workload::blocks::append_blocks;
 use crate::workload::fingerprint::PlanHasher;
 use crate::workload::words::append_words;
-use crate::workload::{Closed, LengthSpec, Recording, Salt};
+use crate::workload::{Closed, Fit, Fits, LengthSpec, Recording, Salt, Tokenizer};
 
 /// When requests leave.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,25 +45,33 @@ pub struct Workload {
     pub lengths: Lengths,
     /// What stands in front of each prompt.
     pub salt: Salt,
+    /// What counts the tokens of prompts; `words-v1` without one.
+    pub tokenizer: Option<Arc<Tokenizer>>,
 }
 
 impl Workload {
     /// Requests of `input` and `output` tokens, without a salt.
     #[must_use]
     pub const fn new(input: LengthSpec, output: LengthSpec) -> Self {
-        Self { lengths: Lengths::Drawn { input, output: Some(output) }, salt: Salt::Off }
+        Self { lengths: Lengths::Drawn { input, output: Some(output) }, salt: Salt::Off, tokenizer: None }
     }
 
     /// The lengths and prefix blocks of a trace, without a salt.
     #[must_use]
     pub fn recorded(recording: Recording) -> Self {
-        Self { lengths: Lengths::Recorded(Arc::new(recording)), salt: Salt::Off }
+        Self { lengths: Lengths::Recorded(Arc::new(recording)), salt: Salt::Off, tokenizer: None }
     }
 
     /// The same with `salt`.
     #[must_use]
     pub fn salted(self, salt: Salt) -> Self {
         Self { salt, ..self }
+    }
+
+    /// The same with prompts of exactly the length that `tokenizer` counts.
+    #[must_use]
+    pub fn counted_by(self, tokenizer: Arc<Tokenizer>) -> Self {
+        Self { tokenizer: Some(tokenizer), ..self }
     }
 }
 
@@ -98,6 +106,8 @@ pub struct RequestSpec {
     pub outline: Outline,
     /// The prompt text.
     pub prompt: String,
+    /// Tokens of the prompt text as the plan's tokenizer counts it, special tokens not added; none without a tokenizer.
+    pub counted_tokens: Option<u32>,
 }
 
 /// Why a request was removed from the plan.
@@ -149,6 +159,7 @@ pub struct Plan {
     seed: Seed,
     streams: Streams,
     class: Arc<str>,
+    fits: Arc<Fits>,
 }
 
 /// The seed's streams that requests draw from, keyed once.
@@ -181,7 +192,7 @@ impl Plan {
             prompts: seed.stream("prompts"),
             blocks: workload.salt.stream_of_blocks(),
         };
-        Self { load, workload, quota, seed, streams, class: "default".into() }
+        Self { load, workload, quota, seed, streams, class: "default".into(), fits: Arc::default() }
     }
 
     /// When.
@@ -264,20 +275,48 @@ impl Plan {
         Outline { id, class: Arc::clone(&self.class), session: None, turn: None, input_tokens, output_tokens }
     }
 
-    /// Request `id` with its prompt: exactly as many words as input tokens asked for. In front stand its prefix blocks, where the trace has
-    /// some, and otherwise the salt's marker.
+    /// Request `id` with its prompt: exactly as many tokens as asked for, what stands in front included: its prefix blocks, where the trace
+    /// has some, and otherwise the salt's marker. With a tokenizer they are its tokens of the prompt text, special tokens not added, and
+    /// blocks are not made (their text is words, of no exact length to it); without one, words. Whether the prompt was found ahead
+    /// ([`Plan::remember`]) changes the time it takes, never the text.
     #[must_use]
     pub fn spec(&self, id: u64) -> RequestSpec {
+        let (spec, _) = self.compose(id);
+        spec
+    }
+
+    /// The same with prompts of exactly the length that `tokenizer` counts.
+    #[must_use]
+    pub fn counted_by(self, tokenizer: Arc<Tokenizer>) -> Self {
+        Self { workload: self.workload.counted_by(tokenizer), fits: Arc::default(), ..self }
+    }
+
+    /// Takes what was found of the prompts ahead of the run, so that they are made without encoding anything.
+    #[must_use]
+    pub fn remember(self, fits: Fits) -> Self {
+        Self { fits: Arc::new(fits), ..self }
+    }
+
+    /// Request `id`, and with a tokenizer how its prompt was found.
+    pub(super) fn compose(&self, id: u64) -> (RequestSpec, Option<Fit>) {
         let outline = self.outline(id);
         let mut prompt = String::new();
-        let blocks = self.recording().map_or(&[][..], |recording| recording.blocks(id));
+        let tokenizer = self.workload.tokenizer.as_deref();
+        let blocks = self.recording().filter(|_| tokenizer.is_none()).map_or(&[][..], |recording| recording.blocks(id));
         let placed = if blocks.is_empty() {
-            self.workload.salt.mark(&mut prompt, outline.input_tokens)
+            self.workload.salt.mark(&mut prompt, outline.input_tokens, tokenizer)
         } else {
             append_blocks(&mut prompt, outline.input_tokens, blocks, &self.streams.blocks)
         };
-        append_words(&mut prompt, outline.input_tokens - placed, &mut self.streams.prompts.at(id));
-        RequestSpec { outline, prompt }
+        let mut generator = self.streams.prompts.at(id);
+        let fit = if let Some(tokenizer) = tokenizer {
+            let known = self.fits.of(id, outline.input_tokens);
+            Some(tokenizer.fill(&mut prompt, placed, outline.input_tokens, &mut generator, known.as_ref()))
+        } else {
+            append_words(&mut prompt, outline.input_tokens - placed, &mut generator);
+            None
+        };
+        (RequestSpec { outline, prompt, counted_tokens: fit.as_ref().map(Fit::counted) }, fit)
     }
 
     /// Puts a planned request into the hash: its instant (none in a closed loop), lengths, class, session, and its blocks where the plan

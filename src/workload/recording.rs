@@ -73,6 +73,12 @@ impl Recording {
         self.blocks.ids(self.row(id).blocks)
     }
 
+    /// Whether any request has prefix blocks.
+    #[must_use]
+    pub(crate) fn has_blocks(&self) -> bool {
+        (0..self.requests()).any(|id| !self.blocks(id).is_empty())
+    }
+
     /// Row `id`, from the first again after the last.
     fn row(&self, id: u64) -> &Request {
         &self.rows[(id % self.requests()) as usize]

@@ -1,6 +1,9 @@
 //! Owns `Salt`: what makes the prompts of one run differ from those of another.
 
+use rand_chacha::ChaCha8Rng;
+
 use crate::seed::{Seed, Stream};
+use crate::workload::Tokenizer;
 use crate::workload::words::append_words;
 
 /// What makes the prompts of one run differ from those of another, so that no prefix cache survives between runs.
@@ -26,15 +29,16 @@ impl Salt {
         }
     }
 
-    /// Puts the marker for a prompt of `tokens` tokens into the empty `text`; returns how many tokens it has.
-    pub(crate) fn mark(&self, text: &mut String, tokens: u32) -> u32 {
-        match self {
-            Self::Off => 0,
-            Self::Text(salt) => {
-                let count = Self::MARKER_WORDS.min(tokens.saturating_sub(1));
-                append_words(text, count, &mut Seed::new(0).stream(&format!("salt/{salt}")).sequence());
-                count
-            }
+    /// Puts the marker for a prompt of `tokens` tokens into the empty `text`; returns how many tokens it has, words of `words-v1` or, with
+    /// one, as `tokenizer` counts them.
+    pub(crate) fn mark(&self, text: &mut String, tokens: u32, tokenizer: Option<&Tokenizer>) -> u32 {
+        let Self::Text(salt) = self else { return 0 };
+        let mut words: ChaCha8Rng = Seed::new(0).stream(&format!("salt/{salt}")).sequence();
+        if let Some(tokenizer) = tokenizer {
+            return tokenizer.append_marker(text, Self::MARKER_WORDS, tokens, &mut words);
         }
+        let count = Self::MARKER_WORDS.min(tokens.saturating_sub(1));
+        append_words(text, count, &mut words);
+        count
     }
 }

@@ -17,23 +17,43 @@ pub fn estimate_tokens(text: &str) -> u32 {
     u32::try_from(text.split_ascii_whitespace().count()).unwrap_or(u32::MAX)
 }
 
+/// The word list.
+pub(super) fn words() -> &'static [&'static str] {
+    WORDS.as_slice()
+}
+
+/// Draws words one after the other.
+#[derive(Debug, Default)]
+pub(super) struct WordDraw {
+    bits: u64,
+    left: u32,
+}
+
+impl WordDraw {
+    /// The place of the next word in the list. Four words a draw: 16 bits each, scaled to the list (exactly uniform, its length being a
+    /// power of two).
+    pub(super) fn next(&mut self, generator: &mut impl Rng) -> usize {
+        if self.left == 0 {
+            self.bits = generator.next_u64();
+            self.left = 4;
+        }
+        let place = ((self.bits & 0xffff) as usize * WORDS.len()) >> 16;
+        self.bits >>= 16;
+        self.left -= 1;
+        place
+    }
+}
+
 /// Appends `count` words drawn from `generator` to `text`, one space between any two words.
 pub(crate) fn append_words(text: &mut String, count: u32, generator: &mut impl Rng) {
-    let words = WORDS.as_slice();
     // The mean word has 4.9 letters and a space.
     text.reserve(count as usize * 6 + 16);
-    let mut left = count;
-    while left > 0 {
-        // Four words a draw: 16 bits each, scaled to the list (exactly uniform, its length being a power of two).
-        let mut bits = generator.next_u64();
-        for _ in 0..left.min(4) {
-            if !text.is_empty() {
-                text.push(' ');
-            }
-            text.push_str(words[((bits & 0xffff) as usize * words.len()) >> 16]);
-            bits >>= 16;
+    let mut draw = WordDraw::default();
+    for _ in 0..count {
+        if !text.is_empty() {
+            text.push(' ');
         }
-        left -= left.min(4);
+        text.push_str(words()[draw.next(generator)]);
     }
 }
 

@@ -29,13 +29,13 @@ pub(crate) fn json(path: &Path) -> Value {
 }
 
 /// A simulated server in a process of its own; killed when dropped.
-struct Simulated {
+pub(crate) struct Simulated {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Simulated {
-    fn start(folder: &Path, words: &[&str]) -> Self {
+    pub(crate) fn start(folder: &Path, words: &[&str]) -> Self {
         let mut command = tonnage(folder);
         command.args(["simulate", "--listen", "127.0.0.1:0"]).args(words).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
@@ -45,7 +45,7 @@ impl Simulated {
     }
 
     /// Asks it to end as Ctrl-C does; what it said on standard error.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         interrupt(&self.child);
         let said = std::io::read_to_string(self.child.stderr.take().expect("piped")).expect("text");
         (self.child.wait().expect("it ends").code(), said)

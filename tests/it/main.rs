@@ -18,4 +18,5 @@ mod queues;
 mod replay;
 mod replay_cli;
 mod scripted;
+mod tokens;
 mod trace;

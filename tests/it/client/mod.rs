@@ -190,7 +190,7 @@ impl Bench {
 
 pub(crate) fn spec(id: u64) -> RequestSpec {
     let outline = Outline { id, class: "default".into(), session: None, turn: None, input_tokens: 1, output_tokens: 8 };
-    RequestSpec { outline, prompt: format!("say \"{id}\"\n") }
+    RequestSpec { outline, prompt: format!("say \"{id}\"\n"), counted_tokens: None }
 }
 
 /// Runs a test where server and client share one thread and one paused clock.

@@ -1,0 +1,125 @@
+//! Owns `--tokenizer` before the load: the file read, and prompts of exact length found ahead on all cores.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget};
+
+use crate::cli::job::Job;
+use crate::cli::signals::Signals;
+use crate::error::Error;
+use crate::schedule::Extent;
+use crate::units::{count, per_second, seconds};
+use crate::workload::{Fits, Load, Plan, Tokenizer};
+
+/// Prompts are found ahead for this long; what is left then is found by the preparing threads while the load runs. Encoding takes about
+/// a millisecond for 1 000 tokens: at high rates it must not compete with sending, and a short run should not wait for a long plan.
+const MOST_AHEAD: Duration = Duration::from_secs(30);
+/// Prompts found between two looks at the progress.
+const STEP: usize = 256;
+
+/// Reads the tokenizer at `path`: the file itself, or `tokenizer.json` in that folder.
+pub(super) fn tokenizer_of(path: &Path) -> Result<Arc<Tokenizer>, Error> {
+    let (file, name) = if path.is_dir() {
+        let folder = path.file_name().map(|name| format!("{}/", name.to_string_lossy())).unwrap_or_default();
+        (path.join("tokenizer.json"), format!("{folder}tokenizer.json"))
+    } else {
+        (path.to_owned(), path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned())
+    };
+    let bytes = fs::read(&file).map_err(|why| {
+        Error::input(&file, format!("cannot be read: {why}; give --tokenizer a tokenizer.json, or a folder that holds one"))
+    })?;
+    let tokenizer = Tokenizer::from_json(&bytes, &name).map_err(|refusal| Error::input(&file, refusal.to_string()))?;
+    Ok(Arc::new(tokenizer))
+}
+
+/// Finds the prompts of the job's plan ahead, as many as half a minute allows, on all cores. A prompt that cannot have the length asked for
+/// is refused here; one that only the load meets is sent with the nearest length, and counted. Breaks off at a signal.
+pub(super) async fn prepare(job: &mut Job, signals: &mut Signals) -> Result<ControlFlow<()>, Error> {
+    let Some(tokenizer) = job.tokenizer.clone() else { return Ok(ControlFlow::Continue(())) };
+    let stop = Arc::new(AtomicBool::new(false));
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if job.quiet || job.json {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    let mut finding = {
+        let (plan, stop, bar) = (Arc::clone(&job.plan), Arc::clone(&stop), bar.clone());
+        tokio::task::spawn_blocking(move || find(&plan, &stop, &bar))
+    };
+    let (mut flow, mut late) = (ControlFlow::Continue(()), false);
+    let (fits, all) = loop {
+        tokio::select! {
+            found = &mut finding => {
+                break found.map_err(|why| Error::Internal(format!("finding prompts failed: {why}")))?;
+            }
+            () = signals.next() => flow = ControlFlow::Break(()),
+            () = tokio::time::sleep(MOST_AHEAD), if !late => late = true,
+        }
+        stop.store(true, Ordering::Relaxed);
+    };
+    bar.finish_and_clear();
+    if flow.is_break() {
+        return Ok(flow);
+    }
+    if let Some((id, fit)) = fits.inexact().next() {
+        let why = format!(
+            "prompt {id} cannot be made with exactly {} tokens as {} counts them; the nearest has {}",
+            fit.asked(),
+            tokenizer.name(),
+            fit.counted()
+        );
+        return Err(Error::usage("--input-tokens", why, "ask for other lengths, or drop --tokenizer for lengths in words"));
+    }
+    if !all && late {
+        let found_per_s = fits.found() as f64 / MOST_AHEAD.as_secs_f64();
+        let mut note = format!(
+            "{} prompts were found in {} before the load; the rest are found while it runs, which takes a share of the processor",
+            count(fits.found()),
+            seconds(MOST_AHEAD.as_secs_f64())
+        );
+        if let Load::Open(timeline) = job.plan.load()
+            && timeline.rate_per_s() > found_per_s
+        {
+            let rate = per_second(timeline.rate_per_s());
+            note.extend(["; at ", &rate, " they will come late: lower --rate or --input-tokens, or drop --tokenizer"]);
+        }
+        job.notes.push(note);
+    }
+    job.plan = Arc::new(Plan::clone(&job.plan).remember(fits));
+    Ok(flow)
+}
+
+/// Finds until all is found, one cannot be, or `stop`; and whether that was all.
+fn find(plan: &Plan, stop: &AtomicBool, bar: &ProgressBar) -> (Fits, bool) {
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let mut fits = Fits::default();
+    let mut ids = ids_of(plan);
+    loop {
+        let step: Vec<u64> = ids.by_ref().take(STEP).collect();
+        if step.is_empty() {
+            return (fits, true);
+        }
+        fits.find(plan, &step, threads, stop);
+        bar.set_message(format!("{} prompts of exact length found", count(fits.found())));
+        bar.tick();
+        if stop.load(Ordering::Relaxed) || fits.inexact().next().is_some() {
+            return (fits, false);
+        }
+    }
+}
+
+/// The requests that are known beforehand. How many a closed loop by time will release is not: its prompts are found as it runs.
+fn ids_of(plan: &Plan) -> Box<dyn Iterator<Item = u64>> {
+    match plan.load() {
+        Load::Open(_) => Box::new(plan.arrivals().map(|arrival| arrival.index)),
+        Load::Closed(closed) => match closed.extent {
+            Extent::Requests(count) => Box::new(0..count),
+            Extent::Duration(_) => Box::new(std::iter::empty()),
+        },
+    }
+}

@@ -1,0 +1,148 @@
+//! Owns token truth: what was asked for, what our tokenizer counted and what the server reported, side by side.
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::{Outcome, Record};
+
+/// Token counts of the completed requests of a cohort, by who counted. Whole numbers, so that no order of adding shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct TokenSums {
+    input: Side,
+    output: Side,
+    /// Completed without the server's counts, but with our tokenizer's.
+    counted_for_server: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Side {
+    asked: Sum,
+    counted: Sum,
+    server: Sum,
+    /// Requests of which our tokenizer counts another number than was asked for.
+    off: u64,
+    /// The least and the most that the server counted beyond our tokenizer.
+    excess: Option<(i64, i64)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Sum {
+    requests: u64,
+    tokens: u64,
+}
+
+impl Sum {
+    fn add(&mut self, tokens: Option<u32>) {
+        if let Some(tokens) = tokens {
+            self.requests += 1;
+            self.tokens += u64::from(tokens);
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.tokens += other.tokens;
+    }
+
+    fn mean(self) -> Option<f64> {
+        (self.requests > 0).then(|| self.tokens as f64 / self.requests as f64)
+    }
+}
+
+impl Side {
+    fn add(&mut self, asked: u32, counted: Option<u32>, server: Option<u32>) {
+        self.asked.add((asked > 0).then_some(asked));
+        self.counted.add(counted);
+        self.server.add(server);
+        self.off += u64::from(asked > 0 && counted.is_some_and(|counted| counted != asked));
+        if let (Some(counted), Some(server)) = (counted, server) {
+            let excess = i64::from(server) - i64::from(counted);
+            self.excess = wider(self.excess, Some((excess, excess)));
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.asked.merge(other.asked);
+        self.counted.merge(other.counted);
+        self.server.merge(other.server);
+        self.off += other.off;
+        self.excess = wider(self.excess, other.excess);
+    }
+
+    fn view(self) -> TokenCountsView {
+        TokenCountsView {
+            asked: self.asked.mean(),
+            counted: self.counted.mean(),
+            counted_requests: self.counted.requests,
+            counted_not_as_asked: self.off,
+            server: self.server.mean(),
+            server_requests: self.server.requests,
+            server_minus_counted: self.excess.map(|(least, most)| [least, most]),
+        }
+    }
+}
+
+fn wider(one: Option<(i64, i64)>, other: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    match (one, other) {
+        (Some((low, high)), Some((lower, higher))) => Some((low.min(lower), high.max(higher))),
+        (known, None) | (None, known) => known,
+    }
+}
+
+impl TokenSums {
+    /// Adds a record of the cohort; one that did not complete says nothing here.
+    pub(super) fn add(&mut self, record: &Record) {
+        let exchange = &record.exchange;
+        if exchange.outcome != Outcome::Completed {
+            return;
+        }
+        // Servers that count the answer only leave the prompt at 0.
+        let server_input = exchange.usage.map(|usage| usage.input_tokens).filter(|tokens| *tokens > 0);
+        self.input.add(record.asked_input_tokens, exchange.counted_input_tokens, server_input);
+        self.output.add(record.asked_output_tokens, exchange.counted_output_tokens, exchange.usage.map(|usage| usage.output_tokens));
+        self.counted_for_server += u64::from(exchange.usage.is_none() && exchange.counted_output_tokens.is_some());
+    }
+
+    /// Adds everything of `other`.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.input.merge(other.input);
+        self.output.merge(other.output);
+        self.counted_for_server += other.counted_for_server;
+    }
+
+    /// Completed requests whose output tokens are our tokenizer's for want of the server's.
+    pub(super) fn counted_for_server(&self) -> u64 {
+        self.counted_for_server
+    }
+
+    pub(super) fn view(&self) -> TokensView {
+        TokensView { input: self.input.view(), output: self.output.view() }
+    }
+}
+
+/// Token counts side by side, over the completed requests of the cohort: key `tokens` of a trial in `result.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct TokensView {
+    /// Of prompts.
+    pub input: TokenCountsView,
+    /// Of answers.
+    pub output: TokenCountsView,
+}
+
+/// Tokens a request, by who counted. What nobody counted is `null`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct TokenCountsView {
+    /// Mean of what the plan asked for.
+    pub asked: Option<f64>,
+    /// Mean of what `--tokenizer` counts in the text sent or received, special tokens not added.
+    pub counted: Option<f64>,
+    /// Requests behind `counted`.
+    pub counted_requests: u64,
+    /// Requests among them whose count is not what was asked for.
+    pub counted_not_as_asked: u64,
+    /// Mean of what the server's `usage` says.
+    pub server: Option<f64>,
+    /// Requests behind `server`.
+    pub server_requests: u64,
+    /// The least and the most by which the server's count of a request exceeds ours: equal for a chat template, apart for another tokenizer.
+    pub server_minus_counted: Option<[i64; 2]>,
+}

@@ -1,0 +1,137 @@
+//! Owns the spool of answer texts: kept beside the records while a run lasts, so that no tokenizer runs while streams are open.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use crate::record::Record;
+
+/// The text of an answer as it came, and where each token-bearing event ended in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AnswerText {
+    /// The text: reasoning, content, refusals and tool arguments in the order in which they came. UTF-8, but for characters that the server
+    /// cut in half.
+    pub bytes: Vec<u8>,
+    /// The end of each token-bearing event in `bytes`; empty where the answer was not streamed.
+    pub event_ends: Vec<u32>,
+}
+
+/// Marks a record without a text. No text is so long.
+const NO_TEXT: u32 = u32::MAX;
+
+/// Writes the texts of records in the order of the records file.
+#[derive(Debug)]
+pub struct SpoolWriter<W: Write> {
+    sink: W,
+}
+
+impl<W: Write> SpoolWriter<W> {
+    /// A spool into `sink`. Buffering is the sink's.
+    pub fn new(sink: W) -> Self {
+        Self { sink }
+    }
+
+    /// Appends the text of `record`, or the note that it has none.
+    pub fn write(&mut self, record: &Record) -> io::Result<()> {
+        self.sink.write_all(&record.id.to_le_bytes())?;
+        let text = record.exchange.text.as_deref().filter(|text| u32::try_from(text.bytes.len()).is_ok_and(|length| length != NO_TEXT));
+        let Some(text) = text else { return self.sink.write_all(&NO_TEXT.to_le_bytes()) };
+        self.sink.write_all(&(text.bytes.len() as u32).to_le_bytes())?;
+        self.sink.write_all(&(text.event_ends.len() as u32).to_le_bytes())?;
+        for end in &text.event_ends {
+            self.sink.write_all(&end.to_le_bytes())?;
+        }
+        self.sink.write_all(&text.bytes)
+    }
+
+    /// Hands what is buffered to the system.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+/// Reads what [`SpoolWriter`] wrote.
+#[derive(Debug)]
+pub struct SpoolReader<R: Read> {
+    source: R,
+}
+
+impl<R: Read> SpoolReader<R> {
+    /// Reads from `source`. Buffering is the source's.
+    pub fn new(source: R) -> Self {
+        Self { source }
+    }
+
+    /// The text of the next record, which must be `id`; `None` where it has none.
+    pub fn next(&mut self, id: u64) -> io::Result<Option<AnswerText>> {
+        let mut found = [0; 8];
+        self.source.read_exact(&mut found)?;
+        if u64::from_le_bytes(found) != id {
+            return Err(io::Error::new(ErrorKind::InvalidData, "the spooled texts are not those of the records"));
+        }
+        let length = self.number()?;
+        if length == NO_TEXT {
+            return Ok(None);
+        }
+        let events = self.number()?;
+        let mut event_ends = Vec::new();
+        for _ in 0..events {
+            event_ends.push(self.number()?);
+        }
+        let mut bytes = Vec::new();
+        self.source.by_ref().take(u64::from(length)).read_to_end(&mut bytes)?;
+        if bytes.len() < length as usize {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Some(AnswerText { bytes, event_ends }))
+    }
+
+    fn number(&mut self) -> io::Result<u32> {
+        let mut number = [0; 4];
+        self.source.read_exact(&mut number)?;
+        Ok(u32::from_le_bytes(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Exchange, Origin};
+    use crate::units::Offset;
+
+    fn record(id: u64, text: Option<AnswerText>) -> Record {
+        Record {
+            id,
+            class: "default".into(),
+            session: None,
+            turn: None,
+            origin: Origin::Planned,
+            scheduled: Offset::ZERO,
+            asked_input_tokens: 1,
+            asked_output_tokens: 1,
+            target: "t".into(),
+            model: "m".into(),
+            exchange: Exchange { text: text.map(Box::new), ..Exchange::default() },
+        }
+    }
+
+    #[test]
+    fn texts_come_back_in_the_order_of_their_records() {
+        let texts = [
+            Some(AnswerText { bytes: "héllo".into(), event_ends: vec![1, 6] }),
+            None,
+            Some(AnswerText::default()),
+            Some(AnswerText { bytes: vec![0xff, 0xed], event_ends: Vec::new() }),
+        ];
+        let mut bytes = Vec::new();
+        let mut writer = SpoolWriter::new(&mut bytes);
+        for (id, text) in (7..).zip(&texts) {
+            writer.write(&record(id, text.clone())).unwrap();
+        }
+        writer.finish().unwrap();
+        let mut reader = SpoolReader::new(bytes.as_slice());
+        for (id, text) in (7..).zip(texts) {
+            assert_eq!(reader.next(id).unwrap(), text);
+        }
+        assert_eq!(SpoolReader::new(bytes.as_slice()).next(8).unwrap_err().kind(), ErrorKind::InvalidData);
+        assert_eq!(SpoolReader::new(&bytes[..17]).next(7).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+    }
+}

@@ -1,0 +1,90 @@
+//! Owns `Tokenizer`: counts the tokens of a text as a model's own `tokenizer.json` does, without special tokens.
+
+use std::fmt;
+
+use tokenizers::ModelWrapper;
+
+use crate::error::Refusal;
+use crate::workload::pieces::Pieces;
+
+/// What is accepted where this one cannot be used.
+const ACCEPTED: &str = "accepted is the `tokenizer.json` of a Hugging Face model, or a folder that holds one";
+
+/// A tokenizer read from a `tokenizer.json`. Shared read-only by all threads.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    name: String,
+    digest: String,
+    pub(super) pieces: Pieces,
+}
+
+impl Tokenizer {
+    /// Reads the bytes of a `tokenizer.json`; `name` is what reports call it. Refuses what is no tokenizer, what does not count the same
+    /// text the same way twice, and what cannot take the words that prompts are made of.
+    pub fn from_json(bytes: &[u8], name: &str) -> Result<Self, Refusal> {
+        let refuse = |why: String| Refusal::new(format!("{name} {why}"), ACCEPTED);
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|why| refuse(format!("is not a tokenizer ({why})")))?;
+        if let ModelWrapper::BPE(model) = inner.get_model()
+            && model.dropout.is_some_and(|share| share > 0.0)
+        {
+            return Err(refuse("drops merges at random (`model.dropout`), so that no count can be repeated".to_owned()));
+        }
+        // A stored limit or padding would make every count the limit's.
+        inner.with_truncation(None).map_err(|why| refuse(format!("cannot be used ({why})")))?;
+        inner.with_padding(None);
+        let count = |text: &str| count_with(&inner, text);
+        let pieces = Pieces::measured(count).ok_or_else(|| refuse("cannot encode the words that prompts are made of".to_owned()))?;
+        Ok(Self { inner, name: name.to_owned(), digest: blake3::hash(bytes).to_hex()[..16].to_owned(), pieces })
+    }
+
+    /// What reports call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its name and the first 16 hexadecimal digits of the BLAKE3 hash of its file.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{} (blake3 {})", self.name, self.digest)
+    }
+
+    /// Tokens of `text`, special tokens not added. Zero where the tokenizer cannot take the text at all, which is a defect of its file.
+    #[must_use]
+    pub fn count(&self, text: &str) -> u32 {
+        count_with(&self.inner, text).unwrap_or(0)
+    }
+
+    /// Tokens of `text`, special tokens not added, by the pieces they arrived in: `ends` are the pieces' ends in bytes, in order, the last
+    /// being the text's. One encoding of the whole text, so the counts add up to [`Tokenizer::count`]: a token belongs to the piece that
+    /// brought its last byte. (Encoding each piece alone would cut tokens that span two; encoding every prefix would take quadratic time.)
+    #[must_use]
+    pub fn count_by_piece(&self, text: &str, ends: &[u32]) -> Vec<u32> {
+        let mut counts = vec![0; ends.len()];
+        let Some(last) = ends.len().checked_sub(1) else { return counts };
+        let Ok(encoding) = self.inner.encode(text, false) else { return counts };
+        for (_, end) in encoding.get_offsets() {
+            let piece = ends.partition_point(|piece_end| (*piece_end as usize) < *end);
+            counts[piece.min(last)] += 1;
+        }
+        counts
+    }
+}
+
+/// Tokens of `text`; `None` where it cannot be encoded.
+fn count_with(tokenizer: &tokenizers::Tokenizer, text: &str) -> Option<u32> {
+    tokenizer.encode_fast(text, false).ok().map(|encoding| u32::try_from(encoding.len()).unwrap_or(u32::MAX))
+}
+
+impl PartialEq for Tokenizer {
+    /// The same file.
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tokenizer({})", self.label())
+    }
+}
