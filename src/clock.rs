@@ -162,6 +162,8 @@ async fn wait(timer: &AsyncFd<OwnedFd>) -> io::Result<()> {
         let mut guard = timer.readable().await?;
         let mut expirations = [0u8; 8];
         if let Ok(read) = guard.try_io(|inner| rustix::io::read(inner.get_ref(), &mut expirations).map_err(io::Error::from)) {
+            // What was read is gone: left as it is, the readiness would cost the next sleep a read in vain.
+            guard.clear_ready();
             return read.map(|_| ());
         }
     }

@@ -1,7 +1,8 @@
 //! Owns what is built ahead: requests encoded before their instant, in order, in bounded memory.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -126,12 +127,20 @@ struct Waiting {
     requests: AtomicUsize,
     bytes: AtomicUsize,
     gone: AtomicBool,
+    /// No more than this may wait.
+    most_requests: usize,
+    /// Who prepares. Woken at half of the most: a closed loop may take them all while it rests.
+    thread: OnceLock<Thread>,
 }
 
 impl Waiting {
     fn taken<C: Client>(&self, staged: &Staged<C>) {
-        self.requests.fetch_sub(1, Ordering::Relaxed);
         self.bytes.fetch_sub(staged.bytes, Ordering::Relaxed);
+        if self.requests.fetch_sub(1, Ordering::Relaxed) == self.most_requests / 2
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
+        }
     }
 }
 
@@ -139,7 +148,11 @@ impl<C: Client> Source<C> {
     /// A source that encodes on a thread of its own.
     pub(super) fn ahead(live: Arc<Live>, encoder: Arc<C::Encoder>, worker: usize) -> Result<Self, Error> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let waiting = Arc::new(Waiting::default());
+        let most_requests = match live.plan.load() {
+            Load::Open(_) => usize::MAX,
+            Load::Closed(closed) => closed.concurrency as usize / live.workers() + CLOSED_AHEAD,
+        };
+        let waiting = Arc::new(Waiting { most_requests, ..Waiting::default() });
         let seen = Arc::clone(&waiting);
         std::thread::Builder::new()
             .name(format!("prepare-{worker}"))
@@ -213,10 +226,7 @@ impl<C: Client> Drop for Source<C> {
 fn prepare<C: Client>(live: &Live, encoder: &C::Encoder, worker: usize, sender: &mpsc::UnboundedSender<Staged<C>>, waiting: &Waiting) {
     // A refusal only means that this thread keeps the priority it has.
     _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
-    let most_requests = match live.plan.load() {
-        Load::Open(_) => usize::MAX,
-        Load::Closed(closed) => closed.concurrency as usize / live.workers() + CLOSED_AHEAD,
-    };
+    _ = waiting.thread.set(std::thread::current());
     for (id, at) in share(live, worker) {
         loop {
             // What is due only after the stop will never be asked for.
@@ -225,11 +235,12 @@ fn prepare<C: Client>(live: &Live, encoder: &C::Encoder, worker: usize, sender: 
             }
             let requests = waiting.requests.load(Ordering::Relaxed);
             let early = live.clock.until_before(at, HORIZON);
-            let full = requests > 0 && (requests >= most_requests || waiting.bytes.load(Ordering::Relaxed) >= MOST_BYTES);
+            let full = requests > 0 && (requests >= waiting.most_requests || waiting.bytes.load(Ordering::Relaxed) >= MOST_BYTES);
             if !full && early.is_zero() {
                 break;
             }
-            std::thread::sleep(if full { REST } else { early.min(REST) });
+            // One request at a waking: a batch would keep the worker from its core for longer than a send may be late.
+            std::thread::park_timeout(if full { REST } else { early.min(REST) });
         }
         let staged = stage::<C>(live, encoder, id, at);
         waiting.requests.fetch_add(1, Ordering::Relaxed);
