@@ -64,5 +64,6 @@ impl Asked {
 /// Ends the bench: what was to be measured is broken, so no figure of it is worth printing.
 pub(crate) fn broken(why: &str) -> ! {
     println!("\nBROKEN: {why}");
+    tool::end_children();
     std::process::exit(1);
 }

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -28,11 +29,32 @@ pub(crate) struct Server {
     truth: PathBuf,
 }
 
+/// Children that have not been waited for, so that a broken bench leaves none behind.
+static CHILDREN: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+fn children() -> MutexGuard<'static, Vec<Pid>> {
+    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends whatever this bench has started and not waited for.
+pub(crate) fn end_children() {
+    for child in children().drain(..) {
+        _ = kill_process(child, Signal::KILL);
+    }
+}
+
 fn spawn_on(cpu: usize, command: &mut Command) -> Child {
     pin(cpu);
     let child = command.stdin(Stdio::null()).spawn();
     pin(SERVER_CPU);
-    child.unwrap_or_else(|error| broken(&format!("{TONNAGE} does not start: {error}")))
+    let child = child.unwrap_or_else(|error| broken(&format!("{TONNAGE} does not start: {error}")));
+    children().push(Pid::from_child(&child));
+    child
+}
+
+/// Notes that a child has been waited for.
+fn is_gone(child: &Child) {
+    children().retain(|pid| *pid != Pid::from_child(child));
 }
 
 fn create(path: &Path) -> File {
@@ -90,6 +112,7 @@ impl Server {
         if kill_process(pid, Signal::INT).is_err() || self.child.wait().is_err() {
             broken("the simulated server does not stop");
         }
+        is_gone(&self.child);
         let log = fs::read_to_string(&self.truth).unwrap_or_default();
         let row = |line: &str| {
             let row: Value = serde_json::from_str(line).ok()?;
@@ -150,6 +173,7 @@ pub(crate) fn run_watched(folder: &Path, server: &Server, arguments: &str, step:
         watch(child.id(), now_ns() - spawned_ns);
         sleep(step);
     };
+    is_gone(&child);
     let cpu_s = children_cpu_s() - cpu_before;
     let errors = fs::read_to_string(&said).unwrap_or_default();
     if !status.success() {
