@@ -1,6 +1,7 @@
 //! Owns how an answer's bytes become an exchange: events folded as they come, and the outcome at the end. No I/O here.
 
 use super::delta::{self, Delta, Event};
+use super::likeness::Likeness;
 use super::sse::{Framer, MOST_EVENT_BYTES};
 use super::text;
 use crate::record::{Exchange, Failure, FailureClass, Outcome};
@@ -42,6 +43,7 @@ struct Said {
     /// The first thing that went wrong; later ones do not replace it.
     failure: Option<Failure>,
     tally: Tally,
+    likeness: Likeness,
 }
 
 /// Tokens of each event by the differences of a running count, as long as every token-bearing event carries one that grows.
@@ -75,7 +77,7 @@ impl Said {
             return;
         }
         exchange.first_event.get_or_insert(at);
-        match delta::read(event) {
+        match self.meaning(event.trim_ascii()) {
             Event::Done => self.done = true,
             Event::Malformed(why) => self.fail(FailureClass::Malformed, &why),
             Event::Delta(delta) => {
@@ -90,6 +92,17 @@ impl Said {
                 self.facts(delta, exchange);
             }
         }
+    }
+
+    fn meaning(&mut self, event: &[u8]) -> Event {
+        if self.likeness.covers(event) {
+            return Event::Delta(Likeness::token());
+        }
+        let meaning = delta::read(event);
+        if let Event::Delta(delta) = &meaning {
+            self.likeness.learn(event, delta);
+        }
+        meaning
     }
 
     fn facts(&mut self, delta: Delta, exchange: &mut Exchange) {

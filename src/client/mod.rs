@@ -8,6 +8,7 @@ mod discover;
 mod encode;
 mod endpoint;
 mod http;
+mod likeness;
 mod limits;
 mod pool;
 pub mod sse;

@@ -23,6 +23,8 @@ const MOST_BYTES: usize = 64 << 20;
 const CLOSED_AHEAD: usize = 64;
 /// How long the preparing thread rests when it is far enough ahead.
 const REST: Duration = Duration::from_millis(10);
+/// The shortest rest: fewer wakings at high rates, and no batch that keeps the worker from its core for longer than a send may be late.
+const STEP: Duration = Duration::from_micros(500);
 /// Priority of the preparing thread: below the worker's, so that building a body never delays a send.
 const NICE: i32 = 10;
 
@@ -239,8 +241,7 @@ fn prepare<C: Client>(live: &Live, encoder: &C::Encoder, worker: usize, sender: 
             if !full && early.is_zero() {
                 break;
             }
-            // One request at a waking: a batch would keep the worker from its core for longer than a send may be late.
-            std::thread::park_timeout(if full { REST } else { early.min(REST) });
+            std::thread::park_timeout(if full { REST } else { early.clamp(STEP, REST) });
         }
         let staged = stage::<C>(live, encoder, id, at);
         waiting.requests.fetch_add(1, Ordering::Relaxed);
