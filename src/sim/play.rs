@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::metrics::{self, Concurrency, Ended, LoadFacts, Play, StopRule, Summary, Trial};
 use crate::record::{Exchange, Origin, Outcome, Record, Usage};
-use crate::schedule::Extent;
 use crate::seed::Seed;
 use crate::sim::engine::Request;
 use crate::sim::flight::Flight;
@@ -162,11 +161,9 @@ impl<F: FnMut(Record)> Segment<'_, F> {
     }
 
     fn closed(&mut self, closed: &Closed) -> (Ended, Offset, u64) {
-        let (most, until) = match closed.extent {
-            Extent::Requests(count) => (count, Offset::NEVER),
-            Extent::Duration(_) => (u64::MAX, self.plan.spans().cooldown.end),
-        };
-        for id in 0..most {
+        // Never, where a count ends it.
+        let until = self.plan.spans().cooldown.end;
+        for id in 0..closed.most_requests() {
             while self.flight.in_flight() >= u64::from(closed.concurrency) && self.flight.advance() {}
             let at = self.flight.now();
             if at >= until {
