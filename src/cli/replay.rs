@@ -13,6 +13,7 @@ use crate::cli::load::salt_of;
 use crate::cli::options::{ReplayOptions, ScheduleOptions};
 use crate::cli::plan::show;
 use crate::cli::run::play_job;
+use crate::cli::shard::{salt_of_all, sharded};
 use crate::error::Error;
 use crate::seed::Seed;
 use crate::trace::{Choice, Format, Trace};
@@ -35,17 +36,21 @@ pub(super) const NOT_OF_A_REPLAY: &[(&str, &str)] = &[
 /// Replays a trace, or shows what would be sent.
 pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
     refuse_what_the_trace_says(&mut parsed)?;
-    let ReplayArguments { file, replay, target, workload, wire, schedule, play, judgement, output, export, config } = arguments;
+    let ReplayArguments { file, replay, target, workload, wire, schedule, shard, play, judgement, output, export, config } = arguments;
     let Some(file) = file else {
         return Err(Error::usage("FILE", "no trace is given", "name one, as in `tonnage replay trace.csv`"));
     };
-    let salt = if replay.plan_only { Salt::Off } else { salt_of(&wire.salt)? };
+    let salt = if replay.plan_only {
+        Salt::Off
+    } else {
+        salt_of_all(&wire.salt, &shard, &parsed.given, schedule.seed)?.map_or_else(|| salt_of(&wire.salt), Ok)?
+    };
     let plan = plan_of(&file, &replay, &schedule, salt.clone())?;
     if replay.plan_only {
-        return show(&plan, export.as_deref(), output.json);
+        return show(&sharded(plan, &shard)?, &shard, export.as_deref(), output.json);
     }
     let notes = plan.recording().map(|recording| notes_of(recording.provenance(), &plan)).unwrap_or_default();
-    let run = RunArguments { target, workload, wire, schedule, play, judgement, output, config };
+    let run = RunArguments { target, workload, wire, schedule, shard, play, judgement, output, config };
     let mut job = Job::new("replay", run, plan, &salt, &mut parsed)?;
     job.notes.splice(..0, notes);
     play_job(job, parsed.command)

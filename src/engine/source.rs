@@ -67,7 +67,7 @@ impl Iterator for Share {
 
 fn share(live: &Live, worker: usize) -> Share {
     match live.plan.load() {
-        Load::Open(_) => Share::Open(Box::new(live.plan.arrivals().skip(worker).step_by(live.workers()))),
+        Load::Open(_) => Share::Open(Box::new(live.plan.share().skip(worker).step_by(live.workers()))),
         Load::Closed(closed) => Share::Closed { next: worker as u64, step: live.workers() as u64, end: closed.most_requests() },
     }
 }

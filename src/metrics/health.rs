@@ -102,6 +102,13 @@ pub fn examine(trial: &Trial, smallest_limit: Option<Duration>) -> Health {
             .faults
             .push(format!("{} planned requests came due and {recorded} left a record, an error of ours; please report it", count(due)));
     }
+    if let Some(merged) = trial.load.merged.filter(|merged| merged.origins_apart_s > health.send_lag_limit_s) {
+        health.faults.push(format!(
+            "the shards began {} apart where {} is borne, and so made no one load; give all of them the same --start-at",
+            seconds(merged.origins_apart_s),
+            seconds(health.send_lag_limit_s)
+        ));
+    }
     health.healthy = health.faults.is_empty();
     health.notes = notes(&health, trial, &advice);
     health

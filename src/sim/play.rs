@@ -150,7 +150,7 @@ struct Segment<'a, F> {
 impl<F: FnMut(Record)> Segment<'_, F> {
     /// How issuing ended, when, and how many planned requests it left out.
     fn open(&mut self) -> (Ended, Offset, u64) {
-        let mut arrivals = self.plan.arrivals();
+        let mut arrivals = self.plan.share();
         while let Some(arrival) = arrivals.next() {
             if let Some(at) = self.stopped_by(arrival.at) {
                 return (Ended::Stopped, at, 1 + arrivals.count() as u64);

@@ -18,5 +18,6 @@ mod queues;
 mod replay;
 mod replay_cli;
 mod scripted;
+mod shards;
 mod tokens;
 mod trace;
