@@ -18,6 +18,7 @@ mod queues;
 mod replay;
 mod replay_cli;
 mod scripted;
+mod search;
 mod shards;
 mod tokens;
 mod trace;

@@ -164,7 +164,7 @@ fn two_processes_from_one_instant_merge_into_the_run_of_the_whole() {
         .zip(["one", "two"])
         .map(|(shard, out)| {
             let mut command = tonnage(folder.path());
-            command.args(&load).args(["--shard", shard, "--start-at", &start, "--out", out]);
+            command.args(load.iter()).args(["--shard", shard, "--start-at", &start, "--out", out]);
             command.stderr(std::process::Stdio::piped()).spawn().expect("the binary runs")
         })
         .collect();
