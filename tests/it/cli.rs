@@ -59,7 +59,7 @@ impl Drop for Simulated {
     }
 }
 
-fn interrupt(child: &Child) {
+pub(crate) fn interrupt(child: &Child) {
     let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("an id"));
     nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).expect("a signal");
 }
