@@ -275,6 +275,13 @@ impl Plan {
         Outline { id, class: Arc::clone(&self.class), session: None, turn: None, input_tokens, output_tokens }
     }
 
+    /// Ids of the prefix blocks that the prompt of request `id` begins with, [`crate::trace::BlockPool::BLOCK_TOKENS`] tokens each, the last perhaps cut:
+    /// those of the trace. None with a tokenizer, as the text of blocks has no exact length to it.
+    #[must_use]
+    pub fn blocks(&self, id: u64) -> &[u64] {
+        self.recording().filter(|_| self.workload.tokenizer.is_none()).map_or(&[], |recording| recording.blocks(id))
+    }
+
     /// Request `id` with its prompt: exactly as many tokens as asked for, what stands in front included: its prefix blocks, where the trace
     /// has some, and otherwise the salt's marker. With a tokenizer they are its tokens of the prompt text, special tokens not added, and
     /// blocks are not made (their text is words, of no exact length to it); without one, words. Whether the prompt was found ahead
@@ -302,7 +309,7 @@ impl Plan {
         let outline = self.outline(id);
         let mut prompt = String::new();
         let tokenizer = self.workload.tokenizer.as_deref();
-        let blocks = self.recording().filter(|_| tokenizer.is_none()).map_or(&[][..], |recording| recording.blocks(id));
+        let blocks = self.blocks(id);
         let placed = if blocks.is_empty() {
             self.workload.salt.mark(&mut prompt, outline.input_tokens, tokenizer)
         } else {
