@@ -6,7 +6,7 @@ use crate::schedule::overlay::track::Track;
 use crate::schedule::piece::{Layer, Pieces};
 use crate::seed::Seed;
 
-/// How far a straight piece may be from the formula, as a share of the mean rate and of what is added.
+/// How far a straight piece may be from the formula, as a share of the base's rate there and of what is added.
 const NEAR: f64 = 1e-5;
 /// No piece is halved below this length.
 const SHORTEST_S: f64 = 1e-6;
@@ -16,9 +16,9 @@ type Cell = (f64, f64, f64, f64);
 
 /// The rate of `base` under `overlays`, λ = max(0, ((base ∘ first) ∘ second) …)·c up to the end of `base`.
 ///
-/// It is made of straight pieces, whose integral is exact. They deviate from the formula by at most 10⁻⁵ of the base's mean rate over the window
-/// [0, `window_s`) and of what is added: what counts in a plan is the pieces, the same on every machine. c is 1, but where adding leads below 0: then the integral over the
-/// window, clamped, is made what it is without clamping.
+/// It is made of straight pieces, whose integral is exact. They deviate from the formula by at most 10⁻⁵ of the base's rate there and of what is
+/// added (a microsecond at a jump or a touch of 0 excepted): what counts in a plan is the pieces, the same on every machine. c is 1, but where adding leads below 0: then the integral over the
+/// window [0, `window_s`), clamped, is made what it is without clamping.
 pub(crate) fn blend(base: &Pieces, overlays: &[Overlay], window_s: f64, seed: Seed) -> Result<Pieces, Refusal> {
     let limit_s = base.end_s();
     let tracks = (0..)
@@ -29,8 +29,7 @@ pub(crate) fn blend(base: &Pieces, overlays: &[Overlay], window_s: f64, seed: Se
     for track in &tracks {
         track.knots(limit_s, &mut knots)?;
     }
-    // The window's end is a knot, so that what lies inside it is a sum of whole pieces.
-    knots.extend([0.0, window_s, limit_s]);
+    knots.extend([0.0, limit_s]);
     knots.retain(|at_s| (0.0..=limit_s).contains(at_s));
     knots.sort_unstable_by(f64::total_cmp);
     knots.dedup();
@@ -40,12 +39,15 @@ pub(crate) fn blend(base: &Pieces, overlays: &[Overlay], window_s: f64, seed: Se
             if track.adds { rate + value } else { rate * value }
         })
     };
-    let inside_s = window_s.min(limit_s);
     let added: f64 = overlays.iter().filter(|overlay| overlay.adds()).map(|overlay| overlay.size().value()).sum();
-    let near = NEAR * (added + if inside_s > 0.0 { base.area(inside_s) / inside_s } else { 0.0 }).max(1e-6);
+    // Judged by what is there, and not by the whole, so that a longer load begins as the shorter does.
+    let near = |from_s: f64, to_s: f64| {
+        let middle_s = 0.5 * (from_s + to_s);
+        NEAR * (added + base.rate_near(middle_s, from_s).max(base.rate_near(middle_s, to_s)))
+    };
     let mut cells: Vec<Cell> = Vec::with_capacity(knots.len());
     for pair in knots.windows(2) {
-        halve(&rate, (pair[0], pair[1]), near, &mut cells);
+        halve(&rate, (pair[0], pair[1]), &near, &mut cells);
         if cells.len() > Pieces::MOST {
             return Err(Refusal::new(
                 format!("the rate under its overlays takes more than {} straight pieces", Pieces::MOST),
@@ -54,9 +56,10 @@ pub(crate) fn blend(base: &Pieces, overlays: &[Overlay], window_s: f64, seed: Se
         }
     }
     let (mut wanted, mut clamped) = (0.0, 0.0);
-    for (from_s, to_s, from, to) in cells.iter().filter(|cell| cell.1 <= window_s) {
-        wanted += 0.5 * (to_s - from_s) * (from + to);
-        clamped += above_zero(*from_s, *to_s, *from, *to).map_or(0.0, |(from_s, to_s, from, to)| 0.5 * (to_s - from_s) * (from + to));
+    for (from_s, to_s, from, to) in cells.iter().filter_map(|cell| before(window_s, *cell)) {
+        let area = |(from_s, to_s, from, to): Cell| 0.5 * (to_s - from_s) * (from + to);
+        wanted += area((from_s, to_s, from, to));
+        clamped += above_zero(from_s, to_s, from, to).map_or(0.0, area);
     }
     if wanted <= 0.0 && clamped > 0.0 {
         return Err(Refusal::new(
@@ -77,6 +80,14 @@ pub(crate) fn blend(base: &Pieces, overlays: &[Overlay], window_s: f64, seed: Se
     layer.done()
 }
 
+/// The part of a straight piece before `end_s`.
+fn before(end_s: f64, (from_s, to_s, from, to): Cell) -> Option<Cell> {
+    if to_s <= end_s {
+        return Some((from_s, to_s, from, to));
+    }
+    (from_s < end_s).then(|| (from_s, end_s, from, from + (to - from) * ((end_s - from_s) / (to_s - from_s))))
+}
+
 /// The part of a straight piece that lies above 0.
 fn above_zero(from_s: f64, to_s: f64, from: f64, to: f64) -> Option<Cell> {
     let crossing_s = || from_s + (to_s - from_s) * (from / (from - to));
@@ -89,14 +100,14 @@ fn above_zero(from_s: f64, to_s: f64, from: f64, to: f64) -> Option<Cell> {
 }
 
 /// Halves a piece until a straight line is near enough in its middle and at its quarters.
-fn halve(rate: &impl Fn(f64, f64) -> f64, ends: (f64, f64), near: f64, cells: &mut Vec<Cell>) {
+fn halve(rate: &impl Fn(f64, f64) -> f64, ends: (f64, f64), near: &impl Fn(f64, f64) -> f64, cells: &mut Vec<Cell>) {
     let mut open = vec![ends];
     while let Some((from_s, to_s)) = open.pop() {
         let middle_s = 0.5 * (from_s + to_s);
         let (from, to) = (rate(middle_s, from_s), rate(middle_s, to_s));
         let is_near = [0.25, 0.5, 0.75]
             .iter()
-            .all(|share| (rate(middle_s, from_s + (to_s - from_s) * share) - (from + (to - from) * share)).abs() <= near);
+            .all(|share| (rate(middle_s, from_s + (to_s - from_s) * share) - (from + (to - from) * share)).abs() <= near(from_s, to_s));
         if is_near || to_s - from_s <= SHORTEST_S || cells.len() > Pieces::MOST {
             cells.push((from_s, to_s, from, to));
         } else {
