@@ -72,6 +72,7 @@ pub(super) enum Verb {
   tonnage run --target http://127.0.0.1:8000 --rate 50/s --duration 60s
   tonnage run --target http://h1:8000,http://h2:8000 --process gamma:2
   tonnage run --target http://127.0.0.1:8000 --slo 'p99 ttft<=200ms'
+  tonnage run --target http://127.0.0.1:8000 --profile 'ramp 1/s..50/s 60s; hold 60s'
   tonnage run --target http://127.0.0.1:8000 --load concurrent:32 --requests 500
   tonnage run -c test.yaml --rate 80/s  flags win over the file
 ",
@@ -193,6 +194,7 @@ pub(super) struct InspectArguments {
     before_help = "Examples:
   tonnage plan --rate 50/s --duration 60s   counts, gaps, picture, law
   tonnage plan --rate 200/s --process even --requests 2000 --export timeline.csv
+  tonnage plan --profile 'ramp 1/s..100/s 60s; hold 120s' --overlay 'ou sd=30% tau=20s'
   tonnage plan -c test.yaml --json
 ",
     help_template = TEMPLATE
@@ -284,15 +286,16 @@ pub(super) struct CalibrateArguments {
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
-  tonnage help metrics   what every number means
-  tonnage help slo       how objectives are written and decided
-  tonnage help sim       what the simulated servers are
-  tonnage help run       the options of a verb
+  tonnage help metrics    what every number means
+  tonnage help slo        how objectives are written and decided
+  tonnage help profiles   how a rate over time is written
+  tonnage help sim        what the simulated servers are
+  tonnage help run        the options of a verb
 ",
     help_template = TEMPLATE
 )]
 pub(super) struct HelpArguments {
-    /// metrics, slo, sim, or a verb
+    /// metrics, slo, profiles, sim, or a verb
     #[arg(value_name = "TOPIC")]
     pub(super) topic: Option<String>,
 }

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use crate::client::Endpoint;
 use crate::error::Refusal;
-use crate::schedule::{Process, Quota, TimeScale};
+use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim::Profile;
 use crate::trace::{Format, OnEmpty, parse_window};
 use crate::units::{Rate, Ratio, Window, parse_duration};
@@ -25,6 +25,15 @@ fn from_one(text: &str) -> Result<u64, Refusal> {
         Ok(number) if number > 0 => Ok(number),
         _ => Err(Refusal::new(format!("`{text}` is not a count"), "accepted is a whole number from 1")),
     }
+}
+
+/// Reads an overlay in its text form, or as the mapping of a configuration file.
+fn overlay(text: &str) -> Result<Overlay, Refusal> {
+    if !text.trim_start().starts_with('{') {
+        return text.parse();
+    }
+    serde_saphyr::from_str(text)
+        .map_err(|why| Refusal::new(why.without_snippet().to_string(), "see `tonnage help profiles` for the keys of each overlay"))
 }
 
 /// Whom to ask.
@@ -130,7 +139,15 @@ pub(super) struct ScheduleOptions {
     /// How arrivals are spread: even, poisson, gamma:CV or weibull:CV [default: poisson]
     #[arg(long, value_name = "LAW", allow_hyphen_values = true)]
     pub(super) process: Option<Process>,
-    /// Length of the measured window [default: 20s]
+    /// Rate over time, instead of --rate: 'ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s', or a file: .csv (t_s,rate) or .yaml
+    /// (`tonnage help profiles` lists all shapes)
+    #[arg(long, value_name = "PROFILE")]
+    pub(super) profile: Option<String>,
+    /// What varies the rate around itself, its mean kept (repeatable): 'sine amp=50% period=300s', 'ou sd=30% tau=20s', 'bursts
+    /// height=400% burst=5s calm=20s'; see `tonnage help profiles`
+    #[arg(long, value_name = "OVERLAY", value_parser = overlay)]
+    pub(super) overlay: Vec<Overlay>,
+    /// Length of the measured window [default: the profile's, else 20s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(super) duration: Option<Duration>,
     /// Requests in the measured window, instead of its length

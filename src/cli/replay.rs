@@ -23,6 +23,8 @@ use crate::workload::{Load, Plan, Provenance, Salt, Workload, replay as replay_o
 pub(super) const NOT_OF_A_REPLAY: &[(&str, &str)] = &[
     ("rate", "drop it; --time-scale 2 replays twice as fast, and so at twice the rate"),
     ("process", "drop it; `tonnage run` draws arrivals by a law"),
+    ("profile", "drop it; the rate over time is the trace's"),
+    ("overlay", "drop it; the rate over time is the trace's"),
     ("duration", "drop it; --window 0s..300s takes a span of trace time"),
     ("requests", "drop it; --window 0s..300s takes a span of trace time"),
     ("warmup", "drop it; the trace has no load of its own before its first row"),
