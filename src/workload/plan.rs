@@ -122,6 +122,12 @@ pub enum Removal {
     Empty,
     /// A row of a trace with more input than asked for.
     MaxInput,
+    /// A row of a trace in another recording of the same file.
+    Segment,
+    /// A row of a trace that is not in the sample.
+    Sample,
+    /// A row of a trace thinned to a lower rate.
+    RateScale,
 }
 
 impl Removal {
@@ -133,6 +139,9 @@ impl Removal {
             Self::Window => Reason::Window.name(),
             Self::Empty => Reason::Empty.name(),
             Self::MaxInput => Reason::MaxInput.name(),
+            Self::Segment => Reason::Segment.name(),
+            Self::Sample => Reason::Sample.name(),
+            Self::RateScale => Reason::RateScale.name(),
         }
     }
 }
@@ -143,6 +152,9 @@ impl From<Reason> for Removal {
             Reason::Window => Self::Window,
             Reason::Empty => Self::Empty,
             Reason::MaxInput => Self::MaxInput,
+            Reason::Segment => Self::Segment,
+            Reason::Sample => Self::Sample,
+            Reason::RateScale => Self::RateScale,
         }
     }
 }
@@ -272,7 +284,8 @@ impl Plan {
             ),
             Lengths::Recorded(recording) => recording.tokens(id),
         };
-        Outline { id, class: Arc::clone(&self.class), session: None, turn: None, input_tokens, output_tokens }
+        let (session, turn) = self.recording().and_then(|recording| recording.session(id)).unzip();
+        Outline { id, class: Arc::clone(&self.class), session, turn, input_tokens, output_tokens }
     }
 
     /// Request `id` with its prompt: exactly as many tokens as asked for, what stands in front included: its prefix blocks, where the trace
@@ -302,11 +315,12 @@ impl Plan {
         let outline = self.outline(id);
         let mut prompt = String::new();
         let tokenizer = self.workload.tokenizer.as_deref();
-        let blocks = self.recording().filter(|_| tokenizer.is_none()).map_or(&[][..], |recording| recording.blocks(id));
-        let placed = if blocks.is_empty() {
-            self.workload.salt.mark(&mut prompt, outline.input_tokens, tokenizer)
-        } else {
-            append_blocks(&mut prompt, outline.input_tokens, blocks, &self.streams.blocks)
+        let with_blocks = self.recording().filter(|recording| tokenizer.is_none() && recording.blocks(id).len() > 0);
+        let placed = match with_blocks {
+            None => self.workload.salt.mark(&mut prompt, outline.input_tokens, tokenizer),
+            Some(recording) => {
+                append_blocks(&mut prompt, outline.input_tokens, recording.block_tokens(), recording.blocks(id), &self.streams.blocks)
+            }
         };
         let mut generator = self.streams.prompts.at(id);
         let fit = if let Some(tokenizer) = tokenizer {

@@ -20,3 +20,4 @@ mod replay_cli;
 mod scripted;
 mod tokens;
 mod trace;
+mod trace_formats;
