@@ -15,7 +15,6 @@ use crate::sim::local::target;
 use crate::sim::model::Answer;
 use crate::sim::station::Station;
 use crate::sim::{DEFAULT_OUTPUT_TOKENS, MODEL_NAME, Profile};
-use crate::trace::BlockPool;
 use crate::units::{Offset, Window};
 use crate::workload::{Closed, Load, Plan};
 
@@ -237,7 +236,8 @@ impl<F: FnMut(Record)> Segment<'_, F> {
         };
         if stepped {
             let asked = Request::unique(Request::NOBODY, outline.input_tokens, tokens);
-            self.flight.ask(record, Request { blocks: self.plan.blocks(id), block_tokens: BlockPool::BLOCK_TOKENS, ..asked });
+            let prefix = self.plan.prefix(id);
+            self.flight.ask(record, Request { blocks: &prefix.ids, block_tokens: prefix.block_tokens, ..asked });
         } else {
             self.flight.sent(record);
         }

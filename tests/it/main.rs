@@ -22,3 +22,4 @@ mod replay_cli;
 mod scripted;
 mod tokens;
 mod trace;
+mod trace_formats;
