@@ -18,5 +18,6 @@ mod queues;
 mod replay;
 mod replay_cli;
 mod scripted;
+mod sweep;
 mod tokens;
 mod trace;
