@@ -43,10 +43,13 @@ pub(super) fn plan_of(schedule: &ScheduleOptions, workload: &WorkloadOptions, cl
         let _pass = if by_count { LongPass::over(planned_about(schedule)?, "drawing") } else { None };
         Load::Open(Timeline::new(process, rate, extent, schedule.warmup, schedule.cooldown, seed))
     };
-    let workload =
-        Workload::new(lengths_of("--input-tokens", &workload.input_tokens)?, lengths_of("--output-tokens", &workload.output_tokens)?)
-            .salted(salt);
-    Ok(Plan::new(load, workload, seed, schedule.quota))
+    Ok(Plan::new(load, workload_of(workload, salt)?, seed, schedule.quota))
+}
+
+/// What the options ask for in each request.
+pub(super) fn workload_of(options: &WorkloadOptions, salt: Salt) -> Result<Workload, Error> {
+    let (input, output) = (lengths_of("--input-tokens", &options.input_tokens)?, lengths_of("--output-tokens", &options.output_tokens)?);
+    Ok(Workload::new(input, output).salted(salt))
 }
 
 /// The most requests of one plan: some minutes to draw, and more than one machine sends in a day.
@@ -83,7 +86,7 @@ fn rate_of(schedule: &ScheduleOptions) -> Result<Rate, Error> {
     }
 }
 
-fn extent_of(schedule: &ScheduleOptions) -> Result<Extent, Error> {
+pub(super) fn extent_of(schedule: &ScheduleOptions) -> Result<Extent, Error> {
     match (schedule.duration, schedule.requests) {
         (Some(_), Some(_)) => Err(Error::usage(
             "--requests",

@@ -19,5 +19,6 @@ mod replay;
 mod replay_cli;
 mod scripted;
 mod sweep;
+mod sweep_cli;
 mod tokens;
 mod trace;
