@@ -111,6 +111,7 @@ pub(super) struct RunArguments {
   tonnage replay trace.csv                               at the pace it was recorded
   tonnage replay trace.csv --plan-only                   what would be sent
   tonnage replay trace.csv --window 0s..600s --time-scale 10 --target http://h:8000
+  tonnage replay trace.csv --overlay 'bursts height=400% burst=5s calm=60s'   its time bent
   tonnage replay conversation.jsonl --max-input 32000 --slo 'p99 ttft<=2s'
 ",
     help_template = TEMPLATE

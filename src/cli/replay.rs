@@ -23,8 +23,7 @@ use crate::workload::{Load, Plan, Provenance, Salt, Workload, replay as replay_o
 pub(super) const NOT_OF_A_REPLAY: &[(&str, &str)] = &[
     ("rate", "drop it; --time-scale 2 replays twice as fast, and so at twice the rate"),
     ("process", "drop it; `tonnage run` draws arrivals by a law"),
-    ("profile", "drop it; the rate over time is the trace's"),
-    ("overlay", "drop it; the rate over time is the trace's"),
+    ("profile", "drop it; the rate over time is the trace's, and --overlay 'sine amp=50% period=60s' bends it"),
     ("duration", "drop it; --window 0s..300s takes a span of trace time"),
     ("requests", "drop it; --window 0s..300s takes a span of trace time"),
     ("warmup", "drop it; the trace has no load of its own before its first row"),
@@ -94,7 +93,10 @@ fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, sal
         );
         return Err(Error::input(file, why));
     };
-    Ok(Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), Seed::new(schedule.seed), schedule.quota))
+    let seed = Seed::new(schedule.seed);
+    let timeline = timeline.bent(&schedule.overlay, seed).map_err(|refusal| refusal.at("--overlay"))?;
+    let workload = Workload::recorded(recording.bent_by(&schedule.overlay)).salted(salt);
+    Ok(Plan::new(Load::Open(timeline), workload, seed, schedule.quota))
 }
 
 /// What is announced before anything is sent: what was read, so that a wrong unit of time shows, and what became of it.
@@ -117,6 +119,9 @@ fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
     notes.push(books);
     let window_s = plan.spans().window.length_s();
     notes.push(format!("time scale {}: {} for {}", trace.time_scale, pace(trace.scheduled as f64 / window_s), seconds(window_s)));
+    if !trace.bent_by.is_empty() {
+        notes.push(format!("{}: its time is bent by it; no request is added, taken away or passes another", trace.bent_by.join(" + ")));
+    }
     if trace.raised > 0 {
         notes.push(format!("{} rows with 0 input or output tokens ask for 1 (--on-empty min1)", count(trace.raised)));
     }

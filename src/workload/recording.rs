@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::schedule::{Recorded, TimeScale, Timeline};
+use crate::schedule::{Overlay, Recorded, TimeScale, Timeline};
 use crate::trace::{BlockList, BlockPool, Format, Selection};
 use crate::units::{Offset, Window};
 use crate::workload::Dropped;
@@ -30,6 +30,9 @@ pub struct Provenance {
     pub time_scale: f64,
     /// The span of trace time taken; none for all of it.
     pub window: Option<Window>,
+    /// Overlays that bent its time, as typed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bent_by: Vec<String>,
 }
 
 /// The requests of a trace without their instants: twelve bytes a row, at least one row, block ids in one pool.
@@ -48,6 +51,13 @@ struct Request {
 }
 
 impl Recording {
+    /// The same, saying that `overlays` bent its time.
+    #[must_use]
+    pub fn bent_by(mut self, overlays: &[Overlay]) -> Self {
+        self.provenance.bent_by = overlays.iter().map(Overlay::to_string).collect();
+        self
+    }
+
     /// Where it comes from.
     #[must_use]
     pub fn provenance(&self) -> &Provenance {
@@ -102,6 +112,7 @@ pub fn replay(selection: Selection, scale: TimeScale, file: &str) -> Option<(Tim
         out_of_order: trace.out_of_order(),
         time_scale: scale.factor(),
         window,
+        bent_by: Vec::new(),
     };
     let (rows, blocks) = trace.into_parts();
     let rows = rows
