@@ -156,6 +156,7 @@ pub(super) struct LoadArguments {
   tonnage replay trace.csv                               at the pace it was recorded
   tonnage replay trace.csv --plan-only                   what would be sent
   tonnage replay trace.csv --window 0s..600s --time-scale 10 --target http://h:8000
+  tonnage replay trace.csv --overlay 'bursts height=400% burst=5s calm=60s'   its time bent
   tonnage replay conversation.jsonl --max-input 32000 --slo 'p99 ttft<=2s'
   tonnage replay monday.csv.gz --rate-scale 1.5          half as much again, over the same time
   tonnage replay log.csv --columns time=ts,input=prompt,output=completion --time-unit ms

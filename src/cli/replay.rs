@@ -23,8 +23,7 @@ use crate::workload::{Load, Plan, Provenance, Salt, Workload, replay as replay_o
 pub(super) const NOT_OF_A_REPLAY: &[(&str, &str)] = &[
     ("rate", "drop it; --rate-scale 2 is twice the rate, --time-scale 2 twice as fast"),
     ("process", "drop it; `tonnage run` draws arrivals by a law"),
-    ("profile", "drop it; the rate over time is the trace's"),
-    ("overlay", "drop it; the rate over time is the trace's"),
+    ("profile", "drop it; the rate over time is the trace's, and --overlay 'sine amp=50% period=60s' bends it"),
     ("duration", "drop it; --window 0s..300s takes a span of trace time"),
     ("requests", "drop it; --window 0s..300s takes a span of trace time"),
     ("warmup", "drop it; the trace has no load of its own before its first row"),
@@ -96,7 +95,9 @@ fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, sal
         );
         return Err(Error::input(file, why));
     };
-    Ok(Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), seed, schedule.quota))
+    let timeline = timeline.bent(&schedule.overlay, seed).map_err(|refusal| refusal.at("--overlay"))?;
+    let workload = Workload::recorded(recording.bent_by(&schedule.overlay)).salted(salt);
+    Ok(Plan::new(Load::Open(timeline), workload, seed, schedule.quota))
 }
 
 /// How the turns of a session are timed.
@@ -135,6 +136,9 @@ fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
     }
     let window_s = plan.spans().window.length_s();
     notes.push(format!("time scale {}: {} for {}", trace.time_scale, pace(trace.scheduled as f64 / window_s), seconds(window_s)));
+    if !trace.bent_by.is_empty() {
+        notes.push(format!("{}: its time is bent by it; no request is added, taken away or passes another", trace.bent_by.join(" + ")));
+    }
     if trace.raised > 0 {
         notes.push(format!("{} rows with 0 input or output tokens ask for 1 (--on-empty min1)", count(trace.raised)));
     }

@@ -15,6 +15,7 @@ mod quota;
 mod replay;
 mod shape;
 mod timeline;
+mod warp;
 
 pub use curve::Curve;
 pub use help::help_profiles;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::error::Refusal;
 use crate::schedule::curve::Walk;
 use crate::schedule::gaps::UnitArrivals;
-use crate::schedule::{Curve, Pattern, Process, Recorded};
+use crate::schedule::warp::warped;
+use crate::schedule::{Curve, Overlay, Pattern, Process, Recorded};
 use crate::seed::Seed;
 use crate::units::{Offset, Rate, Window};
 
@@ -167,6 +168,18 @@ impl Timeline {
     pub fn recorded(recorded: Recorded) -> Self {
         let spans = Spans::consecutive(Duration::ZERO, recorded.end(), Duration::ZERO);
         Self { source: Source::Recorded(recorded), spans, most_in_window: None, pattern: None }
+    }
+
+    /// A trace's timeline with its time bent by `overlays`, their draws from `seed`: as many requests in the same window, the rate around each of them
+    /// multiplied. A drawn one stays as it is: its pattern has its overlays. Refused where an overlay adds.
+    pub fn bent(self, overlays: &[Overlay], seed: Seed) -> Result<Self, Refusal> {
+        match &self.source {
+            Source::Recorded(recorded) if !overlays.is_empty() => {
+                let source = Source::Recorded(warped(recorded, overlays, seed)?);
+                Ok(Self { source, ..self })
+            }
+            _ => Ok(self),
+        }
     }
 
     /// Warm-up, window, cool-down.

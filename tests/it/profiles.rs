@@ -399,7 +399,7 @@ proptest! {
     fn no_profile_lays_what_its_text_does_not_bear(rate in 0.0..1_000.0f64, to in 0.0..1_000.0f64, ms in 1u64..100_000) {
         let profile: Profile = format!("ramp {rate}/s..{to}/s {ms}ms").parse().unwrap();
         let made = Timeline::shaped(Process::Even, Pattern { profile, overlays: vec![] }, None, Duration::ZERO, Duration::ZERO, Seed::new(1)).unwrap();
-        let expected = (rate + to) / 2.0 * ms as f64 / 1e3;
+        let expected = f64::midpoint(rate, to) * ms as f64 / 1e3;
         let count = made.arrivals().count() as f64;
         prop_assert!((count - expected).abs() <= 1.0 + 1e-9, "{} arrivals for {}", count, expected);
     }
