@@ -97,7 +97,7 @@ impl Recorded {
     /// The same with every instant moved by `to`, which keeps their order; what it moves out of the window stays at its end.
     pub(crate) fn moved(&self, to: impl Fn(Offset) -> Offset) -> Self {
         let last = Offset::from_nanos(self.end.as_nanos().saturating_sub(1));
-        Self { instants: self.instants.iter().map(|at| to(*at).min(last)).collect(), end: self.end }
+        Self { instants: Arc::new(self.instants.iter().map(|at| to(*at).min(last)).collect()), end: self.end }
     }
 
     /// The instants in order.
