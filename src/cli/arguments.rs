@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
 use crate::cli::options::{
-    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, SweepOptions, TargetOptions, WireOptions,
-    WorkloadOptions, whole,
+    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, ShardOptions, SweepOptions,
+    TargetOptions, WireOptions, WorkloadOptions, whole,
 };
 use crate::cli::replay::NOT_OF_A_REPLAY;
 use crate::cli::sweep::NOT_OF_A_SWEEP;
@@ -84,6 +84,7 @@ pub(super) enum Verb {
   tonnage run --target http://127.0.0.1:8000 --profile 'ramp 1/s..50/s 60s; hold 60s'
   tonnage run --target http://127.0.0.1:8000 --load concurrent:32 --requests 500
   tonnage run -c test.yaml --rate 80/s  flags win over the file
+  tonnage run --target http://h:8000 --shard 1/2 --start-at 2026-01-02T03:04:05Z
 ",
     after_help = "Exit code:
   0    done: objectives met, or none given
@@ -141,6 +142,8 @@ pub(super) struct LoadArguments {
     pub(super) wire: WireOptions,
     #[command(flatten)]
     pub(super) schedule: ScheduleOptions,
+    #[command(flatten)]
+    pub(super) shard: ShardOptions,
     #[command(flatten)]
     pub(super) play: PlayOptions,
     #[command(flatten)]
@@ -238,6 +241,8 @@ pub(super) struct PlanArguments {
     #[command(flatten)]
     pub(super) schedule: ScheduleOptions,
     #[command(flatten)]
+    pub(super) shard: ShardOptions,
+    #[command(flatten)]
     pub(super) workload: WorkloadOptions,
     /// Write one row for each planned request, warm-up included
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -249,17 +254,19 @@ pub(super) struct PlanArguments {
     pub(super) config: ConfigOption,
 }
 
-/// Render a saved result again, with the same numbers
+/// Render a saved result again, with the same numbers; or merge the shards of one plan
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
   tonnage report results/tonnage-sim/20260102T030405Z-run
   tonnage report results/tonnage-sim/20260102T030405Z-run/result.json --json
+  tonnage report one two three                              all shards of a plan
 ",
     help_template = TEMPLATE
 )]
 pub(super) struct ReportArguments {
-    /// A result folder, or the result.json of one. Records beside it are folded again; without them the saved figures are shown
+    /// A result folder, or the result.json of one. Records beside it are folded again; without them the saved figures are shown. Several
+    /// must be all shards of one plan, with their records: they are merged into the result of the whole
     #[arg(value_name = "DIR|FILE", required = true)]
     pub(super) results: Vec<PathBuf>,
     /// Print the result as JSON, and nothing else, on standard output

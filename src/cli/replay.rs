@@ -13,6 +13,7 @@ use crate::cli::load::salt_of;
 use crate::cli::options::{ReplayOptions, ScheduleOptions};
 use crate::cli::plan::show;
 use crate::cli::run::play_job;
+use crate::cli::shard::{salt_of_all, sharded};
 use crate::error::Error;
 use crate::seed::Seed;
 use crate::trace::{Choice, Reading, Trace};
@@ -40,10 +41,14 @@ pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<E
     let Some(file) = file else {
         return Err(Error::usage("FILE", "no trace is given", "name one, as in `tonnage replay trace.csv`"));
     };
-    let salt = if replay.plan_only { Salt::Off } else { salt_of(&load.wire.salt)? };
+    let salt = if replay.plan_only {
+        Salt::Off
+    } else {
+        salt_of_all(&load.wire.salt, &load.shard, &parsed.given, load.schedule.seed)?.map_or_else(|| salt_of(&load.wire.salt), Ok)?
+    };
     let plan = plan_of(&file, &replay, &load.schedule, salt.clone())?;
     if replay.plan_only {
-        return show(&plan, export.as_deref(), load.output.json);
+        return show(&sharded(plan, &load.shard)?, &load.shard, export.as_deref(), load.output.json);
     }
     let notes = plan.recording().map(|recording| notes_of(recording.provenance(), &plan)).unwrap_or_default();
     let mut job = Job::new("replay", load, plan, &salt, &mut parsed)?;

@@ -16,7 +16,7 @@ mod tokenizer;
 mod words;
 
 pub use closed::Closed;
-pub use describe::{Description, describe};
+pub use describe::{Description, Share, describe};
 pub use exact::Fit;
 pub use export::{EXPORT_HEADER, export};
 pub use fingerprint::{BodyFingerprint, joint_fingerprint};

@@ -20,6 +20,7 @@ mod queues;
 mod replay;
 mod replay_cli;
 mod scripted;
+mod shards;
 mod sweep;
 mod sweep_cli;
 mod tokens;
