@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
 use crate::cli::options::{
-    JudgementOptions, OutputOptions, PlayOptions, ReplayOptions, ScheduleOptions, TargetOptions, WireOptions, WorkloadOptions, whole,
+    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, TargetOptions, WireOptions,
+    WorkloadOptions, whole,
 };
 use crate::cli::replay::NOT_OF_A_REPLAY;
 use crate::sim::{Fault, Profile};
-use crate::trace::{Format, OnEmpty};
+use crate::trace::OnEmpty;
 
 /// About, examples, then the rest: who reads help wants a line to copy.
 const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -113,11 +114,13 @@ pub(super) struct RunArguments {
   tonnage replay trace.csv --window 0s..600s --time-scale 10 --target http://h:8000
   tonnage replay trace.csv --overlay 'bursts height=400% burst=5s calm=60s'   its time bent
   tonnage replay conversation.jsonl --max-input 32000 --slo 'p99 ttft<=2s'
+  tonnage replay monday.csv.gz --rate-scale 1.5          half as much again, over the same time
+  tonnage replay log.csv --columns time=ts,input=prompt,output=completion --time-unit ms
 ",
     help_template = TEMPLATE
 )]
 pub(super) struct ReplayArguments {
-    /// The trace: azure or burstgpt (CSV), mooncake (JSON lines)
+    /// The trace, in any format of --format
     #[arg(value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
     #[command(flatten)]
@@ -175,12 +178,11 @@ pub(super) enum TraceVerb {
     help_template = TEMPLATE
 )]
 pub(super) struct InspectArguments {
-    /// The trace: azure or burstgpt (CSV), mooncake (JSON lines)
+    /// The trace, in any format of --format
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
-    /// Format: azure, burstgpt or mooncake [default: what the first line says]
-    #[arg(long, value_name = "FORMAT")]
-    pub(super) format: Option<Format>,
+    #[command(flatten)]
+    pub(super) reading: ReadingOptions,
     /// What to do with rows of 0 input or output tokens: skip, min1 or fail [default: leave them as they are]
     #[arg(long, value_name = "POLICY")]
     pub(super) on_empty: Option<OnEmpty>,

@@ -9,6 +9,7 @@ use crate::cli::arguments::PlanArguments;
 use crate::cli::exit::Exit;
 use crate::cli::load::{plan_of, planned_about, refuse_empty};
 use crate::cli::progress::LongPass;
+use crate::cli::replay::{THINK, books};
 use crate::cli::terminal::{print, say};
 use crate::error::Error;
 use crate::units::{count, seconds};
@@ -72,6 +73,11 @@ fn text_of(plan: &Plan, description: &Description) -> String {
         let trace = recording.provenance();
         row("trace", format!("{}: {} rows of {}", trace.file, count(trace.rows), trace.format));
         row("taken", taken(trace));
+        row("books", books(trace));
+        trace.changes.iter().for_each(|change| row("changed", change.clone()));
+        if trace.sessions > 0 {
+            row("sessions", format!("{}, {THINK}", count(trace.sessions)));
+        }
     }
     for (reason, dropped) in &description.dropped {
         row("removed", format!("{} {}: taken out of the plan, never shifted", count(*dropped), reason.name()));
@@ -113,9 +119,6 @@ fn taken(trace: &Provenance) -> String {
         1.0 => write!(text, ", as fast as recorded"),
         scale => write!(text, ", {scale} times as fast as recorded"),
     };
-    if !trace.bent_by.is_empty() {
-        _ = write!(text, ", its time bent by {}", trace.bent_by.join(" + "));
-    }
     text
 }
 
