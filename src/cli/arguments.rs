@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
 use crate::cli::options::{
-    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, TargetOptions, WireOptions,
+    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, SweepOptions, TargetOptions, WireOptions,
     WorkloadOptions, whole,
 };
 use crate::cli::replay::NOT_OF_A_REPLAY;
+use crate::cli::sweep::NOT_OF_A_SWEEP;
 use crate::sim::{Fault, Profile};
 use crate::trace::OnEmpty;
 
@@ -25,6 +26,7 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
     before_help = "Examples:
   tonnage run                                  show me, with a simulated server
   tonnage run --target http://127.0.0.1:8000 --rate 50/s --slo 'p99 ttft<=200ms'
+  tonnage sweep --target http://127.0.0.1:8000 where it saturates
   tonnage replay trace.csv --time-scale 10     a recorded trace, ten times as fast
   tonnage plan --rate 50/s --process gamma:2   what would be sent
   tonnage simulate --listen 127.0.0.1:8000     serve the simulated server
@@ -43,11 +45,16 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// The command line's definition. A replay takes the options of a run, but what says when and how long: those are known, so that
-    /// they can be refused with the reason, and not shown.
+    /// The command line's definition. A replay and a sweep take the options of a run, but those that they answer themselves: these are
+    /// known, so that they can be refused with the reason, and not shown.
     pub(super) fn definition() -> Command {
-        Self::command().mut_subcommand("replay", |replay| {
-            NOT_OF_A_REPLAY.iter().fold(replay, |replay, (key, _)| replay.mut_arg(key.replace('-', "_"), |argument| argument.hide(true)))
+        let without = |verb: Command, options: &[(&str, &str)]| {
+            options.iter().fold(verb, |verb, (key, _)| verb.mut_arg(key.replace('-', "_"), |argument| argument.hide(true)))
+        };
+        Self::command().mut_subcommand("replay", |replay| without(replay, NOT_OF_A_REPLAY)).mut_subcommand("sweep", |sweep| {
+            without(sweep, NOT_OF_A_SWEEP)
+                .mut_arg("warmup", |warmup| warmup.help(WARMUP_OF_A_SWEEP).hide_default_value(true))
+                .mut_arg("duration", |duration| duration.help("Length of the measured window of each load [default: 20s]"))
         })
     }
 }
@@ -56,6 +63,7 @@ impl Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     Run(Box<RunArguments>),
+    Sweep(Box<SweepArguments>),
     Replay(Box<ReplayArguments>),
     Plan(PlanArguments),
     Trace(TraceArguments),
@@ -88,6 +96,44 @@ pub(super) enum Verb {
 )]
 pub(super) struct RunArguments {
     #[command(flatten)]
+    pub(super) load: LoadArguments,
+    #[command(flatten)]
+    pub(super) config: ConfigOption,
+}
+
+/// Synchronous, throughput, then rates between them: where does it saturate, and how is that seen?
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage sweep --target http://127.0.0.1:8000 --duration 30s
+  tonnage sweep --rates 1..10:0.5 --slo 'p99 ttft<=200ms'
+  tonnage sweep --concurrency 1,50,100,200,300   closed loops
+  tonnage sweep --resume results/m/20260102T030405Z-sweep   go on after a crash
+",
+    after_help = "Exit code:
+  0    done
+  2    wrong usage or input
+  3    no request completed, or the target cannot be used
+  130  interrupted; what was measured is written, --resume goes on",
+    help_template = TEMPLATE
+)]
+pub(super) struct SweepArguments {
+    #[command(flatten)]
+    pub(super) sweep: SweepOptions,
+    #[command(flatten)]
+    pub(super) load: LoadArguments,
+    #[command(flatten)]
+    pub(super) config: ConfigOption,
+}
+
+/// What `--warmup` is in a sweep.
+const WARMUP_OF_A_SWEEP: &str = "Sent before each window, and discarded [default: 0.3 of the window (0.7 after an overload), at least twice \
+     the time in the system]";
+
+/// What every verb that sends takes.
+#[derive(Debug, Args)]
+pub(super) struct LoadArguments {
+    #[command(flatten)]
     pub(super) target: TargetOptions,
     #[command(flatten)]
     pub(super) workload: WorkloadOptions,
@@ -101,8 +147,6 @@ pub(super) struct RunArguments {
     pub(super) judgement: JudgementOptions,
     #[command(flatten)]
     pub(super) output: OutputOptions,
-    #[command(flatten)]
-    pub(super) config: ConfigOption,
 }
 
 /// A recorded trace as the load: its instants, lengths and prefixes
@@ -126,19 +170,7 @@ pub(super) struct ReplayArguments {
     #[command(flatten)]
     pub(super) replay: ReplayOptions,
     #[command(flatten)]
-    pub(super) target: TargetOptions,
-    #[command(flatten)]
-    pub(super) workload: WorkloadOptions,
-    #[command(flatten)]
-    pub(super) wire: WireOptions,
-    #[command(flatten)]
-    pub(super) schedule: ScheduleOptions,
-    #[command(flatten)]
-    pub(super) play: PlayOptions,
-    #[command(flatten)]
-    pub(super) judgement: JudgementOptions,
-    #[command(flatten)]
-    pub(super) output: OutputOptions,
+    pub(super) load: LoadArguments,
     /// With --plan-only: write one row for each planned request
     #[arg(long, value_name = "FILE", help_heading = "Output", requires = "plan_only")]
     pub(super) export: Option<PathBuf>,

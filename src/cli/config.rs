@@ -16,7 +16,7 @@ use crate::error::Error;
 /// What stands in a stored configuration where a secret was.
 pub(super) const SECRET: &str = "(secret)";
 /// Options that say where the result goes or how it is shown, not what is measured: never part of the effective configuration.
-const NOT_KEPT: &[&str] = &["config", "out", "json", "quiet", "export", "plan-only", "help", "version"];
+const NOT_KEPT: &[&str] = &["config", "out", "json", "quiet", "export", "plan-only", "resume", "help", "version"];
 /// What a flag takes out of the file beside its own key: it and they answer the same question.
 const RIVALS: &[(&str, &[&str])] = &[
     ("load", &["rate", "process", "profile", "overlay", "quota"]),
@@ -38,12 +38,28 @@ pub(super) struct Parsed {
     pub(super) effective: Map<String, Value>,
     /// The options that were given, on the command line or in the file.
     pub(super) given: BTreeSet<String>,
+    /// Those given on the command line.
+    pub(super) typed: BTreeSet<String>,
     /// Keys of the file that this verb has no use for.
     pub(super) unused: Vec<String>,
     /// The command line as typed, secrets replaced.
     pub(super) command: Vec<String>,
     /// Whether the key stands on the command line or in the file, and not in the environment only.
     pub(super) key_is_typed: bool,
+}
+
+impl Parsed {
+    /// Refuses the options of a run that have no meaning for a verb, each with what to do instead, and forgets their defaults, so that
+    /// the stored configuration does not ask for them.
+    pub(super) fn refuse(&mut self, options: &[(&str, &str)], why: &str) -> Result<(), Error> {
+        for (key, instead) in options {
+            if self.given.contains(*key) {
+                return Err(Error::usage(format!("--{key}"), why, *instead));
+            }
+            self.effective.remove(*key);
+        }
+        Ok(())
+    }
 }
 
 /// Why there is nothing to run: clap has something to print (help is one), or the file is at fault.
@@ -63,7 +79,12 @@ pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
     let command = Arguments::definition();
     let mut matches = command.clone().try_get_matches_from(line)?;
     let mut unused = Vec::new();
-    let path = verb_of(&matches).and_then(|(_, verb)| verb.try_get_one::<PathBuf>("config").ok().flatten().cloned());
+    let typed = given_in(&command, &matches);
+    let path = verb_of(&matches).and_then(|(_, verb)| {
+        let of = |key: &str| verb.try_get_one::<PathBuf>(key).ok().flatten().cloned();
+        // What goes on goes on as it was begun.
+        of("config").or_else(|| of("resume").map(|folder| folder.join("config.yaml")))
+    });
     if let Some(path) = path {
         let merged = merge(&command, &matches, line, &path).map_err(Stop::Error)?;
         matches = command.clone().try_get_matches_from(&merged.line).map_err(|error| merged.blame(error, &path))?;
@@ -79,10 +100,9 @@ pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
     let effective = verb_of(&matches)
         .and_then(|(name, verb)| command.find_subcommand(name).map(|command| effective(command, verb)))
         .unwrap_or_default();
-    let given =
-        verb_of(&matches).and_then(|(name, verb)| command.find_subcommand(name).map(|command| given(command, verb))).unwrap_or_default();
+    let given = given_in(&command, &matches);
     let arguments = Arguments::from_arg_matches(&matches)?;
-    Ok(Parsed { arguments, effective, given, unused, command: without_secrets(line), key_is_typed })
+    Ok(Parsed { arguments, effective, given, typed, unused, command: without_secrets(line), key_is_typed })
 }
 
 /// The key of an argument in a file: its long name, or for what stands alone (the trace of a replay) the name of its place.
@@ -90,8 +110,12 @@ fn key_of(argument: &Arg) -> Option<&str> {
     argument.get_long().or_else(|| argument.is_positional().then(|| argument.get_id().as_str()))
 }
 
-fn given(command: &Command, matches: &ArgMatches) -> BTreeSet<String> {
-    command.get_arguments().filter_map(key_of).filter(|key| is_typed(command, matches, key)).map(str::to_owned).collect()
+/// The keys of the options that `matches` were given.
+fn given_in(command: &Command, matches: &ArgMatches) -> BTreeSet<String> {
+    let Some((verb, matches)) = verb_of(matches).and_then(|(name, verb)| Some((command.find_subcommand(name)?, verb))) else {
+        return BTreeSet::new();
+    };
+    verb.get_arguments().filter_map(key_of).filter(|key| is_typed(verb, matches, key)).map(str::to_owned).collect()
 }
 
 fn verb_of(matches: &ArgMatches) -> Option<(&str, &ArgMatches)> {

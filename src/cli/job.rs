@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::cli::arguments::RunArguments;
+use crate::cli::arguments::LoadArguments;
 use crate::cli::config::{Parsed, SECRET};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, plan_of, refuse_empty, salt_of};
 use crate::cli::options::{JudgementOptions, OutputField, RecordsDetail};
@@ -69,7 +69,7 @@ pub(super) struct Job {
 
 impl Job {
     /// Validates a run as typed. Reads no file but the tokenizer's and those of `file:PATH` lengths.
-    pub(super) fn of_run(arguments: RunArguments, parsed: &mut Parsed) -> Result<Self, Error> {
+    pub(super) fn of_run(arguments: LoadArguments, parsed: &mut Parsed) -> Result<Self, Error> {
         let salt = salt_of(&arguments.wire.salt)?;
         let plan = plan_of(&arguments.schedule, &arguments.workload, arguments.play.load.as_deref(), salt.clone())?;
         Self::new("run", arguments, plan, &salt, parsed)
@@ -78,12 +78,12 @@ impl Job {
     /// Validates everything around a plan. Reads no file but the tokenizer's and that of `--ca-cert`.
     pub(super) fn new(
         verb: &'static str,
-        arguments: RunArguments,
+        arguments: LoadArguments,
         mut plan: Plan,
         salt: &Salt,
         parsed: &mut Parsed,
     ) -> Result<Self, Error> {
-        let RunArguments { target, workload: _, wire, schedule, play, judgement, output, config: _ } = arguments;
+        let LoadArguments { target, workload: _, wire, schedule, play, judgement, output } = arguments;
         let mut notes: Vec<String> = Vec::new();
         refuse_empty(&plan)?;
         let tokenizer = wire.tokenizer.as_deref().map(tokenizer_of).transpose()?;

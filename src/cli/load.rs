@@ -37,11 +37,13 @@ pub(super) fn plan_of(schedule: &ScheduleOptions, workload: &WorkloadOptions, cl
     } else {
         Load::Open(timeline_of(schedule)?)
     };
-    let seed = Seed::new(schedule.seed);
-    let workload =
-        Workload::new(lengths_of("--input-tokens", &workload.input_tokens)?, lengths_of("--output-tokens", &workload.output_tokens)?)
-            .salted(salt);
-    Ok(Plan::new(load, workload, seed, schedule.quota))
+    Ok(Plan::new(load, workload_of(workload, salt)?, Seed::new(schedule.seed), schedule.quota))
+}
+
+/// What the options ask for in each request.
+pub(super) fn workload_of(options: &WorkloadOptions, salt: Salt) -> Result<Workload, Error> {
+    let (input, output) = (lengths_of("--input-tokens", &options.input_tokens)?, lengths_of("--output-tokens", &options.output_tokens)?);
+    Ok(Workload::new(input, output).salted(salt))
 }
 
 /// The timeline that the options ask for. By count it is drawn here, to find where it ends.
@@ -76,7 +78,7 @@ pub(super) fn timeline_of(schedule: &ScheduleOptions) -> Result<Timeline, Error>
 /// The most requests of one plan: some minutes to draw, and more than one machine sends in a day.
 const MOST_PLANNED: u64 = 1_000_000_000;
 
-fn refuse_many(planned: u64, flag: &str) -> Result<(), Error> {
+pub(super) fn refuse_many(planned: u64, flag: &str) -> Result<(), Error> {
     if planned <= MOST_PLANNED {
         return Ok(());
     }
@@ -151,7 +153,7 @@ fn rate_of(schedule: &ScheduleOptions) -> Result<Rate, Error> {
 }
 
 /// Where the measured window ends, if the options say so.
-fn extent_of(schedule: &ScheduleOptions) -> Result<Option<Extent>, Error> {
+pub(super) fn extent_of(schedule: &ScheduleOptions) -> Result<Option<Extent>, Error> {
     match (schedule.duration, schedule.requests) {
         (Some(_), Some(_)) => Err(Error::usage(
             "--requests",

@@ -11,6 +11,7 @@ mod load;
 mod options;
 mod output;
 mod plan;
+mod player;
 mod progress;
 mod recount;
 mod replay;
@@ -18,6 +19,7 @@ mod report;
 mod run;
 mod signals;
 mod simulate;
+mod sweep;
 mod target;
 mod terminal;
 mod tokenizer;
@@ -58,6 +60,7 @@ fn dispatch(mut parsed: Parsed) -> Result<ExitCode, Error> {
     let help = Arguments { verb: Verb::Help(arguments::HelpArguments { topic: None }) };
     match std::mem::replace(&mut parsed.arguments, help).verb {
         Verb::Run(arguments) => run::run(*arguments, parsed),
+        Verb::Sweep(arguments) => sweep::sweep(*arguments, parsed),
         Verb::Replay(arguments) => replay::replay(*arguments, parsed),
         Verb::Plan(arguments) => plan::plan(&arguments),
         Verb::Trace(arguments) => trace::trace(&arguments),

@@ -239,6 +239,27 @@ impl ReplayOptions {
     }
 }
 
+/// Which loads a sweep plays.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sweep")]
+pub(super) struct SweepOptions {
+    /// Rates between synchronous and throughput, the last of them around the knee
+    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(super) points: u32,
+    /// These rates instead, ascending, up to the first that saturates: 1,2,4.5 or 1..10:0.5
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub(super) rates: Option<String>,
+    /// Offer no higher rate
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
+    pub(super) max_rate: Option<Rate>,
+    /// Closed loops of so many requests in flight instead, in this order: 1,50,100
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub(super) concurrency: Option<String>,
+    /// Go on with the sweep whose result folder this is, as it was begun; what it has finished is not repeated
+    #[arg(long, value_name = "DIR")]
+    pub(super) resume: Option<PathBuf>,
+}
+
 /// How the load is played.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]

@@ -6,7 +6,7 @@ use std::io::BufReader;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::arguments::{ReplayArguments, RunArguments};
+use crate::cli::arguments::ReplayArguments;
 use crate::cli::config::Parsed;
 use crate::cli::job::Job;
 use crate::cli::load::salt_of;
@@ -35,36 +35,20 @@ pub(super) const NOT_OF_A_REPLAY: &[(&str, &str)] = &[
 
 /// Replays a trace, or shows what would be sent.
 pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
-    refuse_what_the_trace_says(&mut parsed)?;
-    let ReplayArguments { file, replay, target, workload, wire, schedule, play, judgement, output, export, config } = arguments;
+    parsed.refuse(NOT_OF_A_REPLAY, "has no meaning in a replay, whose instants and lengths are the trace's")?;
+    let ReplayArguments { file, replay, load, export, config: _ } = arguments;
     let Some(file) = file else {
         return Err(Error::usage("FILE", "no trace is given", "name one, as in `tonnage replay trace.csv`"));
     };
-    let salt = if replay.plan_only { Salt::Off } else { salt_of(&wire.salt)? };
-    let plan = plan_of(&file, &replay, &schedule, salt.clone())?;
+    let salt = if replay.plan_only { Salt::Off } else { salt_of(&load.wire.salt)? };
+    let plan = plan_of(&file, &replay, &load.schedule, salt.clone())?;
     if replay.plan_only {
-        return show(&plan, export.as_deref(), output.json);
+        return show(&plan, export.as_deref(), load.output.json);
     }
     let notes = plan.recording().map(|recording| notes_of(recording.provenance(), &plan)).unwrap_or_default();
-    let run = RunArguments { target, workload, wire, schedule, play, judgement, output, config };
-    let mut job = Job::new("replay", run, plan, &salt, &mut parsed)?;
+    let mut job = Job::new("replay", load, plan, &salt, &mut parsed)?;
     job.notes.splice(..0, notes);
     play_job(job, parsed.command)
-}
-
-/// Refuses options that a trace answers itself, and forgets their defaults, so that the stored configuration does not ask for them.
-fn refuse_what_the_trace_says(parsed: &mut Parsed) -> Result<(), Error> {
-    for (key, instead) in NOT_OF_A_REPLAY {
-        if parsed.given.contains(*key) {
-            return Err(Error::usage(
-                format!("--{key}"),
-                "has no meaning in a replay, whose instants and lengths are the trace's",
-                *instead,
-            ));
-        }
-        parsed.effective.remove(*key);
-    }
-    Ok(())
 }
 
 /// Reads the trace in `path`.

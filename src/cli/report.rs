@@ -15,7 +15,7 @@ use crate::cli::config::schedule_of;
 use crate::cli::exit::Exit;
 use crate::cli::host::tool;
 use crate::cli::load::timeline_of;
-use crate::cli::output::json_of;
+use crate::cli::output::{RECORDS, json_of, point_folder};
 use crate::cli::target::with_trust;
 use crate::cli::terminal::{ink, print, say};
 use crate::error::{Error, Refusal};
@@ -23,6 +23,7 @@ use crate::metrics::{Concurrency, Counts, Ended, Frame, LoadFacts, Objectives, S
 use crate::record::{Detail, Reader, Record};
 use crate::report::{Report, SCHEMA, render};
 use crate::schedule::{Extent, Timeline};
+use crate::search::SweepFindings;
 use crate::seed::Seed;
 use crate::units::{Offset, Ratio, Window, count};
 use crate::workload::{Closed, Load, Plan, Workload};
@@ -35,7 +36,9 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
     };
     let (result, records) = files_of(path);
     let mut report = read(&result)?;
-    if report.trials.is_empty() && report.is_unfinished() {
+    if report.sweep.is_some() {
+        fold_sweep(&result, &mut report)?;
+    } else if report.trials.is_empty() && report.is_unfinished() {
         let trial = salvage(&records, &report)?;
         report.trials.push(trial);
     } else if let [saved] = report.trials.as_mut_slice()
@@ -55,7 +58,7 @@ fn files_of(path: &Path) -> (PathBuf, PathBuf) {
     (result, records)
 }
 
-fn read(path: &Path) -> Result<Report, Error> {
+pub(super) fn read(path: &Path) -> Result<Report, Error> {
     let text =
         fs::read(path).map_err(|why| Error::input(path, format!("cannot be read: {why}; give a result folder or its result.json")))?;
     let number = serde_json::from_slice::<Value>(&text).ok().and_then(|value| value.get("schema").and_then(Value::as_u64));
@@ -67,6 +70,21 @@ fn read(path: &Path) -> Result<Report, Error> {
         None => return Err(Error::input(path, "is not a result of tonnage; give a result folder or its result.json")),
     }
     serde_json::from_slice(&text).map_err(|why| Error::input_at(path, why.line() as u64, format!("{why}; is the file whole?")))
+}
+
+/// Folds the loads of a sweep again, those that have their records beside `result`, and finds again what they come to.
+fn fold_sweep(result: &Path, report: &mut Report) -> Result<(), Error> {
+    let Some(saved) = &report.sweep else { return Ok(()) };
+    let ours = report.tool == tool();
+    let prints: Vec<String> = saved.points.iter().map(|point| point.plan_fingerprint.clone()).collect();
+    for (place, (trial, print)) in report.trials.iter_mut().zip(&prints).enumerate() {
+        let records = result.with_file_name(point_folder(place)).join(RECORDS);
+        if records.exists() {
+            *trial = fold_again(&records, trial, &report.config, print, ours)?;
+        }
+    }
+    report.sweep = Some(SweepFindings::of(&report.trials, &prints, saved.finished));
+    Ok(())
 }
 
 /// What a records file holds, opened.

@@ -207,4 +207,7 @@ pub trait Play {
 
     /// Plays `segment` until its plan ends or `stop` says so; returns when the last request has been issued.
     fn play(&mut self, segment: Segment, stop: StopRule) -> impl Future<Output = Result<Self::Settling, Error>>;
+
+    /// Sends nothing until nothing that was sent is in flight any more: after an overload, the backlog is gone.
+    fn rest(&mut self) -> impl Future<Output = ()>;
 }

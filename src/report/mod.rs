@@ -4,9 +4,10 @@ mod console;
 mod inspection;
 mod layout;
 mod model;
+mod sweep;
 mod tokens;
 
-pub use console::render;
+pub use console::{render, shown_figure};
 pub use inspection::render_inspection;
 pub use layout::{Ink, wrapped};
 pub use model::{Host, Report, SCHEMA, Target, Tool};

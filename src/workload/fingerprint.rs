@@ -56,6 +56,14 @@ impl PlanHasher {
     }
 }
 
+/// The fingerprint of several plans, played one after the other. 32 hexadecimal digits.
+#[must_use]
+pub fn joint_fingerprint<'a>(fingerprints: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hasher = PlanHasher::new();
+    fingerprints.into_iter().for_each(|fingerprint| hasher.text(fingerprint));
+    hasher.hex()
+}
+
 /// The hash of all request bodies of a run, whatever their order and whoever sent them: the sum modulo 2¹²⁸ of BLAKE3 over (id, bytes) of each.
 /// Workers keep one each and merge them. Each id is to be added once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

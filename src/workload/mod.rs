@@ -19,7 +19,7 @@ pub use closed::Closed;
 pub use describe::{Description, describe};
 pub use exact::Fit;
 pub use export::{EXPORT_HEADER, export};
-pub use fingerprint::BodyFingerprint;
+pub use fingerprint::{BodyFingerprint, joint_fingerprint};
 pub use lengths::LengthSpec;
 pub use plan::{Dropped, Lengths, Load, Outline, Plan, Planned, Prefix, Removal, RequestSpec, Workload};
 pub use prompts::Fits;

@@ -14,7 +14,7 @@ use tonnage::record::{Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::sim::{LocalTarget, MODEL_NAME, ModelClient, Options, Profile, Server, Session, listen, run};
-use tonnage::trace::{Choice, OnEmpty, Trace};
+use tonnage::trace::{Choice, OnEmpty, Reading, Trace};
 use tonnage::units::Rate;
 use tonnage::workload::{Closed, LengthSpec, Load, Plan, Workload, replay};
 
@@ -96,7 +96,7 @@ async fn a_replayed_trace_finds_its_prefixes_in_the_cache_alike_in_virtual_time_
 {"timestamp": 9000, "input_length": 700, "output_length": 5, "hash_ids": [5, 6]}
 "#;
     let plan = || {
-        let trace = Trace::read(ROWS.as_bytes(), Path::new("t"), None).unwrap();
+        let trace = Trace::read(ROWS.as_bytes(), Path::new("t"), &Reading::default()).unwrap();
         let selection = trace.select(&Choice { on_empty: Some(OnEmpty::Fail), ..Choice::default() }, Path::new("t")).unwrap();
         let (timeline, recording) = replay(selection, "1".parse().unwrap(), "t").unwrap();
         Plan::new(Load::Open(timeline), Workload::recorded(recording), Seed::new(1), None)

@@ -21,6 +21,8 @@ mod queues;
 mod replay;
 mod replay_cli;
 mod scripted;
+mod sweep;
+mod sweep_cli;
 mod tokens;
 mod trace;
 mod trace_formats;
