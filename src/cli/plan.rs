@@ -144,9 +144,6 @@ fn taken(trace: &Provenance) -> String {
         1.0 => write!(text, ", as fast as recorded"),
         scale => write!(text, ", {scale} times as fast as recorded"),
     };
-    if !trace.bent_by.is_empty() {
-        _ = write!(text, ", its time bent by {}", trace.bent_by.join(" + "));
-    }
     text
 }
 

@@ -92,7 +92,7 @@ fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, sal
         selection.changes.insert(0, format!("session rate {rate}: {} sessions begin by chance at that rate", count(u64::from(sessions))));
     }
     let (read, span_s) = (selection.read, selection.read_span.as_secs());
-    let Some((timeline, recording)) = replay_of(selection, options.time_scale, &file.to_string_lossy()) else {
+    let Some((timeline, mut recording)) = replay_of(selection, options.time_scale, &file.to_string_lossy()) else {
         let why = format!(
             "none of its {} rows, from 0 s to {}, is left to replay; check --window, --max-input, --sample and --on-empty",
             count(read),
@@ -101,8 +101,10 @@ fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, sal
         return Err(Error::input(file, why));
     };
     let timeline = timeline.bent(&schedule.overlay, seed).map_err(|refusal| refusal.at("--overlay"))?;
-    let workload = Workload::recorded(recording.bent_by(&schedule.overlay)).salted(salt);
-    Ok(Plan::new(Load::Open(timeline), workload, seed, schedule.quota))
+    for overlay in &schedule.overlay {
+        recording.note(format!("{overlay}: time is bent by it; no request is added or taken away, and none passes another"));
+    }
+    Ok(Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), seed, schedule.quota))
 }
 
 /// How the turns of a session are timed.
@@ -141,9 +143,6 @@ fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
     }
     let window_s = plan.spans().window.length_s();
     notes.push(format!("time scale {}: {} for {}", trace.time_scale, pace(trace.scheduled as f64 / window_s), seconds(window_s)));
-    if !trace.bent_by.is_empty() {
-        notes.push(format!("{}: its time is bent by it; no request is added, taken away or passes another", trace.bent_by.join(" + ")));
-    }
     if trace.raised > 0 {
         notes.push(format!("{} rows with 0 input or output tokens ask for 1 (--on-empty min1)", count(trace.raised)));
     }

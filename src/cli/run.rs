@@ -154,7 +154,7 @@ pub(super) fn make_room(job: &mut Job, found: &Found, flag: &str) -> Result<(), 
             })
         }
         Load::Open(timeline) => {
-            let rate_per_s = timeline.rate_per_s() * job.plan.fraction();
+            let rate_per_s = timeline.highest_per_s() * job.plan.fraction();
             let wanted = (rate_per_s * job.timeout.as_secs_f64()).ceil() as u64;
             let wanted = wanted.min(job.max_in_flight.unwrap_or(u64::MAX));
             let limits = Limits::raised_for(ends * wanted);

@@ -161,12 +161,14 @@ impl Pieces {
     /// The number of the piece that `reached` of the integral falls into, `from` on: the latest that begins at or below it, so that an
     /// arrival at the end of one piece stands at the beginning of the next that has any rate.
     pub(crate) fn find(&self, reached: f64, from: usize) -> usize {
-        let rest = &self.laid[from.min(self.laid.len())..];
-        // Nearly always here or in the next piece.
-        match rest.get(1) {
-            Some(next) if next.before <= reached => from + rest.partition_point(|piece| piece.before <= reached) - 1,
-            _ => from,
+        let begun = |number: usize| self.laid.get(number).is_some_and(|piece| piece.before <= reached);
+        // Nearly always here or in one of the next: strides that double, then the halves of the last.
+        let mut stride = 1;
+        while begun(from + stride) {
+            stride *= 2;
         }
+        let (low, high) = (from + stride / 2, (from + stride).min(self.laid.len()));
+        low + self.laid.get(low..high).map_or(0, |rest| rest.partition_point(|piece| piece.before <= reached).saturating_sub(1))
     }
 
     /// The instant, in seconds, at which the integral passes `reached`, which piece `number` holds; none beyond the end.

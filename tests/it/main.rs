@@ -16,6 +16,7 @@ mod overlays;
 mod plan;
 mod pretend_server;
 mod profiles;
+mod profiles_cli;
 mod queues;
 mod replay;
 mod replay_cli;
