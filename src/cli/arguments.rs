@@ -10,7 +10,7 @@ use crate::cli::options::{
 };
 use crate::cli::replay::NOT_OF_A_REPLAY;
 use crate::sim::{Fault, Profile};
-use crate::trace::OnEmpty;
+use crate::trace::{Format, OnEmpty};
 
 /// About, examples, then the rest: who reads help wants a line to copy.
 const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -144,11 +144,13 @@ pub(super) struct ReplayArguments {
     pub(super) config: ConfigOption,
 }
 
-/// Look at a recorded trace before replaying it
+/// Look at a recorded trace, write it in another format, find laws that it is like
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
   tonnage trace inspect trace.csv   rows, rate, peaks, and what to beware of
+  tonnage trace convert trace.csv --to mooncake -o trace.jsonl
+  tonnage trace fit trace.csv       laws that `run` and `plan` take in its place
 ",
     help_template = TEMPLATE,
     subcommand_required = true,
@@ -164,6 +166,8 @@ pub(super) struct TraceArguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum TraceVerb {
     Inspect(InspectArguments),
+    Convert(ConvertArguments),
+    Fit(FitArguments),
 }
 
 /// Rows, span, rate, peaks, variation, token quantiles, and what to beware of
@@ -184,6 +188,52 @@ pub(super) struct InspectArguments {
     /// What to do with rows of 0 input or output tokens: skip, min1 or fail [default: leave them as they are]
     #[arg(long, value_name = "POLICY")]
     pub(super) on_empty: Option<OnEmpty>,
+    /// Print the figures as JSON, and nothing else, on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Write a trace in another format, and say what that format cannot hold
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage trace convert trace.csv --to mooncake -o trace.jsonl
+  tonnage trace convert log.jsonl --columns time=ts,input=in,output=out --time-unit s --to azure -o trace.csv.gz
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct ConvertArguments {
+    /// The trace, in any format of --format
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) reading: ReadingOptions,
+    /// Format to write: any of --format
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) to: Format,
+    /// File to write; compressed (gzip) where its name ends in .gz
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+}
+
+/// Laws that a trace is like: rate over time, arrivals, lengths, each with how far off it is
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage trace fit trace.csv
+  tonnage trace fit trace.csv --out fit    and: tonnage run -c fit/fit.yaml
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct FitArguments {
+    /// The trace, in any format of --format
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) reading: ReadingOptions,
+    /// Folder to write: fit.yaml for `run -c` and `plan -c`, profile.csv (the rate over time), input.txt and output.txt (the lengths)
+    #[arg(short = 'o', long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
     /// Print the figures as JSON, and nothing else, on standard output
     #[arg(long)]
     pub(super) json: bool,

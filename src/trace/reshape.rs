@@ -161,6 +161,9 @@ impl Selection {
         if let Some(sample) = reshape.sample {
             self.sample(sample, &seed.stream("sample"));
         }
+        if self.trace.rows().is_empty() {
+            return Ok(self);
+        }
         let layers = libm::ceil(reshape.rate_scale.0).max(1.0) as u64;
         let (copies, rows) = (u64::from(reshape.loops) * layers, self.trace.rows().len() as u64);
         if copies > u64::from(u16::MAX) || copies.saturating_mul(rows) > Trace::MOST_ROWS {
@@ -409,29 +412,31 @@ struct Look {
     rate_per_s: f64,
     cv: Option<f64>,
     dispersion: f64,
-    peak_60s: f64,
+    /// None for a load of less than two minutes, in which a minute is no peak.
+    peak_60s: Option<f64>,
 }
 
 impl Look {
     fn of(rows: &[Row]) -> Self {
-        let rate_per_s = rows.len() as f64 / natural_length(rows).as_secs_f64();
-        let peak_60s = Counts::of(rows, 60).most as f64 / 60.0 / rate_per_s;
+        let length_s = natural_length(rows).as_secs_f64();
+        let rate_per_s = rows.len() as f64 / length_s;
+        let peak_60s = (length_s >= 120.0).then(|| Counts::of(rows, 60).most as f64 / 60.0 / rate_per_s);
         Self { rate_per_s, cv: Gaps::of(rows).cv, dispersion: Counts::of(rows, 1).dispersion, peak_60s }
     }
 
     fn against(&self, after: &Self) -> String {
-        let cv = |cv: Option<f64>| cv.map_or_else(|| "—".to_owned(), |cv| format!("{cv:.2}"));
+        let figure = |figure: Option<f64>| figure.map_or_else(|| "—".to_owned(), |figure| format!("{figure:.2}"));
         format!(
             "which changed: rate {:.3}/s to {:.3}/s, coefficient of variation of the gaps {} to {}, dispersion over 1 s {:.2} to {:.2}, \
-             peak to mean over 60 s {:.2} to {:.2}",
+             peak to mean over 60 s {} to {}",
             self.rate_per_s,
             after.rate_per_s,
-            cv(self.cv),
-            cv(after.cv),
+            figure(self.cv),
+            figure(after.cv),
             self.dispersion,
             after.dispersion,
-            self.peak_60s,
-            after.peak_60s
+            figure(self.peak_60s),
+            figure(after.peak_60s)
         )
     }
 }

@@ -20,4 +20,6 @@ mod replay_cli;
 mod scripted;
 mod tokens;
 mod trace;
+mod trace_convert;
 mod trace_formats;
+mod trace_shapes;
