@@ -168,6 +168,7 @@ pub(super) enum TraceVerb {
     Inspect(InspectArguments),
     Convert(ConvertArguments),
     Fit(FitArguments),
+    Sample(SampleArguments),
 }
 
 /// Rows, span, rate, peaks, variation, token quantiles, and what to beware of
@@ -237,6 +238,29 @@ pub(super) struct FitArguments {
     /// Print the figures as JSON, and nothing else, on standard output
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Write a small made-up trace: conversations with growing contexts and shared prefixes, to see what a format looks like
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage trace sample --to mooncake -o sample.jsonl
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct SampleArguments {
+    /// Format to write: azure, burstgpt, mooncake, bailian, ragpulse, weka, aibrix, vidur, otel, litellm, csv or jsonl
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) to: Format,
+    /// File to write; compressed (gzip) where its name ends in .gz
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+    /// How many requests
+    #[arg(long, value_name = "N", default_value = "40", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) requests: u32,
+    /// Seed of its random draws
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole, allow_hyphen_values = true)]
+    pub(super) seed: u64,
 }
 
 /// Print, draw and check a timeline; send nothing

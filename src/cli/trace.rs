@@ -1,4 +1,4 @@
-//! Owns verb `trace`: looks at a recorded trace, and says what in it to beware of; writes it in another format; finds laws it is like.
+//! Owns verb `trace`: looks at a recorded trace, and says what in it to beware of; writes it in another format; finds laws it is like; makes one up.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -8,14 +8,15 @@ use std::process::ExitCode;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::cli::arguments::{ConvertArguments, FitArguments, InspectArguments, TraceArguments, TraceVerb};
+use crate::cli::arguments::{ConvertArguments, FitArguments, InspectArguments, SampleArguments, TraceArguments, TraceVerb};
 use crate::cli::exit::Exit;
 use crate::cli::replay::{read, refuse_restart};
 use crate::cli::terminal::{ink, print, say};
 use crate::error::Error;
 use crate::report::{render_fit, render_inspection};
 use crate::schedule::Observer;
-use crate::trace::{Choice, OnEmpty, Selection, inspect as inspect_rows, write};
+use crate::seed::Seed;
+use crate::trace::{Choice, Format, OnEmpty, Selection, Trace, inspect as inspect_rows, made_up, write};
 use crate::units::{Offset, count};
 use crate::workload::{LengthFit, TraceFit, fit_trace};
 
@@ -25,6 +26,7 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<ExitCode, Error> {
         TraceVerb::Inspect(arguments) => inspect(arguments),
         TraceVerb::Convert(arguments) => convert(arguments),
         TraceVerb::Fit(arguments) => fit(arguments),
+        TraceVerb::Sample(arguments) => sample(arguments),
     }
 }
 
@@ -47,22 +49,34 @@ fn inspect(arguments: &InspectArguments) -> Result<ExitCode, Error> {
 fn convert(arguments: &ConvertArguments) -> Result<ExitCode, Error> {
     let trace = read(&arguments.file, &arguments.reading.reading())?;
     refuse_restart(&trace, &arguments.file)?;
-    let path = &arguments.out;
-    let failed = |why: std::io::Error| Error::output(path, format!("{why}; check -o"));
-    let mut sink = BufWriter::new(File::create(path).map_err(failed)?);
-    let lost = if path.extension().is_some_and(|ending| ending == "gz") {
-        let mut packed = GzEncoder::new(&mut sink, Compression::default());
-        write(&trace, arguments.to, &mut packed).and_then(|lost| packed.finish().map(|_| lost))
-    } else {
-        write(&trace, arguments.to, &mut sink)
-    };
-    let lost = lost.and_then(|lost| sink.flush().map(|()| lost)).map_err(failed)?;
+    let lost = write_to(&trace, arguments.to, &arguments.out)?;
     let rows = count(trace.rows().len() as u64);
-    print(&format!("{rows} rows of {} written as {} to {}\n", trace.format(), arguments.to, path.display()))?;
+    print(&format!("{rows} rows of {} written as {} to {}\n", trace.format(), arguments.to, arguments.out.display()))?;
     for what in lost {
         say(&format!("lost: {what}"));
     }
     Ok(Exit::Done.into())
+}
+
+fn sample(arguments: &SampleArguments) -> Result<ExitCode, Error> {
+    let trace = made_up(arguments.requests, arguments.to, Seed::new(arguments.seed))
+        .ok_or_else(|| Error::Internal("the made-up trace has no rows".to_owned()))?;
+    write_to(&trace, arguments.to, &arguments.out)?;
+    print(&format!("{} made-up rows written as {} to {}\n", count(trace.rows().len() as u64), arguments.to, arguments.out.display()))?;
+    Ok(Exit::Done.into())
+}
+
+/// Writes `trace` to `path`, compressed where its name says so; what is lost.
+fn write_to(trace: &Trace, format: Format, path: &Path) -> Result<Vec<String>, Error> {
+    let failed = |why: std::io::Error| Error::output(path, format!("{why}; check -o"));
+    let mut sink = BufWriter::new(File::create(path).map_err(failed)?);
+    let lost = if path.extension().is_some_and(|ending| ending == "gz") {
+        let mut packed = GzEncoder::new(&mut sink, Compression::default());
+        write(trace, format, &mut packed).and_then(|lost| packed.finish().map(|_| lost))
+    } else {
+        write(trace, format, &mut sink)
+    };
+    lost.and_then(|lost| sink.flush().map(|()| lost)).map_err(failed)
 }
 
 fn fit(arguments: &FitArguments) -> Result<ExitCode, Error> {

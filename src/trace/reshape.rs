@@ -141,8 +141,12 @@ impl Default for Reshape {
     }
 }
 
+/// The longest load: a hundred years in seconds, a fifth of what 64 bits of nanoseconds hold.
+const MOST_LENGTH_S: f64 = 100.0 * 31_557_600.0;
+
 impl Selection {
-    /// The rows after `reshape`, drawn from `seed` (streams `spread`, `sample` and `rate_scale`); refused where they would be too many.
+    /// The rows after `reshape`, drawn from `seed` (streams `spread`, `sample` and `rate_scale`); refused where they would be too many
+    /// or last too long.
     /// A selection without rows stays as it is.
     pub fn reshape(mut self, reshape: &Reshape, seed: Seed) -> Result<Self, Refusal> {
         if self.trace.rows().is_empty() || *reshape == Reshape::default() {
@@ -169,6 +173,10 @@ impl Selection {
         if copies > u64::from(u16::MAX) || copies.saturating_mul(rows) > Trace::MOST_ROWS {
             let why = format!("{} rows {} times over are more than are held, {}", count(rows), count(copies), count(Trace::MOST_ROWS));
             return Err(Refusal::new(why, "lower --loop or --rate-scale, or take a --window or a --sample"));
+        }
+        if length.as_secs_f64() * f64::from(reshape.loops) > MOST_LENGTH_S {
+            let why = format!("{} {} times over is longer than a hundred years", seconds(length.as_secs_f64()), reshape.loops);
+            return Err(Refusal::new(why, "lower --loop, or take a --window"));
         }
         if reshape.loops > 1 {
             self.repeat(reshape.loops, length);

@@ -22,4 +22,6 @@ mod tokens;
 mod trace;
 mod trace_convert;
 mod trace_formats;
+mod trace_fuzz;
+mod trace_memory;
 mod trace_shapes;

@@ -181,3 +181,28 @@ fn convert_writes_every_format_and_says_what_is_lost() {
     }
     assert!(!folder.path().join("x").exists());
 }
+
+#[test]
+fn the_samples_of_this_repository_are_made_by_the_commands_beside_them() {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("traces")).unwrap();
+    let page = std::fs::read_to_string(own.join("README.md")).unwrap();
+    let mut seen = Vec::new();
+    for command in page.lines().filter_map(|line| line.strip_prefix("tonnage ")) {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let made = run(folder.path(), &words);
+        assert_eq!(made.status.code(), Some(0), "{command}: {}", said(&made));
+        let file = words.last().unwrap();
+        let (wanted, found) = (std::fs::read(own.join("..").join(file)).unwrap(), std::fs::read(folder.path().join(file)).unwrap());
+        assert_eq!(String::from_utf8_lossy(&wanted), String::from_utf8_lossy(&found), "{command}");
+        let trace = read(&found, None).unwrap_or_else(|why| panic!("{file} is not recognised: {why}"));
+        if let Some(format) = Format::ALL.into_iter().find(|format| file.contains(&format!("sample_{format}."))) {
+            assert_eq!((trace.format(), trace.rows().len()), (format, 40));
+            seen.push(format);
+        }
+    }
+    assert_eq!(seen.len(), Format::ALL.len(), "one sample a format");
+    let listed = std::fs::read_dir(&own).unwrap().count();
+    assert_eq!(listed, Format::ALL.len() + 2, "nothing else lies there but the page and the timeline");
+}
