@@ -62,17 +62,23 @@ pub(super) fn read(path: &Path, reading: &Reading) -> Result<Trace, Error> {
     Trace::read(BufReader::with_capacity(1 << 18, file), path, reading)
 }
 
-fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, salt: Salt) -> Result<Plan, Error> {
-    let mut trace = read(file, &options.reading.reading())?;
+/// Refuses to lay several recordings of one file over each other.
+pub(super) fn refuse_restart(trace: &Trace, file: &Path) -> Result<(), Error> {
     if let Some(restart) = trace.restart() {
         let why = format!(
-            "goes back {} here: {} recordings in one file, which a replay would lay over each other; take one with --segment 1 to {}",
+            "goes back {} here: {} recordings in one file, which sorting would lay over each other; take one with --segment 1 to {}",
             seconds(restart.back_s as f64),
             trace.segments(),
             trace.segments()
         );
         return Err(Error::input_at(file, restart.line, why));
     }
+    Ok(())
+}
+
+fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, salt: Salt) -> Result<Plan, Error> {
+    let mut trace = read(file, &options.reading.reading())?;
+    refuse_restart(&trace, file)?;
     let (seed, sessions) = (Seed::new(schedule.seed), trace.sessions().number());
     match options.session_rate {
         Some(rate) if trace.has_relative_sessions() => trace = trace.with_session_starts(rate, seed),

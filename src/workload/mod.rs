@@ -13,6 +13,7 @@ mod prompts;
 mod recording;
 mod salt;
 mod tokenizer;
+mod trace_fit;
 mod words;
 
 pub use closed::Closed;
@@ -26,4 +27,5 @@ pub use prompts::Fits;
 pub use recording::{Provenance, Recording, replay};
 pub use salt::Salt;
 pub use tokenizer::Tokenizer;
+pub use trace_fit::{ArrivalFit, LengthFit, Profile, QuantileErrors, TraceFit, fit_trace};
 pub use words::{ESTIMATE_NAME, estimate_tokens};

@@ -26,4 +26,8 @@ mod sweep;
 mod sweep_cli;
 mod tokens;
 mod trace;
+mod trace_convert;
 mod trace_formats;
+mod trace_fuzz;
+mod trace_memory;
+mod trace_shapes;

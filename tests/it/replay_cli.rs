@@ -160,7 +160,7 @@ fn what_a_trace_says_itself_is_refused() {
         (&["replay", "chat.jsonl", "--warmup", "1s"], &["--warmup", "before its first row"]),
         (&["replay", "chat.jsonl", "--cooldown", "1s"], &["--cooldown", "after its last row"]),
         (&["trace", "inspect", "none.csv"], &["none.csv", "cannot be opened"]),
-        (&["trace", "convert", "chat.jsonl"], &["convert"]),
+        (&["trace", "convert", "chat.jsonl"], &["--to", "--out"]),
     ];
     for (words, wanted) in cases {
         let output = run(folder.path(), words);
