@@ -102,11 +102,19 @@ pub fn read_signs(trial: &TrialView) -> Vec<Reading> {
     let over_n = |variance: f64| SURE * libm::sqrt(variance / n as f64);
     let mut readings = Vec::new();
     let mut note = |sign, value: Option<f64>, limit: f64| readings.extend(value.map(|value| Reading::new(sign, value, limit)));
+    let quarters = quarters(trial);
+    let trend_limit = (SURE * 1.25 * libm::sqrt(2.0) * 2.0 / libm::sqrt(n as f64)).max(LEAST_TREND);
+    let trend = quarters.map(trend);
+    // Answers longer than the discard are still filling the service when the window opens: no sign of saturation while latency is flat.
+    let filling = match (quarters, trend) {
+        (Some([first_s, ..]), Some(trend)) if trend <= trend_limit => (first_s - trial.window.start.as_secs()).max(0.0) / window_s,
+        _ => 0.0,
+    };
     let completed = trial.throughput.requests_per_s.map(|per_s| per_s * window_s);
-    note(Sign::Deficit, completed.map(|completed| 1.0 - completed / n as f64), over_n(2.0));
-    note(Sign::Backlog, growth_per_s(trial).map(|per_s| per_s * window_s / n as f64), over_n(2.5));
-    note(Sign::Little, trial.health.window_residual.map(libm::fabs), over_n(2.0).max(LEAST_LITTLE));
-    note(Sign::Trend, trend(trial), (SURE * 1.25 * libm::sqrt(2.0) * 2.0 / libm::sqrt(n as f64)).max(LEAST_TREND));
+    note(Sign::Deficit, completed.map(|completed| 1.0 - completed / n as f64), over_n(2.0) + filling);
+    note(Sign::Backlog, growth_per_s(trial).map(|per_s| per_s * window_s / n as f64), over_n(2.5) + filling);
+    note(Sign::Little, trial.health.window_residual.map(libm::fabs), over_n(2.0).max(LEAST_LITTLE) + filling);
+    note(Sign::Trend, trend, trend_limit);
     let lost = n.saturating_sub(trial.requests.completed + trial.requests.cancelled) as f64 / n as f64;
     note(Sign::Lost, Some(lost), (2.0 / n as f64).max(LEAST_LOST));
     readings
@@ -116,9 +124,9 @@ pub fn read_signs(trial: &TrialView) -> Vec<Reading> {
 #[must_use]
 pub fn stability_of(readings: &[Reading]) -> Stability {
     let raised = |sign| readings.iter().any(|reading| reading.sign == sign && reading.raised);
-    // A window too short for thirds or quarters has no such reading, and its deficit must do.
+    // A window too short for thirds has no such reading; latency must be seen to rise in any case.
     let not_denied = |sign| readings.iter().all(|reading| reading.sign != sign || reading.raised);
-    let grows = not_denied(Sign::Backlog) && not_denied(Sign::Trend);
+    let grows = not_denied(Sign::Backlog) && raised(Sign::Trend);
     if raised(Sign::Deficit) && (grows || raised(Sign::Lost)) {
         Stability::Saturated
     } else if readings.iter().any(|reading| reading.raised) {
@@ -143,8 +151,8 @@ fn growth_per_s(trial: &TrialView) -> Option<f64> {
     Some((mean(&in_flight[in_flight.len() - third..]) - mean(&in_flight[..third])) / apart_s)
 }
 
-/// Median latency of the last quarter over that of the first, less 1; 0 where some quarter lies below the one before it.
-fn trend(trial: &TrialView) -> Option<f64> {
+/// Median latency of the requests scheduled in each quarter of the window, in seconds; none with too few of them, or in a quarter without.
+fn quarters(trial: &TrialView) -> Option<[f64; 4]> {
     if trial.requests.planned < LEAST_REQUESTS {
         return None;
     }
@@ -157,12 +165,13 @@ fn trend(trial: &TrialView) -> Option<f64> {
         let weight = block.planned as f64;
         quarters[place] = (quarters[place].0 + weight * latency_s, quarters[place].1 + weight);
     }
-    if quarters.iter().any(|(_, weight)| *weight <= 0.0) {
-        return None;
-    }
-    let medians = quarters.map(|(sum, weight)| sum / weight);
+    quarters.iter().all(|(_, weight)| *weight > 0.0).then(|| quarters.map(|(sum, weight)| sum / weight))
+}
+
+/// The last quarter over the first, less 1; 0 where some quarter lies below the one before it.
+fn trend(medians: [f64; 4]) -> f64 {
     let falls = medians.windows(2).any(|pair| pair[1] < pair[0]);
-    Some(if falls || medians[0] <= 0.0 { 0.0 } else { medians[3] / medians[0] - 1.0 })
+    if falls || medians[0] <= 0.0 { 0.0 } else { medians[3] / medians[0] - 1.0 }
 }
 
 /// The median of a block; where it was cut off, the age it had reached.
@@ -188,7 +197,8 @@ mod tests {
             (vec![Deficit, Backlog, Trend], vec![Little, Lost], Stability::Saturated),
             (vec![Deficit, Lost], vec![Backlog, Trend], Stability::Saturated),
             (vec![Deficit, Backlog], vec![Trend], Stability::Strained),
-            (vec![Deficit], vec![], Stability::Saturated),
+            (vec![Deficit, Trend], vec![], Stability::Saturated),
+            (vec![Deficit], vec![], Stability::Strained),
             (vec![Deficit], vec![Backlog], Stability::Strained),
             (vec![Little], vec![Deficit], Stability::Strained),
             (vec![Lost], vec![Deficit], Stability::Strained),
