@@ -6,6 +6,7 @@ use std::time::Duration;
 use tonnage::clock::RunClock;
 use tonnage::engine;
 use tonnage::metrics::{Objectives, Play, TrialView};
+use tonnage::report::{Host, Ink, Report, SCHEMA, Target, Tool, render};
 use tonnage::schedule::Process;
 use tonnage::search::{Blueprint, Bound, Course, Finished, Point, Stability, Sweep, SweepFindings, drive, parse_rates};
 use tonnage::seed::Seed;
@@ -125,9 +126,39 @@ fn a_queue_of_known_rate_saturates_there_and_says_why() {
     for wanted in ["saturates at 80", "knee at", "completions fall behind", "the backlog grows", "latency rises", "chance stays below"] {
         assert!(said.contains(wanted), "{wanted}: {said}");
     }
+    let rates: std::collections::BTreeSet<String> = points.iter().map(|point| point.load.to_string()).collect();
+    assert_eq!(rates.len(), points.len(), "no load is played twice: {rates:?}");
     // The prompts and instants of no two loads are the same.
     let offered: Vec<u64> = trials.iter().map(|trial| trial.requests.planned).collect();
     assert_eq!(offered.iter().collect::<std::collections::BTreeSet<_>>().len(), offered.len());
+}
+
+#[test]
+fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
+    let Swept { trials, findings, .. } = swept(&between(4, 12), "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 3);
+    let report = Report {
+        schema: SCHEMA,
+        tool: Tool { name: "tonnage".to_owned(), version: "0.1.0".to_owned(), git: None },
+        started: "2026-01-02T03:04:05Z".to_owned(),
+        host: Host { name: "bench".to_owned(), system: "Linux".to_owned(), cores: 8, workers: 8 },
+        command: vec!["tonnage".to_owned(), "sweep".to_owned()],
+        config: serde_json::Map::new(),
+        seed: 3,
+        plan_fingerprint: "0123456789abcdef0123456789abcdef".to_owned(),
+        body_fingerprint: None,
+        target: Target { urls: vec!["http://127.0.0.1:8000".to_owned()], model: "llama-3.1-8b".to_owned(), simulated: true },
+        label: None,
+        metadata: std::collections::BTreeMap::new(),
+        token_estimate: "words-v1".to_owned(),
+        notes: Vec::new(),
+        trials,
+        sweep: Some(findings),
+    };
+    let shown = render(&report, Ink::Plain);
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    insta::assert_snapshot!("sweep", shown);
+    let again: Report = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+    assert_eq!(again, report, "a sweep survives its JSON");
 }
 
 #[test]
