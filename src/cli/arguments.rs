@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
 use crate::cli::options::{
-    JudgementOptions, OutputOptions, PlayOptions, ReplayOptions, ScheduleOptions, SweepOptions, TargetOptions, WireOptions,
+    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, SweepOptions, TargetOptions, WireOptions,
     WorkloadOptions, whole,
 };
 use crate::cli::replay::NOT_OF_A_REPLAY;
 use crate::cli::sweep::NOT_OF_A_SWEEP;
 use crate::sim::{Fault, Profile};
-use crate::trace::{Format, OnEmpty};
+use crate::trace::OnEmpty;
 
 /// About, examples, then the rest: who reads help wants a line to copy.
 const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -81,6 +81,7 @@ pub(super) enum Verb {
   tonnage run --target http://127.0.0.1:8000 --rate 50/s --duration 60s
   tonnage run --target http://h1:8000,http://h2:8000 --process gamma:2
   tonnage run --target http://127.0.0.1:8000 --slo 'p99 ttft<=200ms'
+  tonnage run --target http://127.0.0.1:8000 --profile 'ramp 1/s..50/s 60s; hold 60s'
   tonnage run --target http://127.0.0.1:8000 --load concurrent:32 --requests 500
   tonnage run -c test.yaml --rate 80/s  flags win over the file
 ",
@@ -155,12 +156,15 @@ pub(super) struct LoadArguments {
   tonnage replay trace.csv                               at the pace it was recorded
   tonnage replay trace.csv --plan-only                   what would be sent
   tonnage replay trace.csv --window 0s..600s --time-scale 10 --target http://h:8000
+  tonnage replay trace.csv --overlay 'bursts height=400% burst=5s calm=60s'   its time bent
   tonnage replay conversation.jsonl --max-input 32000 --slo 'p99 ttft<=2s'
+  tonnage replay monday.csv.gz --rate-scale 1.5          half as much again, over the same time
+  tonnage replay log.csv --columns time=ts,input=prompt,output=completion --time-unit ms
 ",
     help_template = TEMPLATE
 )]
 pub(super) struct ReplayArguments {
-    /// The trace: azure or burstgpt (CSV), mooncake (JSON lines)
+    /// The trace, in any format of --format
     #[arg(value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
     #[command(flatten)]
@@ -206,12 +210,11 @@ pub(super) enum TraceVerb {
     help_template = TEMPLATE
 )]
 pub(super) struct InspectArguments {
-    /// The trace: azure or burstgpt (CSV), mooncake (JSON lines)
+    /// The trace, in any format of --format
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
-    /// Format: azure, burstgpt or mooncake [default: what the first line says]
-    #[arg(long, value_name = "FORMAT")]
-    pub(super) format: Option<Format>,
+    #[command(flatten)]
+    pub(super) reading: ReadingOptions,
     /// What to do with rows of 0 input or output tokens: skip, min1 or fail [default: leave them as they are]
     #[arg(long, value_name = "POLICY")]
     pub(super) on_empty: Option<OnEmpty>,
@@ -226,6 +229,7 @@ pub(super) struct InspectArguments {
     before_help = "Examples:
   tonnage plan --rate 50/s --duration 60s   counts, gaps, picture, law
   tonnage plan --rate 200/s --process even --requests 2000 --export timeline.csv
+  tonnage plan --profile 'ramp 1/s..100/s 60s; hold 120s' --overlay 'ou sd=30% tau=20s'
   tonnage plan -c test.yaml --json
 ",
     help_template = TEMPLATE
@@ -317,15 +321,16 @@ pub(super) struct CalibrateArguments {
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
-  tonnage help metrics   what every number means
-  tonnage help slo       how objectives are written and decided
-  tonnage help sim       what the simulated servers are
-  tonnage help run       the options of a verb
+  tonnage help metrics    what every number means
+  tonnage help slo        how objectives are written and decided
+  tonnage help profiles   how a rate over time is written
+  tonnage help sim        what the simulated servers are
+  tonnage help run        the options of a verb
 ",
     help_template = TEMPLATE
 )]
 pub(super) struct HelpArguments {
-    /// metrics, slo, sim, or a verb
+    /// metrics, slo, profiles, sim, or a verb
     #[arg(value_name = "TOPIC")]
     pub(super) topic: Option<String>,
 }

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use serde_json::{Map, Value};
 
 use crate::cli::arguments::Arguments;
+use crate::cli::options::ScheduleOptions;
 use crate::error::Error;
 
 /// What stands in a stored configuration where a secret was.
@@ -18,8 +19,10 @@ pub(super) const SECRET: &str = "(secret)";
 const NOT_KEPT: &[&str] = &["config", "out", "json", "quiet", "export", "plan-only", "resume", "help", "version"];
 /// What a flag takes out of the file beside its own key: it and they answer the same question.
 const RIVALS: &[(&str, &[&str])] = &[
-    ("load", &["rate", "process", "quota"]),
-    ("rate", &["load"]),
+    ("load", &["rate", "process", "profile", "overlay", "quota"]),
+    ("rate", &["load", "profile"]),
+    ("profile", &["load", "rate"]),
+    ("overlay", &["load"]),
     ("process", &["load"]),
     ("quota", &["load"]),
     ("duration", &["requests"]),
@@ -239,6 +242,10 @@ fn read(path: &Path) -> Result<Map<String, Value>, Error> {
 fn texts(key: &str, value: Value) -> Option<Vec<String>> {
     Some(match value {
         Value::Null => Vec::new(),
+        // A list of stages is one profile; an overlay is a text or a mapping.
+        Value::Array(stages) if key == "profile" => vec![Value::Array(stages).to_string()],
+        Value::Array(items) if key == "overlay" => items.into_iter().map(|item| texts(key, item)).collect::<Option<Vec<_>>>()?.concat(),
+        Value::Object(object) if key == "overlay" || key == "profile" => vec![Value::Object(object).to_string()],
         Value::Array(items) => items.into_iter().map(scalar).collect::<Option<_>>()?,
         Value::Object(object) if key == "extra-body" => vec![Value::Object(object).to_string()],
         Value::Object(object) => {
@@ -260,6 +267,19 @@ fn scalar(value: Value) -> Option<String> {
         Value::Bool(bool) => Some(bool.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// The load options of a stored configuration.
+pub(super) fn schedule_of(config: &Map<String, Value>) -> Result<ScheduleOptions, Error> {
+    let command = ScheduleOptions::augment_args(Command::new("config"));
+    let mut line = vec!["config".to_owned()];
+    for (key, value) in config.iter().filter(|(key, _)| command.get_arguments().any(|argument| argument.get_long() == Some(key))) {
+        line.extend(texts(key, value.clone()).unwrap_or_default().into_iter().map(|text| format!("--{key}={text}")));
+    }
+    command.try_get_matches_from(line).and_then(|matches| ScheduleOptions::from_arg_matches(&matches)).map_err(|error| {
+        let text = error.to_string();
+        Error::usage("config", text.lines().next().unwrap_or(""), "check the configuration in result.json")
+    })
 }
 
 /// Every option in force, by its key.

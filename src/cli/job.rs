@@ -252,14 +252,20 @@ fn effective_of(mut effective: Map<String, Value>, whom: &Whom, plan: &Plan, sal
     let extent = match plan.load() {
         Load::Open(timeline) => {
             if let Some((process, _)) = timeline.law() {
-                effective.entry("rate").or_insert_with(|| Value::from(format!("{DEFAULT_RATE_PER_S}/s")));
+                if effective.contains_key("profile") {
+                    // As text, whatever file it came from, so that the stored configuration needs no other.
+                    effective.extend(timeline.pattern().map(|pattern| ("profile".to_owned(), Value::from(pattern.profile.to_string()))));
+                } else {
+                    effective.entry("rate").or_insert_with(|| Value::from(format!("{DEFAULT_RATE_PER_S}/s")));
+                }
                 effective.entry("process").or_insert_with(|| Value::from(process.to_string()));
             }
             None
         }
         Load::Closed(Closed { extent, .. }) => Some(*extent),
     };
-    if plan.recording().is_none() && !effective.contains_key("requests") && !matches!(extent, Some(Extent::Requests(_))) {
+    let by_itself = effective.contains_key("requests") || effective.contains_key("profile");
+    if plan.recording().is_none() && !by_itself && !matches!(extent, Some(Extent::Requests(_))) {
         effective.entry("duration").or_insert_with(|| Value::from(format!("{}s", DEFAULT_DURATION.as_secs())));
     }
     if let Salt::Text(text) = salt {

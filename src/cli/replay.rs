@@ -15,14 +15,15 @@ use crate::cli::plan::show;
 use crate::cli::run::play_job;
 use crate::error::Error;
 use crate::seed::Seed;
-use crate::trace::{Choice, Format, Trace};
+use crate::trace::{Choice, Reading, Trace};
 use crate::units::{count, pace, seconds};
 use crate::workload::{Load, Plan, Provenance, Salt, Workload, replay as replay_of};
 
 /// Options of a run that say what a trace says itself, and what to do instead.
 pub(super) const NOT_OF_A_REPLAY: &[(&str, &str)] = &[
-    ("rate", "drop it; --time-scale 2 replays twice as fast, and so at twice the rate"),
+    ("rate", "drop it; --rate-scale 2 is twice the rate, --time-scale 2 twice as fast"),
     ("process", "drop it; `tonnage run` draws arrivals by a law"),
+    ("profile", "drop it; the rate over time is the trace's, and --overlay 'sine amp=50% period=60s' bends it"),
     ("duration", "drop it; --window 0s..300s takes a span of trace time"),
     ("requests", "drop it; --window 0s..300s takes a span of trace time"),
     ("warmup", "drop it; the trace has no load of its own before its first row"),
@@ -51,32 +52,69 @@ pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<E
 }
 
 /// Reads the trace in `path`.
-pub(super) fn read(path: &Path, format: Option<Format>) -> Result<Trace, Error> {
+pub(super) fn read(path: &Path, reading: &Reading) -> Result<Trace, Error> {
     let file = File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check the path")))?;
-    Trace::read(BufReader::with_capacity(1 << 18, file), path, format)
+    Trace::read(BufReader::with_capacity(1 << 18, file), path, reading)
 }
 
 fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, salt: Salt) -> Result<Plan, Error> {
-    let trace = read(file, options.format)?;
+    let mut trace = read(file, &options.reading.reading())?;
     if let Some(restart) = trace.restart() {
         let why = format!(
-            "goes back {} here: two recordings in one file, which a replay would lay over each other; split it before this line",
-            seconds(restart.back_s as f64)
+            "goes back {} here: {} recordings in one file, which a replay would lay over each other; take one with --segment 1 to {}",
+            seconds(restart.back_s as f64),
+            trace.segments(),
+            trace.segments()
         );
         return Err(Error::input_at(file, restart.line, why));
     }
+    let (seed, sessions) = (Seed::new(schedule.seed), trace.sessions().number());
+    match options.session_rate {
+        Some(rate) if trace.has_relative_sessions() => trace = trace.with_session_starts(rate, seed),
+        Some(_) => {
+            let why = "has no meaning here: the trace says itself when each request came";
+            return Err(Error::usage("--session-rate", why, "drop it; --rate-scale changes the rate"));
+        }
+        None if trace.has_relative_sessions() && sessions > 1 => {
+            let why = format!("{} sessions count each from its own start, which is not recorded", count(u64::from(sessions)));
+            return Err(Error::usage("--session-rate", why, "say how many begin in a second, minute or hour, as in --session-rate 6/min"));
+        }
+        None => {}
+    }
     let choice = Choice { window: options.window, on_empty: Some(options.on_empty), max_input: options.max_input };
-    let selection = trace.select(&choice, file)?;
+    let mut selection = trace.select(&choice, file)?.reshape(&options.reshape(), seed).map_err(|refusal| refusal.at("--rate-scale"))?;
+    if let Some(rate) = options.session_rate {
+        selection.changes.insert(0, format!("session rate {rate}: {} sessions begin by chance at that rate", count(u64::from(sessions))));
+    }
     let (read, span_s) = (selection.read, selection.read_span.as_secs());
     let Some((timeline, recording)) = replay_of(selection, options.time_scale, &file.to_string_lossy()) else {
         let why = format!(
-            "none of its {} rows, from 0 s to {}, is left to replay; check --window, --max-input and --on-empty",
+            "none of its {} rows, from 0 s to {}, is left to replay; check --window, --max-input, --sample and --on-empty",
             count(read),
             seconds(span_s)
         );
         return Err(Error::input(file, why));
     };
-    Ok(Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), Seed::new(schedule.seed), schedule.quota))
+    let timeline = timeline.bent(&schedule.overlay, seed).map_err(|refusal| refusal.at("--overlay"))?;
+    let workload = Workload::recorded(recording.bent_by(&schedule.overlay)).salted(salt);
+    Ok(Plan::new(Load::Open(timeline), workload, seed, schedule.quota))
+}
+
+/// How the turns of a session are timed.
+pub(super) const THINK: &str = "their turns at recorded instants (open loop), whether or not the turn before is answered";
+
+/// Where every row read has gone.
+pub(super) fn books(trace: &Provenance) -> String {
+    let mut books = format!("{} rows read", count(trace.rows));
+    // Writing to a string cannot fail.
+    if trace.copies > 0 {
+        _ = write!(books, " + {} copies", count(trace.copies));
+    }
+    _ = write!(books, " = {} scheduled", count(trace.scheduled));
+    for (reason, rows) in &trace.dropped {
+        _ = write!(books, " + {} {}", count(*rows), reason.name());
+    }
+    books
 }
 
 /// What is announced before anything is sent: what was read, so that a wrong unit of time shows, and what became of it.
@@ -89,16 +127,18 @@ fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
         count(trace.rows),
         trace.format,
         seconds(recorded_s),
-        trace.format.time_unit()
+        trace.time_unit
     )];
-    let mut books = format!("{} rows read = {} scheduled", count(trace.rows), count(trace.scheduled));
-    for (reason, rows) in &trace.dropped {
-        // Writing to a string cannot fail.
-        _ = write!(books, " + {} {}", count(*rows), reason.name());
+    notes.push(books(trace));
+    notes.extend(trace.changes.iter().cloned());
+    if trace.sessions > 0 {
+        notes.push(format!("{} sessions, {THINK}", count(trace.sessions)));
     }
-    notes.push(books);
     let window_s = plan.spans().window.length_s();
     notes.push(format!("time scale {}: {} for {}", trace.time_scale, pace(trace.scheduled as f64 / window_s), seconds(window_s)));
+    if !trace.bent_by.is_empty() {
+        notes.push(format!("{}: its time is bent by it; no request is added, taken away or passes another", trace.bent_by.join(" + ")));
+    }
     if trace.raised > 0 {
         notes.push(format!("{} rows with 0 input or output tokens ask for 1 (--on-empty min1)", count(trace.raised)));
     }

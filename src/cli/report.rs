@@ -11,8 +11,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::cli::arguments::ReportArguments;
+use crate::cli::config::schedule_of;
 use crate::cli::exit::Exit;
 use crate::cli::host::tool;
+use crate::cli::load::timeline_of;
 use crate::cli::output::{RECORDS, json_of, point_folder};
 use crate::cli::target::with_trust;
 use crate::cli::terminal::{ink, print, say};
@@ -202,6 +204,8 @@ fn load_of(report: &Report) -> Result<LoadFacts, Error> {
     let extent = Extent::Requests(1);
     let load = if let Some(name) = text("load") {
         Load::Closed(Closed::named(&name, extent, none, none).map_err(|refusal| refusal.at("config.load"))?)
+    } else if report.config.contains_key("profile") || report.config.contains_key("overlay") {
+        Load::Open(timeline_of(&schedule_of(&report.config)?)?)
     } else {
         let rate = text("rate").unwrap_or_default().parse().map_err(|refusal: Refusal| refusal.at("config.rate"))?;
         let process = text("process").unwrap_or_default().parse().map_err(|refusal: Refusal| refusal.at("config.process"))?;

@@ -11,7 +11,7 @@ use crate::cli::arguments::SweepArguments;
 use crate::cli::config::{Parsed, to_yaml};
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
-use crate::cli::load::{extent_of, planned_about, salt_of, workload_of};
+use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of, workload_of};
 use crate::cli::options::SweepOptions;
 use crate::cli::output::{Folder, json_of};
 use crate::cli::player::Player;
@@ -33,11 +33,13 @@ use crate::search::{
 };
 use crate::seed::Seed;
 use crate::units::{per_second, seconds};
-use crate::workload::{Closed, joint_fingerprint};
+use crate::workload::{Closed, Load, joint_fingerprint};
 
 /// Options of a run that a sweep answers itself, and what to do instead.
 pub(super) const NOT_OF_A_SWEEP: &[(&str, &str)] = &[
     ("rate", "drop it; --rates 1,2,4.5 names the rates, --max-rate bounds them, and `tonnage run --rate` plays one"),
+    ("profile", "drop it; each load of a sweep has one rate, and `tonnage run --profile` plays one that varies"),
+    ("overlay", "drop it; each load of a sweep has one rate, and `tonnage run --overlay` plays one that varies"),
     ("requests", "drop it; --duration is the window of each load"),
     ("load", "drop it; --concurrency 1,50,100 plays closed loops, and `tonnage run --load` plays one"),
     ("tokenizer", "drop it; `tonnage run` counts answers by a tokenizer"),
@@ -88,7 +90,7 @@ fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
 
 /// The options as a job, a sweep and what its loads have in common.
 fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Sweep, Blueprint), Error> {
-    let SweepArguments { sweep: options, mut load, config: _ } = arguments;
+    let SweepArguments { sweep: options, load, config: _ } = arguments;
     let course = course_of(&options, parsed)?;
     let salt = salt_of(&load.wire.salt)?;
     if matches!(course, Course::Concurrencies(_)) {
@@ -101,13 +103,9 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
         let process = load.schedule.process.unwrap_or(Process::Poisson);
         parsed.effective.entry("process").or_insert_with(|| process.to_string().into());
     }
-    if let Course::Rates(rates) = &course {
-        load.schedule.rate = rates.last().copied();
-        planned_about(&load.schedule)?;
-    }
     let window = match extent_of(&load.schedule)? {
-        Extent::Duration(window) => window,
-        Extent::Requests(_) => Duration::ZERO,
+        Some(Extent::Duration(window)) => window,
+        Some(Extent::Requests(_)) | None => DEFAULT_DURATION,
     };
     // Its default is no wish: without one the sweep chooses.
     let discard = parsed.given.contains("warmup").then_some(load.schedule.warmup);
@@ -132,6 +130,9 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
         Course::Rates(rates) => rates.last().map_or(PointLoad::Closed(1), |rate| PointLoad::Open(*rate)),
     };
     let plan = blueprint.plan(0, &Point { load: heaviest, discard: Duration::ZERO }).map_err(|refusal| refusal.at("--concurrency"))?;
+    if let Load::Open(timeline) = plan.load() {
+        refuse_many(planned_about(timeline), "--duration")?;
+    }
     let mut job = Job::new("sweep", load, plan, &salt, parsed)?;
     job.effective.remove("rate");
     blueprint.objectives = Arc::clone(&job.objectives);

@@ -22,7 +22,7 @@ pub(super) fn trace(arguments: &TraceArguments) -> Result<ExitCode, Error> {
 fn inspect(arguments: &InspectArguments) -> Result<ExitCode, Error> {
     let path = &arguments.file;
     let choice = Choice { on_empty: arguments.on_empty, ..Choice::default() };
-    let selection = read(path, arguments.format)?.select(&choice, path)?;
+    let selection = read(path, &arguments.reading.reading())?.select(&choice, path)?;
     let Some(inspection) = inspect_rows(&selection) else {
         return Err(Error::input(path, "has no row that is not empty; drop --on-empty to see it as it is"));
     };

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::metrics::{Frame, Judgement, Objectives, Summary, TrialView, judge, view};
 use crate::record::Origin;
+use crate::schedule::Pattern;
 use crate::units::{Offset, Window};
 use crate::workload::{Closed, Load, Plan, Provenance};
 
@@ -62,7 +63,7 @@ pub struct LoadFacts {
     pub rate_per_s: Option<f64>,
     /// The law of its gaps as typed (`poisson`, `gamma:2`), where planned.
     pub process: Option<String>,
-    /// Its profile and overlays as typed, where there are any.
+    /// Its profile and overlays, cut short where they are long, where there are any.
     pub profile: Option<String>,
     /// Requests in flight of a closed loop.
     pub concurrency: Option<u32>,
@@ -81,6 +82,7 @@ impl LoadFacts {
                 origin: Origin::Planned,
                 rate_per_s: Some(timeline.rate_per_s()),
                 process: timeline.law().map(|(process, _)| process.to_string()),
+                profile: timeline.pattern().map(Pattern::brief),
                 trace: plan.recording().map(|recording| recording.provenance().clone()),
                 ..Self::default()
             },

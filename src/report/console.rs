@@ -95,6 +95,9 @@ fn open_load(load: &LoadFacts) -> String {
         // No one has typed this rate: rounded as every measured one.
         return format!("open loop: replay of {}{}", trace.file, rate(per_second));
     }
+    if let Some(profile) = &load.profile {
+        return format!("open loop: {}{} on average, {profile},", load.process.as_deref().unwrap_or("arrivals"), rate(per_second));
+    }
     format!("open loop: {}{}", load.process.as_deref().unwrap_or("arrivals"), rate(|rate| format!("{rate}/s")))
 }
 

@@ -249,7 +249,9 @@ impl<F: FnMut(Record)> Segment<'_, F> {
             },
         };
         if stepped {
-            self.flight.ask(record, Request::unique(Request::NOBODY, outline.input_tokens, tokens));
+            let asked = Request::unique(Request::NOBODY, outline.input_tokens, tokens);
+            let prefix = self.plan.prefix(id);
+            self.flight.ask(record, Request { blocks: &prefix.ids, block_tokens: prefix.block_tokens, ..asked });
         } else {
             self.flight.sent(record);
         }

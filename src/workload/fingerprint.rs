@@ -34,9 +34,9 @@ impl PlanHasher {
     }
 
     /// Takes the prefix blocks of the request taken last.
-    pub(crate) fn blocks(&mut self, ids: &[u64]) {
+    pub(crate) fn blocks(&mut self, ids: impl ExactSizeIterator<Item = u64>) {
         self.pending.extend_from_slice(&(ids.len() as u64).to_le_bytes());
-        self.pending.extend(ids.iter().flat_map(|id| id.to_le_bytes()));
+        self.pending.extend(ids.flat_map(u64::to_le_bytes));
     }
 
     /// Takes a description that is part of the plan.
