@@ -123,7 +123,7 @@ fn part(path: &Path) -> Result<Part, Error> {
         return Err(Error::input(&records, "is missing: shards are merged from their records; restore it, or run with --records jsonl"));
     }
     let mut flights = Flights::default();
-    let refolded = refold(&records, saved, &report, |record| {
+    let refolded = refold(&records, saved, &report, &report.plan_fingerprint, |record| {
         flights.add(record);
         if shard.takes(record.id) {
             Ok(())

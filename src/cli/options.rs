@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use crate::cli::shard::parse_start;
 use crate::client::Endpoint;
 use crate::error::Refusal;
-use crate::schedule::{Process, Quota, TimeScale};
+use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim::Profile;
-use crate::trace::{Format, OnEmpty, parse_window};
+use crate::trace::{Columns, Format, OnEmpty, RateScale, Reading, Reshape, Sample, Spread, TimeUnit, parse_window};
 use crate::units::{Rate, Ratio, Shard, Window, parse_duration};
 
 /// Reads a whole number.
@@ -27,6 +27,15 @@ fn from_one(text: &str) -> Result<u64, Refusal> {
         Ok(number) if number > 0 => Ok(number),
         _ => Err(Refusal::new(format!("`{text}` is not a count"), "accepted is a whole number from 1")),
     }
+}
+
+/// Reads an overlay in its text form, or as the mapping of a configuration file.
+fn overlay(text: &str) -> Result<Overlay, Refusal> {
+    if !text.trim_start().starts_with('{') {
+        return text.parse();
+    }
+    serde_saphyr::from_str(text)
+        .map_err(|why| Refusal::new(why.without_snippet().to_string(), "see `tonnage help profiles` for the keys of each overlay"))
 }
 
 /// Whom to ask.
@@ -132,7 +141,15 @@ pub(super) struct ScheduleOptions {
     /// How arrivals are spread: even, poisson, gamma:CV or weibull:CV [default: poisson]
     #[arg(long, value_name = "LAW", allow_hyphen_values = true)]
     pub(super) process: Option<Process>,
-    /// Length of the measured window [default: 20s]
+    /// Rate over time, instead of --rate: 'ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s', or a file: .csv (t_s,rate) or .yaml
+    /// (`tonnage help profiles` lists all shapes)
+    #[arg(long, value_name = "PROFILE")]
+    pub(super) profile: Option<String>,
+    /// What varies the rate around itself, its mean kept (repeatable): 'sine amp=50% period=300s', 'ou sd=30% tau=20s', 'bursts
+    /// height=400% burst=5s calm=20s'; see `tonnage help profiles`
+    #[arg(long, value_name = "OVERLAY", value_parser = overlay)]
+    pub(super) overlay: Vec<Overlay>,
+    /// Length of the measured window [default: the profile's, else 20s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(super) duration: Option<Duration>,
     /// Requests in the measured window, instead of its length
@@ -164,16 +181,43 @@ pub(super) struct ShardOptions {
     pub(super) start_at: Option<Timestamp>,
 }
 
-/// What is taken from a trace.
+/// How a trace is read.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Trace")]
+pub(super) struct ReadingOptions {
+    /// Format of the trace: azure, burstgpt, mooncake, bailian, ragpulse, weka, aibrix, vidur, otel, litellm, csv or jsonl, each
+    /// compressed (gzip) or not [default: what its first line says]
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<Format>,
+    /// Columns of a CSV or keys of JSON lines (a.b: b inside a): time=NAME,input=NAME,output=NAME[,session=NAME]
+    #[arg(long, value_name = "NAMES")]
+    pub(super) columns: Option<Columns>,
+    /// Unit of the times in those columns: s, ms, us, ns or date; never guessed
+    #[arg(long, value_name = "UNIT")]
+    pub(super) time_unit: Option<TimeUnit>,
+    /// Which of several recordings in one file to take, from 1: where its clock jumps back, another begins
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) segment: Option<u32>,
+}
+
+impl ReadingOptions {
+    pub(super) fn reading(&self) -> Reading {
+        Reading { format: self.format, columns: self.columns.clone(), time_unit: self.time_unit, segment: self.segment }
+    }
+}
+
+/// What is taken from a trace, and what is done to it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Trace")]
 pub(super) struct ReplayOptions {
-    /// Format of the trace: azure, burstgpt or mooncake [default: what the first line says]
-    #[arg(long, value_name = "FORMAT")]
-    pub(super) format: Option<Format>,
+    #[command(flatten)]
+    pub(super) reading: ReadingOptions,
     /// How many times as fast as recorded: offsets are divided by K
     #[arg(long, value_name = "K", default_value = "1")]
     pub(super) time_scale: TimeScale,
+    /// How many times the rate, over the same time: below 1 rows are left out by chance, above 1 copies are laid over them
+    #[arg(long, value_name = "R", default_value = "1")]
+    pub(super) rate_scale: RateScale,
     /// Span of trace time, before scaling: 0s..300s (the end outside; instants count from its start) [default: all of it]
     #[arg(long, value_name = "START..END", value_parser = parse_window)]
     pub(super) window: Option<Window>,
@@ -183,9 +227,51 @@ pub(super) struct ReplayOptions {
     /// Leave out, and count, rows of more than N input tokens
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_input: Option<u32>,
+    /// Cut gaps between rows to at most this, in trace time
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(super) gap_cap: Option<Duration>,
+    /// Move rows that share an instant, because the recorder's clock ticks, into their tick: even or random
+    #[arg(long, value_name = "HOW")]
+    pub(super) spread: Option<Spread>,
+    /// Take a share (0.1, 10%) or a number (500) of the rows by chance, of whole sessions where there are sessions
+    #[arg(long, value_name = "SAMPLE")]
+    pub(super) sample: Option<Sample>,
+    /// Play the trace N times, one behind the other, its span and one mean gap apart
+    #[arg(long = "loop", value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) loops: u16,
+    /// How many sessions begin in a second, minute or hour, by chance, where the trace does not say when (weka)
+    #[arg(long, value_name = "RATE")]
+    pub(super) session_rate: Option<Rate>,
     /// Print, draw and check the timeline; send nothing
     #[arg(long)]
     pub(super) plan_only: bool,
+}
+
+impl ReplayOptions {
+    pub(super) fn reshape(&self) -> Reshape {
+        Reshape { gap_cap: self.gap_cap, spread: self.spread, sample: self.sample, loops: self.loops, rate_scale: self.rate_scale }
+    }
+}
+
+/// Which loads a sweep plays.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sweep")]
+pub(super) struct SweepOptions {
+    /// Rates between synchronous and throughput, the last of them around the knee
+    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(super) points: u32,
+    /// These rates instead, ascending, up to the first that saturates: 1,2,4.5 or 1..10:0.5
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub(super) rates: Option<String>,
+    /// Offer no higher rate
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
+    pub(super) max_rate: Option<Rate>,
+    /// Closed loops of so many requests in flight instead, in this order: 1,50,100
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub(super) concurrency: Option<String>,
+    /// Go on with the sweep whose result folder this is, as it was begun; what it has finished is not repeated
+    #[arg(long, value_name = "DIR")]
+    pub(super) resume: Option<PathBuf>,
 }
 
 /// How the load is played.

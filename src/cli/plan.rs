@@ -13,18 +13,20 @@ use crate::cli::exit::Exit;
 use crate::cli::load::{plan_of, planned_about, refuse_empty};
 use crate::cli::options::ShardOptions;
 use crate::cli::progress::LongPass;
+use crate::cli::replay::{THINK, books};
 use crate::cli::shard::{sharded, until};
 use crate::cli::terminal::{print, say};
 use crate::error::Error;
 use crate::units::{count, seconds};
-use crate::workload::{Description, Plan, Provenance, Salt, describe, export};
+use crate::workload::{Description, Load, Plan, Provenance, Salt, describe, export};
 
 /// Describes the plan.
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Error> {
     let plan = plan_of(&arguments.schedule, &arguments.workload, None, Salt::Off)?;
     refuse_empty(&plan)?;
     let plan = sharded(plan, &arguments.shard)?;
-    let pass = LongPass::over(planned_about(&arguments.schedule)?, "describing");
+    let about = if let Load::Open(timeline) = plan.load() { planned_about(timeline) } else { 0 };
+    let pass = LongPass::over(about, "describing");
     let shown = show(&plan, &arguments.shard, arguments.export.as_deref(), arguments.json);
     drop(pass);
     shown
@@ -75,6 +77,16 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         _ = write!(span, ", of which {} are measured", seconds(spans.window.length_s()));
     }
     row("planned", span);
+    if let Load::Open(timeline) = plan.load()
+        && let (Some(pattern), Some((_, curve))) = (timeline.pattern(), timeline.law())
+    {
+        row("profile", pattern.brief());
+        let (mean, high) = (curve.mean_per_s(spans.window), curve.highest_per_s());
+        row(
+            "expected",
+            format!("{:.1} in the window by the integral: {mean:.3}/s on average, {high:.3}/s at most", curve.expected_in(spans.window)),
+        );
+    }
     if let Some(share) = description.share {
         row("shard", format!("{}: {} of them; every figure below is of the whole plan", share.shard, count(share.planned)));
     }
@@ -86,6 +98,11 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         let trace = recording.provenance();
         row("trace", format!("{}: {} rows of {}", trace.file, count(trace.rows), trace.format));
         row("taken", taken(trace));
+        row("books", books(trace));
+        trace.changes.iter().for_each(|change| row("changed", change.clone()));
+        if trace.sessions > 0 {
+            row("sessions", format!("{}, {THINK}", count(trace.sessions)));
+        }
     }
     for (reason, dropped) in &description.dropped {
         row("removed", format!("{} {}: taken out of the plan, never shifted", count(*dropped), reason.name()));
@@ -108,6 +125,9 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
     let law = if plan.recording().is_some() { "none: the instants are the trace's own".to_owned() } else { law_of(description) + judged };
     row("law", law);
     row("fingerprint", description.fingerprint.clone());
+    if let Some(picture) = &description.rate_picture {
+        _ = write!(text, "\nrate asked for\n{picture}\n\nrequests planned");
+    }
     if !description.picture.is_empty() {
         _ = write!(text, "\n{}\n", description.picture.trim_end());
     }

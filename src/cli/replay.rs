@@ -6,7 +6,7 @@ use std::io::BufReader;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::arguments::{ReplayArguments, RunArguments};
+use crate::cli::arguments::ReplayArguments;
 use crate::cli::config::Parsed;
 use crate::cli::job::Job;
 use crate::cli::load::salt_of;
@@ -16,14 +16,15 @@ use crate::cli::run::play_job;
 use crate::cli::shard::{salt_of_all, sharded};
 use crate::error::Error;
 use crate::seed::Seed;
-use crate::trace::{Choice, Format, Trace};
+use crate::trace::{Choice, Reading, Trace};
 use crate::units::{count, pace, seconds};
 use crate::workload::{Load, Plan, Provenance, Salt, Workload, replay as replay_of};
 
 /// Options of a run that say what a trace says itself, and what to do instead.
 pub(super) const NOT_OF_A_REPLAY: &[(&str, &str)] = &[
-    ("rate", "drop it; --time-scale 2 replays twice as fast, and so at twice the rate"),
+    ("rate", "drop it; --rate-scale 2 is twice the rate, --time-scale 2 twice as fast"),
     ("process", "drop it; `tonnage run` draws arrivals by a law"),
+    ("profile", "drop it; the rate over time is the trace's, and --overlay 'sine amp=50% period=60s' bends it"),
     ("duration", "drop it; --window 0s..300s takes a span of trace time"),
     ("requests", "drop it; --window 0s..300s takes a span of trace time"),
     ("warmup", "drop it; the trace has no load of its own before its first row"),
@@ -35,69 +36,98 @@ pub(super) const NOT_OF_A_REPLAY: &[(&str, &str)] = &[
 
 /// Replays a trace, or shows what would be sent.
 pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
-    refuse_what_the_trace_says(&mut parsed)?;
-    let ReplayArguments { file, replay, target, workload, wire, schedule, shard, play, judgement, output, export, config } = arguments;
+    parsed.refuse(NOT_OF_A_REPLAY, "has no meaning in a replay, whose instants and lengths are the trace's")?;
+    let ReplayArguments { file, replay, load, export, config: _ } = arguments;
     let Some(file) = file else {
         return Err(Error::usage("FILE", "no trace is given", "name one, as in `tonnage replay trace.csv`"));
     };
     let salt = if replay.plan_only {
         Salt::Off
     } else {
-        salt_of_all(&wire.salt, &shard, &parsed.given, schedule.seed)?.map_or_else(|| salt_of(&wire.salt), Ok)?
+        salt_of_all(&load.wire.salt, &load.shard, &parsed.given, load.schedule.seed)?.map_or_else(|| salt_of(&load.wire.salt), Ok)?
     };
-    let plan = plan_of(&file, &replay, &schedule, salt.clone())?;
+    let plan = plan_of(&file, &replay, &load.schedule, salt.clone())?;
     if replay.plan_only {
-        return show(&sharded(plan, &shard)?, &shard, export.as_deref(), output.json);
+        return show(&sharded(plan, &load.shard)?, &load.shard, export.as_deref(), load.output.json);
     }
     let notes = plan.recording().map(|recording| notes_of(recording.provenance(), &plan)).unwrap_or_default();
-    let run = RunArguments { target, workload, wire, schedule, shard, play, judgement, output, config };
-    let mut job = Job::new("replay", run, plan, &salt, &mut parsed)?;
+    let mut job = Job::new("replay", load, plan, &salt, &mut parsed)?;
     job.notes.splice(..0, notes);
     play_job(job, parsed.command)
 }
 
-/// Refuses options that a trace answers itself, and forgets their defaults, so that the stored configuration does not ask for them.
-fn refuse_what_the_trace_says(parsed: &mut Parsed) -> Result<(), Error> {
-    for (key, instead) in NOT_OF_A_REPLAY {
-        if parsed.given.contains(*key) {
-            return Err(Error::usage(
-                format!("--{key}"),
-                "has no meaning in a replay, whose instants and lengths are the trace's",
-                *instead,
-            ));
-        }
-        parsed.effective.remove(*key);
+/// Reads the trace in `path`.
+pub(super) fn read(path: &Path, reading: &Reading) -> Result<Trace, Error> {
+    let file = File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check the path")))?;
+    Trace::read(BufReader::with_capacity(1 << 18, file), path, reading)
+}
+
+/// Refuses to lay several recordings of one file over each other.
+pub(super) fn refuse_restart(trace: &Trace, file: &Path) -> Result<(), Error> {
+    if let Some(restart) = trace.restart() {
+        let why = format!(
+            "goes back {} here: {} recordings in one file, which sorting would lay over each other; take one with --segment 1 to {}",
+            seconds(restart.back_s as f64),
+            trace.segments(),
+            trace.segments()
+        );
+        return Err(Error::input_at(file, restart.line, why));
     }
     Ok(())
 }
 
-/// Reads the trace in `path`.
-pub(super) fn read(path: &Path, format: Option<Format>) -> Result<Trace, Error> {
-    let file = File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check the path")))?;
-    Trace::read(BufReader::with_capacity(1 << 18, file), path, format)
-}
-
 fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, salt: Salt) -> Result<Plan, Error> {
-    let trace = read(file, options.format)?;
-    if let Some(restart) = trace.restart() {
-        let why = format!(
-            "goes back {} here: two recordings in one file, which a replay would lay over each other; split it before this line",
-            seconds(restart.back_s as f64)
-        );
-        return Err(Error::input_at(file, restart.line, why));
+    let mut trace = read(file, &options.reading.reading())?;
+    refuse_restart(&trace, file)?;
+    let (seed, sessions) = (Seed::new(schedule.seed), trace.sessions().number());
+    match options.session_rate {
+        Some(rate) if trace.has_relative_sessions() => trace = trace.with_session_starts(rate, seed),
+        Some(_) => {
+            let why = "has no meaning here: the trace says itself when each request came";
+            return Err(Error::usage("--session-rate", why, "drop it; --rate-scale changes the rate"));
+        }
+        None if trace.has_relative_sessions() && sessions > 1 => {
+            let why = format!("{} sessions count each from its own start, which is not recorded", count(u64::from(sessions)));
+            return Err(Error::usage("--session-rate", why, "say how many begin in a second, minute or hour, as in --session-rate 6/min"));
+        }
+        None => {}
     }
     let choice = Choice { window: options.window, on_empty: Some(options.on_empty), max_input: options.max_input };
-    let selection = trace.select(&choice, file)?;
+    let mut selection = trace.select(&choice, file)?.reshape(&options.reshape(), seed).map_err(|refusal| refusal.at("--rate-scale"))?;
+    if let Some(rate) = options.session_rate {
+        selection.changes.insert(0, format!("session rate {rate}: {} sessions begin by chance at that rate", count(u64::from(sessions))));
+    }
     let (read, span_s) = (selection.read, selection.read_span.as_secs());
-    let Some((timeline, recording)) = replay_of(selection, options.time_scale, &file.to_string_lossy()) else {
+    let Some((timeline, mut recording)) = replay_of(selection, options.time_scale, &file.to_string_lossy()) else {
         let why = format!(
-            "none of its {} rows, from 0 s to {}, is left to replay; check --window, --max-input and --on-empty",
+            "none of its {} rows, from 0 s to {}, is left to replay; check --window, --max-input, --sample and --on-empty",
             count(read),
             seconds(span_s)
         );
         return Err(Error::input(file, why));
     };
-    Ok(Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), Seed::new(schedule.seed), schedule.quota))
+    let timeline = timeline.bent(&schedule.overlay, seed).map_err(|refusal| refusal.at("--overlay"))?;
+    for overlay in &schedule.overlay {
+        recording.note(format!("{overlay}: time is bent by it; no request is added or taken away, and none passes another"));
+    }
+    Ok(Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), seed, schedule.quota))
+}
+
+/// How the turns of a session are timed.
+pub(super) const THINK: &str = "their turns at recorded instants (open loop), whether or not the turn before is answered";
+
+/// Where every row read has gone.
+pub(super) fn books(trace: &Provenance) -> String {
+    let mut books = format!("{} rows read", count(trace.rows));
+    // Writing to a string cannot fail.
+    if trace.copies > 0 {
+        _ = write!(books, " + {} copies", count(trace.copies));
+    }
+    _ = write!(books, " = {} scheduled", count(trace.scheduled));
+    for (reason, rows) in &trace.dropped {
+        _ = write!(books, " + {} {}", count(*rows), reason.name());
+    }
+    books
 }
 
 /// What is announced before anything is sent: what was read, so that a wrong unit of time shows, and what became of it.
@@ -110,14 +140,13 @@ fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
         count(trace.rows),
         trace.format,
         seconds(recorded_s),
-        trace.format.time_unit()
+        trace.time_unit
     )];
-    let mut books = format!("{} rows read = {} scheduled", count(trace.rows), count(trace.scheduled));
-    for (reason, rows) in &trace.dropped {
-        // Writing to a string cannot fail.
-        _ = write!(books, " + {} {}", count(*rows), reason.name());
+    notes.push(books(trace));
+    notes.extend(trace.changes.iter().cloned());
+    if trace.sessions > 0 {
+        notes.push(format!("{} sessions, {THINK}", count(trace.sessions)));
     }
-    notes.push(books);
     let window_s = plan.spans().window.length_s();
     notes.push(format!("time scale {}: {} for {}", trace.time_scale, pace(trace.scheduled as f64 / window_s), seconds(window_s)));
     if trace.raised > 0 {

@@ -11,10 +11,12 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::cli::arguments::ReportArguments;
+use crate::cli::config::schedule_of;
 use crate::cli::exit::Exit;
 use crate::cli::host::tool;
+use crate::cli::load::timeline_of;
 use crate::cli::merge::merge;
-use crate::cli::output::json_of;
+use crate::cli::output::{RECORDS, json_of, point_folder};
 use crate::cli::target::with_trust;
 use crate::cli::terminal::{ink, print, say};
 use crate::error::{Error, Refusal};
@@ -22,6 +24,7 @@ use crate::metrics::{Concurrency, Counts, Ended, Frame, LoadFacts, Objectives, S
 use crate::record::{Detail, Reader, Record};
 use crate::report::{Report, SCHEMA, render};
 use crate::schedule::{Extent, Timeline};
+use crate::search::SweepFindings;
 use crate::seed::Seed;
 use crate::units::{Offset, Ratio, Window, count};
 use crate::workload::{Closed, Load, Plan, Workload};
@@ -40,13 +43,15 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
 fn again(path: &Path) -> Result<Report, Error> {
     let (result, records) = files_of(path);
     let mut report = read(&result)?;
-    if report.trials.is_empty() && report.is_unfinished() {
+    if report.sweep.is_some() {
+        fold_sweep(&result, &mut report)?;
+    } else if report.trials.is_empty() && report.is_unfinished() {
         let trial = salvage(&records, &report)?;
         report.trials.push(trial);
     } else if let [saved] = report.trials.as_slice()
         && records.exists()
     {
-        report.trials = vec![fold_again(&records, saved, &report)?];
+        report.trials = vec![fold_again(&records, saved, &report, &report.plan_fingerprint)?];
     }
     Ok(report)
 }
@@ -70,6 +75,20 @@ pub(super) fn read(path: &Path) -> Result<Report, Error> {
         None => return Err(Error::input(path, "is not a result of tonnage; give a result folder or its result.json")),
     }
     serde_json::from_slice(&text).map_err(|why| Error::input_at(path, why.line() as u64, format!("{why}; is the file whole?")))
+}
+
+/// Folds the loads of a sweep again, those that have their records beside `result`, and finds again what they come to.
+fn fold_sweep(result: &Path, report: &mut Report) -> Result<(), Error> {
+    let Some(saved) = &report.sweep else { return Ok(()) };
+    let (finished, prints) = (saved.finished, saved.points.iter().map(|point| point.plan_fingerprint.clone()).collect::<Vec<_>>());
+    for (place, print) in prints.iter().enumerate().take(report.trials.len()) {
+        let records = result.with_file_name(point_folder(place)).join(RECORDS);
+        if records.exists() {
+            report.trials[place] = fold_again(&records, &report.trials[place], report, print)?;
+        }
+    }
+    report.sweep = Some(SweepFindings::of(&report.trials, &prints, finished));
+    Ok(())
 }
 
 /// What a records file holds, opened.
@@ -195,6 +214,8 @@ fn load_of(report: &Report) -> Result<LoadFacts, Error> {
     let extent = Extent::Requests(1);
     let load = if let Some(name) = text("load") {
         Load::Closed(Closed::named(&name, extent, none, none).map_err(|refusal| refusal.at("config.load"))?)
+    } else if report.config.contains_key("profile") || report.config.contains_key("overlay") {
+        Load::Open(timeline_of(&schedule_of(&report.config)?)?)
     } else {
         let rate = text("rate").unwrap_or_default().parse().map_err(|refusal: Refusal| refusal.at("config.rate"))?;
         let process = text("process").unwrap_or_default().parse().map_err(|refusal: Refusal| refusal.at("config.process"))?;
@@ -217,8 +238,8 @@ pub(super) enum Refolded {
 }
 
 /// The trial from its records, or else as saved, which is said.
-fn fold_again(path: &Path, saved: &TrialView, report: &Report) -> Result<TrialView, Error> {
-    match refold(path, saved, report, |_| Ok(()))? {
+fn fold_again(path: &Path, saved: &TrialView, report: &Report, fingerprint: &str) -> Result<TrialView, Error> {
+    match refold(path, saved, report, fingerprint, |_| Ok(()))? {
         Refolded::Same { view, .. } => Ok(*view),
         Refolded::Lacking(why) => {
             say(&format!("{}: {why}; the saved figures are shown", path.display()));
@@ -227,18 +248,19 @@ fn fold_again(path: &Path, saved: &TrialView, report: &Report) -> Result<TrialVi
     }
 }
 
-/// Folds the records once more, and shows each to `also`. What they do not hold (how the issuing ended, the peak in flight) is taken from
+/// Folds the records of the plan of `fingerprint` once more, and shows each to `also`. What they do not hold (how the issuing ended, the peak in flight) is taken from
 /// the saved result; refused when they are not the records of the run that left it.
 pub(super) fn refold(
     path: &Path,
     saved: &TrialView,
     report: &Report,
+    fingerprint: &str,
     also: impl FnMut(&Record) -> Result<(), Error>,
 ) -> Result<Refolded, Error> {
     let config = &report.config;
     let reader = open(path)?;
     let header = reader.header().clone();
-    let same_plan = header.plan_fingerprint.as_deref().is_none_or(|theirs| theirs == report.plan_fingerprint);
+    let same_plan = header.plan_fingerprint.as_deref().is_none_or(|theirs| theirs == fingerprint);
     if !same_plan || header.shard != saved.load.shard {
         return Err(Error::input(path, "belongs to another run than the result.json beside it; keep each run in a folder of its own"));
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::metrics::{Frame, Judgement, Objectives, Summary, TrialView, judge, view};
 use crate::record::Origin;
+use crate::schedule::Pattern;
 use crate::units::{Offset, Shard, Window};
 use crate::workload::{Closed, Load, Plan, Provenance};
 
@@ -62,7 +63,7 @@ pub struct LoadFacts {
     pub rate_per_s: Option<f64>,
     /// The law of its gaps as typed (`poisson`, `gamma:2`), where planned.
     pub process: Option<String>,
-    /// Its profile and overlays as typed, where there are any.
+    /// Its profile and overlays, cut short where they are long, where there are any.
     pub profile: Option<String>,
     /// Requests in flight of a closed loop.
     pub concurrency: Option<u32>,
@@ -96,6 +97,7 @@ impl LoadFacts {
                 origin: Origin::Planned,
                 rate_per_s: Some(timeline.rate_per_s()),
                 process: timeline.law().map(|(process, _)| process.to_string()),
+                profile: timeline.pattern().map(Pattern::brief),
                 trace: plan.recording().map(|recording| recording.provenance().clone()),
                 shard: plan.shard(),
                 ..Self::default()
@@ -234,4 +236,7 @@ pub trait Play {
 
     /// Plays `segment` until its plan ends or `stop` says so; returns when the last request has been issued.
     fn play(&mut self, segment: Segment, stop: StopRule) -> impl Future<Output = Result<Self::Settling, Error>>;
+
+    /// Sends nothing until nothing that was sent is in flight any more: after an overload, the backlog is gone.
+    fn rest(&mut self) -> impl Future<Output = ()>;
 }

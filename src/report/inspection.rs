@@ -56,9 +56,15 @@ fn facts(seen: &Inspection) -> Vec<(&'static str, String)> {
         ("dispersion", format!("{:.2} of the counts in 1 s (Poisson has 1)", seen.dispersion_1s)),
         ("times", times),
     ];
+    if seen.sessions > 0 {
+        facts.push(("sessions", count(seen.sessions)));
+    }
     if let Some(blocks) = seen.blocks {
         let share = 100.0 * blocks.seen_before as f64 / blocks.all.max(1) as f64;
-        facts.push(("prefixes", format!("{} blocks of 512 tokens, {share:.1} % of them in an earlier row", count(blocks.all))));
+        facts.push((
+            "prefixes",
+            format!("{} blocks of {} tokens, {share:.1} % of them in an earlier row", count(blocks.all), blocks.tokens),
+        ));
     }
     facts
 }

@@ -58,7 +58,8 @@ impl fmt::Display for TimeScale {
 /// Recorded instants on the run's clock, in order, at least one, all before the end of their window. Eight bytes each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
-    instants: Arc<[Offset]>,
+    // Not a slice of its own: that would be copied once more, and a trace may be most of a machine's memory.
+    instants: Arc<Vec<Offset>>,
     end: Offset,
 }
 
@@ -90,7 +91,18 @@ impl Recorded {
         };
         // One that lies closer to the end than rounding can tell is still inside.
         let end = end.max(last.plus(Duration::from_nanos(1)));
-        Some(Self { instants: scaled.into(), end })
+        Some(Self { instants: Arc::new(scaled), end })
+    }
+
+    /// The same with every instant moved by `to`, which keeps their order; what it moves out of the window stays at its end. Nothing is copied where
+    /// no one else holds the instants.
+    pub(crate) fn moved(self, to: impl Fn(Offset) -> Offset) -> Self {
+        let last = Offset::from_nanos(self.end.as_nanos().saturating_sub(1));
+        let mut instants = Arc::unwrap_or_clone(self.instants);
+        for at in &mut instants {
+            *at = to(*at).min(last);
+        }
+        Self { instants: Arc::new(instants), end: self.end }
     }
 
     /// The instants in order.

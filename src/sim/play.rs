@@ -38,6 +38,8 @@ pub struct Session {
     model_name: Arc<str>,
     /// Origin of the next segment, on the model's own clock.
     origin: Offset,
+    /// When the last request of all segments settled, on the same clock.
+    drained: Offset,
 }
 
 /// What a segment showed beside its records. Instants are counted from the segment's origin.
@@ -61,7 +63,13 @@ impl Session {
     /// A server at rest.
     #[must_use]
     pub fn new(profile: Profile, seed: Seed) -> Self {
-        Self { station: Station::new(profile, seed), target: target(profile), model_name: MODEL_NAME.into(), origin: Offset::ZERO }
+        Self {
+            station: Station::new(profile, seed),
+            target: target(profile),
+            model_name: MODEL_NAME.into(),
+            origin: Offset::ZERO,
+            drained: Offset::ZERO,
+        }
     }
 
     /// Plays `plan` until it ends or `stop` says so (asked at each arrival, before it is sent, and at each completion), and follows
@@ -89,8 +97,9 @@ impl Session {
         if let Some(station) = before_drain {
             self.station = station;
         }
-        self.origin = later(self.origin, load_end);
         let drain_end = drained.max(load_end);
+        self.drained = self.drained.max(later(self.origin, drain_end));
+        self.origin = later(self.origin, load_end);
         let mut window = plan.spans().window;
         if ended == Ended::Stopped {
             window = Window { start: window.start.min(load_end), end: window.end.min(load_end) };
@@ -104,6 +113,11 @@ impl Session {
 
 impl Play for Session {
     type Settling = Ready<Result<Trial, Error>>;
+
+    /// The next segment begins when the last request has settled; what the engine still holds it has then computed.
+    async fn rest(&mut self) {
+        self.origin = self.origin.max(self.drained);
+    }
 
     /// In virtual time a segment is over at once, so its trial is final when this returns.
     async fn play(&mut self, segment: metrics::Segment, stop: StopRule) -> Result<Self::Settling, Error> {
@@ -232,7 +246,9 @@ impl<F: FnMut(Record)> Segment<'_, F> {
             },
         };
         if stepped {
-            self.flight.ask(record, Request::unique(Request::NOBODY, outline.input_tokens, tokens));
+            let asked = Request::unique(Request::NOBODY, outline.input_tokens, tokens);
+            let prefix = self.plan.prefix(id);
+            self.flight.ask(record, Request { blocks: &prefix.ids, block_tokens: prefix.block_tokens, ..asked });
         } else {
             self.flight.sent(record);
         }

@@ -62,7 +62,8 @@ fn smallest(enough: impl Fn(f64) -> bool) -> Option<f64> {
 }
 
 /// The share in [0, 1] where `below` turns false, by bisection to the last bits.
-pub(super) fn solve(below: impl Fn(f64) -> bool) -> f64 {
+#[must_use]
+pub fn solve(below: impl Fn(f64) -> bool) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);

@@ -1,16 +1,19 @@
 //! Owns the sentences that `trace inspect` says about a trace: what in it is an artefact, and what to do about it.
 
 use crate::trace::inspect::Inspection;
+use crate::trace::reshape::tick_of;
 use crate::trace::{Format, Row, Selection};
-use crate::units::{Offset, count, pace, seconds};
+use crate::units::{count, pace, seconds};
 
 /// Everything a reader should know before replaying what was taken.
 pub(crate) fn anomalies(selection: &Selection, seen: &Inspection) -> Vec<String> {
     let rows = selection.trace.rows();
     [
         restart(selection),
+        starts(selection),
+        no_requests(selection),
         disorder(seen),
-        ticks(rows, seen),
+        ticks(rows, seen).filter(|_| !selection.trace.has_relative_sessions()),
         whole_seconds(rows, seen),
         empties(rows),
         silence(rows, seen),
@@ -26,10 +29,28 @@ pub(crate) fn anomalies(selection: &Selection, seen: &Inspection) -> Vec<String>
 fn restart(selection: &Selection) -> Option<String> {
     let restart = selection.trace.restart()?;
     Some(format!(
-        "line {} goes back {}: two recordings in one file. Sorting lays them over each other, so a replay is refused; split the file there.",
+        "line {} goes back {}: two recordings in one file. Sorting lays them over each other, so a replay asks which: --segment 1 to {}.",
         restart.line,
-        seconds(restart.back_s as f64)
+        seconds(restart.back_s as f64),
+        selection.trace.segments()
     ))
+}
+
+/// Sessions whose file does not say when they began stand all at the start.
+fn starts(selection: &Selection) -> Option<String> {
+    let sessions = selection.trace.sessions().number();
+    (selection.trace.has_relative_sessions() && sessions > 1).then(|| {
+        format!(
+            "{} sessions count each from its own start, which is not recorded: shown here as if all began at once; a replay asks for \
+             --session-rate.",
+            count(u64::from(sessions))
+        )
+    })
+}
+
+fn no_requests(selection: &Selection) -> Option<String> {
+    let entries = selection.trace.passed_over();
+    (entries > 0).then(|| format!("{} entries are no requests to a model (spans of tools or agents) and were passed over.", count(entries)))
 }
 
 fn disorder(seen: &Inspection) -> Option<String> {
@@ -47,18 +68,14 @@ fn ticks(rows: &[Row], seen: &Inspection) -> Option<String> {
     if tied * 10 < seen.kept {
         return None;
     }
-    let mut steps: Vec<u64> =
-        rows.windows(2).map(|pair| Offset::from(pair[1].at.since(pair[0].at)).as_nanos()).filter(|step| *step > 0).collect();
-    let tick = match steps.len() {
-        0 => "all rows stand at one instant".to_owned(),
-        length => {
-            let (_, middle, _) = steps.select_nth_unstable(length / 2);
-            format!("the recorder's clock ticks every {}", seconds(*middle as f64 / 1e9))
-        }
+    let tick = match tick_of(rows) {
+        None => "all rows stand at one instant".to_owned(),
+        Some(tick) => format!("the recorder's clock ticks every {}", seconds(tick as f64 / 1e9)),
     };
     Some(format!(
         "{} rows share their instant with the row before ({} distinct times, up to {} at one): {tick}. Gaps, dispersion and peaks below \
-         that are the recording's, not the service's; a replay sends such rows together.",
+         that are the recording's, not the service's; a replay sends such rows together, or with --spread inside \
+         their tick.",
         count(tied),
         count(seen.distinct_times),
         count(seen.max_tie)
@@ -121,11 +138,11 @@ fn repeated(selection: &Selection) -> Option<String> {
     let (rows, pool) = (selection.trace.rows(), selection.trace.blocks());
     let mut twice = 0;
     for tie in rows.chunk_by(|one, two| one.at == two.at).filter(|tie| tie.len() > 1) {
-        let mut same: Vec<_> = tie.iter().map(|row| (row.input_tokens, row.output_tokens, pool.ids(row.blocks))).collect();
+        let mut same: Vec<_> = tie.iter().map(|row| (row.input_tokens, row.output_tokens, pool.ids(row.place))).collect();
         same.sort_unstable();
         twice += same.windows(2).filter(|pair| pair[0] == pair[1]).count() as u64;
     }
-    (twice > 0 && selection.trace.format() == Format::Mooncake)
+    (twice > 0 && matches!(selection.trace.format(), Format::Mooncake | Format::Bailian))
         .then(|| format!("{} rows repeat another of the same instant exactly (lengths and blocks).", count(twice)))
 }
 

@@ -1,7 +1,8 @@
 //! Owns Azure's CSV: `TIMESTAMP,ContextTokens,GeneratedTokens` (2023, 2024; 2025 with a column between), times as dates.
 
+use crate::trace::format::Parser;
 use crate::trace::number::{date_ns, shown, tokens};
-use crate::trace::rows::RawRow;
+use crate::trace::rows::{Pending, RawRow};
 use crate::trace::table;
 
 /// The columns it is known by.
@@ -16,11 +17,14 @@ impl Azure {
     pub(crate) fn new(header: &str) -> Result<Self, String> {
         Ok(Self { places: table::places(header, COLUMNS)? })
     }
+}
 
-    pub(crate) fn row(&self, line: &str) -> Result<RawRow, String> {
+impl Parser for Azure {
+    fn take(&mut self, line: &str, pending: &mut Pending) -> Result<(), String> {
         let [time, input, output] = table::pick(line, &self.places)?;
         let at_ns = date_ns(time)
             .ok_or_else(|| format!("TIMESTAMP is `{}`, not a date and time such as 2023-11-16 18:17:03.9799600", shown(time)))?;
-        Ok(RawRow { at_ns, input_tokens: tokens(COLUMNS[1], input)?, output_tokens: tokens(COLUMNS[2], output)? })
+        let row = RawRow { at_ns, input_tokens: tokens(COLUMNS[1], input)?, output_tokens: tokens(COLUMNS[2], output)? };
+        pending.push(row, &[], None)
     }
 }

@@ -1,7 +1,8 @@
 //! Owns the CSV of `BurstGPT`: times in seconds since a local midnight, columns by name (6 in version 1, 8 in version 3).
 
+use crate::trace::format::Parser;
 use crate::trace::number::{scaled_decimal, shown, tokens};
-use crate::trace::rows::RawRow;
+use crate::trace::rows::{Pending, RawRow};
 use crate::trace::table;
 
 /// The columns it is known by.
@@ -10,16 +11,22 @@ pub(crate) const COLUMNS: [&str; 3] = ["Timestamp", "Request tokens", "Response 
 /// Where its columns stand.
 pub(crate) struct BurstGpt {
     places: [usize; 3],
+    session: Option<usize>,
 }
 
 impl BurstGpt {
     pub(crate) fn new(header: &str) -> Result<Self, String> {
-        Ok(Self { places: table::places(header, COLUMNS)? })
+        Ok(Self { places: table::places(header, COLUMNS)?, session: table::column(header, "Session ID") })
     }
+}
 
-    pub(crate) fn row(&self, line: &str) -> Result<RawRow, String> {
+impl Parser for BurstGpt {
+    fn take(&mut self, line: &str, pending: &mut Pending) -> Result<(), String> {
         let [time, input, output] = table::pick(line, &self.places)?;
         let at_ns = scaled_decimal(time, 9).ok_or_else(|| format!("Timestamp is `{}`, not a number of seconds", shown(time)))?;
-        Ok(RawRow { at_ns, input_tokens: tokens(COLUMNS[1], input)?, output_tokens: tokens(COLUMNS[2], output)? })
+        let row = RawRow { at_ns, input_tokens: tokens(COLUMNS[1], input)?, output_tokens: tokens(COLUMNS[2], output)? };
+        // Requests by API have none.
+        let session = self.session.map(|place| table::pick(line, &[place])).transpose()?.map(|[session]| session);
+        pending.push(row, &[], session.filter(|session| !session.is_empty()))
     }
 }

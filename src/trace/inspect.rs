@@ -47,6 +47,9 @@ pub struct Inspection {
     /// The row (from 1, in order of time) after which the longest gap begins.
     #[serde(skip)]
     pub max_gap_after_row: Option<u64>,
+    /// Sessions among the rows read.
+    #[serde(skip)]
+    pub sessions: u64,
     /// Prefix blocks, and how many of them an earlier row has had; none where the format has no blocks.
     #[serde(skip)]
     pub blocks: Option<SharedBlocks>,
@@ -78,6 +81,8 @@ pub struct Peak {
 /// Prefix blocks of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SharedBlocks {
+    /// Tokens of a block.
+    pub tokens: u32,
     /// Blocks of all rows.
     pub all: u64,
     /// Those that an earlier row has had.
@@ -116,6 +121,7 @@ pub fn inspect(selection: &Selection) -> Option<Inspection> {
         anomalies: Vec::new(),
         kept: rows.len() as u64,
         max_gap_after_row: gaps.longest.map(|(_, row)| row),
+        sessions: u64::from(trace.sessions().number()),
         blocks: shared_blocks(selection),
     };
     inspection.anomalies = anomalies(selection, &inspection);
@@ -130,22 +136,24 @@ fn shared_blocks(selection: &Selection) -> Option<SharedBlocks> {
     let mut seen = std::collections::HashSet::new();
     let (mut all, mut seen_before) = (0, 0);
     for row in selection.trace.rows() {
-        for id in pool.ids(row.blocks) {
+        for id in pool.ids(row.place) {
             all += 1;
             seen_before += u64::from(!seen.insert(*id));
         }
     }
-    Some(SharedBlocks { all, seen_before })
+    Some(SharedBlocks { tokens: pool.block_tokens(), all, seen_before })
 }
 
-struct Gaps {
-    cv: Option<f64>,
+/// The gaps between rows.
+pub(crate) struct Gaps {
+    /// Population standard deviation over mean.
+    pub(crate) cv: Option<f64>,
     /// The longest gap and the row, from 1, before it.
     longest: Option<(Offset, u64)>,
 }
 
 impl Gaps {
-    fn of(rows: &[Row]) -> Self {
+    pub(crate) fn of(rows: &[Row]) -> Self {
         let gaps = || rows.windows(2).map(|pair| Offset::from(pair[1].at.since(pair[0].at)));
         let mut longest: Option<(Offset, u64)> = None;
         for (row, gap) in (1..).zip(gaps()) {
@@ -173,13 +181,14 @@ impl Times {
 }
 
 /// Rows in the windows [kW, (k+1)W) from the first, as far as the last.
-struct Counts {
-    most: u64,
-    dispersion: f64,
+pub(crate) struct Counts {
+    pub(crate) most: u64,
+    /// Population variance over mean.
+    pub(crate) dispersion: f64,
 }
 
 impl Counts {
-    fn of(rows: &[Row], length_s: u64) -> Self {
+    pub(crate) fn of(rows: &[Row], length_s: u64) -> Self {
         let first = rows.first().map_or(Offset::ZERO, |row| row.at);
         let window = |row: &Row| row.at.since(first).as_nanos() / u128::from(length_s * 1_000_000_000);
         let windows = rows.last().map_or(0, |row| window(row) as u64 + 1) as f64;

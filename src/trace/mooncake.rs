@@ -1,10 +1,14 @@
 //! Owns Mooncake's JSONL: times in milliseconds, lengths in tokens, prefix blocks of 512 tokens by id.
 
 use serde::Deserialize;
-use serde_json::{Map, Number, Value};
 
-use crate::trace::number::{json_ms_to_ns, json_tokens};
-use crate::trace::rows::{BlockPool, RawRow};
+use crate::trace::format::Parser;
+use crate::trace::json::{Figure, parse};
+use crate::trace::number::{scaled_decimal, shown, tokens};
+use crate::trace::rows::{Pending, RawRow};
+
+/// The keys it is known by, with those of its relatives.
+pub(crate) const KEYS: [&str; 3] = ["timestamp", "input_length", "output_length"];
 
 /// Reads rows. Times with a fraction are only read where the format was named: seconds look like them.
 pub(crate) struct Mooncake {
@@ -12,64 +16,32 @@ pub(crate) struct Mooncake {
 }
 
 #[derive(Deserialize)]
-struct Line {
-    timestamp: Number,
-    input_length: Number,
-    output_length: Number,
+struct Line<'a> {
+    #[serde(borrow)]
+    timestamp: Figure<'a>,
+    #[serde(borrow)]
+    input_length: Figure<'a>,
+    #[serde(borrow)]
+    output_length: Figure<'a>,
     #[serde(default)]
     hash_ids: Vec<u64>,
+    #[serde(borrow)]
+    session_id: Option<Figure<'a>>,
 }
 
-const KEYS: [&str; 3] = ["timestamp", "input_length", "output_length"];
-
-impl Mooncake {
-    /// One row; its block ids are put into `blocks`.
-    pub(crate) fn row(&self, line: &str, blocks: &mut Vec<u64>) -> Result<RawRow, String> {
-        let line: Line = serde_json::from_str(line).map_err(|why| {
-            // Their line is always 1: ours stands in front.
-            let why = why.to_string();
-            format!("is no row of a Mooncake trace: {}", why.split(" at line ").next().unwrap_or(&why))
-        })?;
-        if !self.named && line.timestamp.is_f64() {
-            return Err(format!(
-                "timestamp {} has a fraction, as seconds have; if it is milliseconds, say --format mooncake",
-                line.timestamp
-            ));
+impl Parser for Mooncake {
+    fn take(&mut self, text: &str, pending: &mut Pending) -> Result<(), String> {
+        let line: Line<'_> = parse(text, "row of a Mooncake trace")?;
+        let time = line.timestamp.text();
+        if !self.named && time.contains(['.', 'e', 'E']) {
+            return Err(format!("timestamp {} has a fraction, as seconds have; if it is milliseconds, say --format mooncake", shown(time)));
         }
-        let at_ns = json_ms_to_ns(&line.timestamp).ok_or_else(|| format!("timestamp {} is no number of milliseconds", line.timestamp))?;
-        let (input_tokens, output_tokens) = (json_tokens(KEYS[1], &line.input_length)?, json_tokens(KEYS[2], &line.output_length)?);
-        let most = input_tokens.div_ceil(BlockPool::BLOCK_TOKENS) as usize;
-        if line.hash_ids.len() > most {
-            return Err(format!(
-                "has {} hash_ids for {input_tokens} tokens, and blocks of 512 tokens make at most {most}; blocks of another size (16 in Bailian \
-                 traces, whose times are seconds) are not read",
-                line.hash_ids.len()
-            ));
-        }
-        *blocks = line.hash_ids;
-        Ok(RawRow { at_ns, input_tokens, output_tokens })
-    }
-}
-
-/// Whether a first line is Mooncake's; other formats share its keys with another unit of time, and are refused by name.
-pub(crate) fn recognise(line: &str) -> Result<(), String> {
-    let row: Map<String, Value> = serde_json::from_str(line)
-        .map_err(|_| "starts with `{` and is no JSON object; a trace in JSON has one object a line".to_owned())?;
-    if let Some(missing) = KEYS.into_iter().find(|key| !row.contains_key(*key)) {
-        return Err(format!(
-            "is JSON without `{missing}`; accepted is a Mooncake trace (timestamp, input_length, output_length, hash_ids)"
-        ));
-    }
-    if row.contains_key("chat_id") || row.contains_key("parent_chat_id") {
-        return Err("is a Bailian trace by its chat_id: times in seconds, blocks of 16 tokens; this version does not read it".to_owned());
-    }
-    match (&row["timestamp"], row.get("hash_ids")) {
-        (Value::String(_), _) | (_, Some(Value::Object(_))) => {
-            Err("is a RAGPulse trace by its text timestamps or grouped hash_ids; this version does not read it".to_owned())
-        }
-        (Value::Number(number), Some(Value::Array(_))) if !number.is_f64() => Ok(()),
-        _ => Err("has the keys of a Mooncake trace, but not its whole numbers of milliseconds and lists of hash_ids: the unit of time \
-                  cannot be told. If it is milliseconds, say --format mooncake"
-            .to_owned()),
+        let at_ns = scaled_decimal(time, 6).ok_or_else(|| format!("timestamp {} is no number of milliseconds", shown(time)))?;
+        let row = RawRow {
+            at_ns,
+            input_tokens: tokens(KEYS[1], line.input_length.text())?,
+            output_tokens: tokens(KEYS[2], line.output_length.text())?,
+        };
+        pending.push(row, &line.hash_ids, line.session_id.and_then(Figure::name).as_deref())
     }
 }

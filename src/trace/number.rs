@@ -1,13 +1,15 @@
 //! Owns exact numbers: decimals to whole nanoseconds, dates to nanoseconds, token counts.
 
-use serde_json::Number;
-
 /// The largest token count a row may have: more is a broken file, no request.
 pub(crate) const MOST_TOKENS: u32 = 10_000_000;
 
-/// The decimal number `text` times 10^`power` (3 to 9), rounded to a whole number: seconds (9) or milliseconds (6) to nanoseconds. `None` for what is
-/// no plain decimal, or too large for 64 bits.
+/// The decimal number `text` times 10^`power`, rounded to a whole number: seconds (9) or milliseconds (6) to nanoseconds. `None` for
+/// what is no plain decimal (an exponent is read, as in `1.7e9`), or too large for 64 bits.
 pub(crate) fn scaled_decimal(text: &str, power: u32) -> Option<i64> {
+    if let Some((mantissa, exponent)) = text.split_once(['e', 'E']) {
+        let power = power.checked_add_signed(exponent.parse().ok()?)?;
+        return if power <= 36 { scaled_decimal(mantissa, power) } else { None };
+    }
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -65,16 +67,6 @@ pub(crate) fn tokens(name: &str, text: &str) -> Result<u32, String> {
     }
 }
 
-/// A token count in JSON.
-pub(crate) fn json_tokens(name: &str, number: &Number) -> Result<u32, String> {
-    tokens(name, &number.to_string())
-}
-
-/// A JSON number of milliseconds in nanoseconds; a fraction to the nearest.
-pub(crate) fn json_ms_to_ns(number: &Number) -> Option<i64> {
-    scaled_decimal(&number.to_string(), 6)
-}
-
 /// The start of `text`, for a message.
 pub(crate) fn shown(text: &str) -> String {
     const MOST: usize = 40;
@@ -103,7 +95,12 @@ mod tests {
             ("", 9, None),
             (".", 9, None),
             ("-", 9, None),
-            ("1e3", 9, None),
+            ("1e3", 9, Some(1_000_000_000_000)),
+            ("1.715472000123456789e9", 9, Some(1_715_472_000_123_456_789)),
+            ("25e-1", 9, Some(2_500_000_000)),
+            ("1e", 9, None),
+            ("1e99", 9, None),
+            ("1e-99", 9, None),
             ("1.2.3", 9, None),
             ("1.0000000000x", 9, None),
             ("9999999999999", 9, None),

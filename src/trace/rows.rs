@@ -1,12 +1,14 @@
-//! Owns `Trace`: recorded requests in order of time, 24 bytes each, their prefix blocks in one pool.
+//! Owns `Trace`: recorded requests in order of time, 24 bytes each, what only some traces have kept beside them.
 
 use std::io::BufRead;
 use std::path::Path;
 
 use crate::error::Error;
-use crate::trace::format::{Format, Parser};
+use crate::seed::{Seed, exponential};
+use crate::trace::format::{Format, Reading, parser_of};
 use crate::trace::lines::Lines;
-use crate::units::Offset;
+use crate::trace::sides::{BlockPool, LineRuns, NewSessions, Sessions};
+use crate::units::{Offset, Rate};
 
 /// One recorded request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +19,10 @@ pub struct Row {
     pub input_tokens: u32,
     /// Output tokens; 0 often marks a failed request.
     pub output_tokens: u32,
-    /// Its prefix blocks in the trace's pool.
-    pub blocks: BlockList,
-    /// Its line in the file, from 1.
-    pub line: u32,
+    /// Its place in the file, from 0: its blocks, its session and its line are kept under it.
+    pub place: u32,
+    /// Which copy it is: 0 as recorded, 1 and above as made by a loop or by a rate scale.
+    pub copy: u16,
 }
 
 /// A row as a format has it: its instant on the file's own clock.
@@ -29,53 +31,6 @@ pub(crate) struct RawRow {
     pub(crate) at_ns: i64,
     pub(crate) input_tokens: u32,
     pub(crate) output_tokens: u32,
-}
-
-/// Where a row's block ids stand in a [`BlockPool`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct BlockList(u32);
-
-/// The prefix block ids of all rows, one list after the other. Equal ids stand for equal text; ids are global to the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlockPool {
-    /// Each list behind its length; the empty list comes first.
-    words: Vec<u64>,
-}
-
-impl Default for BlockPool {
-    fn default() -> Self {
-        Self { words: vec![0] }
-    }
-}
-
-impl BlockPool {
-    /// Tokens of a block; the last of a request may be partial.
-    pub const BLOCK_TOKENS: u32 = 512;
-
-    /// Whether any row has blocks.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.words.len() <= 1
-    }
-
-    /// The ids of `list`, which is of this pool.
-    #[must_use]
-    pub fn ids(&self, list: BlockList) -> &[u64] {
-        let start = list.0 as usize;
-        let length = self.words.get(start).copied().unwrap_or(0) as usize;
-        self.words.get(start + 1..start + 1 + length).unwrap_or(&[])
-    }
-
-    /// Adds a list; none where four thousand million ids are held already.
-    fn push(&mut self, ids: &[u64]) -> Option<BlockList> {
-        if ids.is_empty() {
-            return Some(BlockList(0));
-        }
-        let list = BlockList(u32::try_from(self.words.len()).ok()?);
-        self.words.push(ids.len() as u64);
-        self.words.extend_from_slice(ids);
-        Some(list)
-    }
 }
 
 /// A jump backwards in time that no disorder of a recorder explains: another recording begins.
@@ -91,40 +46,47 @@ pub struct Restart {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trace {
     format: Format,
+    time_unit: &'static str,
     rows: Vec<Row>,
     blocks: BlockPool,
+    sessions: Sessions,
+    lines: LineRuns,
     first_ns: i64,
     out_of_order: u64,
     restart: Option<Restart>,
+    segments: u32,
+    other_segments: u64,
+    passed_over: u64,
+    relative: bool,
 }
 
 impl Trace {
     /// A backwards jump of more than this is a restart, no disorder.
     const RESTART_NS: i64 = 300 * 1_000_000_000;
+    /// The most rows that are held.
+    pub const MOST_ROWS: u64 = 200_000_000;
 
-    /// Reads `source`, the contents of `path`, as `format` or, without one, as what its first line says it is. The first row that
-    /// cannot be read is an error with its line.
-    pub fn read(source: impl BufRead, path: &Path, format: Option<Format>) -> Result<Self, Error> {
-        let mut lines = Lines::new(source, path);
+    /// Reads `source`, the contents of `path`, compressed (gzip) or not, as `reading` says or, where it says nothing, as what its first
+    /// line says it is. The first row that cannot be read is an error with its line.
+    pub fn read(source: impl BufRead, path: &Path, reading: &Reading) -> Result<Self, Error> {
+        let mut lines = Lines::new(source, path)?;
         let Some((number, first)) = lines.advance()? else {
             return Err(Error::input(path, "is empty; give a trace of at least one request"));
         };
         let refuse = |number: u64, why: String| Error::input_at(path, number, why);
-        let found = match format {
-            Some(format) => format,
-            None => Format::of_first_line(first).map_err(|why| refuse(number, why))?,
-        };
-        let (parser, is_header) = Parser::new(found, first, format.is_some())
-            .map_err(|why| refuse(number, format!("{why}; a {found} trace starts with its header, check --format")))?;
-        let mut pending = Pending::new(found);
-        if !is_header {
-            let first = first.to_owned();
-            pending.take(&parser, number, &first).map_err(|why| refuse(number, why))?;
+        let first = first.to_owned();
+        let mut opened = parser_of(&first, reading).map_err(|why| refuse(number, why))?;
+        let mut pending = Pending::new(opened.format, opened.time_unit, reading.segment);
+        if !opened.is_header {
+            pending.number = number;
+            opened.parser.take(&first, &mut pending).map_err(|why| refuse(number, why))?;
         }
+        drop(first);
         while let Some((number, line)) = lines.advance()? {
-            pending.take(&parser, number, line).map_err(|why| refuse(number, why))?;
+            pending.number = number;
+            opened.parser.take(line, &mut pending).map_err(|why| refuse(number, why))?;
         }
-        pending.finish().ok_or_else(|| Error::input(path, "has no row; give a trace of at least one request"))
+        pending.finish(opened.parser.time_unit(), path)
     }
 
     /// Its format.
@@ -133,16 +95,34 @@ impl Trace {
         self.format
     }
 
+    /// The unit its times were read in.
+    #[must_use]
+    pub fn time_unit(&self) -> &'static str {
+        self.time_unit
+    }
+
     /// Its rows in order of time; at least one as read.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// The block ids its rows point to.
+    /// The prefix blocks of its rows.
     #[must_use]
     pub fn blocks(&self) -> &BlockPool {
         &self.blocks
+    }
+
+    /// The sessions of its rows.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// The line of `row` in the file, from 1.
+    #[must_use]
+    pub fn line_of(&self, row: &Row) -> u64 {
+        self.lines.of(row.place)
     }
 
     /// The instant of its first row on the file's own clock: nanoseconds since 1970 for dates, since the clock's zero otherwise.
@@ -157,71 +137,200 @@ impl Trace {
         self.out_of_order
     }
 
-    /// The first place where its clock starts again.
+    /// The first place where its clock starts again; none where one segment was asked for.
     #[must_use]
     pub fn restart(&self) -> Option<Restart> {
         self.restart
     }
 
-    /// Keeps the rows that `keep` keeps, as it changes them.
-    pub(crate) fn retain_rows(&mut self, keep: impl FnMut(&mut Row) -> bool) {
-        self.rows.retain_mut(keep);
+    /// How many recordings the file holds one after the other.
+    #[must_use]
+    pub fn segments(&self) -> u32 {
+        self.segments
     }
 
-    /// Its rows and their blocks.
+    /// Rows of segments that were not asked for.
     #[must_use]
-    pub(crate) fn into_parts(self) -> (Vec<Row>, BlockPool) {
-        (self.rows, self.blocks)
+    pub fn other_segments(&self) -> u64 {
+        self.other_segments
+    }
+
+    /// Entries of the file that are no requests (spans of tools and agents), passed over.
+    #[must_use]
+    pub fn passed_over(&self) -> u64 {
+        self.passed_over
+    }
+
+    /// Whether each session counts from its own start, which the file does not say.
+    #[must_use]
+    pub fn has_relative_sessions(&self) -> bool {
+        self.relative
+    }
+
+    /// Lets the sessions of a trace that does not say when begin as a Poisson process of `rate`, the first at 0, in the order of the file:
+    /// gaps of seed stream `session_starts`.
+    #[must_use]
+    pub fn with_session_starts(mut self, rate: Rate, seed: Seed) -> Self {
+        let mut generator = seed.stream("session_starts").sequence();
+        let mut reached_s = 0.0;
+        let starts: Vec<Offset> = (0..self.sessions.number())
+            .map(|number| {
+                if number > 0 {
+                    reached_s += exponential(&mut generator) / rate.per_s();
+                }
+                Offset::from_secs(reached_s)
+            })
+            .collect();
+        for row in &mut self.rows {
+            let start = self.sessions.of(row.place).and_then(|number| starts.get(number as usize)).copied().unwrap_or(Offset::ZERO);
+            row.at = row.at.plus(start.since(Offset::ZERO));
+        }
+        self.relative = false;
+        sort(&mut self.rows);
+        self
+    }
+
+    /// Its rows, to be thinned, moved and copied; whoever does leaves them sorted ([`sort`]).
+    pub(crate) fn rows_mut(&mut self) -> &mut Vec<Row> {
+        &mut self.rows
+    }
+
+    /// Its rows, their blocks and their sessions.
+    #[must_use]
+    pub(crate) fn into_parts(self) -> (Vec<Row>, BlockPool, Sessions) {
+        (self.rows, self.blocks, self.sessions)
+    }
+}
+
+/// Puts rows into order of time; those of one instant into the order of the file, copies behind. In place: a trace may be most of a
+/// machine's memory.
+pub(crate) fn sort(rows: &mut [Row]) {
+    if !rows.is_sorted_by_key(|row| row.at) {
+        rows.sort_unstable_by_key(|row| (row.at, row.copy, row.place));
     }
 }
 
 /// Rows on their way in. Until the first instant is known, `at` counts from the least instant that 64 bits hold.
-struct Pending {
+pub(crate) struct Pending {
     trace: Trace,
-    ids: Vec<u64>,
+    new_sessions: NewSessions,
+    /// The line that is being read.
+    pub(crate) number: u64,
     before_ns: i64,
     latest_ns: i64,
+    wanted_segment: Option<u32>,
 }
 
 impl Pending {
-    fn new(format: Format) -> Self {
-        let trace = Trace { format, rows: Vec::new(), blocks: BlockPool::default(), first_ns: i64::MAX, out_of_order: 0, restart: None };
-        Self { trace, ids: Vec::new(), before_ns: i64::MIN, latest_ns: i64::MIN }
+    /// The longest span of a trace, thirty years in seconds: more is a broken time, and a few times over more than 64 bits of nanoseconds.
+    const MOST_SPAN_S: f64 = 30.0 * 31_557_600.0;
+
+    fn new(format: Format, time_unit: &'static str, wanted_segment: Option<u32>) -> Self {
+        let trace = Trace {
+            format,
+            time_unit,
+            rows: Vec::new(),
+            blocks: BlockPool::default(),
+            sessions: Sessions::default(),
+            lines: LineRuns::default(),
+            first_ns: i64::MAX,
+            out_of_order: 0,
+            restart: None,
+            segments: 1,
+            other_segments: 0,
+            passed_over: 0,
+            relative: false,
+        };
+        Self { trace, new_sessions: NewSessions::default(), number: 0, before_ns: i64::MIN, latest_ns: i64::MIN, wanted_segment }
     }
 
-    fn take(&mut self, parser: &Parser, number: u64, line: &str) -> Result<(), String> {
-        self.ids.clear();
-        let raw = parser.row(line, &mut self.ids)?;
-        let trace = &mut self.trace;
-        if raw.at_ns < self.latest_ns {
-            trace.out_of_order += 1;
+    /// A trace of `rows`, each with its blocks and its session; none where there are none, or a row cannot have its blocks.
+    pub(crate) fn of(format: Format, block_tokens: u32, rows: Vec<(RawRow, Vec<u64>, String)>) -> Option<Trace> {
+        let mut pending = Self::new(format, format.time_unit(), None);
+        pending.block_tokens(block_tokens).ok()?;
+        for (number, (row, ids, session)) in (1..).zip(rows) {
+            pending.number = number;
+            pending.push(row, &ids, Some(&session)).ok()?;
         }
+        pending.finish(None, Path::new("")).ok()
+    }
+
+    /// Takes a row, its prefix blocks and the name of its session.
+    pub(crate) fn push(&mut self, raw: RawRow, ids: &[u64], session: Option<&str>) -> Result<(), String> {
+        let trace = &mut self.trace;
         let back_ns = self.before_ns.saturating_sub(raw.at_ns);
-        if back_ns > Trace::RESTART_NS && trace.restart.is_none() {
-            trace.restart = Some(Restart { line: number, back_s: back_ns as u64 / 1_000_000_000 });
+        // Dates and sessions of their own have no clock that starts again.
+        if back_ns > Trace::RESTART_NS && !trace.relative && trace.format.has_own_clock() {
+            trace.segments += 1;
+            self.latest_ns = i64::MIN;
+            if trace.restart.is_none() && self.wanted_segment.is_none() {
+                trace.restart = Some(Restart { line: self.number, back_s: back_ns as u64 / 1_000_000_000 });
+            }
         }
         self.before_ns = raw.at_ns;
+        if self.wanted_segment.is_some_and(|wanted| wanted != trace.segments) {
+            trace.other_segments += 1;
+            return Ok(());
+        }
+        if raw.at_ns < self.latest_ns && !trace.relative {
+            trace.out_of_order += 1;
+        }
         self.latest_ns = self.latest_ns.max(raw.at_ns);
         trace.first_ns = trace.first_ns.min(raw.at_ns);
-        trace.rows.push(Row {
-            at: Offset::from_nanos(raw.at_ns.abs_diff(i64::MIN)),
-            input_tokens: raw.input_tokens,
-            output_tokens: raw.output_tokens,
-            blocks: trace.blocks.push(&self.ids).ok_or("brings the blocks above 4294967295, more than are read")?,
-            line: u32::try_from(number).map_err(|_| "is beyond the last line that is read, 4294967295")?,
-        });
+        let place = trace.rows.len() as u32;
+        if u64::from(place) >= Trace::MOST_ROWS {
+            return Err(format!("is row {} of the trace, more than are read; split the file", Trace::MOST_ROWS + 1));
+        }
+        trace.blocks.push(place, ids, raw.input_tokens)?;
+        trace.lines.push(place, self.number);
+        self.new_sessions.push(place, session);
+        let at = Offset::from_nanos(raw.at_ns.abs_diff(i64::MIN));
+        trace.rows.push(Row { at, input_tokens: raw.input_tokens, output_tokens: raw.output_tokens, place, copy: 0 });
         Ok(())
     }
 
-    fn finish(self) -> Option<Trace> {
+    /// Takes note of an entry that is no request.
+    pub(crate) fn pass_over(&mut self) {
+        self.trace.passed_over += 1;
+    }
+
+    /// Blocks have `tokens` tokens.
+    pub(crate) fn block_tokens(&mut self, tokens: u32) -> Result<(), String> {
+        self.trace.blocks.sized(tokens)
+    }
+
+    /// Rows count from the start of their session.
+    pub(crate) fn relative(&mut self) {
+        self.trace.relative = true;
+    }
+
+    /// The number of the session `name`, from 0.
+    pub(crate) fn session(&mut self, name: &str) -> u32 {
+        self.new_sessions.number(name)
+    }
+
+    fn finish(self, time_unit: Option<&'static str>, path: &Path) -> Result<Trace, Error> {
         let mut trace = self.trace;
+        trace.sessions = self.new_sessions.finish();
+        trace.time_unit = time_unit.unwrap_or(trace.time_unit);
+        if let Some(wanted) = self.wanted_segment.filter(|wanted| *wanted > trace.segments) {
+            let why = format!("holds {} recordings and no {wanted}. one; give --segment 1 to {}", trace.segments, trace.segments);
+            return Err(Error::input(path, why));
+        }
         let first = trace.first_ns.abs_diff(i64::MIN);
         for row in &mut trace.rows {
             row.at = Offset::from_nanos(row.at.as_nanos() - first);
         }
-        if trace.out_of_order > 0 {
-            trace.rows.sort_by_key(|row| row.at);
+        sort(&mut trace.rows);
+        let span_s = trace.rows.last().map_or(0.0, |row| row.at.as_secs());
+        if span_s > Self::MOST_SPAN_S {
+            let why = format!("spans {:.0} years; a time is wrong, or its unit (read as {})", span_s / 31_557_600.0, trace.time_unit);
+            return Err(Error::input(path, why));
         }
-        (!trace.rows.is_empty()).then_some(trace)
+        if trace.rows.is_empty() {
+            let others = if trace.passed_over > 0 { format!(" ({} entries are no requests)", trace.passed_over) } else { String::new() };
+            return Err(Error::input(path, format!("has no row{others}; give a trace of at least one request")));
+        }
+        Ok(trace)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,12 @@ pub enum Reason {
     Empty,
     /// More input than asked for.
     MaxInput,
+    /// In another recording of the same file.
+    Segment,
+    /// Not in the sample.
+    Sample,
+    /// Thinned to a lower rate.
+    RateScale,
 }
 
 impl Reason {
@@ -73,6 +80,9 @@ impl Reason {
             Self::Window => "outside the window",
             Self::Empty => "with 0 input or output tokens",
             Self::MaxInput => "above --max-input",
+            Self::Segment => "in another segment",
+            Self::Sample => "outside the sample",
+            Self::RateScale => "thinned by --rate-scale",
         }
     }
 }
@@ -103,16 +113,25 @@ pub struct Selection {
     pub dropped: BTreeMap<Reason, u64>,
     /// Rows with a 0 taken for 1.
     pub raised: u64,
+    /// Copies of rows, added by a loop or by a rate scale: read + copies = rows here + left out.
+    pub copies: u64,
+    /// How long the load lasts, where that does not follow from the rows: the window's length, or that before rows were left out or added.
+    pub length: Option<Duration>,
+    /// What has been done to the rows, a sentence each.
+    pub changes: Vec<String>,
 }
 
 impl Trace {
     /// Takes the rows that `choice` asks for. `path` is what this trace was read from, for the message where an empty row is refused.
     pub fn select(mut self, choice: &Choice, path: &Path) -> Result<Selection, Error> {
-        let read = self.rows().len() as u64;
+        let read = self.rows().len() as u64 + self.other_segments();
         let read_span = self.rows().last().map_or(Offset::ZERO, |row| row.at);
         let mut dropped = BTreeMap::new();
+        if self.other_segments() > 0 {
+            dropped.insert(Reason::Segment, self.other_segments());
+        }
         let (mut raised, mut refused) = (0, None);
-        self.retain_rows(|row| {
+        self.rows_mut().retain_mut(|row| {
             let mut leave_out = |reason| {
                 *dropped.entry(reason).or_insert(0) += 1;
                 false
@@ -145,9 +164,10 @@ impl Trace {
                 "has {} input and {} output tokens, which --on-empty fail refuses; skip leaves such rows out, min1 sends them with 1 token",
                 row.input_tokens, row.output_tokens
             );
-            return Err(Error::input_at(path, u64::from(row.line), why));
+            return Err(Error::input_at(path, self.line_of(&row), why));
         }
-        Ok(Selection { trace: self, window: choice.window, read, read_span, dropped, raised })
+        let length = choice.window.map(|window| window.end.since(window.start));
+        Ok(Selection { trace: self, window: choice.window, read, read_span, dropped, raised, copies: 0, length, changes: Vec::new() })
     }
 }
 
@@ -164,11 +184,12 @@ pub fn parse_window(text: &str) -> Result<Window, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace::Reading;
 
     fn trace() -> Trace {
         let rows = "0,A,10,5\n1,A,0,0\n2,A,20,0\n3,A,5000,7\n4,A,1,1\n";
         let text = format!("Timestamp,Model,Request tokens,Response tokens\n{rows}");
-        Trace::read(text.as_bytes(), Path::new("t.csv"), None).unwrap()
+        Trace::read(text.as_bytes(), Path::new("t.csv"), &Reading::default()).unwrap()
     }
 
     fn choice(window: Option<&str>, on_empty: OnEmpty, max_input: Option<u32>) -> Choice {
@@ -184,8 +205,12 @@ mod tests {
         assert_eq!(some.dropped, BTreeMap::from([(Reason::Window, 2), (Reason::Empty, 2), (Reason::MaxInput, 1)]));
         assert_eq!((some.read, some.trace.rows().len()), (5, 0));
         let raised = select(choice(Some("1s..3s"), OnEmpty::Min1, None));
-        let lengths: Vec<_> =
-            raised.trace.rows().iter().map(|row| (row.at.as_nanos(), row.input_tokens, row.output_tokens, row.line)).collect();
+        let lengths: Vec<_> = raised
+            .trace
+            .rows()
+            .iter()
+            .map(|row| (row.at.as_nanos(), row.input_tokens, row.output_tokens, raised.trace.line_of(row)))
+            .collect();
         assert_eq!((lengths, raised.raised), (vec![(0, 1, 1, 3), (1_000_000_000, 20, 1, 4)], 2));
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::error::Refusal;
-use crate::schedule::{Dispersion, GapShape, LawCheck, LawVerdict, Observer};
+use crate::schedule::{Dispersion, GapShape, LawCheck, LawVerdict, Observer, draw_rate};
 use crate::units::Shard;
 use crate::workload::fingerprint::PlanHasher;
 use crate::workload::{Dropped, Load, Plan, Removal};
@@ -34,6 +34,9 @@ pub struct Description {
     /// The rate over time, quota applied: two lines of text of at most 72 columns.
     #[serde(skip)]
     pub picture: String,
+    /// The rate that was asked for over time, where it varies: two lines likewise.
+    #[serde(skip)]
+    pub rate_picture: Option<String>,
 }
 
 /// The part of a plan that one shard sends.
@@ -54,7 +57,7 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
         ));
     };
     let spans = timeline.spans();
-    let mut law = timeline.law().map(|(process, rate)| LawCheck::new(process, rate));
+    let mut law = timeline.law().map(|(process, curve)| LawCheck::new(process, curve.clone()));
     let mut observer = Observer::new(spans.cooldown.end);
     let mut hasher = PlanHasher::new();
     let mut gate = plan.quota().map(crate::schedule::Quota::gate);
@@ -91,5 +94,6 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
         share,
         dropped,
         picture: shape.picture,
+        rate_picture: timeline.pattern().and(timeline.law()).map(|(_, curve)| draw_rate(curve, spans.cooldown.end)),
     })
 }

@@ -34,9 +34,9 @@ impl PlanHasher {
     }
 
     /// Takes the prefix blocks of the request taken last.
-    pub(crate) fn blocks(&mut self, ids: &[u64]) {
+    pub(crate) fn blocks(&mut self, ids: impl ExactSizeIterator<Item = u64>) {
         self.pending.extend_from_slice(&(ids.len() as u64).to_le_bytes());
-        self.pending.extend(ids.iter().flat_map(|id| id.to_le_bytes()));
+        self.pending.extend(ids.flat_map(u64::to_le_bytes));
     }
 
     /// Takes a description that is part of the plan.
@@ -54,6 +54,14 @@ impl PlanHasher {
         self.hasher.update(&self.pending);
         hex(&self.hasher.finalize().as_bytes()[..16])
     }
+}
+
+/// The fingerprint of several plans, played one after the other. 32 hexadecimal digits.
+#[must_use]
+pub fn joint_fingerprint<'a>(fingerprints: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hasher = PlanHasher::new();
+    fingerprints.into_iter().for_each(|fingerprint| hasher.text(fingerprint));
+    hasher.hex()
 }
 
 /// The hash of all request bodies of a run, whatever their order and whoever sent them: the sum modulo 2¹²⁸ of BLAKE3 over (id, bytes) of each.

@@ -99,6 +99,15 @@ pub struct Outline {
     pub output_tokens: u32,
 }
 
+/// What a prompt begins with: blocks of text that stand in other prompts too.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Prefix {
+    /// The blocks in order; equal ids mean equal text. The last may be cut.
+    pub ids: Vec<u64>,
+    /// Tokens of each.
+    pub block_tokens: u32,
+}
+
 /// A request ready to be encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestSpec {
@@ -122,6 +131,12 @@ pub enum Removal {
     Empty,
     /// A row of a trace with more input than asked for.
     MaxInput,
+    /// A row of a trace in another recording of the same file.
+    Segment,
+    /// A row of a trace that is not in the sample.
+    Sample,
+    /// A row of a trace thinned to a lower rate.
+    RateScale,
 }
 
 impl Removal {
@@ -133,6 +148,9 @@ impl Removal {
             Self::Window => Reason::Window.name(),
             Self::Empty => Reason::Empty.name(),
             Self::MaxInput => Reason::MaxInput.name(),
+            Self::Segment => Reason::Segment.name(),
+            Self::Sample => Reason::Sample.name(),
+            Self::RateScale => Reason::RateScale.name(),
         }
     }
 }
@@ -143,6 +161,9 @@ impl From<Reason> for Removal {
             Reason::Window => Self::Window,
             Reason::Empty => Self::Empty,
             Reason::MaxInput => Self::MaxInput,
+            Reason::Segment => Self::Segment,
+            Reason::Sample => Self::Sample,
+            Reason::RateScale => Self::RateScale,
         }
     }
 }
@@ -298,7 +319,18 @@ impl Plan {
             ),
             Lengths::Recorded(recording) => recording.tokens(id),
         };
-        Outline { id, class: Arc::clone(&self.class), session: None, turn: None, input_tokens, output_tokens }
+        let (session, turn) = self.recording().and_then(|recording| recording.session(id)).unzip();
+        Outline { id, class: Arc::clone(&self.class), session, turn, input_tokens, output_tokens }
+    }
+
+    /// The prefix blocks that the prompt of request `id` begins with: those of the trace. None with a tokenizer, as the text of blocks has
+    /// no exact length to it.
+    #[must_use]
+    pub fn prefix(&self, id: u64) -> Prefix {
+        self.recording().filter(|_| self.workload.tokenizer.is_none()).map_or_else(Prefix::default, |recording| Prefix {
+            ids: recording.blocks(id).collect(),
+            block_tokens: recording.block_tokens(),
+        })
     }
 
     /// Request `id` with its prompt: exactly as many tokens as asked for, what stands in front included: its prefix blocks, where the trace
@@ -328,11 +360,11 @@ impl Plan {
         let outline = self.outline(id);
         let mut prompt = String::new();
         let tokenizer = self.workload.tokenizer.as_deref();
-        let blocks = self.recording().filter(|_| tokenizer.is_none()).map_or(&[][..], |recording| recording.blocks(id));
-        let placed = if blocks.is_empty() {
+        let prefix = self.prefix(id);
+        let placed = if prefix.ids.is_empty() {
             self.workload.salt.mark(&mut prompt, outline.input_tokens, tokenizer)
         } else {
-            append_blocks(&mut prompt, outline.input_tokens, blocks, &self.streams.blocks)
+            append_blocks(&mut prompt, outline.input_tokens, prefix.block_tokens, prefix.ids.into_iter(), &self.streams.blocks)
         };
         let mut generator = self.streams.prompts.at(id);
         let fit = if let Some(tokenizer) = tokenizer {

@@ -1,19 +1,24 @@
-//! Owns `Recording`: the lengths and prefix blocks of a trace, row by row, where they come from, and the replay of both.
+//! Owns `Recording`: the lengths, prefix blocks and sessions of a trace, row by row, where they come from, and the replay of all.
+
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::{Recorded, TimeScale, Timeline};
-use crate::trace::{BlockList, BlockPool, Format, Selection};
+use crate::trace::{BlockPool, Format, Row, Selection, Sessions};
 use crate::units::{Offset, Window};
 use crate::workload::Dropped;
 
-/// Where recorded requests come from and what was taken: rows = scheduled + all dropped.
+/// Where recorded requests come from and what was taken: rows + copies = scheduled + all dropped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// The file, as named.
     pub file: String,
     /// Its format.
     pub format: Format,
+    /// The unit its times were read in.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub time_unit: String,
     /// Rows read.
     pub rows: u64,
     /// From the first row read to the last, in seconds of trace time.
@@ -30,24 +35,39 @@ pub struct Provenance {
     pub time_scale: f64,
     /// The span of trace time taken; none for all of it.
     pub window: Option<Window>,
+    /// Copies added by a loop or by a rate scale.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub copies: u64,
+    /// Sessions planned; their turns stand at recorded instants, whatever becomes of the turn before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sessions: u64,
+    /// What was done to the rows, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
 }
 
-/// The requests of a trace without their instants: twelve bytes a row, at least one row, block ids in one pool.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The requests of a trace: 24 bytes a row, those of the trace itself, at least one row; blocks and sessions beside them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recording {
-    rows: Box<[Request]>,
+    rows: Vec<Row>,
     blocks: BlockPool,
+    sessions: Sessions,
+    /// The turn of each row in its session; empty without sessions.
+    turns: Vec<u32>,
     provenance: Provenance,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Request {
-    input_tokens: u32,
-    output_tokens: u32,
-    blocks: BlockList,
-}
-
 impl Recording {
+    /// Adds a sentence to what was done to its rows.
+    pub fn note(&mut self, change: String) {
+        self.provenance.changes.push(change);
+    }
+
     /// Where it comes from.
     #[must_use]
     pub fn provenance(&self) -> &Provenance {
@@ -67,33 +87,53 @@ impl Recording {
         (row.input_tokens, row.output_tokens)
     }
 
-    /// The prefix blocks of request `id`, the last of them partial.
+    /// The prefix blocks of request `id`, the last of them partial where it ends the prompt. Those of a copy have ids of their own: within
+    /// a copy prefixes repeat as they were recorded, and none between copies, which would fill a server's cache with what nobody sent.
     #[must_use]
-    pub fn blocks(&self, id: u64) -> &[u64] {
-        self.blocks.ids(self.row(id).blocks)
+    pub fn blocks(&self, id: u64) -> impl ExactSizeIterator<Item = u64> {
+        let row = self.row(id);
+        let apart = u64::from(row.copy) << 48;
+        self.blocks.ids(row.place).iter().map(move |id| id.wrapping_add(apart))
+    }
+
+    /// Tokens of a prefix block.
+    #[must_use]
+    pub(crate) fn block_tokens(&self) -> u32 {
+        self.blocks.block_tokens()
+    }
+
+    /// The session of request `id`, a copy's another than its original's, and its turn there, from 0.
+    #[must_use]
+    pub(crate) fn session(&self, id: u64) -> Option<(u64, u32)> {
+        let session = session_of(&self.sessions, self.row(id))?;
+        Some((session, self.turns.get((id % self.requests()) as usize).copied().unwrap_or(0)))
     }
 
     /// Whether any request has prefix blocks.
     #[must_use]
     pub(crate) fn has_blocks(&self) -> bool {
-        (0..self.requests()).any(|id| !self.blocks(id).is_empty())
+        !self.blocks.is_empty() && self.rows.iter().any(|row| !self.blocks.ids(row.place).is_empty())
     }
 
     /// Row `id`, from the first again after the last.
-    fn row(&self, id: u64) -> &Request {
+    fn row(&self, id: u64) -> &Row {
         &self.rows[(id % self.requests()) as usize]
     }
+}
+
+fn session_of(sessions: &Sessions, row: &Row) -> Option<u64> {
+    sessions.of(row.place).map(|session| u64::from(row.copy) * u64::from(sessions.number()) + u64::from(session))
 }
 
 /// The timeline and the requests of what was taken from the trace in `file`, `scale` times as fast; none where nothing was taken.
 #[must_use]
 pub fn replay(selection: Selection, scale: TimeScale, file: &str) -> Option<(Timeline, Recording)> {
-    let Selection { trace, window, read, read_span, dropped, raised } = selection;
-    let length = window.map(|window| window.end.since(window.start));
+    let Selection { trace, window, read, read_span, dropped, raised, copies, length, changes } = selection;
     let recorded = Recorded::new(trace.rows().iter().map(|row| row.at), length, scale)?;
-    let provenance = Provenance {
+    let mut provenance = Provenance {
         file: file.to_owned(),
         format: trace.format(),
+        time_unit: trace.time_unit().to_owned(),
         rows: read,
         span_s: read_span,
         scheduled: trace.rows().len() as u64,
@@ -102,11 +142,20 @@ pub fn replay(selection: Selection, scale: TimeScale, file: &str) -> Option<(Tim
         out_of_order: trace.out_of_order(),
         time_scale: scale.factor(),
         window,
+        copies,
+        sessions: 0,
+        changes,
     };
-    let (rows, blocks) = trace.into_parts();
-    let rows = rows
-        .into_iter()
-        .map(|row| Request { input_tokens: row.input_tokens, output_tokens: row.output_tokens, blocks: row.blocks })
-        .collect();
-    Some((Timeline::recorded(recorded), Recording { rows, blocks, provenance }))
+    let (rows, blocks, sessions) = trace.into_parts();
+    let mut turns = Vec::new();
+    if sessions.number() > 0 {
+        let mut reached: HashMap<u64, u32> = HashMap::new();
+        turns.extend(rows.iter().map(|row| {
+            let Some(session) = session_of(&sessions, row) else { return 0 };
+            let next = reached.entry(session).or_default();
+            std::mem::replace(next, *next + 1)
+        }));
+        provenance.sessions = reached.len() as u64;
+    }
+    Some((Timeline::recorded(recorded), Recording { rows, blocks, sessions, turns, provenance }))
 }

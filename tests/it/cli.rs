@@ -70,6 +70,7 @@ fn help_shows_examples_first_and_nothing_that_is_not_built() {
     for (name, words) in [
         ("help", vec!["--help"]),
         ("help_run", vec!["run", "--help"]),
+        ("help_sweep", vec!["sweep", "--help"]),
         ("help_replay", vec!["replay", "--help"]),
         ("help_plan", vec!["plan", "--help"]),
         ("help_trace", vec!["trace", "--help"]),
@@ -146,7 +147,7 @@ fn what_cannot_be_is_refused_with_flag_value_and_what_is_accepted() {
         (&["simulate", "--fault", "explode"], &["--fault", "slow-first-byte:TIME"]),
         (&["simulate", "--sim", "huge"], &["--sim", "mmc:servers"]),
         (&["help", "nothing"], &["`nothing`", "metrics"]),
-        (&["sweep"], &["sweep"]),
+        (&["search"], &["search"]),
     ];
     for (words, wanted) in cases {
         let output = run(folder.path(), words);

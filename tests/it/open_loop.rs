@@ -112,6 +112,13 @@ fn latency_counts_from_scheduled() {
     }
     let p99 = trial.summary.distribution(Metric::Ttft, OriginOf::Scheduled).at_share(0.99).expect("a p99");
     assert!(matches!(p99, Known::At(p99_s) if (4.85..=5.01).contains(&p99_s)), "the stall shows in p99: {p99:?}");
+
+    // Who waits for the answer before sending the next meets the same stall once: its p99, counted from the send, does not show it.
+    let waits = Closed::concurrent(1, Extent::Requests(300), Duration::ZERO, Duration::ZERO).expect("one slot");
+    let (trial, records) = play(plan(Load::Closed(waits)), settings(), |id| Fate::Answers(if id == 50 { 5_000 * MS } else { 20 * MS }));
+    assert!(records[50].exchange.ended.expect("ended").as_secs() >= 6.0, "it stalled from 1 s to 6 s");
+    let p99 = trial.summary.distribution(Metric::Ttft, OriginOf::Service).at_share(0.99).expect("a p99");
+    assert!(matches!(p99, Known::At(p99_s) if p99_s < 0.03), "a generator that waits leaves the stall out: {p99:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tonnage::schedule::TimeScale;
 use tonnage::seed::Seed;
-use tonnage::trace::{Choice, Inspection, OnEmpty, Selection, Trace, inspect, parse_window};
+use tonnage::trace::{Choice, Inspection, OnEmpty, Reading, Selection, Trace, inspect, parse_window};
 use tonnage::units::Offset;
 use tonnage::workload::{Load, Plan, Removal, Salt, Workload, estimate_tokens, replay};
 
@@ -31,7 +31,7 @@ fn text_of(path: &Path) -> String {
 }
 
 fn select(text: &str, choice: &Choice) -> Selection {
-    Trace::read(text.as_bytes(), Path::new("t"), None).unwrap().select(choice, Path::new("t")).unwrap()
+    Trace::read(text.as_bytes(), Path::new("t"), &Reading::default()).unwrap().select(choice, Path::new("t")).unwrap()
 }
 
 fn asked(window: Option<&str>, on_empty: OnEmpty) -> Choice {
@@ -244,7 +244,7 @@ fn equal_leading_blocks_are_equal_leading_text() {
     assert_eq!(plain.fingerprint(), salted.fingerprint(), "the plan is the same");
     let other = plan(&SHARED.replace("[7, 11]", "[7, 13]"), &Choice::default(), "1", Salt::Off, 1);
     assert_ne!(plain.fingerprint(), other.fingerprint(), "another block is another plan");
-    assert_eq!(plain.recording().unwrap().blocks(2), [7, 8, 9, 10, 12]);
+    assert_eq!(plain.recording().unwrap().blocks(2).collect::<Vec<_>>(), [7, 8, 9, 10, 12]);
 }
 
 #[test]

@@ -154,9 +154,17 @@ fn what_a_trace_says_itself_is_refused() {
         (&["replay"], &["FILE", "tonnage replay trace.csv"]),
         (&["replay", "none.csv"], &["none.csv", "cannot be opened"]),
         (&["replay", "broken.jsonl"], &["broken.jsonl:1", "output_length"]),
-        (&["replay", "weeks.csv"], &["weeks.csv:4", "two recordings"]),
+        (&["replay", "weeks.csv"], &["weeks.csv:4", "2 recordings in one file"]),
         (&["replay", "one.csv", "--format", "burstgpt"], &["one.csv:1", "Request tokens", "--format"]),
-        (&["replay", "one.csv", "--format", "weka"], &["--format", "azure, burstgpt or mooncake"]),
+        (&["replay", "one.csv", "--format", "weka"], &["one.csv:1", "is no conversation of a Weka trace"]),
+        (&["replay", "one.csv", "--format", "parquet"], &["--format", "azure, burstgpt, mooncake, bailian"]),
+        (&["replay", "chat.jsonl", "--session-rate", "1/s"], &["--session-rate", "the trace says itself"]),
+        (&["replay", "chat.jsonl", "--columns", "time=a"], &["--columns", "time=NAME"]),
+        (&["replay", "chat.jsonl", "--time-unit", "s"], &["chat.jsonl:1", "needs its columns named"]),
+        (&["replay", "chat.jsonl", "--rate-scale", "0"], &["--rate-scale", "0.001"]),
+        (&["replay", "chat.jsonl", "--sample", "1.5"], &["--sample", "0.1 or 10%"]),
+        (&["replay", "chat.jsonl", "--spread", "wide"], &["--spread", "even or random"]),
+        (&["replay", "chat.jsonl", "--loop", "60000", "--rate-scale", "2"], &["--rate-scale", "more than are held", "--loop"]),
         (&["replay", "chat.jsonl", "--window", "1h..2h"], &["chat.jsonl", "none of its 40 rows", "--window"]),
         (&["replay", "chat.jsonl", "--window", "5"], &["--window", "0s..300s"]),
         (&["replay", "chat.jsonl", "--time-scale", "0"], &["--time-scale", "0.001"]),
@@ -174,7 +182,7 @@ fn what_a_trace_says_itself_is_refused() {
         (&["replay", "chat.jsonl", "--warmup", "1s"], &["--warmup", "before its first row"]),
         (&["replay", "chat.jsonl", "--cooldown", "1s"], &["--cooldown", "after its last row"]),
         (&["trace", "inspect", "none.csv"], &["none.csv", "cannot be opened"]),
-        (&["trace", "convert", "chat.jsonl"], &["convert"]),
+        (&["trace", "convert", "chat.jsonl"], &["--to", "--out"]),
     ];
     for (words, wanted) in cases {
         let output = run(folder.path(), words);

@@ -165,7 +165,7 @@ fn two_processes_from_one_instant_merge_into_the_run_of_the_whole() {
         .zip(["one", "two"])
         .map(|(shard, out)| {
             let mut command = tonnage(folder.path());
-            command.args(load.iter()).args(["--shard", shard, "--start-at", &start, "--out", out]);
+            command.args(load).args(["--shard", shard, "--start-at", &start, "--out", out]);
             command.stderr(std::process::Stdio::piped()).spawn().expect("the binary runs")
         })
         .collect();
@@ -239,17 +239,17 @@ fn what_does_not_fit_together_is_not_merged() {
     of("b", &["--shard", "2/2"]);
     of("plain", &[]);
     of("third", &["--shard", "3/3"]);
-    of("seeded", &["--shard", "2/2", "--seed", "2"]);
-    of("salted", &["--shard", "2/2", "--salt", "other"]);
-    of("compact", &["--shard", "2/2", "--records", "compact"]);
-    of("off", &["--shard", "2/2", "--records", "off"]);
-    altered(
-        folder.path(),
-        "b",
-        "judged",
-        &[("\"attainment\": null,", ""), ("\"config\": {", "\"config\": {\n    \"slo\": [\"p99 ttft<=1s\"],")],
-    );
-    altered(folder.path(), "b", "other_window", &[("\"end_s\":", "\"end_s\":9")]);
+    let fingerprint = json(&folder.path().join("b/result.json"))["plan_fingerprint"].as_str().expect("a fingerprint").to_owned();
+    altered(folder.path(), "b", "seeded", &[(&fingerprint, &"0".repeat(fingerprint.len()))]);
+    altered(folder.path(), "b", "salted", &[("\"salt\": \"seed-1\"", "\"salt\": \"other\"")]);
+    altered(folder.path(), "b", "compact", &[("\"detail\":\"full\"", "\"detail\":\"compact\"")]);
+    altered(folder.path(), "b", "off", &[]);
+    std::fs::remove_file(folder.path().join("off/records.jsonl")).expect("removed");
+    altered(folder.path(), "b", "judged", &[("\"config\": {", "\"config\": {\n    \"attainment\": \"95%\",")]);
+    altered(folder.path(), "b", "cut", &[("\"ended\": \"complete\"", "\"ended\": \"interrupted\"")]);
+    altered(folder.path(), "b", "other_window", &[("\"load_end_s\":", "\"load_end_s\":9")]);
+    altered(folder.path(), "b", "killed", &[(&format!("\"plan_fingerprint\": \"{fingerprint}\""), "\"plan_fingerprint\": \"\"")]);
+    altered(folder.path(), "a", "strange", &[("{\"id\":2,", "{\"id\":3,")]);
     let cases: &[(&[&str], &[&str])] = &[
         (&["a", "plain"], &["plain", "is no shard", "--shard"]),
         (&["a", "a"], &["is shard 1/2, as is a", "once"]),
@@ -259,6 +259,11 @@ fn what_does_not_fit_together_is_not_merged() {
         (&["a", "compact"], &["compact records", "--records jsonl"]),
         (&["a", "off"], &["records.jsonl", "missing", "--records jsonl"]),
         (&["a", "none"], &["none", "cannot be read"]),
+        (&["a", "judged"], &["judged", "--attainment", "95%", "not given"]),
+        (&["a", "cut"], &["cut", "was cut short", "run it again"]),
+        (&["a", "other_window"], &["other_window", "measured window"]),
+        (&["a", "killed"], &["killed", "did not end", "hole"]),
+        (&["strange", "b"], &["strange", "request 3", "not of shard 1/2"]),
     ];
     for (words, wanted) in cases {
         let output = run(folder.path(), &[&["report"], *words].concat());

@@ -25,7 +25,7 @@ const BLOCKS: u32 = 4;
 /// Probes near the answer, apart in time, before it is given.
 const VISITS: usize = 2;
 /// A search that has not ended after so many probes never will.
-const MOST_PROBES: usize = 100;
+const MOST_PROBES: usize = 150;
 /// How certain the answer must be to lie beyond an end of the range.
 const CERTAIN: f64 = 0.975;
 

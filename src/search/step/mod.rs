@@ -18,6 +18,6 @@ pub use cluster::{Clusters, Seen, clusters};
 pub use evidence::{Capacity, Count, End, History, Probe, Spent};
 pub use look::{Alarm, Look, Signs, alarm, look};
 pub use posterior::{Bracket, Picture};
-pub use price::price;
+pub use price::{precision_for, price};
 pub use question::{Budget, Demand, Question};
 pub use trust::Doubt;

@@ -5,7 +5,8 @@ mod queue;
 
 use queue::{Cell, cells, search, search_changing};
 use tonnage::search::step::{
-    Alarm, Budget, Capacity, Count, Demand, Doubt, End, Finding, History, Order, Probe, Question, Signs, Spent, Step, alarm, price, step,
+    Alarm, Budget, Capacity, Count, Demand, Doubt, End, Finding, History, Order, Probe, Question, Signs, Spent, Step, alarm, precision_for,
+    price, step,
 };
 use tonnage::seed::Seed;
 
@@ -151,10 +152,14 @@ fn a_sharper_answer_a_rarer_miss_and_burstier_arrivals_cost_more() {
     let question =
         |allowed, precision| Question::new(vec![Demand::new(allowed, Some(1.0)).expect("a demand")], precision).expect("a question");
     let plain = price(&question(0.01, 0.1), 0.7);
-    assert!(price(&question(0.01, 0.05), 0.7) > 3 * plain);
+    assert!(price(&question(0.01, 0.05), 0.7) > 2 * plain);
     assert!(price(&question(0.05, 0.1), 0.7) < plain);
-    assert!(price(&question(0.01, 0.1).arriving(4.0), 0.7) > 2 * plain);
+    assert!(2 * price(&question(0.01, 0.1).arriving(4.0), 0.7) > 3 * plain);
     assert!(price(&question(0.01, 0.1), 0.95) > price(&question(0.01, 0.1), 0.9), "close to the wall no looser than the distance to it");
+    let bought = precision_for(&question(0.01, 0.1), 0.7, plain).expect("some precision");
+    assert!((bought - 0.1).abs() < 1e-3, "what ±10 % costs buys ±10 %: {bought}");
+    assert!(precision_for(&question(0.01, 0.1), 0.7, 15_000).expect("some") > bought);
+    assert_eq!(precision_for(&question(0.01, 0.1), 0.7, 5_000), None);
 }
 
 #[test]

@@ -1,0 +1,54 @@
+//! Owns Bailian's JSONL (Qwen): Mooncake's keys with times in seconds and blocks of 16 tokens, conversations by parent chat.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use crate::trace::format::Parser;
+use crate::trace::json::{Figure, parse};
+use crate::trace::number::{scaled_decimal, shown, tokens};
+use crate::trace::rows::{Pending, RawRow};
+
+/// Tokens of a block.
+pub(crate) const BLOCK_TOKENS: u32 = 16;
+
+/// Reads rows; the first chat of each conversation is remembered by each of its chats.
+#[derive(Default)]
+pub(crate) struct Bailian {
+    roots: HashMap<i64, i64>,
+}
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow)]
+    timestamp: Figure<'a>,
+    #[serde(borrow)]
+    input_length: Figure<'a>,
+    #[serde(borrow)]
+    output_length: Figure<'a>,
+    chat_id: Option<i64>,
+    parent_chat_id: Option<i64>,
+    #[serde(default)]
+    hash_ids: Vec<u64>,
+}
+
+impl Parser for Bailian {
+    fn take(&mut self, text: &str, pending: &mut Pending) -> Result<(), String> {
+        let line: Line<'_> = parse(text, "row of a Bailian trace")?;
+        let time = line.timestamp.text();
+        let at_ns = scaled_decimal(time, 9).ok_or_else(|| format!("timestamp {} is no number of seconds", shown(time)))?;
+        let input_tokens = tokens("input_length", line.input_length.text())?;
+        let row = RawRow { at_ns, input_tokens, output_tokens: tokens("output_length", line.output_length.text())? };
+        let session = line.chat_id.map(|chat| {
+            // A parent that stands outside the file is the conversation's name all the same.
+            let root = match line.parent_chat_id.filter(|parent| *parent >= 0) {
+                Some(parent) => self.roots.get(&parent).copied().unwrap_or(parent),
+                None => chat,
+            };
+            self.roots.insert(chat, root);
+            root.to_string()
+        });
+        pending.block_tokens(BLOCK_TOKENS)?;
+        pending.push(row, &line.hash_ids, session.as_deref())
+    }
+}

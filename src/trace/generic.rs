@@ -1,0 +1,213 @@
+//! Owns tables and JSON lines of any making: which columns hold time, lengths and session, and in what unit the time is.
+
+use std::collections::HashMap;
+
+use crate::error::Refusal;
+use crate::trace::format::{Parser, TimeUnit};
+use crate::trace::json::{Figure, parse, tokens_or_none};
+use crate::trace::number::{date_ns, scaled_decimal, shown, tokens};
+use crate::trace::rows::{Pending, RawRow};
+use crate::trace::table;
+
+/// Names of columns (CSV) or keys (JSON; `a.b` is key b inside a). Written `time=ts,input=prompt,output=completion,session=user`, the
+/// session left out where there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Columns {
+    time: String,
+    input: String,
+    output: String,
+    session: Option<String>,
+}
+
+impl std::str::FromStr for Columns {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let accepted = "accepted is time=NAME,input=NAME,output=NAME and, where there is one, session=NAME";
+        let refuse = |why: String| Refusal::new(why, accepted);
+        let mut named: HashMap<&str, &str> = HashMap::new();
+        for pair in text.split(',') {
+            let (key, name) = pair
+                .split_once('=')
+                .map(|(key, name)| (key.trim(), name.trim()))
+                .filter(|(key, name)| ["time", "input", "output", "session"].contains(key) && !name.is_empty())
+                .ok_or_else(|| refuse(format!("`{pair}` names no column")))?;
+            if named.insert(key, name).is_some() {
+                return Err(refuse(format!("`{text}` names the column of {key} twice")));
+            }
+        }
+        let needed = |key: &str| named.get(key).map(|name| (*name).to_owned()).ok_or_else(|| refuse(format!("`{text}` has no {key}")));
+        Ok(Self {
+            time: needed("time")?,
+            input: needed("input")?,
+            output: needed("output")?,
+            session: named.get("session").map(|name| (*name).to_owned()),
+        })
+    }
+}
+
+impl std::fmt::Display for Columns {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "time={},input={},output={}", self.time, self.input, self.output)?;
+        self.session.as_ref().map_or(Ok(()), |session| write!(f, ",session={session}"))
+    }
+}
+
+/// The columns among `names` that say themselves what they are, unit included: `scheduled_ns,input_tokens,output_tokens`, as
+/// `plan --export` and `trace convert` write them.
+pub(crate) fn declared_columns(names: &[&str]) -> Option<(Columns, TimeUnit)> {
+    let has = |name: &str| names.contains(&name);
+    if !has("input_tokens") || !has("output_tokens") {
+        return None;
+    }
+    let units = [TimeUnit::Nanoseconds, TimeUnit::Microseconds, TimeUnit::Milliseconds, TimeUnit::Seconds];
+    let mut times = units.into_iter().flat_map(|unit| ["scheduled", "time"].map(|name| (format!("{name}_{}", unit.name()), unit)));
+    let (time, unit) = times.find(|(name, _)| has(name))?;
+    let session = has("session").then(|| "session".to_owned());
+    Some((Columns { time, input: "input_tokens".to_owned(), output: "output_tokens".to_owned(), session }, unit))
+}
+
+/// What was said of the columns, completed by what they say themselves.
+fn settled(names: &[&str], columns: Option<&Columns>, unit: Option<TimeUnit>) -> Result<(Columns, Clock), String> {
+    let declared = declared_columns(names);
+    let columns = columns.cloned().or_else(|| declared.as_ref().map(|(columns, _)| columns.clone()));
+    let columns = columns.ok_or("needs its columns named: --columns time=NAME,input=NAME,output=NAME")?;
+    let declared_unit = declared.filter(|(declared, _)| declared.time == columns.time).map(|(_, unit)| unit);
+    if let (Some(said), Some(declared)) = (unit, declared_unit)
+        && said != declared
+    {
+        return Err(format!(
+            "has times in {} by their name, {}, and --time-unit says {}; drop --time-unit",
+            declared.plural(),
+            columns.time,
+            said.plural()
+        ));
+    }
+    Ok((columns, Clock { unit: unit.or(declared_unit), seen: None }))
+}
+
+/// How times are read. Without a unit only dates are, which say themselves what they are.
+struct Clock {
+    unit: Option<TimeUnit>,
+    seen: Option<&'static str>,
+}
+
+impl Clock {
+    fn read(&mut self, name: &str, text: &str) -> Result<i64, String> {
+        let unit = match self.unit {
+            Some(unit) => unit,
+            None if date_ns(text).is_some() => TimeUnit::Date,
+            None => {
+                return Err(format!("{name} is `{}`, in a unit that is not said; add --time-unit s, ms, us, ns or date", shown(text)));
+            }
+        };
+        self.unit = Some(unit);
+        self.seen = Some(unit.plural());
+        let power = match unit {
+            TimeUnit::Seconds => 9,
+            TimeUnit::Milliseconds => 6,
+            TimeUnit::Microseconds => 3,
+            TimeUnit::Nanoseconds => 0,
+            TimeUnit::Date => {
+                return date_ns(text)
+                    .ok_or_else(|| format!("{name} is `{}`, not a date and time such as 2026-01-02 03:04:05.678", shown(text)));
+            }
+        };
+        scaled_decimal(text, power).ok_or_else(|| format!("{name} is `{}`, not a number of {}", shown(text), unit.plural()))
+    }
+}
+
+/// A table whose columns are named.
+pub(crate) struct GenericCsv {
+    columns: Columns,
+    places: [usize; 3],
+    session: Option<usize>,
+    clock: Clock,
+}
+
+impl GenericCsv {
+    pub(crate) fn new(header: &str, columns: Option<&Columns>, unit: Option<TimeUnit>) -> Result<Self, String> {
+        let (columns, clock) = settled(&table::fields(header), columns, unit)?;
+        let places = table::places(header, [&columns.time, &columns.input, &columns.output])?;
+        let session = columns.session.as_deref().map(|name| table::places(header, [name])).transpose()?.map(|[place]| place);
+        Ok(Self { columns, places, session, clock })
+    }
+}
+
+impl Parser for GenericCsv {
+    fn take(&mut self, line: &str, pending: &mut Pending) -> Result<(), String> {
+        let [time, input, output] = table::pick(line, &self.places)?;
+        let at_ns = self.clock.read(&self.columns.time, time)?;
+        let row = RawRow { at_ns, input_tokens: tokens(&self.columns.input, input)?, output_tokens: tokens(&self.columns.output, output)? };
+        let session = self.session.map(|place| table::pick(line, &[place])).transpose()?.map(|[session]| session);
+        pending.push(row, &[], session.filter(|session| !session.is_empty()))
+    }
+
+    fn time_unit(&self) -> Option<&'static str> {
+        self.clock.seen
+    }
+}
+
+/// JSON lines whose keys are named.
+pub(crate) struct GenericJson {
+    columns: Columns,
+    clock: Clock,
+}
+
+impl GenericJson {
+    pub(crate) fn new(first: &str, columns: Option<&Columns>, unit: Option<TimeUnit>) -> Result<Self, String> {
+        let object: HashMap<String, Figure<'_>> = parse(first, "JSON object")?;
+        let names: Vec<&str> = object.keys().map(String::as_str).collect();
+        let (mut settled, clock) = settled(&names, columns, unit)?;
+        if columns.is_none() {
+            // A first line without a session says nothing of the others.
+            settled.session = Some("session".to_owned());
+        }
+        Ok(Self { columns: settled, clock })
+    }
+}
+
+impl Parser for GenericJson {
+    fn take(&mut self, line: &str, pending: &mut Pending) -> Result<(), String> {
+        let object: HashMap<String, Figure<'_>> = parse(line, "JSON object")?;
+        let Columns { time, input, output, session } = &self.columns;
+        let at = find(&object, time).ok_or_else(|| format!("has no `{time}`; check --columns"))?;
+        let at_ns = self.clock.read(time, at.text())?;
+        let count = |name: &str| {
+            let found = find(&object, name).ok_or_else(|| format!("has no `{name}`; check --columns"))?;
+            tokens_or_none(name, Some(found).filter(|found| found.text() != "null"))
+        };
+        let row = RawRow { at_ns, input_tokens: count(input)?, output_tokens: count(output)? };
+        let session = session.as_deref().and_then(|name| find(&object, name)).and_then(Figure::name);
+        pending.push(row, &[], session.as_deref())
+    }
+
+    fn time_unit(&self) -> Option<&'static str> {
+        self.clock.seen
+    }
+}
+
+/// What stands under `name`, or for `a.b` under b inside a.
+fn find<'a>(object: &HashMap<String, Figure<'a>>, name: &str) -> Option<Figure<'a>> {
+    if let Some(found) = object.get(name) {
+        return Some(*found);
+    }
+    let (outer, inner) = name.split_once('.')?;
+    find(&serde_json::from_str(object.get(outer)?.text()).ok()?, inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_read_as_they_are_shown() {
+        for text in ["time=ts,input=p,output=c", "time=a.b,input=p,output=c,session=user id"] {
+            assert_eq!(text.parse::<Columns>().unwrap().to_string(), text);
+        }
+        assert_eq!(" input = p , time=t,output=c".parse::<Columns>().unwrap().to_string(), "time=t,input=p,output=c");
+        for text in ["", "time=t", "time=t,input=,output=c", "time=t,input=p,output=c,when=x", "time=t,time=u,input=p,output=c", "t,p,c"] {
+            assert!(text.parse::<Columns>().unwrap_err().accepted.contains("time=NAME"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Owns `OpenTelemetry`'s spans of generative requests: exports (OTLP as JSON), documents of a session's spans, one span a line.
+
+use serde_json::Value;
+
+use crate::trace::format::Parser;
+use crate::trace::number::{date_ns, scaled_decimal, shown, tokens};
+use crate::trace::rows::{Pending, RawRow};
+
+/// Operations that are requests to a model; `invoke_agent` and the like wrap them and repeat their token counts.
+const OPERATIONS: [&str; 3] = ["chat", "text_completion", "generate_content"];
+/// Today's key and the one it replaced.
+const INPUT: [&str; 2] = ["gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"];
+const OUTPUT: [&str; 2] = ["gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"];
+
+/// Reads spans.
+pub(crate) struct Otel;
+
+/// Whether an object has spans, or is one.
+pub(crate) fn is_otel(object: &serde_json::Map<String, Value>) -> bool {
+    let has = |key: &str| object.contains_key(key);
+    has("resourceSpans") || has("spans") || (has("attributes") && (has("startTimeUnixNano") || has("start_time")))
+}
+
+impl Parser for Otel {
+    fn take(&mut self, text: &str, pending: &mut Pending) -> Result<(), String> {
+        let value: Value = serde_json::from_str(text).map_err(|why| format!("is no JSON: {why}; give one object a line"))?;
+        if !value.as_object().is_some_and(is_otel) {
+            return Err("has no spans; accepted is resourceSpans (OTLP), spans, or one span with attributes".to_owned());
+        }
+        if let Some(resources) = value.get("resourceSpans") {
+            for scope in list(resources).iter().flat_map(|resource| list(&resource["scopeSpans"])) {
+                list(&scope["spans"]).iter().try_for_each(|span| take_span(span, None, pending))?;
+            }
+            return Ok(());
+        }
+        match value.get("spans") {
+            Some(spans) => {
+                let session = value.get("trace_id").and_then(Value::as_str);
+                list(spans).iter().try_for_each(|span| take_span(span, session, pending))
+            }
+            None => take_span(&value, None, pending),
+        }
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], |list| list)
+}
+
+fn take_span(span: &Value, session: Option<&str>, pending: &mut Pending) -> Result<(), String> {
+    let attribute = |name: &str| attribute(&span["attributes"], name);
+    let count = |names: [&str; 2]| names.into_iter().find_map(attribute);
+    let (input, output) = (count(INPUT), count(OUTPUT));
+    let is_request = match attribute("gen_ai.operation.name") {
+        Some(operation) => OPERATIONS.contains(&operation.as_str()),
+        None => input.is_some() || output.is_some(),
+    };
+    if !is_request {
+        pending.pass_over();
+        return Ok(());
+    }
+    let of = |name: &str, count: Option<String>| count.map_or(Ok(0), |count| tokens(name, &count));
+    let row = RawRow { at_ns: start_of(span)?, input_tokens: of(INPUT[0], input)?, output_tokens: of(OUTPUT[0], output)? };
+    let conversation = attribute("gen_ai.conversation.id");
+    pending.push(row, &[], conversation.as_deref().or(session))
+}
+
+/// Nanoseconds as OTLP has them (in quotes, since JSON's numbers have too few digits elsewhere), or a date.
+fn start_of(span: &Value) -> Result<i64, String> {
+    match (&span["startTimeUnixNano"], &span["start_time"]) {
+        (Value::Null, Value::String(date)) => {
+            date_ns(date).ok_or_else(|| format!("start_time is `{}`, not a date and time such as 2026-01-02T03:04:05.678901", shown(date)))
+        }
+        (Value::Null, Value::Null) => Err("a span has neither startTimeUnixNano nor start_time; a replay needs one of them".to_owned()),
+        (Value::Null, other) => Err(format!("start_time is {other}: a number without its unit; write a date, or startTimeUnixNano")),
+        (nanos, _) => {
+            let text = text_of(nanos).unwrap_or_default();
+            scaled_decimal(&text, 0).ok_or_else(|| format!("startTimeUnixNano is `{}`, not a whole number of nanoseconds", shown(&text)))
+        }
+    }
+}
+
+/// The attribute `name` of a span: in an object, or in OTLP's list of pairs.
+fn attribute(attributes: &Value, name: &str) -> Option<String> {
+    match attributes {
+        Value::Object(object) => object.get(name).and_then(text_of),
+        Value::Array(pairs) => {
+            let value = &pairs.iter().find(|pair| pair["key"] == name)?["value"];
+            ["intValue", "stringValue", "doubleValue"].into_iter().find_map(|kind| value.get(kind).and_then(text_of))
+        }
+        _ => None,
+    }
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}

@@ -1,0 +1,450 @@
+//! Owns what may be done to the rows taken from a trace: silences cut, ties spread, a sample, loops, a rate scale. Always in that order,
+//! always by seed, every row left out or added counted, and what has changed said.
+
+use std::fmt;
+use std::time::Duration;
+
+use rand_chacha::rand_core::Rng;
+
+use crate::error::Refusal;
+use crate::seed::{Seed, Stream, open_unit};
+use crate::trace::inspect::{Counts, Gaps};
+use crate::trace::rows::sort;
+use crate::trace::{Reason, Row, Selection, Sessions, Trace};
+use crate::units::{Offset, count, seconds};
+
+/// How many times the rate, over the same time: below 1 rows are left out, above 1 copies are laid over them.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct RateScale(f64);
+
+impl RateScale {
+    /// As recorded.
+    pub const ONE: Self = Self(1.0);
+
+    /// The factor.
+    #[must_use]
+    pub const fn factor(self) -> f64 {
+        self.0
+    }
+}
+
+impl std::str::FromStr for RateScale {
+    type Err = Refusal;
+
+    /// Reads a factor from 0.001 to 1000: `0.3`, `2.5`.
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let factor = text.trim().parse().ok().filter(|factor| (1e-3..=1e3).contains(factor));
+        factor
+            .map(Self)
+            .ok_or_else(|| Refusal::new(format!("`{text}` is not a rate scale"), "accepted is 0.001 to 1000 (2 is twice the rate)"))
+    }
+}
+
+impl fmt::Display for RateScale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How much of a trace to take, by chance: rows, and of rows in sessions whole sessions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Sample {
+    /// Each with this probability.
+    Share(f64),
+    /// This many.
+    Number(u64),
+}
+
+impl std::str::FromStr for Sample {
+    type Err = Refusal;
+
+    /// Reads `0.1` or `10%`, a share, and `500`, a number.
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let text = text.trim();
+        let refuse = || Refusal::new(format!("`{text}` is not a sample"), "accepted is a share, as in 0.1 or 10%, or a number, as in 500");
+        if let Some(number) = text.parse().ok().filter(|number| *number > 0) {
+            return Ok(Self::Number(number));
+        }
+        let share = match text.strip_suffix('%') {
+            Some(percent) => percent.trim().parse::<f64>().map_err(|_| refuse())? / 100.0,
+            None => text.parse().map_err(|_| refuse())?,
+        };
+        if share > 0.0 && share < 1.0 { Ok(Self::Share(share)) } else { Err(refuse()) }
+    }
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Share(share) => share.fmt(f),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
+}
+
+/// Where rows go that share an instant because the recorder's clock ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spread {
+    /// The i-th of k to i/k of the tick.
+    Even,
+    /// Each somewhere in the tick, those of one instant in the order of the file.
+    Random,
+}
+
+impl Spread {
+    /// How people write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Even => "even",
+            Self::Random => "random",
+        }
+    }
+}
+
+impl std::str::FromStr for Spread {
+    type Err = Refusal;
+
+    /// Reads `even`, `random`.
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        [Self::Even, Self::Random]
+            .into_iter()
+            .find(|spread| spread.name() == text.trim())
+            .ok_or_else(|| Refusal::new(format!("`{text}` is no way to spread rows"), "accepted is even or random"))
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What to do to the rows taken; nothing, by default.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reshape {
+    /// The longest gap between rows; what is longer is cut short.
+    pub gap_cap: Option<Duration>,
+    /// What to do with ties.
+    pub spread: Option<Spread>,
+    /// How much to take.
+    pub sample: Option<Sample>,
+    /// How many times to play it, at least once.
+    pub loops: u16,
+    /// How many times the rate.
+    pub rate_scale: RateScale,
+}
+
+impl Default for Reshape {
+    fn default() -> Self {
+        Self { gap_cap: None, spread: None, sample: None, loops: 1, rate_scale: RateScale::ONE }
+    }
+}
+
+/// The longest load: a hundred years in seconds, a fifth of what 64 bits of nanoseconds hold.
+const MOST_LENGTH_S: f64 = 100.0 * 31_557_600.0;
+
+impl Selection {
+    /// The rows after `reshape`, drawn from `seed` (streams `spread`, `sample` and `rate_scale`); refused where they would be too many
+    /// or last too long.
+    /// A selection without rows stays as it is.
+    pub fn reshape(mut self, reshape: &Reshape, seed: Seed) -> Result<Self, Refusal> {
+        if self.trace.rows().is_empty() || *reshape == Reshape::default() {
+            return Ok(self);
+        }
+        let before = Look::of(self.trace.rows());
+        if let Some(cap) = reshape.gap_cap {
+            self.cap_gaps(cap);
+        }
+        if let Some(spread) = reshape.spread {
+            self.spread(spread, &seed.stream("spread"));
+        }
+        // Whatever is left out or added from here on, it lasts as long.
+        let length = self.length.unwrap_or_else(|| natural_length(self.trace.rows()));
+        self.length = Some(length);
+        if let Some(sample) = reshape.sample {
+            self.sample(sample, &seed.stream("sample"));
+        }
+        if self.trace.rows().is_empty() {
+            return Ok(self);
+        }
+        let layers = libm::ceil(reshape.rate_scale.0).max(1.0) as u64;
+        let (copies, rows) = (u64::from(reshape.loops) * layers, self.trace.rows().len() as u64);
+        if copies > u64::from(u16::MAX) || copies.saturating_mul(rows) > Trace::MOST_ROWS {
+            let why = format!("{} rows {} times over are more than are held, {}", count(rows), count(copies), count(Trace::MOST_ROWS));
+            return Err(Refusal::new(why, "lower --loop or --rate-scale, or take a --window or a --sample"));
+        }
+        if length.as_secs_f64() * f64::from(reshape.loops) > MOST_LENGTH_S {
+            let why = format!("{} {} times over is longer than a hundred years", seconds(length.as_secs_f64()), reshape.loops);
+            return Err(Refusal::new(why, "lower --loop, or take a --window"));
+        }
+        if reshape.loops > 1 {
+            self.repeat(reshape.loops, length);
+        }
+        if reshape.rate_scale != RateScale::ONE {
+            self.scale_rate(reshape, &seed.stream("rate_scale"));
+        }
+        if self.trace.rows().len() > 1 {
+            self.changes.push(before.against(&Look::of(self.trace.rows())));
+        }
+        Ok(self)
+    }
+
+    fn cap_gaps(&mut self, cap: Duration) {
+        let (mut cut, mut number, mut longest) = (0, 0, Duration::ZERO);
+        let mut before = self.trace.rows().first().map_or(Offset::ZERO, |row| row.at);
+        for row in self.trace.rows_mut() {
+            let gap = row.at.since(before);
+            before = row.at;
+            let over = gap.saturating_sub(cap);
+            if !over.is_zero() {
+                (cut, number, longest) = (cut + over.as_nanos() as u64, number + 1, longest.max(gap));
+            }
+            row.at = Offset::from_nanos(row.at.as_nanos() - cut);
+        }
+        let cut = Duration::from_nanos(cut);
+        self.length = self.length.map(|length| length.saturating_sub(cut));
+        self.changes.push(match number {
+            0 => format!("gap cap {}: no gap is longer", seconds(cap.as_secs_f64())),
+            _ => format!(
+                "gap cap {}: {} longer gaps (up to {}) cut short, {} of silence taken out",
+                seconds(cap.as_secs_f64()),
+                count(number),
+                seconds(longest.as_secs_f64()),
+                seconds(cut.as_secs_f64())
+            ),
+        });
+    }
+
+    fn spread(&mut self, spread: Spread, stream: &Stream) {
+        let Some(tick) = tick_of(self.trace.rows()) else {
+            self.changes.push(format!("spread {spread}: no two rows share an instant, or all do; nothing is spread"));
+            return;
+        };
+        let end_ns = self.length.map_or(u64::MAX, |length| Offset::from(length).as_nanos());
+        let rows = self.trace.rows_mut();
+        let (mut start, mut moved) = (0, 0);
+        while start < rows.len() {
+            let at_ns = rows[start].at.as_nanos();
+            let end = start + rows[start..].partition_point(|row| row.at.as_nanos() == at_ns);
+            let next_ns = rows.get(end).map_or(end_ns, |row| row.at.as_nanos());
+            let room = tick.min(next_ns - at_ns);
+            let tie = &mut rows[start..end];
+            moved += (tie.len() - 1) as u64;
+            match spread {
+                Spread::Even => {
+                    for (place, length) in (0..tie.len()).zip(std::iter::repeat(tie.len() as u128)) {
+                        tie[place].at = Offset::from_nanos(at_ns + (u128::from(room) * place as u128 / length) as u64);
+                    }
+                }
+                Spread::Random => {
+                    let mut offsets: Vec<u64> =
+                        tie.iter().map(|row| (open_unit(&mut stream.at(u64::from(row.place))) * room as f64) as u64).collect();
+                    offsets.sort_unstable();
+                    tie.iter_mut().zip(offsets).for_each(|(row, offset)| row.at = Offset::from_nanos(at_ns + offset));
+                }
+            }
+            start = end;
+        }
+        let whom = match spread {
+            Spread::Even => format!("{} rows that shared an instant moved evenly into their tick", count(moved)),
+            Spread::Random => format!("every row moved by chance into its tick, {} of them from a shared instant", count(moved)),
+        };
+        self.changes.push(format!("spread {spread}: the recorder's clock ticks every {}; {whom}", seconds(tick as f64 / 1e9)));
+    }
+
+    fn sample(&mut self, sample: Sample, stream: &Stream) {
+        let unit = Unit { sessions: self.trace.sessions().clone() };
+        let draw = |row: &Row| stream.at(unit.key(row)).next_u64();
+        let most = match sample {
+            Sample::Share(share) => (share * 2f64.powi(64)) as u64,
+            Sample::Number(number) => {
+                let mut draws: Vec<u64> = unit.firsts(self.trace.rows()).map(draw).collect();
+                match usize::try_from(number) {
+                    Ok(number) if number < draws.len() => *draws.select_nth_unstable(number - 1).1,
+                    _ => u64::MAX,
+                }
+            }
+        };
+        let kept = self.leave_out(Reason::Sample, |row| draw(row) <= most);
+        let what = unit.name();
+        self.changes.push(match sample {
+            Sample::Share(share) => {
+                format!("sample {share}: each {what} taken with that chance, {} rows in all, over the same time", count(kept))
+            }
+            Sample::Number(number) => {
+                format!("sample {number}: that many {what}s taken by chance, {} rows in all, over the same time", count(kept))
+            }
+        });
+    }
+
+    fn repeat(&mut self, loops: u16, length: Duration) {
+        let rows = self.trace.rows_mut();
+        let once = rows.len();
+        rows.reserve_exact(once * usize::from(loops - 1));
+        for turn in 1..loops {
+            let later = Duration::from_nanos((length.as_nanos() * u128::from(turn)) as u64);
+            for place in 0..once {
+                rows.push(Row { at: rows[place].at.plus(later), copy: turn, ..rows[place] });
+            }
+        }
+        self.copies += (once * usize::from(loops - 1)) as u64;
+        self.length = Some(length * u32::from(loops));
+        self.changes.push(format!(
+            "loop {loops}: played {loops} times, {} apart ({}); each time with prefixes and sessions of its own",
+            seconds(length.as_secs_f64()),
+            if self.window.is_some() { "the window" } else { "the span and one mean gap" }
+        ));
+    }
+
+    fn scale_rate(&mut self, reshape: &Reshape, stream: &Stream) {
+        let (scale, length) = (reshape.rate_scale.0, self.length.unwrap_or_default());
+        let unit = Unit { sessions: self.trace.sessions().clone() };
+        let keeps = |row: &Row, chance: f64| open_unit(&mut stream.at(unit.key(row))) < chance;
+        if scale < 1.0 {
+            let kept = self.leave_out(Reason::RateScale, |row| keeps(row, scale));
+            self.changes.push(format!(
+                "rate scale {scale}: thinned, each {} kept with chance {scale}, {} rows in all, over the same time",
+                unit.name(),
+                count(kept)
+            ));
+            return;
+        }
+        let whole = scale as u16;
+        let chance = scale - f64::from(whole);
+        let layers = whole + u16::from(chance > 0.0);
+        let rows = self.trace.rows_mut();
+        let once = rows.len();
+        rows.reserve_exact(once * usize::from(whole - 1) + (once as f64 * chance) as usize);
+        let step_ns = length.as_nanos() as u64 / once as u64 / u64::from(layers);
+        let length_ns = length.as_nanos() as u64;
+        for layer in 1..layers {
+            for place in 0..once {
+                let copy = Row { copy: rows[place].copy + layer * reshape.loops, ..rows[place] };
+                if layer < whole || keeps(&copy, chance) {
+                    // What a shift takes over the end begins again at the start: the load repeats itself there as it would in a loop.
+                    let at_ns = (copy.at.as_nanos() + u64::from(layer) * step_ns) % length_ns.max(1);
+                    rows.push(Row { at: Offset::from_nanos(at_ns), ..copy });
+                }
+            }
+        }
+        let added = (rows.len() - once) as u64;
+        sort(rows);
+        self.copies += added;
+        let thinned = if chance > 0.0 { format!(", the last one thinned to {chance:.3}") } else { String::new() };
+        self.changes.push(format!(
+            "rate scale {scale}: {} copies laid over the trace{thinned}, each {} after the one before, {} rows added over the same time, with \
+             prefixes and sessions of their own; gaps below one mean gap are the copies', peaks over longer windows the trace's",
+            layers - 1,
+            seconds(step_ns as f64 / 1e9),
+            count(added)
+        ));
+    }
+
+    /// Leaves out what `keep` does not keep, for `reason`; how many rows are left.
+    fn leave_out(&mut self, reason: Reason, keep: impl Fn(&Row) -> bool) -> u64 {
+        let mut out = (0, 0);
+        self.trace.rows_mut().retain(|row| {
+            let kept = keep(row);
+            if !kept {
+                if row.copy == 0 { out.0 += 1 } else { out.1 += 1 }
+            }
+            kept
+        });
+        // A copy that goes again was never added.
+        self.copies -= out.1;
+        if out.0 > 0 {
+            *self.dropped.entry(reason).or_insert(0) += out.0;
+        }
+        self.trace.rows().len() as u64
+    }
+}
+
+/// What chance is drawn for: the session of a row, so that its turns stay together, or the row where it has none.
+struct Unit {
+    sessions: Sessions,
+}
+
+impl Unit {
+    fn key(&self, row: &Row) -> u64 {
+        let within = self.sessions.of(row.place).map_or(u64::from(row.place), |session| 1 << 32 | u64::from(session));
+        u64::from(row.copy) << 33 | within
+    }
+
+    fn name(&self) -> &'static str {
+        if self.sessions.number() > 0 { "session" } else { "row" }
+    }
+
+    /// The first row of each unit.
+    fn firsts<'a>(&'a self, rows: &'a [Row]) -> impl Iterator<Item = &'a Row> {
+        let mut seen = vec![false; self.sessions.number() as usize];
+        rows.iter().filter(move |row| match self.sessions.of(row.place) {
+            Some(session) => !std::mem::replace(&mut seen[session as usize], true),
+            None => true,
+        })
+    }
+}
+
+/// How long the load of `rows` lasts: to one mean gap after the last, or one second where there is no gap to take the mean of.
+#[must_use]
+pub fn natural_length(rows: &[Row]) -> Duration {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Duration::ZERO };
+    let mean_ns = last.at.since(first.at).as_nanos().checked_div(rows.len() as u128 - 1).unwrap_or(0);
+    let mean = if mean_ns == 0 { Duration::from_secs(1) } else { Duration::from_nanos(mean_ns as u64) };
+    last.at.plus(mean).since(Offset::ZERO)
+}
+
+/// The tick of a recorder's clock in nanoseconds, where rows share instants: the usual step between instants where nearly all steps are about
+/// alike (a recorder that looks every three seconds), otherwise the largest step that all instants are multiples of (whole seconds).
+pub(crate) fn tick_of(rows: &[Row]) -> Option<u64> {
+    let mut steps: Vec<u64> = rows.windows(2).map(|pair| pair[1].at.as_nanos() - pair[0].at.as_nanos()).filter(|step| *step > 0).collect();
+    if steps.is_empty() || steps.len() + 1 == rows.len() {
+        return None;
+    }
+    let middle = steps.len() / 2;
+    let (_, usual, _) = steps.select_nth_unstable(middle);
+    let usual = *usual;
+    let alike = steps.iter().filter(|step| step.abs_diff(usual) <= usual / 10).count();
+    if alike * 10 >= steps.len() * 9 { Some(usual) } else { steps.into_iter().reduce(greatest_common_divisor) }
+}
+
+fn greatest_common_divisor(mut one: u64, mut two: u64) -> u64 {
+    while two > 0 {
+        (one, two) = (two, one % two);
+    }
+    one
+}
+
+/// What a reshaping may change.
+struct Look {
+    rate_per_s: f64,
+    cv: Option<f64>,
+    dispersion: f64,
+    /// None for a load of less than two minutes, in which a minute is no peak.
+    peak_60s: Option<f64>,
+}
+
+impl Look {
+    fn of(rows: &[Row]) -> Self {
+        let length_s = natural_length(rows).as_secs_f64();
+        let rate_per_s = rows.len() as f64 / length_s;
+        let peak_60s = (length_s >= 120.0).then(|| Counts::of(rows, 60).most as f64 / 60.0 / rate_per_s);
+        Self { rate_per_s, cv: Gaps::of(rows).cv, dispersion: Counts::of(rows, 1).dispersion, peak_60s }
+    }
+
+    fn against(&self, after: &Self) -> String {
+        let figure = |figure: Option<f64>| figure.map_or_else(|| "—".to_owned(), |figure| format!("{figure:.2}"));
+        format!(
+            "which changed: rate {:.3}/s to {:.3}/s, coefficient of variation of the gaps {} to {}, dispersion over 1 s {:.2} to {:.2}, \
+             peak to mean over 60 s {} to {}",
+            self.rate_per_s,
+            after.rate_per_s,
+            figure(self.cv),
+            figure(after.cv),
+            self.dispersion,
+            after.dispersion,
+            figure(self.peak_60s),
+            figure(after.peak_60s)
+        )
+    }
+}

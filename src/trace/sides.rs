@@ -1,0 +1,188 @@
+//! Owns what only some traces have beside a row's instant and lengths: prefix blocks, sessions, lines; kept apart, by the row's place.
+
+use std::collections::HashMap;
+
+/// The prefix block ids of all rows, one list after the other. Equal ids stand for equal text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockPool {
+    block_tokens: u32,
+    /// Where the list of the row at a place starts; empty until a row has blocks.
+    starts: Vec<u32>,
+    /// Each list behind its length; the empty list comes first.
+    words: Vec<u64>,
+}
+
+impl Default for BlockPool {
+    fn default() -> Self {
+        Self { block_tokens: Self::USUAL_TOKENS, starts: Vec::new(), words: vec![0] }
+    }
+}
+
+impl BlockPool {
+    /// Tokens of a block where a format does not say otherwise.
+    pub const USUAL_TOKENS: u32 = 512;
+
+    /// Tokens of a block; the last of a request may be partial.
+    #[must_use]
+    pub fn block_tokens(&self) -> u32 {
+        self.block_tokens
+    }
+
+    /// Whether no row has blocks.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.words.len() <= 1
+    }
+
+    /// The ids of the row at `place`.
+    #[must_use]
+    pub fn ids(&self, place: u32) -> &[u64] {
+        let start = self.starts.get(place as usize).copied().unwrap_or(0) as usize;
+        let length = self.words.get(start).copied().unwrap_or(0) as usize;
+        self.words.get(start + 1..start + 1 + length).unwrap_or(&[])
+    }
+
+    /// Makes blocks `tokens` long; refused where there are blocks of another length already.
+    pub(crate) fn sized(&mut self, tokens: u32) -> Result<(), String> {
+        if tokens == 0 || (!self.is_empty() && tokens != self.block_tokens) {
+            return Err(format!("has blocks of {tokens} tokens after blocks of {}; split the file by block size", self.block_tokens));
+        }
+        self.block_tokens = tokens;
+        Ok(())
+    }
+
+    /// Gives the row at `place`, the next, its blocks; refused where four thousand million ids are held already, or a row has more than
+    /// its tokens can fill.
+    pub(crate) fn push(&mut self, place: u32, ids: &[u64], input_tokens: u32) -> Result<(), String> {
+        let most = input_tokens.div_ceil(self.block_tokens) as usize;
+        if ids.len() > most {
+            return Err(format!(
+                "has {} hash_ids for {input_tokens} tokens, and blocks of {} tokens make at most {most}; blocks of 512 tokens are \
+                 mooncake's, of 16 bailian's, of 64 weka's: check --format",
+                ids.len(),
+                self.block_tokens
+            ));
+        }
+        if ids.is_empty() && self.starts.is_empty() {
+            return Ok(());
+        }
+        self.starts.resize(place as usize, 0);
+        let start = u32::try_from(self.words.len()).map_err(|_| "brings the blocks above 4294967295, more than are read")?;
+        if ids.is_empty() {
+            self.starts.push(0);
+        } else {
+            self.starts.push(start);
+            self.words.push(ids.len() as u64);
+            self.words.extend_from_slice(ids);
+        }
+        Ok(())
+    }
+}
+
+/// Which rows belong together as turns of one conversation, and what the file calls it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sessions {
+    /// By place the session, from 1, and 0 for none; empty until a row has one.
+    of: Vec<u32>,
+    names: Vec<Box<str>>,
+}
+
+impl Sessions {
+    /// How many there are.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.names.len() as u32
+    }
+
+    /// The session, from 0, of the row at `place`.
+    #[must_use]
+    pub fn of(&self, place: u32) -> Option<u32> {
+        self.of.get(place as usize).copied().unwrap_or(0).checked_sub(1)
+    }
+
+    /// What the file calls session `number`.
+    #[must_use]
+    pub fn name(&self, number: u32) -> &str {
+        self.names.get(number as usize).map_or("", |name| name)
+    }
+}
+
+/// Sessions on their way in.
+#[derive(Debug, Default)]
+pub(crate) struct NewSessions {
+    sessions: Sessions,
+    known: HashMap<Box<str>, u32>,
+}
+
+impl NewSessions {
+    /// The number, from 0, of the session `name`.
+    pub(crate) fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.known.get(name) {
+            return *number;
+        }
+        let number = self.sessions.names.len() as u32;
+        self.sessions.names.push(name.into());
+        self.known.insert(name.into(), number);
+        number
+    }
+
+    /// Gives the row at `place`, the next, its session.
+    pub(crate) fn push(&mut self, place: u32, name: Option<&str>) {
+        let of = &mut self.sessions.of;
+        if name.is_none() && of.is_empty() {
+            return;
+        }
+        of.resize(place as usize, 0);
+        let number = name.map_or(0, |name| self.number(name) + 1);
+        self.sessions.of.push(number);
+    }
+
+    pub(crate) fn finish(self) -> Sessions {
+        self.sessions
+    }
+}
+
+/// The line of each place, as runs of consecutive lines: one entry for a file without blank lines.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct LineRuns {
+    /// Place and line where a run starts.
+    runs: Vec<(u32, u64)>,
+}
+
+impl LineRuns {
+    /// The row at `place`, the next, stands on `line`.
+    pub(crate) fn push(&mut self, place: u32, line: u64) {
+        if self.of(place) != line {
+            self.runs.push((place, line));
+        }
+    }
+
+    /// The line, from 1, of the row at `place`; 0 before the first.
+    pub(crate) fn of(&self, place: u32) -> u64 {
+        let next = self.runs.partition_point(|(start, _)| *start <= place);
+        next.checked_sub(1).map_or(0, |run| self.runs[run].1 + u64::from(place - self.runs[run].0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_is_empty_until_a_row_needs_it() {
+        let (mut pool, mut new, mut lines) = (BlockPool::default(), NewSessions::default(), LineRuns::default());
+        for (place, ids, name, line) in
+            [(0, &[][..], None, 2), (1, &[], None, 3), (2, &[7, 8], Some("a"), 5), (3, &[], None, 6), (4, &[9], Some("b"), 6)]
+        {
+            pool.push(place, ids, 1_024).unwrap();
+            new.push(place, name);
+            lines.push(place, line);
+            assert_eq!((pool.is_empty(), new.sessions.of.is_empty()), (place < 2, place < 2));
+        }
+        let sessions = new.finish();
+        assert_eq!([0, 1, 2, 3, 4, 5].map(|place| pool.ids(place).to_vec()), [vec![], vec![], vec![7, 8], vec![], vec![9], vec![]]);
+        assert_eq!([1, 2, 3, 4, 5].map(|place| sessions.of(place)), [None, Some(0), None, Some(1), None]);
+        assert_eq!((sessions.name(1), sessions.name(9), sessions.number()), ("b", "", 2));
+        assert_eq!(([0, 1, 2, 3, 4].map(|place| lines.of(place)), lines.runs.len()), ([2, 3, 5, 6, 6], 3));
+    }
+}

@@ -1,0 +1,98 @@
+//! Owns Weka's agentic sessions: one JSON object a conversation, requests in seconds from its start, agents inside agents.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use crate::trace::format::Parser;
+use crate::trace::json::{Figure, parse, tokens_or_none};
+use crate::trace::number::{scaled_decimal, shown};
+use crate::trace::rows::{Pending, RawRow};
+
+/// Tokens of a block where the file does not say.
+pub(crate) const BLOCK_TOKENS: u32 = 64;
+/// Agents that start agents; deeper is a broken file.
+const MOST_DEEP: u32 = 8;
+
+/// Reads conversations.
+pub(crate) struct Weka;
+
+#[derive(Deserialize)]
+struct Conversation<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    block_size: Option<u32>,
+    #[serde(borrow)]
+    hash_id_scope: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    requests: Vec<Entry<'a>>,
+}
+
+/// A request, or an agent with requests of its own.
+#[derive(Deserialize)]
+struct Entry<'a> {
+    #[serde(borrow)]
+    t: Figure<'a>,
+    #[serde(borrow, rename = "in")]
+    input: Option<Figure<'a>>,
+    #[serde(borrow, rename = "out")]
+    output: Option<Figure<'a>>,
+    #[serde(default)]
+    hash_ids: Vec<u64>,
+    #[serde(borrow)]
+    duration_ms: Option<Figure<'a>>,
+    #[serde(borrow)]
+    requests: Option<Vec<Entry<'a>>>,
+}
+
+impl Parser for Weka {
+    fn take(&mut self, text: &str, pending: &mut Pending) -> Result<(), String> {
+        let conversation: Conversation<'_> = parse(text, "conversation of a Weka trace")?;
+        pending.block_tokens(conversation.block_size.unwrap_or(BLOCK_TOKENS))?;
+        pending.relative();
+        // Ids that only mean something inside the conversation are kept apart from those of others.
+        let number = pending.session(&conversation.id);
+        let apart = if conversation.hash_id_scope.as_deref() == Some("local") { u64::from(number) << 32 } else { 0 };
+        let mut walk = Walk { pending, session: &conversation.id, apart, ids: Vec::new() };
+        walk.entries(&conversation.requests, 0, 0)
+    }
+}
+
+struct Walk<'a> {
+    pending: &'a mut Pending,
+    session: &'a str,
+    apart: u64,
+    ids: Vec<u64>,
+}
+
+impl Walk<'_> {
+    /// Takes what began `start_ns` after the conversation.
+    fn entries(&mut self, entries: &[Entry<'_>], start_ns: i64, depth: u32) -> Result<(), String> {
+        if depth > MOST_DEEP {
+            return Err(format!("has agents inside agents more than {MOST_DEEP} deep; no recorder writes that"));
+        }
+        for entry in entries {
+            let time = entry.t.text();
+            let at_ns = scaled_decimal(time, 9)
+                .and_then(|at_ns| at_ns.checked_add(start_ns))
+                .ok_or_else(|| format!("t {} is no number of seconds", shown(time)))?;
+            if let Some(inner) = &entry.requests {
+                // An agent's `t` is its end, whatever the recorder's documents say, and its requests count from its start; without a
+                // length it was only sent off, and its start is all there is.
+                let length = entry.duration_ms.map_or("0", Figure::text);
+                let length_ns = scaled_decimal(length, 6).ok_or_else(|| format!("duration_ms {} is no number", shown(length)))?;
+                self.entries(inner, at_ns.saturating_sub(length_ns).max(start_ns), depth + 1)?;
+                continue;
+            }
+            let input_tokens = tokens_or_none("in", entry.input)?;
+            let row = RawRow { at_ns, input_tokens, output_tokens: tokens_or_none("out", entry.output)? };
+            self.ids.clear();
+            for id in &entry.hash_ids {
+                let local = u32::try_from(*id).ok().filter(|_| self.apart > 0).map(u64::from);
+                self.ids.push(local.map_or(*id, |id| self.apart | id));
+            }
+            self.pending.push(row, &self.ids, Some(self.session))?;
+        }
+        Ok(())
+    }
+}
