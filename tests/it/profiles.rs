@@ -216,7 +216,7 @@ fn rescaled_gaps_follow_the_process(arrivals: f64, seed: u64) {
 
 #[test]
 fn every_process_under_every_profile_follows_its_law() {
-    rescaled_gaps_follow_the_process(3_000.0, 1);
+    rescaled_gaps_follow_the_process(1_500.0, 1);
 }
 
 #[test]
