@@ -13,6 +13,7 @@ use crate::cli::load::salt_of;
 use crate::cli::options::{ReplayOptions, ScheduleOptions};
 use crate::cli::plan::show;
 use crate::cli::run::play_job;
+use crate::cli::shard::{salt_of_all, sharded};
 use crate::error::Error;
 use crate::seed::Seed;
 use crate::trace::{Choice, Reading, Trace};
@@ -40,10 +41,14 @@ pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<E
     let Some(file) = file else {
         return Err(Error::usage("FILE", "no trace is given", "name one, as in `tonnage replay trace.csv`"));
     };
-    let salt = if replay.plan_only { Salt::Off } else { salt_of(&load.wire.salt)? };
+    let salt = if replay.plan_only {
+        Salt::Off
+    } else {
+        salt_of_all(&load.wire.salt, &load.shard, &parsed.given, load.schedule.seed)?.map_or_else(|| salt_of(&load.wire.salt), Ok)?
+    };
     let plan = plan_of(&file, &replay, &load.schedule, salt.clone())?;
     if replay.plan_only {
-        return show(&plan, export.as_deref(), load.output.json);
+        return show(&sharded(plan, &load.shard)?, &load.shard, export.as_deref(), load.output.json);
     }
     let notes = plan.recording().map(|recording| notes_of(recording.provenance(), &plan)).unwrap_or_default();
     let mut job = Job::new("replay", load, plan, &salt, &mut parsed)?;
@@ -57,17 +62,23 @@ pub(super) fn read(path: &Path, reading: &Reading) -> Result<Trace, Error> {
     Trace::read(BufReader::with_capacity(1 << 18, file), path, reading)
 }
 
-fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, salt: Salt) -> Result<Plan, Error> {
-    let mut trace = read(file, &options.reading.reading())?;
+/// Refuses to lay several recordings of one file over each other.
+pub(super) fn refuse_restart(trace: &Trace, file: &Path) -> Result<(), Error> {
     if let Some(restart) = trace.restart() {
         let why = format!(
-            "goes back {} here: {} recordings in one file, which a replay would lay over each other; take one with --segment 1 to {}",
+            "goes back {} here: {} recordings in one file, which sorting would lay over each other; take one with --segment 1 to {}",
             seconds(restart.back_s as f64),
             trace.segments(),
             trace.segments()
         );
         return Err(Error::input_at(file, restart.line, why));
     }
+    Ok(())
+}
+
+fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, salt: Salt) -> Result<Plan, Error> {
+    let mut trace = read(file, &options.reading.reading())?;
+    refuse_restart(&trace, file)?;
     let (seed, sessions) = (Seed::new(schedule.seed), trace.sessions().number());
     match options.session_rate {
         Some(rate) if trace.has_relative_sessions() => trace = trace.with_session_starts(rate, seed),

@@ -13,7 +13,7 @@ pub(crate) fn anomalies(selection: &Selection, seen: &Inspection) -> Vec<String>
         starts(selection),
         no_requests(selection),
         disorder(seen),
-        ticks(rows, seen),
+        ticks(rows, seen).filter(|_| !selection.trace.has_relative_sessions()),
         whole_seconds(rows, seen),
         empties(rows),
         silence(rows, seen),

@@ -268,6 +268,12 @@ fn a_segment_is_taken_where_a_clock_starts_again() {
 }
 
 #[test]
+fn a_span_of_centuries_is_a_wrong_time_or_a_wrong_unit() {
+    let refused = read(&CSV.replace("3000000005", "3000000005000000000")).unwrap_err();
+    assert_eq!(refused, "t: spans 95 years; a time is wrong, or its unit (read as nanoseconds)");
+}
+
+#[test]
 fn the_public_conversations_are_those_of_the_published_figures() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traces");
     let Ok(stats) = std::fs::read_to_string(folder.join("stats.json")) else {
