@@ -102,7 +102,7 @@ pub(super) struct RunArguments {
     pub(super) config: ConfigOption,
 }
 
-/// Synchronous, throughput, then rates between them: where does it saturate, and how is that seen?
+/// Where a service saturates: synchronous, throughput, and rates between them
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:

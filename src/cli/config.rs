@@ -29,6 +29,10 @@ const RIVALS: &[(&str, &[&str])] = &[
     ("requests", &["duration"]),
     ("target", &["sim"]),
     ("sim", &["target"]),
+    ("points", &["rates", "concurrency"]),
+    ("max-rate", &["rates", "concurrency"]),
+    ("rates", &["points", "max-rate", "concurrency"]),
+    ("concurrency", &["points", "max-rate", "rates", "process", "quota"]),
 ];
 
 /// The command line with its file merged in.

@@ -57,7 +57,9 @@ pub(super) fn sweep(arguments: SweepArguments, mut parsed: Parsed) -> Result<Exi
     let folder = arguments.sweep.resume.clone();
     let (mut job, sweep, blueprint) = prepared(arguments, &mut parsed)?;
     if let Some(report) = begun.as_ref().filter(|report| !report.is_unfinished()) {
-        say("this sweep had finished: nothing is left to play");
+        if !job.quiet && !job.json {
+            say("this sweep had finished: nothing is left to play");
+        }
         show(&job, report)?;
         return Ok(Exit::of_report(report).into());
     }
@@ -179,7 +181,7 @@ async fn play(
     signals: Signals,
     command: Vec<String>,
 ) -> Result<ExitCode, Error> {
-    make_room(&mut job, &found, "sweep")?;
+    make_room(&mut job, &found, if matches!(sweep.course, Course::Concurrencies(_)) { "--concurrency" } else { "--points" })?;
     let started = RunClock::starting_in(Duration::ZERO).wall();
     let folder = match claimed {
         Some(folder) => folder,

@@ -8,7 +8,6 @@ mod model;
 mod sweep;
 mod tokens;
 
-pub use console::render;
 pub use console::{render, shown_figure};
 pub use fit::render_fit;
 pub use inspection::render_inspection;

@@ -37,7 +37,7 @@ pub(super) fn sweep_text(report: &Report, findings: &SweepFindings, ink: Ink) ->
         text.push_str(&wrapped(&format!("- {sentence}"), WIDTH, 2));
         text.push('\n');
     }
-    text.push_str(&warnings(report, ink));
+    text.push_str(&warnings(report, &rows, ink));
     text
 }
 
@@ -165,7 +165,7 @@ fn chart(rows: &[Row<'_>], findings: &SweepFindings, ink: Ink) -> String {
         Some(Known::At(value_s) | Known::Above { above: value_s } | Known::Below { below: value_s }) if value_s > 0.0 => Some(value_s),
         _ => None,
     };
-    let done = |row: &Row<'_>| row.good_per_s().filter(|_| judged).or(row.trial.throughput.requests_per_s);
+    let done = |row: &Row<'_>| if judged { row.good_per_s() } else { row.trial.throughput.requests_per_s };
     let (low_s, high_s) =
         rows.iter().filter_map(latency).fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), value| (low.min(value), high.max(value)));
     let most = rows.iter().filter_map(done).fold(0.0, f64::max);
@@ -191,13 +191,17 @@ fn bar(share: f64) -> String {
     "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
 }
 
-fn warnings(report: &Report, ink: Ink) -> String {
+/// Why the open loads that did not pass did not, and what is wrong with the generator.
+fn warnings(report: &Report, rows: &[Row<'_>], ink: Ink) -> String {
     let mut lines = Vec::new();
-    for trial in &report.trials {
-        if let (VerdictResult::Fail | VerdictResult::Inconclusive, Some(reason)) = (trial.verdict.result, trial.verdict.reasons.first()) {
+    for Row { trial, .. } in rows {
+        let reason = trial.verdict.reasons.first();
+        if let (VerdictResult::Fail | VerdictResult::Inconclusive, Origin::Planned, Some(reason)) =
+            (trial.verdict.result, trial.load.origin, reason)
+        {
             lines.push(wrapped(&format!("{}: {reason}", trial.label), WIDTH, 2));
         }
-        let faults = trial.health.faults.iter().filter(|fault| trial.verdict.reasons.first() != Some(*fault));
+        let faults = trial.health.faults.iter().filter(|fault| reason != Some(*fault));
         lines.extend(faults.map(|fault| ink.paint(Tone::Warning, &wrapped(&format!("warning: {}: {fault}", trial.label), WIDTH, 2))));
     }
     lines.extend(report.notes.iter().map(|note| wrapped(&format!("note: {note}"), WIDTH, 2)));

@@ -78,6 +78,10 @@ pub async fn drive<P: Play>(
                 let segment = blueprint.segment(place, &point)?;
                 if rest {
                     player.rest().await;
+                    // That takes a while, in which it may have been asked to end. Nothing else was pending.
+                    if !goes_on(trials) {
+                        continue;
+                    }
                 }
                 let counts: Arc<Mutex<LiveCounts>> = Arc::default();
                 let playing = pin!(player.play(segment, watching(&counts)));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::{LoadKind, TrialView, VerdictResult};
 use crate::search::signs::read_signs;
 use crate::search::stages::stage_sentences;
-use crate::search::{CompletionRate, Finished, PointLoad, Reading, Stability, completion_rate, stability_of, unloaded_per_s};
+use crate::search::{CompletionRate, Finished, PointLoad, Reading, Sign, Stability, completion_rate, stability_of, unloaded_per_s};
 use crate::units::{per_second, seconds};
 
 /// An estimate's half interval is never taken for smaller than this share: batch means of few batches can be.
@@ -158,9 +158,15 @@ fn evidence(point: &PointFindings) -> Option<String> {
     let stability = point.stability.filter(|stability| *stability != Stability::Stable)?;
     let raised = point.signs.iter().filter(|reading| reading.raised);
     let seen: Vec<String> = raised
-        .map(|reading| format!("{} ({}, chance stays below {})", reading.sign.name(), percent(reading.value), percent(reading.limit)))
+        .map(|reading| {
+            let show = |value: f64| if reading.sign == Sign::Trend { format!("{value:.2} s a second") } else { percent(value) };
+            format!("{} ({}, chance stays below {})", reading.sign.name(), show(reading.value), show(reading.limit))
+        })
         .collect();
-    Some(format!("{} at {}: {}", stability.name(), point.label, seen.join("; ")))
+    let fills = point.signs.iter().any(|reading| reading.sign == Sign::Deficit && reading.raised) && stability == Stability::Strained;
+    let advice =
+        if fills { "; latency hardly rises, as when answers are longer than what is discarded: try a longer --warmup" } else { "" };
+    Some(format!("{} at {}: {}{advice}", stability.name(), point.label, seen.join("; ")))
 }
 
 fn percent(share: f64) -> String {

@@ -7,10 +7,11 @@ use crate::record::Origin;
 
 /// How many standard deviations a sign must stand out of the noise.
 const SURE: f64 = 1.96;
-/// Latency may rise by this share over a window without being called a trend.
-const LEAST_TREND: f64 = 0.25;
 /// Little's law may be off by this share over a window.
 const LEAST_LITTLE: f64 = 0.1;
+/// Overload by a share δ grows latency by δ: half of a deficit is enough to tell it from a service that only fills up, as it does while
+/// the discard is shorter than the answers.
+const RISES: f64 = 0.5;
 /// A loss below this share is a fault, not saturation.
 const LEAST_LOST: f64 = 0.01;
 /// Fewer requests than this have no quarters to compare.
@@ -27,8 +28,10 @@ pub enum Sign {
     Backlog,
     /// Little's law over the window: |∫ in flight dt ÷ Σ time in the system of the cohort − 1|. 0 in a steady state; varies by √(2/n).
     Little,
-    /// End-to-end latency (median) of the last quarter of the window ÷ that of the first − 1, where no quarter lies below the one before
-    /// it. A median of n/4 varies by 1.25 of its coefficient of variation (taken as 1) ÷ √(n/4).
+    /// Growth of end-to-end latency through the window, in seconds a second: (median of the requests scheduled in its third quarter − that
+    /// of those in its first) ÷ ½ window. The last quarter is left out: it is answered by a server that empties. Overload by a share δ of
+    /// the capacity grows latency by δ. Varies by √(3.4/n), as the backlog behind it does, and by what medians of n/4 vary: 1.25 of the
+    /// latency (coefficient of variation taken as 1) ÷ √(n/4).
     Trend,
     /// Share of the cohort that never completed: failed, timed out, shed or given up. More than 1 %, and more than two requests.
     Lost,
@@ -53,7 +56,7 @@ impl Sign {
 pub struct Reading {
     /// Which.
     pub sign: Sign,
-    /// Its value, a share.
+    /// Its value: a share, or seconds a second.
     pub value: f64,
     /// What chance alone stays below, 39 times in 40 or more often.
     pub limit: f64,
@@ -75,7 +78,7 @@ pub enum Stability {
     Stable,
     /// Some signs are raised, but not those that prove saturation.
     Strained,
-    /// Completions fall behind, and either backlog and latency grow with them or requests are lost.
+    /// Completions fall behind, and either backlog and latency grow with that or requests are lost.
     Saturated,
 }
 
@@ -102,11 +105,15 @@ pub fn read_signs(trial: &TrialView) -> Vec<Reading> {
     let over_n = |variance: f64| SURE * libm::sqrt(variance / n as f64);
     let mut readings = Vec::new();
     let mut note = |sign, value: Option<f64>, limit: f64| readings.extend(value.map(|value| Reading::new(sign, value, limit)));
-    let completed = trial.throughput.requests_per_s.map(|per_s| per_s * window_s);
-    note(Sign::Deficit, completed.map(|completed| 1.0 - completed / n as f64), over_n(2.0));
+    let quarters = quarters(trial);
+    let trend = quarters.map(|[first_s, _, third_s, _]| (third_s - first_s) / (0.5 * window_s));
+    let medians_vary = |[first_s, _, third_s, _]: [f64; 4]| over_n(2.0 * 4.0 * 1.25 * 1.25) * first_s.min(third_s) / (0.5 * window_s);
+    let trend_limit = quarters.map_or(0.0, medians_vary).max(over_n(3.4));
+    let deficit = trial.throughput.requests_per_s.map(|per_s| 1.0 - per_s * window_s / n as f64);
+    note(Sign::Deficit, deficit, over_n(2.0));
     note(Sign::Backlog, growth_per_s(trial).map(|per_s| per_s * window_s / n as f64), over_n(2.5));
     note(Sign::Little, trial.health.window_residual.map(libm::fabs), over_n(2.0).max(LEAST_LITTLE));
-    note(Sign::Trend, trend(trial), (SURE * 1.25 * libm::sqrt(2.0) * 2.0 / libm::sqrt(n as f64)).max(LEAST_TREND));
+    note(Sign::Trend, trend, trend_limit);
     let lost = n.saturating_sub(trial.requests.completed + trial.requests.cancelled) as f64 / n as f64;
     note(Sign::Lost, Some(lost), (2.0 / n as f64).max(LEAST_LOST));
     readings
@@ -115,11 +122,13 @@ pub fn read_signs(trial: &TrialView) -> Vec<Reading> {
 /// What the signs come to.
 #[must_use]
 pub fn stability_of(readings: &[Reading]) -> Stability {
-    let raised = |sign| readings.iter().any(|reading| reading.sign == sign && reading.raised);
-    // A window too short for thirds or quarters has no such reading, and its deficit must do.
-    let not_denied = |sign| readings.iter().all(|reading| reading.sign != sign || reading.raised);
-    let grows = not_denied(Sign::Backlog) && not_denied(Sign::Trend);
-    if raised(Sign::Deficit) && (grows || raised(Sign::Lost)) {
+    let reading = |sign| readings.iter().find(|reading| reading.sign == sign);
+    let raised = |sign| reading(sign).is_some_and(|reading| reading.raised);
+    let value = |sign| reading(sign).map(|reading| reading.value);
+    // A window too short for thirds has no reading of the backlog; that latency rises must be seen.
+    let backlog = reading(Sign::Backlog).is_none_or(|reading| reading.raised);
+    let rises = value(Sign::Trend).zip(value(Sign::Deficit)).is_some_and(|(trend, deficit)| trend >= RISES * deficit);
+    if raised(Sign::Deficit) && ((backlog && rises) || raised(Sign::Lost)) {
         Stability::Saturated
     } else if readings.iter().any(|reading| reading.raised) {
         Stability::Strained
@@ -143,8 +152,8 @@ fn growth_per_s(trial: &TrialView) -> Option<f64> {
     Some((mean(&in_flight[in_flight.len() - third..]) - mean(&in_flight[..third])) / apart_s)
 }
 
-/// Median latency of the last quarter over that of the first, less 1; 0 where some quarter lies below the one before it.
-fn trend(trial: &TrialView) -> Option<f64> {
+/// Median latency of the requests scheduled in each quarter of the window, in seconds; none with too few of them, or in a quarter without.
+fn quarters(trial: &TrialView) -> Option<[f64; 4]> {
     if trial.requests.planned < LEAST_REQUESTS {
         return None;
     }
@@ -157,12 +166,7 @@ fn trend(trial: &TrialView) -> Option<f64> {
         let weight = block.planned as f64;
         quarters[place] = (quarters[place].0 + weight * latency_s, quarters[place].1 + weight);
     }
-    if quarters.iter().any(|(_, weight)| *weight <= 0.0) {
-        return None;
-    }
-    let medians = quarters.map(|(sum, weight)| sum / weight);
-    let falls = medians.windows(2).any(|pair| pair[1] < pair[0]);
-    Some(if falls || medians[0] <= 0.0 { 0.0 } else { medians[3] / medians[0] - 1.0 })
+    quarters.iter().all(|(_, weight)| *weight > 0.0).then(|| quarters.map(|(sum, weight)| sum / weight))
 }
 
 /// The median of a block; where it was cut off, the age it had reached.
@@ -176,26 +180,28 @@ fn latency_of(block: &BlockPoint) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn reading(sign: Sign, raised: bool) -> Reading {
-        Reading { sign, value: 0.5, limit: if raised { 0.1 } else { 0.9 }, raised }
+    fn readings(values: [(Sign, f64); 5]) -> Vec<Reading> {
+        values.into_iter().map(|(sign, value)| Reading::new(sign, value, 0.1)).collect()
     }
 
     #[test]
     fn saturation_is_a_deficit_with_a_growing_backlog_and_latency_or_with_losses() {
         use Sign::{Backlog, Deficit, Little, Lost, Trend};
-        for (raised, others, expected) in [
-            (vec![], vec![Deficit, Backlog, Little, Trend, Lost], Stability::Stable),
-            (vec![Deficit, Backlog, Trend], vec![Little, Lost], Stability::Saturated),
-            (vec![Deficit, Lost], vec![Backlog, Trend], Stability::Saturated),
-            (vec![Deficit, Backlog], vec![Trend], Stability::Strained),
-            (vec![Deficit], vec![], Stability::Saturated),
-            (vec![Deficit], vec![Backlog], Stability::Strained),
-            (vec![Little], vec![Deficit], Stability::Strained),
-            (vec![Lost], vec![Deficit], Stability::Strained),
+        for (values, expected) in [
+            ([0.05, 0.05, 0.05, 0.09, 0.0], Stability::Stable),
+            ([0.3, 0.3, 0.2, 0.4, 0.0], Stability::Saturated),
+            ([0.3, 0.3, 0.2, 0.2, 0.0], Stability::Saturated),
+            ([0.3, 0.3, 0.2, 0.1, 0.0], Stability::Strained),
+            ([0.3, 0.0, 0.0, 0.0, 0.3], Stability::Saturated),
+            ([0.3, 0.05, 0.2, 0.4, 0.0], Stability::Strained),
+            ([0.05, 0.05, 0.2, 0.0, 0.0], Stability::Strained),
+            ([0.05, 0.05, 0.0, 0.0, 0.2], Stability::Strained),
         ] {
-            let readings: Vec<Reading> =
-                raised.iter().map(|sign| reading(*sign, true)).chain(others.iter().map(|sign| reading(*sign, false))).collect();
-            assert_eq!(stability_of(&readings), expected, "{raised:?} against {others:?}");
+            let signs = [Deficit, Backlog, Little, Trend, Lost];
+            let readings = readings(std::array::from_fn(|place| (signs[place], values[place])));
+            assert_eq!(stability_of(&readings), expected, "{values:?}");
         }
+        let few = [Reading::new(Deficit, 1.0, 0.5)];
+        assert_eq!(stability_of(&few), Stability::Strained, "too few requests to see latency rise");
     }
 }

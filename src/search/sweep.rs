@@ -218,7 +218,7 @@ impl Sweep {
         let times = if matches!(load, PointLoad::Closed(2..)) { DISCARD_TIMES + 1.0 } else { DISCARD_TIMES };
         let steady = |trial: &&TrialView| match PointLoad::of(&trial.load) {
             Some(PointLoad::Closed(in_flight)) => in_flight == 1,
-            _ => stability_of(&read_signs(trial)) == Stability::Stable,
+            _ => stability_of(&read_signs(trial)) != Stability::Saturated,
         };
         let in_system_s = trials.iter().rev().find(steady).and_then(mean_e2e_s).unwrap_or(0.0);
         let share = if rest && matches!(load, PointLoad::Open(_)) { DISCARD_AFTER_DRAIN } else { DISCARD };

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tonnage::metrics::{Objectives, TrialView};
+use tonnage::clock::RunClock;
+use tonnage::engine;
+use tonnage::metrics::{Objectives, Play, TrialView};
+use tonnage::report::{Host, Ink, Report, SCHEMA, Target, Tool, render};
 use tonnage::schedule::Process;
 use tonnage::search::{Blueprint, Bound, Course, Finished, Point, Stability, Sweep, SweepFindings, drive, parse_rates};
 use tonnage::seed::Seed;
 use tonnage::sim::engine::{Preset, Setup};
-use tonnage::sim::{Profile, Session};
-use tonnage::units::Rate;
+use tonnage::sim::{LocalTarget, ModelClient, Profile, Session};
+use tonnage::units::{Offset, Rate};
 use tonnage::workload::{LengthSpec, Workload};
 
 /// The seeds of every statistical statement here.
@@ -30,7 +33,8 @@ fn between(points: u32, window_s: u64) -> Sweep {
     Sweep { course: Course::Between { points, most: None }, window: Duration::from_secs(window_s), discard: None }
 }
 
-fn swept(sweep: &Sweep, profile: Profile, workload: Workload, seed: u64) -> Swept {
+/// Plays `sweep` by whoever plays.
+async fn played<P: Play>(player: &mut P, sweep: &Sweep, workload: Workload, seed: u64) -> Swept {
     let blueprint = Blueprint {
         workload,
         process: Process::Poisson,
@@ -41,17 +45,28 @@ fn swept(sweep: &Sweep, profile: Profile, workload: Workload, seed: u64) -> Swep
         objectives: Arc::new(Objectives::default()),
         streamed: true,
     };
-    let mut session = Session::new(profile, Seed::new(seed));
     let (mut trials, mut points) = (Vec::new(), Vec::new());
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let decided = |place: usize, point: &Point, trial: tonnage::metrics::Trial| {
         assert_eq!(place, points.len(), "decided in the order played, each once");
         points.push(*point);
         Ok(trial.view())
     };
-    let finished = runtime.block_on(drive(&mut session, sweep, &blueprint, &mut trials, decided, |_| true)).unwrap();
+    let finished = drive(player, sweep, &blueprint, &mut trials, decided, |_| true).await.unwrap();
     let findings = SweepFindings::of(&trials, &[], finished);
     Swept { trials, findings, points }
+}
+
+/// In virtual time.
+fn swept(sweep: &Sweep, profile: Profile, workload: Workload, seed: u64) -> Swept {
+    let mut session = Session::new(profile, Seed::new(seed));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(played(&mut session, sweep, workload, seed))
+}
+
+/// The live engine, on the caller's clock, without sockets.
+fn live(profile: Profile) -> engine::Session {
+    let settings = engine::Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None };
+    engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), ModelClient::new(profile, &[], Seed::new(1)))
 }
 
 /// Saturation found ÷ saturation known, over seeds in ascending order.
@@ -81,9 +96,9 @@ fn the_saturation_rate_is_that_of_the_closed_form() {
     assert!((errors[0] - 1.0).abs() < 0.05, "{errors:?}");
 }
 
-/// All of it takes a minute when optimised: `cargo test --release --test it -- --ignored every_preset`.
+/// Half a minute: `cargo test --test it -- --ignored --nocapture every_preset`.
 #[test]
-#[ignore = "a minute when optimised"]
+#[ignore = "half a minute"]
 fn the_saturation_rate_is_that_of_the_closed_form_for_every_preset_and_shape() {
     for preset in [Preset::Small, Preset::Llama8bOnH100, Preset::Llama70bOnFourH100] {
         for shape in [(128, 64), (512, 128)] {
@@ -111,9 +126,39 @@ fn a_queue_of_known_rate_saturates_there_and_says_why() {
     for wanted in ["saturates at 80", "knee at", "completions fall behind", "the backlog grows", "latency rises", "chance stays below"] {
         assert!(said.contains(wanted), "{wanted}: {said}");
     }
+    let rates: std::collections::BTreeSet<String> = points.iter().map(|point| point.load.to_string()).collect();
+    assert_eq!(rates.len(), points.len(), "no load is played twice: {rates:?}");
     // The prompts and instants of no two loads are the same.
     let offered: Vec<u64> = trials.iter().map(|trial| trial.requests.planned).collect();
     assert_eq!(offered.iter().collect::<std::collections::BTreeSet<_>>().len(), offered.len());
+}
+
+#[test]
+fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
+    let Swept { trials, findings, .. } = swept(&between(4, 12), "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 3);
+    let report = Report {
+        schema: SCHEMA,
+        tool: Tool { name: "tonnage".to_owned(), version: "0.1.0".to_owned(), git: None },
+        started: "2026-01-02T03:04:05Z".to_owned(),
+        host: Host { name: "bench".to_owned(), system: "Linux".to_owned(), cores: 8, workers: 8 },
+        command: vec!["tonnage".to_owned(), "sweep".to_owned()],
+        config: serde_json::Map::new(),
+        seed: 3,
+        plan_fingerprint: "0123456789abcdef0123456789abcdef".to_owned(),
+        body_fingerprint: None,
+        target: Target { urls: vec!["http://127.0.0.1:8000".to_owned()], model: "llama-3.1-8b".to_owned(), simulated: true },
+        label: None,
+        metadata: std::collections::BTreeMap::new(),
+        token_estimate: "words-v1".to_owned(),
+        notes: Vec::new(),
+        trials,
+        sweep: Some(findings),
+    };
+    let shown = render(&report, Ink::Plain);
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    insta::assert_snapshot!("sweep", shown);
+    let again: Report = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+    assert_eq!(again, report, "a sweep survives its JSON");
 }
 
 #[test]
@@ -135,6 +180,48 @@ fn what_never_saturates_is_said_to_carry_at_least_that() {
     let findings = swept(&sweep, "delay:ttft=20ms,itl=5ms".parse().unwrap(), workload(8, 16), 5).findings;
     assert_eq!((findings.finished, findings.knee_per_s), (Some(Finished::Played), Some(40.0)));
     assert_eq!(findings.saturation.map(|saturation| saturation.bound), Some(Bound::AtLeast));
+}
+
+#[test]
+fn signs_stay_down_below_capacity_and_rise_above_it() {
+    // M/M/4 of 40/s at 24 and at 52: exponential gaps and services, the most that a stable queue varies.
+    let sweep = Sweep { course: Course::Rates(parse_rates("24,52").unwrap()), window: Duration::from_secs(20), discard: None };
+    for seed in SEEDS {
+        let findings = swept(&sweep, "mmc:servers=4,service=100ms".parse().unwrap(), workload(8, 1), seed).findings;
+        let seen: Vec<_> = findings.points.iter().map(|point| point.stability).collect();
+        assert_eq!(seen, [Some(Stability::Stable), Some(Stability::Saturated)], "seed {seed}: {:?}", findings.points);
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn the_live_engine_plays_the_same_sweep() {
+    let profile: Profile = "mdc:servers=4,service=50ms".parse().unwrap();
+    let sweep = Sweep { course: Course::Rates(parse_rates("20,60,160,240").unwrap()), window: Duration::from_secs(8), discard: None };
+    let findings = played(&mut live(profile), &sweep, workload(8, 1), 5).await.findings;
+    let seen: Vec<_> = findings.points.iter().map(|point| (point.rate_per_s, point.stability)).collect();
+    let (stable, saturated) = (Some(Stability::Stable), Some(Stability::Saturated));
+    assert_eq!(seen, [(Some(20.0), stable), (Some(60.0), stable), (Some(160.0), saturated)]);
+    assert!(findings.saturation.is_some_and(|saturation| (saturation.per_s / 80.0 - 1.0).abs() < 0.03));
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn the_next_load_is_sent_while_the_last_is_still_followed_and_a_backlog_is_waited_for() {
+    // Answers take 3 s and windows 2 s: waiting for each of four cohorts would take 20 s.
+    let mut session = live("delay:ttft=3s,itl=0".parse().unwrap());
+    let course = Course::Rates(parse_rates("5,10,15,20").unwrap());
+    let sweep = Sweep { course, window: Duration::from_secs(2), discard: Some(Duration::ZERO) };
+    let clock = RunClock::starting_in(Duration::ZERO);
+    let trials = played(&mut session, &sweep, workload(8, 1), 1).await.trials;
+    assert_eq!(trials.len(), 4);
+    assert!(clock.now() < Offset::from_secs(15.0), "{}", clock.now());
+    // Of a backlog nothing is left when the session has come to rest.
+    session.rest().await;
+    let mut queue = live("mdc:servers=1,service=100ms".parse().unwrap());
+    let overload = Sweep { course: Course::Rates(parse_rates("100").unwrap()), ..sweep };
+    let clock = RunClock::starting_in(Duration::ZERO);
+    let backlog = played(&mut queue, &overload, workload(8, 1), 1).await.trials;
+    queue.rest().await;
+    assert!(clock.now() >= Offset::from_secs(backlog[0].requests.planned as f64 * 0.1), "{}", clock.now());
 }
 
 #[test]
