@@ -124,7 +124,7 @@ fn sockets(asked: &Asked, folder: &Path, sheet: &mut Sheet) {
     for text in ["small", "8b-h100"] {
         for share in [0.5, 0.8] {
             // The 8B engine is loaded with few long answers: at its full rate it would measure the writes of 10 000 tokens a second.
-            let (input, output) = if text == "small" { (128, 64) } else { (2_048, 32) };
+            let (input, output) = if text == "small" { (128, 64) } else { (1_024, 32) };
             let per_s = share * capacity_per_s(profile(text), input, output);
             let plan = || plan(per_s, Extent::Duration(seconds), input, output, 7);
             let server = Server::start(folder, text, false);

@@ -6,6 +6,7 @@
 
 mod common;
 
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use common::instants::instants;
 use common::raw::{Seen, When, read};
 use common::sheet::{Sheet, progress};
 use common::stats::{median, quantile};
-use common::tool::{Run, Server, run, run_watched};
+use common::tool::{Server, run, run_watched};
 use common::wire::Template;
 use common::{Asked, broken};
 use tonnage::schedule::Process;
@@ -24,6 +25,8 @@ const STREAMED: &str = "delay:ttft=20ms,itl=5ms";
 /// Everything at once: the load generator is the bottleneck.
 const AT_ONCE: &str = "delay:ttft=0s,itl=0s";
 const INPUT_TOKENS: usize = 64;
+/// What counts as the start of a run.
+const START_NS: u64 = 50_000_000;
 
 /// A section: its name, and what measures it.
 type Section = (&'static str, fn(&mut Sheet, &Asked, &Path));
@@ -281,27 +284,26 @@ fn open_streams(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
 
 fn start(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
     let repeats = asked.repeats(10);
-    let (mut first_ms, mut most_opened, mut opened_at_first) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut first_ms, mut most_at_start, mut most_later, mut opened) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for repeat in 0..repeats {
         let server = Server::start(folder, STREAMED, true);
-        let run = run(folder, &server, &format!("{} --process even", streamed_run(200.0, 0.5, 1)));
+        let started = run(folder, &server, &format!("{} --process even", streamed_run(200.0, 0.5, 1)));
         let first = server.stop().iter().map(|row| row.arrived_ns).min().unwrap_or_else(|| broken("the server saw no request"));
-        first_ms.push((first - run.spawned_ns) as f64 / 1e6);
+        first_ms.push((first - started.spawned_ns) as f64 / 1e6);
 
-        let server = Server::start(folder, STREAMED, false);
-        let port = server.address().port();
-        let mut open = Vec::new();
-        let arguments = streamed_run(4_000.0, 0.6, repeat as u64 + 1);
-        let run: Run = run_watched(folder, &server, &arguments, Duration::from_millis(9), &mut |_, at_ns| {
-            if at_ns < 500_000_000 {
-                open.push((at_ns, connections_to(port)));
-            }
-        });
-        server.stop();
-        run.must_be_whole("start");
-        let most = open.windows(2).map(|pair| (pair[1].1.saturating_sub(pair[0].1)) as f64 * 1e7 / (pair[1].0 - pair[0].0) as f64);
-        most_opened.push(most.fold(0.0, f64::max));
-        opened_at_first.push(open.iter().find(|look| look.1 > 2).map_or(0.0, |look| look.1 as f64));
+        let server = Server::start(folder, STREAMED, true);
+        let whole = run(folder, &server, &streamed_run(4_000.0, 0.6, repeat as u64 + 1));
+        whole.must_be_whole("start");
+        // The server's own stamps: one for each connection, as it took it.
+        let mut accepted: Vec<u64> = server.stop().iter().map(|row| row.accepted_ns).collect();
+        accepted.sort_unstable();
+        accepted.dedup();
+        let within = |from: u64| accepted.iter().filter(|at| (from..from + 10_000_000).contains(*at)).count() as f64;
+        let most_from = |span: Range<u64>| accepted.iter().filter(|at| span.contains(at)).map(|at| within(*at)).fold(0.0, f64::max);
+        let first = accepted.first().copied().unwrap_or_default();
+        most_at_start.push(most_from(first..first + START_NS));
+        most_later.push(most_from(first + START_NS..u64::MAX));
+        opened.push(accepted.len() as f64);
     }
     let worst = |values: &[f64]| quantile(values, 1.0);
     let rows = vec![
@@ -311,21 +313,22 @@ fn start(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
             format!("{:.1}", worst(&first_ms)),
         ],
         vec![
-            "connections opened per 10 ms, most, at 4 000/s".to_owned(),
-            format!("{:.0}", median(&most_opened)),
-            format!("{:.0}", worst(&most_opened)),
+            "connections taken in any 10 ms of the first 50, most, at 4 000/s".to_owned(),
+            format!("{:.0}", median(&most_at_start)),
+            format!("{:.0}", worst(&most_at_start)),
         ],
         vec![
-            "connections found open at the first look".to_owned(),
-            format!("{:.0}", median(&opened_at_first)),
-            format!("{:.0}", worst(&opened_at_first)),
+            "the same later, where a stall of the machine has to be made good".to_owned(),
+            format!("{:.0}", median(&most_later)),
+            format!("{:.0}", worst(&most_later)),
         ],
+        vec!["connections taken at 4 000/s".to_owned(), format!("{:.0}", median(&opened)), format!("{:.0}", worst(&opened))],
     ];
     sheet.table(&format!("Start, {repeats} repeats"), &["what", "median", "most"], &rows);
     let first = median(&first_ms);
     sheet.criterion("launch to first request", format!("{first:.0} ms"), "≤ 200 ms", first <= 200.0);
     // 4 000/s open 40 in 10 ms before any connection comes back; more than three times that would be a burst.
-    let most = median(&most_opened);
+    let most = median(&most_at_start);
     sheet.criterion("no connect burst at 4 000/s", format!("{most:.0} in 10 ms"), "≤ 128 in 10 ms", most <= 128.0);
 }
 

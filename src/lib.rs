@@ -24,6 +24,7 @@ pub mod engine;
 pub mod sim;
 
 pub mod calibrate;
+pub mod search;
 
 pub mod report;
 

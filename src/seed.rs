@@ -32,6 +32,15 @@ impl Seed {
         hasher.update(name.as_bytes());
         Stream { key: *hasher.finalize().as_bytes() }
     }
+
+    /// The seed of a part of the run called `name` (`"probe/7"`), whose streams are all fresh: independent of this one's and of those of
+    /// every other part.
+    #[must_use]
+    pub fn derived(self, name: &str) -> Self {
+        let mut first = [0; 8];
+        first.copy_from_slice(&self.stream(name).key[..8]);
+        Self(u64::from_le_bytes(first))
+    }
 }
 
 impl fmt::Display for Seed {
@@ -94,6 +103,9 @@ mod tests {
         assert_ne!(draw(seed.stream("prompts").at(0)), draw(seed.stream("prompts").at(1)));
         assert_ne!(draw(seed.stream("prompts").sequence()), draw(seed.stream("prompts").at(0)));
         assert_ne!(draw(seed.stream("arrivals").sequence()), draw(Seed::new(2).stream("arrivals").sequence()));
+        assert_eq!(seed.derived("probe/7"), seed.derived("probe/7"));
+        assert_ne!(seed.derived("probe/7"), seed.derived("probe/8"));
+        assert_ne!(seed.derived("probe/7"), Seed::new(2).derived("probe/7"));
     }
 
     #[test]

@@ -18,6 +18,7 @@ const TONNAGE: &str = env!("CARGO_BIN_EXE_tonnage");
 /// One line of the truth log, as far as benches need it. Instants are nanoseconds on `CLOCK_MONOTONIC`.
 pub(crate) struct Truth {
     pub(crate) request_id: String,
+    pub(crate) accepted_ns: u64,
     pub(crate) arrived_ns: u64,
     pub(crate) first_token_ns: Option<u64>,
 }
@@ -118,6 +119,7 @@ impl Server {
             let row: Value = serde_json::from_str(line).ok()?;
             Some(Truth {
                 request_id: row["x_request_id"].as_str().unwrap_or_default().to_owned(),
+                accepted_ns: row["accepted_ns"].as_u64()?,
                 arrived_ns: row["arrived_ns"].as_u64()?,
                 first_token_ns: row["first_token_write_ns"].as_u64(),
             })

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
 use crate::cli::options::{
-    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, TargetOptions, WireOptions,
-    WorkloadOptions, whole,
+    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, ShardOptions, SweepOptions,
+    TargetOptions, WireOptions, WorkloadOptions, whole,
 };
 use crate::cli::replay::NOT_OF_A_REPLAY;
+use crate::cli::sweep::NOT_OF_A_SWEEP;
 use crate::sim::{Fault, Profile};
 use crate::trace::{Format, OnEmpty};
 
@@ -25,6 +26,7 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
     before_help = "Examples:
   tonnage run                                  show me, with a simulated server
   tonnage run --target http://127.0.0.1:8000 --rate 50/s --slo 'p99 ttft<=200ms'
+  tonnage sweep --target http://127.0.0.1:8000 where it saturates
   tonnage replay trace.csv --time-scale 10     a recorded trace, ten times as fast
   tonnage plan --rate 50/s --process gamma:2   what would be sent
   tonnage simulate --listen 127.0.0.1:8000     serve the simulated server
@@ -43,11 +45,16 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// The command line's definition. A replay takes the options of a run, but what says when and how long: those are known, so that
-    /// they can be refused with the reason, and not shown.
+    /// The command line's definition. A replay and a sweep take the options of a run, but those that they answer themselves: these are
+    /// known, so that they can be refused with the reason, and not shown.
     pub(super) fn definition() -> Command {
-        Self::command().mut_subcommand("replay", |replay| {
-            NOT_OF_A_REPLAY.iter().fold(replay, |replay, (key, _)| replay.mut_arg(key.replace('-', "_"), |argument| argument.hide(true)))
+        let without = |verb: Command, options: &[(&str, &str)]| {
+            options.iter().fold(verb, |verb, (key, _)| verb.mut_arg(key.replace('-', "_"), |argument| argument.hide(true)))
+        };
+        Self::command().mut_subcommand("replay", |replay| without(replay, NOT_OF_A_REPLAY)).mut_subcommand("sweep", |sweep| {
+            without(sweep, NOT_OF_A_SWEEP)
+                .mut_arg("warmup", |warmup| warmup.help(WARMUP_OF_A_SWEEP).hide_default_value(true))
+                .mut_arg("duration", |duration| duration.help("Length of the measured window of each load [default: 20s]"))
         })
     }
 }
@@ -56,6 +63,7 @@ impl Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     Run(Box<RunArguments>),
+    Sweep(Box<SweepArguments>),
     Replay(Box<ReplayArguments>),
     Plan(PlanArguments),
     Trace(TraceArguments),
@@ -73,8 +81,10 @@ pub(super) enum Verb {
   tonnage run --target http://127.0.0.1:8000 --rate 50/s --duration 60s
   tonnage run --target http://h1:8000,http://h2:8000 --process gamma:2
   tonnage run --target http://127.0.0.1:8000 --slo 'p99 ttft<=200ms'
+  tonnage run --target http://127.0.0.1:8000 --profile 'ramp 1/s..50/s 60s; hold 60s'
   tonnage run --target http://127.0.0.1:8000 --load concurrent:32 --requests 500
   tonnage run -c test.yaml --rate 80/s  flags win over the file
+  tonnage run --target http://h:8000 --shard 1/2 --start-at 2026-01-02T03:04:05Z
 ",
     after_help = "Exit code:
   0    done: objectives met, or none given
@@ -87,6 +97,44 @@ pub(super) enum Verb {
 )]
 pub(super) struct RunArguments {
     #[command(flatten)]
+    pub(super) load: LoadArguments,
+    #[command(flatten)]
+    pub(super) config: ConfigOption,
+}
+
+/// Where a service saturates: synchronous, throughput, and rates between them
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage sweep --target http://127.0.0.1:8000 --duration 30s
+  tonnage sweep --rates 1..10:0.5 --slo 'p99 ttft<=200ms'
+  tonnage sweep --concurrency 1,50,100,200,300   closed loops
+  tonnage sweep --resume results/m/20260102T030405Z-sweep   go on after a crash
+",
+    after_help = "Exit code:
+  0    done
+  2    wrong usage or input
+  3    no request completed, or the target cannot be used
+  130  interrupted; what was measured is written, --resume goes on",
+    help_template = TEMPLATE
+)]
+pub(super) struct SweepArguments {
+    #[command(flatten)]
+    pub(super) sweep: SweepOptions,
+    #[command(flatten)]
+    pub(super) load: LoadArguments,
+    #[command(flatten)]
+    pub(super) config: ConfigOption,
+}
+
+/// What `--warmup` is in a sweep.
+const WARMUP_OF_A_SWEEP: &str = "Sent before each window, and discarded [default: 0.3 of the window (0.7 after an overload), at least twice \
+     the time in the system]";
+
+/// What every verb that sends takes.
+#[derive(Debug, Args)]
+pub(super) struct LoadArguments {
+    #[command(flatten)]
     pub(super) target: TargetOptions,
     #[command(flatten)]
     pub(super) workload: WorkloadOptions,
@@ -95,13 +143,13 @@ pub(super) struct RunArguments {
     #[command(flatten)]
     pub(super) schedule: ScheduleOptions,
     #[command(flatten)]
+    pub(super) shard: ShardOptions,
+    #[command(flatten)]
     pub(super) play: PlayOptions,
     #[command(flatten)]
     pub(super) judgement: JudgementOptions,
     #[command(flatten)]
     pub(super) output: OutputOptions,
-    #[command(flatten)]
-    pub(super) config: ConfigOption,
 }
 
 /// A recorded trace as the load: its instants, lengths and prefixes
@@ -111,6 +159,7 @@ pub(super) struct RunArguments {
   tonnage replay trace.csv                               at the pace it was recorded
   tonnage replay trace.csv --plan-only                   what would be sent
   tonnage replay trace.csv --window 0s..600s --time-scale 10 --target http://h:8000
+  tonnage replay trace.csv --overlay 'bursts height=400% burst=5s calm=60s'   its time bent
   tonnage replay conversation.jsonl --max-input 32000 --slo 'p99 ttft<=2s'
   tonnage replay monday.csv.gz --rate-scale 1.5          half as much again, over the same time
   tonnage replay log.csv --columns time=ts,input=prompt,output=completion --time-unit ms
@@ -124,19 +173,7 @@ pub(super) struct ReplayArguments {
     #[command(flatten)]
     pub(super) replay: ReplayOptions,
     #[command(flatten)]
-    pub(super) target: TargetOptions,
-    #[command(flatten)]
-    pub(super) workload: WorkloadOptions,
-    #[command(flatten)]
-    pub(super) wire: WireOptions,
-    #[command(flatten)]
-    pub(super) schedule: ScheduleOptions,
-    #[command(flatten)]
-    pub(super) play: PlayOptions,
-    #[command(flatten)]
-    pub(super) judgement: JudgementOptions,
-    #[command(flatten)]
-    pub(super) output: OutputOptions,
+    pub(super) load: LoadArguments,
     /// With --plan-only: write one row for each planned request
     #[arg(long, value_name = "FILE", help_heading = "Output", requires = "plan_only")]
     pub(super) export: Option<PathBuf>,
@@ -269,6 +306,7 @@ pub(super) struct SampleArguments {
     before_help = "Examples:
   tonnage plan --rate 50/s --duration 60s   counts, gaps, picture, law
   tonnage plan --rate 200/s --process even --requests 2000 --export timeline.csv
+  tonnage plan --profile 'ramp 1/s..100/s 60s; hold 120s' --overlay 'ou sd=30% tau=20s'
   tonnage plan -c test.yaml --json
 ",
     help_template = TEMPLATE
@@ -276,6 +314,8 @@ pub(super) struct SampleArguments {
 pub(super) struct PlanArguments {
     #[command(flatten)]
     pub(super) schedule: ScheduleOptions,
+    #[command(flatten)]
+    pub(super) shard: ShardOptions,
     #[command(flatten)]
     pub(super) workload: WorkloadOptions,
     /// Write one row for each planned request, warm-up included
@@ -288,17 +328,19 @@ pub(super) struct PlanArguments {
     pub(super) config: ConfigOption,
 }
 
-/// Render a saved result again, with the same numbers
+/// Render a saved result again, with the same numbers; or merge the shards of one plan
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
   tonnage report results/tonnage-sim/20260102T030405Z-run
   tonnage report results/tonnage-sim/20260102T030405Z-run/result.json --json
+  tonnage report one two three                              all shards of a plan
 ",
     help_template = TEMPLATE
 )]
 pub(super) struct ReportArguments {
-    /// A result folder, or the result.json of one. Records beside it are folded again; without them the saved figures are shown
+    /// A result folder, or the result.json of one. Records beside it are folded again; without them the saved figures are shown. Several
+    /// must be all shards of one plan, with their records: they are merged into the result of the whole
     #[arg(value_name = "DIR|FILE", required = true)]
     pub(super) results: Vec<PathBuf>,
     /// Print the result as JSON, and nothing else, on standard output
@@ -360,15 +402,16 @@ pub(super) struct CalibrateArguments {
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
-  tonnage help metrics   what every number means
-  tonnage help slo       how objectives are written and decided
-  tonnage help sim       what the simulated servers are
-  tonnage help run       the options of a verb
+  tonnage help metrics    what every number means
+  tonnage help slo        how objectives are written and decided
+  tonnage help profiles   how a rate over time is written
+  tonnage help sim        what the simulated servers are
+  tonnage help run        the options of a verb
 ",
     help_template = TEMPLATE
 )]
 pub(super) struct HelpArguments {
-    /// metrics, slo, sim, or a verb
+    /// metrics, slo, profiles, sim, or a verb
     #[arg(value_name = "TOPIC")]
     pub(super) topic: Option<String>,
 }

@@ -6,26 +6,33 @@ use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use serde_json::{Map, Value};
 
 use crate::cli::arguments::Arguments;
+use crate::cli::options::ScheduleOptions;
 use crate::error::Error;
 
 /// What stands in a stored configuration where a secret was.
 pub(super) const SECRET: &str = "(secret)";
 /// Options that say where the result goes or how it is shown, not what is measured: never part of the effective configuration.
-const NOT_KEPT: &[&str] = &["config", "out", "json", "quiet", "export", "plan-only", "help", "version"];
+const NOT_KEPT: &[&str] = &["config", "out", "json", "quiet", "export", "plan-only", "resume", "start-at", "help", "version"];
 /// What a flag takes out of the file beside its own key: it and they answer the same question.
 const RIVALS: &[(&str, &[&str])] = &[
-    ("load", &["rate", "process", "quota"]),
-    ("rate", &["load"]),
+    ("load", &["rate", "process", "profile", "overlay", "quota"]),
+    ("rate", &["load", "profile"]),
+    ("profile", &["load", "rate"]),
+    ("overlay", &["load"]),
     ("process", &["load"]),
     ("quota", &["load"]),
     ("duration", &["requests"]),
     ("requests", &["duration"]),
     ("target", &["sim"]),
     ("sim", &["target"]),
+    ("points", &["rates", "concurrency"]),
+    ("max-rate", &["rates", "concurrency"]),
+    ("rates", &["points", "max-rate", "concurrency"]),
+    ("concurrency", &["points", "max-rate", "rates", "process", "quota"]),
 ];
 
 /// The command line with its file merged in.
@@ -35,12 +42,28 @@ pub(super) struct Parsed {
     pub(super) effective: Map<String, Value>,
     /// The options that were given, on the command line or in the file.
     pub(super) given: BTreeSet<String>,
+    /// Those given on the command line.
+    pub(super) typed: BTreeSet<String>,
     /// Keys of the file that this verb has no use for.
     pub(super) unused: Vec<String>,
     /// The command line as typed, secrets replaced.
     pub(super) command: Vec<String>,
     /// Whether the key stands on the command line or in the file, and not in the environment only.
     pub(super) key_is_typed: bool,
+}
+
+impl Parsed {
+    /// Refuses the options of a run that have no meaning for a verb, each with what to do instead, and forgets their defaults, so that
+    /// the stored configuration does not ask for them.
+    pub(super) fn refuse(&mut self, options: &[(&str, &str)], why: &str) -> Result<(), Error> {
+        for (key, instead) in options {
+            if self.given.contains(*key) {
+                return Err(Error::usage(format!("--{key}"), why, *instead));
+            }
+            self.effective.remove(*key);
+        }
+        Ok(())
+    }
 }
 
 /// Why there is nothing to run: clap has something to print (help is one), or the file is at fault.
@@ -60,7 +83,12 @@ pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
     let command = Arguments::definition();
     let mut matches = command.clone().try_get_matches_from(line)?;
     let mut unused = Vec::new();
-    let path = verb_of(&matches).and_then(|(_, verb)| verb.try_get_one::<PathBuf>("config").ok().flatten().cloned());
+    let typed = given_in(&command, &matches);
+    let path = verb_of(&matches).and_then(|(_, verb)| {
+        let of = |key: &str| verb.try_get_one::<PathBuf>(key).ok().flatten().cloned();
+        // What goes on goes on as it was begun.
+        of("config").or_else(|| of("resume").map(|folder| folder.join("config.yaml")))
+    });
     if let Some(path) = path {
         let merged = merge(&command, &matches, line, &path).map_err(Stop::Error)?;
         matches = command.clone().try_get_matches_from(&merged.line).map_err(|error| merged.blame(error, &path))?;
@@ -76,10 +104,9 @@ pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
     let effective = verb_of(&matches)
         .and_then(|(name, verb)| command.find_subcommand(name).map(|command| effective(command, verb)))
         .unwrap_or_default();
-    let given =
-        verb_of(&matches).and_then(|(name, verb)| command.find_subcommand(name).map(|command| given(command, verb))).unwrap_or_default();
+    let given = given_in(&command, &matches);
     let arguments = Arguments::from_arg_matches(&matches)?;
-    Ok(Parsed { arguments, effective, given, unused, command: without_secrets(line), key_is_typed })
+    Ok(Parsed { arguments, effective, given, typed, unused, command: without_secrets(line), key_is_typed })
 }
 
 /// The key of an argument in a file: its long name, or for what stands alone (the trace of a replay) the name of its place.
@@ -87,8 +114,12 @@ fn key_of(argument: &Arg) -> Option<&str> {
     argument.get_long().or_else(|| argument.is_positional().then(|| argument.get_id().as_str()))
 }
 
-fn given(command: &Command, matches: &ArgMatches) -> BTreeSet<String> {
-    command.get_arguments().filter_map(key_of).filter(|key| is_typed(command, matches, key)).map(str::to_owned).collect()
+/// The keys of the options that `matches` were given.
+fn given_in(command: &Command, matches: &ArgMatches) -> BTreeSet<String> {
+    let Some((verb, matches)) = verb_of(matches).and_then(|(name, verb)| Some((command.find_subcommand(name)?, verb))) else {
+        return BTreeSet::new();
+    };
+    verb.get_arguments().filter_map(key_of).filter(|key| is_typed(verb, matches, key)).map(str::to_owned).collect()
 }
 
 fn verb_of(matches: &ArgMatches) -> Option<(&str, &ArgMatches)> {
@@ -211,6 +242,10 @@ fn read(path: &Path) -> Result<Map<String, Value>, Error> {
 fn texts(key: &str, value: Value) -> Option<Vec<String>> {
     Some(match value {
         Value::Null => Vec::new(),
+        // A list of stages is one profile; an overlay is a text or a mapping.
+        Value::Array(stages) if key == "profile" => vec![Value::Array(stages).to_string()],
+        Value::Array(items) if key == "overlay" => items.into_iter().map(|item| texts(key, item)).collect::<Option<Vec<_>>>()?.concat(),
+        Value::Object(object) if key == "overlay" || key == "profile" => vec![Value::Object(object).to_string()],
         Value::Array(items) => items.into_iter().map(scalar).collect::<Option<_>>()?,
         Value::Object(object) if key == "extra-body" => vec![Value::Object(object).to_string()],
         Value::Object(object) => {
@@ -232,6 +267,19 @@ fn scalar(value: Value) -> Option<String> {
         Value::Bool(bool) => Some(bool.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// The load options of a stored configuration.
+pub(super) fn schedule_of(config: &Map<String, Value>) -> Result<ScheduleOptions, Error> {
+    let command = ScheduleOptions::augment_args(Command::new("config"));
+    let mut line = vec!["config".to_owned()];
+    for (key, value) in config.iter().filter(|(key, _)| command.get_arguments().any(|argument| argument.get_long() == Some(key))) {
+        line.extend(texts(key, value.clone()).unwrap_or_default().into_iter().map(|text| format!("--{key}={text}")));
+    }
+    command.try_get_matches_from(line).and_then(|matches| ScheduleOptions::from_arg_matches(&matches)).map_err(|error| {
+        let text = error.to_string();
+        Error::usage("config", text.lines().next().unwrap_or(""), "check the configuration in result.json")
+    })
 }
 
 /// Every option in force, by its key.

@@ -38,11 +38,16 @@ impl Exit {
 
     /// How a run ends, in the order of the contract: interruption before loss of the target before the verdict.
     pub(super) fn of_report(report: &Report) -> Self {
-        if report.trials.iter().any(|trial| trial.ended == Ended::Interrupted) {
+        let cut_short = report.sweep.as_ref().is_some_and(|findings| findings.finished.is_none());
+        if cut_short || report.trials.iter().any(|trial| trial.ended == Ended::Interrupted) {
             return Self::Interrupted;
         }
         if report.trials.iter().all(|trial| trial.run_totals.completed == 0) {
             return Self::TargetLost;
+        }
+        // A sweep is to go on to where objectives fail.
+        if report.sweep.is_some() {
+            return Self::Done;
         }
         let judged = |result| report.trials.iter().any(|trial| trial.verdict.result == result);
         if judged(VerdictResult::Fail) {

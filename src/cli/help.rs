@@ -7,6 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::terminal::print;
 use crate::error::Error;
 use crate::metrics::{help_metrics, help_slo};
+use crate::schedule::help_profiles;
 use crate::sim::help_sim;
 
 /// Prints a topic; without one, the whole command line's help.
@@ -17,10 +18,11 @@ pub(super) fn help(arguments: &HelpArguments) -> Result<ExitCode, Error> {
         None => command.render_help().to_string(),
         Some("metrics") => help_metrics(),
         Some("slo") => help_slo(),
+        Some("profiles") => help_profiles(),
         Some("sim") => help_sim(),
         Some(verb) => {
             let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-            let accepted = format!("accepted is metrics, slo, sim, or a verb: {}", verbs.join(", "));
+            let accepted = format!("accepted is metrics, slo, profiles, sim, or a verb: {}", verbs.join(", "));
             let found = command.find_subcommand_mut(verb);
             found.ok_or_else(|| Error::usage("help", format!("`{verb}` is no topic"), accepted))?.render_help().to_string()
         }

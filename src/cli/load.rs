@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::cli::options::{ScheduleOptions, WorkloadOptions};
 use crate::cli::progress::LongPass;
-use crate::error::Error;
-use crate::schedule::{Extent, Process, Timeline};
+use crate::error::{Error, Refusal};
+use crate::schedule::{Extent, Pattern, Process, Profile, Timeline};
 use crate::seed::Seed;
 use crate::units::{Rate, count};
 use crate::workload::{Closed, LengthSpec, Load, Plan, Salt, Workload};
@@ -19,13 +19,12 @@ pub(super) const DEFAULT_DURATION: Duration = Duration::from_secs(20);
 
 /// The plan that the options ask for; `closed` is the text of `--load`.
 pub(super) fn plan_of(schedule: &ScheduleOptions, workload: &WorkloadOptions, closed: Option<&str>, salt: Salt) -> Result<Plan, Error> {
-    let extent = extent_of(schedule)?;
-    if closed.is_none() || matches!(extent, Extent::Requests(_)) {
-        planned_about(schedule)?;
-    }
-    let seed = Seed::new(schedule.seed);
     let load = if let Some(name) = closed {
         refuse_open_options(schedule)?;
+        let extent = extent_of(schedule)?.unwrap_or(Extent::Duration(DEFAULT_DURATION));
+        if let Extent::Requests(requests) = extent {
+            refuse_many(requests, "--requests")?;
+        }
         let closed = Closed::named(name, extent, schedule.warmup, schedule.cooldown).map_err(|refusal| refusal.at("--load"))?;
         if matches!(extent, Extent::Requests(_)) && !schedule.cooldown.is_zero() {
             return Err(Error::usage(
@@ -36,35 +35,105 @@ pub(super) fn plan_of(schedule: &ScheduleOptions, workload: &WorkloadOptions, cl
         }
         Load::Closed(closed)
     } else {
-        let rate = rate_of(schedule)?;
-        let process = schedule.process.unwrap_or(Process::Poisson);
-        // By count the timeline is drawn here, to find where it ends.
-        let by_count = matches!(extent, Extent::Requests(_)) && process != Process::Even;
-        let _pass = if by_count { LongPass::over(planned_about(schedule)?, "drawing") } else { None };
-        Load::Open(Timeline::new(process, rate, extent, schedule.warmup, schedule.cooldown, seed))
+        Load::Open(timeline_of(schedule)?)
     };
-    let workload =
-        Workload::new(lengths_of("--input-tokens", &workload.input_tokens)?, lengths_of("--output-tokens", &workload.output_tokens)?)
-            .salted(salt);
-    Ok(Plan::new(load, workload, seed, schedule.quota))
+    Ok(Plan::new(load, workload_of(workload, salt)?, Seed::new(schedule.seed), schedule.quota))
+}
+
+/// What the options ask for in each request.
+pub(super) fn workload_of(options: &WorkloadOptions, salt: Salt) -> Result<Workload, Error> {
+    let (input, output) = (lengths_of("--input-tokens", &options.input_tokens)?, lengths_of("--output-tokens", &options.output_tokens)?);
+    Ok(Workload::new(input, output).salted(salt))
+}
+
+/// The timeline that the options ask for. By count it is drawn here, to find where it ends.
+pub(super) fn timeline_of(schedule: &ScheduleOptions) -> Result<Timeline, Error> {
+    let (extent, process, seed) = (extent_of(schedule)?, schedule.process.unwrap_or(Process::Poisson), Seed::new(schedule.seed));
+    let (warmup, cooldown) = (schedule.warmup, schedule.cooldown);
+    let pattern = pattern_of(schedule)?;
+    let drawn = match extent {
+        Some(Extent::Requests(requests)) => refuse_many(requests, "--requests").map(|()| requests)?,
+        _ => 0,
+    };
+    let flag = if schedule.requests.is_some() { "--requests" } else { "--duration" };
+    if let Some(pattern) = pattern {
+        let blamed = if schedule.profile.is_some() { "--profile" } else { "--overlay" };
+        // Without a profile what varies is --rate, which has no length of its own.
+        let extent = extent.or(schedule.profile.is_none().then_some(Extent::Duration(DEFAULT_DURATION)));
+        let _pass = LongPass::over(drawn, "drawing");
+        let timeline = Timeline::shaped(process, pattern, extent, warmup, cooldown, seed).map_err(|refusal| refusal.at(blamed))?;
+        refuse_many(planned_about(&timeline), flag)?;
+        return Ok(timeline);
+    }
+    let (rate, extent) = (rate_of(schedule)?, extent.unwrap_or(Extent::Duration(DEFAULT_DURATION)));
+    let inside = match extent {
+        Extent::Duration(length) => rate.per_s() * length.as_secs_f64(),
+        Extent::Requests(requests) => requests as f64,
+    };
+    refuse_many((inside + rate.per_s() * (warmup + cooldown).as_secs_f64()) as u64, flag)?;
+    let _pass = if process == Process::Even { None } else { LongPass::over(drawn, "drawing") };
+    Ok(Timeline::new(process, rate, extent, warmup, cooldown, seed))
 }
 
 /// The most requests of one plan: some minutes to draw, and more than one machine sends in a day.
 const MOST_PLANNED: u64 = 1_000_000_000;
 
-/// About how many requests an open load plans; refused where they are more than a plan holds.
-pub(super) fn planned_about(schedule: &ScheduleOptions) -> Result<u64, Error> {
-    let per_s = rate_of(schedule)?.per_s();
-    let (flag, inside) = match extent_of(schedule)? {
-        Extent::Duration(length) => ("--duration", per_s * length.as_secs_f64()),
-        Extent::Requests(requests) => ("--requests", requests as f64),
-    };
-    let planned = (inside + per_s * (schedule.warmup + schedule.cooldown).as_secs_f64()) as u64;
+pub(super) fn refuse_many(planned: u64, flag: &str) -> Result<(), Error> {
     if planned <= MOST_PLANNED {
-        return Ok(planned);
+        return Ok(());
     }
     let why = format!("{} requests would be planned, and a plan holds up to {}", count(planned), count(MOST_PLANNED));
     Err(Error::usage(flag, why, "lower --rate, --duration or --requests, or split the load into several runs"))
+}
+
+/// About how many requests a timeline plans; none of its own where they are recorded.
+pub(super) fn planned_about(timeline: &Timeline) -> u64 {
+    timeline.law().map_or(0, |(_, curve)| curve.expected(timeline.spans().total_s()) as u64)
+}
+
+/// What the rate follows over time; none where it is the same all along.
+fn pattern_of(schedule: &ScheduleOptions) -> Result<Option<Pattern>, Error> {
+    let profile = match (&schedule.profile, schedule.rate) {
+        (Some(_), Some(_)) => {
+            return Err(Error::usage(
+                "--rate",
+                "cannot be combined with --profile, whose rates are its own",
+                "drop one of them (--rate 50/s --overlay 'sine amp=50% period=300s' varies a rate)",
+            ));
+        }
+        (Some(text), None) => profile_of(text)?,
+        (None, _) if schedule.overlay.is_empty() => return Ok(None),
+        (None, _) => Profile::constant(rate_of(schedule)?),
+    };
+    Ok(Some(Pattern { profile, overlays: schedule.overlay.clone() }))
+}
+
+/// Reads a profile: a file by its ending, a list of mappings, AIBrix's JSON, or the text form.
+fn profile_of(text: &str) -> Result<Profile, Error> {
+    let yaml = |text: &str| serde_saphyr::from_str::<Profile>(text).map_err(|why| (why.location(), why.without_snippet().to_string()));
+    let path = Path::new(text);
+    let open = || File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check --profile")));
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("csv") => return Profile::from_csv(BufReader::new(open()?), path),
+        Some("yaml" | "yml") => {
+            let text =
+                std::io::read_to_string(open()?).map_err(|why| Error::input(path, format!("cannot be read: {why}; check --profile")))?;
+            return yaml(&text).map_err(|(place, why)| Error::Input {
+                path: path.to_owned(),
+                line: place.map(|place| place.line()),
+                why: format!("{why}; see `tonnage help profiles` for the keys of each shape"),
+            });
+        }
+        _ => {}
+    }
+    let read = if text.trim_start().starts_with('[') {
+        yaml(text).map_err(|(_, why)| Refusal::new(why, "see `tonnage help profiles` for the keys of each shape"))
+    } else if text.trim_start().starts_with('{') {
+        Profile::from_aibrix(text)
+    } else {
+        text.parse()
+    };
+    read.map_err(|refusal| refusal.at("--profile"))
 }
 
 /// Refuses an open load of no request.
@@ -83,7 +152,8 @@ fn rate_of(schedule: &ScheduleOptions) -> Result<Rate, Error> {
     }
 }
 
-fn extent_of(schedule: &ScheduleOptions) -> Result<Extent, Error> {
+/// Where the measured window ends, if the options say so.
+pub(super) fn extent_of(schedule: &ScheduleOptions) -> Result<Option<Extent>, Error> {
     match (schedule.duration, schedule.requests) {
         (Some(_), Some(_)) => Err(Error::usage(
             "--requests",
@@ -93,15 +163,21 @@ fn extent_of(schedule: &ScheduleOptions) -> Result<Extent, Error> {
         (Some(duration), None) if duration.is_zero() => {
             Err(Error::usage("--duration", "a window of no length measures nothing", "accepted is a time above 0, as in 60s"))
         }
-        (Some(duration), None) => Ok(Extent::Duration(duration)),
-        (None, Some(requests)) => Ok(Extent::Requests(requests)),
-        (None, None) => Ok(Extent::Duration(DEFAULT_DURATION)),
+        (Some(duration), None) => Ok(Some(Extent::Duration(duration))),
+        (None, Some(requests)) => Ok(Some(Extent::Requests(requests))),
+        (None, None) => Ok(None),
     }
 }
 
 /// A closed loop has no instants of its own; what speaks of instants is refused, not ignored.
 fn refuse_open_options(schedule: &ScheduleOptions) -> Result<(), Error> {
-    let given = [("--rate", schedule.rate.is_some()), ("--process", schedule.process.is_some()), ("--quota", schedule.quota.is_some())];
+    let given = [
+        ("--rate", schedule.rate.is_some()),
+        ("--process", schedule.process.is_some()),
+        ("--profile", schedule.profile.is_some()),
+        ("--overlay", !schedule.overlay.is_empty()),
+        ("--quota", schedule.quota.is_some()),
+    ];
     match given.into_iter().find(|(_, given)| *given) {
         None => Ok(()),
         Some((flag, _)) => Err(Error::usage(
@@ -119,7 +195,7 @@ fn lengths_of(flag: &str, text: &str) -> Result<LengthSpec, Error> {
             let file = File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check {flag}")))?;
             LengthSpec::from_lines(BufReader::new(file), path)
         }
-        None => text.parse().map_err(|refusal: crate::error::Refusal| refusal.at(flag)),
+        None => text.parse().map_err(|refusal: Refusal| refusal.at(flag)),
     }
 }
 

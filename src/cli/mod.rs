@@ -8,16 +8,20 @@ mod help;
 mod host;
 mod job;
 mod load;
+mod merge;
 mod options;
 mod output;
 mod plan;
+mod player;
 mod progress;
 mod recount;
 mod replay;
 mod report;
 mod run;
+mod shard;
 mod signals;
 mod simulate;
+mod sweep;
 mod target;
 mod terminal;
 mod tokenizer;
@@ -58,6 +62,7 @@ fn dispatch(mut parsed: Parsed) -> Result<ExitCode, Error> {
     let help = Arguments { verb: Verb::Help(arguments::HelpArguments { topic: None }) };
     match std::mem::replace(&mut parsed.arguments, help).verb {
         Verb::Run(arguments) => run::run(*arguments, parsed),
+        Verb::Sweep(arguments) => sweep::sweep(*arguments, parsed),
         Verb::Replay(arguments) => replay::replay(*arguments, parsed),
         Verb::Plan(arguments) => plan::plan(&arguments),
         Verb::Trace(arguments) => trace::trace(&arguments),

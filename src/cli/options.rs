@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
 
+use crate::cli::shard::parse_start;
 use crate::client::Endpoint;
 use crate::error::Refusal;
-use crate::schedule::{Process, Quota, TimeScale};
+use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim::Profile;
 use crate::trace::{Columns, Format, OnEmpty, RateScale, Reading, Reshape, Sample, Spread, TimeUnit, parse_window};
-use crate::units::{Rate, Ratio, Window, parse_duration};
+use crate::units::{Rate, Ratio, Shard, Window, parse_duration};
 
 /// Reads a whole number.
 pub(super) fn whole(text: &str) -> Result<u64, Refusal> {
@@ -25,6 +27,15 @@ fn from_one(text: &str) -> Result<u64, Refusal> {
         Ok(number) if number > 0 => Ok(number),
         _ => Err(Refusal::new(format!("`{text}` is not a count"), "accepted is a whole number from 1")),
     }
+}
+
+/// Reads an overlay in its text form, or as the mapping of a configuration file.
+fn overlay(text: &str) -> Result<Overlay, Refusal> {
+    if !text.trim_start().starts_with('{') {
+        return text.parse();
+    }
+    serde_saphyr::from_str(text)
+        .map_err(|why| Refusal::new(why.without_snippet().to_string(), "see `tonnage help profiles` for the keys of each overlay"))
 }
 
 /// Whom to ask.
@@ -130,7 +141,15 @@ pub(super) struct ScheduleOptions {
     /// How arrivals are spread: even, poisson, gamma:CV or weibull:CV [default: poisson]
     #[arg(long, value_name = "LAW", allow_hyphen_values = true)]
     pub(super) process: Option<Process>,
-    /// Length of the measured window [default: 20s]
+    /// Rate over time, instead of --rate: 'ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s', or a file: .csv (t_s,rate) or .yaml
+    /// (`tonnage help profiles` lists all shapes)
+    #[arg(long, value_name = "PROFILE")]
+    pub(super) profile: Option<String>,
+    /// What varies the rate around itself, its mean kept (repeatable): 'sine amp=50% period=300s', 'ou sd=30% tau=20s', 'bursts
+    /// height=400% burst=5s calm=20s'; see `tonnage help profiles`
+    #[arg(long, value_name = "OVERLAY", value_parser = overlay)]
+    pub(super) overlay: Vec<Overlay>,
+    /// Length of the measured window [default: the profile's, else 20s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(super) duration: Option<Duration>,
     /// Requests in the measured window, instead of its length
@@ -148,6 +167,18 @@ pub(super) struct ScheduleOptions {
     /// A provider's limit (500/min): requests over it are taken out of the plan beforehand, and counted
     #[arg(long, value_name = "LIMIT", allow_hyphen_values = true)]
     pub(super) quota: Option<Quota>,
+}
+
+/// Which part of the load, and from when.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Load")]
+pub(super) struct ShardOptions {
+    /// Send part I of N of the plan, every N-th request, where each of N machines sends one; `tonnage report` merges their folders
+    #[arg(long, value_name = "I/N")]
+    pub(super) shard: Option<Shard>,
+    /// Origin of the load on the system's clock, the same for all shards: 2026-01-02T03:04:05Z [default: at once]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_start)]
+    pub(super) start_at: Option<Timestamp>,
 }
 
 /// How a trace is read.
@@ -220,6 +251,27 @@ impl ReplayOptions {
     pub(super) fn reshape(&self) -> Reshape {
         Reshape { gap_cap: self.gap_cap, spread: self.spread, sample: self.sample, loops: self.loops, rate_scale: self.rate_scale }
     }
+}
+
+/// Which loads a sweep plays.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sweep")]
+pub(super) struct SweepOptions {
+    /// Rates between synchronous and throughput, the last of them around the knee
+    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(super) points: u32,
+    /// These rates instead, ascending, up to the first that saturates: 1,2,4.5 or 1..10:0.5
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub(super) rates: Option<String>,
+    /// Offer no higher rate
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
+    pub(super) max_rate: Option<Rate>,
+    /// Closed loops of so many requests in flight instead, in this order: 1,50,100
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub(super) concurrency: Option<String>,
+    /// Go on with the sweep whose result folder this is, as it was begun; what it has finished is not repeated
+    #[arg(long, value_name = "DIR")]
+    pub(super) resume: Option<PathBuf>,
 }
 
 /// How the load is played.

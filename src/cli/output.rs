@@ -16,6 +16,14 @@ pub(super) const RECORDS: &str = "records.jsonl";
 /// The texts of answers, while a tokenizer has still to count them.
 pub(super) const SPOOL: &str = ".answers.spool";
 
+/// Where the loads of a sweep have their folders.
+const POINTS: &str = "points";
+
+/// The folder of load number `place` (from 0) of a sweep, inside that of its result: `points/01` and so on.
+pub(super) fn point_folder(place: usize) -> PathBuf {
+    Path::new(POINTS).join(format!("{:02}", place + 1))
+}
+
 /// A folder that can be written into.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -50,7 +58,23 @@ impl Folder {
 
     /// Takes away what an earlier run left, so that no file of this folder is another run's.
     pub(super) fn clear(&self) -> Result<(), Error> {
+        for place in 0.. {
+            let point = Self { path: self.path.join(point_folder(place)) };
+            if !point.path.exists() {
+                break;
+            }
+            point.clear()?;
+            point.abandon();
+        }
+        Self { path: self.file(POINTS) }.abandon();
         ["result.json", RECORDS, "config.yaml", "failures.jsonl", SPOOL].into_iter().try_for_each(|name| self.remove(name))
+    }
+
+    /// The folder of load number `place` (from 0) of a sweep, emptied of what was left of it.
+    pub(super) fn point(&self, place: usize) -> Result<Self, Error> {
+        let folder = Self::claim(&self.path.join(point_folder(place)))?;
+        folder.clear()?;
+        Ok(folder)
     }
 
     /// Takes a file away, if it is there.
@@ -62,10 +86,11 @@ impl Folder {
         }
     }
 
-    /// Writes a whole file: all of it or, if that fails, none.
+    /// Writes a whole file: all of it or, if that fails, none; on the disk when this returns.
     pub(super) fn write(&self, name: &str, text: &str) -> Result<(), Error> {
         let (path, part) = (self.file(name), self.file(&format!(".{name}.part")));
-        fs::write(&part, text).and_then(|()| fs::rename(&part, &path)).map_err(|why| Error::output(path, format!("{why}; is there room?")))
+        let written = File::create(&part).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+        written.and_then(|()| fs::rename(&part, &path)).map_err(|why| Error::output(path, format!("{why}; is there room?")))
     }
 
     /// Takes the folder away again if nothing has been written into it.

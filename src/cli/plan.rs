@@ -5,28 +5,36 @@ use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
 use crate::cli::arguments::PlanArguments;
 use crate::cli::exit::Exit;
 use crate::cli::load::{plan_of, planned_about, refuse_empty};
+use crate::cli::options::ShardOptions;
 use crate::cli::progress::LongPass;
 use crate::cli::replay::{THINK, books};
+use crate::cli::shard::{sharded, until};
 use crate::cli::terminal::{print, say};
 use crate::error::Error;
 use crate::units::{count, seconds};
-use crate::workload::{Description, Plan, Provenance, Salt, describe, export};
+use crate::workload::{Description, Load, Plan, Provenance, Salt, describe, export};
 
 /// Describes the plan.
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Error> {
     let plan = plan_of(&arguments.schedule, &arguments.workload, None, Salt::Off)?;
     refuse_empty(&plan)?;
-    let pass = LongPass::over(planned_about(&arguments.schedule)?, "describing");
-    let shown = show(&plan, arguments.export.as_deref(), arguments.json);
+    let plan = sharded(plan, &arguments.shard)?;
+    let about = if let Load::Open(timeline) = plan.load() { planned_about(timeline) } else { 0 };
+    let pass = LongPass::over(about, "describing");
+    let shown = show(&plan, &arguments.shard, arguments.export.as_deref(), arguments.json);
     drop(pass);
     shown
 }
 
 /// Describes `plan`, and writes its rows to `path` where there is one.
-pub(super) fn show(plan: &Plan, path: Option<&Path>, json: bool) -> Result<ExitCode, Error> {
+pub(super) fn show(plan: &Plan, shard: &ShardOptions, path: Option<&Path>, json: bool) -> Result<ExitCode, Error> {
+    shard.start_at.map(until).transpose()?;
     // Opened first: a bad path is known before an hour of arrivals is drawn.
     let file = match path {
         Some(path) => Some((path, File::create(path).map_err(|why| Error::output(path, format!("{why}; check --export")))?)),
@@ -35,18 +43,29 @@ pub(super) fn show(plan: &Plan, path: Option<&Path>, json: bool) -> Result<ExitC
     let description = describe(plan).map_err(|refusal| refusal.at("--load"))?;
     if let Some((path, file)) = file {
         export(plan, file).map_err(|why| Error::output(path, format!("{why}; is there room?")))?;
-        say(&format!("{} rows in {}", count(description.planned), path.display()));
+        let rows = description.share.map_or(description.planned, |share| share.planned);
+        say(&format!("{} rows in {}", count(rows), path.display()));
     }
     if json {
-        let text = serde_json::to_string_pretty(&description).map_err(|why| Error::Internal(format!("the plan is no JSON: {why}")))?;
+        let described = Described { description: &description, start_at: shard.start_at.map(|start| start.to_string()) };
+        let text = serde_json::to_string_pretty(&described).map_err(|why| Error::Internal(format!("the plan is no JSON: {why}")))?;
         print(&format!("{text}\n"))?;
     } else {
-        print(&text_of(plan, &description))?;
+        print(&text_of(plan, shard.start_at, &description))?;
     }
     Ok(Exit::Done.into())
 }
 
-fn text_of(plan: &Plan, description: &Description) -> String {
+/// A description, and the start asked for.
+#[derive(Serialize)]
+struct Described<'a> {
+    #[serde(flatten)]
+    description: &'a Description,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_at: Option<String>,
+}
+
+fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: String| {
         // Writing to a string cannot fail.
@@ -58,6 +77,23 @@ fn text_of(plan: &Plan, description: &Description) -> String {
         _ = write!(span, ", of which {} are measured", seconds(spans.window.length_s()));
     }
     row("planned", span);
+    if let Load::Open(timeline) = plan.load()
+        && let (Some(pattern), Some((_, curve))) = (timeline.pattern(), timeline.law())
+    {
+        row("profile", pattern.brief());
+        let (mean, high) = (curve.mean_per_s(spans.window), curve.highest_per_s());
+        row(
+            "expected",
+            format!("{:.1} in the window by the integral: {mean:.3}/s on average, {high:.3}/s at most", curve.expected_in(spans.window)),
+        );
+    }
+    if let Some(share) = description.share {
+        row("shard", format!("{}: {} of them; every figure below is of the whole plan", share.shard, count(share.planned)));
+    }
+    if let Some(start) = start_at {
+        let end = SignedDuration::try_from_secs_f64(description.span_s).ok().and_then(|span| start.checked_add(span).ok());
+        row("starts", end.map_or_else(|| start.to_string(), |end| format!("{start}, ends {end}")));
+    }
     if let Some(recording) = plan.recording() {
         let trace = recording.provenance();
         row("trace", format!("{}: {} rows of {}", trace.file, count(trace.rows), trace.format));
@@ -89,6 +125,9 @@ fn text_of(plan: &Plan, description: &Description) -> String {
     let law = if plan.recording().is_some() { "none: the instants are the trace's own".to_owned() } else { law_of(description) + judged };
     row("law", law);
     row("fingerprint", description.fingerprint.clone());
+    if let Some(picture) = &description.rate_picture {
+        _ = write!(text, "\nrate asked for\n{picture}\n\nrequests planned");
+    }
     if !description.picture.is_empty() {
         _ = write!(text, "\n{}\n", description.picture.trim_end());
     }

@@ -1,6 +1,8 @@
 //! Owns the progress line of a run, on standard error: a look at the live counts, which nobody waits for.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +26,39 @@ pub(super) struct Progress {
     pub(super) load_end: Offset,
     /// Hidden on request; hidden too where standard error is no terminal.
     pub(super) hidden: bool,
+    /// What is to be said above the line.
+    pub(super) lines: Lines,
+}
+
+/// Lines to be said while a progress line is drawn: said by whoever draws, so that neither spoils the other.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lines {
+    waiting: Rc<RefCell<VecDeque<String>>>,
+    /// What the progress line begins with.
+    prefix: String,
+}
+
+impl Lines {
+    /// The same lines below a progress line that begins with `prefix`.
+    pub(super) fn prefixed(&self, prefix: String) -> Self {
+        Self { waiting: Rc::clone(&self.waiting), prefix }
+    }
+
+    /// Says `line` soon.
+    pub(super) fn push(&self, line: String) {
+        self.waiting.borrow_mut().push_back(line);
+    }
+
+    /// Says all that waits.
+    pub(super) fn say_all(&self) {
+        for line in self.waiting.take() {
+            say(&line);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.borrow().is_empty()
+    }
 }
 
 impl Progress {
@@ -42,6 +77,9 @@ impl Progress {
         loop {
             let now = self.clock.now();
             let counts = self.gauge.counts(now);
+            if !self.lines.is_empty() {
+                bar.suspend(|| self.lines.say_all());
+            }
             looks.push_back((now, counts.sent));
             if looks.len() > RATE_LOOKS {
                 looks.pop_front();
@@ -50,7 +88,8 @@ impl Progress {
             let total = if known { format!("/{}", seconds(self.load_end.as_secs())) } else { String::new() };
             let draining = if now > self.load_end { " · draining" } else { "" };
             bar.set_message(format!(
-                "{:.0} s{total} · {} sent · {} in flight · {} done · {} missed · {}{draining}",
+                "{}{:.0} s{total} · {} sent · {} in flight · {} done · {} missed · {}{draining}",
+                self.lines.prefix,
                 now.as_secs(),
                 count(counts.sent),
                 count(counts.in_flight),

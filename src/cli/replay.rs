@@ -6,13 +6,14 @@ use std::io::BufReader;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::arguments::{ReplayArguments, RunArguments};
+use crate::cli::arguments::ReplayArguments;
 use crate::cli::config::Parsed;
 use crate::cli::job::Job;
 use crate::cli::load::salt_of;
 use crate::cli::options::{ReplayOptions, ScheduleOptions};
 use crate::cli::plan::show;
 use crate::cli::run::play_job;
+use crate::cli::shard::{salt_of_all, sharded};
 use crate::error::Error;
 use crate::seed::Seed;
 use crate::trace::{Choice, Reading, Trace};
@@ -23,6 +24,7 @@ use crate::workload::{Load, Plan, Provenance, Salt, Workload, replay as replay_o
 pub(super) const NOT_OF_A_REPLAY: &[(&str, &str)] = &[
     ("rate", "drop it; --rate-scale 2 is twice the rate, --time-scale 2 twice as fast"),
     ("process", "drop it; `tonnage run` draws arrivals by a law"),
+    ("profile", "drop it; the rate over time is the trace's, and --overlay 'sine amp=50% period=60s' bends it"),
     ("duration", "drop it; --window 0s..300s takes a span of trace time"),
     ("requests", "drop it; --window 0s..300s takes a span of trace time"),
     ("warmup", "drop it; the trace has no load of its own before its first row"),
@@ -34,36 +36,24 @@ pub(super) const NOT_OF_A_REPLAY: &[(&str, &str)] = &[
 
 /// Replays a trace, or shows what would be sent.
 pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
-    refuse_what_the_trace_says(&mut parsed)?;
-    let ReplayArguments { file, replay, target, workload, wire, schedule, play, judgement, output, export, config } = arguments;
+    parsed.refuse(NOT_OF_A_REPLAY, "has no meaning in a replay, whose instants and lengths are the trace's")?;
+    let ReplayArguments { file, replay, load, export, config: _ } = arguments;
     let Some(file) = file else {
         return Err(Error::usage("FILE", "no trace is given", "name one, as in `tonnage replay trace.csv`"));
     };
-    let salt = if replay.plan_only { Salt::Off } else { salt_of(&wire.salt)? };
-    let plan = plan_of(&file, &replay, &schedule, salt.clone())?;
+    let salt = if replay.plan_only {
+        Salt::Off
+    } else {
+        salt_of_all(&load.wire.salt, &load.shard, &parsed.given, load.schedule.seed)?.map_or_else(|| salt_of(&load.wire.salt), Ok)?
+    };
+    let plan = plan_of(&file, &replay, &load.schedule, salt.clone())?;
     if replay.plan_only {
-        return show(&plan, export.as_deref(), output.json);
+        return show(&sharded(plan, &load.shard)?, &load.shard, export.as_deref(), load.output.json);
     }
     let notes = plan.recording().map(|recording| notes_of(recording.provenance(), &plan)).unwrap_or_default();
-    let run = RunArguments { target, workload, wire, schedule, play, judgement, output, config };
-    let mut job = Job::new("replay", run, plan, &salt, &mut parsed)?;
+    let mut job = Job::new("replay", load, plan, &salt, &mut parsed)?;
     job.notes.splice(..0, notes);
     play_job(job, parsed.command)
-}
-
-/// Refuses options that a trace answers itself, and forgets their defaults, so that the stored configuration does not ask for them.
-fn refuse_what_the_trace_says(parsed: &mut Parsed) -> Result<(), Error> {
-    for (key, instead) in NOT_OF_A_REPLAY {
-        if parsed.given.contains(*key) {
-            return Err(Error::usage(
-                format!("--{key}"),
-                "has no meaning in a replay, whose instants and lengths are the trace's",
-                *instead,
-            ));
-        }
-        parsed.effective.remove(*key);
-    }
-    Ok(())
 }
 
 /// Reads the trace in `path`.
@@ -108,7 +98,7 @@ fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, sal
         selection.changes.insert(0, format!("session rate {rate}: {} sessions begin by chance at that rate", count(u64::from(sessions))));
     }
     let (read, span_s) = (selection.read, selection.read_span.as_secs());
-    let Some((timeline, recording)) = replay_of(selection, options.time_scale, &file.to_string_lossy()) else {
+    let Some((timeline, mut recording)) = replay_of(selection, options.time_scale, &file.to_string_lossy()) else {
         let why = format!(
             "none of its {} rows, from 0 s to {}, is left to replay; check --window, --max-input, --sample and --on-empty",
             count(read),
@@ -116,6 +106,10 @@ fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, sal
         );
         return Err(Error::input(file, why));
     };
+    let timeline = timeline.bent(&schedule.overlay, seed).map_err(|refusal| refusal.at("--overlay"))?;
+    for overlay in &schedule.overlay {
+        recording.note(format!("{overlay}: time is bent by it; no request is added or taken away, and none passes another"));
+    }
     Ok(Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), seed, schedule.quota))
 }
 

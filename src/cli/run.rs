@@ -1,6 +1,7 @@
 //! Owns verb `run`: a job played against its target, judged, written and shown.
 
 use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -14,8 +15,9 @@ use crate::cli::exit::Exit;
 use crate::cli::host::{host, tool};
 use crate::cli::job::Job;
 use crate::cli::output::{Filing, Folder, Kept, json_of};
-use crate::cli::progress::{LongPass, Progress};
+use crate::cli::progress::{Lines, LongPass, Progress};
 use crate::cli::recount::{Counting, Recounted};
+use crate::cli::shard::{clock_of, until, wait};
 use crate::cli::signals::Signals;
 use crate::cli::simulate::local_runtime;
 use crate::cli::target::{Found, with_trust};
@@ -23,42 +25,51 @@ use crate::cli::terminal::{ink, print, say};
 use crate::cli::tokenizer::prepare;
 use crate::client::{Encoder, HttpClient, Limits};
 use crate::clock::RunClock;
-use crate::engine::{Gauge, HEAD_START, RecordSink, Session, Settings, Setup};
+use crate::engine::{Gauge, RecordSink, Session, Settings, Setup};
 use crate::error::Error;
 use crate::metrics::{Segment, StopRule, Trial};
 use crate::record::{Detail, Header, Record};
 use crate::report::{Report, SCHEMA, Target, render};
 use crate::schedule::Spans;
 use crate::units::{Offset, count, per_second, seconds};
-use crate::workload::{ESTIMATE_NAME, Load, Recording, Removal};
+use crate::workload::{ESTIMATE_NAME, Load, Plan, Recording, Removal};
 
 /// Plays the run that the arguments ask for.
 pub(super) fn run(arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
-    let job = Job::of_run(arguments, &mut parsed)?;
+    let job = Job::of_run(arguments.load, &mut parsed)?;
     play_job(job, parsed.command)
 }
 
 /// Plays a job: finds its target, sends, judges, writes, shows.
 pub(super) fn play_job(job: Job, command: Vec<String>) -> Result<ExitCode, Error> {
+    job.start_at.map(until).transpose()?;
     local_runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
-        let claimed = job.out.as_deref().map(Folder::claim).transpose()?;
-        let found = tokio::select! {
-            found = Found::of(&job) => found.map(Some),
-            () = signals.next() => Ok(None),
-        };
-        if let Ok(Some(found)) = found {
-            return play(job, found, claimed, signals, command).await;
+        match find(&job, &mut signals).await? {
+            Some((found, claimed)) => play(job, found, claimed, signals, command).await,
+            None => Ok(Exit::Interrupted.into()),
         }
-        if let Some(folder) = claimed {
-            folder.abandon();
-        }
-        found.map(|_| Exit::Interrupted.into())
     })
 }
 
+/// Claims the folder asked for and finds whom to ask; `None` at a signal. What was claimed in vain is given back.
+pub(super) async fn find(job: &Job, signals: &mut Signals) -> Result<Option<(Found, Option<Folder>)>, Error> {
+    let claimed = job.out.as_deref().map(Folder::claim).transpose()?;
+    let found = tokio::select! {
+        found = Found::of(job) => found.map(Some),
+        () = signals.next() => Ok(None),
+    };
+    if let Ok(Some(found)) = found {
+        return Ok(Some((found, claimed)));
+    }
+    if let Some(folder) = claimed {
+        folder.abandon();
+    }
+    found.map(|_| None)
+}
+
 async fn play(mut job: Job, found: Found, claimed: Option<Folder>, mut signals: Signals, command: Vec<String>) -> Result<ExitCode, Error> {
-    make_room(&mut job, &found)?;
+    make_room(&mut job, &found, "--load")?;
     if prepare(&mut job, &mut signals).await?.is_break() {
         if let Some(folder) = claimed {
             folder.abandon();
@@ -66,6 +77,13 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, mut signals: 
         return Ok(Exit::Interrupted.into());
     }
     announce(&mut job, &found);
+    let waited = wait(job.start_at, job.json || job.quiet, &mut signals).await;
+    if !matches!(waited, Ok(ControlFlow::Continue(()))) {
+        if let Some(folder) = claimed {
+            folder.abandon();
+        }
+        return waited.map(|_| Exit::Interrupted.into());
+    }
     let started = RunClock::starting_in(Duration::ZERO).wall();
     let folder = match claimed {
         Some(folder) => folder,
@@ -76,27 +94,7 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, mut signals: 
     }
     folder.clear()?;
     // What a killed run leaves behind: all of it but the trial, which `report` folds from the records.
-    let mut report = Report {
-        schema: SCHEMA,
-        tool: tool(),
-        started: rfc3339(started),
-        host: host(job.workers),
-        command,
-        seed: job.seed.number(),
-        plan_fingerprint: String::new(),
-        body_fingerprint: None,
-        target: Target {
-            urls: found.targets.iter().map(|target| target.url().to_string()).collect(),
-            model: found.models.join(","),
-            simulated: found.simulated,
-        },
-        label: job.label.clone(),
-        metadata: job.metadata.clone(),
-        token_estimate: job.tokenizer.as_ref().map_or_else(|| ESTIMATE_NAME.to_owned(), |tokenizer| tokenizer.label()),
-        notes: job.notes.clone(),
-        trials: Vec::new(),
-        config: job.effective.clone(),
-    };
+    let mut report = skeleton(&job, &found, started, command);
     let played = live(&job, &found, &folder, &report, signals).await?;
     report.started = rfc3339(played.started);
     report.plan_fingerprint = played.plan_fingerprint;
@@ -115,9 +113,35 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, mut signals: 
     Ok(Exit::of_report(&report).into())
 }
 
+/// The result before anything was played.
+pub(super) fn skeleton(job: &Job, found: &Found, started: SystemTime, command: Vec<String>) -> Report {
+    Report {
+        schema: SCHEMA,
+        tool: tool(),
+        started: rfc3339(started),
+        host: host(job.workers),
+        command,
+        seed: job.seed.number(),
+        plan_fingerprint: String::new(),
+        body_fingerprint: None,
+        target: Target {
+            urls: found.targets.iter().map(|target| target.url().to_string()).collect(),
+            model: found.models.join(","),
+            simulated: found.simulated,
+        },
+        label: job.label.clone(),
+        metadata: job.metadata.clone(),
+        token_estimate: job.tokenizer.as_ref().map_or_else(|| ESTIMATE_NAME.to_owned(), |tokenizer| tokenizer.label()),
+        notes: job.notes.clone(),
+        trials: Vec::new(),
+        sweep: None,
+        config: job.effective.clone(),
+    }
+}
+
 /// Checks, by Little's law, that the machine has room for the connections. What a closed loop holds is certain and refused if it does
 /// not fit; an open load holds rate × time in the system, and the time is not known yet: it is said how slow answers may become.
-fn make_room(job: &mut Job, found: &Found) -> Result<(), Error> {
+pub(super) fn make_room(job: &mut Job, found: &Found, flag: &str) -> Result<(), Error> {
     // The embedded server holds the other end of every connection.
     let ends = if found.embedded.is_some() { 2 } else { 1 };
     match job.plan.load() {
@@ -125,12 +149,12 @@ fn make_room(job: &mut Job, found: &Found) -> Result<(), Error> {
             let connections = u64::from(closed.concurrency);
             let limits = Limits::raised_for(ends * connections);
             limits.admit(connections, &found.addresses).map_err(|error| match error {
-                Error::Usage { why, accepted, .. } => Error::usage("--load", why, accepted),
+                Error::Usage { why, accepted, .. } => Error::usage(flag, why, accepted),
                 other => other,
             })
         }
         Load::Open(timeline) => {
-            let rate_per_s = timeline.rate_per_s();
+            let rate_per_s = timeline.highest_per_s() * job.plan.fraction();
             let wanted = (rate_per_s * job.timeout.as_secs_f64()).ceil() as u64;
             let wanted = wanted.min(job.max_in_flight.unwrap_or(u64::MAX));
             let limits = Limits::raised_for(ends * wanted);
@@ -156,7 +180,7 @@ const RESERVED_DESCRIPTORS: u64 = 128;
 const LONG_ANSWER_S: f64 = 30.0;
 
 /// Says what is about to be done that was not asked for in so many words.
-fn announce(job: &mut Job, found: &Found) {
+pub(super) fn announce(job: &mut Job, found: &Found) {
     if let Some(quota) = job.plan.quota()
         && let Some(removed) = job.plan.dropped().get(&Removal::Quota)
     {
@@ -205,6 +229,7 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
         streamed: job.chat.stream,
         // What has still to be counted is kept whole until it is.
         detail: job.records.filter(|_| job.tokenizer.is_none()).unwrap_or(Detail::Full),
+        shard: job.plan.shard(),
     };
     let mut session = session_of(job, found)?;
     folder.write_result(first, &to_yaml(&job.effective)?)?;
@@ -216,16 +241,16 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
     let interrupter = session.interrupter();
     let hidden = job.quiet || job.json;
     let heard = tokio::task::spawn_local(hear(signals, interrupter, Arc::clone(&gauge), job.drain));
-    let clock = RunClock::starting_in(HEAD_START);
+    let clock = clock_of(job.start_at)?;
     let load_end = load_end_of(job, spans);
-    let drawn = tokio::task::spawn_local(Progress { gauge: Arc::clone(&gauge), clock, load_end, hidden }.draw());
+    let drawn = tokio::task::spawn_local(Progress { gauge: Arc::clone(&gauge), clock, load_end, hidden, lines: Lines::default() }.draw());
     let segment = Segment {
         label: job.label.clone().unwrap_or_else(|| job.verb.to_owned()),
         plan: Arc::clone(&job.plan),
         objectives: Arc::clone(&job.objectives),
         streamed: job.chat.stream,
     };
-    let trial = session.play_into(segment, StopRule::Never, gauge, sink_of(&filing, job)).await?.await;
+    let trial = session.play_from(clock, segment, StopRule::Never, gauge, sink_of(&filing, &job.plan)).await?.await;
     drawn.abort();
     heard.abort();
     flushed.abort();
@@ -260,7 +285,7 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
     Ok(Played { trial, plan_fingerprint, started: clock.wall(), filed, notes })
 }
 
-fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {
+pub(super) fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {
     let mut chat = job.chat.clone();
     chat.targets.clone_from(&found.targets);
     chat.models.clone_from(&found.models);
@@ -275,8 +300,8 @@ fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {
     Session::threads::<HttpClient>(settings, &setup)
 }
 
-fn sink_of(filing: &Rc<RefCell<Option<Filing>>>, job: &Job) -> RecordSink {
-    let (filing, plan) = (Rc::clone(filing), Arc::clone(&job.plan));
+pub(super) fn sink_of(filing: &Rc<RefCell<Option<Filing>>>, plan: &Arc<Plan>) -> RecordSink {
+    let (filing, plan) = (Rc::clone(filing), Arc::clone(plan));
     Box::new(move |record: &Record| {
         if let Some(filing) = filing.borrow_mut().as_mut() {
             filing.file(record, &plan);
@@ -285,7 +310,7 @@ fn sink_of(filing: &Rc<RefCell<Option<Filing>>>, job: &Job) -> RecordSink {
 }
 
 /// Puts on disk what has been filed, once a second: beside the load, and even while nothing settles.
-async fn flush(filing: Rc<RefCell<Option<Filing>>>) {
+pub(super) async fn flush(filing: Rc<RefCell<Option<Filing>>>) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         if let Some(filing) = filing.borrow_mut().as_mut() {
@@ -318,7 +343,7 @@ async fn hear(mut signals: Signals, interrupter: crate::engine::Interrupter, gau
 }
 
 /// `results/<model>/<time>-<verb>`, the model made fit for a folder's name.
-fn default_path(found: &Found, started: SystemTime, verb: &str) -> PathBuf {
+pub(super) fn default_path(found: &Found, started: SystemTime, verb: &str) -> PathBuf {
     let model: String =
         found.models.join("+").chars().map(|c| if c.is_ascii_alphanumeric() || "+-_.".contains(c) { c } else { '_' }).collect();
     let model = model.trim_start_matches('.');
@@ -326,6 +351,6 @@ fn default_path(found: &Found, started: SystemTime, verb: &str) -> PathBuf {
     PathBuf::from("results").join(if model.is_empty() { "model" } else { model }).join(format!("{time}-{verb}"))
 }
 
-fn rfc3339(time: SystemTime) -> String {
+pub(super) fn rfc3339(time: SystemTime) -> String {
     jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
 }

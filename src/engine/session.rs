@@ -20,6 +20,9 @@ use crate::metrics::{Play, Segment, StopRule};
 /// Between the call and the first instant: time to build the first bodies and to open the first connections.
 pub const HEAD_START: Duration = Duration::from_millis(50);
 
+/// How often a session at rest looks whether anything is in flight.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// How a session plays.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -53,6 +56,12 @@ impl Interrupter {
         for live in self.playing.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade) {
             live.interrupt();
         }
+    }
+
+    /// Whether anything is still issued or in flight.
+    fn is_playing(&self) -> bool {
+        let playing = self.playing.lock().unwrap_or_else(PoisonError::into_inner);
+        playing.iter().filter_map(Weak::upgrade).any(|live| !live.is_issued() || live.gauge.open() > 0)
     }
 
     fn watch(&self, live: &Arc<Live>) {
@@ -110,13 +119,25 @@ impl Session {
         gauge: Arc<Gauge>,
         sink: RecordSink,
     ) -> Result<Settling, Error> {
+        self.play_from(RunClock::starting_in(HEAD_START), segment, stop_rule, gauge, sink).await
+    }
+
+    /// The same from the origin of `clock`, which should lie at least [`HEAD_START`] ahead.
+    pub async fn play_from(
+        &mut self,
+        clock: RunClock,
+        segment: Segment,
+        stop_rule: StopRule,
+        gauge: Arc<Gauge>,
+        sink: RecordSink,
+    ) -> Result<Settling, Error> {
         let rules = Rules {
             pacing: self.pacing,
             timeout: self.settings.timeout,
             max_in_flight: self.settings.max_in_flight,
             workers: self.workers.len(),
         };
-        let live = Arc::new(Live::new(Arc::clone(&segment.plan), RunClock::starting_in(HEAD_START), gauge, rules));
+        let live = Arc::new(Live::new(Arc::clone(&segment.plan), clock, gauge, rules));
         self.interrupter.watch(&live);
         for worker in &self.workers {
             worker.send(Arc::clone(&live)).map_err(|_| Error::Internal("a worker has died".to_owned()))?;
@@ -134,6 +155,12 @@ impl Play for Session {
 
     fn play(&mut self, segment: Segment, stop: StopRule) -> impl Future<Output = Result<Settling, Error>> {
         self.play_into(segment, stop, Arc::default(), Box::new(|_| ()))
+    }
+
+    async fn rest(&mut self) {
+        while self.interrupter.is_playing() {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 

@@ -6,19 +6,25 @@ use crate::metrics::{
 use crate::record::Origin;
 use crate::report::Report;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::report::sweep::sweep_text;
 use crate::report::tokens::tokens_text;
 use crate::units::{Offset, count, per_second, seconds};
 use crate::workload::ESTIMATE_NAME;
 
-const UNKNOWN: &str = "—";
+pub(super) const UNKNOWN: &str = "—";
 
 /// The text that `run` prints and `report` prints again.
 #[must_use]
 pub fn render(report: &Report, ink: Ink) -> String {
     let mut text = header(report, ink);
-    for trial in &report.trials {
+    if let Some(findings) = &report.sweep {
         text.push('\n');
-        text.push_str(&trial_text(report, trial, ink));
+        text.push_str(&sweep_text(report, findings, ink));
+    } else {
+        for trial in &report.trials {
+            text.push('\n');
+            text.push_str(&trial_text(report, trial, ink));
+        }
     }
     text.push('\n');
     text.push_str(&footer(report, ink));
@@ -57,6 +63,7 @@ fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let closed = load.origin == Origin::Released;
     let what = if closed { format!("closed loop: {} in flight", count(u64::from(load.concurrency.unwrap_or(1)))) } else { open_load(load) };
     let window = trial.window;
+    let what = load.shard.map_or_else(|| what.clone(), |shard| format!("shard {shard} of an {what}"));
     let mut line = format!("{what} for {}", seconds(window.length_s()));
     if window.start > Offset::ZERO {
         line.extend([", after ", &seconds(window.start.as_secs()), " of warm-up"]);
@@ -76,6 +83,13 @@ fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
         text.push_str(&ink.paint(Tone::Warning, &line));
         text.push('\n');
     }
+    if load.shard.is_some() {
+        text.push_str("*shard*: every figure is of this part of the load, and the service bore the others too;\n");
+        text.push_str("the folders of all shards together give `tonnage report` the whole.\n");
+    }
+    if let Some(merged) = load.merged {
+        text.extend(["*merged* from all ", &count(u64::from(merged.shards)), " shards: every figure is of the whole load.\n"]);
+    }
     if closed {
         text.push_str("*closed*: each answer releases the next request, so a slow server is asked less:\n");
         text.push_str("a reference, no measurement of an open load. Latency counts from the release.\n");
@@ -88,6 +102,9 @@ fn open_load(load: &LoadFacts) -> String {
     if let Some(trace) = &load.trace {
         // No one has typed this rate: rounded as every measured one.
         return format!("open loop: replay of {}{}", trace.file, rate(per_second));
+    }
+    if let Some(profile) = &load.profile {
+        return format!("open loop: {}{} on average, {profile},", load.process.as_deref().unwrap_or("arrivals"), rate(per_second));
     }
     format!("open loop: {}{}", load.process.as_deref().unwrap_or("arrivals"), rate(|rate| format!("{rate}/s")))
 }
@@ -156,12 +173,12 @@ fn throughput_text(trial: &TrialView, ink: Ink) -> String {
     grid.render(ink)
 }
 
-fn rate(per_s: Option<f64>) -> String {
+pub(super) fn rate(per_s: Option<f64>) -> String {
     per_s.map_or_else(|| UNKNOWN.to_owned(), plain)
 }
 
 /// A number without its unit, which the heading names: three significant digits.
-fn plain(value: f64) -> String {
+pub(super) fn plain(value: f64) -> String {
     per_second(value).trim_end_matches("/s").to_owned()
 }
 
@@ -231,7 +248,13 @@ fn shown_metrics(trial: &TrialView) -> Vec<Metric> {
     shown.into_iter().filter(|metric| *metric != Metric::Ttfo || differs).collect()
 }
 
-fn shown(figure: Option<Known>, unit: &str) -> String {
+/// A latency as the tables show it.
+#[must_use]
+pub fn shown_figure(figure: Option<Known>) -> String {
+    shown(figure, "s")
+}
+
+pub(super) fn shown(figure: Option<Known>, unit: &str) -> String {
     match figure {
         None => UNKNOWN.to_owned(),
         Some(Known::At(value)) => value_text(value, unit),
@@ -252,7 +275,7 @@ fn value_text(value: f64, unit: &str) -> String {
 }
 
 /// A share with as many digits as tell 99.9 % from 100 %.
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let digits = if percent == 0.0 || (percent - 100.0).abs() < f64::EPSILON {
         0
@@ -308,7 +331,7 @@ fn slo_text(slo: &SloView, origin: Origin, ink: Ink) -> String {
 }
 
 /// The unit in which an objective observes: its own text says it.
-fn unit_of(text: &str) -> &'static str {
+pub(super) fn unit_of(text: &str) -> &'static str {
     if text.starts_with("goodput") {
         "/s"
     } else if text.starts_with("error_rate") || text.starts_with("attainment") {

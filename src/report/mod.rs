@@ -5,9 +5,10 @@ mod fit;
 mod inspection;
 mod layout;
 mod model;
+mod sweep;
 mod tokens;
 
-pub use console::render;
+pub use console::{render, shown_figure};
 pub use fit::render_fit;
 pub use inspection::render_inspection;
 pub use layout::{Ink, wrapped};

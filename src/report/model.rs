@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::metrics::TrialView;
+use crate::search::SweepFindings;
 
 /// The schema this version writes.
 pub const SCHEMA: u32 = 1;
@@ -45,6 +46,9 @@ pub struct Report {
     pub notes: Vec<String>,
     /// One for each load played; none while it has not ended.
     pub trials: Vec<TrialView>,
+    /// What a sweep found in its trials; each of them has its records in a folder of its own, `points/01` and so on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepFindings>,
 }
 
 impl Report {

@@ -3,16 +3,16 @@
 use serde::Serialize;
 use statrs::function::gamma::checked_gamma_lr;
 
-use crate::schedule::{Arrival, Cv, Process};
+use crate::schedule::{Arrival, Curve, Cv, Process};
 use crate::stats::{ks_critical, ks_distance};
-use crate::units::{Offset, Rate};
 
 /// How instants compare with the law asked for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LawVerdict {
     /// The process asked for.
     pub asked: Process,
-    /// Random process: Kolmogorov–Smirnov distance of gaps × rate from the law, 0 to 1. Even: largest |instant − i/rate|, in seconds.
+    /// Random process: Kolmogorov–Smirnov distance of the gaps in operational time (gap × rate, at a constant one) from the law, 0 to 1. Even: the
+    /// furthest that an instant is from its place, in seconds.
     pub statistic: f64,
     /// What the statistic may reach. Random process: its 1 − 10⁻⁴ quantile under the law. Even: 1 ns.
     pub critical: f64,
@@ -20,16 +20,17 @@ pub struct LawVerdict {
     pub holds: bool,
 }
 
-/// Judges a stream of planned instants against `process` at `rate`.
+/// Judges a stream of planned instants against `process` at the rate of a curve, by time rescaling: if t(i) follow it, then Λ(t(i)) follow the process
+/// of rate 1, whatever the rate is.
 ///
 /// The gaps between successive arrivals are judged (not the first, from the origin, which has the equilibrium law), the first 2²⁰ of them,
 /// since the distance needs them sorted: 8 MiB at most. Instants are whole nanoseconds, so that a gap is known to ±1 ns only; the distance
-/// allows for that, otherwise the ties of a strongly bunched process would be held against it.
+/// allows for that, at the curve's highest rate, otherwise the ties of a strongly bunched process would be held against it.
 #[derive(Debug, Clone)]
 pub struct LawCheck {
     process: Process,
-    rate: Rate,
-    before: Option<Offset>,
+    curve: Curve,
+    before: Option<f64>,
     gaps: Vec<f64>,
     largest_deviation_s: Option<f64>,
 }
@@ -39,27 +40,42 @@ impl LawCheck {
     pub const MOST_GAPS: usize = 1 << 20;
     /// The chance that a process which follows its law is refused.
     pub const ALPHA: f64 = 1e-4;
-    /// How far an even arrival may stand from i/rate: rounding to the nanosecond, and of the seconds it is held against.
+    /// How far an even arrival may stand from its place: rounding to the nanosecond, and of the seconds it is held against.
     const EVEN_TOLERANCE_S: f64 = 1e-9;
 
     /// A check that has seen nothing yet.
     #[must_use]
-    pub fn new(process: Process, rate: Rate) -> Self {
-        Self { process, rate, before: None, gaps: Vec::new(), largest_deviation_s: None }
+    pub fn new(process: Process, curve: impl Into<Curve>) -> Self {
+        Self { process, curve: curve.into(), before: None, gaps: Vec::new(), largest_deviation_s: None }
     }
 
     /// Takes the next arrival.
     pub fn add(&mut self, arrival: Arrival) {
         if self.process == Process::Even {
-            // Held against the index in integers, apart from the arithmetic of `Timeline`.
-            let deviation_s = (arrival.at.as_nanos() as f64 - arrival.index as f64 * 1e9 / self.rate.per_s()).abs() / 1e9;
+            let deviation_s = self.deviation_s(arrival);
             self.largest_deviation_s = Some(self.largest_deviation_s.unwrap_or(0.0).max(deviation_s));
         } else if self.gaps.len() < Self::MOST_GAPS {
+            let reached = self.curve.expected(arrival.at.as_secs());
             if let Some(before) = self.before {
-                self.gaps.push(arrival.at.secs_since(before) * self.rate.per_s());
+                self.gaps.push(reached - before);
             }
-            self.before = Some(arrival.at);
+            self.before = Some(reached);
         }
+    }
+
+    /// How far an even arrival is from where it belongs.
+    fn deviation_s(&self, arrival: Arrival) -> f64 {
+        let index = arrival.index as f64;
+        if let Some(rate) = self.curve.constant() {
+            // Held against the index in integers, apart from the arithmetic of `Timeline`.
+            return (arrival.at.as_nanos() as f64 - index * 1e9 / rate.per_s()).abs() / 1e9;
+        }
+        // By the integral, apart from its inverse: what is missing, over the rate there; half a nanosecond either side is the rounding of the instant,
+        // and the last bits are those of so large a sum.
+        let at_s = arrival.at.as_secs();
+        let (early, late) = (self.curve.expected((at_s - 0.5e-9).max(0.0)), self.curve.expected(at_s + 0.5e-9));
+        let off = (early - index).max(index - late) - 4.0 * f64::EPSILON * index;
+        if off <= 0.0 { 0.0 } else { off / self.curve.rate_per_s(at_s) }
     }
 
     /// The verdict; none where there is nothing to judge (no arrival, or a single one of a random process).
@@ -83,7 +99,7 @@ impl LawCheck {
             return None;
         }
         self.gaps.sort_unstable_by(f64::total_cmp);
-        let rounding = 1e-9 * self.rate.per_s();
+        let rounding = 1e-9 * self.curve.highest_per_s();
         Some((ks_distance(&self.gaps, rounding, cdf), ks_critical(self.gaps.len() as u64, Self::ALPHA)))
     }
 }

@@ -1,16 +1,30 @@
-//! Owns when: arrival processes and the timeline of planned instants, made on demand.
+//! Owns when: the rate over time, arrival processes, and the timeline of planned instants, made on demand.
 
+mod clause;
+mod curve;
 mod gaps;
+mod help;
 mod law;
+mod overlay;
+mod pattern;
 mod picture;
+mod piece;
 mod process;
+mod profile;
 mod quota;
 mod replay;
 mod shape;
 mod timeline;
+mod warp;
 
+pub use curve::Curve;
+pub use help::help_profiles;
 pub use law::{LawCheck, LawVerdict};
+pub use overlay::Overlay;
+pub use pattern::Pattern;
+pub(crate) use picture::draw_rate;
 pub use process::{Cv, Process};
+pub use profile::Profile;
 pub use quota::{Gate, Period, Quota};
 pub use replay::{Recorded, TimeScale};
 pub use shape::{Dispersion, GapShape, Observer, Shape};

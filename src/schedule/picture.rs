@@ -1,6 +1,7 @@
 //! Owns the picture of a rate over time in a few lines of text.
 
-use crate::units::{per_second, seconds};
+use crate::schedule::Curve;
+use crate::units::{Offset, per_second, seconds};
 
 /// Counts arrivals in columns of a round width, and draws their rate.
 #[derive(Debug, Clone)]
@@ -37,18 +38,37 @@ impl Picture {
 
     /// Two lines: the columns (their height the rate, from 0 to the highest; `·` where nothing arrives), then the scale. Without arrivals: one line.
     pub(crate) fn draw(&self) -> String {
-        let last = self.counts.len() - 1;
-        let rest_s = self.span_s - last as f64 * self.width_s;
-        let rates: Vec<f64> =
-            self.counts.iter().enumerate().map(|(i, count)| *count as f64 / if i == last { rest_s } else { self.width_s }).collect();
-        let highest = rates.iter().copied().fold(0.0, f64::max);
-        if highest == 0.0 {
-            return "no arrivals".to_owned();
-        }
-        let columns: String =
-            rates.iter().map(|rate| if *rate == 0.0 { '·' } else { BLOCKS[((rate / highest * 8.0) as usize).min(7)] }).collect();
-        format!("{columns}\n0 to {}; █ up to {}; one column {}", seconds(self.span_s), per_second(highest), seconds(self.width_s))
+        let rates: Vec<f64> = (0..self.counts.len()).map(|i| self.counts[i] as f64 / self.length_s(i)).collect();
+        self.draw_of(&rates).unwrap_or_else(|| "no arrivals".to_owned())
     }
+
+    /// How long column `i` is: the last takes what is left over.
+    fn length_s(&self, i: usize) -> f64 {
+        let last = self.counts.len() - 1;
+        if i == last { self.span_s - last as f64 * self.width_s } else { self.width_s }
+    }
+
+    fn draw_of(&self, rates: &[f64]) -> Option<String> {
+        let (columns, highest) = bars(rates)?;
+        Some(format!("{columns}\n0 to {}; █ up to {}; one column {}", seconds(self.span_s), per_second(highest), seconds(self.width_s)))
+    }
+}
+
+/// The rate of `curve` over [0, `end`), drawn as arrivals are: the mean of each column.
+pub(crate) fn draw_rate(curve: &Curve, end: Offset) -> String {
+    let picture = Picture::new(end.as_secs());
+    let mean = |i: usize| {
+        let start_s = i as f64 * picture.width_s;
+        (curve.expected(start_s + picture.length_s(i)) - curve.expected(start_s)) / picture.length_s(i)
+    };
+    picture.draw_of(&(0..picture.counts.len()).map(mean).collect::<Vec<_>>()).unwrap_or_else(|| "no rate".to_owned())
+}
+
+/// One block for each rate, and the highest; none where all are 0.
+pub(crate) fn bars(rates: &[f64]) -> Option<(String, f64)> {
+    let highest = rates.iter().copied().fold(0.0, f64::max);
+    let bar = |rate: &f64| if *rate <= 0.0 { '·' } else { BLOCKS[((rate / highest * 8.0) as usize).min(7)] };
+    (highest > 0.0).then(|| (rates.iter().map(bar).collect(), highest))
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! Owns `Timeline`: the ordered planned instants of a run, made on demand, absolute from one origin.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::Refusal;
+use crate::schedule::curve::Walk;
 use crate::schedule::gaps::UnitArrivals;
-use crate::schedule::{Process, Recorded};
+use crate::schedule::warp::warped;
+use crate::schedule::{Curve, Overlay, Pattern, Process, Recorded};
 use crate::seed::Seed;
 use crate::units::{Offset, Rate, Window};
 
@@ -55,12 +59,13 @@ pub struct Arrival {
     pub at: Offset,
 }
 
-/// The planned instants of an open-loop load: arrival i at S(i)/rate, rounded to the nanosecond, where S is the stationary process of rate
-/// 1 drawn from the seed's stream `arrivals`. Even arrivals stand at i/rate, computed from i, so that nothing drifts.
+/// The planned instants of an open-loop load: arrival i at Λ⁻¹(S(i)), rounded to the nanosecond, where Λ is the integral of the rate and S the stationary
+/// process of rate 1 drawn from the seed's stream `arrivals`. At a constant rate that is S(i)/rate. Even arrivals are where Λ is i, computed from i, so
+/// that nothing drifts.
 ///
 /// Nothing is rescaled to a length or a count: a longer timeline has the shorter one as its prefix, and the counts vary as the law says.
 ///
-/// [`Extent::Requests`] puts exactly N arrivals into the window, which is nominally N/rate long: where the N-th falls later, the window ends
+/// [`Extent::Requests`] puts exactly N arrivals into the window, which nominally lasts until N are expected (N/rate): where the N-th falls later, the window ends
 /// one nanosecond after it; where more than N would fall inside, the surplus is not planned at all and gets no number.
 ///
 /// A trace's timeline has its [`Recorded`] instants instead, as they are, in a window that begins at the origin.
@@ -69,13 +74,14 @@ pub struct Timeline {
     source: Source,
     spans: Spans,
     most_in_window: Option<u64>,
+    pattern: Option<Arc<Pattern>>,
 }
 
 /// Where instants come from.
 #[derive(Debug, Clone, PartialEq)]
 enum Source {
     /// Drawn by a law.
-    Drawn { process: Process, rate: Rate, seed: Seed },
+    Drawn { process: Process, curve: Curve, seed: Seed },
     /// Recorded in a trace.
     Recorded(Recorded),
 }
@@ -100,22 +106,79 @@ impl Timeline {
                     let next = even(first.saturating_add(count), rate);
                     nominal.min(next).max(after_last(even(first.saturating_add(count - 1), rate)))
                 } else {
-                    nominal.max(after_last(nth_from(Instants::new(process, rate, seed), start, count)))
+                    nominal.max(after_last(nth_from(&mut Instants::new(process, &rate.into(), seed), start, count)))
                 }
             }
         };
-        let most_in_window = match extent {
-            Extent::Duration(_) => None,
-            Extent::Requests(count) => Some(count),
+        let source = Source::Drawn { process, curve: rate.into(), seed };
+        let spans = Spans::consecutive(warmup, window_end, cooldown);
+        Self { source, spans, most_in_window: most_of(extent), pattern: None }
+    }
+
+    /// A timeline of `process` whose rate follows `pattern`, which begins with the measured window; without an `extent` the window is the profile's
+    /// length. The warm-up has the profile's first rate, the cool-down goes on with the pattern.
+    ///
+    /// With [`Extent::Requests`] every process is drawn once here, up to its N-th request. Refused where the profile is over before the extent is.
+    pub fn shaped(
+        process: Process,
+        pattern: Pattern,
+        extent: Option<Extent>,
+        warmup: Duration,
+        cooldown: Duration,
+        seed: Seed,
+    ) -> Result<Self, Refusal> {
+        let start = Offset::from(warmup);
+        let cooldown_s = Offset::from(cooldown).as_secs();
+        let window_s = pattern.window_s(extent, seed)?;
+        let nominal = Offset::from_secs(start.as_secs() + window_s);
+        let (curve, window_end) = match extent {
+            Some(Extent::Requests(count)) if count > 0 => {
+                let length = pattern.profile.length().map(|length| start.plus(length));
+                let mut limit_s = window_s;
+                loop {
+                    // The N-th may come late: room for it, and more where that was not enough.
+                    limit_s = length.map_or(1.1 * limit_s + 1.0, |end| end.secs_since(start));
+                    let curve = pattern.curve(warmup, window_s, limit_s + cooldown_s, seed)?;
+                    let mut instants = Instants::new(process, &curve, seed);
+                    let last = nth_from(&mut instants, start, count);
+                    let after_last = last.plus(Duration::from_nanos(1));
+                    // As above: no even arrival beyond the last may be let in.
+                    let latest = if process == Process::Even { instants.advance() } else { Offset::NEVER };
+                    let end = nominal.min(latest).max(after_last);
+                    if last != Offset::NEVER && end <= length.unwrap_or(Offset::from_secs(start.as_secs() + limit_s)) {
+                        break (curve, end);
+                    }
+                    if length.is_some() || limit_s > Pattern::LONGEST_S {
+                        return Err(Refusal::new(
+                            format!("the profile is over before its request {count}"),
+                            "ask for fewer, or end it with `; hold` (its last rate goes on) or `; repeat` (it begins again)",
+                        ));
+                    }
+                }
+            }
+            _ => (pattern.curve(warmup, window_s, window_s + cooldown_s, seed)?, nominal),
         };
-        Self { source: Source::Drawn { process, rate, seed }, spans: Spans::consecutive(warmup, window_end, cooldown), most_in_window }
+        let spans = Spans::consecutive(warmup, window_end, cooldown);
+        let most_in_window = extent.and_then(most_of);
+        Ok(Self { source: Source::Drawn { process, curve, seed }, spans, most_in_window, pattern: Some(Arc::new(pattern)) })
     }
 
     /// The instants of a trace, without warm-up and cool-down.
     #[must_use]
     pub fn recorded(recorded: Recorded) -> Self {
         let spans = Spans::consecutive(Duration::ZERO, recorded.end(), Duration::ZERO);
-        Self { source: Source::Recorded(recorded), spans, most_in_window: None }
+        Self { source: Source::Recorded(recorded), spans, most_in_window: None, pattern: None }
+    }
+
+    /// A trace's timeline with its time bent by `overlays`, their draws from `seed`: as many requests in the same window, the rate around each of them
+    /// multiplied. A drawn one stays as it is: its pattern has its overlays. Refused where an overlay adds.
+    pub fn bent(self, overlays: &[Overlay], seed: Seed) -> Result<Self, Refusal> {
+        Ok(match self.source {
+            Source::Recorded(recorded) if !overlays.is_empty() => {
+                Self { source: Source::Recorded(warped(recorded, overlays, seed)?), ..self }
+            }
+            source => Self { source, ..self },
+        })
     }
 
     /// Warm-up, window, cool-down.
@@ -124,22 +187,34 @@ impl Timeline {
         self.spans
     }
 
-    /// The law of the gaps and their rate; none where instants are recorded.
+    /// The law of the gaps and the rate that they follow; none where instants are recorded.
     #[must_use]
-    pub fn law(&self) -> Option<(Process, Rate)> {
+    pub fn law(&self) -> Option<(Process, &Curve)> {
         match &self.source {
-            Source::Drawn { process, rate, .. } => Some((*process, *rate)),
+            Source::Drawn { process, curve, .. } => Some((*process, curve)),
             Source::Recorded(_) => None,
         }
     }
 
-    /// The mean rate, in requests per second.
+    /// What the rate follows, where it varies.
+    #[must_use]
+    pub fn pattern(&self) -> Option<&Pattern> {
+        self.pattern.as_deref()
+    }
+
+    /// The mean rate inside the window, in requests per second.
     #[must_use]
     pub fn rate_per_s(&self) -> f64 {
         match &self.source {
-            Source::Drawn { rate, .. } => rate.per_s(),
+            Source::Drawn { curve, .. } => curve.mean_per_s(self.spans.window),
             Source::Recorded(recorded) => recorded.rate_per_s(),
         }
+    }
+
+    /// The rate that a drawn one never exceeds; the mean of a recorded one.
+    #[must_use]
+    pub fn highest_per_s(&self) -> f64 {
+        self.law().map_or_else(|| self.rate_per_s(), |(_, curve)| curve.highest_per_s())
     }
 
     /// Every arrival in order; cheap to start again, nothing held.
@@ -147,7 +222,7 @@ impl Timeline {
     pub fn arrivals(&self) -> Arrivals {
         Arrivals {
             instants: match &self.source {
-                Source::Drawn { process, rate, seed } => Instants::new(*process, *rate, *seed),
+                Source::Drawn { process, curve, seed } => Instants::new(*process, curve, *seed),
                 Source::Recorded(recorded) => Instants::Recorded { recorded: recorded.clone(), next: 0 },
             },
             window: self.spans.window,
@@ -158,8 +233,16 @@ impl Timeline {
     }
 }
 
+/// How many requests the window holds at most.
+fn most_of(extent: Extent) -> Option<u64> {
+    match extent {
+        Extent::Duration(_) => None,
+        Extent::Requests(count) => Some(count),
+    }
+}
+
 /// The `count`-th (from 1) of `instants` at or after `start`.
-fn nth_from(mut instants: Instants, start: Offset, count: u64) -> Offset {
+fn nth_from(instants: &mut Instants, start: Offset, count: u64) -> Offset {
     let mut left = count;
     loop {
         let at = instants.advance();
@@ -195,18 +278,18 @@ fn instant(reached: f64, rate: Rate) -> Offset {
 /// Instants on the run's clock: those of a process without end, those of a trace followed by [`Offset::NEVER`].
 #[derive(Debug, Clone)]
 enum Instants {
-    Drawn { unit: Box<UnitArrivals>, rate: Rate },
+    Drawn { unit: Box<UnitArrivals>, walk: Walk },
     Recorded { recorded: Recorded, next: usize },
 }
 
 impl Instants {
-    fn new(process: Process, rate: Rate, seed: Seed) -> Self {
-        Self::Drawn { unit: Box::new(UnitArrivals::new(process, seed.stream("arrivals").sequence())), rate }
+    fn new(process: Process, curve: &Curve, seed: Seed) -> Self {
+        Self::Drawn { unit: Box::new(UnitArrivals::new(process, seed.stream("arrivals").sequence())), walk: curve.walk() }
     }
 
     fn advance(&mut self) -> Offset {
         match self {
-            Self::Drawn { unit, rate } => instant(unit.advance(), *rate),
+            Self::Drawn { unit, walk } => walk.instant(unit.advance()),
             Self::Recorded { recorded, next } => {
                 let at = recorded.instants().get(*next).copied().unwrap_or(Offset::NEVER);
                 *next += 1;

@@ -1,6 +1,6 @@
 //! Owns `ModelClient`: the model as a client without sockets, for tests of the engine under a paused clock.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -21,6 +21,8 @@ pub struct ModelClient {
     desk: Desk,
     faults: Faults,
     sequence: Cell<u64>,
+    /// The model's own clock: that of the first segment, which goes on through the others.
+    own: OnceCell<RunClock>,
 }
 
 /// What [`ModelClient`] needs to encode: nothing but where calls seem to go.
@@ -55,12 +57,17 @@ impl ModelClient {
     /// A client of a fresh model.
     #[must_use]
     pub fn new(profile: Profile, faults: &[Fault], seed: Seed) -> Self {
-        Self { desk: Desk::new(profile, seed), faults: Faults::new(faults, seed), sequence: Cell::new(0) }
+        Self { desk: Desk::new(profile, seed), faults: Faults::new(faults, seed), sequence: Cell::new(0), own: OnceCell::new() }
     }
 
-    async fn until(clock: RunClock, at: Offset) -> Offset {
-        tokio::time::sleep_until(clock.instant(at)).await;
+    /// Waits until `at` of the model's own clock; the instant on the caller's.
+    async fn until(&self, clock: RunClock, at: Offset) -> Offset {
+        tokio::time::sleep_until(self.own(clock).instant(at)).await;
         clock.now()
+    }
+
+    fn own(&self, clock: RunClock) -> RunClock {
+        *self.own.get_or_init(|| clock)
     }
 
     /// The instant of token number `token`. There is no task that drives an engine here: whoever waits for it lets it advance.
@@ -72,20 +79,20 @@ impl ModelClient {
             let Some((live, at)) = self.desk.engine().and_then(|live| Some((live, live.next_event()?))) else {
                 return std::future::pending().await;
             };
-            let now = Self::until(clock, at).await;
-            live.advance_to(now);
+            self.until(clock, at).await;
+            live.advance_to(self.own(clock).now());
         }
     }
 
     async fn answer(&self, call: &LocalCall, fate: &Fate, clock: RunClock, exchange: &mut Exchange) -> Outcome {
         let due = |at: Offset| self.faults.held(at.plus(fate.delay));
-        let arrived = clock.now();
-        exchange.written = Some(arrived);
+        exchange.written = Some(clock.now());
+        let arrived = self.own(clock).now();
         match fate.instead {
             Some(Instead::Nothing) => return std::future::pending().await,
             Some(Instead::Garbage) => return failed(FailureClass::Malformed, "not HTTP"),
             Some(Instead::Status(status)) => {
-                exchange.headers = Some(Self::until(clock, due(arrived)).await);
+                exchange.headers = Some(self.until(clock, due(arrived)).await);
                 exchange.status = Some(status);
                 return failed(FailureClass::Status, format!("status {status}"));
             }
@@ -93,13 +100,13 @@ impl ModelClient {
         }
         let asked = if call.outline.output_tokens == 0 { DEFAULT_OUTPUT_TOKENS } else { call.outline.output_tokens };
         let Ok(coming) = self.desk.arrive(arrived, Request::unique(Request::NOBODY, call.outline.input_tokens, asked)) else {
-            exchange.headers = Some(Self::until(clock, due(arrived)).await);
+            exchange.headers = Some(self.until(clock, due(arrived)).await);
             exchange.status = Some(400);
             return failed(FailureClass::Status, "status 400");
         };
         let mut coming = if fate.never_ends { coming.endless() } else { coming };
         let head_at = coming.planned_first_token().filter(|_| coming.is_burst()).unwrap_or(arrived);
-        exchange.headers = Some(Self::until(clock, due(head_at)).await);
+        exchange.headers = Some(self.until(clock, due(head_at)).await);
         exchange.status = Some(200);
         let tokens = match fate {
             Fate { never_ends: true, .. } => u32::MAX,
@@ -109,13 +116,13 @@ impl ModelClient {
         let breaks = fate.breaks.filter(|(after, _)| *after <= tokens);
         let limit = breaks.map_or(tokens, |(after, _)| after);
         let first = self.reach(&mut coming, 1, clock).await;
-        exchange.first_event = Some(Self::until(clock, due(first)).await);
+        exchange.first_event = Some(self.until(clock, due(first)).await);
         let mut seen = 0;
         while seen < limit {
             let event = fate.tokens_per_event.min(limit - seen);
             seen += event;
             let at = self.reach(&mut coming, seen, clock).await;
-            exchange.note_token_event(Self::until(clock, due(at)).await, seen > fate.reasoning);
+            exchange.note_token_event(self.until(clock, due(at)).await, seen > fate.reasoning);
             exchange.event_tokens.push(event);
         }
         if let Some((_, how)) = breaks {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::metrics::{self, Concurrency, Ended, LoadFacts, Play, StopRule, Summary, Trial};
 use crate::record::{Exchange, Origin, Outcome, Record, Usage};
-use crate::schedule::Extent;
 use crate::seed::Seed;
 use crate::sim::engine::Request;
 use crate::sim::flight::Flight;
@@ -39,6 +38,8 @@ pub struct Session {
     model_name: Arc<str>,
     /// Origin of the next segment, on the model's own clock.
     origin: Offset,
+    /// When the last request of all segments settled, on the same clock.
+    drained: Offset,
 }
 
 /// What a segment showed beside its records. Instants are counted from the segment's origin.
@@ -62,7 +63,13 @@ impl Session {
     /// A server at rest.
     #[must_use]
     pub fn new(profile: Profile, seed: Seed) -> Self {
-        Self { station: Station::new(profile, seed), target: target(profile), model_name: MODEL_NAME.into(), origin: Offset::ZERO }
+        Self {
+            station: Station::new(profile, seed),
+            target: target(profile),
+            model_name: MODEL_NAME.into(),
+            origin: Offset::ZERO,
+            drained: Offset::ZERO,
+        }
     }
 
     /// Plays `plan` until it ends or `stop` says so (asked at each arrival, before it is sent, and at each completion), and follows
@@ -90,8 +97,9 @@ impl Session {
         if let Some(station) = before_drain {
             self.station = station;
         }
-        self.origin = later(self.origin, load_end);
         let drain_end = drained.max(load_end);
+        self.drained = self.drained.max(later(self.origin, drain_end));
+        self.origin = later(self.origin, load_end);
         let mut window = plan.spans().window;
         if ended == Ended::Stopped {
             window = Window { start: window.start.min(load_end), end: window.end.min(load_end) };
@@ -105,6 +113,11 @@ impl Session {
 
 impl Play for Session {
     type Settling = Ready<Result<Trial, Error>>;
+
+    /// The next segment begins when the last request has settled; what the engine still holds it has then computed.
+    async fn rest(&mut self) {
+        self.origin = self.origin.max(self.drained);
+    }
 
     /// In virtual time a segment is over at once, so its trial is final when this returns.
     async fn play(&mut self, segment: metrics::Segment, stop: StopRule) -> Result<Self::Settling, Error> {
@@ -151,7 +164,7 @@ struct Segment<'a, F> {
 impl<F: FnMut(Record)> Segment<'_, F> {
     /// How issuing ended, when, and how many planned requests it left out.
     fn open(&mut self) -> (Ended, Offset, u64) {
-        let mut arrivals = self.plan.arrivals();
+        let mut arrivals = self.plan.share();
         while let Some(arrival) = arrivals.next() {
             if let Some(at) = self.stopped_by(arrival.at) {
                 return (Ended::Stopped, at, 1 + arrivals.count() as u64);
@@ -162,11 +175,9 @@ impl<F: FnMut(Record)> Segment<'_, F> {
     }
 
     fn closed(&mut self, closed: &Closed) -> (Ended, Offset, u64) {
-        let (most, until) = match closed.extent {
-            Extent::Requests(count) => (count, Offset::NEVER),
-            Extent::Duration(_) => (u64::MAX, self.plan.spans().cooldown.end),
-        };
-        for id in 0..most {
+        // Never, where a count ends it.
+        let until = self.plan.spans().cooldown.end;
+        for id in 0..closed.most_requests() {
             while self.flight.in_flight() >= u64::from(closed.concurrency) && self.flight.advance() {}
             let at = self.flight.now();
             if at >= until {
@@ -235,7 +246,9 @@ impl<F: FnMut(Record)> Segment<'_, F> {
             },
         };
         if stepped {
-            self.flight.ask(record, Request::unique(Request::NOBODY, outline.input_tokens, tokens));
+            let asked = Request::unique(Request::NOBODY, outline.input_tokens, tokens);
+            let prefix = self.plan.prefix(id);
+            self.flight.ask(record, Request { blocks: &prefix.ids, block_tokens: prefix.block_tokens, ..asked });
         } else {
             self.flight.sent(record);
         }

@@ -38,18 +38,22 @@ impl std::str::FromStr for Rate {
 
     /// Reads `12.5/s`, `90/min`, `100/h`, or a bare number of requests per second.
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        let (number, unit) = text.trim().split_once('/').unwrap_or((text.trim(), "s"));
-        let refuse =
-            || Refusal::new(format!("`{text}` is not a rate"), "accepted is 12.5/s, 90/min, 100/h or a number of requests per second");
-        let number: f64 = number.trim().parse().map_err(|_| refuse())?;
-        let per_unit_s = match unit.trim() {
-            "s" | "sec" => 1.0,
-            "m" | "min" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(refuse()),
-        };
-        Self::new(number / per_unit_s)
+        Self::new(parse_per_s(text)?)
     }
+}
+
+/// Reads requests per second from what a [`Rate`] is read from; whatever number it is, its range is the caller's.
+pub fn parse_per_s(text: &str) -> Result<f64, Refusal> {
+    let (number, unit) = text.trim().split_once('/').unwrap_or((text.trim(), "s"));
+    let refuse = || Refusal::new(format!("`{text}` is not a rate"), "accepted is 12.5/s, 90/min, 100/h or a number of requests per second");
+    let number: f64 = number.trim().parse().map_err(|_| refuse())?;
+    let per_unit_s = match unit.trim() {
+        "s" | "sec" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(refuse()),
+    };
+    Ok(number / per_unit_s)
 }
 
 impl TryFrom<f64> for Rate {

@@ -56,6 +56,14 @@ impl PlanHasher {
     }
 }
 
+/// The fingerprint of several plans, played one after the other. 32 hexadecimal digits.
+#[must_use]
+pub fn joint_fingerprint<'a>(fingerprints: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hasher = PlanHasher::new();
+    fingerprints.into_iter().for_each(|fingerprint| hasher.text(fingerprint));
+    hasher.hex()
+}
+
 /// The hash of all request bodies of a run, whatever their order and whoever sent them: the sum modulo 2¹²⁸ of BLAKE3 over (id, bytes) of each.
 /// Workers keep one each and merge them. Each id is to be added once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -86,6 +94,15 @@ impl BodyFingerprint {
     pub fn merge(&mut self, other: &Self) {
         self.sum = self.sum.wrapping_add(other.sum);
         self.bodies += other.bodies;
+    }
+
+    /// The fingerprint of all bodies behind several others, no body behind two of them; `None` where one is not 32 hexadecimal digits.
+    pub fn hex_of_all<'a>(others: impl IntoIterator<Item = &'a str>) -> Option<String> {
+        let mut sum = 0u128;
+        for other in others {
+            sum = sum.wrapping_add(u128::from_str_radix(other, 16).ok().filter(|_| other.len() == 32)?);
+        }
+        Some(hex(&sum.to_be_bytes()))
     }
 
     /// How many bodies it has taken.
@@ -129,6 +146,7 @@ mod tests {
             for (id, body) in (0..).zip(&bodies).collect::<Vec<_>>().into_iter().rev() {
                 if (id as usize) < split { one.add(id, body) } else { two.add(id, body) }
             }
+            prop_assert_eq!(BodyFingerprint::hex_of_all([&*one.hex(), &*two.hex()]), Some(forward.hex()));
             two.merge(&one);
             prop_assert_eq!(forward, two);
         }

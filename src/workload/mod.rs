@@ -17,12 +17,12 @@ mod trace_fit;
 mod words;
 
 pub use closed::Closed;
-pub use describe::{Description, describe};
+pub use describe::{Description, Share, describe};
 pub use exact::Fit;
 pub use export::{EXPORT_HEADER, export};
-pub use fingerprint::BodyFingerprint;
+pub use fingerprint::{BodyFingerprint, joint_fingerprint};
 pub use lengths::LengthSpec;
-pub use plan::{Dropped, Lengths, Load, Outline, Plan, Planned, Removal, RequestSpec, Workload};
+pub use plan::{Dropped, Lengths, Load, Outline, Plan, Planned, Prefix, Removal, RequestSpec, Workload};
 pub use prompts::Fits;
 pub use recording::{Provenance, Recording, replay};
 pub use salt::Salt;

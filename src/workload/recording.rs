@@ -63,6 +63,11 @@ pub struct Recording {
 }
 
 impl Recording {
+    /// Adds a sentence to what was done to its rows.
+    pub fn note(&mut self, change: String) {
+        self.provenance.changes.push(change);
+    }
+
     /// Where it comes from.
     #[must_use]
     pub fn provenance(&self) -> &Provenance {

@@ -1,6 +1,7 @@
 //! Owns the batching engine played in virtual time, without sockets and over sockets: the same plan gives the same instants.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,9 @@ use tonnage::record::{Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::sim::{LocalTarget, MODEL_NAME, ModelClient, Options, Profile, Server, Session, listen, run};
+use tonnage::trace::{Choice, OnEmpty, Reading, Trace};
 use tonnage::units::Rate;
-use tonnage::workload::{Closed, LengthSpec, Load, Plan, Workload};
+use tonnage::workload::{Closed, LengthSpec, Load, Plan, Workload, replay};
 
 fn workload(input_tokens: u32, output_tokens: u32) -> Workload {
     Workload::new(LengthSpec::fixed(input_tokens).unwrap(), LengthSpec::fixed(output_tokens).unwrap())
@@ -83,6 +85,26 @@ async fn over_sockets_every_instant_is_the_one_in_virtual_time() {
         let plan = || open(Process::Even, per_s, seconds, workload(128, 40));
         agree(&play_over_sockets(plan(), "small", Pacing::Coarse).await, &run(&plan(), profile("small"), Seed::new(1)));
     }
+}
+
+/// A replay in virtual time once shared no prefixes, so that its engine did all the work that a cache spares.
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_replayed_trace_finds_its_prefixes_in_the_cache_alike_in_virtual_time_and_over_sockets() {
+    const ROWS: &str = r#"{"timestamp": 0, "input_length": 1200, "output_length": 5, "hash_ids": [1, 2, 3]}
+{"timestamp": 3000, "input_length": 1500, "output_length": 5, "hash_ids": [1, 2, 4]}
+{"timestamp": 6000, "input_length": 1100, "output_length": 5, "hash_ids": [1, 2, 3]}
+{"timestamp": 9000, "input_length": 700, "output_length": 5, "hash_ids": [5, 6]}
+"#;
+    let plan = || {
+        let trace = Trace::read(ROWS.as_bytes(), Path::new("t"), &Reading::default()).unwrap();
+        let selection = trace.select(&Choice { on_empty: Some(OnEmpty::Fail), ..Choice::default() }, Path::new("t")).unwrap();
+        let (timeline, recording) = replay(selection, "1".parse().unwrap(), "t").unwrap();
+        Plan::new(Load::Open(timeline), Workload::recorded(recording), Seed::new(1), None)
+    };
+    let known = run(&plan(), profile("small"), Seed::new(1));
+    let cached: Vec<_> = known.iter().map(|record| record.exchange.usage.unwrap().cached_tokens).collect();
+    assert_eq!(cached, [Some(0), Some(1024), Some(1088), Some(0)], "whole blocks of 16 tokens");
+    agree(&play_over_sockets(plan(), "small", Pacing::Coarse).await, &known);
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

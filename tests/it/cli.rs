@@ -59,7 +59,7 @@ impl Drop for Simulated {
     }
 }
 
-fn interrupt(child: &Child) {
+pub(crate) fn interrupt(child: &Child) {
     let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("an id"));
     nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).expect("a signal");
 }
@@ -70,6 +70,7 @@ fn help_shows_examples_first_and_nothing_that_is_not_built() {
     for (name, words) in [
         ("help", vec!["--help"]),
         ("help_run", vec!["run", "--help"]),
+        ("help_sweep", vec!["sweep", "--help"]),
         ("help_replay", vec!["replay", "--help"]),
         ("help_plan", vec!["plan", "--help"]),
         ("help_trace", vec!["trace", "--help"]),
@@ -142,11 +143,11 @@ fn what_cannot_be_is_refused_with_flag_value_and_what_is_accepted() {
         (&["plan", "--export", "none/t.csv"], &["none/t.csv", "--export"]),
         (&["report", "none"], &["none", "result folder"]),
         (&["report", "lengths.txt"], &["lengths.txt", "not a result"]),
-        (&["report", "a", "b"], &["merging", "one"]),
+        (&["report", "a", "b"], &["a", "cannot be read"]),
         (&["simulate", "--fault", "explode"], &["--fault", "slow-first-byte:TIME"]),
         (&["simulate", "--sim", "huge"], &["--sim", "mmc:servers"]),
         (&["help", "nothing"], &["`nothing`", "metrics"]),
-        (&["sweep"], &["sweep"]),
+        (&["search"], &["search"]),
     ];
     for (words, wanted) in cases {
         let output = run(folder.path(), words);

@@ -1,20 +1,10 @@
 //! Owns the verbs `replay` and `trace` as a person runs them, on a trace written here.
 
 use std::fmt::Write as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-fn run(folder: &Path, words: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tonnage"));
-    command.current_dir(folder).env_remove("OPENAI_API_KEY").env_remove("COLUMNS").env("NO_COLOR", "1").stdin(Stdio::null());
-    command.args(words).output().expect("the binary runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use crate::cli::{run, text};
 
 fn json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_else(|why| panic!("{why}: {}", text(bytes)))

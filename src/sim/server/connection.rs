@@ -14,7 +14,7 @@ use crate::sim::live::Coming;
 use crate::sim::script::{self, Ending, Script, Wish};
 use crate::sim::server::Shared;
 use crate::sim::server::request::{Body, Head, Route, parse_head, prompt_blocks};
-use crate::sim::server::truth::{Ended, Entry};
+use crate::sim::server::truth::{Came, Ended, Entry};
 use crate::sim::server::wire::{STREAM_HEAD, append_chunk, error_body, metrics_page, respond, response, write_all};
 use crate::units::Offset;
 
@@ -53,6 +53,7 @@ pub(super) async fn serve(shared: &Shared, stream: &TcpStream) {
 }
 
 async fn requests(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
+    let accepted = shared.clock.now();
     let mut buffer = Vec::new();
     loop {
         let Some(head) = read_request(shared, stream, &mut buffer).await? else {
@@ -60,7 +61,7 @@ async fn requests(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
         };
         let end = head.length + head.body;
         let keep_alive = head.keep_alive;
-        let after = answer(shared, stream, &head, &buffer[head.length..end]).await?;
+        let after = answer(shared, stream, accepted, &head, &buffer[head.length..end]).await?;
         match after {
             After::Next if keep_alive => {}
             After::Next | After::Close => return close(shared, stream).await,
@@ -111,7 +112,7 @@ async fn read_request(shared: &Shared, stream: &TcpStream, buffer: &mut Vec<u8>)
     }
 }
 
-async fn answer(shared: &Shared, stream: &TcpStream, head: &Head, body: &[u8]) -> io::Result<After> {
+async fn answer(shared: &Shared, stream: &TcpStream, accepted: Offset, head: &Head, body: &[u8]) -> io::Result<After> {
     let arrived = shared.clock.now();
     let fail = |status: u16, kind: &'static str, why: String| async move {
         respond(stream, status, &error_body(status, kind, &why), head.keep_alive).await?;
@@ -150,7 +151,7 @@ async fn answer(shared: &Shared, stream: &TcpStream, head: &Head, body: &[u8]) -
                     Some(_) => prompt_blocks(body, endpoint, Setup::BLOCK_TOKENS),
                     None => Vec::new(),
                 };
-                played(shared, stream, head, arrived, (wish, &blocks), streamed).await
+                played(shared, stream, head, Came { accepted, arrived }, (wish, &blocks), streamed).await
             }
             Err((status, kind, why)) => fail(status, kind, why).await,
         },
@@ -209,15 +210,16 @@ async fn played(
     shared: &Shared,
     stream: &TcpStream,
     head: &Head,
-    arrived: Offset,
+    came: Came,
     (wish, blocks): (Wish, &[u64]),
     streamed: bool,
 ) -> io::Result<After> {
+    let arrived = came.arrived;
     let sequence = shared.sequence.get();
     shared.sequence.set(sequence + 1);
     let wish = Wish { sequence, created_s: created_s(shared, arrived), ..wish };
     let fate = shared.faults.fate(sequence);
-    let mut entry = Entry::new(&shared.ledger, sequence, arrived, head.request_id.clone());
+    let mut entry = Entry::new(&shared.ledger, sequence, came, head.request_id.clone());
     entry.row().input_tokens = wish.prompt_tokens;
     let result = if let Some(instead) = fate.instead {
         in_place(shared, stream, head, arrived, instead, &fate, &mut entry).await
@@ -245,6 +247,7 @@ fn hand_in(shared: &Shared, arrived: Offset, wish: &Wish, blocks: &[u64], fate: 
     let block_tokens = Setup::BLOCK_TOKENS;
     let request = Request { tag: Request::NOBODY, prompt_tokens: wish.prompt_tokens, output_tokens, blocks, block_tokens };
     let coming = shared.desk.arrive(arrived, request).map_err(|_| io::Error::other("too long a request was let in"))?;
+    let coming = if wish.length_asked { coming } else { coming.stopping() };
     Ok(if fate.never_ends { coming.endless() } else { coming })
 }
 

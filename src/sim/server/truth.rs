@@ -18,6 +18,8 @@ const BATCH: usize = 256;
 pub(super) struct Row {
     pub(super) sequence: u64,
     pub(super) x_request_id: Option<Box<str>>,
+    /// When its connection was taken, which may have been for an earlier request.
+    pub(super) accepted_ns: u64,
     pub(super) arrived_ns: u64,
     pub(super) planned_first_token_ns: Option<u64>,
     pub(super) first_write_ns: Option<u64>,
@@ -32,6 +34,13 @@ pub(super) struct Row {
     pub(super) output_tokens: u32,
     pub(super) status: u16,
     pub(super) ended: Ended,
+}
+
+/// When a request came, and before it the connection that it came on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Came {
+    pub(super) accepted: Offset,
+    pub(super) arrived: Offset,
 }
 
 /// How a request ended, as the server saw it.
@@ -141,11 +150,12 @@ pub(super) struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    pub(super) fn new(ledger: &'a Ledger, sequence: u64, arrived: Offset, x_request_id: Option<Box<str>>) -> Self {
+    pub(super) fn new(ledger: &'a Ledger, sequence: u64, came: Came, x_request_id: Option<Box<str>>) -> Self {
         let row = Row {
             sequence,
             x_request_id,
-            arrived_ns: ledger.absolute_ns(arrived),
+            accepted_ns: ledger.absolute_ns(came.accepted),
+            arrived_ns: ledger.absolute_ns(came.arrived),
             planned_first_token_ns: None,
             first_write_ns: None,
             first_token_write_ns: None,

@@ -1,0 +1,120 @@
+//! Owns the playing of one load after the other on one live session, each with its files and its progress.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::task::JoinHandle;
+
+use crate::cli::output::{Filing, Folder, Kept};
+use crate::cli::progress::{Lines, Progress};
+use crate::cli::run::{flush, sink_of};
+use crate::clock::RunClock;
+use crate::engine::{Gauge, HEAD_START, Session};
+use crate::error::Error;
+use crate::metrics::{Play, Segment, StopRule, Trial};
+use crate::record::{Detail, Header};
+
+/// A live session that files what it plays.
+pub(super) struct Player<'a> {
+    pub(super) session: Session,
+    pub(super) folder: &'a Folder,
+    /// None: nothing is kept of single requests.
+    pub(super) records: Option<Detail>,
+    pub(super) hidden: bool,
+    pub(super) lines: Lines,
+    /// The number of the next load, from 0.
+    pub(super) place: usize,
+    /// How many there are at most.
+    pub(super) most: usize,
+    /// Whether the user has asked us to stop.
+    pub(super) halted: Arc<AtomicBool>,
+    /// The progress of the load issued last.
+    pub(super) drawn: Option<JoinHandle<()>>,
+}
+
+impl Player<'_> {
+    /// Takes the progress line away, and says what waits to be said.
+    pub(super) async fn clear(&mut self) {
+        if let Some(drawn) = self.drawn.take() {
+            drawn.abort();
+            // The line is cleared when its task is dropped.
+            _ = drawn.await;
+        }
+        self.lines.say_all();
+    }
+
+    /// `stop`, or as soon as the user has asked: a signal between two loads interrupts neither.
+    fn or_halted(&self, stop: StopRule) -> StopRule {
+        let halted = Arc::clone(&self.halted);
+        StopRule::When(Arc::new(move |counts| {
+            let stops = matches!(&stop, StopRule::When(rule) if rule(counts));
+            stops || halted.load(Ordering::Relaxed)
+        }))
+    }
+
+    fn filing(&self, header: &Header) -> Result<Option<Filing>, Error> {
+        if self.records.is_none() {
+            return Ok(None);
+        }
+        Filing::open(&self.folder.point(self.place)?, header, Kept { texts: false, failures: true }).map(Some)
+    }
+}
+
+impl Play for Player<'_> {
+    type Settling = Pin<Box<dyn Future<Output = Result<Trial, Error>>>>;
+
+    async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
+        let spans = segment.plan.spans();
+        let header = Header {
+            plan_fingerprint: None,
+            window: spans.window,
+            load_end: spans.cooldown.end,
+            drain_end: None,
+            not_due: None,
+            streamed: segment.streamed,
+            shard: None,
+            detail: self.records.unwrap_or(Detail::Full),
+        };
+        let filing = Rc::new(RefCell::new(self.filing(&header)?));
+        let flushed = tokio::task::spawn_local(flush(Rc::clone(&filing)));
+        self.clear().await;
+        self.place += 1;
+        let gauge: Arc<Gauge> = Arc::default();
+        let progress = Progress {
+            gauge: Arc::clone(&gauge),
+            clock: RunClock::starting_in(HEAD_START),
+            load_end: spans.cooldown.end.max(spans.window.end),
+            hidden: self.hidden,
+            lines: self.lines.prefixed(format!("{}/{} {} · ", self.place, self.most, segment.label)),
+        };
+        self.drawn = Some(tokio::task::spawn_local(progress.draw()));
+        let plan = Arc::clone(&segment.plan);
+        let settling = self.session.play_into(segment, self.or_halted(stop), gauge, sink_of(&filing, &plan)).await?;
+        // On a task of its own, so that the files are whole as soon as the trial is final, whatever is played meanwhile.
+        let filed = tokio::task::spawn_local(async move {
+            let trial = settling.await;
+            flushed.abort();
+            let trial = trial?;
+            let frame = trial.summary.frame();
+            let header = Header {
+                plan_fingerprint: Some(plan.fingerprint()),
+                window: frame.window,
+                load_end: frame.load_end,
+                drain_end: Some(trial.drain_end),
+                not_due: Some(trial.not_due),
+                ..header
+            };
+            filing.take().map_or(Ok(()), |filing| filing.finish(&header))?;
+            Ok(trial)
+        });
+        Ok(Box::pin(async move { filed.await.map_err(|why| Error::Internal(format!("a load could not be filed: {why}")))? }))
+    }
+
+    async fn rest(&mut self) {
+        self.session.rest().await;
+    }
+}

@@ -1,0 +1,346 @@
+//! Owns verb `sweep`: many loads on one session, each filed as it ends, and what they come to.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::cli::arguments::SweepArguments;
+use crate::cli::config::{Parsed, to_yaml};
+use crate::cli::exit::Exit;
+use crate::cli::job::Job;
+use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of, workload_of};
+use crate::cli::options::SweepOptions;
+use crate::cli::output::{Folder, json_of};
+use crate::cli::player::Player;
+use crate::cli::progress::Lines;
+use crate::cli::report::read;
+use crate::cli::run::{announce, default_path, find, make_room, session_of, skeleton};
+use crate::cli::signals::Signals;
+use crate::cli::simulate::local_runtime;
+use crate::cli::target::{Found, with_trust};
+use crate::cli::terminal::{ink, print, say};
+use crate::clock::RunClock;
+use crate::engine::Interrupter;
+use crate::error::Error;
+use crate::metrics::{Ended, Metric, MetricView, Trial, TrialView};
+use crate::report::{Report, render, shown_figure};
+use crate::schedule::{Extent, Process};
+use crate::search::{
+    Blueprint, Course, Point, PointFindings, PointLoad, Stability, Sweep, SweepFindings, drive, parse_concurrencies, parse_rates,
+};
+use crate::seed::Seed;
+use crate::units::{per_second, seconds};
+use crate::workload::{Closed, Load, joint_fingerprint};
+
+/// Options of a run that a sweep answers itself, and what to do instead.
+pub(super) const NOT_OF_A_SWEEP: &[(&str, &str)] = &[
+    ("rate", "drop it; --rates 1,2,4.5 names the rates, --max-rate bounds them, and `tonnage run --rate` plays one"),
+    ("profile", "drop it; each load of a sweep has one rate, and `tonnage run --profile` plays one that varies"),
+    ("overlay", "drop it; each load of a sweep has one rate, and `tonnage run --overlay` plays one that varies"),
+    ("shard", "drop it; the loads of a sweep follow from one another, so one machine plays them all"),
+    ("start-at", "drop it; a sweep begins at once"),
+    ("requests", "drop it; --duration is the window of each load"),
+    ("load", "drop it; --concurrency 1,50,100 plays closed loops, and `tonnage run --load` plays one"),
+    ("tokenizer", "drop it; `tonnage run` counts answers by a tokenizer"),
+];
+
+/// Options that may be given with `--resume`: they change nothing of what is measured.
+const OF_A_RESUMPTION: &[&str] = &["resume", "json", "quiet", "api-key", "header"];
+
+/// Sweeps, or goes on with a sweep.
+pub(super) fn sweep(arguments: SweepArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
+    let begun = arguments.sweep.resume.as_deref().map(|folder| begun(folder, &parsed)).transpose()?;
+    parsed.refuse(NOT_OF_A_SWEEP, "has no meaning in a sweep, which plays many loads of one length each")?;
+    let folder = arguments.sweep.resume.clone();
+    let (mut job, sweep, blueprint) = prepared(arguments, &mut parsed)?;
+    if let Some(report) = begun.as_ref().filter(|report| !report.is_unfinished()) {
+        if !job.quiet && !job.json {
+            say("this sweep had finished: nothing is left to play");
+        }
+        show(&job, report)?;
+        return Ok(Exit::of_report(report).into());
+    }
+    job.out = folder.or(job.out);
+    local_runtime()?.block_on(async {
+        let mut signals = Signals::listen()?;
+        match find(&job, &mut signals).await? {
+            Some((found, claimed)) => play(job, &sweep, &blueprint, begun, found, claimed, signals, parsed.command).await,
+            None => Ok(Exit::Interrupted.into()),
+        }
+    })
+}
+
+/// The result of the sweep that is to go on, without what was cut off.
+fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
+    if let Some(key) = parsed.typed.iter().find(|key| !OF_A_RESUMPTION.contains(&key.as_str())) {
+        let why = "cannot be changed when a sweep goes on: its loads would no longer belong together";
+        return Err(Error::usage(format!("--{key}"), why, "drop it, or begin a new sweep without --resume"));
+    }
+    let path = folder.join("result.json");
+    let mut report = read(&path)?;
+    let Some(findings) = report.sweep.as_mut() else {
+        return Err(Error::input(path, "is not the result of a sweep; give the folder of one to --resume"));
+    };
+    let whole = report.trials.iter().take_while(|trial| trial.ended == Ended::Complete).count();
+    report.trials.truncate(whole);
+    findings.points.truncate(whole);
+    Ok(report)
+}
+
+/// The options as a job, a sweep and what its loads have in common.
+fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Sweep, Blueprint), Error> {
+    let SweepArguments { sweep: options, load, config: _ } = arguments;
+    let course = course_of(&options, parsed)?;
+    let salt = salt_of(&load.wire.salt)?;
+    if matches!(course, Course::Concurrencies(_)) {
+        let given = [("--process", load.schedule.process.is_some()), ("--quota", load.schedule.quota.is_some())];
+        let given = given.into_iter().chain([("--max-in-flight", load.play.max_in_flight.is_some())]);
+        if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
+            return Err(Error::usage(flag, "has no meaning with --concurrency: closed loops send when answers come", "drop one of them"));
+        }
+    } else {
+        let process = load.schedule.process.unwrap_or(Process::Poisson);
+        parsed.effective.entry("process").or_insert_with(|| process.to_string().into());
+    }
+    let window = match extent_of(&load.schedule)? {
+        Some(Extent::Duration(window)) => window,
+        Some(Extent::Requests(_)) | None => DEFAULT_DURATION,
+    };
+    // Its default is no wish: without one the sweep chooses.
+    let discard = parsed.given.contains("warmup").then_some(load.schedule.warmup);
+    if discard.is_none() {
+        parsed.effective.remove("warmup");
+    }
+    let sweep = Sweep { course, window, discard };
+    let mut blueprint = Blueprint {
+        workload: workload_of(&load.workload, salt.clone())?,
+        process: load.schedule.process.unwrap_or(Process::Poisson),
+        quota: load.schedule.quota,
+        seed: Seed::new(load.schedule.seed),
+        window,
+        cooldown: load.schedule.cooldown,
+        objectives: Arc::default(),
+        streamed: !load.target.no_stream,
+    };
+    // What the job is checked by: the load that needs the most of this machine.
+    let heaviest = match &sweep.course {
+        Course::Between { .. } => PointLoad::Closed(Closed::THROUGHPUT),
+        Course::Concurrencies(stages) => PointLoad::Closed(stages.iter().copied().max().unwrap_or(1)),
+        Course::Rates(rates) => rates.last().map_or(PointLoad::Closed(1), |rate| PointLoad::Open(*rate)),
+    };
+    let plan = blueprint.plan(0, &Point { load: heaviest, discard: Duration::ZERO }).map_err(|refusal| refusal.at("--concurrency"))?;
+    if let Load::Open(timeline) = plan.load() {
+        refuse_many(planned_about(timeline), "--duration")?;
+    }
+    let mut job = Job::new("sweep", load, plan, &salt, parsed)?;
+    job.effective.remove("rate");
+    blueprint.objectives = Arc::clone(&job.objectives);
+    Ok((job, sweep, blueprint))
+}
+
+fn course_of(options: &SweepOptions, parsed: &mut Parsed) -> Result<Course, Error> {
+    let between = |flag: &str, parsed: &mut Parsed| {
+        let chosen = [("points", parsed.given.contains("points")), ("max-rate", options.max_rate.is_some())];
+        parsed.effective.remove("points");
+        match chosen.into_iter().find(|(_, given)| *given) {
+            Some((key, _)) => Err(Error::usage(
+                format!("--{key}"),
+                format!("speaks of rates that the sweep chooses, and {flag} names them"),
+                "drop one of them",
+            )),
+            None => Ok(()),
+        }
+    };
+    match (&options.rates, &options.concurrency) {
+        (Some(_), Some(_)) => {
+            Err(Error::usage("--concurrency", "cannot be combined with --rates: closed loops have no rate", "drop one of them"))
+        }
+        (Some(rates), None) => {
+            between("--rates", parsed)?;
+            Ok(Course::Rates(parse_rates(rates).map_err(|refusal| refusal.at("--rates"))?))
+        }
+        (None, Some(stages)) => {
+            between("--concurrency", parsed)?;
+            Ok(Course::Concurrencies(parse_concurrencies(stages).map_err(|refusal| refusal.at("--concurrency"))?))
+        }
+        (None, None) => Ok(Course::Between { points: options.points, most: options.max_rate }),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "everything that a sweep is played with, once")]
+async fn play(
+    mut job: Job,
+    sweep: &Sweep,
+    blueprint: &Blueprint,
+    begun: Option<Report>,
+    found: Found,
+    claimed: Option<Folder>,
+    signals: Signals,
+    command: Vec<String>,
+) -> Result<ExitCode, Error> {
+    make_room(&mut job, &found, if matches!(sweep.course, Course::Concurrencies(_)) { "--concurrency" } else { "--points" })?;
+    let started = RunClock::starting_in(Duration::ZERO).wall();
+    let folder = match claimed {
+        Some(folder) => folder,
+        None => Folder::claim(&default_path(&found, started, job.verb))?,
+    };
+    let resumed = begun.is_some();
+    foretell(&mut job, sweep, begun.as_ref().map_or(0, |report| report.trials.len()));
+    announce(&mut job, &found);
+    let report = if let Some(report) = begun {
+        resumable(report, blueprint, &folder)?
+    } else {
+        if folder.holds_result() {
+            say(&format!("{} holds an earlier result, which this one replaces", folder.path().display()));
+        }
+        folder.clear()?;
+        Report { sweep: Some(SweepFindings::default()), ..skeleton(&job, &found, started, command) }
+    };
+    if resumed && found.simulated != report.target.simulated {
+        return Err(Error::usage("--resume", "the target is not the one that the sweep began with", "begin a new sweep"));
+    }
+    folder.write_result(&report, &to_yaml(&job.effective)?)?;
+    let report = live(&job, sweep, blueprint, &found, &folder, report, signals).await?;
+    show(&job, &report)?;
+    if !job.json && !job.quiet {
+        say(&format!("result in {}", folder.path().display()));
+    }
+    Ok(Exit::of_report(&report).into())
+}
+
+/// Says beforehand how long it will take.
+fn foretell(job: &mut Job, sweep: &Sweep, done: usize) {
+    let most = sweep.most_points();
+    let left = most.saturating_sub(done);
+    let each_s = sweep.about_s() / most.max(1) as f64;
+    let resumed = if done > 0 { format!(" ({done} are done)") } else { String::new() };
+    job.notes.push(format!(
+        "up to {left} loads{resumed} of {} each, window {}: about {}, and what slow answers and draining take",
+        seconds(each_s),
+        seconds(sweep.window.as_secs_f64()),
+        seconds(left as f64 * each_s)
+    ));
+    if job.max_in_flight.is_some() && matches!(sweep.course, Course::Between { .. }) {
+        job.notes.push("--max-in-flight bounds the open loads; the closed ones hold 1 and 512 in flight".to_owned());
+    }
+}
+
+/// The begun result, if its loads are those that this sweep would have played.
+fn resumable(report: Report, blueprint: &Blueprint, folder: &Folder) -> Result<Report, Error> {
+    let saved = report.sweep.iter().flat_map(|findings| &findings.points);
+    for (place, (trial, point)) in report.trials.iter().zip(saved).enumerate() {
+        if plan_fingerprint(blueprint, place, trial).as_deref() != Some(point.plan_fingerprint.as_str()) {
+            let why = format!(
+                "load {} ({}) is not what this configuration and version would have sent; begin a new sweep without --resume",
+                place + 1,
+                point.label
+            );
+            return Err(Error::input(folder.file("result.json"), why));
+        }
+    }
+    Ok(report)
+}
+
+/// The fingerprint of the plan behind `trial`, load number `place`.
+fn plan_fingerprint(blueprint: &Blueprint, place: usize, trial: &TrialView) -> Option<String> {
+    let discard = Duration::from_nanos(trial.window.start.as_nanos());
+    let point = Point { load: PointLoad::of(&trial.load)?, discard };
+    blueprint.plan(place, &point).ok().map(|plan| plan.fingerprint())
+}
+
+async fn live(
+    job: &Job,
+    sweep: &Sweep,
+    blueprint: &Blueprint,
+    found: &Found,
+    folder: &Folder,
+    mut report: Report,
+    signals: Signals,
+) -> Result<Report, Error> {
+    let session = session_of(job, found)?;
+    let lines = Lines::default();
+    let halted = Arc::new(AtomicBool::new(false));
+    let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), Arc::clone(&halted), lines.clone()));
+    let hidden = job.quiet || job.json;
+    let mut trials = std::mem::take(&mut report.trials);
+    report.trials.clone_from(&trials);
+    let mut player = Player {
+        session,
+        folder,
+        records: job.records,
+        hidden,
+        lines: lines.clone(),
+        place: trials.len(),
+        most: sweep.most_points(),
+        halted: Arc::clone(&halted),
+        drawn: None,
+    };
+    let prints = report.sweep.iter().flat_map(|findings| &findings.points).map(|point| point.plan_fingerprint.clone()).collect();
+    let prints: RefCell<Vec<String>> = RefCell::new(prints);
+    let yaml = to_yaml(&job.effective)?;
+    let decided = |place: usize, point: &Point, trial: Trial| {
+        let view = with_trust(trial.view(), &job.effective);
+        let plan = blueprint.plan(place, point).map_err(|refusal| Error::Internal(refusal.to_string()))?;
+        prints.borrow_mut().push(plan.fingerprint());
+        report.trials.push(view.clone());
+        report.sweep = Some(SweepFindings::of(&report.trials, &prints.borrow(), None));
+        // Written before anything else is sent: what is final is never sent again.
+        folder.write_result(&report, &yaml)?;
+        if !hidden {
+            lines.push(format!("{}/{} {}", place + 1, sweep.most_points(), account(&view)));
+        }
+        Ok(view)
+    };
+    let goes_on =
+        |trials: &[TrialView]| !halted.load(Ordering::Relaxed) && trials.last().is_none_or(|trial| trial.ended == Ended::Complete);
+    let driven = drive(&mut player, sweep, blueprint, &mut trials, decided, goes_on).await;
+    heard.abort();
+    player.clear().await;
+    let finished = driven?;
+    report.sweep = Some(SweepFindings::of(&report.trials, &prints.borrow(), finished));
+    if finished.is_some() {
+        report.plan_fingerprint = joint_fingerprint(prints.borrow().iter().map(String::as_str));
+    }
+    folder.write_result(&report, &yaml)?;
+    Ok(report)
+}
+
+/// One load in a line.
+fn account(trial: &TrialView) -> String {
+    let p99 = |metric: Metric| shown_figure(trial.metrics.get(&metric).map(MetricView::headline).and_then(|stats| stats.p99));
+    let point = PointFindings::of(trial, String::new());
+    format!(
+        "{}: {} done, p99 ttft {}, e2e {}{}",
+        trial.label,
+        trial.throughput.requests_per_s.map_or_else(|| "—".to_owned(), per_second),
+        p99(Metric::Ttft),
+        p99(Metric::E2e),
+        point.stability.map(Stability::name).map_or_else(String::new, |state| format!(", {state}")),
+    )
+}
+
+/// The first signal ends the load and the sweep, and lets the drain settle what is open; the second lets go of it.
+async fn hear(mut signals: Signals, interrupter: Interrupter, halted: Arc<AtomicBool>, lines: Lines) {
+    signals.next().await;
+    halted.store(true, Ordering::Relaxed);
+    interrupter.interrupt();
+    lines.push("interrupted: nothing more is sent; what is in flight is followed to its end; interrupt again to let go of it".to_owned());
+    loop {
+        signals.next().await;
+        interrupter.interrupt();
+        lines.push("interrupted again: letting go".to_owned());
+    }
+}
+
+fn show(job: &Job, report: &Report) -> Result<(), Error> {
+    if job.json {
+        print(&json_of(report)?)
+    } else if job.quiet {
+        Ok(())
+    } else {
+        print(&render(report, ink()))
+    }
+}

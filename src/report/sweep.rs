@@ -1,0 +1,209 @@
+//! Owns the console's account of a sweep: its loads side by side, a chart of latency and completions, and what they come to.
+
+use crate::metrics::{Ended, Known, Metric, StatsView, TrialView, VerdictResult};
+use crate::record::Origin;
+use crate::report::Report;
+use crate::report::console::{UNKNOWN, percent, plain, rate, shown, unit_of};
+use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::search::{PointFindings, Stability, SweepFindings};
+use crate::units::{per_second, seconds};
+
+/// Cells of the longest bar.
+const BAR: usize = 14;
+
+/// The text of a sweep between header and footer.
+pub(super) fn sweep_text(report: &Report, findings: &SweepFindings, ink: Ink) -> String {
+    let mut text = ink.paint(Tone::Heading, &wrapped(&heading(report, findings), WIDTH, 0)) + "\n";
+    if report.trials.is_empty() {
+        return text;
+    }
+    if report.trials.iter().any(|trial| trial.load.origin == Origin::Released) {
+        text.push_str("*closed*: each answer releases the next request, so a slow server is asked less:\n");
+        text.push_str("a reference, no measurement of an open load. Latency counts from the release.\n");
+    }
+    let rows = ordered(report, findings);
+    text.push('\n');
+    text.push_str(&flow_table(&rows, ink));
+    text.push('\n');
+    text.push_str(&token_table(&rows, ink));
+    if is_judged(&rows) {
+        text.push('\n');
+        text.push_str(&judgement_table(&rows, ink));
+    }
+    text.push('\n');
+    text.push_str(&chart(&rows, findings, ink));
+    text.push('\n');
+    for sentence in &findings.sentences {
+        text.push_str(&wrapped(&format!("- {sentence}"), WIDTH, 2));
+        text.push('\n');
+    }
+    text.push_str(&warnings(report, &rows, ink));
+    text
+}
+
+fn heading(report: &Report, findings: &SweepFindings) -> String {
+    let closed = findings.points.iter().all(|point| point.rate_per_s.is_none());
+    let what = if closed && !findings.points.is_empty() { "closed loops" } else { "sweep" };
+    let window = report.trials.first().map_or_else(String::new, |trial| format!(", {} each", seconds(trial.window.length_s())));
+    let end = match (findings.finished, report.trials.iter().any(|trial| trial.ended != Ended::Complete)) {
+        (Some(_), _) => "",
+        (None, true) => ", INTERRUPTED: go on with --resume",
+        (None, false) => ", not finished: go on with --resume",
+    };
+    format!("{what} of {} loads{window}{end}", report.trials.len())
+}
+
+/// One load of a sweep.
+struct Row<'a> {
+    trial: &'a TrialView,
+    point: &'a PointFindings,
+}
+
+impl Row<'_> {
+    fn name(&self) -> String {
+        match (self.point.rate_per_s, self.point.concurrency) {
+            (Some(per_s), _) => per_second(per_s),
+            (None, Some(in_flight)) => format!("closed {in_flight}"),
+            (None, None) => self.point.label.clone(),
+        }
+    }
+
+    /// Good requests per second of an open load. A closed loop's cohort is no measure: it begins with a burst.
+    fn good_per_s(&self) -> Option<f64> {
+        self.trial.rates.good_per_s.filter(|_| self.trial.load.origin == Origin::Planned)
+    }
+
+    fn stats(&self, metric: Metric) -> Option<&StatsView> {
+        self.trial.metrics.get(&metric).map(crate::metrics::MetricView::headline)
+    }
+
+    fn figure(&self, metric: Metric, pick: fn(&StatsView) -> Option<Known>) -> String {
+        match self.stats(metric) {
+            Some(stats) if stats.count + stats.censored > 0 => shown(pick(stats), "s"),
+            Some(stats) if stats.missed > 0 => "missed".to_owned(),
+            _ => UNKNOWN.to_owned(),
+        }
+    }
+}
+
+/// Closed loops first, then rates, each ascending.
+fn ordered<'a>(report: &'a Report, findings: &'a SweepFindings) -> Vec<Row<'a>> {
+    let mut rows: Vec<Row<'_>> = report.trials.iter().zip(&findings.points).map(|(trial, point)| Row { trial, point }).collect();
+    rows.sort_by(|one, other| {
+        let key = |row: &Row<'_>| (row.point.rate_per_s.unwrap_or(0.0), row.point.concurrency.unwrap_or(0));
+        let ((rate, in_flight), (other_rate, other_in_flight)) = (key(one), key(other));
+        rate.total_cmp(&other_rate).then(in_flight.cmp(&other_in_flight))
+    });
+    rows
+}
+
+fn flow_table(rows: &[Row<'_>], ink: Ink) -> String {
+    let mut grid = Grid::new(&["load", "sent/s", "done/s", "in flight", "ttft p50", "p99", "e2e p50", "p99"]);
+    for row in rows {
+        let trial = row.trial;
+        grid.row(vec![
+            row.name(),
+            rate(trial.rates.sent_per_s),
+            rate(trial.throughput.requests_per_s),
+            rate(trial.concurrency.mean),
+            row.figure(Metric::Ttft, |stats| stats.p50),
+            row.figure(Metric::Ttft, |stats| stats.p99),
+            row.figure(Metric::E2e, |stats| stats.p50),
+            row.figure(Metric::E2e, |stats| stats.p99),
+        ]);
+    }
+    grid.render(ink) + &ink.paint(Tone::Faint, "done/s: inside the window; latency: from the planned instant (closed: release)") + "\n"
+}
+
+fn token_table(rows: &[Row<'_>], ink: Ink) -> String {
+    let mut grid = Grid::new(&["load", "tpot p50", "p99", "itl p50", "p99", "out tok/s"]);
+    for row in rows {
+        grid.row(vec![
+            row.name(),
+            row.figure(Metric::Tpot, |stats| stats.p50),
+            row.figure(Metric::Tpot, |stats| stats.p99),
+            row.figure(Metric::Itl, |stats| stats.p50),
+            row.figure(Metric::Itl, |stats| stats.p99),
+            rate(row.trial.throughput.output_tokens_per_s),
+        ]);
+    }
+    grid.render(ink)
+}
+
+fn is_judged(rows: &[Row<'_>]) -> bool {
+    rows.iter().any(|row| !row.trial.slo.objectives.is_empty())
+}
+
+/// What each load says about the objectives: a column for each that decides, with what was observed.
+fn judgement_table(rows: &[Row<'_>], ink: Ink) -> String {
+    let deciding = |trial: &TrialView| trial.slo.objectives.iter().filter(|objective| objective.decides).cloned().collect::<Vec<_>>();
+    let texts: Vec<String> = rows.first().map(|row| deciding(row.trial)).unwrap_or_default().into_iter().map(|each| each.text).collect();
+    let mut headings = vec!["load", "good/s", "attained"];
+    headings.extend(texts.iter().map(String::as_str));
+    headings.push("verdict");
+    let mut grid = Grid::new(&headings);
+    for row in rows {
+        let trial = row.trial;
+        let verdict = match trial.verdict.result {
+            VerdictResult::None => UNKNOWN,
+            VerdictResult::Pass => "pass",
+            VerdictResult::Fail => "FAIL",
+            VerdictResult::Inconclusive => "unsure",
+        };
+        let mut cells = vec![row.name(), rate(row.good_per_s()), trial.slo.attainment.map_or_else(|| UNKNOWN.to_owned(), percent)];
+        cells.extend(deciding(trial).iter().map(|objective| shown(objective.observed, unit_of(&objective.text))));
+        cells.push(verdict.to_owned());
+        grid.row(cells);
+    }
+    grid.render(ink)
+}
+
+/// Two bars for each load: latency on a logarithmic scale, completions (good ones, where that is asked) on a linear one.
+fn chart(rows: &[Row<'_>], findings: &SweepFindings, ink: Ink) -> String {
+    let judged = is_judged(rows);
+    let latency = |row: &Row<'_>| match row.stats(Metric::E2e).and_then(|stats| stats.p99) {
+        Some(Known::At(value_s) | Known::Above { above: value_s } | Known::Below { below: value_s }) if value_s > 0.0 => Some(value_s),
+        _ => None,
+    };
+    let done = |row: &Row<'_>| if judged { row.good_per_s() } else { row.trial.throughput.requests_per_s };
+    let (low_s, high_s) =
+        rows.iter().filter_map(latency).fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), value| (low.min(value), high.max(value)));
+    let most = rows.iter().filter_map(done).fold(0.0, f64::max);
+    let head = format!("{:<10} {:<w$}  {}", "load", "p99 e2e, log scale", if judged { "good/s" } else { "done/s" }, w = BAR + 9);
+    let mut text = ink.paint(Tone::Heading, &head) + "\n";
+    for row in rows {
+        let height = |value_s: f64| if high_s > low_s { libm::log(value_s / low_s) / libm::log(high_s / low_s) } else { 1.0 };
+        let slow = latency(row).map_or_else(String::new, |value_s| format!("{} {}", bar(height(value_s)), seconds(value_s)));
+        let flow = done(row).filter(|_| most > 0.0).map_or_else(String::new, |per_s| format!("{} {}", bar(per_s / most), plain(per_s)));
+        let state = row.point.stability.map_or("", Stability::name);
+        let knee = if row.point.rate_per_s.is_some() && row.point.rate_per_s == findings.knee_per_s { " ◄ knee" } else { "" };
+        let line = format!("{:<10} {slow:<w$}  {flow:<w$}  {state}{knee}", row.name(), w = BAR + 9);
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A bar of 1 to [`BAR`] cells, in eighths.
+fn bar(share: f64) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = libm::round(share.clamp(0.0, 1.0) * (BAR * 8) as f64).max(1.0) as usize;
+    "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
+}
+
+/// Why the open loads that did not pass did not, and what is wrong with the generator.
+fn warnings(report: &Report, rows: &[Row<'_>], ink: Ink) -> String {
+    let mut lines = Vec::new();
+    for Row { trial, .. } in rows {
+        let reason = trial.verdict.reasons.first();
+        if let (VerdictResult::Fail | VerdictResult::Inconclusive, Origin::Planned, Some(reason)) =
+            (trial.verdict.result, trial.load.origin, reason)
+        {
+            lines.push(wrapped(&format!("{}: {reason}", trial.label), WIDTH, 2));
+        }
+        let faults = trial.health.faults.iter().filter(|fault| reason != Some(*fault));
+        lines.extend(faults.map(|fault| ink.paint(Tone::Warning, &wrapped(&format!("warning: {}: {fault}", trial.label), WIDTH, 2))));
+    }
+    lines.extend(report.notes.iter().map(|note| wrapped(&format!("note: {note}"), WIDTH, 2)));
+    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+}

@@ -1,0 +1,117 @@
+//! Owns what a rate becomes under its overlays: straight pieces close to the product, never below 0, of the same mean.
+
+use crate::error::Refusal;
+use crate::schedule::overlay::Overlay;
+use crate::schedule::overlay::track::Track;
+use crate::schedule::piece::{Layer, Pieces};
+use crate::seed::Seed;
+
+/// How far a straight piece may be from the formula, as a share of the base's rate there and of what is added.
+const NEAR: f64 = 1e-5;
+/// No piece is halved below this length.
+const SHORTEST_S: f64 = 1e-6;
+
+/// A straight piece: from, to in seconds, λ at both ends.
+type Cell = (f64, f64, f64, f64);
+
+/// The rate of `base` under `overlays`, λ = max(0, ((base ∘ first) ∘ second) …)·c up to the end of `base`.
+///
+/// It is made of straight pieces, whose integral is exact. They deviate from the formula by at most 10⁻⁵ of the base's rate there and of what is
+/// added (a microsecond at a jump or a touch of 0 excepted): what counts in a plan is the pieces, the same on every machine. c is 1, but where adding leads below 0: then the integral over the
+/// window [0, `window_s`), clamped, is made what it is without clamping.
+pub(crate) fn blend(base: &Pieces, overlays: &[Overlay], window_s: f64, seed: Seed) -> Result<Pieces, Refusal> {
+    let limit_s = base.end_s();
+    let tracks = (0..)
+        .zip(overlays)
+        .map(|(number, overlay)| Track::new(overlay, window_s, limit_s, seed.stream(&format!("overlay/{number}"))))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut knots: Vec<f64> = base.starts().collect();
+    for track in &tracks {
+        track.knots(limit_s, &mut knots)?;
+    }
+    knots.extend([0.0, limit_s]);
+    knots.retain(|at_s| (0.0..=limit_s).contains(at_s));
+    knots.sort_unstable_by(f64::total_cmp);
+    knots.dedup();
+    let rate = |place_s: f64, at_s: f64| {
+        tracks.iter().fold(base.rate_near(place_s, at_s), |rate, track| {
+            let value = track.value(place_s, at_s);
+            if track.adds { rate + value } else { rate * value }
+        })
+    };
+    let added: f64 = overlays.iter().filter(|overlay| overlay.adds()).map(|overlay| overlay.size().value()).sum();
+    // Judged by what is there, and not by the whole, so that a longer load begins as the shorter does.
+    let near = |from_s: f64, to_s: f64| {
+        let middle_s = 0.5 * (from_s + to_s);
+        NEAR * (added + base.rate_near(middle_s, from_s).max(base.rate_near(middle_s, to_s)))
+    };
+    let mut cells: Vec<Cell> = Vec::with_capacity(knots.len());
+    for pair in knots.windows(2) {
+        halve(&rate, (pair[0], pair[1]), &near, &mut cells);
+        if cells.len() > Pieces::MOST {
+            return Err(Refusal::new(
+                format!("the rate under its overlays takes more than {} straight pieces", Pieces::MOST),
+                "accepted is a longer period, step, tau or stay, or a shorter load",
+            ));
+        }
+    }
+    let (mut wanted, mut clamped) = (0.0, 0.0);
+    for (from_s, to_s, from, to) in cells.iter().filter_map(|cell| before(window_s, *cell)) {
+        let area = |(from_s, to_s, from, to): Cell| 0.5 * (to_s - from_s) * (from + to);
+        wanted += area((from_s, to_s, from, to));
+        clamped += above_zero(from_s, to_s, from, to).map_or(0.0, area);
+    }
+    if wanted <= 0.0 && clamped > 0.0 {
+        return Err(Refusal::new(
+            "what is added leads below 0 on the whole: no mean is left to preserve",
+            "accepted is a smaller SIZE, or one in percent, which multiplies",
+        ));
+    }
+    let below = cells.iter().any(|(_, _, from, to)| *from < 0.0 || *to < 0.0);
+    let factor = if below && clamped > 0.0 { wanted / clamped } else { 1.0 };
+    let mut layer = Layer::new(limit_s);
+    for (from_s, to_s, from, to) in cells {
+        if let Some((rise_s, fall_s, from, to)) = above_zero(from_s, to_s, from, to) {
+            layer.flat(0.0, rise_s);
+            layer.line(from * factor, to * factor, fall_s);
+        }
+        layer.flat(0.0, to_s);
+    }
+    layer.done()
+}
+
+/// The part of a straight piece before `end_s`.
+fn before(end_s: f64, (from_s, to_s, from, to): Cell) -> Option<Cell> {
+    if to_s <= end_s {
+        return Some((from_s, to_s, from, to));
+    }
+    (from_s < end_s).then(|| (from_s, end_s, from, from + (to - from) * ((end_s - from_s) / (to_s - from_s))))
+}
+
+/// The part of a straight piece that lies above 0.
+fn above_zero(from_s: f64, to_s: f64, from: f64, to: f64) -> Option<Cell> {
+    let crossing_s = || from_s + (to_s - from_s) * (from / (from - to));
+    match (from >= 0.0, to >= 0.0) {
+        (true, true) => Some((from_s, to_s, from, to)),
+        (true, false) => Some((from_s, crossing_s(), from, 0.0)),
+        (false, true) => Some((crossing_s(), to_s, 0.0, to)),
+        (false, false) => None,
+    }
+}
+
+/// Halves a piece until a straight line is near enough in its middle and at its quarters.
+fn halve(rate: &impl Fn(f64, f64) -> f64, ends: (f64, f64), near: &impl Fn(f64, f64) -> f64, cells: &mut Vec<Cell>) {
+    let mut open = vec![ends];
+    while let Some((from_s, to_s)) = open.pop() {
+        let middle_s = 0.5 * (from_s + to_s);
+        let (from, to) = (rate(middle_s, from_s), rate(middle_s, to_s));
+        let is_near = [0.25, 0.5, 0.75]
+            .iter()
+            .all(|share| (rate(middle_s, from_s + (to_s - from_s) * share) - (from + (to - from) * share)).abs() <= near(from_s, to_s));
+        if is_near || to_s - from_s <= SHORTEST_S || cells.len() > Pieces::MOST {
+            cells.push((from_s, to_s, from, to));
+        } else {
+            open.extend([(middle_s, to_s), (from_s, middle_s)]);
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! Owns the pieces of a rate over time, λ(τ) ≥ 0 by one formula each: their exact integral and its inverse.
+
+use std::f64::consts::TAU;
+
+use crate::error::Refusal;
+
+/// How the rate runs inside one piece; τ is seconds since the piece began, λ requests per second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Law {
+    /// λ(τ) = from + slope·τ.
+    Line {
+        /// λ(0).
+        from: f64,
+        /// Requests per second, per second.
+        slope: f64,
+    },
+    /// λ(τ) = from·e^(growth·τ), from > 0, growth ≠ 0.
+    Exponential {
+        /// λ(0).
+        from: f64,
+        /// Per second.
+        growth: f64,
+    },
+    /// λ(τ) = mean + amplitude·sin(phase + turn·τ), amplitude ≤ mean; at most a sixteenth of a period long.
+    Wave {
+        /// Requests per second.
+        mean: f64,
+        /// Requests per second.
+        amplitude: f64,
+        /// 2π over the period, in radians per second.
+        turn: f64,
+        /// In radians.
+        phase: f64,
+    },
+}
+
+impl Law {
+    /// λ(τ) in requests per second.
+    pub(crate) fn rate(self, tau_s: f64) -> f64 {
+        let rate = match self {
+            Self::Line { from, slope } => from + slope * tau_s,
+            Self::Exponential { from, growth } => from * libm::exp(growth * tau_s),
+            Self::Wave { mean, amplitude, turn, phase } => mean + amplitude * libm::sin(phase + turn * tau_s),
+        };
+        // What is 0 by its formula may come out a rounding below.
+        rate.max(0.0)
+    }
+
+    /// ∫ λ from 0 to τ, in requests.
+    pub(crate) fn area(self, tau_s: f64) -> f64 {
+        match self {
+            Self::Line { from, slope } => tau_s * (from + 0.5 * slope * tau_s),
+            Self::Exponential { from, growth } => from * (libm::expm1(growth * tau_s) / growth),
+            Self::Wave { mean, amplitude, turn, phase } => {
+                // cos a − cos b as a product, which loses no digits where the piece is short.
+                let half = 0.5 * turn * tau_s;
+                mean * tau_s + 2.0 * amplitude / turn * libm::sin(phase + half) * libm::sin(half)
+            }
+        }
+        .max(0.0)
+    }
+
+    /// The τ in [0, `length_s`] with area(τ) = `area`: closed form, and for a wave Newton's steps inside a bracket, to 10⁻¹² s or the last bit.
+    fn inverse(self, area: f64, length_s: f64) -> f64 {
+        match self {
+            Self::Line { from, slope: 0.0 } => area / from,
+            // The root of slope/2·τ² + from·τ = area in the form that subtracts nothing of like size.
+            Self::Line { from, slope } => 2.0 * area / (from + libm::sqrt((from * from + 2.0 * slope * area).max(0.0))),
+            Self::Exponential { from, growth } => libm::log1p(growth * (area / from)) / growth,
+            Self::Wave { .. } => self.solve(area, length_s),
+        }
+        .clamp(0.0, length_s)
+    }
+
+    fn solve(self, area: f64, length_s: f64) -> f64 {
+        let (mut low, mut high) = (0.0, length_s);
+        // Begun from the straight line through both ends, which is off by less than 2 % of so short a piece.
+        let (from, to) = (self.rate(0.0), self.rate(length_s));
+        let line = Self::Line { from, slope: (to - from) / length_s };
+        let mut tau = line.inverse(area * (line.area(length_s) / self.area(length_s)), length_s);
+        for _ in 0..100 {
+            let off = self.area(tau) - area;
+            if off > 0.0 {
+                high = tau;
+            } else {
+                low = tau;
+            }
+            let step = off / self.rate(tau);
+            let next = tau - step;
+            // Where λ touches 0 a step leaves the bracket, or is no number: halve instead.
+            let next = if next > low && next < high { next } else { 0.5 * (low + high) };
+            let moved = (next - tau).abs();
+            tau = next;
+            if moved <= 1e-12 || high - low <= 1e-12 {
+                break;
+            }
+        }
+        tau
+    }
+
+    /// The highest λ in [0, `length_s`]; of a wave, a bound.
+    fn highest(self, length_s: f64) -> f64 {
+        match self {
+            Self::Wave { mean, amplitude, .. } => mean + amplitude,
+            Self::Line { .. } | Self::Exponential { .. } => self.rate(0.0).max(self.rate(length_s)),
+        }
+    }
+}
+
+/// One piece on the clock of its curve.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Piece {
+    start_s: f64,
+    length_s: f64,
+    /// ∫ λ of all pieces before it, in requests.
+    before: f64,
+    law: Law,
+}
+
+/// Consecutive pieces from 0 on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pieces {
+    laid: Vec<Piece>,
+    end_s: f64,
+    total: f64,
+}
+
+impl Pieces {
+    /// The most pieces of one curve: 16 MiB.
+    pub(crate) const MOST: usize = 1 << 18;
+
+    /// Where they end.
+    pub(crate) fn end_s(&self) -> f64 {
+        self.end_s
+    }
+
+    /// The piece at `at_s`, a place inside, its ends belonging to the next.
+    fn at(&self, at_s: f64) -> Option<&Piece> {
+        let next = self.laid.partition_point(|piece| piece.start_s <= at_s);
+        self.laid.get(next.checked_sub(1)?)
+    }
+
+    /// The law of the piece around `place_s`, read at `at_s`, so that both sides of a jump can be asked for.
+    pub(crate) fn rate_near(&self, place_s: f64, at_s: f64) -> f64 {
+        self.at(place_s).map_or(0.0, |piece| piece.law.rate((at_s - piece.start_s).clamp(0.0, piece.length_s)))
+    }
+
+    /// λ at `at_s`, in requests per second; 0 outside.
+    pub(crate) fn rate(&self, at_s: f64) -> f64 {
+        if (0.0..self.end_s).contains(&at_s) { self.rate_near(at_s, at_s) } else { 0.0 }
+    }
+
+    /// Λ, ∫ λ from 0 to `at_s`, in requests.
+    pub(crate) fn area(&self, at_s: f64) -> f64 {
+        if at_s >= self.end_s {
+            return self.total;
+        }
+        self.at(at_s).map_or(0.0, |piece| piece.before + piece.law.area((at_s - piece.start_s).clamp(0.0, piece.length_s)))
+    }
+
+    /// The number of the piece that `reached` of the integral falls into, `from` on: the latest that begins at or below it, so that an
+    /// arrival at the end of one piece stands at the beginning of the next that has any rate.
+    pub(crate) fn find(&self, reached: f64, from: usize) -> usize {
+        let begun = |number: usize| self.laid.get(number).is_some_and(|piece| piece.before <= reached);
+        // Nearly always here or in one of the next: strides that double, then the halves of the last.
+        let mut stride = 1;
+        while begun(from + stride) {
+            stride *= 2;
+        }
+        let (low, high) = (from + stride / 2, (from + stride).min(self.laid.len()));
+        low + self.laid.get(low..high).map_or(0, |rest| rest.partition_point(|piece| piece.before <= reached).saturating_sub(1))
+    }
+
+    /// The instant, in seconds, at which the integral passes `reached`, which piece `number` holds; none beyond the end.
+    pub(crate) fn inverse_in(&self, number: usize, reached: f64) -> Option<f64> {
+        let piece = self.laid.get(number).filter(|_| reached < self.total)?;
+        Some(piece.start_s + piece.law.inverse(reached - piece.before, piece.length_s))
+    }
+
+    /// The highest λ; of a wave, a bound.
+    pub(crate) fn highest(&self) -> f64 {
+        self.laid.iter().map(|piece| piece.law.highest(piece.length_s)).fold(0.0, f64::max)
+    }
+
+    /// λ just before the end.
+    pub(crate) fn last_rate(&self) -> f64 {
+        self.laid.last().map_or(0.0, |piece| piece.law.rate(piece.length_s))
+    }
+
+    /// The same pieces behind `lead_s` seconds at `level`.
+    pub(crate) fn after(self, level: f64, lead_s: f64) -> Result<Self, Refusal> {
+        if lead_s == 0.0 {
+            return Ok(self);
+        }
+        let mut layer = Layer::new(lead_s + self.end_s);
+        layer.flat(level, lead_s);
+        for piece in &self.laid {
+            layer.lay(piece.law, lead_s + piece.start_s + piece.length_s);
+        }
+        layer.done()
+    }
+
+    /// Where pieces begin, in seconds.
+    pub(crate) fn starts(&self) -> impl Iterator<Item = f64> {
+        self.laid.iter().map(|piece| piece.start_s)
+    }
+}
+
+/// Lays piece after piece up to an end; what goes beyond is cut off.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    so_far: Pieces,
+    limit_s: f64,
+    /// What rounding has taken from the total (Kahan, CACM 8 (1965) 40), so that the last of 262 144 sums is as good as the first.
+    lost: f64,
+}
+
+impl Layer {
+    /// Nothing yet, to be laid up to `limit_s`.
+    pub(crate) fn new(limit_s: f64) -> Self {
+        Self { so_far: Pieces { laid: Vec::new(), end_s: 0.0, total: 0.0 }, limit_s, lost: 0.0 }
+    }
+
+    /// Where the next piece begins.
+    pub(crate) fn at_s(&self) -> f64 {
+        self.so_far.end_s
+    }
+
+    /// Does `lay` with nothing laid beyond `limit_s`.
+    pub(crate) fn within(&mut self, limit_s: f64, lay: impl FnOnce(&mut Self)) {
+        let outer_s = self.limit_s;
+        self.limit_s = outer_s.min(limit_s);
+        lay(self);
+        self.limit_s = outer_s;
+    }
+
+    /// λ at the end of the last piece; 0 where there is none.
+    pub(crate) fn reached(&self) -> f64 {
+        self.so_far.last_rate()
+    }
+
+    /// Whether nothing more can be laid: the end is reached, or there are too many pieces.
+    pub(crate) fn is_full(&self) -> bool {
+        self.so_far.end_s >= self.limit_s || self.so_far.laid.len() > Pieces::MOST
+    }
+
+    fn lay(&mut self, law: Law, until_s: f64) {
+        let until_s = until_s.min(self.limit_s);
+        let start_s = self.so_far.end_s;
+        if until_s <= start_s || self.so_far.laid.len() > Pieces::MOST {
+            return;
+        }
+        self.so_far.end_s = until_s;
+        // What goes on at the same rate is the same piece: its instants are then those of a constant rate, to the bit.
+        if let (Law::Line { from, slope: 0.0 }, Some(last)) = (law, self.so_far.laid.last_mut())
+            && last.law == (Law::Line { from, slope: 0.0 })
+        {
+            last.length_s = until_s - last.start_s;
+            self.so_far.total = last.before + last.law.area(last.length_s);
+            self.lost = 0.0;
+            return;
+        }
+        let length_s = until_s - start_s;
+        let before = self.so_far.total;
+        self.so_far.laid.push(Piece { start_s, length_s, before, law });
+        let (area, sum) = (law.area(length_s), before + law.area(length_s) + self.lost);
+        self.lost += (before - sum) + area;
+        self.so_far.total = sum;
+    }
+
+    /// λ = `level` until `until_s`.
+    pub(crate) fn flat(&mut self, level: f64, until_s: f64) {
+        self.lay(Law::Line { from: level, slope: 0.0 }, until_s);
+    }
+
+    /// λ from `from` to `to`, straight, until `until_s`.
+    pub(crate) fn line(&mut self, from: f64, to: f64, until_s: f64) {
+        let length_s = until_s - self.so_far.end_s;
+        if length_s > 0.0 {
+            self.lay(Law::Line { from, slope: if from.to_bits() == to.to_bits() { 0.0 } else { (to - from) / length_s } }, until_s);
+        }
+    }
+
+    /// λ from `from` to `to`, both above 0, by the same factor in equal times, until `until_s`.
+    pub(crate) fn exponential(&mut self, from: f64, to: f64, until_s: f64) {
+        let length_s = until_s - self.so_far.end_s;
+        let growth = libm::log(to / from) / length_s;
+        if growth == 0.0 {
+            self.flat(from, until_s);
+        } else if length_s > 0.0 {
+            self.lay(Law::Exponential { from, growth }, until_s);
+        }
+    }
+
+    /// λ = mean + amplitude·sin(2π(t/period + `turns`)), t from the next piece's beginning, until `until_s`.
+    pub(crate) fn wave(&mut self, mean: f64, amplitude: f64, period_s: f64, turns: f64, until_s: f64) {
+        let (start_s, turn) = (self.so_far.end_s, TAU / period_s);
+        let mut slice = 0.0;
+        while !self.is_full() && self.so_far.end_s < until_s {
+            let phase = TAU * (turns + slice / 16.0);
+            slice += 1.0;
+            self.lay(Law::Wave { mean, amplitude, turn, phase }, (start_s + slice * period_s / 16.0).min(until_s));
+        }
+    }
+
+    /// What was laid; refused where it was too much.
+    pub(crate) fn done(self) -> Result<Pieces, Refusal> {
+        if self.so_far.laid.len() > Pieces::MOST {
+            return Err(Refusal::new(
+                format!("this makes more than {} pieces of rate", Pieces::MOST),
+                "accepted is a longer period, step or tau, or a shorter load",
+            ));
+        }
+        Ok(self.so_far)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Pieces of every law, one after the other, a silence among them.
+    fn pieces() -> Pieces {
+        let mut layer = Layer::new(1_000.0);
+        layer.flat(0.0, 3.0);
+        layer.line(0.0, 40.0, 10.0);
+        layer.exponential(40.0, 0.5, 30.0);
+        layer.flat(0.0, 31.0);
+        layer.wave(20.0, 20.0, 12.5, 0.25, 80.0);
+        layer.line(90.0, 0.0, 100.0);
+        layer.flat(7.0, 120.0);
+        layer.exponential(7.0, 700.0, 130.0);
+        layer.done().unwrap()
+    }
+
+    #[test]
+    fn the_integral_is_that_of_the_formulas_by_hand() {
+        let pieces = pieces();
+        let wave = 20.0 * 49.0 + 20.0 * 12.5 / TAU * ((TAU * 0.25).cos() - (TAU * (0.25 + 49.0 / 12.5)).cos());
+        for (at_s, wanted) in [
+            (3.0, 0.0),
+            (10.0, 140.0),
+            (30.0, 140.0 + 39.5 * 20.0 / (80.0_f64).ln()),
+            (31.0, 140.0 + 39.5 * 20.0 / (80.0_f64).ln()),
+            (80.0, 140.0 + 39.5 * 20.0 / (80.0_f64).ln() + wave),
+            (120.0, 140.0 + 39.5 * 20.0 / (80.0_f64).ln() + wave + 900.0 + 140.0),
+            (130.0, 140.0 + 39.5 * 20.0 / (80.0_f64).ln() + wave + 900.0 + 140.0 + 693.0 * 10.0 / (100.0_f64).ln()),
+            (500.0, pieces.total),
+        ] {
+            assert!((pieces.area(at_s) - wanted).abs() < 1e-9, "{at_s}: {} against {wanted}", pieces.area(at_s));
+        }
+    }
+
+    #[test]
+    fn an_arrival_at_the_edge_of_a_silence_stands_behind_it() {
+        let mut layer = Layer::new(30.0);
+        layer.flat(10.0, 10.0);
+        layer.flat(0.0, 20.0);
+        layer.flat(10.0, 30.0);
+        let pieces = layer.done().unwrap();
+        let at = |reached: f64| pieces.inverse_in(pieces.find(reached, 0), reached);
+        assert_eq!([0.0, 99.0, 100.0, 199.0, 200.0].map(at), [Some(0.0), Some(9.9), Some(20.0), Some(29.9), None]);
+    }
+
+    #[test]
+    fn equal_rates_are_one_piece() {
+        let mut layer = Layer::new(60.0);
+        for until_s in [10.0, 20.0, 60.0] {
+            layer.flat(33.3, until_s);
+        }
+        assert_eq!(layer.done().unwrap().starts().count(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn the_inverse_undoes_the_integral_to_the_nanosecond(share in 0.0..1.0f64) {
+            let pieces = pieces();
+            let reached = share * pieces.total;
+            let at_s = pieces.inverse_in(pieces.find(reached, 0), reached).unwrap();
+            // In seconds: what is missing from the integral over the rate there, with the last bit of so large a sum.
+            let off = (pieces.area(at_s) - reached).abs();
+            prop_assert!(off <= 1e-10 * pieces.rate(at_s) + 1e-11, "{} requests off at {}", off, at_s);
+        }
+
+        #[test]
+        fn the_integral_rises_as_the_rate_says(from_s in 0.0..130.0f64, length_s in 0.0..5.0f64) {
+            let pieces = pieces();
+            // Simpson's rule on a fine mesh, by the rate alone.
+            let n = 4_000;
+            let h = length_s / f64::from(n);
+            let rate = |i: i32| pieces.rate(from_s + f64::from(i) * h);
+            let sum: f64 = (0..n).map(|i| h * 0.5 * (rate(i) + rate(i + 1))).sum();
+            let exact = pieces.area(from_s + length_s) - pieces.area(from_s);
+            prop_assert!((sum - exact).abs() <= 2.0 * h * pieces.highest() + 1e-6 * exact, "{} against {}", sum, exact);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Owns the rate at which a service completes requests when it is given more than it can do, with its uncertainty.
+
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use crate::metrics::{Metric, TrialView};
+
+/// Stretches of the window by which the uncertainty is taken.
+const MOST_BATCHES: usize = 16;
+const LEAST_BATCHES: usize = 4;
+
+/// Completions per second, with its 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CompletionRate {
+    /// The estimate.
+    pub per_s: f64,
+    /// Its 95 % interval.
+    pub interval95_per_s: [f64; 2],
+}
+
+impl CompletionRate {
+    fn within(per_s: f64, relative: f64) -> Self {
+        Self { per_s, interval95_per_s: [(per_s * (1.0 - relative)).max(0.0), per_s * (1.0 + relative)] }
+    }
+
+    /// A rate known from a Poisson count.
+    fn of_count(per_s: f64, count: f64) -> Self {
+        Self::within(per_s, 1.96 / libm::sqrt(count.max(1.0)))
+    }
+}
+
+/// The rate at which `trial` completed requests inside its window.
+///
+/// Output tokens per second ÷ mean output tokens of a completed request, where tokens are known: requests complete in waves when they
+/// start in waves, and a window holds few waves; tokens flow evenly. Elsewhere completions ÷ window.
+///
+/// A closed loop has completed at least what it did from its start to its last answer: where that is more, the window was shorter than the
+/// answers, and it is taken.
+///
+/// The interval is that of batch means over up to 16 stretches of the window (Student's t); with fewer than 4 seconds of samples, that of
+/// a Poisson count. None when nothing completed.
+#[must_use]
+pub fn completion_rate(trial: &TrialView) -> Option<CompletionRate> {
+    let whole = trial.load.concurrency.filter(|_| trial.drain_end_s > 0.0).map(|_| {
+        let completed = trial.run_totals.completed as f64;
+        CompletionRate::of_count(completed / trial.drain_end_s, completed)
+    });
+    let window = in_window(trial);
+    match (whole.filter(|rate| rate.per_s > 0.0), window) {
+        (Some(whole), Some(window)) if whole.per_s <= window.per_s => Some(window),
+        (whole, window) => whole.or(window),
+    }
+}
+
+fn in_window(trial: &TrialView) -> Option<CompletionRate> {
+    let completed_per_s = trial.throughput.requests_per_s.filter(|per_s| *per_s > 0.0)?;
+    let tokens = trial.metrics.get(&Metric::OutputTokens).and_then(|row| row.completed_only.mean).filter(|mean| *mean > 0.0);
+    let by_tokens = trial.throughput.output_tokens_per_s.zip(tokens).map(|(per_s, mean)| per_s / mean).filter(|per_s| *per_s > 0.0);
+    let per_s = by_tokens.unwrap_or(completed_per_s);
+    Some(match relative_error(trial, by_tokens.is_some()) {
+        Some(relative) => CompletionRate::within(per_s, relative),
+        None => CompletionRate::of_count(per_s, completed_per_s * trial.window.length_s()),
+    })
+}
+
+/// Half the 95 % interval of the rate ÷ the rate, by batch means.
+fn relative_error(trial: &TrialView, by_tokens: bool) -> Option<f64> {
+    let (start_s, end_s) = (trial.window.start.as_secs(), trial.window.end.as_secs());
+    let inside = trial.samples.iter().filter(|sample| sample.start_s >= start_s && sample.start_s + sample.width_s <= end_s);
+    let amounts: Vec<f64> = inside.map(|sample| if by_tokens { sample.output_tokens } else { sample.completed as f64 }).collect();
+    let batches = amounts.len().min(MOST_BATCHES);
+    if batches < LEAST_BATCHES {
+        return None;
+    }
+    let each = amounts.len() / batches;
+    let means: Vec<f64> = amounts.chunks_exact(each).take(batches).map(|part| part.iter().sum::<f64>() / each as f64).collect();
+    let count = means.len() as f64;
+    let mean = means.iter().sum::<f64>() / count;
+    let variance = means.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / (count - 1.0);
+    let student = StudentsT::new(0.0, 1.0, count - 1.0).ok()?.inverse_cdf(0.975);
+    (mean > 0.0).then(|| student * libm::sqrt(variance / count) / mean)
+}
+
+/// Requests per second of one request at a time: 1 ÷ mean end-to-end latency of the completed requests of a synchronous trial, so that a
+/// window that holds few of them does not round it.
+#[must_use]
+pub fn unloaded_per_s(trial: &TrialView) -> Option<f64> {
+    mean_e2e_s(trial).map(|mean_s| 1.0 / mean_s)
+}
+
+/// Mean end-to-end latency of completed requests in seconds.
+pub(super) fn mean_e2e_s(trial: &TrialView) -> Option<f64> {
+    trial.metrics.get(&Metric::E2e).and_then(|row| row.completed_only.mean).filter(|mean_s| *mean_s > 0.0)
+}

@@ -1,0 +1,157 @@
+//! Owns the playing of a sweep: one session for all its loads, the next one issued while the cohort of the last is still followed.
+
+use std::future::{Future, ready};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Error, Refusal};
+use crate::metrics::{LiveCounts, Objectives, Play, Segment, StopRule, Trial, TrialView};
+use crate::schedule::{Extent, Process, Quota, Timeline};
+use crate::search::{Finished, Next, Pending, Point, PointLoad, Sweep};
+use crate::seed::Seed;
+use crate::workload::{Closed, Load, Plan, Workload};
+
+/// What every load of a sweep has in common.
+#[derive(Debug, Clone)]
+pub struct Blueprint {
+    /// What is sent.
+    pub workload: Workload,
+    /// How open arrivals are spread.
+    pub process: Process,
+    /// A provider's limit, for open loads.
+    pub quota: Option<Quota>,
+    /// The seed of the sweep; each load draws from fresh streams of it.
+    pub seed: Seed,
+    /// The measured window.
+    pub window: Duration,
+    /// The same load after the window.
+    pub cooldown: Duration,
+    /// What is asked of the service.
+    pub objectives: Arc<Objectives>,
+    /// Whether answers are streamed.
+    pub streamed: bool,
+}
+
+impl Blueprint {
+    /// The plan of load number `place` (from 0): its instants, lengths and prompts come from the streams of `probe/<place>`, so that no two
+    /// loads send the same prompt and no evidence is counted twice.
+    pub fn plan(&self, place: usize, point: &Point) -> Result<Plan, Refusal> {
+        let seed = self.seed.derived(&format!("probe/{place}"));
+        let extent = Extent::Duration(self.window);
+        let load = match point.load {
+            PointLoad::Closed(in_flight) => Load::Closed(Closed::concurrent(in_flight, extent, point.discard, self.cooldown)?),
+            PointLoad::Open(rate) => Load::Open(Timeline::new(self.process, rate, extent, point.discard, self.cooldown, seed)),
+        };
+        let quota = self.quota.filter(|_| matches!(point.load, PointLoad::Open(_)));
+        Ok(Plan::new(load, self.workload.clone(), seed, quota))
+    }
+
+    fn segment(&self, place: usize, point: &Point) -> Result<Segment, Error> {
+        let plan = self.plan(place, point).map_err(|refusal| Error::Internal(refusal.to_string()))?;
+        Ok(Segment {
+            label: point.load.to_string(),
+            plan: Arc::new(plan),
+            objectives: Arc::clone(&self.objectives),
+            streamed: self.streamed,
+        })
+    }
+}
+
+/// Plays what is left of `sweep` after `trials`, and adds to them. `decided` makes of each trial what is kept, in the order played, as soon
+/// as it is final; `goes_on` is asked before each load. `None` where it was that ended the sweep.
+pub async fn drive<P: Play>(
+    player: &mut P,
+    sweep: &Sweep,
+    blueprint: &Blueprint,
+    trials: &mut Vec<TrialView>,
+    mut decided: impl FnMut(usize, &Point, Trial) -> Result<TrialView, Error>,
+    goes_on: impl Fn(&[TrialView]) -> bool,
+) -> Result<Option<Finished>, Error> {
+    let mut pending: Option<Followed<P::Settling>> = None;
+    loop {
+        let halted = !goes_on(trials);
+        let next = if halted { Next::Wait } else { sweep.next(trials, pending.as_ref().map(|followed| &followed.pending)) };
+        match (next, pending.take()) {
+            (Next::Play { point, rest }, before) => {
+                let place = trials.len() + usize::from(before.is_some());
+                let segment = blueprint.segment(place, &point)?;
+                if rest {
+                    player.rest().await;
+                    // That takes a while, in which it may have been asked to end. Nothing else was pending.
+                    if !goes_on(trials) {
+                        continue;
+                    }
+                }
+                let counts: Arc<Mutex<LiveCounts>> = Arc::default();
+                let playing = pin!(player.play(segment, watching(&counts)));
+                let mut settling = Box::pin(alongside(playing, before, trials, &mut decided).await?);
+                let counts = *counts.lock().unwrap_or_else(PoisonError::into_inner);
+                // In virtual time it is decided at once, and the decision can use it.
+                match glance(settling.as_mut()).await {
+                    Some(trial) => trials.push(decided(place, &point, trial?)?),
+                    None => pending = Some(Followed { pending: Pending { point, counts }, settling }),
+                }
+            }
+            (Next::Wait | Next::Finish(_), Some(followed)) => {
+                let place = trials.len();
+                trials.push(decided(place, &followed.pending.point, followed.settling.await?)?);
+            }
+            (Next::Wait, None) => return Ok(None),
+            (Next::Finish(finished), None) => return Ok(Some(finished)),
+        }
+    }
+}
+
+/// A load that was issued and whose cohort is still followed.
+struct Followed<S> {
+    pending: Pending,
+    settling: Pin<Box<S>>,
+}
+
+/// Awaits `playing`, and meanwhile takes the load `before` it as soon as that is decided: what is decided is kept at once.
+async fn alongside<S, F>(
+    mut playing: Pin<&mut F>,
+    before: Option<Followed<S>>,
+    trials: &mut Vec<TrialView>,
+    decided: &mut impl FnMut(usize, &Point, Trial) -> Result<TrialView, Error>,
+) -> Result<S, Error>
+where
+    S: Future<Output = Result<Trial, Error>>,
+    F: Future<Output = Result<S, Error>>,
+{
+    let Some(mut before) = before else { return playing.await };
+    let place = trials.len();
+    let early = tokio::select! {
+        biased;
+        trial = before.settling.as_mut() => {
+            trials.push(decided(place, &before.pending.point, trial?)?);
+            None
+        }
+        settling = playing.as_mut() => Some(settling?),
+    };
+    if let Some(settling) = early {
+        // The load before outlived this one: slow answers, followed to their end.
+        trials.push(decided(place, &before.pending.point, before.settling.await?)?);
+        return Ok(settling);
+    }
+    playing.await
+}
+
+/// The output of `future` if it is there.
+async fn glance<F: Future>(future: Pin<&mut F>) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = ready(()) => None,
+    }
+}
+
+/// A rule that never stops and leaves the counts it has seen last.
+fn watching(counts: &Arc<Mutex<LiveCounts>>) -> StopRule {
+    let counts = Arc::clone(counts);
+    StopRule::When(Arc::new(move |seen| {
+        *counts.lock().unwrap_or_else(PoisonError::into_inner) = *seen;
+        false
+    }))
+}

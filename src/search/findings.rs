@@ -1,0 +1,224 @@
+//! Owns what a sweep has found: the knee, the saturation rate, and the evidence for both, in numbers and in words.
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::{LoadKind, TrialView, VerdictResult};
+use crate::search::signs::read_signs;
+use crate::search::stages::stage_sentences;
+use crate::search::{CompletionRate, Finished, PointLoad, Reading, Sign, Stability, completion_rate, stability_of, unloaded_per_s};
+use crate::units::{per_second, seconds};
+
+/// An estimate's half interval is never taken for smaller than this share: batch means of few batches can be.
+const LEAST_ERROR: f64 = 0.005;
+/// A rate that was held may lie above the saturation rate by this share before the latter is called a lower bound.
+const HELD_ABOVE: f64 = 1.05;
+
+/// The `sweep` object of `result.json`. Rates are requests per second.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SweepFindings {
+    /// Why the sweep ended by itself; `null` while it has not, and for ever if it was stopped.
+    pub finished: Option<Finished>,
+    /// One for each of `trials`, in the same order.
+    pub points: Vec<PointFindings>,
+    /// One request at a time: 1 ÷ mean end-to-end latency of the synchronous trial.
+    pub unloaded_per_s: Option<f64>,
+    /// The knee: the highest rate such that at it, and at every lower one, no sign of saturation is raised.
+    pub knee_per_s: Option<f64>,
+    /// The rate at which the service completes requests when it is given more.
+    pub saturation: Option<Saturation>,
+    /// The highest rate whose trial met the objectives; `null` without objectives.
+    pub met_per_s: Option<f64>,
+    /// All that in words, with advice.
+    pub sentences: Vec<String>,
+}
+
+/// What one trial says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PointFindings {
+    /// The trial's label.
+    pub label: String,
+    /// Hash of its plan; each trial has its own.
+    pub plan_fingerprint: String,
+    /// Its offered rate; `null` for a closed loop.
+    pub rate_per_s: Option<f64>,
+    /// Requests in flight of a closed loop; `null` for an open load.
+    pub concurrency: Option<u32>,
+    /// Whether the service kept up; `null` for a closed loop, whose load gives way.
+    pub stability: Option<Stability>,
+    /// What that was read from.
+    pub signs: Vec<Reading>,
+    /// The rate at which it completed requests.
+    pub completion: Option<CompletionRate>,
+}
+
+impl PointFindings {
+    /// What `trial`, of the plan with this fingerprint, says.
+    #[must_use]
+    pub fn of(trial: &TrialView, plan_fingerprint: String) -> Self {
+        let load = PointLoad::of(&trial.load);
+        let signs = read_signs(trial);
+        let rate_per_s = load.and_then(PointLoad::rate_per_s);
+        Self {
+            label: trial.label.clone(),
+            plan_fingerprint,
+            rate_per_s,
+            concurrency: trial.load.concurrency,
+            stability: rate_per_s.map(|_| stability_of(&signs)),
+            signs,
+            completion: completion_rate(trial),
+        }
+    }
+}
+
+/// Whether a rate was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// The service was given more than this and completed this.
+    Measured,
+    /// The service completed this and was not seen to saturate.
+    AtLeast,
+}
+
+/// The saturation rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Saturation {
+    /// The best estimate: completion rates of the loads that saturate, those that agree with the highest, weighted by their precision.
+    pub per_s: f64,
+    /// Its 95 % interval.
+    pub interval95_per_s: [f64; 2],
+    /// Whether it was reached.
+    pub bound: Bound,
+    /// The trials it is from.
+    pub from: Vec<String>,
+}
+
+impl SweepFindings {
+    /// What `trials` come to. `fingerprints` are those of their plans, in the same order.
+    #[must_use]
+    pub fn of(trials: &[TrialView], fingerprints: &[String], finished: Option<Finished>) -> Self {
+        let fingerprint = |place: usize| fingerprints.get(place).cloned().unwrap_or_default();
+        let points: Vec<_> = trials.iter().enumerate().map(|(place, trial)| PointFindings::of(trial, fingerprint(place))).collect();
+        let met = |trial: &&TrialView| trial.verdict.result == VerdictResult::Pass;
+        let rate = |trial: &TrialView| PointLoad::of(&trial.load)?.rate_per_s();
+        let mut findings = Self {
+            finished,
+            unloaded_per_s: trials.iter().find(|trial| trial.load.kind == LoadKind::Synchronous).and_then(unloaded_per_s),
+            knee_per_s: knee(&points),
+            saturation: saturation(&points),
+            met_per_s: trials.iter().filter(met).filter_map(rate).reduce(f64::max),
+            points,
+            sentences: Vec::new(),
+        };
+        findings.sentences =
+            if findings.points.iter().any(|point| point.rate_per_s.is_some()) { findings.words(trials) } else { stage_sentences(trials) };
+        findings
+    }
+
+    fn words(&self, trials: &[TrialView]) -> Vec<String> {
+        let mut sentences = Vec::new();
+        if let Some(saturation) = &self.saturation {
+            let [low, high] = saturation.interval95_per_s;
+            let (figure, from) = (per_second(saturation.per_s), saturation.from.join(", "));
+            sentences.push(match saturation.bound {
+                Bound::Measured => format!(
+                    "saturates at {figure} ({}–{}): what it completes when given more (from {from})",
+                    per_second(low).trim_end_matches("/s"),
+                    per_second(high).trim_end_matches("/s")
+                ),
+                Bound::AtLeast => format!("carries {figure} at least and was not seen to saturate (from {from}); offer more with --rates"),
+            });
+        }
+        match (self.knee_per_s, self.lowest_rate()) {
+            (Some(knee), _) => sentences.push(format!("knee at {}: at it and at every lower rate no sign is raised", per_second(knee))),
+            (None, Some(lowest)) => {
+                sentences.push(format!("no knee: signs are raised at the lowest rate already, {}; try lower --rates", per_second(lowest)));
+            }
+            (None, None) => {}
+        }
+        sentences.extend(self.points.iter().filter_map(evidence));
+        if let Some(met) = self.met_per_s {
+            sentences.push(format!("the objectives were met up to {}, the highest rate measured that did", per_second(met)));
+        } else if trials.iter().any(|trial| trial.verdict.result != VerdictResult::None) {
+            sentences.push("no rate measured met the objectives for sure; try lower --rates or a longer --duration".to_owned());
+        }
+        if self.finished == Some(Finished::Saturated) {
+            sentences.push("the higher rates were not offered".to_owned());
+        }
+        sentences
+    }
+
+    fn lowest_rate(&self) -> Option<f64> {
+        self.points.iter().filter_map(|point| point.rate_per_s).reduce(f64::min)
+    }
+}
+
+/// What was seen at a point that is not stable.
+fn evidence(point: &PointFindings) -> Option<String> {
+    let stability = point.stability.filter(|stability| *stability != Stability::Stable)?;
+    let raised = point.signs.iter().filter(|reading| reading.raised);
+    let seen: Vec<String> = raised
+        .map(|reading| {
+            let show = |value: f64| if reading.sign == Sign::Trend { format!("{value:.2} s a second") } else { percent(value) };
+            format!("{} ({}, chance stays below {})", reading.sign.name(), show(reading.value), show(reading.limit))
+        })
+        .collect();
+    let fills = point.signs.iter().any(|reading| reading.sign == Sign::Deficit && reading.raised) && stability == Stability::Strained;
+    let advice =
+        if fills { "; latency hardly rises, as when answers are longer than what is discarded: try a longer --warmup" } else { "" };
+    Some(format!("{} at {}: {}{advice}", stability.name(), point.label, seen.join("; ")))
+}
+
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent < 10.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
+}
+
+/// The highest rate below the first, in ascending order, that is not stable. A rate visited twice must be stable each time.
+fn knee(points: &[PointFindings]) -> Option<f64> {
+    let mut rates: Vec<(f64, bool)> =
+        points.iter().filter_map(|point| Some((point.rate_per_s?, point.stability == Some(Stability::Stable)))).collect();
+    rates.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let unstable = rates.iter().find(|(_, stable)| !stable).map_or(f64::INFINITY, |(per_s, _)| *per_s);
+    rates.iter().map(|(per_s, _)| *per_s).filter(|per_s| *per_s < unstable).reduce(f64::max)
+}
+
+fn saturation(points: &[PointFindings]) -> Option<Saturation> {
+    let held = points.iter().filter(|point| point.stability == Some(Stability::Stable));
+    let held = held.filter_map(|point| Some((point.rate_per_s?, point))).max_by(|one, other| one.0.total_cmp(&other.0));
+    let is_full =
+        |point: &&PointFindings| point.stability == Some(Stability::Saturated) || point.concurrency.is_some_and(|in_flight| in_flight > 1);
+    let full: Vec<(&str, CompletionRate)> =
+        points.iter().filter(is_full).filter_map(|point| Some((point.label.as_str(), point.completion?))).collect();
+    let best = full.iter().map(|(_, rate)| *rate).max_by(|one, other| one.per_s.total_cmp(&other.per_s));
+    match (best, held) {
+        (Some(best), held) if held.is_none_or(|(per_s, _)| per_s <= best.per_s * HELD_ABOVE) => Some(pooled(&full, best)),
+        (_, Some((_, point))) => point.completion.map(|rate| Saturation {
+            per_s: rate.per_s,
+            interval95_per_s: rate.interval95_per_s,
+            bound: Bound::AtLeast,
+            from: vec![point.label.clone()],
+        }),
+        (_, None) => None,
+    }
+}
+
+/// The mean of those rates that agree with `best`, weighted by 1 ÷ (half interval)².
+fn pooled(full: &[(&str, CompletionRate)], best: CompletionRate) -> Saturation {
+    let agree = full.iter().filter(|(_, rate)| rate.interval95_per_s[1] >= best.interval95_per_s[0].min(best.per_s * (1.0 - LEAST_ERROR)));
+    let (mut sum, mut weights, mut from) = (0.0, 0.0, Vec::new());
+    for (label, rate) in agree {
+        let half = ((rate.interval95_per_s[1] - rate.interval95_per_s[0]) / 2.0).max(LEAST_ERROR * rate.per_s);
+        let weight = 1.0 / (half * half);
+        sum += weight * rate.per_s;
+        weights += weight;
+        from.push((*label).to_owned());
+    }
+    let (per_s, half) = (sum / weights, 1.0 / libm::sqrt(weights));
+    Saturation { per_s, interval95_per_s: [(per_s - half).max(0.0), per_s + half], bound: Bound::Measured, from }
+}
+
+/// Latency for people, in sentences about a trial.
+pub(super) fn latency_text(mean_s: Option<f64>) -> String {
+    mean_s.map_or_else(|| "—".to_owned(), seconds)
+}

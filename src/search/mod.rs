@@ -1,0 +1,18 @@
+//! Owns many loads in a row: which comes next, what saturation looks like, and what a sweep has found.
+
+mod capacity;
+mod drive;
+mod findings;
+mod point;
+mod rates;
+mod signs;
+mod stages;
+mod sweep;
+
+pub use capacity::{CompletionRate, completion_rate, unloaded_per_s};
+pub use drive::{Blueprint, drive};
+pub use findings::{Bound, PointFindings, Saturation, SweepFindings};
+pub use point::{Point, PointLoad};
+pub use rates::{parse_concurrencies, parse_rates};
+pub use signs::{Reading, Sign, Stability, read_signs, stability_of};
+pub use sweep::{Course, Finished, Next, Pending, Sweep};

@@ -1,0 +1,317 @@
+//! Owns the course of a sweep: from the trials so far to the next load, or to the end. Pure, so that it plays alike in virtual time,
+//! live, and after a crash.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::{LiveCounts, TrialView};
+use crate::search::capacity::mean_e2e_s;
+use crate::search::signs::read_signs;
+use crate::search::{Point, PointLoad, Stability, completion_rate, stability_of, unloaded_per_s};
+use crate::units::Rate;
+use crate::workload::Closed;
+
+/// Of the window, what is discarded before it; more after an overload, when the service starts from empty.
+const DISCARD: f64 = 0.3;
+const DISCARD_AFTER_DRAIN: f64 = 0.7;
+/// Times the mean time in the system that are discarded at least.
+const DISCARD_TIMES: f64 = 2.0;
+/// Windows that a discard takes at most.
+const MOST_DISCARD: f64 = 4.0;
+/// The rates of an automatic sweep begin above this share of the capacity, or above the synchronous rate where that is lower.
+const LOWEST_SHARE: f64 = 0.2;
+/// A bracket around the knee narrower than this is not divided again.
+const LEAST_STEP: f64 = 1.02;
+
+/// Which loads a sweep plays.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Course {
+    /// Synchronous, throughput, then this many rates between them, none above the limit.
+    Between {
+        /// Rates.
+        points: u32,
+        /// The highest rate that may be offered.
+        most: Option<Rate>,
+    },
+    /// These rates, ascending, up to the first that saturates.
+    Rates(Vec<Rate>),
+    /// Closed loops of so many requests in flight, in this order.
+    Concurrencies(Vec<u32>),
+}
+
+/// A sweep: which loads, and how long each is measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sweep {
+    /// Which loads.
+    pub course: Course,
+    /// The measured window of each.
+    pub window: Duration,
+    /// Discarded before each window; without it 0.3 of the window (0.7 after an overload), and at least twice the time that requests spent
+    /// in the system at the rate before (three times that of a lone request before the throughput load).
+    pub discard: Option<Duration>,
+}
+
+/// A load that has been issued and whose cohort is still followed.
+#[derive(Debug, Clone, Copy)]
+pub struct Pending {
+    /// Which.
+    pub point: Point,
+    /// Its counts when its issuing ended.
+    pub counts: LiveCounts,
+}
+
+/// What a sweep does next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// Plays this; with `rest` only when nothing is in flight any more.
+    Play {
+        /// The load.
+        point: Point,
+        /// Whether the service must come to rest before.
+        rest: bool,
+    },
+    /// Waits until the load that is still followed is decided.
+    Wait,
+    /// Ends.
+    Finish(Finished),
+}
+
+/// Why a sweep ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finished {
+    /// Every load was played.
+    Played,
+    /// The knee lies in a bracket narrower than its trials can tell apart.
+    Resolved,
+    /// The rates left are above one that saturates.
+    Saturated,
+    /// Nothing completed.
+    NoAnswer,
+}
+
+/// An open trial, as the decisions see it.
+#[derive(Debug, Clone, Copy)]
+struct Tried {
+    per_s: f64,
+    stability: Stability,
+}
+
+impl Sweep {
+    /// What comes after `trials`, all that have been decided, in the order in which they were played, and `pending`.
+    #[must_use]
+    pub fn next(&self, trials: &[TrialView], pending: Option<&Pending>) -> Next {
+        let played = trials.len() + usize::from(pending.is_some());
+        match &self.course {
+            Course::Between { points, most } => self.between(*points, *most, trials, pending),
+            Course::Rates(rates) => self.listed(rates, trials, pending),
+            Course::Concurrencies(stages) => match (pending, stages.get(played)) {
+                (Some(_), _) => Next::Wait,
+                (None, Some(in_flight)) => self.play(PointLoad::Closed(*in_flight), trials, None),
+                (None, None) => Next::Finish(Finished::Played),
+            },
+        }
+    }
+
+    /// How many loads it plays at most.
+    #[must_use]
+    pub fn most_points(&self) -> usize {
+        match &self.course {
+            Course::Between { points, .. } => 2 + *points as usize,
+            Course::Rates(rates) => rates.len(),
+            Course::Concurrencies(stages) => stages.len(),
+        }
+    }
+
+    /// About how long it sends, in seconds: discards and windows of all its loads. Slow answers and draining come on top.
+    #[must_use]
+    pub fn about_s(&self) -> f64 {
+        let window_s = self.window.as_secs_f64();
+        let discard_s = self.discard.map_or(DISCARD * window_s, |discard| discard.as_secs_f64());
+        self.most_points() as f64 * (discard_s + window_s)
+    }
+
+    fn between(&self, points: u32, most: Option<Rate>, trials: &[TrialView], pending: Option<&Pending>) -> Next {
+        if pending.is_some_and(|pending| matches!(pending.point.load, PointLoad::Closed(_))) {
+            return Next::Wait;
+        }
+        let (Some(first), second) = (trials.first(), trials.get(1)) else { return self.play(PointLoad::Closed(1), trials, None) };
+        let Some(second) = second else {
+            return match unloaded_per_s(first) {
+                Some(_) => self.play(PointLoad::Closed(Closed::THROUGHPUT), trials, None),
+                None => Next::Finish(Finished::NoAnswer),
+            };
+        };
+        let (Some(unloaded), Some(full)) = (unloaded_per_s(first), completion_rate(second)) else {
+            return Next::Finish(Finished::NoAnswer);
+        };
+        let tried = tried(trials);
+        let rates: Vec<f64> =
+            tried.iter().map(|tried| tried.per_s).chain(pending.and_then(|pending| pending.point.load.rate_per_s())).collect();
+        if rates.len() >= points as usize {
+            return if pending.is_some() { Next::Wait } else { Next::Finish(Finished::Played) };
+        }
+        let saturated = tried.iter().any(|tried| tried.stability == Stability::Saturated);
+        let climb = Climb { points, unloaded_per_s: unloaded, full_per_s: full.per_s, most_per_s: most.map(Rate::per_s) };
+        if !saturated && let Some(rung) = climb.next_rung(&rates) {
+            return if pending.is_some_and(|pending| is_backlogged(pending, trials)) {
+                Next::Wait
+            } else {
+                self.open(rung, trials, pending)
+            };
+        }
+        if pending.is_some() {
+            return Next::Wait;
+        }
+        let highest = rates.iter().copied().fold(0.0, f64::max);
+        if !saturated && climb.tops_out(highest) {
+            return Next::Finish(Finished::Played);
+        }
+        if !saturated {
+            return match climb.above(highest, self.window.as_secs_f64()) {
+                Some(per_s) => self.open(per_s, trials, None),
+                None => Next::Finish(Finished::Played),
+            };
+        }
+        match refined(&tried, full.per_s, self.window.as_secs_f64()) {
+            Some(per_s) => self.open(per_s, trials, None),
+            None => Next::Finish(Finished::Resolved),
+        }
+    }
+
+    fn listed(&self, rates: &[Rate], trials: &[TrialView], pending: Option<&Pending>) -> Next {
+        let played = trials.len() + usize::from(pending.is_some());
+        let saturated = tried(trials).iter().any(|tried| tried.stability == Stability::Saturated);
+        match rates.get(played) {
+            _ if pending.is_some_and(|pending| is_backlogged(pending, trials)) => Next::Wait,
+            Some(rate) if !saturated => self.play(PointLoad::Open(*rate), trials, pending),
+            _ if pending.is_some() => Next::Wait,
+            Some(_) => Next::Finish(Finished::Saturated),
+            None => Next::Finish(Finished::Played),
+        }
+    }
+
+    /// Plays an open load at `per_s`, rounded to what can be read: the same rate comes out of `result.json`.
+    fn open(&self, per_s: f64, trials: &[TrialView], pending: Option<&Pending>) -> Next {
+        match Rate::new(readable(per_s)) {
+            Ok(rate) => self.play(PointLoad::Open(rate), trials, pending),
+            Err(_) => Next::Finish(Finished::Resolved),
+        }
+    }
+
+    fn play(&self, load: PointLoad, trials: &[TrialView], pending: Option<&Pending>) -> Next {
+        let overloaded = trials.last().is_some_and(|trial| match PointLoad::of(&trial.load) {
+            Some(PointLoad::Closed(in_flight)) => in_flight > 1,
+            _ => stability_of(&read_signs(trial)) != Stability::Stable,
+        });
+        let rest = pending.is_none() && overloaded;
+        Next::Play { point: Point { load, discard: self.discard_before(load, rest, trials) }, rest }
+    }
+
+    fn discard_before(&self, load: PointLoad, rest: bool, trials: &[TrialView]) -> Duration {
+        if let Some(discard) = self.discard {
+            return discard;
+        }
+        let window_s = self.window.as_secs_f64();
+        // A closed loop starts with all of its requests at once: the first wave and the next are no steady state.
+        let times = if matches!(load, PointLoad::Closed(2..)) { DISCARD_TIMES + 1.0 } else { DISCARD_TIMES };
+        let steady = |trial: &&TrialView| match PointLoad::of(&trial.load) {
+            Some(PointLoad::Closed(in_flight)) => in_flight == 1,
+            _ => stability_of(&read_signs(trial)) != Stability::Saturated,
+        };
+        let in_system_s = trials.iter().rev().find(steady).and_then(mean_e2e_s).unwrap_or(0.0);
+        let share = if rest && matches!(load, PointLoad::Open(_)) { DISCARD_AFTER_DRAIN } else { DISCARD };
+        Duration::from_secs_f64((times * in_system_s).clamp(share * window_s, MOST_DISCARD * window_s))
+    }
+}
+
+/// The open trials among `trials`.
+fn tried(trials: &[TrialView]) -> Vec<Tried> {
+    let open = trials.iter().filter_map(|trial| {
+        let per_s = PointLoad::of(&trial.load)?.rate_per_s()?;
+        Some(Tried { per_s, stability: stability_of(&read_signs(trial)) })
+    });
+    open.collect()
+}
+
+/// The rates of an automatic sweep before anything has saturated.
+struct Climb {
+    points: u32,
+    unloaded_per_s: f64,
+    full_per_s: f64,
+    most_per_s: Option<f64>,
+}
+
+impl Climb {
+    /// Rates between the two closed loops; one above them is to saturate, a quarter of all is left for the knee.
+    fn rungs(&self) -> u32 {
+        if self.limits() { self.points } else { (self.points - self.points / 4).saturating_sub(1) }
+    }
+
+    /// Whether the limit lies below the capacity, so that there is nothing to refine.
+    fn limits(&self) -> bool {
+        self.most_per_s.is_some_and(|most| most < self.full_per_s)
+    }
+
+    /// The lowest rung above every rate of `rates`: geometric from the synchronous rate to that of throughput, both excluded; with a limit
+    /// below, up to the limit.
+    fn next_rung(&self, rates: &[f64]) -> Option<f64> {
+        let most = self.most_per_s.filter(|_| self.limits());
+        let top = most.unwrap_or(self.full_per_s);
+        let bottom = self.unloaded_per_s.min(LOWEST_SHARE * top);
+        let parts = self.rungs() + u32::from(most.is_none());
+        let rung = |place: u32| if place == parts { top } else { bottom * libm::pow(top / bottom, f64::from(place) / f64::from(parts)) };
+        let highest = rates.iter().copied().fold(0.0, f64::max);
+        // The rates played were rounded to what can be read.
+        (1..=self.rungs()).map(rung).find(|per_s| readable(*per_s) > highest)
+    }
+
+    /// Whether nothing above `highest` may be offered.
+    fn tops_out(&self, highest: f64) -> bool {
+        self.most_per_s.is_some_and(|most| highest >= most * (1.0 - 1e-9))
+    }
+
+    /// A rate that must saturate if the throughput load told the capacity, by so much that a window of `window_s` shows it; from there up
+    /// by half, should it not.
+    fn above(&self, highest: f64, window_s: f64) -> Option<f64> {
+        let visible = 4.5 / libm::sqrt((self.full_per_s * window_s).max(1.0));
+        let first = self.full_per_s * (1.0 / (1.0 - visible.min(0.5))).max(1.1);
+        let per_s = if highest < self.full_per_s { first } else { highest * 1.5 };
+        let per_s = self.most_per_s.map_or(per_s, |most| per_s.min(most));
+        (readable(per_s) > highest && per_s <= Rate::MAX_PER_S).then_some(per_s)
+    }
+}
+
+/// A rate that halves (on a log scale) the bracket of the knee: the highest rate below which all are stable, and the lowest that is not,
+/// or the capacity if that is lower. None when trials of `window_s` could not tell its ends apart.
+fn refined(tried: &[Tried], full_per_s: f64, window_s: f64) -> Option<f64> {
+    let is_stable = |tried: &&Tried| tried.stability == Stability::Stable;
+    let highest = tried.iter().filter(is_stable).map(|tried| tried.per_s).fold(0.0, f64::max);
+    // What was held is no capacity: then the closed loop was the limit, not the service.
+    let full_per_s = if highest < full_per_s { full_per_s } else { f64::INFINITY };
+    let above = tried.iter().filter(|tried| !is_stable(tried)).map(|tried| tried.per_s).fold(full_per_s, f64::min);
+    let below = tried.iter().filter(is_stable).filter(|tried| tried.per_s < above).map(|tried| tried.per_s);
+    let Some(below) = below.reduce(f64::max) else { return Some(above / 2.0) };
+    let noise = libm::sqrt(2.0 / (below * window_s).max(1.0));
+    (above / below > (1.0 + noise).max(LEAST_STEP)).then(|| libm::sqrt(above * below))
+}
+
+/// Whether far more is in flight at the end of a load than steady state holds, rate × the time in the system seen so far: then it may
+/// have saturated, and nothing higher is offered until that is known.
+fn is_backlogged(pending: &Pending, trials: &[TrialView]) -> bool {
+    let Some(per_s) = pending.point.load.rate_per_s() else { return false };
+    // Without an earlier trial there is no telling what is much.
+    let Some(in_system_s) = trials.iter().filter_map(mean_e2e_s).reduce(f64::max) else { return true };
+    let due = pending.counts.due as f64;
+    pending.counts.in_flight as f64 > 2.0 * per_s * in_system_s + 2.0 * libm::sqrt(2.0 * due)
+}
+
+/// Three significant digits.
+fn readable(per_s: f64) -> f64 {
+    if per_s <= 0.0 || !per_s.is_finite() {
+        return per_s;
+    }
+    let scale = libm::pow(10.0, 2.0 - libm::floor(libm::log10(per_s)));
+    libm::round(per_s * scale) / scale
+}

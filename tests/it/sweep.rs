@@ -1,0 +1,263 @@
+//! Owns the sweep's tests in virtual time: capacities known in closed form, knees, explanations, and what the sweep does after what.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonnage::clock::RunClock;
+use tonnage::engine;
+use tonnage::metrics::{Objectives, Play, TrialView};
+use tonnage::report::{Host, Ink, Report, SCHEMA, Target, Tool, render};
+use tonnage::schedule::Process;
+use tonnage::search::{Blueprint, Bound, Course, Finished, Point, Stability, Sweep, SweepFindings, drive, parse_rates};
+use tonnage::seed::Seed;
+use tonnage::sim::engine::{Preset, Setup};
+use tonnage::sim::{LocalTarget, ModelClient, Profile, Session};
+use tonnage::units::{Offset, Rate};
+use tonnage::workload::{LengthSpec, Workload};
+
+/// The seeds of every statistical statement here.
+const SEEDS: std::ops::Range<u64> = 1..11;
+
+struct Swept {
+    trials: Vec<TrialView>,
+    findings: SweepFindings,
+    /// Discards, as they were played.
+    points: Vec<Point>,
+}
+
+fn workload(input: u32, output: u32) -> Workload {
+    Workload::new(LengthSpec::fixed(input).unwrap(), LengthSpec::fixed(output).unwrap())
+}
+
+fn between(points: u32, window_s: u64) -> Sweep {
+    Sweep { course: Course::Between { points, most: None }, window: Duration::from_secs(window_s), discard: None }
+}
+
+/// Plays `sweep` by whoever plays.
+async fn played<P: Play>(player: &mut P, sweep: &Sweep, workload: Workload, seed: u64) -> Swept {
+    let blueprint = Blueprint {
+        workload,
+        process: Process::Poisson,
+        quota: None,
+        seed: Seed::new(seed),
+        window: sweep.window,
+        cooldown: Duration::ZERO,
+        objectives: Arc::new(Objectives::default()),
+        streamed: true,
+    };
+    let (mut trials, mut points) = (Vec::new(), Vec::new());
+    let decided = |place: usize, point: &Point, trial: tonnage::metrics::Trial| {
+        assert_eq!(place, points.len(), "decided in the order played, each once");
+        points.push(*point);
+        Ok(trial.view())
+    };
+    let finished = drive(player, sweep, &blueprint, &mut trials, decided, |_| true).await.unwrap();
+    let findings = SweepFindings::of(&trials, &[], finished);
+    Swept { trials, findings, points }
+}
+
+/// In virtual time.
+fn swept(sweep: &Sweep, profile: Profile, workload: Workload, seed: u64) -> Swept {
+    let mut session = Session::new(profile, Seed::new(seed));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(played(&mut session, sweep, workload, seed))
+}
+
+/// The live engine, on the caller's clock, without sockets.
+fn live(profile: Profile) -> engine::Session {
+    let settings = engine::Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None };
+    engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), ModelClient::new(profile, &[], Seed::new(1)))
+}
+
+/// Saturation found ÷ saturation known, over seeds in ascending order.
+fn errors(preset: Preset, (input, output): (u32, u32), points: u32, window_s: u64, seeds: std::ops::Range<u64>) -> Vec<f64> {
+    let setup = Setup::of(preset);
+    let known = setup.saturation_per_s(input, output).unwrap();
+    let mut errors: Vec<f64> = seeds
+        .map(|seed| {
+            let findings = swept(&between(points, window_s), Profile::engine(setup), workload(input, output), seed).findings;
+            let saturation = findings.saturation.unwrap();
+            assert_eq!(saturation.bound, Bound::Measured);
+            assert!(
+                findings.knee_per_s.is_some_and(|knee| knee <= 1.05 * known && knee >= 0.5 * known),
+                "knee {:?} of {known}",
+                findings.knee_per_s
+            );
+            saturation.per_s / known
+        })
+        .collect();
+    errors.sort_by(f64::total_cmp);
+    errors
+}
+
+#[test]
+fn the_saturation_rate_is_that_of_the_closed_form() {
+    let errors = errors(Preset::Small, (128, 64), 4, 12, 1..2);
+    assert!((errors[0] - 1.0).abs() < 0.05, "{errors:?}");
+}
+
+/// Half a minute: `cargo test --test it -- --ignored --nocapture every_preset`.
+#[test]
+#[ignore = "half a minute"]
+fn the_saturation_rate_is_that_of_the_closed_form_for_every_preset_and_shape() {
+    for preset in [Preset::Small, Preset::Llama8bOnH100, Preset::Llama70bOnFourH100] {
+        for shape in [(128, 64), (512, 128)] {
+            let errors = errors(preset, shape, 8, 20, SEEDS);
+            let median = f64::midpoint(errors[4], errors[5]);
+            println!("{} {shape:?}: median {median:.4}, from {:.4} to {:.4}", preset.name(), errors[0], errors[9]);
+            assert!((median - 1.0).abs() < 0.05, "{} {shape:?}: {errors:?}", preset.name());
+        }
+    }
+}
+
+#[test]
+fn a_queue_of_known_rate_saturates_there_and_says_why() {
+    // M/D/c: four servers of 50 ms carry 80/s.
+    let Swept { findings, trials, points } = swept(&between(8, 20), "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 3);
+    let saturation = findings.saturation.as_ref().unwrap();
+    assert!((saturation.per_s / 80.0 - 1.0).abs() < 0.02, "{saturation:?}");
+    assert!(findings.unloaded_per_s.is_some_and(|per_s| (per_s - 20.0).abs() < 0.01), "{:?}", findings.unloaded_per_s);
+    let knee = findings.knee_per_s.unwrap();
+    assert!((60.0..80.0).contains(&knee), "{knee}");
+    assert_eq!((trials.len(), points.len(), findings.points.len()), (10, 10, 10));
+    let saturated = findings.points.iter().find(|point| point.stability == Some(Stability::Saturated)).unwrap();
+    assert!(saturated.rate_per_s.is_some_and(|per_s| per_s > 80.0));
+    let said = findings.sentences.join("\n");
+    for wanted in ["saturates at 80", "knee at", "completions fall behind", "the backlog grows", "latency rises", "chance stays below"] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    let rates: std::collections::BTreeSet<String> = points.iter().map(|point| point.load.to_string()).collect();
+    assert_eq!(rates.len(), points.len(), "no load is played twice: {rates:?}");
+    // The prompts and instants of no two loads are the same.
+    let offered: Vec<u64> = trials.iter().map(|trial| trial.requests.planned).collect();
+    assert_eq!(offered.iter().collect::<std::collections::BTreeSet<_>>().len(), offered.len());
+}
+
+#[test]
+fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
+    let Swept { trials, findings, .. } = swept(&between(4, 12), "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 3);
+    let report = Report {
+        schema: SCHEMA,
+        tool: Tool { name: "tonnage".to_owned(), version: "0.1.0".to_owned(), git: None },
+        started: "2026-01-02T03:04:05Z".to_owned(),
+        host: Host { name: "bench".to_owned(), system: "Linux".to_owned(), cores: 8, workers: 8 },
+        command: vec!["tonnage".to_owned(), "sweep".to_owned()],
+        config: serde_json::Map::new(),
+        seed: 3,
+        plan_fingerprint: "0123456789abcdef0123456789abcdef".to_owned(),
+        body_fingerprint: None,
+        target: Target { urls: vec!["http://127.0.0.1:8000".to_owned()], model: "llama-3.1-8b".to_owned(), simulated: true },
+        label: None,
+        metadata: std::collections::BTreeMap::new(),
+        token_estimate: "words-v1".to_owned(),
+        notes: Vec::new(),
+        trials,
+        sweep: Some(findings),
+    };
+    let shown = render(&report, Ink::Plain);
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    insta::assert_snapshot!("sweep", shown);
+    let again: Report = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+    assert_eq!(again, report, "a sweep survives its JSON");
+}
+
+#[test]
+fn rates_are_played_in_order_and_end_at_the_first_that_saturates() {
+    let rates = parse_rates("20..200:20").unwrap();
+    let sweep = Sweep { course: Course::Rates(rates), window: Duration::from_secs(20), discard: None };
+    let Swept { findings, points, .. } = swept(&sweep, "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 5);
+    let played: Vec<f64> = points.iter().filter_map(|point| point.load.rate_per_s()).collect();
+    assert_eq!(played, [20.0, 40.0, 60.0, 80.0, 100.0]);
+    assert_eq!(findings.finished, Some(Finished::Saturated));
+    assert!(findings.saturation.is_some_and(|saturation| (saturation.per_s / 80.0 - 1.0).abs() < 0.03));
+    assert!(findings.sentences.iter().any(|sentence| sentence.contains("higher rates were not offered")));
+}
+
+#[test]
+fn what_never_saturates_is_said_to_carry_at_least_that() {
+    let rates = parse_rates("10,40").unwrap();
+    let sweep = Sweep { course: Course::Rates(rates), window: Duration::from_secs(20), discard: None };
+    let findings = swept(&sweep, "delay:ttft=20ms,itl=5ms".parse().unwrap(), workload(8, 16), 5).findings;
+    assert_eq!((findings.finished, findings.knee_per_s), (Some(Finished::Played), Some(40.0)));
+    assert_eq!(findings.saturation.map(|saturation| saturation.bound), Some(Bound::AtLeast));
+}
+
+#[test]
+fn signs_stay_down_below_capacity_and_rise_above_it() {
+    // M/M/4 of 40/s at 24 and at 52: exponential gaps and services, the most that a stable queue varies.
+    let sweep = Sweep { course: Course::Rates(parse_rates("24,52").unwrap()), window: Duration::from_secs(20), discard: None };
+    for seed in SEEDS {
+        let findings = swept(&sweep, "mmc:servers=4,service=100ms".parse().unwrap(), workload(8, 1), seed).findings;
+        let seen: Vec<_> = findings.points.iter().map(|point| point.stability).collect();
+        assert_eq!(seen, [Some(Stability::Stable), Some(Stability::Saturated)], "seed {seed}: {:?}", findings.points);
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn the_live_engine_plays_the_same_sweep() {
+    let profile: Profile = "mdc:servers=4,service=50ms".parse().unwrap();
+    let sweep = Sweep { course: Course::Rates(parse_rates("20,60,160,240").unwrap()), window: Duration::from_secs(8), discard: None };
+    let findings = played(&mut live(profile), &sweep, workload(8, 1), 5).await.findings;
+    let seen: Vec<_> = findings.points.iter().map(|point| (point.rate_per_s, point.stability)).collect();
+    let (stable, saturated) = (Some(Stability::Stable), Some(Stability::Saturated));
+    assert_eq!(seen, [(Some(20.0), stable), (Some(60.0), stable), (Some(160.0), saturated)]);
+    assert!(findings.saturation.is_some_and(|saturation| (saturation.per_s / 80.0 - 1.0).abs() < 0.03));
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn the_next_load_is_sent_while_the_last_is_still_followed_and_a_backlog_is_waited_for() {
+    // Answers take 3 s and windows 2 s: waiting for each of four cohorts would take 20 s.
+    let mut session = live("delay:ttft=3s,itl=0".parse().unwrap());
+    let course = Course::Rates(parse_rates("5,10,15,20").unwrap());
+    let sweep = Sweep { course, window: Duration::from_secs(2), discard: Some(Duration::ZERO) };
+    let clock = RunClock::starting_in(Duration::ZERO);
+    let trials = played(&mut session, &sweep, workload(8, 1), 1).await.trials;
+    assert_eq!(trials.len(), 4);
+    assert!(clock.now() < Offset::from_secs(15.0), "{}", clock.now());
+    // Of a backlog nothing is left when the session has come to rest.
+    session.rest().await;
+    let mut queue = live("mdc:servers=1,service=100ms".parse().unwrap());
+    let overload = Sweep { course: Course::Rates(parse_rates("100").unwrap()), ..sweep };
+    let clock = RunClock::starting_in(Duration::ZERO);
+    let backlog = played(&mut queue, &overload, workload(8, 1), 1).await.trials;
+    queue.rest().await;
+    assert!(clock.now() >= Offset::from_secs(backlog[0].requests.planned as f64 * 0.1), "{}", clock.now());
+}
+
+#[test]
+fn a_limit_is_never_exceeded() {
+    let most = Rate::new(30.0).unwrap();
+    let sweep = Sweep { course: Course::Between { points: 5, most: Some(most) }, window: Duration::from_secs(10), discard: None };
+    let Swept { points, findings, .. } = swept(&sweep, "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 1);
+    let rates: Vec<f64> = points.iter().filter_map(|point| point.load.rate_per_s()).collect();
+    assert!(rates.len() == 5 && rates.iter().all(|per_s| *per_s <= 30.0) && rates[4] > 29.9, "{rates:?}");
+    assert_eq!(findings.finished, Some(Finished::Played));
+}
+
+#[test]
+fn stages_find_the_best_configuration_and_advise() {
+    let stages = |list: &[u32]| Sweep { course: Course::Concurrencies(list.to_vec()), window: Duration::from_secs(10), discard: None };
+    let of = |list: &[u32]| swept(&stages(list), "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 1);
+    let said = |list: &[u32]| of(list).findings.sentences.join("\n");
+    assert!(said(&[1, 2]).contains("try more than 2"), "{}", said(&[1, 2]));
+    let three = said(&[1, 4, 6, 2]);
+    assert!(three.contains("lowest latency: 50.0 ms"), "{three}");
+    assert_eq!(
+        of(&[1, 4, 2]).trials.iter().map(|trial| trial.label.as_str()).collect::<Vec<_>>(),
+        ["synchronous", "concurrent:4", "concurrent:2"]
+    );
+}
+
+#[test]
+fn a_sweep_goes_on_where_it_was_left() {
+    // Whatever has been decided decides the rest: cut anywhere, the same loads follow.
+    let sweep = between(6, 10);
+    let profile: Profile = "mdc:servers=4,service=50ms".parse().unwrap();
+    let whole = swept(&sweep, profile, workload(8, 1), 2);
+    for kept in 0..whole.trials.len() {
+        match sweep.next(&whole.trials[..kept], None) {
+            tonnage::search::Next::Play { point, .. } => assert_eq!(point.load, whole.points[kept].load, "after {kept}"),
+            other => panic!("after {kept}: {other:?}"),
+        }
+    }
+}
