@@ -107,7 +107,7 @@ fn yaml_of(fit: &TraceFit, arguments: &FitArguments) -> Result<String, Error> {
         _ => lengths.law.clone(),
     };
     let options = serde_json::json!({
-        "rate": format!("{:.6}/s", fit.rate_per_s),
+        "rate": if fit.rate_per_s < 1.0 { format!("{:.4}/h", fit.rate_per_s * 3600.0) } else { format!("{:.6}/s", fit.rate_per_s) },
         "process": fit.arrivals.process.to_string(),
         "duration": format!("{:.3}s", fit.length_s),
         "input-tokens": law(&fit.input_tokens, "input.txt"),

@@ -291,9 +291,10 @@ impl Selection {
         self.copies += (once * usize::from(loops - 1)) as u64;
         self.length = Some(length * u32::from(loops));
         self.changes.push(format!(
-            "loop {loops}: played {loops} times, {} apart ({}); each time with prefixes and sessions of its own",
+            "loop {loops}: played {loops} times, {} apart ({}){}",
             seconds(length.as_secs_f64()),
-            if self.window.is_some() { "the window" } else { "the span and one mean gap" }
+            if self.window.is_some() { "the window" } else { "the span and one mean gap" },
+            self.own("each time with")
         ));
     }
 
@@ -333,12 +334,23 @@ impl Selection {
         self.copies += added;
         let thinned = if chance > 0.0 { format!(", the last one thinned to {chance:.3}") } else { String::new() };
         self.changes.push(format!(
-            "rate scale {scale}: {} copies laid over the trace{thinned}, each {} after the one before, {} rows added over the same time, with \
-             prefixes and sessions of their own; gaps below one mean gap are the copies', peaks over longer windows the trace's",
+            "rate scale {scale}: {} copies laid over the trace{thinned}, each {} after the one before, {} rows added over the same \
+             time{}; gaps below one mean gap are the copies', peaks over longer windows the trace's",
             layers - 1,
             seconds(step_ns as f64 / 1e9),
-            count(added)
+            count(added),
+            self.own("each with")
         ));
+    }
+
+    /// What copies have of their own, behind `with`; nothing where rows have neither.
+    fn own(&self, with: &str) -> String {
+        match (self.trace.blocks().is_empty(), self.trace.sessions().number() == 0) {
+            (true, true) => String::new(),
+            (false, true) => format!(", {with} prefixes of its own"),
+            (true, false) => format!(", {with} sessions of its own"),
+            (false, false) => format!(", {with} prefixes and sessions of its own"),
+        }
     }
 
     /// Leaves out what `keep` does not keep, for `reason`; how many rows are left.

@@ -69,6 +69,7 @@ fn one_recording_is_the_same_rows_in_every_format() {
         let trace = read(text).unwrap_or_else(|why| panic!("{format}: {why}"));
         assert_eq!((trace.format(), rows(&trace), trace.time_unit()), (format, wanted(sessions), unit));
         assert_eq!(trace.rows()[1].at.as_nanos(), 1_000_000_000, "{format}: to the nanosecond");
+        assert_eq!(serde_json::to_value(format).unwrap(), format.name(), "in a result it is called what people write");
         assert_eq!(rows(&read_with(text, &format.into()).unwrap()), wanted(sessions), "{format}, named");
         // A byte-order mark, CR at line ends and no end of the last line change nothing.
         let other = format!("\u{feff}{}", text.trim_end().replace("\r\n", "\n").replace('\n', "\r\n"));
