@@ -446,17 +446,19 @@ impl Look {
 
     fn against(&self, after: &Self) -> String {
         let figure = |figure: Option<f64>| figure.map_or_else(|| "—".to_owned(), |figure| format!("{figure:.2}"));
+        let peaks = self
+            .peak_60s
+            .zip(after.peak_60s)
+            .map_or_else(String::new, |(before, after)| format!(", peak to mean over 60 s {before:.2} to {after:.2}"));
         format!(
-            "which changed: rate {:.3}/s to {:.3}/s, coefficient of variation of the gaps {} to {}, dispersion over 1 s {:.2} to {:.2}, \
-             peak to mean over 60 s {} to {}",
+            "which changed: rate {:.3}/s to {:.3}/s, coefficient of variation of the gaps {} to {}, dispersion over 1 s {:.2} to {:.2}{}",
             self.rate_per_s,
             after.rate_per_s,
             figure(self.cv),
             figure(after.cv),
             self.dispersion,
             after.dispersion,
-            figure(self.peak_60s),
-            figure(after.peak_60s)
+            peaks
         )
     }
 }
