@@ -21,6 +21,13 @@ pub fn monotonic_ns() -> u64 {
     u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
+/// How long until the instant `wall` of the system's clock, which may be set meanwhile; `None` when it has passed.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
+pub fn until_wall(wall: SystemTime) -> Option<Duration> {
+    wall.duration_since(SystemTime::now()).ok()
+}
+
 /// The run's clock: an origin, and how far from it we are. Tokio's clock underneath, so that a test can pause it.
 #[derive(Debug, Clone, Copy)]
 pub struct RunClock {
@@ -34,6 +41,12 @@ impl RunClock {
     #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
     pub fn starting_in(ahead: Duration) -> Self {
         Self { origin: Instant::now() + ahead, wall: SystemTime::now() + ahead }
+    }
+
+    /// A clock whose origin is the instant `wall` of the system's clock; `None` when that has passed.
+    #[must_use]
+    pub fn starting_at(wall: SystemTime) -> Option<Self> {
+        Some(Self { wall, ..Self::starting_in(until_wall(wall)?) })
     }
 
     /// Now, as an offset from the origin; the origin itself while it lies ahead.
@@ -181,6 +194,16 @@ mod tests {
         assert_eq!(clock.now(), Offset::from_secs(1.5));
         pacer.sleep_until(Offset::from_secs(1.0)).await;
         assert_eq!(clock.now(), Offset::from_secs(1.5), "an instant that is past costs no time");
+    }
+
+    #[test]
+    fn a_clock_that_starts_at_an_instant_has_it_as_its_origin() {
+        let wall = RunClock::starting_in(Duration::from_mins(1)).wall();
+        let clock = RunClock::starting_at(wall).unwrap();
+        let left = clock.until(Offset::ZERO);
+        assert_eq!(clock.wall(), wall);
+        assert!(left <= Duration::from_mins(1) && left > Duration::from_secs(50), "{left:?}");
+        assert!(RunClock::starting_at(wall - Duration::from_secs(61)).is_none(), "what has passed is no origin");
     }
 
     #[tokio::test]

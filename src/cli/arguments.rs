@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
 use crate::cli::options::{
-    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, SweepOptions, TargetOptions, WireOptions,
-    WorkloadOptions, whole,
+    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, ShardOptions, SweepOptions,
+    TargetOptions, WireOptions, WorkloadOptions, whole,
 };
 use crate::cli::replay::NOT_OF_A_REPLAY;
 use crate::cli::sweep::NOT_OF_A_SWEEP;
 use crate::sim::{Fault, Profile};
-use crate::trace::OnEmpty;
+use crate::trace::{Format, OnEmpty};
 
 /// About, examples, then the rest: who reads help wants a line to copy.
 const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
@@ -84,6 +84,7 @@ pub(super) enum Verb {
   tonnage run --target http://127.0.0.1:8000 --profile 'ramp 1/s..50/s 60s; hold 60s'
   tonnage run --target http://127.0.0.1:8000 --load concurrent:32 --requests 500
   tonnage run -c test.yaml --rate 80/s  flags win over the file
+  tonnage run --target http://h:8000 --shard 1/2 --start-at 2026-01-02T03:04:05Z
 ",
     after_help = "Exit code:
   0    done: objectives met, or none given
@@ -142,6 +143,8 @@ pub(super) struct LoadArguments {
     #[command(flatten)]
     pub(super) schedule: ScheduleOptions,
     #[command(flatten)]
+    pub(super) shard: ShardOptions,
+    #[command(flatten)]
     pub(super) play: PlayOptions,
     #[command(flatten)]
     pub(super) judgement: JudgementOptions,
@@ -178,11 +181,13 @@ pub(super) struct ReplayArguments {
     pub(super) config: ConfigOption,
 }
 
-/// Look at a recorded trace before replaying it
+/// Look at a recorded trace, write it in another format, find laws that it is like
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
   tonnage trace inspect trace.csv   rows, rate, peaks, and what to beware of
+  tonnage trace convert trace.csv --to mooncake -o trace.jsonl
+  tonnage trace fit trace.csv       laws that `run` and `plan` take in its place
 ",
     help_template = TEMPLATE,
     subcommand_required = true,
@@ -198,6 +203,9 @@ pub(super) struct TraceArguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum TraceVerb {
     Inspect(InspectArguments),
+    Convert(ConvertArguments),
+    Fit(FitArguments),
+    Sample(SampleArguments),
 }
 
 /// Rows, span, rate, peaks, variation, token quantiles, and what to beware of
@@ -223,6 +231,75 @@ pub(super) struct InspectArguments {
     pub(super) json: bool,
 }
 
+/// Write a trace in another format, and say what that format cannot hold
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage trace convert trace.csv --to mooncake -o trace.jsonl
+  tonnage trace convert log.jsonl --columns time=ts,input=in,output=out --time-unit s --to azure -o trace.csv.gz
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct ConvertArguments {
+    /// The trace, in any format of --format
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) reading: ReadingOptions,
+    /// Format to write: any of --format
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) to: Format,
+    /// File to write; compressed (gzip) where its name ends in .gz
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+}
+
+/// Laws that a trace is like: rate over time, arrivals, lengths, each with how far off it is
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage trace fit trace.csv
+  tonnage trace fit trace.csv --out fit    and: tonnage run -c fit/fit.yaml
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct FitArguments {
+    /// The trace, in any format of --format
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) reading: ReadingOptions,
+    /// Folder to write: fit.yaml for `run -c` and `plan -c`, profile.csv (the rate over time), input.txt and output.txt (the lengths)
+    #[arg(short = 'o', long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Print the figures as JSON, and nothing else, on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Write a small made-up trace: conversations with growing contexts and shared prefixes, to see what a format looks like
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage trace sample --to mooncake -o sample.jsonl
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct SampleArguments {
+    /// Format to write: azure, burstgpt, mooncake, bailian, ragpulse, weka, aibrix, vidur, otel, litellm, csv or jsonl
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) to: Format,
+    /// File to write; compressed (gzip) where its name ends in .gz
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+    /// How many requests
+    #[arg(long, value_name = "N", default_value = "40", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) requests: u32,
+    /// Seed of its random draws
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole, allow_hyphen_values = true)]
+    pub(super) seed: u64,
+}
+
 /// Print, draw and check a timeline; send nothing
 #[derive(Debug, Args)]
 #[command(
@@ -238,6 +315,8 @@ pub(super) struct PlanArguments {
     #[command(flatten)]
     pub(super) schedule: ScheduleOptions,
     #[command(flatten)]
+    pub(super) shard: ShardOptions,
+    #[command(flatten)]
     pub(super) workload: WorkloadOptions,
     /// Write one row for each planned request, warm-up included
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -249,17 +328,19 @@ pub(super) struct PlanArguments {
     pub(super) config: ConfigOption,
 }
 
-/// Render a saved result again, with the same numbers
+/// Render a saved result again, with the same numbers; or merge the shards of one plan
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
   tonnage report results/tonnage-sim/20260102T030405Z-run
   tonnage report results/tonnage-sim/20260102T030405Z-run/result.json --json
+  tonnage report one two three                              all shards of a plan
 ",
     help_template = TEMPLATE
 )]
 pub(super) struct ReportArguments {
-    /// A result folder, or the result.json of one. Records beside it are folded again; without them the saved figures are shown
+    /// A result folder, or the result.json of one. Records beside it are folded again; without them the saved figures are shown. Several
+    /// must be all shards of one plan, with their records: they are merged into the result of the whole
     #[arg(value_name = "DIR|FILE", required = true)]
     pub(super) results: Vec<PathBuf>,
     /// Print the result as JSON, and nothing else, on standard output

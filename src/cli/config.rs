@@ -16,7 +16,7 @@ use crate::error::Error;
 /// What stands in a stored configuration where a secret was.
 pub(super) const SECRET: &str = "(secret)";
 /// Options that say where the result goes or how it is shown, not what is measured: never part of the effective configuration.
-const NOT_KEPT: &[&str] = &["config", "out", "json", "quiet", "export", "plan-only", "resume", "help", "version"];
+const NOT_KEPT: &[&str] = &["config", "out", "json", "quiet", "export", "plan-only", "resume", "start-at", "help", "version"];
 /// What a flag takes out of the file beside its own key: it and they answer the same question.
 const RIVALS: &[(&str, &[&str])] = &[
     ("load", &["rate", "process", "profile", "overlay", "quota"]),

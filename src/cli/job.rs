@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::cli::arguments::LoadArguments;
 use crate::cli::config::{Parsed, SECRET};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, plan_of, refuse_empty, salt_of};
 use crate::cli::options::{JudgementOptions, OutputField, RecordsDetail};
+use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::target::{INSECURE, trust_of};
 use crate::cli::tokenizer::tokenizer_of;
 use crate::client::{LengthField, RequestOptions, Secret, Target, Tls};
@@ -53,6 +55,8 @@ pub(super) struct Job {
     pub(super) timeout: Duration,
     pub(super) drain: Duration,
     pub(super) max_in_flight: Option<u64>,
+    /// Where the origin lies on the system's clock; none is at once.
+    pub(super) start_at: Option<Timestamp>,
     pub(super) workers: usize,
     pub(super) out: Option<PathBuf>,
     /// None: nothing is kept of single requests.
@@ -70,7 +74,8 @@ pub(super) struct Job {
 impl Job {
     /// Validates a run as typed. Reads no file but the tokenizer's and those of `file:PATH` lengths.
     pub(super) fn of_run(arguments: LoadArguments, parsed: &mut Parsed) -> Result<Self, Error> {
-        let salt = salt_of(&arguments.wire.salt)?;
+        let of_all = salt_of_all(&arguments.wire.salt, &arguments.shard, &parsed.given, arguments.schedule.seed)?;
+        let salt = of_all.map_or_else(|| salt_of(&arguments.wire.salt), Ok)?;
         let plan = plan_of(&arguments.schedule, &arguments.workload, arguments.play.load.as_deref(), salt.clone())?;
         Self::new("run", arguments, plan, &salt, parsed)
     }
@@ -83,9 +88,10 @@ impl Job {
         salt: &Salt,
         parsed: &mut Parsed,
     ) -> Result<Self, Error> {
-        let LoadArguments { target, workload: _, wire, schedule, play, judgement, output } = arguments;
-        let mut notes: Vec<String> = Vec::new();
+        let LoadArguments { target, workload: _, wire, schedule, shard, play, judgement, output } = arguments;
         refuse_empty(&plan)?;
+        plan = sharded(plan, &shard)?;
+        let mut notes = notes_of(&plan, !parsed.given.contains("salt"), target.target.is_empty());
         let tokenizer = wire.tokenizer.as_deref().map(tokenizer_of).transpose()?;
         if let Some(tokenizer) = &tokenizer {
             if plan.recording().is_some_and(Recording::has_blocks) {
@@ -157,6 +163,7 @@ impl Job {
             timeout: positive("--timeout", target.timeout)?,
             drain: play.drain,
             max_in_flight: play.max_in_flight,
+            start_at: shard.start_at,
             workers,
             out: output.out,
             records: match output.records {

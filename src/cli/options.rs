@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
 
+use crate::cli::shard::parse_start;
 use crate::client::Endpoint;
 use crate::error::Refusal;
 use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim::Profile;
 use crate::trace::{Columns, Format, OnEmpty, RateScale, Reading, Reshape, Sample, Spread, TimeUnit, parse_window};
-use crate::units::{Rate, Ratio, Window, parse_duration};
+use crate::units::{Rate, Ratio, Shard, Window, parse_duration};
 
 /// Reads a whole number.
 pub(super) fn whole(text: &str) -> Result<u64, Refusal> {
@@ -165,6 +167,18 @@ pub(super) struct ScheduleOptions {
     /// A provider's limit (500/min): requests over it are taken out of the plan beforehand, and counted
     #[arg(long, value_name = "LIMIT", allow_hyphen_values = true)]
     pub(super) quota: Option<Quota>,
+}
+
+/// Which part of the load, and from when.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Load")]
+pub(super) struct ShardOptions {
+    /// Send part I of N of the plan, every N-th request, where each of N machines sends one; `tonnage report` merges their folders
+    #[arg(long, value_name = "I/N")]
+    pub(super) shard: Option<Shard>,
+    /// Origin of the load on the system's clock, the same for all shards: 2026-01-02T03:04:05Z [default: at once]
+    #[arg(long, value_name = "RFC3339", value_parser = parse_start)]
+    pub(super) start_at: Option<Timestamp>,
 }
 
 /// How a trace is read.

@@ -5,11 +5,16 @@ use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
 use crate::cli::arguments::PlanArguments;
 use crate::cli::exit::Exit;
 use crate::cli::load::{plan_of, planned_about, refuse_empty};
+use crate::cli::options::ShardOptions;
 use crate::cli::progress::LongPass;
 use crate::cli::replay::{THINK, books};
+use crate::cli::shard::{sharded, until};
 use crate::cli::terminal::{print, say};
 use crate::error::Error;
 use crate::units::{count, seconds};
@@ -19,15 +24,17 @@ use crate::workload::{Description, Load, Plan, Provenance, Salt, describe, expor
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Error> {
     let plan = plan_of(&arguments.schedule, &arguments.workload, None, Salt::Off)?;
     refuse_empty(&plan)?;
+    let plan = sharded(plan, &arguments.shard)?;
     let about = if let Load::Open(timeline) = plan.load() { planned_about(timeline) } else { 0 };
     let pass = LongPass::over(about, "describing");
-    let shown = show(&plan, arguments.export.as_deref(), arguments.json);
+    let shown = show(&plan, &arguments.shard, arguments.export.as_deref(), arguments.json);
     drop(pass);
     shown
 }
 
 /// Describes `plan`, and writes its rows to `path` where there is one.
-pub(super) fn show(plan: &Plan, path: Option<&Path>, json: bool) -> Result<ExitCode, Error> {
+pub(super) fn show(plan: &Plan, shard: &ShardOptions, path: Option<&Path>, json: bool) -> Result<ExitCode, Error> {
+    shard.start_at.map(until).transpose()?;
     // Opened first: a bad path is known before an hour of arrivals is drawn.
     let file = match path {
         Some(path) => Some((path, File::create(path).map_err(|why| Error::output(path, format!("{why}; check --export")))?)),
@@ -36,18 +43,29 @@ pub(super) fn show(plan: &Plan, path: Option<&Path>, json: bool) -> Result<ExitC
     let description = describe(plan).map_err(|refusal| refusal.at("--load"))?;
     if let Some((path, file)) = file {
         export(plan, file).map_err(|why| Error::output(path, format!("{why}; is there room?")))?;
-        say(&format!("{} rows in {}", count(description.planned), path.display()));
+        let rows = description.share.map_or(description.planned, |share| share.planned);
+        say(&format!("{} rows in {}", count(rows), path.display()));
     }
     if json {
-        let text = serde_json::to_string_pretty(&description).map_err(|why| Error::Internal(format!("the plan is no JSON: {why}")))?;
+        let described = Described { description: &description, start_at: shard.start_at.map(|start| start.to_string()) };
+        let text = serde_json::to_string_pretty(&described).map_err(|why| Error::Internal(format!("the plan is no JSON: {why}")))?;
         print(&format!("{text}\n"))?;
     } else {
-        print(&text_of(plan, &description))?;
+        print(&text_of(plan, shard.start_at, &description))?;
     }
     Ok(Exit::Done.into())
 }
 
-fn text_of(plan: &Plan, description: &Description) -> String {
+/// A description, and the start asked for.
+#[derive(Serialize)]
+struct Described<'a> {
+    #[serde(flatten)]
+    description: &'a Description,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_at: Option<String>,
+}
+
+fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: String| {
         // Writing to a string cannot fail.
@@ -68,6 +86,13 @@ fn text_of(plan: &Plan, description: &Description) -> String {
             "expected",
             format!("{:.1} in the window by the integral: {mean:.3}/s on average, {high:.3}/s at most", curve.expected_in(spans.window)),
         );
+    }
+    if let Some(share) = description.share {
+        row("shard", format!("{}: {} of them; every figure below is of the whole plan", share.shard, count(share.planned)));
+    }
+    if let Some(start) = start_at {
+        let end = SignedDuration::try_from_secs_f64(description.span_s).ok().and_then(|span| start.checked_add(span).ok());
+        row("starts", end.map_or_else(|| start.to_string(), |end| format!("{start}, ends {end}")));
     }
     if let Some(recording) = plan.recording() {
         let trace = recording.provenance();
@@ -119,9 +144,6 @@ fn taken(trace: &Provenance) -> String {
         1.0 => write!(text, ", as fast as recorded"),
         scale => write!(text, ", {scale} times as fast as recorded"),
     };
-    if !trace.bent_by.is_empty() {
-        _ = write!(text, ", its time bent by {}", trace.bent_by.join(" + "));
-    }
     text
 }
 

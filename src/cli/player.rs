@@ -76,6 +76,7 @@ impl Play for Player<'_> {
             drain_end: None,
             not_due: None,
             streamed: segment.streamed,
+            shard: None,
             detail: self.records.unwrap_or(Detail::Full),
         };
         let filing = Rc::new(RefCell::new(self.filing(&header)?));

@@ -13,6 +13,7 @@ use crate::cli::load::salt_of;
 use crate::cli::options::{ReplayOptions, ScheduleOptions};
 use crate::cli::plan::show;
 use crate::cli::run::play_job;
+use crate::cli::shard::{salt_of_all, sharded};
 use crate::error::Error;
 use crate::seed::Seed;
 use crate::trace::{Choice, Reading, Trace};
@@ -40,10 +41,14 @@ pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<E
     let Some(file) = file else {
         return Err(Error::usage("FILE", "no trace is given", "name one, as in `tonnage replay trace.csv`"));
     };
-    let salt = if replay.plan_only { Salt::Off } else { salt_of(&load.wire.salt)? };
+    let salt = if replay.plan_only {
+        Salt::Off
+    } else {
+        salt_of_all(&load.wire.salt, &load.shard, &parsed.given, load.schedule.seed)?.map_or_else(|| salt_of(&load.wire.salt), Ok)?
+    };
     let plan = plan_of(&file, &replay, &load.schedule, salt.clone())?;
     if replay.plan_only {
-        return show(&plan, export.as_deref(), load.output.json);
+        return show(&sharded(plan, &load.shard)?, &load.shard, export.as_deref(), load.output.json);
     }
     let notes = plan.recording().map(|recording| notes_of(recording.provenance(), &plan)).unwrap_or_default();
     let mut job = Job::new("replay", load, plan, &salt, &mut parsed)?;
@@ -57,17 +62,23 @@ pub(super) fn read(path: &Path, reading: &Reading) -> Result<Trace, Error> {
     Trace::read(BufReader::with_capacity(1 << 18, file), path, reading)
 }
 
-fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, salt: Salt) -> Result<Plan, Error> {
-    let mut trace = read(file, &options.reading.reading())?;
+/// Refuses to lay several recordings of one file over each other.
+pub(super) fn refuse_restart(trace: &Trace, file: &Path) -> Result<(), Error> {
     if let Some(restart) = trace.restart() {
         let why = format!(
-            "goes back {} here: {} recordings in one file, which a replay would lay over each other; take one with --segment 1 to {}",
+            "goes back {} here: {} recordings in one file, which sorting would lay over each other; take one with --segment 1 to {}",
             seconds(restart.back_s as f64),
             trace.segments(),
             trace.segments()
         );
         return Err(Error::input_at(file, restart.line, why));
     }
+    Ok(())
+}
+
+fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, salt: Salt) -> Result<Plan, Error> {
+    let mut trace = read(file, &options.reading.reading())?;
+    refuse_restart(&trace, file)?;
     let (seed, sessions) = (Seed::new(schedule.seed), trace.sessions().number());
     match options.session_rate {
         Some(rate) if trace.has_relative_sessions() => trace = trace.with_session_starts(rate, seed),
@@ -87,7 +98,7 @@ fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, sal
         selection.changes.insert(0, format!("session rate {rate}: {} sessions begin by chance at that rate", count(u64::from(sessions))));
     }
     let (read, span_s) = (selection.read, selection.read_span.as_secs());
-    let Some((timeline, recording)) = replay_of(selection, options.time_scale, &file.to_string_lossy()) else {
+    let Some((timeline, mut recording)) = replay_of(selection, options.time_scale, &file.to_string_lossy()) else {
         let why = format!(
             "none of its {} rows, from 0 s to {}, is left to replay; check --window, --max-input, --sample and --on-empty",
             count(read),
@@ -96,8 +107,10 @@ fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, sal
         return Err(Error::input(file, why));
     };
     let timeline = timeline.bent(&schedule.overlay, seed).map_err(|refusal| refusal.at("--overlay"))?;
-    let workload = Workload::recorded(recording.bent_by(&schedule.overlay)).salted(salt);
-    Ok(Plan::new(Load::Open(timeline), workload, seed, schedule.quota))
+    for overlay in &schedule.overlay {
+        recording.note(format!("{overlay}: time is bent by it; no request is added or taken away, and none passes another"));
+    }
+    Ok(Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), seed, schedule.quota))
 }
 
 /// How the turns of a session are timed.
@@ -136,9 +149,6 @@ fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
     }
     let window_s = plan.spans().window.length_s();
     notes.push(format!("time scale {}: {} for {}", trace.time_scale, pace(trace.scheduled as f64 / window_s), seconds(window_s)));
-    if !trace.bent_by.is_empty() {
-        notes.push(format!("{}: its time is bent by it; no request is added, taken away or passes another", trace.bent_by.join(" + ")));
-    }
     if trace.raised > 0 {
         notes.push(format!("{} rows with 0 input or output tokens ask for 1 (--on-empty min1)", count(trace.raised)));
     }

@@ -15,6 +15,7 @@ use crate::cli::config::schedule_of;
 use crate::cli::exit::Exit;
 use crate::cli::host::tool;
 use crate::cli::load::timeline_of;
+use crate::cli::merge::merge;
 use crate::cli::output::{RECORDS, json_of, point_folder};
 use crate::cli::target::with_trust;
 use crate::cli::terminal::{ink, print, say};
@@ -30,10 +31,16 @@ use crate::workload::{Closed, Load, Plan, Workload};
 
 /// Shows a result again.
 pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
-    let [path] = arguments.results.as_slice() else {
-        let why = format!("{} results were given, and merging them is not built", arguments.results.len());
-        return Err(Error::usage("report", why, "give one folder or result.json at a time"));
+    let report = match arguments.results.as_slice() {
+        [path] => again(path)?,
+        paths => merge(paths)?,
     };
+    print(&if arguments.json { json_of(&report)? } else { render(&report, ink()) })?;
+    Ok(Exit::Done.into())
+}
+
+/// The result in `path`, from its records where they are.
+fn again(path: &Path) -> Result<Report, Error> {
     let (result, records) = files_of(path);
     let mut report = read(&result)?;
     if report.sweep.is_some() {
@@ -41,18 +48,16 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
     } else if report.trials.is_empty() && report.is_unfinished() {
         let trial = salvage(&records, &report)?;
         report.trials.push(trial);
-    } else if let [saved] = report.trials.as_mut_slice()
+    } else if let [saved] = report.trials.as_slice()
         && records.exists()
     {
-        let ours = report.tool == tool();
-        *saved = fold_again(&records, saved, &report.config, &report.plan_fingerprint, ours)?;
+        report.trials = vec![fold_again(&records, saved, &report, &report.plan_fingerprint)?];
     }
-    print(&if arguments.json { json_of(&report)? } else { render(&report, ink()) })?;
-    Ok(Exit::Done.into())
+    Ok(report)
 }
 
 /// The result and where its records would be.
-fn files_of(path: &Path) -> (PathBuf, PathBuf) {
+pub(super) fn files_of(path: &Path) -> (PathBuf, PathBuf) {
     let result = if path.is_dir() { path.join("result.json") } else { path.to_owned() };
     let records = result.with_file_name("records.jsonl");
     (result, records)
@@ -75,15 +80,14 @@ pub(super) fn read(path: &Path) -> Result<Report, Error> {
 /// Folds the loads of a sweep again, those that have their records beside `result`, and finds again what they come to.
 fn fold_sweep(result: &Path, report: &mut Report) -> Result<(), Error> {
     let Some(saved) = &report.sweep else { return Ok(()) };
-    let ours = report.tool == tool();
-    let prints: Vec<String> = saved.points.iter().map(|point| point.plan_fingerprint.clone()).collect();
-    for (place, (trial, print)) in report.trials.iter_mut().zip(&prints).enumerate() {
+    let (finished, prints) = (saved.finished, saved.points.iter().map(|point| point.plan_fingerprint.clone()).collect::<Vec<_>>());
+    for (place, print) in prints.iter().enumerate().take(report.trials.len()) {
         let records = result.with_file_name(point_folder(place)).join(RECORDS);
         if records.exists() {
-            *trial = fold_again(&records, trial, &report.config, print, ours)?;
+            report.trials[place] = fold_again(&records, &report.trials[place], report, print)?;
         }
     }
-    report.sweep = Some(SweepFindings::of(&report.trials, &prints, saved.finished));
+    report.sweep = Some(SweepFindings::of(&report.trials, &prints, finished));
     Ok(())
 }
 
@@ -96,8 +100,13 @@ fn open(path: &Path) -> Result<Reader<BufReader<File>>, Error> {
 /// What to do about records that are not those of the run.
 const RESTORE: &str = "restore the file from a copy, or move it away to be shown the saved figures";
 
-/// Folds all records; refuses a request that stands there twice.
-fn fold(reader: impl Iterator<Item = Result<Record, Error>>, path: &Path, summary: &mut Summary) -> Result<(), Error> {
+/// Folds all records, and shows each to `also`; refuses a request that stands there twice.
+fn fold(
+    reader: impl Iterator<Item = Result<Record, Error>>,
+    path: &Path,
+    summary: &mut Summary,
+    mut also: impl FnMut(&Record) -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut ids = Ids::default();
     // The header is line 1.
     for (line, record) in (2..).zip(reader) {
@@ -105,6 +114,7 @@ fn fold(reader: impl Iterator<Item = Result<Record, Error>>, path: &Path, summar
         if !ids.is_new(record.id) {
             return Err(Error::input_at(path, line, format!("request {} stands here a second time; {RESTORE}", record.id)));
         }
+        also(&record)?;
         summary.add(&record);
     }
     Ok(())
@@ -164,7 +174,7 @@ fn salvage(path: &Path, report: &Report) -> Result<TrialView, Error> {
     let window = Window { start: header.window.start, end: header.window.end.min(last).max(header.window.start) };
     let frame = Frame { window, load_end: header.load_end.min(last), streamed: header.streamed };
     let mut summary = Summary::new(frame, Arc::new(objectives_of(&report.config)?));
-    fold(whole(&mut open(path)?), path, &mut summary)?;
+    fold(whole(&mut open(path)?), path, &mut summary, |_| Ok(()))?;
     let trial = Trial {
         label: report.label.clone().unwrap_or_else(|| "run".to_owned()),
         load: load_of(report)?,
@@ -211,26 +221,57 @@ fn load_of(report: &Report) -> Result<LoadFacts, Error> {
         let process = text("process").unwrap_or_default().parse().map_err(|refusal: Refusal| refusal.at("config.process"))?;
         Load::Open(Timeline::new(process, rate, extent, none, none, seed))
     };
-    Ok(LoadFacts::of(&Plan::new(load, Workload::default(), seed, None)))
+    let shard = report.config.get("shard").and_then(Value::as_str).map(str::parse).transpose();
+    let plan = Plan::new(load, Workload::default(), seed, None);
+    Ok(LoadFacts::of(&match shard.map_err(|refusal: Refusal| refusal.at("config.shard"))? {
+        Some(shard) => plan.sharded(shard),
+        None => plan,
+    }))
 }
 
-/// Folds the records once more. What they do not hold (how the issuing ended, the peak in flight) is taken from the saved result.
-fn fold_again(path: &Path, saved: &TrialView, config: &Map<String, Value>, fingerprint: &str, ours: bool) -> Result<TrialView, Error> {
+/// Records folded once more.
+pub(super) enum Refolded {
+    /// The same figures as saved.
+    Same { trial: Box<Trial>, view: Box<TrialView> },
+    /// They do not hold what the figures are made of: why.
+    Lacking(&'static str),
+}
+
+/// The trial from its records, or else as saved, which is said.
+fn fold_again(path: &Path, saved: &TrialView, report: &Report, fingerprint: &str) -> Result<TrialView, Error> {
+    match refold(path, saved, report, fingerprint, |_| Ok(()))? {
+        Refolded::Same { view, .. } => Ok(*view),
+        Refolded::Lacking(why) => {
+            say(&format!("{}: {why}; the saved figures are shown", path.display()));
+            Ok(saved.clone())
+        }
+    }
+}
+
+/// Folds the records of the plan of `fingerprint` once more, and shows each to `also`. What they do not hold (how the issuing ended, the peak in flight) is taken from
+/// the saved result; refused when they are not the records of the run that left it.
+pub(super) fn refold(
+    path: &Path,
+    saved: &TrialView,
+    report: &Report,
+    fingerprint: &str,
+    also: impl FnMut(&Record) -> Result<(), Error>,
+) -> Result<Refolded, Error> {
+    let config = &report.config;
     let reader = open(path)?;
     let header = reader.header().clone();
-    if header.plan_fingerprint.as_deref().is_some_and(|theirs| theirs != fingerprint) {
-        return Err(Error::input(path, "belongs to another plan than the result.json beside it; keep each run in a folder of its own"));
+    let same_plan = header.plan_fingerprint.as_deref().is_none_or(|theirs| theirs == fingerprint);
+    if !same_plan || header.shard != saved.load.shard {
+        return Err(Error::input(path, "belongs to another run than the result.json beside it; keep each run in a folder of its own"));
     }
     let Some(drain_end) = header.drain_end else {
-        say(&format!("{}: the run that wrote it did not end in order; the saved figures are shown", path.display()));
-        return Ok(saved.clone());
+        return Ok(Refolded::Lacking("the run that wrote it did not end in order"));
     };
     if header.detail == Detail::Compact {
-        say(&format!("{}: compact records hold no event gaps; the saved figures are shown", path.display()));
-        return Ok(saved.clone());
+        return Ok(Refolded::Lacking("compact records hold no event gaps"));
     }
     let mut summary = Summary::new(Frame::from(&header), Arc::new(objectives_of(config)?));
-    fold(reader, path, &mut summary)?;
+    fold(reader, path, &mut summary, also)?;
     let settled_s = summary.flow().total_flight_ns as f64 / 1e9;
     let concurrency = saved.concurrency.peak.zip(saved.health.little_residual);
     let trial = Trial {
@@ -248,8 +289,8 @@ fn fold_again(path: &Path, saved: &TrialView, config: &Map<String, Value>, finge
     // The same sum came out of the live count; taken over, it is free of the rounding of the way back.
     view.health.little_residual = saved.health.little_residual;
     view.concurrency.peak = saved.concurrency.peak;
-    compare(path, &view, saved, ours)?;
-    Ok(view)
+    compare(path, &view, saved, report.tool == tool())?;
+    Ok(Refolded::Same { trial: Box::new(trial), view: Box::new(view) })
 }
 
 /// The objectives of a stored configuration.

@@ -1,6 +1,7 @@
 //! Owns verb `run`: a job played against its target, judged, written and shown.
 
 use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -16,6 +17,7 @@ use crate::cli::job::Job;
 use crate::cli::output::{Filing, Folder, Kept, json_of};
 use crate::cli::progress::{Lines, LongPass, Progress};
 use crate::cli::recount::{Counting, Recounted};
+use crate::cli::shard::{clock_of, until, wait};
 use crate::cli::signals::Signals;
 use crate::cli::simulate::local_runtime;
 use crate::cli::target::{Found, with_trust};
@@ -23,7 +25,7 @@ use crate::cli::terminal::{ink, print, say};
 use crate::cli::tokenizer::prepare;
 use crate::client::{Encoder, HttpClient, Limits};
 use crate::clock::RunClock;
-use crate::engine::{Gauge, HEAD_START, RecordSink, Session, Settings, Setup};
+use crate::engine::{Gauge, RecordSink, Session, Settings, Setup};
 use crate::error::Error;
 use crate::metrics::{Segment, StopRule, Trial};
 use crate::record::{Detail, Header, Record};
@@ -40,6 +42,7 @@ pub(super) fn run(arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCod
 
 /// Plays a job: finds its target, sends, judges, writes, shows.
 pub(super) fn play_job(job: Job, command: Vec<String>) -> Result<ExitCode, Error> {
+    job.start_at.map(until).transpose()?;
     local_runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
         match find(&job, &mut signals).await? {
@@ -74,6 +77,13 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, mut signals: 
         return Ok(Exit::Interrupted.into());
     }
     announce(&mut job, &found);
+    let waited = wait(job.start_at, job.json || job.quiet, &mut signals).await;
+    if !matches!(waited, Ok(ControlFlow::Continue(()))) {
+        if let Some(folder) = claimed {
+            folder.abandon();
+        }
+        return waited.map(|_| Exit::Interrupted.into());
+    }
     let started = RunClock::starting_in(Duration::ZERO).wall();
     let folder = match claimed {
         Some(folder) => folder,
@@ -144,7 +154,7 @@ pub(super) fn make_room(job: &mut Job, found: &Found, flag: &str) -> Result<(), 
             })
         }
         Load::Open(timeline) => {
-            let rate_per_s = timeline.rate_per_s();
+            let rate_per_s = timeline.highest_per_s() * job.plan.fraction();
             let wanted = (rate_per_s * job.timeout.as_secs_f64()).ceil() as u64;
             let wanted = wanted.min(job.max_in_flight.unwrap_or(u64::MAX));
             let limits = Limits::raised_for(ends * wanted);
@@ -219,6 +229,7 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
         streamed: job.chat.stream,
         // What has still to be counted is kept whole until it is.
         detail: job.records.filter(|_| job.tokenizer.is_none()).unwrap_or(Detail::Full),
+        shard: job.plan.shard(),
     };
     let mut session = session_of(job, found)?;
     folder.write_result(first, &to_yaml(&job.effective)?)?;
@@ -230,7 +241,7 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
     let interrupter = session.interrupter();
     let hidden = job.quiet || job.json;
     let heard = tokio::task::spawn_local(hear(signals, interrupter, Arc::clone(&gauge), job.drain));
-    let clock = RunClock::starting_in(HEAD_START);
+    let clock = clock_of(job.start_at)?;
     let load_end = load_end_of(job, spans);
     let drawn = tokio::task::spawn_local(Progress { gauge: Arc::clone(&gauge), clock, load_end, hidden, lines: Lines::default() }.draw());
     let segment = Segment {
@@ -239,7 +250,7 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
         objectives: Arc::clone(&job.objectives),
         streamed: job.chat.stream,
     };
-    let trial = session.play_into(segment, StopRule::Never, gauge, sink_of(&filing, &job.plan)).await?.await;
+    let trial = session.play_from(clock, segment, StopRule::Never, gauge, sink_of(&filing, &job.plan)).await?.await;
     drawn.abort();
     heard.abort();
     flushed.abort();

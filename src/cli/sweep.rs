@@ -40,6 +40,8 @@ pub(super) const NOT_OF_A_SWEEP: &[(&str, &str)] = &[
     ("rate", "drop it; --rates 1,2,4.5 names the rates, --max-rate bounds them, and `tonnage run --rate` plays one"),
     ("profile", "drop it; each load of a sweep has one rate, and `tonnage run --profile` plays one that varies"),
     ("overlay", "drop it; each load of a sweep has one rate, and `tonnage run --overlay` plays one that varies"),
+    ("shard", "drop it; the loads of a sweep follow from one another, so one machine plays them all"),
+    ("start-at", "drop it; a sweep begins at once"),
     ("requests", "drop it; --duration is the window of each load"),
     ("load", "drop it; --concurrency 1,50,100 plays closed loops, and `tonnage run --load` plays one"),
     ("tokenizer", "drop it; `tonnage run` counts answers by a tokenizer"),

@@ -83,9 +83,9 @@ pub(super) async fn prepare(job: &mut Job, signals: &mut Signals) -> Result<Cont
             seconds(MOST_AHEAD.as_secs_f64())
         );
         if let Load::Open(timeline) = job.plan.load()
-            && timeline.rate_per_s() > found_per_s
+            && timeline.rate_per_s() * job.plan.fraction() > found_per_s
         {
-            let rate = per_second(timeline.rate_per_s());
+            let rate = per_second(timeline.rate_per_s() * job.plan.fraction());
             note.extend(["; at ", &rate, " they will come late: lower --rate or --input-tokens, or drop --tokenizer"]);
         }
         job.notes.push(note);
@@ -116,7 +116,7 @@ fn find(plan: &Plan, stop: &AtomicBool, bar: &ProgressBar) -> (Fits, bool) {
 /// The requests that are known beforehand. How many a closed loop by time will release is not: its prompts are found as it runs.
 fn ids_of(plan: &Plan) -> Box<dyn Iterator<Item = u64>> {
     match plan.load() {
-        Load::Open(_) => Box::new(plan.arrivals().map(|arrival| arrival.index)),
+        Load::Open(_) => Box::new(plan.share().map(|arrival| arrival.index)),
         Load::Closed(closed) => match closed.extent {
             Extent::Requests(count) => Box::new(0..count),
             Extent::Duration(_) => Box::new(std::iter::empty()),

@@ -1,21 +1,32 @@
-//! Owns verb `trace`: looks at a recorded trace, and says what in it to beware of.
+//! Owns verb `trace`: looks at a recorded trace, and says what in it to beware of; writes it in another format; finds laws it is like; makes one up.
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::arguments::{InspectArguments, TraceArguments, TraceVerb};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::cli::arguments::{ConvertArguments, FitArguments, InspectArguments, SampleArguments, TraceArguments, TraceVerb};
 use crate::cli::exit::Exit;
-use crate::cli::replay::read;
-use crate::cli::terminal::{ink, print};
+use crate::cli::replay::{read, refuse_restart};
+use crate::cli::terminal::{ink, print, say};
 use crate::error::Error;
-use crate::report::render_inspection;
+use crate::report::{render_fit, render_inspection};
 use crate::schedule::Observer;
-use crate::trace::{Choice, Selection, inspect as inspect_rows};
-use crate::units::Offset;
+use crate::seed::Seed;
+use crate::trace::{Choice, Format, OnEmpty, Selection, Trace, inspect as inspect_rows, made_up, write};
+use crate::units::{Offset, count};
+use crate::workload::{LengthFit, TraceFit, fit_trace};
 
 /// Does what the verb under `trace` says.
 pub(super) fn trace(arguments: &TraceArguments) -> Result<ExitCode, Error> {
     match &arguments.verb {
         TraceVerb::Inspect(arguments) => inspect(arguments),
+        TraceVerb::Convert(arguments) => convert(arguments),
+        TraceVerb::Fit(arguments) => fit(arguments),
+        TraceVerb::Sample(arguments) => sample(arguments),
     }
 }
 
@@ -33,6 +44,98 @@ fn inspect(arguments: &InspectArguments) -> Result<ExitCode, Error> {
         print(&render_inspection(&path.to_string_lossy(), &inspection, &picture_of(&selection), ink()))?;
     }
     Ok(Exit::Done.into())
+}
+
+fn convert(arguments: &ConvertArguments) -> Result<ExitCode, Error> {
+    let trace = read(&arguments.file, &arguments.reading.reading())?;
+    refuse_restart(&trace, &arguments.file)?;
+    let lost = write_to(&trace, arguments.to, &arguments.out)?;
+    let rows = count(trace.rows().len() as u64);
+    print(&format!("{rows} rows of {} written as {} to {}\n", trace.format(), arguments.to, arguments.out.display()))?;
+    for what in lost {
+        say(&format!("lost: {what}"));
+    }
+    Ok(Exit::Done.into())
+}
+
+fn sample(arguments: &SampleArguments) -> Result<ExitCode, Error> {
+    let trace = made_up(arguments.requests, arguments.to, Seed::new(arguments.seed))
+        .ok_or_else(|| Error::Internal("the made-up trace has no rows".to_owned()))?;
+    write_to(&trace, arguments.to, &arguments.out)?;
+    print(&format!("{} made-up rows written as {} to {}\n", count(trace.rows().len() as u64), arguments.to, arguments.out.display()))?;
+    Ok(Exit::Done.into())
+}
+
+/// Writes `trace` to `path`, compressed where its name says so; what is lost.
+fn write_to(trace: &Trace, format: Format, path: &Path) -> Result<Vec<String>, Error> {
+    let failed = |why: std::io::Error| Error::output(path, format!("{why}; check -o"));
+    let mut sink = BufWriter::new(File::create(path).map_err(failed)?);
+    let lost = if path.extension().is_some_and(|ending| ending == "gz") {
+        let mut packed = GzEncoder::new(&mut sink, Compression::default());
+        write(trace, format, &mut packed).and_then(|lost| packed.finish().map(|_| lost))
+    } else {
+        write(trace, format, &mut sink)
+    };
+    lost.and_then(|lost| sink.flush().map(|()| lost)).map_err(failed)
+}
+
+fn fit(arguments: &FitArguments) -> Result<ExitCode, Error> {
+    let path = &arguments.file;
+    let trace = read(path, &arguments.reading.reading())?;
+    refuse_restart(&trace, path)?;
+    let selection = trace.select(&Choice { on_empty: Some(OnEmpty::Skip), ..Choice::default() }, path)?;
+    let Some(fit) = fit_trace(&selection) else {
+        return Err(Error::input(path, "has no two rows at different instants with input and output tokens; a law needs more"));
+    };
+    let yaml = yaml_of(&fit, arguments)?;
+    if let Some(folder) = &arguments.out {
+        write_fit(&fit, &selection, &yaml, folder)?;
+    }
+    if arguments.json {
+        let text = serde_json::to_string_pretty(&fit).map_err(|why| Error::Internal(format!("the figures are no JSON: {why}")))?;
+        print(&format!("{text}\n"))?;
+    } else {
+        print(&render_fit(&path.to_string_lossy(), &fit, &yaml, ink()))?;
+    }
+    Ok(Exit::Done.into())
+}
+
+/// What `run -c` and `plan -c` take in the trace's place. Lengths that no law is near to are read from the files of --out.
+fn yaml_of(fit: &TraceFit, arguments: &FitArguments) -> Result<String, Error> {
+    let law = |lengths: &LengthFit, file: &str| match &arguments.out {
+        Some(folder) if !lengths.is_near() => format!("file:{}", folder.join(file).display()),
+        _ => lengths.law.clone(),
+    };
+    let options = serde_json::json!({
+        "rate": if fit.rate_per_s < 1.0 { format!("{:.4}/h", fit.rate_per_s * 3600.0) } else { format!("{:.6}/s", fit.rate_per_s) },
+        "process": fit.arrivals.process.to_string(),
+        "duration": format!("{:.3}s", fit.length_s),
+        "input-tokens": law(&fit.input_tokens, "input.txt"),
+        "output-tokens": law(&fit.output_tokens, "output.txt"),
+    });
+    let text = serde_saphyr::to_string(&options).map_err(|why| Error::Internal(format!("the laws cannot be written as YAML: {why}")))?;
+    let profile = arguments.out.as_ref().map_or_else(String::new, |folder| {
+        format!("# the rate over time, which this leaves out: {}\n", folder.join("profile.csv").display())
+    });
+    Ok(format!("# laws that {} is like\n{profile}{text}", arguments.file.display()))
+}
+
+fn write_fit(fit: &TraceFit, selection: &Selection, yaml: &str, folder: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|why| Error::output(folder, format!("{why}; check --out")))?;
+    let lengths = |of: fn(&crate::trace::Row) -> u32| {
+        let lines: Vec<String> = selection.trace.rows().iter().map(|row| format!("{}\n", of(row))).collect();
+        lines.concat()
+    };
+    for (name, text) in [
+        ("fit.yaml", yaml.to_owned()),
+        ("profile.csv", fit.profile.csv()),
+        ("input.txt", lengths(|row| row.input_tokens)),
+        ("output.txt", lengths(|row| row.output_tokens)),
+    ] {
+        let path = folder.join(name);
+        std::fs::write(&path, text).map_err(|why| Error::output(&path, format!("{why}; check --out")))?;
+    }
+    Ok(())
 }
 
 /// The rate over trace time.

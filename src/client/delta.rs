@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 
+use crate::client::value::{OfText, read_text};
 use crate::record::Usage;
 
 /// What one event says.
@@ -254,42 +255,23 @@ impl<'de> Deserialize<'de> for ToolCalls {
     }
 }
 
+impl OfText for Filled {
+    fn of_bytes(text: &[u8]) -> Self {
+        Self(!text.is_empty())
+    }
+
+    fn of_parts<'de, A: SeqAccess<'de>>(mut parts: A) -> Result<Self, A::Error> {
+        let mut any = false;
+        while parts.next_element::<IgnoredAny>()?.is_some() {
+            any = true;
+        }
+        Ok(Self(any))
+    }
+}
+
 impl<'de> Deserialize<'de> for Filled {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Look;
-        impl<'de> Visitor<'de> for Look {
-            type Value = Filled;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, a list of parts, or null")
-            }
-
-            fn visit_none<E>(self) -> Result<Filled, E> {
-                Ok(Filled(false))
-            }
-
-            // As bytes: half a surrogate pair (a character cut between tokens) is valid JSON, though not a valid `str`.
-            fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Filled, D::Error> {
-                deserializer.deserialize_bytes(Look)
-            }
-
-            fn visit_bytes<E>(self, text: &[u8]) -> Result<Filled, E> {
-                Ok(Filled(!text.is_empty()))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Filled, E> {
-                Ok(Filled(!text.is_empty()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Filled, A::Error> {
-                let mut parts = 0;
-                while seq.next_element::<IgnoredAny>()?.is_some() {
-                    parts += 1;
-                }
-                Ok(Filled(parts > 0))
-            }
-        }
-        deserializer.deserialize_option(Look)
+        read_text(deserializer)
     }
 }
 

@@ -15,6 +15,7 @@ pub mod sse;
 mod target;
 mod text;
 mod tls;
+mod value;
 mod wire;
 
 use std::future::Future;

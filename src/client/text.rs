@@ -1,9 +1,8 @@
 //! Owns the text of an answer, read out of its events for a tokenizer that counts it after the run.
 
-use std::fmt;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess};
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
-
+use crate::client::value::{OfText, read_text};
 use crate::record::AnswerText;
 
 /// Appends the text of one event, and notes where it ends. The event has been judged already: what is not text passes unseen.
@@ -98,44 +97,25 @@ struct Part {
     text: Option<String>,
 }
 
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Look;
-        impl<'de> Visitor<'de> for Look {
-            type Value = Text;
+impl OfText for Text {
+    fn of_bytes(text: &[u8]) -> Self {
+        Self(text.to_vec())
+    }
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, a list of parts, or null")
-            }
-
-            fn visit_none<E>(self) -> Result<Text, E> {
-                Ok(Text::default())
-            }
-
-            // As bytes: half a surrogate pair (a character cut between tokens) is valid JSON, though not a valid `str`.
-            fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Text, D::Error> {
-                deserializer.deserialize_bytes(Look)
-            }
-
-            fn visit_bytes<E>(self, text: &[u8]) -> Result<Text, E> {
-                Ok(Text(text.to_vec()))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(text.as_bytes().to_vec()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Text, A::Error> {
-                let mut text = Vec::new();
-                while let Some(part) = seq.next_element::<PartOr>()? {
-                    if let PartOr::Part(Part { text: Some(more) }) = part {
-                        text.extend_from_slice(more.as_bytes());
-                    }
-                }
-                Ok(Text(text))
+    fn of_parts<'de, A: SeqAccess<'de>>(mut parts: A) -> Result<Self, A::Error> {
+        let mut text = Vec::new();
+        while let Some(part) = parts.next_element::<PartOr>()? {
+            if let PartOr::Part(Part { text: Some(more) }) = part {
+                text.extend_from_slice(more.as_bytes());
             }
         }
-        deserializer.deserialize_option(Look)
+        Ok(Self(text))
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_text(deserializer)
     }
 }
 

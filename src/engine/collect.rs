@@ -141,7 +141,7 @@ impl Collection {
             Load::Open(_) => {
                 let stop_at = self.live.stop_at();
                 let (due, all) =
-                    self.live.plan.arrivals().fold((0, 0), |(due, all), arrival| (due + u64::from(arrival.at < stop_at), all + 1));
+                    self.live.plan.share().fold((0, 0), |(due, all), arrival| (due + u64::from(arrival.at < stop_at), all + 1));
                 (Some(due), all - due)
             }
         }

@@ -119,13 +119,25 @@ impl Session {
         gauge: Arc<Gauge>,
         sink: RecordSink,
     ) -> Result<Settling, Error> {
+        self.play_from(RunClock::starting_in(HEAD_START), segment, stop_rule, gauge, sink).await
+    }
+
+    /// The same from the origin of `clock`, which should lie at least [`HEAD_START`] ahead.
+    pub async fn play_from(
+        &mut self,
+        clock: RunClock,
+        segment: Segment,
+        stop_rule: StopRule,
+        gauge: Arc<Gauge>,
+        sink: RecordSink,
+    ) -> Result<Settling, Error> {
         let rules = Rules {
             pacing: self.pacing,
             timeout: self.settings.timeout,
             max_in_flight: self.settings.max_in_flight,
             workers: self.workers.len(),
         };
-        let live = Arc::new(Live::new(Arc::clone(&segment.plan), RunClock::starting_in(HEAD_START), gauge, rules));
+        let live = Arc::new(Live::new(Arc::clone(&segment.plan), clock, gauge, rules));
         self.interrupter.watch(&live);
         for worker in &self.workers {
             worker.send(Arc::clone(&live)).map_err(|_| Error::Internal("a worker has died".to_owned()))?;

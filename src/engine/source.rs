@@ -11,7 +11,6 @@ use crate::client::Client;
 use crate::engine::segment::Live;
 use crate::error::Error;
 use crate::record::{Exchange, Origin, Record};
-use crate::schedule::Extent;
 use crate::units::Offset;
 use crate::workload::{BodyFingerprint, Load, Planned};
 
@@ -68,14 +67,8 @@ impl Iterator for Share {
 
 fn share(live: &Live, worker: usize) -> Share {
     match live.plan.load() {
-        Load::Open(_) => Share::Open(Box::new(live.plan.arrivals().skip(worker).step_by(live.workers()))),
-        Load::Closed(closed) => {
-            let end = match closed.extent {
-                Extent::Requests(count) => count,
-                Extent::Duration(_) => u64::MAX,
-            };
-            Share::Closed { next: worker as u64, step: live.workers() as u64, end }
-        }
+        Load::Open(_) => Share::Open(Box::new(live.plan.share().skip(worker).step_by(live.workers()))),
+        Load::Closed(closed) => Share::Closed { next: worker as u64, step: live.workers() as u64, end: closed.most_requests() },
     }
 }
 

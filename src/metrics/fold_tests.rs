@@ -21,6 +21,7 @@ fn reread(records: &[Record], detail: Detail) -> Vec<Record> {
         not_due: Some(0),
         streamed: true,
         detail,
+        shard: None,
     };
     let mut bytes = Cursor::new(Vec::new());
     let mut writer = Writer::new(&mut bytes, &header).unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{Known, Trial};
+use crate::metrics::{Known, LoadKind, Trial};
 use crate::units::{count, seconds};
 
 /// Lag that is never held against the generator.
@@ -91,7 +91,8 @@ pub fn examine(trial: &Trial, smallest_limit: Option<Duration>) -> Health {
         faults: Vec::new(),
         notes: Vec::new(),
     };
-    health.faults = faults(&health);
+    let advice = Advice::of(trial.load.kind);
+    health.faults = faults(&health, &advice);
     if !summary.totals().balance() {
         health.faults.push("the books do not balance, an error of ours; please report it".to_owned());
     }
@@ -101,24 +102,56 @@ pub fn examine(trial: &Trial, smallest_limit: Option<Duration>) -> Health {
             .faults
             .push(format!("{} planned requests came due and {recorded} left a record, an error of ours; please report it", count(due)));
     }
+    if let Some(merged) = trial.load.merged.filter(|merged| merged.origins_apart_s > health.send_lag_limit_s) {
+        health.faults.push(format!(
+            "the shards began {} apart where {} is borne, and so made no one load; give all of them the same --start-at",
+            seconds(merged.origins_apart_s),
+            seconds(health.send_lag_limit_s)
+        ));
+    }
     health.healthy = health.faults.is_empty();
-    health.notes = notes(&health, trial);
+    health.notes = notes(&health, trial, &advice);
     health
 }
 
-fn faults(health: &Health) -> Vec<String> {
+/// What can be done about a load: only what its verb takes.
+struct Advice {
+    less: &'static str,
+    before: &'static str,
+    after: &'static str,
+}
+
+impl Advice {
+    const fn of(kind: LoadKind) -> Self {
+        match kind {
+            LoadKind::Open => Self { less: "a lower rate", before: "add --warmup or run longer", after: "add --cooldown" },
+            // A trace has no load of its own before its first row, nor after its last.
+            LoadKind::Replay => Self {
+                less: "a smaller --time-scale",
+                before: "where the trace itself is steady, replay a longer --window of it",
+                after: "replay a longer --window",
+            },
+            LoadKind::Synchronous | LoadKind::Concurrent | LoadKind::Throughput => {
+                Self { less: "fewer in flight", before: "add --warmup or run longer", after: "give --duration, and add --cooldown" }
+            }
+        }
+    }
+}
+
+fn faults(health: &Health, advice: &Advice) -> Vec<String> {
     let mut faults = Vec::new();
     if let Some(Known::At(lag_s) | Known::Above { above: lag_s }) = health.send_lag_p99_s
         && lag_s > health.send_lag_limit_s
     {
         faults.push(format!(
-            "requests left late: p99 send lag {} where {} is borne; use more --workers, a lower rate or a faster machine",
+            "requests left late: p99 send lag {} where {} is borne; use more --workers, {} or a faster machine",
             seconds(lag_s),
-            seconds(health.send_lag_limit_s)
+            seconds(health.send_lag_limit_s),
+            advice.less
         ));
     }
     if let Some(share) = health.sent_share.filter(|share| *share < LEAST_SENT_SHARE) {
-        faults.push(format!("only {:.2}% of the planned requests were sent; raise --max-in-flight or lower the rate", share * 100.0));
+        faults.push(format!("only {:.2}% of the planned requests were sent; raise --max-in-flight or use {}", share * 100.0, advice.less));
     }
     if health.shed > 0 {
         faults.push(format!("{} requests were shed at the in-flight cap; raise --max-in-flight", count(health.shed)));
@@ -132,14 +165,14 @@ fn faults(health: &Health) -> Vec<String> {
     faults
 }
 
-fn notes(health: &Health, trial: &Trial) -> Vec<String> {
+fn notes(health: &Health, trial: &Trial, advice: &Advice) -> Vec<String> {
     let mut notes = Vec::new();
     if health.tail_unloaded {
         let share = health.tail_share.unwrap_or_default() * 100.0;
-        notes.push(format!("tail_unloaded: {share:.0}% of the time in the system lies after the load had ended; add --cooldown"));
+        notes.push(format!("tail_unloaded: {share:.0}% of the time in the system lies after the load had ended; {}", advice.after));
     }
     if health.steady == Some(false) {
-        notes.push("the window is not steady: requests in flight grew or shrank over it; add --warmup or run longer".to_owned());
+        notes.push(format!("the window is not steady: requests in flight grew or shrank over it; {}", advice.before));
     }
     if health.length_mismatch > 0 {
         notes.push(format!(

@@ -38,7 +38,7 @@ pub use sample::SamplePoint;
 pub use slo::{Comparison, DEFAULT_ATTAINMENT_PERCENT, Limit, Objective, Objectives, PRESETS, Preset, Standing, Statistic, help_slo};
 pub use summary::{Frame, Goodness, Summary};
 pub use tokens::{TokenCountsView, TokensView};
-pub use trial::{Concurrency, Ended, LiveCounts, LoadFacts, LoadKind, Play, Segment, StopRule, Trial};
+pub use trial::{Concurrency, Ended, LiveCounts, LoadFacts, LoadKind, Merged, Play, Segment, StopRule, Trial};
 pub use value::{Value, input_tokens, output_tokens};
 pub use verdict::{Judgement, Verdict, VerdictResult, judge};
 pub use view::{BlockPoint, ConcurrencyView, MetricView, Rates, SloView, StatsView, Throughput, TrialView, view};

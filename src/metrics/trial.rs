@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::metrics::{Frame, Judgement, Objectives, Summary, TrialView, judge, view};
 use crate::record::Origin;
 use crate::schedule::Pattern;
-use crate::units::{Offset, Window};
+use crate::units::{Offset, Shard, Window};
 use crate::workload::{Closed, Load, Plan, Provenance};
 
 /// One stretch of load to play.
@@ -70,6 +70,21 @@ pub struct LoadFacts {
     /// Of a replay: the trace, and what was taken from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Provenance>,
+    /// The part of the load that was sent; then every count and rate but the two above is of this part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// Where several shards were merged into the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Merged>,
+}
+
+/// What is known of a trial merged from all shards of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Merged {
+    /// How many shards.
+    pub shards: u32,
+    /// Between the earliest and the latest of their origins, each by its own machine's clock: 0 with one `--start-at`.
+    pub origins_apart_s: f64,
 }
 
 impl LoadFacts {
@@ -84,6 +99,7 @@ impl LoadFacts {
                 process: timeline.law().map(|(process, _)| process.to_string()),
                 profile: timeline.pattern().map(Pattern::brief),
                 trace: plan.recording().map(|recording| recording.provenance().clone()),
+                shard: plan.shard(),
                 ..Self::default()
             },
             Load::Closed(closed) => Self {
@@ -184,6 +200,19 @@ impl Trial {
     #[must_use]
     pub fn window(&self) -> Window {
         self.summary.frame().window
+    }
+
+    /// Takes in what another shard of the same plan showed, played from the same origin to the same objectives: the books, the summaries.
+    /// What follows from both together only (the peak in flight) and what speaks of one (its shard, its bodies) becomes absent.
+    pub fn merge(&mut self, other: &Self) {
+        self.summary.merge(&other.summary);
+        self.drain_end = self.drain_end.max(other.drain_end);
+        self.not_due += other.not_due;
+        self.due = self.due.zip(other.due).map(|(mine, theirs)| mine + theirs);
+        if self.ended == Ended::Complete {
+            self.ended = other.ended;
+        }
+        (self.concurrency, self.body_fingerprint, self.load.shard) = (None, None, None);
     }
 
     /// What it says about its objectives (those its summary was folded for), and whether the generator can be trusted.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::record::Record;
 use crate::record::line::{Line, Names};
-use crate::units::{Offset, Window};
+use crate::units::{Offset, Shard, Window};
 
 /// The schema number this version writes and the only one it reads.
 pub const SCHEMA: u32 = 1;
@@ -46,6 +46,8 @@ pub struct Header {
     pub streamed: bool,
     /// What the lines hold.
     pub detail: Detail,
+    /// The part of the plan that they are of; none is all of it.
+    pub shard: Option<Shard>,
 }
 
 /// The header as it stands in the file.
@@ -60,6 +62,8 @@ struct HeaderLine {
     not_due: Option<u64>,
     streamed: bool,
     detail: Detail,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shard: Option<Shard>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,6 +88,7 @@ impl Header {
             not_due: self.not_due,
             streamed: self.streamed,
             detail: self.detail,
+            shard: self.shard,
         };
         let mut bytes = serde_json::to_vec(&line)?;
         if bytes.len() >= HEADER_BYTES {
@@ -103,6 +108,7 @@ impl Header {
             not_due: line.not_due,
             streamed: line.streamed,
             detail: line.detail,
+            shard: line.shard,
         }
     }
 }
@@ -254,6 +260,7 @@ mod tests {
             not_due: None,
             streamed: true,
             detail,
+            shard: None,
         }
     }
 

@@ -63,6 +63,7 @@ fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let closed = load.origin == Origin::Released;
     let what = if closed { format!("closed loop: {} in flight", count(u64::from(load.concurrency.unwrap_or(1)))) } else { open_load(load) };
     let window = trial.window;
+    let what = load.shard.map_or_else(|| what.clone(), |shard| format!("shard {shard} of an {what}"));
     let mut line = format!("{what} for {}", seconds(window.length_s()));
     if window.start > Offset::ZERO {
         line.extend([", after ", &seconds(window.start.as_secs()), " of warm-up"]);
@@ -81,6 +82,13 @@ fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
         let line = format!("the run did not end: {} records were on disk", count(trial.run_totals.planned));
         text.push_str(&ink.paint(Tone::Warning, &line));
         text.push('\n');
+    }
+    if load.shard.is_some() {
+        text.push_str("*shard*: every figure is of this part of the load, and the service bore the others too;\n");
+        text.push_str("the folders of all shards together give `tonnage report` the whole.\n");
+    }
+    if let Some(merged) = load.merged {
+        text.extend(["*merged* from all ", &count(u64::from(merged.shards)), " shards: every figure is of the whole load.\n"]);
     }
     if closed {
         text.push_str("*closed*: each answer releases the next request, so a slow server is asked less:\n");

@@ -1,6 +1,7 @@
 //! Owns what a result says and how it is shown: the model, and the console's tables.
 
 mod console;
+mod fit;
 mod inspection;
 mod layout;
 mod model;
@@ -8,6 +9,7 @@ mod sweep;
 mod tokens;
 
 pub use console::{render, shown_figure};
+pub use fit::render_fit;
 pub use inspection::render_inspection;
 pub use layout::{Ink, wrapped};
 pub use model::{Host, Report, SCHEMA, Target, Tool};

@@ -94,10 +94,15 @@ impl Recorded {
         Some(Self { instants: Arc::new(scaled), end })
     }
 
-    /// The same with every instant moved by `to`, which keeps their order; what it moves out of the window stays at its end.
-    pub(crate) fn moved(&self, to: impl Fn(Offset) -> Offset) -> Self {
+    /// The same with every instant moved by `to`, which keeps their order; what it moves out of the window stays at its end. Nothing is copied where
+    /// no one else holds the instants.
+    pub(crate) fn moved(self, to: impl Fn(Offset) -> Offset) -> Self {
         let last = Offset::from_nanos(self.end.as_nanos().saturating_sub(1));
-        Self { instants: Arc::new(self.instants.iter().map(|at| to(*at).min(last)).collect()), end: self.end }
+        let mut instants = Arc::unwrap_or_clone(self.instants);
+        for at in &mut instants {
+            *at = to(*at).min(last);
+        }
+        Self { instants: Arc::new(instants), end: self.end }
     }
 
     /// The instants in order.

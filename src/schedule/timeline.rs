@@ -173,13 +173,12 @@ impl Timeline {
     /// A trace's timeline with its time bent by `overlays`, their draws from `seed`: as many requests in the same window, the rate around each of them
     /// multiplied. A drawn one stays as it is: its pattern has its overlays. Refused where an overlay adds.
     pub fn bent(self, overlays: &[Overlay], seed: Seed) -> Result<Self, Refusal> {
-        match &self.source {
+        Ok(match self.source {
             Source::Recorded(recorded) if !overlays.is_empty() => {
-                let source = Source::Recorded(warped(recorded, overlays, seed)?);
-                Ok(Self { source, ..self })
+                Self { source: Source::Recorded(warped(recorded, overlays, seed)?), ..self }
             }
-            _ => Ok(self),
-        }
+            source => Self { source, ..self },
+        })
     }
 
     /// Warm-up, window, cool-down.
@@ -210,6 +209,12 @@ impl Timeline {
             Source::Drawn { curve, .. } => curve.mean_per_s(self.spans.window),
             Source::Recorded(recorded) => recorded.rate_per_s(),
         }
+    }
+
+    /// The rate that a drawn one never exceeds; the mean of a recorded one.
+    #[must_use]
+    pub fn highest_per_s(&self) -> f64 {
+        self.law().map_or_else(|| self.rate_per_s(), |(_, curve)| curve.highest_per_s())
     }
 
     /// Every arrival in order; cheap to start again, nothing held.

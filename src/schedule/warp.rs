@@ -11,7 +11,7 @@ use crate::units::Rate;
 /// around each instant is multiplied by f(t)·T/F(T), whose mean over the window is 1: as many requests, in the same order, in the same window.
 ///
 /// Refused where an overlay adds: a trace has no rate of its own that something could be added to.
-pub(super) fn warped(recorded: &Recorded, overlays: &[Overlay], seed: Seed) -> Result<Recorded, Refusal> {
+pub(super) fn warped(recorded: Recorded, overlays: &[Overlay], seed: Seed) -> Result<Recorded, Refusal> {
     if let Some(adding) = overlays.iter().find(|overlay| overlay.adds()) {
         let why = format!("`{adding}` adds requests per second, and a trace has no rate to add to");
         return Err(Refusal::new(why, "give its SIZE in percent, which bends the trace's time"));
@@ -39,7 +39,7 @@ mod tests {
 
     fn bent(overlays: &[&str]) -> Recorded {
         let overlays: Vec<Overlay> = overlays.iter().map(|text| text.parse().unwrap()).collect();
-        warped(&even(6_000, 60), &overlays, Seed::new(1)).unwrap()
+        warped(even(6_000, 60), &overlays, Seed::new(1)).unwrap()
     }
 
     #[test]
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn what_adds_is_refused() {
-        let refusal = warped(&even(10, 10), &["sine amp=5/s period=7s".parse().unwrap()], Seed::new(1)).unwrap_err();
+        let refusal = warped(even(10, 10), &["sine amp=5/s period=7s".parse().unwrap()], Seed::new(1)).unwrap_err();
         assert!(refusal.to_string().contains("in percent"), "{refusal}");
     }
 }

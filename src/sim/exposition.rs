@@ -114,7 +114,7 @@ pub(super) fn exposition(inner: &Inner, model: &str) -> String {
         page.one(name, "counter", help, value as f64);
     }
     page.head("request_success_total", "counter", "Count of successfully processed requests.");
-    for (reason, value) in [("length", counters.finished), ("abort", counters.cancelled)] {
+    for (reason, value) in [("length", counters.finished - inner.stopped), ("stop", inner.stopped), ("abort", counters.cancelled)] {
         page.line("request_success_total", &format!(r#",finished_reason="{reason}""#), value as f64);
     }
     page.histogram("time_to_first_token_seconds", "Histogram of time to first token in seconds.", &latencies.first_token);

@@ -75,6 +75,16 @@ impl Coming {
         matches!(self, Self::Known { burst: true, .. })
     }
 
+    /// The same, for a request that asked for no length: its answer ends of its own accord.
+    pub(super) fn stopping(self) -> Self {
+        if let Self::Stepped(ticket) = &self
+            && let Some(Some(inbox)) = ticket.live.inner.borrow_mut().inboxes.get_mut(ticket.place)
+        {
+            inbox.stops = true;
+        }
+        self
+    }
+
     /// The same, but with a gap between tokens where all would come at once: an endless burst would fill memory.
     pub(super) fn endless(self) -> Self {
         match self {
@@ -141,6 +151,8 @@ pub(super) struct Inner {
     inboxes: Vec<Option<Inbox>>,
     free: Vec<usize>,
     pub(super) latencies: Latencies,
+    /// Of the finished requests, those that ended of their own accord (`stop`) and not at the length asked for.
+    pub(super) stopped: u64,
     /// Actual minus intended end of every step, in nanoseconds.
     late_ns: Option<Histogram<u64>>,
 }
@@ -152,6 +164,8 @@ struct Inbox {
     last: Option<Offset>,
     instants: VecDeque<Offset>,
     cached_tokens: Option<u32>,
+    /// No length was asked for: its last token is a `stop`.
+    stops: bool,
     ended: bool,
     waker: Option<Waker>,
 }
@@ -163,6 +177,7 @@ impl Live {
             inboxes: Vec::new(),
             free: Vec::new(),
             latencies: Latencies::default(),
+            stopped: 0,
             // 1 ns to 1 h at 3 digits, which HDR can always hold.
             late_ns: Histogram::new_with_bounds(1, 3_600_000_000_000, 3).ok(),
         };
@@ -184,7 +199,8 @@ impl Live {
         while inner.engine.next_event().is_some_and(|event| event < at) {
             inner.advance(at);
         }
-        let inbox = Inbox { arrived: at, last: None, instants: VecDeque::new(), cached_tokens: None, ended: false, waker: None };
+        let inbox =
+            Inbox { arrived: at, last: None, instants: VecDeque::new(), cached_tokens: None, stops: false, ended: false, waker: None };
         let place = inner.free.pop().unwrap_or(inner.inboxes.len());
         if let Err(too_long) = inner.engine.arrive(at, Request { tag: place as u64, ..request }) {
             if place < inner.inboxes.len() {
@@ -236,11 +252,12 @@ impl Inner {
         {
             late_ns.saturating_record(now.as_nanos().saturating_sub(end.as_nanos()));
         }
-        let (inboxes, latencies) = (&mut self.inboxes, &mut self.latencies);
+        let (inboxes, latencies, stopped) = (&mut self.inboxes, &mut self.latencies, &mut self.stopped);
         let cache = self.engine.setup().prefix_cache();
         self.engine.advance(|at, token| {
             if let Some(inbox) = inboxes.get_mut(token.tag as usize).and_then(Option::as_mut) {
                 inbox.take(at, token, cache, latencies);
+                *stopped += u64::from(token.last && inbox.stops);
             }
         });
     }

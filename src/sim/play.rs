@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::metrics::{self, Concurrency, Ended, LoadFacts, Play, StopRule, Summary, Trial};
 use crate::record::{Exchange, Origin, Outcome, Record, Usage};
-use crate::schedule::Extent;
 use crate::seed::Seed;
 use crate::sim::engine::Request;
 use crate::sim::flight::Flight;
@@ -165,7 +164,7 @@ struct Segment<'a, F> {
 impl<F: FnMut(Record)> Segment<'_, F> {
     /// How issuing ended, when, and how many planned requests it left out.
     fn open(&mut self) -> (Ended, Offset, u64) {
-        let mut arrivals = self.plan.arrivals();
+        let mut arrivals = self.plan.share();
         while let Some(arrival) = arrivals.next() {
             if let Some(at) = self.stopped_by(arrival.at) {
                 return (Ended::Stopped, at, 1 + arrivals.count() as u64);
@@ -176,11 +175,9 @@ impl<F: FnMut(Record)> Segment<'_, F> {
     }
 
     fn closed(&mut self, closed: &Closed) -> (Ended, Offset, u64) {
-        let (most, until) = match closed.extent {
-            Extent::Requests(count) => (count, Offset::NEVER),
-            Extent::Duration(_) => (u64::MAX, self.plan.spans().cooldown.end),
-        };
-        for id in 0..most {
+        // Never, where a count ends it.
+        let until = self.plan.spans().cooldown.end;
+        for id in 0..closed.most_requests() {
             while self.flight.in_flight() >= u64::from(closed.concurrency) && self.flight.advance() {}
             let at = self.flight.now();
             if at >= until {

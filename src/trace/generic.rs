@@ -158,8 +158,12 @@ impl GenericJson {
     pub(crate) fn new(first: &str, columns: Option<&Columns>, unit: Option<TimeUnit>) -> Result<Self, String> {
         let object: HashMap<String, Figure<'_>> = parse(first, "JSON object")?;
         let names: Vec<&str> = object.keys().map(String::as_str).collect();
-        let (columns, clock) = settled(&names, columns, unit)?;
-        Ok(Self { columns, clock })
+        let (mut settled, clock) = settled(&names, columns, unit)?;
+        if columns.is_none() {
+            // A first line without a session says nothing of the others.
+            settled.session = Some("session".to_owned());
+        }
+        Ok(Self { columns: settled, clock })
     }
 }
 

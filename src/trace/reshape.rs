@@ -141,8 +141,12 @@ impl Default for Reshape {
     }
 }
 
+/// The longest load: a hundred years in seconds, a fifth of what 64 bits of nanoseconds hold.
+const MOST_LENGTH_S: f64 = 100.0 * 31_557_600.0;
+
 impl Selection {
-    /// The rows after `reshape`, drawn from `seed` (streams `spread`, `sample` and `rate_scale`); refused where they would be too many.
+    /// The rows after `reshape`, drawn from `seed` (streams `spread`, `sample` and `rate_scale`); refused where they would be too many
+    /// or last too long.
     /// A selection without rows stays as it is.
     pub fn reshape(mut self, reshape: &Reshape, seed: Seed) -> Result<Self, Refusal> {
         if self.trace.rows().is_empty() || *reshape == Reshape::default() {
@@ -161,11 +165,18 @@ impl Selection {
         if let Some(sample) = reshape.sample {
             self.sample(sample, &seed.stream("sample"));
         }
+        if self.trace.rows().is_empty() {
+            return Ok(self);
+        }
         let layers = libm::ceil(reshape.rate_scale.0).max(1.0) as u64;
         let (copies, rows) = (u64::from(reshape.loops) * layers, self.trace.rows().len() as u64);
         if copies > u64::from(u16::MAX) || copies.saturating_mul(rows) > Trace::MOST_ROWS {
             let why = format!("{} rows {} times over are more than are held, {}", count(rows), count(copies), count(Trace::MOST_ROWS));
             return Err(Refusal::new(why, "lower --loop or --rate-scale, or take a --window or a --sample"));
+        }
+        if length.as_secs_f64() * f64::from(reshape.loops) > MOST_LENGTH_S {
+            let why = format!("{} {} times over is longer than a hundred years", seconds(length.as_secs_f64()), reshape.loops);
+            return Err(Refusal::new(why, "lower --loop, or take a --window"));
         }
         if reshape.loops > 1 {
             self.repeat(reshape.loops, length);
@@ -280,9 +291,10 @@ impl Selection {
         self.copies += (once * usize::from(loops - 1)) as u64;
         self.length = Some(length * u32::from(loops));
         self.changes.push(format!(
-            "loop {loops}: played {loops} times, {} apart ({}); each time with prefixes and sessions of its own",
+            "loop {loops}: played {loops} times, {} apart ({}){}",
             seconds(length.as_secs_f64()),
-            if self.window.is_some() { "the window" } else { "the span and one mean gap" }
+            if self.window.is_some() { "the window" } else { "the span and one mean gap" },
+            self.own("each time with")
         ));
     }
 
@@ -322,12 +334,23 @@ impl Selection {
         self.copies += added;
         let thinned = if chance > 0.0 { format!(", the last one thinned to {chance:.3}") } else { String::new() };
         self.changes.push(format!(
-            "rate scale {scale}: {} copies laid over the trace{thinned}, each {} after the one before, {} rows added over the same time, with \
-             prefixes and sessions of their own; gaps below one mean gap are the copies', peaks over longer windows the trace's",
+            "rate scale {scale}: {} copies laid over the trace{thinned}, each {} after the one before, {} rows added over the same \
+             time{}; gaps below one mean gap are the copies', peaks over longer windows the trace's",
             layers - 1,
             seconds(step_ns as f64 / 1e9),
-            count(added)
+            count(added),
+            self.own("each with")
         ));
+    }
+
+    /// What copies have of their own, behind `with`; nothing where rows have neither.
+    fn own(&self, with: &str) -> String {
+        match (self.trace.blocks().is_empty(), self.trace.sessions().number() == 0) {
+            (true, true) => String::new(),
+            (false, true) => format!(", {with} prefixes of its own"),
+            (true, false) => format!(", {with} sessions of its own"),
+            (false, false) => format!(", {with} prefixes and sessions of its own"),
+        }
     }
 
     /// Leaves out what `keep` does not keep, for `reason`; how many rows are left.
@@ -409,29 +432,31 @@ struct Look {
     rate_per_s: f64,
     cv: Option<f64>,
     dispersion: f64,
-    peak_60s: f64,
+    /// None for a load of less than two minutes, in which a minute is no peak.
+    peak_60s: Option<f64>,
 }
 
 impl Look {
     fn of(rows: &[Row]) -> Self {
-        let rate_per_s = rows.len() as f64 / natural_length(rows).as_secs_f64();
-        let peak_60s = Counts::of(rows, 60).most as f64 / 60.0 / rate_per_s;
+        let length_s = natural_length(rows).as_secs_f64();
+        let rate_per_s = rows.len() as f64 / length_s;
+        let peak_60s = (length_s >= 120.0).then(|| Counts::of(rows, 60).most as f64 / 60.0 / rate_per_s);
         Self { rate_per_s, cv: Gaps::of(rows).cv, dispersion: Counts::of(rows, 1).dispersion, peak_60s }
     }
 
     fn against(&self, after: &Self) -> String {
-        let cv = |cv: Option<f64>| cv.map_or_else(|| "—".to_owned(), |cv| format!("{cv:.2}"));
+        let figure = |figure: Option<f64>| figure.map_or_else(|| "—".to_owned(), |figure| format!("{figure:.2}"));
         format!(
             "which changed: rate {:.3}/s to {:.3}/s, coefficient of variation of the gaps {} to {}, dispersion over 1 s {:.2} to {:.2}, \
-             peak to mean over 60 s {:.2} to {:.2}",
+             peak to mean over 60 s {} to {}",
             self.rate_per_s,
             after.rate_per_s,
-            cv(self.cv),
-            cv(after.cv),
+            figure(self.cv),
+            figure(after.cv),
             self.dispersion,
             after.dispersion,
-            self.peak_60s,
-            after.peak_60s
+            figure(self.peak_60s),
+            figure(after.peak_60s)
         )
     }
 }

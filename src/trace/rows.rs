@@ -222,6 +222,9 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
+    /// The longest span of a trace, thirty years in seconds: more is a broken time, and a few times over more than 64 bits of nanoseconds.
+    const MOST_SPAN_S: f64 = 30.0 * 31_557_600.0;
+
     fn new(format: Format, time_unit: &'static str, wanted_segment: Option<u32>) -> Self {
         let trace = Trace {
             format,
@@ -239,6 +242,17 @@ impl Pending {
             relative: false,
         };
         Self { trace, new_sessions: NewSessions::default(), number: 0, before_ns: i64::MIN, latest_ns: i64::MIN, wanted_segment }
+    }
+
+    /// A trace of `rows`, each with its blocks and its session; none where there are none, or a row cannot have its blocks.
+    pub(crate) fn of(format: Format, block_tokens: u32, rows: Vec<(RawRow, Vec<u64>, String)>) -> Option<Trace> {
+        let mut pending = Self::new(format, format.time_unit(), None);
+        pending.block_tokens(block_tokens).ok()?;
+        for (number, (row, ids, session)) in (1..).zip(rows) {
+            pending.number = number;
+            pending.push(row, &ids, Some(&session)).ok()?;
+        }
+        pending.finish(None, Path::new("")).ok()
     }
 
     /// Takes a row, its prefix blocks and the name of its session.
@@ -308,6 +322,11 @@ impl Pending {
             row.at = Offset::from_nanos(row.at.as_nanos() - first);
         }
         sort(&mut trace.rows);
+        let span_s = trace.rows.last().map_or(0.0, |row| row.at.as_secs());
+        if span_s > Self::MOST_SPAN_S {
+            let why = format!("spans {:.0} years; a time is wrong, or its unit (read as {})", span_s / 31_557_600.0, trace.time_unit);
+            return Err(Error::input(path, why));
+        }
         if trace.rows.is_empty() {
             let others = if trace.passed_over > 0 { format!(" ({} entries are no requests)", trace.passed_over) } else { String::new() };
             return Err(Error::input(path, format!("has no row{others}; give a trace of at least one request")));

@@ -4,10 +4,12 @@ mod format;
 mod quantile;
 mod rate;
 mod ratio;
+mod shard;
 mod time;
 
 pub use format::{count, pace, per_second, seconds};
 pub use quantile::Quantile;
 pub use rate::{Rate, parse_per_s};
 pub use ratio::Ratio;
+pub use shard::Shard;
 pub use time::{Offset, Window, parse_duration};

@@ -58,6 +58,15 @@ impl Closed {
         }
     }
 
+    /// The most requests that it releases: its count, or no bound where time ends it. Ids run from 0 up to here.
+    #[must_use]
+    pub const fn most_requests(&self) -> u64 {
+        match self.extent {
+            Extent::Requests(count) => count,
+            Extent::Duration(_) => u64::MAX,
+        }
+    }
+
     /// Warm-up, window and cool-down as spans of release instants. By count the window is nominal: from the warm-up's end, never closing.
     #[must_use]
     pub fn spans(&self) -> Spans {

@@ -4,13 +4,14 @@ use serde::Serialize;
 
 use crate::error::Refusal;
 use crate::schedule::{Dispersion, GapShape, LawCheck, LawVerdict, Observer, draw_rate};
+use crate::units::Shard;
 use crate::workload::fingerprint::PlanHasher;
 use crate::workload::{Dropped, Load, Plan, Removal};
 
 /// A plan in numbers. Serialises to the keys of `plan --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Description {
-    /// Requests planned, warm-up and cool-down included, quota applied.
+    /// Requests planned, warm-up and cool-down included, quota applied: all of them, whatever the shard.
     pub planned: u64,
     /// From the origin to the end of the cool-down, in seconds.
     pub span_s: f64,
@@ -25,6 +26,9 @@ pub struct Description {
     pub law: Option<LawVerdict>,
     /// [`Plan::fingerprint`].
     pub fingerprint: String,
+    /// The part that one shard sends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
     /// Requests removed, by reason.
     pub dropped: Dropped,
     /// The rate over time, quota applied: two lines of text of at most 72 columns.
@@ -33,6 +37,15 @@ pub struct Description {
     /// The rate that was asked for over time, where it varies: two lines likewise.
     #[serde(skip)]
     pub rate_picture: Option<String>,
+}
+
+/// The part of a plan that one shard sends.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Share {
+    /// Which.
+    pub shard: Shard,
+    /// Its requests.
+    pub planned: u64,
 }
 
 /// Describes the plan of an open load, in one pass; refused for a closed loop, which plans no instants.
@@ -48,6 +61,7 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
     let mut observer = Observer::new(spans.cooldown.end);
     let mut hasher = PlanHasher::new();
     let mut gate = plan.quota().map(crate::schedule::Quota::gate);
+    let mut share = plan.shard().map(|shard| Share { shard, planned: 0 });
     let mut refused = 0;
     for arrival in timeline.arrivals() {
         if let Some(law) = &mut law {
@@ -56,6 +70,9 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
         if gate.as_mut().is_some_and(|gate| !gate.admits(arrival.at)) {
             refused += 1;
             continue;
+        }
+        if let Some(share) = share.as_mut().filter(|share| share.shard.takes(arrival.index)) {
+            share.planned += 1;
         }
         observer.add(arrival.at);
         plan.hash(&mut hasher, arrival.index, Some(arrival.at));
@@ -74,6 +91,7 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
         dispersion: shape.dispersion,
         law: law.and_then(LawCheck::verdict),
         fingerprint: hasher.hex(),
+        share,
         dropped,
         picture: shape.picture,
         rate_picture: timeline.pattern().and(timeline.law()).map(|(_, curve)| draw_rate(curve, spans.cooldown.end)),

@@ -96,6 +96,15 @@ impl BodyFingerprint {
         self.bodies += other.bodies;
     }
 
+    /// The fingerprint of all bodies behind several others, no body behind two of them; `None` where one is not 32 hexadecimal digits.
+    pub fn hex_of_all<'a>(others: impl IntoIterator<Item = &'a str>) -> Option<String> {
+        let mut sum = 0u128;
+        for other in others {
+            sum = sum.wrapping_add(u128::from_str_radix(other, 16).ok().filter(|_| other.len() == 32)?);
+        }
+        Some(hex(&sum.to_be_bytes()))
+    }
+
     /// How many bodies it has taken.
     #[must_use]
     pub fn bodies(&self) -> u64 {
@@ -137,6 +146,7 @@ mod tests {
             for (id, body) in (0..).zip(&bodies).collect::<Vec<_>>().into_iter().rev() {
                 if (id as usize) < split { one.add(id, body) } else { two.add(id, body) }
             }
+            prop_assert_eq!(BodyFingerprint::hex_of_all([&*one.hex(), &*two.hex()]), Some(forward.hex()));
             two.merge(&one);
             prop_assert_eq!(forward, two);
         }

@@ -13,10 +13,11 @@ mod prompts;
 mod recording;
 mod salt;
 mod tokenizer;
+mod trace_fit;
 mod words;
 
 pub use closed::Closed;
-pub use describe::{Description, describe};
+pub use describe::{Description, Share, describe};
 pub use exact::Fit;
 pub use export::{EXPORT_HEADER, export};
 pub use fingerprint::{BodyFingerprint, joint_fingerprint};
@@ -26,4 +27,5 @@ pub use prompts::Fits;
 pub use recording::{Provenance, Recording, replay};
 pub use salt::Salt;
 pub use tokenizer::Tokenizer;
+pub use trace_fit::{ArrivalFit, LengthFit, Profile, QuantileErrors, TraceFit, fit_trace};
 pub use words::{ESTIMATE_NAME, estimate_tokens};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::schedule::{Arrival, Arrivals, Extent, Gate, Quota, Spans, Timeline};
 use crate::seed::{Seed, Stream};
 use crate::trace::Reason;
-use crate::units::Offset;
+use crate::units::{Offset, Shard};
 use crate::workload::blocks::append_blocks;
 use crate::workload::fingerprint::PlanHasher;
 use crate::workload::words::append_words;
@@ -177,6 +177,7 @@ pub struct Plan {
     load: Load,
     workload: Workload,
     quota: Option<Quota>,
+    shard: Option<Shard>,
     seed: Seed,
     streams: Streams,
     class: Arc<str>,
@@ -213,7 +214,7 @@ impl Plan {
             prompts: seed.stream("prompts"),
             blocks: workload.salt.stream_of_blocks(),
         };
-        Self { load, workload, quota, seed, streams, class: "default".into(), fits: Arc::default() }
+        Self { load, workload, quota, shard: None, seed, streams, class: "default".into(), fits: Arc::default() }
     }
 
     /// When.
@@ -232,6 +233,25 @@ impl Plan {
     #[must_use]
     pub fn quota(&self) -> Option<Quota> {
         self.quota
+    }
+
+    /// The same plan, of which this process sends one part ([`Plan::share`]). Everything else speaks of the whole: its arrivals, its
+    /// fingerprint, the numbers and prompts of its requests. Without meaning for a closed loop, which plans no instants: `cli` refuses the pair.
+    #[must_use]
+    pub fn sharded(self, shard: Shard) -> Self {
+        Self { shard: Some(shard), ..self }
+    }
+
+    /// The part that is sent; none is all of it.
+    #[must_use]
+    pub fn shard(&self) -> Option<Shard> {
+        self.shard
+    }
+
+    /// How much of its load is sent, 0 to 1.
+    #[must_use]
+    pub fn fraction(&self) -> f64 {
+        self.shard.map_or(1.0, |shard| 1.0 / f64::from(shard.of()))
     }
 
     /// The seed of lengths and prompts.
@@ -256,7 +276,13 @@ impl Plan {
             Load::Open(timeline) => Some(timeline.arrivals()),
             Load::Closed(_) => None,
         };
-        Planned { arrivals, gate: self.quota.map(Quota::gate), refused: 0 }
+        Planned { arrivals, gate: self.quota.map(Quota::gate), shard: None, refused: 0 }
+    }
+
+    /// Of these, the ones that this process sends: those of its shard, all without one.
+    #[must_use]
+    pub fn share(&self) -> Planned {
+        Planned { shard: self.shard, ..self.arrivals() }
     }
 
     /// What the quota removed, and what was left out of the trace. One pass over the plan.
@@ -388,21 +414,19 @@ impl Plan {
 pub struct Planned {
     arrivals: Option<Arrivals>,
     gate: Option<Gate>,
+    shard: Option<Shard>,
     refused: u64,
 }
 
 impl Planned {
-    /// What the quota has removed so far.
+    /// What the quota has removed so far, from the whole plan.
     #[must_use]
     pub fn dropped(&self) -> Dropped {
         if self.refused == 0 { Dropped::new() } else { Dropped::from([(Removal::Quota, self.refused)]) }
     }
-}
 
-impl Iterator for Planned {
-    type Item = Arrival;
-
-    fn next(&mut self) -> Option<Arrival> {
+    /// The next of the whole plan.
+    fn admitted(&mut self) -> Option<Arrival> {
         let arrivals = self.arrivals.as_mut()?;
         let Some(gate) = &mut self.gate else { return arrivals.next() };
         for arrival in arrivals {
@@ -412,6 +436,19 @@ impl Iterator for Planned {
             self.refused += 1;
         }
         None
+    }
+}
+
+impl Iterator for Planned {
+    type Item = Arrival;
+
+    fn next(&mut self) -> Option<Arrival> {
+        loop {
+            let arrival = self.admitted()?;
+            if self.shard.is_none_or(|shard| shard.takes(arrival.index)) {
+                return Some(arrival);
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::schedule::{Overlay, Recorded, TimeScale, Timeline};
+use crate::schedule::{Recorded, TimeScale, Timeline};
 use crate::trace::{BlockPool, Format, Row, Selection, Sessions};
 use crate::units::{Offset, Window};
 use crate::workload::Dropped;
@@ -44,9 +44,6 @@ pub struct Provenance {
     /// What was done to the rows, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
-    /// Overlays that bent its time, as typed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub bent_by: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
@@ -66,11 +63,9 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// The same, saying that `overlays` bent its time.
-    #[must_use]
-    pub fn bent_by(mut self, overlays: &[Overlay]) -> Self {
-        self.provenance.bent_by = overlays.iter().map(Overlay::to_string).collect();
-        self
+    /// Adds a sentence to what was done to its rows.
+    pub fn note(&mut self, change: String) {
+        self.provenance.changes.push(change);
     }
 
     /// Where it comes from.
@@ -150,7 +145,6 @@ pub fn replay(selection: Selection, scale: TimeScale, file: &str) -> Option<(Tim
         copies,
         sessions: 0,
         changes,
-        bent_by: Vec::new(),
     };
     let (rows, blocks, sessions) = trace.into_parts();
     let mut turns = Vec::new();

@@ -143,7 +143,7 @@ fn what_cannot_be_is_refused_with_flag_value_and_what_is_accepted() {
         (&["plan", "--export", "none/t.csv"], &["none/t.csv", "--export"]),
         (&["report", "none"], &["none", "result folder"]),
         (&["report", "lengths.txt"], &["lengths.txt", "not a result"]),
-        (&["report", "a", "b"], &["merging", "one"]),
+        (&["report", "a", "b"], &["a", "cannot be read"]),
         (&["simulate", "--fault", "explode"], &["--fault", "slow-first-byte:TIME"]),
         (&["simulate", "--sim", "huge"], &["--sim", "mmc:servers"]),
         (&["help", "nothing"], &["`nothing`", "metrics"]),

@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tonnage::clock::RunClock;
-use tonnage::engine::{Gauge, Session, Settings, Setup};
+use tonnage::engine::{Gauge, RecordSink, Session, Settings, Setup};
 use tonnage::metrics::{Ended, Known, Metric, Objectives, OriginOf, Play, Segment, StopRule, Trial, VerdictResult};
 use tonnage::record::{Origin, Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
@@ -39,18 +39,43 @@ fn paused<T>(test: impl Future<Output = T>) -> T {
 
 /// Plays `plan` against `script` in virtual time; the trial and every record, by id.
 fn play(plan: Plan, settings: Settings, script: impl Fn(u64) -> Fate + Send + Sync + 'static) -> (Trial, Vec<Record>) {
+    play_segment(segment("test", Arc::new(plan)), settings, &[], script)
+}
+
+/// The same, interrupted at each of these milliseconds after the call (the origin lies 50 ms after it).
+fn play_interrupted(segment: Segment, at_ms: &'static [u64], script: impl Fn(u64) -> Fate + Send + Sync + 'static) -> (Trial, Vec<Record>) {
+    play_segment(segment, settings(), at_ms, script)
+}
+
+fn play_segment(
+    segment: Segment,
+    settings: Settings,
+    interrupts_ms: &'static [u64],
+    script: impl Fn(u64) -> Fate + Send + Sync + 'static,
+) -> (Trial, Vec<Record>) {
     paused(async {
         let mut session = Session::local::<Scripted>(settings, Arc::new(Box::new(script) as Script), Scripted);
-        let records = Rc::new(RefCell::new(Vec::new()));
-        let filed = Rc::clone(&records);
-        let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
-        let segment = segment("test", Arc::new(plan));
-        let settling = session.play_into(segment, StopRule::Never, Arc::default(), sink).await.expect("played");
-        let trial = settling.await.expect("a trial");
+        let interrupter = session.interrupter();
+        tokio::task::spawn_local(async move {
+            let called = RunClock::starting_in(Duration::ZERO);
+            for at_ms in interrupts_ms {
+                tokio::time::sleep(called.until(Offset::from_nanos(at_ms * 1_000_000))).await;
+                interrupter.interrupt();
+            }
+        });
+        let (records, sink) = filing();
+        let trial = session.play_into(segment, StopRule::Never, Arc::default(), sink).await.expect("played").await.expect("a trial");
         let mut records = records.take();
         records.sort_by_key(|record| record.id);
         (trial, records)
     })
+}
+
+/// A sink that keeps every record.
+fn filing() -> (Rc<RefCell<Vec<Record>>>, RecordSink) {
+    let records = Rc::new(RefCell::new(Vec::new()));
+    let filed = Rc::clone(&records);
+    (records, Box::new(move |record: &Record| filed.borrow_mut().push(record.clone())))
 }
 
 fn segment(label: &str, plan: Arc<Plan>) -> Segment {
@@ -217,9 +242,7 @@ fn play_live(timeline: Timeline, interrupt_after: Option<Duration>) -> (Trial, V
                 interrupter.interrupt();
             });
         }
-        let records = Rc::new(RefCell::new(Vec::new()));
-        let filed = Rc::clone(&records);
-        let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
+        let (records, sink) = filing();
         let segment = segment("test", Arc::new(plan(Load::Open(timeline))));
         let trial = session.play_into(segment, StopRule::Never, Arc::default(), sink).await.expect("played").await.expect("a trial");
         (trial, records.take())
@@ -251,21 +274,8 @@ fn an_interrupt_is_heard_although_the_next_request_is_a_minute_away() {
 
 #[test]
 fn an_interrupted_run_ends_its_window_at_that_instant() {
-    let (trial, records) = paused(async {
-        let script = Arc::new(Box::new(|_| Fate::Answers(30 * MS)) as Script);
-        let mut session = Session::local::<Scripted>(settings(), script, Scripted);
-        let interrupter = session.interrupter();
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(Duration::from_millis(3_050)).await;
-            interrupter.interrupt();
-        });
-        let records = Rc::new(RefCell::new(Vec::new()));
-        let filed = Rc::clone(&records);
-        let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
-        let segment = segment("test", Arc::new(even(10.0, 10)));
-        let settling = session.play_into(segment, StopRule::Never, Arc::default(), sink).await.expect("played");
-        (settling.await.expect("a trial"), records.take())
-    });
+    let segment = segment("test", Arc::new(even(10.0, 10)));
+    let (trial, records) = play_interrupted(segment, &[3_050], |_| Fate::Answers(30 * MS));
     assert_eq!(trial.ended, Ended::Interrupted);
     let end = trial.window().end;
     assert!((2.9..3.1).contains(&end.as_secs()), "the window ends at the stop, {end}");
@@ -277,20 +287,11 @@ fn an_interrupted_run_ends_its_window_at_that_instant() {
 #[test]
 fn a_run_interrupted_during_warm_up_measures_nothing_and_its_load_ends_at_the_stop() {
     // 5 s of warm-up, stopped at 1.59 s: an empty window, a load that ended then, and objectives that nothing speaks of.
-    let trial = paused(async {
-        let script = Arc::new(Box::new(|_| Fate::Answers(30 * MS)) as Script);
-        let mut session = Session::local::<Scripted>(settings(), script, Scripted);
-        let interrupter = session.interrupter();
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(Duration::from_millis(1_590)).await;
-            interrupter.interrupt();
-        });
-        let extent = Extent::Duration(Duration::from_secs(10));
-        let timeline = Timeline::new(Process::Even, rate(10.0), extent, Duration::from_secs(5), Duration::ZERO, Seed::new(1));
-        let asked = Objectives::parse(&["p99 ttft<=1s", "mean e2e<=1s", "max ttft<=1s", "goodput>=1/s"], None, None).expect("objectives");
-        let segment = Segment { objectives: Arc::new(asked), ..segment("test", Arc::new(plan(Load::Open(timeline)))) };
-        session.play(segment, StopRule::Never).await.expect("played").await.expect("a trial")
-    });
+    let extent = Extent::Duration(Duration::from_secs(10));
+    let timeline = Timeline::new(Process::Even, rate(10.0), extent, Duration::from_secs(5), Duration::ZERO, Seed::new(1));
+    let asked = Objectives::parse(&["p99 ttft<=1s", "mean e2e<=1s", "max ttft<=1s", "goodput>=1/s"], None, None).expect("objectives");
+    let segment = Segment { objectives: Arc::new(asked), ..segment("test", Arc::new(plan(Load::Open(timeline)))) };
+    let (trial, _) = play_interrupted(segment, &[1_590], |_| Fate::Answers(30 * MS));
     let frame = trial.summary.frame();
     assert!(frame.window.length_s() == 0.0 && frame.load_end.as_secs() < 1.7, "{frame:?}");
     assert!(frame.load_end <= trial.drain_end, "{frame:?} {}", trial.drain_end);
@@ -301,22 +302,8 @@ fn a_run_interrupted_during_warm_up_measures_nothing_and_its_load_ends_at_the_st
 
 #[test]
 fn a_second_interrupt_lets_go_at_once_with_the_books_closed() {
-    let (trial, records) = paused(async {
-        let mut session = Session::local::<Scripted>(settings(), Arc::new(Box::new(|_| Fate::Hangs) as Script), Scripted);
-        let interrupter = session.interrupter();
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(Duration::from_millis(1_050)).await;
-            interrupter.interrupt();
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            interrupter.interrupt();
-        });
-        let records = Rc::new(RefCell::new(Vec::new()));
-        let filed = Rc::clone(&records);
-        let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
-        let segment = segment("test", Arc::new(even(10.0, 10)));
-        let settling = session.play_into(segment, StopRule::Never, Arc::default(), sink).await.expect("played");
-        (settling.await.expect("a trial"), records.take())
-    });
+    let segment = segment("test", Arc::new(even(10.0, 10)));
+    let (trial, records) = play_interrupted(segment, &[1_050, 1_550], |_| Fate::Hangs);
     assert!(trial.drain_end.as_secs() < 1.7, "nothing waited for the drain: {}", trial.drain_end);
     assert_eq!(records.len(), outcomes(&records, "unresolved"));
     assert_eq!(records.len() as u64 + trial.not_due, 100);

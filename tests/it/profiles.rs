@@ -14,8 +14,10 @@ use tonnage::workload::{Load, Plan, Workload, describe};
 const ALPHA: f64 = 1e-4;
 pub(crate) const PROCESSES: [&str; 5] = ["even", "poisson", "gamma:0.5", "gamma:2", "weibull:2"];
 
-/// Profiles of every shape and overlays of every kind, each about 120 s at 50/s, and λ(t) written down once more where it is a formula.
+/// λ(t), written down once more.
 type Formula = fn(f64) -> f64;
+
+/// Profiles of every shape and overlays of every kind, each 120 s at about 50/s, and λ(t) where it is a formula.
 const PATTERNS: &[(&str, &[&str], Option<Formula>)] = &[
     ("constant 50/s 120s", &[], Some(|_| 50.0)),
     ("ramp 1/s..100/s 60s; hold 20s; ramp 100/s..1/s 40s", &[], Some(trapezium)),
@@ -141,10 +143,13 @@ fn even_counts_match_the_integral_within_one_in_every_window() {
     }
 }
 
-/// Σ (count − expected)²/expected over 40 windows of equal expectation is χ² of 40 degrees for a Poisson process.
+/// Σ (count − expected)²/expected over 40 windows of equal expectation is χ² of 40 degrees for a Poisson process, and over n seeds of 40 n: neither
+/// above nor below what chance allows.
 fn counts_of_poisson_follow_the_integral(seeds: std::ops::Range<u64>) {
-    let critical = ChiSquared::new(40.0).unwrap().inverse_cdf(1.0 - ALPHA);
+    let law = ChiSquared::new(40.0 * (seeds.end - seeds.start) as f64).unwrap();
+    let allowed = law.inverse_cdf(ALPHA / 2.0)..law.inverse_cdf(1.0 - ALPHA / 2.0);
     for (profile, overlays, _) in PATTERNS {
+        let mut statistic = 0.0;
         for seed in seeds.clone() {
             let made = shaped("poisson", pattern(profile, overlays), 120.0, seed);
             let total = curve(&made).expected(120.0);
@@ -153,9 +158,9 @@ fn counts_of_poisson_follow_the_integral(seeds: std::ops::Range<u64>) {
                 counts[(curve(&made).expected(arrival.at.as_secs()) / total * 40.0).min(39.0) as usize] += 1.0;
             }
             let each = total / 40.0;
-            let statistic: f64 = counts.iter().map(|count| (count - each).powi(2) / each).sum();
-            assert!(statistic < critical, "{profile} {overlays:?}, seed {seed}: {statistic} above {critical}");
+            statistic += counts.iter().map(|count| (count - each).powi(2) / each).sum::<f64>();
         }
+        assert!(allowed.contains(&statistic), "{profile} {overlays:?}: {statistic} outside {allowed:?}");
     }
 }
 
@@ -167,7 +172,6 @@ fn poisson_counts_follow_the_integral() {
 #[test]
 #[ignore = "1 minute: cargo test --release --test it profiles -- --ignored"]
 fn poisson_counts_follow_the_integral_over_a_hundred_seeds() {
-    // 27 patterns × 100 seeds at α = 10⁻⁴: a quarter of a false alarm is expected, and these seeds raise none.
     counts_of_poisson_follow_the_integral(1..101);
 }
 
@@ -212,7 +216,7 @@ fn rescaled_gaps_follow_the_process(arrivals: f64, seed: u64) {
 
 #[test]
 fn every_process_under_every_profile_follows_its_law() {
-    rescaled_gaps_follow_the_process(3_000.0, 1);
+    rescaled_gaps_follow_the_process(1_500.0, 1);
 }
 
 #[test]
@@ -386,7 +390,12 @@ proptest! {
         let (warmup, cooldown) = (Duration::from_millis(warmup_ms), Duration::from_millis(cooldown_ms));
         let made = Timeline::shaped(
             process.parse().unwrap(), pattern(&profile, overlays), Some(Extent::Requests(count)), warmup, cooldown, Seed::new(seed),
-        ).unwrap();
+        );
+        let Ok(made) = made else {
+            // What is added may leave nothing of a short window.
+            prop_assert!(overlays.iter().any(|overlay| overlay.contains("/s")), "{:?}", made);
+            return Ok(());
+        };
         let spans = made.spans();
         let arrivals: Vec<Arrival> = made.arrivals().collect();
         prop_assert_eq!(arrivals.iter().filter(|arrival| spans.window.contains(arrival.at)).count() as u64, count);

@@ -1,20 +1,10 @@
 //! Owns the verbs `replay` and `trace` as a person runs them, on a trace written here.
 
 use std::fmt::Write as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-fn run(folder: &Path, words: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tonnage"));
-    command.current_dir(folder).env_remove("OPENAI_API_KEY").env_remove("COLUMNS").env("NO_COLOR", "1").stdin(Stdio::null());
-    command.args(words).output().expect("the binary runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+use crate::cli::{run, text};
 
 fn json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_else(|why| panic!("{why}: {}", text(bytes)))
@@ -102,6 +92,28 @@ fn plan_only_is_plan_for_a_replay() {
 }
 
 #[test]
+fn the_shards_of_a_replay_are_its_rows_in_turn() {
+    let folder = folder();
+    let replay = ["replay", "chat.jsonl", "--time-scale", "40", "--max-input", "4000", "--quiet", "--workers", "1", "--out"];
+    for (out, more) in [("whole", &["--salt", "seed-1"][..]), ("one", &["--shard", "1/2"]), ("two", &["--shard", "2/2"])] {
+        let done = run(folder.path(), &[&replay[..], &[out], more].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    }
+    let merged = json(&run(folder.path(), &["report", "one", "two", "--json"]).stdout);
+    let whole = json(&run(folder.path(), &["report", "whole", "--json"]).stdout);
+    for key in ["plan_fingerprint", "body_fingerprint"] {
+        assert_eq!(merged[key], whole[key], "{key}");
+    }
+    assert_eq!(merged["trials"][0]["requests"], whole["trials"][0]["requests"]);
+    assert_eq!(merged["trials"][0]["load"]["trace"], whole["trials"][0]["load"]["trace"]);
+    let words = ["replay", "chat.jsonl", "--plan-only", "--shard", "2/2", "--export", "t.csv"];
+    let shown = text(&run(folder.path(), &words).stdout);
+    assert!(shown.contains("shard        2/2: "), "{shown}");
+    let table = std::fs::read_to_string(folder.path().join("t.csv")).expect("a table");
+    assert!(table.lines().skip(1).all(|row| row.split(',').next().and_then(|id| id.parse::<u64>().ok()).is_some_and(|id| id % 2 == 1)));
+}
+
+#[test]
 fn inspect_shows_what_it_found_and_says_it_as_json() {
     let folder = folder();
     let output = run(folder.path(), &["trace", "inspect", "chat.jsonl"]);
@@ -170,7 +182,7 @@ fn what_a_trace_says_itself_is_refused() {
         (&["replay", "chat.jsonl", "--warmup", "1s"], &["--warmup", "before its first row"]),
         (&["replay", "chat.jsonl", "--cooldown", "1s"], &["--cooldown", "after its last row"]),
         (&["trace", "inspect", "none.csv"], &["none.csv", "cannot be opened"]),
-        (&["trace", "convert", "chat.jsonl"], &["convert"]),
+        (&["trace", "convert", "chat.jsonl"], &["--to", "--out"]),
     ];
     for (words, wanted) in cases {
         let output = run(folder.path(), words);

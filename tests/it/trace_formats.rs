@@ -69,6 +69,7 @@ fn one_recording_is_the_same_rows_in_every_format() {
         let trace = read(text).unwrap_or_else(|why| panic!("{format}: {why}"));
         assert_eq!((trace.format(), rows(&trace), trace.time_unit()), (format, wanted(sessions), unit));
         assert_eq!(trace.rows()[1].at.as_nanos(), 1_000_000_000, "{format}: to the nanosecond");
+        assert_eq!(serde_json::to_value(format).unwrap(), format.name(), "in a result it is called what people write");
         assert_eq!(rows(&read_with(text, &format.into()).unwrap()), wanted(sessions), "{format}, named");
         // A byte-order mark, CR at line ends and no end of the last line change nothing.
         let other = format!("\u{feff}{}", text.trim_end().replace("\r\n", "\n").replace('\n', "\r\n"));
@@ -265,6 +266,12 @@ fn a_segment_is_taken_where_a_clock_starts_again() {
     // Logs are written when a request ends: a start long before the line above is no other recording.
     let late = LITELLM.replace("1700158623.97996", "1700150000.5");
     assert_eq!((read(&late).unwrap().segments(), read(&late).unwrap().out_of_order()), (1, 2));
+}
+
+#[test]
+fn a_span_of_centuries_is_a_wrong_time_or_a_wrong_unit() {
+    let refused = read(&CSV.replace("3000000005", "3000000005000000000")).unwrap_err();
+    assert_eq!(refused, "t: spans 95 years; a time is wrong, or its unit (read as nanoseconds)");
 }
 
 #[test]

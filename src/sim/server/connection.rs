@@ -247,6 +247,7 @@ fn hand_in(shared: &Shared, arrived: Offset, wish: &Wish, blocks: &[u64], fate: 
     let block_tokens = Setup::BLOCK_TOKENS;
     let request = Request { tag: Request::NOBODY, prompt_tokens: wish.prompt_tokens, output_tokens, blocks, block_tokens };
     let coming = shared.desk.arrive(arrived, request).map_err(|_| io::Error::other("too long a request was let in"))?;
+    let coming = if wish.length_asked { coming } else { coming.stopping() };
     Ok(if fate.never_ends { coming.endless() } else { coming })
 }
 

@@ -69,6 +69,16 @@ async fn metrics_have_vllms_names_and_count_what_happened() {
     }
     assert!(first.contains(r#"vllm:time_to_first_token_seconds_bucket{model_name="tonnage-sim",engine="0",le="0.01"} 2.0"#), "{first}");
     assert!(first.contains(r#"le="+Inf"} 2.0"#));
+    let unasked = STREAMED.replace(r#","max_tokens":6"#, "");
+    assert_ne!(unasked, STREAMED);
+    let (stopped, _) = with_server(options("small", &[]), async |address| {
+        read_all(address, &request(CHAT, &unasked, "connection: close\r\n")).await;
+        read_all(address, &request("/metrics", "", "connection: close\r\n")).await.text()
+    })
+    .await;
+    for (reason, known) in [("length", "0.0"), ("stop", "1.0"), ("abort", "0.0")] {
+        assert!(stopped.contains(&format!(r#"finished_reason="{reason}"}} {known}"#)), "{reason}: {stopped}");
+    }
     let none = seen(options("delay", &[]), "/metrics", "", "").await.text();
     assert!(none.starts_with("HTTP/1.1 404"), "{none}");
 }

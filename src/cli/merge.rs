@@ -1,0 +1,217 @@
+//! Owns the merging of results: all shards of one plan, folded from their records into the result of the whole.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::cli::report::{Refolded, files_of, read, refold};
+use crate::cli::target::with_trust;
+use crate::error::Error;
+use crate::metrics::{Concurrency, Ended, Merged, Trial};
+use crate::record::Record;
+use crate::report::Report;
+use crate::units::{Shard, count, seconds};
+use crate::workload::BodyFingerprint;
+
+/// Options that say what is asked and how it is judged: the same in all shards of one load. The plan's own are in its fingerprint.
+const OF_ALL: &[&str] = &[
+    "model",
+    "endpoint",
+    "no-stream",
+    "timeout",
+    "extra-body",
+    "ignore-eos",
+    "min-tokens",
+    "continuous-usage",
+    "output-field",
+    "salt",
+    "slo",
+    "attainment",
+    "goodput",
+];
+
+/// One shard as it was read.
+struct Part {
+    path: PathBuf,
+    report: Report,
+    shard: Shard,
+    trial: Box<Trial>,
+    flights: Flights,
+}
+
+/// Merges the results in `paths`: every shard of one plan, each once.
+pub(super) fn merge(paths: &[PathBuf]) -> Result<Report, Error> {
+    let mut parts: Vec<Part> = paths.iter().map(|path| part(path)).collect::<Result<_, _>>()?;
+    parts.sort_by_key(|part| part.shard.number());
+    let (first, others) = parts.split_first().ok_or_else(|| Error::usage("report", "no result was given", "give a result folder"))?;
+    others.iter().try_for_each(|other| refuse_unlike(first, other))?;
+    refuse_gaps(&parts)?;
+    let mut origins = parts.iter().map(origin).collect::<Result<Vec<_>, _>>()?;
+    origins.sort_unstable();
+    let apart = origins.last().zip(origins.first()).map_or(0.0, |(last, first)| last.duration_since(*first).as_secs_f64());
+    let mut trial = Trial::clone(&first.trial);
+    let (mut flights, mut integral_s) = (first.flights.clone(), first.trial.concurrency.map(|held| held.integral_s));
+    for other in others {
+        trial.merge(&other.trial);
+        flights.merge(&other.flights);
+        integral_s = integral_s.zip(other.trial.concurrency).map(|(sum, held)| sum + held.integral_s);
+    }
+    trial.load.shard = None;
+    trial.load.merged = Some(Merged { shards: first.shard.of(), origins_apart_s: apart });
+    trial.concurrency = integral_s.map(|integral_s| Concurrency { peak: flights.peak(), integral_s });
+    Ok(whole(&parts, &first.report, &trial))
+}
+
+/// The report of the whole: what is one machine's own (its name, its command line) is that of the first shard.
+fn whole(parts: &[Part], first: &Report, trial: &Trial) -> Report {
+    let mut report = first.clone();
+    report.config.remove("shard");
+    report.body_fingerprint =
+        parts.iter().map(|part| part.report.body_fingerprint.as_deref()).collect::<Option<Vec<_>>>().and_then(BodyFingerprint::hex_of_all);
+    let everywhere = |note: &String| parts.iter().all(|part| part.report.notes.contains(note));
+    report.notes.retain(everywhere);
+    for part in parts {
+        let Part { report: theirs, shard, trial, .. } = part;
+        report.notes.push(format!(
+            "shard {shard}: {} requests from {} ({} workers), begun {}",
+            count(trial.summary.totals().planned),
+            theirs.host.name,
+            theirs.host.workers,
+            theirs.started
+        ));
+        // Its own line already says which part it was of.
+        let of_itself = format!("shard {shard}: ");
+        let own = theirs.notes.iter().filter(|note| !everywhere(note) && !note.starts_with(&of_itself));
+        report.notes.extend(own.map(|note| format!("shard {shard}: {note}")));
+    }
+    if parts.iter().any(|part| part.report.label != report.label) {
+        report.label = None;
+    }
+    for url in parts.iter().flat_map(|part| &part.report.target.urls) {
+        if !report.target.urls.contains(url) {
+            report.target.urls.push(url.clone());
+        }
+    }
+    report.trials = vec![with_trust(trial.view(), &report.config)];
+    report
+}
+
+/// Reads one shard and folds its records, which must be those of its part of the plan.
+fn part(path: &Path) -> Result<Part, Error> {
+    let (result, records) = files_of(path);
+    let report = read(&result)?;
+    let again = "run it again, or leave all of its plan's shards out";
+    if report.is_unfinished() {
+        return Err(Error::input(&result, format!("is of a run that did not end, and would leave a hole in the merged load; {again}")));
+    }
+    let [saved] = report.trials.as_slice() else {
+        let why = format!("holds {} loads, and only shards of one load are merged; give one result at a time", report.trials.len());
+        return Err(Error::input(&result, why));
+    };
+    let Some(shard) = saved.load.shard else {
+        return Err(Error::input(
+            &result,
+            "is no shard of a plan: several results are merged only where each was made with --shard; give it alone",
+        ));
+    };
+    if saved.ended != Ended::Complete {
+        let end = seconds(saved.window.end.as_secs());
+        return Err(Error::input(&result, format!("was cut short: its window ends at {end}, before that of the plan; {again}")));
+    }
+    if !records.exists() {
+        return Err(Error::input(&records, "is missing: shards are merged from their records; restore it, or run with --records jsonl"));
+    }
+    let mut flights = Flights::default();
+    let refolded = refold(&records, saved, &report, &report.plan_fingerprint, |record| {
+        flights.add(record);
+        if shard.takes(record.id) {
+            Ok(())
+        } else {
+            Err(Error::input(&records, format!("holds request {}, which is not of shard {shard}; restore it from a copy", record.id)))
+        }
+    })?;
+    match refolded {
+        Refolded::Same { trial, .. } => Ok(Part { path: path.to_owned(), shard, trial, flights, report }),
+        Refolded::Lacking(why) => Err(Error::input(&records, format!("cannot be merged: {why}; run the shards with --records jsonl"))),
+    }
+}
+
+/// Refuses two results that are not of one load.
+fn refuse_unlike(first: &Part, other: &Part) -> Result<(), Error> {
+    let refuse = |why: String| Err(Error::input(&other.path, format!("{why} {}; merge the shards of one plan", first.path.display())));
+    if other.shard.of() != first.shard.of() {
+        return refuse(format!("is shard {} and belongs to another split than {} in", other.shard, first.shard));
+    }
+    if other.report.plan_fingerprint != first.report.plan_fingerprint {
+        return refuse("is of another plan (its fingerprint differs) than".to_owned());
+    }
+    if other.trial.summary.frame() != first.trial.summary.frame() {
+        return refuse("has another measured window than".to_owned());
+    }
+    let differing = OF_ALL.iter().find(|key| other.report.config.get(**key) != first.report.config.get(**key));
+    if let Some(key) = differing {
+        let shown = |part: &Part| part.report.config.get(*key).map_or_else(|| "not given".to_owned(), Value::to_string);
+        return refuse(format!("has --{key} {}, and {} stands in", shown(other), shown(first)));
+    }
+    if other.report.target.model != first.report.target.model || other.report.target.simulated != first.report.target.simulated {
+        return refuse("asked another model, or a simulated server, and so did not load the same service as".to_owned());
+    }
+    Ok(())
+}
+
+/// Refuses a shard that is given twice, and one that is not given. `parts` are in order.
+fn refuse_gaps(parts: &[Part]) -> Result<(), Error> {
+    if let Some([one, two]) = parts.windows(2).find(|pair| pair[0].shard == pair[1].shard) {
+        let why = format!("is shard {}, as is {}; give each shard once", two.shard, one.path.display());
+        return Err(Error::input(&two.path, why));
+    }
+    let of = parts.first().map_or(0, |part| part.shard.of());
+    let missing: Vec<String> =
+        (1..=of).filter(|number| parts.iter().all(|part| part.shard.number() != *number)).map(|number| format!("{number}/{of}")).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::usage("report", format!("of the plan's shards {} was not given", missing.join(", ")), "give the folders of all of them"))
+}
+
+fn origin(part: &Part) -> Result<Timestamp, Error> {
+    let started = &part.report.started;
+    started.parse().map_err(|_| Error::input(&part.path, format!("`{started}` is no instant to begin at; restore its result.json")))
+}
+
+/// When requests were in flight.
+#[derive(Debug, Clone, Default)]
+struct Flights {
+    sent_ns: Vec<u64>,
+    ended_ns: Vec<u64>,
+}
+
+impl Flights {
+    fn add(&mut self, record: &Record) {
+        if let (Some(sent), Some(ended)) = (record.exchange.sent, record.exchange.ended) {
+            self.sent_ns.push(sent.as_nanos());
+            // No flight is shorter than a nanosecond: each must be entered before it is left.
+            self.ended_ns.push(ended.as_nanos().max(sent.as_nanos() + 1));
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.sent_ns.extend_from_slice(&other.sent_ns);
+        self.ended_ns.extend_from_slice(&other.ended_ns);
+    }
+
+    /// The most at any instant; who leaves at an instant makes room for who comes at it.
+    fn peak(mut self) -> u64 {
+        self.sent_ns.sort_unstable();
+        self.ended_ns.sort_unstable();
+        let (mut left, mut peak) = (0, 0);
+        for (entered, sent) in (1..).zip(&self.sent_ns) {
+            while self.ended_ns.get(left).is_some_and(|ended| ended <= sent) {
+                left += 1;
+            }
+            peak = peak.max(entered - left);
+        }
+        peak as u64
+    }
+}

@@ -1,0 +1,48 @@
+//! Owns a small made-up recording: conversations with growing contexts and shared prefixes, to see what a format looks like.
+
+use crate::seed::{Seed, exponential, open_unit};
+use crate::trace::rows::{Pending, RawRow};
+use crate::trace::{Format, Trace};
+
+/// Tokens that every conversation begins with, so that prefixes are shared.
+const SYSTEM_TOKENS: u32 = 1_024;
+/// 5 January 2026, 09:00 UTC: where a recording has dates.
+const DATE_NS: i64 = 1_767_603_600_000_000_000;
+/// The mean time between the starts of conversations and between their turns, in milliseconds.
+const START_MS: f64 = 2_000.0;
+const TURN_MS: f64 = 5_000.0;
+
+/// A recording of `requests` requests as `format` would have it (its block size, dates or a clock of its own), drawn from `seed`: conversations
+/// of one to four turns that start as a Poisson process, each turn with the context of those before. Times are whole milliseconds.
+#[must_use]
+pub fn made_up(requests: u32, format: Format, seed: Seed) -> Option<Trace> {
+    let (block_tokens, partial) = match format {
+        Format::Bailian => (16, true),
+        Format::Weka => (64, false),
+        _ => (512, true),
+    };
+    let clock_ns = if matches!(format, Format::Azure | Format::Otel | Format::LiteLlm) { DATE_NS } else { 0 };
+    let mut generator = seed.stream("made_up_trace").sequence();
+    let mut rows = Vec::new();
+    let (mut start_ms, mut session) = (0.0, 0u64);
+    while rows.len() < requests as usize {
+        let turns = 1 + (open_unit(&mut generator) * 4.0) as u32;
+        let (mut at_ms, mut context) = (start_ms, SYSTEM_TOKENS);
+        for _ in 0..turns.min(requests - rows.len() as u32) {
+            let input_tokens = context + 20 + (exponential(&mut generator) * 200.0) as u32;
+            let output_tokens = 1 + (exponential(&mut generator) * 120.0) as u32;
+            let blocks = if partial { input_tokens.div_ceil(block_tokens) } else { input_tokens / block_tokens };
+            // The first blocks are everyone's; those behind them the conversation's own.
+            let ids =
+                (0..blocks).map(|block| u64::from(block) + if block < SYSTEM_TOKENS / block_tokens { 0 } else { 10_000 * (session + 1) });
+            let at_ns = clock_ns + (libm::round(at_ms) as i64) * 1_000_000;
+            rows.push((RawRow { at_ns, input_tokens, output_tokens }, ids.collect::<Vec<_>>(), format!("conversation-{session}")));
+            context = input_tokens + output_tokens;
+            at_ms += TURN_MS * exponential(&mut generator);
+        }
+        start_ms += START_MS * exponential(&mut generator);
+        session += 1;
+    }
+    rows.sort_by_key(|(row, ..)| row.at_ns);
+    Pending::of(format, block_tokens, rows)
+}

@@ -1,0 +1,308 @@
+//! Owns `TraceFit`: laws that a recorded trace is like (rate over time, arrivals, lengths), each with how far off it is.
+
+use serde::Serialize;
+
+use crate::schedule::{Arrival, LawCheck, Process};
+use crate::stats::ks_distance;
+use crate::trace::{Inspection, Quantity, Selection, inspect, natural_length};
+use crate::units::{Offset, Rate};
+use crate::workload::LengthSpec;
+
+/// Laws that a trace is like. Serialises to the keys of `trace fit --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TraceFit {
+    /// Rows that the laws are fitted to.
+    pub rows: u64,
+    /// How long the load lasts: to one mean gap after the last row, in seconds.
+    pub length_s: f64,
+    /// Rows ÷ length.
+    pub rate_per_s: f64,
+    /// The rate over time.
+    pub profile: Profile,
+    /// How arrivals are spread around it.
+    pub arrivals: ArrivalFit,
+    /// Input tokens.
+    pub input_tokens: LengthFit,
+    /// Output tokens.
+    pub output_tokens: LengthFit,
+}
+
+/// A rate over time: straight lines between knots, its integral the number of rows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Profile {
+    /// The knots: seconds, and requests per second there.
+    pub knots: Vec<(f64, f64)>,
+    /// Its largest rate ÷ the mean rate.
+    pub peak_to_mean: f64,
+}
+
+/// How arrivals are spread around the profile.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ArrivalFit {
+    /// The law that is nearest.
+    pub process: Process,
+    /// Its Kolmogorov–Smirnov distance from the gaps, each stretched by the profile so that their mean is 1; none for `even`, whose gaps are
+    /// all alike.
+    pub ks_distance: Option<f64>,
+    /// What that distance exceeds once in ten thousand where the law is true.
+    pub ks_critical: Option<f64>,
+    /// Coefficient of variation of those stretched gaps.
+    pub gap_cv: f64,
+    /// The same of the gaps as recorded, the changes of the rate among them.
+    pub recorded_gap_cv: Option<f64>,
+    /// The tick of the recorder's clock in seconds, where at least a tenth of the rows share an instant: the law is then that of the
+    /// recorder below it, not that of the load.
+    pub tick_s: Option<f64>,
+}
+
+/// A law of lengths.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LengthFit {
+    /// The nearest law, as `--input-tokens` takes it.
+    pub law: String,
+    /// Its Kolmogorov–Smirnov distance from the lengths, rounding to whole tokens allowed for.
+    pub ks_distance: f64,
+    /// (law − trace) ÷ trace at the median, the 90th and the 99th percentile.
+    pub quantile_errors: QuantileErrors,
+    /// The lengths themselves, in numbers.
+    pub recorded: Quantity,
+}
+
+/// Relative errors of a law's quantiles.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct QuantileErrors {
+    /// At the median.
+    pub p50: f64,
+    /// At the 90th percentile.
+    pub p90: f64,
+    /// At the 99th percentile.
+    pub p99: f64,
+}
+
+impl LengthFit {
+    /// A distance beyond which no closed law is worth using: the lengths themselves are (`file:PATH`).
+    pub const FAR: f64 = 0.1;
+
+    /// Whether the law is worth using.
+    #[must_use]
+    pub fn is_near(&self) -> bool {
+        self.ks_distance <= Self::FAR
+    }
+}
+
+/// Fits laws to what was taken from a trace, rows of 0 tokens left out; none with fewer than two rows, or where all stand at one instant.
+#[must_use]
+pub fn fit_trace(selection: &Selection) -> Option<TraceFit> {
+    let rows = selection.trace.rows();
+    let seen = inspect(selection)?;
+    if rows.len() < 2 || seen.span_s <= 0.0 {
+        return None;
+    }
+    let length_s = natural_length(rows).as_secs_f64();
+    let instants_s: Vec<f64> = rows.iter().map(|row| row.at.as_secs()).collect();
+    let profile = Profile::of(&instants_s, length_s);
+    Some(TraceFit {
+        rows: rows.len() as u64,
+        length_s,
+        rate_per_s: rows.len() as f64 / length_s,
+        arrivals: arrivals(&profile, &instants_s, &seen)?,
+        profile,
+        input_tokens: lengths(rows.iter().map(|row| row.input_tokens))?,
+        output_tokens: lengths(rows.iter().map(|row| row.output_tokens))?,
+    })
+}
+
+impl Profile {
+    /// Rows that a window of the profile should have at least, so that it follows the rate and not single arrivals.
+    const ROWS_A_WINDOW: usize = 100;
+    const MOST_WINDOWS: usize = 60;
+
+    /// The profile of `instants_s` over [0, `length_s`): the rate of equal windows at their middles, level before the first and after the last.
+    fn of(instants_s: &[f64], length_s: f64) -> Self {
+        let windows = (instants_s.len() / Self::ROWS_A_WINDOW).clamp(1, Self::MOST_WINDOWS);
+        let width_s = length_s / windows as f64;
+        let mut counts = vec![0_u64; windows];
+        for at in instants_s {
+            counts[((at / width_s) as usize).min(windows - 1)] += 1;
+        }
+        let rates: Vec<f64> = counts.iter().map(|count| *count as f64 / width_s).collect();
+        let mut knots = vec![(0.0, rates[0])];
+        knots.extend((0..windows).map(|window| ((window as f64 + 0.5) * width_s, rates[window])));
+        knots.push((length_s, rates[windows - 1]));
+        // Straight lines cut the corners of peaks: scaled, so that as many requests come out as went in.
+        let area: f64 = knots.windows(2).map(|pair| 0.5 * (pair[0].1 + pair[1].1) * (pair[1].0 - pair[0].0)).sum();
+        let factor = instants_s.len() as f64 / area;
+        for knot in &mut knots {
+            knot.1 *= factor;
+        }
+        let peak = knots.iter().map(|knot| knot.1).fold(0.0, f64::max);
+        Self { knots, peak_to_mean: peak * length_s / instants_s.len() as f64 }
+    }
+
+    /// As CSV: `t_s,rate` and a line for each knot.
+    #[must_use]
+    pub fn csv(&self) -> String {
+        let lines: Vec<String> = self.knots.iter().map(|(at_s, rate)| format!("{at_s:.6},{rate:.6}\n")).collect();
+        format!("t_s,rate\n{}", lines.concat())
+    }
+
+    /// The expected number of requests before each of `instants_s`, which ascend.
+    fn expected(&self, instants_s: &[f64]) -> Vec<f64> {
+        let (mut piece, mut before) = (0, 0.0);
+        let area = |from: (f64, f64), at_s: f64, to: (f64, f64)| {
+            let rate = from.1 + (to.1 - from.1) * (at_s - from.0) / (to.0 - from.0);
+            0.5 * (from.1 + rate) * (at_s - from.0)
+        };
+        let mut expected = Vec::with_capacity(instants_s.len());
+        for at_s in instants_s {
+            while piece + 2 < self.knots.len() && *at_s >= self.knots[piece + 1].0 {
+                before += area(self.knots[piece], self.knots[piece + 1].0, self.knots[piece + 1]);
+                piece += 1;
+            }
+            expected.push(before + area(self.knots[piece], *at_s, self.knots[piece + 1]));
+        }
+        expected
+    }
+}
+
+/// Gaps of less variation are even: what is left is the rounding of the recorder.
+const EVEN_CV: f64 = 0.01;
+/// Gaps that the search for a law looks at.
+const LOOKED_AT: usize = 2_000;
+/// Steps of each walk of that search.
+const STEPS: u32 = 8;
+
+/// The process that is nearest to the gaps once the profile is taken out of them.
+fn arrivals(profile: &Profile, instants_s: &[f64], seen: &Inspection) -> Option<ArrivalFit> {
+    let expected = profile.expected(instants_s);
+    let mut gaps: Vec<f64> = expected.windows(2).map(|pair| (pair[1] - pair[0]).max(0.0)).take(LawCheck::MOST_GAPS).collect();
+    let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+    for gap in &mut gaps {
+        *gap /= mean;
+    }
+    let variance = gaps.iter().map(|gap| (gap - 1.0) * (gap - 1.0)).sum::<f64>() / gaps.len() as f64;
+    let gap_cv = libm::sqrt(variance);
+    gaps.sort_unstable_by(f64::total_cmp);
+    // The search looks at every k-th gap of them in order, which has the same law.
+    let step = gaps.len().div_ceil(LOOKED_AT);
+    let few: Vec<f64> = gaps.iter().skip(step / 2).step_by(step).copied().collect();
+    let mut best = (Process::Poisson, distance(Process::Poisson, &few)?.0);
+    for law in [Process::gamma, Process::weibull] {
+        let near = nearest(|cv| law(cv).ok().and_then(|process| distance(process, &few)).map_or(1.0, |found| found.0));
+        let process = law(near).ok()?;
+        let found = distance(process, &few)?.0;
+        // Another parameter has to earn its keep.
+        if found < 0.8 * best.1 {
+            best = (process, found);
+        }
+    }
+    let process = if gap_cv < EVEN_CV { Process::Even } else { best.0 };
+    let judged = if process == Process::Even { None } else { Some(distance(process, &gaps)?) };
+    Some(ArrivalFit {
+        process,
+        ks_distance: judged.map(|judged| judged.0),
+        ks_critical: judged.map(|judged| judged.1),
+        gap_cv,
+        recorded_gap_cv: seen.gap_cv,
+        tick_s: (seen.tied() * 10 >= seen.kept).then_some(seen.tick_s).flatten(),
+    })
+}
+
+/// The distance of `gaps`, of mean 1, from the law of `process`, and what it may be.
+fn distance(process: Process, gaps: &[f64]) -> Option<(f64, f64)> {
+    let mut check = LawCheck::new(process, Rate::new(1.0).ok()?);
+    let mut reached = 0.0;
+    check.add(Arrival { index: 0, at: Offset::ZERO });
+    for (index, gap) in (1..).zip(gaps) {
+        reached += gap;
+        check.add(Arrival { index, at: Offset::from_secs(reached) });
+    }
+    check.verdict().map(|verdict| (verdict.statistic, verdict.critical))
+}
+
+/// The coefficient of variation, to two decimals, at which `distance` is least: a coarse walk over its range, then finer ones around the best.
+fn nearest(distance: impl Fn(f64) -> f64) -> f64 {
+    let (mut low, mut high) = (libm::log(0.05), libm::log(30.0));
+    let mut best = 0.0;
+    for _ in 0..4 {
+        let step = (high - low) / f64::from(STEPS);
+        let mut least = f64::INFINITY;
+        for place in 0..=STEPS {
+            let at = low + step * f64::from(place);
+            let found = distance(libm::exp(at));
+            if found < least {
+                (least, best) = (found, at);
+            }
+        }
+        (low, high) = (best - step, best + step);
+    }
+    (libm::round(libm::exp(best) * 100.0) / 100.0).clamp(0.05, 30.0)
+}
+
+/// A closed law of lengths, its spec, its distribution and its quantiles.
+struct Law {
+    spec: LengthSpec,
+    cdf: Box<dyn Fn(f64) -> f64>,
+    quantiles: [f64; 3],
+}
+
+/// Standard normal quantiles of 50, 90 and 99 %.
+const NORMAL_QUANTILES: [f64; 3] = [0.0, 1.281_551_565_544_600_4, 2.326_347_874_040_840_8];
+
+fn lengths(tokens: impl Iterator<Item = u32> + Clone) -> Option<LengthFit> {
+    let recorded = Quantity::of(tokens.clone())?;
+    let mut sorted: Vec<f64> = tokens.map(f64::from).collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let found = laws(&sorted, &recorded).into_iter().map(|law| (ks_distance(&sorted, 0.5, &law.cdf), law));
+    let (ks_distance, law) = found.min_by(|one, two| one.0.total_cmp(&two.0))?;
+    let error = |place: usize, of: u32| (law.quantiles[place] - f64::from(of)) / f64::from(of.max(1));
+    let quantile_errors = QuantileErrors { p50: error(0, recorded.p50), p90: error(1, recorded.p90), p99: error(2, recorded.p99) };
+    Some(LengthFit { law: law.spec.to_string(), ks_distance, quantile_errors, recorded })
+}
+
+/// Laws with the moments of `sorted`, in whole tokens and three digits of a spread, as people write them.
+fn laws(sorted: &[f64], recorded: &Quantity) -> Vec<Law> {
+    let count = sorted.len() as f64;
+    let spread = |values: &dyn Fn(f64) -> f64| {
+        let mean = sorted.iter().map(|value| values(*value)).sum::<f64>() / count;
+        (mean, libm::sqrt(sorted.iter().map(|value| (values(*value) - mean) * (values(*value) - mean)).sum::<f64>() / count))
+    };
+    let (low, high) = (recorded.min.max(1), recorded.max.max(1));
+    let (mean, deviation) = spread(&|value| value);
+    let (mean_of_logs, sigma) = spread(&|value| libm::log(value.max(1.0)));
+    let (mean, deviation, sigma) = (libm::round(mean).max(1.0), libm::round(deviation), libm::round(sigma * 1e3) / 1e3);
+    let log_mean = libm::round(libm::exp(mean_of_logs + 0.5 * sigma * sigma)).max(1.0);
+    let middle = libm::log(log_mean) - 0.5 * sigma * sigma;
+    let width = f64::from(high - low) + 1.0;
+    let first = f64::from(low) - 0.5;
+    let mut laws = Vec::new();
+    let mut add = |spec: Result<LengthSpec, crate::error::Refusal>, cdf: Box<dyn Fn(f64) -> f64>, quantiles| {
+        // Moments outside the range of a law leave that law out.
+        laws.extend(spec.ok().map(|spec| Law { spec, cdf, quantiles }));
+    };
+    if low == high {
+        add(LengthSpec::fixed(low), Box::new(move |x| f64::from(u8::from(x >= f64::from(low)))), [f64::from(low); 3]);
+        return laws;
+    }
+    if sigma > 0.0 {
+        add(
+            LengthSpec::log_normal(log_mean, sigma),
+            Box::new(move |x| if x <= 0.0 { 0.0 } else { normal_cdf((libm::log(x) - middle) / sigma) }),
+            NORMAL_QUANTILES.map(|z| libm::exp(middle + sigma * z)),
+        );
+    }
+    if deviation > 0.0 {
+        add(
+            LengthSpec::normal(mean, deviation),
+            Box::new(move |x| if x < 0.5 { 0.0 } else { normal_cdf((x - mean) / deviation) }),
+            NORMAL_QUANTILES.map(|z| mean + deviation * z),
+        );
+    }
+    let uniform = [0.5, 0.9, 0.99].map(|share| first + share * width);
+    add(LengthSpec::uniform(low, high), Box::new(move |x| ((x - first) / width).clamp(0.0, 1.0)), uniform);
+    laws
+}
+
+fn normal_cdf(z: f64) -> f64 {
+    0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2)
+}

@@ -1,0 +1,10 @@
+//! Owns the fuzz target of the reader `mooncake`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tonnage::trace::Format;
+
+fuzz_target!(|bytes: &[u8]| {
+    tonnage_fuzz::exercise(bytes, Some(Format::Mooncake));
+});
