@@ -12,19 +12,19 @@ pub fn render_fit(file: &str, fit: &TraceFit, yaml: &str, ink: Ink) -> String {
     let mut text = ink.paint(Tone::Heading, &wrapped(&format!("{file}: laws that it is like"), WIDTH, 0)) + "\n";
     let arrivals = &fit.arrivals;
     let cv = |cv: Option<f64>| cv.map_or_else(|| "—".to_owned(), |cv| format!("{cv:.2}"));
-    let far = if arrivals.ks_distance > arrivals.ks_critical { "further than chance explains" } else { "within chance" };
+    let judged = arrivals.ks_distance.zip(arrivals.ks_critical).map_or_else(String::new, |(distance, critical)| {
+        let far = if distance > critical { "further than chance explains" } else { "within chance" };
+        format!("Kolmogorov distance {distance:.4} ({far}: {critical:.4}); ")
+    });
     let facts = [
         ("rows", format!("{} over {}: {}", count(fit.rows), seconds(fit.length_s), pace(fit.rate_per_s))),
         ("rate", format!("{} knots over time, at most {:.2} times the mean", fit.profile.knots.len(), fit.profile.peak_to_mean)),
         (
             "arrivals",
             format!(
-                "{} around that rate: Kolmogorov distance {:.4} ({far}: {:.4}); coefficient of variation of the gaps {} (as recorded, the \
-                 changes of the rate among it, {})",
+                "{} around that rate: {judged}coefficient of variation of the gaps {:.2} (as recorded, the changes of the rate among it, {})",
                 arrivals.process,
-                arrivals.ks_distance,
-                arrivals.ks_critical,
-                cv(arrivals.gap_cv),
+                arrivals.gap_cv,
                 cv(arrivals.recorded_gap_cv)
             ),
         ),
@@ -32,6 +32,10 @@ pub fn render_fit(file: &str, fit: &TraceFit, yaml: &str, ink: Ink) -> String {
     for (name, value) in facts {
         // Writing to a string cannot fail.
         _ = writeln!(text, "{name:<12}{}", wrapped(&value, WIDTH, 12));
+    }
+    if let Some(tick_s) = arrivals.tick_s {
+        let beware = format!("the recorder's clock ticks every {}: this law is the recorder's, not the load's", seconds(tick_s));
+        _ = writeln!(text, "{:<12}{}", "beware", wrapped(&beware, WIDTH, 12));
     }
     text.push('\n');
     let mut grid = Grid::new(&["tokens", "law", "distance", "p50 off", "p90 off", "p99 off"]);

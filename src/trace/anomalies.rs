@@ -1,7 +1,6 @@
 //! Owns the sentences that `trace inspect` says about a trace: what in it is an artefact, and what to do about it.
 
 use crate::trace::inspect::Inspection;
-use crate::trace::reshape::tick_of;
 use crate::trace::{Format, Row, Selection};
 use crate::units::{count, pace, seconds};
 
@@ -13,7 +12,7 @@ pub(crate) fn anomalies(selection: &Selection, seen: &Inspection) -> Vec<String>
         starts(selection),
         no_requests(selection),
         disorder(seen),
-        ticks(rows, seen).filter(|_| !selection.trace.has_relative_sessions()),
+        ticks(seen).filter(|_| !selection.trace.has_relative_sessions()),
         whole_seconds(rows, seen),
         empties(rows),
         silence(rows, seen),
@@ -63,20 +62,19 @@ fn disorder(seen: &Inspection) -> Option<String> {
 }
 
 /// Ties between many rows say that the recorder's clock ticks, which makes peaks and dispersion artefacts.
-fn ticks(rows: &[Row], seen: &Inspection) -> Option<String> {
-    let tied = seen.kept - seen.distinct_times;
-    if tied * 10 < seen.kept {
+fn ticks(seen: &Inspection) -> Option<String> {
+    if seen.tied() * 10 < seen.kept {
         return None;
     }
-    let tick = match tick_of(rows) {
+    let tick = match seen.tick_s {
         None => "all rows stand at one instant".to_owned(),
-        Some(tick) => format!("the recorder's clock ticks every {}", seconds(tick as f64 / 1e9)),
+        Some(tick_s) => format!("the recorder's clock ticks every {}", seconds(tick_s)),
     };
     Some(format!(
         "{} rows share their instant with the row before ({} distinct times, up to {} at one): {tick}. Gaps, dispersion and peaks below \
          that are the recording's, not the service's; a replay sends such rows together, or with --spread inside \
          their tick.",
-        count(tied),
+        count(seen.tied()),
         count(seen.distinct_times),
         count(seen.max_tie)
     ))
@@ -84,7 +82,7 @@ fn ticks(rows: &[Row], seen: &Inspection) -> Option<String> {
 
 fn whole_seconds(rows: &[Row], seen: &Inspection) -> Option<String> {
     let whole = rows.len() > 1 && rows.iter().all(|row| row.at.as_nanos().is_multiple_of(1_000_000_000));
-    (whole && (seen.kept - seen.distinct_times) * 10 < seen.kept).then(|| {
+    (whole && seen.tied() * 10 < seen.kept).then(|| {
         "all times are whole seconds: order and gaps inside a second are unknown, and time compression turns them into ties on a grid."
             .to_owned()
     })

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::trace::anomalies::anomalies;
+use crate::trace::reshape::tick_of;
 use crate::trace::{Format, Quantity, Reason, Row, Selection};
 use crate::units::Offset;
 
@@ -47,12 +48,23 @@ pub struct Inspection {
     /// The row (from 1, in order of time) after which the longest gap begins.
     #[serde(skip)]
     pub max_gap_after_row: Option<u64>,
+    /// The tick of the recorder's clock in seconds; none where no rows share an instant, or all do.
+    #[serde(skip)]
+    pub tick_s: Option<f64>,
     /// Sessions among the rows read.
     #[serde(skip)]
     pub sessions: u64,
     /// Prefix blocks, and how many of them an earlier row has had; none where the format has no blocks.
     #[serde(skip)]
     pub blocks: Option<SharedBlocks>,
+}
+
+impl Inspection {
+    /// Rows that share their instant with the row before.
+    #[must_use]
+    pub fn tied(&self) -> u64 {
+        self.kept - self.distinct_times
+    }
 }
 
 /// The busiest windows by their length.
@@ -121,6 +133,7 @@ pub fn inspect(selection: &Selection) -> Option<Inspection> {
         anomalies: Vec::new(),
         kept: rows.len() as u64,
         max_gap_after_row: gaps.longest.map(|(_, row)| row),
+        tick_s: tick_of(rows).map(|tick_ns| tick_ns as f64 / 1e9),
         sessions: u64::from(trace.sessions().number()),
         blocks: shared_blocks(selection),
     };

@@ -78,6 +78,10 @@ impl Writer<'_> {
         note(self.format == Format::AiBrix && not_whole(1_000_000), "times below a millisecond");
         note(self.format == Format::RagPulse && not_whole(1_000_000_000), "times below a second");
         note(self.format == Format::Weka && rows.iter().any(|row| self.session(row).is_none()), "instants of rows without a session");
+        note(
+            self.format != Format::Weka && self.trace.has_relative_sessions() && self.trace.sessions().number() > 1,
+            "nothing, but when each session begins is not recorded: they are written as if all began at once",
+        );
         note(self.format == Format::Weka && has_sessions && !self.trace.has_relative_sessions(), "when each session begins");
         note(
             self.format == Format::Mooncake && not_whole(1_000_000),

@@ -41,14 +41,18 @@ pub struct Profile {
 pub struct ArrivalFit {
     /// The law that is nearest.
     pub process: Process,
-    /// Its Kolmogorov–Smirnov distance from the gaps, each stretched by the profile so that their mean is 1.
-    pub ks_distance: f64,
+    /// Its Kolmogorov–Smirnov distance from the gaps, each stretched by the profile so that their mean is 1; none for `even`, whose gaps are
+    /// all alike.
+    pub ks_distance: Option<f64>,
     /// What that distance exceeds once in ten thousand where the law is true.
-    pub ks_critical: f64,
-    /// Coefficient of variation of those stretched gaps; none with fewer than two rows.
-    pub gap_cv: Option<f64>,
+    pub ks_critical: Option<f64>,
+    /// Coefficient of variation of those stretched gaps.
+    pub gap_cv: f64,
     /// The same of the gaps as recorded, the changes of the rate among them.
     pub recorded_gap_cv: Option<f64>,
+    /// The tick of the recorder's clock in seconds, where at least a tenth of the rows share an instant: the law is then that of the
+    /// recorder below it, not that of the load.
+    pub tick_s: Option<f64>,
 }
 
 /// A law of lengths.
@@ -138,7 +142,7 @@ impl Profile {
     /// As CSV: `t_s,rate` and a line for each knot.
     #[must_use]
     pub fn csv(&self) -> String {
-        let lines: Vec<String> = self.knots.iter().map(|(at_s, rate)| format!("{at_s:.6},{rate:.6}\n")).collect();
+        let lines: Vec<String> = self.knots.iter().map(|(at_s, rate)| format!("{at_s:.6},{rate:.9}\n")).collect();
         format!("t_s,rate\n{}", lines.concat())
     }
 
@@ -161,6 +165,8 @@ impl Profile {
     }
 }
 
+/// Gaps of less variation are even: what is left is the rounding of the recorder.
+const EVEN_CV: f64 = 0.01;
 /// Gaps that the search for a law looks at.
 const LOOKED_AT: usize = 2_000;
 /// Steps of each walk of that search.
@@ -190,9 +196,16 @@ fn arrivals(profile: &Profile, instants_s: &[f64], seen: &Inspection) -> Option<
             best = (process, found);
         }
     }
-    let process = if gap_cv < 0.01 { Process::Even } else { best.0 };
-    let (ks_distance, ks_critical) = if process == Process::Even { (0.0, 0.0) } else { distance(process, &gaps)? };
-    Some(ArrivalFit { process, ks_distance, ks_critical, gap_cv: Some(gap_cv), recorded_gap_cv: seen.gap_cv })
+    let process = if gap_cv < EVEN_CV { Process::Even } else { best.0 };
+    let judged = if process == Process::Even { None } else { Some(distance(process, &gaps)?) };
+    Some(ArrivalFit {
+        process,
+        ks_distance: judged.map(|judged| judged.0),
+        ks_critical: judged.map(|judged| judged.1),
+        gap_cv,
+        recorded_gap_cv: seen.gap_cv,
+        tick_s: (seen.tied() * 10 >= seen.kept).then_some(seen.tick_s).flatten(),
+    })
 }
 
 /// The distance of `gaps`, of mean 1, from the law of `process`, and what it may be.

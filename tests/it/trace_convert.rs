@@ -137,6 +137,7 @@ fn a_plan_that_was_exported_is_a_trace_and_its_laws_are_found_again() {
     let planned = run(folder.path(), &["plan", "-c", "fit/fit.yaml", "--json"]);
     assert_eq!(planned.status.code(), Some(0), "{}", said(&planned));
     let planned: Value = serde_json::from_slice(&planned.stdout).unwrap();
+    assert!(std::fs::read_to_string(folder.path().join("fit/fit.yaml")).unwrap().contains("profile: fit/profile.csv"));
     // Dispersion of a gamma process of CV 2 is about 4.
     assert!((number(&planned["planned"]) - 2_000.0).abs() < 4.0 * (4.0 * 2_000f64).sqrt(), "{planned}");
     let shown = said(&run(folder.path(), &["trace", "fit", "plan.csv"]));
@@ -155,6 +156,11 @@ fn lengths_that_no_law_is_near_to_are_read_from_a_file() {
     let again = std::fs::read_to_string(folder.path().join("again.csv")).unwrap();
     assert!(again.lines().skip(1).all(|line| line.contains(",10,") || line.contains(",9000,")));
     assert!(said(&fitted).contains("process: even"), "{}", said(&fitted));
+    // Three rows at each third second: what is fitted there is the recorder's clock.
+    let ticks: Vec<String> = (0..300).map(|row| format!("{},{},5\n", row / 3 * 3, 100 + row)).collect();
+    std::fs::write(folder.path().join("t.csv"), format!("arrived_at,num_prefill_tokens,num_decode_tokens\n{}", ticks.concat())).unwrap();
+    let fitted = run(folder.path(), &["trace", "fit", "t.csv"]);
+    assert!(said(&fitted).contains("clock ticks every 3.00 s"), "{}", said(&fitted));
 }
 
 #[test]
@@ -167,6 +173,10 @@ fn convert_writes_every_format_and_says_what_is_lost() {
     assert!(packed.starts_with(&[0x1f, 0x8b]));
     let wanted = read(&std::fs::read(folder.path().join("plan.csv")).unwrap(), None).unwrap();
     assert_eq!(rows(&read(&packed, None).unwrap()), rows(&wanted), "to the nanosecond, through dates and compression");
+    let apart = "{\"id\": \"a\", \"block_size\": 64, \"requests\": [{\"t\": 0, \"in\": 1, \"out\": 1}]}\n";
+    std::fs::write(folder.path().join("w.jsonl"), apart.to_owned() + &apart.replace("\"a\"", "\"b\"")).unwrap();
+    let together = run(folder.path(), &["trace", "convert", "w.jsonl", "--to", "csv", "-o", "w.csv"]);
+    assert!(said(&together).contains("as if all began at once"), "{}", said(&together));
     let coarse = run(folder.path(), &["trace", "convert", "azure.csv.gz", "--to", "aibrix", "-o", "a.jsonl"]);
     assert!(said(&coarse).contains("lost: times below a millisecond"), "{}", said(&coarse));
     for (words, wanted) in [

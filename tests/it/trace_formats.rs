@@ -69,6 +69,7 @@ fn one_recording_is_the_same_rows_in_every_format() {
         let trace = read(text).unwrap_or_else(|why| panic!("{format}: {why}"));
         assert_eq!((trace.format(), rows(&trace), trace.time_unit()), (format, wanted(sessions), unit));
         assert_eq!(trace.rows()[1].at.as_nanos(), 1_000_000_000, "{format}: to the nanosecond");
+        assert_eq!(serde_json::to_value(format).unwrap(), format.name(), "in a result it is called what people write");
         assert_eq!(rows(&read_with(text, &format.into()).unwrap()), wanted(sessions), "{format}, named");
         // A byte-order mark, CR at line ends and no end of the last line change nothing.
         let other = format!("\u{feff}{}", text.trim_end().replace("\r\n", "\n").replace('\n', "\r\n"));
@@ -181,6 +182,8 @@ fn generic_columns_are_named_and_their_unit_is_never_guessed() {
         let refused = read_with(text, &reading).unwrap_err();
         assert!(refused.starts_with(wanted), "{refused}");
     }
+    // A number in quotes says no more of its unit than one without.
+    assert!(read(&MOONCAKE.replace("27000", "\"27000\"")).unwrap_err().contains("the unit of time cannot be told"));
     // The keys of Mooncake with times in seconds, as other tools write them: said, it is read.
     let seconds = MOONCAKE.replace("27000", "2.5").replace("28000", "3.5").replace("30000", "5.5").replace(", \"hash_ids\": [0, 1]", "");
     assert!(read(&seconds).unwrap_err().contains("--time-unit"));
@@ -195,7 +198,7 @@ fn generic_columns_are_named_and_their_unit_is_never_guessed() {
 #[test]
 fn what_more_than_one_format_is_known_by_is_asked() {
     for (text, names) in [
-        (BAILIAN.replace("61.114", "\"61\""), "bailian and ragpulse"),
+        (BAILIAN.replace("[1, 2, 3]", "{\"user_input\": [1]}"), "bailian and ragpulse"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens,arrived_at,num_prefill_tokens,num_decode_tokens\n".to_owned(), "azure and vidur"),
         (JSONL.replace("\"time_s\"", "\"startTime\": 1, \"prompt_tokens\": 1, \"time_s\""), "litellm and jsonl"),
     ] {
