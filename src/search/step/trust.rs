@@ -58,13 +58,16 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture) 
 
 /// Probes in order of their rates.
 fn points_of(question: &Question, history: &History, picture: &Picture, place: usize) -> Vec<Point> {
+    // Not the estimate over all probes, which takes a service that changes for one whose misses cluster: as expected, or as within most probes.
+    let mut within: Vec<f64> = history.probes.iter().filter_map(|probe| Some(probe.counts.get(place)?.clusters?.phi)).collect();
+    within.sort_by(f64::total_cmp);
+    let typical = within.get(within.len() / 2).copied().unwrap_or(1.0);
     let mut points: Vec<Point> = history
         .probes
         .iter()
         .filter_map(|probe| {
             let count = probe.counts.get(place).filter(|count| count.decided > 0)?;
-            // As expected beforehand: the estimate takes a service that changes for one whose misses cluster.
-            let phi = prior_phi(question, probe.rate_per_s, picture.capacity_per_s());
+            let phi = prior_phi(question, probe.rate_per_s, picture.capacity_per_s()).max(typical);
             Some(Point {
                 rate: libm::log(probe.rate_per_s),
                 share: count.share(),
