@@ -1,4 +1,9 @@
 //! Owns the first look at the search over the batching engine, in virtual time: does a long run at both ends of its interval agree?
+//!
+//! Seen, 5 seeds each, ± 10 %, p99 TTFT and p99 TPOT: `small` short chat 5 of 5 agree (33/s of 36, 40 to 64 thousand requests); `8b-h100` mixed 5 of 5
+//! (31/s of 38, TPOT limits, 17 to 28 thousand). `8b-h100` short chat 5 of 5 (124/s, at the wall: a million requests, before the precision
+//! there was held to a quarter of what is asked). `small` mixed 3 of 5, both others within 0.0002 of the allowed share: its TTFT limit lies at the
+//! unloaded floor, where misses hardly depend on the rate, and 190 thousand requests narrow the answer to ± 9 %: a case for a budget.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -147,7 +152,7 @@ fn with_in_flight(records: Vec<Record>) -> Vec<(Record, u32)> {
 }
 
 #[test]
-#[ignore = "a minute of optimised code: cargo test --release --test it search::engine -- --ignored --nocapture"]
+#[ignore = "six minutes: cargo test --test it search::engine -- --ignored --nocapture"]
 fn the_interval_of_an_engine_agrees_with_long_runs_at_its_ends() {
     let lengths = |text: &str| text.parse::<LengthSpec>().expect("lengths");
     let shapes = [("short chat", "128", "64"), ("mixed", "lognormal:512,1.0", "lognormal:128,0.8")];
