@@ -269,7 +269,8 @@ pub(super) struct FitArguments {
     pub(super) file: PathBuf,
     #[command(flatten)]
     pub(super) reading: ReadingOptions,
-    /// Folder to write: fit.yaml for `run -c` and `plan -c`, profile.csv (the rate over time), input.txt and output.txt (the lengths)
+    /// Folder to write: fit.yaml for `run -c` and `plan -c`, profile.csv (the rate over time, for --profile), input.txt and output.txt
+    /// (the lengths)
     #[arg(short = 'o', long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Print the figures as JSON, and nothing else, on standard output

@@ -106,18 +106,20 @@ fn yaml_of(fit: &TraceFit, arguments: &FitArguments) -> Result<String, Error> {
         Some(folder) if !lengths.is_near() => format!("file:{}", folder.join(file).display()),
         _ => lengths.law.clone(),
     };
-    let options = serde_json::json!({
+    let mut options = serde_json::json!({
         "rate": if fit.rate_per_s < 1.0 { format!("{:.4}/h", fit.rate_per_s * 3600.0) } else { format!("{:.6}/s", fit.rate_per_s) },
         "process": fit.arrivals.process.to_string(),
         "duration": format!("{:.3}s", fit.length_s),
         "input-tokens": law(&fit.input_tokens, "input.txt"),
         "output-tokens": law(&fit.output_tokens, "output.txt"),
     });
+    if let (Some(folder), Some(options)) = (&arguments.out, options.as_object_mut()) {
+        // The rate over time says how long it lasts, too.
+        options.retain(|key, _| key != "rate" && key != "duration");
+        options.insert("profile".to_owned(), folder.join("profile.csv").display().to_string().into());
+    }
     let text = serde_saphyr::to_string(&options).map_err(|why| Error::Internal(format!("the laws cannot be written as YAML: {why}")))?;
-    let profile = arguments.out.as_ref().map_or_else(String::new, |folder| {
-        format!("# the rate over time, which this leaves out: {}\n", folder.join("profile.csv").display())
-    });
-    Ok(format!("# laws that {} is like\n{profile}{text}", arguments.file.display()))
+    Ok(format!("# laws that {} is like\n{text}", arguments.file.display()))
 }
 
 fn write_fit(fit: &TraceFit, selection: &Selection, yaml: &str, folder: &Path) -> Result<(), Error> {

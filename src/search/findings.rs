@@ -49,6 +49,8 @@ pub struct PointFindings {
     pub signs: Vec<Reading>,
     /// The rate at which it completed requests.
     pub completion: Option<CompletionRate>,
+    /// Whether the generator did what was planned; where it did not, a sign may be of its own making.
+    pub generator_healthy: bool,
 }
 
 impl PointFindings {
@@ -66,6 +68,7 @@ impl PointFindings {
             stability: rate_per_s.map(|_| stability_of(&signs)),
             signs,
             completion: completion_rate(trial),
+            generator_healthy: trial.health.healthy,
         }
     }
 }

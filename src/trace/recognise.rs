@@ -47,7 +47,7 @@ fn formats_of(object: &Map<String, Value>) -> Vec<Format> {
     let is_list = |key: &str| object.get(key).is_some_and(Value::is_array);
     let lengths = mooncake::KEYS.into_iter().all(has);
     let chats = has("chat_id") || has("parent_chat_id");
-    let grouped = object.get("hash_ids").is_some_and(Value::is_object) || object.get("timestamp").is_some_and(Value::is_string);
+    let grouped = object.get("hash_ids").is_some_and(Value::is_object);
     let whole_milliseconds = object.get("timestamp").is_some_and(|time| time.is_u64() || time.is_i64());
     let keys: Vec<&str> = object.keys().map(String::as_str).collect();
     [

@@ -1,4 +1,4 @@
-//! Owns what may be done to the rows taken from a trace: silences cut, ties spread, a sample, loops, a rate scale. Always in that order,
+//! Owns what may be done to the rows taken from a trace: ties spread, silences cut, a sample, loops, a rate scale. Always in that order,
 //! always by seed, every row left out or added counted, and what has changed said.
 
 use std::fmt;
@@ -153,11 +153,12 @@ impl Selection {
             return Ok(self);
         }
         let before = Look::of(self.trace.rows());
-        if let Some(cap) = reshape.gap_cap {
-            self.cap_gaps(cap);
-        }
+        // Before gaps are cut: the tick is that of the recorder.
         if let Some(spread) = reshape.spread {
             self.spread(spread, &seed.stream("spread"));
+        }
+        if let Some(cap) = reshape.gap_cap {
+            self.cap_gaps(cap);
         }
         // Whatever is left out or added from here on, it lasts as long.
         let length = self.length.unwrap_or_else(|| natural_length(self.trace.rows()));
@@ -332,11 +333,15 @@ impl Selection {
         let added = (rows.len() - once) as u64;
         sort(rows);
         self.copies += added;
-        let thinned = if chance > 0.0 { format!(", the last one thinned to {chance:.3}") } else { String::new() };
+        let copies = match (layers - 1, chance > 0.0) {
+            (1, false) => "one copy".to_owned(),
+            (1, true) => format!("one copy, thinned to {chance:.3},"),
+            (number, false) => format!("{number} copies"),
+            (number, true) => format!("{number} copies, the last thinned to {chance:.3},"),
+        };
         self.changes.push(format!(
-            "rate scale {scale}: {} copies laid over the trace{thinned}, each {} after the one before, {} rows added over the same \
+            "rate scale {scale}: {copies} laid over the trace, each {} after the one before, {} rows added over the same \
              time{}; gaps below one mean gap are the copies', peaks over longer windows the trace's",
-            layers - 1,
             seconds(step_ns as f64 / 1e9),
             count(added),
             self.own("each with")
@@ -446,17 +451,19 @@ impl Look {
 
     fn against(&self, after: &Self) -> String {
         let figure = |figure: Option<f64>| figure.map_or_else(|| "—".to_owned(), |figure| format!("{figure:.2}"));
+        let peaks = self
+            .peak_60s
+            .zip(after.peak_60s)
+            .map_or_else(String::new, |(before, after)| format!(", peak to mean over 60 s {before:.2} to {after:.2}"));
         format!(
-            "which changed: rate {:.3}/s to {:.3}/s, coefficient of variation of the gaps {} to {}, dispersion over 1 s {:.2} to {:.2}, \
-             peak to mean over 60 s {} to {}",
+            "which changed: rate {:.3}/s to {:.3}/s, coefficient of variation of the gaps {} to {}, dispersion over 1 s {:.2} to {:.2}{}",
             self.rate_per_s,
             after.rate_per_s,
             figure(self.cv),
             figure(after.cv),
             self.dispersion,
             after.dispersion,
-            figure(self.peak_60s),
-            figure(after.peak_60s)
+            peaks
         )
     }
 }

@@ -142,7 +142,7 @@ impl Profile {
     /// As CSV: `t_s,rate` and a line for each knot.
     #[must_use]
     pub fn csv(&self) -> String {
-        let lines: Vec<String> = self.knots.iter().map(|(at_s, rate)| format!("{at_s:.6},{rate:.6}\n")).collect();
+        let lines: Vec<String> = self.knots.iter().map(|(at_s, rate)| format!("{at_s:.6},{rate:.9}\n")).collect();
         format!("t_s,rate\n{}", lines.concat())
     }
 

@@ -65,6 +65,37 @@ fn a_replay_sends_the_trace_and_its_configuration_repeats_it() {
 }
 
 #[test]
+fn what_was_done_to_a_trace_is_in_the_books_the_notes_and_the_stored_configuration() {
+    let folder = folder();
+    let words = ["replay", "chat.jsonl", "--spread", "even", "--gap-cap", "200ms", "--sample", "90%", "--loop", "2", "--rate-scale", "1.5"];
+    let output = run(folder.path(), &[&words[..], &["--time-scale", "20", "--seed", "5", "--out", "out", "--json"]].concat());
+    let result = json(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let trace = &result["trials"][0]["load"]["trace"];
+    let number = |key: &str| trace[key].as_u64().unwrap_or_else(|| panic!("{key}: {trace}"));
+    let dropped: u64 = trace["dropped"].as_object().expect("reasons").values().filter_map(Value::as_u64).sum();
+    assert_eq!((number("rows") + number("copies"), trace["dropped"]["empty"].as_u64()), (number("scheduled") + dropped, Some(2)));
+    assert!(trace["dropped"]["sample"].as_u64() > Some(0), "{trace}");
+    assert_eq!(trace["changes"].as_array().expect("sentences").len(), 6, "gap cap, spread, sample, loop, rate scale, and what changed");
+    let notes = result["notes"].to_string();
+    for wanted in [
+        "copies = ",
+        "outside the sample",
+        "gap cap 200 ms",
+        "spread even: the recorder's clock ticks every 500 ms",
+        "loop 2",
+        "rate scale 1.5",
+    ] {
+        assert!(notes.contains(wanted), "{wanted}: {notes}");
+    }
+    assert!(result["trials"][0]["requests"]["planned"].as_u64() == Some(number("scheduled")));
+    let again = json(&run(folder.path(), &["replay", "-c", "out/config.yaml", "--out", "two", "--json"]).stdout);
+    assert_eq!((&again["plan_fingerprint"], &again["config"]), (&result["plan_fingerprint"], &result["config"]));
+    let other = json(&run(folder.path(), &[&words[..], &["--plan-only", "--seed", "6", "--json"]].concat()).stdout);
+    assert_ne!(other["fingerprint"], result["plan_fingerprint"], "another seed, another choice");
+}
+
+#[test]
 fn plan_only_is_plan_for_a_replay() {
     let folder = folder();
     let words = ["replay", "chat.jsonl", "--plan-only", "--time-scale", "2", "--export", "t.csv"];

@@ -137,6 +137,7 @@ fn a_plan_that_was_exported_is_a_trace_and_its_laws_are_found_again() {
     let planned = run(folder.path(), &["plan", "-c", "fit/fit.yaml", "--json"]);
     assert_eq!(planned.status.code(), Some(0), "{}", said(&planned));
     let planned: Value = serde_json::from_slice(&planned.stdout).unwrap();
+    assert!(std::fs::read_to_string(folder.path().join("fit/fit.yaml")).unwrap().contains("profile: fit/profile.csv"));
     // Dispersion of a gamma process of CV 2 is about 4.
     assert!((number(&planned["planned"]) - 2_000.0).abs() < 4.0 * (4.0 * 2_000f64).sqrt(), "{planned}");
     let shown = said(&run(folder.path(), &["trace", "fit", "plan.csv"]));

@@ -182,6 +182,8 @@ fn generic_columns_are_named_and_their_unit_is_never_guessed() {
         let refused = read_with(text, &reading).unwrap_err();
         assert!(refused.starts_with(wanted), "{refused}");
     }
+    // A number in quotes says no more of its unit than one without.
+    assert!(read(&MOONCAKE.replace("27000", "\"27000\"")).unwrap_err().contains("the unit of time cannot be told"));
     // The keys of Mooncake with times in seconds, as other tools write them: said, it is read.
     let seconds = MOONCAKE.replace("27000", "2.5").replace("28000", "3.5").replace("30000", "5.5").replace(", \"hash_ids\": [0, 1]", "");
     assert!(read(&seconds).unwrap_err().contains("--time-unit"));
@@ -196,7 +198,7 @@ fn generic_columns_are_named_and_their_unit_is_never_guessed() {
 #[test]
 fn what_more_than_one_format_is_known_by_is_asked() {
     for (text, names) in [
-        (BAILIAN.replace("61.114", "\"61\""), "bailian and ragpulse"),
+        (BAILIAN.replace("[1, 2, 3]", "{\"user_input\": [1]}"), "bailian and ragpulse"),
         ("TIMESTAMP,ContextTokens,GeneratedTokens,arrived_at,num_prefill_tokens,num_decode_tokens\n".to_owned(), "azure and vidur"),
         (JSONL.replace("\"time_s\"", "\"startTime\": 1, \"prompt_tokens\": 1, \"time_s\""), "litellm and jsonl"),
     ] {

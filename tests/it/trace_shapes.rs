@@ -209,7 +209,7 @@ fn a_rate_scale_keeps_peak_to_mean_and_token_quantiles() {
             let wanted = match scale {
                 "0.3" => "thinned",
                 "1" => "",
-                _ => "2 copies laid over the trace, the last one thinned to 0.500",
+                _ => "2 copies, the last thinned to 0.500, laid over the trace",
             };
             assert!(said.contains(wanted) && (scale == "1" || said.contains("which changed: rate")), "{said}");
         }
