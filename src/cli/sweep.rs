@@ -218,7 +218,8 @@ fn foretell(job: &mut Job, sweep: &Sweep, done: usize) {
     let each_s = sweep.about_s() / most.max(1) as f64;
     let resumed = if done > 0 { format!(" ({done} are done)") } else { String::new() };
     job.notes.push(format!(
-        "up to {left} loads{resumed} of {} each, window {}: about {}, and what slow answers and draining take",
+        "up to {left} {}{resumed} of {} each, window {}: about {}, and what slow answers and draining take",
+        if left == 1 { "load" } else { "loads" },
         seconds(each_s),
         seconds(sweep.window.as_secs_f64()),
         seconds(left as f64 * each_s)

@@ -1,7 +1,7 @@
 //! Owns the tests of judgement: objectives, health and verdict of whole trials.
 
 use crate::metrics::examples::{at, cut, folded, frame, mixture, objectives, shed, status, streamed, trial};
-use crate::metrics::{Judgement, Known, Summary, Trial, TrialView, VerdictResult};
+use crate::metrics::{Judgement, Known, LoadKind, Merged, Summary, Trial, TrialView, VerdictResult};
 use crate::record::{Outcome, Record};
 
 /// 2 000 requests at 50/s for 40 s; every `slow_every`-th has its first token after 500 ms, the others after about 100 ms.
@@ -234,4 +234,37 @@ fn a_planned_request_without_a_record_is_an_error_of_ours() {
     let trial_of = |due| Trial { due: Some(due), ..trial(summary()) };
     assert!(trial_of(3).judge().health.healthy);
     assert!(trial_of(4).judge().health.faults.iter().any(|fault| fault.contains("4 planned requests came due and 3 left a record")));
+}
+
+#[test]
+fn advice_names_only_what_the_verb_takes() {
+    // A load whose requests all end long after it, not steady either: each kind of load is told of its own options.
+    let records: Vec<Record> = (0..10).map(|id| streamed(id, id as f64 / 10.0, 0.1, 20, 0.1)).collect();
+    let summary = || folded(frame(0.0, 1.0), "", &records);
+    for (kind, wanted, refused) in [
+        (LoadKind::Open, ["--cooldown", "--warmup"], "--window"),
+        (LoadKind::Replay, ["--window", "--window"], "--warmup"),
+        (LoadKind::Throughput, ["--cooldown", "--warmup"], "--window"),
+    ] {
+        let mut trial = trial(summary());
+        trial.load.kind = kind;
+        let health = trial.judge().health;
+        assert!(health.tail_unloaded && health.steady == Some(false), "{health:?}");
+        for (note, option) in health.notes.iter().zip(wanted) {
+            assert!(note.contains(option) && !note.contains(refused), "{kind:?}: {note}");
+        }
+    }
+}
+
+#[test]
+fn shards_that_began_apart_made_no_one_load() {
+    let of = |origins_apart_s| {
+        let mut trial = trial(folded(frame(0.0, 2.0), "p50 ttft<=10s", &[]));
+        trial.load.merged = Some(Merged { shards: 2, origins_apart_s });
+        trial.judge().health
+    };
+    // 5 % of the limit of 10 s is borne.
+    assert!(of(0.49).healthy);
+    let health = of(0.51);
+    assert!(!health.healthy && health.faults[0].contains("began 510 ms apart") && health.faults[0].ends_with("--start-at"), "{health:?}");
 }

@@ -153,7 +153,7 @@ fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     text
 }
 
-fn failures_of(counts: &Counts) -> String {
+pub(super) fn failures_of(counts: &Counts) -> String {
     counts.failures.iter().map(|(class, number)| format!("{class} {}", count(*number))).collect::<Vec<_>>().join(" · ")
 }
 

@@ -3,7 +3,7 @@
 use crate::metrics::{Ended, Known, Metric, StatsView, TrialView, VerdictResult};
 use crate::record::Origin;
 use crate::report::Report;
-use crate::report::console::{UNKNOWN, percent, plain, rate, shown, unit_of};
+use crate::report::console::{UNKNOWN, failures_of, percent, plain, rate, shown, unit_of};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::search::{PointFindings, Stability, SweepFindings};
 use crate::units::{per_second, seconds};
@@ -191,18 +191,32 @@ fn bar(share: f64) -> String {
     "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
 }
 
-/// Why the open loads that did not pass did not, and what is wrong with the generator.
+/// Why the open loads that did not pass did not, what failed, and what is wrong with the generator.
 fn warnings(report: &Report, rows: &[Row<'_>], ink: Ink) -> String {
     let mut lines = Vec::new();
-    for Row { trial, .. } in rows {
-        let reason = trial.verdict.reasons.first();
+    // Faults of one kind (what stands before the colon) are told once, with the loads that show them.
+    let mut faults: Vec<(&str, Vec<String>)> = Vec::new();
+    for row in rows {
+        let (trial, reason) = (row.trial, row.trial.verdict.reasons.first());
         if let (VerdictResult::Fail | VerdictResult::Inconclusive, Origin::Planned, Some(reason)) =
             (trial.verdict.result, trial.load.origin, reason)
         {
-            lines.push(wrapped(&format!("{}: {reason}", trial.label), WIDTH, 2));
+            lines.push(wrapped(&format!("{}: {reason}", row.name()), WIDTH, 2));
         }
-        let faults = trial.health.faults.iter().filter(|fault| reason != Some(*fault));
-        lines.extend(faults.map(|fault| ink.paint(Tone::Warning, &wrapped(&format!("warning: {}: {fault}", trial.label), WIDTH, 2))));
+        if !trial.requests.failures.is_empty() {
+            lines.push(wrapped(&format!("{}: failures: {}", row.name(), failures_of(&trial.requests)), WIDTH, 2));
+        }
+        for fault in trial.health.faults.iter().filter(|fault| reason != Some(*fault)) {
+            let kind = |fault: &str| fault.split([':', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).next().map(str::to_owned);
+            match faults.iter_mut().find(|(told, _)| kind(told) == kind(fault)) {
+                Some((_, loads)) => loads.push(row.name()),
+                None => faults.push((fault, vec![row.name()])),
+            }
+        }
+    }
+    for (fault, loads) in faults {
+        let others = if loads.len() > 1 { format!(" (so too: {})", loads[1..].join(", ")) } else { String::new() };
+        lines.push(ink.paint(Tone::Warning, &wrapped(&format!("warning: {}: {fault}{others}", loads[0]), WIDTH, 2)));
     }
     lines.extend(report.notes.iter().map(|note| wrapped(&format!("note: {note}"), WIDTH, 2)));
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()

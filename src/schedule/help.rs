@@ -27,7 +27,7 @@ pub fn help_profiles() -> String {
          AIBrix's JSON is taken as it is: {\"fluctuate\":2,\"mean\":6,\"noise\":0.1,\"period_len_ms\":300000,\"only_rise\":false}\n\n\
          --overlay OVERLAY (repeatable, over --rate or --profile; in a replay it bends time): λ·f, where SIZE is a share (50%); λ + SIZE·…,\n\
          where it is a rate (5/s). t counts from the beginning of the measured window. The mean stays: E[f] = 1. Where adding leads below 0,\n\
-         λ is 0, and all of it is scaled so that its integral over the window is kept. Drawn over 50/s for 120 s:\n\n",
+         λ is 0, and all of it is scaled so that its integral over the window is that of the profile. Drawn over 50/s for 120 s:\n\n",
     );
     let base = Rate::new(50.0).ok().map(Profile::constant);
     for form in overlay::FORMS {

@@ -213,12 +213,14 @@ pub(crate) struct Layer {
     limit_s: f64,
     /// What rounding has taken from the total (Kahan, CACM 8 (1965) 40), so that the last of 262 144 sums is as good as the first.
     lost: f64,
+    /// How often something was laid: where equal rates become one piece, more often than there are pieces.
+    times: usize,
 }
 
 impl Layer {
     /// Nothing yet, to be laid up to `limit_s`.
     pub(crate) fn new(limit_s: f64) -> Self {
-        Self { so_far: Pieces { laid: Vec::new(), end_s: 0.0, total: 0.0 }, limit_s, lost: 0.0 }
+        Self { so_far: Pieces { laid: Vec::new(), end_s: 0.0, total: 0.0 }, limit_s, lost: 0.0, times: 0 }
     }
 
     /// Where the next piece begins.
@@ -241,15 +243,16 @@ impl Layer {
 
     /// Whether nothing more can be laid: the end is reached, or there are too many pieces.
     pub(crate) fn is_full(&self) -> bool {
-        self.so_far.end_s >= self.limit_s || self.so_far.laid.len() > Pieces::MOST
+        self.so_far.end_s >= self.limit_s || self.times > Pieces::MOST
     }
 
     fn lay(&mut self, law: Law, until_s: f64) {
         let until_s = until_s.min(self.limit_s);
         let start_s = self.so_far.end_s;
-        if until_s <= start_s || self.so_far.laid.len() > Pieces::MOST {
+        if until_s <= start_s || self.times > Pieces::MOST {
             return;
         }
+        self.times += 1;
         self.so_far.end_s = until_s;
         // What goes on at the same rate is the same piece: its instants are then those of a constant rate, to the bit.
         if let (Law::Line { from, slope: 0.0 }, Some(last)) = (law, self.so_far.laid.last_mut())
@@ -305,7 +308,7 @@ impl Layer {
 
     /// What was laid; refused where it was too much.
     pub(crate) fn done(self) -> Result<Pieces, Refusal> {
-        if self.so_far.laid.len() > Pieces::MOST {
+        if self.times > Pieces::MOST {
             return Err(Refusal::new(
                 format!("this makes more than {} pieces of rate", Pieces::MOST),
                 "accepted is a longer period, step or tau, or a shorter load",
@@ -361,6 +364,21 @@ mod tests {
         let pieces = layer.done().unwrap();
         let at = |reached: f64| pieces.inverse_in(pieces.find(reached, 0), reached);
         assert_eq!([0.0, 99.0, 100.0, 199.0, 200.0].map(at), [Some(0.0), Some(9.9), Some(20.0), Some(29.9), None]);
+    }
+
+    #[test]
+    fn what_never_ends_is_refused_and_does_not_hang() {
+        for text in [
+            "constant 5/s 1us; repeat",
+            "square 5/s..5/s period=1us",
+            "sawtooth 5/s..6/s period=1us",
+            "sine 5/s amp=5% period=1us",
+            "fluctuation 5/s fluctuate=1/s period=1us only_rise=true",
+        ] {
+            let mut layer = Layer::new(60.0);
+            text.parse::<crate::schedule::Profile>().unwrap().lay(&mut layer, 60.0, crate::seed::Seed::new(1));
+            assert!(layer.done().is_err(), "{text}");
+        }
     }
 
     #[test]

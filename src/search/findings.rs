@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{LoadKind, TrialView, VerdictResult};
-use crate::search::signs::read_signs;
+use crate::search::signs::{knee, read_signs};
 use crate::search::stages::stage_sentences;
 use crate::search::{CompletionRate, Finished, PointLoad, Reading, Sign, Stability, completion_rate, stability_of, unloaded_per_s};
 use crate::units::{per_second, seconds};
@@ -22,7 +22,7 @@ pub struct SweepFindings {
     pub points: Vec<PointFindings>,
     /// One request at a time: 1 ÷ mean end-to-end latency of the synchronous trial.
     pub unloaded_per_s: Option<f64>,
-    /// The knee: the highest rate such that at it, and at every lower one, no sign of saturation is raised.
+    /// The knee: the highest rate at which no sign of saturation is raised, below the lowest rate that saturates.
     pub knee_per_s: Option<f64>,
     /// The rate at which the service completes requests when it is given more.
     pub saturation: Option<Saturation>,
@@ -49,6 +49,8 @@ pub struct PointFindings {
     pub signs: Vec<Reading>,
     /// The rate at which it completed requests.
     pub completion: Option<CompletionRate>,
+    /// Whether the generator did what was planned; where it did not, a sign may be of its own making.
+    pub generator_healthy: bool,
 }
 
 impl PointFindings {
@@ -66,6 +68,7 @@ impl PointFindings {
             stability: rate_per_s.map(|_| stability_of(&signs)),
             signs,
             completion: completion_rate(trial),
+            generator_healthy: trial.health.healthy,
         }
     }
 }
@@ -101,10 +104,11 @@ impl SweepFindings {
         let points: Vec<_> = trials.iter().enumerate().map(|(place, trial)| PointFindings::of(trial, fingerprint(place))).collect();
         let met = |trial: &&TrialView| trial.verdict.result == VerdictResult::Pass;
         let rate = |trial: &TrialView| PointLoad::of(&trial.load)?.rate_per_s();
+        let tried: Vec<(f64, Stability)> = points.iter().filter_map(|point| point.rate_per_s.zip(point.stability)).collect();
         let mut findings = Self {
             finished,
             unloaded_per_s: trials.iter().find(|trial| trial.load.kind == LoadKind::Synchronous).and_then(unloaded_per_s),
-            knee_per_s: knee(&points),
+            knee_per_s: knee(&tried),
             saturation: saturation(&points),
             met_per_s: trials.iter().filter(met).filter_map(rate).reduce(f64::max),
             points,
@@ -130,9 +134,12 @@ impl SweepFindings {
             });
         }
         match (self.knee_per_s, self.lowest_rate()) {
-            (Some(knee), _) => sentences.push(format!("knee at {}: at it and at every lower rate no sign is raised", per_second(knee))),
+            (Some(knee), _) => sentences.push(format!("knee at {}: the highest rate without a sign of saturation", per_second(knee))),
             (None, Some(lowest)) => {
-                sentences.push(format!("no knee: signs are raised at the lowest rate already, {}; try lower --rates", per_second(lowest)));
+                sentences.push(format!(
+                    "no knee: signs of saturation are raised from the lowest rate on, {}; try lower --rates",
+                    per_second(lowest)
+                ));
             }
             (None, None) => {}
         }
@@ -172,15 +179,6 @@ fn evidence(point: &PointFindings) -> Option<String> {
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent < 10.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
-}
-
-/// The highest rate below the first, in ascending order, that is not stable. A rate visited twice must be stable each time.
-fn knee(points: &[PointFindings]) -> Option<f64> {
-    let mut rates: Vec<(f64, bool)> =
-        points.iter().filter_map(|point| Some((point.rate_per_s?, point.stability == Some(Stability::Stable)))).collect();
-    rates.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let unstable = rates.iter().find(|(_, stable)| !stable).map_or(f64::INFINITY, |(per_s, _)| *per_s);
-    rates.iter().map(|(per_s, _)| *per_s).filter(|per_s| *per_s < unstable).reduce(f64::max)
 }
 
 fn saturation(points: &[PointFindings]) -> Option<Saturation> {

@@ -7,6 +7,7 @@ mod point;
 mod rates;
 mod signs;
 mod stages;
+pub mod step;
 mod sweep;
 
 pub use capacity::{CompletionRate, completion_rate, unloaded_per_s};

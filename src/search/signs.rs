@@ -137,6 +137,14 @@ pub fn stability_of(readings: &[Reading]) -> Stability {
     }
 }
 
+/// The knee: the highest stable rate below the lowest that saturates. A strained rate below it is put down to chance: signs stand out of
+/// the noise once in some forty readings, and what carries more carries less.
+pub(super) fn knee(tried: &[(f64, Stability)]) -> Option<f64> {
+    let of = |wanted: Stability| tried.iter().filter(move |(_, seen)| *seen == wanted).map(|(per_s, _)| *per_s);
+    let saturated = of(Stability::Saturated).fold(f64::INFINITY, f64::min);
+    of(Stability::Stable).filter(|per_s| *per_s < saturated).reduce(f64::max)
+}
+
 /// Growth of requests in flight over the window, in requests per second; none where it holds fewer than six samples.
 fn growth_per_s(trial: &TrialView) -> Option<f64> {
     let (start_s, end_s) = (trial.window.start.as_secs(), trial.window.end.as_secs());
@@ -179,6 +187,20 @@ fn latency_of(block: &BlockPoint) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_knee_is_the_highest_stable_rate_below_saturation() {
+        use Stability::{Saturated, Stable, Strained};
+        for (tried, expected) in [
+            (vec![], None),
+            (vec![(1.0, Strained), (2.0, Saturated)], None),
+            (vec![(4.0, Saturated), (1.0, Stable), (3.0, Strained), (2.0, Stable)], Some(2.0)),
+            (vec![(1.0, Strained), (2.0, Stable), (3.0, Saturated), (4.0, Stable)], Some(2.0)),
+            (vec![(1.0, Stable), (2.0, Stable)], Some(2.0)),
+        ] {
+            assert_eq!(knee(&tried), expected, "{tried:?}");
+        }
+    }
 
     fn readings(values: [(Sign, f64); 5]) -> Vec<Reading> {
         values.into_iter().map(|(sign, value)| Reading::new(sign, value, 0.1)).collect()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::{LiveCounts, TrialView};
 use crate::search::capacity::mean_e2e_s;
-use crate::search::signs::read_signs;
+use crate::search::signs::{knee, read_signs};
 use crate::search::{Point, PointLoad, Stability, completion_rate, stability_of, unloaded_per_s};
 use crate::units::Rate;
 use crate::workload::Closed;
@@ -283,16 +283,14 @@ impl Climb {
     }
 }
 
-/// A rate that halves (on a log scale) the bracket of the knee: the highest rate below which all are stable, and the lowest that is not,
-/// or the capacity if that is lower. None when trials of `window_s` could not tell its ends apart.
+/// A rate that halves (on a log scale) the bracket of the knee: the knee so far, and the lowest rate above it that is not stable, or the
+/// capacity if that is lower. None when trials of `window_s` could not tell its ends apart.
 fn refined(tried: &[Tried], full_per_s: f64, window_s: f64) -> Option<f64> {
-    let is_stable = |tried: &&Tried| tried.stability == Stability::Stable;
-    let highest = tried.iter().filter(is_stable).map(|tried| tried.per_s).fold(0.0, f64::max);
+    let pairs: Vec<(f64, Stability)> = tried.iter().map(|tried| (tried.per_s, tried.stability)).collect();
+    let Some(below) = knee(&pairs) else { return tried.iter().map(|tried| tried.per_s / 2.0).reduce(f64::min) };
+    let above = pairs.iter().filter(|(per_s, stability)| *per_s > below && *stability != Stability::Stable).map(|(per_s, _)| *per_s);
     // What was held is no capacity: then the closed loop was the limit, not the service.
-    let full_per_s = if highest < full_per_s { full_per_s } else { f64::INFINITY };
-    let above = tried.iter().filter(|tried| !is_stable(tried)).map(|tried| tried.per_s).fold(full_per_s, f64::min);
-    let below = tried.iter().filter(is_stable).filter(|tried| tried.per_s < above).map(|tried| tried.per_s);
-    let Some(below) = below.reduce(f64::max) else { return Some(above / 2.0) };
+    let above = above.chain((below < full_per_s).then_some(full_per_s)).reduce(f64::min)?;
     let noise = libm::sqrt(2.0 / (below * window_s).max(1.0));
     (above / below > (1.0 + noise).max(LEAST_STEP)).then(|| libm::sqrt(above * below))
 }

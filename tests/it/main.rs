@@ -21,6 +21,7 @@ mod queues;
 mod replay;
 mod replay_cli;
 mod scripted;
+mod search;
 mod shards;
 mod sweep;
 mod sweep_cli;

@@ -61,6 +61,8 @@ fn periodic_and_fixed_overlays_keep_the_integral() {
         // Far below 0 by themselves.
         "sine amp=400/s period=20s",
         "square amp=500/s period=15s duty=20%",
+        "noise sd=200/s step=3s",
+        "bursts height=300/s burst=5s calm=5s",
     ] {
         let made = shaped("even", pattern("constant 50/s 60s", &[overlay]), 60.0, 1);
         let total = curve(&made).expected(60.0);

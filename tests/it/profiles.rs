@@ -14,8 +14,10 @@ use tonnage::workload::{Load, Plan, Workload, describe};
 const ALPHA: f64 = 1e-4;
 pub(crate) const PROCESSES: [&str; 5] = ["even", "poisson", "gamma:0.5", "gamma:2", "weibull:2"];
 
-/// Profiles of every shape and overlays of every kind, each about 120 s at 50/s, and λ(t) written down once more where it is a formula.
+/// λ(t), written down once more.
 type Formula = fn(f64) -> f64;
+
+/// Profiles of every shape and overlays of every kind, each 120 s at about 50/s, and λ(t) where it is a formula.
 const PATTERNS: &[(&str, &[&str], Option<Formula>)] = &[
     ("constant 50/s 120s", &[], Some(|_| 50.0)),
     ("ramp 1/s..100/s 60s; hold 20s; ramp 100/s..1/s 40s", &[], Some(trapezium)),
@@ -214,7 +216,7 @@ fn rescaled_gaps_follow_the_process(arrivals: f64, seed: u64) {
 
 #[test]
 fn every_process_under_every_profile_follows_its_law() {
-    rescaled_gaps_follow_the_process(3_000.0, 1);
+    rescaled_gaps_follow_the_process(1_500.0, 1);
 }
 
 #[test]
@@ -355,7 +357,7 @@ fn what_is_ambiguous_or_impossible_is_refused_with_the_way_out() {
         ("constant 5/s 60s", &[], Some(Extent::Requests(300)), Duration::ZERO, "over before its request 300"),
         ("constant 5/s 60s; constant 0/s", &[], Some(Extent::Requests(301)), Duration::ZERO, "within a year"),
         ("ramp 0/s..9/s 60s", &[], None, ten, "drop --warmup"),
-        ("constant 0/s 60s", &["sine amp=1/s period=60s"], None, Duration::ZERO, "no mean is left"),
+        ("constant 0/s 60s", &["sine amp=1/s period=60s"], None, Duration::ZERO, "no mean is left to preserve"),
         ("constant 5/s 600h", &["noise sd=10% step=1s"], None, Duration::ZERO, "a longer period"),
         ("sine 5/s 600h amp=10% period=1s", &[], None, Duration::ZERO, "a longer period"),
         ("constant 5/s 600h", &["sine amp=10% period=1s"], None, Duration::ZERO, "a longer period"),
@@ -388,7 +390,12 @@ proptest! {
         let (warmup, cooldown) = (Duration::from_millis(warmup_ms), Duration::from_millis(cooldown_ms));
         let made = Timeline::shaped(
             process.parse().unwrap(), pattern(&profile, overlays), Some(Extent::Requests(count)), warmup, cooldown, Seed::new(seed),
-        ).unwrap();
+        );
+        let Ok(made) = made else {
+            // What is added may leave nothing of a short window.
+            prop_assert!(overlays.iter().any(|overlay| overlay.contains("/s")), "{:?}", made);
+            return Ok(());
+        };
         let spans = made.spans();
         let arrivals: Vec<Arrival> = made.arrivals().collect();
         prop_assert_eq!(arrivals.iter().filter(|arrival| spans.window.contains(arrival.at)).count() as u64, count);

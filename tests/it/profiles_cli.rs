@@ -1,8 +1,9 @@
 //! Owns the tests of rates over time on the command line: text, files and configuration say the same, and what cannot be is refused.
 
 use std::path::Path;
+use std::process::Stdio;
 
-use crate::cli::{folder, json, run, text};
+use crate::cli::{folder, json, run, text, tonnage};
 
 fn said(folder: &Path, words: &[&str]) -> String {
     let output = run(folder, words);
@@ -73,6 +74,33 @@ fn a_run_plays_its_profile_and_its_stored_configuration_repeats_it() {
     assert_eq!(one["trials"][0]["window"]["end_s"], 0.8);
     let shown = said(folder.path(), &["report", "one"]);
     assert!(shown.replace('\n', " ").contains("on average, points 0s:10/s,0.4s:60/s"), "{shown}");
+}
+
+#[test]
+fn a_killed_run_still_says_what_it_played() {
+    let folder = folder();
+    let words = [
+        "run",
+        "--profile",
+        "constant 50/s 10m; ramp 50/s..1/s 10m",
+        "--overlay",
+        "noise sd=10%",
+        "--output-tokens",
+        "4",
+        "--out",
+        "out",
+        "--quiet",
+    ];
+    let mut child = tonnage(folder.path()).args(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let records = folder.path().join("out/records.jsonl");
+    while std::fs::read(&records).map_or(0, |bytes| bytes.split(|byte| *byte == b'\n').count()) < 4 {
+        assert!(child.try_wait().unwrap().is_none(), "it runs on");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let shown = said(folder.path(), &["report", "out"]).replace('\n', " ");
+    assert!(shown.contains("constant 50/s 600s; ramp 50/s..1/s 600s + noise sd=10%"), "{shown}");
 }
 
 #[test]

@@ -126,6 +126,28 @@ fn plan_only_is_plan_for_a_replay() {
 }
 
 #[test]
+fn the_shards_of_a_replay_are_its_rows_in_turn() {
+    let folder = folder();
+    let replay = ["replay", "chat.jsonl", "--time-scale", "40", "--max-input", "4000", "--quiet", "--workers", "1", "--out"];
+    for (out, more) in [("whole", &["--salt", "seed-1"][..]), ("one", &["--shard", "1/2"]), ("two", &["--shard", "2/2"])] {
+        let done = run(folder.path(), &[&replay[..], &[out], more].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    }
+    let merged = json(&run(folder.path(), &["report", "one", "two", "--json"]).stdout);
+    let whole = json(&run(folder.path(), &["report", "whole", "--json"]).stdout);
+    for key in ["plan_fingerprint", "body_fingerprint"] {
+        assert_eq!(merged[key], whole[key], "{key}");
+    }
+    assert_eq!(merged["trials"][0]["requests"], whole["trials"][0]["requests"]);
+    assert_eq!(merged["trials"][0]["load"]["trace"], whole["trials"][0]["load"]["trace"]);
+    let words = ["replay", "chat.jsonl", "--plan-only", "--shard", "2/2", "--export", "t.csv"];
+    let shown = text(&run(folder.path(), &words).stdout);
+    assert!(shown.contains("shard        2/2: "), "{shown}");
+    let table = std::fs::read_to_string(folder.path().join("t.csv")).expect("a table");
+    assert!(table.lines().skip(1).all(|row| row.split(',').next().and_then(|id| id.parse::<u64>().ok()).is_some_and(|id| id % 2 == 1)));
+}
+
+#[test]
 fn inspect_shows_what_it_found_and_says_it_as_json() {
     let folder = folder();
     let output = run(folder.path(), &["trace", "inspect", "chat.jsonl"]);

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use tonnage::sim;
 use tonnage::units::{Rate, Shard};
 use tonnage::workload::{BodyFingerprint, Load, Plan, Workload, describe, export};
 
-use crate::cli::{Simulated, folder, json, run, text, tonnage};
+use crate::cli::{Simulated, folder, interrupt, json, run, text, tonnage};
 use crate::scripted::{Fate, Script, Scripted};
 
 const MS: Duration = Duration::from_millis(1);
@@ -270,10 +271,36 @@ fn what_does_not_fit_together_is_not_merged() {
     of("c", &["--shard", "1/3"]);
     let said = text(&run(folder.path(), &["report", "c", "third"]).stderr);
     assert!(said.contains("2/3 was not given"), "{said}");
+    // What is stored repeats the shard, and its salt.
+    let again = run(folder.path(), &["run", "-c", "a/config.yaml", "--out", "again", "--json"]);
+    let again: Value = serde_json::from_slice(&again.stdout).expect("JSON");
+    let first = json(&folder.path().join("a/result.json"));
+    assert_eq!(again["trials"][0]["load"], first["trials"][0]["load"]);
+    for key in ["plan_fingerprint", "body_fingerprint", "config"] {
+        assert_eq!(again[key], first[key], "{key}");
+    }
     // Begun seconds apart, they made no one load: a fault of the generation, and the verdict must not pass.
     let apart = run(folder.path(), &["report", "a", "b"]);
     let shown = text(&apart.stdout);
     assert!(apart.status.success() && shown.contains("the shards began") && shown.contains("--start-at"), "{shown}");
+}
+
+#[test]
+fn who_waits_for_the_start_can_be_interrupted_and_leaves_nothing() {
+    let folder = folder();
+    let start = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(600)).to_string();
+    let mut command = tonnage(folder.path());
+    command.args(["run", "--shard", "1/2", "--start-at", &start, "--out", "out"]).stderr(std::process::Stdio::piped());
+    let mut waiting = command.spawn().expect("the binary runs");
+    let mut said = String::new();
+    let mut lines = BufReader::new(waiting.stderr.take().expect("piped"));
+    while !said.contains("starting at") {
+        assert!(lines.read_line(&mut said).expect("text") > 0, "it ended: {said}");
+    }
+    interrupt(&waiting);
+    assert_eq!(waiting.wait().expect("it ends").code(), Some(130), "{said}");
+    assert!(said.contains("every figure is of this part") && said.contains("the salt is taken from the seed"), "{said}");
+    assert!(!folder.path().join("out").exists(), "nothing was sent, and nothing is left");
 }
 
 #[test]

@@ -17,16 +17,45 @@ type Cell = (f64, f64, f64, f64);
 /// The rate of `base` under `overlays`, λ = max(0, ((base ∘ first) ∘ second) …)·c up to the end of `base`.
 ///
 /// It is made of straight pieces, whose integral is exact. They deviate from the formula by at most 10⁻⁵ of the base's rate there and of what is
-/// added (a microsecond at a jump or a touch of 0 excepted): what counts in a plan is the pieces, the same on every machine. c is 1, but where adding leads below 0: then the integral over the
-/// window [0, `window_s`), clamped, is made what it is without clamping.
+/// added (a microsecond at a jump or a touch of 0 excepted): what counts in a plan is the pieces, the same on every machine. c is 1, but where adding
+/// leads below 0: then the integral over the window [0, `window_s`) is made what it is without anything added, whose mean is 0.
 pub(crate) fn blend(base: &Pieces, overlays: &[Overlay], window_s: f64, seed: Seed) -> Result<Pieces, Refusal> {
     let limit_s = base.end_s();
     let tracks = (0..)
         .zip(overlays)
         .map(|(number, overlay)| Track::new(overlay, window_s, limit_s, seed.stream(&format!("overlay/{number}"))))
         .collect::<Result<Vec<_>, _>>()?;
+    let added: f64 = overlays.iter().filter(|overlay| overlay.adds()).map(|overlay| overlay.size().value()).sum();
+    let cells = cells(base, &tracks.iter().collect::<Vec<_>>(), added)?;
+    let mut factor = 1.0;
+    if cells.iter().any(|(_, _, from, to)| *from < 0.0 || *to < 0.0) {
+        let multiplying: Vec<&Track> = tracks.iter().filter(|track| !track.adds).collect();
+        let wanted = integral(self::cells(base, &multiplying, 0.0)?.into_iter(), window_s);
+        let clamped = integral(cells.iter().filter_map(|cell| above_zero(*cell)), window_s);
+        if wanted <= 0.0 || clamped <= 0.0 {
+            return Err(Refusal::new(
+                "what is added leads below 0, and no mean is left to preserve",
+                "accepted is a smaller SIZE, one in percent, which multiplies, or a profile above 0/s",
+            ));
+        }
+        factor = wanted / clamped;
+    }
+    let mut layer = Layer::new(limit_s);
+    for cell in cells {
+        if let Some((rise_s, fall_s, from, to)) = above_zero(cell) {
+            layer.flat(0.0, rise_s);
+            layer.line(from * factor, to * factor, fall_s);
+        }
+        layer.flat(0.0, cell.1);
+    }
+    layer.done()
+}
+
+/// Straight pieces near enough to `base` under `tracks`, not yet held above 0.
+fn cells(base: &Pieces, tracks: &[&Track], added: f64) -> Result<Vec<Cell>, Refusal> {
+    let limit_s = base.end_s();
     let mut knots: Vec<f64> = base.starts().collect();
-    for track in &tracks {
+    for track in tracks {
         track.knots(limit_s, &mut knots)?;
     }
     knots.extend([0.0, limit_s]);
@@ -39,7 +68,6 @@ pub(crate) fn blend(base: &Pieces, overlays: &[Overlay], window_s: f64, seed: Se
             if track.adds { rate + value } else { rate * value }
         })
     };
-    let added: f64 = overlays.iter().filter(|overlay| overlay.adds()).map(|overlay| overlay.size().value()).sum();
     // Judged by what is there, and not by the whole, so that a longer load begins as the shorter does.
     let near = |from_s: f64, to_s: f64| {
         let middle_s = 0.5 * (from_s + to_s);
@@ -55,29 +83,12 @@ pub(crate) fn blend(base: &Pieces, overlays: &[Overlay], window_s: f64, seed: Se
             ));
         }
     }
-    let (mut wanted, mut clamped) = (0.0, 0.0);
-    for (from_s, to_s, from, to) in cells.iter().filter_map(|cell| before(window_s, *cell)) {
-        let area = |(from_s, to_s, from, to): Cell| 0.5 * (to_s - from_s) * (from + to);
-        wanted += area((from_s, to_s, from, to));
-        clamped += above_zero(from_s, to_s, from, to).map_or(0.0, area);
-    }
-    if wanted <= 0.0 && clamped > 0.0 {
-        return Err(Refusal::new(
-            "what is added leads below 0 on the whole: no mean is left to preserve",
-            "accepted is a smaller SIZE, or one in percent, which multiplies",
-        ));
-    }
-    let below = cells.iter().any(|(_, _, from, to)| *from < 0.0 || *to < 0.0);
-    let factor = if below && clamped > 0.0 { wanted / clamped } else { 1.0 };
-    let mut layer = Layer::new(limit_s);
-    for (from_s, to_s, from, to) in cells {
-        if let Some((rise_s, fall_s, from, to)) = above_zero(from_s, to_s, from, to) {
-            layer.flat(0.0, rise_s);
-            layer.line(from * factor, to * factor, fall_s);
-        }
-        layer.flat(0.0, to_s);
-    }
-    layer.done()
+    Ok(cells)
+}
+
+/// ∫ of straight pieces over [0, `end_s`).
+fn integral(cells: impl Iterator<Item = Cell>, end_s: f64) -> f64 {
+    cells.filter_map(|cell| before(end_s, cell)).map(|(from_s, to_s, from, to)| 0.5 * (to_s - from_s) * (from + to)).sum()
 }
 
 /// The part of a straight piece before `end_s`.
@@ -89,7 +100,7 @@ fn before(end_s: f64, (from_s, to_s, from, to): Cell) -> Option<Cell> {
 }
 
 /// The part of a straight piece that lies above 0.
-fn above_zero(from_s: f64, to_s: f64, from: f64, to: f64) -> Option<Cell> {
+fn above_zero((from_s, to_s, from, to): Cell) -> Option<Cell> {
     let crossing_s = || from_s + (to_s - from_s) * (from / (from - to));
     match (from >= 0.0, to >= 0.0) {
         (true, true) => Some((from_s, to_s, from, to)),

@@ -116,7 +116,7 @@ impl fmt::Display for Size {
 /// order given. t counts from the beginning of the measured window; draws come from the seed's streams `overlay/0`, `overlay/1`, …
 ///
 /// E[f(t)] = 1 at every t of a random overlay, and f has mean 1 over a whole period of a periodic one. Where adding leads below 0, λ is 0, and all of
-/// λ is then scaled so that its integral over the measured window is what it would have been.
+/// λ is then scaled so that its integral over the measured window is what it is without anything added.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overlay(Kind);
 

@@ -1,0 +1,105 @@
+//! Owns the measurement of the search's coverage over queues whose answer is known, beside plain bisection on the same queues.
+//!
+//! `cargo bench --bench coverage [-- --repeats SEEDS]`: seeds 1 to 200 of each cell at ± 10 %, in about two minutes.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, reason = "a bench that cannot go on says so by stopping")]
+
+mod common;
+#[path = "common/queue.rs"]
+mod queue;
+
+use common::Asked;
+use queue::{Cell, bisection, cells, search};
+use tonnage::search::step::{Budget, Finding, price};
+use tonnage::seed::Seed;
+
+/// What the runs of one cell came to.
+#[derive(Default)]
+struct Score {
+    runs: f64,
+    covered: f64,
+    safe: f64,
+    squares: f64,
+    errors: f64,
+    widths: Vec<f64>,
+    requests: f64,
+    probes: f64,
+    doubted: f64,
+    unfinished: f64,
+}
+
+fn score(cell: &Cell, precision: f64, seeds: u64) -> Score {
+    let question = cell.question(precision, Budget::default());
+    let mut score = Score::default();
+    for seed in 1..=seeds {
+        let found = search(cell, &question, Seed::new(seed));
+        let Some(bracket) = found.answer.bracket else { continue };
+        let error = bracket.best / cell.truth - 1.0;
+        score.runs += 1.0;
+        score.covered += f64::from(u8::from((bracket.low..=bracket.high).contains(&cell.truth)));
+        score.safe += f64::from(u8::from(bracket.low <= cell.truth));
+        score.errors += error;
+        score.squares += error * error;
+        score.widths.push(bracket.high / bracket.low - 1.0);
+        score.requests += found.answer.spent.requests as f64;
+        score.probes += found.history.probes.len() as f64;
+        score.doubted += f64::from(u8::from(!found.answer.doubts.is_empty()));
+        score.unfinished += f64::from(u8::from(found.answer.finding != Finding::Found));
+    }
+    score.widths.sort_by(f64::total_cmp);
+    score
+}
+
+fn main() {
+    let asked = Asked::read();
+    let seeds = asked.repeats(200) as u64;
+    let precision = 0.1;
+    println!("search at ±{:.0} %, seeds 1 to {seeds}; * held back: no constant was chosen on it", 100.0 * precision);
+    println!("cell                    R*     R*/C  covers    safe   bias   RMSE  width  requests  ÷ price  probes  doubts  unfinished");
+    let mut pooled = Score::default();
+    for cell in cells() {
+        let score = score(&cell, precision, seeds);
+        let share = cell.truth / cell.capacity();
+        println!(
+            "{:20} {:6.3} {share:8.2} {:6.1}% {:6.1}% {:+5.1}% {:5.1}% {:5.1}% {:9.0} {:8.2} {:7.1} {:7.0} {:11.0}",
+            format!("{}{}", cell.name, if cell.tuned_on { "" } else { " *" }),
+            cell.truth,
+            100.0 * score.covered / score.runs,
+            100.0 * score.safe / score.runs,
+            100.0 * score.errors / score.runs,
+            100.0 * libm::sqrt(score.squares / score.runs),
+            100.0 * score.widths[score.widths.len() / 2],
+            score.requests / score.runs,
+            score.requests / score.runs / price(&cell.question(precision, Budget::default()), share) as f64,
+            score.probes / score.runs,
+            score.doubted,
+            score.unfinished,
+        );
+        pooled.runs += score.runs;
+        pooled.covered += score.covered;
+        pooled.safe += score.safe;
+        pooled.squares += score.squares;
+    }
+    println!(
+        "pooled: covers {:.1} %, safe {:.1} %, RMSE {:.1} %",
+        100.0 * pooled.covered / pooled.runs,
+        100.0 * pooled.safe / pooled.runs,
+        100.0 * libm::sqrt(pooled.squares / pooled.runs)
+    );
+    println!("\nplain bisection on the point estimate, 7 probes that start empty");
+    println!("cell                 requests    bias   RMSE  more than 5 % too high");
+    for cell in cells() {
+        for each in [300, 1_000] {
+            let found: Vec<f64> = (1..=seeds).map(|seed| bisection(&cell, 7, each, Seed::new(seed)) / cell.truth - 1.0).collect();
+            let count = found.len() as f64;
+            println!(
+                "{:20} {:>8} {:+6.1}% {:5.1}% {:6.1}%",
+                cell.name,
+                format!("7×{each}"),
+                100.0 * found.iter().sum::<f64>() / count,
+                100.0 * libm::sqrt(found.iter().map(|error| error * error).sum::<f64>() / count),
+                100.0 * found.iter().filter(|error| **error > 0.05).count() as f64 / count
+            );
+        }
+    }
+}

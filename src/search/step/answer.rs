@@ -1,0 +1,187 @@
+//! Owns the decision: the next probe and how long it is to be, or the answer.
+
+use crate::search::step::posterior::nearness;
+use crate::search::step::trust::doubts;
+use crate::search::step::{Bracket, Capacity, Count, Doubt, End, History, Picture, Probe, Question, Spent};
+use crate::stats::proportion::lower_bound;
+
+/// Requests of the floor probe, hardly loaded.
+const FLOOR_REQUESTS: u64 = 300;
+/// Completions of the saturation probe: for exponential services they give the capacity to ±1.8 %.
+const SATURATION_REQUESTS: u64 = 3_000;
+/// Of the width of the interval, the overload that a probe is to make visible; never coarser than this.
+const RESOLUTION: f64 = 0.35;
+const COARSEST: f64 = 0.25;
+/// A window holds at least so many requests, and so many mean times in the system.
+const LEAST_REQUESTS: f64 = 300.0;
+const LEAST_TIMES: f64 = 5.0;
+/// Of the window, what is discarded before it; more where the service was emptied before.
+const DISCARDED: f64 = 0.3;
+const DISCARDED_EMPTIED: f64 = 0.7;
+/// Mean times in the system that are discarded at least.
+const DISCARDED_TIMES: f64 = 2.0;
+/// Windows of one probe, at most.
+const BLOCKS: u32 = 4;
+/// Probes near the answer, apart in time, before it is given.
+const VISITS: usize = 2;
+/// A search that has not ended after so many probes never will.
+const MOST_PROBES: usize = 100;
+/// How certain the answer must be to lie beyond an end of the range.
+const CERTAIN: f64 = 0.975;
+
+/// One probe to play.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Order {
+    /// Its rate in requests per second.
+    pub rate_per_s: f64,
+    /// Seconds at that rate that are not counted, first.
+    pub discard_s: f64,
+    /// Seconds of a block.
+    pub block_s: f64,
+    /// Blocks at most; after each the probe is looked at.
+    pub most_blocks: u32,
+    /// The relative overload that a block is to make visible.
+    pub resolution: f64,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Ask so many requests of the unloaded service.
+    Floor {
+        /// How many.
+        requests: u64,
+    },
+    /// Load the service beyond what it can do, at most at `most_per_s`, until so many requests have completed in its steady state; then
+    /// cancel the backlog and wait until it is at rest.
+    Saturate {
+        /// How many.
+        completions: u64,
+        /// Nothing faster may be sent.
+        most_per_s: Option<f64>,
+    },
+    /// Play a probe. State is carried over from the one before, unless an alarm ended it: then wait until the backlog is gone.
+    Probe(Order),
+    /// It is over.
+    Done(Box<Answer>),
+}
+
+/// What a search has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// The interval is as narrow as was asked.
+    Found,
+    /// The budget is spent: the interval is what it bought.
+    BudgetSpent,
+    /// The highest rate that may be sent meets the objectives.
+    MostReached,
+    /// The unloaded service misses an objective, or the lowest rate of interest does.
+    Infeasible,
+}
+
+/// The answer of a search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// What it is.
+    pub finding: Finding,
+    /// The rates; none where the service fails unloaded. The headline is the lower end.
+    pub bracket: Option<Bracket>,
+    /// The demand that limits the rate, or that fails.
+    pub limited_by: usize,
+    /// What does not fit: an answer with doubts is inconclusive.
+    pub doubts: Vec<Doubt>,
+    /// What it took.
+    pub spent: Spent,
+    /// Requests of the probes near the answer, divided by φ, of the demand that limits.
+    pub effective_requests: f64,
+}
+
+/// The next step of a search.
+#[must_use]
+pub fn step(question: &Question, history: &History) -> Step {
+    let Some(floor) = &history.floor else { return Step::Floor { requests: FLOOR_REQUESTS } };
+    if let Some(place) = failing(question, floor) {
+        return Step::Done(Box::new(Answer {
+            finding: Finding::Infeasible,
+            bracket: None,
+            limited_by: place,
+            doubts: Vec::new(),
+            spent: history.spent(),
+            effective_requests: floor[place].decided as f64,
+        }));
+    }
+    let Some(picture) = Picture::of(question, history) else {
+        return Step::Saturate { completions: SATURATION_REQUESTS, most_per_s: question.most_per_s() };
+    };
+    let done = |finding| Step::Done(Box::new(answer(question, history, &picture, finding)));
+    let Bracket { low, best, high } = picture.bracket();
+    let (most, least) = (question.most_per_s(), question.least_per_s());
+    let visited = !history.probes.is_empty();
+    if visited && most.is_some_and(|most| picture.chance_beyond(most) >= CERTAIN) {
+        return done(Finding::MostReached);
+    }
+    if visited && least.is_some_and(|least| picture.chance_beyond(least) <= 1.0 - CERTAIN) {
+        return done(Finding::Infeasible);
+    }
+    let precision = precision_at(question, &picture);
+    let near = history.probes.iter().filter(|probe| libm::fabs(libm::log(probe.rate_per_s / best)) <= precision).count();
+    if visited && high / low <= 1.0 + 2.0 * precision && near >= VISITS {
+        return done(Finding::Found);
+    }
+    let (budget, spent) = (question.budget(), history.spent());
+    let over = budget.requests.is_some_and(|requests| spent.requests >= requests)
+        || budget.seconds.is_some_and(|seconds| spent.seconds >= seconds);
+    if over || history.probes.len() >= MOST_PROBES {
+        return done(Finding::BudgetSpent);
+    }
+    Step::Probe(order(question, history, &picture, precision))
+}
+
+/// The precision in force: never looser than the distance to the wall, where latency explodes.
+fn precision_at(question: &Question, picture: &Picture) -> f64 {
+    let wall = 1.0 - picture.bracket().best / picture.capacity_per_s();
+    question.precision().min(wall.max(0.01))
+}
+
+fn order(question: &Question, history: &History, picture: &Picture, precision: f64) -> Order {
+    let Bracket { low, best, high } = picture.bracket();
+    let first = history.probes.is_empty();
+    let aimed = match history.capacity {
+        Some(Capacity::Above(most)) if first => most,
+        Some(Capacity::Reached(per_s)) if first => 0.75 * per_s,
+        _ => best,
+    };
+    let rate_per_s = aimed.min(question.most_per_s().unwrap_or(f64::INFINITY)).max(question.least_per_s().unwrap_or(0.0));
+    let resolution = (RESOLUTION * (high / low - 1.0)).max(precision).min(COARSEST);
+    let last = history.probes.last();
+    let time_in_system_s = last.map_or(0.0, |probe| probe.time_in_system_s);
+    let block_s = (question.longest_limit_s() / resolution).max(LEAST_REQUESTS / rate_per_s).max(LEAST_TIMES * time_in_system_s);
+    let emptied = last.is_none_or(|probe| probe.end == End::Overloaded);
+    let discard_s = (block_s * if emptied { DISCARDED_EMPTIED } else { DISCARDED }).max(DISCARDED_TIMES * time_in_system_s);
+    Order { rate_per_s, discard_s, block_s, most_blocks: BLOCKS, resolution }
+}
+
+/// The demand that the unloaded service misses for certain.
+fn failing(question: &Question, floor: &[Count]) -> Option<usize> {
+    let fails = |(place, count): (usize, &Count)| {
+        lower_bound(count.misses as f64, count.decided as f64, CERTAIN) > question.demands()[place].allowed()
+    };
+    floor.iter().enumerate().position(fails)
+}
+
+fn answer(question: &Question, history: &History, picture: &Picture, finding: Finding) -> Answer {
+    let place = picture.limited_by();
+    let best = libm::log(picture.bracket().best);
+    let effective = |probe: &Probe| {
+        let decided = probe.counts.get(place)?.decided as f64;
+        Some(decided / picture.phi(question, place, probe.rate_per_s) * nearness(libm::log(probe.rate_per_s), best))
+    };
+    Answer {
+        finding,
+        bracket: Some(picture.bracket()),
+        limited_by: place,
+        doubts: doubts(question, history, picture),
+        spent: history.spent(),
+        effective_requests: history.probes.iter().filter_map(effective).sum(),
+    }
+}

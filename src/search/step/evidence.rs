@@ -1,0 +1,95 @@
+//! Owns `History`: what has been tried so far, whoever played it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::search::step::Clusters;
+
+/// Misses of one objective in one probe.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Count {
+    /// Requests that missed it: failed, shed, timed out, or beyond the limit.
+    pub misses: u64,
+    /// Requests for which that is known.
+    pub decided: u64,
+    /// How the misses cluster; none without misses.
+    pub clusters: Option<Clusters>,
+}
+
+impl Count {
+    pub(super) fn share(&self) -> f64 {
+        if self.decided == 0 { 0.0 } else { self.misses as f64 / self.decided as f64 }
+    }
+}
+
+/// What a probe took: everything sent, what was discarded included.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Spent {
+    /// Requests.
+    pub requests: u64,
+    /// Seconds of the service's time.
+    pub seconds: f64,
+}
+
+impl Spent {
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self { requests: self.requests + other.requests, seconds: self.seconds + other.seconds }
+    }
+}
+
+/// What the saturation probe found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Capacity {
+    /// The service completes this many requests per second when it is given more.
+    Reached(f64),
+    /// It kept up with this many, the most that may be sent.
+    Above(f64),
+}
+
+/// How a probe ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// It was played to its last block.
+    Full,
+    /// It was decided before.
+    Decided,
+    /// An alarm ended it: the service does not bear this rate.
+    Overloaded,
+}
+
+/// One probe at a rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Its rate in requests per second.
+    pub rate_per_s: f64,
+    /// One for each demand, in order.
+    pub counts: Vec<Count>,
+    /// Mean time in the system of the requests that ended, in seconds.
+    pub time_in_system_s: f64,
+    /// How it ended.
+    pub end: End,
+    /// What it took.
+    pub spent: Spent,
+}
+
+/// Everything tried so far. A probe whose generator was unhealthy does not belong here.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct History {
+    /// The unloaded service: one request at a time, or nearly.
+    pub floor: Option<Vec<Count>>,
+    /// The saturated service.
+    pub capacity: Option<Capacity>,
+    /// Probes in order of time.
+    pub probes: Vec<Probe>,
+    /// What the first two steps took, and what unhealthy probes did.
+    pub overhead: Spent,
+}
+
+impl History {
+    /// Everything spent.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        self.probes.iter().fold(self.overhead, |sum, probe| sum.plus(probe.spent))
+    }
+}

@@ -1,0 +1,23 @@
+//! Owns the step of the search for the highest rate that meets the objectives: from the trials so far to the next probe or the answer.
+//!
+//! Pure and deterministic: the same evidence gives the same step on every machine (`libm` mathematics, no clock, no draw), so that a
+//! search over closed-form queues, over the simulator in virtual time and against a live server is one piece of code, and a search that
+//! was killed goes on where it stood. How well its intervals cover is measured in `benches/coverage.rs`.
+
+mod answer;
+mod cluster;
+mod evidence;
+mod look;
+mod posterior;
+mod price;
+mod question;
+mod trust;
+
+pub use answer::{Answer, Finding, Order, Step, step};
+pub use cluster::{Clusters, Seen, clusters};
+pub use evidence::{Capacity, Count, End, History, Probe, Spent};
+pub use look::{Alarm, Look, Signs, alarm, look};
+pub use posterior::{Bracket, Picture};
+pub use price::price;
+pub use question::{Budget, Demand, Question};
+pub use trust::Doubt;

@@ -1,0 +1,131 @@
+//! Owns `Question`: what a search is asked, checked once.
+
+use crate::error::Refusal;
+
+/// One objective as a search sees it: a share of requests that may miss it. Everything of the grammar but a mean is one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Demand {
+    allowed: f64,
+    limit_s: Option<f64>,
+}
+
+impl Demand {
+    /// At most the share `allowed` (between 0 and 1, both outside) of the requests may miss. `limit_s` is the limit in seconds where a
+    /// queue drives what is limited (ttft, ttfo, e2e): an overload of δ shows only after about limit ÷ δ seconds. Leave it out for per-token
+    /// limits and for failures.
+    pub fn new(allowed: f64, limit_s: Option<f64>) -> Result<Self, Refusal> {
+        if !(allowed > 0.0 && allowed < 1.0) {
+            let accepted = "accepted is a quantile below p100 and above p0: a search needs misses to count";
+            return Err(Refusal::new(
+                format!("an objective that allows {allowed} of the requests to miss cannot be searched for"),
+                accepted,
+            ));
+        }
+        if limit_s.is_some_and(|limit_s| !(limit_s > 0.0 && limit_s.is_finite())) {
+            return Err(Refusal::new("a limit of no time cannot be searched for", "accepted is a limit above 0"));
+        }
+        Ok(Self { allowed, limit_s })
+    }
+
+    /// The share of requests that may miss.
+    #[must_use]
+    pub const fn allowed(&self) -> f64 {
+        self.allowed
+    }
+
+    /// The limit, where queueing drives it.
+    #[must_use]
+    pub const fn limit_s(&self) -> Option<f64> {
+        self.limit_s
+    }
+}
+
+/// What may be spent; none is without bound.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Budget {
+    /// Requests, those discarded and those of the first two steps included.
+    pub requests: Option<u64>,
+    /// Seconds of the service's time.
+    pub seconds: Option<f64>,
+}
+
+/// What a search is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    demands: Vec<Demand>,
+    precision: f64,
+    arrival_cv2: f64,
+    least_per_s: Option<f64>,
+    most_per_s: Option<f64>,
+    budget: Budget,
+}
+
+impl Question {
+    /// The credible interval that is printed, and whose lower end is the headline.
+    pub const CONFIDENCE: f64 = 0.95;
+
+    /// The highest rate that meets all of `demands`, to within ± `precision` (0.01 to 0.5). Poisson arrivals, any rate, no budget.
+    pub fn new(demands: Vec<Demand>, precision: f64) -> Result<Self, Refusal> {
+        if demands.is_empty() {
+            return Err(Refusal::new("there is nothing to search for", "give an objective, as in --slo 'p99 ttft<=200ms'"));
+        }
+        if !(0.01..=0.5).contains(&precision) {
+            return Err(Refusal::new(format!("a precision of {:.3}% is out of range", precision * 100.0), "accepted is 1% to 50%"));
+        }
+        Ok(Self { demands, precision, arrival_cv2: 1.0, least_per_s: None, most_per_s: None, budget: Budget::default() })
+    }
+
+    /// The same for arrivals whose gaps have the squared coefficient of variation `cv2`: 0 even, 1 Poisson, CV² gamma.
+    #[must_use]
+    pub fn arriving(self, cv2: f64) -> Self {
+        Self { arrival_cv2: cv2.max(0.0), ..self }
+    }
+
+    /// The same between two rates, in requests per second: below `least` nobody is interested, above `most` nothing is sent.
+    pub fn between(self, least: Option<f64>, most: Option<f64>) -> Result<Self, Refusal> {
+        let above_zero = |rate: Option<f64>| rate.is_none_or(|rate| rate > 0.0 && rate.is_finite());
+        if !above_zero(least) || !above_zero(most) || least.zip(most).is_some_and(|(least, most)| least >= most) {
+            return Err(Refusal::new("these rates enclose nothing", "accepted is a least rate above 0 and below the most"));
+        }
+        Ok(Self { least_per_s: least, most_per_s: most, ..self })
+    }
+
+    /// The same within a budget: when it is spent, what is known by then is the answer.
+    #[must_use]
+    pub fn within(self, budget: Budget) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// The objectives, all of which must be met.
+    #[must_use]
+    pub fn demands(&self) -> &[Demand] {
+        &self.demands
+    }
+
+    /// Half the relative width of the interval asked for.
+    #[must_use]
+    pub const fn precision(&self) -> f64 {
+        self.precision
+    }
+
+    pub(super) const fn arrival_cv2(&self) -> f64 {
+        self.arrival_cv2
+    }
+
+    pub(super) const fn least_per_s(&self) -> Option<f64> {
+        self.least_per_s
+    }
+
+    pub(super) const fn most_per_s(&self) -> Option<f64> {
+        self.most_per_s
+    }
+
+    pub(super) const fn budget(&self) -> Budget {
+        self.budget
+    }
+
+    /// The longest limit that queueing drives, in seconds; 0 without one.
+    pub(super) fn longest_limit_s(&self) -> f64 {
+        self.demands.iter().filter_map(Demand::limit_s).fold(0.0, f64::max)
+    }
+}

@@ -1,0 +1,136 @@
+//! Owns the checks of the answer: probes against the fitted curve, and against each other.
+
+use statrs::distribution::{ContinuousCDF, Gamma};
+
+use crate::search::step::posterior::prior_phi;
+use crate::search::step::{End, History, Picture, Question};
+
+/// Doubts are raised at this level: φ is an estimate too, so that a sharper one would cry wolf.
+const LEVEL: f64 = 1e-3;
+/// Probes further from the answer than this, in the logarithm of the rate, are not held against a straight line.
+const NEAR: f64 = 0.3;
+
+/// What does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// Isotonic regression over the probes, which assumes only that more load means more misses, fits far better than the curve.
+    Curve,
+    /// No rising curve fits: probes at like rates showed unlike shares of misses. The service changed while it was asked.
+    Drift,
+}
+
+/// One probe of one demand in effective requests.
+#[derive(Debug, Clone, Copy)]
+struct Point {
+    rate: f64,
+    share: f64,
+    weight: f64,
+    /// No alarm ended it: its share is not that of its worst moment.
+    whole: bool,
+}
+
+/// What does not fit, over all demands.
+pub(super) fn doubts(question: &Question, history: &History, picture: &Picture) -> Vec<Doubt> {
+    let mut found = Vec::new();
+    for place in 0..question.demands().len() {
+        let points = points_of(question, history, picture, place);
+        let rising = isotonic(&points);
+        let answer = libm::log(picture.bracket_of(place).best);
+        let curve = |rate: f64| picture.share_at(question, place, libm::exp(rate));
+        let near = |point: &&(Point, f64)| point.0.whole && libm::fabs(point.0.rate - answer) <= NEAR;
+        let pairs: Vec<(Point, f64)> = points.into_iter().zip(rising).collect();
+        let against_curve: f64 =
+            pairs.iter().filter(near).map(|(point, level)| deviance(*point, *level) - deviance(*point, curve(point.rate))).sum();
+        let count = pairs.iter().filter(near).count();
+        if is_large(-against_curve, count as f64) {
+            found.push(Doubt::Curve);
+        }
+        let levels = 1 + pairs.windows(2).filter(|pair| pair[0].1 < pair[1].1).count();
+        let against_any: f64 = pairs.iter().map(|(point, level)| deviance(*point, *level)).sum();
+        if pairs.len() > levels && is_large(against_any, (pairs.len() - levels) as f64) {
+            found.push(Doubt::Drift);
+        }
+    }
+    found.sort_by_key(|doubt| *doubt == Doubt::Drift);
+    found.dedup();
+    found
+}
+
+/// Probes in order of their rates.
+fn points_of(question: &Question, history: &History, picture: &Picture, place: usize) -> Vec<Point> {
+    let mut points: Vec<Point> = history
+        .probes
+        .iter()
+        .filter_map(|probe| {
+            let count = probe.counts.get(place).filter(|count| count.decided > 0)?;
+            // As expected beforehand: the estimate takes a service that changes for one whose misses cluster.
+            let phi = prior_phi(question, probe.rate_per_s, picture.capacity_per_s());
+            Some(Point {
+                rate: libm::log(probe.rate_per_s),
+                share: count.share(),
+                weight: count.decided as f64 / phi,
+                whole: probe.end != End::Overloaded,
+            })
+        })
+        .collect();
+    points.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+    points
+}
+
+/// The rising levels closest to the points, which are in order (pool adjacent violators).
+fn isotonic(points: &[Point]) -> Vec<f64> {
+    // (sum of weight × share, weight, points) of each level.
+    let mut levels: Vec<(f64, f64, usize)> = Vec::new();
+    for point in points {
+        levels.push((point.weight * point.share, point.weight, 1));
+        while let [.., before, last] = levels.as_mut_slice()
+            && before.0 * last.1 > last.0 * before.1
+        {
+            *before = (before.0 + last.0, before.1 + last.1, before.2 + last.2);
+            levels.pop();
+        }
+    }
+    levels.iter().flat_map(|(sum, weight, count)| std::iter::repeat_n(sum / weight, *count)).collect()
+}
+
+/// Twice the log likelihood that a point loses at `level` against its own share.
+fn deviance(point: Point, level: f64) -> f64 {
+    let part = |seen: f64, fitted: f64| if seen > 0.0 { seen * libm::log(seen / fitted.max(1e-12)) } else { 0.0 };
+    2.0 * point.weight * (part(point.share, level) + part(1.0 - point.share, 1.0 - level))
+}
+
+/// Whether a deviance is too large for chance with so many degrees of freedom.
+fn is_large(deviance: f64, degrees: f64) -> bool {
+    degrees > 0.0 && Gamma::new(degrees / 2.0, 0.5).is_ok_and(|law| 1.0 - law.cdf(deviance.max(0.0)) < LEVEL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(shares: &[f64]) -> Vec<Point> {
+        (0..).zip(shares).map(|(place, share)| Point { rate: f64::from(place), share: *share, weight: 100.0, whole: true }).collect()
+    }
+
+    #[test]
+    fn isotonic_levels_rise_and_keep_the_mean() {
+        for (shares, levels) in [
+            (vec![0.1, 0.2, 0.3], vec![0.1, 0.2, 0.3]),
+            (vec![0.3, 0.2, 0.1], vec![0.2, 0.2, 0.2]),
+            (vec![0.0, 0.4, 0.2, 0.5], vec![0.0, 0.3, 0.3, 0.5]),
+            (vec![], vec![]),
+        ] {
+            let found = isotonic(&points(&shares));
+            assert!(found.len() == levels.len() && found.iter().zip(&levels).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_deviance_is_large_where_the_table_says_so() {
+        // 0.999 points of χ²: 10.83 with 1 degree of freedom, 18.47 with 4.
+        for (degrees, point) in [(1.0, 10.83), (4.0, 18.47)] {
+            assert!(!is_large(point - 0.1, degrees) && is_large(point + 0.1, degrees), "{degrees}");
+        }
+        assert!(!is_large(1e9, 0.0), "nothing to hold against anything");
+    }
+}

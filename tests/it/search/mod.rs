@@ -1,0 +1,188 @@
+//! Owns what is promised of the search's step, over queues whose answer is known in closed form.
+
+#[path = "../../../benches/common/queue.rs"]
+mod queue;
+
+use queue::{Cell, cells, search, search_changing};
+use tonnage::search::step::{
+    Alarm, Budget, Capacity, Count, Demand, Doubt, End, Finding, History, Order, Probe, Question, Signs, Spent, Step, alarm, price, step,
+};
+use tonnage::seed::Seed;
+
+fn cell(name: &str) -> Cell {
+    cells().into_iter().find(|cell| cell.name == name).expect("a cell of this name")
+}
+
+fn asked(limit_s: f64, precision: f64) -> Question {
+    Question::new(vec![Demand::new(0.01, Some(limit_s)).expect("a demand")], precision).expect("a question")
+}
+
+/// Seeds of which the interval holds the truth, of which the lower end is safe, and how many were asked.
+fn covered(cell: &Cell, precision: f64, seeds: std::ops::RangeInclusive<u64>) -> (u32, u32, u32) {
+    let question = cell.question(precision, Budget::default());
+    let (mut holds, mut safe, mut asked) = (0, 0, 0);
+    for seed in seeds {
+        let found = search(cell, &question, Seed::new(seed)).answer;
+        let bracket = found.bracket.expect("rates");
+        assert_eq!(found.finding, Finding::Found, "{}, seed {seed}", cell.name);
+        assert!(bracket.high / bracket.low <= 1.0 + 2.0 * precision + 1e-9, "{}, seed {seed}: {bracket:?}", cell.name);
+        asked += 1;
+        holds += u32::from((bracket.low..=bracket.high).contains(&cell.truth));
+        safe += u32::from(bracket.low <= cell.truth);
+    }
+    (holds, safe, asked)
+}
+
+// The short form of `benches/coverage.rs`: 20 seeds each of two cells that constants were chosen on and one that was held back, ±20 %.
+#[test]
+fn intervals_cover_the_closed_form_of_markov_arrivals_and_services() {
+    let (holds, safe, asked) = covered(&cell("M/M/1 T=15"), 0.2, 1..=20);
+    assert!(holds >= 17 && safe >= 18, "{holds} and {safe} of {asked}");
+}
+
+#[test]
+fn intervals_cover_the_closed_form_of_constant_services() {
+    let (holds, safe, asked) = covered(&cell("M/D/1 T=8"), 0.2, 1..=20);
+    assert!(holds >= 17 && safe >= 18, "{holds} and {safe} of {asked}");
+}
+
+#[test]
+fn intervals_cover_the_closed_form_of_a_p95_which_nothing_was_tuned_on() {
+    let (holds, safe, asked) = covered(&cell("M/M/1 p95 T=10"), 0.2, 1..=20);
+    assert!(holds >= 17 && safe >= 18, "{holds} and {safe} of {asked}");
+}
+
+#[test]
+fn the_same_evidence_is_the_same_step() {
+    let cell = cell("M/M/1 T=15");
+    let question = cell.question(0.2, Budget::default());
+    let found = search(&cell, &question, Seed::new(3));
+    // Killed after any probe and resumed from what was on disk, the search orders the very probe that it ordered.
+    for length in 0..found.history.probes.len() {
+        let so_far = History { probes: found.history.probes[..length].to_vec(), ..found.history.clone() };
+        let text = serde_json::to_string(&so_far).expect("JSON");
+        let read: History = serde_json::from_str(&text).expect("a history");
+        assert_eq!(read, so_far);
+        let Step::Probe(order) = step(&question, &read) else { panic!("it had not ended after {length} probes") };
+        assert_eq!(order.rate_per_s.to_bits(), found.history.probes[length].rate_per_s.to_bits());
+    }
+}
+
+#[test]
+fn what_the_unloaded_service_misses_is_infeasible_at_once() {
+    let mut history = History { floor: Some(vec![Count { misses: 40, decided: 300, clusters: None }]), ..History::default() };
+    assert!(
+        matches!(step(&asked(2.0, 0.1), &history), Step::Done(answer) if answer.finding == Finding::Infeasible && answer.bracket.is_none())
+    );
+    history.floor = Some(vec![Count { misses: 4, decided: 300, clusters: None }]);
+    assert!(matches!(step(&asked(2.0, 0.1), &history), Step::Saturate { .. }), "4 of 300 do not prove more than 1 %");
+}
+
+#[test]
+fn a_rate_that_may_not_be_exceeded_is_the_answer_where_it_is_met() {
+    let cell = cell("M/M/1 T=15");
+    let question = cell.question(0.2, Budget::default()).between(None, Some(0.45)).expect("a range");
+    let found = search(&cell, &question, Seed::new(1));
+    assert_eq!(found.answer.finding, Finding::MostReached);
+    assert_eq!(found.history.capacity, Some(Capacity::Above(0.45)));
+    assert!(found.history.probes.iter().all(|probe| probe.rate_per_s <= 0.45), "nothing faster was sent");
+    let question = cell.question(0.2, Budget::default()).between(Some(0.85), None).expect("a range");
+    let found = search(&cell, &question, Seed::new(1)).answer;
+    assert_eq!((found.finding, found.limited_by), (Finding::Infeasible, 0), "the lowest rate of interest is too high: {found:?}");
+}
+
+#[test]
+fn a_spent_budget_gives_the_interval_that_it_bought() {
+    let cell = cell("M/M/1 T=15");
+    let budget = Budget { requests: Some(8_000), seconds: None };
+    let found = search(&cell, &cell.question(0.05, budget), Seed::new(1)).answer;
+    let bracket = found.bracket.expect("rates");
+    assert_eq!(found.finding, Finding::BudgetSpent);
+    assert!((8_000..14_000).contains(&found.spent.requests), "{:?}", found.spent);
+    assert!(bracket.low < cell.truth && bracket.high > cell.truth && bracket.high / bracket.low > 1.1, "{bracket:?}");
+}
+
+#[test]
+fn a_service_that_slows_down_on_the_way_raises_doubts() {
+    let (fast, slow) = (cell("M/M/1 T=15"), Cell { mean_s: 1.5, ..cell("M/M/1 T=15") });
+    let question = fast.question(0.1, Budget { requests: Some(20_000), seconds: None });
+    let doubted = (1..=3).filter(|seed| {
+        let found = search_changing(&question, Seed::new(*seed), |probe| if probe < 8 { fast.clone() } else { slow.clone() });
+        found.answer.doubts.contains(&Doubt::Drift) || found.answer.doubts.contains(&Doubt::Curve)
+    });
+    let steady = (1..=3).filter(|seed| !search(&fast, &question, Seed::new(*seed)).answer.doubts.is_empty());
+    assert_eq!((doubted.count(), steady.count()), (3, 0));
+}
+
+#[test]
+fn alarms_are_raised_by_what_no_bearable_rate_shows() {
+    let question = asked(2.0, 0.1);
+    let order = Order { rate_per_s: 5.0, discard_s: 10.0, block_s: 20.0, most_blocks: 4, resolution: 0.1 };
+    let raised = |misses, decided, signs: Signs| alarm(&question, &order, &[Count { misses, decided, clusters: None }], &signs);
+    assert_eq!(raised(40, 100, Signs::default()), Some(Alarm::Misses));
+    assert_eq!(raised(40, 99, Signs::default()), None, "too few are decided");
+    assert_eq!(raised(20, 100, Signs::default()), None, "a bad moment");
+    assert_eq!(raised(0, 100, Signs { oldest_age_s: 6.1, ..Signs::default() }), Some(Alarm::Age), "three limits for a p99");
+    assert_eq!(raised(0, 100, Signs { oldest_age_s: 5.9, ..Signs::default() }), None);
+    let growing = Signs { growth_per_s: Some((0.8, 0.2)), completed_share: Some(0.8), ..Signs::default() };
+    assert_eq!(raised(0, 100, growing), Some(Alarm::Backlog));
+    assert_eq!(raised(0, 100, Signs { completed_share: Some(0.95), ..growing }), None, "completions keep up within the resolution");
+    assert_eq!(raised(0, 100, Signs { growth_per_s: Some((0.5, 0.2)), ..growing }), None, "within its error");
+}
+
+#[test]
+fn questions_that_cannot_be_answered_are_refused() {
+    for (allowed, limit) in [(0.0, None), (1.0, None), (f64::NAN, None), (0.01, Some(0.0)), (0.01, Some(f64::INFINITY))] {
+        assert!(Demand::new(allowed, limit).is_err(), "{allowed} {limit:?}");
+    }
+    let demand = Demand::new(0.01, None).expect("a demand");
+    assert!(Question::new(vec![], 0.1).is_err());
+    for precision in [0.0, 0.005, 0.6, f64::NAN] {
+        assert!(Question::new(vec![demand], precision).is_err(), "{precision}");
+    }
+    let question = Question::new(vec![demand], 0.1).expect("a question");
+    for (least, most) in [(Some(0.0), None), (None, Some(-1.0)), (Some(5.0), Some(5.0)), (None, Some(f64::NAN))] {
+        assert!(question.clone().between(least, most).is_err(), "{least:?} {most:?}");
+    }
+}
+
+#[test]
+fn a_sharper_answer_a_rarer_miss_and_burstier_arrivals_cost_more() {
+    let question =
+        |allowed, precision| Question::new(vec![Demand::new(allowed, Some(1.0)).expect("a demand")], precision).expect("a question");
+    let plain = price(&question(0.01, 0.1), 0.7);
+    assert!(price(&question(0.01, 0.05), 0.7) > 3 * plain);
+    assert!(price(&question(0.05, 0.1), 0.7) < plain);
+    assert!(price(&question(0.01, 0.1).arriving(4.0), 0.7) > 2 * plain);
+    assert!(price(&question(0.01, 0.1), 0.95) > price(&question(0.01, 0.1), 0.9), "close to the wall no looser than the distance to it");
+}
+
+#[test]
+fn rates_stay_within_reason_whatever_was_counted() {
+    // Impossible evidence must not make the step fail, nor order a probe of no rate or no end.
+    let question = asked(1.0, 0.1);
+    let any = |misses, decided, end| Probe {
+        rate_per_s: 3.0,
+        counts: vec![Count { misses, decided, clusters: None }],
+        time_in_system_s: f64::from(u16::MAX),
+        end,
+        spent: Spent { requests: decided, seconds: 1.0 },
+    };
+    for (misses, decided, end) in
+        [(0, 0, End::Full), (5, 5, End::Overloaded), (0, 1, End::Decided), (u64::from(u32::MAX), u64::from(u32::MAX), End::Full)]
+    {
+        let floor = Some(vec![Count { misses: 0, decided: 300, clusters: None }]);
+        let history =
+            History { floor, capacity: Some(Capacity::Reached(4.0)), probes: vec![any(misses, decided, end); 3], ..History::default() };
+        match step(&question, &history) {
+            Step::Probe(order) => assert!(
+                order.rate_per_s > 0.05 && order.rate_per_s < 5.0 && order.block_s.is_finite() && order.discard_s.is_finite(),
+                "{misses} of {decided}: {order:?}"
+            ),
+            Step::Done(answer) => {
+                assert!(answer.bracket.is_some_and(|bracket| bracket.low > 0.0 && bracket.low <= bracket.high), "{answer:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
