@@ -95,7 +95,10 @@ fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, sal
     let choice = Choice { window: options.window, on_empty: Some(options.on_empty), max_input: options.max_input };
     let mut selection = trace.select(&choice, file)?.reshape(&options.reshape(), seed).map_err(|refusal| refusal.at("--rate-scale"))?;
     if let Some(rate) = options.session_rate {
-        selection.changes.insert(0, format!("session rate {rate}: {} sessions begin by chance at that rate", count(u64::from(sessions))));
+        selection.changes.insert(
+            0,
+            format!("session rate {}: {} sessions begin by chance at that rate", pace(rate.per_s()), count(u64::from(sessions))),
+        );
     }
     let (read, span_s) = (selection.read, selection.read_span.as_secs());
     let Some((timeline, mut recording)) = replay_of(selection, options.time_scale, &file.to_string_lossy()) else {

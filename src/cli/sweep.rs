@@ -191,7 +191,12 @@ async fn play(
     foretell(&mut job, sweep, begun.as_ref().map_or(0, |report| report.trials.len()));
     announce(&mut job, &found);
     let report = if let Some(report) = begun {
-        resumable(report, blueprint, &folder)?
+        let mut report = resumable(report, blueprint, &folder)?;
+        report.notes.push(format!(
+            "interrupted after load {} and resumed: connections, and whatever the service remembered, are new from there on",
+            report.trials.len()
+        ));
+        report
     } else {
         if folder.holds_result() {
             say(&format!("{} holds an earlier result, which this one replaces", folder.path().display()));

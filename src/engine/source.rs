@@ -14,9 +14,8 @@ use crate::record::{Exchange, Origin, Record};
 use crate::units::Offset;
 use crate::workload::{BodyFingerprint, Load, Planned};
 
-/// How far ahead of its instant a request is encoded. Short enough that at thousands a second the first ones are ready before the first
-/// instant, within the head start of a session.
-const HORIZON: Duration = Duration::from_millis(250);
+/// How far ahead of its instant a request is encoded.
+const HORIZON: Duration = Duration::from_millis(500);
 /// Encoded bodies that may wait, in bytes for each worker; one request is always allowed.
 const MOST_BYTES: usize = 64 << 20;
 /// Encoded requests that may wait beyond the slots of a closed loop.

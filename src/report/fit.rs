@@ -34,7 +34,10 @@ pub fn render_fit(file: &str, fit: &TraceFit, yaml: &str, ink: Ink) -> String {
         _ = writeln!(text, "{name:<12}{}", wrapped(&value, WIDTH, 12));
     }
     if let Some(tick_s) = arrivals.tick_s {
-        let beware = format!("the recorder's clock ticks every {}: this law is the recorder's, not the load's", seconds(tick_s));
+        let beware = format!(
+            "the recorder's clock ticks every {}: fitted to rows moved by chance into their tick, as --spread random does",
+            seconds(tick_s)
+        );
         _ = writeln!(text, "{:<12}{}", "beware", wrapped(&beware, WIDTH, 12));
     }
     text.push('\n');

@@ -62,6 +62,10 @@ impl Law {
 
     /// The τ in [0, `length_s`] with area(τ) = `area`: closed form, and for a wave Newton's steps inside a bracket, to 10⁻¹² s or the last bit.
     fn inverse(self, area: f64, length_s: f64) -> f64 {
+        if area <= 0.0 {
+            // Where λ begins at 0 the formulas below divide 0 by 0.
+            return 0.0;
+        }
         match self {
             Self::Line { from, slope: 0.0 } => area / from,
             // The root of slope/2·τ² + from·τ = area in the form that subtracts nothing of like size.
@@ -364,6 +368,21 @@ mod tests {
         let pieces = layer.done().unwrap();
         let at = |reached: f64| pieces.inverse_in(pieces.find(reached, 0), reached);
         assert_eq!([0.0, 99.0, 100.0, 199.0, 200.0].map(at), [Some(0.0), Some(9.9), Some(20.0), Some(29.9), None]);
+    }
+
+    #[test]
+    fn the_inverse_of_nothing_is_the_beginning() {
+        for law in [
+            Law::Line { from: 0.0, slope: 2.0 },
+            Law::Line { from: 3.0, slope: 0.0 },
+            Law::Exponential { from: 1.0, growth: 0.5 },
+            Law::Wave { mean: 5.0, amplitude: 5.0, turn: 1.0, phase: -0.25 * TAU },
+        ] {
+            assert_eq!(law.inverse(0.0, 1.0).to_bits(), 0, "{law:?}");
+            assert!((law.inverse(law.area(1.0), 1.0) - 1.0).abs() < 1e-12, "{law:?}");
+            let late = law.inverse(1e-18, 1.0);
+            assert!((0.0..1e-5).contains(&late), "{law:?}: {late}");
+        }
     }
 
     #[test]

@@ -77,9 +77,9 @@ impl PointFindings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
-    /// The service was given more than this and completed this.
+    /// An open load offered more than this, was seen to saturate, and this was completed.
     Measured,
-    /// The service completed this and was not seen to saturate.
+    /// This was completed, in an open load that was held or in a closed loop, and no open load was seen to saturate below it.
     AtLeast,
 }
 
@@ -130,7 +130,9 @@ impl SweepFindings {
                     per_second(low).trim_end_matches("/s"),
                     per_second(high).trim_end_matches("/s")
                 ),
-                Bound::AtLeast => format!("carries {figure} at least and was not seen to saturate (from {from}); offer more with --rates"),
+                Bound::AtLeast => {
+                    format!("completes {figure} at least, and no rate was seen to saturate it (from {from}); offer more with --rates")
+                }
             });
         }
         match (self.knee_per_s, self.lowest_rate()) {
@@ -182,38 +184,40 @@ fn percent(share: f64) -> String {
 }
 
 fn saturation(points: &[PointFindings]) -> Option<Saturation> {
-    let held = points.iter().filter(|point| point.stability == Some(Stability::Stable));
-    let held = held.filter_map(|point| Some((point.rate_per_s?, point))).max_by(|one, other| one.0.total_cmp(&other.0));
-    let is_full =
-        |point: &&PointFindings| point.stability == Some(Stability::Saturated) || point.concurrency.is_some_and(|in_flight| in_flight > 1);
-    let full: Vec<(&str, CompletionRate)> =
-        points.iter().filter(is_full).filter_map(|point| Some((point.label.as_str(), point.completion?))).collect();
-    let best = full.iter().map(|(_, rate)| *rate).max_by(|one, other| one.per_s.total_cmp(&other.per_s));
-    match (best, held) {
-        (Some(best), held) if held.is_none_or(|(per_s, _)| per_s <= best.per_s * HELD_ABOVE) => Some(pooled(&full, best)),
-        (_, Some((_, point))) => point.completion.map(|rate| Saturation {
-            per_s: rate.per_s,
-            interval95_per_s: rate.interval95_per_s,
-            bound: Bound::AtLeast,
-            from: vec![point.label.clone()],
-        }),
-        (_, None) => None,
+    let rate = |point: &PointFindings| point.completion.map_or(0.0, |rate| rate.per_s);
+    let best = |kind: &dyn Fn(&&PointFindings) -> bool| points.iter().filter(kind).max_by(|one, other| rate(one).total_cmp(&rate(other)));
+    let is_saturated = |point: &&PointFindings| point.stability == Some(Stability::Saturated);
+    let is_closed = |point: &&PointFindings| point.concurrency.is_some_and(|in_flight| in_flight > 1);
+    let held = best(&|point| point.stability == Some(Stability::Stable));
+    // A closed loop alone proves no saturation: it may be its own limit. Where an open load saturates, it tells the capacity best.
+    if let Some(full) = best(&|point| is_saturated(point) || is_closed(point))
+        && points.iter().any(|point| is_saturated(&point))
+        && held.is_none_or(|held| held.rate_per_s.unwrap_or(0.0) <= rate(full) * HELD_ABOVE)
+    {
+        let agreeing: Vec<&PointFindings> = points.iter().filter(|point| is_saturated(point) || is_closed(point)).collect();
+        return pooled(&agreeing, full.completion?);
     }
+    let most = best(&|point| point.stability == Some(Stability::Stable) || is_closed(point))?;
+    let CompletionRate { per_s, interval95_per_s } = most.completion?;
+    Some(Saturation { per_s, interval95_per_s, bound: Bound::AtLeast, from: vec![most.label.clone()] })
 }
 
 /// The mean of those rates that agree with `best`, weighted by 1 ÷ (half interval)².
-fn pooled(full: &[(&str, CompletionRate)], best: CompletionRate) -> Saturation {
-    let agree = full.iter().filter(|(_, rate)| rate.interval95_per_s[1] >= best.interval95_per_s[0].min(best.per_s * (1.0 - LEAST_ERROR)));
+fn pooled(full: &[&PointFindings], best: CompletionRate) -> Option<Saturation> {
+    let least_per_s = best.interval95_per_s[0].min(best.per_s * (1.0 - LEAST_ERROR));
     let (mut sum, mut weights, mut from) = (0.0, 0.0, Vec::new());
-    for (label, rate) in agree {
-        let half = ((rate.interval95_per_s[1] - rate.interval95_per_s[0]) / 2.0).max(LEAST_ERROR * rate.per_s);
-        let weight = 1.0 / (half * half);
-        sum += weight * rate.per_s;
-        weights += weight;
-        from.push((*label).to_owned());
+    for (point, rate) in full.iter().filter_map(|point| Some((point, point.completion?))) {
+        if rate.interval95_per_s[1] >= least_per_s {
+            let half = ((rate.interval95_per_s[1] - rate.interval95_per_s[0]) / 2.0).max(LEAST_ERROR * rate.per_s);
+            let weight = 1.0 / (half * half);
+            sum += weight * rate.per_s;
+            weights += weight;
+            from.push(point.label.clone());
+        }
     }
     let (per_s, half) = (sum / weights, 1.0 / libm::sqrt(weights));
-    Saturation { per_s, interval95_per_s: [(per_s - half).max(0.0), per_s + half], bound: Bound::Measured, from }
+    let interval95_per_s = [(per_s - half).max(0.0), per_s + half];
+    (weights > 0.0).then_some(Saturation { per_s, interval95_per_s, bound: Bound::Measured, from })
 }
 
 /// Latency for people, in sentences about a trial.

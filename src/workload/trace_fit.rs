@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use crate::schedule::{Arrival, LawCheck, Process};
-use crate::stats::ks_distance;
-use crate::trace::{Inspection, Quantity, Selection, inspect, natural_length};
+use crate::seed::Seed;
+use crate::stats::{ks_critical, ks_distance};
+use crate::trace::{Quantity, Reshape, Selection, Spread, inspect, natural_length};
 use crate::units::{Offset, Rate};
 use crate::workload::LengthSpec;
 
@@ -50,8 +51,8 @@ pub struct ArrivalFit {
     pub gap_cv: f64,
     /// The same of the gaps as recorded, the changes of the rate among them.
     pub recorded_gap_cv: Option<f64>,
-    /// The tick of the recorder's clock in seconds, where at least a tenth of the rows share an instant: the law is then that of the
-    /// recorder below it, not that of the load.
+    /// The tick of the recorder's clock in seconds, where at least a tenth of the rows share an instant: the law is then fitted to rows
+    /// moved by chance into their tick (as `--spread random` does), since that of the rows as they are would be the recorder's.
     pub tick_s: Option<f64>,
 }
 
@@ -93,8 +94,16 @@ impl LengthFit {
 /// Fits laws to what was taken from a trace, rows of 0 tokens left out; none with fewer than two rows, or where all stand at one instant.
 #[must_use]
 pub fn fit_trace(selection: &Selection) -> Option<TraceFit> {
-    let rows = selection.trace.rows();
     let seen = inspect(selection)?;
+    let tick_s = seen.tick_s.filter(|_| seen.tied() * 10 >= seen.kept);
+    let spread;
+    let rows = if tick_s.is_some() {
+        let reshape = Reshape { spread: Some(Spread::Random), ..Reshape::default() };
+        spread = selection.clone().reshape(&reshape, Seed::new(1)).ok()?;
+        spread.trace.rows()
+    } else {
+        selection.trace.rows()
+    };
     if rows.len() < 2 || seen.span_s <= 0.0 {
         return None;
     }
@@ -105,7 +114,7 @@ pub fn fit_trace(selection: &Selection) -> Option<TraceFit> {
         rows: rows.len() as u64,
         length_s,
         rate_per_s: rows.len() as f64 / length_s,
-        arrivals: arrivals(&profile, &instants_s, &seen)?,
+        arrivals: arrivals(&profile, &instants_s, seen.gap_cv, tick_s)?,
         profile,
         input_tokens: lengths(rows.iter().map(|row| row.input_tokens))?,
         output_tokens: lengths(rows.iter().map(|row| row.output_tokens))?,
@@ -173,7 +182,7 @@ const LOOKED_AT: usize = 2_000;
 const STEPS: u32 = 8;
 
 /// The process that is nearest to the gaps once the profile is taken out of them.
-fn arrivals(profile: &Profile, instants_s: &[f64], seen: &Inspection) -> Option<ArrivalFit> {
+fn arrivals(profile: &Profile, instants_s: &[f64], recorded_gap_cv: Option<f64>, tick_s: Option<f64>) -> Option<ArrivalFit> {
     let expected = profile.expected(instants_s);
     let mut gaps: Vec<f64> = expected.windows(2).map(|pair| (pair[1] - pair[0]).max(0.0)).take(LawCheck::MOST_GAPS).collect();
     let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
@@ -187,7 +196,9 @@ fn arrivals(profile: &Profile, instants_s: &[f64], seen: &Inspection) -> Option<
     let step = gaps.len().div_ceil(LOOKED_AT);
     let few: Vec<f64> = gaps.iter().skip(step / 2).step_by(step).copied().collect();
     let mut best = (Process::Poisson, distance(Process::Poisson, &few)?.0);
-    for law in [Process::gamma, Process::weibull] {
+    // Another law is looked for only where chance does not explain the distance, once in twenty times.
+    let poisson_holds = distance(Process::Poisson, &gaps)?.0 <= ks_critical(gaps.len() as u64, 0.05);
+    for law in [Process::gamma, Process::weibull].into_iter().filter(|_| !poisson_holds) {
         let near = nearest(|cv| law(cv).ok().and_then(|process| distance(process, &few)).map_or(1.0, |found| found.0));
         let process = law(near).ok()?;
         let found = distance(process, &few)?.0;
@@ -203,8 +214,8 @@ fn arrivals(profile: &Profile, instants_s: &[f64], seen: &Inspection) -> Option<
         ks_distance: judged.map(|judged| judged.0),
         ks_critical: judged.map(|judged| judged.1),
         gap_cv,
-        recorded_gap_cv: seen.gap_cv,
-        tick_s: (seen.tied() * 10 >= seen.kept).then_some(seen.tick_s).flatten(),
+        recorded_gap_cv,
+        tick_s,
     })
 }
 

@@ -1,7 +1,10 @@
 //! Owns the promises of overlays: the mean is kept, in law or over the window, and they vary as they say.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
-use tonnage::schedule::Arrival;
+use tonnage::schedule::{Arrival, LawCheck, Process, Timeline};
+use tonnage::seed::Seed;
 use tonnage::units::Offset;
 
 use crate::profiles::{PROCESSES, curve, pattern, shaped};
@@ -85,6 +88,65 @@ fn the_wander_forgets_as_its_tau_says() {
     let correlation = pairs.iter().map(|pair| (pair.0 - one) * (pair.1 - two)).sum::<f64>() / 599.0 / sd_one / sd_two;
     // Its standard error is (1 − ρ²)/√600 = 0.035.
     assert!((correlation - (-1.0_f64).exp()).abs() < 0.14, "{correlation}");
+}
+
+/// Stages with rates and times that meet each other's edges: 0/s, whole numbers of requests, equal rates, the unforeseen.
+fn stages() -> impl Strategy<Value = String> {
+    let rate = || prop_oneof![prop::sample::select(vec![0.0, 1.0, 10.0, 100.0]), 0.0..200.0f64].prop_map(|rate| format!("{rate}/s"));
+    let time = || prop_oneof![prop::sample::select(vec![0.1, 1.0, 7.0]), 0.001..9.0f64].prop_map(|time| format!("{time}s"));
+    let stage = prop_oneof![
+        (rate(), time()).prop_map(|(rate, time)| format!("constant {rate} {time}")),
+        (rate(), rate(), time()).prop_map(|(from, to, time)| format!("ramp {from}..{to} {time}")),
+        (0.1..99.0f64, 0.1..99.0f64, time()).prop_map(|(from, to, time)| format!("ramp {from}/s..{to}/s {time} exponential")),
+        (rate(), time(), time()).prop_map(|(mean, time, period)| format!("sine {mean} {time} amp=100% period={period}")),
+        (rate(), rate(), time(), time()).prop_map(|(from, to, time, period)| format!("square {from}..{to} {time} period={period}")),
+        (rate(), rate(), time(), time()).prop_map(|(from, to, time, period)| format!("sawtooth {from}..{to} {time} period={period}")),
+        (rate(), rate(), time(), time(), time())
+            .prop_map(|(base, peak, time, at, rise)| format!("spike {base}..{peak} {time} at={at} rise={rise} decay={at}")),
+        (rate(), time(), rate()).prop_map(|(mean, period, noise)| format!(
+            "fluctuation {mean} 7s fluctuate={noise} noise={noise} period={period} only_rise=true"
+        )),
+    ];
+    prop::collection::vec(stage, 1..4).prop_map(|stages| stages.join("; "))
+}
+
+fn overlays() -> impl Strategy<Value = Vec<&'static str>> {
+    let any = prop::sample::select(vec![
+        "sine amp=100% period=3s phase=75%",
+        "sine amp=30/s period=1.7s",
+        "diurnal amp=100% period=5s",
+        "square amp=100% period=2s",
+        "spikes height=900% decay=500ms every=2s",
+        "spikes height=50/s rise=300ms decay=0s at=1s,1s,4s",
+        "spikes height=300% rise=10ms decay=50ms rate=1/s",
+        "ou sd=100% tau=2s",
+        "noise sd=20/s step=333ms",
+        "bursts height=1000% burst=300ms calm=3s",
+    ]);
+    prop::collection::vec(any, 0..3)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(50))]
+
+    #[test]
+    fn whatever_the_rate_arrivals_are_where_its_integral_puts_them(profile in stages(), overlays in overlays(), seed in any::<u64>()) {
+        let made = Timeline::shaped(Process::Even, pattern(&profile, &overlays), None, Duration::ZERO, Duration::ZERO, Seed::new(seed));
+        // Nothing is left to preserve where the profile is silent.
+        let Ok(made) = made else { return Ok(()) };
+        let curve = curve(&made);
+        let expected = curve.expected(made.spans().total_s());
+        prop_assert!(expected.is_finite() && expected >= 0.0);
+        let arrivals: Vec<Arrival> = made.arrivals().collect();
+        prop_assert!((arrivals.len() as f64 - expected).abs() <= 1.0 + 1e-9, "{} arrivals for {}", arrivals.len(), expected);
+        prop_assert!(arrivals.is_sorted_by_key(|arrival| arrival.at));
+        let mut check = LawCheck::new(Process::Even, curve.clone());
+        for arrival in &arrivals {
+            check.add(*arrival);
+        }
+        prop_assert!(check.verdict().is_none_or(|law| law.holds));
+        prop_assert!(arrivals.iter().all(|arrival| curve.rate_per_s(arrival.at.as_secs() + 1e-6) > 0.0 || curve.rate_per_s(arrival.at.as_secs() - 1e-6) > 0.0));
+    }
 }
 
 proptest! {

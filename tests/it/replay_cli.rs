@@ -68,7 +68,10 @@ fn a_replay_sends_the_trace_and_its_configuration_repeats_it() {
 fn what_was_done_to_a_trace_is_in_the_books_the_notes_and_the_stored_configuration() {
     let folder = folder();
     let words = ["replay", "chat.jsonl", "--spread", "even", "--gap-cap", "200ms", "--sample", "90%", "--loop", "2", "--rate-scale", "1.5"];
-    let output = run(folder.path(), &[&words[..], &["--time-scale", "20", "--seed", "5", "--out", "out", "--json"]].concat());
+    let output = run(
+        folder.path(),
+        &[&words[..], &["--time-scale", "50", "--seed", "5", "--sim", "delay:ttft=1ms,itl=1ms", "--out", "out", "--json"]].concat(),
+    );
     let result = json(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let trace = &result["trials"][0]["load"]["trace"];

@@ -234,6 +234,8 @@ fn a_limit_is_never_exceeded() {
     let rates: Vec<f64> = points.iter().filter_map(|point| point.load.rate_per_s()).collect();
     assert!(rates.len() == 5 && rates.iter().all(|per_s| *per_s <= 30.0) && rates[4] > 29.9, "{rates:?}");
     assert_eq!(findings.finished, Some(Finished::Played));
+    // A closed loop alone proves no saturation: it may be its own limit.
+    assert!(findings.saturation.is_some_and(|found| found.bound == Bound::AtLeast && (found.per_s - 80.0).abs() < 1.0));
 }
 
 #[test]

@@ -91,6 +91,12 @@ fn a_sweep_killed_at_its_fifth_load_goes_on_and_repeats_none() {
 
     let refused = run(folder.path(), &["sweep", "--resume", "out", "--duration", "1s"]);
     assert_eq!((refused.status.code(), text(&refused.stderr).contains("--duration: cannot be changed")), (Some(2), true));
+    // Nor by the back door: what is left would be another sweep's.
+    let stored = std::fs::read_to_string(folder.path().join("out/config.yaml")).expect("a configuration");
+    std::fs::write(folder.path().join("out/config.yaml"), stored.replace("seed: 1\n", "seed: 2\n")).expect("written");
+    let refused = run(folder.path(), &["sweep", "--resume", "out"]);
+    assert_eq!((refused.status.code(), text(&refused.stderr).contains("is not what this configuration")), (Some(2), true));
+    std::fs::write(folder.path().join("out/config.yaml"), stored).expect("written");
     let output = run(folder.path(), &["sweep", "--resume", "out"]);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
@@ -102,6 +108,8 @@ fn a_sweep_killed_at_its_fifth_load_goes_on_and_repeats_none() {
     let rates: Vec<&Value> = after["sweep"]["points"].as_array().expect("points").iter().map(|point| &point["rate_per_s"]).collect();
     assert_eq!(rates, [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0].map(Value::from).iter().collect::<Vec<_>>());
     assert_eq!((&after["config"], &after["started"]), (&before["config"], &before["started"]));
+    let noted = after["notes"].as_array().expect("notes").iter().any(|note| note.as_str().is_some_and(|note| note.contains("resumed")));
+    assert!(noted, "{}", after["notes"]);
     let again = run(folder.path(), &["sweep", "--resume", "out"]);
     assert!(again.status.success() && text(&again.stderr).contains("nothing is left to play"), "{}", text(&again.stderr));
 }

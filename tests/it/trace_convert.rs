@@ -156,6 +156,10 @@ fn lengths_that_no_law_is_near_to_are_read_from_a_file() {
     let again = std::fs::read_to_string(folder.path().join("again.csv")).unwrap();
     assert!(again.lines().skip(1).all(|line| line.contains(",10,") || line.contains(",9000,")));
     assert!(said(&fitted).contains("process: even"), "{}", said(&fitted));
+    // Poisson arrivals are called that.
+    run(folder.path(), &["plan", "--rate", "7/s", "--requests", "3000", "--export", "p.csv"]);
+    let fitted = run(folder.path(), &["trace", "fit", "p.csv"]);
+    assert!(said(&fitted).contains("process: poisson"), "{}", said(&fitted));
     // Three rows at each third second: what is fitted there is the recorder's clock.
     let ticks: Vec<String> = (0..300).map(|row| format!("{},{},5\n", row / 3 * 3, 100 + row)).collect();
     std::fs::write(folder.path().join("t.csv"), format!("arrived_at,num_prefill_tokens,num_decode_tokens\n{}", ticks.concat())).unwrap();
