@@ -11,7 +11,7 @@ const MOST: usize = 1_000;
 pub fn parse_rates(text: &str) -> Result<Vec<Rate>, Refusal> {
     let accepted = "accepted is 1,2,4.5 or FROM..TO:STEP as in 1..10:0.5, rates as in 12.5/s, 90/min or 12.5";
     let refuse = |why: String| Refusal::new(why, accepted);
-    let rate = |text: &str| text.parse::<Rate>().map_err(|_| refuse(format!("`{}` is not a rate", text.trim())));
+    let rate = |text: &str| text.parse::<Rate>().map_err(|refusal| refuse(refusal.why));
     let mut rates: Vec<Rate> = Vec::new();
     for part in text.split(',') {
         let Some((from, rest)) = part.split_once("..") else {

@@ -29,7 +29,7 @@ pub(crate) fn places<const N: usize>(line: &str, names: [&str; N]) -> Result<[us
     if missing.is_empty() {
         Ok(names.map(|name| column(line, name).unwrap_or(0)))
     } else {
-        Err(format!("the header `{}` has no column {}", shown(line), missing.join(", ")))
+        Err(format!("the header `{}` has no column {}; name those that it has", shown(line), missing.join(", ")))
     }
 }
 
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn columns_are_found_by_name_wherever_they_stand() {
         assert_eq!(places("\"B\", a ,c", ["A", "b"]), Ok([1, 0]));
-        assert_eq!(places("a,c", ["A", "b"]), Err("the header `a,c` has no column b".to_owned()));
+        assert_eq!(places("a,c", ["A", "b"]), Err("the header `a,c` has no column b; name those that it has".to_owned()));
         assert_eq!(pick("1,\"x,y\", 3", &[2, 1]), Ok(["3", "x,y"]));
         assert_eq!(pick("1", &[2]), Err("has 1 fields, and column 3 is needed".to_owned()));
     }
