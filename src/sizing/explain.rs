@@ -81,12 +81,18 @@ fn testing(fleet: &Fleet) -> String {
         return format!("more testing could save {} of {replicas} replicas{more}", replicas - best);
     }
     if least < replicas {
-        return format!(
-            "more testing could save at most {} of {replicas} replicas: the rates between were not told apart",
-            replicas - least
-        );
+        let gap = match fleet.choices.iter().filter(|choice| choice.replicas > 0).collect::<Vec<_>>().as_slice() {
+            [one] => {
+                one.capacity.rate_per_s.high().map(|high| (per_second(one.capacity.rate_per_s.low().per_s()), per_second(high.per_s())))
+            }
+            _ => None,
+        };
+        let why = gap.map_or_else(String::new, |(low, high)| {
+            format!(": {low} met the objectives, {high} did not for sure, and nothing between was measured")
+        });
+        return format!("more testing could save at most {} of {replicas} replicas{why}", replicas - least);
     }
-    "more testing would not save a replica: best estimate and upper bound need as many".to_owned()
+    "more testing would not save a replica: the upper bound of the rate needs as many".to_owned()
 }
 
 /// Whether the demand is burstier than what the rate was measured with.
@@ -126,6 +132,9 @@ pub(super) fn assumptions(fleet: &Fleet) -> Vec<String> {
                  and count from the send; uncertified"
             ),
         });
+    }
+    if fleet.choices.iter().any(|choice| choice.simulated && choice.replicas > 0) {
+        lines.push("SIMULATED: measured on a pretend server, whose figures say nothing about any machine".to_owned());
     }
     if let Some(window_s) = fleet.demand.window_s {
         let window = crate::units::seconds(window_s);

@@ -35,6 +35,8 @@ pub struct Choice {
     pub price: Option<Price>,
     /// The most replicas there are.
     pub stock: Option<u64>,
+    /// Whether it was measured on a simulated server, whose figures say nothing about any machine.
+    pub simulated: bool,
 }
 
 impl Choice {
@@ -59,15 +61,6 @@ pub(super) fn required_per_s(demand: Rate, terms: &Terms) -> f64 {
     demand.per_s() * (1.0 + terms.imbalance.share()) * (1.0 + terms.headroom.share())
 }
 
-/// What a fleet costs, in the currency of the prices.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct FleetCost {
-    /// An hour of all replicas, spares too.
-    pub per_hour: f64,
-    /// 730 of them.
-    pub per_month: f64,
-}
-
 /// One kind of hardware, as it stands in the result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ChoiceView {
@@ -77,6 +70,8 @@ pub struct ChoiceView {
     pub capacity: Capacity,
     /// Whether an interval stands behind that.
     pub certified: bool,
+    /// Whether it was measured on a simulated server.
+    pub simulated: bool,
     /// GPUs of one replica.
     pub gpus_per_replica: u32,
     /// What one GPU costs in an hour.
@@ -141,12 +136,6 @@ impl Fleet {
     #[must_use]
     pub fn is_mixed(&self) -> bool {
         self.choices.iter().filter(|choice| choice.replicas > 0).count() > 1
-    }
-
-    /// What it costs, where prices are known.
-    #[must_use]
-    pub fn cost(&self) -> Option<FleetCost> {
-        self.cost_per_hour.map(|per_hour| FleetCost { per_hour, per_month: per_hour * HOURS_PER_MONTH })
     }
 }
 
@@ -215,6 +204,7 @@ fn view(choice: &Choice, replicas: u64, demand: &Demand, terms: &Terms) -> Choic
         name: choice.name.clone(),
         capacity: choice.capacity.clone(),
         certified: choice.capacity.evidence.is_certified(),
+        simulated: choice.simulated,
         gpus_per_replica: choice.gpus_per_replica,
         price_per_gpu_hour: choice.price,
         stock: choice.stock,
@@ -245,7 +235,7 @@ mod tests {
     fn choice(name: &str, low: f64, best: f64, high: Option<f64>) -> Choice {
         let rate_per_s = RateInterval::new(rate(low), rate(best), high.map(rate)).unwrap();
         let capacity = Capacity { rate_per_s, evidence: Evidence::Search, ..Capacity::stated(rate(low)) };
-        Choice { name: name.to_owned(), capacity, gpus_per_replica: 1, price: None, stock: None }
+        Choice { name: name.to_owned(), capacity, gpus_per_replica: 1, price: None, stock: None, simulated: false }
     }
 
     #[test]

@@ -13,6 +13,6 @@ pub use capacity::{Capacity, Evidence, RateInterval, SearchFigures, capacity_of_
 pub use cost::{HOURS_PER_MONTH, Price, UnitCost};
 pub use demand::{Burstiness, Demand, PeakPoint, demand_of_profile, demand_of_rate, demand_of_rows};
 pub use enumerate::{Machine, Mix, cheapest};
-pub use fleet::{Choice, ChoiceView, Fleet, FleetCost, MOST_CHOICES, Terms, replicas_for, size};
+pub use fleet::{Choice, ChoiceView, Fleet, MOST_CHOICES, Terms, replicas_for, size};
 pub use foreign::{Foreign, foreign_rows};
 pub use judged::{Measured, Standing};
