@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
-use crate::sizing::{ChoiceView, Fleet};
+use crate::sizing::{ChoiceView, Evidence, Fleet};
 use crate::units::{Rate, count, pace, per_second, seconds};
 
 const UNKNOWN: &str = "—";
@@ -60,12 +60,15 @@ fn facts(fleet: &Fleet) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("demand", demand),
         ("formula", fleet.formula.clone()),
-        (
-            "replicas",
-            format!("{least} by the lower bound of the rate, {} by the best estimate, {most} by the upper", count(fleet.replicas_at_best)),
-        ),
         ("to carry", format!("{} without headroom and spares", count(fleet.replicas_to_carry))),
     ];
+    let mut kinds = fleet.choices.iter().filter(|choice| choice.replicas > 0);
+    if fleet.certified {
+        let best = count(fleet.replicas_at_best);
+        facts.push(("replicas", format!("{least} by the lower bound of the rate, {best} by the best estimate, {most} by the upper bound")));
+    } else if kinds.any(|choice| choice.capacity.evidence != Evidence::Stated) {
+        facts.push(("replicas", format!("{least} by the largest rate that met the objectives, {most} by the next that was measured")));
+    }
     if let Some((hour, month)) = fleet.cost_per_hour.zip(fleet.cost_per_month) {
         facts.push(("cost", format!("{} an hour, {} a month", money(hour), money(month))));
     }

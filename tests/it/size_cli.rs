@@ -59,12 +59,20 @@ fn a_table_of_rates_sizes_the_fleet_of_twelve() {
 }
 
 #[test]
-fn a_sweep_sizes_by_its_own_verdicts_or_by_figures() {
+fn rates_that_were_measured_size_by_their_verdicts_or_by_their_figures() {
     let folder = folder();
-    let sweep =
-        ["sweep", "--sim", "delay:ttft=1ms,itl=100us", "--output-tokens", "4", "--warmup", "0s", "--duration", "300ms", "--out", "out"];
-    let output = run(folder.path(), &[&sweep[..], &["--rates", "100,200", "--quiet"]].concat());
+    let words = ["run", "--sim", "delay:ttft=1ms,itl=100us", "--output-tokens", "4", "--requests", "20", "--rate", "100", "--out", "out"];
+    let output = run(folder.path(), &[&words[..], &["--quiet"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    // How late a busy machine sent is not what is tested here.
+    let path = folder.path().join("out/result.json");
+    let mut result = crate::cli::json(&path);
+    result["trials"][0]["health"]["healthy"] = json!(true);
+    // As a sweep would have found at twice the rate.
+    let mut twice = result["trials"][0].clone();
+    twice["load"]["rate_per_s"] = json!(200.0);
+    result["trials"].as_array_mut().expect("trials").push(twice);
+    std::fs::write(&path, result.to_string()).expect("written");
     let (code, _, said) = sized(folder.path(), &["out", "--demand", "1000/s"]);
     assert!(code == Some(2) && said.contains("without objectives") && said.contains("--slo"), "{said}");
     let found = fleet(folder.path(), &["out", "--demand", "1000/s", "--slo", "p50 e2e<=10s", "--price", "1/h"]);
@@ -75,6 +83,16 @@ fn a_sweep_sizes_by_its_own_verdicts_or_by_figures() {
     assert!(shown.contains("SIMULATED") && shown.contains("UNCERTIFIED") && shown.contains("no higher rate was measured"), "{shown}");
     let (code, _, said) = sized(folder.path(), &["out", "--demand", "1000/s", "--slo", "p50 e2e<=2us"]);
     assert!(code == Some(2) && said.contains("none of its 2 rates"), "{said}");
+    for (place, verdict) in [(0, "pass"), (1, "inconclusive")] {
+        result["trials"][place]["verdict"]["result"] = json!(verdict);
+    }
+    std::fs::write(&path, result.to_string()).expect("written");
+    let found = fleet(folder.path(), &["out", "--demand", "1000/s"]);
+    assert_eq!((&found["replicas"], &found["interval"]), (&json!(10), &json!([5, 10])), "by the verdicts");
+    result["trials"][1]["health"]["healthy"] = json!(false);
+    std::fs::write(&path, result.to_string()).expect("written");
+    let found = fleet(folder.path(), &["out", "--demand", "1000/s", "--slo", "p50 e2e<=10s"]);
+    assert_eq!((&found["replicas"], &found["interval"]), (&json!(10), &json!([5, 10])), "a generator that was late proves no rate");
 }
 
 #[test]
