@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
 use crate::cli::options::{
-    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, ShardOptions, SweepOptions,
+    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, ShardOptions, SizeOptions, SweepOptions,
     TargetOptions, WireOptions, WorkloadOptions, whole,
 };
 use crate::cli::replay::NOT_OF_A_REPLAY;
@@ -27,6 +27,7 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
   tonnage run                                  show me, with a simulated server
   tonnage run --target http://127.0.0.1:8000 --rate 50/s --slo 'p99 ttft<=200ms'
   tonnage sweep --target http://127.0.0.1:8000 where it saturates
+  tonnage size results/sweep --demand 50/s     how many replicas that takes
   tonnage replay trace.csv --time-scale 10     a recorded trace, ten times as fast
   tonnage plan --rate 50/s --process gamma:2   what would be sent
   tonnage simulate --listen 127.0.0.1:8000     serve the simulated server
@@ -64,6 +65,7 @@ impl Arguments {
 pub(super) enum Verb {
     Run(Box<RunArguments>),
     Sweep(Box<SweepArguments>),
+    Size(Box<SizeArguments>),
     Replay(Box<ReplayArguments>),
     Plan(PlanArguments),
     Trace(TraceArguments),
@@ -150,6 +152,32 @@ pub(super) struct LoadArguments {
     pub(super) judgement: JudgementOptions,
     #[command(flatten)]
     pub(super) output: OutputOptions,
+}
+
+/// Replicas, GPUs and cost for a demand
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage size results/m/sweep --demand 50/s --slo 'p99 ttft<80ms'
+  tonnage size --replica-rate 4.43/s --demand 50/s --headroom 20% --redundancy 1
+  tonnage size results/m/sweep --demand-trace trace.csv --peak-window 60s
+  tonnage size h100 l40s --demand 50/s --price 2.5/h,0.9/h --stock 8,40
+  tonnage size vllm-results/ --demand 50/s --slo 'p99 ttft<80ms'
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct SizeArguments {
+    /// What one replica carries: a result folder or result.json of `run` or `sweep`, a GuideLLM report, a file or folder of vLLM
+    /// `bench serve` results. Several are hardware choices, at most 4
+    #[arg(value_name = "RESULT")]
+    pub(super) results: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) size: SizeOptions,
+    #[command(flatten)]
+    pub(super) reading: ReadingOptions,
+    /// Print the fleet as JSON, and nothing else, on standard output
+    #[arg(long, help_heading = "Output")]
+    pub(super) json: bool,
 }
 
 /// A recorded trace as the load: its instants, lengths and prefixes

@@ -109,7 +109,7 @@ fn pattern_of(schedule: &ScheduleOptions) -> Result<Option<Pattern>, Error> {
 }
 
 /// Reads a profile: a file by its ending, a list of mappings, AIBrix's JSON, or the text form.
-fn profile_of(text: &str) -> Result<Profile, Error> {
+pub(super) fn profile_of(text: &str) -> Result<Profile, Error> {
     let yaml = |text: &str| serde_saphyr::from_str::<Profile>(text).map_err(|why| (why.location(), why.without_snippet().to_string()));
     let path = Path::new(text);
     let open = || File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check --profile")));

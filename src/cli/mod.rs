@@ -21,6 +21,7 @@ mod run;
 mod shard;
 mod signals;
 mod simulate;
+mod size;
 mod sweep;
 mod target;
 mod terminal;
@@ -65,6 +66,7 @@ fn dispatch(mut parsed: Parsed) -> Result<ExitCode, Error> {
         Verb::Sweep(arguments) => sweep::sweep(*arguments, parsed),
         Verb::Replay(arguments) => replay::replay(*arguments, parsed),
         Verb::Plan(arguments) => plan::plan(&arguments),
+        Verb::Size(arguments) => size::size_fleet(&arguments, &parsed.command),
         Verb::Trace(arguments) => trace::trace(&arguments),
         Verb::Report(arguments) => report::report(&arguments),
         Verb::Calibrate(arguments) => calibrate::calibrate(&arguments),

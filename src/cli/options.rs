@@ -13,6 +13,7 @@ use crate::client::Endpoint;
 use crate::error::Refusal;
 use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim::Profile;
+use crate::sizing::Price;
 use crate::trace::{Columns, Format, OnEmpty, RateScale, Reading, Reshape, Sample, Spread, TimeUnit, parse_window};
 use crate::units::{Rate, Ratio, Shard, Window, parse_duration};
 
@@ -290,6 +291,71 @@ pub(super) struct PlayOptions {
     /// Sending threads [default: one for each core; one fewer with the embedded server]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), allow_hyphen_values = true)]
     pub(super) workers: Option<u16>,
+}
+
+/// What is demanded of a fleet, and of what it may be made.
+#[derive(Debug, Args)]
+pub(super) struct SizeOptions {
+    /// The rate that the fleet has to carry
+    #[arg(long, value_name = "RATE", help_heading = "Demand")]
+    pub(super) demand: Option<Rate>,
+    /// Its peak instead: of a rate over time, as in `run`, text or file (`tonnage help profiles`)
+    #[arg(long, value_name = "PROFILE", help_heading = "Demand")]
+    pub(super) profile: Option<String>,
+    /// Its peak instead: of a recorded trace
+    #[arg(long, value_name = "FILE", help_heading = "Demand")]
+    pub(super) demand_trace: Option<PathBuf>,
+    /// The peak is the highest mean rate over so long; shorter bursts are in the rate of a replica already [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Demand")]
+    pub(super) peak_window: Option<Duration>,
+    /// How much more than that may come
+    #[arg(long, value_name = "SHARE", default_value = "0%", allow_hyphen_values = true, help_heading = "Demand")]
+    pub(super) headroom: Ratio,
+    /// How much more than its share the busiest replica gets, as when requests are routed by prefix
+    #[arg(long, value_name = "SHARE", default_value = "0%", allow_hyphen_values = true, help_heading = "Demand")]
+    pub(super) imbalance: Ratio,
+    /// How many replicas, the largest, may be lost
+    #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u32).range(0..=1000), help_heading = "Demand")]
+    pub(super) redundancy: u32,
+    /// What one replica carries, instead of a RESULT; several are hardware choices
+    #[arg(long, value_name = "RATE[,RATE…]", value_delimiter = ',', help_heading = "Replicas (one value for all, or one for each RESULT)")]
+    pub(super) replica_rate: Vec<Rate>,
+    /// Objectives (repeatable) that the rate has to meet: then the largest rate measured that met them counts [default: those that
+    /// the result was judged by]
+    #[arg(long, value_name = "OBJECTIVE", help_heading = "Replicas (one value for all, or one for each RESULT)")]
+    pub(super) slo: Vec<String>,
+    /// What it is called [default: the result's label, else its place]
+    #[arg(long, value_name = "NAME[,NAME…]", value_delimiter = ',', help_heading = "Replicas (one value for all, or one for each RESULT)")]
+    pub(super) name: Vec<String>,
+    /// GPUs of one replica [default: 1]
+    #[arg(
+        long,
+        value_name = "N[,N…]",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u32).range(1..=100_000),
+        help_heading = "Replicas (one value for all, or one for each RESULT)"
+    )]
+    pub(super) gpus_per_replica: Vec<u32>,
+    /// What one GPU costs in an hour, in any currency: 2.5/h. Without it the fleet has the fewest GPUs
+    #[arg(
+        long,
+        value_name = "PRICE[,PRICE…]",
+        value_delimiter = ',',
+        help_heading = "Replicas (one value for all, or one for each RESULT)"
+    )]
+    pub(super) price: Vec<Price>,
+    /// The most replicas there are [default: no limit]
+    #[arg(long, value_name = "N[,N…]", value_delimiter = ',', help_heading = "Replicas (one value for all, or one for each RESULT)")]
+    pub(super) stock: Vec<u64>,
+    /// Mean output tokens of a request, for the cost of a token [default: as measured]
+    #[arg(
+        long,
+        value_name = "N[,N…]",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Replicas (one value for all, or one for each RESULT)"
+    )]
+    pub(super) output_tokens: Vec<u32>,
 }
 
 /// What is good enough.

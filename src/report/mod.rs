@@ -2,6 +2,7 @@
 
 mod console;
 mod fit;
+mod fleet;
 mod inspection;
 mod layout;
 mod model;
@@ -10,6 +11,7 @@ mod tokens;
 
 pub use console::{render, shown_figure};
 pub use fit::render_fit;
+pub use fleet::render_fleet;
 pub use inspection::render_inspection;
 pub use layout::{Ink, wrapped};
 pub use model::{Host, Report, SCHEMA, Target, Tool};

@@ -1,6 +1,7 @@
 //! Owns `Inspection`: a trace in numbers, as `trace inspect` shows it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -124,9 +125,9 @@ pub fn inspect(selection: &Selection) -> Option<Inspection> {
         max_tie: times.max_tie,
         out_of_order: trace.out_of_order(),
         peak: Peaks {
-            over_1s: Peak { fixed: one_second.most, sliding: sliding_peak(rows, 1) },
-            over_10s: Peak { fixed: Counts::of(rows, 10).most, sliding: sliding_peak(rows, 10) },
-            over_60s: Peak { fixed: Counts::of(rows, 60).most, sliding: sliding_peak(rows, 60) },
+            over_1s: Peak { fixed: one_second.most, sliding: sliding_peak(rows, Duration::from_secs(1)) },
+            over_10s: Peak { fixed: Counts::of(rows, 10).most, sliding: sliding_peak(rows, Duration::from_secs(10)) },
+            over_60s: Peak { fixed: Counts::of(rows, 60).most, sliding: sliding_peak(rows, Duration::from_mins(1)) },
         },
         input_tokens: Quantity::of(rows.iter().map(|row| row.input_tokens))?,
         output_tokens: Quantity::of(rows.iter().map(|row| row.output_tokens))?,
@@ -215,11 +216,13 @@ impl Counts {
     }
 }
 
-fn sliding_peak(rows: &[Row], length_s: u64) -> u64 {
+/// The most of `rows`, in order of time, in any window [t, t + `length`) that begins at a row.
+#[must_use]
+pub fn sliding_peak(rows: &[Row], length: Duration) -> u64 {
     let mut end = 0;
     let mut most = 0;
     for (start, row) in rows.iter().enumerate() {
-        let until = row.at.plus(std::time::Duration::from_secs(length_s));
+        let until = row.at.plus(length);
         while rows.get(end).is_some_and(|row| row.at < until) {
             end += 1;
         }

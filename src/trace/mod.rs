@@ -29,7 +29,7 @@ mod write;
 
 pub use format::{Format, Reading, TimeUnit};
 pub use generic::Columns;
-pub use inspect::{Inspection, Peak, Peaks, SharedBlocks, inspect};
+pub use inspect::{Inspection, Peak, Peaks, SharedBlocks, inspect, sliding_peak};
 pub use quantity::Quantity;
 pub use reshape::{RateScale, Reshape, Sample, Spread, natural_length};
 pub use rows::{Restart, Row, Trace};

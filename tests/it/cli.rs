@@ -79,6 +79,7 @@ fn help_shows_examples_first_and_nothing_that_is_not_built() {
         ("help_simulate", vec!["simulate", "--help"]),
         ("help_help", vec!["help", "--help"]),
         ("help_calibrate", vec!["calibrate", "--help"]),
+        ("help_size", vec!["size", "--help"]),
     ] {
         let output = run(folder.path(), &words);
         assert_eq!(output.status.code(), Some(0), "{name}");

@@ -23,6 +23,8 @@ mod replay_cli;
 mod scripted;
 mod search;
 mod shards;
+mod size_cli;
+mod sizing;
 mod sweep;
 mod sweep_cli;
 mod tokens;

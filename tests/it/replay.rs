@@ -16,7 +16,7 @@ const BURSTGPT: &str = "burstgpt_1_first400.csv";
 const MOONCAKE: &str = "mooncake_conversation_rows1-6000.jsonl";
 
 /// A public trace; none, with the reason printed, where the traces are not at hand.
-fn public(name: &str) -> Option<PathBuf> {
+pub(crate) fn public(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traces").join(name);
     if !path.exists() {
         // Not `println`: the reason is to be seen where output is captured only on failure.

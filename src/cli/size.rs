@@ -1,0 +1,209 @@
+//! Owns verb `size`: reads what one replica carries and what is demanded, and prints the fleet that follows.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Deserializer, Value, json};
+
+use crate::cli::arguments::SizeArguments;
+use crate::cli::exit::Exit;
+use crate::cli::host::tool;
+use crate::cli::load::profile_of;
+use crate::cli::options::SizeOptions;
+use crate::cli::replay::{read, refuse_restart};
+use crate::cli::report::{files_of, read as read_result};
+use crate::cli::terminal::{ink, print};
+use crate::error::Error;
+use crate::metrics::Objectives;
+use crate::report::{SCHEMA, render_fleet};
+use crate::sizing::{
+    Capacity, Choice, Demand, Foreign, SearchFigures, Terms, capacity_of_rows, capacity_of_search, capacity_of_trials, demand_of_profile,
+    demand_of_rate, demand_of_rows, foreign_rows, size,
+};
+use crate::trace::{Choice as Rows, OnEmpty};
+
+/// The window of the peak of a demand.
+const PEAK_WINDOW: Duration = Duration::from_mins(1);
+
+/// Sizes a fleet.
+pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Result<ExitCode, Error> {
+    let options = &arguments.size;
+    let demand = demand_of(arguments)?;
+    let choices = choices_of(&arguments.results, options)?;
+    let terms = Terms { headroom: options.headroom, imbalance: options.imbalance, redundancy: options.redundancy };
+    let flag = if options.stock.is_empty() { "RESULT" } else { "--stock" };
+    let fleet = size(&demand, &terms, &choices).map_err(|refusal| refusal.at(flag))?;
+    if arguments.json {
+        let page = json!({"schema": SCHEMA, "tool": tool(), "command": command, "fleet": fleet});
+        let text = serde_json::to_string_pretty(&page).map_err(|why| Error::Internal(format!("the fleet is no JSON: {why}")))?;
+        print(&format!("{text}\n"))?;
+    } else {
+        print(&render_fleet(&fleet, ink()))?;
+    }
+    Ok(Exit::Done.into())
+}
+
+fn demand_of(arguments: &SizeArguments) -> Result<Demand, Error> {
+    let (options, reading) = (&arguments.size, arguments.reading.reading());
+    let window = options.peak_window.unwrap_or(PEAK_WINDOW);
+    let one = "give one of --demand 50/s, --profile TEXT and --demand-trace FILE";
+    if options.demand_trace.is_none() {
+        let given = [
+            ("--format", reading.format.is_some()),
+            ("--columns", reading.columns.is_some()),
+            ("--time-unit", reading.time_unit.is_some()),
+            ("--segment", reading.segment.is_some()),
+        ];
+        if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
+            return Err(Error::usage(flag, "speaks of a trace, and none is given", "drop it, or give --demand-trace FILE"));
+        }
+    }
+    match (options.demand, &options.profile, &options.demand_trace) {
+        (Some(_), None, None) if options.peak_window.is_some() => Err(Error::usage(
+            "--peak-window",
+            "has no meaning for a rate that does not vary",
+            "drop it, or give --demand-trace or --profile",
+        )),
+        (Some(rate), None, None) => Ok(demand_of_rate(rate)),
+        (None, Some(text), None) => demand_of_profile(&profile_of(text)?, window).map_err(|refusal| refusal.at("--profile")),
+        (None, None, Some(file)) => {
+            let trace = read(file, &reading)?;
+            refuse_restart(&trace, file)?;
+            if trace.has_relative_sessions() && trace.sessions().number() > 1 {
+                let why = "has sessions that count each from its own start, so that its rate is not recorded; give --demand instead";
+                return Err(Error::input(file, why));
+            }
+            // As a replay would send it.
+            let selection = trace.select(&Rows { on_empty: Some(OnEmpty::Skip), ..Rows::default() }, file)?;
+            demand_of_rows(selection.trace.rows(), window, &file.to_string_lossy()).map_err(|refusal| refusal.at("--peak-window"))
+        }
+        (None, None, None) => Err(Error::usage("--demand", "no demand is given", one)),
+        _ => Err(Error::usage("--demand", "the demand is given twice", one)),
+    }
+}
+
+/// One of `values` for each of `count` choices: none, one for all, or one for each.
+fn each<T: Clone>(flag: &str, values: &[T], count: usize) -> Result<Vec<Option<T>>, Error> {
+    match values {
+        [] => Ok(vec![None; count]),
+        [one] => Ok(vec![Some(one.clone()); count]),
+        many if many.len() == count => Ok(many.iter().cloned().map(Some).collect()),
+        many => Err(Error::usage(
+            flag,
+            format!("has {} values for {count} hardware choices", many.len()),
+            "give one for all, or one for each, with commas between",
+        )),
+    }
+}
+
+fn choices_of(results: &[PathBuf], options: &SizeOptions) -> Result<Vec<Choice>, Error> {
+    let objectives = Objectives::parse(&options.slo, None, None).map_err(|refusal| refusal.at("--slo"))?;
+    let found: Vec<Found> = match (results, options.replica_rate.as_slice()) {
+        ([], []) => {
+            let accepted = "give a result of `tonnage sweep` or `tonnage run`, or --replica-rate 4.43/s";
+            return Err(Error::usage("RESULT", "nothing says what a replica carries", accepted));
+        }
+        (_, []) => results.iter().map(|path| found_in(path, &objectives)).collect::<Result<_, _>>()?,
+        ([], _) if !objectives.is_empty() => {
+            return Err(Error::usage("--slo", "says which rate of a result counts, and --replica-rate says the rate", "drop one of them"));
+        }
+        ([], rates) => {
+            rates.iter().map(|rate| Found { capacity: Capacity::stated(*rate), name: rate.to_string(), simulated: false }).collect()
+        }
+        _ => return Err(Error::usage("--replica-rate", "stands instead of a RESULT, and both are given", "drop one of them")),
+    };
+    let count = found.len();
+    let (names, gpus) = (each("--name", &options.name, count)?, each("--gpus-per-replica", &options.gpus_per_replica, count)?);
+    let (prices, stocks) = (each("--price", &options.price, count)?, each("--stock", &options.stock, count)?);
+    let tokens = each("--output-tokens", &options.output_tokens, count)?;
+    let own = found.into_iter().zip(names).zip(gpus).zip(prices).zip(stocks).zip(tokens);
+    Ok(own
+        .map(|(((((found, name), gpus), price), stock), tokens)| Choice {
+            name: name.unwrap_or(found.name),
+            capacity: Capacity { output_tokens: tokens.map(f64::from).or(found.capacity.output_tokens), ..found.capacity },
+            gpus_per_replica: gpus.unwrap_or(1),
+            price,
+            stock,
+            simulated: found.simulated,
+        })
+        .collect())
+}
+
+/// What a result says of one replica.
+struct Found {
+    capacity: Capacity,
+    name: String,
+    simulated: bool,
+}
+
+fn found_in(path: &Path, objectives: &Objectives) -> Result<Found, Error> {
+    let (result, _) = files_of(path);
+    let place = path.file_stem().map_or_else(|| path.to_string_lossy().into_owned(), |stem| stem.to_string_lossy().into_owned());
+    let refuse = |refusal: crate::error::Refusal| Error::input(path, refusal.to_string());
+    // A folder of ours has its result in it; a folder of vLLM's holds one file for each rate.
+    let files = if path.is_dir() && !result.exists() { json_files(path)? } else { vec![result.clone()] };
+    let mut values = Vec::new();
+    for file in &files {
+        values.extend(values_of(file)?);
+    }
+    if let [value] = values.as_slice()
+        && value.get("schema").is_some()
+    {
+        let report = read_result(&result)?;
+        let asked = (!objectives.is_empty()).then_some(objectives);
+        let searched = value.get("search").filter(|search| !search.is_null());
+        let capacity = if let Some(search) = searched {
+            if asked.is_some() {
+                let why = "cannot change what a search has searched for";
+                return Err(Error::usage("--slo", why, "drop it, or search again with these objectives"));
+            }
+            let figures: SearchFigures = serde_json::from_value(search.clone())
+                .map_err(|why| Error::input(&result, format!("has a search that cannot be read: {why}; is the file whole?")))?;
+            let process = report.config.get("process").and_then(Value::as_str).map(str::to_owned);
+            capacity_of_search(&figures, process)
+        } else {
+            capacity_of_trials(&report.trials, asked)
+        };
+        let name = report.label.unwrap_or(place);
+        return Ok(Found { capacity: capacity.map_err(refuse)?, name, simulated: report.target.simulated });
+    }
+    if objectives.is_empty() {
+        let why = "is no result of tonnage, whose verdict could count; give the objectives, as in --slo 'p99 ttft<=200ms'";
+        return Err(Error::input(path, why));
+    }
+    let (mut rows, mut foreign): (Vec<_>, Option<Foreign>) = (Vec::new(), None);
+    for value in &values {
+        if let Some(found) = foreign_rows(value, objectives).map_err(refuse)? {
+            rows.extend(found.rows.iter().cloned());
+            foreign = foreign.or(Some(found));
+        }
+    }
+    let Some(foreign) = foreign else {
+        return Err(Error::input(path, "is no result of tonnage, of GuideLLM or of vLLM's `bench serve`; give one of these"));
+    };
+    let capacity = capacity_of_rows(&rows, foreign.evidence).map_err(refuse)?;
+    Ok(Found { capacity, name: place, simulated: false })
+}
+
+fn json_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |why: std::io::Error| Error::input(folder, format!("cannot be read: {why}; check the path"));
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|ending| ending == "json" || ending == "jsonl") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The JSON values of a file, one after the other.
+fn values_of(path: &Path) -> Result<Vec<Value>, Error> {
+    let text = std::fs::read(path).map_err(|why| Error::input(path, format!("cannot be read: {why}; give a result folder or a file")))?;
+    Deserializer::from_slice(&text)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .map_err(|why| Error::input_at(path, why.line() as u64, format!("is no JSON: {why}; give a result")))
+}

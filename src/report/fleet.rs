@@ -1,0 +1,132 @@
+//! Owns the console's account of a fleet: how many replicas, why, what they cost, what that rests on; at most 80 columns.
+
+use std::fmt::Write as _;
+
+use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::sizing::{ChoiceView, Evidence, Fleet};
+use crate::units::{Rate, count, pace, per_second, seconds};
+
+const UNKNOWN: &str = "—";
+/// The longest name that leaves the tables their width.
+const NAME: usize = 16;
+
+/// The text that `size` prints.
+#[must_use]
+pub fn render_fleet(fleet: &Fleet, ink: Ink) -> String {
+    let plural = |number: u64, what: &str| format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" });
+    let mixed: Vec<String> = fleet
+        .choices
+        .iter()
+        .filter(|choice| choice.replicas > 0 && fleet.choices.len() > 1)
+        .map(|choice| format!("{} × {}", count(choice.replicas), choice.name))
+        .collect();
+    let of = if mixed.is_empty() { String::new() } else { format!(": {}", mixed.join(" + ")) };
+    let (replicas, gpus) = (plural(fleet.replicas, "replica"), plural(fleet.gpus, "GPU"));
+    let title = format!("{replicas} ({gpus}) for {}{of}", pace(fleet.demand_per_s));
+    let mut text = ink.paint(Tone::Heading, &wrapped(&title, WIDTH, 0)) + "\n";
+    if fleet.choices.iter().any(|choice| choice.simulated) {
+        text.push_str(&ink.paint(Tone::Warning, "SIMULATED: these figures describe a pretend server, not any machine."));
+        text.push('\n');
+    }
+    if !fleet.certified {
+        text.push_str(&ink.paint(Tone::Warning, "UNCERTIFIED: no interval stands behind the rate of a replica."));
+        text.push('\n');
+    }
+    // Writing to a string cannot fail.
+    for (name, value) in facts(fleet) {
+        _ = writeln!(text, "{name:<12}{}", wrapped(&value, WIDTH, 12));
+    }
+    for grid in [rates(fleet), costs(fleet), peaks(fleet)] {
+        if !grid.is_empty() {
+            text.push('\n');
+            text.push_str(&grid.render(ink));
+        }
+    }
+    for (heading, lines) in [("to know", &fleet.sentences), ("rests on", &fleet.assumptions)] {
+        _ = writeln!(text, "\n{}", ink.paint(Tone::Heading, heading));
+        for line in lines {
+            _ = writeln!(text, "  - {}", wrapped(line, WIDTH, 4));
+        }
+    }
+    text
+}
+
+fn facts(fleet: &Fleet) -> Vec<(&'static str, String)> {
+    let mut demand = format!("{} ({})", pace(fleet.demand_per_s), fleet.demand.source);
+    if let (Some(window_s), Some(mean)) = (fleet.demand.window_s, fleet.demand.mean_per_s) {
+        demand = format!("{demand}, the peak over {}; {} on average", seconds(window_s), pace(mean));
+    }
+    let [most, least] = fleet.interval.map(|replicas| replicas.map_or_else(|| UNKNOWN.to_owned(), count));
+    let mut facts = vec![
+        ("demand", demand),
+        ("formula", fleet.formula.clone()),
+        ("to carry", format!("{} without headroom and spares", count(fleet.replicas_to_carry))),
+    ];
+    let mut kinds = fleet.choices.iter().filter(|choice| choice.replicas > 0);
+    if fleet.certified {
+        let best = count(fleet.replicas_at_best);
+        facts.push(("replicas", format!("{least} by the lower bound of the rate, {best} by the best estimate, {most} by the upper bound")));
+    } else if kinds.any(|choice| choice.capacity.evidence != Evidence::Stated) {
+        facts.push(("replicas", format!("{least} by the largest rate that met the objectives, {most} by the next that was measured")));
+    }
+    if let Some((hour, month)) = fleet.cost_per_hour.zip(fleet.cost_per_month) {
+        facts.push(("cost", format!("{} an hour, {} a month", money(hour), money(month))));
+    }
+    facts
+}
+
+/// Amounts of money: cents from 1 up, else four significant digits.
+fn money(amount: f64) -> String {
+    if amount >= 10_000.0 {
+        return count(amount.round() as u64);
+    }
+    if amount >= 1.0 || amount <= 0.0 {
+        return format!("{amount:.2}");
+    }
+    let digits = (3.0 - libm::floor(libm::log10(amount))).clamp(0.0, 12.0) as usize;
+    format!("{amount:.digits$}")
+}
+
+fn name_of(choice: &ChoiceView) -> String {
+    if choice.name.chars().count() <= NAME {
+        return choice.name.clone();
+    }
+    choice.name.chars().take(NAME - 1).chain(['…']).collect()
+}
+
+fn rates(fleet: &Fleet) -> Grid {
+    let mut grid = Grid::new(&["replica", "safe", "best", "upper", "in fleet", "stock", "alone", "cost/h alone"]);
+    let show = |known: Option<String>| known.unwrap_or_else(|| UNKNOWN.to_owned());
+    for choice in &fleet.choices {
+        let rate = choice.capacity.rate_per_s;
+        let per_s = |rate: Rate| per_second(rate.per_s());
+        grid.row(vec![
+            name_of(choice),
+            per_s(rate.low()),
+            per_s(rate.best()),
+            show(rate.high().map(per_s)),
+            count(choice.replicas),
+            show(choice.stock.map(count)),
+            show(choice.replicas_alone.map(count)),
+            show(choice.alone_cost_per_hour.map(money)),
+        ]);
+    }
+    grid
+}
+
+fn costs(fleet: &Fleet) -> Grid {
+    let mut grid = Grid::new(&["cost at the SLO rate", "a request", "a good request", "10⁶ output tokens"]);
+    for (choice, cost) in fleet.choices.iter().filter_map(|choice| Some((choice, choice.at_slo_rate?))) {
+        let show = |known: Option<f64>| known.map_or_else(|| UNKNOWN.to_owned(), money);
+        grid.row(vec![name_of(choice), money(cost.per_request), show(cost.per_good_request), show(cost.per_million_output_tokens)]);
+    }
+    grid
+}
+
+fn peaks(fleet: &Fleet) -> Grid {
+    let mut grid = Grid::new(&["demand over", "highest rate", "times the mean"]);
+    for point in &fleet.demand.curve {
+        grid.row(vec![seconds(point.window_s), pace(point.peak_per_s), format!("{:.2}", point.peak_to_mean)]);
+    }
+    grid
+}

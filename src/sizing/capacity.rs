@@ -1,0 +1,224 @@
+//! Owns `Capacity`: what one replica carries under the objectives, how sure that is, and where it is from.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Refusal;
+use crate::metrics::{Objectives, TrialView};
+use crate::sizing::judged::rows_of;
+use crate::sizing::{Measured, Standing};
+use crate::units::{Rate, per_second};
+
+/// Where a rate is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// The user said so.
+    Stated,
+    /// A search, whose interval it is.
+    Search,
+    /// The largest rate that met the objectives among those that were measured.
+    Measured,
+    /// The same, from vLLM's `bench serve`.
+    Vllm,
+    /// The same, from a `GuideLLM` report.
+    Guidellm,
+}
+
+impl Evidence {
+    /// Whether an interval stands behind it.
+    #[must_use]
+    pub const fn is_certified(self) -> bool {
+        matches!(self, Self::Search)
+    }
+}
+
+/// A rate and how far it may be off.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct RateInterval {
+    low: Rate,
+    best: Rate,
+    high: Option<Rate>,
+}
+
+impl RateInterval {
+    /// From the bound that is safe over the best estimate to the upper bound, where there is one; refused out of order.
+    pub fn new(low: Rate, best: Rate, high: Option<Rate>) -> Result<Self, Refusal> {
+        if low > best || high.is_some_and(|high| best > high) {
+            return Err(Refusal::new(
+                format!("the rates {low}, {best} and {} are out of order", high.map_or_else(|| "none".to_owned(), |high| high.to_string())),
+                "accepted is lower bound ≤ best estimate ≤ upper bound",
+            ));
+        }
+        Ok(Self { low, best, high })
+    }
+
+    /// The bound that is safe: what fleets are sized by.
+    #[must_use]
+    pub const fn low(self) -> Rate {
+        self.low
+    }
+
+    /// The best estimate.
+    #[must_use]
+    pub const fn best(self) -> Rate {
+        self.best
+    }
+
+    /// The upper bound; none where nothing above was measured.
+    #[must_use]
+    pub const fn high(self) -> Option<Rate> {
+        self.high
+    }
+}
+
+/// What one replica carries.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Capacity {
+    /// Requests per second under the objectives.
+    pub rate_per_s: RateInterval,
+    /// Where that is from.
+    pub evidence: Evidence,
+    /// What limits it, where known.
+    pub limited_by: Option<String>,
+    /// The law of the gaps it was measured with, where known.
+    pub process: Option<String>,
+    /// Mean output tokens of a request, where known.
+    pub output_tokens: Option<f64>,
+    /// The share of requests that met every objective, where known.
+    pub good_share: Option<f64>,
+    /// What speaks against it.
+    pub doubts: Vec<String>,
+}
+
+impl Capacity {
+    /// What the user says it is.
+    #[must_use]
+    pub const fn stated(rate: Rate) -> Self {
+        Self {
+            rate_per_s: RateInterval { low: rate, best: rate, high: Some(rate) },
+            evidence: Evidence::Stated,
+            limited_by: None,
+            process: None,
+            output_tokens: None,
+            good_share: None,
+            doubts: Vec::new(),
+        }
+    }
+}
+
+/// The keys of `search` in `result.json` that a fleet is sized by.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct SearchFigures {
+    /// The lower bound; `null` where no rate met the objectives.
+    pub safe_rate_per_s: Option<f64>,
+    /// The best estimate.
+    pub best_rate_per_s: Option<f64>,
+    /// The interval.
+    pub interval_per_s: Option<[Option<f64>; 2]>,
+    /// The objective that ends it.
+    #[serde(default)]
+    pub limited_by: Option<String>,
+}
+
+/// What a search found.
+pub fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Result<Capacity, Refusal> {
+    let safe = found.safe_rate_per_s.ok_or_else(|| {
+        Refusal::new("the search found no rate that meets the objectives", "loosen the objectives, or search a faster service")
+    })?;
+    let low = Rate::new(safe)?;
+    let best = found.best_rate_per_s.map_or(Ok(low), Rate::new)?;
+    let high = found.interval_per_s.and_then(|[_, high]| high).map(Rate::new).transpose()?;
+    Ok(Capacity {
+        rate_per_s: RateInterval::new(low, best, high)?,
+        evidence: Evidence::Search,
+        limited_by: found.limited_by.clone(),
+        process,
+        ..Capacity::stated(low)
+    })
+}
+
+/// What `trials` of a run or a sweep show: see [`capacity_of_rows`]. Without `objectives` by their own verdicts.
+pub fn capacity_of_trials(trials: &[TrialView], objectives: Option<&Objectives>) -> Result<Capacity, Refusal> {
+    capacity_of_rows(&rows_of(trials, objectives)?, Evidence::Measured)
+}
+
+/// The largest measured rate that met the objectives: nothing is interpolated. The upper bound is the next rate that was measured and did not
+/// meet them for sure. Refused where none met them.
+pub fn capacity_of_rows(rows: &[Measured], evidence: Evidence) -> Result<Capacity, Refusal> {
+    let met = rows.iter().filter(|row| row.standing == Standing::Met).max_by(|one, other| one.rate_per_s.total_cmp(&other.rate_per_s));
+    let Some(met) = met else {
+        let open = rows.iter().filter(|row| row.standing == Standing::Open).count();
+        return Err(if rows.is_empty() {
+            Refusal::new("it has no open load with a rate", "give a result of rates, as of `tonnage sweep --rates` or `tonnage run --rate`")
+        } else {
+            let many = rows.len();
+            Refusal::new(
+                format!("none of its {many} rates met the objectives ({open} could not be decided)"),
+                "measure lower rates, or longer, or loosen the objectives",
+            )
+        });
+    };
+    let above = rows.iter().map(|row| row.rate_per_s).filter(|rate| *rate > met.rate_per_s).reduce(f64::min);
+    let low = Rate::new(met.rate_per_s)?;
+    let missed = rows.iter().filter(|row| row.standing == Standing::Missed && row.rate_per_s < met.rate_per_s);
+    let doubts = missed.map(|row| row.rate_per_s).reduce(f64::min).map(|lower| {
+        format!(
+            "{} did not meet the objectives, and {} above it did: measure both again, longer",
+            per_second(lower),
+            per_second(met.rate_per_s)
+        )
+    });
+    Ok(Capacity {
+        rate_per_s: RateInterval::new(low, low, above.map(Rate::new).transpose()?)?,
+        evidence,
+        process: met.process.clone(),
+        output_tokens: met.output_tokens,
+        good_share: met.good_share,
+        doubts: doubts.into_iter().collect(),
+        ..Capacity::stated(low)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(rate_per_s: f64, standing: Standing) -> Measured {
+        Measured { rate_per_s, standing, output_tokens: None, good_share: None, process: None }
+    }
+
+    #[test]
+    fn the_largest_measured_rate_that_met_the_objectives_counts_and_the_next_above_bounds_it() {
+        let p99_ttft_ms = [(1.04, 25.5), (1.60, 25.4), (2.19, 27.9), (2.75, 38.9), (3.32, 38.6), (3.89, 71.1), (4.43, 75.3), (4.98, 90.7)];
+        let rows = p99_ttft_ms.map(|(rate, ttft_ms)| row(rate, Standing::of(ttft_ms < 80.0)));
+        let found = capacity_of_rows(&rows, Evidence::Measured).unwrap();
+        assert_eq!((found.rate_per_s.low().per_s(), found.rate_per_s.high().map(Rate::per_s)), (4.43, Some(4.98)));
+        assert!(!found.evidence.is_certified() && found.doubts.is_empty());
+    }
+
+    #[test]
+    fn a_rate_below_that_failed_is_a_doubt_and_an_open_one_above_is_the_bound() {
+        let rows = [row(1.0, Standing::Met), row(2.0, Standing::Missed), row(3.0, Standing::Met), row(4.0, Standing::Open)];
+        let found = capacity_of_rows(&rows, Evidence::Measured).unwrap();
+        assert_eq!((found.rate_per_s.low().per_s(), found.rate_per_s.high().map(Rate::per_s)), (3.0, Some(4.0)));
+        assert!(found.doubts[0].contains("2.00/s did not"), "{:?}", found.doubts);
+    }
+
+    #[test]
+    fn no_rate_that_met_them_is_refused_with_what_to_do() {
+        let refused = capacity_of_rows(&[row(1.0, Standing::Missed), row(2.0, Standing::Open)], Evidence::Measured).unwrap_err();
+        assert!(refused.to_string().contains("none of its 2 rates") && refused.to_string().contains("1 could not"), "{refused}");
+        assert!(capacity_of_rows(&[], Evidence::Measured).unwrap_err().to_string().contains("no open load"));
+    }
+
+    #[test]
+    fn a_search_is_taken_by_its_lower_bound() {
+        let text = r#"{"safe_rate_per_s":7.8,"best_rate_per_s":8.4,"interval_per_s":[7.8,9.1],"limited_by":"p99 ttft<=200ms","probes":[]}"#;
+        let found = capacity_of_search(&serde_json::from_str(text).unwrap(), Some("poisson".into())).unwrap();
+        let rate = found.rate_per_s;
+        assert_eq!((rate.low().per_s(), rate.best().per_s(), rate.high().map(Rate::per_s)), (7.8, 8.4, Some(9.1)));
+        assert!(found.evidence.is_certified());
+        let none = r#"{"safe_rate_per_s":null,"best_rate_per_s":null,"interval_per_s":null}"#;
+        assert!(capacity_of_search(&serde_json::from_str(none).unwrap(), None).is_err());
+    }
+}

@@ -1,0 +1,85 @@
+//! Owns `Price` and what a unit of work costs at a rate.
+
+use serde::Serialize;
+
+use crate::error::Refusal;
+
+/// Hours in a month of cost: 365 × 24 ÷ 12.
+pub const HOURS_PER_MONTH: f64 = 730.0;
+
+/// What one GPU costs in an hour, in the user's currency: finite, 0 or more.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct Price(f64);
+
+impl Price {
+    /// A price per hour; refused below 0 and above 1 000 000.
+    pub fn new(per_hour: f64) -> Result<Self, Refusal> {
+        if (0.0..=1e6).contains(&per_hour) {
+            Ok(Self(per_hour))
+        } else {
+            Err(Refusal::new(format!("a price of {per_hour} an hour is out of range"), "accepted is 0/h to 1000000/h"))
+        }
+    }
+
+    /// Per hour.
+    #[must_use]
+    pub const fn per_hour(self) -> f64 {
+        self.0
+    }
+}
+
+impl std::str::FromStr for Price {
+    type Err = Refusal;
+
+    /// Reads `2.5/h`, or a bare price of an hour.
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let number = text.trim().strip_suffix("/h").unwrap_or(text).trim();
+        let refuse = |_| Refusal::new(format!("`{text}` is not a price"), "accepted is what one GPU costs in an hour: 2.5/h");
+        Self::new(number.parse().map_err(refuse)?)
+    }
+}
+
+/// What a unit of work costs where a replica is loaded with its rate under the SLO, and not with its saturation rate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct UnitCost {
+    /// One request: price of an hour ÷ (3 600 r).
+    pub per_request: f64,
+    /// One request that met every objective; none where their share is not known.
+    pub per_good_request: Option<f64>,
+    /// 10⁶ output tokens: 10⁶ × price of an hour ÷ (3 600 r × mean output tokens); none where these are not known.
+    pub per_million_output_tokens: Option<f64>,
+}
+
+impl UnitCost {
+    /// At `price_per_hour` for `rate_per_s` (> 0), where `good_share` of the requests meet the objectives and have `output_tokens` each.
+    #[must_use]
+    pub fn at(price_per_hour: f64, rate_per_s: f64, good_share: Option<f64>, output_tokens: Option<f64>) -> Self {
+        let per_request = price_per_hour / (3600.0 * rate_per_s);
+        let over = |amount: Option<f64>| amount.filter(|amount| *amount > 0.0).map(|amount| per_request / amount);
+        Self { per_request, per_good_request: over(good_share), per_million_output_tokens: over(output_tokens).map(|each| each * 1e6) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_of_18_an_hour_that_carries_5_per_second_costs_a_thousandth_a_request() {
+        let cost = UnitCost::at(18.0, 5.0, Some(0.8), Some(250.0));
+        assert!((cost.per_request - 0.001).abs() < 1e-15);
+        assert!((cost.per_good_request.unwrap() - 0.001_25).abs() < 1e-15);
+        assert!((cost.per_million_output_tokens.unwrap() - 4.0).abs() < 1e-12);
+        assert_eq!(UnitCost::at(18.0, 5.0, None, Some(0.0)).per_million_output_tokens, None, "no token costs nothing that can be said");
+    }
+
+    #[test]
+    fn prices_are_read_with_and_without_their_hour() {
+        assert_eq!("2.5/h".parse::<Price>().map(Price::per_hour), Ok(2.5));
+        assert_eq!(" 2.5 ".parse::<Price>().map(Price::per_hour), Ok(2.5));
+        for text in ["-1/h", "2.5/s", "nan", "free"] {
+            assert!(text.parse::<Price>().is_err(), "{text}");
+        }
+    }
+}

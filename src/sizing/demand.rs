@@ -1,0 +1,233 @@
+//! Owns `Demand`: the rate that a fleet has to carry, stated, or the peak of a profile or of a trace over a window.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::error::Refusal;
+use crate::schedule::{Curve, Pattern, Profile};
+use crate::seed::Seed;
+use crate::trace::{Row, sliding_peak};
+use crate::units::{Offset, Rate, Window, seconds};
+
+/// Windows of the curve of peak:mean.
+const WINDOWS_S: [u64; 7] = [1, 10, 60, 300, 900, 3600, 21_600];
+/// How long a profile without an end is looked at.
+const A_DAY: Duration = Duration::from_hours(24);
+/// Beginnings of the window that are tried in its own length over a profile, which leaves the peak at most 1 % of a window off its place.
+const STEPS_PER_WINDOW: f64 = 100.0;
+/// The most beginnings that are tried.
+const MOST_STEPS: f64 = 200_000.0;
+
+/// The rate that a fleet has to carry.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Demand {
+    /// Where it is from.
+    pub source: String,
+    /// The rate, or its peak over the window.
+    pub rate_per_s: Rate,
+    /// Its mean over the whole; none for a stated rate.
+    pub mean_per_s: Option<f64>,
+    /// The window of the peak.
+    pub window_s: Option<f64>,
+    /// The peak against the window; empty for a stated rate.
+    pub curve: Vec<PeakPoint>,
+    /// How arrivals vary inside the window; none where no trace says so.
+    pub burstiness: Option<Burstiness>,
+}
+
+/// The peak over one window.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct PeakPoint {
+    /// The window.
+    pub window_s: f64,
+    /// The highest mean rate over any such window.
+    pub peak_per_s: f64,
+    /// That over the mean of the whole.
+    pub peak_to_mean: f64,
+}
+
+/// How counts of a second vary inside windows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Burstiness {
+    /// Index of dispersion of the counts in 1 s about the mean of their own window: 1 for Poisson, about CV² for a renewal process.
+    pub dispersion: f64,
+    /// How far it lies from 1 by chance: √(2 ÷ degrees of freedom).
+    pub error: f64,
+}
+
+impl Burstiness {
+    /// Whether it exceeds that of a process whose gaps have coefficient of variation `cv` by more than chance (4 standard errors).
+    #[must_use]
+    pub fn exceeds(self, cv: f64) -> bool {
+        let expected = cv * cv;
+        self.dispersion > expected + 4.0 * self.error * expected.max(1.0)
+    }
+}
+
+/// A rate that the user says.
+#[must_use]
+pub fn demand_of_rate(rate: Rate) -> Demand {
+    Demand { source: "stated".to_owned(), rate_per_s: rate, mean_per_s: None, window_s: None, curve: Vec::new(), burstiness: None }
+}
+
+/// The peak of `profile` over `window` (over the whole where that is longer). A profile without an end is looked at for a day; noise in it is as
+/// seed 1 draws it.
+pub fn demand_of_profile(profile: &Profile, window: Duration) -> Result<Demand, Refusal> {
+    let length_s = profile.length().unwrap_or(A_DAY).as_secs_f64();
+    let pattern = Pattern { profile: profile.clone(), overlays: Vec::new() };
+    let curve = pattern.curve(Duration::ZERO, length_s, length_s, Seed::new(1))?;
+    let whole = Window { start: Offset::ZERO, end: Offset::from_secs(length_s) };
+    let mean_per_s = curve.mean_per_s(whole);
+    let point = |window_s: f64| {
+        let peak_per_s = peak_of_curve(&curve, window_s, length_s);
+        PeakPoint { window_s, peak_per_s, peak_to_mean: peak_per_s / mean_per_s }
+    };
+    let chosen = point(window_s_of(window)?.min(length_s));
+    Ok(Demand {
+        source: profile.to_string(),
+        rate_per_s: Rate::new(chosen.peak_per_s)?,
+        mean_per_s: Some(mean_per_s),
+        window_s: Some(chosen.window_s),
+        curve: windows(length_s, chosen.window_s).map(point).collect(),
+        burstiness: None,
+    })
+}
+
+/// The peak of the rate of `rows`, in order of time, over `window`: the most rows in any window that begins at a row, ÷ its length. `name` is the
+/// trace's. Refused where the trace is shorter than the window.
+pub fn demand_of_rows(rows: &[Row], window: Duration, name: &str) -> Result<Demand, Refusal> {
+    let span_s = rows.first().zip(rows.last()).map_or(0.0, |(first, last)| last.at.secs_since(first.at));
+    let window_s = window_s_of(window)?;
+    if window_s > span_s {
+        return Err(Refusal::new(
+            format!("a window of {} is longer than the trace, which spans {}", seconds(window_s), seconds(span_s)),
+            "accepted is a window within the trace",
+        ));
+    }
+    let mean_per_s = rows.len() as f64 / span_s;
+    let point = |window_s: f64| {
+        let peak_per_s = sliding_peak(rows, Duration::from_secs_f64(window_s)) as f64 / window_s;
+        PeakPoint { window_s, peak_per_s, peak_to_mean: peak_per_s / mean_per_s }
+    };
+    Ok(Demand {
+        source: name.to_owned(),
+        rate_per_s: Rate::new(point(window_s).peak_per_s)?,
+        mean_per_s: Some(mean_per_s),
+        window_s: Some(window_s),
+        curve: windows(span_s, window_s).map(point).collect(),
+        burstiness: burstiness(rows, window_s),
+    })
+}
+
+fn window_s_of(window: Duration) -> Result<f64, Refusal> {
+    if window.is_zero() {
+        return Err(Refusal::new("a window of 0 s has no rate", "accepted is a time above 0, as in 60s"));
+    }
+    Ok(window.as_secs_f64())
+}
+
+/// The usual windows up to `most_s`, and `chosen_s` among them.
+fn windows(most_s: f64, chosen_s: f64) -> impl Iterator<Item = f64> {
+    let mut all: Vec<f64> = WINDOWS_S.iter().map(|window_s| *window_s as f64).filter(|window_s| *window_s <= most_s).collect();
+    if !all.contains(&chosen_s) {
+        all.push(chosen_s);
+        all.sort_by(f64::total_cmp);
+    }
+    all.into_iter()
+}
+
+fn peak_of_curve(curve: &Curve, window_s: f64, length_s: f64) -> f64 {
+    let free_s = length_s - window_s;
+    let steps = libm::ceil(free_s / window_s * STEPS_PER_WINDOW).clamp(1.0, MOST_STEPS);
+    let mean = |start_s: f64| (curve.expected(start_s + window_s) - curve.expected(start_s)) / window_s;
+    (0..=steps as u64).map(|step| mean(free_s * step as f64 / steps)).fold(0.0, f64::max)
+}
+
+/// Over complete windows of whole seconds from the first row that hold a row. None where these leave fewer than 20 degrees of freedom.
+fn burstiness(rows: &[Row], window_s: f64) -> Option<Burstiness> {
+    let seconds_each = window_s as usize;
+    let first = rows.first()?.at;
+    let second = |row: &Row| row.at.secs_since(first) as usize;
+    let complete = rows.last().map_or(0, |row| second(row) / seconds_each.max(1));
+    let (mut spread, mut mean, mut degrees) = (0.0, 0.0, 0.0);
+    if seconds_each < 2 {
+        return None;
+    }
+    for inside in rows.chunk_by(|one, two| second(one) / seconds_each == second(two) / seconds_each) {
+        if inside.first().is_none_or(|row| second(row) / seconds_each >= complete) {
+            continue;
+        }
+        let here = inside.len() as f64 / seconds_each as f64;
+        let squares: f64 = inside.chunk_by(|one, two| second(one) == second(two)).map(|tick| (tick.len() * tick.len()) as f64).sum();
+        spread += squares - here * here * seconds_each as f64;
+        mean += here * (seconds_each - 1) as f64;
+        degrees += (seconds_each - 1) as f64;
+    }
+    (degrees >= 20.0).then(|| Burstiness { dispersion: spread / mean, error: libm::sqrt(2.0 / degrees) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::exponential;
+
+    fn rows(instants_s: impl Iterator<Item = f64>) -> Vec<Row> {
+        (0..)
+            .zip(instants_s)
+            .map(|(place, at_s)| Row { at: Offset::from_secs(at_s), input_tokens: 1, output_tokens: 1, place, copy: 0 })
+            .collect()
+    }
+
+    fn profile(text: &str) -> Profile {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_peak_of_a_profile_is_its_highest_mean_over_the_window() {
+        for (text, window_s, peak) in [
+            ("constant 50/s", 60, 50.0),
+            ("ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s", 60, 100.0),
+            ("constant 10/s 100s; constant 40/s 30s; constant 10/s 100s", 60, 25.0),
+            ("ramp 0/s..100/s 100s", 10, 95.0),
+            ("constant 8/s 10s", 60, 8.0),
+        ] {
+            let found = demand_of_profile(&profile(text), Duration::from_secs(window_s)).unwrap();
+            assert!((found.rate_per_s.per_s() - peak).abs() < 0.01 * peak, "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_shorter_window_never_has_a_lower_peak() {
+        let found = demand_of_profile(&profile("ramp 1/s..30/s 2h; ramp 30/s..1/s 2h"), Duration::from_mins(1)).unwrap();
+        assert!(found.curve.len() >= 6 && found.curve.windows(2).all(|pair| pair[0].peak_per_s >= pair[1].peak_per_s - 1e-9), "{found:?}");
+    }
+
+    #[test]
+    fn the_peak_of_a_trace_is_its_busiest_window() {
+        // 10 rows in the first second, then one each 10 s.
+        let rows = rows((0..10).map(|i| f64::from(i) / 10.0).chain((1..=10).map(|i| 10.0 * f64::from(i))));
+        let found = demand_of_rows(&rows, Duration::from_secs(10), "t").unwrap();
+        assert_eq!((found.rate_per_s.per_s(), found.mean_per_s), (1.0, Some(0.2)));
+        assert_eq!(found.curve.iter().map(|point| point.window_s).collect::<Vec<_>>(), [1.0, 10.0, 60.0]);
+        assert!(demand_of_rows(&rows, Duration::from_secs(101), "t").is_err(), "longer than the trace");
+        assert!(demand_of_rows(&rows, Duration::ZERO, "t").is_err());
+    }
+
+    #[test]
+    fn poisson_arrivals_whose_rate_changes_from_window_to_window_are_no_burstier_than_poisson() {
+        let mut generator = Seed::new(7).stream("arrivals").sequence();
+        let mut at_s = 0.0;
+        let instants: Vec<f64> = std::iter::from_fn(|| {
+            let rate = if ((at_s / 60.0) as u64).is_multiple_of(2) { 4.0 } else { 1.0 };
+            at_s += exponential(&mut generator) / rate;
+            (at_s < 3_600.0).then_some(at_s)
+        })
+        .collect();
+        let seen = demand_of_rows(&rows(instants.iter().copied()), Duration::from_mins(1), "t").unwrap().burstiness.unwrap();
+        assert!(!seen.exceeds(1.0) && seen.exceeds(0.0), "{seen:?}");
+        let clumps = instants.iter().flat_map(|at_s| [*at_s; 3]);
+        let seen = demand_of_rows(&rows(clumps), Duration::from_mins(1), "t").unwrap().burstiness.unwrap();
+        assert!(seen.exceeds(1.0) && seen.dispersion > 2.5 && !seen.exceeds(2.0), "{seen:?}");
+    }
+}

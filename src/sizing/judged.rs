@@ -1,0 +1,149 @@
+//! Owns `Measured`, a rate that was played and whether the objectives were met at it, as a saved result says.
+
+use crate::error::Refusal;
+use crate::metrics::{Ended, Known, Limit, Metric, Objective, Objectives, OriginOf, Statistic, StatsView, TrialView, VerdictResult};
+use crate::record::Origin;
+
+/// Whether the objectives were met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// All of them.
+    Met,
+    /// One at least was not.
+    Missed,
+    /// The data cannot tell.
+    Open,
+}
+
+impl Standing {
+    /// Both have to be met.
+    pub(super) const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Missed, _) | (_, Self::Missed) => Self::Missed,
+            (Self::Open, _) | (_, Self::Open) => Self::Open,
+            (Self::Met, Self::Met) => Self::Met,
+        }
+    }
+
+    pub(super) const fn of(met: bool) -> Self {
+        if met { Self::Met } else { Self::Missed }
+    }
+}
+
+/// A rate that was played.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// Requests per second, > 0.
+    pub rate_per_s: f64,
+    /// What it showed.
+    pub standing: Standing,
+    /// Mean output tokens of a request, where known.
+    pub output_tokens: Option<f64>,
+    /// The share of requests that met every objective, where known.
+    pub good_share: Option<f64>,
+    /// The law of its gaps as typed, where known.
+    pub process: Option<String>,
+}
+
+/// The open loads among `trials`. Without `objectives` each stands by its own verdict; with those that it was judged by, too; with others by its
+/// saved figures, without inference. Refused where the saved figures cannot tell.
+pub(super) fn rows_of(trials: &[TrialView], objectives: Option<&Objectives>) -> Result<Vec<Measured>, Refusal> {
+    let open = trials.iter().filter(|trial| trial.load.origin == Origin::Planned);
+    open.filter_map(|trial| Some((trial, trial.load.rate_per_s.filter(|rate| *rate > 0.0)?)))
+        .map(|(trial, rate_per_s)| {
+            let own = objectives.is_none_or(|asked| is_own(trial, asked));
+            Ok(Measured {
+                rate_per_s,
+                standing: match objectives {
+                    Some(asked) if !own => by_figures(trial, asked)?,
+                    _ => by_verdict(trial)?,
+                },
+                output_tokens: trial.metrics.get(&Metric::OutputTokens).and_then(|view| view.headline().mean),
+                // The saved share is of those that met the objectives of then.
+                good_share: trial.slo.attainment.filter(|_| own),
+                process: trial.load.process.clone(),
+            })
+        })
+        .collect()
+}
+
+/// Whether `asked` are the objectives that the trial was judged by.
+fn is_own(trial: &TrialView, asked: &Objectives) -> bool {
+    let own = &trial.slo.objectives;
+    own.len() == asked.items().len() && asked.items().iter().all(|item| own.iter().any(|judged| judged.text == item.to_string()))
+}
+
+fn by_verdict(trial: &TrialView) -> Result<Standing, Refusal> {
+    Ok(match trial.verdict.result {
+        VerdictResult::Pass => Standing::Met,
+        VerdictResult::Fail => Standing::Missed,
+        VerdictResult::Inconclusive => Standing::Open,
+        VerdictResult::None => {
+            return Err(Refusal::new("the result was measured without objectives", "give them here, as in --slo 'p99 ttft<=200ms'"));
+        }
+    })
+}
+
+fn by_figures(trial: &TrialView, asked: &Objectives) -> Result<Standing, Refusal> {
+    let mut standing = Standing::Met;
+    for item in asked.items() {
+        standing = standing.and(match item {
+            Objective::Latency(limit) => compare(figure(trial, limit)?, limit),
+            Objective::ErrorRate(most) => {
+                let counts = &trial.requests;
+                let lost = counts.failed + counts.timed_out + counts.shed + counts.abandoned;
+                if counts.planned == 0 { Standing::Open } else { Standing::of(lost as f64 <= most.share() * counts.planned as f64) }
+            }
+            Objective::Goodput(_) | Objective::Attainment(_) => return Err(not_saved(item)),
+        });
+    }
+    let whole = trial.ended == Ended::Complete && trial.health.healthy;
+    Ok(if whole || standing == Standing::Missed { standing } else { Standing::Open })
+}
+
+fn not_saved(item: &Objective) -> Refusal {
+    Refusal::new(
+        format!("`{item}` cannot be told from saved figures"),
+        "accepted is a quantile, a mean or a maximum of a latency, or error_rate; or measure again with this --slo",
+    )
+}
+
+fn figure(trial: &TrialView, limit: &Limit) -> Result<Option<Known>, Refusal> {
+    let item = Objective::Latency(*limit);
+    let Some(view) = trial.metrics.get(&limit.metric) else { return Ok(None) };
+    let stats: &StatsView = match limit.origin {
+        OriginOf::Service => view.service.as_ref().unwrap_or_else(|| view.headline()),
+        OriginOf::Scheduled => view.headline(),
+    };
+    match limit.statistic {
+        Statistic::Mean => Ok(stats.mean.filter(|_| stats.missed == 0 && stats.censored == 0).map(Known::At)),
+        Statistic::Max => Ok(stats.max),
+        Statistic::EachRequest => Err(not_saved(&item)),
+        Statistic::Quantile(quantile) => {
+            let saved = [(0.5, stats.p50), (0.75, stats.p75), (0.9, stats.p90), (0.95, stats.p95), (0.99, stats.p99), (0.999, stats.p999)];
+            let found = saved.into_iter().find(|(share, _)| (share - quantile.share()).abs() < 1e-9);
+            found.map(|(_, known)| known).ok_or_else(|| {
+                Refusal::new(format!("`{item}` cannot be told from saved figures"), "accepted is p50, p75, p90, p95, p99 or p99.9")
+            })
+        }
+    }
+}
+
+/// An observed figure in seconds against its limit.
+fn compare(observed: Option<Known>, limit: &Limit) -> Standing {
+    let most_s = limit.limit.as_secs_f64();
+    match observed {
+        Some(Known::At(value_s)) => Standing::of(within(value_s, limit)),
+        Some(Known::Above { above }) if above >= most_s => Standing::Missed,
+        _ => Standing::Open,
+    }
+}
+
+/// Whether `value_s` is within `limit`.
+pub(super) fn within(value_s: f64, limit: &Limit) -> bool {
+    let most_s = limit.limit.as_secs_f64();
+    match limit.comparison {
+        crate::metrics::Comparison::AtMost => value_s <= most_s,
+        crate::metrics::Comparison::Below => value_s < most_s,
+    }
+}

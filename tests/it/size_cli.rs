@@ -1,0 +1,164 @@
+//! Owns the tests of `tonnage size` as a person runs it: what it prints, what it reads, what it refuses.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::cli::{folder, run, text};
+
+/// The table that the tool has to size by: rates and p99 TTFT in milliseconds.
+const TABLE: [(f64, f64); 8] =
+    [(1.04, 25.5), (1.60, 25.4), (2.19, 27.9), (2.75, 38.9), (3.32, 38.6), (3.89, 71.1), (4.43, 75.3), (4.98, 90.7)];
+
+/// A folder of results of vLLM's `bench serve`, one for each rate of the table.
+fn vllm(folder: &Path) {
+    std::fs::create_dir(folder).expect("a folder");
+    for (rate, p99_ms) in TABLE {
+        let result = json!({"backend": "vllm", "model_id": "m", "request_rate": rate, "burstiness": 1.0, "max_concurrency": null, "completed": 500,
+            "failed": 0, "total_output_tokens": 50_000, "request_throughput": rate, "p99_ttft_ms": p99_ms});
+        std::fs::write(folder.join(format!("{rate}qps.json")), result.to_string()).expect("written");
+    }
+}
+
+fn sized(folder: &Path, words: &[&str]) -> (Option<i32>, String, String) {
+    let output = run(folder, &[&["size"], words].concat());
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+fn fleet(folder: &Path, words: &[&str]) -> Value {
+    let (code, shown, said) = sized(folder, &[words, &["--json"]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    serde_json::from_str::<Value>(&shown).expect("JSON")["fleet"].clone()
+}
+
+#[test]
+fn a_table_of_rates_sizes_the_fleet_of_twelve() {
+    let folder = folder();
+    vllm(&folder.path().join("vllm"));
+    let words = ["vllm", "--demand", "50/s", "--slo", "p99 ttft<80ms"];
+    let found = fleet(folder.path(), &words);
+    assert_eq!((&found["replicas"], &found["per_replica_rate_per_s"]), (&json!(12), &json!(4.43)));
+    assert_eq!((&found["interval"], &found["certified"]), (&json!([11, 12]), &json!(false)));
+    let (code, shown, _) = sized(folder.path(), &[&words[..], &["--price", "2.5/h", "--gpus-per-replica", "2"]].concat());
+    assert_eq!(code, Some(0));
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    insta::assert_snapshot!("size", shown);
+    // The same rates in one report of GuideLLM.
+    let loads: Vec<Value> = TABLE
+        .iter()
+        .map(|(rate, p99_ms)| {
+            json!({"config": {"strategy": {"type_": "constant"}}, "metrics": {"requests_per_second": {"successful": {"mean": rate}},
+                "request_totals": {"successful": 200, "errored": 0},
+                "time_to_first_token_ms": {"successful": {"percentiles": {"p99": p99_ms}}}}})
+        })
+        .collect();
+    let report = json!({"metadata": {"version": 2}, "benchmarks": loads});
+    std::fs::write(folder.path().join("benchmarks.json"), report.to_string()).expect("written");
+    let found = fleet(folder.path(), &["benchmarks.json", "--demand", "50/s", "--slo", "p99 ttft<80ms"]);
+    assert_eq!((&found["replicas"], &found["choices"][0]["capacity"]["evidence"]), (&json!(12), &json!("guidellm")));
+}
+
+#[test]
+fn rates_that_were_measured_size_by_their_verdicts_or_by_their_figures() {
+    let folder = folder();
+    let words = ["run", "--sim", "delay:ttft=1ms,itl=100us", "--output-tokens", "4", "--requests", "20", "--rate", "100", "--out", "out"];
+    let output = run(folder.path(), &[&words[..], &["--quiet"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    // How late a busy machine sent is not what is tested here.
+    let path = folder.path().join("out/result.json");
+    let mut result = crate::cli::json(&path);
+    result["trials"][0]["health"]["healthy"] = json!(true);
+    // As a sweep would have found at twice the rate.
+    let mut twice = result["trials"][0].clone();
+    twice["load"]["rate_per_s"] = json!(200.0);
+    result["trials"].as_array_mut().expect("trials").push(twice);
+    std::fs::write(&path, result.to_string()).expect("written");
+    let (code, _, said) = sized(folder.path(), &["out", "--demand", "1000/s"]);
+    assert!(code == Some(2) && said.contains("without objectives") && said.contains("--slo"), "{said}");
+    let found = fleet(folder.path(), &["out", "--demand", "1000/s", "--slo", "p50 e2e<=10s", "--price", "1/h"]);
+    assert_eq!((&found["replicas"], &found["interval"], &found["per_replica_rate_per_s"]), (&json!(5), &json!([null, 5]), &json!(200.0)));
+    assert_eq!((&found["choices"][0]["simulated"], &found["choices"][0]["capacity"]["evidence"]), (&json!(true), &json!("measured")));
+    assert!(found["choices"][0]["at_slo_rate"]["per_million_output_tokens"].as_f64().is_some_and(|cost| cost > 0.0), "{found}");
+    let (_, shown, _) = sized(folder.path(), &["out", "--demand", "1000/s", "--slo", "p50 e2e<=10s"]);
+    assert!(shown.contains("SIMULATED") && shown.contains("UNCERTIFIED") && shown.contains("no higher rate was measured"), "{shown}");
+    let (code, _, said) = sized(folder.path(), &["out", "--demand", "1000/s", "--slo", "p50 e2e<=2us"]);
+    assert!(code == Some(2) && said.contains("none of its 2 rates"), "{said}");
+    for (place, verdict) in [(0, "pass"), (1, "inconclusive")] {
+        result["trials"][place]["verdict"]["result"] = json!(verdict);
+    }
+    std::fs::write(&path, result.to_string()).expect("written");
+    let found = fleet(folder.path(), &["out", "--demand", "1000/s"]);
+    assert_eq!((&found["replicas"], &found["interval"]), (&json!(10), &json!([5, 10])), "by the verdicts");
+    result["trials"][1]["health"]["healthy"] = json!(false);
+    std::fs::write(&path, result.to_string()).expect("written");
+    let found = fleet(folder.path(), &["out", "--demand", "1000/s", "--slo", "p50 e2e<=10s"]);
+    assert_eq!((&found["replicas"], &found["interval"]), (&json!(10), &json!([5, 10])), "a generator that was late proves no rate");
+}
+
+#[test]
+fn a_search_is_read_by_the_keys_of_its_result() {
+    let folder = folder();
+    let output = run(folder.path(), &["run", "--requests", "20", "--rate", "200", "--out", "out", "--quiet"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let path = folder.path().join("out/result.json");
+    let mut result = crate::cli::json(&path);
+    result["search"] = json!({"safe_rate_per_s": 7.8, "best_rate_per_s": 8.4, "interval_per_s": [7.8, 9.1], "confidence": 0.95,
+        "limited_by": "p99 ttft<=200ms", "probes": [], "requests": 23_100, "effective_requests": 610, "spent_s": 3060.0});
+    std::fs::write(&path, result.to_string()).expect("written");
+    let found = fleet(folder.path(), &["out", "--demand", "100/s", "--redundancy", "1"]);
+    assert_eq!((&found["replicas"], &found["replicas_to_carry"], &found["replicas_at_best"]), (&json!(14), &json!(13), &json!(13)));
+    assert_eq!((&found["interval"], &found["certified"]), (&json!([12, 14]), &json!(true)));
+    let words = found["assumptions"].to_string();
+    assert!(words.contains("limited by p99 ttft<=200ms"), "{words}");
+}
+
+#[test]
+fn several_kinds_of_hardware_are_mixed_where_that_is_cheapest() {
+    let folder = folder();
+    let words = ["--replica-rate", "10/s,4/s", "--name", "large,small", "--price", "10/h,4.4/h", "--demand", "24/s"];
+    let found = fleet(folder.path(), &words);
+    assert_eq!((&found["choices"][0]["replicas"], &found["choices"][1]["replicas"]), (&json!(2), &json!(1)));
+    assert_eq!((&found["cost_per_hour"], &found["per_replica_rate_per_s"]), (&json!(24.4), &Value::Null));
+    let (_, shown, _) = sized(folder.path(), &words);
+    assert!(shown.contains("2 × large + 1 × small") && shown.contains("2 × 10 + 1 × 4 = 24 ≥ 24"), "{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+}
+
+#[test]
+fn the_demand_is_the_peak_of_a_profile_or_of_a_trace() {
+    let folder = folder();
+    let profile = fleet(folder.path(), &["--replica-rate", "10/s", "--profile", "ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s"]);
+    assert_eq!((&profile["replicas"], &profile["demand"]["window_s"]), (&json!(10), &json!(60.0)));
+    let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/traces/poisson_10_per_s_60s.csv");
+    let words = ["--replica-rate", "10/s", "--demand-trace", trace, "--peak-window", "10s"];
+    let found = fleet(folder.path(), &words);
+    let curve = found["demand"]["curve"].as_array().expect("a curve");
+    assert_eq!(curve.iter().map(|point| point["window_s"].as_f64().unwrap()).collect::<Vec<_>>(), [1.0, 10.0]);
+    assert_eq!(found["demand_per_s"], curve[1]["peak_per_s"]);
+    let (_, shown, _) = sized(folder.path(), &words);
+    assert!(shown.contains("times the mean") && shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_what_to_do() {
+    let folder = folder();
+    std::fs::write(folder.path().join("no.json"), "{\"a\": 1}").expect("written");
+    for (words, wanted) in [
+        (&["--demand", "5/s"][..], "--replica-rate 4.43/s"),
+        (&["--replica-rate", "5/s"], "--demand-trace FILE"),
+        (&["--replica-rate", "5/s", "--demand", "5/s", "--profile", "constant 5/s"], "twice"),
+        (&["--replica-rate", "5/s", "--demand", "5/s", "--peak-window", "60s"], "--peak-window"),
+        (&["--replica-rate", "5/s", "--demand", "5/s", "--time-unit", "ms"], "--time-unit"),
+        (&["--replica-rate", "5/s", "--demand", "5/s", "--slo", "p99 ttft<=1s"], "--slo"),
+        (&["--replica-rate", "5/s,6/s", "--demand", "5/s", "--price", "1,2,3"], "3 values for 2"),
+        (&["--replica-rate", "1/s,2/s,3/s,4/s,5/s", "--demand", "5/s"], "1 to 4"),
+        (&["--replica-rate", "5/s", "--demand", "50/s", "--stock", "2"], "--stock"),
+        (&["--replica-rate", "5/s", "--demand", "50/s", "--headroom", "-5%"], "0% to 100%"),
+        (&["no.json", "--replica-rate", "5/s", "--demand", "50/s"], "instead of a RESULT"),
+        (&["no.json", "--demand", "50/s", "--slo", "p99 ttft<=1s"], "no result of tonnage"),
+        (&["absent.json", "--demand", "50/s"], "absent.json"),
+    ] {
+        let (code, shown, said) = sized(folder.path(), words);
+        assert!(code == Some(2) && said.contains(wanted) && shown.is_empty(), "{words:?}: {code:?} {said}");
+    }
+}
