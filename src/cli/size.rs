@@ -18,8 +18,8 @@ use crate::error::Error;
 use crate::metrics::Objectives;
 use crate::report::{SCHEMA, render_fleet};
 use crate::sizing::{
-    Capacity, Choice, Demand, Foreign, SearchFigures, Terms, capacity_of_rows, capacity_of_search, capacity_of_trials, demand_of_profile,
-    demand_of_rate, demand_of_rows, foreign_rows, size,
+    Capacity, Choice, Demand, Foreign, MOST_CHOICES, SearchFigures, Terms, capacity_of_rows, capacity_of_search, capacity_of_trials,
+    demand_of_profile, demand_of_rate, demand_of_rows, foreign_rows, size,
 };
 use crate::trace::{Choice as Rows, OnEmpty};
 
@@ -32,7 +32,7 @@ pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Resul
     let demand = demand_of(arguments)?;
     let choices = choices_of(&arguments.results, options)?;
     let terms = Terms { headroom: options.headroom, imbalance: options.imbalance, redundancy: options.redundancy };
-    let flag = if options.stock.is_empty() { "RESULT" } else { "--stock" };
+    let flag = if choices.len() > MOST_CHOICES { "RESULT" } else { "--stock" };
     let fleet = size(&demand, &terms, &choices).map_err(|refusal| refusal.at(flag))?;
     if arguments.json {
         let page = json!({"schema": SCHEMA, "tool": tool(), "command": command, "fleet": fleet});

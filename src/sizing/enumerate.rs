@@ -69,6 +69,7 @@ pub fn cheapest(machines: &[Machine], rate_per_s: f64, spares: u64) -> Option<Mi
         best: None,
         looks: 0,
     };
+    hunt.alone();
     hunt.descend(0, 0.0, 0.0);
     let proven = hunt.looks <= MOST_LOOKS;
     hunt.best.map(|(_, counts)| Mix { counts, proven })
@@ -91,6 +92,17 @@ impl Hunt<'_> {
         let machine = &self.machines[kind];
         let alone = replicas(self.rate_per_s, machine.rate_per_s).saturating_add(1).saturating_add(self.spares);
         alone.min(machine.stock.unwrap_or(u64::MAX))
+    }
+
+    /// Tries each kind alone, so that no answer, proven or not, is dearer than these.
+    fn alone(&mut self) {
+        for kind in 0..self.machines.len() {
+            self.counts[kind] = replicas(self.rate_per_s, self.machines[kind].rate_per_s).saturating_add(self.spares);
+            if self.machines[kind].stock.is_none_or(|stock| self.counts[kind] <= stock) && self.suffices() {
+                self.offer();
+            }
+            self.counts[kind] = 0;
+        }
     }
 
     fn suffices(&self) -> bool {
@@ -234,6 +246,7 @@ mod tests {
         let machines = [of(4.43, 4.43), of(3.1, 3.1), of(7.7, 7.7), of(0.9, 0.9)];
         let mix = cheapest(&machines, 5_003.3, 1).unwrap();
         let carried: f64 = machines.iter().zip(&mix.counts).map(|(machine, count)| machine.rate_per_s * *count as f64).sum();
+        assert!(carried <= 5_004.9 + 1e-9, "no dearer than one kind alone, where price is rate: {mix:?}");
         // Whichever one is lost, and it costs no more than the LP bound of 5 003.3 and two of the largest.
         let largest = machines.iter().zip(&mix.counts).filter(|(_, count)| **count > 0).map(|(one, _)| one.rate_per_s).fold(0.0, f64::max);
         assert!(carried - largest >= 5_003.3 - 1e-3 && carried < 5_003.3 + 2.0 * 7.7, "{mix:?}");
