@@ -227,7 +227,8 @@ fn unknown_key(command: &Command, verb: &Command, path: &Path, key: &str) -> Err
 }
 
 fn read(path: &Path) -> Result<Map<String, Value>, Error> {
-    let text = std::fs::read_to_string(path).map_err(|why| Error::input(path, format!("cannot be read: {why}; check --config, or the folder of --resume")))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|why| Error::input(path, format!("cannot be read: {why}; check --config, or the folder of --resume")))?;
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Map::new());
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::error::Error;
 use crate::metrics::{Ended, VerdictResult};
 use crate::report::Report;
+use crate::search::Finished;
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,8 @@ impl Exit {
         if cut_short || report.trials.iter().any(|trial| trial.ended == Ended::Interrupted) {
             return Self::Interrupted;
         }
-        if report.trials.iter().all(|trial| trial.run_totals.completed == 0) {
+        let unanswered = report.sweep.as_ref().is_some_and(|findings| findings.finished == Some(Finished::NoAnswer));
+        if unanswered || report.trials.iter().all(|trial| trial.run_totals.completed == 0) {
             return Self::TargetLost;
         }
         // A sweep is to go on to where objectives fail.

@@ -124,6 +124,11 @@ pub(super) fn profile_of(text: &str) -> Result<Profile, Error> {
                 why: format!("{why}; see `tonnage help profiles` for the keys of each shape"),
             });
         }
+        Some("json") if !text.trim_start().starts_with(['[', '{']) => {
+            let text =
+                std::io::read_to_string(open()?).map_err(|why| Error::input(path, format!("cannot be read: {why}; check --profile")))?;
+            return Profile::from_aibrix(&text).map_err(|refusal| Error::input(path, refusal.to_string()));
+        }
         _ => {}
     }
     let read = if text.trim_start().starts_with('[') {

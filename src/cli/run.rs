@@ -110,7 +110,16 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, mut signals: 
     }
     // What could not be filed fails the run, but only after everything else is safe.
     played.filed?;
-    Ok(Exit::of_report(&report).into())
+    Ok(ending(&report))
+}
+
+/// The exit code of `report`; one that scripts stop at is explained, however quiet it was to be.
+pub(super) fn ending(report: &Report) -> ExitCode {
+    let exit = Exit::of_report(report);
+    if exit == Exit::TargetLost {
+        say("error: the target answered nothing; its failures are in the result: check its address, its model and its key");
+    }
+    exit.into()
 }
 
 /// The result before anything was played.

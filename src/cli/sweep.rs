@@ -17,7 +17,7 @@ use crate::cli::output::{Folder, json_of};
 use crate::cli::player::Player;
 use crate::cli::progress::Lines;
 use crate::cli::report::read;
-use crate::cli::run::{announce, default_path, find, make_room, session_of, skeleton};
+use crate::cli::run::{announce, default_path, ending, find, make_room, session_of, skeleton};
 use crate::cli::signals::Signals;
 use crate::cli::simulate::local_runtime;
 use crate::cli::target::{Found, with_trust};
@@ -29,7 +29,8 @@ use crate::metrics::{Ended, Metric, MetricView, Trial, TrialView};
 use crate::report::{Report, render, shown_figure};
 use crate::schedule::{Extent, Process};
 use crate::search::{
-    Blueprint, Course, Point, PointFindings, PointLoad, Stability, Sweep, SweepFindings, drive, parse_concurrencies, parse_rates,
+    Blueprint, Course, Finished, Point, PointFindings, PointLoad, Stability, Sweep, SweepFindings, drive, is_unanswered,
+    parse_concurrencies, parse_rates,
 };
 use crate::seed::Seed;
 use crate::units::{per_second, seconds};
@@ -84,7 +85,7 @@ fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
     let Some(findings) = report.sweep.as_mut() else {
         return Err(Error::input(path, "is not the result of a sweep; give the folder of one to --resume"));
     };
-    let whole = report.trials.iter().take_while(|trial| trial.ended == Ended::Complete).count();
+    let whole = report.trials.iter().take_while(|trial| trial.ended == Ended::Complete && !is_unanswered(trial)).count();
     report.trials.truncate(whole);
     findings.points.truncate(whole);
     Ok(report)
@@ -213,7 +214,7 @@ async fn play(
     if !job.json && !job.quiet {
         say(&format!("result in {}", folder.path().display()));
     }
-    Ok(Exit::of_report(&report).into())
+    Ok(ending(&report))
 }
 
 /// Says beforehand how long it will take.
@@ -307,7 +308,7 @@ async fn live(
     player.clear().await;
     let finished = driven?;
     report.sweep = Some(SweepFindings::of(&report.trials, &prints.borrow(), finished));
-    if finished.is_some() {
+    if finished.is_some_and(|finished| finished != Finished::NoAnswer) {
         report.plan_fingerprint = joint_fingerprint(prints.borrow().iter().map(String::as_str));
     }
     folder.write_result(&report, &yaml)?;

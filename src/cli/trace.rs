@@ -47,6 +47,9 @@ fn inspect(arguments: &InspectArguments) -> Result<ExitCode, Error> {
 }
 
 fn convert(arguments: &ConvertArguments) -> Result<ExitCode, Error> {
+    if arguments.out.canonicalize().is_ok_and(|out| arguments.file.canonicalize().is_ok_and(|file| file == out)) {
+        return Err(Error::usage("-o", "names the trace itself, which would be overwritten", "name another file"));
+    }
     let trace = read(&arguments.file, &arguments.reading.reading())?;
     refuse_restart(&trace, &arguments.file)?;
     let lost = write_to(&trace, arguments.to, &arguments.out)?;

@@ -153,8 +153,16 @@ fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     text
 }
 
-pub(super) fn failures_of(counts: &Counts) -> String {
+fn failures_of(counts: &Counts) -> String {
     counts.failures.iter().map(|(class, number)| format!("{class} {}", count(*number))).collect::<Vec<_>>().join(" · ")
+}
+
+/// What became of the requests that neither completed nor were left out, failures by class; empty where there are none.
+pub(super) fn losses_of(counts: &Counts) -> String {
+    let other = [("timed out", counts.timed_out), ("unresolved at the end of the drain", counts.unresolved), ("shed", counts.shed)];
+    let other = other.into_iter().filter(|(_, number)| *number > 0).map(|(what, number)| format!("{} {what}", count(number)));
+    let failed = (!counts.failures.is_empty()).then(|| format!("{} failed ({})", count(counts.failed), failures_of(counts)));
+    failed.into_iter().chain(other).collect::<Vec<_>>().join(" · ")
 }
 
 fn throughput_text(trial: &TrialView, ink: Ink) -> String {

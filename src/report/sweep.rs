@@ -3,10 +3,10 @@
 use crate::metrics::{Ended, Known, Metric, StatsView, TrialView, VerdictResult};
 use crate::record::Origin;
 use crate::report::Report;
-use crate::report::console::{UNKNOWN, failures_of, percent, plain, rate, shown, unit_of};
+use crate::report::console::{UNKNOWN, losses_of, percent, plain, rate, shown, unit_of};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::search::{PointFindings, Stability, SweepFindings};
-use crate::units::{per_second, seconds};
+use crate::units::{count, per_second, seconds};
 
 /// Cells of the longest bar.
 const BAR: usize = 14;
@@ -203,8 +203,9 @@ fn warnings(report: &Report, rows: &[Row<'_>], ink: Ink) -> String {
         {
             lines.push(wrapped(&format!("{}: {reason}", row.name()), WIDTH, 2));
         }
-        if !trial.requests.failures.is_empty() {
-            lines.push(wrapped(&format!("{}: failures: {}", row.name(), failures_of(&trial.requests)), WIDTH, 2));
+        let lost = losses_of(&trial.requests);
+        if !lost.is_empty() {
+            lines.push(wrapped(&format!("{}: of {} requests {lost}", row.name(), count(trial.requests.planned)), WIDTH, 2));
         }
         for fault in trial.health.faults.iter().filter(|fault| reason != Some(*fault)) {
             let kind = |fault: &str| fault.split([':', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).next().map(str::to_owned);

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::{LoadKind, TrialView, VerdictResult};
 use crate::search::signs::{knee, read_signs};
 use crate::search::stages::stage_sentences;
-use crate::search::{CompletionRate, Finished, PointLoad, Reading, Sign, Stability, completion_rate, stability_of, unloaded_per_s};
+use crate::search::{
+    CompletionRate, Finished, PointLoad, Reading, Sign, Stability, completion_rate, is_unanswered, stability_of, unloaded_per_s,
+};
 use crate::units::{per_second, seconds};
 
 /// An estimate's half interval is never taken for smaller than this share: batch means of few batches can be.
@@ -65,7 +67,8 @@ impl PointFindings {
             plan_fingerprint,
             rate_per_s,
             concurrency: trial.load.concurrency,
-            stability: rate_per_s.map(|_| stability_of(&signs)),
+            // What answers nothing has no rate at which it saturates.
+            stability: rate_per_s.filter(|_| !is_unanswered(trial)).map(|_| stability_of(&signs)),
             signs,
             completion: completion_rate(trial),
             generator_healthy: trial.health.healthy,
@@ -121,6 +124,13 @@ impl SweepFindings {
 
     fn words(&self, trials: &[TrialView]) -> Vec<String> {
         let mut sentences = Vec::new();
+        if let (Some(Finished::NoAnswer), Some(trial)) = (self.finished, trials.iter().find(|trial| is_unanswered(trial))) {
+            sentences.push(format!(
+                "the sweep stopped at {}, of which nothing was answered: the target is lost, or still busy with what came before; look at \
+                 it, then go on with --resume",
+                trial.label
+            ));
+        }
         if let Some(saturation) = &self.saturation {
             let [low, high] = saturation.interval95_per_s;
             let (figure, from) = (per_second(saturation.per_s), saturation.from.join(", "));
@@ -130,6 +140,9 @@ impl SweepFindings {
                     per_second(low).trim_end_matches("/s"),
                     per_second(high).trim_end_matches("/s")
                 ),
+                Bound::AtLeast if self.points.iter().any(|point| point.stability == Some(Stability::Saturated)) => {
+                    format!("completes {figure} at least (from {from}), although a load looks saturated: measure it again, longer")
+                }
                 Bound::AtLeast => {
                     format!("completes {figure} at least, and no rate was seen to saturate it (from {from}); offer more with --rates")
                 }

@@ -16,4 +16,4 @@ pub use findings::{Bound, PointFindings, Saturation, SweepFindings};
 pub use point::{Point, PointLoad};
 pub use rates::{parse_concurrencies, parse_rates};
 pub use signs::{Reading, Sign, Stability, read_signs, stability_of};
-pub use sweep::{Course, Finished, Next, Pending, Sweep};
+pub use sweep::{Course, Finished, Next, Pending, Sweep, is_unanswered};

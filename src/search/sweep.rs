@@ -87,7 +87,7 @@ pub enum Finished {
     Resolved,
     /// The rates left are above one that saturates.
     Saturated,
-    /// Nothing completed.
+    /// A load of which nothing completed: it and what would follow are left to a resumption.
     NoAnswer,
 }
 
@@ -103,6 +103,10 @@ impl Sweep {
     #[must_use]
     pub fn next(&self, trials: &[TrialView], pending: Option<&Pending>) -> Next {
         let played = trials.len() + usize::from(pending.is_some());
+        // Whether it is lost or drowned, it has shown nothing, and will show nothing more to higher rates.
+        if trials.last().is_some_and(is_unanswered) {
+            return if pending.is_some() { Next::Wait } else { Next::Finish(Finished::NoAnswer) };
+        }
         match &self.course {
             Course::Between { points, most } => self.between(*points, *most, trials, pending),
             Course::Rates(rates) => self.listed(rates, trials, pending),
@@ -224,6 +228,12 @@ impl Sweep {
         let share = if rest && matches!(load, PointLoad::Open(_)) { DISCARD_AFTER_DRAIN } else { DISCARD };
         Duration::from_secs_f64((times * in_system_s).clamp(share * window_s, MOST_DISCARD * window_s))
     }
+}
+
+/// Whether `trial` sent something and none of it completed.
+#[must_use]
+pub fn is_unanswered(trial: &TrialView) -> bool {
+    trial.run_totals.sent > 0 && trial.run_totals.completed == 0
 }
 
 /// The open trials among `trials`.

@@ -10,7 +10,7 @@ use tonnage::engine;
 use tonnage::metrics::{Objectives, Play, TrialView};
 use tonnage::report::{Host, Ink, Report, SCHEMA, Target, Tool, render};
 use tonnage::schedule::Process;
-use tonnage::search::{Blueprint, Bound, Course, Finished, Point, Stability, Sweep, SweepFindings, drive, parse_rates};
+use tonnage::search::{Blueprint, Bound, Course, Finished, Next, Point, Stability, Sweep, SweepFindings, drive, parse_rates};
 use tonnage::seed::Seed;
 use tonnage::sim::engine::{Preset, Setup};
 use tonnage::sim::{LocalTarget, ModelClient, Profile, Session};
@@ -173,6 +173,20 @@ fn rates_are_played_in_order_and_end_at_the_first_that_saturates() {
     assert_eq!(findings.finished, Some(Finished::Saturated));
     assert!(findings.saturation.is_some_and(|saturation| (saturation.per_s / 80.0 - 1.0).abs() < 0.03));
     assert!(findings.sentences.iter().any(|sentence| sentence.contains("higher rates were not offered")));
+}
+
+/// A server that died in mid-sweep once counted as one that saturates, at every rate that it did not answer, and the sweep ended well.
+#[test]
+fn a_load_of_which_nothing_is_answered_ends_the_sweep_and_is_no_saturation() {
+    let rates = Sweep { course: Course::Rates(parse_rates("5,10,20").unwrap()), ..between(0, 10) };
+    let mut trials = swept(&rates, "delay:ttft=20ms,itl=5ms".parse().unwrap(), workload(64, 8), 1).trials;
+    trials.truncate(2);
+    assert!(matches!(rates.next(&trials, None), Next::Play { .. }), "20/s comes next");
+    (trials[1].run_totals.completed, trials[1].requests.completed) = (0, 0);
+    assert_eq!(rates.next(&trials, None), Next::Finish(Finished::NoAnswer));
+    let findings = SweepFindings::of(&trials, &[], Some(Finished::NoAnswer));
+    assert_eq!((findings.points[1].stability, findings.knee_per_s), (None, Some(5.0)));
+    assert!(findings.sentences[0].contains("stopped at 10/s") && findings.sentences[0].contains("--resume"), "{:?}", findings.sentences);
 }
 
 #[test]
