@@ -99,6 +99,9 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         row("trace", format!("{}: {} rows of {}", trace.file, count(trace.rows), trace.format));
         row("taken", taken(trace));
         row("books", books(trace));
+        if trace.out_of_order > 0 {
+            row("sorted", format!("{} rows stood behind a later one", count(trace.out_of_order)));
+        }
         trace.changes.iter().for_each(|change| row("changed", change.clone()));
         if trace.sessions > 0 {
             row("sessions", format!("{}, {THINK}", count(trace.sessions)));

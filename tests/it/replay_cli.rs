@@ -229,3 +229,13 @@ fn what_a_trace_says_itself_is_refused() {
     }
     assert!(!folder.path().join("results").exists(), "a refused replay leaves nothing behind");
 }
+
+/// Rows that were sorted were told of before a run, and not where a plan is only shown.
+#[test]
+fn a_plan_says_how_many_rows_were_out_of_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.0,5,5\n2023-11-16 18:15:48.0,5,5\n2023-11-16 18:15:47.0,5,5\n";
+    std::fs::write(folder.path().join("t.csv"), rows).unwrap();
+    let shown = text(&run(folder.path(), &["replay", "t.csv", "--plan-only"]).stdout);
+    assert!(shown.contains("sorted       1 rows stood behind a later one"), "{shown}");
+}
