@@ -113,21 +113,18 @@ pub(super) fn profile_of(text: &str) -> Result<Profile, Error> {
     let yaml = |text: &str| serde_saphyr::from_str::<Profile>(text).map_err(|why| (why.location(), why.without_snippet().to_string()));
     let path = Path::new(text);
     let open = || File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check --profile")));
+    let whole = || std::io::read_to_string(open()?).map_err(|why| Error::input(path, format!("cannot be read: {why}; check --profile")));
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("csv") => return Profile::from_csv(BufReader::new(open()?), path),
         Some("yaml" | "yml") => {
-            let text =
-                std::io::read_to_string(open()?).map_err(|why| Error::input(path, format!("cannot be read: {why}; check --profile")))?;
-            return yaml(&text).map_err(|(place, why)| Error::Input {
+            return yaml(&whole()?).map_err(|(place, why)| Error::Input {
                 path: path.to_owned(),
                 line: place.map(|place| place.line()),
                 why: format!("{why}; see `tonnage help profiles` for the keys of each shape"),
             });
         }
         Some("json") if !text.trim_start().starts_with(['[', '{']) => {
-            let text =
-                std::io::read_to_string(open()?).map_err(|why| Error::input(path, format!("cannot be read: {why}; check --profile")))?;
-            return Profile::from_aibrix(&text).map_err(|refusal| Error::input(path, refusal.to_string()));
+            return Profile::from_aibrix(&whole()?).map_err(|refusal| Error::input(path, refusal.to_string()));
         }
         _ => {}
     }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::record::{Header, Outcome, Record, SpoolWriter, Writer};
+use crate::metrics::Trial;
+use crate::record::{Detail, Header, Outcome, Record, SpoolWriter, Writer};
 use crate::report::Report;
 use crate::workload::Plan;
 
@@ -22,6 +23,34 @@ const POINTS: &str = "points";
 /// The folder of load number `place` (from 0) of a sweep, inside that of its result: `points/01` and so on.
 pub(super) fn point_folder(place: usize) -> PathBuf {
     Path::new(POINTS).join(format!("{:02}", place + 1))
+}
+
+/// The header of the records of a load that is about to begin.
+pub(super) fn header_before(plan: &Plan, streamed: bool, detail: Detail) -> Header {
+    let spans = plan.spans();
+    Header {
+        plan_fingerprint: None,
+        window: spans.window,
+        load_end: spans.cooldown.end,
+        drain_end: None,
+        not_due: None,
+        streamed,
+        detail,
+        shard: plan.shard(),
+    }
+}
+
+/// The same once the load has been decided.
+pub(super) fn header_after(before: &Header, trial: &Trial, plan_fingerprint: String) -> Header {
+    let frame = trial.summary.frame();
+    Header {
+        plan_fingerprint: Some(plan_fingerprint),
+        window: frame.window,
+        load_end: frame.load_end,
+        drain_end: Some(trial.drain_end),
+        not_due: Some(trial.not_due),
+        ..*before
+    }
 }
 
 /// A folder that can be written into.

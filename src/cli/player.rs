@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::task::JoinHandle;
 
-use crate::cli::output::{Filing, Folder, Kept};
+use crate::cli::output::{Filing, Folder, Kept, header_after, header_before};
 use crate::cli::progress::{Lines, Progress};
 use crate::cli::run::{flush, sink_of};
 use crate::clock::RunClock;
@@ -69,16 +69,7 @@ impl Play for Player<'_> {
 
     async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
         let spans = segment.plan.spans();
-        let header = Header {
-            plan_fingerprint: None,
-            window: spans.window,
-            load_end: spans.cooldown.end,
-            drain_end: None,
-            not_due: None,
-            streamed: segment.streamed,
-            shard: None,
-            detail: self.records.unwrap_or(Detail::Full),
-        };
+        let header = header_before(&segment.plan, segment.streamed, self.records.unwrap_or(Detail::Full));
         let filing = Rc::new(RefCell::new(self.filing(&header)?));
         let flushed = tokio::task::spawn_local(flush(Rc::clone(&filing)));
         self.clear().await;
@@ -99,15 +90,7 @@ impl Play for Player<'_> {
             let trial = settling.await;
             flushed.abort();
             let trial = trial?;
-            let frame = trial.summary.frame();
-            let header = Header {
-                plan_fingerprint: Some(plan.fingerprint()),
-                window: frame.window,
-                load_end: frame.load_end,
-                drain_end: Some(trial.drain_end),
-                not_due: Some(trial.not_due),
-                ..header
-            };
+            let header = header_after(&header, &trial, plan.fingerprint());
             filing.take().map_or(Ok(()), |filing| filing.finish(&header))?;
             Ok(trial)
         });

@@ -14,7 +14,7 @@ use crate::cli::config::{Parsed, to_yaml};
 use crate::cli::exit::Exit;
 use crate::cli::host::{host, tool};
 use crate::cli::job::Job;
-use crate::cli::output::{Filing, Folder, Kept, json_of};
+use crate::cli::output::{Filing, Folder, Kept, header_after, header_before, json_of};
 use crate::cli::progress::{Lines, LongPass, Progress};
 use crate::cli::recount::{Counting, Recounted};
 use crate::cli::shard::{clock_of, until, wait};
@@ -28,7 +28,7 @@ use crate::clock::RunClock;
 use crate::engine::{Gauge, RecordSink, Session, Settings, Setup};
 use crate::error::Error;
 use crate::metrics::{Segment, StopRule, Trial};
-use crate::record::{Detail, Header, Record};
+use crate::record::{Detail, Record};
 use crate::report::{Report, SCHEMA, Target, render};
 use crate::schedule::Spans;
 use crate::units::{Offset, count, per_second, seconds};
@@ -229,17 +229,9 @@ struct Played {
 
 async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals: Signals) -> Result<Played, Error> {
     let spans = job.plan.spans();
-    let header = Header {
-        plan_fingerprint: None,
-        window: spans.window,
-        load_end: spans.cooldown.end,
-        drain_end: None,
-        not_due: None,
-        streamed: job.chat.stream,
-        // What has still to be counted is kept whole until it is.
-        detail: job.records.filter(|_| job.tokenizer.is_none()).unwrap_or(Detail::Full),
-        shard: job.plan.shard(),
-    };
+    // What has still to be counted is kept whole until it is.
+    let detail = job.records.filter(|_| job.tokenizer.is_none()).unwrap_or(Detail::Full);
+    let header = header_before(&job.plan, job.chat.stream, detail);
     let mut session = session_of(job, found)?;
     folder.write_result(first, &to_yaml(&job.effective)?)?;
     let kept = Kept { texts: job.tokenizer.is_some(), failures: job.records.is_some() };
@@ -266,19 +258,11 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
     // The line is cleared when its task is dropped, which must happen before anything is printed.
     _ = drawn.await;
     let mut trial = trial?;
-    let frame = trial.summary.frame();
     // One pass over the plan, made when the load is over: an hour at 100 000/s takes it a minute.
     let pass = if job.quiet { None } else { LongPass::over(trial.summary.totals().planned + trial.not_due, "hashing") };
     let plan_fingerprint = job.plan.fingerprint();
     drop(pass);
-    let header = Header {
-        plan_fingerprint: Some(plan_fingerprint.clone()),
-        window: frame.window,
-        load_end: frame.load_end,
-        drain_end: Some(trial.drain_end),
-        not_due: Some(trial.not_due),
-        ..header
-    };
+    let header = header_after(&header, &trial, plan_fingerprint.clone());
     let mut filed = filing.take().map_or(Ok(()), |filing| filing.finish(&header));
     let mut notes = Vec::new();
     if let (Some(tokenizer), Ok(())) = (&job.tokenizer, &filed) {

@@ -125,18 +125,9 @@ pub struct RequestSpec {
 pub enum Removal {
     /// Over the provider's quota.
     Quota,
-    /// A row of a trace outside the window of trace time.
-    Window,
-    /// A row of a trace with 0 input or 0 output tokens.
-    Empty,
-    /// A row of a trace with more input than asked for.
-    MaxInput,
-    /// A row of a trace in another recording of the same file.
-    Segment,
-    /// A row of a trace that is not in the sample.
-    Sample,
-    /// A row of a trace thinned to a lower rate.
-    RateScale,
+    /// A row of a trace that was left out.
+    #[serde(untagged)]
+    Row(Reason),
 }
 
 impl Removal {
@@ -145,25 +136,7 @@ impl Removal {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Quota => "over the quota",
-            Self::Window => Reason::Window.name(),
-            Self::Empty => Reason::Empty.name(),
-            Self::MaxInput => Reason::MaxInput.name(),
-            Self::Segment => Reason::Segment.name(),
-            Self::Sample => Reason::Sample.name(),
-            Self::RateScale => Reason::RateScale.name(),
-        }
-    }
-}
-
-impl From<Reason> for Removal {
-    fn from(reason: Reason) -> Self {
-        match reason {
-            Reason::Window => Self::Window,
-            Reason::Empty => Self::Empty,
-            Reason::MaxInput => Self::MaxInput,
-            Reason::Segment => Self::Segment,
-            Reason::Sample => Self::Sample,
-            Reason::RateScale => Self::RateScale,
+            Self::Row(reason) => reason.name(),
         }
     }
 }

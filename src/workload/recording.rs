@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::schedule::{Recorded, TimeScale, Timeline};
 use crate::trace::{BlockPool, Format, Row, Selection, Sessions};
 use crate::units::{Offset, Window};
-use crate::workload::Dropped;
+use crate::workload::{Dropped, Removal};
 
 /// Where recorded requests come from and what was taken: rows + copies = scheduled + all dropped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -137,7 +137,7 @@ pub fn replay(selection: Selection, scale: TimeScale, file: &str) -> Option<(Tim
         rows: read,
         span_s: read_span,
         scheduled: trace.rows().len() as u64,
-        dropped: dropped.into_iter().map(|(reason, rows)| (reason.into(), rows)).collect(),
+        dropped: dropped.into_iter().map(|(reason, rows)| (Removal::Row(reason), rows)).collect(),
         raised,
         out_of_order: trace.out_of_order(),
         time_scale: scale.factor(),

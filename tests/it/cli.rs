@@ -16,6 +16,20 @@ pub(crate) fn run(folder: &Path, words: &[&str]) -> Output {
     tonnage(folder).args(words).output().expect("the binary runs")
 }
 
+/// Each of `cases` (words, and what the refusal says) is refused with exit 2, nothing on standard output, and nothing left behind.
+pub(crate) fn all_refused(folder: &Path, cases: &[(&[&str], &[&str])]) {
+    for (words, wanted) in cases {
+        let output = run(folder, words);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+        assert!(output.stdout.is_empty(), "{words:?}");
+        for part in *wanted {
+            assert!(said.contains(part), "{words:?} lacks `{part}`: {said}");
+        }
+    }
+    assert!(!folder.join("results").exists(), "what is refused leaves nothing behind");
+}
+
 pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }
@@ -150,16 +164,7 @@ fn what_cannot_be_is_refused_with_flag_value_and_what_is_accepted() {
         (&["help", "nothing"], &["`nothing`", "metrics"]),
         (&["search"], &["search"]),
     ];
-    for (words, wanted) in cases {
-        let output = run(folder.path(), words);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
-        assert!(output.stdout.is_empty(), "{words:?}");
-        for part in *wanted {
-            assert!(said.contains(part), "{words:?} lacks `{part}`: {said}");
-        }
-    }
-    assert!(!folder.path().join("results").exists(), "a refused run leaves nothing behind");
+    all_refused(folder.path(), cases);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::cli::{run, text};
+use crate::cli::{all_refused, run, text};
 
 fn json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_else(|why| panic!("{why}: {}", text(bytes)))
@@ -218,16 +218,7 @@ fn what_a_trace_says_itself_is_refused() {
         (&["trace", "inspect", "none.csv"], &["none.csv", "cannot be opened"]),
         (&["trace", "convert", "chat.jsonl"], &["--to", "--out"]),
     ];
-    for (words, wanted) in cases {
-        let output = run(folder.path(), words);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
-        assert!(output.stdout.is_empty(), "{words:?}");
-        for part in *wanted {
-            assert!(said.contains(part), "{words:?} lacks `{part}`: {said}");
-        }
-    }
-    assert!(!folder.path().join("results").exists(), "a refused replay leaves nothing behind");
+    all_refused(folder.path(), cases);
 }
 
 /// Rows that were sorted were told of before a run, and not where a plan is only shown.
