@@ -152,7 +152,7 @@ impl Check {
         let segment =
             Segment { label: routing.name().to_owned(), plan: Arc::new(plan), objectives: Arc::clone(&self.objectives), streamed: true };
         let count = NonZeroU32::new(replicas as u32).unwrap_or(NonZeroU32::MIN);
-        Session::fleet(self.profile, count, routing, seed).trial(segment, &StopRule::Never).judge()
+        Session::fleet(self.profile, count, routing, seed).trial(segment, StopRule::Never).judge()
     }
 }
 
