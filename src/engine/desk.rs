@@ -44,7 +44,9 @@ impl<C: Client> Desk<C> {
     pub(super) fn reserve(&self, staged: Staged<C>) {
         self.client.reserve(&staged.call);
         let mut soon = self.soon.borrow_mut();
-        soon.push_back(staged);
+        // The plan's come in order; what completions release need not.
+        let place = soon.partition_point(|other| other.record.scheduled <= staged.record.scheduled);
+        soon.insert(place, staged);
         self.note_due(&soon);
     }
 
@@ -91,6 +93,15 @@ impl<C: Client> Desk<C> {
         if begun.is_ok_and(|polled| polled.is_pending()) {
             tokio::task::spawn_local(attend(Rc::clone(self), request));
         }
+    }
+
+    /// Gives back what is reserved and would come too late.
+    pub(super) fn withdraw_late(&self) -> VecDeque<Staged<C>> {
+        let mut soon = self.soon.borrow_mut();
+        let (late, kept) = std::mem::take(&mut *soon).into_iter().partition(|staged| self.live.is_over(staged.record.scheduled));
+        *soon = kept;
+        self.note_due(&soon);
+        late
     }
 
     /// Gives back what was reserved and not sent, and the fingerprint of what was sent.
