@@ -14,7 +14,7 @@ use crate::error::Refusal;
 use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim::Profile;
 use crate::sizing::Price;
-use crate::trace::{Columns, Format, OnEmpty, RateScale, Reading, Reshape, Sample, Spread, TimeUnit, parse_window};
+use crate::trace::{Columns, Format, OnEmpty, RateScale, Reading, Reshape, Sample, Spread, Think, TimeUnit, parse_window};
 use crate::units::{Rate, Ratio, Shard, Window, parse_duration};
 
 /// Reads a whole number.
@@ -228,7 +228,7 @@ pub(super) struct ReplayOptions {
     /// Leave out, and count, rows of more than N input tokens
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_input: Option<u32>,
-    /// Cut gaps between rows to at most this, in trace time
+    /// Cut gaps between rows, and think times between turns, to at most this, in trace time
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(super) gap_cap: Option<Duration>,
     /// Move rows that share an instant, because the recorder's clock ticks, into their tick: even or random
@@ -243,6 +243,10 @@ pub(super) struct ReplayOptions {
     /// How many sessions begin in a second, minute or hour, by chance, where the trace does not say when (weka)
     #[arg(long, value_name = "RATE")]
     pub(super) session_rate: Option<Rate>,
+    /// When later turns of a session are sent: recorded (at their instants, open loop) or after-completion (released when the turn
+    /// before has completed and its think time has passed, as long as --drain lasts; turns after a lost one are skipped)
+    #[arg(long, value_name = "WHEN", default_value = "recorded")]
+    pub(super) think: Think,
     /// Print, draw and check the timeline; send nothing
     #[arg(long)]
     pub(super) plan_only: bool,

@@ -126,11 +126,11 @@ impl Collection {
     }
 
     /// The instant after which nothing is issued any more. A closed loop reports its workers done only when its last request has
-    /// settled, so its drain begins here.
+    /// settled, so its drain begins here; so does that of sessions, whose later turns go on while it lasts.
     fn load_over(&self) -> Offset {
         self.live.stop_at().min(match self.live.plan.load() {
-            Load::Open(_) => Offset::NEVER,
-            Load::Closed(_) => self.live.plan.spans().cooldown.end,
+            Load::Open(_) if self.live.plan.turns().is_none() => Offset::NEVER,
+            Load::Open(_) | Load::Closed(_) => self.live.plan.spans().cooldown.end,
         })
     }
 
@@ -139,10 +139,12 @@ impl Collection {
         match self.live.plan.load() {
             Load::Closed(_) => (None, 0),
             Load::Open(_) => {
-                let stop_at = self.live.stop_at();
-                let (due, all) =
-                    self.live.plan.share().fold((0, 0), |(due, all), arrival| (due + u64::from(arrival.at < stop_at), all + 1));
-                (Some(due), all - due)
+                let (plan, stop_at, given_up) = (&self.live.plan, self.live.stop_at(), self.live.released.given_up());
+                let (due, all) = plan.share().fold((0, 0), |(due, all), arrival| {
+                    let requests = plan.requests_from(arrival.index);
+                    (due + if arrival.at < stop_at { requests } else { 0 }, all + requests)
+                });
+                (Some(due - given_up), all - due + given_up)
             }
         }
     }

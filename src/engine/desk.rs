@@ -69,7 +69,12 @@ impl<C: Client> Desk<C> {
     /// Reserves a connection for `staged` and keeps it for its instant.
     pub(super) fn reserve(&self, staged: Staged<C>) {
         self.client.reserve(&staged.call);
-        self.reserved.borrow_mut().push_back(staged);
+        {
+            let mut reserved = self.reserved.borrow_mut();
+            // The plan's come in order; what completions release need not.
+            let place = reserved.partition_point(|other| other.record.scheduled <= staged.record.scheduled);
+            reserved.insert(place, staged);
+        }
         self.note_due();
     }
 
@@ -143,6 +148,14 @@ impl<C: Client> Desk<C> {
             // A panic is its own: its ticket writes the record.
             None => drop(ticket),
         }
+    }
+
+    /// Gives back the numbers of those that are reserved, not held, and would come too late.
+    pub(super) fn withdraw_late(&self) -> Vec<u64> {
+        let (late, kept) = self.reserved.take().into_iter().partition(|staged| self.live.is_over(staged.record.scheduled));
+        *self.reserved.borrow_mut() = kept;
+        self.note_due();
+        late.into_iter().map(|staged: Staged<C>| staged.record.id).collect()
     }
 
     /// Gives back the records of what was reserved and not sent, in order, and the fingerprint of what was sent.

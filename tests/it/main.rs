@@ -22,6 +22,7 @@ mod replay;
 mod replay_cli;
 mod scripted;
 mod search;
+mod sessions;
 mod shards;
 mod size_cli;
 mod sizing;
