@@ -92,8 +92,8 @@ const LONG: Duration = Duration::from_millis(2);
 /// when one does and down when it does not: at rates of 1 000/s a fixed 40 µs would move one gap in 25.
 const LATER: Duration = Duration::from_nanos(1_500);
 const EARLIER: Duration = Duration::from_nanos(500);
-/// A short sleep gives up no more than this part of itself to yielding.
-const PART: u32 = 8;
+/// A short sleep, too, gives up no more than a twentieth of itself to yielding.
+const PART: u32 = 20;
 
 /// How a runtime sleeps until an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
