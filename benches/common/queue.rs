@@ -348,7 +348,9 @@ fn play(cell: &Cell, question: &Question, history: &History, order: &Order, queu
                 if cohort.len() >= next_look {
                     next_look += 50 + cohort.len() / 20;
                     let (counts, oldest_age_s) = counted(cell, queue, &cohort, false);
-                    if alarm(question, order, &counts, &Signs { oldest_age_s, ..Signs::default() }).is_some() {
+                    if alarm(question, order, &counts, &Signs { oldest_ages_s: vec![oldest_age_s; counts.len()], ..Signs::default() })
+                        .is_some()
+                    {
                         end = End::Overloaded;
                         break 'blocks;
                     }

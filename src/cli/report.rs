@@ -187,6 +187,7 @@ fn salvage(path: &Path, report: &Report) -> Result<TrialView, Error> {
         due: None,
         concurrency: None,
         body_fingerprint: None,
+        sequence: None,
         summary,
     };
     let mut view = trial.view();
@@ -292,6 +293,7 @@ pub(super) fn refold(
         due: None,
         concurrency: concurrency.map(|(peak, residual)| Concurrency { peak, integral_s: settled_s * (1.0 + residual) }),
         body_fingerprint: None,
+        sequence: None,
         summary,
     };
     let mut view = with_trust(trial.view(), config);

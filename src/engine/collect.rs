@@ -1,6 +1,7 @@
 //! Owns the collector: takes settled records, folds and files them, and decides when a segment is over.
 
 use std::future::Future;
+use std::iter::Peekable;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,12 +9,12 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::engine::segment::Live;
+use crate::engine::segment::{Live, Posted};
 use crate::error::Error;
-use crate::metrics::{Ended, LoadFacts, Segment, StopRule, Summary, Trial};
+use crate::metrics::{Course, Ended, LoadFacts, Segment, Steering, StopRule, Summary, Trial};
 use crate::record::Record;
 use crate::units::Offset;
-use crate::workload::Load;
+use crate::workload::{Load, Planned};
 
 /// Files one record. It runs on the collector's thread: it may lag, it cannot slow a send; what fails there is its own to report.
 pub type RecordSink = Box<dyn FnMut(&Record)>;
@@ -57,6 +58,9 @@ impl Collection {
         let live = Arc::clone(&self.live);
         let spans = live.plan.spans();
         let mut summary = Summary::new(self.segment.frame(), Arc::clone(&self.segment.objectives));
+        let mut steering = Steering::new(self.stop_rule.clone(), self.segment.frame(), &self.segment.objectives);
+        // Only who watches hears of each request that comes due: from the plan, so that no send is slower for it.
+        let mut to_come = steering.watches().then(|| live.plan.share().peekable());
         let mut ended = Ended::Complete;
         let mut drain_until = None;
         loop {
@@ -66,16 +70,22 @@ impl Collection {
                 () = live.nudged() => {}
                 () = tokio::time::sleep(TICK) => {}
             }
-            self.fold_posted(&mut summary);
+            let posted = live.take_posted();
+            // Later than whatever was posted, so that each is announced before it settles.
             let now = live.clock.now();
-            if ended == Ended::Complete
-                && drain_until.is_none()
-                && let Some(how) = self.asked_to_stop(now)
-            {
-                ended = how;
-                let at = now.plus(STOP_AHEAD);
-                summary.end_window_at(at);
-                live.stop_issuing(at);
+            announce(&mut to_come, now.min(live.stop_at()), &mut steering);
+            self.fold(posted, &mut summary, &mut steering);
+            if ended == Ended::Complete && drain_until.is_none() {
+                let course = if live.interrupts() > 0 { Course::Stop } else { steering.ask(&live.gauge.counts(now)) };
+                if course == Course::Stop {
+                    ended = if live.interrupts() > 0 { Ended::Interrupted } else { Ended::Stopped };
+                    let at = now.plus(STOP_AHEAD);
+                    summary.end_window_at(at);
+                    steering.turn(Course::Stop, at);
+                    live.stop_issuing(at);
+                } else {
+                    summary.turn(course, now);
+                }
             }
             if drain_until.is_none() && (live.is_issued() || now >= self.load_over()) {
                 drain_until = Some(now.plus(self.drain.max(self.segment.objectives.least_drain(live.most_asked_output()))));
@@ -87,7 +97,8 @@ impl Collection {
                 break;
             }
         }
-        self.fold_posted(&mut summary);
+        announce(&mut to_come, live.clock.now().min(live.stop_at()), &mut steering);
+        self.fold(live.take_posted(), &mut summary, &mut steering);
         // A stop takes effect a little after it is asked for, and nothing drains before it has.
         let drain_end = live.clock.now().max(if ended == Ended::Complete { Offset::ZERO } else { live.stop_at() });
         if spans.window.end == Offset::NEVER {
@@ -105,23 +116,15 @@ impl Collection {
             concurrency: Some(live.gauge.concurrency()),
             body_fingerprint: Some(live.body_fingerprint()),
             summary,
+            sequence: steering.finish(),
         }
     }
 
-    fn fold_posted(&mut self, summary: &mut Summary) {
-        for record in self.live.take_posted() {
+    fn fold(&mut self, posted: Posted, summary: &mut Summary, steering: &mut Steering) {
+        for record in posted {
             summary.add(&record);
+            steering.add(&record);
             (self.sink)(&record);
-        }
-    }
-
-    fn asked_to_stop(&self, now: Offset) -> Option<Ended> {
-        if self.live.interrupts() > 0 {
-            return Some(Ended::Interrupted);
-        }
-        match &self.stop_rule {
-            StopRule::When(rule) if rule(&self.live.gauge.counts(now)) => Some(Ended::Stopped),
-            StopRule::When(_) | StopRule::Never => None,
         }
     }
 
@@ -147,5 +150,13 @@ impl Collection {
                 (Some(due - given_up), all - due + given_up)
             }
         }
+    }
+}
+
+/// Tells `steering` of the requests that have come due by `now`.
+fn announce(to_come: &mut Option<Peekable<Planned>>, now: Offset, steering: &mut Steering) {
+    let Some(planned) = to_come else { return };
+    while let Some(arrival) = planned.next_if(|arrival| arrival.at <= now) {
+        steering.came(arrival.at);
     }
 }

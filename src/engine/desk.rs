@@ -150,13 +150,12 @@ impl<C: Client> Desk<C> {
         }
     }
 
-    /// Gives back what is reserved, none of it held, and would come too late.
-    pub(super) fn withdraw_late(&self) -> VecDeque<Staged<C>> {
-        let is_late = |staged: &Staged<C>| self.live.is_over(staged.record.scheduled);
-        let (late, kept) = self.reserved.take().into_iter().partition(is_late);
-        self.reserved.replace(kept);
+    /// Gives back the numbers of those that are reserved, not held, and would come too late.
+    pub(super) fn withdraw_late(&self) -> Vec<u64> {
+        let (late, kept) = self.reserved.take().into_iter().partition(|staged| self.live.is_over(staged.record.scheduled));
+        *self.reserved.borrow_mut() = kept;
         self.note_due();
-        late
+        late.into_iter().map(|staged: Staged<C>| staged.record.id).collect()
     }
 
     /// Gives back the records of what was reserved and not sent, in order, and the fingerprint of what was sent.

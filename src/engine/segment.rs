@@ -14,7 +14,7 @@ use crate::units::Offset;
 use crate::workload::{BodyFingerprint, Plan};
 
 /// Records on their way to the collector; boxed, so that a push under the lock moves a pointer and not half a kilobyte.
-type Posted = Vec<Box<Record>>;
+pub(super) type Posted = Vec<Box<Record>>;
 
 /// One segment being played.
 #[derive(Debug)]

@@ -219,8 +219,8 @@ impl<C: Client> Driver<C> {
             }
             !late
         });
-        for staged in self.desk.withdraw_late() {
-            live.give_up(staged.record.id);
+        for id in self.desk.withdraw_late() {
+            live.give_up(id);
         }
     }
 }

@@ -121,6 +121,7 @@ pub(super) fn trial(summary: Summary) -> Trial {
         not_due: 0,
         due: None,
         concurrency: Some(Concurrency { peak: 9, integral_s }),
+        sequence: None,
         summary,
     }
 }

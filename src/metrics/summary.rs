@@ -7,7 +7,7 @@ use crate::metrics::flow::{Flow, for_each_arrival};
 use crate::metrics::sample::{Sample, SamplePoint, points};
 use crate::metrics::series::Series;
 use crate::metrics::tokens::TokenSums;
-use crate::metrics::{BlockPoint, Counts, Distribution, Metric, Objective, Objectives, OriginOf, Standing, Value};
+use crate::metrics::{BlockPoint, Counts, Course, Distribution, Metric, Objective, Objectives, OriginOf, Standing, Value};
 use crate::record::{Header, Origin, Outcome, Record};
 use crate::units::{Offset, Window};
 
@@ -214,6 +214,14 @@ impl Summary {
         self.frame.load_end = self.frame.load_end.min(other.frame.load_end);
     }
 
+    /// Does to the window what a watch asks for at `now`; it opens later only while the cohort is empty.
+    pub fn turn(&mut self, course: Course, now: Offset) {
+        if course == Course::Stop {
+            return self.end_window_at(now);
+        }
+        self.frame.window = course.window(self.frame.window, now, self.cohort.planned == 0);
+    }
+
     /// Ends the window (and the load) at `instant`, where a run was stopped. Every record added before must have settled before
     /// `instant`, so that nothing counted so far lies beyond it. Later than the window's end changes the load's end only; before its
     /// start leaves an empty window.
@@ -334,6 +342,17 @@ impl Summary {
     pub(super) fn blocks(&self) -> &Series<Block> {
         &self.blocks
     }
+}
+
+/// How `record` stands towards each objective, in order.
+pub(super) fn standings(record: &Record, streamed: bool, objectives: &Objectives) -> impl Iterator<Item = Standing> {
+    let values = Values::of(record, streamed);
+    let goodness = values.goodness(record, objectives);
+    let asked = record.exchange.outcome != Outcome::Skipped;
+    objectives.items().iter().map(move |objective| match objective {
+        Objective::Latency(_) if !asked => Standing::Undefined,
+        _ => values.towards(objective, objectives, record, goodness).0,
+    })
 }
 
 /// Every metric of one record, extracted once.

@@ -1,13 +1,12 @@
 //! Owns `Trial`, one segment of load and its summary, and the contract `Play` that a live engine and the simulator share.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::metrics::{Frame, Judgement, Objectives, Summary, TrialView, judge, view};
+use crate::metrics::{Frame, Judgement, Objectives, Sequence, StopRule, Summary, TrialView, judge, view};
 use crate::schedule::Pattern;
 use crate::units::{Offset, Shard, Window};
 use crate::workload::{Closed, Load, Plan, Provenance};
@@ -145,24 +144,6 @@ pub struct LiveCounts {
     pub in_flight: u64,
 }
 
-/// When to stop a segment before its plan ends.
-#[derive(Clone)]
-pub enum StopRule {
-    /// Play the plan to its end.
-    Never,
-    /// Stop issuing as soon as this says so.
-    When(Arc<dyn Fn(&LiveCounts) -> bool + Send + Sync>),
-}
-
-impl fmt::Debug for StopRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Never => "Never",
-            Self::When(_) => "When(…)",
-        })
-    }
-}
-
 /// How the issuing of a segment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -205,6 +186,8 @@ pub struct Trial {
     pub body_fingerprint: Option<String>,
     /// Everything its records said.
     pub summary: Summary,
+    /// The same request by request, where a watch asked for it; absent when read again.
+    pub sequence: Option<Sequence>,
 }
 
 impl Trial {
@@ -224,7 +207,7 @@ impl Trial {
         if self.ended == Ended::Complete {
             self.ended = other.ended;
         }
-        (self.concurrency, self.body_fingerprint, self.load.shard) = (None, None, None);
+        (self.concurrency, self.body_fingerprint, self.load.shard, self.sequence) = (None, None, None, None);
     }
 
     /// What it says about its objectives (those its summary was folded for), and whether the generator can be trusted.

@@ -52,7 +52,8 @@ pub fn completion_rate(trial: &TrialView) -> Option<CompletionRate> {
     }
 }
 
-fn in_window(trial: &TrialView) -> Option<CompletionRate> {
+/// The same from the window alone.
+pub(super) fn in_window(trial: &TrialView) -> Option<CompletionRate> {
     let completed_per_s = trial.throughput.requests_per_s.filter(|per_s| *per_s > 0.0)?;
     let tokens = trial.metrics.get(&Metric::OutputTokens).and_then(|row| row.completed_only.mean).filter(|mean| *mean > 0.0);
     let by_tokens = trial.throughput.output_tokens_per_s.zip(tokens).map(|(per_s, mean)| per_s / mean).filter(|per_s| *per_s > 0.0);

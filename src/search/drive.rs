@@ -1,6 +1,5 @@
 //! Owns the playing of a sweep: one session for all its loads, the next one issued while the cohort of the last is still followed.
 
-use std::future::{Future, ready};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,11 +7,12 @@ use std::time::Duration;
 use crate::error::{Error, Refusal};
 use crate::metrics::{LiveCounts, Objectives, Play, Segment, StopRule, Trial, TrialView};
 use crate::schedule::{Extent, Process, Quota, Timeline};
+use crate::search::follow::{alongside, glance};
 use crate::search::{Finished, Next, Pending, Point, PointLoad, Sweep};
 use crate::seed::Seed;
 use crate::workload::{Closed, Load, Plan, Workload};
 
-/// What every load of a sweep has in common.
+/// What every load of a sweep, or of a search, has in common.
 #[derive(Debug, Clone)]
 pub struct Blueprint {
     /// What is sent.
@@ -47,14 +47,10 @@ impl Blueprint {
         Ok(Plan::new(load, self.workload.clone(), seed, quota))
     }
 
-    fn segment(&self, place: usize, point: &Point) -> Result<Segment, Error> {
+    /// Load number `place` as a segment called `label`.
+    pub(super) fn segment(&self, place: usize, point: &Point, label: String) -> Result<Segment, Error> {
         let plan = self.plan(place, point).map_err(|refusal| Error::Internal(refusal.to_string()))?;
-        Ok(Segment {
-            label: point.load.to_string(),
-            plan: Arc::new(plan),
-            objectives: Arc::clone(&self.objectives),
-            streamed: self.streamed,
-        })
+        Ok(Segment { label, plan: Arc::new(plan), objectives: Arc::clone(&self.objectives), streamed: self.streamed })
     }
 }
 
@@ -75,7 +71,7 @@ pub async fn drive<P: Play>(
         match (next, pending.take()) {
             (Next::Play { point, rest }, before) => {
                 let place = trials.len() + usize::from(before.is_some());
-                let segment = blueprint.segment(place, &point)?;
+                let segment = blueprint.segment(place, &point, point.load.to_string())?;
                 if rest {
                     player.rest().await;
                     // That takes a while, in which it may have been asked to end. Nothing else was pending.
@@ -85,7 +81,12 @@ pub async fn drive<P: Play>(
                 }
                 let counts: Arc<Mutex<LiveCounts>> = Arc::default();
                 let playing = pin!(player.play(segment, watching(&counts)));
-                let mut settling = Box::pin(alongside(playing, before, trials, &mut decided).await?);
+                let before = before.map(|followed| (followed.pending.point, followed.settling));
+                let keep = |point: Point, trial: Trial| {
+                    trials.push(decided(trials.len(), &point, trial)?);
+                    Ok(())
+                };
+                let mut settling = Box::pin(alongside(playing, before, keep).await?);
                 let counts = *counts.lock().unwrap_or_else(PoisonError::into_inner);
                 // In virtual time it is decided at once, and the decision can use it.
                 match glance(settling.as_mut()).await {
@@ -107,44 +108,6 @@ pub async fn drive<P: Play>(
 struct Followed<S> {
     pending: Pending,
     settling: Pin<Box<S>>,
-}
-
-/// Awaits `playing`, and meanwhile takes the load `before` it as soon as that is decided: what is decided is kept at once.
-async fn alongside<S, F>(
-    mut playing: Pin<&mut F>,
-    before: Option<Followed<S>>,
-    trials: &mut Vec<TrialView>,
-    decided: &mut impl FnMut(usize, &Point, Trial) -> Result<TrialView, Error>,
-) -> Result<S, Error>
-where
-    S: Future<Output = Result<Trial, Error>>,
-    F: Future<Output = Result<S, Error>>,
-{
-    let Some(mut before) = before else { return playing.await };
-    let place = trials.len();
-    let early = tokio::select! {
-        biased;
-        trial = before.settling.as_mut() => {
-            trials.push(decided(place, &before.pending.point, trial?)?);
-            None
-        }
-        settling = playing.as_mut() => Some(settling?),
-    };
-    if let Some(settling) = early {
-        // The load before outlived this one: slow answers, followed to their end.
-        trials.push(decided(place, &before.pending.point, before.settling.await?)?);
-        return Ok(settling);
-    }
-    playing.await
-}
-
-/// The output of `future` if it is there.
-async fn glance<F: Future>(future: Pin<&mut F>) -> Option<F::Output> {
-    tokio::select! {
-        biased;
-        output = future => Some(output),
-        () = ready(()) => None,
-    }
 }
 
 /// A rule that never stops and leaves the counts it has seen last.

@@ -3,6 +3,8 @@
 mod capacity;
 mod drive;
 mod findings;
+mod follow;
+pub mod hunt;
 mod point;
 mod rates;
 mod signs;

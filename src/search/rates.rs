@@ -59,6 +59,15 @@ pub fn parse_concurrencies(text: &str) -> Result<Vec<u32>, Refusal> {
     Ok(seen)
 }
 
+/// `per_s` to so many significant digits: a rate that can be read, and comes out of a file as it went in.
+pub(super) fn significant(per_s: f64, digits: i32) -> f64 {
+    if per_s <= 0.0 || !per_s.is_finite() {
+        return per_s;
+    }
+    let scale = libm::pow(10.0, f64::from(digits - 1) - libm::floor(libm::log10(per_s)));
+    libm::round(per_s * scale) / scale
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::{LiveCounts, TrialView};
 use crate::search::capacity::mean_e2e_s;
+use crate::search::rates::significant;
 use crate::search::signs::{knee, read_signs};
 use crate::search::{Point, PointLoad, Stability, completion_rate, stability_of, unloaded_per_s};
 use crate::units::Rate;
@@ -198,7 +199,7 @@ impl Sweep {
 
     /// Plays an open load at `per_s`, rounded to what can be read: the same rate comes out of `result.json`.
     fn open(&self, per_s: f64, trials: &[TrialView], pending: Option<&Pending>) -> Next {
-        match Rate::new(readable(per_s)) {
+        match Rate::new(significant(per_s, 3)) {
             Ok(rate) => self.play(PointLoad::Open(rate), trials, pending),
             Err(_) => Next::Finish(Finished::Resolved),
         }
@@ -274,7 +275,7 @@ impl Climb {
         let rung = |place: u32| if place == parts { top } else { bottom * libm::pow(top / bottom, f64::from(place) / f64::from(parts)) };
         let highest = rates.iter().copied().fold(0.0, f64::max);
         // The rates played were rounded to what can be read.
-        (1..=self.rungs()).map(rung).find(|per_s| readable(*per_s) > highest)
+        (1..=self.rungs()).map(rung).find(|per_s| significant(*per_s, 3) > highest)
     }
 
     /// Whether nothing above `highest` may be offered.
@@ -289,7 +290,7 @@ impl Climb {
         let first = self.full_per_s * (1.0 / (1.0 - visible.min(0.5))).max(1.1);
         let per_s = if highest < self.full_per_s { first } else { highest * 1.5 };
         let per_s = self.most_per_s.map_or(per_s, |most| per_s.min(most));
-        (readable(per_s) > highest && per_s <= Rate::MAX_PER_S).then_some(per_s)
+        (significant(per_s, 3) > highest && per_s <= Rate::MAX_PER_S).then_some(per_s)
     }
 }
 
@@ -313,13 +314,4 @@ fn is_backlogged(pending: &Pending, trials: &[TrialView]) -> bool {
     let Some(in_system_s) = trials.iter().filter_map(mean_e2e_s).reduce(f64::max) else { return true };
     let due = pending.counts.due as f64;
     pending.counts.in_flight as f64 > 2.0 * per_s * in_system_s + 2.0 * libm::sqrt(2.0 * due)
-}
-
-/// Three significant digits.
-fn readable(per_s: f64) -> f64 {
-    if per_s <= 0.0 || !per_s.is_finite() {
-        return per_s;
-    }
-    let scale = libm::pow(10.0, 2.0 - libm::floor(libm::log10(per_s)));
-    libm::round(per_s * scale) / scale
 }

@@ -7,7 +7,7 @@ use std::future::Ready;
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::metrics::{self, Concurrency, Ended, LoadFacts, Play, StopRule, Summary, Trial};
+use crate::metrics::{self, Concurrency, Course, Ended, Frame, LiveCounts, LoadFacts, Play, Steering, StopRule, Summary, Trial};
 use crate::record::{Exchange, Outcome, Record, Usage};
 use crate::seed::Seed;
 use crate::sim::engine::Request;
@@ -77,35 +77,35 @@ impl Session {
     /// Plays `plan` until it ends or `stop` says so (asked at each arrival, before it is sent, and at each completion), and follows
     /// every request to its end. Records go to `sink` in order of completion, as a perfect generator would leave them: sent when
     /// scheduled, no connection to open, every instant the model's own.
-    pub fn play_into(&mut self, plan: &Plan, streamed: bool, stop: &StopRule, sink: impl FnMut(Record)) -> Played {
-        self.play_through(plan, streamed, stop, sink, |_| {})
+    pub fn play_into(&mut self, plan: &Plan, streamed: bool, stop: &StopRule, mut sink: impl FnMut(Record)) -> Played {
+        let spans = plan.spans();
+        let frame = Frame { window: spans.window, load_end: spans.cooldown.end.max(spans.window.end), streamed };
+        let steering = Steering::new(stop.clone(), frame, &Arc::default());
+        self.play_through(plan, streamed, steering, |told| {
+            if let Told::Settled(record) = told {
+                sink(record);
+            }
+        })
+        .0
     }
 
-    /// The same; `cut` hears of the instant at which `stop` ended the issuing, before anything that settles later reaches `sink`.
-    fn play_through(
-        &mut self,
-        plan: &Plan,
-        streamed: bool,
-        stop: &StopRule,
-        mut sink: impl FnMut(Record),
-        cut: impl FnOnce(Offset),
-    ) -> Played {
+    /// The same; `hear` is told everything in the order in which it happens.
+    fn play_through(&mut self, plan: &Plan, streamed: bool, steering: Steering, hear: impl FnMut(Told)) -> (Played, Steering) {
         let names = (Arc::clone(&self.target), Arc::clone(&self.model_name));
+        let ear = RefCell::new(Ear { steering, hear });
         let released = Released::default();
         let sink = |record| {
             let skipped = released.hear(plan, &record);
-            sink(record);
-            skipped.into_iter().for_each(&mut sink);
+            let mut ear = ear.borrow_mut();
+            ear.settled(record);
+            skipped.into_iter().for_each(|record| ear.settled(record));
         };
         let flight = Flight::new(&mut self.station, self.origin, streamed, sink);
-        let mut segment = Segment { names, plan, streamed, stop, released: &released, flight };
+        let mut segment = Segment { names, plan, streamed, ear: &ear, released: &released, flight };
         let (ended, load_end, mut not_due) = match plan.load() {
             Load::Open(_) => segment.open(),
             Load::Closed(closed) => segment.closed(closed),
         };
-        if ended == Ended::Stopped {
-            cut(load_end);
-        }
         let mut flight = segment.flight;
         let before_drain = flight.server_without_clients();
         while flight.advance() {}
@@ -118,14 +118,43 @@ impl Session {
         let drain_end = drained.max(load_end);
         self.drained = self.drained.max(later(self.origin, drain_end));
         self.origin = later(self.origin, load_end);
-        let mut window = plan.spans().window;
-        if ended == Ended::Stopped {
-            window = Window { start: window.start.min(load_end), end: window.end.min(load_end) };
-        } else if window.end == Offset::NEVER {
+        let steering = ear.into_inner().steering;
+        let mut window = steering.window();
+        if ended == Ended::Complete && window.end == Offset::NEVER {
             // A closed loop by count is over when its last request is.
             window.end = drain_end;
         }
-        Played { window, load_end, drain_end, ended, not_due, concurrency }
+        (Played { window, load_end, drain_end, ended, not_due, concurrency }, steering)
+    }
+}
+
+/// What is told of a segment while it is played.
+#[expect(clippy::large_enum_variant, reason = "handed on once, never stored: a box would cost each request an allocation")]
+enum Told {
+    /// A request settled.
+    Settled(Record),
+    /// The rule turned the segment, at this instant.
+    Turned(Course, Offset),
+}
+
+/// Who hears of what happens: the rule first.
+struct Ear<F> {
+    steering: Steering,
+    hear: F,
+}
+
+impl<F: FnMut(Told)> Ear<F> {
+    fn settled(&mut self, record: Record) {
+        self.steering.add(&record);
+        (self.hear)(Told::Settled(record));
+    }
+
+    fn asked(&mut self, counts: &LiveCounts) -> Course {
+        let course = self.steering.ask(counts);
+        if course != Course::GoOn {
+            (self.hear)(Told::Turned(course, counts.elapsed));
+        }
+        course
     }
 }
 
@@ -139,15 +168,12 @@ impl Play for Session {
 
     /// In virtual time a segment is over at once, so its trial is final when this returns.
     async fn play(&mut self, segment: metrics::Segment, stop: StopRule) -> Result<Self::Settling, Error> {
-        let summary = RefCell::new(Summary::new(segment.frame(), Arc::clone(&segment.objectives)));
-        let played = self.play_through(
-            &segment.plan,
-            segment.streamed,
-            &stop,
-            |record| summary.borrow_mut().add(&record),
-            |at| summary.borrow_mut().end_window_at(at),
-        );
-        let mut summary = summary.into_inner();
+        let mut summary = Summary::new(segment.frame(), Arc::clone(&segment.objectives));
+        let steering = Steering::new(stop, segment.frame(), &segment.objectives);
+        let (played, steering) = self.play_through(&segment.plan, segment.streamed, steering, |told| match told {
+            Told::Settled(record) => summary.add(&record),
+            Told::Turned(course, at) => summary.turn(course, at),
+        });
         if segment.plan.spans().window.end == Offset::NEVER {
             summary.end_window_at(played.window.end);
         }
@@ -162,6 +188,7 @@ impl Play for Session {
             // There are no bodies without bytes.
             body_fingerprint: None,
             summary,
+            sequence: steering.finish(),
         })))
     }
 }
@@ -194,17 +221,17 @@ impl Released {
     }
 }
 
-struct Segment<'a, F> {
+struct Segment<'a, F, E> {
     /// Target and model, as records name them.
     names: (Arc<str>, Arc<str>),
     plan: &'a Plan,
     streamed: bool,
-    stop: &'a StopRule,
+    ear: &'a RefCell<Ear<E>>,
     released: &'a Released,
     flight: Flight<'a, F>,
 }
 
-impl<F: FnMut(Record)> Segment<'_, F> {
+impl<F: FnMut(Record), E: FnMut(Told)> Segment<'_, F, E> {
     /// How issuing ended, when, and how many planned requests it left out.
     fn open(&mut self) -> (Ended, Offset, u64) {
         let mut arrivals = self.plan.share().map(|arrival| (arrival.at, arrival.index)).peekable();
@@ -278,13 +305,11 @@ impl<F: FnMut(Record)> Segment<'_, F> {
     }
 
     fn asks_to_stop(&self) -> bool {
-        match self.stop {
-            StopRule::Never => false,
-            StopRule::When(rule) => rule(&self.flight.counts()),
-        }
+        self.ear.borrow_mut().asked(&self.flight.counts()) == Course::Stop
     }
 
     fn send(&mut self, id: u64, at: Offset) {
+        self.ear.borrow_mut().steering.came(at);
         let outline = self.plan.outline(id);
         let tokens = given(outline.output_tokens);
         let usage = Usage { input_tokens: outline.input_tokens, output_tokens: tokens, cached_tokens: None };

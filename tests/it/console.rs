@@ -63,6 +63,7 @@ fn report(records: &[Record], slo: &[&str], load: LoadFacts) -> Report {
         due: None,
         concurrency: Some(Concurrency { peak: 14, integral_s: settled_s }),
         body_fingerprint: None,
+        sequence: None,
         summary,
     };
     Report {

@@ -162,8 +162,9 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
     Order { rate_per_s, discard_s, block_s, most_blocks: BLOCKS, resolution }
 }
 
-/// The demand that the unloaded service misses for certain.
-fn failing(question: &Question, floor: &[Count]) -> Option<usize> {
+/// The demand that these counts of the unloaded service refute for certain; none where all may be met.
+#[must_use]
+pub fn failing(question: &Question, floor: &[Count]) -> Option<usize> {
     let fails = |(place, count): (usize, &Count)| {
         lower_bound(count.misses as f64, count.decided as f64, CERTAIN) > question.demands()[place].allowed()
     };

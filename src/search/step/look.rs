@@ -13,10 +13,10 @@ const RARE: f64 = 1e-6;
 const GROWING: f64 = 3.0;
 
 /// What a probe shows beside its misses.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Signs {
-    /// Age of the oldest request in flight, from its scheduled instant.
-    pub oldest_age_s: f64,
+    /// For each demand the age of the oldest request that has still to meet it, from its scheduled instant; 0, or nothing at all, where unknown.
+    pub oldest_ages_s: Vec<f64>,
     /// Growth of the number in flight over the last half, in requests per second, and its standard error (over blocks of time).
     pub growth_per_s: Option<(f64, f64)>,
     /// Completions ÷ arrivals over the same half.
@@ -45,8 +45,9 @@ pub fn alarm(question: &Question, order: &Order, counts: &[Count], signs: &Signs
         return Some(Alarm::Misses);
     }
     // Tails that decay evenly reach a share of one in a million at this multiple of the limit.
-    let too_old = |limit_s: f64, allowed: f64| signs.oldest_age_s > limit_s * libm::log(RARE) / libm::log(allowed);
-    if question.demands().iter().any(|demand| demand.limit_s().is_some_and(|limit_s| too_old(limit_s, demand.allowed()))) {
+    let too_old = |limit_s: f64, allowed: f64, age_s: f64| age_s > limit_s * libm::log(RARE) / libm::log(allowed);
+    let mut ages = question.demands().iter().zip(&signs.oldest_ages_s);
+    if ages.any(|(demand, age_s)| demand.limit_s().is_some_and(|limit_s| too_old(limit_s, demand.allowed(), *age_s))) {
         return Some(Alarm::Age);
     }
     let grows = signs.growth_per_s.is_some_and(|(growth, error)| growth > GROWING * error);

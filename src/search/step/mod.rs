@@ -13,7 +13,7 @@ mod price;
 mod question;
 mod trust;
 
-pub use answer::{Answer, Finding, Order, Step, step};
+pub use answer::{Answer, Finding, Order, Step, failing, step};
 pub use cluster::{Clusters, Seen, clusters};
 pub use evidence::{Capacity, Count, End, History, Probe, Spent};
 pub use look::{Alarm, Look, Signs, alarm, look};

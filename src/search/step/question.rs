@@ -112,15 +112,21 @@ impl Question {
         self.arrival_cv2
     }
 
-    pub(super) const fn least_per_s(&self) -> Option<f64> {
+    /// Below this nobody is interested.
+    #[must_use]
+    pub const fn least_per_s(&self) -> Option<f64> {
         self.least_per_s
     }
 
-    pub(super) const fn most_per_s(&self) -> Option<f64> {
+    /// Above this nothing is sent.
+    #[must_use]
+    pub const fn most_per_s(&self) -> Option<f64> {
         self.most_per_s
     }
 
-    pub(super) const fn budget(&self) -> Budget {
+    /// What may be spent.
+    #[must_use]
+    pub const fn budget(&self) -> Budget {
         self.budget
     }
 

@@ -1,6 +1,7 @@
 //! Owns what is promised of the search's step, over queues whose answer is known in closed form.
 
 mod engine;
+mod hunt;
 #[path = "../../../benches/common/queue.rs"]
 mod queue;
 
@@ -125,11 +126,11 @@ fn alarms_are_raised_by_what_no_bearable_rate_shows() {
     assert_eq!(raised(40, 100, Signs::default()), Some(Alarm::Misses));
     assert_eq!(raised(40, 99, Signs::default()), None, "too few are decided");
     assert_eq!(raised(20, 100, Signs::default()), None, "a bad moment");
-    assert_eq!(raised(0, 100, Signs { oldest_age_s: 6.1, ..Signs::default() }), Some(Alarm::Age), "three limits for a p99");
-    assert_eq!(raised(0, 100, Signs { oldest_age_s: 5.9, ..Signs::default() }), None);
+    assert_eq!(raised(0, 100, Signs { oldest_ages_s: vec![6.1], ..Signs::default() }), Some(Alarm::Age), "three limits for a p99");
+    assert_eq!(raised(0, 100, Signs { oldest_ages_s: vec![5.9], ..Signs::default() }), None);
     let growing = Signs { growth_per_s: Some((0.8, 0.2)), completed_share: Some(0.8), ..Signs::default() };
-    assert_eq!(raised(0, 100, growing), Some(Alarm::Backlog));
-    assert_eq!(raised(0, 100, Signs { completed_share: Some(0.95), ..growing }), None, "completions keep up within the resolution");
+    assert_eq!(raised(0, 100, growing.clone()), Some(Alarm::Backlog));
+    assert_eq!(raised(0, 100, Signs { completed_share: Some(0.95), ..growing.clone() }), None, "completions keep up within the resolution");
     assert_eq!(raised(0, 100, Signs { growth_per_s: Some((0.5, 0.2)), ..growing }), None, "within its error");
 }
 

@@ -1,0 +1,283 @@
+//! Owns `Sequence`: the requests of a segment in the order in which they came, as far as a watch or a search has to know them.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+use crate::metrics::summary::standings;
+use crate::metrics::{Course, Frame, Metric, Objective, Objectives, OriginOf, Standing};
+use crate::record::{Outcome, Record};
+use crate::units::{Offset, Window};
+
+/// Rows that are kept at most: 64 MB. What comes after is counted, and has no place in the order.
+const MOST_ROWS: usize = 1 << 22;
+
+/// The requests of a segment: those that have settled, 16 bytes each, and the instants of those that are open. It is kept only where a
+/// [`crate::metrics::StopRule::Watch`] asks for it.
+///
+/// How a request stands is known when it settles; an end-to-end limit is missed as soon as the age of an open request exceeds it. What was
+/// cut off undecided counts as a miss: whoever looks for what a service bears errs on the safe side.
+#[derive(Debug, Clone)]
+pub struct Sequence {
+    objectives: Arc<Objectives>,
+    streamed: bool,
+    window: Window,
+    rows: Vec<Row>,
+    /// Open requests by their instants.
+    open: BTreeMap<Offset, u32>,
+    tallies: Vec<Toll>,
+    /// For each objective the age at which an open request has missed it, where age tells.
+    ages_ns: Vec<Option<u64>>,
+    /// Σ time in the system of those of the window that have settled, in nanoseconds.
+    in_system_ns: u128,
+    settled: u64,
+    lost_in_a_row: u32,
+}
+
+/// Misses of one objective among the settled requests of the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Toll {
+    /// Requests that missed it, those cut off undecided among them.
+    pub misses: u64,
+    /// Requests for which the objective has a meaning.
+    pub decided: u64,
+    /// Requests cut off before they were decided.
+    pub cut_off: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    scheduled: Offset,
+    in_system_us: u32,
+    /// Objectives by place, a bit each.
+    missed: u16,
+    counted: u16,
+}
+
+impl Row {
+    fn ended(&self) -> Offset {
+        Offset::from_nanos(self.scheduled.as_nanos().saturating_add(u64::from(self.in_system_us) * 1_000))
+    }
+}
+
+/// One request of the window that has settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Came {
+    /// Requests of the segment in flight when it came.
+    pub in_flight: u32,
+    missed: u16,
+    counted: u16,
+}
+
+impl Came {
+    /// Whether it missed objective number `place`; none where that has no meaning for it.
+    #[must_use]
+    pub const fn missed(&self, place: usize) -> Option<bool> {
+        let bit = 1 << place;
+        if self.counted & bit == 0 { None } else { Some(self.missed & bit != 0) }
+    }
+}
+
+impl Sequence {
+    /// The most objectives it tells apart; those beyond are not counted.
+    pub const MOST_OBJECTIVES: usize = 16;
+
+    /// Of no request yet.
+    #[must_use]
+    pub fn new(frame: Frame, objectives: Arc<Objectives>) -> Self {
+        let tallies = vec![Toll::default(); objectives.items().len()];
+        let ages_ns = objectives.items().iter().map(|objective| age_of(objective, &objectives)).collect();
+        Self {
+            streamed: frame.streamed,
+            window: frame.window,
+            rows: Vec::new(),
+            open: BTreeMap::new(),
+            tallies,
+            ages_ns,
+            in_system_ns: 0,
+            settled: 0,
+            lost_in_a_row: 0,
+            objectives,
+        }
+    }
+
+    /// A planned request comes due at `at`. Released ones are known when they settle.
+    pub(super) fn came(&mut self, at: Offset) {
+        *self.open.entry(at).or_default() += 1;
+    }
+
+    /// A request has settled.
+    pub(super) fn add(&mut self, record: &Record) {
+        let scheduled = record.scheduled;
+        if let Some(number) = self.open.get_mut(&scheduled) {
+            *number -= 1;
+            if *number == 0 {
+                self.open.remove(&scheduled);
+            }
+        }
+        self.lost_in_a_row = if record.exchange.outcome == Outcome::Completed { 0 } else { self.lost_in_a_row.saturating_add(1) };
+        let in_system = record.exchange.ended.unwrap_or(scheduled).since(scheduled);
+        let (mut missed, mut counted) = (0, 0);
+        let inside = self.window.contains(scheduled);
+        for (place, standing) in standings(record, self.streamed, &self.objectives).enumerate().take(Self::MOST_OBJECTIVES) {
+            if standing == Standing::Undefined {
+                continue;
+            }
+            counted |= 1 << place;
+            let misses = standing != Standing::Met;
+            missed |= u16::from(misses) << place;
+            if inside {
+                let tally = &mut self.tallies[place];
+                tally.decided += 1;
+                tally.misses += u64::from(misses);
+                tally.cut_off += u64::from(standing == Standing::Undecided);
+            }
+        }
+        if inside {
+            self.settled += 1;
+            self.in_system_ns += in_system.as_nanos();
+        }
+        if self.rows.len() < MOST_ROWS {
+            let in_system_us = u32::try_from(in_system.as_micros()).unwrap_or(u32::MAX);
+            self.rows.push(Row { scheduled, in_system_us, missed, counted });
+        }
+    }
+
+    /// Does to the window what a watch asks for at `now`.
+    pub(super) fn turn(&mut self, course: Course, now: Offset) {
+        self.window = course.window(self.window, now, self.settled == 0);
+    }
+
+    /// The window, as it stands.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        self.window
+    }
+
+    /// Misses of objective number `place` by `now`: of the settled requests of the window, and of the open ones by their age.
+    #[must_use]
+    pub fn toll(&self, place: usize, now: Offset) -> Toll {
+        let mut toll = self.tallies.get(place).copied().unwrap_or_default();
+        if let Some(age_ns) = self.ages_ns.get(place).copied().flatten() {
+            let late = Offset::from_nanos(now.as_nanos().saturating_sub(age_ns)).min(self.window.end);
+            let number: u64 = self.open.range(self.window.start.min(late)..late).map(|(_, number)| u64::from(*number)).sum();
+            toll.misses += number;
+            toll.decided += number;
+        }
+        toll
+    }
+
+    /// The age of the oldest open request of the window in seconds, where it counts towards objective number `place`.
+    #[must_use]
+    pub fn oldest_age_s(&self, place: usize, now: Offset) -> Option<f64> {
+        self.ages_ns.get(place).copied().flatten()?;
+        self.oldest_open().map(|oldest| now.secs_since(oldest))
+    }
+
+    fn oldest_open(&self) -> Option<Offset> {
+        self.open.range(self.window.start..self.window.end.max(self.window.start)).next().map(|(at, _)| *at)
+    }
+
+    /// Whether planned requests of the window are open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.oldest_open().is_some()
+    }
+
+    /// Requests of the window that have settled.
+    #[must_use]
+    pub const fn settled(&self) -> u64 {
+        self.settled
+    }
+
+    /// How many of the requests that settled last did not complete, in a row.
+    #[must_use]
+    pub const fn lost_in_a_row(&self) -> u32 {
+        self.lost_in_a_row
+    }
+
+    /// Mean time in the system of the settled requests of the window, in seconds; 0 without any.
+    #[must_use]
+    pub fn time_in_system_s(&self) -> f64 {
+        if self.settled == 0 { 0.0 } else { self.in_system_ns as f64 / 1e9 / self.settled as f64 }
+    }
+
+    /// The settled requests of the window in the order of their instants.
+    #[must_use]
+    pub fn in_order(&self) -> Vec<Came> {
+        let mut rows = self.rows.clone();
+        rows.sort_by_key(|row| row.scheduled);
+        let mut leaving: BinaryHeap<Reverse<Offset>> = BinaryHeap::new();
+        let mut order = Vec::new();
+        for row in &rows {
+            while leaving.peek().is_some_and(|Reverse(ended)| *ended <= row.scheduled) {
+                leaving.pop();
+            }
+            if self.window.contains(row.scheduled) {
+                order.push(Came { in_flight: leaving.len() as u32, missed: row.missed, counted: row.counted });
+            }
+            leaving.push(Reverse(row.ended()));
+        }
+        order
+    }
+}
+
+/// The age at which an open request misses `objective` for certain: none for what may have been met before the answer ends.
+fn age_of(objective: &Objective, all: &Objectives) -> Option<u64> {
+    let of = |limit: &crate::metrics::Limit| {
+        (limit.metric == Metric::E2e && limit.origin == OriginOf::Scheduled && limit.is_per_request()).then(|| limit.ticks())
+    };
+    match objective {
+        Objective::Latency(limit) => of(limit),
+        Objective::Attainment(_) | Objective::Goodput(_) => all.limits().filter_map(|(_, limit)| of(limit)).min(),
+        Objective::ErrorRate(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::examples::{at, frame, objectives, streamed};
+
+    /// A request of two tokens, the last of them `e2e_s` after its instant.
+    fn completed(scheduled_s: f64, ttft_s: f64, e2e_s: f64) -> Record {
+        streamed(0, scheduled_s, ttft_s, 2, e2e_s - ttft_s)
+    }
+
+    fn sequence(slo: &str) -> Sequence {
+        Sequence::new(frame(10.0, 20.0), objectives(slo))
+    }
+
+    #[test]
+    fn what_settled_is_counted_and_what_is_open_misses_by_its_age() {
+        let mut sequence = sequence("p90 e2e<=2s, p90 ttft<=1s");
+        for scheduled in [9.0, 11.0, 12.0, 13.0, 21.0] {
+            sequence.came(at(scheduled));
+        }
+        sequence.add(&completed(9.0, 0.5, 1.0));
+        sequence.add(&completed(12.0, 1.5, 1.6));
+        assert_eq!(sequence.toll(0, at(13.1)), Toll { misses: 1, decided: 2, cut_off: 0 }, "the one of 11 s is older than 2 s");
+        assert_eq!(sequence.toll(1, at(13.1)), Toll { misses: 1, decided: 1, cut_off: 0 }, "a first token may have come to it");
+        assert_eq!((sequence.oldest_age_s(0, at(13.5)), sequence.oldest_age_s(1, at(13.5))), (Some(2.5), None));
+        assert!(sequence.is_open());
+        sequence.add(&completed(11.0, 3.0, 4.0));
+        sequence.add(&completed(13.0, 0.5, 1.0));
+        assert!(!sequence.is_open(), "the one of 21 s is beyond the window");
+        assert_eq!(sequence.toll(0, at(99.0)), Toll { misses: 1, decided: 3, cut_off: 0 });
+        let order: Vec<_> = sequence.in_order().iter().map(|came| (came.in_flight, came.missed(0), came.missed(1))).collect();
+        assert_eq!(order, [(0, Some(true), Some(true)), (1, Some(false), Some(true)), (2, Some(false), Some(false))]);
+        assert!((sequence.time_in_system_s() - 6.6 / 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_window_opens_later_only_while_it_is_empty_and_closes_at_once() {
+        let mut sequence = sequence("p90 e2e<=2s");
+        sequence.turn(Course::OpenAt(at(12.0)), at(9.9));
+        assert_eq!(sequence.window(), Window { start: at(12.0), end: at(22.0) });
+        sequence.add(&completed(12.5, 0.1, 0.2));
+        sequence.turn(Course::OpenAt(at(15.0)), at(13.0));
+        assert_eq!(sequence.window().start, at(12.0));
+        sequence.turn(Course::Close, at(14.0));
+        assert_eq!(sequence.window(), Window { start: at(12.0), end: at(14.0) });
+    }
+}

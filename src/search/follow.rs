@@ -1,0 +1,39 @@
+//! Owns the following of a load whose cohort is still open while the next is played.
+
+use std::future::{Future, ready};
+use std::pin::Pin;
+
+use crate::error::Error;
+use crate::metrics::Trial;
+
+/// Awaits `playing`, and meanwhile hands the trial of the load `before` it to `keep` as soon as that is decided: what is decided is kept at once.
+pub(super) async fn alongside<B, S, F>(
+    mut playing: Pin<&mut F>,
+    before: Option<(B, Pin<Box<S>>)>,
+    mut keep: impl FnMut(B, Trial) -> Result<(), Error>,
+) -> Result<S, Error>
+where
+    S: Future<Output = Result<Trial, Error>>,
+    F: Future<Output = Result<S, Error>>,
+{
+    let Some((before, mut settles)) = before else { return playing.await };
+    tokio::select! {
+        biased;
+        trial = settles.as_mut() => keep(before, trial?)?,
+        settling = playing.as_mut() => {
+            // The load before outlived this one: slow answers, followed to their end.
+            keep(before, settles.await?)?;
+            return settling;
+        }
+    }
+    playing.await
+}
+
+/// The output of `future` if it is there.
+pub(super) async fn glance<F: Future>(future: Pin<&mut F>) -> Option<F::Output> {
+    tokio::select! {
+        biased;
+        output = future => Some(output),
+        () = ready(()) => None,
+    }
+}

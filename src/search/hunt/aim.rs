@@ -1,0 +1,120 @@
+//! Owns `Aim`: the objectives of a run as the demands of a search.
+
+use crate::error::Refusal;
+use crate::metrics::{Metric, Objective, Objectives, Sequence, Statistic};
+use crate::search::step::{Demand, Question};
+
+/// What is searched for, and which objective each demand is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aim {
+    /// The question put to the step.
+    pub question: Question,
+    asked: Vec<Asked>,
+}
+
+/// One objective that is a demand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// Its place among the objectives.
+    pub place: usize,
+    /// As it is written.
+    pub text: String,
+}
+
+impl Aim {
+    /// The highest rate that meets all of `objectives`, to within ± `precision` (0.01 to 0.5). Everything of the grammar that is a proportion of the
+    /// requests is a demand: quantiles, `error_rate`, `attainment` (and with it limits without a statistic); a mean, a maximum and a goodput are
+    /// refused.
+    pub fn new(objectives: &Objectives, precision: f64) -> Result<Self, Refusal> {
+        let (mut asked, mut demands) = (Vec::new(), Vec::new());
+        for (place, objective) in objectives.items().iter().enumerate() {
+            if let Some(demand) = demand_of(objective, objectives)? {
+                demands.push(demand);
+                asked.push(Asked { place, text: objective.to_string() });
+            }
+        }
+        if objectives.items().len() > Sequence::MOST_OBJECTIVES {
+            let why = format!("{} objectives are too many for a search", objectives.items().len());
+            return Err(Refusal::new(why, format!("accepted is up to {}", Sequence::MOST_OBJECTIVES)));
+        }
+        Ok(Self { question: Question::new(demands, precision)?, asked })
+    }
+
+    /// The same, asked otherwise: of other arrivals, between other rates, within another budget.
+    #[must_use]
+    pub fn asking(self, question: Question) -> Self {
+        Self { question, ..self }
+    }
+
+    /// The objectives that are demands, in the order of the demands.
+    #[must_use]
+    pub fn asked(&self) -> &[Asked] {
+        &self.asked
+    }
+
+    /// The text of demand number `place`.
+    #[must_use]
+    pub fn text(&self, place: usize) -> &str {
+        self.asked.get(place).map_or("", |asked| asked.text.as_str())
+    }
+}
+
+/// `objective` as a demand; none where it is judged through another.
+fn demand_of(objective: &Objective, all: &Objectives) -> Result<Option<Demand>, Refusal> {
+    let no_proportion = |instead: &str| Refusal::new(format!("`{objective}` is no share of requests, which a search could count"), instead);
+    match objective {
+        Objective::Latency(limit) => match limit.statistic {
+            Statistic::Quantile(quantile) => {
+                let limit_s = is_queued(limit.metric).then_some(limit.limit.as_secs_f64());
+                Demand::new(1.0 - quantile.share(), limit_s).map(Some)
+            }
+            Statistic::EachRequest => Ok(None),
+            Statistic::Mean | Statistic::Max => Err(no_proportion("give a quantile instead, as in `p99 ttft<=200ms`")),
+        },
+        Objective::ErrorRate(most) => Demand::new(most.share(), None).map(Some),
+        Objective::Attainment(least) => {
+            let queued = all.limits().filter(|(_, limit)| is_queued(limit.metric)).map(|(_, limit)| limit.limit.as_secs_f64());
+            Demand::new(1.0 - least.share(), queued.reduce(f64::max)).map(Some)
+        }
+        Objective::Goodput(_) => Err(no_proportion("give `attainment>=99%` with limits: the search finds the rate itself")),
+    }
+}
+
+/// Whether a queue drives it: an overload shows in it as it builds up.
+const fn is_queued(metric: Metric) -> bool {
+    matches!(metric, Metric::Ttft | Metric::Ttfo | Metric::E2e)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aim(slo: &str) -> Result<Aim, Refusal> {
+        Aim::new(&Objectives::parse(&[slo], None, None).unwrap(), 0.1)
+    }
+
+    #[test]
+    fn every_proportion_is_a_demand() {
+        for (slo, expected) in [
+            ("p99 ttft<=200ms", vec![(0.01, Some(0.2))]),
+            ("p95 tpot<=50ms, error_rate<=0.1%", vec![(0.05, None), (0.001, None)]),
+            ("ttft<=1s, e2e<=5s, attainment>=98%", vec![(0.02, Some(5.0))]),
+            ("ttft<=1s", vec![(0.01, Some(1.0))]),
+        ] {
+            let found = aim(slo).unwrap();
+            let demands: Vec<_> =
+                found.question.demands().iter().map(|demand| (libm::round(demand.allowed() * 1e6) / 1e6, demand.limit_s())).collect();
+            assert_eq!(demands, expected, "{slo}");
+        }
+        assert_eq!(aim("ttft<=1s, attainment>=98%").unwrap().asked(), [Asked { place: 1, text: "attainment>=98%".to_owned() }]);
+    }
+
+    #[test]
+    fn what_is_no_proportion_is_refused_with_what_is() {
+        for slo in ["mean e2e<=2s", "max ttft<=2s", "goodput>=5/s", "error_rate<=0%"] {
+            assert!(aim(slo).is_err(), "{slo}");
+        }
+        assert!(aim("mean e2e<=2s").unwrap_err().to_string().contains("p99"));
+        assert!(Aim::new(&Objectives::default(), 0.1).unwrap_err().to_string().contains("--slo"));
+    }
+}

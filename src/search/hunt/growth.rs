@@ -1,0 +1,127 @@
+//! Owns the growth of the number in flight while a load runs: its slope, how sure that is, and what completes meanwhile.
+
+use crate::metrics::LiveCounts;
+use crate::units::Offset;
+
+/// Stretches of time by which the uncertainty is taken.
+const STRETCHES: usize = 8;
+/// Standard errors by which a slope stands out.
+const SURE: f64 = 3.0;
+/// Arrivals in which completions that fall short by δ are no chance: this ÷ δ², three standard deviations.
+const ARRIVALS: f64 = 18.0;
+
+/// What was in flight, now and then.
+#[derive(Debug)]
+pub(super) struct Samples {
+    every_s: f64,
+    taken: Vec<Sample>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample {
+    at: Offset,
+    in_flight: f64,
+    due: u64,
+    settled: u64,
+}
+
+impl Samples {
+    /// A sample each so many seconds.
+    pub(super) fn each(every_s: f64) -> Self {
+        Self { every_s, taken: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, counts: &LiveCounts) {
+        if self.taken.last().is_none_or(|last| counts.elapsed.secs_since(last.at) >= self.every_s) {
+            let settled = counts.completed + counts.missed;
+            self.taken.push(Sample { at: counts.elapsed, in_flight: counts.in_flight as f64, due: counts.due, settled });
+        }
+    }
+
+    /// Those of the last half of the time since `from`.
+    pub(super) fn last_half(&self, from: Offset) -> Vec<Sample> {
+        let Some(last) = self.taken.last() else { return Vec::new() };
+        let middle = Offset::from_nanos(u64::midpoint(from.as_nanos(), last.at.as_nanos().max(from.as_nanos())));
+        self.taken.iter().filter(|sample| sample.at >= middle).copied().collect()
+    }
+}
+
+/// Whether requests in flight rise or fall by more than chance, and by more than `least_per_s` a second.
+pub(super) fn trends(samples: &[Sample], least_per_s: f64) -> bool {
+    slope(samples).is_some_and(|(growth, error)| libm::fabs(growth) > (SURE * error).max(least_per_s))
+}
+
+/// Growth in requests per second with its standard error, and completions ÷ arrivals meanwhile; none where too few requests came to see an
+/// overload by the share `resolution`.
+pub(super) fn grows(samples: &[Sample], resolution: f64) -> Option<((f64, f64), f64)> {
+    let (first, last) = (samples.first()?, samples.last()?);
+    let (came, settled) = ((last.due - first.due) as f64, (last.settled - first.settled) as f64);
+    (came * resolution * resolution >= ARRIVALS).then_some(())?;
+    Some((slope(samples)?, settled / came))
+}
+
+/// The least-squares slope over the means of eight stretches, and its standard error; none with fewer than two samples in each.
+fn slope(samples: &[Sample]) -> Option<(f64, f64)> {
+    let each = samples.len() / STRETCHES;
+    if each < 2 {
+        return None;
+    }
+    let mean = |part: &[Sample], of: fn(&Sample) -> f64| part.iter().map(of).sum::<f64>() / part.len() as f64;
+    let parts = samples.chunks_exact(each).take(STRETCHES);
+    let points: Vec<(f64, f64)> =
+        parts.map(|part| (mean(part, |sample| sample.at.as_secs()), mean(part, |sample| sample.in_flight))).collect();
+    let count = points.len() as f64;
+    let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0 / count, y + point.1 / count));
+    let sxx: f64 = points.iter().map(|point| (point.0 - x) * (point.0 - x)).sum();
+    let sxy: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
+    if sxx <= 0.0 {
+        return None;
+    }
+    let growth = sxy / sxx;
+    let rest: f64 = points.iter().map(|point| point.1 - y - growth * (point.0 - x)).map(|off| off * off).sum();
+    Some((growth, libm::sqrt(rest / (count - 2.0) / sxx)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples(in_flight: impl Fn(u32) -> f64, completed: impl Fn(u32) -> u64) -> Vec<Sample> {
+        let of = |second: u32| Sample {
+            at: Offset::from_secs(f64::from(second)),
+            in_flight: in_flight(second),
+            due: 100 * u64::from(second),
+            settled: completed(second),
+        };
+        (0..64).map(of).collect()
+    }
+
+    /// Noise without a trend: ±1 by turns.
+    fn ripple(second: u32) -> f64 {
+        if second.is_multiple_of(3) { 1.0 } else { -0.5 }
+    }
+
+    #[test]
+    fn a_backlog_that_grows_is_seen_and_a_ripple_is_not() {
+        let rising = samples(|second| 10.0 * f64::from(second) + ripple(second), |second| 90 * u64::from(second));
+        let ((growth, error), share) = grows(&rising, 0.1).unwrap();
+        assert!((growth - 10.0).abs() < 0.1 && error < 0.1 && (share - 0.9).abs() < 1e-9, "{growth} ± {error}, {share}");
+        assert!(trends(&rising, 5.0) && !trends(&rising, 11.0));
+        let level = samples(|second| 20.0 + ripple(second), |second| 100 * u64::from(second));
+        assert!(!trends(&level, 0.0));
+        assert_eq!(grows(&level, 0.02), None, "6 300 requests do not tell 2 % from chance");
+        assert!(slope(&level[..15]).is_none(), "too few samples");
+    }
+
+    #[test]
+    fn the_last_half_begins_in_the_middle_of_what_was_played() {
+        let mut taken = Samples::each(1.0);
+        for second in 0..=20 {
+            let elapsed = Offset::from_secs(f64::from(second) / 2.0);
+            taken.add(&LiveCounts { elapsed, ..LiveCounts::default() });
+        }
+        let seconds = |half: Vec<Sample>| half.iter().map(|sample| sample.at.as_secs()).collect::<Vec<_>>();
+        assert_eq!(seconds(taken.last_half(Offset::ZERO)), [5.0, 6.0, 7.0, 8.0, 9.0, 10.0]);
+        assert_eq!(seconds(taken.last_half(Offset::from_secs(8.0))), [9.0, 10.0]);
+    }
+}

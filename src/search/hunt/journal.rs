@@ -1,0 +1,91 @@
+//! Owns `Journal`, what a search knows and has begun, as it is kept on disk; and what is told of each load.
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::TrialView;
+use crate::search::hunt::Aim;
+use crate::search::step::{Capacity, History, Question, Spent};
+
+/// What a search knows. A search that was killed goes on from it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Journal {
+    /// The evidence so far.
+    pub history: History,
+    /// Mean time in the system of the unloaded service, in seconds.
+    pub unloaded_s: Option<f64>,
+    /// Loads begun, those that came to nothing among them: each draws from streams of its own number.
+    pub begun: usize,
+    /// Loads in a row that the generator spoilt.
+    pub spoilt: u32,
+}
+
+impl Journal {
+    /// The question in force: where closed loops could not saturate the service, nothing faster than what they completed is sent.
+    #[must_use]
+    pub fn question(&self, aim: &Aim) -> Question {
+        let question = &aim.question;
+        match self.history.capacity {
+            Some(Capacity::Above(per_s)) if question.most_per_s().is_none() => {
+                let least = question.least_per_s().filter(|least| *least < per_s);
+                question.clone().between(least, Some(per_s)).unwrap_or_else(|_| question.clone())
+            }
+            _ => question.clone(),
+        }
+    }
+
+    pub(super) fn waste(&mut self, spent: Spent) {
+        self.history.overhead.requests += spent.requests;
+        self.history.overhead.seconds += spent.seconds;
+    }
+}
+
+/// What a load is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// The unloaded service.
+    Floor,
+    /// What it completes when given more.
+    Saturation,
+    /// Whether it meets the objectives at a rate.
+    Probe,
+}
+
+/// What becomes of a load that was played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// It is evidence.
+    Evidence,
+    /// The generator did not do what was planned: thrown away.
+    Spoilt,
+    /// The service stopped answering: thrown away.
+    Lost,
+    /// The user ended it: thrown away.
+    CutShort,
+}
+
+/// What is told while a search goes on.
+#[derive(Debug)]
+pub enum Event {
+    /// Load number `place` begins.
+    Begins {
+        /// Its number, from 0.
+        place: usize,
+        /// What it is for.
+        purpose: Purpose,
+    },
+    /// It is over, and the journal knows of it.
+    Ends {
+        /// Its number, from 0.
+        place: usize,
+        /// What it was for.
+        purpose: Purpose,
+        /// What becomes of it.
+        kept: Kept,
+        /// What it showed.
+        trial: Box<TrialView>,
+        /// Hash of its plan.
+        plan_fingerprint: String,
+    },
+}

@@ -1,0 +1,219 @@
+//! Owns the playing of a search: every order of the step turned into loads on one session, live or in virtual time, and what they show turned into
+//! the evidence of the next step.
+
+mod aim;
+mod facts;
+mod first;
+mod growth;
+mod journal;
+mod watch;
+
+pub use aim::{Aim, Asked};
+pub use journal::{Event, Journal, Kept, Purpose};
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::metrics::{Ended, Play, Segment, Trial, TrialView};
+use crate::search::follow::{alongside, glance};
+use crate::search::hunt::facts::probe_of;
+use crate::search::hunt::watch::{Seen, Watch};
+use crate::search::rates::significant;
+use crate::search::step::{Answer, Demand, End, History, Order, Picture, Spent, Step, step};
+use crate::search::{Blueprint, Point, PointLoad, is_unanswered};
+use crate::units::Rate;
+use crate::workload::Plan;
+
+/// Loads in a row that the generator may spoil.
+const MOST_SPOILT: u32 = 3;
+/// Of a block, of the longest limit and of the mean time in the system: how long the requests of a window are followed at most, the load going on.
+const FOLLOWED: [f64; 3] = [1.0, 4.0, 10.0];
+
+/// How a search ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Conclusion {
+    /// With an answer.
+    Answered(Box<Answer>),
+    /// The user ended it.
+    Halted,
+    /// The service stopped answering.
+    Lost,
+    /// The generator could not do what was planned, again and again.
+    Spoilt,
+}
+
+/// Plays what is left of a search after `journal`, and adds to it. `told` hears of each load as it begins and as it ends; `goes_on` is asked before
+/// each. State is carried from load to load; requests that are still followed do not keep the next load waiting, but after an overload the
+/// backlog does.
+pub async fn hunt<P: Play>(
+    player: &mut P,
+    aim: &Aim,
+    blueprint: &Blueprint,
+    journal: &mut Journal,
+    told: impl FnMut(&Journal, Event) -> Result<(), Error>,
+    goes_on: impl Fn() -> bool,
+) -> Result<Conclusion, Error> {
+    let mut hunt = Hunt { aim, blueprint, journal, told, lost: false, cut_short: false, rest: false };
+    let mut followed: Option<(Probing, Pin<Box<P::Settling>>)> = None;
+    loop {
+        let known = hunt.known(followed.as_ref().map(|(probing, _)| probing));
+        let next = if hunt.has_ended() || !goes_on() { None } else { known.map(|history| step(&hunt.journal.question(aim), &history)) };
+        let waits = hunt.rest || !matches!(&next, Some(Step::Probe(_)));
+        match (next, followed.take()) {
+            // Whatever comes next, it needs to be known for certain what this has shown.
+            (_, Some((probing, settling))) if waits => hunt.keep(&probing, &settling.await?)?,
+            (Some(Step::Probe(order)), before) => {
+                if std::mem::take(&mut hunt.rest) {
+                    player.rest().await;
+                    if !goes_on() {
+                        continue;
+                    }
+                }
+                let (probing, segment, watch) = hunt.probing(order, before.as_ref().map(|(before, _)| before))?;
+                let playing = pin!(player.play(segment, watch.rule()));
+                let settling = alongside(playing, before, |before, trial| hunt.keep(&before, &trial)).await?;
+                let (mut settling, seen) = (Box::pin(settling), watch.seen());
+                hunt.rest = seen.as_ref().is_some_and(|seen| seen.probe.end == End::Overloaded);
+                let probing = Probing { seen, ..probing };
+                match glance(settling.as_mut()).await {
+                    Some(trial) => hunt.keep(&probing, &trial?)?,
+                    None => followed = Some((probing, settling)),
+                }
+            }
+            (Some(Step::Floor { requests }), _) => first::floor(&mut hunt, player, requests).await?,
+            (Some(Step::Saturate { completions, most_per_s }), _) => {
+                first::saturate(&mut hunt, player, completions, most_per_s).await?;
+                hunt.rest = true;
+            }
+            (Some(Step::Done(answer)), _) => return Ok(Conclusion::Answered(answer)),
+            (None, _) if hunt.lost => return Ok(Conclusion::Lost),
+            (None, _) if hunt.journal.spoilt >= MOST_SPOILT => return Ok(Conclusion::Spoilt),
+            (None, _) => return Ok(Conclusion::Halted),
+        }
+    }
+}
+
+/// A search being played.
+struct Hunt<'a, T> {
+    aim: &'a Aim,
+    blueprint: &'a Blueprint,
+    journal: &'a mut Journal,
+    told: T,
+    /// The service does not answer any more.
+    lost: bool,
+    /// The user ended a load.
+    cut_short: bool,
+    /// A backlog must go before the next probe.
+    rest: bool,
+}
+
+/// A probe that was ordered, and how it stood when its issuing ended.
+struct Probing {
+    place: usize,
+    order: Order,
+    plan: Arc<Plan>,
+    seen: Option<Seen>,
+}
+
+/// How long the parts of a load are.
+struct Lengths {
+    discard: Duration,
+    window: Duration,
+    cooldown: Duration,
+}
+
+impl Lengths {
+    /// From seconds.
+    fn new(discard_s: f64, window_s: f64, cooldown_s: f64) -> Self {
+        let [discard, window, cooldown] = [discard_s, window_s, cooldown_s].map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
+        Self { discard, window, cooldown }
+    }
+}
+
+impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
+    /// Whether nothing more is to be played, answer or not.
+    fn has_ended(&self) -> bool {
+        self.lost || self.cut_short || self.journal.spoilt >= MOST_SPOILT
+    }
+
+    /// The evidence with that of a probe whose requests are still followed; none while that has to be waited for.
+    fn known(&self, followed: Option<&Probing>) -> Option<History> {
+        let mut history = self.journal.history.clone();
+        if let Some(probing) = followed {
+            history.probes.push(probing.seen.as_ref().filter(|seen| !seen.is_lost)?.probe.clone());
+        }
+        Some(history)
+    }
+
+    /// The next load: its number and its segment.
+    fn begin(&mut self, purpose: Purpose, load: PointLoad, lengths: &Lengths, label: String) -> Result<(usize, Segment), Error> {
+        let place = self.journal.begun;
+        let blueprint = Blueprint { window: lengths.window, cooldown: lengths.cooldown, ..self.blueprint.clone() };
+        let segment = blueprint.segment(place, &Point { load, discard: lengths.discard }, label)?;
+        self.journal.begun += 1;
+        (self.told)(self.journal, Event::Begins { place, purpose })?;
+        Ok((place, segment))
+    }
+
+    fn probing(&mut self, order: Order, before: Option<&Probing>) -> Result<(Probing, Segment, Watch), Error> {
+        let rate = Rate::new(significant(order.rate_per_s, 4)).map_err(|refusal| Error::Internal(refusal.to_string()))?;
+        let order = Order { rate_per_s: rate.per_s(), ..order };
+        let known = self.known(before).unwrap_or_default();
+        let question = self.journal.question(self.aim);
+        let Some(picture) = Picture::of(&question, &known) else {
+            return Err(Error::Internal("a probe was ordered before the capacity was known".to_owned()));
+        };
+        let in_system_s = known.probes.last().map_or(self.journal.unloaded_s, |probe| Some(probe.time_in_system_s));
+        let [blocks, limits, times] = FOLLOWED;
+        let limit_s = question.demands().iter().filter_map(Demand::limit_s).fold(0.0, f64::max);
+        let follow_s = (blocks * order.block_s).max(limits * limit_s).max(times * in_system_s.unwrap_or(0.0));
+        // Room for a discard that is extended, and for following what came inside the window.
+        let cooldown_s = 3.0 * order.discard_s + follow_s;
+        let lengths = Lengths::new(order.discard_s, f64::from(order.most_blocks) * order.block_s, cooldown_s);
+        let number = known.probes.len() + 1;
+        let (place, segment) = self.begin(Purpose::Probe, PointLoad::Open(rate), &lengths, format!("probe {number} {rate}"))?;
+        let aim = self.aim.clone().asking(question);
+        let watch = Watch::new(&aim, picture, order, follow_s);
+        Ok((Probing { place, order, plan: Arc::clone(&segment.plan), seen: None }, segment, watch))
+    }
+
+    /// Takes the trial of a probe as evidence, unless it is none.
+    fn keep(&mut self, probing: &Probing, trial: &Trial) -> Result<(), Error> {
+        let view = trial.view();
+        let overloaded = probing.seen.as_ref().is_some_and(|seen| seen.probe.end == End::Overloaded);
+        let until = if overloaded { trial.drain_end } else { trial.summary.frame().load_end };
+        let spent = Spent { requests: view.run_totals.planned, seconds: until.as_secs() };
+        let is_lost = probing.seen.as_ref().is_some_and(|seen| seen.is_lost);
+        let kept = self.judge(&view, trial.ended == Ended::Interrupted || probing.seen.is_none(), is_lost);
+        match (kept, &probing.seen, &trial.sequence) {
+            (Kept::Evidence, Some(seen), Some(sequence)) => {
+                let mut probe = probe_of(self.aim, &probing.order, seen.probe.end, sequence, trial.drain_end, spent.requests);
+                probe.spent = spent;
+                self.journal.history.probes.push(probe);
+            }
+            _ => self.journal.waste(spent),
+        }
+        self.end(probing.place, Purpose::Probe, kept, view, &probing.plan)
+    }
+
+    /// What becomes of a load that showed this.
+    fn judge(&mut self, view: &TrialView, is_cut_short: bool, is_lost: bool) -> Kept {
+        if is_cut_short {
+            self.cut_short = true;
+            return Kept::CutShort;
+        }
+        if is_lost || is_unanswered(view) {
+            self.lost = true;
+            return Kept::Lost;
+        }
+        self.journal.spoilt = if view.health.healthy { 0 } else { self.journal.spoilt + 1 };
+        if view.health.healthy { Kept::Evidence } else { Kept::Spoilt }
+    }
+
+    fn end(&mut self, place: usize, purpose: Purpose, kept: Kept, view: TrialView, plan: &Plan) -> Result<(), Error> {
+        let event = Event::Ends { place, purpose, kept, trial: Box::new(view), plan_fingerprint: plan.fingerprint() };
+        (self.told)(self.journal, event)
+    }
+}
