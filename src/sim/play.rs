@@ -98,7 +98,9 @@ impl Session {
             let skipped = released.hear(plan, &record);
             let mut ear = ear.borrow_mut();
             ear.settled(record);
-            skipped.into_iter().for_each(|record| ear.settled(record));
+            for record in skipped {
+                ear.settled(record);
+            }
         };
         let flight = Flight::new(&mut self.station, self.origin, streamed, sink);
         let mut segment = Segment { names, plan, streamed, ear: &ear, released: &released, flight };
