@@ -13,7 +13,7 @@ use crate::units::{Rate, Window, per_second, wrapped};
 #[must_use]
 pub fn help_profiles() -> String {
     let mut text = String::new();
-    let mut say = |text: &mut String, words: &str| text.extend([&wrapped(words, WIDTH, 0), "\n\n"]);
+    let say = |text: &mut String, words: &str| text.extend([&wrapped(words, WIDTH, 0), "\n\n"]);
     say(
         &mut text,
         "--profile 'STAGE; STAGE; …' or a file, in `tonnage run` and `tonnage plan`: the rate over time, requests per second, t from the \
