@@ -163,6 +163,8 @@ pub(super) struct LoadArguments {
   tonnage size results/m/sweep --demand-trace trace.csv --peak-window 60s
   tonnage size h100 l40s --demand 50/s --price 2.5/h,0.9/h --stock 8,40
   tonnage size vllm-results/ --demand 50/s --slo 'p99 ttft<80ms'
+  tonnage size chat rag --demand 30/s,5/s                classes that share replicas
+  tonnage size --replica-rate 6/s --demand 40/s --check small --slo 'p99 ttft<=1s'
 ",
     help_template = TEMPLATE
 )]

@@ -190,7 +190,7 @@ fn refuse_open_options(schedule: &ScheduleOptions) -> Result<(), Error> {
     }
 }
 
-fn lengths_of(flag: &str, text: &str) -> Result<LengthSpec, Error> {
+pub(super) fn lengths_of(flag: &str, text: &str) -> Result<LengthSpec, Error> {
     match LengthSpec::path_of(text) {
         Some(path) => {
             let path = Path::new(path);

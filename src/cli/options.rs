@@ -13,7 +13,7 @@ use crate::client::Endpoint;
 use crate::error::Refusal;
 use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim::Profile;
-use crate::sizing::Price;
+use crate::sizing::{Growth, Price};
 use crate::trace::{Columns, Format, OnEmpty, RateScale, Reading, Reshape, Sample, Spread, Think, TimeUnit, parse_window};
 use crate::units::{Rate, Ratio, Shard, Window, parse_duration};
 
@@ -300,9 +300,10 @@ pub(super) struct PlayOptions {
 /// What is demanded of a fleet, and of what it may be made.
 #[derive(Debug, Args)]
 pub(super) struct SizeOptions {
-    /// The rate that the fleet has to carry
-    #[arg(long, value_name = "RATE", help_heading = "Demand")]
-    pub(super) demand: Option<Rate>,
+    /// The rate that the fleet has to carry; with commas, one for each RESULT or rate of a replica: classes of requests that share
+    /// the replicas
+    #[arg(long, value_name = "RATE[,RATE…]", value_delimiter = ',', help_heading = "Demand")]
+    pub(super) demand: Vec<Rate>,
     /// Its peak instead: of a rate over time, as in `run`, text or file (`tonnage help profiles`)
     #[arg(long, value_name = "PROFILE", help_heading = "Demand")]
     pub(super) profile: Option<String>,
@@ -312,6 +313,9 @@ pub(super) struct SizeOptions {
     /// The peak is the highest mean rate over so long; shorter bursts are in the rate of a replica already [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Demand")]
     pub(super) peak_window: Option<Duration>,
+    /// So many times as much as today is planned for: 1.5 [default: 1]
+    #[arg(long, value_name = "FACTOR", help_heading = "Demand")]
+    pub(super) growth: Option<Growth>,
     /// How much more than that may come
     #[arg(long, value_name = "SHARE", default_value = "0%", allow_hyphen_values = true, help_heading = "Demand")]
     pub(super) headroom: Ratio,
@@ -360,6 +364,16 @@ pub(super) struct SizeOptions {
         help_heading = "Replicas (one value for all, or one for each RESULT)"
     )]
     pub(super) output_tokens: Vec<u32>,
+    /// Plays the demand against as many simulated replicas, by routing policy, and finds the fewest that meet the objectives: a simulated
+    /// server (`tonnage help sim`), not the one measured
+    #[arg(long, value_name = "PROFILE", help_heading = "Check by simulation")]
+    pub(super) check: Option<Profile>,
+    /// Tokens of its requests [default: those of the trace, else of the RESULT, else 128]
+    #[arg(long, value_name = "SPEC", help_heading = "Check by simulation")]
+    pub(super) check_input: Option<String>,
+    /// Tokens of its answers [default: those of the trace, else of the RESULT, else 64]
+    #[arg(long, value_name = "SPEC", help_heading = "Check by simulation")]
+    pub(super) check_output: Option<String>,
 }
 
 /// What is good enough.

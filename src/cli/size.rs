@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Deserializer, Value, json};
+use serde_json::{Deserializer, Map, Value, json};
 
 use crate::cli::arguments::SizeArguments;
 use crate::cli::exit::Exit;
 use crate::cli::host::tool;
-use crate::cli::load::profile_of;
+use crate::cli::load::{lengths_of, profile_of};
 use crate::cli::options::SizeOptions;
 use crate::cli::replay::{read, refuse_restart};
 use crate::cli::report::{files_of, read as read_result};
@@ -17,23 +18,36 @@ use crate::cli::terminal::{ink, print};
 use crate::error::Error;
 use crate::metrics::Objectives;
 use crate::report::{SCHEMA, render_fleet};
+use crate::schedule::{Process, TimeScale};
+use crate::seed::Seed;
 use crate::sizing::{
-    Capacity, Choice, Demand, Foreign, MOST_CHOICES, SearchFigures, Terms, capacity_of_rows, capacity_of_search, capacity_of_trials,
-    demand_of_profile, demand_of_rate, demand_of_rows, foreign_rows, size,
+    Capacity, Check, Choice, Class, Demand, Foreign, MOST_CHOICES, SearchFigures, Terms, capacity_of_classes, capacity_of_rows,
+    capacity_of_search, capacity_of_trials, demand_of_profile, demand_of_rate, demand_of_rows, foreign_rows, size,
 };
 use crate::trace::{Choice as Rows, OnEmpty};
+use crate::units::Rate;
+use crate::workload::{LengthSpec, Recording, Workload, replay};
 
 /// The window of the peak of a demand.
 const PEAK_WINDOW: Duration = Duration::from_mins(1);
 
+/// The seed of a check.
+const SEED: Seed = Seed::new(1);
+
 /// Sizes a fleet.
 pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Result<ExitCode, Error> {
     let options = &arguments.size;
-    let demand = demand_of(arguments)?;
-    let choices = choices_of(&arguments.results, options)?;
+    let (demand, recording) = demand_of(arguments)?;
+    let objectives = Objectives::parse(&options.slo, None, None).map_err(|refusal| refusal.at("--slo"))?;
+    let found = replicas_of(&arguments.results, options, &objectives)?;
+    let check = check_of(options, &found, objectives, recording)?;
+    let choices = if options.demand.len() > 1 { vec![shared(found, options)?] } else { choices_of(found, options)? };
     let terms = Terms { headroom: options.headroom, imbalance: options.imbalance, redundancy: options.redundancy };
     let flag = if choices.len() > MOST_CHOICES { "RESULT" } else { "--stock" };
-    let fleet = size(&demand, &terms, &choices).map_err(|refusal| refusal.at(flag))?;
+    let mut fleet = size(&demand, &terms, &choices).map_err(|refusal| refusal.at(flag))?;
+    if let Some(check) = check {
+        fleet.check = Some(check.play(demand.rate_per_s, fleet.replicas_to_carry).map_err(|refusal| refusal.at("--check"))?);
+    }
     if arguments.json {
         let page = json!({"schema": SCHEMA, "tool": tool(), "command": command, "fleet": fleet});
         let text = serde_json::to_string_pretty(&page).map_err(|why| Error::Internal(format!("the fleet is no JSON: {why}")))?;
@@ -44,7 +58,14 @@ pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Resul
     Ok(Exit::Done.into())
 }
 
-fn demand_of(arguments: &SizeArguments) -> Result<Demand, Error> {
+/// The demand, and the requests of the trace that it is from.
+fn demand_of(arguments: &SizeArguments) -> Result<(Demand, Option<Recording>), Error> {
+    let (demand, recording) = demand_today(arguments)?;
+    let grown = arguments.size.growth.map_or(Ok(demand.clone()), |growth| demand.grown(growth));
+    Ok((grown.map_err(|refusal| refusal.at("--growth"))?, recording))
+}
+
+fn demand_today(arguments: &SizeArguments) -> Result<(Demand, Option<Recording>), Error> {
     let (options, reading) = (&arguments.size, arguments.reading.reading());
     let window = options.peak_window.unwrap_or(PEAK_WINDOW);
     let one = "give one of --demand 50/s, --profile TEXT and --demand-trace FILE";
@@ -59,15 +80,18 @@ fn demand_of(arguments: &SizeArguments) -> Result<Demand, Error> {
             return Err(Error::usage(flag, "speaks of a trace, and none is given", "drop it, or give --demand-trace FILE"));
         }
     }
-    match (options.demand, &options.profile, &options.demand_trace) {
-        (Some(_), None, None) if options.peak_window.is_some() => Err(Error::usage(
+    match (options.demand.as_slice(), &options.profile, &options.demand_trace) {
+        ([_, ..], None, None) if options.peak_window.is_some() => Err(Error::usage(
             "--peak-window",
             "has no meaning for a rate that does not vary",
             "drop it, or give --demand-trace or --profile",
         )),
-        (Some(rate), None, None) => Ok(demand_of_rate(rate)),
-        (None, Some(text), None) => demand_of_profile(&profile_of(text)?, window).map_err(|refusal| refusal.at("--profile")),
-        (None, None, Some(file)) => {
+        ([rates @ .., last], None, None) => {
+            let all = rates.iter().map(|rate| rate.per_s()).sum::<f64>() + last.per_s();
+            Ok((demand_of_rate(Rate::new(all).map_err(|refusal| refusal.at("--demand"))?), None))
+        }
+        ([], Some(text), None) => Ok((demand_of_profile(&profile_of(text)?, window).map_err(|refusal| refusal.at("--profile"))?, None)),
+        ([], None, Some(file)) => {
             let trace = read(file, &reading)?;
             refuse_restart(&trace, file)?;
             if trace.has_relative_sessions() && trace.sessions().number() > 1 {
@@ -76,9 +100,11 @@ fn demand_of(arguments: &SizeArguments) -> Result<Demand, Error> {
             }
             // As a replay would send it.
             let selection = trace.select(&Rows { on_empty: Some(OnEmpty::Skip), ..Rows::default() }, file)?;
-            demand_of_rows(selection.trace.rows(), window, &file.to_string_lossy()).map_err(|refusal| refusal.at("--peak-window"))
+            let name = file.to_string_lossy();
+            let demand = demand_of_rows(selection.trace.rows(), window, &name).map_err(|refusal| refusal.at("--peak-window"))?;
+            Ok((demand, replay(selection, TimeScale::ONE, &name).map(|(_, recording)| recording)))
         }
-        (None, None, None) => Err(Error::usage("--demand", "no demand is given", one)),
+        ([], None, None) => Err(Error::usage("--demand", "no demand is given", one)),
         _ => Err(Error::usage("--demand", "the demand is given twice", one)),
     }
 }
@@ -97,31 +123,58 @@ fn each<T: Clone>(flag: &str, values: &[T], count: usize) -> Result<Vec<Option<T
     }
 }
 
-fn choices_of(results: &[PathBuf], options: &SizeOptions) -> Result<Vec<Choice>, Error> {
-    let objectives = Objectives::parse(&options.slo, None, None).map_err(|refusal| refusal.at("--slo"))?;
-    let found: Vec<Found> = match (results, options.replica_rate.as_slice()) {
+/// What is said of each kind of replica, or of replicas under each class of requests.
+fn replicas_of(results: &[PathBuf], options: &SizeOptions, objectives: &Objectives) -> Result<Vec<Found>, Error> {
+    let mut found: Vec<Found> = match (results, options.replica_rate.as_slice()) {
         ([], []) => {
             let accepted = "give a result of `tonnage sweep` or `tonnage run`, or --replica-rate 4.43/s";
             return Err(Error::usage("RESULT", "nothing says what a replica carries", accepted));
         }
-        (_, []) => results.iter().map(|path| found_in(path, &objectives)).collect::<Result<_, _>>()?,
-        ([], _) if !objectives.is_empty() => {
+        (_, []) => results.iter().map(|path| found_in(path, objectives)).collect::<Result<_, _>>()?,
+        ([], _) if !objectives.is_empty() && options.check.is_none() => {
             return Err(Error::usage("--slo", "says which rate of a result counts, and --replica-rate says the rate", "drop one of them"));
         }
-        ([], rates) => {
-            rates.iter().map(|rate| Found { capacity: Capacity::stated(*rate), name: rate.to_string(), simulated: false }).collect()
-        }
+        ([], rates) => rates.iter().map(|rate| Found::of(Capacity::stated(*rate), rate.to_string())).collect(),
         _ => return Err(Error::usage("--replica-rate", "stands instead of a RESULT, and both are given", "drop one of them")),
     };
     let count = found.len();
-    let (names, gpus) = (each("--name", &options.name, count)?, each("--gpus-per-replica", &options.gpus_per_replica, count)?);
+    let (names, tokens) = (each("--name", &options.name, count)?, each("--output-tokens", &options.output_tokens, count)?);
+    for ((found, name), tokens) in found.iter_mut().zip(names).zip(tokens) {
+        found.name = name.unwrap_or_else(|| std::mem::take(&mut found.name));
+        found.capacity.output_tokens = tokens.map(f64::from).or(found.capacity.output_tokens);
+    }
+    Ok(found)
+}
+
+/// One kind of replica that classes of requests share: each as demanded and as carried alone.
+fn shared(found: Vec<Found>, options: &SizeOptions) -> Result<Choice, Error> {
+    if found.len() != options.demand.len() {
+        return Err(Error::usage(
+            "--demand",
+            format!("has {} rates, and what a replica carries is given for {}", options.demand.len(), found.len()),
+            "give one for each class of requests, or one demand for all",
+        ));
+    }
+    let (names, simulated) = (found.iter().map(|class| class.name.clone()).collect::<Vec<_>>(), found.iter().any(|class| class.simulated));
+    let class = |(found, demand): (Found, &Rate)| {
+        let Found { capacity, name, .. } = found;
+        (Class { name, demand_per_s: *demand, rate_per_s: capacity.rate_per_s }, capacity)
+    };
+    let classes: Vec<(Class, Capacity)> = found.into_iter().zip(&options.demand).map(class).collect();
+    let capacity = capacity_of_classes(&classes).map_err(|refusal| refusal.at("--demand"))?;
+    let mut choices = choices_of(vec![Found { simulated, ..Found::of(capacity, names.join(" + ")) }], options)?;
+    choices.pop().ok_or_else(|| Error::Internal("classes of requests have no replicas".to_owned()))
+}
+
+fn choices_of(found: Vec<Found>, options: &SizeOptions) -> Result<Vec<Choice>, Error> {
+    let count = found.len();
+    let gpus = each("--gpus-per-replica", &options.gpus_per_replica, count)?;
     let (prices, stocks) = (each("--price", &options.price, count)?, each("--stock", &options.stock, count)?);
-    let tokens = each("--output-tokens", &options.output_tokens, count)?;
-    let own = found.into_iter().zip(names).zip(gpus).zip(prices).zip(stocks).zip(tokens);
+    let own = found.into_iter().zip(gpus).zip(prices).zip(stocks);
     Ok(own
-        .map(|(((((found, name), gpus), price), stock), tokens)| Choice {
-            name: name.unwrap_or(found.name),
-            capacity: Capacity { output_tokens: tokens.map(f64::from).or(found.capacity.output_tokens), ..found.capacity },
+        .map(|(((found, gpus), price), stock)| Choice {
+            name: found.name,
+            capacity: found.capacity,
             gpus_per_replica: gpus.unwrap_or(1),
             price,
             stock,
@@ -130,11 +183,58 @@ fn choices_of(results: &[PathBuf], options: &SizeOptions) -> Result<Vec<Choice>,
         .collect())
 }
 
+/// The check that was asked for.
+fn check_of(options: &SizeOptions, found: &[Found], objectives: Objectives, recording: Option<Recording>) -> Result<Option<Check>, Error> {
+    let lengths = [("--check-input", &options.check_input), ("--check-output", &options.check_output)];
+    let Some(profile) = options.check else {
+        return match lengths.into_iter().find(|(_, given)| given.is_some()) {
+            Some((flag, _)) => Err(Error::usage(flag, "speaks of a check, and none is asked for", "drop it, or give --check PROFILE")),
+            None => Ok(None),
+        };
+    };
+    let [one] = found else {
+        let why = "simulates one kind of replica and one kind of request";
+        return Err(Error::usage("--check", why, "size one RESULT, or one --replica-rate, with it"));
+    };
+    // What looks like a number is kept as one.
+    let asked = |key: &str| one.config.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    let objectives = if objectives.is_empty() {
+        let slo = one.config.get("slo").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
+        Objectives::parse(&slo, None, None).map_err(|refusal| refusal.at("--slo"))?
+    } else {
+        objectives
+    };
+    if objectives.is_empty() {
+        return Err(Error::usage("--check", "has nothing to hold the simulated replicas to", "give --slo, as in --slo 'p99 ttft<=200ms'"));
+    }
+    let own = |(flag, given): (&str, &Option<String>), key: &str, usual: LengthSpec| {
+        given.clone().or_else(|| asked(key)).map_or(Ok(usual), |text| lengths_of(flag, &text))
+    };
+    let drawn = lengths.iter().any(|(_, given)| given.is_some());
+    let workload = match recording.filter(|_| !drawn) {
+        Some(recording) => Workload::recorded(recording),
+        None => Workload::new(
+            own(lengths[0], "input-tokens", LengthSpec::DEFAULT_INPUT)?,
+            own(lengths[1], "output-tokens", LengthSpec::DEFAULT_OUTPUT)?,
+        ),
+    };
+    let process = one.capacity.process.as_ref().and_then(|text| text.parse().ok()).unwrap_or(Process::Poisson);
+    Ok(Some(Check { profile, workload, process, objectives: Arc::new(objectives), seed: SEED }))
+}
+
 /// What a result says of one replica.
 struct Found {
     capacity: Capacity,
     name: String,
     simulated: bool,
+    /// The options that it was measured with; empty where they are not known.
+    config: Map<String, Value>,
+}
+
+impl Found {
+    fn of(capacity: Capacity, name: String) -> Self {
+        Self { capacity, name, simulated: false, config: Map::new() }
+    }
 }
 
 fn found_in(path: &Path, objectives: &Objectives) -> Result<Found, Error> {
@@ -166,7 +266,7 @@ fn found_in(path: &Path, objectives: &Objectives) -> Result<Found, Error> {
             capacity_of_trials(&report.trials, asked)
         };
         let name = report.label.unwrap_or(place);
-        return Ok(Found { capacity: capacity.map_err(refuse)?, name, simulated: report.target.simulated });
+        return Ok(Found { capacity: capacity.map_err(refuse)?, name, simulated: report.target.simulated, config: report.config });
     }
     if objectives.is_empty() {
         let why = "is no result of tonnage, whose verdict could count; give the objectives, as in --slo 'p99 ttft<=200ms'";
@@ -183,7 +283,7 @@ fn found_in(path: &Path, objectives: &Objectives) -> Result<Found, Error> {
         return Err(Error::input(path, "is no result of tonnage, of GuideLLM or of vLLM's `bench serve`; give one of these"));
     };
     let capacity = capacity_of_rows(&rows, foreign.evidence).map_err(refuse)?;
-    Ok(Found { capacity, name: place, simulated: false })
+    Ok(Found::of(capacity, place))
 }
 
 fn json_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {

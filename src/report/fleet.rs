@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::metrics::VerdictResult;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
-use crate::sizing::{ChoiceView, Evidence, Fleet};
+use crate::sizing::{CheckView, ChoiceView, Evidence, Fleet};
 use crate::units::{Rate, count, pace, per_second, seconds};
 
 const UNKNOWN: &str = "—";
@@ -42,6 +43,9 @@ pub fn render_fleet(fleet: &Fleet, ink: Ink) -> String {
             text.push_str(&grid.render(ink));
         }
     }
+    if let Some(check) = &fleet.check {
+        text.push_str(&checked(check, ink));
+    }
     for (heading, lines) in [("to know", &fleet.sentences), ("rests on", &fleet.assumptions)] {
         _ = writeln!(text, "\n{}", ink.paint(Tone::Heading, heading));
         for line in lines {
@@ -52,7 +56,8 @@ pub fn render_fleet(fleet: &Fleet, ink: Ink) -> String {
 }
 
 fn facts(fleet: &Fleet) -> Vec<(&'static str, String)> {
-    let mut demand = format!("{} ({})", pace(fleet.demand_per_s), fleet.demand.source);
+    let grown = fleet.demand.growth.map_or_else(String::new, |growth| format!(", times {growth}"));
+    let mut demand = format!("{} ({}{grown})", pace(fleet.demand_per_s), fleet.demand.source);
     if let (Some(window_s), Some(mean)) = (fleet.demand.window_s, fleet.demand.mean_per_s) {
         demand = format!("{demand}, the peak over {}; {} on average", seconds(window_s), pace(mean));
     }
@@ -121,6 +126,40 @@ fn costs(fleet: &Fleet) -> Grid {
         grid.row(vec![name_of(choice), money(cost.per_request), show(cost.per_good_request), show(cost.per_million_output_tokens)]);
     }
     grid
+}
+
+/// What simulated replicas make of the demand.
+fn checked(check: &CheckView, ink: Ink) -> String {
+    let CheckView { profile, rate_per_s, process, requests_like, replicas, seed, .. } = check;
+    let heading = ink.paint(Tone::Heading, "checked by simulation");
+    let (what, objectives) = (pace(*rate_per_s), check.objectives.join(", "));
+    let load = format!(
+        "{what} {process} of {requests_like} (seed {seed}) against replicas of the simulated {profile}: {objectives}; the fewest replicas that meet it"
+    );
+    let mut text = format!("\n{heading}\n  {}\n\n", wrapped(&load, WIDTH, 2));
+    let at = format!("{} replicas", count(*replicas));
+    let mut grid = Grid::new(&["routing", &at, "good there", "fewest", "each carries", "pooling gain"]);
+    for policy in &check.policies {
+        let show = |known: Option<String>| known.unwrap_or_else(|| UNKNOWN.to_owned());
+        let result = match policy.result {
+            VerdictResult::Pass => "meet it",
+            VerdictResult::Fail => "miss it",
+            VerdictResult::None | VerdictResult::Inconclusive => "undecided",
+        };
+        grid.row(vec![
+            policy.routing.to_owned(),
+            result.to_owned(),
+            show(policy.attainment.map(|share| format!("{:.2}%", share * 100.0))),
+            show(policy.least_replicas.map(count)),
+            show(policy.least_replicas.map(|least| per_second(rate_per_s / least as f64))),
+            show(policy.pooling_gain.map(|gain| format!("{:+.0}%", gain * 100.0))),
+        ]);
+    }
+    text.push_str(&grid.render(ink));
+    let whose = format!("this is of the simulated {profile}, not of the server that was measured");
+    text.push_str(&ink.paint(Tone::Warning, &wrapped(&whose, WIDTH, 0)));
+    text.push('\n');
+    text
 }
 
 fn peaks(fleet: &Fleet) -> Grid {

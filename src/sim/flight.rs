@@ -6,14 +6,15 @@ use std::collections::BinaryHeap;
 use crate::metrics::{Concurrency, LiveCounts};
 use crate::record::{Failure, FailureClass, Outcome, Record};
 use crate::sim::engine::{Request, Token};
+use crate::sim::fleet::Fleet;
 use crate::sim::play::later;
 use crate::sim::station::Station;
 use crate::units::Offset;
 
 /// The requests of one segment in flight, counted event by event. Instants are the segment's own.
 pub(super) struct Flight<'a, F> {
-    station: &'a mut Station,
-    /// Where the segment begins on the server's clock.
+    fleet: &'a mut Fleet,
+    /// Where the segment begins on the servers' clock.
     origin: Offset,
     streamed: bool,
     now: Offset,
@@ -32,9 +33,9 @@ pub(super) struct Flight<'a, F> {
 }
 
 impl<'a, F: FnMut(Record)> Flight<'a, F> {
-    pub(super) fn new(station: &'a mut Station, origin: Offset, streamed: bool, sink: F) -> Self {
+    pub(super) fn new(fleet: &'a mut Fleet, origin: Offset, streamed: bool, sink: F) -> Self {
         Self {
-            station,
+            fleet,
             origin,
             streamed,
             now: Offset::ZERO,
@@ -58,21 +59,8 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         self.origin
     }
 
-    pub(super) fn station(&mut self) -> &mut Station {
-        self.station
-    }
-
-    /// The engine as it stands, with what is in it but nobody who waits for it; `None` where answers are known on arrival, so that
-    /// draining changes nothing.
-    pub(super) fn server_without_clients(&self) -> Option<Station> {
-        match &*self.station {
-            Station::Simple(_) => None,
-            Station::Engine(engine) => {
-                let mut engine = engine.clone();
-                engine.disown();
-                Some(Station::Engine(engine))
-            }
-        }
+    pub(super) fn fleet(&mut self) -> &mut Fleet {
+        self.fleet
     }
 
     pub(super) fn in_flight(&self) -> u64 {
@@ -93,20 +81,16 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         self.open.peek().map(|Reverse((ends, _))| *ends)
     }
 
-    /// When the engine's next step begins or ends; the segment's origin where that was before.
-    fn next_step(&self) -> Option<Offset> {
-        match &*self.station {
-            Station::Simple(_) => None,
-            Station::Engine(engine) => {
-                engine.next_event().map(|at| Offset::from_nanos(at.as_nanos().saturating_sub(self.origin.as_nanos())))
-            }
-        }
+    /// When the next step of an engine begins or ends, and whose; the segment's origin where that was before.
+    fn next_step(&self) -> Option<(Offset, usize)> {
+        let (at, replica) = self.fleet.next_event()?;
+        Some((Offset::from_nanos(at.as_nanos().saturating_sub(self.origin.as_nanos())), replica))
     }
 
     /// Whether something is to happen before an arrival at `at`: a request that ends at that instant ends before, a step that begins then
     /// begins after.
     pub(super) fn is_before(&self, at: Offset) -> bool {
-        self.next_end().is_some_and(|ends| ends <= at) || self.next_step().is_some_and(|step| step < at)
+        self.next_end().is_some_and(|ends| ends <= at) || self.next_step().is_some_and(|(step, _)| step < at)
     }
 
     /// Lets time pass to the next event; false when there is none.
@@ -115,7 +99,7 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
             (None, None) => return false,
             (None, Some(step)) => self.step(step),
             (Some(ends), step) => {
-                if let Some(step) = step.filter(|step| *step < ends) {
+                if let Some(step) = step.filter(|(step, _)| *step < ends) {
                     self.step(step);
                 } else {
                     self.settle_next(ends);
@@ -144,22 +128,19 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         }
     }
 
-    fn step(&mut self, at: Offset) {
+    fn step(&mut self, (at, replica): (Offset, usize)) {
         self.pass_to(at);
         let mut ended = Vec::new();
-        if let Station::Engine(engine) = &mut *self.station {
-            let cached = engine.setup().prefix_cache();
-            let (records, streamed) = (&mut self.records, self.streamed);
-            engine.advance(|_, token| {
-                let place = token.tag as usize;
-                if let Some(record) = records.get_mut(place).and_then(Option::as_mut) {
-                    note(record, at, &token, streamed, cached);
-                    if token.last {
-                        ended.push(place);
-                    }
+        let (records, streamed) = (&mut self.records, self.streamed);
+        self.fleet.advance(replica, |token, cached| {
+            let place = token.tag as usize;
+            if let Some(record) = records.get_mut(place).and_then(Option::as_mut) {
+                note(record, at, &token, streamed, cached);
+                if token.last {
+                    ended.push(place);
                 }
-            });
-        }
+            }
+        });
         for place in ended {
             self.settle(place);
         }
@@ -177,18 +158,19 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         }
     }
 
-    /// A request whose end is known.
-    pub(super) fn sent(&mut self, record: Record) {
+    /// A request to `replica` whose end is known.
+    pub(super) fn sent(&mut self, record: Record, replica: usize) {
         let ends = record.exchange.ended.unwrap_or(record.scheduled);
+        self.fleet.leaves(replica, later(self.origin, ends));
         let place = self.place(record);
         self.open.push(Reverse((ends, place)));
     }
 
-    /// A request for the engine, which refuses at once what it could never hold.
-    pub(super) fn ask(&mut self, record: Record, request: Request<'_>) {
+    /// A request for the engine `replica`, which refuses at once what it could never hold.
+    pub(super) fn ask(&mut self, record: Record, request: Request<'_>, replica: usize) {
         let at = record.scheduled;
         let place = self.place(record);
-        let Station::Engine(engine) = &mut *self.station else { return };
+        let Station::Engine(engine) = self.fleet.station(replica) else { return };
         let answer = engine.arrive(later(self.origin, at), Request { tag: place as u64, ..request });
         let Some(record) = self.records[place].as_mut() else { return };
         if answer.is_err() {

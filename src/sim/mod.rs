@@ -3,6 +3,7 @@
 pub mod engine;
 mod exposition;
 mod fault;
+mod fleet;
 mod flight;
 mod help;
 mod law;
@@ -16,6 +17,7 @@ mod server;
 mod station;
 
 pub use fault::Fault;
+pub use fleet::Routing;
 pub use help::help_sim;
 pub use law::Law;
 pub use local::{LocalCall, LocalTarget, ModelClient};

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::future::Ready;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::error::Error;
@@ -11,11 +12,12 @@ use crate::metrics::{self, Concurrency, Course, Ended, Frame, LiveCounts, LoadFa
 use crate::record::{Exchange, Outcome, Record, Usage};
 use crate::seed::Seed;
 use crate::sim::engine::Request;
+use crate::sim::fleet::Fleet;
 use crate::sim::flight::Flight;
 use crate::sim::local::target;
 use crate::sim::model::Answer;
 use crate::sim::station::Station;
-use crate::sim::{DEFAULT_OUTPUT_TOKENS, MODEL_NAME, Profile};
+use crate::sim::{DEFAULT_OUTPUT_TOKENS, MODEL_NAME, Profile, Routing};
 use crate::units::{Offset, Window};
 use crate::workload::{Closed, Load, Plan, Sequel};
 
@@ -28,15 +30,16 @@ pub fn run(plan: &Plan, profile: Profile, seed: Seed) -> Vec<Record> {
     records
 }
 
-/// A simulated server that outlives any one segment of load: its queue, its prefix cache and its clock go on where the last segment
-/// stopped issuing.
+/// A simulated server, or a fleet of equal ones behind a router, that outlives any one segment of load: queues, prefix caches and the clock go
+/// on where the last segment stopped issuing.
 ///
 /// An engine's answers depend on who comes after. The requests of a segment that are in flight when its issuing ends are settled as if
 /// nobody came after them; to the next segment they are there all the same, and get in its way as they would have.
 #[derive(Debug)]
 pub struct Session {
-    station: Station,
-    target: Arc<str>,
+    fleet: Fleet,
+    /// As records name them, by replica.
+    targets: Vec<Arc<str>>,
     model_name: Arc<str>,
     /// Origin of the next segment, on the model's own clock.
     origin: Offset,
@@ -65,9 +68,15 @@ impl Session {
     /// A server at rest.
     #[must_use]
     pub fn new(profile: Profile, seed: Seed) -> Self {
+        Self { targets: vec![target(profile)], ..Self::fleet(profile, NonZeroU32::MIN, Routing::RoundRobin, seed) }
+    }
+
+    /// `replicas` servers of `profile` at rest behind a router. Records name the one that answered: `sim:small#0`.
+    #[must_use]
+    pub fn fleet(profile: Profile, replicas: NonZeroU32, routing: Routing, seed: Seed) -> Self {
         Self {
-            station: Station::new(profile, seed),
-            target: target(profile),
+            fleet: Fleet::new(profile, replicas, routing, seed),
+            targets: (0..replicas.get()).map(|number| format!("{}#{number}", target(profile)).into()).collect(),
             model_name: MODEL_NAME.into(),
             origin: Offset::ZERO,
             drained: Offset::ZERO,
@@ -91,7 +100,7 @@ impl Session {
 
     /// The same; `hear` is told everything in the order in which it happens.
     fn play_through(&mut self, plan: &Plan, streamed: bool, steering: Steering, hear: impl FnMut(Told)) -> (Played, Steering) {
-        let names = (Arc::clone(&self.target), Arc::clone(&self.model_name));
+        let names = (self.targets.as_slice(), Arc::clone(&self.model_name));
         let ear = RefCell::new(Ear { steering, hear });
         let released = Released::default();
         let sink = |record| {
@@ -102,20 +111,20 @@ impl Session {
                 ear.settled(record);
             }
         };
-        let flight = Flight::new(&mut self.station, self.origin, streamed, sink);
+        let flight = Flight::new(&mut self.fleet, self.origin, streamed, sink);
         let mut segment = Segment { names, plan, streamed, ear: &ear, released: &released, flight };
         let (ended, load_end, mut not_due) = match plan.load() {
             Load::Open(_) => segment.open(),
             Load::Closed(closed) => segment.closed(closed),
         };
         let mut flight = segment.flight;
-        let before_drain = flight.server_without_clients();
+        let before_drain = flight.fleet().without_clients();
         while flight.advance() {}
         let (drained, concurrency) = (flight.now(), flight.concurrency());
         // Sessions that would have gone on after the stop.
         not_due += released.turns.borrow().iter().map(|Reverse((_, id))| plan.requests_from(*id)).sum::<u64>();
-        if let Some(station) = before_drain {
-            self.station = station;
+        if let Some(fleet) = before_drain {
+            self.fleet = fleet;
         }
         let drain_end = drained.max(load_end);
         self.drained = self.drained.max(later(self.origin, drain_end));
@@ -160,16 +169,10 @@ impl<F: FnMut(Told)> Ear<F> {
     }
 }
 
-impl Play for Session {
-    type Settling = Ready<Result<Trial, Error>>;
-
-    /// The next segment begins when the last request has settled; what the engine still holds it has then computed.
-    async fn rest(&mut self) {
-        self.origin = self.origin.max(self.drained);
-    }
-
-    /// In virtual time a segment is over at once, so its trial is final when this returns.
-    async fn play(&mut self, segment: metrics::Segment, stop: StopRule) -> Result<Self::Settling, Error> {
+impl Session {
+    /// Plays `segment` as [`Play::play`] does, and gives its trial at once.
+    #[must_use]
+    pub fn trial(&mut self, segment: metrics::Segment, stop: StopRule) -> Trial {
         let mut summary = Summary::new(segment.frame(), Arc::clone(&segment.objectives));
         let steering = Steering::new(stop, segment.frame(), &segment.objectives);
         let (played, steering) = self.play_through(&segment.plan, segment.streamed, steering, |told| match told {
@@ -179,7 +182,7 @@ impl Play for Session {
         if segment.plan.spans().window.end == Offset::NEVER {
             summary.end_window_at(played.window.end);
         }
-        Ok(std::future::ready(Ok(Trial {
+        Trial {
             label: segment.label,
             load: LoadFacts::of(&segment.plan),
             drain_end: played.drain_end,
@@ -191,7 +194,21 @@ impl Play for Session {
             body_fingerprint: None,
             summary,
             sequence: steering.finish(),
-        })))
+        }
+    }
+}
+
+impl Play for Session {
+    type Settling = Ready<Result<Trial, Error>>;
+
+    /// The next segment begins when the last request has settled; what the engine still holds it has then computed.
+    async fn rest(&mut self) {
+        self.origin = self.origin.max(self.drained);
+    }
+
+    /// In virtual time a segment is over at once, so its trial is final when this returns.
+    async fn play(&mut self, segment: metrics::Segment, stop: StopRule) -> Result<Self::Settling, Error> {
+        Ok(std::future::ready(Ok(self.trial(segment, stop))))
     }
 }
 
@@ -224,8 +241,8 @@ impl Released {
 }
 
 struct Segment<'a, F, E> {
-    /// Target and model, as records name them.
-    names: (Arc<str>, Arc<str>),
+    /// Targets and model, as records name them.
+    names: (&'a [Arc<str>], Arc<str>),
     plan: &'a Plan,
     streamed: bool,
     ear: &'a RefCell<Ear<E>>,
@@ -316,7 +333,9 @@ impl<F: FnMut(Record), E: FnMut(Told)> Segment<'_, F, E> {
         let tokens = given(outline.output_tokens);
         let usage = Usage { input_tokens: outline.input_tokens, output_tokens: tokens, cached_tokens: None };
         let origin_of_all = self.flight.origin();
-        let known = match self.flight.station() {
+        let prefix = self.plan.prefix(id);
+        let replica = self.flight.fleet().route(later(origin_of_all, at), prefix.ids.first().copied().or(outline.session));
+        let known = match self.flight.fleet().station(replica) {
             Station::Simple(model) => {
                 let answer = model.arrive(later(origin_of_all, at));
                 Some(if self.streamed { streamed(answer, origin_of_all, at, tokens) } else { whole(answer, origin_of_all, tokens) })
@@ -333,7 +352,7 @@ impl<F: FnMut(Record), E: FnMut(Told)> Segment<'_, F, E> {
             scheduled: at,
             asked_input_tokens: outline.input_tokens,
             asked_output_tokens: outline.output_tokens,
-            target: Arc::clone(&self.names.0),
+            target: Arc::clone(&self.names.0[replica]),
             model: Arc::clone(&self.names.1),
             exchange: Exchange {
                 sent: Some(at),
@@ -347,10 +366,9 @@ impl<F: FnMut(Record), E: FnMut(Told)> Segment<'_, F, E> {
         };
         if stepped {
             let asked = Request::unique(Request::NOBODY, outline.input_tokens, tokens);
-            let prefix = self.plan.prefix(id);
-            self.flight.ask(record, Request { blocks: &prefix.ids, block_tokens: prefix.block_tokens, ..asked });
+            self.flight.ask(record, Request { blocks: &prefix.ids, block_tokens: prefix.block_tokens, ..asked }, replica);
         } else {
-            self.flight.sent(record);
+            self.flight.sent(record, replica);
         }
     }
 }

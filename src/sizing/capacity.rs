@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Refusal;
 use crate::metrics::{Objectives, TrialView};
 use crate::sizing::judged::rows_of;
-use crate::sizing::{Measured, Standing};
+use crate::sizing::{Class, Measured, Standing};
 use crate::units::{Rate, per_second};
 
 /// Where a rate is from.
@@ -88,6 +88,9 @@ pub struct Capacity {
     pub good_share: Option<f64>,
     /// What speaks against it.
     pub doubts: Vec<String>,
+    /// Where it is of a mix of classes: each of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<Class>,
 }
 
 impl Capacity {
@@ -102,6 +105,7 @@ impl Capacity {
             output_tokens: None,
             good_share: None,
             doubts: Vec::new(),
+            classes: Vec::new(),
         }
     }
 }

@@ -24,6 +24,8 @@ const MOST_STEPS: f64 = 200_000.0;
 pub struct Demand {
     /// Where it is from.
     pub source: String,
+    /// How many times as much as that is planned for, where that was said; every rate here is after it.
+    pub growth: Option<f64>,
     /// The rate, or its peak over the window.
     pub rate_per_s: Rate,
     /// Its mean over the whole; none for a stated rate.
@@ -34,6 +36,37 @@ pub struct Demand {
     pub curve: Vec<PeakPoint>,
     /// How arrivals vary inside the window; none where no trace says so.
     pub burstiness: Option<Burstiness>,
+}
+
+/// How many times as much as today, > 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Growth(f64);
+
+impl std::str::FromStr for Growth {
+    type Err = Refusal;
+
+    /// Reads `1.5`, from 0.001 to 1000.
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let factor = text.trim().parse().ok().filter(|factor| (1e-3..=1e3).contains(factor));
+        factor
+            .map(Self)
+            .ok_or_else(|| Refusal::new(format!("`{text}` is not a growth"), "accepted is a factor from 0.001 to 1000, as in 1.5"))
+    }
+}
+
+impl Demand {
+    /// The same after `growth`; refused beyond the highest rate there is.
+    pub fn grown(self, growth: Growth) -> Result<Self, Refusal> {
+        let Growth(factor) = growth;
+        let point = |point: &PeakPoint| PeakPoint { peak_per_s: point.peak_per_s * factor, ..*point };
+        Ok(Self {
+            growth: Some(self.growth.unwrap_or(1.0) * factor),
+            rate_per_s: Rate::new(self.rate_per_s.per_s() * factor)?,
+            mean_per_s: self.mean_per_s.map(|mean| mean * factor),
+            curve: self.curve.iter().map(point).collect(),
+            ..self
+        })
+    }
 }
 
 /// The peak over one window.
@@ -68,7 +101,8 @@ impl Burstiness {
 /// A rate that the user says.
 #[must_use]
 pub fn demand_of_rate(rate: Rate) -> Demand {
-    Demand { source: "stated".to_owned(), rate_per_s: rate, mean_per_s: None, window_s: None, curve: Vec::new(), burstiness: None }
+    let source = "stated".to_owned();
+    Demand { source, growth: None, rate_per_s: rate, mean_per_s: None, window_s: None, curve: Vec::new(), burstiness: None }
 }
 
 /// The peak of `profile` over `window` (over the whole where that is longer). A profile without an end is looked at for a day; noise in it is as
@@ -86,6 +120,7 @@ pub fn demand_of_profile(profile: &Profile, window: Duration) -> Result<Demand, 
     let chosen = point(window_s_of(window)?.min(length_s));
     Ok(Demand {
         source: profile.to_string(),
+        growth: None,
         rate_per_s: Rate::new(chosen.peak_per_s)?,
         mean_per_s: Some(mean_per_s),
         window_s: Some(chosen.window_s),
@@ -112,6 +147,7 @@ pub fn demand_of_rows(rows: &[Row], window: Duration, name: &str) -> Result<Dema
     };
     Ok(Demand {
         source: name.to_owned(),
+        growth: None,
         rate_per_s: Rate::new(point(window_s).peak_per_s)?,
         mean_per_s: Some(mean_per_s),
         window_s: Some(window_s),

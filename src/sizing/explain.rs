@@ -1,7 +1,7 @@
 //! Owns the words of a fleet: the formula with its numbers in it, what more testing would buy, what all that rests on.
 
 use crate::schedule::Process;
-use crate::sizing::{Evidence, Fleet};
+use crate::sizing::{Class, Evidence, Fleet};
 use crate::units::per_second;
 
 /// A rate that keys of a sticky routing are weighed by, in the example of imbalance: keys a replica, and the CV of their weights.
@@ -132,6 +132,21 @@ pub(super) fn assumptions(fleet: &Fleet) -> Vec<String> {
                  and count from the send; uncertified"
             ),
         });
+    }
+    for classes in fleet.choices.iter().map(|choice| &choice.capacity.classes).filter(|classes| !classes.is_empty()) {
+        let work = |class: &Class| (class.demand_per_s.per_s(), class.rate_per_s.low().per_s());
+        let terms: Vec<String> = classes
+            .iter()
+            .map(|class| (class, work(class)))
+            .map(|(class, (demand, rate))| format!("{} {} ÷ {}", class.name, figure(demand), figure(rate)))
+            .collect();
+        let sum: f64 = classes.iter().map(work).map(|(demand, rate)| demand / rate).sum();
+        lines.push(format!(
+            "classes share replicas by the linear rule, {} = {} replicas of work; a load of the mix itself would show whether they disturb \
+             each other",
+            terms.join(" + "),
+            figure(sum)
+        ));
     }
     if fleet.choices.iter().any(|choice| choice.simulated && choice.replicas > 0) {
         lines.push("SIMULATED: measured on a pretend server, whose figures say nothing about any machine".to_owned());

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::error::Refusal;
 use crate::sizing::enumerate::{Machine, Mix, cheapest, replicas};
 use crate::sizing::explain::{assumptions, formula, sentences};
-use crate::sizing::{Capacity, Demand, HOURS_PER_MONTH, Price, UnitCost};
+use crate::sizing::{Capacity, CheckView, Demand, HOURS_PER_MONTH, Price, UnitCost};
 use crate::units::{Rate, Ratio};
 
 /// The most hardware choices that are enumerated.
@@ -129,6 +129,9 @@ pub struct Fleet {
     pub sentences: Vec<String>,
     /// What all that rests on.
     pub assumptions: Vec<String>,
+    /// What simulated replicas make of the demand, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckView>,
 }
 
 impl Fleet {
@@ -190,6 +193,7 @@ pub fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet,
         formula: String::new(),
         sentences: Vec::new(),
         assumptions: Vec::new(),
+        check: None,
     };
     fleet.formula = formula(&fleet, required);
     fleet.sentences = sentences(&fleet);

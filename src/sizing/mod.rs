@@ -1,6 +1,8 @@
 //! Owns many servers: what one replica carries, what is demanded, and the fleet that follows, with its cost. All of it is pure.
 
 mod capacity;
+mod check;
+mod classes;
 mod cost;
 mod demand;
 mod enumerate;
@@ -10,8 +12,10 @@ mod foreign;
 mod judged;
 
 pub use capacity::{Capacity, Evidence, RateInterval, SearchFigures, capacity_of_rows, capacity_of_search, capacity_of_trials};
+pub use check::{Check, CheckView, MOST_REPLICAS, PolicyView};
+pub use classes::{Class, capacity_of_classes};
 pub use cost::{HOURS_PER_MONTH, Price, UnitCost};
-pub use demand::{Burstiness, Demand, PeakPoint, demand_of_profile, demand_of_rate, demand_of_rows};
+pub use demand::{Burstiness, Demand, Growth, PeakPoint, demand_of_profile, demand_of_rate, demand_of_rows};
 pub use enumerate::{Machine, Mix, cheapest};
 pub use fleet::{Choice, ChoiceView, Fleet, MOST_CHOICES, Terms, replicas_for, size};
 pub use foreign::{Foreign, foreign_rows};

@@ -10,6 +10,7 @@ mod cli_files;
 mod client;
 mod console;
 mod coverage;
+mod fleet;
 mod known_truth;
 mod open_loop;
 mod overlays;

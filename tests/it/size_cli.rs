@@ -125,6 +125,55 @@ fn several_kinds_of_hardware_are_mixed_where_that_is_cheapest() {
 }
 
 #[test]
+fn classes_of_requests_share_their_replicas_and_growth_multiplies_the_demand() {
+    let folder = folder();
+    let words = ["--replica-rate", "10/s,2/s", "--name", "chat,rag", "--demand", "30/s,5/s", "--price", "2/h"];
+    let found = fleet(folder.path(), &words);
+    // 30 ÷ 10 + 5 ÷ 2 = 5.5.
+    assert_eq!((&found["replicas"], &found["demand_per_s"], &found["cost_per_hour"]), (&json!(6), &json!(35.0), &json!(12.0)));
+    let rate = found["per_replica_rate_per_s"].as_f64().expect("a rate");
+    assert!((rate - 35.0 / 5.5).abs() < 1e-9, "{rate}");
+    assert_eq!(found["choices"][0]["capacity"]["classes"][1]["name"], json!("rag"));
+    let (_, shown, _) = sized(folder.path(), &[&words[..], &["--growth", "2"]].concat());
+    assert!(shown.starts_with("11 replicas") && shown.contains("70.0/s (stated, times 2)"), "{shown}");
+    assert!(shown.contains("chat 30 ÷ 10 + rag 5 ÷ 2"), "{shown}");
+}
+
+#[test]
+fn a_check_plays_the_demand_against_simulated_replicas_by_routing() {
+    let folder = folder();
+    let queue = "mmc:servers=1,service=100ms";
+    let words = ["--replica-rate", "6.71/s", "--demand", "24/s", "--headroom", "50%", "--check", queue, "--slo", "p90 e2e<=700ms"];
+    let (code, shown, said) = sized(folder.path(), &words);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(shown.contains("this is of the simulated mmc"), "{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    insta::assert_snapshot!("size_check", shown);
+}
+
+#[test]
+fn a_check_takes_the_requests_of_the_trace_or_of_the_result() {
+    let folder = folder();
+    let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/traces/poisson_10_per_s_60s.csv");
+    let slo = ["--slo", "p90 ttft<=20ms", "--peak-window", "10s"];
+    let words = ["--replica-rate", "8/s", "--demand-trace", trace, "--check", "delay:ttft=10ms,itl=1us"];
+    let check = &fleet(folder.path(), &[&words[..], &slo].concat())["check"];
+    assert_eq!(check["requests_like"], json!(trace));
+    assert_eq!(check["policies"].as_array().map(Vec::len), Some(4), "routing by prefix has a meaning");
+    let drawn = &fleet(folder.path(), &[&words[..], &slo, &["--check-input", "8..16"]].concat())["check"];
+    assert_eq!(drawn["requests_like"], json!("8..16 input, 64 output tokens"));
+    let run = ["run", "--sim", "delay:ttft=1ms,itl=100us", "--output-tokens", "4", "--requests", "20", "--rate", "100", "--out", "out"];
+    // Whatever its verdict over so few requests.
+    crate::cli::run(folder.path(), &[&run[..], &["--quiet", "--slo", "p50 e2e<=10s"]].concat());
+    let path = folder.path().join("out/result.json");
+    let mut result = crate::cli::json(&path);
+    result["trials"][0]["verdict"]["result"] = json!("pass");
+    std::fs::write(&path, result.to_string()).expect("written");
+    let check = &fleet(folder.path(), &["out", "--demand", "150/s", "--check", "delay:ttft=1ms,itl=100us"])["check"];
+    assert_eq!((&check["requests_like"], &check["objectives"]), (&json!("128 input, 4 output tokens"), &json!(["p50 e2e<=10s"])));
+}
+
+#[test]
 fn the_demand_is_the_peak_of_a_profile_or_of_a_trace() {
     let folder = folder();
     let profile = fleet(folder.path(), &["--replica-rate", "10/s", "--profile", "ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s"]);
@@ -156,6 +205,13 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
         (&["--replica-rate", "5/s", "--demand", "50/s", "--headroom", "-5%"], "0% to 100%"),
         (&["no.json", "--replica-rate", "5/s", "--demand", "50/s"], "instead of a RESULT"),
         (&["no.json", "--demand", "50/s", "--slo", "p99 ttft<=1s"], "no result of tonnage"),
+        (&["--replica-rate", "5/s", "--demand", "5/s,6/s"], "one for each class"),
+        (&["--replica-rate", "5/s,6/s", "--demand", "5/s,6/s", "--gpus-per-replica", "1,2"], "2 values for 1"),
+        (&["--replica-rate", "5/s", "--demand", "5/s", "--growth", "0"], "0.001 to 1000"),
+        (&["--replica-rate", "5/s", "--demand", "5/s", "--check", "small"], "--slo"),
+        (&["--replica-rate", "5/s", "--demand", "5/s", "--check-input", "5"], "--check PROFILE"),
+        (&["--replica-rate", "5/s,6/s", "--demand", "5/s", "--check", "small", "--slo", "p99 ttft<=1s"], "--check"),
+        (&["--replica-rate", "1/s", "--demand", "65/s", "--check", "small", "--slo", "p99 ttft<=1s"], "at most 64"),
         (&["absent.json", "--demand", "50/s"], "absent.json"),
     ] {
         let (code, shown, said) = sized(folder.path(), words);

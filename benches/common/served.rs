@@ -1,0 +1,260 @@
+//! Owns the cells of the coverage table that are engines, and their truth: the highest rate that meets both limits, by runs of 10⁷ requests.
+#![allow(dead_code, reason = "each mode of the bench uses its part")]
+
+use std::time::Duration;
+
+use tonnage::schedule::{Extent, Process, Timeline};
+use tonnage::seed::Seed;
+use tonnage::sim::Profile;
+use tonnage::sim::engine::{Engine, Request, Setup, Token};
+use tonnage::units::{Offset, Rate};
+use tonnage::workload::{Load, Plan, Workload};
+
+/// Share of requests that may exceed each limit.
+pub(crate) const ALLOWED: f64 = 0.01;
+
+/// An engine, what it is asked, and the highest Poisson rate at which p99 TTFT and p99 TPOT both hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Served {
+    pub(crate) name: &'static str,
+    pub(crate) profile: &'static str,
+    pub(crate) input_tokens: &'static str,
+    pub(crate) output_tokens: &'static str,
+    /// p99 of the time to the first token, from the scheduled instant.
+    pub(crate) ttft_s: f64,
+    /// p99 of the mean time between tokens.
+    pub(crate) tpot_s: f64,
+    /// By `cargo bench --bench coverage -- truths`.
+    pub(crate) truth: f64,
+    /// Half of the truth's own 95 % interval, relative.
+    pub(crate) truth_error: f64,
+    /// Completions per second when it is given more.
+    pub(crate) capacity: f64,
+    /// Whether constants of the step were chosen on it.
+    pub(crate) tuned_on: bool,
+}
+
+/// The engine cells.
+pub(crate) const SERVED: &[Served] = &[
+    Served {
+        name: "8B chat",
+        profile: "8b-h100",
+        input_tokens: "64..192",
+        output_tokens: "32..96",
+        ttft_s: 0.1,
+        tpot_s: 0.02,
+        truth: 90.643,
+        truth_error: 0.0016,
+        capacity: 126.79,
+        tuned_on: true,
+    },
+    Served {
+        name: "8B long",
+        profile: "8b-h100",
+        input_tokens: "4096..12288",
+        output_tokens: "64..192",
+        ttft_s: 2.0,
+        tpot_s: 0.1,
+        truth: 1.9209,
+        truth_error: 0.0020,
+        capacity: 2.5786,
+        tuned_on: true,
+    },
+    Served {
+        name: "70B chat",
+        profile: "70b-4xh100",
+        input_tokens: "64..192",
+        output_tokens: "32..96",
+        ttft_s: 0.2,
+        tpot_s: 0.05,
+        truth: 37.969,
+        truth_error: 0.0016,
+        capacity: 51.574,
+        tuned_on: false,
+    },
+    Served {
+        name: "70B long",
+        profile: "70b-4xh100",
+        input_tokens: "4096..12288",
+        output_tokens: "64..192",
+        ttft_s: 4.0,
+        tpot_s: 0.3,
+        truth: 0.7250,
+        truth_error: 0.0022,
+        capacity: 1.1315,
+        tuned_on: false,
+    },
+];
+
+/// Batches whose means tell how far a share may be off.
+const BATCHES: usize = 40;
+
+/// Shares of requests beyond each limit (TTFT, TPOT) and their standard errors by batch means.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shares {
+    pub(crate) share: [f64; 2],
+    pub(crate) error: [f64; 2],
+}
+
+/// A request in the engine.
+#[derive(Debug, Clone, Copy, Default)]
+struct Open {
+    number: u64,
+    scheduled: Offset,
+    first: Offset,
+}
+
+impl Served {
+    fn setup(&self) -> Setup {
+        self.profile.parse::<Profile>().ok().and_then(|profile| profile.setup()).expect("an engine")
+    }
+
+    pub(crate) fn workload(&self) -> Workload {
+        Workload::new(self.input_tokens.parse().expect("lengths"), self.output_tokens.parse().expect("lengths"))
+    }
+
+    fn plan(&self, rate_per_s: f64, requests: u64, seed: Seed) -> Plan {
+        let rate = Rate::new(rate_per_s).expect("a rate");
+        let timeline = Timeline::new(Process::Poisson, rate, Extent::Requests(requests), Duration::ZERO, Duration::ZERO, seed);
+        Plan::new(Load::Open(timeline), self.workload(), seed, None)
+    }
+
+    /// A run of so many requests after a tenth as many that are not counted, straight on the engine: no record, no summary, nothing of the search.
+    pub(crate) fn long_run(&self, rate_per_s: f64, requests: u64, seed: Seed) -> Shares {
+        let plan = self.plan(rate_per_s, requests + requests / 10, seed);
+        let discarded = requests / 10;
+        let (mut engine, mut open, mut free) = (Engine::new(self.setup()), Vec::<Open>::new(), Vec::<usize>::new());
+        let mut misses = [[0u64; 2]; BATCHES];
+        let mut ended = Vec::new();
+        let mut step = |engine: &mut Engine, open: &mut Vec<Open>, free: &mut Vec<usize>| {
+            engine.advance(|at, token: Token| {
+                let place = token.tag as usize;
+                if token.number == 1 {
+                    open[place].first = at;
+                }
+                if token.last {
+                    ended.push((at, place, token.number));
+                }
+            });
+            for (at, place, tokens) in ended.drain(..) {
+                let Open { number, scheduled, first } = open[place];
+                free.push(place);
+                if let Some(counted) = number.checked_sub(discarded) {
+                    let batch = &mut misses[(counted * BATCHES as u64 / requests) as usize];
+                    batch[0] += u64::from(first.secs_since(scheduled) > self.ttft_s);
+                    batch[1] += u64::from(at.secs_since(first) > self.tpot_s * f64::from(tokens - 1));
+                }
+            }
+        };
+        for arrival in plan.arrivals() {
+            while engine.next_event().is_some_and(|event| event < arrival.at) {
+                step(&mut engine, &mut open, &mut free);
+            }
+            let outline = plan.outline(arrival.index);
+            let place = free.pop().unwrap_or_else(|| {
+                open.push(Open::default());
+                open.len() - 1
+            });
+            open[place] = Open { number: arrival.index, scheduled: arrival.at, first: arrival.at };
+            engine.arrive(arrival.at, Request::unique(place as u64, outline.input_tokens, outline.output_tokens)).expect("it fits");
+        }
+        while engine.next_event().is_some() {
+            step(&mut engine, &mut open, &mut free);
+        }
+        let each = requests as f64 / BATCHES as f64;
+        let of = |limit: usize| -> (f64, f64) {
+            let shares = misses.map(|batch| batch[limit] as f64 / each);
+            let mean = shares.iter().sum::<f64>() / BATCHES as f64;
+            let variance = shares.iter().map(|share| (share - mean) * (share - mean)).sum::<f64>() / (BATCHES - 1) as f64;
+            (mean, libm::sqrt(variance / BATCHES as f64))
+        };
+        let ((ttft, ttft_error), (tpot, tpot_error)) = (of(0), of(1));
+        Shares { share: [ttft, tpot], error: [ttft_error, tpot_error] }
+    }
+
+    /// Completions per second of the middle half of so many requests that were there from the start.
+    pub(crate) fn saturated_per_s(&self, requests: u64) -> f64 {
+        let plan = self.plan(1e5, requests, Seed::new(1));
+        let mut engine = Engine::new(self.setup());
+        for number in 0..requests {
+            let outline = plan.outline(number);
+            engine.arrive(Offset::ZERO, Request::unique(number, outline.input_tokens, outline.output_tokens)).expect("it fits");
+        }
+        let mut ends = Vec::new();
+        while engine.next_event().is_some() {
+            engine.advance(|at, token| {
+                if token.last {
+                    ends.push(at);
+                }
+            });
+        }
+        let (from, until) = (ends.len() / 4, ends.len() * 3 / 4);
+        (until - from) as f64 / ends[until].secs_since(ends[from])
+    }
+}
+
+/// ln q = ln α + β ln(r ÷ R*) through points (ln r, q, standard error of q), by weighted least squares: (R*, standard error of ln R*, β).
+fn crossing(points: &[(f64, f64, f64)]) -> (f64, f64, f64) {
+    // A point's ln q varies by its relative error.
+    let weight = |(_, share, error): &(f64, f64, f64)| share * share / (error * error);
+    let total: f64 = points.iter().map(weight).sum();
+    let mean = |of: &dyn Fn(&(f64, f64, f64)) -> f64| points.iter().map(|point| weight(point) * of(point)).sum::<f64>() / total;
+    let (rate, depth) = (mean(&|point| point.0), mean(&|point| libm::log(point.1)));
+    let spread = mean(&|point| (point.0 - rate) * (point.0 - rate));
+    let slope = mean(&|point| (point.0 - rate) * (libm::log(point.1) - depth)) / spread;
+    let away = (libm::log(ALLOWED) - depth) / slope;
+    let error = libm::sqrt((1.0 + away * away / spread) / total) / slope;
+    (libm::exp(rate + away), error, slope)
+}
+
+/// Finds and prints the truth of `cell`: by bisection over short runs, by three longer ones, and at last by five of `requests` each close around
+/// the answer, to whose shares a curve is fitted that is straight in the logarithms. No draw of the search is in it.
+pub(crate) fn truth(cell: &Served, requests: u64) {
+    let capacity = cell.saturated_per_s(10_000);
+    let misses = |shares: &Shares| shares.share[0].max(shares.share[1]);
+    let (mut low, mut high) = (0.1 * capacity, 1.1 * capacity);
+    for round in 0..8 {
+        let middle = f64::midpoint(low, high);
+        let found = cell.long_run(middle, requests / 40, Seed::new(1_000 + round));
+        if misses(&found) > ALLOWED { high = middle } else { low = middle }
+    }
+    let mut centre = f64::midpoint(low, high);
+    let mut half = 0.03;
+    for (stage, factors) in [[-1.0, 0.0, 1.0].as_slice(), &[-1.0, -0.5, 0.0, 0.5, 1.0]].into_iter().enumerate() {
+        let each = if stage == 0 { requests / 6 } else { requests };
+        let mut found = Vec::new();
+        for (place, factor) in factors.iter().enumerate() {
+            let rate = centre * libm::exp(half * factor);
+            let shares = cell.long_run(rate, each, Seed::new(2_000 + 100 * stage as u64 + place as u64));
+            println!(
+                "{:10} {rate:9.4}/s: TTFT {:.4} % ± {:.4} %, TPOT {:.4} % ± {:.4} %  ({each} requests)",
+                cell.name,
+                100.0 * shares.share[0],
+                196.0 * shares.error[0],
+                100.0 * shares.share[1],
+                196.0 * shares.error[1]
+            );
+            found.push((libm::log(rate), shares));
+        }
+        let answers = [0, 1].map(|limit| {
+            let points: Vec<_> = found
+                .iter()
+                .map(|(rate, shares)| (*rate, shares.share[limit], shares.error[limit]))
+                .filter(|point| point.1 > 0.0)
+                .collect();
+            if points.len() < 3 { (f64::INFINITY, 0.0, 1.0) } else { crossing(&points) }
+        });
+        let (limit, (rate, error, slope)) =
+            answers.into_iter().enumerate().min_by(|one, other| one.1.0.total_cmp(&other.1.0)).expect("two limits");
+        println!(
+            "{:10} R* {rate:.4}/s ± {:.2} % by {} (beta {slope:.1}; the other limit at {:.4}/s), C {capacity:.4}/s, R*/C {:.3}",
+            cell.name,
+            196.0 * error,
+            ["TTFT", "TPOT"][limit],
+            answers[1 - limit].0,
+            rate / capacity
+        );
+        // From half to twice what is allowed, where the curve is straight enough.
+        (centre, half) = (rate, (0.5 / slope).clamp(0.002, 0.03));
+    }
+}

@@ -1,0 +1,94 @@
+//! Owns `Class`: requests of one kind among several that share the replicas, and what a replica carries of all of them together.
+
+use serde::Serialize;
+
+use crate::error::Refusal;
+use crate::sizing::{Capacity, RateInterval};
+use crate::units::Rate;
+
+/// Requests of one kind.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Class {
+    /// What people call it.
+    pub name: String,
+    /// How many of them are demanded.
+    pub demand_per_s: Rate,
+    /// What one replica carries of them alone.
+    pub rate_per_s: RateInterval,
+}
+
+/// What one replica carries of a mix, by the linear rule: a class that is demanded at R and carried alone at r takes R ÷ r replicas, so that of
+/// Σ R in these proportions a replica carries Σ R ÷ Σ (R ÷ r). Each bound from the same bounds of the classes; tokens and the share of good
+/// requests are means over requests. It is as certain as the least certain of them. Refused without a class.
+pub fn capacity_of_classes(classes: &[(Class, Capacity)]) -> Result<Capacity, Refusal> {
+    let certain = classes.iter().find(|(_, capacity)| !capacity.evidence.is_certified()).or(classes.first());
+    let Some((_, certain)) = certain else {
+        return Err(Refusal::new("there is no class of requests", "give what a replica carries of each"));
+    };
+    let all: f64 = classes.iter().map(|(class, _)| class.demand_per_s.per_s()).sum();
+    let mixed = |of: &dyn Fn(RateInterval) -> Option<Rate>| -> Option<f64> {
+        let replicas = classes.iter().map(|(class, _)| Some(class.demand_per_s.per_s() / of(class.rate_per_s)?.per_s()));
+        Some(all / replicas.sum::<Option<f64>>()?)
+    };
+    let mean = |of: &dyn Fn(&Capacity) -> Option<f64>| -> Option<f64> {
+        let sum = classes.iter().map(|(class, capacity)| Some(class.demand_per_s.per_s() * of(capacity)?));
+        Some(sum.sum::<Option<f64>>()? / all)
+    };
+    let low = Rate::new(mixed(&|rate| Some(rate.low())).unwrap_or_default())?;
+    // Rounding may not put a bound below the one that it equals.
+    let above = |rate: Rate, bound: Rate| if rate < bound { bound } else { rate };
+    let best = above(Rate::new(mixed(&|rate| Some(rate.best())).unwrap_or_default())?, low);
+    let high = mixed(&|rate| rate.high()).map(Rate::new).transpose()?.map(|high| above(high, best));
+    let doubts = classes.iter().flat_map(|(class, capacity)| capacity.doubts.iter().map(|doubt| format!("{}: {doubt}", class.name)));
+    let process = certain.process.clone().filter(|process| classes.iter().all(|(_, capacity)| capacity.process.as_ref() == Some(process)));
+    Ok(Capacity {
+        rate_per_s: RateInterval::new(low, best, high)?,
+        evidence: certain.evidence,
+        process,
+        output_tokens: mean(&|capacity| capacity.output_tokens),
+        good_share: mean(&|capacity| capacity.good_share),
+        doubts: doubts.collect(),
+        classes: classes.iter().map(|(class, _)| class.clone()).collect(),
+        ..Capacity::stated(low)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sizing::Evidence;
+
+    fn class(demand: f64, low: f64, best: f64, evidence: Evidence, tokens: f64) -> (Class, Capacity) {
+        let rate = |per_s| Rate::new(per_s).unwrap();
+        let rate_per_s = RateInterval::new(rate(low), rate(best), Some(rate(best * 1.1))).unwrap();
+        let capacity = Capacity { rate_per_s, evidence, output_tokens: Some(tokens), ..Capacity::stated(rate(low)) };
+        (Class { name: "c".to_owned(), demand_per_s: rate(demand), rate_per_s }, capacity)
+    }
+
+    #[test]
+    fn a_replica_shares_its_time_between_classes() {
+        // 30/s at 10/s and 5/s at 2/s are three replicas and two and a half.
+        let found = capacity_of_classes(&[class(30.0, 10.0, 12.0, Evidence::Search, 100.0), class(5.0, 2.0, 2.5, Evidence::Search, 800.0)])
+            .unwrap();
+        let rate = found.rate_per_s;
+        assert!((rate.low().per_s() - 35.0 / 5.5).abs() < 1e-12 && (rate.best().per_s() - 35.0 / 4.5).abs() < 1e-12, "{rate:?}");
+        assert!((rate.high().unwrap().per_s() / rate.best().per_s() - 1.1).abs() < 1e-12);
+        assert!(found.evidence.is_certified());
+        assert_eq!(found.output_tokens, Some(200.0), "(30 × 100 + 5 × 800) ÷ 35");
+        assert_eq!(found.classes.len(), 2);
+    }
+
+    #[test]
+    fn a_mix_is_as_certain_as_its_least_certain_class() {
+        let classes = [class(1.0, 2.0, 2.0, Evidence::Search, 1.0), class(1.0, 2.0, 2.0, Evidence::Stated, 1.0)];
+        assert_eq!(capacity_of_classes(&classes).unwrap().evidence, Evidence::Stated);
+        assert!(capacity_of_classes(&[]).is_err());
+    }
+
+    #[test]
+    fn one_class_is_itself() {
+        let one = class(3.0, 0.7, 0.9, Evidence::Search, 5.0);
+        let found = capacity_of_classes(std::slice::from_ref(&one)).unwrap().rate_per_s;
+        assert!((found.low().per_s() - 0.7).abs() < 1e-15 && (found.best().per_s() - 0.9).abs() < 1e-15);
+    }
+}
