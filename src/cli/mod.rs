@@ -60,6 +60,9 @@ fn dispatch(mut parsed: Parsed) -> Result<ExitCode, Error> {
     if !parsed.unused.is_empty() {
         terminal::say(&format!("not used by this verb: {}", parsed.unused.join(", ")));
     }
+    for phrase in &parsed.displaced {
+        terminal::say(phrase);
+    }
     let help = Arguments { verb: Verb::Help(arguments::HelpArguments { topic: None }) };
     match std::mem::replace(&mut parsed.arguments, help).verb {
         Verb::Run(arguments) => run::run(*arguments, parsed),

@@ -20,13 +20,16 @@ use crate::cli::output::{RECORDS, json_of, point_folder};
 use crate::cli::target::with_trust;
 use crate::cli::terminal::{ink, print, say};
 use crate::error::{Error, Refusal};
-use crate::metrics::{Concurrency, Counts, Ended, Frame, LoadFacts, Objectives, Summary, Trial, TrialView, Verdict, VerdictResult};
+use crate::metrics::{
+    Concurrency, Counts, Ended, Frame, LoadFacts, LoadKind, LoadOrigin, Objectives, Summary, Trial, TrialView, Verdict, VerdictResult,
+};
 use crate::record::{Detail, Reader, Record};
 use crate::report::{Report, SCHEMA, render};
 use crate::schedule::{Extent, Timeline};
 use crate::search::SweepFindings;
 use crate::seed::Seed;
-use crate::units::{Offset, Ratio, Window, count};
+use crate::trace::Think;
+use crate::units::{Offset, Ratio, Shard, Window, count};
 use crate::workload::{Closed, Load, Plan, Workload};
 
 /// Shows a result again.
@@ -213,6 +216,13 @@ fn load_of(report: &Report) -> Result<LoadFacts, Error> {
     let text = |key: &str| report.config.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     let (seed, none) = (Seed::new(report.seed), Duration::ZERO);
     let extent = Extent::Requests(1);
+    let shard = text("shard").map(|shard| shard.parse::<Shard>()).transpose().map_err(|refusal| refusal.at("config.shard"))?;
+    if report.config.contains_key("file") {
+        // What was taken from the trace is not known any more: it may not even be there.
+        let waits = text("think").is_some_and(|think| think == Think::AfterCompletion.name());
+        let origin = if waits { LoadOrigin::Mixed } else { LoadOrigin::Planned };
+        return Ok(LoadFacts { kind: LoadKind::Replay, origin, shard, ..LoadFacts::default() });
+    }
     let load = if let Some(name) = text("load") {
         Load::Closed(Closed::named(&name, extent, none, none).map_err(|refusal| refusal.at("config.load"))?)
     } else if report.config.contains_key("profile") || report.config.contains_key("overlay") {
@@ -222,9 +232,8 @@ fn load_of(report: &Report) -> Result<LoadFacts, Error> {
         let process = text("process").unwrap_or_default().parse().map_err(|refusal: Refusal| refusal.at("config.process"))?;
         Load::Open(Timeline::new(process, rate, extent, none, none, seed))
     };
-    let shard = report.config.get("shard").and_then(Value::as_str).map(str::parse).transpose();
     let plan = Plan::new(load, Workload::default(), seed, None);
-    Ok(LoadFacts::of(&match shard.map_err(|refusal: Refusal| refusal.at("config.shard"))? {
+    Ok(LoadFacts::of(&match shard {
         Some(shard) => plan.sharded(shard),
         None => plan,
     }))

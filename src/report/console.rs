@@ -1,7 +1,7 @@
 //! Owns the console's account of a report: a few tables in the order in which a reader asks, at most 80 columns where the data allow it.
 
 use crate::metrics::{
-    Counts, Ended, Known, LoadFacts, LoadOrigin, Metric, MetricView, ObjectiveJudgement, Origins, SloView, StatsView, TrialView,
+    Counts, Ended, Known, LoadFacts, LoadKind, LoadOrigin, Metric, MetricView, ObjectiveJudgement, Origins, SloView, StatsView, TrialView,
     VerdictResult,
 };
 use crate::report::Report;
@@ -132,6 +132,11 @@ fn open_load(load: &LoadFacts) -> String {
     }
     if let Some(profile) = &load.profile {
         return format!("open loop: {}{} on average, {profile},", load.process.as_deref().unwrap_or("arrivals"), rate(per_second));
+    }
+    match (load.kind, load.origin) {
+        (LoadKind::Replay, LoadOrigin::Mixed) => return "replay of sessions".to_owned(),
+        (LoadKind::Replay, _) => return "open loop: replay".to_owned(),
+        _ => {}
     }
     format!("open loop: {}{}", load.process.as_deref().unwrap_or("arrivals"), rate(|rate| format!("{rate}/s")))
 }

@@ -404,6 +404,13 @@ fn a_plan_and_a_report_name_both_origins() {
         assert_eq!(merged[key], result[key], "{key}");
     }
     assert_eq!(merged["trials"][0]["run_totals"]["completed"], 40);
+    // As a killed run leaves it: no trial, and records up to some instant.
+    let mut left = result.clone();
+    (left["plan_fingerprint"], left["trials"]) = ("".into(), serde_json::json!([]));
+    std::fs::write(folder.path().join("whole/result.json"), left.to_string()).expect("written");
+    let salvaged = run(folder.path(), &["report", "whole"]);
+    let shown = text(&salvaged.stdout);
+    assert!(shown.contains("replay of sessions") && shown.contains("the run did not end: 40 records"), "{shown}{}", text(&salvaged.stderr));
 }
 
 #[test]
