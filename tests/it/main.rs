@@ -22,6 +22,7 @@ mod replay;
 mod replay_cli;
 mod scripted;
 mod search;
+mod search_cli;
 mod shards;
 mod size_cli;
 mod sizing;
