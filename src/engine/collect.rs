@@ -81,7 +81,11 @@ impl Collection {
                 let course = if live.interrupts() > 0 { Course::Stop } else { steering.ask(&live.gauge.counts(now)) };
                 if course == Course::Stop {
                     ended = if live.interrupts() > 0 { Ended::Interrupted } else { Ended::Stopped };
-                    let at = now.plus(STOP_AHEAD);
+                    // A watch takes its time to decide: what has come meanwhile is load, and none of what it has decided on.
+                    if steering.watches() {
+                        summary.turn(Course::Close, now);
+                    }
+                    let at = live.clock.now().plus(STOP_AHEAD);
                     summary.end_window_at(at);
                     steering.turn(Course::Stop, at);
                     live.stop_issuing(at);

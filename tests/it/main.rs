@@ -24,6 +24,7 @@ mod replay_cli;
 mod scripted;
 mod search;
 mod sessions;
+mod search_cli;
 mod shards;
 mod size_cli;
 mod sizing;
