@@ -14,7 +14,7 @@ use nix::sys::time::TimeValLike;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tonnage::client::{Addresses, Client, Encoder, HttpClient, Limits, RequestOptions, Target, Tls};
+use tonnage::client::{Addresses, Client, Departure, Encoder, HttpClient, Limits, RequestOptions, Target, Tls};
 use tonnage::clock::{Pacer, Pacing, RunClock};
 use tonnage::record::{Exchange, Outcome};
 use tonnage::units::Offset;
@@ -165,7 +165,7 @@ impl Bench {
 
     async fn send(&self, call: <HttpClient as Client>::Call, sent: Offset) -> Exchange {
         let mut exchange = Exchange { sent: Some(sent), ..Exchange::default() };
-        self.client.clone().send(call, self.clock, &mut exchange).await;
+        self.client.clone().send(call, self.clock, &Departure::at(self.clock.now()), &mut exchange).await;
         exchange
     }
 

@@ -46,6 +46,8 @@ pub(super) struct Parsed {
     pub(super) typed: BTreeSet<String>,
     /// Keys of the file that this verb has no use for.
     pub(super) unused: Vec<String>,
+    /// What flags have taken out of the file beside their own keys, a phrase each.
+    pub(super) displaced: Vec<String>,
     /// The command line as typed, secrets replaced.
     pub(super) command: Vec<String>,
     /// Whether the key stands on the command line or in the file, and not in the environment only.
@@ -82,7 +84,7 @@ impl From<clap::Error> for Stop {
 pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
     let command = Arguments::definition();
     let mut matches = command.clone().try_get_matches_from(line)?;
-    let mut unused = Vec::new();
+    let (mut unused, mut displaced) = (Vec::new(), Vec::new());
     let typed = given_in(&command, &matches);
     let path = verb_of(&matches).and_then(|(_, verb)| {
         let of = |key: &str| verb.try_get_one::<PathBuf>(key).ok().flatten().cloned();
@@ -92,7 +94,7 @@ pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
     if let Some(path) = path {
         let merged = merge(&command, &matches, line, &path).map_err(Stop::Error)?;
         matches = command.clone().try_get_matches_from(&merged.line).map_err(|error| merged.blame(error, &path))?;
-        unused = merged.unused;
+        (unused, displaced) = (merged.unused, merged.displaced);
         if merged.key_left_out && !has_key(&matches) {
             let why =
                 "api-key: it was left out when the configuration was stored; give --api-key or set OPENAI_API_KEY, or delete the line";
@@ -106,7 +108,7 @@ pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
         .unwrap_or_default();
     let given = given_in(&command, &matches);
     let arguments = Arguments::from_arg_matches(&matches)?;
-    Ok(Parsed { arguments, effective, given, typed, unused, command: without_secrets(line), key_is_typed })
+    Ok(Parsed { arguments, effective, given, typed, unused, displaced, command: without_secrets(line), key_is_typed })
 }
 
 /// The key of an argument in a file: its long name, or for what stands alone (the trace of a replay) the name of its place.
@@ -137,6 +139,7 @@ struct Merged {
     line: Vec<OsString>,
     keys: Vec<String>,
     unused: Vec<String>,
+    displaced: Vec<String>,
     /// The file says that a key was used, and not which.
     key_left_out: bool,
 }
@@ -162,7 +165,7 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
     let verb = command.find_subcommand(name).ok_or_else(|| Error::Internal(format!("{name} has no definition")))?;
     let file = read(path)?;
     let is_typed = |key: &str| is_typed(verb, typed, key);
-    let mut merged = Merged { line: Vec::new(), keys: Vec::new(), unused: Vec::new(), key_left_out: false };
+    let mut merged = Merged { line: Vec::new(), keys: Vec::new(), unused: Vec::new(), displaced: Vec::new(), key_left_out: false };
     // The verb stands after the program's name: the program itself takes no options before it.
     merged.line.extend(line.iter().take(2).cloned());
     for (key, value) in file {
@@ -177,12 +180,16 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
         if key == "config" {
             return Err(Error::input(path, "config: a configuration file cannot name another; put the options into one file"));
         }
-        let displaced = RIVALS.iter().any(|(flag, rivals)| rivals.contains(&key.as_str()) && is_typed(flag));
+        let rival = RIVALS.iter().find(|(flag, rivals)| rivals.contains(&key.as_str()) && is_typed(flag));
         if key == "api-key" && value == SECRET {
             merged.key_left_out = true;
             continue;
         }
-        if is_typed(&key) || displaced {
+        if is_typed(&key) {
+            continue;
+        }
+        if let Some((flag, _)) = rival {
+            merged.displaced.push(format!("--{flag} takes the place of `{key}` in {}", path.display()));
             continue;
         }
         if matches!(argument.get_action(), ArgAction::SetTrue) {

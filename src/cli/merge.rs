@@ -1,5 +1,6 @@
 //! Owns the merging of results: all shards of one plan, folded from their records into the result of the whole.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use crate::cli::report::{Refolded, files_of, read, refold};
 use crate::cli::target::with_trust;
 use crate::error::Error;
 use crate::metrics::{Concurrency, Ended, Merged, Trial};
-use crate::record::Record;
+use crate::record::{Origin, Record};
 use crate::report::Report;
 use crate::units::{Shard, count, seconds};
 use crate::workload::BodyFingerprint;
@@ -122,10 +123,18 @@ fn part(path: &Path) -> Result<Part, Error> {
     if !records.exists() {
         return Err(Error::input(&records, "is missing: shards are merged from their records; restore it, or run with --records jsonl"));
     }
-    let mut flights = Flights::default();
+    let (mut flights, mut sessions) = (Flights::default(), HashSet::new());
     let refolded = refold(&records, saved, &report, &report.plan_fingerprint, |record| {
         flights.add(record);
-        if shard.takes(record.id) {
+        // A later turn that was released goes where the first of its session goes, which stands before it.
+        let is_own = match record.origin {
+            Origin::Planned => {
+                sessions.extend(record.session);
+                shard.takes(record.id)
+            }
+            Origin::Released => record.session.is_some_and(|session| sessions.contains(&session)),
+        };
+        if is_own {
             Ok(())
         } else {
             Err(Error::input(&records, format!("holds request {}, which is not of shard {shard}; restore it from a copy", record.id)))

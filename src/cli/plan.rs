@@ -13,10 +13,11 @@ use crate::cli::exit::Exit;
 use crate::cli::load::{plan_of, planned_about, refuse_empty};
 use crate::cli::options::ShardOptions;
 use crate::cli::progress::LongPass;
-use crate::cli::replay::{THINK, books};
+use crate::cli::replay::{books, sessions_of};
 use crate::cli::shard::{sharded, until};
 use crate::cli::terminal::{print, say};
 use crate::error::Error;
+use crate::report::wrapped;
 use crate::units::{count, seconds};
 use crate::workload::{Description, Load, Plan, Provenance, Salt, describe, export};
 
@@ -45,6 +46,9 @@ pub(super) fn show(plan: &Plan, shard: &ShardOptions, path: Option<&Path>, json:
         export(plan, file).map_err(|why| Error::output(path, format!("{why}; is there room?")))?;
         let rows = description.share.map_or(description.planned, |share| share.planned);
         say(&format!("{} rows in {}", count(rows), path.display()));
+        if let Some(released) = description.released.filter(|released| *released > 0) {
+            say(&format!("{} later turns have no instant beforehand, and are not in it", count(released)));
+        }
     }
     if json {
         let described = Described { description: &description, start_at: shard.start_at.map(|start| start.to_string()) };
@@ -65,16 +69,23 @@ struct Described<'a> {
     start_at: Option<String>,
 }
 
+/// Columns of the text, and those of them that the names take.
+const WIDTH: usize = 80;
+const NAMES: usize = 13;
+
 fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) -> String {
     let mut text = String::new();
     let mut row = |name: &str, value: String| {
         // Writing to a string cannot fail.
-        _ = writeln!(text, "{name:<13}{value}");
+        _ = writeln!(text, "{name:<NAMES$}{}", wrapped(&value, WIDTH, NAMES));
     };
     let spans = plan.spans();
     let mut span = format!("{} requests in {}", count(description.planned), seconds(description.span_s));
     if spans.window.length_s() < description.span_s {
         _ = write!(span, ", of which {} are measured", seconds(spans.window.length_s()));
+    }
+    if let Some(released) = description.released {
+        _ = write!(span, "; {} more are released after completion", count(released));
     }
     row("planned", span);
     if let Load::Open(timeline) = plan.load()
@@ -104,7 +115,7 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         }
         trace.changes.iter().for_each(|change| row("changed", change.clone()));
         if trace.sessions > 0 {
-            row("sessions", format!("{}, {THINK}", count(trace.sessions)));
+            row("sessions", sessions_of(trace));
         }
     }
     for (reason, dropped) in &description.dropped {
@@ -158,7 +169,7 @@ fn law_of(description: &Description) -> String {
     if law.asked == crate::schedule::Process::Even {
         format!("{} {verdict}: no request is further than {} from its place", law.asked, seconds(law.statistic))
     } else {
-        format!("{} {verdict} (Kolmogorov distance of the gaps {:.4}, allowed {:.4})", law.asked, law.statistic, law.critical)
+        format!("{} {verdict} (Kolmogorov distance of gaps {:.4}, allowed {:.4})", law.asked, law.statistic, law.critical)
     }
 }
 

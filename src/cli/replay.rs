@@ -16,9 +16,9 @@ use crate::cli::run::play_job;
 use crate::cli::shard::{salt_of_all, sharded};
 use crate::error::Error;
 use crate::seed::Seed;
-use crate::trace::{Choice, Reading, Trace};
+use crate::trace::{Choice, Pauses, Reading, Think, Trace};
 use crate::units::{count, pace, seconds};
-use crate::workload::{Load, Plan, Provenance, Salt, Workload, replay as replay_of};
+use crate::workload::{Load, Plan, Provenance, Salt, Workload, replay as replay_of, replay_after_completion};
 
 /// Options of a run that say what a trace says itself, and what to do instead.
 pub(super) const NOT_OF_A_REPLAY: &[(&str, &str)] = &[
@@ -93,7 +93,9 @@ fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, sal
         None => {}
     }
     let choice = Choice { window: options.window, on_empty: Some(options.on_empty), max_input: options.max_input };
-    let mut selection = trace.select(&choice, file)?.reshape(&options.reshape(), seed).map_err(|refusal| refusal.at("--rate-scale"))?;
+    let selection = trace.select(&choice, file)?;
+    let pauses = pauses_of(&selection.trace, options, schedule)?;
+    let mut selection = selection.reshape(&options.reshape(), seed).map_err(|refusal| refusal.at("--rate-scale"))?;
     if let Some(rate) = options.session_rate {
         selection.changes.insert(
             0,
@@ -101,7 +103,12 @@ fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, sal
         );
     }
     let (read, span_s) = (selection.read, selection.read_span.as_secs());
-    let Some((timeline, mut recording)) = replay_of(selection, options.time_scale, &file.to_string_lossy()) else {
+    let (name, scale) = (file.to_string_lossy(), options.time_scale);
+    let replayed = match &pauses {
+        None => replay_of(selection, scale, &name),
+        Some(pauses) => replay_after_completion(selection, scale, &name, pauses),
+    };
+    let Some((timeline, mut recording)) = replayed else {
         let why = format!(
             "none of its {} rows, from 0 s to {}, is left to replay; check --window, --max-input, --sample and --on-empty",
             count(read),
@@ -116,8 +123,37 @@ fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, sal
     Ok(Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), seed, schedule.quota))
 }
 
-/// How the turns of a session are timed.
-pub(super) const THINK: &str = "their turns at recorded instants (open loop), whether or not the turn before is answered";
+/// What the turns of `trace` wait for under `--think after-completion`; none where all are sent at recorded instants.
+fn pauses_of(trace: &Trace, options: &ReplayOptions, schedule: &ScheduleOptions) -> Result<Option<Pauses>, Error> {
+    if options.think == Think::Recorded {
+        return Ok(None);
+    }
+    if schedule.quota.is_some() {
+        let why = "cannot be combined with --think after-completion: it takes requests out by their instants, and later turns have none \
+                   beforehand";
+        return Err(Error::usage("--quota", why, "drop one of them"));
+    }
+    let pauses = Pauses::of(trace, options.gap_cap);
+    if pauses.later() == 0 {
+        let why = if trace.sessions().number() == 0 {
+            "has no meaning here: the trace tells no sessions, so that no request waits for another"
+        } else {
+            "has no meaning here: no session has a second turn among the rows taken"
+        };
+        return Err(Error::usage("--think", why, "drop it"));
+    }
+    Ok(Some(pauses))
+}
+
+/// How the turns of its sessions are timed.
+pub(super) fn sessions_of(trace: &Provenance) -> String {
+    let how = if trace.released == 0 {
+        "their turns at recorded instants (open loop), whether or not the turn before is answered".to_owned()
+    } else {
+        format!("first turns at recorded instants, {} later ones released after completion of the turn before", count(trace.released))
+    };
+    format!("{} sessions, {how}", count(trace.sessions))
+}
 
 /// Where every row read has gone.
 pub(super) fn books(trace: &Provenance) -> String {
@@ -126,7 +162,10 @@ pub(super) fn books(trace: &Provenance) -> String {
     if trace.copies > 0 {
         _ = write!(books, " + {} copies", count(trace.copies));
     }
-    _ = write!(books, " = {} scheduled", count(trace.scheduled));
+    _ = match trace.released {
+        0 => write!(books, " = {} scheduled", count(trace.scheduled)),
+        released => write!(books, " = {} planned + {} released after completion", count(trace.scheduled - released), count(released)),
+    };
     for (reason, rows) in &trace.dropped {
         _ = write!(books, " + {} {}", count(*rows), reason.name());
     }
@@ -148,7 +187,7 @@ fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
     notes.push(books(trace));
     notes.extend(trace.changes.iter().cloned());
     if trace.sessions > 0 {
-        notes.push(format!("{} sessions, {THINK}", count(trace.sessions)));
+        notes.push(sessions_of(trace));
     }
     let window_s = plan.spans().window.length_s();
     notes.push(format!("time scale {}: {} for {}", trace.time_scale, pace(trace.scheduled as f64 / window_s), seconds(window_s)));

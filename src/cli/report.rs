@@ -20,13 +20,16 @@ use crate::cli::output::{RECORDS, json_of, point_folder};
 use crate::cli::target::with_trust;
 use crate::cli::terminal::{ink, print, say};
 use crate::error::{Error, Refusal};
-use crate::metrics::{Concurrency, Counts, Ended, Frame, LoadFacts, Objectives, Summary, Trial, TrialView, Verdict, VerdictResult};
+use crate::metrics::{
+    Concurrency, Counts, Ended, Frame, LoadFacts, LoadKind, LoadOrigin, Objectives, Summary, Trial, TrialView, Verdict, VerdictResult,
+};
 use crate::record::{Detail, Reader, Record};
 use crate::report::{Report, SCHEMA, render};
 use crate::schedule::{Extent, Timeline};
 use crate::search::SweepFindings;
 use crate::seed::Seed;
-use crate::units::{Offset, Ratio, Window, count};
+use crate::trace::Think;
+use crate::units::{Offset, Ratio, Shard, Window, count};
 use crate::workload::{Closed, Load, Plan, Workload};
 
 /// Shows a result again.
@@ -45,6 +48,10 @@ fn again(path: &Path) -> Result<Report, Error> {
     let mut report = read(&result)?;
     if report.sweep.is_some() {
         fold_sweep(&result, &mut report)?;
+    } else if let Some(loads) = report.search.as_ref().map(|findings| findings.loads.clone()) {
+        for (place, load) in loads.iter().enumerate().take(report.trials.len()) {
+            fold_load(&result, &mut report, place, load.point.saturating_sub(1), &load.plan_fingerprint)?;
+        }
     } else if report.trials.is_empty() && report.is_unfinished() {
         let trial = salvage(&records, &report)?;
         report.trials.push(trial);
@@ -82,12 +89,18 @@ fn fold_sweep(result: &Path, report: &mut Report) -> Result<(), Error> {
     let Some(saved) = &report.sweep else { return Ok(()) };
     let (finished, prints) = (saved.finished, saved.points.iter().map(|point| point.plan_fingerprint.clone()).collect::<Vec<_>>());
     for (place, print) in prints.iter().enumerate().take(report.trials.len()) {
-        let records = result.with_file_name(point_folder(place)).join(RECORDS);
-        if records.exists() {
-            report.trials[place] = fold_again(&records, &report.trials[place], report, print)?;
-        }
+        fold_load(result, report, place, place, print)?;
     }
     report.sweep = Some(SweepFindings::of(&report.trials, &prints, finished));
+    Ok(())
+}
+
+/// Folds trial number `place` again, if its records are beside `result` in the folder of load number `point`.
+fn fold_load(result: &Path, report: &mut Report, place: usize, point: usize, fingerprint: &str) -> Result<(), Error> {
+    let records = result.with_file_name(point_folder(point)).join(RECORDS);
+    if records.exists() {
+        report.trials[place] = fold_again(&records, &report.trials[place], report, fingerprint)?;
+    }
     Ok(())
 }
 
@@ -213,6 +226,13 @@ fn load_of(report: &Report) -> Result<LoadFacts, Error> {
     let text = |key: &str| report.config.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     let (seed, none) = (Seed::new(report.seed), Duration::ZERO);
     let extent = Extent::Requests(1);
+    let shard = text("shard").map(|shard| shard.parse::<Shard>()).transpose().map_err(|refusal| refusal.at("config.shard"))?;
+    if report.config.contains_key("file") {
+        // What was taken from the trace is not known any more: it may not even be there.
+        let waits = text("think").is_some_and(|think| think == Think::AfterCompletion.name());
+        let origin = if waits { LoadOrigin::Mixed } else { LoadOrigin::Planned };
+        return Ok(LoadFacts { kind: LoadKind::Replay, origin, shard, ..LoadFacts::default() });
+    }
     let load = if let Some(name) = text("load") {
         Load::Closed(Closed::named(&name, extent, none, none).map_err(|refusal| refusal.at("config.load"))?)
     } else if report.config.contains_key("profile") || report.config.contains_key("overlay") {
@@ -222,9 +242,8 @@ fn load_of(report: &Report) -> Result<LoadFacts, Error> {
         let process = text("process").unwrap_or_default().parse().map_err(|refusal: Refusal| refusal.at("config.process"))?;
         Load::Open(Timeline::new(process, rate, extent, none, none, seed))
     };
-    let shard = report.config.get("shard").and_then(Value::as_str).map(str::parse).transpose();
     let plan = Plan::new(load, Workload::default(), seed, None);
-    Ok(LoadFacts::of(&match shard.map_err(|refusal: Refusal| refusal.at("config.shard"))? {
+    Ok(LoadFacts::of(&match shard {
         Some(shard) => plan.sharded(shard),
         None => plan,
     }))

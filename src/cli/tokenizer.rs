@@ -114,9 +114,12 @@ fn find(plan: &Plan, stop: &AtomicBool, bar: &ProgressBar) -> (Fits, bool) {
 }
 
 /// The requests that are known beforehand. How many a closed loop by time will release is not: its prompts are found as it runs.
-fn ids_of(plan: &Plan) -> Box<dyn Iterator<Item = u64>> {
+fn ids_of(plan: &Plan) -> Box<dyn Iterator<Item = u64> + '_> {
     match plan.load() {
-        Load::Open(_) => Box::new(plan.share().map(|arrival| arrival.index)),
+        Load::Open(_) => Box::new(plan.share().flat_map(|arrival| {
+            let later = plan.turns().map_or(0..0, |turns| turns.after(arrival.index));
+            std::iter::once(arrival.index).chain(later)
+        })),
         Load::Closed(closed) => match closed.extent {
             Extent::Requests(count) => Box::new(0..count),
             Extent::Duration(_) => Box::new(std::iter::empty()),

@@ -84,14 +84,20 @@ fn write_to(trace: &Trace, format: Format, path: &Path) -> Result<Vec<String>, E
 
 fn fit(arguments: &FitArguments) -> Result<ExitCode, Error> {
     let path = &arguments.file;
+    // In full: a configuration is read from wherever `run -c` is typed.
+    let folder = arguments
+        .out
+        .as_deref()
+        .map(|folder| std::path::absolute(folder).map_err(|why| Error::output(folder, format!("{why}; check --out"))));
+    let folder = folder.transpose()?;
     let trace = read(path, &arguments.reading.reading())?;
     refuse_restart(&trace, path)?;
     let selection = trace.select(&Choice { on_empty: Some(OnEmpty::Skip), ..Choice::default() }, path)?;
     let Some(fit) = fit_trace(&selection) else {
         return Err(Error::input(path, "has no two rows at different instants with input and output tokens; a law needs more"));
     };
-    let yaml = yaml_of(&fit, arguments)?;
-    if let Some(folder) = &arguments.out {
+    let yaml = yaml_of(&fit, path, folder.as_deref())?;
+    if let Some(folder) = &folder {
         write_fit(&fit, &selection, &yaml, folder)?;
     }
     if arguments.json {
@@ -104,8 +110,8 @@ fn fit(arguments: &FitArguments) -> Result<ExitCode, Error> {
 }
 
 /// What `run -c` and `plan -c` take in the trace's place. Lengths that no law is near to are read from the files of --out.
-fn yaml_of(fit: &TraceFit, arguments: &FitArguments) -> Result<String, Error> {
-    let law = |lengths: &LengthFit, file: &str| match &arguments.out {
+fn yaml_of(fit: &TraceFit, path: &Path, folder: Option<&Path>) -> Result<String, Error> {
+    let law = |lengths: &LengthFit, file: &str| match folder {
         Some(folder) if !lengths.is_near() => format!("file:{}", folder.join(file).display()),
         _ => lengths.law.clone(),
     };
@@ -116,13 +122,13 @@ fn yaml_of(fit: &TraceFit, arguments: &FitArguments) -> Result<String, Error> {
         "input-tokens": law(&fit.input_tokens, "input.txt"),
         "output-tokens": law(&fit.output_tokens, "output.txt"),
     });
-    if let (Some(folder), Some(options)) = (&arguments.out, options.as_object_mut()) {
+    if let (Some(folder), Some(options)) = (folder, options.as_object_mut()) {
         // The rate over time says how long it lasts, too.
         options.retain(|key, _| key != "rate" && key != "duration");
         options.insert("profile".to_owned(), folder.join("profile.csv").display().to_string().into());
     }
     let text = serde_saphyr::to_string(&options).map_err(|why| Error::Internal(format!("the laws cannot be written as YAML: {why}")))?;
-    Ok(format!("# laws that {} is like\n{text}", arguments.file.display()))
+    Ok(format!("# laws that {} is like\n{text}", path.display()))
 }
 
 fn write_fit(fit: &TraceFit, selection: &Selection, yaml: &str, folder: &Path) -> Result<(), Error> {

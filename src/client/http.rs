@@ -11,7 +11,7 @@ use super::delta::failure_text;
 use super::encode::{Call, Encoder};
 use super::pool::{CheckedOut, Pool, Shared};
 use super::wire::{self, Wire};
-use super::{Addresses, Client, Route};
+use super::{Addresses, Client, Departure, Route};
 use crate::clock::RunClock;
 use crate::record::{Exchange, Failure, FailureClass, Outcome};
 use crate::workload::RequestSpec;
@@ -34,15 +34,30 @@ impl HttpClient {
         Self { pools: targets.iter().map(|target| Rc::new(Pool::new(shared.clone(), target, worker))).collect() }
     }
 
-    async fn settle(&self, call: Call, clock: RunClock, exchange: &mut Exchange) -> Result<(), Failure> {
-        let Call { request, place, asked_tokens, stream, keep_text, reservation, .. } = call;
+    async fn settle(&self, call: Call, clock: RunClock, departure: &Departure, exchange: &mut Exchange) -> Result<(), Failure> {
+        let Call { mut request, place, asked_tokens, stream, keep_text, reservation, .. } = call;
         let pool =
             self.pools.get(place).ok_or_else(|| Failure::new(FailureClass::Connect, "a call for a target that this client lacks"))?;
-        let CheckedOut { mut wire, opened } = pool.check_out(reservation.into_inner()).await?;
-        if opened {
-            exchange.connected = Some(clock.now());
-        }
-        let response = wire.exchange(request, clock, &mut exchange.written).await?;
+        let mut reservation = reservation.into_inner();
+        let mut early = if departure.sent().is_none() { pool.take_idle() } else { None };
+        let (mut wire, response) = loop {
+            let (mut wire, spare) = if let Some(wire) = early.take() {
+                reservation = None;
+                (wire, Some(request.clone()))
+            } else {
+                departure.left().await;
+                let CheckedOut { wire, opened } = pool.check_out(reservation.take()).await?;
+                if opened {
+                    exchange.connected = Some(clock.now());
+                }
+                (wire, None)
+            };
+            match (wire.exchange(request, clock, departure, &mut exchange.written).await, spare) {
+                // Its connection closed while it was held. No byte of it has left, so that it is no second try.
+                (Err(_), Some(unsent)) if exchange.written.is_none() => request = unsent,
+                (answered, _) => break (wire, answered?),
+            }
+        };
         exchange.headers = Some(wire.last_read(clock));
         let (head, mut body) = response.into_parts();
         exchange.status = Some(head.status.as_u16());
@@ -113,8 +128,8 @@ impl Client for HttpClient {
         }
     }
 
-    async fn send(self: Rc<Self>, call: Call, clock: RunClock, exchange: &mut Exchange) {
-        if let Err(failure) = self.settle(call, clock, exchange).await {
+    async fn send(self: Rc<Self>, call: Call, clock: RunClock, departure: &Departure, exchange: &mut Exchange) {
+        if let Err(failure) = self.settle(call, clock, departure, exchange).await {
             exchange.ended.get_or_insert_with(|| clock.now());
             exchange.outcome = Outcome::Failed(failure);
         }

@@ -4,6 +4,7 @@ mod answer;
 mod chat;
 mod completions;
 pub mod delta;
+mod departure;
 mod discover;
 mod encode;
 mod endpoint;
@@ -26,6 +27,7 @@ use crate::clock::RunClock;
 use crate::record::Exchange;
 use crate::workload::RequestSpec;
 
+pub use departure::Departure;
 pub use discover::Discovery;
 pub use encode::{Call, Encoder, LengthField, RequestOptions, Secret};
 pub use endpoint::Endpoint;
@@ -59,8 +61,10 @@ pub trait Client: 'static {
 
     /// Sends `call` and reads the answer into `exchange`, instants as they happen, outcome last.
     ///
-    /// The engine stamps `sent` before it calls. Dropping the future lets go of the request; what `exchange` holds by then is kept.
-    fn send(self: Rc<Self>, call: Self::Call, clock: RunClock, exchange: &mut Exchange) -> impl Future<Output = ()>;
+    /// No byte leaves before `departure` says so. Polled earlier, the future readies what it can without waiting for anything; when the
+    /// word is given it is polled again, and what is left to do then is to write. Dropping it lets go of the request; what `exchange`
+    /// holds by then is kept.
+    fn send(self: Rc<Self>, call: Self::Call, clock: RunClock, departure: &Departure, exchange: &mut Exchange) -> impl Future<Output = ()>;
 }
 
 /// Where a call goes.

@@ -147,15 +147,21 @@ impl Pool {
         }
     }
 
-    /// A connection for a send: an idle one, else one being opened that nobody waits for, else a new one. A send never waits for the bound on connecting.
-    pub(super) async fn check_out(self: &Rc<Self>, reservation: Option<Reservation>) -> Result<CheckedOut, Failure> {
+    /// The oldest idle connection that the server has not closed.
+    pub(super) fn take_idle(&self) -> Option<Wire> {
         self.forget_stale();
         loop {
-            let oldest = self.idle.borrow_mut().pop_front();
-            let Some(Idle { mut wire, .. }) = oldest else { break };
-            if wire.is_idle().await {
-                return Ok(CheckedOut { wire, opened: false });
+            let Idle { mut wire, .. } = self.idle.borrow_mut().pop_front()?;
+            if wire.is_idle_now() {
+                return Some(wire);
             }
+        }
+    }
+
+    /// A connection for a send: an idle one, else one being opened that nobody waits for, else a new one. A send never waits for the bound on connecting.
+    pub(super) async fn check_out(self: &Rc<Self>, reservation: Option<Reservation>) -> Result<CheckedOut, Failure> {
+        if let Some(wire) = self.take_idle() {
+            return Ok(CheckedOut { wire, opened: false });
         }
         self.waiting.borrow_mut().retain(|waiting| !waiting.give.is_closed());
         if self.opening.get() > self.waiting.borrow().len() {

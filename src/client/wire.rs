@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use super::Departure;
 use super::tls::Secure;
 use crate::clock::RunClock;
 use crate::record::{Failure, FailureClass};
@@ -37,6 +38,8 @@ pub(super) fn scratch() -> Scratch {
 #[derive(Debug, Default)]
 struct Stamps {
     clock: Cell<Option<RunClock>>,
+    /// The request is ready, but may not leave yet.
+    held: Cell<bool>,
     written: Cell<Option<Offset>>,
     read: Cell<Option<Offset>>,
 }
@@ -65,6 +68,9 @@ impl AsyncRead for Stamped {
 impl Stamped {
     /// Runs one write and keeps the instant just before it, if it is the first of this request that moved bytes.
     fn stamp_write(&mut self, write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if self.stamps.held.get() {
+            return Poll::Pending;
+        }
         if self.stamps.written.get().is_some() {
             return write(Pin::new(&mut self.socket));
         }
@@ -228,11 +234,12 @@ impl Wire {
         self.connection.is_some() && self.sender.is_ready()
     }
 
-    /// Sends `request` and reads the head of its answer. `written` is filled as soon as the first byte is out.
+    /// Sends `request`, not before its departure, and reads the head of its answer. `written` is filled as soon as the first byte is out.
     pub(super) async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
         clock: RunClock,
+        departure: &Departure,
         written: &mut Option<Offset>,
     ) -> Result<Response<Incoming>, Failure> {
         self.stamps.clock.set(Some(clock));
@@ -240,12 +247,17 @@ impl Wire {
         self.stamps.read.set(None);
         self.uses += 1;
         let mut response = pin!(self.sender.send_request(request));
+        self.stamps.held.set(departure.sent().is_none());
         let answered = poll_fn(|cx| {
-            self.drive(cx);
-            *written = self.stamps.written.get();
-            match response.as_mut().poll(cx) {
-                Poll::Pending if self.connection.is_none() => Poll::Ready(None),
-                polled => polled.map(Some),
+            loop {
+                self.drive(cx);
+                *written = self.stamps.written.get();
+                match response.as_mut().poll(cx) {
+                    Poll::Pending if self.connection.is_none() => return Poll::Ready(None),
+                    // Let go only after one look more: the server may have closed meanwhile, and no byte is to go there.
+                    Poll::Pending if self.stamps.held.get() && departure.sent().is_some() => self.stamps.held.set(false),
+                    polled => return polled.map(Some),
+                }
             }
         })
         .await;

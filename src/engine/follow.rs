@@ -3,27 +3,35 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::client::Client;
+use crate::client::{Client, Departure};
 use crate::engine::segment::Live;
-use crate::engine::ticket::Ticket;
 use crate::record::{Exchange, Outcome};
 
-/// Follows one request from its send to its record.
-pub(super) async fn follow<C: Client>(client: Rc<C>, live: Arc<Live>, call: C::Call, mut ticket: Ticket) {
-    let sent = ticket.begin();
-    let mut exchange = Exchange { sent: Some(sent), ..Exchange::default() };
+/// Follows one request from its send to the end of its exchange. Begun before its departure, it readies what it can, and does not end before.
+pub(super) async fn follow<C: Client>(client: Rc<C>, live: Arc<Live>, call: C::Call, departure: Departure) -> Exchange {
+    let mut exchange = Exchange::default();
     let given_up = {
-        let send = client.send(call, live.clock, &mut exchange);
+        let send = client.send(call, live.clock, &departure, &mut exchange);
         tokio::select! {
             biased;
             () = send => None,
-            () = live.letting_go() => Some(Outcome::Unresolved),
-            () = tokio::time::sleep_until(live.clock.instant(sent.plus(live.timeout))) => Some(Outcome::TimedOut),
+            outcome = given_up(&live, &departure) => Some(outcome),
         }
     };
+    exchange.sent = Some(departure.left().await);
     if let Some(outcome) = given_up {
         exchange.ended = Some(live.clock.now());
         exchange.outcome = outcome;
     }
-    ticket.settle(exchange);
+    exchange
+}
+
+/// Returns when a request that has left is no longer waited for, and why.
+async fn given_up(live: &Live, departure: &Departure) -> Outcome {
+    let sent = departure.left().await;
+    tokio::select! {
+        biased;
+        () = live.letting_go() => Outcome::Unresolved,
+        () = tokio::time::sleep_until(live.clock.instant(sent.plus(live.timeout))) => Outcome::TimedOut,
+    }
 }

@@ -1,19 +1,18 @@
 //! Owns the issuer: each request leaves at its instant, whatever became of those before it.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::Client;
+use crate::client::{Client, Departure};
 use crate::clock::Pacer;
 use crate::engine::desk::Desk;
 use crate::engine::follow::follow;
 use crate::engine::segment::Live;
-use crate::engine::source::{Source, Staged};
+use crate::engine::source::Source;
 use crate::engine::ticket::Ticket;
-use crate::record::Outcome;
+use crate::record::{Outcome, Record};
 use crate::units::{Offset, Window};
 use crate::workload::{BodyFingerprint, Closed};
 
@@ -65,13 +64,17 @@ pub(super) async fn issue_open<C: Client>(client: &Rc<C>, live: &Arc<Live>, sour
             }
             continue;
         }
-        // Wake for the send, or for the next reservations where those come clearly earlier, or to learn what comes next: a send
-        // never waits for the request after it to be built.
+        if desk.hold_next() {
+            continue;
+        }
+        // Wake for the send, to hold it, for the next reservations where those come clearly earlier, or to learn what comes next: a
+        // send never waits for the request after it to be built.
         let reserve_in = to_reserve.map_or(left, |at| live.clock.until_before(at, RESERVE_LEAD).max(RESERVE_STEP));
+        let wake_in = reserve_in.min(desk.hold_in().unwrap_or(left));
         let unknown = to_reserve.is_none() && !source.has_ended();
         tokio::select! {
             biased;
-            () = until_stopped(live, pacer.sleep_until_before(due, left.saturating_sub(reserve_in))) => {}
+            () = until_stopped(live, pacer.sleep_until_before(due, left.saturating_sub(wake_in))) => {}
             () = source.arrives(), if unknown => {}
         }
     }
@@ -94,13 +97,13 @@ async fn until_stopped(live: &Live, wait: impl Future<Output = ()>) {
 }
 
 /// Due before the stop, yet not sent when it came: those are ours, and are counted.
-async fn settle_overdue<C: Client>(live: &Arc<Live>, soon: VecDeque<Staged<C>>, source: &mut Source<C>, worker: usize) {
+async fn settle_overdue<C: Client>(live: &Arc<Live>, soon: impl Iterator<Item = Box<Record>>, source: &mut Source<C>, worker: usize) {
     let stop_at = live.stop_at();
     if stop_at == Offset::NEVER {
         return;
     }
-    for staged in soon.into_iter().take_while(|staged| staged.record.scheduled < stop_at) {
-        Ticket::new(staged.record, Arc::clone(live), worker).settle_unsent(Outcome::Unresolved);
+    for record in soon.take_while(|record| record.scheduled < stop_at) {
+        Ticket::new(record, Arc::clone(live), worker).settle_unsent(Outcome::Unresolved);
     }
     // The preparing thread ends at the stop too, so this ends soon.
     while let Some(staged) = source.next().await {
@@ -141,8 +144,9 @@ async fn release<C: Client>(client: Rc<C>, live: Arc<Live>, source: Rc<tokio::sy
         }
         staged.record.scheduled = now;
         bodies.merge(&staged.bodies);
-        let ticket = Ticket::new(staged.record, Arc::clone(&live), worker);
-        follow(Rc::clone(&client), Arc::clone(&live), staged.call, ticket).await;
+        let mut ticket = Ticket::new(staged.record, Arc::clone(&live), worker);
+        let departure = Departure::at(ticket.begin());
+        ticket.settle(follow(Rc::clone(&client), Arc::clone(&live), staged.call, departure).await);
     }
     live.merge_bodies(&bodies);
 }

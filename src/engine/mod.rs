@@ -9,6 +9,7 @@ mod segment;
 mod session;
 mod source;
 mod ticket;
+mod turns;
 mod worker;
 
 pub use collect::{RecordSink, Settling};

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use crate::clock::{Pacing, RunClock};
 use crate::engine::gauge::Gauge;
+use crate::engine::turns::Released;
 use crate::record::Record;
 use crate::units::Offset;
 use crate::workload::{BodyFingerprint, Plan};
@@ -38,6 +39,8 @@ pub(super) struct Live {
     /// Everything still open is let go at this instant.
     let_go: Notify,
     let_go_at: AtomicU64,
+    /// Later turns of sessions, on their way from a completion to their release.
+    pub(super) released: Released,
     /// Workers that still issue.
     issuing: AtomicUsize,
     issued: Notify,
@@ -70,6 +73,7 @@ impl Live {
             stop: Notify::new(),
             let_go: Notify::new(),
             let_go_at: AtomicU64::new(u64::MAX),
+            released: Released::new(rules.workers),
             issuing: AtomicUsize::new(rules.workers),
             issued: Notify::new(),
             outboxes: (0..rules.workers).map(|_| Mutex::default()).collect(),
@@ -167,8 +171,27 @@ impl Live {
         }
     }
 
+    /// One session releases no further turn.
+    pub(super) fn end_session(&self) {
+        if self.released.end_session() {
+            self.issued.notify_waiters();
+        }
+    }
+
+    /// Turn `id` and those after it will not come due: the run ends first.
+    pub(super) fn give_up(&self, id: u64) {
+        self.released.note_given_up(self.plan.requests_from(id));
+        self.end_session();
+    }
+
+    /// Whether nothing more will be sent: no worker issues, and no session has a turn to come.
     pub(super) fn is_issued(&self) -> bool {
-        self.issuing.load(Ordering::Acquire) == 0
+        self.issuing.load(Ordering::Acquire) == 0 && !self.released.any_session()
+    }
+
+    /// Whether a request due at `at` comes too late to be sent.
+    pub(super) fn is_over(&self, at: Offset) -> bool {
+        at >= self.stop_at() || self.has_let_go()
     }
 
     /// Returns when every worker has issued all that it will.

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::client::Client;
 use crate::engine::segment::Live;
 use crate::error::Error;
-use crate::record::{Exchange, Origin, Record};
+use crate::record::{Exchange, Record};
 use crate::units::Offset;
 use crate::workload::{BodyFingerprint, Load, Planned};
 
@@ -72,23 +72,20 @@ fn share(live: &Live, worker: usize) -> Share {
     }
 }
 
-fn stage<C: Client>(live: &Live, encoder: &C::Encoder, id: u64, at: Offset) -> Staged<C> {
+/// Encodes request `id`, due at `at`.
+pub(super) fn stage<C: Client>(live: &Live, encoder: &C::Encoder, id: u64, at: Offset) -> Staged<C> {
     let spec = live.plan.spec(id);
     let (outline, counted_input_tokens) = (spec.outline.clone(), spec.counted_tokens);
     let call = C::prepare(encoder, spec);
     let route = C::route(&call);
     let mut bodies = BodyFingerprint::default();
     bodies.add(id, C::body(&call));
-    let origin = match live.plan.load() {
-        Load::Open(_) => Origin::Planned,
-        Load::Closed(_) => Origin::Released,
-    };
     let record = Box::new(Record {
         id,
         class: outline.class,
         session: outline.session,
         turn: outline.turn,
-        origin,
+        origin: live.plan.origin(id),
         scheduled: at,
         asked_input_tokens: outline.input_tokens,
         asked_output_tokens: outline.output_tokens,
@@ -217,10 +214,15 @@ impl<C: Client> Drop for Source<C> {
     }
 }
 
-/// The preparing thread: encodes its share in order, never far ahead, until done or no longer wanted.
-fn prepare<C: Client>(live: &Live, encoder: &C::Encoder, worker: usize, sender: &mpsc::UnboundedSender<Staged<C>>, waiting: &Waiting) {
+/// Lets whoever sends go before this thread.
+pub(super) fn yield_to_workers() {
     // A refusal only means that this thread keeps the priority it has.
     _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+}
+
+/// The preparing thread: encodes its share in order, never far ahead, until done or no longer wanted.
+fn prepare<C: Client>(live: &Live, encoder: &C::Encoder, worker: usize, sender: &mpsc::UnboundedSender<Staged<C>>, waiting: &Waiting) {
+    yield_to_workers();
     _ = waiting.thread.set(std::thread::current());
     for (id, at) in share(live, worker) {
         loop {
@@ -242,5 +244,7 @@ fn prepare<C: Client>(live: &Live, encoder: &C::Encoder, worker: usize, sender: 
         if sender.send(staged).is_err() {
             return;
         }
+        // A send that is due on the same core waits for one request to be built, not for this thread's slice of time to end.
+        std::thread::yield_now();
     }
 }

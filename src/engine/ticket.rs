@@ -1,10 +1,11 @@
-//! Owns `Ticket`: the promise that a request which came due leaves exactly one record.
+//! Owns `Ticket`: the promise that a request which came due leaves exactly one record, and that its session hears of it.
 
 use std::sync::Arc;
 
 use crate::engine::segment::Live;
 use crate::record::{Exchange, Outcome, Record};
 use crate::units::Offset;
+use crate::workload::Sequel;
 
 /// One request that has come due. It is consumed by [`Ticket::settle`]; dropped unsettled, it posts `Abandoned`.
 #[derive(Debug)]
@@ -19,6 +20,13 @@ impl Ticket {
     pub(super) fn new(record: Box<Record>, live: Arc<Live>, worker: usize) -> Self {
         live.gauge.note_due();
         live.note_asked_output(record.asked_output_tokens);
+        if let Some(turns) = live.plan.turns() {
+            match (turns.is_later(record.id), turns.after(record.id).is_empty()) {
+                (false, false) => live.released.begin_session(),
+                (true, true) => live.end_session(),
+                (false, true) | (true, false) => {}
+            }
+        }
         Self { record: Some(record), live, worker, sent: None }
     }
 
@@ -49,10 +57,33 @@ impl Ticket {
             let ended = record.exchange.ended.unwrap_or_else(|| self.live.clock.now());
             let outcome = record.exchange.outcome.clone();
             // The record is posted before the count says that it is settled, so that a collector which sees no open
-            // request has seen every record.
+            // request has seen every record, and what follows from it.
+            let skipped = self.follow_up(&record, ended);
             self.live.post(self.worker, record);
+            for record in skipped {
+                self.live.gauge.note_due();
+                self.live.post(self.worker, Box::new(record));
+                self.live.gauge.note_settled(ended, false, &Outcome::Skipped);
+            }
             self.live.gauge.note_settled(ended, self.sent.is_some(), &outcome);
         }
+    }
+}
+
+impl Ticket {
+    /// Tells the rest of a session how its turn ended; the records of those that it will not send.
+    fn follow_up(&self, record: &Record, ended: Offset) -> Vec<Record> {
+        let live = &*self.live;
+        match live.plan.turns().and_then(|turns| turns.sequel(record.id, &record.exchange.outcome, ended)) {
+            None => {}
+            Some(Sequel::Release { id, at }) => live.released.add(self.worker, id, at),
+            Some(Sequel::NotDue(rest)) => live.give_up(rest.start),
+            Some(Sequel::Skip(rest)) => {
+                live.end_session();
+                return rest.map(|id| live.plan.skipped(id, record)).collect();
+            }
+        }
+        Vec::new()
     }
 }
 

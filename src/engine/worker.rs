@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::engine::issue::{issue_closed, issue_open};
 use crate::engine::segment::Live;
 use crate::engine::source::Source;
+use crate::engine::turns::Driver;
 use crate::error::Error;
 use crate::units::Window;
 use crate::workload::Load;
@@ -37,6 +38,14 @@ pub(super) async fn work<C: Client>(
             Preparing::Inline => Source::inline(Arc::clone(&live), Arc::clone(&encoder), worker),
         };
         match live.plan.load() {
+            Load::Open(_) if live.plan.turns().is_some() => {
+                let driver = Driver::new(Rc::clone(&client), Arc::clone(&live), Arc::clone(&encoder), worker, preparing)?;
+                let driving = tokio::task::spawn_local(driver.run());
+                issue_open(&client, &live, &mut source, worker).await;
+                drop(issuing);
+                driving.await.map_err(|why| Error::Internal(format!("the driver of sessions died: {why}")))?;
+                continue;
+            }
             Load::Open(_) => issue_open(&client, &live, &mut source, worker).await,
             Load::Closed(closed) => {
                 let spans = live.plan.spans();

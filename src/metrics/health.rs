@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{Known, LoadKind, Trial};
+use crate::metrics::{Ended, Known, LoadKind, Trial};
 use crate::units::{count, seconds};
 
 /// Lag that is never held against the generator.
@@ -194,7 +194,15 @@ fn notes(health: &Health, trial: &Trial, advice: &Advice) -> Vec<String> {
         ));
     }
     if trial.not_due > 0 {
-        notes.push(format!("{} planned requests were not due when the run was stopped", count(trial.not_due)));
+        notes.push(match trial.ended {
+            Ended::Complete => format!(
+                "{} turns were not due when the drain ended: the turns before them were not over; give a longer --drain",
+                count(trial.not_due)
+            ),
+            Ended::Stopped | Ended::Interrupted => {
+                format!("{} planned requests were not due when the run was stopped", count(trial.not_due))
+            }
+        });
     }
     notes
 }

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::metrics::{Frame, Judgement, Objectives, Sequence, StopRule, Summary, TrialView, judge, view};
-use crate::record::Origin;
 use crate::schedule::Pattern;
 use crate::units::{Offset, Shard, Window};
 use crate::workload::{Closed, Load, Plan, Provenance};
@@ -51,14 +50,27 @@ pub enum LoadKind {
     Throughput,
 }
 
+/// What set the instants of a load's requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadOrigin {
+    /// The plan, all of them (open loop).
+    #[default]
+    Planned,
+    /// Completions, all of them (closed loop).
+    Released,
+    /// The plan those of each session's first turn, completions those of the later ones.
+    Mixed,
+}
+
 /// What the report says of a load.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct LoadFacts {
     /// Its kind.
     pub kind: LoadKind,
     /// Whether the plan or completions set the instants.
-    pub origin: Origin,
-    /// Its mean rate inside the window, in requests per second, where planned.
+    pub origin: LoadOrigin,
+    /// The mean rate of planned instants inside the window, in requests per second.
     pub rate_per_s: Option<f64>,
     /// The law of its gaps as typed (`poisson`, `gamma:2`), where planned.
     pub process: Option<String>,
@@ -93,7 +105,7 @@ impl LoadFacts {
         match plan.load() {
             Load::Open(timeline) => Self {
                 kind: if timeline.law().is_some() { LoadKind::Open } else { LoadKind::Replay },
-                origin: Origin::Planned,
+                origin: if plan.turns().is_some_and(|turns| turns.later() > 0) { LoadOrigin::Mixed } else { LoadOrigin::Planned },
                 rate_per_s: Some(timeline.rate_per_s()),
                 process: timeline.law().map(|(process, _)| process.to_string()),
                 profile: timeline.pattern().map(Pattern::brief),
@@ -107,7 +119,7 @@ impl LoadFacts {
                     Closed::THROUGHPUT => LoadKind::Throughput,
                     _ => LoadKind::Concurrent,
                 },
-                origin: Origin::Released,
+                origin: LoadOrigin::Released,
                 concurrency: Some(closed.concurrency),
                 ..Self::default()
             },

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::dependence::quantile_interval95;
 use crate::metrics::{
-    Counts, Distribution, Ended, Health, Judgement, Known, LoadFacts, Metric, ObjectiveJudgement, OriginOf, SamplePoint, Summary,
-    TokensView, Trial, Verdict,
+    Counts, Distribution, Ended, Health, Judgement, Known, LoadFacts, LoadOrigin, Metric, ObjectiveJudgement, OriginOf, SamplePoint,
+    Summary, TokensView, Trial, Verdict,
 };
 use crate::units::Window;
 
@@ -32,6 +32,9 @@ pub struct TrialView {
     pub requests: Counts,
     /// All requests by outcome.
     pub run_totals: Counts,
+    /// The cohort by what set the instants, where both the plan and completions did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origins: Option<Origins>,
     /// Cohort ÷ window.
     pub rates: Rates,
     /// Arrivals in the window ÷ window.
@@ -57,10 +60,19 @@ pub struct TrialView {
     pub histograms: BTreeMap<Metric, String>,
 }
 
+/// Requests by what set their instants. The others are skipped turns, which never had one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origins {
+    /// Planned.
+    pub planned: u64,
+    /// Released by a completion.
+    pub released: u64,
+}
+
 /// Requests per second of the window; absent with an empty window.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Rates {
-    /// Planned; absent for a closed loop, which offers nothing by itself.
+    /// Planned; absent for a closed loop, which offers nothing by itself. Released turns are not offered either.
     pub offered_per_s: Option<f64>,
     /// Sent.
     pub sent_per_s: Option<f64>,
@@ -252,6 +264,7 @@ pub fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
         drain_end_s: trial.drain_end.as_secs(),
         requests: Counts { not_due: trial.not_due, ..cohort.clone() },
         run_totals: Counts { not_due: trial.not_due, ..summary.totals().clone() },
+        origins: (trial.load.origin == LoadOrigin::Mixed).then(|| Origins { planned, released: cohort.planned - planned - cohort.skipped }),
         rates: Rates {
             offered_per_s: per_s(planned as f64).filter(|_| planned > 0),
             sent_per_s: per_s(cohort.sent as f64),

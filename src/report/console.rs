@@ -1,11 +1,12 @@
 //! Owns the console's account of a report: a few tables in the order in which a reader asks, at most 80 columns where the data allow it.
 
 use crate::metrics::{
-    Counts, Ended, Known, LoadFacts, Metric, MetricView, ObjectiveJudgement, SloView, StatsView, TrialView, VerdictResult,
+    Counts, Ended, Known, LoadFacts, LoadKind, LoadOrigin, Metric, MetricView, ObjectiveJudgement, Origins, SloView, StatsView, TrialView,
+    VerdictResult,
 };
-use crate::record::Origin;
 use crate::report::Report;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::report::search::search_text;
 use crate::report::sweep::sweep_text;
 use crate::report::tokens::tokens_text;
 use crate::units::{Offset, count, per_second, seconds};
@@ -20,6 +21,9 @@ pub fn render(report: &Report, ink: Ink) -> String {
     if let Some(findings) = &report.sweep {
         text.push('\n');
         text.push_str(&sweep_text(report, findings, ink));
+    } else if let Some(findings) = &report.search {
+        text.push('\n');
+        text.push_str(&search_text(report, findings, ink));
     } else {
         for trial in &report.trials {
             text.push('\n');
@@ -60,10 +64,16 @@ fn templated(report: &Report) -> bool {
 
 fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let load = &trial.load;
-    let closed = load.origin == Origin::Released;
+    let closed = load.origin == LoadOrigin::Released;
     let what = if closed { format!("closed loop: {} in flight", count(u64::from(load.concurrency.unwrap_or(1)))) } else { open_load(load) };
     let window = trial.window;
-    let what = load.shard.map_or_else(|| what.clone(), |shard| format!("shard {shard} of an {what}"));
+    let what = load.shard.map_or_else(
+        || what.clone(),
+        |shard| {
+            let article = if load.origin == LoadOrigin::Mixed { "a" } else { "an" };
+            format!("shard {shard} of {article} {what}")
+        },
+    );
     let mut line = format!("{what} for {}", seconds(window.length_s()));
     if window.start > Offset::ZERO {
         line.extend([", after ", &seconds(window.start.as_secs()), " of warm-up"]);
@@ -90,6 +100,9 @@ fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     if let Some(merged) = load.merged {
         text.extend(["*merged* from all ", &count(u64::from(merged.shards)), " shards: every figure is of the whole load.\n"]);
     }
+    if let Some(origins) = trial.origins {
+        text.push_str(&mixed_text(trial, origins));
+    }
     if closed {
         text.push_str("*closed*: each answer releases the next request, so a slow server is asked less:\n");
         text.push_str("a reference, no measurement of an open load. Latency counts from the release.\n");
@@ -97,14 +110,37 @@ fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     text
 }
 
+/// What a load of sessions has that an open loop has not.
+fn mixed_text(trial: &TrialView, origins: Origins) -> String {
+    let mut line = format!(
+        "*mixed*: {} planned, {} released after completion of the turn before, so that a slow server is asked less. Latency counts from the \
+         planned instant, or from the release.",
+        count(origins.planned),
+        count(origins.released)
+    );
+    let outside = trial.run_totals.planned - trial.requests.planned;
+    if outside > 0 {
+        line.extend([" ", &count(outside), " more turns came after the measured window."]);
+    }
+    wrapped(&line, WIDTH, 0) + "\n"
+}
+
 fn open_load(load: &LoadFacts) -> String {
     let rate = |show: fn(f64) -> String| load.rate_per_s.map_or_else(String::new, |rate| format!(" at {}", show(rate)));
     if let Some(trace) = &load.trace {
+        if load.origin == LoadOrigin::Mixed {
+            return format!("replay of {}, sessions begun{}", trace.file, rate(per_second));
+        }
         // No one has typed this rate: rounded as every measured one.
         return format!("open loop: replay of {}{}", trace.file, rate(per_second));
     }
     if let Some(profile) = &load.profile {
         return format!("open loop: {}{} on average, {profile},", load.process.as_deref().unwrap_or("arrivals"), rate(per_second));
+    }
+    match (load.kind, load.origin) {
+        (LoadKind::Replay, LoadOrigin::Mixed) => return "replay of sessions".to_owned(),
+        (LoadKind::Replay, _) => return "open loop: replay".to_owned(),
+        _ => {}
     }
     format!("open loop: {}{}", load.process.as_deref().unwrap_or("arrivals"), rate(|rate| format!("{rate}/s")))
 }
@@ -115,8 +151,14 @@ fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let judged = !trial.slo.objectives.is_empty();
     let good = (rates.good_per_s.unwrap_or(0.0) * trial.window.length_s()).round() as u64;
     // The usual columns always, the unusual only when there is something to see.
+    let (planned, released) = match (trial.load.origin, trial.origins) {
+        (LoadOrigin::Released, _) => (0, counts.planned),
+        (_, Some(origins)) => (origins.planned, origins.released),
+        (_, None) => (counts.planned, 0),
+    };
     let columns = [
-        (if trial.load.origin == Origin::Released { "released" } else { "planned" }, counts.planned, rates.offered_per_s, true),
+        ("planned", planned, rates.offered_per_s, trial.load.origin != LoadOrigin::Released),
+        ("released", released, None, trial.load.origin != LoadOrigin::Planned),
         ("sent", counts.sent, rates.sent_per_s, true),
         ("completed", counts.completed, rates.completed_per_s, true),
         ("good", good, rates.good_per_s, judged),
@@ -194,8 +236,9 @@ const LATENCY_COLUMNS: &[&str] = &["latency", "p50", "p90", "p99", "p99 interval
 
 fn latency_text(trial: &TrialView, ink: Ink) -> String {
     let from = match trial.load.origin {
-        Origin::Planned => "from the planned instant",
-        Origin::Released => "from the release",
+        LoadOrigin::Planned => "from the planned instant",
+        LoadOrigin::Released => "from the release",
+        LoadOrigin::Mixed => "from instant or release",
     };
     let mut grid = Grid::new(LATENCY_COLUMNS);
     let mut withheld = false;
@@ -307,7 +350,7 @@ fn interval(low: f64, high: f64, unit: &str) -> String {
     }
 }
 
-fn slo_text(slo: &SloView, origin: Origin, ink: Ink) -> String {
+fn slo_text(slo: &SloView, origin: LoadOrigin, ink: Ink) -> String {
     if slo.objectives.is_empty() {
         return String::new();
     }
@@ -318,7 +361,11 @@ fn slo_text(slo: &SloView, origin: Origin, ink: Ink) -> String {
     let mut text = grid.render(ink);
     let mut notes = Vec::new();
     if let (Some(attainment), Some(goodput)) = (slo.attainment, slo.goodput_per_s) {
-        let whole = if origin == Origin::Released { "released" } else { "offered" };
+        let whole = match origin {
+            LoadOrigin::Planned => "offered",
+            LoadOrigin::Released => "released",
+            LoadOrigin::Mixed => "planned and released",
+        };
         notes.push(format!("good requests: {} of the {whole}, {}", percent(attainment), per_second(goodput)));
     }
     let (undefined, undecided) = slo

@@ -2,6 +2,8 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+pub use crate::units::wrapped;
+
 /// Columns that text keeps to where it can.
 pub(super) const WIDTH: usize = 80;
 
@@ -78,36 +80,9 @@ impl Grid {
     }
 }
 
-/// `text` broken into lines of at most `width` characters, every line after the first behind `indent` blanks.
-#[must_use]
-pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
-    let mut lines = String::new();
-    let mut used = indent;
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if used > indent && used + 1 + length > width {
-            lines.push('\n');
-            lines.push_str(&" ".repeat(indent));
-            used = indent;
-        } else if used > indent {
-            lines.push(' ');
-            used += 1;
-        }
-        lines.push_str(word);
-        used += length;
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn long_text_is_wrapped_behind_its_indent() {
-        assert_eq!(wrapped("one two three four", 11, 2), "one two\n  three\n  four");
-        assert_eq!(wrapped("", 11, 2), "");
-    }
 
     #[test]
     fn plain_ink_leaves_no_trace() {

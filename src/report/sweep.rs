@@ -1,7 +1,6 @@
 //! Owns the console's account of a sweep: its loads side by side, a chart of latency and completions, and what they come to.
 
-use crate::metrics::{Ended, Known, Metric, StatsView, TrialView, VerdictResult};
-use crate::record::Origin;
+use crate::metrics::{Ended, Known, LoadOrigin, Metric, StatsView, TrialView, VerdictResult};
 use crate::report::Report;
 use crate::report::console::{UNKNOWN, losses_of, percent, plain, rate, shown, unit_of};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
@@ -17,7 +16,7 @@ pub(super) fn sweep_text(report: &Report, findings: &SweepFindings, ink: Ink) ->
     if report.trials.is_empty() {
         return text;
     }
-    if report.trials.iter().any(|trial| trial.load.origin == Origin::Released) {
+    if report.trials.iter().any(|trial| trial.load.origin == LoadOrigin::Released) {
         text.push_str("*closed*: each answer releases the next request, so a slow server is asked less:\n");
         text.push_str("a reference, no measurement of an open load. Latency counts from the release.\n");
     }
@@ -70,7 +69,7 @@ impl Row<'_> {
 
     /// Good requests per second of an open load. A closed loop's cohort is no measure: it begins with a burst.
     fn good_per_s(&self) -> Option<f64> {
-        self.trial.rates.good_per_s.filter(|_| self.trial.load.origin == Origin::Planned)
+        self.trial.rates.good_per_s.filter(|_| self.trial.load.origin == LoadOrigin::Planned)
     }
 
     fn stats(&self, metric: Metric) -> Option<&StatsView> {
@@ -198,7 +197,7 @@ fn warnings(report: &Report, rows: &[Row<'_>], ink: Ink) -> String {
     let mut faults: Vec<(&str, Vec<String>)> = Vec::new();
     for row in rows {
         let (trial, reason) = (row.trial, row.trial.verdict.reasons.first());
-        if let (VerdictResult::Fail | VerdictResult::Inconclusive, Origin::Planned, Some(reason)) =
+        if let (VerdictResult::Fail | VerdictResult::Inconclusive, LoadOrigin::Planned, Some(reason)) =
             (trial.verdict.result, trial.load.origin, reason)
         {
             lines.push(wrapped(&format!("{}: {reason}", row.name()), WIDTH, 2));

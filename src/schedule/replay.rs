@@ -33,6 +33,12 @@ impl TimeScale {
         self.0
     }
 
+    /// `time` ÷ factor, rounded down.
+    #[must_use]
+    pub fn shortened(self, time: Duration) -> Duration {
+        if self == Self::ONE { time } else { Duration::from_nanos(libm::floor(self.apply(Offset::from(time))) as u64) }
+    }
+
     /// `at` ÷ factor in nanoseconds, exact at 1, otherwise within a nanosecond below 100 days.
     fn apply(self, at: Offset) -> f64 {
         at.as_nanos() as f64 / self.0

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{BlockPoint, Known, TrialView};
-use crate::record::Origin;
+use crate::metrics::{BlockPoint, Known, LoadOrigin, TrialView};
 
 /// How many standard deviations a sign must stand out of the noise.
 const SURE: f64 = 1.96;
@@ -94,11 +93,11 @@ impl Stability {
     }
 }
 
-/// The signs of an open load's trial, those that it has requests enough for; none for a closed loop, whose load gives way.
+/// The signs of an open load's trial, those that it has requests enough for; none where completions release requests, as such a load gives way.
 #[must_use]
 pub fn read_signs(trial: &TrialView) -> Vec<Reading> {
     let n = trial.requests.planned;
-    if trial.load.origin == Origin::Released || n == 0 {
+    if trial.load.origin != LoadOrigin::Planned || n == 0 {
         return Vec::new();
     }
     let window_s = trial.window.length_s();

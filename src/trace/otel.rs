@@ -60,8 +60,10 @@ fn take_span(span: &Value, session: Option<&str>, pending: &mut Pending) -> Resu
         return Ok(());
     }
     let of = |name: &str, count: Option<String>| count.map_or(Ok(0), |count| tokens(name, &count));
-    let row = RawRow { at_ns: start_of(span)?, input_tokens: of(INPUT[0], input)?, output_tokens: of(OUTPUT[0], output)? };
+    let at_ns = start_of(span)?;
+    let row = RawRow { at_ns, input_tokens: of(INPUT[0], input)?, output_tokens: of(OUTPUT[0], output)? };
     let conversation = attribute("gen_ai.conversation.id");
+    pending.answered_in(end_of(span).map(|end_ns| end_ns.saturating_sub(at_ns)));
     pending.push(row, &[], conversation.as_deref().or(session))
 }
 
@@ -78,6 +80,12 @@ fn start_of(span: &Value) -> Result<i64, String> {
             scaled_decimal(&text, 0).ok_or_else(|| format!("startTimeUnixNano is `{}`, not a whole number of nanoseconds", shown(&text)))
         }
     }
+}
+
+/// When the span ended, where it says so.
+fn end_of(span: &Value) -> Option<i64> {
+    let nanos = text_of(&span["endTimeUnixNano"]).and_then(|nanos| scaled_decimal(&nanos, 0));
+    nanos.or_else(|| span["end_time"].as_str().and_then(date_ns))
 }
 
 /// The attribute `name` of a span: in an object, or in OTLP's list of pairs.

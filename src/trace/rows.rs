@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::seed::{Seed, exponential};
 use crate::trace::format::{Format, Reading, parser_of};
 use crate::trace::lines::Lines;
-use crate::trace::sides::{BlockPool, LineRuns, NewSessions, Sessions};
+use crate::trace::sides::{AnswerTimes, BlockPool, LineRuns, NewSessions, Sessions};
 use crate::units::{Offset, Rate};
 
 /// One recorded request.
@@ -50,6 +50,7 @@ pub struct Trace {
     rows: Vec<Row>,
     blocks: BlockPool,
     sessions: Sessions,
+    answer_times: AnswerTimes,
     lines: LineRuns,
     first_ns: i64,
     out_of_order: u64,
@@ -117,6 +118,11 @@ impl Trace {
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// How long the answers to the turns of sessions took, where that was recorded.
+    pub(crate) fn answer_times(&self) -> &AnswerTimes {
+        &self.answer_times
     }
 
     /// The line of `row` in the file, from 1.
@@ -219,6 +225,8 @@ pub(crate) struct Pending {
     before_ns: i64,
     latest_ns: i64,
     wanted_segment: Option<u32>,
+    /// How long the answer took of the row that comes next.
+    answered_in_ns: Option<i64>,
 }
 
 impl Pending {
@@ -232,6 +240,7 @@ impl Pending {
             rows: Vec::new(),
             blocks: BlockPool::default(),
             sessions: Sessions::default(),
+            answer_times: AnswerTimes::default(),
             lines: LineRuns::default(),
             first_ns: i64::MAX,
             out_of_order: 0,
@@ -241,7 +250,15 @@ impl Pending {
             passed_over: 0,
             relative: false,
         };
-        Self { trace, new_sessions: NewSessions::default(), number: 0, before_ns: i64::MIN, latest_ns: i64::MIN, wanted_segment }
+        Self {
+            trace,
+            new_sessions: NewSessions::default(),
+            number: 0,
+            before_ns: i64::MIN,
+            latest_ns: i64::MIN,
+            wanted_segment,
+            answered_in_ns: None,
+        }
     }
 
     /// A trace of `rows`, each with its blocks and its session; none where there are none, or a row cannot have its blocks.
@@ -255,8 +272,14 @@ impl Pending {
         pending.finish(None, Path::new("")).ok()
     }
 
+    /// The answer of the row that is pushed next took so long, where that is known.
+    pub(crate) fn answered_in(&mut self, ns: Option<i64>) {
+        self.answered_in_ns = ns;
+    }
+
     /// Takes a row, its prefix blocks and the name of its session.
     pub(crate) fn push(&mut self, raw: RawRow, ids: &[u64], session: Option<&str>) -> Result<(), String> {
+        let answered_in_ns = self.answered_in_ns.take();
         let trace = &mut self.trace;
         let back_ns = self.before_ns.saturating_sub(raw.at_ns);
         // Dates and sessions of their own have no clock that starts again.
@@ -283,6 +306,7 @@ impl Pending {
         }
         trace.blocks.push(place, ids, raw.input_tokens)?;
         trace.lines.push(place, self.number);
+        trace.answer_times.push(place, answered_in_ns.filter(|_| session.is_some()));
         self.new_sessions.push(place, session);
         let at = Offset::from_nanos(raw.at_ns.abs_diff(i64::MIN));
         trace.rows.push(Row { at, input_tokens: raw.input_tokens, output_tokens: raw.output_tokens, place, copy: 0 });

@@ -1,6 +1,8 @@
-//! Owns what only some traces have beside a row's instant and lengths: prefix blocks, sessions, lines; kept apart, by the row's place.
+//! Owns what only some traces have beside a row's instant and lengths: prefix blocks, sessions, times of answers, lines; kept apart, by the
+//! row's place.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// The prefix block ids of all rows, one list after the other. Equal ids stand for equal text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +141,37 @@ impl NewSessions {
 
     pub(crate) fn finish(self) -> Sessions {
         self.sessions
+    }
+}
+
+/// How long the answer of each place took when it was recorded, in whole milliseconds; empty until one is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct AnswerTimes {
+    ms: Vec<u32>,
+}
+
+impl AnswerTimes {
+    const UNKNOWN: u32 = u32::MAX;
+
+    /// Gives the row at `place`, the next, the time of its answer; what is negative or takes more than a month is not known.
+    pub(crate) fn push(&mut self, place: u32, ns: Option<i64>) {
+        let ms = ns.filter(|ns| *ns >= 0).and_then(|ns| u32::try_from(ns.saturating_add(500_000) / 1_000_000).ok());
+        if ms.is_none() && self.ms.is_empty() {
+            return;
+        }
+        self.ms.resize(place as usize, Self::UNKNOWN);
+        self.ms.push(ms.unwrap_or(Self::UNKNOWN));
+    }
+
+    /// Whether none is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ms.is_empty()
+    }
+
+    /// How long the answer of the row at `place` took, where that is known.
+    pub(crate) fn of(&self, place: u32) -> Option<Duration> {
+        let ms = self.ms.get(place as usize).filter(|ms| **ms != Self::UNKNOWN)?;
+        Some(Duration::from_millis(u64::from(*ms)))
     }
 }
 

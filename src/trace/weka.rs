@@ -39,6 +39,11 @@ struct Entry<'a> {
     output: Option<Figure<'a>>,
     #[serde(default)]
     hash_ids: Vec<u64>,
+    /// How long its answer took, and how long there was nothing before it, in seconds; either may be missing.
+    #[serde(borrow)]
+    api_time: Option<Figure<'a>>,
+    #[serde(borrow)]
+    think_time: Option<Figure<'a>>,
     #[serde(borrow)]
     duration_ms: Option<Figure<'a>>,
     #[serde(borrow)]
@@ -71,7 +76,7 @@ impl Walk<'_> {
         if depth > MOST_DEEP {
             return Err(format!("has agents inside agents more than {MOST_DEEP} deep; no recorder writes that"));
         }
-        for entry in entries {
+        for (place, entry) in entries.iter().enumerate() {
             let time = entry.t.text();
             let at_ns = scaled_decimal(time, 9)
                 .and_then(|at_ns| at_ns.checked_add(start_ns))
@@ -91,8 +96,18 @@ impl Walk<'_> {
                 let local = u32::try_from(*id).ok().filter(|_| self.apart > 0).map(u64::from);
                 self.ids.push(local.map_or(*id, |id| self.apart | id));
             }
+            self.pending.answered_in(answered_in(entry, entries.get(place + 1)));
             self.pending.push(row, &self.ids, Some(self.session))?;
         }
         Ok(())
     }
+}
+
+/// How long the answer of `entry` took, in nanoseconds: as it says, or what the pause before the `next` leaves of the time between them.
+fn answered_in(entry: &Entry<'_>, next: Option<&Entry<'_>>) -> Option<i64> {
+    let seconds = |figure: Option<Figure<'_>>| scaled_decimal(figure?.text(), 9);
+    seconds(entry.api_time).or_else(|| {
+        let next = next.filter(|next| next.requests.is_none())?;
+        seconds(Some(next.t))?.checked_sub(seconds(Some(entry.t))?)?.checked_sub(seconds(next.think_time)?)
+    })
 }

@@ -73,6 +73,7 @@ impl Writer<'_> {
             has_sessions && !self.plain_names && matches!(self.format, Format::BurstGpt | Format::Csv),
             "names of sessions (they are numbered: some have quotes or commas)",
         );
+        note(!self.trace.answer_times().is_empty(), "how long answers took");
         let blocks = format!("prefix blocks of {} tokens", self.trace.blocks().block_tokens());
         note(!self.trace.blocks().is_empty() && !self.keeps_blocks(), &blocks);
         note(self.format == Format::AiBrix && not_whole(1_000_000), "times below a millisecond");

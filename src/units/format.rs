@@ -1,4 +1,4 @@
-//! Owns the one rounding policy of screen and pages: three significant digits, the unit beside the number.
+//! Owns the one rounding policy of screen and pages, three significant digits and the unit beside the number; and the breaking of lines.
 
 /// Seconds for people: `0 s`, `83.1 µs`, `12.4 ms`, `1.73 s`, `16.6 min`, `2.10 h`; `—` for NaN, `∞` for infinity.
 #[must_use]
@@ -64,6 +64,27 @@ fn three_digits(value: f64) -> String {
     }
 }
 
+/// `text` broken into lines of at most `width` characters, every line after the first behind `indent` blanks.
+#[must_use]
+pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
+    let mut lines = String::new();
+    let mut used = indent;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if used > indent && used + 1 + length > width {
+            lines.push('\n');
+            lines.push_str(&" ".repeat(indent));
+            used = indent;
+        } else if used > indent {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += length;
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +108,11 @@ mod tests {
     #[test]
     fn counts_are_grouped_by_thousands() {
         assert_eq!((count(7), count(1234), count(1_234_567)), ("7".into(), "1 234".into(), "1 234 567".into()));
+    }
+
+    #[test]
+    fn long_text_is_wrapped_behind_its_indent() {
+        assert_eq!(wrapped("one two three four", 11, 2), "one two\n  three\n  four");
+        assert_eq!(wrapped("", 11, 2), "");
     }
 }

@@ -5,14 +5,16 @@ use serde::Serialize;
 use crate::error::Refusal;
 use crate::schedule::{Dispersion, GapShape, LawCheck, LawVerdict, Observer, draw_rate};
 use crate::units::Shard;
-use crate::workload::fingerprint::PlanHasher;
-use crate::workload::{Dropped, Load, Plan, Removal};
+use crate::workload::{Dropped, Load, Plan, Removal, Turns};
 
 /// A plan in numbers. Serialises to the keys of `plan --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Description {
     /// Requests planned, warm-up and cool-down included, quota applied: all of them, whatever the shard.
     pub planned: u64,
+    /// Later turns of sessions, which have no instant beforehand: each is released when the turn before has completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub released: Option<u64>,
     /// From the origin to the end of the cool-down, in seconds.
     pub span_s: f64,
     /// Planned ÷ span; none for an empty span.
@@ -59,7 +61,7 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
     let spans = timeline.spans();
     let mut law = timeline.law().map(|(process, curve)| LawCheck::new(process, curve.clone()));
     let mut observer = Observer::new(spans.cooldown.end);
-    let mut hasher = PlanHasher::new();
+    let mut hasher = plan.hasher();
     let mut gate = plan.quota().map(crate::schedule::Quota::gate);
     let mut share = plan.shard().map(|shard| Share { shard, planned: 0 });
     let mut refused = 0;
@@ -85,6 +87,7 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
     }
     Ok(Description {
         planned: shape.count,
+        released: plan.turns().map(Turns::later),
         span_s,
         rate_per_s: (span_s > 0.0).then(|| shape.count as f64 / span_s),
         gap: shape.gap,

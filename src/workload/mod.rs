@@ -14,6 +14,7 @@ mod recording;
 mod salt;
 mod tokenizer;
 mod trace_fit;
+mod turns;
 mod words;
 
 pub use closed::Closed;
@@ -24,8 +25,9 @@ pub use fingerprint::{BodyFingerprint, joint_fingerprint};
 pub use lengths::LengthSpec;
 pub use plan::{Dropped, Lengths, Load, Outline, Plan, Planned, Prefix, Removal, RequestSpec, Workload};
 pub use prompts::Fits;
-pub use recording::{Provenance, Recording, replay};
+pub use recording::{Provenance, Recording, replay, replay_after_completion};
 pub use salt::Salt;
 pub use tokenizer::Tokenizer;
 pub use trace_fit::{ArrivalFit, LengthFit, Profile, QuantileErrors, TraceFit, fit_trace};
+pub use turns::{Sequel, Turns};
 pub use words::{ESTIMATE_NAME, estimate_tokens};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::{Exchange, Origin, Outcome, Record};
 use crate::schedule::{Arrival, Arrivals, Extent, Gate, Quota, Spans, Timeline};
 use crate::seed::{Seed, Stream};
 use crate::trace::Reason;
@@ -13,7 +14,7 @@ use crate::units::{Offset, Shard};
 use crate::workload::blocks::append_blocks;
 use crate::workload::fingerprint::PlanHasher;
 use crate::workload::words::append_words;
-use crate::workload::{Closed, Fit, Fits, LengthSpec, Recording, Salt, Tokenizer};
+use crate::workload::{Closed, Fit, Fits, LengthSpec, Recording, Salt, Tokenizer, Turns};
 
 /// When requests leave.
 #[derive(Debug, Clone, PartialEq)]
@@ -277,6 +278,48 @@ impl Plan {
         }
     }
 
+    /// Its sessions, where later turns wait for the turn before instead of standing at instants of their own.
+    #[must_use]
+    pub fn turns(&self) -> Option<&Turns> {
+        self.recording().and_then(Recording::turns)
+    }
+
+    /// What sets the instant of request `id`.
+    #[must_use]
+    pub fn origin(&self, id: u64) -> Origin {
+        match &self.load {
+            Load::Open(_) if self.turns().is_none_or(|turns| !turns.is_later(id)) => Origin::Planned,
+            Load::Open(_) | Load::Closed(_) => Origin::Released,
+        }
+    }
+
+    /// How many requests there are from `id` on: itself, and the later turns of its session where they wait for it.
+    #[must_use]
+    pub fn requests_from(&self, id: u64) -> u64 {
+        let after = self.turns().map_or(0..0, |turns| turns.after(id));
+        1 + after.end - after.start
+    }
+
+    /// The record of turn `id`, which is not sent because `before`, a turn before it, was lost.
+    #[must_use]
+    pub fn skipped(&self, id: u64, before: &Record) -> Record {
+        let at = before.exchange.ended.unwrap_or(before.scheduled);
+        let outline = self.outline(id);
+        Record {
+            id,
+            session: outline.session,
+            turn: outline.turn,
+            class: outline.class,
+            origin: Origin::Released,
+            scheduled: at,
+            asked_input_tokens: outline.input_tokens,
+            asked_output_tokens: outline.output_tokens,
+            target: Arc::clone(&before.target),
+            model: Arc::clone(&before.model),
+            exchange: Exchange { ended: Some(at), outcome: Outcome::Skipped, ..Exchange::default() },
+        }
+    }
+
     /// The rows of the trace that were left out beforehand, by reason.
     pub(crate) fn left_out(&self) -> Dropped {
         self.recording().map(|recording| recording.provenance().dropped.clone()).unwrap_or_default()
@@ -350,12 +393,27 @@ impl Plan {
         (RequestSpec { outline, prompt, counted_tokens: fit.as_ref().map(Fit::counted) }, fit)
     }
 
+    /// The hash of a plan of this kind, before its first request.
+    pub(crate) fn hasher(&self) -> PlanHasher {
+        let mut hasher = PlanHasher::new();
+        if self.turns().is_some() {
+            hasher.text("turns after completion");
+        }
+        hasher
+    }
+
     /// Puts a planned request into the hash: its instant (none in a closed loop), lengths, class, session, and its blocks where the plan
-    /// is of a trace.
+    /// is of a trace; behind it the later turns that wait for it, each with its think time.
     pub(crate) fn hash(&self, hasher: &mut PlanHasher, id: u64, at: Option<Offset>) {
-        hasher.add(at, &self.outline(id));
-        if let Some(recording) = self.recording() {
-            hasher.blocks(recording.blocks(id));
+        let mut one = |id: u64, at: Option<Offset>| {
+            hasher.add(at, &self.outline(id));
+            if let Some(recording) = self.recording() {
+                hasher.blocks(recording.blocks(id));
+            }
+        };
+        one(id, at);
+        if let Some(turns) = self.turns() {
+            turns.after(id).for_each(|later| one(later, Some(Offset::from_nanos(turns.think_ns(later)))));
         }
     }
 
@@ -365,7 +423,7 @@ impl Plan {
     /// first 4 096 requests, fewer where it is shorter by count.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        let mut hasher = PlanHasher::new();
+        let mut hasher = self.hasher();
         match &self.load {
             Load::Open(_) => self.arrivals().for_each(|arrival| self.hash(&mut hasher, arrival.index, Some(arrival.at))),
             Load::Closed(closed) => {

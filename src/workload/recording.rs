@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::{Recorded, TimeScale, Timeline};
-use crate::trace::{BlockPool, Format, Row, Selection, Sessions};
+use crate::trace::{BlockPool, Format, Pauses, Row, Selection, Sessions, natural_length};
 use crate::units::{Offset, Window};
-use crate::workload::{Dropped, Removal};
+use crate::workload::{Dropped, Removal, Turns};
 
 /// Where recorded requests come from and what was taken: rows + copies = scheduled + all dropped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,8 +23,11 @@ pub struct Provenance {
     pub rows: u64,
     /// From the first row read to the last, in seconds of trace time.
     pub span_s: Offset,
-    /// Rows planned as requests.
+    /// Rows planned as requests, those among them that are released.
     pub scheduled: u64,
+    /// Of these, later turns of sessions, each released when the turn before has completed; none where all stand at recorded instants.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub released: u64,
     /// Rows left out, by reason.
     pub dropped: Dropped,
     /// Rows with 0 input or output tokens, planned with 1.
@@ -38,7 +41,7 @@ pub struct Provenance {
     /// Copies added by a loop or by a rate scale.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub copies: u64,
-    /// Sessions planned; their turns stand at recorded instants, whatever becomes of the turn before.
+    /// Sessions planned.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub sessions: u64,
     /// What was done to the rows, a sentence each.
@@ -57,9 +60,17 @@ pub struct Recording {
     rows: Vec<Row>,
     blocks: BlockPool,
     sessions: Sessions,
-    /// The turn of each row in its session; empty without sessions.
-    turns: Vec<u32>,
+    turns: Order,
     provenance: Provenance,
+}
+
+/// How the turns of a session stand in the plan.
+#[derive(Debug, Clone, PartialEq)]
+enum Order {
+    /// At recorded instants: the turn of each row in its session; empty without sessions.
+    Recorded(Vec<u32>),
+    /// One behind the other.
+    AfterCompletion(Turns),
 }
 
 impl Recording {
@@ -106,7 +117,20 @@ impl Recording {
     #[must_use]
     pub(crate) fn session(&self, id: u64) -> Option<(u64, u32)> {
         let session = session_of(&self.sessions, self.row(id))?;
-        Some((session, self.turns.get((id % self.requests()) as usize).copied().unwrap_or(0)))
+        let turn = match &self.turns {
+            Order::Recorded(turns) => turns.get((id % self.requests()) as usize).copied().unwrap_or(0),
+            Order::AfterCompletion(turns) => turns.turn(id),
+        };
+        Some((session, turn))
+    }
+
+    /// Its turns that wait for each other; none where all stand at recorded instants.
+    #[must_use]
+    pub fn turns(&self) -> Option<&Turns> {
+        match &self.turns {
+            Order::Recorded(_) => None,
+            Order::AfterCompletion(turns) => Some(turns),
+        }
     }
 
     /// Whether any request has prefix blocks.
@@ -125,28 +149,12 @@ fn session_of(sessions: &Sessions, row: &Row) -> Option<u64> {
     sessions.of(row.place).map(|session| u64::from(row.copy) * u64::from(sessions.number()) + u64::from(session))
 }
 
-/// The timeline and the requests of what was taken from the trace in `file`, `scale` times as fast; none where nothing was taken.
+/// The timeline and the requests of what was taken from the trace in `file`, `scale` times as fast, every turn at its recorded instant; none
+/// where nothing was taken.
 #[must_use]
 pub fn replay(selection: Selection, scale: TimeScale, file: &str) -> Option<(Timeline, Recording)> {
-    let Selection { trace, window, read, read_span, dropped, raised, copies, length, changes } = selection;
-    let recorded = Recorded::new(trace.rows().iter().map(|row| row.at), length, scale)?;
-    let mut provenance = Provenance {
-        file: file.to_owned(),
-        format: trace.format(),
-        time_unit: trace.time_unit().to_owned(),
-        rows: read,
-        span_s: read_span,
-        scheduled: trace.rows().len() as u64,
-        dropped: dropped.into_iter().map(|(reason, rows)| (Removal::Row(reason), rows)).collect(),
-        raised,
-        out_of_order: trace.out_of_order(),
-        time_scale: scale.factor(),
-        window,
-        copies,
-        sessions: 0,
-        changes,
-    };
-    let (rows, blocks, sessions) = trace.into_parts();
+    let recorded = Recorded::new(selection.trace.rows().iter().map(|row| row.at), selection.length, scale)?;
+    let (mut provenance, rows, blocks, sessions) = taken(selection, scale, file);
     let mut turns = Vec::new();
     if sessions.number() > 0 {
         let mut reached: HashMap<u64, u32> = HashMap::new();
@@ -157,5 +165,49 @@ pub fn replay(selection: Selection, scale: TimeScale, file: &str) -> Option<(Tim
         }));
         provenance.sessions = reached.len() as u64;
     }
-    Some((Timeline::recorded(recorded), Recording { rows, blocks, sessions, turns, provenance }))
+    Some((Timeline::recorded(recorded), Recording { rows, blocks, sessions, turns: Order::Recorded(turns), provenance }))
+}
+
+/// The same with only the first turn of each session at its recorded instant; the later ones wait for the turn before, and then for the pause
+/// that `pauses` has. The window is that of all rows.
+#[must_use]
+pub fn replay_after_completion(selection: Selection, scale: TimeScale, file: &str, pauses: &Pauses) -> Option<(Timeline, Recording)> {
+    let length = selection.length.unwrap_or_else(|| natural_length(selection.trace.rows()));
+    let (mut provenance, mut rows, blocks, sessions) = taken(selection, scale, file);
+    let turns = Turns::arrange(&mut rows, pauses, scale, |row| session_of(&sessions, row));
+    let planned = &rows[..turns.planned() as usize];
+    let recorded = Recorded::new(planned.iter().map(|row| row.at), Some(length), scale)?;
+    provenance.sessions = planned.iter().filter(|row| sessions.of(row.place).is_some()).count() as u64;
+    provenance.released = turns.later();
+    provenance.changes.push(pauses.sentence());
+    if provenance.window.is_some() {
+        provenance
+            .changes
+            .push("of each session the turns recorded inside the window are taken, the first of them as its first".to_owned());
+    }
+    Some((Timeline::recorded(recorded), Recording { rows, blocks, sessions, turns: Order::AfterCompletion(turns), provenance }))
+}
+
+/// Where the rows of a selection come from, and they.
+fn taken(selection: Selection, scale: TimeScale, file: &str) -> (Provenance, Vec<Row>, BlockPool, Sessions) {
+    let Selection { trace, window, read, read_span, dropped, raised, copies, length: _, changes } = selection;
+    let provenance = Provenance {
+        file: file.to_owned(),
+        format: trace.format(),
+        time_unit: trace.time_unit().to_owned(),
+        rows: read,
+        span_s: read_span,
+        scheduled: trace.rows().len() as u64,
+        released: 0,
+        dropped: dropped.into_iter().map(|(reason, rows)| (Removal::Row(reason), rows)).collect(),
+        raised,
+        out_of_order: trace.out_of_order(),
+        time_scale: scale.factor(),
+        window,
+        copies,
+        sessions: 0,
+        changes,
+    };
+    let (rows, blocks, sessions) = trace.into_parts();
+    (provenance, rows, blocks, sessions)
 }

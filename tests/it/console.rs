@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tonnage::metrics::{Concurrency, Ended, Frame, LoadFacts, LoadKind, Objectives, Summary, Trial};
+use tonnage::metrics::{Concurrency, Ended, Frame, LoadFacts, LoadKind, LoadOrigin, Objectives, Summary, Trial};
 use tonnage::record::{Exchange, Failure, FailureClass, Origin, Outcome, Record, Usage};
 use tonnage::report::{Host, Ink, Report, SCHEMA, Target, Tool, render};
 use tonnage::units::{Offset, Window};
@@ -83,6 +83,7 @@ fn report(records: &[Record], slo: &[&str], load: LoadFacts) -> Report {
         notes: vec!["quota 500/min: 12 requests were taken out of the plan beforehand; none was shifted".to_owned()],
         trials: vec![trial.view()],
         sweep: None,
+        search: None,
     }
 }
 
@@ -126,7 +127,7 @@ fn a_closed_loop_of_a_simulated_server() {
     for record in &mut records {
         record.origin = Origin::Released;
     }
-    let load = LoadFacts { kind: LoadKind::Concurrent, origin: Origin::Released, concurrency: Some(8), ..LoadFacts::default() };
+    let load = LoadFacts { kind: LoadKind::Concurrent, origin: LoadOrigin::Released, concurrency: Some(8), ..LoadFacts::default() };
     let mut report = report(&records, &[], load);
     report.target.simulated = true;
     insta::assert_snapshot!(drawn(&report));
@@ -163,7 +164,7 @@ fn failures_of_several_targets_are_told_apart() {
         *odd = record(odd.id, Outcome::Failed(Failure::new(FailureClass::Connect, "refused")));
         odd.target = "http://127.0.0.1:8001".into();
     }
-    let mut report = report(&records, &["ttft<=200ms"], LoadFacts { origin: Origin::Released, ..open() });
+    let mut report = report(&records, &["ttft<=200ms"], LoadFacts { origin: LoadOrigin::Released, ..open() });
     report.target.urls.push("http://127.0.0.1:8001".to_owned());
     let text = drawn(&report);
     assert!(text.contains("failed or timed out: http://127.0.0.1:8000 0 · http://127.0.0.1:8001 1 500"), "{text}");

@@ -17,14 +17,18 @@ fn line<'a>(text: &'a str, name: &str) -> &'a str {
 
 #[test]
 fn help_profiles_has_every_shape_with_its_formula_and_drawing() {
-    insta::assert_snapshot!(said(folder().path(), &["help", "profiles"]));
+    let shown = said(folder().path(), &["help", "profiles"]);
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    insta::assert_snapshot!(shown);
 }
 
 #[test]
 fn plan_draws_the_rate_asked_for_above_the_requests_planned() {
     let words =
         ["plan", "--profile", "ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s", "--overlay", "ou sd=30% tau=20s", "--seed", "7"];
-    insta::assert_snapshot!(said(folder().path(), &words));
+    let shown = said(folder().path(), &words);
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    insta::assert_snapshot!(shown);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tonnage::client::{Client, Route};
+use tonnage::client::{Client, Departure, Route};
 use tonnage::clock::RunClock;
 use tonnage::record::{Exchange, Failure, FailureClass, Outcome, Usage};
 use tonnage::workload::RequestSpec;
@@ -48,7 +48,8 @@ impl Client for Scripted {
 
     fn reserve(self: &Rc<Self>, _call: &Self::Call) {}
 
-    async fn send(self: Rc<Self>, call: Self::Call, clock: RunClock, exchange: &mut Exchange) {
+    async fn send(self: Rc<Self>, call: Self::Call, clock: RunClock, departure: &Departure, exchange: &mut Exchange) {
+        departure.left().await;
         let token = |exchange: &mut Exchange| {
             let now = clock.now();
             exchange.first_event.get_or_insert(now);

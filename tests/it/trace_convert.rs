@@ -134,10 +134,14 @@ fn a_plan_that_was_exported_is_a_trace_and_its_laws_are_found_again() {
     let area: f64 =
         knots.windows(2).map(|pair| 0.5 * (number(&pair[0][1]) + number(&pair[1][1])) * (number(&pair[1][0]) - number(&pair[0][0]))).sum();
     assert!((area - 2_000.0).abs() < 1e-6, "the integral of the rate is the rows: {area}");
-    let planned = run(folder.path(), &["plan", "-c", "fit/fit.yaml", "--json"]);
+    // From wherever it is typed.
+    let planned = run(&folder.path().join("fit"), &["plan", "-c", "fit.yaml", "--json"]);
     assert_eq!(planned.status.code(), Some(0), "{}", said(&planned));
     let planned: Value = serde_json::from_slice(&planned.stdout).unwrap();
-    assert!(std::fs::read_to_string(folder.path().join("fit/fit.yaml")).unwrap().contains("profile: fit/profile.csv"));
+    let yaml = std::fs::read_to_string(folder.path().join("fit/fit.yaml")).unwrap();
+    assert!(yaml.contains("/fit/profile.csv") && !yaml.contains("rate:"), "{yaml}");
+    let other = run(folder.path(), &["plan", "-c", "fit/fit.yaml", "--rate", "5/s", "--requests", "20"]);
+    assert!(said(&other).contains("--rate takes the place of `profile` in fit/fit.yaml"), "{}", said(&other));
     // Dispersion of a gamma process of CV 2 is about 4.
     assert!((number(&planned["planned"]) - 2_000.0).abs() < 4.0 * (4.0 * 2_000f64).sqrt(), "{planned}");
     let shown = said(&run(folder.path(), &["trace", "fit", "plan.csv"]));
@@ -150,7 +154,7 @@ fn lengths_that_no_law_is_near_to_are_read_from_a_file() {
     let lines: Vec<String> = (0..400).map(|row| format!("{}.5,{},{}\n", row, if row % 2 == 0 { 10 } else { 9_000 }, 1 + row % 7)).collect();
     std::fs::write(folder.path().join("t.csv"), format!("arrived_at,num_prefill_tokens,num_decode_tokens\n{}", lines.concat())).unwrap();
     let fitted = run(folder.path(), &["trace", "fit", "t.csv", "-o", "fit"]);
-    assert!(said(&fitted).contains("file:fit/input.txt") && said(&fitted).contains("A distance above 0.1 is far"), "{}", said(&fitted));
+    assert!(said(&fitted).contains("/fit/input.txt") && said(&fitted).contains("A distance above 0.1 is far"), "{}", said(&fitted));
     let planned = run(folder.path(), &["plan", "-c", "fit/fit.yaml", "--export", "again.csv"]);
     assert_eq!(planned.status.code(), Some(0), "{}", said(&planned));
     let again = std::fs::read_to_string(folder.path().join("again.csv")).unwrap();

@@ -28,7 +28,7 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["amp", "period", "peak"],
         usage: "diurnal amp=SIZE [period=24h] [peak=TIME]",
-        formula: "f = 1 + amp·(cos x + ¼·cos 2x)/1.25, x = 2π·(t − peak)/period: a peak by day, a long flat night of −0.6·amp;\n\
+        formula: "f = 1 + amp·(cos x + ¼·cos 2x)/1.25, x = 2π·(t − peak)/period: a peak by day, a long flat night of −0.6·amp; \
                   peak: half a period; amp up to 100%",
         example: "diurnal amp=80% period=60s peak=35s",
     },
@@ -45,8 +45,8 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["height", "rise", "decay", "rate", "every", "at"],
         usage: "spikes height=SIZE decay=TIME [rise=0s] rate=RATE|every=TIME|at=TIME,TIME,…",
-        formula: "f = (1 + height·s)/(1 + height·s̄), s the sum of triangles, each from 0 straight up to 1 within `rise` and down within\n\
-                  `decay`, s̄ its mean; they begin at Poisson instants of `rate`, or at every/2 and each `every` after, or where\n\
+        formula: "f = (1 + height·s)/(1 + height·s̄), s the sum of triangles, each from 0 straight up to 1 within `rise` and down within \
+                  `decay`, s̄ its mean; they begin at Poisson instants of `rate`, or at every/2 and each `every` after, or where \
                   `at` says (s̄ is then the mean over the measured window)",
         example: "spikes height=300% rise=1s decay=8s rate=4/min",
     },
@@ -55,7 +55,7 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["sd", "tau"],
         usage: "ou sd=SIZE tau=TIME",
-        formula: "f = exp(σx − σ²/2), σ² = ln(1 + sd²), so that f has mean 1 and deviation sd; x the stationary Ornstein–Uhlenbeck\n\
+        formula: "f = exp(σx − σ²/2), σ² = ln(1 + sd²), so that f has mean 1 and deviation sd; x the stationary Ornstein–Uhlenbeck \
                   process of correlation e^(−Δt/tau), drawn every tau/32, f straight between; adding: sd·x",
         example: "ou sd=40% tau=10s",
     },
@@ -72,7 +72,7 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["height", "burst", "calm"],
         usage: "bursts height=SIZE burst=TIME calm=TIME",
-        formula: "f = (1 + height·b)/(1 + height·p), b = 1 in a burst and 0 between, p = burst/(burst + calm): a Poisson process becomes\n\
+        formula: "f = (1 + height·b)/(1 + height·p), b = 1 in a burst and 0 between, p = burst/(burst + calm): a Poisson process becomes \
                   a two-state MMPP; `burst` and `calm` are the means of exponential stays",
         example: "bursts height=400% burst=5s calm=20s",
     },

@@ -124,7 +124,7 @@ pub(crate) const FORMS: &[Form] = &[
         words: &["mean", "for"],
         keys: &["fluctuate", "noise", "period", "only_rise"],
         usage: "fluctuation MEAN [TIME] fluctuate=RATE period=TIME [noise=RATE] [only_rise=true]",
-        formula: "AIBrix: λ = max(0, MEAN + fluctuate·sin(2πt/period) + N(0, noise²)), the noise drawn every step of 1 s (period/64 if\n\
+        formula: "AIBrix: λ = max(0, MEAN + fluctuate·sin(2πt/period) + N(0, noise²)), the noise drawn every step of 1 s (period/64 if \
                   shorter) and λ straight from step to step, a real number; only_rise: the largest so far",
         example: "fluctuation 6/s 300s fluctuate=2/s noise=0.4/s period=150s",
     },

@@ -1,9 +1,11 @@
 //! Owns the tests of the pool: connections are reused, opened ahead, given up, and never waited for in vain.
 
+use std::future::{Future, ready};
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use tonnage::client::Client;
+use tonnage::client::{Client, Departure};
 use tonnage::record::{Exchange, FailureClass, Outcome};
 use tonnage::units::Offset;
 
@@ -43,6 +45,46 @@ fn a_reservation_notices_that_the_server_closed_its_connection() {
         sleep(Duration::from_millis(20)).await;
         assert_eq!(bench.server.accepted(), 2, "another one is opened ahead");
         assert_eq!(bench.send(call).await.connected, None);
+    });
+}
+
+/// Polls `send` once.
+async fn is_pending(send: Pin<&mut impl Future>) -> bool {
+    tokio::select! {
+        biased;
+        _ = send => false,
+        () = ready(()) => true,
+    }
+}
+
+#[test]
+fn a_call_that_is_held_leaves_at_its_departure_and_not_before() {
+    paused(async {
+        let bench = Bench::new(vec![vec![Request, Write(good()), Request, Write(good()), Hold]]).await;
+        bench.ask(0).await;
+        let (departure, mut exchange) = (Departure::default(), Exchange::default());
+        let mut send = Box::pin(bench.client.clone().send(bench.call(1), bench.clock, &departure, &mut exchange));
+        assert!(is_pending(send.as_mut()).await, "it waits");
+        sleep(Duration::from_millis(5)).await;
+        assert_eq!(bench.server.requests().len(), 1, "no byte of it has left");
+        departure.leave(bench.clock.now());
+        send.await;
+        assert_eq!((exchange.outcome, exchange.written, bench.server.accepted()), (Outcome::Completed, departure.sent(), 1));
+    });
+}
+
+#[test]
+fn a_held_call_whose_connection_closes_takes_another() {
+    paused(async {
+        let bench = Bench::new(vec![vec![Request, Write(good()), Pause(3)], vec![Request, Write(good()), Hold]]).await;
+        bench.ask(0).await;
+        let (departure, mut exchange) = (Departure::default(), Exchange::default());
+        let mut send = Box::pin(bench.client.clone().send(bench.call(1), bench.clock, &departure, &mut exchange));
+        assert!(is_pending(send.as_mut()).await);
+        sleep(Duration::from_millis(5)).await;
+        departure.leave(bench.clock.now());
+        send.await;
+        assert_eq!((exchange.outcome, bench.server.accepted(), bench.server.requests().len()), (Outcome::Completed, 2, 2));
     });
 }
 
@@ -199,7 +241,8 @@ fn letting_go_closes_the_connection_and_keeps_what_was_seen() {
         let begun = [STREAM_HEAD, &chunk(&event(TOKEN))].concat();
         let bench = Bench::new(vec![vec![Request, Pause(10), Write(begun), Hold]]).await;
         let mut exchange = Exchange::default();
-        let send = bench.client.clone().send(bench.call(0), bench.clock, &mut exchange);
+        let departure = Departure::at(bench.clock.now());
+        let send = bench.client.clone().send(bench.call(0), bench.clock, &departure, &mut exchange);
         assert!(tokio::time::timeout(Duration::from_millis(500), send).await.is_err());
         assert_eq!((exchange.events, exchange.first_token.map(Offset::as_nanos)), (1, Some(10_000_000)));
         assert!(exchange.written.is_some() && exchange.headers.is_some() && exchange.ended.is_none());

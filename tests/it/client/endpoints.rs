@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tonnage::client::{Addresses, Client, Encoder, Endpoint, HttpClient, LengthField, RequestOptions, Target, Tls};
+use tonnage::client::{Addresses, Client, Departure, Encoder, Endpoint, HttpClient, LengthField, RequestOptions, Target, Tls};
 use tonnage::clock::{Pacing, RunClock};
 use tonnage::record::{Exchange, FailureClass, Outcome, Usage};
 use tonnage::sim::{MODEL_NAME, Options, Server, listen};
@@ -27,7 +27,7 @@ fn asked(endpoint: Endpoint, fault: &str, adjust: impl FnOnce(&mut RequestOption
         let call = HttpClient::prepare(&Encoder::new(&options).unwrap(), spec(0));
         let clock = RunClock::starting_in(Duration::ZERO);
         let mut exchange = Exchange::default();
-        client.send(call, clock, &mut exchange).await;
+        client.send(call, clock, &Departure::at(clock.now()), &mut exchange).await;
         serving.abort();
         exchange
     })

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
-use tonnage::client::{Addresses, Call, Client, Encoder, HttpClient, RequestOptions, Target, Tls};
+use tonnage::client::{Addresses, Call, Client, Departure, Encoder, HttpClient, RequestOptions, Target, Tls};
 use tonnage::clock::RunClock;
 use tonnage::record::{Exchange, FailureClass, Outcome};
 use tonnage::workload::{Outline, RequestSpec};
@@ -179,7 +179,7 @@ impl Bench {
 
     pub(crate) async fn send(&self, call: Call) -> Exchange {
         let mut exchange = Exchange { sent: Some(self.clock.now()), ..Exchange::default() };
-        self.client.clone().send(call, self.clock, &mut exchange).await;
+        self.client.clone().send(call, self.clock, &Departure::at(self.clock.now()), &mut exchange).await;
         exchange
     }
 

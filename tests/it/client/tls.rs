@@ -11,7 +11,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tonnage::client::{Addresses, Client, Discovery, Encoder, HttpClient, RequestOptions, Target, Tls};
+use tonnage::client::{Addresses, Client, Departure, Discovery, Encoder, HttpClient, RequestOptions, Target, Tls};
 use tonnage::clock::RunClock;
 use tonnage::record::{Exchange, FailureClass, Outcome};
 use tonnage::units::Offset;
@@ -99,7 +99,10 @@ impl Asker {
 
     async fn ask(&self, id: u64) -> Exchange {
         let mut exchange = Exchange { sent: Some(self.clock.now()), ..Exchange::default() };
-        self.client.clone().send(HttpClient::prepare(&self.encoder, spec(id)), self.clock, &mut exchange).await;
+        self.client
+            .clone()
+            .send(HttpClient::prepare(&self.encoder, spec(id)), self.clock, &Departure::at(self.clock.now()), &mut exchange)
+            .await;
         exchange
     }
 }
@@ -140,7 +143,7 @@ fn a_reservation_agrees_on_tls_ahead() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!(server.seen.borrow().len(), 1);
         let mut exchange = Exchange::default();
-        asker.client.clone().send(call, asker.clock, &mut exchange).await;
+        asker.client.clone().send(call, asker.clock, &Departure::at(asker.clock.now()), &mut exchange).await;
         assert_eq!((exchange.outcome, exchange.connected), (Outcome::Completed, None));
     });
 }

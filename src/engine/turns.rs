@@ -1,0 +1,226 @@
+//! Owns the later turns of sessions: released by completions, by a driver of their own beside the issuer and never in it.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+
+use crate::client::Client;
+use crate::clock::Pacer;
+use crate::engine::desk::Desk;
+use crate::engine::segment::Live;
+use crate::engine::source::{Staged, stage, yield_to_workers};
+use crate::engine::worker::Preparing;
+use crate::error::Error;
+use crate::units::Offset;
+
+/// How long before its instant a turn is encoded and its connection made ready. Thinking may take minutes, in which its bytes need not be held.
+const LEAD: Duration = Duration::from_millis(100);
+
+/// What the workers of a segment share of its sessions.
+#[derive(Debug)]
+pub(super) struct Released {
+    completed: Box<[Completed]>,
+    /// Sessions that have begun and have a turn to come.
+    sessions: AtomicU64,
+    /// Turns that the end of the run left without an instant.
+    given_up: AtomicU64,
+}
+
+/// Of one worker, turns whose turn before has completed.
+#[derive(Debug, Default)]
+struct Completed {
+    turns: Mutex<Vec<Turn>>,
+    added: Notify,
+}
+
+/// A turn and the instant of its release, the earliest first where they are compared.
+type Turn = (Offset, u64);
+
+impl Released {
+    pub(super) fn new(workers: usize) -> Self {
+        let completed = (0..workers).map(|_| Completed::default()).collect();
+        Self { completed, sessions: AtomicU64::new(0), given_up: AtomicU64::new(0) }
+    }
+
+    /// Hands turn `id` to the driver of `worker`, to be released at `at`.
+    pub(super) fn add(&self, worker: usize, id: u64, at: Offset) {
+        if let Some(completed) = self.completed.get(worker) {
+            completed.turns.lock().unwrap_or_else(PoisonError::into_inner).push((at, id));
+            completed.added.notify_one();
+        }
+    }
+
+    fn take(&self, worker: usize) -> Vec<Turn> {
+        self.completed
+            .get(worker)
+            .map(|completed| std::mem::take(&mut *completed.turns.lock().unwrap_or_else(PoisonError::into_inner)))
+            .unwrap_or_default()
+    }
+
+    async fn added(&self, worker: usize) {
+        if let Some(completed) = self.completed.get(worker) {
+            completed.added.notified().await;
+        }
+    }
+
+    pub(super) fn begin_session(&self) {
+        self.sessions.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether that was the last.
+    pub(super) fn end_session(&self) -> bool {
+        self.sessions.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
+    pub(super) fn any_session(&self) -> bool {
+        self.sessions.load(Ordering::Acquire) > 0
+    }
+
+    pub(super) fn note_given_up(&self, turns: u64) {
+        self.given_up.fetch_add(turns, Ordering::AcqRel);
+    }
+
+    pub(super) fn given_up(&self) -> u64 {
+        self.given_up.load(Ordering::Acquire)
+    }
+}
+
+/// Where turns are encoded: on a thread beside the worker, or when asked for.
+struct Encoding<C: Client> {
+    aside: Option<std::sync::mpsc::Sender<Turn>>,
+    live: Arc<Live>,
+    encoder: Arc<C::Encoder>,
+    sender: mpsc::UnboundedSender<Staged<C>>,
+    receiver: mpsc::UnboundedReceiver<Staged<C>>,
+}
+
+impl<C: Client> Encoding<C> {
+    fn new(live: Arc<Live>, encoder: Arc<C::Encoder>, worker: usize, preparing: Preparing) -> Result<Self, Error> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let aside = match preparing {
+            Preparing::Inline => None,
+            Preparing::Ahead => {
+                let (ask, asked) = std::sync::mpsc::channel();
+                let (live, encoder, sender) = (Arc::clone(&live), Arc::clone(&encoder), sender.clone());
+                std::thread::Builder::new()
+                    .name(format!("turns-{worker}"))
+                    .spawn(move || {
+                        yield_to_workers();
+                        // It ends with the driver, which may leave before the last is encoded.
+                        asked.into_iter().all(|(at, id)| sender.send(stage::<C>(&live, &encoder, id, at)).is_ok())
+                    })
+                    .map_err(|error| Error::Internal(format!("no thread to prepare turns on: {error}")))?;
+                Some(ask)
+            }
+        };
+        Ok(Self { aside, live, encoder, sender, receiver })
+    }
+
+    fn ask(&self, (at, id): Turn) {
+        // Neither end goes before the other while a turn is on its way.
+        _ = match &self.aside {
+            Some(ask) => ask.send((at, id)).map_err(|_| ()),
+            None => self.sender.send(stage::<C>(&self.live, &self.encoder, id, at)).map_err(|_| ()),
+        };
+    }
+}
+
+/// Releases the turns of one worker's sessions.
+pub(super) struct Driver<C: Client> {
+    live: Arc<Live>,
+    worker: usize,
+    encoding: Encoding<C>,
+    desk: Rc<Desk<C>>,
+    /// Turns whose think time runs.
+    thinking: BinaryHeap<Reverse<Turn>>,
+}
+
+impl<C: Client> Driver<C> {
+    /// Fails where it needs a thread and gets none.
+    pub(super) fn new(
+        client: Rc<C>,
+        live: Arc<Live>,
+        encoder: Arc<C::Encoder>,
+        worker: usize,
+        preparing: Preparing,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            encoding: Encoding::new(Arc::clone(&live), encoder, worker, preparing)?,
+            desk: Rc::new(Desk::new(client, Arc::clone(&live), worker)),
+            thinking: BinaryHeap::new(),
+            live,
+            worker,
+        })
+    }
+
+    /// Runs until no session of the segment has a turn to come.
+    pub(super) async fn run(mut self) {
+        let live = Arc::clone(&self.live);
+        let mut pacer = Pacer::new(live.clock, live.pacing);
+        loop {
+            self.thinking.extend(live.released.take(self.worker).into_iter().map(Reverse));
+            let (stopping, letting_go) = (live.stop_at() != Offset::NEVER, live.has_let_go());
+            if stopping || letting_go {
+                self.give_up_late();
+            }
+            let next = self.encode_soon();
+            self.desk.send_due();
+            let due = self.desk.due();
+            // The next to be sent, or the next to be encoded.
+            let (at, lead) =
+                if live.clock.until(due) <= live.clock.until_before(next, LEAD) { (due, Duration::ZERO) } else { (next, LEAD) };
+            tokio::select! {
+                biased;
+                () = live.issued() => break,
+                () = live.letting_go(), if !letting_go => {}
+                () = live.stopped(), if !stopping => {}
+                () = live.released.added(self.worker) => {}
+                Some(staged) = self.encoding.receiver.recv() => self.keep(staged),
+                // Overdue sends go by the handful; answers are read in between.
+                () = async { pacer.sleep_until_before(at, lead).await; tokio::task::yield_now().await }, if at != Offset::NEVER => {}
+            }
+        }
+        let (_, bodies) = self.desk.close();
+        live.merge_bodies(&bodies);
+    }
+
+    /// Has encoded what is soon to be sent; the instant of the next behind.
+    fn encode_soon(&mut self) -> Offset {
+        while let Some(Reverse((at, id))) = self.thinking.peek().copied() {
+            if !self.live.clock.until_before(at, LEAD).is_zero() {
+                return at;
+            }
+            self.thinking.pop();
+            self.encoding.ask((at, id));
+        }
+        Offset::NEVER
+    }
+
+    fn keep(&self, staged: Staged<C>) {
+        if self.live.is_over(staged.record.scheduled) {
+            self.live.give_up(staged.record.id);
+        } else {
+            self.desk.reserve(staged);
+        }
+    }
+
+    /// Gives up, once the run ends, what would come too late.
+    fn give_up_late(&mut self) {
+        let live = &self.live;
+        self.thinking.retain(|Reverse((at, id))| {
+            let late = live.is_over(*at);
+            if late {
+                live.give_up(*id);
+            }
+            !late
+        });
+        for id in self.desk.withdraw_late() {
+            live.give_up(id);
+        }
+    }
+}

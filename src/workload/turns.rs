@@ -1,0 +1,127 @@
+//! Owns `Turns`: sessions whose later turns wait for the turn before. Who is next, and when, is a pure function of how a turn ended.
+
+use std::ops::Range;
+
+use crate::record::Outcome;
+use crate::schedule::TimeScale;
+use crate::trace::{Pauses, Row};
+use crate::units::Offset;
+
+/// The later turns of the sessions of a plan.
+///
+/// Ids 0 to `planned` are requests with a planned instant, in its order: the first turn of each session, and what belongs to none. Behind
+/// them stand the later turns, session after session in the order of the first turns, each session's in a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turns {
+    planned: u64,
+    /// Of each planned request, how many later turns stand before its own; and how many there are at all.
+    starts: Vec<u32>,
+    /// The think time before each later turn, in nanoseconds of the run's clock.
+    think_ns: Vec<u64>,
+}
+
+/// What the end of a turn means for those after it in its session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sequel {
+    /// The next, `id`, is released at `at`.
+    Release {
+        /// Its number in the plan.
+        id: u64,
+        /// The end of the turn before and the think time.
+        at: Offset,
+    },
+    /// None of these is ever released: the turn was lost, and nobody goes on without its answer.
+    Skip(Range<u64>),
+    /// None of these has come due: the run ended before the turn did.
+    NotDue(Range<u64>),
+}
+
+impl Turns {
+    /// Puts `rows` into the order of their ids, as `pauses` tells first turns from later ones; `session_of` tells copies apart. Think times are
+    /// divided by `scale` as instants are.
+    pub(super) fn arrange(rows: &mut Vec<Row>, pauses: &Pauses, scale: TimeScale, session_of: impl Fn(&Row) -> Option<u64>) -> Self {
+        let is_first = |row: &Row| pauses.turn(row.place) == 0;
+        let mut later: Vec<Row> = rows.extract_if(.., |row| !is_first(row)).collect();
+        let firsts = rows.iter().zip(0u32..).filter_map(|(row, place)| Some((session_of(row)?, place)));
+        let place_of: std::collections::HashMap<u64, u32> = firsts.collect();
+        let begun_by = |row: &Row| session_of(row).and_then(|session| place_of.get(&session).copied()).unwrap_or(0);
+        later.sort_by_cached_key(|row| (begun_by(row), pauses.turn(row.place)));
+        let mut starts = vec![0; rows.len() + 1];
+        for row in &later {
+            starts[begun_by(row) as usize + 1] += 1;
+        }
+        for place in 0..rows.len() {
+            starts[place + 1] += starts[place];
+        }
+        let think_ns = later.iter().map(|row| scale.shortened(pauses.think(row.place)).as_nanos() as u64).collect();
+        let planned = rows.len() as u64;
+        rows.append(&mut later);
+        Self { planned, starts, think_ns }
+    }
+
+    /// How many requests have a planned instant.
+    #[must_use]
+    pub fn planned(&self) -> u64 {
+        self.planned
+    }
+
+    /// How many are released by completions, if all complete.
+    #[must_use]
+    pub fn later(&self) -> u64 {
+        self.think_ns.len() as u64
+    }
+
+    /// Whether request `id` waits for another.
+    #[must_use]
+    pub fn is_later(&self, id: u64) -> bool {
+        id >= self.planned
+    }
+
+    /// The turns after `id` in its session, in their order.
+    #[must_use]
+    pub fn after(&self, id: u64) -> Range<u64> {
+        let own = self.own(id);
+        if self.is_later(id) { id + 1..own.end } else { own }
+    }
+
+    /// The turn of `id` in its session, from 0.
+    #[must_use]
+    pub(crate) fn turn(&self, id: u64) -> u32 {
+        if self.is_later(id) { (id - self.own(id).start) as u32 + 1 } else { 0 }
+    }
+
+    /// The think time before later turn `id`, in nanoseconds.
+    pub(super) fn think_ns(&self, id: u64) -> u64 {
+        id.checked_sub(self.planned).and_then(|place| self.think_ns.get(place as usize)).copied().unwrap_or(0)
+    }
+
+    /// What follows when turn `id` has ended in `outcome` at `ended`; none where it was the last. A turn that completed releases the next; one that was lost
+    /// (failed, timed out, shed, cancelled, abandoned) ends its session.
+    #[must_use]
+    pub fn sequel(&self, id: u64, outcome: &Outcome, ended: Offset) -> Option<Sequel> {
+        let after = self.after(id);
+        if after.is_empty() {
+            return None;
+        }
+        Some(match outcome {
+            Outcome::Completed => {
+                let at = Offset::from_nanos(ended.as_nanos().saturating_add(self.think_ns(after.start)));
+                Sequel::Release { id: after.start, at }
+            }
+            Outcome::Unresolved => Sequel::NotDue(after),
+            Outcome::Failed(_) | Outcome::TimedOut | Outcome::Shed | Outcome::Cancelled | Outcome::Skipped | Outcome::Abandoned => {
+                Sequel::Skip(after)
+            }
+        })
+    }
+
+    /// The later turns of the session that `id` belongs to.
+    fn own(&self, id: u64) -> Range<u64> {
+        let first = match id.checked_sub(self.planned) {
+            None => id as usize,
+            Some(place) => self.starts.partition_point(|start| u64::from(*start) <= place).saturating_sub(1),
+        };
+        let at = |place: usize| self.planned + u64::from(self.starts.get(place).copied().unwrap_or(0));
+        at(first)..at(first + 1)
+    }
+}
