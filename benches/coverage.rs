@@ -125,29 +125,36 @@ fn main() {
         let share = cell.truth / cell.capacity;
         found.print(&starred(cell.name, cell.tuned_on), (cell.truth, share, price(&cell.aim(precision).question, share)), &mut pooled);
     }
-    println!(
-        "pooled: covers {:.1} %, safe {:.1} %, RMSE {:.1} %",
-        100.0 * pooled.covered / pooled.runs,
-        100.0 * pooled.safe / pooled.runs,
-        100.0 * libm::sqrt(pooled.squares / pooled.runs)
-    );
+    if pooled.runs > 0.0 {
+        println!(
+            "pooled: covers {:.1} %, safe {:.1} %, RMSE {:.1} %",
+            100.0 * pooled.covered / pooled.runs,
+            100.0 * pooled.safe / pooled.runs,
+            100.0 * libm::sqrt(pooled.squares / pooled.runs)
+        );
+    }
     if !asked.wants("bisection") {
         return;
     }
     println!("\nplain bisection on the point estimate, 7 probes that start empty");
     println!("cell                 requests    bias   RMSE  more than 5 % too high");
-    for cell in cells() {
+    let print = |name: &str, truth: f64, found_by: &dyn Fn(u32, Seed) -> f64| {
         for each in [300, 1_000] {
-            let found: Vec<f64> = (1..=seeds).map(|seed| bisection(&cell, 7, each, Seed::new(seed)) / cell.truth - 1.0).collect();
+            let found: Vec<f64> = (1..=seeds).map(|seed| found_by(each, Seed::new(seed)) / truth - 1.0).collect();
             let count = found.len() as f64;
             println!(
-                "{:20} {:>8} {:+6.1}% {:5.1}% {:6.1}%",
-                cell.name,
+                "{name:20} {:>8} {:+6.1}% {:5.1}% {:6.1}%",
                 format!("7×{each}"),
                 100.0 * found.iter().sum::<f64>() / count,
                 100.0 * libm::sqrt(found.iter().map(|error| error * error).sum::<f64>() / count),
                 100.0 * found.iter().filter(|error| **error > 0.05).count() as f64 / count
             );
         }
+    };
+    for cell in cells() {
+        print(cell.name, cell.truth, &|each, seed| bisection(&cell, 7, each, seed));
+    }
+    for cell in SERVED {
+        print(cell.name, cell.truth, &|each, seed| cell.bisection(7, u64::from(each), seed));
     }
 }
