@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::cli::arguments::SweepArguments;
 use crate::cli::config::{Parsed, to_yaml};
 use crate::cli::exit::Exit;
@@ -30,7 +32,7 @@ use crate::report::{Report, render, shown_figure};
 use crate::schedule::{Extent, Process};
 use crate::search::{
     Blueprint, Course, Finished, Point, PointFindings, PointLoad, Stability, Sweep, SweepFindings, drive, is_unanswered,
-    parse_concurrencies, parse_rates,
+    parse_concurrencies, parse_rates, rates_as_given,
 };
 use crate::seed::Seed;
 use crate::units::{per_second, seconds};
@@ -230,6 +232,12 @@ fn foretell(job: &mut Job, sweep: &Sweep, done: usize) {
         seconds(sweep.window.as_secs_f64()),
         seconds(left as f64 * each_s)
     ));
+    let typed = job.effective.get("rates").and_then(Value::as_str).and_then(|text| rates_as_given(text).ok());
+    if let Course::Rates(rates) = &sweep.course
+        && typed.is_some_and(|typed| typed != *rates)
+    {
+        job.notes.push("the rates are played ascending, each once".to_owned());
+    }
     if job.max_in_flight.is_some() && matches!(sweep.course, Course::Between { .. }) {
         job.notes.push("--max-in-flight bounds the open loads; the closed ones hold 1 and 512 in flight".to_owned());
     }
