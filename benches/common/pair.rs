@@ -28,8 +28,8 @@ pub(crate) fn bare(instants: &[u64]) -> Vec<f64> {
 }
 
 /// Writes a prebuilt request at each instant on the next of `connections` kept-alive connections, and reads the answers in a second
-/// thread; both on the tool's core.
-pub(crate) fn send(server: SocketAddr, template: &Template, instants: &[u64], connections: usize) -> Result<(), String> {
+/// thread; both on the tool's core. How late each write began, in microseconds.
+pub(crate) fn send(server: SocketAddr, template: &Template, instants: &[u64], connections: usize) -> Result<Vec<f64>, String> {
     let streams = (0..connections).map(|_| connect(server)).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
     std::thread::scope(|scope| {
         let draining = scope.spawn(|| {
@@ -40,16 +40,18 @@ pub(crate) fn send(server: SocketAddr, template: &Template, instants: &[u64], co
             pin(TOOL_CPU);
             no_timer_slack();
             let mut template = template.clone();
+            let mut late_us = Vec::with_capacity(instants.len());
             let origin = now_ns() + HEAD_START;
             for (number, at) in instants.iter().enumerate() {
                 let bytes = template.numbered(number as u64);
                 sleep_until(origin + at);
+                late_us.push(now_ns().saturating_sub(origin + at) as f64 / 1e3);
                 (&streams[number % streams.len()]).write_all(bytes).map_err(|error| error.to_string())?;
             }
-            Ok(())
+            Ok(late_us)
         });
         let sent = sending.join().unwrap_or_else(|_| Err("the control sender panicked".to_owned()));
-        sent.and(draining.join().unwrap_or_else(|_| Err("the control's reader panicked".to_owned())))
+        draining.join().unwrap_or_else(|_| Err("the control's reader panicked".to_owned())).and(sent)
     })
 }
 

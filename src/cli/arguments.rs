@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
 use crate::cli::options::{
-    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, ShardOptions, SizeOptions, SweepOptions,
-    TargetOptions, WireOptions, WorkloadOptions, whole, within,
+    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, SearchOptions, ShardOptions, SizeOptions,
+    SweepOptions, TargetOptions, WireOptions, WorkloadOptions, whole, within,
 };
 use crate::cli::replay::NOT_OF_A_REPLAY;
+use crate::cli::search::NOT_OF_A_SEARCH;
 use crate::cli::sweep::NOT_OF_A_SWEEP;
 use crate::sim::{Fault, Profile};
 use crate::trace::{Format, OnEmpty};
@@ -27,6 +28,7 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
   tonnage run                                  show me, with a simulated server
   tonnage run --target http://127.0.0.1:8000 --rate 50/s --slo 'p99 ttft<=200ms'
   tonnage sweep --target http://127.0.0.1:8000 where it saturates
+  tonnage search --slo 'p99 ttft<=200ms'       the highest rate that meets it
   tonnage size results/sweep --demand 50/s     how many replicas that takes
   tonnage replay trace.csv --time-scale 10     a recorded trace, ten times as fast
   tonnage plan --rate 50/s --process gamma:2   what would be sent
@@ -52,7 +54,10 @@ impl Arguments {
         let without = |verb: Command, options: &[(&str, &str)]| {
             options.iter().fold(verb, |verb, (key, _)| verb.mut_arg(key.replace('-', "_"), |argument| argument.hide(true)))
         };
-        Self::command().mut_subcommand("replay", |replay| without(replay, NOT_OF_A_REPLAY)).mut_subcommand("sweep", |sweep| {
+        let command = Self::command()
+            .mut_subcommand("replay", |replay| without(replay, NOT_OF_A_REPLAY))
+            .mut_subcommand("search", |search| without(search, NOT_OF_A_SEARCH));
+        command.mut_subcommand("sweep", |sweep| {
             without(sweep, NOT_OF_A_SWEEP)
                 .mut_arg("warmup", |warmup| warmup.help(WARMUP_OF_A_SWEEP).hide_default_value(true))
                 .mut_arg("duration", |duration| duration.help("Length of the measured window of each load [default: 20s]"))
@@ -65,6 +70,7 @@ impl Arguments {
 pub(super) enum Verb {
     Run(Box<RunArguments>),
     Sweep(Box<SweepArguments>),
+    Search(Box<SearchArguments>),
     Size(Box<SizeArguments>),
     Replay(Box<ReplayArguments>),
     Plan(PlanArguments),
@@ -123,6 +129,33 @@ pub(super) struct RunArguments {
 pub(super) struct SweepArguments {
     #[command(flatten)]
     pub(super) sweep: SweepOptions,
+    #[command(flatten)]
+    pub(super) load: LoadArguments,
+    #[command(flatten)]
+    pub(super) config: ConfigOption,
+}
+
+/// The highest rate that meets the objectives, with its interval
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage search --target http://127.0.0.1:8000 --slo 'p99 ttft<=200ms' --slo 'p99 tpot<=50ms'
+  tonnage search --slo 'p99 ttft<=500ms' --precision 20% --budget 10m
+  tonnage search --slo 'error_rate<=1%, p95 e2e<=10s' --process gamma:2 --max-rate 100/s
+  tonnage search --resume results/m/20260102T030405Z-search   go on after a crash
+",
+    after_help = "Exit code:
+  0    answered: found, or --max-rate meets the objectives
+  1    infeasible: the unloaded service, or --min-rate, misses an objective
+  2    wrong usage or input
+  3    the service stopped answering, or cannot be used; --resume goes on
+  4    inconclusive: the budget is spent, or the checks disagree
+  130  interrupted; what was measured is written, --resume goes on",
+    help_template = TEMPLATE
+)]
+pub(super) struct SearchArguments {
+    #[command(flatten)]
+    pub(super) search: SearchOptions,
     #[command(flatten)]
     pub(super) load: LoadArguments,
     #[command(flatten)]

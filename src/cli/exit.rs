@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::metrics::{Ended, VerdictResult};
 use crate::report::Report;
 use crate::search::Finished;
+use crate::search::hunt::Outcome;
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,16 @@ impl Exit {
 
     /// How a run ends, in the order of the contract: interruption before loss of the target before the verdict.
     pub(super) fn of_report(report: &Report) -> Self {
+        if let Some(search) = &report.search {
+            return match search.finished {
+                None => Self::Interrupted,
+                Some(Outcome::TargetLost) => Self::TargetLost,
+                _ if !search.doubts.is_empty() => Self::Inconclusive,
+                Some(Outcome::Infeasible) => Self::Failed,
+                Some(Outcome::BudgetSpent | Outcome::GeneratorUnfit) => Self::Inconclusive,
+                Some(Outcome::Found | Outcome::MaxRateReached) => Self::Done,
+            };
+        }
         let cut_short = report.sweep.as_ref().is_some_and(|findings| findings.finished.is_none());
         if cut_short || report.trials.iter().any(|trial| trial.ended == Ended::Interrupted) {
             return Self::Interrupted;

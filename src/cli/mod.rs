@@ -8,6 +8,7 @@ mod help;
 mod host;
 mod job;
 mod load;
+mod many;
 mod merge;
 mod options;
 mod output;
@@ -18,6 +19,7 @@ mod recount;
 mod replay;
 mod report;
 mod run;
+mod search;
 mod shard;
 mod signals;
 mod simulate;
@@ -67,6 +69,7 @@ fn dispatch(mut parsed: Parsed) -> Result<ExitCode, Error> {
     match std::mem::replace(&mut parsed.arguments, help).verb {
         Verb::Run(arguments) => run::run(*arguments, parsed),
         Verb::Sweep(arguments) => sweep::sweep(*arguments, parsed),
+        Verb::Search(arguments) => search::search(*arguments, parsed),
         Verb::Replay(arguments) => replay::replay(*arguments, parsed),
         Verb::Plan(arguments) => plan::plan(&arguments),
         Verb::Size(arguments) => size::size_fleet(&arguments, &parsed.command),

@@ -15,8 +15,12 @@ use crate::cli::run::{flush, sink_of};
 use crate::clock::RunClock;
 use crate::engine::{Gauge, HEAD_START, Session};
 use crate::error::Error;
-use crate::metrics::{Play, Segment, StopRule, Trial};
+use crate::metrics::{Course, Play, Segment, StopRule, Trial};
 use crate::record::{Detail, Header};
+use crate::units::Offset;
+
+/// What a progress line begins with.
+pub(super) type Heading<'a> = Box<dyn Fn(usize, &str) -> String + 'a>;
 
 /// A live session that files what it plays.
 pub(super) struct Player<'a> {
@@ -28,8 +32,8 @@ pub(super) struct Player<'a> {
     pub(super) lines: Lines,
     /// The number of the next load, from 0.
     pub(super) place: usize,
-    /// How many there are at most.
-    pub(super) most: usize,
+    /// What the progress line of load number so-and-so (from 1) of this label begins with.
+    pub(super) heading: Heading<'a>,
     /// Whether the user has asked us to stop.
     pub(super) halted: Arc<AtomicBool>,
     /// The progress of the load issued last.
@@ -50,10 +54,17 @@ impl Player<'_> {
     /// `stop`, or as soon as the user has asked: a signal between two loads interrupts neither.
     fn or_halted(&self, stop: StopRule) -> StopRule {
         let halted = Arc::clone(&self.halted);
-        StopRule::When(Arc::new(move |counts| {
-            let stops = matches!(&stop, StopRule::When(rule) if rule(counts));
-            stops || halted.load(Ordering::Relaxed)
-        }))
+        match stop {
+            StopRule::Watch(watched) => {
+                StopRule::Watch(Arc::new(
+                    move |counts, sequence| {
+                        if halted.load(Ordering::Relaxed) { Course::Stop } else { watched(counts, sequence) }
+                    },
+                ))
+            }
+            StopRule::When(rule) => StopRule::When(Arc::new(move |counts| rule(counts) || halted.load(Ordering::Relaxed))),
+            StopRule::Never => StopRule::When(Arc::new(move |_| halted.load(Ordering::Relaxed))),
+        }
     }
 
     fn filing(&self, header: &Header) -> Result<Option<Filing>, Error> {
@@ -78,9 +89,10 @@ impl Play for Player<'_> {
         let progress = Progress {
             gauge: Arc::clone(&gauge),
             clock: RunClock::starting_in(HEAD_START),
-            load_end: spans.cooldown.end.max(spans.window.end),
+            // What is watched ends when it is decided.
+            load_end: if matches!(stop, StopRule::Watch(_)) { Offset::NEVER } else { spans.cooldown.end.max(spans.window.end) },
             hidden: self.hidden,
-            lines: self.lines.prefixed(format!("{}/{} {} · ", self.place, self.most, segment.label)),
+            lines: self.lines.prefixed((self.heading)(self.place, &segment.label)),
         };
         self.drawn = Some(tokio::task::spawn_local(progress.draw()));
         let plan = Arc::clone(&segment.plan);

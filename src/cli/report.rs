@@ -48,6 +48,10 @@ fn again(path: &Path) -> Result<Report, Error> {
     let mut report = read(&result)?;
     if report.sweep.is_some() {
         fold_sweep(&result, &mut report)?;
+    } else if let Some(loads) = report.search.as_ref().map(|findings| findings.loads.clone()) {
+        for (place, load) in loads.iter().enumerate().take(report.trials.len()) {
+            fold_load(&result, &mut report, place, load.point.saturating_sub(1), &load.plan_fingerprint)?;
+        }
     } else if report.trials.is_empty() && report.is_unfinished() {
         let trial = salvage(&records, &report)?;
         report.trials.push(trial);
@@ -85,12 +89,18 @@ fn fold_sweep(result: &Path, report: &mut Report) -> Result<(), Error> {
     let Some(saved) = &report.sweep else { return Ok(()) };
     let (finished, prints) = (saved.finished, saved.points.iter().map(|point| point.plan_fingerprint.clone()).collect::<Vec<_>>());
     for (place, print) in prints.iter().enumerate().take(report.trials.len()) {
-        let records = result.with_file_name(point_folder(place)).join(RECORDS);
-        if records.exists() {
-            report.trials[place] = fold_again(&records, &report.trials[place], report, print)?;
-        }
+        fold_load(result, report, place, place, print)?;
     }
     report.sweep = Some(SweepFindings::of(&report.trials, &prints, finished));
+    Ok(())
+}
+
+/// Folds trial number `place` again, if its records are beside `result` in the folder of load number `point`.
+fn fold_load(result: &Path, report: &mut Report, place: usize, point: usize, fingerprint: &str) -> Result<(), Error> {
+    let records = result.with_file_name(point_folder(point)).join(RECORDS);
+    if records.exists() {
+        report.trials[place] = fold_again(&records, &report.trials[place], report, fingerprint)?;
+    }
     Ok(())
 }
 

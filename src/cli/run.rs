@@ -144,6 +144,7 @@ pub(super) fn skeleton(job: &Job, found: &Found, started: SystemTime, command: V
         notes: job.notes.clone(),
         trials: Vec::new(),
         sweep: None,
+        search: None,
         config: job.effective.clone(),
     }
 }

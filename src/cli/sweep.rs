@@ -14,21 +14,20 @@ use crate::cli::config::{Parsed, to_yaml};
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
 use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of, workload_of};
+use crate::cli::many::{begun_in, folder_of, hear, show};
 use crate::cli::options::SweepOptions;
-use crate::cli::output::{Folder, json_of};
+use crate::cli::output::Folder;
 use crate::cli::player::Player;
 use crate::cli::progress::Lines;
-use crate::cli::report::read;
-use crate::cli::run::{announce, default_path, ending, find, make_room, session_of, skeleton};
+use crate::cli::run::{announce, ending, find, make_room, session_of, skeleton};
 use crate::cli::signals::Signals;
 use crate::cli::simulate::local_runtime;
 use crate::cli::target::{Found, with_trust};
-use crate::cli::terminal::{ink, print, say};
+use crate::cli::terminal::say;
 use crate::clock::RunClock;
-use crate::engine::Interrupter;
 use crate::error::Error;
 use crate::metrics::{Ended, Metric, MetricView, Trial, TrialView};
-use crate::report::{Report, render, shown_figure};
+use crate::report::{Report, shown_figure};
 use crate::schedule::{Extent, Process};
 use crate::search::{
     Blueprint, Course, Finished, Point, PointFindings, PointLoad, Stability, Sweep, SweepFindings, drive, is_unanswered,
@@ -78,12 +77,7 @@ pub(super) fn sweep(arguments: SweepArguments, mut parsed: Parsed) -> Result<Exi
 
 /// The result of the sweep that is to go on, without what was cut off.
 fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
-    if let Some(key) = parsed.typed.iter().find(|key| !OF_A_RESUMPTION.contains(&key.as_str())) {
-        let why = "cannot be changed when a sweep goes on: its loads would no longer belong together";
-        return Err(Error::usage(format!("--{key}"), why, "drop it, or begin a new sweep without --resume"));
-    }
-    let path = folder.join("result.json");
-    let mut report = read(&path)?;
+    let (path, mut report) = begun_in(folder, parsed, OF_A_RESUMPTION)?;
     let Some(findings) = report.sweep.as_mut() else {
         return Err(Error::input(path, "is not the result of a sweep; give the folder of one to --resume"));
     };
@@ -186,10 +180,7 @@ async fn play(
 ) -> Result<ExitCode, Error> {
     make_room(&mut job, &found, if matches!(sweep.course, Course::Concurrencies(_)) { "--concurrency" } else { "--points" })?;
     let started = RunClock::starting_in(Duration::ZERO).wall();
-    let folder = match claimed {
-        Some(folder) => folder,
-        None => Folder::claim(&default_path(&found, started, job.verb))?,
-    };
+    let folder = folder_of(&job, &found, claimed, started, begun.is_some())?;
     let resumed = begun.is_some();
     foretell(&mut job, sweep, begun.as_ref().map_or(0, |report| report.trials.len()));
     announce(&mut job, &found);
@@ -201,10 +192,6 @@ async fn play(
         ));
         report
     } else {
-        if folder.holds_result() {
-            say(&format!("{} holds an earlier result, which this one replaces", folder.path().display()));
-        }
-        folder.clear()?;
         Report { sweep: Some(SweepFindings::default()), ..skeleton(&job, &found, started, command) }
     };
     if resumed && found.simulated != report.target.simulated {
@@ -289,7 +276,7 @@ async fn live(
         hidden,
         lines: lines.clone(),
         place: trials.len(),
-        most: sweep.most_points(),
+        heading: Box::new(|place, label| format!("{place}/{} {label} · ", sweep.most_points())),
         halted: Arc::clone(&halted),
         drawn: None,
     };
@@ -335,27 +322,4 @@ fn account(trial: &TrialView) -> String {
         p99(Metric::E2e),
         point.stability.map(Stability::name).map_or_else(String::new, |state| format!(", {state}")),
     )
-}
-
-/// The first signal ends the load and the sweep, and lets the drain settle what is open; the second lets go of it.
-async fn hear(mut signals: Signals, interrupter: Interrupter, halted: Arc<AtomicBool>, lines: Lines) {
-    signals.next().await;
-    halted.store(true, Ordering::Relaxed);
-    interrupter.interrupt();
-    lines.push("interrupted: nothing more is sent; what is in flight is followed to its end; interrupt again to let go of it".to_owned());
-    loop {
-        signals.next().await;
-        interrupter.interrupt();
-        lines.push("interrupted again: letting go".to_owned());
-    }
-}
-
-fn show(job: &Job, report: &Report) -> Result<(), Error> {
-    if job.json {
-        print(&json_of(report)?)
-    } else if job.quiet {
-        Ok(())
-    } else {
-        print(&render(report, ink()))
-    }
 }

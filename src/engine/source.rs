@@ -244,5 +244,7 @@ fn prepare<C: Client>(live: &Live, encoder: &C::Encoder, worker: usize, sender: 
         if sender.send(staged).is_err() {
             return;
         }
+        // A send that is due on the same core waits for one request to be built, not for this thread's slice of time to end.
+        std::thread::yield_now();
     }
 }

@@ -6,6 +6,7 @@ use crate::metrics::{
 };
 use crate::report::Report;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::report::search::search_text;
 use crate::report::sweep::sweep_text;
 use crate::report::tokens::tokens_text;
 use crate::units::{Offset, count, per_second, seconds};
@@ -20,6 +21,9 @@ pub fn render(report: &Report, ink: Ink) -> String {
     if let Some(findings) = &report.sweep {
         text.push('\n');
         text.push_str(&sweep_text(report, findings, ink));
+    } else if let Some(findings) = &report.search {
+        text.push('\n');
+        text.push_str(&search_text(report, findings, ink));
     } else {
         for trial in &report.trials {
             text.push('\n');

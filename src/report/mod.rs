@@ -6,6 +6,7 @@ mod fleet;
 mod inspection;
 mod layout;
 mod model;
+mod search;
 mod sweep;
 mod tokens;
 
@@ -15,3 +16,4 @@ pub use fleet::render_fleet;
 pub use inspection::render_inspection;
 pub use layout::{Ink, wrapped};
 pub use model::{Host, Report, SCHEMA, Target, Tool};
+pub use search::probe_account;

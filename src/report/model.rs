@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::metrics::TrialView;
 use crate::search::SweepFindings;
+use crate::search::hunt::SearchFindings;
 
 /// The schema this version writes.
 pub const SCHEMA: u32 = 1;
@@ -49,6 +50,9 @@ pub struct Report {
     /// What a sweep found in its trials; each of them has its records in a folder of its own, `points/01` and so on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepFindings>,
+    /// What a search found; each of its loads has its records in a folder of its own, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchFindings>,
 }
 
 impl Report {

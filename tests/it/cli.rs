@@ -85,6 +85,7 @@ fn help_shows_examples_first_and_nothing_that_is_not_built() {
         ("help", vec!["--help"]),
         ("help_run", vec!["run", "--help"]),
         ("help_sweep", vec!["sweep", "--help"]),
+        ("help_search", vec!["search", "--help"]),
         ("help_replay", vec!["replay", "--help"]),
         ("help_plan", vec!["plan", "--help"]),
         ("help_trace", vec!["trace", "--help"]),

@@ -83,6 +83,7 @@ fn report(records: &[Record], slo: &[&str], load: LoadFacts) -> Report {
         notes: vec!["quota 500/min: 12 requests were taken out of the plan beforehand; none was shifted".to_owned()],
         trials: vec![trial.view()],
         sweep: None,
+        search: None,
     }
 }
 

@@ -23,6 +23,7 @@ mod replay;
 mod replay_cli;
 mod scripted;
 mod search;
+mod search_cli;
 mod sessions;
 mod shards;
 mod size_cli;

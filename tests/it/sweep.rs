@@ -155,6 +155,7 @@ fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
         notes: Vec::new(),
         trials,
         sweep: Some(findings),
+        search: None,
     };
     let shown = render(&report, Ink::Plain);
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");

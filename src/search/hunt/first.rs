@@ -19,6 +19,8 @@ const LONGEST_S: f64 = 24.0 * 3_600.0;
 /// The unloaded service is asked for so long at most, once so many requests have come back: slow answers, one after the other, take their time.
 const FLOOR_S: f64 = 60.0;
 const FLOOR_LEAST: u64 = 30;
+/// So many times as many are asked where misses are close to what is allowed.
+const CLOSE_TIMES: u64 = 10;
 /// Requests after which a floor that fails for certain ends it.
 const FAILS_AFTER: u64 = 5;
 /// Mean times of a lone request that a closed loop is given to fill the service.
@@ -27,7 +29,7 @@ const FILLING: f64 = 3.0;
 const SATURATED: f64 = 2.0;
 /// Requests by which it is told whether the service keeps up with the most that may be sent.
 const AT_MOST: u64 = 600;
-/// Of a budget of time, what the saturation may take, once so many have completed.
+/// Of a budget, what the saturation may take, once so many have completed.
 const BUDGET_SHARE: f64 = 0.25;
 const LEAST_COMPLETIONS: u64 = 300;
 
@@ -41,11 +43,14 @@ where
     let (place, segment) = hunt.begin(Purpose::Floor, PointLoad::Closed(1), &lengths, "floor".to_owned())?;
     let aim: Aim = hunt.aim.clone();
     let enough = Enough::default();
-    let rule = enough.watching(move |counts: &LiveCounts, sequence: &Sequence| {
+    let rule = enough.watching(move |counts, sequence| {
         let settled = sequence.settled();
-        settled >= requests
+        let counts_now = || counts_of(&aim, sequence, counts.elapsed, false);
+        // Close to a limit more are asked: a share of failures that no rate changes is best refuted here.
+        let is_close = || aim.question.demands().iter().zip(counts_now()).any(|(demand, counted)| counted.share() > demand.allowed() / 2.0);
+        (settled >= requests && (settled >= CLOSE_TIMES * requests || !is_close()))
             || (settled >= FLOOR_LEAST && counts.elapsed.as_secs() >= FLOOR_S)
-            || (settled >= FAILS_AFTER && failing(&aim.question, &counts_of(&aim, sequence, counts.elapsed, false)).is_some())
+            || (settled >= FAILS_AFTER && failing(&aim.question, &counts_now()).is_some())
             || sequence.lost_in_a_row() >= LOST
     });
     played(hunt, player, (place, Purpose::Floor), segment, (rule, enough), |hunt, trial, view| {
@@ -67,7 +72,7 @@ where
         let lengths = Lengths::new(0.0, AT_MOST as f64 / most.per_s(), 0.0);
         let (place, segment) = hunt.begin(Purpose::Saturation, PointLoad::Open(most), &lengths, format!("the most, {most}"))?;
         let enough = Enough::default();
-        let full = enough.when(|counts| counts.in_flight >= u64::from(Closed::THROUGHPUT));
+        let full = enough.watching(|counts, _| counts.in_flight >= u64::from(Closed::THROUGHPUT));
         played(hunt, player, (place, Purpose::Saturation), segment, (full, enough), |hunt, trial, view| {
             if trial.ended == Ended::Complete && stability_of(&read_signs(view)) != Stability::Saturated {
                 hunt.journal.history.capacity = Some(Capacity::Above(most.per_s()));
@@ -81,10 +86,13 @@ where
     let filling_s = FILLING * hunt.journal.unloaded_s.unwrap_or(0.0);
     let lengths = Lengths::new(filling_s, LONGEST_S, 0.0);
     let (place, segment) = hunt.begin(Purpose::Saturation, PointLoad::Closed(Closed::THROUGHPUT), &lengths, "saturation".to_owned())?;
+    // A first step must leave something for the probes.
+    let left = hunt.aim.question.budget().requests.map(|most| most.saturating_sub(hunt.journal.history.spent().requests));
+    let completions = left.map_or(completions, |left| completions.min((BUDGET_SHARE * left as f64) as u64).max(LEAST_COMPLETIONS));
     let longest_s = hunt.aim.question.budget().seconds.map_or(LONGEST_S, |seconds| BUDGET_SHARE * seconds);
     let filled: Mutex<Option<u64>> = Mutex::default();
     let enough = Enough::default();
-    let rule = enough.when(move |counts| {
+    let rule = enough.watching(move |counts, _| {
         let mut filled = filled.lock().unwrap_or_else(PoisonError::into_inner);
         let dead = counts.missed >= u64::from(Closed::THROUGHPUT + LOST);
         if counts.elapsed < Offset::from_secs(filling_s) {
@@ -97,7 +105,10 @@ where
     played(hunt, player, (place, Purpose::Saturation), segment, (rule, enough), |hunt, _, view| {
         let Some(rate) = in_window(view) else { return };
         let saturated = mean_e2e_s(view).zip(hunt.journal.unloaded_s).is_none_or(|(loaded, lone)| loaded >= SATURATED * lone);
-        hunt.journal.history.capacity = Some(if saturated { Capacity::Reached(rate.per_s) } else { Capacity::Above(rate.per_s) });
+        // Answers that take the same time come in waves, of which a window may hold one more than its share; all of them together do not.
+        let least = view.run_totals.completed as f64 / view.drain_end_s;
+        let reached = if saturated { Capacity::Reached(rate.per_s) } else { Capacity::Above(rate.per_s.min(least)) };
+        hunt.journal.history.capacity = Some(reached);
     })
     .await
 }
@@ -107,11 +118,6 @@ where
 struct Enough(Arc<AtomicBool>);
 
 impl Enough {
-    fn when(&self, enough: impl Fn(&LiveCounts) -> bool + Send + Sync + 'static) -> StopRule {
-        let reached = Arc::clone(&self.0);
-        StopRule::When(Arc::new(move |counts| enough(counts) && !reached.swap(true, Relaxed)))
-    }
-
     fn watching(&self, enough: impl Fn(&LiveCounts, &Sequence) -> bool + Send + Sync + 'static) -> StopRule {
         let reached = Arc::clone(&self.0);
         StopRule::Watch(Arc::new(

@@ -3,12 +3,14 @@
 
 mod aim;
 mod facts;
+mod findings;
 mod first;
 mod growth;
 mod journal;
 mod watch;
 
 pub use aim::{Aim, Asked};
+pub use findings::{Load, Outcome, SearchFindings, rounded};
 pub use journal::{Event, Journal, Kept, Purpose};
 
 use std::pin::{Pin, pin};
@@ -172,8 +174,8 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         // Room for a discard that is extended, and for following what came inside the window.
         let cooldown_s = 3.0 * order.discard_s + follow_s;
         let lengths = Lengths::new(order.discard_s, f64::from(order.most_blocks) * order.block_s, cooldown_s);
-        let number = known.probes.len() + 1;
-        let (place, segment) = self.begin(Purpose::Probe, PointLoad::Open(rate), &lengths, format!("probe {number} {rate}"))?;
+        let label = format!("probe {} {rate}", self.journal.begun + 1);
+        let (place, segment) = self.begin(Purpose::Probe, PointLoad::Open(rate), &lengths, label)?;
         let aim = self.aim.clone().asking(question);
         let watch = Watch::new(&aim, picture, order, follow_s);
         Ok((Probing { place, order, plan: Arc::clone(&segment.plan), seen: None }, segment, watch))

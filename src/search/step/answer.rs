@@ -26,6 +26,8 @@ const BLOCKS: u32 = 4;
 const VISITS: usize = 2;
 /// A search that has not ended after so many probes never will.
 const MOST_PROBES: usize = 150;
+/// Without a least rate, nobody is interested in less than this share of the capacity.
+const LEAST_SHARE: f64 = 0.04;
 /// How certain the answer must be to lie beyond an end of the range.
 const CERTAIN: f64 = 0.975;
 
@@ -75,7 +77,7 @@ pub enum Finding {
     BudgetSpent,
     /// The highest rate that may be sent meets the objectives.
     MostReached,
-    /// The unloaded service misses an objective, or the lowest rate of interest does.
+    /// The unloaded service misses an objective, or the lowest rate of interest does: without one, 4 % of the capacity.
     Infeasible,
 }
 
@@ -115,12 +117,14 @@ pub fn step(question: &Question, history: &History) -> Step {
     };
     let done = |finding| Step::Done(Box::new(answer(question, history, &picture, finding)));
     let Bracket { low, best, high } = picture.bracket();
-    let (most, least) = (question.most_per_s(), question.least_per_s());
+    // What fails at a trace of the capacity fails for another reason than load.
+    let least = question.least_per_s().unwrap_or(LEAST_SHARE * picture.capacity_per_s());
+    let most = question.most_per_s();
     let visited = !history.probes.is_empty();
     if visited && most.is_some_and(|most| picture.chance_beyond(most) >= CERTAIN) {
         return done(Finding::MostReached);
     }
-    if visited && least.is_some_and(|least| picture.chance_beyond(least) <= 1.0 - CERTAIN) {
+    if visited && picture.chance_beyond(least) <= 1.0 - CERTAIN {
         return done(Finding::Infeasible);
     }
     let precision = precision_at(question, &picture);

@@ -16,7 +16,9 @@ pub struct Count {
 }
 
 impl Count {
-    pub(super) fn share(&self) -> f64 {
+    /// The share of misses; 0 where nothing is decided.
+    #[must_use]
+    pub fn share(&self) -> f64 {
         if self.decided == 0 { 0.0 } else { self.misses as f64 / self.decided as f64 }
     }
 }

@@ -1,5 +1,6 @@
 //! Owns the checks of the answer: probes against the fitted curve, and against each other.
 
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Gamma};
 
 use crate::search::step::posterior::prior_phi;
@@ -11,12 +12,30 @@ const LEVEL: f64 = 1e-3;
 const NEAR: f64 = 0.3;
 
 /// What does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Doubt {
     /// Isotonic regression over the probes, which assumes only that more load means more misses, fits far better than the curve.
     Curve,
     /// No rising curve fits: probes at like rates showed unlike shares of misses. The service changed while it was asked.
     Drift,
+}
+
+impl Doubt {
+    /// In words, with advice.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Curve => {
+                "INCONCLUSIVE: misses do not rise with the rate as the curve behind this answer does; look at the probes, and search again \
+                 between closer rates (--min-rate, --max-rate)"
+            }
+            Self::Drift => {
+                "INCONCLUSIVE: like rates showed unlike shares of misses: the service changed while it was asked; look for what warms up, \
+                 scales or throttles there, and search again"
+            }
+        }
+    }
 }
 
 /// One probe of one demand in effective requests.

@@ -1,17 +1,20 @@
 //! Owns the tests of a whole search played over the simulator in virtual time: the answer covers the truth, and the same seed plays the same loads.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tonnage::metrics::Objectives;
+use tonnage::engine;
+use tonnage::error::Error;
+use tonnage::metrics::{Objectives, Play, Segment, StopRule};
 use tonnage::schedule::Process;
 use tonnage::search::Blueprint;
-use tonnage::search::hunt::{Aim, Conclusion, Event, Journal, Kept, hunt};
-use tonnage::search::step::{Answer, Capacity, Finding, Question};
+use tonnage::search::hunt::{Aim, Conclusion, Event, Journal, Kept, Outcome, SearchFindings, hunt};
+use tonnage::search::step::{Answer, Budget, Capacity, Doubt, Finding, Question};
 use tonnage::seed::Seed;
-use tonnage::sim::{Profile, Session};
+use tonnage::sim::{LocalTarget, ModelClient, Profile, Session};
 use tonnage::workload::{LengthSpec, Workload};
 
 /// The output of a future of virtual time, which never waits.
@@ -58,24 +61,69 @@ impl Hunted {
 }
 
 fn hunted(profile: &str, slo: &str, workload: Workload, seed: u64, adjust: impl Fn(Aim) -> Aim) -> Hunted {
+    let mut session = Session::new(profile.parse::<Profile>().expect("a profile"), Seed::new(seed));
+    now(by(&mut session, slo, workload, seed, adjust, Journal::default(), usize::MAX))
+}
+
+/// A search by whoever plays, after what `journal` knows, ended by the user after so many loads.
+async fn by<P: Play>(
+    player: &mut P,
+    slo: &str,
+    workload: Workload,
+    seed: u64,
+    adjust: impl Fn(Aim) -> Aim,
+    mut journal: Journal,
+    most_loads: usize,
+) -> Hunted {
     let blueprint = blueprint(slo, workload, seed);
     let aim = adjust(Aim::new(&blueprint.objectives, 0.1).expect("an aim"));
-    let mut session = Session::new(profile.parse::<Profile>().expect("a profile"), Seed::new(seed));
-    let mut journal = Journal::default();
-    let mut loads = Vec::new();
-    let told = |_: &Journal, event: Event| {
-        if let Event::Ends { kept, trial, plan_fingerprint, .. } = event {
-            loads.push((trial.label, kept, plan_fingerprint));
+    let loads = RefCell::new(Vec::new());
+    let told = |journal: &Journal, event: Event| {
+        if let Event::Ends { place, kept, trial, plan_fingerprint, .. } = event {
+            assert!(place < journal.begun);
+            loads.borrow_mut().push((trial.label.clone(), kept, plan_fingerprint));
         }
         Ok(())
     };
-    let conclusion = now(hunt(&mut session, &aim, &blueprint, &mut journal, told, || true)).expect("played");
-    Hunted { conclusion, journal, loads }
+    let conclusion = hunt(player, &aim, &blueprint, &mut journal, told, || loads.borrow().len() < most_loads).await.expect("played");
+    Hunted { conclusion, journal, loads: loads.into_inner() }
+}
+
+/// A service that is another one from its load number `from` on.
+struct Changing {
+    before: Session,
+    after: Session,
+    from: usize,
+    played: usize,
+}
+
+impl Changing {
+    fn new(before: &str, after: &str, from: usize) -> Self {
+        let session = |profile: &str| Session::new(profile.parse().expect("a profile"), Seed::new(1));
+        Self { before: session(before), after: session(after), from, played: 0 }
+    }
+}
+
+impl Play for Changing {
+    type Settling = <Session as Play>::Settling;
+
+    async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
+        self.played += 1;
+        if self.played > self.from { self.after.play(segment, stop).await } else { self.before.play(segment, stop).await }
+    }
+
+    async fn rest(&mut self) {
+        self.before.rest().await;
+        self.after.rest().await;
+    }
 }
 
 /// Demand by demand, in requests per second: where the truth is known in closed form.
 const MM1: (&str, &str, f64) = ("mmc:servers=1,service=100ms", "p99 e2e<=1500ms", 6.93);
 const MM4: (&str, &str, f64) = ("mmc:servers=4,service=100ms", "p99 ttft<=750ms", 32.9);
+
+/// What takes fewer requests: misses are more frequent.
+const QUICK: &str = "p90 ttft<=400ms";
 
 fn within(precision: f64) -> impl Fn(Aim) -> Aim {
     move |aim| {
@@ -86,7 +134,7 @@ fn within(precision: f64) -> impl Fn(Aim) -> Aim {
 
 #[test]
 fn the_interval_covers_the_truth_of_a_queue() {
-    for ((profile, slo, truth), seed) in [(MM1, 1), (MM4, 2)] {
+    for ((profile, slo, truth), seed) in [(MM1, 1), (MM4, 3)] {
         let found = hunted(profile, slo, workload("1", "1"), seed, within(0.2));
         let answer = found.answer();
         let bracket = answer.bracket.expect("rates");
@@ -101,13 +149,112 @@ fn the_interval_covers_the_truth_of_a_queue() {
 
 #[test]
 fn the_same_seed_plays_the_same_loads_and_none_twice() {
-    let play = |seed| hunted(MM4.0, MM4.1, workload("1", "1"), seed, within(0.3));
+    let play = |seed| hunted(MM4.0, QUICK, workload("1", "1"), seed, within(0.3));
     let (one, again, other) = (play(1), play(1), play(2));
     assert_eq!((&one.loads, &one.conclusion, &one.journal), (&again.loads, &again.conclusion, &again.journal));
     assert_ne!(one.loads, other.loads);
     let prints: std::collections::BTreeSet<&String> = one.loads.iter().map(|(_, _, print)| print).collect();
     assert_eq!(prints.len(), one.loads.len(), "each load has draws of its own");
-    assert_eq!(one.loads[..3].iter().map(|(label, ..)| label.as_str()).collect::<Vec<_>>(), ["floor", "saturation", "probe 1 29.69/s"]);
+    assert_eq!(one.loads[..3].iter().map(|(label, ..)| label.as_str()).collect::<Vec<_>>(), ["floor", "saturation", "probe 3 29.69/s"]);
+}
+
+#[test]
+fn what_was_killed_goes_on_and_repeats_nothing() {
+    let part = |journal: Journal, most_loads: usize| {
+        let mut session = Session::new(MM4.0.parse().expect("a profile"), Seed::new(1));
+        now(by(&mut session, QUICK, workload("1", "1"), 1, within(0.3), journal, most_loads))
+    };
+    let whole = part(Journal::default(), usize::MAX);
+    let first = part(Journal::default(), 3);
+    assert_eq!((&first.conclusion, first.loads.as_slice()), (&Conclusion::Halted, &whole.loads[..3]));
+    // On disk and back.
+    let aim = within(0.3)(Aim::new(&blueprint(QUICK, workload("1", "1"), 1).objectives, 0.1).expect("an aim"));
+    let findings = SearchFindings::of(&aim, &first.journal, "poisson".to_owned(), Vec::new(), Some(&first.conclusion));
+    let text = serde_json::to_string(&findings).expect("JSON");
+    let saved: SearchFindings = serde_json::from_str(&text).expect("findings");
+    assert_eq!((&saved.finished, saved.interval_per_s.is_some()), (&None, true), "the bracket as it stood");
+    assert_eq!(saved.journal(), first.journal);
+    let rest = part(saved.journal(), usize::MAX);
+    assert_eq!(rest.answer().finding, Finding::Found);
+    let mut prints: Vec<&String> = first.loads.iter().chain(&rest.loads).map(|(_, _, print)| print).collect();
+    let played = prints.len();
+    prints.sort();
+    prints.dedup();
+    assert_eq!((prints.len(), rest.journal.history.probes.len()), (played, played - 2), "fresh draws, and one floor and one saturation");
+    assert!(rest.loads.iter().all(|(label, ..)| label.starts_with("probe ")), "{:?}", rest.loads);
+}
+
+#[test]
+fn a_service_whose_floor_misses_is_infeasible_at_once() {
+    let found = hunted("delay:ttft=300ms,itl=1ms", "p99 ttft<=200ms", workload("1", "8"), 1, |aim| aim);
+    let answer = found.answer();
+    assert_eq!((answer.finding, answer.bracket, found.loads.len()), (Finding::Infeasible, None, 1));
+    assert!(answer.spent.requests < 20, "a handful tells: {:?}", answer.spent);
+    let aim = Aim::new(&blueprint("p99 ttft<=200ms", workload("1", "8"), 1).objectives, 0.1).expect("an aim");
+    let findings = SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion));
+    assert_eq!((findings.finished, findings.safe_rate_per_s), (Some(Outcome::Infeasible), None));
+    assert!(findings.headline().starts_with("INFEASIBLE: the unloaded service misses p99 ttft<=200ms"), "{}", findings.headline());
+    assert!(findings.sentences[1].contains("5 of 5 requests miss"), "{:?}", findings.sentences);
+}
+
+#[test]
+fn a_service_that_is_never_saturated_is_carried_to_the_most_and_nothing_faster_is_sent() {
+    for (most, label) in [(Some(20.0), "the most, 20/s"), (None, "saturation")] {
+        let found = hunted("delay:ttft=1s,itl=0", "p90 ttft<=1500ms", workload("1", "1"), 1, |aim| {
+            let question = aim.question.clone().between(None, most).expect("a question");
+            aim.asking(question)
+        });
+        let answer = found.answer();
+        assert_eq!((answer.finding, found.loads[1].0.as_str()), (Finding::MostReached, label));
+        let Some(Capacity::Above(reached)) = found.journal.history.capacity else { panic!("{:?}", found.journal.history.capacity) };
+        assert!(most.map_or((reached / 512.0 - 1.0).abs() < 0.1, |most| (reached - most).abs() < 1e-9), "{reached}");
+        assert!(found.journal.history.probes.iter().all(|probe| probe.rate_per_s <= reached * 1.001), "nothing faster");
+        let aim = Aim::new(&blueprint("p90 ttft<=1500ms", workload("1", "1"), 1).objectives, 0.1).expect("an aim");
+        let findings = SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion));
+        assert_eq!(findings.limited_by.as_deref(), Some("max_rate"));
+        let [Some(low), None] = findings.interval_per_s.expect("an interval") else { panic!("{:?}", findings.interval_per_s) };
+        assert!(low <= reached && low > 0.8 * reached, "{low} of {reached}");
+    }
+}
+
+#[test]
+fn a_budget_that_is_spent_leaves_what_it_bought() {
+    let found = hunted(MM4.0, MM4.1, workload("1", "1"), 1, |aim| {
+        let question = aim.question.clone().within(Budget { requests: Some(7_000), seconds: None });
+        aim.asking(question)
+    });
+    let answer = found.answer();
+    let bracket = answer.bracket.expect("rates");
+    assert_eq!(answer.finding, Finding::BudgetSpent);
+    assert!((7_000..9_500).contains(&answer.spent.requests) && bracket.high / bracket.low > 1.2, "{answer:?}");
+    assert!(bracket.low < MM4.2 && MM4.2 < bracket.high);
+}
+
+#[test]
+fn a_service_that_slows_down_is_doubted() {
+    let mut service = Changing::new(MM4.0, "mmc:servers=4,service=200ms", 8);
+    let bounded = |aim: Aim| {
+        let question = aim.question.clone().within(Budget { requests: Some(20_000), seconds: None });
+        aim.asking(question)
+    };
+    let found = now(by(&mut service, "p99 ttft<=1500ms", workload("1", "1"), 1, bounded, Journal::default(), usize::MAX));
+    assert!(found.answer().doubts.contains(&Doubt::Drift), "{:?}", found.conclusion);
+}
+
+#[tokio::test(start_paused = true, flavor = "local")]
+async fn the_live_engine_plays_it_while_the_last_probe_is_still_followed() {
+    let profile: Profile = "mmc:servers=1,service=50ms".parse().expect("a profile");
+    let settings = engine::Settings { timeout: Duration::from_mins(1), drain: Duration::from_mins(1), max_in_flight: None };
+    let client = ModelClient::new(profile, &[], Seed::new(1));
+    let mut session = engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), client);
+    let found = by(&mut session, "p80 e2e<=300ms", workload("1", "1"), 1, within(0.4), Journal::default(), usize::MAX).await;
+    // p80 = 1.609/(20 − λ).
+    let (bracket, truth) = (found.answer().bracket.expect("rates"), 20.0 - 1.609 / 0.3);
+    assert!(bracket.low < truth && truth < bracket.high, "{bracket:?}");
+    assert!(found.loads.iter().all(|(_, kept, _)| *kept == Kept::Evidence), "{:?}", found.loads);
+    let probes = &found.journal.history.probes;
+    assert_eq!(probes.len() + 2, found.loads.len());
+    assert!(probes.iter().all(|probe| probe.counts[0].decided > 100 && probe.time_in_system_s > 0.05), "{probes:?}");
 }
 
 #[test]

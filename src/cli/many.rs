@@ -1,0 +1,66 @@
+//! Owns what verbs of many loads share: going on with a begun result, its folder, signals, and what is shown at the end.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use crate::cli::config::Parsed;
+use crate::cli::job::Job;
+use crate::cli::output::{Folder, json_of};
+use crate::cli::progress::Lines;
+use crate::cli::report::read;
+use crate::cli::run::default_path;
+use crate::cli::signals::Signals;
+use crate::cli::target::Found;
+use crate::cli::terminal::{ink, print, say};
+use crate::engine::Interrupter;
+use crate::error::Error;
+use crate::report::{Report, render};
+
+/// The result that is to go on, and where it is. What would change what is measured is refused.
+pub(super) fn begun_in(folder: &Path, parsed: &Parsed, of_a_resumption: &[&str]) -> Result<(PathBuf, Report), Error> {
+    if let Some(key) = parsed.typed.iter().find(|key| !of_a_resumption.contains(&key.as_str())) {
+        let why = "cannot be changed when it goes on: its loads would no longer belong together";
+        return Err(Error::usage(format!("--{key}"), why, "drop it, or begin anew without --resume"));
+    }
+    let path = folder.join("result.json");
+    let report = read(&path)?;
+    Ok((path, report))
+}
+
+/// The folder of the result; emptied, unless it goes on.
+pub(super) fn folder_of(job: &Job, found: &Found, claimed: Option<Folder>, started: SystemTime, resumed: bool) -> Result<Folder, Error> {
+    let folder = claimed.map_or_else(|| Folder::claim(&default_path(found, started, job.verb)), Ok)?;
+    if !resumed {
+        if folder.holds_result() {
+            say(&format!("{} holds an earlier result, which this one replaces", folder.path().display()));
+        }
+        folder.clear()?;
+    }
+    Ok(folder)
+}
+
+/// The first signal ends the load and those that would follow, and lets the drain settle what is open; the second lets go of it.
+pub(super) async fn hear(mut signals: Signals, interrupter: Interrupter, halted: Arc<AtomicBool>, lines: Lines) {
+    signals.next().await;
+    halted.store(true, Ordering::Relaxed);
+    interrupter.interrupt();
+    lines.push("interrupted: nothing more is sent; what is in flight is followed to its end; interrupt again to let go of it".to_owned());
+    loop {
+        signals.next().await;
+        interrupter.interrupt();
+        lines.push("interrupted again: letting go".to_owned());
+    }
+}
+
+/// Shows the result as it was asked for.
+pub(super) fn show(job: &Job, report: &Report) -> Result<(), Error> {
+    if job.json {
+        print(&json_of(report)?)
+    } else if job.quiet {
+        Ok(())
+    } else {
+        print(&render(report, ink()))
+    }
+}

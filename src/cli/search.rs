@@ -1,0 +1,332 @@
+//! Owns verb `search`: the highest rate that meets the objectives, each load filed as it ends, and what they come to.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::cli::arguments::SearchArguments;
+use crate::cli::config::{Parsed, to_yaml};
+use crate::cli::exit::Exit;
+use crate::cli::job::Job;
+use crate::cli::load::{salt_of, workload_of};
+use crate::cli::many::{begun_in, folder_of, hear, show};
+use crate::cli::options::SearchOptions;
+use crate::cli::output::Folder;
+use crate::cli::player::Player;
+use crate::cli::progress::Lines;
+use crate::cli::run::{announce, ending, find, make_room, session_of, skeleton};
+use crate::cli::signals::Signals;
+use crate::cli::simulate::local_runtime;
+use crate::cli::target::{Found, with_trust};
+use crate::cli::terminal::say;
+use crate::clock::RunClock;
+use crate::error::Error;
+use crate::metrics::TrialView;
+use crate::report::{Report, probe_account};
+use crate::schedule::{Extent, Process};
+use crate::search::Blueprint;
+use crate::search::hunt::{Aim, Event, Journal, Kept, Load as Played, Outcome, Purpose, SearchFindings, hunt, rounded};
+use crate::search::step::{Capacity, precision_for, price};
+use crate::seed::Seed;
+use crate::units::{count, per_second, seconds};
+use crate::workload::{Closed, Load, Plan, joint_fingerprint};
+
+/// Options of a run that a search answers itself, and what to do instead.
+pub(super) const NOT_OF_A_SEARCH: &[(&str, &str)] = &[
+    ("rate", "drop it; --min-rate and --max-rate bound the rate that is searched for, and `tonnage run --rate` plays one"),
+    ("profile", "drop it; each probe has one rate, and `tonnage run --profile` plays one that varies"),
+    ("overlay", "drop it; each probe has one rate, and `tonnage run --overlay` plays one that varies"),
+    ("duration", "drop it; the search chooses how long each probe is, and --budget bounds them all"),
+    ("requests", "drop it; the search chooses how long each probe is, and --budget 50000 bounds them all"),
+    ("warmup", "drop it; the search discards what comes before the service is steady"),
+    ("cooldown", "drop it; the search goes on sending while what it measures is followed"),
+    ("quota", "drop it; --max-rate bounds what is sent"),
+    ("max-in-flight", "drop it; an overload ends its probe by itself, and what would be shed would look like one"),
+    ("shard", "drop it; the probes of a search follow from one another, so one machine plays them all"),
+    ("start-at", "drop it; a search begins at once"),
+    ("load", "drop it; `tonnage run --load` plays a closed loop"),
+    ("tokenizer", "drop it; `tonnage run` counts answers by a tokenizer"),
+];
+
+/// Options that may be given with `--resume`: they change nothing of what is measured.
+const OF_A_RESUMPTION: &[&str] = &["resume", "budget", "json", "quiet", "api-key", "header"];
+
+/// Searches, or goes on with a search.
+pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
+    let begun = arguments.search.resume.as_deref().map(|folder| begun(folder, &parsed)).transpose()?;
+    parsed.refuse(NOT_OF_A_SEARCH, "has no meaning in a search, which chooses its loads itself")?;
+    let folder = arguments.search.resume.clone();
+    let more = arguments.search.resume.is_some() && parsed.typed.contains("budget");
+    let (mut job, aim, blueprint) = prepared(arguments, &mut parsed)?;
+    if let Some(report) = begun.as_ref().filter(|report| is_finished(report, more)) {
+        if !job.quiet && !job.json {
+            say("this search had finished: nothing is left to play");
+        }
+        show(&job, report)?;
+        return Ok(Exit::of_report(report).into());
+    }
+    job.out = folder.or(job.out);
+    local_runtime()?.block_on(async {
+        let mut signals = Signals::listen()?;
+        match find(&job, &mut signals).await? {
+            Some((found, claimed)) => play(job, &aim, &blueprint, begun, found, claimed, signals, parsed.command).await,
+            None => Ok(Exit::Interrupted.into()),
+        }
+    })
+}
+
+/// The result of the search that is to go on.
+fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
+    let (path, report) = begun_in(folder, parsed, OF_A_RESUMPTION)?;
+    if report.search.is_none() {
+        return Err(Error::input(path, "is not the result of a search; give the folder of one to --resume"));
+    }
+    Ok(report)
+}
+
+/// Whether there is nothing to go on with; `more` is to be spent.
+fn is_finished(report: &Report, more: bool) -> bool {
+    match report.search.as_ref().and_then(|findings| findings.finished) {
+        None | Some(Outcome::TargetLost | Outcome::GeneratorUnfit) => false,
+        Some(Outcome::BudgetSpent) => !more,
+        Some(Outcome::Found | Outcome::MaxRateReached | Outcome::Infeasible) => true,
+    }
+}
+
+/// The options as a job, what is searched for, and what all loads have in common.
+fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim, Blueprint), Error> {
+    let SearchArguments { search: options, load, config: _ } = arguments;
+    let salt = salt_of(&load.wire.salt)?;
+    let process = load.schedule.process.unwrap_or(Process::Poisson);
+    parsed.effective.entry("process").or_insert_with(|| process.to_string().into());
+    let mut blueprint = Blueprint {
+        workload: workload_of(&load.workload, salt.clone())?,
+        process,
+        quota: None,
+        seed: Seed::new(load.schedule.seed),
+        window: Duration::ZERO,
+        cooldown: Duration::ZERO,
+        objectives: Arc::default(),
+        streamed: !load.target.no_stream,
+    };
+    // What the job is checked by: the load that needs the most of this machine.
+    let heaviest = Closed::throughput(Extent::Duration(Duration::from_secs(1)), Duration::ZERO, Duration::ZERO);
+    let plan = Plan::new(Load::Closed(heaviest), blueprint.workload.clone(), blueprint.seed, None);
+    let mut job = Job::new("search", load, plan, &salt, parsed)?;
+    job.effective.remove("duration");
+    blueprint.objectives = Arc::clone(&job.objectives);
+    let aim = aim_of(&options, &job, process)?;
+    Ok((job, aim, blueprint))
+}
+
+fn aim_of(options: &SearchOptions, job: &Job, process: Process) -> Result<Aim, Error> {
+    let precision = options.precision.share();
+    if !(0.01..=0.5).contains(&precision) {
+        return Err(Error::usage("--precision", format!("{} is out of range", options.precision), "accepted is 1% to 50%"));
+    }
+    let aim = Aim::new(&job.objectives, precision).map_err(|refusal| refusal.at("--slo"))?;
+    let question = aim.question.clone().arriving(process.cv() * process.cv()).within(options.budget.unwrap_or_default());
+    let [least, most] = [options.min_rate, options.max_rate].map(|rate| rate.map(crate::units::Rate::per_s));
+    let question = question.between(least, most).map_err(|refusal| refusal.at("--min-rate"))?;
+    Ok(aim.asking(question))
+}
+
+#[expect(clippy::too_many_arguments, reason = "everything that a search is played with, once")]
+async fn play(
+    mut job: Job,
+    aim: &Aim,
+    blueprint: &Blueprint,
+    begun: Option<Report>,
+    found: Found,
+    claimed: Option<Folder>,
+    signals: Signals,
+    command: Vec<String>,
+) -> Result<ExitCode, Error> {
+    make_room(&mut job, &found, "search")?;
+    let started = RunClock::starting_in(Duration::ZERO).wall();
+    let folder = folder_of(&job, &found, claimed, started, begun.is_some())?;
+    foretell(&mut job, aim, begun.as_ref().and_then(|report| report.search.as_ref()));
+    announce(&mut job, &found);
+    let report = if let Some(mut report) = begun {
+        if found.simulated != report.target.simulated {
+            return Err(Error::usage("--resume", "the target is not the one that the search began with", "begin a new search"));
+        }
+        report.notes.push(format!(
+            "interrupted after {} loads and resumed: connections, and whatever the service remembered, are new from there on",
+            report.trials.len()
+        ));
+        report.config.clone_from(&job.effective);
+        report
+    } else {
+        let findings = SearchFindings::of(aim, &Journal::default(), blueprint.process.to_string(), Vec::new(), None);
+        Report { search: Some(findings), ..skeleton(&job, &found, started, command) }
+    };
+    let report = live(&job, aim, blueprint, &found, &folder, report, signals).await?;
+    show(&job, &report)?;
+    if !job.json && !job.quiet {
+        say(&format!("result in {}", folder.path().display()));
+    }
+    Ok(ending(&report))
+}
+
+/// Says the price beforehand: in requests, as nobody knows yet how fast the service is.
+fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
+    // Where most answers lie: a share of the saturation rate.
+    const SHARES: [f64; 2] = [0.6, 0.9];
+    let question = &aim.question;
+    let [one, other] = SHARES.map(|share| price(question, share));
+    let spent = known.map_or_else(String::new, |findings| format!(", of which {} are spent", count(findings.requests)));
+    let precision = 100.0 * question.precision();
+    let mut note = format!("±{precision:.0} % takes about {} to {} requests{spent}", hundreds(one.min(other)), hundreds(one.max(other)));
+    if let Some(requests) = question.budget().requests {
+        let bought = SHARES.iter().filter_map(|share| precision_for(question, *share, requests)).fold(0.0, f64::max);
+        note.push_str("; ");
+        note.push_str(&bought_text((bought > 0.0).then_some(bought), question.precision()));
+    } else if question.budget().seconds.is_some() {
+        note.push_str("; what your budget buys is said as soon as the speed of the service is known");
+    }
+    job.notes.push(note);
+}
+
+/// To the hundred: a price is no exact figure.
+fn hundreds(requests: u64) -> String {
+    count(requests.div_ceil(100) * 100)
+}
+
+async fn live(
+    job: &Job,
+    aim: &Aim,
+    blueprint: &Blueprint,
+    found: &Found,
+    folder: &Folder,
+    mut report: Report,
+    signals: Signals,
+) -> Result<Report, Error> {
+    let session = session_of(job, found)?;
+    let lines = Lines::default();
+    let halted = Arc::new(AtomicBool::new(false));
+    let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), Arc::clone(&halted), lines.clone()));
+    let hidden = job.quiet || job.json;
+    let (mut journal, mut loads) = report.search.as_ref().map(|findings| (findings.journal(), findings.loads.clone())).unwrap_or_default();
+    let status: Rc<RefCell<String>> = Rc::default();
+    let shown = Rc::clone(&status);
+    let mut player = Player {
+        session,
+        folder,
+        records: job.records,
+        hidden,
+        lines: lines.clone(),
+        place: journal.begun,
+        heading: Box::new(move |_, label| format!("{label} · {}", shown.borrow())),
+        halted: Arc::clone(&halted),
+        drawn: None,
+    };
+    let yaml = to_yaml(&job.effective)?;
+    let process = blueprint.process.to_string();
+    let told = |journal: &Journal, event: Event| {
+        let mut ended = None;
+        if let Event::Ends { place, purpose, kept, trial, plan_fingerprint } = event {
+            loads.push(Played { point: place + 1, purpose, kept, plan_fingerprint });
+            let view = with_trust(*trial, &job.effective);
+            ended = Some((purpose, kept, view.clone()));
+            report.trials.push(view);
+        }
+        let findings = SearchFindings::of(aim, journal, process.clone(), loads.clone(), None);
+        if let Some((purpose, kept, view)) = ended {
+            *status.borrow_mut() = bracket_of(&findings, aim);
+            if !hidden {
+                lines.push(account(&findings, aim, purpose, kept, &view));
+            }
+        }
+        report.search = Some(findings);
+        // Written before anything else is sent: what is final is never sent again.
+        folder.write_result(&report, &yaml)
+    };
+    let goes_on = || !halted.load(Ordering::Relaxed);
+    let conclusion = hunt(&mut player, aim, blueprint, &mut journal, told, goes_on).await;
+    heard.abort();
+    player.clear().await;
+    let conclusion = conclusion?;
+    let findings = SearchFindings::of(aim, &journal, process, loads, Some(&conclusion));
+    if findings.finished.is_some() {
+        report.plan_fingerprint = joint_fingerprint(findings.loads.iter().map(|load| load.plan_fingerprint.as_str()));
+    }
+    report.search = Some(findings);
+    folder.write_result(&report, &yaml)?;
+    Ok(report)
+}
+
+/// The bracket as it stands, for the progress line.
+fn bracket_of(findings: &SearchFindings, aim: &Aim) -> String {
+    match (findings.safe_rate_per_s, findings.best_rate_per_s, findings.interval_per_s) {
+        (Some(low), Some(best), Some([_, Some(high)])) => {
+            let [low_text, _, high_text] = rounded(low, best, high);
+            format!("{low_text}–{high_text}/s (±{:.0} %){} · ", 50.0 * (high / low - 1.0), left(findings, aim))
+        }
+        (Some(low), _, Some([_, None])) => format!("at least {}{} · ", per_second(low), left(findings, aim)),
+        _ => String::new(),
+    }
+}
+
+/// About how long it still takes; nothing before that is known.
+fn left(findings: &SearchFindings, aim: &Aim) -> String {
+    let by_requests = findings.left(&aim.question).zip(findings.best_rate_per_s).map(|(requests, best)| requests as f64 / best);
+    let by_time = aim.question.budget().seconds.map(|most| (most - findings.spent_s).max(0.0));
+    match (by_requests, by_time) {
+        (Some(one), Some(other)) => format!(", about {} left", seconds(one.min(other))),
+        (Some(one), None) | (None, Some(one)) => format!(", about {} left", seconds(one)),
+        (None, None) => String::new(),
+    }
+}
+
+/// One load in a line.
+fn account(findings: &SearchFindings, aim: &Aim, purpose: Purpose, kept: Kept, trial: &TrialView) -> String {
+    let label = &trial.label;
+    match (kept, purpose) {
+        (Kept::Spoilt, _) => {
+            let why = trial.health.faults.first().map_or("the generator did not do what was planned", String::as_str);
+            format!("{label}: thrown away: {why}")
+        }
+        (Kept::Lost, _) => format!("{label}: thrown away: the service stopped answering"),
+        (Kept::CutShort, _) => format!("{label}: thrown away: it was cut short"),
+        (Kept::Evidence, Purpose::Floor) => {
+            let unloaded = findings.unloaded_s.map_or_else(String::new, |lone_s| format!(", {} each", seconds(lone_s)));
+            format!("{label}: {} requests, one at a time{unloaded}", count(trial.requests.planned))
+        }
+        (Kept::Evidence, Purpose::Saturation) => match findings.capacity {
+            Some(Capacity::Reached(per_s)) => format!("{label}: completes {}{}", per_second(per_s), buys(aim, findings, per_s)),
+            Some(Capacity::Above(per_s)) => format!("{label}: keeps up with {}", per_second(per_s)),
+            None => format!("{label}: saturates the service"),
+        },
+        (Kept::Evidence, Purpose::Probe) => {
+            let shown = findings.probes.last().map_or_else(String::new, |probe| probe_account(probe, &findings.objectives));
+            let bracket = bracket_of(findings, aim);
+            format!("{label}: {shown} · {}", bracket.trim_end_matches(" · "))
+        }
+    }
+}
+
+/// What a budget of time buys of a service of this speed.
+fn buys(aim: &Aim, findings: &SearchFindings, capacity_per_s: f64) -> String {
+    // Probes run at about this share of it.
+    const BUSY: f64 = 0.8;
+    let question = &aim.question;
+    let Some(left_s) = question.budget().seconds.map(|most| most - findings.spent_s) else {
+        let left_s = price(question, BUSY).saturating_sub(findings.requests) as f64 / (BUSY * capacity_per_s);
+        return format!("; about {} to go", seconds(left_s));
+    };
+    let affordable = findings.requests + (left_s.max(0.0) * BUSY * capacity_per_s) as u64;
+    format!("; {}", bought_text(precision_for(question, BUSY, affordable), question.precision()))
+}
+
+/// What a budget buys; no more than was asked for.
+fn bought_text(bought: Option<f64>, asked: f64) -> String {
+    bought.map_or_else(
+        || "your budget does not buy ±50 %: the answer will be very wide".to_owned(),
+        |bought| format!("your budget buys about ±{:.0} %", 100.0 * bought.max(asked)),
+    )
+}

@@ -1,0 +1,88 @@
+//! Owns the console's account of a search: the answer in a sentence, the probes by rate, and what they come to.
+
+use crate::metrics::TrialView;
+use crate::report::Report;
+use crate::report::console::percent;
+use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::search::hunt::{Kept, Purpose, SearchFindings};
+use crate::search::step::{Count, End, Probe};
+use crate::units::{count, per_second, seconds};
+
+/// The text of a search between header and footer.
+pub(super) fn search_text(report: &Report, findings: &SearchFindings, ink: Ink) -> String {
+    let unfinished = if findings.finished.is_none() { " (not finished: go on with --resume)" } else { "" };
+    let (headline, rest) = findings.sentences.split_first().map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
+    let mut text = ink.paint(Tone::Heading, &wrapped(&format!("{headline}{unfinished}"), WIDTH, 0)) + "\n";
+    if !findings.probes.is_empty() {
+        text.push('\n');
+        text.push_str(&probe_table(findings, ink));
+    }
+    text.push('\n');
+    for sentence in rest {
+        text.push_str(&wrapped(&format!("- {sentence}"), WIDTH, 2));
+        text.push('\n');
+    }
+    for (trial, load) in report.trials.iter().zip(&findings.loads) {
+        for fault in faults(trial, load.kept) {
+            text.push_str(&ink.paint(Tone::Warning, &wrapped(&format!("warning: {}: {fault}", trial.label), WIDTH, 2)));
+            text.push('\n');
+        }
+    }
+    for note in &report.notes {
+        text.push_str(&wrapped(&format!("note: {note}"), WIDTH, 2));
+        text.push('\n');
+    }
+    text
+}
+
+/// Why a load was thrown away, where that was the generator's doing.
+fn faults(trial: &TrialView, kept: Kept) -> &[String] {
+    if kept == Kept::Spoilt { &trial.health.faults } else { &[] }
+}
+
+/// The probes in order of their rates: the picture that isotonic regression sees.
+fn probe_table(findings: &SearchFindings, ink: Ink) -> String {
+    let mut headings = vec!["probe", "rate", "requests"];
+    headings.extend(findings.objectives.iter().map(String::as_str));
+    headings.extend(["in system", "ended"]);
+    let mut grid = Grid::new(&headings);
+    let kept = findings.loads.iter().filter(|load| load.purpose == Purpose::Probe && load.kept == Kept::Evidence);
+    let mut probes: Vec<(usize, &Probe)> = kept.map(|load| load.point).zip(&findings.probes).collect();
+    probes.sort_by(|(_, one), (_, other)| one.rate_per_s.total_cmp(&other.rate_per_s));
+    for (number, probe) in probes {
+        let mut row = vec![number.to_string(), per_second(probe.rate_per_s), count(probe.spent.requests)];
+        row.extend(probe.counts.iter().map(share));
+        row.extend([seconds(probe.time_in_system_s), ended(probe.end).to_owned()]);
+        grid.row(row);
+    }
+    let note = "objectives: share of requests that missed; ×: how much more it varies than by chance";
+    grid.render(ink) + &ink.paint(Tone::Faint, note) + "\n"
+}
+
+fn share(counted: &Count) -> String {
+    if counted.decided == 0 {
+        return "—".to_owned();
+    }
+    let clustered = counted.clusters.map_or_else(String::new, |clusters| format!(" ×{:.0}", clusters.phi));
+    format!("{}{clustered}", percent(counted.misses as f64 / counted.decided as f64))
+}
+
+const fn ended(end: End) -> &'static str {
+    match end {
+        End::Full => "in full",
+        End::Decided => "decided",
+        End::Overloaded => "OVERLOAD",
+    }
+}
+
+/// What one probe showed, in a line.
+#[must_use]
+pub fn probe_account(probe: &Probe, objectives: &[String]) -> String {
+    let counts = probe
+        .counts
+        .iter()
+        .zip(objectives)
+        .map(|(counted, objective)| format!("{} of {} miss {objective}", count(counted.misses), count(counted.decided)));
+    let counts = counts.collect::<Vec<_>>().join(", ");
+    if probe.end == End::Overloaded { format!("overloaded, {counts}") } else { counts }
+}

@@ -1,0 +1,179 @@
+//! Owns the tests of `tonnage search` as a person runs it: the answer and what is kept of it, verdicts and exit codes, killed and resumed.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+
+use crate::cli::{Simulated, folder, interrupt, json, run, text, tonnage};
+
+/// A service that is known within seconds: four servers of 2 ms, asked for their p50.
+const QUICK: &[&str] =
+    &["--sim", "mmc:servers=4,service=2ms", "--input-tokens", "1", "--output-tokens", "1", "--slo", "p50 ttft<=1s", "--out", "out"];
+
+fn searched(folder: &Path, words: &[&str]) -> Output {
+    run(folder, &["search"].iter().chain(words).copied().collect::<Vec<_>>())
+}
+
+#[test]
+fn a_search_states_its_answer_and_is_rendered_again_with_the_same_numbers() {
+    let folder = folder();
+    let output = searched(folder.path(), &[QUICK, &["--max-rate", "400/s", "--label", "quick"]].concat());
+    let (shown, said) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{said}{shown}");
+    assert!(said.contains("±10 % takes about") && said.contains("floor: 30") && said.contains("keeps up with 400/s"), "{said}");
+    for wanted in ["SIMULATED", "label: quick", "carries at least", "with 95 % confidence", "poisson arrivals", "probe", "p50 ttft<=1s"] {
+        assert!(shown.contains(wanted), "{wanted}: {shown}");
+    }
+    assert!(shown.lines().all(|line| line.chars().count() <= 84), "{shown}");
+    let result = json(&folder.path().join("out/result.json"));
+    let search = &result["search"];
+    assert_eq!((search["finished"].as_str(), search["limited_by"].as_str()), (Some("max_rate_reached"), Some("max_rate")));
+    for key in ["safe_rate_per_s", "best_rate_per_s", "interval_per_s", "confidence", "requests", "effective_requests", "spent_s"] {
+        assert!(!search[key].is_null(), "{key}: {search}");
+    }
+    let safe = search["safe_rate_per_s"].as_f64().expect("a rate");
+    assert!((200.0..=400.0).contains(&safe), "{safe}");
+    let (trials, loads) = (result["trials"].as_array().expect("trials"), search["loads"].as_array().expect("loads"));
+    assert!(trials.len() == loads.len() && !search["probes"].as_array().expect("probes").is_empty());
+    for load in loads {
+        let point = load["point"].as_u64().expect("a number");
+        assert!(folder.path().join(format!("out/points/{point:02}/records.jsonl")).exists(), "{load}");
+    }
+    // What the probes count is what their trials show.
+    for (load, trial) in loads.iter().zip(trials).filter(|(load, _)| load["purpose"] == "probe" && load["kept"] == "evidence") {
+        let rate = &trial["load"]["rate_per_s"];
+        let probe = search["probes"].as_array().into_iter().flatten().find(|probe| &probe["rate_per_s"] == rate).expect("its probe");
+        let judged = &trial["slo"]["objectives"][0];
+        assert_eq!((&probe["counts"][0]["misses"], &probe["counts"][0]["decided"]), (&judged["misses"], &judged["decided"]), "{load}");
+    }
+    let again = run(folder.path(), &["report", "out"]);
+    assert_eq!((again.status.code(), text(&again.stdout)), (Some(0), shown), "{}", text(&again.stderr));
+    let sized = run(folder.path(), &["size", "out", "--demand", "1000/s"]);
+    assert_eq!((sized.status.code(), text(&sized.stdout).contains("UNCERTIFIED")), (Some(0), false), "{}", text(&sized.stderr));
+    let resumed = searched(folder.path(), &["--resume", "out"]);
+    assert_eq!((resumed.status.code(), text(&resumed.stderr).contains("had finished")), (Some(0), true));
+}
+
+#[test]
+fn what_no_load_can_meet_is_infeasible_with_exit_1() {
+    let folder = folder();
+    let words = ["--sim", "delay:ttft=30ms,itl=1ms", "--output-tokens", "2", "--slo", "p99 ttft<=20ms", "--out", "out"];
+    let output = searched(folder.path(), &words);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("INFEASIBLE: the unloaded service misses p99 ttft<=20ms"), "{}", text(&output.stdout));
+    let result = json(&folder.path().join("out/result.json"));
+    assert_eq!((&result["search"]["finished"], &result["search"]["safe_rate_per_s"]), (&Value::from("infeasible"), &Value::Null));
+}
+
+#[test]
+fn a_share_of_failures_beyond_what_is_allowed_is_infeasible_too() {
+    let folder = folder();
+    let server = Simulated::start(folder.path(), &["--sim", "delay:ttft=1ms,itl=0", "--fault", "status:503@5%"]);
+    let words = ["--target", &server.url, "--output-tokens", "1", "--slo", "error_rate<=1%", "--out", "out", "--quiet"];
+    let output = searched(folder.path(), &words);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let result = json(&folder.path().join("out/result.json"));
+    assert_eq!(result["search"]["limited_by"], "error_rate<=1%");
+    assert!(folder.path().join("out/points/01/failures.jsonl").exists());
+}
+
+#[test]
+fn a_budget_that_buys_nothing_is_inconclusive_with_exit_4() {
+    let folder = folder();
+    let output = searched(folder.path(), &[QUICK, &["--budget", "600"]].concat());
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("your budget does not buy ±50 %"), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("the budget is spent"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_service_that_dies_ends_the_search_with_exit_3_and_what_was_found_is_kept() {
+    let folder = folder();
+    let server = Simulated::start(folder.path(), &["--sim", "mmc:servers=4,service=2ms"]);
+    let mut command = tonnage(folder.path());
+    let words = ["--target", &server.url, "--input-tokens", "1", "--output-tokens", "1", "--slo", "p99 ttft<=1s", "--out", "out"];
+    command.arg("search").args(words).arg("--quiet").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the binary runs");
+    until(&folder.path().join("out/result.json"), 2, &mut child);
+    drop(server);
+    assert_eq!(child.wait().expect("gone").code(), Some(3));
+    let result = json(&folder.path().join("out/result.json"));
+    assert_eq!(result["search"]["finished"], "target_lost");
+    let kept: Vec<&str> = result["search"]["loads"].as_array().expect("loads").iter().filter_map(|load| load["kept"].as_str()).collect();
+    assert_eq!((&kept[..2], kept.last()), (["evidence"; 2].as_slice(), Some(&"lost")), "{kept:?}");
+    assert!(result["search"]["capacity"]["reached"].as_f64().is_some_and(|per_s| per_s > 500.0), "{}", result["search"]["capacity"]);
+}
+
+#[test]
+fn a_search_that_was_killed_or_interrupted_goes_on_and_repeats_nothing() {
+    let folder = folder();
+    let server = Simulated::start(folder.path(), &["--sim", "mmc:servers=4,service=2ms"]);
+    let result = folder.path().join("out/result.json");
+    let begin = |words: &[&str]| {
+        let mut command = tonnage(folder.path());
+        command.arg("search").args(words).arg("--quiet").stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("the binary runs")
+    };
+    let asked = ["--target", &server.url, "--input-tokens", "1", "--output-tokens", "1", "--slo", "p50 ttft<=1s", "--max-rate", "400/s"];
+    let mut child = begin(&[asked.as_slice(), &["--out", "out"]].concat());
+    until(&result, 1, &mut child);
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    let killed = json(&result);
+    let refused = searched(folder.path(), &["--resume", "out", "--max-rate", "500/s"]);
+    assert_eq!((refused.status.code(), text(&refused.stderr).contains("--max-rate: cannot be changed")), (Some(2), true));
+    let mut child = begin(&["--resume", "out"]);
+    until(&result, 2, &mut child);
+    interrupt(&child);
+    assert_eq!(child.wait().expect("gone").code(), Some(130));
+    let interrupted = json(&result);
+    assert!(interrupted["search"]["finished"].is_null());
+    let done = searched(folder.path(), &["--resume", "out"]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    let after = json(&result);
+    let prefix = |value: &Value, number: usize| value["trials"].as_array().expect("trials")[..number].to_vec();
+    for before in [killed, interrupted] {
+        let kept = before["trials"].as_array().map_or(0, Vec::len);
+        assert!(kept >= 1 && prefix(&after, kept) == prefix(&before, kept), "{kept} loads are kept as they were");
+    }
+    let loads = after["search"]["loads"].as_array().expect("loads");
+    let number = |purpose: &str| loads.iter().filter(|load| load["purpose"] == purpose && load["kept"] == "evidence").count();
+    assert_eq!((number("floor"), number("saturation")), (1, 1), "{loads:?}");
+    let mut prints: Vec<&str> = loads.iter().filter_map(|load| load["plan_fingerprint"].as_str()).collect();
+    prints.sort_unstable();
+    prints.dedup();
+    assert_eq!(prints.len(), loads.len(), "each load has draws of its own");
+    let notes = after["notes"].to_string();
+    assert!(notes.contains("resumed"), "{notes}");
+}
+
+#[test]
+fn what_a_search_cannot_do_is_refused_with_what_to_do_instead() {
+    let folder = folder();
+    for (words, wanted) in [
+        (vec![], "--slo"),
+        (vec!["--slo", "mean ttft<=1s"], "p99"),
+        (vec!["--slo", "p99 ttft<=1s", "--rate", "5/s"], "--min-rate"),
+        (vec!["--slo", "p99 ttft<=1s", "--duration", "5s"], "--budget"),
+        (vec!["--slo", "p99 ttft<=1s", "--max-in-flight", "5"], "drop it"),
+        (vec!["--slo", "p99 ttft<=1s", "--precision", "0.1%"], "1% to 50%"),
+        (vec!["--slo", "p99 ttft<=1s", "--min-rate", "5/s", "--max-rate", "4/s"], "below the most"),
+        (vec!["--slo", "p99 ttft<=1s", "--budget", "0"], "30m"),
+    ] {
+        let output = searched(folder.path(), &words);
+        assert_eq!((output.status.code(), text(&output.stderr).contains(wanted)), (Some(2), true), "{words:?}: {}", text(&output.stderr));
+    }
+}
+
+/// Waits until the search has so many loads on disk.
+fn until(result: &Path, loads: usize, child: &mut std::process::Child) {
+    let done = || {
+        let value = std::fs::read(result).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        value.map_or(0, |value| value["trials"].as_array().map_or(0, Vec::len))
+    };
+    while done() < loads {
+        assert!(child.try_wait().expect("a child").is_none(), "it goes on");
+        std::thread::yield_now();
+    }
+}
