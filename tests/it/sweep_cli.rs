@@ -176,12 +176,15 @@ fn closed_stages_are_headed_and_end_in_advice() {
 #[test]
 fn what_a_sweep_cannot_be_is_refused() {
     let folder = folder();
+    // A list in a file is the list that is typed.
+    std::fs::write(folder.path().join("list.yaml"), "rates: [2, fast]\n").expect("a file");
     let cases: &[(&[&str], &[&str])] = &[
         (&["--rate", "5"], &["--rate", "--rates 1,2,4.5", "--max-rate"]),
         (&["--requests", "5"], &["--requests", "--duration"]),
         (&["--load", "synchronous"], &["--load", "--concurrency"]),
         (&["--tokenizer", "x"], &["--tokenizer", "tonnage run"]),
         (&["--rates", "fast"], &["--rates", "`fast`", "1..10:0.5"]),
+        (&["-c", "list.yaml"], &["--rates", "`fast`", "1..10:0.5"]),
         (&["--rates", "1,2", "--points", "3"], &["--points", "--rates"]),
         (&["--rates", "1,2", "--max-rate", "3"], &["--max-rate", "--rates"]),
         (&["--rates", "1,2", "--concurrency", "3"], &["--concurrency", "--rates"]),
