@@ -29,10 +29,12 @@ mod queue;
 #[path = "common/served.rs"]
 mod served;
 
+use std::ops::RangeInclusive;
+
 use common::Asked;
-use queue::{Cell, bisection, cells, search};
+use queue::{Searched, bisection, cells, search};
 use served::{SERVED, truth};
-use tonnage::search::step::{Budget, Finding, price};
+use tonnage::search::step::{Answer, Budget, Finding, History, price};
 use tonnage::seed::Seed;
 
 /// What the runs of one cell came to.
@@ -50,63 +52,78 @@ struct Score {
     unfinished: f64,
 }
 
-fn score(cell: &Cell, precision: f64, seeds: u64) -> Score {
-    let question = cell.question(precision, Budget::default());
+/// Plays `search` with each of `seeds` and holds what it finds to `truth`.
+fn score(seeds: RangeInclusive<u64>, truth: f64, search: impl Fn(Seed) -> (Answer, History)) -> Score {
     let mut score = Score::default();
-    for seed in 1..=seeds {
-        let found = search(cell, &question, Seed::new(seed));
-        let Some(bracket) = found.answer.bracket else { continue };
-        let error = bracket.best / cell.truth - 1.0;
+    for seed in seeds {
+        let (answer, history) = search(Seed::new(seed));
+        let Some(bracket) = answer.bracket else { continue };
+        let error = bracket.best / truth - 1.0;
         score.runs += 1.0;
-        score.covered += f64::from(u8::from((bracket.low..=bracket.high).contains(&cell.truth)));
-        score.safe += f64::from(u8::from(bracket.low <= cell.truth));
+        score.covered += f64::from(u8::from((bracket.low..=bracket.high).contains(&truth)));
+        score.safe += f64::from(u8::from(bracket.low <= truth));
         score.errors += error;
         score.squares += error * error;
         score.widths.push(bracket.high / bracket.low - 1.0);
-        score.requests += found.answer.spent.requests as f64;
-        score.probes += found.history.probes.len() as f64;
-        score.doubted += f64::from(u8::from(!found.answer.doubts.is_empty()));
-        score.unfinished += f64::from(u8::from(found.answer.finding != Finding::Found));
+        score.requests += answer.spent.requests as f64;
+        score.probes += history.probes.len() as f64;
+        score.doubted += f64::from(u8::from(!answer.doubts.is_empty()));
+        score.unfinished += f64::from(u8::from(answer.finding != Finding::Found));
     }
     score.widths.sort_by(f64::total_cmp);
     score
+}
+
+impl Score {
+    /// Prints the line of a cell whose truth lies at `share` of its capacity and whose price is `price` requests, and adds it to `pooled`.
+    fn print(&self, name: &str, (truth, share, price): (f64, f64, u64), pooled: &mut Self) {
+        println!(
+            "{name:20} {truth:7.4} {share:7.2} {:6.1}% {:6.1}% {:+5.1}% {:5.1}% {:5.1}% {:9.0} {:8.2} {:7.1} {:7.0} {:11.0}",
+            100.0 * self.covered / self.runs,
+            100.0 * self.safe / self.runs,
+            100.0 * self.errors / self.runs,
+            100.0 * libm::sqrt(self.squares / self.runs),
+            100.0 * self.widths[self.widths.len() / 2],
+            self.requests / self.runs,
+            self.requests / self.runs / price as f64,
+            self.probes / self.runs,
+            self.doubted,
+            self.unfinished,
+        );
+        pooled.runs += self.runs;
+        pooled.covered += self.covered;
+        pooled.safe += self.safe;
+        pooled.squares += self.squares;
+    }
 }
 
 fn main() {
     let asked = Asked::read();
     if asked.names("truths") {
         for cell in SERVED {
-            truth(cell, if asked.quick { 40_000 } else { 2_000_000 });
+            truth(cell, if asked.quick { 400_000 } else { 2_000_000 }, |line| println!("{line}"));
         }
         return;
     }
     let seeds = asked.repeats(200) as u64;
     let precision = 0.1;
     println!("search at ±{:.0} %, seeds 1 to {seeds}; * held back: no constant was chosen on it", 100.0 * precision);
-    println!("cell                    R*     R*/C  covers    safe   bias   RMSE  width  requests  ÷ price  probes  doubts  unfinished");
+    println!("cell                      R*    R*/C  covers    safe   bias   RMSE  width  requests  ÷ price  probes  doubts  unfinished");
     let mut pooled = Score::default();
-    for cell in cells() {
-        let score = score(&cell, precision, seeds);
+    let starred = |name: &str, tuned_on: bool| format!("{name}{}", if tuned_on { "" } else { " *" });
+    for cell in cells().iter().filter(|_| asked.wants("queues")) {
+        let question = cell.question(precision, Budget::default());
+        let found = score(1..=seeds, cell.truth, |seed| {
+            let Searched { answer, history } = search(cell, &question, seed);
+            (answer, history)
+        });
         let share = cell.truth / cell.capacity();
-        println!(
-            "{:20} {:6.3} {share:8.2} {:6.1}% {:6.1}% {:+5.1}% {:5.1}% {:5.1}% {:9.0} {:8.2} {:7.1} {:7.0} {:11.0}",
-            format!("{}{}", cell.name, if cell.tuned_on { "" } else { " *" }),
-            cell.truth,
-            100.0 * score.covered / score.runs,
-            100.0 * score.safe / score.runs,
-            100.0 * score.errors / score.runs,
-            100.0 * libm::sqrt(score.squares / score.runs),
-            100.0 * score.widths[score.widths.len() / 2],
-            score.requests / score.runs,
-            score.requests / score.runs / price(&cell.question(precision, Budget::default()), share) as f64,
-            score.probes / score.runs,
-            score.doubted,
-            score.unfinished,
-        );
-        pooled.runs += score.runs;
-        pooled.covered += score.covered;
-        pooled.safe += score.safe;
-        pooled.squares += score.squares;
+        found.print(&starred(cell.name, cell.tuned_on), (cell.truth, share, price(&question, share)), &mut pooled);
+    }
+    for cell in SERVED.iter().filter(|_| asked.wants("engines")) {
+        let found = score(1..=seeds, cell.truth, |seed| cell.search(precision, seed));
+        let share = cell.truth / cell.capacity;
+        found.print(&starred(cell.name, cell.tuned_on), (cell.truth, share, price(&cell.aim(precision).question, share)), &mut pooled);
     }
     println!(
         "pooled: covers {:.1} %, safe {:.1} %, RMSE {:.1} %",
@@ -114,6 +131,9 @@ fn main() {
         100.0 * pooled.safe / pooled.runs,
         100.0 * libm::sqrt(pooled.squares / pooled.runs)
     );
+    if !asked.wants("bisection") {
+        return;
+    }
     println!("\nplain bisection on the point estimate, 7 probes that start empty");
     println!("cell                 requests    bias   RMSE  more than 5 % too high");
     for cell in cells() {

@@ -1,12 +1,19 @@
 //! Owns the cells of the coverage table that are engines, and their truth: the highest rate that meets both limits, by runs of 10⁷ requests.
 #![allow(dead_code, reason = "each mode of the bench uses its part")]
 
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tonnage::metrics::Objectives;
 use tonnage::schedule::{Extent, Process, Timeline};
+use tonnage::search::Blueprint;
+use tonnage::search::hunt::{Aim, Conclusion, Journal, hunt};
+use tonnage::search::step::{Answer, History};
 use tonnage::seed::Seed;
-use tonnage::sim::Profile;
 use tonnage::sim::engine::{Engine, Request, Setup, Token};
+use tonnage::sim::{Profile, Session};
 use tonnage::units::{Offset, Rate};
 use tonnage::workload::{Load, Plan, Workload};
 
@@ -207,9 +214,9 @@ fn crossing(points: &[(f64, f64, f64)]) -> (f64, f64, f64) {
     (libm::exp(rate + away), error, slope)
 }
 
-/// Finds and prints the truth of `cell`: by bisection over short runs, by three longer ones, and at last by five of `requests` each close around
+/// Finds the truth of `cell` and tells of it line by line: by bisection over short runs, by three longer ones, and at last by five of `requests` each close around
 /// the answer, to whose shares a curve is fitted that is straight in the logarithms. No draw of the search is in it.
-pub(crate) fn truth(cell: &Served, requests: u64) {
+pub(crate) fn truth(cell: &Served, requests: u64, told: impl Fn(String)) {
     let capacity = cell.saturated_per_s(10_000);
     let misses = |shares: &Shares| shares.share[0].max(shares.share[1]);
     let (mut low, mut high) = (0.1 * capacity, 1.1 * capacity);
@@ -226,14 +233,14 @@ pub(crate) fn truth(cell: &Served, requests: u64) {
         for (place, factor) in factors.iter().enumerate() {
             let rate = centre * libm::exp(half * factor);
             let shares = cell.long_run(rate, each, Seed::new(2_000 + 100 * stage as u64 + place as u64));
-            println!(
+            told(format!(
                 "{:10} {rate:9.4}/s: TTFT {:.4} % ± {:.4} %, TPOT {:.4} % ± {:.4} %  ({each} requests)",
                 cell.name,
                 100.0 * shares.share[0],
                 196.0 * shares.error[0],
                 100.0 * shares.share[1],
                 196.0 * shares.error[1]
-            );
+            ));
             found.push((libm::log(rate), shares));
         }
         let answers = [0, 1].map(|limit| {
@@ -246,15 +253,51 @@ pub(crate) fn truth(cell: &Served, requests: u64) {
         });
         let (limit, (rate, error, slope)) =
             answers.into_iter().enumerate().min_by(|one, other| one.1.0.total_cmp(&other.1.0)).expect("two limits");
-        println!(
+        told(format!(
             "{:10} R* {rate:.4}/s ± {:.2} % by {} (beta {slope:.1}; the other limit at {:.4}/s), C {capacity:.4}/s, R*/C {:.3}",
             cell.name,
             196.0 * error,
             ["TTFT", "TPOT"][limit],
             answers[1 - limit].0,
             rate / capacity
-        );
+        ));
         // From half to twice what is allowed, where the curve is straight enough.
         (centre, half) = (rate, (0.5 / slope).clamp(0.002, 0.03));
+    }
+}
+
+impl Served {
+    pub(crate) fn slo(&self) -> String {
+        format!("p99 ttft<={}ms, p99 tpot<={}ms", 1e3 * self.ttft_s, 1e3 * self.tpot_s)
+    }
+
+    /// What the search is asked of it.
+    pub(crate) fn aim(&self, precision: f64) -> Aim {
+        let objectives = Objectives::parse(&[self.slo()], None, None).expect("objectives");
+        Aim::new(&objectives, precision).expect("an aim")
+    }
+
+    /// A whole search over the simulated engine in virtual time, by the driver that plays it live; what it answers, and what it tried.
+    pub(crate) fn search(&self, precision: f64, seed: Seed) -> (Answer, History) {
+        let blueprint = Blueprint {
+            workload: self.workload(),
+            process: Process::Poisson,
+            quota: None,
+            seed,
+            window: Duration::ZERO,
+            cooldown: Duration::ZERO,
+            objectives: Arc::new(Objectives::parse(&[self.slo()], None, None).expect("objectives")),
+            streamed: true,
+        };
+        let mut session = Session::new(self.profile.parse().expect("a profile"), seed);
+        let (aim, mut journal) = (self.aim(precision), Journal::default());
+        let playing = hunt(&mut session, &aim, &blueprint, &mut journal, |_, _| Ok(()), || true);
+        let Poll::Ready(played) = std::pin::pin!(playing).poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("virtual time waits for nothing")
+        };
+        match played.expect("played") {
+            Conclusion::Answered(answer) => (*answer, journal.history),
+            other => panic!("{} {seed}: {other:?}", self.name),
+        }
     }
 }

@@ -1,11 +1,20 @@
-//! Owns the promises of fleet sizing that need real traces: their peaks are the published ones.
+//! Owns the promises of fleet sizing that need real traces or long runs: published peaks, and engines whose truth is known.
+
+#[path = "../../benches/common/served.rs"]
+mod served;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tonnage::sizing::demand_of_rows;
+use served::SERVED;
+use tonnage::metrics::{Objectives, VerdictResult};
+use tonnage::schedule::Process;
+use tonnage::seed::Seed;
+use tonnage::sizing::{Check, Terms, demand_of_rows, replicas_for};
 use tonnage::trace::{Choice, Reading, Trace};
+use tonnage::units::{Rate, Ratio};
 
 use crate::replay::public;
 
@@ -25,5 +34,36 @@ fn the_demand_of_a_trace_is_its_published_peak() {
                 assert!((found - wanted).abs() <= 1e-11 * wanted, "{name} {key}: {found} {wanted}");
             }
         }
+    }
+}
+
+/// The engine cells of the coverage table with their truths. Random routing splits Poisson arrivals into Poisson arrivals, so that the formula is
+/// exact; `--nocapture` shows what the other policies make of the same demand.
+#[test]
+#[ignore = "a minute in release: cargo test --release --test it sizing -- --ignored --nocapture"]
+fn by_chance_the_fleet_of_the_truth_meets_the_objectives_and_two_replicas_fewer_do_not() {
+    for cell in SERVED {
+        let rate = |per_s: f64| Rate::new(per_s).unwrap();
+        // Half a replica to spare, as fleets have on average.
+        let demand = rate(7.5 * cell.truth);
+        let terms = Terms { headroom: Ratio::new(0.0).unwrap(), imbalance: Ratio::new(0.0).unwrap(), redundancy: 0 };
+        let replicas = replicas_for(demand, &terms, rate(cell.truth));
+        assert_eq!(replicas, 8);
+        let check = Check {
+            profile: cell.profile.parse().unwrap(),
+            workload: cell.workload(),
+            process: Process::Poisson,
+            objectives: Arc::new(Objectives::parse(&[cell.slo()], None, None).unwrap()),
+            seed: Seed::new(1),
+        };
+        let (enough, few) = (check.play(demand, replicas).unwrap(), check.play(demand, replicas - 2).unwrap());
+        println!("{}, {demand} of {} ({}/s a replica by the formula)", cell.name, enough.requests_like, cell.truth);
+        for policy in &enough.policies {
+            println!("  {policy:?}");
+        }
+        assert_eq!((enough.policies[0].routing, enough.policies[0].result), ("random", VerdictResult::Pass), "{}", cell.name);
+        assert_eq!((few.policies[0].routing, few.policies[0].result), ("random", VerdictResult::Fail), "{}", cell.name);
+        let fewest: Vec<u64> = enough.policies.iter().map(|policy| policy.least_replicas.unwrap()).collect();
+        assert!(fewest.is_sorted_by(|random, better| random >= better), "who knows more needs no more: {fewest:?}");
     }
 }
