@@ -113,13 +113,13 @@ impl<C: Client> Encoding<C> {
                     .spawn(move || {
                         yield_to_workers();
                         // It ends with the driver, which may leave before the last is encoded.
-                        asked.into_iter().all(|(at, id)| match catch_unwind(AssertUnwindSafe(|| stage::<C>(&live, &encoder, id, at))) {
-                            Ok(staged) => sender.send(staged).is_ok(),
-                            // A turn that cannot be built must not keep its session, and the run, waiting.
-                            Err(_) => {
-                                live.give_up(id);
-                                true
+                        asked.into_iter().all(|(at, id)| {
+                            if let Ok(staged) = catch_unwind(AssertUnwindSafe(|| stage::<C>(&live, &encoder, id, at))) {
+                                return sender.send(staged).is_ok();
                             }
+                            // A turn that cannot be built must not keep its session, and the run, waiting.
+                            live.give_up(id);
+                            true
                         })
                     })
                     .map_err(|error| Error::Internal(format!("no thread to prepare turns on: {error}")))?;
