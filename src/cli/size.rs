@@ -33,6 +33,8 @@ const PEAK_WINDOW: Duration = Duration::from_mins(1);
 
 /// The seed of a check.
 const SEED: Seed = Seed::new(1);
+/// Its requests for each replica.
+const REQUESTS_EACH: u64 = 5_000;
 
 /// Sizes a fleet.
 pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Result<ExitCode, Error> {
@@ -219,7 +221,7 @@ fn check_of(options: &SizeOptions, found: &[Found], objectives: Objectives, reco
         ),
     };
     let process = one.capacity.process.as_ref().and_then(|text| text.parse().ok()).unwrap_or(Process::Poisson);
-    Ok(Some(Check { profile, workload, process, objectives: Arc::new(objectives), seed: SEED }))
+    Ok(Some(Check { profile, workload, process, objectives: Arc::new(objectives), seed: SEED, requests_each: REQUESTS_EACH }))
 }
 
 /// What a result says of one replica.

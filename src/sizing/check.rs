@@ -16,12 +16,8 @@ use crate::workload::{Lengths, Load, Plan, Workload};
 
 /// The most replicas that are simulated.
 pub const MOST_REPLICAS: u64 = 64;
-/// Requests of the first run with some number of replicas: at least so many, and so many for each replica.
-const LEAST_REQUESTS: u64 = 5_000;
-const REQUESTS_EACH: u64 = 500;
-/// Where they decide nothing the run is repeated with so many times as many, at most so often.
-const LONGER: u64 = 4;
-const REPEATS: u32 = 3;
+/// Where the first run decides nothing it is repeated with so many times as many requests.
+const LONGER: u64 = 8;
 /// Of a run, what is not measured, first: replicas begin empty.
 const WARMUP: f64 = 0.2;
 
@@ -38,6 +34,8 @@ pub struct Check {
     pub objectives: Arc<Objectives>,
     /// The seed.
     pub seed: Seed,
+    /// Requests for each replica of the first run: replicas begin empty, and short runs flatter them.
+    pub requests_each: u64,
 }
 
 /// `fleet.check` of `result.json`: what simulated replicas make of the demand.
@@ -130,17 +128,14 @@ impl Check {
         }
     }
 
-    /// What `replicas` make of `rate`, and the share of good requests: where too few requests decide nothing, by longer runs.
+    /// What `replicas` make of `rate`, and the share of good requests: where too few requests decide nothing, by a longer run.
     fn judged(&self, rate: Rate, replicas: u64, routing: Routing) -> (VerdictResult, Option<f64>) {
-        let mut requests = LEAST_REQUESTS.max(REQUESTS_EACH * replicas);
-        for _ in 0..REPEATS {
-            let (result, attainment) = result_of(&self.run(rate, replicas, routing, requests));
-            if result != VerdictResult::Inconclusive {
-                return (result, attainment);
-            }
-            requests *= LONGER;
+        let requests = self.requests_each * replicas;
+        let (result, attainment) = result_of(&self.run(rate, replicas, routing, requests));
+        if result != VerdictResult::Inconclusive {
+            return (result, attainment);
         }
-        result_of(&self.run(rate, replicas, routing, requests))
+        result_of(&self.run(rate, replicas, routing, LONGER * requests))
     }
 
     fn run(&self, rate: Rate, replicas: u64, routing: Routing, requests: u64) -> Judgement {
@@ -180,6 +175,7 @@ mod tests {
             process: Process::Poisson,
             objectives,
             seed: Seed::new(1),
+            requests_each: 1_250,
         }
     }
 

@@ -143,7 +143,7 @@ fn classes_of_requests_share_their_replicas_and_growth_multiplies_the_demand() {
 fn a_check_plays_the_demand_against_simulated_replicas_by_routing() {
     let folder = folder();
     let queue = "mmc:servers=1,service=100ms";
-    let words = ["--replica-rate", "6.71/s", "--demand", "24/s", "--headroom", "50%", "--check", queue, "--slo", "p90 e2e<=700ms"];
+    let words = ["--replica-rate", "6.71/s", "--demand", "12/s", "--headroom", "50%", "--check", queue, "--slo", "p90 e2e<=700ms"];
     let (code, shown, said) = sized(folder.path(), &words);
     assert_eq!(code, Some(0), "{said}");
     assert!(shown.contains("this is of the simulated mmc"), "{shown}");

@@ -55,6 +55,7 @@ fn by_chance_the_fleet_of_the_truth_meets_the_objectives_and_two_replicas_fewer_
             process: Process::Poisson,
             objectives: Arc::new(Objectives::parse(&[cell.slo()], None, None).unwrap()),
             seed: Seed::new(1),
+            requests_each: 5_000,
         };
         let (enough, few) = (check.play(demand, replicas).unwrap(), check.play(demand, replicas - 2).unwrap());
         println!("{}, {demand} of {} ({}/s a replica by the formula)", cell.name, enough.requests_like, cell.truth);
