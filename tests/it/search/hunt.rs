@@ -1,9 +1,7 @@
 //! Owns the tests of a whole search played over the simulator in virtual time: the answer covers the truth, and the same seed plays the same loads.
 
 use std::cell::RefCell;
-use std::future::Future;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tonnage::engine;
@@ -17,13 +15,7 @@ use tonnage::seed::Seed;
 use tonnage::sim::{LocalTarget, ModelClient, Profile, Session};
 use tonnage::workload::{LengthSpec, Workload};
 
-/// The output of a future of virtual time, which never waits.
-fn now<F: Future>(future: F) -> F::Output {
-    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => panic!("virtual time waits for nothing"),
-    }
-}
+use crate::coverage::now;
 
 fn workload(input: &str, output: &str) -> Workload {
     let lengths = |text: &str| text.parse::<LengthSpec>().expect("lengths");
