@@ -31,7 +31,7 @@ fn a_search_states_its_answer_and_is_rendered_again_with_the_same_numbers() {
     let output = searched(folder.path(), &[QUICK, &["--max-rate", "400/s", "--label", "quick"]].concat());
     let (shown, said) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{said}{shown}");
-    assert!(said.contains("±10 % takes about") && said.contains("floor: 30") && said.contains("keeps up with 400/s"), "{said}");
+    assert!(said.contains("±10 % takes about") && said.contains("floor: 3") && said.contains("keeps up with 400/s"), "{said}");
     for wanted in ["SIMULATED", "label: quick", "carries at least", "with 95 % confidence", "poisson arrivals", "probe", "p50 ttft<=1s"] {
         assert!(shown.contains(wanted), "{wanted}: {shown}");
     }
