@@ -6,7 +6,7 @@ use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
 use crate::cli::options::{
     JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, SearchOptions, ShardOptions, SizeOptions,
-    SweepOptions, TargetOptions, WireOptions, WorkloadOptions, whole,
+    SweepOptions, TargetOptions, WireOptions, WorkloadOptions, whole, within,
 };
 use crate::cli::replay::NOT_OF_A_REPLAY;
 use crate::cli::search::NOT_OF_A_SEARCH;
@@ -357,7 +357,7 @@ pub(super) struct SampleArguments {
     #[arg(short = 'o', long, value_name = "FILE")]
     pub(super) out: PathBuf,
     /// How many requests
-    #[arg(long, value_name = "N", default_value = "40", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value = "40", value_parser = within::<u32>(1..=1_000_000))]
     pub(super) requests: u32,
     /// Seed of its random draws
     #[arg(long, value_name = "N", default_value = "1", value_parser = whole, allow_hyphen_values = true)]
@@ -455,7 +455,7 @@ pub(super) struct SimulateArguments {
 )]
 pub(super) struct CalibrateArguments {
     /// Sending threads [default: one fewer than cores, which the simulated server takes]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = within::<u16>(1..=1024))]
     pub(super) workers: Option<u16>,
     /// Print the figures as JSON, and nothing else, on standard output
     #[arg(long)]

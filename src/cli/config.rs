@@ -199,7 +199,12 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
                 other => return Err(Error::input(path, format!("{key}: `{other}` is no switch; accepted is true or false"))),
             }
         } else {
-            for text in texts(&key, value).ok_or_else(|| Error::input(path, format!("{key}: nested values have no meaning here")))? {
+            let mut given = texts(&key, value).ok_or_else(|| Error::input(path, format!("{key}: nested values have no meaning here")))?;
+            if given.len() > 1 && matches!(argument.get_action(), ArgAction::Set) {
+                // A list of what is written as one text: `rates: [1, 2, 4.5]`.
+                given = vec![given.join(",")];
+            }
+            for text in given {
                 merged.line.push(if argument.is_positional() { text.into() } else { format!("--{key}={text}").into() });
             }
         }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::arguments::LoadArguments;
 use crate::cli::config::{Parsed, SECRET};
-use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, plan_of, refuse_empty, salt_of};
+use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of};
 use crate::cli::options::{JudgementOptions, OutputField, RecordsDetail};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::target::{INSECURE, trust_of};
@@ -91,7 +91,8 @@ impl Job {
         let LoadArguments { target, workload: _, wire, schedule, shard, play, judgement, output } = arguments;
         refuse_empty(&plan)?;
         plan = sharded(plan, &shard)?;
-        let mut notes = notes_of(&plan, !parsed.given.contains("salt"), target.target.is_empty());
+        let mut notes = idle_overlays(&schedule.overlay, plan.spans());
+        notes.extend(notes_of(&plan, !parsed.given.contains("salt"), target.target.is_empty()));
         let tokenizer = wire.tokenizer.as_deref().map(tokenizer_of).transpose()?;
         if let Some(tokenizer) = &tokenizer {
             if plan.recording().is_some_and(Recording::has_blocks) {

@@ -5,12 +5,14 @@ use std::io::BufReader;
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::cli::options::{ScheduleOptions, WorkloadOptions};
 use crate::cli::progress::LongPass;
 use crate::error::{Error, Refusal};
-use crate::schedule::{Extent, Pattern, Process, Profile, Timeline};
+use crate::schedule::{Extent, Overlay, Pattern, Process, Profile, Spans, Timeline};
 use crate::seed::Seed;
-use crate::units::{Rate, count};
+use crate::units::{Rate, count, seconds};
 use crate::workload::{Closed, LengthSpec, Load, Plan, Salt, Workload};
 
 /// What `run` and `plan` do without being told.
@@ -117,7 +119,22 @@ pub(super) fn profile_of(text: &str) -> Result<Profile, Error> {
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("csv") => return Profile::from_csv(BufReader::new(open()?), path),
         Some("yaml" | "yml") => {
-            return yaml(&whole()?).map_err(|(place, why)| Error::Input {
+            let text = whole()?;
+            // What else a file of that ending may be is told apart first: the parser would only say what it stumbled over.
+            let stages = "give a list of stages, as in `- {shape: constant, rate: 50/s, for: 60s}`";
+            match serde_saphyr::from_str::<Value>(&text) {
+                Ok(Value::Object(keys)) if keys.contains_key("profile") => {
+                    return Err(Error::input(
+                        path,
+                        "is a configuration file, with a profile in it; give it to --config instead of --profile",
+                    ));
+                }
+                Ok(Value::Array(_)) => {}
+                Err(_) if !text.trim().is_empty() => {}
+                Ok(Value::Null) | Err(_) => return Err(Error::input(path, format!("is empty; {stages}"))),
+                Ok(_) => return Err(Error::input(path, format!("holds no list of stages; {stages}"))),
+            }
+            return yaml(&text).map_err(|(place, why)| Error::Input {
                 path: path.to_owned(),
                 line: place.map(|place| place.line()),
                 why: format!("{why}; see `tonnage help profiles` for the keys of each shape"),
@@ -138,9 +155,22 @@ pub(super) fn profile_of(text: &str) -> Result<Profile, Error> {
     read.map_err(|refusal| refusal.at("--profile"))
 }
 
+/// What is said of overlays that do nothing, because the load is over before they begin.
+pub(super) fn idle_overlays(overlays: &[Overlay], spans: Spans) -> Vec<String> {
+    let length = spans.cooldown.end.since(spans.window.start);
+    let idle = overlays.iter().filter(|overlay| overlay.comes_after(length));
+    idle.map(|overlay| format!("{overlay}: does nothing, as the load is over after {}", seconds(length.as_secs_f64()))).collect()
+}
+
 /// Refuses an open load of no request.
 pub(super) fn refuse_empty(plan: &Plan) -> Result<(), Error> {
-    if matches!(plan.load(), Load::Open(_)) && plan.arrivals().next().is_none() {
+    let Load::Open(timeline) = plan.load() else { return Ok(()) };
+    if plan.arrivals().next().is_none() {
+        if let (Some(_), Some((_, curve))) = (timeline.pattern(), timeline.law()) {
+            let expected = curve.expected(timeline.spans().total_s());
+            let why = format!("plans no request: by the integral of its rate {expected:.2} are expected in all");
+            return Err(Error::usage("--profile", why, "give it higher rates, or a longer time"));
+        }
         let why = "no request falls into so short a time at this rate";
         return Err(Error::usage("--duration", why, "give a longer one, a higher --rate, or --requests N"));
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +29,20 @@ fn from_one(text: &str) -> Result<u64, Refusal> {
     match text.trim().parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err(Refusal::new(format!("`{text}` is not a count"), "accepted is a whole number from 1")),
+    }
+}
+
+/// The most where nothing else bounds a number.
+const MOST: u64 = u32::MAX as u64;
+
+/// Reads a whole number within `range`.
+pub(super) fn within<N: TryFrom<u64>>(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<N, Refusal> + Clone + Send + Sync + 'static {
+    move |text| {
+        let number = text.trim().parse().ok().filter(|number| range.contains(number)).and_then(|number| N::try_from(number).ok());
+        number.ok_or_else(|| {
+            let up_to = if *range.end() < MOST { format!(" to {}", range.end()) } else { String::new() };
+            Refusal::new(format!("`{text}` is out of range"), format!("accepted is a whole number from {}{up_to}", range.start()))
+        })
     }
 }
 
@@ -189,16 +204,16 @@ pub(super) struct ShardOptions {
 pub(super) struct ReadingOptions {
     /// Format of the trace: azure, burstgpt, mooncake, bailian, ragpulse, weka, aibrix, vidur, otel, litellm, csv or jsonl, each
     /// compressed (gzip) or not [default: what its first line says]
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", allow_hyphen_values = true)]
     pub(super) format: Option<Format>,
     /// Columns of a CSV or keys of JSON lines (a.b: b inside a): time=NAME,input=NAME,output=NAME[,session=NAME]
-    #[arg(long, value_name = "NAMES")]
+    #[arg(long, value_name = "NAMES", allow_hyphen_values = true)]
     pub(super) columns: Option<Columns>,
     /// Unit of the times in those columns: s, ms, us, ns or date; never guessed
-    #[arg(long, value_name = "UNIT")]
+    #[arg(long, value_name = "UNIT", allow_hyphen_values = true)]
     pub(super) time_unit: Option<TimeUnit>,
-    /// Which of several recordings in one file to take, from 1: where its clock jumps back, another begins
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Which of several recordings in one file to take, from 1: where its clock jumps back by more than 5 minutes, another begins
+    #[arg(long, value_name = "N", value_parser = within::<u32>(1..=MOST), allow_hyphen_values = true)]
     pub(super) segment: Option<u32>,
 }
 
@@ -215,38 +230,38 @@ pub(super) struct ReplayOptions {
     #[command(flatten)]
     pub(super) reading: ReadingOptions,
     /// How many times as fast as recorded: offsets are divided by K
-    #[arg(long, value_name = "K", default_value = "1")]
+    #[arg(long, value_name = "K", default_value = "1", allow_hyphen_values = true)]
     pub(super) time_scale: TimeScale,
     /// How many times the rate, over the same time: below 1 rows are left out by chance, above 1 copies are laid over them
-    #[arg(long, value_name = "R", default_value = "1")]
+    #[arg(long, value_name = "R", default_value = "1", allow_hyphen_values = true)]
     pub(super) rate_scale: RateScale,
     /// Span of trace time, before scaling: 0s..300s (the end outside; instants count from its start) [default: all of it]
-    #[arg(long, value_name = "START..END", value_parser = parse_window)]
+    #[arg(long, value_name = "START..END", value_parser = parse_window, allow_hyphen_values = true)]
     pub(super) window: Option<Window>,
     /// Rows of 0 input or output tokens: skip them, min1 (send 1 token for 0) or fail
-    #[arg(long, value_name = "POLICY", default_value = "skip")]
+    #[arg(long, value_name = "POLICY", default_value = "skip", allow_hyphen_values = true)]
     pub(super) on_empty: OnEmpty,
     /// Leave out, and count, rows of more than N input tokens
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = within::<u32>(1..=MOST), allow_hyphen_values = true)]
     pub(super) max_input: Option<u32>,
     /// Cut gaps between rows, and think times between turns, to at most this, in trace time
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(super) gap_cap: Option<Duration>,
     /// Move rows that share an instant, because the recorder's clock ticks, into their tick: even or random
-    #[arg(long, value_name = "HOW")]
+    #[arg(long, value_name = "HOW", allow_hyphen_values = true)]
     pub(super) spread: Option<Spread>,
     /// Take a share (0.1, 10%) or a number (500) of the rows by chance, of whole sessions where there are sessions
-    #[arg(long, value_name = "SAMPLE")]
+    #[arg(long, value_name = "SAMPLE", allow_hyphen_values = true)]
     pub(super) sample: Option<Sample>,
     /// Play the trace N times, one behind the other, its span and one mean gap apart
-    #[arg(long = "loop", value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long = "loop", value_name = "N", default_value = "1", value_parser = within::<u16>(1..=65_535), allow_hyphen_values = true)]
     pub(super) loops: u16,
     /// How many sessions begin in a second, minute or hour, by chance, where the trace does not say when (weka)
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     pub(super) session_rate: Option<Rate>,
     /// When later turns of a session are sent: recorded (at their instants, open loop) or after-completion (released when the turn
     /// before has completed and its think time has passed, as long as --drain lasts; turns after a lost one are skipped)
-    #[arg(long, value_name = "WHEN", default_value = "recorded")]
+    #[arg(long, value_name = "WHEN", default_value = "recorded", allow_hyphen_values = true)]
     pub(super) think: Think,
     /// Print, draw and check the timeline; send nothing
     #[arg(long)]
@@ -264,7 +279,7 @@ impl ReplayOptions {
 #[command(next_help_heading = "Sweep")]
 pub(super) struct SweepOptions {
     /// Rates between synchronous and throughput, the last of them around the knee
-    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = within::<u32>(1..=1_000))]
     pub(super) points: u32,
     /// These rates instead, ascending, up to the first that saturates: 1,2,4.5 or 1..10:0.5
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
@@ -331,7 +346,7 @@ pub(super) struct PlayOptions {
     #[arg(long, value_name = "N", value_parser = from_one, allow_hyphen_values = true)]
     pub(super) max_in_flight: Option<u64>,
     /// Sending threads [default: one for each core; one fewer with the embedded server]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = within::<u16>(1..=1024), allow_hyphen_values = true)]
     pub(super) workers: Option<u16>,
 }
 
@@ -361,7 +376,7 @@ pub(super) struct SizeOptions {
     #[arg(long, value_name = "SHARE", default_value = "0%", allow_hyphen_values = true, help_heading = "Demand")]
     pub(super) imbalance: Ratio,
     /// How many replicas, the largest, may be lost
-    #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u32).range(0..=1000), help_heading = "Demand")]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = within::<u32>(0..=1000), help_heading = "Demand")]
     pub(super) redundancy: u32,
     /// What one replica carries, instead of a RESULT; several are hardware choices
     #[arg(long, value_name = "RATE[,RATE…]", value_delimiter = ',', help_heading = "Replicas (one value for all, or one for each RESULT)")]
@@ -378,7 +393,7 @@ pub(super) struct SizeOptions {
         long,
         value_name = "N[,N…]",
         value_delimiter = ',',
-        value_parser = clap::value_parser!(u32).range(1..=100_000),
+        value_parser = within::<u32>(1..=100_000),
         help_heading = "Replicas (one value for all, or one for each RESULT)"
     )]
     pub(super) gpus_per_replica: Vec<u32>,
@@ -398,7 +413,7 @@ pub(super) struct SizeOptions {
         long,
         value_name = "N[,N…]",
         value_delimiter = ',',
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = within::<u32>(1..=MOST),
         help_heading = "Replicas (one value for all, or one for each RESULT)"
     )]
     pub(super) output_tokens: Vec<u32>,

@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use crate::cli::arguments::PlanArguments;
 use crate::cli::exit::Exit;
-use crate::cli::load::{plan_of, planned_about, refuse_empty};
+use crate::cli::load::{idle_overlays, plan_of, planned_about, refuse_empty};
 use crate::cli::options::ShardOptions;
 use crate::cli::progress::LongPass;
-use crate::cli::replay::{books, sessions_of};
+use crate::cli::replay::{books, sessions_of, sorted};
 use crate::cli::shard::{sharded, until};
 use crate::cli::terminal::{print, say};
 use crate::error::Error;
@@ -26,6 +26,9 @@ pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Error> {
     let plan = plan_of(&arguments.schedule, &arguments.workload, None, Salt::Off)?;
     refuse_empty(&plan)?;
     let plan = sharded(plan, &arguments.shard)?;
+    for note in idle_overlays(&arguments.schedule.overlay, plan.spans()) {
+        say(&note);
+    }
     let about = if let Load::Open(timeline) = plan.load() { planned_about(timeline) } else { 0 };
     let pass = LongPass::over(about, "describing");
     let shown = show(&plan, &arguments.shard, arguments.export.as_deref(), arguments.json);
@@ -111,7 +114,7 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         row("taken", taken(trace));
         row("books", books(trace));
         if trace.out_of_order > 0 {
-            row("sorted", format!("{} rows stood behind a later one", count(trace.out_of_order)));
+            row("sorted", sorted(trace));
         }
         trace.changes.iter().for_each(|change| row("changed", change.clone()));
         if trace.sessions > 0 {

@@ -1,6 +1,7 @@
 //! Owns the playing of one load after the other on one live session, each with its files and its progress.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -22,6 +23,9 @@ use crate::units::Offset;
 /// What a progress line begins with.
 pub(super) type Heading<'a> = Box<dyn Fn(usize, &str) -> String + 'a>;
 
+/// Hashes of plans by the numbers of their loads: made once, when a load is filed.
+pub(super) type Prints = Rc<RefCell<BTreeMap<usize, String>>>;
+
 /// A live session that files what it plays.
 pub(super) struct Player<'a> {
     pub(super) session: Session,
@@ -34,6 +38,8 @@ pub(super) struct Player<'a> {
     pub(super) place: usize,
     /// What the progress line of load number so-and-so (from 1) of this label begins with.
     pub(super) heading: Heading<'a>,
+    /// The hash of the plan of each load that has been filed, by its number from 0.
+    pub(super) prints: Prints,
     /// Whether the user has asked us to stop.
     pub(super) halted: Arc<AtomicBool>,
     /// The progress of the load issued last.
@@ -84,6 +90,7 @@ impl Play for Player<'_> {
         let filing = Rc::new(RefCell::new(self.filing(&header)?));
         let flushed = tokio::task::spawn_local(flush(Rc::clone(&filing)));
         self.clear().await;
+        let (place, prints) = (self.place, Rc::clone(&self.prints));
         self.place += 1;
         let gauge: Arc<Gauge> = Arc::default();
         let progress = Progress {
@@ -102,7 +109,9 @@ impl Play for Player<'_> {
             let trial = settling.await;
             flushed.abort();
             let trial = trial?;
-            let header = header_after(&header, &trial, plan.fingerprint());
+            let print = plan.fingerprint();
+            prints.borrow_mut().insert(place, print.clone());
+            let header = header_after(&header, &trial, print);
             filing.take().map_or(Ok(()), |filing| filing.finish(&header))?;
             Ok(trial)
         });

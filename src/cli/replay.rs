@@ -9,11 +9,12 @@ use std::process::ExitCode;
 use crate::cli::arguments::ReplayArguments;
 use crate::cli::config::Parsed;
 use crate::cli::job::Job;
-use crate::cli::load::salt_of;
+use crate::cli::load::{idle_overlays, salt_of};
 use crate::cli::options::{ReplayOptions, ScheduleOptions};
 use crate::cli::plan::show;
 use crate::cli::run::play_job;
 use crate::cli::shard::{salt_of_all, sharded};
+use crate::cli::terminal::say;
 use crate::error::Error;
 use crate::seed::Seed;
 use crate::trace::{Choice, Pauses, Reading, Think, Trace};
@@ -48,6 +49,9 @@ pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<E
     };
     let plan = plan_of(&file, &replay, &load.schedule, salt.clone())?;
     if replay.plan_only {
+        for note in idle_overlays(&load.schedule.overlay, plan.spans()) {
+            say(&note);
+        }
         return show(&sharded(plan, &load.shard)?, &load.shard, export.as_deref(), load.output.json);
     }
     let notes = plan.recording().map(|recording| notes_of(recording.provenance(), &plan)).unwrap_or_default();
@@ -155,6 +159,15 @@ pub(super) fn sessions_of(trace: &Provenance) -> String {
     format!("{} sessions, {how}", count(trace.sessions))
 }
 
+/// What became of rows out of order. Several recordings in one file are told apart by larger jumps only.
+pub(super) fn sorted(trace: &Provenance) -> String {
+    format!(
+        "{} rows stood behind a later one, the farthest by {}, and were sorted into their place; if another recording begins there, split the file",
+        count(trace.out_of_order),
+        seconds(trace.farthest_back_s.as_secs())
+    )
+}
+
 /// Where every row read has gone.
 pub(super) fn books(trace: &Provenance) -> String {
     let mut books = format!("{} rows read", count(trace.rows));
@@ -195,7 +208,7 @@ fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
         notes.push(format!("{} rows with 0 input or output tokens ask for 1 (--on-empty min1)", count(trace.raised)));
     }
     if trace.out_of_order > 0 {
-        notes.push(format!("{} rows stood behind a later one and were sorted into their place", count(trace.out_of_order)));
+        notes.push(sorted(trace));
     }
     if let Some(window) = trace.window.filter(|window| window.end.as_secs() > recorded_s) {
         notes.push(format!(

@@ -16,7 +16,7 @@ use crate::cli::load::{salt_of, workload_of};
 use crate::cli::many::{begun_in, folder_of, hear, show};
 use crate::cli::options::SearchOptions;
 use crate::cli::output::Folder;
-use crate::cli::player::Player;
+use crate::cli::player::{Player, Prints};
 use crate::cli::progress::Lines;
 use crate::cli::run::{announce, ending, find, make_room, session_of, skeleton};
 use crate::cli::signals::Signals;
@@ -222,6 +222,7 @@ async fn live(
         lines: lines.clone(),
         place: journal.begun,
         heading: Box::new(move |_, label| format!("{label} · {}", shown.borrow())),
+        prints: Prints::default(),
         halted: Arc::clone(&halted),
         drawn: None,
     };

@@ -20,6 +20,9 @@ const LEAD: Duration = Duration::from_millis(500);
 /// Between two looks at the system's clock, which may be set while we wait.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// The longest wait for a start: beyond, a year is mistyped.
+const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
+
 /// Reads an instant in RFC 3339.
 pub(super) fn parse_start(text: &str) -> Result<Timestamp, Refusal> {
     let accepted = "accepted is RFC 3339 with its zone, as in 2026-01-02T03:04:05Z or 2026-01-02T04:04:05+01:00";
@@ -80,6 +83,9 @@ pub(super) fn until(start: Timestamp) -> Result<Duration, Error> {
     };
     match until_wall(SystemTime::from(start)) {
         None => Err(refuse(format!("{start} has passed by this machine's clock"))),
+        Some(left) if left > LONGEST_WAIT => {
+            Err(Error::usage("--start-at", format!("{start} is {} away", seconds(left.as_secs_f64())), "give one within the next 30 days"))
+        }
         Some(left) if left < HEAD_START => Err(refuse(format!("{start} is only {} away", seconds(left.as_secs_f64())))),
         Some(left) => Ok(left),
     }
@@ -98,7 +104,10 @@ pub(super) async fn wait(start: Option<Timestamp>, hidden: bool, signals: &mut S
         }
         tokio::select! {
             () = tokio::time::sleep(left.min(LOOK)) => {}
-            () = signals.next() => return Ok(ControlFlow::Break(())),
+            () = signals.next() => {
+                say("interrupted before the start: nothing was sent");
+                return Ok(ControlFlow::Break(()));
+            }
         }
     }
 }

@@ -3,9 +3,12 @@
 use std::cell::RefCell;
 use std::path::Path;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::cli::arguments::SweepArguments;
 use crate::cli::config::{Parsed, to_yaml};
@@ -15,7 +18,7 @@ use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, 
 use crate::cli::many::{begun_in, folder_of, hear, show};
 use crate::cli::options::SweepOptions;
 use crate::cli::output::Folder;
-use crate::cli::player::Player;
+use crate::cli::player::{Player, Prints};
 use crate::cli::progress::Lines;
 use crate::cli::run::{announce, ending, find, make_room, session_of, skeleton};
 use crate::cli::signals::Signals;
@@ -29,7 +32,7 @@ use crate::report::{Report, shown_figure};
 use crate::schedule::{Extent, Process};
 use crate::search::{
     Blueprint, Course, Finished, Point, PointFindings, PointLoad, Stability, Sweep, SweepFindings, drive, is_unanswered,
-    parse_concurrencies, parse_rates,
+    parse_concurrencies, parse_rates, rates_as_given,
 };
 use crate::seed::Seed;
 use crate::units::{per_second, seconds};
@@ -217,6 +220,12 @@ fn foretell(job: &mut Job, sweep: &Sweep, done: usize) {
         seconds(sweep.window.as_secs_f64()),
         seconds(left as f64 * each_s)
     ));
+    let typed = job.effective.get("rates").and_then(Value::as_str).and_then(|text| rates_as_given(text).ok());
+    if let Course::Rates(rates) = &sweep.course
+        && typed.is_some_and(|typed| typed != *rates)
+    {
+        job.notes.push("the rates are played ascending, each once".to_owned());
+    }
     if job.max_in_flight.is_some() && matches!(sweep.course, Course::Between { .. }) {
         job.notes.push("--max-in-flight bounds the open loads; the closed ones hold 1 and 512 in flight".to_owned());
     }
@@ -261,6 +270,9 @@ async fn live(
     let hidden = job.quiet || job.json;
     let mut trials = std::mem::take(&mut report.trials);
     report.trials.clone_from(&trials);
+    let saved = report.sweep.iter().flat_map(|findings| &findings.points).map(|point| point.plan_fingerprint.clone());
+    let prints: Prints = Rc::new(RefCell::new(saved.enumerate().collect()));
+    let first = |loads: usize| prints.borrow().values().take(loads).cloned().collect::<Vec<_>>();
     let mut player = Player {
         session,
         folder,
@@ -269,18 +281,15 @@ async fn live(
         lines: lines.clone(),
         place: trials.len(),
         heading: Box::new(|place, label| format!("{place}/{} {label} · ", sweep.most_points())),
+        prints: Rc::clone(&prints),
         halted: Arc::clone(&halted),
         drawn: None,
     };
-    let prints = report.sweep.iter().flat_map(|findings| &findings.points).map(|point| point.plan_fingerprint.clone()).collect();
-    let prints: RefCell<Vec<String>> = RefCell::new(prints);
     let yaml = to_yaml(&job.effective)?;
-    let decided = |place: usize, point: &Point, trial: Trial| {
+    let decided = |place: usize, _: &Point, trial: Trial| {
         let view = with_trust(trial.view(), &job.effective);
-        let plan = blueprint.plan(place, point).map_err(|refusal| Error::Internal(refusal.to_string()))?;
-        prints.borrow_mut().push(plan.fingerprint());
         report.trials.push(view.clone());
-        report.sweep = Some(SweepFindings::of(&report.trials, &prints.borrow(), None));
+        report.sweep = Some(SweepFindings::of(&report.trials, &first(report.trials.len()), None));
         // Written before anything else is sent: what is final is never sent again.
         folder.write_result(&report, &yaml)?;
         if !hidden {
@@ -294,9 +303,10 @@ async fn live(
     heard.abort();
     player.clear().await;
     let finished = driven?;
-    report.sweep = Some(SweepFindings::of(&report.trials, &prints.borrow(), finished));
+    let prints = first(report.trials.len());
+    report.sweep = Some(SweepFindings::of(&report.trials, &prints, finished));
     if finished.is_some_and(|finished| finished != Finished::NoAnswer) {
-        report.plan_fingerprint = joint_fingerprint(prints.borrow().iter().map(String::as_str));
+        report.plan_fingerprint = joint_fingerprint(prints.iter().map(String::as_str));
     }
     folder.write_result(&report, &yaml)?;
     Ok(report)

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -112,7 +113,14 @@ impl<C: Client> Encoding<C> {
                     .spawn(move || {
                         yield_to_workers();
                         // It ends with the driver, which may leave before the last is encoded.
-                        asked.into_iter().all(|(at, id)| sender.send(stage::<C>(&live, &encoder, id, at)).is_ok())
+                        asked.into_iter().all(|(at, id)| {
+                            if let Ok(staged) = catch_unwind(AssertUnwindSafe(|| stage::<C>(&live, &encoder, id, at))) {
+                                return sender.send(staged).is_ok();
+                            }
+                            // A turn that cannot be built must not keep its session, and the run, waiting.
+                            live.give_up(id);
+                            true
+                        })
                     })
                     .map_err(|error| Error::Internal(format!("no thread to prepare turns on: {error}")))?;
                 Some(ask)

@@ -150,7 +150,8 @@ fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     // Without objectives every completed request is good, which says nothing.
     let judged = !trial.slo.objectives.is_empty();
     let good = (rates.good_per_s.unwrap_or(0.0) * trial.window.length_s()).round() as u64;
-    // The usual columns always, the unusual only when there is something to see.
+    // The usual columns always, the unusual only when there is something to see; a mixed load has a column more than others.
+    let mixed = trial.load.origin == LoadOrigin::Mixed;
     let (planned, released) = match (trial.load.origin, trial.origins) {
         (LoadOrigin::Released, _) => (0, counts.planned),
         (_, Some(origins)) => (origins.planned, origins.released),
@@ -163,8 +164,8 @@ fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
         ("completed", counts.completed, rates.completed_per_s, true),
         ("good", good, rates.good_per_s, judged),
         ("failed", counts.failed, None, true),
-        ("timed out", counts.timed_out, None, true),
-        ("unresolved", counts.unresolved, None, true),
+        ("timed out", counts.timed_out, None, !mixed),
+        ("unresolved", counts.unresolved, None, !mixed),
         ("shed", counts.shed, None, false),
         ("cancelled", counts.cancelled, None, false),
         ("skipped", counts.skipped, None, false),

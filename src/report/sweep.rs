@@ -49,7 +49,9 @@ fn heading(report: &Report, findings: &SweepFindings) -> String {
         (None, true) => ", INTERRUPTED: go on with --resume",
         (None, false) => ", not finished: go on with --resume",
     };
-    format!("{what} of {} loads{window}{end}", report.trials.len())
+    let loads = report.trials.len();
+    let each = if loads == 1 { "load" } else { "loads" };
+    format!("{what} of {loads} {each}{window}{end}")
 }
 
 /// One load of a sweep.
@@ -157,27 +159,38 @@ fn judgement_table(rows: &[Row<'_>], ink: Ink) -> String {
     grid.render(ink)
 }
 
-/// Two bars for each load: latency on a logarithmic scale, completions (good ones, where that is asked) on a linear one.
+/// Two bars for each load: latency on a logarithmic scale between powers of ten, which are told, so that figures that are alike have bars that
+/// are; completions (good ones, where that is asked) on a linear one.
 fn chart(rows: &[Row<'_>], findings: &SweepFindings, ink: Ink) -> String {
     let judged = is_judged(rows);
     let latency = |row: &Row<'_>| match row.stats(Metric::E2e).and_then(|stats| stats.p99) {
-        Some(Known::At(value_s) | Known::Above { above: value_s } | Known::Below { below: value_s }) if value_s > 0.0 => Some(value_s),
+        Some(known @ (Known::At(value_s) | Known::Above { above: value_s } | Known::Below { below: value_s })) if value_s > 0.0 => {
+            Some((value_s, known))
+        }
         _ => None,
     };
     let done = |row: &Row<'_>| if judged { row.good_per_s() } else { row.trial.throughput.requests_per_s };
     let (low_s, high_s) =
-        rows.iter().filter_map(latency).fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), value| (low.min(value), high.max(value)));
+        rows.iter().filter_map(latency).fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), (value, _)| (low.min(value), high.max(value)));
+    let (low_exponent, high_exponent) = (libm::floor(libm::log10(low_s)), libm::ceil(libm::log10(high_s)));
     let most = rows.iter().filter_map(done).fold(0.0, f64::max);
-    let head = format!("{:<10} {:<w$}  {}", "load", "p99 e2e, log scale", if judged { "good/s" } else { "done/s" }, w = BAR + 9);
+    let head = format!("{:<10} {:<w$}  {}", "load", "p99 e2e", if judged { "good/s" } else { "done/s" }, w = BAR + 9);
     let mut text = ink.paint(Tone::Heading, &head) + "\n";
     for row in rows {
-        let height = |value_s: f64| if high_s > low_s { libm::log(value_s / low_s) / libm::log(high_s / low_s) } else { 1.0 };
-        let slow = latency(row).map_or_else(String::new, |value_s| format!("{} {}", bar(height(value_s)), seconds(value_s)));
+        let height = |value_s: f64| (libm::log10(value_s) - low_exponent) / (high_exponent - low_exponent).max(1.0);
+        let slow =
+            latency(row).map_or_else(String::new, |(value_s, known)| format!("{} {}", bar(height(value_s)), shown(Some(known), "s")));
         let flow = done(row).filter(|_| most > 0.0).map_or_else(String::new, |per_s| format!("{} {}", bar(per_s / most), plain(per_s)));
         let state = row.point.stability.map_or("", Stability::name);
         let knee = if row.point.rate_per_s.is_some() && row.point.rate_per_s == findings.knee_per_s { " ◄ knee" } else { "" };
         let line = format!("{:<10} {slow:<w$}  {flow:<w$}  {state}{knee}", row.name(), w = BAR + 9);
         text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    if low_s <= high_s {
+        let ends = [low_exponent, high_exponent.max(low_exponent + 1.0)].map(|exponent| seconds(libm::pow(10.0, exponent)));
+        let note = format!("p99 bars: {} to {}, logarithmic; the others: from 0", ends[0], ends[1]);
+        text.push_str(&ink.paint(Tone::Faint, &note));
         text.push('\n');
     }
     text

@@ -8,7 +8,7 @@ use crate::search::stages::stage_sentences;
 use crate::search::{
     CompletionRate, Finished, PointLoad, Reading, Sign, Stability, completion_rate, is_unanswered, stability_of, unloaded_per_s,
 };
-use crate::units::{per_second, seconds};
+use crate::units::{count, per_second, seconds};
 
 /// An estimate's half interval is never taken for smaller than this share: batch means of few batches can be.
 const LEAST_ERROR: f64 = 0.005;
@@ -119,6 +119,7 @@ impl SweepFindings {
         };
         findings.sentences =
             if findings.points.iter().any(|point| point.rate_per_s.is_some()) { findings.words(trials) } else { stage_sentences(trials) };
+        findings.sentences.extend(leftovers(trials));
         findings
     }
 
@@ -173,6 +174,22 @@ impl SweepFindings {
     fn lowest_rate(&self) -> Option<f64> {
         self.points.iter().filter_map(|point| point.rate_per_s).reduce(f64::min)
     }
+}
+
+/// Loads that began while the service may still have held what the load before it had let go.
+fn leftovers(trials: &[TrialView]) -> Vec<String> {
+    let pairs = trials.windows(2).filter(|pair| pair[0].run_totals.unresolved > 0);
+    pairs
+        .map(|pair| {
+            format!(
+                "{} requests of {} were let go when its drain ended, and what the service still held of them stood before {}; give a longer \
+                 --drain",
+                count(pair[0].run_totals.unresolved),
+                pair[0].label,
+                pair[1].label
+            )
+        })
+        .collect()
 }
 
 /// What was seen at a point that is not stable.

@@ -16,6 +16,6 @@ pub use capacity::{CompletionRate, completion_rate, unloaded_per_s};
 pub use drive::{Blueprint, drive};
 pub use findings::{Bound, PointFindings, Saturation, SweepFindings};
 pub use point::{Point, PointLoad};
-pub use rates::{parse_concurrencies, parse_rates};
+pub use rates::{parse_concurrencies, parse_rates, rates_as_given};
 pub use signs::{Reading, Sign, Stability, read_signs, stability_of};
 pub use sweep::{Course, Finished, Next, Pending, Sweep, is_unanswered};

@@ -9,6 +9,14 @@ const MOST: usize = 1_000;
 
 /// Reads `1,2,4.5` or `1..10:0.5` (ends included), or a mix of both, each rate as in `12.5/s`, `90/min` or `12.5`. Sorted, each once.
 pub fn parse_rates(text: &str) -> Result<Vec<Rate>, Refusal> {
+    let mut rates = rates_as_given(text)?;
+    rates.sort_by(|one, other| one.per_s().total_cmp(&other.per_s()));
+    rates.dedup();
+    Ok(rates)
+}
+
+/// The same in the order in which they are given, however often.
+pub fn rates_as_given(text: &str) -> Result<Vec<Rate>, Refusal> {
     let accepted = "accepted is 1,2,4.5 or FROM..TO:STEP as in 1..10:0.5, rates as in 12.5/s, 90/min or 12.5";
     let refuse = |why: String| Refusal::new(why, accepted);
     let rate = |text: &str| text.parse::<Rate>().map_err(|refusal| refuse(refusal.why));
@@ -37,8 +45,6 @@ pub fn parse_rates(text: &str) -> Result<Vec<Rate>, Refusal> {
     if rates.len() > MOST {
         return Err(refuse(format!("{} rates are more than {MOST}", rates.len())));
     }
-    rates.sort_by(|one, other| one.per_s().total_cmp(&other.per_s()));
-    rates.dedup();
     Ok(rates)
 }
 
@@ -52,7 +58,7 @@ pub fn parse_concurrencies(text: &str) -> Result<Vec<u32>, Refusal> {
     for part in text.split(',') {
         let number = part.trim().parse().ok().filter(|number| (1..=Closed::MOST).contains(number)).ok_or_else(|| refuse(part))?;
         if seen.contains(&number) {
-            return Err(refuse(part));
+            return Err(Refusal::new(format!("{number} stands twice"), "give each number of requests in flight once, as in 1,50,100"));
         }
         seen.push(number);
     }

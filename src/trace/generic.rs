@@ -113,7 +113,8 @@ impl Clock {
                     .ok_or_else(|| format!("{name} is `{}`, not a date and time such as 2026-01-02 03:04:05.678", shown(text)));
             }
         };
-        scaled_decimal(text, power).ok_or_else(|| format!("{name} is `{}`, not a number of {}", shown(text), unit.plural()))
+        scaled_decimal(text, power)
+            .ok_or_else(|| format!("{name} is `{}`, not a number of {} of at most 292 years", shown(text), unit.plural()))
     }
 }
 

@@ -48,6 +48,9 @@ pub(crate) fn tokens_or_none(name: &str, figure: Option<Figure<'_>>) -> Result<u
 pub(crate) fn parse<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|why| {
         let why = why.to_string();
-        format!("is no {what}: {}", why.split(" at line ").next().unwrap_or(&why))
+        // What serde calls by the names of our types is an object to whoever wrote the file.
+        let why = why.split(" at line ").next().unwrap_or(&why).split(", expected struct ").next().unwrap_or(&why);
+        let expected = if why.starts_with("invalid type") && !why.contains("expected") { ", expected an object" } else { "" };
+        format!("is no {what}: {why}{expected}")
     })
 }

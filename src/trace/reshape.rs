@@ -152,7 +152,7 @@ impl Selection {
         if self.trace.rows().is_empty() || *reshape == Reshape::default() {
             return Ok(self);
         }
-        let before = Look::of(self.trace.rows());
+        let before = Look::of(self.trace.rows(), self.length.unwrap_or_else(|| natural_length(self.trace.rows())));
         // Before gaps are cut: the tick is that of the recorder.
         if let Some(spread) = reshape.spread {
             self.spread(spread, &seed.stream("spread"));
@@ -186,7 +186,7 @@ impl Selection {
             self.scale_rate(reshape, &seed.stream("rate_scale"));
         }
         if self.trace.rows().len() > 1 {
-            self.changes.push(before.against(&Look::of(self.trace.rows())));
+            self.changes.push(before.against(&Look::of(self.trace.rows(), self.length.unwrap_or(length))));
         }
         Ok(self)
     }
@@ -442,8 +442,9 @@ struct Look {
 }
 
 impl Look {
-    fn of(rows: &[Row]) -> Self {
-        let length_s = natural_length(rows).as_secs_f64();
+    /// Of rows that last `length`, of which the plan takes its rate too.
+    fn of(rows: &[Row], length: Duration) -> Self {
+        let length_s = length.as_secs_f64();
         let rate_per_s = rows.len() as f64 / length_s;
         let peak_60s = (length_s >= 120.0).then(|| Counts::of(rows, 60).most as f64 / 60.0 / rate_per_s);
         Self { rate_per_s, cv: Gaps::of(rows).cv, dispersion: Counts::of(rows, 1).dispersion, peak_60s }

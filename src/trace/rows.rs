@@ -2,6 +2,7 @@
 
 use std::io::BufRead;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::error::Error;
 use crate::seed::{Seed, exponential};
@@ -54,6 +55,7 @@ pub struct Trace {
     lines: LineRuns,
     first_ns: i64,
     out_of_order: u64,
+    farthest_back_ns: u64,
     restart: Option<Restart>,
     segments: u32,
     other_segments: u64,
@@ -141,6 +143,12 @@ impl Trace {
     #[must_use]
     pub fn out_of_order(&self) -> u64 {
         self.out_of_order
+    }
+
+    /// How far behind the latest of those before it such a row stands at most.
+    #[must_use]
+    pub fn farthest_back(&self) -> Duration {
+        Duration::from_nanos(self.farthest_back_ns)
     }
 
     /// The first place where its clock starts again; none where one segment was asked for.
@@ -244,6 +252,7 @@ impl Pending {
             lines: LineRuns::default(),
             first_ns: i64::MAX,
             out_of_order: 0,
+            farthest_back_ns: 0,
             restart: None,
             segments: 1,
             other_segments: 0,
@@ -297,6 +306,7 @@ impl Pending {
         }
         if raw.at_ns < self.latest_ns && !trace.relative {
             trace.out_of_order += 1;
+            trace.farthest_back_ns = trace.farthest_back_ns.max(self.latest_ns.abs_diff(raw.at_ns));
         }
         self.latest_ns = self.latest_ns.max(raw.at_ns);
         trace.first_ns = trace.first_ns.min(raw.at_ns);

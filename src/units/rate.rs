@@ -38,7 +38,9 @@ impl std::str::FromStr for Rate {
 
     /// Reads `12.5/s`, `90/min`, `100/h`, or a bare number of requests per second.
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        Self::new(parse_per_s(text)?)
+        let per_s = parse_per_s(text)?;
+        // As it was typed, which may be shorter than all of its digits.
+        Self::new(per_s).map_err(|refusal| Refusal::new(format!("a rate of {} is out of range", text.trim()), refusal.accepted))
     }
 }
 

@@ -34,6 +34,9 @@ pub struct Provenance {
     pub raised: u64,
     /// Rows sorted into their place.
     pub out_of_order: u64,
+    /// How far behind a later row one of them stood at most, in seconds of trace time.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub farthest_back_s: Offset,
     /// How many times as fast as recorded.
     pub time_scale: f64,
     /// The span of trace time taken; none for all of it.
@@ -52,6 +55,11 @@ pub struct Provenance {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_nothing(time: &Offset) -> bool {
+    *time == Offset::ZERO
 }
 
 /// The requests of a trace: 24 bytes a row, those of the trace itself, at least one row; blocks and sessions beside them.
@@ -202,6 +210,7 @@ fn taken(selection: Selection, scale: TimeScale, file: &str) -> (Provenance, Vec
         dropped: dropped.into_iter().map(|(reason, rows)| (Removal::Row(reason), rows)).collect(),
         raised,
         out_of_order: trace.out_of_order(),
+        farthest_back_s: trace.farthest_back().into(),
         time_scale: scale.factor(),
         window,
         copies,

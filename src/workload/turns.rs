@@ -1,5 +1,6 @@
 //! Owns `Turns`: sessions whose later turns wait for the turn before. Who is next, and when, is a pure function of how a turn ended.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::record::Outcome;
@@ -43,7 +44,7 @@ impl Turns {
         let is_first = |row: &Row| pauses.turn(row.place) == 0;
         let mut later: Vec<Row> = rows.extract_if(.., |row| !is_first(row)).collect();
         let firsts = rows.iter().zip(0u32..).filter_map(|(row, place)| Some((session_of(row)?, place)));
-        let place_of: std::collections::HashMap<u64, u32> = firsts.collect();
+        let place_of: HashMap<u64, u32> = firsts.collect();
         let begun_by = |row: &Row| session_of(row).and_then(|session| place_of.get(&session).copied()).unwrap_or(0);
         later.sort_by_cached_key(|row| (begun_by(row), pauses.turn(row.place)));
         let mut starts = vec![0; rows.len() + 1];

@@ -139,7 +139,7 @@ fn what_cannot_be_is_refused_with_flag_value_and_what_is_accepted() {
         (&["run", "--timeout", "-1s"], &["--timeout", "`-1s`", "0 to 1 year"]),
         (&["run", "--requests", "-1"], &["--requests", "`-1`", "from 1"]),
         (&["run", "--seed", "-1"], &["--seed", "`-1`", "accepted is 0"]),
-        (&["run", "--workers", "-1"], &["--workers", "-1", "1..=1024"]),
+        (&["run", "--workers", "-1"], &["--workers", "-1", "from 1 to 1024"]),
         (&["run", "--input-tokens", "-1"], &["--input-tokens", "`-1`", "accepted is 512"]),
         (&["run", "--connect-timeout", "0s"], &["--connect-timeout", "above 0"]),
         (&["run", "--model", ""], &["--model", "without a name", "/v1/models"]),

@@ -117,6 +117,9 @@ fn what_cannot_be_is_refused_with_the_way_out() {
         "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.9799600,5,5\n2023-11-16 18:17:04,5,5\n",
     )
     .unwrap();
+    for (name, contents) in [("empty.yaml", "# nothing\n"), ("word.yaml", "fast\n"), ("run.yaml", "profile:\n  - {shape: hold}\n")] {
+        std::fs::write(folder.path().join(name), contents).unwrap();
+    }
     let trace = "trace.csv";
     for (words, wanted) in [
         (&["plan", "--profile", "wobble 5/s"][..], &["--profile", "`wobble` is no shape", "sawtooth"][..]),
@@ -126,6 +129,11 @@ fn what_cannot_be_is_refused_with_the_way_out() {
         (&["plan", "--profile", "bad.csv"], &["bad.csv:3", "has no rate"]),
         (&["plan", "--profile", "bad.yaml"], &["bad.yaml:1", "lacks its length"]),
         (&["plan", "--profile", "none.yaml"], &["none.yaml", "--profile"]),
+        (&["plan", "--profile", "empty.yaml"], &["empty.yaml: is empty", "- {shape: constant"]),
+        (&["plan", "--profile", "word.yaml"], &["word.yaml: holds no list of stages", "- {shape: constant"]),
+        (&["plan", "--profile", "run.yaml"], &["run.yaml: is a configuration file", "--config"]),
+        (&["plan", "--profile", "constant 0/s 10s"], &["--profile: plans no request", "higher rates"]),
+        (&["plan", "--rate", "1e308/s"], &["a rate of 1e308/s is out of range", "0.001/s"]),
         (&["plan", "--profile", "constant 90000/s 10h"], &["--duration", "a plan holds up to"]),
         (&["plan", "--overlay", "sine amp=50 period=3s"], &["--overlay", "neither a share (50%)"]),
         (&["plan", "--overlay", "sine amp=50% period=0s"], &["--overlay", "above 0"]),
@@ -141,6 +149,17 @@ fn what_cannot_be_is_refused_with_the_way_out() {
         assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
         assert!(wanted.iter().all(|part| said.contains(part)), "{words:?}: {said}");
     }
+}
+
+#[test]
+fn an_overlay_that_comes_too_late_is_told() {
+    for when in ["at=500s,600s", "every=20s"] {
+        let overlay = format!("spikes height=300% decay=8s {when}");
+        let output = run(folder().path(), &["plan", "--duration", "10s", "--overlay", &overlay]);
+        assert!(text(&output.stderr).contains("does nothing, as the load is over after 10.0 s"), "{when}: {}", text(&output.stderr));
+    }
+    let output = run(folder().path(), &["plan", "--duration", "10s", "--overlay", "spikes height=300% decay=8s at=5s,500s"]);
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -182,6 +182,7 @@ fn inspect_shows_what_it_found_and_says_it_as_json() {
 fn what_a_trace_says_itself_is_refused() {
     let folder = folder();
     std::fs::write(folder.path().join("rate.yaml"), "file: chat.jsonl\nrate: 5/s\n").expect("a file");
+    std::fs::write(folder.path().join("list.jsonl"), "5\n").expect("a file");
     std::fs::write(folder.path().join("broken.jsonl"), "{\"timestamp\": 0, \"input_length\": 1}\n").expect("a file");
     std::fs::write(folder.path().join("weeks.csv"), "Timestamp,Request tokens,Response tokens\n0,1,1\n9999,1,1\n0,1,1\n").expect("a file");
     let cases: &[(&[&str], &[&str])] = &[
@@ -196,6 +197,12 @@ fn what_a_trace_says_itself_is_refused() {
         (&["replay", "chat.jsonl", "--columns", "time=a"], &["--columns", "time=NAME"]),
         (&["replay", "chat.jsonl", "--time-unit", "s"], &["chat.jsonl:1", "needs its columns named"]),
         (&["replay", "chat.jsonl", "--rate-scale", "0"], &["--rate-scale", "0.001"]),
+        (&["replay", "chat.jsonl", "--rate-scale", "-1"], &["--rate-scale", "`-1`", "0.001"]),
+        (&["replay", "chat.jsonl", "--gap-cap", "-1s"], &["--gap-cap", "-1s"]),
+        (&["replay", "chat.jsonl", "--loop", "0"], &["--loop", "a whole number from 1 to 65535"]),
+        (&["replay", "chat.jsonl", "--max-input", "0"], &["--max-input", "a whole number from 1"]),
+        (&["replay", "list.jsonl", "--format", "mooncake"], &["list.jsonl:1", "invalid type: integer `5`, expected an object"]),
+        (&["replay", "chat.jsonl", "--start-at", "2999-01-01T00:00:00Z"], &["--start-at", "within the next 30 days"]),
         (&["replay", "chat.jsonl", "--sample", "1.5"], &["--sample", "0.1 or 10%"]),
         (&["replay", "chat.jsonl", "--spread", "wide"], &["--spread", "even or random"]),
         (&["replay", "chat.jsonl", "--loop", "60000", "--rate-scale", "2"], &["--rate-scale", "more than are held", "--loop"]),
@@ -225,8 +232,9 @@ fn what_a_trace_says_itself_is_refused() {
 #[test]
 fn a_plan_says_how_many_rows_were_out_of_order() {
     let folder = tempfile::tempdir().unwrap();
+    // Nothing tells such a file from two recordings, so it is said how far back they stood.
     let rows = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.0,5,5\n2023-11-16 18:15:48.0,5,5\n2023-11-16 18:15:47.0,5,5\n";
     std::fs::write(folder.path().join("t.csv"), rows).unwrap();
     let shown = text(&run(folder.path(), &["replay", "t.csv", "--plan-only"]).stdout);
-    assert!(shown.contains("sorted       1 rows stood behind a later one"), "{shown}");
+    assert!(shown.contains("sorted       1 rows stood behind a later one, the farthest by 1.00 s"), "{shown}");
 }

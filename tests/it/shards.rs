@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -304,6 +304,8 @@ fn who_waits_for_the_start_can_be_interrupted_and_leaves_nothing() {
     }
     interrupt(&waiting);
     assert_eq!(waiting.wait().expect("it ends").code(), Some(130), "{said}");
+    lines.read_to_string(&mut said).expect("text");
+    assert!(said.contains("interrupted before the start: nothing was sent"), "{said}");
     assert!(said.contains("every figure is of this part") && said.contains("the salt is taken from the seed"), "{said}");
     assert!(!folder.path().join("out").exists(), "nothing was sent, and nothing is left");
 }

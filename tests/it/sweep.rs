@@ -261,6 +261,12 @@ fn stages_find_the_best_configuration_and_advise() {
     assert!(said(&[1, 2]).contains("try more than 2"), "{}", said(&[1, 2]));
     let three = said(&[1, 4, 6, 2]);
     assert!(three.contains("lowest latency: 50.0 ms"), "{three}");
+    // What few were answered is no latency of the stage, and what was let go is still the service's to finish.
+    let mut few = of(&[1, 4, 6]).trials;
+    (few[0].requests.completed, few[0].run_totals.unresolved) = (few[0].requests.planned / 2, 7);
+    let lost = SweepFindings::of(&few, &[], None).sentences.join("\n");
+    assert!(lost.contains("lowest latency: 50.0 ms in the mean with 4 in flight"), "{lost}");
+    assert!(lost.contains("7 requests of synchronous were let go when its drain ended") && lost.contains("before concurrent:4"), "{lost}");
     assert_eq!(
         of(&[1, 4, 2]).trials.iter().map(|trial| trial.label.as_str()).collect::<Vec<_>>(),
         ["synchronous", "concurrent:4", "concurrent:2"]

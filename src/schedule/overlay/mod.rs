@@ -150,6 +150,16 @@ impl Overlay {
         self.size().adds()
     }
 
+    /// Whether it leaves the first `length` as it is, because its first spike comes only after that.
+    #[must_use]
+    pub fn comes_after(&self, length: Duration) -> bool {
+        match &self.0 {
+            Kind::Spikes { when: When::At(times), .. } => times.first().is_some_and(|first| *first >= length),
+            Kind::Spikes { when: When::Every(period), .. } => *period / 2 >= length,
+            _ => false,
+        }
+    }
+
     fn size(&self) -> Size {
         match &self.0 {
             Kind::Sine { amplitude, .. } | Kind::Diurnal { amplitude, .. } | Kind::Square { amplitude, .. } => *amplitude,

@@ -14,6 +14,11 @@ fn counted(folder: &Path, more: &[&str]) -> Output {
     run(folder, &[&words, &["--tokenizer", "."][..], more].concat())
 }
 
+/// A machine that is too busy to send in time makes the verdict inconclusive (4), which is not what is asked here.
+fn assert_played(output: &Output) {
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{}", text(&output.stderr));
+}
+
 fn records(folder: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join("out/records.jsonl")).expect("records");
     text.lines().skip(1).map(|line| serde_json::from_str(line).expect("JSON")).collect()
@@ -24,7 +29,7 @@ fn asked_counted_and_server_stand_side_by_side() {
     let folder = tempfile::tempdir().expect("a folder");
     file_into(folder.path());
     let output = counted(folder.path(), &[]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_played(&output);
     let shown = text(&output.stdout);
     assert!(shown.contains("input tokens: asked ") && shown.contains("output tokens: asked 12, counted "), "{shown}");
     assert!(shown.contains("prompt tokens are counted by") && shown.contains("tokenizer.json (blake3 "), "{shown}");
@@ -53,7 +58,7 @@ fn answers_without_usage_are_counted_after_the_run() {
     let server = Simulated::start(folder.path(), &["--fault", "no-usage", "--fault", "coalesce:3", "--sim", "delay:ttft=20ms,itl=5ms"]);
     let words = ["--target", &server.url];
     let output = counted(folder.path(), &words);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_played(&output);
     let trial = &json(&folder.path().join("out/result.json"))["trials"][0];
     let count = |metric: &str| trial["metrics"][metric]["completed_only"]["count"].as_u64().expect("a count");
     assert_eq!((count("tpot"), count("ntpot"), count("output_tokens")), (40, 40, 40));
@@ -68,7 +73,7 @@ fn answers_without_usage_are_counted_after_the_run() {
     // Whatever is kept of single requests, the figures are there.
     for detail in ["compact", "off"] {
         let output = counted(folder.path(), &[&words[..], &["--records", detail]].concat());
-        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert_played(&output);
         let trial = &json(&folder.path().join("out/result.json"))["trials"][0];
         assert!(trial["metrics"]["tbt"]["completed_only"]["count"].as_u64() > Some(40), "{detail}");
         let left: Vec<_> =
@@ -84,7 +89,7 @@ fn a_whole_answer_is_counted_too() {
     file_into(folder.path());
     let server = Simulated::start(folder.path(), &["--fault", "no-usage"]);
     let output = counted(folder.path(), &["--target", &server.url, "--no-stream"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_played(&output);
     for record in records(folder.path()) {
         assert!(record["counted_output_tokens"].as_u64() >= Some(12), "{record}");
     }
