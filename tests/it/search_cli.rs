@@ -193,9 +193,11 @@ fn long_run(profile: &str, tokens: (&str, &str), slo: &str, rate_per_s: f64) -> 
 #[test]
 #[ignore = "up to 15 minutes of real time: cargo test --release --test it search_cli -- --ignored --nocapture"]
 fn over_sockets_the_interval_covers_the_truth_of_virtual_time() {
-    for (profile, input, output, slo) in
-        [("mmc:servers=4,service=20ms", "1", "1", "p99 ttft<=150ms"), ("small", "128", "64", "p99 ttft<=500ms")]
-    {
+    for (profile, input, output, slo, allowed) in [
+        ("mmc:servers=4,service=40ms", "1", "1", "p99 ttft<=300ms", 0.01),
+        // Further from the wall: there ±20 % of a p99 of this engine, at 33/s, would take half an hour.
+        ("small", "128", "64", "p90 e2e<=800ms", 0.1),
+    ] {
         let folder = folder();
         let server = Simulated::start(folder.path(), &["--sim", profile, "--truth", "truth.jsonl"]);
         let words = ["--target", &server.url, "--slo", slo, "--precision", "20%", "--input-tokens", input, "--output-tokens", output];
@@ -216,7 +218,7 @@ fn over_sockets_the_interval_covers_the_truth_of_virtual_time() {
             late(0.5),
             late(0.99)
         );
-        assert!(ends[0].1 <= 0.01 && ends[1].1 >= 0.01, "{profile}: {ends:?}");
+        assert!(ends[0].1 <= allowed && ends[1].1 >= allowed, "{profile}: {ends:?}");
         assert!(result["search"]["spent_s"].as_f64().is_some_and(|spent_s| spent_s < 600.0));
     }
 }
