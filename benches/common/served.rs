@@ -126,10 +126,25 @@ impl Served {
         Plan::new(Load::Open(timeline), self.workload(), seed, None)
     }
 
-    /// A run of so many requests after a tenth as many that are not counted, straight on the engine: no record, no summary, nothing of the search.
+    /// Plain bisection between 0 and the capacity: each of `probes` starts with an empty engine and asks `requests`; the middle of the last bracket.
+    pub(crate) fn bisection(&self, probes: u64, requests: u64, seed: Seed) -> f64 {
+        let (mut low, mut high) = (0.0, self.capacity);
+        for probe in 0..probes {
+            let rate = f64::midpoint(low, high);
+            let found = self.run(rate, 0, requests, seed.derived(&format!("bisection/{probe}")));
+            if found.share.iter().all(|share| *share <= ALLOWED) { low = rate } else { high = rate }
+        }
+        f64::midpoint(low, high)
+    }
+
+    /// A run of so many requests after a tenth as many that are not counted.
     pub(crate) fn long_run(&self, rate_per_s: f64, requests: u64, seed: Seed) -> Shares {
-        let plan = self.plan(rate_per_s, requests + requests / 10, seed);
-        let discarded = requests / 10;
+        self.run(rate_per_s, requests / 10, requests, seed)
+    }
+
+    /// A run of `requests` after some that are not counted, straight on the engine: no record, no summary, nothing of the search.
+    fn run(&self, rate_per_s: f64, discarded: u64, requests: u64, seed: Seed) -> Shares {
+        let plan = self.plan(rate_per_s, discarded + requests, seed);
         let (mut engine, mut open, mut free) = (Engine::new(self.setup()), Vec::<Open>::new(), Vec::<usize>::new());
         let mut misses = [[0u64; 2]; BATCHES];
         let mut ended = Vec::new();

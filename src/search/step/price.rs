@@ -17,7 +17,7 @@ const WALL: f64 = 1.5;
 ///
 /// The iron law (`open_loop_science.md` §0.4): n = 3.84 φ/(α β² δ²), with `φ = 2(c_a² + 1)ρ/(1 − ρ)²` and β = ln(1/α) ρ/(1 − ρ), so that the wall
 /// cancels: `n = 7.7 (c_a² + 1)/(α ln²(1/α) ρ δ²)`, δ the precision, never looser than 1 − ρ. What this algorithm takes beyond it was fitted to
-/// M/M/1 at shares 0.3 to 0.95, ± 5 to 20 %, p95 and p99; each cell of `benches/coverage.rs` takes 0.8 to 1.2 of this.
+/// M/M/1 at shares 0.3 to 0.95, ± 5 to 20 %, p95 and p99; each cell of `benches/coverage.rs` takes 0.7 to 1.2 of this.
 #[must_use]
 pub fn price(question: &Question, share: f64) -> u64 {
     at(question, share, question.precision()) as u64

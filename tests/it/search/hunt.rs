@@ -227,7 +227,7 @@ fn a_budget_that_is_spent_leaves_what_it_bought() {
 fn a_service_that_slows_down_gets_no_confident_answer() {
     let mut service = Changing::new(MM4.0, "mmc:servers=4,service=200ms", 8);
     let bounded = |aim: Aim| {
-        let question = aim.question.clone().within(Budget { requests: Some(20_000), seconds: None });
+        let question = aim.question.clone().within(Budget { requests: Some(40_000), seconds: None });
         aim.asking(question)
     };
     let found = now(by(&mut service, "p99 ttft<=1500ms", workload("1", "1"), 1, bounded, Journal::default(), usize::MAX));
