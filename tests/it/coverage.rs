@@ -68,7 +68,7 @@ fn interval(queue: Queue, load: f64, requests: u64, seed: u64) -> Option<[f64; 2
 }
 
 /// What a future that never waits comes to.
-fn now<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
         std::task::Poll::Ready(value) => value,

@@ -283,7 +283,9 @@ impl SearchFindings {
             Capacity::Above(per_s) => 1.5 * per_s,
         };
         let spent = self.requests;
-        let left = price(question, (best / per_s).min(1.0)).saturating_sub(spent);
+        // At the wall a quarter of the precision is enough.
+        let share = (best / per_s).min(1.0 - question.precision() / 4.0);
+        let left = price(question, share).saturating_sub(spent);
         Some(question.budget().requests.map_or(left, |most| left.min(most.saturating_sub(spent))))
     }
 }

@@ -29,7 +29,7 @@ use crate::units::Rate;
 use crate::workload::Plan;
 
 /// Loads in a row that the generator may spoil.
-const MOST_SPOILT: u32 = 3;
+const MOST_SPOILT: u32 = 5;
 /// Of a block, of the longest limit and of the mean time in the system: how long the requests of a window are followed at most, the load going on.
 const FOLLOWED: [f64; 3] = [1.0, 4.0, 10.0];
 
