@@ -23,8 +23,9 @@ const RATES: [(u32, f64); 4] = [(10, 5.0), (100, 3.0), (1_000, 1.5), (5_000, 1.0
 const JUDGED: u32 = 1_000;
 /// The server answers one token after 20 ms: pacing is judged here, reading in `throughput`.
 const SIM: &str = "delay:ttft=20ms,itl=5ms";
-/// Kept-alive connections of the control sender: at 5 000/s and 20 ms, 100 are busy.
-const CONNECTIONS: usize = 256;
+/// Kept-alive connections of the control sender, in seconds of its load: each is asked again 200 ms after a request that takes 20, so that a stall
+/// of the machine makes nobody ask twice at once.
+const CONNECTIONS_S: f64 = 0.2;
 const INPUT_TOKENS: usize = 64;
 
 /// What the repeats of one rate and process gave.
@@ -176,7 +177,7 @@ fn one_control(folder: &Path, case: &Case, seen: &mut Seen) {
     if case.rate >= JUDGED {
         let server = Server::start(folder, SIM, true);
         let template = Template::chat(server.address(), INPUT_TOKENS, 1, true);
-        let sent = pair::send(server.address(), &template, &at, CONNECTIONS);
+        let sent = pair::send(server.address(), &template, &at, (CONNECTIONS_S * f64::from(case.rate)) as usize);
         let late = sent.unwrap_or_else(|why| broken(&format!("the control sender: {why}")));
         seen.sender_p50_us.push(quantile(&late, 0.5));
         seen.sender_p99_us.push(quantile(&late, 0.99));

@@ -98,7 +98,7 @@ const PART: u32 = 20;
 /// How a runtime sleeps until an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pacing {
-    /// `timerfd` in the runtime's own poll: 30–40 µs late on the median here (`benches/pacing`). Real clock only.
+    /// `timerfd` in the runtime's own poll: 3–40 µs late on the median here (`benches/pacing`). Real clock only.
     Precise,
     /// Tokio's timer wheel, which ends sleeps on whole milliseconds: for a paused test clock, and systems without `timerfd`.
     Coarse,

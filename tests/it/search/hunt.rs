@@ -256,12 +256,11 @@ async fn the_live_engine_plays_it_while_the_last_probe_is_still_followed() {
 #[test]
 #[ignore = "a minute in release: cargo test --release --test it search::hunt -- --ignored --nocapture"]
 fn the_interval_covers_the_truth_on_twenty_seeds() {
-    // The engine has no closed form: 33.2/s is where a run of a million requests misses 1 % (see `engine.rs`).
-    let small = ("small", "p99 ttft<=500ms, p99 tpot<=50ms", 33.2);
-    for ((profile, slo, truth), tokens) in [(MM1, "1"), (MM4, "1"), (small, "128")] {
+    // Engines, whose truth takes long runs, are played so in `benches/coverage.rs`.
+    for (profile, slo, truth) in [MM1, MM4] {
         let mut covered = 0;
         for seed in 1..=20 {
-            let found = hunted(profile, slo, workload(tokens, if tokens == "1" { "1" } else { "64" }), seed, |aim| aim);
+            let found = hunted(profile, slo, workload("1", "1"), seed, |aim| aim);
             let (answer, probes) = (found.answer(), found.journal.history.probes.len());
             let bracket = answer.bracket.expect("rates");
             covered += u32::from(bracket.low <= truth && truth <= bracket.high);
