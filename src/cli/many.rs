@@ -1,22 +1,24 @@
-//! Owns what verbs of many loads share: going on with a begun result, its folder, signals, and what is shown at the end.
+//! Owns what verbs of many loads share: going on with a begun result, its folder, signals, and what is shown where nothing is left.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use crate::cli::config::Parsed;
+use crate::cli::exit::Exit;
 use crate::cli::job::Job;
-use crate::cli::output::{Folder, json_of};
+use crate::cli::output::Folder;
 use crate::cli::progress::Lines;
 use crate::cli::report::read;
-use crate::cli::run::default_path;
+use crate::cli::run::{default_path, show};
 use crate::cli::signals::Signals;
 use crate::cli::target::Found;
-use crate::cli::terminal::{ink, print, say};
+use crate::cli::terminal::say;
 use crate::engine::Interrupter;
 use crate::error::Error;
-use crate::report::{Report, render};
+use crate::report::Report;
 
 /// The result that is to go on, and where it is. What would change what is measured is refused.
 pub(super) fn begun_in(folder: &Path, parsed: &Parsed, of_a_resumption: &[&str]) -> Result<(PathBuf, Report), Error> {
@@ -54,13 +56,20 @@ pub(super) async fn hear(mut signals: Signals, interrupter: Interrupter, halted:
     }
 }
 
-/// Shows the result as it was asked for.
-pub(super) fn show(job: &Job, report: &Report) -> Result<(), Error> {
-    if job.json {
-        print(&json_of(report)?)
-    } else if job.quiet {
-        Ok(())
-    } else {
-        print(&render(report, ink()))
+/// Shows a result with which there is nothing to go on.
+pub(super) fn finished(job: &Job, report: &Report) -> Result<ExitCode, Error> {
+    if !job.quiet && !job.json {
+        say(&format!("this {} had finished: nothing is left to play", job.verb));
     }
+    show(job, report, None)?;
+    Ok(Exit::of_report(report).into())
+}
+
+/// Refuses to go on elsewhere than where `report` began.
+pub(super) fn refuse_another_target(job: &Job, found: &Found, report: &Report) -> Result<(), Error> {
+    if found.simulated == report.target.simulated {
+        return Ok(());
+    }
+    let why = format!("the target is not the one that the {} began with", job.verb);
+    Err(Error::usage("--resume", why, format!("begin a new {}", job.verb)))
 }

@@ -43,13 +43,34 @@ pub(super) fn run(arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCod
 /// Plays a job: finds its target, sends, judges, writes, shows.
 pub(super) fn play_job(job: Job, command: Vec<String>) -> Result<ExitCode, Error> {
     job.start_at.map(until).transpose()?;
+    on_target(job, async |job, found, claimed, signals| play(job, found, claimed, signals, command).await)
+}
+
+/// Finds the target of `job` and plays there; an interrupt is heard from the beginning.
+pub(super) fn on_target(
+    job: Job,
+    play: impl AsyncFnOnce(Job, Found, Option<Folder>, Signals) -> Result<ExitCode, Error>,
+) -> Result<ExitCode, Error> {
     local_runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
         match find(&job, &mut signals).await? {
-            Some((found, claimed)) => play(job, found, claimed, signals, command).await,
+            Some((found, claimed)) => play(job, found, claimed, signals).await,
             None => Ok(Exit::Interrupted.into()),
         }
     })
+}
+
+/// Shows the result as it was asked for, and says where it was filed.
+pub(super) fn show(job: &Job, report: &Report, filed: Option<&Folder>) -> Result<(), Error> {
+    if job.json {
+        print(&json_of(report)?)?;
+    } else if !job.quiet {
+        print(&render(report, ink()))?;
+        if let Some(folder) = filed {
+            say(&format!("result in {}", folder.path().display()));
+        }
+    }
+    Ok(())
 }
 
 /// Claims the folder asked for and finds whom to ask; `None` at a signal. What was claimed in vain is given back.
@@ -102,12 +123,7 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, mut signals: 
     report.body_fingerprint.clone_from(&played.trial.body_fingerprint);
     report.trials.push(with_trust(played.trial.view(), &job.effective));
     folder.write_result(&report, &to_yaml(&job.effective)?)?;
-    if job.json {
-        print(&json_of(&report)?)?;
-    } else if !job.quiet {
-        print(&render(&report, ink()))?;
-        say(&format!("result in {}", folder.path().display()));
-    }
+    show(&job, &report, Some(&folder))?;
     // What could not be filed fails the run, but only after everything else is safe.
     played.filed?;
     Ok(ending(&report))

@@ -10,19 +10,16 @@ use std::time::Duration;
 
 use crate::cli::arguments::SearchArguments;
 use crate::cli::config::{Parsed, to_yaml};
-use crate::cli::exit::Exit;
 use crate::cli::job::Job;
 use crate::cli::load::{salt_of, workload_of};
-use crate::cli::many::{begun_in, folder_of, hear, show};
+use crate::cli::many::{begun_in, finished, folder_of, hear, refuse_another_target};
 use crate::cli::options::SearchOptions;
 use crate::cli::output::Folder;
 use crate::cli::player::{Player, Prints};
 use crate::cli::progress::Lines;
-use crate::cli::run::{announce, ending, find, make_room, session_of, skeleton};
+use crate::cli::run::{announce, ending, make_room, on_target, session_of, show, skeleton};
 use crate::cli::signals::Signals;
-use crate::cli::simulate::local_runtime;
 use crate::cli::target::{Found, with_trust};
-use crate::cli::terminal::say;
 use crate::clock::RunClock;
 use crate::error::Error;
 use crate::metrics::TrialView;
@@ -63,20 +60,11 @@ pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<E
     let more = arguments.search.resume.is_some() && parsed.typed.contains("budget");
     let (mut job, aim, blueprint) = prepared(arguments, &mut parsed)?;
     if let Some(report) = begun.as_ref().filter(|report| is_finished(report, more)) {
-        if !job.quiet && !job.json {
-            say("this search had finished: nothing is left to play");
-        }
-        show(&job, report)?;
-        return Ok(Exit::of_report(report).into());
+        return finished(&job, report);
     }
     job.out = folder.or(job.out);
-    local_runtime()?.block_on(async {
-        let mut signals = Signals::listen()?;
-        match find(&job, &mut signals).await? {
-            Some((found, claimed)) => play(job, &aim, &blueprint, begun, found, claimed, signals, parsed.command).await,
-            None => Ok(Exit::Interrupted.into()),
-        }
-    })
+    let command = parsed.command;
+    on_target(job, async |job, found, claimed, signals| play(job, &aim, &blueprint, begun, found, claimed, signals, command).await)
 }
 
 /// The result of the search that is to go on.
@@ -152,9 +140,7 @@ async fn play(
     foretell(&mut job, aim, begun.as_ref().and_then(|report| report.search.as_ref()));
     announce(&mut job, &found);
     let report = if let Some(mut report) = begun {
-        if found.simulated != report.target.simulated {
-            return Err(Error::usage("--resume", "the target is not the one that the search began with", "begin a new search"));
-        }
+        refuse_another_target(&job, &found, &report)?;
         report.notes.push(format!(
             "interrupted after {} loads and resumed: connections, and whatever the service remembered, are new from there on",
             report.trials.len()
@@ -166,10 +152,7 @@ async fn play(
         Report { search: Some(findings), ..skeleton(&job, &found, started, command) }
     };
     let report = live(&job, aim, blueprint, &found, &folder, report, signals).await?;
-    show(&job, &report)?;
-    if !job.json && !job.quiet {
-        say(&format!("result in {}", folder.path().display()));
-    }
+    show(&job, &report, Some(&folder))?;
     Ok(ending(&report))
 }
 
@@ -214,6 +197,7 @@ async fn live(
     let (mut journal, mut loads) = report.search.as_ref().map(|findings| (findings.journal(), findings.loads.clone())).unwrap_or_default();
     let status: Rc<RefCell<String>> = Rc::default();
     let shown = Rc::clone(&status);
+    let prints = Prints::default();
     let mut player = Player {
         session,
         folder,
@@ -222,7 +206,7 @@ async fn live(
         lines: lines.clone(),
         place: journal.begun,
         heading: Box::new(move |_, label| format!("{label} · {}", shown.borrow())),
-        prints: Prints::default(),
+        prints: Rc::clone(&prints),
         halted: Arc::clone(&halted),
         drawn: None,
     };
@@ -230,7 +214,8 @@ async fn live(
     let process = blueprint.process.to_string();
     let told = |journal: &Journal, event: Event| {
         let mut ended = None;
-        if let Event::Ends { place, purpose, kept, trial, plan_fingerprint } = event {
+        if let Event::Ends { place, purpose, kept, trial, .. } = event {
+            let plan_fingerprint = prints.borrow().get(&place).cloned().unwrap_or_default();
             loads.push(Played { point: place + 1, purpose, kept, plan_fingerprint });
             let view = with_trust(*trial, &job.effective);
             ended = Some((purpose, kept, view.clone()));

@@ -12,19 +12,16 @@ use serde_json::Value;
 
 use crate::cli::arguments::SweepArguments;
 use crate::cli::config::{Parsed, to_yaml};
-use crate::cli::exit::Exit;
 use crate::cli::job::Job;
 use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of, workload_of};
-use crate::cli::many::{begun_in, folder_of, hear, show};
+use crate::cli::many::{begun_in, finished, folder_of, hear, refuse_another_target};
 use crate::cli::options::SweepOptions;
 use crate::cli::output::Folder;
 use crate::cli::player::{Player, Prints};
 use crate::cli::progress::Lines;
-use crate::cli::run::{announce, ending, find, make_room, session_of, skeleton};
+use crate::cli::run::{announce, ending, make_room, on_target, session_of, show, skeleton};
 use crate::cli::signals::Signals;
-use crate::cli::simulate::local_runtime;
 use crate::cli::target::{Found, with_trust};
-use crate::cli::terminal::say;
 use crate::clock::RunClock;
 use crate::error::Error;
 use crate::metrics::{Ended, Metric, MetricView, Trial, TrialView};
@@ -60,20 +57,11 @@ pub(super) fn sweep(arguments: SweepArguments, mut parsed: Parsed) -> Result<Exi
     let folder = arguments.sweep.resume.clone();
     let (mut job, sweep, blueprint) = prepared(arguments, &mut parsed)?;
     if let Some(report) = begun.as_ref().filter(|report| !report.is_unfinished()) {
-        if !job.quiet && !job.json {
-            say("this sweep had finished: nothing is left to play");
-        }
-        show(&job, report)?;
-        return Ok(Exit::of_report(report).into());
+        return finished(&job, report);
     }
     job.out = folder.or(job.out);
-    local_runtime()?.block_on(async {
-        let mut signals = Signals::listen()?;
-        match find(&job, &mut signals).await? {
-            Some((found, claimed)) => play(job, &sweep, &blueprint, begun, found, claimed, signals, parsed.command).await,
-            None => Ok(Exit::Interrupted.into()),
-        }
-    })
+    let command = parsed.command;
+    on_target(job, async |job, found, claimed, signals| play(job, &sweep, &blueprint, begun, found, claimed, signals, command).await)
 }
 
 /// The result of the sweep that is to go on, without what was cut off.
@@ -195,15 +183,12 @@ async fn play(
     } else {
         Report { sweep: Some(SweepFindings::default()), ..skeleton(&job, &found, started, command) }
     };
-    if resumed && found.simulated != report.target.simulated {
-        return Err(Error::usage("--resume", "the target is not the one that the sweep began with", "begin a new sweep"));
+    if resumed {
+        refuse_another_target(&job, &found, &report)?;
     }
     folder.write_result(&report, &to_yaml(&job.effective)?)?;
     let report = live(&job, sweep, blueprint, &found, &folder, report, signals).await?;
-    show(&job, &report)?;
-    if !job.json && !job.quiet {
-        say(&format!("result in {}", folder.path().display()));
-    }
+    show(&job, &report, Some(&folder))?;
     Ok(ending(&report))
 }
 

@@ -151,5 +151,5 @@ where
     if kept == Kept::Evidence {
         learn(hunt, &trial, &view);
     }
-    hunt.end(place, purpose, kept, view, &plan)
+    hunt.end(place, purpose, kept, view, plan)
 }

@@ -1,10 +1,13 @@
 //! Owns `Journal`, what a search knows and has begun, as it is kept on disk; and what is told of each load.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::TrialView;
 use crate::search::hunt::Aim;
 use crate::search::step::{Capacity, History, Question, Spent};
+use crate::workload::Plan;
 
 /// What a search knows. A search that was killed goes on from it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -85,7 +88,7 @@ pub enum Event {
         kept: Kept,
         /// What it showed.
         trial: Box<TrialView>,
-        /// Hash of its plan.
-        plan_fingerprint: String,
+        /// What was played.
+        plan: Arc<Plan>,
     },
 }

@@ -197,7 +197,7 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
             }
             _ => self.journal.waste(spent),
         }
-        self.end(probing.place, Purpose::Probe, kept, view, &probing.plan)
+        self.end(probing.place, Purpose::Probe, kept, view, Arc::clone(&probing.plan))
     }
 
     /// What becomes of a load that showed this.
@@ -214,8 +214,8 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         if view.health.healthy { Kept::Evidence } else { Kept::Spoilt }
     }
 
-    fn end(&mut self, place: usize, purpose: Purpose, kept: Kept, view: TrialView, plan: &Plan) -> Result<(), Error> {
-        let event = Event::Ends { place, purpose, kept, trial: Box::new(view), plan_fingerprint: plan.fingerprint() };
+    fn end(&mut self, place: usize, purpose: Purpose, kept: Kept, view: TrialView, plan: Arc<Plan>) -> Result<(), Error> {
+        let event = Event::Ends { place, purpose, kept, trial: Box::new(view), plan };
         (self.told)(self.journal, event)
     }
 }

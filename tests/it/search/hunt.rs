@@ -71,9 +71,9 @@ async fn by<P: Play>(
     let aim = adjust(Aim::new(&blueprint.objectives, 0.1).expect("an aim"));
     let loads = RefCell::new(Vec::new());
     let told = |journal: &Journal, event: Event| {
-        if let Event::Ends { place, kept, trial, plan_fingerprint, .. } = event {
+        if let Event::Ends { place, kept, trial, plan, .. } = event {
             assert!(place < journal.begun);
-            loads.borrow_mut().push((trial.label.clone(), kept, plan_fingerprint));
+            loads.borrow_mut().push((trial.label.clone(), kept, plan.fingerprint()));
         }
         Ok(())
     };
