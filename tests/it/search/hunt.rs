@@ -16,13 +16,14 @@ use tonnage::sim::{LocalTarget, ModelClient, Profile, Session};
 use tonnage::workload::{LengthSpec, Workload};
 
 use crate::coverage::now;
+use crate::queues::MdC;
 
-fn workload(input: &str, output: &str) -> Workload {
+pub(super) fn workload(input: &str, output: &str) -> Workload {
     let lengths = |text: &str| text.parse::<LengthSpec>().expect("lengths");
     Workload::new(lengths(input), lengths(output))
 }
 
-fn blueprint(slo: &str, workload: Workload, seed: u64) -> Blueprint {
+pub(super) fn blueprint(slo: &str, workload: Workload, seed: u64) -> Blueprint {
     Blueprint {
         workload,
         process: Process::Poisson,
@@ -36,15 +37,15 @@ fn blueprint(slo: &str, workload: Workload, seed: u64) -> Blueprint {
 }
 
 /// What a search came to, and what was told of it.
-struct Hunted {
-    conclusion: Conclusion,
-    journal: Journal,
+pub(super) struct Hunted {
+    pub(super) conclusion: Conclusion,
+    pub(super) journal: Journal,
     /// (label, what became of it, hash of its plan) of each load.
-    loads: Vec<(String, Kept, String)>,
+    pub(super) loads: Vec<(String, Kept, String)>,
 }
 
 impl Hunted {
-    fn answer(&self) -> &Answer {
+    pub(super) fn answer(&self) -> &Answer {
         match &self.conclusion {
             Conclusion::Answered(answer) => answer,
             other => panic!("no answer: {other:?}"),
@@ -52,13 +53,13 @@ impl Hunted {
     }
 }
 
-fn hunted(profile: &str, slo: &str, workload: Workload, seed: u64, adjust: impl Fn(Aim) -> Aim) -> Hunted {
+pub(super) fn hunted(profile: &str, slo: &str, workload: Workload, seed: u64, adjust: impl Fn(Aim) -> Aim) -> Hunted {
     let mut session = Session::new(profile.parse::<Profile>().expect("a profile"), Seed::new(seed));
     now(by(&mut session, slo, workload, seed, adjust, Journal::default(), usize::MAX))
 }
 
 /// A search by whoever plays, after what `journal` knows, ended by the user after so many loads.
-async fn by<P: Play>(
+pub(super) async fn by<P: Play>(
     player: &mut P,
     slo: &str,
     workload: Workload,
@@ -82,7 +83,7 @@ async fn by<P: Play>(
 }
 
 /// A service that is another one from its load number `from` on.
-struct Changing {
+pub(super) struct Changing {
     before: Session,
     after: Session,
     from: usize,
@@ -90,7 +91,7 @@ struct Changing {
 }
 
 impl Changing {
-    fn new(before: &str, after: &str, from: usize) -> Self {
+    pub(super) fn new(before: &str, after: &str, from: usize) -> Self {
         let session = |profile: &str| Session::new(profile.parse().expect("a profile"), Seed::new(1));
         Self { before: session(before), after: session(after), from, played: 0 }
     }
@@ -111,13 +112,13 @@ impl Play for Changing {
 }
 
 /// Demand by demand, in requests per second: where the truth is known in closed form.
-const MM1: (&str, &str, f64) = ("mmc:servers=1,service=100ms", "p99 e2e<=1500ms", 6.93);
-const MM4: (&str, &str, f64) = ("mmc:servers=4,service=100ms", "p99 ttft<=750ms", 32.9);
+pub(super) const MM1: (&str, &str, f64) = ("mmc:servers=1,service=100ms", "p99 e2e<=1500ms", 6.93);
+pub(super) const MM4: (&str, &str, f64) = ("mmc:servers=4,service=100ms", "p99 ttft<=750ms", 32.9);
 
 /// What takes fewer requests: misses are more frequent.
-const QUICK: &str = "p90 ttft<=400ms";
+pub(super) const QUICK: &str = "p90 ttft<=400ms";
 
-fn within(precision: f64) -> impl Fn(Aim) -> Aim {
+pub(super) fn within(precision: f64) -> impl Fn(Aim) -> Aim {
     move |aim| {
         let question = Question::new(aim.question.demands().to_vec(), precision).expect("a question");
         aim.asking(question)
@@ -251,6 +252,37 @@ async fn the_live_engine_plays_it_while_the_last_probe_is_still_followed() {
     let probes = &found.journal.history.probes;
     assert_eq!(probes.len() + 2, found.loads.len());
     assert!(probes.iter().all(|probe| probe.counts[0].decided > 100 && probe.time_in_system_s > 0.05), "{probes:?}");
+}
+
+/// A server that fails 2 % of the requests, beside a queue.
+fn failing(seed: u64) -> engine::Session {
+    let profile: Profile = "mdc:servers=1,service=50ms".parse().expect("a profile");
+    let settings = engine::Settings { timeout: Duration::from_mins(1), drain: Duration::from_mins(1), max_in_flight: None };
+    let client = ModelClient::new(profile, &["status:503@2%".parse().expect("a fault")], Seed::new(seed));
+    engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), client)
+}
+
+#[tokio::test(start_paused = true, flavor = "local")]
+async fn failures_beyond_what_an_objective_allows_are_infeasible_whichever_it_is() {
+    for slo in ["error_rate<=1%", "p99 e2e<=300ms"] {
+        let found = by(&mut failing(1), slo, workload("1", "1"), 1, |aim| aim, Journal::default(), usize::MAX).await;
+        assert_eq!((found.answer().finding, found.answer().bracket, found.loads.len()), (Finding::Infeasible, None, 1), "{slo}");
+        let floor = found.journal.history.floor.as_ref().expect("a floor")[0];
+        assert!((0.01..0.04).contains(&floor.share()) && floor.decided < 3_000, "{slo}: {floor:?}");
+    }
+}
+
+#[tokio::test(start_paused = true, flavor = "local")]
+async fn failures_that_an_objective_allows_are_misses_like_any_other() {
+    let found = by(&mut failing(1), "p80 e2e<=300ms", workload("1", "1"), 1, within(0.4), Journal::default(), usize::MAX).await;
+    // A constant service of 50 ms never takes 300 ms by itself: what misses unloaded has failed.
+    let floor = found.journal.history.floor.as_ref().expect("a floor")[0];
+    assert!((0.005..0.04).contains(&floor.share()), "{floor:?}");
+    // Those that fail ask nothing of the queue: 0.02 + 0.98 P(sojourn at 0.98 λ > 300 ms) = 0.2.
+    let missed = |rate: f64| 0.02 + 0.98 * MdC::new(1, 0.98 * rate, 0.05).sojourn_tail(0.3);
+    let (bracket, answer) = (found.answer().bracket.expect("rates"), found.answer());
+    assert_eq!(answer.finding, Finding::Found);
+    assert!(missed(bracket.low) < 0.2 && missed(bracket.high.min(19.0)) > 0.2, "{bracket:?}");
 }
 
 #[test]
