@@ -1,6 +1,7 @@
 //! Owns verb `search`: the highest rate that meets the objectives, each load filed as it ends, and what they come to.
 
 use std::cell::RefCell;
+use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -27,7 +28,7 @@ use crate::report::{Report, probe_account};
 use crate::schedule::{Extent, Process};
 use crate::search::Blueprint;
 use crate::search::hunt::{Aim, Event, Journal, Kept, Load as Played, Outcome, Purpose, SearchFindings, hunt, rounded};
-use crate::search::step::{Capacity, precision_for, price};
+use crate::search::step::{Capacity, Certified, certificate_price, precision_for, price};
 use crate::seed::Seed;
 use crate::units::{count, per_second, seconds};
 use crate::workload::{Closed, Load, Plan, joint_fingerprint};
@@ -49,8 +50,8 @@ pub(super) const NOT_OF_A_SEARCH: &[(&str, &str)] = &[
     ("tokenizer", "drop it; `tonnage run` counts answers by a tokenizer"),
 ];
 
-/// Options that may be given with `--resume`: they change nothing of what is measured.
-const OF_A_RESUMPTION: &[&str] = &["resume", "budget", "json", "quiet", "api-key", "header"];
+/// Options that may be given with `--resume`: they change nothing of what was measured.
+const OF_A_RESUMPTION: &[&str] = &["resume", "budget", "certificate", "json", "quiet", "api-key", "header"];
 
 /// Searches, or goes on with a search.
 pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
@@ -59,7 +60,7 @@ pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<E
     let folder = arguments.search.resume.clone();
     let more = arguments.search.resume.is_some() && parsed.typed.contains("budget");
     let (mut job, aim, blueprint) = prepared(arguments, &mut parsed)?;
-    if let Some(report) = begun.as_ref().filter(|report| is_finished(report, more)) {
+    if let Some(report) = begun.as_ref().filter(|report| is_finished(report, more, aim.certificate())) {
         return finished(&job, report);
     }
     job.out = folder.or(job.out);
@@ -76,12 +77,15 @@ fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
     Ok(report)
 }
 
-/// Whether there is nothing to go on with; `more` is to be spent.
-fn is_finished(report: &Report, more: bool) -> bool {
-    match report.search.as_ref().and_then(|findings| findings.finished) {
+/// Whether there is nothing to go on with; `more` is to be spent, and whether a certificate is wanted.
+fn is_finished(report: &Report, more: bool, certificate: bool) -> bool {
+    let Some(findings) = &report.search else { return false };
+    let certified = !certificate || findings.certificate.is_some() || !findings.doubts.is_empty();
+    match findings.finished {
         None | Some(Outcome::TargetLost | Outcome::GeneratorUnfit) => false,
-        Some(Outcome::BudgetSpent) => !more,
-        Some(Outcome::Found | Outcome::MaxRateReached | Outcome::Infeasible) => true,
+        Some(Outcome::BudgetSpent) => !more && certified,
+        Some(Outcome::Found | Outcome::MaxRateReached) => certified,
+        Some(Outcome::Infeasible) => true,
     }
 }
 
@@ -120,7 +124,7 @@ fn aim_of(options: &SearchOptions, job: &Job, process: Process) -> Result<Aim, E
     let question = aim.question.clone().arriving(process.cv() * process.cv()).within(options.budget.unwrap_or_default());
     let [least, most] = [options.min_rate, options.max_rate].map(|rate| rate.map(crate::units::Rate::per_s));
     let question = question.between(least, most).map_err(|refusal| refusal.at("--min-rate"))?;
-    Ok(aim.asking(question))
+    Ok(aim.asking(question).certified(options.certificate))
 }
 
 #[expect(clippy::too_many_arguments, reason = "everything that a search is played with, once")]
@@ -171,6 +175,11 @@ fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
         note.push_str(&bought_text((bought > 0.0).then_some(bought), question.precision()));
     } else if question.budget().seconds.is_some() {
         note.push_str("; what your budget buys is said as soon as the speed of the service is known");
+    }
+    if aim.certificate() {
+        let [one, other] = SHARES.map(|share| certificate_price(question, share));
+        let (least, most) = (hundreds(one.min(other)), hundreds(one.max(other)));
+        let _ = write!(note, "; the certificate takes about {least} to {most} more, whatever the budget");
     }
     job.notes.push(note);
 }
@@ -292,6 +301,17 @@ fn account(findings: &SearchFindings, aim: &Aim, purpose: Purpose, kept: Kept, t
             let shown = findings.probes.last().map_or_else(String::new, |probe| probe_account(probe, &findings.objectives));
             let bracket = bracket_of(findings, aim);
             format!("{label}: {shown} · {}", bracket.trim_end_matches(" · "))
+        }
+        (Kept::Evidence, Purpose::Certificate) => {
+            let shown = findings.certificate.as_ref().map_or_else(String::new, |certificate| {
+                let result = match certificate.result {
+                    Certified::Pass => "passes by itself",
+                    Certified::Fail => "FAILS",
+                    Certified::Undecided => "decides nothing",
+                };
+                format!("{} · {result}", probe_account(&certificate.run, &findings.objectives))
+            });
+            format!("{label}: {shown}")
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::search::hunt::{Aim, Conclusion, Journal, Kept, Purpose};
-use crate::search::step::{Answer, Bracket, Capacity, Count, Doubt, Finding, Picture, Probe, Question, Spent, price};
+use crate::search::hunt::{Aim, Certificate, Conclusion, Journal, Kept, Purpose};
+use crate::search::step::{Answer, Bracket, Capacity, Certified, Count, Doubt, End, Finding, Picture, Probe, Question, Spent, price};
 use crate::units::{count, per_second, seconds};
 
 /// How a search ended.
@@ -50,12 +50,14 @@ pub struct SearchFindings {
     pub objectives: Vec<String>,
     /// The probes that are evidence, in order of time.
     pub probes: Vec<Probe>,
-    /// Every request sent.
+    /// Every request sent, but for those of the certificate.
     pub requests: u64,
     /// Independent requests that the probes near the answer are worth, for the objective that limits.
     pub effective_requests: Option<f64>,
     /// Seconds of the service's time.
     pub spent_s: f64,
+    /// The fresh run at the lower bound, where one was asked for and played.
+    pub certificate: Option<Certificate>,
     /// All that in words, with advice.
     pub sentences: Vec<String>,
     /// The unloaded service.
@@ -107,6 +109,7 @@ impl SearchFindings {
             overhead: history.overhead,
             begun: journal.begun,
             spoilt: journal.spoilt,
+            certificate: journal.certificate.clone(),
             loads,
             ..Self::default()
         };
@@ -141,6 +144,7 @@ impl SearchFindings {
             begun: self.begun,
             // A resumption is another try.
             spoilt: 0,
+            certificate: self.certificate.clone(),
         }
     }
 
@@ -153,6 +157,9 @@ impl SearchFindings {
         });
         self.limited_by = Some(aim.text(answer.limited_by).to_owned());
         self.doubts.clone_from(&answer.doubts);
+        if self.certificate.as_ref().is_some_and(|certificate| certificate.result == Certified::Fail) {
+            self.doubts.push(Doubt::Certificate);
+        }
         self.effective_requests = Some(answer.effective_requests);
         if let Some(bracket) = answer.bracket.filter(|_| !self.probes.is_empty()) {
             self.bracketed(bracket, question.most_per_s());
@@ -175,8 +182,8 @@ impl SearchFindings {
         let limits = self.limited_by.as_deref().unwrap_or_default();
         match (self.finished, self.capacity) {
             (Some(Outcome::Infeasible), _) if self.probes.is_empty() => sentences.push(format!(
-                "{} already when nothing else is asked of the service: no rate can meet that; loosen the objective, or make the service \
-                 faster",
+                "{} already when nothing else is asked of the service: no rate can meet that; loosen the objective, or mend the \
+                 service (what it answered stands in points/01)",
                 self.unloaded()
             )),
             (Some(Outcome::Infeasible), _) => sentences.push(format!(
@@ -213,6 +220,7 @@ impl SearchFindings {
             Some(Capacity::Above(per_s)) => sentences.push(format!("it was not saturated by {}", per_second(per_s))),
             None => {}
         }
+        sentences.extend(self.certificate.as_ref().map(|certificate| self.certificate_text(certificate)));
         if self.best_rate_per_s.is_some() {
             sentences.push(format!("other arrivals than {} ones, another answer: the burstier they are, the lower the rate", self.process));
         }
@@ -247,6 +255,12 @@ impl SearchFindings {
         );
         let by = self.limited_by.as_deref().filter(|by| *by != "max_rate").map_or_else(String::new, |by| format!("; limited by {by}"));
         let confidence = format!("with {:.0} % confidence", 100.0 * self.confidence);
+        let (doubted, certified) = match self.certificate.as_ref().map(|certificate| certificate.result) {
+            Some(Certified::Fail) => ("DOUBTED, the certificate failed: ", ""),
+            Some(Certified::Pass) => ("", ", certified by a fresh run"),
+            Some(Certified::Undecided) => ("", ", not certified: the fresh run decided nothing"),
+            None => ("", ""),
+        };
         match (self.finished, self.safe_rate_per_s.zip(self.best_rate_per_s), self.interval_per_s.and_then(|[_, high]| high)) {
             (Some(Outcome::Infeasible), _, _) if self.probes.is_empty() => {
                 format!("INFEASIBLE: the unloaded service misses {}; {took}", self.limited_by.as_deref().unwrap_or_default())
@@ -255,13 +269,26 @@ impl SearchFindings {
                 let [low, best, high] = rounded(low, best, high);
                 let verb = if self.finished == Some(Outcome::Infeasible) { "INFEASIBLE: carries no more than" } else { "carries at least" };
                 let bound = if self.finished == Some(Outcome::Infeasible) { &high } else { &low };
-                format!("{verb} {bound}/s {confidence}; best estimate {best}, interval {low}–{high}{by}; {took}")
+                format!("{doubted}{verb} {bound}/s {confidence}{certified}; best estimate {best}, interval {low}–{high}{by}; {took}")
             }
             (_, Some((low, _)), None) => {
-                format!("carries at least {} {confidence}, and possibly far more: --max-rate ends it; {took}", per_second(low))
+                let low = per_second(no_more_than(low));
+                format!("{doubted}carries at least {low} {confidence}{certified}, and possibly far more: --max-rate ends it; {took}")
             }
             _ => format!("no answer yet; {took}"),
         }
+    }
+
+    fn certificate_text(&self, Certificate { result, run }: &Certificate) -> String {
+        let each = run.counts.iter().zip(&self.objectives).map(|(counted, text)| format!("{:.2} % miss {text}", 100.0 * counted.share()));
+        let comes_to = match result {
+            Certified::Pass => "it passes by itself".to_owned(),
+            Certified::Fail => "that is too many for certain".to_owned(),
+            Certified::Undecided if run.end == End::Overloaded => "an overload ended it before it was decided".to_owned(),
+            Certified::Undecided => format!("neither met nor missed for certain; a longer `tonnage run --rate {}` tells", run.rate_per_s),
+        };
+        let (requests, rate) = (count(run.spent.requests), per_second(run.rate_per_s));
+        format!("certificate: of {requests} fresh requests at {rate}, {}: {comes_to}", each.collect::<Vec<_>>().join(", "))
     }
 
     /// How often the unloaded service misses what it misses.
@@ -303,9 +330,40 @@ pub fn rounded(low: f64, best: f64, high: f64) -> [String; 3] {
     [down, libm::round(best / unit) * unit, up].map(|rate| format!("{rate:.decimals$}"))
 }
 
+/// The lower bound as it is printed; nothing beyond `most` is claimed.
+pub(super) fn claimed(Bracket { low, best, high }: Bracket, most: Option<f64>) -> f64 {
+    let most = most.unwrap_or(f64::INFINITY);
+    if high > most {
+        return no_more_than(low.min(most));
+    }
+    let [printed, ..] = rounded(low, best, high);
+    // Of an interval that is wide enough nothing is left.
+    printed.parse().ok().filter(|printed| *printed > 0.0).unwrap_or(low)
+}
+
+/// A rate with three digits, rounded down.
+fn no_more_than(per_s: f64) -> f64 {
+    let unit = libm::pow(10.0, libm::floor(libm::log10(per_s)) - 2.0);
+    libm::floor(per_s / unit + 1e-9) * unit
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_claimed_is_what_is_printed_and_no_more_than_may_be_sent() {
+        let bracket = |low, best, high| Bracket { low, best, high };
+        for (found, most, expected) in [
+            (bracket(7.84, 8.43, 9.06), None, 7.8),
+            (bracket(29.41, 32.45, 35.18), Some(40.0), 29.0),
+            (bracket(512.6, 530.0, 600.0), Some(550.0), 512.0),
+            (bracket(512.6, 530.0, 600.0), Some(500.0), 500.0),
+            (bracket(0.4, 3.0, 10.0), None, 0.4),
+        ] {
+            assert!((claimed(found, most) - expected).abs() < 1e-9, "{found:?}: {}", claimed(found, most));
+        }
+    }
 
     #[test]
     fn no_digit_is_finer_than_the_interval() {

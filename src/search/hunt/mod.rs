@@ -2,6 +2,7 @@
 //! the evidence of the next step.
 
 mod aim;
+mod certify;
 mod facts;
 mod findings;
 mod first;
@@ -11,7 +12,7 @@ mod watch;
 
 pub use aim::{Aim, Asked};
 pub use findings::{Load, Outcome, SearchFindings, rounded};
-pub use journal::{Event, Journal, Kept, Purpose};
+pub use journal::{Certificate, Event, Journal, Kept, Purpose};
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -73,7 +74,8 @@ pub async fn hunt<P: Play>(
                         continue;
                     }
                 }
-                let (probing, segment, watch) = hunt.probing(order, before.as_ref().map(|(before, _)| before))?;
+                hunt.journal.certificate = None;
+                let (probing, segment, watch) = hunt.probing(Purpose::Probe, order, before.as_ref().map(|(before, _)| before))?;
                 let playing = pin!(player.play(segment, watch.rule()));
                 let settling = alongside(playing, before, |before, trial| hunt.keep(&before, &trial)).await?;
                 let (mut settling, seen) = (Box::pin(settling), watch.seen());
@@ -89,7 +91,10 @@ pub async fn hunt<P: Play>(
                 first::saturate(&mut hunt, player, completions, most_per_s).await?;
                 hunt.rest = true;
             }
-            (Some(Step::Done(answer)), _) => return Ok(Conclusion::Answered(answer)),
+            (Some(Step::Done(answer)), _) => match hunt.certificate_of(&answer) {
+                Some(order) => certify::certify(&mut hunt, player, order, &goes_on).await?,
+                None => return Ok(Conclusion::Answered(answer)),
+            },
             (None, _) if hunt.lost => return Ok(Conclusion::Lost),
             (None, _) if hunt.journal.spoilt >= MOST_SPOILT => return Ok(Conclusion::Spoilt),
             (None, _) => return Ok(Conclusion::Halted),
@@ -114,6 +119,7 @@ struct Hunt<'a, T> {
 /// A probe that was ordered, and how it stood when its issuing ended.
 struct Probing {
     place: usize,
+    purpose: Purpose,
     order: Order,
     plan: Arc<Plan>,
     seen: Option<Seen>,
@@ -159,7 +165,7 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         Ok((place, segment))
     }
 
-    fn probing(&mut self, order: Order, before: Option<&Probing>) -> Result<(Probing, Segment, Watch), Error> {
+    fn probing(&mut self, purpose: Purpose, order: Order, before: Option<&Probing>) -> Result<(Probing, Segment, Watch), Error> {
         let rate = Rate::new(significant(order.rate_per_s, 4)).map_err(|refusal| Error::Internal(refusal.to_string()))?;
         let order = Order { rate_per_s: rate.per_s(), ..order };
         let known = self.known(before).unwrap_or_default();
@@ -174,11 +180,11 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         // Room for a discard that is extended, and for following what came inside the window.
         let cooldown_s = 3.0 * order.discard_s + follow_s;
         let lengths = Lengths::new(order.discard_s, f64::from(order.most_blocks) * order.block_s, cooldown_s);
-        let label = format!("probe {} {rate}", self.journal.begun + 1);
-        let (place, segment) = self.begin(Purpose::Probe, PointLoad::Open(rate), &lengths, label)?;
+        let label = format!("{} {} {rate}", if purpose == Purpose::Certificate { "certificate" } else { "probe" }, self.journal.begun + 1);
+        let (place, segment) = self.begin(purpose, PointLoad::Open(rate), &lengths, label)?;
         let aim = self.aim.clone().asking(question);
         let watch = Watch::new(&aim, picture, order, follow_s);
-        Ok((Probing { place, order, plan: Arc::clone(&segment.plan), seen: None }, segment, watch))
+        Ok((Probing { place, purpose, order, plan: Arc::clone(&segment.plan), seen: None }, segment, watch))
     }
 
     /// Takes the trial of a probe as evidence, unless it is none.
@@ -193,11 +199,14 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
             (Kept::Evidence, Some(seen), Some(sequence)) => {
                 let mut probe = probe_of(self.aim, &probing.order, seen.probe.end, sequence, trial.drain_end, spent.requests);
                 probe.spent = spent;
-                self.journal.history.probes.push(probe);
+                match probing.purpose {
+                    Purpose::Certificate => self.certified(probe),
+                    _ => self.journal.history.probes.push(probe),
+                }
             }
             _ => self.journal.waste(spent),
         }
-        self.end(probing.place, Purpose::Probe, kept, view, Arc::clone(&probing.plan))
+        self.end(probing.place, probing.purpose, kept, view, Arc::clone(&probing.plan))
     }
 
     /// What becomes of a load that showed this.

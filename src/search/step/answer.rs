@@ -143,7 +143,7 @@ pub fn step(question: &Question, history: &History) -> Step {
 
 /// The precision in force: never looser than the distance to the wall, where latency explodes, down to a quarter of what was asked: the wall
 /// itself is known to about ±2 %.
-fn precision_at(question: &Question, picture: &Picture) -> f64 {
+pub(super) fn precision_at(question: &Question, picture: &Picture) -> f64 {
     let wall = 1.0 - picture.bracket().best / picture.capacity_per_s();
     question.precision().min(wall.max(question.precision() / 4.0))
 }
@@ -157,7 +157,11 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
         _ => best,
     };
     let rate_per_s = aimed.min(question.most_per_s().unwrap_or(f64::INFINITY)).max(question.least_per_s().unwrap_or(0.0));
-    let resolution = (RESOLUTION * (high / low - 1.0)).max(precision).min(COARSEST);
+    lasting(question, history, rate_per_s, (RESOLUTION * (high / low - 1.0)).max(precision).min(COARSEST))
+}
+
+/// A probe at `rate_per_s`, long enough for an overload by `resolution` to show.
+pub(super) fn lasting(question: &Question, history: &History, rate_per_s: f64, resolution: f64) -> Order {
     let last = history.probes.last();
     let time_in_system_s = last.map_or(0.0, |probe| probe.time_in_system_s);
     let block_s = (question.longest_limit_s() / resolution).max(LEAST_REQUESTS / rate_per_s).max(LEAST_TIMES * time_in_system_s);

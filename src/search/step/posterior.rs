@@ -1,5 +1,6 @@
 //! Owns the posterior of the rate and the slope, one for each objective, on a logarithmic grid (`open_loop_science.md` B.6).
 
+use crate::search::step::cluster::shrunk;
 use crate::search::step::{Capacity, End, History, Probe, Question};
 
 /// Points of the rough grid over the rate, from [`LOWEST`] to [`HIGHEST`] of the capacity, and of the fine one over what is not refuted.
@@ -21,8 +22,6 @@ const BEND_SPREAD: f64 = 0.4;
 const NEAR: f64 = 0.3;
 /// φ₀ and the slope know no utilisation closer to 1.
 const MOST_BUSY: f64 = 0.985;
-/// Episodes that the prior of φ is worth.
-const PRIOR_EPISODES: f64 = 4.0;
 /// ln(1/q) is held within this: no share of misses is taken for certain.
 const LEAST_DEPTH: f64 = 0.02;
 const MOST_DEPTH: f64 = 9.0;
@@ -203,7 +202,7 @@ fn clustering(question: &Question, history: &History, place: usize, capacity: f6
             episodes += seen.episodes as f64 * weight;
         }
     }
-    if misses > 0.0 { ((sum / misses * episodes + PRIOR_EPISODES) / (episodes + PRIOR_EPISODES)).max(LEAST_CLUSTERING) } else { 1.0 }
+    if misses > 0.0 { shrunk(sum / misses, episodes, 1.0).max(LEAST_CLUSTERING) } else { 1.0 }
 }
 
 /// How far a utilisation lies from the wall: 1 − ρ, and beyond [`MOST_BUSY`] a tail that never ends, since the capacity is an estimate too.

@@ -1,5 +1,6 @@
 //! Owns what is promised of the search's step, over queues whose answer is known in closed form.
 
+mod certificate;
 pub(crate) mod engine;
 mod hunt;
 #[path = "../../../benches/common/queue.rs"]
