@@ -10,7 +10,7 @@ use crate::search::engine::long_run;
 
 /// A service that is known within seconds: four servers of 2 ms, asked for their p50.
 const QUICK: &[&str] =
-    &["--sim", "mmc:servers=4,service=2ms", "--input-tokens", "1", "--output-tokens", "1", "--slo", "p50 ttft<=1s", "--out", "out"];
+    &["--sim", "mmc:servers=4,service=2ms", "--input-tokens", "1", "--output-tokens", "1", "--slo", "p50 ttft<=400ms", "--out", "out"];
 
 fn searched(folder: &Path, words: &[&str]) -> Output {
     run(folder, &["search"].iter().chain(words).copied().collect::<Vec<_>>())
@@ -23,7 +23,8 @@ fn a_search_states_its_answer_and_is_rendered_again_with_the_same_numbers() {
     let (shown, said) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{said}{shown}");
     assert!(said.contains("±10 % takes about") && said.contains("floor: 3") && said.contains("keeps up with 400/s"), "{said}");
-    for wanted in ["SIMULATED", "label: quick", "carries at least", "with 95 % confidence", "poisson arrivals", "probe", "p50 ttft<=1s"] {
+    for wanted in ["SIMULATED", "label: quick", "carries at least", "with 95 % confidence", "poisson arrivals", "probe", "p50 ttft<=400ms"]
+    {
         assert!(shown.contains(wanted), "{wanted}: {shown}");
     }
     assert!(shown.lines().all(|line| line.chars().count() <= 84), "{shown}");
@@ -117,7 +118,7 @@ fn a_search_that_was_killed_or_interrupted_goes_on_and_repeats_nothing() {
         command.arg("search").args(words).arg("--quiet").stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().expect("the binary runs")
     };
-    let asked = ["--target", &server.url, "--input-tokens", "1", "--output-tokens", "1", "--slo", "p50 ttft<=1s", "--max-rate", "400/s"];
+    let asked = ["--target", &server.url, "--input-tokens", "1", "--output-tokens", "1", "--slo", "p50 ttft<=400ms", "--max-rate", "400/s"];
     let mut child = begin(&[asked.as_slice(), &["--out", "out"]].concat());
     until(&result, 1, &mut child);
     child.kill().expect("killed");
