@@ -91,11 +91,11 @@ impl Bench {
                     let number = history.probes.len();
                     let picture = Picture::of(question, &history).expect("a picture");
                     let mut requests = self
-                        .played(&mut session, &self.open(order.rate_per_s, order.discard_s, &format!("probe/{number}/discard")))
+                        .played(&mut session, &self.open(order.level.value(), order.discard_s, &format!("probe/{number}/discard")))
                         .len() as u64;
                     let (mut seen, mut end, mut counts, mut blocks) = (Vec::new(), End::Full, Vec::new(), 0);
                     for block in 0..order.most_blocks {
-                        let plan = self.open(order.rate_per_s, order.block_s, &format!("probe/{number}/{block}"));
+                        let plan = self.open(order.level.value(), order.block_s, &format!("probe/{number}/{block}"));
                         let records = self.played(&mut session, &plan);
                         requests += records.len() as u64;
                         seen.extend(with_in_flight(records));
@@ -115,7 +115,7 @@ impl Bench {
                     let time_in_system_s = times.sum::<f64>() / seen.len().max(1) as f64;
                     let seconds = order.discard_s + f64::from(blocks) * order.block_s;
                     let spent = Spent { requests, seconds };
-                    history.probes.push(Probe { rate_per_s: order.rate_per_s, counts, time_in_system_s, end, spent });
+                    history.probes.push(Probe { level: order.level, counts, time_in_system_s, completed_per_s: None, end, spent });
                 }
                 Step::Done(answer) => return (*answer, history),
             }
