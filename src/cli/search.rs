@@ -112,7 +112,8 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         Over::Rate => Closed::THROUGHPUT,
         Over::Concurrency => options.max_concurrency.unwrap_or(MAX_CONCURRENCY),
     };
-    let heaviest = Closed { concurrency: most, ..Closed::throughput(Extent::Duration(Duration::from_secs(1)), Duration::ZERO, Duration::ZERO) };
+    let heaviest =
+        Closed { concurrency: most, ..Closed::throughput(Extent::Duration(Duration::from_secs(1)), Duration::ZERO, Duration::ZERO) };
     let plan = Plan::new(Load::Closed(heaviest), blueprint.workload.clone(), blueprint.seed, None);
     let mut job = Job::new("search", load, plan, &salt, parsed)?;
     job.effective.remove("duration");
@@ -189,6 +190,9 @@ async fn play(
     Ok(ending(&report))
 }
 
+/// Where most answers lie: a share of the saturation rate.
+const SHARES: [f64; 2] = [0.6, 0.9];
+
 /// Says the price beforehand: in requests, as nobody knows yet how fast the service is.
 fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
     if aim.question.over() == Over::Concurrency {
@@ -199,8 +203,6 @@ fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
         ));
         return;
     }
-    // Where most answers lie: a share of the saturation rate.
-    const SHARES: [f64; 2] = [0.6, 0.9];
     let question = &aim.question;
     let [one, other] = SHARES.map(|share| price(question, share));
     let spent = known.map_or_else(String::new, |findings| format!(", of which {} are spent", count(findings.requests)));

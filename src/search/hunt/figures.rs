@@ -117,7 +117,11 @@ mod tests {
         let bracket = Bracket { low: 21.7, best: 22.9, high: 24.2 };
         for (over, most, expected) in [
             (Over::Rate, None, r#"{"over":"rate","safe_rate_per_s":21.7,"best_rate_per_s":22.9,"interval_per_s":[21.7,24.2]}"#),
-            (Over::Concurrency, None, r#"{"over":"concurrency","safe_concurrency":21,"best_concurrency":22,"interval_concurrency":[21,24]}"#),
+            (
+                Over::Concurrency,
+                None,
+                r#"{"over":"concurrency","safe_concurrency":21,"best_concurrency":22,"interval_concurrency":[21,24]}"#,
+            ),
             (
                 Over::Concurrency,
                 Some(22.0),

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::search::Over;
 use crate::search::hunt::figures::Figures;
 use crate::search::hunt::{Aim, Conclusion, Journal, Kept, Purpose};
 use crate::search::step::{Answer, Capacity, Count, Doubt, End, Finding, History, Picture, Probe, Question, Spent, price};
-use crate::search::Over;
 use crate::units::{count, per_second, seconds};
 
 /// How a search ended.
@@ -146,12 +146,7 @@ impl SearchFindings {
     #[must_use]
     pub fn journal(&self) -> Journal {
         Journal {
-            history: History {
-                floor: self.floor.clone(),
-                capacity: self.capacity,
-                probes: self.probes.clone(),
-                overhead: self.overhead,
-            },
+            history: History { floor: self.floor.clone(), capacity: self.capacity, probes: self.probes.clone(), overhead: self.overhead },
             unloaded_s: self.unloaded_s,
             begun: self.begun,
             // A resumption is another try.
@@ -228,9 +223,7 @@ impl SearchFindings {
             Some(Capacity::Reached(per_s)) => sentences.push(format!(
                 "it completes {} when given more{}",
                 per_second(per_s),
-                self.figures
-                    .best
-                    .map_or_else(String::new, |best| format!(": the best estimate is {:.0} % of that", 100.0 * best / per_s))
+                self.figures.best.map_or_else(String::new, |best| format!(": the best estimate is {:.0} % of that", 100.0 * best / per_s))
             )),
             Some(Capacity::Above(per_s)) => sentences.push(format!("it was not saturated by {}", per_second(per_s))),
             None => {}

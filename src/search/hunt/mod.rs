@@ -35,6 +35,9 @@ const MOST_SPOILT: u32 = 5;
 /// Of a block, of the longest limit and of the mean time in the system: how long the requests of a window are followed at most, the load going on.
 const FOLLOWED: [f64; 3] = [1.0, 4.0, 10.0];
 
+/// Within this a player has looked.
+const LOOKING_S: f64 = 0.5;
+
 /// How a search ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Conclusion {
@@ -79,7 +82,8 @@ pub async fn hunt<P: Play>(
                 let playing = pin!(player.play(segment, watch.rule()));
                 let settling = alongside(playing, before, |before, trial| hunt.keep(&before, &trial)).await?;
                 let (mut settling, seen) = (Box::pin(settling), watch.seen());
-                hunt.rest = matches!(probing.order.level, Level::Concurrency(_)) || seen.as_ref().is_some_and(|seen| seen.probe.end == End::Overloaded);
+                hunt.rest = matches!(probing.order.level, Level::Concurrency(_))
+                    || seen.as_ref().is_some_and(|seen| seen.probe.end == End::Overloaded);
                 let probing = Probing { seen, ..probing };
                 match glance(settling.as_mut()).await {
                     Some(trial) => hunt.keep(&probing, &trial?)?,
@@ -179,8 +183,8 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
             // Twice the time in the system at least: all but a few of those that were released inside the window.
             Level::Concurrency(in_flight) => (PointLoad::Closed(in_flight), order.discard_s),
         };
-        // Room for a discard that is extended, and for following what came inside the window.
-        let cooldown_s = 3.0 * order.discard_s + follow_s;
+        // Room for a discard that is extended, for following what came inside the window, and for a player that looks only now and then.
+        let cooldown_s = 3.0 * order.discard_s + follow_s + LOOKING_S;
         let lengths = Lengths::new(order.discard_s, f64::from(order.most_blocks) * order.block_s, cooldown_s);
         let label = format!("probe {} {}", self.journal.begun + 1, order.level);
         let (place, segment) = self.begin(Purpose::Probe, load, &lengths, label)?;

@@ -1,9 +1,9 @@
 //! Owns the tests of the search over requests in flight, in virtual time: the answer covers the truth of closed queues, and nobody is asked for more.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonnage::engine;
-use tonnage::schedule::Extent;
 use tonnage::search::hunt::{Aim, Conclusion, Journal, Kept, Outcome, SearchFindings};
 use tonnage::search::step::{Finding, Question};
 use tonnage::seed::Seed;
@@ -63,9 +63,60 @@ fn the_interval_covers_the_erlang_law_of_a_closed_queue() {
         let findings = findings(&found, P90.0, 0.1, None);
         assert_eq!((found.answer().finding, findings.doubts.as_slice()), (Finding::Found, [].as_slice()));
         assert!(covers(&found, P90), "seed {seed}: {:?} of {}", findings.figures, truth(P90));
-        assert!(findings.safe_completed_per_s.is_some_and(|per_s| (per_s / 40.0 - 1.0).abs() < 0.05), "{:?}", findings.safe_completed_per_s);
-        println!("{} {:?}", findings.headline(), findings.sentences);
+        assert!(
+            findings.safe_completed_per_s.is_some_and(|per_s| (per_s / 40.0 - 1.0).abs() < 0.05),
+            "{:?}",
+            findings.safe_completed_per_s
+        );
+        assert!(
+            findings.headline().contains("users in flight")
+                && findings.sentences.iter().any(|text| text.contains("no measurement of an open load"))
+        );
     }
+}
+
+#[test]
+fn nobody_is_asked_for_more_than_may_be_in_flight() {
+    let found = hunted(MM4, P90.0, workload("1", "1"), 1, over_users(0.1, Some(6.0)));
+    assert_eq!(found.answer().finding, Finding::MostReached);
+    let levels: Vec<f64> = found.journal.history.probes.iter().map(|probe| probe.level.value()).collect();
+    assert!(levels.starts_with(&[2.0, 4.0, 6.0]) && levels.iter().all(|users| *users <= 6.0), "{levels:?}");
+    let findings = findings(&found, P90.0, 0.1, Some(6.0));
+    assert_eq!((findings.finished, findings.limited_by.as_deref()), (Some(Outcome::MaxConcurrencyReached), Some("max_concurrency")));
+    assert_eq!((findings.figures.safe, findings.figures.interval), (Some(6.0), Some([Some(6.0), None])));
+}
+
+#[test]
+fn what_was_killed_goes_on_and_repeats_nothing() {
+    let part = |journal: Journal, most_loads: usize| {
+        let mut session = Session::new(MM4.parse().expect("a profile"), Seed::new(1));
+        now(by(&mut session, P90.0, workload("1", "1"), 1, over_users(0.2, None), journal, most_loads))
+    };
+    let first = part(Journal::default(), 4);
+    assert_eq!(first.conclusion, Conclusion::Halted);
+    let text = serde_json::to_string(&findings(&first, P90.0, 0.2, None)).expect("JSON");
+    let saved: SearchFindings = serde_json::from_str(&text).expect("findings");
+    assert_eq!(saved.journal(), first.journal, "{text}");
+    let rest = part(saved.journal(), usize::MAX);
+    assert_eq!(rest.answer().finding, Finding::Found);
+    let labels: Vec<&str> = first.loads.iter().chain(&rest.loads).map(|(label, ..)| label.as_str()).collect();
+    assert_eq!(labels[..5], ["floor", "probe 2 2 in flight", "probe 3 4 in flight", "probe 4 8 in flight", "probe 5 16 in flight"]);
+}
+
+#[tokio::test(start_paused = true, flavor = "local")]
+async fn the_live_engine_plays_it() {
+    let profile: Profile = "mmc:servers=4,service=50ms".parse().expect("a profile");
+    let settings = engine::Settings { timeout: Duration::from_mins(1), drain: Duration::from_mins(1), max_in_flight: None };
+    let client = ModelClient::new(profile, &[], Seed::new(1));
+    let mut session = engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), client);
+    let found = by(&mut session, "p80 ttft<=200ms", workload("1", "1"), 1, over_users(0.4, None), Journal::default(), usize::MAX).await;
+    assert!(covers(&found, ("p80 ttft<=200ms", 0.4, 0.2)), "{:?}", found.answer());
+    assert!(found.loads.iter().all(|(_, kept, _)| *kept == Kept::Evidence), "{:?}", found.loads);
+    let probes = &found.journal.history.probes;
+    assert!(
+        probes.iter().all(|probe| probe.counts[0].decided >= 20 && probe.completed_per_s.is_some_and(|per_s| per_s > 30.0)),
+        "{probes:?}"
+    );
 }
 
 #[test]
