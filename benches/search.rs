@@ -15,6 +15,7 @@ use std::time::Duration;
 use queue::{cells, search};
 use served::SERVED;
 use tonnage::clock::RunClock;
+use tonnage::search::Level;
 use tonnage::search::step::{Budget, Capacity, Clusters, Count, Demand, End, History, Probe, Question, Spent, Step, step};
 use tonnage::seed::Seed;
 
@@ -37,7 +38,14 @@ fn long_search(demands: usize, probes: usize) -> (Question, History) {
     let probe = |number: usize| {
         let rate_per_s = 7.0 * libm::exp(0.1 * ((number * 7 % 13) as f64 / 6.0 - 1.0));
         let counts = (0..demands).map(|place| count(place, rate_per_s)).collect();
-        Probe { rate_per_s, counts, time_in_system_s: 0.4, end: End::Full, spent: Spent { requests: 4_000, seconds: 570.0 } }
+        Probe {
+            level: Level::RatePerS(rate_per_s),
+            counts,
+            time_in_system_s: 0.4,
+            completed_per_s: None,
+            end: End::Full,
+            spent: Spent { requests: 4_000, seconds: 570.0 },
+        }
     };
     let floor = Some(vec![Count { misses: 0, decided: 300, clusters: None }; demands]);
     let probes = (0..probes).map(probe).collect();

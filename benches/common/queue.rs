@@ -347,7 +347,7 @@ fn play(cell: &Cell, question: &Question, history: &History, order: &Order, queu
     let start = queue.now;
     let mut spent = Spent::default();
     let mut cohort: Vec<(usize, u32)> = Vec::new();
-    let mut at = start + gap(cell, &mut gaps) / order.rate_per_s;
+    let mut at = start + gap(cell, &mut gaps) / order.level.value();
     let (mut end, mut next_look) = (End::Full, 100);
     let longest = cell.limits.iter().map(|(_, limit)| *limit).fold(0.0, f64::max);
     'blocks: for block in 1..=order.most_blocks {
@@ -368,7 +368,7 @@ fn play(cell: &Cell, question: &Question, history: &History, order: &Order, queu
                     }
                 }
             }
-            at += gap(cell, &mut gaps) / order.rate_per_s;
+            at += gap(cell, &mut gaps) / order.level.value();
         }
         queue.advance(until);
         if block < order.most_blocks && look(question, &picture, order, &counted(cell, queue, &cohort, true).0) == Look::Decided {
@@ -381,13 +381,20 @@ fn play(cell: &Cell, question: &Question, history: &History, order: &Order, queu
     while at < followed && end != End::Overloaded {
         queue.arrive(at, work(cell, &mut works));
         spent.requests += 1;
-        at += gap(cell, &mut gaps) / order.rate_per_s;
+        at += gap(cell, &mut gaps) / order.level.value();
     }
     queue.advance(followed);
     let (counts, _) = counted(cell, queue, &cohort, true);
     let times: Vec<f64> = cohort.iter().filter_map(|(number, _)| queue.sojourns[*number].1).collect();
     spent.seconds = queue.now - start;
-    Probe { rate_per_s: order.rate_per_s, counts, time_in_system_s: times.iter().sum::<f64>() / times.len().max(1) as f64, end, spent }
+    Probe {
+        level: order.level,
+        counts,
+        time_in_system_s: times.iter().sum::<f64>() / times.len().max(1) as f64,
+        completed_per_s: None,
+        end,
+        spent,
+    }
 }
 
 /// Counts of what is decided, and the age of the oldest that is there.

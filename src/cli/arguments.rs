@@ -135,18 +135,19 @@ pub(super) struct SweepArguments {
     pub(super) config: ConfigOption,
 }
 
-/// The highest rate that meets the objectives, with its interval
+/// The highest rate, or the most users, that meet the objectives, with its interval
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
   tonnage search --target http://127.0.0.1:8000 --slo 'p99 ttft<=200ms' --slo 'p99 tpot<=50ms'
   tonnage search --slo 'p99 ttft<=500ms' --precision 20% --budget 10m
   tonnage search --slo 'error_rate<=1%, p95 e2e<=10s' --process gamma:2 --max-rate 100/s
+  tonnage search --over concurrency --slo 'p99 ttft<=2s'   users that wait, instead of a rate
   tonnage search --resume results/m/20260102T030405Z-search   go on after a crash
 ",
     after_help = "Exit code:
-  0    answered: found, or --max-rate meets the objectives
-  1    infeasible: the unloaded service, or --min-rate, misses an objective
+  0    answered: found, or the most that may be sent (--max-rate) meets the objectives
+  1    infeasible: the unloaded service, or the least of interest (--min-rate), misses an objective
   2    wrong usage or input
   3    the service stopped answering, or cannot be used; --resume goes on
   4    inconclusive: the budget is spent, or the checks disagree

@@ -1,4 +1,4 @@
-//! Owns verb `search`: the highest rate that meets the objectives, each load filed as it ends, and what they come to.
+//! Owns verb `search`: the highest load that meets the objectives, each load filed as it ends, and what they come to.
 
 use std::cell::RefCell;
 use std::fmt::Write;
@@ -26,11 +26,11 @@ use crate::error::Error;
 use crate::metrics::TrialView;
 use crate::report::{Report, probe_account};
 use crate::schedule::{Extent, Process};
-use crate::search::Blueprint;
-use crate::search::hunt::{Aim, Event, Journal, Kept, Load as Played, Outcome, Purpose, SearchFindings, hunt, rounded};
+use crate::search::hunt::{Aim, Event, Journal, Kept, Load as Played, Outcome, Purpose, SearchFindings, hunt};
 use crate::search::step::{Capacity, Certified, certificate_price, precision_for, price};
+use crate::search::{Blueprint, Over};
 use crate::seed::Seed;
-use crate::units::{count, per_second, seconds};
+use crate::units::{Rate, count, per_second, seconds};
 use crate::workload::{Closed, Load, Plan, joint_fingerprint};
 
 /// Options of a run that a search answers itself, and what to do instead.
@@ -46,9 +46,12 @@ pub(super) const NOT_OF_A_SEARCH: &[(&str, &str)] = &[
     ("max-in-flight", "drop it; an overload ends its probe by itself, and what would be shed would look like one"),
     ("shard", "drop it; the probes of a search follow from one another, so one machine plays them all"),
     ("start-at", "drop it; a search begins at once"),
-    ("load", "drop it; `tonnage run --load` plays a closed loop"),
+    ("load", "drop it; --over concurrency searches closed loops, and `tonnage run --load` plays one"),
     ("tokenizer", "drop it; `tonnage run` counts answers by a tokenizer"),
 ];
+
+/// The most in flight where nobody says.
+const MAX_CONCURRENCY: u32 = 2 * Closed::THROUGHPUT;
 
 /// Options that may be given with `--resume`: they change nothing of what was measured.
 const OF_A_RESUMPTION: &[&str] = &["resume", "budget", "certificate", "json", "quiet", "api-key", "header"];
@@ -84,7 +87,7 @@ fn is_finished(report: &Report, more: bool, certificate: bool) -> bool {
     match findings.finished {
         None | Some(Outcome::TargetLost | Outcome::GeneratorUnfit) => false,
         Some(Outcome::BudgetSpent) => !more && certified,
-        Some(Outcome::Found | Outcome::MaxRateReached) => certified,
+        Some(Outcome::Found | Outcome::MaxRateReached | Outcome::MaxConcurrencyReached) => certified,
         Some(Outcome::Infeasible) => true,
     }
 }
@@ -92,9 +95,12 @@ fn is_finished(report: &Report, more: bool, certificate: bool) -> bool {
 /// The options as a job, what is searched for, and what all loads have in common.
 fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim, Blueprint), Error> {
     let SearchArguments { search: options, load, config: _ } = arguments;
+    refuse_other_axes(options.over, parsed)?;
     let salt = salt_of(&load.wire.salt)?;
     let process = load.schedule.process.unwrap_or(Process::Poisson);
-    parsed.effective.entry("process").or_insert_with(|| process.to_string().into());
+    if options.over == Over::Rate {
+        parsed.effective.entry("process").or_insert_with(|| process.to_string().into());
+    }
     let mut blueprint = Blueprint {
         workload: workload_of(&load.workload, salt.clone())?,
         process,
@@ -106,7 +112,12 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         streamed: !load.target.no_stream,
     };
     // What the job is checked by: the load that needs the most of this machine.
-    let heaviest = Closed::throughput(Extent::Duration(Duration::from_secs(1)), Duration::ZERO, Duration::ZERO);
+    let most = match options.over {
+        Over::Rate => Closed::THROUGHPUT,
+        Over::Concurrency => options.max_concurrency.unwrap_or(MAX_CONCURRENCY),
+    };
+    let heaviest =
+        Closed { concurrency: most, ..Closed::throughput(Extent::Duration(Duration::from_secs(1)), Duration::ZERO, Duration::ZERO) };
     let plan = Plan::new(Load::Closed(heaviest), blueprint.workload.clone(), blueprint.seed, None);
     let mut job = Job::new("search", load, plan, &salt, parsed)?;
     job.effective.remove("duration");
@@ -121,10 +132,33 @@ fn aim_of(options: &SearchOptions, job: &Job, process: Process) -> Result<Aim, E
         return Err(Error::usage("--precision", format!("{} is out of range", options.precision), "accepted is 1% to 50%"));
     }
     let aim = Aim::new(&job.objectives, precision).map_err(|refusal| refusal.at("--slo"))?;
-    let question = aim.question.clone().arriving(process.cv() * process.cv()).within(options.budget.unwrap_or_default());
-    let [least, most] = [options.min_rate, options.max_rate].map(|rate| rate.map(crate::units::Rate::per_s));
-    let question = question.between(least, most).map_err(|refusal| refusal.at("--min-rate"))?;
+    let question = aim.question.clone().within(options.budget.unwrap_or_default());
+    let (question, bounds) = match options.over {
+        Over::Rate => {
+            (question.arriving(process.cv() * process.cv()), [options.min_rate, options.max_rate].map(|rate| rate.map(Rate::per_s)))
+        }
+        Over::Concurrency => {
+            let bounds = [options.min_concurrency, options.max_concurrency.or(Some(MAX_CONCURRENCY))];
+            (question.in_flight(), bounds.map(|number| number.map(f64::from)))
+        }
+    };
+    let question = question.between(bounds[0], bounds[1]).map_err(|refusal| refusal.at(options.over.bounds()[0]))?;
     Ok(aim.asking(question).certified(options.certificate))
+}
+
+/// Refuses what speaks of something else than what is varied.
+fn refuse_other_axes(over: Over, parsed: &mut Parsed) -> Result<(), Error> {
+    let others = Over::NAMES.into_iter().filter(|(other, _)| *other != over);
+    for (flag, name) in others.flat_map(|(other, name)| other.bounds().map(|flag| (flag, name))) {
+        if parsed.given.contains(flag.trim_start_matches('-')) {
+            let why = format!("bounds a search over the {name}, and this one is over the {over}");
+            return Err(Error::usage(flag, why, format!("drop it, or give --over {name}; {} bound this one", over.bounds().join(" and "))));
+        }
+    }
+    if over == Over::Concurrency {
+        parsed.refuse(&[("process", "drop one of them")], "has no meaning with --over concurrency: closed loops send when answers come")?;
+    }
+    Ok(())
 }
 
 #[expect(clippy::too_many_arguments, reason = "everything that a search is played with, once")]
@@ -138,7 +172,7 @@ async fn play(
     signals: Signals,
     command: Vec<String>,
 ) -> Result<ExitCode, Error> {
-    make_room(&mut job, &found, "search")?;
+    make_room(&mut job, &found, if aim.question.over() == Over::Concurrency { "--max-concurrency" } else { "search" })?;
     let started = RunClock::starting_in(Duration::ZERO).wall();
     let folder = folder_of(&job, &found, claimed, started, begun.is_some())?;
     foretell(&mut job, aim, begun.as_ref().and_then(|report| report.search.as_ref()));
@@ -160,10 +194,20 @@ async fn play(
     Ok(ending(&report))
 }
 
+/// Where most answers lie: a share of the saturation rate.
+const SHARES: [f64; 2] = [0.6, 0.9];
+
 /// Says the price beforehand: in requests, as nobody knows yet how fast the service is.
 fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
-    // Where most answers lie: a share of the saturation rate.
-    const SHARES: [f64; 2] = [0.6, 0.9];
+    if aim.question.over() == Over::Concurrency {
+        let most = aim.question.most().unwrap_or_default();
+        let certificate = if aim.certificate() { "; the certificate takes some hundreds more for each, whatever the budget" } else { "" };
+        job.notes.push(format!(
+            "closed loops of 1, 2, 4 and so on in flight, up to {most:.0}, until an objective is plainly missed; then some ten more near the \
+             answer, each of about a hundred requests for each user{certificate}"
+        ));
+        return;
+    }
     let question = &aim.question;
     let [one, other] = SHARES.map(|share| price(question, share));
     let spent = known.map_or_else(String::new, |findings| format!(", of which {} are spent", count(findings.requests)));
@@ -257,19 +301,24 @@ async fn live(
 
 /// The bracket as it stands, for the progress line.
 fn bracket_of(findings: &SearchFindings, aim: &Aim) -> String {
-    match (findings.safe_rate_per_s, findings.best_rate_per_s, findings.interval_per_s) {
-        (Some(low), Some(best), Some([_, Some(high)])) => {
-            let [low_text, _, high_text] = rounded(low, best, high);
-            format!("{low_text}–{high_text}/s (±{:.0} %){} · ", 50.0 * (high / low - 1.0), left(findings, aim))
+    let (over, interval) = (findings.figures.over, findings.figures.interval);
+    match (findings.figures.texts(), interval) {
+        (Some(([low_text, _], Some(high_text))), Some([Some(low), Some(high)])) => {
+            let between = over.amount(&format!("{low_text}–{high_text}"));
+            format!("{between} (±{:.0} %){} · ", 50.0 * (high / low.max(1e-9) - 1.0), left(findings, aim))
         }
-        (Some(low), _, Some([_, None])) => format!("at least {}{} · ", per_second(low), left(findings, aim)),
+        (Some(([low, _], None)), _) => format!("at least {}{} · ", over.amount(&low), left(findings, aim)),
         _ => String::new(),
     }
 }
 
 /// About how long it still takes; nothing before that is known.
 fn left(findings: &SearchFindings, aim: &Aim) -> String {
-    let by_requests = findings.left(&aim.question).zip(findings.best_rate_per_s).map(|(requests, best)| requests as f64 / best);
+    let per_s = match findings.figures.over {
+        Over::Rate => findings.figures.best,
+        Over::Concurrency => findings.safe_completed_per_s,
+    };
+    let by_requests = findings.left(&aim.question).zip(per_s).map(|(requests, per_s)| requests as f64 / per_s);
     let by_time = aim.question.budget().seconds.map(|most| (most - findings.spent_s).max(0.0));
     match (by_requests, by_time) {
         (Some(one), Some(other)) => format!(", about {} left", seconds(one.min(other))),

@@ -6,7 +6,7 @@ use crate::report::console::percent;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::search::hunt::{Kept, Purpose, SearchFindings};
 use crate::search::step::{Count, End, Probe};
-use crate::units::{count, per_second, seconds};
+use crate::units::{count, seconds};
 
 /// The text of a search between header and footer.
 pub(super) fn search_text(report: &Report, findings: &SearchFindings, ink: Ink) -> String {
@@ -40,17 +40,17 @@ fn faults(trial: &TrialView, kept: Kept) -> &[String] {
     if kept == Kept::Spoilt { &trial.health.faults } else { &[] }
 }
 
-/// The probes in order of their rates: the picture that isotonic regression sees.
+/// The probes in order of their loads: the picture that isotonic regression sees.
 fn probe_table(findings: &SearchFindings, ink: Ink) -> String {
-    let mut headings = vec!["probe", "rate", "requests"];
+    let mut headings = vec!["probe", findings.figures.over.heading(), "requests"];
     headings.extend(findings.objectives.iter().map(String::as_str));
     headings.extend(["in system", "ended"]);
     let mut grid = Grid::new(&headings);
     let kept = findings.loads.iter().filter(|load| load.purpose == Purpose::Probe && load.kept == Kept::Evidence);
     let mut probes: Vec<(usize, &Probe)> = kept.map(|load| load.point).zip(&findings.probes).collect();
-    probes.sort_by(|(_, one), (_, other)| one.rate_per_s.total_cmp(&other.rate_per_s));
+    probes.sort_by(|(_, one), (_, other)| one.level.value().total_cmp(&other.level.value()));
     for (number, probe) in probes {
-        let mut row = vec![number.to_string(), per_second(probe.rate_per_s), count(probe.spent.requests)];
+        let mut row = vec![number.to_string(), probe.level.figure(), count(probe.spent.requests)];
         row.extend(probe.counts.iter().map(share));
         row.extend([seconds(probe.time_in_system_s), ended(probe.end).to_owned()]);
         grid.row(row);

@@ -113,11 +113,17 @@ impl Capacity {
 /// The keys of `search` in `result.json` that a fleet is sized by.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct SearchFigures {
+    /// What it varied; rates where it does not say.
+    #[serde(default)]
+    pub over: Option<String>,
     /// The lower bound; `null` where no rate met the objectives.
+    #[serde(default)]
     pub safe_rate_per_s: Option<f64>,
     /// The best estimate.
+    #[serde(default)]
     pub best_rate_per_s: Option<f64>,
     /// The interval.
+    #[serde(default)]
     pub interval_per_s: Option<[Option<f64>; 2]>,
     /// The objective that ends it.
     #[serde(default)]
@@ -129,6 +135,16 @@ pub struct SearchFigures {
 
 /// What a search found.
 pub fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Result<Capacity, Refusal> {
+    if let Some(over) = found.over.as_deref().filter(|over| *over != "rate") {
+        let why = format!(
+            "the search was over {}, and a fleet is sized by a rate that does not give way to a slow service",
+            over.replace('_', "-")
+        );
+        return Err(Refusal::new(
+            why,
+            "search a rate with the same objectives (`tonnage search` without --over), or state one with --replica-rate",
+        ));
+    }
     let safe = found.safe_rate_per_s.ok_or_else(|| {
         Refusal::new("the search found no rate that meets the objectives", "loosen the objectives, or search a faster service")
     })?;

@@ -185,9 +185,9 @@ async fn a_trial_in_virtual_time_is_judged_as_the_closed_form_says() {
     // p99 of M/M/1 at 7/s and 10/s is 4.605/3 = 1.535 s.
     for (limit, result) in [("p99 ttft<=1.9s", VerdictResult::Pass), ("p99 ttft<=1.2s", VerdictResult::Fail)] {
         let mut session = Session::new(profile("mmc:servers=1,service=100ms"), Seed::new(5));
-        let trial = trial(&mut session, poisson(7.0, 60_000), true, limit, StopRule::Never).await;
+        let trial = trial(&mut session, poisson(7.0, 200_000), true, limit, StopRule::Never).await;
         assert_eq!(trial.judge().verdict.result, result, "{limit}: {:?}", trial.judge().verdict.reasons);
-        assert_eq!((trial.ended, trial.summary.cohort().completed), (Ended::Complete, 60_000));
+        assert_eq!((trial.ended, trial.summary.cohort().completed), (Ended::Complete, 200_000));
         assert!(trial.summary.cohort().balance());
     }
 }

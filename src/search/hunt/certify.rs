@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::metrics::Play;
-use crate::search::hunt::findings::claimed;
+use crate::search::hunt::figures::Figures;
 use crate::search::hunt::{Certificate, Event, Hunt, Journal, Probing, Purpose};
 use crate::search::step::{Answer, Finding, Order, Picture, Probe, certificate, certified};
 
@@ -25,19 +25,19 @@ where
 }
 
 impl<T> Hunt<'_, T> {
-    /// The certificate that `answer` still needs: where one is wanted, and a rate is claimed that nothing speaks against.
+    /// The certificate that `answer` still needs: where one is wanted, and a load is claimed that nothing speaks against.
     pub(super) fn certificate_of(&self, answer: &Answer) -> Option<Order> {
         let history = &self.journal.history;
         let claims = matches!(answer.finding, Finding::Found | Finding::MostReached | Finding::BudgetSpent) && answer.doubts.is_empty();
         let wanted = self.aim.certificate() && self.journal.certificate.is_none() && claims && !history.probes.is_empty();
         let bracket = answer.bracket.filter(|_| wanted)?;
         let question = self.journal.question(self.aim);
-        certificate(&question, history, claimed(bracket, question.most_per_s()))
+        certificate(&question, history, Figures::of(question.over(), bracket, question.most()).claimed()?)
     }
 
     pub(super) fn certified(&mut self, run: Probe) {
         let question = self.journal.question(self.aim);
-        let result = Picture::of(&question, &self.journal.history).map(|picture| certified(&question, picture.capacity_per_s(), &run));
+        let result = Picture::of(&question, &self.journal.history).map(|picture| certified(&question, picture.end(), &run));
         self.journal.certificate = result.map(|result| Certificate { result, run });
     }
 }

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::search::Over;
+use crate::search::hunt::figures::Figures;
 use crate::search::hunt::{Aim, Certificate, Conclusion, Journal, Kept, Purpose};
-use crate::search::step::{Answer, Bracket, Capacity, Certified, Count, Doubt, End, Finding, Picture, Probe, Question, Spent, price};
+use crate::search::step::{Answer, Capacity, Certified, Count, Doubt, End, Finding, History, Picture, Probe, Question, Spent, price};
 use crate::units::{count, per_second, seconds};
 
 /// How a search ended.
@@ -14,14 +16,25 @@ pub enum Outcome {
     Found,
     /// The highest rate that may be sent meets the objectives.
     MaxRateReached,
+    /// The most requests in flight that may be do.
+    MaxConcurrencyReached,
     /// The budget is spent: the interval is what it bought.
     BudgetSpent,
-    /// The unloaded service misses an objective, or the lowest rate of interest does.
+    /// The unloaded service misses an objective, or the lowest load of interest does.
     Infeasible,
     /// The service stopped answering.
     TargetLost,
     /// The generator could not do what was planned, several loads in a row.
     GeneratorUnfit,
+}
+
+impl Outcome {
+    const fn most_reached(over: Over) -> Self {
+        match over {
+            Over::Rate => Self::MaxRateReached,
+            Over::Concurrency => Self::MaxConcurrencyReached,
+        }
+    }
 }
 
 /// The `search` object of `result.json`. Rates are requests per second.
@@ -30,19 +43,19 @@ pub enum Outcome {
 pub struct SearchFindings {
     /// How it ended; `null` while it has not, or when the user ended it.
     pub finished: Option<Outcome>,
-    /// The headline: the lower bound. `null` where no rate meets the objectives, and before the first probe.
-    pub safe_rate_per_s: Option<f64>,
-    /// The best estimate.
-    pub best_rate_per_s: Option<f64>,
-    /// The interval; without an upper end where the highest rate that may be sent meets the objectives.
-    pub interval_per_s: Option<[Option<f64>; 2]>,
-    /// How probable it is that the rate lies inside.
+    /// The answer: `over`, and `safe_rate_per_s`, `best_rate_per_s` and `interval_per_s`, or `safe_concurrency` and so on.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// Of closed loops, the requests completed per second in the probes near the lower bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub safe_completed_per_s: Option<f64>,
+    /// How probable it is that the answer lies inside.
     pub confidence: f64,
-    /// The objective that limits the rate; `max_rate` where none does.
+    /// The objective that limits the load; `max_rate` or `max_concurrency` where none does.
     pub limited_by: Option<String>,
     /// What does not fit: with doubts the answer is inconclusive.
     pub doubts: Vec<Doubt>,
-    /// The arrivals that it holds for: other arrivals, another answer.
+    /// The arrivals that it holds for: other arrivals, another answer. `closed loop` where there are none.
     pub process: String,
     /// What was asked for: half the relative width of the interval.
     pub precision: f64,
@@ -96,8 +109,9 @@ impl SearchFindings {
         let (history, spent) = (&journal.history, journal.history.spent());
         let question = journal.question(aim);
         let mut findings = Self {
+            figures: Figures { over: question.over(), ..Figures::default() },
             confidence: Question::CONFIDENCE,
-            process,
+            process: if question.over() == Over::Concurrency { "closed loop".to_owned() } else { process },
             precision: question.precision(),
             objectives: aim.asked().iter().map(|asked| asked.text.clone()).collect(),
             probes: history.probes.clone(),
@@ -123,9 +137,10 @@ impl SearchFindings {
             && !history.probes.is_empty()
             && let Some(picture) = Picture::of(&question, history)
         {
-            findings.bracketed(picture.bracket(), question.most_per_s());
+            findings.figures = Figures::of(question.over(), picture.bracket(), question.most());
             findings.limited_by = Some(aim.text(picture.limited_by()).to_owned());
         }
+        findings.safe_completed_per_s = findings.completed_per_s();
         findings.sentences = findings.words();
         findings
     }
@@ -134,12 +149,7 @@ impl SearchFindings {
     #[must_use]
     pub fn journal(&self) -> Journal {
         Journal {
-            history: crate::search::step::History {
-                floor: self.floor.clone(),
-                capacity: self.capacity,
-                probes: self.probes.clone(),
-                overhead: self.overhead,
-            },
+            history: History { floor: self.floor.clone(), capacity: self.capacity, probes: self.probes.clone(), overhead: self.overhead },
             unloaded_s: self.unloaded_s,
             begun: self.begun,
             // A resumption is another try.
@@ -152,7 +162,7 @@ impl SearchFindings {
         self.finished = Some(match answer.finding {
             Finding::Found => Outcome::Found,
             Finding::BudgetSpent => Outcome::BudgetSpent,
-            Finding::MostReached => Outcome::MaxRateReached,
+            Finding::MostReached => Outcome::most_reached(question.over()),
             Finding::Infeasible => Outcome::Infeasible,
         });
         self.limited_by = Some(aim.text(answer.limited_by).to_owned());
@@ -162,40 +172,46 @@ impl SearchFindings {
         }
         self.effective_requests = Some(answer.effective_requests);
         if let Some(bracket) = answer.bracket.filter(|_| !self.probes.is_empty()) {
-            self.bracketed(bracket, question.most_per_s());
+            self.figures = Figures::of(question.over(), bracket, question.most());
         }
         if answer.finding == Finding::MostReached {
-            self.limited_by = Some("max_rate".to_owned());
+            self.limited_by = Some(question.over().limit().to_owned());
         }
     }
 
-    /// Nothing beyond the most is tried: no more than that is claimed.
-    fn bracketed(&mut self, Bracket { low, best, high }: Bracket, most: Option<f64>) {
-        let most = most.unwrap_or(f64::INFINITY);
-        self.safe_rate_per_s = Some(low.min(most));
-        self.best_rate_per_s = Some(best.min(most));
-        self.interval_per_s = Some([Some(low.min(most)), Some(high).filter(|high| *high <= most)]);
+    /// What closed loops near the lower bound completed per second, probes weighted by their requests.
+    fn completed_per_s(&self) -> Option<f64> {
+        let safe = self.figures.safe.filter(|_| self.figures.over == Over::Concurrency)?;
+        let is_near = |level: f64| libm::fabs(libm::log(level / safe)) <= 2.0 * self.precision || libm::fabs(level - safe) <= 1.0;
+        let near = self.probes.iter().filter(|probe| probe.end != End::Overloaded && is_near(probe.level.value()));
+        let rates = near.filter_map(|probe| Some((probe.spent.requests as f64, probe.completed_per_s?)));
+        let (weights, sum) = rates.fold((0.0, 0.0), |(weights, sum), (weight, per_s)| (weights + weight, sum + weight * per_s));
+        (weights > 0.0).then(|| sum / weights)
     }
 
     fn words(&self) -> Vec<String> {
         let mut sentences = vec![self.headline()];
-        let limits = self.limited_by.as_deref().unwrap_or_default();
+        let (limits, over) = (self.limited_by.as_deref().unwrap_or_default(), self.figures.over);
+        let (noun, [min, max]) = (over.noun(), over.bounds());
         match (self.finished, self.capacity) {
             (Some(Outcome::Infeasible), _) if self.probes.is_empty() => sentences.push(format!(
-                "{} already when nothing else is asked of the service: no rate can meet that; loosen the objective, or mend the \
+                "{} already when nothing else is asked of the service: no {noun} can meet that; loosen the objective, or mend the \
                  service (what it answered stands in points/01)",
                 self.unloaded()
             )),
             (Some(Outcome::Infeasible), _) => sentences.push(format!(
-                "the lowest rate of interest (--min-rate, else 4 % of what it completes) does not meet {limits}: look for what it misses \
-                 without load"
+                "the lowest {noun} of interest ({min}, else {}) does not meet {limits}: look for what it misses without load",
+                match over {
+                    Over::Rate => "4 % of what it completes",
+                    Over::Concurrency => "1",
+                }
             )),
             (Some(Outcome::MaxRateReached), Some(Capacity::Above(per_s))) => sentences.push(format!(
-                "the service keeps up with {}, and nothing faster was offered: how much more it carries, a higher --max-rate tells",
+                "the service keeps up with {}, and nothing faster was offered: how much more it carries, a higher {max} tells",
                 per_second(per_s)
             )),
-            (Some(Outcome::MaxRateReached), _) => {
-                sentences.push("no objective limits it up to there: a higher --max-rate tells how much more it carries".to_owned());
+            (Some(Outcome::MaxRateReached | Outcome::MaxConcurrencyReached), _) => {
+                sentences.push(format!("no objective limits it up to there: a higher {max} tells how much more it carries"));
             }
             (Some(Outcome::BudgetSpent), _) => {
                 sentences.push("the budget is spent, and this is what it bought; --resume with a larger --budget goes on".to_owned());
@@ -214,17 +230,25 @@ impl SearchFindings {
             Some(Capacity::Reached(per_s)) => sentences.push(format!(
                 "it completes {} when given more{}",
                 per_second(per_s),
-                self.best_rate_per_s
-                    .map_or_else(String::new, |best| format!(": the best estimate is {:.0} % of that", 100.0 * best / per_s))
+                self.figures.best.map_or_else(String::new, |best| format!(": the best estimate is {:.0} % of that", 100.0 * best / per_s))
             )),
             Some(Capacity::Above(per_s)) => sentences.push(format!("it was not saturated by {}", per_second(per_s))),
             None => {}
         }
         sentences.extend(self.certificate.as_ref().map(|certificate| self.certificate_text(certificate)));
-        if self.best_rate_per_s.is_some() {
-            sentences.push(format!("other arrivals than {} ones, another answer: the burstier they are, the lower the rate", self.process));
+        if let Some(best) = self.figures.best {
+            sentences.push(match over {
+                Over::Rate => format!("other arrivals than {} ones, another answer: the burstier they are, the lower the rate", self.process),
+                Over::Concurrency => "closed loop: each answer releases the next request, so that a slow service is asked less, and latency counts from \
+                                      the release: it holds for users who wait for their answers, and is no measurement of an open load (search \
+                                      without --over)"
+                    .to_owned(),
+            });
+            sentences.extend(self.safe_completed_per_s.map(|per_s| {
+                format!("near {} it completes {}: what these users make of it in requests", over.level(best), per_second(per_s))
+            }));
         }
-        sentences.extend(self.doubts.iter().map(|doubt| doubt.sentence().to_owned()));
+        sentences.extend(self.doubts.iter().map(|doubt| doubt.sentence(over)));
         let thrown = |kept: Kept| self.loads.iter().filter(|load| load.kept == kept).count();
         for (kept, why) in [
             (Kept::Spoilt, "the generator did not do what was planned (see the warnings)"),
@@ -242,9 +266,11 @@ impl SearchFindings {
     /// The answer in one sentence: never a bare number, no digit finer than the interval.
     #[must_use]
     pub fn headline(&self) -> String {
+        let over = self.figures.over;
         let took = format!(
-            "{} arrivals; {} requests{}; {} probe{}, {}",
+            "{}{}; {} requests{}; {} probe{}, {}",
             self.process,
+            if over == Over::Rate { " arrivals" } else { "" },
             count(self.requests),
             self.effective_requests
                 .filter(|_| !self.probes.is_empty())
@@ -253,7 +279,7 @@ impl SearchFindings {
             if self.probes.len() == 1 { "" } else { "s" },
             seconds(self.spent_s)
         );
-        let by = self.limited_by.as_deref().filter(|by| *by != "max_rate").map_or_else(String::new, |by| format!("; limited by {by}"));
+        let by = self.limited_by.as_deref().filter(|by| *by != over.limit()).map_or_else(String::new, |by| format!("; limited by {by}"));
         let confidence = format!("with {:.0} % confidence", 100.0 * self.confidence);
         let (doubted, certified) = match self.certificate.as_ref().map(|certificate| certificate.result) {
             Some(Certified::Fail) => ("DOUBTED, the certificate failed: ", ""),
@@ -261,19 +287,19 @@ impl SearchFindings {
             Some(Certified::Undecided) => ("", ", not certified: the fresh run decided nothing"),
             None => ("", ""),
         };
-        match (self.finished, self.safe_rate_per_s.zip(self.best_rate_per_s), self.interval_per_s.and_then(|[_, high]| high)) {
-            (Some(Outcome::Infeasible), _, _) if self.probes.is_empty() => {
+        match (self.finished, self.figures.texts()) {
+            (Some(Outcome::Infeasible), _) if self.probes.is_empty() => {
                 format!("INFEASIBLE: the unloaded service misses {}; {took}", self.limited_by.as_deref().unwrap_or_default())
             }
-            (_, Some((low, best)), Some(high)) => {
-                let [low, best, high] = rounded(low, best, high);
+            (_, Some(([low, best], Some(high)))) => {
                 let verb = if self.finished == Some(Outcome::Infeasible) { "INFEASIBLE: carries no more than" } else { "carries at least" };
                 let bound = if self.finished == Some(Outcome::Infeasible) { &high } else { &low };
-                format!("{doubted}{verb} {bound}/s {confidence}{certified}; best estimate {best}, interval {low}–{high}{by}; {took}")
+                let bound = over.amount(bound);
+                format!("{doubted}{verb} {bound} {confidence}{certified}; best estimate {best}, interval {low}–{high}{by}; {took}")
             }
-            (_, Some((low, _)), None) => {
-                let low = per_second(no_more_than(low));
-                format!("{doubted}carries at least {low} {confidence}{certified}, and possibly far more: --max-rate ends it; {took}")
+            (_, Some(([low, _], None))) => {
+                let (low, flag) = (over.amount(&low), over.bounds()[1]);
+                format!("{doubted}carries at least {low} {confidence}{certified}, and possibly far more: {flag} ends it; {took}")
             }
             _ => format!("no answer yet; {took}"),
         }
@@ -282,13 +308,13 @@ impl SearchFindings {
     fn certificate_text(&self, Certificate { result, run }: &Certificate) -> String {
         let each = run.counts.iter().zip(&self.objectives).map(|(counted, text)| format!("{:.2} % miss {text}", 100.0 * counted.share()));
         let comes_to = match result {
-            Certified::Pass => "it passes by itself".to_owned(),
-            Certified::Fail => "that is too many for certain".to_owned(),
-            Certified::Undecided if run.end == End::Overloaded => "an overload ended it before it was decided".to_owned(),
-            Certified::Undecided => format!("neither met nor missed for certain; a longer `tonnage run --rate {}` tells", run.rate_per_s),
+            Certified::Pass => "it passes by itself",
+            Certified::Fail => "that is too many for certain",
+            Certified::Undecided if run.end == End::Overloaded => "an overload ended it before it was decided",
+            Certified::Undecided => "neither met nor missed for certain; a longer `tonnage run` of that load tells",
         };
-        let (requests, rate) = (count(run.spent.requests), per_second(run.rate_per_s));
-        format!("certificate: of {requests} fresh requests at {rate}, {}: {comes_to}", each.collect::<Vec<_>>().join(", "))
+        let (requests, each) = (count(run.spent.requests), each.collect::<Vec<_>>().join(", "));
+        format!("certificate: of {requests} fresh requests at {}, {each}: {comes_to}", run.level)
     }
 
     /// How often the unloaded service misses what it misses.
@@ -303,78 +329,26 @@ impl SearchFindings {
     /// About how many requests are left, by the price of the answer; none before the first probe.
     #[must_use]
     pub fn left(&self, question: &Question) -> Option<u64> {
-        let (best, capacity) = (self.best_rate_per_s?, self.capacity?);
-        let per_s = match capacity {
-            Capacity::Reached(per_s) => per_s,
-            // As the step assumes.
-            Capacity::Above(per_s) => 1.5 * per_s,
+        let (best, spent) = (self.figures.best?, self.requests);
+        let left = match (self.figures.over, self.capacity) {
+            (Over::Rate, Some(capacity)) => {
+                let per_s = match capacity {
+                    Capacity::Reached(per_s) => per_s,
+                    // As the step assumes.
+                    Capacity::Above(per_s) => 1.5 * per_s,
+                };
+                // At the wall a quarter of the precision is enough.
+                let share = (best / per_s).min(1.0 - question.precision() / 4.0);
+                price(question, share).saturating_sub(spent)
+            }
+            (Over::Concurrency, _) => {
+                // The width falls with the root of what is spent.
+                let [low, high] = self.figures.interval?;
+                let wide = (high? / low?.max(1.0) - 1.0) / (2.0 * question.precision());
+                (spent as f64 * (wide * wide - 1.0).clamp(0.0, 99.0)) as u64
+            }
+            (Over::Rate, None) => return None,
         };
-        let spent = self.requests;
-        // At the wall a quarter of the precision is enough.
-        let share = (best / per_s).min(1.0 - question.precision() / 4.0);
-        let left = price(question, share).saturating_sub(spent);
         Some(question.budget().requests.map_or(left, |most| left.min(most.saturating_sub(spent))))
-    }
-}
-
-/// Three rates with no digit finer than a fifth of what lies between the outer two: the lower rounded down, the upper up.
-#[must_use]
-pub fn rounded(low: f64, best: f64, high: f64) -> [String; 3] {
-    let fifth = (high - low) / 5.0;
-    let digits = if fifth > 0.0 { -libm::floor(libm::log10(fifth)) } else { 3.0 };
-    let unit = libm::pow(10.0, -digits);
-    let decimals = digits.clamp(0.0, 9.0) as usize;
-    // A rounding error must not take a unit away from what is whole.
-    let down = libm::floor(low / unit + 1e-9) * unit;
-    let up = libm::ceil(high / unit - 1e-9) * unit;
-    [down, libm::round(best / unit) * unit, up].map(|rate| format!("{rate:.decimals$}"))
-}
-
-/// The lower bound as it is printed; nothing beyond `most` is claimed.
-pub(super) fn claimed(Bracket { low, best, high }: Bracket, most: Option<f64>) -> f64 {
-    let most = most.unwrap_or(f64::INFINITY);
-    if high > most {
-        return no_more_than(low.min(most));
-    }
-    let [printed, ..] = rounded(low, best, high);
-    // Of an interval that is wide enough nothing is left.
-    printed.parse().ok().filter(|printed| *printed > 0.0).unwrap_or(low)
-}
-
-/// A rate with three digits, rounded down.
-fn no_more_than(per_s: f64) -> f64 {
-    let unit = libm::pow(10.0, libm::floor(libm::log10(per_s)) - 2.0);
-    libm::floor(per_s / unit + 1e-9) * unit
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_claimed_is_what_is_printed_and_no_more_than_may_be_sent() {
-        let bracket = |low, best, high| Bracket { low, best, high };
-        for (found, most, expected) in [
-            (bracket(7.84, 8.43, 9.06), None, 7.8),
-            (bracket(29.41, 32.45, 35.18), Some(40.0), 29.0),
-            (bracket(512.6, 530.0, 600.0), Some(550.0), 512.0),
-            (bracket(512.6, 530.0, 600.0), Some(500.0), 500.0),
-            (bracket(0.4, 3.0, 10.0), None, 0.4),
-        ] {
-            assert!((claimed(found, most) - expected).abs() < 1e-9, "{found:?}: {}", claimed(found, most));
-        }
-    }
-
-    #[test]
-    fn no_digit_is_finer_than_the_interval() {
-        for ([low, best, high], expected) in [
-            ([7.84, 8.43, 9.06], ["7.8", "8.4", "9.1"]),
-            ([29.41, 32.45, 35.18], ["29", "32", "36"]),
-            ([124.6, 131.2, 138.0], ["124", "131", "138"]),
-            ([1_204.0, 1_310.0, 1_398.0], ["1200", "1310", "1400"]),
-            ([0.0512, 0.0561, 0.0603], ["0.051", "0.056", "0.061"]),
-        ] {
-            assert_eq!(rounded(low, best, high), expected);
-        }
     }
 }

@@ -45,7 +45,7 @@ where
     let enough = Enough::default();
     let rule = enough.watching(move |counts, sequence| {
         let settled = sequence.settled();
-        let counts_now = || counts_of(&aim, sequence, counts.elapsed, false);
+        let counts_now = || counts_of(&aim, sequence, counts.elapsed);
         // Close to a limit more are asked: a share of failures that no rate changes is best refuted here.
         let is_close = || aim.question.demands().iter().zip(counts_now()).any(|(demand, counted)| counted.share() > demand.allowed() / 2.0);
         (settled >= requests && (settled >= CLOSE_TIMES * requests || !is_close()))
@@ -55,7 +55,7 @@ where
     });
     played(hunt, player, (place, Purpose::Floor), segment, (rule, enough), |hunt, trial, view| {
         let Some(sequence) = &trial.sequence else { return };
-        hunt.journal.history.floor = Some(counts_of(hunt.aim, sequence, trial.drain_end, false));
+        hunt.journal.history.floor = Some(counts_of(hunt.aim, sequence, trial.drain_end));
         hunt.journal.unloaded_s = mean_e2e_s(view);
     })
     .await

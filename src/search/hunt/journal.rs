@@ -40,8 +40,8 @@ impl Journal {
     pub fn question(&self, aim: &Aim) -> Question {
         let question = &aim.question;
         match self.history.capacity {
-            Some(Capacity::Above(per_s)) if question.most_per_s().is_none() => {
-                let least = question.least_per_s().filter(|least| *least < per_s);
+            Some(Capacity::Above(per_s)) if question.most().is_none() => {
+                let least = question.least().filter(|least| *least < per_s);
                 question.clone().between(least, Some(per_s)).unwrap_or_else(|_| question.clone())
             }
             _ => question.clone(),

@@ -4,6 +4,7 @@
 mod aim;
 mod certify;
 mod facts;
+mod figures;
 mod findings;
 mod first;
 mod growth;
@@ -11,7 +12,8 @@ mod journal;
 mod watch;
 
 pub use aim::{Aim, Asked};
-pub use findings::{Load, Outcome, SearchFindings, rounded};
+pub use figures::Figures;
+pub use findings::{Load, Outcome, SearchFindings};
 pub use journal::{Certificate, Event, Journal, Kept, Purpose};
 
 use std::pin::{Pin, pin};
@@ -20,12 +22,12 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::metrics::{Ended, Play, Segment, Trial, TrialView};
+use crate::search::capacity::in_window;
 use crate::search::follow::{alongside, glance};
 use crate::search::hunt::facts::probe_of;
 use crate::search::hunt::watch::{Seen, Watch};
-use crate::search::rates::significant;
 use crate::search::step::{Answer, Demand, End, History, Order, Picture, Spent, Step, step};
-use crate::search::{Blueprint, Point, PointLoad, is_unanswered};
+use crate::search::{Blueprint, Level, Point, PointLoad, is_unanswered};
 use crate::units::Rate;
 use crate::workload::Plan;
 
@@ -33,6 +35,9 @@ use crate::workload::Plan;
 const MOST_SPOILT: u32 = 5;
 /// Of a block, of the longest limit and of the mean time in the system: how long the requests of a window are followed at most, the load going on.
 const FOLLOWED: [f64; 3] = [1.0, 4.0, 10.0];
+
+/// Within this a player has looked.
+const LOOKING_S: f64 = 0.5;
 
 /// How a search ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,7 +84,8 @@ pub async fn hunt<P: Play>(
                 let playing = pin!(player.play(segment, watch.rule()));
                 let settling = alongside(playing, before, |before, trial| hunt.keep(&before, &trial)).await?;
                 let (mut settling, seen) = (Box::pin(settling), watch.seen());
-                hunt.rest = seen.as_ref().is_some_and(|seen| seen.probe.end == End::Overloaded);
+                hunt.rest = matches!(probing.order.level, Level::Concurrency(_))
+                    || seen.as_ref().is_some_and(|seen| seen.probe.end == End::Overloaded);
                 let probing = Probing { seen, ..probing };
                 match glance(settling.as_mut()).await {
                     Some(trial) => hunt.keep(&probing, &trial?)?,
@@ -112,7 +118,7 @@ struct Hunt<'a, T> {
     lost: bool,
     /// The user ended a load.
     cut_short: bool,
-    /// A backlog must go before the next probe.
+    /// What is in flight must go before the next probe.
     rest: bool,
 }
 
@@ -166,8 +172,7 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
     }
 
     fn probing(&mut self, purpose: Purpose, order: Order, before: Option<&Probing>) -> Result<(Probing, Segment, Watch), Error> {
-        let rate = Rate::new(significant(order.rate_per_s, 4)).map_err(|refusal| Error::Internal(refusal.to_string()))?;
-        let order = Order { rate_per_s: rate.per_s(), ..order };
+        let order = Order { level: order.level.shortened(), ..order };
         let known = self.known(before).unwrap_or_default();
         let question = self.journal.question(self.aim);
         let Some(picture) = Picture::of(&question, &known) else {
@@ -176,12 +181,20 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         let in_system_s = known.probes.last().map_or(self.journal.unloaded_s, |probe| Some(probe.time_in_system_s));
         let [blocks, limits, times] = FOLLOWED;
         let limit_s = question.demands().iter().filter_map(Demand::limit_s).fold(0.0, f64::max);
-        let follow_s = (blocks * order.block_s).max(limits * limit_s).max(times * in_system_s.unwrap_or(0.0));
-        // Room for a discard that is extended, and for following what came inside the window.
-        let cooldown_s = 3.0 * order.discard_s + follow_s;
+        let (load, follow_s) = match order.level {
+            Level::RatePerS(per_s) => {
+                let rate = Rate::new(per_s).map_err(|refusal| Error::Internal(refusal.to_string()))?;
+                (PointLoad::Open(rate), (blocks * order.block_s).max(limits * limit_s).max(times * in_system_s.unwrap_or(0.0)))
+            }
+            // Twice the time in the system at least: all but a few of those that were released inside the window.
+            Level::Concurrency(in_flight) => (PointLoad::Closed(in_flight), order.discard_s),
+        };
+        // Room for a discard that is extended, for following what came inside the window, and for a player that looks only now and then.
+        let cooldown_s = 3.0 * order.discard_s + follow_s + LOOKING_S;
         let lengths = Lengths::new(order.discard_s, f64::from(order.most_blocks) * order.block_s, cooldown_s);
-        let label = format!("{} {} {rate}", if purpose == Purpose::Certificate { "certificate" } else { "probe" }, self.journal.begun + 1);
-        let (place, segment) = self.begin(purpose, PointLoad::Open(rate), &lengths, label)?;
+        let what = if purpose == Purpose::Certificate { "certificate" } else { "probe" };
+        let label = format!("{what} {} {}", self.journal.begun + 1, order.level);
+        let (place, segment) = self.begin(purpose, load, &lengths, label)?;
         let aim = self.aim.clone().asking(question);
         let watch = Watch::new(&aim, picture, order, follow_s);
         Ok((Probing { place, purpose, order, plan: Arc::clone(&segment.plan), seen: None }, segment, watch))
@@ -199,6 +212,7 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
             (Kept::Evidence, Some(seen), Some(sequence)) => {
                 let mut probe = probe_of(self.aim, &probing.order, seen.probe.end, sequence, trial.drain_end, spent.requests);
                 probe.spent = spent;
+                probe.completed_per_s = in_window(&view).map(|rate| rate.per_s);
                 match probing.purpose {
                     Purpose::Certificate => self.certified(probe),
                     _ => self.journal.history.probes.push(probe),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::metrics::{Course, LiveCounts, Sequence, StopRule};
+use crate::search::Level;
 use crate::search::hunt::Aim;
 use crate::search::hunt::facts::{counts_of, probe_of};
 use crate::search::hunt::growth::{Samples, grows, trends};
@@ -93,7 +94,9 @@ impl Watching {
             Phase::Discarding { extended } => self.discarding(extended, counts, sequence),
             Phase::Measuring { blocks } => self.measuring(blocks, counts, sequence),
             Phase::Following { end, since } => {
-                if sequence.is_open() && counts.elapsed.secs_since(since) < self.follow_s {
+                // Which of them are open is not known of released requests before they settle.
+                let is_open = sequence.is_open() || matches!(self.order.level, Level::Concurrency(_));
+                if is_open && counts.elapsed.secs_since(since) < self.follow_s {
                     return Course::GoOn;
                 }
                 self.end(end, false, counts, sequence)
@@ -106,8 +109,12 @@ impl Watching {
         if counts.elapsed.plus(AHEAD) < opens {
             return Course::GoOn;
         }
-        let least = self.order.resolution / 4.0 * self.order.rate_per_s;
-        if extended < MOST_EXTENSIONS && trends(&self.samples.last_half(Offset::ZERO), least) {
+        let is_filling = match self.order.level {
+            Level::RatePerS(per_s) => trends(&self.samples.last_half(Offset::ZERO), self.order.resolution / 4.0 * per_s),
+            // It is full from the first instant.
+            Level::Concurrency(_) => false,
+        };
+        if extended < MOST_EXTENSIONS && is_filling {
             self.phase = Phase::Discarding { extended: extended + 1 };
             return Course::OpenAt(opens.plus(Duration::from_secs_f64(self.order.discard_s)));
         }
@@ -121,7 +128,7 @@ impl Watching {
         if counts.due - self.due_before >= self.next_look {
             self.next_look += LOOK_STEP + (counts.due - self.due_before) / LOOK_SHARE;
             let signs = self.signs(now, sequence);
-            if alarm(&self.aim.question, &self.order, &counts_of(&self.aim, sequence, now, false), &signs).is_some() {
+            if alarm(&self.aim.question, &self.order, &counts_of(&self.aim, sequence, now), &signs).is_some() {
                 return self.end(End::Overloaded, false, counts, sequence);
             }
         }
@@ -135,7 +142,7 @@ impl Watching {
             self.phase = Phase::Following { end: End::Full, since: now };
             return Course::GoOn;
         }
-        let counts = counts_of(&self.aim, sequence, now, false);
+        let counts = counts_of(&self.aim, sequence, now);
         if look(&self.aim.question, &self.picture, &self.order, &counts) == Look::Decided {
             self.phase = Phase::Following { end: End::Decided, since: now };
             return Course::Close;

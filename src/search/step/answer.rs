@@ -3,6 +3,7 @@
 use crate::search::step::posterior::nearness;
 use crate::search::step::trust::doubts;
 use crate::search::step::{Bracket, Capacity, Count, Doubt, End, History, Picture, Probe, Question, Spent};
+use crate::search::{Level, Over};
 use crate::stats::proportion::lower_bound;
 
 /// Requests of the floor probe, hardly loaded.
@@ -13,13 +14,19 @@ const SATURATION_REQUESTS: u64 = 3_000;
 const RESOLUTION: f64 = 0.35;
 const COARSEST: f64 = 0.25;
 /// A window holds at least so many requests, and so many mean times in the system.
-const LEAST_REQUESTS: f64 = 300.0;
+pub(super) const LEAST_REQUESTS: f64 = 300.0;
 const LEAST_TIMES: f64 = 5.0;
 /// Of the window, what is discarded before it; more where the service was emptied before.
 const DISCARDED: f64 = 0.3;
 const DISCARDED_EMPTIED: f64 = 0.7;
 /// Mean times in the system that are discarded at least.
 const DISCARDED_TIMES: f64 = 2.0;
+/// The same of closed loops, which have no overload that would have to build up; and of their first loads, which look for where to search.
+const LEAST_ROUNDS: f64 = 20.0;
+const FIRST_REQUESTS: f64 = 30.0;
+const FIRST_ROUNDS: f64 = 4.0;
+/// From one of these to the next.
+const GROWTH: f64 = 2.0;
 /// Windows of one probe, at most.
 const BLOCKS: u32 = 4;
 /// Probes near the answer, apart in time, before it is given.
@@ -34,9 +41,9 @@ const CERTAIN: f64 = 0.975;
 /// One probe to play.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Order {
-    /// Its rate in requests per second.
-    pub rate_per_s: f64,
-    /// Seconds at that rate that are not counted, first.
+    /// Its load.
+    pub level: Level,
+    /// Seconds of it that are not counted, first.
     pub discard_s: f64,
     /// Seconds of a block.
     pub block_s: f64,
@@ -62,7 +69,8 @@ pub enum Step {
         /// Nothing faster may be sent.
         most_per_s: Option<f64>,
     },
-    /// Play a probe. State is carried over from the one before, unless an alarm ended it: then wait until the backlog is gone.
+    /// Play a probe. State is carried over from the one before, unless an alarm ended it: then wait until the backlog is gone. Closed loops always
+    /// begin with nothing in flight, as what is left of one would be too many for the next.
     Probe(Order),
     /// It is over.
     Done(Box<Answer>),
@@ -75,9 +83,9 @@ pub enum Finding {
     Found,
     /// The budget is spent: the interval is what it bought.
     BudgetSpent,
-    /// The highest rate that may be sent meets the objectives.
+    /// The highest load that may be sent meets the objectives.
     MostReached,
-    /// The unloaded service misses an objective, or the lowest rate of interest does: without one, 4 % of the capacity.
+    /// The unloaded service misses an objective, or the lowest load of interest does: without one, 4 % of the capacity, or one request in flight.
     Infeasible,
 }
 
@@ -86,9 +94,9 @@ pub enum Finding {
 pub struct Answer {
     /// What it is.
     pub finding: Finding,
-    /// The rates; none where the service fails unloaded. The headline is the lower end.
+    /// The levels; none where the service fails unloaded. The headline is the lower end.
     pub bracket: Option<Bracket>,
-    /// The demand that limits the rate, or that fails.
+    /// The demand that limits the load, or that fails.
     pub limited_by: usize,
     /// What does not fit: an answer with doubts is inconclusive.
     pub doubts: Vec<Doubt>,
@@ -113,13 +121,22 @@ pub fn step(question: &Question, history: &History) -> Step {
         }));
     }
     let Some(picture) = Picture::of(question, history) else {
-        return Step::Saturate { completions: SATURATION_REQUESTS, most_per_s: question.most_per_s() };
+        return Step::Saturate { completions: SATURATION_REQUESTS, most_per_s: question.most() };
     };
     let done = |finding| Step::Done(Box::new(answer(question, history, &picture, finding)));
+    let (budget, spent) = (question.budget(), history.spent());
+    let over = budget.requests.is_some_and(|requests| spent.requests >= requests)
+        || budget.seconds.is_some_and(|seconds| spent.seconds >= seconds);
+    if let Some(order) = growth(question, history).filter(|_| !over) {
+        return Step::Probe(order);
+    }
     let Bracket { low, best, high } = picture.bracket();
-    // What fails at a trace of the capacity fails for another reason than load.
-    let least = question.least_per_s().unwrap_or(LEAST_SHARE * picture.capacity_per_s());
-    let most = question.most_per_s();
+    let least = question.least().unwrap_or(match question.over() {
+        // What fails at a trace of the capacity fails for another reason than load.
+        Over::Rate => LEAST_SHARE * picture.end(),
+        Over::Concurrency => 1.0,
+    });
+    let most = question.most();
     let visited = !history.probes.is_empty();
     if visited && most.is_some_and(|most| picture.chance_beyond(most) >= CERTAIN) {
         return done(Finding::MostReached);
@@ -128,13 +145,13 @@ pub fn step(question: &Question, history: &History) -> Step {
         return done(Finding::Infeasible);
     }
     let precision = precision_at(question, &picture);
-    let near = history.probes.iter().filter(|probe| libm::fabs(libm::log(probe.rate_per_s / best)) <= precision).count();
-    if visited && high / low <= 1.0 + 2.0 * precision && near >= VISITS {
+    // Nobody is between two whole numbers.
+    let (is_whole, apart) = if question.over() == Over::Concurrency { (libm::floor(low) >= libm::floor(high), 1.0) } else { (false, 0.0) };
+    let is_near = |level: f64| libm::fabs(libm::log(level / best)) <= precision || libm::fabs(level - best) <= apart;
+    let near = history.probes.iter().filter(|probe| is_near(probe.level.value())).count();
+    if visited && (is_whole || high / low <= 1.0 + 2.0 * precision) && near >= VISITS {
         return done(Finding::Found);
     }
-    let (budget, spent) = (question.budget(), history.spent());
-    let over = budget.requests.is_some_and(|requests| spent.requests >= requests)
-        || budget.seconds.is_some_and(|seconds| spent.seconds >= seconds);
     if over || history.probes.len() >= MOST_PROBES {
         return done(Finding::BudgetSpent);
     }
@@ -144,8 +161,35 @@ pub fn step(question: &Question, history: &History) -> Step {
 /// The precision in force: never looser than the distance to the wall, where latency explodes, down to a quarter of what was asked: the wall
 /// itself is known to about ±2 %.
 pub(super) fn precision_at(question: &Question, picture: &Picture) -> f64 {
-    let wall = 1.0 - picture.bracket().best / picture.capacity_per_s();
+    let wall = match question.over() {
+        Over::Rate => 1.0 - picture.bracket().best / picture.end(),
+        Over::Concurrency => 1.0,
+    };
     question.precision().min(wall.max(question.precision() / 4.0))
+}
+
+/// The next of the loads that look for where to search: twice the last, until an objective is plainly missed or nothing more may be sent. None where
+/// that is known, and of rates, whose end the saturated service tells.
+fn growth(question: &Question, history: &History) -> Option<Order> {
+    let (over, most) = (question.over(), question.most().unwrap_or(f64::INFINITY));
+    match history.end(question)? {
+        Capacity::Above(level) if over != Over::Rate && level < most => {
+            let level = over.level((GROWTH * level).max(question.least().unwrap_or(0.0)).min(most));
+            Some(Order { most_blocks: 1, ..rounds(history, level, COARSEST, [FIRST_REQUESTS, FIRST_ROUNDS]) })
+        }
+        _ => None,
+    }
+}
+
+/// A probe of a closed loop, of so many requests and rounds at least. How long they take follows from the load before, the unloaded service first: at
+/// worst more in flight complete no more, and fewer are answered no sooner.
+fn rounds(history: &History, level: Level, resolution: f64, [requests, rounds]: [f64; 2]) -> Order {
+    let lone_s = history.overhead.seconds / (history.overhead.requests as f64).max(1.0);
+    let (in_flight, in_system_s) = history.probes.last().map_or((1.0, lone_s), |probe| (probe.level.value(), probe.time_in_system_s));
+    let time_s = in_system_s * (level.value() / in_flight).max(1.0);
+    let per_s = level.value() / time_s.max(1e-9);
+    let block_s = (requests / per_s).max(rounds * time_s);
+    Order { level, discard_s: (DISCARDED * block_s).max(DISCARDED_TIMES * time_s), block_s, most_blocks: BLOCKS, resolution }
 }
 
 fn order(question: &Question, history: &History, picture: &Picture, precision: f64) -> Order {
@@ -156,18 +200,22 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
         Some(Capacity::Reached(per_s)) if first => 0.75 * per_s,
         _ => best,
     };
-    let rate_per_s = aimed.min(question.most_per_s().unwrap_or(f64::INFINITY)).max(question.least_per_s().unwrap_or(0.0));
-    lasting(question, history, rate_per_s, (RESOLUTION * (high / low - 1.0)).max(precision).min(COARSEST))
+    let level = question.over().level(aimed.min(question.most().unwrap_or(f64::INFINITY)).max(question.least().unwrap_or(0.0)));
+    let resolution = (RESOLUTION * (high / low - 1.0)).max(precision).min(COARSEST);
+    lasting(question, history, level, resolution)
 }
 
-/// A probe at `rate_per_s`, long enough for an overload by `resolution` to show.
-pub(super) fn lasting(question: &Question, history: &History, rate_per_s: f64, resolution: f64) -> Order {
+/// A probe at `level`, long enough for an overload by `resolution` to show.
+pub(super) fn lasting(question: &Question, history: &History, level: Level, resolution: f64) -> Order {
+    if question.over() == Over::Concurrency {
+        return rounds(history, level, resolution, [LEAST_REQUESTS, LEAST_ROUNDS]);
+    }
     let last = history.probes.last();
     let time_in_system_s = last.map_or(0.0, |probe| probe.time_in_system_s);
-    let block_s = (question.longest_limit_s() / resolution).max(LEAST_REQUESTS / rate_per_s).max(LEAST_TIMES * time_in_system_s);
+    let block_s = (question.longest_limit_s() / resolution).max(LEAST_REQUESTS / level.value()).max(LEAST_TIMES * time_in_system_s);
     let emptied = last.is_none_or(|probe| probe.end == End::Overloaded);
     let discard_s = (block_s * if emptied { DISCARDED_EMPTIED } else { DISCARDED }).max(DISCARDED_TIMES * time_in_system_s);
-    Order { rate_per_s, discard_s, block_s, most_blocks: BLOCKS, resolution }
+    Order { level, discard_s, block_s, most_blocks: BLOCKS, resolution }
 }
 
 /// The demand that these counts of the unloaded service refute for certain; none where all may be met.
@@ -184,7 +232,8 @@ fn answer(question: &Question, history: &History, picture: &Picture, finding: Fi
     let best = libm::log(picture.bracket().best);
     let effective = |probe: &Probe| {
         let decided = probe.counts.get(place)?.decided as f64;
-        Some(decided / picture.phi(question, place, probe.rate_per_s) * nearness(libm::log(probe.rate_per_s), best))
+        let level = probe.level.value();
+        Some(decided / picture.phi(question, place, level) * nearness(libm::log(level), best))
     };
     Answer {
         finding,

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::search::step::answer::{lasting, precision_at};
+use crate::search::Level;
+use crate::search::step::answer::{LEAST_REQUESTS, lasting, precision_at};
 use crate::search::step::cluster::shrunk;
-use crate::search::step::posterior::{depth, prior_phi};
+use crate::search::step::posterior::prior_phi;
 use crate::search::step::{Count, End, History, Order, Picture, Probe, Question};
 use crate::stats::proportion::{lower_bound, trials_to_certify, upper_bound};
 
@@ -25,27 +26,31 @@ pub enum Certified {
     Undecided,
 }
 
-/// A run at `rate_per_s`, the lower bound of an answer, that decides by itself whether that rate meets the demands; `None` before the capacity is
-/// known. It is as long as a share of misses takes that lies halfway, in the logarithm, between what the curve expects there and what is
+/// A run at `level`, the lower bound of an answer, that decides by itself whether that meets the demands; `None` before anything is known. It is as long as a share of misses takes that lies halfway, in the logarithm, between what the curve expects there and what is
 /// allowed: where the curve is right it passes with little doubt.
 #[must_use]
-pub fn certificate(question: &Question, history: &History, rate_per_s: f64) -> Option<Order> {
+pub fn certificate(question: &Question, history: &History, level: Level) -> Option<Order> {
     let picture = Picture::of(question, history)?;
     let requests = |place: usize| {
-        let expected = picture.share_at(question, place, rate_per_s);
-        picture.phi(question, place, rate_per_s) * effective(expected, question.demands()[place].allowed())
+        let expected = picture.share_at(question, place, level.value());
+        picture.phi(question, place, level.value()) * effective(expected, question.demands()[place].allowed())
     };
     let most = (0..question.demands().len()).map(requests).fold(0.0, f64::max);
-    let order = lasting(question, history, rate_per_s, precision_at(question, &picture));
-    Some(Order { block_s: order.block_s.max(most / rate_per_s), most_blocks: 1, ..order })
+    let order = lasting(question, history, level, precision_at(question, &picture));
+    let block_s = match level {
+        Level::RatePerS(per_s) => order.block_s.max(most / per_s),
+        // A block is long enough for so many at least, however fast they are answered.
+        Level::Concurrency(_) => order.block_s * (most / LEAST_REQUESTS).max(1.0),
+    };
+    Some(Order { block_s, most_blocks: 1, ..order })
 }
 
-/// About how many requests the certificate of an answer takes that lies at `share` of the capacity (0 to 1), where the service is like M/M/1.
+/// About how many requests the certificate of a rate takes that lies at `share` of the capacity (0 to 1), where the service is like M/M/1.
 #[must_use]
 pub fn certificate_price(question: &Question, share: f64) -> u64 {
     let share = share.clamp(0.01, 0.99);
     let low = share * (1.0 - question.precision().min(1.0 - share));
-    let expected = |allowed: f64| libm::exp(-depth(allowed, libm::log(low), libm::log(share), 1.0, 1.0));
+    let expected = |allowed: f64| libm::exp(libm::log(allowed) * (1.0 - low) / (1.0 - share));
     let of = |allowed: f64| prior_phi(question, low, 1.0) * effective(expected(allowed), allowed);
     question.demands().iter().map(|demand| of(demand.allowed())).fold(0.0, f64::max) as u64
 }
@@ -57,10 +62,10 @@ fn effective(expected: f64, allowed: f64) -> f64 {
 }
 
 /// Whether `run` meets every demand by itself: the bounds of Clopper and Pearson on k/φ of n/φ, φ as this run shows it, shrunk to what theory
-/// expects. All demands have to be met, each at the confidence asked; one that is missed is found among all, so that they share the doubt.
+/// expects of a search whose axis ends at `end`. All demands have to be met, each at the confidence asked; one that is missed is found among all, so that they share the doubt.
 #[must_use]
-pub fn certified(question: &Question, capacity_per_s: f64, run: &Probe) -> Certified {
-    let prior = prior_phi(question, run.rate_per_s, capacity_per_s);
+pub fn certified(question: &Question, end: f64, run: &Probe) -> Certified {
+    let prior = prior_phi(question, run.level.value(), end);
     let doubt = (1.0 - Question::CONFIDENCE) / question.demands().len() as f64;
     let judged = |(place, count): (usize, &Count)| {
         let allowed = question.demands()[place].allowed();
@@ -101,7 +106,14 @@ mod tests {
         // At a tenth of the capacity φ₀ is 1.
         let count =
             |misses: &u64| Count { misses: *misses, decided, clusters: (*misses > 0).then_some(Clusters { phi: 1.0, episodes: *misses }) };
-        Probe { rate_per_s: 1.0, counts: misses.iter().map(count).collect(), time_in_system_s: 0.1, end, spent: Spent::default() }
+        Probe {
+            level: Level::RatePerS(1.0),
+            counts: misses.iter().map(count).collect(),
+            time_in_system_s: 0.1,
+            completed_per_s: None,
+            end,
+            spent: Spent::default(),
+        }
     }
 
     #[test]

@@ -41,9 +41,26 @@ pub fn clusters(seen: &[Seen]) -> Option<Clusters> {
     let mut levels: Vec<u32> = seen.iter().map(|request| request.in_flight).collect();
     let place = levels.len() / 4;
     let calm = if levels.is_empty() { 0 } else { *levels.select_nth_unstable(place).1 };
+    by(seen, |request| request.in_flight < calm.max(1))
+}
+
+/// The same of a closed loop with so many in flight, whose number never falls: an episode lasts until as many requests in a row have met the objective, a
+/// whole round, with none of whom those after it have waited.
+#[must_use]
+pub fn clusters_in_rounds(seen: &[Seen], in_flight: u32) -> Option<Clusters> {
+    let mut met = 0;
+    by(seen, |request| {
+        let is_over = met >= in_flight;
+        met = if request.missed { 0 } else { met + 1 };
+        is_over
+    })
+}
+
+/// The same of episodes that are over before a request of which `is_over` holds.
+fn by(seen: &[Seen], mut is_over: impl FnMut(&Seen) -> bool) -> Option<Clusters> {
     let (mut sizes, mut open) = (Vec::new(), 0u64);
     for request in seen {
-        if request.in_flight < calm.max(1) {
+        if is_over(request) {
             sizes.extend((open > 0).then_some(open));
             open = 0;
         }
@@ -78,6 +95,14 @@ mod tests {
         }
         assert_eq!(clusters(&seen("..ooo..")), None);
         assert_eq!(clusters(&[]), None);
+    }
+
+    #[test]
+    fn an_episode_of_a_closed_loop_ends_after_a_round_of_requests_that_met_the_objective() {
+        for (text, phi, episodes) in [("ooxoxoooxo", 5.0 / 3.0, 2), ("xoxooxo", 3.0, 1), ("xxxoooooxo", 10.0 / 4.0, 2)] {
+            let found = clusters_in_rounds(&seen(text), 3).unwrap();
+            assert!((found.phi - phi).abs() < 1e-12 && found.episodes == episodes, "{text}: {found:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::search::step::Clusters;
+use crate::search::step::{Clusters, Question, is_plain};
+use crate::search::{Level, Over};
 
 /// Misses of one objective in one probe.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -38,13 +39,13 @@ impl Spent {
     }
 }
 
-/// What the saturation probe found.
+/// Where the axis ends, in its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Capacity {
-    /// The service completes this many requests per second when it is given more.
+    /// The service completes this many requests per second when it is given more; of closed loops, an objective is plainly missed here.
     Reached(f64),
-    /// It kept up with this many, the most that may be sent.
+    /// It kept up with this, the most that may be sent; of closed loops, the most that was tried so far.
     Above(f64),
 }
 
@@ -60,15 +61,19 @@ pub enum End {
     Overloaded,
 }
 
-/// One probe at a rate.
+/// One probe at a level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
-    /// Its rate in requests per second.
-    pub rate_per_s: f64,
+    /// Its load.
+    #[serde(flatten)]
+    pub level: Level,
     /// One for each demand, in order.
     pub counts: Vec<Count>,
     /// Mean time in the system of the requests that ended, in seconds.
     pub time_in_system_s: f64,
+    /// Requests completed per second of its window, where known.
+    #[serde(default)]
+    pub completed_per_s: Option<f64>,
     /// How it ended.
     pub end: End,
     /// What it took.
@@ -80,7 +85,7 @@ pub struct Probe {
 pub struct History {
     /// The unloaded service: one request at a time, or nearly.
     pub floor: Option<Vec<Count>>,
-    /// The saturated service.
+    /// The saturated service; none of closed loops, where the probes tell it.
     pub capacity: Option<Capacity>,
     /// Probes in order of time.
     pub probes: Vec<Probe>,
@@ -88,7 +93,23 @@ pub struct History {
     pub overhead: Spent,
 }
 
+/// Requests that tell whether an objective is plainly missed.
+const FEW: u64 = 30;
+
 impl History {
+    /// Where the axis of `question` ends: of rates the saturated service; of closed loops the fewest in flight with which an objective was plainly missed,
+    /// before there are such the most with which none was, and one for the floor.
+    pub(super) fn end(&self, question: &Question) -> Option<Capacity> {
+        if question.over() == Over::Rate {
+            return self.capacity;
+        }
+        let is_missed = |probe: &&Probe| probe.end == End::Overloaded || is_plain(question, &probe.counts, FEW);
+        let level = |probe: &Probe| probe.level.value();
+        let missed = self.probes.iter().filter(is_missed).map(level).reduce(f64::min);
+        let most = || self.probes.iter().map(level).fold(1.0, f64::max);
+        Some(missed.map_or_else(|| Capacity::Above(most()), Capacity::Reached))
+    }
+
     /// Everything spent.
     #[must_use]
     pub fn spent(&self) -> Spent {

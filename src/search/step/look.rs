@@ -34,14 +34,10 @@ pub enum Alarm {
     Backlog,
 }
 
-/// Whether the service does not bear the rate of `order`.
+/// Whether the service does not bear the load of `order`.
 #[must_use]
 pub fn alarm(question: &Question, order: &Order, counts: &[Count], signs: &Signs) -> Option<Alarm> {
-    let missed = |(place, count): (usize, &Count)| {
-        let allowed = question.demands()[place].allowed();
-        count.decided >= LEAST_DECIDED && count.share() > allowed + MANY_MISSES * (1.0 - allowed)
-    };
-    if counts.iter().enumerate().any(missed) {
+    if is_plain(question, counts, LEAST_DECIDED) {
         return Some(Alarm::Misses);
     }
     // Tails that decay evenly reach a share of one in a million at this multiple of the limit.
@@ -55,6 +51,15 @@ pub fn alarm(question: &Question, order: &Order, counts: &[Count], signs: &Signs
     (grows && falls_short).then_some(Alarm::Backlog)
 }
 
+/// Whether an objective is missed so often, by one that `least` requests decided, that nothing needs to be weighed.
+#[must_use]
+pub fn is_plain(question: &Question, counts: &[Count], least: u64) -> bool {
+    counts.iter().zip(question.demands()).any(|(count, demand)| {
+        let allowed = demand.allowed();
+        count.decided >= least && count.share() > allowed + MANY_MISSES * (1.0 - allowed)
+    })
+}
+
 /// What a probe that goes on should do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
@@ -65,7 +70,7 @@ pub enum Look {
 }
 
 /// Looks at the counts of a probe at the end of a block. For each demand the likelihoods of the shares of misses
-/// at an answer δ below and δ above this rate are compared, δ the resolution of the probe, and divided by φ.
+/// at an answer δ below and δ above this load are compared, δ the resolution of the probe, and divided by φ.
 #[must_use]
 pub fn look(question: &Question, picture: &Picture, order: &Order, counts: &[Count]) -> Look {
     let ratio = |place: usize, count: &Count| {
@@ -74,7 +79,7 @@ pub fn look(question: &Question, picture: &Picture, order: &Order, counts: &[Cou
         let better = picture.share_of_factor(question, place, 1.0 / (1.0 + order.resolution));
         let (misses, decided) = (count.misses as f64, count.decided as f64);
         let log_ratio = misses * libm::log(worse / better) + (decided - misses) * libm::log((1.0 - worse) / (1.0 - better));
-        log_ratio / picture.phi(question, place, order.rate_per_s)
+        log_ratio / picture.phi(question, place, order.level.value())
     };
     let ratios: Vec<f64> = counts.iter().enumerate().map(|(place, count)| ratio(place, count)).collect();
     let (missed, all) = (ratios.iter().any(|ratio| *ratio > DECIDED), ratios.iter().all(|ratio| ratio.abs() > DECIDED));

@@ -1,4 +1,4 @@
-//! Owns the step of the search for the highest rate that meets the objectives: from the trials so far to the next probe or the answer.
+//! Owns the step of the search for the highest load that meets the objectives: from the trials so far to the next probe or the answer.
 //!
 //! Pure and deterministic: the same evidence gives the same step on every machine (`libm` mathematics, no clock, no draw), so that a
 //! search over closed-form queues, over the simulator in virtual time and against a live server is one piece of code, and a search that
@@ -16,9 +16,9 @@ mod trust;
 
 pub use answer::{Answer, Finding, Order, Step, failing, step};
 pub use certify::{Certified, certificate, certificate_price, certified};
-pub use cluster::{Clusters, Seen, clusters};
+pub use cluster::{Clusters, Seen, clusters, clusters_in_rounds};
 pub use evidence::{Capacity, Count, End, History, Probe, Spent};
-pub use look::{Alarm, Look, Signs, alarm, look};
+pub use look::{Alarm, Look, Signs, alarm, is_plain, look};
 pub use posterior::{Bracket, Picture};
 pub use price::{precision_for, price};
 pub use question::{Budget, Demand, Question};

@@ -1,5 +1,7 @@
-//! Owns the posterior of the rate and the slope, one for each objective, on a logarithmic grid (`open_loop_science.md` B.6).
+//! Owns the posterior of the answer and the slope, one for each objective, on a logarithmic grid (`open_loop_science.md` B.6). What is said of rates
+//! holds for whatever is varied.
 
+use crate::search::Over;
 use crate::search::step::cluster::shrunk;
 use crate::search::step::{Capacity, End, History, Probe, Question};
 
@@ -18,6 +20,10 @@ const BEND_SPAN: [f64; 2] = [-2.0, 2.5];
 /// above it. Around 1 such a service took 1.6 times the price to be answered for.
 const BEND: f64 = 1.22;
 const BEND_SPREAD: f64 = 0.4;
+/// The same where there is no wall: 0.7 to 38. Over four servers 22 users have 2.8 and 260 have 9, since the wait of N is the sum of N services; answers
+/// that all take the same time jump.
+const OPEN_BEND: f64 = 4.0;
+const OPEN_BEND_SPREAD: f64 = 0.9;
 /// A probe this far from the answer (in the logarithm of the rate) counts half: far from it the curve need not hold.
 const NEAR: f64 = 0.3;
 /// φ₀ and the slope know no utilisation closer to 1.
@@ -34,7 +40,7 @@ const FIRST: f64 = 0.75;
 /// of 8, two thirds of the intervals at R*/C = 0.9 lie below the truth or end there).
 const OVERLOAD_WORTH: f64 = 1.0;
 
-/// Lower end, median and upper end of a rate, in requests per second.
+/// Lower end, median and upper end of the answer, in the unit of what is varied.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bracket {
     /// The 2.5 % quantile.
@@ -67,10 +73,10 @@ impl Picture {
     /// What `history` says to `question`; `None` before the capacity is known.
     #[must_use]
     pub fn of(question: &Question, history: &History) -> Option<Self> {
-        let capacity = match history.capacity? {
-            Capacity::Reached(per_s) => per_s,
+        let capacity = match history.end(question)? {
+            Capacity::Reached(end) => end,
             // Nothing is known of the wall but that it lies beyond: far enough beyond that it does not press on the answer.
-            Capacity::Above(per_s) => 1.5 * per_s,
+            Capacity::Above(most) => 1.5 * most,
         };
         // The rough grid finds the centre of the weights and what is not refuted, the fine one everything else.
         let grid = |(from, until): (f64, f64), points: usize| -> Vec<f64> {
@@ -107,7 +113,7 @@ impl Picture {
             let clustering = clustering(question, history, place, capacity, centre);
             let of = |probe| Fact::of(question, probe, place, clustering, capacity, centre);
             let facts: Vec<Fact> = history.probes.iter().filter_map(of).collect();
-            let (tail, bend) = marginal(&rates, capacity, allowed, &facts, &complement);
+            let (tail, bend) = marginal(question.over(), &rates, capacity, allowed, &facts, &complement);
             beyond.push(tail);
             bends.push(bend);
             clusterings.push(clustering);
@@ -124,7 +130,7 @@ impl Picture {
         Self { capacity, rates, beyond, all_beyond, bends, clusterings, bracket, limited_by }
     }
 
-    /// The 95 % interval of the highest rate that meets every demand, and its median.
+    /// The 95 % interval of the highest level that meets every demand, and its median.
     #[must_use]
     pub const fn bracket(&self) -> Bracket {
         self.bracket
@@ -136,16 +142,16 @@ impl Picture {
         self.limited_by
     }
 
-    /// Completions per second of the saturated service; where that was not reached, what is assumed.
+    /// Where the axis ends: of rates the completions per second of the saturated service; where that was not reached, what is assumed.
     #[must_use]
-    pub const fn capacity_per_s(&self) -> f64 {
+    pub const fn end(&self) -> f64 {
         self.capacity
     }
 
-    /// P(the answer exceeds `rate_per_s`).
+    /// P(the answer exceeds `level`).
     #[must_use]
-    pub fn chance_beyond(&self, rate_per_s: f64) -> f64 {
-        interpolated(&self.rates, &self.all_beyond, libm::log(rate_per_s))
+    pub fn chance_beyond(&self, level: f64) -> f64 {
+        interpolated(&self.rates, &self.all_beyond, libm::log(level))
     }
 
     /// The interval of one demand alone.
@@ -155,30 +161,40 @@ impl Picture {
         Bracket { low: quantile(0.025), best: quantile(0.5), high: quantile(0.975) }
     }
 
-    /// φ of one demand's misses at a rate.
+    /// φ of one demand's misses at a level.
     #[must_use]
-    pub fn phi(&self, question: &Question, place: usize, rate_per_s: f64) -> f64 {
-        (self.clusterings[place] * prior_phi(question, rate_per_s, self.capacity)).max(1.0)
+    pub fn phi(&self, question: &Question, place: usize, level: f64) -> f64 {
+        (self.clusterings[place] * prior_phi(question, level, self.capacity)).max(1.0)
     }
 
-    /// The share of misses of one demand at a rate, by the fitted curve.
+    /// The share of misses of one demand at a level, by the fitted curve.
     #[must_use]
-    pub fn share_at(&self, question: &Question, place: usize, rate_per_s: f64) -> f64 {
-        let answer = libm::log(self.bracket_of(place).best);
-        libm::exp(-depth(question.demands()[place].allowed(), libm::log(rate_per_s), answer, self.bends[place], self.capacity))
+    pub fn share_at(&self, question: &Question, place: usize, level: f64) -> f64 {
+        self.share_of_factor(question, place, level / self.bracket_of(place).best)
     }
 
-    /// The share of misses at a rate of which `factor` is the answer: what an overload or a slack of that much would show.
+    /// The share of misses at a level of which `factor` is the answer: what an overload or a slack of that much would show.
     pub(super) fn share_of_factor(&self, question: &Question, place: usize, factor: f64) -> f64 {
         let answer = libm::log(self.bracket_of(place).best);
-        libm::exp(-depth(question.demands()[place].allowed(), answer + libm::log(factor), answer, self.bends[place], self.capacity))
+        let reach = |rate: f64| reach(question.over(), rate, self.capacity);
+        let power = self.bends[place] * (reach(answer + libm::log(factor)) - reach(answer));
+        libm::exp(-(-libm::log(question.demands()[place].allowed()) * libm::exp(power)).clamp(LEAST_DEPTH, MOST_DEPTH))
     }
 }
 
-/// φ that queueing theory expects at a rate: `φ₀ = 2(c_a² + c_s²)ρ/(1 − ρ)²`, with an unknown `c_s²` of 1.
-pub(super) fn prior_phi(question: &Question, rate_per_s: f64, capacity_per_s: f64) -> f64 {
-    let busy = (rate_per_s / capacity_per_s).min(MOST_BUSY);
-    (2.0 * (question.arrival_cv2() + 1.0) * busy / ((1.0 - busy) * (1.0 - busy))).max(1.0)
+/// φ that queueing theory expects at a level.
+///
+/// At a rate: `φ₀ = 2(c_a² + c_s²)ρ/(1 − ρ)²`, with an unknown `c_s²` of 1. With N in flight each wait is a sum over the services of those in front, which
+/// N requests in a row share all but one of: exceedances of the level z of such a sum come in clusters of N/z² in the mean (Aldous, *Poisson
+/// clumping*, C12), S² ÷ S twice that, 0.4 N at p99 and 1.2 N at p90. Half of N is taken.
+pub(super) fn prior_phi(question: &Question, level: f64, capacity: f64) -> f64 {
+    match question.over() {
+        Over::Rate => {
+            let busy = (level / capacity).min(MOST_BUSY);
+            (2.0 * (question.arrival_cv2() + 1.0) * busy / ((1.0 - busy) * (1.0 - busy))).max(1.0)
+        }
+        Over::Concurrency => (level / 2.0).max(1.0),
+    }
 }
 
 /// How a rate at `centre` weighs one at `rate` (logarithms).
@@ -195,9 +211,9 @@ fn clustering(question: &Question, history: &History, place: usize, capacity: f6
     let (mut sum, mut misses, mut episodes) = (0.0, 0.0, 0.0);
     for probe in &history.probes {
         if let Some((count, seen)) = probe.counts.get(place).and_then(|count| Some((count, count.clusters?))) {
-            let weight = nearness(libm::log(probe.rate_per_s), centre);
+            let weight = nearness(libm::log(probe.level.value()), centre);
             let missed = count.misses as f64 * weight;
-            sum += missed * seen.phi / prior_phi(question, probe.rate_per_s, capacity);
+            sum += missed * seen.phi / prior_phi(question, probe.level.value(), capacity);
             misses += missed;
             episodes += seen.episodes as f64 * weight;
         }
@@ -211,11 +227,15 @@ fn distance(busy: f64) -> f64 {
     if busy < MOST_BUSY { 1.0 - busy } else { least * libm::exp(-(busy - MOST_BUSY) / least) }
 }
 
-/// ln(1/q) at `rate` where the answer is `answer` (logarithms): ln(1/α) (d(r)/d(R))^f, d the distance to the wall. With f = 1 this is M/M/1,
-/// and near enough every queue whose tail decays in proportion to 1 − ρ; at the wall every request misses, wherever the answer lies.
-pub(super) fn depth(allowed: f64, rate: f64, answer: f64, bend: f64, capacity: f64) -> f64 {
-    let of = |rate: f64| libm::log(distance(libm::exp(rate) / capacity));
-    (-libm::log(allowed) * libm::exp(bend * (of(rate) - of(answer)))).clamp(LEAST_DEPTH, MOST_DEPTH)
+/// The logarithm of d at `rate` (a logarithm too), where ln(1/q) is ln(1/α) (d(r)/d(R))^f with the answer R.
+///
+/// For a rate d is the distance to the wall: with f = 1 this is M/M/1, and near enough every queue whose tail decays in proportion to 1 − ρ; at the wall
+/// every request misses, wherever the answer lies. Elsewhere there is no wall, and d = 1/r.
+fn reach(over: Over, rate: f64, capacity: f64) -> f64 {
+    match over {
+        Over::Rate => libm::log(distance(libm::exp(rate) / capacity)),
+        Over::Concurrency => -rate,
+    }
 }
 
 /// What one probe says of one demand, tempered.
@@ -229,25 +249,27 @@ struct Fact {
 impl Fact {
     fn of(question: &Question, probe: &Probe, place: usize, clustering: f64, capacity: f64, centre: f64) -> Option<Self> {
         let count = probe.counts.get(place).filter(|count| count.decided > 0)?;
-        let mut phi = (clustering * prior_phi(question, probe.rate_per_s, capacity)).max(1.0);
+        let level = probe.level.value();
+        let mut phi = (clustering * prior_phi(question, level, capacity)).max(1.0);
         // The alarm is that of the demand that misses.
         if probe.end == End::Overloaded && count.share() > 0.2 {
             phi = phi.min((count.decided as f64 / OVERLOAD_WORTH).max(1.0));
         }
-        let rate = libm::log(probe.rate_per_s);
+        let rate = libm::log(level);
         let weight = nearness(rate, centre) / phi;
         Some(Self { rate, misses: count.misses as f64 * weight, decided: count.decided as f64 * weight })
     }
 }
 
 /// (P(R > rate) at each point, mean bend) of one demand: flat in the logarithm of the rate, log-normal in the bend.
-fn marginal(rates: &[f64], capacity: f64, allowed: f64, facts: &[Fact], complement: &Complement) -> (Vec<f64>, f64) {
+fn marginal(over: Over, rates: &[f64], capacity: f64, allowed: f64, facts: &[Fact], complement: &Complement) -> (Vec<f64>, f64) {
     let [from, until] = BEND_SPAN;
+    let (middle, spread) = if over == Over::Rate { (BEND, BEND_SPREAD) } else { (OPEN_BEND, OPEN_BEND_SPREAD) };
     let sigmas = |bend: usize| from + (until - from) * bend as f64 / (BENDS - 1) as f64;
     let bends: Vec<(f64, f64)> =
-        (0..BENDS).map(|bend| (BEND * libm::exp(BEND_SPREAD * sigmas(bend)), -sigmas(bend) * sigmas(bend) / 2.0)).collect();
+        (0..BENDS).map(|bend| (middle * libm::exp(spread * sigmas(bend)), -sigmas(bend) * sigmas(bend) / 2.0)).collect();
     let powers = |rate: f64, sign: f64| -> Vec<f64> {
-        let log = libm::log(distance(libm::exp(rate) / capacity));
+        let log = reach(over, rate, capacity);
         bends.iter().map(|(bend, _)| libm::exp(sign * bend * log)).collect()
     };
     let of_facts: Vec<Vec<f64>> = facts.iter().map(|fact| powers(fact.rate, 1.0)).collect();

@@ -1,6 +1,7 @@
 //! Owns `Question`: what a search is asked, checked once.
 
 use crate::error::Refusal;
+use crate::search::Over;
 
 /// One objective as a search sees it: a share of requests that may miss it. Everything of the grammar but a mean is one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,11 +53,12 @@ pub struct Budget {
 /// What a search is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
+    over: Over,
     demands: Vec<Demand>,
     precision: f64,
     arrival_cv2: f64,
-    least_per_s: Option<f64>,
-    most_per_s: Option<f64>,
+    least: Option<f64>,
+    most: Option<f64>,
     budget: Budget,
 }
 
@@ -72,7 +74,13 @@ impl Question {
         if !(0.01..=0.5).contains(&precision) {
             return Err(Refusal::new(format!("a precision of {:.3}% is out of range", precision * 100.0), "accepted is 1% to 50%"));
         }
-        Ok(Self { demands, precision, arrival_cv2: 1.0, least_per_s: None, most_per_s: None, budget: Budget::default() })
+        Ok(Self { over: Over::Rate, demands, precision, arrival_cv2: 1.0, least: None, most: None, budget: Budget::default() })
+    }
+
+    /// The same of closed loops: the most requests in flight, each sent when another is answered.
+    #[must_use]
+    pub fn in_flight(self) -> Self {
+        Self { over: Over::Concurrency, ..self }
     }
 
     /// The same for arrivals whose gaps have the squared coefficient of variation `cv2`: 0 even, 1 Poisson, CV² gamma.
@@ -81,19 +89,25 @@ impl Question {
         Self { arrival_cv2: cv2.max(0.0), ..self }
     }
 
-    /// The same between two rates, in requests per second: below `least` nobody is interested, above `most` nothing is sent.
+    /// The same between two levels, in the unit of what is searched over: below `least` nobody is interested, above `most` nothing is sent.
     pub fn between(self, least: Option<f64>, most: Option<f64>) -> Result<Self, Refusal> {
-        let above_zero = |rate: Option<f64>| rate.is_none_or(|rate| rate > 0.0 && rate.is_finite());
+        let above_zero = |level: Option<f64>| level.is_none_or(|level| level > 0.0 && level.is_finite());
         if !above_zero(least) || !above_zero(most) || least.zip(most).is_some_and(|(least, most)| least >= most) {
-            return Err(Refusal::new("these rates enclose nothing", "accepted is a least rate above 0 and below the most"));
+            return Err(Refusal::new("these bounds enclose nothing", "accepted is a least above 0 and below the most"));
         }
-        Ok(Self { least_per_s: least, most_per_s: most, ..self })
+        Ok(Self { least, most, ..self })
     }
 
     /// The same within a budget: when it is spent, what is known by then is the answer.
     #[must_use]
     pub fn within(self, budget: Budget) -> Self {
         Self { budget, ..self }
+    }
+
+    /// What is varied.
+    #[must_use]
+    pub const fn over(&self) -> Over {
+        self.over
     }
 
     /// The objectives, all of which must be met.
@@ -114,14 +128,14 @@ impl Question {
 
     /// Below this nobody is interested.
     #[must_use]
-    pub const fn least_per_s(&self) -> Option<f64> {
-        self.least_per_s
+    pub const fn least(&self) -> Option<f64> {
+        self.least
     }
 
     /// Above this nothing is sent.
     #[must_use]
-    pub const fn most_per_s(&self) -> Option<f64> {
-        self.most_per_s
+    pub fn most(&self) -> Option<f64> {
+        self.most.or_else(|| self.over.most())
     }
 
     /// What may be spent.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Gamma};
 
+use crate::search::Over;
 use crate::search::step::posterior::prior_phi;
 use crate::search::step::{End, History, Picture, Question};
 
@@ -24,21 +25,23 @@ pub enum Doubt {
 }
 
 impl Doubt {
-    /// In words, with advice.
+    /// In words, with advice, of a search over this.
     #[must_use]
-    pub const fn sentence(self) -> &'static str {
+    pub fn sentence(self, over: Over) -> String {
+        let (noun, [least, most]) = (over.noun(), over.bounds());
         match self {
-            Self::Curve => {
-                "INCONCLUSIVE: misses do not rise with the rate as the curve behind this answer does; look at the probes, and search again \
-                 between closer rates (--min-rate, --max-rate)"
-            }
-            Self::Drift => {
-                "INCONCLUSIVE: like rates showed unlike shares of misses: the service changed while it was asked; look for what warms up, \
+            Self::Curve => format!(
+                "INCONCLUSIVE: misses do not rise with the {noun} as the curve behind this answer does; look at the probes, and search again \
+                 between closer bounds ({least}, {most})"
+            ),
+            Self::Drift => format!(
+                "INCONCLUSIVE: one {noun} showed unlike shares of misses: the service changed while it was asked; look for what warms up, \
                  scales or throttles there, and search again"
-            }
+            ),
             Self::Certificate => {
-                "INCONCLUSIVE: the certificate failed, so that the interval is in doubt: the service may have changed since, or the \
-                 interval is one of those few that miss; search again"
+                "INCONCLUSIVE: the certificate failed, so that the interval is in doubt: the service may have changed since, or \
+                                  the interval is one of those few that miss; search again"
+                    .to_owned()
             }
         }
     }
@@ -92,9 +95,9 @@ fn points_of(question: &Question, history: &History, picture: &Picture, place: u
         .iter()
         .filter_map(|probe| {
             let count = probe.counts.get(place).filter(|count| count.decided > 0)?;
-            let phi = prior_phi(question, probe.rate_per_s, picture.capacity_per_s()).max(typical);
+            let phi = prior_phi(question, probe.level.value(), picture.end()).max(typical);
             Some(Point {
-                rate: libm::log(probe.rate_per_s),
+                rate: libm::log(probe.level.value()),
                 share: count.share(),
                 weight: count.decided as f64 / phi,
                 whole: probe.end != End::Overloaded,

@@ -40,8 +40,8 @@ fn a_fresh_run_at_the_printed_lower_bound_passes_and_the_answer_is_that_without_
         assert_eq!(*result, Certified::Pass, "seed {seed}: {run:?}");
         let said = findings(&found);
         assert!(last[0].0.starts_with("certificate ") && said.doubts.is_empty());
-        assert!(said.headline().starts_with(&format!("carries at least {}/s with 95 % confidence, certified", run.rate_per_s)), "{said:?}");
-        assert!(run.rate_per_s <= said.safe_rate_per_s.expect("a rate"));
+        assert!(said.headline().starts_with(&format!("carries at least {} with 95 % confidence, certified", run.level)), "{said:?}");
+        assert!(run.level.value() <= said.figures.safe.expect("a rate"));
         assert!(said.sentences.iter().any(|sentence| sentence.ends_with("it passes by itself")), "{:?}", said.sentences);
     }
 }

@@ -165,7 +165,7 @@ fn what_was_killed_goes_on_and_repeats_nothing() {
     let findings = SearchFindings::of(&aim, &first.journal, "poisson".to_owned(), Vec::new(), Some(&first.conclusion));
     let text = serde_json::to_string(&findings).expect("JSON");
     let saved: SearchFindings = serde_json::from_str(&text).expect("findings");
-    assert_eq!((&saved.finished, saved.interval_per_s.is_some()), (&None, true), "the bracket as it stood");
+    assert_eq!((&saved.finished, saved.figures.interval.is_some()), (&None, true), "the bracket as it stood");
     assert_eq!(saved.journal(), first.journal);
     let rest = part(saved.journal(), usize::MAX);
     assert_eq!(rest.answer().finding, Finding::Found);
@@ -185,7 +185,7 @@ fn a_service_whose_floor_misses_is_infeasible_at_once() {
     assert!(answer.spent.requests < 20, "a handful tells: {:?}", answer.spent);
     let aim = Aim::new(&blueprint("p99 ttft<=200ms", workload("1", "8"), 1).objectives, 0.1).expect("an aim");
     let findings = SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion));
-    assert_eq!((findings.finished, findings.safe_rate_per_s), (Some(Outcome::Infeasible), None));
+    assert_eq!((findings.finished, findings.figures.safe), (Some(Outcome::Infeasible), None));
     assert!(findings.headline().starts_with("INFEASIBLE: the unloaded service misses p99 ttft<=200ms"), "{}", findings.headline());
     assert!(findings.sentences[1].contains("5 of 5 requests miss"), "{:?}", findings.sentences);
 }
@@ -201,11 +201,11 @@ fn a_service_that_is_never_saturated_is_carried_to_the_most_and_nothing_faster_i
         assert_eq!((answer.finding, found.loads[1].0.as_str()), (Finding::MostReached, label));
         let Some(Capacity::Above(reached)) = found.journal.history.capacity else { panic!("{:?}", found.journal.history.capacity) };
         assert!(most.map_or((reached / 512.0 - 1.0).abs() < 0.1, |most| (reached - most).abs() < 1e-9), "{reached}");
-        assert!(found.journal.history.probes.iter().all(|probe| probe.rate_per_s <= reached * 1.001), "nothing faster");
+        assert!(found.journal.history.probes.iter().all(|probe| probe.level.value() <= reached * 1.001), "nothing faster");
         let aim = Aim::new(&blueprint("p90 ttft<=1500ms", workload("1", "1"), 1).objectives, 0.1).expect("an aim");
         let findings = SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion));
         assert_eq!(findings.limited_by.as_deref(), Some("max_rate"));
-        let [Some(low), None] = findings.interval_per_s.expect("an interval") else { panic!("{:?}", findings.interval_per_s) };
+        let [Some(low), None] = findings.figures.interval.expect("an interval") else { panic!("{:?}", findings.figures.interval) };
         assert!(low <= reached && low > 0.8 * reached, "{low} of {reached}");
     }
 }

@@ -1,12 +1,14 @@
 //! Owns what is promised of the search's step, over queues whose answer is known in closed form.
 
 mod certificate;
+mod closed;
 pub(crate) mod engine;
 mod hunt;
 #[path = "../../../benches/common/queue.rs"]
 mod queue;
 
 use queue::{Cell, cells, search, search_changing};
+use tonnage::search::Level;
 use tonnage::search::step::{
     Alarm, Budget, Capacity, Count, Demand, Doubt, End, Finding, History, Order, Probe, Question, Signs, Spent, Step, alarm, precision_for,
     price, step,
@@ -68,7 +70,7 @@ fn the_same_evidence_is_the_same_step() {
         let read: History = serde_json::from_str(&text).expect("a history");
         assert_eq!(read, so_far);
         let Step::Probe(order) = step(&question, &read) else { panic!("it had not ended after {length} probes") };
-        assert_eq!(order.rate_per_s.to_bits(), found.history.probes[length].rate_per_s.to_bits());
+        assert_eq!(order.level.value().to_bits(), found.history.probes[length].level.value().to_bits());
     }
 }
 
@@ -89,7 +91,7 @@ fn a_rate_that_may_not_be_exceeded_is_the_answer_where_it_is_met() {
     let found = search(&cell, &question, Seed::new(1));
     assert_eq!(found.answer.finding, Finding::MostReached);
     assert_eq!(found.history.capacity, Some(Capacity::Above(0.45)));
-    assert!(found.history.probes.iter().all(|probe| probe.rate_per_s <= 0.45), "nothing faster was sent");
+    assert!(found.history.probes.iter().all(|probe| probe.level.value() <= 0.45), "nothing faster was sent");
     let question = cell.question(0.2, Budget::default()).between(Some(0.85), None).expect("a range");
     let found = search(&cell, &question, Seed::new(1)).answer;
     assert_eq!((found.finding, found.limited_by), (Finding::Infeasible, 0), "the lowest rate of interest is too high: {found:?}");
@@ -122,7 +124,7 @@ fn a_service_that_slows_down_on_the_way_raises_doubts() {
 #[test]
 fn alarms_are_raised_by_what_no_bearable_rate_shows() {
     let question = asked(2.0, 0.1);
-    let order = Order { rate_per_s: 5.0, discard_s: 10.0, block_s: 20.0, most_blocks: 4, resolution: 0.1 };
+    let order = Order { level: Level::RatePerS(5.0), discard_s: 10.0, block_s: 20.0, most_blocks: 4, resolution: 0.1 };
     let raised = |misses, decided, signs: Signs| alarm(&question, &order, &[Count { misses, decided, clusters: None }], &signs);
     assert_eq!(raised(40, 100, Signs::default()), Some(Alarm::Misses));
     assert_eq!(raised(40, 99, Signs::default()), None, "too few are decided");
@@ -171,9 +173,10 @@ fn rates_stay_within_reason_whatever_was_counted() {
     // Impossible evidence must not make the step fail, nor order a probe of no rate or no end.
     let question = asked(1.0, 0.1);
     let any = |misses, decided, end| Probe {
-        rate_per_s: 3.0,
+        level: Level::RatePerS(3.0),
         counts: vec![Count { misses, decided, clusters: None }],
         time_in_system_s: f64::from(u16::MAX),
+        completed_per_s: None,
         end,
         spent: Spent { requests: decided, seconds: 1.0 },
     };
@@ -185,7 +188,7 @@ fn rates_stay_within_reason_whatever_was_counted() {
             History { floor, capacity: Some(Capacity::Reached(4.0)), probes: vec![any(misses, decided, end); 3], ..History::default() };
         match step(&question, &history) {
             Step::Probe(order) => assert!(
-                order.rate_per_s > 0.05 && order.rate_per_s < 5.0 && order.block_s.is_finite() && order.discard_s.is_finite(),
+                order.level.value() > 0.05 && order.level.value() < 5.0 && order.block_s.is_finite() && order.discard_s.is_finite(),
                 "{misses} of {decided}: {order:?}"
             ),
             Step::Done(answer) => {

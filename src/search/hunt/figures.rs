@@ -1,0 +1,172 @@
+//! Owns `Figures`, the answer of a search as numbers: in JSON under keys that name what was varied, whole where there are no parts.
+
+use std::collections::BTreeMap;
+
+use serde::de::Error as _;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::search::step::Bracket;
+use crate::search::{Level, Over};
+
+/// Lower bound, best estimate and interval, in the unit of what was varied; none before the first probe, and where nothing meets the objectives.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Figures {
+    /// What was varied.
+    pub over: Over,
+    /// The headline: the lower bound.
+    pub safe: Option<f64>,
+    /// The best estimate.
+    pub best: Option<f64>,
+    /// The interval; without an upper end where the highest load that may be sent meets the objectives.
+    pub interval: Option<[Option<f64>; 2]>,
+}
+
+impl Figures {
+    /// Those of `bracket`. Nothing beyond the most is tried: no more than that is claimed. Whole numbers are rounded down: what a part of a user would
+    /// still bear, nobody asks.
+    pub(super) fn of(over: Over, Bracket { low, best, high }: Bracket, most: Option<f64>) -> Self {
+        let most = most.unwrap_or(f64::INFINITY);
+        let whole = |level: f64| if over == Over::Concurrency { libm::floor(level) } else { level };
+        let [low, best] = [low, best].map(|level| whole(level.min(most)));
+        let high = Some(whole(high)).filter(|_| high <= most);
+        Self { over, safe: Some(low), best: Some(best), interval: Some([Some(low), high]) }
+    }
+
+    /// Lower bound, best estimate and upper bound without a unit, no digit finer than what lies between; no upper bound where there is none.
+    #[must_use]
+    pub fn texts(&self) -> Option<([String; 2], Option<String>)> {
+        let (low, best) = (self.safe?, self.best?);
+        let high = self.interval.and_then(|[_, high]| high);
+        Some(match (self.over, high) {
+            (Over::Concurrency, _) => ([low, best].map(|level| format!("{level:.0}")), high.map(|level| format!("{level:.0}"))),
+            (_, Some(high)) => {
+                let [low, best, high] = rounded(low, best, high);
+                ([low, best], Some(high))
+            }
+            (Over::Rate, None) => {
+                let text = |rate: f64| self.over.level(rate).figure().trim_end_matches("/s").to_owned();
+                ([text(no_more_than(low)), text(best)], None)
+            }
+        })
+    }
+
+    /// The lower bound as it is printed: what is claimed. None of no user.
+    pub(super) fn claimed(&self) -> Option<Level> {
+        let ([low, _], _) = self.texts()?;
+        // Of an interval that is wide enough no digit is left.
+        let printed = low.parse::<f64>().ok().filter(|printed| *printed > 0.0);
+        printed.or(self.safe.filter(|safe| *safe > 0.0)).map(|level| self.over.level(level))
+    }
+}
+
+impl Serialize for Figures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let [safe, best, interval] = self.over.keys();
+        let number = |level: Option<f64>| match self.over {
+            Over::Concurrency => Value::from(level.map(|level| level as u64)),
+            Over::Rate => Value::from(level),
+        };
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("over", &self.over)?;
+        map.serialize_entry(safe, &number(self.safe))?;
+        map.serialize_entry(best, &number(self.best))?;
+        map.serialize_entry(interval, &self.interval.map(|ends| ends.map(number)))?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Figures {
+    /// A search that does not say over what was one over rates.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut map: BTreeMap<String, Value> = BTreeMap::deserialize(deserializer)?;
+        let mut take = |key: &str| map.remove(key).unwrap_or(Value::Null);
+        let over: Option<Over> = serde_json::from_value(take("over")).map_err(D::Error::custom)?;
+        let over = over.unwrap_or_default();
+        let [safe, best, interval] = over.keys().map(take);
+        Ok(Self {
+            over,
+            safe: serde_json::from_value(safe).map_err(D::Error::custom)?,
+            best: serde_json::from_value(best).map_err(D::Error::custom)?,
+            interval: serde_json::from_value(interval).map_err(D::Error::custom)?,
+        })
+    }
+}
+
+/// Three rates with no digit finer than a fifth of what lies between the outer two: the lower rounded down, the upper up.
+fn rounded(low: f64, best: f64, high: f64) -> [String; 3] {
+    let fifth = (high - low) / 5.0;
+    let digits = if fifth > 0.0 { -libm::floor(libm::log10(fifth)) } else { 3.0 };
+    let unit = libm::pow(10.0, -digits);
+    let decimals = digits.clamp(0.0, 9.0) as usize;
+    // A rounding error must not take a unit away from what is whole.
+    let down = libm::floor(low / unit + 1e-9) * unit;
+    let up = libm::ceil(high / unit - 1e-9) * unit;
+    [down, libm::round(best / unit) * unit, up].map(|rate| format!("{rate:.decimals$}"))
+}
+
+/// A rate with three digits, rounded down.
+fn no_more_than(per_s: f64) -> f64 {
+    let unit = libm::pow(10.0, libm::floor(libm::log10(per_s)) - 2.0);
+    libm::floor(per_s / unit + 1e-9) * unit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_claimed_is_what_is_printed_and_no_more_than_may_be_sent() {
+        let claimed = |over, [low, best, high]: [f64; 3], most| Figures::of(over, Bracket { low, best, high }, most).claimed();
+        for (found, most, expected) in [
+            ([7.84, 8.43, 9.06], None, 7.8),
+            ([29.41, 32.45, 35.18], Some(40.0), 29.0),
+            ([512.6, 530.0, 600.0], Some(550.0), 512.0),
+            ([512.6, 530.0, 600.0], Some(500.0), 500.0),
+            ([0.4, 3.0, 10.0], None, 0.4),
+        ] {
+            let level = claimed(Over::Rate, found, most).unwrap().value();
+            assert!((level - expected).abs() < 1e-9, "{found:?}: {level}");
+        }
+        assert_eq!(claimed(Over::Concurrency, [21.7, 22.9, 24.2], None), Some(Level::Concurrency(21)));
+        assert_eq!(claimed(Over::Concurrency, [0.7, 1.2, 2.2], None), None);
+    }
+
+    #[test]
+    fn no_digit_is_finer_than_the_interval() {
+        for ([low, best, high], expected) in [
+            ([7.84, 8.43, 9.06], ["7.8", "8.4", "9.1"]),
+            ([29.41, 32.45, 35.18], ["29", "32", "36"]),
+            ([124.6, 131.2, 138.0], ["124", "131", "138"]),
+            ([1_204.0, 1_310.0, 1_398.0], ["1200", "1310", "1400"]),
+            ([0.0512, 0.0561, 0.0603], ["0.051", "0.056", "0.061"]),
+        ] {
+            assert_eq!(rounded(low, best, high), expected);
+        }
+    }
+
+    #[test]
+    fn keys_name_what_was_varied_and_are_read_again() {
+        let bracket = Bracket { low: 21.7, best: 22.9, high: 24.2 };
+        for (over, most, expected) in [
+            (Over::Rate, None, r#"{"over":"rate","safe_rate_per_s":21.7,"best_rate_per_s":22.9,"interval_per_s":[21.7,24.2]}"#),
+            (
+                Over::Concurrency,
+                None,
+                r#"{"over":"concurrency","safe_concurrency":21,"best_concurrency":22,"interval_concurrency":[21,24]}"#,
+            ),
+            (
+                Over::Concurrency,
+                Some(22.0),
+                r#"{"over":"concurrency","safe_concurrency":21,"best_concurrency":22,"interval_concurrency":[21,null]}"#,
+            ),
+        ] {
+            let figures = Figures::of(over, bracket, most);
+            assert_eq!(serde_json::to_string(&figures).unwrap(), expected);
+            assert_eq!(serde_json::from_str::<Figures>(expected).unwrap(), figures);
+        }
+        let before: Figures = serde_json::from_str(r#"{"safe_rate_per_s":7.8}"#).unwrap();
+        assert_eq!((before.over, before.safe, before.best), (Over::Rate, Some(7.8), None));
+    }
+}

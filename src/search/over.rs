@@ -1,0 +1,163 @@
+//! Owns `Over`, what a search varies, and `Level`, one load on that axis: how both are written, for people and in JSON.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Refusal;
+use crate::search::rates::significant;
+use crate::units::{Rate, per_second};
+use crate::workload::Closed;
+
+/// What a search varies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Over {
+    /// The rate of an open load, in requests per second.
+    #[default]
+    Rate,
+    /// Requests in flight of a closed loop: users, each of whom waits for an answer.
+    Concurrency,
+}
+
+impl Over {
+    /// Each, with its name on the command line.
+    pub const NAMES: [(Self, &str); 2] = [(Self::Rate, "rate"), (Self::Concurrency, "concurrency")];
+
+    /// The level at `value`, in the unit of the axis; whole where there are no parts.
+    #[must_use]
+    pub fn level(self, value: f64) -> Level {
+        match self {
+            Self::Rate => Level::RatePerS(value),
+            Self::Concurrency => Level::Concurrency(libm::round(value).clamp(1.0, f64::from(Closed::MOST)) as u32),
+        }
+    }
+
+    /// So much of it, with its unit: `7.8/s`, `22 users in flight`.
+    #[must_use]
+    pub fn amount(self, number: &str) -> String {
+        match self {
+            Self::Rate => format!("{number}/s"),
+            Self::Concurrency => format!("{number} user{} in flight", if number == "1" { "" } else { "s" }),
+        }
+    }
+
+    /// The highest level that can be played at all, where there is one.
+    #[must_use]
+    pub fn most(self) -> Option<f64> {
+        match self {
+            Self::Rate => None,
+            Self::Concurrency => Some(f64::from(Closed::MOST)),
+        }
+    }
+
+    /// Of one level, in words: `rate`, `number in flight`.
+    #[must_use]
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::Concurrency => "number in flight",
+        }
+    }
+
+    /// What heads a column of levels.
+    #[must_use]
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::Concurrency => "users",
+        }
+    }
+
+    /// The flags that bound it.
+    #[must_use]
+    pub const fn bounds(self) -> [&'static str; 2] {
+        match self {
+            Self::Rate => ["--min-rate", "--max-rate"],
+            Self::Concurrency => ["--min-concurrency", "--max-concurrency"],
+        }
+    }
+
+    /// What limits where no objective does, as `limited_by` names it.
+    #[must_use]
+    pub const fn limit(self) -> &'static str {
+        match self {
+            Self::Rate => "max_rate",
+            Self::Concurrency => "max_concurrency",
+        }
+    }
+
+    /// Keys of the lower bound, the best estimate and the interval in `result.json`.
+    #[must_use]
+    pub const fn keys(self) -> [&'static str; 3] {
+        match self {
+            Self::Rate => ["safe_rate_per_s", "best_rate_per_s", "interval_per_s"],
+            Self::Concurrency => ["safe_concurrency", "best_concurrency", "interval_concurrency"],
+        }
+    }
+}
+
+impl std::str::FromStr for Over {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let known = Self::NAMES.into_iter().find(|(_, name)| *name == text.trim());
+        let names = Self::NAMES.map(|(_, name)| name).join(" or ");
+        known.map(|(over, _)| over).ok_or_else(|| Refusal::new(format!("`{text}` cannot be searched over"), format!("accepted is {names}")))
+    }
+}
+
+impl fmt::Display for Over {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::NAMES.into_iter().find(|(over, _)| over == self).map_or("", |(_, name)| name))
+    }
+}
+
+/// One load on the axis of a search. In JSON its key says which: `rate_per_s`, `concurrency`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Requests per second.
+    RatePerS(f64),
+    /// Requests in flight.
+    Concurrency(u32),
+}
+
+impl Level {
+    /// Where it stands on its axis.
+    #[must_use]
+    pub fn value(self) -> f64 {
+        match self {
+            Self::RatePerS(per_s) => per_s,
+            Self::Concurrency(in_flight) => f64::from(in_flight),
+        }
+    }
+
+    /// The same with no digit that nobody reads: four of them.
+    #[must_use]
+    pub fn shortened(self) -> Self {
+        match self {
+            Self::RatePerS(per_s) => Self::RatePerS(significant(per_s, 4).clamp(Rate::MIN_PER_S, Rate::MAX_PER_S)),
+            Self::Concurrency(_) => self,
+        }
+    }
+
+    /// For a column, in three digits: `29.7/s`, `12`.
+    #[must_use]
+    pub fn figure(self) -> String {
+        match self {
+            Self::RatePerS(per_s) => per_second(per_s),
+            Self::Concurrency(in_flight) => in_flight.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    /// As loads are labelled, every digit of it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RatePerS(per_s) => write!(f, "{per_s}/s"),
+            Self::Concurrency(in_flight) => write!(f, "{in_flight} in flight"),
+        }
+    }
+}
