@@ -18,7 +18,7 @@ const BEND_SPAN: [f64; 2] = [-2.0, 2.5];
 /// Median of the bend and standard deviation of its logarithm. M/M/1 has 1 and other queues nearly; engines that batch have 0.8 where prompts are
 /// long and up to 3.2 where a chat is held to its mean time between tokens, a mean over many steps, which hardly varies below a rate and jumps
 /// above it. Around 1 such a service took 1.6 times the price to be answered for.
-const BEND: f64 = 1.22;
+pub(super) const BEND: f64 = 1.22;
 const BEND_SPREAD: f64 = 0.4;
 /// The same where there is no wall: 0.7 to 38. Over four servers 22 users have 2.8 and 260 have 9, since the wait of N is the sum of N services; answers
 /// that all take the same time jump.

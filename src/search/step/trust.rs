@@ -5,12 +5,18 @@ use statrs::distribution::{ContinuousCDF, Gamma};
 
 use crate::search::Over;
 use crate::search::step::posterior::prior_phi;
-use crate::search::step::{End, History, Picture, Question};
+use crate::search::step::{End, History, Picture, Probe, Question};
 
 /// Doubts are raised at this level: φ is an estimate too, so that a sharper one would cry wolf.
 const LEVEL: f64 = 1e-3;
 /// Probes further from the answer than this, in the logarithm of the rate, are not held against a straight line.
 const NEAR: f64 = 0.3;
+/// After these shares of the probes earlier and later ones are answered apart, and by so many standard deviations those answers may differ: with 3 not
+/// one of 2 000 searches over queues (`benches/coverage.rs`) and of 240 over engines is doubted for it, with 2.5 two of the latter.
+const SPLITS: [f64; 5] = [0.25, 0.33, 0.5, 0.67, 0.75];
+const APART: f64 = 3.0;
+/// A side of fewer probes has no answer of its own.
+const LEAST_PROBES: usize = 2;
 
 /// What does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +24,8 @@ const NEAR: f64 = 0.3;
 pub enum Doubt {
     /// Isotonic regression over the probes, which assumes only that more load means more misses, fits far better than the curve.
     Curve,
-    /// No rising curve fits: probes at like rates showed unlike shares of misses. The service changed while it was asked.
+    /// No rising curve fits, or earlier probes have another answer than later ones: like rates showed unlike shares of misses. The service changed
+    /// while it was asked.
     Drift,
     /// A fresh run at the lower bound missed an objective by itself. No step finds that; its certificate does.
     Certificate,
@@ -79,9 +86,34 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture) 
             found.push(Doubt::Drift);
         }
     }
+    if has_drifted(question, history) {
+        found.push(Doubt::Drift);
+    }
     found.sort_by_key(|doubt| *doubt == Doubt::Drift);
     found.dedup();
     found
+}
+
+/// Whether the earlier probes by themselves come to another answer than the later ones. Isotonic regression does not see time, and a service that got
+/// slower makes its probes short, of little weight each; together they have an answer. Of rates alone: a search over users begins far below, and
+/// its first probes know no end of the axis.
+fn has_drifted(question: &Question, history: &History) -> bool {
+    let probes = &history.probes;
+    let answered = |probes: &[Probe]| {
+        let bracket = Picture::of(question, &History { probes: probes.to_vec(), ..history.clone() })?.bracket();
+        // Between the 2.5 % and the 97.5 % quantile lie 3.92 standard deviations.
+        Some((libm::log(bracket.best), libm::log(bracket.high / bracket.low) / 3.92))
+    };
+    let differ = |share: f64| {
+        let split = (share * probes.len() as f64) as usize;
+        if split < LEAST_PROBES || probes.len() - split < LEAST_PROBES {
+            return false;
+        }
+        let (early, late) = probes.split_at(split);
+        let apart = |(early, late): ((f64, f64), (f64, f64))| libm::fabs(early.0 - late.0) > APART * libm::hypot(early.1, late.1);
+        answered(early).zip(answered(late)).is_some_and(apart)
+    };
+    question.over() == Over::Rate && SPLITS.into_iter().any(differ)
 }
 
 /// Probes in order of their rates.

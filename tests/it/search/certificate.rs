@@ -77,19 +77,19 @@ fn an_interrupted_certificate_is_repeated_with_fresh_draws_and_a_finished_one_is
 }
 
 #[test]
-#[ignore = "MINUTES: cargo test --release --test it search::certificate -- --ignored --nocapture"]
+#[ignore = "minutes, five in debug: cargo test --release --test it search::certificate -- --ignored --nocapture"]
 fn most_answers_are_certified_and_few_are_refuted() {
     for (profile, slo, _) in [MM1, MM4] {
         let (mut passed, mut failed, mut requests, mut share) = (0, 0, 0, 0.0);
-        for seed in 1..=100 {
+        for seed in 1..=40 {
             let found = hunted(profile, slo, workload("1", "1"), seed, |aim| aim.certified(true));
             let Some(Certificate { result, run }) = &found.journal.certificate else { continue };
             passed += u32::from(*result == Certified::Pass);
             failed += u32::from(*result == Certified::Fail);
             requests += run.spent.requests;
-            share += run.spent.requests as f64 / found.answer().spent.requests as f64 / 100.0;
+            share += run.spent.requests as f64 / found.answer().spent.requests as f64 / 40.0;
         }
-        println!("{profile}, {slo}: {passed} of 100 pass, {failed} fail; {} requests each, {share:.1} of the search's", requests / 100);
-        assert!(passed >= 80 && failed <= 5);
+        println!("{profile}, {slo}: {passed} of 40 pass, {failed} fail; {} requests each, {share:.1} of the search's", requests / 40);
+        assert!(passed >= 32 && failed <= 3);
     }
 }
