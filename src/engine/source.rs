@@ -22,8 +22,8 @@ const MOST_BYTES: usize = 64 << 20;
 const CLOSED_AHEAD: usize = 64;
 /// How long the preparing thread rests when it is far enough ahead.
 const REST: Duration = Duration::from_millis(10);
-/// The shortest rest: fewer wakings at high rates, and no batch that keeps the worker from its core for longer than a send may be late.
-const STEP: Duration = Duration::from_micros(500);
+/// The shortest rest: few wakings at high rates; between two requests of such a batch the worker has its turn.
+const STEP: Duration = Duration::from_millis(4);
 /// Priority of the preparing thread: below the worker's, so that building a body never delays a send.
 const NICE: i32 = 10;
 
