@@ -84,15 +84,15 @@ impl Picture {
             (0..points).map(|point| from + (until - from) * point as f64 / (points - 1) as f64).collect()
         };
         let rough = grid((libm::log(LOWEST * capacity), libm::log(HIGHEST * capacity)), ROUGH);
-        let mut picture = Self::around(question, history, capacity, libm::log(FIRST * capacity), rough);
+        let mut picture = Self::around(question, history, capacity, libm::log(FIRST * capacity), rough, None);
         if !history.probes.is_empty() {
             for _ in 0..2 {
                 let centre = libm::log(picture.bracket.best);
-                picture = Self::around(question, history, capacity, centre, picture.rates);
+                picture = Self::around(question, history, capacity, centre, picture.rates.clone(), Some(&picture));
             }
         }
         let (centre, open) = (libm::log(picture.bracket.best), picture.not_refuted());
-        Some(Self::around(question, history, capacity, centre, grid(open, FINE)))
+        Some(Self::around(question, history, capacity, centre, grid(open, FINE), Some(&picture)))
     }
 
     /// From where to where some demand's own answer may lie.
@@ -104,14 +104,17 @@ impl Picture {
         (self.rates[from.min(until - 1)], self.rates[until])
     }
 
-    fn around(question: &Question, history: &History, capacity: f64, centre: f64, rates: Vec<f64>) -> Self {
+    fn around(question: &Question, history: &History, capacity: f64, centre: f64, rates: Vec<f64>, before: Option<&Self>) -> Self {
         let points = rates.len();
         let complement = Complement::new();
         let mut beyond = Vec::new();
         let (mut bends, mut clusterings) = (Vec::new(), Vec::new());
         for place in 0..question.demands().len() {
             let allowed = question.demands()[place].allowed();
-            let clustering = clustering(question, history, place, capacity, centre);
+            let clustering = match question.over() {
+                Over::Rate | Over::Concurrency => clustering(question, history, place, capacity, centre),
+                Over::TimeScale => between_passes(question, history, place, centre, before),
+            };
             let of = |probe| Fact::of(question, probe, place, clustering, capacity, centre);
             let facts: Vec<Fact> = history.probes.iter().filter_map(of).collect();
             let (tail, bend) = marginal(question.over(), &rates, capacity, allowed, &facts, &complement);
@@ -195,6 +198,8 @@ pub(super) fn prior_phi(question: &Question, level: f64, capacity: f64) -> f64 {
             (2.0 * (question.arrival_cv2() + 1.0) * busy / ((1.0 - busy) * (1.0 - busy))).max(1.0)
         }
         Over::Concurrency => (level / 2.0).max(1.0),
+        // What varies from pass to pass is counted (`between_passes`).
+        Over::TimeScale => 1.0,
     }
 }
 
@@ -222,6 +227,31 @@ fn clustering(question: &Question, history: &History, place: usize, capacity: f6
     if misses > 0.0 { ((sum / misses * episodes + PRIOR_EPISODES) / (episodes + PRIOR_EPISODES)).max(LEAST_CLUSTERING) } else { 1.0 }
 }
 
+/// φ of the passes of one demand: how much more than by chance the misses vary from pass to pass around the curve of `before`.
+///
+/// Inside a pass misses come together because the trace has a peak, which it has in every pass: its episodes say at most how much of that may be chance.
+/// They are taken for one pass, beside those that there are less the two that place and bend of the curve take.
+fn between_passes(question: &Question, history: &History, place: usize, centre: f64, before: Option<&Picture>) -> f64 {
+    let (mut inside, mut misses, mut squares, mut weights) = (0.0, 0.0, 0.0, 0.0);
+    for (probe, count) in history.probes.iter().filter_map(|probe| Some((probe, probe.counts.get(place)?))) {
+        let level = probe.level.value();
+        let weight = nearness(libm::log(level), centre);
+        if let Some(clusters) = count.clusters {
+            inside += weight * count.misses as f64 * clusters.phi;
+            misses += weight * count.misses as f64;
+        }
+        if let Some(before) = before.filter(|_| probe.end != End::Overloaded && count.decided > 0) {
+            let (share, decided) = (before.share_at(question, place, level), count.decided as f64);
+            let off = count.misses as f64 - decided * share;
+            squares += weight * off * off / (decided * share * (1.0 - share));
+            weights += weight;
+        }
+    }
+    let inside = if misses > 0.0 { inside / misses } else { 1.0 };
+    let free = weights - 2.0;
+    if free > 0.0 { ((inside + squares) / (1.0 + free)).max(1.0) } else { inside.max(1.0) }
+}
+
 /// How far a utilisation lies from the wall: 1 − ρ, and beyond [`MOST_BUSY`] a tail that never ends, since the capacity is an estimate too.
 fn distance(busy: f64) -> f64 {
     let least = 1.0 - MOST_BUSY;
@@ -235,7 +265,7 @@ fn distance(busy: f64) -> f64 {
 fn reach(over: Over, rate: f64, capacity: f64) -> f64 {
     match over {
         Over::Rate => libm::log(distance(libm::exp(rate) / capacity)),
-        Over::Concurrency => -rate,
+        Over::Concurrency | Over::TimeScale => -rate,
     }
 }
 

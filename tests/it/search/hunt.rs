@@ -26,6 +26,7 @@ pub(super) fn blueprint(slo: &str, workload: Workload, seed: u64) -> Blueprint {
     Blueprint {
         workload,
         process: Process::Poisson,
+        recorded: None,
         quota: None,
         seed: Seed::new(seed),
         window: Duration::ZERO,
