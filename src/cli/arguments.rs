@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
 use crate::cli::options::{
-    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, ShardOptions, SizeOptions,
-    SweepOptions, TargetOptions, WireOptions, WorkloadOptions, whole, within,
+    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, ShardOptions, SizeOptions, SweepOptions,
+    TargetOptions, WireOptions, WorkloadOptions, whole, within,
 };
 use crate::cli::replay::NOT_OF_A_REPLAY;
 use crate::cli::search::NOT_OF_A_SEARCH;

@@ -31,7 +31,7 @@ use crate::search::step::{Capacity, precision_for, price};
 use crate::search::{Blueprint, Over, Pass};
 use crate::seed::Seed;
 use crate::units::{Rate, count, per_second, seconds};
-use crate::workload::{Closed, Load, Plan, Salt, joint_fingerprint};
+use crate::workload::{Closed, Lengths, Load, Plan, Salt, joint_fingerprint};
 
 /// Options of a run that a search answers itself, and what to do instead.
 pub(super) const NOT_OF_A_SEARCH: &[(&str, &str)] = &[
@@ -106,11 +106,7 @@ fn is_finished(report: &Report, more: bool) -> bool {
         None | Some(Outcome::TargetLost | Outcome::GeneratorUnfit) => false,
         Some(Outcome::BudgetSpent) => !more,
         Some(
-            Outcome::Found
-            | Outcome::MaxRateReached
-            | Outcome::MaxConcurrencyReached
-            | Outcome::MaxTimeScaleReached
-            | Outcome::Infeasible,
+            Outcome::Found | Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached | Outcome::Infeasible,
         ) => true,
     }
 }
@@ -154,7 +150,9 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
     if let Some((plan, recording)) = trace.as_ref().and_then(|plan| Some((plan, plan.recording()?))) {
         job.notes.splice(..0, notes_of(recording.provenance(), plan));
         if recording.has_blocks() && salt == Salt::Off {
-            job.notes.push("--salt off: each pass sends the same prefix blocks, which the service may still hold from the one before".to_owned());
+            job.notes.push(
+                "--salt off: each pass sends the same prefix blocks, which the service may still hold from the one before".to_owned(),
+            );
         }
     }
     let aim = aim_of(&options, &job, process, blueprint.recorded.as_ref().map(Pass::of))?;
@@ -230,6 +228,7 @@ async fn play(
     announce(&mut job, &found);
     let report = if let Some(mut report) = begun {
         refuse_another_target(&job, &found, &report)?;
+        refuse_another_trace(blueprint, &report)?;
         report.notes.push(format!(
             "interrupted after {} loads and resumed: connections, and whatever the service remembered, are new from there on",
             report.trials.len()
@@ -245,6 +244,19 @@ async fn play(
     Ok(ending(&report))
 }
 
+/// Refuses to go on with other rows than `report` began with.
+fn refuse_another_trace(blueprint: &Blueprint, report: &Report) -> Result<(), Error> {
+    let Lengths::Recorded(recording) = &blueprint.workload.lengths else { return Ok(()) };
+    let (now, begun) = (recording.provenance(), report.trials.iter().find_map(|trial| trial.load.trace.as_ref()));
+    match begun.filter(|begun| (begun.rows, begun.scheduled) != (now.rows, now.scheduled)) {
+        None => Ok(()),
+        Some(begun) => {
+            let why = format!("has {} rows, and the search began with {}; begin a new one without --resume", now.rows, begun.rows);
+            Err(Error::input(&now.file, why))
+        }
+    }
+}
+
 /// Where most answers lie: a share of the saturation rate.
 const SHARES: [f64; 2] = [0.6, 0.9];
 
@@ -252,8 +264,8 @@ const SHARES: [f64; 2] = [0.6, 0.9];
 fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
     if let Some(pass) = aim.question.pass() {
         job.notes.push(format!(
-            "each probe is one pass of the trace, {} requests: {} as recorded, so much less the faster; some ten are needed, and how fast they are \
-             is said as soon as the speed of the service is known",
+            "each probe is one pass of the trace, {} requests: {} as recorded, so much less the faster; some ten are needed, and how long they \
+             take is said as soon as the speed of the service is known",
             count(pass.requests()),
             seconds(pass.length_s(1.0))
         ));
@@ -416,7 +428,12 @@ fn buys(aim: &Aim, findings: &SearchFindings, capacity_per_s: f64) -> String {
     let question = &aim.question;
     if let Some(pass) = question.pass() {
         let full = capacity_per_s / pass.mean_per_s(1.0);
-        return format!(", {full:.2} × the trace in the mean; a pass takes {} then", seconds(pass.length_s(full)));
+        let ten_s = 10.0 * pass.length_s(full);
+        return format!(
+            ", {full:.2} × the trace in the mean; ten passes at half of that to all of it take {} to {}",
+            seconds(2.0 * ten_s),
+            seconds(ten_s)
+        );
     }
     let Some(left_s) = question.budget().seconds.map(|most| most - findings.spent_s) else {
         let left_s = price(question, BUSY).saturating_sub(findings.requests) as f64 / (BUSY * capacity_per_s);

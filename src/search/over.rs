@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
-use crate::search::rates::significant;
 use crate::schedule::TimeScale;
+use crate::search::rates::significant;
 use crate::units::{Rate, per_second};
 use crate::workload::Closed;
 

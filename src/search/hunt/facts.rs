@@ -1,9 +1,9 @@
 //! Owns what the requests of a load say to the step: misses and how they cluster, time in the system, what it took.
 
 use crate::metrics::{Came, Sequence};
-use crate::search::{Level, Pass};
 use crate::search::hunt::Aim;
 use crate::search::step::{Clusters, Count, End, Order, Probe, Seen, Spent, clusters, clusters_in_rounds};
+use crate::search::{Level, Pass};
 use crate::units::Offset;
 
 /// Misses of each demand by `now`.

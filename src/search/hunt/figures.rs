@@ -133,7 +133,10 @@ mod tests {
             assert_eq!(serde_json::from_str::<Figures>(expected).unwrap(), figures);
         }
         let text = r#"{"over":"time_scale","safe_time_scale":2.1,"best_time_scale":2.3,"interval_time_scale":[2.1,2.5]}"#;
-        assert_eq!(serde_json::from_str::<Figures>(text).unwrap(), Figures::of(Over::TimeScale, Bracket { low: 2.1, best: 2.3, high: 2.5 }, None));
+        assert_eq!(
+            serde_json::from_str::<Figures>(text).unwrap(),
+            Figures::of(Over::TimeScale, Bracket { low: 2.1, best: 2.3, high: 2.5 }, None)
+        );
         let before: Figures = serde_json::from_str(r#"{"safe_rate_per_s":7.8}"#).unwrap();
         assert_eq!((before.over, before.safe, before.best), (Over::Rate, Some(7.8), None));
     }

@@ -21,12 +21,12 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::metrics::{Ended, Play, Segment, Trial, TrialView};
+use crate::schedule::TimeScale;
 use crate::search::capacity::in_window;
 use crate::search::follow::{alongside, glance};
 use crate::search::hunt::facts::probe_of;
 use crate::search::hunt::watch::{Seen, Watch};
 use crate::search::step::{Answer, Demand, End, History, Order, Picture, Spent, Step, step};
-use crate::schedule::TimeScale;
 use crate::search::{Blueprint, Level, Point, PointLoad, is_unanswered};
 use crate::units::Rate;
 use crate::workload::Plan;
