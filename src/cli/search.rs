@@ -264,7 +264,7 @@ const SHARES: [f64; 2] = [0.6, 0.9];
 fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
     if let Some(pass) = aim.question.pass() {
         job.notes.push(format!(
-            "each probe is one pass of the trace, {} requests: {} as recorded, so much less the faster; some ten are needed, and how long they \
+            "each probe is one pass of the trace, {} requests: {} as recorded, so much less the faster; ten to forty are needed for ±10 %, and how long they \
              take is said as soon as the speed of the service is known",
             count(pass.requests()),
             seconds(pass.length_s(1.0))

@@ -111,10 +111,8 @@ impl Watching {
         }
         let is_filling = match self.order.level {
             Level::RatePerS(per_s) => trends(&self.samples.last_half(Offset::ZERO), self.order.resolution / 4.0 * per_s),
-            // It is full from the first instant.
-            Level::Concurrency(_) => false,
-            // It begins as it began.
-            Level::TimeScale(_) => false,
+            // A loop is full from the first instant, and a trace begins as it began.
+            Level::Concurrency(_) | Level::TimeScale(_) => false,
         };
         if extended < MOST_EXTENSIONS && is_filling {
             self.phase = Phase::Discarding { extended: extended + 1 };

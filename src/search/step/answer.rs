@@ -248,7 +248,7 @@ fn answer(question: &Question, history: &History, picture: &Picture, finding: Fi
     let effective = |probe: &Probe| {
         let decided = probe.counts.get(place)?.decided as f64;
         let level = probe.level.value();
-        Some(decided / picture.phi(question, place, level) * nearness(libm::log(level), best))
+        Some(decided / picture.phi(question, place, level) * nearness(question.over(), libm::log(level), best))
     };
     Answer {
         finding,

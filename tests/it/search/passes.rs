@@ -18,11 +18,11 @@ use crate::coverage::now;
 
 const MM4: &str = "mmc:servers=4,service=100ms";
 
-/// A trace of 200 s whose middle has three times the rate of the rest, and the scale up to which it meets the objective: where the mean share of misses of 40
-/// passes at each of many scales crosses what is allowed (`the_truths_are_what_many_passes_show`).
-const PEAK: (&str, &str, f64) = ("constant 5/s 80s; constant 15/s 40s; constant 5/s 80s", "p90 ttft<=1s", 2.73);
+/// A trace of 200 s whose middle has three times the rate of the rest, and the scale up to which it meets the objective: where the mean share of misses of 200
+/// passes crosses what is allowed (`the_truths_are_what_many_passes_show`).
+const PEAK: (&str, &str, f64) = ("constant 5/s 80s; constant 15/s 40s; constant 5/s 80s", "p90 ttft<=1s", 2.59);
 /// One that hardly varies.
-const EVEN: (&str, &str, f64) = ("constant 10/s 200s", "p90 ttft<=500ms", 3.03);
+const EVEN: (&str, &str, f64) = ("constant 10/s 200s", "p90 ttft<=500ms", 3.46);
 
 fn recorded(shape: &str) -> Recorded {
     let shape: Shape = shape.parse().expect("a profile");
@@ -54,8 +54,9 @@ fn share(recorded: &Recorded, slo: &str, scale: f64, passes: u64) -> f64 {
 fn the_truths_are_what_many_passes_show() {
     for (shape, slo, truth) in [PEAK, EVEN] {
         let recorded = recorded(shape);
-        let shares = [0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2].map(|factor| (truth * factor, share(&recorded, slo, truth * factor, 40)));
+        let shares = [0.98, 1.0, 1.02].map(|factor| share(&recorded, slo, truth * factor, 200));
         println!("{shape}: {shares:.3?}");
+        assert!(shares[0] < 0.1 && shares[2] > 0.1, "{shape}: {shares:?} around {truth}");
     }
 }
 
@@ -123,7 +124,7 @@ fn a_bad_beginning_ends_no_pass_and_a_quiet_one_decides_none() {
     let probes = &found.journal.history.probes;
     assert_eq!(found.answer().finding, Finding::MostReached, "{:?}", found.answer());
     assert!(probes.iter().all(|probe| probe.end == End::Full && probe.spent.requests == pass.requests()), "{probes:?}");
-    assert!(probes.iter().all(|probe| (0.2..0.48).contains(&probe.counts[0].share())), "{probes:?}");
+    assert!((0.3..0.48).contains(&probes[0].counts[0].share()), "{probes:?}");
 }
 
 #[test]
