@@ -8,7 +8,7 @@ mod common;
 use std::collections::HashMap;
 use std::path::Path;
 
-use common::host::{SERVER_CPU, pin};
+use common::host::{choose_cores, pin, server_cpu};
 use common::instants::instants;
 use common::raw::{When, read};
 use common::sheet::{Sheet, progress};
@@ -80,7 +80,7 @@ impl Added {
 fn main() {
     let asked = Asked::read();
     let repeats = asked.repeats(5);
-    pin(SERVER_CPU);
+    pin(server_cpu());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut sheet = Sheet::open("Accuracy of time to first token");
     let mut rows = Vec::new();
@@ -88,6 +88,7 @@ fn main() {
         let (mut tool, mut reader) = (Added::default(), Added::default());
         let (mut by_tool, mut by_reader) = (0, 0);
         for repeat in 0..repeats {
+            choose_cores();
             let (seed, seconds) = (repeat as u64 + 1, asked.span(6.0).as_secs_f64());
             let added = tool_added(folder.path(), case, seconds, seed);
             by_tool += added.len();

@@ -22,7 +22,7 @@ use tonnage::sim::{MODEL_NAME, Profile, run};
 use tonnage::units::{Offset, Rate};
 use tonnage::workload::{LengthSpec, Load, Plan, Workload};
 
-use common::host::{SERVER_CPU, TOOL_CPU, now_ns, pin};
+use common::host::{now_ns, pin, server_cpu, tool_cpu};
 use common::sheet::{Sheet, progress};
 use common::stats::quantile;
 use common::tool::Server;
@@ -86,7 +86,7 @@ fn over_sockets(plan: Plan, server: &Server) -> Vec<Record> {
             encoder: Arc::new(Encoder::new(&options).unwrap_or_else(|why| broke(&why))),
             connect: Arc::new(move || {
                 // The worker's own thread comes by here once, at its start.
-                pin(TOOL_CPU);
+                pin(tool_cpu());
                 Ok(HttpClient::new(&addresses, Duration::from_secs(5), 0))
             }),
         };
@@ -150,7 +150,7 @@ fn sockets(asked: &Asked, folder: &Path, sheet: &mut Sheet) {
 
 fn main() {
     let asked = Asked::read();
-    pin(SERVER_CPU);
+    pin(server_cpu());
     let folder = tempfile::tempdir().unwrap_or_else(|why| broken(&why.to_string()));
     let mut sheet = Sheet::open("The batching engine");
     if asked.wants("virtual") {

@@ -8,7 +8,7 @@ mod common;
 use std::path::Path;
 
 use common::candidates::{Paced, spinning, timerfd};
-use common::host::{SERVER_CPU, TOOL_CPU, pin};
+use common::host::{choose_cores, pin, server_cpu, tool_cpu};
 use common::instants::instants;
 use common::sheet::{Sheet, progress};
 use common::stats::{exponential_distance, gaps, median, quantile, variation};
@@ -61,7 +61,7 @@ impl Gaps {
 fn main() {
     let asked = Asked::read();
     let repeats = asked.repeats(10);
-    pin(SERVER_CPU);
+    pin(server_cpu());
     let mut sheet = Sheet::open("Pacing");
     if asked.wants("candidates") {
         candidates(&sheet, &asked, repeats);
@@ -90,8 +90,8 @@ fn candidates(sheet: &Sheet, asked: &Asked, repeats: usize) {
             let at = instants(Process::Poisson, f64::from(rate), length, repeat as u64 + 1);
             all[0].push(Paced { late_us: pair::bare(&at), cpu_s: f64::NAN });
             all[1].push(timerfd(&at));
-            all[2].push(spinning(&at, TOOL_CPU));
-            all[3].push(spinning(&at, SERVER_CPU));
+            all[2].push(spinning(&at, tool_cpu()));
+            all[3].push(spinning(&at, server_cpu()));
         }
         progress(&format!("candidates at {rate}/s done"));
         for (name, paced) in NAMES.iter().zip(&all) {
@@ -127,6 +127,7 @@ fn tool(sheet: &mut Sheet, asked: &Asked, repeats: usize) {
     let mut all: Vec<(u32, Process, Seen)> =
         RATES.iter().flat_map(|(rate, _)| processes.map(|process| (*rate, process, Seen::default()))).collect();
     for repeat in 0..repeats {
+        choose_cores();
         for (rate, process, seen) in &mut all {
             let seconds = RATES.iter().find(|known| known.0 == *rate).map_or(1.0, |known| known.1);
             let case = Case { rate: *rate, process: *process, seconds: asked.span(seconds).as_secs_f64(), seed: repeat as u64 + 1 };

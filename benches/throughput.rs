@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use common::host::{SERVER_CPU, connections_to, memory_mib, pin};
+use common::host::{choose_cores, connections_to, memory_mib, pin, server_cpu};
 use common::instants::instants;
 use common::raw::{Seen, When, read};
 use common::sheet::{Sheet, progress};
@@ -42,7 +42,7 @@ const SECTIONS: [Section; 6] = [
 
 fn main() {
     let asked = Asked::read();
-    pin(SERVER_CPU);
+    pin(server_cpu());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut sheet = Sheet::open("Throughput on one core");
     for (name, section) in SECTIONS {
@@ -83,14 +83,15 @@ fn cpu_per_request(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
     let length = asked.span(5.0);
     let mut rows = Vec::new();
     for rate in [1_000.0, 4_000.0] {
-        let (mut cpu, mut server_cpu, mut lag_p99_ms) = (Pair::default(), Pair::default(), Pair::default());
+        let (mut cpu, mut server_busy, mut lag_p99_ms) = (Pair::default(), Pair::default(), Pair::default());
         for repeat in 0..repeats {
+            choose_cores();
             let seed = repeat as u64 + 1;
             let server = Server::start(folder, STREAMED, false);
             let tool = run(folder, &server, &streamed_run(rate, length.as_secs_f64(), seed));
             tool.must_be_whole("CPU per request");
             cpu.tool.push(1_000.0 * tool.cpu_s / tool.count("sent") as f64);
-            server_cpu.tool.push(100.0 * server.cpu_s() / length.as_secs_f64());
+            server_busy.tool.push(100.0 * server.cpu_s() / length.as_secs_f64());
             lag_p99_ms.tool.push(1e3 * tool.metric("send_lag.value.p99"));
             server.stop();
             let server = Server::start(folder, STREAMED, false);
@@ -98,11 +99,11 @@ fn cpu_per_request(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
             let template = Template::chat(server.address(), INPUT_TOKENS, 16, true);
             let reader = read_or_break(&server, &template, When::At(&at), (rate * 0.1) as usize);
             cpu.reader.push(1_000.0 * reader.cpu_s / reader.sent as f64);
-            server_cpu.reader.push(100.0 * server.cpu_s() / length.as_secs_f64());
+            server_busy.reader.push(100.0 * server.cpu_s() / length.as_secs_f64());
             lag_p99_ms.reader.push(quantile(&reader.lag_us, 0.99) / 1e3);
             server.stop();
         }
-        let ((tool, reader), busy, lag) = (cpu.medians(), server_cpu.medians(), lag_p99_ms.medians());
+        let ((tool, reader), busy, lag) = (cpu.medians(), server_busy.medians(), lag_p99_ms.medians());
         for (who, cpu, busy, lag) in [("tonnage", tool, busy.0, lag.0), ("raw reader", reader, busy.1, lag.1)] {
             rows.push(vec![
                 format!("{rate}"),
@@ -139,6 +140,7 @@ fn saturation(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
     for (what, sim, in_flight) in [("one event a segment", "delay:ttft=1ms,itl=1ms", 256_usize), ("events in bulk", AT_ONCE, 32)] {
         let (mut events, mut cpu) = (Pair::default(), Pair::default());
         for _ in 0..repeats {
+            choose_cores();
             let server = Server::start(folder, sim, false);
             let arguments = format!(
                 "--load concurrent:{in_flight} --duration {}s --input-tokens {INPUT_TOKENS} --output-tokens {TOKENS} --ignore-eos --records off",
@@ -178,6 +180,7 @@ fn saturation(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
 
 fn highest_rate(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
     const MOST_LAG_MS: f64 = 5.0;
+    choose_cores();
     let length = asked.span(4.0);
     let (mut rows, mut best) = (Vec::new(), [0.0_f64; 2]);
     let mut holds = [true; 2];
@@ -237,6 +240,7 @@ fn closed_loop(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
     let length = asked.span(5.0);
     let (mut rates, mut cpu) = (Pair::default(), Pair::default());
     for _ in 0..repeats {
+        choose_cores();
         let server = Server::start(folder, AT_ONCE, false);
         let arguments = format!(
             "--load concurrent:{IN_FLIGHT} --no-stream --duration {}s --input-tokens {INPUT_TOKENS} --output-tokens 16 --ignore-eos --records off",
@@ -286,6 +290,7 @@ fn start(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
     let repeats = asked.repeats(10);
     let (mut first_ms, mut most_at_start, mut most_later, mut opened) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for repeat in 0..repeats {
+        choose_cores();
         let server = Server::start(folder, STREAMED, true);
         let started = run(folder, &server, &format!("{} --process even", streamed_run(200.0, 0.5, 1)));
         let first = server.stop().iter().map(|row| row.arrived_ns).min().unwrap_or_else(|| broken("the server saw no request"));
@@ -333,6 +338,7 @@ fn start(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
 }
 
 fn growth(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
+    choose_cores();
     // Closed, so that it is over as soon as the machine allows; the server answers at once, so requests pass at an even pace.
     let total = if asked.quick { 100_000 } else { 2_000_000 };
     let server = Server::start(folder, AT_ONCE, false);

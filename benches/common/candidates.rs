@@ -5,7 +5,7 @@ use std::time::Duration;
 use tonnage::clock::{Pacer, Pacing, RunClock};
 use tonnage::units::Offset;
 
-use crate::common::host::{TOOL_CPU, no_timer_slack, now_ns, pin, sleep_until, thread_cpu_s};
+use crate::common::host::{no_timer_slack, now_ns, pin, sleep_until, thread_cpu_s, tool_cpu};
 
 /// Lateness at each instant, and what it cost.
 pub(crate) struct Paced {
@@ -25,7 +25,7 @@ fn runtime() -> tokio::runtime::Runtime {
 /// (a) `timerfd` in the worker's own poll: what the tool does.
 pub(crate) fn timerfd(instants: &[u64]) -> Paced {
     let run = || {
-        pin(TOOL_CPU);
+        pin(tool_cpu());
         no_timer_slack();
         runtime().block_on(async {
             let clock = RunClock::starting_in(HEAD_START);
@@ -67,7 +67,7 @@ pub(crate) fn spinning(instants: &[u64], pacer_cpu: usize) -> Paced {
         thread_cpu_s() - before
     };
     let work = || {
-        pin(TOOL_CPU);
+        pin(tool_cpu());
         runtime().block_on(async {
             let before = thread_cpu_s();
             let mut late_us = Vec::with_capacity(instants.len());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::event::epoll;
 
-use crate::common::host::{TOOL_CPU, no_timer_slack, now_ns, pin, sleep_until};
+use crate::common::host::{no_timer_slack, now_ns, pin, sleep_until, tool_cpu};
 use crate::common::wire::{Response, Template, connect};
 
 /// Between the call and the origin of the instants.
@@ -15,7 +15,7 @@ const HEAD_START: u64 = 2_000_000;
 /// How late `clock_nanosleep` returns at each instant, in microseconds; alone on the tool's core.
 pub(crate) fn bare(instants: &[u64]) -> Vec<f64> {
     let run = || {
-        pin(TOOL_CPU);
+        pin(tool_cpu());
         no_timer_slack();
         let origin = now_ns() + HEAD_START;
         let late = |at: &u64| {
@@ -33,11 +33,11 @@ pub(crate) fn send(server: SocketAddr, template: &Template, instants: &[u64], co
     let streams = (0..connections).map(|_| connect(server)).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
     std::thread::scope(|scope| {
         let draining = scope.spawn(|| {
-            pin(TOOL_CPU);
+            pin(tool_cpu());
             drain(&streams, instants.len())
         });
         let sending = scope.spawn(|| {
-            pin(TOOL_CPU);
+            pin(tool_cpu());
             no_timer_slack();
             let mut template = template.clone();
             let mut late_us = Vec::with_capacity(instants.len());

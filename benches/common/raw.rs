@@ -9,7 +9,7 @@ use memchr::memmem;
 use rustix::event::epoll;
 use rustix::time::Timespec;
 
-use crate::common::host::{TOOL_CPU, no_timer_slack, now_ns, pin, thread_cpu_s};
+use crate::common::host::{no_timer_slack, now_ns, pin, thread_cpu_s, tool_cpu};
 use crate::common::wire::{CONTENT, Response, Template, connect, holds_token};
 
 /// When the reader sends.
@@ -40,7 +40,7 @@ pub(crate) struct Seen {
 pub(crate) fn read(server: SocketAddr, template: &Template, when: When<'_>, idle: usize, first_tokens: bool) -> Result<Seen, String> {
     std::thread::scope(|scope| {
         let run = || {
-            pin(TOOL_CPU);
+            pin(tool_cpu());
             no_timer_slack();
             Reader::new(server, template.clone(), idle, first_tokens)?.run(when)
         };

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::common::broken;
-use crate::common::host::{SERVER_CPU, TOOL_CPU, children_cpu_s, memory_mib, now_ns, pin, running_cpu_s, sleep};
+use crate::common::host::{children_cpu_s, memory_mib, now_ns, pin, running_cpu_s, server_cpu, sleep, tool_cpu};
 
 const TONNAGE: &str = env!("CARGO_BIN_EXE_tonnage");
 
@@ -47,7 +47,7 @@ pub(crate) fn end_children() {
 fn spawn_on(cpu: usize, command: &mut Command) -> Child {
     pin(cpu);
     let child = command.stdin(Stdio::null()).spawn();
-    pin(SERVER_CPU);
+    pin(server_cpu());
     let child = child.unwrap_or_else(|error| broken(&format!("{TONNAGE} does not start: {error}")));
     children().push(Pid::from_child(&child));
     child
@@ -81,7 +81,7 @@ impl Server {
         }
         let file = create(&said);
         let errors = file.try_clone().unwrap_or_else(|error| broken(&error.to_string()));
-        let mut child = spawn_on(SERVER_CPU, command.stdout(file).stderr(errors));
+        let mut child = spawn_on(server_cpu(), command.stdout(file).stderr(errors));
         for _ in 0..2_000 {
             if let Some(address) = address_in(&fs::read_to_string(&said).unwrap_or_default()) {
                 return Self { child, address, truth: log };
@@ -163,7 +163,7 @@ pub(crate) fn run_watched(folder: &Path, server: &Server, arguments: &str, step:
     command.args(arguments.split_whitespace()).stdout(create(&out)).stderr(create(&said));
     let cpu_before = children_cpu_s();
     let spawned_ns = now_ns();
-    let mut child = spawn_on(TOOL_CPU, &mut command);
+    let mut child = spawn_on(tool_cpu(), &mut command);
     let mut peak_mib = 0.0_f64;
     let status = loop {
         peak_mib = memory_mib(child.id(), "VmHWM").unwrap_or(0.0).max(peak_mib);

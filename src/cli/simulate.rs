@@ -11,13 +11,19 @@ use crate::cli::arguments::SimulateArguments;
 use crate::cli::exit::Exit;
 use crate::cli::signals::Signals;
 use crate::cli::terminal::{print, say};
+use crate::client::Limits;
 use crate::error::Error;
 use crate::seed::Seed;
 use crate::sim::{Options, Served, Server, listen};
 use crate::units::{count, seconds};
 
+/// Connections that there is room for beforehand: then nobody waits while the kernel makes more.
+const MOST_CONNECTIONS: u64 = 1 << 15;
+
 /// Serves until told to stop.
 pub(super) fn simulate(arguments: SimulateArguments) -> Result<ExitCode, Error> {
+    // Whatever is allowed of it; who connects is not known yet.
+    _ = Limits::raised_for(MOST_CONNECTIONS);
     let truth: Option<Box<dyn Write + Send>> = match &arguments.truth {
         Some(path) => {
             let file = File::create(path).map_err(|why| Error::output(path, format!("{why}; check --truth")))?;
