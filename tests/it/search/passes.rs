@@ -97,8 +97,8 @@ fn findings(found: &Hunted, (shape, slo, _): (&str, &str, f64), precision: f64, 
 
 #[test]
 fn the_interval_covers_the_scale_that_many_passes_show_to_be_the_last() {
-    for (cell, seed) in [(PEAK, 1), (PEAK, 2), (EVEN, 1)] {
-        let (found, pass) = in_virtual_time(cell, seed, 0.15, None);
+    for (cell, seed) in [(PEAK, 1), (EVEN, 1)] {
+        let (found, pass) = in_virtual_time(cell, seed, 0.25, None);
         let (answer, bracket) = (found.answer(), found.answer().bracket.expect("scales"));
         assert_eq!(answer.finding, Finding::Found, "{answer:?}");
         assert!(bracket.low <= cell.2 && cell.2 <= bracket.high, "{}, seed {seed}: {bracket:?}", cell.0);
@@ -108,7 +108,7 @@ fn the_interval_covers_the_scale_that_many_passes_show_to_be_the_last() {
         assert!(whole.clone().count() > 0 && whole.clone().all(|probe| probe.spent.requests == pass.requests()), "{:?}", history.probes);
         assert!(history.probes.iter().all(|probe| probe.counts[0].decided >= pass.requests()), "misses are of the whole pass");
         assert!(matches!(history.capacity, Some(Capacity::Reached(per_s)) if (per_s / 40.0 - 1.0).abs() < 0.06));
-        let findings = findings(&found, cell, 0.15, None);
+        let findings = findings(&found, cell, 0.25, None);
         let (safe, mean, peak) = (findings.figures.safe.expect("safe"), findings.safe_mean_rate_per_s, findings.safe_peak_rate_per_s);
         assert!(mean.is_some_and(|mean| (mean - pass.mean_per_s(safe)).abs() < 1e-9) && peak > mean, "{findings:?}");
         assert!(findings.headline().contains("× the trace with 95 % confidence"), "{}", findings.headline());
@@ -119,12 +119,13 @@ fn the_interval_covers_the_scale_that_many_passes_show_to_be_the_last() {
 #[test]
 fn a_bad_beginning_ends_no_pass_and_a_quiet_one_decides_none() {
     // The rush is over after 10 s: nearly all of its requests miss, and nobody else.
-    let cell = ("constant 100/s 10s; constant 2/s 990s", "p50 ttft<=300ms", 1.0);
-    let (found, pass) = in_virtual_time(cell, 1, 0.2, Some(1.0));
-    let probes = &found.journal.history.probes;
-    assert_eq!(found.answer().finding, Finding::MostReached, "{:?}", found.answer());
-    assert!(probes.iter().all(|probe| probe.end == End::Full && probe.spent.requests == pass.requests()), "{probes:?}");
-    assert!((0.3..0.48).contains(&probes[0].counts[0].share()), "{probes:?}");
+    let (recorded, slo) = (recorded("constant 100/s 10s; constant 2/s 990s"), "p50 ttft<=300ms");
+    let mut session = Session::new(MM4.parse::<Profile>().expect("a profile"), Seed::new(1));
+    let adjust = at_scale(&recorded, 0.2, Some(1.0));
+    let found = now(searched(&mut session, (&recorded, slo, 1), adjust, Journal::default(), 3));
+    let [probe] = found.journal.history.probes.as_slice() else { panic!("one pass: {:?}", found.loads) };
+    assert_eq!((probe.end, probe.spent.requests), (End::Full, Pass::of(&recorded).requests()));
+    assert!((0.3..0.48).contains(&probe.counts[0].share()), "{probe:?}");
 }
 
 #[test]
