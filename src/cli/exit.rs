@@ -47,7 +47,9 @@ impl Exit {
                 _ if !search.doubts.is_empty() => Self::Inconclusive,
                 Some(Outcome::Infeasible) => Self::Failed,
                 Some(Outcome::BudgetSpent | Outcome::GeneratorUnfit) => Self::Inconclusive,
-                Some(Outcome::Found | Outcome::MaxRateReached | Outcome::MaxConcurrencyReached) => Self::Done,
+                Some(Outcome::Found | Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached) => {
+                    Self::Done
+                }
             };
         }
         let cut_short = report.sweep.as_ref().is_some_and(|findings| findings.finished.is_none());

@@ -3,6 +3,7 @@
 mod closed;
 mod engine;
 mod hunt;
+mod passes;
 #[path = "../../../benches/common/queue.rs"]
 mod queue;
 
