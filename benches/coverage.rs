@@ -45,7 +45,7 @@ mod served;
 use std::ops::RangeInclusive;
 
 use common::Asked;
-use queue::{Searched, bisection, cells, search};
+use queue::{Searched, bisection, cells, search, search_changing};
 use served::{SERVED, truth};
 use tonnage::search::step::{Answer, Budget, Finding, History, price};
 use tonnage::seed::Seed;
@@ -110,6 +110,40 @@ impl Score {
     }
 }
 
+/// What becomes of searches over a service that gets slower by a factor after so many probes: how many are doubted, and how many end narrow,
+/// without a doubt, and above what the service bears at the end.
+fn drift(seeds: u64) {
+    println!("a service that gets slower, ±10 %, seeds 1 to {seeds}");
+    println!("cell                 slower  after  budget   doubted  narrow, undoubted, wrong");
+    for cell in cells().iter().filter(|cell| ["M/M/1 T=15", "M/D/1 T=8", "M/M/4 T=7.5"].contains(&cell.name)) {
+        for (slower, after, budget) in
+            [(1.1, 8, None), (1.25, 8, None), (1.5, 8, None), (1.5, 8, Some(20_000)), (1.5, 4, None), (1.5, 12, None)]
+        {
+            let question = cell.question(0.1, Budget { requests: budget, seconds: None });
+            let changed = cell.slower(slower);
+            let (mut runs, mut doubted, mut wrong) = (0.0, 0.0, 0.0);
+            for seed in 1..=seeds {
+                let found = search_changing(&question, Seed::new(seed), |probe| if probe < after { cell.clone() } else { changed.clone() });
+                // Where it had ended before, nothing had changed.
+                if found.history.probes.len() <= after + 1 {
+                    continue;
+                }
+                runs += 1.0;
+                let Answer { finding, bracket: Some(bracket), doubts, .. } = &found.answer else { continue };
+                doubted += f64::from(u8::from(!doubts.is_empty()));
+                wrong += f64::from(u8::from(doubts.is_empty() && *finding == Finding::Found && bracket.low > changed.truth));
+            }
+            let budget = budget.map_or_else(|| "none".to_owned(), |requests| requests.to_string());
+            println!(
+                "{:20} {slower:6.2} {after:6} {budget:>7} {:8.1}% {:8.1}%  of {runs}",
+                cell.name,
+                100.0 * doubted / runs,
+                100.0 * wrong / runs
+            );
+        }
+    }
+}
+
 fn main() {
     let asked = Asked::read();
     if asked.names("truths") {
@@ -119,6 +153,10 @@ fn main() {
         return;
     }
     let seeds = asked.repeats(200) as u64;
+    if asked.names("drift") {
+        drift(seeds);
+        return;
+    }
     let precision = 0.1;
     println!("search at ±{:.0} %, seeds 1 to {seeds}; * held back: no constant was chosen on it", 100.0 * precision);
     println!("cell                      R*    R*/C  covers    safe   bias   RMSE  width  requests  ÷ price  probes  doubts  unfinished");

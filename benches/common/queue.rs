@@ -64,6 +64,18 @@ impl Cell {
         }
     }
 
+    /// The same service, each request taking `by` times as long: the first limit is shorter for it, and so is the rate.
+    pub(crate) fn slower(&self, by: f64) -> Self {
+        let (allowed, limit) = self.limits[0];
+        let rate = match (self.service, self.discipline) {
+            (Service::Exponential, Discipline::Fifo(1)) => gim1_rate(self.arrivals, allowed, limit / by),
+            (Service::Exponential, Discipline::Fifo(servers)) => mmc_rate(servers as u32, allowed, limit / by),
+            (Service::Constant, Discipline::Fifo(1)) => md1_rate(allowed, limit / by),
+            other => panic!("no closed form for {other:?}"),
+        };
+        Self { mean_s: by * self.mean_s, truth: rate / by, ..self.clone() }
+    }
+
     fn arrival_cv2(&self) -> f64 {
         match self.arrivals {
             Arrivals::Even => 0.0,

@@ -7,6 +7,7 @@ use crate::metrics::{Ended, VerdictResult};
 use crate::report::Report;
 use crate::search::Finished;
 use crate::search::hunt::Outcome;
+use crate::search::step::Certified;
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,7 @@ impl Exit {
                 _ if !search.doubts.is_empty() => Self::Inconclusive,
                 Some(Outcome::Infeasible) => Self::Failed,
                 Some(Outcome::BudgetSpent | Outcome::GeneratorUnfit) => Self::Inconclusive,
+                _ if search.certificate.as_ref().is_some_and(|certificate| certificate.result != Certified::Pass) => Self::Inconclusive,
                 Some(Outcome::Found | Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached) => {
                     Self::Done
                 }

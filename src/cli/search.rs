@@ -1,6 +1,7 @@
 //! Owns verb `search`: the highest load that meets the objectives, each load filed as it ends, and what they come to.
 
 use std::cell::RefCell;
+use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -27,7 +28,7 @@ use crate::metrics::TrialView;
 use crate::report::{Report, probe_account};
 use crate::schedule::{Extent, Process, TimeScale};
 use crate::search::hunt::{Aim, Event, Journal, Kept, Load as Played, Outcome, Purpose, SearchFindings, hunt};
-use crate::search::step::{Capacity, precision_for, price};
+use crate::search::step::{Capacity, Certified, certificate_price, precision_for, price};
 use crate::search::{Blueprint, Over, Pass};
 use crate::seed::Seed;
 use crate::units::{Rate, count, per_second, seconds};
@@ -73,8 +74,8 @@ const OF_A_TRACE: &[&str] = &[
 /// The most in flight where nobody says.
 const MAX_CONCURRENCY: u32 = 2 * Closed::THROUGHPUT;
 
-/// Options that may be given with `--resume`: they change nothing of what is measured.
-const OF_A_RESUMPTION: &[&str] = &["resume", "budget", "json", "quiet", "api-key", "header"];
+/// Options that may be given with `--resume`: they change nothing of what was measured.
+const OF_A_RESUMPTION: &[&str] = &["resume", "budget", "certificate", "json", "quiet", "api-key", "header"];
 
 /// Searches, or goes on with a search.
 pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
@@ -83,7 +84,7 @@ pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<E
     let folder = arguments.search.resume.clone();
     let more = arguments.search.resume.is_some() && parsed.typed.contains("budget");
     let (mut job, aim, blueprint) = prepared(arguments, &mut parsed)?;
-    if let Some(report) = begun.as_ref().filter(|report| is_finished(report, more)) {
+    if let Some(report) = begun.as_ref().filter(|report| is_finished(report, more, aim.certificate())) {
         return finished(&job, report);
     }
     job.out = folder.or(job.out);
@@ -100,14 +101,15 @@ fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
     Ok(report)
 }
 
-/// Whether there is nothing to go on with; `more` is to be spent.
-fn is_finished(report: &Report, more: bool) -> bool {
-    match report.search.as_ref().and_then(|findings| findings.finished) {
+/// Whether there is nothing to go on with; `more` is to be spent, and whether a certificate is wanted.
+fn is_finished(report: &Report, more: bool, certificate: bool) -> bool {
+    let Some(findings) = &report.search else { return false };
+    let certified = !certificate || findings.certificate.is_some() || !findings.doubts.is_empty();
+    match findings.finished {
         None | Some(Outcome::TargetLost | Outcome::GeneratorUnfit) => false,
-        Some(Outcome::BudgetSpent) => !more,
-        Some(
-            Outcome::Found | Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached | Outcome::Infeasible,
-        ) => true,
+        Some(Outcome::BudgetSpent) => !more && certified,
+        Some(Outcome::Found | Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached) => certified,
+        Some(Outcome::Infeasible) => true,
     }
 }
 
@@ -179,7 +181,7 @@ fn aim_of(options: &SearchOptions, job: &Job, process: Process, pass: Option<Pas
         }
     };
     let question = question.between(bounds[0], bounds[1]).map_err(|refusal| refusal.at(options.over.bounds()[0]))?;
-    Ok(aim.asking(question))
+    Ok(aim.asking(question).certified(options.certificate))
 }
 
 /// Refuses what speaks of something else than what is varied.
@@ -195,6 +197,9 @@ fn refuse_other_axes(over: Over, has_file: bool, parsed: &mut Parsed) -> Result<
         if !has_file {
             return Err(Error::usage("FILE", "no trace is given", "name one, as in `tonnage search --over time-scale trace.csv`"));
         }
+        let whole =
+            "drop it; every probe is one already, and `tonnage replay FILE --time-scale K --slo …` plays another at the lower bound";
+        parsed.refuse(&[("certificate", whole)], "is a run of its own, and one pass of a trace is as long as it is")?;
         let says_itself = ["process", "input-tokens", "output-tokens"];
         let says_itself: Vec<_> = NOT_OF_A_REPLAY.iter().filter(|(key, _)| says_itself.contains(key)).copied().collect();
         return parsed.refuse(&says_itself, "has no meaning with --over time-scale: the trace says it itself");
@@ -273,9 +278,10 @@ fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
     }
     if aim.question.over() == Over::Concurrency {
         let most = aim.question.most().unwrap_or_default();
+        let certificate = if aim.certificate() { "; the certificate takes some hundreds more for each, whatever the budget" } else { "" };
         job.notes.push(format!(
             "closed loops of 1, 2, 4 and so on in flight, up to {most:.0}, until an objective is plainly missed; then some ten more near the \
-             answer, each of about a hundred requests for each user"
+             answer, each of about a hundred requests for each user{certificate}"
         ));
         return;
     }
@@ -290,6 +296,11 @@ fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
         note.push_str(&bought_text((bought > 0.0).then_some(bought), question.precision()));
     } else if question.budget().seconds.is_some() {
         note.push_str("; what your budget buys is said as soon as the speed of the service is known");
+    }
+    if aim.certificate() {
+        let [one, other] = SHARES.map(|share| certificate_price(question, share));
+        let (least, most) = (hundreds(one.min(other)), hundreds(one.max(other)));
+        let _ = write!(note, "; the certificate takes about {least} to {most} more, whatever the budget");
     }
     job.notes.push(note);
 }
@@ -417,6 +428,17 @@ fn account(findings: &SearchFindings, aim: &Aim, purpose: Purpose, kept: Kept, t
             let shown = findings.probes.last().map_or_else(String::new, |probe| probe_account(probe, &findings.objectives));
             let bracket = bracket_of(findings, aim);
             format!("{label}: {shown} · {}", bracket.trim_end_matches(" · "))
+        }
+        (Kept::Evidence, Purpose::Certificate) => {
+            let shown = findings.certificate.as_ref().map_or_else(String::new, |certificate| {
+                let result = match certificate.result {
+                    Certified::Pass => "passes by itself",
+                    Certified::Fail => "FAILS",
+                    Certified::Undecided => "decides nothing",
+                };
+                format!("{} · {result}", probe_account(&certificate.run, &findings.objectives))
+            });
+            format!("{label}: {shown}")
         }
     }
 }

@@ -85,10 +85,10 @@ fn score(load: f64, count: u64, warmup: u64, seeds: std::ops::RangeInclusive<u64
 
 #[test]
 fn the_interval_of_p99_covers_the_closed_form() {
-    // A tenth of the seeds; all of them below, where optimised code has the time.
+    // Few of the seeds; all of them below, where optimised code has the time.
     for (load, warmup) in [(0.3, 2_000), (0.7, 0)] {
-        let score = score(load, 20_000, warmup, 1..=12);
-        assert!(score.printed[2] >= 10 && score.covered[2] * 10 >= score.printed[2] * 8, "load {load}: {score:?}");
+        let score = score(load, 20_000, warmup, 1..=8);
+        assert!(score.printed[2] >= 7 && score.covered[2] * 10 >= score.printed[2] * 8, "load {load}: {score:?}");
     }
 }
 

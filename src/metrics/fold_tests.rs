@@ -35,7 +35,7 @@ fn reread(records: &[Record], detail: Detail) -> Vec<Record> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(6))]
     #[test]
     fn fold_is_order_free(seed in 1u64..1_000, cuts in (0usize..500, 0usize..500)) {
         let records = mixture(seed, 500);

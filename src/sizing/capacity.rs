@@ -128,6 +128,9 @@ pub struct SearchFigures {
     /// The objective that ends it.
     #[serde(default)]
     pub limited_by: Option<String>,
+    /// What does not fit: `curve`, `drift`, `certificate`.
+    #[serde(default)]
+    pub doubts: Vec<String>,
 }
 
 /// What a search found.
@@ -153,6 +156,7 @@ pub fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Res
         evidence: Evidence::Search,
         limited_by: found.limited_by.clone(),
         process,
+        doubts: found.doubts.iter().map(|doubt| format!("the search is in doubt ({doubt}): search again before you buy by it")).collect(),
         ..Capacity::stated(low)
     })
 }

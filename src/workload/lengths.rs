@@ -315,10 +315,18 @@ mod tests {
 
     #[test]
     fn a_file_without_end_is_refused() {
-        // Zeros for ever, as from /dev/zero, and numbers for ever: neither may be read to its end.
+        // Zeros for ever, as from /dev/zero, and lines for ever, long ones: neither may be read to its end.
+        struct Ruled;
+        impl std::io::Read for Ruled {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                buffer.fill(b' ');
+                buffer.last_mut().into_iter().for_each(|last| *last = b'\n');
+                Ok(buffer.len())
+            }
+        }
         let zeros = std::io::BufReader::new(std::io::repeat(0));
-        let numbers = std::io::BufReader::with_capacity(1 << 16, std::io::repeat(b'\n'));
-        for refused in [LengthSpec::from_lines(zeros, Path::new("z")), LengthSpec::from_lines(numbers, Path::new("z"))] {
+        let lines = std::io::BufReader::with_capacity(1 << 16, Ruled);
+        for refused in [LengthSpec::from_lines(zeros, Path::new("z")), LengthSpec::from_lines(lines, Path::new("z"))] {
             assert_eq!(refused.unwrap_err().to_string(), "z: is larger than 64 MiB; give a sample of its lines");
         }
     }

@@ -314,7 +314,7 @@ fn a_plan_under_a_quota_says_when_its_law_was_judged() {
 #[test]
 fn the_verdict_is_the_exit_code() {
     let folder = folder();
-    let load = ["run", "--rate", "100", "--duration", "1s", "--process", "even", "--quiet"];
+    let load = ["run", "--rate", "100", "--duration", "300ms", "--process", "even", "--quiet"];
     for (slo, code) in [("p50 e2e<=1ms", 1), ("p99 e2e<=10s", 4)] {
         let output = run(folder.path(), &[&load[..], &["--slo", slo]].concat());
         assert_eq!(output.status.code(), Some(code), "{slo}: {}", text(&output.stderr));

@@ -9,6 +9,7 @@ use crate::search::step::{Demand, Question};
 pub struct Aim {
     /// The question put to the step.
     pub question: Question,
+    certificate: bool,
     asked: Vec<Asked>,
 }
 
@@ -37,13 +38,25 @@ impl Aim {
             let why = format!("{} objectives are too many for a search", objectives.items().len());
             return Err(Refusal::new(why, format!("accepted is up to {}", Sequence::MOST_OBJECTIVES)));
         }
-        Ok(Self { question: Question::new(demands, precision)?, asked })
+        Ok(Self { question: Question::new(demands, precision)?, certificate: false, asked })
     }
 
     /// The same, asked otherwise: of other arrivals, between other rates, within another budget.
     #[must_use]
     pub fn asking(self, question: Question) -> Self {
         Self { question, ..self }
+    }
+
+    /// The same; where `wanted`, a fresh run at the lower bound of the answer has to pass by itself.
+    #[must_use]
+    pub fn certified(self, wanted: bool) -> Self {
+        Self { certificate: wanted, ..self }
+    }
+
+    /// Whether a certificate is wanted.
+    #[must_use]
+    pub const fn certificate(&self) -> bool {
+        self.certificate
     }
 
     /// The objectives that are demands, in the order of the demands.

@@ -7,8 +7,8 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::search::Over;
 use crate::search::step::Bracket;
+use crate::search::{Level, Over};
 
 /// Lower bound, best estimate and interval, in the unit of what was varied; none before the first probe, and where nothing meets the objectives.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -45,8 +45,19 @@ impl Figures {
                 let [low, best, high] = rounded(low, best, high);
                 ([low, best], Some(high))
             }
-            (_, None) => ([low, best].map(|level| self.over.level(level).figure().trim_end_matches([' ', '×', '/', 's']).to_owned()), None),
+            (_, None) => {
+                let text = |level: f64| self.over.level(level).figure().trim_end_matches([' ', '×', '/', 's']).to_owned();
+                ([text(no_more_than(low)), text(best)], None)
+            }
         })
+    }
+
+    /// The lower bound as it is printed: what is claimed. None of no user.
+    pub(super) fn claimed(&self) -> Option<Level> {
+        let ([low, _], _) = self.texts()?;
+        // Of an interval that is wide enough no digit is left.
+        let printed = low.parse::<f64>().ok().filter(|printed| *printed > 0.0);
+        printed.or(self.safe.filter(|safe| *safe > 0.0)).map(|level| self.over.level(level))
     }
 }
 
@@ -95,9 +106,32 @@ fn rounded(low: f64, best: f64, high: f64) -> [String; 3] {
     [down, libm::round(best / unit) * unit, up].map(|rate| format!("{rate:.decimals$}"))
 }
 
+/// A rate with three digits, rounded down.
+fn no_more_than(per_s: f64) -> f64 {
+    let unit = libm::pow(10.0, libm::floor(libm::log10(per_s)) - 2.0);
+    libm::floor(per_s / unit + 1e-9) * unit
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_claimed_is_what_is_printed_and_no_more_than_may_be_sent() {
+        let claimed = |over, [low, best, high]: [f64; 3], most| Figures::of(over, Bracket { low, best, high }, most).claimed();
+        for (found, most, expected) in [
+            ([7.84, 8.43, 9.06], None, 7.8),
+            ([29.41, 32.45, 35.18], Some(40.0), 29.0),
+            ([512.6, 530.0, 600.0], Some(550.0), 512.0),
+            ([512.6, 530.0, 600.0], Some(500.0), 500.0),
+            ([0.4, 3.0, 10.0], None, 0.4),
+        ] {
+            let level = claimed(Over::Rate, found, most).unwrap().value();
+            assert!((level - expected).abs() < 1e-9, "{found:?}: {level}");
+        }
+        assert_eq!(claimed(Over::Concurrency, [21.7, 22.9, 24.2], None), Some(Level::Concurrency(21)));
+        assert_eq!(claimed(Over::Concurrency, [0.7, 1.2, 2.2], None), None);
+    }
 
     #[test]
     fn no_digit_is_finer_than_the_interval() {

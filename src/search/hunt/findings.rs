@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::search::Over;
 use crate::search::hunt::figures::Figures;
-use crate::search::hunt::{Aim, Conclusion, Journal, Kept, Purpose};
-use crate::search::step::{Answer, Capacity, Count, Doubt, End, Finding, History, Picture, Probe, Question, Spent, price};
+use crate::search::hunt::{Aim, Certificate, Conclusion, Journal, Kept, Purpose};
+use crate::search::step::{Answer, Capacity, Certified, Count, Doubt, End, Finding, History, Picture, Probe, Question, Spent, price};
 use crate::units::{count, per_second, seconds};
 
 /// How a search ended.
@@ -72,12 +72,14 @@ pub struct SearchFindings {
     pub objectives: Vec<String>,
     /// The probes that are evidence, in order of time.
     pub probes: Vec<Probe>,
-    /// Every request sent.
+    /// Every request sent, but for those of the certificate.
     pub requests: u64,
     /// Independent requests that the probes near the answer are worth, for the objective that limits.
     pub effective_requests: Option<f64>,
     /// Seconds of the service's time.
     pub spent_s: f64,
+    /// The fresh run at the lower bound, where one was asked for and played.
+    pub certificate: Option<Certificate>,
     /// All that in words, with advice.
     pub sentences: Vec<String>,
     /// The unloaded service.
@@ -134,6 +136,7 @@ impl SearchFindings {
             overhead: history.overhead,
             begun: journal.begun,
             spoilt: journal.spoilt,
+            certificate: journal.certificate.clone(),
             loads,
             ..Self::default()
         };
@@ -173,6 +176,7 @@ impl SearchFindings {
             begun: self.begun,
             // A resumption is another try.
             spoilt: 0,
+            certificate: self.certificate.clone(),
         }
     }
 
@@ -185,6 +189,9 @@ impl SearchFindings {
         });
         self.limited_by = Some(aim.text(answer.limited_by).to_owned());
         self.doubts.clone_from(&answer.doubts);
+        if self.certificate.as_ref().is_some_and(|certificate| certificate.result == Certified::Fail) {
+            self.doubts.push(Doubt::Certificate);
+        }
         self.effective_requests = Some(answer.effective_requests);
         if let Some(bracket) = answer.bracket.filter(|_| !self.probes.is_empty()) {
             self.figures = Figures::of(question.over(), bracket, question.most());
@@ -210,8 +217,8 @@ impl SearchFindings {
         let (noun, [min, max]) = (over.noun(), over.bounds());
         match (self.finished, self.capacity) {
             (Some(Outcome::Infeasible), _) if self.probes.is_empty() => sentences.push(format!(
-                "{} already when nothing else is asked of the service: no {noun} can meet that; loosen the objective, or make the service \
-                 faster",
+                "{} already when nothing else is asked of the service: no {noun} can meet that; loosen the objective, or mend the \
+                 service (what it answered stands in points/01)",
                 self.unloaded()
             )),
             (Some(Outcome::Infeasible), _) => sentences.push(format!(
@@ -253,6 +260,7 @@ impl SearchFindings {
             Some(Capacity::Above(per_s)) => sentences.push(format!("it was not saturated by {}", per_second(per_s))),
             None => {}
         }
+        sentences.extend(self.certificate.as_ref().map(|certificate| self.certificate_text(certificate)));
         if let Some(safe) = self.figures.safe {
             sentences.push(match over {
                 Over::Rate => format!("other arrivals than {} ones, another answer: the burstier they are, the lower the rate", self.process),
@@ -309,6 +317,12 @@ impl SearchFindings {
         );
         let by = self.limited_by.as_deref().filter(|by| *by != over.limit()).map_or_else(String::new, |by| format!("; limited by {by}"));
         let confidence = format!("with {:.0} % confidence", 100.0 * self.confidence);
+        let (doubted, certified) = match self.certificate.as_ref().map(|certificate| certificate.result) {
+            Some(Certified::Fail) => ("DOUBTED, the certificate failed: ", ""),
+            Some(Certified::Pass) => ("", ", certified by a fresh run"),
+            Some(Certified::Undecided) => ("", ", not certified: the fresh run decided nothing"),
+            None => ("", ""),
+        };
         match (self.finished, self.figures.texts()) {
             (Some(Outcome::Infeasible), _) if self.probes.is_empty() => {
                 format!("INFEASIBLE: the unloaded service misses {}; {took}", self.limited_by.as_deref().unwrap_or_default())
@@ -316,13 +330,27 @@ impl SearchFindings {
             (_, Some(([low, best], Some(high)))) => {
                 let verb = if self.finished == Some(Outcome::Infeasible) { "INFEASIBLE: carries no more than" } else { "carries at least" };
                 let bound = if self.finished == Some(Outcome::Infeasible) { &high } else { &low };
-                format!("{verb} {} {confidence}; best estimate {best}, interval {low}–{high}{by}; {took}", over.amount(bound))
+                let bound = over.amount(bound);
+                format!("{doubted}{verb} {bound} {confidence}{certified}; best estimate {best}, interval {low}–{high}{by}; {took}")
             }
             (_, Some(([low, _], None))) => {
-                format!("carries at least {} {confidence}, and possibly far more: {} ends it; {took}", over.amount(&low), over.bounds()[1])
+                let (low, flag) = (over.amount(&low), over.bounds()[1]);
+                format!("{doubted}carries at least {low} {confidence}{certified}, and possibly far more: {flag} ends it; {took}")
             }
             _ => format!("no answer yet; {took}"),
         }
+    }
+
+    fn certificate_text(&self, Certificate { result, run }: &Certificate) -> String {
+        let each = run.counts.iter().zip(&self.objectives).map(|(counted, text)| format!("{:.2} % miss {text}", 100.0 * counted.share()));
+        let comes_to = match result {
+            Certified::Pass => "it passes by itself",
+            Certified::Fail => "that is too many for certain",
+            Certified::Undecided if run.end == End::Overloaded => "an overload ended it before it was decided",
+            Certified::Undecided => "neither met nor missed for certain; a longer `tonnage run` of that load tells",
+        };
+        let (requests, each) = (count(run.spent.requests), each.collect::<Vec<_>>().join(", "));
+        format!("certificate: of {requests} fresh requests at {}, {each}: {comes_to}", run.level)
     }
 
     /// How often the unloaded service misses what it misses.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::TrialView;
 use crate::search::Over;
 use crate::search::hunt::Aim;
-use crate::search::step::{Capacity, History, Question, Spent};
+use crate::search::step::{Capacity, Certified, History, Probe, Question, Spent};
 use crate::workload::Plan;
 
 /// What a search knows. A search that was killed goes on from it.
@@ -21,6 +21,18 @@ pub struct Journal {
     pub begun: usize,
     /// Loads in a row that the generator spoilt.
     pub spoilt: u32,
+    /// The certificate of the answer to this evidence; what is played after it may change the answer, and ends it.
+    pub certificate: Option<Certificate>,
+}
+
+/// A fresh run at the lower bound of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Whether it passed by itself.
+    pub result: Certified,
+    /// What it showed; no evidence of the search.
+    #[serde(flatten)]
+    pub run: Probe,
 }
 
 impl Journal {
@@ -53,6 +65,8 @@ pub enum Purpose {
     Saturation,
     /// Whether it meets the objectives at a rate.
     Probe,
+    /// Whether it meets them at the lower bound of the answer, by itself.
+    Certificate,
 }
 
 /// What becomes of a load that was played.

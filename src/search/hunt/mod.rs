@@ -2,6 +2,7 @@
 //! the evidence of the next step.
 
 mod aim;
+mod certify;
 mod facts;
 mod figures;
 mod findings;
@@ -13,7 +14,7 @@ mod watch;
 pub use aim::{Aim, Asked};
 pub use figures::Figures;
 pub use findings::{Load, Outcome, SearchFindings};
-pub use journal::{Event, Journal, Kept, Purpose};
+pub use journal::{Certificate, Event, Journal, Kept, Purpose};
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -79,7 +80,8 @@ pub async fn hunt<P: Play>(
                         continue;
                     }
                 }
-                let (probing, segment, watch) = hunt.probing(order, before.as_ref().map(|(before, _)| before))?;
+                hunt.journal.certificate = None;
+                let (probing, segment, watch) = hunt.probing(Purpose::Probe, order, before.as_ref().map(|(before, _)| before))?;
                 let playing = pin!(player.play(segment, watch.rule()));
                 let settling = alongside(playing, before, |before, trial| hunt.keep(&before, &trial)).await?;
                 let (mut settling, seen) = (Box::pin(settling), watch.seen());
@@ -96,7 +98,10 @@ pub async fn hunt<P: Play>(
                 first::saturate(&mut hunt, player, completions, most_per_s).await?;
                 hunt.rest = true;
             }
-            (Some(Step::Done(answer)), _) => return Ok(Conclusion::Answered(answer)),
+            (Some(Step::Done(answer)), _) => match hunt.certificate_of(&answer) {
+                Some(order) => certify::certify(&mut hunt, player, order, &goes_on).await?,
+                None => return Ok(Conclusion::Answered(answer)),
+            },
             (None, _) if hunt.lost => return Ok(Conclusion::Lost),
             (None, _) if hunt.journal.spoilt >= MOST_SPOILT => return Ok(Conclusion::Spoilt),
             (None, _) => return Ok(Conclusion::Halted),
@@ -121,6 +126,7 @@ struct Hunt<'a, T> {
 /// A probe that was ordered, and how it stood when its issuing ended.
 struct Probing {
     place: usize,
+    purpose: Purpose,
     order: Order,
     plan: Arc<Plan>,
     seen: Option<Seen>,
@@ -166,7 +172,7 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         Ok((place, segment))
     }
 
-    fn probing(&mut self, order: Order, before: Option<&Probing>) -> Result<(Probing, Segment, Watch), Error> {
+    fn probing(&mut self, purpose: Purpose, order: Order, before: Option<&Probing>) -> Result<(Probing, Segment, Watch), Error> {
         let order = Order { level: order.level.shortened(), ..order };
         let known = self.known(before).unwrap_or_default();
         let question = self.journal.question(self.aim);
@@ -190,11 +196,12 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         // Room for a discard that is extended, for following what came inside the window, and for a player that looks only now and then.
         let cooldown_s = 3.0 * order.discard_s + follow_s + LOOKING_S;
         let lengths = Lengths::new(order.discard_s, f64::from(order.most_blocks) * order.block_s, cooldown_s);
-        let label = format!("probe {} {}", self.journal.begun + 1, order.level);
-        let (place, segment) = self.begin(Purpose::Probe, load, &lengths, label)?;
+        let what = if purpose == Purpose::Certificate { "certificate" } else { "probe" };
+        let label = format!("{what} {} {}", self.journal.begun + 1, order.level);
+        let (place, segment) = self.begin(purpose, load, &lengths, label)?;
         let aim = self.aim.clone().asking(question);
         let watch = Watch::new(&aim, picture, order, follow_s);
-        Ok((Probing { place, order, plan: Arc::clone(&segment.plan), seen: None }, segment, watch))
+        Ok((Probing { place, purpose, order, plan: Arc::clone(&segment.plan), seen: None }, segment, watch))
     }
 
     /// Takes the trial of a probe as evidence, unless it is none.
@@ -212,11 +219,14 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
                 let mut probe = probe_of(self.aim, &probing.order, end, sequence, trial.drain_end, spent.requests);
                 probe.spent = spent;
                 probe.completed_per_s = in_window(&view).map(|rate| rate.per_s);
-                self.journal.history.probes.push(probe);
+                match probing.purpose {
+                    Purpose::Certificate => self.certified(probe),
+                    _ => self.journal.history.probes.push(probe),
+                }
             }
             _ => self.journal.waste(spent),
         }
-        self.end(probing.place, Purpose::Probe, kept, view, Arc::clone(&probing.plan))
+        self.end(probing.place, probing.purpose, kept, view, Arc::clone(&probing.plan))
     }
 
     /// What becomes of a load that showed this.

@@ -14,7 +14,7 @@ const SATURATION_REQUESTS: u64 = 3_000;
 const RESOLUTION: f64 = 0.35;
 const COARSEST: f64 = 0.25;
 /// A window holds at least so many requests, and so many mean times in the system.
-const LEAST_REQUESTS: f64 = 300.0;
+pub(super) const LEAST_REQUESTS: f64 = 300.0;
 const LEAST_TIMES: f64 = 5.0;
 /// Of the window, what is discarded before it; more where the service was emptied before.
 const DISCARDED: f64 = 0.3;
@@ -170,7 +170,7 @@ fn certain(question: &Question, order: &Order) -> Spent {
 
 /// The precision in force: never looser than the distance to the wall, where latency explodes, down to a quarter of what was asked: the wall
 /// itself is known to about ±2 %.
-fn precision_at(question: &Question, picture: &Picture) -> f64 {
+pub(super) fn precision_at(question: &Question, picture: &Picture) -> f64 {
     let wall = match question.over() {
         Over::Rate => 1.0 - picture.bracket().best / picture.end(),
         Over::Concurrency | Over::TimeScale => 1.0,
@@ -220,6 +220,11 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
     };
     let level = question.over().level(aimed.min(question.most().unwrap_or(f64::INFINITY)).max(question.least().unwrap_or(0.0)));
     let resolution = (RESOLUTION * (high / low - 1.0)).max(precision).min(COARSEST);
+    lasting(question, history, level, resolution)
+}
+
+/// A probe at `level`, long enough for an overload by `resolution` to show.
+pub(super) fn lasting(question: &Question, history: &History, level: Level, resolution: f64) -> Order {
     match question.pass() {
         Some(pass) => return whole(pass, level, resolution),
         None if question.over() == Over::Concurrency => return rounds(history, level, resolution, [LEAST_REQUESTS, LEAST_ROUNDS]),

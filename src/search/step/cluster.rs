@@ -24,6 +24,13 @@ pub struct Clusters {
 
 /// Batches for the means.
 const BATCHES: usize = 20;
+/// Episodes that the prior of φ is worth.
+const PRIOR_EPISODES: f64 = 4.0;
+
+/// An estimate of φ from so many `episodes`, shrunk towards `prior` the more the fewer there are.
+pub(super) fn shrunk(estimate: f64, episodes: f64, prior: f64) -> f64 {
+    (estimate * episodes + PRIOR_EPISODES * prior) / (episodes + PRIOR_EPISODES)
+}
 
 /// How misses cluster; `None` without any.
 ///

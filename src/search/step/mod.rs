@@ -5,6 +5,7 @@
 //! was killed goes on where it stood. How well its intervals cover is measured in `benches/coverage.rs`.
 
 mod answer;
+mod certify;
 mod cluster;
 mod evidence;
 mod look;
@@ -14,6 +15,7 @@ mod question;
 mod trust;
 
 pub use answer::{Answer, Finding, Order, Step, failing, step};
+pub use certify::{Certified, certificate, certificate_price, certified};
 pub use cluster::{Clusters, Seen, clusters, clusters_in_rounds};
 pub use evidence::{Capacity, Count, End, History, Probe, Spent};
 pub use look::{Alarm, Look, Signs, alarm, is_plain, look};

@@ -2,6 +2,7 @@
 //! holds for whatever is varied.
 
 use crate::search::Over;
+use crate::search::step::cluster::shrunk;
 use crate::search::step::trust::isotonic;
 use crate::search::step::{Capacity, Count, End, History, Probe, Question};
 
@@ -30,8 +31,6 @@ const NEAR: f64 = 0.3;
 pub(super) const NEAR_PASSES: f64 = 0.1;
 /// φ₀ and the slope know no utilisation closer to 1.
 const MOST_BUSY: f64 = 0.985;
-/// Episodes that the prior of φ is worth.
-const PRIOR_EPISODES: f64 = 4.0;
 /// ln(1/q) is held within this: no share of misses is taken for certain.
 const LEAST_DEPTH: f64 = 0.02;
 const MOST_DEPTH: f64 = 9.0;
@@ -227,7 +226,7 @@ fn clustering(question: &Question, history: &History, place: usize, capacity: f6
             episodes += seen.episodes as f64 * weight;
         }
     }
-    if misses > 0.0 { ((sum / misses * episodes + PRIOR_EPISODES) / (episodes + PRIOR_EPISODES)).max(LEAST_CLUSTERING) } else { 1.0 }
+    if misses > 0.0 { shrunk(sum / misses, episodes, 1.0).max(LEAST_CLUSTERING) } else { 1.0 }
 }
 
 /// φ of the passes of one demand: how much more than by chance the misses vary from pass to pass around levels that only rise with the scale.

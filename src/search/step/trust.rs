@@ -20,6 +20,8 @@ pub enum Doubt {
     Curve,
     /// No rising curve fits: probes at like rates showed unlike shares of misses. The service changed while it was asked.
     Drift,
+    /// A fresh run at the lower bound missed an objective by itself. No step finds that; its certificate does.
+    Certificate,
 }
 
 impl Doubt {
@@ -36,6 +38,11 @@ impl Doubt {
                 "INCONCLUSIVE: one {noun} showed unlike shares of misses: the service changed while it was asked; look for what warms up, \
                  scales or throttles there, and search again"
             ),
+            Self::Certificate => {
+                "INCONCLUSIVE: the certificate failed, so that the interval is in doubt: the service may have changed since, or \
+                                  the interval is one of those few that miss; search again"
+                    .to_owned()
+            }
         }
     }
 }

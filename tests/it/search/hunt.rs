@@ -93,7 +93,7 @@ pub(super) async fn of<P: Play>(
 }
 
 /// A service that is another one from its load number `from` on.
-struct Changing {
+pub(super) struct Changing {
     before: Session,
     after: Session,
     from: usize,
@@ -101,7 +101,7 @@ struct Changing {
 }
 
 impl Changing {
-    fn new(before: &str, after: &str, from: usize) -> Self {
+    pub(super) fn new(before: &str, after: &str, from: usize) -> Self {
         let session = |profile: &str| Session::new(profile.parse().expect("a profile"), Seed::new(1));
         Self { before: session(before), after: session(after), from, played: 0 }
     }
@@ -121,14 +121,14 @@ impl Play for Changing {
     }
 }
 
-/// Demand by demand, in requests per second: where the truth is known in closed form.
-const MM1: (&str, &str, f64) = ("mmc:servers=1,service=100ms", "p99 e2e<=1500ms", 6.93);
-const MM4: (&str, &str, f64) = ("mmc:servers=4,service=100ms", "p99 ttft<=750ms", 32.9);
+/// A queue, what is asked of it, and the highest rate that meets that, in closed form.
+pub(super) const MM1: (&str, &str, f64) = ("mmc:servers=1,service=100ms", "p99 e2e<=1500ms", 6.93);
+pub(super) const MM4: (&str, &str, f64) = ("mmc:servers=4,service=100ms", "p99 ttft<=750ms", 32.9);
 
 /// What takes fewer requests: misses are more frequent.
-const QUICK: &str = "p90 ttft<=400ms";
+pub(super) const QUICK: &str = "p90 ttft<=400ms";
 
-fn within(precision: f64) -> impl Fn(Aim) -> Aim {
+pub(super) fn within(precision: f64) -> impl Fn(Aim) -> Aim {
     move |aim| {
         let question = Question::new(aim.question.demands().to_vec(), precision).expect("a question");
         aim.asking(question)
@@ -138,7 +138,7 @@ fn within(precision: f64) -> impl Fn(Aim) -> Aim {
 #[test]
 fn the_interval_covers_the_truth_of_a_queue() {
     // One seed each: one interval in twenty misses (that of MM4's seed 2 does), and how many do is measured in `benches/coverage.rs`.
-    for ((profile, slo, truth), seed) in [(MM1, 1), (MM4, 3)] {
+    for ((profile, slo, truth), seed) in [(MM1, 1), ((MM4.0, QUICK, 32.65), 3)] {
         let found = hunted(profile, slo, workload("1", "1"), seed, within(0.2));
         let answer = found.answer();
         let bracket = answer.bracket.expect("rates");
@@ -262,6 +262,35 @@ async fn the_live_engine_plays_it_while_the_last_probe_is_still_followed() {
     let probes = &found.journal.history.probes;
     assert_eq!(probes.len() + 2, found.loads.len());
     assert!(probes.iter().all(|probe| probe.counts[0].decided > 100 && probe.time_in_system_s > 0.05), "{probes:?}");
+}
+
+/// A server that fails 2 % of the requests, beside a queue.
+fn failing(seed: u64) -> engine::Session {
+    let profile: Profile = "mdc:servers=1,service=50ms".parse().expect("a profile");
+    let settings = engine::Settings { timeout: Duration::from_mins(1), drain: Duration::from_mins(1), max_in_flight: None };
+    let client = ModelClient::new(profile, &["status:503@2%".parse().expect("a fault")], Seed::new(seed));
+    engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), client)
+}
+
+#[tokio::test(start_paused = true, flavor = "local")]
+async fn failures_beyond_what_an_objective_allows_are_infeasible_whichever_it_is() {
+    for slo in ["error_rate<=1%", "p99 e2e<=300ms"] {
+        let found = by(&mut failing(1), slo, workload("1", "1"), 1, |aim| aim, Journal::default(), usize::MAX).await;
+        assert_eq!((found.answer().finding, found.answer().bracket, found.loads.len()), (Finding::Infeasible, None, 1), "{slo}");
+        let floor = found.journal.history.floor.as_ref().expect("a floor")[0];
+        assert!((0.01..0.04).contains(&floor.share()) && floor.decided < 3_000, "{slo}: {floor:?}");
+    }
+}
+
+#[tokio::test(start_paused = true, flavor = "local")]
+async fn failures_that_an_objective_allows_are_misses_like_any_other() {
+    let found = by(&mut failing(1), "p80 e2e<=300ms", workload("1", "1"), 1, within(0.4), Journal::default(), usize::MAX).await;
+    // A constant service of 50 ms never takes 300 ms by itself: what misses unloaded has failed.
+    let floor = found.journal.history.floor.as_ref().expect("a floor")[0];
+    assert!((0.005..0.04).contains(&floor.share()), "{floor:?}");
+    // Those that fail ask nothing of the queue: 0.02 + 0.98 P(sojourn at 0.98 λ > 300 ms) = 0.2, by the law of Erlang.
+    let (bracket, truth) = (found.answer().bracket.expect("rates"), 17.34);
+    assert!(found.answer().finding == Finding::Found && bracket.low < truth && truth < bracket.high, "{bracket:?}");
 }
 
 #[test]

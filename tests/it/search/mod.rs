@@ -1,7 +1,8 @@
 //! Owns what is promised of the search's step, over queues whose answer is known in closed form.
 
+mod certificate;
 mod closed;
-mod engine;
+pub(crate) mod engine;
 mod hunt;
 mod passes;
 #[path = "../../../benches/common/queue.rs"]
@@ -110,7 +111,7 @@ fn a_spent_budget_gives_the_interval_that_it_bought() {
 
 #[test]
 fn a_service_that_slows_down_on_the_way_raises_doubts() {
-    let (fast, slow) = (cell("M/M/1 T=15"), Cell { mean_s: 1.5, ..cell("M/M/1 T=15") });
+    let (fast, slow) = (cell("M/M/1 T=15"), cell("M/M/1 T=15").slower(1.5));
     let question = fast.question(0.1, Budget { requests: Some(20_000), seconds: None });
     let doubted = (1..=3).filter(|seed| {
         let found = search_changing(&question, Seed::new(*seed), |probe| if probe < 8 { fast.clone() } else { slow.clone() });

@@ -1,0 +1,43 @@
+//! Owns the playing of the certificate: which answers get one, and what it comes to.
+
+use crate::error::Error;
+use crate::metrics::Play;
+use crate::search::hunt::figures::Figures;
+use crate::search::hunt::{Certificate, Event, Hunt, Journal, Probing, Purpose};
+use crate::search::step::{Answer, Finding, Order, Picture, Probe, certificate, certified};
+
+/// Plays the certificate, to the end of all its requests.
+pub(super) async fn certify<P, T>(hunt: &mut Hunt<'_, T>, player: &mut P, order: Order, goes_on: impl Fn() -> bool) -> Result<(), Error>
+where
+    P: Play,
+    T: FnMut(&Journal, Event) -> Result<(), Error>,
+{
+    if std::mem::take(&mut hunt.rest) {
+        player.rest().await;
+        if !goes_on() {
+            return Ok(());
+        }
+    }
+    let (probing, segment, watch) = hunt.probing(Purpose::Certificate, order, None)?;
+    let settling = player.play(segment, watch.rule()).await?;
+    let probing = Probing { seen: watch.seen(), ..probing };
+    hunt.keep(&probing, &settling.await?)
+}
+
+impl<T> Hunt<'_, T> {
+    /// The certificate that `answer` still needs: where one is wanted, and a load is claimed that nothing speaks against.
+    pub(super) fn certificate_of(&self, answer: &Answer) -> Option<Order> {
+        let history = &self.journal.history;
+        let claims = matches!(answer.finding, Finding::Found | Finding::MostReached | Finding::BudgetSpent) && answer.doubts.is_empty();
+        let wanted = self.aim.certificate() && self.journal.certificate.is_none() && claims && !history.probes.is_empty();
+        let bracket = answer.bracket.filter(|_| wanted)?;
+        let question = self.journal.question(self.aim);
+        certificate(&question, history, Figures::of(question.over(), bracket, question.most()).claimed()?)
+    }
+
+    pub(super) fn certified(&mut self, run: Probe) {
+        let question = self.journal.question(self.aim);
+        let result = Picture::of(&question, &self.journal.history).map(|picture| certified(&question, picture.end(), &run));
+        self.journal.certificate = result.map(|result| Certificate { result, run });
+    }
+}
