@@ -217,14 +217,16 @@ fn report(sheet: &mut Sheet, all: &[(u32, Process, Seen)]) {
         }
         let figures = |gaps: &Gaps| (median(&gaps.variation), exponential_distance(&gaps.pooled));
         let (tool, control) = (figures(&seen.tool_gaps), figures(&seen.control_gaps));
+        let has_control = *rate >= JUDGED;
+        let of_control = |text: String| if has_control { text } else { "–".to_owned() };
         gap_rows.push(vec![
             format!("{rate}"),
             process.to_string(),
             seen.tool_gaps.pooled.len().to_string(),
             format!("{:.3}", tool.0),
-            format!("{:.3}", control.0),
+            of_control(format!("{:.3}", control.0)),
             format!("{:.4}", tool.1),
-            format!("{:.4}", control.1),
+            of_control(format!("{:.4}", control.1)),
         ]);
         if *rate != JUDGED {
             continue;

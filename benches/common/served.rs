@@ -297,6 +297,7 @@ impl Served {
         let blueprint = Blueprint {
             workload: self.workload(),
             process: Process::Poisson,
+            recorded: None,
             quota: None,
             seed,
             window: Duration::ZERO,

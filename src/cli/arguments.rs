@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
 use crate::cli::options::{
-    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, SearchOptions, ShardOptions, SizeOptions,
-    SweepOptions, TargetOptions, WireOptions, WorkloadOptions, whole, within,
+    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, ShardOptions, SizeOptions, SweepOptions,
+    TargetOptions, WireOptions, WorkloadOptions, whole, within,
 };
 use crate::cli::replay::NOT_OF_A_REPLAY;
 use crate::cli::search::NOT_OF_A_SEARCH;
+use crate::cli::search_options::SearchOptions;
 use crate::cli::sweep::NOT_OF_A_SWEEP;
 use crate::sim::{Fault, Profile};
 use crate::trace::{Format, OnEmpty};
@@ -135,7 +136,7 @@ pub(super) struct SweepArguments {
     pub(super) config: ConfigOption,
 }
 
-/// The highest rate, or the most users, that meet the objectives, with its interval
+/// The highest rate that meets the objectives, or the most users, or how many times last Tuesday
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
@@ -143,6 +144,7 @@ pub(super) struct SweepArguments {
   tonnage search --slo 'p99 ttft<=500ms' --precision 20% --budget 10m
   tonnage search --slo 'error_rate<=1%, p95 e2e<=10s' --process gamma:2 --max-rate 100/s
   tonnage search --over concurrency --slo 'p99 ttft<=2s'   users that wait, instead of a rate
+  tonnage search --over time-scale tuesday.csv --window 9h..10h --slo 'p99 ttft<=2s'
   tonnage search --resume results/m/20260102T030405Z-search   go on after a crash
 ",
     after_help = "Exit code:
@@ -155,8 +157,13 @@ pub(super) struct SweepArguments {
     help_template = TEMPLATE
 )]
 pub(super) struct SearchArguments {
+    /// With --over time-scale: the trace, in any format of --format
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) search: SearchOptions,
+    #[command(flatten)]
+    pub(super) replay: ReplayOptions,
     #[command(flatten)]
     pub(super) load: LoadArguments,
     #[command(flatten)]

@@ -49,7 +49,9 @@ impl Exit {
                 Some(Outcome::Infeasible) => Self::Failed,
                 Some(Outcome::BudgetSpent | Outcome::GeneratorUnfit) => Self::Inconclusive,
                 _ if search.certificate.as_ref().is_some_and(|certificate| certificate.result != Certified::Pass) => Self::Inconclusive,
-                Some(Outcome::Found | Outcome::MaxRateReached | Outcome::MaxConcurrencyReached) => Self::Done,
+                Some(Outcome::Found | Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached) => {
+                    Self::Done
+                }
             };
         }
         let cut_short = report.sweep.as_ref().is_some_and(|findings| findings.finished.is_none());

@@ -20,6 +20,7 @@ mod replay;
 mod report;
 mod run;
 mod search;
+mod search_options;
 mod shard;
 mod signals;
 mod simulate;

@@ -13,13 +13,10 @@ use crate::cli::shard::parse_start;
 use crate::client::Endpoint;
 use crate::error::Refusal;
 use crate::schedule::{Overlay, Process, Quota, TimeScale};
-use crate::search::Over;
-use crate::search::step::Budget;
 use crate::sim::Profile;
 use crate::sizing::{Growth, Price};
 use crate::trace::{Columns, Format, OnEmpty, RateScale, Reading, Reshape, Sample, Spread, Think, TimeUnit, parse_window};
 use crate::units::{Rate, Ratio, Shard, Window, parse_duration};
-use crate::workload::Closed;
 
 /// Reads a whole number.
 pub(super) fn whole(text: &str) -> Result<u64, Refusal> {
@@ -36,8 +33,6 @@ fn from_one(text: &str) -> Result<u64, Refusal> {
 
 /// The most where nothing else bounds a number.
 const MOST: u64 = u32::MAX as u64;
-/// The same of requests in flight.
-const CLOSED_MOST: u64 = Closed::MOST as u64;
 
 /// Reads a whole number within `range`.
 pub(super) fn within<N: TryFrom<u64>>(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<N, Refusal> + Clone + Send + Sync + 'static {
@@ -297,55 +292,6 @@ pub(super) struct SweepOptions {
     /// Go on with the sweep whose result folder this is, as it was begun; what it has finished is not repeated
     #[arg(long, value_name = "DIR")]
     pub(super) resume: Option<PathBuf>,
-}
-
-/// What is searched for, and at what price.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Search")]
-pub(super) struct SearchOptions {
-    /// What is varied: the rate of an open load, or the concurrency of closed loops (users, each of whom waits for an answer)
-    #[arg(long, value_name = "WHAT", default_value = "rate", allow_hyphen_values = true)]
-    pub(super) over: Over,
-    /// Half the width of the interval that is wanted: 1% to 50%
-    #[arg(long, value_name = "SHARE", default_value = "10%", allow_hyphen_values = true)]
-    pub(super) precision: Ratio,
-    /// Nothing slower is of interest: where this rate fails, the search ends
-    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
-    pub(super) min_rate: Option<Rate>,
-    /// Offer no higher rate
-    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
-    pub(super) max_rate: Option<Rate>,
-    /// The same of --over concurrency: fewer requests in flight are of no interest
-    #[arg(long, value_name = "N", value_parser = within::<u32>(1..=CLOSED_MOST), allow_hyphen_values = true)]
-    pub(super) min_concurrency: Option<u32>,
-    /// Put no more in flight [default: 1024]
-    #[arg(long, value_name = "N", value_parser = within::<u32>(1..=CLOSED_MOST), allow_hyphen_values = true)]
-    pub(super) max_concurrency: Option<u32>,
-    /// What it may take, in time (30m) or requests (50000): then what is known is the answer [default: what the precision takes]
-    #[arg(long, value_name = "TIME|N", value_parser = budget, allow_hyphen_values = true)]
-    pub(super) budget: Option<Budget>,
-    /// Play a fresh run at the lower bound of the answer, which has to pass by itself; beyond --budget, its price is said beforehand
-    #[arg(long)]
-    pub(super) certificate: bool,
-    /// Go on with the search whose result folder this is, as it was begun; no finished load is repeated
-    #[arg(long, value_name = "DIR")]
-    pub(super) resume: Option<PathBuf>,
-}
-
-/// Reads `30m` or `50000`.
-fn budget(text: &str) -> Result<Budget, Refusal> {
-    let accepted = "accepted is a time, as in 30m, or a number of requests, as in 50000";
-    if let Ok(requests) = text.trim().parse::<u64>() {
-        if requests == 0 {
-            return Err(Refusal::new("a budget of nothing buys nothing", accepted));
-        }
-        return Ok(Budget { requests: Some(requests), seconds: None });
-    }
-    let time = parse_duration(text).map_err(|refusal| Refusal::new(refusal.why, accepted))?;
-    if time.is_zero() {
-        return Err(Refusal::new("a budget of no time buys nothing", accepted));
-    }
-    Ok(Budget { requests: None, seconds: Some(time.as_secs_f64()) })
 }
 
 /// How the load is played.

@@ -80,7 +80,8 @@ pub(super) fn refuse_restart(trace: &Trace, file: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, salt: Salt) -> Result<Plan, Error> {
+/// The plan that replays what the options take from the trace in `file`.
+pub(super) fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, salt: Salt) -> Result<Plan, Error> {
     let mut trace = read(file, &options.reading.reading())?;
     refuse_restart(&trace, file)?;
     let (seed, sessions) = (Seed::new(schedule.seed), trace.sessions().number());
@@ -186,7 +187,7 @@ pub(super) fn books(trace: &Provenance) -> String {
 }
 
 /// What is announced before anything is sent: what was read, so that a wrong unit of time shows, and what became of it.
-fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
+pub(super) fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
     let recorded_s = trace.span_s.as_secs();
     let recorded_pace = if recorded_s > 0.0 { format!(", {}", pace(trace.rows as f64 / recorded_s)) } else { String::new() };
     let mut notes = vec![format!(

@@ -14,24 +14,25 @@ use crate::cli::config::{Parsed, to_yaml};
 use crate::cli::job::Job;
 use crate::cli::load::{salt_of, workload_of};
 use crate::cli::many::{begun_in, finished, folder_of, hear, refuse_another_target};
-use crate::cli::options::SearchOptions;
 use crate::cli::output::Folder;
 use crate::cli::player::{Player, Prints};
 use crate::cli::progress::Lines;
+use crate::cli::replay::{NOT_OF_A_REPLAY, notes_of, plan_of};
 use crate::cli::run::{announce, ending, make_room, on_target, session_of, show, skeleton};
+use crate::cli::search_options::SearchOptions;
 use crate::cli::signals::Signals;
 use crate::cli::target::{Found, with_trust};
 use crate::clock::RunClock;
 use crate::error::Error;
 use crate::metrics::TrialView;
 use crate::report::{Report, probe_account};
-use crate::schedule::{Extent, Process};
+use crate::schedule::{Extent, Process, TimeScale};
 use crate::search::hunt::{Aim, Event, Journal, Kept, Load as Played, Outcome, Purpose, SearchFindings, hunt};
 use crate::search::step::{Capacity, Certified, certificate_price, precision_for, price};
-use crate::search::{Blueprint, Over};
+use crate::search::{Blueprint, Over, Pass};
 use crate::seed::Seed;
 use crate::units::{Rate, count, per_second, seconds};
-use crate::workload::{Closed, Load, Plan, joint_fingerprint};
+use crate::workload::{Closed, Lengths, Load, Plan, Salt, joint_fingerprint};
 
 /// Options of a run that a search answers itself, and what to do instead.
 pub(super) const NOT_OF_A_SEARCH: &[(&str, &str)] = &[
@@ -48,6 +49,26 @@ pub(super) const NOT_OF_A_SEARCH: &[(&str, &str)] = &[
     ("start-at", "drop it; a search begins at once"),
     ("load", "drop it; --over concurrency searches closed loops, and `tonnage run --load` plays one"),
     ("tokenizer", "drop it; `tonnage run` counts answers by a tokenizer"),
+    ("time-scale", "drop it; --over time-scale searches for it, and `tonnage replay --time-scale` plays one"),
+    ("think", "drop it; every turn stands at its recorded instant, as what waits for answers gives way to a slow service"),
+    ("plan-only", "drop it; `tonnage replay --plan-only` shows what a pass would send"),
+];
+
+/// Options that speak of a trace.
+const OF_A_TRACE: &[&str] = &[
+    "format",
+    "columns",
+    "time-unit",
+    "segment",
+    "rate-scale",
+    "window",
+    "on-empty",
+    "max-input",
+    "gap-cap",
+    "spread",
+    "sample",
+    "loop",
+    "session-rate",
 ];
 
 /// The most in flight where nobody says.
@@ -87,23 +108,29 @@ fn is_finished(report: &Report, more: bool, certificate: bool) -> bool {
     match findings.finished {
         None | Some(Outcome::TargetLost | Outcome::GeneratorUnfit) => false,
         Some(Outcome::BudgetSpent) => !more && certified,
-        Some(Outcome::Found | Outcome::MaxRateReached | Outcome::MaxConcurrencyReached) => certified,
+        Some(Outcome::Found | Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached) => certified,
         Some(Outcome::Infeasible) => true,
     }
 }
 
 /// The options as a job, what is searched for, and what all loads have in common.
 fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim, Blueprint), Error> {
-    let SearchArguments { search: options, load, config: _ } = arguments;
-    refuse_other_axes(options.over, parsed)?;
+    let SearchArguments { file, search: options, replay, load, config: _ } = arguments;
+    refuse_other_axes(options.over, file.is_some(), parsed)?;
     let salt = salt_of(&load.wire.salt)?;
     let process = load.schedule.process.unwrap_or(Process::Poisson);
     if options.over == Over::Rate {
         parsed.effective.entry("process").or_insert_with(|| process.to_string().into());
     }
+    let trace = match &file {
+        Some(file) => Some(plan_of(file, &replay, &load.schedule, salt.clone())?),
+        None => None,
+    };
+    let recorded = trace.as_ref().and_then(|plan| if let Load::Open(timeline) = plan.load() { timeline.instants().cloned() } else { None });
     let mut blueprint = Blueprint {
-        workload: workload_of(&load.workload, salt.clone())?,
+        workload: trace.as_ref().map_or_else(|| workload_of(&load.workload, salt.clone()), |plan| Ok(plan.workload().clone()))?,
         process,
+        recorded,
         quota: None,
         seed: Seed::new(load.schedule.seed),
         window: Duration::ZERO,
@@ -113,7 +140,7 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
     };
     // What the job is checked by: the load that needs the most of this machine.
     let most = match options.over {
-        Over::Rate => Closed::THROUGHPUT,
+        Over::Rate | Over::TimeScale => Closed::THROUGHPUT,
         Over::Concurrency => options.max_concurrency.unwrap_or(MAX_CONCURRENCY),
     };
     let heaviest =
@@ -122,22 +149,33 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
     let mut job = Job::new("search", load, plan, &salt, parsed)?;
     job.effective.remove("duration");
     blueprint.objectives = Arc::clone(&job.objectives);
-    let aim = aim_of(&options, &job, process)?;
+    if let Some((plan, recording)) = trace.as_ref().and_then(|plan| Some((plan, plan.recording()?))) {
+        job.notes.splice(..0, notes_of(recording.provenance(), plan));
+        if recording.has_blocks() && salt == Salt::Off {
+            job.notes.push(
+                "--salt off: each pass sends the same prefix blocks, which the service may still hold from the one before".to_owned(),
+            );
+        }
+    }
+    let aim = aim_of(&options, &job, process, blueprint.recorded.as_ref().map(Pass::of))?;
     Ok((job, aim, blueprint))
 }
 
-fn aim_of(options: &SearchOptions, job: &Job, process: Process) -> Result<Aim, Error> {
+fn aim_of(options: &SearchOptions, job: &Job, process: Process, pass: Option<Pass>) -> Result<Aim, Error> {
     let precision = options.precision.share();
     if !(0.01..=0.5).contains(&precision) {
         return Err(Error::usage("--precision", format!("{} is out of range", options.precision), "accepted is 1% to 50%"));
     }
     let aim = Aim::new(&job.objectives, precision).map_err(|refusal| refusal.at("--slo"))?;
     let question = aim.question.clone().within(options.budget.unwrap_or_default());
-    let (question, bounds) = match options.over {
-        Over::Rate => {
+    let (question, bounds) = match (options.over, pass) {
+        (Over::TimeScale, Some(pass)) => {
+            (question.replaying(pass), [options.min_time_scale, options.max_time_scale].map(|scale| scale.map(TimeScale::factor)))
+        }
+        (Over::Rate | Over::TimeScale, _) => {
             (question.arriving(process.cv() * process.cv()), [options.min_rate, options.max_rate].map(|rate| rate.map(Rate::per_s)))
         }
-        Over::Concurrency => {
+        (Over::Concurrency, _) => {
             let bounds = [options.min_concurrency, options.max_concurrency.or(Some(MAX_CONCURRENCY))];
             (question.in_flight(), bounds.map(|number| number.map(f64::from)))
         }
@@ -147,7 +185,7 @@ fn aim_of(options: &SearchOptions, job: &Job, process: Process) -> Result<Aim, E
 }
 
 /// Refuses what speaks of something else than what is varied.
-fn refuse_other_axes(over: Over, parsed: &mut Parsed) -> Result<(), Error> {
+fn refuse_other_axes(over: Over, has_file: bool, parsed: &mut Parsed) -> Result<(), Error> {
     let others = Over::NAMES.into_iter().filter(|(other, _)| *other != over);
     for (flag, name) in others.flat_map(|(other, name)| other.bounds().map(|flag| (flag, name))) {
         if parsed.given.contains(flag.trim_start_matches('-')) {
@@ -155,6 +193,22 @@ fn refuse_other_axes(over: Over, parsed: &mut Parsed) -> Result<(), Error> {
             return Err(Error::usage(flag, why, format!("drop it, or give --over {name}; {} bound this one", over.bounds().join(" and "))));
         }
     }
+    if over == Over::TimeScale {
+        if !has_file {
+            return Err(Error::usage("FILE", "no trace is given", "name one, as in `tonnage search --over time-scale trace.csv`"));
+        }
+        let whole =
+            "drop it; every probe is one already, and `tonnage replay FILE --time-scale K --slo …` plays another at the lower bound";
+        parsed.refuse(&[("certificate", whole)], "is a run of its own, and one pass of a trace is as long as it is")?;
+        let says_itself = ["process", "input-tokens", "output-tokens"];
+        let says_itself: Vec<_> = NOT_OF_A_REPLAY.iter().filter(|(key, _)| says_itself.contains(key)).copied().collect();
+        return parsed.refuse(&says_itself, "has no meaning with --over time-scale: the trace says it itself");
+    }
+    if has_file {
+        return Err(Error::usage("FILE", format!("is a trace, and this search is over the {over}"), "drop it, or give --over time-scale"));
+    }
+    let of_a_trace: Vec<_> = OF_A_TRACE.iter().map(|key| (*key, "drop it, or give --over time-scale and the trace")).collect();
+    parsed.refuse(&of_a_trace, "speaks of a trace, and none is searched over")?;
     if over == Over::Concurrency {
         parsed.refuse(&[("process", "drop one of them")], "has no meaning with --over concurrency: closed loops send when answers come")?;
     }
@@ -179,6 +233,7 @@ async fn play(
     announce(&mut job, &found);
     let report = if let Some(mut report) = begun {
         refuse_another_target(&job, &found, &report)?;
+        refuse_another_trace(blueprint, &report)?;
         report.notes.push(format!(
             "interrupted after {} loads and resumed: connections, and whatever the service remembered, are new from there on",
             report.trials.len()
@@ -194,11 +249,33 @@ async fn play(
     Ok(ending(&report))
 }
 
+/// Refuses to go on with other rows than `report` began with.
+fn refuse_another_trace(blueprint: &Blueprint, report: &Report) -> Result<(), Error> {
+    let Lengths::Recorded(recording) = &blueprint.workload.lengths else { return Ok(()) };
+    let (now, begun) = (recording.provenance(), report.trials.iter().find_map(|trial| trial.load.trace.as_ref()));
+    match begun.filter(|begun| (begun.rows, begun.scheduled) != (now.rows, now.scheduled)) {
+        None => Ok(()),
+        Some(begun) => {
+            let why = format!("has {} rows, and the search began with {}; begin a new one without --resume", now.rows, begun.rows);
+            Err(Error::input(&now.file, why))
+        }
+    }
+}
+
 /// Where most answers lie: a share of the saturation rate.
 const SHARES: [f64; 2] = [0.6, 0.9];
 
 /// Says the price beforehand: in requests, as nobody knows yet how fast the service is.
 fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
+    if let Some(pass) = aim.question.pass() {
+        job.notes.push(format!(
+            "each probe is one pass of the trace, {} requests: {} as recorded, so much less the faster; ten to forty are needed for ±10 %, and how long they \
+             take is said as soon as the speed of the service is known",
+            count(pass.requests()),
+            seconds(pass.length_s(1.0))
+        ));
+        return;
+    }
     if aim.question.over() == Over::Concurrency {
         let most = aim.question.most().unwrap_or_default();
         let certificate = if aim.certificate() { "; the certificate takes some hundreds more for each, whatever the budget" } else { "" };
@@ -316,6 +393,7 @@ fn bracket_of(findings: &SearchFindings, aim: &Aim) -> String {
 fn left(findings: &SearchFindings, aim: &Aim) -> String {
     let per_s = match findings.figures.over {
         Over::Rate => findings.figures.best,
+        Over::TimeScale => findings.figures.best.zip(aim.question.pass()).map(|(best, pass)| pass.mean_per_s(best)),
         Over::Concurrency => findings.safe_completed_per_s,
     };
     let by_requests = findings.left(&aim.question).zip(per_s).map(|(requests, per_s)| requests as f64 / per_s);
@@ -370,6 +448,15 @@ fn buys(aim: &Aim, findings: &SearchFindings, capacity_per_s: f64) -> String {
     // Probes run at about this share of it.
     const BUSY: f64 = 0.8;
     let question = &aim.question;
+    if let Some(pass) = question.pass() {
+        let full = capacity_per_s / pass.mean_per_s(1.0);
+        let ten_s = 10.0 * pass.length_s(full);
+        return format!(
+            ", {full:.2} × the trace in the mean; ten passes at half of that to all of it take {} to {}",
+            seconds(2.0 * ten_s),
+            seconds(ten_s)
+        );
+    }
     let Some(left_s) = question.budget().seconds.map(|most| most - findings.spent_s) else {
         let left_s = price(question, BUSY).saturating_sub(findings.requests) as f64 / (BUSY * capacity_per_s);
         return format!("; about {} to go", seconds(left_s));

@@ -104,6 +104,7 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
     let mut blueprint = Blueprint {
         workload: workload_of(&load.workload, salt.clone())?,
         process: load.schedule.process.unwrap_or(Process::Poisson),
+        recorded: None,
         quota: load.schedule.quota,
         seed: Seed::new(load.schedule.seed),
         window,

@@ -22,8 +22,11 @@ const MOST_BYTES: usize = 64 << 20;
 const CLOSED_AHEAD: usize = 64;
 /// How long the preparing thread rests when it is far enough ahead.
 const REST: Duration = Duration::from_millis(10);
-/// The shortest rest: fewer wakings at high rates, and no batch that keeps the worker from its core for longer than a send may be late.
-const STEP: Duration = Duration::from_micros(500);
+/// The shortest rest: few wakings at high rates.
+const STEP: Duration = Duration::from_millis(4);
+/// The preparing thread gives the worker of its core a turn after so long: what is due then waits for a few requests to be built, not for this
+/// thread's slice of time to end. A turn after each request would cost two switches a request.
+const TURN: Duration = Duration::from_micros(50);
 /// Priority of the preparing thread: below the worker's, so that building a body never delays a send.
 const NICE: i32 = 10;
 
@@ -222,8 +225,13 @@ pub(super) fn yield_to_workers() {
 
 /// The preparing thread: encodes its share in order, never far ahead, until done or no longer wanted.
 fn prepare<C: Client>(live: &Live, encoder: &C::Encoder, worker: usize, sender: &mpsc::UnboundedSender<Staged<C>>, waiting: &Waiting) {
-    yield_to_workers();
+    // In a closed loop nothing is due but what has been built: whoever gives way is waited for, request by request.
+    let gives_way = matches!(live.plan.load(), Load::Open(_));
+    if gives_way {
+        yield_to_workers();
+    }
     _ = waiting.thread.set(std::thread::current());
+    let mut turn_at = live.clock.now().plus(TURN);
     for (id, at) in share(live, worker) {
         loop {
             // What is due only after the stop will never be asked for.
@@ -237,6 +245,7 @@ fn prepare<C: Client>(live: &Live, encoder: &C::Encoder, worker: usize, sender: 
                 break;
             }
             std::thread::park_timeout(if full { REST } else { early.clamp(STEP, REST) });
+            turn_at = live.clock.now().plus(TURN);
         }
         let staged = stage::<C>(live, encoder, id, at);
         waiting.requests.fetch_add(1, Ordering::Relaxed);
@@ -244,7 +253,9 @@ fn prepare<C: Client>(live: &Live, encoder: &C::Encoder, worker: usize, sender: 
         if sender.send(staged).is_err() {
             return;
         }
-        // A send that is due on the same core waits for one request to be built, not for this thread's slice of time to end.
-        std::thread::yield_now();
+        if gives_way && live.clock.now() >= turn_at {
+            std::thread::yield_now();
+            turn_at = live.clock.now().plus(TURN);
+        }
     }
 }

@@ -109,7 +109,10 @@ impl LoadFacts {
                 rate_per_s: Some(timeline.rate_per_s()),
                 process: timeline.law().map(|(process, _)| process.to_string()),
                 profile: timeline.pattern().map(Pattern::brief),
-                trace: plan.recording().map(|recording| recording.provenance().clone()),
+                trace: plan
+                    .recording()
+                    .zip(timeline.instants())
+                    .map(|(recording, instants)| Provenance { time_scale: instants.scale().factor(), ..recording.provenance().clone() }),
                 shard: plan.shard(),
                 ..Self::default()
             },

@@ -14,10 +14,14 @@ pub struct TimeScale(f64);
 impl TimeScale {
     /// As recorded.
     pub const ONE: Self = Self(1.0);
+    /// The smallest factor.
+    pub const LEAST: f64 = 1e-3;
+    /// The largest.
+    pub const MOST: f64 = 1e6;
 
     /// Instants ÷ `factor`; refused outside 0.001 to 1 000 000.
     pub fn new(factor: f64) -> Result<Self, Refusal> {
-        if (1e-3..=1e6).contains(&factor) {
+        if (Self::LEAST..=Self::MOST).contains(&factor) {
             Ok(Self(factor))
         } else {
             Err(Refusal::new(
@@ -37,6 +41,11 @@ impl TimeScale {
     #[must_use]
     pub fn shortened(self, time: Duration) -> Duration {
         if self == Self::ONE { time } else { Duration::from_nanos(libm::floor(self.apply(Offset::from(time))) as u64) }
+    }
+
+    /// `at` ÷ factor, rounded down, so that what lies before the window's end stays before it.
+    fn earlier(self, at: Offset) -> Offset {
+        if self == Self::ONE { at } else { Offset::from_nanos(libm::floor(self.apply(at)) as u64) }
     }
 
     /// `at` ÷ factor in nanoseconds, exact at 1, otherwise within a nanosecond below 100 days.
@@ -64,6 +73,7 @@ impl fmt::Display for TimeScale {
 /// Recorded instants on the run's clock, in order, at least one, all before the end of their window. Eight bytes each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
+    scale: TimeScale,
     // Not a slice of its own: that would be copied once more, and a trace may be most of a machine's memory.
     instants: Arc<Vec<Offset>>,
     end: Offset,
@@ -80,8 +90,7 @@ impl Recorded {
             if length.is_some_and(|length| at >= length) {
                 return None;
             }
-            // Rounded down, so that what lies before the window's end stays before it.
-            scaled.push(Offset::from_nanos(if scale == TimeScale::ONE { at.as_nanos() } else { libm::floor(scale.apply(at)) as u64 }));
+            scaled.push(scale.earlier(at));
         }
         if !scaled.is_sorted() {
             scaled.sort_unstable();
@@ -97,7 +106,22 @@ impl Recorded {
         };
         // One that lies closer to the end than rounding can tell is still inside.
         let end = end.max(last.plus(Duration::from_nanos(1)));
-        Some(Self { instants: Arc::new(scaled), end })
+        Some(Self { scale, instants: Arc::new(scaled), end })
+    }
+
+    /// The same `times` as fast as these.
+    #[must_use]
+    pub fn faster(&self, times: TimeScale) -> Self {
+        let instants: Vec<Offset> = self.instants.iter().map(|at| times.earlier(*at)).collect();
+        let after = instants.last().map_or(Offset::ZERO, |last| last.plus(Duration::from_nanos(1)));
+        let end = Offset::from_nanos(libm::ceil(times.apply(self.end)) as u64).max(after);
+        Self { scale: TimeScale(self.scale.0 * times.0), instants: Arc::new(instants), end }
+    }
+
+    /// How many times as fast as recorded they are.
+    #[must_use]
+    pub fn scale(&self) -> TimeScale {
+        self.scale
     }
 
     /// The same with every instant moved by `to`, which keeps their order; what it moves out of the window stays at its end. Nothing is copied where
@@ -108,7 +132,7 @@ impl Recorded {
         for at in &mut instants {
             *at = to(*at).min(last);
         }
-        Self { instants: Arc::new(instants), end: self.end }
+        Self { scale: self.scale, instants: Arc::new(instants), end: self.end }
     }
 
     /// The instants in order.

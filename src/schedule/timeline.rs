@@ -196,6 +196,15 @@ impl Timeline {
         }
     }
 
+    /// The instants of a trace, where they are recorded.
+    #[must_use]
+    pub fn instants(&self) -> Option<&Recorded> {
+        match &self.source {
+            Source::Drawn { .. } => None,
+            Source::Recorded(recorded) => Some(recorded),
+        }
+    }
+
     /// What the rate follows, where it varies.
     #[must_use]
     pub fn pattern(&self) -> Option<&Pattern> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Refusal};
 use crate::metrics::{LiveCounts, Objectives, Play, Segment, StopRule, Trial, TrialView};
-use crate::schedule::{Extent, Process, Quota, Timeline};
+use crate::schedule::{Extent, Process, Quota, Recorded, Timeline};
 use crate::search::follow::{alongside, glance};
 use crate::search::{Finished, Next, Pending, Point, PointLoad, Sweep};
 use crate::seed::Seed;
@@ -19,6 +19,8 @@ pub struct Blueprint {
     pub workload: Workload,
     /// How open arrivals are spread.
     pub process: Process,
+    /// The instants of the trace that `workload` has the requests of, as recorded, where it is replayed.
+    pub recorded: Option<Recorded>,
     /// A provider's limit, for open loads.
     pub quota: Option<Quota>,
     /// The seed of the sweep; each load draws from fresh streams of it.
@@ -42,9 +44,18 @@ impl Blueprint {
         let load = match point.load {
             PointLoad::Closed(in_flight) => Load::Closed(Closed::concurrent(in_flight, extent, point.discard, self.cooldown)?),
             PointLoad::Open(rate) => Load::Open(Timeline::new(self.process, rate, extent, point.discard, self.cooldown, seed)),
+            PointLoad::Replay(scale) => {
+                let refuse = || Refusal::new("there is no trace to replay", "give one, as in --over time-scale trace.csv");
+                Load::Open(Timeline::recorded(self.recorded.as_ref().ok_or_else(refuse)?.faster(scale)))
+            }
         };
         let quota = self.quota.filter(|_| matches!(point.load, PointLoad::Open(_)));
-        Ok(Plan::new(load, self.workload.clone(), seed, quota))
+        let mut workload = self.workload.clone();
+        if self.recorded.is_some() {
+            // The text of a trace's prefix blocks is drawn by the salt alone: the same again would be found in the service's cache.
+            workload.salt = workload.salt.of(place);
+        }
+        Ok(Plan::new(load, workload, seed, quota))
     }
 
     /// Load number `place` as a segment called `label`.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
+use crate::schedule::TimeScale;
 use crate::search::rates::significant;
 use crate::units::{Rate, per_second};
 use crate::workload::Closed;
@@ -18,11 +19,13 @@ pub enum Over {
     Rate,
     /// Requests in flight of a closed loop: users, each of whom waits for an answer.
     Concurrency,
+    /// How many times as fast as recorded a trace comes.
+    TimeScale,
 }
 
 impl Over {
     /// Each, with its name on the command line.
-    pub const NAMES: [(Self, &str); 2] = [(Self::Rate, "rate"), (Self::Concurrency, "concurrency")];
+    pub const NAMES: [(Self, &str); 3] = [(Self::Rate, "rate"), (Self::Concurrency, "concurrency"), (Self::TimeScale, "time-scale")];
 
     /// The level at `value`, in the unit of the axis; whole where there are no parts.
     #[must_use]
@@ -30,6 +33,7 @@ impl Over {
         match self {
             Self::Rate => Level::RatePerS(value),
             Self::Concurrency => Level::Concurrency(libm::round(value).clamp(1.0, f64::from(Closed::MOST)) as u32),
+            Self::TimeScale => Level::TimeScale(value),
         }
     }
 
@@ -39,6 +43,7 @@ impl Over {
         match self {
             Self::Rate => format!("{number}/s"),
             Self::Concurrency => format!("{number} user{} in flight", if number == "1" { "" } else { "s" }),
+            Self::TimeScale => format!("{number} × the trace"),
         }
     }
 
@@ -48,6 +53,7 @@ impl Over {
         match self {
             Self::Rate => None,
             Self::Concurrency => Some(f64::from(Closed::MOST)),
+            Self::TimeScale => Some(TimeScale::MOST),
         }
     }
 
@@ -57,6 +63,7 @@ impl Over {
         match self {
             Self::Rate => "rate",
             Self::Concurrency => "number in flight",
+            Self::TimeScale => "time scale",
         }
     }
 
@@ -66,6 +73,7 @@ impl Over {
         match self {
             Self::Rate => "rate",
             Self::Concurrency => "users",
+            Self::TimeScale => "scale",
         }
     }
 
@@ -75,6 +83,7 @@ impl Over {
         match self {
             Self::Rate => ["--min-rate", "--max-rate"],
             Self::Concurrency => ["--min-concurrency", "--max-concurrency"],
+            Self::TimeScale => ["--min-time-scale", "--max-time-scale"],
         }
     }
 
@@ -84,6 +93,7 @@ impl Over {
         match self {
             Self::Rate => "max_rate",
             Self::Concurrency => "max_concurrency",
+            Self::TimeScale => "max_time_scale",
         }
     }
 
@@ -93,6 +103,7 @@ impl Over {
         match self {
             Self::Rate => ["safe_rate_per_s", "best_rate_per_s", "interval_per_s"],
             Self::Concurrency => ["safe_concurrency", "best_concurrency", "interval_concurrency"],
+            Self::TimeScale => ["safe_time_scale", "best_time_scale", "interval_time_scale"],
         }
     }
 }
@@ -102,7 +113,7 @@ impl std::str::FromStr for Over {
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let known = Self::NAMES.into_iter().find(|(_, name)| *name == text.trim());
-        let names = Self::NAMES.map(|(_, name)| name).join(" or ");
+        let names = Self::NAMES.map(|(_, name)| name).join(", ");
         known.map(|(over, _)| over).ok_or_else(|| Refusal::new(format!("`{text}` cannot be searched over"), format!("accepted is {names}")))
     }
 }
@@ -113,7 +124,7 @@ impl fmt::Display for Over {
     }
 }
 
-/// One load on the axis of a search. In JSON its key says which: `rate_per_s`, `concurrency`.
+/// One load on the axis of a search. In JSON its key says which: `rate_per_s`, `concurrency`, `time_scale`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -121,6 +132,8 @@ pub enum Level {
     RatePerS(f64),
     /// Requests in flight.
     Concurrency(u32),
+    /// How many times as fast as recorded.
+    TimeScale(f64),
 }
 
 impl Level {
@@ -128,7 +141,7 @@ impl Level {
     #[must_use]
     pub fn value(self) -> f64 {
         match self {
-            Self::RatePerS(per_s) => per_s,
+            Self::RatePerS(level) | Self::TimeScale(level) => level,
             Self::Concurrency(in_flight) => f64::from(in_flight),
         }
     }
@@ -139,15 +152,17 @@ impl Level {
         match self {
             Self::RatePerS(per_s) => Self::RatePerS(significant(per_s, 4).clamp(Rate::MIN_PER_S, Rate::MAX_PER_S)),
             Self::Concurrency(_) => self,
+            Self::TimeScale(scale) => Self::TimeScale(significant(scale, 4).clamp(TimeScale::LEAST, TimeScale::MOST)),
         }
     }
 
-    /// For a column, in three digits: `29.7/s`, `12`.
+    /// For a column, in three digits: `29.7/s`, `12`, `2.31 ×`.
     #[must_use]
     pub fn figure(self) -> String {
         match self {
             Self::RatePerS(per_s) => per_second(per_s),
             Self::Concurrency(in_flight) => in_flight.to_string(),
+            Self::TimeScale(scale) => format!("{} ×", per_second(scale).trim_end_matches("/s")),
         }
     }
 }
@@ -158,6 +173,7 @@ impl fmt::Display for Level {
         match self {
             Self::RatePerS(per_s) => write!(f, "{per_s}/s"),
             Self::Concurrency(in_flight) => write!(f, "{in_flight} in flight"),
+            Self::TimeScale(scale) => write!(f, "{scale} ×"),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::metrics::{LoadFacts, LoadKind};
+use crate::schedule::TimeScale;
 use crate::units::Rate;
 
 /// What is sent at one point.
@@ -13,6 +14,8 @@ pub enum PointLoad {
     Closed(u32),
     /// An open load at this rate.
     Open(Rate),
+    /// A recorded trace, so many times as fast.
+    Replay(TimeScale),
 }
 
 impl PointLoad {
@@ -31,7 +34,7 @@ impl PointLoad {
     pub fn rate_per_s(self) -> Option<f64> {
         match self {
             Self::Open(rate) => Some(rate.per_s()),
-            Self::Closed(_) => None,
+            Self::Closed(_) | Self::Replay(_) => None,
         }
     }
 }
@@ -44,6 +47,7 @@ impl fmt::Display for PointLoad {
             Self::Closed(crate::workload::Closed::THROUGHPUT) => f.write_str("throughput"),
             Self::Closed(in_flight) => write!(f, "concurrent:{in_flight}"),
             Self::Open(rate) => write!(f, "{rate}"),
+            Self::Replay(scale) => write!(f, "{scale} ×"),
         }
     }
 }

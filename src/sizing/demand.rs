@@ -142,7 +142,7 @@ pub fn demand_of_rows(rows: &[Row], window: Duration, name: &str) -> Result<Dema
     }
     let mean_per_s = rows.len() as f64 / span_s;
     let point = |window_s: f64| {
-        let peak_per_s = sliding_peak(rows, Duration::from_secs_f64(window_s)) as f64 / window_s;
+        let peak_per_s = sliding_peak(rows, |row| row.at, Duration::from_secs_f64(window_s)) as f64 / window_s;
         PeakPoint { window_s, peak_per_s, peak_to_mean: peak_per_s / mean_per_s }
     };
     Ok(Demand {

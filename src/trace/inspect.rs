@@ -111,6 +111,7 @@ pub fn inspect(selection: &Selection) -> Option<Inspection> {
     let span = Offset::from(last.at.since(first.at));
     let gaps = Gaps::of(rows);
     let times = Times::of(rows);
+    let at = |row: &Row| row.at;
     let one_second = Counts::of(rows, 1);
     let mut inspection = Inspection {
         format: trace.format(),
@@ -125,9 +126,9 @@ pub fn inspect(selection: &Selection) -> Option<Inspection> {
         max_tie: times.max_tie,
         out_of_order: trace.out_of_order(),
         peak: Peaks {
-            over_1s: Peak { fixed: one_second.most, sliding: sliding_peak(rows, Duration::from_secs(1)) },
-            over_10s: Peak { fixed: Counts::of(rows, 10).most, sliding: sliding_peak(rows, Duration::from_secs(10)) },
-            over_60s: Peak { fixed: Counts::of(rows, 60).most, sliding: sliding_peak(rows, Duration::from_mins(1)) },
+            over_1s: Peak { fixed: one_second.most, sliding: sliding_peak(rows, at, Duration::from_secs(1)) },
+            over_10s: Peak { fixed: Counts::of(rows, 10).most, sliding: sliding_peak(rows, at, Duration::from_secs(10)) },
+            over_60s: Peak { fixed: Counts::of(rows, 60).most, sliding: sliding_peak(rows, at, Duration::from_mins(1)) },
         },
         input_tokens: Quantity::of(rows.iter().map(|row| row.input_tokens))?,
         output_tokens: Quantity::of(rows.iter().map(|row| row.output_tokens))?,
@@ -216,14 +217,14 @@ impl Counts {
     }
 }
 
-/// The most of `rows`, in order of time, in any window [t, t + `length`) that begins at a row.
+/// The most of `rows`, in order of the time that `at` has, in any window [t, t + `length`) that begins at a row.
 #[must_use]
-pub fn sliding_peak(rows: &[Row], length: Duration) -> u64 {
+pub fn sliding_peak<T>(rows: &[T], at: impl Fn(&T) -> Offset, length: Duration) -> u64 {
     let mut end = 0;
     let mut most = 0;
     for (start, row) in rows.iter().enumerate() {
-        let until = row.at.plus(length);
-        while rows.get(end).is_some_and(|row| row.at < until) {
+        let until = at(row).plus(length);
+        while rows.get(end).is_some_and(|row| at(row) < until) {
             end += 1;
         }
         most = most.max(end - start);

@@ -20,6 +20,15 @@ pub enum Salt {
 impl Salt {
     const MARKER_WORDS: u32 = 3;
 
+    /// Another one for each `place`: what one text draws, no other does.
+    #[must_use]
+    pub fn of(&self, place: usize) -> Self {
+        match self {
+            Self::Off => Self::Off,
+            Self::Text(salt) => Self::Text(format!("{salt}/{place}")),
+        }
+    }
+
     /// The stream that the text of prefix blocks is drawn from, each at its id: of the salt alone, whatever the plan's seed. Salted blocks
     /// need no marker in front, which would push every one of them across the borders of a server's cache.
     pub(crate) fn stream_of_blocks(&self) -> Stream {

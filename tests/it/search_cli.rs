@@ -89,6 +89,45 @@ fn a_search_over_users_says_that_its_loop_is_closed_and_sizes_no_fleet() {
 }
 
 #[test]
+fn a_search_over_the_time_scale_plays_passes_of_a_trace_and_says_what_they_mean() {
+    let folder = folder();
+    let rows = |number: usize| {
+        let row =
+            |place: usize| format!("{{\"timestamp\": {}, \"input_length\": 4, \"output_length\": 1, \"hash_ids\": []}}\n", 10 * place);
+        (0..number).map(row).collect::<String>()
+    };
+    std::fs::write(folder.path().join("trace.jsonl"), rows(150)).expect("written");
+    let words = ["--over", "time-scale", "trace.jsonl", "--sim", "mmc:servers=4,service=2ms", "--slo", "p50 ttft<=1s", "--out", "out"];
+    let output = searched(folder.path(), &[&words[..], &["--max-time-scale", "3"]].concat());
+    let (shown, said) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{said}{shown}");
+    assert!(said.contains("150 rows of mooncake") && said.contains("one pass of the trace, 150 requests: 1.50 s as recorded"), "{said}");
+    for wanted in ["carries at least 3.00 × the trace", "recorded arrivals", "3.00 × is 300/s in the mean", "another day's trace"] {
+        assert!(shown.replace("\n  ", " ").contains(wanted), "{wanted}: {shown}");
+    }
+    let result = json(&folder.path().join("out/result.json"));
+    let search = &result["search"];
+    assert_eq!((search["over"].as_str(), search["safe_time_scale"].as_f64()), (Some("time_scale"), Some(3.0)), "{search}");
+    assert_eq!((search["finished"].as_str(), search["probes"][0]["time_scale"].as_f64()), (Some("max_time_scale_reached"), Some(3.0)));
+    assert!(search["safe_mean_rate_per_s"].as_f64().is_some_and(|per_s| (per_s - 300.0).abs() < 1e-6), "{search}");
+    let pass = &result["trials"].as_array().expect("trials")[2]["load"];
+    assert_eq!((pass["kind"].as_str(), pass["trace"]["time_scale"].as_f64()), (Some("replay"), Some(3.0)), "{pass}");
+    let again = run(folder.path(), &["report", "out"]);
+    assert_eq!((again.status.code(), text(&again.stdout)), (Some(0), shown), "{}", text(&again.stderr));
+    let sized = run(folder.path(), &["size", "out", "--demand", "1000/s"]);
+    assert_eq!((sized.status.code(), text(&sized.stderr).contains("over time-scale")), (Some(2), true), "{}", text(&sized.stderr));
+    let resumed = searched(folder.path(), &["--resume", "out"]);
+    assert_eq!((resumed.status.code(), text(&resumed.stderr).contains("had finished")), (Some(0), true), "{}", text(&resumed.stderr));
+    // One that was not: what has been played has been played of these rows.
+    let mut unfinished = result.clone();
+    unfinished["search"]["finished"] = Value::Null;
+    std::fs::write(folder.path().join("out/result.json"), unfinished.to_string()).expect("written");
+    std::fs::write(folder.path().join("trace.jsonl"), rows(151)).expect("written");
+    let other = searched(folder.path(), &["--resume", "out"]);
+    assert_eq!((other.status.code(), text(&other.stderr).contains("began with 150")), (Some(2), true), "{}", text(&other.stderr));
+}
+
+#[test]
 fn what_no_load_can_meet_is_infeasible_with_exit_1() {
     let folder = folder();
     let words = ["--sim", "delay:ttft=30ms,itl=1ms", "--output-tokens", "2", "--slo", "p99 ttft<=20ms", "--out", "out"];
@@ -194,12 +233,22 @@ fn what_a_search_cannot_do_is_refused_with_what_to_do_instead() {
         (vec!["--slo", "p99 ttft<=1s", "--precision", "0.1%"], "1% to 50%"),
         (vec!["--slo", "p99 ttft<=1s", "--min-rate", "5/s", "--max-rate", "4/s"], "below the most"),
         (vec!["--slo", "p99 ttft<=1s", "--budget", "0"], "30m"),
-        (vec!["--slo", "p99 ttft<=1s", "--over", "latency"], "accepted is rate or concurrency"),
+        (vec!["--slo", "p99 ttft<=1s", "--over", "latency"], "accepted is rate, concurrency, time-scale"),
         (
             vec!["--slo", "p99 ttft<=1s", "--over", "concurrency", "--max-rate", "5/s"],
             "--min-concurrency and --max-concurrency bound this one",
         ),
         (vec!["--slo", "p99 ttft<=1s", "--max-concurrency", "5"], "give --over concurrency"),
+        (vec!["--slo", "p99 ttft<=1s", "--over", "time-scale"], "no trace is given"),
+        (vec!["--slo", "p99 ttft<=1s", "trace.csv"], "give --over time-scale"),
+        (vec!["--slo", "p99 ttft<=1s", "--window", "0s..5s"], "give --over time-scale and the trace"),
+        (vec!["--slo", "p99 ttft<=1s", "--over", "time-scale", "trace.csv", "--time-scale", "2"], "--over time-scale searches for it"),
+        (vec!["--slo", "p99 ttft<=1s", "--over", "time-scale", "trace.csv", "--input-tokens", "5"], "the trace brings the length"),
+        (vec!["--slo", "p99 ttft<=1s", "--over", "time-scale", "trace.csv", "--think", "after-completion"], "gives way to a slow service"),
+        (
+            vec!["--slo", "p99 ttft<=1s", "--over", "time-scale", "trace.csv", "--max-rate", "5/s"],
+            "--min-time-scale and --max-time-scale bound",
+        ),
         (vec!["--slo", "p99 ttft<=1s", "--over", "concurrency", "--process", "even"], "closed loops send when answers come"),
         (vec!["--slo", "p99 ttft<=1s", "--over", "concurrency", "--min-concurrency", "8", "--max-concurrency", "4"], "below the most"),
     ] {

@@ -40,6 +40,7 @@ async fn played<P: Play>(player: &mut P, sweep: &Sweep, workload: Workload, seed
     let blueprint = Blueprint {
         workload,
         process: Process::Poisson,
+        recorded: None,
         quota: None,
         seed: Seed::new(seed),
         window: sweep.window,

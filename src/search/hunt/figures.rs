@@ -45,8 +45,8 @@ impl Figures {
                 let [low, best, high] = rounded(low, best, high);
                 ([low, best], Some(high))
             }
-            (Over::Rate, None) => {
-                let text = |rate: f64| self.over.level(rate).figure().trim_end_matches("/s").to_owned();
+            (_, None) => {
+                let text = |level: f64| self.over.level(level).figure().trim_end_matches([' ', '×', '/', 's']).to_owned();
                 ([text(no_more_than(low)), text(best)], None)
             }
         })
@@ -66,7 +66,7 @@ impl Serialize for Figures {
         let [safe, best, interval] = self.over.keys();
         let number = |level: Option<f64>| match self.over {
             Over::Concurrency => Value::from(level.map(|level| level as u64)),
-            Over::Rate => Value::from(level),
+            Over::Rate | Over::TimeScale => Value::from(level),
         };
         let mut map = serializer.serialize_map(Some(4))?;
         map.serialize_entry("over", &self.over)?;
@@ -166,6 +166,11 @@ mod tests {
             assert_eq!(serde_json::to_string(&figures).unwrap(), expected);
             assert_eq!(serde_json::from_str::<Figures>(expected).unwrap(), figures);
         }
+        let text = r#"{"over":"time_scale","safe_time_scale":2.1,"best_time_scale":2.3,"interval_time_scale":[2.1,2.5]}"#;
+        assert_eq!(
+            serde_json::from_str::<Figures>(text).unwrap(),
+            Figures::of(Over::TimeScale, Bracket { low: 2.1, best: 2.3, high: 2.5 }, None)
+        );
         let before: Figures = serde_json::from_str(r#"{"safe_rate_per_s":7.8}"#).unwrap();
         assert_eq!((before.over, before.safe, before.best), (Over::Rate, Some(7.8), None));
     }

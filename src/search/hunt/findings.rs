@@ -18,6 +18,8 @@ pub enum Outcome {
     MaxRateReached,
     /// The most requests in flight that may be do.
     MaxConcurrencyReached,
+    /// The highest time scale that may be played does.
+    MaxTimeScaleReached,
     /// The budget is spent: the interval is what it bought.
     BudgetSpent,
     /// The unloaded service misses an objective, or the lowest load of interest does.
@@ -33,6 +35,7 @@ impl Outcome {
         match over {
             Over::Rate => Self::MaxRateReached,
             Over::Concurrency => Self::MaxConcurrencyReached,
+            Over::TimeScale => Self::MaxTimeScaleReached,
         }
     }
 }
@@ -43,19 +46,25 @@ impl Outcome {
 pub struct SearchFindings {
     /// How it ended; `null` while it has not, or when the user ended it.
     pub finished: Option<Outcome>,
-    /// The answer: `over`, and `safe_rate_per_s`, `best_rate_per_s` and `interval_per_s`, or `safe_concurrency` and so on.
+    /// The answer: `over`, and `safe_rate_per_s`, `best_rate_per_s` and `interval_per_s`, or `safe_concurrency`, `safe_time_scale` and so on.
     #[serde(flatten)]
     pub figures: Figures,
     /// Of closed loops, the requests completed per second in the probes near the lower bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub safe_completed_per_s: Option<f64>,
+    /// Of a trace, the mean rate that the lower bound means, and that over the busiest minute of the trace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub safe_mean_rate_per_s: Option<f64>,
+    /// The latter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub safe_peak_rate_per_s: Option<f64>,
     /// How probable it is that the answer lies inside.
     pub confidence: f64,
-    /// The objective that limits the load; `max_rate` or `max_concurrency` where none does.
+    /// The objective that limits the load; `max_rate` or the like where none does.
     pub limited_by: Option<String>,
     /// What does not fit: with doubts the answer is inconclusive.
     pub doubts: Vec<Doubt>,
-    /// The arrivals that it holds for: other arrivals, another answer. `closed loop` where there are none.
+    /// The arrivals that it holds for: other arrivals, another answer. `closed loop` where there are none, `recorded` where they are a trace's.
     pub process: String,
     /// What was asked for: half the relative width of the interval.
     pub precision: f64,
@@ -111,7 +120,11 @@ impl SearchFindings {
         let mut findings = Self {
             figures: Figures { over: question.over(), ..Figures::default() },
             confidence: Question::CONFIDENCE,
-            process: if question.over() == Over::Concurrency { "closed loop".to_owned() } else { process },
+            process: match question.over() {
+                Over::Rate => process,
+                Over::Concurrency => "closed loop".to_owned(),
+                Over::TimeScale => "recorded".to_owned(),
+            },
             precision: question.precision(),
             objectives: aim.asked().iter().map(|asked| asked.text.clone()).collect(),
             probes: history.probes.clone(),
@@ -137,10 +150,19 @@ impl SearchFindings {
             && !history.probes.is_empty()
             && let Some(picture) = Picture::of(&question, history)
         {
-            findings.figures = Figures::of(question.over(), picture.bracket(), question.most());
+            let tried = match history.end(&question) {
+                // How far it goes is not known before something fails.
+                Some(Capacity::Above(level)) if question.over() != Over::Rate => Some(level),
+                _ => question.most(),
+            };
+            findings.figures = Figures::of(question.over(), picture.bracket(), tried);
             findings.limited_by = Some(aim.text(picture.limited_by()).to_owned());
         }
         findings.safe_completed_per_s = findings.completed_per_s();
+        if let Some((pass, safe)) = question.pass().zip(findings.figures.safe) {
+            findings.safe_mean_rate_per_s = Some(pass.mean_per_s(safe));
+            findings.safe_peak_rate_per_s = Some(pass.peak_per_s(safe));
+        }
         findings.sentences = findings.words();
         findings
     }
@@ -202,7 +224,7 @@ impl SearchFindings {
             (Some(Outcome::Infeasible), _) => sentences.push(format!(
                 "the lowest {noun} of interest ({min}, else {}) does not meet {limits}: look for what it misses without load",
                 match over {
-                    Over::Rate => "4 % of what it completes",
+                    Over::Rate | Over::TimeScale => "4 % of what it completes",
                     Over::Concurrency => "1",
                 }
             )),
@@ -210,7 +232,7 @@ impl SearchFindings {
                 "the service keeps up with {}, and nothing faster was offered: how much more it carries, a higher {max} tells",
                 per_second(per_s)
             )),
-            (Some(Outcome::MaxRateReached | Outcome::MaxConcurrencyReached), _) => {
+            (Some(Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached), _) => {
                 sentences.push(format!("no objective limits it up to there: a higher {max} tells how much more it carries"));
             }
             (Some(Outcome::BudgetSpent), _) => {
@@ -230,22 +252,36 @@ impl SearchFindings {
             Some(Capacity::Reached(per_s)) => sentences.push(format!(
                 "it completes {} when given more{}",
                 per_second(per_s),
-                self.figures.best.map_or_else(String::new, |best| format!(": the best estimate is {:.0} % of that", 100.0 * best / per_s))
+                self.figures
+                    .best
+                    .filter(|_| over == Over::Rate)
+                    .map_or_else(String::new, |best| format!(": the best estimate is {:.0} % of that", 100.0 * best / per_s))
             )),
             Some(Capacity::Above(per_s)) => sentences.push(format!("it was not saturated by {}", per_second(per_s))),
             None => {}
         }
         sentences.extend(self.certificate.as_ref().map(|certificate| self.certificate_text(certificate)));
-        if let Some(best) = self.figures.best {
+        if let Some(safe) = self.figures.safe {
             sentences.push(match over {
                 Over::Rate => format!("other arrivals than {} ones, another answer: the burstier they are, the lower the rate", self.process),
                 Over::Concurrency => "closed loop: each answer releases the next request, so that a slow service is asked less, and latency counts from \
                                       the release: it holds for users who wait for their answers, and is no measurement of an open load (search \
                                       without --over)"
                     .to_owned(),
+                Over::TimeScale => "the interval is of what the service does with this trace from pass to pass, each the whole trace from an empty \
+                                    service: another day's trace has another answer"
+                    .to_owned(),
             });
             sentences.extend(self.safe_completed_per_s.map(|per_s| {
-                format!("near {} it completes {}: what these users make of it in requests", over.level(best), per_second(per_s))
+                format!("near {} it completes {}: what these users make of it in requests", over.level(safe), per_second(per_s))
+            }));
+            sentences.extend(self.safe_mean_rate_per_s.zip(self.safe_peak_rate_per_s).map(|(mean_per_s, peak_per_s)| {
+                format!(
+                    "{} is {} in the mean, and {} over what was the busiest minute of the trace",
+                    over.level(safe).figure(),
+                    per_second(mean_per_s),
+                    per_second(peak_per_s)
+                )
             }));
         }
         sentences.extend(self.doubts.iter().map(|doubt| doubt.sentence(over)));
@@ -270,7 +306,7 @@ impl SearchFindings {
         let took = format!(
             "{}{}; {} requests{}; {} probe{}, {}",
             self.process,
-            if over == Over::Rate { " arrivals" } else { "" },
+            if over == Over::Concurrency { "" } else { " arrivals" },
             count(self.requests),
             self.effective_requests
                 .filter(|_| !self.probes.is_empty())
@@ -341,10 +377,10 @@ impl SearchFindings {
                 let share = (best / per_s).min(1.0 - question.precision() / 4.0);
                 price(question, share).saturating_sub(spent)
             }
-            (Over::Concurrency, _) => {
+            (Over::Concurrency | Over::TimeScale, _) => {
                 // The width falls with the root of what is spent.
                 let [low, high] = self.figures.interval?;
-                let wide = (high? / low?.max(1.0) - 1.0) / (2.0 * question.precision());
+                let wide = (high? / low?.max(1e-3) - 1.0) / (2.0 * question.precision());
                 (spent as f64 * (wide * wide - 1.0).clamp(0.0, 99.0)) as u64
             }
             (Over::Rate, None) => return None,

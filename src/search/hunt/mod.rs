@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::metrics::{Ended, Play, Segment, Trial, TrialView};
+use crate::schedule::TimeScale;
 use crate::search::capacity::in_window;
 use crate::search::follow::{alongside, glance};
 use crate::search::hunt::facts::probe_of;
@@ -84,7 +85,7 @@ pub async fn hunt<P: Play>(
                 let playing = pin!(player.play(segment, watch.rule()));
                 let settling = alongside(playing, before, |before, trial| hunt.keep(&before, &trial)).await?;
                 let (mut settling, seen) = (Box::pin(settling), watch.seen());
-                hunt.rest = matches!(probing.order.level, Level::Concurrency(_))
+                hunt.rest = !matches!(probing.order.level, Level::RatePerS(_))
                     || seen.as_ref().is_some_and(|seen| seen.probe.end == End::Overloaded);
                 let probing = Probing { seen, ..probing };
                 match glance(settling.as_mut()).await {
@@ -188,6 +189,9 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
             }
             // Twice the time in the system at least: all but a few of those that were released inside the window.
             Level::Concurrency(in_flight) => (PointLoad::Closed(in_flight), order.discard_s),
+            Level::TimeScale(scale) => {
+                (PointLoad::Replay(TimeScale::new(scale).map_err(|refusal| Error::Internal(refusal.to_string()))?), 0.0)
+            }
         };
         // Room for a discard that is extended, for following what came inside the window, and for a player that looks only now and then.
         let cooldown_s = 3.0 * order.discard_s + follow_s + LOOKING_S;
@@ -203,14 +207,16 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
     /// Takes the trial of a probe as evidence, unless it is none.
     fn keep(&mut self, probing: &Probing, trial: &Trial) -> Result<(), Error> {
         let view = trial.view();
-        let overloaded = probing.seen.as_ref().is_some_and(|seen| seen.probe.end == End::Overloaded);
-        let until = if overloaded { trial.drain_end } else { trial.summary.frame().load_end };
+        // A pass is over when its plan is: nothing comes behind it, in which its requests could be followed.
+        let is_whole = || (self.aim.question.pass().is_some() && trial.ended == Ended::Complete).then_some(End::Full);
+        let end = probing.seen.as_ref().map(|seen| seen.probe.end).or_else(is_whole);
+        let until = if end == Some(End::Overloaded) { trial.drain_end } else { trial.summary.frame().load_end };
         let spent = Spent { requests: view.run_totals.planned, seconds: until.as_secs() };
         let is_lost = probing.seen.as_ref().is_some_and(|seen| seen.is_lost);
-        let kept = self.judge(&view, trial.ended == Ended::Interrupted || probing.seen.is_none(), is_lost);
-        match (kept, &probing.seen, &trial.sequence) {
-            (Kept::Evidence, Some(seen), Some(sequence)) => {
-                let mut probe = probe_of(self.aim, &probing.order, seen.probe.end, sequence, trial.drain_end, spent.requests);
+        let kept = self.judge(&view, trial.ended == Ended::Interrupted || end.is_none(), is_lost);
+        match (kept, end, &trial.sequence) {
+            (Kept::Evidence, Some(end), Some(sequence)) => {
+                let mut probe = probe_of(self.aim, &probing.order, end, sequence, trial.drain_end, spent.requests);
                 probe.spent = spent;
                 probe.completed_per_s = in_window(&view).map(|rate| rate.per_s);
                 match probing.purpose {

@@ -9,7 +9,7 @@ use crate::search::Level;
 use crate::search::hunt::Aim;
 use crate::search::hunt::facts::{counts_of, probe_of};
 use crate::search::hunt::growth::{Samples, grows, trends};
-use crate::search::step::{End, Look, Order, Picture, Probe, Signs, alarm, look};
+use crate::search::step::{Count, End, Look, Order, Picture, Probe, Signs, alarm, is_plain, look};
 use crate::units::Offset;
 
 /// Of the discard, how often it is repeated while requests in flight show a trend.
@@ -111,8 +111,8 @@ impl Watching {
         }
         let is_filling = match self.order.level {
             Level::RatePerS(per_s) => trends(&self.samples.last_half(Offset::ZERO), self.order.resolution / 4.0 * per_s),
-            // It is full from the first instant.
-            Level::Concurrency(_) => false,
+            // A loop is full from the first instant, and a trace begins as it began.
+            Level::Concurrency(_) | Level::TimeScale(_) => false,
         };
         if extended < MOST_EXTENSIONS && is_filling {
             self.phase = Phase::Discarding { extended: extended + 1 };
@@ -127,8 +127,7 @@ impl Watching {
         let (window, now) = (sequence.window(), counts.elapsed);
         if counts.due - self.due_before >= self.next_look {
             self.next_look += LOOK_STEP + (counts.due - self.due_before) / LOOK_SHARE;
-            let signs = self.signs(now, sequence);
-            if alarm(&self.aim.question, &self.order, &counts_of(&self.aim, sequence, now), &signs).is_some() {
+            if self.is_overloaded(now, sequence) {
                 return self.end(End::Overloaded, false, counts, sequence);
             }
         }
@@ -148,6 +147,18 @@ impl Watching {
             return Course::Close;
         }
         Course::GoOn
+    }
+
+    fn is_overloaded(&self, now: Offset, sequence: &Sequence) -> bool {
+        let (question, counts) = (&self.aim.question, counts_of(&self.aim, sequence, now));
+        match question.pass() {
+            // A bad hour makes no bad day: only what already is too much for the whole pass.
+            Some(pass) => {
+                let of_all = |count: Count| Count { decided: pass.requests(), ..count };
+                is_plain(question, &counts.into_iter().map(of_all).collect::<Vec<_>>(), 1)
+            }
+            None => alarm(question, &self.order, &counts, &self.signs(now, sequence)).is_some(),
+        }
     }
 
     fn signs(&self, now: Offset, sequence: &Sequence) -> Signs {

@@ -3,7 +3,7 @@
 use crate::search::step::posterior::nearness;
 use crate::search::step::trust::doubts;
 use crate::search::step::{Bracket, Capacity, Count, Doubt, End, History, Picture, Probe, Question, Spent};
-use crate::search::{Level, Over};
+use crate::search::{Level, Over, Pass};
 use crate::stats::proportion::lower_bound;
 
 /// Requests of the floor probe, hardly loaded.
@@ -69,8 +69,8 @@ pub enum Step {
         /// Nothing faster may be sent.
         most_per_s: Option<f64>,
     },
-    /// Play a probe. State is carried over from the one before, unless an alarm ended it: then wait until the backlog is gone. Closed loops always
-    /// begin with nothing in flight, as what is left of one would be too many for the next.
+    /// Play a probe. State is carried over from the one before, unless an alarm ended it: then wait until the backlog is gone. Closed loops and
+    /// traces always begin with nothing in flight: what is left of one loop would be too many for the next, and a trace began so.
     Probe(Order),
     /// It is over.
     Done(Box<Answer>),
@@ -121,19 +121,23 @@ pub fn step(question: &Question, history: &History) -> Step {
         }));
     }
     let Some(picture) = Picture::of(question, history) else {
-        return Step::Saturate { completions: SATURATION_REQUESTS, most_per_s: question.most() };
+        return Step::Saturate { completions: SATURATION_REQUESTS, most_per_s: question.most().filter(|_| question.over() == Over::Rate) };
     };
     let done = |finding| Step::Done(Box::new(answer(question, history, &picture, finding)));
     let (budget, spent) = (question.budget(), history.spent());
-    let over = budget.requests.is_some_and(|requests| spent.requests >= requests)
-        || budget.seconds.is_some_and(|seconds| spent.seconds >= seconds);
-    if let Some(order) = growth(question, history).filter(|_| !over) {
+    let is_over = |also: Spent| {
+        budget.requests.is_some_and(|requests| spent.requests + also.requests >= requests)
+            || budget.seconds.is_some_and(|seconds| spent.seconds + also.seconds >= seconds)
+    };
+    let over = is_over(Spent::default());
+    if let Some(order) = growth(question, history).filter(|order| !is_over(certain(question, order))) {
         return Step::Probe(order);
     }
     let Bracket { low, best, high } = picture.bracket();
     let least = question.least().unwrap_or(match question.over() {
         // What fails at a trace of the capacity fails for another reason than load.
         Over::Rate => LEAST_SHARE * picture.end(),
+        Over::TimeScale => LEAST_SHARE * question.pass().and_then(|pass| history.full_scale(pass)).unwrap_or(0.0),
         Over::Concurrency => 1.0,
     });
     let most = question.most();
@@ -152,10 +156,16 @@ pub fn step(question: &Question, history: &History) -> Step {
     if visited && (is_whole || high / low <= 1.0 + 2.0 * precision) && near >= VISITS {
         return done(Finding::Found);
     }
-    if over || history.probes.len() >= MOST_PROBES {
+    let order = order(question, history, &picture, precision);
+    if over || is_over(certain(question, &order)) || history.probes.len() >= MOST_PROBES {
         return done(Finding::BudgetSpent);
     }
-    Step::Probe(order(question, history, &picture, precision))
+    Step::Probe(order)
+}
+
+/// What a probe is certain to take: a pass all of it.
+fn certain(question: &Question, order: &Order) -> Spent {
+    question.pass().map_or_else(Spent::default, |pass| Spent { requests: pass.requests(), seconds: order.block_s })
 }
 
 /// The precision in force: never looser than the distance to the wall, where latency explodes, down to a quarter of what was asked: the wall
@@ -163,7 +173,7 @@ pub fn step(question: &Question, history: &History) -> Step {
 pub(super) fn precision_at(question: &Question, picture: &Picture) -> f64 {
     let wall = match question.over() {
         Over::Rate => 1.0 - picture.bracket().best / picture.end(),
-        Over::Concurrency => 1.0,
+        Over::Concurrency | Over::TimeScale => 1.0,
     };
     question.precision().min(wall.max(question.precision() / 4.0))
 }
@@ -175,10 +185,18 @@ fn growth(question: &Question, history: &History) -> Option<Order> {
     match history.end(question)? {
         Capacity::Above(level) if over != Over::Rate && level < most => {
             let level = over.level((GROWTH * level).max(question.least().unwrap_or(0.0)).min(most));
-            Some(Order { most_blocks: 1, ..rounds(history, level, COARSEST, [FIRST_REQUESTS, FIRST_ROUNDS]) })
+            Some(match question.pass() {
+                Some(pass) => whole(pass, level, COARSEST),
+                None => Order { most_blocks: 1, ..rounds(history, level, COARSEST, [FIRST_REQUESTS, FIRST_ROUNDS]) },
+            })
         }
         _ => None,
     }
+}
+
+/// A probe of a trace: all of it, once, from an empty service as it began. A trace is not steady: no part of it stands for the rest.
+fn whole(pass: &Pass, level: Level, resolution: f64) -> Order {
+    Order { level, discard_s: 0.0, block_s: pass.length_s(level.value()), most_blocks: 1, resolution }
 }
 
 /// A probe of a closed loop, of so many requests and rounds at least. How long they take follows from the load before, the unloaded service first: at
@@ -207,8 +225,10 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
 
 /// A probe at `level`, long enough for an overload by `resolution` to show.
 pub(super) fn lasting(question: &Question, history: &History, level: Level, resolution: f64) -> Order {
-    if question.over() == Over::Concurrency {
-        return rounds(history, level, resolution, [LEAST_REQUESTS, LEAST_ROUNDS]);
+    match question.pass() {
+        Some(pass) => return whole(pass, level, resolution),
+        None if question.over() == Over::Concurrency => return rounds(history, level, resolution, [LEAST_REQUESTS, LEAST_ROUNDS]),
+        None => {}
     }
     let last = history.probes.last();
     let time_in_system_s = last.map_or(0.0, |probe| probe.time_in_system_s);
@@ -233,7 +253,7 @@ fn answer(question: &Question, history: &History, picture: &Picture, finding: Fi
     let effective = |probe: &Probe| {
         let decided = probe.counts.get(place)?.decided as f64;
         let level = probe.level.value();
-        Some(decided / picture.phi(question, place, level) * nearness(libm::log(level), best))
+        Some(decided / picture.phi(question, place, level) * nearness(question.over(), libm::log(level), best))
     };
     Answer {
         finding,

@@ -30,9 +30,9 @@ pub enum Certified {
     Undecided,
 }
 
-/// A run at `level`, the lower bound of an answer, that decides by itself whether that meets the demands; `None` before anything is known. It is
-/// twice as long as a share of misses takes that lies halfway, in the logarithm, between what the curve expects there and what is allowed: where
-/// the curve is right it passes with little doubt.
+/// A run at `level`, the lower bound of an answer, that decides by itself whether that meets the demands; `None` before anything is known, and
+/// of a trace, whose pass is as long as it is. It is twice as long as a share of misses takes that lies halfway, in the logarithm, between what the
+/// curve expects there and what is allowed: where the curve is right it passes with little doubt.
 #[must_use]
 pub fn certificate(question: &Question, history: &History, level: Level) -> Option<Order> {
     let picture = Picture::of(question, history)?;
@@ -46,6 +46,7 @@ pub fn certificate(question: &Question, history: &History, level: Level) -> Opti
         Level::RatePerS(per_s) => order.block_s.max(most / per_s),
         // A block is long enough for so many at least, however fast they are answered.
         Level::Concurrency(_) => order.block_s * (most / LEAST_REQUESTS).max(1.0),
+        Level::TimeScale(_) => return None,
     };
     Some(Order { block_s, most_blocks: 1, ..order })
 }
@@ -68,7 +69,8 @@ fn effective(expected: f64, allowed: f64) -> f64 {
 }
 
 /// Whether `run` meets every demand by itself: the bounds of Clopper and Pearson on k/φ of n/φ, φ as this run shows it, shrunk to what theory
-/// expects of a search whose axis ends at `end`. All demands have to be met, each at the confidence asked; one that is missed is found among all, so that they share the doubt.
+/// expects of a search whose axis ends at `end`. All demands have to be met, each at the confidence asked; one that is missed is found among
+/// all, so that they share the doubt.
 #[must_use]
 pub fn certified(question: &Question, end: f64, run: &Probe) -> Certified {
     let prior = prior_phi(question, run.level.value(), end);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::search::step::{Clusters, Question, is_plain};
-use crate::search::{Level, Over};
+use crate::search::{Level, Over, Pass};
 
 /// Misses of one objective in one probe.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ pub struct Probe {
 pub struct History {
     /// The unloaded service: one request at a time, or nearly.
     pub floor: Option<Vec<Count>>,
-    /// The saturated service; none of closed loops, where the probes tell it.
+    /// The saturated service, in requests per second; none of closed loops, of which the probes tell it.
     pub capacity: Option<Capacity>,
     /// Probes in order of time.
     pub probes: Vec<Probe>,
@@ -97,17 +97,26 @@ pub struct History {
 const FEW: u64 = 30;
 
 impl History {
-    /// Where the axis of `question` ends: of rates the saturated service; of closed loops the fewest in flight with which an objective was plainly missed,
-    /// before there are such the most with which none was, and one for the floor.
-    pub(super) fn end(&self, question: &Question) -> Option<Capacity> {
-        if question.over() == Over::Rate {
-            return self.capacity;
-        }
+    /// Where the axis of `question` ends: of rates the saturated service. Elsewhere the lowest level at which an objective was plainly missed, and before
+    /// there is one the highest at which none was. That is first one in flight, the floor, and half of a trace's [`Self::full_scale`].
+    #[must_use]
+    pub fn end(&self, question: &Question) -> Option<Capacity> {
+        let first = match (question.over(), question.pass()) {
+            (Over::Rate, _) => return self.capacity,
+            (Over::TimeScale, Some(pass)) => self.full_scale(pass)? / 2.0,
+            (Over::Concurrency | Over::TimeScale, _) => 1.0,
+        };
         let is_missed = |probe: &&Probe| probe.end == End::Overloaded || is_plain(question, &probe.counts, FEW);
         let level = |probe: &Probe| probe.level.value();
         let missed = self.probes.iter().filter(is_missed).map(level).reduce(f64::min);
-        let most = || self.probes.iter().map(level).fold(1.0, f64::max);
+        let most = || self.probes.iter().map(level).reduce(f64::max).unwrap_or(first);
         Some(missed.map_or_else(|| Capacity::Above(most()), Capacity::Reached))
+    }
+
+    /// The scale at which a trace asks in the mean for all that the saturated service completes.
+    pub(super) fn full_scale(&self, pass: &Pass) -> Option<f64> {
+        let (Capacity::Reached(per_s) | Capacity::Above(per_s)) = self.capacity?;
+        Some(per_s / pass.mean_per_s(1.0))
     }
 
     /// Everything spent.

@@ -3,7 +3,8 @@
 
 use crate::search::Over;
 use crate::search::step::cluster::shrunk;
-use crate::search::step::{Capacity, End, History, Probe, Question};
+use crate::search::step::trust::isotonic;
+use crate::search::step::{Capacity, Count, End, History, Probe, Question};
 
 /// Points of the rough grid over the rate, from [`LOWEST`] to [`HIGHEST`] of the capacity, and of the fine one over what is not refuted.
 const ROUGH: usize = 72;
@@ -26,6 +27,8 @@ const OPEN_BEND: f64 = 4.0;
 const OPEN_BEND_SPREAD: f64 = 0.9;
 /// A probe this far from the answer (in the logarithm of the rate) counts half: far from it the curve need not hold.
 const NEAR: f64 = 0.3;
+/// The same of the passes of a trace, whose misses rise by its own peaks one after the other: no curve holds far.
+pub(super) const NEAR_PASSES: f64 = 0.1;
 /// φ₀ and the slope know no utilisation closer to 1.
 const MOST_BUSY: f64 = 0.985;
 /// ln(1/q) is held within this: no share of misses is taken for certain.
@@ -110,7 +113,10 @@ impl Picture {
         let (mut bends, mut clusterings) = (Vec::new(), Vec::new());
         for place in 0..question.demands().len() {
             let allowed = question.demands()[place].allowed();
-            let clustering = clustering(question, history, place, capacity, centre);
+            let clustering = match question.over() {
+                Over::Rate | Over::Concurrency => clustering(question, history, place, capacity, centre),
+                Over::TimeScale => between_passes(history, place, centre),
+            };
             let of = |probe| Fact::of(question, probe, place, clustering, capacity, centre);
             let facts: Vec<Fact> = history.probes.iter().filter_map(of).collect();
             let (tail, bend) = marginal(question.over(), &rates, capacity, allowed, &facts, &complement);
@@ -194,12 +200,14 @@ pub(super) fn prior_phi(question: &Question, level: f64, capacity: f64) -> f64 {
             (2.0 * (question.arrival_cv2() + 1.0) * busy / ((1.0 - busy) * (1.0 - busy))).max(1.0)
         }
         Over::Concurrency => (level / 2.0).max(1.0),
+        // What varies from pass to pass is counted (`between_passes`).
+        Over::TimeScale => 1.0,
     }
 }
 
 /// How a rate at `centre` weighs one at `rate` (logarithms).
-pub(super) fn nearness(rate: f64, centre: f64) -> f64 {
-    let away = (rate - centre) / NEAR;
+pub(super) fn nearness(over: Over, rate: f64, centre: f64) -> f64 {
+    let away = (rate - centre) / if over == Over::TimeScale { NEAR_PASSES } else { NEAR };
     1.0 / (1.0 + away * away)
 }
 
@@ -211,7 +219,7 @@ fn clustering(question: &Question, history: &History, place: usize, capacity: f6
     let (mut sum, mut misses, mut episodes) = (0.0, 0.0, 0.0);
     for probe in &history.probes {
         if let Some((count, seen)) = probe.counts.get(place).and_then(|count| Some((count, count.clusters?))) {
-            let weight = nearness(libm::log(probe.level.value()), centre);
+            let weight = nearness(question.over(), libm::log(probe.level.value()), centre);
             let missed = count.misses as f64 * weight;
             sum += missed * seen.phi / prior_phi(question, probe.level.value(), capacity);
             misses += missed;
@@ -219,6 +227,37 @@ fn clustering(question: &Question, history: &History, place: usize, capacity: f6
         }
     }
     if misses > 0.0 { shrunk(sum / misses, episodes, 1.0).max(LEAST_CLUSTERING) } else { 1.0 }
+}
+
+/// φ of the passes of one demand: how much more than by chance the misses vary from pass to pass around levels that only rise with the scale.
+///
+/// Inside a pass misses come together because the trace has a peak, which it has in every pass: its episodes say at most how much of that may be chance.
+/// They are taken for one pass beside those that there are, less one for each level (Meyer and Woodroofe 2000, "On the degrees of freedom in
+/// shape-restricted regression").
+fn between_passes(history: &History, place: usize, centre: f64) -> f64 {
+    let (mut inside, mut misses) = (0.0, 0.0);
+    let mut passes: Vec<(f64, Count)> = Vec::new();
+    for (probe, count) in history.probes.iter().filter_map(|probe| Some((probe, *probe.counts.get(place)?))) {
+        if let Some(clusters) = count.clusters {
+            let weight = nearness(Over::TimeScale, libm::log(probe.level.value()), centre) * count.misses as f64;
+            inside += weight * clusters.phi;
+            misses += weight;
+        }
+        if probe.end != End::Overloaded && count.decided > 0 {
+            passes.push((probe.level.value(), count));
+        }
+    }
+    passes.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    let levels = isotonic(passes.iter().map(|(_, count)| (count.share(), count.decided as f64)));
+    let apart = |share: f64, (_, count): &(f64, Count)| {
+        let (misses, decided) = (count.misses as f64, count.decided as f64);
+        let off = misses - decided * share;
+        if share > 0.0 && share < 1.0 { off * off / (decided * share * (1.0 - share)) } else { 0.0 }
+    };
+    let squares: f64 = levels.iter().zip(&passes).map(|(share, pass)| apart(*share, pass)).sum();
+    let steps = levels.windows(2).filter(|pair| pair[0] < pair[1]).count() + 1;
+    let inside = if misses > 0.0 { inside / misses } else { 1.0 };
+    ((inside + squares) / (1.0 + passes.len().saturating_sub(steps) as f64)).max(1.0)
 }
 
 /// How far a utilisation lies from the wall: 1 − ρ, and beyond [`MOST_BUSY`] a tail that never ends, since the capacity is an estimate too.
@@ -234,7 +273,7 @@ fn distance(busy: f64) -> f64 {
 fn reach(over: Over, rate: f64, capacity: f64) -> f64 {
     match over {
         Over::Rate => libm::log(distance(libm::exp(rate) / capacity)),
-        Over::Concurrency => -rate,
+        Over::Concurrency | Over::TimeScale => -rate,
     }
 }
 
@@ -256,7 +295,7 @@ impl Fact {
             phi = phi.min((count.decided as f64 / OVERLOAD_WORTH).max(1.0));
         }
         let rate = libm::log(level);
-        let weight = nearness(rate, centre) / phi;
+        let weight = nearness(question.over(), rate, centre) / phi;
         Some(Self { rate, misses: count.misses as f64 * weight, decided: count.decided as f64 * weight })
     }
 }

@@ -1,7 +1,7 @@
 //! Owns `Question`: what a search is asked, checked once.
 
 use crate::error::Refusal;
-use crate::search::Over;
+use crate::search::{Over, Pass};
 
 /// One objective as a search sees it: a share of requests that may miss it. Everything of the grammar but a mean is one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,6 +54,7 @@ pub struct Budget {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
     over: Over,
+    pass: Option<Pass>,
     demands: Vec<Demand>,
     precision: f64,
     arrival_cv2: f64,
@@ -74,13 +75,19 @@ impl Question {
         if !(0.01..=0.5).contains(&precision) {
             return Err(Refusal::new(format!("a precision of {:.3}% is out of range", precision * 100.0), "accepted is 1% to 50%"));
         }
-        Ok(Self { over: Over::Rate, demands, precision, arrival_cv2: 1.0, least: None, most: None, budget: Budget::default() })
+        Ok(Self { over: Over::Rate, pass: None, demands, precision, arrival_cv2: 1.0, least: None, most: None, budget: Budget::default() })
     }
 
     /// The same of closed loops: the most requests in flight, each sent when another is answered.
     #[must_use]
     pub fn in_flight(self) -> Self {
-        Self { over: Over::Concurrency, ..self }
+        Self { over: Over::Concurrency, pass: None, ..self }
+    }
+
+    /// The same of a recorded trace: how many times as fast it may come.
+    #[must_use]
+    pub fn replaying(self, pass: Pass) -> Self {
+        Self { over: Over::TimeScale, pass: Some(pass), ..self }
     }
 
     /// The same for arrivals whose gaps have the squared coefficient of variation `cv2`: 0 even, 1 Poisson, CV² gamma.
@@ -108,6 +115,12 @@ impl Question {
     #[must_use]
     pub const fn over(&self) -> Over {
         self.over
+    }
+
+    /// The trace whose time scale is varied; none elsewhere.
+    #[must_use]
+    pub const fn pass(&self) -> Option<&Pass> {
+        self.pass.as_ref()
     }
 
     /// The objectives, all of which must be met.

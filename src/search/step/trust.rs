@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Gamma};
 
 use crate::search::Over;
-use crate::search::step::posterior::prior_phi;
+use crate::search::step::posterior::{NEAR_PASSES, prior_phi};
 use crate::search::step::{End, History, Picture, Probe, Question};
 
 /// Doubts are raised at this level: φ is an estimate too, so that a sharper one would cry wolf.
@@ -69,10 +69,11 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture) 
     let mut found = Vec::new();
     for place in 0..question.demands().len() {
         let points = points_of(question, history, picture, place);
-        let rising = isotonic(&points);
+        let rising = isotonic(points.iter().map(|point| (point.share, point.weight)));
         let answer = libm::log(picture.bracket_of(place).best);
         let curve = |rate: f64| picture.share_at(question, place, libm::exp(rate));
-        let near = |point: &&(Point, f64)| point.0.whole && libm::fabs(point.0.rate - answer) <= NEAR;
+        let width = if question.over() == Over::TimeScale { NEAR_PASSES } else { NEAR };
+        let near = |point: &&(Point, f64)| point.0.whole && libm::fabs(point.0.rate - answer) <= width;
         let pairs: Vec<(Point, f64)> = points.into_iter().zip(rising).collect();
         let against_curve: f64 =
             pairs.iter().filter(near).map(|(point, level)| deviance(*point, *level) - deviance(*point, curve(point.rate))).sum();
@@ -127,7 +128,13 @@ fn points_of(question: &Question, history: &History, picture: &Picture, place: u
         .iter()
         .filter_map(|probe| {
             let count = probe.counts.get(place).filter(|count| count.decided > 0)?;
-            let phi = prior_phi(question, probe.level.value(), picture.end()).max(typical);
+            let level = probe.level.value();
+            let expected = match question.over() {
+                Over::Rate | Over::Concurrency => prior_phi(question, level, picture.end()),
+                // Nothing is expected of passes: what they vary by is all that is known of it.
+                Over::TimeScale => picture.phi(question, place, level),
+            };
+            let phi = expected.max(typical);
             Some(Point {
                 rate: libm::log(probe.level.value()),
                 share: count.share(),
@@ -140,12 +147,12 @@ fn points_of(question: &Question, history: &History, picture: &Picture, place: u
     points
 }
 
-/// The rising levels closest to the points, which are in order (pool adjacent violators).
-fn isotonic(points: &[Point]) -> Vec<f64> {
+/// The rising levels closest to shares with their weights, which are in order (pool adjacent violators).
+pub(super) fn isotonic(points: impl Iterator<Item = (f64, f64)>) -> Vec<f64> {
     // (sum of weight × share, weight, points) of each level.
     let mut levels: Vec<(f64, f64, usize)> = Vec::new();
-    for point in points {
-        levels.push((point.weight * point.share, point.weight, 1));
+    for (share, weight) in points {
+        levels.push((weight * share, weight, 1));
         while let [.., before, last] = levels.as_mut_slice()
             && before.0 * last.1 > last.0 * before.1
         {
@@ -171,10 +178,6 @@ fn is_large(deviance: f64, degrees: f64) -> bool {
 mod tests {
     use super::*;
 
-    fn points(shares: &[f64]) -> Vec<Point> {
-        (0..).zip(shares).map(|(place, share)| Point { rate: f64::from(place), share: *share, weight: 100.0, whole: true }).collect()
-    }
-
     #[test]
     fn isotonic_levels_rise_and_keep_the_mean() {
         for (shares, levels) in [
@@ -183,7 +186,7 @@ mod tests {
             (vec![0.0, 0.4, 0.2, 0.5], vec![0.0, 0.3, 0.3, 0.5]),
             (vec![], vec![]),
         ] {
-            let found = isotonic(&points(&shares));
+            let found = isotonic(shares.iter().map(|share| (*share, 100.0)));
             assert!(found.len() == levels.len() && found.iter().zip(&levels).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
         }
     }

@@ -26,6 +26,7 @@ pub(super) fn blueprint(slo: &str, workload: Workload, seed: u64) -> Blueprint {
     Blueprint {
         workload,
         process: Process::Poisson,
+        recorded: None,
         quota: None,
         seed: Seed::new(seed),
         window: Duration::ZERO,
@@ -64,10 +65,20 @@ pub(super) async fn by<P: Play>(
     workload: Workload,
     seed: u64,
     adjust: impl Fn(Aim) -> Aim,
+    journal: Journal,
+    most_loads: usize,
+) -> Hunted {
+    of(player, &blueprint(slo, workload, seed), adjust, journal, most_loads).await
+}
+
+/// The same of any blueprint.
+pub(super) async fn of<P: Play>(
+    player: &mut P,
+    blueprint: &Blueprint,
+    adjust: impl Fn(Aim) -> Aim,
     mut journal: Journal,
     most_loads: usize,
 ) -> Hunted {
-    let blueprint = blueprint(slo, workload, seed);
     let aim = adjust(Aim::new(&blueprint.objectives, 0.1).expect("an aim"));
     let loads = RefCell::new(Vec::new());
     let told = |journal: &Journal, event: Event| {
@@ -77,7 +88,7 @@ pub(super) async fn by<P: Play>(
         }
         Ok(())
     };
-    let conclusion = hunt(player, &aim, &blueprint, &mut journal, told, || loads.borrow().len() < most_loads).await.expect("played");
+    let conclusion = hunt(player, &aim, blueprint, &mut journal, told, || loads.borrow().len() < most_loads).await.expect("played");
     Hunted { conclusion, journal, loads: loads.into_inner() }
 }
 

@@ -4,6 +4,7 @@ mod certificate;
 mod closed;
 pub(crate) mod engine;
 mod hunt;
+mod passes;
 #[path = "../../../benches/common/queue.rs"]
 mod queue;
 
