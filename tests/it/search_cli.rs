@@ -55,21 +55,10 @@ fn a_search_states_its_answer_and_is_rendered_again_with_the_same_numbers() {
     assert_eq!((sized.status.code(), text(&sized.stdout).contains("UNCERTIFIED")), (Some(0), false), "{}", text(&sized.stderr));
     let resumed = searched(folder.path(), &["--resume", "out"]);
     assert_eq!((resumed.status.code(), text(&resumed.stderr).contains("had finished")), (Some(0), true));
-    let certified = searched(folder.path(), &["--resume", "out", "--certificate"]);
-    assert_eq!(certified.status.code(), Some(0), "{}{}", text(&certified.stderr), text(&certified.stdout));
-    assert!(
-        text(&certified.stderr).contains("the certificate takes about") && text(&certified.stdout).contains("certified by a fresh run")
-    );
-    let after = json(&folder.path().join("out/result.json"));
-    assert_eq!(after["search"]["certificate"]["result"], "pass");
-    let played = after["trials"].as_array().expect("trials");
-    assert_eq!((&played[..trials.len()], played.len()), (trials.as_slice(), trials.len() + 1), "one load more, the others as they were");
-    let again = searched(folder.path(), &["--resume", "out", "--certificate"]);
-    assert!(text(&again.stderr).contains("had finished"), "a finished certificate is not repeated: {}", text(&again.stderr));
 }
 
 #[test]
-fn a_search_over_users_says_that_its_loop_is_closed_and_sizes_no_fleet() {
+fn a_search_over_users_says_that_its_loop_is_closed_sizes_no_fleet_and_is_certified_afterwards() {
     let folder = folder();
     let output = searched(folder.path(), &[QUICK, &["--over", "concurrency", "--max-concurrency", "6"]].concat());
     let (shown, said) = (text(&output.stdout), text(&output.stderr));
@@ -77,7 +66,8 @@ fn a_search_over_users_says_that_its_loop_is_closed_and_sizes_no_fleet() {
     for wanted in ["carries at least 6 users in flight", "no measurement of an open load", "a higher --max-concurrency", "it completes"] {
         assert!(shown.replace("\n  ", " ").contains(wanted), "{wanted}: {shown}");
     }
-    let search = &json(&folder.path().join("out/result.json"))["search"];
+    let result = json(&folder.path().join("out/result.json"));
+    let search = &result["search"];
     assert_eq!((search["over"].as_str(), search["safe_concurrency"].as_u64()), (Some("concurrency"), Some(6)), "{search}");
     assert_eq!((search["interval_concurrency"].to_string().as_str(), search["probes"][0]["concurrency"].as_u64()), ("[6,null]", Some(2)));
     let again = run(folder.path(), &["report", "out"]);
@@ -86,6 +76,18 @@ fn a_search_over_users_says_that_its_loop_is_closed_and_sizes_no_fleet() {
     assert_eq!((sized.status.code(), text(&sized.stderr).contains("without --over")), (Some(2), true), "{}", text(&sized.stderr));
     let resumed = searched(folder.path(), &["--resume", "out"]);
     assert_eq!((resumed.status.code(), text(&resumed.stderr).contains("had finished")), (Some(0), true));
+    let certified = searched(folder.path(), &["--resume", "out", "--certificate"]);
+    assert_eq!(certified.status.code(), Some(0), "{}{}", text(&certified.stderr), text(&certified.stdout));
+    assert!(
+        text(&certified.stderr).contains("the certificate takes")
+            && text(&certified.stdout).replace("\n", " ").contains("certified by a fresh run")
+    );
+    let after = json(&folder.path().join("out/result.json"));
+    assert_eq!(after["search"]["certificate"]["result"], "pass");
+    let (trials, played) = (result["trials"].as_array().expect("trials"), after["trials"].as_array().expect("trials"));
+    assert_eq!((&played[..trials.len()], played.len()), (trials.as_slice(), trials.len() + 1), "one load more, the others as they were");
+    let again = searched(folder.path(), &["--resume", "out", "--certificate"]);
+    assert!(text(&again.stderr).contains("had finished"), "a finished certificate is not repeated: {}", text(&again.stderr));
 }
 
 #[test]
