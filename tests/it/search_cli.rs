@@ -80,7 +80,7 @@ fn a_search_over_users_says_that_its_loop_is_closed_sizes_no_fleet_and_is_certif
     assert_eq!(certified.status.code(), Some(0), "{}{}", text(&certified.stderr), text(&certified.stdout));
     assert!(
         text(&certified.stderr).contains("the certificate takes")
-            && text(&certified.stdout).replace("\n", " ").contains("certified by a fresh run")
+            && text(&certified.stdout).replace('\n', " ").contains("certified by a fresh run")
     );
     let after = json(&folder.path().join("out/result.json"));
     assert_eq!(after["search"]["certificate"]["result"], "pass");
