@@ -98,7 +98,7 @@ const FEW: u64 = 30;
 
 impl History {
     /// Where the axis of `question` ends: of rates the saturated service. Elsewhere the lowest level at which an objective was plainly missed, and before
-    /// there is one the highest at which none was. That is first one in flight, the floor, and half of a trace's [`Self::full_scale`].
+    /// there is one the highest at which none was. That is first one in flight, the floor, and half of a trace's full scale.
     #[must_use]
     pub fn end(&self, question: &Question) -> Option<Capacity> {
         let first = match (question.over(), question.pass()) {
