@@ -19,10 +19,10 @@ fn searched(folder: &Path, words: &[&str]) -> Output {
 #[test]
 fn a_search_states_its_answer_and_is_rendered_again_with_the_same_numbers() {
     let folder = folder();
-    let output = searched(folder.path(), &[QUICK, &["--max-rate", "400/s", "--precision", "50%", "--label", "quick"]].concat());
+    let output = searched(folder.path(), &[QUICK, &["--max-rate", "800/s", "--precision", "50%", "--label", "quick"]].concat());
     let (shown, said) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{said}{shown}");
-    assert!(said.contains("±50 % takes about") && said.contains("floor: 3") && said.contains("keeps up with 400/s"), "{said}");
+    assert!(said.contains("±50 % takes about") && said.contains("floor: 3") && said.contains("keeps up with 800/s"), "{said}");
     for wanted in ["SIMULATED", "label: quick", "carries at least", "with 95 % confidence", "poisson arrivals", "probe", "p50 ttft<=400ms"]
     {
         assert!(shown.contains(wanted), "{wanted}: {shown}");
@@ -35,7 +35,7 @@ fn a_search_states_its_answer_and_is_rendered_again_with_the_same_numbers() {
         assert!(!search[key].is_null(), "{key}: {search}");
     }
     let safe = search["safe_rate_per_s"].as_f64().expect("a rate");
-    assert!((200.0..=400.0).contains(&safe), "{safe}");
+    assert!((400.0..=800.0).contains(&safe), "{safe}");
     let (trials, loads) = (result["trials"].as_array().expect("trials"), search["loads"].as_array().expect("loads"));
     assert!(trials.len() == loads.len() && !search["probes"].as_array().expect("probes").is_empty());
     for load in loads {
@@ -190,7 +190,7 @@ fn a_search_that_was_killed_or_interrupted_goes_on_and_repeats_nothing() {
         command.arg("search").args(words).arg("--quiet").stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().expect("the binary runs")
     };
-    let asked = ["--target", &server.url, "--input-tokens", "1", "--output-tokens", "1", "--slo", "p50 ttft<=400ms", "--max-rate", "400/s"];
+    let asked = ["--target", &server.url, "--input-tokens", "1", "--output-tokens", "1", "--slo", "p50 ttft<=400ms", "--max-rate", "800/s"];
     let mut child = begin(&[asked.as_slice(), &["--out", "out"]].concat());
     until(&result, 1, &mut child);
     child.kill().expect("killed");
