@@ -9,7 +9,7 @@ use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::search::search_text;
 use crate::report::sweep::sweep_text;
 use crate::report::tokens::tokens_text;
-use crate::units::{Offset, count, per_second, seconds};
+use crate::units::{Offset, count, per_second, plain, seconds};
 use crate::workload::ESTIMATE_NAME;
 
 pub(super) const UNKNOWN: &str = "—";
@@ -226,11 +226,6 @@ fn throughput_text(trial: &TrialView, ink: Ink) -> String {
 
 pub(super) fn rate(per_s: Option<f64>) -> String {
     per_s.map_or_else(|| UNKNOWN.to_owned(), plain)
-}
-
-/// A number without its unit, which the heading names: three significant digits.
-pub(super) fn plain(value: f64) -> String {
-    per_second(value).trim_end_matches("/s").to_owned()
 }
 
 const LATENCY_COLUMNS: &[&str] = &["latency", "p50", "p90", "p99", "p99 interval", "p50 sent", "p99 sent"];

@@ -2,10 +2,10 @@
 
 use crate::metrics::{Ended, Known, LoadOrigin, Metric, StatsView, TrialView, VerdictResult};
 use crate::report::Report;
-use crate::report::console::{UNKNOWN, losses_of, percent, plain, rate, shown, unit_of};
+use crate::report::console::{UNKNOWN, losses_of, percent, rate, shown, unit_of};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::search::{PointFindings, Stability, SweepFindings};
-use crate::units::{count, per_second, seconds};
+use crate::units::{count, per_second, plain, seconds};
 
 /// Cells of the longest bar.
 const BAR: usize = 14;

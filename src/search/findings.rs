@@ -8,7 +8,7 @@ use crate::search::stages::stage_sentences;
 use crate::search::{
     CompletionRate, Finished, PointLoad, Reading, Sign, Stability, completion_rate, is_unanswered, stability_of, unloaded_per_s,
 };
-use crate::units::{count, per_second, seconds};
+use crate::units::{count, per_second, plain, seconds};
 
 /// An estimate's half interval is never taken for smaller than this share: batch means of few batches can be.
 const LEAST_ERROR: f64 = 0.005;
@@ -136,11 +136,9 @@ impl SweepFindings {
             let [low, high] = saturation.interval95_per_s;
             let (figure, from) = (per_second(saturation.per_s), saturation.from.join(", "));
             sentences.push(match saturation.bound {
-                Bound::Measured => format!(
-                    "saturates at {figure} ({}–{}): what it completes when given more (from {from})",
-                    per_second(low).trim_end_matches("/s"),
-                    per_second(high).trim_end_matches("/s")
-                ),
+                Bound::Measured => {
+                    format!("saturates at {figure} ({}–{}): what it completes when given more (from {from})", plain(low), plain(high))
+                }
                 Bound::AtLeast if self.points.iter().any(|point| point.stability == Some(Stability::Saturated)) => {
                     format!("completes {figure} at least (from {from}), although a load looks saturated: measure it again, longer")
                 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Refusal;
 use crate::schedule::TimeScale;
 use crate::search::rates::significant;
-use crate::units::{Rate, per_second};
+use crate::units::{Rate, per_second, plain};
 use crate::workload::Closed;
 
 /// What a search varies.
@@ -162,7 +162,7 @@ impl Level {
         match self {
             Self::RatePerS(per_s) => per_second(per_s),
             Self::Concurrency(in_flight) => in_flight.to_string(),
-            Self::TimeScale(scale) => format!("{} ×", per_second(scale).trim_end_matches("/s")),
+            Self::TimeScale(scale) => format!("{} ×", plain(scale)),
         }
     }
 }

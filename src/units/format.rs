@@ -23,19 +23,19 @@ pub fn seconds(value_s: f64) -> String {
     } else {
         (value_s / 3600.0, "h")
     };
-    format!("{} {unit}", three_digits(scaled))
+    format!("{} {unit}", plain(scaled))
 }
 
 /// A rate for people: `12.5/s`.
 #[must_use]
 pub fn per_second(value_per_s: f64) -> String {
-    format!("{}/s", three_digits(value_per_s))
+    format!("{}/s", plain(value_per_s))
 }
 
 /// A rate for people, however low: `12.5/s`, `38.6/h`.
 #[must_use]
 pub fn pace(value_per_s: f64) -> String {
-    if value_per_s.abs() < 0.1 { format!("{}/h", three_digits(value_per_s * 3600.0)) } else { per_second(value_per_s) }
+    if value_per_s.abs() < 0.1 { format!("{}/h", plain(value_per_s * 3600.0)) } else { per_second(value_per_s) }
 }
 
 /// A whole number with thin separators: `12 345`.
@@ -52,8 +52,9 @@ pub fn count(value: u64) -> String {
     text
 }
 
-/// Three significant digits, whole numbers from 100 up.
-fn three_digits(value: f64) -> String {
+/// A number whose unit stands elsewhere: three significant digits, whole from 100 up.
+#[must_use]
+pub fn plain(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude >= 99.95 {
         format!("{value:.0}")

@@ -7,7 +7,7 @@ mod ratio;
 mod shard;
 mod time;
 
-pub use format::{count, pace, per_second, seconds, wrapped};
+pub use format::{count, pace, per_second, plain, seconds, wrapped};
 pub use quantile::Quantile;
 pub use rate::{Rate, parse_per_s};
 pub use ratio::Ratio;

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::search::step::Bracket;
 use crate::search::{Level, Over};
+use crate::units::plain;
 
 /// Lower bound, best estimate and interval, in the unit of what was varied; none before the first probe, and where nothing meets the objectives.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -45,10 +46,7 @@ impl Figures {
                 let [low, best, high] = rounded(low, best, high);
                 ([low, best], Some(high))
             }
-            (_, None) => {
-                let text = |level: f64| self.over.level(level).figure().trim_end_matches([' ', '×', '/', 's']).to_owned();
-                ([text(no_more_than(low)), text(best)], None)
-            }
+            (_, None) => ([plain(no_more_than(low)), plain(best)], None),
         })
     }
 

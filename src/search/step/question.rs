@@ -50,11 +50,18 @@ pub struct Budget {
     pub seconds: Option<f64>,
 }
 
+/// What is varied, with what has to be known of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Axis {
+    Rate,
+    Concurrency,
+    TimeScale(Pass),
+}
+
 /// What a search is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
-    over: Over,
-    pass: Option<Pass>,
+    axis: Axis,
     demands: Vec<Demand>,
     precision: f64,
     arrival_cv2: f64,
@@ -75,19 +82,19 @@ impl Question {
         if !(0.01..=0.5).contains(&precision) {
             return Err(Refusal::new(format!("a precision of {:.3}% is out of range", precision * 100.0), "accepted is 1% to 50%"));
         }
-        Ok(Self { over: Over::Rate, pass: None, demands, precision, arrival_cv2: 1.0, least: None, most: None, budget: Budget::default() })
+        Ok(Self { axis: Axis::Rate, demands, precision, arrival_cv2: 1.0, least: None, most: None, budget: Budget::default() })
     }
 
     /// The same of closed loops: the most requests in flight, each sent when another is answered.
     #[must_use]
     pub fn in_flight(self) -> Self {
-        Self { over: Over::Concurrency, pass: None, ..self }
+        Self { axis: Axis::Concurrency, ..self }
     }
 
     /// The same of a recorded trace: how many times as fast it may come.
     #[must_use]
     pub fn replaying(self, pass: Pass) -> Self {
-        Self { over: Over::TimeScale, pass: Some(pass), ..self }
+        Self { axis: Axis::TimeScale(pass), ..self }
     }
 
     /// The same for arrivals whose gaps have the squared coefficient of variation `cv2`: 0 even, 1 Poisson, CV² gamma.
@@ -114,13 +121,20 @@ impl Question {
     /// What is varied.
     #[must_use]
     pub const fn over(&self) -> Over {
-        self.over
+        match self.axis {
+            Axis::Rate => Over::Rate,
+            Axis::Concurrency => Over::Concurrency,
+            Axis::TimeScale(_) => Over::TimeScale,
+        }
     }
 
     /// The trace whose time scale is varied; none elsewhere.
     #[must_use]
     pub const fn pass(&self) -> Option<&Pass> {
-        self.pass.as_ref()
+        match &self.axis {
+            Axis::TimeScale(pass) => Some(pass),
+            Axis::Rate | Axis::Concurrency => None,
+        }
     }
 
     /// The objectives, all of which must be met.
@@ -148,7 +162,7 @@ impl Question {
     /// Above this nothing is sent.
     #[must_use]
     pub fn most(&self) -> Option<f64> {
-        self.most.or_else(|| self.over.most())
+        self.most.or_else(|| self.over().most())
     }
 
     /// What may be spent.
