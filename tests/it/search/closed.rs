@@ -1,15 +1,11 @@
 //! Owns the tests of the search over requests in flight, in virtual time: the answer covers the truth of closed queues, and nobody is asked for more.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use tonnage::engine;
 use tonnage::search::hunt::{Aim, Conclusion, Journal, Kept, Outcome, SearchFindings};
 use tonnage::search::step::{Finding, Question};
 use tonnage::seed::Seed;
-use tonnage::sim::{LocalTarget, ModelClient, Profile, Session};
+use tonnage::sim::Session;
 
-use super::hunt::{Hunted, blueprint, by, hunted, workload};
+use super::hunt::{Hunted, blueprint, by, hunted, live, workload};
 use crate::coverage::now;
 
 /// Four servers of 100 ms, and the most users of whom a share `allowed` waits longer than the limit: what Erlang says (`tail`).
@@ -105,10 +101,7 @@ fn what_was_killed_goes_on_and_repeats_nothing() {
 
 #[tokio::test(start_paused = true, flavor = "local")]
 async fn the_live_engine_plays_it() {
-    let profile: Profile = "mmc:servers=4,service=50ms".parse().expect("a profile");
-    let settings = engine::Settings { timeout: Duration::from_mins(1), drain: Duration::from_mins(1), max_in_flight: None };
-    let client = ModelClient::new(profile, &[], Seed::new(1));
-    let mut session = engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), client);
+    let mut session = live("mmc:servers=4,service=50ms", &[]);
     let found = by(&mut session, "p80 ttft<=200ms", workload("1", "1"), 1, over_users(0.4, None), Journal::default(), usize::MAX).await;
     assert!(covers(&found, ("p80 ttft<=200ms", 0.4, 0.2)), "{:?}", found.answer());
     assert!(found.loads.iter().all(|(_, kept, _)| *kept == Kept::Evidence), "{:?}", found.loads);
@@ -126,19 +119,10 @@ fn the_interval_covers_the_erlang_law_on_twenty_seeds() {
         let (mut covered, mut safe) = (0, 0);
         for seed in 1..=20 {
             let found = hunted(MM4, slo.0, workload("1", "1"), seed, over_users(0.1, None));
-            let (answer, bracket) = (found.answer(), found.answer().bracket.expect("levels"));
+            let bracket = found.answer().bracket.expect("levels");
             covered += u32::from(covers(&found, slo));
             safe += u32::from(bracket.low.floor() <= truth(slo));
-            println!(
-                "{} {seed}: {:?} {bracket:?} of {}; {:?}, {} probes, effective {:.0}, {:?}",
-                slo.0,
-                answer.finding,
-                truth(slo),
-                answer.spent,
-                found.journal.history.probes.len(),
-                answer.effective_requests,
-                answer.doubts
-            );
+            println!("{}", found.told(slo.0, seed, truth(slo)));
         }
         println!("{}: {covered} of 20 cover, {safe} are safe", slo.0);
         assert!(covered >= 17 && safe >= 18, "{}: {covered} and {safe} of 20", slo.0);

@@ -12,7 +12,7 @@ use tonnage::search::Blueprint;
 use tonnage::search::hunt::{Aim, Conclusion, Event, Journal, Kept, Outcome, SearchFindings, hunt};
 use tonnage::search::step::{Answer, Budget, Capacity, Doubt, Finding, Question};
 use tonnage::seed::Seed;
-use tonnage::sim::{LocalTarget, ModelClient, Profile, Session};
+use tonnage::sim::{Fault, LocalTarget, ModelClient, Profile, Session};
 use tonnage::workload::{LengthSpec, Workload};
 
 use crate::coverage::now;
@@ -51,6 +51,23 @@ impl Hunted {
             other => panic!("no answer: {other:?}"),
         }
     }
+
+    /// What it came to, in one line of a long form.
+    pub(super) fn told(&self, name: &str, seed: u64, truth: f64) -> String {
+        let (answer, probes) = (self.answer(), self.journal.history.probes.len());
+        format!(
+            "{name} {seed}: {:?} {:?} of {truth}; {:?}, {probes} probes, effective {:.0}, {:?}",
+            answer.finding, answer.bracket, answer.spent, answer.effective_requests, answer.doubts
+        )
+    }
+}
+
+/// The live engine, on the runtime and the clock of the test, beside a simulated server with these faults.
+pub(super) fn live(profile: &str, faults: &[Fault]) -> engine::Session {
+    let profile: Profile = profile.parse().expect("a profile");
+    let settings = engine::Settings { timeout: Duration::from_mins(1), drain: Duration::from_mins(1), max_in_flight: None };
+    let client = ModelClient::new(profile, faults, Seed::new(1));
+    engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), client)
 }
 
 pub(super) fn hunted(profile: &str, slo: &str, workload: Workload, seed: u64, adjust: impl Fn(Aim) -> Aim) -> Hunted {
@@ -247,10 +264,7 @@ fn a_service_that_slows_down_gets_an_answer_that_is_doubted() {
 
 #[tokio::test(start_paused = true, flavor = "local")]
 async fn the_live_engine_plays_it_while_the_last_probe_is_still_followed() {
-    let profile: Profile = "mmc:servers=1,service=50ms".parse().expect("a profile");
-    let settings = engine::Settings { timeout: Duration::from_mins(1), drain: Duration::from_mins(1), max_in_flight: None };
-    let client = ModelClient::new(profile, &[], Seed::new(1));
-    let mut session = engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), client);
+    let mut session = live("mmc:servers=1,service=50ms", &[]);
     let found = by(&mut session, "p80 e2e<=300ms", workload("1", "1"), 1, within(0.4), Journal::default(), usize::MAX).await;
     // p80 = 1.609/(20 − λ).
     let (bracket, truth) = (found.answer().bracket.expect("rates"), 20.0 - 1.609 / 0.3);
@@ -262,17 +276,14 @@ async fn the_live_engine_plays_it_while_the_last_probe_is_still_followed() {
 }
 
 /// A server that fails 2 % of the requests, beside a queue.
-fn failing(seed: u64) -> engine::Session {
-    let profile: Profile = "mdc:servers=1,service=50ms".parse().expect("a profile");
-    let settings = engine::Settings { timeout: Duration::from_mins(1), drain: Duration::from_mins(1), max_in_flight: None };
-    let client = ModelClient::new(profile, &["status:503@2%".parse().expect("a fault")], Seed::new(seed));
-    engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), client)
+fn failing() -> engine::Session {
+    live("mdc:servers=1,service=50ms", &["status:503@2%".parse().expect("a fault")])
 }
 
 #[tokio::test(start_paused = true, flavor = "local")]
 async fn failures_beyond_what_an_objective_allows_are_infeasible_whichever_it_is() {
     for slo in ["error_rate<=1%", "p99 e2e<=300ms"] {
-        let found = by(&mut failing(1), slo, workload("1", "1"), 1, |aim| aim, Journal::default(), usize::MAX).await;
+        let found = by(&mut failing(), slo, workload("1", "1"), 1, |aim| aim, Journal::default(), usize::MAX).await;
         assert_eq!((found.answer().finding, found.answer().bracket, found.loads.len()), (Finding::Infeasible, None, 1), "{slo}");
         let floor = found.journal.history.floor.as_ref().expect("a floor")[0];
         assert!((0.01..0.04).contains(&floor.share()) && floor.decided < 3_000, "{slo}: {floor:?}");
@@ -281,7 +292,7 @@ async fn failures_beyond_what_an_objective_allows_are_infeasible_whichever_it_is
 
 #[tokio::test(start_paused = true, flavor = "local")]
 async fn failures_that_an_objective_allows_are_misses_like_any_other() {
-    let found = by(&mut failing(1), "p80 e2e<=300ms", workload("1", "1"), 1, within(0.4), Journal::default(), usize::MAX).await;
+    let found = by(&mut failing(), "p80 e2e<=300ms", workload("1", "1"), 1, within(0.4), Journal::default(), usize::MAX).await;
     // A constant service of 50 ms never takes 300 ms by itself: what misses unloaded has failed.
     let floor = found.journal.history.floor.as_ref().expect("a floor")[0];
     assert!((0.005..0.04).contains(&floor.share()), "{floor:?}");
@@ -298,13 +309,9 @@ fn the_interval_covers_the_truth_on_twenty_seeds() {
         let mut covered = 0;
         for seed in 1..=20 {
             let found = hunted(profile, slo, workload("1", "1"), seed, |aim| aim);
-            let (answer, probes) = (found.answer(), found.journal.history.probes.len());
-            let bracket = answer.bracket.expect("rates");
+            let bracket = found.answer().bracket.expect("rates");
             covered += u32::from(bracket.low <= truth && truth <= bracket.high);
-            println!(
-                "{profile} {seed}: {:?} {bracket:?} of {truth}; {:?}, {probes} probes, {:?}",
-                answer.finding, answer.spent, answer.doubts
-            );
+            println!("{}", found.told(profile, seed, truth));
         }
         println!("{profile}: {covered} of 20 cover");
         assert!(covered >= 17, "{profile}: {covered} of 20");

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tonnage::engine;
 use tonnage::metrics::{Play, Segment, StopRule};
 use tonnage::schedule::{Pattern, Process, Profile as Shape, Recorded, TimeScale, Timeline};
 use tonnage::search::hunt::{Aim, Conclusion, Journal, Kept, Outcome, SearchFindings};
 use tonnage::search::step::{Budget, Capacity, End, Finding, Question};
 use tonnage::search::{Blueprint, Pass, Point, PointLoad};
 use tonnage::seed::Seed;
-use tonnage::sim::{LocalTarget, ModelClient, Profile, Session};
+use tonnage::sim::{Profile, Session};
 use tonnage::units::Offset;
 
-use super::hunt::{Hunted, blueprint, of, workload};
+use super::hunt::{Hunted, blueprint, live, of, workload};
 use crate::coverage::now;
 
 const MM4: &str = "mmc:servers=4,service=100ms";
@@ -167,10 +166,7 @@ fn what_was_killed_goes_on_and_repeats_nothing() {
 
 #[tokio::test(start_paused = true, flavor = "local")]
 async fn the_live_engine_plays_it() {
-    let profile: Profile = MM4.parse().expect("a profile");
-    let settings = engine::Settings { timeout: Duration::from_mins(1), drain: Duration::from_mins(1), max_in_flight: None };
-    let client = ModelClient::new(profile, &[], Seed::new(1));
-    let mut session = engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), client);
+    let mut session = live(MM4, &[]);
     let recorded = recorded(EVEN.0);
     let found = searched(&mut session, (&recorded, EVEN.1, 1), at_scale(&recorded, 0.3, None), Journal::default(), usize::MAX).await;
     let bracket = found.answer().bracket.expect("scales");
@@ -185,19 +181,10 @@ fn the_interval_covers_the_truth_on_twenty_seeds() {
         let (mut covered, mut safe) = (0, 0);
         for seed in 1..=20 {
             let (found, _) = in_virtual_time(cell, seed, 0.1, None);
-            let (answer, bracket) = (found.answer(), found.answer().bracket.expect("scales"));
+            let bracket = found.answer().bracket.expect("scales");
             covered += u32::from(bracket.low <= cell.2 && cell.2 <= bracket.high);
             safe += u32::from(bracket.low <= cell.2);
-            println!(
-                "{} {seed}: {:?} {bracket:?} of {}; {:?}, {} passes, effective {:.0}, {:?}",
-                cell.0,
-                answer.finding,
-                cell.2,
-                answer.spent,
-                found.journal.history.probes.len(),
-                answer.effective_requests,
-                answer.doubts
-            );
+            println!("{}", found.told(cell.0, seed, cell.2));
         }
         println!("{}: {covered} of 20 cover, {safe} are safe", cell.0);
         assert!(covered >= 17 && safe >= 18, "{}: {covered} and {safe} of 20", cell.0);
