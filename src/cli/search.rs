@@ -27,7 +27,7 @@ use crate::error::Error;
 use crate::metrics::TrialView;
 use crate::report::{Report, probe_account};
 use crate::schedule::{Extent, Process, TimeScale};
-use crate::search::hunt::{Aim, Event, Journal, Kept, Load as Played, Outcome, Purpose, SearchFindings, hunt};
+use crate::search::hunt::{Aim, Event, Journal, Kept, Load as Played, Outcome, Purpose, SearchFindings, Wanted, hunt};
 use crate::search::step::{Capacity, Certified, certificate_price, precision_for, price};
 use crate::search::{Blueprint, Over, Pass};
 use crate::seed::Seed;
@@ -75,7 +75,7 @@ const OF_A_TRACE: &[&str] = &[
 const MAX_CONCURRENCY: u32 = 2 * Closed::THROUGHPUT;
 
 /// Options that may be given with `--resume`: they change nothing of what was measured.
-const OF_A_RESUMPTION: &[&str] = &["resume", "budget", "certificate", "json", "quiet", "api-key", "header"];
+const OF_A_RESUMPTION: &[&str] = &["resume", "budget", "certificate", "no-certificate", "json", "quiet", "api-key", "header"];
 
 /// Searches, or goes on with a search.
 pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
@@ -84,7 +84,7 @@ pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<E
     let folder = arguments.search.resume.clone();
     let more = arguments.search.resume.is_some() && parsed.typed.contains("budget");
     let (mut job, aim, blueprint) = prepared(arguments, &mut parsed)?;
-    if let Some(report) = begun.as_ref().filter(|report| is_finished(report, more, aim.certificate())) {
+    if let Some(report) = begun.as_ref().filter(|report| is_finished(report, more, aim.certificate() == Wanted::Always)) {
         return finished(&job, report);
     }
     job.out = folder.or(job.out);
@@ -181,7 +181,12 @@ fn aim_of(options: &SearchOptions, job: &Job, process: Process, pass: Option<Pas
         }
     };
     let question = question.between(bounds[0], bounds[1]).map_err(|refusal| refusal.at(options.over.bounds()[0]))?;
-    Ok(aim.asking(question).certified(options.certificate))
+    let wanted = match (options.certificate, options.no_certificate, options.over) {
+        (true, ..) => Wanted::Always,
+        (_, true, _) | (_, _, Over::TimeScale) => Wanted::Never,
+        _ => Wanted::WithinBudget,
+    };
+    Ok(aim.asking(question).certified(wanted))
 }
 
 /// Refuses what speaks of something else than what is varied.
@@ -278,7 +283,11 @@ fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
     }
     if aim.question.over() == Over::Concurrency {
         let most = aim.question.most().unwrap_or_default();
-        let certificate = if aim.certificate() { "; the certificate takes some hundreds more for each, whatever the budget" } else { "" };
+        let certificate = match aim.certificate() {
+            Wanted::Never => "",
+            Wanted::WithinBudget => "; the certificate takes some hundreds more for each, where the budget has room for it",
+            Wanted::Always => "; the certificate takes some hundreds more for each, whatever the budget",
+        };
         job.notes.push(format!(
             "closed loops of 1, 2, 4 and so on in flight, up to {most:.0}, until an objective is plainly missed; then some ten more near the \
              answer, each of about a hundred requests for each user{certificate}"
@@ -297,10 +306,11 @@ fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
     } else if question.budget().seconds.is_some() {
         note.push_str("; what your budget buys is said as soon as the speed of the service is known");
     }
-    if aim.certificate() {
+    if aim.certificate() != Wanted::Never {
         let [one, other] = SHARES.map(|share| certificate_price(question, share));
         let (least, most) = (hundreds(one.min(other)), hundreds(one.max(other)));
-        let _ = write!(note, "; the certificate takes about {least} to {most} more, whatever the budget");
+        let room = if aim.certificate() == Wanted::Always { "whatever the budget" } else { "where the budget has room (--no-certificate: none)" };
+        let _ = write!(note, "; the certificate takes about {least} to {most} more, {room}");
     }
     job.notes.push(note);
 }
@@ -422,7 +432,8 @@ fn account(findings: &SearchFindings, aim: &Aim, purpose: Purpose, kept: Kept, t
         (Kept::Evidence, Purpose::Saturation) => match findings.capacity {
             Some(Capacity::Reached(per_s)) => format!("{label}: completes {}{}", per_second(per_s), buys(aim, findings, per_s)),
             Some(Capacity::Above(per_s)) => format!("{label}: keeps up with {}", per_second(per_s)),
-            None => format!("{label}: saturates the service"),
+            Some(Capacity::Refuses(_)) => format!("{label}: refuses requests"),
+            None => format!("{label}: not saturated yet"),
         },
         (Kept::Evidence, Purpose::Probe) => {
             let shown = findings.probes.last().map_or_else(String::new, |probe| probe_account(probe, &findings.objectives));

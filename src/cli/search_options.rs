@@ -47,9 +47,13 @@ pub(super) struct SearchOptions {
     /// What it may take, in time (30m) or requests (50000): then what is known is the answer [default: what the precision takes]
     #[arg(long, value_name = "TIME|N", value_parser = budget, allow_hyphen_values = true)]
     pub(super) budget: Option<Budget>,
-    /// Play a fresh run at the lower bound of the answer, which has to pass by itself; beyond --budget, its price is said beforehand
+    /// Play a certificate whatever the budget: a fresh run at the lower bound of the answer, which has to pass by itself [default: where
+    /// --budget has room for it; its price is said beforehand]
     #[arg(long)]
     pub(super) certificate: bool,
+    /// Play no certificate: the answer is an estimate
+    #[arg(long, conflicts_with = "certificate")]
+    pub(super) no_certificate: bool,
     /// Go on with the search whose result folder this is, as it was begun; no finished load is repeated
     #[arg(long, value_name = "DIR")]
     pub(super) resume: Option<PathBuf>,

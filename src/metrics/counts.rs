@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{FailureClass, Outcome, Record};
+use crate::record::{FailureClass, Outcome, REFUSALS, Record};
 
 /// Requests by outcome. planned = completed + failed + timed out + unresolved + shed + cancelled + skipped + abandoned.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -87,6 +87,12 @@ impl Counts {
         for (target, count) in &other.missed_by_target {
             *self.missed_by_target.entry(target.clone()).or_default() += count;
         }
+    }
+
+    /// Those that a server that works refused for load.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        REFUSALS.iter().filter_map(|status| self.failures.get(&format!("status_{status}"))).sum()
     }
 
     /// Those that neither completed nor failed.

@@ -65,11 +65,18 @@ impl Row {
 pub struct Came {
     /// Requests of the segment in flight when it came.
     pub in_flight: u32,
+    in_system_us: u32,
     missed: u16,
     counted: u16,
 }
 
 impl Came {
+    /// Its time in the system, in seconds.
+    #[must_use]
+    pub fn in_system_s(&self) -> f64 {
+        f64::from(self.in_system_us) / 1e6
+    }
+
     /// Whether it missed objective number `place`; none where that has no meaning for it.
     #[must_use]
     pub const fn missed(&self, place: usize) -> Option<bool> {
@@ -115,7 +122,8 @@ impl Sequence {
                 self.open.remove(&scheduled);
             }
         }
-        self.lost_in_a_row = if record.exchange.outcome == Outcome::Completed { 0 } else { self.lost_in_a_row.saturating_add(1) };
+        let is_answered = record.exchange.outcome == Outcome::Completed || record.exchange.is_refused();
+        self.lost_in_a_row = if is_answered { 0 } else { self.lost_in_a_row.saturating_add(1) };
         let in_system = record.exchange.ended.unwrap_or(scheduled).since(scheduled);
         let (mut missed, mut counted) = (0, 0);
         let inside = self.window.contains(scheduled);
@@ -190,7 +198,7 @@ impl Sequence {
         self.settled
     }
 
-    /// How many of the requests that settled last did not complete, in a row.
+    /// How many of the requests that settled last were neither completed nor refused, in a row.
     #[must_use]
     pub const fn lost_in_a_row(&self) -> u32 {
         self.lost_in_a_row
@@ -200,6 +208,15 @@ impl Sequence {
     #[must_use]
     pub fn time_in_system_s(&self) -> f64 {
         if self.settled == 0 { 0.0 } else { self.in_system_ns as f64 / 1e9 / self.settled as f64 }
+    }
+
+    /// Median time in the system of the settled requests of the window, in seconds; none without any.
+    #[must_use]
+    pub fn median_in_system_s(&self) -> Option<f64> {
+        let inside = self.rows.iter().filter(|row| self.window.contains(row.scheduled));
+        let mut times: Vec<u32> = inside.map(|row| row.in_system_us).collect();
+        let middle = times.len() / 2;
+        (!times.is_empty()).then(|| f64::from(*times.select_nth_unstable(middle).1) / 1e6)
     }
 
     /// The settled requests of the window in the order of their instants.
@@ -214,7 +231,12 @@ impl Sequence {
                 leaving.pop();
             }
             if self.window.contains(row.scheduled) {
-                order.push(Came { in_flight: leaving.len() as u32, missed: row.missed, counted: row.counted });
+                order.push(Came {
+                    in_flight: leaving.len() as u32,
+                    in_system_us: row.in_system_us,
+                    missed: row.missed,
+                    counted: row.counted,
+                });
             }
             leaving.push(Reverse(row.ended()));
         }

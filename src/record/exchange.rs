@@ -48,7 +48,16 @@ pub struct Exchange {
     pub outcome: Outcome,
 }
 
+/// Statuses by which a server that works says that it takes no more for now.
+pub const REFUSALS: [u16; 3] = [429, 503, 529];
+
 impl Exchange {
+    /// Whether a server that works refused it for load (status 429, 503 or 529).
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed(_)) && self.status.is_some_and(|status| REFUSALS.contains(&status))
+    }
+
     /// Notes a token-bearing event read at `at`; `answer` unless it is reasoning.
     pub fn note_token_event(&mut self, at: Offset, answer: bool) {
         match self.last_token {

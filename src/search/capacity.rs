@@ -89,6 +89,13 @@ pub fn unloaded_per_s(trial: &TrialView) -> Option<f64> {
     mean_e2e_s(trial).map(|mean_s| 1.0 / mean_s)
 }
 
+/// Squared coefficient of variation of the end-to-end latency of completed requests.
+pub(super) fn cv2_of(trial: &TrialView) -> Option<f64> {
+    let stats = &trial.metrics.get(&Metric::E2e)?.completed_only;
+    let (mean, deviation) = (stats.mean.filter(|mean| *mean > 0.0)?, stats.std?);
+    Some(deviation * deviation / (mean * mean))
+}
+
 /// Mean end-to-end latency of completed requests in seconds.
 pub(super) fn mean_e2e_s(trial: &TrialView) -> Option<f64> {
     trial.metrics.get(&Metric::E2e).and_then(|row| row.completed_only.mean).filter(|mean_s| *mean_s > 0.0)

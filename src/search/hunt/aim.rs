@@ -9,8 +9,20 @@ use crate::search::step::{Demand, Question};
 pub struct Aim {
     /// The question put to the step.
     pub question: Question,
-    certificate: bool,
+    certificate: Wanted,
     asked: Vec<Asked>,
+}
+
+/// Whether a fresh run at the lower bound has to pass by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wanted {
+    /// No: the answer is an estimate.
+    #[default]
+    Never,
+    /// Where the budget has room for it.
+    WithinBudget,
+    /// Whatever the budget.
+    Always,
 }
 
 /// One objective that is a demand.
@@ -38,7 +50,7 @@ impl Aim {
             let why = format!("{} objectives are too many for a search", objectives.items().len());
             return Err(Refusal::new(why, format!("accepted is up to {}", Sequence::MOST_OBJECTIVES)));
         }
-        Ok(Self { question: Question::new(demands, precision)?, certificate: false, asked })
+        Ok(Self { question: Question::new(demands, precision)?, certificate: Wanted::Never, asked })
     }
 
     /// The same, asked otherwise: of other arrivals, between other rates, within another budget.
@@ -47,15 +59,15 @@ impl Aim {
         Self { question, ..self }
     }
 
-    /// The same; where `wanted`, a fresh run at the lower bound of the answer has to pass by itself.
+    /// The same with a certificate, where it is wanted.
     #[must_use]
-    pub fn certified(self, wanted: bool) -> Self {
+    pub fn certified(self, wanted: Wanted) -> Self {
         Self { certificate: wanted, ..self }
     }
 
     /// Whether a certificate is wanted.
     #[must_use]
-    pub const fn certificate(&self) -> bool {
+    pub const fn certificate(&self) -> Wanted {
         self.certificate
     }
 

@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::metrics::Play;
 use crate::search::hunt::figures::Figures;
-use crate::search::hunt::{Certificate, Event, Hunt, Journal, Probing, Purpose};
-use crate::search::step::{Answer, Finding, Order, Picture, Probe, certificate, certified};
+use crate::search::hunt::{Certificate, Event, Hunt, Journal, Probing, Purpose, Wanted};
+use crate::search::step::{Answer, Finding, Order, Picture, Probe, certificate, certified, fits};
 
 /// Plays the certificate, to the end of all its requests.
 pub(super) async fn certify<P, T>(hunt: &mut Hunt<'_, T>, player: &mut P, order: Order, goes_on: impl Fn() -> bool) -> Result<(), Error>
@@ -29,15 +29,16 @@ impl<T> Hunt<'_, T> {
     pub(super) fn certificate_of(&self, answer: &Answer) -> Option<Order> {
         let history = &self.journal.history;
         let claims = matches!(answer.finding, Finding::Found | Finding::MostReached | Finding::BudgetSpent) && answer.doubts.is_empty();
-        let wanted = self.aim.certificate() && self.journal.certificate.is_none() && claims && !history.probes.is_empty();
+        let wanted = self.aim.certificate() != Wanted::Never && self.journal.certificate.is_none() && claims && !history.probes.is_empty();
         let bracket = answer.bracket.filter(|_| wanted)?;
         let question = self.journal.question(self.aim);
-        certificate(&question, history, Figures::of(question.over(), bracket, question.most()).claimed()?)
+        let order = certificate(&question, history, Figures::of(question.over(), bracket, question.most()).claimed()?)?;
+        (self.aim.certificate() == Wanted::Always || fits(&question, history, &order)).then_some(order)
     }
 
     pub(super) fn certified(&mut self, run: Probe) {
         let question = self.journal.question(self.aim);
-        let result = Picture::of(&question, &self.journal.history).map(|picture| certified(&question, picture.end(), &run));
+        let result = Picture::of(&question, &self.journal.history).map(|picture| certified(&question, &picture, &run));
         self.journal.certificate = result.map(|result| Certificate { result, run });
     }
 }

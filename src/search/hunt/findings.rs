@@ -5,8 +5,16 @@ use serde::{Deserialize, Serialize};
 use crate::search::Over;
 use crate::search::hunt::figures::Figures;
 use crate::search::hunt::{Aim, Certificate, Conclusion, Journal, Kept, Purpose};
-use crate::search::step::{Answer, Capacity, Certified, Count, Doubt, End, Finding, History, Picture, Probe, Question, Spent, price};
-use crate::units::{count, per_second, seconds};
+use crate::search::step::{
+    Answer, Capacity, Certified, Count, Demand, Direct, Doubt, End, Finding, History, Picture, Probe, Question, Spent, price,
+};
+use crate::units::{count, per_second, plain, seconds};
+
+/// A share of misses that load does not cause is told of from this part of the allowed share on.
+const WORTH_SAYING: f64 = 0.2;
+
+/// What limits where no objective does, but the rate that the service carries at all.
+const CAPACITY: &str = "capacity";
 
 /// How a search ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +84,15 @@ pub struct SearchFindings {
     pub requests: u64,
     /// Independent requests that the probes near the answer are worth, for the objective that limits.
     pub effective_requests: Option<f64>,
+    /// Independent episodes of misses near the answer, for the objective that limits: fewer than about ten are no claim.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub episodes: Option<f64>,
+    /// The share of requests that miss it whatever the load.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unloaded_share: Option<f64>,
+    /// What the probes say by themselves, with no curve between them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direct: Option<Direct>,
     /// Seconds of the service's time.
     pub spent_s: f64,
     /// The fresh run at the lower bound, where one was asked for and played.
@@ -86,6 +103,8 @@ pub struct SearchFindings {
     pub floor: Option<Vec<Count>>,
     /// Mean time in the system of the unloaded service.
     pub unloaded_s: Option<f64>,
+    /// Squared coefficient of variation of that time.
+    pub unloaded_cv2: Option<f64>,
     /// The saturated service.
     pub capacity: Option<Capacity>,
     /// What the first steps took, and what was thrown away.
@@ -132,6 +151,7 @@ impl SearchFindings {
             spent_s: spent.seconds,
             floor: history.floor.clone(),
             unloaded_s: journal.unloaded_s,
+            unloaded_cv2: history.unloaded_cv2,
             capacity: history.capacity,
             overhead: history.overhead,
             begun: journal.begun,
@@ -171,7 +191,13 @@ impl SearchFindings {
     #[must_use]
     pub fn journal(&self) -> Journal {
         Journal {
-            history: History { floor: self.floor.clone(), capacity: self.capacity, probes: self.probes.clone(), overhead: self.overhead },
+            history: History {
+                floor: self.floor.clone(),
+                capacity: self.capacity,
+                probes: self.probes.clone(),
+                unloaded_cv2: self.unloaded_cv2,
+                overhead: self.overhead,
+            },
             unloaded_s: self.unloaded_s,
             begun: self.begun,
             // A resumption is another try.
@@ -188,11 +214,18 @@ impl SearchFindings {
             Finding::Infeasible => Outcome::Infeasible,
         });
         self.limited_by = Some(aim.text(answer.limited_by).to_owned());
+        if answer.is_limited_by_capacity {
+            self.limited_by = Some(CAPACITY.to_owned());
+        }
         self.doubts.clone_from(&answer.doubts);
         if self.certificate.as_ref().is_some_and(|certificate| certificate.result == Certified::Fail) {
             self.doubts.push(Doubt::Certificate);
         }
         self.effective_requests = Some(answer.effective_requests);
+        self.episodes = Some(answer.episodes).filter(|episodes| episodes.is_finite());
+        let allowed = question.demands().get(answer.limited_by).map_or(1.0, Demand::allowed);
+        self.unloaded_share = Some(answer.unloaded_share).filter(|share| *share >= WORTH_SAYING * allowed);
+        self.direct = Some(answer.direct).filter(|direct| direct.passes.or(direct.fails).is_some());
         if let Some(bracket) = answer.bracket.filter(|_| !self.probes.is_empty()) {
             self.figures = Figures::of(question.over(), bracket, question.most());
         }
@@ -258,8 +291,16 @@ impl SearchFindings {
                     .map_or_else(String::new, |best| format!(": the best estimate is {:.0} % of that", 100.0 * best / per_s))
             )),
             Some(Capacity::Above(per_s)) => sentences.push(format!("it was not saturated by {}", per_second(per_s))),
+            Some(Capacity::Refuses(_)) => sentences.push(
+                "the server refuses requests when it is given more than it takes (429 or 503): each refusal is a miss, and the answer is what it takes"
+                    .to_owned(),
+            ),
             None => {}
         }
+        sentences.extend(self.unloaded_share.map(|share| {
+            format!("{:.2} % of the requests miss {limits} whatever the {noun}: mend those, and it carries more", 100.0 * share)
+        }));
+        sentences.extend(self.direct.and_then(|direct| self.direct_text(direct)));
         sentences.extend(self.certificate.as_ref().map(|certificate| self.certificate_text(certificate)));
         if let Some(safe) = self.figures.safe {
             sentences.push(match over {
@@ -310,7 +351,10 @@ impl SearchFindings {
             count(self.requests),
             self.effective_requests
                 .filter(|_| !self.probes.is_empty())
-                .map_or_else(String::new, |effective| { format!(", effective {}", count(libm::round(effective).max(0.0) as u64)) }),
+                .map_or_else(String::new, |effective| {
+                    let episodes = self.episodes.map_or_else(String::new, |episodes| format!(" in {episodes:.0} episodes of misses"));
+                    format!(", effective {}{episodes}", count(libm::round(effective).max(0.0) as u64))
+                }),
             self.probes.len(),
             if self.probes.len() == 1 { "" } else { "s" },
             seconds(self.spent_s)
@@ -321,8 +365,11 @@ impl SearchFindings {
             Some(Certified::Fail) => ("DOUBTED, the certificate failed: ", ""),
             Some(Certified::Pass) => ("", ", certified by a fresh run"),
             Some(Certified::Undecided) => ("", ", not certified: the fresh run decided nothing"),
+            // Nobody has checked it by a load of its own.
+            None if matches!(self.finished, Some(Outcome::Found | Outcome::BudgetSpent)) => ("", " (an estimate: no certificate)"),
             None => ("", ""),
         };
+        let doubted = if doubted.is_empty() && !self.doubts.is_empty() { "DOUBTED: " } else { doubted };
         match (self.finished, self.figures.texts()) {
             (Some(Outcome::Infeasible), _) if self.probes.is_empty() => {
                 format!("INFEASIBLE: the unloaded service misses {}; {took}", self.limited_by.as_deref().unwrap_or_default())
@@ -338,6 +385,18 @@ impl SearchFindings {
                 format!("{doubted}carries at least {low} {confidence}{certified}, and possibly far more: {flag} ends it; {took}")
             }
             _ => format!("no answer yet; {took}"),
+        }
+    }
+
+    /// What the probes show by themselves.
+    fn direct_text(&self, direct: Direct) -> Option<String> {
+        let over = self.figures.over;
+        let amount = |level: f64| over.amount(&plain(level));
+        match (direct.passes, direct.fails) {
+            (Some(passes), Some(fails)) => Some(format!("measured directly: {} passes, {} fails", amount(passes), amount(fails))),
+            (Some(passes), None) => Some(format!("measured directly: {} passes", amount(passes))),
+            (None, Some(fails)) => Some(format!("measured directly: {} fails", amount(fails))),
+            (None, None) => None,
         }
     }
 
@@ -372,6 +431,7 @@ impl SearchFindings {
                     Capacity::Reached(per_s) => per_s,
                     // As the step assumes.
                     Capacity::Above(per_s) => 1.5 * per_s,
+                    Capacity::Refuses(_) => 1.3 * best,
                 };
                 // At the wall a quarter of the precision is enough.
                 let share = (best / per_s).min(1.0 - question.precision() / 4.0);

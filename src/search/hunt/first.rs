@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Error;
 use crate::metrics::{Course, Ended, LiveCounts, Play, Segment, Sequence, StopRule, Trial, TrialView};
-use crate::search::capacity::{in_window, mean_e2e_s};
+use crate::search::capacity::{cv2_of, in_window, mean_e2e_s};
 use crate::search::hunt::facts::counts_of;
 use crate::search::hunt::watch::LOST;
 use crate::search::hunt::{Aim, Event, Hunt, Journal, Kept, Lengths, Purpose};
@@ -21,8 +21,17 @@ const FLOOR_S: f64 = 60.0;
 const FLOOR_LEAST: u64 = 30;
 /// So many times as many are asked where misses are close to what is allowed.
 const CLOSE_TIMES: u64 = 10;
-/// Requests after which a floor that fails for certain ends it.
-const FAILS_AFTER: u64 = 5;
+/// A share of misses is close to the allowed one from this part of it on.
+const CLOSE: f64 = 0.25;
+/// Requests after which it is looked whether the floor fails, beside the end of each stage: looks at every request would find a share of misses just below
+/// the allowed one guilty sooner or later.
+const LOOKS: [u64; 2] = [5, 30];
+/// Requests in flight, stage by stage.
+const STAGES: [u32; 5] = [4, 16, 64, 256, Closed::THROUGHPUT];
+/// Completions of a stage, for each in flight, by which it is seen whether it brings more than the one before.
+const STAGE_ROUNDS: u64 = 4;
+/// Fourfold requests in flight complete at least this many times as much per second while the service is not saturated.
+const GAIN: f64 = 1.3;
 /// Mean times of a lone request that a closed loop is given to fill the service.
 const FILLING: f64 = 3.0;
 /// A service on which a loaded request takes less than so many times a lone one is not saturated.
@@ -45,24 +54,26 @@ where
     let enough = Enough::default();
     let rule = enough.watching(move |counts, sequence| {
         let settled = sequence.settled();
-        let counts_now = || counts_of(&aim, sequence, counts.elapsed);
-        // Close to a limit more are asked: a share of failures that no rate changes is best refuted here.
-        let is_close = || aim.question.demands().iter().zip(counts_now()).any(|(demand, counted)| counted.share() > demand.allowed() / 2.0);
+        let counted = counts_of(&aim, sequence, counts.elapsed);
+        // Close to a limit more are asked: a share of misses that no rate changes is best learnt here.
+        let is_close = || aim.question.demands().iter().zip(&counted).any(|(demand, counted)| counted.share() > CLOSE * demand.allowed());
         (settled >= requests && (settled >= CLOSE_TIMES * requests || !is_close()))
             || (settled >= FLOOR_LEAST && counts.elapsed.as_secs() >= FLOOR_S)
-            || (settled >= FAILS_AFTER && failing(&aim.question, &counts_now()).is_some())
+            || (LOOKS.contains(&settled) && failing(&aim.question, &counted).is_some())
             || sequence.lost_in_a_row() >= LOST
     });
     played(hunt, player, (place, Purpose::Floor), segment, (rule, enough), |hunt, trial, view| {
         let Some(sequence) = &trial.sequence else { return };
         hunt.journal.history.floor = Some(counts_of(hunt.aim, sequence, trial.drain_end));
         hunt.journal.unloaded_s = mean_e2e_s(view);
+        hunt.journal.history.unloaded_cv2 = cv2_of(view);
     })
     .await
 }
 
-/// Loads the service beyond what it can do, with 512 requests in flight, until `completions` are there; where a most is set, that is offered first, and
-/// nothing more if the service keeps up with it.
+/// Loads the service beyond what it can do, with 4, 16, 64, 256 and at last 512 requests in flight, until four times as many bring hardly more; then until
+/// `completions` are there. No more are in flight than that takes: a service that collapses under more, or takes long to work them off, is spared.
+/// Where a most is set, that is offered first, and nothing more if the service keeps up with it. A service that refuses is left alone at once.
 pub(super) async fn saturate<P, T>(hunt: &mut Hunt<'_, T>, player: &mut P, completions: u64, most_per_s: Option<f64>) -> Result<(), Error>
 where
     P: Play,
@@ -83,34 +94,87 @@ where
             return Ok(());
         }
     }
+    let question = hunt.journal.question(hunt.aim);
+    let (budget, spent) = (question.budget(), hunt.journal.history.spent());
+    // A first step must leave something for the probes.
+    let left = budget.requests.map(|most| (BUDGET_SHARE * most.saturating_sub(spent.requests) as f64) as u64);
+    let completions = left.map_or(completions, |left| completions.min(left).max(LEAST_COMPLETIONS));
+    let until_s = budget.seconds.map_or(LONGEST_S, |most| spent.seconds + BUDGET_SHARE * (most - spent.seconds));
+    let mut before = None;
+    for in_flight in STAGES {
+        let most_s = (until_s - hunt.journal.history.spent().seconds).max(0.0);
+        before = stage(hunt, player, (in_flight, completions, most_s), before).await?;
+        if hunt.journal.history.capacity.is_some() || hunt.has_ended() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Plays a closed loop of `in_flight`, for `completions` where more in flight no longer bring much beside the `before` completed per second by the
+/// stage before, or where there is no next stage; else only until that is known. Gives what it completed per second.
+async fn stage<P, T>(
+    hunt: &mut Hunt<'_, T>,
+    player: &mut P,
+    (in_flight, completions, most_s): (u32, u64, f64),
+    before: Option<f64>,
+) -> Result<Option<f64>, Error>
+where
+    P: Play,
+    T: FnMut(&Journal, Event) -> Result<(), Error>,
+{
+    let is_last = in_flight == Closed::THROUGHPUT;
     let filling_s = FILLING * hunt.journal.unloaded_s.unwrap_or(0.0);
     let lengths = Lengths::new(filling_s, LONGEST_S, 0.0);
-    let (place, segment) = hunt.begin(Purpose::Saturation, PointLoad::Closed(Closed::THROUGHPUT), &lengths, "saturation".to_owned())?;
-    // A first step must leave something for the probes.
-    let left = hunt.aim.question.budget().requests.map(|most| most.saturating_sub(hunt.journal.history.spent().requests));
-    let completions = left.map_or(completions, |left| completions.min((BUDGET_SHARE * left as f64) as u64).max(LEAST_COMPLETIONS));
-    let longest_s = hunt.aim.question.budget().seconds.map_or(LONGEST_S, |seconds| BUDGET_SHARE * seconds);
-    let filled: Mutex<Option<u64>> = Mutex::default();
+    let label = format!("saturation, {in_flight} in flight");
+    let (place, segment) = hunt.begin(Purpose::Saturation, PointLoad::Closed(in_flight), &lengths, label)?;
+    let first_look = STAGE_ROUNDS * u64::from(in_flight);
+    let filled: Mutex<Option<LiveCounts>> = Mutex::default();
+    let (refused, full) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(is_last)));
+    let (is_refused, is_full) = (Arc::clone(&refused), Arc::clone(&full));
     let enough = Enough::default();
     let rule = enough.watching(move |counts, _| {
-        let mut filled = filled.lock().unwrap_or_else(PoisonError::into_inner);
-        let dead = counts.missed >= u64::from(Closed::THROUGHPUT + LOST);
-        if counts.elapsed < Offset::from_secs(filling_s) {
-            return counts.completed == 0 && dead;
+        if counts.missed >= u64::from(LOST) && counts.missed > counts.completed {
+            is_refused.store(true, Relaxed);
+            return true;
         }
-        let since = counts.completed - *filled.get_or_insert(counts.completed);
-        let late = since >= LEAST_COMPLETIONS && counts.elapsed.as_secs() >= longest_s;
-        since >= completions || late || (since == 0 && dead)
+        if counts.elapsed < Offset::from_secs(filling_s) {
+            return false;
+        }
+        let mut filled = filled.lock().unwrap_or_else(PoisonError::into_inner);
+        let filled = filled.get_or_insert(*counts);
+        let since = counts.completed - filled.completed;
+        if since < first_look {
+            return false;
+        }
+        let per_s = since as f64 / counts.elapsed.secs_since(filled.elapsed).max(1e-9);
+        if since == first_look && before.is_some_and(|before| per_s < GAIN * before) {
+            is_full.store(true, Relaxed);
+        }
+        since >= completions || !is_full.load(Relaxed) || counts.elapsed.as_secs() >= most_s
     });
+    let mut completed = None;
     played(hunt, player, (place, Purpose::Saturation), segment, (rule, enough), |hunt, _, view| {
-        let Some(rate) = in_window(view) else { return };
-        let saturated = mean_e2e_s(view).zip(hunt.journal.unloaded_s).is_none_or(|(loaded, lone)| loaded >= SATURATED * lone);
+        completed = in_window(view).map(|rate| rate.per_s);
+        if refused.load(Relaxed) {
+            // One after the other it was answered.
+            let lone_per_s = hunt.journal.unloaded_s.map_or(1.0, |lone_s| 1.0 / lone_s);
+            hunt.journal.history.capacity = Some(Capacity::Refuses(lone_per_s));
+            return;
+        }
+        let is_saturated = mean_e2e_s(view).zip(hunt.journal.unloaded_s).is_none_or(|(loaded, lone)| loaded >= SATURATED * lone);
         // Answers that take the same time come in waves, of which a window may hold one more than its share; all of them together do not.
         let least = view.run_totals.completed as f64 / view.drain_end_s;
-        let reached = if saturated { Capacity::Reached(rate.per_s) } else { Capacity::Above(rate.per_s.min(least)) };
-        hunt.journal.history.capacity = Some(reached);
+        let found = completed.unwrap_or(least);
+        let late = view.drain_end_s >= most_s;
+        if full.load(Relaxed) && is_saturated {
+            hunt.journal.history.capacity = Some(Capacity::Reached(found));
+        } else if is_last || late {
+            hunt.journal.history.capacity = Some(Capacity::Above(found.min(least)));
+        }
     })
-    .await
+    .await?;
+    Ok(completed)
 }
 
 /// Whether a rule ended its load, and not the user.

@@ -1,10 +1,13 @@
 //! Owns the growth of the number in flight while a load runs: its slope, how sure that is, and what completes meanwhile.
 
 use crate::metrics::LiveCounts;
+use crate::search::step::{Growth, Signs};
 use crate::units::Offset;
 
 /// Stretches of time by which the uncertainty is taken.
 const STRETCHES: usize = 8;
+/// Stretches of a window by whose steps the growth over it is judged.
+const STEPS: usize = 16;
 /// Standard errors by which a slope stands out.
 const SURE: f64 = 3.0;
 /// Arrivals in which completions that fall short by δ are no chance: this ÷ δ², three standard deviations.
@@ -38,6 +41,11 @@ impl Samples {
         }
     }
 
+    /// Those since `from`, until `until`.
+    pub(super) fn between(&self, from: Offset, until: Offset) -> Vec<Sample> {
+        self.taken.iter().filter(|sample| sample.at >= from && sample.at <= until).copied().collect()
+    }
+
     /// Those of the last half of the time since `from`.
     pub(super) fn last_half(&self, from: Offset) -> Vec<Sample> {
         let Some(last) = self.taken.last() else { return Vec::new() };
@@ -51,13 +59,35 @@ pub(super) fn trends(samples: &[Sample], least_per_s: f64) -> bool {
     slope(samples).is_some_and(|(growth, error)| libm::fabs(growth) > (SURE * error).max(least_per_s))
 }
 
-/// Growth in requests per second with its standard error, and completions ÷ arrivals meanwhile; none where too few requests came to see an
-/// overload by the share `resolution`.
-pub(super) fn grows(samples: &[Sample], resolution: f64) -> Option<((f64, f64), f64)> {
-    let (first, last) = (samples.first()?, samples.last()?);
+/// How the number in flight develops over these samples: its slope and what completes meanwhile, where enough requests came to see an overload by the share
+/// `resolution`, and whether it grew in all but one of eight stretches.
+pub(super) fn signs(samples: &[Sample], resolution: f64) -> Signs {
+    let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return Signs::default() };
     let (came, settled) = ((last.due - first.due) as f64, (last.settled - first.settled) as f64);
-    (came * resolution * resolution >= ARRIVALS).then_some(())?;
-    Some((slope(samples)?, settled / came))
+    if came * resolution * resolution < ARRIVALS {
+        return Signs::default();
+    }
+    let grew = increments(samples, STRETCHES).is_some_and(|steps| steps.iter().filter(|step| **step > 0.0).count() + 1 >= STRETCHES);
+    Signs { growth_per_s: slope(samples), completed_share: Some(settled / came), is_steady_growth: grew }
+}
+
+/// By how much the number in flight grew in each of `stretches`; none with fewer than two samples in each.
+fn increments(samples: &[Sample], stretches: usize) -> Option<Vec<f64>> {
+    let each = samples.len().checked_sub(1)? / stretches;
+    (each >= 2).then(|| (0..stretches).map(|place| samples[(place + 1) * each].in_flight - samples[place * each].in_flight).collect())
+}
+
+/// Growth over these samples and its standard error, from 16 stretches: the number in flight of a service that does not keep up is a random walk, whose
+/// steps are independent; that of one that does goes back, and varies less than its steps say.
+pub(super) fn growth(samples: &[Sample]) -> Option<Growth> {
+    let steps = increments(samples, STEPS)?;
+    let (first, last) = (samples.first()?, samples[STEPS * ((samples.len() - 1) / STEPS)]);
+    let seconds = last.at.secs_since(first.at);
+    let count = steps.len() as f64;
+    let sum: f64 = steps.iter().sum();
+    let variance = steps.iter().map(|step| step - sum / count).map(|off| off * off).sum::<f64>() * count / (count - 1.0);
+    // A number of requests is known to one of them.
+    (seconds > 0.0).then(|| Growth { per_s: sum / seconds, error_per_s: libm::sqrt(variance.max(1.0)) / seconds })
 }
 
 /// The least-squares slope over the means of eight stretches, and its standard error; none with fewer than two samples in each.
@@ -104,13 +134,17 @@ mod tests {
     #[test]
     fn a_backlog_that_grows_is_seen_and_a_ripple_is_not() {
         let rising = samples(|second| 10.0 * f64::from(second) + ripple(second), |second| 90 * u64::from(second));
-        let ((growth, error), share) = grows(&rising, 0.1).unwrap();
-        assert!((growth - 10.0).abs() < 0.1 && error < 0.1 && (share - 0.9).abs() < 1e-9, "{growth} ± {error}, {share}");
+        let seen = signs(&rising, 0.1);
+        let (growth_per_s, error) = seen.growth_per_s.unwrap();
+        assert!((growth_per_s - 10.0).abs() < 0.1 && error < 0.1, "{growth_per_s} ± {error}");
+        assert!(seen.is_steady_growth && (seen.completed_share.unwrap() - 0.9).abs() < 1e-9, "{seen:?}");
         assert!(trends(&rising, 5.0) && !trends(&rising, 11.0));
+        let found = growth(&rising).unwrap();
+        assert!((found.per_s - 10.0).abs() < 0.3 && found.error_per_s < 0.5, "{found:?}");
         let level = samples(|second| 20.0 + ripple(second), |second| 100 * u64::from(second));
-        assert!(!trends(&level, 0.0));
-        assert_eq!(grows(&level, 0.02), None, "6 300 requests do not tell 2 % from chance");
-        assert!(slope(&level[..15]).is_none(), "too few samples");
+        assert!(!trends(&level, 0.0) && !signs(&level, 0.1).is_steady_growth);
+        assert_eq!(signs(&level, 0.02), Signs::default(), "6 300 requests do not tell 2 % from chance");
+        assert!(slope(&level[..15]).is_none() && growth(&level[..15]).is_none(), "too few samples");
     }
 
     #[test]

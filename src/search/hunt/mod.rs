@@ -11,7 +11,7 @@ mod growth;
 mod journal;
 mod watch;
 
-pub use aim::{Aim, Asked};
+pub use aim::{Aim, Asked, Wanted};
 pub use figures::Figures;
 pub use findings::{Load, Outcome, SearchFindings};
 pub use journal::{Certificate, Event, Journal, Kept, Purpose};
@@ -25,7 +25,7 @@ use crate::metrics::{Ended, Play, Segment, Trial, TrialView};
 use crate::schedule::TimeScale;
 use crate::search::capacity::in_window;
 use crate::search::follow::{alongside, glance};
-use crate::search::hunt::facts::probe_of;
+use crate::search::hunt::facts::{planned, probe_of};
 use crate::search::hunt::watch::{Seen, Watch};
 use crate::search::step::{Answer, Demand, End, History, Order, Picture, Spent, Step, step};
 use crate::search::{Blueprint, Level, Point, PointLoad, is_unanswered};
@@ -34,7 +34,7 @@ use crate::workload::Plan;
 
 /// Loads in a row that the generator may spoil.
 const MOST_SPOILT: u32 = 5;
-/// Of a block, of the longest limit and of the mean time in the system: how long the requests of a window are followed at most, the load going on.
+/// Of a window, of the longest limit and of the mean time in the system: how long the requests of a window are followed at most, the load going on.
 const FOLLOWED: [f64; 3] = [1.0, 4.0, 10.0];
 
 /// Within this a player has looked.
@@ -132,6 +132,11 @@ struct Probing {
     seen: Option<Seen>,
 }
 
+/// Whether the service refused most of what failed: it is there, and takes no more.
+fn is_refused(view: &TrialView) -> bool {
+    view.run_totals.refused() > 0
+}
+
 /// How long the parts of a load are.
 struct Lengths {
     discard: Duration,
@@ -185,7 +190,7 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         let (load, follow_s) = match order.level {
             Level::RatePerS(per_s) => {
                 let rate = Rate::new(per_s).map_err(|refusal| Error::Internal(refusal.to_string()))?;
-                (PointLoad::Open(rate), (blocks * order.block_s).max(limits * limit_s).max(times * in_system_s.unwrap_or(0.0)))
+                (PointLoad::Open(rate), (blocks * order.window_s).max(limits * limit_s).max(times * in_system_s.unwrap_or(0.0)))
             }
             // Twice the time in the system at least: all but a few of those that were released inside the window.
             Level::Concurrency(in_flight) => (PointLoad::Closed(in_flight), order.discard_s),
@@ -195,7 +200,7 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         };
         // Room for a discard that is extended, for following what came inside the window, and for a player that looks only now and then.
         let cooldown_s = 3.0 * order.discard_s + follow_s + LOOKING_S;
-        let lengths = Lengths::new(order.discard_s, f64::from(order.most_blocks) * order.block_s, cooldown_s);
+        let lengths = Lengths::new(order.discard_s, order.window_s, cooldown_s);
         let what = if purpose == Purpose::Certificate { "certificate" } else { "probe" };
         let label = format!("{what} {} {}", self.journal.begun + 1, order.level);
         let (place, segment) = self.begin(purpose, load, &lengths, label)?;
@@ -216,7 +221,9 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         let kept = self.judge(&view, trial.ended == Ended::Interrupted || end.is_none(), is_lost);
         match (kept, end, &trial.sequence) {
             (Kept::Evidence, Some(end), Some(sequence)) => {
-                let mut probe = probe_of(self.aim, &probing.order, end, sequence, trial.drain_end, spent.requests);
+                let sent = [spent.requests, planned(self.aim, &probing.order)];
+                let mut probe = probe_of(self.aim, &probing.order, end, sequence, trial.drain_end, sent);
+                probe.growth = probing.seen.as_ref().and_then(|seen| seen.probe.growth);
                 probe.spent = spent;
                 probe.completed_per_s = in_window(&view).map(|rate| rate.per_s);
                 match probing.purpose {
@@ -235,7 +242,7 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
             self.cut_short = true;
             return Kept::CutShort;
         }
-        if is_lost || is_unanswered(view) {
+        if is_lost || (is_unanswered(view) && !is_refused(view)) {
             self.lost = true;
             return Kept::Lost;
         }

@@ -1,4 +1,4 @@
-//! Owns `Watch`, the fold that steers a running probe: discards until nothing trends, looks at the end of each block, ends at an alarm, and follows the
+//! Owns `Watch`, the fold that steers a running probe: discards until nothing trends, cuts the window where the rest could not mend it, and follows the
 //! requests of the window to their end, the load going on.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::metrics::{Course, LiveCounts, Sequence, StopRule};
 use crate::search::Level;
 use crate::search::hunt::Aim;
-use crate::search::hunt::facts::{counts_of, probe_of};
-use crate::search::hunt::growth::{Samples, grows, trends};
-use crate::search::step::{Count, End, Look, Order, Picture, Probe, Signs, alarm, is_plain, look};
+use crate::search::hunt::facts::{counts_of, planned, probe_of};
+use crate::search::hunt::growth::{Samples, growth, signs, trends};
+use crate::search::step::{Count, End, Growth, Order, Picture, Probe, alarm, is_plain};
 use crate::units::Offset;
 
 /// Of the discard, how often it is repeated while requests in flight show a trend.
@@ -54,8 +54,8 @@ struct Watching {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
     Discarding { extended: u32 },
-    Measuring { blocks: u32 },
-    Following { end: End, since: Offset },
+    Measuring,
+    Following { since: Offset, growth: Option<Growth> },
 }
 
 impl Watch {
@@ -65,7 +65,7 @@ impl Watch {
             picture,
             order,
             phase: Phase::Discarding { extended: 0 },
-            samples: Samples::each(order.block_s / 64.0),
+            samples: Samples::each(order.window_s / 64.0),
             next_look: FIRST_LOOK,
             due_before: 0,
             follow_s,
@@ -88,18 +88,18 @@ impl Watching {
     fn see(&mut self, counts: &LiveCounts, sequence: &Sequence) -> Course {
         self.samples.add(counts);
         if sequence.lost_in_a_row() >= LOST {
-            return self.end(End::Overloaded, true, counts, sequence);
+            return self.end(End::Overloaded, true, None, counts, sequence);
         }
         match self.phase {
             Phase::Discarding { extended } => self.discarding(extended, counts, sequence),
-            Phase::Measuring { blocks } => self.measuring(blocks, counts, sequence),
-            Phase::Following { end, since } => {
+            Phase::Measuring => self.measuring(counts, sequence),
+            Phase::Following { since, growth } => {
                 // Which of them are open is not known of released requests before they settle.
                 let is_open = sequence.is_open() || matches!(self.order.level, Level::Concurrency(_));
                 if is_open && counts.elapsed.secs_since(since) < self.follow_s {
                     return Course::GoOn;
                 }
-                self.end(end, false, counts, sequence)
+                self.end(End::Full, false, growth, counts, sequence)
             }
         }
     }
@@ -118,58 +118,44 @@ impl Watching {
             self.phase = Phase::Discarding { extended: extended + 1 };
             return Course::OpenAt(opens.plus(Duration::from_secs_f64(self.order.discard_s)));
         }
-        self.phase = Phase::Measuring { blocks: 0 };
+        self.phase = Phase::Measuring;
         self.due_before = counts.due;
         Course::GoOn
     }
 
-    fn measuring(&mut self, blocks: u32, counts: &LiveCounts, sequence: &Sequence) -> Course {
+    fn measuring(&mut self, counts: &LiveCounts, sequence: &Sequence) -> Course {
         let (window, now) = (sequence.window(), counts.elapsed);
+        let growth = || if let Level::RatePerS(_) = self.order.level { growth(&self.samples.between(window.start, now)) } else { None };
+        if now >= window.end {
+            self.phase = Phase::Following { since: now, growth: growth() };
+            return Course::GoOn;
+        }
         if counts.due - self.due_before >= self.next_look {
+            let growth = growth();
             self.next_look += LOOK_STEP + (counts.due - self.due_before) / LOOK_SHARE;
-            if self.is_overloaded(now, sequence) {
-                return self.end(End::Overloaded, false, counts, sequence);
+            if self.is_hopeless(now, sequence) {
+                return self.end(End::Overloaded, false, growth, counts, sequence);
             }
-        }
-        let played = blocks + 1;
-        let block_end = window.start.plus(Duration::from_secs_f64(self.order.block_s * f64::from(played)));
-        if now < block_end.min(window.end) {
-            return Course::GoOn;
-        }
-        self.phase = Phase::Measuring { blocks: played };
-        if played >= self.order.most_blocks || now >= window.end {
-            self.phase = Phase::Following { end: End::Full, since: now };
-            return Course::GoOn;
-        }
-        let counts = counts_of(&self.aim, sequence, now);
-        if look(&self.aim.question, &self.picture, &self.order, &counts) == Look::Decided {
-            self.phase = Phase::Following { end: End::Decided, since: now };
-            return Course::Close;
         }
         Course::GoOn
     }
 
-    fn is_overloaded(&self, now: Offset, sequence: &Sequence) -> bool {
+    /// Whether the rest of the window could not mend what was seen.
+    fn is_hopeless(&self, now: Offset, sequence: &Sequence) -> bool {
         let (question, counts) = (&self.aim.question, counts_of(&self.aim, sequence, now));
-        match question.pass() {
+        let planned = planned(&self.aim, &self.order);
+        if question.pass().is_some() {
             // A bad hour makes no bad day: only what already is too much for the whole pass.
-            Some(pass) => {
-                let of_all = |count: Count| Count { decided: pass.requests(), ..count };
-                is_plain(question, &counts.into_iter().map(of_all).collect::<Vec<_>>(), 1)
-            }
-            None => alarm(question, &self.order, &counts, &self.signs(now, sequence)).is_some(),
+            let of_all = |count: Count| Count { decided: planned, ..count };
+            return is_plain(question, &counts.into_iter().map(of_all).collect::<Vec<_>>(), 1);
         }
+        let signs = signs(&self.samples.last_half(sequence.window().start), self.order.resolution);
+        alarm(question, &self.picture, &self.order, &counts, planned, &signs).is_some()
     }
 
-    fn signs(&self, now: Offset, sequence: &Sequence) -> Signs {
-        let half = self.samples.last_half(sequence.window().start);
-        let (growth_per_s, completed_share) = grows(&half, self.order.resolution).unzip();
-        let ages = self.aim.asked().iter().map(|asked| sequence.oldest_age_s(asked.place, now).unwrap_or(0.0));
-        Signs { oldest_ages_s: ages.collect(), growth_per_s, completed_share }
-    }
-
-    fn end(&mut self, end: End, is_lost: bool, counts: &LiveCounts, sequence: &Sequence) -> Course {
-        let probe = probe_of(&self.aim, &self.order, end, sequence, counts.elapsed, counts.due);
+    fn end(&mut self, end: End, is_lost: bool, growth: Option<Growth>, counts: &LiveCounts, sequence: &Sequence) -> Course {
+        let sent = [counts.due, planned(&self.aim, &self.order)];
+        let probe = Probe { growth, ..probe_of(&self.aim, &self.order, end, sequence, counts.elapsed, sent) };
         self.seen = Some(Seen { probe, is_lost });
         Course::Stop
     }

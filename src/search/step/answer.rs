@@ -1,40 +1,60 @@
 //! Owns the decision: the next probe and how long it is to be, or the answer.
 
-use crate::search::step::posterior::nearness;
+use crate::search::step::curve::Shape;
+use crate::search::step::direct::{Direct, direct};
+use crate::search::step::overdispersion::nearness;
 use crate::search::step::trust::doubts;
 use crate::search::step::{Bracket, Capacity, Count, Doubt, End, History, Picture, Probe, Question, Spent};
 use crate::search::{Level, Over, Pass};
 use crate::stats::proportion::lower_bound;
 
-/// Requests of the floor probe, hardly loaded.
-const FLOOR_REQUESTS: u64 = 300;
-/// Completions of the saturation probe: for exponential services they give the capacity to ±1.8 %.
+/// Requests of the unloaded service, one at a time; see [`floor_of`].
+const FLOOR_REQUESTS: u64 = 600;
+/// Completions of the saturated service: for exponential services they give the capacity to ±1.8 %.
 const SATURATION_REQUESTS: u64 = 3_000;
-/// Of the width of the interval, the overload that a probe is to make visible; never coarser than this.
+/// The overload that a probe is to make visible, as a part of the width of the interval; never coarser than [`COARSEST`].
 const RESOLUTION: f64 = 0.35;
 const COARSEST: f64 = 0.25;
-/// A window holds at least so many requests, and so many mean times in the system.
+/// A window holds at least so many requests, and lasts at least so many mean times in the system.
 pub(super) const LEAST_REQUESTS: f64 = 300.0;
 const LEAST_TIMES: f64 = 5.0;
-/// Of the window, what is discarded before it; more where the service was emptied before.
+/// Misses, in effective requests, that a window would hold where the answer is: shorter windows would show chance alone, longer ones would all be
+/// spent at a few levels.
+const EXPECTED: f64 = 0.4;
+/// After so many probes windows grow with their number.
+const MANY_PROBES: f64 = 20.0;
+/// No window of more requests is ordered for that reason than this part of all requests so far.
+const LARGEST: f64 = 0.2;
+/// Discarded before the window, as a part of the time in which an overload shows; more where the service was emptied before.
 const DISCARDED: f64 = 0.3;
 const DISCARDED_EMPTIED: f64 = 0.7;
 /// Mean times in the system that are discarded at least.
 const DISCARDED_TIMES: f64 = 2.0;
-/// The same of closed loops, which have no overload that would have to build up; and of their first loads, which look for where to search.
+/// Closed loops have no overload that would have to build up: mean times in the system that a window lasts at least. Their first loads, which look for
+/// where to search, have at least so many requests and mean times.
 const LEAST_ROUNDS: f64 = 20.0;
 const FIRST_REQUESTS: f64 = 30.0;
 const FIRST_ROUNDS: f64 = 4.0;
-/// From one of these to the next.
+/// From one of the first loads to the next.
 const GROWTH: f64 = 2.0;
-/// Windows of one probe, at most.
-const BLOCKS: u32 = 4;
+/// Quantiles of the posterior at which probes are played in turn: the median says most of where the answer lies, the others of how the curve bends and of
+/// what holds near the ends of the interval by itself.
+const QUANTILES: [f64; 4] = [0.5, 0.2, 0.5, 0.8];
+/// The moderate rate, as a part of the answer, that is probed to learn which misses load does not cause; it is known when a floor of all that is allowed
+/// would have shown so many misses, in effective requests, and a little more is asked so that once is enough.
+const HALF: f64 = 0.5;
+const FLOOR_KNOWN: f64 = 4.0;
+const FLOOR_MORE: f64 = 1.2;
 /// Probes near the answer, apart in time, before it is given.
-const VISITS: usize = 2;
+const VISITS: usize = 3;
+/// Probes at least, the moderate one among them: the first few have all said too little.
+const LEAST_PROBES: usize = 10;
 /// A search that has not ended after so many probes never will.
-const MOST_PROBES: usize = 150;
+const MOST_PROBES: usize = 200;
 /// Without a least rate, nobody is interested in less than this share of the capacity.
 const LEAST_SHARE: f64 = 0.04;
+/// How certain it must be that the unloaded service fails, at each of the few looks at it.
+const FAILING: f64 = 0.995;
 /// How certain the answer must be to lie beyond an end of the range.
 const CERTAIN: f64 = 0.975;
 
@@ -45,11 +65,9 @@ pub struct Order {
     pub level: Level,
     /// Seconds of it that are not counted, first.
     pub discard_s: f64,
-    /// Seconds of a block.
-    pub block_s: f64,
-    /// Blocks at most; after each the probe is looked at.
-    pub most_blocks: u32,
-    /// The relative overload that a block is to make visible.
+    /// Seconds that are.
+    pub window_s: f64,
+    /// The relative overload that the window is to make visible.
     pub resolution: f64,
 }
 
@@ -98,12 +116,20 @@ pub struct Answer {
     pub bracket: Option<Bracket>,
     /// The demand that limits the load, or that fails.
     pub limited_by: usize,
+    /// Whether no demand limits the rate, but what the service carries at all.
+    pub is_limited_by_capacity: bool,
     /// What does not fit: an answer with doubts is inconclusive.
     pub doubts: Vec<Doubt>,
     /// What it took.
     pub spent: Spent,
     /// Requests of the probes near the answer, divided by φ, of the demand that limits.
     pub effective_requests: f64,
+    /// Independent episodes of misses of that demand near the answer.
+    pub episodes: f64,
+    /// The share of its misses that load does not cause.
+    pub unloaded_share: f64,
+    /// What the probes say by themselves, with no curve between them.
+    pub direct: Direct,
 }
 
 /// The next step of a search.
@@ -115,9 +141,13 @@ pub fn step(question: &Question, history: &History) -> Step {
             finding: Finding::Infeasible,
             bracket: None,
             limited_by: place,
+            is_limited_by_capacity: false,
             doubts: Vec::new(),
             spent: history.spent(),
             effective_requests: floor[place].decided as f64,
+            episodes: floor[place].misses as f64,
+            unloaded_share: floor[place].share(),
+            direct: Direct::default(),
         }));
     }
     let Some(picture) = Picture::of(question, history) else {
@@ -126,11 +156,11 @@ pub fn step(question: &Question, history: &History) -> Step {
     let done = |finding| Step::Done(Box::new(answer(question, history, &picture, finding)));
     let (budget, spent) = (question.budget(), history.spent());
     let is_over = |also: Spent| {
-        budget.requests.is_some_and(|requests| spent.requests + also.requests >= requests)
-            || budget.seconds.is_some_and(|seconds| spent.seconds + also.seconds >= seconds)
+        budget.requests.is_some_and(|requests| spent.requests + also.requests > requests)
+            || budget.seconds.is_some_and(|seconds| spent.seconds + also.seconds > seconds)
     };
-    let over = is_over(Spent::default());
-    if let Some(order) = growth(question, history).filter(|order| !is_over(certain(question, order))) {
+    let begins_in_time = |order: &Order| !is_over(taken(question, history, order));
+    if let Some(order) = growth(question, history).filter(begins_in_time) {
         return Step::Probe(order);
     }
     let Bracket { low, best, high } = picture.bracket();
@@ -153,19 +183,35 @@ pub fn step(question: &Question, history: &History) -> Step {
     let (is_whole, apart) = if question.over() == Over::Concurrency { (libm::floor(low) >= libm::floor(high), 1.0) } else { (false, 0.0) };
     let is_near = |level: f64| libm::fabs(libm::log(level / best)) <= precision || libm::fabs(level - best) <= apart;
     let near = history.probes.iter().filter(|probe| is_near(probe.level.value())).count();
-    if visited && (is_whole || high / low <= 1.0 + 2.0 * precision) && near >= VISITS {
+    let is_visited = near >= VISITS && (question.over() != Over::Rate || history.probes.len() >= LEAST_PROBES);
+    if visited && (is_whole || high / low <= 1.0 + 2.0 * precision) && is_visited && picture.has_enough_episodes() {
         return done(Finding::Found);
     }
     let order = order(question, history, &picture, precision);
-    if over || is_over(certain(question, &order)) || history.probes.len() >= MOST_PROBES {
+    if history.probes.len() >= MOST_PROBES {
         return done(Finding::BudgetSpent);
     }
-    Step::Probe(order)
+    let least_s = LEAST_REQUESTS / order.level.value();
+    let shortened = (1..=3).map(|half| Order { window_s: order.window_s / f64::from(1 << half), ..order });
+    let shortened = shortened.filter(|order| question.over() == Over::Rate && order.window_s >= least_s);
+    std::iter::once(order).chain(shortened).find(begins_in_time).map_or_else(|| done(Finding::BudgetSpent), Step::Probe)
 }
 
-/// What a probe is certain to take: a pass all of it.
-fn certain(question: &Question, order: &Order) -> Spent {
-    question.pass().map_or_else(Spent::default, |pass| Spent { requests: pass.requests(), seconds: order.block_s })
+/// What a probe takes.
+pub(super) fn taken(question: &Question, history: &History, order: &Order) -> Spent {
+    if let Some(pass) = question.pass() {
+        return Spent { requests: pass.requests(), seconds: order.window_s };
+    }
+    let last = history.probes.last();
+    let time_s = last.map_or(0.0, |probe| probe.time_in_system_s);
+    let per_s = match order.level {
+        Level::Concurrency(in_flight) => f64::from(in_flight) / time_s.max(1e-3),
+        Level::RatePerS(level) | Level::TimeScale(level) => level,
+    };
+    let seconds = order.discard_s + order.window_s;
+    // The requests of the window are followed, the load going on.
+    let followed_s = question.longest_limit_s().min(order.window_s) + time_s;
+    Spent { requests: (per_s * seconds) as u64, seconds: seconds + followed_s }
 }
 
 /// The precision in force: never looser than the distance to the wall, where latency explodes, down to a quarter of what was asked: the wall
@@ -179,15 +225,16 @@ pub(super) fn precision_at(question: &Question, picture: &Picture) -> f64 {
 }
 
 /// The next of the loads that look for where to search: twice the last, until an objective is plainly missed or nothing more may be sent. None where
-/// that is known, and of rates, whose end the saturated service tells.
+/// that is known, as it is of rates by the saturated service, unless that refuses or is exceeded.
 fn growth(question: &Question, history: &History) -> Option<Order> {
     let (over, most) = (question.over(), question.most().unwrap_or(f64::INFINITY));
     match history.end(question)? {
-        Capacity::Above(level) if over != Over::Rate && level < most => {
+        Capacity::Above(level) if (over != Over::Rate || history.shape(question) == Shape::Open) && level < most => {
             let level = over.level((GROWTH * level).max(question.least().unwrap_or(0.0)).min(most));
             Some(match question.pass() {
                 Some(pass) => whole(pass, level, COARSEST),
-                None => Order { most_blocks: 1, ..rounds(history, level, COARSEST, [FIRST_REQUESTS, FIRST_ROUNDS]) },
+                None if over == Over::Rate => lasting(question, history, level, COARSEST),
+                None => rounds(history, level, COARSEST, [FIRST_REQUESTS, FIRST_ROUNDS]),
             })
         }
         _ => None,
@@ -196,7 +243,7 @@ fn growth(question: &Question, history: &History) -> Option<Order> {
 
 /// A probe of a trace: all of it, once, from an empty service as it began. A trace is not steady: no part of it stands for the rest.
 fn whole(pass: &Pass, level: Level, resolution: f64) -> Order {
-    Order { level, discard_s: 0.0, block_s: pass.length_s(level.value()), most_blocks: 1, resolution }
+    Order { level, discard_s: 0.0, window_s: pass.length_s(level.value()), resolution }
 }
 
 /// A probe of a closed loop, of so many requests and rounds at least. How long they take follows from the load before, the unloaded service first: at
@@ -206,21 +253,48 @@ fn rounds(history: &History, level: Level, resolution: f64, [requests, rounds]: 
     let (in_flight, in_system_s) = history.probes.last().map_or((1.0, lone_s), |probe| (probe.level.value(), probe.time_in_system_s));
     let time_s = in_system_s * (level.value() / in_flight).max(1.0);
     let per_s = level.value() / time_s.max(1e-9);
-    let block_s = (requests / per_s).max(rounds * time_s);
-    Order { level, discard_s: (DISCARDED * block_s).max(DISCARDED_TIMES * time_s), block_s, most_blocks: BLOCKS, resolution }
+    let window_s = (requests / per_s).max(rounds * time_s);
+    Order { level, discard_s: (DISCARDED * window_s).max(DISCARDED_TIMES * time_s), window_s, resolution }
 }
 
 fn order(question: &Question, history: &History, picture: &Picture, precision: f64) -> Order {
-    let Bracket { low, best, high } = picture.bracket();
-    let first = history.probes.is_empty();
+    let Bracket { low, high, .. } = picture.bracket();
+    let turn = history.probes.len();
     let aimed = match history.capacity {
-        Some(Capacity::Above(most)) if first => most,
-        Some(Capacity::Reached(per_s)) if first => 0.75 * per_s,
-        _ => best,
+        Some(Capacity::Above(most)) if turn == 0 => most,
+        Some(Capacity::Reached(per_s)) if turn == 0 => 0.75 * per_s,
+        _ if turn < QUANTILES.len() || question.over() != Over::Rate => picture.bracket().best,
+        _ => picture.quantile(QUANTILES[turn % QUANTILES.len()]),
     };
     let level = question.over().level(aimed.min(question.most().unwrap_or(f64::INFINITY)).max(question.least().unwrap_or(0.0)));
     let resolution = (RESOLUTION * (high / low - 1.0)).max(precision).min(COARSEST);
-    lasting(question, history, level, resolution)
+    let order = lasting(question, history, level, resolution);
+    if question.over() != Over::Rate {
+        return order;
+    }
+    let place = picture.limited_by();
+    if let Some(moderate) = moderate(question, history, picture, resolution) {
+        return moderate;
+    }
+    let expected = EXPECTED * (turn as f64 / MANY_PROBES).max(1.0);
+    let requests = expected * picture.phi(question, place, picture.bracket().best) / question.demands()[place].allowed();
+    // The first probes look for where to search, and none spends much of what all have spent.
+    let requests = requests.min(LARGEST * history.spent().requests as f64);
+    Order { window_s: order.window_s.max(requests / level.value()), ..order }
+}
+
+/// A probe at a moderate rate, once it is known which rates those are: it tells which share of the misses load does not cause, or that there is none.
+fn moderate(question: &Question, history: &History, picture: &Picture, resolution: f64) -> Option<Order> {
+    let place = picture.limited_by();
+    let known = picture.known_floor(question, place);
+    if history.probes.len() < QUANTILES.len() || known >= FLOOR_KNOWN {
+        return None;
+    }
+    let per_s = HALF * picture.bracket().best;
+    let level = Level::RatePerS(per_s.max(question.least().unwrap_or(0.0)));
+    let order = lasting(question, history, level, resolution);
+    let requests = (FLOOR_KNOWN - known) * picture.phi(question, place, per_s) / question.demands()[place].allowed();
+    Some(Order { window_s: order.window_s.max(FLOOR_MORE * requests / per_s), ..order })
 }
 
 /// A probe at `level`, long enough for an overload by `resolution` to show.
@@ -232,17 +306,17 @@ pub(super) fn lasting(question: &Question, history: &History, level: Level, reso
     }
     let last = history.probes.last();
     let time_in_system_s = last.map_or(0.0, |probe| probe.time_in_system_s);
-    let block_s = (question.longest_limit_s() / resolution).max(LEAST_REQUESTS / level.value()).max(LEAST_TIMES * time_in_system_s);
+    let window_s = (question.longest_limit_s() / resolution).max(LEAST_REQUESTS / level.value()).max(LEAST_TIMES * time_in_system_s);
     let emptied = last.is_none_or(|probe| probe.end == End::Overloaded);
-    let discard_s = (block_s * if emptied { DISCARDED_EMPTIED } else { DISCARDED }).max(DISCARDED_TIMES * time_in_system_s);
-    Order { level, discard_s, block_s, most_blocks: BLOCKS, resolution }
+    let discard_s = (window_s * if emptied { DISCARDED_EMPTIED } else { DISCARDED }).max(DISCARDED_TIMES * time_in_system_s);
+    Order { level, discard_s, window_s, resolution }
 }
 
 /// The demand that these counts of the unloaded service refute for certain; none where all may be met.
 #[must_use]
 pub fn failing(question: &Question, floor: &[Count]) -> Option<usize> {
     let fails = |(place, count): (usize, &Count)| {
-        lower_bound(count.misses as f64, count.decided as f64, CERTAIN) > question.demands()[place].allowed()
+        lower_bound(count.misses as f64, count.decided as f64, FAILING) > question.demands()[place].allowed()
     };
     floor.iter().enumerate().position(fails)
 }
@@ -255,12 +329,20 @@ fn answer(question: &Question, history: &History, picture: &Picture, finding: Fi
         let level = probe.level.value();
         Some(decided / picture.phi(question, place, level) * nearness(question.over(), libm::log(level), best))
     };
+    let (doubts, direct) = (doubts(question, history, picture), direct(question, history, picture));
+    let bracket = picture.bracket();
+    // Where the curve does not hold, the probes have to say it by themselves.
+    let bracket = if doubts.contains(&Doubt::Curve) { direct.around(bracket, picture.end()) } else { bracket };
     Answer {
         finding,
-        bracket: Some(picture.bracket()),
+        bracket: Some(bracket),
         limited_by: place,
-        doubts: doubts(question, history, picture),
+        is_limited_by_capacity: picture.is_limited_by_capacity(),
+        doubts,
         spent: history.spent(),
         effective_requests: history.probes.iter().filter_map(effective).sum(),
+        episodes: picture.episodes(place),
+        unloaded_share: picture.floor_of(place),
+        direct,
     }
 }

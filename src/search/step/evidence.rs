@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::search::step::{Clusters, Question, is_plain};
+use crate::search::step::curve::Shape;
+use crate::search::step::{Calm, Clusters, Episodes, Question, is_plain};
 use crate::search::{Level, Over, Pass};
 
 /// Misses of one objective in one probe.
@@ -47,18 +48,31 @@ pub enum Capacity {
     Reached(f64),
     /// It kept up with this, the most that may be sent; of closed loops, the most that was tried so far.
     Above(f64),
+    /// It refuses requests when it is given more than it takes, so that it cannot be saturated; unloaded it completes this many per second, one after
+    /// the other.
+    Refuses(f64),
 }
 
 /// How a probe ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
-    /// It was played to its last block.
+    /// Its window was played to the end.
     Full,
-    /// It was decided before.
+    /// Its window was closed early, at the end of a block. No longer done; results of earlier versions have it.
     Decided,
-    /// An alarm ended it: the service does not bear this rate.
+    /// So many missed that the rest of the window could not have mended it, or the backlog grew beyond doubt: the window was cut. Its misses are then
+    /// counted against the whole window: at least so many of it missed.
     Overloaded,
+}
+
+/// How the number in flight grew over the window of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Growth {
+    /// Requests per second.
+    pub per_s: f64,
+    /// Its standard error, from the stretches of the window.
+    pub error_per_s: f64,
 }
 
 /// One probe at a level.
@@ -74,10 +88,41 @@ pub struct Probe {
     /// Requests completed per second of its window, where known.
     #[serde(default)]
     pub completed_per_s: Option<f64>,
+    /// How the number in flight grew over its window, where known.
+    #[serde(default)]
+    pub growth: Option<Growth>,
+    /// Episodes of crowding, where known.
+    #[serde(default)]
+    pub crowded: Option<Episodes>,
+    /// Times of requests that found the service calm, where known.
+    #[serde(default)]
+    pub calm: Calm,
+    /// Median time in the system of the requests of its window, in seconds, where known.
+    #[serde(default)]
+    pub median_s: Option<f64>,
     /// How it ended.
     pub end: End,
     /// What it took.
     pub spent: Spent,
+}
+
+impl Probe {
+    /// One at `level` that ended so, of which nothing is known yet.
+    #[must_use]
+    pub const fn new(level: Level, end: End) -> Self {
+        Self {
+            level,
+            counts: Vec::new(),
+            time_in_system_s: 0.0,
+            completed_per_s: None,
+            growth: None,
+            crowded: None,
+            calm: Calm { count: 0, sum_s: 0.0, longest_s: 0.0 },
+            median_s: None,
+            end,
+            spent: Spent { requests: 0, seconds: 0.0 },
+        }
+    }
 }
 
 /// Everything tried so far. A probe whose generator was unhealthy does not belong here.
@@ -89,34 +134,71 @@ pub struct History {
     pub capacity: Option<Capacity>,
     /// Probes in order of time.
     pub probes: Vec<Probe>,
+    /// Squared coefficient of variation of the times that the unloaded service takes, where known.
+    #[serde(default)]
+    pub unloaded_cv2: Option<f64>,
     /// What the first two steps took, and what unhealthy probes did.
     pub overhead: Spent,
 }
 
+/// A rate that is carried so many times above what the saturated service completes refutes that as a wall.
+const BEYOND_SATURATION: f64 = 1.1;
+/// The number in flight of a steady window grows by no more than so many standard errors.
+const STEADY: f64 = 2.0;
+/// The longest of n exponential times exceeds ln n + this times their mean with probability e^−this, one in 400.
+const HEAVY: f64 = 6.0;
 /// Requests that tell whether an objective is plainly missed.
 const FEW: u64 = 30;
 
 impl History {
-    /// Where the axis of `question` ends: of rates the saturated service. Elsewhere the lowest level at which an objective was plainly missed, and before
-    /// there is one the highest at which none was. That is first one in flight, the floor, and half of a trace's full scale.
+    /// Where the axis of `question` ends: of rates the saturated service, unless it refuses or a probe was carried well above that. Elsewhere the lowest level
+    /// at which an objective was plainly missed, and before there is one the highest at which none was. That is first one in flight, the floor,
+    /// and half of a trace's full scale.
     #[must_use]
     pub fn end(&self, question: &Question) -> Option<Capacity> {
         let first = match (question.over(), question.pass()) {
-            (Over::Rate, _) => return self.capacity,
+            (Over::Rate, _) => match (self.capacity?, self.most_carried(question)) {
+                (Capacity::Reached(per_s), Some(carried)) if carried > BEYOND_SATURATION * per_s => carried,
+                (Capacity::Refuses(per_s), _) => per_s,
+                (known, _) => return Some(known),
+            },
             (Over::TimeScale, Some(pass)) => self.full_scale(pass)? / 2.0,
             (Over::Concurrency | Over::TimeScale, _) => 1.0,
         };
         let is_missed = |probe: &&Probe| probe.end == End::Overloaded || is_plain(question, &probe.counts, FEW);
         let level = |probe: &Probe| probe.level.value();
-        let missed = self.probes.iter().filter(is_missed).map(level).reduce(f64::min);
-        let most = || self.probes.iter().map(level).reduce(f64::max).unwrap_or(first);
+        let missed = self.probes.iter().filter(is_missed).map(level).filter(|level| *level > first).reduce(f64::min);
+        let most = || self.probes.iter().filter(|probe| !is_missed(probe)).map(level).fold(first, f64::max);
         Some(missed.map_or_else(|| Capacity::Above(most()), Capacity::Reached))
+    }
+
+    /// Whether the end of the axis is a wall.
+    pub(super) fn shape(&self, question: &Question) -> Shape {
+        let is_saturated = matches!((self.capacity, self.end(question)), (Some(Capacity::Reached(one)), Some(Capacity::Reached(other))) if one == other);
+        let is_above = matches!(self.capacity, Some(Capacity::Above(_)));
+        if question.over() == Over::Rate && (is_saturated || is_above) { Shape::Wall } else { Shape::Open }
+    }
+
+    /// The highest rate at which a whole window was played whose number in flight did not grow, and in which no objective was plainly missed.
+    fn most_carried(&self, question: &Question) -> Option<f64> {
+        let is_steady = |probe: &&Probe| {
+            let grows = probe.growth.is_none_or(|growth| growth.per_s > STEADY * growth.error_per_s);
+            probe.end != End::Overloaded && !grows && !is_plain(question, &probe.counts, FEW)
+        };
+        self.probes.iter().filter(is_steady).map(|probe| probe.level.value()).reduce(f64::max)
     }
 
     /// The scale at which a trace asks in the mean for all that the saturated service completes.
     pub(super) fn full_scale(&self, pass: &Pass) -> Option<f64> {
-        let (Capacity::Reached(per_s) | Capacity::Above(per_s)) = self.capacity?;
+        let (Capacity::Reached(per_s) | Capacity::Above(per_s) | Capacity::Refuses(per_s)) = self.capacity?;
         Some(per_s / pass.mean_per_s(1.0))
+    }
+
+    /// Whether the times of the service itself have a heavy tail: rare long requests then make episodes of misses that few probes show.
+    #[must_use]
+    pub fn is_heavy_tailed(&self) -> bool {
+        let all = self.probes.iter().map(|probe| probe.calm.count).sum();
+        self.probes.iter().any(|probe| probe.calm.excess(all) > HEAVY)
     }
 
     /// Everything spent.

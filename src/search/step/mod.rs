@@ -4,21 +4,26 @@
 //! search over closed-form queues, over the simulator in virtual time and against a live server is one piece of code, and a search that
 //! was killed goes on where it stood. How well its intervals cover is measured in `benches/coverage.rs`.
 
+mod alarm;
 mod answer;
 mod certify;
 mod cluster;
+mod curve;
+mod direct;
 mod evidence;
-mod look;
+mod overdispersion;
 mod posterior;
 mod price;
 mod question;
+mod steady;
 mod trust;
 
+pub use alarm::{Alarm, Signs, alarm, is_plain};
 pub use answer::{Answer, Finding, Order, Step, failing, step};
-pub use certify::{Certified, certificate, certificate_price, certified};
-pub use cluster::{Clusters, Seen, clusters, clusters_in_rounds};
-pub use evidence::{Capacity, Count, End, History, Probe, Spent};
-pub use look::{Alarm, Look, Signs, alarm, is_plain, look};
+pub use certify::{Certified, certificate, certificate_price, certified, fits};
+pub use cluster::{Calm, Clusters, Episodes, Seen, clusters, clusters_in_rounds, crowding};
+pub use direct::Direct;
+pub use evidence::{Capacity, Count, End, Growth, History, Probe, Spent};
 pub use posterior::{Bracket, Picture};
 pub use price::{precision_for, price};
 pub use question::{Budget, Demand, Question};

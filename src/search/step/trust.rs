@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Gamma};
 
 use crate::search::Over;
-use crate::search::step::posterior::{NEAR_PASSES, prior_phi};
+use crate::search::step::overdispersion::NEAR_PASSES;
 use crate::search::step::{End, History, Picture, Probe, Question};
 
 /// Doubts are raised at this level: φ is an estimate too, so that a sharper one would cry wolf.
@@ -27,6 +27,8 @@ pub enum Doubt {
     /// No rising curve fits, or earlier probes have another answer than later ones: like rates showed unlike shares of misses. The service changed
     /// while it was asked.
     Drift,
+    /// Misses come together, and too few such episodes were seen near the answer: the next one may be of another kind.
+    Episodes,
     /// A fresh run at the lower bound missed an objective by itself. No step finds that; its certificate does.
     Certificate,
 }
@@ -44,6 +46,10 @@ impl Doubt {
             Self::Drift => format!(
                 "INCONCLUSIVE: one {noun} showed unlike shares of misses: the service changed while it was asked; look for what warms up, \
                  scales or throttles there, and search again"
+            ),
+            Self::Episodes => format!(
+                "INCONCLUSIVE: misses come in groups, and too few groups were seen near this {noun} to say how often they come; search again with a larger \
+                 --budget, or for a lower percentile"
             ),
             Self::Certificate => {
                 "INCONCLUSIVE: the certificate failed, so that the interval is in doubt: the service may have changed since, or \
@@ -90,7 +96,10 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture) 
     if has_drifted(question, history) {
         found.push(Doubt::Drift);
     }
-    found.sort_by_key(|doubt| *doubt == Doubt::Drift);
+    if question.over() == Over::Rate && !picture.has_enough_episodes() {
+        found.push(Doubt::Episodes);
+    }
+    found.sort_by_key(|doubt| *doubt as u8);
     found.dedup();
     found
 }
@@ -119,26 +128,16 @@ fn has_drifted(question: &Question, history: &History) -> bool {
 
 /// Probes in order of their rates.
 fn points_of(question: &Question, history: &History, picture: &Picture, place: usize) -> Vec<Point> {
-    // Not the estimate over all probes, which takes a service that changes for one whose misses cluster: as expected, or as within most probes.
-    let mut within: Vec<f64> = history.probes.iter().filter_map(|probe| Some(probe.counts.get(place)?.clusters?.phi)).collect();
-    within.sort_by(f64::total_cmp);
-    let typical = within.get(within.len() / 2).copied().unwrap_or(1.0);
     let mut points: Vec<Point> = history
         .probes
         .iter()
         .filter_map(|probe| {
             let count = probe.counts.get(place).filter(|count| count.decided > 0)?;
             let level = probe.level.value();
-            let expected = match question.over() {
-                Over::Rate | Over::Concurrency => prior_phi(question, level, picture.end()),
-                // Nothing is expected of passes: what they vary by is all that is known of it.
-                Over::TimeScale => picture.phi(question, place, level),
-            };
-            let phi = expected.max(typical);
             Some(Point {
-                rate: libm::log(probe.level.value()),
+                rate: libm::log(level),
                 share: count.share(),
-                weight: count.decided as f64 / phi,
+                weight: count.decided as f64 / picture.phi_within(question, place, level),
                 whole: probe.end != End::Overloaded,
             })
         })

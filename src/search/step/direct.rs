@@ -1,0 +1,80 @@
+//! Owns the direct interval: what the probes say by themselves, with no curve between them.
+//!
+//! The only assumption is that a higher level does not miss less. Misses at levels of at least r that pass together show that r passes; misses at levels of
+//! at most r that fail together show that r fails.
+
+use serde::{Deserialize, Serialize};
+
+use crate::search::step::{Bracket, End, History, Picture, Question};
+use crate::stats::proportion::{lower_bound, upper_bound};
+
+/// One-sided confidence of each end.
+const CONFIDENCE: f64 = 0.975;
+
+/// One probe of one demand in effective requests.
+#[derive(Debug, Clone, Copy)]
+struct Point {
+    level: f64,
+    misses: f64,
+    decided: f64,
+    is_whole: bool,
+}
+
+/// The highest level at which the probes there and just above pass together, and the lowest at which those there and just below fail; none where no
+/// probes do.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Direct {
+    /// Every demand passes here.
+    pub passes: Option<f64>,
+    /// A demand fails here.
+    pub fails: Option<f64>,
+}
+
+impl Direct {
+    /// `bracket`, widened to what is shown directly, where the axis ends at `end`.
+    pub(super) fn around(self, Bracket { low, best, high }: Bracket, end: f64) -> Bracket {
+        Bracket { low: self.passes.unwrap_or(0.0).min(low), best, high: self.fails.unwrap_or(end).max(high) }
+    }
+}
+
+/// The direct interval over all demands, φ by `picture`.
+pub(super) fn direct(question: &Question, history: &History, picture: &Picture) -> Direct {
+    let of = |place: usize| of_demand(question, history, picture, place);
+    (0..question.demands().len()).map(of).fold(Direct { passes: Some(f64::INFINITY), fails: None }, |all, one| Direct {
+        passes: all.passes.zip(one.passes).map(|(all, one)| f64::min(all, one)),
+        fails: all.fails.into_iter().chain(one.fails).reduce(f64::min),
+    })
+}
+
+fn of_demand(question: &Question, history: &History, picture: &Picture, place: usize) -> Direct {
+    let allowed = question.demands()[place].allowed();
+    let mut points: Vec<Point> = history.probes.iter().filter_map(|probe| {
+        let count = probe.counts.get(place).filter(|count| count.decided > 0)?;
+        let level = probe.level.value();
+        let phi = picture.phi(question, place, level);
+        let is_whole = probe.end != End::Overloaded;
+        Some(Point { level, misses: count.misses as f64 / phi, decided: count.decided as f64 / phi, is_whole })
+    }).collect();
+    points.sort_by(|one, other| one.level.total_cmp(&other.level));
+    // From each level upwards, while windows were played to their end.
+    let passes = |from: usize| {
+        let (mut misses, mut decided) = (0.0, 0.0);
+        points[from..].iter().take_while(|point| point.is_whole).any(|point| {
+            misses += point.misses;
+            decided += point.decided;
+            upper_bound(misses, decided, CONFIDENCE) <= allowed
+        })
+    };
+    let fails = |until: usize| {
+        let (mut misses, mut decided) = (0.0, 0.0);
+        points[..=until].iter().rev().any(|point| {
+            misses += point.misses;
+            decided += point.decided;
+            lower_bound(misses, decided, CONFIDENCE) > allowed
+        })
+    };
+    Direct {
+        passes: (0..points.len()).rev().find(|from| passes(*from)).map(|from| points[from].level),
+        fails: (0..points.len()).find(|until| fails(*until)).map(|until| points[until].level),
+    }
+}

@@ -1,0 +1,228 @@
+//! Owns φ, the overdispersion of misses: by how much the number of misses in a probe varies more than that of independent requests.
+//!
+//! Four estimates of φ ÷ φ₀ are averaged by their degrees of freedom: that of the episodes of misses inside the probes, that of episodes of crowding where
+//! misses are few, that of the scatter between probes around the fitted curve, and 1 where all of them are silent, for φ₀ is what theory
+//! expects. φ is then widened for the few degrees that there are.
+
+use crate::search::Over;
+use crate::search::step::curve::{MOST_BUSY, Shape, reach};
+use crate::search::step::trust::isotonic;
+use crate::search::step::{Clusters, Count, End, Episodes, History, Question};
+use crate::stats::dispersion::student_point;
+
+/// Degrees of freedom that φ₀ is worth where no episode was seen, and where enough were.
+const PRIOR_DEGREES: f64 = 4.0;
+const LEAST_PRIOR_DEGREES: f64 = 0.5;
+/// Independent episodes that tell φ by themselves.
+const ENOUGH: f64 = 12.0;
+/// Degrees of freedom of one probe beyond the two that the curve takes: misses are few and come in clusters, so that their squares vary twice as much as
+/// those of normal errors.
+const PROBE_DEGREES: f64 = 0.5;
+/// Degrees of freedom beyond which Student's law is the normal one.
+const MANY_DEGREES: f64 = 1e4;
+/// The squared coefficient of variation of services where the unloaded service does not tell, and the least that is assumed.
+const UNKNOWN_CV2: f64 = 1.0;
+const LEAST_CV2: f64 = 0.25;
+/// A level whose distance to the wall is that of the answer times or divided by e to this power counts half where φ is estimated.
+const ALIKE: f64 = 0.7;
+/// Probes count fully towards φ up to so many times the allowed share of misses.
+const MANY_TIMES: f64 = 4.0;
+/// By how much φ of heavy-tailed services is raised: what was seen of their episodes lacks the longest.
+const UNSEEN: f64 = 1.6;
+/// Beyond the answer φ₀ is taken to rise to so many times that at the answer, no more: the wall itself is an estimate.
+const MOST_RISE: f64 = 3.0;
+/// A probe this far from the answer (in the logarithm of the level) counts half: far from it the curve need not hold.
+const NEAR: f64 = 0.45;
+/// The same of the passes of a trace, whose misses rise by its own peaks one after the other: no curve holds far.
+pub(super) const NEAR_PASSES: f64 = 0.1;
+
+/// φ of one objective.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Overdispersion {
+    /// φ ÷ φ₀.
+    pub(super) factor: f64,
+    /// The same without the scatter between probes, which a service that changes raises.
+    pub(super) within: f64,
+    /// Degrees of freedom behind φ.
+    pub(super) degrees: f64,
+    /// Independent episodes of misses near the answer: as many as there were, fewer where some are much longer than others.
+    pub(super) episodes: f64,
+    /// The same with those of crowding where they stand in.
+    pub(super) all_episodes: f64,
+}
+
+impl Overdispersion {
+    /// By how much φ is widened for having been estimated: (t ÷ z)² at 97.5 %.
+    pub(super) fn widening(self) -> f64 {
+        if self.degrees > MANY_DEGREES {
+            return 1.0;
+        }
+        let point = student_point(0.975, self.degrees) / 1.96;
+        point * point
+    }
+}
+
+/// How a level at `centre` weighs one at `level` (logarithms) where φ is estimated: a level at which the distance to the wall is another has episodes of
+/// another kind.
+fn likeness(over: Over, level: f64, (shape, end, centre): (Shape, f64, f64)) -> f64 {
+    let away = (reach(shape, level, end) - reach(shape, centre, end)) / ALIKE;
+    nearness(over, level, centre) / if shape == Shape::Wall { 1.0 + away * away } else { 1.0 }
+}
+
+/// How a level at `centre` weighs one at `level` (logarithms).
+pub(super) fn nearness(over: Over, level: f64, centre: f64) -> f64 {
+    let away = (level - centre) / if over == Over::TimeScale { NEAR_PASSES } else { NEAR };
+    1.0 / (1.0 + away * away)
+}
+
+/// φ that queueing theory expects at a level.
+///
+/// At a rate: `φ₀ = 2(c_a² + c_s²)ρ/(1 − ρ)²`. With N in flight each wait is a sum over the services of those in front, which N requests in a row share all
+/// but one of: exceedances of the level z of such a sum come in clusters of N/z² in the mean (Aldous, *Poisson clumping*, C12), S² ÷ S twice
+/// that, 0.4 N at p99 and 1.2 N at p90. Half of N is taken.
+pub(super) fn expected(question: &Question, history: &History, level: f64, end: f64) -> f64 {
+    match question.over() {
+        Over::Rate => {
+            let busy = (level / end).min(MOST_BUSY);
+            let service_cv2 = history.unloaded_cv2.unwrap_or(UNKNOWN_CV2).max(LEAST_CV2);
+            (2.0 * (question.arrival_cv2() + service_cv2) * busy / ((1.0 - busy) * (1.0 - busy))).max(1.0)
+        }
+        Over::Concurrency => (level / 2.0).max(1.0),
+        // What varies from pass to pass is counted (`between_passes`).
+        Over::TimeScale => 1.0,
+    }
+}
+
+/// The same beside an answer at `centre` (a logarithm).
+pub(super) fn expected_beside(question: &Question, history: &History, level: f64, (end, centre): (f64, f64)) -> f64 {
+    let there = expected(question, history, libm::exp(centre), end);
+    expected(question, history, level, end).min(MOST_RISE * there)
+}
+
+/// φ ÷ φ₀ of the misses of objective number `place`, near `centre` (a logarithm); `fitted` is the share that the curve expects at a level.
+pub(super) fn overdispersion(
+    question: &Question,
+    history: &History,
+    place: usize,
+    (shape, end, centre): (Shape, f64, f64),
+    fitted: impl Fn(f64) -> f64,
+) -> Overdispersion {
+    let (mut misses, mut crowding) = (Sums::default(), Sums::default());
+    let (mut squares, mut weights) = (0.0, 0.0);
+    for probe in &history.probes {
+        let Some(count) = probe.counts.get(place).filter(|count| count.decided > 0) else { continue };
+        let level = probe.level.value();
+        let share = fitted(level);
+        // Where far more miss than may, one episode is as long as the window.
+        let excess = (MANY_TIMES * question.demands()[place].allowed() / share).min(1.0);
+        let weight = likeness(question.over(), libm::log(level), (shape, end, centre)) * excess;
+        let scale = expected_beside(question, history, level, (end, centre));
+        if let Some(clusters) = count.clusters {
+            misses.add(&full(&clusters, count.misses), weight, scale);
+        }
+        if let Some(crowded) = &probe.crowded {
+            crowding.add(crowded, weight, scale);
+        }
+        if probe.end != End::Overloaded && share > 0.0 && share < 1.0 {
+            let decided = count.decided as f64;
+            let off = count.misses as f64 - decided * share;
+            squares += weight * off * off / (decided * share * (1.0 - share) * scale);
+            weights += weight;
+        }
+    }
+    let (by_misses, of_misses) = misses.factor();
+    let (by_crowding, of_crowding) = crowding.factor();
+    // Each stands in where what is closer to the misses themselves is silent.
+    let of_crowding = if history.is_heavy_tailed() { 0.0 } else { of_crowding.min((ENOUGH - of_misses).max(0.0)) };
+    let of_theory = PRIOR_DEGREES * (1.0 - (of_misses + of_crowding) / ENOUGH).clamp(0.0, 1.0) + LEAST_PRIOR_DEGREES;
+    let (by_scatter, of_scatter) = if weights > 2.0 { (squares / (weights - 2.0), PROBE_DEGREES * (weights - 2.0)) } else { (0.0, 0.0) };
+    let degrees = of_misses + of_crowding + of_theory;
+    let sum = of_misses * by_misses + of_crowding * by_crowding + of_theory;
+    let unseen = if history.is_heavy_tailed() { UNSEEN } else { 1.0 };
+    let factor = unseen * (sum + of_scatter * by_scatter) / (degrees + of_scatter);
+    Overdispersion { factor, within: unseen * sum / degrees, degrees: degrees + of_scatter, episodes: of_misses, all_episodes: of_misses + of_crowding }
+}
+
+/// Sums over episodes of S events, weighted by w, at levels where φ₀ is s: longer ones are expected at higher levels.
+#[derive(Debug, Default)]
+struct Sums {
+    /// Σ w, Σ wS and Σ wS²/s.
+    count: f64,
+    events: f64,
+    squares: f64,
+    /// Σ w²S², Σ w²S³/s and Σ w²S⁴/s².
+    products: [f64; 3],
+}
+
+impl Sums {
+    fn add(&mut self, episodes: &Episodes, weight: f64, scale: f64) {
+        let [sum, squares, cubes, fourths] = episodes.powers;
+        self.count += weight * episodes.count as f64;
+        self.events += weight * sum;
+        self.squares += weight * squares / scale;
+        let square = weight * weight;
+        let [products, mixed, fourth] = &mut self.products;
+        *products += square * squares;
+        *mixed += square * cubes / scale;
+        *fourth += square * fourths / (scale * scale);
+    }
+
+    /// φ ÷ φ₀ = Σ wS²/s ÷ Σ wS, and its degrees of freedom, 2/e² with its relative standard error e (delta method for a ratio): as many as there were episodes
+    /// where their sizes are exponential, few where one holds most of the events; never more than there were episodes. (1, 0) without events.
+    fn factor(&self) -> (f64, f64) {
+        if self.events <= 0.0 {
+            return (1.0, 0.0);
+        }
+        let factor = self.squares / self.events;
+        let [products, mixed, fourth] = self.products;
+        let variance = (fourth - 2.0 * factor * mixed + factor * factor * products).max(0.0);
+        let degrees = 2.0 * self.squares * self.squares / variance.max(f64::MIN_POSITIVE);
+        (factor, degrees.min(self.count))
+    }
+}
+
+/// The episodes of misses. Where batch means saw more than they do, all are taken to be so much longer; where a result did not keep them, they are
+/// taken to have exponential sizes.
+fn full(clusters: &Clusters, misses: u64) -> Episodes {
+    let [sum, squares, cubes, fourths] = clusters.powers;
+    if sum > 0.0 {
+        let more = (clusters.phi * sum / squares).max(1.0);
+        let powers = [sum, squares * more, cubes * more * more, fourths * more * more * more];
+        return Episodes { count: clusters.episodes, powers };
+    }
+    let (sum, phi) = (misses as f64, clusters.phi);
+    Episodes { count: clusters.episodes, powers: [sum, sum * phi, 1.5 * sum * phi * phi, 3.0 * sum * phi * phi * phi] }
+}
+
+/// φ of the passes of one objective: how much more than by chance the misses vary from pass to pass around levels that only rise with the scale.
+///
+/// Inside a pass misses come together because the trace has a peak, which it has in every pass: its episodes say at most how much of that may be chance.
+/// They are taken for one pass beside those that there are, less one for each level (Meyer and Woodroofe 2000, "On the degrees of freedom in
+/// shape-restricted regression").
+pub(super) fn between_passes(history: &History, place: usize, centre: f64) -> Overdispersion {
+    let (mut inside, mut misses) = (0.0, 0.0);
+    let mut passes: Vec<(f64, Count)> = Vec::new();
+    for (probe, count) in history.probes.iter().filter_map(|probe| Some((probe, *probe.counts.get(place)?))) {
+        if let Some(clusters) = count.clusters {
+            let weight = nearness(Over::TimeScale, libm::log(probe.level.value()), centre) * count.misses as f64;
+            inside += weight * clusters.phi;
+            misses += weight;
+        }
+        if probe.end != End::Overloaded && count.decided > 0 {
+            passes.push((probe.level.value(), count));
+        }
+    }
+    passes.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    let levels = isotonic(passes.iter().map(|(_, count)| (count.share(), count.decided as f64)));
+    let apart = |share: f64, (_, count): &(f64, Count)| {
+        let (misses, decided) = (count.misses as f64, count.decided as f64);
+        let off = misses - decided * share;
+        if share > 0.0 && share < 1.0 { off * off / (decided * share * (1.0 - share)) } else { 0.0 }
+    };
+    let squares: f64 = levels.iter().zip(&passes).map(|(share, pass)| apart(*share, pass)).sum();
+    let steps = levels.windows(2).filter(|pair| pair[0] < pair[1]).count() + 1;
+    let inside = if misses > 0.0 { inside / misses } else { 1.0 };
+    let factor = ((inside + squares) / (1.0 + passes.len().saturating_sub(steps) as f64)).max(1.0);
+    // Measured to hold without widening.
+    Overdispersion { factor, within: factor, degrees: f64::INFINITY, episodes: f64::INFINITY, all_episodes: f64::INFINITY }
+}
