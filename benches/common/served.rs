@@ -1,15 +1,15 @@
 //! Owns the cells of the coverage table that are engines, and their truth: the highest rate that meets both limits, by runs of 10⁷ requests.
 #![allow(dead_code, reason = "each mode of the bench uses its part")]
 
-use std::future::Future;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+#[path = "play.rs"]
+mod play;
+
 use std::time::Duration;
 
+use play::{Asked, answer_of};
 use tonnage::metrics::Objectives;
 use tonnage::schedule::{Extent, Process, Timeline};
-use tonnage::search::Blueprint;
-use tonnage::search::hunt::{Aim, Conclusion, Journal, hunt};
+use tonnage::search::hunt::Aim;
 use tonnage::search::step::{Answer, History};
 use tonnage::seed::Seed;
 use tonnage::sim::engine::{Engine, Request, Setup, Token};
@@ -216,7 +216,7 @@ impl Served {
 }
 
 /// ln q = ln α + β ln(r ÷ R*) through points (ln r, q, standard error of q), by weighted least squares: (R*, standard error of ln R*, β).
-fn crossing(points: &[(f64, f64, f64)]) -> (f64, f64, f64) {
+pub(crate) fn crossing(points: &[(f64, f64, f64)], allowed: f64) -> (f64, f64, f64) {
     // A point's ln q varies by its relative error.
     let weight = |(_, share, error): &(f64, f64, f64)| share * share / (error * error);
     let total: f64 = points.iter().map(weight).sum();
@@ -224,7 +224,7 @@ fn crossing(points: &[(f64, f64, f64)]) -> (f64, f64, f64) {
     let (rate, depth) = (mean(&|point| point.0), mean(&|point| libm::log(point.1)));
     let spread = mean(&|point| (point.0 - rate) * (point.0 - rate));
     let slope = mean(&|point| (point.0 - rate) * (libm::log(point.1) - depth)) / spread;
-    let away = (libm::log(ALLOWED) - depth) / slope;
+    let away = (libm::log(allowed) - depth) / slope;
     let error = libm::sqrt((1.0 + away * away / spread) / total) / slope;
     (libm::exp(rate + away), error, slope)
 }
@@ -264,7 +264,7 @@ pub(crate) fn truth(cell: &Served, requests: u64, told: impl Fn(String)) {
                 .map(|(rate, shares)| (*rate, shares.share[limit], shares.error[limit]))
                 .filter(|point| point.1 > 0.0)
                 .collect();
-            if points.len() < 3 { (f64::INFINITY, 0.0, 1.0) } else { crossing(&points) }
+            if points.len() < 3 { (f64::INFINITY, 0.0, 1.0) } else { crossing(&points, ALLOWED) }
         });
         let (limit, (rate, error, slope)) =
             answers.into_iter().enumerate().min_by(|one, other| one.1.0.total_cmp(&other.1.0)).expect("two limits");
@@ -292,28 +292,15 @@ impl Served {
         Aim::new(&objectives, precision).expect("an aim")
     }
 
+    /// What the driver is given.
+    pub(crate) fn asked<'a>(&'a self, slo: &'a str, precision: f64) -> Asked<'a> {
+        Asked { slo, process: "poisson", tokens: (self.input_tokens, self.output_tokens), precision }
+    }
+
     /// A whole search over the simulated engine in virtual time, by the driver that plays it live; what it answers, and what it tried.
     pub(crate) fn search(&self, precision: f64, seed: Seed) -> (Answer, History) {
-        let blueprint = Blueprint {
-            workload: self.workload(),
-            process: Process::Poisson,
-            recorded: None,
-            quota: None,
-            seed,
-            window: Duration::ZERO,
-            cooldown: Duration::ZERO,
-            objectives: Arc::new(Objectives::parse(&[self.slo()], None, None).expect("objectives")),
-            streamed: true,
-        };
         let mut session = Session::new(self.profile.parse().expect("a profile"), seed);
-        let (aim, mut journal) = (self.aim(precision), Journal::default());
-        let playing = hunt(&mut session, &aim, &blueprint, &mut journal, |_, _| Ok(()), || true);
-        let Poll::Ready(played) = std::pin::pin!(playing).poll(&mut Context::from_waker(Waker::noop())) else {
-            panic!("virtual time waits for nothing")
-        };
-        match played.expect("played") {
-            Conclusion::Answered(answer) => (*answer, journal.history),
-            other => panic!("{} {seed}: {other:?}", self.name),
-        }
+        let (conclusion, history) = self.asked(&self.slo(), precision).search(&mut session, seed);
+        (answer_of(conclusion).unwrap_or_else(|| panic!("{} {seed}: no answer", self.name)), history)
     }
 }
