@@ -54,6 +54,12 @@
 mod audit;
 #[path = "common/cell.rs"]
 mod cell;
+#[path = "common/held.rs"]
+mod held;
+#[path = "common/long.rs"]
+mod long;
+#[path = "common/mg1.rs"]
+mod mg1;
 #[path = "common/play.rs"]
 mod play;
 #[path = "common/queue.rs"]
@@ -148,7 +154,7 @@ fn cells() -> Vec<Cell> {
         capacity: cell.capacity,
         open: Box::new(|seed| Session::new(cell.profile.parse().expect("a profile"), seed)),
     });
-    queues.chain(engines).chain(audit::cells()).collect()
+    queues.chain(engines).chain(audit::cells()).chain(held::cells()).collect()
 }
 
 /// What becomes of searches over a service that gets slower by a factor after so many probes: how many are doubted, and how many end narrow,
@@ -185,6 +191,27 @@ fn drift(seeds: u64) {
     }
 }
 
+/// Finds the truths of cells that have no closed form.
+fn truths(asked: &Asked) {
+    let cells = cells();
+    let wanted = |name: &str| cells.iter().any(|cell| cell.name == name && asked.wants(cell));
+    let told = |line: String| println!("{line}");
+    for (name, longs) in audit::longs().into_iter().chain(held::longs()).filter(|(name, _)| wanted(name)) {
+        for long in &longs {
+            long::truth(name, long, if asked.quick { 1_000_000 } else { 100_000_000 }, told);
+        }
+    }
+    if wanted(audit::UNLIMITED.name) {
+        let requests = if asked.quick { 20_000 } else { 400_000 };
+        println!("{:22} R* {:.4}/s, all that it completes", audit::UNLIMITED.name, audit::UNLIMITED.saturated_per_s(requests));
+        let shares = audit::UNLIMITED.long_run(0.99 * audit::UNLIMITED.truth, requests, Seed::new(1));
+        println!("{:22} {:.4} % beyond the limit at 0.99 of it", audit::UNLIMITED.name, 100.0 * shares.share[1]);
+    }
+    for cell in SERVED.iter().chain(held::ENGINES).filter(|cell| wanted(cell.name)) {
+        truth(cell, if asked.quick { 400_000 } else { 2_000_000 }, told);
+    }
+}
+
 fn plain_bisection(seeds: u64) {
     println!("\nplain bisection on the point estimate, 7 probes that start empty");
     println!("cell                 requests    bias   RMSE  more than 5 % too high");
@@ -212,9 +239,7 @@ fn plain_bisection(seeds: u64) {
 fn main() {
     let asked = Asked::read();
     if asked.names("truths") {
-        for cell in SERVED {
-            truth(cell, if asked.quick { 400_000 } else { 2_000_000 }, |line| println!("{line}"));
-        }
+        truths(&asked);
         return;
     }
     let seeds = asked.repeats(200);

@@ -96,6 +96,7 @@ pub(crate) struct Score {
     squares: f64,
     widths: Vec<f64>,
     spent: Vec<f64>,
+    /// Requests that all searches were said to take.
     prices: f64,
     probes: f64,
     doubted: f64,
@@ -173,13 +174,12 @@ impl Score {
         let (rate, of_capacity) =
             truth.map_or((String::new(), String::new()), |(rate, share)| (format!("{rate:.4}"), format!("{share:.2}")));
         let spent = median(&self.spent);
-        let price = self.prices / self.searches.max(1.0);
+        let dear = self.spent.iter().sum::<f64>() / self.prices.max(1.0);
         format!(
-            "{name:22} {rate:>8} {of_capacity:>5} {:>7} {:>6} {signed:>7} {rmse:>6} {:>7} {spent:9.0} {:6.2} {:6.1} {:>5.0} {:>8} {:>6} | {:>5.0} {:>6} {:>6} {:>6}",
+            "{name:22} {rate:>8} {of_capacity:>5} {:>7} {:>6} {signed:>7} {rmse:>6} {:>7} {spent:9.0} {dear:6.2} {:6.1} {:>5.0} {:>8} {:>6} | {:>5.0} {:>6} {:>6} {:>6}",
             share(self.covered, self.answered),
             share(self.safe, self.answered),
             share(median(&self.widths), 1.0),
-            spent / price.max(1.0),
             self.probes / self.searches.max(1.0),
             self.searches - self.answered,
             share(self.doubted, self.searches),

@@ -157,8 +157,8 @@ pub(crate) fn cells() -> Vec<Cell> {
     ]
 }
 
-/// M/M/1-PS, p99 of the sojourn at most 30 mean services: by simulation (`open_loop_science.md` B.8), there is no closed form. Four bisections of
-/// our own with 12 × 3 000 000 requests each give 0.7592 to 0.7599.
+/// M/M/1-PS, p99 of the sojourn at most 30 mean services: by simulation (`open_loop_science.md` B.8), there is no
+/// closed form. Four bisections of our own with 12 × 3 000 000 requests each give 0.7592 to 0.7599.
 pub(crate) const PS_RATE: f64 = 0.759;
 
 /// The rate at which a falling `slack` is 0.
@@ -265,7 +265,8 @@ impl Served for Changing {
     }
 }
 
-/// Plain bisection between 0 and the capacity: each of `probes` starts with an empty queue and asks `requests`; the middle of the last bracket.
+/// Plain bisection between 0 and the capacity: each of `probes` starts with an empty queue and asks `requests`; the
+/// middle of the last bracket.
 pub(crate) fn bisection(cell: &Cell, probes: u32, requests: u32, seed: Seed) -> f64 {
     let (mut low, mut high) = (0.0, cell.capacity());
     let process: Process = cell.process().parse().expect("a process");

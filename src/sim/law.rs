@@ -53,7 +53,8 @@ impl Law {
         Self::new(mean, Shape::Exponential)
     }
 
-    /// Lognormal of this mean (at most 1 hour) and coefficient of variation (above 0, at most 10): mean·exp(σz − σ²/2), σ² = ln(1 + CV²).
+    /// Lognormal of this mean (at most 1 hour) and coefficient of variation (above 0, at most 10): mean·exp(σz −
+    /// σ²/2), σ² = ln(1 + CV²).
     pub fn lognormal(mean: Duration, variation: f64) -> Result<Self, Refusal> {
         if variation > 0.0 && variation <= 10.0 {
             Self::new(mean, Shape::Lognormal(variation))
@@ -71,9 +72,9 @@ impl Law {
         }
     }
 
-    /// Hyperexponential law of two branches of this mean (at most 1 hour) and coefficient of variation (above 1, at most 10), with balanced
-    /// means: the branch of probability p has mean `mean`/2p, p = ½ + ½√((CV² − 1)/(CV² + 1)) (Whitt, "Approximating a point process by a
-    /// renewal process", 1982, eq. 3.7).
+    /// Hyperexponential law of two branches of this mean (at most 1 hour) and coefficient of variation (above 1, at
+    /// most 10), with balanced means: the branch of probability p has mean `mean`/2p, p = ½ + ½√((CV² − 1)/(CV² + 1))
+    /// (Whitt, "Approximating a point process by a renewal process", 1982, eq. 3.7).
     pub fn hyperexponential(mean: Duration, variation: f64) -> Result<Self, Refusal> {
         if variation > 1.0 && variation <= 10.0 {
             Self::new(mean, Shape::Hyperexponential(variation))
@@ -82,12 +83,14 @@ impl Law {
         }
     }
 
-    /// Pareto law of this mean (at most 1 hour): P(X > x) = (m/x)^`shape` from the smallest value m on; shape above 1, at most 100.
+    /// Pareto law of this mean (at most 1 hour): P(X > x) = (m/x)^`shape` from the smallest value m on; shape above
+    /// 1, at most 100.
     pub fn pareto(mean: Duration, shape: f64) -> Result<Self, Refusal> {
         Self::pareto_cut(mean, shape, f64::INFINITY)
     }
 
-    /// Pareto law of `shape`, conditioned on values below `cut` (above 1) times the smallest one; the mean is that of the law with the cut.
+    /// Pareto law of `shape`, conditioned on values below `cut` (above 1) times the smallest one; the mean is that of
+    /// the law with the cut.
     pub fn pareto_cut(mean: Duration, shape: f64, cut: f64) -> Result<Self, Refusal> {
         if !(shape > 1.0 && shape <= 100.0) {
             return Err(Refusal::new(format!("a Pareto shape of {shape} is out of range"), "accepted is above 1 to 100"));
@@ -132,8 +135,8 @@ impl Law {
         matches!(self.shape, Shape::Exponential)
     }
 
-    /// One draw in nanoseconds. A constant draws nothing from `generator`, an exponential and a Pareto one number, a lognormal and a
-    /// hyperexponential two, a gamma as many as its rejections take.
+    /// One draw in nanoseconds. A constant draws nothing from `generator`, an exponential and a Pareto one number, a
+    /// lognormal and a hyperexponential two, a gamma as many as its rejections take.
     pub fn draw_ns(&self, generator: &mut impl Rng) -> u64 {
         let mean_ns = self.mean_ns as f64;
         match self.shape {
@@ -164,7 +167,8 @@ impl Law {
 impl std::str::FromStr for Law {
     type Err = Refusal;
 
-    /// Reads `20ms`, `exp:20ms`, `lognormal:20ms,0.5`, `gamma:20ms,0.5`, `hyper:20ms,2`, `pareto:20ms,2.5`, `pareto:20ms,1.5,1000`.
+    /// Reads `20ms`, `exp:20ms`, `lognormal:20ms,0.5`, `gamma:20ms,0.5`, `hyper:20ms,2`, `pareto:20ms,2.5`,
+    /// `pareto:20ms,1.5,1000`.
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let refuse = |why: String| Refusal::new(why, format!("accepted is {ACCEPTED}"));
         let span = |text: &str| parse_duration(text).map_err(|refusal| refuse(refusal.why));
@@ -240,7 +244,7 @@ mod tests {
     #[test]
     fn draws_have_the_mean_and_spread_that_the_text_promises() {
         for (text, variation) in [
-            ("20ms", 0.0),
+            ("20ms", 0.0_f64),
             ("exp:20ms", 1.0),
             ("lognormal:20ms,0.5", 0.5),
             ("gamma:20ms,0.5", 0.5),
@@ -248,16 +252,16 @@ mod tests {
             ("hyper:20ms,2", 2.0),
             // CV² of a Pareto law: 1/(shape · (shape − 2)).
             ("pareto:20ms,6", 0.2041),
-            // By the moments of the law with a cut: E X = 2.5298, E X² = 36.95 − 0.03 smallest values.
-            ("pareto:20ms,1.5,100", 1.4387),
+            // By the moments of the law with a cut: in smallest values E X = 3 · 0.9/0.999, E X² = 3 · 9/0.999.
+            ("pareto:20ms,1.5,100", 1.6432),
         ] {
             let law: Law = text.parse().unwrap();
             let mut generator = Seed::new(3).stream("law").sequence();
             let draws: Vec<f64> = (0..40_000).map(|_| law.draw_ns(&mut generator) as f64 / 20e6).collect();
             let mean = draws.iter().sum::<f64>() / draws.len() as f64;
             let spread = (draws.iter().map(|draw| (draw - mean).powi(2)).sum::<f64>() / draws.len() as f64).sqrt();
-            assert!((mean - 1.0).abs() < 0.02, "{text}: mean {mean}");
-            assert!((spread - variation).abs() < 0.03, "{text}: spread {spread}");
+            assert!((mean - 1.0).abs() < 0.02 * variation.max(1.0), "{text}: mean {mean}");
+            assert!((spread - variation).abs() < 0.03 * variation.max(1.0), "{text}: spread {spread}");
         }
     }
 

@@ -19,7 +19,8 @@ pub struct Failing<S> {
 }
 
 impl<S: Service> Failing<S> {
-    /// `share` of the requests fail with `status` (400 to 599) `after` their arrival; which ones is drawn from `seed.stream("failing")`.
+    /// `share` of the requests fail with `status` (400 to 599) `after` their arrival; which ones is drawn from
+    /// `seed.stream("failing")`.
     #[must_use]
     pub fn new(service: S, share: Ratio, status: u16, after: Duration, seed: Seed) -> Self {
         Self { service, share, status, after, draws: Box::new(seed.stream("failing").sequence()) }

@@ -51,13 +51,15 @@ impl Pace {
         Self { course: Course::Step { first: 1.0, length_s: after_s, then: speed }, pieces: 0 }
     }
 
-    /// Two speeds in turn, the first of them at the start; each lasts an exponential time of its own mean. Drawn from `seed.stream("regimes")`.
+    /// Two speeds in turn, the first of them at the start; each lasts an exponential time of its own mean. Drawn from
+    /// `seed.stream("regimes")`.
     #[must_use]
     pub fn regimes(speeds: [f64; 2], means_s: [f64; 2], seed: Seed) -> Self {
         Self { course: Course::Regimes { speeds, means_s, draws: Box::new(seed.stream("regimes").sequence()) }, pieces: 0 }
     }
 
-    /// Normal speed for an exponential time of mean `mean_s`, then a standstill of `pause_s`, and again. Drawn from `seed.stream("pauses")`.
+    /// Normal speed for an exponential time of mean `mean_s`, then a standstill of `pause_s`, and again. Drawn from
+    /// `seed.stream("pauses")`.
     #[must_use]
     pub fn pauses(mean_s: f64, pause_s: f64, seed: Seed) -> Self {
         Self { course: Course::Pauses { mean_s, pause_s, draws: Box::new(seed.stream("pauses").sequence()) }, pieces: 0 }

@@ -6,8 +6,8 @@ use crate::sim::service::pace::Piece;
 use crate::sim::service::{Call, Pace, Reply, Service};
 use crate::units::Offset;
 
-/// A service whose speed follows a [`Pace`]: what it does in one second at speed 1 takes two seconds at speed 0.5, and at speed 0 it stands
-/// still. What is under way slows down too.
+/// A service whose speed follows a [`Pace`]: what it does in one second at speed 1 takes two seconds at speed 0.5,
+/// and at speed 0 it stands still. What is under way slows down too.
 ///
 /// The service inside runs on a clock of its own: work done, the integral of the speed.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl Stretch {
     }
 }
 
-/// The work done and the clock, as pieces are laid end to end.
+/// The work done by `at`; stretches that end before are dropped.
 fn work_at(stretches: &mut VecDeque<Stretch>, pace: &mut Pace, at: Offset) -> Offset {
     let at_s = at.as_secs();
     while stretches.back().is_none_or(|last| last.end_s() < at_s) {
@@ -68,6 +68,7 @@ fn work_at(stretches: &mut VecDeque<Stretch>, pace: &mut Pace, at: Offset) -> Of
     stretches.front().map_or(at, |first| Offset::from_secs(first.done_s + first.work_s(at_s - first.start_s)))
 }
 
+/// The instant at which this much work is done.
 fn when(stretches: &mut VecDeque<Stretch>, pace: &mut Pace, done: Offset) -> Offset {
     let done_s = done.as_secs();
     while stretches.back().is_none_or(|last| last.end_done_s() < done_s) {
@@ -77,6 +78,7 @@ fn when(stretches: &mut VecDeque<Stretch>, pace: &mut Pace, done: Offset) -> Off
     inside.map_or(done, |stretch| Offset::from_secs(stretch.when_s(done_s)))
 }
 
+/// Lays the next piece behind the last one.
 fn extend(stretches: &mut VecDeque<Stretch>, pace: &mut Pace) {
     let (start_s, done_s) = stretches.back().map_or((0.0, 0.0), |last| (last.end_s(), last.end_done_s()));
     stretches.push_back(Stretch { start_s, done_s, piece: pace.next_piece() });

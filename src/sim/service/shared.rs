@@ -10,8 +10,8 @@ use crate::sim::Law;
 use crate::sim::service::{Call, Reply, Service};
 use crate::units::Offset;
 
-/// Processor sharing: one server of speed 1 serves all requests inside at once, each at an equal part of its speed. A response leaves in one
-/// piece when its service ends.
+/// Processor sharing: one server of speed 1 serves all requests inside at once, each at an equal part of its speed. A
+/// response leaves in one piece when its service ends.
 #[derive(Debug, Clone)]
 pub struct Shared {
     law: Law,
