@@ -50,78 +50,111 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, reason = "a bench that cannot go on says so by stopping")]
 
-mod common;
+#[path = "common/audit.rs"]
+mod audit;
+#[path = "common/cell.rs"]
+mod cell;
+#[path = "common/held.rs"]
+mod held;
+#[path = "common/long.rs"]
+mod long;
+#[path = "common/mg1.rs"]
+mod mg1;
+#[path = "common/play.rs"]
+mod play;
 #[path = "common/queue.rs"]
 mod queue;
 #[path = "common/served.rs"]
 mod served;
 
-use std::ops::RangeInclusive;
-
-use common::Asked;
-use queue::{Searched, bisection, cells, search, search_changing};
+use cell::{Cell, Score};
+use queue::{bisection, search_changing};
 use served::{SERVED, truth};
-use tonnage::search::step::{Answer, Budget, Finding, History, price};
+use tonnage::search::step::{Answer, Budget, Finding};
 use tonnage::seed::Seed;
+use tonnage::sim::Session;
 
-/// What the runs of one cell came to.
-#[derive(Default)]
-struct Score {
-    runs: f64,
-    covered: f64,
-    safe: f64,
-    squares: f64,
-    errors: f64,
-    widths: Vec<f64>,
-    requests: f64,
-    probes: f64,
-    doubted: f64,
-    unfinished: f64,
+/// What the command line asks for.
+struct Asked {
+    /// Searches of each cell.
+    repeats: Option<u64>,
+    /// The first seed.
+    from: u64,
+    /// Searches at a time.
+    threads: usize,
+    quick: bool,
+    /// Names of cells, groups and modes.
+    names: Vec<String>,
 }
 
-/// Plays `search` with each of `seeds` and holds what it finds to `truth`.
-fn score(seeds: RangeInclusive<u64>, truth: f64, search: impl Fn(Seed) -> (Answer, History)) -> Score {
-    let mut score = Score::default();
-    for seed in seeds {
-        let (answer, history) = search(Seed::new(seed));
-        let Some(bracket) = answer.bracket else { continue };
-        let error = bracket.best / truth - 1.0;
-        score.runs += 1.0;
-        score.covered += f64::from(u8::from((bracket.low..=bracket.high).contains(&truth)));
-        score.safe += f64::from(u8::from(bracket.low <= truth));
-        score.errors += error;
-        score.squares += error * error;
-        score.widths.push(bracket.high / bracket.low - 1.0);
-        score.requests += answer.spent.requests as f64;
-        score.probes += history.probes.len() as f64;
-        score.doubted += f64::from(u8::from(!answer.doubts.is_empty()));
-        score.unfinished += f64::from(u8::from(answer.finding != Finding::Found));
+impl Asked {
+    const MODES: [&str; 3] = ["truths", "drift", "bisection"];
+    /// Run where nothing is named: `held` is run once, at the end, by name.
+    const USUAL: [&str; 3] = ["queues", "engines", "audit"];
+
+    fn read() -> Self {
+        let quick = std::env::var_os("TONNAGE_BENCH_QUICK").is_some();
+        let mut asked = Self { repeats: None, from: 1, threads: 2, quick, names: Vec::new() };
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            let mut number = || words.next().and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{word} takes a number"));
+            match word.as_str() {
+                "--repeats" => asked.repeats = Some(number()),
+                "--from" => asked.from = number(),
+                "--threads" => asked.threads = number() as usize,
+                "--quick" => asked.quick = true,
+                // Cargo's own.
+                "--bench" => {}
+                _ => asked.names.push(word),
+            }
+        }
+        asked
     }
-    score.widths.sort_by(f64::total_cmp);
-    score
+
+    fn names(&self, mode: &str) -> bool {
+        self.names.iter().any(|name| name == mode)
+    }
+
+    fn wants(&self, cell: &Cell) -> bool {
+        let mut named = self.names.iter().filter(|name| !Self::MODES.contains(&name.as_str())).peekable();
+        if named.peek().is_none() {
+            return Self::USUAL.contains(&cell.group);
+        }
+        named.any(|name| *name == cell.group || *name == cell.name)
+    }
+
+    fn repeats(&self, usual: u64) -> u64 {
+        self.repeats.unwrap_or(if self.quick { 2 } else { usual }).max(1)
+    }
 }
 
-impl Score {
-    /// Prints the line of a cell whose truth lies at `share` of its capacity and whose price is `price` requests, and adds it to `pooled`.
-    fn print(&self, name: &str, (truth, share, price): (f64, f64, u64), pooled: &mut Self) {
-        println!(
-            "{name:20} {truth:7.4} {share:7.2} {:6.1}% {:6.1}% {:+5.1}% {:5.1}% {:5.1}% {:9.0} {:8.2} {:7.1} {:7.0} {:11.0}",
-            100.0 * self.covered / self.runs,
-            100.0 * self.safe / self.runs,
-            100.0 * self.errors / self.runs,
-            100.0 * libm::sqrt(self.squares / self.runs),
-            100.0 * self.widths[self.widths.len() / 2],
-            self.requests / self.runs,
-            self.requests / self.runs / price as f64,
-            self.probes / self.runs,
-            self.doubted,
-            self.unfinished,
-        );
-        pooled.runs += self.runs;
-        pooled.covered += self.covered;
-        pooled.safe += self.safe;
-        pooled.squares += self.squares;
-    }
+/// Every cell of every group.
+fn cells() -> Vec<Cell> {
+    let queues = queue::cells().into_iter().map(|cell| Cell {
+        name: cell.name,
+        group: "queues",
+        tuned_on: cell.tuned_on,
+        process: cell.process(),
+        slo: cell.slo(),
+        tokens: ("1", "1"),
+        truth: cell.truth,
+        truth_error: 0.0,
+        capacity: cell.capacity(),
+        open: Box::new(move |seed| Session::over(cell.open(seed))),
+    });
+    let engines = SERVED.iter().map(|cell| Cell {
+        name: cell.name,
+        group: "engines",
+        tuned_on: cell.tuned_on,
+        process: "poisson",
+        slo: cell.slo(),
+        tokens: (cell.input_tokens, cell.output_tokens),
+        truth: cell.truth,
+        truth_error: cell.truth_error,
+        capacity: cell.capacity,
+        open: Box::new(|seed| Session::new(cell.profile.parse().expect("a profile"), seed)),
+    });
+    queues.chain(engines).chain(audit::cells()).chain(held::cells()).collect()
 }
 
 /// What becomes of searches over a service that gets slower by a factor after so many probes: how many are doubted, and how many end narrow,
@@ -129,7 +162,7 @@ impl Score {
 fn drift(seeds: u64) {
     println!("a service that gets slower, ±10 %, seeds 1 to {seeds}");
     println!("cell                 slower  after  budget   doubted  narrow, undoubted, wrong");
-    for cell in cells().iter().filter(|cell| ["M/M/1 T=15", "M/D/1 T=8", "M/M/4 T=7.5"].contains(&cell.name)) {
+    for cell in queue::cells().iter().filter(|cell| ["M/M/1 T=15", "M/D/1 T=8", "M/M/4 T=7.5"].contains(&cell.name)) {
         for (slower, after, budget) in
             [(1.1, 8, None), (1.25, 8, None), (1.5, 8, None), (1.5, 8, Some(20_000)), (1.5, 4, None), (1.5, 12, None)]
         {
@@ -158,49 +191,28 @@ fn drift(seeds: u64) {
     }
 }
 
-fn main() {
-    let asked = Asked::read();
-    if asked.names("truths") {
-        for cell in SERVED {
-            truth(cell, if asked.quick { 400_000 } else { 2_000_000 }, |line| println!("{line}"));
+/// Finds the truths of cells that have no closed form.
+fn truths(asked: &Asked) {
+    let cells = cells();
+    let wanted = |name: &str| cells.iter().any(|cell| cell.name == name && asked.wants(cell));
+    let told = |line: String| println!("{line}");
+    for (name, longs) in audit::longs().into_iter().chain(held::longs()).filter(|(name, _)| wanted(name)) {
+        for long in &longs {
+            long::truth(name, long, if asked.quick { 1_000_000 } else { 100_000_000 }, told);
         }
-        return;
     }
-    let seeds = asked.repeats(200) as u64;
-    if asked.names("drift") {
-        drift(seeds);
-        return;
+    if wanted(audit::UNLIMITED.name) {
+        let requests = if asked.quick { 20_000 } else { 400_000 };
+        println!("{:22} R* {:.4}/s, all that it completes", audit::UNLIMITED.name, audit::UNLIMITED.saturated_per_s(requests));
+        let shares = audit::UNLIMITED.long_run(0.99 * audit::UNLIMITED.truth, requests, Seed::new(1));
+        println!("{:22} {:.4} % beyond the limit at 0.99 of it", audit::UNLIMITED.name, 100.0 * shares.share[1]);
     }
-    let precision = 0.1;
-    println!("search at ±{:.0} %, seeds 1 to {seeds}; * held back: no constant was chosen on it", 100.0 * precision);
-    println!("cell                      R*    R*/C  covers    safe   bias   RMSE  width  requests  ÷ price  probes  doubts  unfinished");
-    let mut pooled = Score::default();
-    let starred = |name: &str, tuned_on: bool| format!("{name}{}", if tuned_on { "" } else { " *" });
-    for cell in cells().iter().filter(|_| asked.wants("queues")) {
-        let question = cell.question(precision, Budget::default());
-        let found = score(1..=seeds, cell.truth, |seed| {
-            let Searched { answer, history } = search(cell, &question, seed);
-            (answer, history)
-        });
-        let share = cell.truth / cell.capacity();
-        found.print(&starred(cell.name, cell.tuned_on), (cell.truth, share, price(&question, share)), &mut pooled);
+    for cell in SERVED.iter().chain(held::ENGINES).filter(|cell| wanted(cell.name)) {
+        truth(cell, if asked.quick { 400_000 } else { 2_000_000 }, told);
     }
-    for cell in SERVED.iter().filter(|_| asked.wants("engines")) {
-        let found = score(1..=seeds, cell.truth, |seed| cell.search(precision, seed));
-        let share = cell.truth / cell.capacity;
-        found.print(&starred(cell.name, cell.tuned_on), (cell.truth, share, price(&cell.aim(precision).question, share)), &mut pooled);
-    }
-    if pooled.runs > 0.0 {
-        println!(
-            "pooled: covers {:.1} %, safe {:.1} %, RMSE {:.1} %",
-            100.0 * pooled.covered / pooled.runs,
-            100.0 * pooled.safe / pooled.runs,
-            100.0 * libm::sqrt(pooled.squares / pooled.runs)
-        );
-    }
-    if !asked.wants("bisection") {
-        return;
-    }
+}
+
+fn plain_bisection(seeds: u64) {
     println!("\nplain bisection on the point estimate, 7 probes that start empty");
     println!("cell                 requests    bias   RMSE  more than 5 % too high");
     let print = |name: &str, truth: f64, found_by: &dyn Fn(u32, Seed) -> f64| {
@@ -216,10 +228,48 @@ fn main() {
             );
         }
     };
-    for cell in cells() {
+    for cell in queue::cells() {
         print(cell.name, cell.truth, &|each, seed| bisection(&cell, 7, each, seed));
     }
     for cell in SERVED {
         print(cell.name, cell.truth, &|each, seed| cell.bisection(7, u64::from(each), seed));
+    }
+}
+
+fn main() {
+    let asked = Asked::read();
+    if asked.names("truths") {
+        truths(&asked);
+        return;
+    }
+    let seeds = asked.repeats(200);
+    if asked.names("drift") {
+        drift(seeds);
+        return;
+    }
+    let (precision, cells) = (0.1, cells());
+    println!(
+        "search at ±{:.0} %, seeds {} to {}; * held back: no constant was chosen on it",
+        100.0 * precision,
+        asked.from,
+        asked.from + seeds - 1
+    );
+    println!("sure: found without a doubt, and of these; wrong: share of all searches that are sure and do not cover\n{}", Score::HEAD);
+    let (mut tuned, mut untuned) = (Score::default(), Score::default());
+    for cell in cells.iter().filter(|cell| asked.wants(cell)) {
+        let score = cell.score(precision, (asked.from, seeds), asked.threads);
+        let name = format!("{}{}", cell.name, if cell.tuned_on { "" } else { " *" });
+        println!("{}", score.line(&name, Some((cell.truth, cell.truth / cell.capacity))));
+        if cell.tuned_on { &mut tuned } else { &mut untuned }.pool(&score);
+    }
+    let mut all = tuned.clone();
+    all.pool(&untuned);
+    for (name, score) in [("pooled, tuned on", tuned), ("pooled, not tuned on", untuned), ("pooled", all)] {
+        if !score.is_empty() {
+            println!("{}", score.line(name, None));
+        }
+    }
+    if asked.names("bisection") {
+        plain_bisection(seeds);
     }
 }

@@ -1,14 +1,23 @@
 //! Owns queues in virtual time whose answer is known in closed form, and the search played over them.
 #![allow(dead_code, reason = "the bench and the test each use their part")]
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+#[path = "play.rs"]
+mod play;
 
-use tonnage::search::step::{
-    Answer, Budget, Capacity, Count, Demand, End, History, Look, Order, Picture, Probe, Question, Seen, Signs, Spent, Step, alarm,
-    clusters, look, step,
-};
-use tonnage::seed::{Seed, exponential, open_unit};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use play::{Asked, answer_of};
+use rand_chacha::ChaCha8Rng;
+use tonnage::schedule::{Extent, Process, Timeline};
+use tonnage::search::step::{Answer, Budget, Demand, History, Question};
+use tonnage::seed::Seed;
+use tonnage::sim::{Call, Law, Reply, Servers, Service as Served, Session, Shared};
+use tonnage::units::{Offset, Rate};
 
 /// When requests come.
 #[derive(Debug, Clone, Copy)]
@@ -51,10 +60,47 @@ pub(crate) struct Cell {
     pub(crate) tuned_on: bool,
 }
 
+fn count(servers: usize) -> NonZeroU32 {
+    u32::try_from(servers).ok().and_then(NonZeroU32::new).expect("servers")
+}
+
 impl Cell {
     fn new(name: &'static str, law: (Arrivals, Service, Discipline), limits: &[(f64, f64)], truth: f64, tuned_on: bool) -> Self {
         let (arrivals, service, discipline) = law;
         Self { name, arrivals, service, discipline, mean_s: 1.0, limits: limits.to_vec(), truth, tuned_on }
+    }
+
+    /// The law of what each request needs.
+    fn law(&self) -> Law {
+        let mean = Duration::from_secs_f64(self.mean_s);
+        match self.service {
+            Service::Exponential => Law::exponential(mean),
+            Service::Constant => Law::constant(mean),
+        }
+        .expect("a law")
+    }
+
+    /// The service at rest.
+    pub(crate) fn open(&self, seed: Seed) -> Box<dyn Served> {
+        match self.discipline {
+            Discipline::Fifo(servers) => Box::new(Servers::new(count(servers), self.law(), seed)),
+            Discipline::Shared => Box::new(Shared::new(self.law(), seed)),
+        }
+    }
+
+    /// The arrival process, as after `--process`.
+    pub(crate) const fn process(&self) -> &'static str {
+        match self.arrivals {
+            Arrivals::Even => "even",
+            Arrivals::Poisson => "poisson",
+            Arrivals::GammaCv2 => "gamma:2",
+        }
+    }
+
+    /// What is asked of it, as after `--slo`.
+    pub(crate) fn slo(&self) -> String {
+        let one = |(allowed, limit_s): &(f64, f64)| format!("p{} e2e<={limit_s}s", libm::round((1.0 - allowed) * 1e4) / 1e2);
+        self.limits.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn capacity(&self) -> f64 {
@@ -111,9 +157,9 @@ pub(crate) fn cells() -> Vec<Cell> {
     ]
 }
 
-/// M/M/1-PS, p99 of the sojourn at most 30 mean services: by simulation (`open_loop_science.md` B.8), there is no closed form. Four bisections of
-/// our own with 12 × 3 000 000 requests each give 0.7592 to 0.7599.
-const PS_RATE: f64 = 0.759;
+/// M/M/1-PS, p99 of the sojourn at most 30 mean services: by simulation (`open_loop_science.md` B.8), there is no
+/// closed form. Four bisections of our own with 12 × 3 000 000 requests each give 0.7592 to 0.7599.
+pub(crate) const PS_RATE: f64 = 0.759;
 
 /// The rate at which a falling `slack` is 0.
 fn root(mut low: f64, mut high: f64, slack: impl Fn(f64) -> f64) -> f64 {
@@ -122,6 +168,11 @@ fn root(mut low: f64, mut high: f64, slack: impl Fn(f64) -> f64) -> f64 {
         if slack(middle) > 0.0 { low = middle } else { high = middle }
     }
     f64::midpoint(low, high)
+}
+
+/// M/M/1 of mean service 1: the sojourn is exponential with rate 1 − λ.
+pub(crate) fn mm1_rate(allowed: f64, limit: f64) -> f64 {
+    1.0 + libm::log(allowed) / limit
 }
 
 /// GI/M/1: the sojourn is exponential with rate 1 − σ, σ = A*(1 − σ) the transform of the gaps.
@@ -146,7 +197,7 @@ fn md1_rate(allowed: f64, limit: f64) -> f64 {
 }
 
 /// M/M/c: P(sojourn > t) = (1 − C)e^(−t) + C(θe^(−t) − e^(−θt))/(θ − 1), θ = c − λ, C by Erlang.
-fn mmc_rate(servers: u32, allowed: f64, limit: f64) -> f64 {
+pub(crate) fn mmc_rate(servers: u32, allowed: f64, limit: f64) -> f64 {
     let tail = |rate: f64| {
         let blocked = (1..=servers).fold(1.0, |blocked, k| rate * blocked / (f64::from(k) + rate * blocked));
         let waits = blocked / (1.0 - rate / f64::from(servers) * (1.0 - blocked));
@@ -154,87 +205,6 @@ fn mmc_rate(servers: u32, allowed: f64, limit: f64) -> f64 {
         (1.0 - waits) * libm::exp(-limit) + waits * (theta * libm::exp(-limit) - libm::exp(-theta * limit)) / (theta - 1.0)
     };
     root(0.01, f64::from(servers) * 0.9999, |rate| allowed - tail(rate))
-}
-
-/// An instant that orders itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct At(f64);
-
-impl Eq for At {}
-
-impl PartialOrd for At {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for At {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-/// The state of a service.
-struct Queue {
-    now: f64,
-    /// Fifo: when each server is free. Shared: empty.
-    free_at: Vec<f64>,
-    /// Fifo: when each request leaves. Shared: the virtual time at which it does, and its number.
-    leaving: BinaryHeap<Reverse<(At, usize)>>,
-    /// Shared: service that each request has had.
-    virtual_time: f64,
-    /// (arrival, sojourn) by number; the sojourn of who is still there is not known.
-    sojourns: Vec<(f64, Option<f64>)>,
-}
-
-impl Queue {
-    fn new(discipline: Discipline) -> Self {
-        let servers = if let Discipline::Fifo(servers) = discipline { servers } else { 0 };
-        Self { now: 0.0, free_at: vec![0.0; servers], leaving: BinaryHeap::new(), virtual_time: 0.0, sojourns: Vec::new() }
-    }
-
-    fn advance(&mut self, at: f64) {
-        if self.free_at.is_empty() {
-            while let Some(Reverse((At(leaves), number))) = self.leaving.peek().copied() {
-                let sharing = self.leaving.len() as f64;
-                let then = self.now + (leaves - self.virtual_time) * sharing;
-                if then > at {
-                    self.virtual_time += (at - self.now) / sharing;
-                    break;
-                }
-                (self.now, self.virtual_time) = (then, leaves);
-                self.leaving.pop();
-                self.sojourns[number].1 = Some(then - self.sojourns[number].0);
-            }
-        } else {
-            while self.leaving.peek().is_some_and(|Reverse((At(leaves), _))| *leaves <= at) {
-                self.leaving.pop();
-            }
-        }
-        self.now = at;
-    }
-
-    /// A request comes; (its number, requests there before it).
-    fn arrive(&mut self, at: f64, work: f64) -> (usize, u32) {
-        self.advance(at);
-        let (number, there) = (self.sojourns.len(), self.leaving.len() as u32);
-        if let Some(free) = self.free_at.iter_mut().min_by(|a, b| a.total_cmp(b)) {
-            *free = free.max(at) + work;
-            self.leaving.push(Reverse((At(*free), number)));
-            self.sojourns.push((at, Some(*free - at)));
-        } else {
-            self.leaving.push(Reverse((At(self.virtual_time + work), number)));
-            self.sojourns.push((at, None));
-        }
-        (number, there)
-    }
-
-    /// Whether a request has missed `limit` by now; unknown while it may still meet it.
-    fn missed(&self, number: usize, limit: f64) -> Option<bool> {
-        let (arrived, sojourn) = self.sojourns[number];
-        let left = sojourn.filter(|sojourn| arrived + sojourn <= self.now);
-        left.map(|sojourn| sojourn > limit).or_else(|| (self.now - arrived > limit).then_some(true))
-    }
 }
 
 /// What a search came to.
@@ -245,172 +215,91 @@ pub(crate) struct Searched {
 
 /// Plays a whole search over `cell` with the draws of `seed`.
 pub(crate) fn search(cell: &Cell, question: &Question, seed: Seed) -> Searched {
-    search_changing(question, seed, |_| cell.clone())
+    played(cell, question, &mut Session::over(cell.open(seed)), seed, |_| ())
 }
 
-/// The same over a service that is another one for each probe, by its number.
+/// The same over a first-come-first-served queue that is as slow in each probe as `cell_of` its number is.
 pub(crate) fn search_changing(question: &Question, seed: Seed, cell_of: impl Fn(usize) -> Cell) -> Searched {
-    let mut history = History::default();
-    let cell = &cell_of(0);
-    let mut queue = Queue::new(cell.discipline);
-    loop {
-        match step(question, &history) {
-            Step::Floor { requests } => {
-                let mut draw = seed.stream("floor").sequence();
-                let works: Vec<f64> = (0..requests).map(|_| work(cell, &mut draw)).collect();
-                let count = |limit: f64| Count {
-                    misses: works.iter().filter(|work| **work > limit).count() as u64,
-                    decided: requests,
-                    clusters: None,
-                };
-                history.floor = Some(cell.limits.iter().map(|(_, limit)| count(*limit)).collect());
-                history.overhead.requests += requests;
-                history.overhead.seconds += works.iter().sum::<f64>();
-            }
-            Step::Saturate { completions, most_per_s } => {
-                let mut draw = seed.stream("saturation").sequence();
-                let seconds = (0..completions).map(|_| work(cell, &mut draw)).sum::<f64>() / (cell.capacity() * cell.mean_s);
-                let per_s = completions as f64 / seconds;
-                let kept_up = most_per_s.filter(|most| *most < per_s);
-                history.capacity = Some(kept_up.map_or(Capacity::Reached(per_s), Capacity::Above));
-                history.overhead.requests += completions;
-                history.overhead.seconds += seconds;
-            }
-            Step::Probe(order) => {
-                let probe = play(&cell_of(history.probes.len()), question, &history, &order, &mut queue, seed);
-                if probe.end == End::Overloaded {
-                    queue = Queue::new(cell.discipline);
-                }
-                history.probes.push(probe);
-            }
-            Step::Done(answer) => return Searched { answer: *answer, history },
-        }
+    let cell = cell_of(0);
+    let Discipline::Fifo(servers) = cell.discipline else { panic!("servers") };
+    let mean_s = Arc::new(AtomicU64::new(cell.mean_s.to_bits()));
+    let service = Changing {
+        unit: Cell { mean_s: 1.0, ..cell.clone() }.law(),
+        draws: seed.stream("service").sequence(),
+        mean_s: Arc::clone(&mean_s),
+        free: std::iter::repeat_n(Reverse(Offset::ZERO), servers).collect(),
+    };
+    let begins = |probe| mean_s.store(cell_of(probe).mean_s.to_bits(), Ordering::Relaxed);
+    played(&cell, question, &mut Session::over(Box::new(service)), seed, begins)
+}
+
+fn played(cell: &Cell, question: &Question, session: &mut Session, seed: Seed, begins: impl FnMut(usize)) -> Searched {
+    let slo = cell.slo();
+    let asked = Asked { slo: &slo, process: cell.process(), tokens: ("1", "1"), precision: question.precision() };
+    let (conclusion, history) = asked.search_asking(session, seed, question.clone(), begins);
+    Searched { answer: answer_of(conclusion).unwrap_or_else(|| panic!("{} {seed}: no answer", cell.name)), history }
+}
+
+/// Servers, first come, first served, whose mean service is set from outside.
+#[derive(Debug, Clone)]
+struct Changing {
+    unit: Law,
+    draws: ChaCha8Rng,
+    /// Bits of the mean service in seconds.
+    mean_s: Arc<AtomicU64>,
+    free: BinaryHeap<Reverse<Offset>>,
+}
+
+impl Served for Changing {
+    fn arrive(&mut self, at: Offset, _: Call) -> Option<Reply> {
+        let mean_s = f64::from_bits(self.mean_s.load(Ordering::Relaxed));
+        let service = Duration::from_nanos(self.unit.draw_ns(&mut self.draws)).mul_f64(mean_s);
+        let mut earliest = self.free.peek_mut()?;
+        let leaves = earliest.0.max(at).plus(service);
+        *earliest = Reverse(leaves);
+        Some(Reply::whole(leaves))
+    }
+
+    fn fork(&self) -> Box<dyn Served> {
+        Box::new(self.clone())
     }
 }
 
-/// Plain bisection between 0 and the capacity: each of `probes` starts with an empty queue and asks `requests`; the middle of the last bracket.
+/// Plain bisection between 0 and the capacity: each of `probes` starts with an empty queue and asks `requests`; the
+/// middle of the last bracket.
 pub(crate) fn bisection(cell: &Cell, probes: u32, requests: u32, seed: Seed) -> f64 {
     let (mut low, mut high) = (0.0, cell.capacity());
+    let process: Process = cell.process().parse().expect("a process");
     for probe in 0..probes {
         let rate = f64::midpoint(low, high);
-        let mut gaps = seed.stream(&format!("bisection/{probe}/arrivals")).sequence();
-        let mut works = seed.stream(&format!("bisection/{probe}/work")).sequence();
-        let mut queue = Queue::new(cell.discipline);
-        let mut at = 0.0;
-        for _ in 0..requests {
-            at += gap(cell, &mut gaps) / rate;
-            queue.arrive(at, work(cell, &mut works));
-        }
-        queue.advance(f64::MAX);
+        let own = seed.derived(&format!("bisection/{probe}"));
+        let extent = Extent::Requests(u64::from(requests));
+        let timeline = Timeline::new(process, Rate::new(rate).expect("a rate"), extent, Duration::ZERO, Duration::ZERO, own);
+        let arrivals: Vec<Offset> = timeline.arrivals().map(|arrival| arrival.at).collect();
+        let sojourns = sojourns(&mut *cell.open(own), &arrivals);
         let meets = |(allowed, limit): &(f64, f64)| {
-            let misses = queue.sojourns.iter().filter(|(_, sojourn)| sojourn.is_none_or(|sojourn| sojourn > *limit)).count();
-            misses as f64 <= allowed * f64::from(requests)
+            sojourns.iter().filter(|sojourn| *sojourn > limit).count() as f64 <= allowed * f64::from(requests)
         };
         if cell.limits.iter().all(meets) { low = rate } else { high = rate }
     }
     f64::midpoint(low, high)
 }
 
-fn work(cell: &Cell, draw: &mut rand_chacha::ChaCha8Rng) -> f64 {
-    cell.mean_s
-        * match cell.service {
-            Service::Exponential => exponential(draw),
-            Service::Constant => 1.0,
+/// Seconds that each request spends in `service`, in the order of their responses; it is followed until it is empty.
+fn sojourns(service: &mut dyn Served, arrivals: &[Offset]) -> Vec<f64> {
+    let mut sojourns = Vec::with_capacity(arrivals.len());
+    let mut open: HashMap<u64, Offset> = HashMap::new();
+    for (tag, at) in arrivals.iter().copied().chain([Offset::NEVER]).enumerate() {
+        while service.next_event().is_some_and(|event| event < at) {
+            service.advance(&mut |tag, reply| sojourns.extend(open.remove(&tag).map(|came| reply.last.secs_since(came))));
         }
-}
-
-fn gap(cell: &Cell, draw: &mut rand_chacha::ChaCha8Rng) -> f64 {
-    match cell.arrivals {
-        Arrivals::Even => 1.0,
-        Arrivals::Poisson => exponential(draw),
-        Arrivals::GammaCv2 => {
-            // Shape 1/4 as shape 5/4 (Marsaglia and Tsang 2000) times U^4, scale 4.
-            let shape = 1.25 - 1.0 / 3.0;
-            let spread = 1.0 / libm::sqrt(9.0 * shape);
-            loop {
-                let normal = tonnage::seed::normal(draw);
-                let cube = (1.0 + spread * normal).powi(3);
-                if cube > 0.0 && libm::log(open_unit(draw)) < 0.5 * normal * normal + shape * (1.0 - cube + libm::log(cube)) {
-                    return 4.0 * shape * cube * open_unit(draw).powi(4);
-                }
-            }
-        }
-    }
-}
-
-/// Plays one probe: the discarded stretch, then blocks until it is decided, alarmed or over.
-fn play(cell: &Cell, question: &Question, history: &History, order: &Order, queue: &mut Queue, seed: Seed) -> Probe {
-    let number = history.probes.len();
-    let picture = Picture::of(question, history).expect("the capacity is known");
-    let mut gaps = seed.stream(&format!("probe/{number}/arrivals")).sequence();
-    let mut works = seed.stream(&format!("probe/{number}/work")).sequence();
-    let start = queue.now;
-    let mut spent = Spent::default();
-    let mut cohort: Vec<(usize, u32)> = Vec::new();
-    let mut at = start + gap(cell, &mut gaps) / order.level.value();
-    let (mut end, mut next_look) = (End::Full, 100);
-    let longest = cell.limits.iter().map(|(_, limit)| *limit).fold(0.0, f64::max);
-    'blocks: for block in 1..=order.most_blocks {
-        let until = start + order.discard_s + order.block_s * f64::from(block);
-        while at < until {
-            let (request, there) = queue.arrive(at, work(cell, &mut works));
-            spent.requests += 1;
-            if at >= start + order.discard_s {
-                cohort.push((request, there));
-                if cohort.len() >= next_look {
-                    next_look += 50 + cohort.len() / 20;
-                    let (counts, oldest_age_s) = counted(cell, queue, &cohort, false);
-                    if alarm(question, order, &counts, &Signs { oldest_ages_s: vec![oldest_age_s; counts.len()], ..Signs::default() })
-                        .is_some()
-                    {
-                        end = End::Overloaded;
-                        break 'blocks;
-                    }
-                }
-            }
-            at += gap(cell, &mut gaps) / order.level.value();
-        }
-        queue.advance(until);
-        if block < order.most_blocks && look(question, &picture, order, &counted(cell, queue, &cohort, true).0) == Look::Decided {
-            end = End::Decided;
+        if at == Offset::NEVER {
             break;
         }
+        match service.arrive(at, Call { tag: tag as u64, input_tokens: 1, output_tokens: 1 }) {
+            Some(reply) => sojourns.push(reply.last.secs_since(at)),
+            None => drop(open.insert(tag as u64, at)),
+        }
     }
-    // The cohort is followed until each is decided, the load going on.
-    let followed = queue.now + longest;
-    while at < followed && end != End::Overloaded {
-        queue.arrive(at, work(cell, &mut works));
-        spent.requests += 1;
-        at += gap(cell, &mut gaps) / order.level.value();
-    }
-    queue.advance(followed);
-    let (counts, _) = counted(cell, queue, &cohort, true);
-    let times: Vec<f64> = cohort.iter().filter_map(|(number, _)| queue.sojourns[*number].1).collect();
-    spent.seconds = queue.now - start;
-    Probe {
-        level: order.level,
-        counts,
-        time_in_system_s: times.iter().sum::<f64>() / times.len().max(1) as f64,
-        completed_per_s: None,
-        end,
-        spent,
-    }
-}
-
-/// Counts of what is decided, and the age of the oldest that is there.
-fn counted(cell: &Cell, queue: &Queue, cohort: &[(usize, u32)], clustered: bool) -> (Vec<Count>, f64) {
-    let count = |limit: f64| {
-        let seen: Vec<Seen> = cohort
-            .iter()
-            .filter_map(|(number, there)| queue.missed(*number, limit).map(|missed| Seen { missed, in_flight: *there }))
-            .collect();
-        let misses = seen.iter().filter(|request| request.missed).count() as u64;
-        Count { misses, decided: seen.len() as u64, clusters: if clustered { clusters(&seen) } else { None } }
-    };
-    let age = |number: &usize| {
-        let (arrived, sojourn) = queue.sojourns[*number];
-        if sojourn.is_some_and(|sojourn| arrived + sojourn <= queue.now) { 0.0 } else { queue.now - arrived }
-    };
-    let oldest = cohort.iter().map(|(number, _)| age(number)).fold(0.0, f64::max);
-    (cell.limits.iter().map(|(_, limit)| count(*limit)).collect(), oldest)
+    sojourns
 }

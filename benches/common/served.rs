@@ -1,15 +1,19 @@
-//! Owns the cells of the coverage table that are engines, and their truth: the highest rate that meets both limits, by runs of 10⁷ requests.
+//! Owns the cells of the coverage table that are engines, and their truth: the highest rate that meets both limits,
+//! by runs of 10⁷ requests.
 #![allow(dead_code, reason = "each mode of the bench uses its part")]
 
-use std::future::Future;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+#[path = "long.rs"]
+mod long;
+#[path = "play.rs"]
+mod play;
+
 use std::time::Duration;
 
+use long::crossing;
+use play::{Asked, answer_of};
 use tonnage::metrics::Objectives;
 use tonnage::schedule::{Extent, Process, Timeline};
-use tonnage::search::Blueprint;
-use tonnage::search::hunt::{Aim, Conclusion, Journal, hunt};
+use tonnage::search::hunt::Aim;
 use tonnage::search::step::{Answer, History};
 use tonnage::seed::Seed;
 use tonnage::sim::engine::{Engine, Request, Setup, Token};
@@ -126,7 +130,8 @@ impl Served {
         Plan::new(Load::Open(timeline), self.workload(), seed, None)
     }
 
-    /// Plain bisection between 0 and the capacity: each of `probes` starts with an empty engine and asks `requests`; the middle of the last bracket.
+    /// Plain bisection between 0 and the capacity: each of `probes` starts with an empty engine and asks `requests`;
+    /// the middle of the last bracket.
     pub(crate) fn bisection(&self, probes: u64, requests: u64, seed: Seed) -> f64 {
         let (mut low, mut high) = (0.0, self.capacity);
         for probe in 0..probes {
@@ -142,7 +147,8 @@ impl Served {
         self.run(rate_per_s, requests / 10, requests, seed)
     }
 
-    /// A run of `requests` after some that are not counted, straight on the engine: no record, no summary, nothing of the search.
+    /// A run of `requests` after some that are not counted, straight on the engine: no record, no summary, nothing of
+    /// the search.
     fn run(&self, rate_per_s: f64, discarded: u64, requests: u64, seed: Seed) -> Shares {
         let plan = self.plan(rate_per_s, discarded + requests, seed);
         let (mut engine, mut open, mut free) = (Engine::new(self.setup()), Vec::<Open>::new(), Vec::<usize>::new());
@@ -215,22 +221,9 @@ impl Served {
     }
 }
 
-/// ln q = ln α + β ln(r ÷ R*) through points (ln r, q, standard error of q), by weighted least squares: (R*, standard error of ln R*, β).
-fn crossing(points: &[(f64, f64, f64)]) -> (f64, f64, f64) {
-    // A point's ln q varies by its relative error.
-    let weight = |(_, share, error): &(f64, f64, f64)| share * share / (error * error);
-    let total: f64 = points.iter().map(weight).sum();
-    let mean = |of: &dyn Fn(&(f64, f64, f64)) -> f64| points.iter().map(|point| weight(point) * of(point)).sum::<f64>() / total;
-    let (rate, depth) = (mean(&|point| point.0), mean(&|point| libm::log(point.1)));
-    let spread = mean(&|point| (point.0 - rate) * (point.0 - rate));
-    let slope = mean(&|point| (point.0 - rate) * (libm::log(point.1) - depth)) / spread;
-    let away = (libm::log(ALLOWED) - depth) / slope;
-    let error = libm::sqrt((1.0 + away * away / spread) / total) / slope;
-    (libm::exp(rate + away), error, slope)
-}
-
-/// Finds the truth of `cell` and tells of it line by line: by bisection over short runs, by three longer ones, and at last by five of `requests` each close around
-/// the answer, to whose shares a curve is fitted that is straight in the logarithms. No draw of the search is in it.
+/// Finds the truth of `cell` and tells of it line by line: by bisection over short runs, by three longer ones, and at
+/// last by five of `requests` each close around the answer, to whose shares a curve is fitted that is straight in the
+/// logarithms. No draw of the search is in it.
 pub(crate) fn truth(cell: &Served, requests: u64, told: impl Fn(String)) {
     let capacity = cell.saturated_per_s(10_000);
     let misses = |shares: &Shares| shares.share[0].max(shares.share[1]);
@@ -264,7 +257,7 @@ pub(crate) fn truth(cell: &Served, requests: u64, told: impl Fn(String)) {
                 .map(|(rate, shares)| (*rate, shares.share[limit], shares.error[limit]))
                 .filter(|point| point.1 > 0.0)
                 .collect();
-            if points.len() < 3 { (f64::INFINITY, 0.0, 1.0) } else { crossing(&points) }
+            if points.len() < 3 { (f64::INFINITY, 0.0, 1.0) } else { crossing(&points, ALLOWED) }
         });
         let (limit, (rate, error, slope)) =
             answers.into_iter().enumerate().min_by(|one, other| one.1.0.total_cmp(&other.1.0)).expect("two limits");
@@ -292,28 +285,16 @@ impl Served {
         Aim::new(&objectives, precision).expect("an aim")
     }
 
-    /// A whole search over the simulated engine in virtual time, by the driver that plays it live; what it answers, and what it tried.
+    /// What the driver is given.
+    pub(crate) fn asked<'a>(&'a self, slo: &'a str, precision: f64) -> Asked<'a> {
+        Asked { slo, process: "poisson", tokens: (self.input_tokens, self.output_tokens), precision }
+    }
+
+    /// A whole search over the simulated engine in virtual time, by the driver that plays it live; what it answers,
+    /// and what it tried.
     pub(crate) fn search(&self, precision: f64, seed: Seed) -> (Answer, History) {
-        let blueprint = Blueprint {
-            workload: self.workload(),
-            process: Process::Poisson,
-            recorded: None,
-            quota: None,
-            seed,
-            window: Duration::ZERO,
-            cooldown: Duration::ZERO,
-            objectives: Arc::new(Objectives::parse(&[self.slo()], None, None).expect("objectives")),
-            streamed: true,
-        };
         let mut session = Session::new(self.profile.parse().expect("a profile"), seed);
-        let (aim, mut journal) = (self.aim(precision), Journal::default());
-        let playing = hunt(&mut session, &aim, &blueprint, &mut journal, |_, _| Ok(()), || true);
-        let Poll::Ready(played) = std::pin::pin!(playing).poll(&mut Context::from_waker(Waker::noop())) else {
-            panic!("virtual time waits for nothing")
-        };
-        match played.expect("played") {
-            Conclusion::Answered(answer) => (*answer, journal.history),
-            other => panic!("{} {seed}: {other:?}", self.name),
-        }
+        let (conclusion, history) = self.asked(&self.slo(), precision).search(&mut session, seed);
+        (answer_of(conclusion).unwrap_or_else(|| panic!("{} {seed}: no answer", self.name)), history)
     }
 }

@@ -79,7 +79,7 @@ impl UnitArrivals {
 
 /// A draw of the gamma law of `shape` > 0 and scale 1: Marsaglia & Tsang, "A simple method for generating gamma variables",
 /// ACM TOMS 26 (2000) 363–372; below shape 1 by its boost Gamma(k) = Gamma(k + 1) · U^(1/k).
-fn gamma(shape: f64, generator: &mut impl Rng) -> f64 {
+pub(crate) fn gamma(shape: f64, generator: &mut impl Rng) -> f64 {
     if shape < 1.0 {
         let boosted = gamma_from_one(shape + 1.0, generator);
         return boosted * libm::exp(libm::log(open_unit(generator)) / shape);

@@ -18,6 +18,7 @@ mod timeline;
 mod warp;
 
 pub use curve::Curve;
+pub(crate) use gaps::gamma;
 pub use help::help_profiles;
 pub use law::{LawCheck, LawVerdict};
 pub use overlay::Overlay;

@@ -10,6 +10,7 @@ use rand_chacha::rand_core::Rng;
 use crate::seed::Seed;
 use crate::sim::Profile;
 use crate::sim::engine::Token;
+use crate::sim::service::{Brought, Reply};
 use crate::sim::station::Station;
 use crate::units::Offset;
 
@@ -91,6 +92,12 @@ impl Fleet {
         }
     }
 
+    /// One service that the caller brought.
+    pub(super) fn of(brought: Brought) -> Self {
+        let draws = Box::new(Seed::new(0).stream("routing").sequence());
+        Self { replicas: vec![Replica::new(Station::Brought(brought))], routing: Routing::RoundRobin, turn: 0, draws }
+    }
+
     /// Who gets the request that comes at `at` with the first prefix block (or the session) `key`.
     pub(super) fn route(&mut self, at: Offset, key: Option<u64>) -> usize {
         let count = self.replicas.len();
@@ -132,6 +139,7 @@ impl Fleet {
         let event = |(place, replica): (usize, &Replica)| match &replica.station {
             Station::Simple(_) => None,
             Station::Engine(engine) => engine.next_event().map(|at| (at, place)),
+            Station::Brought(brought) => brought.next_event().map(|at| (at, place)),
         };
         self.replicas.iter().enumerate().filter_map(event).min()
     }
@@ -141,6 +149,13 @@ impl Fleet {
         if let Station::Engine(engine) = &mut self.replicas[replica].station {
             let cached = engine.setup().prefix_cache();
             engine.advance(|_, token| emit(token, cached));
+        }
+    }
+
+    /// Lets the next event of a service that was brought happen; `tell` takes the place of each request that it answers.
+    pub(super) fn advance_brought(&mut self, replica: usize, tell: impl FnMut(u64, Reply)) {
+        if let Station::Brought(brought) = &mut self.replicas[replica].station {
+            brought.advance(tell);
         }
     }
 
@@ -154,6 +169,7 @@ impl Fleet {
                 engine.disown();
                 Some(Replica::new(Station::Engine(engine)))
             }
+            Station::Brought(brought) => Some(Replica::new(Station::Brought(brought.without_clients()))),
         };
         let replicas = self.replicas.iter().map(alone).collect::<Option<Vec<_>>>()?;
         Some(Self { replicas, routing: self.routing, turn: self.turn, draws: self.draws.clone() })

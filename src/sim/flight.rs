@@ -2,12 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use crate::metrics::{Concurrency, LiveCounts};
 use crate::record::{Failure, FailureClass, Outcome, Record};
 use crate::sim::engine::{Request, Token};
 use crate::sim::fleet::Fleet;
 use crate::sim::play::later;
+use crate::sim::service::{Call, Reply};
 use crate::sim::station::Station;
 use crate::units::Offset;
 
@@ -23,6 +25,8 @@ pub(super) struct Flight<'a, F> {
     /// Places of records are the engine's tags.
     records: Vec<Option<Record>>,
     free: Vec<usize>,
+    /// What a service that was brought has told in one step; empty between steps.
+    told: Vec<(usize, Reply)>,
     sink: F,
     sent: u64,
     completed: u64,
@@ -42,6 +46,7 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
             open: BinaryHeap::new(),
             records: Vec::new(),
             free: Vec::new(),
+            told: Vec::new(),
             sink,
             sent: 0,
             completed: 0,
@@ -130,6 +135,15 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
 
     fn step(&mut self, (at, replica): (Offset, usize)) {
         self.pass_to(at);
+        if let Station::Brought(_) = self.fleet.station(replica) {
+            let mut told = std::mem::take(&mut self.told);
+            self.fleet.advance_brought(replica, |place, reply| told.push((place as usize, reply)));
+            for (place, reply) in told.drain(..) {
+                self.answered(place, reply);
+            }
+            self.told = told;
+            return;
+        }
         let mut ended = Vec::new();
         let (records, streamed) = (&mut self.records, self.streamed);
         self.fleet.advance(replica, |token, cached| {
@@ -187,6 +201,31 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         }
     }
 
+    /// A request to a service that was brought.
+    pub(super) fn call(&mut self, record: Record, call: Call, replica: usize) {
+        let at = record.scheduled;
+        let place = self.place(record);
+        let Station::Brought(brought) = self.fleet.station(replica) else { return };
+        if let Some(reply) = brought.arrive(later(self.origin, at), Call { tag: place as u64, ..call }) {
+            self.answered(place, reply);
+        }
+    }
+
+    /// Writes into its record how the request at `place` is answered, and settles it at that instant.
+    fn answered(&mut self, place: usize, reply: Reply) {
+        let (origin, now) = (self.origin, self.now);
+        if let Some(record) = self.records.get_mut(place).and_then(Option::as_mut) {
+            // Nothing is answered before it came; what fails takes an instant, or a closed loop over what refuses at once would stand still.
+            let least = if reply.is_failure() { record.scheduled.max(now).plus(REFUSAL) } else { record.scheduled };
+            write_reply(
+                record,
+                reply.at(|at| Offset::from_nanos(at.as_nanos().saturating_sub(origin.as_nanos())).max(least)),
+                self.streamed,
+            );
+            self.open.push(Reverse((record.exchange.ended.unwrap_or(now), place)));
+        }
+    }
+
     pub(super) fn counts(&self) -> LiveCounts {
         LiveCounts {
             elapsed: self.now,
@@ -201,6 +240,36 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
     pub(super) fn concurrency(&self) -> Concurrency {
         Concurrency { peak: self.peak, integral_s: self.integral as f64 / 1e9 }
     }
+}
+
+/// The least time that a refusal takes.
+const REFUSAL: Duration = Duration::from_micros(1);
+
+/// Writes a response into the record of its request, as a perfect generator would see it.
+fn write_reply(record: &mut Record, reply: Reply, streamed: bool) {
+    let tokens = record.exchange.usage.map_or(1, |usage| usage.output_tokens.max(1));
+    let exchange = &mut record.exchange;
+    let Reply { first, last, status } = reply;
+    exchange.ended = Some(last);
+    if reply.is_failure() {
+        (exchange.status, exchange.usage, exchange.finish_reason) = (Some(status), None, None);
+        exchange.outcome = Outcome::Failed(Failure::new(FailureClass::Status, format!("status {status}")));
+        exchange.headers = Some(last);
+        return;
+    }
+    exchange.status = Some(status);
+    if !streamed {
+        exchange.headers = Some(last);
+        return;
+    }
+    let first = if tokens == 1 { last } else { first.min(last) };
+    exchange.headers = Some(first);
+    (exchange.first_event, exchange.first_token, exchange.first_answer) = (Some(first), Some(first), Some(first));
+    (exchange.last_token, exchange.events) = (Some(last), tokens);
+    let (gaps, span_ns) = (u64::from(tokens - 1), last.as_nanos() - first.as_nanos());
+    let micros = |gap: u64| (first.as_nanos() + (u128::from(span_ns) * u128::from(gap) / u128::from(gaps.max(1))) as u64) / 1_000;
+    let gap_us = |gap: u64| u32::try_from(micros(gap + 1) - micros(gap)).unwrap_or(u32::MAX);
+    exchange.event_gaps_us = (0..gaps).map(gap_us).collect();
 }
 
 /// Writes a token that comes at `at` into its record, as a perfect generator would.

@@ -10,11 +10,16 @@ use crate::sim::engine::{Preset, Setup};
 pub fn help_sim() -> String {
     let mut text = String::from("--sim PROFILE, in `tonnage simulate` and, without --target, in `tonnage run`:\n\n");
     for (form, what) in Profile::FORMS {
-        _ = writeln!(text, "  {form:<30}{what}");
+        _ = writeln!(text, "  {form:<36}{what}");
     }
+    text.push_str(
+        "\nA law is a mean and what its shape needs: lognormal and gamma the coefficient of variation (above 0 to 10), hyper (two exponential\n\
+         branches of balanced means) one above 1, pareto the exponent of its tail (above 1) and, where there is one, the ratio of its largest to\n\
+         its smallest value. A service of any other kind is brought as code: `sim::Service` in the library.\n",
+    );
     text.push_str("\nLimits of an engine that can be changed:\n\n");
     for (key, what) in Setup::KEYS {
-        _ = writeln!(text, "  {key:<30}{what}");
+        _ = writeln!(text, "  {key:<36}{what}");
     }
     text.push_str(
         "\nAn engine goes from step to step as vLLM's scheduler does: FIFO queue, decodes first, prefills split to fit the token budget,\n\

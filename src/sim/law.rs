@@ -6,11 +6,13 @@ use std::time::Duration;
 use rand_chacha::rand_core::Rng;
 
 use crate::error::Refusal;
+use crate::schedule::gamma;
 use crate::seed;
 use crate::units::parse_duration;
 
 /// What a law's text may be.
-pub(crate) const ACCEPTED: &str = "20ms, exp:20ms or lognormal:20ms,0.5 (mean, coefficient of variation)";
+pub(crate) const ACCEPTED: &str = "20ms, exp:20ms, lognormal:20ms,0.5, gamma:20ms,0.5, hyper:20ms,2 (mean, coefficient of variation), \
+     pareto:20ms,2.5 or pareto:20ms,1.5,1000 (mean, shape, largest ÷ smallest value)";
 
 /// The law of a span of time, mean 0 to 1 hour, drawn in whole nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,6 +27,19 @@ enum Shape {
     Exponential,
     /// Coefficient of variation, above 0 and at most 10.
     Lognormal(f64),
+    /// Coefficient of variation, above 0 and at most 10.
+    Gamma(f64),
+    /// Coefficient of variation, above 1 and at most 10.
+    Hyperexponential(f64),
+    Pareto {
+        shape: f64,
+        /// Largest ÷ smallest value; infinite where there is no largest.
+        cut: f64,
+        /// The smallest value, in means.
+        least: f64,
+        /// P(above the largest) of the law without a cut.
+        beyond: f64,
+    },
 }
 
 impl Law {
@@ -38,13 +53,56 @@ impl Law {
         Self::new(mean, Shape::Exponential)
     }
 
-    /// Lognormal of this mean (at most 1 hour) and coefficient of variation (above 0, at most 10): mean·exp(σz − σ²/2), σ² = ln(1 + CV²).
+    /// Lognormal of this mean (at most 1 hour) and coefficient of variation (above 0, at most 10): mean·exp(σz −
+    /// σ²/2), σ² = ln(1 + CV²).
     pub fn lognormal(mean: Duration, variation: f64) -> Result<Self, Refusal> {
         if variation > 0.0 && variation <= 10.0 {
             Self::new(mean, Shape::Lognormal(variation))
         } else {
             Err(Refusal::new(format!("a coefficient of variation of {variation} is out of range"), "accepted is above 0 to 10"))
         }
+    }
+
+    /// Gamma law of this mean (at most 1 hour) and coefficient of variation (above 0, at most 10).
+    pub fn gamma(mean: Duration, variation: f64) -> Result<Self, Refusal> {
+        if variation > 0.0 && variation <= 10.0 {
+            Self::new(mean, Shape::Gamma(variation))
+        } else {
+            Err(Refusal::new(format!("a coefficient of variation of {variation} is out of range"), "accepted is above 0 to 10"))
+        }
+    }
+
+    /// Hyperexponential law of two branches of this mean (at most 1 hour) and coefficient of variation (above 1, at
+    /// most 10), with balanced means: the branch of probability p has mean `mean`/2p, p = ½ + ½√((CV² − 1)/(CV² + 1))
+    /// (Whitt, "Approximating a point process by a renewal process", 1982, eq. 3.7).
+    pub fn hyperexponential(mean: Duration, variation: f64) -> Result<Self, Refusal> {
+        if variation > 1.0 && variation <= 10.0 {
+            Self::new(mean, Shape::Hyperexponential(variation))
+        } else {
+            Err(Refusal::new(format!("a coefficient of variation of {variation} is out of range"), "accepted is above 1 to 10"))
+        }
+    }
+
+    /// Pareto law of this mean (at most 1 hour): P(X > x) = (m/x)^`shape` from the smallest value m on; shape above
+    /// 1, at most 100.
+    pub fn pareto(mean: Duration, shape: f64) -> Result<Self, Refusal> {
+        Self::pareto_cut(mean, shape, f64::INFINITY)
+    }
+
+    /// Pareto law of `shape`, conditioned on values below `cut` (above 1) times the smallest one; the mean is that of
+    /// the law with the cut.
+    pub fn pareto_cut(mean: Duration, shape: f64, cut: f64) -> Result<Self, Refusal> {
+        if !(shape > 1.0 && shape <= 100.0) {
+            return Err(Refusal::new(format!("a Pareto shape of {shape} is out of range"), "accepted is above 1 to 100"));
+        }
+        if cut.is_nan() || cut <= 1.0 {
+            return Err(Refusal::new(format!("a cut at {cut} times the smallest value is out of range"), "accepted is above 1"));
+        }
+        let power = |exponent: f64| if cut.is_finite() { libm::exp(exponent * libm::log(cut)) } else { 0.0 };
+        let beyond = power(-shape);
+        // The mean over the smallest value: shape/(shape − 1) · (1 − cut^(1 − shape))/(1 − cut^−shape).
+        let mean_over_least = shape / (shape - 1.0) * (1.0 - power(1.0 - shape)) / (1.0 - beyond);
+        Self::new(mean, Shape::Pareto { shape, cut, least: 1.0 / mean_over_least, beyond })
     }
 
     /// The default profile's laws; the caller keeps to the ranges of [`Law::lognormal`].
@@ -77,7 +135,8 @@ impl Law {
         matches!(self.shape, Shape::Exponential)
     }
 
-    /// One draw in nanoseconds. A constant draws nothing from `generator`, an exponential one number, a lognormal two.
+    /// One draw in nanoseconds. A constant draws nothing from `generator`, an exponential and a Pareto one number, a
+    /// lognormal and a hyperexponential two, a gamma as many as its rejections take.
     pub fn draw_ns(&self, generator: &mut impl Rng) -> u64 {
         let mean_ns = self.mean_ns as f64;
         match self.shape {
@@ -87,6 +146,20 @@ impl Law {
                 let variance = libm::log1p(variation * variation);
                 libm::round(mean_ns * libm::exp(libm::sqrt(variance) * seed::normal(generator) - variance / 2.0)) as u64
             }
+            Shape::Gamma(variation) => {
+                let shape = 1.0 / (variation * variation);
+                libm::round(mean_ns * gamma(shape, generator) / shape) as u64
+            }
+            Shape::Hyperexponential(variation) => {
+                let squared = variation * variation;
+                let likely = 0.5 + 0.5 * libm::sqrt((squared - 1.0) / (squared + 1.0));
+                let branch = if seed::open_unit(generator) < likely { likely } else { 1.0 - likely };
+                libm::round(mean_ns * seed::exponential(generator) / (2.0 * branch)) as u64
+            }
+            Shape::Pareto { shape, least, beyond, .. } => {
+                let tail = beyond + (1.0 - beyond) * seed::open_unit(generator);
+                libm::round(mean_ns * least * libm::exp(-libm::log(tail) / shape)) as u64
+            }
         }
     }
 }
@@ -94,35 +167,54 @@ impl Law {
 impl std::str::FromStr for Law {
     type Err = Refusal;
 
-    /// Reads `20ms`, `exp:20ms`, `lognormal:20ms,0.5`.
+    /// Reads `20ms`, `exp:20ms`, `lognormal:20ms,0.5`, `gamma:20ms,0.5`, `hyper:20ms,2`, `pareto:20ms,2.5`,
+    /// `pareto:20ms,1.5,1000`.
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let refuse = |why: String| Refusal::new(why, format!("accepted is {ACCEPTED}"));
         let span = |text: &str| parse_duration(text).map_err(|refusal| refuse(refusal.why));
+        let number = |text: &str| text.trim().parse::<f64>().map_err(|_| refuse(format!("`{text}` is not a number")));
         let text = text.trim();
-        if let Some(mean) = text.strip_prefix("exp:") {
-            Self::exponential(span(mean)?)
-        } else if let Some(rest) = text.strip_prefix("lognormal:") {
-            let (mean, variation) = rest.split_once(',').ok_or_else(|| refuse(format!("`{text}` lacks a coefficient of variation")))?;
-            let variation = variation.trim().parse().map_err(|_| refuse(format!("`{variation}` is not a number")))?;
-            Self::lognormal(span(mean)?, variation)
-        } else {
-            Self::constant(span(text)?)
+        let Some((name, rest)) = text.split_once(':') else { return Self::constant(span(text)?) };
+        let values: Vec<&str> = rest.split(',').collect();
+        match (name, values.as_slice()) {
+            ("exp", [mean]) => Self::exponential(span(mean)?),
+            ("lognormal", [mean, variation]) => Self::lognormal(span(mean)?, number(variation)?),
+            ("gamma", [mean, variation]) => Self::gamma(span(mean)?, number(variation)?),
+            ("hyper", [mean, variation]) => Self::hyperexponential(span(mean)?, number(variation)?),
+            ("pareto", [mean, shape]) => Self::pareto(span(mean)?, number(shape)?),
+            ("pareto", [mean, shape, cut]) => Self::pareto_cut(span(mean)?, number(shape)?, number(cut)?),
+            ("lognormal" | "gamma" | "hyper", [_]) => Err(refuse(format!("`{text}` lacks a coefficient of variation"))),
+            ("pareto", [_]) => Err(refuse(format!("`{text}` lacks a shape"))),
+            _ => Err(refuse(format!("`{text}` is not a law"))),
         }
     }
 }
 
 impl fmt::Display for Law {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut named = |name: &str| {
+            f.write_str(name)?;
+            write_span(f, self.mean())
+        };
         match self.shape {
-            Shape::Constant => write_span(f, self.mean()),
-            Shape::Exponential => {
-                f.write_str("exp:")?;
-                write_span(f, self.mean())
-            }
+            Shape::Constant => named(""),
+            Shape::Exponential => named("exp:"),
             Shape::Lognormal(variation) => {
-                f.write_str("lognormal:")?;
-                write_span(f, self.mean())?;
+                named("lognormal:")?;
                 write!(f, ",{variation}")
+            }
+            Shape::Gamma(variation) => {
+                named("gamma:")?;
+                write!(f, ",{variation}")
+            }
+            Shape::Hyperexponential(variation) => {
+                named("hyper:")?;
+                write!(f, ",{variation}")
+            }
+            Shape::Pareto { shape, cut, .. } => {
+                named("pareto:")?;
+                write!(f, ",{shape}")?;
+                if cut.is_finite() { write!(f, ",{cut}") } else { Ok(()) }
             }
         }
     }
@@ -151,34 +243,68 @@ mod tests {
 
     #[test]
     fn draws_have_the_mean_and_spread_that_the_text_promises() {
-        for (text, variation) in [("20ms", 0.0), ("exp:20ms", 1.0), ("lognormal:20ms,0.5", 0.5)] {
+        for (text, variation) in [
+            ("20ms", 0.0_f64),
+            ("exp:20ms", 1.0),
+            ("lognormal:20ms,0.5", 0.5),
+            ("gamma:20ms,0.5", 0.5),
+            ("gamma:20ms,2", 2.0),
+            ("hyper:20ms,2", 2.0),
+            // CV² of a Pareto law: 1/(shape · (shape − 2)).
+            ("pareto:20ms,6", 0.2041),
+            // By the moments of the law with a cut: in smallest values E X = 3 · 0.9/0.999, E X² = 3 · 9/0.999.
+            ("pareto:20ms,1.5,100", 1.6432),
+        ] {
             let law: Law = text.parse().unwrap();
             let mut generator = Seed::new(3).stream("law").sequence();
             let draws: Vec<f64> = (0..40_000).map(|_| law.draw_ns(&mut generator) as f64 / 20e6).collect();
             let mean = draws.iter().sum::<f64>() / draws.len() as f64;
             let spread = (draws.iter().map(|draw| (draw - mean).powi(2)).sum::<f64>() / draws.len() as f64).sqrt();
-            assert!((mean - 1.0).abs() < 0.02, "{text}: mean {mean}");
-            assert!((spread - variation).abs() < 0.03, "{text}: spread {spread}");
+            assert!((mean - 1.0).abs() < 0.02 * variation.max(1.0), "{text}: mean {mean}");
+            assert!((spread - variation).abs() < 0.03 * variation.max(1.0), "{text}: spread {spread}");
         }
     }
 
     #[test]
     fn a_law_that_cannot_be_is_refused() {
-        for text in
-            ["", "20", "exp:", "exp:5", "lognormal:20ms", "lognormal:20ms,0", "lognormal:20ms,nan", "lognormal:20ms,11", "2h", "-1ms"]
-        {
+        for text in [
+            "",
+            "20",
+            "exp:",
+            "exp:5",
+            "lognormal:20ms",
+            "lognormal:20ms,0",
+            "lognormal:20ms,nan",
+            "lognormal:20ms,11",
+            "2h",
+            "-1ms",
+            "exp:1ms,1",
+            "gamma:1ms",
+            "gamma:1ms,0",
+            "hyper:1ms,1",
+            "hyper:1ms,x",
+            "pareto:1ms",
+            "pareto:1ms,1",
+            "pareto:1ms,2,1",
+            "pareto:1ms,2,nan",
+            "zipf:1ms",
+        ] {
             assert!(text.parse::<Law>().is_err(), "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn a_law_survives_its_text(nanos in 0u64..3_600_000_000_000, variation in 0.001f64..10.0, shape in 0..3) {
+        fn a_law_survives_its_text(nanos in 0u64..3_600_000_000_000, variation in 0.001f64..10.0, shape in 0..7) {
             let mean = Duration::from_nanos(nanos);
             let law = match shape {
                 0 => Law::constant(mean),
                 1 => Law::exponential(mean),
-                _ => Law::lognormal(mean, variation),
+                2 => Law::lognormal(mean, variation),
+                3 => Law::gamma(mean, variation),
+                4 => Law::hyperexponential(mean, 1.0 + 0.9 * variation),
+                5 => Law::pareto(mean, 1.0 + variation),
+                _ => Law::pareto_cut(mean, 1.0 + variation, 1.0 + 100.0 * variation),
             }.unwrap();
             prop_assert_eq!(law.to_string().parse::<Law>(), Ok(law));
         }

@@ -16,7 +16,7 @@ use crate::sim::Profile;
 use crate::sim::engine::{Engine, Request, Setup, Token, TooLong};
 use crate::sim::exposition::Latencies;
 use crate::sim::model::{Answer, Instants, Model};
-use crate::sim::station::Station;
+use crate::sim::profile::Skin;
 use crate::units::Offset;
 
 /// Between tokens of an answer that never ends, once the engine has given all that fit its context.
@@ -30,9 +30,9 @@ pub(super) enum Desk {
 
 impl Desk {
     pub(super) fn new(profile: Profile, seed: Seed) -> Self {
-        match Station::new(profile, seed) {
-            Station::Simple(model) => Self::Simple(RefCell::new(model)),
-            Station::Engine(engine) => Self::Engine(Rc::new(Live::new(*engine))),
+        match profile.0 {
+            Skin::Simple(simple) => Self::Simple(RefCell::new(Model::new(simple, seed))),
+            Skin::Engine(setup) => Self::Engine(Rc::new(Live::new(Engine::new(setup)))),
         }
     }
 

@@ -14,6 +14,7 @@ mod play;
 mod profile;
 mod script;
 mod server;
+mod service;
 mod station;
 
 pub use fault::Fault;
@@ -24,6 +25,7 @@ pub use local::{LocalCall, LocalTarget, ModelClient};
 pub use play::{Played, Session, run};
 pub use profile::Profile;
 pub use server::{Embedded, Options, Served, Server, listen};
+pub use service::{Call, Collapse, Failing, Limiter, Pace, Paced, Reply, Servers, Service, Shared, Slow};
 
 /// The one model that the simulated server offers.
 pub const MODEL_NAME: &str = "tonnage-sim";

@@ -16,6 +16,7 @@ use crate::sim::fleet::Fleet;
 use crate::sim::flight::Flight;
 use crate::sim::local::target;
 use crate::sim::model::Answer;
+use crate::sim::service::{Brought, Call, Service};
 use crate::sim::station::Station;
 use crate::sim::{DEFAULT_OUTPUT_TOKENS, MODEL_NAME, Profile, Routing};
 use crate::units::{Offset, Window};
@@ -69,6 +70,18 @@ impl Session {
     #[must_use]
     pub fn new(profile: Profile, seed: Seed) -> Self {
         Self { targets: vec![target(profile)], ..Self::fleet(profile, NonZeroU32::MIN, Routing::RoundRobin, seed) }
+    }
+
+    /// A service of the caller's own, as it stands; its clock starts now. Records name it `sim:service`.
+    #[must_use]
+    pub fn over(service: Box<dyn Service>) -> Self {
+        Self {
+            fleet: Fleet::of(Brought::new(service)),
+            targets: vec!["sim:service".into()],
+            model_name: MODEL_NAME.into(),
+            origin: Offset::ZERO,
+            drained: Offset::ZERO,
+        }
     }
 
     /// `replicas` servers of `profile` at rest behind a router. Records name the one that answered: `sim:small#0`.
@@ -340,7 +353,7 @@ impl<F: FnMut(Record), E: FnMut(Told)> Segment<'_, F, E> {
                 let answer = model.arrive(later(origin_of_all, at));
                 Some(if self.streamed { streamed(answer, origin_of_all, at, tokens) } else { whole(answer, origin_of_all, tokens) })
             }
-            Station::Engine(_) => None,
+            Station::Engine(_) | Station::Brought(_) => None,
         };
         let stepped = known.is_none();
         let record = Record {
@@ -364,7 +377,9 @@ impl<F: FnMut(Record), E: FnMut(Told)> Segment<'_, F, E> {
                 ..known.unwrap_or_default()
             },
         };
-        if stepped {
+        if let Station::Brought(_) = self.flight.fleet().station(replica) {
+            self.flight.call(record, Call { tag: 0, input_tokens: outline.input_tokens, output_tokens: tokens }, replica);
+        } else if stepped {
             let asked = Request::unique(Request::NOBODY, outline.input_tokens, tokens);
             self.flight.ask(record, Request { blocks: &prefix.ids, block_tokens: prefix.block_tokens, ..asked }, replica);
         } else {

@@ -9,7 +9,8 @@ use crate::sim::law;
 use crate::units::parse_duration;
 
 const ACCEPTED: &str = "accepted is small, 8b-h100, 8b-a100, 70b-4xh100 (each also with limits, as in 8b-h100:max_seqs=64), delay, \
-     delay:ttft=20ms,itl=5ms (each also exp:20ms or lognormal:20ms,0.5), mmc:servers=4,service=100ms or mdc:servers=2,service=50ms; \
+     delay:ttft=20ms,itl=5ms (each also exp:20ms or lognormal:20ms,0.5), mmc:servers=4,service=100ms, mdc:servers=2,service=50ms or \
+     queue:servers=2,service=lognormal:50ms,1.7; \
      tonnage help sim says what they are";
 
 /// What the simulated server behaves like.
@@ -29,7 +30,7 @@ pub(super) enum Skin {
 pub(super) enum Simple {
     /// M/G/∞: no request waits for another.
     Delay { ttft: Law, itl: Law },
-    /// FIFO before `servers` servers; the law is exponential (M/M/c under Poisson load) or constant (M/D/c).
+    /// FIFO before `servers` servers: M/G/c under Poisson load, M/M/c and M/D/c among them.
     Queue { servers: u32, service: Law },
 }
 
@@ -50,6 +51,10 @@ impl Profile {
             "FIFO queue, exponential service; the whole answer leaves at once, so TTFT = E2E = time in the system",
         ),
         ("mdc:servers=2,service=50ms", "the same with constant service"),
+        (
+            "queue:servers=2,service=gamma:1s,2",
+            "the same with any law of service: also lognormal:1s,1.7, hyper:1s,2, pareto:1s,2.5, pareto:1s,1.5,1000",
+        ),
     ];
 
     /// The default: the engine [`Preset::Small`].
@@ -85,7 +90,8 @@ impl Profile {
         Self(Skin::Simple(Simple::Delay { ttft, itl }))
     }
 
-    /// A FIFO queue before `servers` (1 to 4096) servers, exponential service of this mean. The answer leaves in one burst.
+    /// A FIFO queue before `servers` (1 to 4096) servers, exponential service of this mean. The answer leaves in one
+    /// burst.
     pub fn mmc(servers: u32, mean_service: std::time::Duration) -> Result<Self, Refusal> {
         Self::queue(servers, Law::exponential(mean_service)?)
     }
@@ -95,7 +101,8 @@ impl Profile {
         Self::queue(servers, Law::constant(service)?)
     }
 
-    fn queue(servers: u32, service: Law) -> Result<Self, Refusal> {
+    /// A FIFO queue before `servers` (1 to 4096) servers, service by any law. The answer leaves in one burst.
+    pub fn queue(servers: u32, service: Law) -> Result<Self, Refusal> {
         if (1..=Self::MOST_SERVERS).contains(&servers) {
             Ok(Self(Skin::Simple(Simple::Queue { servers, service })))
         } else {
@@ -132,18 +139,22 @@ impl std::str::FromStr for Profile {
                 let [ttft, itl] = fields(rest, ["ttft", "itl"]).map_err(refuse)?;
                 Ok(Self::delay(ttft.parse()?, itl.parse()?))
             }
-            "mmc" | "mdc" => {
+            "mmc" | "mdc" | "queue" => {
                 let [servers, service] = fields(rest, ["servers", "service"]).map_err(refuse)?;
                 let servers = servers.parse().map_err(|_| refuse(format!("`{servers}` is not a number of servers")))?;
-                let service = parse_duration(&service)?;
-                if kind == "mmc" { Self::mmc(servers, service) } else { Self::mdc(servers, service) }
+                match kind {
+                    "mmc" => Self::mmc(servers, parse_duration(&service)?),
+                    "mdc" => Self::mdc(servers, parse_duration(&service)?),
+                    _ => Self::queue(servers, service.parse()?),
+                }
             }
             _ => Err(refuse(format!("`{kind}` is not a kind of simulated server"))),
         }
     }
 }
 
-/// Reads `key=value,key=value` with exactly these keys in any order. A comma inside a value (`lognormal:20ms,0.5`) belongs to it.
+/// Reads `key=value,key=value` with exactly these keys in any order. A comma inside a value (`lognormal:20ms,0.5`)
+/// belongs to it.
 fn fields<const N: usize>(text: &str, keys: [&str; N]) -> Result<[String; N], String> {
     let mut values: [Option<String>; N] = std::array::from_fn(|_| None);
     let mut current: Option<usize> = None;
@@ -175,9 +186,13 @@ impl fmt::Display for Profile {
             Skin::Engine(setup) => setup.fmt(f),
             Skin::Simple(Simple::Delay { ttft, itl }) => write!(f, "delay:ttft={ttft},itl={itl}"),
             Skin::Simple(Simple::Queue { servers, service }) => {
-                let kind = if service.is_exponential() { "mmc" } else { "mdc" };
+                let (kind, by_mean) = match service {
+                    service if service.is_exponential() => ("mmc", true),
+                    service if service.is_constant() => ("mdc", true),
+                    _ => ("queue", false),
+                };
                 write!(f, "{kind}:servers={servers},service=")?;
-                law::write_span(f, service.mean())
+                if by_mean { law::write_span(f, service.mean()) } else { service.fmt(f) }
             }
         }
     }
@@ -215,6 +230,9 @@ mod tests {
             "mmc:servers=0,service=1s",
             "mdc:servers=x,service=1s",
             "mdc:servers=1,service=5",
+            "queue:servers=1,service=zipf:5ms",
+            "queue:servers=0,service=exp:5ms",
+            "queue:service=exp:5ms",
         ] {
             assert!(text.parse::<Profile>().is_err(), "{text}");
         }
@@ -226,14 +244,27 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_queue_survives_its_text(servers in 1u32..4_096, nanos in 0u64..10_000_000_000, exponential: bool) {
+        fn a_queue_survives_its_text(
+            servers in 1u32..4_096,
+            nanos in 0u64..10_000_000_000,
+            variation in 0.01f64..10.0,
+            shape in 0..6,
+        ) {
             let service = std::time::Duration::from_nanos(nanos);
-            let profile = if exponential { Profile::mmc(servers, service) } else { Profile::mdc(servers, service) }.unwrap();
+            let law = match shape {
+                0 => Law::exponential(service),
+                1 => Law::constant(service),
+                2 => Law::lognormal(service, variation),
+                3 => Law::gamma(service, variation),
+                4 => Law::hyperexponential(service, 1.0 + 0.9 * variation),
+                _ => Law::pareto_cut(service, 1.0 + variation, 1_000.0),
+            };
+            let profile = Profile::queue(servers, law.unwrap()).unwrap();
             prop_assert_eq!(profile.to_string().parse::<Profile>(), Ok(profile));
         }
 
         #[test]
-        fn no_text_breaks_the_parser(text in "(delay|mmc|mdc|small|engine:8b-h100)?[:=,a-z0-9._ ]*") {
+        fn no_text_breaks_the_parser(text in "(delay|mmc|mdc|queue|small|engine:8b-h100)?[:=,a-z0-9._ ]*") {
             let _ = text.parse::<Profile>();
         }
     }

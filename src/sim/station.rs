@@ -1,10 +1,11 @@
-//! Owns `Station`: either kind of simulated server, the one whose answers are known on arrival and the one that works step by step.
+//! Owns `Station`: any kind of simulated server, known on arrival, working step by step, or brought by the caller.
 
 use crate::seed::Seed;
 use crate::sim::Profile;
 use crate::sim::engine::Engine;
 use crate::sim::model::Model;
 use crate::sim::profile::Skin;
+use crate::sim::service::Brought;
 
 /// A simulated server at work.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub(super) enum Station {
     Simple(Model),
     /// Goes from step to step; when a token comes depends on who comes after.
     Engine(Box<Engine>),
+    /// Does what a [`Service`](crate::sim::Service) of the caller does.
+    Brought(Brought),
 }
 
 impl Station {

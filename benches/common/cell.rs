@@ -1,0 +1,199 @@
+//! Owns a cell of the coverage table: a service, what is asked of it, its truth, and what searches over it come to.
+#![allow(dead_code, reason = "each mode of the bench uses its part")]
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tonnage::search::hunt::Conclusion;
+use tonnage::search::step::{Answer, Finding, price};
+use tonnage::seed::Seed;
+use tonnage::sim::Session;
+
+use crate::play::Asked;
+
+/// Opens the service of a cell, its draws from the seed.
+pub(crate) type Open = Box<dyn Fn(Seed) -> Session + Send + Sync>;
+
+/// A service, what is asked of it, and the highest rate at which it gives that.
+pub(crate) struct Cell {
+    pub(crate) name: &'static str,
+    /// The name by which the command line asks for it and others of its kind.
+    pub(crate) group: &'static str,
+    /// Whether constants of the search were chosen on it.
+    pub(crate) tuned_on: bool,
+    pub(crate) process: &'static str,
+    pub(crate) slo: String,
+    pub(crate) tokens: (&'static str, &'static str),
+    pub(crate) open: Open,
+    /// R*, requests per second.
+    pub(crate) truth: f64,
+    /// Half of the truth's own 95 % interval, relative; 0 where it is a closed form.
+    pub(crate) truth_error: f64,
+    /// What the service completes per second at most.
+    pub(crate) capacity: f64,
+}
+
+/// What one search came to.
+struct Outcome {
+    answer: Option<Answer>,
+    probes: usize,
+}
+
+impl Cell {
+    pub(crate) fn asked(&self, precision: f64) -> Asked<'_> {
+        Asked { slo: &self.slo, process: self.process, tokens: self.tokens, precision }
+    }
+
+    fn search(&self, precision: f64, seed: Seed) -> Outcome {
+        let (conclusion, history) = self.asked(precision).search(&mut (self.open)(seed), seed);
+        let answer = if let Conclusion::Answered(answer) = conclusion { Some(*answer) } else { None };
+        Outcome { answer, probes: history.probes.len() }
+    }
+
+    /// Requests that a search is said to take.
+    fn price(&self, precision: f64) -> u64 {
+        price(&self.asked(precision).aim().question, (self.truth / self.capacity).min(1.0))
+    }
+
+    /// Searches with each of `count` seeds from `from` on, `threads` at a time.
+    pub(crate) fn score(&self, precision: f64, (from, count): (u64, u64), threads: usize) -> Score {
+        let (next, outcomes) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    loop {
+                        let place = next.fetch_add(1, Ordering::Relaxed);
+                        if place >= count {
+                            break;
+                        }
+                        let outcome = self.search(precision, Seed::new(from + place));
+                        outcomes.lock().expect("no thread panicked").push((place, outcome));
+                    }
+                });
+            }
+        });
+        let mut outcomes = outcomes.into_inner().expect("no thread panicked");
+        // Sums of floating-point numbers depend on their order.
+        outcomes.sort_by_key(|(place, _)| *place);
+        let mut score = Score::default();
+        for (_, outcome) in &outcomes {
+            score.add(outcome, self.truth);
+        }
+        score.prices = self.price(precision) as f64 * score.searches;
+        score
+    }
+}
+
+/// What searches over one cell, or over several, came to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Score {
+    searches: f64,
+    /// Searches that end with an interval.
+    answered: f64,
+    covered: f64,
+    safe: f64,
+    errors: f64,
+    squares: f64,
+    widths: Vec<f64>,
+    spent: Vec<f64>,
+    /// Requests that all searches were said to take.
+    prices: f64,
+    probes: f64,
+    doubted: f64,
+    found: f64,
+    /// Found without a doubt, and of these.
+    sure: f64,
+    sure_covered: f64,
+    sure_safe: f64,
+}
+
+impl Score {
+    fn add(&mut self, outcome: &Outcome, truth: f64) {
+        self.searches += 1.0;
+        self.probes += outcome.probes as f64;
+        let Some(answer) = &outcome.answer else { return };
+        self.spent.push(answer.spent.requests as f64);
+        let yes = |is: bool| f64::from(u8::from(is));
+        self.doubted += yes(!answer.doubts.is_empty());
+        self.found += yes(answer.finding == Finding::Found);
+        let Some(bracket) = answer.bracket else { return };
+        // Of an answer that only says "at least" no upper end is printed.
+        let high = if answer.finding == Finding::MostReached { f64::INFINITY } else { bracket.high };
+        let (safe, covered) = (bracket.low <= truth, bracket.low <= truth && truth <= high);
+        let error = bracket.best / truth - 1.0;
+        self.answered += 1.0;
+        self.covered += yes(covered);
+        self.safe += yes(safe);
+        self.errors += error;
+        self.squares += error * error;
+        self.widths.push(bracket.high / bracket.low - 1.0);
+        if answer.finding == Finding::Found && answer.doubts.is_empty() {
+            self.sure += 1.0;
+            self.sure_covered += yes(covered);
+            self.sure_safe += yes(safe);
+        }
+    }
+
+    /// Takes in another cell's.
+    pub(crate) fn pool(&mut self, other: &Self) {
+        for (mine, others) in [
+            (&mut self.searches, other.searches),
+            (&mut self.answered, other.answered),
+            (&mut self.covered, other.covered),
+            (&mut self.safe, other.safe),
+            (&mut self.errors, other.errors),
+            (&mut self.squares, other.squares),
+            (&mut self.prices, other.prices),
+            (&mut self.probes, other.probes),
+            (&mut self.doubted, other.doubted),
+            (&mut self.found, other.found),
+            (&mut self.sure, other.sure),
+            (&mut self.sure_covered, other.sure_covered),
+            (&mut self.sure_safe, other.sure_safe),
+        ] {
+            *mine += others;
+        }
+        self.widths.extend_from_slice(&other.widths);
+        self.spent.extend_from_slice(&other.spent);
+    }
+
+    /// The head of the table.
+    pub(crate) const HEAD: &str = "cell                       R*    R*/C  covers   safe    bias   RMSE   width  requests ÷price probes  none \
+         doubted  found |  sure covers   safe  wrong";
+
+    /// Whether there is anything in it.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.searches == 0.0
+    }
+
+    /// One line of the table; `truth` is the truth and its share of the capacity.
+    pub(crate) fn line(&self, name: &str, truth: Option<(f64, f64)>) -> String {
+        let share = |part: f64, of: f64| if of > 0.0 { format!("{:.1}%", 100.0 * part / of) } else { "-".to_owned() };
+        let signed = if self.answered > 0.0 { format!("{:+.1}%", 100.0 * self.errors / self.answered) } else { "-".to_owned() };
+        let rmse = if self.answered > 0.0 { format!("{:.1}%", 100.0 * libm::sqrt(self.squares / self.answered)) } else { "-".to_owned() };
+        let (rate, of_capacity) =
+            truth.map_or((String::new(), String::new()), |(rate, share)| (format!("{rate:.4}"), format!("{share:.2}")));
+        let spent = median(&self.spent);
+        let dear = self.spent.iter().sum::<f64>() / self.prices.max(1.0);
+        format!(
+            "{name:22} {rate:>8} {of_capacity:>5} {:>7} {:>6} {signed:>7} {rmse:>6} {:>7} {spent:9.0} {dear:6.2} {:6.1} {:>5.0} {:>8} {:>6} | {:>5.0} {:>6} {:>6} {:>6}",
+            share(self.covered, self.answered),
+            share(self.safe, self.answered),
+            share(median(&self.widths), 1.0),
+            self.probes / self.searches.max(1.0),
+            self.searches - self.answered,
+            share(self.doubted, self.searches),
+            share(self.found, self.searches),
+            self.sure,
+            share(self.sure_covered, self.sure),
+            share(self.sure_safe, self.sure),
+            share(self.sure - self.sure_covered, self.searches),
+        )
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}

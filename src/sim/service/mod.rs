@@ -1,0 +1,289 @@
+//! Owns `Service`: a simulated service in virtual time that anybody can bring, what it is told, and what it answers.
+
+mod failing;
+mod limiter;
+mod pace;
+mod paced;
+mod servers;
+mod shared;
+mod slow;
+#[cfg(test)]
+mod tests;
+
+pub use failing::Failing;
+pub use limiter::Limiter;
+pub use pace::Pace;
+pub use paced::Paced;
+pub use servers::Servers;
+pub use shared::{Collapse, Shared};
+pub use slow::Slow;
+
+use std::fmt;
+
+use crate::units::Offset;
+
+/// A service in virtual time. [`Session::over`](crate::sim::Session::over) plays any load against it: a run, a sweep,
+/// a whole search.
+///
+/// # What a service does
+///
+/// The player is a load generator without a fault of its own: it hands in each request at its instant, and writes
+/// down each response as it comes. All instants are on the service's own clock. The clock starts at [`Offset::ZERO`]
+/// and runs through every segment of load, through all probes of a search, so that a service can warm up, drift or
+/// stand still by it.
+///
+/// - A service whose responses are known on arrival (first come, first served) returns them from [`Service::arrive`]
+///   and needs nothing else.
+/// - A service whose responses depend on later arrivals (processor sharing) returns `None` there. It says in
+///   [`Service::next_event`] when something happens next, and reports responses from [`Service::advance`].
+///
+/// The player calls in the order of time: `arrive` never before the instant of an earlier call, `advance` once for
+/// each event that lies before the next arrival.
+///
+/// A response is a [`Reply`]: the instants of its first and its last token, and an HTTP status. A status from 400 on
+/// is a failure. It counts as a miss of every objective and as an error of `error_rate`, and its instant is when the
+/// client learns of it. A failure takes 1 µs at least, so that a closed loop over a service that refuses at once
+/// still reaches its end.
+///
+/// A service draws its random numbers from streams of a [`Seed`](crate::seed::Seed). Then the same seed plays the
+/// same load to the nanosecond, on every machine.
+///
+/// # Services to build from
+///
+/// [`Servers`] (first come, first served) and [`Shared`] (processor sharing) do the work. Around any service goes
+/// what also happens to one: [`Slow`] (a share of requests is slow whatever the load), [`Failing`] (a share fails),
+/// [`Limiter`] (a token bucket refuses with 429), [`Paced`] (the speed changes over time: warm-up, drift, regimes,
+/// pauses). The order says what is inside what: a limiter around slow servers refuses first.
+///
+/// ```
+/// # use std::{num::NonZeroU32, time::Duration};
+/// # use tonnage::{seed::Seed, sim::{Limiter, Pace, Paced, Servers, Session, Slow}, units::{Rate, Ratio}};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let seed = Seed::new(1);
+/// let servers = Servers::new(NonZeroU32::new(4).ok_or("0")?, "lognormal:100ms,1.7".parse()?, seed);
+/// let warming = Paced::new(servers, Pace::warming(3.0, 300.0));
+/// let sometimes_slow = Slow::new(warming, Ratio::new(0.005)?, Duration::from_secs(2), seed);
+/// let session = Session::over(Box::new(Limiter::new(sometimes_slow, Rate::new(30.0)?, 20.0)));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # A service of one's own, searched over
+///
+/// One server whose service takes twice as long while more than 20 requests wait, and the highest rate at which 99 %
+/// of its responses come within two seconds. The search is the one that `tonnage search` plays against a live
+/// service.
+///
+/// ```
+/// use std::collections::VecDeque;
+/// use std::future::Future;
+/// use std::sync::Arc;
+/// use std::task::{Context, Poll, Waker};
+/// use std::time::Duration;
+///
+/// use tonnage::metrics::Objectives;
+/// use tonnage::schedule::Process;
+/// use tonnage::search::Blueprint;
+/// use tonnage::search::hunt::{Aim, Conclusion, Journal, hunt};
+/// use tonnage::seed::{Seed, exponential};
+/// use tonnage::sim::{Call, Reply, Service, Session};
+/// use tonnage::units::Offset;
+/// use tonnage::workload::Workload;
+///
+/// #[derive(Clone)]
+/// struct Tires {
+///     draws: rand_chacha::ChaCha8Rng,
+///     /// When each response leaves that has not left yet.
+///     leaving: VecDeque<Offset>,
+/// }
+///
+/// impl Service for Tires {
+///     fn arrive(&mut self, at: Offset, _call: Call) -> Option<Reply> {
+///         while self.leaving.front().is_some_and(|leaves| *leaves <= at) {
+///             self.leaving.pop_front();
+///         }
+///         let mean = Duration::from_millis(if self.leaving.len() > 20 { 200 } else { 100 });
+///         let begins = self.leaving.back().copied().unwrap_or(at);
+///         let leaves = begins.plus(mean.mul_f64(exponential(&mut self.draws)));
+///         self.leaving.push_back(leaves);
+///         Some(Reply::whole(leaves))
+///     }
+///
+///     fn fork(&self) -> Box<dyn Service> {
+///         Box::new(self.clone())
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let seed = Seed::new(1);
+/// let service = Tires { draws: seed.stream("service").sequence(), leaving: VecDeque::new() };
+/// let objectives = Objectives::parse(&["p99 e2e<=2s"], None, None)?;
+/// let aim = Aim::new(&objectives, 0.2)?;
+/// let blueprint = Blueprint {
+///     workload: Workload::new("1".parse()?, "1".parse()?),
+///     process: Process::Poisson,
+///     recorded: None,
+///     quota: None,
+///     seed,
+///     window: Duration::ZERO,
+///     cooldown: Duration::ZERO,
+///     objectives: Arc::new(objectives),
+///     streamed: true,
+/// };
+/// let (mut session, mut journal) = (Session::over(Box::new(service)), Journal::default());
+/// let search = hunt(&mut session, &aim, &blueprint, &mut journal, |_, _| Ok(()), || true);
+/// // In virtual time nothing is waited for: the search is over when it is first polled.
+/// let polled = std::pin::pin!(search).poll(&mut Context::from_waker(Waker::noop()));
+/// let Poll::Ready(Ok(Conclusion::Answered(answer))) = polled else { return Err("no answer".into()) };
+/// let bracket = answer.bracket.ok_or("no rate meets the objective")?;
+/// // Below the 5/s that the tired server completes everything is calm; a fresh one completes 10/s.
+/// assert!(bracket.low > 2.0 && bracket.high < 10.0, "{bracket:?}");
+/// # Ok(())
+/// # }
+/// ```
+pub trait Service: Send {
+    /// A request arrives at `at`. Returns its response where that is known already; otherwise [`Service::advance`]
+    /// reports it later under `call.tag`.
+    fn arrive(&mut self, at: Offset, call: Call) -> Option<Reply>;
+
+    /// The instant at which something happens next if no request arrives before; `None` where nothing will.
+    fn next_event(&self) -> Option<Offset> {
+        None
+    }
+
+    /// Lets the event of [`Service::next_event`] happen. `tell` takes the tag and the response of each request whose
+    /// response is known now; its instants may lie in the future.
+    fn advance(&mut self, tell: &mut dyn FnMut(u64, Reply)) {
+        let _ = tell;
+    }
+
+    /// A copy with the same state and the same draws to come: `Box::new(self.clone())`. The player needs it because
+    /// requests of a segment are followed to their end as if no request came after them, and then the next segment
+    /// goes on from where the last one stopped issuing.
+    fn fork(&self) -> Box<dyn Service>;
+}
+
+impl Service for Box<dyn Service> {
+    fn arrive(&mut self, at: Offset, call: Call) -> Option<Reply> {
+        (**self).arrive(at, call)
+    }
+
+    fn next_event(&self) -> Option<Offset> {
+        (**self).next_event()
+    }
+
+    fn advance(&mut self, tell: &mut dyn FnMut(u64, Reply)) {
+        (**self).advance(tell);
+    }
+
+    fn fork(&self) -> Box<dyn Service> {
+        (**self).fork()
+    }
+}
+
+impl Clone for Box<dyn Service> {
+    fn clone(&self) -> Self {
+        self.fork()
+    }
+}
+
+/// A request as a service sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// Names the request when its response is reported later. No two requests inside the service have the same tag.
+    pub tag: u64,
+    /// Tokens of the prompt.
+    pub input_tokens: u32,
+    /// Tokens of the response, at least 1.
+    pub output_tokens: u32,
+}
+
+/// The response to one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    /// The instant of the first token. A response of one token comes at `last`.
+    pub first: Offset,
+    /// The instant of the last token; the others are spread evenly between the two.
+    pub last: Offset,
+    /// The HTTP status. From 400 on the request failed at `last`, without a token.
+    pub status: u16,
+}
+
+impl Reply {
+    /// All tokens at `at`.
+    #[must_use]
+    pub const fn whole(at: Offset) -> Self {
+        Self { first: at, last: at, status: 200 }
+    }
+
+    /// The first token at `first`, the last one at `last`.
+    #[must_use]
+    pub const fn streamed(first: Offset, last: Offset) -> Self {
+        Self { first, last, status: 200 }
+    }
+
+    /// A failure with this HTTP status (400 to 599) at `at`.
+    #[must_use]
+    pub const fn failed(at: Offset, status: u16) -> Self {
+        Self { first: at, last: at, status }
+    }
+
+    /// Whether the status says that the request failed.
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        self.status >= 400
+    }
+
+    /// The same response with both instants put through `map`.
+    #[must_use]
+    pub(crate) fn at(self, mut map: impl FnMut(Offset) -> Offset) -> Self {
+        let first = map(self.first);
+        Self { first, last: if self.last == self.first { first } else { map(self.last) }, ..self }
+    }
+}
+
+/// A service that was brought, and which segment of load its requests belong to.
+pub(super) struct Brought {
+    service: Box<dyn Service>,
+    /// Segments of load before this one: requests of those are still inside, but no client waits for them.
+    segment: u64,
+}
+
+/// Bits of a tag that hold the request's place within its segment.
+const PLACE_BITS: u32 = 40;
+
+impl Brought {
+    pub(super) fn new(service: Box<dyn Service>) -> Self {
+        Self { service, segment: 0 }
+    }
+
+    /// A request arrives whose place within the segment is `call.tag`.
+    pub(super) fn arrive(&mut self, at: Offset, call: Call) -> Option<Reply> {
+        self.service.arrive(at, Call { tag: (self.segment << PLACE_BITS) | call.tag, ..call })
+    }
+
+    pub(super) fn next_event(&self) -> Option<Offset> {
+        self.service.next_event()
+    }
+
+    /// Lets the next event happen; `tell` takes the place within the segment.
+    pub(super) fn advance(&mut self, mut tell: impl FnMut(u64, Reply)) {
+        let segment = self.segment;
+        self.service.advance(&mut |tag, reply| {
+            if tag >> PLACE_BITS == segment {
+                tell(tag & ((1 << PLACE_BITS) - 1), reply);
+            }
+        });
+    }
+
+    /// The service as it stands, for the next segment.
+    pub(super) fn without_clients(&self) -> Self {
+        Self { service: self.service.fork(), segment: self.segment + 1 }
+    }
+}
+
+impl fmt::Debug for Brought {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Brought").field("segment", &self.segment).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,84 @@
+//! Owns `Pace`: how the speed of a service changes over time.
+
+use rand_chacha::ChaCha8Rng;
+
+use crate::seed::{Seed, exponential};
+
+/// The speed of a service as a function of time; 1 is its normal speed.
+#[derive(Debug, Clone)]
+pub struct Pace {
+    course: Course,
+    /// Pieces handed out so far.
+    pieces: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Course {
+    /// From one speed to another, linearly, then constant.
+    Ramp { from: f64, to: f64, length_s: f64 },
+    /// One speed for a while, then another.
+    Step { first: f64, length_s: f64, then: f64 },
+    /// Two speeds in turn, each for an exponential time of its own mean.
+    Regimes { speeds: [f64; 2], means_s: [f64; 2], draws: Box<ChaCha8Rng> },
+    /// Normal speed for an exponential time, then a standstill of fixed length.
+    Pauses { mean_s: f64, pause_s: f64, draws: Box<ChaCha8Rng> },
+}
+
+/// A stretch over which the speed changes linearly.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Piece {
+    pub(super) length_s: f64,
+    pub(super) from: f64,
+    pub(super) to: f64,
+}
+
+impl Pace {
+    /// A service `times` as slow at the start that warms up: its speed grows linearly to 1 within `over_s` seconds.
+    #[must_use]
+    pub fn warming(times: f64, over_s: f64) -> Self {
+        Self::ramp(1.0 / times, 1.0, over_s)
+    }
+
+    /// Speed `from` at the start, `to` after `length_s` seconds and from then on, linear between.
+    #[must_use]
+    pub fn ramp(from: f64, to: f64, length_s: f64) -> Self {
+        Self { course: Course::Ramp { from, to, length_s }, pieces: 0 }
+    }
+
+    /// Normal speed for `after_s` seconds, then `speed`.
+    #[must_use]
+    pub fn step(after_s: f64, speed: f64) -> Self {
+        Self { course: Course::Step { first: 1.0, length_s: after_s, then: speed }, pieces: 0 }
+    }
+
+    /// Two speeds in turn, the first of them at the start; each lasts an exponential time of its own mean. Drawn from
+    /// `seed.stream("regimes")`.
+    #[must_use]
+    pub fn regimes(speeds: [f64; 2], means_s: [f64; 2], seed: Seed) -> Self {
+        Self { course: Course::Regimes { speeds, means_s, draws: Box::new(seed.stream("regimes").sequence()) }, pieces: 0 }
+    }
+
+    /// Normal speed for an exponential time of mean `mean_s`, then a standstill of `pause_s`, and again. Drawn from
+    /// `seed.stream("pauses")`.
+    #[must_use]
+    pub fn pauses(mean_s: f64, pause_s: f64, seed: Seed) -> Self {
+        Self { course: Course::Pauses { mean_s, pause_s, draws: Box::new(seed.stream("pauses").sequence()) }, pieces: 0 }
+    }
+
+    /// The next stretch; the last one has no end.
+    pub(super) fn next_piece(&mut self) -> Piece {
+        let number = self.pieces;
+        self.pieces += 1;
+        let flat = |length_s: f64, speed: f64| Piece { length_s, from: speed, to: speed };
+        let turn = (number % 2) as usize;
+        match &mut self.course {
+            Course::Ramp { from, to, length_s } if number == 0 => Piece { length_s: *length_s, from: *from, to: *to },
+            Course::Ramp { to, .. } => flat(f64::INFINITY, *to),
+            Course::Step { first, length_s, .. } if number == 0 => flat(*length_s, *first),
+            Course::Step { then, .. } => flat(f64::INFINITY, *then),
+            Course::Regimes { speeds, means_s, draws } => flat(means_s[turn] * exponential(&mut **draws), speeds[turn]),
+            Course::Pauses { mean_s, draws, .. } if turn == 0 => flat(*mean_s * exponential(&mut **draws), 1.0),
+            Course::Pauses { pause_s, .. } => flat(*pause_s, 0.0),
+        }
+    }
+}
