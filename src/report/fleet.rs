@@ -33,6 +33,11 @@ pub fn render_fleet(fleet: &Fleet, ink: Ink) -> String {
         text.push_str(&ink.paint(Tone::Warning, "UNCERTIFIED: no interval stands behind the rate of a replica."));
         text.push('\n');
     }
+    if let Some(burst) = fleet.demand.burst.filter(|burst| burst.rate_per_s > fleet.carried_per_s()) {
+        let what = format!("NOT COVERED: bursts of {} for {}, below under `to know`", pace(burst.rate_per_s), seconds(burst.length_s));
+        text.push_str(&ink.paint(Tone::Warning, &wrapped(&what, WIDTH, 0)));
+        text.push('\n');
+    }
     if let Some(missed) = fleet.check.as_ref().and_then(missed) {
         text.push_str(&ink.paint(Tone::Warning, &wrapped(&missed, WIDTH, 0)));
         text.push('\n');
@@ -90,12 +95,12 @@ fn missed(check: &CheckView) -> Option<String> {
     let good = random.attainment.map_or_else(String::new, |share| format!(", {:.2}% of requests are good", share * 100.0));
     let fewest = random
         .least_replicas
-        .map_or_else(|| "; no number up to twice as many does".to_owned(), |least| format!("; {} meet them", count(least)));
-    Some(format!(
-        "MISSED IN THE CHECK: {} simulated replicas miss the objectives under {} routing{good}{fewest}",
-        count(check.replicas),
-        random.routing
-    ))
+        .map_or_else(|| "; nor would many more meet them".to_owned(), |least| format!("; {} would meet them", count(least)));
+    let replicas = match check.replicas {
+        1 => "1 simulated replica misses".to_owned(),
+        many => format!("{} simulated replicas miss", count(many)),
+    };
+    Some(format!("MISSED IN THE CHECK: {replicas} the objectives under {} routing{good}{fewest}", random.routing))
 }
 
 /// Amounts of money: cents from 1 up, else four significant digits.
@@ -154,7 +159,7 @@ fn checked(check: &CheckView, ink: Ink) -> String {
     let what = match &check.stretch {
         Some(StretchView { requests, length_s, whole }) => {
             let part = if *whole { "the whole demand" } else { "the demand around its peak" };
-            format!("{part} as it comes, {} requests in {}, up to {},", count(*requests), seconds(*length_s), pace(*rate_per_s))
+            format!("{part} as it comes: {} requests in {}, at the peak {},", count(*requests), seconds(*length_s), pace(*rate_per_s))
         }
         None => pace(*rate_per_s),
     };

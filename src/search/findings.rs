@@ -13,6 +13,10 @@ use crate::units::{count, per_second, plain, seconds};
 
 /// An estimate's half interval is never taken for smaller than this share: batch means of few batches can be.
 const LEAST_ERROR: f64 = 0.005;
+/// Half intervals within this ratio may be the same but for chance: each is a standard error of 7 degrees of freedom.
+const ALIKE: f64 = 2.5;
+/// Degrees of freedom of a half interval.
+const BATCH_DEGREES: f64 = 7.0;
 /// A rate that was held may lie above the saturation rate by this share before the latter is called a lower bound.
 const HELD_ABOVE: f64 = 1.05;
 
@@ -233,22 +237,31 @@ fn saturation(points: &[PointFindings]) -> Option<Saturation> {
     Some(Saturation { per_s, interval95_per_s, bound: Bound::AtLeast, from: vec![most.label.clone()] })
 }
 
-/// The mean of those rates that agree with `best`, weighted by 1 ÷ (half interval)².
+/// The mean of those rates that agree with `best`: each as much as the others, where their half intervals are alike, as these are estimates
+/// from few batches themselves; else weighted by 1 ÷ (half interval)², with the half interval of the mean widened for that (P. Meier,
+/// "Variance of a weighted mean", Biometrics 9, 1953).
 fn pooled(full: &[&PointFindings], best: CompletionRate) -> Option<Saturation> {
     let least_per_s = best.interval95_per_s[0].min(best.per_s * (1.0 - LEAST_ERROR));
-    let (mut sum, mut weights, mut from) = (0.0, 0.0, Vec::new());
-    for (point, rate) in full.iter().filter_map(|point| Some((point, point.completion?))) {
-        if rate.interval95_per_s[1] >= least_per_s {
-            let half = ((rate.interval95_per_s[1] - rate.interval95_per_s[0]) / 2.0).max(LEAST_ERROR * rate.per_s);
-            let weight = 1.0 / (half * half);
-            sum += weight * rate.per_s;
-            weights += weight;
-            from.push(point.label.clone());
-        }
-    }
-    let (per_s, half) = (sum / weights, 1.0 / libm::sqrt(weights));
+    let agreeing: Vec<(&PointFindings, CompletionRate)> = full
+        .iter()
+        .filter_map(|point| Some((*point, point.completion?)))
+        .filter(|(_, rate)| rate.interval95_per_s[1] >= least_per_s)
+        .collect();
+    let halves: Vec<f64> = agreeing
+        .iter()
+        .map(|(_, rate)| ((rate.interval95_per_s[1] - rate.interval95_per_s[0]) / 2.0).max(LEAST_ERROR * rate.per_s))
+        .collect();
+    let (least, most) = halves.iter().fold((f64::INFINITY, 0.0_f64), |(least, most), half| (least.min(*half), most.max(*half)));
+    let alike = most <= ALIKE * least;
+    let weights: Vec<f64> = halves.iter().map(|half| if alike { 1.0 } else { 1.0 / (half * half) }).collect();
+    let sum: f64 = weights.iter().sum();
+    let per_s = agreeing.iter().zip(&weights).map(|((_, rate), weight)| weight * rate.per_s).sum::<f64>() / sum;
+    let variance = halves.iter().zip(&weights).map(|(half, weight)| weight * weight * half * half).sum::<f64>() / (sum * sum);
+    let chosen = weights.iter().map(|weight| weight / sum * (1.0 - weight / sum)).sum::<f64>() * 4.0 / BATCH_DEGREES;
+    let half = libm::sqrt(variance * if alike { 1.0 } else { 1.0 + chosen });
+    let from = agreeing.iter().map(|(point, _)| point.label.clone()).collect();
     let interval95_per_s = [(per_s - half).max(0.0), per_s + half];
-    (weights > 0.0).then_some(Saturation { per_s, interval95_per_s, bound: Bound::Measured, from })
+    (sum > 0.0).then_some(Saturation { per_s, interval95_per_s, bound: Bound::Measured, from })
 }
 
 /// Calls the rates that the windows alone were too short for by what the service completed when given more. A rate below that (below its

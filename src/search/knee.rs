@@ -49,11 +49,11 @@ impl Knee {
         let raised = points.iter().any(|point| point.stability == Some(Stability::Saturated));
         match (self.low_per_s, self.high_per_s) {
             (Some(low), Some(high)) if list.is_empty() => {
-                let why = if raised { "more is not carried" } else { "more than that was never completed" };
-                format!("knee at {}: stable, and from {} on {why}", per_second(low), per_second(high))
+                let above = if raised { "is not carried" } else { "was never completed" };
+                format!("knee at {}: the highest stable rate; {} and more {above}", per_second(low), per_second(high))
             }
-            (Some(low), Some(high)) => format!("knee between {} (stable) and {}{open}", per_second(low), per_second(high)),
-            (Some(low), None) => format!("knee at {} or above: stable, and no higher rate saturates{open}", per_second(low)),
+            (Some(low), Some(high)) => format!("knee at {} at least (stable), below {}{open}", per_second(low), per_second(high)),
+            (Some(low), None) => format!("knee at {} at least: stable, and no higher rate saturates{open}", per_second(low)),
             (None, _) if self.undecided_per_s.is_empty() => {
                 let lowest = points.iter().filter_map(|point| point.rate_per_s).fold(f64::INFINITY, f64::min);
                 format!("no knee: signs of saturation are raised from the lowest rate on, {}; try lower --rates", per_second(lowest))

@@ -103,7 +103,8 @@ pub struct PolicyView {
     pub result: VerdictResult,
     /// The share of requests there that meet every limit.
     pub attainment: Option<f64>,
-    /// The fewest replicas that meet them for sure; none up to twice those of the formula and two.
+    /// The fewest replicas that meet them for sure; none where twice those of the formula and two do not, or where a demand over time
+    /// is played, 64.
     pub least_replicas: Option<u64>,
     /// How much more one of these carries than one of the formula's: their number over the fewest, less 1.
     pub pooling_gain: Option<f64>,
@@ -181,6 +182,10 @@ impl Check {
         let (mut fails, mut most) = (0, replicas);
         if result != VerdictResult::Pass {
             (fails, most) = (replicas, 2 * replicas + 2);
+        }
+        // Bursts may ask for many times as many.
+        while fails > 0 && matches!(load, Load::Stretch(_)) && most < MOST_REPLICAS && !passes(most) {
+            (fails, most) = (most, (2 * most).min(MOST_REPLICAS));
         }
         let least = (fails == 0 || passes(most)).then(|| {
             while most - fails > 1 {

@@ -107,7 +107,7 @@ fn bursts(fleet: &Fleet, burst: &Burst) -> String {
         pace(fleet.demand_per_s),
         pace(burst.poisson_per_s)
     );
-    let carried: f64 = fleet.choices.iter().map(|choice| choice.replicas as f64 * choice.capacity.rate_per_s.low().per_s()).sum();
+    let carried = fleet.carried_per_s();
     let waiting = (burst.rate_per_s - carried) * burst.length_s;
     if waiting < 1.0 {
         return format!("{text}; {} replicas carry that too", count(fleet.replicas));

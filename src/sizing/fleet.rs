@@ -137,6 +137,12 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    /// Requests per second that all of it carries, by the lower bounds of the rates.
+    #[must_use]
+    pub fn carried_per_s(&self) -> f64 {
+        self.choices.iter().map(|choice| choice.replicas as f64 * choice.capacity.rate_per_s.low().per_s()).sum()
+    }
+
     /// The same fleet, whose requests are split so.
     #[must_use]
     pub fn balanced(self, balancing: Balancing) -> Self {
