@@ -337,7 +337,8 @@ pub(super) struct SizeOptions {
     /// How much more than its share the busiest replica gets, as when requests are routed by prefix
     #[arg(long, value_name = "SHARE", default_value = "0%", allow_hyphen_values = true, help_heading = "Demand")]
     pub(super) imbalance: Ratio,
-    /// How requests are split: random (each replica then sees nearly Poisson arrivals, whatever comes to the fleet), or round-robin
+    /// How requests are split: random (each replica then sees nearly Poisson arrivals, whatever comes to the fleet),
+    /// or round-robin
     #[arg(long, value_name = "HOW", default_value = "random", help_heading = "Demand")]
     pub(super) balancing: Balancing,
     /// How many replicas, the largest, may be lost
@@ -382,8 +383,8 @@ pub(super) struct SizeOptions {
         help_heading = "Replicas (one value for all, or one for each RESULT)"
     )]
     pub(super) output_tokens: Vec<u32>,
-    /// Plays the demand as it comes (the trace, the profile) against as many simulated replicas, by routing policy, and finds the fewest
-    /// that meet the objectives: a simulated server (`tonnage help sim`), not the one measured
+    /// Plays the demand as it comes (the trace, the profile) against as many simulated replicas, by routing policy,
+    /// and finds the fewest that meet the objectives: a simulated server (`tonnage help sim`), not the one measured
     #[arg(long, value_name = "PROFILE", help_heading = "Check by simulation")]
     pub(super) check: Option<Profile>,
     /// Tokens of its requests [default: those of the trace, else of the RESULT, else 128]

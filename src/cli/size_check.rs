@@ -86,8 +86,8 @@ pub(super) fn check_of(options: &SizeOptions, found: &[Found], objectives: Objec
 }
 
 impl Asked {
-    /// What `replicas` simulated ones make of `demand`: of a trace or a profile as it comes, whole or the stretch around its peak that
-    /// has [`REQUESTS_EACH`] requests for each replica.
+    /// What `replicas` simulated ones make of `demand`: of a trace or a profile as it comes, whole or the stretch
+    /// around its peak that has [`REQUESTS_EACH`] requests for each replica.
     pub(super) fn play(self, demand: &Demand, replicas: u64) -> Result<CheckView, Error> {
         let Self { mut check, course, growth, drawn } = self;
         let most = (REQUESTS_EACH * replicas.max(1)) as usize;
@@ -95,7 +95,7 @@ impl Asked {
         let played = match course {
             Course::Steady => check.play(demand.rate_per_s, replicas),
             Course::Profile(profile) => {
-                let stretch = drawn_of(profile, check.process, growth, window_s, most)?;
+                let stretch = drawn_of(&profile, check.process, growth, window_s, most)?;
                 check.play_stretch(&stretch, demand.rate_per_s, replicas)
             }
             Course::Trace(selection, file) => {
@@ -110,8 +110,9 @@ impl Asked {
     }
 }
 
-/// The busiest stretch of arrivals that follow `profile`; with a growth as many independent draws on top of each other, the last thinned.
-fn drawn_of(profile: Profile, process: Process, growth: Option<Growth>, window_s: f64, most: usize) -> Result<Stretch, Error> {
+/// The busiest stretch of arrivals that follow `profile`; with a growth as many independent draws on top of each
+/// other, the last thinned.
+fn drawn_of(profile: &Profile, process: Process, growth: Option<Growth>, window_s: f64, most: usize) -> Result<Stretch, Error> {
     let extent = profile.length().is_none().then_some(Extent::Duration(A_DAY));
     let factor = growth.map_or(1.0, Growth::factor);
     let mut instants: Vec<Offset> = Vec::new();
@@ -140,7 +141,8 @@ fn drawn_of(profile: Profile, process: Process, growth: Option<Growth>, window_s
     Ok(Stretch { recorded, process: process.to_string(), whole })
 }
 
-/// The busiest stretch of a trace, and its requests; with a growth copies of its rows are laid over it, as `replay --rate-scale` does.
+/// The busiest stretch of a trace, and its requests; with a growth copies of its rows are laid over it, as `replay
+/// --rate-scale` does.
 fn recorded_of(
     selection: Selection,
     file: &Path,

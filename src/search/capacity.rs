@@ -5,7 +5,8 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::metrics::{Metric, TrialView};
 
-/// Stretches of the window by which the uncertainty is taken: few, so that each is long beside what makes completions come in bursts.
+/// Stretches of the window by which the uncertainty is taken: few, so that each is long beside what makes completions
+/// come in bursts.
 const MOST_BATCHES: usize = 8;
 const LEAST_BATCHES: usize = 4;
 
@@ -34,12 +35,12 @@ impl CompletionRate {
 /// Output tokens per second ÷ mean output tokens of a completed request, where tokens are known: requests complete in waves when they
 /// start in waves, and a window holds few waves; tokens flow evenly. Elsewhere completions ÷ window.
 ///
-/// A closed loop has completed at least what it did from its start to its last answer: where that is more, the window was shorter than the
-/// answers, and it is taken.
+/// A closed loop has completed at least what it did from its start to its last answer: where that is more than the
+/// window's interval holds, the window was shorter than the answers, and it is taken.
 ///
-/// The interval is that of batch means over up to 8 stretches of the window (Student's t), and, where tokens are counted, that of the mean
-/// output tokens too: with lengths that vary, a window holds more or fewer requests for the same tokens. With fewer than 4 seconds of
-/// samples it is that of a Poisson count. None when nothing completed.
+/// The interval is that of batch means over up to 8 stretches of the window (Student's t), and, where tokens are
+/// counted, that of the mean output tokens too: with lengths that vary, a window holds more or fewer requests for the
+/// same tokens. With fewer than 4 seconds of samples it is that of a Poisson count. None when nothing completed.
 #[must_use]
 pub fn completion_rate(trial: &TrialView) -> Option<CompletionRate> {
     let whole = trial.load.concurrency.filter(|_| trial.drain_end_s > 0.0).map(|_| {
@@ -48,7 +49,7 @@ pub fn completion_rate(trial: &TrialView) -> Option<CompletionRate> {
     });
     let window = in_window(trial);
     match (whole.filter(|rate| rate.per_s > 0.0), window) {
-        (Some(whole), Some(window)) if whole.per_s <= window.per_s => Some(window),
+        (Some(whole), Some(window)) if whole.per_s <= window.interval95_per_s[1] => Some(window),
         (whole, window) => whole.or(window),
     }
 }

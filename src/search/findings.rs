@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{LoadKind, TrialView, VerdictResult};
+use crate::metrics::{Known, LoadKind, ObjectiveJudgement, TrialView, VerdictResult};
 use crate::search::signs::read_signs;
 use crate::search::stages::stage_sentences;
 use crate::search::{
@@ -172,12 +172,34 @@ impl SweepFindings {
         if let Some(met) = self.met_per_s {
             sentences.push(format!("the objectives were met up to {}, the highest rate measured that did", per_second(met)));
         } else if trials.iter().any(|trial| trial.verdict.result != VerdictResult::None) {
-            sentences.push("no rate measured met the objectives for sure; try lower --rates or a longer --duration".to_owned());
+            sentences.push(undecided(trials));
         }
         if self.finished == Some(Finished::Saturated) {
             sentences.push("the higher rates were not offered".to_owned());
         }
         sentences
+    }
+}
+
+/// Why no rate met the objectives for sure, and the largest whose observed figures met them.
+fn undecided(trials: &[TrialView]) -> String {
+    let within = |objective: &ObjectiveJudgement| {
+        // Those with a lower limit, attainment and goodput, are not looked at here.
+        let most = objective.text.contains('<');
+        most && matches!(objective.observed, Some(Known::At(value)) if value <= objective.limit)
+    };
+    let met = |trial: &&TrialView| {
+        let deciding = || trial.slo.objectives.iter().filter(|objective| objective.decides);
+        trial.verdict.result == VerdictResult::Inconclusive && deciding().next().is_some() && deciding().all(within)
+    };
+    let largest = trials.iter().filter(met).filter_map(|trial| PointLoad::of(&trial.load)?.rate_per_s()).reduce(f64::max);
+    match largest {
+        Some(per_s) => format!(
+            "no rate was decided: each window has too few requests to be sure. The observed figures met the objectives up to {} (uncertified); \
+             try a longer --duration",
+            per_second(per_s)
+        ),
+        None => "no rate measured met the objectives for sure; try lower --rates or a longer --duration".to_owned(),
     }
 }
 
@@ -237,9 +259,9 @@ fn saturation(points: &[PointFindings]) -> Option<Saturation> {
     Some(Saturation { per_s, interval95_per_s, bound: Bound::AtLeast, from: vec![most.label.clone()] })
 }
 
-/// The mean of those rates that agree with `best`: each as much as the others, where their half intervals are alike, as these are estimates
-/// from few batches themselves; else weighted by 1 ÷ (half interval)², with the half interval of the mean widened for that (P. Meier,
-/// "Variance of a weighted mean", Biometrics 9, 1953).
+/// The mean of those rates that agree with `best`: each as much as the others, where their half intervals are alike,
+/// as these are estimates from few batches themselves; else weighted by 1 ÷ (half interval)², with the half interval
+/// of the mean widened for that (P. Meier, "Variance of a weighted mean", Biometrics 9, 1953).
 fn pooled(full: &[&PointFindings], best: CompletionRate) -> Option<Saturation> {
     let least_per_s = best.interval95_per_s[0].min(best.per_s * (1.0 - LEAST_ERROR));
     let agreeing: Vec<(&PointFindings, CompletionRate)> = full
@@ -264,8 +286,9 @@ fn pooled(full: &[&PointFindings], best: CompletionRate) -> Option<Saturation> {
     (sum > 0.0).then_some(Saturation { per_s, interval95_per_s, bound: Bound::Measured, from })
 }
 
-/// Calls the rates that the windows alone were too short for by what the service completed when given more. A rate below that (below its
-/// interval, and below what each overloaded load completed) is stable. One above the interval is not.
+/// Calls the rates that the windows alone were too short for by what the service completed when given more. A rate
+/// below that (below its interval, and below what each overloaded load completed) is stable. One above the interval is
+/// not.
 fn compare(points: &mut [PointFindings], saturation: Option<&Saturation>) {
     let Some(saturation) = saturation else { return };
     let [low, high] = saturation.interval95_per_s;

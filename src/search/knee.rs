@@ -11,11 +11,13 @@ use crate::units::per_second;
 pub struct Knee {
     /// The highest rate that is called stable, below the lowest that saturates; `null` where no rate is.
     pub low_per_s: Option<f64>,
-    /// The lowest rate above it that saturates, or the upper bound of the saturation rate where that is lower; `null` where there is neither.
+    /// The lowest rate above it that saturates, or the upper bound of the saturation rate where that is lower; `null`
+    /// where there is neither.
     pub high_per_s: Option<f64>,
     /// Rates between the two that were played and could not be decided, ascending.
     pub undecided_per_s: Vec<f64>,
-    /// The window in seconds (`--duration`) that would decide them, about; `null` where none is left, or no window would.
+    /// The window in seconds (`--duration`) that would decide them, about; `null` where none is left, or no window
+    /// would.
     pub tells_in_s: Option<f64>,
 }
 
@@ -69,4 +71,55 @@ fn rounded_up(value: f64) -> f64 {
     let unit = libm::pow(10.0, libm::floor(libm::log10(value.max(1e-3))) - 1.0);
     let rounded = libm::ceil(value / unit - 1e-9) * unit;
     libm::round(rounded * 1e4) / 1e4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::Steadiness;
+
+    fn point(rate_per_s: f64, stability: Stability, tells_in_s: Option<f64>) -> PointFindings {
+        PointFindings {
+            label: format!("{rate_per_s}/s"),
+            plan_fingerprint: String::new(),
+            rate_per_s: Some(rate_per_s),
+            concurrency: None,
+            stability: Some(stability),
+            signs: Vec::new(),
+            steadiness: Some(Steadiness { range: 9.0, limit: 7.0, steady: false, tells_in_s }),
+            completion: None,
+            generator_healthy: true,
+        }
+    }
+
+    #[test]
+    fn the_knee_has_two_ends_and_says_what_would_decide_between_them() {
+        use Stability::{Saturated, Stable, Strained, TooShort};
+        let (one, two) = (Some(81.3), Some(120.0));
+        for (points, ends, undecided, tells, said) in [
+            (
+                vec![point(1.0, Stable, None), point(2.0, Saturated, None)],
+                (Some(1.0), Some(2.0)),
+                vec![],
+                None,
+                "knee at 1.00/s: the highest",
+            ),
+            (
+                vec![point(1.0, Stable, None), point(2.0, TooShort, one), point(3.0, Strained, two), point(4.0, Saturated, None)],
+                (Some(1.0), Some(4.0)),
+                vec![2.0, 3.0],
+                Some(120.0),
+                "--duration 120s would tell",
+            ),
+            (vec![point(1.0, TooShort, one), point(2.0, Stable, None)], (Some(2.0), None), vec![], None, "no higher rate saturates"),
+            (vec![point(1.0, TooShort, one)], (None, None), vec![1.0], Some(82.0), "knee not known"),
+            (vec![point(1.0, Saturated, None)], (None, Some(1.0)), vec![], None, "try lower --rates"),
+        ] {
+            let knee = Knee::of(&points, None).unwrap();
+            assert_eq!((knee.low_per_s, knee.high_per_s), ends);
+            assert_eq!((&knee.undecided_per_s, knee.tells_in_s), (&undecided, tells));
+            assert!(knee.sentence(&points).contains(said), "{}", knee.sentence(&points));
+        }
+        assert_eq!(Knee::of(&[], None), None);
+    }
 }

@@ -121,7 +121,8 @@ pub fn read_signs(trial: &TrialView) -> Vec<Reading> {
     readings
 }
 
-/// What the signs alone come to: [`Stability::Stable`] where none is raised, whether or not the window is long enough to raise one.
+/// What the signs alone come to: [`Stability::Stable`] where none is raised, whether or not the window is long enough
+/// to raise one.
 #[must_use]
 pub fn stability_of(readings: &[Reading]) -> Stability {
     let reading = |sign| readings.iter().find(|reading| reading.sign == sign);

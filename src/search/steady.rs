@@ -6,7 +6,8 @@ use crate::metrics::{SamplePoint, TrialView};
 use crate::schedule::Process;
 use crate::search::capacity::mean_e2e_s;
 
-/// The overload, as a share of the capacity, that a load of smooth arrivals would have shown. Poisson and burstier arrivals show any overload.
+/// The overload, as a share of the capacity, that a load of smooth arrivals would have shown. Poisson and burstier
+/// arrivals show any overload.
 pub const OVERLOAD: f64 = 0.05;
 /// Fewer samples than this say nothing.
 const LEAST_SAMPLES: usize = 5;
@@ -24,9 +25,10 @@ const SHOWS_AFTER: f64 = 2.0 * (1.96 + SURE) * (1.96 + SURE) * ((1.0 + OVERLOAD)
 
 /// How far the number in flight moved, and how far it would have moved at a rate above the capacity.
 ///
-/// Above the capacity every server is busy, so the backlog is a random walk reflected at zero whose drift is not negative. The arrivals alone
-/// give it a variance of at least CV² a request. Its range then stays below `limit` once in 20 such windows. Below the capacity the number
-/// in flight returns to its mean, and its range hardly grows with the window.
+/// Above the capacity every server is busy, so the backlog is a random walk reflected at zero whose drift is not
+/// negative. The arrivals alone give it a variance of at least CV² a request. Its range then stays below `limit` once
+/// in 20 such windows. Below the capacity the number in flight returns to its mean, and its range hardly grows with
+/// the window.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Steadiness {
     /// The highest less the lowest sample of the mean number in flight.
@@ -53,13 +55,8 @@ pub fn steadiness(trial: &TrialView) -> Option<Steadiness> {
         samples.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), sample| (low.min(sample.in_flight), high.max(sample.in_flight)));
     let arrivals = samples.iter().map(|sample| sample.scheduled).sum::<u64>() as f64;
     let many = samples.len() as f64;
-    // Samples are means over their width, which hides part of the range; fitted to simulated paths of 4 to 80 samples, to within 2 %.
-    let share = SEEN_ALWAYS - 1.0 / libm::sqrt(many);
     let cv = trial.load.process.as_deref().and_then(|text| text.parse::<Process>().ok()).map_or(0.0, Process::cv);
-    let by_chance = share * cv * libm::sqrt(arrivals);
-    // Smooth arrivals: whatever the variance of the service, an overload of δ moves the backlog by δ of the arrivals, or its variance does.
-    let drift = OVERLOAD / (1.0 + OVERLOAD) * arrivals * (many - 1.0) / many;
-    let by_drift = if cv < 1.0 { drift / (1.0 + SURE / share) } else { 0.0 };
+    let (by_chance, by_drift) = limits(cv, arrivals, many);
     let (range, limit) = (high - low, by_chance.max(by_drift));
     let steady = range < limit;
     let window_s = trial.window.length_s();
@@ -69,4 +66,58 @@ pub fn steadiness(trial: &TrialView) -> Option<Steadiness> {
     let longer_s = if shows_s > window_s { wanted_s.min(shows_s) } else { wanted_s };
     let tells_in_s = (!steady && arrivals > 0.0).then(|| longer_s.max(1.25 * window_s));
     Some(Steadiness { range, limit, steady, tells_in_s })
+}
+
+/// The range that a rate above the capacity rarely stays below, over `samples` samples with `arrivals` arrivals whose
+/// gaps have coefficient of variation `cv`: by the variance of the arrivals, for any overload; and, where they are
+/// smoother than Poisson ones, by an overload of [`OVERLOAD`]. The latter holds whatever the variance: it moves the
+/// backlog by its drift, or by chance as far.
+fn limits(cv: f64, arrivals: f64, samples: f64) -> (f64, f64) {
+    // Samples are means over their width, which hides part of the range: fitted to simulated paths of 4 to 80 samples,
+    // within 2 %.
+    let share = SEEN_ALWAYS - 1.0 / libm::sqrt(samples);
+    let drift = OVERLOAD / (1.0 + OVERLOAD) * arrivals * (samples - 1.0) / samples;
+    (share * cv * libm::sqrt(arrivals), if cv < 1.0 { drift / (1.0 + SURE / share) } else { 0.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::{Seed, exponential};
+
+    /// The range of the mean number in flight over seconds 1 to `seconds` of a queue with one server of constant
+    /// service, from empty.
+    fn range(rate: f64, capacity: f64, seconds: usize, seed: u64, even: bool) -> f64 {
+        let mut draws = Seed::new(seed).stream("walk").sequence();
+        let (mut at_s, mut free_s, mut held) = (0.0_f64, 0.0_f64, vec![0.0; seconds]);
+        loop {
+            at_s += if even { 1.0 / rate } else { exponential(&mut draws) / rate };
+            if at_s >= seconds as f64 {
+                break;
+            }
+            free_s = free_s.max(at_s) + 1.0 / capacity;
+            for (second, held) in held.iter_mut().enumerate().skip(at_s as usize) {
+                *held += (free_s.min(second as f64 + 1.0) - at_s.max(second as f64)).max(0.0);
+            }
+        }
+        let (low, high) = held.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), held| (low.min(*held), high.max(*held)));
+        high - low
+    }
+
+    #[test]
+    fn a_rate_above_the_capacity_stays_below_the_limit_once_in_twenty_windows() {
+        for (rate, seconds, even, share) in
+            [(20.0, 20, false, 0.06), (21.0, 20, false, 0.04), (20.0, 80, false, 0.06), (24.0, 40, false, 0.01), (21.0, 60, true, 0.0)]
+        {
+            let cv = if even { 0.0 } else { 1.0 };
+            let (by_chance, by_drift) = limits(cv, rate * seconds as f64, seconds as f64);
+            let below = (0..400).filter(|seed| range(rate, 20.0, seconds, *seed, even) < by_chance.max(by_drift)).count();
+            // Of 400 windows with probability 0.05, 20 ± 4.4.
+            assert!(below as f64 <= (share + 0.02) * 400.0, "{rate}/s over {seconds} s: {below} of 400");
+        }
+        // And half of the capacity is nearly always told.
+        let (limit, _) = limits(1.0, 200.0, 20.0);
+        let below = (0..400).filter(|seed| range(10.0, 20.0, 20, *seed, false) < limit).count();
+        assert!(below > 380, "{below} of 400");
+    }
 }

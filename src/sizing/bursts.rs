@@ -1,4 +1,5 @@
-//! Owns `Burst`: the largest burst of a demand that is shorter than the window the fleet is sized by, and more than Poisson arrivals do.
+//! Owns `Burst`: the largest burst of a demand that is shorter than the window the fleet is sized by, and more than
+//! Poisson arrivals do.
 
 use serde::Serialize;
 
@@ -7,7 +8,8 @@ use crate::units::Offset;
 
 /// Lengths of bursts that are looked for, in seconds.
 const LENGTHS_S: [f64; 3] = [1.0, 5.0, 10.0];
-/// A burst is told where Poisson arrivals at the peak rate would show one as large in less than this share of such demands.
+/// A burst is told where Poisson arrivals at the peak rate would show one as large in less than this share of such
+/// demands.
 const RARE: f64 = 0.01;
 /// Sliding windows find more than windows side by side: counted as so many times as many.
 const SLIDING: f64 = 4.0;
@@ -67,8 +69,8 @@ pub(super) fn burst_of(demand: &impl Counted, whole_s: f64, window_s: f64, peak_
     found.max_by(|one, other| above(one).total_cmp(&above(other)))
 }
 
-/// The count of mean `mean` that `windows` independent ones reach with probability [`RARE`], by Chernoff's bound: at mean (1 + u) it is below
-/// exp(−mean ((1 + u) ln(1 + u) − u)).
+/// The count of mean `mean` that `windows` independent ones reach with probability [`RARE`], by Chernoff's bound: at
+/// mean (1 + u) it is below exp(−mean ((1 + u) ln(1 + u) − u)).
 fn poisson_most(mean: f64, windows: f64) -> f64 {
     let wanted = libm::log(windows.max(1.0) / RARE);
     let (mut low, mut high) = (0.0, 1.0);
@@ -118,7 +120,8 @@ mod tests {
 
     #[test]
     fn poisson_counts_rarely_exceed_the_bound() {
-        // P(Poisson(10) ≥ 31) = 8e-8, P(≥ 30) = 3e-7: a hundred windows reach the bound of 1 % around 25, which Chernoff puts at 27.
+        // P(Poisson(10) ≥ 31) = 8e-8, P(≥ 30) = 3e-7: a hundred windows reach the bound of 1 % around 25, which
+        // Chernoff puts at 27.
         let most = poisson_most(10.0, 100.0);
         assert!((24.0..29.0).contains(&most), "{most}");
         assert!(poisson_most(1_000.0, 100.0) < 1_150.0);

@@ -1,6 +1,6 @@
 //! Owns `Capacity`: what one replica carries under the objectives, how sure that is, and where it is from.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
 use crate::metrics::{Objectives, TrialView};
@@ -115,9 +115,9 @@ impl Capacity {
 /// The keys of `search` in `result.json` that a fleet is sized by.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct SearchFigures {
-    /// How it ended; absent where the result does not say, `null` where the search has not ended.
-    #[serde(default, deserialize_with = "present")]
-    pub finished: Option<Option<String>>,
+    /// How it ended; `null` where the search has not ended, `not_said` where the result has no such key.
+    #[serde(default = "not_said")]
+    pub finished: Option<String>,
     /// What it varied; rates where it does not say.
     #[serde(default)]
     pub over: Option<String>,
@@ -148,15 +148,18 @@ pub struct CertificateFigures {
     pub result: String,
 }
 
-/// A key that is there, whatever its value; a key that is absent is `None` by default.
-fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::<String>::deserialize(from).map(Some)
+/// How a search ended whose result does not say: it is taken for one with an answer.
+const NOT_SAID: &str = "not_said";
+
+#[expect(clippy::unnecessary_wraps, reason = "serde asks for the type of the field")]
+fn not_said() -> Option<String> {
+    Some(NOT_SAID.to_owned())
 }
 
 /// Why a search that ended so says no rate, and what to do; none where it says one.
-fn no_answer(finished: Option<&Option<String>>) -> Option<Refusal> {
+fn no_answer(finished: Option<&str>) -> Option<Refusal> {
     let refuse = |why: &str, what: &str| Some(Refusal::new(why, what));
-    match finished?.as_deref() {
+    match finished {
         None => refuse("the search is not finished: it was stopped before it had an answer", "go on with `tonnage search --resume DIR`"),
         Some("infeasible") => refuse(
             "the search found its objectives infeasible: an unloaded service misses them",
@@ -178,7 +181,7 @@ fn no_answer(finished: Option<&Option<String>>) -> Option<Refusal> {
 fn doubts_of(found: &SearchFigures) -> Vec<String> {
     let mut doubts: Vec<String> =
         found.doubts.iter().map(|doubt| format!("the search is in doubt ({doubt}): search again before you buy by it")).collect();
-    if found.finished.as_ref().and_then(|ended| ended.as_deref()) == Some("budget_spent") {
+    if found.finished.as_deref() == Some("budget_spent") {
         doubts.push(
             "the search spent its budget before its interval was narrow: its lower bound counts; a larger --budget may save replicas"
                 .to_owned(),
@@ -207,7 +210,7 @@ pub fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Res
             "search a rate with the same objectives (`tonnage search` without --over), or state one with --replica-rate",
         ));
     }
-    if let Some(refusal) = no_answer(found.finished.as_ref()) {
+    if let Some(refusal) = no_answer(found.finished.as_deref()) {
         return Err(refusal);
     }
     let safe = found.safe_rate_per_s.ok_or_else(|| {
@@ -232,7 +235,8 @@ pub fn capacity_of_trials(trials: &[TrialView], objectives: Option<&Objectives>)
 }
 
 /// The largest measured rate that met the objectives: nothing is interpolated. The upper bound is the next rate that was measured and did not
-/// meet them for sure. Where no rate is decided, the largest whose observed figures met them, with a doubt. Refused where none did.
+/// meet them for sure. Where no rate is decided, the largest whose observed figures met them, with a doubt. Refused
+/// where none did.
 pub fn capacity_of_rows(rows: &[Measured], evidence: Evidence) -> Result<Capacity, Refusal> {
     let largest = |standing: Standing| {
         rows.iter().filter(|row| row.standing == standing).max_by(|one, other| one.rate_per_s.total_cmp(&other.rate_per_s))

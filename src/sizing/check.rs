@@ -103,8 +103,8 @@ pub struct PolicyView {
     pub result: VerdictResult,
     /// The share of requests there that meet every limit.
     pub attainment: Option<f64>,
-    /// The fewest replicas that meet them for sure; none where twice those of the formula and two do not, or where a demand over time
-    /// is played, 64.
+    /// The fewest replicas that meet them for sure; none where twice those of the formula and two do not, or where a
+    /// demand over time is played, 64.
     pub least_replicas: Option<u64>,
     /// How much more one of these carries than one of the formula's: their number over the fewest, less 1.
     pub pooling_gain: Option<f64>,
@@ -117,8 +117,9 @@ impl Check {
         self.against(Load::Steady, rate, replicas)
     }
 
-    /// The same with the demand as it comes in `stretch`, whose peak is `peak`, and not as a steady rate. What was played is all there is, so the
-    /// objectives are met where the observed figures meet them. The workload has to be that of the stretch, or drawn.
+    /// The same with the demand as it comes in `stretch`, whose peak is `peak`, and not as a steady rate. What was
+    /// played is all there is, so the objectives are met where the observed figures meet them. The workload has to be
+    /// that of the stretch, or drawn.
     pub fn play_stretch(&self, stretch: &Stretch, peak: Rate, replicas: u64) -> Result<CheckView, Refusal> {
         self.against(Load::Stretch(stretch), peak, replicas)
     }
@@ -287,7 +288,8 @@ mod tests {
 
     #[test]
     fn bursts_that_a_steady_rate_hides_are_missed_when_the_demand_is_played_as_it_is() {
-        // 10/s a replica and ×6 for 5 s of each minute, on two replicas of 20/s (M/D/1): the peak minute is 14.2/s for each.
+        // 10/s a replica and ×6 for 5 s of each minute, on two replicas of 20/s (M/D/1): the peak minute is 14.2/s for
+        // each.
         let check = check("mdc:servers=1,service=50ms", "p95 e2e<=500ms");
         let mut instants = Vec::new();
         let mut at_s = 0.0;

@@ -1,4 +1,5 @@
-//! Owns `Balancing`: how a fleet splits its requests, and whether the rate of a replica holds for what then reaches one.
+//! Owns `Balancing`: how a fleet splits its requests, and whether the rate of a replica holds for what then reaches
+//! one.
 
 use serde::Serialize;
 
@@ -10,7 +11,8 @@ use crate::sizing::{Capacity, Evidence};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Balancing {
-    /// At random, or in any way that looks so to a replica: whatever comes to the fleet, each replica sees nearly Poisson arrivals.
+    /// At random, or in any way that looks so to a replica: whatever comes to the fleet, each replica sees nearly
+    /// Poisson arrivals.
     #[default]
     Random,
     /// One after the other: arrivals that are even at the fleet are even at each replica.
@@ -29,15 +31,16 @@ impl std::str::FromStr for Balancing {
     }
 }
 
-/// Whether arrivals called `process` are smoother than Poisson ones: even, or gaps of a coefficient of variation below 1.
+/// Whether arrivals called `process` are smoother than Poisson ones: even, or gaps of a coefficient of variation below
+/// 1.
 #[must_use]
 pub fn is_smooth(process: Option<&str>) -> bool {
     process.and_then(|text| text.parse::<Process>().ok()).is_some_and(|process| process.cv() < 1.0)
 }
 
 impl Balancing {
-    /// `capacity` for a fleet that is balanced so. Refused where tonnage measured it under arrivals smoother than the fleet passes on; of
-    /// another tool's result that is a doubt.
+    /// `capacity` for a fleet that is balanced so. Refused where tonnage measured it under arrivals smoother than the
+    /// fleet passes on; of another tool's result that is a doubt.
     pub fn hold(self, capacity: Capacity) -> Result<Capacity, Refusal> {
         if self == Self::RoundRobin || !is_smooth(capacity.process.as_deref()) {
             return Ok(capacity);

@@ -2,8 +2,8 @@
 
 use crate::units::Offset;
 
-/// The places `from..to` of `instants`, in order, that are simulated: all of them where they are at most `most`, else the busiest `window_s`
-/// seconds and about as many before it as after it, `most` in all.
+/// The places `from..to` of `instants`, in order, that are simulated: all of them where they are at most `most`, else
+/// the busiest `window_s` seconds and about as many before it as after it, `most` in all.
 #[must_use]
 pub fn busiest(instants: &[Offset], window_s: f64, most: usize) -> std::ops::Range<usize> {
     if instants.len() <= most {
