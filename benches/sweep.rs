@@ -109,7 +109,7 @@ impl Cell {
         self.capacity_per_s.unwrap_or_else(|| {
             let long = |seed| {
                 let (trials, _) =
-                    self.swept(Course::Concurrencies(vec![512]), Duration::from_secs(900), Some(Duration::from_secs(90)), seed);
+                    self.swept(Course::Concurrencies(vec![512]), Duration::from_mins(15), Some(Duration::from_secs(90)), seed);
                 trials[0].throughput.requests_per_s.expect("completions")
             };
             f64::midpoint(long(9_001), long(9_002))

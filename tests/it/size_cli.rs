@@ -175,15 +175,15 @@ fn a_search_without_an_answer_is_refused_and_one_that_is_weak_is_used_with_a_war
 #[test]
 fn bursts_within_the_window_are_named_and_a_check_plays_them() {
     let folder = folder();
-    let mut rows = "TIMESTAMP,ContextTokens,GeneratedTokens\n".to_owned();
+    let mut rows = vec!["TIMESTAMP,ContextTokens,GeneratedTokens\n".to_owned()];
     let mut at_us = 0_u64;
     while at_us < 300_000_000 {
         let (minute, in_minute_us) = (at_us / 60_000_000, at_us % 60_000_000);
         let (second, rest_us) = (in_minute_us / 1_000_000, in_minute_us % 1_000_000);
-        rows.push_str(&format!("2024-01-01 00:{minute:02}:{second:02}.{rest_us:06}0,128,64\n"));
+        rows.push(format!("2024-01-01 00:{minute:02}:{second:02}.{rest_us:06}0,128,64\n"));
         at_us += if in_minute_us < 5_000_000 { 16_667 } else { 100_000 };
     }
-    std::fs::write(folder.path().join("bursts.csv"), rows).expect("written");
+    std::fs::write(folder.path().join("bursts.csv"), rows.concat()).expect("written");
     let words = ["--replica-rate", "20/s", "--slo", "p99 e2e<=500ms", "--check", "mdc:servers=1,service=45ms"];
     for demand in [["--demand-trace", "bursts.csv"], ["--profile", "constant 60/s 5s; constant 10/s 55s; repeat"]] {
         let found = fleet(folder.path(), &[&words[..], &demand].concat());
