@@ -25,6 +25,7 @@ mod shard;
 mod signals;
 mod simulate;
 mod size;
+mod size_check;
 mod sweep;
 mod target;
 mod terminal;

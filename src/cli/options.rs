@@ -14,7 +14,7 @@ use crate::client::Endpoint;
 use crate::error::Refusal;
 use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim::Profile;
-use crate::sizing::{Growth, Price};
+use crate::sizing::{Balancing, Growth, Price};
 use crate::trace::{Columns, Format, OnEmpty, RateScale, Reading, Reshape, Sample, Spread, Think, TimeUnit, parse_window};
 use crate::units::{Rate, Ratio, Shard, Window, parse_duration};
 
@@ -325,7 +325,7 @@ pub(super) struct SizeOptions {
     /// Its peak instead: of a recorded trace
     #[arg(long, value_name = "FILE", help_heading = "Demand")]
     pub(super) demand_trace: Option<PathBuf>,
-    /// The peak is the highest mean rate over so long; shorter bursts are in the rate of a replica already [default: 60s]
+    /// The peak is the highest mean rate over so long; shorter bursts are named, and not covered [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = "Demand")]
     pub(super) peak_window: Option<Duration>,
     /// So many times as much as today is planned for: 1.5 [default: 1]
@@ -337,6 +337,10 @@ pub(super) struct SizeOptions {
     /// How much more than its share the busiest replica gets, as when requests are routed by prefix
     #[arg(long, value_name = "SHARE", default_value = "0%", allow_hyphen_values = true, help_heading = "Demand")]
     pub(super) imbalance: Ratio,
+    /// How requests are split: random (each replica then sees nearly Poisson arrivals, whatever comes to the fleet),
+    /// or round-robin
+    #[arg(long, value_name = "HOW", default_value = "random", help_heading = "Demand")]
+    pub(super) balancing: Balancing,
     /// How many replicas, the largest, may be lost
     #[arg(long, value_name = "N", default_value = "0", value_parser = within::<u32>(0..=1000), help_heading = "Demand")]
     pub(super) redundancy: u32,
@@ -379,8 +383,8 @@ pub(super) struct SizeOptions {
         help_heading = "Replicas (one value for all, or one for each RESULT)"
     )]
     pub(super) output_tokens: Vec<u32>,
-    /// Plays the demand against as many simulated replicas, by routing policy, and finds the fewest that meet the objectives: a simulated
-    /// server (`tonnage help sim`), not the one measured
+    /// Plays the demand as it comes (the trace, the profile) against as many simulated replicas, by routing policy,
+    /// and finds the fewest that meet the objectives: a simulated server (`tonnage help sim`), not the one measured
     #[arg(long, value_name = "PROFILE", help_heading = "Check by simulation")]
     pub(super) check: Option<Profile>,
     /// Tokens of its requests [default: those of the trace, else of the RESULT, else 128]

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Deserializer, Map, Value, json};
@@ -10,45 +9,39 @@ use serde_json::{Deserializer, Map, Value, json};
 use crate::cli::arguments::SizeArguments;
 use crate::cli::exit::Exit;
 use crate::cli::host::tool;
-use crate::cli::load::{lengths_of, profile_of};
+use crate::cli::load::profile_of;
 use crate::cli::options::SizeOptions;
 use crate::cli::replay::{read, refuse_restart};
 use crate::cli::report::{files_of, read as read_result};
+use crate::cli::size_check::{Course, check_of};
 use crate::cli::terminal::{ink, print};
 use crate::error::Error;
 use crate::metrics::Objectives;
 use crate::report::{SCHEMA, render_fleet};
-use crate::schedule::{Process, TimeScale};
-use crate::seed::Seed;
 use crate::sizing::{
-    Capacity, Check, Choice, Class, Demand, Foreign, MOST_CHOICES, SearchFigures, Terms, capacity_of_classes, capacity_of_rows,
+    Capacity, Choice, Class, Demand, Foreign, MOST_CHOICES, SearchFigures, Terms, capacity_of_classes, capacity_of_rows,
     capacity_of_search, capacity_of_trials, demand_of_profile, demand_of_rate, demand_of_rows, foreign_rows, size,
 };
 use crate::trace::{Choice as Rows, OnEmpty};
 use crate::units::Rate;
-use crate::workload::{LengthSpec, Recording, Workload, replay};
 
 /// The window of the peak of a demand.
 const PEAK_WINDOW: Duration = Duration::from_mins(1);
 
-/// The seed of a check.
-const SEED: Seed = Seed::new(1);
-/// Its requests for each replica.
-const REQUESTS_EACH: u64 = 5_000;
-
 /// Sizes a fleet.
 pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Result<ExitCode, Error> {
     let options = &arguments.size;
-    let (demand, recording) = demand_of(arguments)?;
+    let (demand, course) = demand_of(arguments)?;
     let objectives = Objectives::parse(&options.slo, None, None).map_err(|refusal| refusal.at("--slo"))?;
     let found = replicas_of(&arguments.results, options, &objectives)?;
-    let check = check_of(options, &found, objectives, recording)?;
+    let check = check_of(options, &found, objectives, course)?;
     let choices = if options.demand.len() > 1 { vec![shared(found, options)?] } else { choices_of(found, options)? };
     let terms = Terms { headroom: options.headroom, imbalance: options.imbalance, redundancy: options.redundancy };
     let flag = if choices.len() > MOST_CHOICES { "RESULT" } else { "--stock" };
-    let mut fleet = size(&demand, &terms, &choices).map_err(|refusal| refusal.at(flag))?;
+    let mut fleet = size(&demand, &terms, &choices).map_err(|refusal| refusal.at(flag))?.balanced(options.balancing);
     if let Some(check) = check {
-        fleet.check = Some(check.play(demand.rate_per_s, fleet.replicas_to_carry).map_err(|refusal| refusal.at("--check"))?);
+        let view = check.play(&demand, fleet.replicas_to_carry)?;
+        fleet = fleet.checked(view);
     }
     if arguments.json {
         let page = json!({"schema": SCHEMA, "tool": tool(), "command": command, "fleet": fleet});
@@ -60,14 +53,14 @@ pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Resul
     Ok(Exit::Done.into())
 }
 
-/// The demand, and the requests of the trace that it is from.
-fn demand_of(arguments: &SizeArguments) -> Result<(Demand, Option<Recording>), Error> {
-    let (demand, recording) = demand_today(arguments)?;
+/// The demand, and how it comes.
+fn demand_of(arguments: &SizeArguments) -> Result<(Demand, Course), Error> {
+    let (demand, course) = demand_today(arguments)?;
     let grown = arguments.size.growth.map_or(Ok(demand.clone()), |growth| demand.grown(growth));
-    Ok((grown.map_err(|refusal| refusal.at("--growth"))?, recording))
+    Ok((grown.map_err(|refusal| refusal.at("--growth"))?, course))
 }
 
-fn demand_today(arguments: &SizeArguments) -> Result<(Demand, Option<Recording>), Error> {
+fn demand_today(arguments: &SizeArguments) -> Result<(Demand, Course), Error> {
     let (options, reading) = (&arguments.size, arguments.reading.reading());
     let window = options.peak_window.unwrap_or(PEAK_WINDOW);
     let one = "give one of --demand 50/s, --profile TEXT and --demand-trace FILE";
@@ -90,9 +83,13 @@ fn demand_today(arguments: &SizeArguments) -> Result<(Demand, Option<Recording>)
         )),
         ([rates @ .., last], None, None) => {
             let all = rates.iter().map(|rate| rate.per_s()).sum::<f64>() + last.per_s();
-            Ok((demand_of_rate(Rate::new(all).map_err(|refusal| refusal.at("--demand"))?), None))
+            Ok((demand_of_rate(Rate::new(all).map_err(|refusal| refusal.at("--demand"))?), Course::Steady))
         }
-        ([], Some(text), None) => Ok((demand_of_profile(&profile_of(text)?, window).map_err(|refusal| refusal.at("--profile"))?, None)),
+        ([], Some(text), None) => {
+            let profile = profile_of(text)?;
+            let demand = demand_of_profile(&profile, window).map_err(|refusal| refusal.at("--profile"))?;
+            Ok((demand, Course::Profile(profile)))
+        }
         ([], None, Some(file)) => {
             let trace = read(file, &reading)?;
             refuse_restart(&trace, file)?;
@@ -104,7 +101,7 @@ fn demand_today(arguments: &SizeArguments) -> Result<(Demand, Option<Recording>)
             let selection = trace.select(&Rows { on_empty: Some(OnEmpty::Skip), ..Rows::default() }, file)?;
             let name = file.to_string_lossy();
             let demand = demand_of_rows(selection.trace.rows(), window, &name).map_err(|refusal| refusal.at("--peak-window"))?;
-            Ok((demand, replay(selection, TimeScale::ONE, &name).map(|(_, recording)| recording)))
+            Ok((demand, Course::Trace(Box::new(selection), file.clone())))
         }
         ([], None, None) => Err(Error::usage("--demand", "no demand is given", one)),
         _ => Err(Error::usage("--demand", "the demand is given twice", one)),
@@ -139,6 +136,14 @@ fn replicas_of(results: &[PathBuf], options: &SizeOptions, objectives: &Objectiv
         ([], rates) => rates.iter().map(|rate| Found::of(Capacity::stated(*rate), rate.to_string())).collect(),
         _ => return Err(Error::usage("--replica-rate", "stands instead of a RESULT, and both are given", "drop one of them")),
     };
+    for (place, found) in found.iter_mut().enumerate() {
+        let held = options.balancing.hold(found.capacity.clone());
+        let at = |refusal: crate::error::Refusal| match results.get(place) {
+            Some(path) => Error::input(path, refusal.to_string()),
+            None => refusal.at("--replica-rate"),
+        };
+        found.capacity = held.map_err(at)?;
+    }
     let count = found.len();
     let (names, tokens) = (each("--name", &options.name, count)?, each("--output-tokens", &options.output_tokens, count)?);
     for ((found, name), tokens) in found.iter_mut().zip(names).zip(tokens) {
@@ -185,52 +190,13 @@ fn choices_of(found: Vec<Found>, options: &SizeOptions) -> Result<Vec<Choice>, E
         .collect())
 }
 
-/// The check that was asked for.
-fn check_of(options: &SizeOptions, found: &[Found], objectives: Objectives, recording: Option<Recording>) -> Result<Option<Check>, Error> {
-    let lengths = [("--check-input", &options.check_input), ("--check-output", &options.check_output)];
-    let Some(profile) = options.check else {
-        return match lengths.into_iter().find(|(_, given)| given.is_some()) {
-            Some((flag, _)) => Err(Error::usage(flag, "speaks of a check, and none is asked for", "drop it, or give --check PROFILE")),
-            None => Ok(None),
-        };
-    };
-    let [one] = found else {
-        let why = "simulates one kind of replica and one kind of request";
-        return Err(Error::usage("--check", why, "size one RESULT, or one --replica-rate, with it"));
-    };
-    // What looks like a number is kept as one.
-    let asked = |key: &str| one.config.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-    let objectives = if objectives.is_empty() {
-        let slo = one.config.get("slo").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
-        Objectives::parse(&slo, None, None).map_err(|refusal| refusal.at("--slo"))?
-    } else {
-        objectives
-    };
-    if objectives.is_empty() {
-        return Err(Error::usage("--check", "has nothing to hold the simulated replicas to", "give --slo, as in --slo 'p99 ttft<=200ms'"));
-    }
-    let own = |(flag, given): (&str, &Option<String>), key: &str, usual: LengthSpec| {
-        given.clone().or_else(|| asked(key)).map_or(Ok(usual), |text| lengths_of(flag, &text))
-    };
-    let drawn = lengths.iter().any(|(_, given)| given.is_some());
-    let workload = match recording.filter(|_| !drawn) {
-        Some(recording) => Workload::recorded(recording),
-        None => Workload::new(
-            own(lengths[0], "input-tokens", LengthSpec::DEFAULT_INPUT)?,
-            own(lengths[1], "output-tokens", LengthSpec::DEFAULT_OUTPUT)?,
-        ),
-    };
-    let process = one.capacity.process.as_ref().and_then(|text| text.parse().ok()).unwrap_or(Process::Poisson);
-    Ok(Some(Check { profile, workload, process, objectives: Arc::new(objectives), seed: SEED, requests_each: REQUESTS_EACH }))
-}
-
 /// What a result says of one replica.
-struct Found {
-    capacity: Capacity,
+pub(super) struct Found {
+    pub(super) capacity: Capacity,
     name: String,
     simulated: bool,
     /// The options that it was measured with; empty where they are not known.
-    config: Map<String, Value>,
+    pub(super) config: Map<String, Value>,
 }
 
 impl Found {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::metrics::VerdictResult;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
-use crate::sizing::{CheckView, ChoiceView, Evidence, Fleet};
+use crate::sizing::{CheckView, ChoiceView, Evidence, Fleet, StretchView};
 use crate::units::{Rate, count, pace, per_second, seconds};
 
 const UNKNOWN: &str = "—";
@@ -31,6 +31,15 @@ pub fn render_fleet(fleet: &Fleet, ink: Ink) -> String {
     }
     if !fleet.certified {
         text.push_str(&ink.paint(Tone::Warning, "UNCERTIFIED: no interval stands behind the rate of a replica."));
+        text.push('\n');
+    }
+    if let Some(burst) = fleet.demand.burst.filter(|burst| burst.rate_per_s > fleet.carried_per_s()) {
+        let what = format!("NOT COVERED: bursts of {} for {}, below under `to know`", pace(burst.rate_per_s), seconds(burst.length_s));
+        text.push_str(&ink.paint(Tone::Warning, &wrapped(&what, WIDTH, 0)));
+        text.push('\n');
+    }
+    if let Some(missed) = fleet.check.as_ref().and_then(missed) {
+        text.push_str(&ink.paint(Tone::Warning, &wrapped(&missed, WIDTH, 0)));
         text.push('\n');
     }
     // Writing to a string cannot fail.
@@ -80,6 +89,20 @@ fn facts(fleet: &Fleet) -> Vec<(&'static str, String)> {
     facts
 }
 
+/// That the check is not met, where requests are split at random, in a sentence.
+fn missed(check: &CheckView) -> Option<String> {
+    let random = check.policies.first().filter(|policy| policy.result == VerdictResult::Fail)?;
+    let good = random.attainment.map_or_else(String::new, |share| format!(", {:.2}% of requests are good", share * 100.0));
+    let fewest = random
+        .least_replicas
+        .map_or_else(|| "; nor would many more meet them".to_owned(), |least| format!("; {} would meet them", count(least)));
+    let replicas = match check.replicas {
+        1 => "1 simulated replica misses".to_owned(),
+        many => format!("{} simulated replicas miss", count(many)),
+    };
+    Some(format!("MISSED IN THE CHECK: {replicas} the objectives under {} routing{good}{fewest}", random.routing))
+}
+
 /// Amounts of money: cents from 1 up, else four significant digits.
 fn money(amount: f64) -> String {
     if amount >= 10_000.0 {
@@ -100,7 +123,7 @@ fn name_of(choice: &ChoiceView) -> String {
 }
 
 fn rates(fleet: &Fleet) -> Grid {
-    let mut grid = Grid::new(&["replica", "safe", "best", "upper", "in fleet", "stock", "alone", "cost/h alone"]);
+    let mut grid = Grid::new(&["replica", "sized by", "best", "upper", "in fleet", "stock", "alone", "cost/h alone"]);
     let show = |known: Option<String>| known.unwrap_or_else(|| UNKNOWN.to_owned());
     for choice in &fleet.choices {
         let rate = choice.capacity.rate_per_s;
@@ -132,7 +155,14 @@ fn costs(fleet: &Fleet) -> Grid {
 fn checked(check: &CheckView, ink: Ink) -> String {
     let CheckView { profile, rate_per_s, process, requests_like, replicas, seed, .. } = check;
     let heading = ink.paint(Tone::Heading, "checked by simulation");
-    let (what, objectives) = (pace(*rate_per_s), check.objectives.join(", "));
+    let objectives = check.objectives.join(", ");
+    let what = match &check.stretch {
+        Some(StretchView { requests, length_s, whole }) => {
+            let part = if *whole { "the whole demand" } else { "the demand around its peak" };
+            format!("{part} as it comes: {} requests in {}, at the peak {},", count(*requests), seconds(*length_s), pace(*rate_per_s))
+        }
+        None => pace(*rate_per_s),
+    };
     let load = format!(
         "{what} {process} of {requests_like} (seed {seed}) against replicas of the simulated {profile}: {objectives}; the fewest replicas that meet it"
     );
@@ -156,6 +186,10 @@ fn checked(check: &CheckView, ink: Ink) -> String {
         ]);
     }
     text.push_str(&grid.render(ink));
+    for note in &check.notes {
+        text.push_str(&wrapped(&format!("note: {note}"), WIDTH, 2));
+        text.push('\n');
+    }
     let whose = format!("this is of the simulated {profile}, not of the server that was measured");
     text.push_str(&ink.paint(Tone::Warning, &wrapped(&whose, WIDTH, 0)));
     text.push('\n');

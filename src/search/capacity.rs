@@ -5,8 +5,9 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::metrics::{Metric, TrialView};
 
-/// Stretches of the window by which the uncertainty is taken.
-const MOST_BATCHES: usize = 16;
+/// Stretches of the window by which the uncertainty is taken: few, so that each is long beside what makes completions
+/// come in bursts.
+const MOST_BATCHES: usize = 8;
 const LEAST_BATCHES: usize = 4;
 
 /// Completions per second, with its 95 % interval.
@@ -34,11 +35,12 @@ impl CompletionRate {
 /// Output tokens per second ÷ mean output tokens of a completed request, where tokens are known: requests complete in waves when they
 /// start in waves, and a window holds few waves; tokens flow evenly. Elsewhere completions ÷ window.
 ///
-/// A closed loop has completed at least what it did from its start to its last answer: where that is more, the window was shorter than the
-/// answers, and it is taken.
+/// A closed loop has completed at least what it did from its start to its last answer: where that is more than the
+/// window's interval holds, the window was shorter than the answers, and it is taken.
 ///
-/// The interval is that of batch means over up to 16 stretches of the window (Student's t); with fewer than 4 seconds of samples, that of
-/// a Poisson count. None when nothing completed.
+/// The interval is that of batch means over up to 8 stretches of the window (Student's t), and, where tokens are
+/// counted, that of the mean output tokens too: with lengths that vary, a window holds more or fewer requests for the
+/// same tokens. With fewer than 4 seconds of samples it is that of a Poisson count. None when nothing completed.
 #[must_use]
 pub fn completion_rate(trial: &TrialView) -> Option<CompletionRate> {
     let whole = trial.load.concurrency.filter(|_| trial.drain_end_s > 0.0).map(|_| {
@@ -47,7 +49,7 @@ pub fn completion_rate(trial: &TrialView) -> Option<CompletionRate> {
     });
     let window = in_window(trial);
     match (whole.filter(|rate| rate.per_s > 0.0), window) {
-        (Some(whole), Some(window)) if whole.per_s <= window.per_s => Some(window),
+        (Some(whole), Some(window)) if whole.per_s <= window.interval95_per_s[1] => Some(window),
         (whole, window) => whole.or(window),
     }
 }
@@ -55,13 +57,21 @@ pub fn completion_rate(trial: &TrialView) -> Option<CompletionRate> {
 /// The same from the window alone.
 pub(super) fn in_window(trial: &TrialView) -> Option<CompletionRate> {
     let completed_per_s = trial.throughput.requests_per_s.filter(|per_s| *per_s > 0.0)?;
-    let tokens = trial.metrics.get(&Metric::OutputTokens).and_then(|row| row.completed_only.mean).filter(|mean| *mean > 0.0);
-    let by_tokens = trial.throughput.output_tokens_per_s.zip(tokens).map(|(per_s, mean)| per_s / mean).filter(|per_s| *per_s > 0.0);
+    let tokens = trial.metrics.get(&Metric::OutputTokens).map(|row| &row.completed_only);
+    let mean = tokens.and_then(|tokens| tokens.mean).filter(|mean| *mean > 0.0);
+    let by_tokens = trial.throughput.output_tokens_per_s.zip(mean).map(|(per_s, mean)| per_s / mean).filter(|per_s| *per_s > 0.0);
     let per_s = by_tokens.unwrap_or(completed_per_s);
-    Some(match relative_error(trial, by_tokens.is_some()) {
+    let lengths = tokens.filter(|_| by_tokens.is_some()).and_then(|tokens| mean_error(tokens.std?, tokens.mean?, tokens.count));
+    Some(match relative_error(trial, by_tokens.is_some()).map(|relative| libm::hypot(relative, lengths.unwrap_or(0.0))) {
         Some(relative) => CompletionRate::within(per_s, relative),
         None => CompletionRate::of_count(per_s, completed_per_s * trial.window.length_s()),
     })
+}
+
+/// Half the 95 % interval of the mean of `count` independent values ÷ the mean.
+fn mean_error(std: f64, mean: f64, count: u64) -> Option<f64> {
+    let student = StudentsT::new(0.0, 1.0, count.checked_sub(1).filter(|degrees| *degrees > 0)? as f64).ok()?.inverse_cdf(0.975);
+    (mean > 0.0).then(|| student * std / libm::sqrt(count as f64) / mean)
 }
 
 /// Half the 95 % interval of the rate ÷ the rate, by batch means.

@@ -2,16 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{LoadKind, TrialView, VerdictResult};
-use crate::search::signs::{knee, read_signs};
+use crate::metrics::{Known, LoadKind, ObjectiveJudgement, TrialView, VerdictResult};
+use crate::search::signs::read_signs;
 use crate::search::stages::stage_sentences;
 use crate::search::{
-    CompletionRate, Finished, PointLoad, Reading, Sign, Stability, completion_rate, is_unanswered, stability_of, unloaded_per_s,
+    CompletionRate, Finished, Knee, PointLoad, Reading, Sign, Stability, Steadiness, completion_rate, is_unanswered, stability_of,
+    steadiness, unloaded_per_s,
 };
 use crate::units::{count, per_second, plain, seconds};
 
 /// An estimate's half interval is never taken for smaller than this share: batch means of few batches can be.
 const LEAST_ERROR: f64 = 0.005;
+/// Half intervals within this ratio may be the same but for chance: each is a standard error of 7 degrees of freedom.
+const ALIKE: f64 = 2.5;
+/// Degrees of freedom of a half interval.
+const BATCH_DEGREES: f64 = 7.0;
 /// A rate that was held may lie above the saturation rate by this share before the latter is called a lower bound.
 const HELD_ABOVE: f64 = 1.05;
 
@@ -24,8 +29,11 @@ pub struct SweepFindings {
     pub points: Vec<PointFindings>,
     /// One request at a time: 1 ÷ mean end-to-end latency of the synchronous trial.
     pub unloaded_per_s: Option<f64>,
-    /// The knee: the highest rate at which no sign of saturation is raised, below the lowest rate that saturates.
+    /// The knee: the highest rate that is called stable, below the lowest rate that saturates; `null` where no rate is.
     pub knee_per_s: Option<f64>,
+    /// The same with its upper end, and what stands between the two.
+    #[serde(default)]
+    pub knee: Option<Knee>,
     /// The rate at which the service completes requests when it is given more.
     pub saturation: Option<Saturation>,
     /// The highest rate whose trial met the objectives; `null` without objectives.
@@ -49,6 +57,9 @@ pub struct PointFindings {
     pub stability: Option<Stability>,
     /// What that was read from.
     pub signs: Vec<Reading>,
+    /// Whether the number in flight moved so little that the rate lies below the capacity; `null` for a closed loop.
+    #[serde(default)]
+    pub steadiness: Option<Steadiness>,
     /// The rate at which it completed requests.
     pub completion: Option<CompletionRate>,
     /// Whether the generator did what was planned; where it did not, a sign may be of its own making.
@@ -62,14 +73,20 @@ impl PointFindings {
         let load = PointLoad::of(&trial.load);
         let signs = read_signs(trial);
         let rate_per_s = load.and_then(PointLoad::rate_per_s);
+        let steadiness = rate_per_s.and_then(|_| steadiness(trial));
+        let shown = match stability_of(&signs) {
+            Stability::Stable if !steadiness.is_some_and(|steadiness| steadiness.steady) => Stability::TooShort,
+            stability => stability,
+        };
         Self {
             label: trial.label.clone(),
             plan_fingerprint,
             rate_per_s,
             concurrency: trial.load.concurrency,
             // What answers nothing has no rate at which it saturates.
-            stability: rate_per_s.filter(|_| !is_unanswered(trial)).map(|_| stability_of(&signs)),
+            stability: rate_per_s.filter(|_| !is_unanswered(trial)).map(|_| shown),
             signs,
+            steadiness,
             completion: completion_rate(trial),
             generator_healthy: trial.health.healthy,
         }
@@ -104,15 +121,18 @@ impl SweepFindings {
     #[must_use]
     pub fn of(trials: &[TrialView], fingerprints: &[String], finished: Option<Finished>) -> Self {
         let fingerprint = |place: usize| fingerprints.get(place).cloned().unwrap_or_default();
-        let points: Vec<_> = trials.iter().enumerate().map(|(place, trial)| PointFindings::of(trial, fingerprint(place))).collect();
+        let mut points: Vec<_> = trials.iter().enumerate().map(|(place, trial)| PointFindings::of(trial, fingerprint(place))).collect();
+        let saturation = saturation(&points);
+        compare(&mut points, saturation.as_ref());
         let met = |trial: &&TrialView| trial.verdict.result == VerdictResult::Pass;
         let rate = |trial: &TrialView| PointLoad::of(&trial.load)?.rate_per_s();
-        let tried: Vec<(f64, Stability)> = points.iter().filter_map(|point| point.rate_per_s.zip(point.stability)).collect();
+        let knee = Knee::of(&points, saturation.as_ref());
         let mut findings = Self {
             finished,
             unloaded_per_s: trials.iter().find(|trial| trial.load.kind == LoadKind::Synchronous).and_then(unloaded_per_s),
-            knee_per_s: knee(&tried),
-            saturation: saturation(&points),
+            knee_per_s: knee.as_ref().and_then(|knee| knee.low_per_s),
+            knee,
+            saturation,
             met_per_s: trials.iter().filter(met).filter_map(rate).reduce(f64::max),
             points,
             sentences: Vec::new(),
@@ -147,30 +167,39 @@ impl SweepFindings {
                 }
             });
         }
-        match (self.knee_per_s, self.lowest_rate()) {
-            (Some(knee), _) => sentences.push(format!("knee at {}: the highest rate without a sign of saturation", per_second(knee))),
-            (None, Some(lowest)) => {
-                sentences.push(format!(
-                    "no knee: signs of saturation are raised from the lowest rate on, {}; try lower --rates",
-                    per_second(lowest)
-                ));
-            }
-            (None, None) => {}
-        }
+        sentences.extend(self.knee.as_ref().map(|knee| knee.sentence(&self.points)));
         sentences.extend(self.points.iter().filter_map(evidence));
         if let Some(met) = self.met_per_s {
             sentences.push(format!("the objectives were met up to {}, the highest rate measured that did", per_second(met)));
         } else if trials.iter().any(|trial| trial.verdict.result != VerdictResult::None) {
-            sentences.push("no rate measured met the objectives for sure; try lower --rates or a longer --duration".to_owned());
+            sentences.push(undecided(trials));
         }
         if self.finished == Some(Finished::Saturated) {
             sentences.push("the higher rates were not offered".to_owned());
         }
         sentences
     }
+}
 
-    fn lowest_rate(&self) -> Option<f64> {
-        self.points.iter().filter_map(|point| point.rate_per_s).reduce(f64::min)
+/// Why no rate met the objectives for sure, and the largest whose observed figures met them.
+fn undecided(trials: &[TrialView]) -> String {
+    let within = |objective: &ObjectiveJudgement| {
+        // Those with a lower limit, attainment and goodput, are not looked at here.
+        let most = objective.text.contains('<');
+        most && matches!(objective.observed, Some(Known::At(value)) if value <= objective.limit)
+    };
+    let met = |trial: &&TrialView| {
+        let deciding = || trial.slo.objectives.iter().filter(|objective| objective.decides);
+        trial.verdict.result == VerdictResult::Inconclusive && deciding().next().is_some() && deciding().all(within)
+    };
+    let largest = trials.iter().filter(met).filter_map(|trial| PointLoad::of(&trial.load)?.rate_per_s()).reduce(f64::max);
+    match largest {
+        Some(per_s) => format!(
+            "no rate was decided: each window has too few requests to be sure. The observed figures met the objectives up to {} (uncertified); \
+             try a longer --duration",
+            per_second(per_s)
+        ),
+        None => "no rate measured met the objectives for sure; try lower --rates or a longer --duration".to_owned(),
     }
 }
 
@@ -192,7 +221,7 @@ fn leftovers(trials: &[TrialView]) -> Vec<String> {
 
 /// What was seen at a point that is not stable.
 fn evidence(point: &PointFindings) -> Option<String> {
-    let stability = point.stability.filter(|stability| *stability != Stability::Stable)?;
+    let stability = point.stability.filter(|stability| matches!(stability, Stability::Strained | Stability::Saturated))?;
     let raised = point.signs.iter().filter(|reading| reading.raised);
     let seen: Vec<String> = raised
         .map(|reading| {
@@ -230,22 +259,52 @@ fn saturation(points: &[PointFindings]) -> Option<Saturation> {
     Some(Saturation { per_s, interval95_per_s, bound: Bound::AtLeast, from: vec![most.label.clone()] })
 }
 
-/// The mean of those rates that agree with `best`, weighted by 1 ÷ (half interval)².
+/// The mean of those rates that agree with `best`: each as much as the others, where their half intervals are alike,
+/// as these are estimates from few batches themselves; else weighted by 1 ÷ (half interval)², with the half interval
+/// of the mean widened for that (P. Meier, "Variance of a weighted mean", Biometrics 9, 1953).
 fn pooled(full: &[&PointFindings], best: CompletionRate) -> Option<Saturation> {
     let least_per_s = best.interval95_per_s[0].min(best.per_s * (1.0 - LEAST_ERROR));
-    let (mut sum, mut weights, mut from) = (0.0, 0.0, Vec::new());
-    for (point, rate) in full.iter().filter_map(|point| Some((point, point.completion?))) {
-        if rate.interval95_per_s[1] >= least_per_s {
-            let half = ((rate.interval95_per_s[1] - rate.interval95_per_s[0]) / 2.0).max(LEAST_ERROR * rate.per_s);
-            let weight = 1.0 / (half * half);
-            sum += weight * rate.per_s;
-            weights += weight;
-            from.push(point.label.clone());
+    let agreeing: Vec<(&PointFindings, CompletionRate)> = full
+        .iter()
+        .filter_map(|point| Some((*point, point.completion?)))
+        .filter(|(_, rate)| rate.interval95_per_s[1] >= least_per_s)
+        .collect();
+    let halves: Vec<f64> = agreeing
+        .iter()
+        .map(|(_, rate)| ((rate.interval95_per_s[1] - rate.interval95_per_s[0]) / 2.0).max(LEAST_ERROR * rate.per_s))
+        .collect();
+    let (least, most) = halves.iter().fold((f64::INFINITY, 0.0_f64), |(least, most), half| (least.min(*half), most.max(*half)));
+    let alike = most <= ALIKE * least;
+    let weights: Vec<f64> = halves.iter().map(|half| if alike { 1.0 } else { 1.0 / (half * half) }).collect();
+    let sum: f64 = weights.iter().sum();
+    let per_s = agreeing.iter().zip(&weights).map(|((_, rate), weight)| weight * rate.per_s).sum::<f64>() / sum;
+    let variance = halves.iter().zip(&weights).map(|(half, weight)| weight * weight * half * half).sum::<f64>() / (sum * sum);
+    let chosen = weights.iter().map(|weight| weight / sum * (1.0 - weight / sum)).sum::<f64>() * 4.0 / BATCH_DEGREES;
+    let half = libm::sqrt(variance * if alike { 1.0 } else { 1.0 + chosen });
+    let from = agreeing.iter().map(|(point, _)| point.label.clone()).collect();
+    let interval95_per_s = [(per_s - half).max(0.0), per_s + half];
+    (sum > 0.0).then_some(Saturation { per_s, interval95_per_s, bound: Bound::Measured, from })
+}
+
+/// Calls the rates that the windows alone were too short for by what the service completed when given more. A rate
+/// below that (below its interval, and below what each overloaded load completed) is stable. One above the interval is
+/// not.
+fn compare(points: &mut [PointFindings], saturation: Option<&Saturation>) {
+    let Some(saturation) = saturation else { return };
+    let [low, high] = saturation.interval95_per_s;
+    let full = |point: &&PointFindings| {
+        point.stability == Some(Stability::Saturated)
+            || point.concurrency.is_some_and(|in_flight| saturation.from.contains(&point.label) && in_flight > 1)
+    };
+    let least = points.iter().filter(full).filter_map(|point| Some(point.completion?.interval95_per_s[1])).fold(low, f64::min);
+    for point in points {
+        let Some(per_s) = point.rate_per_s else { continue };
+        match point.stability {
+            Some(Stability::TooShort) if per_s < least => point.stability = Some(Stability::Stable),
+            Some(Stability::Stable) if per_s > high && saturation.bound == Bound::Measured => point.stability = Some(Stability::TooShort),
+            _ => {}
         }
     }
-    let (per_s, half) = (sum / weights, 1.0 / libm::sqrt(weights));
-    let interval95_per_s = [(per_s - half).max(0.0), per_s + half];
-    (weights > 0.0).then_some(Saturation { per_s, interval95_per_s, bound: Bound::Measured, from })
 }
 
 /// Latency for people, in sentences about a trial.

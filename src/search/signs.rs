@@ -73,8 +73,10 @@ impl Reading {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stability {
-    /// No sign is raised: whatever is offered is completed, and nothing grows.
+    /// No sign is raised, and the load would have shown an overload: see [`Steadiness`](crate::search::Steadiness).
     Stable,
+    /// No sign is raised, but an overload might not have raised one in so short a window.
+    TooShort,
     /// Some signs are raised, but not those that prove saturation.
     Strained,
     /// Completions fall behind, and either backlog and latency grow with that or requests are lost.
@@ -87,6 +89,7 @@ impl Stability {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Stable => "stable",
+            Self::TooShort => "too short to tell",
             Self::Strained => "strained",
             Self::Saturated => "saturated",
         }
@@ -118,7 +121,8 @@ pub fn read_signs(trial: &TrialView) -> Vec<Reading> {
     readings
 }
 
-/// What the signs come to.
+/// What the signs alone come to: [`Stability::Stable`] where none is raised, whether or not the window is long enough
+/// to raise one.
 #[must_use]
 pub fn stability_of(readings: &[Reading]) -> Stability {
     let reading = |sign| readings.iter().find(|reading| reading.sign == sign);

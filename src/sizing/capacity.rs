@@ -18,7 +18,9 @@ pub enum Evidence {
     Search,
     /// The largest rate that met the objectives among those that were measured.
     Measured,
-    /// The same, from vLLM's `bench serve`.
+    /// The largest rate whose observed figures met the objectives, where none was decided: too few requests to be sure.
+    Observed,
+    /// The largest rate that met the objectives, from vLLM's `bench serve`.
     Vllm,
     /// The same, from a `GuideLLM` report.
     Guidellm,
@@ -113,6 +115,9 @@ impl Capacity {
 /// The keys of `search` in `result.json` that a fleet is sized by.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct SearchFigures {
+    /// How it ended; `null` where the search has not ended, `not_said` where the result has no such key.
+    #[serde(default = "not_said")]
+    pub finished: Option<String>,
     /// What it varied; rates where it does not say.
     #[serde(default)]
     pub over: Option<String>,
@@ -131,9 +136,69 @@ pub struct SearchFigures {
     /// What does not fit: `curve`, `drift`, `certificate`.
     #[serde(default)]
     pub doubts: Vec<String>,
+    /// The fresh run at the lower bound, where there is one.
+    #[serde(default)]
+    pub certificate: Option<CertificateFigures>,
 }
 
-/// What a search found.
+/// The key of `search.certificate` that counts here.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct CertificateFigures {
+    /// `pass`, `fail` or `undecided`.
+    pub result: String,
+}
+
+/// How a search ended whose result does not say: it is taken for one with an answer.
+const NOT_SAID: &str = "not_said";
+
+#[expect(clippy::unnecessary_wraps, reason = "serde asks for the type of the field")]
+fn not_said() -> Option<String> {
+    Some(NOT_SAID.to_owned())
+}
+
+/// Why a search that ended so says no rate, and what to do; none where it says one.
+fn no_answer(finished: Option<&str>) -> Option<Refusal> {
+    let refuse = |why: &str, what: &str| Some(Refusal::new(why, what));
+    match finished {
+        None => refuse("the search is not finished: it was stopped before it had an answer", "go on with `tonnage search --resume DIR`"),
+        Some("infeasible") => refuse(
+            "the search found its objectives infeasible: an unloaded service misses them",
+            "loosen the objectives, or search a faster service",
+        ),
+        Some("target_lost") => refuse(
+            "the search lost its target: the service stopped answering, so its rates are no measurement",
+            "look at the service, then search again",
+        ),
+        Some("generator_unfit") => refuse(
+            "the search has no answer: the load generator could not send what was planned",
+            "search again from a machine with more free cores",
+        ),
+        Some(_) => None,
+    }
+}
+
+/// What is plainly to be known of the lower bound that a fleet is sized by.
+fn doubts_of(found: &SearchFigures) -> Vec<String> {
+    let mut doubts: Vec<String> =
+        found.doubts.iter().map(|doubt| format!("the search is in doubt ({doubt}): search again before you buy by it")).collect();
+    if found.finished.as_deref() == Some("budget_spent") {
+        doubts.push(
+            "the search spent its budget before its interval was narrow: its lower bound counts; a larger --budget may save replicas"
+                .to_owned(),
+        );
+    }
+    match found.certificate.as_ref().map(|certificate| certificate.result.as_str()) {
+        Some("pass") => {}
+        Some(result) => doubts.push(format!("the certificate of the search did not pass ({result}): its lower bound is an estimate")),
+        None => doubts.push(
+            "the search has no certificate: its lower bound is an estimate; `tonnage search --resume DIR --certificate` tests it"
+                .to_owned(),
+        ),
+    }
+    doubts
+}
+
+/// What a search found. Refused where it has no answer: not finished, infeasible, target lost, generator unfit.
 pub fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Result<Capacity, Refusal> {
     if let Some(over) = found.over.as_deref().filter(|over| *over != "rate") {
         let why = format!(
@@ -144,6 +209,9 @@ pub fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Res
             why,
             "search a rate with the same objectives (`tonnage search` without --over), or state one with --replica-rate",
         ));
+    }
+    if let Some(refusal) = no_answer(found.finished.as_deref()) {
+        return Err(refusal);
     }
     let safe = found.safe_rate_per_s.ok_or_else(|| {
         Refusal::new("the search found no rate that meets the objectives", "loosen the objectives, or search a faster service")
@@ -156,7 +224,7 @@ pub fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Res
         evidence: Evidence::Search,
         limited_by: found.limited_by.clone(),
         process,
-        doubts: found.doubts.iter().map(|doubt| format!("the search is in doubt ({doubt}): search again before you buy by it")).collect(),
+        doubts: doubts_of(found),
         ..Capacity::stated(low)
     })
 }
@@ -167,10 +235,14 @@ pub fn capacity_of_trials(trials: &[TrialView], objectives: Option<&Objectives>)
 }
 
 /// The largest measured rate that met the objectives: nothing is interpolated. The upper bound is the next rate that was measured and did not
-/// meet them for sure. Refused where none met them.
+/// meet them for sure. Where no rate is decided, the largest whose observed figures met them, with a doubt. Refused
+/// where none did.
 pub fn capacity_of_rows(rows: &[Measured], evidence: Evidence) -> Result<Capacity, Refusal> {
-    let met = rows.iter().filter(|row| row.standing == Standing::Met).max_by(|one, other| one.rate_per_s.total_cmp(&other.rate_per_s));
-    let Some(met) = met else {
+    let largest = |standing: Standing| {
+        rows.iter().filter(|row| row.standing == standing).max_by(|one, other| one.rate_per_s.total_cmp(&other.rate_per_s))
+    };
+    let decided = largest(Standing::Met);
+    let Some(met) = decided.or_else(|| largest(Standing::Seems)) else {
         let open = rows.iter().filter(|row| row.standing == Standing::Open).count();
         return Err(if rows.is_empty() {
             Refusal::new("it has no open load with a rate", "give a result of rates, as of `tonnage sweep --rates` or `tonnage run --rate`")
@@ -182,23 +254,36 @@ pub fn capacity_of_rows(rows: &[Measured], evidence: Evidence) -> Result<Capacit
             )
         });
     };
+    let evidence = if decided.is_some() { evidence } else { Evidence::Observed };
     let above = rows.iter().map(|row| row.rate_per_s).filter(|rate| *rate > met.rate_per_s).reduce(f64::min);
     let low = Rate::new(met.rate_per_s)?;
     let missed = rows.iter().filter(|row| row.standing == Standing::Missed && row.rate_per_s < met.rate_per_s);
-    let doubts = missed.map(|row| row.rate_per_s).reduce(f64::min).map(|lower| {
-        format!(
-            "{} did not meet the objectives, and {} above it did: measure both again, longer",
-            per_second(lower),
+    let mut doubts: Vec<String> = missed
+        .map(|row| row.rate_per_s)
+        .reduce(f64::min)
+        .map(|lower| {
+            format!(
+                "{} did not meet the objectives, and {} above it did: measure both again, longer",
+                per_second(lower),
+                per_second(met.rate_per_s)
+            )
+        })
+        .into_iter()
+        .collect();
+    if decided.is_none() {
+        doubts.push(format!(
+            "no rate was decided: each window has too few requests. {} is the largest whose observed figures met the objectives; measure it \
+             again with a longer --duration",
             per_second(met.rate_per_s)
-        )
-    });
+        ));
+    }
     Ok(Capacity {
         rate_per_s: RateInterval::new(low, low, above.map(Rate::new).transpose()?)?,
         evidence,
         process: met.process.clone(),
         output_tokens: met.output_tokens,
         good_share: met.good_share,
-        doubts: doubts.into_iter().collect(),
+        doubts,
         ..Capacity::stated(low)
     })
 }
@@ -233,6 +318,44 @@ mod tests {
         let refused = capacity_of_rows(&[row(1.0, Standing::Missed), row(2.0, Standing::Open)], Evidence::Measured).unwrap_err();
         assert!(refused.to_string().contains("none of its 2 rates") && refused.to_string().contains("1 could not"), "{refused}");
         assert!(capacity_of_rows(&[], Evidence::Measured).unwrap_err().to_string().contains("no open load"));
+    }
+
+    #[test]
+    fn where_no_rate_is_decided_the_largest_observed_one_is_offered_with_a_doubt() {
+        let rows = [row(1.0, Standing::Seems), row(2.0, Standing::Seems), row(3.0, Standing::Open), row(4.0, Standing::Missed)];
+        let found = capacity_of_rows(&rows, Evidence::Measured).unwrap();
+        assert_eq!((found.rate_per_s.low().per_s(), found.evidence), (2.0, Evidence::Observed));
+        assert!(!found.evidence.is_certified() && found.doubts[0].contains("no rate was decided"), "{:?}", found.doubts);
+        let found = capacity_of_rows(&[row(1.0, Standing::Met), row(2.0, Standing::Seems)], Evidence::Measured).unwrap();
+        assert_eq!((found.rate_per_s.low().per_s(), found.evidence), (1.0, Evidence::Measured), "a decided rate stands before it");
+    }
+
+    #[test]
+    fn a_search_without_an_answer_is_refused_and_a_weak_one_is_warned_of() {
+        let of = |more: &str| {
+            let text = format!(r#"{{"safe_rate_per_s":7.8,"best_rate_per_s":8.4,"interval_per_s":[7.8,9.1]{more}}}"#);
+            capacity_of_search(&serde_json::from_str(&text).unwrap(), None)
+        };
+        for (more, wanted) in [
+            (r#","finished":null"#, "--resume"),
+            (r#","finished":"infeasible""#, "loosen"),
+            (r#","finished":"target_lost""#, "stopped answering"),
+            (r#","finished":"generator_unfit""#, "more free cores"),
+        ] {
+            let refused = of(more).unwrap_err().to_string();
+            assert!(refused.contains(wanted), "{more}: {refused}");
+        }
+        for (more, wanted, doubts) in [
+            (r#","finished":"budget_spent","certificate":{"result":"pass"}"#, "spent its budget", 1),
+            (r#","finished":"found","doubts":["drift"],"certificate":{"result":"pass"}"#, "in doubt (drift)", 1),
+            (r#","finished":"found","certificate":null"#, "has no certificate", 1),
+            (r#","finished":"found","certificate":{"result":"undecided"}"#, "did not pass (undecided)", 1),
+            (r#","finished":"found","certificate":{"result":"pass"}"#, "", 0),
+        ] {
+            let found = of(more).unwrap();
+            assert_eq!((found.rate_per_s.low().per_s(), found.doubts.len()), (7.8, doubts), "{more}: {:?}", found.doubts);
+            assert!(found.doubts.join("").contains(wanted), "{more}: {:?}", found.doubts);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::error::Refusal;
 use crate::schedule::{Curve, Pattern, Profile};
 use crate::seed::Seed;
+use crate::sizing::bursts::{Burst, Counted, Rows, burst_of};
 use crate::trace::{Row, sliding_peak};
 use crate::units::{Offset, Rate, Window, seconds};
 
@@ -36,11 +37,21 @@ pub struct Demand {
     pub curve: Vec<PeakPoint>,
     /// How arrivals vary inside the window; none where no trace says so.
     pub burstiness: Option<Burstiness>,
+    /// The largest burst inside the window that is more than Poisson arrivals do; none where there is none.
+    pub burst: Option<Burst>,
 }
 
 /// How many times as much as today, > 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Growth(f64);
+
+impl Growth {
+    /// The factor.
+    #[must_use]
+    pub const fn factor(self) -> f64 {
+        self.0
+    }
+}
 
 impl std::str::FromStr for Growth {
     type Err = Refusal;
@@ -64,6 +75,7 @@ impl Demand {
             rate_per_s: Rate::new(self.rate_per_s.per_s() * factor)?,
             mean_per_s: self.mean_per_s.map(|mean| mean * factor),
             curve: self.curve.iter().map(point).collect(),
+            burst: self.burst.map(|burst| burst.grown(factor)),
             ..self
         })
     }
@@ -102,7 +114,8 @@ impl Burstiness {
 #[must_use]
 pub fn demand_of_rate(rate: Rate) -> Demand {
     let source = "stated".to_owned();
-    Demand { source, growth: None, rate_per_s: rate, mean_per_s: None, window_s: None, curve: Vec::new(), burstiness: None }
+    let (curve, burstiness, burst) = (Vec::new(), None, None);
+    Demand { source, growth: None, rate_per_s: rate, mean_per_s: None, window_s: None, curve, burstiness, burst }
 }
 
 /// The peak of `profile` over `window` (over the whole where that is longer). A profile without an end is looked at for a day; noise in it is as
@@ -126,6 +139,7 @@ pub fn demand_of_profile(profile: &Profile, window: Duration) -> Result<Demand, 
         window_s: Some(chosen.window_s),
         curve: windows(length_s, chosen.window_s).map(point).collect(),
         burstiness: None,
+        burst: burst_of(&Shape { curve: &curve, length_s }, length_s, chosen.window_s, chosen.peak_per_s),
     })
 }
 
@@ -145,14 +159,16 @@ pub fn demand_of_rows(rows: &[Row], window: Duration, name: &str) -> Result<Dema
         let peak_per_s = sliding_peak(rows, |row| row.at, Duration::from_secs_f64(window_s)) as f64 / window_s;
         PeakPoint { window_s, peak_per_s, peak_to_mean: peak_per_s / mean_per_s }
     };
+    let peak_per_s = point(window_s).peak_per_s;
     Ok(Demand {
         source: name.to_owned(),
         growth: None,
-        rate_per_s: Rate::new(point(window_s).peak_per_s)?,
+        rate_per_s: Rate::new(peak_per_s)?,
         mean_per_s: Some(mean_per_s),
         window_s: Some(window_s),
         curve: windows(span_s, window_s).map(point).collect(),
         burstiness: burstiness(rows, window_s),
+        burst: burst_of(&Rows(rows), span_s, window_s, peak_per_s),
     })
 }
 
@@ -174,10 +190,29 @@ fn windows(most_s: f64, chosen_s: f64) -> impl Iterator<Item = f64> {
 }
 
 fn peak_of_curve(curve: &Curve, window_s: f64, length_s: f64) -> f64 {
-    let free_s = length_s - window_s;
-    let steps = libm::ceil(free_s / window_s * STEPS_PER_WINDOW).clamp(1.0, MOST_STEPS);
-    let mean = |start_s: f64| (curve.expected(start_s + window_s) - curve.expected(start_s)) / window_s;
-    (0..=steps as u64).map(|step| mean(free_s * step as f64 / steps)).fold(0.0, f64::max)
+    let shape = Shape { curve, length_s };
+    let start_s = shape.busiest_s(window_s);
+    shape.between(start_s, start_s + window_s) / window_s
+}
+
+/// A rate over time, as counts.
+struct Shape<'a> {
+    curve: &'a Curve,
+    length_s: f64,
+}
+
+impl Counted for Shape<'_> {
+    fn busiest_s(&self, length_s: f64) -> f64 {
+        let free_s = self.length_s - length_s;
+        let steps = libm::ceil(free_s / length_s * STEPS_PER_WINDOW).clamp(1.0, MOST_STEPS);
+        let starts = (0..=steps as u64).map(|step| free_s * step as f64 / steps);
+        let inside = starts.map(|start_s| (start_s, self.between(start_s, start_s + length_s)));
+        inside.max_by(|one, other| one.1.total_cmp(&other.1)).map_or(0.0, |(start_s, _)| start_s)
+    }
+
+    fn between(&self, from_s: f64, to_s: f64) -> f64 {
+        self.curve.expected(to_s) - self.curve.expected(from_s)
+    }
 }
 
 /// Over complete windows of whole seconds from the first row that hold a row. None where these leave fewer than 20 degrees of freedom.
@@ -248,6 +283,34 @@ mod tests {
         assert_eq!(found.curve.iter().map(|point| point.window_s).collect::<Vec<_>>(), [1.0, 10.0, 60.0]);
         assert!(demand_of_rows(&rows, Duration::from_secs(101), "t").is_err(), "longer than the trace");
         assert!(demand_of_rows(&rows, Duration::ZERO, "t").is_err());
+    }
+
+    #[test]
+    fn a_burst_inside_the_window_is_told_with_its_size_and_poisson_ones_are_not() {
+        // 10/s, and 60/s for the first 5 s of each minute.
+        let bursts = profile("constant 60/s 5s; constant 10/s 55s; repeat");
+        let found = demand_of_profile(&bursts, Duration::from_mins(1)).unwrap();
+        let burst = found.burst.unwrap();
+        assert_eq!((burst.length_s, burst.times().map(libm::round)), (5.0, Some(6.0)), "{burst:?}");
+        assert!((burst.rate_per_s - 60.0).abs() < 0.7 && (found.rate_per_s.per_s() - 14.17).abs() < 0.2, "{found:?}");
+        let mut generator = Seed::new(3).stream("arrivals").sequence();
+        let (mut at_s, mut instants) = (0.0, Vec::new());
+        while at_s < 600.0 {
+            at_s += exponential(&mut generator) / if at_s % 60.0 < 5.0 { 60.0 } else { 10.0 };
+            instants.push(at_s);
+        }
+        let found = demand_of_rows(&rows(instants.into_iter()), Duration::from_mins(1), "t").unwrap();
+        let burst = found.burst.unwrap();
+        assert!((4.9..5.1).contains(&burst.length_s) && burst.times().is_some_and(|times| (5.0..8.0).contains(&times)), "{burst:?}");
+        // Poisson arrivals of one rate, and a slow wave, have none.
+        let (mut at_s, mut instants) = (0.0, Vec::new());
+        while at_s < 1_200.0 {
+            at_s += exponential(&mut generator) / 10.0;
+            instants.push(at_s);
+        }
+        assert_eq!(demand_of_rows(&rows(instants.into_iter()), Duration::from_mins(1), "t").unwrap().burst, None);
+        let slow = demand_of_profile(&profile("ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s"), Duration::from_mins(1)).unwrap();
+        assert_eq!(slow.burst, None);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Owns the words of a fleet: the formula with its numbers in it, what more testing would buy, what all that rests on.
 
+use crate::metrics::VerdictResult;
 use crate::schedule::Process;
-use crate::sizing::{Class, Evidence, Fleet};
-use crate::units::per_second;
+use crate::sizing::{Balancing, Burst, Class, Evidence, Fleet, is_smooth};
+use crate::units::{count, pace, per_second, seconds};
 
 /// A rate that keys of a sticky routing are weighed by, in the example of imbalance: keys a replica, and the CV of their weights.
 const KEYS: (f64, f64) = (1_000.0, 2.0);
@@ -45,7 +46,8 @@ pub(super) fn formula(fleet: &Fleet, required: f64) -> String {
 
 /// What more testing would buy, what the kinds of hardware come to, what the demand's shape says.
 pub(super) fn sentences(fleet: &Fleet) -> Vec<String> {
-    let mut lines = vec![testing(fleet)];
+    let mut lines: Vec<String> = fleet.demand.burst.map(|burst| bursts(fleet, &burst)).into_iter().collect();
+    lines.push(testing(fleet));
     if fleet.choices.len() > 1 {
         let cost = |choice: &crate::sizing::ChoiceView| choice.at_slo_rate.map(|cost| cost.per_request);
         let gpus = |choice: &crate::sizing::ChoiceView| f64::from(choice.gpus_per_replica) / choice.capacity.rate_per_s.low().per_s();
@@ -95,6 +97,31 @@ fn testing(fleet: &Fleet) -> String {
     "more testing would not save a replica: the upper bound of the rate needs as many".to_owned()
 }
 
+/// The burst inside the window of the peak: how large, what it does, what would cover it.
+fn bursts(fleet: &Fleet, burst: &Burst) -> String {
+    let (length, window) = (seconds(burst.length_s), seconds(fleet.demand.window_s.unwrap_or_default()));
+    let times = burst.times().map_or_else(String::new, |times| format!(" of ×{}", figure(libm::round(10.0 * times) / 10.0)));
+    let mut text = format!(
+        "bursts{times} for {length} within {window}: {} where the fleet is sized for {}, and Poisson arrivals stay below {}",
+        pace(burst.rate_per_s),
+        pace(fleet.demand_per_s),
+        pace(burst.poisson_per_s)
+    );
+    let carried = fleet.carried_per_s();
+    let waiting = (burst.rate_per_s - carried) * burst.length_s;
+    if waiting < 1.0 {
+        return format!("{text}; {} replicas carry that too", count(fleet.replicas));
+    }
+    let (behind, last_s) = (count(libm::round(waiting) as u64), seconds(waiting / carried.max(f64::MIN_POSITIVE)));
+    text = format!("{text}; each leaves about {behind} requests waiting, the last of them for about {last_s}");
+    let cover = fleet.per_replica_rate_per_s.map(|rate| {
+        let required = burst.rate_per_s * (1.0 + fleet.imbalance) * (1.0 + fleet.headroom);
+        libm::ceil(required / rate * (1.0 - 1e-12)) as u64 + u64::from(fleet.redundancy)
+    });
+    let replicas = cover.map_or_else(String::new, |cover| format!(": {} replicas", count(cover)));
+    format!("{text}; --peak-window {}s sizes for them{replicas}", burst.length_s)
+}
+
 /// Whether the demand is burstier than what the rate was measured with.
 fn burst(fleet: &Fleet, process: Option<&str>) -> Option<String> {
     let seen = fleet.demand.burstiness?;
@@ -123,6 +150,9 @@ pub(super) fn assumptions(fleet: &Fleet) -> Vec<String> {
             Evidence::Search => format!("{name}: {rate} is the lower bound of a search{limited}"),
             Evidence::Stated => format!("{name}: {rate} is stated, not measured here; uncertified"),
             Evidence::Measured => format!("{name}: {rate} is the largest rate measured that met the objectives; uncertified"),
+            Evidence::Observed => format!(
+                "{name}: {rate} is the largest rate whose observed figures met the objectives; no rate was decided; uncertified"
+            ),
             Evidence::Vllm => format!(
                 "{name}: {rate} is the largest rate that met the objectives in vLLM's results, where latencies are of completed requests \
                  and count from the send; uncertified"
@@ -152,8 +182,12 @@ pub(super) fn assumptions(fleet: &Fleet) -> Vec<String> {
         lines.push("SIMULATED: measured on a pretend server, whose figures say nothing about any machine".to_owned());
     }
     if let Some(window_s) = fleet.demand.window_s {
-        let window = crate::units::seconds(window_s);
-        lines.push(format!("the demand is the highest rate over {window}; what varies faster is in the rate of a replica already"));
+        let window = seconds(window_s);
+        let faster = match fleet.demand.burst {
+            Some(_) => "the bursts inside it are not covered by that",
+            None => "what varies faster is in the rate of a replica already",
+        };
+        lines.push(format!("the demand is the highest rate over {window}; {faster}"));
     }
     lines.push("requests like those measured: lengths, prefixes, arrivals".to_owned());
     if fleet.replicas > 1 {
@@ -168,10 +202,37 @@ pub(super) fn assumptions(fleet: &Fleet) -> Vec<String> {
     lines
 }
 
+/// Whether N × rate holds for the split that is assumed.
+fn routed(fleet: &Fleet) -> String {
+    if fleet.balancing == Balancing::RoundRobin {
+        return "requests come to the fleet as evenly as they came to the replica that was measured, and are dealt in turn (--balancing \
+                round-robin)"
+            .to_owned();
+    }
+    let used = || fleet.choices.iter().filter(|choice| choice.replicas > 0).map(|choice| choice.capacity.process.as_deref());
+    if let Some(smooth) = used().flatten().find(|process| is_smooth(Some(process))) {
+        return format!(
+            "requests split at random come to a replica nearly as Poisson arrivals, and the rate was measured with {smooth} ones: N × rate is \
+             not enough then; measure with Poisson arrivals"
+        );
+    }
+    let missed = |check: &crate::sizing::CheckView| check.policies.iter().any(|policy| policy.result == VerdictResult::Fail);
+    if fleet.check.as_ref().is_some_and(missed) {
+        return "requests are spread at random, in turn or to the least loaded: the check above shows for which of them N simulated replicas \
+                are too few"
+            .to_owned();
+    }
+    let split = "requests are spread at random, in turn or to the least loaded";
+    if used().all(|process| process.is_some()) {
+        return format!("{split}: N × rate holds under any of them, and pooling may carry more");
+    }
+    format!("{split}: N × rate holds where the rate was measured with Poisson arrivals, and pooling may carry more")
+}
+
 fn balance(fleet: &Fleet) -> String {
     let (keys, cv) = KEYS;
     let hottest = libm::sqrt(2.0 * libm::log(fleet.replicas as f64) * (1.0 + cv * cv) / keys);
-    let routed = "requests are spread by chance, in turn or to the least loaded: N × rate is then safe, and pooling may carry more";
+    let routed = routed(fleet);
     if fleet.imbalance > 0.0 {
         return format!("{routed}; routing by key or prefix may load one replica up to {} above its share", share(fleet.imbalance));
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::error::Refusal;
 use crate::sizing::enumerate::{Machine, Mix, cheapest, replicas};
 use crate::sizing::explain::{assumptions, formula, sentences};
-use crate::sizing::{Capacity, CheckView, Demand, HOURS_PER_MONTH, Price, UnitCost};
+use crate::sizing::{Balancing, Capacity, CheckView, Demand, HOURS_PER_MONTH, Price, UnitCost};
 use crate::units::{Rate, Ratio};
 
 /// The most hardware choices that are enumerated.
@@ -111,6 +111,8 @@ pub struct Fleet {
     pub imbalance: f64,
     /// k.
     pub redundancy: u32,
+    /// How requests are taken to be split.
+    pub balancing: Balancing,
     /// Replicas by the upper bounds of the rates (`null` where one has none) and by the lower.
     pub interval: [Option<u64>; 2],
     /// Replicas by the best estimates.
@@ -135,6 +137,33 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    /// Requests per second that all of it carries, by the lower bounds of the rates.
+    #[must_use]
+    pub fn carried_per_s(&self) -> f64 {
+        self.choices.iter().map(|choice| choice.replicas as f64 * choice.capacity.rate_per_s.low().per_s()).sum()
+    }
+
+    /// The same fleet, whose requests are split so.
+    #[must_use]
+    pub fn balanced(self, balancing: Balancing) -> Self {
+        Self { balancing, ..self }.explained()
+    }
+
+    /// The same fleet with what simulated replicas make of the demand.
+    #[must_use]
+    pub fn checked(self, check: CheckView) -> Self {
+        Self { check: Some(check), ..self }.explained()
+    }
+
+    /// Its words, written anew.
+    fn explained(mut self) -> Self {
+        let terms = (1.0 + self.imbalance) * (1.0 + self.headroom);
+        self.formula = formula(&self, self.demand_per_s * terms);
+        self.sentences = sentences(&self);
+        self.assumptions = assumptions(&self);
+        self
+    }
+
     /// Whether more than one kind of hardware is in it.
     #[must_use]
     pub fn is_mixed(&self) -> bool {
@@ -173,7 +202,7 @@ pub fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet,
     let cost_per_hour = costs.sum::<Option<f64>>();
     let used: Vec<&Choice> = choices.iter().zip(&mix.counts).filter(|(_, count)| **count > 0).map(|(choice, _)| choice).collect();
     let per_replica_rate_per_s = if let [one] = used.as_slice() { Some(one.capacity.rate_per_s.low().per_s()) } else { None };
-    let mut fleet = Fleet {
+    let fleet = Fleet {
         replicas_to_carry: at(&low, carrying, 0).map_or(replicas, all),
         replicas,
         gpus,
@@ -184,6 +213,7 @@ pub fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet,
         headroom: terms.headroom.share(),
         imbalance: terms.imbalance.share(),
         redundancy: terms.redundancy,
+        balancing: Balancing::default(),
         interval: [at(&|choice| choice.capacity.rate_per_s.high(), required, terms.redundancy).map(all), Some(replicas)],
         replicas_at_best: at(&|choice| Some(choice.capacity.rate_per_s.best()), required, terms.redundancy).map_or(replicas, all),
         certified: used.iter().all(|choice| choice.capacity.evidence.is_certified()),
@@ -195,10 +225,7 @@ pub fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet,
         assumptions: Vec::new(),
         check: None,
     };
-    fleet.formula = formula(&fleet, required);
-    fleet.sentences = sentences(&fleet);
-    fleet.assumptions = assumptions(&fleet);
-    Ok(fleet)
+    Ok(fleet.explained())
 }
 
 fn view(choice: &Choice, replicas: u64, demand: &Demand, terms: &Terms) -> ChoiceView {

@@ -12,6 +12,8 @@ pub enum Standing {
     Met,
     /// One at least was not.
     Missed,
+    /// The observed figures meet all of them, and too few requests to be sure.
+    Seems,
     /// The data cannot tell.
     Open,
 }
@@ -22,6 +24,7 @@ impl Standing {
         match (self, other) {
             (Self::Missed, _) | (_, Self::Missed) => Self::Missed,
             (Self::Open, _) | (_, Self::Open) => Self::Open,
+            (Self::Seems, _) | (_, Self::Seems) => Self::Seems,
             (Self::Met, Self::Met) => Self::Met,
         }
     }
@@ -78,11 +81,21 @@ fn by_verdict(trial: &TrialView) -> Result<Standing, Refusal> {
     Ok(match trial.verdict.result {
         VerdictResult::Pass => Standing::Met,
         VerdictResult::Fail => Standing::Missed,
-        VerdictResult::Inconclusive => Standing::Open,
+        VerdictResult::Inconclusive => seen(trial),
         VerdictResult::None => {
             return Err(Refusal::new("the result was measured without objectives", "give them here, as in --slo 'p99 ttft<=200ms'"));
         }
     })
+}
+
+/// What the figures of a trial look like whose verdict is inconclusive, by its own objectives.
+fn seen(trial: &TrialView) -> Standing {
+    let texts: Vec<&str> = trial.slo.objectives.iter().map(|objective| objective.text.as_str()).collect();
+    let standing = Objectives::parse(&texts, None, None).and_then(|own| by_figures(trial, &own));
+    match standing {
+        Ok(Standing::Met) if !texts.is_empty() => Standing::Seems,
+        _ => Standing::Open,
+    }
 }
 
 fn by_figures(trial: &TrialView, asked: &Objectives) -> Result<Standing, Refusal> {

@@ -112,6 +112,113 @@ fn a_search_is_read_by_the_keys_of_its_result() {
     assert!(words.contains("limited by p99 ttft<=200ms"), "{words}");
 }
 
+/// A result with a search in it, as `change` makes it.
+fn searched(folder: &Path, change: impl Fn(&mut Value)) {
+    let out = folder.join("out");
+    if !out.exists() {
+        let output = run(folder, &["run", "--requests", "20", "--rate", "200", "--out", "out", "--quiet"]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+    let path = out.join("result.json");
+    let mut result = crate::cli::json(&path);
+    result["config"]["process"] = json!("poisson");
+    result["search"] = json!({"finished": "found", "safe_rate_per_s": 7.8, "best_rate_per_s": 8.4, "interval_per_s": [7.8, 9.1],
+        "confidence": 0.95, "limited_by": "p99 ttft<=200ms"});
+    change(&mut result);
+    std::fs::write(&path, result.to_string()).expect("written");
+}
+
+#[test]
+fn a_rate_that_was_measured_with_smooth_arrivals_is_refused_for_a_random_split() {
+    let folder = folder();
+    for (process, accepted) in [("even", false), ("gamma:0.5", false), ("weibull:0.9", false), ("poisson", true), ("gamma:2", true)] {
+        searched(folder.path(), |result| result["config"]["process"] = json!(process));
+        let (code, shown, said) = sized(folder.path(), &["out", "--demand", "100/s"]);
+        assert_eq!(code, Some(if accepted { 0 } else { 2 }), "{process}: {said}");
+        if accepted {
+            let found = fleet(folder.path(), &["out", "--demand", "100/s"]);
+            assert!(shown.starts_with("13 replicas") && found["assumptions"].to_string().contains("N × rate holds"), "{process}: {shown}");
+        } else {
+            assert!(said.contains(process) && said.contains("not safe") && said.contains("--process poisson"), "{process}: {said}");
+            let found = fleet(folder.path(), &["out", "--demand", "100/s", "--balancing", "round-robin"]);
+            assert_eq!((&found["replicas"], &found["balancing"]), (&json!(13), &json!("round-robin")), "{process}");
+        }
+    }
+}
+
+#[test]
+fn a_search_without_an_answer_is_refused_and_one_that_is_weak_is_used_with_a_warning() {
+    let folder = folder();
+    for (key, value, wanted) in [
+        ("finished", Value::Null, "not finished"),
+        ("finished", json!("infeasible"), "infeasible"),
+        ("finished", json!("target_lost"), "lost its target"),
+        ("finished", json!("generator_unfit"), "load generator"),
+    ] {
+        searched(folder.path(), |result| result["search"][key] = value.clone());
+        let (code, shown, said) = sized(folder.path(), &["out", "--demand", "100/s"]);
+        assert!(code == Some(2) && shown.is_empty() && said.contains(wanted), "{value}: {said}");
+    }
+    for (key, value, wanted) in [
+        ("finished", json!("budget_spent"), "spent its budget"),
+        ("doubts", json!(["curve"]), "in doubt (curve)"),
+        ("certificate", Value::Null, "no certificate"),
+    ] {
+        searched(folder.path(), |result| result["search"][key] = value.clone());
+        let found = fleet(folder.path(), &["out", "--demand", "100/s"]);
+        assert_eq!(found["replicas"], json!(13), "{value}");
+        assert!(found["sentences"].to_string().contains(wanted), "{value}: {}", found["sentences"]);
+    }
+}
+
+/// 10/s, and 60/s for the first 5 s of each minute: half of what comes comes in a twelfth of the time.
+#[test]
+fn bursts_within_the_window_are_named_and_a_check_plays_them() {
+    let folder = folder();
+    let mut rows = vec!["TIMESTAMP,ContextTokens,GeneratedTokens\n".to_owned()];
+    let mut at_us = 0_u64;
+    while at_us < 300_000_000 {
+        let (minute, in_minute_us) = (at_us / 60_000_000, at_us % 60_000_000);
+        let (second, rest_us) = (in_minute_us / 1_000_000, in_minute_us % 1_000_000);
+        rows.push(format!("2024-01-01 00:{minute:02}:{second:02}.{rest_us:06}0,128,64\n"));
+        at_us += if in_minute_us < 5_000_000 { 16_667 } else { 100_000 };
+    }
+    std::fs::write(folder.path().join("bursts.csv"), rows.concat()).expect("written");
+    let words = ["--replica-rate", "20/s", "--slo", "p99 e2e<=500ms", "--check", "mdc:servers=1,service=45ms"];
+    for demand in [["--demand-trace", "bursts.csv"], ["--profile", "constant 60/s 5s; constant 10/s 55s; repeat"]] {
+        let found = fleet(folder.path(), &[&words[..], &demand].concat());
+        let burst = &found["demand"]["burst"];
+        assert_eq!((&found["replicas"], &burst["length_s"]), (&json!(1), &json!(5.0)), "{burst}");
+        assert!(burst["rate_per_s"].as_f64().is_some_and(|rate| (58.0..62.0).contains(&rate)), "{burst}");
+        let random = &found["check"]["policies"][0];
+        assert_eq!((&random["routing"], &random["result"]), (&json!("random"), &json!("fail")), "{random}");
+        assert!(random["attainment"].as_f64().is_some_and(|share| share < 0.8), "{random}");
+        let (_, shown, _) = sized(folder.path(), &[&words[..], &demand].concat());
+        for wanted in ["NOT COVERED", "MISSED IN THE CHECK", "bursts of ×6 for 5.00 s", "--peak-window 5s"] {
+            assert!(shown.contains(wanted), "{wanted}: {shown}");
+        }
+        assert!(!shown.contains("safe") && shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    }
+    // A steady demand of the same peak hides them.
+    let steady = fleet(folder.path(), &[&words[..], &["--demand", "14.2/s"]].concat());
+    assert_eq!((&steady["demand"]["burst"], &steady["check"]["policies"][0]["result"]), (&Value::Null, &json!("pass")));
+}
+
+#[test]
+fn where_no_rate_was_decided_the_largest_observed_one_is_offered_uncertified() {
+    let folder = folder();
+    let words = ["run", "--sim", "delay:ttft=1ms,itl=100us", "--output-tokens", "4", "--requests", "20", "--rate", "100", "--out", "out"];
+    run(folder.path(), &[&words[..], &["--quiet", "--slo", "p50 e2e<=10s"]].concat());
+    let path = folder.path().join("out/result.json");
+    let mut result = crate::cli::json(&path);
+    (result["trials"][0]["health"]["healthy"], result["trials"][0]["verdict"]["result"]) = (json!(true), json!("inconclusive"));
+    std::fs::write(&path, result.to_string()).expect("written");
+    let (code, shown, said) = sized(folder.path(), &["out", "--demand", "1000/s"]);
+    assert!(code == Some(0) && shown.contains("UNCERTIFIED") && shown.contains("no rate was decided"), "{said}{shown}");
+    let found = fleet(folder.path(), &["out", "--demand", "1000/s"]);
+    assert_eq!((&found["replicas"], &found["choices"][0]["capacity"]["evidence"]), (&json!(10), &json!("observed")));
+}
+
 #[test]
 fn several_kinds_of_hardware_are_mixed_where_that_is_cheapest() {
     let folder = folder();
@@ -212,6 +319,7 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
         (&["--replica-rate", "5/s", "--demand", "5/s", "--check-input", "5"], "--check PROFILE"),
         (&["--replica-rate", "5/s,6/s", "--demand", "5/s", "--check", "small", "--slo", "p99 ttft<=1s"], "--check"),
         (&["--replica-rate", "1/s", "--demand", "65/s", "--check", "small", "--slo", "p99 ttft<=1s"], "at most 64"),
+        (&["--replica-rate", "5/s", "--demand", "5/s", "--balancing", "sticky"], "random or round-robin"),
         (&["absent.json", "--demand", "50/s"], "absent.json"),
     ] {
         let (code, shown, said) = sized(folder.path(), words);

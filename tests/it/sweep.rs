@@ -211,6 +211,48 @@ fn signs_stay_down_below_capacity_and_rise_above_it() {
     }
 }
 
+/// M/M/1 of 20/s: a window of 20 s holds 400 requests, whose counts vary by 5 % by themselves.
+#[test]
+fn a_rate_above_the_capacity_is_not_called_stable_and_a_window_that_is_too_short_says_so() {
+    let profile: Profile = "mmc:servers=1,service=50ms".parse().unwrap();
+    let alone = |rate: &str, window_s: u64, seed: u64| {
+        let sweep = Sweep { course: Course::Rates(parse_rates(rate).unwrap()), ..between(0, window_s) };
+        swept(&sweep, profile, workload(8, 1), seed).findings
+    };
+    for (rate, highest) in [("20.2", 0), ("21", 0), ("24", 0)] {
+        let stable = SEEDS.filter(|seed| alone(rate, 20, *seed).points[0].stability == Some(Stability::Stable)).count();
+        assert!(stable <= highest, "{rate}/s: stable in {stable} of 10");
+    }
+    let short = alone("18", 20, 1);
+    assert_eq!((short.points[0].stability, short.knee_per_s), (Some(Stability::TooShort), None));
+    let wanted_s = short.knee.as_ref().and_then(|knee| knee.tells_in_s).unwrap();
+    assert!((40.0..400.0).contains(&wanted_s), "{short:?}");
+    assert!(short.sentences.iter().any(|line| line.contains(&format!("--duration {wanted_s}s"))), "{:?}", short.sentences);
+    // What it asks for decides.
+    let decided = SEEDS.filter(|seed| {
+        let window_s = alone("18", 20, *seed).knee.and_then(|knee| knee.tells_in_s).unwrap_or(20.0);
+        alone("18", window_s as u64, *seed).points[0].stability == Some(Stability::Stable)
+    });
+    assert!(decided.count() >= 5, "18/s is below the capacity");
+}
+
+/// What was completed when more was offered decides what the windows alone could not.
+#[test]
+fn a_rate_below_what_was_completed_under_overload_is_stable() {
+    // M/D/1 of 20/s: at 18/s the queue wanders too far for 20 s, but its completions under overload do not vary.
+    let knees = |rates: &str, seed: u64| {
+        let sweep = Sweep { course: Course::Rates(parse_rates(rates).unwrap()), ..between(0, 20) };
+        swept(&sweep, "mdc:servers=1,service=50ms".parse().unwrap(), workload(8, 1), seed).findings
+    };
+    assert!(SEEDS.filter(|seed| knees("18", *seed).knee_per_s.is_none()).count() > 2, "by itself too short for some");
+    for seed in SEEDS {
+        let findings = knees("16,18,60", seed);
+        assert_eq!(findings.knee_per_s, Some(18.0), "seed {seed}: {:?}", findings.sentences);
+        let knee = findings.knee.unwrap();
+        assert!(knee.high_per_s.is_some_and(|high| (20.0..20.6).contains(&high)) && knee.undecided_per_s.is_empty(), "{seed}: {knee:?}");
+    }
+}
+
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn the_live_engine_plays_the_same_sweep() {
     let profile: Profile = "mdc:servers=4,service=50ms".parse().unwrap();

@@ -1,0 +1,125 @@
+//! Owns `Knee`: between which rates a service stops keeping up, and how long a window would tell it closer.
+
+use serde::{Deserialize, Serialize};
+
+use crate::search::signs::knee;
+use crate::search::{Bound, PointFindings, Saturation, Stability};
+use crate::units::per_second;
+
+/// Where the knee lies. Rates are requests per second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Knee {
+    /// The highest rate that is called stable, below the lowest that saturates; `null` where no rate is.
+    pub low_per_s: Option<f64>,
+    /// The lowest rate above it that saturates, or the upper bound of the saturation rate where that is lower; `null`
+    /// where there is neither.
+    pub high_per_s: Option<f64>,
+    /// Rates between the two that were played and could not be decided, ascending.
+    pub undecided_per_s: Vec<f64>,
+    /// The window in seconds (`--duration`) that would decide them, about; `null` where none is left, or no window
+    /// would.
+    pub tells_in_s: Option<f64>,
+}
+
+impl Knee {
+    /// The knee that `points` show; none without an open load that was answered.
+    pub(super) fn of(points: &[PointFindings], saturation: Option<&Saturation>) -> Option<Self> {
+        let tried: Vec<(f64, Stability)> = points.iter().filter_map(|point| point.rate_per_s.zip(point.stability)).collect();
+        if tried.is_empty() {
+            return None;
+        }
+        let low = knee(&tried);
+        let above = |per_s: &f64| low.is_none_or(|low| *per_s > low);
+        let saturated = tried.iter().filter(|(_, stability)| *stability == Stability::Saturated).map(|(per_s, _)| *per_s);
+        let bound = saturation.filter(|saturation| saturation.bound == Bound::Measured).map(|saturation| saturation.interval95_per_s[1]);
+        let high = saturated.chain(bound).filter(above).reduce(f64::min);
+        let open = |point: &&PointFindings| {
+            let between = point.rate_per_s.is_some_and(|per_s| above(&per_s) && high.is_none_or(|high| per_s < high));
+            between && matches!(point.stability, Some(Stability::TooShort | Stability::Strained))
+        };
+        let mut undecided: Vec<f64> = points.iter().filter(open).filter_map(|point| point.rate_per_s).collect();
+        undecided.sort_by(f64::total_cmp);
+        let tells = points.iter().filter(open).filter_map(|point| point.steadiness?.tells_in_s).reduce(f64::max);
+        Some(Self { low_per_s: low, high_per_s: high, undecided_per_s: undecided, tells_in_s: tells.map(rounded_up) })
+    }
+
+    /// That for people, with what to do.
+    pub(super) fn sentence(&self, points: &[PointFindings]) -> String {
+        let list = self.undecided_per_s.iter().map(|per_s| per_second(*per_s)).collect::<Vec<_>>().join(", ");
+        let longer = self.tells_in_s.map_or_else(String::new, |window_s| format!("; --duration {window_s}s would tell"));
+        let open = if list.is_empty() { String::new() } else { format!("; its window is too short to tell at {list}{longer}") };
+        let raised = points.iter().any(|point| point.stability == Some(Stability::Saturated));
+        match (self.low_per_s, self.high_per_s) {
+            (Some(low), Some(high)) if list.is_empty() => {
+                let above = if raised { "is not carried" } else { "was never completed" };
+                format!("knee at {}: the highest stable rate; {} and more {above}", per_second(low), per_second(high))
+            }
+            (Some(low), Some(high)) => format!("knee at {} at least (stable), below {}{open}", per_second(low), per_second(high)),
+            (Some(low), None) => format!("knee at {} at least: stable, and no higher rate saturates{open}", per_second(low)),
+            (None, _) if self.undecided_per_s.is_empty() => {
+                let lowest = points.iter().filter_map(|point| point.rate_per_s).fold(f64::INFINITY, f64::min);
+                format!("no knee: signs of saturation are raised from the lowest rate on, {}; try lower --rates", per_second(lowest))
+            }
+            (None, Some(high)) => format!("knee not known, but below {}{open}", per_second(high)),
+            (None, None) => format!("knee not known{open}"),
+        }
+    }
+}
+
+/// Two significant digits, upwards.
+fn rounded_up(value: f64) -> f64 {
+    let unit = libm::pow(10.0, libm::floor(libm::log10(value.max(1e-3))) - 1.0);
+    let rounded = libm::ceil(value / unit - 1e-9) * unit;
+    libm::round(rounded * 1e4) / 1e4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::Steadiness;
+
+    fn point(rate_per_s: f64, stability: Stability, tells_in_s: Option<f64>) -> PointFindings {
+        PointFindings {
+            label: format!("{rate_per_s}/s"),
+            plan_fingerprint: String::new(),
+            rate_per_s: Some(rate_per_s),
+            concurrency: None,
+            stability: Some(stability),
+            signs: Vec::new(),
+            steadiness: Some(Steadiness { range: 9.0, limit: 7.0, steady: false, tells_in_s }),
+            completion: None,
+            generator_healthy: true,
+        }
+    }
+
+    #[test]
+    fn the_knee_has_two_ends_and_says_what_would_decide_between_them() {
+        use Stability::{Saturated, Stable, Strained, TooShort};
+        let (one, two) = (Some(81.3), Some(120.0));
+        for (points, ends, undecided, tells, said) in [
+            (
+                vec![point(1.0, Stable, None), point(2.0, Saturated, None)],
+                (Some(1.0), Some(2.0)),
+                vec![],
+                None,
+                "knee at 1.00/s: the highest",
+            ),
+            (
+                vec![point(1.0, Stable, None), point(2.0, TooShort, one), point(3.0, Strained, two), point(4.0, Saturated, None)],
+                (Some(1.0), Some(4.0)),
+                vec![2.0, 3.0],
+                Some(120.0),
+                "--duration 120s would tell",
+            ),
+            (vec![point(1.0, TooShort, one), point(2.0, Stable, None)], (Some(2.0), None), vec![], None, "no higher rate saturates"),
+            (vec![point(1.0, TooShort, one)], (None, None), vec![1.0], Some(82.0), "knee not known"),
+            (vec![point(1.0, Saturated, None)], (None, Some(1.0)), vec![], None, "try lower --rates"),
+        ] {
+            let knee = Knee::of(&points, None).unwrap();
+            assert_eq!((knee.low_per_s, knee.high_per_s), ends);
+            assert_eq!((&knee.undecided_per_s, knee.tells_in_s), (&undecided, tells));
+            assert!(knee.sentence(&points).contains(said), "{}", knee.sentence(&points));
+        }
+        assert_eq!(Knee::of(&[], None), None);
+    }
+}
