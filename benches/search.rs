@@ -33,18 +33,16 @@ fn long_search(demands: usize, probes: usize) -> (Question, History) {
     let count = |place: usize, rate: f64| Count {
         misses: (3_000.0 * libm::exp(-(10.0 - rate) * 1.5)) as u64 / (1 + place as u64),
         decided: 3_000,
-        clusters: Some(Clusters { phi: 20.0, episodes: 12 }),
+        clusters: Some(Clusters { phi: 20.0, episodes: 12, powers: [120.0, 2_400.0, 72e3, 288e4] }),
     };
     let probe = |number: usize| {
         let rate_per_s = 7.0 * libm::exp(0.1 * ((number * 7 % 13) as f64 / 6.0 - 1.0));
         let counts = (0..demands).map(|place| count(place, rate_per_s)).collect();
         Probe {
-            level: Level::RatePerS(rate_per_s),
             counts,
             time_in_system_s: 0.4,
-            completed_per_s: None,
-            end: End::Full,
             spent: Spent { requests: 4_000, seconds: 570.0 },
+            ..Probe::new(Level::RatePerS(rate_per_s), End::Full)
         }
     };
     let floor = Some(vec![Count { misses: 0, decided: 300, clusters: None }; demands]);

@@ -309,7 +309,8 @@ fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
     if aim.certificate() != Wanted::Never {
         let [one, other] = SHARES.map(|share| certificate_price(question, share));
         let (least, most) = (hundreds(one.min(other)), hundreds(one.max(other)));
-        let room = if aim.certificate() == Wanted::Always { "whatever the budget" } else { "where the budget has room (--no-certificate: none)" };
+        let room =
+            if aim.certificate() == Wanted::Always { "whatever the budget" } else { "where the budget has room (--no-certificate: none)" };
         let _ = write!(note, "; the certificate takes about {least} to {most} more, {room}");
     }
     job.notes.push(note);

@@ -49,10 +49,10 @@ pub(super) struct SearchOptions {
     pub(super) budget: Option<Budget>,
     /// Play a certificate whatever the budget: a fresh run at the lower bound of the answer, which has to pass by itself [default: where
     /// --budget has room for it; its price is said beforehand]
-    #[arg(long)]
+    #[arg(long, overrides_with = "no_certificate")]
     pub(super) certificate: bool,
     /// Play no certificate: the answer is an estimate
-    #[arg(long, conflicts_with = "certificate")]
+    #[arg(long, overrides_with = "certificate")]
     pub(super) no_certificate: bool,
     /// Go on with the search whose result folder this is, as it was begun; no finished load is repeated
     #[arg(long, value_name = "DIR")]

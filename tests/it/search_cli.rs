@@ -9,8 +9,19 @@ use crate::cli::{Simulated, folder, interrupt, json, run, text, tonnage};
 use crate::search::engine::long_run;
 
 /// A service that is known within seconds: four servers of 2 ms, asked for their p50.
-const QUICK: &[&str] =
-    &["--sim", "mmc:servers=4,service=2ms", "--input-tokens", "1", "--output-tokens", "1", "--slo", "p50 ttft<=400ms", "--out", "out"];
+const QUICK: &[&str] = &[
+    "--sim",
+    "mmc:servers=4,service=2ms",
+    "--input-tokens",
+    "1",
+    "--output-tokens",
+    "1",
+    "--slo",
+    "p50 ttft<=400ms",
+    "--out",
+    "out",
+    "--no-certificate",
+];
 
 fn searched(folder: &Path, words: &[&str]) -> Output {
     run(folder, &["search"].iter().chain(words).copied().collect::<Vec<_>>())
@@ -22,7 +33,7 @@ fn a_search_states_its_answer_and_is_rendered_again_with_the_same_numbers() {
     let output = searched(folder.path(), &[QUICK, &["--max-rate", "800/s", "--precision", "50%", "--label", "quick"]].concat());
     let (shown, said) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{said}{shown}");
-    assert!(said.contains("±50 % takes about") && said.contains("floor: 3") && said.contains("keeps up with 800/s"), "{said}");
+    assert!(said.contains("±50 % takes about") && said.contains("floor: 6") && said.contains("keeps up with 800/s"), "{said}");
     for wanted in ["SIMULATED", "label: quick", "carries at least", "with 95 % confidence", "poisson arrivals", "probe", "p50 ttft<=400ms"]
     {
         assert!(shown.contains(wanted), "{wanted}: {shown}");
@@ -112,7 +123,7 @@ fn a_search_over_the_time_scale_plays_passes_of_a_trace_and_says_what_they_mean(
     assert_eq!((search["over"].as_str(), search["safe_time_scale"].as_f64()), (Some("time_scale"), Some(3.0)), "{search}");
     assert_eq!((search["finished"].as_str(), search["probes"][0]["time_scale"].as_f64()), (Some("max_time_scale_reached"), Some(3.0)));
     assert!(search["safe_mean_rate_per_s"].as_f64().is_some_and(|per_s| (per_s - 300.0).abs() < 1e-6), "{search}");
-    let pass = &result["trials"].as_array().expect("trials")[2]["load"];
+    let pass = &result["trials"].as_array().and_then(|trials| trials.last()).expect("trials")["load"];
     assert_eq!((pass["kind"].as_str(), pass["trace"]["time_scale"].as_f64()), (Some("replay"), Some(3.0)), "{pass}");
     let again = run(folder.path(), &["report", "out"]);
     assert_eq!((again.status.code(), text(&again.stdout)), (Some(0), shown), "{}", text(&again.stderr));
@@ -170,13 +181,13 @@ fn a_service_that_dies_ends_the_search_with_exit_3_and_what_was_found_is_kept() 
     let words = ["--target", &server.url, "--input-tokens", "1", "--output-tokens", "1", "--slo", "p99 ttft<=1s", "--out", "out"];
     command.arg("search").args(words).arg("--quiet").stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().expect("the binary runs");
-    until(&folder.path().join("out/result.json"), 2, &mut child);
+    holds(&folder.path().join("out/result.json"), &mut child, |result| result["search"]["capacity"].is_object());
     drop(server);
     assert_eq!(child.wait().expect("gone").code(), Some(3));
     let result = json(&folder.path().join("out/result.json"));
     assert_eq!(result["search"]["finished"], "target_lost");
     let kept: Vec<&str> = result["search"]["loads"].as_array().expect("loads").iter().filter_map(|load| load["kept"].as_str()).collect();
-    assert_eq!((&kept[..2], kept.last()), (["evidence"; 2].as_slice(), Some(&"lost")), "{kept:?}");
+    assert_eq!((&kept[..3], kept.last()), (["evidence"; 3].as_slice(), Some(&"lost")), "{kept:?}");
     assert!(result["search"]["capacity"]["reached"].as_f64().is_some_and(|per_s| per_s > 500.0), "{}", result["search"]["capacity"]);
 }
 
@@ -190,7 +201,19 @@ fn a_search_that_was_killed_or_interrupted_goes_on_and_repeats_nothing() {
         command.arg("search").args(words).arg("--quiet").stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().expect("the binary runs")
     };
-    let asked = ["--target", &server.url, "--input-tokens", "1", "--output-tokens", "1", "--slo", "p50 ttft<=400ms", "--max-rate", "800/s"];
+    let asked = [
+        "--target",
+        &server.url,
+        "--input-tokens",
+        "1",
+        "--output-tokens",
+        "1",
+        "--slo",
+        "p50 ttft<=400ms",
+        "--max-rate",
+        "800/s",
+        "--no-certificate",
+    ];
     let mut child = begin(&[asked.as_slice(), &["--out", "out"]].concat());
     until(&result, 1, &mut child);
     child.kill().expect("killed");
@@ -294,11 +317,13 @@ fn over_sockets_the_interval_covers_the_truth_of_virtual_time() {
 
 /// Waits until the search has so many loads on disk.
 fn until(result: &Path, loads: usize, child: &mut std::process::Child) {
-    let done = || {
-        let value = std::fs::read(result).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-        value.map_or(0, |value| value["trials"].as_array().map_or(0, Vec::len))
-    };
-    while done() < loads {
+    holds(result, child, |value| value["trials"].as_array().map_or(0, Vec::len) >= loads);
+}
+
+/// Waits until what is on disk is so.
+fn holds(result: &Path, child: &mut std::process::Child, is_so: impl Fn(&Value) -> bool) {
+    let read = || std::fs::read(result).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+    while !read().is_some_and(|value| is_so(&value)) {
         assert!(child.try_wait().expect("a child").is_none(), "it goes on");
         std::thread::yield_now();
     }

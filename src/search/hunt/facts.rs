@@ -1,9 +1,9 @@
 //! Owns what the requests of a load say to the step: misses and how they cluster, time in the system, what it took.
 
 use crate::metrics::{Came, Sequence};
+use crate::search::Level;
 use crate::search::hunt::{Aim, Asked};
 use crate::search::step::{Calm, Clusters, Count, End, Order, Probe, Seen, Spent, clusters, clusters_in_rounds, crowding};
-use crate::search::Level;
 use crate::units::Offset;
 
 /// Misses of each demand by `now`.

@@ -349,12 +349,10 @@ impl SearchFindings {
             self.process,
             if over == Over::Concurrency { "" } else { " arrivals" },
             count(self.requests),
-            self.effective_requests
-                .filter(|_| !self.probes.is_empty())
-                .map_or_else(String::new, |effective| {
-                    let episodes = self.episodes.map_or_else(String::new, |episodes| format!(" in {episodes:.0} episodes of misses"));
-                    format!(", effective {}{episodes}", count(libm::round(effective).max(0.0) as u64))
-                }),
+            self.effective_requests.filter(|_| !self.probes.is_empty()).map_or_else(String::new, |effective| {
+                let episodes = self.episodes.map_or_else(String::new, |episodes| format!(" in {episodes:.0} episodes of misses"));
+                format!(", effective {}{episodes}", count(libm::round(effective).max(0.0) as u64))
+            }),
             self.probes.len(),
             if self.probes.len() == 1 { "" } else { "s" },
             seconds(self.spent_s)

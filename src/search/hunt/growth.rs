@@ -80,8 +80,9 @@ fn increments(samples: &[Sample], stretches: usize) -> Option<Vec<f64>> {
 /// Growth over these samples and its standard error, from 16 stretches: the number in flight of a service that does not keep up is a random walk, whose
 /// steps are independent; that of one that does goes back, and varies less than its steps say.
 pub(super) fn growth(samples: &[Sample]) -> Option<Growth> {
-    let steps = increments(samples, STEPS)?;
-    let (first, last) = (samples.first()?, samples[STEPS * ((samples.len() - 1) / STEPS)]);
+    // A window that was cut has fewer.
+    let steps = increments(samples, STEPS).or_else(|| increments(samples, STEPS / 2))?;
+    let (first, last) = (samples.first()?, samples[steps.len() * ((samples.len() - 1) / steps.len())]);
     let seconds = last.at.secs_since(first.at);
     let count = steps.len() as f64;
     let sum: f64 = steps.iter().sum();

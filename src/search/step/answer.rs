@@ -214,12 +214,12 @@ pub(super) fn taken(question: &Question, history: &History, order: &Order) -> Sp
     Spent { requests: (per_s * seconds) as u64, seconds: seconds + followed_s }
 }
 
-/// The precision in force: never looser than the distance to the wall, where latency explodes, down to a quarter of what was asked: the wall
+/// The precision in force: never looser than the distance to the wall where latency explodes there, down to a quarter of what was asked: the wall
 /// itself is known to about ±2 %.
 pub(super) fn precision_at(question: &Question, picture: &Picture) -> f64 {
     let wall = match question.over() {
-        Over::Rate => 1.0 - picture.bracket().best / picture.end(),
-        Over::Concurrency | Over::TimeScale => 1.0,
+        Over::Rate if !picture.is_limited_by_capacity() => 1.0 - picture.bracket().best / picture.end(),
+        Over::Rate | Over::Concurrency | Over::TimeScale => 1.0,
     };
     question.precision().min(wall.max(question.precision() / 4.0))
 }
@@ -329,7 +329,7 @@ fn answer(question: &Question, history: &History, picture: &Picture, finding: Fi
         let level = probe.level.value();
         Some(decided / picture.phi(question, place, level) * nearness(question.over(), libm::log(level), best))
     };
-    let (doubts, direct) = (doubts(question, history, picture), direct(question, history, picture));
+    let (doubts, direct) = (doubts(question, history, picture, finding), direct(question, history, picture));
     let bracket = picture.bracket();
     // Where the curve does not hold, the probes have to say it by themselves.
     let bracket = if doubts.contains(&Doubt::Curve) { direct.around(bracket, picture.end()) } else { bracket };

@@ -119,15 +119,12 @@ mod tests {
 
     /// A search that found episodes of one miss each.
     fn picture(question: &Question) -> Picture {
-        let count = Count {
-            misses: 100,
-            decided: 10_000,
-            clusters: Some(Clusters { phi: 1.0, episodes: 100, powers: [100.0; 4] }),
-        };
+        let count = Count { misses: 100, decided: 10_000, clusters: Some(Clusters { phi: 1.0, episodes: 100, powers: [100.0; 4] }) };
         let demands = question.demands().len();
         let probe = Probe { counts: vec![count; demands], ..Probe::new(Level::RatePerS(5.0), End::Full) };
         let floor = Some(vec![Count { misses: 0, decided: 1_000, clusters: None }; demands]);
-        Picture::of(question, &History { floor, capacity: Some(Capacity::Reached(10.0)), probes: vec![probe; 4], ..History::default() }).unwrap()
+        Picture::of(question, &History { floor, capacity: Some(Capacity::Reached(10.0)), probes: vec![probe; 4], ..History::default() })
+            .unwrap()
     }
 
     fn run(misses: &[u64], decided: u64, end: End) -> Probe {

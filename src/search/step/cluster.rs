@@ -100,6 +100,8 @@ pub struct Calm {
     pub count: u64,
     /// Sum of their times in the system, in seconds.
     pub sum_s: f64,
+    /// Sum of the squares of their times.
+    pub squares: f64,
     /// The longest.
     pub longest_s: f64,
 }
@@ -112,11 +114,18 @@ impl Calm {
         let levels: Vec<Seen> = seen.clone().into_iter().map(|(seen, _)| *seen).collect();
         let calm = calm(&levels);
         let inside = seen.into_iter().filter(|(seen, _)| seen.in_flight < calm && !seen.missed);
-        inside.fold(Self::default(), |sum, (_, time_s)| sum.with(Self { count: 1, sum_s: time_s, longest_s: time_s }))
+        inside.fold(Self::default(), |sum, (_, time_s)| {
+            sum.with(Self { count: 1, sum_s: time_s, squares: time_s * time_s, longest_s: time_s })
+        })
     }
 
     const fn with(self, other: Self) -> Self {
-        Self { count: self.count + other.count, sum_s: self.sum_s + other.sum_s, longest_s: self.longest_s.max(other.longest_s) }
+        Self {
+            count: self.count + other.count,
+            sum_s: self.sum_s + other.sum_s,
+            squares: self.squares + other.squares,
+            longest_s: self.longest_s.max(other.longest_s),
+        }
     }
 
     /// By how many times the mean the longest exceeds what is usual for an exponential law, where `all` were taken in all.

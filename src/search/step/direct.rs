@@ -48,13 +48,17 @@ pub(super) fn direct(question: &Question, history: &History, picture: &Picture) 
 
 fn of_demand(question: &Question, history: &History, picture: &Picture, place: usize) -> Direct {
     let allowed = question.demands()[place].allowed();
-    let mut points: Vec<Point> = history.probes.iter().filter_map(|probe| {
-        let count = probe.counts.get(place).filter(|count| count.decided > 0)?;
-        let level = probe.level.value();
-        let phi = picture.phi(question, place, level);
-        let is_whole = probe.end != End::Overloaded;
-        Some(Point { level, misses: count.misses as f64 / phi, decided: count.decided as f64 / phi, is_whole })
-    }).collect();
+    let mut points: Vec<Point> = history
+        .probes
+        .iter()
+        .filter_map(|probe| {
+            let count = probe.counts.get(place).filter(|count| count.decided > 0)?;
+            let level = probe.level.value();
+            let phi = picture.phi(question, place, level);
+            let is_whole = probe.end != End::Overloaded;
+            Some(Point { level, misses: count.misses as f64 / phi, decided: count.decided as f64 / phi, is_whole })
+        })
+        .collect();
     points.sort_by(|one, other| one.level.total_cmp(&other.level));
     // From each level upwards, while windows were played to their end.
     let passes = |from: usize| {

@@ -117,7 +117,7 @@ impl Probe {
             completed_per_s: None,
             growth: None,
             crowded: None,
-            calm: Calm { count: 0, sum_s: 0.0, longest_s: 0.0 },
+            calm: Calm { count: 0, sum_s: 0.0, squares: 0.0, longest_s: 0.0 },
             median_s: None,
             end,
             spent: Spent { requests: 0, seconds: 0.0 },
@@ -174,7 +174,8 @@ impl History {
 
     /// Whether the end of the axis is a wall.
     pub(super) fn shape(&self, question: &Question) -> Shape {
-        let is_saturated = matches!((self.capacity, self.end(question)), (Some(Capacity::Reached(one)), Some(Capacity::Reached(other))) if one == other);
+        let is_saturated =
+            matches!((self.capacity, self.end(question)), (Some(Capacity::Reached(one)), Some(Capacity::Reached(other))) if one == other);
         let is_above = matches!(self.capacity, Some(Capacity::Above(_)));
         if question.over() == Over::Rate && (is_saturated || is_above) { Shape::Wall } else { Shape::Open }
     }

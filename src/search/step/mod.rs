@@ -10,6 +10,7 @@ mod certify;
 mod cluster;
 mod curve;
 mod direct;
+mod drift;
 mod evidence;
 mod overdispersion;
 mod posterior;

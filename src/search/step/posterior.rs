@@ -241,7 +241,10 @@ impl Picture {
 fn moderate(history: &History, place: usize, centre: f64, phi: impl Fn(f64) -> f64) -> Vec<(f64, f64)> {
     let of = |probe: &Probe| {
         let level = probe.level.value();
-        let count = probe.counts.get(place).filter(|count| count.decided > 0 && probe.end != End::Overloaded && level <= MODERATE * libm::exp(centre))?;
+        let count = probe
+            .counts
+            .get(place)
+            .filter(|count| count.decided > 0 && probe.end != End::Overloaded && level <= MODERATE * libm::exp(centre))?;
         Some((count.misses as f64 / phi(level), count.decided as f64 / phi(level)))
     };
     history.probes.iter().filter_map(of).collect()

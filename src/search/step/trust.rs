@@ -4,19 +4,14 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Gamma};
 
 use crate::search::Over;
+use crate::search::step::drift::has_drifted;
 use crate::search::step::overdispersion::NEAR_PASSES;
-use crate::search::step::{End, History, Picture, Probe, Question};
+use crate::search::step::{End, Finding, History, Picture, Question};
 
 /// Doubts are raised at this level: φ is an estimate too, so that a sharper one would cry wolf.
 const LEVEL: f64 = 1e-3;
 /// Probes further from the answer than this, in the logarithm of the rate, are not held against a straight line.
 const NEAR: f64 = 0.3;
-/// After these shares of the probes earlier and later ones are answered apart, and by so many standard deviations those answers may differ: with 3 not
-/// one of 2 000 searches over queues (`benches/coverage.rs`) and of 240 over engines is doubted for it, with 2.5 two of the latter.
-const SPLITS: [f64; 5] = [0.25, 0.33, 0.5, 0.67, 0.75];
-const APART: f64 = 3.0;
-/// A side of fewer probes has no answer of its own.
-const LEAST_PROBES: usize = 2;
 
 /// What does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +66,7 @@ struct Point {
 }
 
 /// What does not fit, over all demands.
-pub(super) fn doubts(question: &Question, history: &History, picture: &Picture) -> Vec<Doubt> {
+pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, finding: Finding) -> Vec<Doubt> {
     let mut found = Vec::new();
     for place in 0..question.demands().len() {
         let points = points_of(question, history, picture, place);
@@ -93,37 +88,16 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture) 
             found.push(Doubt::Drift);
         }
     }
-    if has_drifted(question, history) {
+    if has_drifted(question, history, picture) {
         found.push(Doubt::Drift);
     }
-    if question.over() == Over::Rate && !picture.has_enough_episodes() {
+    let claims = matches!(finding, Finding::Found | Finding::BudgetSpent);
+    if claims && question.over() == Over::Rate && !picture.has_enough_episodes() {
         found.push(Doubt::Episodes);
     }
     found.sort_by_key(|doubt| *doubt as u8);
     found.dedup();
     found
-}
-
-/// Whether the earlier probes by themselves come to another answer than the later ones. Isotonic regression does not see time, and a service that got
-/// slower makes its probes short, of little weight each; together they have an answer. Of rates alone: a search over users begins far below, and
-/// its first probes know no end of the axis.
-fn has_drifted(question: &Question, history: &History) -> bool {
-    let probes = &history.probes;
-    let answered = |probes: &[Probe]| {
-        let bracket = Picture::of(question, &History { probes: probes.to_vec(), ..history.clone() })?.bracket();
-        // Between the 2.5 % and the 97.5 % quantile lie 3.92 standard deviations.
-        Some((libm::log(bracket.best), libm::log(bracket.high / bracket.low) / 3.92))
-    };
-    let differ = |share: f64| {
-        let split = (share * probes.len() as f64) as usize;
-        if split < LEAST_PROBES || probes.len() - split < LEAST_PROBES {
-            return false;
-        }
-        let (early, late) = probes.split_at(split);
-        let apart = |(early, late): ((f64, f64), (f64, f64))| libm::fabs(early.0 - late.0) > APART * libm::hypot(early.1, late.1);
-        answered(early).zip(answered(late)).is_some_and(apart)
-    };
-    question.over() == Over::Rate && SPLITS.into_iter().any(differ)
 }
 
 /// Probes in order of their rates.

@@ -176,7 +176,9 @@ fn the_same_seed_plays_the_same_loads_and_none_twice() {
     assert_ne!(one.loads, other.loads);
     let prints: std::collections::BTreeSet<&String> = one.loads.iter().map(|(_, _, print)| print).collect();
     assert_eq!(prints.len(), one.loads.len(), "each load has draws of its own");
-    assert_eq!(one.loads[..3].iter().map(|(label, ..)| label.as_str()).collect::<Vec<_>>(), ["floor", "saturation", "probe 3 29.69/s"]);
+    let labels: Vec<&str> = one.loads[..4].iter().map(|(label, ..)| label.as_str()).collect();
+    assert_eq!(labels[..3], ["floor", "saturation, 4 in flight", "saturation, 16 in flight"], "four servers need no more");
+    assert!(labels[3].starts_with("probe 4 "), "{labels:?}");
 }
 
 #[test]
@@ -186,8 +188,8 @@ fn what_was_killed_goes_on_and_repeats_nothing() {
         now(by(&mut session, QUICK, workload("1", "1"), 1, within(0.3), journal, most_loads))
     };
     let whole = part(Journal::default(), usize::MAX);
-    let first = part(Journal::default(), 3);
-    assert_eq!((&first.conclusion, first.loads.as_slice()), (&Conclusion::Halted, &whole.loads[..3]));
+    let first = part(Journal::default(), 4);
+    assert_eq!((&first.conclusion, first.loads.as_slice()), (&Conclusion::Halted, &whole.loads[..4]));
     // On disk and back.
     let aim = within(0.3)(Aim::new(&blueprint(QUICK, workload("1", "1"), 1).objectives, 0.1).expect("an aim"));
     let findings = SearchFindings::of(&aim, &first.journal, "poisson".to_owned(), Vec::new(), Some(&first.conclusion));
@@ -201,7 +203,11 @@ fn what_was_killed_goes_on_and_repeats_nothing() {
     let played = prints.len();
     prints.sort();
     prints.dedup();
-    assert_eq!((prints.len(), rest.journal.history.probes.len()), (played, played - 2), "fresh draws, and one floor and one saturation");
+    assert_eq!(
+        (prints.len(), rest.journal.history.probes.len()),
+        (played, played - 3),
+        "fresh draws, one floor and two stages of saturation"
+    );
     assert!(rest.loads.iter().all(|(label, ..)| label.starts_with("probe ")), "{:?}", rest.loads);
 }
 
@@ -220,7 +226,7 @@ fn a_service_whose_floor_misses_is_infeasible_at_once() {
 
 #[test]
 fn a_service_that_is_never_saturated_is_carried_to_the_most_and_nothing_faster_is_sent() {
-    for (most, label) in [(Some(20.0), "the most, 20/s"), (None, "saturation")] {
+    for (most, label) in [(Some(20.0), "the most, 20/s"), (None, "saturation, 4 in flight")] {
         let found = hunted("delay:ttft=1s,itl=0", "p90 ttft<=1500ms", workload("1", "1"), 1, |aim| {
             let question = aim.question.clone().between(None, most).expect("a question");
             aim.asking(question)
@@ -247,7 +253,8 @@ fn a_budget_that_is_spent_leaves_what_it_bought() {
     let answer = found.answer();
     let bracket = answer.bracket.expect("rates");
     assert_eq!(answer.finding, Finding::BudgetSpent);
-    assert!((7_000..9_500).contains(&answer.spent.requests) && bracket.high / bracket.low > 1.2, "{answer:?}");
+    assert!((5_000..=7_000).contains(&answer.spent.requests) && bracket.high / bracket.low > 1.2, "{answer:?}");
+    assert_eq!(answer.doubts, [Doubt::Episodes], "few groups of misses were seen");
     assert!(bracket.low < MM4.2 && MM4.2 < bracket.high);
 }
 
@@ -271,7 +278,8 @@ async fn the_live_engine_plays_it_while_the_last_probe_is_still_followed() {
     assert!(bracket.low < truth && truth < bracket.high, "{bracket:?}");
     assert!(found.loads.iter().all(|(_, kept, _)| *kept == Kept::Evidence), "{:?}", found.loads);
     let probes = &found.journal.history.probes;
-    assert_eq!(probes.len() + 2, found.loads.len());
+    let first = found.loads.iter().filter(|(label, ..)| !label.starts_with("probe ")).count();
+    assert_eq!((probes.len() + first, first), (found.loads.len(), 3));
     assert!(probes.iter().all(|probe| probe.counts[0].decided > 100 && probe.time_in_system_s > 0.05), "{probes:?}");
 }
 

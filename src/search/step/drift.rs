@@ -1,0 +1,152 @@
+//! Owns the search for a change of the service while it was asked: earlier probes against later ones.
+//!
+//! Three series are looked at: the answers that the probes come to; the times of requests that find the service calm, which hardly depend on the rate and
+//! are known to a few per cent from each probe; and whether the service kept up.
+
+use crate::search::Over;
+use crate::search::step::{End, History, Picture, Probe, Question};
+
+/// Shares of the probes after which earlier and later ones are compared.
+const SPLITS: [f64; 5] = [0.25, 0.33, 0.5, 0.67, 0.75];
+/// Standard deviations by which their answers may differ: with 3 not one of 2 000 searches over steady queues and of 240 over engines is doubted for it,
+/// with 2.5 two of the latter.
+const APART: f64 = 3.0;
+/// The same of the times of calm requests, and the least change of them that is called one.
+const CALM_APART: f64 = 4.5;
+const LEAST_CHANGE: f64 = 0.05;
+/// Standard errors by which the number in flight grows where a rate is not carried, and below which it is carried; and how far below is well below.
+const GREW: f64 = 4.0;
+const CARRIED: f64 = 1.5;
+const WELL_BELOW: f64 = 0.9;
+/// A side of fewer probes has no answer of its own.
+const LEAST_PROBES: usize = 2;
+/// Probes with fewer calm requests do not tell their time.
+const LEAST_CALM: u64 = 30;
+/// Probes within this of each other, in the logarithm of the rate, are compared: times of calm requests rise a little with the rate.
+const ALIKE: f64 = 0.35;
+
+/// Whether the service changed while it was asked. Of rates alone: a search over users begins far below, and its first probes know no end of the axis.
+pub(super) fn has_drifted(question: &Question, history: &History, picture: &Picture) -> bool {
+    question.over() == Over::Rate
+        && (answers_differ(question, history) || calm_times_differ(history, picture.bracket().best) || growth_contradicts(history))
+}
+
+/// Whether the earlier probes by themselves come to another answer than the later ones. Isotonic regression does not see time, and a service that got
+/// slower makes its probes short, of little weight each; together they have an answer.
+fn answers_differ(question: &Question, history: &History) -> bool {
+    let probes = &history.probes;
+    let answered = |probes: &[Probe]| {
+        let bracket = Picture::of(question, &History { probes: probes.to_vec(), ..history.clone() })?.bracket();
+        // Between the 2.5 % and the 97.5 % quantile lie 3.92 standard deviations.
+        Some((libm::log(bracket.best), libm::log(bracket.high / bracket.low) / 3.92))
+    };
+    let differ = |split: usize| {
+        let (early, late) = probes.split_at(split);
+        let apart = |(early, late): ((f64, f64), (f64, f64))| libm::fabs(early.0 - late.0) > APART * libm::hypot(early.1, late.1);
+        answered(early).zip(answered(late)).is_some_and(apart)
+    };
+    splits(probes.len()).any(differ)
+}
+
+/// Where `count` probes are split.
+fn splits(count: usize) -> impl Iterator<Item = usize> {
+    let at = move |share: &f64| (share * count as f64) as usize;
+    let splits = SPLITS.iter().map(at);
+    splits.filter(move |split| *split >= LEAST_PROBES && count - split >= LEAST_PROBES)
+}
+
+/// Whether the backlog grew beyond doubt at a rate well below one that was carried.
+fn growth_contradicts(history: &History) -> bool {
+    let by_error = |probe: &Probe| probe.growth.filter(|growth| growth.error_per_s > 0.0).map(|growth| growth.per_s / growth.error_per_s);
+    let level = |probe: &Probe| probe.level.value();
+    let is_carried = |probe: &&Probe| probe.end == End::Full && by_error(probe).is_some_and(|errors| errors < CARRIED);
+    let carried = history.probes.iter().filter(is_carried).map(level).reduce(f64::max);
+    let is_overloaded = |probe: &&Probe| probe.end == End::Overloaded && by_error(probe).is_some_and(|errors| errors > GREW);
+    let overloaded = history.probes.iter().filter(is_overloaded).map(level).reduce(f64::min);
+    carried.zip(overloaded).is_some_and(|(carried, overloaded)| overloaded < WELL_BELOW * carried)
+}
+
+/// One probe: logarithms of its rate and of the mean time of its calm requests, and the relative standard error of that.
+#[derive(Debug, Clone, Copy)]
+struct Point {
+    rate: f64,
+    time: f64,
+    error: f64,
+}
+
+/// Whether requests that found the service calm took another time before than after some split: ln time = a + b ln rate + c [after], by weighted least
+/// squares; c by its standard error, which is raised where the points scatter more than their own errors say.
+fn calm_times_differ(history: &History, best: f64) -> bool {
+    let point = |probe: &Probe| {
+        let (calm, away) = (probe.calm, libm::fabs(libm::log(probe.level.value() / best)));
+        let count = calm.count as f64;
+        let mean_s = calm.sum_s / count;
+        let variance = (calm.squares / count - mean_s * mean_s).max(0.0);
+        let is_fit = probe.end == End::Full && calm.count >= LEAST_CALM && away <= ALIKE && mean_s > 0.0;
+        // A time is known to a hundredth at best: arrivals that find the service calm find it a little less so at a higher rate.
+        let error = libm::sqrt(variance / count) / mean_s;
+        is_fit.then(|| Point { rate: libm::log(probe.level.value()), time: libm::log(mean_s), error: libm::hypot(error, 0.01) })
+    };
+    let points: Vec<Point> = history.probes.iter().filter_map(point).collect();
+    splits(points.len())
+        .any(|split| change(&points, split).is_some_and(|(change, error)| libm::fabs(change) > (CALM_APART * error).max(LEAST_CHANGE)))
+}
+
+/// c of the model above and its standard error; none where the points do not determine it.
+fn change(points: &[Point], split: usize) -> Option<(f64, f64)> {
+    // The step and the time, each less its regression on the constant and the rate (Frisch, Waugh and Lovell 1963).
+    let weight = |point: &Point| 1.0 / (point.error * point.error);
+    let step = |place: usize| if place >= split { 1.0 } else { 0.0 };
+    let total: f64 = points.iter().map(weight).sum();
+    let mean = |of: &dyn Fn(usize) -> f64| points.iter().enumerate().map(|(place, point)| weight(point) * of(place)).sum::<f64>() / total;
+    let rate = |place: usize| points[place].rate;
+    let time = |place: usize| points[place].time;
+    let (mean_rate, mean_time, mean_step) = (mean(&rate), mean(&time), mean(&step));
+    let spread = mean(&|place| (rate(place) - mean_rate) * (rate(place) - mean_rate));
+    let slope =
+        |of: &dyn Fn(usize) -> f64| if spread > 1e-12 { mean(&|place| (rate(place) - mean_rate) * of(place)) / spread } else { 0.0 };
+    let (of_time, of_step) = (slope(&|place| time(place) - mean_time), slope(&|place| step(place) - mean_step));
+    let time_rest = |place: usize| time(place) - mean_time - of_time * (rate(place) - mean_rate);
+    let step_rest = |place: usize| step(place) - mean_step - of_step * (rate(place) - mean_rate);
+    let square = mean(&|place| step_rest(place) * step_rest(place));
+    let degrees = points.len().checked_sub(3).filter(|degrees| *degrees > 0)? as f64;
+    if square < 1e-6 {
+        return None;
+    }
+    let found = mean(&|place| step_rest(place) * time_rest(place)) / square;
+    let left = total * mean(&|place| (time_rest(place) - found * step_rest(place)) * (time_rest(place) - found * step_rest(place)));
+    Some((found, libm::sqrt((left / degrees).max(1.0) / (total * square))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(times: impl Fn(usize, f64) -> f64) -> Vec<Point> {
+        let rate = |place: usize| 0.02 * ((place * 7 % 11) as f64 - 5.0);
+        let point = |place: usize| Point { rate: rate(place), time: times(place, rate(place)), error: 0.03 };
+        (0..20).map(point).collect()
+    }
+
+    /// ±0.02 without a trend.
+    fn ripple(place: usize) -> f64 {
+        if place.is_multiple_of(3) { 0.02 } else { -0.01 }
+    }
+
+    #[test]
+    fn a_service_that_got_slower_is_told_from_one_that_is_slower_at_higher_rates() {
+        let slower = points(|place, rate| 0.5 * rate + ripple(place) + if place >= 10 { 0.22 } else { 0.0 });
+        let (found, error) = change(&slower, 10).unwrap();
+        assert!((found - 0.22).abs() < 0.02 && found > CALM_APART * error, "{found} ± {error}");
+        let steady = points(|place, rate| 0.5 * rate + ripple(place));
+        let (found, error) = change(&steady, 10).unwrap();
+        assert!(found.abs() < error, "{found} ± {error}");
+        assert!(change(&steady[..3], 1).is_none(), "three points and three unknowns");
+    }
+
+    #[test]
+    fn both_sides_of_a_split_have_two_probes() {
+        assert_eq!(splits(3).count(), 0);
+        assert!(splits(8).all(|split| (2..=6).contains(&split)) && splits(8).count() > 3);
+    }
+}
