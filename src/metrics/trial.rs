@@ -99,6 +99,12 @@ pub struct Merged {
 }
 
 impl LoadFacts {
+    /// Whether its rate varies by plan: a profile, or a recorded trace.
+    #[must_use]
+    pub fn varies(&self) -> bool {
+        self.kind == LoadKind::Replay || self.profile.is_some()
+    }
+
     /// What a plan says of its load.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
