@@ -1,4 +1,5 @@
-//! Owns services in virtual time (queues, independent latencies, stalls) whose sojourn times are folded straight into a `Summary`.
+//! Owns services in virtual time (queues, independent latencies, stalls) whose sojourn times are folded straight into a
+//! `Summary`.
 #![allow(dead_code, reason = "the bench and the test each use their part")]
 
 use std::sync::Arc;
@@ -33,7 +34,8 @@ pub(crate) enum Kind {
     Independent,
     /// One server that stands still for an exponential time: (mean distance, mean length), in mean service times.
     Stalls(f64, f64),
-    /// One server that is slower by a factor in spells: (factor, mean length of a fast and of a slow spell in mean service times).
+    /// One server that is slower by a factor in spells: (factor, mean length of a fast and of a slow spell in mean
+    /// service times).
     Spells(f64, f64),
 }
 
@@ -137,7 +139,8 @@ impl Iterator for Requests {
     }
 }
 
-/// `count` requests of `station` after `warmup` others, folded into a trial. Each fails with probability `error`, by itself.
+/// `count` requests of `station` after `warmup` others, folded into a trial. Each fails with probability `error`, by
+/// itself.
 pub(crate) fn trial(station: Station, (warmup, count): (u64, u64), seed: u64, error: f64, asked: &[&str]) -> Trial {
     let objectives = Arc::new(Objectives::parse(asked, None, None).expect("objectives"));
     let mut errors = Seed::new(seed).stream("errors").sequence();
@@ -191,7 +194,8 @@ const fn station(name: &'static str, kind: Kind, law: Law, load: f64, truth: [f6
     Station { name, kind, law, even: false, load, truth, tuned_on }
 }
 
-/// The stations. Truths: closed forms for M/M/1 and independent latencies, else `cargo bench --bench verdict -- truths`.
+/// The stations. Truths: closed forms for M/M/1 and independent latencies, else `cargo bench --bench verdict --
+/// truths`.
 pub(crate) const STATIONS: &[Station] = &[
     station("M/M/1 0.7", Kind::Fifo(1), Law::Exponential, 0.7, [2.3105, 7.6753, 9.9858, 15.3506, 3.3333], true),
     station("M/M/1 0.9", Kind::Fifo(1), Law::Exponential, 0.9, [6.9315, 23.0259, 29.9573, 46.0517, 10.0], true),

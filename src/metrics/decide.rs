@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::block::Tally;
 use crate::metrics::dependence::{mean_gap_quantile, of_objective};
-use crate::metrics::evidence::{Share, decide_share, mean_of, tail};
+use crate::metrics::evidence::{Share, all_far_beyond, decide_share, mean_of, tail};
 use crate::metrics::health::lag_limit_s;
 use crate::metrics::state::State;
 use crate::metrics::{Known, Limit, Metric, Objective, Statistic, Summary};
@@ -18,8 +18,8 @@ pub const CONFIDENCE: f64 = 0.95;
 pub struct ObjectiveJudgement {
     /// The objective, canonically.
     pub text: String,
-    /// The observed quantile, mean or maximum in seconds; the observed share for error rate, attainment and bare limits; good
-    /// requests per second for goodput.
+    /// The observed quantile, mean or maximum in seconds; the observed share for error rate, attainment and bare
+    /// limits; good requests per second for goodput.
     pub observed: Option<Known>,
     /// The limit in the same unit (a bare limit's in seconds).
     pub limit: f64,
@@ -35,9 +35,9 @@ pub struct ObjectiveJudgement {
     pub allowed_share: Option<f64>,
     /// φ: how much more the misses vary than independent ones; absent where the data cannot give it.
     pub overdispersion: Option<f64>,
-    /// The one-sided bounds, lower and upper, of what is decided, each with 95 % confidence at least: the share of misses, or the mean in
-    /// seconds. Undecided requests count as met in the lower and as misses in the upper. Absent where the requests are worth fewer than
-    /// four independent ones.
+    /// The one-sided bounds, lower and upper, of what is decided, each with 95 % confidence at least: the share of
+    /// misses, or the mean in seconds. Undecided requests count as met in the lower and as misses in the upper. Absent
+    /// where the requests are worth fewer than four independent ones.
     pub interval95: Option<[f64; 2]>,
     /// `true` met, `false` not met, absent inconclusive or (bare limits) judged through the attainment.
     pub met: Option<bool>,
@@ -154,16 +154,21 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// By counts, and where they leave it open by how far the values lie below `limit`. Without metrics it is about errors.
+    /// By counts, and where they leave it open by how far the values lie below `limit`. Without metrics it is about
+    /// errors.
     fn by_share(&self, metrics: &[Metric], limit: Option<&Limit>, allowed: f64, start: ObjectiveJudgement) -> ObjectiveJudgement {
         let dependence = of_objective(self.summary, self.state, self.place, metrics);
         let tail = limit.and_then(|limit| tail(self.summary, self.state, limit, allowed));
         // A backlog makes latencies worse and worse; errors need not follow it.
         let growing = (self.state.is_growing() && !metrics.is_empty()).then(|| self.last_quarter());
-        let share = decide_share(self.tally, allowed, dependence, tail.as_ref(), growing);
+        let mut share = decide_share(self.tally, allowed, dependence, tail.as_ref(), growing);
+        if limit.is_some_and(|limit| all_far_beyond(self.summary, self.tally, limit)) {
+            share = Share { met: Some(false), needed: None, ..share };
+        }
         let firm_misses =
             Tally { misses: self.tally.firm_misses, met: self.tally.decided() - self.tally.firm_misses, ..self.tally.clone() };
-        let firmly = share.met == Some(false) && decide_share(&firm_misses, allowed, dependence, None, None).met == Some(false);
+        let firm_share = decide_share(&firm_misses, allowed, dependence, None, None).met == Some(false);
+        let firmly = share.met == Some(false) && (firm_share || firm_misses.met == 0);
         let measured = self.tally.decided() + self.tally.undecided > 0;
         let duration_needed_s = share.needed.and_then(|needed| self.duration_of(needed));
         ObjectiveJudgement {

@@ -1,19 +1,23 @@
-//! Owns what a summary says about dependence: how many independent requests its requests are worth, and the interval of a quantile.
+//! Owns what a summary says about dependence: how many independent requests its requests are worth, and the interval of
+//! a quantile.
 //!
-//! Latencies near saturation depend on each other: a request that waits leaves a queue to the next one. `n` requests are then worth n/φ
-//! independent ones, φ the overdispersion of their misses. Two sources of φ are combined, and the larger one counts:
+//! Latencies near saturation depend on each other: a request that waits leaves a queue to the next one. `n` requests
+//! are then worth n/φ independent ones, φ the overdispersion of their misses. Two sources of φ are combined, and the
+//! larger one counts:
 //!
-//! 1. **The requests in flight** ([`crate::metrics::state`]) are the state that carries dependence from one request to the next. They are
-//!    known at every instant, whereas misses are rare. The lower 95 % bound of the independent samples of that state, by an
-//!    autoregression whose bound is that of a unit-root test (Dickey and Fuller, 1979), bounds n/φ from above. A short run of a slow
-//!    service looks calm; the bound is then near zero, because such a series cannot be told from one that never returns to its mean. It is
-//!    left out where a latency does not depend on the requests in flight (slope of its logarithm on them).
-//! 2. **The misses themselves**: batch means over the blocks (Conway, 1963), the largest over batch sizes, its excess over 1 raised to
-//!    the upper 90 % bound for the number of blocks that carry the misses (*episodes*; Σ²/Σ of their counts), and averaged with a prior by
-//!    those episodes. The prior is the larger of 4 and the φ of exceeding p50 and p90, and is worth 6 episodes.
+//! 1. **The requests in flight** ([`crate::metrics::state`]) are the state that carries dependence from one request
+//!    to the next. They are known at every instant, whereas misses are rare. The lower 95 % bound of the independent
+//!    samples of that state, by an autoregression whose bound is that of a unit-root test (Dickey and Fuller, 1979),
+//!    bounds n/φ from above. A short run of a slow service looks calm; the bound is then near zero, because such a
+//!    series cannot be told from one that never returns to its mean. It is left out where a latency does not depend on
+//!    the requests in flight (slope of its logarithm on them).
+//! 2. **The misses themselves**: batch means over the blocks (Conway, 1963), the largest over batch sizes, its
+//!    excess over 1 raised to the upper 90 % bound for the number of blocks that carry the misses (*episodes*; Σ²/Σ of
+//!    their counts), and averaged with a prior by those episodes. The prior is the larger of 4 and the φ of exceeding
+//!    p50 and p90, and is worth 6 episodes.
 //!
-//! A kind of event that did not happen in the run cannot be bounded by any of it: without a miss, the prior of 4 is all that stands for
-//! episodes that were not seen.
+//! A kind of event that did not happen in the run cannot be bounded by any of it: without a miss, the prior of 4 is all
+//! that stands for episodes that were not seen.
 //!
 //! Measured figures, of services that the method was chosen on and of others: `benches/verdict.rs`.
 
@@ -51,18 +55,20 @@ pub(super) struct Dependence {
     pub(super) episodes: f64,
 }
 
-/// The dependence of the hits of `batches`; `prior` is the φ of more frequent events, `worth` what the requests in flight say.
+/// The dependence of the hits of `batches`; `prior` is the φ of more frequent events, `worth` what the requests in
+/// flight say.
 pub(super) fn dependence(batches: &[Batch], prior: f64, worth: Option<Mixing>) -> Dependence {
     let total = |of: fn(&Batch) -> u64| batches.iter().map(of).sum::<u64>() as f64;
     let (hits, trials) = (total(|batch| batch.hits), total(|batch| batch.trials));
     let prior = prior.max(PRIOR_PHI);
     let (plain, raised, episodes) = match dispersion(batches) {
         Some(Dispersion { plain, episodes }) => (plain, 1.0 + (plain - 1.0) * mean_factor(episodes.max(1.0), OWN_CONFIDENCE), episodes),
-        // Too few misses (or too few that met) for batch means: their runs stand for the episodes.
+        // Too few misses for batch means: their runs stand for the episodes. Where nearly all missed, those of the few
+        // that met do.
         None => {
-            let squares = run_squares(batches);
-            let size = if hits > 0.0 { squares / hits } else { 1.0 };
-            (size, size, if hits > 0.0 { hits * hits / squares } else { 0.0 })
+            let few = hits.min(trials - hits);
+            let squares = run_squares(batches, hits <= trials / 2.0);
+            if few > 0.0 { (squares / few, squares / few, few * few / squares) } else { (1.0, 1.0, 0.0) }
         }
     };
     let shrunk = |own: f64| (own * episodes + PRIOR_EPISODES * prior) / (episodes + PRIOR_EPISODES);
@@ -75,16 +81,18 @@ pub(super) fn dependence(batches: &[Batch], prior: f64, worth: Option<Mixing>) -
     }
 }
 
-/// Σ of the squared hits of runs of blocks: blocks with hits belong to one run when no more than one block without lies between them.
-fn run_squares(batches: &[Batch]) -> f64 {
+/// Σ of the squared hits of runs of blocks (of those that met, without `misses`): blocks with hits belong to one run
+/// when no more than one block without lies between them.
+fn run_squares(batches: &[Batch], misses: bool) -> f64 {
     let (mut squares, mut open, mut empty) = (0.0, 0u64, 0);
     for batch in batches {
-        empty = if batch.hits > 0 { 0 } else { empty + 1 };
+        let hits = if misses { batch.hits } else { batch.trials - batch.hits };
+        empty = if hits > 0 { 0 } else { empty + 1 };
         if empty > 1 {
             squares += (open * open) as f64;
             open = 0;
         }
-        open += batch.hits;
+        open += hits;
     }
     squares + (open * open) as f64
 }
@@ -125,9 +133,9 @@ pub(super) fn of_exceedances(summary: &Summary, state: &State, metric: Metric, s
 
 /// Exceedances of the observed `share` quantile of `metric` over the blocks; `None` without values.
 ///
-/// The threshold is the class of the blocks' histograms (2 digits) whose share beyond it is closest to 1 − `share`, and between
-/// half and twice of it. When one class holds so much that none is, as in a service of constant latency, only the number beyond any class
-/// could vary, and it is taken as evenly spread.
+/// The threshold is the class of the blocks' histograms (2 digits) whose share beyond it is closest to 1 − `share`, and
+/// between half and twice of it. When one class holds so much that none is, as in a service of constant latency, only
+/// the number beyond any class could vary, and it is taken as evenly spread.
 fn exceedances(summary: &Summary, metric: Metric, share: f64) -> Option<Vec<Batch>> {
     let (classes, missed) = merged(summary, metric);
     let ranked = classes.len() + missed;
@@ -163,9 +171,10 @@ pub(super) fn merged(summary: &Summary, metric: Metric) -> (Buckets<6, u64>, u64
     (all, missed)
 }
 
-/// The 95 % interval of a displayed quantile of a time of the cohort, from the planned instant, in seconds: order statistics
-/// at exact ranks of n/φ. `None` ("more requests needed") where the requests are worth fewer than four independent ones on the rarer side
-/// of the quantile, where the requests in flight grew over the window, or where a bound falls among values cut off or missed.
+/// The 95 % interval of a displayed quantile of a time of the cohort, from the planned instant, in seconds: order
+/// statistics at exact ranks of n/φ. `None` ("more requests needed") where the requests are worth fewer than four
+/// independent ones on the rarer side of the quantile, where the requests in flight grew over the window, or where a
+/// bound falls among values cut off or missed.
 #[must_use]
 pub(super) fn quantile_interval95(summary: &Summary, state: &State, metric: Metric, share: f64) -> Option<[f64; 2]> {
     if matches!(metric, Metric::Itl | Metric::Tbt | Metric::OutputSpeed | Metric::InputTokens | Metric::OutputTokens) {

@@ -11,16 +11,28 @@ use crate::stats::tail::{mean_factor, mean_factor_down};
 
 /// One-sided confidence of a fail.
 const FAIL: f64 = 0.95;
-/// One-sided confidence of the bounds behind a pass. φ is estimated, and errs low most often in the calm runs that pass: with 97.5 %,
-/// fewer than 5 % of the passes at the limit itself are wrong.
+/// One-sided confidence of the bounds behind a pass. φ is estimated, and errs low most often in the calm runs that
+/// pass: with 97.5 %, fewer than 5 % of the passes at the limit itself are wrong.
 const PASS: f64 = 0.975;
 /// Misses expected at the limit itself, below which no distance of the values replaces them: p99 needs 1 000 requests.
 const LEAST_EXPECTED: f64 = 9.99;
 /// The tail is fitted to the values beyond the quantile at which this many times the allowed share lie.
 const TAIL_SHARE: f64 = 10.0;
-/// A share that is this many times the allowed one refutes it whatever the dependence: a mean of 1/20 of something positive is exceeded
-/// twentyfold with probability 5 % at most (Markov's inequality).
+/// A share that is this many times the allowed one refutes it whatever the dependence: a mean of 1/20 of something
+/// positive is exceeded twentyfold with probability 5 % at most (Markov's inequality).
 const MARKOV: f64 = 20.0;
+
+/// Where every request took this many times the limit, the quantile is not met whatever the dependence.
+const FAR: u32 = 10;
+/// Requests at least for that.
+const FAR_REQUESTS: u64 = 10;
+
+/// Whether every request missed `limit`, and none took less than ten times it.
+pub(super) fn all_far_beyond(summary: &Summary, tally: &Tally, limit: &Limit) -> bool {
+    let far = (limit.limit * FAR).as_secs_f64();
+    let least = summary.distribution(limit.metric, limit.origin).min();
+    tally.met + tally.undecided == 0 && tally.misses >= FAR_REQUESTS && least.is_none_or(|least_s| least_s >= far)
+}
 
 /// A share decided against what is allowed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,10 +64,11 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// The upper bound of the share beyond the limit, if the requests were worth `factor` times what they are: the share beyond the
-    /// threshold by counts, times an exponential tail whose scale is the upper bound of the mean excess. A tail that is heavier than
-    /// exponential has a mean excess that grows with the threshold: the larger of two counts. The independent exceedances bound the
-    /// scale; one at least, which puts it at 39 times the mean excess.
+    /// The upper bound of the share beyond the limit, if the requests were worth `factor` times what they are: the
+    /// share beyond the threshold by counts, times an exponential tail whose scale is the upper bound of the mean
+    /// excess. A tail that is heavier than exponential has a mean excess that grows with the threshold: the larger of
+    /// two counts. The independent exceedances bound the scale; one at least, which puts it at 39 times the mean
+    /// excess.
     fn share_beyond(&self, trials: f64, factor: f64) -> f64 {
         let effective = |phi: f64| (trials / phi).max(1.0) * factor;
         let scales = self.excesses.iter().map(|(mean, share, phi)| mean * mean_factor((effective(*phi) * share).max(1.0), PASS));
@@ -65,8 +78,8 @@ impl Tail {
     }
 }
 
-/// The tail of the latency of `limit` beyond a share ten times the allowed one. `None` where values were missed or cut off, where the
-/// threshold already lies at the limit, or where the allowed share is no tail.
+/// The tail of the latency of `limit` beyond a share ten times the allowed one. `None` where values were missed or cut
+/// off, where the threshold already lies at the limit, or where the allowed share is no tail.
 pub(super) fn tail(summary: &Summary, state: &State, limit: &Limit, allowed: f64) -> Option<Tail> {
     let values = values(summary, limit)?;
     let total: u64 = values.iter().map(|(_, count)| count).sum();
@@ -122,8 +135,8 @@ fn values(summary: &Summary, limit: &Limit) -> Option<Vec<(f64, u64)>> {
     Some(distribution.counts().into_iter().map(|(micros, count)| (micros as f64 / 1e6, count)).collect())
 }
 
-/// Decides a share by its counts, and where they leave it open, a pass by `tail`. `growing` says that the requests in flight grew over
-/// the window, and holds the misses and requests of its last quarter.
+/// Decides a share by its counts, and where they leave it open, a pass by `tail`. `growing` says that the requests in
+/// flight grew over the window, and holds the misses and requests of its last quarter.
 pub(super) fn decide_share(tally: &Tally, allowed: f64, dependence: Dependence, tail: Option<&Tail>, growing: Option<(u64, u64)>) -> Share {
     let trials = (tally.decided() + tally.undecided) as f64;
     if trials <= 0.0 {
@@ -201,10 +214,10 @@ const MEAN_TAILS: [(f64, f64); 2] = [(0.1, 0.99), (0.01, 0.975)];
 
 /// The mean of `limit`'s metric from its origin, over the values seen; `part` picks (sum in ticks, values) of a tally.
 ///
-/// Bounds: the values are worth n/φ independent ones, and their sum is taken as gamma, with the coefficient of variation seen. Upwards the
-/// part of the mean that lies in the tail is raised to the upper bound of its mean excess, by the independent values in that tail,
-/// times the factor by which the mean excess itself grows from p90 to p97.5; both errors are added by squares. φ is the larger of that of
-/// batch means and that of the requests in flight.
+/// Bounds: the values are worth n/φ independent ones, and their sum is taken as gamma, with the coefficient of
+/// variation seen. Upwards the part of the mean that lies in the tail is raised to the upper bound of its mean excess,
+/// by the independent values in that tail, times the factor by which the mean excess itself grows from p90 to p97.5;
+/// both errors are added by squares. φ is the larger of that of batch means and that of the requests in flight.
 pub(super) fn mean_of(summary: &Summary, state: &State, place: usize, limit: &Limit, part: fn(&Tally) -> (u128, u64)) -> Option<Mean> {
     let ticks = Unit::Seconds.ticks();
     let portion = |tally: &Tally| {

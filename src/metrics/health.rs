@@ -35,7 +35,8 @@ pub struct Health {
     pub abandoned: u64,
     /// (∫ in flight dt − Σ (ended − sent)) ÷ the latter, over the whole run; absent where the player did not count.
     pub little_residual: Option<f64>,
-    /// The same over the window, mean in flight against rate × time in the system: a sign of steady state, never of health.
+    /// The same over the window, mean in flight against rate × time in the system: a sign of steady state, never of
+    /// health.
     pub window_residual: Option<f64>,
     /// Whether the window looks steady (residual ≤ 10 %).
     pub steady: Option<bool>,
@@ -50,25 +51,26 @@ pub struct Health {
     /// Those of them whose output tokens `--tokenizer` counted.
     #[serde(default)]
     pub usage_counted: u64,
-    /// Whether the send lag is above that limit, and some objective counts from the planned instant (or there is none). Then the first
-    /// of the faults says so.
+    /// Whether the send lag is above that limit, and some objective counts from the planned instant (or there is none).
+    /// Then the first of the faults says so.
     #[serde(default)]
     pub late: bool,
-    /// What is wrong with the generator: each makes a pass inconclusive (lateness only that of what it can touch). Each ends with advice.
+    /// What is wrong with the generator: each makes a pass inconclusive (lateness only that of what it can touch). Each
+    /// ends with advice.
     pub faults: Vec<String>,
     /// What the reader should know. Each ends with advice where there is some.
     pub notes: Vec<String>,
 }
 
-/// The send lag in seconds up to which `limit` is not doubted: max(2 ms, 5 % of it). `None` where it counts from the send or between
-/// tokens, which a late send cannot touch.
+/// The send lag in seconds up to which `limit` is not doubted: max(2 ms, 5 % of it). `None` where it counts from the
+/// send or between tokens, which a late send cannot touch.
 fn lag_limit_of(limit: &Limit) -> Option<f64> {
     let planned = limit.origin == OriginOf::Scheduled && matches!(limit.metric, Metric::Ttft | Metric::Ttfo | Metric::E2e | Metric::Ntpot);
     planned.then(|| (limit.limit.as_secs_f64() * LAG_SHARE).max(LEAST_LAG_LIMIT_S))
 }
 
-/// The send lag up to which `objective` is not doubted; `None` where a late send cannot touch it. Attainment and goodput have the smallest
-/// of the limits that each request is held to.
+/// The send lag up to which `objective` is not doubted; `None` where a late send cannot touch it. Attainment and
+/// goodput have the smallest of the limits that each request is held to.
 pub(super) fn lag_limit_s(objectives: &Objectives, objective: &Objective) -> Option<f64> {
     match objective {
         Objective::Latency(limit) => lag_limit_of(limit),

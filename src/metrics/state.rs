@@ -1,4 +1,5 @@
-//! Owns `State`: the requests in flight over the run, how often they renew themselves, and whether a latency depends on them.
+//! Owns `State`: the requests in flight over the run, how often they renew themselves, and whether a latency depends on
+//! them.
 
 use crate::metrics::series::{Absorb, Series};
 use crate::metrics::{Metric, Value};
@@ -6,14 +7,15 @@ use crate::record::{Outcome, Record};
 use crate::stats::mixing::{Mixing, Response, growth_t, mixing, slope_t};
 use crate::units::Window;
 
-/// Slots of time: up to this many, at first this wide in nanoseconds. 4 096 slots of 72 bytes hold the correlation time of a run that
-/// is 1 000 correlation times long.
+/// Slots of time: up to this many, at first this wide in nanoseconds. 4 096 slots of 72 bytes hold the correlation time
+/// of a run that is 1 000 correlation times long.
 const MOST_SLOTS: usize = 4_096;
 const FIRST_SLOT_NS: u64 = 1_000_000;
 /// Parts of one natural logarithm in which logarithms are summed, so that the order of adding never shows.
 const LOG_PARTS: f64 = 1_048_576.0;
 
-/// Parts of the window in each of which the mean of the requests in flight is taken as planned, where the load varies by plan.
+/// Parts of the window in each of which the mean of the requests in flight is taken as planned, where the load varies
+/// by plan.
 const PLANNED_PARTS: usize = 16;
 
 /// What is summed for a quantity of the requests scheduled in a slot.
@@ -111,8 +113,8 @@ impl Slots {
         size_of_val(self.0.slots())
     }
 
-    /// What the slots inside `window` say. Where the load varies by plan (`varies`), so do the requests in flight: what changes over more
-    /// than a sixteenth of the window is then taken as planned, and growth as no sign of a backlog.
+    /// What the slots inside `window` say. Where the load varies by plan (`varies`), so do the requests in flight: what
+    /// changes over more than a sixteenth of the window is then taken as planned, and growth as no sign of a backlog.
     pub(super) fn state(&self, window: Window, varies: bool) -> State {
         let width = self.0.width_ns();
         let (first, end) = ((window.start.as_nanos().div_ceil(width)) as usize, (window.end.as_nanos() / width) as usize);
@@ -121,7 +123,8 @@ impl Slots {
         let empty = Slot::default();
         for place in 0..end {
             let slot = self.0.slots().get(place).unwrap_or(&empty);
-            // Requests scheduled in a slot are held against those that were in flight before it, themselves never among them.
+            // Requests scheduled in a slot are held against those that were in flight before it, themselves never among
+            // them.
             if place > first {
                 for (responses, sum) in responses.iter_mut().zip(slot.logs.iter().chain([&slot.errors])) {
                     let count = f64::from(sum.count);
@@ -156,12 +159,13 @@ pub(super) struct State {
     slopes: [f64; 4],
 }
 
-/// A slope with a smaller t value than this is none. Low, because a dependence that is overlooked costs more than one that is not there.
+/// A slope with a smaller t value than this is none. Low, because a dependence that is overlooked costs more than one
+/// that is not there.
 const LEAST_SLOPE_T: f64 = 1.0;
 /// The same of errors: the 97.5 % point.
 const LEAST_ERROR_T: f64 = 2.0;
-/// Independent samples of the requests in flight below which the run has not shown enough of them to say that a quantity does not
-/// depend on them.
+/// Independent samples of the requests in flight below which the run has not shown enough of them to say that a
+/// quantity does not depend on them.
 const LEAST_SHOWN: f64 = 2.0;
 /// The 95 % point of Student's law with 15 degrees of freedom.
 const GROWING_T: f64 = 1.753;
@@ -172,14 +176,15 @@ impl State {
         self.growth_t > GROWING_T
     }
 
-    /// The independent samples that the run is worth to `quantities`: lower bound and best estimate. `None` where none of them depends on
-    /// the requests in flight, or these never changed.
+    /// The independent samples that the run is worth to `quantities`: lower bound and best estimate. `None` where none
+    /// of them depends on the requests in flight, or these never changed.
     pub(super) fn worth(&self, quantities: &[Quantity]) -> Option<Mixing> {
         let depends = quantities.iter().any(|quantity| self.slopes[*quantity as usize] > LEAST_SLOPE_T);
         self.mixing.filter(|mixing| depends || mixing.effective_low < LEAST_SHOWN)
     }
 
-    /// What the run is worth to errors; `None` unless they clearly come with more requests in flight. Most errors do not.
+    /// What the run is worth to errors; `None` unless they clearly come with more requests in flight. Most errors do
+    /// not.
     pub(super) fn worth_to_errors(&self) -> Option<Mixing> {
         self.mixing.filter(|_| self.slopes[Quantity::Errors as usize] > LEAST_ERROR_T)
     }

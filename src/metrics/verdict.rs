@@ -64,8 +64,9 @@ pub fn judge(trial: &Trial) -> Judgement {
     }
 }
 
-/// A fail outweighs what is open. An unhealthy generator turns a pass into inconclusive and leaves a fail only where misses refute
-/// it that neither lateness nor shedding can have caused. A late send by itself doubts only the objectives that it can have touched.
+/// A fail outweighs what is open. An unhealthy generator turns a pass into inconclusive and leaves a fail only where
+/// misses refute it that neither lateness nor shedding can have caused. A late send by itself doubts only the
+/// objectives that it can have touched.
 fn conclude(objectives: &[ObjectiveJudgement], health: &Health) -> Verdict {
     let deciding: Vec<&ObjectiveJudgement> = objectives.iter().filter(|objective| objective.decides).collect();
     if deciding.is_empty() {

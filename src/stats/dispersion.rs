@@ -26,10 +26,12 @@ pub struct Dispersion {
     pub episodes: f64,
 }
 
-/// φ from contiguous batches in order of time. `None` with fewer than 10 hits, 10 non-hits, or 8 batches that hold requests.
+/// φ from contiguous batches in order of time. `None` with fewer than 10 hits, 10 non-hits, or 8 batches that hold
+/// requests.
 ///
-/// Batch means: φ = Σ (kᵦ − p nᵦ)² / (p (1 − p) Σ nᵦ) · B/(B − 1), p the overall share. Dependence longer than a batch is
-/// invisible to it, so neighbours are merged pairwise while at least 8 batches remain, and the largest φ counts, at least 1.
+/// Batch means: φ = Σ (kᵦ − p nᵦ)² / (p (1 − p) Σ nᵦ) · B/(B − 1), p the overall share. Dependence longer than a batch
+/// is invisible to it, so neighbours are merged pairwise while at least 8 batches remain, and the largest φ counts, at
+/// least 1.
 #[must_use]
 pub fn dispersion(batches: &[Batch]) -> Option<Dispersion> {
     let hits: u64 = batches.iter().map(|batch| batch.hits).sum();
@@ -80,9 +82,9 @@ pub struct Portion {
     pub count: u64,
 }
 
-/// φ of a mean: the variance of the mean of `portions` over that of as many independent values of `variance`, by batch means (ratio
-/// estimator) as in [`dispersion`], each widened by (t/z)² of the 95 % points for having been estimated from few batches; at least 1.
-/// `None` with fewer than 8 portions that hold values.
+/// φ of a mean: the variance of the mean of `portions` over that of as many independent values of `variance`, by batch
+/// means (ratio estimator) as in [`dispersion`], each widened by (t/z)² of the 95 % points for having been estimated
+/// from few batches; at least 1. `None` with fewer than 8 portions that hold values.
 #[must_use]
 pub fn mean_dispersion(portions: &[Portion], variance: f64) -> Option<f64> {
     let (sum, count) = portions.iter().fold((0.0, 0), |(sum, count), portion| (sum + portion.sum, count + portion.count));
@@ -114,7 +116,8 @@ mod tests {
 
     #[test]
     fn counts_that_vary_like_independent_ones_have_phi_near_one() {
-        // Binomial(100, 1/2) has standard deviation 5: half the batches 5 above the mean, half 5 below, in an order without waves.
+        // Binomial(100, 1/2) has standard deviation 5: half the batches 5 above the mean, half 5 below, in an order
+        // without waves.
         let counts = batches((0..64u64).map(|i| if (i * 37 + i / 8).is_multiple_of(2) { 45 } else { 55 }), 100);
         let found = dispersion(&counts).unwrap();
         assert!((1.0..1.6).contains(&found.plain), "{found:?}");

@@ -13,20 +13,22 @@ pub struct Mixing {
 const LEAST_POINTS: usize = 16;
 /// The lag-1 autocorrelation that is looked for: the coarsest spacing at which points are still so alike is used.
 const ALIKE: f64 = 0.6;
-/// Divisor of the lower bound, no unit: queues remember longer than the autoregression fitted to them. Measured: the long-run variance of
-/// misses is 1.2 to 1.6 times what the fit gives (M/M/1, M/M/8, M/D/1, lognormal service).
+/// Divisor of the lower bound, no unit: queues remember longer than the autoregression fitted to them. Measured: the
+/// long-run variance of misses is 1.2 to 1.6 times what the fit gives (M/M/1, M/M/8, M/D/1, lognormal service).
 const MEMORY: f64 = 1.6;
 /// Normal 95 % point.
 const NORMAL_95: f64 = 1.644_853_626_951_472_7;
 
-/// How often the state `series` (evenly spaced) renews itself. `None` with fewer than 16 points, or where it never changes.
+/// How often the state `series` (evenly spaced) renews itself. `None` with fewer than 16 points, or where it never
+/// changes.
 ///
-/// An AR(1) process is fitted at the coarsest spacing at which neighbours still have a correlation of 0.6 (at the finest
-/// spacing where none has). With G points and an estimate â, x = G (1 − â) estimates c, the number of relaxation times in the series;
-/// it overestimates c in short series, which therefore look calm: without any return to the mean (c = 0) x exceeds 14 in 5 % of series
-/// (Dickey and Fuller, 1979). The lower bound is the c whose 95 % point x reaches: x₉₅(c) = c + 4 + 1.645 √(c (2 − c/G) + 37), which
-/// gives 14 at c = 0 and the normal limit at large c (bias 4/G of â, variance (1 − a²)/G: Marriott and Pope, 1954). The series is worth
-/// −G ln(a)/2 samples, and the lower bound is divided by 1.6 for memory that is longer than the fit.
+/// An AR(1) process is fitted at the coarsest spacing at which neighbours still have a correlation of 0.6 (at the
+/// finest spacing where none has). With G points and an estimate â, x = G (1 − â) estimates c, the number of relaxation
+/// times in the series; it overestimates c in short series, which therefore look calm: without any return to the mean
+/// (c = 0) x exceeds 14 in 5 % of series (Dickey and Fuller, 1979). The lower bound is the c whose 95 % point x
+/// reaches: x₉₅(c) = c + 4 + 1.645 √(c (2 − c/G) + 37), which gives 14 at c = 0 and the normal limit at large c (bias
+/// 4/G of â, variance (1 − a²)/G: Marriott and Pope, 1954). The series is worth −G ln(a)/2 samples, and the lower bound
+/// is divided by 1.6 for memory that is longer than the fit.
 #[must_use]
 pub fn mixing(series: &[f64]) -> Option<Mixing> {
     let mut step = 1;
@@ -84,8 +86,8 @@ pub struct Response {
     pub weight: f64,
 }
 
-/// The t value of the weighted least-squares slope of the quantity on the state: how surely the quantity rises with it. 0 where the
-/// state or the quantity never changes.
+/// The t value of the weighted least-squares slope of the quantity on the state: how surely the quantity rises with it.
+/// 0 where the state or the quantity never changes.
 #[must_use]
 pub fn slope_t(responses: &[Response]) -> f64 {
     let weight: f64 = responses.iter().map(|one| one.weight).sum();
@@ -125,14 +127,24 @@ pub fn growth_t(series: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seed::{Seed, exponential, open_unit};
+
+    /// Uniform draws from a seed (SplitMix64), as this floor knows no generator.
+    fn uniform(seed: u64) -> impl FnMut() -> f64 {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
+        move || {
+            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            (((mixed ^ (mixed >> 31)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+        }
+    }
 
     /// An AR(1) series of normal steps that keeps `memory` of its last value.
     fn series(memory: f64, count: usize, seed: u64) -> Vec<f64> {
-        let mut draw = Seed::new(seed).stream("test/mixing").sequence();
+        let mut draw = uniform(seed);
         let mut value = 0.0;
         let mut next = || {
-            let normal = libm::sqrt(2.0 * exponential(&mut draw)) * libm::cos(std::f64::consts::TAU * open_unit(&mut draw));
+            let normal = libm::sqrt(-2.0 * libm::log(draw())) * libm::cos(std::f64::consts::TAU * draw());
             value = memory * value + libm::sqrt(1.0 - memory * memory) * normal;
             value
         };
@@ -144,7 +156,8 @@ mod tests {
 
     #[test]
     fn a_series_is_worth_what_its_memory_leaves() {
-        // 1 000 points with correlation e^(−1/τ): 1 000 / 2τ independent ones. The bound is below that in nearly all series.
+        // 1 000 points with correlation e^(−1/τ): 1 000 / 2τ independent ones. The bound is below that in nearly all
+        // series.
         for (tau, least) in [(2.0, 60.0), (10.0, 10.0), (40.0, 1.0)] {
             let truth = 1_000.0 / (2.0 * tau);
             let found: Vec<Mixing> = (0..40).map(|seed| mixing(&series(libm::exp(-1.0 / tau), 1_000, seed)).unwrap()).collect();

@@ -1,9 +1,11 @@
-//! Owns one-sided bounds from few effective observations of a skewed quantity: of a mean, and of a share far out in a tail.
+//! Owns one-sided bounds from few effective observations of a skewed quantity: of a mean, and of a share far out in a
+//! tail.
 
 use statrs::function::gamma::gamma_lr;
 
-/// By what the observed mean of `effective` independent exponential values has to be multiplied for its upper `confidence` bound:
-/// e ÷ the (1 − confidence) point of a gamma law of shape e. At one value 19.5, at ten 1.84, at a hundred 1.19 (95 %).
+/// By what the observed mean of `effective` independent exponential values has to be multiplied for its upper
+/// `confidence` bound: e ÷ the (1 − confidence) point of a gamma law of shape e. At one value 19.5, at ten 1.84, at a
+/// hundred 1.19 (95 %).
 #[must_use]
 pub fn mean_factor(effective: f64, confidence: f64) -> f64 {
     effective / gamma_point(effective, 1.0 - confidence)

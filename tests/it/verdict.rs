@@ -1,4 +1,5 @@
-//! Owns the promises of a verdict over services whose truth is known: rarely wrong at the limit itself, decided where it is obvious.
+//! Owns the promises of a verdict over services whose truth is known: rarely wrong at the limit itself, decided where
+//! it is obvious.
 
 use tonnage::metrics::{Judgement, Trial, VerdictResult};
 
@@ -39,7 +40,8 @@ fn decisions(station: Station, requests: (u64, u64), error: f64, asked: &[String
 
 #[test]
 fn a_limit_at_the_truth_itself_is_rarely_passed_or_failed() {
-    // 5 % of 20 is one; three would have a chance of 8 %, four of 2 %, and the seeds are fixed. The full table: `benches/verdict.rs`.
+    // 5 % of 20 is one; three would have a chance of 8 %, four of 2 %, and the seeds are fixed. The full table:
+    // `benches/verdict.rs`.
     for (name, count) in [("M/M/1 0.7", 500), ("M/M/1 0.9", 500), ("M/M/8 0.9", 500), ("M/D/1 0.8", 500), ("independent LN(1)", 1_500)] {
         let station = station(name);
         let asked = [("p50", 0), ("p90", 1), ("p99", 3), ("mean", 4)].map(|(statistic, place)| limit(station, statistic, place, 1.0));
@@ -63,9 +65,11 @@ fn a_short_run_of_a_slow_queue_is_not_taken_for_calm() {
     // M/M/8 at 0.9 from an empty start, 360 requests: half a relaxation time. 90 % of the true p90 is asked.
     let station = station("M/M/8 0.9");
     let asked = [limit(station, "p90", 1, 0.903)];
-    let passes = (1..=12).filter(|seed| judge(station, (0, 360), *seed, &asked).verdict.result == VerdictResult::Pass).count();
+    let verdicts: Vec<_> = (1..=12).map(|seed| judge(station, (0, 360), seed, &asked).verdict).collect();
+    let passes = verdicts.iter().filter(|verdict| verdict.result == VerdictResult::Pass).count();
     assert!(passes <= 1, "{passes} of 12");
-    let reason = &judge(station, (0, 360), 1, &asked).verdict.reasons[0];
+    let open = verdicts.iter().find(|verdict| verdict.result == VerdictResult::Inconclusive).unwrap();
+    let reason = &open.reasons[0];
     assert!(reason.contains("because requests depend on each other they are worth only") && reason.contains("--duration"), "{reason}");
 }
 
@@ -78,7 +82,7 @@ fn what_is_far_from_the_limit_is_decided() {
         assert!(found[0].0 >= 18 && found[1].1 >= 18, "{statistic}: {found:?}");
     }
     let queue = station("M/M/1 0.7");
-    let asked = [limit(queue, "p99", 3, 3.0), limit(queue, "p99", 3, 0.3)];
+    let asked = [limit(queue, "p90", 1, 3.0), limit(queue, "p90", 1, 0.5)];
     let found = decisions(queue, (500, 2_000), 0.0, &asked);
     assert!(found[0].0 >= 14 && found[1].1 >= 16, "{found:?}");
 }
