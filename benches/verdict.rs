@@ -1,4 +1,80 @@
 //! Owns the measurement of `run`'s verdict and of the intervals that it prints, over services whose truth is known.
+//!
+//! `cargo bench --bench verdict [-- [held] [--seeds N] [--counts 500,2000] [--only NAME] [--warmup REQUESTS]]`; `held`
+//! plays the services that the method was not chosen on. `-- truths`: quantiles and means by long runs.
+//!
+//! Each run is judged on p50, p90, p99 and mean limits at 0.7 to 2 times the truth, and on error rates and attainments at
+//! 1/4 to 4 times the true share. Measured before and after the verdict counted independent requests, 5 000 requests of
+//! warm-up, 120 seeds (60 at 20 000 requests; before: 200 and 100). At the limit itself: percent of runs that pass or fail
+//! wrongly, the larger, of quantiles (the worst of three), mean, error rate and attainment; asked: 5. p90: percent of
+//! runs that print its interval → percent of these that cover. Open: percent inconclusive at 1.3 and 2 times the truth
+//! (p50, p90, p99, mean together). With a star: held back, run once at the end.
+//!
+//! | service, requests | wrong before | after | p90 before | after | open before | after |
+//! |---|---|---|---|---|---|---|
+//! | M/M/1 0.7, 200 | 14 27 1 3 | 2 2 0 0 | 37→73 | 1→0 | 72 53 | 97 90 |
+//! | M/M/1 0.7, 500 | 13 19 0 20 | 2 3 0 0 | 66→86 | 4→100 | 66 40 | 93 74 |
+//! | M/M/1 0.7, 2000 | 8 12 0 13 | 2 1 3 0 | 98→92 | 85→100 | 52 26 | 83 29 |
+//! | M/M/1 0.7, 20000 | 11 10 1 10 | 2 2 5 0 | 100→96 | 100→100 | 7 1 | 13 0 |
+//! | M/M/1 0.9, 200 | 22 51 0 7 | 2 0 0 1 | 16→9 | — | 61 56 | 100 100 |
+//! | M/M/1 0.9, 500 | 18 45 0 17 | 2 2 0 0 | 20→18 | — | 67 56 | 98 96 |
+//! | M/M/1 0.9, 2000 | 23 29 0 43 | 2 3 2 0 | 34→62 | — | 70 53 | 96 90 |
+//! | M/M/1 0.9, 20000 | 10 16 0 13 | 2 2 5 0 | 96→90 | 58→97 | 56 27 | 81 37 |
+//! | M/M/8 0.9, 200 | 54 47 2 37 | 3 1 0 2 | 94→43 | 1→0 | 42 31 | 99 99 |
+//! | M/M/8 0.9, 500 | 53 43 1 56 | 1 0 0 0 | 90→40 | — | 46 33 | 100 98 |
+//! | M/M/8 0.9, 2000 | 37 30 1 48 | 0 0 2 0 | 81→65 | — | 51 31 | 99 92 |
+//! | M/M/8 0.9, 20000 | 19 12 0 16 | 0 0 5 0 | 96→96 | 60→100 | 27 23 | 82 36 |
+//! | M/LN(3)/1 0.8, 200 | 15 43 0 6 | 3 1 0 1 | 12→0 | — | 70 64 | 98 97 |
+//! | M/LN(3)/1 0.8, 500 | 16 37 0 14 | 3 3 0 0 | 21→29 | — | 72 62 | 98 97 |
+//! | M/LN(3)/1 0.8, 2000 | 19 26 0 29 | 1 3 2 0 | 48→73 | 1→100 | 72 54 | 97 90 |
+//! | M/LN(3)/1 0.8, 20000 | 6 19 0 11 | 0 0 5 0 | 100→97 | 83→100 | 54 28 | 86 40 |
+//! | M/Pareto 2.5/1 0.7, 200 | 14 39 0 3 | 4 8 0 0 | 28→62 | 1→0 | 70 53 | 92 82 |
+//! | M/Pareto 2.5/1 0.7, 500 | 15 42 0 19 | 4 10 0 0 | 60→85 | 12→79 | 63 42 | 87 66 |
+//! | M/Pareto 2.5/1 0.7, 2000 | 8 31 0 12 | 3 7 2 0 | 94→95 | 60→99 | 54 32 | 77 43 |
+//! | M/Pareto 2.5/1 0.7, 20000 | 11 31 1 2 | 3 8 5 0 | 100→98 | 95→100 | 23 10 | 36 17 |
+//! | M/D/1 0.8, 200 | 16 30 0 3 | 5 5 0 0 | 26→53 | — | 68 51 | 94 83 |
+//! | M/D/1 0.8, 500 | 18 22 0 18 | 2 5 0 0 | 54→77 | 1→100 | 67 41 | 88 72 |
+//! | M/D/1 0.8, 2000 | 9 13 0 12 | 4 5 2 1 | 89→93 | 51→95 | 51 29 | 77 38 |
+//! | M/D/1 0.8, 20000 | 10 10 0 7 | 2 2 5 0 | 100→94 | 100→100 | 6 2 | 17 0 |
+//! | independent LN(1), 200 | 4 5 3 4 | 2 4 0 1 | 100→98 | 87→100 | 38 25 | 72 36 |
+//! | independent LN(1), 500 | 4 4 3 2 | 3 3 0 1 | 100→98 | 100→99 | 23 12 | 41 27 |
+//! | independent LN(1), 2000 | 3 3 4 4 | 2 2 2 1 | 100→98 | 100→100 | 6 0 | 17 0 |
+//! | independent LN(1), 20000 | 6 4 6 4 | 7 0 5 2 | 100→98 | 100→100 | 0 0 | 0 0 |
+//! | rare stalls, 200 | 17 67 1 21 | 11 51 0 0 | 61→78 | 41→84 | 52 44 | 64 55 |
+//! | rare stalls, 500 | 20 44 0 26 | 13 23 0 21 | 67→78 | 41→73 | 56 45 | 77 69 |
+//! | rare stalls, 2000 | 9 31 0 10 | 7 3 2 4 | 100→91 | 42→92 | 51 40 | 83 66 |
+//! | rare stalls, 20000 | 10 15 2 9 | 0 0 5 0 | 100→95 | 100→100 | 18 1 | 62 23 |
+//! | M/M/32 0.95, 200 | 55 55 2 17 | 1 0 0 0 | 100→58 | — | 33 25 | 100 100 |
+//! | M/M/32 0.95, 500 | 50 52 2 33 | 1 0 0 0 | 100→46 | — | 26 12 | 100 100 |
+//! | M/M/32 0.95, 2000 | 45 36 2 45 | 0 0 2 0 | 100→50 | — | 28 14 | 100 99 |
+//! | M/M/32 0.95, 20000 | 33 24 0 34 | 0 0 5 0 | 98→77 | 2→100 | 20 11 | 99 84 |
+//! | M/H2(5)/2 0.8 *, 200 | | 3 0 0 2 | | — | | 98 98 |
+//! | M/H2(5)/2 0.8 *, 500 | | 1 0 0 1 | | — | | 98 98 |
+//! | M/H2(5)/2 0.8 *, 2000 | | 0 0 2 0 | | — | | 100 96 |
+//! | M/H2(5)/2 0.8 *, 20000 | | 2 2 5 0 | | 80→100 | | 92 47 |
+//! | D/LN(3)/1 0.85 *, 200 | | 5 0 0 5 | | — | | 96 96 |
+//! | D/LN(3)/1 0.85 *, 500 | | 6 1 0 2 | | — | | 97 96 |
+//! | D/LN(3)/1 0.85 *, 2000 | | 3 3 2 0 | | — | | 98 94 |
+//! | D/LN(3)/1 0.85 *, 20000 | | 0 0 5 0 | | 65→100 | | 94 54 |
+//! | M/LN(1)/4 0.88 *, 200 | | 2 0 0 2 | | — | | 99 98 |
+//! | M/LN(1)/4 0.88 *, 500 | | 3 0 0 0 | | — | | 99 96 |
+//! | M/LN(1)/4 0.88 *, 2000 | | 1 2 2 0 | | — | | 96 87 |
+//! | M/LN(1)/4 0.88 *, 20000 | | 0 0 3 0 | | 90→100 | | 79 27 |
+//! | spells *, 200 | | 14 17 0 0 | | 1→0 | | 87 83 |
+//! | spells *, 500 | | 13 12 0 2 | | 8→22 | | 88 83 |
+//! | spells *, 2000 | | 3 3 3 2 | | 22→96 | | 90 70 |
+//! | spells *, 20000 | | 2 5 5 0 | | 100→100 | | 54 8 |
+//!
+//! What does not hold, and why:
+//! - *Means under a Pareto service* (variance of the wait infinite): 7 to 10 % wrong passes, from 31 to 42 %.
+//! - *Rare stalls* in runs of 200 to 2 000 requests (passes up to 51 %, p90 intervals cover 73 to 92 %), and *spells*
+//!   that are longer than the run: what did not happen in the run cannot be bounded by it.
+//! - An interval that few runs print covers less: these are the runs that look calm. Of the runs of M/Pareto with 500
+//!   requests 12 % print one of p90, and 2.5 % a wrong one; of M/M/1 at 0.9 with 500, 2 % print one of p50.
+//!
+//! M/M/32 was looked at once before its figures were final, and counts as one that the method was chosen on.
+//! `run --sim mmc:servers=8,service=400ms --rate 18/s --duration 20s --slo 'p90 e2e<=1430ms'` (true p90 1 583 ms): 0 of 12
+//! seeds pass over sockets; 6 of 12 did.
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench that cannot go on says so by stopping")]
 
 #[path = "common/station.rs"]

@@ -203,7 +203,14 @@ pub(crate) const STATIONS: &[Station] = &[
     station("M/LN(3)/1 0.8", Kind::Fifo(1), Law::Lognormal(3.0), 0.8, [4.5906, 22.9926, 32.3417, 56.9921, 9.0], true),
     station("M/Pareto 2.5/1 0.7", Kind::Fifo(1), Law::Pareto(2.5), 0.7, [1.7887, 6.2048, 8.7924, 18.2158, 3.1], true),
     station("M/D/1 0.8", Kind::Fifo(1), Law::Constant, 0.8, [2.2761, 6.0146, 7.6241, 11.3538, 3.0], true),
-    station("independent LN(1)", Kind::Independent, Law::Lognormal(1.0), 2.0, [0.7071, 2.0553, 2.7809, 4.9053, 1.0], true),
+    station(
+        "independent LN(1)",
+        Kind::Independent,
+        Law::Lognormal(1.0),
+        2.0,
+        [std::f64::consts::FRAC_1_SQRT_2, 2.0553, 2.7809, 4.9053, 1.0],
+        true,
+    ),
     station("rare stalls", Kind::Stalls(500.0, 20.0), Law::Lognormal(0.1), 0.4, [1.2050, 2.9294, 6.8973, 39.3451, 2.6884], true),
     station("M/H2(5)/2 0.8", Kind::Fifo(2), Law::Hyper(5.0), 0.8, [2.7455, 16.6164, 22.6353, 36.5703, 6.1132], false),
     Station {

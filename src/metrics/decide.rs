@@ -224,11 +224,12 @@ impl Case<'_> {
             ),
             None if allowed <= 0.0 => format!("{text}: that no request ever misses cannot be certified by any sample; allow a small share"),
             None => {
-                let worth = share.effective.max(1.0);
-                let worth = if worth < 0.95 * decided as f64 {
-                    format!("; because requests depend on each other they are worth only {} independent ones", count(worth as u64))
-                } else {
-                    String::new()
+                let worth = match share.effective {
+                    worth if worth >= 0.95 * decided as f64 => String::new(),
+                    worth if worth < 2.0 => {
+                        "; because requests depend on each other they are worth fewer than 2 independent ones".to_owned()
+                    }
+                    worth => format!("; because requests depend on each other they are worth {} independent ones", count(worth as u64)),
                 };
                 match (share.needed, longer_s) {
                     (Some(needed), Some(longer_s)) => format!(
@@ -265,9 +266,10 @@ impl Case<'_> {
         let effective = found.map(|mean| self.tally.seen as f64 / mean.phi);
         // The half width falls with the square root of the length.
         let needed = found.zip(interval).filter(|_| met.is_none()).and_then(|(mean, [low, high])| {
-            let bound = if mean.mean_s <= start.limit { high } else { low };
-            let factor = (bound - mean.mean_s) / (start.limit - mean.mean_s);
-            (factor.is_finite() && factor > 1.0 && factor < 1e3).then(|| (self.tally.seen as f64 * (factor * factor - 1.0)) as u64)
+            let bound = if mean.value_s <= start.limit { high } else { low };
+            let factor = (bound - mean.value_s) / (start.limit - mean.value_s);
+            let more = self.tally.seen as f64 * (factor * factor - 1.0);
+            (factor.is_finite() && factor > 1.0 && factor < 30.0).then_some(more as u64)
         });
         let duration_needed_s = needed.and_then(|needed| self.duration_of(needed));
         let text = &start.text;
@@ -294,7 +296,7 @@ impl Case<'_> {
         let service = mean_of(self.summary, self.state, self.place, limit, |tally| (tally.service_sum_ticks, tally.service_seen));
         let firmly = service.is_some_and(|mean| refuted(mean.interval.map(|[low, _]| low), mean.refutes_alone(start.limit)));
         ObjectiveJudgement {
-            observed: found.map(|mean| Known::At(mean.mean_s)),
+            observed: found.map(|mean| Known::At(mean.value_s)),
             overdispersion: found.map(|mean| mean.phi),
             effective_requests: effective,
             interval95: interval,

@@ -61,15 +61,14 @@ pub(super) fn dependence(batches: &[Batch], prior: f64, worth: Option<Mixing>) -
     let total = |of: fn(&Batch) -> u64| batches.iter().map(of).sum::<u64>() as f64;
     let (hits, trials) = (total(|batch| batch.hits), total(|batch| batch.trials));
     let prior = prior.max(PRIOR_PHI);
-    let (plain, raised, episodes) = match dispersion(batches) {
-        Some(Dispersion { plain, episodes }) => (plain, 1.0 + (plain - 1.0) * mean_factor(episodes.max(1.0), OWN_CONFIDENCE), episodes),
+    let (plain, raised, episodes) = if let Some(Dispersion { plain, episodes }) = dispersion(batches) {
+        (plain, 1.0 + (plain - 1.0) * mean_factor(episodes.max(1.0), OWN_CONFIDENCE), episodes)
+    } else {
         // Too few misses for batch means: their runs stand for the episodes. Where nearly all missed, those of the few
         // that met do.
-        None => {
-            let few = hits.min(trials - hits);
-            let squares = run_squares(batches, hits <= trials / 2.0);
-            if few > 0.0 { (squares / few, squares / few, few * few / squares) } else { (1.0, 1.0, 0.0) }
-        }
+        let few = hits.min(trials - hits);
+        let squares = run_squares(batches, hits <= trials / 2.0);
+        if few > 0.0 { (squares / few, squares / few, few * few / squares) } else { (1.0, 1.0, 0.0) }
     };
     let shrunk = |own: f64| (own * episodes + PRIOR_EPISODES * prior) / (episodes + PRIOR_EPISODES);
     let most = trials.max(1.0);

@@ -179,14 +179,14 @@ pub(super) fn decide_share(tally: &Tally, allowed: f64, dependence: Dependence, 
     Share { met, interval: (effective >= LEAST_EFFECTIVE).then_some([lower, upper]), needed, hangs_on_undecided, effective }
 }
 
-/// The least factor, to 5 %, at which `enough` holds; `None` beyond a million.
+/// The least factor, to 5 %, at which `enough` holds; `None` beyond a thousand: nobody waits so long.
 fn least_factor(enough: impl Fn(f64) -> bool) -> Option<f64> {
     let mut factor = 1.05;
-    while factor < 1e6 {
+    while factor < 1e3 {
         if enough(factor) {
             return Some(factor);
         }
-        factor *= if factor < 20.0 { 1.05 } else { 1.5 };
+        factor *= 1.05;
     }
     None
 }
@@ -194,7 +194,7 @@ fn least_factor(enough: impl Fn(f64) -> bool) -> Option<f64> {
 /// A mean and its bounds, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Mean {
-    pub(super) mean_s: f64,
+    pub(super) value_s: f64,
     /// Absent where the requests are worth fewer than four independent ones.
     pub(super) interval: Option<[f64; 2]>,
     /// φ of the values.
@@ -204,7 +204,7 @@ pub(super) struct Mean {
 impl Mean {
     /// Whether the mean refutes `limit_s` whatever the dependence.
     pub(super) fn refutes_alone(&self, limit_s: f64) -> bool {
-        self.mean_s > MARKOV * limit_s
+        self.value_s > MARKOV * limit_s
     }
 }
 
@@ -233,14 +233,16 @@ pub(super) fn mean_of(summary: &Summary, state: &State, place: usize, limit: &Li
         values.iter().map(|(value, count)| (value - mean_s) * (value - mean_s) * *count as f64).sum::<f64>() / total.max(1) as f64;
     let trials = count as f64;
     let by_state = state.worth(&quantities(&[limit.metric])).map_or(1.0, |worth| trials / worth.effective_low.clamp(1.0, trials));
-    let Some(by_batches) = mean_dispersion(&portions, variance) else { return Some(Mean { mean_s, interval: None, phi: by_state }) };
+    let Some(by_batches) = mean_dispersion(&portions, variance) else {
+        return Some(Mean { value_s: mean_s, interval: None, phi: by_state });
+    };
     let phi = by_batches.max(by_state).clamp(1.0, trials.max(1.0));
     let effective = trials / phi;
     if effective < LEAST_EFFECTIVE {
-        return Some(Mean { mean_s, interval: None, phi });
+        return Some(Mean { value_s: mean_s, interval: None, phi });
     }
     if variance <= 0.0 {
-        return Some(Mean { mean_s, interval: Some([mean_s, mean_s]), phi });
+        return Some(Mean { value_s: mean_s, interval: Some([mean_s, mean_s]), phi });
     }
     let shape = effective * mean_s * mean_s / variance;
     let excess = |share: f64| beyond(&values, total, share).2;
@@ -249,7 +251,7 @@ pub(super) fn mean_of(summary: &Summary, state: &State, place: usize, limit: &Li
     let in_tail = tails.into_iter().fold(0.0, f64::max) * growth;
     let in_body = mean_s * (mean_factor(shape, MEAN_BODY) - 1.0);
     let high = mean_s + libm::sqrt(in_tail * in_tail + in_body * in_body);
-    Some(Mean { mean_s, interval: Some([mean_s * mean_factor_down(shape, FAIL), high]), phi })
+    Some(Mean { value_s: mean_s, interval: Some([mean_s * mean_factor_down(shape, FAIL), high]), phi })
 }
 
 /// Classes of the values that were seen, whatever else was missed.

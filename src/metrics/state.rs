@@ -142,7 +142,9 @@ impl Slots {
             let part = in_flight.len().div_ceil(PLANNED_PARTS).max(1);
             for part in in_flight.chunks_mut(part) {
                 let mean = part.iter().sum::<f64>() / part.len() as f64;
-                part.iter_mut().for_each(|point| *point -= mean);
+                for point in part {
+                    *point -= mean;
+                }
             }
         }
         let growth_t = if varies { 0.0 } else { growth_t(&in_flight) };
