@@ -130,7 +130,7 @@ mod tests {
 
     /// Uniform draws from a seed (SplitMix64), as this floor knows no generator.
     fn uniform(seed: u64) -> impl FnMut() -> f64 {
-        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
+        let mut state = (seed + 1).wrapping_mul(0xD134_2543_DE82_EF95);
         move || {
             state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
             let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
