@@ -37,9 +37,10 @@ pub fn mixing(series: &[f64]) -> Option<Mixing> {
     }
     loop {
         let points: Vec<f64> = series.iter().step_by(step).copied().collect();
-        let (alike, length) = (autoregression(&points)?, points.len() as f64 - 1.0);
-        if alike >= ALIKE || step == 1 {
-            return Some(bounded(alike, length));
+        // At a coarse spacing a series that seldom changes may show no change at all.
+        let alike = autoregression(&points);
+        if step == 1 || alike.is_some_and(|alike| alike >= ALIKE) {
+            return alike.map(|alike| bounded(alike, points.len() as f64 - 1.0));
         }
         step /= 2;
     }
@@ -128,7 +129,7 @@ pub fn growth_t(series: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
-    /// Uniform draws from a seed (SplitMix64), as this floor knows no generator.
+    /// Uniform draws from a seed (`SplitMix64`), as this floor knows no generator.
     fn uniform(seed: u64) -> impl FnMut() -> f64 {
         let mut state = (seed + 1).wrapping_mul(0xD134_2543_DE82_EF95);
         move || {
