@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::block::Tally;
-use crate::metrics::dependence::{decision_dispersion, mean_gap_quantile};
-use crate::metrics::{Known, Limit, Metric, Objective, Statistic, Summary, Unit};
-use crate::stats::dispersion::{LEAST_HITS, Portion, mean_half_width};
-use crate::stats::proportion::{lower_bound, trials_to_certify, trials_to_refute, upper_bound};
-use crate::units::count;
+use crate::metrics::dependence::{mean_gap_quantile, of_objective};
+use crate::metrics::evidence::{Share, all_far_beyond, decide_share, mean_of, tail};
+use crate::metrics::health::lag_limit_s;
+use crate::metrics::state::State;
+use crate::metrics::{Known, Limit, Metric, Objective, Statistic, Summary};
+use crate::units::{count, seconds};
 
-/// The one-sided confidence of every decision.
+/// The least one-sided confidence of every decision.
 pub const CONFIDENCE: f64 = 0.95;
 
 /// What was found about one objective, as it stands in `result.json`.
@@ -17,8 +18,8 @@ pub const CONFIDENCE: f64 = 0.95;
 pub struct ObjectiveJudgement {
     /// The objective, canonically.
     pub text: String,
-    /// The observed quantile, mean or maximum in seconds; the observed share for error rate, attainment and bare limits; good
-    /// requests per second for goodput.
+    /// The observed quantile, mean or maximum in seconds; the observed share for error rate, attainment and bare
+    /// limits; good requests per second for goodput.
     pub observed: Option<Known>,
     /// The limit in the same unit (a bare limit's in seconds).
     pub limit: f64,
@@ -34,8 +35,9 @@ pub struct ObjectiveJudgement {
     pub allowed_share: Option<f64>,
     /// φ: how much more the misses vary than independent ones; absent where the data cannot give it.
     pub overdispersion: Option<f64>,
-    /// The one-sided 95 % bounds, lower and upper, of what is decided: the share of misses, or the mean in seconds. Undecided
-    /// requests count as met in the lower and as misses in the upper. Absent when φ is.
+    /// The one-sided bounds, lower and upper, of what is decided, each with 95 % confidence at least: the share of
+    /// misses, or the mean in seconds. Undecided requests count as met in the lower and as misses in the upper. Absent
+    /// where the requests are worth fewer than four independent ones.
     pub interval95: Option<[f64; 2]>,
     /// `true` met, `false` not met, absent inconclusive or (bare limits) judged through the attainment.
     pub met: Option<bool>,
@@ -43,6 +45,15 @@ pub struct ObjectiveJudgement {
     pub decides: bool,
     /// Requests still needed for a decision, at the shares and the dependence seen so far.
     pub requests_needed: Option<u64>,
+    /// How much longer the window has to be for them at the rate of the run, in seconds.
+    #[serde(default)]
+    pub duration_needed_s: Option<f64>,
+    /// Independent requests that the requests are worth: `decided` ÷ `overdispersion`.
+    #[serde(default)]
+    pub effective_requests: Option<f64>,
+    /// The send lag in seconds up to which this objective is not doubted; absent where a late send cannot touch it.
+    #[serde(default)]
+    pub send_lag_limit_s: Option<f64>,
     /// Why it is not met or not decided, ending with advice.
     pub reason: Option<String>,
     /// Whether a `false` rests on misses that neither lateness nor shedding can have caused.
@@ -50,41 +61,8 @@ pub struct ObjectiveJudgement {
     pub refuted_firmly: bool,
 }
 
-/// A share decided against what is allowed.
-struct Share {
-    met: Option<bool>,
-    interval: Option<[f64; 2]>,
-    needed: Option<u64>,
-    /// Decided but for the undecided.
-    hangs_on_undecided: bool,
-}
-
-fn decide_share(tally: &Tally, allowed: f64, phi: Option<f64>) -> Share {
-    let trials = (tally.decided() + tally.undecided) as f64;
-    let Some(phi) = phi.filter(|_| trials > 0.0) else {
-        return Share { met: None, interval: None, needed: None, hangs_on_undecided: false };
-    };
-    let low = |misses: u64| lower_bound(misses as f64 / phi, trials / phi, CONFIDENCE);
-    let high = |misses: u64| upper_bound(misses as f64 / phi, trials / phi, CONFIDENCE);
-    let (lower, upper) = (low(tally.misses), high(tally.misses + tally.undecided));
-    let met = if upper <= allowed {
-        Some(true)
-    } else if lower > allowed {
-        Some(false)
-    } else {
-        None
-    };
-    let hangs_on_undecided = met.is_none() && (high(tally.misses) <= allowed || low(tally.misses + tally.undecided) > allowed);
-    let share = tally.misses as f64 / trials;
-    let enough = if share < allowed { trials_to_certify(share, allowed, CONFIDENCE) } else { trials_to_refute(share, allowed, CONFIDENCE) };
-    let needed =
-        if met.is_none() && !hangs_on_undecided { enough.map(|enough| libm::ceil((enough * phi - trials).max(1.0)) as u64) } else { None };
-    Share { met, interval: Some([lower, upper]), needed, hangs_on_undecided }
-}
-
 /// Judges objective number `place` of the summary.
-#[must_use]
-pub fn judge_objective(summary: &Summary, place: usize, objective: &Objective) -> ObjectiveJudgement {
+pub(super) fn judge_objective(summary: &Summary, state: &State, place: usize, objective: &Objective) -> ObjectiveJudgement {
     let tally = summary.tally(place).cloned().unwrap_or_default();
     let offered = summary.cohort().planned as f64;
     let window_s = summary.frame().window.length_s();
@@ -104,18 +82,23 @@ pub fn judge_objective(summary: &Summary, place: usize, objective: &Objective) -
         met: None,
         decides: true,
         requests_needed: None,
+        duration_needed_s: None,
+        effective_requests: None,
+        send_lag_limit_s: lag_limit_s(summary.objectives(), objective),
         reason: None,
         refuted_firmly: false,
     };
+    let case = Case { summary, state, place, tally: &tally };
+    let joint: Vec<Metric> = summary.objectives().limits().map(|(_, limit)| limit.metric).collect();
     match objective {
         Objective::Latency(limit) => {
             let start = ObjectiveJudgement { limit: limit.limit.as_secs_f64(), ..start };
             match limit.statistic {
                 Statistic::Quantile(quantile) => {
                     let observed = observed_quantile(summary, limit, quantile.share());
-                    by_share(summary, place, limit.metric, &tally, rest(quantile.share()), ObjectiveJudgement { observed, ..start })
+                    case.by_share(&[limit.metric], Some(limit), rest(quantile.share()), ObjectiveJudgement { observed, ..start })
                 }
-                Statistic::Mean => by_mean(summary, place, &tally, start),
+                Statistic::Mean => case.by_mean(limit, start),
                 Statistic::Max => by_max(summary, limit, &tally, start),
                 Statistic::EachRequest => {
                     let met = (tally.decided() > 0).then(|| Known::At(tally.met as f64 / tally.decided() as f64));
@@ -125,11 +108,11 @@ pub fn judge_objective(summary: &Summary, place: usize, objective: &Objective) -
         }
         Objective::ErrorRate(share) => {
             let start = ObjectiveJudgement { observed: miss_share.map(Known::At), limit: share.share(), ..start };
-            by_share(summary, place, Metric::E2e, &tally, share.share(), start)
+            case.by_share(&[], None, share.share(), start)
         }
         Objective::Attainment(share) => {
             let start = ObjectiveJudgement { observed: good_share, limit: share.share(), ..start };
-            by_share(summary, place, Metric::E2e, &tally, rest(share.share()), start)
+            case.by_share(&joint, None, rest(share.share()), start)
         }
         Objective::Goodput(rate) => {
             let observed = (window_s > 0.0).then(|| Known::At(tally.met as f64 / window_s));
@@ -145,7 +128,7 @@ pub fn judge_objective(summary: &Summary, place: usize, objective: &Objective) -
                 );
                 return ObjectiveJudgement { reason: Some(reason), ..start };
             }
-            by_share(summary, place, Metric::E2e, &tally, allowed, start)
+            case.by_share(&joint, None, allowed, start)
         }
     }
 }
@@ -162,101 +145,175 @@ fn observed_quantile(summary: &Summary, limit: &Limit, share: f64) -> Option<Kno
     summary.distribution(limit.metric, limit.origin).at_share(share)
 }
 
-/// By proportion: few misses have the dependence of the slowest tenth instead of their own.
-fn by_share(summary: &Summary, place: usize, metric: Metric, tally: &Tally, allowed: f64, start: ObjectiveJudgement) -> ObjectiveJudgement {
-    // Where a fair number of requests missed and none met, nothing varies, and nothing needs to.
-    let phi = decision_dispersion(summary, place, metric).or((tally.met == 0 && tally.misses >= LEAST_HITS).then_some(1.0));
-    let share = decide_share(tally, allowed, phi);
-    let decided = start.decided + start.undecided;
-    let reason = match (share.met, phi) {
-        (Some(true), _) => None,
-        (Some(false), _) => Some(format!(
-            "{}: {} of {} requests missed it, {:.3}% where {:.3}% are allowed; lower the rate or raise the limit",
-            start.text,
-            count(start.misses),
-            count(start.decided),
-            100.0 * start.misses as f64 / start.decided.max(1) as f64,
-            100.0 * allowed
-        )),
-        (None, _) if summary.cohort().planned == 0 => Some(nothing_measured(&start)),
-        (None, _) if decided == 0 => Some(format!("{}: no request says anything about it; check the target and the mode", start.text)),
-        (None, None) => Some(format!(
-            "{}: {} requests are too few, or lie too close together, to show how they depend on each other; run longer, or at a higher rate",
-            start.text,
-            count(decided)
-        )),
-        (None, Some(_)) if share.hangs_on_undecided => Some(format!(
-            "{}: it hangs on {} requests that were cut off before they were decided; use a longer --drain",
-            start.text,
-            count(start.undecided)
-        )),
-        (None, Some(_)) if allowed <= 0.0 => {
-            Some(format!("{}: that no request ever misses cannot be certified by any sample; allow a small share", start.text))
+/// One objective of one summary.
+struct Case<'a> {
+    summary: &'a Summary,
+    state: &'a State,
+    place: usize,
+    tally: &'a Tally,
+}
+
+impl Case<'_> {
+    /// By counts, and where they leave it open by how far the values lie below `limit`. Without metrics it is about
+    /// errors.
+    fn by_share(&self, metrics: &[Metric], limit: Option<&Limit>, allowed: f64, start: ObjectiveJudgement) -> ObjectiveJudgement {
+        let dependence = of_objective(self.summary, self.state, self.place, metrics);
+        let tail = limit.and_then(|limit| tail(self.summary, self.state, limit, allowed));
+        // A backlog makes latencies worse and worse; errors need not follow it.
+        let growing = (self.state.is_growing() && !metrics.is_empty()).then(|| self.last_quarter());
+        let mut share = decide_share(self.tally, allowed, dependence, tail.as_ref(), growing);
+        if limit.is_some_and(|limit| all_far_beyond(self.summary, self.tally, limit)) {
+            share = Share { met: Some(false), needed: None, ..share };
         }
-        (None, Some(phi)) => Some(match share.needed {
-            Some(needed) => format!(
-                "{}: {} of {} requests missed it, which decides nothing at the dependence seen (phi {phi:.1}); about {} more requests are \
-                 needed, run longer",
-                start.text,
-                count(start.misses),
-                count(decided),
-                count(needed)
+        let firm_misses =
+            Tally { misses: self.tally.firm_misses, met: self.tally.decided() - self.tally.firm_misses, ..self.tally.clone() };
+        let firm_share = decide_share(&firm_misses, allowed, dependence, None, None).met == Some(false);
+        let firmly = share.met == Some(false) && (firm_share || firm_misses.met == 0);
+        let measured = self.tally.decided() + self.tally.undecided > 0;
+        let duration_needed_s = share.needed.and_then(|needed| self.duration_of(needed));
+        ObjectiveJudgement {
+            allowed_share: Some(allowed),
+            overdispersion: measured.then_some(dependence.phi),
+            effective_requests: measured.then_some(share.effective),
+            interval95: share.interval,
+            met: share.met,
+            requests_needed: share.needed,
+            duration_needed_s,
+            reason: self.reason(&share, allowed, growing.is_some(), duration_needed_s, &start),
+            refuted_firmly: firmly,
+            ..start
+        }
+    }
+
+    /// (misses, requests) of the last quarter of the blocks.
+    fn last_quarter(&self) -> (u64, u64) {
+        let blocks = self.summary.blocks().slots();
+        let last = blocks[blocks.len() * 3 / 4..].iter().map(|block| block.tally_of(self.place));
+        last.fold((0, 0), |(misses, of), tally| (misses + tally.misses, of + tally.decided()))
+    }
+
+    /// How much longer the window has to be for `requests` more, at the rate of the run.
+    fn duration_of(&self, requests: u64) -> Option<f64> {
+        let (planned, window_s) = (self.summary.cohort().planned, self.summary.frame().window.length_s());
+        (planned > 0 && window_s > 0.0).then(|| requests as f64 / planned as f64 * window_s)
+    }
+
+    fn reason(&self, share: &Share, allowed: f64, growing: bool, longer_s: Option<f64>, start: &ObjectiveJudgement) -> Option<String> {
+        let (misses, decided) = (start.misses, start.decided + start.undecided);
+        let text = &start.text;
+        let missed = || format!("{text}: {} of {} requests missed it", count(misses), count(decided));
+        Some(match share.met {
+            Some(true) => return None,
+            Some(false) => format!(
+                "{text}: {} of {} requests missed it, {:.3}% where {:.3}% are allowed; lower the rate or raise the limit",
+                count(misses),
+                count(start.decided),
+                100.0 * misses as f64 / start.decided.max(1) as f64,
+                100.0 * allowed
             ),
-            None => format!("{}: the share of misses lies on the limit; run longer, or choose another limit", start.text),
-        }),
-    };
-    let firm = Tally { misses: tally.firm_misses, met: tally.decided() - tally.firm_misses, ..tally.clone() };
-    ObjectiveJudgement {
-        allowed_share: Some(allowed),
-        overdispersion: phi,
-        interval95: share.interval,
-        met: share.met,
-        requests_needed: share.needed,
-        reason,
-        refuted_firmly: share.met == Some(false) && decide_share(&firm, allowed, phi).met == Some(false),
-        ..start
+            None if self.summary.cohort().planned == 0 => nothing_measured(start),
+            None if decided == 0 => format!("{text}: no request says anything about it; check the target and the mode"),
+            None if share.hangs_on_undecided => {
+                let cut = count(start.undecided);
+                format!("{text}: it depends on {cut} requests that were cut off before they were decided; use a longer --drain")
+            }
+            None if growing => format!(
+                "{}, while the requests in flight grew over the whole window, so that later requests may wait longer; add --warmup, run longer \
+                 or lower the rate",
+                missed()
+            ),
+            None if allowed <= 0.0 => format!("{text}: that no request ever misses cannot be certified by any sample; allow a small share"),
+            None => {
+                let worth = match share.effective {
+                    worth if worth >= 0.95 * decided as f64 => String::new(),
+                    worth if worth < 2.0 => {
+                        "; because requests depend on each other they are worth fewer than 2 independent ones".to_owned()
+                    }
+                    worth => format!("; because requests depend on each other they are worth {} independent ones", count(worth as u64)),
+                };
+                match (share.needed, longer_s) {
+                    (Some(needed), Some(longer_s)) => format!(
+                        "{}{worth}, too few to decide; make --duration about {} longer ({} more requests)",
+                        missed(),
+                        rounded(longer_s),
+                        count(needed)
+                    ),
+                    (Some(needed), None) => format!("{}{worth}, too few to decide; send about {} more requests", missed(), count(needed)),
+                    (None, _) => format!(
+                        "{text}: {:.3}% of the requests missed it, too close to the {:.3}% that are allowed; run longer, or choose another limit",
+                        100.0 * misses as f64 / decided as f64,
+                        100.0 * allowed
+                    ),
+                }
+            }
+        })
+    }
+
+    /// The mean over the values seen.
+    fn by_mean(&self, limit: &Limit, start: ObjectiveJudgement) -> ObjectiveJudgement {
+        let found = mean_of(self.summary, self.state, self.place, limit, |tally| (tally.sum_ticks, tally.seen));
+        let refuted = |low_s: Option<f64>, alone: bool| alone || low_s.is_some_and(|low_s| low_s > start.limit);
+        let interval = found.and_then(|mean| mean.interval);
+        let supported = interval.is_some_and(|[_, high]| high <= start.limit);
+        // What was cut off may have been anything longer: it can refute, never support.
+        let met = if found.is_some_and(|mean| refuted(interval.map(|[low, _]| low), mean.refutes_alone(start.limit))) {
+            Some(false)
+        } else if supported && self.tally.undecided == 0 && !self.state.is_growing() {
+            Some(true)
+        } else {
+            None
+        };
+        let effective = found.map(|mean| self.tally.seen as f64 / mean.phi);
+        // The half width falls with the square root of the length.
+        let needed = found.zip(interval).filter(|_| met.is_none()).and_then(|(mean, [low, high])| {
+            let bound = if mean.value_s <= start.limit { high } else { low };
+            let factor = (bound - mean.value_s) / (start.limit - mean.value_s);
+            let more = self.tally.seen as f64 * (factor * factor - 1.0);
+            (factor.is_finite() && factor > 1.0 && factor < 30.0).then_some(more as u64)
+        });
+        let duration_needed_s = needed.and_then(|needed| self.duration_of(needed));
+        let text = &start.text;
+        let reason = match (met, interval) {
+            (Some(true), _) => None,
+            (Some(false), _) => Some(format!("{text}: the mean is above the limit; lower the rate or raise the limit")),
+            (None, _) if self.summary.cohort().planned == 0 => Some(nothing_measured(&start)),
+            (None, _) if self.tally.undecided > 0 => {
+                let cut = count(self.tally.undecided);
+                Some(format!("{text}: {cut} requests were cut off before their value was known; use a longer --drain"))
+            }
+            (None, Some(_)) if self.state.is_growing() && supported => Some(format!(
+                "{text}: the requests in flight grew over the whole window, so that later requests may wait longer; add --warmup or run longer"
+            )),
+            (None, None) => Some(format!("{text}: too few independent requests for an interval of the mean; run longer")),
+            (None, Some(_)) => Some(match duration_needed_s {
+                Some(longer_s) => {
+                    format!("{text}: the interval of the mean holds the limit; make --duration about {} longer", rounded(longer_s))
+                }
+                None => format!("{text}: the interval of the mean holds the limit; run longer"),
+            }),
+        };
+        // A late send adds to a mean; what refutes by itself is the mean counted from the send.
+        let service = mean_of(self.summary, self.state, self.place, limit, |tally| (tally.service_sum_ticks, tally.service_seen));
+        let firmly = service.is_some_and(|mean| refuted(mean.interval.map(|[low, _]| low), mean.refutes_alone(start.limit)));
+        ObjectiveJudgement {
+            observed: found.map(|mean| Known::At(mean.value_s)),
+            overdispersion: found.map(|mean| mean.phi),
+            effective_requests: effective,
+            interval95: interval,
+            requests_needed: needed,
+            duration_needed_s,
+            met,
+            reason,
+            refuted_firmly: met == Some(false) && firmly,
+            ..start
+        }
     }
 }
 
-/// The mean over the values seen, by batch means.
-fn by_mean(summary: &Summary, place: usize, tally: &Tally, start: ObjectiveJudgement) -> ObjectiveJudgement {
-    let (mean, interval) = mean_of(summary, place, tally, |tally| (tally.sum_ticks, tally.seen));
-    let met = interval.and_then(|[low, high]| match (high <= start.limit, low > start.limit) {
-        // What was cut off may have been anything longer: it can refute, never support.
-        (true, _) if tally.undecided == 0 => Some(true),
-        (_, true) => Some(false),
-        _ => None,
-    });
-    let reason = match (met, interval) {
-        (Some(true), _) => None,
-        (Some(false), _) => Some(format!("{}: the mean is above the limit; lower the rate or raise the limit", start.text)),
-        (None, None) if summary.cohort().planned == 0 => Some(nothing_measured(&start)),
-        (None, None) => Some(format!("{}: too few requests for an interval of the mean; run longer", start.text)),
-        (None, Some(_)) if tally.undecided > 0 => Some(format!(
-            "{}: {} requests were cut off before their value was known; use a longer --drain",
-            start.text,
-            count(tally.undecided)
-        )),
-        (None, Some(_)) => Some(format!("{}: the interval of the mean holds the limit; run longer", start.text)),
-    };
-    // A late send adds to a mean; what refutes by itself is the mean counted from the send.
-    let (_, service) = mean_of(summary, place, tally, |tally| (tally.service_sum_ticks, tally.service_seen));
-    let refuted_firmly = met == Some(false) && service.is_some_and(|[low, _]| low > start.limit);
-    ObjectiveJudgement { observed: mean.map(Known::At), interval95: interval, met, reason, refuted_firmly, ..start }
-}
-
-/// A mean in seconds and its interval by batch means; `part` picks (sum in ticks, values).
-fn mean_of(summary: &Summary, place: usize, whole: &Tally, part: fn(&Tally) -> (u128, u64)) -> (Option<f64>, Option<[f64; 2]>) {
-    let ticks = Unit::Seconds.ticks();
-    let portion = |tally: &Tally| {
-        let (sum, count) = part(tally);
-        Portion { sum: sum as f64 / ticks, count }
-    };
-    let portions: Vec<Portion> = summary.blocks().slots().iter().map(|block| portion(&block.tally_of(place))).collect();
-    let (sum, count) = part(whole);
-    let mean = (count > 0).then(|| sum as f64 / count as f64 / ticks);
-    let interval = mean.zip(mean_half_width(&portions, CONFIDENCE)).map(|(mean, half)| [(mean - half).max(0.0), mean + half]);
-    (mean, interval)
+/// A duration as a user would type it: two digits.
+fn rounded(duration_s: f64) -> String {
+    let digits = libm::pow(10.0, libm::floor(libm::log10(duration_s.max(1e-3))) - 1.0);
+    seconds(libm::ceil(duration_s / digits) * digits)
 }
 
 /// Why an empty cohort decides nothing.

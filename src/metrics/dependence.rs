@@ -1,56 +1,164 @@
-//! Owns what the blocks say about dependence: φ of misses and of exceedances, and the honest interval of a quantile.
+//! Owns what a summary says about dependence: how many independent requests its requests are worth, and the interval of
+//! a quantile.
+//!
+//! Latencies near saturation depend on each other: a request that waits leaves a queue to the next one. `n` requests
+//! are then worth n/φ independent ones, φ the overdispersion of their misses. Two sources of φ are combined, and the
+//! larger one counts:
+//!
+//! 1. **The requests in flight** ([`crate::metrics::state`]) are the state that carries dependence from one request
+//!    to the next. They are known at every instant, whereas misses are rare. The lower 95 % bound of the independent
+//!    samples of that state, by an autoregression whose bound is that of a unit-root test (Dickey and Fuller, 1979),
+//!    bounds n/φ from above. A short run of a slow service looks calm; the bound is then near zero, because such a
+//!    series cannot be told from one that never returns to its mean. It is left out where a latency does not depend on
+//!    the requests in flight (slope of its logarithm on them).
+//! 2. **The misses themselves**: batch means over the blocks (Conway, 1963), the largest over batch sizes, its
+//!    excess over 1 raised to the upper 90 % bound for the number of blocks that carry the misses (*episodes*; Σ²/Σ of
+//!    their counts), and averaged with a prior by those episodes. The prior is the larger of 4 and the φ of exceeding
+//!    p50 and p90, and is worth 6 episodes.
+//!
+//! A kind of event that did not happen in the run cannot be bounded by any of it: without a miss, the prior of 4 is all
+//! that stands for episodes that were not seen.
+//!
+//! Measured figures, of services that the method was chosen on and of others: `benches/verdict.rs`.
 
 use crate::metrics::block::Block;
 use crate::metrics::buckets::Buckets;
 use crate::metrics::series::Absorb;
+use crate::metrics::state::{Quantity, State};
 use crate::metrics::{Distribution, Known, Metric, OriginOf, Summary};
 use crate::stats::dispersion::{Batch, Dispersion, dispersion};
+use crate::stats::mixing::Mixing;
 use crate::stats::ranks::quantile_interval;
+use crate::stats::tail::mean_factor;
 
-/// The event whose dependence stands in for that of rarer ones: exceeding the observed p90.
-const FREQUENT: f64 = 0.9;
+/// φ assumed where no miss shows how misses cluster. With 4, no miss among 1 476 requests certifies 1 %.
+const PRIOR_PHI: f64 = 4.0;
+/// Episodes that the prior is worth.
+const PRIOR_EPISODES: f64 = 6.0;
+/// Confidence of the raised φ of the misses.
+const OWN_CONFIDENCE: f64 = 0.9;
+/// Confidence at which ranks are computed so that the printed interval covers 95 %, φ being estimated.
+const RANK_CONFIDENCE: f64 = 0.98;
+/// Independent requests on the rarer side of a quantile below which its interval is not printed.
+const LEAST_BEYOND: f64 = 4.0;
+/// Episodes below which an interval is not printed.
+const LEAST_EPISODES: f64 = 5.0;
 
-/// φ for a decision about objective number `place`: that of its misses, shrunk towards that of exceedances of the observed p90 of
-/// `metric`; with fewer than 10 misses the latter alone, widened. `None` when the data cannot give that either.
-pub(super) fn decision_dispersion(summary: &Summary, place: usize, metric: Metric) -> Option<f64> {
-    let batches = summary.blocks().slots().iter().map(|block| block.tally_of(place));
-    let batches: Vec<Batch> = batches.map(|tally| Batch { hits: tally.misses, trials: tally.decided() }).collect();
-    let frequent = exceedances(summary, metric, FREQUENT);
-    match dispersion(&batches) {
-        Some(own) => Some(own.shrunk(frequent)),
-        None => frequent.map(|frequent| frequent.widened),
+/// What requests are worth for a decision about a share of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Dependence {
+    /// Overdispersion to decide with, at least 1.
+    pub(super) phi: f64,
+    /// Best estimate of it, to foretell the requests still needed.
+    pub(super) likely_phi: f64,
+    /// Blocks that carry the misses, (Σ k)² / Σ k²; 0 without any.
+    pub(super) episodes: f64,
+}
+
+/// The dependence of the hits of `batches`; `prior` is the φ of more frequent events, `worth` what the requests in
+/// flight say.
+pub(super) fn dependence(batches: &[Batch], prior: f64, worth: Option<Mixing>) -> Dependence {
+    let total = |of: fn(&Batch) -> u64| batches.iter().map(of).sum::<u64>() as f64;
+    let (hits, trials) = (total(|batch| batch.hits), total(|batch| batch.trials));
+    let prior = prior.max(PRIOR_PHI);
+    let (plain, raised, episodes) = if let Some(Dispersion { plain, episodes }) = dispersion(batches) {
+        (plain, 1.0 + (plain - 1.0) * mean_factor(episodes.max(1.0), OWN_CONFIDENCE), episodes)
+    } else {
+        // Too few misses for batch means: their runs stand for the episodes. Where nearly all missed, those of the few
+        // that met do.
+        let few = hits.min(trials - hits);
+        let squares = run_squares(batches, hits <= trials / 2.0);
+        if few > 0.0 { (squares / few, squares / few, few * few / squares) } else { (1.0, 1.0, 0.0) }
+    };
+    let shrunk = |own: f64| (own * episodes + PRIOR_EPISODES * prior) / (episodes + PRIOR_EPISODES);
+    let most = trials.max(1.0);
+    let of_state = |samples: fn(&Mixing) -> f64| worth.as_ref().map_or(1.0, |mixing| trials / samples(mixing).clamp(1.0, most));
+    Dependence {
+        phi: shrunk(raised).max(plain).max(of_state(|mixing| mixing.effective_low)).clamp(1.0, most),
+        likely_phi: shrunk(plain).max(of_state(|mixing| mixing.effective)).clamp(1.0, most),
+        episodes,
     }
 }
 
-/// φ of exceedances of the observed `share` quantile of `metric` over the blocks; `None` when there are too few.
+/// Σ of the squared hits of runs of blocks (of those that met, without `misses`): blocks with hits belong to one run
+/// when no more than one block without lies between them.
+fn run_squares(batches: &[Batch], misses: bool) -> f64 {
+    let (mut squares, mut open, mut empty) = (0.0, 0u64, 0);
+    for batch in batches {
+        let hits = if misses { batch.hits } else { batch.trials - batch.hits };
+        empty = if hits > 0 { 0 } else { empty + 1 };
+        if empty > 1 {
+            squares += (open * open) as f64;
+            open = 0;
+        }
+        open += hits;
+    }
+    squares + (open * open) as f64
+}
+
+/// The dependence of the misses of objective number `place`, whose latencies, where it has any, are of `metrics`.
+pub(super) fn of_objective(summary: &Summary, state: &State, place: usize, metrics: &[Metric]) -> Dependence {
+    let batches: Vec<Batch> = summary.blocks().slots().iter().map(|block| batch_of(block, place)).collect();
+    let hits: u64 = batches.iter().map(|batch| batch.hits).sum();
+    if metrics.is_empty() {
+        // Errors: fewer than ten cannot show whether they depend on the requests in flight.
+        let worth = state.worth_to_errors().filter(|_| hits >= 10);
+        return dependence(&batches, PRIOR_PHI, worth);
+    }
+    let prior = metrics.iter().map(|metric| frequent_phi(summary, *metric)).fold(PRIOR_PHI, f64::max);
+    dependence(&batches, prior, state.worth(&quantities(metrics)))
+}
+
+pub(super) fn quantities(metrics: &[Metric]) -> Vec<Quantity> {
+    metrics.iter().map(|metric| Quantity::of(*metric)).collect()
+}
+
+fn batch_of(block: &Block, place: usize) -> Batch {
+    let tally = block.tally_of(place);
+    Batch { hits: tally.misses, trials: tally.decided() + tally.undecided }
+}
+
+/// φ of exceeding the observed p50 and p90 of `metric`, the larger.
+fn frequent_phi(summary: &Summary, metric: Metric) -> f64 {
+    [0.5, 0.9].into_iter().filter_map(|share| Some(dispersion(&exceedances(summary, metric, share)?)?.plain)).fold(1.0, f64::max)
+}
+
+/// The dependence of exceeding the class of values at `share`.
+pub(super) fn of_exceedances(summary: &Summary, state: &State, metric: Metric, share: f64) -> Option<Dependence> {
+    let prior = frequent_phi(summary, metric);
+    let worth = state.worth(&quantities(&[metric]));
+    Some(dependence(&exceedances(summary, metric, share)?, prior, worth))
+}
+
+/// Exceedances of the observed `share` quantile of `metric` over the blocks; `None` without values.
 ///
-/// The threshold is the class of the blocks' histograms (2 digits) whose share beyond it is closest to 1 − `share`, and between
-/// half and twice of it. When one class holds so much that none is, as in a service of constant latency, there is nothing to
-/// vary but membership of that class, and φ is 1.
-fn exceedances(summary: &Summary, metric: Metric, share: f64) -> Option<Dispersion> {
+/// The threshold is the class of the blocks' histograms (2 digits) whose share beyond it is closest to 1 − `share`, and
+/// between half and twice of it. When one class holds so much that none is, as in a service of constant latency, only
+/// the number beyond any class could vary, and it is taken as evenly spread.
+fn exceedances(summary: &Summary, metric: Metric, share: f64) -> Option<Vec<Batch>> {
     let (classes, missed) = merged(summary, metric);
-    let wanted = (1.0 - share) * (classes.len() + missed) as f64;
+    let ranked = classes.len() + missed;
+    let wanted = (1.0 - share) * ranked as f64;
     let distance = |beyond: u64| libm::fabs(beyond as f64 - wanted);
-    let (mut beyond, mut fullest) = (missed, 0);
+    let mut beyond = missed;
     let mut nearest: Option<(usize, u64)> = None;
     for (class, count) in classes.iter().rev() {
         if nearest.is_none_or(|(_, held)| distance(beyond) < distance(held)) {
             nearest = Some((class, beyond));
         }
         beyond += count;
-        fullest = fullest.max(count);
     }
     let (class, held) = nearest?;
+    let blocks = summary.blocks().slots().iter().map(|block| block.beyond(metric, class));
     if (0.5 * wanted..=2.0 * wanted).contains(&(held as f64)) {
-        let batches = summary.blocks().slots().iter().map(|block| block.beyond(metric, class));
-        return dispersion(&batches.map(|(hits, trials)| Batch { hits, trials }).collect::<Vec<_>>());
+        return Some(blocks.map(|(hits, trials)| Batch { hits, trials }).collect());
     }
-    let constant = missed == 0 && fullest >= 100 && fullest as f64 > 0.5 * wanted;
-    constant.then_some(Dispersion { plain: 1.0, widened: 1.0, episodes: f64::from(u16::MAX) })
+    let even = blocks.map(|(_, trials)| Batch { hits: libm::round((1.0 - share) * trials as f64) as u64, trials });
+    Some(even.collect())
 }
 
 /// The times of `metric` over all blocks, and the requests that missed it.
-fn merged(summary: &Summary, metric: Metric) -> (Buckets<6, u64>, u64) {
+pub(super) fn merged(summary: &Summary, metric: Metric) -> (Buckets<6, u64>, u64) {
     let mut all = Buckets::<6, u64>::default();
     let mut missed = 0;
     for block in summary.blocks().slots() {
@@ -62,18 +170,22 @@ fn merged(summary: &Summary, metric: Metric) -> (Buckets<6, u64>, u64) {
     (all, missed)
 }
 
-/// The 95 % interval of a displayed quantile of a time of the cohort, from the planned instant, in seconds: order statistics
-/// at exact ranks of n/φ. `None` ("more requests needed") when φ cannot be estimated, when a rank does not exist, or when
-/// a bound falls among values cut off or missed.
+/// The 95 % interval of a displayed quantile of a time of the cohort, from the planned instant, in seconds: order
+/// statistics at exact ranks of n/φ. `None` ("more requests needed") where the requests are worth fewer than four
+/// independent ones on the rarer side of the quantile, where the requests in flight grew over the window, or where a
+/// bound falls among values cut off or missed.
 #[must_use]
-pub(super) fn quantile_interval95(summary: &Summary, metric: Metric, share: f64) -> Option<[f64; 2]> {
+pub(super) fn quantile_interval95(summary: &Summary, state: &State, metric: Metric, share: f64) -> Option<[f64; 2]> {
     if matches!(metric, Metric::Itl | Metric::Tbt | Metric::OutputSpeed | Metric::InputTokens | Metric::OutputTokens) {
         return None;
     }
     let distribution = summary.distribution(metric, OriginOf::Scheduled);
-    let prior = if share > FREQUENT { exceedances(summary, metric, FREQUENT) } else { None };
-    let phi = exceedances(summary, metric, share)?.shrunk(prior);
-    let (low, high) = quantile_interval(share, distribution.ranked() as f64 / phi, 0.95)?;
+    let Dependence { phi, episodes, .. } = of_exceedances(summary, state, metric, share)?;
+    let effective = distribution.ranked() as f64 / phi;
+    if state.is_growing() || episodes < LEAST_EPISODES || effective * share.min(1.0 - share) < LEAST_BEYOND {
+        return None;
+    }
+    let (low, high) = quantile_interval(share, effective, RANK_CONFIDENCE)?;
     bounds(distribution, low, high)
 }
 

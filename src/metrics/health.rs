@@ -1,15 +1,13 @@
 //! Owns `Health`: whether the generator did what was planned, and what the numbers cannot show.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{Ended, Known, LoadKind, Trial};
+use crate::metrics::{Ended, Known, Limit, LoadKind, Metric, Objective, Objectives, OriginOf, Trial};
 use crate::units::{count, seconds};
 
 /// Lag that is never held against the generator.
 const LEAST_LAG_LIMIT_S: f64 = 0.002;
-/// Of the smallest limit, the lag that is borne.
+/// Share of a limit up to which a lag is not held against the generator.
 const LAG_SHARE: f64 = 0.05;
 /// Of the planned requests, those that have to be sent.
 const LEAST_SENT_SHARE: f64 = 0.999;
@@ -27,7 +25,7 @@ pub struct Health {
     pub healthy: bool,
     /// p99 of send lag of the planned requests, in seconds.
     pub send_lag_p99_s: Option<Known>,
-    /// What it is held against: max(2 ms, 5 % of the smallest limit).
+    /// What it is held against: max(2 ms, 5 % of the smallest limit that counts from the planned instant).
     pub send_lag_limit_s: f64,
     /// Sent over planned, of the planned requests; absent without any.
     pub sent_share: Option<f64>,
@@ -37,7 +35,8 @@ pub struct Health {
     pub abandoned: u64,
     /// (∫ in flight dt − Σ (ended − sent)) ÷ the latter, over the whole run; absent where the player did not count.
     pub little_residual: Option<f64>,
-    /// The same over the window, mean in flight against rate × time in the system: a sign of steady state, never of health.
+    /// The same over the window, mean in flight against rate × time in the system: a sign of steady state, never of
+    /// health.
     pub window_residual: Option<f64>,
     /// Whether the window looks steady (residual ≤ 10 %).
     pub steady: Option<bool>,
@@ -52,15 +51,50 @@ pub struct Health {
     /// Those of them whose output tokens `--tokenizer` counted.
     #[serde(default)]
     pub usage_counted: u64,
-    /// What is wrong with the generator: each makes a pass inconclusive. Each ends with advice.
+    /// Whether the send lag is above that limit, and some objective counts from the planned instant (or there is none).
+    /// Then the first of the faults says so.
+    #[serde(default)]
+    pub late: bool,
+    /// What is wrong with the generator: each makes a pass inconclusive (lateness only that of what it can touch). Each
+    /// ends with advice.
     pub faults: Vec<String>,
     /// What the reader should know. Each ends with advice where there is some.
     pub notes: Vec<String>,
 }
 
-/// Looks at a trial. `smallest_limit` is that of its latency objectives.
+/// The send lag in seconds up to which `limit` is not doubted: max(2 ms, 5 % of it). `None` where it counts from the
+/// send or between tokens, which a late send cannot touch.
+fn lag_limit_of(limit: &Limit) -> Option<f64> {
+    let planned = limit.origin == OriginOf::Scheduled && matches!(limit.metric, Metric::Ttft | Metric::Ttfo | Metric::E2e | Metric::Ntpot);
+    planned.then(|| (limit.limit.as_secs_f64() * LAG_SHARE).max(LEAST_LAG_LIMIT_S))
+}
+
+/// The send lag up to which `objective` is not doubted; `None` where a late send cannot touch it. Attainment and
+/// goodput have the smallest of the limits that each request is held to.
+pub(super) fn lag_limit_s(objectives: &Objectives, objective: &Objective) -> Option<f64> {
+    match objective {
+        Objective::Latency(limit) => lag_limit_of(limit),
+        Objective::Attainment(_) | Objective::Goodput(_) => {
+            objectives.limits().filter_map(|(_, limit)| lag_limit_of(limit)).min_by(f64::total_cmp)
+        }
+        Objective::ErrorRate(_) => None,
+    }
+}
+
+impl Health {
+    /// Whether nothing is wrong that concerns an objective which bears `send_lag_limit_s`.
+    pub(super) fn is_sound_for(&self, send_lag_limit_s: Option<f64>) -> bool {
+        let lag_s = match self.send_lag_p99_s {
+            Some(Known::At(lag_s) | Known::Above { above: lag_s }) => lag_s,
+            _ => 0.0,
+        };
+        self.faults.len() == usize::from(self.late) && send_lag_limit_s.is_none_or(|limit_s| lag_s <= limit_s)
+    }
+}
+
+/// Looks at a trial whose service is asked `objectives`.
 #[must_use]
-pub fn examine(trial: &Trial, smallest_limit: Option<Duration>) -> Health {
+pub fn examine(trial: &Trial, objectives: &Objectives) -> Health {
     let summary = &trial.summary;
     let (planned, sent) = summary.planned_and_sent();
     let flow = summary.flow();
@@ -73,10 +107,15 @@ pub fn examine(trial: &Trial, smallest_limit: Option<Duration>) -> Health {
     // Both over the same length: ∫ over the window against the cohort's own time in the system.
     let window_residual = share(flow.window_flight_ns, flow.cohort_flight_ns).filter(|_| window_s > 0.0).map(|ratio| ratio - 1.0);
     let tail_share = share(flow.tail_flight_ns, flow.cohort_flight_ns);
+    let touched = objectives.items().iter().filter_map(|objective| lag_limit_s(objectives, objective)).min_by(f64::total_cmp);
+    let send_lag_limit_s = touched.unwrap_or(LEAST_LAG_LIMIT_S);
+    let send_lag_p99_s = summary.planned_send_lag().at_share(0.99);
+    let lags = matches!(send_lag_p99_s, Some(Known::At(lag_s) | Known::Above { above: lag_s }) if lag_s > send_lag_limit_s);
     let mut health = Health {
         healthy: true,
-        send_lag_p99_s: summary.planned_send_lag().at_share(0.99),
-        send_lag_limit_s: smallest_limit.map_or(0.0, |limit| limit.as_secs_f64() * LAG_SHARE).max(LEAST_LAG_LIMIT_S),
+        send_lag_p99_s,
+        send_lag_limit_s,
+        late: lags && (objectives.is_empty() || touched.is_some()),
         sent_share: (planned > 0).then(|| sent as f64 / planned as f64),
         shed: summary.cohort().shed,
         abandoned: summary.totals().abandoned,
@@ -140,15 +179,8 @@ impl Advice {
 
 fn faults(health: &Health, advice: &Advice) -> Vec<String> {
     let mut faults = Vec::new();
-    if let Some(Known::At(lag_s) | Known::Above { above: lag_s }) = health.send_lag_p99_s
-        && lag_s > health.send_lag_limit_s
-    {
-        faults.push(format!(
-            "requests left late: p99 send lag {} where {} is borne; use more --workers, {} or a faster machine",
-            seconds(lag_s),
-            seconds(health.send_lag_limit_s),
-            advice.less
-        ));
+    if health.late {
+        faults.push(lateness(health, advice));
     }
     if let Some(share) = health.sent_share.filter(|share| *share < LEAST_SENT_SHARE) {
         faults.push(format!("only {:.2}% of the planned requests were sent; raise --max-in-flight or use {}", share * 100.0, advice.less));
@@ -165,8 +197,25 @@ fn faults(health: &Health, advice: &Advice) -> Vec<String> {
     faults
 }
 
+/// That requests were sent late, and what to do.
+fn lateness(health: &Health, advice: &Advice) -> String {
+    let lag = health.send_lag_p99_s.map_or(0.0, |lag| match lag {
+        Known::At(lag_s) | Known::Above { above: lag_s } | Known::Below { below: lag_s } => lag_s,
+    });
+    format!(
+        "requests left late: send lag p99 is {}, above the limit of {}; use more --workers, {} or a faster machine",
+        seconds(lag),
+        seconds(health.send_lag_limit_s),
+        advice.less
+    )
+}
+
 fn notes(health: &Health, trial: &Trial, advice: &Advice) -> Vec<String> {
     let mut notes = Vec::new();
+    let lags = matches!(health.send_lag_p99_s, Some(Known::At(lag_s) | Known::Above { above: lag_s }) if lag_s > health.send_lag_limit_s);
+    if lags && !health.late {
+        notes.push(format!("{}; no objective here counts from the planned instant", lateness(health, advice)));
+    }
     if health.tail_unloaded {
         let share = health.tail_share.unwrap_or_default() * 100.0;
         notes.push(format!("tail_unloaded: {share:.0}% of the time in the system lies after the load had ended; {}", advice.after));

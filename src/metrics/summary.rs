@@ -6,6 +6,7 @@ use crate::metrics::block::{Block, Seen, Tally};
 use crate::metrics::flow::{Flow, for_each_arrival};
 use crate::metrics::sample::{Sample, SamplePoint, points};
 use crate::metrics::series::Series;
+use crate::metrics::state::{Slots, State};
 use crate::metrics::tokens::TokenSums;
 use crate::metrics::{BlockPoint, Counts, Course, Distribution, Metric, Objective, Objectives, OriginOf, Standing, Value};
 use crate::record::{Header, Origin, Outcome, Record};
@@ -61,6 +62,7 @@ pub struct Summary {
     goodness: Tally,
     blocks: Series<Block>,
     samples: Series<Sample>,
+    slots: Slots,
     flow: Flow,
     length_mismatches: u64,
     usage_missing: u64,
@@ -83,6 +85,7 @@ impl Summary {
             goodness: Tally::default(),
             blocks: Series::new(FIRST_BLOCK_NS, MOST_BLOCKS),
             samples: Series::new(FIRST_SAMPLE_NS, MOST_SAMPLES),
+            slots: Slots::default(),
             flow: Flow::default(),
             length_mismatches: 0,
             usage_missing: 0,
@@ -99,6 +102,7 @@ impl Summary {
         self.totals.add(record);
         self.flow.add_flight(record, self.frame.window, self.frame.load_end, in_cohort);
         self.add_sample(record, &values);
+        self.slots.add(record, |metric| values.get(metric, OriginOf::Scheduled));
         let arrived = self.add_tokens(record);
         self.flow.add_arrivals(record, self.frame.window, arrived, goodness == Goodness::Good);
         if in_cohort {
@@ -206,6 +210,7 @@ impl Summary {
         self.goodness.merge(&other.goodness);
         self.blocks.merge(&other.blocks);
         self.samples.merge(&other.samples);
+        self.slots.merge(&other.slots);
         self.flow.merge(&other.flow);
         self.length_mismatches += other.length_mismatches;
         self.usage_missing += other.usage_missing;
@@ -336,7 +341,12 @@ impl Summary {
     pub(super) fn heap_bytes(&self) -> usize {
         let distributions: usize = self.distributions.iter().flatten().map(Distribution::heap_bytes).sum();
         let blocks: usize = self.blocks.slots().iter().map(|block| size_of::<Block>() + block.heap_bytes()).sum();
-        distributions + blocks + size_of_val(self.samples.slots()) + self.planned_send_lag.heap_bytes()
+        distributions + blocks + size_of_val(self.samples.slots()) + self.planned_send_lag.heap_bytes() + self.slots.heap_bytes()
+    }
+
+    /// What the requests in flight over the window say; `varies` where the load does by plan.
+    pub(super) fn state(&self, varies: bool) -> State {
+        self.slots.state(self.frame.window, varies)
     }
 
     pub(super) fn blocks(&self) -> &Series<Block> {

@@ -1,4 +1,5 @@
-//! Owns `Trial`, one segment of load and its summary, and the contract `Play` that a live engine and the simulator share.
+//! Owns `Trial`, one segment of load and its summary, and the contract `Play` that a live engine and the simulator
+//! share.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -99,6 +100,12 @@ pub struct Merged {
 }
 
 impl LoadFacts {
+    /// Whether its rate varies by plan: a profile, or a recorded trace.
+    #[must_use]
+    pub fn varies(&self) -> bool {
+        self.kind == LoadKind::Replay || self.profile.is_some()
+    }
+
     /// What a plan says of its load.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
@@ -181,7 +188,8 @@ pub struct Trial {
     pub ended: Ended,
     /// Planned after the instant at which the segment was cut short.
     pub not_due: u64,
-    /// Planned at or before it, counted from the plan and not from the records; absent in a closed loop and when read again.
+    /// Planned at or before it, counted from the plan and not from the records; absent in a closed loop and when read
+    /// again.
     pub due: Option<u64>,
     /// Requests in flight; absent when read again from records alone.
     pub concurrency: Option<Concurrency>,
@@ -200,8 +208,9 @@ impl Trial {
         self.summary.frame().window
     }
 
-    /// Takes in what another shard of the same plan showed, played from the same origin to the same objectives: the books, the summaries.
-    /// What follows from both together only (the peak in flight) and what speaks of one (its shard, its bodies) becomes absent.
+    /// Takes in what another shard of the same plan showed, played from the same origin to the same objectives: the
+    /// books, the summaries. What follows from both together only (the peak in flight) and what speaks of one (its
+    /// shard, its bodies) becomes absent.
     pub fn merge(&mut self, other: &Self) {
         self.summary.merge(&other.summary);
         self.drain_end = self.drain_end.max(other.drain_end);
@@ -226,8 +235,8 @@ impl Trial {
     }
 }
 
-/// Plays segments of load. Queue, cache and clock survive from one segment to the next; late completions settle into the segment
-/// that scheduled them. Implemented by the engine (live) and by the simulator (virtual time).
+/// Plays segments of load. Queue, cache and clock survive from one segment to the next; late completions settle into
+/// the segment that scheduled them. Implemented by the engine (live) and by the simulator (virtual time).
 pub trait Play {
     /// The trial to come: final when its cohort is decided. The next segment may be played before that.
     type Settling: Future<Output = Result<Trial, Error>>;

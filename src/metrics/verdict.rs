@@ -49,9 +49,10 @@ pub struct Judgement {
 pub fn judge(trial: &Trial) -> Judgement {
     let summary = &trial.summary;
     let asked = summary.objectives();
+    let state = summary.state(trial.load.varies());
     let objectives: Vec<ObjectiveJudgement> =
-        asked.items().iter().enumerate().map(|(place, objective)| judge_objective(summary, place, objective)).collect();
-    let health = examine(trial, asked.smallest_limit());
+        asked.items().iter().enumerate().map(|(place, objective)| judge_objective(summary, &state, place, objective)).collect();
+    let health = examine(trial, asked);
     let good = summary.goodness().met as f64;
     let (planned, window_s) = (summary.cohort().planned, trial.window().length_s());
     Judgement {
@@ -63,20 +64,22 @@ pub fn judge(trial: &Trial) -> Judgement {
     }
 }
 
-/// A fail outweighs what is open; an unhealthy generator turns a pass into inconclusive and leaves a fail only where misses refute
-/// it that neither lateness nor shedding can have caused.
+/// A fail outweighs what is open. An unhealthy generator turns a pass into inconclusive and leaves a fail only where
+/// misses refute it that neither lateness nor shedding can have caused. A late send by itself doubts only the
+/// objectives that it can have touched.
 fn conclude(objectives: &[ObjectiveJudgement], health: &Health) -> Verdict {
     let deciding: Vec<&ObjectiveJudgement> = objectives.iter().filter(|objective| objective.decides).collect();
     if deciding.is_empty() {
         return Verdict { result: VerdictResult::None, reasons: Vec::new() };
     }
-    let failed = |objective: &ObjectiveJudgement| objective.met == Some(false) && (health.healthy || objective.refuted_firmly);
+    let sound = |objective: &ObjectiveJudgement| health.is_sound_for(objective.send_lag_limit_s);
+    let failed = |objective: &ObjectiveJudgement| objective.met == Some(false) && (sound(objective) || objective.refuted_firmly);
     let mut reasons: Vec<String> = Vec::new();
     let result = if deciding.iter().any(|objective| failed(objective)) {
         // All that are not met, those too that a healthy generator would have to confirm.
         reasons.extend(deciding.iter().filter(|objective| objective.met == Some(false)).filter_map(|objective| objective.reason.clone()));
         VerdictResult::Fail
-    } else if deciding.iter().all(|objective| objective.met == Some(true)) && health.healthy {
+    } else if deciding.iter().all(|objective| objective.met == Some(true) && sound(objective)) {
         VerdictResult::Pass
     } else {
         reasons.extend(deciding.iter().filter_map(|objective| objective.reason.clone()));

@@ -9,6 +9,7 @@ use hdrhistogram::serialization::{Serializer, V2Serializer};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::dependence::quantile_interval95;
+use crate::metrics::state::State;
 use crate::metrics::{
     Counts, Distribution, Ended, Health, Judgement, Known, LoadFacts, LoadOrigin, Metric, ObjectiveJudgement, OriginOf, SamplePoint,
     Summary, TokensView, Trial, Verdict,
@@ -192,8 +193,8 @@ impl StatsView {
         }
     }
 
-    fn headline(summary: &Summary, metric: Metric) -> Self {
-        let interval = |share| quantile_interval95(summary, metric, share);
+    fn headline(summary: &Summary, state: &State, metric: Metric) -> Self {
+        let interval = |share| quantile_interval95(summary, state, metric, share);
         Self {
             p50_ci95: interval(0.5),
             p90_ci95: interval(0.9),
@@ -237,6 +238,7 @@ pub struct BlockPoint {
 #[must_use]
 pub fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
     let summary = &trial.summary;
+    let state = summary.state(trial.load.varies());
     let window_s = trial.window().length_s();
     let per_s = |amount: f64| (window_s > 0.0).then(|| amount / window_s);
     let (cohort, flow) = (summary.cohort(), summary.flow());
@@ -245,7 +247,7 @@ pub fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
     let distribution = |metric, origin| summary.distribution(metric, origin);
     let metrics = Metric::ALL.into_iter().map(|metric| {
         let two = metric.row().two_origins;
-        let headline = StatsView::headline(summary, metric);
+        let headline = StatsView::headline(summary, &state, metric);
         let stats = MetricView {
             unit: metric.unit().name().to_owned(),
             scheduled: two.then_some(headline),

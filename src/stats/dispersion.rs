@@ -22,36 +22,16 @@ const LEAST_BATCHES: usize = 8;
 pub struct Dispersion {
     /// The largest batch-means φ over the batch sizes, at least 1.
     pub plain: f64,
-    /// The same, each widened for having been estimated from few batches.
-    pub widened: f64,
     /// How many batches carry the hits: (Σ k)² / Σ k², from 1 (one episode) to the number of batches (evenly spread).
     pub episodes: f64,
 }
 
-impl Dispersion {
-    /// How many episodes the prior is worth.
-    const PRIOR_EPISODES: f64 = 6.0;
-
-    /// φ to be used: the widened estimate, shrunk towards the plain one of a more frequent event of the same service (`prior`),
-    /// the more the fewer episodes it saw: (φ · e + 6 φ₀) / (e + 6). Alone it would be low exactly when the episodes that make the
-    /// tail have not been seen, and intervals would be printed exactly then.
-    #[must_use]
-    pub fn shrunk(self, prior: Option<Self>) -> f64 {
-        match prior {
-            None => self.widened,
-            Some(prior) => (self.widened * self.episodes + Self::PRIOR_EPISODES * prior.plain) / (self.episodes + Self::PRIOR_EPISODES),
-        }
-    }
-}
-
-/// φ from contiguous batches in order of time. `None` with fewer than 10 hits, 10 non-hits, or 8 batches that hold requests.
+/// φ from contiguous batches in order of time. `None` with fewer than 10 hits, 10 non-hits, or 8 batches that hold
+/// requests.
 ///
-/// Batch means: φ = Σ (kᵦ − p nᵦ)² / (p (1 − p) Σ nᵦ) · B/(B − 1), p the overall share. Dependence longer than a batch is
-/// invisible to it, so neighbours are merged pairwise while at least 8 batches remain, and the largest φ counts, at least 1.
-/// Widened is each by (t/z)², t the 97.5 % point of Student's law with B − 1 degrees of freedom and z the normal one.
-///
-/// With [`Dispersion::shrunk`] towards the exceedances of p90 and [`crate::stats::ranks::quantile_interval`], the 95 % interval of
-/// the p99 of M/M/1 sojourn times covers the closed form; measured figures: `metrics/coverage.rs`.
+/// Batch means: φ = Σ (kᵦ − p nᵦ)² / (p (1 − p) Σ nᵦ) · B/(B − 1), p the overall share. Dependence longer than a batch
+/// is invisible to it, so neighbours are merged pairwise while at least 8 batches remain, and the largest φ counts, at
+/// least 1.
 #[must_use]
 pub fn dispersion(batches: &[Batch]) -> Option<Dispersion> {
     let hits: u64 = batches.iter().map(|batch| batch.hits).sum();
@@ -71,15 +51,13 @@ pub fn dispersion(batches: &[Batch]) -> Option<Dispersion> {
         let spread: f64 = batches.iter().map(|batch| square(batch.hits as f64 - share * batch.trials as f64)).sum();
         let degrees = held as f64 - 1.0;
         let phi = spread / (share * (1.0 - share) * trials as f64) * held as f64 / degrees;
-        let widened = phi * square(student_point(0.975, degrees) / NORMAL_975);
-        let so_far = largest.unwrap_or(Dispersion { plain: 1.0, widened: 1.0, episodes });
-        largest = Some(Dispersion { plain: so_far.plain.max(phi), widened: so_far.widened.max(widened), episodes });
+        largest = Some(Dispersion { plain: largest.map_or(1.0, |found| found.plain).max(phi), episodes });
         batches = batches.chunks(2).map(joined).collect();
     }
 }
 
-/// The 97.5 % point of the standard normal law.
-const NORMAL_975: f64 = 1.959_963_984_540_054;
+/// The 95 % point of the standard normal law.
+const NORMAL_95: f64 = 1.644_853_626_951_472_7;
 
 fn square(value: f64) -> f64 {
     value * value
@@ -104,12 +82,13 @@ pub struct Portion {
     pub count: u64,
 }
 
-/// The half-width of the one-sided `confidence` interval of a mean by batch means (ratio estimator, Student's t), the largest
-/// over batch sizes as in [`dispersion`]. `None` with fewer than 8 batches that hold values.
+/// φ of a mean: the variance of the mean of `portions` over that of as many independent values of `variance`, by batch
+/// means (ratio estimator) as in [`dispersion`], each widened by (t/z)² of the 95 % points for having been estimated
+/// from few batches; at least 1. `None` with fewer than 8 portions that hold values.
 #[must_use]
-pub fn mean_half_width(portions: &[Portion], confidence: f64) -> Option<f64> {
-    let count: u64 = portions.iter().map(|portion| portion.count).sum();
-    let mean = portions.iter().map(|portion| portion.sum).sum::<f64>() / count as f64;
+pub fn mean_dispersion(portions: &[Portion], variance: f64) -> Option<f64> {
+    let (sum, count) = portions.iter().fold((0.0, 0), |(sum, count), portion| (sum + portion.sum, count + portion.count));
+    let mean = if count > 0 { sum / count as f64 } else { 0.0 };
     let mut portions = portions.to_vec();
     let mut largest: Option<f64> = None;
     loop {
@@ -117,10 +96,11 @@ pub fn mean_half_width(portions: &[Portion], confidence: f64) -> Option<f64> {
         if held < LEAST_BATCHES {
             return largest;
         }
-        let spread: f64 = portions.iter().map(|portion| square(portion.sum - mean * portion.count as f64)).sum();
         let degrees = held as f64 - 1.0;
-        let error = libm::sqrt(spread * held as f64 / degrees) / count as f64;
-        largest = Some(largest.unwrap_or(0.0).max(error * student_point(confidence, degrees)));
+        let spread: f64 = portions.iter().map(|portion| square(portion.sum - mean * portion.count as f64)).sum();
+        let widened = square(student_point(0.95, degrees) / NORMAL_95);
+        let phi = if variance > 0.0 { spread / (variance * count as f64) * held as f64 / degrees * widened } else { 1.0 };
+        largest = Some(largest.unwrap_or(1.0).max(phi));
         let sum = |pair: &[Portion]| pair.iter().fold(Portion::default(), |a, b| Portion { sum: a.sum + b.sum, count: a.count + b.count });
         portions = portions.chunks(2).map(sum).collect();
     }
@@ -136,11 +116,12 @@ mod tests {
 
     #[test]
     fn counts_that_vary_like_independent_ones_have_phi_near_one() {
-        // Binomial(100, 1/2) has standard deviation 5: half the batches 5 above the mean, half 5 below, in an order without waves.
+        // Binomial(100, 1/2) has standard deviation 5: half the batches 5 above the mean, half 5 below, in an order
+        // without waves.
         let counts = batches((0..64u64).map(|i| if (i * 37 + i / 8).is_multiple_of(2) { 45 } else { 55 }), 100);
         let found = dispersion(&counts).unwrap();
         assert!((1.0..1.6).contains(&found.plain), "{found:?}");
-        assert!(found.widened > found.plain && found.episodes > 63.0, "{found:?}");
+        assert!(found.episodes > 63.0, "{found:?}");
     }
 
     #[test]
@@ -165,20 +146,12 @@ mod tests {
     }
 
     #[test]
-    fn few_episodes_lean_on_the_prior_and_many_do_not() {
-        let of = |widened, episodes| Dispersion { plain: widened, widened, episodes };
-        assert!((of(2.0, 1.0).shrunk(Some(of(30.0, 60.0))) - 26.0).abs() < 1e-9);
-        assert!(of(2.0, 60.0).shrunk(Some(of(30.0, 60.0))) < 5.0);
-        assert!((of(2.0, 1.0).shrunk(None) - 2.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn the_interval_of_a_mean_widens_with_dependence() {
+    fn the_dispersion_of_a_mean_rises_with_the_length_of_its_waves() {
         let portions = |period: u64| -> Vec<Portion> {
             (0..64u64).map(|i| Portion { sum: if (i / period).is_multiple_of(2) { 110.0 } else { 90.0 }, count: 100 }).collect()
         };
-        let (quick, slow) = (mean_half_width(&portions(1), 0.95).unwrap(), mean_half_width(&portions(8), 0.95).unwrap());
-        assert!(slow > 2.5 * quick, "{quick} {slow}");
-        assert_eq!(mean_half_width(&portions(1)[..7], 0.95), None);
+        let (quick, slow) = (mean_dispersion(&portions(1), 1.0).unwrap(), mean_dispersion(&portions(8), 1.0).unwrap());
+        assert!((1.0..1.2).contains(&quick) && slow > 8.0, "{quick} {slow}");
+        assert_eq!(mean_dispersion(&portions(1)[..7], 1.0), None);
     }
 }

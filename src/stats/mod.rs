@@ -2,7 +2,9 @@
 
 pub mod dispersion;
 mod ks;
+pub mod mixing;
 pub mod proportion;
 pub mod ranks;
+pub mod tail;
 
 pub use ks::{ks_critical, ks_distance};

@@ -1,4 +1,4 @@
-//! Owns the promise of printed intervals: over published seeds, the 95 % interval of p99 covers the closed form of the queue.
+//! Owns the promise of printed intervals: over published seeds, the 95 % intervals of p90 and p99 cover the closed form of the queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,21 +40,21 @@ impl Queue {
         load * 10.0 * f64::from(self.servers())
     }
 
-    fn p99_s(self, load: f64) -> f64 {
+    fn truth_s(self, load: f64, share: f64) -> f64 {
         let per_s = self.per_s(load);
         match self {
-            Self::Mm1 => quantile_s(|t| mm1_sojourn_tail(per_s, 10.0, t), 0.99, 100.0),
-            Self::Mm4 => quantile_s(|t| mmc_sojourn_tail(4, per_s, 10.0, t), 0.99, 100.0),
+            Self::Mm1 => quantile_s(|t| mm1_sojourn_tail(per_s, 10.0, t), share, 100.0),
+            Self::Mm4 => quantile_s(|t| mmc_sojourn_tail(4, per_s, 10.0, t), share, 100.0),
             Self::Md2 => {
                 let queue = MdC::new(2, per_s, 0.1);
-                quantile_s(|t| queue.sojourn_tail(t), 0.99, 10.0)
+                quantile_s(|t| queue.sojourn_tail(t), share, 10.0)
             }
         }
     }
 }
 
-/// The printed interval of one run of `requests`, after a warm-up of a tenth of it.
-fn interval(queue: Queue, load: f64, requests: u64, seed: u64) -> Option<[f64; 2]> {
+/// The printed intervals of p90 and p99 of one run of `requests`, after a warm-up of a tenth of it.
+fn interval(queue: Queue, load: f64, requests: u64, seed: u64) -> [Option<[f64; 2]>; 2] {
     let rate = Rate::new(queue.per_s(load)).unwrap();
     let warmup = Duration::from_secs_f64(requests as f64 / 10.0 / rate.per_s());
     let timeline = Timeline::new(Process::Poisson, rate, Extent::Requests(requests), warmup, Duration::ZERO, Seed::new(seed));
@@ -64,7 +64,9 @@ fn interval(queue: Queue, load: f64, requests: u64, seed: u64) -> Option<[f64; 2
     let mut session = Session::new(queue.profile().parse().unwrap(), Seed::new(seed));
     let trial = now(now(session.play(segment, StopRule::Never)).unwrap()).unwrap();
     assert_eq!(trial.summary.cohort().planned, requests);
-    trial.view().metrics[&Metric::E2e].headline().p99_ci95
+    let view = trial.view();
+    let stats = view.metrics[&Metric::E2e].headline();
+    [stats.p90_ci95, stats.p99_ci95]
 }
 
 /// What a future that never waits comes to.
@@ -76,34 +78,40 @@ pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Runs whose interval was printed, and those whose interval covers the closed form.
-fn score(queue: Queue, load: f64, requests: u64, seeds: std::ops::RangeInclusive<u64>) -> (u32, u32) {
-    let truth_s = queue.p99_s(load);
-    seeds.fold((0, 0), |(printed, covered), seed| match interval(queue, load, requests, seed) {
-        Some([low_s, high_s]) => (printed + 1, covered + u32::from((low_s..=high_s).contains(&truth_s))),
-        None => (printed, covered),
-    })
+/// Of p90 and p99: runs whose interval was printed, and those whose interval covers the closed form.
+fn score(queue: Queue, load: f64, requests: u64, seeds: std::ops::RangeInclusive<u64>) -> [(u32, u32); 2] {
+    let truths_s = [0.9, 0.99].map(|share| queue.truth_s(load, share));
+    let mut found = [(0, 0); 2];
+    for seed in seeds {
+        for ((found, truth_s), interval) in found.iter_mut().zip(truths_s).zip(interval(queue, load, requests, seed)) {
+            if let Some([low_s, high_s]) = interval {
+                *found = (found.0 + 1, found.1 + u32::from((low_s..=high_s).contains(&truth_s)));
+            }
+        }
+    }
+    found
 }
 
 #[test]
 fn printed_intervals_cover_the_closed_form() {
-    // The short form: with 90 % coverage, fewer than 5 of 8 has a chance of 0.5 %, and the seeds are fixed.
+    // p90 of 10 000 requests is always printed; p99 may be withheld.
     for queue in Queue::ALL {
-        let (printed, covered) = score(queue, 0.7, 10_000, 1..=8);
-        assert!(printed >= 6 && covered + 3 >= printed.max(8), "{queue:?}: {covered} of {printed} printed of 8");
+        let [p90, p99] = score(queue, 0.7, 10_000, 1..=8);
+        assert!(p90.0 == 8 && p90.1 >= 7 && p99.1 + 1 >= p99.0, "{queue:?}: {p90:?} {p99:?}");
     }
 }
 
 #[test]
 #[ignore = "the full set: cargo test --release --test it coverage -- --ignored --nocapture"]
 fn printed_intervals_cover_the_closed_form_over_200_seeds() {
-    println!("| queue | load | requests | printed | covering |\n|---|---|---|---|---|");
+    println!("| queue | load | requests | p90 printed | covering | p99 printed | covering |\n|---|---|---|---|---|---|---|");
     for queue in Queue::ALL {
         for (load, requests) in [(0.3, 20_000), (0.7, 20_000), (0.9, 100_000)] {
-            let (printed, covered) = score(queue, load, requests, 1..=200);
-            println!("| {queue:?} | {load} | {requests} | {printed} | {covered} |");
-            let asked = if load < 0.9 { 200 } else { printed };
-            assert!(f64::from(covered) >= 0.9 * f64::from(asked), "{queue:?} at {load}: {covered} of {asked}");
+            let found = score(queue, load, requests, 1..=200);
+            println!("| {queue:?} | {load} | {requests} | {} | {} | {} | {} |", found[0].0, found[0].1, found[1].0, found[1].1);
+            for (printed, covered) in found {
+                assert!(f64::from(covered) >= 0.93 * f64::from(printed), "{queue:?} at {load}: {covered} of {printed}");
+            }
         }
     }
 }

@@ -37,3 +37,4 @@ mod trace_formats;
 mod trace_fuzz;
 mod trace_memory;
 mod trace_shapes;
+mod verdict;

@@ -205,12 +205,6 @@ impl Objectives {
         }
     }
 
-    /// The smallest latency limit, against which the generator's own lag is judged.
-    #[must_use]
-    pub fn smallest_limit(&self) -> Option<Duration> {
-        self.latencies().map(|(_, limit)| limit.limit).min()
-    }
-
     /// The drain these need at least, so that what is still open at its end is decided: the largest limit on ttft, ttfo, e2e or
     /// stall, plus `asked_output_tokens_max` × the largest limit per token.
     #[must_use]
