@@ -157,10 +157,13 @@ impl History {
     #[must_use]
     pub fn end(&self, question: &Question) -> Option<Capacity> {
         let first = match (question.over(), question.pass()) {
-            (Over::Rate, _) => match (self.capacity?, self.most_carried(question)) {
-                (Capacity::Reached(per_s), Some(carried)) if carried > BEYOND_SATURATION * per_s => carried,
-                (Capacity::Refuses(per_s), _) => per_s,
-                (known, _) => return Some(known),
+            (Over::Rate, _) => match self.capacity? {
+                Capacity::Reached(per_s) => match self.carried_beyond(question, per_s) {
+                    Some(carried) => carried,
+                    None => return self.capacity,
+                },
+                Capacity::Refuses(per_s) => per_s,
+                Capacity::Above(_) => return self.capacity,
             },
             (Over::TimeScale, Some(pass)) => self.full_scale(pass)? / 2.0,
             (Over::Concurrency | Over::TimeScale, _) => 1.0,
@@ -174,10 +177,17 @@ impl History {
 
     /// Whether the end of the axis is a wall.
     pub(super) fn shape(&self, question: &Question) -> Shape {
-        let is_saturated =
-            matches!((self.capacity, self.end(question)), (Some(Capacity::Reached(one)), Some(Capacity::Reached(other))) if one == other);
-        let is_above = matches!(self.capacity, Some(Capacity::Above(_)));
-        if question.over() == Over::Rate && (is_saturated || is_above) { Shape::Wall } else { Shape::Open }
+        let has_wall = match self.capacity {
+            Some(Capacity::Reached(per_s)) => self.carried_beyond(question, per_s).is_none(),
+            Some(Capacity::Above(_)) | None => true,
+            Some(Capacity::Refuses(_)) => false,
+        };
+        if question.over() == Over::Rate && has_wall { Shape::Wall } else { Shape::Open }
+    }
+
+    /// The highest rate that was carried, where that is well beyond what the saturated service completes.
+    fn carried_beyond(&self, question: &Question, per_s: f64) -> Option<f64> {
+        self.most_carried(question).filter(|carried| *carried > BEYOND_SATURATION * per_s)
     }
 
     /// The highest rate at which a whole window was played whose number in flight did not grow, and in which no objective was plainly missed.
