@@ -74,7 +74,7 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    const CELLS: usize = 2_048;
+    const CELLS: usize = 1_024;
     const PER_ROOT: f64 = Self::CELLS as f64 / 3.75;
 
     /// The floors worth weighing where `allowed` may miss, by what the unloaded service missed and by what probes at moderate levels did, in effective

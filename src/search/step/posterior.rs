@@ -8,8 +8,8 @@ use crate::search::step::steady::carried;
 use crate::search::step::{Capacity, End, History, Probe, Question};
 
 /// Points of the rough grid over the level, from [`LOWEST`] to [`HIGHEST`] of the end of the axis, and of the fine one over what is not refuted.
-const ROUGH: usize = 60;
-const FINE: usize = 120;
+const ROUGH: usize = 44;
+const FINE: usize = 90;
 /// Refuted is what is less probable than this, and two points of the rough grid further.
 const REFUTED: f64 = 1e-6;
 const LOWEST: f64 = 0.03;
