@@ -1,12 +1,41 @@
-//! Owns the measurement of the search's coverage over queues whose answer is known and engines whose answer long runs know, beside plain
-//! bisection on the same.
+//! Owns the measurement of the search's coverage: services whose answer is known, searched over by the driver that
+//! also searches over live ones.
 //!
-//! `cargo bench --bench coverage [-- [--repeats SEEDS] [queues] [engines] [bisection]]`: seeds 1 to 200 of each cell at ± 10 %, in about five
-//! minutes. `-- truths`: the truths of the engines again, in two.
+//! # How to run
 //!
-//! Measured, seeds 1 to 200, ± 10 %. Constants of the step were chosen on the first five queues (on seeds 1 to 60 of them, and on M/M/1 at
-//! shares 0.3 to 0.95 with seeds from 1001) and on the two 8B engines (the prior of the bend, on seeds 1 to 60: around 1 the chats took 1.6
-//! and 1.4 times the price); those with a star were held back: shown beside them, but no constant was changed for their sake.
+//! `cargo bench --bench coverage [-- [NAME…] [--repeats N] [--from SEED] [--threads N]]`: N searches (200) of each
+//! cell at ±10 %, the first with SEED (1), two at a time. A NAME is a cell, in quotes, or a group; without one it is
+//! `queues engines audit`. A search takes 0.1 to 0.5 s of a core, a cell of 200 half a minute to a minute on two
+//! cores.
+//!
+//! | group | cells | truths |
+//! |---|---|---|
+//! | `queues` | ten queues, `common/queue.rs` | closed forms |
+//! | `engines` | four simulated engines, p99 TTFT and p99 TPOT together, `common/served.rs` | runs of 11·10⁶ requests straight on the engine |
+//! | `audit` | the eighteen cells of an audit: heavy tails, many servers, slow and failing requests, collapse, warm-up, a limiter, `common/audit.rs` | closed forms, or loops of 10⁸ requests that share no code with the simulator (`common/long.rs`) |
+//! | `held` | twenty-one services different in kind, `common/held.rs` | the same |
+//!
+//! `held` runs only by name. It is run once, at the end of a change to the search; no constant is ever chosen on it.
+//! Cells with a star are held back in the same way, but have been looked at.
+//!
+//! Other modes: `truths [NAME…]` finds the truths that have no closed form again (minutes a cell); `bisection` adds
+//! plain bisection over queues and engines to the table; `drift` plays services that get slower on the way.
+//!
+//! # What is printed
+//!
+//! For each cell R*, its share of the capacity; of the searches that end with an interval how many cover R* and how
+//! many have a lower end that is safe (no higher than R*), bias and root mean square error of the best estimate,
+//! median width; median requests, all requests ÷ the price said beforehand, mean probes, searches without an
+//! interval, shares doubted and found. Behind the bar, of those *found without a doubt*: how many, how many of them
+//! cover and are safe, and the share of all searches that are so and do not cover. At the end the same pooled, of
+//! cells that constants of the search were chosen on, of all others, and of all.
+//!
+//! # Measured before the change that the audit led to
+//!
+//! Seeds 1 to 200, ±10 %. Constants of the step were chosen on the first five queues (on seeds 1 to 60 of them, and
+//! on M/M/1 at shares 0.3 to 0.95 with seeds from 1001) and on the two 8B engines (the prior of the bend, on seeds 1
+//! to 60: around 1 the chats took 1.6 and 1.4 times the price); those with a star were held back. Queues were then
+//! played by a loop of the bench's own, not by the driver.
 //!
 //! | cell | R*/C | covers | safe | bias | RMSE | median width | requests (÷ price) | bisection 7 × 300: bias, > 5 % high | 7 × 1 000 |
 //! |---|---|---|---|---|---|---|---|---|---|
@@ -27,16 +56,16 @@
 //! | 70B long * | 0.64 | 99.5 % | 100 % | +0.1 % | 2.9 % | 19.5 % | 21 900 (0.87) | +11 %, 70 % | +3 %, 42 % |
 //! | engines pooled | | 98.8 % | 100 % | | 2.8 % | | | | |
 //!
-//! The engines are `8b-h100` and `70b-4xh100` under Poisson load, p99 TTFT and p99 TPOT together, played by the driver that plays a live
-//! search; what they are asked stands in `common/served.rs`. Their truths, by runs of 11·10⁶ requests a cell straight on the engine (10⁷ of them at five
-//! rates within 3 % of the answer; intervals by batch means): 8B chat 90.64/s ± 0.16 %, 8B long 1.921/s ± 0.20 %, 70B chat 37.97/s ± 0.16 % (these
-//! three limited by TPOT), 70B long 0.725/s ± 0.22 % (by TTFT).
+//! Truths of the engines, by five runs of 2·10⁶ requests within 3 % of the answer (intervals by batch means): 8B chat
+//! 90.64/s ± 0.16 %, 8B long 1.921/s ± 0.20 %, 70B chat 37.97/s ± 0.16 % (these three limited by TPOT), 70B long
+//! 0.725/s ± 0.22 % (by TTFT).
 //!
-//! The intervals are wider than they need be: 95 % was asked.
+//! # A service that gets slower
 //!
-//! `-- drift`: the service gets slower after so many probes; how many answers are doubted, and how many are narrow, undoubted and above what the
-//! slower service bears. Measured, seeds 1 to 60, ± 10 %, of searches that had not ended before (before answers of earlier and later probes were
-//! compared, in brackets). Without a budget a search goes on until what it sees is the slower service, and then mostly answers for that.
+//! `-- drift`: the service gets slower after so many probes; how many answers are doubted, and how many are narrow,
+//! undoubted and above what the slower service bears. Measured, seeds 1 to 60, ± 10 %, of searches that had not ended
+//! before (before answers of earlier and later probes were compared, in brackets). Without a budget a search goes on
+//! until what it sees is the slower service, and then mostly answers for that.
 //!
 //! | slower, after | budget | M/M/1 T=15 | M/D/1 T=8 | M/M/4 T=7.5 | narrow, undoubted, too high |
 //! |---|---|---|---|---|---|
@@ -46,9 +75,9 @@
 //! | 1.25 ×, 8 | none | 50 % (48 %) | 25 % (7 %) | 40 % (0 %) | none |
 //! | 1.1 ×, 8 | none | 2 % (0 %) | 2 % (0 %) | 0 % (0 %) | 3 %, 2 %, 3 % (the same) |
 //!
-//! In the table above one of 2 000 searches over queues is doubted, and of the engines (seeds 1 to 60) none of 240.
+//! In the first table one of 2 000 searches over queues is doubted, and of the engines (seeds 1 to 60) none of 240.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, reason = "a bench that cannot go on says so by stopping")]
+#![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench that cannot go on says so by stopping")]
 
 #[path = "common/audit.rs"]
 mod audit;
@@ -157,8 +186,8 @@ fn cells() -> Vec<Cell> {
     queues.chain(engines).chain(audit::cells()).chain(held::cells()).collect()
 }
 
-/// What becomes of searches over a service that gets slower by a factor after so many probes: how many are doubted, and how many end narrow,
-/// without a doubt, and above what the service bears at the end.
+/// What becomes of searches over a service that gets slower by a factor after so many probes: how many are doubted,
+/// and how many end narrow, without a doubt, and above what the service bears at the end.
 fn drift(seeds: u64) {
     println!("a service that gets slower, ±10 %, seeds 1 to {seeds}");
     println!("cell                 slower  after  budget   doubted  narrow, undoubted, wrong");

@@ -4,6 +4,10 @@
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench prints, and stops where its machine fails it")]
 
+#[path = "common/long.rs"]
+mod long;
+#[path = "common/play.rs"]
+mod play;
 #[path = "common/queue.rs"]
 mod queue;
 #[path = "common/served.rs"]

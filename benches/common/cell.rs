@@ -174,7 +174,7 @@ impl Score {
         let (rate, of_capacity) =
             truth.map_or((String::new(), String::new()), |(rate, share)| (format!("{rate:.4}"), format!("{share:.2}")));
         let spent = median(&self.spent);
-        let dear = self.spent.iter().sum::<f64>() / self.prices.max(1.0);
+        let dear = self.spent.iter().fold(0.0, |sum, spent| sum + spent) / self.prices.max(1.0);
         format!(
             "{name:22} {rate:>8} {of_capacity:>5} {:>7} {:>6} {signed:>7} {rmse:>6} {:>7} {spent:9.0} {dear:6.2} {:6.1} {:>5.0} {:>8} {:>6} | {:>5.0} {:>6} {:>6} {:>6}",
             share(self.covered, self.answered),

@@ -22,9 +22,9 @@ pub(crate) const ENGINES: &[Served] = &[
         output_tokens: "256..768",
         ttft_s: 0.5,
         tpot_s: 0.04,
-        truth: 1.0,
-        truth_error: 1.0,
-        capacity: 1.0,
+        truth: 3.791,
+        truth_error: 0.0017,
+        capacity: 5.3943,
         tuned_on: false,
     },
     Served {
@@ -34,9 +34,9 @@ pub(crate) const ENGINES: &[Served] = &[
         output_tokens: "32..96",
         ttft_s: 2.0,
         tpot_s: 10.0,
-        truth: 1.0,
-        truth_error: 1.0,
-        capacity: 1.0,
+        truth: 20.178,
+        truth_error: 0.0014,
+        capacity: 21.2375,
         tuned_on: false,
     },
 ];
@@ -48,16 +48,18 @@ fn cell(name: &'static str, slo: &str, open: Open, (truth, truth_error): (f64, f
 
 /// All of them.
 pub(crate) fn cells() -> Vec<Cell> {
-    let unknown = (1.0, 1.0);
     let mut cells = vec![
-        cell("M/gamma(0.25)/4", "p99 e2e<=6s", queue(4, "gamma:1s,0.5"), unknown, 4.0),
-        Cell { process: "gamma:2", ..cell("gamma 2/LN(2)/2", "p99 e2e<=25s", queue(2, "lognormal:1s,1.4142135623730951"), unknown, 2.0) },
-        cell("M/D/16", "p99 e2e<=2s", queue(16, "1s"), unknown, 16.0),
-        cell("M/LN(1)/PS", "p99 e2e<=30s", over(|seed| Shared::new(law("lognormal:1s,1"), seed)), unknown, 1.0),
-        cell("M/H2(10)/4", "p99 e2e<=25s", queue(4, "hyper:1s,3.1622776601683795"), unknown, 4.0),
-        cell("M/Pareto 2.2/4", "p99 e2e<=25s", queue(4, "pareto:1s,2.2"), unknown, 4.0),
-        Cell { process: "even", ..cell("even/gamma(2)/4", "p99 e2e<=9s", queue(4, "gamma:1s,1.4142135623730951"), unknown, 4.0) },
-        Cell { process: "weibull:2.23606797749979", ..cell("weibull/M/1", "p99 e2e<=40s", queue(1, "exp:1s"), unknown, 1.0) },
+        cell("M/gamma(0.25)/4", "p99 e2e<=6s", queue(4, "gamma:1s,0.5"), (3.4597, 0.0006), 4.0),
+        Cell {
+            process: "gamma:2",
+            ..cell("gamma 2/LN(2)/2", "p99 e2e<=25s", queue(2, "lognormal:1s,1.4142135623730951"), (1.4467, 0.0013), 2.0)
+        },
+        cell("M/D/16", "p99 e2e<=2s", queue(16, "1s"), (14.042, 0.0005), 16.0),
+        cell("M/LN(1)/PS", "p99 e2e<=30s", over(|seed| Shared::new(law("lognormal:1s,1"), seed)), (0.7649, 0.0005), 1.0),
+        cell("M/H2(10)/4", "p99 e2e<=25s", queue(4, "hyper:1s,3.1622776601683795"), (2.853, 0.002), 4.0),
+        cell("M/Pareto 2.2/4", "p99 e2e<=25s", queue(4, "pareto:1s,2.2"), (3.645, 0.0022), 4.0),
+        Cell { process: "even", ..cell("even/gamma(2)/4", "p99 e2e<=9s", queue(4, "gamma:1s,1.4142135623730951"), (3.3442, 0.0006), 4.0) },
+        Cell { process: "weibull:2.23606797749979", ..cell("weibull/M/1", "p99 e2e<=40s", queue(1, "exp:1s"), (0.7133, 0.001), 1.0) },
         cell(
             "M/LN(2)/1 p95",
             "p95 e2e<=12s",
@@ -65,14 +67,14 @@ pub(crate) fn cells() -> Vec<Cell> {
             (mg1_rate(Need::Lognormal(2.0), 0.05, 12.0), 0.0),
             1.0,
         ),
-        cell("M/H2(4)/2 p90", "p90 e2e<=6s", queue(2, "hyper:1s,2"), unknown, 2.0),
+        cell("M/H2(4)/2 p90", "p90 e2e<=6s", queue(2, "hyper:1s,2"), (1.164, 0.0007), 2.0),
         cell("M/M/1 p50", "p50 e2e<=3s", queue(1, "exp:1s"), (mm1_rate(0.5, 3.0), 0.0), 1.0),
         cell("M/M/4 p99.9", "p99.9 e2e<=10s", queue(4, "exp:1s"), (mmc_rate(4, 0.001, 10.0), 0.0), 4.0),
-        cell("M/LN(1)/2 p99 and p90", "p99 e2e<=15s, p90 e2e<=6s", queue(2, "lognormal:1s,1"), unknown, 2.0),
+        cell("M/LN(1)/2 p99 and p90", "p99 e2e<=15s, p90 e2e<=6s", queue(2, "lognormal:1s,1"), (1.586, 0.0004), 2.0),
         cell(
             "LN(3), floor 0.6 %",
             "p99 e2e<=40s",
-            over(|seed| Slow::new(servers(1, LN3, seed), Ratio::new(0.006).expect("a share"), Duration::from_secs(60), seed)),
+            over(|seed| Slow::new(servers(1, LN3, seed), Ratio::new(0.006).expect("a share"), Duration::from_mins(1), seed)),
             (mg1_rate(Need::Lognormal(3.0), beside(0.01, 0.006), 40.0), 0.0),
             1.0,
         ),
@@ -80,14 +82,14 @@ pub(crate) fn cells() -> Vec<Cell> {
             "pauses, 2 s a minute",
             "p99 e2e<=4s",
             over(|seed| Paced::new(servers(1, "exp:100ms", seed), Pace::pauses(60.0, 2.0, seed))),
-            unknown,
+            (7.873, 0.0011),
             10.0 * 60.0 / 62.0,
         ),
         cell(
             "two regimes p95",
             "p95 e2e<=3s",
             over(|seed| Paced::new(servers(2, "exp:100ms", seed), Pace::regimes([1.0, 0.5], [120.0, 30.0], seed))),
-            unknown,
+            (10.203, 0.0009),
             18.0,
         ),
         // The truth is that of the service at the end of the drift.
@@ -100,20 +102,20 @@ pub(crate) fn cells() -> Vec<Cell> {
         ),
         cell(
             "0.4 % fail, wall",
-            "error_rate<=1%, p99 e2e<=1200ms",
+            "error_rate<=1%, p99 e2e<=2400ms",
             over(|seed| {
                 let share = Ratio::new(0.004).expect("a share");
                 Failing::new(servers(4, "exp:100ms", seed), share, 500, Duration::from_millis(5), seed)
             }),
             // What fails keeps no server busy, and misses the limit too.
-            (10.0 * mmc_rate(4, beside(0.01, 0.004), 12.0) / 0.996, 0.0),
+            (10.0 * mmc_rate(4, beside(0.01, 0.004), 24.0) / 0.996, 0.0),
             40.0 / 0.996,
         ),
         cell(
             "limiter, burst 200",
             "error_rate<=1%",
             over(|seed| Limiter::new(servers(64, "100ms", seed), Rate::new(50.0).expect("a rate"), 200.0)),
-            unknown,
+            (50.505, 0.0003),
             50.0,
         ),
     ];

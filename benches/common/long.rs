@@ -322,8 +322,11 @@ impl Ord for At {
     }
 }
 
+/// Where runs are made, in half widths around the answer so far.
+const STAGES: [&[f64]; 3] = [&[-1.0, 0.0, 1.0], &[-1.0, 0.0, 1.0], &[-1.0, -0.5, 0.0, 0.5, 1.0]];
+
 /// The highest rate at which no more than is allowed misses, and half of its own 95 % interval, relative: by
-/// bisection over short runs, by three longer ones, and at last by five of `requests` each close around the answer,
+/// bisection over short runs, by three longer ones, twice, and at last by five of `requests` each close around the answer,
 /// to whose shares a parabola is fitted in the logarithms. Told line by line.
 pub(crate) fn truth(name: &str, long: &Long, requests: u64, told: impl Fn(String)) -> (f64, f64) {
     let capacity = long.capacity();
@@ -334,8 +337,9 @@ pub(crate) fn truth(name: &str, long: &Long, requests: u64, told: impl Fn(String
         if long.share(middle, requests / 50, 1_000 + round).0 > long.allowed { high = middle } else { low = middle }
     }
     let (mut found, mut half): ((f64, f64), f64) = ((f64::midpoint(low, high), 1.0), 0.05);
-    for (stage, factors) in [[-1.0, 0.0, 1.0].as_slice(), &[-1.0, -0.5, 0.0, 0.5, 1.0]].into_iter().enumerate() {
-        let each = if stage == 0 { requests / 5 } else { requests };
+    for (stage, factors) in STAGES.into_iter().enumerate() {
+        let is_last = stage + 1 == STAGES.len();
+        let each = if is_last { requests } else { requests / 5 };
         let rates: Vec<f64> = factors.iter().map(|factor| found.0 * (half * factor).exp()).collect();
         let shares = std::thread::scope(|scope| {
             let runs: Vec<_> = rates
@@ -345,11 +349,12 @@ pub(crate) fn truth(name: &str, long: &Long, requests: u64, told: impl Fn(String
                 .collect();
             runs.into_iter().map(|run| run.join().expect("a run")).collect::<Vec<_>>()
         });
-        let points: Vec<_> = rates.iter().zip(&shares).map(|(rate, (share, error))| (rate.ln(), *share, *error)).collect();
+        let points = rates.iter().zip(&shares).map(|(rate, (share, error))| (rate.ln(), *share, *error));
+        let points: Vec<_> = points.filter(|point| point.1 > 0.0).collect();
         for (rate, (share, error)) in rates.iter().zip(&shares) {
             told(format!("{name:22} {rate:9.4}/s: {:.4} % ± {:.4} %  ({each} requests)", 100.0 * share, 196.0 * error));
         }
-        let (rate, error, slope) = if stage == 0 { crossing(&points, long.allowed) } else { bent_crossing(&points, long.allowed) };
+        let (rate, error, slope) = if is_last { bent_crossing(&points, long.allowed) } else { crossing(&points, long.allowed) };
         found = (rate, 1.96 * error);
         told(format!("{name:22} R* {rate:.5}/s ± {:.2} % (slope {slope:.1}), R*/C {:.3}", 196.0 * error, rate / capacity));
         // From half to twice what is allowed, where the curve is straight enough.
@@ -391,7 +396,7 @@ fn bent_crossing(points: &[(f64, f64, f64)], allowed: f64) -> (f64, f64, f64) {
     }
     let right: [f64; 3] = std::array::from_fn(|place| {
         let of = |(rate, share, error): &(f64, f64, f64)| {
-            share * share / (error * error) * ((rate - start) / unit).powi(place as i32) * (share.ln() - allowed.ln())
+            share * share / (error * error) * ((rate - start) / unit).powf(place as f64) * (share.ln() - allowed.ln())
         };
         points.iter().map(of).sum()
     });

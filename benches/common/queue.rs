@@ -1,9 +1,6 @@
 //! Owns queues in virtual time whose answer is known in closed form, and the search played over them.
 #![allow(dead_code, reason = "the bench and the test each use their part")]
 
-#[path = "play.rs"]
-mod play;
-
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::num::NonZeroU32;
@@ -11,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use play::{Asked, answer_of};
 use rand_chacha::ChaCha8Rng;
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::search::step::{Answer, Budget, Demand, History, Question};
 use tonnage::seed::Seed;
 use tonnage::sim::{Call, Law, Reply, Servers, Service as Served, Session, Shared};
 use tonnage::units::{Offset, Rate};
+
+use super::play::{Asked, answer_of};
 
 /// When requests come.
 #[derive(Debug, Clone, Copy)]

@@ -2,15 +2,8 @@
 //! by runs of 10⁷ requests.
 #![allow(dead_code, reason = "each mode of the bench uses its part")]
 
-#[path = "long.rs"]
-mod long;
-#[path = "play.rs"]
-mod play;
-
 use std::time::Duration;
 
-use long::crossing;
-use play::{Asked, answer_of};
 use tonnage::metrics::Objectives;
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::search::hunt::Aim;
@@ -20,6 +13,9 @@ use tonnage::sim::engine::{Engine, Request, Setup, Token};
 use tonnage::sim::{Profile, Session};
 use tonnage::units::{Offset, Rate};
 use tonnage::workload::{Load, Plan, Workload};
+
+use super::long::crossing;
+use super::play::{Asked, answer_of};
 
 /// Share of requests that may exceed each limit.
 pub(crate) const ALLOWED: f64 = 0.01;

@@ -24,6 +24,7 @@ mod replay_cli;
 mod scripted;
 mod search;
 mod search_cli;
+mod services;
 mod sessions;
 mod shards;
 mod size_cli;

@@ -17,6 +17,8 @@ use tonnage::trace::{Choice, Reading, Trace};
 use tonnage::units::{Rate, Ratio};
 
 use crate::replay::public;
+use crate::search::play;
+use crate::services::long;
 
 #[test]
 fn the_demand_of_a_trace_is_its_published_peak() {

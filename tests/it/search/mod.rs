@@ -5,6 +5,8 @@ mod closed;
 pub(crate) mod engine;
 mod hunt;
 mod passes;
+#[path = "../../../benches/common/play.rs"]
+pub(crate) mod play;
 #[path = "../../../benches/common/queue.rs"]
 mod queue;
 
