@@ -90,6 +90,9 @@ pub struct SearchFindings {
     /// The share of requests that miss it whatever the load.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unloaded_share: Option<f64>,
+    /// Whether the times of the calm service have a heavy tail.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_heavy_tailed: bool,
     /// What the probes say by themselves, with no curve between them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direct: Option<Direct>,
@@ -147,6 +150,7 @@ impl SearchFindings {
             precision: question.precision(),
             objectives: aim.asked().iter().map(|asked| asked.text.clone()).collect(),
             probes: history.probes.clone(),
+            is_heavy_tailed: history.is_heavy_tailed(),
             requests: spent.requests,
             spent_s: spent.seconds,
             floor: history.floor.clone(),
@@ -297,6 +301,9 @@ impl SearchFindings {
             ),
             None => {}
         }
+        sentences.extend(self.is_heavy_tailed.then(|| {
+            "its times have a heavy tail: a few long requests make most of the misses, so that this answer takes many times the requests".to_owned()
+        }));
         sentences.extend(self.unloaded_share.map(|share| {
             format!("{:.2} % of the requests miss {limits} whatever the {noun}: mend those, and it carries more", 100.0 * share)
         }));

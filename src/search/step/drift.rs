@@ -12,7 +12,7 @@ const SPLITS: [f64; 5] = [0.25, 0.33, 0.5, 0.67, 0.75];
 /// with 2.5 two of the latter.
 const APART: f64 = 3.0;
 /// The same of the times of calm requests, and the least change of them that is called one.
-const CALM_APART: f64 = 4.5;
+const CALM_APART: f64 = 4.0;
 const LEAST_CHANGE: f64 = 0.05;
 /// Standard errors by which the number in flight grows where a rate is not carried, and below which it is carried; and how far below is well below.
 const GREW: f64 = 4.0;
@@ -23,7 +23,7 @@ const LEAST_PROBES: usize = 2;
 /// Probes with fewer calm requests do not tell their time.
 const LEAST_CALM: u64 = 30;
 /// Probes within this of each other, in the logarithm of the rate, are compared: times of calm requests rise a little with the rate.
-const ALIKE: f64 = 0.35;
+const ALIKE: f64 = 0.7;
 
 /// Whether the service changed while it was asked. Of rates alone: a search over users begins far below, and its first probes know no end of the axis.
 pub(super) fn has_drifted(question: &Question, history: &History, picture: &Picture) -> bool {

@@ -3,12 +3,15 @@
 use crate::search::step::Question;
 use crate::stats::proportion::solve;
 
-/// Requests of the floor and the saturation probe, and of finding the neighbourhood whatever the objective.
-const FIRST_STEPS: f64 = 4_300.0;
+/// Requests of the unloaded and the saturated service, and of finding the neighbourhood whatever the objective.
+const FIRST_STEPS: f64 = 4_900.0;
 /// Requests that find the neighbourhood, for each that may miss: 4 000 for a p99.
 const APPROACH: f64 = 40.0;
 /// Requests taken for each of the law's: windows, discards, probes beside the answer.
-const BEYOND_THE_LAW: f64 = 1.5;
+const BEYOND_THE_LAW: f64 = 2.1;
+/// Requests taken until enough independent episodes of misses are seen, for each that may miss and each of φ₀: 14 episodes of φ₀/2 misses, half of
+/// which come at rates above the answer.
+const OF_EPISODES: f64 = 3.5;
 /// From this share of the distance to the wall on, a precision costs more, up to so much more where it reaches the wall.
 const WALL_FROM: f64 = 0.7;
 const WALL: f64 = 1.5;
@@ -16,8 +19,9 @@ const WALL: f64 = 1.5;
 /// About how many requests a search of `question` takes where the answer lies at `share` of the capacity (0 to 1).
 ///
 /// The iron law (`open_loop_science.md` §0.4): n = 3.84 φ/(α β² δ²), with `φ = 2(c_a² + 1)ρ/(1 − ρ)²` and β = ln(1/α) ρ/(1 − ρ), so that the wall
-/// cancels: `n = 7.7 (c_a² + 1)/(α ln²(1/α) ρ δ²)`, δ the precision, never looser than 1 − ρ. What this algorithm takes beyond it was fitted to
-/// M/M/1 at shares 0.3 to 0.95, ± 5 to 20 %, p95 and p99; each cell of `benches/coverage.rs` takes 0.7 to 1.2 of this.
+/// cancels: `n = 7.7 (c_a² + 1)/(α ln²(1/α) ρ δ²)`, δ the precision, never looser than 1 − ρ. Close to the wall the episodes that have to be seen cost more
+/// than that. What this algorithm takes beyond both was fitted to M/M/1 and M/D/1; light-tailed queues and engines take 0.3 to 1.5 of it. A service whose
+/// own times have a heavy tail takes 10 to 50 times as much, which nobody knows beforehand; the search says so when it sees it.
 #[must_use]
 pub fn price(question: &Question, share: f64) -> u64 {
     at(question, share, question.precision()) as u64
@@ -39,7 +43,8 @@ fn at(question: &Question, share: f64, precision: f64) -> f64 {
         let depth = libm::log(allowed);
         let law = 3.84 * 2.0 * (question.arrival_cv2() + 1.0) / (allowed * depth * depth * share * precision * precision);
         let wall = 1.0 + WALL * ((reach - WALL_FROM) / (1.0 - WALL_FROM)).clamp(0.0, 1.0);
-        APPROACH / allowed + BEYOND_THE_LAW * wall * law
+        let episodes = OF_EPISODES * 2.0 * (question.arrival_cv2() + 1.0) * share / ((1.0 - share) * (1.0 - share)) / allowed;
+        APPROACH / allowed + (BEYOND_THE_LAW * wall * law).max(episodes)
     };
     FIRST_STEPS + question.demands().iter().map(|demand| of(demand.allowed())).fold(0.0, f64::max)
 }
