@@ -98,6 +98,8 @@ pub fn crowding(seen: &[Seen]) -> Option<Episodes> {
 pub struct Calm {
     /// Requests.
     pub count: u64,
+    /// Sum of the numbers that they find in flight.
+    pub in_flight: u64,
     /// Sum of their times in the system, in seconds.
     pub sum_s: f64,
     /// Sum of the squares of their times.
@@ -114,14 +116,16 @@ impl Calm {
         let levels: Vec<Seen> = seen.clone().into_iter().map(|(seen, _)| *seen).collect();
         let calm = calm(&levels);
         let inside = seen.into_iter().filter(|(seen, _)| seen.in_flight < calm && !seen.missed);
-        inside.fold(Self::default(), |sum, (_, time_s)| {
-            sum.with(Self { count: 1, sum_s: time_s, squares: time_s * time_s, longest_s: time_s })
+        inside.fold(Self::default(), |sum, (seen, time_s)| {
+            let in_flight = u64::from(seen.in_flight);
+            sum.with(Self { count: 1, in_flight, sum_s: time_s, squares: time_s * time_s, longest_s: time_s })
         })
     }
 
     const fn with(self, other: Self) -> Self {
         Self {
             count: self.count + other.count,
+            in_flight: self.in_flight + other.in_flight,
             sum_s: self.sum_s + other.sum_s,
             squares: self.squares + other.squares,
             longest_s: self.longest_s.max(other.longest_s),

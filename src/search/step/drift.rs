@@ -22,13 +22,10 @@ const WELL_BELOW: f64 = 0.9;
 const LEAST_PROBES: usize = 2;
 /// Probes with fewer calm requests do not tell their time.
 const LEAST_CALM: u64 = 30;
-/// Probes within this of each other, in the logarithm of the rate, are compared: times of calm requests rise a little with the rate.
-const ALIKE: f64 = 0.7;
 
 /// Whether the service changed while it was asked. Of rates alone: a search over users begins far below, and its first probes know no end of the axis.
-pub(super) fn has_drifted(question: &Question, history: &History, picture: &Picture) -> bool {
-    question.over() == Over::Rate
-        && (answers_differ(question, history) || calm_times_differ(history, picture.bracket().best) || growth_contradicts(history))
+pub(super) fn has_drifted(question: &Question, history: &History) -> bool {
+    question.over() == Over::Rate && (answers_differ(question, history) || calm_times_differ(history) || growth_contradicts(history))
 }
 
 /// Whether the earlier probes by themselves come to another answer than the later ones. Isotonic regression does not see time, and a service that got
@@ -66,26 +63,31 @@ fn growth_contradicts(history: &History) -> bool {
     carried.zip(overloaded).is_some_and(|(carried, overloaded)| overloaded < WELL_BELOW * carried)
 }
 
-/// One probe: logarithms of its rate and of the mean time of its calm requests, and the relative standard error of that.
+/// One probe: logarithms of the requests that its calm ones find in flight, themselves included, and of their mean time, and the relative standard error
+/// of that.
 #[derive(Debug, Clone, Copy)]
 struct Point {
-    rate: f64,
+    company: f64,
     time: f64,
     error: f64,
 }
 
-/// Whether requests that found the service calm took another time before than after some split: ln time = a + b ln rate + c [after], by weighted least
+/// Whether requests that found the service calm took another time before than after some split: ln time = a + b ln (in flight + 1) + c [after], by weighted least
 /// squares; c by its standard error, which is raised where the points scatter more than their own errors say.
-fn calm_times_differ(history: &History, best: f64) -> bool {
+fn calm_times_differ(history: &History) -> bool {
     let point = |probe: &Probe| {
-        let (calm, away) = (probe.calm, libm::fabs(libm::log(probe.level.value() / best)));
+        let calm = probe.calm;
         let count = calm.count as f64;
         let mean_s = calm.sum_s / count;
         let variance = (calm.squares / count - mean_s * mean_s).max(0.0);
-        let is_fit = probe.end == End::Full && calm.count >= LEAST_CALM && away <= ALIKE && mean_s > 0.0;
-        // A time is known to a hundredth at best: arrivals that find the service calm find it a little less so at a higher rate.
+        let is_fit = probe.end == End::Full && calm.count >= LEAST_CALM && mean_s > 0.0;
+        // A time is known to a hundredth at best: what it takes beside company is not a straight line.
         let error = libm::sqrt(variance / count) / mean_s;
-        is_fit.then(|| Point { rate: libm::log(probe.level.value()), time: libm::log(mean_s), error: libm::hypot(error, 0.01) })
+        is_fit.then(|| Point {
+            company: libm::log1p(calm.in_flight as f64 / count),
+            time: libm::log(mean_s),
+            error: libm::hypot(error, 0.01),
+        })
     };
     let points: Vec<Point> = history.probes.iter().filter_map(point).collect();
     splits(points.len())
@@ -99,7 +101,7 @@ fn change(points: &[Point], split: usize) -> Option<(f64, f64)> {
     let step = |place: usize| if place >= split { 1.0 } else { 0.0 };
     let total: f64 = points.iter().map(weight).sum();
     let mean = |of: &dyn Fn(usize) -> f64| points.iter().enumerate().map(|(place, point)| weight(point) * of(place)).sum::<f64>() / total;
-    let rate = |place: usize| points[place].rate;
+    let rate = |place: usize| points[place].company;
     let time = |place: usize| points[place].time;
     let (mean_rate, mean_time, mean_step) = (mean(&rate), mean(&time), mean(&step));
     let spread = mean(&|place| (rate(place) - mean_rate) * (rate(place) - mean_rate));
@@ -124,7 +126,7 @@ mod tests {
 
     fn points(times: impl Fn(usize, f64) -> f64) -> Vec<Point> {
         let rate = |place: usize| 0.02 * ((place * 7 % 11) as f64 - 5.0);
-        let point = |place: usize| Point { rate: rate(place), time: times(place, rate(place)), error: 0.03 };
+        let point = |place: usize| Point { company: rate(place), time: times(place, rate(place)), error: 0.03 };
         (0..20).map(point).collect()
     }
 

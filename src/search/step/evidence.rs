@@ -117,7 +117,7 @@ impl Probe {
             completed_per_s: None,
             growth: None,
             crowded: None,
-            calm: Calm { count: 0, sum_s: 0.0, squares: 0.0, longest_s: 0.0 },
+            calm: Calm { count: 0, in_flight: 0, sum_s: 0.0, squares: 0.0, longest_s: 0.0 },
             median_s: None,
             end,
             spent: Spent { requests: 0, seconds: 0.0 },

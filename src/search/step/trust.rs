@@ -88,7 +88,7 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, 
             found.push(Doubt::Drift);
         }
     }
-    if has_drifted(question, history, picture) {
+    if has_drifted(question, history) {
         found.push(Doubt::Drift);
     }
     let claims = matches!(finding, Finding::Found | Finding::BudgetSpent);
