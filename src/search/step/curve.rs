@@ -84,7 +84,8 @@ impl Floor {
         let of = |(misses, decided): (f64, f64), share: f64| misses * libm::log(share) + (decided - misses) * libm::log(1.0 - share);
         let weighed = FLOORS.into_iter().map(|part| {
             let share = allowed * part.max(HARDLY);
-            let at_most = |seen: &(f64, f64)| of(*seen, share.max(seen.0 / seen.1.max(1.0)));
+            // Where all missed, no share is too high.
+            let at_most = |seen: &(f64, f64)| of(*seen, share.max(seen.0 / seen.1.max(1.0)).min(1.0 - HARDLY));
             let likelihood = of(unloaded, share) + moderate.iter().map(at_most).sum::<f64>();
             (allowed * part, likelihood + libm::log(if part > 0.0 { others } else { NO_FLOOR }))
         });
@@ -151,6 +152,7 @@ mod tests {
     fn floors_that_the_unloaded_service_refutes_are_not_weighed() {
         assert_eq!(Floor::all(0.01, (0.0, 100_000.0), &[]).len(), 1);
         assert_eq!(Floor::all(0.01, (0.0, 30.0), &[(0.0, 100_000.0)]).len(), 1, "by a moderate load");
+        assert!(!Floor::all(0.5, (0.0, 600.0), &[(40.0, 40.0), (0.0, 0.0)]).is_empty(), "a moderate load of which all missed");
         assert!(Floor::all(0.01, (80.0, 10_000.0), &[]).iter().all(|floor| floor.share > 0.005));
     }
 }
