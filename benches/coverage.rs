@@ -12,14 +12,16 @@
 //! |---|---|---|
 //! | `queues` | ten queues, `common/queue.rs` | closed forms |
 //! | `engines` | four simulated engines, p99 TTFT and p99 TPOT together, `common/served.rs` | runs of 11·10⁶ requests straight on the engine |
-//! | `audit` | the eighteen cells of an audit: heavy tails, many servers, slow and failing requests, collapse, warm-up, a limiter, `common/audit.rs` | closed forms, or loops of 10⁸ requests that share no code with the simulator (`common/long.rs`) |
+//! | `audit` | the nineteen cells of an audit: heavy tails, many servers, slow and failing requests, collapse, warm-up, a limiter, `common/audit.rs` | closed forms, or loops of 10⁸ requests that share no code with the simulator (`common/long.rs`) |
 //! | `held` | twenty-one services different in kind, `common/held.rs` | the same |
 //!
 //! `held` runs only by name. It is run once, at the end of a change to the search; no constant is ever chosen on it.
 //! Cells with a star are held back in the same way, but have been looked at.
 //!
 //! Other modes: `truths [NAME…]` finds the truths that have no closed form again (minutes a cell); `bisection` adds
-//! plain bisection over queues and engines to the table; `drift` plays services that get slower on the way.
+//! plain bisection over queues and engines to the table; `at-truth [NAME…]` plays a long load at R* against the
+//! service of each cell, without a search, and prints the share of misses beside what is allowed; `drift` plays
+//! services that get slower on the way.
 //!
 //! # What is printed
 //!
@@ -117,7 +119,7 @@ struct Asked {
 }
 
 impl Asked {
-    const MODES: [&str; 3] = ["truths", "drift", "bisection"];
+    const MODES: [&str; 4] = ["truths", "at-truth", "drift", "bisection"];
     /// Run where nothing is named: `held` is run once, at the end, by name.
     const USUAL: [&str; 3] = ["queues", "engines", "audit"];
 
@@ -241,6 +243,19 @@ fn truths(asked: &Asked) {
     }
 }
 
+/// Plays a long load at the truth of each cell, a little below and above it, straight against its service.
+fn at_truth(asked: &Asked) {
+    let (requests, seed) = (if asked.quick { 20_000 } else { 400_000 }, Seed::new(asked.from));
+    println!("misses ÷ allowed, of each objective, among {requests} requests at 0.98, 1 and 1.02 of R*");
+    for cell in cells().iter().filter(|cell| asked.wants(cell)) {
+        let found = [0.98, 1.0, 1.02].map(|factor| {
+            let misses = cell.asked(0.1).misses_at(&mut (cell.open)(seed), factor * cell.truth, requests, seed);
+            misses.iter().map(|(share, allowed)| format!("{:.3}", share / allowed)).collect::<Vec<_>>().join(" and ")
+        });
+        println!("{:22} {:9.4}/s: {}", cell.name, cell.truth, found.join(", "));
+    }
+}
+
 fn plain_bisection(seeds: u64) {
     println!("\nplain bisection on the point estimate, 7 probes that start empty");
     println!("cell                 requests    bias   RMSE  more than 5 % too high");
@@ -269,6 +284,10 @@ fn main() {
     let asked = Asked::read();
     if asked.names("truths") {
         truths(&asked);
+        return;
+    }
+    if asked.names("at-truth") {
+        at_truth(&asked);
         return;
     }
     let seeds = asked.repeats(200);

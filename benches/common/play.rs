@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tonnage::metrics::Objectives;
-use tonnage::schedule::Process;
+use tonnage::metrics::{Course, Objectives, Segment, StopRule};
+use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::search::Blueprint;
 use tonnage::search::hunt::{Aim, Conclusion, Event, Journal, Purpose, hunt};
-use tonnage::search::step::{Answer, History, Question};
+use tonnage::search::step::{Answer, Demand, History, Question};
 use tonnage::seed::Seed;
 use tonnage::sim::Session;
-use tonnage::workload::Workload;
+use tonnage::units::Rate;
+use tonnage::workload::{Load, Plan, Workload};
 
 /// What a search is asked, and how requests come.
 #[derive(Debug, Clone, Copy)]
@@ -57,9 +58,8 @@ impl Asked<'_> {
         question: Question,
         mut begins: impl FnMut(usize),
     ) -> (Conclusion, History) {
-        let lengths = |text: &str| text.parse().expect("lengths");
         let blueprint = Blueprint {
-            workload: Workload::new(lengths(self.tokens.0), lengths(self.tokens.1)),
+            workload: self.workload(),
             process: self.process(),
             recorded: None,
             quota: None,
@@ -81,6 +81,32 @@ impl Asked<'_> {
             panic!("virtual time waits for nothing")
         };
         (played.expect("played"), journal.history)
+    }
+}
+
+impl Asked<'_> {
+    /// The share of misses of each demand among `requests` at this rate, after a tenth as many that are not counted:
+    /// no search, no step.
+    pub(crate) fn misses_at(&self, session: &mut Session, rate_per_s: f64, requests: u64, seed: Seed) -> Vec<(f64, f64)> {
+        let rate = Rate::new(rate_per_s).expect("a rate");
+        let warmup = Duration::from_secs_f64(requests as f64 / 10.0 / rate_per_s);
+        let timeline = Timeline::new(self.process(), rate, Extent::Requests(requests), warmup, Duration::ZERO, seed);
+        let plan = Arc::new(Plan::new(Load::Open(timeline), self.workload(), seed, None));
+        let objectives = Arc::new(self.objectives());
+        let segment = Segment { label: "at R*".to_owned(), plan, objectives, streamed: true };
+        let trial = session.trial(segment, StopRule::Watch(Arc::new(|_, _| Course::GoOn)));
+        let sequence = trial.sequence.as_ref().expect("it was watched");
+        let aim = self.aim();
+        let of = |(demand, asked): (&Demand, &tonnage::search::hunt::Asked)| {
+            let toll = sequence.toll(asked.place, trial.drain_end);
+            (toll.misses as f64 / toll.decided.max(1) as f64, demand.allowed())
+        };
+        aim.question.demands().iter().zip(aim.asked()).map(of).collect()
+    }
+
+    fn workload(&self) -> Workload {
+        let lengths = |text: &str| text.parse().expect("lengths");
+        Workload::new(lengths(self.tokens.0), lengths(self.tokens.1))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Owns `Limiter`: a token bucket before a service, which refuses at once what exceeds its rate.
 
+use std::time::Duration;
+
 use crate::sim::service::{Call, Reply, Service};
 use crate::units::{Offset, Rate};
 
@@ -12,6 +14,7 @@ pub struct Limiter<S> {
     service: S,
     rate: Rate,
     burst: f64,
+    refusal: Duration,
     /// Tokens in the bucket at `at`.
     tokens: f64,
     at: Offset,
@@ -22,7 +25,13 @@ impl<S: Service> Limiter<S> {
     #[must_use]
     pub fn new(service: S, rate: Rate, burst: f64) -> Self {
         let burst = burst.max(1.0);
-        Self { service, rate, burst, tokens: burst, at: Offset::ZERO }
+        Self { service, rate, burst, refusal: Duration::ZERO, tokens: burst, at: Offset::ZERO }
+    }
+
+    /// The same limiter, whose refusals come this long after the request.
+    #[must_use]
+    pub fn refusing_after(self, refusal: Duration) -> Self {
+        Self { refusal, ..self }
     }
 }
 
@@ -31,7 +40,7 @@ impl<S: Service + Clone + 'static> Service for Limiter<S> {
         self.tokens = (self.tokens + self.rate.per_s() * at.secs_since(self.at).max(0.0)).min(self.burst);
         self.at = self.at.max(at);
         if self.tokens < 1.0 {
-            return Some(Reply::failed(at, TOO_MANY));
+            return Some(Reply::failed(at.plus(self.refusal), TOO_MANY));
         }
         self.tokens -= 1.0;
         self.service.arrive(at, call)

@@ -102,6 +102,8 @@ fn a_limiter_refuses_at_once_what_exceeds_its_bucket() {
     let statuses: Vec<u16> =
         answered(&mut limiter, &[0, 0, 0, 99, 100, 100, 5_000, 5_000, 5_000]).into_iter().map(|(_, status)| status).collect();
     assert_eq!(statuses, [200, 200, 429, 429, 200, 429, 200, 200, 429]);
+    let mut polite = Limiter::new(servers(9, "10ms"), Rate::new(10.0).unwrap(), 1.0).refusing_after(Duration::from_millis(7));
+    assert_eq!(answered(&mut polite, &[0, 1]), [(10, 200), (8, 429)]);
 }
 
 #[test]
