@@ -19,7 +19,7 @@ pub(super) const MOST_BUSY: f64 = 0.985;
 const LEAST_DEPTH: f64 = 0.02;
 const MOST_DEPTH: f64 = 14.0;
 /// Floors that are weighed, as shares of what is allowed; the first is none.
-const FLOORS: [f64; 9] = [0.0, 0.12, 0.25, 0.4, 0.55, 0.7, 0.82, 0.91, 0.97];
+const FLOORS: [f64; 11] = [0.0, 0.12, 0.25, 0.4, 0.55, 0.7, 0.82, 0.91, 0.96, 0.985, 0.995];
 /// Prior probability that load causes all misses.
 const NO_FLOOR: f64 = 0.7;
 /// Without a floor the unloaded service misses this share of what is allowed, hardly ever.
@@ -117,7 +117,7 @@ impl Floor {
 
 /// The share of misses by a curve of floor `floor` and bend `bend`, where `shift` is ln d(r) − ln d(R).
 pub(super) fn share(allowed: f64, floor: f64, bend: f64, shift: f64) -> f64 {
-    let floor = floor.clamp(0.0, 0.99 * allowed);
+    let floor = floor.clamp(0.0, 0.996 * allowed);
     let depth = -libm::log((allowed - floor) / (1.0 - floor)) * libm::exp(bend * shift);
     floor + (1.0 - floor) * libm::exp(-depth.clamp(LEAST_DEPTH, MOST_DEPTH))
 }

@@ -6,12 +6,15 @@ use statrs::distribution::{ContinuousCDF, Gamma};
 use crate::search::Over;
 use crate::search::step::drift::has_drifted;
 use crate::search::step::overdispersion::NEAR_PASSES;
-use crate::search::step::{End, Finding, History, Picture, Question};
+use crate::search::step::{Demand, End, Finding, History, Picture, Question};
 
 /// Doubts are raised at this level: φ is an estimate too, so that a sharper one would cry wolf.
 const LEVEL: f64 = 1e-3;
 /// Probes further from the answer than this, in the logarithm of the rate, are not held against a straight line.
 const NEAR: f64 = 0.3;
+
+/// A share of misses that load does not cause is too close to what is allowed from this part of it on.
+const MOST_FLOOR: f64 = 0.88;
 
 /// What does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +25,8 @@ pub enum Doubt {
     /// No rising curve fits, or earlier probes have another answer than later ones: like rates showed unlike shares of misses. The service changed
     /// while it was asked.
     Drift,
+    /// Nearly as many requests miss whatever the load as may miss at all: the answer hangs on a share that no load moves.
+    Floor,
     /// Misses come together, and too few such episodes were seen near the answer: the next one may be of another kind.
     Episodes,
     /// A fresh run at the lower bound missed an objective by itself. No step finds that; its certificate does.
@@ -41,6 +46,10 @@ impl Doubt {
             Self::Drift => format!(
                 "INCONCLUSIVE: one {noun} showed unlike shares of misses: the service changed while it was asked; look for what warms up, \
                  scales or throttles there, and search again"
+            ),
+            Self::Floor => format!(
+                "INCONCLUSIVE: nearly as many requests miss whatever the {noun} as may miss at all, so that the answer hangs on a share that load does not \
+                 move; mend those requests, or allow more"
             ),
             Self::Episodes => format!(
                 "INCONCLUSIVE: misses come in groups, and too few groups were seen near this {noun} to say how often they come; search again with a larger \
@@ -94,6 +103,10 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, 
     let claims = matches!(finding, Finding::Found | Finding::BudgetSpent);
     if claims && question.over() == Over::Rate && !picture.has_enough_episodes() {
         found.push(Doubt::Episodes);
+    }
+    let hangs = |(place, demand): (usize, &Demand)| picture.floor_of(place) > MOST_FLOOR * demand.allowed();
+    if claims && question.over() == Over::Rate && question.demands().iter().enumerate().any(hangs) {
+        found.push(Doubt::Floor);
     }
     found.sort_by_key(|doubt| *doubt as u8);
     found.dedup();
