@@ -104,7 +104,7 @@
 //!
 //! # A service that gets slower
 //!
-//! `-- drift`: the service gets slower after so many probes; how many answers are doubted, and how many are narrow,
+//! `-- drift`: the service gets slower after a given number of probes. Shown: how many answers are doubted, and how many are narrow,
 //! undoubted and above what the slower service bears. Measured, seeds 1 to 60, ± 10 %, of searches that had not ended
 //! before (before answers of earlier and later probes were compared, in brackets). Without a budget a search goes on
 //! until what it sees is the slower service, and then mostly answers for that.
@@ -228,7 +228,7 @@ fn cells() -> Vec<Cell> {
     queues.chain(engines).chain(audit::cells()).chain(held::cells()).collect()
 }
 
-/// What becomes of searches over a service that gets slower by a factor after so many probes: how many are doubted,
+/// Searches over a service that gets slower by a factor after a given number of probes: how many are doubted,
 /// and how many end narrow, without a doubt, and above what the service bears at the end.
 fn drift(seeds: u64) {
     println!("a service that gets slower, ±10 %, seeds 1 to {seeds}");

@@ -120,7 +120,7 @@ struct Cell {
     latency: [[Score; 6]; 4],
     /// Allowed ÷ true share of errors 1/4, 1/2, 1, 2, 4.
     errors: [Score; 5],
-    /// Attainment, the same of the share that is not good.
+    /// Attainment: judged by the share of requests that are not good.
     attainment: [Score; 5],
     printed: [u32; 3],
     covered: [u32; 3],

@@ -115,7 +115,7 @@ pub(crate) enum Speed {
 /// Who serves.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Kind {
-    /// So many servers, first come, first served.
+    /// A number of servers, first come, first served.
     Servers(u32),
     /// One, shared by all.
     Shared,

@@ -52,7 +52,7 @@ pub(crate) fn mg1_rate(need: Need, allowed: f64, limit: f64) -> f64 {
     rate_on(need, allowed, limit, POINTS)
 }
 
-/// The same on a grid of so many points.
+/// The distribution on a grid of this number of points.
 pub(crate) fn rate_on(need: Need, allowed: f64, limit: f64, points: usize) -> f64 {
     let step = limit / points as f64;
     let at: Vec<f64> = (0..=points).map(|place| need.tail_and_bounded((place as f64 + 0.5) * step).1).collect();

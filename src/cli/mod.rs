@@ -26,6 +26,7 @@ mod signals;
 mod simulate;
 mod size;
 mod size_check;
+mod size_found;
 mod sweep;
 mod target;
 mod terminal;

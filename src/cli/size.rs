@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde_json::{Deserializer, Map, Value, json};
+use serde_json::{Deserializer, Value, json};
 
 use crate::cli::arguments::SizeArguments;
 use crate::cli::exit::Exit;
@@ -14,6 +14,7 @@ use crate::cli::options::SizeOptions;
 use crate::cli::replay::{read, refuse_restart};
 use crate::cli::report::{files_of, read as read_result};
 use crate::cli::size_check::{Course, check_of};
+use crate::cli::size_found::Found;
 use crate::cli::terminal::{ink, print};
 use crate::error::Error;
 use crate::metrics::Objectives;
@@ -188,21 +189,6 @@ fn choices_of(found: Vec<Found>, options: &SizeOptions) -> Result<Vec<Choice>, E
             simulated: found.simulated,
         })
         .collect())
-}
-
-/// What a result says of one replica.
-pub(super) struct Found {
-    pub(super) capacity: Capacity,
-    name: String,
-    simulated: bool,
-    /// The options that it was measured with; empty where they are not known.
-    pub(super) config: Map<String, Value>,
-}
-
-impl Found {
-    fn of(capacity: Capacity, name: String) -> Self {
-        Self { capacity, name, simulated: false, config: Map::new() }
-    }
 }
 
 fn found_in(path: &Path, objectives: &Objectives) -> Result<Found, Error> {

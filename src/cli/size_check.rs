@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::cli::load::lengths_of;
 use crate::cli::options::SizeOptions;
-use crate::cli::size::Found;
+use crate::cli::size_found::Found;
 use crate::error::Error;
 use crate::metrics::Objectives;
 use crate::schedule::{Extent, Pattern, Process, Profile, Recorded, TimeScale, Timeline};

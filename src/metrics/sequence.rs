@@ -210,15 +210,6 @@ impl Sequence {
         if self.settled == 0 { 0.0 } else { self.in_system_ns as f64 / 1e9 / self.settled as f64 }
     }
 
-    /// Median time in the system of the settled requests of the window, in seconds; none without any.
-    #[must_use]
-    pub fn median_in_system_s(&self) -> Option<f64> {
-        let inside = self.rows.iter().filter(|row| self.window.contains(row.scheduled));
-        let mut times: Vec<u32> = inside.map(|row| row.in_system_us).collect();
-        let middle = times.len() / 2;
-        (!times.is_empty()).then(|| f64::from(*times.select_nth_unstable(middle).1) / 1e6)
-    }
-
     /// The settled requests of the window in the order of their instants.
     #[must_use]
     pub fn in_order(&self) -> Vec<Came> {

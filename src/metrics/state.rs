@@ -164,7 +164,7 @@ pub(super) struct State {
 /// A slope with a smaller t value than this is none. Low, because a dependence that is overlooked costs more than one
 /// that is not there.
 const LEAST_SLOPE_T: f64 = 1.0;
-/// The same of errors: the 97.5 % point.
+/// A slope of the error share with a smaller t value than this is none: the 97.5 % point of the normal law.
 const LEAST_ERROR_T: f64 = 2.0;
 /// Independent samples of the requests in flight below which the run has not shown enough of them to say that a
 /// quantity does not depend on them.

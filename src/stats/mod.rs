@@ -1,6 +1,7 @@
 //! Owns the pure mathematics of statistics.
 
 pub mod dispersion;
+pub mod isotonic;
 mod ks;
 pub mod mixing;
 pub mod proportion;

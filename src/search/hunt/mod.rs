@@ -132,7 +132,7 @@ struct Probing {
     seen: Option<Seen>,
 }
 
-/// Whether the service refused most of what failed: it is there, and takes no more.
+/// Whether the service refused some: it is there, and takes no more.
 fn is_refused(view: &TrialView) -> bool {
     view.run_totals.refused() > 0
 }

@@ -125,19 +125,23 @@ impl Watching {
 
     fn measuring(&mut self, counts: &LiveCounts, sequence: &Sequence) -> Course {
         let (window, now) = (sequence.window(), counts.elapsed);
-        let growth = || if let Level::RatePerS(_) = self.order.level { growth(&self.samples.between(window.start, now)) } else { None };
         if now >= window.end {
-            self.phase = Phase::Following { since: now, growth: growth() };
+            self.phase = Phase::Following { since: now, growth: self.growth(window.start, now) };
             return Course::GoOn;
         }
         if counts.due - self.due_before >= self.next_look {
-            let growth = growth();
             self.next_look += LOOK_STEP + (counts.due - self.due_before) / LOOK_SHARE;
             if self.is_hopeless(now, sequence) {
+                let growth = self.growth(window.start, now);
                 return self.end(End::Overloaded, false, growth, counts, sequence);
             }
         }
         Course::GoOn
+    }
+
+    /// How the number in flight grew from the opening of the window until now; none in closed loops and traces.
+    fn growth(&self, opened: Offset, now: Offset) -> Option<Growth> {
+        matches!(self.order.level, Level::RatePerS(_)).then(|| growth(&self.samples.between(opened, now))).flatten()
     }
 
     /// Whether the rest of the window could not mend what was seen.

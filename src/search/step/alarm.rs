@@ -1,5 +1,6 @@
 //! Owns the alarm that cuts the window of a probe: only where the rest of it could not mend what was seen.
 
+use crate::search::step::evidence::many_misses;
 use crate::search::step::{Count, Order, Picture, Question};
 
 /// Log likelihood ratio, divided by φ, against the allowed share at which a window is cut: odds of 400 to 1.
@@ -8,9 +9,6 @@ const BEYOND_DOUBT: f64 = 6.0;
 const GROWING: f64 = 5.0;
 /// Of the resolution of a probe, by how much completions must fall short of arrivals.
 const SHORT: f64 = 0.5;
-/// Share of misses, beyond the allowed one, that must have missed of the whole window, at least. Cutting sooner would cut off the long episodes, which hold
-/// most of the misses: of an M/H2/1 queue that way only half of them were seen.
-const MANY_MISSES: f64 = 0.3;
 
 /// How the number in flight develops over the window so far.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -39,7 +37,8 @@ pub fn alarm(question: &Question, picture: &Picture, order: &Order, counts: &[Co
         let allowed = question.demands()[place].allowed();
         let whole = count.decided.max(planned) as f64;
         let share = count.misses as f64 / whole;
-        if share < allowed + MANY_MISSES * (1.0 - allowed) {
+        // Cutting sooner would cut off the long episodes, which hold most of the misses: of an M/H2/1 queue only half of them would be seen.
+        if share < many_misses(allowed) {
             return false;
         }
         let ratio = share * libm::log(share / allowed) + (1.0 - share).max(1e-12) * libm::log((1.0 - share).max(1e-12) / (1.0 - allowed));
@@ -51,13 +50,4 @@ pub fn alarm(question: &Question, picture: &Picture, order: &Order, counts: &[Co
     let grows = signs.is_steady_growth && signs.growth_per_s.is_some_and(|(growth, error)| growth > GROWING * error);
     let falls_short = signs.completed_share.is_some_and(|share| share < 1.0 - SHORT * order.resolution);
     (grows && falls_short).then_some(Alarm::Backlog)
-}
-
-/// Whether an objective is missed so often, by one that `least` requests decided, that nothing needs to be weighed.
-#[must_use]
-pub fn is_plain(question: &Question, counts: &[Count], least: u64) -> bool {
-    counts.iter().zip(question.demands()).any(|(count, demand)| {
-        let allowed = demand.allowed();
-        count.decided >= least && count.share() > allowed + MANY_MISSES * (1.0 - allowed)
-    })
 }

@@ -3,12 +3,13 @@
 use crate::search::step::curve::Shape;
 use crate::search::step::direct::{Direct, direct};
 use crate::search::step::overdispersion::nearness;
+use crate::search::step::posterior::FIRST;
 use crate::search::step::trust::doubts;
 use crate::search::step::{Bracket, Capacity, Count, Doubt, End, History, Picture, Probe, Question, Spent};
 use crate::search::{Level, Over, Pass};
 use crate::stats::proportion::lower_bound;
 
-/// Requests of the unloaded service, one at a time; see [`floor_of`].
+/// Requests of the unloaded service, one at a time.
 const FLOOR_REQUESTS: u64 = 600;
 /// Completions of the saturated service: for exponential services they give the capacity to ±1.8 %.
 const SATURATION_REQUESTS: u64 = 3_000;
@@ -154,12 +155,7 @@ pub fn step(question: &Question, history: &History) -> Step {
         return Step::Saturate { completions: SATURATION_REQUESTS, most_per_s: question.most().filter(|_| question.over() == Over::Rate) };
     };
     let done = |finding| Step::Done(Box::new(answer(question, history, &picture, finding)));
-    let (budget, spent) = (question.budget(), history.spent());
-    let is_over = |also: Spent| {
-        budget.requests.is_some_and(|requests| spent.requests + also.requests > requests)
-            || budget.seconds.is_some_and(|seconds| spent.seconds + also.seconds > seconds)
-    };
-    let begins_in_time = |order: &Order| !is_over(taken(question, history, order));
+    let begins_in_time = |order: &Order| fits(question, history, order);
     if let Some(order) = growth(question, history).filter(begins_in_time) {
         return Step::Probe(order);
     }
@@ -197,8 +193,14 @@ pub fn step(question: &Question, history: &History) -> Step {
     std::iter::once(order).chain(shortened).find(begins_in_time).map_or_else(|| done(Finding::BudgetSpent), Step::Probe)
 }
 
+/// Whether the budget of `question` has room for `order` after `history`.
+#[must_use]
+pub fn fits(question: &Question, history: &History, order: &Order) -> bool {
+    question.budget().holds(history.spent().plus(taken(question, history, order)))
+}
+
 /// What a probe takes.
-pub(super) fn taken(question: &Question, history: &History, order: &Order) -> Spent {
+fn taken(question: &Question, history: &History, order: &Order) -> Spent {
     if let Some(pass) = question.pass() {
         return Spent { requests: pass.requests(), seconds: order.window_s };
     }
@@ -262,7 +264,7 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
     let turn = history.probes.len();
     let aimed = match history.capacity {
         Some(Capacity::Above(most)) if turn == 0 => most,
-        Some(Capacity::Reached(per_s)) if turn == 0 => 0.75 * per_s,
+        Some(Capacity::Reached(per_s)) if turn == 0 => FIRST * per_s,
         _ if turn < QUANTILES.len() || question.over() != Over::Rate => picture.bracket().best,
         _ => picture.quantile(QUANTILES[turn % QUANTILES.len()]),
     };
@@ -286,7 +288,7 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
 /// A probe at a moderate rate, once it is known which rates those are: it tells which share of the misses load does not cause, or that there is none.
 fn moderate(question: &Question, history: &History, picture: &Picture, resolution: f64) -> Option<Order> {
     let place = picture.limited_by();
-    let known = picture.known_floor(question, place);
+    let known = picture.known_floor(question, history, place);
     if history.probes.len() < QUANTILES.len() || known >= FLOOR_KNOWN {
         return None;
     }
@@ -329,7 +331,8 @@ fn answer(question: &Question, history: &History, picture: &Picture, finding: Fi
         let level = probe.level.value();
         Some(decided / picture.phi(question, place, level) * nearness(question.over(), libm::log(level), best))
     };
-    let (doubts, direct) = (doubts(question, history, picture, finding), direct(question, history, picture));
+    let claims = matches!(finding, Finding::Found | Finding::BudgetSpent);
+    let (doubts, direct) = (doubts(question, history, picture, claims), direct(question, history, picture));
     let bracket = picture.bracket();
     // Where the curve does not hold, the probes have to say it by themselves.
     let bracket = if doubts.contains(&Doubt::Curve) { direct.around(bracket, picture.end()) } else { bracket };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::search::Level;
-use crate::search::step::answer::{LEAST_REQUESTS, lasting, precision_at, taken};
+use crate::search::step::answer::{LEAST_REQUESTS, lasting, precision_at};
 use crate::search::step::cluster::shrunk;
 use crate::search::step::curve::{Shape, median_bend};
 use crate::search::step::overdispersion::expected;
@@ -52,13 +52,6 @@ pub fn certificate(question: &Question, history: &History, level: Level) -> Opti
     Some(Order { window_s, ..order })
 }
 
-/// Whether the budget of `question` has room for `order` after `history`.
-#[must_use]
-pub fn fits(question: &Question, history: &History, order: &Order) -> bool {
-    let (budget, all) = (question.budget(), history.spent().plus(taken(question, history, order)));
-    budget.requests.is_none_or(|requests| all.requests <= requests) && budget.seconds.is_none_or(|seconds| all.seconds <= seconds)
-}
-
 /// About how many requests the certificate of a rate takes that lies at `share` of the capacity (0 to 1), where the
 /// service is like most.
 #[must_use]
@@ -66,7 +59,7 @@ pub fn certificate_price(question: &Question, share: f64) -> u64 {
     let share = share.clamp(0.01, 0.99);
     let low = share * (1.0 - question.precision().min(1.0 - share));
     let share_there = |allowed: f64| libm::exp(libm::log(allowed) * libm::pow((1.0 - low) / (1.0 - share), median_bend(Shape::Wall)));
-    let phi = expected(question, &History::default(), low, 1.0);
+    let phi = expected(question, None, low, 1.0);
     let of = |allowed: f64| phi * effective(share_there(allowed), allowed);
     question.demands().iter().map(|demand| of(demand.allowed())).fold(0.0, f64::max) as u64
 }
@@ -83,7 +76,7 @@ fn effective(expected: f64, allowed: f64) -> f64 {
 #[must_use]
 pub fn certified(question: &Question, picture: &Picture, run: &Probe) -> Certified {
     let doubt = (1.0 - Question::CONFIDENCE) / question.demands().len() as f64;
-    let kept_up = run.growth.is_none_or(|growth| growth.per_s <= GREW * growth.error_per_s);
+    let kept_up = run.growth.is_none_or(|growth| !growth.exceeds(GREW));
     let judged = |(place, count): (usize, &Count)| {
         let allowed = question.demands()[place].allowed();
         let known = picture.phi(question, place, run.level.value());

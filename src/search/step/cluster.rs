@@ -112,24 +112,16 @@ impl Calm {
     /// Of requests, each with its time in the system; those that find fewer in flight than a quarter of the arrivals do. Requests that missed for all that are
     /// misses that load does not cause, and known as such.
     #[must_use]
-    pub fn of<'a>(seen: impl IntoIterator<Item = (&'a Seen, f64)> + Clone) -> Self {
-        let levels: Vec<Seen> = seen.clone().into_iter().map(|(seen, _)| *seen).collect();
-        let calm = calm(&levels);
-        let inside = seen.into_iter().filter(|(seen, _)| seen.in_flight < calm && !seen.missed);
-        inside.fold(Self::default(), |sum, (seen, time_s)| {
-            let in_flight = u64::from(seen.in_flight);
-            sum.with(Self { count: 1, in_flight, sum_s: time_s, squares: time_s * time_s, longest_s: time_s })
+    pub fn of(seen: &[Seen], times_s: impl IntoIterator<Item = f64>) -> Self {
+        let calm = calm(seen);
+        let inside = seen.iter().zip(times_s).filter(|(seen, _)| seen.in_flight < calm && !seen.missed);
+        inside.fold(Self::default(), |sum, (seen, time_s)| Self {
+            count: sum.count + 1,
+            in_flight: sum.in_flight + u64::from(seen.in_flight),
+            sum_s: sum.sum_s + time_s,
+            squares: sum.squares + time_s * time_s,
+            longest_s: sum.longest_s.max(time_s),
         })
-    }
-
-    const fn with(self, other: Self) -> Self {
-        Self {
-            count: self.count + other.count,
-            in_flight: self.in_flight + other.in_flight,
-            sum_s: self.sum_s + other.sum_s,
-            squares: self.squares + other.squares,
-            longest_s: self.longest_s.max(other.longest_s),
-        }
     }
 
     /// By how many times the mean the longest exceeds what is usual for an exponential law, where `all` were taken in all.

@@ -5,20 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::search::step::{Bracket, End, History, Picture, Question};
+use crate::search::step::{Bracket, History, Picture, Question};
 use crate::stats::proportion::{lower_bound, upper_bound};
 
 /// One-sided confidence of each end.
 const CONFIDENCE: f64 = 0.975;
-
-/// One probe of one demand in effective requests.
-#[derive(Debug, Clone, Copy)]
-struct Point {
-    level: f64,
-    misses: f64,
-    decided: f64,
-    is_whole: bool,
-}
 
 /// The highest level at which the probes there and just above pass together, and the lowest at which those there and just below fail; none where no
 /// probes do.
@@ -48,18 +39,7 @@ pub(super) fn direct(question: &Question, history: &History, picture: &Picture) 
 
 fn of_demand(question: &Question, history: &History, picture: &Picture, place: usize) -> Direct {
     let allowed = question.demands()[place].allowed();
-    let mut points: Vec<Point> = history
-        .probes
-        .iter()
-        .filter_map(|probe| {
-            let count = probe.counts.get(place).filter(|count| count.decided > 0)?;
-            let level = probe.level.value();
-            let phi = picture.phi(question, place, level);
-            let is_whole = probe.end != End::Overloaded;
-            Some(Point { level, misses: count.misses as f64 / phi, decided: count.decided as f64 / phi, is_whole })
-        })
-        .collect();
-    points.sort_by(|one, other| one.level.total_cmp(&other.level));
+    let points = history.weighed(place, |level| picture.phi(question, place, level));
     // From each level upwards, while windows were played to their end.
     let passes = |from: usize| {
         let (mut misses, mut decided) = (0.0, 0.0);

@@ -54,11 +54,10 @@ fn splits(count: usize) -> impl Iterator<Item = usize> {
 
 /// Whether the backlog grew beyond doubt at a rate well below one that was carried.
 fn growth_contradicts(history: &History) -> bool {
-    let by_error = |probe: &Probe| probe.growth.filter(|growth| growth.error_per_s > 0.0).map(|growth| growth.per_s / growth.error_per_s);
     let level = |probe: &Probe| probe.level.value();
-    let is_carried = |probe: &&Probe| probe.end == End::Full && by_error(probe).is_some_and(|errors| errors < CARRIED);
+    let is_carried = |probe: &&Probe| probe.end == End::Full && probe.growth.is_some_and(|growth| !growth.exceeds(CARRIED));
     let carried = history.probes.iter().filter(is_carried).map(level).reduce(f64::max);
-    let is_overloaded = |probe: &&Probe| probe.end == End::Overloaded && by_error(probe).is_some_and(|errors| errors > GREW);
+    let is_overloaded = |probe: &&Probe| probe.end == End::Overloaded && probe.growth.is_some_and(|growth| growth.exceeds(GREW));
     let overloaded = history.probes.iter().filter(is_overloaded).map(level).reduce(f64::min);
     carried.zip(overloaded).is_some_and(|(carried, overloaded)| overloaded < WELL_BELOW * carried)
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::search::step::curve::Shape;
-use crate::search::step::{Calm, Clusters, Episodes, Question, is_plain};
+use crate::search::step::{Calm, Clusters, Episodes, Question, Spent};
 use crate::search::{Level, Over, Pass};
 
 /// Misses of one objective in one probe.
@@ -25,18 +25,39 @@ impl Count {
     }
 }
 
-/// What a probe took: everything sent, what was discarded included.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Spent {
-    /// Requests.
-    pub requests: u64,
-    /// Seconds of the service's time.
-    pub seconds: f64,
+/// Share of misses, beyond the allowed one, from which on an objective is plainly missed.
+const MANY_MISSES: f64 = 0.3;
+
+/// The share of misses above which an objective that allows `allowed` is plainly missed.
+pub(super) fn many_misses(allowed: f64) -> f64 {
+    allowed + MANY_MISSES * (1.0 - allowed)
 }
 
-impl Spent {
-    pub(super) fn plus(self, other: Self) -> Self {
-        Self { requests: self.requests + other.requests, seconds: self.seconds + other.seconds }
+/// Whether an objective is missed so often, by one that `least` requests decided, that nothing needs to be weighed.
+#[must_use]
+pub fn is_plain(question: &Question, counts: &[Count], least: u64) -> bool {
+    counts.iter().zip(question.demands()).any(|(count, demand)| {
+        let allowed = demand.allowed();
+        count.decided >= least && count.share() > many_misses(allowed)
+    })
+}
+
+/// The misses of one objective in one probe, in effective requests.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Weighed {
+    /// Where the probe stands on its axis.
+    pub(super) level: f64,
+    /// Misses, and requests for which that is known.
+    pub(super) misses: f64,
+    pub(super) decided: f64,
+    /// The window was played to its end: the share is not that of its worst moment.
+    pub(super) is_whole: bool,
+}
+
+impl Weighed {
+    /// The share of misses.
+    pub(super) fn share(&self) -> f64 {
+        self.misses / self.decided
     }
 }
 
@@ -75,6 +96,13 @@ pub struct Growth {
     pub error_per_s: f64,
 }
 
+impl Growth {
+    /// Whether it is more than so many standard errors.
+    pub(super) fn exceeds(&self, errors: f64) -> bool {
+        self.per_s > errors * self.error_per_s
+    }
+}
+
 /// One probe at a level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
@@ -97,9 +125,6 @@ pub struct Probe {
     /// Times of requests that found the service calm, where known.
     #[serde(default)]
     pub calm: Calm,
-    /// Median time in the system of the requests of its window, in seconds, where known.
-    #[serde(default)]
-    pub median_s: Option<f64>,
     /// How it ended.
     pub end: End,
     /// What it took.
@@ -118,7 +143,6 @@ impl Probe {
             growth: None,
             crowded: None,
             calm: Calm { count: 0, in_flight: 0, sum_s: 0.0, squares: 0.0, longest_s: 0.0 },
-            median_s: None,
             end,
             spent: Spent { requests: 0, seconds: 0.0 },
         }
@@ -193,7 +217,7 @@ impl History {
     /// The highest rate at which a whole window was played whose number in flight did not grow, and in which no objective was plainly missed.
     fn most_carried(&self, question: &Question) -> Option<f64> {
         let is_steady = |probe: &&Probe| {
-            let grows = probe.growth.is_none_or(|growth| growth.per_s > STEADY * growth.error_per_s);
+            let grows = probe.growth.is_none_or(|growth| growth.exceeds(STEADY));
             probe.end != End::Overloaded && !grows && !is_plain(question, &probe.counts, FEW)
         };
         self.probes.iter().filter(is_steady).map(|probe| probe.level.value()).reduce(f64::max)
@@ -210,6 +234,20 @@ impl History {
     pub fn is_heavy_tailed(&self) -> bool {
         let all = self.probes.iter().map(|probe| probe.calm.count).sum();
         self.probes.iter().any(|probe| probe.calm.excess(all) > HEAVY)
+    }
+
+    /// The misses of objective number `place` in the probes that decided some, in order of their levels, φ by `phi` at a level.
+    pub(super) fn weighed(&self, place: usize, phi: impl Fn(f64) -> f64) -> Vec<Weighed> {
+        let of = |probe: &Probe| {
+            let count = probe.counts.get(place).filter(|count| count.decided > 0)?;
+            let level = probe.level.value();
+            let phi = phi(level);
+            let (misses, decided) = (count.misses as f64 / phi, count.decided as f64 / phi);
+            Some(Weighed { level, misses, decided, is_whole: probe.end != End::Overloaded })
+        };
+        let mut weighed: Vec<Weighed> = self.probes.iter().filter_map(of).collect();
+        weighed.sort_by(|one, other| one.level.total_cmp(&other.level));
+        weighed
     }
 
     /// Everything spent.

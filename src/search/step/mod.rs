@@ -37,13 +37,13 @@ mod question;
 mod steady;
 mod trust;
 
-pub use alarm::{Alarm, Signs, alarm, is_plain};
-pub use answer::{Answer, Finding, Order, Step, failing, step};
-pub use certify::{Certified, certificate, certificate_price, certified, fits};
+pub use alarm::{Alarm, Signs, alarm};
+pub use answer::{Answer, Finding, Order, Step, failing, fits, step};
+pub use certify::{Certified, certificate, certificate_price, certified};
 pub use cluster::{Calm, Clusters, Episodes, Seen, clusters, clusters_in_rounds, crowding};
 pub use direct::Direct;
-pub use evidence::{Capacity, Count, End, Growth, History, Probe, Spent};
+pub use evidence::{Capacity, Count, End, Growth, History, Probe, is_plain};
 pub use posterior::{Bracket, Picture};
 pub use price::{precision_for, price};
-pub use question::{Budget, Demand, Question};
+pub use question::{Budget, Demand, Question, Spent};
 pub use trust::Doubt;

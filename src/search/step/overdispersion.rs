@@ -6,9 +6,9 @@
 
 use crate::search::Over;
 use crate::search::step::curve::{MOST_BUSY, Shape, reach};
-use crate::search::step::trust::isotonic;
 use crate::search::step::{Clusters, Count, End, Episodes, History, Question};
 use crate::stats::dispersion::student_point;
+use crate::stats::isotonic::isotonic;
 
 /// Degrees of freedom that φ₀ is worth where no episode was seen, and where enough were.
 const PRIOR_DEGREES: f64 = 4.0;
@@ -83,11 +83,11 @@ pub(super) fn nearness(over: Over, level: f64, centre: f64) -> f64 {
 /// At a rate: `φ₀ = 2(c_a² + c_s²)ρ/(1 − ρ)²`. With N in flight each wait is a sum over the services of those in front, which N requests in a row share all
 /// but one of: exceedances of the level z of such a sum come in clusters of N/z² in the mean (Aldous, *Poisson clumping*, C12), S² ÷ S twice
 /// that, 0.4 N at p99 and 1.2 N at p90. Half of N is taken.
-pub(super) fn expected(question: &Question, history: &History, level: f64, end: f64) -> f64 {
+pub(super) fn expected(question: &Question, service_cv2: Option<f64>, level: f64, end: f64) -> f64 {
     match question.over() {
         Over::Rate => {
             let busy = (level / end).min(MOST_BUSY);
-            let service_cv2 = history.unloaded_cv2.unwrap_or(UNKNOWN_CV2).max(LEAST_CV2);
+            let service_cv2 = service_cv2.unwrap_or(UNKNOWN_CV2).max(LEAST_CV2);
             (2.0 * (question.arrival_cv2() + service_cv2) * busy / ((1.0 - busy) * (1.0 - busy))).max(1.0)
         }
         Over::Concurrency => (level / 2.0).max(1.0),
@@ -97,9 +97,9 @@ pub(super) fn expected(question: &Question, history: &History, level: f64, end: 
 }
 
 /// The same beside an answer at `centre` (a logarithm).
-pub(super) fn expected_beside(question: &Question, history: &History, level: f64, (end, centre): (f64, f64)) -> f64 {
-    let there = expected(question, history, libm::exp(centre), end);
-    expected(question, history, level, end).min(MOST_RISE * there)
+pub(super) fn expected_beside(question: &Question, service_cv2: Option<f64>, level: f64, (end, centre): (f64, f64)) -> f64 {
+    let there = expected(question, service_cv2, libm::exp(centre), end);
+    expected(question, service_cv2, level, end).min(MOST_RISE * there)
 }
 
 /// φ ÷ φ₀ of the misses of objective number `place`, near `centre` (a logarithm); `fitted` is the share that the curve expects at a level.
@@ -119,7 +119,7 @@ pub(super) fn overdispersion(
         // Where far more miss than may, one episode is as long as the window.
         let excess = (MANY_TIMES * question.demands()[place].allowed() / share).min(1.0);
         let weight = likeness(question.over(), libm::log(level), (shape, end, centre)) * excess;
-        let scale = expected_beside(question, history, level, (end, centre));
+        let scale = expected_beside(question, history.unloaded_cv2, level, (end, centre));
         if let Some(clusters) = count.clusters {
             misses.add(&full(&clusters, count.misses), weight, scale);
         }

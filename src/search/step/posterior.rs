@@ -15,7 +15,7 @@ const REFUTED: f64 = 1e-6;
 const LOWEST: f64 = 0.03;
 const HIGHEST: f64 = 1.25;
 /// Where nothing has been probed, this share of the capacity is.
-const FIRST: f64 = 0.75;
+pub(super) const FIRST: f64 = 0.75;
 /// Independent episodes of misses near the answer that make an interval a claim; the same with episodes of crowding; and where the service has
 /// heavy-tailed times, so that the few longest episodes hold most of the misses.
 const EPISODES: f64 = 8.0;
@@ -24,7 +24,7 @@ const EPISODES_OF_HEAVY_TAILS: f64 = 40.0;
 /// Before anything is probed the answer lies there, give or take this in its logarithm, with the heavy tails of a Cauchy law.
 const PRIOR_SPREAD: f64 = 0.7;
 /// Levels of at most this share of the answer are moderate: what misses there is hardly caused by load.
-pub(super) const MODERATE: f64 = 0.6;
+const MODERATE: f64 = 0.6;
 /// Levels this close (in the logarithm) are taken for one.
 const ONE_LEVEL: f64 = 0.015;
 /// Nothing is known of an end that was not reached: it is taken to lie this far beyond the highest level that was carried.
@@ -66,8 +66,9 @@ pub struct Picture {
     carried: Vec<f64>,
     bracket: Bracket,
     limited_by: usize,
-    /// φ₀ at a level is that of this history.
-    history: History,
+    /// What φ₀ and the episodes needed depend on: the squared coefficient of variation of the unloaded service, and whether its times have a heavy tail.
+    service_cv2: Option<f64>,
+    is_heavy_tailed: bool,
 }
 
 impl Picture {
@@ -120,7 +121,7 @@ impl Picture {
                 Over::Rate | Over::Concurrency => overdispersion(question, history, place, (shape, end, guess.centre), fitted),
                 Over::TimeScale => between_passes(history, place, guess.centre),
             };
-            let phi = |level: f64| phi_at(question, history, overdispersion, level, (end, guess.centre));
+            let phi = |level: f64| phi_at(question, history.unloaded_cv2, overdispersion, level, (end, guess.centre));
             let of = |probe| Fact::of(question, probe, place, phi, guess.centre);
             let facts = joined(history.probes.iter().filter_map(of).collect());
             let unloaded = history.floor.as_ref().and_then(|floor| floor.get(place)).map_or((0, 0), |count| (count.misses, count.decided));
@@ -140,7 +141,18 @@ impl Picture {
         };
         let medians: Vec<f64> = beliefs.iter().map(|belief| quantile(&belief.beyond, 0.5)).collect();
         let limited_by = (0..medians.len()).min_by(|a, b| medians[*a].total_cmp(&medians[*b])).unwrap_or(0);
-        Self { shape, end, levels, beliefs, all_beyond, carried, bracket, limited_by, history: history.clone() }
+        Self {
+            shape,
+            end,
+            levels,
+            beliefs,
+            all_beyond,
+            carried,
+            bracket,
+            limited_by,
+            service_cv2: history.unloaded_cv2,
+            is_heavy_tailed: history.is_heavy_tailed(),
+        }
     }
 
     /// The 95 % interval of the highest level that meets every demand and is carried, and its median.
@@ -194,16 +206,16 @@ impl Picture {
     }
 
     /// Misses, in effective requests, that a floor of all that is allowed would have shown to the unloaded service and in the probes at moderate levels.
-    pub(super) fn known_floor(&self, question: &Question, place: usize) -> f64 {
-        let unloaded = self.history.floor.as_ref().and_then(|floor| floor.get(place)).map_or(0.0, |count| count.decided as f64);
-        let moderate = moderate(&self.history, place, libm::log(self.bracket.best), |level| self.phi(question, place, level));
+    pub(super) fn known_floor(&self, question: &Question, history: &History, place: usize) -> f64 {
+        let unloaded = history.floor.as_ref().and_then(|floor| floor.get(place)).map_or(0.0, |count| count.decided as f64);
+        let moderate = moderate(history, place, libm::log(self.bracket.best), |level| self.phi(question, place, level));
         question.demands()[place].allowed() * (unloaded + moderate.iter().map(|(_, decided)| decided).sum::<f64>())
     }
 
     /// φ of one demand's misses at a level, widened for what is not known of it.
     #[must_use]
     pub fn phi(&self, question: &Question, place: usize, level: f64) -> f64 {
-        phi_at(question, &self.history, self.beliefs[place].overdispersion, level, (self.end, libm::log(self.bracket.best)))
+        phi_at(question, self.service_cv2, self.beliefs[place].overdispersion, level, (self.end, libm::log(self.bracket.best)))
     }
 
     /// About how many independent episodes of misses of one demand were seen near the answer.
@@ -217,14 +229,15 @@ impl Picture {
     #[must_use]
     pub fn has_enough_episodes(&self) -> bool {
         let seen = self.beliefs[self.limited_by].overdispersion;
-        let needed = if self.history.is_heavy_tailed() { EPISODES_OF_HEAVY_TAILS } else { EPISODES };
+        let needed = if self.is_heavy_tailed { EPISODES_OF_HEAVY_TAILS } else { EPISODES };
         self.is_limited_by_capacity() || (seen.episodes >= needed && seen.all_episodes >= ALL_EPISODES)
     }
-    /// The same as the episodes inside the probes show it, without the scatter between probes.
+
+    /// φ of one demand's misses as the episodes inside the probes show it, without the scatter between probes.
     pub(super) fn phi_within(&self, question: &Question, place: usize, level: f64) -> f64 {
         let found = self.beliefs[place].overdispersion;
         let within = Overdispersion { factor: found.within, ..found };
-        phi_at(question, &self.history, within, level, (self.end, libm::log(self.bracket.best)))
+        phi_at(question, self.service_cv2, within, level, (self.end, libm::log(self.bracket.best)))
     }
 
     /// The share of misses of one demand at a level, by the fitted curve.
@@ -239,19 +252,13 @@ impl Picture {
 
 /// (misses, decided), in effective requests, of one demand in the probes at moderate levels.
 fn moderate(history: &History, place: usize, centre: f64, phi: impl Fn(f64) -> f64) -> Vec<(f64, f64)> {
-    let of = |probe: &Probe| {
-        let level = probe.level.value();
-        let count = probe
-            .counts
-            .get(place)
-            .filter(|count| count.decided > 0 && probe.end != End::Overloaded && level <= MODERATE * libm::exp(centre))?;
-        Some((count.misses as f64 / phi(level), count.decided as f64 / phi(level)))
-    };
-    history.probes.iter().filter_map(of).collect()
+    let most = MODERATE * libm::exp(centre);
+    let weighed = history.weighed(place, phi).into_iter().filter(|point| point.is_whole && point.level <= most);
+    weighed.map(|point| (point.misses, point.decided)).collect()
 }
 
-fn phi_at(question: &Question, history: &History, found: Overdispersion, level: f64, beside: (f64, f64)) -> f64 {
-    (found.factor * found.widening() * expected_beside(question, history, level, beside)).max(1.0)
+fn phi_at(question: &Question, service_cv2: Option<f64>, found: Overdispersion, level: f64, beside: (f64, f64)) -> f64 {
+    (found.factor * found.widening() * expected_beside(question, service_cv2, level, beside)).max(1.0)
 }
 
 /// Curves that probes are held against: (logarithm of the answer, bend, floor) of each demand, and the centre of all.

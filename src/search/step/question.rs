@@ -1,5 +1,7 @@
 //! Owns `Question`: what a search is asked, checked once.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Refusal;
 use crate::search::{Over, Pass};
 
@@ -41,6 +43,21 @@ impl Demand {
     }
 }
 
+/// What a probe took: everything sent, what was discarded included.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Spent {
+    /// Requests.
+    pub requests: u64,
+    /// Seconds of the service's time.
+    pub seconds: f64,
+}
+
+impl Spent {
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self { requests: self.requests + other.requests, seconds: self.seconds + other.seconds }
+    }
+}
+
 /// What may be spent; none is without bound.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Budget {
@@ -48,6 +65,14 @@ pub struct Budget {
     pub requests: Option<u64>,
     /// Seconds of the service's time.
     pub seconds: Option<f64>,
+}
+
+impl Budget {
+    /// Whether it is enough for all of this.
+    #[must_use]
+    pub fn holds(&self, all: Spent) -> bool {
+        self.requests.is_none_or(|requests| all.requests <= requests) && self.seconds.is_none_or(|seconds| all.seconds <= seconds)
+    }
 }
 
 /// What is varied, with what has to be known of it.

@@ -5,14 +5,15 @@ use statrs::distribution::{ContinuousCDF, Gamma};
 
 use crate::search::Over;
 use crate::search::step::drift::has_drifted;
+use crate::search::step::evidence::Weighed;
 use crate::search::step::overdispersion::NEAR_PASSES;
-use crate::search::step::{Demand, End, Finding, History, Picture, Question};
+use crate::search::step::{Demand, History, Picture, Question};
+use crate::stats::isotonic::isotonic;
 
 /// Doubts are raised at this level: φ is an estimate too, so that a sharper one would cry wolf.
 const LEVEL: f64 = 1e-3;
 /// Probes further from the answer than this, in the logarithm of the rate, are not held against a straight line.
 const NEAR: f64 = 0.3;
-
 /// A share of misses that load does not cause is too close to what is allowed from this part of it on.
 const MOST_FLOOR: f64 = 0.88;
 
@@ -64,29 +65,20 @@ impl Doubt {
     }
 }
 
-/// One probe of one demand in effective requests.
-#[derive(Debug, Clone, Copy)]
-struct Point {
-    rate: f64,
-    share: f64,
-    weight: f64,
-    /// No alarm ended it: its share is not that of its worst moment.
-    whole: bool,
-}
-
 /// What does not fit, over all demands.
-pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, finding: Finding) -> Vec<Doubt> {
+/// Where the answer `claims` an interval, the misses must be enough for that.
+pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, claims: bool) -> Vec<Doubt> {
     let mut found = Vec::new();
     for place in 0..question.demands().len() {
-        let points = points_of(question, history, picture, place);
-        let rising = isotonic(points.iter().map(|point| (point.share, point.weight)));
+        let points = history.weighed(place, |level| picture.phi_within(question, place, level));
+        let rising = isotonic(points.iter().map(|point| (point.share(), point.decided)));
         let answer = libm::log(picture.bracket_of(place).best);
-        let curve = |rate: f64| picture.share_at(question, place, libm::exp(rate));
+        let curve = |level: f64| picture.share_at(question, place, level);
         let width = if question.over() == Over::TimeScale { NEAR_PASSES } else { NEAR };
-        let near = |point: &&(Point, f64)| point.0.whole && libm::fabs(point.0.rate - answer) <= width;
-        let pairs: Vec<(Point, f64)> = points.into_iter().zip(rising).collect();
+        let near = |point: &&(Weighed, f64)| point.0.is_whole && libm::fabs(libm::log(point.0.level) - answer) <= width;
+        let pairs: Vec<(Weighed, f64)> = points.into_iter().zip(rising).collect();
         let against_curve: f64 =
-            pairs.iter().filter(near).map(|(point, level)| deviance(*point, *level) - deviance(*point, curve(point.rate))).sum();
+            pairs.iter().filter(near).map(|(point, level)| deviance(*point, *level) - deviance(*point, curve(point.level))).sum();
         let count = pairs.iter().filter(near).count();
         if is_large(-against_curve, count as f64) {
             found.push(Doubt::Curve);
@@ -100,7 +92,6 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, 
     if has_drifted(question, history) {
         found.push(Doubt::Drift);
     }
-    let claims = matches!(finding, Finding::Found | Finding::BudgetSpent);
     if claims && question.over() == Over::Rate && !picture.has_enough_episodes() {
         found.push(Doubt::Episodes);
     }
@@ -113,46 +104,10 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, 
     found
 }
 
-/// Probes in order of their rates.
-fn points_of(question: &Question, history: &History, picture: &Picture, place: usize) -> Vec<Point> {
-    let mut points: Vec<Point> = history
-        .probes
-        .iter()
-        .filter_map(|probe| {
-            let count = probe.counts.get(place).filter(|count| count.decided > 0)?;
-            let level = probe.level.value();
-            Some(Point {
-                rate: libm::log(level),
-                share: count.share(),
-                weight: count.decided as f64 / picture.phi_within(question, place, level),
-                whole: probe.end != End::Overloaded,
-            })
-        })
-        .collect();
-    points.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    points
-}
-
-/// The rising levels closest to shares with their weights, which are in order (pool adjacent violators).
-pub(super) fn isotonic(points: impl Iterator<Item = (f64, f64)>) -> Vec<f64> {
-    // (sum of weight × share, weight, points) of each level.
-    let mut levels: Vec<(f64, f64, usize)> = Vec::new();
-    for (share, weight) in points {
-        levels.push((weight * share, weight, 1));
-        while let [.., before, last] = levels.as_mut_slice()
-            && before.0 * last.1 > last.0 * before.1
-        {
-            *before = (before.0 + last.0, before.1 + last.1, before.2 + last.2);
-            levels.pop();
-        }
-    }
-    levels.iter().flat_map(|(sum, weight, count)| std::iter::repeat_n(sum / weight, *count)).collect()
-}
-
 /// Twice the log likelihood that a point loses at `level` against its own share.
-fn deviance(point: Point, level: f64) -> f64 {
+fn deviance(point: Weighed, level: f64) -> f64 {
     let part = |seen: f64, fitted: f64| if seen > 0.0 { seen * libm::log(seen / fitted.max(1e-12)) } else { 0.0 };
-    2.0 * point.weight * (part(point.share, level) + part(1.0 - point.share, 1.0 - level))
+    2.0 * point.decided * (part(point.share(), level) + part(1.0 - point.share(), 1.0 - level))
 }
 
 /// Whether a deviance is too large for chance with so many degrees of freedom.
@@ -163,19 +118,6 @@ fn is_large(deviance: f64, degrees: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn isotonic_levels_rise_and_keep_the_mean() {
-        for (shares, levels) in [
-            (vec![0.1, 0.2, 0.3], vec![0.1, 0.2, 0.3]),
-            (vec![0.3, 0.2, 0.1], vec![0.2, 0.2, 0.2]),
-            (vec![0.0, 0.4, 0.2, 0.5], vec![0.0, 0.3, 0.3, 0.5]),
-            (vec![], vec![]),
-        ] {
-            let found = isotonic(shares.iter().map(|share| (*share, 100.0)));
-            assert!(found.len() == levels.len() && found.iter().zip(&levels).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
-        }
-    }
 
     #[test]
     fn a_deviance_is_large_where_the_table_says_so() {

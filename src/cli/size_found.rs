@@ -1,0 +1,20 @@
+//! Owns `Found`, what a result that a fleet is sized from says of one replica.
+
+use serde_json::{Map, Value};
+
+use crate::sizing::Capacity;
+
+/// What a result says of one replica.
+pub(super) struct Found {
+    pub(super) capacity: Capacity,
+    pub(super) name: String,
+    pub(super) simulated: bool,
+    /// The options that it was measured with; empty where they are not known.
+    pub(super) config: Map<String, Value>,
+}
+
+impl Found {
+    pub(super) fn of(capacity: Capacity, name: String) -> Self {
+        Self { capacity, name, simulated: false, config: Map::new() }
+    }
+}
