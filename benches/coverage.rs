@@ -5,7 +5,7 @@
 //!
 //! `cargo bench --bench coverage [-- [NAME…] [--repeats N] [--from SEED] [--threads N]]`: N searches (200) of each
 //! cell at ±10 %, the first with SEED (1), two at a time. A NAME is a cell, in quotes, or a group; without one it is
-//! `queues engines audit`. A search takes 0.1 to 0.5 s of a core, a cell of 200 half a minute to a minute on two
+//! `queues engines audit means`. A search takes 0.1 to 0.5 s of a core, a cell of 200 half a minute to a minute on two
 //! cores.
 //!
 //! | group | cells | truths |
@@ -13,6 +13,7 @@
 //! | `queues` | ten queues, `common/queue.rs` | closed forms |
 //! | `engines` | four simulated engines, p99 TTFT and p99 TPOT together, `common/served.rs` | runs of 11·10⁶ requests straight on the engine |
 //! | `audit` | the nineteen cells of an audit: heavy tails, many servers, slow and failing requests, collapse, warm-up, a limiter, `common/audit.rs` | closed forms, or loops of 10⁸ requests that share no code with the simulator (`common/long.rs`) |
+//! | `means` | ten queues held to a mean, `common/means.rs` | closed forms |
 //! | `held` | twenty-one services different in kind, `common/held.rs` | the same |
 //!
 //! `held` runs only by name. It is run once, at the end of a change to the search; no constant is ever chosen on it.
@@ -129,6 +130,8 @@ mod cell;
 mod held;
 #[path = "common/long.rs"]
 mod long;
+#[path = "common/means.rs"]
+mod means;
 #[path = "common/mg1.rs"]
 mod mg1;
 #[path = "common/play.rs"]
@@ -161,7 +164,7 @@ struct Asked {
 impl Asked {
     const MODES: [&str; 4] = ["truths", "at-truth", "drift", "bisection"];
     /// Run where nothing is named: `held` is run once, at the end, by name.
-    const USUAL: [&str; 3] = ["queues", "engines", "audit"];
+    const USUAL: [&str; 4] = ["queues", "engines", "audit", "means"];
 
     fn read() -> Self {
         let quick = std::env::var_os("TONNAGE_BENCH_QUICK").is_some();
@@ -225,7 +228,7 @@ fn cells() -> Vec<Cell> {
         capacity: cell.capacity,
         open: Box::new(|seed| Session::new(cell.profile.parse().expect("a profile"), seed)),
     });
-    queues.chain(engines).chain(audit::cells()).chain(held::cells()).collect()
+    queues.chain(engines).chain(audit::cells()).chain(means::cells()).chain(held::cells()).collect()
 }
 
 /// Searches over a service that gets slower by a factor after a given number of probes: how many are doubted,

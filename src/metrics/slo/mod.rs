@@ -107,6 +107,17 @@ pub enum Objective {
     Goodput(Rate),
 }
 
+impl Objective {
+    /// The limit, where it is one on a mean.
+    #[must_use]
+    pub fn mean(&self) -> Option<&Limit> {
+        match self {
+            Self::Latency(limit) if limit.statistic == Statistic::Mean => Some(limit),
+            Self::Latency(_) | Self::ErrorRate(_) | Self::Attainment(_) | Self::Goodput(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Objective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -32,18 +32,21 @@ pub struct Asked {
     pub place: usize,
     /// As it is written.
     pub text: String,
+    /// Of a mean, the value in seconds that a request in each of its misses stands for: a share of misses times this is the mean.
+    pub whole_s: Option<f64>,
 }
 
 impl Aim {
     /// The highest rate that meets all of `objectives`, to within ± `precision` (0.01 to 0.5). Everything of the grammar that is a proportion of the
-    /// requests is a demand: quantiles, `error_rate`, `attainment` (and with it limits without a statistic); a mean, a maximum and a goodput are
-    /// refused.
+    /// requests is a demand: quantiles, `error_rate`, `attainment` (and with it limits without a statistic), and means, counted as
+    /// [`Sequence::MEAN_WHOLE`] says; a maximum and a goodput are refused.
     pub fn new(objectives: &Objectives, precision: f64) -> Result<Self, Refusal> {
         let (mut asked, mut demands) = (Vec::new(), Vec::new());
         for (place, objective) in objectives.items().iter().enumerate() {
             if let Some(demand) = demand_of(objective, objectives)? {
                 demands.push(demand);
-                asked.push(Asked { place, text: objective.to_string() });
+                let whole_s = objective.mean().map(|limit| Sequence::MEAN_WHOLE * limit.limit.as_secs_f64());
+                asked.push(Asked { place, text: objective.to_string(), whole_s });
             }
         }
         if objectives.items().len() > Sequence::MOST_OBJECTIVES {
@@ -94,7 +97,11 @@ fn demand_of(objective: &Objective, all: &Objectives) -> Result<Option<Demand>, 
                 Demand::new(1.0 - quantile.share(), limit_s).map(Some)
             }
             Statistic::EachRequest => Ok(None),
-            Statistic::Mean | Statistic::Max => Err(no_proportion("give a quantile instead, as in `p99 ttft<=200ms`")),
+            Statistic::Mean => {
+                let limit_s = is_queued(limit.metric).then_some(limit.limit.as_secs_f64());
+                Demand::new(1.0 / Sequence::MEAN_WHOLE, limit_s).map(Some)
+            }
+            Statistic::Max => Err(no_proportion("give a quantile instead, as in `p99 ttft<=200ms`")),
         },
         Objective::ErrorRate(most) => Demand::new(most.share(), None).map(Some),
         Objective::Attainment(least) => {
@@ -125,21 +132,23 @@ mod tests {
             ("p95 tpot<=50ms, error_rate<=0.1%", vec![(0.05, None), (0.001, None)]),
             ("ttft<=1s, e2e<=5s, attainment>=98%", vec![(0.02, Some(5.0))]),
             ("ttft<=1s", vec![(0.01, Some(1.0))]),
+            ("mean e2e<=2s, mean tpot<=30ms", vec![(0.05, Some(2.0)), (0.05, None)]),
         ] {
             let found = aim(slo).unwrap();
             let demands: Vec<_> =
                 found.question.demands().iter().map(|demand| (libm::round(demand.allowed() * 1e6) / 1e6, demand.limit_s())).collect();
             assert_eq!(demands, expected, "{slo}");
         }
-        assert_eq!(aim("ttft<=1s, attainment>=98%").unwrap().asked(), [Asked { place: 1, text: "attainment>=98%".to_owned() }]);
+        assert_eq!(aim("ttft<=1s, attainment>=98%").unwrap().asked(), [Asked { place: 1, text: "attainment>=98%".to_owned(), whole_s: None }]);
+        assert_eq!(aim("mean e2e<=2s").unwrap().asked()[0].whole_s, Some(40.0));
     }
 
     #[test]
     fn what_is_no_proportion_is_refused_with_what_is() {
-        for slo in ["mean e2e<=2s", "max ttft<=2s", "goodput>=5/s", "error_rate<=0%"] {
+        for slo in ["max ttft<=2s", "goodput>=5/s", "error_rate<=0%"] {
             assert!(aim(slo).is_err(), "{slo}");
         }
-        assert!(aim("mean e2e<=2s").unwrap_err().to_string().contains("p99"));
+        assert!(aim("max e2e<=2s").unwrap_err().to_string().contains("p99"));
         assert!(Aim::new(&Objectives::default(), 0.1).unwrap_err().to_string().contains("--slo"));
     }
 }
