@@ -20,6 +20,7 @@ mod replay;
 mod report;
 mod run;
 mod search;
+mod search_account;
 mod search_options;
 mod shard;
 mod signals;

@@ -51,20 +51,24 @@ fn probe_table(findings: &SearchFindings, ink: Ink) -> String {
     probes.sort_by(|(_, one), (_, other)| one.level.value().total_cmp(&other.level.value()));
     for (number, probe) in probes {
         let mut row = vec![number.to_string(), probe.level.figure(), count(probe.spent.requests)];
-        row.extend(probe.counts.iter().map(share));
+        row.extend(probe.counts.iter().enumerate().map(|(place, counted)| cell(findings, place, counted)));
         row.extend([seconds(probe.time_in_system_s), ended(probe.end).to_owned()]);
         grid.row(row);
     }
-    let note = "objectives: share of requests that missed; ×: how much more it varies than by chance";
-    grid.render(ink) + &ink.paint(Tone::Faint, note) + "\n"
+    let means = if findings.mean_whole_s.is_empty() { "" } else { ", or the mean" };
+    let note = format!("objectives: share of requests that missed{means}; ×: how much more it varies than by chance");
+    grid.render(ink) + &ink.paint(Tone::Faint, &note) + "\n"
 }
 
-fn share(counted: &Count) -> String {
+fn cell(findings: &SearchFindings, place: usize, counted: &Count) -> String {
     if counted.decided == 0 {
         return "—".to_owned();
     }
+    if let Some(mean_s) = findings.mean_s(place, counted) {
+        return seconds(mean_s);
+    }
     let clustered = counted.clusters.map_or_else(String::new, |clusters| format!(" ×{:.0}", clusters.phi));
-    format!("{}{clustered}", percent(counted.misses as f64 / counted.decided as f64))
+    format!("{}{clustered}", percent(counted.share()))
 }
 
 const fn ended(end: End) -> &'static str {
@@ -77,12 +81,12 @@ const fn ended(end: End) -> &'static str {
 
 /// What one probe showed, in a line.
 #[must_use]
-pub fn probe_account(probe: &Probe, objectives: &[String]) -> String {
-    let counts = probe
-        .counts
-        .iter()
-        .zip(objectives)
-        .map(|(counted, objective)| format!("{} of {} miss {objective}", count(counted.misses), count(counted.decided)));
+pub fn probe_account(findings: &SearchFindings, probe: &Probe) -> String {
+    let counts = probe.counts.iter().zip(&findings.objectives).enumerate();
+    let counts = counts.map(|(place, (counted, objective))| match findings.mean_s(place, counted) {
+        Some(mean_s) => format!("{} for {objective}", seconds(mean_s)),
+        None => format!("{} of {} miss {objective}", count(counted.misses), count(counted.decided)),
+    });
     let counts = counts.collect::<Vec<_>>().join(", ");
     if probe.end == End::Overloaded { format!("overloaded, {counts}") } else { counts }
 }

@@ -251,7 +251,7 @@ fn what_a_search_cannot_do_is_refused_with_what_to_do_instead() {
     let folder = folder();
     for (words, wanted) in [
         (vec![], "--slo"),
-        (vec!["--slo", "mean ttft<=1s"], "p99"),
+        (vec!["--slo", "max ttft<=1s"], "p99"),
         (vec!["--slo", "p99 ttft<=1s", "--rate", "5/s"], "--min-rate"),
         (vec!["--slo", "p99 ttft<=1s", "--duration", "5s"], "--budget"),
         (vec!["--slo", "p99 ttft<=1s", "--max-in-flight", "5"], "drop it"),

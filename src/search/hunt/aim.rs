@@ -80,6 +80,12 @@ impl Aim {
         &self.asked
     }
 
+    /// [`Asked::whole_s`] of each demand; empty where none limits a mean.
+    pub(super) fn wholes_s(&self) -> Vec<Option<f64>> {
+        let wholes = self.asked.iter().map(|asked| asked.whole_s);
+        if self.asked.iter().any(|asked| asked.whole_s.is_some()) { wholes.collect() } else { Vec::new() }
+    }
+
     /// The text of demand number `place`.
     #[must_use]
     pub fn text(&self, place: usize) -> &str {
@@ -139,7 +145,10 @@ mod tests {
                 found.question.demands().iter().map(|demand| (libm::round(demand.allowed() * 1e6) / 1e6, demand.limit_s())).collect();
             assert_eq!(demands, expected, "{slo}");
         }
-        assert_eq!(aim("ttft<=1s, attainment>=98%").unwrap().asked(), [Asked { place: 1, text: "attainment>=98%".to_owned(), whole_s: None }]);
+        assert_eq!(
+            aim("ttft<=1s, attainment>=98%").unwrap().asked(),
+            [Asked { place: 1, text: "attainment>=98%".to_owned(), whole_s: None }]
+        );
         assert_eq!(aim("mean e2e<=2s").unwrap().asked()[0].whole_s, Some(40.0));
     }
 

@@ -1,10 +1,11 @@
-//! Owns the playing of the certificate: which answers get one, and what it comes to.
+//! Owns what is played once there is an answer: whether the saturated service is measured again, which answers get a certificate, and what it comes to.
 
 use crate::error::Error;
 use crate::metrics::Play;
+use crate::search::Over;
 use crate::search::hunt::figures::Figures;
 use crate::search::hunt::{Certificate, Event, Hunt, Journal, Probing, Purpose, Wanted};
-use crate::search::step::{Answer, Finding, Order, Picture, Probe, certificate, certified, fits};
+use crate::search::step::{Answer, Capacity, Finding, Order, Picture, Probe, Spent, certificate, certified, fits};
 
 /// Plays the certificate, to the end of all its requests.
 pub(super) async fn certify<P, T>(hunt: &mut Hunt<'_, T>, player: &mut P, order: Order, goes_on: impl Fn() -> bool) -> Result<(), Error>
@@ -25,6 +26,20 @@ where
 }
 
 impl<T> Hunt<'_, T> {
+    /// Whether the saturated service is to be measured again before `answer` is given: nothing speaks against that, and the budget has room.
+    pub(super) fn saturates_again(&self, answer: &Answer) -> bool {
+        let history = &self.journal.history;
+        let is_claimed = matches!(answer.finding, Finding::Found | Finding::BudgetSpent) && answer.doubts.is_empty();
+        let question = self.journal.question(self.aim);
+        let (Some((in_flight, completions)), Some(Capacity::Reached(per_s))) = (history.saturate_again(), history.capacity) else {
+            return false;
+        };
+        let requests = completions + 2 * u64::from(in_flight);
+        let spent = history.spent();
+        let all = Spent { requests: spent.requests + requests, seconds: spent.seconds + requests as f64 / per_s };
+        question.over() == Over::Rate && is_claimed && !history.probes.is_empty() && question.budget().holds(all)
+    }
+
     /// The certificate that `answer` still needs: where one is wanted, and a load is claimed that nothing speaks against.
     pub(super) fn certificate_of(&self, answer: &Answer) -> Option<Order> {
         let history = &self.journal.history;

@@ -6,7 +6,7 @@ use crate::search::Over;
 use crate::search::hunt::figures::Figures;
 use crate::search::hunt::{Aim, Certificate, Conclusion, Journal, Kept, Purpose};
 use crate::search::step::{
-    Answer, Capacity, Certified, Count, Demand, Direct, Doubt, End, Finding, History, Picture, Probe, Question, Spent, price,
+    Answer, Capacity, Certified, Count, Demand, Direct, Doubt, End, Finding, History, Picture, Probe, Question, Saturation, Spent, price,
 };
 use crate::units::{count, per_second, plain, seconds};
 
@@ -78,6 +78,9 @@ pub struct SearchFindings {
     pub precision: f64,
     /// The objectives that were searched for, in the order of the counts below.
     pub objectives: Vec<String>,
+    /// For each of them that limits a mean, the seconds that one miss stands for: the share of misses times this is the mean. Absent without means.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mean_whole_s: Vec<Option<f64>>,
     /// The probes that are evidence, in order of time.
     pub probes: Vec<Probe>,
     /// Every request sent, but for those of the certificate.
@@ -110,6 +113,8 @@ pub struct SearchFindings {
     pub unloaded_cv2: Option<f64>,
     /// The saturated service.
     pub capacity: Option<Capacity>,
+    /// How that was measured, and what it came to again at the end.
+    pub saturation: Option<Saturation>,
     /// What the first steps took, and what was thrown away.
     pub overhead: Spent,
     /// Loads begun.
@@ -149,6 +154,7 @@ impl SearchFindings {
             },
             precision: question.precision(),
             objectives: aim.asked().iter().map(|asked| asked.text.clone()).collect(),
+            mean_whole_s: aim.wholes_s(),
             probes: history.probes.clone(),
             is_heavy_tailed: history.is_heavy_tailed(),
             requests: spent.requests,
@@ -157,6 +163,7 @@ impl SearchFindings {
             unloaded_s: journal.unloaded_s,
             unloaded_cv2: history.unloaded_cv2,
             capacity: history.capacity,
+            saturation: history.saturation,
             overhead: history.overhead,
             begun: journal.begun,
             spoilt: journal.spoilt,
@@ -200,6 +207,7 @@ impl SearchFindings {
                 capacity: self.capacity,
                 probes: self.probes.clone(),
                 unloaded_cv2: self.unloaded_cv2,
+                saturation: self.saturation,
                 overhead: self.overhead,
             },
             unloaded_s: self.unloaded_s,
@@ -228,7 +236,9 @@ impl SearchFindings {
         self.effective_requests = Some(answer.effective_requests);
         self.episodes = Some(answer.episodes).filter(|episodes| episodes.is_finite());
         let allowed = question.demands().get(answer.limited_by).map_or(1.0, Demand::allowed);
-        self.unloaded_share = Some(answer.unloaded_share).filter(|share| *share >= WORTH_SAYING * allowed);
+        // The unloaded service has a mean, too, and no share of misses.
+        let is_share = self.mean_whole_s.get(answer.limited_by).copied().flatten().is_none();
+        self.unloaded_share = Some(answer.unloaded_share).filter(|share| is_share && *share >= WORTH_SAYING * allowed);
         self.direct = Some(answer.direct).filter(|direct| direct.passes.or(direct.fails).is_some());
         if let Some(bracket) = answer.bracket.filter(|_| !self.probes.is_empty()) {
             self.figures = Figures::of(question.over(), bracket, question.most());
@@ -406,7 +416,11 @@ impl SearchFindings {
     }
 
     fn certificate_text(&self, Certificate { result, run }: &Certificate) -> String {
-        let each = run.counts.iter().zip(&self.objectives).map(|(counted, text)| format!("{:.2} % miss {text}", 100.0 * counted.share()));
+        let each = run.counts.iter().zip(&self.objectives).enumerate();
+        let each = each.map(|(place, (counted, text))| match self.mean_s(place, counted) {
+            Some(mean_s) => format!("{} for {text}", seconds(mean_s)),
+            None => format!("{:.2} % miss {text}", 100.0 * counted.share()),
+        });
         let comes_to = match result {
             Certified::Pass => "it passes by itself",
             Certified::Fail => "that is too many for certain",
@@ -421,9 +435,17 @@ impl SearchFindings {
     fn unloaded(&self) -> String {
         let place = self.objectives.iter().position(|text| Some(text) == self.limited_by.as_ref());
         let counted = place.and_then(|place| self.floor.as_ref()?.get(place));
-        counted.map_or_else(String::new, |floor| {
-            format!("{} of {} requests miss {}", count(floor.misses), count(floor.decided), self.limited_by.as_deref().unwrap_or_default())
+        let limits = self.limited_by.as_deref().unwrap_or_default();
+        counted.zip(place).map_or_else(String::new, |(floor, place)| match self.mean_s(place, floor) {
+            Some(mean_s) => format!("{} requests take {} in the mean where {limits} is asked", count(floor.decided), seconds(mean_s)),
+            None => format!("{} of {} requests miss {limits}", count(floor.misses), count(floor.decided)),
         })
+    }
+
+    /// What `counted` of objective number `place` comes to, where that limits a mean, in seconds.
+    #[must_use]
+    pub fn mean_s(&self, place: usize, counted: &Count) -> Option<f64> {
+        self.mean_whole_s.get(place).copied().flatten().map(|whole_s| whole_s * counted.share())
     }
 
     /// About how many requests are left, by the price of the answer; none before the first probe.

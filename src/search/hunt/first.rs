@@ -9,7 +9,7 @@ use crate::search::capacity::{cv2_of, in_window, mean_e2e_s};
 use crate::search::hunt::facts::counts_of;
 use crate::search::hunt::watch::LOST;
 use crate::search::hunt::{Aim, Event, Hunt, Journal, Kept, Lengths, Purpose};
-use crate::search::step::{Capacity, Spent, failing};
+use crate::search::step::{Capacity, Saturation, Spent, failing};
 use crate::search::{PointLoad, Stability, read_signs, stability_of};
 use crate::units::{Offset, Rate};
 use crate::workload::Closed;
@@ -169,12 +169,48 @@ where
         let late = view.drain_end_s >= most_s;
         if full.load(Relaxed) && is_saturated {
             hunt.journal.history.capacity = Some(Capacity::Reached(found));
+            let completions = in_window(view).map_or(0, |_| view.requests.completed);
+            hunt.journal.history.saturation = Some(Saturation { in_flight, completions, again_per_s: None });
         } else if is_last || late {
             hunt.journal.history.capacity = Some(Capacity::Above(found.min(least)));
         }
     })
     .await?;
     Ok(completed)
+}
+
+/// Loads the service once more as it was saturated first, from rest, and keeps what it completes.
+pub(super) async fn saturate_again<P, T>(hunt: &mut Hunt<'_, T>, player: &mut P, goes_on: impl Fn() -> bool) -> Result<(), Error>
+where
+    P: Play,
+    T: FnMut(&Journal, Event) -> Result<(), Error>,
+{
+    let Some((in_flight, completions)) = hunt.journal.history.saturate_again() else { return Ok(()) };
+    player.rest().await;
+    hunt.rest = true;
+    if !goes_on() {
+        return Ok(());
+    }
+    let filling_s = FILLING * hunt.journal.unloaded_s.unwrap_or(0.0);
+    let lengths = Lengths::new(filling_s, LONGEST_S, 0.0);
+    let label = format!("saturation again, {in_flight} in flight");
+    let (place, segment) = hunt.begin(Purpose::Saturation, PointLoad::Closed(in_flight), &lengths, label)?;
+    let filled: Mutex<Option<u64>> = Mutex::default();
+    let enough = Enough::default();
+    let rule = enough.watching(move |counts, sequence| {
+        if counts.elapsed < Offset::from_secs(filling_s) {
+            return false;
+        }
+        let mut filled = filled.lock().unwrap_or_else(PoisonError::into_inner);
+        let filled = *filled.get_or_insert(counts.completed);
+        counts.completed - filled >= completions || sequence.lost_in_a_row() >= LOST
+    });
+    played(hunt, player, (place, Purpose::Saturation), segment, (rule, enough), |hunt, _, view| {
+        if let Some(rate) = in_window(view) {
+            hunt.journal.history.saturated_again(rate.per_s);
+        }
+    })
+    .await
 }
 
 /// Whether a rule ended its load, and not the user.

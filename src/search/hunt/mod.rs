@@ -81,6 +81,9 @@ pub async fn hunt<P: Play>(
                     }
                 }
                 hunt.journal.certificate = None;
+                if let Some(saturation) = &mut hunt.journal.history.saturation {
+                    saturation.again_per_s = None;
+                }
                 let (probing, segment, watch) = hunt.probing(Purpose::Probe, order, before.as_ref().map(|(before, _)| before))?;
                 let playing = pin!(player.play(segment, watch.rule()));
                 let settling = alongside(playing, before, |before, trial| hunt.keep(&before, &trial)).await?;
@@ -98,6 +101,7 @@ pub async fn hunt<P: Play>(
                 first::saturate(&mut hunt, player, completions, most_per_s).await?;
                 hunt.rest = true;
             }
+            (Some(Step::Done(answer)), _) if hunt.saturates_again(&answer) => first::saturate_again(&mut hunt, player, &goes_on).await?,
             (Some(Step::Done(answer)), _) => match hunt.certificate_of(&answer) {
                 Some(order) => certify::certify(&mut hunt, player, order, &goes_on).await?,
                 None => return Ok(Conclusion::Answered(answer)),

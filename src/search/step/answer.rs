@@ -24,6 +24,8 @@ const LEAST_TIMES: f64 = 5.0;
 const EXPECTED: f64 = 0.4;
 /// After so many probes windows grow with their number.
 const MANY_PROBES: f64 = 20.0;
+/// From then on each has at least this part of the requests of all, so that no search runs out of probes.
+const LEAST_SHARE_OF_ALL: f64 = 1.0 / 40.0;
 /// No window of more requests is ordered for that reason than this part of all requests so far.
 const LARGEST: f64 = 0.2;
 /// Discarded before the window, as a part of the time in which an overload shows; more where the service was emptied before.
@@ -46,12 +48,18 @@ const QUANTILES: [f64; 4] = [0.5, 0.2, 0.5, 0.8];
 const HALF: f64 = 0.5;
 const FLOOR_KNOWN: f64 = 4.0;
 const FLOOR_MORE: f64 = 1.2;
+/// Where the misses that load does not cause are more than the first share of what is allowed, the answer hangs on how many they are: this second share of
+/// the effective requests is then spent at moderate rates.
+const FLOOR_MATTERS: f64 = 0.25;
+const FLOOR_SHARE: f64 = 0.2;
 /// Probes near the answer, apart in time, before it is given.
 const VISITS: usize = 3;
 /// Probes at least, the moderate one among them: the first few have all said too little.
 const LEAST_PROBES: usize = 10;
 /// A search that has not ended after so many probes never will.
 const MOST_PROBES: usize = 200;
+/// A narrower interval by less than this share is not worth what is left of a budget: a certificate is.
+const NARROWED: f64 = 0.04;
 /// Without a least rate, nobody is interested in less than this share of the capacity.
 const LEAST_SHARE: f64 = 0.04;
 /// How certain it must be that the unloaded service fails, at each of the few looks at it.
@@ -184,13 +192,23 @@ pub fn step(question: &Question, history: &History) -> Step {
         return done(Finding::Found);
     }
     let order = order(question, history, &picture, precision);
-    if history.probes.len() >= MOST_PROBES {
+    if history.probes.len() >= MOST_PROBES || (is_visited && !narrows(question, history)) {
         return done(Finding::BudgetSpent);
     }
     let least_s = LEAST_REQUESTS / order.level.value();
     let shortened = (1..=3).map(|half| Order { window_s: order.window_s / f64::from(1 << half), ..order });
     let shortened = shortened.filter(|order| question.over() == Over::Rate && order.window_s >= least_s);
     std::iter::once(order).chain(shortened).find(begins_in_time).map_or_else(|| done(Finding::BudgetSpent), Step::Probe)
+}
+
+/// Whether what is left of the budget can narrow the interval by as much as anyone would see: its width falls with the root of what the probes take.
+fn narrows(question: &Question, history: &History) -> bool {
+    let (budget, spent) = (question.budget(), history.spent());
+    let share = |spent: f64, of_first_steps: f64, most: f64| (spent - of_first_steps) / (most - of_first_steps).max(1e-9);
+    let by_requests =
+        budget.requests.map(|most| share(spent.requests as f64, history.overhead.requests as f64, most as f64)).unwrap_or_default();
+    let by_seconds = budget.seconds.map(|most| share(spent.seconds, history.overhead.seconds, most)).unwrap_or_default();
+    1.0 - libm::sqrt(by_requests.max(by_seconds)) > NARROWED
 }
 
 /// Whether the budget of `question` has room for `order` after `history`.
@@ -281,7 +299,9 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
     let expected = EXPECTED * (turn as f64 / MANY_PROBES).max(1.0);
     let requests = expected * picture.phi(question, place, picture.bracket().best) / question.demands()[place].allowed();
     // The first probes look for where to search, and none spends much of what all have spent.
-    let requests = requests.min(LARGEST * history.spent().requests as f64);
+    let spent = history.spent().requests as f64;
+    let least = if turn as f64 > MANY_PROBES { LEAST_SHARE_OF_ALL * spent } else { 0.0 };
+    let requests = requests.min(LARGEST * spent).max(least);
     Order { window_s: order.window_s.max(requests / level.value()), ..order }
 }
 
@@ -289,13 +309,20 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
 fn moderate(question: &Question, history: &History, picture: &Picture, resolution: f64) -> Option<Order> {
     let place = picture.limited_by();
     let known = picture.known_floor(question, history, place);
-    if history.probes.len() < QUANTILES.len() || known >= FLOOR_KNOWN {
+    let allowed = question.demands()[place].allowed();
+    let all = if picture.floor_of(place) < FLOOR_MATTERS * allowed {
+        0.0
+    } else {
+        history.weighed(place, |level| picture.phi(question, place, level)).iter().map(|point| allowed * point.decided).sum()
+    };
+    let wanted = FLOOR_KNOWN.max(FLOOR_SHARE * all);
+    if history.probes.len() < QUANTILES.len() || known >= wanted {
         return None;
     }
     let per_s = HALF * picture.bracket().best;
     let level = Level::RatePerS(per_s.max(question.least().unwrap_or(0.0)));
     let order = lasting(question, history, level, resolution);
-    let requests = (FLOOR_KNOWN - known) * picture.phi(question, place, per_s) / question.demands()[place].allowed();
+    let requests = (wanted - known) * picture.phi(question, place, per_s) / allowed;
     Some(Order { window_s: order.window_s.max(FLOOR_MORE * requests / per_s), ..order })
 }
 

@@ -1,7 +1,8 @@
 //! Owns the search for a change of the service while it was asked: earlier probes against later ones.
 //!
-//! Three series are looked at: the answers that the probes come to; the times of requests that find the service calm, which hardly depend on the rate and
-//! are known to a few per cent from each probe; and whether the service kept up.
+//! Four are looked at: the answers that the probes come to; the times of requests that find the service calm, which hardly depend on the rate and
+//! are known to a few per cent from each probe; whether the service kept up; and what the saturated service completes, at first and when there is an
+//! answer.
 
 use crate::search::Over;
 use crate::search::step::{End, History, Picture, Probe, Question};
@@ -25,7 +26,8 @@ const LEAST_CALM: u64 = 30;
 
 /// Whether the service changed while it was asked. Of rates alone: a search over users begins far below, and its first probes know no end of the axis.
 pub(super) fn has_drifted(question: &Question, history: &History) -> bool {
-    question.over() == Over::Rate && (answers_differ(question, history) || calm_times_differ(history) || growth_contradicts(history))
+    question.over() == Over::Rate
+        && (answers_differ(question, history) || calm_times_differ(history) || growth_contradicts(history) || history.has_lost_capacity())
 }
 
 /// Whether the earlier probes by themselves come to another answer than the later ones. Isotonic regression does not see time, and a service that got

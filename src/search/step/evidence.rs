@@ -149,6 +149,23 @@ impl Probe {
     }
 }
 
+/// A measurement of the saturated service.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Saturation {
+    /// Requests in flight of the closed loop.
+    pub in_flight: u32,
+    /// Requests that completed while it was measured.
+    pub completions: u64,
+    /// The same again when the probes had an answer, in requests per second; none before that.
+    pub again_per_s: Option<f64>,
+}
+
+/// Completions of the second measurement of the saturated service: it is to show a change, not to measure anew.
+const AGAIN: u64 = 600;
+/// Standard errors by which both measurements of the saturated service may differ, and the least difference of their logarithms that is called a change.
+const CAPACITY_APART: f64 = 4.0;
+const LEAST_CAPACITY_CHANGE: f64 = 0.15;
+
 /// Everything tried so far. A probe whose generator was unhealthy does not belong here.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct History {
@@ -161,6 +178,9 @@ pub struct History {
     /// Squared coefficient of variation of the times that the unloaded service takes, where known.
     #[serde(default)]
     pub unloaded_cv2: Option<f64>,
+    /// How the saturated service was measured, where it was.
+    #[serde(default)]
+    pub saturation: Option<Saturation>,
     /// What the first two steps took, and what unhealthy probes did.
     pub overhead: Spent,
 }
@@ -169,8 +189,8 @@ pub struct History {
 const BEYOND_SATURATION: f64 = 1.1;
 /// The number in flight of a steady window grows by no more than so many standard errors.
 const STEADY: f64 = 2.0;
-/// The longest of n exponential times exceeds ln n + this times their mean with probability e^−this, one in 400.
-const HEAVY: f64 = 6.0;
+/// The longest of n exponential times exceeds ln n + this times their mean with probability e^−this, one in 90.
+const HEAVY: f64 = 4.5;
 /// Requests that tell whether an objective is plainly missed.
 const FEW: u64 = 30;
 
@@ -250,9 +270,61 @@ impl History {
         weighed
     }
 
+    /// The closed loop that measures the saturated service again: requests in flight, and completions wanted. None where the first did not saturate it, or that is
+    /// done.
+    #[must_use]
+    pub fn saturate_again(&self) -> Option<(u32, u64)> {
+        let Some(Capacity::Reached(_)) = self.capacity else { return None };
+        self.saturation.filter(|first| first.again_per_s.is_none()).map(|first| (first.in_flight, first.completions.min(AGAIN)))
+    }
+
+    /// Takes the second measurement of the saturated service: one that completes more than at first had not warmed up, and what it completes now is its capacity.
+    pub fn saturated_again(&mut self, per_s: f64) {
+        if let (Some(Capacity::Reached(first_per_s)), Some(saturation)) = (self.capacity, self.saturation.as_mut()) {
+            saturation.again_per_s = Some(per_s);
+            if self.capacity_change(first_per_s).is_some_and(|change| change > 0.0) {
+                self.capacity = Some(Capacity::Reached(per_s));
+            }
+        }
+    }
+
+    /// Whether the service completes less when saturated than it did at first.
+    pub(super) fn has_lost_capacity(&self) -> bool {
+        let Some(Capacity::Reached(first_per_s)) = self.capacity else { return false };
+        self.capacity_change(first_per_s).is_some_and(|change| change < 0.0)
+    }
+
+    /// The logarithm of what the saturated service completes now over what it did, where that is more than chance: completions of a renewal process vary by
+    /// the squared coefficient of variation of the service's times.
+    fn capacity_change(&self, first_per_s: f64) -> Option<f64> {
+        let saturation = self.saturation?;
+        let change = libm::log(saturation.again_per_s? / first_per_s);
+        let counts = [saturation.completions, saturation.completions.min(AGAIN)];
+        let per_request = counts.iter().map(|count| 1.0 / (*count as f64).max(1.0)).sum::<f64>();
+        let error = libm::sqrt(self.unloaded_cv2.unwrap_or(1.0).max(0.25) * per_request);
+        (libm::fabs(change) > (CAPACITY_APART * error).max(LEAST_CAPACITY_CHANGE)).then_some(change)
+    }
+
     /// Everything spent.
     #[must_use]
     pub fn spent(&self) -> Spent {
         self.probes.iter().fold(self.overhead, |sum, probe| sum.plus(probe.spent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_completes_less_than_at_first_has_lost_capacity_and_one_that_completes_more_has_warmed_up() {
+        for (again_per_s, capacity_per_s, is_lost) in [(9.5, 10.0, false), (10.9, 10.0, false), (7.5, 10.0, true), (14.0, 14.0, false)] {
+            let saturation = Some(Saturation { in_flight: 64, completions: 3_000, again_per_s: None });
+            let mut history = History { capacity: Some(Capacity::Reached(10.0)), saturation, ..History::default() };
+            assert_eq!(history.saturate_again(), Some((64, AGAIN)));
+            history.saturated_again(again_per_s);
+            assert_eq!(history.capacity, Some(Capacity::Reached(capacity_per_s)), "{again_per_s}");
+            assert_eq!((history.has_lost_capacity(), history.saturate_again()), (is_lost, None), "{again_per_s}");
+        }
     }
 }

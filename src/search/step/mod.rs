@@ -42,7 +42,7 @@ pub use answer::{Answer, Finding, Order, Step, failing, fits, step};
 pub use certify::{Certified, certificate, certificate_price, certified};
 pub use cluster::{Calm, Clusters, Episodes, Seen, clusters, clusters_in_rounds, crowding};
 pub use direct::Direct;
-pub use evidence::{Capacity, Count, End, Growth, History, Probe, is_plain};
+pub use evidence::{Capacity, Count, End, Growth, History, Probe, Saturation, is_plain};
 pub use posterior::{Bracket, Picture};
 pub use price::{precision_for, price};
 pub use question::{Budget, Demand, Question, Spent};

@@ -49,8 +49,8 @@ impl Doubt {
                  scales or throttles there, and search again"
             ),
             Self::Floor => format!(
-                "INCONCLUSIVE: nearly as many requests miss whatever the {noun} as may miss at all, so that the answer hangs on a share that load does not \
-                 move; mend those requests, or allow more"
+                "INCONCLUSIVE: without load the service already uses nearly all that the objective allows, so that the answer hangs on what no {noun} \
+                 moves; mend the slow requests, or allow more"
             ),
             Self::Episodes => format!(
                 "INCONCLUSIVE: misses come in groups, and too few groups were seen near this {noun} to say how often they come; search again with a larger \

@@ -174,11 +174,18 @@ fn the_same_seed_plays_the_same_loads_and_none_twice() {
     let (one, again, other) = (play(1), play(1), play(2));
     assert_eq!((&one.loads, &one.conclusion, &one.journal), (&again.loads, &again.conclusion, &again.journal));
     assert_ne!(one.loads, other.loads);
-    let prints: std::collections::BTreeSet<&String> = one.loads.iter().map(|(_, _, print)| print).collect();
-    assert_eq!(prints.len(), one.loads.len(), "each load has draws of its own");
+    // A closed loop of one length has no draws.
+    let open: Vec<&String> = one.loads.iter().filter(|(label, ..)| label.starts_with("probe ")).map(|(_, _, print)| print).collect();
+    let prints: std::collections::BTreeSet<&&String> = open.iter().collect();
+    assert_eq!(prints.len(), open.len(), "each load has draws of its own");
     let labels: Vec<&str> = one.loads[..4].iter().map(|(label, ..)| label.as_str()).collect();
     assert_eq!(labels[..3], ["floor", "saturation, 4 in flight", "saturation, 16 in flight"], "four servers need no more");
     assert!(labels[3].starts_with("probe 4 "), "{labels:?}");
+    assert_eq!(
+        one.loads.last().map(|(label, ..)| label.as_str()),
+        Some("saturation again, 16 in flight"),
+        "it is measured again at the end"
+    );
 }
 
 #[test]
@@ -199,7 +206,9 @@ fn what_was_killed_goes_on_and_repeats_nothing() {
     assert_eq!(saved.journal(), first.journal);
     let rest = part(saved.journal(), usize::MAX);
     assert_eq!(rest.answer().finding, Finding::Found);
-    let mut prints: Vec<&String> = first.loads.iter().chain(&rest.loads).map(|(_, _, print)| print).collect();
+    let (last, probes) = rest.loads.split_last().expect("loads");
+    assert!(last.0.starts_with("saturation again, "), "{last:?}");
+    let mut prints: Vec<&String> = first.loads.iter().chain(probes).map(|(_, _, print)| print).collect();
     let played = prints.len();
     prints.sort();
     prints.dedup();
@@ -208,7 +217,7 @@ fn what_was_killed_goes_on_and_repeats_nothing() {
         (played, played - 3),
         "fresh draws, one floor and two stages of saturation"
     );
-    assert!(rest.loads.iter().all(|(label, ..)| label.starts_with("probe ")), "{:?}", rest.loads);
+    assert!(probes.iter().all(|(label, ..)| label.starts_with("probe ")), "{probes:?}");
 }
 
 #[test]
@@ -279,8 +288,22 @@ async fn the_live_engine_plays_it_while_the_last_probe_is_still_followed() {
     assert!(found.loads.iter().all(|(_, kept, _)| *kept == Kept::Evidence), "{:?}", found.loads);
     let probes = &found.journal.history.probes;
     let first = found.loads.iter().filter(|(label, ..)| !label.starts_with("probe ")).count();
-    assert_eq!((probes.len() + first, first), (found.loads.len(), 3));
+    assert_eq!((probes.len() + first, first), (found.loads.len(), 4), "a floor, two stages of saturation, and the last of them again");
     assert!(probes.iter().all(|probe| probe.counts[0].decided > 100 && probe.time_in_system_s > 0.05), "{probes:?}");
+}
+
+#[test]
+fn a_mean_is_searched_for_and_told_as_a_mean() {
+    // The mean sojourn time of M/M/1 is 1/(10 − λ).
+    let found = hunted(MM1.0, "mean e2e<=400ms", workload("1", "1"), 1, within(0.2));
+    let (bracket, truth) = (found.answer().bracket.expect("rates"), 7.5);
+    assert!(found.answer().finding == Finding::Found && bracket.low < truth && truth < bracket.high, "{bracket:?}");
+    let aim = Aim::new(&blueprint("mean e2e<=400ms", workload("1", "1"), 1).objectives, 0.2).expect("an aim");
+    let findings = SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion));
+    let floor = findings.floor.as_ref().expect("a floor")[0];
+    let mean_s = findings.mean_s(0, &floor).expect("a mean");
+    assert!((mean_s - 0.1).abs() < 0.02, "unloaded it takes 100 ms: {mean_s}");
+    assert!(!findings.sentences.iter().any(|sentence| sentence.contains("% of the requests miss")), "{:?}", findings.sentences);
 }
 
 /// A server that fails 2 % of the requests, beside a queue.

@@ -1,0 +1,181 @@
+//! Owns what is said of a search beside its answer: its price beforehand, one line for each load, and how long it still takes.
+
+use std::fmt::Write;
+
+use crate::cli::job::Job;
+use crate::metrics::TrialView;
+use crate::report::probe_account;
+use crate::search::Over;
+use crate::search::hunt::{Aim, Kept, Purpose, SearchFindings, Wanted};
+use crate::search::step::{Capacity, Certified, Question, certificate_price, precision_for, price};
+use crate::units::{count, per_second, seconds};
+
+/// Where most answers lie: a share of the saturation rate.
+const SHARES: [f64; 2] = [0.6, 0.9];
+
+/// Says the price beforehand: in requests, as nobody knows yet how fast the service is.
+pub(super) fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
+    if let Some(pass) = aim.question.pass() {
+        job.notes.push(format!(
+            "each probe is one pass of the trace, {} requests: {} as recorded, so much less the faster; ten to forty are needed for ±10 %, and how long they \
+             take is said as soon as the speed of the service is known",
+            count(pass.requests()),
+            seconds(pass.length_s(1.0))
+        ));
+        return;
+    }
+    if aim.question.over() == Over::Concurrency {
+        let most = aim.question.most().unwrap_or_default();
+        let certificate = match aim.certificate() {
+            Wanted::Never => "",
+            Wanted::WithinBudget => "; the certificate takes some hundreds more for each, where the budget has room for it",
+            Wanted::Always => "; the certificate takes some hundreds more for each, whatever the budget",
+        };
+        job.notes.push(format!(
+            "closed loops of 1, 2, 4 and so on in flight, up to {most:.0}, until an objective is plainly missed; then some ten more near the \
+             answer, each of about a hundred requests for each user{certificate}"
+        ));
+        return;
+    }
+    let question = &aim.question;
+    let [one, other] = SHARES.map(|share| price(question, share));
+    let spent = known.map_or_else(String::new, |findings| format!(", of which {} are spent", count(findings.requests)));
+    let precision = 100.0 * question.precision();
+    let (least, most) = (one.min(other), one.max(other));
+    let mut note = format!(
+        "±{precision:.0} % takes about {} to {} requests{spent}: {}",
+        hundreds(least),
+        hundreds(most),
+        times(question, known, [least, most])
+    );
+    if let Some(requests) = question.budget().requests {
+        let bought = SHARES.iter().filter_map(|share| precision_for(question, *share, requests)).fold(0.0, f64::max);
+        note.push_str("; ");
+        note.push_str(&bought_text((bought > 0.0).then_some(bought), question.precision()));
+    } else if question.budget().seconds.is_some() {
+        note.push_str("; what your budget buys is said as soon as the speed of the service is known");
+    }
+    if aim.certificate() != Wanted::Never {
+        let [one, other] = SHARES.map(|share| certificate_price(question, share));
+        let (least, most) = (hundreds(one.min(other)), hundreds(one.max(other)));
+        let room =
+            if aim.certificate() == Wanted::Always { "whatever the budget" } else { "where the budget has room (--no-certificate: none)" };
+        let _ = write!(note, "; the certificate takes about {least} to {most} more, {room}");
+    }
+    job.notes.push(note);
+}
+
+/// How long so many requests take: at the answer of an interrupted search, else at the most that may be sent, else at rates that let the reader place
+/// his own.
+fn times(question: &Question, known: Option<&SearchFindings>, requests: [u64; 2]) -> String {
+    let at = |per_s: f64| {
+        let [least, most] = requests.map(|requests| seconds(requests as f64 / per_s));
+        format!("{least} to {most} at {}", per_second(per_s))
+    };
+    match known.and_then(|findings| findings.figures.best).or(question.most()) {
+        Some(per_s) => at(per_s),
+        None => format!("{}, {}", at(10.0), at(100.0)),
+    }
+}
+
+/// To the hundred: a price is no exact figure.
+fn hundreds(requests: u64) -> String {
+    count(requests.div_ceil(100) * 100)
+}
+/// The bracket as it stands, for the progress line.
+pub(super) fn bracket_of(findings: &SearchFindings, aim: &Aim) -> String {
+    let (over, interval) = (findings.figures.over, findings.figures.interval);
+    match (findings.figures.texts(), interval) {
+        (Some(([low_text, _], Some(high_text))), Some([Some(low), Some(high)])) => {
+            let between = over.amount(&format!("{low_text}–{high_text}"));
+            format!("{between} (±{:.0} %){} · ", 50.0 * (high / low.max(1e-9) - 1.0), left(findings, aim))
+        }
+        (Some(([low, _], None)), _) => format!("at least {}{} · ", over.amount(&low), left(findings, aim)),
+        _ => String::new(),
+    }
+}
+
+/// About how long it still takes; nothing before that is known.
+fn left(findings: &SearchFindings, aim: &Aim) -> String {
+    let per_s = match findings.figures.over {
+        Over::Rate => findings.figures.best,
+        Over::TimeScale => findings.figures.best.zip(aim.question.pass()).map(|(best, pass)| pass.mean_per_s(best)),
+        Over::Concurrency => findings.safe_completed_per_s,
+    };
+    let by_requests = findings.left(&aim.question).zip(per_s).map(|(requests, per_s)| requests as f64 / per_s);
+    let by_time = aim.question.budget().seconds.map(|most| (most - findings.spent_s).max(0.0));
+    match (by_requests, by_time) {
+        (Some(one), Some(other)) => format!(", about {} left", seconds(one.min(other))),
+        (Some(one), None) | (None, Some(one)) => format!(", about {} left", seconds(one)),
+        (None, None) => String::new(),
+    }
+}
+
+/// One load in a line.
+pub(super) fn account(findings: &SearchFindings, aim: &Aim, purpose: Purpose, kept: Kept, trial: &TrialView) -> String {
+    let label = &trial.label;
+    match (kept, purpose) {
+        (Kept::Spoilt, _) => {
+            let why = trial.health.faults.first().map_or("the generator did not do what was planned", String::as_str);
+            format!("{label}: thrown away: {why}")
+        }
+        (Kept::Lost, _) => format!("{label}: thrown away: the service stopped answering"),
+        (Kept::CutShort, _) => format!("{label}: thrown away: it was cut short"),
+        (Kept::Evidence, Purpose::Floor) => {
+            let unloaded = findings.unloaded_s.map_or_else(String::new, |lone_s| format!(", {} each", seconds(lone_s)));
+            format!("{label}: {} requests, one at a time{unloaded}", count(trial.requests.planned))
+        }
+        (Kept::Evidence, Purpose::Saturation) => match findings.capacity {
+            Some(Capacity::Reached(per_s)) => format!("{label}: completes {}{}", per_second(per_s), buys(aim, findings, per_s)),
+            Some(Capacity::Above(per_s)) => format!("{label}: keeps up with {}", per_second(per_s)),
+            Some(Capacity::Refuses(_)) => format!("{label}: refuses requests"),
+            None => format!("{label}: not saturated yet"),
+        },
+        (Kept::Evidence, Purpose::Probe) => {
+            let shown = findings.probes.last().map_or_else(String::new, |probe| probe_account(findings, probe));
+            let bracket = bracket_of(findings, aim);
+            format!("{label}: {shown} · {}", bracket.trim_end_matches(" · "))
+        }
+        (Kept::Evidence, Purpose::Certificate) => {
+            let shown = findings.certificate.as_ref().map_or_else(String::new, |certificate| {
+                let result = match certificate.result {
+                    Certified::Pass => "passes by itself",
+                    Certified::Fail => "FAILS",
+                    Certified::Undecided => "decides nothing",
+                };
+                format!("{} · {result}", probe_account(findings, &certificate.run))
+            });
+            format!("{label}: {shown}")
+        }
+    }
+}
+
+/// What a budget of time buys of a service of this speed.
+fn buys(aim: &Aim, findings: &SearchFindings, capacity_per_s: f64) -> String {
+    // Probes run at about this share of it.
+    const BUSY: f64 = 0.8;
+    let question = &aim.question;
+    if let Some(pass) = question.pass() {
+        let full = capacity_per_s / pass.mean_per_s(1.0);
+        let ten_s = 10.0 * pass.length_s(full);
+        return format!(
+            ", {full:.2} × the trace in the mean; ten passes at half of that to all of it take {} to {}",
+            seconds(2.0 * ten_s),
+            seconds(ten_s)
+        );
+    }
+    let Some(left_s) = question.budget().seconds.map(|most| most - findings.spent_s) else {
+        let left_s = price(question, BUSY).saturating_sub(findings.requests) as f64 / (BUSY * capacity_per_s);
+        return format!("; about {} to go", seconds(left_s));
+    };
+    let affordable = findings.requests + (left_s.max(0.0) * BUSY * capacity_per_s) as u64;
+    format!("; {}", bought_text(precision_for(question, BUSY, affordable), question.precision()))
+}
+
+/// What a budget buys; no more than was asked for.
+fn bought_text(bought: Option<f64>, asked: f64) -> String {
+    bought.map_or_else(
+        || "your budget does not buy ±50 %: the answer will be very wide".to_owned(),
+        |bought| format!("your budget buys about ±{:.0} %", 100.0 * bought.max(asked)),
+    )
+}
