@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
@@ -120,5 +121,13 @@ impl Play for Player<'_> {
 
     async fn rest(&mut self) {
         self.session.rest().await;
+    }
+
+    fn follow_at_most(&mut self, drain: Duration) {
+        self.session.follow_at_most(drain);
+    }
+
+    fn elapsed_s(&self) -> f64 {
+        self.session.elapsed_s()
     }
 }

@@ -18,7 +18,7 @@ use crate::cli::player::{Player, Prints};
 use crate::cli::progress::Lines;
 use crate::cli::replay::{NOT_OF_A_REPLAY, notes_of, plan_of};
 use crate::cli::run::{announce, ending, make_room, on_target, session_of, show, skeleton};
-use crate::cli::search_account::{account, bracket_of, foretell};
+use crate::cli::search_account::{Shown, account, bracket_of, foretell};
 use crate::cli::search_options::SearchOptions;
 use crate::cli::signals::Signals;
 use crate::cli::target::{Found, with_trust};
@@ -282,6 +282,7 @@ async fn live(
     let (mut journal, mut loads) = report.search.as_ref().map(|findings| (findings.journal(), findings.loads.clone())).unwrap_or_default();
     let status: Rc<RefCell<String>> = Rc::default();
     let shown = Rc::clone(&status);
+    let left_shown = Shown::default();
     let prints = Prints::default();
     let mut player = Player {
         session,
@@ -308,9 +309,9 @@ async fn live(
         }
         let findings = SearchFindings::of(aim, journal, process.clone(), loads.clone(), None);
         if let Some((purpose, kept, view)) = ended {
-            *status.borrow_mut() = bracket_of(&findings, aim);
+            *status.borrow_mut() = bracket_of(&findings, aim, &left_shown);
             if !hidden {
-                lines.push(account(&findings, aim, purpose, kept, &view));
+                lines.push(account(&findings, aim, &left_shown, (purpose, kept), &view));
             }
         }
         report.search = Some(findings);

@@ -1,5 +1,6 @@
 //! Owns what is said of a search beside its answer: its price beforehand, one line for each load, and how long it still takes.
 
+use std::cell::Cell;
 use std::fmt::Write;
 
 use crate::cli::job::Job;
@@ -83,36 +84,47 @@ fn hundreds(requests: u64) -> String {
     count(requests.div_ceil(100) * 100)
 }
 /// The bracket as it stands, for the progress line.
-pub(super) fn bracket_of(findings: &SearchFindings, aim: &Aim) -> String {
+pub(super) fn bracket_of(findings: &SearchFindings, aim: &Aim, shown: &Shown) -> String {
     let (over, interval) = (findings.figures.over, findings.figures.interval);
     match (findings.figures.texts(), interval) {
         (Some(([low_text, _], Some(high_text))), Some([Some(low), Some(high)])) => {
             let between = over.amount(&format!("{low_text}–{high_text}"));
-            format!("{between} (±{:.0} %){} · ", 50.0 * (high / low.max(1e-9) - 1.0), left(findings, aim))
+            let half = 50.0 * (high / low.max(1e-9) - 1.0);
+            let width = if half <= WIDEST { format!(" (±{half:.0} %)") } else { " (hardly known yet)".to_owned() };
+            format!("{between}{width}{} · ", shown.left(findings, aim))
         }
-        (Some(([low, _], None)), _) => format!("at least {}{} · ", over.amount(&low), left(findings, aim)),
+        (Some(([low, _], None)), _) => format!("at least {}{} · ", over.amount(&low), shown.left(findings, aim)),
         _ => String::new(),
     }
 }
 
-/// About how long it still takes; nothing before that is known.
-fn left(findings: &SearchFindings, aim: &Aim) -> String {
-    let per_s = match findings.figures.over {
-        Over::Rate => findings.figures.best,
-        Over::TimeScale => findings.figures.best.zip(aim.question.pass()).map(|(best, pass)| pass.mean_per_s(best)),
-        Over::Concurrency => findings.safe_completed_per_s,
-    };
-    let by_requests = findings.left(&aim.question).zip(per_s).map(|(requests, per_s)| requests as f64 / per_s);
-    let by_time = aim.question.budget().seconds.map(|most| (most - findings.spent_s).max(0.0));
-    match (by_requests, by_time) {
-        (Some(one), Some(other)) => format!(", about {} left", seconds(one.min(other))),
-        (Some(one), None) | (None, Some(one)) => format!(", about {} left", seconds(one)),
-        (None, None) => String::new(),
+/// The widest bracket whose width is said, ± per cent.
+const WIDEST: f64 = 100.0;
+
+/// What was said before of the time that is left.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    left_s: Cell<Option<f64>>,
+}
+
+impl Shown {
+    /// About how long it still takes, never longer than was said before; nothing before that is known.
+    fn left(&self, findings: &SearchFindings, aim: &Aim) -> String {
+        let per_s = match findings.figures.over {
+            Over::Rate => findings.figures.best,
+            Over::TimeScale => findings.figures.best.zip(aim.question.pass()).map(|(best, pass)| pass.mean_per_s(best)),
+            Over::Concurrency => findings.safe_completed_per_s,
+        };
+        let by_requests = findings.left(&aim.question).zip(per_s).map(|(requests, per_s)| requests as f64 / per_s);
+        let by_time = aim.question.budget().seconds.map(|most| (most - findings.spent_s).max(0.0));
+        let found = by_requests.into_iter().chain(by_time).chain(self.left_s.get()).reduce(f64::min);
+        self.left_s.set(found);
+        found.map_or_else(String::new, |left_s| format!(", about {} left", seconds(left_s)))
     }
 }
 
 /// One load in a line.
-pub(super) fn account(findings: &SearchFindings, aim: &Aim, purpose: Purpose, kept: Kept, trial: &TrialView) -> String {
+pub(super) fn account(findings: &SearchFindings, aim: &Aim, shown: &Shown, (purpose, kept): (Purpose, Kept), trial: &TrialView) -> String {
     let label = &trial.label;
     match (kept, purpose) {
         (Kept::Spoilt, _) => {
@@ -132,12 +144,12 @@ pub(super) fn account(findings: &SearchFindings, aim: &Aim, purpose: Purpose, ke
             None => format!("{label}: not saturated yet"),
         },
         (Kept::Evidence, Purpose::Probe) => {
-            let shown = findings.probes.last().map_or_else(String::new, |probe| probe_account(findings, probe));
-            let bracket = bracket_of(findings, aim);
-            format!("{label}: {shown} · {}", bracket.trim_end_matches(" · "))
+            let told = findings.probes.last().map_or_else(String::new, |probe| probe_account(findings, probe));
+            let bracket = bracket_of(findings, aim, shown);
+            format!("{label}: {told} · {}", bracket.trim_end_matches(" · "))
         }
         (Kept::Evidence, Purpose::Certificate) => {
-            let shown = findings.certificate.as_ref().map_or_else(String::new, |certificate| {
+            let told = findings.certificate.as_ref().map_or_else(String::new, |certificate| {
                 let result = match certificate.result {
                     Certified::Pass => "passes by itself",
                     Certified::Fail => "FAILS",
@@ -145,7 +157,7 @@ pub(super) fn account(findings: &SearchFindings, aim: &Aim, purpose: Purpose, ke
                 };
                 format!("{} · {result}", probe_account(findings, &certificate.run))
             });
-            format!("{label}: {shown}")
+            format!("{label}: {told}")
         }
     }
 }

@@ -59,12 +59,19 @@ pub(super) struct SearchOptions {
     pub(super) resume: Option<PathBuf>,
 }
 
+/// Fewer requests than this hold no probe beside the first steps of a search.
+const LEAST_BUDGET: u64 = 500;
+
 /// Reads `30m` or `50000`.
 fn budget(text: &str) -> Result<Budget, Refusal> {
     let accepted = "accepted is a time, as in 30m, or a number of requests, as in 50000";
     if let Ok(requests) = text.trim().parse::<u64>() {
-        if requests == 0 {
-            return Err(Refusal::new("a budget of nothing buys nothing", accepted));
+        if requests < LEAST_BUDGET {
+            let why = format!("a budget of {requests} requests buys nothing");
+            return Err(Refusal::new(
+                why,
+                format!("for time write {requests}s or {requests}m; in requests accepted is {LEAST_BUDGET} or more, as in 50000"),
+            ));
         }
         return Ok(Budget { requests: Some(requests), seconds: None });
     }

@@ -31,7 +31,8 @@ pub(super) struct Collection {
     pub(super) segment: Segment,
     pub(super) live: Arc<Live>,
     pub(super) stop_rule: StopRule,
-    pub(super) drain: Duration,
+    /// How long requests are followed once the load is over, extended to what the objectives need; and the most of that.
+    pub(super) drain: [Duration; 2],
     pub(super) sink: RecordSink,
 }
 
@@ -94,7 +95,8 @@ impl Collection {
                 }
             }
             if drain_until.is_none() && (live.is_issued() || now >= self.load_over()) {
-                drain_until = Some(now.plus(self.drain.max(self.segment.objectives.least_drain(live.most_asked_output()))));
+                let [drain, most] = self.drain;
+                drain_until = Some(now.plus(drain.max(self.segment.objectives.least_drain(live.most_asked_output())).min(most)));
             }
             if live.interrupts() > 1 || drain_until.is_some_and(|until| now >= until) {
                 live.let_go(now);

@@ -78,6 +78,9 @@ pub struct Session {
     pacing: Pacing,
     workers: Vec<mpsc::UnboundedSender<Arc<Live>>>,
     interrupter: Interrupter,
+    /// However long the drain would be.
+    drain_most: Duration,
+    begun: tokio::time::Instant,
 }
 
 impl Session {
@@ -95,14 +98,19 @@ impl Session {
             is_ready.recv().map_err(|_| Error::Internal(format!("worker {worker} died at its start")))??;
             workers.push(sender);
         }
-        Ok(Self { settings, pacing: Pacing::Precise, workers, interrupter: Interrupter::default() })
+        Ok(Self::of(settings, Pacing::Precise, workers))
     }
 
     /// A session of one worker on the runtime of the caller, under tokio's clock, which a test may have paused.
     pub fn local<C: Client>(settings: Settings, encoder: Arc<C::Encoder>, client: C) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         tokio::task::spawn_local(work(Rc::new(client), encoder, 0, Preparing::Inline, receiver));
-        Self { settings, pacing: Pacing::Coarse, workers: vec![sender], interrupter: Interrupter::default() }
+        Self::of(settings, Pacing::Coarse, vec![sender])
+    }
+
+    fn of(settings: Settings, pacing: Pacing, workers: Vec<mpsc::UnboundedSender<Arc<Live>>>) -> Self {
+        let begun = tokio::time::Instant::now();
+        Self { settings, pacing, workers, interrupter: Interrupter::default(), drain_most: Duration::MAX, begun }
     }
 
     /// What stops this session from outside.
@@ -143,7 +151,8 @@ impl Session {
             worker.send(Arc::clone(&live)).map_err(|_| Error::Internal("a worker has died".to_owned()))?;
         }
         let (sender, receiver) = oneshot::channel();
-        let collection = Collection { segment, live: Arc::clone(&live), stop_rule, drain: self.settings.drain, sink };
+        let drain = [self.settings.drain, self.drain_most];
+        let collection = Collection { segment, live: Arc::clone(&live), stop_rule, drain, sink };
         tokio::task::spawn_local(collection.run(sender));
         live.issued().await;
         Ok(Settling(receiver))
@@ -161,6 +170,14 @@ impl Play for Session {
         while self.interrupter.is_playing() {
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    fn follow_at_most(&mut self, drain: Duration) {
+        self.drain_most = drain;
+    }
+
+    fn elapsed_s(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64()
     }
 }
 

@@ -226,6 +226,23 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         }
     }
 
+    /// Cuts off at `until` what is still open, undecided, as a client does whose patience is over.
+    pub(super) fn let_go(&mut self, until: Offset) {
+        if self.in_flight() == 0 {
+            return;
+        }
+        self.pass_to(until);
+        for place in 0..self.records.len() {
+            if let Some(mut record) = self.records[place].take() {
+                record.exchange.outcome = Outcome::Unresolved;
+                record.exchange.ended = Some(self.now);
+                (record.exchange.usage, record.exchange.finish_reason) = (None, None);
+                self.missed += 1;
+                (self.sink)(record);
+            }
+        }
+    }
+
     pub(super) fn counts(&self) -> LiveCounts {
         LiveCounts {
             elapsed: self.now,

@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use std::future::Ready;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::Error;
 use crate::metrics::{self, Concurrency, Course, Ended, Frame, LiveCounts, LoadFacts, Play, Steering, StopRule, Summary, Trial};
@@ -46,6 +47,8 @@ pub struct Session {
     origin: Offset,
     /// When the last request of all segments settled, on the same clock.
     drained: Offset,
+    /// Requests are followed this long after the issuing has ended.
+    drain_most: Duration,
 }
 
 /// What a segment showed beside its records. Instants are counted from the segment's origin.
@@ -81,6 +84,7 @@ impl Session {
             model_name: MODEL_NAME.into(),
             origin: Offset::ZERO,
             drained: Offset::ZERO,
+            drain_most: Duration::MAX,
         }
     }
 
@@ -93,6 +97,7 @@ impl Session {
             model_name: MODEL_NAME.into(),
             origin: Offset::ZERO,
             drained: Offset::ZERO,
+            drain_most: Duration::MAX,
         }
     }
 
@@ -132,7 +137,9 @@ impl Session {
         };
         let mut flight = segment.flight;
         let before_drain = flight.fleet().without_clients();
-        while flight.advance() {}
+        let until = load_end.plus(self.drain_most);
+        while flight.is_before(until) && flight.advance() {}
+        flight.let_go(until);
         let (drained, concurrency) = (flight.now(), flight.concurrency());
         // Sessions that would have gone on after the stop.
         not_due += released.turns.borrow().iter().map(|Reverse((_, id))| plan.requests_from(*id)).sum::<u64>();
@@ -217,6 +224,14 @@ impl Play for Session {
     /// The next segment begins when the last request has settled; what the engine still holds it has then computed.
     async fn rest(&mut self) {
         self.origin = self.origin.max(self.drained);
+    }
+
+    fn follow_at_most(&mut self, drain: Duration) {
+        self.drain_most = drain;
+    }
+
+    fn elapsed_s(&self) -> f64 {
+        self.origin.as_secs()
     }
 
     /// In virtual time a segment is over at once, so its trial is final when this returns.

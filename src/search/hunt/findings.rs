@@ -13,6 +13,9 @@ use crate::units::{count, per_second, plain, seconds};
 /// A share of misses that load does not cause is told of from this part of the allowed share on.
 const WORTH_SAYING: f64 = 0.2;
 
+/// The share of its capacity at which a service is taken to be probed, where its answer is not known.
+const PRICED_AT: f64 = 0.8;
+
 /// What limits where no objective does, but the rate that the service carries at all.
 const CAPACITY: &str = "capacity";
 
@@ -194,7 +197,7 @@ impl SearchFindings {
             findings.safe_mean_rate_per_s = Some(pass.mean_per_s(safe));
             findings.safe_peak_rate_per_s = Some(pass.peak_per_s(safe));
         }
-        findings.sentences = findings.words();
+        findings.sentences = findings.words(&question);
         findings
     }
 
@@ -258,7 +261,7 @@ impl SearchFindings {
         (weights > 0.0).then(|| sum / weights)
     }
 
-    fn words(&self) -> Vec<String> {
+    fn words(&self, question: &Question) -> Vec<String> {
         let mut sentences = vec![self.headline()];
         let (limits, over) = (self.limited_by.as_deref().unwrap_or_default(), self.figures.over);
         let (noun, [min, max]) = (over.noun(), over.bounds());
@@ -281,6 +284,17 @@ impl SearchFindings {
             )),
             (Some(Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached), _) => {
                 sentences.push(format!("no objective limits it up to there: a higher {max} tells how much more it carries"));
+            }
+            (Some(Outcome::BudgetSpent), capacity) if self.probes.is_empty() => {
+                let takes = capacity.map_or_else(String::new, |capacity| {
+                    let (Capacity::Reached(per_s) | Capacity::Above(per_s) | Capacity::Refuses(per_s)) = capacity;
+                    let requests = price(question, PRICED_AT) as f64;
+                    format!("; ±{:.0} % takes about {}", 100.0 * self.precision, seconds(requests / (PRICED_AT * per_s)))
+                });
+                sentences.push(format!(
+                    "the budget was spent before one probe could be played: the first two steps took {}{takes}; give a larger --budget",
+                    seconds(self.overhead.seconds)
+                ));
             }
             (Some(Outcome::BudgetSpent), _) => {
                 sentences.push("the budget is spent, and this is what it bought; --resume with a larger --budget goes on".to_owned());

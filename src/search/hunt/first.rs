@@ -19,6 +19,9 @@ const LONGEST_S: f64 = 24.0 * 3_600.0;
 /// The unloaded service is asked for so long at most, once so many requests have come back: slow answers, one after the other, take their time.
 const FLOOR_S: f64 = 60.0;
 const FLOOR_LEAST: u64 = 30;
+/// Of a budget, what the unloaded service may take, and so many times that where its answers are slow.
+const FLOOR_SHARE: f64 = 0.15;
+const FLOOR_OVER: f64 = 2.0;
 /// So many times as many are asked where misses are close to what is allowed.
 const CLOSE_TIMES: u64 = 10;
 /// A share of misses is close to the allowed one from this part of it on.
@@ -40,7 +43,7 @@ const SATURATED: f64 = 2.0;
 const AT_MOST: u64 = 600;
 /// Of a budget, what the saturation may take, once so many have completed.
 const BUDGET_SHARE: f64 = 0.25;
-const LEAST_COMPLETIONS: u64 = 300;
+const LEAST_COMPLETIONS: u64 = 100;
 
 /// Asks the unloaded service, one request at a time: `requests`, or as many as come back in a minute; fewer where it fails for certain.
 pub(super) async fn floor<P, T>(hunt: &mut Hunt<'_, T>, player: &mut P, requests: u64) -> Result<(), Error>
@@ -51,14 +54,20 @@ where
     let lengths = Lengths::new(0.0, LONGEST_S, 0.0);
     let (place, segment) = hunt.begin(Purpose::Floor, PointLoad::Closed(1), &lengths, "floor".to_owned())?;
     let aim: Aim = hunt.aim.clone();
+    let budget = aim.question.budget();
+    let most = budget.requests.map_or(u64::MAX, |requests| ((FLOOR_SHARE * requests as f64) as u64).max(FLOOR_LEAST));
+    let most_s = budget.seconds.map_or(FLOOR_S, |seconds| (FLOOR_SHARE * seconds).min(FLOOR_S));
     let enough = Enough::default();
     let rule = enough.watching(move |counts, sequence| {
-        let settled = sequence.settled();
+        let (settled, elapsed_s) = (sequence.settled(), counts.elapsed.as_secs());
         let counted = counts_of(&aim, sequence, counts.elapsed);
         // Close to a limit more are asked: a share of misses that no rate changes is best learnt here.
         let is_close = || aim.question.demands().iter().zip(&counted).any(|(demand, counted)| counted.share() > CLOSE * demand.allowed());
         (settled >= requests && (settled >= CLOSE_TIMES * requests || !is_close()))
-            || (settled >= FLOOR_LEAST && counts.elapsed.as_secs() >= FLOOR_S)
+            || settled >= most
+            || (settled >= FLOOR_LEAST && elapsed_s >= most_s)
+            // Slow answers, one after the other, are not to take all that there is.
+            || (settled > 0 && elapsed_s >= FLOOR_OVER * most_s && most_s < FLOOR_S)
             || (LOOKS.contains(&settled) && failing(&aim.question, &counted).is_some())
             || sequence.lost_in_a_row() >= LOST
     });
@@ -80,7 +89,12 @@ where
     T: FnMut(&Journal, Event) -> Result<(), Error>,
 {
     if let Some(most) = most_per_s.and_then(|per_s| Rate::new(per_s).ok()) {
-        let lengths = Lengths::new(0.0, AT_MOST as f64 / most.per_s(), 0.0);
+        let question = hunt.journal.question(hunt.aim);
+        let (budget, spent) = (question.budget(), hunt.journal.history.spent());
+        let by_time = budget.seconds.map_or(f64::INFINITY, |seconds| BUDGET_SHARE * (seconds - spent.seconds).max(0.0));
+        let by_requests =
+            budget.requests.map_or(f64::INFINITY, |requests| BUDGET_SHARE * requests.saturating_sub(spent.requests) as f64 / most.per_s());
+        let lengths = Lengths::new(0.0, (AT_MOST as f64 / most.per_s()).min(by_time).min(by_requests), 0.0);
         let (place, segment) = hunt.begin(Purpose::Saturation, PointLoad::Open(most), &lengths, format!("the most, {most}"))?;
         let enough = Enough::default();
         let full = enough.watching(|counts, _| counts.in_flight >= u64::from(Closed::THROUGHPUT));
@@ -101,8 +115,12 @@ where
     let completions = left.map_or(completions, |left| completions.min(left).max(LEAST_COMPLETIONS));
     let until_s = budget.seconds.map_or(LONGEST_S, |most| spent.seconds + BUDGET_SHARE * (most - spent.seconds));
     let mut before = None;
+    let most = hunt.journal.history.overhead.requests + left.unwrap_or(u64::MAX / 2);
     for in_flight in STAGES {
-        let most_s = (until_s - hunt.journal.history.spent().seconds).max(0.0);
+        let spent = hunt.journal.history.spent();
+        // A stage asks for a few rounds of all that are in flight.
+        let affordable = spent.requests + (STAGE_ROUNDS + 1) * u64::from(in_flight) <= most;
+        let most_s = if affordable || before.is_none() { (until_s - spent.seconds).max(0.0) } else { 0.0 };
         before = stage(hunt, player, (in_flight, completions, most_s), before).await?;
         if hunt.journal.history.capacity.is_some() || hunt.has_ended() {
             break;
@@ -138,6 +156,9 @@ where
             is_refused.store(true, Relaxed);
             return true;
         }
+        if counts.elapsed.as_secs() >= most_s {
+            return true;
+        }
         if counts.elapsed < Offset::from_secs(filling_s) {
             return false;
         }
@@ -151,7 +172,7 @@ where
         if since == first_look && before.is_some_and(|before| per_s < GAIN * before) {
             is_full.store(true, Relaxed);
         }
-        since >= completions || !is_full.load(Relaxed) || counts.elapsed.as_secs() >= most_s
+        since >= completions || !is_full.load(Relaxed)
     });
     let mut completed = None;
     played(hunt, player, (place, Purpose::Saturation), segment, (rule, enough), |hunt, _, view| {
@@ -172,7 +193,10 @@ where
             let completions = in_window(view).map_or(0, |_| view.requests.completed);
             hunt.journal.history.saturation = Some(Saturation { in_flight, completions, again_per_s: None });
         } else if is_last || late {
-            hunt.journal.history.capacity = Some(Capacity::Above(found.min(least)));
+            // At least it completes what it does one after the other. Where time is short the window may be too short to hold any.
+            let lone_per_s = hunt.journal.unloaded_s.map_or(0.0, |lone_s| 1.0 / lone_s.max(1e-6));
+            let carried = if late { least } else { found.min(least) };
+            hunt.journal.history.capacity = Some(Capacity::Above(carried.max(lone_per_s)));
         }
     })
     .await?;

@@ -37,6 +37,11 @@ const MOST_SPOILT: u32 = 5;
 /// Of a window, of the longest limit and of the mean time in the system: how long the requests of a window are followed at most, the load going on.
 const FOLLOWED: [f64; 3] = [1.0, 4.0, 10.0];
 
+/// Of a budget of time, how long requests are followed once a load is over, and the least and the most of that.
+const FOLLOWED_OF_BUDGET: f64 = 0.04;
+const LEAST_FOLLOWED_S: f64 = 0.5;
+const LONGEST_FOLLOWED_S: f64 = 3_600.0;
+
 /// Within this a player has looked.
 const LOOKING_S: f64 = 0.5;
 
@@ -64,9 +69,12 @@ pub async fn hunt<P: Play>(
     told: impl FnMut(&Journal, Event) -> Result<(), Error>,
     goes_on: impl Fn() -> bool,
 ) -> Result<Conclusion, Error> {
+    let began_s = player.elapsed_s() - journal.history.spent().seconds;
     let mut hunt = Hunt { aim, blueprint, journal, told, lost: false, cut_short: false, rest: false };
     let mut followed: Option<(Probing, Pin<Box<P::Settling>>)> = None;
     loop {
+        hunt.account(player.elapsed_s() - began_s, followed.as_ref().map(|(probing, _)| probing));
+        player.follow_at_most(hunt.patience());
         let known = hunt.known(followed.as_ref().map(|(probing, _)| probing));
         let next = if hunt.has_ended() || !goes_on() { None } else { known.map(|history| step(&hunt.journal.question(aim), &history)) };
         let waits = hunt.rest || !matches!(&next, Some(Step::Probe(_)));
@@ -171,6 +179,25 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         Some(history)
     }
 
+    /// Brings what was spent up to the clock: waiting for a backlog to go is time of the service, too.
+    fn account(&mut self, elapsed_s: f64, followed: Option<&Probing>) {
+        if let Some(known) = self.known(followed) {
+            self.journal.history.overhead.seconds += (elapsed_s - known.spent().seconds).max(0.0);
+        }
+    }
+
+    /// How long the requests of a load are followed at most when it is over: a budget of time has an end.
+    fn patience(&self) -> Duration {
+        self.aim.question.budget().seconds.map_or(Duration::MAX, |seconds| {
+            Duration::from_secs_f64((FOLLOWED_OF_BUDGET * seconds).clamp(LEAST_FOLLOWED_S, LONGEST_FOLLOWED_S))
+        })
+    }
+
+    /// Seconds of the service's time that are left of the budget; none without one.
+    fn left_s(&self, known: &History) -> Option<f64> {
+        self.journal.question(self.aim).budget().seconds.map(|most| (most - known.spent().seconds).max(0.0))
+    }
+
     /// The next load: its number and its segment.
     fn begin(&mut self, purpose: Purpose, load: PointLoad, lengths: &Lengths, label: String) -> Result<(usize, Segment), Error> {
         let place = self.journal.begun;
@@ -209,7 +236,9 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         let label = format!("{what} {} {}", self.journal.begun + 1, order.level);
         let (place, segment) = self.begin(purpose, load, &lengths, label)?;
         let aim = self.aim.clone().asking(question);
-        let watch = Watch::new(&aim, picture, order, follow_s);
+        // A pass of a trace ends when it ends; it has begun because there was time for it.
+        let left_s = self.left_s(&known).filter(|_| aim.question.pass().is_none());
+        let watch = Watch::new(&aim, picture, order, follow_s, left_s);
         Ok((Probing { place, purpose, order, plan: Arc::clone(&segment.plan), seen: None }, segment, watch))
     }
 

@@ -48,6 +48,8 @@ struct Watching {
     due_before: u64,
     /// How long what came inside the window is followed, the load going on.
     follow_s: f64,
+    /// The budget ends here.
+    ends: Offset,
     seen: Option<Seen>,
 }
 
@@ -59,7 +61,8 @@ enum Phase {
 }
 
 impl Watch {
-    pub(super) fn new(aim: &Aim, picture: Picture, order: Order, follow_s: f64) -> Self {
+    /// Of a probe by `order`, whose requests are followed for `follow_s` after its window; all of it ends after `left_s`, where that is given.
+    pub(super) fn new(aim: &Aim, picture: Picture, order: Order, follow_s: f64, left_s: Option<f64>) -> Self {
         Self(Arc::new(Mutex::new(Watching {
             aim: aim.clone(),
             picture,
@@ -69,6 +72,7 @@ impl Watch {
             next_look: FIRST_LOOK,
             due_before: 0,
             follow_s,
+            ends: left_s.map_or(Offset::NEVER, Offset::from_secs),
             seen: None,
         })))
     }
@@ -89,6 +93,11 @@ impl Watching {
         self.samples.add(counts);
         if sequence.lost_in_a_row() >= LOST {
             return self.end(End::Overloaded, true, None, counts, sequence);
+        }
+        if counts.elapsed >= self.ends {
+            // The budget is spent: what the window holds by now is what it bought.
+            let growth = self.growth(sequence.window().start, counts.elapsed);
+            return self.end(End::Full, false, growth, counts, sequence);
         }
         match self.phase {
             Phase::Discarding { extended } => self.discarding(extended, counts, sequence),

@@ -19,6 +19,8 @@ const COARSEST: f64 = 0.25;
 /// A window holds at least so many requests, and lasts at least so many mean times in the system.
 pub(super) const LEAST_REQUESTS: f64 = 300.0;
 const LEAST_TIMES: f64 = 5.0;
+/// Where a budget has room for no such window, one of so many requests is better than no answer.
+const LAST_REQUESTS: f64 = 20.0;
 /// Misses, in effective requests, that a window would hold where the answer is: shorter windows would show chance alone, longer ones would all be
 /// spent at a few levels.
 const EXPECTED: f64 = 0.4;
@@ -195,9 +197,14 @@ pub fn step(question: &Question, history: &History) -> Step {
     if history.probes.len() >= MOST_PROBES || (is_visited && !narrows(question, history)) {
         return done(Finding::BudgetSpent);
     }
-    let least_s = LEAST_REQUESTS / order.level.value();
-    let shortened = (1..=3).map(|half| Order { window_s: order.window_s / f64::from(1 << half), ..order });
-    let shortened = shortened.filter(|order| question.over() == Over::Rate && order.window_s >= least_s);
+    // Few probes tell little, and too short ones next to nothing; one is better than none.
+    let least = if near < VISITS { LAST_REQUESTS } else { LEAST_REQUESTS };
+    let shortened = (1..=8).map(|half| {
+        let by = f64::from(1 << half);
+        let order = Order { window_s: order.window_s / by, ..order };
+        if order.window_s < LEAST_REQUESTS / order.level.value() { Order { discard_s: order.discard_s / by, ..order } } else { order }
+    });
+    let shortened = shortened.filter(|order| question.over() == Over::Rate && order.window_s >= least / order.level.value());
     std::iter::once(order).chain(shortened).find(begins_in_time).map_or_else(|| done(Finding::BudgetSpent), Step::Probe)
 }
 

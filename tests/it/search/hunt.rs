@@ -136,6 +136,15 @@ impl Play for Changing {
         self.before.rest().await;
         self.after.rest().await;
     }
+
+    fn follow_at_most(&mut self, drain: Duration) {
+        self.before.follow_at_most(drain);
+        self.after.follow_at_most(drain);
+    }
+
+    fn elapsed_s(&self) -> f64 {
+        self.before.elapsed_s() + self.after.elapsed_s()
+    }
 }
 
 /// A queue, what is asked of it, and the highest rate that meets that, in closed form.

@@ -1,5 +1,6 @@
 //! Owns what is promised of the search's step, over queues whose answer is known in closed form.
 
+mod budget;
 mod certificate;
 mod closed;
 pub(crate) mod engine;

@@ -1,0 +1,46 @@
+//! Owns searches within a budget of time, in virtual time: none goes on for much longer, and each gives what it knows.
+
+use tonnage::metrics::Play;
+use tonnage::search::hunt::{Conclusion, Journal};
+use tonnage::search::step::{Budget, Finding};
+use tonnage::seed::Seed;
+use tonnage::sim::{Profile, Session};
+use tonnage::workload::Workload;
+
+use super::hunt::{by, workload};
+use crate::coverage::now;
+
+/// From a service that answers at once to one of which a budget holds a dozen answers: the profile, what is sent, what is asked of it.
+fn services() -> [(&'static str, Workload, &'static str); 5] {
+    [
+        ("delay:ttft=200ms,itl=5ms", workload("1", "8"), "p90 ttft<=1s"),
+        ("mmc:servers=4,service=100ms", workload("1", "1"), "p99 ttft<=750ms"),
+        ("mmc:servers=2,service=2s", workload("1", "1"), "p90 e2e<=20s"),
+        ("8b-h100", workload("512", "128"), "p99 ttft<=500ms"),
+        ("70b-4xh100", workload("512", "256"), "p99 ttft<=2s, p99 tpot<=80ms"),
+    ]
+}
+
+#[test]
+fn a_search_ends_within_its_budget_and_a_tenth_whatever_the_service_and_its_objective() {
+    let mut with_answer = 0;
+    for (profile, sent, slo) in services() {
+        for seconds in [10.0, 20.0, 30.0, 60.0, 120.0, 300.0] {
+            let mut session = Session::new(profile.parse::<Profile>().expect("a profile"), Seed::new(1));
+            let bounded = |aim: tonnage::search::hunt::Aim| {
+                let question = aim.question.clone().within(Budget { requests: None, seconds: Some(seconds) });
+                aim.asking(question)
+            };
+            let found = now(by(&mut session, slo, sent.clone(), 1, bounded, Journal::default(), usize::MAX));
+            let (took_s, case) = (session.elapsed_s(), format!("{profile} within {seconds} s"));
+            assert!(took_s <= 1.1 * seconds, "{case}: {took_s} s");
+            let Conclusion::Answered(answer) = &found.conclusion else { panic!("{case}: {:?}", found.conclusion) };
+            assert!((found.journal.history.spent().seconds - took_s).abs() <= 0.1 * seconds, "{case}: it knows what it took");
+            let probed = !found.journal.history.probes.is_empty();
+            with_answer += u32::from(probed && answer.finding != Finding::Infeasible);
+            assert!(probed || took_s > 0.3 * seconds || answer.finding == Finding::Infeasible, "{case}: no probe, and {took_s} s spent");
+        }
+    }
+    // The others say that not one probe fits, and what is needed.
+    assert!(with_answer >= 16, "{with_answer} of 30 have an answer");
+}
