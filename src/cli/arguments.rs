@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
+use crate::cli::elsewhere::brief;
 use crate::cli::options::{
     JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, ShardOptions, SizeOptions, SweepOptions,
     TargetOptions, WireOptions, WorkloadOptions, whole, within,
@@ -38,7 +39,7 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
   tonnage help metrics                         what every number means
 ",
     help_template = TEMPLATE,
-    max_term_width = 100,
+    max_term_width = 80,
     disable_help_subcommand = true,
     subcommand_required = true,
     arg_required_else_help = true
@@ -55,7 +56,7 @@ impl Arguments {
         let without = |verb: Command, options: &[(&str, &str)]| {
             options.iter().fold(verb, |verb, (key, _)| verb.mut_arg(key.replace('-', "_"), |argument| argument.hide(true)))
         };
-        let command = Self::command()
+        let command = brief(Self::command())
             .mut_subcommand("replay", |replay| without(replay, NOT_OF_A_REPLAY))
             .mut_subcommand("search", |search| without(search, NOT_OF_A_SEARCH));
         command.mut_subcommand("sweep", |sweep| {

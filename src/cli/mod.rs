@@ -3,6 +3,7 @@
 mod arguments;
 mod calibrate;
 mod config;
+mod elsewhere;
 mod exit;
 mod help;
 mod host;
@@ -51,6 +52,10 @@ pub fn main() -> ExitCode {
         Ok(parsed) => dispatch(parsed),
         Err(Stop::Error(error)) => Err(error),
         Err(Stop::Clap(error)) => {
+            if let Some(advice) = elsewhere::advice(&error, &Arguments::definition()) {
+                terminal::say(&format!("error: {advice}"));
+                return Exit::Usage.into();
+            }
             // Help goes to standard output, a refusal to standard error; a reader that has gone is no error.
             _ = error.print();
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };

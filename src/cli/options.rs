@@ -177,8 +177,9 @@ pub(super) struct ScheduleOptions {
     /// The same load after the measured window
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(super) cooldown: Duration,
-    /// Seed of every random draw: the same seed is the same plan on every machine
-    #[arg(long, value_name = "N", default_value = "1", value_parser = whole, allow_hyphen_values = true)]
+    /// Seed of every random draw: the same seed is the same plan on every machine. The default is a typical draw: its number of arrivals is within
+    /// one standard deviation of the asked one over every usual length
+    #[arg(long, value_name = "N", default_value = "17", value_parser = whole, allow_hyphen_values = true)]
     pub(super) seed: u64,
     /// A provider's limit (500/min): requests over it are taken out of the plan beforehand, and counted
     #[arg(long, value_name = "LIMIT", allow_hyphen_values = true)]

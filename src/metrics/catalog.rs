@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
+use crate::units::wrapped;
 
 /// The metrics, in the order of every table. Definitions: `metrics.md`, "Metrics".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -231,13 +232,14 @@ impl std::str::FromStr for Metric {
 #[must_use]
 pub fn help_metrics() -> String {
     let mut text = String::from(
-        "Every latency counts from the planned instant (`scheduled`); the same from the send stands beside it (`_service`).\n\
-         Failed, timed-out and shed requests count as +inf; what our drain cut off is censored at its age, never dropped.\n\n",
+        "Every latency counts from the planned instant (`scheduled`); the same from the\n\
+         send stands beside it (`_service`). Failed, timed-out and shed requests count as\n\
+         +inf; what our drain cut off is censored at its age, never dropped.\n\n",
     );
     for metric in Metric::ALL {
         let row = metric.row();
         let origins = if row.two_origins { ", also from the send" } else { "" };
-        let _ = writeln!(text, "{:<14}{} [{}{origins}]\n{:14}{}", row.key, row.title, row.unit.name(), "", row.sentence);
+        let _ = writeln!(text, "{:<14}{} [{}{origins}]\n{:14}{}", row.key, row.title, row.unit.name(), "", wrapped(row.sentence, 80, 14));
     }
     text
 }
@@ -266,8 +268,10 @@ mod tests {
     #[test]
     fn help_prints_the_catalogue() {
         let text = help_metrics();
+        let one = text.split_whitespace().collect::<Vec<_>>().join(" ");
         for metric in Metric::ALL {
-            assert!(text.contains(metric.key()) && text.contains(metric.row().sentence));
+            assert!(text.contains(metric.key()) && one.contains(metric.row().sentence));
         }
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 }

@@ -6,6 +6,7 @@ use crate::metrics::{
 };
 use crate::report::Report;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::report::offered::offered_text;
 use crate::report::search::search_text;
 use crate::report::sweep::sweep_text;
 use crate::report::tokens::tokens_text;
@@ -181,6 +182,10 @@ fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
         std::iter::once("per second".to_owned()).chain(shown.iter().map(|(.., rate, _)| rate.map_or_else(String::new, plain))).collect(),
     );
     let mut text = grid.render(ink);
+    if let Some(line) = offered_text(&trial.load, trial.window.length_s(), counts) {
+        text.push_str(&ink.paint(Tone::Faint, &wrapped(&line, WIDTH, 2)));
+        text.push('\n');
+    }
     if !counts.failures.is_empty() {
         text.push_str(&wrapped(&format!("failures: {}", failures_of(counts)), WIDTH, 2));
         text.push('\n');

@@ -6,6 +6,7 @@ mod fleet;
 mod inspection;
 mod layout;
 mod model;
+mod offered;
 mod search;
 mod sweep;
 mod tokens;

@@ -65,15 +65,15 @@ pub struct Arrival {
 ///
 /// Nothing is rescaled to a length or a count: a longer timeline has the shorter one as its prefix, and the counts vary as the law says.
 ///
-/// [`Extent::Requests`] puts exactly N arrivals into the window, which nominally lasts until N are expected (N/rate): where the N-th falls later, the window ends
-/// one nanosecond after it; where more than N would fall inside, the surplus is not planned at all and gets no number.
+/// [`Extent::Requests`] puts exactly N arrivals into the window, which ends where the next one would come: N over the length of that window has the asked rate
+/// as its mean (for Poisson arrivals exactly, as E[N ÷ S(N + 1)] = 1). An end at the N-th arrival, or at N/rate where that is later, would be biased by
+/// the draw.
 ///
 /// A trace's timeline has its [`Recorded`] instants instead, as they are, in a window that begins at the origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timeline {
     source: Source,
     spans: Spans,
-    most_in_window: Option<u64>,
     pattern: Option<Arc<Pattern>>,
 }
 
@@ -98,21 +98,16 @@ impl Timeline {
             Extent::Duration(length) => start.plus(length),
             Extent::Requests(0) => start,
             Extent::Requests(count) => {
-                let nominal = start.plus(Duration::from_secs_f64((count as f64 / rate.per_s()).min(1e10)));
-                let after_last = |last: Offset| last.plus(Duration::from_nanos(1));
                 if process == Process::Even {
-                    // No later than the arrival after the last, which rounding could otherwise let in.
-                    let first = first_even_from(start, rate);
-                    let next = even(first.saturating_add(count), rate);
-                    nominal.min(next).max(after_last(even(first.saturating_add(count - 1), rate)))
+                    even(first_even_from(start, rate).saturating_add(count), rate)
                 } else {
-                    nominal.max(after_last(nth_from(&mut Instants::new(process, &rate.into(), seed), start, count)))
+                    nth_from(&mut Instants::new(process, &rate.into(), seed), start, count.saturating_add(1))
                 }
             }
         };
         let source = Source::Drawn { process, curve: rate.into(), seed };
         let spans = Spans::consecutive(warmup, window_end, cooldown);
-        Self { source, spans, most_in_window: most_of(extent), pattern: None }
+        Self { source, spans, pattern: None }
     }
 
     /// A timeline of `process` whose rate follows `pattern`, which begins with the measured window; without an `extent` the window is the profile's
@@ -141,12 +136,11 @@ impl Timeline {
                     let curve = pattern.curve(warmup, window_s, limit_s + cooldown_s, seed)?;
                     let mut instants = Instants::new(process, &curve, seed);
                     let last = nth_from(&mut instants, start, count);
-                    let after_last = last.plus(Duration::from_nanos(1));
-                    // As above: no even arrival beyond the last may be let in.
-                    let latest = if process == Process::Even { instants.advance() } else { Offset::NEVER };
-                    let end = nominal.min(latest).max(after_last);
-                    if last != Offset::NEVER && end <= length.unwrap_or(Offset::from_secs(start.as_secs() + limit_s)) {
-                        break (curve, end);
+                    // Where the profile is over before the next arrival, the window ends with it.
+                    let latest = length.unwrap_or(Offset::from_secs(start.as_secs() + limit_s));
+                    let next = if last == Offset::NEVER { Offset::NEVER } else { instants.advance() };
+                    if last < latest && (next <= latest || length.is_some()) {
+                        break (curve, next.min(latest));
                     }
                     if length.is_some() || limit_s > Pattern::LONGEST_S {
                         return Err(Refusal::new(
@@ -159,15 +153,14 @@ impl Timeline {
             _ => (pattern.curve(warmup, window_s, window_s + cooldown_s, seed)?, nominal),
         };
         let spans = Spans::consecutive(warmup, window_end, cooldown);
-        let most_in_window = extent.and_then(most_of);
-        Ok(Self { source: Source::Drawn { process, curve, seed }, spans, most_in_window, pattern: Some(Arc::new(pattern)) })
+        Ok(Self { source: Source::Drawn { process, curve, seed }, spans, pattern: Some(Arc::new(pattern)) })
     }
 
     /// The instants of a trace, without warm-up and cool-down.
     #[must_use]
     pub fn recorded(recorded: Recorded) -> Self {
         let spans = Spans::consecutive(Duration::ZERO, recorded.end(), Duration::ZERO);
-        Self { source: Source::Recorded(recorded), spans, most_in_window: None, pattern: None }
+        Self { source: Source::Recorded(recorded), spans, pattern: None }
     }
 
     /// A trace's timeline with its time bent by `overlays`, their draws from `seed`: as many requests in the same window, the rate around each of them
@@ -234,19 +227,9 @@ impl Timeline {
                 Source::Drawn { process, curve, seed } => Instants::new(*process, curve, *seed),
                 Source::Recorded(recorded) => Instants::Recorded { recorded: recorded.clone(), next: 0 },
             },
-            window: self.spans.window,
             end: self.spans.cooldown.end,
-            left_in_window: self.most_in_window.unwrap_or(u64::MAX),
             next_index: 0,
         }
-    }
-}
-
-/// How many requests the window holds at most.
-fn most_of(extent: Extent) -> Option<u64> {
-    match extent {
-        Extent::Duration(_) => None,
-        Extent::Requests(count) => Some(count),
     }
 }
 
@@ -312,9 +295,7 @@ impl Instants {
 #[derive(Debug, Clone)]
 pub struct Arrivals {
     instants: Instants,
-    window: Window,
     end: Offset,
-    left_in_window: u64,
     next_index: u64,
 }
 
@@ -322,23 +303,15 @@ impl Iterator for Arrivals {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
-        loop {
-            let at = self.instants.advance();
-            if at >= self.end {
-                // The next call must not find an earlier instant: there is none, but the process must not run on for nothing.
-                self.end = Offset::ZERO;
-                return None;
-            }
-            if self.window.contains(at) {
-                if self.left_in_window == 0 {
-                    continue;
-                }
-                self.left_in_window -= 1;
-            }
-            let index = self.next_index;
-            self.next_index += 1;
-            return Some(Arrival { index, at });
+        let at = self.instants.advance();
+        if at >= self.end {
+            // The next call must not find an earlier instant: there is none, but the process must not run on for nothing.
+            self.end = Offset::ZERO;
+            return None;
         }
+        let index = self.next_index;
+        self.next_index += 1;
+        Some(Arrival { index, at })
     }
 }
 

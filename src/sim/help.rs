@@ -4,52 +4,58 @@ use std::fmt::Write;
 
 use crate::sim::Profile;
 use crate::sim::engine::{Preset, Setup};
+use crate::units::wrapped;
 
 /// What the simulated servers are, as text.
 #[must_use]
 pub fn help_sim() -> String {
     let mut text = String::from("--sim PROFILE, in `tonnage simulate` and, without --target, in `tonnage run`:\n\n");
     for (form, what) in Profile::FORMS {
-        _ = writeln!(text, "  {form:<36}{what}");
+        _ = writeln!(text, "{}", entry(form, what));
     }
     text.push_str(
-        "\nA law is a mean and what its shape needs: lognormal and gamma the coefficient of variation (above 0 to 10), hyper (two exponential\n\
-         branches of balanced means) one above 1, pareto the exponent of its tail (above 1) and, where there is one, the ratio of its largest to\n\
-         its smallest value. A service of any other kind is brought as code: `sim::Service` in the library.\n",
+        "\nA law is a mean and what its shape needs: lognormal and gamma the coefficient of\n\
+         variation (above 0 to 10), hyper (two exponential branches of balanced means)\n\
+         one above 1, pareto the exponent of its tail (above 1) and, where there is one,\n\
+         the ratio of its largest to its smallest value. A service of any other kind is\n\
+         brought as code: `sim::Service` in the library.\n",
     );
     text.push_str("\nLimits of an engine that can be changed:\n\n");
     for (key, what) in Setup::KEYS {
-        _ = writeln!(text, "  {key:<36}{what}");
+        _ = writeln!(text, "{}", entry(key, what));
     }
     text.push_str(
-        "\nAn engine goes from step to step as vLLM's scheduler does: FIFO queue, decodes first, prefills split to fit the token budget,\n\
-         admission while sequences and KV blocks last, the latest preempted and computed again, prefix cache with LRU. All tokens of a step\n\
-         leave at its end.\n\n  \
-         step = c0 + c1 prefill tokens + c2 prefill tokens x context + c3 decoding sequences + c4 sum of their contexts\n\n",
+        "\nAn engine goes from step to step as vLLM's scheduler does: FIFO queue, decodes\n\
+         first, prefills split to fit the token budget, admission while sequences and KV\n\
+         blocks last, the latest preempted and computed again, prefix cache with LRU. All\n\
+         tokens of a step leave at its end.\n\n  \
+         step = c0 + c1 prefill tokens + c2 prefill tokens x context\n       \
+         + c3 decoding sequences + c4 sum of their contexts\n\n",
     );
     _ = writeln!(
         text,
-        "  {:<13}{:>10}{:>10}{:>10}{:>10}{:>10}{:>7}{:>9}{:>11}",
-        "", "c0", "c1", "c2", "c3", "c4", "seqs", "budget", "KV tokens"
+        "  {:<11}{:>9}{:>11}{:>11}{:>11}{:>11}\n  {:<11}{:>9}{:>11}{:>11}",
+        "", "c0", "c1", "c2", "c3", "c4", "", "seqs", "budget", "KV tokens"
     );
     for preset in Preset::ALL {
         let setup = Setup::of(preset);
         let cost = setup.cost();
         _ = writeln!(
             text,
-            "  {:<13}{:>10}{:>10}{:>10}{:>10}{:>10}{:>7}{:>9}{:>11}",
+            "  {:<11}{:>9}{:>11}{:>11}{:>11}{:>11}\n  {:<11}{:>9}{:>11}{:>11}",
             preset.name(),
             span(cost.step_fs),
             span(cost.prefill_token_fs),
             span(cost.prefill_pair_fs),
             span(cost.decoding_fs),
             span(cost.context_token_fs),
+            "",
             setup.max_seqs(),
             setup.batched_tokens(),
             setup.kv_tokens()
         );
     }
-    text.push_str("\nWhat follows for prompts of 512 tokens that share nothing, and 128 output tokens (closed form):\n\n");
+    text.push_str("\nWhat follows for prompts of 512 tokens that share nothing, and 128 output tokens\n(closed form):\n\n");
     _ = writeln!(text, "  {:<13}{:>12}{:>12}{:>14}", "", "TTFT alone", "TPOT alone", "saturates at");
     for preset in Preset::ALL {
         let setup = Setup::of(preset);
@@ -58,12 +64,24 @@ pub fn help_sim() -> String {
         _ = writeln!(text, "  {:<13}{:>12}{:>12}{most:>14}", preset.name(), format!("{ttft_ms:.1} ms"), format!("{tpot_ms:.2} ms"));
     }
     text.push_str(
-        "\nsmall is no real server. The others are derived, not measured: Llama 3.1's published sizes in bf16, NVIDIA's data sheets (H100 SXM\n\
-         3.35 TB/s, 989 TFLOP/s, 80 GB; A100 SXM 2.039 TB/s, 312 TFLOP/s, 80 GB), and these assumptions: 80% of the bandwidth and 55% of\n\
-         the arithmetic rate are reached (45% over four GPUs), 1 ms a step of overhead, 10 us an all-reduce, 2 a layer; 90% of the memory\n\
-         is used, 2 GB a GPU of it for activations. Memory traffic and arithmetic of a step are added, not overlapped.\n",
+        "\nsmall is no real server. The others are derived, not measured: Llama 3.1's\n\
+         published sizes in bf16, NVIDIA's data sheets (H100 SXM 3.35 TB/s, 989 TFLOP/s,\n\
+         80 GB; A100 SXM 2.039 TB/s, 312 TFLOP/s, 80 GB), and these assumptions: 80% of\n\
+         the bandwidth and 55% of the arithmetic rate are reached (45% over four GPUs),\n\
+         1 ms a step of overhead, 10 us an all-reduce, 2 a layer; 90% of the memory is\n\
+         used, 2 GB a GPU of it for activations. Memory traffic and arithmetic of a step\n\
+         are added, not overlapped.\n",
     );
     text
+}
+
+/// Columns of the text, and where explanations begin.
+const WIDTH: usize = 80;
+const COLUMN: usize = 38;
+
+/// What is written, and what it is.
+fn entry(form: &str, what: &str) -> String {
+    format!("  {form:<width$}{}", wrapped(what, WIDTH, COLUMN), width = COLUMN - 2)
 }
 
 /// Femtoseconds with a unit that suits them.
@@ -85,7 +103,10 @@ mod tests {
     #[test]
     fn every_profile_and_every_limit_is_in_the_help() {
         let text = help_sim();
-        assert!(Profile::FORMS.iter().chain(Setup::KEYS).all(|(form, what)| text.contains(form) && text.contains(what)));
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let one = words(&text);
+        assert!(Profile::FORMS.iter().chain(Setup::KEYS).all(|(form, what)| one.contains(form) && one.contains(&words(what))));
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         assert!(text.contains("6.99 ms") && text.contains("29.51 us"), "{text}");
     }
 }

@@ -8,8 +8,14 @@ use serde_json::Value;
 
 pub(crate) fn tonnage(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tonnage"));
-    command.current_dir(folder).env_remove("OPENAI_API_KEY").env_remove("COLUMNS").env("NO_COLOR", "1").stdin(Stdio::null());
+    alone(&mut command).current_dir(folder).env("NO_COLOR", "1").stdin(Stdio::null());
     command
+}
+
+/// Takes from `command` whatever the environment of the tests says of keys, proxies, terminals, time zones and languages.
+pub(crate) fn alone(command: &mut Command) -> &mut Command {
+    let kept = ["PATH", "HOME", "TMPDIR"].map(|name| (name, std::env::var_os(name)));
+    command.env_clear().envs(kept.into_iter().filter_map(|(name, value)| Some((name, value?))))
 }
 
 pub(crate) fn run(folder: &Path, words: &[&str]) -> Output {

@@ -348,7 +348,7 @@ fn the_sample_trace_is_what_we_plan_today() {
 }
 
 #[test]
-#[ignore = "writes traces/poisson_10_per_s_60s.csv again, as `tonnage plan --rate 10/s --duration 60s --export` does"]
+#[ignore = "writes traces/poisson_10_per_s_60s.csv again, as `tonnage plan --rate 10/s --duration 60s --seed 1 --export` does"]
 fn remake_the_sample_trace() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/poisson_10_per_s_60s.csv");
     std::fs::write(path, csv(&sample())).unwrap();

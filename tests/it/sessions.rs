@@ -366,18 +366,20 @@ proptest! {
     }
 }
 
-/// The project's own sample, its sessions released.
-fn sample() -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/sample_mooncake.jsonl").display().to_string()
+/// The project's own sample, its sessions released, beside the test: no test knows how long the path to the project is.
+fn sample(folder: &Path) -> String {
+    let name = "sample.jsonl";
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/sample_mooncake.jsonl"), folder.join(name)).expect("a copy");
+    name.to_owned()
 }
 
 #[test]
 fn a_plan_and_a_report_name_both_origins() {
     let folder = folder();
-    let sample = sample();
+    let sample = sample(folder.path());
     let plan = run(folder.path(), &["replay", &sample, "--think", "after-completion", "--plan-only", "--export", "t.csv"]);
     assert_eq!(plan.status.code(), Some(0), "{}", text(&plan.stderr));
-    let shown = text(&plan.stdout).replace(&sample, "sample.jsonl");
+    let shown = text(&plan.stdout);
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     insta::assert_snapshot!("replay_after_completion_plan", shown);
     assert!(text(&plan.stderr).contains("23 later turns have no instant beforehand"), "{}", text(&plan.stderr));
@@ -416,7 +418,7 @@ fn a_plan_and_a_report_name_both_origins() {
 #[test]
 fn what_has_no_turns_to_release_is_refused() {
     let folder = folder();
-    let sample = sample();
+    let sample = sample(folder.path());
     std::fs::write(folder.path().join("plain.csv"), "Timestamp,Request tokens,Response tokens\n0,1,1\n1,1,1\n").expect("a file");
     std::fs::write(folder.path().join("single.csv"), trace_of(&[(0.0, "a", ""), (1.0, "b", "")])).expect("a file");
     let think = ["--think", "after-completion"];

@@ -258,10 +258,17 @@ fn a_check_plays_the_demand_against_simulated_replicas_by_routing() {
     insta::assert_snapshot!("size_check", shown);
 }
 
+/// The project's own trace, beside the test: no test knows how long the path to the project is.
+fn trace_in(folder: &Path) -> &'static str {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/poisson_10_per_s_60s.csv");
+    std::fs::copy(own, folder.join("trace.csv")).expect("a copy");
+    "trace.csv"
+}
+
 #[test]
 fn a_check_takes_the_requests_of_the_trace_or_of_the_result() {
     let folder = folder();
-    let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/traces/poisson_10_per_s_60s.csv");
+    let trace = trace_in(folder.path());
     let slo = ["--slo", "p90 ttft<=20ms", "--peak-window", "10s"];
     let words = ["--replica-rate", "8/s", "--demand-trace", trace, "--check", "delay:ttft=10ms,itl=1us"];
     let check = &fleet(folder.path(), &[&words[..], &slo].concat())["check"];
@@ -285,7 +292,7 @@ fn the_demand_is_the_peak_of_a_profile_or_of_a_trace() {
     let folder = folder();
     let profile = fleet(folder.path(), &["--replica-rate", "10/s", "--profile", "ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s"]);
     assert_eq!((&profile["replicas"], &profile["demand"]["window_s"]), (&json!(10), &json!(60.0)));
-    let trace = concat!(env!("CARGO_MANIFEST_DIR"), "/traces/poisson_10_per_s_60s.csv");
+    let trace = trace_in(folder.path());
     let words = ["--replica-rate", "10/s", "--demand-trace", trace, "--peak-window", "10s"];
     let found = fleet(folder.path(), &words);
     let curve = found["demand"]["curve"].as_array().expect("a curve");

@@ -79,7 +79,7 @@ proptest! {
 
 fn run(folder: &Path, words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tonnage"));
-    command.current_dir(folder).env_remove("COLUMNS").env("NO_COLOR", "1").stdin(Stdio::null());
+    crate::cli::alone(&mut command).current_dir(folder).env("NO_COLOR", "1").stdin(Stdio::null());
     command.args(words).output().expect("the binary runs")
 }
 

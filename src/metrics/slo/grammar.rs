@@ -6,7 +6,7 @@ use crate::error::Refusal;
 use crate::metrics::slo::presets;
 use crate::metrics::slo::{Comparison, Limit, Objective, Statistic};
 use crate::metrics::{Metric, OriginOf};
-use crate::units::parse_duration;
+use crate::units::{Quantile, parse_duration};
 
 const ACCEPTED: &str =
     "accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`";
@@ -56,6 +56,7 @@ pub(super) fn parse_one(text: &str) -> Result<Objective, Refusal> {
     let Some((left, sign, value)) = found else {
         return Err(refuse("it has no `<=`"));
     };
+    let sign_text = signs.iter().find(|(written, _)| text.contains(written)).map_or("<=", |(written, _)| written);
     let value = value.trim();
     let words: Vec<&str> = left.split_whitespace().collect();
     match (words.as_slice(), sign) {
@@ -66,6 +67,12 @@ pub(super) fn parse_one(text: &str) -> Result<Objective, Refusal> {
         (["attainment" | "goodput"], _) => return Err(refuse("it is wanted high, so it is written with `>=`")),
         _ => {}
     }
+    if matches!(words.as_slice(), ["throughput" | "tps" | "rps" | "request_throughput" | "output_throughput"]) {
+        let per_s = value.trim_end_matches("/s");
+        let instead = format!("write `goodput>={per_s}/s` for good requests per second, or ask `p99 ttft<=200ms` of the requests");
+        let why = format!("`{text}`: a throughput is no objective, as it grows with the load until the service is saturated");
+        return Err(Refusal::new(why, instead));
+    }
     let comparison = match sign {
         Sign::AtMost => Comparison::AtMost,
         Sign::Below => Comparison::Below,
@@ -75,11 +82,20 @@ pub(super) fn parse_one(text: &str) -> Result<Objective, Refusal> {
         [name] => (Statistic::EachRequest, name),
         ["mean", name] => (Statistic::Mean, name),
         ["max", name] => (Statistic::Max, name),
+        [name, statistic] if is_statistic(statistic) && parse_metric(name).is_ok() => {
+            let turned = format!("write `{statistic} {name}{sign_text}{value}`");
+            return Err(Refusal::new(format!("`{text}`: the statistic stands before the metric"), turned));
+        }
         [quantile, name] => (Statistic::Quantile(quantile.parse()?), name),
         _ => return Err(refuse("before the sign stand a statistic (or none) and one metric")),
     };
     let (metric, origin) = parse_metric(name)?;
     Ok(Objective::Latency(Limit { statistic, metric, origin, comparison, limit: parse_span(value, text)? }))
+}
+
+/// Whether `word` is a statistic of the requests.
+fn is_statistic(word: &str) -> bool {
+    matches!(word, "mean" | "max") || word.parse::<Quantile>().is_ok()
 }
 
 #[derive(Clone, Copy)]
@@ -203,6 +219,19 @@ mod tests {
         `@chatt` is not a preset; accepted is @chat, @rag, @agentic, @content-generation, @code-generation, @code-completion, @summarization, @analysis, @mlperf:llama2-70b-server, @mlperf:llama2-70b-interactive, @mlperf:mixtral-8x7b-server, @mlperf:llama3.1-8b-server, @mlperf:llama3.1-8b-interactive, @mlperf:llama3.1-405b-server, @mlperf:llama3.1-405b-interactive, @mlperf:deepseek-r1-server, @mlperf:deepseek-r1-interactive, @mlperf:gpt-oss-120b-server, @mlperf:gpt-oss-120b-interactive, @mlperf:qwen3-vl-235b-server, @mlperf:qwen3-vl-235b-interactive
         an objective is empty; accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`
         ");
+    }
+
+    #[test]
+    fn what_is_written_the_other_way_round_or_asks_a_throughput_is_answered_with_this_very_objective() {
+        for (text, wanted) in [
+            ("ttft p99 < 200ms", "write `p99 ttft<200ms`"),
+            ("e2e mean<=2s", "write `mean e2e<=2s`"),
+            ("throughput>=1000", "goodput>=1000/s"),
+            ("p101 ttft<=1s", "p101 is above p100"),
+        ] {
+            let said = objectives(text).unwrap_err().to_string();
+            assert!(said.contains(wanted), "{text}: {said}");
+        }
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn lengths_that_cannot_be_reached_and_files_that_are_no_tokenizer_are_refused() 
 fn a_killed_run_leaves_its_records() {
     let folder = tempfile::tempdir().expect("a folder");
     file_into(folder.path());
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tonnage"))
+    let mut child = crate::cli::alone(&mut Command::new(env!("CARGO_BIN_EXE_tonnage")))
         .current_dir(folder.path())
         .args(["run", "--tokenizer", ".", "--duration", "10m", "--out", "out", "--quiet"])
         .stdin(Stdio::null())

@@ -1,0 +1,164 @@
+//! Owns the way to an option for who does not know it yet: the short help (`-h`), what options of other load generators are called here, and what to do when
+//! one of theirs, a bare URL or a misspelt verb is typed.
+
+use clap::Command;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// Options that are written otherwise here: what is typed, and what to write.
+const OPTIONS: &[(&[&str], &str)] = &[
+    (&["--request-rate", "--qps", "--rps", "--req-rate", "--arrival-rate"], "write --rate 5/s"),
+    (&["--num-prompts", "--num-requests", "--request-count", "--max-requests", "--number", "-n"], "write --requests 200"),
+    (&["--url", "--base-url", "--api-base", "--host", "--endpoint-url", "--server"], "write --target http://localhost:8000"),
+    (
+        &["--concurrency", "--max-concurrency", "--num-concurrent", "--parallel", "--users", "--num-users"],
+        "`tonnage run --load concurrent:16` keeps 16 in flight, a closed loop; `tonnage sweep --concurrency 1,4,16` plays several; in an open loop \
+         --max-in-flight bounds what a rate puts in flight",
+    ),
+    (&["--speed", "--speedup", "--replay-speed"], "write --time-scale 10: ten times as fast as recorded"),
+    (&["--max-seconds", "--time", "--duration-s", "--run-time"], "write --duration 60s"),
+    (&["--input-len", "--random-input-len", "--isl", "--prompt-tokens", "--synthetic-input-tokens-mean"], "write --input-tokens 512"),
+    (&["--output-len", "--random-output-len", "--osl", "--max-tokens", "--max-new-tokens"], "write --output-tokens 128"),
+    (&["--dataset", "--dataset-path", "--data"], "write --prompts FILE"),
+    (&["--burstiness"], "write --process gamma:2, the coefficient of variation of the gaps: 1 ÷ √burstiness"),
+    (&["--dry-run"], "`tonnage plan` takes the same load, prints and draws it, and sends nothing"),
+    (
+        &["-v", "--verbose", "--debug"],
+        "what is going on stands on the screen already; the result folder holds every request (records.jsonl)",
+    ),
+    (&["--output", "--output-dir", "--result-dir", "-o"], "write --out DIR"),
+    (&["--save-result"], "drop it: each result is kept (--out DIR says where)"),
+    (&["--api_key", "--token", "--key"], "write --api-key KEY, or set OPENAI_API_KEY"),
+    (&["--stream", "--streaming"], "drop it: answers are streamed; --no-stream does not"),
+    (&["--goodput-config"], "write --goodput 'ttft:200 tpot:50', in milliseconds"),
+    (&["--version", "-V"], "`tonnage --version` stands before any verb"),
+];
+
+/// Options that `-h` shows; `--help` shows all.
+const USUAL: &[&str] = &[
+    "target",
+    "sim",
+    "model",
+    "api_key",
+    "rate",
+    "profile",
+    "duration",
+    "requests",
+    "process",
+    "load",
+    "input_tokens",
+    "output_tokens",
+    "prompts",
+    "slo",
+    "points",
+    "rates",
+    "precision",
+    "max_rate",
+    "over",
+    "budget",
+    "resume",
+    "time_scale",
+    "format",
+    "demand",
+    "demand_trace",
+    "headroom",
+    "price",
+    "out",
+    "json",
+    "config",
+    "help",
+];
+/// Verbs of fewer options show them all.
+const FEW: usize = 20;
+
+/// `command` with a short help of each verb: the usual options.
+pub(super) fn brief(command: Command) -> Command {
+    command.mut_subcommands(|verb| {
+        if verb.get_arguments().count() < FEW {
+            return verb;
+        }
+        verb.mut_args(|argument| {
+            let is_usual = argument.is_positional() || USUAL.contains(&argument.get_id().as_str());
+            argument.hide_short_help(!is_usual)
+        })
+    })
+}
+
+/// What to do instead, where `error` is about something that other tools know; none elsewhere.
+pub(super) fn advice(error: &clap::Error, command: &Command) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let typed = text(ContextKind::InvalidArg)?;
+            let name = typed.split_once('=').map_or(typed, |(name, _)| name);
+            if let Some((_, instead)) = OPTIONS.iter().find(|(names, _)| names.contains(&name)) {
+                return Some(format!("{name} is no option here: {instead}"));
+            }
+            is_address(typed).then(|| format!("an address stands after --target: write --target {typed}"))
+        }
+        ErrorKind::InvalidSubcommand => {
+            let typed = text(ContextKind::InvalidSubcommand)?;
+            if is_address(typed) {
+                return Some(format!("a verb comes first: write `tonnage run --target {typed}`"));
+            }
+            let verbs = command.get_subcommands().map(Command::get_name);
+            let near = |verb: &&str| strsim::damerau_levenshtein(verb, typed) <= 2;
+            let verb = verbs.filter(near).min_by_key(|verb| strsim::damerau_levenshtein(verb, typed))?;
+            Some(format!("`{typed}` is no verb: did you mean `tonnage {verb}`?"))
+        }
+        _ => None,
+    }
+}
+
+/// Whether `text` is where a service listens: a URL, or a host with its port.
+fn is_address(text: &str) -> bool {
+    let has_port = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    text.starts_with("http://") || text.starts_with("https://") || has_port
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::arguments::Arguments;
+
+    fn said(line: &[&str]) -> Option<String> {
+        let command = Arguments::definition();
+        let line = std::iter::once("tonnage").chain(line.iter().copied());
+        advice(&command.clone().try_get_matches_from(line).unwrap_err(), &command)
+    }
+
+    #[test]
+    fn what_other_tools_call_otherwise_is_answered_with_the_option_that_does_it() {
+        for (line, wanted) in [
+            (vec!["run", "--request-rate", "5"], "--rate 5/s"),
+            (vec!["run", "--qps=5"], "--rate 5/s"),
+            (vec!["run", "--num-prompts", "5"], "--requests"),
+            (vec!["search", "--url", "http://localhost:8000"], "--target"),
+            (vec!["run", "--concurrency", "4"], "--load concurrent:16"),
+            (vec!["run", "--dry-run"], "tonnage plan"),
+            (vec!["run", "-v"], "on the screen"),
+            (vec!["run", "http://localhost:8000"], "--target http://localhost:8000"),
+            (vec!["http://localhost:8000"], "tonnage run --target http://localhost:8000"),
+            (vec!["localhost:8000"], "tonnage run --target localhost:8000"),
+            (vec!["serach"], "did you mean `tonnage search`?"),
+            (vec!["swep"], "did you mean `tonnage sweep`?"),
+        ] {
+            assert!(said(&line).is_some_and(|text| text.contains(wanted)), "{line:?}: {:?}", said(&line));
+        }
+        assert_eq!((said(&["run", "--nonsense"]), said(&["dance"])), (None, None), "what nobody knows is left to clap");
+    }
+
+    #[test]
+    fn no_option_of_ours_is_called_one_of_theirs() {
+        let command = Arguments::definition();
+        for verb in command.get_subcommands().filter(|verb| ["run", "search", "plan"].contains(&verb.get_name())) {
+            let ours: Vec<String> =
+                verb.get_arguments().filter_map(|argument| argument.get_long().map(|long| format!("--{long}"))).collect();
+            for name in OPTIONS.iter().flat_map(|(names, _)| names.iter()) {
+                assert!(!ours.iter().any(|own| own == name) || *name == "--version", "{name} of {}", verb.get_name());
+            }
+        }
+    }
+}
