@@ -4,6 +4,8 @@ mod arguments;
 mod calibrate;
 mod config;
 mod exit;
+mod files;
+mod filing;
 mod help;
 mod host;
 mod job;
@@ -21,6 +23,7 @@ mod report;
 mod run;
 mod search;
 mod search_options;
+mod secrets;
 mod shard;
 mod signals;
 mod simulate;
@@ -32,6 +35,7 @@ mod target;
 mod terminal;
 mod tokenizer;
 mod trace;
+mod trace_arguments;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -46,19 +50,35 @@ use crate::error::Error;
 #[must_use]
 pub fn main() -> ExitCode {
     let line: Vec<OsString> = std::env::args_os().collect();
+    outlive_size_limit();
     let done = match config::parse(&line) {
         Ok(parsed) => dispatch(parsed),
         Err(Stop::Error(error)) => Err(error),
         Err(Stop::Clap(error)) => {
-            // Help goes to standard output, a refusal to standard error; a reader that has gone is no error.
+            if error.use_stderr() {
+                // It quotes what was typed, or what stands in a file.
+                terminal::say_page(&error.to_string());
+                return Exit::Usage.into();
+            }
+            // Help, every word of it ours; a reader that has gone is no error.
             _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+            return Exit::Done.into();
         }
     };
     done.unwrap_or_else(|error| {
         terminal::say(&format!("error: {error}"));
         Exit::from(&error).into()
     })
+}
+
+/// Lets a limit on the size of files (`ulimit -f`) be an error of the write, and not the end of the process: once heard, SIGXFSZ kills no more.
+fn outlive_size_limit() {
+    use tokio::signal::unix::{SignalKind, signal};
+    const SIGXFSZ: i32 = 25;
+    if let Ok(runtime) = simulate::local_runtime() {
+        // Where it cannot be heard, the process ends as it did before.
+        _ = runtime.block_on(async { signal(SignalKind::from_raw(SIGXFSZ)).map(drop) });
+    }
 }
 
 fn dispatch(mut parsed: Parsed) -> Result<ExitCode, Error> {
