@@ -15,7 +15,7 @@ use crate::cli::files::{Limit, read_text};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of};
 use crate::cli::options::{JudgementOptions, OutputField, RecordsDetail, TargetOptions};
 use crate::cli::output::Replace;
-use crate::cli::secrets::lacks_secret;
+use crate::cli::secrets::{lacks_secret, of_headers};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::target::{INSECURE, trust_of};
 use crate::cli::terminal::{keep_secret, known_secrets};
@@ -28,7 +28,7 @@ use crate::schedule::Extent;
 use crate::seed::Seed;
 use crate::sim::Profile;
 use crate::units::Secrets;
-use crate::units::secrets::{SECRET, is_secret_name};
+use crate::units::secrets::{SECRET, is_secret_name, of_body};
 use crate::workload::{Closed, Load, Plan, Recording, Salt, Tokenizer};
 
 /// Whom to ask.
@@ -266,6 +266,7 @@ fn with_scheme(url: &str) -> String {
 
 /// All headers asked for. A `--secret-header` without a colon only names one of them.
 fn headers_of(headers: Vec<String>, secret: Vec<String>) -> Result<Vec<String>, Error> {
+    keep_secret(&of_headers(&headers, &secret));
     let named: Vec<&String> = secret.iter().filter(|header| !header.contains(':')).collect();
     let is_given = |name: &str| {
         headers.iter().any(|header| header.split(':').next().is_some_and(|given| given.trim().eq_ignore_ascii_case(name.trim())))
@@ -292,6 +293,7 @@ fn headers_of(headers: Vec<String>, secret: Vec<String>) -> Result<Vec<String>, 
 }
 
 fn extra_body_of(text: &str) -> Result<Map<String, Value>, Error> {
+    keep_secret(&Secrets::new(of_body(text)));
     let body: Map<String, Value> = serde_json::from_str(text).map_err(|why| {
         Error::usage("--extra-body", format!("`{text}` is not a JSON object ({why})"), r#"accepted is '{"temperature": 0}'"#)
     })?;

@@ -38,6 +38,13 @@ pub(super) fn of_line(line: &[OsString]) -> Secrets {
     Secrets::new(found)
 }
 
+/// The secrets of headers: of those whose name says so, and of those that are `named` as secret.
+pub(super) fn of_headers(headers: &[String], named: &[String]) -> Secrets {
+    let is_named = |name: &str| named.iter().any(|other| other.split(':').next().unwrap_or("").trim().eq_ignore_ascii_case(name.trim()));
+    let pairs = headers.iter().filter_map(|header| header.split_once(':'));
+    Secrets::new(pairs.filter(|(name, _)| is_secret_name(name) || is_named(name)).flat_map(|(_, value)| of_header(value)))
+}
+
 /// The secrets of a configuration's text, before anything of it is understood: of each line `key: value`.
 pub(super) fn of_config(text: &str) -> Secrets {
     let mut found = Vec::new();
