@@ -143,7 +143,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, Refusal> {
             _ => return Err(refuse()),
         };
         // Each part behind a larger one, and none below 0: `30m1h` and `1h-5m` are mistakes.
-        if unit_s >= unit_before_s || number < 0.0 {
+        if unit_s >= unit_before_s || (number < 0.0 && unit_before_s.is_finite()) {
             return Err(refuse());
         }
         (seconds, unit_before_s) = (seconds + number * unit_s, unit_s);
