@@ -167,10 +167,10 @@ impl Folder {
     pub(super) fn clear(&self) -> Result<(), Error> {
         for place in 0.. {
             let point = self.inner(point_folder(place));
-            if !point.path.exists() {
+            if fs::symlink_metadata(&point.path).is_err() {
                 break;
             }
-            point.clear()?;
+            point.clear_point()?;
             point.abandon();
         }
         self.inner(POINTS).abandon();
@@ -186,8 +186,16 @@ impl Folder {
     pub(super) fn point(&self, place: usize) -> Result<Self, Error> {
         let folder = self.inner(point_folder(place));
         create_folder(&folder.path).map_err(|why| Error::output(&folder.path, format!("{why}; is there room?")))?;
-        folder.clear()?;
+        folder.clear_point()?;
         Ok(folder)
+    }
+
+    /// Takes away what a load left in the folder of its records. A link that leads elsewhere is not followed.
+    fn clear_point(&self) -> Result<(), Error> {
+        if !fs::symlink_metadata(&self.path).is_ok_and(|about| about.is_dir()) {
+            return Err(Error::output(&self.path, "is a link or no folder of a result; name another folder with --out, or move it away"));
+        }
+        [RECORDS, FAILURES].into_iter().try_for_each(|name| self.remove(name))
     }
 
     /// Takes a file away, if it is there.

@@ -64,9 +64,9 @@ impl Exchange {
             return;
         }
         if let Outcome::Failed(failure) = &mut self.outcome {
-            failure.text = secrets.hide_cut(&failure.text).into();
+            failure.text = secrets.hide_echo(&failure.text).into();
         }
-        self.finish_reason = self.finish_reason.take().map(|reason| secrets.hide_cut(&reason).into());
+        self.finish_reason = self.finish_reason.take().map(|reason| secrets.hide(&reason).into());
     }
 
     /// Notes a token-bearing event read at `at`; `answer` unless it is reasoning.

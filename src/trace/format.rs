@@ -233,6 +233,9 @@ pub(crate) struct Opened {
 /// taken only where the line then is a header, and with commas it is none.
 pub(crate) fn opened_with(line: &str, reading: &Reading) -> Result<(Opened, char), String> {
     if line.starts_with(['{', '[']) {
+        if reading.delimiter.is_some() {
+            return Err("is JSON, whose fields nothing separates; drop --delimiter".to_owned());
+        }
         return parser_of(line, reading).map(|opened| (opened, ','));
     }
     if let Some(delimiter) = reading.delimiter {

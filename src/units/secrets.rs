@@ -34,8 +34,13 @@ const HARMLESS_PARTS: [&str; 6] = ["tokens", "tokenizer", "token_id", "token-id"
 /// Fields of a query that say what is asked for, and not who asks.
 const HARMLESS_QUERY: [&str; 10] =
     ["api-version", "version", "v", "model", "deployment", "deployment-id", "region", "location", "stream", "beta"];
-/// A value of fewer bytes is not looked for in texts: it would be found in words that have nothing to do with it.
+/// A value of fewer bytes is not looked for in pages: it would be found in words that have nothing to do with it.
 const SHORTEST: usize = 4;
+/// A value of fewer bytes is not looked for in the words of servers either.
+const SHORTEST_ECHO: usize = 3;
+/// The beginning of a secret at the end of a text that was cut has at least so many bytes; the text has at least so many characters.
+const SHORTEST_CUT: usize = 6;
+const SHORTEST_CUT_TEXT: usize = 100;
 /// A value of fewer bytes is replaced only where it stands as a word.
 const SURE: usize = 8;
 
@@ -82,6 +87,8 @@ pub fn body_without_secrets(body: &Value) -> Value {
 pub struct Secrets {
     /// Longest first, so that the whole is replaced before its part.
     values: Arc<[String]>,
+    /// Those that are words or numbers as others are: replaced only in what a server said.
+    common: Arc<[String]>,
 }
 
 impl std::fmt::Debug for Secrets {
@@ -91,27 +98,24 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// The secrets in `given`. What is too short to be told from other text, a number or a common word, is left out.
+    /// The secrets in `given`. What is a common word, a number or very short is replaced only in what a server said.
     pub fn new(given: impl IntoIterator<Item = String>) -> Self {
-        let mut values: Vec<String> = given.into_iter().flat_map(|value| forms_of(&value)).filter(|value| is_distinct(value)).collect();
-        values.sort_by(|one, two| two.len().cmp(&one.len()).then_with(|| one.cmp(two)));
-        values.dedup();
-        Self { values: values.into() }
+        let all = given.into_iter().flat_map(|value| forms_of(&value)).filter(|value| value != SECRET);
+        let (values, common): (Vec<String>, Vec<String>) = all.partition(|value| is_distinct(value));
+        Self { values: ordered(values), common: ordered(common.into_iter().filter(|value| value.len() >= SHORTEST_ECHO).collect()) }
     }
 
     /// These and `others`.
     #[must_use]
     pub fn and(&self, others: &Self) -> Self {
-        let mut values: Vec<String> = self.values.iter().chain(others.values.iter()).cloned().collect();
-        values.sort_by(|one, two| two.len().cmp(&one.len()).then_with(|| one.cmp(two)));
-        values.dedup();
-        Self { values: values.into() }
+        let both = |ours: &[String], theirs: &[String]| ordered(ours.iter().chain(theirs).cloned().collect());
+        Self { values: both(&self.values, &others.values), common: both(&self.common, &others.common) }
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.values.is_empty() && self.common.is_empty()
     }
 
     /// `text` with every secret in it replaced.
@@ -126,26 +130,40 @@ impl Secrets {
         shown
     }
 
-    /// The same for a text that may have been cut: the beginning of a secret at its very end goes too.
+    /// The same for what a server said, which may echo a secret, whatever it looks like, and may have been cut in the middle of it.
     #[must_use]
-    pub fn hide_cut<'text>(&self, text: &'text str) -> Cow<'text, str> {
-        let shown = self.hide(text);
+    pub fn hide_echo<'text>(&self, text: &'text str) -> Cow<'text, str> {
+        let mut shown = self.hide(text);
+        for value in self.common.iter() {
+            if let Some(without) = without_word(&shown, value) {
+                shown = Cow::Owned(without);
+            }
+        }
+        if shown.chars().count() < SHORTEST_CUT_TEXT {
+            return shown;
+        }
         let body = shown.trim_end_matches(['…', '.', '"', '\'', ')', ' ']);
-        let cut = self.values.iter().filter_map(|value| {
-            (SHORTEST..value.len()).rev().filter(|length| value.is_char_boundary(*length)).find(|length| body.ends_with(&value[..*length]))
-        });
-        match cut.max() {
+        let ends = |value: &String| {
+            (SHORTEST_CUT..value.len()).rev().find(|length| value.is_char_boundary(*length) && body.ends_with(&value[..*length]))
+        };
+        match self.values.iter().filter_map(ends).max() {
             Some(length) => Cow::Owned(format!("{}{SECRET}{}", &body[..body.len() - length], &shown[body.len()..])),
             None => shown,
         }
     }
 }
 
+fn ordered(mut values: Vec<String>) -> Arc<[String]> {
+    values.sort_by(|one, two| two.len().cmp(&one.len()).then_with(|| one.cmp(two)));
+    values.dedup();
+    values.into()
+}
+
 /// Whether a value can be told from other text wherever it stands.
 fn is_distinct(value: &str) -> bool {
-    let plain_word = value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte == b'-');
+    let plain_word = value.bytes().all(|byte| byte.is_ascii_lowercase());
     let number = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    value != SECRET && value.len() >= SHORTEST && (value.len() >= SURE || !(plain_word || number))
+    value.len() >= SHORTEST && (value.len() >= SURE || !(plain_word || number))
 }
 
 /// `text` without `value`; none where it is not in it.
@@ -153,8 +171,13 @@ fn replaced(text: &str, value: &str) -> Option<String> {
     if !text.contains(value) {
         return None;
     }
-    if value.len() >= SURE {
-        return Some(text.replace(value, SECRET));
+    if value.len() >= SURE { Some(text.replace(value, SECRET)) } else { without_word(text, value) }
+}
+
+/// `text` without `value` where it stands as a word; none where it is not in it.
+fn without_word(text: &str, value: &str) -> Option<String> {
+    if !text.contains(value) {
+        return None;
     }
     let mut without = String::with_capacity(text.len());
     let mut rest = text;
@@ -321,9 +344,16 @@ mod tests {
         ] {
             assert_eq!(secrets.hide(text), shown);
         }
-        assert_eq!(secrets.hide_cut("bad key sk-live-01234"), "bad key (secret)");
-        assert_eq!(secrets.hide_cut("bad key \"sk-live-01234…"), "bad key \"(secret)…");
-        assert_eq!(secrets.hide_cut("stop"), "stop");
+        let long = "x".repeat(120);
+        for (end, shown) in [
+            (" key sk-live-01234", " key (secret)"),
+            (" key \"sk-live-01234…", " key \"(secret)…"),
+            (" key none is bad", " key (secret) is bad"),
+            (" stop", " stop"),
+        ] {
+            assert_eq!(secrets.hide_echo(&format!("{long}{end}")), format!("{long}{shown}"));
+        }
+        assert_eq!(secrets.hide_echo("sk-live"), "sk-live", "short texts are not cut");
     }
 
     #[test]

@@ -114,6 +114,19 @@ fn no_link_is_followed() {
         assert_eq!(output.status.code(), Some(2), "{name}: {}", text(&output.stderr));
         assert_eq!(std::fs::read_to_string(&victim).expect("a file"), "precious", "{name}");
     }
+    // The folders of a sweep's loads, too: it would clear what they lead to.
+    let swept = folder();
+    let victim = swept.path().join("victim");
+    let sweep = ["sweep", "--rates", "100,200", "--duration", "50ms", "--warmup", "0s", "--output-tokens", "1", "--out", "out", "--quiet"];
+    assert_eq!(run(swept.path(), &sweep).status.code(), Some(0));
+    std::fs::create_dir(&victim).expect("a folder");
+    std::fs::write(victim.join("records.jsonl"), "precious").expect("written");
+    let point = swept.path().join("out/points/01");
+    std::fs::remove_dir_all(&point).expect("removed");
+    symlink(&victim, &point).expect("a link");
+    let output = run(swept.path(), &[&sweep[..], &["--force"]].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read_to_string(victim.join("records.jsonl")).expect("a file"), "precious");
     // Those that stand in the way of what is written for a moment are taken away, and what they lead to stays.
     for name in [".result.json.part", ".config.yaml.part", ".tonnage-proof"] {
         let folder = folder();
