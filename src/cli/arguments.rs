@@ -98,7 +98,7 @@ pub(super) enum Verb {
     after_help = "Exit code:
   0    done: objectives met, or none given
   1    an objective failed
-  2    wrong usage or input
+  2    wrong usage or input, or the result could not be written
   3    no request completed, or the target cannot be used
   4    inconclusive
   130  interrupted; the partial result is written",
@@ -122,7 +122,7 @@ pub(super) struct RunArguments {
 ",
     after_help = "Exit code:
   0    done
-  2    wrong usage or input
+  2    wrong usage or input, or the result could not be written
   3    no request completed, or the target cannot be used
   130  interrupted; what was measured is written, --resume goes on",
     help_template = TEMPLATE
@@ -150,7 +150,7 @@ pub(super) struct SweepArguments {
     after_help = "Exit code:
   0    answered: found, or the most that may be sent (--max-rate) meets the objectives
   1    infeasible: the unloaded service, or the least of interest (--min-rate), misses an objective
-  2    wrong usage or input
+  2    wrong usage or input, or the result could not be written
   3    the service stopped answering, or cannot be used; --resume goes on
   4    inconclusive: the budget is spent, or the checks disagree
   130  interrupted; what was measured is written, --resume goes on",

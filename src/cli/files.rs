@@ -1,4 +1,5 @@
-//! Owns how files are opened: those that are read, up to a size that is stated; those that are written, for their owner alone.
+//! Owns how files are opened: those that are read, up to a size that is stated; those that are written, for their owner
+//! alone.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -28,7 +29,8 @@ impl Limit {
     }
 }
 
-/// Reads a whole file. One that is larger than `limit` is refused; `advice` ends the message where it cannot be read at all.
+/// Reads a whole file. One that is larger than `limit` is refused; `advice` ends the message where it cannot be read at
+/// all.
 pub(super) fn read_bytes(path: &Path, limit: Limit, advice: &str) -> Result<Vec<u8>, Error> {
     let failed = |why: io::Error| Error::input(path, format!("cannot be read: {}; {advice}", plain(&why)));
     let too_large = || Error::input(path, format!("is larger than {}, the most that is read of {}; {advice}", limit.stated(), limit.what));
@@ -70,7 +72,8 @@ pub(super) fn create_folder(path: &Path) -> io::Result<()> {
 /// The longest name of a file that file systems take, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// `name` as the name of a file: letters, digits and `+-_.`, at most 200 bytes. What was cut off is told apart by a hash of the whole.
+/// `name` as the name of a file: letters, digits and `+-_.`, at most 200 bytes. What was cut off is told apart by a
+/// hash of the whole.
 pub(super) fn file_name(name: &str) -> String {
     const LONGEST: usize = LONGEST_NAME - 55;
     let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "+-_.".contains(c) { c } else { '_' }).collect();

@@ -1,4 +1,5 @@
-//! Owns the filing of records as they settle, beside the load: what goes wrong is said once, when it happens, and the load goes on.
+//! Owns the filing of records as they settle, beside the load: what goes wrong is said once, when it happens, and the
+//! load goes on.
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -33,7 +34,8 @@ struct Noted {
 }
 
 impl Losses {
-    /// Takes note that something could not be written. Only the first is said: where a disk is full, all that follows fails too.
+    /// Takes note that something could not be written. Only the first is said: where a disk is full, all that follows
+    /// fails too.
     pub(super) fn note(&self, error: &Error) {
         let mut first = self.0.first.borrow_mut();
         if first.is_none() {
@@ -130,7 +132,8 @@ fn opened(path: &Path) -> io::Result<BufWriter<File>> {
 }
 
 impl Filing {
-    /// Opens `records.jsonl`, and the spool where texts have to be counted. `failures.jsonl` follows with the first failure.
+    /// Opens `records.jsonl`, and the spool where texts have to be counted. `failures.jsonl` follows with the first
+    /// failure.
     pub(super) fn open(folder: &Folder, header: &Header, kept: Kept) -> Result<Self, Error> {
         Self::open_with(folder, header, kept, opened)
     }

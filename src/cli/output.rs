@@ -274,15 +274,15 @@ pub(super) fn deliver(
 ) -> Result<ExitCode, Error> {
     report.notes.extend(folder.losses.left_out());
     let shown = show(job, report);
-    folder.keep_result(report, &to_yaml(&job.effective)?);
+    // Tried whatever was lost before: a result is smaller than its records.
+    let stored = folder.write_result(report, &to_yaml(&job.effective)?).map_err(|error| folder.losses.note(&error));
     folder.losses.lines().say_all();
     shown?;
-    let lost = folder.losses.any();
-    if !lost && !job.json && !job.quiet {
+    if stored.is_ok() && !job.json && !job.quiet {
         say(&format!("result in {}", folder.path.display()));
     }
     let code = ending(report);
-    Ok(if lost && Exit::of_report(report) != Exit::Interrupted { Exit::Output.into() } else { code })
+    Ok(if folder.losses.any() && Exit::of_report(report) != Exit::Interrupted { Exit::Output.into() } else { code })
 }
 
 /// Shows the result as it was asked for.

@@ -1,5 +1,5 @@
-//! Owns what is printed: the result to standard output, everything else to standard error. All printing goes through here, so that nothing
-//! that came from outside reaches a terminal raw, and no secret reaches it at all.
+//! Owns what is printed: the result to standard output, everything else to standard error. All printing goes through
+//! here, so that nothing that came from outside reaches a terminal raw, and no secret reaches it at all.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{PoisonError, RwLock};

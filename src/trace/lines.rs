@@ -194,6 +194,14 @@ impl<'a> Lines<'a> {
             }
             open = scan.is_open_after(&self.buffer[start..]);
         }
+        // Two quotes that belong to two rows would make one row of them, and lose the other.
+        if self.number > begun && scan.is_broken() {
+            let why = format!(
+                "has a quote that is closed in line {} by one that does not end its field; double quotes within a field",
+                self.number
+            );
+            return Err(Error::input_at(&self.path, begun, why));
+        }
         Ok(())
     }
 
@@ -281,6 +289,13 @@ mod tests {
         }
         assert_eq!(all(b"{\n\"a\":\n1}\n{\n}").unwrap(), [(1, "{\n\"a\":\n1}".to_owned()), (4, "{\n}".to_owned())]);
         assert!(all(b"{\n\"a\":\n").unwrap_err().to_string().starts_with("t:3: is no JSON"), "cut off");
+    }
+
+    #[test]
+    fn a_trace_is_read_up_to_what_is_stated() {
+        let bounded = |most_bytes| Bounded { source: &[b'x'; 100][..], read: 0, most_bytes, packed: None };
+        assert_eq!(bounded(100).read_to_end(&mut Vec::new()).unwrap(), 100);
+        assert!(bounded(99).read_to_end(&mut Vec::new()).unwrap_err().to_string().contains("the most that is read of a trace"));
     }
 
     #[test]

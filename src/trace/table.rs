@@ -17,8 +17,8 @@ pub fn parse_delimiter(text: &str) -> Result<char, Refusal> {
     }
 }
 
-/// The fields of a line (RFC 4180), quotes and blanks around them taken away. A quote opens a field only at its start, and within it two
-/// quotes are one that closes nothing.
+/// The fields of a line (RFC 4180), quotes and blanks around them taken away. A quote opens a field only at its start,
+/// and within it two quotes are one that closes nothing.
 pub(crate) fn fields(line: &str) -> Vec<&str> {
     fields_by(line, ',').collect()
 }
@@ -61,12 +61,16 @@ pub(crate) struct Scan {
     /// Nothing but blanks of the field was seen, or quotes in pairs.
     starts: bool,
     quoted: bool,
+    /// The quotes of the field were closed.
+    closed: bool,
+    /// Text stands behind quotes that were closed.
+    broken: bool,
 }
 
 impl Scan {
     /// Before the first byte; `delimiter` is one of [`DELIMITERS`].
     pub(crate) fn new(delimiter: char) -> Self {
-        Self { delimiter: delimiter as u8, starts: true, quoted: false }
+        Self { delimiter: delimiter as u8, starts: true, quoted: false, closed: false, broken: false }
     }
 
     /// Whether the row stands within quotes after `bytes`, so that it goes on in the next line.
@@ -77,19 +81,27 @@ impl Scan {
         self.quoted
     }
 
+    /// Whether text stood behind quotes that were closed, which no quoted field has.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// Whether `byte` ends the field.
     fn ends_field(&mut self, byte: u8) -> bool {
         match byte {
-            b'"' if self.quoted => self.quoted = false,
+            b'"' if self.quoted => (self.quoted, self.closed) = (false, true),
             // Behind a quote that closed it may be the second of two, which is one of the text.
-            b'"' if self.starts => self.quoted = true,
+            b'"' if self.starts => (self.quoted, self.closed) = (true, false),
             _ if self.quoted => {}
             delimiter if delimiter == self.delimiter => {
-                self.starts = true;
+                (self.starts, self.closed) = (true, false);
                 return true;
             }
             blank if blank.is_ascii_whitespace() => {}
-            _ => self.starts = false,
+            _ => {
+                self.broken |= self.closed;
+                self.starts = false;
+            }
         }
         false
     }
@@ -125,7 +137,8 @@ pub(crate) fn pick<'a, const N: usize>(line: &'a str, places: &[usize; N]) -> Re
     Ok(picked)
 }
 
-/// The token count in a cell. An empty cell, and what tools write for one that is missing, is 0, which `--on-empty` decides on.
+/// The token count in a cell. An empty cell, and what tools write for one that is missing, is 0, which `--on-empty`
+/// decides on.
 pub(crate) fn cell_tokens(name: &str, cell: &str) -> Result<u32, String> {
     let missing = ["", "null", "nan", "none", "na", "n/a", "nil", "-", "\\n"];
     if missing.iter().any(|text| cell.eq_ignore_ascii_case(text)) { Ok(0) } else { tokens(name, cell) }

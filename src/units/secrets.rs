@@ -38,7 +38,8 @@ const HARMLESS_QUERY: [&str; 10] =
 const SHORTEST: usize = 4;
 /// A value of fewer bytes is not looked for in the words of servers either.
 const SHORTEST_ECHO: usize = 3;
-/// The beginning of a secret at the end of a text that was cut has at least so many bytes; the text has at least so many characters.
+/// The beginning of a secret at the end of a text that was cut has at least so many bytes; the text has at least so
+/// many characters.
 const SHORTEST_CUT: usize = 6;
 const SHORTEST_CUT_TEXT: usize = 100;
 /// A value of fewer bytes is replaced only where it stands as a word.
@@ -130,7 +131,8 @@ impl Secrets {
         shown
     }
 
-    /// The same for what a server said, which may echo a secret, whatever it looks like, and may have been cut in the middle of it.
+    /// The same for what a server said, which may echo a secret, whatever it looks like, and may have been cut in the
+    /// middle of it.
     #[must_use]
     pub fn hide_echo<'text>(&self, text: &'text str) -> Cow<'text, str> {
         let mut shown = self.hide(text);
@@ -227,7 +229,8 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// The secrets of a header's value: the whole, what stands behind its scheme, the values of its cookies, and what `Basic` encodes.
+/// The secrets of a header's value: the whole, what stands behind its scheme, the values of its cookies, and what
+/// `Basic` encodes.
 #[must_use]
 pub fn of_header(value: &str) -> Vec<String> {
     let value = value.trim();

@@ -146,7 +146,8 @@ fn what_stands_in_files_is_shown_and_not_obeyed() {
         let output = run(folder.path(), words);
         let what = format!("{words:?}");
         assert_tame(&what, &output.stdout);
-        // An own command line that is refused by clap is quoted as it was typed, over lines; a terminal obeys none of it all the same.
+        // An own command line that is refused by clap is quoted as it was typed, over lines; a terminal obeys none of
+        // it all the same.
         let typed = words.contains(&HOSTILE);
         if typed {
             let shown = text(&output.stderr);

@@ -1,4 +1,5 @@
-//! Owns the tests of a disk that takes no more, or that vanishes: the result is printed, the failure named once, the exit code says so.
+//! Owns the tests of a disk that takes no more, or that vanishes: the result is printed, the failure named once, the
+//! exit code says so.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};

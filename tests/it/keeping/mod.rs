@@ -1,4 +1,5 @@
-//! Owns the tests of what is kept and shown: nothing leaks, nothing is destroyed, nothing from outside reaches the terminal raw.
+//! Owns the tests of what is kept and shown: nothing leaks, nothing is destroyed, nothing from outside reaches the
+//! terminal raw.
 
 mod boundary;
 mod disk;
@@ -11,7 +12,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// A server in a thread that answers each request (its head and body as text) with bytes, and then closes. It ends with the test.
+/// A server in a thread that answers each request (its head and body as text) with bytes, and then closes. It ends with
+/// the test.
 pub(crate) struct Echo {
     pub(crate) url: String,
     /// Every request that came.

@@ -1,4 +1,5 @@
-//! Owns the tests of `--out`: what is not ours stays, a result is replaced only on demand, one process writes at a time.
+//! Owns the tests of `--out`: what is not ours stays, a result is replaced only on demand, one process writes at a
+//! time.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
