@@ -7,17 +7,17 @@ use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 use crate::cli::elsewhere::brief;
 use crate::cli::options::{
     JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, ShardOptions, SizeOptions, SweepOptions,
-    TargetOptions, WireOptions, WorkloadOptions, whole, within,
+    TargetOptions, WireOptions, WorkloadOptions, parse_listen, whole, within,
 };
 use crate::cli::replay::NOT_OF_A_REPLAY;
 use crate::cli::search::NOT_OF_A_SEARCH;
 use crate::cli::search_options::SearchOptions;
 use crate::cli::sweep::NOT_OF_A_SWEEP;
+use crate::cli::trace_arguments::TraceArguments;
 use crate::sim::{Fault, Profile};
-use crate::trace::{Format, OnEmpty};
 
 /// About, examples, then the rest: who reads help wants a line to copy.
-const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+pub(super) const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -99,7 +99,7 @@ pub(super) enum Verb {
     after_help = "Exit code:
   0    done: objectives met, or none given
   1    an objective failed
-  2    wrong usage or input
+  2    wrong usage or input, or the result could not be written
   3    no request completed, or the target cannot be used
   4    inconclusive
   130  interrupted; the partial result is written",
@@ -123,7 +123,7 @@ pub(super) struct RunArguments {
 ",
     after_help = "Exit code:
   0    done
-  2    wrong usage or input
+  2    wrong usage or input, or the result could not be written
   3    no request completed, or the target cannot be used
   130  interrupted; what was measured is written, --resume goes on",
     help_template = TEMPLATE
@@ -151,7 +151,7 @@ pub(super) struct SweepArguments {
     after_help = "Exit code:
   0    answered: found, or the most that may be sent (--max-rate) meets the objectives
   1    infeasible: the unloaded service, or the least of interest (--min-rate), misses an objective
-  2    wrong usage or input
+  2    wrong usage or input, or the result could not be written
   3    the service stopped answering, or cannot be used; --resume goes on
   4    inconclusive: the budget is spent, or the checks disagree
   130  interrupted; what was measured is written, --resume goes on",
@@ -246,131 +246,11 @@ pub(super) struct ReplayArguments {
     pub(super) replay: ReplayOptions,
     #[command(flatten)]
     pub(super) load: LoadArguments,
-    /// With --plan-only: write one row for each planned request
+    /// With --plan-only: write one row for each planned request; to `-`, standard output, nothing else goes then
     #[arg(long, value_name = "FILE", help_heading = "Output", requires = "plan_only")]
     pub(super) export: Option<PathBuf>,
     #[command(flatten)]
     pub(super) config: ConfigOption,
-}
-
-/// Look at a recorded trace, write it in another format, find laws that it is like
-#[derive(Debug, Args)]
-#[command(
-    before_help = "Examples:
-  tonnage trace inspect trace.csv   rows, rate, peaks, and what to beware of
-  tonnage trace convert trace.csv --to mooncake -o trace.jsonl
-  tonnage trace fit trace.csv       laws that `run` and `plan` take in its place
-",
-    help_template = TEMPLATE,
-    subcommand_required = true,
-    arg_required_else_help = true,
-    disable_help_subcommand = true
-)]
-pub(super) struct TraceArguments {
-    #[command(subcommand)]
-    pub(super) verb: TraceVerb,
-}
-
-/// What can be done with a trace.
-#[derive(Debug, Subcommand)]
-pub(super) enum TraceVerb {
-    Inspect(InspectArguments),
-    Convert(ConvertArguments),
-    Fit(FitArguments),
-    Sample(SampleArguments),
-}
-
-/// Rows, span, rate, peaks, variation, token quantiles, and what to beware of
-#[derive(Debug, Args)]
-#[command(
-    before_help = "Examples:
-  tonnage trace inspect trace.csv
-  tonnage trace inspect conversation.jsonl --json
-",
-    help_template = TEMPLATE
-)]
-pub(super) struct InspectArguments {
-    /// The trace, in any format of --format
-    #[arg(value_name = "FILE")]
-    pub(super) file: PathBuf,
-    #[command(flatten)]
-    pub(super) reading: ReadingOptions,
-    /// What to do with rows of 0 input or output tokens: skip, min1 or fail [default: leave them as they are]
-    #[arg(long, value_name = "POLICY")]
-    pub(super) on_empty: Option<OnEmpty>,
-    /// Print the figures as JSON, and nothing else, on standard output
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-/// Write a trace in another format, and say what that format cannot hold
-#[derive(Debug, Args)]
-#[command(
-    before_help = "Examples:
-  tonnage trace convert trace.csv --to mooncake -o trace.jsonl
-  tonnage trace convert log.jsonl --columns time=ts,input=in,output=out --time-unit s --to azure -o trace.csv.gz
-",
-    help_template = TEMPLATE
-)]
-pub(super) struct ConvertArguments {
-    /// The trace, in any format of --format
-    #[arg(value_name = "FILE")]
-    pub(super) file: PathBuf,
-    #[command(flatten)]
-    pub(super) reading: ReadingOptions,
-    /// Format to write: any of --format
-    #[arg(long, value_name = "FORMAT")]
-    pub(super) to: Format,
-    /// File to write; compressed (gzip) where its name ends in .gz
-    #[arg(short = 'o', long, value_name = "FILE")]
-    pub(super) out: PathBuf,
-}
-
-/// Laws that a trace is like: rate over time, arrivals, lengths, each with how far off it is
-#[derive(Debug, Args)]
-#[command(
-    before_help = "Examples:
-  tonnage trace fit trace.csv
-  tonnage trace fit trace.csv --out fit    and: tonnage run -c fit/fit.yaml
-",
-    help_template = TEMPLATE
-)]
-pub(super) struct FitArguments {
-    /// The trace, in any format of --format
-    #[arg(value_name = "FILE")]
-    pub(super) file: PathBuf,
-    #[command(flatten)]
-    pub(super) reading: ReadingOptions,
-    /// Folder to write: fit.yaml for `run -c` and `plan -c`, profile.csv (the rate over time, for --profile), input.txt and output.txt
-    /// (the lengths)
-    #[arg(short = 'o', long, value_name = "DIR")]
-    pub(super) out: Option<PathBuf>,
-    /// Print the figures as JSON, and nothing else, on standard output
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-/// Write a small made-up trace: conversations with growing contexts and shared prefixes, to see what a format looks like
-#[derive(Debug, Args)]
-#[command(
-    before_help = "Examples:
-  tonnage trace sample --to mooncake -o sample.jsonl
-",
-    help_template = TEMPLATE
-)]
-pub(super) struct SampleArguments {
-    /// Format to write: azure, burstgpt, mooncake, bailian, ragpulse, weka, aibrix, vidur, otel, litellm, csv or jsonl
-    #[arg(long, value_name = "FORMAT")]
-    pub(super) to: Format,
-    /// File to write; compressed (gzip) where its name ends in .gz
-    #[arg(short = 'o', long, value_name = "FILE")]
-    pub(super) out: PathBuf,
-    /// How many requests
-    #[arg(long, value_name = "N", default_value = "40", value_parser = within::<u32>(1..=1_000_000))]
-    pub(super) requests: u32,
-    /// Seed of its random draws
-    #[arg(long, value_name = "N", default_value = "1", value_parser = whole, allow_hyphen_values = true)]
-    pub(super) seed: u64,
 }
 
 /// Print, draw and check a timeline; send nothing
@@ -391,7 +271,7 @@ pub(super) struct PlanArguments {
     pub(super) shard: ShardOptions,
     #[command(flatten)]
     pub(super) workload: WorkloadOptions,
-    /// Write one row for each planned request, warm-up included
+    /// Write one row for each planned request, warm-up included; to `-`, standard output, nothing else goes then
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) export: Option<PathBuf>,
     /// Print the figures as JSON, and nothing else, on standard output
@@ -432,8 +312,8 @@ pub(super) struct ReportArguments {
     help_template = TEMPLATE
 )]
 pub(super) struct SimulateArguments {
-    /// Address to listen on; port 0 takes any free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    /// Address to listen on; :8000 is of this machine alone (127.0.0.1), 0.0.0.0:8000 of every network; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000", value_parser = parse_listen)]
     pub(super) listen: std::net::SocketAddr,
     /// What it behaves like: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms, mmc:servers=4,service=100ms
     /// (`tonnage help sim` lists all)

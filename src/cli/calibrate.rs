@@ -11,7 +11,7 @@ use crate::cli::arguments::CalibrateArguments;
 use crate::cli::exit::Exit;
 use crate::cli::host::{host, tool};
 use crate::cli::simulate::local_runtime;
-use crate::cli::terminal::{print, say};
+use crate::cli::terminal::{json_text, print, say};
 use crate::error::Error;
 use crate::report::{Host, Tool, wrapped};
 use crate::units::{count, per_second, seconds};
@@ -39,8 +39,7 @@ pub(super) fn calibrate(arguments: &CalibrateArguments) -> Result<ExitCode, Erro
     let calibration = local_runtime()?.block_on(measure(&Settings::standard(workers), told))?;
     if arguments.json {
         let printed = Printed { tool: tool(), host: host(workers), calibration: &calibration };
-        let text = serde_json::to_string_pretty(&printed).map_err(|why| Error::Internal(format!("the calibration is no JSON: {why}")))?;
-        print(&format!("{text}\n"))?;
+        print(&json_text(&printed, "the calibration")?)?;
     } else {
         print(&text_of(&calibration))?;
     }

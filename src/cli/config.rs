@@ -10,13 +10,15 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use serde_json::{Map, Value};
 
 use crate::cli::arguments::Arguments;
+use crate::cli::files::{Limit, read_text};
 use crate::cli::options::ScheduleOptions;
+use crate::cli::secrets::{line_without_secrets, of_config, of_environment, of_line, stored};
+use crate::cli::terminal::{keep_secret, known_secrets};
 use crate::error::Error;
+use crate::units::secrets::SECRET;
 
-/// What stands in a stored configuration where a secret was.
-pub(super) const SECRET: &str = "(secret)";
 /// Options that say where the result goes or how it is shown, not what is measured: never part of the effective configuration.
-const NOT_KEPT: &[&str] = &["config", "out", "json", "quiet", "export", "plan-only", "resume", "start-at", "help", "version"];
+const NOT_KEPT: &[&str] = &["config", "out", "force", "json", "quiet", "export", "plan-only", "resume", "start-at", "help", "version"];
 /// What a flag takes out of the file beside its own key: it and they answer the same question.
 const RIVALS: &[(&str, &[&str])] = &[
     ("load", &["rate", "process", "profile", "overlay", "quota"]),
@@ -82,6 +84,7 @@ impl From<clap::Error> for Stop {
 
 /// Parses `line`, program name first, reading the file that `--config` names.
 pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
+    keep_secret(&of_environment().and(&of_line(line)));
     let command = Arguments::definition();
     let mut matches = command.clone().try_get_matches_from(line)?;
     let (mut unused, mut displaced) = (Vec::new(), Vec::new());
@@ -108,7 +111,16 @@ pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
         .unwrap_or_default();
     let given = given_in(&command, &matches);
     let arguments = Arguments::from_arg_matches(&matches)?;
-    Ok(Parsed { arguments, effective, given, typed, unused, displaced, command: without_secrets(line), key_is_typed })
+    Ok(Parsed {
+        arguments,
+        effective,
+        given,
+        typed,
+        unused,
+        displaced,
+        command: line_without_secrets(line, &known_secrets()),
+        key_is_typed,
+    })
 }
 
 /// The key of an argument in a file: its long name, or for what stands alone (the trace of a replay) the name of its place.
@@ -163,7 +175,8 @@ impl Merged {
 fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path) -> Result<Merged, Error> {
     let (name, typed) = verb_of(matches).ok_or_else(|| Error::Internal("no verb to merge a file into".to_owned()))?;
     let verb = command.find_subcommand(name).ok_or_else(|| Error::Internal(format!("{name} has no definition")))?;
-    let file = read(path)?;
+    let resumed = typed.try_get_one::<PathBuf>("resume").ok().flatten().is_some();
+    let file = read(path, if resumed { "give --resume a result folder, which holds a config.yaml" } else { "check the path of --config" })?;
     let is_typed = |key: &str| is_typed(verb, typed, key);
     let mut merged = Merged { line: Vec::new(), keys: Vec::new(), unused: Vec::new(), displaced: Vec::new(), key_left_out: false };
     // The verb stands after the program's name: the program itself takes no options before it.
@@ -238,9 +251,9 @@ fn unknown_key(command: &Command, verb: &Command, path: &Path, key: &str) -> Err
     Error::input(path, format!("`{key}` is not an option; {advice}"))
 }
 
-fn read(path: &Path) -> Result<Map<String, Value>, Error> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|why| Error::input(path, format!("cannot be read: {why}; check --config, or the folder of --resume")))?;
+fn read(path: &Path, advice: &str) -> Result<Map<String, Value>, Error> {
+    let text = read_text(path, Limit::CONFIG, advice)?;
+    keep_secret(&of_config(&text));
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Map::new());
     }
@@ -264,7 +277,7 @@ fn texts(key: &str, value: Value) -> Option<Vec<String>> {
         Value::Object(object) => {
             let joint = match key {
                 "metadata" => "=",
-                "header" => ": ",
+                "header" | "secret-header" => ": ",
                 _ => return None,
             };
             object.into_iter().map(|(name, value)| scalar(value).map(|value| format!("{name}{joint}{value}"))).collect::<Option<_>>()?
@@ -298,6 +311,8 @@ pub(super) fn schedule_of(config: &Map<String, Value>) -> Result<ScheduleOptions
 /// Every option in force, by its key.
 fn effective(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
     let mut kept = Map::new();
+    let named = matches.try_get_raw("secret_header").ok().flatten().into_iter().flatten();
+    let named: Vec<String> = named.map(|text| text.to_string_lossy().into_owned()).collect();
     for argument in command.get_arguments() {
         let id = argument.get_id().as_str();
         let Some(key) = key_of(argument).filter(|key| !NOT_KEPT.contains(key)) else { continue };
@@ -312,7 +327,7 @@ fn effective(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
         else {
             continue;
         };
-        let mut values: Vec<Value> = raw.map(|text| kept_value(key, &text.to_string_lossy())).collect();
+        let mut values: Vec<Value> = raw.map(|text| stored(key, &text.to_string_lossy(), &named)).collect();
         let value = match argument.get_action() {
             ArgAction::Append => Value::Array(values),
             _ => values.pop().unwrap_or(Value::Null),
@@ -320,46 +335,6 @@ fn effective(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
         kept.insert(key.to_owned(), value);
     }
     kept
-}
-
-fn kept_value(key: &str, text: &str) -> Value {
-    match key {
-        "api-key" => Value::from(SECRET),
-        "header" => Value::from(header_without_secret(text)),
-        _ => match text.parse::<u64>() {
-            Ok(number) if number.to_string() == text => Value::from(number),
-            _ => Value::from(text),
-        },
-    }
-}
-
-/// A header whose name says that its value is a credential keeps its name only.
-pub(super) fn header_without_secret(text: &str) -> String {
-    let (name, _) = text.split_once(':').unwrap_or((text, ""));
-    let lower = name.to_ascii_lowercase();
-    if ["authorization", "key", "token", "cookie", "secret", "password"].iter().any(|word| lower.contains(word)) {
-        format!("{name}: {SECRET}")
-    } else {
-        text.to_owned()
-    }
-}
-
-fn without_secrets(line: &[OsString]) -> Vec<String> {
-    let mut shown = Vec::with_capacity(line.len());
-    let mut before = String::new();
-    for word in line {
-        let word = word.to_string_lossy().into_owned();
-        let kept = match (before.as_str(), word.split_once('=')) {
-            ("--api-key", _) => SECRET.to_owned(),
-            ("--header", _) => header_without_secret(&word),
-            (_, Some(("--api-key", _))) => format!("--api-key={SECRET}"),
-            (_, Some(("--header", header))) => format!("--header={}", header_without_secret(header)),
-            _ => word.clone(),
-        };
-        shown.push(kept);
-        before = word;
-    }
-    shown
 }
 
 /// The text of a stored configuration.

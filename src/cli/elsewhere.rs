@@ -149,16 +149,4 @@ mod tests {
         }
         assert_eq!((said(&["run", "--nonsense"]), said(&["dance"])), (None, None), "what nobody knows is left to clap");
     }
-
-    #[test]
-    fn no_option_of_ours_is_called_one_of_theirs() {
-        let command = Arguments::definition();
-        for verb in command.get_subcommands().filter(|verb| ["run", "search", "plan"].contains(&verb.get_name())) {
-            let ours: Vec<String> =
-                verb.get_arguments().filter_map(|argument| argument.get_long().map(|long| format!("--{long}"))).collect();
-            for name in OPTIONS.iter().flat_map(|(names, _)| names.iter()) {
-                assert!(!ours.iter().any(|own| own == name) || *name == "--version", "{name} of {}", verb.get_name());
-            }
-        }
-    }
 }

@@ -18,6 +18,8 @@ pub(super) enum Exit {
     Failed,
     /// The command line, the configuration or a file is at fault.
     Usage,
+    /// The result could not be written; what there was of it was printed.
+    Output,
     /// No request completed, or the target cannot be used.
     TargetLost,
     /// Neither met nor refuted.
@@ -32,7 +34,7 @@ impl Exit {
         match self {
             Self::Done => 0,
             Self::Failed => 1,
-            Self::Usage => 2,
+            Self::Usage | Self::Output => 2,
             Self::TargetLost => 3,
             Self::Inconclusive => 4,
             Self::Interrupted => 130,
@@ -86,7 +88,8 @@ impl From<Exit> for ExitCode {
 impl From<&Error> for Exit {
     fn from(error: &Error) -> Self {
         match error {
-            Error::Usage { .. } | Error::Input { .. } | Error::Output { .. } => Self::Usage,
+            Error::Usage { .. } | Error::Input { .. } => Self::Usage,
+            Error::Output { .. } => Self::Output,
             Error::Target { .. } | Error::Internal(_) => Self::TargetLost,
         }
     }

@@ -10,11 +10,15 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::cli::arguments::LoadArguments;
-use crate::cli::config::{Parsed, SECRET};
+use crate::cli::config::Parsed;
+use crate::cli::files::{Limit, read_text};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of};
-use crate::cli::options::{JudgementOptions, OutputField, RecordsDetail};
+use crate::cli::options::{JudgementOptions, OutputField, RecordsDetail, TargetOptions};
+use crate::cli::output::Replace;
+use crate::cli::secrets::{lacks_secret, of_headers};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::target::{INSECURE, trust_of};
+use crate::cli::terminal::{keep_secret, known_secrets};
 use crate::cli::tokenizer::tokenizer_of;
 use crate::client::{LengthField, RequestOptions, Secret, Target, Tls};
 use crate::error::Error;
@@ -23,6 +27,8 @@ use crate::record::Detail;
 use crate::schedule::Extent;
 use crate::seed::Seed;
 use crate::sim::Profile;
+use crate::units::Secrets;
+use crate::units::secrets::{SECRET, is_secret_name, of_body};
 use crate::workload::{Closed, Load, Plan, Recording, Salt, Tokenizer};
 
 /// Whom to ask.
@@ -59,6 +65,8 @@ pub(super) struct Job {
     pub(super) start_at: Option<Timestamp>,
     pub(super) workers: usize,
     pub(super) out: Option<PathBuf>,
+    /// What becomes of a result that stands in `out`.
+    pub(super) replace: Replace,
     /// None: nothing is kept of single requests.
     pub(super) records: Option<Detail>,
     pub(super) json: bool,
@@ -113,7 +121,7 @@ impl Job {
                 let why = "cannot be combined with --target: it says how the embedded server behaves, which is not asked then";
                 return Err(Error::usage("--sim", why, "drop one of them"));
             }
-            (false, None) => Whom::Given(target.target.iter().map(|url| Target::parse(url.trim())).collect::<Result<_, _>>()?),
+            (false, None) => Whom::Given(target.target.iter().map(|url| Target::parse(&with_scheme(url))).collect::<Result<_, _>>()?),
             (true, profile) => Whom::Embedded(profile.unwrap_or_default()),
         };
         let tls = trust_of(&target, &whom)?;
@@ -125,14 +133,15 @@ impl Job {
             notes.push("objectives without a statistic: joint attainment of 99 % is asked (--attainment changes it)".to_owned());
         }
         let mut chat = RequestOptions::new(Vec::new(), Vec::new());
-        chat.api_key = target.api_key.filter(|key| !key.is_empty() && key != SECRET).map(Secret::new);
-        chat.headers = headers_of(target.header)?;
+        chat.api_key = api_key_of(&target, parsed)?.map(Secret::new);
+        chat.headers = headers_of(target.header, target.secret_header)?;
         let authorized = chat.headers.iter().any(|header| header.to_ascii_lowercase().trim_start().starts_with("authorization"));
         if authorized && parsed.key_is_typed && chat.api_key.is_some() {
             let why = "an Authorization header cannot be combined with --api-key, which sets that header too";
             return Err(Error::usage("--header", why, "drop one of them"));
         }
         chat.extra_body = target.extra_body.as_deref().map_or_else(|| Ok(Map::new()), extra_body_of)?;
+        chat.secrets = known_secrets();
         chat.stream = !target.no_stream;
         chat.ignore_eos = wire.ignore_eos;
         chat.min_tokens = wire.min_tokens;
@@ -167,6 +176,7 @@ impl Job {
             start_at: shard.start_at,
             workers,
             out: output.out,
+            replace: if output.force { Replace::Asked } else { Replace::Never },
             records: match output.records {
                 RecordsDetail::Jsonl => Some(Detail::Full),
                 RecordsDetail::Compact => Some(Detail::Compact),
@@ -223,30 +233,83 @@ fn models_of(names: &[String]) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-fn headers_of(headers: Vec<String>) -> Result<Vec<String>, Error> {
-    for header in &headers {
+/// The key that requests are sent with, wherever it was given: a file that was named counts for more than the environment.
+fn api_key_of(target: &TargetOptions, parsed: &Parsed) -> Result<Option<String>, Error> {
+    let given = target.api_key.clone().filter(|key| !key.is_empty() && key != SECRET);
+    let Some(path) = &target.api_key_file else { return Ok(given) };
+    if parsed.key_is_typed && given.is_some() {
+        return Err(Error::usage("--api-key-file", "cannot be combined with --api-key", "drop one of them"));
+    }
+    let text = read_text(path, Limit::KEY, "check --api-key-file")?;
+    keep_secret(&Secrets::new(text.lines().map(str::to_owned)));
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    match (lines.next(), lines.next()) {
+        (Some(key), None) => Ok(Some(key.to_owned())),
+        (None, _) => Err(Error::input(path, "holds no key; write the key into it, alone on one line")),
+        (Some(_), Some(_)) => Err(Error::input(path, "holds more than one line; write the key into it, alone on one line")),
+    }
+}
+
+/// A target as people type it: without a scheme it is asked over plain HTTP.
+fn with_scheme(url: &str) -> String {
+    let url = url.trim();
+    let host = url.split(['/', ':']).next().unwrap_or("");
+    let plain = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let port = url[host.len()..].strip_prefix(':').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    // A name alone may be a slip; a port or a dot says that it is an address.
+    if !url.contains("://") && plain && (port || host.contains('.') || host == "localhost") {
+        format!("http://{url}")
+    } else {
+        url.to_owned()
+    }
+}
+
+/// All headers asked for. A `--secret-header` without a colon only names one of them.
+fn headers_of(headers: Vec<String>, secret: Vec<String>) -> Result<Vec<String>, Error> {
+    keep_secret(&of_headers(&headers, &secret));
+    let named: Vec<&String> = secret.iter().filter(|header| !header.contains(':')).collect();
+    let is_given = |name: &str| {
+        headers.iter().any(|header| header.split(':').next().is_some_and(|given| given.trim().eq_ignore_ascii_case(name.trim())))
+    };
+    if let Some(name) = named.iter().find(|name| !is_given(name)) {
+        let why = format!("`{name}` names no header that --header gives");
+        return Err(Error::usage("--secret-header", why, "accepted is 'NAME: VALUE', or the NAME of one of --header"));
+    }
+    let all = headers.into_iter().map(|header| ("--header", header));
+    let all: Vec<(&str, String)> =
+        all.chain(secret.into_iter().filter(|header| header.contains(':')).map(|header| ("--secret-header", header))).collect();
+    for (flag, header) in &all {
         let (name, value) = header.split_once(':').unwrap_or((header, ""));
         if value.trim().is_empty() {
             let why = format!("`{name}` has no value");
-            return Err(Error::usage("--header", why, "accepted is 'NAME: VALUE'"));
+            return Err(Error::usage(*flag, why, "accepted is 'NAME: VALUE'"));
         }
         if value.trim() == SECRET {
             let why = format!("the value of `{}` was left out when the configuration was stored", name.trim());
-            return Err(Error::usage("--header", why, "give the header again on the command line"));
+            return Err(Error::usage(*flag, why, "give the header again on the command line"));
         }
     }
-    Ok(headers)
+    Ok(all.into_iter().map(|(_, header)| header).collect())
 }
 
 fn extra_body_of(text: &str) -> Result<Map<String, Value>, Error> {
-    serde_json::from_str(text).map_err(|why| {
+    keep_secret(&Secrets::new(of_body(text)));
+    let body: Map<String, Value> = serde_json::from_str(text).map_err(|why| {
         Error::usage("--extra-body", format!("`{text}` is not a JSON object ({why})"), r#"accepted is '{"temperature": 0}'"#)
-    })
+    })?;
+    if lacks_secret(&body) {
+        let why = "a value of it was left out when the configuration was stored";
+        return Err(Error::usage("--extra-body", why, "give it again on the command line"));
+    }
+    Ok(body)
 }
 
 fn metadata_of(texts: &[String]) -> Result<BTreeMap<String, String>, Error> {
     let pair = |text: &String| match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        Some((key, value)) if !key.trim().is_empty() => {
+            let value = if is_secret_name(key) { SECRET } else { value.trim() };
+            Ok((key.trim().to_owned(), value.to_owned()))
+        }
         _ => Err(Error::usage("--metadata", format!("`{text}` is not a fact"), "accepted is K=V, as in gpu=H100")),
     };
     texts.iter().map(pair).collect()

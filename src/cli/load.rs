@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::cli::files::{Limit, read_bytes, read_text};
 use crate::cli::options::{ScheduleOptions, WorkloadOptions};
 use crate::cli::progress::LongPass;
 use crate::error::{Error, Refusal};
@@ -114,10 +115,10 @@ fn pattern_of(schedule: &ScheduleOptions) -> Result<Option<Pattern>, Error> {
 pub(super) fn profile_of(text: &str) -> Result<Profile, Error> {
     let yaml = |text: &str| serde_saphyr::from_str::<Profile>(text).map_err(|why| (why.location(), why.without_snippet().to_string()));
     let path = Path::new(text);
-    let open = || File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check --profile")));
-    let whole = || std::io::read_to_string(open()?).map_err(|why| Error::input(path, format!("cannot be read: {why}; check --profile")));
+    let bytes = || read_bytes(path, Limit::PROFILE, "check --profile");
+    let whole = || read_text(path, Limit::PROFILE, "check --profile");
     match path.extension().and_then(|ending| ending.to_str()) {
-        Some("csv") => return Profile::from_csv(BufReader::new(open()?), path),
+        Some("csv") => return Profile::from_csv(bytes()?.as_slice(), path),
         Some("yaml" | "yml") => {
             let text = whole()?;
             // What else a file of that ending may be is told apart first: the parser would only say what it stumbled over.

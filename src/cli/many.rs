@@ -9,10 +9,10 @@ use std::time::SystemTime;
 use crate::cli::config::Parsed;
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
-use crate::cli::output::Folder;
+use crate::cli::output::{Folder, Replace, show};
 use crate::cli::progress::Lines;
 use crate::cli::report::read;
-use crate::cli::run::{default_path, show};
+use crate::cli::run::default_path;
 use crate::cli::signals::Signals;
 use crate::cli::target::Found;
 use crate::cli::terminal::say;
@@ -22,18 +22,20 @@ use crate::report::Report;
 
 /// The result that is to go on, and where it is. What would change what is measured is refused.
 pub(super) fn begun_in(folder: &Path, parsed: &Parsed, of_a_resumption: &[&str]) -> Result<(PathBuf, Report), Error> {
-    if let Some(key) = parsed.typed.iter().find(|key| !of_a_resumption.contains(&key.as_str())) {
+    let path = folder.join("result.json");
+    let report = read(&path)?;
+    // A body with a secret in it is given again: it was not stored whole.
+    let again = |key: &str| key == "extra-body" && report.config.get(key).is_some_and(|saved| parsed.effective.get(key) == Some(saved));
+    if let Some(key) = parsed.typed.iter().find(|key| !of_a_resumption.contains(&key.as_str()) && !again(key)) {
         let why = "cannot be changed when it goes on: its loads would no longer belong together";
         return Err(Error::usage(format!("--{key}"), why, "drop it, or begin anew without --resume"));
     }
-    let path = folder.join("result.json");
-    let report = read(&path)?;
     Ok((path, report))
 }
 
 /// The folder of the result; emptied, unless it goes on.
 pub(super) fn folder_of(job: &Job, found: &Found, claimed: Option<Folder>, started: SystemTime, resumed: bool) -> Result<Folder, Error> {
-    let folder = claimed.map_or_else(|| Folder::claim(&default_path(found, started, job.verb)), Ok)?;
+    let folder = claimed.map_or_else(|| Folder::claim(&default_path(found, started, job.verb), Replace::Never), Ok)?;
     if !resumed {
         if folder.holds_result() {
             say(&format!("{} holds an earlier result, which this one replaces", folder.path().display()));
@@ -61,7 +63,7 @@ pub(super) fn finished(job: &Job, report: &Report) -> Result<ExitCode, Error> {
     if !job.quiet && !job.json {
         say(&format!("this {} had finished: nothing is left to play", job.verb));
     }
-    show(job, report, None)?;
+    show(job, report)?;
     Ok(Exit::of_report(report).into())
 }
 

@@ -5,6 +5,8 @@ mod calibrate;
 mod config;
 mod elsewhere;
 mod exit;
+mod files;
+mod filing;
 mod help;
 mod host;
 mod job;
@@ -23,6 +25,7 @@ mod run;
 mod search;
 mod search_account;
 mod search_options;
+mod secrets;
 mod shard;
 mod signals;
 mod simulate;
@@ -34,6 +37,7 @@ mod target;
 mod terminal;
 mod tokenizer;
 mod trace;
+mod trace_arguments;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -48,6 +52,7 @@ use crate::error::Error;
 #[must_use]
 pub fn main() -> ExitCode {
     let line: Vec<OsString> = std::env::args_os().collect();
+    outlive_size_limit();
     let done = match config::parse(&line) {
         Ok(parsed) => dispatch(parsed),
         Err(Stop::Error(error)) => Err(error),
@@ -56,15 +61,30 @@ pub fn main() -> ExitCode {
                 terminal::say(&format!("error: {advice}"));
                 return Exit::Usage.into();
             }
-            // Help goes to standard output, a refusal to standard error; a reader that has gone is no error.
+            if error.use_stderr() {
+                // It quotes what was typed, or what stands in a file.
+                terminal::say_page(&error.to_string());
+                return Exit::Usage.into();
+            }
+            // Help, every word of it ours; a reader that has gone is no error.
             _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+            return Exit::Done.into();
         }
     };
     done.unwrap_or_else(|error| {
         terminal::say(&format!("error: {error}"));
         Exit::from(&error).into()
     })
+}
+
+/// Lets a limit on the size of files (`ulimit -f`) be an error of the write, and not the end of the process: once heard, SIGXFSZ kills no more.
+fn outlive_size_limit() {
+    use tokio::signal::unix::{SignalKind, signal};
+    const SIGXFSZ: i32 = 25;
+    if let Ok(runtime) = simulate::local_runtime() {
+        // Where it cannot be heard, the process ends as it did before.
+        _ = runtime.block_on(async { signal(SignalKind::from_raw(SIGXFSZ)).map(drop) });
+    }
 }
 
 fn dispatch(mut parsed: Parsed) -> Result<ExitCode, Error> {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::error::Refusal;
 use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim::Profile;
 use crate::sizing::{Balancing, Growth, Price};
-use crate::trace::{Columns, Format, OnEmpty, RateScale, Reading, Reshape, Sample, Spread, Think, TimeUnit, parse_window};
+use crate::trace::{Columns, Format, OnEmpty, RateScale, Reading, Reshape, Sample, Spread, Think, TimeUnit, parse_delimiter, parse_window};
 use crate::units::{Rate, Ratio, Shard, Window, parse_duration};
 
 /// Reads a whole number.
@@ -43,6 +44,20 @@ pub(super) fn within<N: TryFrom<u64>>(range: RangeInclusive<u64>) -> impl Fn(&st
             Refusal::new(format!("`{text}` is out of range"), format!("accepted is a whole number from {}{up_to}", range.start()))
         })
     }
+}
+
+/// Reads an address to listen on; without a host it is this machine's own.
+pub(super) fn parse_listen(text: &str) -> Result<SocketAddr, Refusal> {
+    let text = text.trim();
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let whole = match host {
+        "" | "localhost" => format!("127.0.0.1:{port}"),
+        "*" => format!("0.0.0.0:{port}"),
+        _ => text.to_owned(),
+    };
+    whole
+        .parse()
+        .map_err(|_| Refusal::new(format!("`{text}` is no address to listen on"), "accepted is 127.0.0.1:8000, :8000 or 0.0.0.0:8000"))
 }
 
 /// Reads an overlay in its text form, or as the mapping of a configuration file.
@@ -74,9 +89,15 @@ pub(super) struct TargetOptions {
     /// Sent as a bearer token; never stored
     #[arg(long, value_name = "KEY", env = "OPENAI_API_KEY", hide_env_values = true)]
     pub(super) api_key: Option<String>,
-    /// Further header (repeatable)
+    /// File that holds the key, alone on one line
+    #[arg(long, value_name = "FILE")]
+    pub(super) api_key_file: Option<PathBuf>,
+    /// Further header (repeatable); a value under a name of a credential (key, token, secret, auth, cookie, …) is never stored
     #[arg(long, value_name = "'K: V'")]
     pub(super) header: Vec<String>,
+    /// The same, its value never stored whatever its name (repeatable); or the name of one of --header
+    #[arg(long, value_name = "'K: V'|K")]
+    pub(super) secret_header: Vec<String>,
     /// Further keys of the request body, as a JSON object
     #[arg(long, value_name = "JSON")]
     pub(super) extra_body: Option<String>,
@@ -212,6 +233,9 @@ pub(super) struct ReadingOptions {
     /// Unit of the times in those columns: s, ms, us, ns or date; never guessed
     #[arg(long, value_name = "UNIT", allow_hyphen_values = true)]
     pub(super) time_unit: Option<TimeUnit>,
+    /// What separates the fields of a CSV: `,`, `;`, `|` or tab [default: what its first line has]
+    #[arg(long, value_name = "CHAR", value_parser = parse_delimiter, allow_hyphen_values = true)]
+    pub(super) delimiter: Option<char>,
     /// Which of several recordings in one file to take, from 1: where its clock jumps back by more than 5 minutes, another begins
     #[arg(long, value_name = "N", value_parser = within::<u32>(1..=MOST), allow_hyphen_values = true)]
     pub(super) segment: Option<u32>,
@@ -219,7 +243,13 @@ pub(super) struct ReadingOptions {
 
 impl ReadingOptions {
     pub(super) fn reading(&self) -> Reading {
-        Reading { format: self.format, columns: self.columns.clone(), time_unit: self.time_unit, segment: self.segment }
+        Reading {
+            format: self.format,
+            columns: self.columns.clone(),
+            time_unit: self.time_unit,
+            delimiter: self.delimiter,
+            segment: self.segment,
+        }
     }
 }
 
@@ -418,6 +448,9 @@ pub(super) struct OutputOptions {
     /// Result folder [default: results/<model>/<time>-<verb>]
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+    /// Replace the result that --out holds; files that are not of a result are never touched
+    #[arg(long)]
+    pub(super) force: bool,
     /// What is kept of each request: everything, all but its event gaps, or nothing
     #[arg(long, value_enum, value_name = "DETAIL", default_value_t = RecordsDetail::Jsonl)]
     pub(super) records: RecordsDetail,

@@ -1,17 +1,31 @@
 //! Owns the result folder: claimed before the load, so that a bad path fails in the first second.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use serde::Serialize;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
+use crate::cli::config::to_yaml;
+use crate::cli::exit::Exit;
+use crate::cli::files::{Limit, Lock, create, create_folder, read_bytes, read_text};
+use crate::cli::filing::Losses;
+use crate::cli::job::Job;
+use crate::cli::terminal::{hidden, ink, json_text, print, say};
 use crate::error::Error;
 use crate::metrics::Trial;
-use crate::record::{Detail, Header, Outcome, Record, SpoolWriter, Writer};
-use crate::report::Report;
+use crate::record::{Detail, Header};
+use crate::report::{Report, Tool, render};
 use crate::workload::Plan;
 
+/// The result.
+const RESULT: &str = "result.json";
+/// The configuration that repeats it.
+const CONFIG: &str = "config.yaml";
+/// Failed requests with their prompts.
+const FAILURES: &str = "failures.jsonl";
 /// The records file.
 pub(super) const RECORDS: &str = "records.jsonl";
 /// The texts of answers, while a tokenizer has still to count them.
@@ -53,26 +67,90 @@ pub(super) fn header_after(before: &Header, trial: &Trial, plan_fingerprint: Str
     }
 }
 
-/// A folder that can be written into.
+/// What becomes of a result that a folder holds already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Replace {
+    /// It stays, and the folder is refused.
+    Never,
+    /// It was asked for with `--force`: it gives way.
+    Asked,
+    /// It goes on.
+    Resumed,
+}
+
+/// Files of a result.
+const OURS: [&str; 5] = [RESULT, CONFIG, RECORDS, FAILURES, SPOOL];
+/// Files that are there while another is written.
+const PARTS: [&str; 4] = [".result.json.part", ".config.yaml.part", ".records.jsonl.part", ".tonnage-proof"];
+
+/// A folder that can be written into, by this process alone.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    losses: Losses,
+    /// None inside of a folder that is locked.
+    lock: Option<Lock>,
 }
 
 impl Folder {
-    /// Makes `path` and proves that it takes files.
-    pub(super) fn claim(path: &Path) -> Result<Self, Error> {
+    /// Makes `path`, locks it and proves that it takes files. What is there and is of no result of ours is never touched; a result gives way
+    /// only when that was asked for.
+    pub(super) fn claim(path: &Path, replace: Replace) -> Result<Self, Error> {
         let refuse = |why: io::Error| Error::output(path, format!("{why}; check --out"));
-        fs::create_dir_all(path).map_err(refuse)?;
-        let proof = path.join(".tonnage-proof");
-        File::create(&proof).map_err(refuse)?;
-        fs::remove_file(&proof).map_err(refuse)?;
-        Ok(Self { path: path.to_owned() })
+        create_folder(path).map_err(refuse)?;
+        let folder = Self { path: path.to_owned(), losses: Losses::default(), lock: Some(Lock::take(path)?) };
+        folder.respect(replace)?;
+        folder.prove()?;
+        Ok(folder)
+    }
+
+    fn prove(&self) -> Result<(), Error> {
+        let refuse = |why: io::Error| Error::output(&self.path, format!("{why}; check --out"));
+        let proof = self.file(".tonnage-proof");
+        _ = fs::remove_file(&proof);
+        create(&proof).map_err(refuse)?;
+        fs::remove_file(&proof).map_err(refuse)
+    }
+
+    /// Refuses a folder with files of our names that are not ours, or with a result that must not be replaced.
+    fn respect(&self, replace: Replace) -> Result<(), Error> {
+        let there = |name: &str| fs::symlink_metadata(self.file(name)).ok();
+        let foreign = |name: &str, why: &str| {
+            Err(Error::output(self.file(name), format!("{why}, and is not overwritten; name another folder with --out, or move it away")))
+        };
+        for name in OURS.into_iter().chain([POINTS]) {
+            let plain = there(name).is_none_or(|about| if name == POINTS { about.is_dir() } else { about.is_file() });
+            if !plain {
+                return foreign(name, "is a link or no file of a result");
+            }
+        }
+        let Some(saved) = Saved::of(&self.file(RESULT)) else {
+            return match OURS.into_iter().find(|name| there(name).is_some()) {
+                Some(name) => foreign(name, "is of no result of tonnage"),
+                None => Ok(()),
+            };
+        };
+        if replace == Replace::Resumed {
+            return Ok(());
+        }
+        if there(CONFIG).is_some() && !saved.has_config(&self.file(CONFIG)) {
+            return foreign(CONFIG, "is not as the result beside it left it");
+        }
+        if replace == Replace::Never {
+            let why = format!("it holds the result of {}; give --force to replace it, or name another folder with --out", saved.started);
+            return Err(Error::output(&self.path, why));
+        }
+        Ok(())
     }
 
     /// The folder's path.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What could not be written into it.
+    pub(super) fn losses(&self) -> Losses {
+        self.losses.clone()
     }
 
     /// The path of a file in it.
@@ -82,28 +160,42 @@ impl Folder {
 
     /// Whether it holds the result of an earlier run.
     pub(super) fn holds_result(&self) -> bool {
-        self.file("result.json").exists()
+        self.file(RESULT).exists()
     }
 
     /// Takes away what an earlier run left, so that no file of this folder is another run's.
     pub(super) fn clear(&self) -> Result<(), Error> {
         for place in 0.. {
-            let point = Self { path: self.path.join(point_folder(place)) };
-            if !point.path.exists() {
+            let point = self.inner(point_folder(place));
+            if fs::symlink_metadata(&point.path).is_err() {
                 break;
             }
-            point.clear()?;
+            point.clear_point()?;
             point.abandon();
         }
-        Self { path: self.file(POINTS) }.abandon();
-        ["result.json", RECORDS, "config.yaml", "failures.jsonl", SPOOL].into_iter().try_for_each(|name| self.remove(name))
+        self.inner(POINTS).abandon();
+        OURS.into_iter().chain(PARTS).try_for_each(|name| self.remove(name))
+    }
+
+    /// A folder inside, under the lock of this one.
+    fn inner(&self, path: impl AsRef<Path>) -> Self {
+        Self { path: self.path.join(path), losses: self.losses.clone(), lock: None }
     }
 
     /// The folder of load number `place` (from 0) of a sweep, emptied of what was left of it.
     pub(super) fn point(&self, place: usize) -> Result<Self, Error> {
-        let folder = Self::claim(&self.path.join(point_folder(place)))?;
-        folder.clear()?;
+        let folder = self.inner(point_folder(place));
+        create_folder(&folder.path).map_err(|why| Error::output(&folder.path, format!("{why}; is there room?")))?;
+        folder.clear_point()?;
         Ok(folder)
+    }
+
+    /// Takes away what a load left in the folder of its records. A link that leads elsewhere is not followed.
+    fn clear_point(&self) -> Result<(), Error> {
+        if !fs::symlink_metadata(&self.path).is_ok_and(|about| about.is_dir()) {
+            return Err(Error::output(&self.path, "is a link or no folder of a result; name another folder with --out, or move it away"));
+        }
+        [RECORDS, FAILURES].into_iter().try_for_each(|name| self.remove(name))
     }
 
     /// Takes a file away, if it is there.
@@ -118,154 +210,93 @@ impl Folder {
     /// Writes a whole file: all of it or, if that fails, none; on the disk when this returns.
     pub(super) fn write(&self, name: &str, text: &str) -> Result<(), Error> {
         let (path, part) = (self.file(name), self.file(&format!(".{name}.part")));
-        let written = File::create(&part).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
-        written.and_then(|()| fs::rename(&part, &path)).map_err(|why| Error::output(path, format!("{why}; is there room?")))
+        _ = fs::remove_file(&part);
+        let written = create(&part).and_then(|mut file| file.write_all(hidden(text).as_bytes()).and_then(|()| file.sync_all()));
+        written.and_then(|()| fs::rename(&part, &path)).map_err(|why| {
+            _ = fs::remove_file(&part);
+            Error::output(path, format!("{why}; is there room on the disk?"))
+        })
     }
 
     /// Takes the folder away again if nothing has been written into it.
-    pub(super) fn abandon(self) {
+    pub(super) fn abandon(mut self) {
+        self.lock = None;
         // What is not empty stays, and so it should.
         _ = fs::remove_dir(&self.path);
     }
 
-    /// Writes the result and the configuration that repeats it.
+    /// Writes the result and the configuration that repeats it. The result comes first: it says whose the other files are.
     pub(super) fn write_result(&self, report: &Report, config: &str) -> Result<(), Error> {
-        self.write("config.yaml", config)?;
-        self.write("result.json", &json_of(report)?)
+        self.write(RESULT, &json_of(report)?)?;
+        self.write(CONFIG, config)
+    }
+
+    /// The same in the middle of a load: what cannot be written is taken note of, and the load goes on.
+    pub(super) fn keep_result(&self, report: &Report, config: &str) {
+        if !self.losses.any()
+            && let Err(error) = self.write_result(report, config)
+        {
+            self.losses.note(&error);
+        }
+    }
+}
+
+/// What is looked at of a result that is there.
+#[derive(Deserialize)]
+struct Saved {
+    #[serde(rename = "schema")]
+    _schema: u32,
+    tool: Tool,
+    started: String,
+    config: Map<String, Value>,
+}
+
+impl Saved {
+    /// The result in `path`; none where there is none of ours.
+    fn of(path: &Path) -> Option<Self> {
+        let bytes = read_bytes(path, Limit::RESULT, "check --out").ok()?;
+        serde_json::from_slice(&bytes).ok().filter(|saved: &Self| saved.tool.name == env!("CARGO_PKG_NAME"))
+    }
+
+    /// Whether `path` is the configuration that was written with it.
+    fn has_config(&self, path: &Path) -> bool {
+        let text = read_text(path, Limit::CONFIG, "check --out").unwrap_or_default();
+        serde_saphyr::from_str::<Map<String, Value>>(&text).is_ok_and(|config| config == self.config)
+    }
+}
+
+/// Prints the result, then writes it: a disk that is full takes nothing from who is waiting for the figures. The exit code is `ending`'s.
+pub(super) fn deliver(
+    job: &Job,
+    report: &mut Report,
+    folder: &Folder,
+    ending: impl FnOnce(&Report) -> ExitCode,
+) -> Result<ExitCode, Error> {
+    report.notes.extend(folder.losses.left_out());
+    let shown = show(job, report);
+    // Tried whatever was lost before: a result is smaller than its records.
+    let stored = folder.write_result(report, &to_yaml(&job.effective)?).map_err(|error| folder.losses.note(&error));
+    folder.losses.lines().say_all();
+    shown?;
+    if stored.is_ok() && !job.json && !job.quiet {
+        say(&format!("result in {}", folder.path.display()));
+    }
+    let code = ending(report);
+    Ok(if folder.losses.any() && Exit::of_report(report) != Exit::Interrupted { Exit::Output.into() } else { code })
+}
+
+/// Shows the result as it was asked for.
+pub(super) fn show(job: &Job, report: &Report) -> Result<(), Error> {
+    if job.json {
+        print(&json_of(report)?)
+    } else if job.quiet {
+        Ok(())
+    } else {
+        print(&render(report, ink()))
     }
 }
 
 /// `result.json` as text.
 pub(super) fn json_of(report: &Report) -> Result<String, Error> {
-    let text = serde_json::to_string_pretty(report).map_err(|why| Error::Internal(format!("the result is no JSON: {why}")))?;
-    Ok(text + "\n")
-}
-
-/// A failed request, for those who want to repeat it.
-#[derive(Serialize)]
-struct FailedLine<'a> {
-    id: u64,
-    scheduled_s: f64,
-    outcome: &'a str,
-    failure: Option<&'a str>,
-    status: Option<u16>,
-    error: Option<&'a str>,
-    target: &'a str,
-    model: &'a str,
-    prompt: &'a str,
-}
-
-/// What is kept beside the records.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Kept {
-    /// The texts of answers, until they are counted.
-    pub(super) texts: bool,
-    /// Failed requests with their prompts.
-    pub(super) failures: bool,
-}
-
-/// Files records as they settle. It runs beside the load and cannot slow it; what goes wrong is kept until asked for.
-#[derive(Debug)]
-pub(super) struct Filing {
-    writer: Option<Writer<BufWriter<File>>>,
-    records_path: PathBuf,
-    spool: Option<SpoolWriter<BufWriter<File>>>,
-    keeps_failures: bool,
-    failures: Option<BufWriter<File>>,
-    failures_path: PathBuf,
-    error: Option<Error>,
-}
-
-impl Filing {
-    /// Opens `records.jsonl`, and the spool where texts have to be counted. `failures.jsonl` follows with the first failure.
-    pub(super) fn open(folder: &Folder, header: &Header, kept: Kept) -> Result<Self, Error> {
-        let records_path = folder.file(RECORDS);
-        let writer = File::create(&records_path)
-            .and_then(|file| Writer::new(BufWriter::with_capacity(1 << 18, file), header))
-            .and_then(|mut writer| writer.flush().map(|()| writer))
-            .map_err(|why| Error::output(&records_path, format!("{why}; check --out")))?;
-        let spool_path = folder.file(SPOOL);
-        let spool = kept.texts.then(|| File::create(&spool_path)).transpose();
-        let spool = spool.map_err(|why| Error::output(&spool_path, format!("{why}; check --out")))?;
-        Ok(Self {
-            writer: Some(writer),
-            records_path,
-            spool: spool.map(|file| SpoolWriter::new(BufWriter::with_capacity(1 << 18, file))),
-            keeps_failures: kept.failures,
-            failures: None,
-            failures_path: folder.file("failures.jsonl"),
-            error: None,
-        })
-    }
-
-    /// Files `record`; the prompt of a failed one is made again from `plan`.
-    pub(super) fn file(&mut self, record: &Record, plan: &Plan) {
-        if let Some(writer) = &mut self.writer
-            && let Err(why) = writer.write(record).and_then(|()| self.spool.as_mut().map_or(Ok(()), |spool| spool.write(record)))
-        {
-            self.error = Some(Error::output(&self.records_path, format!("{why}; the records end here, is there room?")));
-            self.writer = None;
-        }
-        if self.keeps_failures
-            && matches!(record.exchange.outcome, Outcome::Failed(_) | Outcome::TimedOut)
-            && self.error.is_none()
-            && let Err(why) = self.file_failure(record, plan)
-        {
-            self.error = Some(Error::output(&self.failures_path, format!("{why}; is there room?")));
-        }
-    }
-
-    /// Hands what is buffered to the system: what a killed run leaves behind.
-    pub(super) fn flush(&mut self) {
-        if let Some(writer) = &mut self.writer
-            && let Err(why) = writer.flush()
-        {
-            self.error = Some(Error::output(&self.records_path, format!("{why}; the records end here, is there room?")));
-            self.writer = None;
-        }
-        if let Some(failures) = &mut self.failures
-            && self.error.is_none()
-            && let Err(why) = failures.flush()
-        {
-            self.error = Some(Error::output(&self.failures_path, format!("{why}; is there room?")));
-        }
-    }
-
-    fn file_failure(&mut self, record: &Record, plan: &Plan) -> io::Result<()> {
-        let sink = match &mut self.failures {
-            Some(sink) => sink,
-            none => none.insert(BufWriter::new(File::create(&self.failures_path)?)),
-        };
-        let failure = if let Outcome::Failed(failure) = &record.exchange.outcome { Some(failure) } else { None };
-        let line = FailedLine {
-            id: record.id,
-            scheduled_s: record.scheduled.as_secs(),
-            outcome: record.exchange.outcome.name(),
-            failure: failure.map(|failure| failure.class.name()),
-            status: record.exchange.status,
-            error: failure.map(|failure| &*failure.text),
-            target: &record.target,
-            model: &record.model,
-            prompt: &plan.spec(record.id).prompt,
-        };
-        serde_json::to_writer(&mut *sink, &line)?;
-        sink.write_all(b"\n")
-    }
-
-    /// Completes the files.
-    pub(super) fn finish(self, header: &Header) -> Result<(), Error> {
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        if let Some(writer) = self.writer {
-            writer.finish(header).map_err(|why| Error::output(&self.records_path, format!("{why}; is there room?")))?;
-        }
-        if let Some(spool) = self.spool {
-            spool.finish().map_err(|why| Error::output(&self.records_path, format!("{why}; is there room?")))?;
-        }
-        match self.failures {
-            Some(mut failures) => failures.flush().map_err(|why| Error::output(&self.failures_path, format!("{why}; is there room?"))),
-            None => Ok(()),
-        }
-    }
+    json_text(report, "the result")
 }

@@ -15,7 +15,7 @@ use crate::cli::options::ShardOptions;
 use crate::cli::progress::LongPass;
 use crate::cli::replay::{books, sessions_of, sorted};
 use crate::cli::shard::{sharded, until};
-use crate::cli::terminal::{print, say};
+use crate::cli::terminal::{json_text, print, print_rows, say};
 use crate::error::Error;
 use crate::report::wrapped;
 use crate::units::{count, seconds};
@@ -39,6 +39,14 @@ pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Error> {
 /// Describes `plan`, and writes its rows to `path` where there is one.
 pub(super) fn show(plan: &Plan, shard: &ShardOptions, path: Option<&Path>, json: bool) -> Result<ExitCode, Error> {
     shard.start_at.map(until).transpose()?;
+    if path.is_some_and(|path| path.as_os_str() == "-") {
+        if json {
+            return Err(Error::usage("--export", "`-` and --json both want standard output", "drop one of them, or name a file"));
+        }
+        let rows = print_rows(|sink| export(plan, sink))?;
+        say(&format!("{} rows on standard output", count(rows.saturating_sub(1))));
+        return Ok(Exit::Done.into());
+    }
     // Opened first: a bad path is known before an hour of arrivals is drawn.
     let file = match path {
         Some(path) => Some((path, File::create(path).map_err(|why| Error::output(path, format!("{why}; check --export")))?)),
@@ -55,8 +63,7 @@ pub(super) fn show(plan: &Plan, shard: &ShardOptions, path: Option<&Path>, json:
     }
     if json {
         let described = Described { description: &description, start_at: shard.start_at.map(|start| start.to_string()) };
-        let text = serde_json::to_string_pretty(&described).map_err(|why| Error::Internal(format!("the plan is no JSON: {why}")))?;
-        print(&format!("{text}\n"))?;
+        print(&json_text(&described, "the plan")?)?;
     } else {
         print(&text_of(plan, shard.start_at, &description))?;
     }

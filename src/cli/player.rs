@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::cli::output::{Filing, Folder, Kept, header_after, header_before};
+use crate::cli::filing::{Filing, Kept};
+use crate::cli::output::{Folder, header_after, header_before};
 use crate::cli::progress::{Lines, Progress};
 use crate::cli::run::{flush, sink_of};
 use crate::clock::RunClock;
@@ -74,11 +75,14 @@ impl Player<'_> {
         }
     }
 
-    fn filing(&self, header: &Header) -> Result<Option<Filing>, Error> {
-        if self.records.is_none() {
-            return Ok(None);
+    /// The files of the next load. A disk that takes none any more does not end what is measured.
+    fn filing(&self, header: &Header) -> Option<Filing> {
+        if self.records.is_none() || self.folder.losses().any() {
+            return None;
         }
-        Filing::open(&self.folder.point(self.place)?, header, Kept { texts: false, failures: true }).map(Some)
+        let point = self.folder.point(self.place);
+        let filing = point.and_then(|point| Filing::open(&point, header, Kept { texts: false, failures: true }));
+        filing.map_err(|error| self.folder.losses().note(&error)).ok()
     }
 }
 
@@ -88,7 +92,7 @@ impl Play for Player<'_> {
     async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
         let spans = segment.plan.spans();
         let header = header_before(&segment.plan, segment.streamed, self.records.unwrap_or(Detail::Full));
-        let filing = Rc::new(RefCell::new(self.filing(&header)?));
+        let filing = Rc::new(RefCell::new(self.filing(&header)));
         let flushed = tokio::task::spawn_local(flush(Rc::clone(&filing)));
         self.clear().await;
         let (place, prints) = (self.place, Rc::clone(&self.prints));
@@ -113,7 +117,8 @@ impl Play for Player<'_> {
             let print = plan.fingerprint();
             prints.borrow_mut().insert(place, print.clone());
             let header = header_after(&header, &trial, print);
-            filing.take().map_or(Ok(()), |filing| filing.finish(&header))?;
+            // What could not be filed has been taken note of.
+            _ = filing.take().map(|filing| filing.finish(&header));
             Ok(trial)
         });
         Ok(Box::pin(async move { filed.await.map_err(|why| Error::Internal(format!("a load could not be filed: {why}")))? }))

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::cli::terminal::say;
 use crate::clock::RunClock;
 use crate::engine::Gauge;
-use crate::units::{Offset, count, per_second, seconds};
+use crate::units::{Offset, count, per_second, seconds, visible};
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(200);
@@ -89,7 +89,7 @@ impl Progress {
             let draining = if now > self.load_end { " · draining" } else { "" };
             bar.set_message(format!(
                 "{}{:.0} s{total} · {} sent · {} in flight · {} done · {} missed · {}{draining}",
-                self.lines.prefix,
+                visible(&self.lines.prefix),
                 now.as_secs(),
                 count(counts.sent),
                 count(counts.in_flight),

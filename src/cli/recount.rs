@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
+use crate::cli::files::create;
 use crate::cli::output::{Folder, RECORDS, SPOOL};
 use crate::cli::signals::Signals;
 use crate::error::Error;
@@ -73,7 +74,8 @@ impl Counting {
         let mut reader = Reader::new(BufReader::with_capacity(1 << 18, open(records)?), records)?;
         let mut texts = SpoolReader::new(BufReader::with_capacity(1 << 18, open(spool)?));
         let header = Header { detail: self.detail.unwrap_or(Detail::Compact), ..reader.header().clone() };
-        let file = File::create(part).map_err(refuse)?;
+        _ = fs::remove_file(part);
+        let file = create(part).map_err(refuse)?;
         let mut writer = Writer::new(BufWriter::with_capacity(1 << 18, file), &header).map_err(refuse)?;
         let mut summary = Summary::new(Frame::from(&header), Arc::clone(&self.objectives));
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());

@@ -63,7 +63,12 @@ pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<E
 /// Reads the trace in `path`.
 pub(super) fn read(path: &Path, reading: &Reading) -> Result<Trace, Error> {
     let file = File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check the path")))?;
-    Trace::read(BufReader::with_capacity(1 << 18, file), path, reading)
+    let trace = Trace::read(BufReader::with_capacity(1 << 18, file), path, reading)?;
+    if trace.delimiter() != ',' && reading.delimiter.is_none() {
+        let name = if trace.delimiter() == '\t' { "tabs".to_owned() } else { format!("`{}`", trace.delimiter()) };
+        say(&format!("{}: its fields are separated by {name}, not by commas; --delimiter says which", path.display()));
+    }
+    Ok(trace)
 }
 
 /// Refuses to lay several recordings of one file over each other.

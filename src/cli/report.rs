@@ -1,7 +1,7 @@
 //! Owns verb `report`: a saved result shown again, from its records where they are, with the same numbers.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::cli::arguments::ReportArguments;
 use crate::cli::config::schedule_of;
 use crate::cli::exit::Exit;
+use crate::cli::files::{Limit, read_bytes};
 use crate::cli::host::tool;
 use crate::cli::load::timeline_of;
 use crate::cli::merge::merge;
@@ -71,8 +72,7 @@ pub(super) fn files_of(path: &Path) -> (PathBuf, PathBuf) {
 }
 
 pub(super) fn read(path: &Path) -> Result<Report, Error> {
-    let text =
-        fs::read(path).map_err(|why| Error::input(path, format!("cannot be read: {why}; give a result folder or its result.json")))?;
+    let text = read_bytes(path, Limit::RESULT, "give a result folder or its result.json")?;
     let number = serde_json::from_slice::<Value>(&text).ok().and_then(|value| value.get("schema").and_then(Value::as_u64));
     match number {
         Some(number) if number == u64::from(SCHEMA) => {}

@@ -12,16 +12,18 @@ use std::time::{Duration, SystemTime};
 use crate::cli::arguments::RunArguments;
 use crate::cli::config::{Parsed, to_yaml};
 use crate::cli::exit::Exit;
+use crate::cli::files::file_name;
+use crate::cli::filing::{Filing, Kept};
 use crate::cli::host::{host, tool};
 use crate::cli::job::Job;
-use crate::cli::output::{Filing, Folder, Kept, header_after, header_before, json_of};
-use crate::cli::progress::{Lines, LongPass, Progress};
+use crate::cli::output::{Folder, Replace, deliver, header_after, header_before};
+use crate::cli::progress::{LongPass, Progress};
 use crate::cli::recount::{Counting, Recounted};
 use crate::cli::shard::{clock_of, until, wait};
 use crate::cli::signals::Signals;
 use crate::cli::simulate::local_runtime;
 use crate::cli::target::{Found, with_trust};
-use crate::cli::terminal::{ink, print, say};
+use crate::cli::terminal::{hidden, say};
 use crate::cli::tokenizer::prepare;
 use crate::client::{Encoder, HttpClient, Limits};
 use crate::clock::RunClock;
@@ -29,7 +31,7 @@ use crate::engine::{Gauge, RecordSink, Session, Settings, Setup};
 use crate::error::Error;
 use crate::metrics::{Segment, StopRule, Trial};
 use crate::record::{Detail, Record};
-use crate::report::{Report, SCHEMA, Target, render};
+use crate::report::{Report, SCHEMA, Target};
 use crate::schedule::Spans;
 use crate::units::{Offset, count, per_second, seconds};
 use crate::workload::{ESTIMATE_NAME, Load, Plan, Recording, Removal};
@@ -60,22 +62,9 @@ pub(super) fn on_target(
     })
 }
 
-/// Shows the result as it was asked for, and says where it was filed.
-pub(super) fn show(job: &Job, report: &Report, filed: Option<&Folder>) -> Result<(), Error> {
-    if job.json {
-        print(&json_of(report)?)?;
-    } else if !job.quiet {
-        print(&render(report, ink()))?;
-        if let Some(folder) = filed {
-            say(&format!("result in {}", folder.path().display()));
-        }
-    }
-    Ok(())
-}
-
 /// Claims the folder asked for and finds whom to ask; `None` at a signal. What was claimed in vain is given back.
 pub(super) async fn find(job: &Job, signals: &mut Signals) -> Result<Option<(Found, Option<Folder>)>, Error> {
-    let claimed = job.out.as_deref().map(Folder::claim).transpose()?;
+    let claimed = job.out.as_deref().map(|path| Folder::claim(path, job.replace)).transpose()?;
     let found = tokio::select! {
         found = Found::of(job) => found.map(Some),
         () = signals.next() => Ok(None),
@@ -108,7 +97,7 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, mut signals: 
     let started = RunClock::starting_in(Duration::ZERO).wall();
     let folder = match claimed {
         Some(folder) => folder,
-        None => Folder::claim(&default_path(&found, started, job.verb))?,
+        None => Folder::claim(&default_path(&found, started, job.verb), Replace::Never)?,
     };
     if folder.holds_result() {
         say(&format!("{} holds an earlier result, which this one replaces", folder.path().display()));
@@ -122,11 +111,7 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, mut signals: 
     report.notes.extend(played.notes);
     report.body_fingerprint.clone_from(&played.trial.body_fingerprint);
     report.trials.push(with_trust(played.trial.view(), &job.effective));
-    folder.write_result(&report, &to_yaml(&job.effective)?)?;
-    show(&job, &report, Some(&folder))?;
-    // What could not be filed fails the run, but only after everything else is safe.
-    played.filed?;
-    Ok(ending(&report))
+    deliver(&job, &mut report, &folder, ending)
 }
 
 /// The exit code of `report`; one that scripts stop at is explained, however quiet it was to be.
@@ -238,8 +223,6 @@ struct Played {
     trial: Trial,
     plan_fingerprint: String,
     started: SystemTime,
-    /// Whether every record could be filed.
-    filed: Result<(), Error>,
     /// What has to be announced since.
     notes: Vec<String>,
 }
@@ -261,7 +244,8 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
     let heard = tokio::task::spawn_local(hear(signals, interrupter, Arc::clone(&gauge), job.drain));
     let clock = clock_of(job.start_at)?;
     let load_end = load_end_of(job, spans);
-    let drawn = tokio::task::spawn_local(Progress { gauge: Arc::clone(&gauge), clock, load_end, hidden, lines: Lines::default() }.draw());
+    let lines = folder.losses().lines();
+    let drawn = tokio::task::spawn_local(Progress { gauge: Arc::clone(&gauge), clock, load_end, hidden, lines: lines.clone() }.draw());
     let segment = Segment {
         label: job.label.clone().unwrap_or_else(|| job.verb.to_owned()),
         plan: Arc::clone(&job.plan),
@@ -274,25 +258,26 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
     flushed.abort();
     // The line is cleared when its task is dropped, which must happen before anything is printed.
     _ = drawn.await;
+    lines.say_all();
     let mut trial = trial?;
     // One pass over the plan, made when the load is over: an hour at 100 000/s takes it a minute.
     let pass = if job.quiet { None } else { LongPass::over(trial.summary.totals().planned + trial.not_due, "hashing") };
     let plan_fingerprint = job.plan.fingerprint();
     drop(pass);
     let header = header_after(&header, &trial, plan_fingerprint.clone());
-    let mut filed = filing.take().map_or(Ok(()), |filing| filing.finish(&header));
+    let whole = filing.take().is_none_or(|filing| filing.finish(&header));
     let mut notes = Vec::new();
-    if let (Some(tokenizer), Ok(())) = (&job.tokenizer, &filed) {
+    if let (Some(tokenizer), true) = (&job.tokenizer, whole) {
         let counting = Counting { tokenizer: Arc::clone(tokenizer), objectives: Arc::clone(&job.objectives), detail: job.records, hidden };
         match counting.recount(folder).await {
             Ok(Recounted::All(summary)) => trial.summary = *summary,
             Ok(Recounted::Interrupted) => notes.push(
                 "counting the answers was interrupted: the figures are without our tokenizer's counts; run again and let it end".to_owned(),
             ),
-            Err(error) => filed = Err(error),
+            Err(error) => folder.losses().note(&error),
         }
     }
-    Ok(Played { trial, plan_fingerprint, started: clock.wall(), filed, notes })
+    Ok(Played { trial, plan_fingerprint, started: clock.wall(), notes })
 }
 
 pub(super) fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {
@@ -354,11 +339,9 @@ async fn hear(mut signals: Signals, interrupter: crate::engine::Interrupter, gau
 
 /// `results/<model>/<time>-<verb>`, the model made fit for a folder's name.
 pub(super) fn default_path(found: &Found, started: SystemTime, verb: &str) -> PathBuf {
-    let model: String =
-        found.models.join("+").chars().map(|c| if c.is_ascii_alphanumeric() || "+-_.".contains(c) { c } else { '_' }).collect();
-    let model = model.trim_start_matches('.');
+    let model = file_name(&hidden(&found.models.join("+")));
     let time = jiff::Timestamp::try_from(started).unwrap_or(jiff::Timestamp::UNIX_EPOCH).strftime("%Y%m%dT%H%M%S%.3fZ").to_string();
-    PathBuf::from("results").join(if model.is_empty() { "model" } else { model }).join(format!("{time}-{verb}"))
+    PathBuf::from("results").join(if model.is_empty() { "model" } else { &model }).join(format!("{time}-{verb}"))
 }
 
 pub(super) fn rfc3339(time: SystemTime) -> String {

@@ -13,11 +13,10 @@ use crate::cli::config::{Parsed, to_yaml};
 use crate::cli::job::Job;
 use crate::cli::load::{salt_of, workload_of};
 use crate::cli::many::{begun_in, finished, folder_of, hear, refuse_another_target};
-use crate::cli::output::Folder;
+use crate::cli::output::{Folder, Replace, deliver};
 use crate::cli::player::{Player, Prints};
-use crate::cli::progress::Lines;
 use crate::cli::replay::{NOT_OF_A_REPLAY, notes_of, plan_of};
-use crate::cli::run::{announce, ending, make_room, on_target, session_of, show, skeleton};
+use crate::cli::run::{announce, ending, make_room, on_target, session_of, skeleton};
 use crate::cli::search_account::{Shown, account, bracket_of, foretell};
 use crate::cli::search_options::SearchOptions;
 use crate::cli::signals::Signals;
@@ -73,7 +72,8 @@ const OF_A_TRACE: &[&str] = &[
 const MAX_CONCURRENCY: u32 = 2 * Closed::THROUGHPUT;
 
 /// Options that may be given with `--resume`: they change nothing of what was measured.
-const OF_A_RESUMPTION: &[&str] = &["resume", "budget", "certificate", "no-certificate", "json", "quiet", "api-key", "header"];
+const OF_A_RESUMPTION: &[&str] =
+    &["resume", "budget", "certificate", "no-certificate", "json", "quiet", "api-key", "api-key-file", "header", "secret-header"];
 
 /// Searches, or goes on with a search.
 pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
@@ -85,7 +85,9 @@ pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<E
     if let Some(report) = begun.as_ref().filter(|report| is_finished(report, more, aim.certificate() == Wanted::Always)) {
         return finished(&job, report);
     }
-    job.out = folder.or(job.out);
+    if folder.is_some() {
+        (job.out, job.replace) = (folder, Replace::Resumed);
+    }
     let command = parsed.command;
     on_target(job, async |job, found, claimed, signals| play(job, &aim, &blueprint, begun, found, claimed, signals, command).await)
 }
@@ -161,9 +163,6 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
 
 fn aim_of(options: &SearchOptions, job: &Job, process: Process, pass: Option<Pass>) -> Result<Aim, Error> {
     let precision = options.precision.share();
-    if !(0.01..=0.5).contains(&precision) {
-        return Err(Error::usage("--precision", format!("{} is out of range", options.precision), "accepted is 1% to 50%"));
-    }
     let aim = Aim::new(&job.objectives, precision).map_err(|refusal| refusal.at("--slo"))?;
     let question = aim.question.clone().within(options.budget.unwrap_or_default());
     let (question, bounds) = match (options.over, pass) {
@@ -247,9 +246,8 @@ async fn play(
         let findings = SearchFindings::of(aim, &Journal::default(), blueprint.process.to_string(), Vec::new(), None);
         Report { search: Some(findings), ..skeleton(&job, &found, started, command) }
     };
-    let report = live(&job, aim, blueprint, &found, &folder, report, signals).await?;
-    show(&job, &report, Some(&folder))?;
-    Ok(ending(&report))
+    let mut report = live(&job, aim, blueprint, &found, &folder, report, signals).await?;
+    deliver(&job, &mut report, &folder, ending)
 }
 
 /// Refuses to go on with other rows than `report` began with.
@@ -275,7 +273,7 @@ async fn live(
     signals: Signals,
 ) -> Result<Report, Error> {
     let session = session_of(job, found)?;
-    let lines = Lines::default();
+    let lines = folder.losses().lines();
     let halted = Arc::new(AtomicBool::new(false));
     let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), Arc::clone(&halted), lines.clone()));
     let hidden = job.quiet || job.json;
@@ -316,7 +314,8 @@ async fn live(
         }
         report.search = Some(findings);
         // Written before anything else is sent: what is final is never sent again.
-        folder.write_result(&report, &yaml)
+        folder.keep_result(&report, &yaml);
+        Ok(())
     };
     let goes_on = || !halted.load(Ordering::Relaxed);
     let conclusion = hunt(&mut player, aim, blueprint, &mut journal, told, goes_on).await;
@@ -328,6 +327,5 @@ async fn live(
         report.plan_fingerprint = joint_fingerprint(findings.loads.iter().map(|load| load.plan_fingerprint.as_str()));
     }
     report.search = Some(findings);
-    folder.write_result(&report, &yaml)?;
     Ok(report)
 }

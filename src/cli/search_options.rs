@@ -24,7 +24,7 @@ pub(super) struct SearchOptions {
     #[arg(long, value_name = "WHAT", default_value = "rate", allow_hyphen_values = true)]
     pub(super) over: Over,
     /// Half the width of the interval that is wanted: 1% to 50%
-    #[arg(long, value_name = "SHARE", default_value = "10%", allow_hyphen_values = true)]
+    #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = precision, allow_hyphen_values = true)]
     pub(super) precision: Ratio,
     /// Nothing slower is of interest: where this rate fails, the search ends
     #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
@@ -80,4 +80,35 @@ fn budget(text: &str) -> Result<Budget, Refusal> {
         return Err(Refusal::new("a budget of no time buys nothing", accepted));
     }
     Ok(Budget { requests: None, seconds: Some(time.as_secs_f64()) })
+}
+
+/// Reads `--precision`: the one range that it has.
+fn precision(text: &str) -> Result<Ratio, Refusal> {
+    let typed = text.trim();
+    let percent = typed.strip_suffix('%').unwrap_or(typed).trim().parse::<f64>();
+    // A bare number from 1 up is meant as a percentage.
+    let meant = percent.ok().filter(|percent| !typed.ends_with('%') && (1.0..=50.0).contains(percent));
+    let meant = meant.map_or_else(String::new, |percent| format!("for {percent} % write {percent}%; "));
+    let accepted = format!("{meant}accepted is 1% to 50%");
+    match typed.parse::<Ratio>() {
+        Ok(ratio) if (0.01..=0.5).contains(&ratio.share()) => Ok(ratio),
+        _ => Err(Refusal::new(format!("`{text}` is no precision"), accepted)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_precision_has_one_range() {
+        for (text, share) in [("10%", 0.1), ("0.1", 0.1), ("1%", 0.01), ("50 %", 0.5)] {
+            assert_eq!(precision(text).map(Ratio::share), Ok(share), "{text}");
+        }
+        for text in ["10", "0.1%", "60%", "51", "0", "1", "-5%", "x", ""] {
+            let refused = precision(text).unwrap_err();
+            assert!(refused.accepted.ends_with("accepted is 1% to 50%"), "{text}: {refused}");
+        }
+        assert!(precision("10").unwrap_err().accepted.starts_with("for 10 % write 10%"));
+    }
 }

@@ -1,7 +1,7 @@
 //! Owns verb `simulate`: the simulated server, served to whoever asks.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
 
 use hdrhistogram::Histogram;
@@ -53,16 +53,23 @@ pub(super) fn simulate(arguments: SimulateArguments) -> Result<ExitCode, Error> 
         if !faults.is_empty() {
             say(&format!("faults: {faults}"));
         }
-        Server::new(options)
-            .serve(listener, async { signals.next().await })
-            .await
-            .map_err(|why| Error::Internal(format!("the simulated server broke: {why}")))
+        Server::new(options).serve(listener, async { signals.next().await }).await.map_err(|why| match &arguments.truth {
+            Some(path) if is_of_a_disk(why.kind()) => {
+                Error::output(path, format!("{why}; is there room on the disk? --truth names another file"))
+            }
+            _ => Error::Internal(format!("the simulated server broke: {why}")),
+        })
     })?;
     say(&account(&served));
     if let Some(path) = &arguments.truth {
         say(&format!("truth in {}", path.display()));
     }
     Ok(Exit::Done.into())
+}
+
+/// Whether an error is of a disk that takes no more, and not of a socket.
+fn is_of_a_disk(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge | ErrorKind::ReadOnlyFilesystem)
 }
 
 /// What a server did, and how exactly.

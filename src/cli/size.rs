@@ -8,6 +8,7 @@ use serde_json::{Deserializer, Value, json};
 
 use crate::cli::arguments::SizeArguments;
 use crate::cli::exit::Exit;
+use crate::cli::files::{Limit, read_bytes};
 use crate::cli::host::tool;
 use crate::cli::load::profile_of;
 use crate::cli::options::SizeOptions;
@@ -15,7 +16,7 @@ use crate::cli::replay::{read, refuse_restart};
 use crate::cli::report::{files_of, read as read_result};
 use crate::cli::size_check::{Course, check_of};
 use crate::cli::size_found::Found;
-use crate::cli::terminal::{ink, print};
+use crate::cli::terminal::{ink, json_text, print};
 use crate::error::Error;
 use crate::metrics::Objectives;
 use crate::report::{SCHEMA, render_fleet};
@@ -46,8 +47,7 @@ pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Resul
     }
     if arguments.json {
         let page = json!({"schema": SCHEMA, "tool": tool(), "command": command, "fleet": fleet});
-        let text = serde_json::to_string_pretty(&page).map_err(|why| Error::Internal(format!("the fleet is no JSON: {why}")))?;
-        print(&format!("{text}\n"))?;
+        print(&json_text(&page, "the fleet")?)?;
     } else {
         print(&render_fleet(&fleet, ink()))?;
     }
@@ -255,7 +255,7 @@ fn json_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 
 /// The JSON values of a file, one after the other.
 fn values_of(path: &Path) -> Result<Vec<Value>, Error> {
-    let text = std::fs::read(path).map_err(|why| Error::input(path, format!("cannot be read: {why}; give a result folder or a file")))?;
+    let text = read_bytes(path, Limit::RESULT, "give a result folder or a file")?;
     Deserializer::from_slice(&text)
         .into_iter()
         .collect::<Result<_, _>>()

@@ -16,10 +16,9 @@ use crate::cli::job::Job;
 use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of, workload_of};
 use crate::cli::many::{begun_in, finished, folder_of, hear, refuse_another_target};
 use crate::cli::options::SweepOptions;
-use crate::cli::output::Folder;
+use crate::cli::output::{Folder, Replace, deliver};
 use crate::cli::player::{Player, Prints};
-use crate::cli::progress::Lines;
-use crate::cli::run::{announce, ending, make_room, on_target, session_of, show, skeleton};
+use crate::cli::run::{announce, ending, make_room, on_target, session_of, skeleton};
 use crate::cli::signals::Signals;
 use crate::cli::target::{Found, with_trust};
 use crate::clock::RunClock;
@@ -48,7 +47,7 @@ pub(super) const NOT_OF_A_SWEEP: &[(&str, &str)] = &[
 ];
 
 /// Options that may be given with `--resume`: they change nothing of what is measured.
-const OF_A_RESUMPTION: &[&str] = &["resume", "json", "quiet", "api-key", "header"];
+const OF_A_RESUMPTION: &[&str] = &["resume", "json", "quiet", "api-key", "api-key-file", "header", "secret-header"];
 
 /// Sweeps, or goes on with a sweep.
 pub(super) fn sweep(arguments: SweepArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
@@ -59,7 +58,9 @@ pub(super) fn sweep(arguments: SweepArguments, mut parsed: Parsed) -> Result<Exi
     if let Some(report) = begun.as_ref().filter(|report| !report.is_unfinished()) {
         return finished(&job, report);
     }
-    job.out = folder.or(job.out);
+    if folder.is_some() {
+        (job.out, job.replace) = (folder, Replace::Resumed);
+    }
     let command = parsed.command;
     on_target(job, async |job, found, claimed, signals| play(job, &sweep, &blueprint, begun, found, claimed, signals, command).await)
 }
@@ -188,9 +189,8 @@ async fn play(
         refuse_another_target(&job, &found, &report)?;
     }
     folder.write_result(&report, &to_yaml(&job.effective)?)?;
-    let report = live(&job, sweep, blueprint, &found, &folder, report, signals).await?;
-    show(&job, &report, Some(&folder))?;
-    Ok(ending(&report))
+    let mut report = live(&job, sweep, blueprint, &found, &folder, report, signals).await?;
+    deliver(&job, &mut report, &folder, ending)
 }
 
 /// Says beforehand how long it will take.
@@ -250,7 +250,7 @@ async fn live(
     signals: Signals,
 ) -> Result<Report, Error> {
     let session = session_of(job, found)?;
-    let lines = Lines::default();
+    let lines = folder.losses().lines();
     let halted = Arc::new(AtomicBool::new(false));
     let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), Arc::clone(&halted), lines.clone()));
     let hidden = job.quiet || job.json;
@@ -277,7 +277,7 @@ async fn live(
         report.trials.push(view.clone());
         report.sweep = Some(SweepFindings::of(&report.trials, &first(report.trials.len()), None));
         // Written before anything else is sent: what is final is never sent again.
-        folder.write_result(&report, &yaml)?;
+        folder.keep_result(&report, &yaml);
         if !hidden {
             lines.push(format!("{}/{} {}", place + 1, sweep.most_points(), account(&view)));
         }
@@ -294,7 +294,6 @@ async fn live(
     if finished.is_some_and(|finished| finished != Finished::NoAnswer) {
         report.plan_fingerprint = joint_fingerprint(prints.iter().map(String::as_str));
     }
-    folder.write_result(&report, &yaml)?;
     Ok(report)
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::cli::files::{Limit, read_bytes};
 use crate::cli::job::{Job, Whom};
 use crate::cli::options::TargetOptions;
 use crate::client::{Addresses, Discovery, Target, Tls};
@@ -26,7 +27,7 @@ pub(super) fn trust_of(options: &TargetOptions, whom: &Whom) -> Result<Tls, Erro
             Err(Error::usage("--insecure", "trusts anyone, and --ca-cert someone", "drop one of them"))
         }
         (_, Some(path)) => {
-            let pem = std::fs::read(path).map_err(|why| Error::input(path, format!("cannot be read: {why}; check --ca-cert")))?;
+            let pem = read_bytes(path, Limit::CERTIFICATES, "check --ca-cert")?;
             Tls::machine_and(&pem, path)
         }
         (Some(_), None) => Tls::anyone(),

@@ -1,14 +1,39 @@
-//! Owns what is printed: the result to standard output, everything else to standard error.
+//! Owns what is printed: the result to standard output, everything else to standard error. All printing goes through
+//! here, so that nothing that came from outside reaches a terminal raw, and no secret reaches it at all.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::{PoisonError, RwLock};
+
+use serde::Serialize;
 
 use crate::error::Error;
 use crate::report::Ink;
+use crate::units::{Secrets, visible, visible_json, visible_page};
 
-/// Prints `text` to standard output. A reader that has gone is no error: it had what it wanted.
+/// The secrets that this process knows: what it was given on the command line, in files and in the environment.
+static KNOWN: RwLock<Option<Secrets>> = RwLock::new(None);
+
+/// Takes note of secrets: from now on they are neither printed nor written.
+pub(super) fn keep_secret(secrets: &Secrets) {
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    *known = Some(known.as_ref().map_or_else(|| secrets.clone(), |known| known.and(secrets)));
+}
+
+/// The secrets that are known.
+pub(super) fn known_secrets() -> Secrets {
+    KNOWN.read().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
+}
+
+/// `text` without the secrets that are known.
+pub(super) fn hidden(text: &str) -> String {
+    known_secrets().hide(text).into_owned()
+}
+
+/// Prints `text`, a page of ours, to standard output. A reader that has gone is no error: it had what it wanted.
 pub(super) fn print(text: &str) -> Result<(), Error> {
+    let text = hidden(text);
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(visible_page(&text).as_bytes()).and_then(|()| out.flush()) {
         Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::output("standard output", format!("{why}; check where it leads")))
         }
@@ -16,9 +41,57 @@ pub(super) fn print(text: &str) -> Result<(), Error> {
     }
 }
 
-/// Says `line` on standard error. Where that is closed there is no one left to tell.
+/// `value` as JSON that can be printed; `what` it is, for the error.
+pub(super) fn json_text(value: &impl Serialize, what: &str) -> Result<String, Error> {
+    let text = serde_json::to_string_pretty(value).map_err(|why| Error::Internal(format!("{what} is no JSON: {why}")))?;
+    Ok(visible_json(&hidden(&text)).into_owned() + "\n")
+}
+
+/// A line has at most so many characters: what a file or a server says is no flood.
+const LONGEST_LINE: usize = 8_000;
+
+/// Says `line` on standard error: one line, whatever stands in it. Where that is closed there is no one left to tell.
 pub(super) fn say(line: &str) {
-    _ = writeln!(io::stderr().lock(), "{line}");
+    let line = hidden(line);
+    let shown = visible(&line);
+    match shown.char_indices().nth(LONGEST_LINE) {
+        Some((end, _)) => _ = writeln!(io::stderr().lock(), "{}…", &shown[..end]),
+        None => _ = writeln!(io::stderr().lock(), "{shown}"),
+    }
+}
+
+/// Says a text of several lines, which are ours, on standard error.
+pub(super) fn say_page(text: &str) {
+    _ = io::stderr().lock().write_all(visible_page(&hidden(text)).as_bytes());
+}
+
+/// Writes rows of a table of ours to standard output, line by line; how many. A reader that has gone is no error.
+pub(super) fn print_rows(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<u64, Error> {
+    let mut rows = Rows { out: io::stdout().lock(), number: 0 };
+    match write(&mut rows).and_then(|()| rows.out.flush()) {
+        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::output("standard output", format!("{why}; check where it leads")))
+        }
+        Ok(()) | Err(_) => Ok(rows.number),
+    }
+}
+
+/// Counts the lines that go through.
+struct Rows<'a> {
+    out: io::StdoutLock<'a>,
+    number: u64,
+}
+
+impl Write for Rows<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.number += memchr::memchr_iter(b'\n', &bytes[..written]).count() as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Whether standard output takes colour: a terminal, and `NO_COLOR` (<https://no-color.org>) not set.

@@ -1,6 +1,5 @@
 //! Owns `--tokenizer` before the load: the file read, and prompts of exact length found ahead on all cores.
 
-use std::fs;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -10,6 +9,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
+use crate::cli::files::{Limit, read_bytes};
 use crate::cli::job::Job;
 use crate::cli::signals::Signals;
 use crate::error::Error;
@@ -31,9 +31,7 @@ pub(super) fn tokenizer_of(path: &Path) -> Result<Arc<Tokenizer>, Error> {
     } else {
         (path.to_owned(), path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned())
     };
-    let bytes = fs::read(&file).map_err(|why| {
-        Error::input(&file, format!("cannot be read: {why}; give --tokenizer a tokenizer.json, or a folder that holds one"))
-    })?;
+    let bytes = read_bytes(&file, Limit::TOKENIZER, "give --tokenizer a tokenizer.json, or a folder that holds one")?;
     let tokenizer = Tokenizer::from_json(&bytes, &name).map_err(|refusal| Error::input(&file, refusal.to_string()))?;
     Ok(Arc::new(tokenizer))
 }

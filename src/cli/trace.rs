@@ -8,16 +8,17 @@ use std::process::ExitCode;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::cli::arguments::{ConvertArguments, FitArguments, InspectArguments, SampleArguments, TraceArguments, TraceVerb};
 use crate::cli::exit::Exit;
+use crate::cli::files::{create, create_folder};
 use crate::cli::replay::{read, refuse_restart};
-use crate::cli::terminal::{ink, print, say};
+use crate::cli::terminal::{ink, json_text, print, say};
+use crate::cli::trace_arguments::{ConvertArguments, FitArguments, InspectArguments, SampleArguments, TraceArguments, TraceVerb};
 use crate::error::Error;
 use crate::report::{render_fit, render_inspection};
 use crate::schedule::Observer;
 use crate::seed::Seed;
 use crate::trace::{Choice, Format, OnEmpty, Selection, Trace, inspect as inspect_rows, made_up, write};
-use crate::units::{Offset, count};
+use crate::units::{Offset, count, visible};
 use crate::workload::{LengthFit, TraceFit, fit_trace};
 
 /// Does what the verb under `trace` says.
@@ -38,8 +39,7 @@ fn inspect(arguments: &InspectArguments) -> Result<ExitCode, Error> {
         return Err(Error::input(path, "has no row that is not empty; drop --on-empty to see it as it is"));
     };
     if arguments.json {
-        let text = serde_json::to_string_pretty(&inspection).map_err(|why| Error::Internal(format!("the figures are no JSON: {why}")))?;
-        print(&format!("{text}\n"))?;
+        print(&json_text(&inspection, "the figures")?)?;
     } else {
         print(&render_inspection(&path.to_string_lossy(), &inspection, &picture_of(&selection), ink()))?;
     }
@@ -54,7 +54,8 @@ fn convert(arguments: &ConvertArguments) -> Result<ExitCode, Error> {
     refuse_restart(&trace, &arguments.file)?;
     let lost = write_to(&trace, arguments.to, &arguments.out)?;
     let rows = count(trace.rows().len() as u64);
-    print(&format!("{rows} rows of {} written as {} to {}\n", trace.format(), arguments.to, arguments.out.display()))?;
+    let line = format!("{rows} rows of {} written as {} to {}", trace.format(), arguments.to, arguments.out.display());
+    print(&(visible(&line).into_owned() + "\n"))?;
     for what in lost {
         say(&format!("lost: {what}"));
     }
@@ -65,7 +66,8 @@ fn sample(arguments: &SampleArguments) -> Result<ExitCode, Error> {
     let trace = made_up(arguments.requests, arguments.to, Seed::new(arguments.seed))
         .ok_or_else(|| Error::Internal("the made-up trace has no rows".to_owned()))?;
     write_to(&trace, arguments.to, &arguments.out)?;
-    print(&format!("{} made-up rows written as {} to {}\n", count(trace.rows().len() as u64), arguments.to, arguments.out.display()))?;
+    let line = format!("{} made-up rows written as {} to {}", count(trace.rows().len() as u64), arguments.to, arguments.out.display());
+    print(&(visible(&line).into_owned() + "\n"))?;
     Ok(Exit::Done.into())
 }
 
@@ -98,11 +100,10 @@ fn fit(arguments: &FitArguments) -> Result<ExitCode, Error> {
     };
     let yaml = yaml_of(&fit, path, folder.as_deref())?;
     if let Some(folder) = &folder {
-        write_fit(&fit, &selection, &yaml, folder)?;
+        write_fit(&fit, &selection, &yaml, folder, arguments.force)?;
     }
     if arguments.json {
-        let text = serde_json::to_string_pretty(&fit).map_err(|why| Error::Internal(format!("the figures are no JSON: {why}")))?;
-        print(&format!("{text}\n"))?;
+        print(&json_text(&fit, "the figures")?)?;
     } else {
         print(&render_fit(&path.to_string_lossy(), &fit, &yaml, ink()))?;
     }
@@ -128,23 +129,33 @@ fn yaml_of(fit: &TraceFit, path: &Path, folder: Option<&Path>) -> Result<String,
         options.insert("profile".to_owned(), folder.join("profile.csv").display().to_string().into());
     }
     let text = serde_saphyr::to_string(&options).map_err(|why| Error::Internal(format!("the laws cannot be written as YAML: {why}")))?;
-    Ok(format!("# laws that {} is like\n{text}", path.display()))
+    Ok(format!("# laws that {} is like\n{text}", visible(&path.to_string_lossy())))
 }
 
-fn write_fit(fit: &TraceFit, selection: &Selection, yaml: &str, folder: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(folder).map_err(|why| Error::output(folder, format!("{why}; check --out")))?;
+/// Writes the files of `--out`. Those that are there already stay, unless they are to be replaced.
+fn write_fit(fit: &TraceFit, selection: &Selection, yaml: &str, folder: &Path, force: bool) -> Result<(), Error> {
+    create_folder(folder).map_err(|why| Error::output(folder, format!("{why}; check --out")))?;
     let lengths = |of: fn(&crate::trace::Row) -> u32| {
         let lines: Vec<String> = selection.trace.rows().iter().map(|row| format!("{}\n", of(row))).collect();
         lines.concat()
     };
-    for (name, text) in [
+    let files = [
         ("fit.yaml", yaml.to_owned()),
         ("profile.csv", fit.profile.csv()),
         ("input.txt", lengths(|row| row.input_tokens)),
         ("output.txt", lengths(|row| row.output_tokens)),
-    ] {
+    ];
+    let there = |name: &str| folder.join(name).symlink_metadata().ok();
+    if let Some((name, _)) = files.iter().find(|(name, _)| there(name).is_some_and(|about| !force || !about.is_file())) {
+        return Err(Error::output(folder.join(name), "is there already; give --force to replace it, or name another folder with --out"));
+    }
+    for (name, text) in files {
         let path = folder.join(name);
-        std::fs::write(&path, text).map_err(|why| Error::output(&path, format!("{why}; check --out")))?;
+        let failed = |why: std::io::Error| Error::output(&path, format!("{why}; check --out"));
+        if there(name).is_some() {
+            std::fs::remove_file(&path).map_err(failed)?;
+        }
+        create(&path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::pool::Reservation;
 use super::{Endpoint, Route, Target};
 use crate::error::Error;
+use crate::units::Secrets;
 use crate::workload::RequestSpec;
 
 /// The field that asks for an output length.
@@ -84,6 +85,8 @@ pub struct RequestOptions {
     pub continuous_usage: bool,
     /// Keep the text of answers, for a tokenizer that counts it after the run.
     pub keep_text: bool,
+    /// What must stand in no record, should a server echo it.
+    pub secrets: Secrets,
     /// Stands before the id in `x-request-id`. Servers key requests by it: two runs at once need two prefixes.
     pub request_id_prefix: String,
 }
@@ -105,6 +108,7 @@ impl RequestOptions {
             min_tokens: false,
             continuous_usage: false,
             keep_text: false,
+            secrets: Secrets::default(),
             request_id_prefix: "tonnage-".to_owned(),
         }
     }
@@ -122,6 +126,7 @@ pub struct Encoder {
     tail: Vec<u8>,
     stream: bool,
     keep_text: bool,
+    secrets: Secrets,
     request_id_prefix: String,
 }
 
@@ -183,7 +188,7 @@ impl Encoder {
             .map(|name| {
                 let quoted = Value::from(name.as_str());
                 let head = format!(r#"{{"model":{quoted},{}"#, options.endpoint.before_prompt()).into_bytes();
-                EncodedModel { name: name.as_str().into(), head }
+                EncodedModel { name: options.secrets.hide(name).as_ref().into(), head }
             })
             .collect();
         Ok(Self {
@@ -194,6 +199,7 @@ impl Encoder {
             tail: body_tail(options),
             stream: options.stream,
             keep_text: options.keep_text,
+            secrets: options.secrets.clone(),
             request_id_prefix: options.request_id_prefix.clone(),
         })
     }
@@ -234,6 +240,7 @@ impl Encoder {
             asked_tokens: asked,
             stream: self.stream,
             keep_text: self.keep_text,
+            secrets: self.secrets.clone(),
             reservation: OnceCell::new(),
         }
     }
@@ -251,6 +258,8 @@ pub struct Call {
     pub(super) stream: bool,
     /// Whether the text of the answer is kept.
     pub(super) keep_text: bool,
+    /// What must not stand in its record.
+    pub(super) secrets: Secrets,
     /// Held from `reserve` until the send, or until the call is dropped unsent.
     pub(super) reservation: OnceCell<Reservation>,
 }

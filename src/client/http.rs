@@ -129,10 +129,12 @@ impl Client for HttpClient {
     }
 
     async fn send(self: Rc<Self>, call: Call, clock: RunClock, departure: &Departure, exchange: &mut Exchange) {
+        let secrets = call.secrets.clone();
         if let Err(failure) = self.settle(call, clock, departure, exchange).await {
             exchange.ended.get_or_insert_with(|| clock.now());
             exchange.outcome = Outcome::Failed(failure);
         }
+        exchange.hide(&secrets);
     }
 }
 

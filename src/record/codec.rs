@@ -138,6 +138,11 @@ impl<W: Write + Seek> Writer<W> {
         self.sink.write_all(&self.line)
     }
 
+    /// What is written into.
+    pub fn sink(&self) -> &W {
+        &self.sink
+    }
+
     /// Hands what is buffered to the system, so that a killed run loses little.
     pub fn flush(&mut self) -> std::io::Result<()> {
         self.sink.flush()

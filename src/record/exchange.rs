@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::record::AnswerText;
-use crate::units::Offset;
+use crate::units::{Offset, Secrets};
 
 /// What one request on the wire left behind. It keeps its timings even when it failed. Definitions: `metrics.md`, "Instants".
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -56,6 +56,17 @@ impl Exchange {
     #[must_use]
     pub fn is_refused(&self) -> bool {
         matches!(self.outcome, Outcome::Failed(_)) && self.status.is_some_and(|status| REFUSALS.contains(&status))
+    }
+
+    /// Takes `secrets` out of what the server said, should it echo them.
+    pub fn hide(&mut self, secrets: &Secrets) {
+        if secrets.is_empty() {
+            return;
+        }
+        if let Outcome::Failed(failure) = &mut self.outcome {
+            failure.text = secrets.hide_echo(&failure.text).into();
+        }
+        self.finish_reason = self.finish_reason.take().map(|reason| secrets.hide(&reason).into());
     }
 
     /// Notes a token-bearing event read at `at`; `answer` unless it is reasoning.

@@ -18,6 +18,7 @@ pub(super) const UNKNOWN: &str = "—";
 /// The text that `run` prints and `report` prints again.
 #[must_use]
 pub fn render(report: &Report, ink: Ink) -> String {
+    let report = &*report.shown();
     let mut text = header(report, ink);
     if let Some(findings) = &report.sweep {
         text.push('\n');

@@ -2,6 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+use crate::units::visible;
 pub use crate::units::wrapped;
 
 /// Columns that text keeps to where it can.
@@ -55,7 +56,7 @@ impl Grid {
     }
 
     pub(super) fn row(&mut self, cells: Vec<String>) {
-        self.table.add_row(cells);
+        self.table.add_row(cells.into_iter().map(|cell| visible(&cell).into_owned()));
     }
 
     pub(super) fn is_empty(&self) -> bool {

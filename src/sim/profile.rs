@@ -44,7 +44,7 @@ impl Profile {
         ("8b-a100", Preset::Llama8bOnA100.sentence()),
         ("70b-4xh100", Preset::Llama70bOnFourH100.sentence()),
         ("8b-h100:max_seqs=64", "an engine with limits of your own; several are separated by commas"),
-        ("delay", "delay:ttft=lognormal:20ms,0.1,itl=lognormal:5ms,0.1"),
+        ("delay", "lognormal, CV 0.1: 20 ms to the first token, 5 ms to each further one"),
         ("delay:ttft=20ms,itl=5ms", "pure delay (M/G/∞): no request waits for another; each law also exp:20ms or lognormal:20ms,0.5"),
         (
             "mmc:servers=4,service=100ms",

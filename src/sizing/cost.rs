@@ -29,12 +29,17 @@ impl Price {
     }
 }
 
+/// Signs that may stand before or behind an amount.
+const CURRENCIES: [char; 6] = ['$', '€', '£', '¥', '₹', '₩'];
+
 impl std::str::FromStr for Price {
     type Err = Refusal;
 
-    /// Reads `2.5/h`, or a bare price of an hour.
+    /// Reads `2.5/h`, `$2.5/h`, or a bare price of an hour; the currency is the reader's.
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        let number = text.trim().strip_suffix("/h").unwrap_or(text).trim();
+        let number = text.trim().trim_start_matches(CURRENCIES).trim();
+        let number = ["/hour", "/hr", "/h"].iter().find_map(|unit| number.strip_suffix(unit)).unwrap_or(number);
+        let number = number.trim().trim_end_matches(CURRENCIES).trim();
         let refuse = |_| Refusal::new(format!("`{text}` is not a price"), "accepted is what one GPU costs in an hour: 2.5/h");
         Self::new(number.parse().map_err(refuse)?)
     }
@@ -78,7 +83,10 @@ mod tests {
     fn prices_are_read_with_and_without_their_hour() {
         assert_eq!("2.5/h".parse::<Price>().map(Price::per_hour), Ok(2.5));
         assert_eq!(" 2.5 ".parse::<Price>().map(Price::per_hour), Ok(2.5));
-        for text in ["-1/h", "2.5/s", "nan", "free"] {
+        for text in ["$2.5/h", "€ 2.5 /h", "2.5 $/hr", "$2.5"] {
+            assert_eq!(text.parse::<Price>().map(Price::per_hour), Ok(2.5), "{text}");
+        }
+        for text in ["-1/h", "2.5/s", "nan", "free", "$", "$-1/h"] {
             assert!(text.parse::<Price>().is_err(), "{text}");
         }
     }

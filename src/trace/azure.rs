@@ -1,9 +1,9 @@
 //! Owns Azure's CSV: `TIMESTAMP,ContextTokens,GeneratedTokens` (2023, 2024; 2025 with a column between), times as dates.
 
 use crate::trace::format::Parser;
-use crate::trace::number::{date_ns, shown, tokens};
+use crate::trace::number::{date_ns, shown};
 use crate::trace::rows::{Pending, RawRow};
-use crate::trace::table;
+use crate::trace::table::{self, cell_tokens};
 
 /// The columns it is known by.
 pub(crate) const COLUMNS: [&str; 3] = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
@@ -24,7 +24,7 @@ impl Parser for Azure {
         let [time, input, output] = table::pick(line, &self.places)?;
         let at_ns = date_ns(time)
             .ok_or_else(|| format!("TIMESTAMP is `{}`, not a date and time such as 2023-11-16 18:17:03.9799600", shown(time)))?;
-        let row = RawRow { at_ns, input_tokens: tokens(COLUMNS[1], input)?, output_tokens: tokens(COLUMNS[2], output)? };
+        let row = RawRow { at_ns, input_tokens: cell_tokens(COLUMNS[1], input)?, output_tokens: cell_tokens(COLUMNS[2], output)? };
         pending.push(row, &[], None)
     }
 }

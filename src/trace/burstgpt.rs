@@ -1,9 +1,9 @@
 //! Owns the CSV of `BurstGPT`: times in seconds since a local midnight, columns by name (6 in version 1, 8 in version 3).
 
 use crate::trace::format::Parser;
-use crate::trace::number::{scaled_decimal, shown, tokens};
+use crate::trace::number::{scaled_decimal, shown};
 use crate::trace::rows::{Pending, RawRow};
-use crate::trace::table;
+use crate::trace::table::{self, cell_tokens};
 
 /// The columns it is known by.
 pub(crate) const COLUMNS: [&str; 3] = ["Timestamp", "Request tokens", "Response tokens"];
@@ -27,7 +27,7 @@ impl Parser for BurstGpt {
     fn take(&mut self, line: &str, pending: &mut Pending) -> Result<(), String> {
         let [time, input, output] = table::pick(line, &self.places)?;
         let at_ns = scaled_decimal(time, 9).ok_or_else(|| format!("Timestamp is `{}`, not a number of seconds", shown(time)))?;
-        let row = RawRow { at_ns, input_tokens: tokens(COLUMNS[1], input)?, output_tokens: tokens(COLUMNS[2], output)? };
+        let row = RawRow { at_ns, input_tokens: cell_tokens(COLUMNS[1], input)?, output_tokens: cell_tokens(COLUMNS[2], output)? };
         // Requests by API have none.
         let field = |place: Option<usize>| place.map(|place| table::pick(line, &[place])).transpose();
         let session = field(self.session)?.map(|[session]| session).filter(|session| !session.is_empty());

@@ -16,6 +16,7 @@ use crate::trace::otel::Otel;
 use crate::trace::ragpulse::RagPulse;
 use crate::trace::recognise::format_of;
 use crate::trace::rows::Pending;
+use crate::trace::table::{DELIMITERS, with_commas};
 use crate::trace::vidur::Vidur;
 use crate::trace::weka::Weka;
 
@@ -196,6 +197,8 @@ pub struct Reading {
     pub columns: Option<Columns>,
     /// The unit of its times.
     pub time_unit: Option<TimeUnit>,
+    /// What separates the fields of a table; none: a comma, or else what makes its first line a header that is known.
+    pub delimiter: Option<char>,
     /// Which of several recordings in one file to take, from 1; none: a file of several is read, and a replay refuses it.
     pub segment: Option<u32>,
 }
@@ -224,6 +227,27 @@ pub(crate) struct Opened {
     pub(crate) parser: Box<dyn Parser>,
     /// Whether the first line is a header, and no row.
     pub(crate) is_header: bool,
+}
+
+/// The parser of a file that starts with `line`, and what separates the fields of its tables. A comma is tried first: another character is
+/// taken only where the line then is a header, and with commas it is none.
+pub(crate) fn opened_with(line: &str, reading: &Reading) -> Result<(Opened, char), String> {
+    if line.starts_with(['{', '[']) {
+        if reading.delimiter.is_some() {
+            return Err("is JSON, whose fields nothing separates; drop --delimiter".to_owned());
+        }
+        return parser_of(line, reading).map(|opened| (opened, ','));
+    }
+    if let Some(delimiter) = reading.delimiter {
+        return parser_of(&with_commas(line, delimiter), reading).map(|opened| (opened, delimiter));
+    }
+    let refused = match parser_of(line, reading) {
+        Ok(opened) => return Ok((opened, ',')),
+        Err(why) => why,
+    };
+    let others = DELIMITERS.into_iter().filter(|delimiter| *delimiter != ',' && line.contains(*delimiter));
+    let mut opened = others.filter_map(|delimiter| Some((parser_of(&with_commas(line, delimiter), reading).ok()?, delimiter)));
+    opened.next().ok_or(refused)
 }
 
 /// The parser of a file that starts with `line`, of which `reading` is known.

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use crate::error::Refusal;
 use crate::trace::format::{Parser, TimeUnit};
 use crate::trace::json::{Figure, parse, tokens_or_none};
-use crate::trace::number::{date_ns, scaled_decimal, shown, tokens};
+use crate::trace::number::{date_ns, scaled_decimal, shown};
 use crate::trace::rows::{Pending, RawRow};
-use crate::trace::table;
+use crate::trace::table::{self, cell_tokens};
 
 /// Names of columns (CSV) or keys (JSON; `a.b` is key b inside a). Written `time=ts,input=prompt,output=completion,session=user`, the
 /// session left out where there is none.
@@ -139,7 +139,11 @@ impl Parser for GenericCsv {
     fn take(&mut self, line: &str, pending: &mut Pending) -> Result<(), String> {
         let [time, input, output] = table::pick(line, &self.places)?;
         let at_ns = self.clock.read(&self.columns.time, time)?;
-        let row = RawRow { at_ns, input_tokens: tokens(&self.columns.input, input)?, output_tokens: tokens(&self.columns.output, output)? };
+        let row = RawRow {
+            at_ns,
+            input_tokens: cell_tokens(&self.columns.input, input)?,
+            output_tokens: cell_tokens(&self.columns.output, output)?,
+        };
         let session = self.session.map(|place| table::pick(line, &[place])).transpose()?.map(|[session]| session);
         pending.push(row, &[], session.filter(|session| !session.is_empty()))
     }

@@ -4,9 +4,9 @@ use serde::Deserialize;
 
 use crate::trace::format::Parser;
 use crate::trace::json::{Figure, parse, tokens_or_none};
-use crate::trace::number::{date_ns, scaled_decimal, shown, tokens};
+use crate::trace::number::{date_ns, scaled_decimal, shown};
 use crate::trace::rows::{Pending, RawRow};
-use crate::trace::table;
+use crate::trace::table::{self, cell_tokens};
 
 /// The keys or columns it is known by.
 pub(crate) const KEYS: [&str; 3] = ["startTime", "prompt_tokens", "completion_tokens"];
@@ -57,7 +57,7 @@ impl Parser for LiteLlm {
         if let Some(Table { places, session, end }) = &self.table {
             let [time, input, output] = table::pick(text, places)?;
             let at_ns = instant(time).ok_or_else(|| refuse(time))?;
-            let row = RawRow { at_ns, input_tokens: tokens(KEYS[1], input)?, output_tokens: tokens(KEYS[2], output)? };
+            let row = RawRow { at_ns, input_tokens: cell_tokens(KEYS[1], input)?, output_tokens: cell_tokens(KEYS[2], output)? };
             let field = |place: Option<usize>| place.map(|place| table::pick(text, &[place])).transpose();
             pending.answered_in(field(*end)?.and_then(|[end]| instant(end)).map(|end_ns| end_ns.saturating_sub(at_ns)));
             return pending.push(row, &[], field(*session)?.map(|[session]| session).filter(|session| !session.is_empty()));

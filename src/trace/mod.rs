@@ -38,4 +38,5 @@ pub use rows::{Restart, Row, Trace};
 pub use sample::made_up;
 pub use select::{Choice, OnEmpty, Reason, Selection, parse_window};
 pub use sides::{BlockPool, Sessions};
+pub use table::parse_delimiter;
 pub use write::write;

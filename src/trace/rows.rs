@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::seed::{Seed, exponential};
-use crate::trace::format::{Format, Reading, parser_of};
+use crate::trace::format::{Format, Reading, opened_with};
 use crate::trace::lines::Lines;
 use crate::trace::sides::{AnswerTimes, BlockPool, LineRuns, NewSessions, Sessions};
+use crate::trace::table::with_commas;
 use crate::units::{Offset, Rate};
 
 /// One recorded request.
@@ -48,6 +49,7 @@ pub struct Restart {
 pub struct Trace {
     format: Format,
     time_unit: &'static str,
+    delimiter: char,
     rows: Vec<Row>,
     blocks: BlockPool,
     sessions: Sessions,
@@ -78,16 +80,23 @@ impl Trace {
         };
         let refuse = |number: u64, why: String| Error::input_at(path, number, why);
         let first = first.to_owned();
-        let mut opened = parser_of(&first, reading).map_err(|why| refuse(number, why))?;
+        let (mut opened, delimiter) = opened_with(&first, reading).map_err(|why| refuse(number, why))?;
+        lines.separated_by(delimiter);
         let mut pending = Pending::new(opened.format, opened.time_unit, reading.segment);
         if !opened.is_header {
             pending.number = number;
             opened.parser.take(&first, &mut pending).map_err(|why| refuse(number, why))?;
         }
+        pending.trace.delimiter = delimiter;
         drop(first);
         while let Some((number, line)) = lines.advance()? {
             pending.number = number;
-            opened.parser.take(line, &mut pending).map_err(|why| refuse(number, why))?;
+            let taken = if delimiter == ',' {
+                opened.parser.take(line, &mut pending)
+            } else {
+                opened.parser.take(&with_commas(line, delimiter), &mut pending)
+            };
+            taken.map_err(|why| refuse(number, why))?;
         }
         pending.finish(opened.parser.time_unit(), path)
     }
@@ -102,6 +111,12 @@ impl Trace {
     #[must_use]
     pub fn time_unit(&self) -> &'static str {
         self.time_unit
+    }
+
+    /// What separates the fields of its file, where it is a table.
+    #[must_use]
+    pub fn delimiter(&self) -> char {
+        self.delimiter
     }
 
     /// Its rows in order of time; at least one as read.
@@ -245,6 +260,7 @@ impl Pending {
         let trace = Trace {
             format,
             time_unit,
+            delimiter: ',',
             rows: Vec::new(),
             blocks: BlockPool::default(),
             sessions: Sessions::default(),

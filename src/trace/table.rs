@@ -1,16 +1,110 @@
 //! Owns comma-separated tables: columns by name, fields by column.
 
-use crate::trace::number::shown;
+use crate::error::Refusal;
+use crate::trace::number::{shown, tokens};
 
-/// The fields of a line, quotes and blanks around them taken away.
+/// What may separate fields.
+pub(crate) const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
+
+/// Reads `--delimiter`.
+pub fn parse_delimiter(text: &str) -> Result<char, Refusal> {
+    match text {
+        "tab" | "\\t" => Ok('\t'),
+        _ => DELIMITERS
+            .into_iter()
+            .find(|delimiter| text.chars().eq([*delimiter]))
+            .ok_or_else(|| Refusal::new(format!("`{text}` separates no fields"), "accepted is `,`, `;`, `|` or tab")),
+    }
+}
+
+/// The fields of a line (RFC 4180), quotes and blanks around them taken away. A quote opens a field only at its start,
+/// and within it two quotes are one that closes nothing.
 pub(crate) fn fields(line: &str) -> Vec<&str> {
-    let mut quoted = false;
-    line.split(move |character| {
-        quoted ^= character == '"';
-        character == ',' && !quoted
+    fields_by(line, ',').collect()
+}
+
+fn fields_by(line: &str, delimiter: char) -> impl Iterator<Item = &str> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let mut scan = Scan::new(delimiter);
+        let end = text.bytes().position(|byte| scan.ends_field(byte));
+        let field = end.map_or(text, |end| &text[..end]);
+        rest = end.map(|end| &text[end + 1..]);
+        let field = field.trim();
+        let inner = field.strip_prefix('"').and_then(|inner| inner.strip_suffix('"'));
+        Some(inner.unwrap_or(field).trim())
     })
-    .map(|field| field.trim().trim_matches('"').trim())
-    .collect()
+}
+
+/// `line`, whose fields `delimiter` separates, with commas between them.
+pub(crate) fn with_commas(line: &str, delimiter: char) -> String {
+    let mut text = String::with_capacity(line.len() + 8);
+    for (place, field) in fields_by(line, delimiter).enumerate() {
+        if place > 0 {
+            text.push(',');
+        }
+        if field.contains([',', '"', '\n', '\r']) {
+            // Its own quotes are doubled already where it was quoted.
+            let inner = field.replace("\"\"", "\"").replace('"', "\"\"");
+            text.extend(["\"", &inner, "\""]);
+        } else {
+            text.push_str(field);
+        }
+    }
+    text
+}
+
+/// Where in its fields a row stands, byte by byte.
+pub(crate) struct Scan {
+    delimiter: u8,
+    /// Nothing but blanks of the field was seen, or quotes in pairs.
+    starts: bool,
+    quoted: bool,
+    /// The quotes of the field were closed.
+    closed: bool,
+    /// Text stands behind quotes that were closed.
+    broken: bool,
+}
+
+impl Scan {
+    /// Before the first byte; `delimiter` is one of [`DELIMITERS`].
+    pub(crate) fn new(delimiter: char) -> Self {
+        Self { delimiter: delimiter as u8, starts: true, quoted: false, closed: false, broken: false }
+    }
+
+    /// Whether the row stands within quotes after `bytes`, so that it goes on in the next line.
+    pub(crate) fn is_open_after(&mut self, bytes: &[u8]) -> bool {
+        for byte in bytes {
+            _ = self.ends_field(*byte);
+        }
+        self.quoted
+    }
+
+    /// Whether text stood behind quotes that were closed, which no quoted field has.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Whether `byte` ends the field.
+    fn ends_field(&mut self, byte: u8) -> bool {
+        match byte {
+            b'"' if self.quoted => (self.quoted, self.closed) = (false, true),
+            // Behind a quote that closed it may be the second of two, which is one of the text.
+            b'"' if self.starts => (self.quoted, self.closed) = (true, false),
+            _ if self.quoted => {}
+            delimiter if delimiter == self.delimiter => {
+                (self.starts, self.closed) = (true, false);
+                return true;
+            }
+            blank if blank.is_ascii_whitespace() => {}
+            _ => {
+                self.broken |= self.closed;
+                self.starts = false;
+            }
+        }
+        false
+    }
 }
 
 /// Whether the header `line` has all of `names`, in any place and any case.
@@ -43,6 +137,13 @@ pub(crate) fn pick<'a, const N: usize>(line: &'a str, places: &[usize; N]) -> Re
     Ok(picked)
 }
 
+/// The token count in a cell. An empty cell, and what tools write for one that is missing, is 0, which `--on-empty`
+/// decides on.
+pub(crate) fn cell_tokens(name: &str, cell: &str) -> Result<u32, String> {
+    let missing = ["", "null", "nan", "none", "na", "n/a", "nil", "-", "\\n"];
+    if missing.iter().any(|text| cell.eq_ignore_ascii_case(text)) { Ok(0) } else { tokens(name, cell) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +154,48 @@ mod tests {
         assert_eq!(places("a,c", ["A", "b"]), Err("the header `a,c` has no column b; name those that it has".to_owned()));
         assert_eq!(pick("1,\"x,y\", 3", &[2, 1]), Ok(["3", "x,y"]));
         assert_eq!(pick("1", &[2]), Err("has 1 fields, and column 3 is needed".to_owned()));
+    }
+
+    #[test]
+    fn a_quote_opens_a_field_only_at_its_start() {
+        for (line, wanted) in [
+            ("a,\"b,c\",d", &["a", "b,c", "d"][..]),
+            ("5\" disk,7", &["5\" disk", "7"]),
+            ("\"say \"\"x, y\"\"\",7", &["say \"\"x, y\"\"", "7"]),
+            (" \"a\" ,b", &["a", "b"]),
+            ("\"two\nlines\",1", &["two\nlines", "1"]),
+            ("", &[""]),
+            ("a,", &["a", ""]),
+        ] {
+            assert_eq!(fields(line), wanted, "{line}");
+        }
+        for (line, open) in
+            [("a,\"b", true), ("a,\"b\"", false), ("5\",x", false), ("\"a\"\"", true), ("\"a\"\"b\"", false), ("a,\"", true)]
+        {
+            assert_eq!(Scan::new(',').is_open_after(line.as_bytes()), open, "{line}");
+        }
+    }
+
+    #[test]
+    fn other_separators_become_commas_and_decimal_commas_stay_in_their_field() {
+        for (line, delimiter, wanted) in [
+            ("a;b;c", ';', "a,b,c"),
+            ("0,5;20;6", ';', "\"0,5\",20,6"),
+            ("\"x;y\";1", ';', "x;y,1"),
+            ("\"say \"\"x\"\"\"\t1\t", '\t', "\"say \"\"x\"\"\",1,"),
+        ] {
+            assert_eq!(with_commas(line, delimiter), wanted, "{line}");
+        }
+        assert_eq!((parse_delimiter(";"), parse_delimiter("tab")), (Ok(';'), Ok('\t')));
+        assert!(parse_delimiter("x").is_err() && parse_delimiter(";;").is_err());
+    }
+
+    #[test]
+    fn a_missing_cell_is_no_tokens() {
+        for cell in ["", "null", "NULL", "NaN", "None", "NA", "-"] {
+            assert_eq!(cell_tokens("in", cell), Ok(0), "{cell}");
+        }
+        assert_eq!(cell_tokens("in", "7.0"), Ok(7));
+        assert!(cell_tokens("in", "-1").is_err() && cell_tokens("in", "1,5").is_err());
     }
 }

@@ -1,9 +1,9 @@
 //! Owns Vidur's CSV: `arrived_at,num_prefill_tokens,num_decode_tokens`, times in seconds with a float's noise.
 
 use crate::trace::format::Parser;
-use crate::trace::number::{scaled_decimal, shown, tokens};
+use crate::trace::number::{scaled_decimal, shown};
 use crate::trace::rows::{Pending, RawRow};
-use crate::trace::table;
+use crate::trace::table::{self, cell_tokens};
 
 /// The columns it is known by.
 pub(crate) const COLUMNS: [&str; 3] = ["arrived_at", "num_prefill_tokens", "num_decode_tokens"];
@@ -23,7 +23,7 @@ impl Parser for Vidur {
     fn take(&mut self, line: &str, pending: &mut Pending) -> Result<(), String> {
         let [time, input, output] = table::pick(line, &self.places)?;
         let at_ns = scaled_decimal(time, 9).ok_or_else(|| format!("arrived_at is `{}`, not a number of seconds", shown(time)))?;
-        let row = RawRow { at_ns, input_tokens: tokens(COLUMNS[1], input)?, output_tokens: tokens(COLUMNS[2], output)? };
+        let row = RawRow { at_ns, input_tokens: cell_tokens(COLUMNS[1], input)?, output_tokens: cell_tokens(COLUMNS[2], output)? };
         pending.push(row, &[], None)
     }
 }

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use crate::trace::{Format, Row, Trace};
+use crate::units::csv_field;
 
 /// Writes the rows of `trace`, in order of time, as `format`; what that format cannot hold, a phrase each.
 ///
@@ -25,7 +26,7 @@ pub fn write(trace: &Trace, format: Format, sink: &mut impl Write) -> io::Result
 
 /// Whether the names of all sessions can stand in a table as they are.
 fn plain_names(trace: &Trace) -> bool {
-    let plain = |name: &str| !name.contains(['"', ',', '\n', '\r']) && name.trim() == name;
+    let plain = |name: &str| csv_field(name) == name;
     (0..trace.sessions().number()).all(|number| plain(trace.sessions().name(number)))
 }
 
@@ -71,7 +72,7 @@ impl Writer<'_> {
         note(has_sessions && self.format == Format::Bailian, "names of sessions (chats are numbered)");
         note(
             has_sessions && !self.plain_names && matches!(self.format, Format::BurstGpt | Format::Csv),
-            "names of sessions (they are numbered: some have quotes or commas)",
+            "names of sessions (they are numbered: some have quotes or separators, or a spreadsheet would run them)",
         );
         note(!self.trace.answer_times().is_empty(), "how long answers took");
         let blocks = format!("prefix blocks of {} tokens", self.trace.blocks().block_tokens());

@@ -1,5 +1,7 @@
 //! Owns the one rounding policy of screen and pages, three significant digits and the unit beside the number; and the breaking of lines.
 
+use crate::units::visible;
+
 /// Seconds for people: `0 s`, `83.1 µs`, `12.4 ms`, `1.73 s`, `16.6 min`, `2.10 h`; `—` for NaN, `∞` for infinity.
 #[must_use]
 pub fn seconds(value_s: f64) -> String {
@@ -65,12 +67,14 @@ pub fn plain(value: f64) -> String {
     }
 }
 
-/// `text` broken into lines of at most `width` characters, every line after the first behind `indent` blanks.
+/// `text` broken into lines of at most `width` characters, every line after the first behind `indent` blanks. Line breaks of the text itself
+/// are blanks, and what a terminal would obey is an escape: a text cannot make lines of its own.
 #[must_use]
 pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let mut lines = String::new();
     let mut used = indent;
     for word in text.split_whitespace() {
+        let word = &*visible(word);
         let length = word.chars().count();
         if used > indent && used + 1 + length > width {
             lines.push('\n');

@@ -4,12 +4,16 @@ mod format;
 mod quantile;
 mod rate;
 mod ratio;
+pub mod secrets;
 mod shard;
 mod time;
+mod visible;
 
 pub use format::{count, pace, per_second, plain, seconds, wrapped};
 pub use quantile::Quantile;
 pub use rate::{Rate, parse_per_s};
 pub use ratio::Ratio;
+pub use secrets::Secrets;
 pub use shard::Shard;
 pub use time::{Offset, Window, parse_duration};
+pub use visible::{csv_field, html_text, is_hidden, visible, visible_json, visible_page};

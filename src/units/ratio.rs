@@ -17,7 +17,8 @@ impl Ratio {
         if (0.0..=1.0).contains(&share) {
             Ok(Self(share))
         } else {
-            Err(Refusal::new(format!("a share of {share} is out of range"), "accepted is 0% to 100%"))
+            let meant = if (1.0..=100.0).contains(&share) { format!("for {share} % write {share}%; ") } else { String::new() };
+            Err(Refusal::new(format!("a share of {share} is out of range"), format!("{meant}accepted is 0% to 100%, or 0 to 1")))
         }
     }
 
@@ -31,11 +32,17 @@ impl Ratio {
 impl std::str::FromStr for Ratio {
     type Err = Refusal;
 
-    /// Reads `99%`, or a bare share `0.99`.
+    /// Reads `99%`, or a bare share `0.99`. The refusal quotes what was typed.
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let refuse = || Refusal::new(format!("`{text}` is not a share"), "accepted is 99% or 0.99");
         match text.trim().strip_suffix('%') {
-            Some(percent) => Self::new(libm::round(percent.trim().parse::<f64>().map_err(|_| refuse())? * 1e10) / 1e12),
+            Some(percent) => {
+                let percent = percent.trim().parse::<f64>().map_err(|_| refuse())?;
+                if !(0.0..=100.0).contains(&percent) {
+                    return Err(Refusal::new(format!("a share of {percent}% is out of range"), "accepted is 0% to 100%, or 0 to 1"));
+                }
+                Self::new(libm::round(percent * 1e10) / 1e12)
+            }
             None => Self::new(text.trim().parse::<f64>().map_err(|_| refuse())?),
         }
     }
@@ -73,5 +80,7 @@ mod tests {
             assert!(text.parse::<Ratio>().is_err(), "{text}");
         }
         assert_eq!(Ratio(0.999).to_string(), "99.9%");
+        assert!("20".parse::<Ratio>().unwrap_err().to_string().contains("write 20%"));
+        assert!("150%".parse::<Ratio>().unwrap_err().to_string().starts_with("a share of 150% is out of range"));
     }
 }

@@ -120,26 +120,38 @@ impl Window {
     }
 }
 
-/// Reads a span of time with its unit: `300ms`, `1.5s`, `2m`, `1h`; `0` alone needs none.
+/// Reads a span of time with its unit: `300ms`, `1.5s`, `2m`, `1h`, or several, the largest first: `1h30m`. `0` alone needs none.
 pub fn parse_duration(text: &str) -> Result<Duration, Refusal> {
-    let accepted = "a time with its unit: 250us, 300ms, 1.5s, 2m, 1h";
+    let accepted = "a time with its unit: 250us, 300ms, 1.5s, 2m, 1h, 1h30m";
     let refuse = || Refusal::new(format!("`{text}` is not a span of time"), format!("accepted is {accepted}"));
-    let text_trimmed = text.trim();
-    if text_trimmed == "0" {
+    let mut rest = text.trim();
+    if rest == "0" {
         return Ok(Duration::ZERO);
     }
-    let split = text_trimmed.find(|c: char| c.is_ascii_alphabetic() || c == 'µ').ok_or_else(refuse)?;
-    let (number, unit) = text_trimmed.split_at(split);
-    let number: f64 = number.trim().parse().map_err(|_| refuse())?;
-    let scale_s = match unit {
-        "us" | "µs" => 1e-6,
-        "ms" => 1e-3,
-        "s" | "sec" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(refuse()),
-    };
-    let seconds = number * scale_s;
+    let (mut seconds, mut unit_before_s) = (0.0, f64::INFINITY);
+    while !rest.is_empty() {
+        let is_unit = |c: char| c.is_ascii_alphabetic() || c == 'µ';
+        let (number, behind) = rest.split_at(rest.find(is_unit).ok_or_else(refuse)?);
+        let (unit, behind) = behind.split_at(behind.find(|c| !is_unit(c)).unwrap_or(behind.len()));
+        let number: f64 = number.trim().parse().map_err(|_| refuse())?;
+        let unit_s = match unit {
+            "us" | "µs" => 1e-6,
+            "ms" => 1e-3,
+            "s" | "sec" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(refuse()),
+        };
+        // Each part behind a larger one, and none below 0: `30m1h` and `1h-5m` are mistakes.
+        if unit_s >= unit_before_s || (number < 0.0 && unit_before_s.is_finite()) {
+            return Err(refuse());
+        }
+        (seconds, unit_before_s) = (seconds + number * unit_s, unit_s);
+        rest = behind.trim_start();
+    }
+    if unit_before_s.is_infinite() {
+        return Err(refuse());
+    }
     if seconds.is_finite() && (0.0..=3.2e7).contains(&seconds) {
         Ok(Duration::from_nanos(libm::round(seconds * 1e9) as u64))
     } else {
@@ -157,11 +169,16 @@ mod tests {
         for (text, nanos) in [("300ms", 300_000_000), ("1.5s", 1_500_000_000), ("2m", 120_000_000_000), ("0", 0), ("250us", 250_000)] {
             assert_eq!(parse_duration(text), Ok(Duration::from_nanos(nanos)), "{text}");
         }
+        for (text, nanos) in
+            [("1h30m", 5_400_000_000_000), ("1m 30s", 90_000_000_000), ("1s500ms", 1_500_000_000), ("2h0m1.5s", 7_201_500_000_000)]
+        {
+            assert_eq!(parse_duration(text), Ok(Duration::from_nanos(nanos)), "{text}");
+        }
     }
 
     #[test]
     fn a_time_without_a_unit_is_refused() {
-        for text in ["5", "", "s", "-1s", "1 fortnight", "nans", "infs", "1e300h"] {
+        for text in ["5", "", "s", "-1s", "1 fortnight", "nans", "infs", "1e300h", "30m1h", "1h1h", "1h-5m", "1h30", "h30m"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }

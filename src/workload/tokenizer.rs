@@ -1,6 +1,9 @@
 //! Owns `Tokenizer`: counts the tokens of a text as a model's own `tokenizer.json` does, without special tokens.
 
+use std::cell::Cell;
 use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
 
 use tokenizers::ModelWrapper;
 
@@ -23,14 +26,16 @@ impl Tokenizer {
     /// text the same way twice, and what cannot take the words that prompts are made of.
     pub fn from_json(bytes: &[u8], name: &str) -> Result<Self, Refusal> {
         let refuse = |why: String| Refusal::new(format!("{name} {why}"), ACCEPTED);
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|why| refuse(format!("is not a tokenizer ({why})")))?;
+        let read = guarded(|| tokenizers::Tokenizer::from_bytes(bytes).map_err(|why| why.to_string()));
+        let mut inner = read.and_then(|read| read).map_err(|why| refuse(format!("is not a tokenizer ({why})")))?;
         if let ModelWrapper::BPE(model) = inner.get_model()
             && model.dropout.is_some_and(|share| share > 0.0)
         {
             return Err(refuse("drops merges at random (`model.dropout`), so that no count can be repeated".to_owned()));
         }
         // A stored limit or padding would make every count the limit's.
-        inner.with_truncation(None).map_err(|why| refuse(format!("cannot be used ({why})")))?;
+        let unlimited = guarded(|| inner.with_truncation(None).map(|_| ()).map_err(|why| why.to_string()));
+        unlimited.and_then(|done| done).map_err(|why| refuse(format!("cannot be used ({why})")))?;
         inner.with_padding(None);
         let count = |text: &str| count_with(&inner, text);
         let pieces = Pieces::measured(count).ok_or_else(|| refuse("cannot encode the words that prompts are made of".to_owned()))?;
@@ -62,7 +67,7 @@ impl Tokenizer {
     pub fn count_by_piece(&self, text: &str, ends: &[u32]) -> Vec<u32> {
         let mut counts = vec![0; ends.len()];
         let Some(last) = ends.len().checked_sub(1) else { return counts };
-        let Ok(encoding) = self.inner.encode(text, false) else { return counts };
+        let Ok(Ok(encoding)) = guarded(|| self.inner.encode(text, false)) else { return counts };
         for (_, end) in encoding.get_offsets() {
             let piece = ends.partition_point(|piece_end| (*piece_end as usize) < *end);
             counts[piece.min(last)] += 1;
@@ -73,7 +78,34 @@ impl Tokenizer {
 
 /// Tokens of `text`; `None` where it cannot be encoded.
 fn count_with(tokenizer: &tokenizers::Tokenizer, text: &str) -> Option<u32> {
-    tokenizer.encode_fast(text, false).ok().map(|encoding| u32::try_from(encoding.len()).unwrap_or(u32::MAX))
+    let encoding = guarded(|| tokenizer.encode_fast(text, false)).ok()?.ok()?;
+    Some(u32::try_from(encoding.len()).unwrap_or(u32::MAX))
+}
+
+/// Calls the library, which panics on some files and some texts; what it panics with is an error, and is not printed.
+fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |about| {
+            if !GUARDED.get() {
+                before(about);
+            }
+        }));
+    });
+    let outer = GUARDED.replace(true);
+    // Nothing of ours is changed by the call, and what the library left half done is thrown away or asked again.
+    let called = panic::catch_unwind(AssertUnwindSafe(call));
+    GUARDED.set(outer);
+    called.map_err(|what| {
+        let text = what.downcast_ref::<String>().map(String::as_str).or_else(|| what.downcast_ref::<&str>().copied());
+        format!("it cannot be used as it is: {}", text.unwrap_or("no reason is given").chars().take(200).collect::<String>())
+    })
+}
+
+thread_local! {
+    /// Whether this thread is within [`guarded`].
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
 impl PartialEq for Tokenizer {

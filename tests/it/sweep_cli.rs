@@ -56,7 +56,10 @@ fn a_sweep_prints_its_table_and_chart_and_is_rendered_again_with_the_same_number
     let refused = run(folder.path(), &["report", "out"]);
     assert_eq!((refused.status.code(), text(&refused.stderr).contains("points/05/records.jsonl")), (Some(2), true));
     // A run into the same folder leaves nothing of the sweep behind.
-    assert_eq!(run(folder.path(), &["run", "--requests", "3", "--rate", "100", "--out", "out", "--quiet"]).status.code(), Some(0));
+    assert_eq!(
+        run(folder.path(), &["run", "--requests", "3", "--rate", "100", "--out", "out", "--force", "--quiet"]).status.code(),
+        Some(0)
+    );
     assert!(!folder.path().join("out/points").exists());
 }
 
@@ -168,7 +171,7 @@ fn closed_stages_are_headed_and_end_in_advice() {
     }
     assert!(!folder.path().join("out/points").exists());
     assert_eq!(text(&run(folder.path(), &["report", "out"]).stdout), shown);
-    let output = swept(folder.path(), &["--concurrency", "1", "--duration", "60ms", "--json"]);
+    let output = swept(folder.path(), &["--concurrency", "1", "--duration", "60ms", "--json", "--force"]);
     let printed: Value = serde_json::from_slice(&output.stdout).expect("JSON, and nothing else");
     assert!(printed == json(&folder.path().join("out/result.json")), "what is printed is what is kept");
 }

@@ -68,7 +68,7 @@ fn what_cannot_be_read_is_refused_with_its_line() {
         (format!("{azure}yesterday,1,2\n"), "t:3: TIMESTAMP is `yesterday`"),
         (format!("{azure}2023-11-16 18:15:46,many,2\n"), "t:3: ContextTokens is `many`"),
         (format!("{azure}2023-11-16 18:15:46,1,-2\n"), "t:3: GeneratedTokens is `-2`"),
-        (format!("{azure}2023-11-16 18:15:46,1,\n"), "t:3: GeneratedTokens is empty"),
+        (format!("{azure}2023-11-16 18:15:46,1,1.5\n"), "t:3: GeneratedTokens is `1.5`"),
         (format!("{azure}2023-11-16 18:15:46\n"), "t:3: has 1 fields"),
         (
             format!("{mooncake}{{\"timestamp\": 1, \"input_length\": 600}}\n"),

@@ -25,7 +25,8 @@ fn ten_million_rows_are_planned_within_400_mb() {
     file.flush().unwrap();
     drop(file);
     let mut command = Command::new(env!("CARGO_BIN_EXE_tonnage"));
-    let output = crate::cli::alone(&mut command).arg("replay").arg(&path).args(["--plan-only", "--json"]).stdin(Stdio::null()).output().unwrap();
+    let output =
+        crate::cli::alone(&mut command).arg("replay").arg(&path).args(["--plan-only", "--json"]).stdin(Stdio::null()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains(&format!("\"planned\": {ROWS}")), "{text}{}", String::from_utf8_lossy(&output.stderr));
     let most_kb = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();

@@ -72,7 +72,7 @@ fn answers_without_usage_are_counted_after_the_run() {
 
     // Whatever is kept of single requests, the figures are there.
     for detail in ["compact", "off"] {
-        let output = counted(folder.path(), &[&words[..], &["--records", detail]].concat());
+        let output = counted(folder.path(), &[&words[..], &["--records", detail, "--force"]].concat());
         assert_played(&output);
         let trial = &json(&folder.path().join("out/result.json"))["trials"][0];
         assert!(trial["metrics"]["tbt"]["completed_only"]["count"].as_u64() > Some(40), "{detail}");

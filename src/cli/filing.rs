@@ -1,0 +1,406 @@
+//! Owns the filing of records as they settle, beside the load: what goes wrong is said once, when it happens, and the
+//! load goes on.
+
+use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use crate::cli::files::create;
+use crate::cli::output::{Folder, RECORDS, SPOOL};
+use crate::cli::progress::Lines;
+use crate::error::Error;
+use crate::record::{Header, Outcome, Record, SpoolWriter, Writer};
+use crate::units::{count, visible_json};
+use crate::workload::Plan;
+
+/// `failures.jsonl` ends at this many bytes: each line has a prompt, and a dead server fails every request.
+const MOST_FAILURE_BYTES: u64 = 64 << 20;
+
+/// What could not be written of a result, shared by all who write into its folder.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Losses(Rc<Noted>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    lines: RefCell<Lines>,
+    /// What went wrong first.
+    first: RefCell<Option<String>>,
+    left_out: Cell<u64>,
+}
+
+impl Losses {
+    /// Takes note that something could not be written. Only the first is said: where a disk is full, all that follows
+    /// fails too.
+    pub(super) fn note(&self, error: &Error) {
+        let mut first = self.0.first.borrow_mut();
+        if first.is_none() {
+            let text = format!("error: {error}");
+            self.0.lines.borrow().push(text.clone());
+            *first = Some(text);
+        }
+    }
+
+    /// Whether anything is lost.
+    pub(super) fn any(&self) -> bool {
+        self.0.first.borrow().is_some()
+    }
+
+    /// The lines to be said, which whoever draws progress says.
+    pub(super) fn lines(&self) -> Lines {
+        self.0.lines.borrow().clone()
+    }
+
+    /// What the result says of failures that `failures.jsonl` has no room for.
+    pub(super) fn left_out(&self) -> Option<String> {
+        let left_out = self.0.left_out.get();
+        (left_out > 0).then(|| {
+            format!(
+                "failures.jsonl ends at {} MiB: {} more failed requests are in the records only, without their prompts",
+                MOST_FAILURE_BYTES >> 20,
+                count(left_out)
+            )
+        })
+    }
+}
+
+/// A failed request, for those who want to repeat it.
+#[derive(Serialize)]
+struct FailedLine<'a> {
+    id: u64,
+    scheduled_s: f64,
+    outcome: &'a str,
+    failure: Option<&'a str>,
+    status: Option<u16>,
+    error: Option<&'a str>,
+    target: &'a str,
+    model: &'a str,
+    prompt: &'a str,
+}
+
+/// What is kept beside the records.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept {
+    /// The texts of answers, until they are counted.
+    pub(super) texts: bool,
+    /// Failed requests with their prompts.
+    pub(super) failures: bool,
+}
+
+/// A file that tells whether it still has a name.
+pub(super) trait Sink: Write + Seek {
+    /// Whether it was taken away from the disk while it was written.
+    fn is_gone(&self) -> bool;
+}
+
+impl Sink for BufWriter<File> {
+    fn is_gone(&self) -> bool {
+        self.get_ref().metadata().is_ok_and(|about| about.nlink() == 0)
+    }
+}
+
+/// Files records as they settle. It runs beside the load and cannot slow it.
+#[derive(Debug)]
+pub(super) struct Filing<S: Sink = BufWriter<File>> {
+    writer: Option<Writer<S>>,
+    records_path: PathBuf,
+    spool: Option<SpoolWriter<S>>,
+    failures: Failures<S>,
+    losses: Losses,
+    /// A file was not written to its end.
+    broken: bool,
+}
+
+/// The file of failed requests: opened with the first of them.
+#[derive(Debug)]
+struct Failures<S> {
+    kept: bool,
+    sink: Option<S>,
+    path: PathBuf,
+    open: fn(&Path) -> io::Result<S>,
+    bytes: u64,
+    most_bytes: u64,
+    left_out: u64,
+}
+
+fn opened(path: &Path) -> io::Result<BufWriter<File>> {
+    Ok(BufWriter::with_capacity(1 << 18, create(path)?))
+}
+
+impl Filing {
+    /// Opens `records.jsonl`, and the spool where texts have to be counted. `failures.jsonl` follows with the first
+    /// failure.
+    pub(super) fn open(folder: &Folder, header: &Header, kept: Kept) -> Result<Self, Error> {
+        Self::open_with(folder, header, kept, opened)
+    }
+}
+
+impl<S: Sink> Filing<S> {
+    fn open_with(folder: &Folder, header: &Header, kept: Kept, open: fn(&Path) -> io::Result<S>) -> Result<Self, Error> {
+        let records_path = folder.file(RECORDS);
+        let writer = open(&records_path)
+            .and_then(|sink| Writer::new(sink, header))
+            .and_then(|mut writer| writer.flush().map(|()| writer))
+            .map_err(|why| Error::output(&records_path, format!("{why}; check --out")))?;
+        let spool_path = folder.file(SPOOL);
+        let spool = kept.texts.then(|| open(&spool_path)).transpose();
+        let spool = spool.map_err(|why| Error::output(&spool_path, format!("{why}; check --out")))?;
+        Ok(Self {
+            writer: Some(writer),
+            records_path,
+            spool: spool.map(SpoolWriter::new),
+            failures: Failures {
+                kept: kept.failures,
+                sink: None,
+                path: folder.file("failures.jsonl"),
+                open,
+                bytes: 0,
+                most_bytes: MOST_FAILURE_BYTES,
+                left_out: 0,
+            },
+            losses: folder.losses(),
+            broken: false,
+        })
+    }
+
+    /// Files `record`; the prompt of a failed one is made again from `plan`.
+    pub(super) fn file(&mut self, record: &Record, plan: &Plan) {
+        if let Some(writer) = &mut self.writer
+            && let Err(why) = writer.write(record).and_then(|()| self.spool.as_mut().map_or(Ok(()), |spool| spool.write(record)))
+        {
+            self.give_up_records(&why.to_string());
+        }
+        if matches!(record.exchange.outcome, Outcome::Failed(_) | Outcome::TimedOut)
+            && let Err(why) = self.failures.file(record, plan)
+        {
+            self.give_up_failures(&why);
+        }
+    }
+
+    /// Hands what is buffered to the system: what a killed run leaves behind.
+    pub(super) fn flush(&mut self) {
+        if let Some(writer) = &mut self.writer {
+            match writer.flush() {
+                Err(why) => self.give_up_records(&why.to_string()),
+                Ok(()) if writer.sink().is_gone() => self.give_up_records("the file was taken away"),
+                Ok(()) => {}
+            }
+        }
+        if let Some(Err(why)) = self.failures.sink.as_mut().map(Write::flush) {
+            self.give_up_failures(&why);
+        }
+    }
+
+    fn give_up_records(&mut self, why: &str) {
+        let text = format!("{why}; the records end here, the load goes on, and its result is printed. Is there room on the disk?");
+        self.losses.note(&Error::output(&self.records_path, text));
+        (self.writer, self.broken) = (None, true);
+    }
+
+    fn give_up_failures(&mut self, why: &io::Error) {
+        self.losses
+            .note(&Error::output(&self.failures.path, format!("{why}; it ends here, and the load goes on. Is there room on the disk?")));
+        (self.failures.sink, self.failures.kept, self.broken) = (None, false, true);
+    }
+
+    /// Completes the files; whether all of them are whole.
+    pub(super) fn finish(mut self, header: &Header) -> bool {
+        self.flush();
+        if let Some(writer) = self.writer.take()
+            && let Err(why) = writer.finish(header)
+        {
+            self.give_up_records(&why.to_string());
+        }
+        if let Some(spool) = self.spool.take()
+            && !self.broken
+            && let Err(why) = spool.finish()
+        {
+            self.give_up_records(&why.to_string());
+        }
+        if let Err(why) = self.failures.finish() {
+            self.give_up_failures(&why);
+        }
+        let noted = &self.losses.0.left_out;
+        noted.set(noted.get() + self.failures.left_out);
+        !self.broken
+    }
+}
+
+impl<S: Write> Failures<S> {
+    fn file(&mut self, record: &Record, plan: &Plan) -> io::Result<()> {
+        if !self.kept {
+            return Ok(());
+        }
+        if self.bytes >= self.most_bytes {
+            self.left_out += 1;
+            return Ok(());
+        }
+        let failure = if let Outcome::Failed(failure) = &record.exchange.outcome { Some(failure) } else { None };
+        let line = FailedLine {
+            id: record.id,
+            scheduled_s: record.scheduled.as_secs(),
+            outcome: record.exchange.outcome.name(),
+            failure: failure.map(|failure| failure.class.name()),
+            status: record.exchange.status,
+            error: failure.map(|failure| &*failure.text),
+            target: &record.target,
+            model: &record.model,
+            prompt: &plan.spec(record.id).prompt,
+        };
+        self.line(&serde_json::to_string(&line)?)
+    }
+
+    fn line(&mut self, text: &str) -> io::Result<()> {
+        let text = visible_json(text);
+        if self.bytes + text.len() as u64 + 1 > self.most_bytes.saturating_add(1 << 10) {
+            self.bytes = self.most_bytes;
+            self.left_out += 1;
+            return Ok(());
+        }
+        let sink = match &mut self.sink {
+            Some(sink) => sink,
+            none => none.insert((self.open)(&self.path)?),
+        };
+        sink.write_all(text.as_bytes())?;
+        sink.write_all(b"\n")?;
+        self.bytes += text.len() as u64 + 1;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        if self.left_out > 0
+            && let Some(sink) = &mut self.sink
+        {
+            writeln!(sink, "{{\"left_out\":{},\"why\":\"this file ends at {} bytes\"}}", self.left_out, self.most_bytes)?;
+        }
+        self.sink.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::Replace;
+    use crate::record::{Detail, Exchange, Failure, FailureClass, Origin};
+    use crate::schedule::{Extent, Process, Timeline};
+    use crate::seed::Seed;
+    use crate::units::{Offset, Rate, Window};
+    use crate::workload::{Load, Workload};
+
+    /// A disk with room for 3 000 bytes in each file.
+    struct Small(io::Cursor<Vec<u8>>);
+
+    impl Write for Small {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0.position() + bytes.len() as u64 > 3_000 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for Small {
+        fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    impl Sink for Small {
+        fn is_gone(&self) -> bool {
+            false
+        }
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "the form of what opens a file")]
+    fn small(_: &Path) -> io::Result<Small> {
+        Ok(Small(io::Cursor::new(Vec::new())))
+    }
+
+    fn plan() -> Plan {
+        let none = std::time::Duration::ZERO;
+        let timeline = Timeline::new(Process::Even, "10/s".parse::<Rate>().unwrap(), Extent::Requests(9), none, none, Seed::new(1));
+        Plan::new(Load::Open(timeline), Workload::default(), Seed::new(1), None)
+    }
+
+    fn header() -> Header {
+        let window = Window { start: Offset::ZERO, end: Offset::from_secs(1.0) };
+        let (load_end, detail) = (window.end, Detail::Full);
+        Header { plan_fingerprint: None, window, load_end, drain_end: None, not_due: None, streamed: true, detail, shard: None }
+    }
+
+    fn failed(id: u64) -> Record {
+        Record {
+            id,
+            class: "default".into(),
+            session: None,
+            turn: None,
+            origin: Origin::Planned,
+            scheduled: Offset::ZERO,
+            asked_input_tokens: 1,
+            asked_output_tokens: 1,
+            target: "t".into(),
+            model: "m\u{1b}[31m\u{9b}".into(),
+            exchange: Exchange {
+                outcome: Outcome::Failed(Failure::new(FailureClass::Status, "503: no\nerror: forged")),
+                ..Exchange::default()
+            },
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_named_once_and_the_load_goes_on() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::claim(&place.path().join("out"), Replace::Never).unwrap();
+        let mut filing = Filing::open_with(&folder, &header(), Kept { texts: true, failures: true }, small).unwrap();
+        let plan = plan();
+        for id in 0..50 {
+            filing.file(&failed(id % 9), &plan);
+            filing.flush();
+        }
+        let first = folder.losses().0.first.borrow().clone().unwrap();
+        assert!(first.contains(".jsonl") && first.contains("the load goes on"), "{first}");
+        assert!(!filing.finish(&header()) && folder.losses().any());
+        assert_eq!(folder.losses().0.first.borrow().as_ref(), Some(&first), "named once");
+    }
+
+    #[test]
+    fn failures_end_at_a_size_and_say_how_many_are_left_out() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::claim(&place.path().join("out"), Replace::Never).unwrap();
+        let mut filing = Filing::open(&folder, &header(), Kept { texts: false, failures: true }).unwrap();
+        filing.failures.most_bytes = 4_000;
+        let plan = plan();
+        for id in 0..200 {
+            filing.file(&failed(id % 9), &plan);
+        }
+        assert!(filing.finish(&header()) && !folder.losses().any());
+        let text = std::fs::read_to_string(folder.file("failures.jsonl")).unwrap();
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let left_out = lines.last().unwrap()["left_out"].as_u64().unwrap();
+        assert_eq!(lines.len() as u64 - 1 + left_out, 200);
+        assert!(text.len() < 6_000 && left_out > 100, "{} bytes, {left_out} left out", text.len());
+        assert!(folder.losses().left_out().unwrap().contains(&left_out.to_string()));
+        assert!(!text.contains(|c| c != '\n' && crate::units::is_hidden(c)) && lines[0]["model"] == "m\u{1b}[31m\u{9b}");
+    }
+
+    #[test]
+    fn a_file_that_was_taken_away_is_named() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::claim(&place.path().join("out"), Replace::Never).unwrap();
+        let mut filing = Filing::open(&folder, &header(), Kept { texts: false, failures: true }).unwrap();
+        filing.file(&failed(1), &plan());
+        std::fs::remove_dir_all(folder.path()).unwrap();
+        filing.flush();
+        let first = folder.losses().0.first.borrow().clone().unwrap();
+        assert!(first.contains("was taken away"), "{first}");
+        assert!(!filing.finish(&header()));
+    }
+}
