@@ -52,8 +52,8 @@ pub(super) struct Answer {
 
 #[derive(Debug)]
 enum Body {
-    /// Events are asked for, and nothing has come yet.
-    Awaited,
+    /// Events are asked for, and nothing but white space has come yet.
+    Awaited(Framer),
     Events(Framer),
     /// One JSON object, kept until its end.
     Whole(Vec<u8>),
@@ -162,7 +162,7 @@ impl Said {
 impl Answer {
     /// An answer that has not begun. `content_type` is what the server says it is.
     pub(super) fn new(stream: bool, content_type: Option<&str>, asked_tokens: u32) -> Self {
-        let body = if stream { Body::Awaited } else { Body::Whole(Vec::new()) };
+        let body = if stream { Body::Awaited(Framer::default()) } else { Body::Whole(Vec::new()) };
         let kind = content_type.filter(|kind| !kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
         Self { body, asked_tokens, kind: kind.map(Box::from), start: Vec::new(), said: Said::default() }
     }
@@ -176,22 +176,23 @@ impl Answer {
         if self.kind.is_some() && exchange.first_event.is_none() && self.start.len() < MOST_START_BYTES {
             self.start.extend_from_slice(&piece[..piece.len().min(MOST_START_BYTES)]);
         }
-        if matches!(self.body, Body::Awaited) {
+        if let Body::Awaited(framer) = &mut self.body {
             // Some proxies call every answer JSON, and some servers call every answer a stream: only the bytes tell. An
             // object starts with a brace, a stream of events never does.
-            self.body = match piece.trim_ascii_start().first() {
-                None => return true,
-                Some(b'{') => Body::Unasked(Vec::new()),
-                Some(_) => Body::Events(Framer::default()),
-            };
+            match piece.trim_ascii_start().first() {
+                None => {}
+                Some(b'{') => self.body = Body::Unasked(Vec::new()),
+                Some(_) => self.body = Body::Events(std::mem::take(framer)),
+            }
         }
         let fits = match &mut self.body {
-            Body::Awaited => true,
             Body::Whole(kept) | Body::Unasked(kept) => {
                 kept.extend_from_slice(piece);
                 kept.len() <= MOST_EVENT_BYTES
             }
-            Body::Events(framer) => framer.feed(piece, |block| said.block(block, at, exchange)).is_ok() || said.done,
+            Body::Awaited(framer) | Body::Events(framer) => {
+                framer.feed(piece, |block| said.block(block, at, exchange)).is_ok() || said.done
+            }
         };
         if !fits {
             said.fail(FailureClass::Malformed, &format!("more than {MOST_EVENT_BYTES} bytes without an end"));
@@ -207,7 +208,7 @@ impl Answer {
     /// Decides the outcome. `at` is the instant of the end: of `[DONE]`, of the body's end, or of the break.
     pub(super) fn settle(self, end: End, at: Offset, exchange: &mut Exchange) {
         let Self { body, asked_tokens, kind, start, mut said } = self;
-        let events = matches!(body, Body::Events(_) | Body::Awaited);
+        let events = matches!(body, Body::Events(_) | Body::Awaited(_));
         let orderly = matches!(end, End::Orderly);
         match body {
             Body::Whole(kept_bytes) if orderly => match delta::read_object(kept_bytes.trim_ascii()) {
@@ -235,7 +236,7 @@ impl Answer {
                 Block::Data(event) if matches!(delta::read(event), Event::Malformed(_)) => {}
                 block => said.block(block, at, exchange),
             }),
-            Body::Events(_) | Body::Whole(_) | Body::Awaited => {}
+            Body::Events(_) | Body::Whole(_) | Body::Awaited(_) => {}
         }
         if said.done && exchange.finish_reason.is_none() {
             exchange.finish_reason = said.weak_reason.take();

@@ -3,6 +3,8 @@
 mod answer;
 mod chat;
 mod completions;
+#[cfg(test)]
+mod definition;
 pub mod delta;
 mod departure;
 mod discover;
@@ -12,6 +14,8 @@ mod finish;
 mod http;
 mod likeness;
 mod limits;
+#[cfg(test)]
+mod mutations;
 mod pool;
 mod shape;
 pub mod sse;

@@ -21,7 +21,7 @@ pub(super) enum Piece<'a> {
 /// One event, or one whole answer.
 #[derive(Debug, Default)]
 pub(super) struct Body<'a> {
-    pub(super) choices: Option<Vec<Choice<'a>>>,
+    pub(super) choices: Choices<'a>,
     pub(super) usage: Raw<'a>,
     pub(super) error: Raw<'a>,
     pub(super) flat: Flat<'a>,
@@ -64,7 +64,7 @@ struct Parts<'a> {
 impl<'de: 'a, 'a> Object<'de> for Body<'a> {
     fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error> {
         match key {
-            b"choices" => self.choices = map.next_value::<Choices<'a>>()?.0,
+            b"choices" => self.choices = map.next_value()?,
             b"usage" => self.usage = map.next_value()?,
             b"error" => self.error = map.next_value()?,
             b"object" => self.flat.object = map.next_value()?,
@@ -128,13 +128,22 @@ macro_rules! read_as_object {
 
 read_as_object!(Choice, Parts);
 
-/// A list of choices, or `null`. Anything else is no answer of a server that anyone knows, and an error.
-struct Choices<'a>(Option<Vec<Choice<'a>>>);
+/// What stands under `choices`.
+#[derive(Debug, Default)]
+pub(super) enum Choices<'a> {
+    /// Nothing.
+    #[default]
+    Absent,
+    /// A list.
+    List(Vec<Choice<'a>>),
+    /// Something else: no answer of a server that anyone knows.
+    Odd,
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List<'a>(std::marker::PhantomData<&'a ()>);
-        impl<'de: 'a, 'a> Visitor<'de> for List<'a> {
+        struct Look<'a>(std::marker::PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Look<'a> {
             type Value = Choices<'a>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -142,7 +151,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
             }
 
             fn visit_unit<E>(self) -> Result<Choices<'a>, E> {
-                Ok(Choices(None))
+                Ok(Choices::Absent)
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Choices<'a>, A::Error> {
@@ -150,10 +159,35 @@ impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
                 while let Some(choice) = seq.next_element()? {
                     choices.push(choice);
                 }
-                Ok(Choices(Some(choices)))
+                Ok(Choices::List(choices))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Choices<'a>, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Choices::Odd)
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Choices<'a>, E> {
+                Ok(Choices::Odd)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Choices<'a>, E> {
+                Ok(Choices::Odd)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Choices<'a>, E> {
+                Ok(Choices::Odd)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Choices<'a>, E> {
+                Ok(Choices::Odd)
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Choices<'a>, E> {
+                Ok(Choices::Odd)
             }
         }
-        deserializer.deserialize_any(List(std::marker::PhantomData))
+        deserializer.deserialize_any(Look(std::marker::PhantomData))
     }
 }
 
@@ -161,14 +195,17 @@ impl<'a> Body<'a> {
     /// Reads an object that is valid UTF-8.
     pub(super) fn read(object: &'a str) -> Result<Self, serde_json::Error> {
         let mut json = serde_json::Deserializer::from_str(object);
-        let body = read_object(&mut json)?;
+        let body: Self = read_object(&mut json)?;
         json.end()?;
+        if matches!(body.choices, Choices::Odd) {
+            return Err(serde::de::Error::custom("`choices` is no list"));
+        }
         Ok(body)
     }
 
     /// The choices; none where there are none.
     pub(super) fn choices(&self) -> &[Choice<'a>] {
-        self.choices.as_deref().unwrap_or_default()
+        if let Choices::List(choices) = &self.choices { choices } else { &[] }
     }
 }
 

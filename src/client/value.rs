@@ -187,7 +187,11 @@ impl<'de> Deserialize<'de> for Key<'de> {
                 f.write_str("a key")
             }
 
-            fn visit_borrowed_bytes<E>(self, key: &'de [u8]) -> Result<Key<'de>, E> {
+            // Bytes as they stand: the parser lets control characters pass here, which JSON does not.
+            fn visit_borrowed_bytes<E: serde::de::Error>(self, key: &'de [u8]) -> Result<Key<'de>, E> {
+                if key.iter().any(|byte| *byte < b' ') {
+                    return Err(E::custom("a control character in a key"));
+                }
                 Ok(Key(Cow::Borrowed(key)))
             }
 

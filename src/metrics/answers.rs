@@ -137,8 +137,8 @@ impl AnswersView {
         }
         if self.unseen > 0 {
             notes.push(format!(
-                "{} answers show no text: all {} tokens that the server counts in them are hidden, as reasoning is that is not sent. They \
-                 have no first token and no time per token; ask the server to send its reasoning, or allow more --output-tokens",
+                "{} answers show no text: the server counts {} tokens in them and sends none (hidden reasoning?). They have no ttft and no \
+                 tpot; ask the server to send its reasoning, or raise --output-tokens",
                 count(self.unseen),
                 count(self.unseen_tokens)
             ));
@@ -164,18 +164,18 @@ impl AnswersView {
 
     fn hiding(&self) -> String {
         let what = format!(
-            "{} answers hide tokens: {} of theirs came in events without text, or as reasoning that is not sent; ttft is that of the first \
-             visible text",
+            "{} answers hide tokens: the server counts {} that no event shows (text held back, or reasoning that is not sent). ttft is taken \
+             from the first visible text",
             count(self.part_hidden),
             count(self.hidden_tokens)
         );
         match (self.first_counted_p50_s, self.first_counted_p99_s) {
             (Some(Known::At(median_s)), Some(Known::At(high_s))) => format!(
-                "{what}, and the first counted token came earlier (p50 {}, p99 {}); tpot is taken from the server's running count",
+                "{what}; the first counted token came at p50 {}, p99 {}. tpot is taken from the server's running count",
                 seconds(median_s),
                 seconds(high_s)
             ),
-            _ => format!("{what}, and tpot leaves out what was hidden before it"),
+            _ => format!("{what}; tpot leaves out the tokens hidden before it"),
         }
     }
 
