@@ -206,3 +206,104 @@ const UNBUFFER: &str = "switch its buffering off (nginx: proxy_buffering off; ha
 const fn is_inside(metric: Metric) -> bool {
     matches!(metric, Metric::Ttft | Metric::Ttfo | Metric::Tpot | Metric::Itl | Metric::Tbt | Metric::Stall)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::metrics::examples::{folded, frame, hiding, status, streamed, trial};
+    use crate::metrics::{Judgement, Known, VerdictResult};
+    use crate::record::Record;
+
+    /// 2 000 answers of 5 tokens at 50/s, of which `in_one_read` of 10 came in one read.
+    fn records(in_one_read: u64) -> Vec<Record> {
+        let record = |id: u64| {
+            let mut record = streamed(id, id as f64 / 50.0, 0.1 + (id * 7 % 13) as f64 * 1e-3, 5, 0.01);
+            record.exchange.finish_reason = Some("length".into());
+            record.exchange.one_read = id % 10 < in_one_read;
+            record
+        };
+        (0..2_000).map(record).collect()
+    }
+
+    fn judged(asked: &str, records: &[Record]) -> Judgement {
+        trial(folded(frame(0.0, 40.0), asked, records)).judge()
+    }
+
+    #[test]
+    fn where_something_buffers_nothing_is_said_of_times_inside_an_answer() {
+        use VerdictResult::{Fail, Inconclusive, Pass};
+        for (asked, in_one_read, expected) in [
+            ("p99 ttft<=200ms", 5, Pass),
+            ("p99 ttft<=200ms", 6, Inconclusive),
+            ("p99 ttft<=1ms", 6, Inconclusive),
+            ("p99 ttfo<=200ms", 6, Inconclusive),
+            ("mean tpot<=50ms", 6, Inconclusive),
+            ("p90 itl<=50ms", 10, Inconclusive),
+            ("max stall<=50ms", 10, Inconclusive),
+            ("ttft<=200ms, e2e<=1s", 6, Inconclusive),
+            ("p99 e2e<=1s", 10, Pass),
+            ("p99 ntpot<=1s", 10, Pass),
+            ("error_rate<=1%", 10, Pass),
+            ("p99 ttft<=200ms, p99 e2e<=1ms", 10, Fail),
+        ] {
+            let judgement = judged(asked, &records(in_one_read));
+            assert_eq!(judgement.verdict.result, expected, "{asked}, {in_one_read} of 10");
+            let said =
+                judgement.verdict.reasons.first().is_some_and(|reason| reason.contains("something on the way buffers: all tokens of"));
+            assert_eq!(said, expected == Inconclusive, "{asked}: {:?}", judgement.verdict.reasons);
+            assert_eq!(judgement.health.answers.buffered(), in_one_read > 5);
+        }
+    }
+
+    #[test]
+    fn failures_refute_what_a_buffer_leaves_open() {
+        let mut records = records(10);
+        records
+            .iter_mut()
+            .filter(|record| record.id % 4 == 0)
+            .for_each(|record| *record = status(record.clone(), 500, record.id as f64 / 50.0));
+        assert_eq!(judged("p99 ttft<=200ms", &records).verdict.result, VerdictResult::Fail, "a quarter of them failed");
+    }
+
+    #[test]
+    fn hidden_tokens_are_told_beside_the_figures_that_leave_them_out() {
+        let hiding: Vec<Record> = records(0).into_iter().map(|record| hiding(record, 5)).collect();
+        let view = trial(folded(frame(0.0, 40.0), "", &hiding)).view();
+        let answers = view.health.answers;
+        assert_eq!((answers.part_hidden, answers.hidden_tokens, answers.unseen), (2_000, 10_000, 0));
+        assert!(matches!(answers.first_counted_p50_s, Some(Known::At(median)) if (median - 0.056).abs() < 0.001), "{answers:?}");
+        let said = view.health.notes.join(" ");
+        assert!(
+            said.contains("2 000 answers hide tokens: the server counts 10 000") && said.contains("first counted token came at p50 56"),
+            "{said}"
+        );
+
+        let mut unseen = records(0);
+        for record in &mut unseen {
+            let exchange = &mut record.exchange;
+            (exchange.first_token, exchange.first_answer, exchange.last_token, exchange.events) = (None, None, None, 0);
+            (exchange.event_gaps_us, exchange.event_tokens) = (Vec::new(), Vec::new());
+            exchange.hidden_tokens = 5;
+        }
+        let judgement = judged("p99 ttft<=200ms", &unseen);
+        assert_eq!((judgement.health.answers.unseen, judgement.health.answers.unseen_tokens), (2_000, 10_000));
+        assert!(judgement.verdict.reasons[0].contains("the server hides all output tokens"), "{:?}", judgement.verdict);
+        // A stop token that no one sees, or half a character, is no hiding.
+        let mut stop = records(0);
+        stop.iter_mut().for_each(|record| *record = super::super::examples::hiding(streamed(record.id, 0.1, 0.1, 20, 0.01), 1));
+        assert!(judged("", &stop).health.notes.iter().all(|note| !note.contains("hide tokens")));
+    }
+
+    #[test]
+    fn reasons_and_odd_counts_are_counted() {
+        let mut records = records(0);
+        records[0].exchange.finish_reason = None;
+        records[1].exchange.finish_reason = Some("content_filter".into());
+        records[2].exchange.usage_odd = true;
+        let view = trial(folded(frame(0.0, 40.0), "", &records)).view();
+        let reasons: Vec<(&str, u64)> = view.requests.finish_reasons.iter().map(|(reason, number)| (reason.as_str(), *number)).collect();
+        assert_eq!(reasons, [("[DONE] only", 1), ("content_filter", 1), ("length", 1_998)]);
+        assert_eq!((view.health.answers.without_finish_reason, view.health.answers.usage_odd), (1, 1));
+        let said = view.health.notes.join(" ");
+        assert!(said.contains("1 answers ended with [DONE]") && said.contains("1 answers have odd token counts"), "{said}");
+    }
+}

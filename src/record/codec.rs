@@ -411,6 +411,17 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_an_older_version_is_read() {
+        let line = r#"{"id":1,"class":"default","origin":"planned","scheduled_s":1.0,"sent_s":1.0,"first_token_s":1.5,"last_token_s":1.75,"ended_s":1.75,"event_gaps_us":[250000],"event_tokens":[3,1],"events":2,"input_tokens":3,"output_tokens":4,"asked_input_tokens":3,"asked_output_tokens":4,"outcome":"completed","target":"http://h:1","model":"m"}"#;
+        let mut bytes = written(&[], Detail::Full);
+        bytes.extend(format!("{line}\n").bytes());
+        let (records, error, _) = read(&bytes);
+        let exchange = &records[0].exchange;
+        assert_eq!((error, exchange.first_event_tokens, exchange.counting, exchange.one_read), (None, None, None, false));
+        assert_eq!(exchange.event_tokens, [3, 1]);
+    }
+
+    #[test]
     fn a_line_that_is_no_record_is_named() {
         let good = String::from_utf8(written(&[plain()], Detail::Full)).unwrap();
         for (from, to, said) in [
