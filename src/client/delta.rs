@@ -415,7 +415,7 @@ mod tests {
             "[\\[\\]{}\",:a-z0-9 \\\\]{0,60}".prop_map(String::into_bytes),
         ]) {
             let object = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&event).is_ok();
-            let judged = matches!(read_object(event.trim_ascii()), Ok(_));
+            let judged = read_object(event.trim_ascii()).is_ok();
             prop_assert!(object || !judged, "what is not an object is never a delta");
         }
 

@@ -7,7 +7,7 @@ use serde::de::{IgnoredAny, MapAccess};
 const MOST_CHARACTERS: usize = 48;
 
 /// Parts of the reasons by which servers say that they gave a request up: vLLM and SGLang `abort` and `error`,
-/// TensorRT-LLM `cancelled` and `timeout`, DeepSeek `insufficient_system_resource`.
+/// TensorRT-LLM `cancelled` and `timeout`, `DeepSeek` `insufficient_system_resource`.
 const GIVEN_UP: [&str; 8] = ["abort", "error", "cancel", "timeout", "timed_out", "fail", "insufficient_system", "overload"];
 
 /// The finish reason that `value` holds. `null`, `false`, 0, an empty text, and a text that says null are none. Some

@@ -289,7 +289,9 @@ mod tests {
         assert!(judgement.verdict.reasons[0].contains("the server hides all output tokens"), "{:?}", judgement.verdict);
         // A stop token that no one sees, or half a character, is no hiding.
         let mut stop = records(0);
-        stop.iter_mut().for_each(|record| *record = super::super::examples::hiding(streamed(record.id, 0.1, 0.1, 20, 0.01), 1));
+        for record in &mut stop {
+            *record = super::super::examples::hiding(streamed(record.id, 0.1, 0.1, 20, 0.01), 1);
+        }
         assert!(judged("", &stop).health.notes.iter().all(|note| !note.contains("hide tokens")));
     }
 

@@ -88,12 +88,11 @@ struct Stretch {
 /// once is no speed) or no token came after the first event.
 fn stretch(record: &Record) -> Option<Stretch> {
     let exchange = &record.exchange;
-    let (from, until, tokens) = match exchange.counting {
-        Some(counting) => (counting.first, counting.last, counting.last_tokens.saturating_sub(counting.first_tokens).into()),
-        None => {
-            let tokens = output_tokens(record)?.saturating_sub(tokens_of_first_event(record));
-            (exchange.first_token?, exchange.last_token?, tokens)
-        }
+    let (from, until, tokens) = if let Some(counting) = exchange.counting {
+        (counting.first, counting.last, counting.last_tokens.saturating_sub(counting.first_tokens).into())
+    } else {
+        let tokens = output_tokens(record)?.saturating_sub(tokens_of_first_event(record));
+        (exchange.first_token?, exchange.last_token?, tokens)
     };
     let ticks = ticks_between(from, until);
     (ticks > 0 && tokens > 0).then_some(Stretch { ticks, tokens })
