@@ -133,7 +133,12 @@ impl AnswersView {
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.buffered() {
-            notes.push(format!("buffered: {}; {UNBUFFER}", self.buffering()));
+            notes.push(format!(
+                "something on the way buffers: all tokens of {} of {} answers came in one read, so that times inside an answer are not the \
+                 server's; switch its buffering off (nginx: proxy_buffering off; haproxy: option http-no-delay), or ask the server directly",
+                count(self.one_read),
+                count(self.several_events)
+            ));
         }
         if self.unseen > 0 {
             notes.push(format!(
@@ -179,15 +184,6 @@ impl AnswersView {
         }
     }
 
-    /// How many answers came in one read.
-    fn buffering(&self) -> String {
-        format!(
-            "something on the way buffers: all tokens of {} of {} answers came in one read, so that times inside an answer are not the server's",
-            count(self.one_read),
-            count(self.several_events)
-        )
-    }
-
     /// Why `objective` cannot be decided, where buffering decides it instead of the server.
     pub(super) fn doubt(&self, objective: &Objective, objectives: &Objectives) -> Option<String> {
         let touched = match objective {
@@ -195,12 +191,12 @@ impl AnswersView {
             Objective::Attainment(_) | Objective::Goodput(_) => objectives.limits().any(|(_, limit)| is_inside(limit.metric)),
             Objective::ErrorRate(_) => false,
         };
-        (touched && self.buffered()).then(|| format!("{objective}: {}; {UNBUFFER}", self.buffering()))
+        (touched && self.buffered()).then(|| {
+            let (one_read, all) = (count(self.one_read), count(self.several_events));
+            format!("{objective}: something on the way buffers: {one_read} of {all} answers came in one read; see the warning below")
+        })
     }
 }
-
-/// What to do about something that buffers.
-const UNBUFFER: &str = "switch its buffering off (nginx: proxy_buffering off; haproxy: option http-no-delay), or ask the server directly";
 
 /// Whether a metric is taken from instants inside an answer, which a buffer moves.
 const fn is_inside(metric: Metric) -> bool {
@@ -247,8 +243,7 @@ mod tests {
         ] {
             let judgement = judged(asked, &records(in_one_read));
             assert_eq!(judgement.verdict.result, expected, "{asked}, {in_one_read} of 10");
-            let said =
-                judgement.verdict.reasons.first().is_some_and(|reason| reason.contains("something on the way buffers: all tokens of"));
+            let said = judgement.verdict.reasons.first().is_some_and(|reason| reason.contains("something on the way buffers: "));
             assert_eq!(said, expected == Inconclusive, "{asked}: {:?}", judgement.verdict.reasons);
             assert_eq!(judgement.health.answers.buffered(), in_one_read > 5);
         }
