@@ -22,6 +22,7 @@
 
 use super::delta::{self, Delta, Event};
 use super::finish::gives_up;
+use super::held::{Held, MOST_HELD_BYTES};
 use super::likeness::Likeness;
 use super::sse::{Block, Framer, MOST_EVENT_BYTES};
 use super::tally::Tally;
@@ -48,6 +49,7 @@ pub(super) struct Answer {
     /// The first bytes of such an answer, for a message.
     start: Vec<u8>,
     said: Said,
+    held: Held,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,16 @@ enum Body {
 
 /// Bytes of an answer without events that are kept for a message.
 const MOST_START_BYTES: usize = 1024;
+
+/// Token-bearing events of one answer: a quarter of a million, four times the longest answer of any model, and 2 MiB in
+/// the record. A stream that goes on beyond them has no end.
+const MOST_EVENTS: u32 = 1 << 18;
+
+/// Bytes of a text that are kept for a tokenizer: 16 for each of [`MOST_EVENTS`].
+const MOST_TEXT_BYTES: usize = 4 << 20;
+
+/// Bytes of an object that is kept where a stream was asked for: what errors need.
+const MOST_UNASKED_BYTES: usize = 1 << 20;
 
 /// What the answer has said so far.
 #[derive(Debug, Default)]
@@ -112,7 +124,7 @@ impl Said {
                 if delta.has_token() {
                     exchange.note_token_event(at, delta.answer);
                     // What no memory should hold no tokenizer need count.
-                    if let Some(kept) = exchange.text.as_mut().filter(|kept| kept.bytes.len() <= MOST_EVENT_BYTES) {
+                    if let Some(kept) = exchange.text.as_mut().filter(|kept| kept.bytes.len() <= MOST_TEXT_BYTES) {
                         text::append_event(event, kept);
                     }
                 }
@@ -164,7 +176,7 @@ impl Answer {
     pub(super) fn new(stream: bool, content_type: Option<&str>, asked_tokens: u32) -> Self {
         let body = if stream { Body::Awaited(Framer::default()) } else { Body::Whole(Vec::new()) };
         let kind = content_type.filter(|kind| !kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
-        Self { body, asked_tokens, kind: kind.map(Box::from), start: Vec::new(), said: Said::default() }
+        Self { body, asked_tokens, kind: kind.map(Box::from), start: Vec::new(), said: Said::default(), held: Held::default() }
     }
 
     /// Takes the next bytes, read from the socket at `at`. `false` when no more need be read: `[DONE]`, or more than can
@@ -185,19 +197,31 @@ impl Answer {
                 Some(_) => self.body = Body::Events(std::mem::take(framer)),
             }
         }
-        let fits = match &mut self.body {
-            Body::Whole(kept) | Body::Unasked(kept) => {
+        let (fits, held, most) = match &mut self.body {
+            Body::Whole(kept) => {
                 kept.extend_from_slice(piece);
-                kept.len() <= MOST_EVENT_BYTES
+                (kept.len() <= MOST_EVENT_BYTES, kept.len(), MOST_EVENT_BYTES)
+            }
+            Body::Unasked(kept) => {
+                kept.extend_from_slice(&piece[..piece.len().min(MOST_UNASKED_BYTES)]);
+                (kept.len() <= MOST_UNASKED_BYTES, kept.len(), MOST_UNASKED_BYTES)
             }
             Body::Awaited(framer) | Body::Events(framer) => {
-                framer.feed(piece, |block| said.block(block, at, exchange)).is_ok() || said.done
+                let fits = framer.feed(piece, |block| said.block(block, at, exchange)).is_ok() || said.done;
+                (fits, framer.held_bytes(), MOST_EVENT_BYTES)
             }
         };
+        let bounded = exchange.events < MOST_EVENTS;
+        let shared = self.held.fits(held);
         if !fits {
-            said.fail(FailureClass::Malformed, &format!("more than {MOST_EVENT_BYTES} bytes without an end"));
+            said.fail(FailureClass::Malformed, &format!("more than {most} bytes without an end"));
+        } else if !bounded {
+            said.fail(FailureClass::Malformed, &format!("more than {MOST_EVENTS} events with text, and no end"));
+        } else if !shared {
+            let why = format!("the answers in flight keep more than {MOST_HELD_BYTES} bytes of events and bodies without an end");
+            said.fail(FailureClass::Malformed, &why);
         }
-        fits && !said.done
+        fits && bounded && shared && !said.done
     }
 
     /// Whether it has said `[DONE]`.
@@ -207,7 +231,7 @@ impl Answer {
 
     /// Decides the outcome. `at` is the instant of the end: of `[DONE]`, of the body's end, or of the break.
     pub(super) fn settle(self, end: End, at: Offset, exchange: &mut Exchange) {
-        let Self { body, asked_tokens, kind, start, mut said } = self;
+        let Self { body, asked_tokens, kind, start, mut said, held: _held } = self;
         let events = matches!(body, Body::Events(_) | Body::Awaited(_));
         let orderly = matches!(end, End::Orderly);
         match body {
@@ -404,6 +428,20 @@ mod tests {
         ] {
             assert_eq!(class(&whole(false, body)), Some(expected), "{body}");
         }
+    }
+
+    #[test]
+    fn a_stream_without_end_is_left_at_a_bound() {
+        let mut exchange = Exchange::default();
+        let mut answer = Answer::new(true, None, 8);
+        let many = format!("data: {TOKEN}\n\n").repeat(1_000);
+        let reads = (0..1_000).take_while(|_| answer.read(many.as_bytes(), Offset::ZERO, &mut exchange)).count();
+        answer.settle(End::Orderly, Offset::ZERO, &mut exchange);
+        assert_eq!((reads, class(&exchange)), (MOST_EVENTS as usize / 1_000, Some(FailureClass::Malformed)));
+
+        let (mut answer, mut exchange) = (Answer::new(true, None, 8), Exchange::default());
+        let reads = (0..100).take_while(|_| answer.read(&[b'{'; 100_000], Offset::ZERO, &mut exchange)).count();
+        assert_eq!(reads, MOST_UNASKED_BYTES / 100_000);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod discover;
 mod encode;
 mod endpoint;
 mod finish;
+mod held;
 mod http;
 mod likeness;
 mod limits;

@@ -74,6 +74,12 @@ impl Framer {
         }
     }
 
+    /// Bytes kept of what has not ended.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.line.len() + self.data.len()
+    }
+
     /// Takes the next piece and hands each block that it completes to `on_block`, borrowed from the piece where
     /// possible.
     pub fn feed(&mut self, piece: &[u8], mut on_block: impl FnMut(Block<'_>)) -> Result<(), Oversize> {
