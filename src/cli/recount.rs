@@ -139,6 +139,7 @@ fn fill(record: &mut Record, text: &AnswerText, tokenizer: &Tokenizer) {
     if exchange.event_tokens.is_empty() && exchange.events > 0 && fits {
         let counts = tokenizer.count_by_piece(&whole, &text.event_ends);
         exchange.counted_output_tokens = Some(counts.iter().sum());
+        exchange.first_event_tokens = exchange.first_event_tokens.or(counts.first().copied().filter(|count| *count > 1));
         exchange.event_tokens = counts;
     } else {
         exchange.counted_output_tokens = Some(tokenizer.count(&whole));

@@ -1,8 +1,31 @@
 //! Owns how an answer's bytes become an exchange: events folded as they come, and the outcome at the end. No I/O here.
+//!
+//! # When an answer is *completed*
+//!
+//! All of these hold; else it is *failed*, and keeps its timings.
+//!
+//! 1. The status is 2xx.
+//! 2. No event says that something went wrong. An event says so by an `error` value that is not falsy (`null`,
+//!    `false`, 0, an empty text, or a list or object of nothing else), by its name (`event: error`), by being an error
+//!    object itself (`object: "error"`, an `error_code`, or a `message` with a `code` and no choices), or by a finish
+//!    reason that gives the request up (`abort`, `error`, `cancelled`, `timeout` and their relatives).
+//! 3. Every event is readable: a JSON object, `[DONE]`, `null`, or no data at all. A repeated key is no fault, the last
+//!    one stands; a value of an odd type is no fault either, but for `choices` that are no list.
+//! 4. There is at least one token: text, reasoning, a refusal, the name or arguments of a call. Or the server counts
+//!    tokens that it does not show, which is said ([`Exchange::hidden_tokens`]). Or none was asked for.
+//! 5. It was finished: by `[DONE]`, or by a finish reason that is one (not empty, not blank, not a text such as `null`)
+//!    and that no token follows. A server that goes on after a finish reason has shown that its reasons beside text
+//!    mean nothing; its last one then counts in an event without text only.
+//! 6. Its transport ended in order, or broke after it was finished. Bytes that are not HTTP are excused by nothing.
+//!
+//! After `[DONE]` nothing is read. An odd `usage` never fails an answer (see `tally`).
 
 use super::delta::{self, Delta, Event};
+use super::finish::gives_up;
+use super::held::{Held, MOST_HELD_BYTES};
 use super::likeness::Likeness;
-use super::sse::{Framer, MOST_EVENT_BYTES};
+use super::sse::{Block, Framer, MOST_EVENT_BYTES};
+use super::tally::Tally;
 use super::text;
 use crate::record::{Exchange, Failure, FailureClass, Outcome};
 use crate::units::Offset;
@@ -21,17 +44,37 @@ pub(super) enum End {
 pub(super) struct Answer {
     body: Body,
     asked_tokens: u32,
+    /// What the server says it is, where that is not a stream of events.
+    kind: Option<Box<str>>,
+    /// The first bytes of such an answer, for a message.
+    start: Vec<u8>,
     said: Said,
+    held: Held,
 }
 
 #[derive(Debug)]
 enum Body {
+    /// Events are asked for, and nothing but white space has come yet.
+    Awaited(Framer),
     Events(Framer),
     /// One JSON object, kept until its end.
     Whole(Vec<u8>),
     /// A whole object where events were asked for: an error in it is told, anything else is malformed.
     Unasked(Vec<u8>),
 }
+
+/// Bytes of an answer without events that are kept for a message.
+const MOST_START_BYTES: usize = 1024;
+
+/// Token-bearing events of one answer: a quarter of a million, four times the longest answer of any model, and 2 MiB in
+/// the record. A stream that goes on beyond them has no end.
+const MOST_EVENTS: u32 = 1 << 18;
+
+/// Bytes of a text that are kept for a tokenizer: 16 for each of [`MOST_EVENTS`].
+const MOST_TEXT_BYTES: usize = 4 << 20;
+
+/// Bytes of an object that is kept where a stream was asked for: what errors need.
+const MOST_UNASKED_BYTES: usize = 1 << 20;
 
 /// What the answer has said so far.
 #[derive(Debug, Default)]
@@ -40,56 +83,52 @@ struct Said {
     done: bool,
     /// At least one token.
     token: bool,
+    /// A token came after a finish reason: the reasons beside tokens mean nothing here.
+    went_on: bool,
+    /// Such a reason, for want of a better one.
+    weak_reason: Option<Box<str>>,
     /// The first thing that went wrong; later ones do not replace it.
     failure: Option<Failure>,
     tally: Tally,
     likeness: Likeness,
 }
 
-/// Tokens of each event by the differences of a running count, as long as every token-bearing event carries one that grows.
-#[derive(Debug, Default)]
-struct Tally {
-    counted: u32,
-    broken: bool,
-}
-
-impl Tally {
-    fn note(&mut self, delta: &Delta, exchange: &mut Exchange) {
-        if self.broken {
-            return;
-        }
-        match delta.usage.map(|usage| usage.output_tokens) {
-            Some(count) if count > self.counted => {
-                exchange.event_tokens.push(count - self.counted);
-                self.counted = count;
-            }
-            _ => {
-                self.broken = true;
-                exchange.event_tokens = Vec::new();
-            }
-        }
-    }
-}
-
 impl Said {
-    fn event(&mut self, event: &[u8], at: Offset, exchange: &mut Exchange) {
+    fn block(&mut self, block: Block<'_>, at: Offset, exchange: &mut Exchange) {
         if self.done {
             return;
         }
+        match block {
+            Block::Data(event) => self.event(event.trim_ascii(), at, exchange),
+            Block::Error(words) => {
+                exchange.first_event.get_or_insert(at);
+                let words = delta::failure_text(words.trim_ascii());
+                let words = if words.is_empty() { "an event named error, without a word" } else { &words };
+                self.fail(FailureClass::StreamError, words);
+            }
+            // Not an event by the standard: heard only where it is an error.
+            Block::Stray(line) => {
+                if let Ok(Delta { error: Some(error), .. }) = delta::read_object(line.trim_ascii()) {
+                    self.fail(FailureClass::StreamError, &error);
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: &[u8], at: Offset, exchange: &mut Exchange) {
         exchange.first_event.get_or_insert(at);
-        match self.meaning(event.trim_ascii()) {
+        match self.meaning(event) {
             Event::Done => self.done = true,
             Event::Malformed(why) => self.fail(FailureClass::Malformed, &why),
             Event::Delta(delta) => {
                 if delta.has_token() {
                     exchange.note_token_event(at, delta.answer);
-                    self.tally.note(&delta, exchange);
                     // What no memory should hold no tokenizer need count.
-                    if let Some(kept) = exchange.text.as_mut().filter(|kept| kept.bytes.len() <= MOST_EVENT_BYTES) {
-                        text::append_event(event.trim_ascii(), kept);
+                    if let Some(kept) = exchange.text.as_mut().filter(|kept| kept.bytes.len() <= MOST_TEXT_BYTES) {
+                        text::append_event(event, kept);
                     }
                 }
-                self.facts(delta, exchange);
+                self.facts(delta, at, exchange);
             }
         }
     }
@@ -105,14 +144,25 @@ impl Said {
         meaning
     }
 
-    fn facts(&mut self, delta: Delta, exchange: &mut Exchange) {
+    fn facts(&mut self, delta: Delta, at: Offset, exchange: &mut Exchange) {
         self.token |= delta.has_token();
         if let Some(error) = &delta.error {
             self.fail(FailureClass::StreamError, error);
         }
-        exchange.usage = delta.usage.or(exchange.usage);
-        if exchange.finish_reason.is_none() {
-            exchange.finish_reason = delta.finish_reason;
+        if delta.has_token() && exchange.finish_reason.take().is_some() {
+            self.went_on = true;
+        }
+        let finished = exchange.finish_reason.is_some() || delta.finish_reason.is_some();
+        self.tally.note(&delta, finished, at, exchange);
+        let shows = delta.has_token();
+        let Some(reason) = delta.finish_reason else { return };
+        if gives_up(&reason) {
+            self.fail(FailureClass::StreamError, &format!("the server gave the request up: finish_reason `{reason}`"));
+            exchange.finish_reason = Some(reason);
+        } else if self.went_on && shows {
+            self.weak_reason = Some(reason);
+        } else {
+            exchange.finish_reason.get_or_insert(reason);
         }
     }
 
@@ -124,37 +174,54 @@ impl Said {
 impl Answer {
     /// An answer that has not begun. `content_type` is what the server says it is.
     pub(super) fn new(stream: bool, content_type: Option<&str>, asked_tokens: u32) -> Self {
-        let json = content_type.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("application/json"));
-        let body = match (stream, json) {
-            (false, _) => Body::Whole(Vec::new()),
-            (true, true) => Body::Unasked(Vec::new()),
-            (true, false) => Body::Events(Framer::default()),
-        };
-        Self { body, asked_tokens, said: Said::default() }
+        let body = if stream { Body::Awaited(Framer::default()) } else { Body::Whole(Vec::new()) };
+        let kind = content_type.filter(|kind| !kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
+        Self { body, asked_tokens, kind: kind.map(Box::from), start: Vec::new(), said: Said::default(), held: Held::default() }
     }
 
-    /// Takes the next bytes, read from the socket at `at`. `false` when no more need be read: `[DONE]`, or more than can be kept.
+    /// Takes the next bytes, read from the socket at `at`. `false` when no more need be read: `[DONE]`, or more than can
+    /// be kept.
     ///
     /// After a malformed or an error event reading goes on: the server is loaded as planned, and the timings are kept.
     pub(super) fn read(&mut self, piece: &[u8], at: Offset, exchange: &mut Exchange) -> bool {
         let said = &mut self.said;
-        // Some proxies call every answer JSON: only the bytes tell. An object starts with a brace, a stream of events never does.
-        if matches!(&self.body, Body::Unasked(kept) if kept.is_empty())
-            && piece.trim_ascii_start().first().is_some_and(|byte| *byte != b'{')
-        {
-            self.body = Body::Events(Framer::default());
+        if self.kind.is_some() && exchange.first_event.is_none() && self.start.len() < MOST_START_BYTES {
+            self.start.extend_from_slice(&piece[..piece.len().min(MOST_START_BYTES)]);
         }
-        let fits = match &mut self.body {
-            Body::Whole(kept) | Body::Unasked(kept) => {
-                kept.extend_from_slice(piece);
-                kept.len() <= MOST_EVENT_BYTES
+        if let Body::Awaited(framer) = &mut self.body {
+            // Some proxies call every answer JSON, and some servers call every answer a stream: only the bytes tell. An
+            // object starts with a brace, a stream of events never does.
+            match piece.trim_ascii_start().first() {
+                None => {}
+                Some(b'{') => self.body = Body::Unasked(Vec::new()),
+                Some(_) => self.body = Body::Events(std::mem::take(framer)),
             }
-            Body::Events(framer) => framer.feed(piece, |event| said.event(event, at, exchange)).is_ok() || said.done,
-        };
-        if !fits {
-            said.fail(FailureClass::Malformed, &format!("more than {MOST_EVENT_BYTES} bytes without an end"));
         }
-        fits && !said.done
+        let (fits, held, most) = match &mut self.body {
+            Body::Whole(kept) => {
+                kept.extend_from_slice(piece);
+                (kept.len() <= MOST_EVENT_BYTES, kept.len(), MOST_EVENT_BYTES)
+            }
+            Body::Unasked(kept) => {
+                kept.extend_from_slice(&piece[..piece.len().min(MOST_UNASKED_BYTES)]);
+                (kept.len() <= MOST_UNASKED_BYTES, kept.len(), MOST_UNASKED_BYTES)
+            }
+            Body::Awaited(framer) | Body::Events(framer) => {
+                let fits = framer.feed(piece, |block| said.block(block, at, exchange)).is_ok() || said.done;
+                (fits, framer.held_bytes(), MOST_EVENT_BYTES)
+            }
+        };
+        let bounded = exchange.events < MOST_EVENTS;
+        let shared = self.held.fits(held);
+        if !fits {
+            said.fail(FailureClass::Malformed, &format!("more than {most} bytes without an end"));
+        } else if !bounded {
+            said.fail(FailureClass::Malformed, &format!("more than {MOST_EVENTS} events with text, and no end"));
+        } else if !shared {
+            let why = format!("the answers in flight keep more than {MOST_HELD_BYTES} bytes of events and bodies without an end");
+            said.fail(FailureClass::Malformed, &why);
+        }
+        fits && bounded && shared && !said.done
     }
 
     /// Whether it has said `[DONE]`.
@@ -164,12 +231,15 @@ impl Answer {
 
     /// Decides the outcome. `at` is the instant of the end: of `[DONE]`, of the body's end, or of the break.
     pub(super) fn settle(self, end: End, at: Offset, exchange: &mut Exchange) {
-        let Self { body, asked_tokens, mut said } = self;
-        let events = matches!(body, Body::Events(_));
+        let Self { body, asked_tokens, kind, start, mut said, held: _held } = self;
+        let events = matches!(body, Body::Events(_) | Body::Awaited(_));
+        let orderly = matches!(end, End::Orderly);
         match body {
-            Body::Whole(kept_bytes) if matches!(end, End::Orderly) => match delta::read_object(kept_bytes.trim_ascii()) {
+            Body::Whole(kept_bytes) if orderly => match delta::read_object(kept_bytes.trim_ascii()) {
                 Ok(delta) => {
-                    said.facts(delta, exchange);
+                    said.facts(delta, at, exchange);
+                    // A whole answer has no events, and so no tokens of events.
+                    exchange.event_tokens = Vec::new();
                     if let Some(kept) = &mut exchange.text {
                         text::append_object(kept_bytes.trim_ascii(), kept);
                     }
@@ -185,17 +255,28 @@ impl Answer {
                 };
                 said.fail(class, &why);
             }
-            Body::Events(_) | Body::Whole(_) => {}
+            // A last event without its blank line is heard where all of it came: one cut short says nothing.
+            Body::Events(mut framer) if orderly => framer.finish(|block| match block {
+                Block::Data(event) if matches!(delta::read(event), Event::Malformed(_)) => {}
+                block => said.block(block, at, exchange),
+            }),
+            Body::Events(_) | Body::Whole(_) | Body::Awaited(_) => {}
         }
+        if said.done && exchange.finish_reason.is_none() {
+            exchange.finish_reason = said.weak_reason.take();
+        }
+        std::mem::take(&mut said.tally).settle(said.token, exchange);
         let finished = said.done || exchange.finish_reason.is_some();
         match end {
             // A break after all was said takes nothing from the answer. Bytes that are not HTTP do: nothing excuses them.
             End::Broken(failure) if !finished || failure.class == FailureClass::Malformed => said.fail(failure.class, &failure.text),
             _ if !finished && events && exchange.first_event.is_none() => {
-                said.fail(FailureClass::Truncated, "the answer ended before any event");
+                let words = delta::failure_text(start.trim_ascii());
+                let what = kind.map(|kind| format!(": it calls itself {kind}, and says `{words}`")).unwrap_or_default();
+                said.fail(FailureClass::Truncated, &format!("the answer ended before any event{what}"));
             }
             _ if !finished => said.fail(FailureClass::Truncated, "the answer ended without a finish reason or [DONE]"),
-            _ if asked_tokens > 0 && !said.token => {
+            _ if asked_tokens > 0 && !said.token && exchange.hidden_tokens == 0 => {
                 said.fail(FailureClass::Empty, &format!("no token, although {asked_tokens} were asked for"));
             }
             _ => {}
@@ -214,6 +295,15 @@ mod tests {
     const REASON: &str = r#"{"choices":[{"delta":{"reasoning_content":"a"}}]}"#;
     const FINISH: &str = r#"{"choices":[{"delta":{},"finish_reason":"length"}]}"#;
     const ROLE: &str = r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#;
+
+    const BLANK: &str = r#"{"choices":[{"delta":{},"finish_reason":"null"}]}"#;
+    const ABORT: &str = r#"{"choices":[{"delta":{"content":"a"},"finish_reason":"abort"}]}"#;
+    const FILTER: &str = r#"{"choices":[{"delta":{},"finish_reason":"content_filter"}]}"#;
+    const LAST: &str = r#"{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}"#;
+    const USAGE: &str = r#"{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":1}}"#;
+    const HIDDEN: &str = r#"{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":64}}"#;
+    const NO_USAGE: &str = r#"{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":0}}"#;
+    const FLAT: &str = r#"{"object":"error","message":"gave up","code":500}"#;
 
     /// Feeds one event a second from second 1, then ends.
     fn streamed(events: &[&str], end: End) -> Exchange {
@@ -256,7 +346,23 @@ mod tests {
             (&[ROLE, FINISH, "[DONE]"], End::Orderly, Some(Empty)),
             (&[TOKEN, error, "[DONE]"], End::Orderly, Some(StreamError)),
             (&[TOKEN, "{oops", FINISH, "[DONE]"], End::Orderly, Some(Malformed)),
-            (&["", TOKEN, FINISH, "[DONE]"], End::Orderly, Some(Malformed)),
+            (&["", TOKEN, "", FINISH, "[DONE]"], End::Orderly, None),
+            (&[TOKEN, "null", "{}", FINISH], End::Orderly, None),
+            (&[BLANK, TOKEN, BLANK], End::Orderly, Some(Truncated)),
+            (&[BLANK, TOKEN, BLANK], broken(), Some(Reset)),
+            (&[TOKEN, BLANK, "[DONE]"], broken(), None),
+            (&[ABORT, "[DONE]"], End::Orderly, Some(StreamError)),
+            (&[TOKEN, ABORT, USAGE, "[DONE]"], End::Orderly, Some(StreamError)),
+            (&[TOKEN, FILTER, "[DONE]"], End::Orderly, None),
+            (&[LAST, LAST, LAST], broken(), Some(Reset)),
+            (&[LAST], broken(), None),
+            (&[TOKEN, FINISH, TOKEN], broken(), Some(Reset)),
+            (&[LAST, LAST, FINISH], broken(), None),
+            (&[LAST, LAST, "[DONE]"], broken(), None),
+            (&[ROLE, FINISH, HIDDEN, "[DONE]"], End::Orderly, None),
+            (&[ROLE, FINISH, NO_USAGE, "[DONE]"], End::Orderly, Some(Empty)),
+            (&[TOKEN, FLAT, "[DONE]"], End::Orderly, Some(StreamError)),
+            (&[TOKEN, FINISH, FLAT], End::Orderly, Some(StreamError)),
             (&[TOKEN, "{oops", error], broken(), Some(Malformed)),
             (&[TOKEN, FINISH, "[DONE]", "{oops"], End::Orderly, None),
             (&[TOKEN, FINISH], End::Broken(Failure::new(Malformed, "chunk size")), Some(Malformed)),
@@ -292,7 +398,7 @@ mod tests {
 
     #[test]
     fn an_inconsistent_count_gives_no_tokens_of_events() {
-        for events in [[counted("a", 1), counted("b", 1)], [counted("a", 3), counted("b", 2)], [counted("a", 1), TOKEN.to_owned()]] {
+        for events in [[counted("a", 2), counted("b", 2)], [counted("a", 3), counted("b", 2)], [counted("a", 1), TOKEN.to_owned()]] {
             let events: Vec<&str> = events.iter().map(String::as_str).collect();
             assert_eq!(streamed(&events, End::Orderly).event_tokens, [0_u32; 0], "{events:?}");
         }
@@ -322,6 +428,21 @@ mod tests {
         ] {
             assert_eq!(class(&whole(false, body)), Some(expected), "{body}");
         }
+    }
+
+    #[test]
+    fn a_stream_without_end_is_left_at_a_bound() {
+        let mut exchange = Exchange::default();
+        let mut answer = Answer::new(true, None, 8);
+        let many = format!("data: {TOKEN}\n\n").repeat(1_000);
+        let reads = (0..1_000).take_while(|_| answer.read(many.as_bytes(), Offset::ZERO, &mut exchange)).count();
+        answer.settle(End::Orderly, Offset::ZERO, &mut exchange);
+        assert_eq!((reads, class(&exchange)), (MOST_EVENTS as usize / 1_000, Some(FailureClass::Malformed)));
+
+        let (mut answer, mut exchange) = (Answer::new(true, None, 8), Exchange::default());
+        let braces = "{".repeat(100_000);
+        let reads = (0..100).take_while(|_| answer.read(braces.as_bytes(), Offset::ZERO, &mut exchange)).count();
+        assert_eq!(reads, MOST_UNASKED_BYTES / 100_000);
     }
 
     #[test]

@@ -3,17 +3,19 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess};
+use serde_json::Value;
 
-use crate::client::value::{OfText, read_text};
-use crate::record::Usage;
+use super::finish::{gives_up, reason_of};
+use super::shape::{Body, Flat, Piece};
+use super::value::{Count, Object, Raw, object_of};
 
 /// What one event says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// `[DONE]`: nothing follows.
     Done,
-    /// A well-formed object.
+    /// A well-formed object, or an event without data, which says nothing.
     Delta(Delta),
     /// Not an event: why.
     Malformed(String),
@@ -22,16 +24,31 @@ pub enum Event {
 /// What one JSON object of an answer says; a whole unstreamed answer reads the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Delta {
-    /// Non-empty `content`, `text` (of a completion), `refusal` or tool-call arguments.
+    /// Non-empty `content`, `text` (of a completion), `refusal`, or name or arguments of a tool call.
     pub answer: bool,
-    /// Non-empty `reasoning` or `reasoning_content`.
+    /// Non-empty `reasoning` or `reasoning_content`, or a part of the content whose type is thinking.
     pub reasoning: bool,
-    /// `finish_reason`, of the first choice that has one.
+    /// `finish_reason`: of the first choice that gives the request up, else of the first that has one.
     pub finish_reason: Option<Box<str>>,
-    /// Token counts, where the event carries them.
-    pub usage: Option<Usage>,
-    /// The message of an `error` object.
+    /// Token counts, where the event carries any.
+    pub usage: Option<Counts>,
+    /// The message of an error object.
     pub error: Option<String>,
+}
+
+/// What a `usage` object says. A count that is absent, or that is no count, is `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// `prompt_tokens`, or `input_tokens`.
+    pub input: Option<u32>,
+    /// `completion_tokens`, or `output_tokens`.
+    pub output: Option<u32>,
+    /// `cached_tokens` of the prompt's details.
+    pub cached: Option<u32>,
+    /// `reasoning_tokens` of the answer's details.
+    pub reasoning: Option<u32>,
+    /// Something stood where a count belongs, and was none.
+    pub odd: bool,
 }
 
 impl Delta {
@@ -46,8 +63,11 @@ impl Delta {
 #[must_use]
 pub fn read(event: &[u8]) -> Event {
     let trimmed = event.trim_ascii();
-    if trimmed == b"[DONE]" {
+    if is_done(trimmed) {
         return Event::Done;
+    }
+    if trimmed.is_empty() || trimmed == b"null" {
+        return Event::Delta(Delta::default());
     }
     match read_object(trimmed) {
         Ok(delta) => Event::Delta(delta),
@@ -62,24 +82,123 @@ pub fn read_object(object: &[u8]) -> Result<Delta, String> {
     if !text.starts_with('{') {
         return Err(refuse(&"not a JSON object"));
     }
-    let json: Json = serde_json::from_str(text).map_err(|error| refuse(&error))?;
-    let choices = json.choices.unwrap_or_default();
-    Ok(Delta {
-        answer: choices.answer,
-        reasoning: choices.reasoning,
-        finish_reason: choices.finish_reason,
-        usage: json.usage.and_then(UsageJson::counts),
-        error: json.error.as_ref().and_then(error_text),
+    let body = Body::read(text).map_err(|error| refuse(&error))?;
+    let mut delta = Delta { usage: counts_of(body.usage), error: error_of(&body), ..Delta::default() };
+    for choice in body.choices() {
+        choice.for_each_piece(&mut |piece| match piece {
+            Piece::Answer(_) | Piece::Opaque => delta.answer = true,
+            Piece::Reasoning(_) => delta.reasoning = true,
+        });
+        let reason = reason_of(choice.finish_reason);
+        if delta.finish_reason.is_none() || reason.as_deref().is_some_and(gives_up) {
+            delta.finish_reason = reason.or(delta.finish_reason);
+        }
+        delta.usage = delta.usage.or_else(|| counts_of(choice.usage));
+    }
+    Ok(delta)
+}
+
+/// Whether `event` is the end marker. Some servers write it as a JSON string, or in small letters.
+fn is_done(event: &[u8]) -> bool {
+    let bare = event.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(event);
+    bare.trim_ascii().eq_ignore_ascii_case(b"[DONE]")
+}
+
+/// The counts of a `usage` value; `None` where it holds none and nothing odd.
+fn counts_of(usage: Raw<'_>) -> Option<Counts> {
+    if !usage.is_object() {
+        return (!usage.is_falsy()).then_some(Counts { odd: true, ..Counts::default() });
+    }
+    let usage: UsageKeys = object_of(usage);
+    let details = |details: Raw<'_>| object_of::<DetailKeys>(details);
+    let (input, output) = (usage.input, usage.output);
+    let (cached, reasoning) = (details(usage.input_details).cached, details(usage.output_details).reasoning);
+    let all = [input, output, cached, reasoning];
+    all.iter().any(|count| *count != Count::Absent).then_some(Counts {
+        input: input.known(),
+        output: output.known(),
+        cached: cached.known(),
+        reasoning: reasoning.known(),
+        odd: all.contains(&Count::Odd),
     })
+}
+
+#[derive(Default)]
+struct UsageKeys<'a> {
+    input: Count,
+    output: Count,
+    input_details: Raw<'a>,
+    output_details: Raw<'a>,
+}
+
+impl<'de: 'a, 'a> Object<'de> for UsageKeys<'a> {
+    fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error> {
+        match key {
+            b"prompt_tokens" | b"input_tokens" => self.input = map.next_value::<Raw<'a>>()?.count().or(self.input),
+            b"completion_tokens" | b"output_tokens" => {
+                self.output = map.next_value::<Raw<'a>>()?.count().or(self.output);
+            }
+            b"prompt_tokens_details" | b"input_tokens_details" => self.input_details = map.next_value()?,
+            b"completion_tokens_details" | b"output_tokens_details" => self.output_details = map.next_value()?,
+            _ => _ = map.next_value::<IgnoredAny>()?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct DetailKeys {
+    cached: Count,
+    reasoning: Count,
+}
+
+impl<'de> Object<'de> for DetailKeys {
+    fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error> {
+        match key {
+            b"cached_tokens" => self.cached = map.next_value::<Raw<'de>>()?.count(),
+            b"reasoning_tokens" => self.reasoning = map.next_value::<Raw<'de>>()?.count(),
+            _ => _ = map.next_value::<IgnoredAny>()?,
+        }
+        Ok(())
+    }
+}
+
+/// What the event says about a failure: under `error`, or as an error object that stands where an event belongs.
+fn error_of(body: &Body<'_>) -> Option<String> {
+    if !body.error.is_falsy() {
+        return Some(said_in(body.error));
+    }
+    let Flat { object, kind, status, code, error_code, message, detail } = body.flat;
+    let is = |value: Raw<'_>, words: &[&str]| words.iter().any(|word| value.word().eq_ignore_ascii_case(word));
+    let named = is(object, &["error"]) || !error_code.is_falsy();
+    // What carries an answer may say beside it how well all goes.
+    let alone = body.choices().is_empty();
+    let fine = code.is_falsy() || is(code, &["200", "ok", "success"]);
+    let coded = !message.is_falsy() && !fine;
+    let told = is(kind, &["error"]) || is(status, &["error", "failed", "failure"]) || !detail.is_falsy();
+    (named || (alone && (coded || told))).then(|| {
+        let said = [message, detail, error_code, code].into_iter().find(|value| !value.is_falsy());
+        said.map_or_else(|| "an error object without a message".to_owned(), said_in)
+    })
+}
+
+/// The message in an error value, however it is wrapped: an object with a message, a text, or JSON inside a text.
+fn said_in(error: Raw<'_>) -> String {
+    let word = error.word();
+    let json = if error.is_object() || error.is_list() { error.as_str() } else { &word };
+    match serde_json::from_str::<Value>(json) {
+        Ok(value @ (Value::Object(_) | Value::Array(_))) => error_text(&value).unwrap_or_else(|| excerpt(json.as_bytes()).into_owned()),
+        _ => excerpt(json.as_bytes()).into_owned(),
+    }
 }
 
 /// What a server says about a failure in the body of an answer: the `message` of its JSON, else the bytes themselves.
 #[must_use]
 pub fn failure_text(body: &[u8]) -> String {
-    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let json: Option<Value> = serde_json::from_slice(body).ok();
     let said = json.as_ref().and_then(|json| {
         ["error", "message", "detail"].iter().find_map(|key| match json.get(key) {
-            None | Some(serde_json::Value::Null) => None,
+            None | Some(Value::Null) => None,
             Some(value) => error_text(value),
         })
     });
@@ -92,216 +211,15 @@ pub(super) fn excerpt(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// The text of an `error` value; `None` where it says that there is none.
-fn error_text(value: &serde_json::Value) -> Option<String> {
+fn error_text(value: &Value) -> Option<String> {
     match value {
-        serde_json::Value::Null | serde_json::Value::Bool(false) => None,
-        serde_json::Value::String(text) => Some(text.clone()),
-        other => match other.get("message") {
-            Some(serde_json::Value::String(text)) => Some(text.clone()),
+        Value::Null | Value::Bool(false) => None,
+        Value::String(text) => Some(text.clone()),
+        other => match (other.get("message"), other.get("error")) {
+            (Some(Value::String(text)), _) if !text.is_empty() => Some(text.clone()),
+            (_, Some(inner)) if !inner.is_null() => error_text(inner),
             _ => Some(other.to_string()),
         },
-    }
-}
-
-#[derive(serde::Deserialize)]
-struct Json {
-    #[serde(default)]
-    choices: Option<Choices>,
-    #[serde(default)]
-    usage: Option<UsageJson>,
-    // A tree, but only of an error: there is one at most.
-    #[serde(default)]
-    error: Option<serde_json::Value>,
-}
-
-/// All choices folded into one: a request is one answer, however many candidates it holds.
-#[derive(Default)]
-struct Choices {
-    answer: bool,
-    reasoning: bool,
-    finish_reason: Option<Box<str>>,
-}
-
-#[derive(serde::Deserialize)]
-struct Choice {
-    #[serde(default)]
-    delta: Option<Parts>,
-    #[serde(default)]
-    message: Option<Parts>,
-    /// What a completion says, streamed or whole.
-    #[serde(default)]
-    text: Filled,
-    #[serde(default)]
-    finish_reason: Option<Box<str>>,
-}
-
-#[derive(serde::Deserialize, Default)]
-#[serde(default)]
-struct Parts {
-    content: Filled,
-    refusal: Filled,
-    reasoning: Filled,
-    reasoning_content: Filled,
-    tool_calls: Option<ToolCalls>,
-    function_call: Option<Function>,
-}
-
-impl Parts {
-    fn answer(&self) -> bool {
-        let called = self.tool_calls.as_ref().is_some_and(|calls| calls.0) || self.function_call.as_ref().is_some_and(|f| f.arguments.0);
-        self.content.0 || self.refusal.0 || called
-    }
-
-    fn reasoning(&self) -> bool {
-        self.reasoning.0 || self.reasoning_content.0
-    }
-}
-
-/// Whether any tool call brings arguments.
-struct ToolCalls(bool);
-
-#[derive(serde::Deserialize)]
-struct ToolCall {
-    #[serde(default)]
-    function: Option<Function>,
-}
-
-#[derive(serde::Deserialize)]
-struct Function {
-    #[serde(default)]
-    arguments: Filled,
-}
-
-/// Whether a text is there and not empty. `null` is not; a list of parts is when it has any.
-#[derive(Default)]
-struct Filled(bool);
-
-#[derive(serde::Deserialize)]
-struct UsageJson {
-    #[serde(default)]
-    prompt_tokens: Count,
-    #[serde(default)]
-    completion_tokens: Count,
-    #[serde(default)]
-    prompt_tokens_details: Option<PromptDetails>,
-}
-
-#[derive(serde::Deserialize)]
-struct PromptDetails {
-    #[serde(default)]
-    cached_tokens: Count,
-}
-
-impl UsageJson {
-    fn counts(self) -> Option<Usage> {
-        Some(Usage {
-            input_tokens: self.prompt_tokens.0.unwrap_or(0),
-            output_tokens: self.completion_tokens.0?,
-            cached_tokens: self.prompt_tokens_details.and_then(|details| details.cached_tokens.0),
-        })
-    }
-}
-
-/// A count, however the server writes numbers.
-#[derive(Default)]
-struct Count(Option<u32>);
-
-impl<'de> Deserialize<'de> for Choices {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fold;
-        impl<'de> Visitor<'de> for Fold {
-            type Value = Choices;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of choices")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Choices, A::Error> {
-                let mut all = Choices::default();
-                while let Some(choice) = seq.next_element::<Choice>()? {
-                    for parts in [choice.delta, choice.message].into_iter().flatten() {
-                        all.answer |= parts.answer();
-                        all.reasoning |= parts.reasoning();
-                    }
-                    all.answer |= choice.text.0;
-                    all.finish_reason = all.finish_reason.or(choice.finish_reason);
-                }
-                Ok(all)
-            }
-        }
-        deserializer.deserialize_seq(Fold)
-    }
-}
-
-impl<'de> Deserialize<'de> for ToolCalls {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fold;
-        impl<'de> Visitor<'de> for Fold {
-            type Value = ToolCalls;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of tool calls")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<ToolCalls, A::Error> {
-                let mut any = false;
-                while let Some(call) = seq.next_element::<ToolCall>()? {
-                    any |= call.function.is_some_and(|function| function.arguments.0);
-                }
-                Ok(ToolCalls(any))
-            }
-        }
-        deserializer.deserialize_seq(Fold)
-    }
-}
-
-impl OfText for Filled {
-    fn of_bytes(text: &[u8]) -> Self {
-        Self(!text.is_empty())
-    }
-
-    fn of_parts<'de, A: SeqAccess<'de>>(mut parts: A) -> Result<Self, A::Error> {
-        let mut any = false;
-        while parts.next_element::<IgnoredAny>()?.is_some() {
-            any = true;
-        }
-        Ok(Self(any))
-    }
-}
-
-impl<'de> Deserialize<'de> for Filled {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read_text(deserializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Number;
-        impl Visitor<'_> for Number {
-            type Value = Count;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a count of tokens")
-            }
-
-            fn visit_unit<E>(self) -> Result<Count, E> {
-                Ok(Count(None))
-            }
-
-            fn visit_u64<E>(self, count: u64) -> Result<Count, E> {
-                Ok(Count(Some(u32::try_from(count).unwrap_or(u32::MAX))))
-            }
-
-            fn visit_f64<E: serde::de::Error>(self, count: f64) -> Result<Count, E> {
-                if count >= 0.0 && count.fract() == 0.0 {
-                    Ok(Count(Some(count as u32)))
-                } else {
-                    Err(E::custom(format!("{count} is not a count of tokens")))
-                }
-            }
-        }
-        deserializer.deserialize_any(Number).map_err(D::Error::custom)
     }
 }
 
@@ -338,7 +256,28 @@ mod tests {
             (r#"{"reasoning":"so"}"#, false, true),
             (r#"{"reasoning_content":"so","content":""}"#, false, true),
             (r#"{"reasoning_content":"so","reasoning":"so","content":"yes"}"#, true, true),
-            (r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":""}}]}"#, false, false),
+            (r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":""}}]}"#, true, false),
+            (r#"{"tool_calls":[{"index":0,"id":"t1","type":"function"}]}"#, false, false),
+            (r#"{"tool_calls":[{"index":0,"function":{"name":"f"}}]}"#, true, false),
+            (r#"{"tool_calls":[{"index":0,"function":{"arguments":{}}}]}"#, true, false),
+            (r#"{"tool_calls":[{"type":"custom","custom":{"name":"f","input":""}}]}"#, true, false),
+            (r#"{"content":6}"#, true, false),
+            (r#"{"content":true}"#, true, false),
+            (r#"{"content":false}"#, false, false),
+            (r#"{"content":"a","content":""}"#, false, false),
+            (r#"{"content":"","content":"a"}"#, true, false),
+            (r#"{"content":[{"type":"text","text":""}]}"#, false, false),
+            (r#"{"content":[{"type":"text","text":7}]}"#, true, false),
+            (r#"{"content":{"type":"text","text":"a"}}"#, true, false),
+            (r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"so"}]}]}"#, false, true),
+            (r#"{"content":[{"type":"thinking","thinking":"so"},{"type":"text","text":"yes"}]}"#, true, true),
+            (r#"{"content":[{"type":"image_url","image_url":{"url":"data:"}}]}"#, true, false),
+            (r#"{"reasoning_details":[{"type":"reasoning.text","text":"so"}]}"#, false, true),
+            (r#"{"reasoning":null,"thinking":"so"}"#, false, true),
+            (r#""text""#, false, false),
+            ("7", false, false),
+            ("[]", false, false),
+            (r#"{"\ud83d":1,"content":"a"}"#, true, false),
             (r#"{"tool_calls":[{"index":0,"function":{"arguments":"{"}}]}"#, true, false),
             (r#"{"function_call":{"arguments":"{"}}"#, true, false),
             (r#"{"tool_calls":null,"function_call":null}"#, false, false),
@@ -350,14 +289,41 @@ mod tests {
     }
 
     #[test]
-    fn usage_is_read_beside_empty_choices() {
-        let read = delta(
-            r#"{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":34.0,"total_tokens":46,"prompt_tokens_details":{"cached_tokens":8}}}"#,
-        );
-        assert_eq!(read.usage, Some(Usage { input_tokens: 12, output_tokens: 34, cached_tokens: Some(8) }));
-        assert!(!read.has_token());
-        assert_eq!(delta(r#"{"usage":null}"#).usage, None);
-        assert_eq!(delta(r#"{"usage":{"prompt_tokens":1,"completion_tokens":null,"prompt_tokens_details":null}}"#).usage, None);
+    fn counts_are_read_however_they_are_written_and_what_is_none_is_noted() {
+        let known = |input, output| Counts { input, output, ..Counts::default() };
+        let odd = |counts: Counts| Some(Counts { odd: true, ..counts });
+        for (usage, expected) in [
+            (
+                r#"{"prompt_tokens":12,"completion_tokens":34.0,"total_tokens":46,"prompt_tokens_details":{"cached_tokens":8}}"#,
+                Some(Counts { cached: Some(8), ..known(Some(12), Some(34)) }),
+            ),
+            (
+                r#"{"prompt_tokens":1,"completion_tokens":9,"completion_tokens_details":{"reasoning_tokens":8}}"#,
+                Some(Counts { reasoning: Some(8), ..known(Some(1), Some(9)) }),
+            ),
+            (r#"{"prompt_tokens":"10","completion_tokens":"4"}"#, Some(known(Some(10), Some(4)))),
+            (r#"{"input_tokens":10,"output_tokens":4}"#, Some(known(Some(10), Some(4)))),
+            (r#"{"completion_tokens":4,"output_tokens":null}"#, Some(known(None, Some(4)))),
+            (r#"{"prompt_tokens":10,"completion_tokens":4,"prompt_tokens_details":[]}"#, Some(known(Some(10), Some(4)))),
+            (r#"{"prompt_tokens":1,"prompt_tokens":2}"#, Some(known(Some(2), None))),
+            (r#"{"prompt_tokens":10,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":-1}}"#, odd(known(Some(10), Some(4)))),
+            (r#"{"prompt_tokens":-1,"completion_tokens":4}"#, odd(known(None, Some(4)))),
+            (r#"{"prompt_tokens":10,"completion_tokens":4.5}"#, odd(known(Some(10), None))),
+            ("7", odd(Counts::default())),
+            ("[1]", odd(Counts::default())),
+            (r#"{"prompt_tokens":null,"completion_tokens":null,"prompt_tokens_details":null}"#, None),
+            (r#"{"total_tokens":4}"#, None),
+            ("{}", None),
+            ("[]", None),
+            ("null", None),
+            (r#""""#, None),
+            ("false", None),
+        ] {
+            let read = delta(&format!(r#"{{"choices":[],"usage":{usage}}}"#));
+            assert_eq!((read.usage, read.has_token(), read.error), (expected, false, None), "{usage}");
+        }
+        let inside = r#"{"choices":[{"delta":{},"usage":{"prompt_tokens":1,"completion_tokens":2}}]}"#;
+        assert_eq!(delta(inside).usage, Some(known(Some(1), Some(2))), "beside the delta, as Moonshot has it");
     }
 
     #[test]
@@ -368,18 +334,51 @@ mod tests {
     }
 
     #[test]
-    fn an_error_object_is_an_error_and_a_null_one_is_not() {
-        assert_eq!(delta(r#"{"error":{"message":"out of memory","code":500}}"#).error.as_deref(), Some("out of memory"));
-        assert_eq!(delta(r#"{"error":"boom"}"#).error.as_deref(), Some("boom"));
-        assert_eq!(delta(r#"{"error":{"code":7}}"#).error.as_deref(), Some(r#"{"code":7}"#));
-        assert_eq!(delta(r#"{"error":null,"choices":[]}"#).error, None);
+    fn a_choice_that_gives_up_outweighs_one_that_ended() {
+        let read = delta(r#"{"choices":[{"finish_reason":"stop"},{"finish_reason":"abort"},{"finish_reason":""}]}"#);
+        assert_eq!(read.finish_reason.as_deref(), Some("abort"));
+        assert_eq!(delta(r#"{"choices":[{"finish_reason":"null"}]}"#).finish_reason, None);
+    }
+
+    #[test]
+    fn an_error_is_told_from_words_that_say_there_is_none() {
+        for (event, said) in [
+            (r#"{"error":{"message":"out of memory","code":500}}"#, Some("out of memory")),
+            (r#"{"error":"boom"}"#, Some("boom")),
+            (r#"{"error":"{\"message\":\"boom\"}"}"#, Some("boom")),
+            (r#"{"error":{"error":{"message":"boom"}}}"#, Some("boom")),
+            (r#"{"error":{"code":7}}"#, Some(r#"{"code":7}"#)),
+            (r#"{"error":true}"#, Some("true")),
+            (r#"{"error":null,"error":"late"}"#, Some("late")),
+            (r#"{"object":"error","message":"boom","code":500}"#, Some("boom")),
+            (r#"{"object":"error","message":"boom","choices":[{"delta":{"content":"a"}}]}"#, Some("boom")),
+            (r#"{"error_code":50001,"text":"NETWORK ERROR"}"#, Some("50001")),
+            (r#"{"message":"boom","code":500,"choices":[]}"#, Some("boom")),
+            (r#"{"message":"boom","code":"internal"}"#, Some("boom")),
+            (r#"{"type":"error","message":"boom"}"#, Some("boom")),
+            (r#"{"detail":"boom"}"#, Some("boom")),
+            (r#"{"object":"error"}"#, Some("an error object without a message")),
+            (r#"{"error":null,"choices":[]}"#, None),
+            (r#"{"error":"","choices":[]}"#, None),
+            (r#"{"error":{},"choices":[]}"#, None),
+            (r#"{"error":[],"choices":[]}"#, None),
+            (r#"{"error":0,"choices":[]}"#, None),
+            (r#"{"error":false,"choices":[]}"#, None),
+            (r#"{"error":{"message":"","code":null}}"#, None),
+            (r#"{"error_code":0,"choices":[{"delta":{"content":"a"}}]}"#, None),
+            (r#"{"code":0,"message":"success"}"#, None),
+            (r#"{"code":200,"message":"ok","choices":[{"delta":{"content":"a"}}]}"#, None),
+            (r#"{"message":"hello"}"#, None),
+            (r#"{"object":"chat.completion.chunk","choices":[]}"#, None),
+        ] {
+            assert_eq!(delta(event).error.as_deref(), said, "{event}");
+        }
     }
 
     #[test]
     fn what_is_not_a_json_object_is_malformed() {
         let deep = format!("{{\"a\":{}", "[".repeat(100_000));
-        for event in
-            ["", "{", "nonsense", "[]", "\"text\"", "12", r#"{"choices":7}"#, r#"{"choices":[]} x"#, r#"{"a":nul}"#, "{'a':1}", &deep]
+        for event in ["{", "nonsense", "[]", "\"text\"", "12", r#"{"choices":7}"#, r#"{"choices":[]} x"#, r#"{"a":nul}"#, "{'a':1}", &deep]
         {
             assert!(matches!(read(event.as_bytes()), Event::Malformed(_)), "{event:.60}");
         }
@@ -388,7 +387,12 @@ mod tests {
 
     #[test]
     fn done_is_done_with_or_without_spaces() {
-        assert_eq!((read(b"[DONE]"), read(b" [DONE] ")), (Event::Done, Event::Done));
+        for done in ["[DONE]", " [DONE] ", "[done]", "\"[DONE]\""] {
+            assert_eq!(read(done.as_bytes()), Event::Done, "{done}");
+        }
+        for nothing in ["", " ", "null", "{}"] {
+            assert_eq!(read(nothing.as_bytes()), Event::Delta(Delta::default()), "{nothing}");
+        }
     }
 
     #[test]
@@ -411,7 +415,7 @@ mod tests {
             "[\\[\\]{}\",:a-z0-9 \\\\]{0,60}".prop_map(String::into_bytes),
         ]) {
             let object = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&event).is_ok();
-            let judged = matches!(read(&event), Event::Delta(_));
+            let judged = read_object(event.trim_ascii()).is_ok();
             prop_assert!(object || !judged, "what is not an object is never a delta");
         }
 

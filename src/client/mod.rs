@@ -3,16 +3,24 @@
 mod answer;
 mod chat;
 mod completions;
+#[cfg(test)]
+mod definition;
 pub mod delta;
 mod departure;
 mod discover;
 mod encode;
 mod endpoint;
+mod finish;
+mod held;
 mod http;
 mod likeness;
 mod limits;
+#[cfg(test)]
+mod mutations;
 mod pool;
+mod shape;
 pub mod sse;
+mod tally;
 mod target;
 mod text;
 mod tls;

@@ -12,8 +12,26 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Oversize;
 
-/// Cuts a byte stream into events. Lines end in LF, CRLF or CR; `data` lines of one event are joined by LF; comments and other fields
-/// pass unseen; an event that no blank line ends is never delivered. Works on bytes, so that a character split between reads is whole
+/// What stands between two blank lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Block<'a> {
+    /// The data of an event.
+    Data(&'a [u8]),
+    /// An event that its name calls an error (`event: error`): its data, else its comments. Or a field `error`.
+    Error(&'a [u8]),
+    /// A line that the standard ignores and some servers write an error in: a bare JSON object.
+    Stray(&'a [u8]),
+}
+
+/// Values of a field `error` that say that there is none.
+const NO_ERROR: [&[u8]; 6] = [b"", b"null", b"false", b"0", b"{}", b"[]"];
+
+/// Bytes of the comments of one event that are kept, in case its name calls it an error.
+const MOST_WORDS_BYTES: usize = 300;
+
+/// Cuts a byte stream into events. Lines end in LF, CRLF or CR; `data` lines of one event are joined by LF. Comments
+/// and other fields pass unseen, but for those by which servers say that something went wrong. An event that no blank
+/// line ends is delivered by [`Framer::finish`] only. Works on bytes, so that a character split between reads is whole
 /// again inside its event.
 #[derive(Debug)]
 pub struct Framer {
@@ -23,6 +41,10 @@ pub struct Framer {
     data: Vec<u8>,
     /// Whether `data` holds at least one (perhaps empty) data line.
     has_data: bool,
+    /// Whether the event that has not ended yet is named an error.
+    is_error: bool,
+    /// The start of its comments.
+    words: Vec<u8>,
     /// The last piece ended in CR: an LF at the start of the next one belongs to it.
     after_cr: bool,
     /// No line has been read: a byte order mark may still come.
@@ -40,11 +62,27 @@ impl Framer {
     /// A framer that refuses events above `most_bytes`.
     #[must_use]
     pub fn with_limit(most_bytes: usize) -> Self {
-        Self { line: Vec::new(), data: Vec::new(), has_data: false, after_cr: false, at_start: true, most_bytes }
+        Self {
+            line: Vec::new(),
+            data: Vec::new(),
+            has_data: false,
+            is_error: false,
+            words: Vec::new(),
+            after_cr: false,
+            at_start: true,
+            most_bytes,
+        }
     }
 
-    /// Takes the next piece and hands each event that it completes to `on_event`, borrowed from the piece where possible.
-    pub fn feed(&mut self, piece: &[u8], mut on_event: impl FnMut(&[u8])) -> Result<(), Oversize> {
+    /// Bytes kept of what has not ended.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.line.len() + self.data.len()
+    }
+
+    /// Takes the next piece and hands each block that it completes to `on_block`, borrowed from the piece where
+    /// possible.
+    pub fn feed(&mut self, piece: &[u8], mut on_block: impl FnMut(Block<'_>)) -> Result<(), Oversize> {
         let mut rest = piece;
         if self.after_cr && !rest.is_empty() {
             self.after_cr = false;
@@ -68,14 +106,16 @@ impl Framer {
             };
             self.after_cr = tail == b"\r";
             if line.is_empty() {
-                self.dispatch(borrowed.take(), &mut on_event);
-            } else if let Some(value) = data_value(line) {
+                self.dispatch(borrowed.take(), &mut on_block);
+            } else if let Some(value) = field(line, b"data") {
                 if in_piece && !self.has_data && borrowed.is_none() {
                     borrowed = Some(&head[head.len() - value.len()..]);
                 } else {
                     self.keep(borrowed.take());
                     self.keep(Some(value));
                 }
+            } else {
+                self.other_line(line, &mut on_block);
             }
             if self.data.len() > self.most_bytes || line.len() > self.most_bytes {
                 return Err(Oversize);
@@ -101,23 +141,66 @@ impl Framer {
         }
     }
 
-    fn dispatch(&mut self, borrowed: Option<&[u8]>, on_event: &mut impl FnMut(&[u8])) {
-        if let Some(event) = borrowed {
-            on_event(event);
-        } else if std::mem::take(&mut self.has_data) {
-            on_event(&self.data);
-            self.data.clear();
+    /// A line that is neither blank nor data.
+    fn other_line(&mut self, line: &[u8], on_block: &mut impl FnMut(Block<'_>)) {
+        if let [b':', comment @ ..] = line {
+            let room = MOST_WORDS_BYTES.saturating_sub(self.words.len());
+            if room > 0 {
+                let comment = comment.trim_ascii();
+                self.words.extend_from_slice(if self.words.is_empty() { b"" } else { b" " });
+                self.words.extend_from_slice(&comment[..comment.len().min(room)]);
+            }
+        } else if let Some(name) = field(line, b"event") {
+            self.is_error = names_error(name);
+        } else if let Some(value) = field(line, b"error") {
+            if !NO_ERROR.contains(&value.trim_ascii()) {
+                on_block(Block::Error(value));
+            }
+        } else if line.trim_ascii_start().first() == Some(&b'{') {
+            on_block(Block::Stray(line));
         }
+    }
+
+    fn dispatch(&mut self, borrowed: Option<&[u8]>, on_block: &mut impl FnMut(Block<'_>)) {
+        let is_error = std::mem::take(&mut self.is_error);
+        let has_data = std::mem::take(&mut self.has_data);
+        let data = borrowed.or_else(|| has_data.then_some(self.data.as_slice()));
+        match (is_error, data) {
+            (false, Some(data)) => on_block(Block::Data(data)),
+            (true, Some(data)) if !data.trim_ascii().is_empty() => on_block(Block::Error(data)),
+            (true, _) => on_block(Block::Error(&self.words)),
+            (false, None) => {}
+        }
+        self.data.clear();
+        self.words.clear();
+    }
+
+    /// Hands on what the stream ended in without a blank line, once all of it was fed.
+    pub fn finish(&mut self, mut on_block: impl FnMut(Block<'_>)) {
+        let line = std::mem::take(&mut self.line);
+        let line = self.without_mark(&line);
+        if let Some(value) = field(line, b"data") {
+            self.keep(Some(value));
+        } else if !line.is_empty() {
+            self.other_line(line, &mut on_block);
+        }
+        self.dispatch(None, &mut on_block);
     }
 }
 
-/// The value of a `data` field, without the one space that may precede it; `None` for comments and other fields.
-fn data_value(line: &[u8]) -> Option<&[u8]> {
-    match line.strip_prefix(b"data")? {
+/// The value of the field `name`, without the one space that may precede it; `None` for comments and other fields.
+fn field<'line>(line: &'line [u8], name: &[u8]) -> Option<&'line [u8]> {
+    match line.strip_prefix(name)? {
         [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
         [] => Some(&[]),
         _ => None,
     }
+}
+
+/// Whether the name of an event says that something went wrong: `error`, `response.failed`, `exception` and the like.
+fn names_error(name: &[u8]) -> bool {
+    let name = name.trim_ascii().to_ascii_lowercase();
+    ["error", "exception", "failed", "failure", "abort"].iter().any(|word| name.ends_with(word.as_bytes()))
 }
 
 #[cfg(test)]
@@ -129,7 +212,13 @@ mod tests {
         let mut framer = Framer::default();
         let mut events = Vec::new();
         for piece in pieces {
-            framer.feed(piece, |event| events.push(event.to_vec())).unwrap();
+            framer
+                .feed(piece, |block| {
+                    if let Block::Data(event) = block {
+                        events.push(event.to_vec());
+                    }
+                })
+                .unwrap();
         }
         events
     }
@@ -188,7 +277,11 @@ mod tests {
         let stream = b"data: {\"a\":1}\n\n";
         let mut framer = Framer::default();
         let mut inside = false;
-        framer.feed(stream, |event| inside = stream.as_ptr_range().contains(&event.as_ptr())).unwrap();
+        framer
+            .feed(stream, |block| {
+                inside = matches!(block, Block::Data(event) if stream.as_ptr_range().contains(&event.as_ptr()));
+            })
+            .unwrap();
         assert!(inside);
         assert_eq!((framer.line.capacity(), framer.data.capacity()), (0, 0), "nothing was kept");
     }
@@ -199,6 +292,48 @@ mod tests {
             let mut framer = Framer::with_limit(1000);
             let fed = (0..1000).find(|_| framer.feed(endless, |_| ()).is_err());
             assert!(fed.is_some_and(|pieces| pieces < 1000), "{endless:?}");
+        }
+    }
+
+    /// Every block of `stream`, its end included, as a letter and its bytes.
+    fn blocks_of(stream: &[u8]) -> Vec<(char, String)> {
+        let mut framer = Framer::default();
+        let mut blocks = Vec::new();
+        let mut note = |block: Block<'_>| {
+            let (letter, bytes) = match block {
+                Block::Data(bytes) => ('d', bytes),
+                Block::Error(bytes) => ('e', bytes),
+                Block::Stray(bytes) => ('s', bytes),
+            };
+            blocks.push((letter, String::from_utf8_lossy(bytes).into_owned()));
+        };
+        for byte in stream {
+            framer.feed(std::slice::from_ref(byte), &mut note).unwrap();
+        }
+        framer.finish(&mut note);
+        blocks
+    }
+
+    #[test]
+    fn what_servers_say_beside_data_is_heard() {
+        for (stream, expected) in [
+            ("event: error\n: gave up\n\n", &[('e', "gave up")][..]),
+            (": gave\n: up\nevent:error\n\n", &[('e', "gave up")]),
+            ("event: error\ndata: {}\n\ndata: x\n\n", &[('e', "{}"), ('d', "x")]),
+            ("event: error\ndata:\n: why\n\n", &[('e', "why")]),
+            ("event: error\r\n\r\n", &[('e', "")]),
+            ("event: response.failed\rdata: a\r\r", &[('e', "a")]),
+            ("event: error\nevent: message\ndata: a\n\n", &[('d', "a")]),
+            ("event: message\ndata: a\n\n: ping\n\n", &[('d', "a")]),
+            ("data: a\n\n{\"error\":1}\n\n", &[('d', "a"), ('s', "{\"error\":1}")]),
+            ("error: {\"code\":1}\n\n", &[('e', "{\"code\":1}")]),
+            ("error: null\ndata: a\n\n", &[('d', "a")]),
+            ("data: a\n\ndata: [DONE]", &[('d', "a"), ('d', "[DONE]")]),
+            ("data: a\n\nevent: error\n: why", &[('d', "a"), ('e', "why")]),
+        ] {
+            let found = blocks_of(stream.as_bytes());
+            let found: Vec<(char, &str)> = found.iter().map(|(letter, bytes)| (*letter, bytes.as_str())).collect();
+            assert_eq!(found, expected, "{stream:?}");
         }
     }
 

@@ -1,50 +1,342 @@
-//! Owns how a text value of an answer is read: a text, a list of parts, or `null`, whatever is to be made of it.
+//! Owns `Raw`, one JSON value as its bytes: what text, count, truth or list it holds, whatever type a server gave it.
+//!
+//! Nothing here refuses a value for its type. Syntax is checked by the parser that handed the value out.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
-/// What is made of a text value; the default is what `null` makes.
-pub(super) trait OfText: Default {
-    /// Of a text, by its bytes.
-    fn of_bytes(text: &[u8]) -> Self;
-    /// Of a list of parts.
-    fn of_parts<'de, A: SeqAccess<'de>>(parts: A) -> Result<Self, A::Error>;
+/// A count above this is no count of tokens of one request: ten times the longest context that any model has.
+const MOST_TOKENS: f64 = 100e6;
+
+/// One JSON value, unparsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Raw<'a>(&'a str);
+
+impl Default for Raw<'_> {
+    fn default() -> Self {
+        Self("null")
+    }
 }
 
-/// Reads a text value.
-pub(super) fn read_text<'de, T: OfText, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    deserializer.deserialize_option(Look(PhantomData))
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|raw| Self(raw.get()))
+    }
 }
 
-struct Look<T>(PhantomData<T>);
+/// What a value says where a count of tokens belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Count {
+    /// Nothing: it is absent or `null`.
+    #[default]
+    Absent,
+    /// Something that is no count: negative, not whole, not a number, or beyond any context.
+    Odd,
+    /// A count.
+    Of(u32),
+}
 
-impl<'de, T: OfText> Visitor<'de> for Look<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, a list of parts, or null")
+impl Count {
+    /// The count, where it is one.
+    pub(super) const fn known(self) -> Option<u32> {
+        if let Self::Of(count) = self { Some(count) } else { None }
     }
 
-    fn visit_none<E>(self) -> Result<T, E> {
-        Ok(T::default())
+    /// This, unless it is absent: then `other`.
+    pub(super) const fn or(self, other: Self) -> Self {
+        if matches!(self, Self::Absent) { other } else { self }
+    }
+}
+
+/// Words by which a server says in a string that there is nothing.
+const NOTHING: [&str; 4] = ["null", "none", "nil", "undefined"];
+
+/// Whether `word` says that there is nothing: it is empty, blank, or a null of some language.
+pub(super) fn says_nothing(word: &str) -> bool {
+    let word = word.trim();
+    word.is_empty() || NOTHING.iter().any(|nothing| word.eq_ignore_ascii_case(nothing))
+}
+
+impl<'a> Raw<'a> {
+    /// The bytes as they stand.
+    pub(super) const fn as_str(self) -> &'a str {
+        self.0
     }
 
-    // As bytes: half a surrogate pair (a character cut between tokens) is valid JSON, though not a valid `str`.
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        deserializer.deserialize_bytes(self)
+    fn starts_with(self, byte: u8) -> bool {
+        self.0.as_bytes().first() == Some(&byte)
     }
 
-    fn visit_bytes<E>(self, text: &[u8]) -> Result<T, E> {
-        Ok(T::of_bytes(text))
+    /// Whether it is `null`, or was absent.
+    pub(super) fn is_null(self) -> bool {
+        self.0 == "null"
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<T, E> {
-        Ok(T::of_bytes(text.as_bytes()))
+    /// Whether it is a list.
+    pub(super) fn is_list(self) -> bool {
+        self.starts_with(b'[')
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<T, A::Error> {
-        T::of_parts(parts)
+    /// Whether it is an object.
+    pub(super) fn is_object(self) -> bool {
+        self.starts_with(b'{')
+    }
+
+    /// The text of a scalar: of a string its bytes, of a number or `true` how it is written; of anything else nothing.
+    ///
+    /// Bytes, because half a surrogate pair (a character cut between tokens) is valid JSON, though not a valid `str`.
+    pub(super) fn text(self) -> Cow<'a, [u8]> {
+        match self.0.as_bytes() {
+            [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => Cow::Borrowed(inner),
+            [b'"', ..] => {
+                let mut json = serde_json::Deserializer::from_str(self.0);
+                Cow::Owned(json_bytes(&mut json).unwrap_or_default())
+            }
+            number @ [b'-' | b'0'..=b'9', ..] => Cow::Borrowed(number),
+            b"true" => Cow::Borrowed(b"true"),
+            _ => Cow::Borrowed(b""),
+        }
+    }
+
+    /// The same as a `str`, for words and messages.
+    pub(super) fn word(self) -> Cow<'a, str> {
+        match self.text() {
+            Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        }
+    }
+
+    /// Whether it says that there is nothing: `null`, `false`, 0, an empty or null-like string, or a list or an object
+    /// of nothing else.
+    pub(super) fn is_falsy(self) -> bool {
+        match self.0.as_bytes().first() {
+            Some(b'"') => {
+                let word = self.word();
+                says_nothing(&word) || ["false", "0"].contains(&word.trim())
+            }
+            Some(b'[' | b'{') => serde_json::from_str(self.0).is_ok_and(|value| is_falsy(&value)),
+            Some(b't') => false,
+            Some(b'f' | b'n') | None => true,
+            Some(_) => self.0.parse() == Ok(0.0),
+        }
+    }
+
+    /// The elements of a list; none of anything else.
+    pub(super) fn items(self) -> Vec<Self> {
+        if self.is_list() { serde_json::from_str(self.0).unwrap_or_default() } else { Vec::new() }
+    }
+
+    /// What it says where a count belongs. A whole number in a string is a count, however odd it is to write it so.
+    pub(super) fn count(self) -> Count {
+        if self.is_null() {
+            return Count::Absent;
+        }
+        let number = match self.0.as_bytes().first() {
+            Some(b'"' | b'-' | b'0'..=b'9') => self.word().trim().parse::<f64>().ok(),
+            _ => None,
+        };
+        match number {
+            Some(count) if (0.0..=MOST_TOKENS).contains(&count) && count.fract() == 0.0 => Count::Of(count as u32),
+            _ => Count::Odd,
+        }
+    }
+}
+
+fn is_falsy(value: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => says_nothing(text),
+        Value::Array(items) => items.iter().all(is_falsy),
+        Value::Object(keys) => keys.values().all(is_falsy),
+    }
+}
+
+/// The bytes of a JSON string, escapes resolved.
+fn json_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    struct Bytes;
+    impl Visitor<'_> for Bytes {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+            Ok(bytes.to_vec())
+        }
+    }
+    deserializer.deserialize_bytes(Bytes)
+}
+
+/// A key of an object, as bytes: one with half a surrogate pair is a key that nobody asks for, not an error.
+struct Key<'de>(Cow<'de, [u8]>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            // Bytes as they stand: the parser lets control characters pass here, which JSON does not.
+            fn visit_borrowed_bytes<E: serde::de::Error>(self, key: &'de [u8]) -> Result<Key<'de>, E> {
+                if key.iter().any(|byte| *byte < b' ') {
+                    return Err(E::custom("a control character in a key"));
+                }
+                Ok(Key(Cow::Borrowed(key)))
+            }
+
+            fn visit_bytes<E>(self, key: &[u8]) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(key.to_vec())))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+/// An object of which some keys are asked for. The last of a repeated key stands.
+pub(super) trait Object<'de>: Default {
+    /// Takes the value of `key`: one of `map`'s, exactly.
+    fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error>;
+}
+
+/// Reads an object; whatever is none reads as one without keys.
+pub(super) fn read_object<'de, T: Object<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Keys<T>(std::marker::PhantomData<T>);
+    impl<'de, T: Object<'de>> Visitor<'de> for Keys<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+            let mut object = T::default();
+            while let Some(key) = map.next_key::<Key<'de>>()? {
+                object.take(&key.0, &mut map)?;
+            }
+            Ok(object)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<T, A::Error> {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(T::default())
+        }
+
+        fn visit_unit<E>(self) -> Result<T, E> {
+            Ok(T::default())
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<T, E> {
+            Ok(T::default())
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<T, E> {
+            Ok(T::default())
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<T, E> {
+            Ok(T::default())
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<T, E> {
+            Ok(T::default())
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<T, E> {
+            Ok(T::default())
+        }
+    }
+    deserializer.deserialize_any(Keys(std::marker::PhantomData))
+}
+
+/// Reads the object that `raw` is; one without keys where it is none.
+pub(super) fn object_of<'de, T: Object<'de>>(raw: Raw<'de>) -> T {
+    let mut json = serde_json::Deserializer::from_str(raw.0);
+    if raw.is_object() { read_object(&mut json).unwrap_or_default() } else { T::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> Raw<'_> {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_text_is_read_out_of_whatever_scalar_holds_it() {
+        for (json, text) in [
+            (r#""a""#, "a"),
+            (r#" "a\n\"b" "#, "a\n\"b"),
+            ("6", "6"),
+            ("-1.5e3", "-1.5e3"),
+            ("true", "true"),
+            ("false", ""),
+            ("null", ""),
+            (r#"["a"]"#, ""),
+            (r#"{"a":1}"#, ""),
+        ] {
+            assert_eq!(raw(json).word(), text, "{json}");
+        }
+        assert_eq!(raw(r#""\ud83d""#).text().len(), 3, "half a surrogate pair is kept");
+    }
+
+    #[test]
+    fn a_count_is_a_whole_number_that_a_request_can_have() {
+        for (json, count) in [
+            ("4", Count::Of(4)),
+            ("4.0", Count::Of(4)),
+            (r#""12""#, Count::Of(12)),
+            (r#"" 12 ""#, Count::Of(12)),
+            ("0", Count::Of(0)),
+            ("-1", Count::Odd),
+            ("4.5", Count::Odd),
+            ("1e300", Count::Odd),
+            ("99999999999", Count::Odd),
+            (r#""""#, Count::Odd),
+            (r#""many""#, Count::Odd),
+            (r#""NaN""#, Count::Odd),
+            ("true", Count::Odd),
+            ("[]", Count::Odd),
+            ("null", Count::Absent),
+        ] {
+            assert_eq!(raw(json).count(), count, "{json}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_told_from_something() {
+        for json in [
+            "null",
+            "false",
+            "0",
+            "0.0",
+            "-0",
+            r#""""#,
+            r#"" ""#,
+            r#""null""#,
+            r#""None""#,
+            r#""false""#,
+            "{}",
+            "[]",
+            "[null]",
+            r#"{"message":"","code":0}"#,
+            r#"{"a":{"b":[]}}"#,
+        ] {
+            assert!(raw(json).is_falsy(), "{json}");
+        }
+        for json in ["true", "1", "-1", r#""oom""#, "[1]", r#"{"code":500}"#, r#"{"message":"oom","code":0}"#] {
+            assert!(!raw(json).is_falsy(), "{json}");
+        }
     }
 }

@@ -36,6 +36,31 @@ pub struct Counts {
     /// Those that failed or timed out, by target.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub missed_by_target: BTreeMap<String, u64>,
+    /// Finish reasons, as servers gave them; `[DONE] only` where a completed answer had none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub finish_reasons: BTreeMap<String, u64>,
+}
+
+/// Under which completed answers without a finish reason are counted.
+pub(super) const NO_REASON: &str = "[DONE] only";
+/// Under which finish reasons beyond the first [`MOST_REASONS`] by name are counted.
+const OTHER_REASONS: &str = "~ other";
+/// Distinct finish reasons that are kept: ten times as many as any server has.
+const MOST_REASONS: usize = 64;
+
+/// Counts `number` more under `reason`. Which reasons keep a name depends on the names alone, so that no order of adding
+/// shows: the first by name do.
+fn add_reason(reasons: &mut BTreeMap<String, u64>, reason: &str, number: u64) {
+    match reasons.get_mut(reason) {
+        Some(known) => *known += number,
+        None => _ = reasons.insert(reason.to_owned(), number),
+    }
+    let named = reasons.len() - usize::from(reasons.contains_key(OTHER_REASONS));
+    if named > MOST_REASONS {
+        let last = reasons.keys().rfind(|name| *name != OTHER_REASONS).cloned();
+        let moved = last.and_then(|name| reasons.remove(&name)).unwrap_or(0);
+        *reasons.entry(OTHER_REASONS.to_owned()).or_default() += moved;
+    }
 }
 
 impl Counts {
@@ -48,6 +73,10 @@ impl Counts {
                 Some(number) => *number += 1,
                 None => _ = self.missed_by_target.insert(record.target.to_string(), 1),
             }
+        }
+        let completed = record.exchange.outcome == Outcome::Completed;
+        if let Some(reason) = record.exchange.finish_reason.as_deref().or(completed.then_some(NO_REASON)) {
+            add_reason(&mut self.finish_reasons, reason, 1);
         }
         match &record.exchange.outcome {
             Outcome::Completed => self.completed += 1,
@@ -84,6 +113,9 @@ impl Counts {
         for (class, count) in &other.failures {
             *self.failures.entry(class.clone()).or_default() += count;
         }
+        for (reason, count) in &other.finish_reasons {
+            add_reason(&mut self.finish_reasons, reason, *count);
+        }
         for (target, count) in &other.missed_by_target {
             *self.missed_by_target.entry(target.clone()).or_default() += count;
         }
@@ -106,5 +138,24 @@ impl Counts {
     pub fn balance(&self) -> bool {
         let ended = self.completed + self.failed + self.timed_out + self.unresolved + self.shed + self.cancelled;
         self.planned == ended + self.skipped + self.abandoned
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_without_end_are_bounded_and_no_order_shows() {
+        let names: Vec<String> = (0..500).map(|id| format!("reason {:03}", id * 7 % 500)).collect();
+        let counted = |names: &mut dyn Iterator<Item = &String>| {
+            let mut reasons = BTreeMap::new();
+            names.for_each(|name| add_reason(&mut reasons, name, 1));
+            reasons
+        };
+        let (forward, backward) = (counted(&mut names.iter()), counted(&mut names.iter().rev()));
+        assert_eq!(forward, backward);
+        assert_eq!((forward.len(), forward.values().sum::<u64>()), (MOST_REASONS + 1, 500));
+        assert_eq!(forward[OTHER_REASONS], 436);
     }
 }

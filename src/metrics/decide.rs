@@ -212,6 +212,9 @@ impl Case<'_> {
                 100.0 * allowed
             ),
             None if self.summary.cohort().planned == 0 => nothing_measured(start),
+            None if decided == 0 && self.summary.answers().unseen > 0 => {
+                format!("{text}: no answer shows any text, the server hides all output tokens; see the warning below")
+            }
             None if decided == 0 => format!("{text}: no request says anything about it; check the target and the mode"),
             None if share.hangs_on_undecided => {
                 let cut = count(start.undecided);

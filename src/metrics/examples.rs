@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::metrics::{Concurrency, Ended, Frame, LoadFacts, Objectives, Summary, Trial};
-use crate::record::{Exchange, Failure, FailureClass, Origin, Outcome, Record, Usage};
+use crate::record::{Counting, Exchange, Failure, FailureClass, Origin, Outcome, Record, Usage};
 use crate::seed::{Seed, exponential, open_unit};
 use crate::units::{Offset, Window};
 
@@ -63,6 +63,30 @@ pub(super) fn status(record: Record, status: u16, ended_s: f64) -> Record {
     record
 }
 
+/// The same, `more` tokens more in its first event.
+pub(super) fn bundled(mut record: Record, more: u32) -> Record {
+    let exchange = &mut record.exchange;
+    exchange.event_tokens[0] += more;
+    exchange.first_event_tokens = Some(1 + more);
+    exchange.usage = exchange.usage.map(|usage| Usage { output_tokens: usage.output_tokens + more, ..usage });
+    record
+}
+
+/// The same, `hidden` tokens written one a hundredth of a second before its first text, each counted as it was.
+pub(super) fn hiding(record: Record, hidden: u32) -> Record {
+    let mut record = bundled(record, hidden);
+    let exchange = &mut record.exchange;
+    let first = exchange.first_token.unwrap().as_nanos().saturating_sub(u64::from(hidden) * 10_000_000);
+    exchange.hidden_tokens = hidden;
+    exchange.counting = Some(Counting {
+        first: Offset::from_nanos(first),
+        first_tokens: 1,
+        last: exchange.last_token.unwrap(),
+        last_tokens: exchange.usage.unwrap().output_tokens,
+    });
+    record
+}
+
 /// `count` requests of every fate at 50/s, from `seed`.
 pub(super) fn mixture(seed: u64, count: u64) -> Vec<Record> {
     let stream = Seed::new(seed).stream("test/mixture");
@@ -87,6 +111,14 @@ pub(super) fn mixture(seed: u64, count: u64) -> Vec<Record> {
                 6 => {
                     record.exchange.usage = None;
                     record.exchange.event_tokens.clear();
+                    record
+                }
+                7 => bundled(record, 7),
+                8 => hiding(record, 9),
+                9 => {
+                    record.exchange.finish_reason = Some(format!("reason {}", id % 5).into());
+                    record.exchange.usage_odd = true;
+                    record.exchange.one_read = id % 2 == 0;
                     record
                 }
                 _ => record,

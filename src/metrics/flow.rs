@@ -48,7 +48,7 @@ impl Flow {
         }
         let completed_whole = if exchange.outcome == Outcome::Completed { exchange.ended } else { None };
         if inside(exchange.first_token.or(completed_whole)) {
-            self.input_tokens += exchange.usage.map_or(u64::from(sent_input_tokens(record)), |usage| u64::from(usage.input_tokens));
+            self.input_tokens += u64::from(exchange.server_input_tokens().unwrap_or_else(|| sent_input_tokens(record)));
         }
         self.output_microtokens += output_microtokens;
         if good {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{Ended, Known, Limit, LoadKind, Metric, Objective, Objectives, OriginOf, Trial};
+use crate::metrics::{AnswersView, Ended, Known, Limit, LoadKind, Metric, Objective, Objectives, OriginOf, Trial};
 use crate::units::{count, seconds};
 
 /// Lag that is never held against the generator.
@@ -51,6 +51,9 @@ pub struct Health {
     /// Those of them whose output tokens `--tokenizer` counted.
     #[serde(default)]
     pub usage_counted: u64,
+    /// How the completed answers came, where it was not as an API says.
+    #[serde(default)]
+    pub answers: AnswersView,
     /// Whether the send lag is above that limit, and some objective counts from the planned instant (or there is none).
     /// Then the first of the faults says so.
     #[serde(default)]
@@ -127,6 +130,7 @@ pub fn examine(trial: &Trial, objectives: &Objectives) -> Health {
         length_mismatch: summary.length_mismatches(),
         usage_missing: summary.usage_missing(),
         usage_counted: summary.tokens().counted_for_server(),
+        answers: summary.answers(),
         faults: Vec::new(),
         notes: Vec::new(),
     };
@@ -229,12 +233,15 @@ fn notes(health: &Health, trial: &Trial, advice: &Advice) -> Vec<String> {
             count(health.length_mismatch)
         ));
     }
+    notes.extend(health.answers.notes());
     let events = health.usage_missing.saturating_sub(health.usage_counted);
     if events > 0 {
-        notes.push(format!(
-            "{} answers came without token counts: their output tokens are events; ask the server for usage in the stream, or give --tokenizer",
-            count(events)
-        ));
+        let (are, ask) = if trial.summary.frame().streamed {
+            ("events", "ask the server for usage in the stream, or give --tokenizer")
+        } else {
+            ("those asked for, where they ended at that length, else unknown", "give --tokenizer")
+        };
+        notes.push(format!("{} answers came without token counts: their output tokens are {are}; {ask}", count(events)));
     }
     if health.usage_counted > 0 {
         notes.push(format!(

@@ -1,5 +1,6 @@
 //! Owns the meaning: what each metric is, how records fold into a summary, and what it says about the objectives.
 
+mod answers;
 mod block;
 mod buckets;
 mod catalog;
@@ -29,6 +30,7 @@ mod verdict;
 mod verdict_tests;
 mod view;
 
+pub use answers::AnswersView;
 pub use block::Tally;
 pub use catalog::{Direction, Metric, OriginOf, Row, Unit, help_metrics};
 pub use counts::Counts;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::metrics::answers::{Answers, AnswersView};
 use crate::metrics::block::{Block, Seen, Tally};
 use crate::metrics::flow::{Flow, for_each_arrival};
 use crate::metrics::sample::{Sample, SamplePoint, points};
@@ -67,6 +68,7 @@ pub struct Summary {
     length_mismatches: u64,
     usage_missing: u64,
     tokens: TokenSums,
+    answers: Answers,
 }
 
 impl Summary {
@@ -90,6 +92,7 @@ impl Summary {
             length_mismatches: 0,
             usage_missing: 0,
             tokens: TokenSums::default(),
+            answers: Answers::default(),
             objectives,
         }
     }
@@ -115,15 +118,17 @@ impl Summary {
         let completed = exchange.outcome == Outcome::Completed;
         self.cohort.add(record);
         self.tokens.add(record);
+        self.answers.add(record);
         if record.origin == Origin::Planned {
             self.planned += 1;
             self.planned_sent += u64::from(exchange.sent.is_some());
             self.planned_send_lag.add(values.get(Metric::SendLag, OriginOf::Scheduled), completed);
         }
         if completed {
-            self.usage_missing += u64::from(exchange.usage.is_none());
+            let server = exchange.server_output_tokens();
+            self.usage_missing += u64::from(server.is_none());
             let asked = record.asked_output_tokens;
-            self.length_mismatches += u64::from(asked > 0 && exchange.usage.is_some_and(|usage| usage.output_tokens != asked));
+            self.length_mismatches += u64::from(asked > 0 && server.is_some_and(|tokens| tokens != asked));
         }
         let block = self.blocks.at(record.scheduled.as_nanos() - self.frame.window.start.as_nanos());
         block.planned += 1;
@@ -215,6 +220,7 @@ impl Summary {
         self.length_mismatches += other.length_mismatches;
         self.usage_missing += other.usage_missing;
         self.tokens.merge(&other.tokens);
+        self.answers.merge(&other.answers);
         self.frame.window.end = self.frame.window.end.min(other.frame.window.end).max(self.frame.window.start);
         self.frame.load_end = self.frame.load_end.min(other.frame.load_end);
     }
@@ -306,6 +312,12 @@ impl Summary {
     #[must_use]
     pub fn usage_missing(&self) -> u64 {
         self.usage_missing
+    }
+
+    /// How the completed answers of the cohort came.
+    #[must_use]
+    pub fn answers(&self) -> AnswersView {
+        self.answers.view(&self.cohort)
     }
 
     /// Token counts of the cohort by who counted.

@@ -95,11 +95,10 @@ impl TokenSums {
         if exchange.outcome != Outcome::Completed {
             return;
         }
-        // Servers that count the answer only leave the prompt at 0.
-        let server_input = exchange.usage.map(|usage| usage.input_tokens).filter(|tokens| *tokens > 0);
-        self.input.add(record.asked_input_tokens, exchange.counted_input_tokens, server_input);
-        self.output.add(record.asked_output_tokens, exchange.counted_output_tokens, exchange.usage.map(|usage| usage.output_tokens));
-        self.counted_for_server += u64::from(exchange.usage.is_none() && exchange.counted_output_tokens.is_some());
+        let server = exchange.server_output_tokens();
+        self.input.add(record.asked_input_tokens, exchange.counted_input_tokens, exchange.server_input_tokens());
+        self.output.add(record.asked_output_tokens, exchange.counted_output_tokens, server);
+        self.counted_for_server += u64::from(server.is_none() && exchange.counted_output_tokens.is_some());
     }
 
     /// Adds everything of `other`.

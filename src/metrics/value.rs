@@ -46,27 +46,56 @@ fn ticks_between(from: Offset, until: Offset) -> u64 {
     until.as_nanos().saturating_sub(from.as_nanos())
 }
 
-/// Output tokens: the server's count, else our tokenizer's, else token-bearing events; `None` where none of them was seen.
+/// Output tokens: the server's count, else our tokenizer's, else token-bearing events; of an answer that came whole and
+/// that its length limit ended, else what was asked for. `None` where none of them is known.
 #[must_use]
 pub fn output_tokens(record: &Record) -> Option<u64> {
     let exchange = &record.exchange;
-    match (exchange.usage, exchange.counted_output_tokens) {
-        (Some(usage), _) => Some(u64::from(usage.output_tokens)),
-        // A text that the tokenizer finds nothing in still came in events.
-        (None, Some(tokens)) if tokens > 0 => Some(u64::from(tokens)),
-        (None, _) if exchange.events > 0 => Some(u64::from(exchange.events)),
-        (None, _) => None,
-    }
+    // A text that the tokenizer finds nothing in still came in events.
+    let counted = exchange.counted_output_tokens.filter(|tokens| *tokens > 0);
+    let events = Some(exchange.events).filter(|events| *events > 0);
+    let planned = || {
+        let at_limit = exchange.finish_reason.as_deref() == Some("length") && exchange.outcome == Outcome::Completed;
+        Some(record.asked_output_tokens).filter(|asked| at_limit && *asked > 0)
+    };
+    let known = exchange.server_output_tokens().or(counted).or(events).or_else(planned);
+    known.or(exchange.usage.map(|usage| usage.output_tokens)).map(u64::from)
 }
 
 /// Input tokens: the server's count, else for a request that completed our tokenizer's, else the plan's.
 #[must_use]
 pub fn input_tokens(record: &Record) -> Option<u64> {
-    match (record.exchange.usage, &record.exchange.outcome) {
-        (Some(usage), _) => Some(u64::from(usage.input_tokens)),
-        (None, Outcome::Completed) => Some(u64::from(sent_input_tokens(record))),
-        (None, _) => None,
-    }
+    let completed = record.exchange.outcome == Outcome::Completed;
+    let known = record.exchange.server_input_tokens().or(completed.then(|| sent_input_tokens(record)));
+    known.map(u64::from)
+}
+
+/// Tokens written by the first token-bearing event; 1 where that is not known.
+fn tokens_of_first_event(record: &Record) -> u64 {
+    let exchange = &record.exchange;
+    exchange.first_event_tokens.or(exchange.event_tokens.first().copied()).map_or(1, |tokens| tokens.max(1)).into()
+}
+
+/// A stretch of a streamed answer and the tokens written in it: what the time per token and its speed are taken from.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    ticks: u64,
+    tokens: u64,
+}
+
+/// From the first to the last token-bearing event, with the tokens after the first event. Where the server's count grew
+/// in events without text, from the first to the last growth of the count. `None` where no time passed (a burst read at
+/// once is no speed) or no token came after the first event.
+fn stretch(record: &Record) -> Option<Stretch> {
+    let exchange = &record.exchange;
+    let (from, until, tokens) = if let Some(counting) = exchange.counting {
+        (counting.first, counting.last, counting.last_tokens.saturating_sub(counting.first_tokens).into())
+    } else {
+        let tokens = output_tokens(record)?.saturating_sub(tokens_of_first_event(record));
+        (exchange.first_token?, exchange.last_token?, tokens)
+    };
+    let ticks = ticks_between(from, until);
+    (ticks > 0 && tokens > 0).then_some(Stretch { ticks, tokens })
 }
 
 /// Tokens of the prompt that was sent, as far as we know: by our tokenizer, else by the plan.
@@ -110,8 +139,8 @@ impl Metric {
             Self::Ttft => exchange.first_token.map(|at| ticks_between(start, at)),
             Self::Ttfo => exchange.first_answer.map(|at| ticks_between(start, at)),
             Self::E2e => e2e(),
-            Self::Tpot if tokens >= 2 => streaming().map(|ticks| divide(ticks, tokens - 1)),
-            Self::OutputSpeed if tokens >= 2 => streaming().map(|ticks| milli_per_second(tokens - 1, ticks)),
+            Self::Tpot => stretch(record).map(|Stretch { ticks, tokens }| divide(ticks, tokens)),
+            Self::OutputSpeed => stretch(record).map(|Stretch { ticks, tokens }| milli_per_second(tokens, ticks)),
             Self::Ntpot if tokens >= 1 => e2e().map(|ticks| divide(ticks, tokens)),
             Self::Itl if exchange.events >= 2 => streaming().map(|ticks| divide(ticks, u64::from(exchange.events) - 1)),
             Self::Tbt => {
@@ -145,7 +174,10 @@ impl Metric {
                 _ => Value::Censored(u64::MAX),
             },
             // Tpot, itl and tbt: (now − first token) over the gaps asked for.
-            _ => Value::Censored(since_first.map_or(0, |ticks| ticks / tokens.saturating_sub(1).max(1))),
+            _ => {
+                let later = tokens.saturating_sub(tokens_of_first_event(record)).max(1);
+                Value::Censored(since_first.map_or(0, |ticks| ticks / later))
+            }
         }
     }
 

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::decide::judge_objective;
 use crate::metrics::health::examine;
-use crate::metrics::{Health, ObjectiveJudgement, Trial};
+use crate::metrics::{CONFIDENCE, Health, ObjectiveJudgement, Summary, Trial};
+use crate::stats::proportion::lower_bound;
 
 /// What a trial says about its objectives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,8 +51,18 @@ pub fn judge(trial: &Trial) -> Judgement {
     let summary = &trial.summary;
     let asked = summary.objectives();
     let state = summary.state(trial.load.varies());
-    let objectives: Vec<ObjectiveJudgement> =
-        asked.items().iter().enumerate().map(|(place, objective)| judge_objective(summary, &state, place, objective)).collect();
+    let answers = summary.answers();
+    let objectives: Vec<ObjectiveJudgement> = (asked.items().iter().enumerate())
+        .map(|(place, objective)| {
+            let judged = judge_objective(summary, &state, place, objective);
+            match answers.doubt(objective, asked) {
+                Some(why) if !errors_alone_refute(summary, &judged) => {
+                    ObjectiveJudgement { met: None, requests_needed: None, duration_needed_s: None, reason: Some(why), ..judged }
+                }
+                _ => judged,
+            }
+        })
+        .collect();
     let health = examine(trial, asked);
     let good = summary.goodness().met as f64;
     let (planned, window_s) = (summary.cohort().planned, trial.window().length_s());
@@ -62,6 +73,15 @@ pub fn judge(trial: &Trial) -> Judgement {
         objectives,
         health,
     }
+}
+
+/// Whether the requests that failed or timed out are alone more than `judged` allows: no other doubt excuses them.
+fn errors_alone_refute(summary: &Summary, judged: &ObjectiveJudgement) -> bool {
+    let (cohort, decided) = (summary.cohort(), judged.decided as f64);
+    let errors = ((cohort.failed + cohort.timed_out) as f64).min(decided);
+    let phi = judged.overdispersion.unwrap_or(1.0).max(1.0);
+    let lower = lower_bound(errors / phi, decided / phi, CONFIDENCE);
+    judged.met == Some(false) && judged.allowed_share.is_some_and(|allowed| lower > allowed)
 }
 
 /// A fail outweighs what is open. An unhealthy generator turns a pass into inconclusive and leaves a fail only where

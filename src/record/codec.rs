@@ -254,7 +254,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::record::{Exchange, Failure, FailureClass, Origin, Outcome, Usage};
+    use crate::record::{Counting, Exchange, Failure, FailureClass, Origin, Outcome, Usage};
 
     fn header(detail: Detail) -> Header {
         Header {
@@ -305,13 +305,18 @@ mod tests {
             (events, status, reason) in (any::<u32>(), prop::option::of(any::<u16>()), prop::option::of(".*")),
             (outcome, text) in (0usize..8, ".{0,40}"),
             (counted_input_tokens, counted_output_tokens) in any::<(Option<u32>, Option<u32>)>(),
+            (first_event_tokens, hidden_tokens, one_read, usage_odd) in any::<(Option<u32>, u32, bool, bool)>(),
+            counting in prop::option::of((any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>())),
         ) -> Exchange {
             let at = |i: usize| instants[i].map(Offset::from_nanos);
             Exchange {
                 sent: at(0), connected: at(1), written: at(2), headers: at(3), first_event: at(4), first_token: at(5),
                 first_answer: at(6), last_token: at(7), ended: at(8), events, event_gaps_us: gaps, event_tokens: tokens,
                 usage: usage.map(|(input_tokens, output_tokens, cached_tokens)| Usage { input_tokens, output_tokens, cached_tokens }),
-                counted_input_tokens, counted_output_tokens, text: None,
+                counted_input_tokens, counted_output_tokens, text: None, first_event_tokens, hidden_tokens, one_read, usage_odd,
+                counting: counting.map(|(first, first_tokens, last, last_tokens)| Counting {
+                    first: Offset::from_nanos(first.into()), first_tokens, last: Offset::from_nanos(last.into()), last_tokens,
+                }),
                 status, finish_reason: reason.map(String::into_boxed_str),
                 outcome: [
                     Outcome::Completed, Outcome::Failed(Failure::new(FailureClass::StreamError, text)), Outcome::TimedOut,
@@ -408,6 +413,17 @@ mod tests {
         let (records, error, truncated) = read(&bytes[..bytes.len() - 9]);
         assert_eq!((records.len(), truncated), (1, true));
         insta::assert_snapshot!(error.unwrap(), @"records.jsonl:3: the last line is cut short (the run was killed?); the 1 records before it are good");
+    }
+
+    #[test]
+    fn a_line_of_an_older_version_is_read() {
+        let line = r#"{"id":1,"class":"default","origin":"planned","scheduled_s":1.0,"sent_s":1.0,"first_token_s":1.5,"last_token_s":1.75,"ended_s":1.75,"event_gaps_us":[250000],"event_tokens":[3,1],"events":2,"input_tokens":3,"output_tokens":4,"asked_input_tokens":3,"asked_output_tokens":4,"outcome":"completed","target":"http://h:1","model":"m"}"#;
+        let mut bytes = written(&[], Detail::Full);
+        bytes.extend(format!("{line}\n").bytes());
+        let (records, error, _) = read(&bytes);
+        let exchange = &records[0].exchange;
+        assert_eq!((error, exchange.first_event_tokens, exchange.counting, exchange.one_read), (None, None, None, false));
+        assert_eq!(exchange.event_tokens, [3, 1]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub struct Exchange {
     pub headers: Option<Offset>,
     /// First event of any kind, role-only and empty ones included.
     pub first_event: Option<Offset>,
-    /// First non-empty delta: content, reasoning, refusal or tool-call arguments.
+    /// First non-empty delta: content, reasoning, refusal, or name or arguments of a tool call.
     pub first_token: Option<Offset>,
     /// First non-empty delta that is not reasoning.
     pub first_answer: Option<Offset>,
@@ -32,8 +32,18 @@ pub struct Exchange {
     pub event_gaps_us: Vec<u32>,
     /// Tokens of each token-bearing event, where known; else empty.
     pub event_tokens: Vec<u32>,
+    /// Tokens that had been written when the first token-bearing event was read, where they are known and more than one.
+    pub first_event_tokens: Option<u32>,
+    /// The server's running count, where it grew in events without text.
+    pub counting: Option<Counting>,
+    /// Tokens that the server counts and no event showed, before its finish reason.
+    pub hidden_tokens: u32,
+    /// Whether all token-bearing events, two at least, came in one read of the socket.
+    pub one_read: bool,
     /// Token counts as the server reports them.
     pub usage: Option<Usage>,
+    /// Some of the server's counts were missing, zero or no counts, or shrank, and were ignored.
+    pub usage_odd: bool,
     /// Tokens of the prompt text by the client's own tokenizer, special tokens not added; absent without one.
     pub counted_input_tokens: Option<u32>,
     /// Tokens of the answer's text by the client's own tokenizer, counted after the run; absent without one, or without a text.
@@ -69,6 +79,18 @@ impl Exchange {
         self.finish_reason = self.finish_reason.take().map(|reason| secrets.hide(&reason).into());
     }
 
+    /// The server's count of the answer's tokens, where it gives one.
+    #[must_use]
+    pub fn server_output_tokens(&self) -> Option<u32> {
+        self.usage.map(|usage| usage.output_tokens).filter(|tokens| *tokens > 0)
+    }
+
+    /// The server's count of the prompt's tokens, where it gives one.
+    #[must_use]
+    pub fn server_input_tokens(&self) -> Option<u32> {
+        self.usage.map(|usage| usage.input_tokens).filter(|tokens| *tokens > 0)
+    }
+
     /// Notes a token-bearing event read at `at`; `answer` unless it is reasoning.
     pub fn note_token_event(&mut self, at: Offset, answer: bool) {
         match self.last_token {
@@ -86,12 +108,25 @@ impl Exchange {
     }
 }
 
+/// How a server's running count of output tokens grew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counting {
+    /// The first event with a count above 0.
+    pub first: Offset,
+    /// Its count.
+    pub first_tokens: u32,
+    /// The last event before the finish reason with a larger count than any before it.
+    pub last: Offset,
+    /// Its count.
+    pub last_tokens: u32,
+}
+
 /// Token counts from the server's `usage` object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
-    /// `prompt_tokens`.
+    /// `prompt_tokens`; 0 where the server does not say.
     pub input_tokens: u32,
-    /// `completion_tokens`, reasoning included.
+    /// `completion_tokens`, reasoning included; 0 where the server does not say, although it wrote some.
     pub output_tokens: u32,
     /// `prompt_tokens_details.cached_tokens`.
     pub cached_tokens: Option<u32>,
@@ -149,7 +184,7 @@ pub enum FailureClass {
     Reset,
     /// An HTTP status other than 2xx.
     Status,
-    /// An `error` object inside the stream.
+    /// An error inside the stream: an `error` object, an event named so, or a finish reason that gives the request up.
     StreamError,
     /// The stream ended in order, but without a finish reason or `[DONE]`.
     Truncated,

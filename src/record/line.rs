@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Exchange, Failure, Origin, Outcome, Record, Usage};
+use crate::record::{Counting, Exchange, Failure, Origin, Outcome, Record, Usage};
 use crate::units::Offset;
 
 /// A record as it is written. What is absent is left out, never `null`: half the bytes, and the same to every reader of JSON.
@@ -45,6 +45,16 @@ pub(super) struct Line<'a> {
     event_tokens: Cow<'a, [u32]>,
     events: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_event_tokens: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counting: Option<CountingLine>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    hidden_tokens: u32,
+    #[serde(default, skip_serializing_if = "is_false")]
+    one_read: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    usage_odd: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     input_tokens: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     output_tokens: Option<u32>,
@@ -67,6 +77,40 @@ pub(super) struct Line<'a> {
     target: Cow<'a, str>,
     #[serde(borrow)]
     model: Cow<'a, str>,
+}
+
+/// [`Counting`] as it is written.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CountingLine {
+    first_s: Offset,
+    first_tokens: u32,
+    last_s: Offset,
+    last_tokens: u32,
+}
+
+impl From<Counting> for CountingLine {
+    fn from(of: Counting) -> Self {
+        let Counting { first, first_tokens, last, last_tokens } = of;
+        Self { first_s: first, first_tokens, last_s: last, last_tokens }
+    }
+}
+
+impl From<CountingLine> for Counting {
+    fn from(line: CountingLine) -> Self {
+        let CountingLine { first_s, first_tokens, last_s, last_tokens } = line;
+        Self { first: first_s, first_tokens, last: last_s, last_tokens }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// [`Outcome`] without what it carries.
@@ -117,6 +161,11 @@ impl<'a> Line<'a> {
             event_gaps_us: list(&exchange.event_gaps_us),
             event_tokens: list(&exchange.event_tokens),
             events: exchange.events,
+            first_event_tokens: exchange.first_event_tokens,
+            counting: exchange.counting.map(CountingLine::from),
+            hidden_tokens: exchange.hidden_tokens,
+            one_read: exchange.one_read,
+            usage_odd: exchange.usage_odd,
             input_tokens: exchange.usage.map(|usage| usage.input_tokens),
             output_tokens: exchange.usage.map(|usage| usage.output_tokens),
             cached_tokens: exchange.usage.and_then(|usage| usage.cached_tokens),
@@ -176,6 +225,11 @@ impl<'a> Line<'a> {
                 events: self.events,
                 event_gaps_us: self.event_gaps_us.into_owned(),
                 event_tokens: self.event_tokens.into_owned(),
+                first_event_tokens: self.first_event_tokens,
+                counting: self.counting.map(Counting::from),
+                hidden_tokens: self.hidden_tokens,
+                one_read: self.one_read,
+                usage_odd: self.usage_odd,
                 usage,
                 counted_input_tokens: self.counted_input_tokens,
                 counted_output_tokens: self.counted_output_tokens,

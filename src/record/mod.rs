@@ -7,6 +7,6 @@ mod row;
 mod spool;
 
 pub use codec::{Detail, Header, Reader, SCHEMA, Writer};
-pub use exchange::{Exchange, Failure, FailureClass, Outcome, REFUSALS, Usage};
+pub use exchange::{Counting, Exchange, Failure, FailureClass, Outcome, REFUSALS, Usage};
 pub use row::{Origin, Record};
 pub use spool::{AnswerText, SpoolReader, SpoolWriter};

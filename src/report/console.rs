@@ -147,6 +147,9 @@ fn open_load(load: &LoadFacts) -> String {
     format!("open loop: {}{}", load.process.as_deref().unwrap_or("arrivals"), rate(|rate| format!("{rate}/s")))
 }
 
+/// Finish reasons that need no word.
+const USUAL_REASONS: [&str; 3] = ["length", "stop", "tool_calls"];
+
 fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let (counts, rates) = (&trial.requests, &trial.rates);
     // Without objectives every completed request is good, which says nothing.
@@ -189,6 +192,12 @@ fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     }
     if !counts.failures.is_empty() {
         text.push_str(&wrapped(&format!("failures: {}", failures_of(counts)), WIDTH, 2));
+        text.push('\n');
+    }
+    // A reason that is not the usual one says why answers are short, or which of them were held back.
+    if counts.finish_reasons.keys().any(|reason| !USUAL_REASONS.contains(&reason.as_str())) {
+        let each = counts.finish_reasons.iter().map(|(reason, number)| format!("{reason} {}", count(*number)));
+        text.push_str(&wrapped(&format!("finish reasons: {}", each.collect::<Vec<_>>().join(" · ")), WIDTH, 2));
         text.push('\n');
     }
     if let [_, _, ..] = report.target.urls.as_slice()
@@ -297,7 +306,17 @@ fn shown_metrics(trial: &TrialView) -> Vec<Metric> {
         (Some(token), Some(answer)) => (token.p50, token.p99, token.mean) != (answer.p50, answer.p99, answer.mean),
         _ => false,
     };
-    let shown = [Metric::Ttft, Metric::Ttfo, Metric::E2e, Metric::Tpot, Metric::Itl, Metric::Stall, Metric::OutputSpeed, Metric::SendLag];
+    let shown = [
+        Metric::Ttft,
+        Metric::Ttfo,
+        Metric::E2e,
+        Metric::Tpot,
+        Metric::Itl,
+        Metric::Tbt,
+        Metric::Stall,
+        Metric::OutputSpeed,
+        Metric::SendLag,
+    ];
     shown.into_iter().filter(|metric| *metric != Metric::Ttfo || differs).collect()
 }
 

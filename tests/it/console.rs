@@ -23,6 +23,7 @@ fn record(id: u64, outcome: Outcome) -> Record {
             exchange.ended = exchange.last_token;
             exchange.usage = Some(Usage { input_tokens: 128, output_tokens: 16, cached_tokens: None });
             exchange.status = Some(200);
+            exchange.finish_reason = Some("length".into());
         }
         Outcome::Failed(_) => {
             exchange.status = Some(503);
@@ -169,6 +170,26 @@ fn failures_of_several_targets_are_told_apart() {
     let text = drawn(&report);
     assert!(text.contains("failed or timed out: http://127.0.0.1:8000 0 · http://127.0.0.1:8001 1 500"), "{text}");
     assert!(text.contains("of the released"), "a closed loop offers nothing: {text}");
+}
+
+#[test]
+fn what_answers_say_about_themselves_stands_on_the_page() {
+    // Four tokens an event, a filter that ends every tenth answer, and a proxy that hands each over in one piece.
+    let mut records = completed();
+    for record in &mut records {
+        record.exchange.event_tokens = vec![4; 16];
+        record.exchange.first_event_tokens = Some(4);
+        record.exchange.usage = Some(Usage { input_tokens: 128, output_tokens: 64, cached_tokens: None });
+        record.exchange.one_read = true;
+        if record.id % 10 == 0 {
+            record.exchange.finish_reason = Some("content_filter".into());
+        }
+    }
+    let text = drawn(&report(&records, &["p99 ttft<=200ms", "p99 e2e<=1s"], open()));
+    let row = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+    assert!(row("tpot").contains("1.25 ms") && row("tbt").contains("1.25 ms") && row("itl").contains("5.00 ms"), "{text}");
+    assert!(text.contains("finish reasons: content_filter 300 · length 2 700"), "{text}");
+    assert!(text.contains("INCONCLUSIVE") && text.contains("p99 ttft<=200ms: something on the way buffers: 3 000 of 3 000"), "{text}");
 }
 
 #[test]

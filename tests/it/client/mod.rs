@@ -1,6 +1,7 @@
 //! Owns the tests of the client over real sockets: a server that writes exactly the bytes a test tells it to, and the clock paused.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod answers;
 mod connections;
 mod discovery;
 mod endpoints;

@@ -1,0 +1,88 @@
+//! Owns finish reasons: what counts as one, and which of them say that the server gave the request up.
+
+use super::value::{Object, Raw, object_of, says_nothing};
+use serde::de::{IgnoredAny, MapAccess};
+
+/// Characters of a finish reason that are kept.
+const MOST_CHARACTERS: usize = 48;
+
+/// Parts of the reasons by which servers say that they gave a request up: vLLM and SGLang `abort` and `error`,
+/// TensorRT-LLM `cancelled` and `timeout`, `DeepSeek` `insufficient_system_resource`.
+const GIVEN_UP: [&str; 8] = ["abort", "error", "cancel", "timeout", "timed_out", "fail", "insufficient_system", "overload"];
+
+/// The finish reason that `value` holds. `null`, `false`, 0, an empty text, and a text that says null are none. Some
+/// servers write an object with a `type`. What cannot be printed is left out, and a long reason is cut.
+pub(super) fn reason_of(value: Raw<'_>) -> Option<Box<str>> {
+    if value.is_null() || value.is_falsy() {
+        return None;
+    }
+    let word = if value.is_object() { object_of::<Typed<'_>>(value).kind.word() } else { value.word() };
+    let printable = word.trim().chars().filter(|c| !c.is_control()).take(MOST_CHARACTERS);
+    let reason: String = printable.collect();
+    (!says_nothing(&reason)).then(|| reason.into_boxed_str())
+}
+
+/// Whether `reason` says that the server gave the request up.
+pub(super) fn gives_up(reason: &str) -> bool {
+    let reason = reason.to_ascii_lowercase();
+    GIVEN_UP.iter().any(|part| reason.contains(part))
+}
+
+#[derive(Default)]
+struct Typed<'a> {
+    kind: Raw<'a>,
+}
+
+impl<'de: 'a, 'a> Object<'de> for Typed<'a> {
+    fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error> {
+        match key {
+            b"type" | b"reason" => self.kind = map.next_value()?,
+            _ => _ = map.next_value::<IgnoredAny>()?,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_word_that_says_something_is_a_finish_reason() {
+        for (json, reason) in [
+            (r#""stop""#, Some("stop")),
+            (r#"" length ""#, Some("length")),
+            (r#""STOP""#, Some("STOP")),
+            (r#"{"type":"abort","message":"x"}"#, Some("abort")),
+            (r#""st\u001bop\n""#, Some("stop")),
+            ("1", Some("1")),
+            ("null", None),
+            (r#""""#, None),
+            (r#"" \n""#, None),
+            (r#""null""#, None),
+            (r#""NULL""#, None),
+            (r#""None""#, None),
+            (r#""undefined""#, None),
+            ("0", None),
+            ("false", None),
+            ("{}", None),
+            ("[]", None),
+            (r#"["stop"]"#, None),
+        ] {
+            let raw: Raw<'_> = serde_json::from_str(json).unwrap();
+            assert_eq!(reason_of(raw).as_deref(), reason, "{json}");
+        }
+        let long = format!("\"{}\"", "x".repeat(1000));
+        assert_eq!(reason_of(serde_json::from_str(&long).unwrap()).map(|reason| reason.len()), Some(MOST_CHARACTERS));
+    }
+
+    #[test]
+    fn a_request_given_up_is_told_from_one_that_ended() {
+        for reason in ["abort", "error", "ABORTED", "cancelled", "timeout", "internal_error", "insufficient_system_resource", "failed"] {
+            assert!(gives_up(reason), "{reason}");
+        }
+        for reason in ["stop", "length", "content_filter", "tool_calls", "eos_token", "MAX_TOKENS", "end_turn", "sensitive"] {
+            assert!(!gives_up(reason), "{reason}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Owns the bound on memory for answers in flight: what all of them together may keep of events and bodies that have not
+//! ended.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes that all answers in flight of this process may keep together. Ordinary answers keep nothing or a few KiB each.
+pub(super) const MOST_HELD_BYTES: usize = 128 << 20;
+
+/// Below this an answer is not counted: the common case pays nothing. 20 000 answers in flight stay below 1.3 GiB.
+const FREE_BYTES: usize = 64 << 10;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// What one answer keeps, as far as it is counted.
+#[derive(Debug, Default)]
+pub(super) struct Held(usize);
+
+impl Held {
+    /// Notes that the answer keeps `bytes` now. `false` where it may not: all answers together keep too much.
+    pub(super) fn fits(&mut self, bytes: usize) -> bool {
+        if bytes <= FREE_BYTES && self.0 == 0 {
+            return true;
+        }
+        let counted = if bytes <= FREE_BYTES { 0 } else { bytes };
+        let before = HELD.fetch_add(counted, Ordering::Relaxed);
+        HELD.fetch_sub(self.0, Ordering::Relaxed);
+        let others = before.saturating_sub(self.0);
+        self.0 = counted;
+        counted == 0 || others + counted <= MOST_HELD_BYTES
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        HELD.fetch_sub(self.0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_many_keep_together_is_bounded_and_given_back() {
+        let mut many: Vec<Held> = (0..20).map(|_| Held::default()).collect();
+        let kept = many.iter_mut().map(|held| held.fits(30 << 20)).filter(|fits| *fits).count();
+        assert!((1..=4).contains(&kept), "30 MiB each: {kept}");
+        assert!(many[19].fits(1_000), "one that keeps little is never refused");
+        drop(many);
+        assert!(Held::default().fits(30 << 20));
+    }
+}

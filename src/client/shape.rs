@@ -1,0 +1,365 @@
+//! Owns the shape of an answer's JSON: where servers put text, calls, reasons and counts, read leniently.
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::value::{Object, Raw, read_object};
+
+/// How deep lists of parts may lie in each other.
+const MOST_DEPTH: u8 = 8;
+
+/// One piece of what a model wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    /// Text of the answer: content, a refusal, the name or the arguments of a call.
+    Answer(&'a [u8]),
+    /// Text of the reasoning before it.
+    Reasoning(&'a [u8]),
+    /// A part of the answer that is no text: an image, a sound.
+    Opaque,
+}
+
+/// One event, or one whole answer.
+#[derive(Debug, Default)]
+pub(super) struct Body<'a> {
+    pub(super) choices: Choices<'a>,
+    pub(super) usage: Raw<'a>,
+    pub(super) error: Raw<'a>,
+    pub(super) flat: Flat<'a>,
+}
+
+/// The keys of an error object that stands where an event belongs, without a key `error` around it.
+#[derive(Debug, Default)]
+pub(super) struct Flat<'a> {
+    pub(super) object: Raw<'a>,
+    pub(super) kind: Raw<'a>,
+    pub(super) status: Raw<'a>,
+    pub(super) code: Raw<'a>,
+    pub(super) error_code: Raw<'a>,
+    pub(super) message: Raw<'a>,
+    pub(super) detail: Raw<'a>,
+}
+
+/// One candidate.
+#[derive(Debug, Default)]
+pub(super) struct Choice<'a> {
+    delta: Parts<'a>,
+    message: Parts<'a>,
+    text: Raw<'a>,
+    pub(super) finish_reason: Raw<'a>,
+    /// Where some servers put what others put beside the choices.
+    pub(super) usage: Raw<'a>,
+}
+
+#[derive(Debug, Default)]
+struct Parts<'a> {
+    content: Raw<'a>,
+    refusal: Raw<'a>,
+    /// The same text under the names that servers have for it: the first that is there counts.
+    reasoning: [Raw<'a>; 4],
+    tool_calls: Raw<'a>,
+    function_call: Raw<'a>,
+    audio: Raw<'a>,
+}
+
+impl<'de: 'a, 'a> Object<'de> for Body<'a> {
+    fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error> {
+        match key {
+            b"choices" => self.choices = map.next_value()?,
+            b"usage" => self.usage = map.next_value()?,
+            b"error" => self.error = map.next_value()?,
+            b"object" => self.flat.object = map.next_value()?,
+            b"type" => self.flat.kind = map.next_value()?,
+            b"status" => self.flat.status = map.next_value()?,
+            b"code" => self.flat.code = map.next_value()?,
+            b"error_code" => self.flat.error_code = map.next_value()?,
+            b"message" => self.flat.message = map.next_value()?,
+            b"detail" => self.flat.detail = map.next_value()?,
+            _ => _ = map.next_value::<IgnoredAny>()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'de: 'a, 'a> Object<'de> for Choice<'a> {
+    fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error> {
+        match key {
+            b"delta" => self.delta = map.next_value()?,
+            b"message" => self.message = map.next_value()?,
+            b"text" => self.text = map.next_value()?,
+            b"finish_reason" => self.finish_reason = map.next_value()?,
+            b"usage" => self.usage = map.next_value()?,
+            _ => _ = map.next_value::<IgnoredAny>()?,
+        }
+        Ok(())
+    }
+}
+
+impl<'de: 'a, 'a> Object<'de> for Parts<'a> {
+    fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error> {
+        let place = match key {
+            b"content" => &mut self.content,
+            b"refusal" => &mut self.refusal,
+            b"reasoning_content" => &mut self.reasoning[0],
+            b"reasoning" => &mut self.reasoning[1],
+            b"thinking" => &mut self.reasoning[2],
+            b"reasoning_details" => &mut self.reasoning[3],
+            b"tool_calls" => &mut self.tool_calls,
+            b"function_call" => &mut self.function_call,
+            b"audio" => &mut self.audio,
+            _ => {
+                map.next_value::<IgnoredAny>()?;
+                return Ok(());
+            }
+        };
+        *place = map.next_value()?;
+        Ok(())
+    }
+}
+
+macro_rules! read_as_object {
+    ($($name:ident),*) => {$(
+        impl<'de: 'a, 'a> Deserialize<'de> for $name<'a> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                read_object(deserializer)
+            }
+        }
+    )*};
+}
+
+read_as_object!(Choice, Parts);
+
+/// What stands under `choices`.
+#[derive(Debug, Default)]
+pub(super) enum Choices<'a> {
+    /// Nothing.
+    #[default]
+    Absent,
+    /// A list.
+    List(Vec<Choice<'a>>),
+    /// Something else: no answer of a server that anyone knows.
+    Odd,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Look<'a>(std::marker::PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Look<'a> {
+            type Value = Choices<'a>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of choices")
+            }
+
+            fn visit_unit<E>(self) -> Result<Choices<'a>, E> {
+                Ok(Choices::Absent)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Choices<'a>, A::Error> {
+                let mut choices = Vec::new();
+                while let Some(choice) = seq.next_element()? {
+                    choices.push(choice);
+                }
+                Ok(Choices::List(choices))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Choices<'a>, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Choices::Odd)
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Choices<'a>, E> {
+                Ok(Choices::Odd)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Choices<'a>, E> {
+                Ok(Choices::Odd)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Choices<'a>, E> {
+                Ok(Choices::Odd)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Choices<'a>, E> {
+                Ok(Choices::Odd)
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Choices<'a>, E> {
+                Ok(Choices::Odd)
+            }
+        }
+        deserializer.deserialize_any(Look(std::marker::PhantomData))
+    }
+}
+
+impl<'a> Body<'a> {
+    /// Reads an object that is valid UTF-8.
+    pub(super) fn read(object: &'a str) -> Result<Self, serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_str(object);
+        let body: Self = read_object(&mut json)?;
+        json.end()?;
+        if matches!(body.choices, Choices::Odd) {
+            return Err(serde::de::Error::custom("`choices` is no list"));
+        }
+        Ok(body)
+    }
+
+    /// The choices; none where there are none.
+    pub(super) fn choices(&self) -> &[Choice<'a>] {
+        if let Choices::List(choices) = &self.choices { choices } else { &[] }
+    }
+}
+
+impl Choice<'_> {
+    /// Hands what the model wrote here to `each`, in the order in which a model writes it.
+    ///
+    /// Some servers send one token under several names (`delta` and `message`, `delta` and `text`): the first that brings
+    /// anything counts, and the others are its copies.
+    pub(super) fn for_each_piece(&self, each: &mut impl FnMut(Piece<'_>)) {
+        let mut any = false;
+        let mut seen = |piece: Piece<'_>| {
+            any = true;
+            each(piece);
+        };
+        self.delta.for_each_piece(&mut seen);
+        if !any {
+            let mut seen = |piece: Piece<'_>| {
+                any = true;
+                each(piece);
+            };
+            self.message.for_each_piece(&mut seen);
+        }
+        if !any {
+            pieces_of(self.text, false, MOST_DEPTH, each);
+        }
+    }
+}
+
+impl Parts<'_> {
+    fn for_each_piece(&self, each: &mut impl FnMut(Piece<'_>)) {
+        for reasoning in self.reasoning {
+            let mut any = false;
+            pieces_of(reasoning, true, MOST_DEPTH, &mut |piece| {
+                any = true;
+                each(piece);
+            });
+            if any {
+                break;
+            }
+        }
+        pieces_of(self.content, false, MOST_DEPTH, each);
+        pieces_of(self.refusal, false, MOST_DEPTH, each);
+        for call in self.tool_calls.items() {
+            call_pieces(call, each);
+        }
+        call_pieces(self.function_call, each);
+        if !self.audio.is_falsy() {
+            each(Piece::Opaque);
+        }
+    }
+}
+
+/// Calls `each` with `text`, unless it is empty.
+fn piece(text: &[u8], reasoning: bool, each: &mut impl FnMut(Piece<'_>)) {
+    if !text.is_empty() {
+        each(if reasoning { Piece::Reasoning(text) } else { Piece::Answer(text) });
+    }
+}
+
+/// The pieces of a value where a text belongs: a text, a part with a type, or a list of texts and parts.
+fn pieces_of(value: Raw<'_>, reasoning: bool, depth: u8, each: &mut dyn FnMut(Piece<'_>)) {
+    if depth == 0 || value.is_null() {
+        return;
+    }
+    let mut each = |piece: Piece<'_>| each(piece);
+    if value.is_list() {
+        for item in value.items() {
+            pieces_of(item, reasoning, depth - 1, &mut each);
+        }
+    } else if value.is_object() {
+        let part: Part<'_> = super::value::object_of(value);
+        let kind = part.kind.word().to_ascii_lowercase();
+        let reasoning = reasoning || kind.contains("think") || kind.contains("reason");
+        let mut any = false;
+        for payload in part.payloads {
+            pieces_of(payload, reasoning, depth - 1, &mut |piece| {
+                any = true;
+                each(piece);
+            });
+            if any {
+                return;
+            }
+        }
+        if part.other && !reasoning {
+            each(Piece::Opaque);
+        }
+    } else {
+        piece(&value.text(), reasoning, &mut each);
+    }
+}
+
+/// A typed part: `{"type":"text","text":…}` and its relatives.
+#[derive(Default)]
+struct Part<'a> {
+    kind: Raw<'a>,
+    /// Its text, under the names that parts have for it; the first that brings any counts.
+    payloads: [Raw<'a>; 6],
+    /// It holds something that is not text.
+    other: bool,
+}
+
+impl<'de: 'a, 'a> Object<'de> for Part<'a> {
+    fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error> {
+        let value: Raw<'a> = map.next_value()?;
+        match key {
+            b"type" => self.kind = value,
+            b"text" => self.payloads[0] = value,
+            b"thinking" => self.payloads[1] = value,
+            b"reasoning" => self.payloads[2] = value,
+            b"refusal" => self.payloads[3] = value,
+            b"content" => self.payloads[4] = value,
+            b"summary" => self.payloads[5] = value,
+            b"image_url" | b"input_audio" | b"audio" | b"image" | b"video" | b"video_url" | b"file" | b"b64_json" => {
+                self.other |= !value.is_falsy();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// A call of a tool: its name and its arguments, which are a text or (some servers) an object.
+#[derive(Default)]
+struct Call<'a> {
+    /// Where chat answers put both: under `function`, or under `custom`.
+    inside: [Raw<'a>; 2],
+    name: Raw<'a>,
+    arguments: Raw<'a>,
+}
+
+impl<'de: 'a, 'a> Object<'de> for Call<'a> {
+    fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error> {
+        let value: Raw<'a> = map.next_value()?;
+        match key {
+            b"function" => self.inside[0] = value,
+            b"custom" => self.inside[1] = value,
+            b"name" => self.name = value,
+            b"arguments" | b"input" => self.arguments = value,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The pieces of one call: its name, then its arguments.
+fn call_pieces(call: Raw<'_>, each: &mut impl FnMut(Piece<'_>)) {
+    let outer: Call<'_> = super::value::object_of(call);
+    for raw in [outer.inside[0], outer.inside[1], call] {
+        let call: Call<'_> = super::value::object_of(raw);
+        piece(&call.name.text(), false, each);
+        if call.arguments.is_object() || call.arguments.is_list() {
+            piece(call.arguments.as_str().as_bytes(), false, each);
+        } else {
+            piece(&call.arguments.text(), false, each);
+        }
+    }
+}
