@@ -29,7 +29,7 @@ use crate::engine::{Gauge, RecordSink, Session, Settings, Setup};
 use crate::error::Error;
 use crate::metrics::{Segment, StopRule, Trial};
 use crate::record::{Detail, Record};
-use crate::report::{Report, SCHEMA, Target, render};
+use crate::report::{Report, SCHEMA, Target, WIDTH, loss_text, render, wrapped};
 use crate::schedule::Spans;
 use crate::units::{Offset, count, per_second, seconds};
 use crate::workload::{ESTIMATE_NAME, Load, Plan, Recording, Removal};
@@ -133,7 +133,8 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, mut signals: 
 pub(super) fn ending(report: &Report) -> ExitCode {
     let exit = Exit::of_report(report);
     if exit == Exit::TargetLost {
-        say("error: the target answered nothing; its failures are in the result: check its address, its model and its key");
+        let why = loss_text(report).unwrap_or_else(|| "the target answered nothing".to_owned());
+        say(&wrapped(&format!("error: {why}"), WIDTH, 2));
     }
     exit.into()
 }
@@ -299,13 +300,18 @@ pub(super) fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {
     let mut chat = job.chat.clone();
     chat.targets.clone_from(&found.targets);
     chat.models.clone_from(&found.models);
+    // Two runs at once must not give one name to two requests.
+    chat.request_id_prefix = format!("{}-{:?}", std::process::id(), RunClock::starting_in(Duration::ZERO).wall());
     let settings = Settings { timeout: job.timeout, drain: job.drain, max_in_flight: job.max_in_flight };
-    let (addresses, connect_timeout) = (found.addresses.clone(), job.connect_timeout);
+    let (addresses, connect_timeout, workers) = (found.addresses.clone(), job.connect_timeout, job.workers);
     let next_worker = AtomicUsize::new(0);
     let setup = Setup {
         workers: job.workers,
         encoder: Arc::new(Encoder::new(&chat)?),
-        connect: Arc::new(move || Ok(HttpClient::new(&addresses, connect_timeout, next_worker.fetch_add(1, Ordering::Relaxed)))),
+        connect: Arc::new(move || {
+            let worker = next_worker.fetch_add(1, Ordering::Relaxed);
+            Ok(HttpClient::new(&addresses, connect_timeout, worker).among(workers))
+        }),
     };
     Session::threads::<HttpClient>(settings, &setup)
 }

@@ -157,6 +157,14 @@ impl Answer {
         fits && !said.done
     }
 
+    /// Bytes kept of what has not ended yet.
+    pub(super) fn held(&self) -> usize {
+        match &self.body {
+            Body::Whole(kept) | Body::Unasked(kept) => kept.capacity(),
+            Body::Events(framer) => framer.held(),
+        }
+    }
+
     /// Whether it has said `[DONE]`.
     pub(super) fn is_done(&self) -> bool {
         self.said.done

@@ -86,6 +86,11 @@ impl Framer {
         if self.line.len() + self.data.len() > self.most_bytes { Err(Oversize) } else { Ok(()) }
     }
 
+    /// Bytes kept of what has not ended yet.
+    pub(super) fn held(&self) -> usize {
+        self.line.capacity() + self.data.capacity()
+    }
+
     fn without_mark<'line>(&mut self, line: &'line [u8]) -> &'line [u8] {
         if std::mem::take(&mut self.at_start) { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line }
     }

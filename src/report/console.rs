@@ -5,6 +5,7 @@ use crate::metrics::{
     VerdictResult,
 };
 use crate::report::Report;
+use crate::report::failures::failures_text;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::search::search_text;
 use crate::report::sweep::sweep_text;
@@ -185,6 +186,7 @@ fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
         text.push_str(&wrapped(&format!("failures: {}", failures_of(counts)), WIDTH, 2));
         text.push('\n');
     }
+    text.push_str(&failures_text(trial, ink));
     if let [_, _, ..] = report.target.urls.as_slice()
         && !counts.missed_by_target.is_empty()
     {

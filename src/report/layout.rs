@@ -5,7 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 pub use crate::units::wrapped;
 
 /// Columns that text keeps to where it can.
-pub(super) const WIDTH: usize = 80;
+pub const WIDTH: usize = 80;
 
 /// Whether text may carry colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@ mod rate;
 mod ratio;
 mod shard;
 mod time;
+mod visible;
 
 pub use format::{count, pace, per_second, plain, seconds, wrapped};
 pub use quantile::Quantile;
@@ -13,3 +14,4 @@ pub use rate::{Rate, parse_per_s};
 pub use ratio::Ratio;
 pub use shard::Shard;
 pub use time::{Offset, Window, parse_duration};
+pub use visible::visible;

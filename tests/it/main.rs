@@ -11,6 +11,7 @@ mod client;
 mod console;
 mod coverage;
 mod fleet;
+mod hostile;
 mod known_truth;
 mod open_loop;
 mod overlays;
