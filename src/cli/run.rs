@@ -18,7 +18,7 @@ use crate::cli::output::{Filing, Folder, Kept, header_after, header_before, json
 use crate::cli::progress::{Lines, LongPass, Progress};
 use crate::cli::recount::{Counting, Recounted};
 use crate::cli::shard::{clock_of, until, wait};
-use crate::cli::signals::Signals;
+use crate::cli::signals::{self, Signals};
 use crate::cli::simulate::local_runtime;
 use crate::cli::target::{Found, with_trust};
 use crate::cli::terminal::{ink, print, say};
@@ -51,13 +51,17 @@ pub(super) fn on_target(
     job: Job,
     play: impl AsyncFnOnce(Job, Found, Option<Folder>, Signals) -> Result<ExitCode, Error>,
 ) -> Result<ExitCode, Error> {
-    local_runtime()?.block_on(async {
+    let runtime = local_runtime()?;
+    let done = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         match find(&job, &mut signals).await? {
             Some((found, claimed)) => play(job, found, claimed, signals).await,
             None => Ok(Exit::Interrupted.into()),
         }
-    })
+    });
+    // A resolver that does not answer cannot be called back: it is left behind.
+    runtime.shutdown_background();
+    done
 }
 
 /// Shows the result as it was asked for, and says where it was filed.
@@ -131,12 +135,24 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, mut signals: 
 
 /// The exit code of `report`; one that scripts stop at is explained, however quiet it was to be.
 pub(super) fn ending(report: &Report) -> ExitCode {
-    let exit = Exit::of_report(report);
+    let exit = match Exit::of_report(report) {
+        Exit::Inconclusive if is_unanswered(report) && signals::any() => Exit::Interrupted,
+        exit => exit,
+    };
+    if exit == Exit::Inconclusive && is_unanswered(report) {
+        let why = "the search ended before its answer, and nobody interrupted it: its last load decided nothing; go on with --resume";
+        say(&wrapped(&format!("error: {why}"), WIDTH, 2));
+    }
     if exit == Exit::TargetLost {
         let why = loss_text(report).unwrap_or_else(|| "the target answered nothing".to_owned());
         say(&wrapped(&format!("error: {why}"), WIDTH, 2));
     }
     exit.into()
+}
+
+/// Whether `report` is of a search that has not come to its end.
+fn is_unanswered(report: &Report) -> bool {
+    report.search.as_ref().is_some_and(|search| search.finished.is_none())
 }
 
 /// The result before anything was played.
