@@ -14,6 +14,7 @@ use rustls::{CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruc
 use tokio_rustls::TlsConnector;
 
 use crate::error::Error;
+use crate::units::visible;
 
 /// Whom to trust. TLS 1.2 and 1.3 with `ring`, HTTP/1.1 only, the server's name sent along (SNI). Shared by all workers.
 #[derive(Debug, Clone)]
@@ -221,7 +222,7 @@ pub(super) fn tls_words(error: &(dyn StdError + 'static)) -> String {
                     .to_owned()
             }
             CertificateError::NotValidForNameContext { expected, presented } => {
-                let names = if presented.is_empty() { "no name (no subjectAltName)".to_owned() } else { presented.join(", ") };
+                let names = if presented.is_empty() { "no name (no subjectAltName)".to_owned() } else { names_of(presented) };
                 format!("the server's certificate is for {names}, not for {}; ask it by its name, or give --insecure", expected.to_str())
             }
             CertificateError::NotValidForName => {
@@ -234,6 +235,15 @@ pub(super) fn tls_words(error: &(dyn StdError + 'static)) -> String {
         },
         _ => tls.to_string(),
     }
+}
+
+/// The names in a certificate, which rustls hands over as `DnsName("localhost")`.
+fn names_of(presented: &[String]) -> String {
+    let name = |text: &String| match text.split_once('(') {
+        Some((_, inside)) => inside.trim_end_matches(')').trim_matches('"').to_owned(),
+        None => text.clone(),
+    };
+    visible(&presented.iter().map(name).collect::<Vec<_>>().join(", ")).into_owned()
 }
 
 /// Believes everyone.

@@ -17,11 +17,9 @@ pub(super) fn failures_text(trial: &TrialView, ink: Ink) -> String {
         text.push('\n');
     }
     for group in trial.failures.iter().take(SHOWN) {
-        text.push_str(&wrapped(&format!("  {} × {}", count(group.count), said(group)), WIDTH, 4));
-        text.push('\n');
+        text.extend(["  ", &wrapped(&format!("{} × {}", count(group.count), said(group)), WIDTH - 2, 4), "\n"]);
         if let Some(advice) = advice(group, trial) {
-            text.push_str(&ink.paint(Tone::Faint, &wrapped(&format!("    {advice}"), WIDTH, 4)));
-            text.push('\n');
+            text.extend(["    ", &ink.paint(Tone::Faint, &wrapped(&advice, WIDTH - 4, 4)), "\n"]);
         }
     }
     text

@@ -10,6 +10,7 @@ mod cli_files;
 mod client;
 mod console;
 mod coverage;
+mod endings;
 mod fleet;
 mod hostile;
 mod known_truth;

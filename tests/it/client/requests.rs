@@ -126,3 +126,15 @@ fn what_reaches_the_server_is_what_was_prepared() {
         assert_eq!(groups[4], "000000000007", "its number stands at its end");
     });
 }
+
+#[test]
+fn a_header_of_the_users_own_wins_over_the_request_id() {
+    paused(async {
+        let bench =
+            Bench::with(vec![vec![Request, Write(good())]], |options| options.headers = vec!["X-Request-Id: mine".to_owned()]).await;
+        bench.ask(7).await;
+        let request = bench.server.requests().remove(0).to_lowercase();
+        assert_eq!(request.matches("x-request-id: ").count(), 1, "{request}");
+        assert!(request.contains("x-request-id: mine\r\n"), "{request}");
+    });
+}
