@@ -116,11 +116,10 @@ impl Misses {
         match &exchange.outcome {
             Outcome::Failed(failure) => self.group(Counts::kind_of(failure.class, exchange.status), &failure.text),
             Outcome::TimedOut => {
-                let how_far = match (exchange.first_token, exchange.headers, exchange.written) {
-                    (Some(_), ..) => "an answer had begun, and was not finished",
-                    (None, Some(_), _) => "an answer had begun without a token",
-                    (None, None, Some(_)) => "no byte of an answer had come",
-                    (None, None, None) => "the request was not sent: no connection yet",
+                let how_far = match (exchange.first_token, exchange.headers) {
+                    (Some(_), _) => "an answer had begun, and was not finished",
+                    (None, Some(_)) => "an answer had begun without a token",
+                    (None, None) => "no byte of an answer had come",
                 };
                 self.group("timed_out".to_owned(), how_far);
             }

@@ -10,7 +10,7 @@ use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::search::search_text;
 use crate::report::sweep::sweep_text;
 use crate::report::tokens::tokens_text;
-use crate::units::{Offset, count, per_second, plain, seconds};
+use crate::units::{Offset, count, per_second, plain, seconds, visible};
 use crate::workload::ESTIMATE_NAME;
 
 pub(super) const UNKNOWN: &str = "—";
@@ -38,7 +38,8 @@ pub fn render(report: &Report, ink: Ink) -> String {
 
 fn header(report: &Report, ink: Ink) -> String {
     let target = &report.target;
-    let mut lines = vec![ink.paint(Tone::Heading, &wrapped(&format!("{} at {}", target.model, target.urls.join(", ")), WIDTH, 0))];
+    let mut lines =
+        vec![ink.paint(Tone::Heading, &wrapped(&format!("{} at {}", visible(&target.model), visible(&target.urls.join(", "))), WIDTH, 0))];
     if target.simulated {
         lines.push(ink.paint(Tone::Warning, "SIMULATED: these figures describe a pretend server, not any machine."));
     }

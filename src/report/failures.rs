@@ -128,7 +128,6 @@ fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
             "check --target and --endpoint: an OpenAI-compatible server sends events (`data: …`), often below /v1"
         }
         "malformed" if says(&["compressed"]) => "have the server or its proxy send answers as they are",
-        "timed_out" if says(&["not sent"]) => "check the address and the firewall between",
         "timed_out" => "give a longer --timeout, or lower the rate; where nothing ever comes, check the server's log",
         "truncated" => "the server, or something before it, ended answers early: look at its log",
         _ => return None,

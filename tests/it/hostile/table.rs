@@ -156,8 +156,12 @@ fn framing(table: &mut Table) {
     let body = stream();
     let with = |size: &str| [head("transfer-encoding: chunked\r\n"), format!("{size}\r\n{body}\r\n0\r\n\r\n").into_bytes()].concat();
     let right = format!("{:x}", body.len());
-    for size in ["-1", "+5", "ffffffffffffffff", "fffffffffffffffff", "0x10", "zz", "", "7fffffffffffffff", "99999999999999999999", "1e3"] {
+    for size in ["-1", "+5", "fffffffffffffffff", "0x10", "zz", "", "99999999999999999999"] {
         table.answer("chunk sizes", size, Fails, with(size));
+    }
+    // Larger than what comes; but all that an answer has to say is inside.
+    for size in ["ffffffffffffffff", "7fffffffffffffff", "1e3"] {
+        table.answer("chunk sizes", size, Either, with(size));
     }
     for (name, size) in [("space", format!(" {right}")), ("extension", format!("{right};a=b")), ("zeros", format!("0000{right}"))] {
         table.answer("chunk sizes", name, Either, with(&size));
