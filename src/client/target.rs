@@ -211,8 +211,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_numeric_address_needs_no_lookup() {
-        let addresses =
-            Target::parse("http://[::1]:8001").unwrap().resolve(&Tls::nobody().unwrap(), Duration::from_secs(60)).await.unwrap();
+        let addresses = Target::parse("http://[::1]:8001").unwrap().resolve(&Tls::nobody().unwrap(), Duration::from_mins(1)).await.unwrap();
         assert_eq!(addresses.all(), ["[::1]:8001".parse().unwrap()]);
     }
 
@@ -220,7 +219,7 @@ mod tests {
     async fn a_name_without_address_is_a_target_error() {
         let error = Target::parse("http://no-such-host.invalid")
             .unwrap()
-            .resolve(&Tls::nobody().unwrap(), Duration::from_secs(60))
+            .resolve(&Tls::nobody().unwrap(), Duration::from_mins(1))
             .await
             .unwrap_err();
         assert!(matches!(&error, Error::Target { .. }) && error.to_string().contains("could not be resolved"), "{error}");

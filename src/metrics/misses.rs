@@ -228,7 +228,9 @@ mod tests {
 
     fn of(records: &[Record]) -> Misses {
         let mut misses = Misses::default();
-        records.iter().for_each(|record| misses.add(record));
+        for record in records {
+            misses.add(record);
+        }
         misses
     }
 

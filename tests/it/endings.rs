@@ -1,6 +1,6 @@
 //! Owns the tests of how things end: the words of failures and what to do about them, a target that is lost, signals.
 
-use std::io::Write as _;
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Stdio};
 
@@ -207,13 +207,17 @@ fn a_second_signal_ends_at_once_and_any_signal_counts() {
         let folder = folder();
         let mut child = waiting(folder.path(), vec![Request, Hold], false, &["--model", "m"]);
         until(folder.path(), "records.jsonl", &mut child);
+        let mut heard = BufReader::new(child.stderr.take().expect("piped"));
         send(&child, first);
-        // The drain would take 20 minutes: that it ends is the second signal's doing. Two at once may be one to the system.
-        while !json(&folder.path().join("out/result.json"))["trials"].as_array().is_some_and(|trials| trials.is_empty()) {}
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        // The next comes when this one was taken: two at once may be one to the system.
+        let mut line = String::new();
+        while !line.contains("interrupt again") {
+            line.clear();
+            assert!(heard.read_line(&mut line).expect("a line") > 0, "it ended without a word");
+        }
+        // The drain would take 20 minutes: that it ends is the second signal's doing.
         send(&child, second);
-        let output = child.wait_with_output().expect("it ends");
-        assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+        assert_eq!(child.wait().expect("it ends").code(), Some(130));
         let trial = &json(&folder.path().join("out/result.json"))["trials"][0];
         assert_eq!(trial["ended"], "interrupted", "what is known is written all the same");
     }

@@ -42,7 +42,7 @@ pub(crate) fn serve(script: Vec<Step>, at_models: bool, healthy: Healthy) -> Soc
             let Ok(socket) = socket else { continue };
             let (script, asked) = (Arc::clone(&script), Arc::clone(&asked));
             // A client that reads nothing any more, and does not leave either, keeps no thread for ever.
-            _ = socket.set_write_timeout(Some(Duration::from_secs(60)));
+            _ = socket.set_write_timeout(Some(Duration::from_mins(1)));
             _ = socket.set_nodelay(true);
             std::thread::spawn(move || follow(socket, &script, at_models, healthy, &asked));
         }

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
+use tonnage::clock::RunClock;
+use tonnage::units::Offset;
 
 use super::server::{Healthy, serve};
 use super::table::{Case, Fate, table};
@@ -43,7 +45,7 @@ struct Seen {
 
 fn play(case: &Case, verb: &str, most_s: f64) -> Seen {
     let folder = folder();
-    let rows: String = (0..20).map(|i| format!("{},4,4\n", f64::from(i) * 0.05)).collect();
+    let rows = (0..20).map(|i| format!("{},4,4", f64::from(i) * 0.05)).collect::<Vec<_>>().join("\n");
     std::fs::write(folder.path().join("trace.csv"), format!("arrived_at,num_prefill_tokens,num_decode_tokens\n{rows}")).expect("a trace");
     let address = serve(case.script.clone(), case.at_models, Healthy(0));
     let url = format!("{}://{address}", if case.secure { "https" } else { "http" });
@@ -56,7 +58,7 @@ fn play(case: &Case, verb: &str, most_s: f64) -> Seen {
     if !case.at_models {
         command.args(["--model", "m"]);
     }
-    let began = Instant::now();
+    let clock = RunClock::starting_in(Duration::ZERO);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
     let (mut out, mut err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
     let out = std::thread::spawn(move || read_all(&mut out));
@@ -67,14 +69,14 @@ fn play(case: &Case, verb: &str, most_s: f64) -> Seen {
         if let Some(status) = child.try_wait().expect("a child") {
             break Some(status);
         }
-        if began.elapsed() > Duration::from_secs(120) {
+        if clock.now() > Offset::from(Duration::from_mins(2)) {
             child.kill().expect("a child");
             child.wait().expect("a child");
             break None;
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    seen.took_s = began.elapsed().as_secs_f64();
+    seen.took_s = clock.now().as_secs();
     let (out, err) = (out.join().expect("text"), err.join().expect("text"));
     let code = status.and_then(|status| status.code());
     if seen.took_s > most_s {
