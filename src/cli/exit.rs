@@ -47,6 +47,8 @@ impl Exit {
                 None if report.trials.iter().all(|trial| trial.ended != Ended::Interrupted) => Self::Inconclusive,
                 None => Self::Interrupted,
                 Some(Outcome::TargetLost) => Self::TargetLost,
+                // Refused to the last one: that says nothing of a rate.
+                Some(Outcome::Infeasible) if report.trials.iter().all(|trial| trial.run_totals.completed == 0) => Self::TargetLost,
                 _ if !search.doubts.is_empty() => Self::Inconclusive,
                 Some(Outcome::Infeasible) => Self::Failed,
                 Some(Outcome::BudgetSpent | Outcome::GeneratorUnfit) => Self::Inconclusive,

@@ -15,8 +15,8 @@ use super::table::{Case, Fate, table};
 use crate::cli::{folder, json, text, tonnage};
 
 /// Verbs, and within what time each must have ended: load, timeout and drain of each of its loads, one second, and the start of a process
-/// beside three others on two cores.
-const VERBS: [(&str, f64); 4] = [("run", 6.0), ("replay", 6.0), ("sweep", 9.0), ("search", 40.0)];
+/// beside five others on two cores. Of a search that is answered, the time is its budget's affair: here it must end at all.
+const VERBS: [(&str, f64); 4] = [("run", 6.0), ("replay", 6.0), ("sweep", 9.0), ("search", 110.0)];
 /// What one process may take at 20 in flight.
 const MOST_KIB: u64 = 300 << 10;
 
@@ -99,9 +99,10 @@ fn play(case: &Case, verb: &str, most_s: f64) -> Seen {
     }
     let expected: &[i32] = match (case.fate, verb) {
         (Fate::Fails, _) => &[3],
-        (Fate::Completes, "search") => &[0, 4],
+        // Slow enough, an answer misses the objective.
+        (Fate::Completes | Fate::Either, "search") => &[0, 1, 3, 4],
         (Fate::Completes, _) => &[0],
-        (Fate::Either, _) => &[0, 3, 4],
+        (Fate::Either, _) => &[0, 3],
     };
     if !code.is_some_and(|code| expected.contains(&code)) {
         seen.wrong.push(format!("exit {code:?}: {}", text(&err).lines().last().unwrap_or_default()));
