@@ -27,8 +27,6 @@ const INPUT_TOKENS: u32 = 64;
 pub(super) const MOST_IN_FLIGHT: u64 = 8_192;
 /// In flight of the closed loop.
 const CLOSED_IN_FLIGHT: u32 = 32;
-/// Stands before a request's number in its id.
-const PREFIX: &str = "calibrate-";
 /// What a stage that is not kept may take to end.
 const DRAIN: Duration = Duration::from_millis(500);
 
@@ -67,8 +65,8 @@ pub(super) async fn open(workers: usize, rate_per_s: f64, length: Duration, room
         planned,
         completed,
         send_lag_s,
-        added_ttft_s: spread(&|seen| seen.added_ttft_s(&rows, PREFIX)),
-        itl_error_s: spread(&|seen| seen.itl_error_s(&rows, PREFIX)),
+        added_ttft_s: spread(&|seen| seen.added_ttft_s(&rows)),
+        itl_error_s: spread(&|seen| seen.itl_error_s(&rows)),
         cpu_us_per_request: played.cpu_s.filter(|_| sent > 0).map(|cpu_s| cpu_s * 1e6 / sent as f64),
         kept: completed == planned && in_time,
     };
@@ -97,7 +95,6 @@ async fn play(workers: usize, plan: Plan, profile: Profile, streamed: bool, room
     let server = Embedded::start(Options { profile, truth: Some(Box::new(log.clone())), ..Options::default() })?;
     let mut options = RequestOptions::new(vec![Target::parse(server.url())?], vec![MODEL_NAME.to_owned()]);
     options.stream = streamed;
-    PREFIX.clone_into(&mut options.request_id_prefix);
     let addresses = Addresses::of(&options.targets, &Tls::nobody()?).await?;
     let next_worker = AtomicUsize::new(0);
     let setup = Setup {

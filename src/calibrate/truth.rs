@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 
+use crate::client::request_number;
 use crate::record::{Outcome, Record};
 
 /// A truth log in memory.
@@ -24,11 +25,11 @@ impl Write for Log {
 }
 
 impl Log {
-    /// What it says, by request id. Complete once its server has stopped.
-    pub(super) fn rows(&self) -> HashMap<String, Row> {
+    /// What it says, by number of the request. Complete once its server has stopped.
+    pub(super) fn rows(&self) -> HashMap<u64, Row> {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Row>(line).ok());
-        rows.filter_map(|row| Some((row.x_request_id.clone()?, row))).collect()
+        rows.filter_map(|row| Some((request_number(row.x_request_id.as_deref()?)?, row))).collect()
     }
 }
 
@@ -81,13 +82,13 @@ impl From<&Record> for Seen {
 
 impl Seen {
     /// What the client adds to the server's own time to first token, in seconds.
-    pub(super) fn added_ttft_s(&self, rows: &HashMap<String, Row>, prefix: &str) -> Option<f64> {
-        Some(self.ttft_s? - rows.get(&format!("{prefix}{}", self.id))?.ttft_s()?)
+    pub(super) fn added_ttft_s(&self, rows: &HashMap<u64, Row>) -> Option<f64> {
+        Some(self.ttft_s? - rows.get(&self.id)?.ttft_s()?)
     }
 
     /// How far the request's mean gap between tokens is from the server's, in seconds, without sign.
-    pub(super) fn itl_error_s(&self, rows: &HashMap<String, Row>, prefix: &str) -> Option<f64> {
-        Some(libm::fabs(self.mean_gap_s? - rows.get(&format!("{prefix}{}", self.id))?.mean_gap_s()?))
+    pub(super) fn itl_error_s(&self, rows: &HashMap<u64, Row>) -> Option<f64> {
+        Some(libm::fabs(self.mean_gap_s? - rows.get(&self.id)?.mean_gap_s()?))
     }
 }
 
@@ -99,7 +100,7 @@ mod tests {
     fn what_the_client_adds_is_matched_by_request_id() {
         let mut log = Log::default();
         for line in [
-            r#"{"x_request_id":"c-7","arrived_ns":1000000000,"first_token_write_ns":1020000000,"last_token_write_ns":1030000000,"output_tokens":3}"#,
+            r#"{"x_request_id":"c-000000000007","arrived_ns":1000000000,"first_token_write_ns":1020000000,"last_token_write_ns":1030000000,"output_tokens":3}"#,
             r#"{"x_request_id":null,"arrived_ns":1,"first_token_write_ns":null,"last_token_write_ns":null,"output_tokens":0}"#,
         ] {
             log.write_all(format!("{line}\n").as_bytes()).unwrap();
@@ -108,8 +109,8 @@ mod tests {
         assert_eq!(rows.len(), 1);
         let seen = Seen { id: 7, completed: true, events: 3, send_lag_s: Some(0.0), ttft_s: Some(0.0205), mean_gap_s: Some(0.0052) };
         let near = |found: Option<f64>, expected: f64| assert!(found.is_some_and(|found| (found - expected).abs() < 1e-9), "{found:?}");
-        near(seen.added_ttft_s(&rows, "c-"), 0.0005);
-        near(seen.itl_error_s(&rows, "c-"), 0.0002);
-        assert_eq!(Seen { id: 8, ..seen }.added_ttft_s(&rows, "c-"), None, "a request the server does not know");
+        near(seen.added_ttft_s(&rows), 0.0005);
+        near(seen.itl_error_s(&rows), 0.0002);
+        assert_eq!(Seen { id: 8, ..seen }.added_ttft_s(&rows), None, "a request the server does not know");
     }
 }

@@ -45,8 +45,12 @@ impl Exit {
     pub(super) fn of_report(report: &Report) -> Self {
         if let Some(search) = &report.search {
             return match search.finished {
+                // Without a signal it has not been interrupted, whatever ended it: there is no answer yet.
+                None if report.trials.iter().all(|trial| trial.ended != Ended::Interrupted) => Self::Inconclusive,
                 None => Self::Interrupted,
                 Some(Outcome::TargetLost) => Self::TargetLost,
+                // Refused to the last one: that says nothing of a rate.
+                Some(Outcome::Infeasible) if report.trials.iter().all(|trial| trial.run_totals.completed == 0) => Self::TargetLost,
                 _ if !search.doubts.is_empty() => Self::Inconclusive,
                 Some(Outcome::Infeasible) => Self::Failed,
                 Some(Outcome::BudgetSpent | Outcome::GeneratorUnfit) => Self::Inconclusive,
@@ -61,7 +65,8 @@ impl Exit {
             return Self::Interrupted;
         }
         let unanswered = report.sweep.as_ref().is_some_and(|findings| findings.finished == Some(Finished::NoAnswer));
-        if unanswered || report.trials.iter().all(|trial| trial.run_totals.completed == 0) {
+        let is_lost = report.trials.last().is_some_and(|trial| trial.lost.is_some());
+        if unanswered || is_lost || report.trials.iter().all(|trial| trial.run_totals.completed == 0) {
             return Self::TargetLost;
         }
         // A sweep is to go on to where objectives fail.

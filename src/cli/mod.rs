@@ -94,6 +94,9 @@ fn dispatch(mut parsed: Parsed) -> Result<ExitCode, Error> {
     for phrase in &parsed.displaced {
         terminal::say(phrase);
     }
+    if matches!(parsed.arguments.verb, Verb::Run(_) | Verb::Sweep(_) | Verb::Search(_) | Verb::Replay(_)) {
+        signals::install()?;
+    }
     let help = Arguments { verb: Verb::Help(arguments::HelpArguments { topic: None }) };
     match std::mem::replace(&mut parsed.arguments, help).verb {
         Verb::Run(arguments) => run::run(*arguments, parsed),

@@ -20,7 +20,7 @@ use crate::cli::output::{Folder, Replace, deliver, header_after, header_before};
 use crate::cli::progress::{LongPass, Progress};
 use crate::cli::recount::{Counting, Recounted};
 use crate::cli::shard::{clock_of, until, wait};
-use crate::cli::signals::Signals;
+use crate::cli::signals::{self, Signals};
 use crate::cli::simulate::local_runtime;
 use crate::cli::target::{Found, with_trust};
 use crate::cli::terminal::{hidden, say};
@@ -31,7 +31,7 @@ use crate::engine::{Gauge, RecordSink, Session, Settings, Setup};
 use crate::error::Error;
 use crate::metrics::{Segment, StopRule, Trial};
 use crate::record::{Detail, Record};
-use crate::report::{Report, SCHEMA, Target};
+use crate::report::{Report, SCHEMA, Target, WIDTH, loss_text, wrapped};
 use crate::schedule::Spans;
 use crate::units::{Offset, count, per_second, seconds};
 use crate::workload::{ESTIMATE_NAME, Load, Plan, Recording, Removal};
@@ -53,13 +53,17 @@ pub(super) fn on_target(
     job: Job,
     play: impl AsyncFnOnce(Job, Found, Option<Folder>, Signals) -> Result<ExitCode, Error>,
 ) -> Result<ExitCode, Error> {
-    local_runtime()?.block_on(async {
+    let runtime = local_runtime()?;
+    let done = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         match find(&job, &mut signals).await? {
             Some((found, claimed)) => play(job, found, claimed, signals).await,
             None => Ok(Exit::Interrupted.into()),
         }
-    })
+    });
+    // A resolver that does not answer cannot be called back: it is left behind.
+    runtime.shutdown_background();
+    done
 }
 
 /// Claims the folder asked for and finds whom to ask; `None` at a signal. What was claimed in vain is given back.
@@ -116,11 +120,24 @@ async fn play(mut job: Job, found: Found, claimed: Option<Folder>, mut signals: 
 
 /// The exit code of `report`; one that scripts stop at is explained, however quiet it was to be.
 pub(super) fn ending(report: &Report) -> ExitCode {
-    let exit = Exit::of_report(report);
+    let exit = match Exit::of_report(report) {
+        Exit::Inconclusive if is_unanswered(report) && signals::any() => Exit::Interrupted,
+        exit => exit,
+    };
+    if exit == Exit::Inconclusive && is_unanswered(report) {
+        let why = "the search ended before its answer, and nobody interrupted it: its last load decided nothing; go on with --resume";
+        say(&wrapped(&format!("error: {why}"), WIDTH, 2));
+    }
     if exit == Exit::TargetLost {
-        say("error: the target answered nothing; its failures are in the result: check its address, its model and its key");
+        let why = loss_text(report).unwrap_or_else(|| "the target answered nothing".to_owned());
+        say(&wrapped(&format!("error: {why}"), WIDTH, 2));
     }
     exit.into()
+}
+
+/// Whether `report` is of a search that has not come to its end.
+fn is_unanswered(report: &Report) -> bool {
+    report.search.as_ref().is_some_and(|search| search.finished.is_none())
 }
 
 /// The result before anything was played.
@@ -284,13 +301,18 @@ pub(super) fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {
     let mut chat = job.chat.clone();
     chat.targets.clone_from(&found.targets);
     chat.models.clone_from(&found.models);
+    // Two runs at once must not give one name to two requests.
+    chat.request_id_prefix = format!("{}-{:?}", std::process::id(), RunClock::starting_in(Duration::ZERO).wall());
     let settings = Settings { timeout: job.timeout, drain: job.drain, max_in_flight: job.max_in_flight };
     let (addresses, connect_timeout) = (found.addresses.clone(), job.connect_timeout);
     let next_worker = AtomicUsize::new(0);
     let setup = Setup {
         workers: job.workers,
         encoder: Arc::new(Encoder::new(&chat)?),
-        connect: Arc::new(move || Ok(HttpClient::new(&addresses, connect_timeout, next_worker.fetch_add(1, Ordering::Relaxed)))),
+        connect: Arc::new(move || {
+            let worker = next_worker.fetch_add(1, Ordering::Relaxed);
+            Ok(HttpClient::new(&addresses, connect_timeout, worker))
+        }),
     };
     Session::threads::<HttpClient>(settings, &setup)
 }

@@ -1,28 +1,143 @@
-//! Owns the signals that ask us to stop: SIGINT and SIGTERM, alike.
+//! Owns the signals that ask us to stop: SIGINT, SIGTERM and SIGHUP, alike. A thread of its own hears them from the start of the process, so that
+//! none has to wait for what the process is doing.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
+use crate::cli::exit::Exit;
+use crate::cli::terminal::say;
 use crate::error::Error;
 
-/// Hears SIGINT and SIGTERM from now on, instead of dying of them.
+/// After a second signal, what is known has this long to be written. Then the process ends, whatever it is doing.
+const LAST_GRACE: Duration = Duration::from_millis(500);
+
+/// What has been heard, by whom it will be taken.
+#[derive(Debug, Default)]
+struct Heard {
+    signals: AtomicU32,
+    /// Those who listen now.
+    listening: AtomicU32,
+    /// Whether anyone has listened yet: before that nothing was sent.
+    begun: AtomicU32,
+    news: Notify,
+}
+
+static HEARD: OnceLock<Arc<Heard>> = OnceLock::new();
+
+/// Hears signals from now on: until someone listens, the first one ends the process. Once is enough; later calls do nothing.
+pub(super) fn install() -> Result<(), Error> {
+    let broken = |why: std::io::Error| Error::Internal(format!("signals cannot be heard: {why}"));
+    if HEARD.get().is_some() {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
+    let heard = Arc::clone(HEARD.get_or_init(Arc::default));
+    // Registered before this returns, so that no signal falls between.
+    let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+    if !hangup_is_ignored() {
+        kinds.push(SignalKind::hangup());
+    }
+    let mut signals = {
+        let _inside = runtime.enter();
+        kinds.into_iter().map(signal).collect::<Result<Vec<Signal>, _>>().map_err(broken)?
+    };
+    let hear = move || {
+        runtime.block_on(async {
+            loop {
+                std::future::poll_fn(|cx| {
+                    let any = signals.iter_mut().any(|signal| signal.poll_recv(cx).is_ready());
+                    if any { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+                })
+                .await;
+                heard.note();
+            }
+        });
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(hear).map_err(broken)?;
+    Ok(())
+}
+
+/// Whether SIGHUP was ignored when the process began, as under `nohup`: then the terminal may go.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    // Signal 1 is the lowest bit.
+    ignored.is_some_and(|ignored| ignored & 1 == 1)
+}
+
+impl Heard {
+    fn note(&self) {
+        let earlier = self.signals.fetch_add(1, Ordering::AcqRel);
+        let (listened, begun) = (self.listening.load(Ordering::Acquire) > 0, self.begun.load(Ordering::Acquire) > 0);
+        if listened {
+            self.news.notify_waiters();
+        }
+        match (earlier, listened) {
+            (0, true) => {}
+            (0, false) if begun => say("interrupted: the load is over, and its result is being written; interrupt again to leave it"),
+            (1.., true) => {
+                // What listens lets go, and what is known is written, unless that does not end.
+                std::thread::spawn(|| {
+                    std::thread::sleep(LAST_GRACE);
+                    end();
+                });
+            }
+            // Nothing was sent yet, or only writing is left, which was said to be left.
+            _ => end(),
+        }
+    }
+}
+
+/// Ends the process. Nothing is said: whatever is said might have to wait.
+fn end() {
+    std::process::exit(i32::from(Exit::Interrupted.code()));
+}
+
+/// Whether any signal has come.
+pub(super) fn any() -> bool {
+    HEARD.get().is_some_and(|heard| heard.signals.load(Ordering::Acquire) > 0)
+}
+
+/// Takes signals as long as it is held: then the first does not end the process.
 #[derive(Debug)]
 pub(super) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+    heard: Arc<Heard>,
+    taken: u32,
 }
 
 impl Signals {
-    /// Starts to listen. Needs a tokio runtime.
+    /// Starts to listen.
     pub(super) fn listen() -> Result<Self, Error> {
-        let hear = |kind| signal(kind).map_err(|why| Error::Internal(format!("signals cannot be heard: {why}")));
-        Ok(Self { interrupt: hear(SignalKind::interrupt())?, terminate: hear(SignalKind::terminate())? })
+        install()?;
+        let heard = Arc::clone(HEARD.get_or_init(Arc::default));
+        heard.listening.fetch_add(1, Ordering::AcqRel);
+        heard.begun.store(1, Ordering::Release);
+        let taken = heard.signals.load(Ordering::Acquire);
+        Ok(Self { heard, taken })
     }
 
     /// Returns at the next one.
     pub(super) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+        loop {
+            let news = self.heard.news.notified();
+            tokio::pin!(news);
+            // Enlists before it looks, so that none is missed.
+            news.as_mut().enable();
+            if self.heard.signals.load(Ordering::Acquire) > self.taken {
+                self.taken += 1;
+                return;
+            }
+            news.await;
         }
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.heard.listening.fetch_sub(1, Ordering::AcqRel);
     }
 }

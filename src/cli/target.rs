@@ -66,8 +66,8 @@ impl Found {
                 (vec![Target::parse(embedded.url())?], Some(embedded))
             }
         };
-        let addresses = Addresses::of(&targets, &job.tls).await?;
-        let discovery = Discovery::new(job.chat.api_key.as_ref(), &job.chat.headers, &job.tls)?;
+        let addresses = Addresses::within(&targets, &job.tls, job.connect_timeout).await?;
+        let discovery = Discovery::connecting_within(job.connect_timeout, job.chat.api_key.as_ref(), &job.chat.headers, &job.tls)?;
         if job.wait_ready > Duration::ZERO {
             for target in &targets {
                 discovery.wait_ready(target, job.wait_ready).await?;

@@ -3,22 +3,27 @@
 use std::time::Duration;
 
 use hyper::header::HeaderMap;
-use reqwest::StatusCode;
+use reqwest::header::CONTENT_ENCODING;
 use reqwest::redirect::Policy;
+use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 
-use super::delta::failure_text;
 use super::encode::{Secret, access_headers};
+use super::tls::{tls_error, tls_words};
+use super::words::{self, MOST_ASIDE_BYTES};
 use super::{Target, Tls};
 use crate::clock::RunClock;
 use crate::error::Error;
-use crate::units::Offset;
+use crate::units::{Offset, count, visible};
 
 /// How long one question may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long to wait before asking a server that is not ready again.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Bytes that the name of a model may have: more is no name, and would stand in every request and every record.
+const MOST_NAME_BYTES: usize = 512;
 
 /// Asks servers about themselves. No proxy, no redirect, no retry.
 #[derive(Debug, Clone)]
@@ -45,6 +50,11 @@ struct Unanswered {
 impl Discovery {
     /// Questions with the same key, headers and trust as the requests of the run.
     pub fn new(api_key: Option<&Secret>, headers: &[String], tls: &Tls) -> Result<Self, Error> {
+        Self::connecting_within(PATIENCE, api_key, headers, tls)
+    }
+
+    /// The same, with a bound on the whole of connecting: name, TCP, TLS.
+    pub fn connecting_within(patience: Duration, api_key: Option<&Secret>, headers: &[String], tls: &Tls) -> Result<Self, Error> {
         let headers: HeaderMap = access_headers(api_key, headers)?;
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -52,6 +62,7 @@ impl Discovery {
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
             .timeout(PATIENCE)
+            .connect_timeout(patience)
             .default_headers(headers)
             .build()
             .map_err(|error| Error::Internal(format!("no HTTP client: {error}")))?;
@@ -85,48 +96,90 @@ impl Discovery {
         let refuse = |passing: bool, why: String| Unanswered { error: Error::target(&**target.url(), why), passing };
         let asked = self.http.get(&url).send().await;
         let response = asked.map_err(|error| refuse(true, unreachable_text(&error)))?;
-        let status = response.status();
-        let body =
-            response.bytes().await.map_err(|error| refuse(true, format!("the answer to {url} broke off ({})", innermost(&error))))?;
+        let (status, head) = (response.status(), response.headers().clone());
+        let body = match body_of(response).await {
+            Ok(Some(body)) => body,
+            Ok(None) => {
+                let most = count(MOST_ASIDE_BYTES as u64);
+                return Err(refuse(
+                    false,
+                    format!("{url} answers with more than {most} bytes; check --target, or give --model to skip this question"),
+                ));
+            }
+            Err(error) => return Err(refuse(true, format!("the answer to {url} broke off ({})", innermost(&error)))),
+        };
         if !status.is_success() {
-            let said = failure_text(&body[..body.len().min(4096)]);
+            let said = words::of_status(status, &head, &body);
+            let skip = "check --target, or give --model to skip this question";
             return Err(match status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                    refuse(false, format!("it answers {status} ({said}); give the key with --api-key or OPENAI_API_KEY"))
+                    refuse(false, format!("it answers {said}; give the key with --api-key or OPENAI_API_KEY"))
                 }
-                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => refuse(
-                    false,
-                    format!(
-                        "{url} answers {status}: not an OpenAI-compatible base URL; check --target, or give --model to skip this question"
-                    ),
-                ),
+                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+                    refuse(false, format!("{url} answers {said}: not an OpenAI-compatible base URL; {skip}"))
+                }
+                _ if status.is_redirection() => {
+                    refuse(false, format!("{url} answers {said}; redirects are not followed: give the final URL with --target"))
+                }
                 _ => refuse(
                     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
-                    format!("{url} answers {status} ({said}); see the server's log"),
+                    format!("{url} answers {said}; see the server's log"),
                 ),
             });
         }
+        if let Some(encoding) =
+            head.get(CONTENT_ENCODING).and_then(|encoding| encoding.to_str().ok()).filter(|encoding| *encoding != "identity")
+        {
+            let why =
+                format!("{url} answers compressed ({}), which was not asked for; give --model to skip this question", visible(encoding));
+            return Err(refuse(false, why));
+        }
         let models: Models = serde_json::from_slice(&body).map_err(|error| {
+            let said = words::of_body(None, &body).map_or_else(String::new, |said| format!(", but with `{said}`"));
+            let error = visible(&error.to_string()).into_owned();
             refuse(
                 false,
-                format!("{url} does not answer with a list of models ({error}); check --target, or give --model to skip this question"),
+                format!(
+                    "{url} does not answer with a list of models{said} ({error}); check --target, or give --model to skip this question"
+                ),
             )
         })?;
+        if models.data.iter().any(|model| model.id.len() > MOST_NAME_BYTES) {
+            let why = format!("{url} lists a model whose name has more than {MOST_NAME_BYTES} bytes; give one with --model");
+            return Err(refuse(false, why));
+        }
         Ok(models.data.into_iter().map(|model| model.id).collect())
     }
 }
 
+/// A whole body; nothing where it is longer than such a body may be.
+async fn body_of(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await? {
+        if body.len() + piece.len() > MOST_ASIDE_BYTES {
+            return Ok(None);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Some(body))
+}
+
 /// What kept a question from reaching the server.
 fn unreachable_text(error: &reqwest::Error) -> String {
-    let cause = innermost(error);
-    if error.is_timeout() {
+    let cause = visible(&innermost(error)).into_owned();
+    if error.is_timeout() && error.is_connect() {
+        "no connection within --connect-timeout; check --target, or wait for the server with --wait-ready 5m".to_owned()
+    } else if error.is_timeout() {
         format!("no answer within {} s; check --target, or wait for the server with --wait-ready 5m", PATIENCE.as_secs())
     } else if cause.contains("resolve") || cause.contains("lookup") || cause.contains("Name or service") {
         format!("its name could not be resolved ({cause}); check --target, or give the address itself")
-    } else if cause.contains("certificate") {
-        format!("TLS could not be agreed ({cause}); trust its authority with --ca-cert, or anyone with --insecure")
+    } else if let Some(tls) = tls_error(error) {
+        format!("TLS could not be agreed: {}", tls_words(tls))
     } else if speaks_no_http(error) {
-        format!("something answers there, and it does not speak HTTP ({cause}); check the port of --target")
+        format!(
+            "something answers there, and it does not speak HTTP ({cause}); check the port of --target, and whether it wants https:// or \
+             speaks HTTP/2 only"
+        )
     } else {
         format!("no connection ({cause}); is the server running? --wait-ready 5m waits for it")
     }

@@ -87,7 +87,7 @@ pub struct RequestOptions {
     pub keep_text: bool,
     /// What must stand in no record, should a server echo it.
     pub secrets: Secrets,
-    /// Stands before the id in `x-request-id`. Servers key requests by it: two runs at once need two prefixes.
+    /// What the `x-request-id` of this run begins with, hashed. Servers key requests by it: two runs at once need two texts.
     pub request_id_prefix: String,
 }
 
@@ -127,7 +127,49 @@ pub struct Encoder {
     stream: bool,
     keep_text: bool,
     secrets: Secrets,
-    request_id_prefix: String,
+    request_ids: RequestIds,
+}
+
+/// The name of `x-request-id`.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Makes the `x-request-id` of each request: a UUID (RFC 9562, version 4), which some servers insist on. Its first group is of the prompt, so
+/// that two loads of one session, each of which counts its requests from 0, do not give one name to two requests in flight; the next three
+/// are of the run; the last is the number of the request, so that a line in a server's log can be found among the records.
+#[derive(Debug)]
+struct RequestIds {
+    /// Groups two to four, with the version and the variant in their places.
+    of_run: String,
+    /// `--header` sets one for all.
+    is_given: bool,
+}
+
+/// Bytes of a prompt that tell it from the others.
+const TELLING_BYTES: usize = 256;
+
+impl RequestIds {
+    fn new(run: &str, is_given: bool) -> Self {
+        let hash = blake3::hash(run.as_bytes()).to_hex();
+        Self { of_run: format!("{}-4{}-a{}", &hash[..4], &hash[4..7], &hash[7..10]), is_given }
+    }
+
+    fn mark(&self, headers: &mut HeaderMap, id: u64, prompt: &str) {
+        if self.is_given {
+            return;
+        }
+        // FNV-1a: nothing hostile is hashed here, and it costs less than a microsecond.
+        let telling = &prompt.as_bytes()[..prompt.len().min(TELLING_BYTES)];
+        let of_prompt = telling.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+        if let Ok(name) = HeaderValue::try_from(format!("{of_prompt:08x}-{}-{:012x}", self.of_run, id & 0xffff_ffff_ffff)) {
+            headers.insert(REQUEST_ID, name);
+        }
+    }
+}
+
+/// The number of the request whose `x-request-id` this is.
+#[must_use]
+pub fn request_number(x_request_id: &str) -> Option<u64> {
+    u64::from_str_radix(x_request_id.rsplit_once('-')?.1, 16).ok()
 }
 
 #[derive(Debug)]
@@ -170,7 +212,7 @@ impl Encoder {
         }
         let length_key = options.endpoint.length_key(options.length_field)?;
         let common = common_headers(options)?;
-        header_value("x-request-id", &options.request_id_prefix)?;
+        let request_ids = RequestIds::new(&options.request_id_prefix, common.contains_key(REQUEST_ID));
         let mut targets = Vec::with_capacity(options.targets.len());
         for target in &options.targets {
             let path = target.path(options.endpoint.path());
@@ -200,7 +242,7 @@ impl Encoder {
             stream: options.stream,
             keep_text: options.keep_text,
             secrets: options.secrets.clone(),
-            request_id_prefix: options.request_id_prefix.clone(),
+            request_ids,
         })
     }
 
@@ -228,9 +270,7 @@ impl Encoder {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = target.path.clone();
         *request.headers_mut() = target.headers.clone();
-        if let Ok(name) = HeaderValue::try_from(format!("{}{id}", self.request_id_prefix)) {
-            request.headers_mut().insert(HeaderName::from_static("x-request-id"), name);
-        }
+        self.request_ids.mark(request.headers_mut(), id, &spec.prompt);
         let route = Route { target: target.url.clone(), model: model.name.clone() };
         Call {
             request,

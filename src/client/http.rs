@@ -1,5 +1,6 @@
 //! Owns the HTTP client: one call from check-out to settled exchange. No proxy, no redirect, no retry, no decompression.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -7,17 +8,21 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 
 use super::answer::{Answer, End};
-use super::delta::failure_text;
 use super::encode::{Call, Encoder};
 use super::pool::{CheckedOut, Pool, Shared};
 use super::wire::{self, Wire};
+use super::words::{self, MOST_ASIDE_BYTES, MOST_START_BYTES};
 use super::{Addresses, Client, Departure, Route};
 use crate::clock::RunClock;
 use crate::record::{Exchange, Failure, FailureClass, Outcome};
+use crate::units::visible;
 use crate::workload::RequestSpec;
 
-/// Bytes read of the body that comes with a status other than 2xx.
-const MOST_FAILURE_BYTES: usize = 4096;
+/// Characters kept of a finish reason: real ones have less than twenty.
+const MOST_REASON: usize = 64;
+
+/// How long the body that explains a failure may take.
+const FAILURE_GRACE: Duration = Duration::from_secs(1);
 
 /// Sends requests over HTTP/1.1, each on a connection of its own while it lasts. One for each worker thread; what it opens ahead
 /// runs in local tasks, so its runtime must be a `LocalRuntime` or inside a `LocalSet`.
@@ -31,7 +36,8 @@ impl HttpClient {
     pub fn new(targets: &[Addresses], connect_timeout: Duration, worker: usize) -> Self {
         let clock = RunClock::starting_in(Duration::ZERO);
         let shared = Rc::new(Shared { clock, connect_timeout, scratch: wire::scratch(), connecting: std::cell::Cell::new(0) });
-        Self { pools: targets.iter().map(|target| Rc::new(Pool::new(shared.clone(), target, worker))).collect() }
+        let pools = targets.iter().map(|target| Rc::new(Pool::new(shared.clone(), target, worker))).collect();
+        Self { pools }
     }
 
     async fn settle(&self, call: Call, clock: RunClock, departure: &Departure, exchange: &mut Exchange) -> Result<(), Failure> {
@@ -63,9 +69,9 @@ impl HttpClient {
         exchange.status = Some(head.status.as_u16());
 
         if !head.status.is_success() {
-            let (text, ended) = failure_body(&mut wire, &mut body).await;
+            let (said, ended) = failure_body(&mut wire, &mut body).await;
             exchange.ended = Some(wire.last_read(clock));
-            let text = format!("{}: {text}", head.status);
+            let text = words::of_status(head.status, &head.headers, &said);
             if ended {
                 pool.give_back(wire, None).await;
             }
@@ -75,14 +81,20 @@ impl HttpClient {
             return Err(Failure::new(FailureClass::Malformed, format!("the answer is compressed ({encoding}), which was not asked for")));
         }
 
-        let mut answer = Answer::new(stream, text_of(&head.headers, CONTENT_TYPE.as_str()), asked_tokens);
+        let kind = text_of(&head.headers, CONTENT_TYPE.as_str()).map(str::to_owned);
+        let mut answer = Answer::new(stream, kind.as_deref(), asked_tokens);
         drop(head);
         exchange.text = keep_text.then(Box::default);
-        loop {
+        let mut start = Vec::new();
+        let (end, at) = loop {
             match wire.piece(&mut body).await {
                 Ok(Some(piece)) => {
                     let at = wire.last_read(clock);
-                    if !answer.read(&piece, at, exchange) {
+                    let goes_on = answer.read(&piece, at, exchange);
+                    if stream && exchange.first_event.is_none() && start.len() < MOST_START_BYTES {
+                        start.extend_from_slice(&piece[..piece.len().min(MOST_START_BYTES - start.len())]);
+                    }
+                    if !goes_on {
                         let whole = answer.is_done();
                         answer.settle(End::Orderly, at, exchange);
                         if whole {
@@ -93,16 +105,22 @@ impl HttpClient {
                     }
                 }
                 Ok(None) => {
-                    answer.settle(End::Orderly, wire.last_read(clock), exchange);
+                    let at = wire.last_read(clock);
                     pool.give_back(wire, None).await;
-                    return Ok(());
+                    break (End::Orderly, at);
                 }
-                Err(failure) => {
-                    answer.settle(End::Broken(failure), clock.now(), exchange);
-                    return Ok(());
-                }
+                Err(failure) => break (End::Broken(failure), clock.now()),
             }
+        };
+        answer.settle(end, at, exchange);
+        // What ended in order and was no stream at all says best itself what it is.
+        if let (None, Outcome::Failed(failure)) = (exchange.first_event, &mut exchange.outcome)
+            && failure.class == FailureClass::Truncated
+            && let Some((is_error, said)) = words::of_start(kind.as_deref(), &start)
+        {
+            *failure = Failure::new(if is_error { FailureClass::StreamError } else { FailureClass::Malformed }, said);
         }
+        Ok(())
     }
 }
 
@@ -135,26 +153,45 @@ impl Client for HttpClient {
             exchange.outcome = Outcome::Failed(failure);
         }
         exchange.hide(&secrets);
+        // A server's words go to screens and files: none of them may act there, or be without an end.
+        if let Outcome::Failed(failure) = &mut exchange.outcome
+            && let Cow::Owned(shown) = visible(&failure.text)
+        {
+            *failure = Failure::new(failure.class, shown);
+        }
+        if let Some(reason) = &mut exchange.finish_reason
+            && let Cow::Owned(shown) = brief(reason)
+        {
+            *reason = shown.into();
+        }
     }
 }
 
-/// What the server says with a status other than 2xx, and whether its body ended within the bytes that we read.
-async fn failure_body(wire: &mut Wire, body: &mut Incoming) -> (String, bool) {
+/// A finish reason as it is kept.
+fn brief(reason: &str) -> Cow<'_, str> {
+    match reason.char_indices().nth(MOST_REASON) {
+        None => visible(reason),
+        Some((end, _)) => Cow::Owned(format!("{}…", visible(&reason[..end]))),
+    }
+}
+
+/// What the server says with a status other than 2xx, and whether its body ended within the bytes and the time that we give it. The status is
+/// known: a body that comes to no end changes nothing about it.
+async fn failure_body(wire: &mut Wire, body: &mut Incoming) -> (Vec<u8>, bool) {
     let mut kept = Vec::new();
-    let ended = loop {
-        match wire.piece(body).await {
-            Ok(Some(piece)) => {
-                let room = MOST_FAILURE_BYTES - kept.len();
-                kept.extend_from_slice(&piece[..piece.len().min(room)]);
-                if piece.len() > room {
-                    break false;
-                }
+    let reading = async {
+        while let Ok(piece) = wire.piece(body).await {
+            let Some(piece) = piece else { return true };
+            let room = MOST_ASIDE_BYTES - kept.len();
+            kept.extend_from_slice(&piece[..piece.len().min(room)]);
+            if piece.len() > room {
+                break;
             }
-            Ok(None) => break true,
-            Err(_) => break false,
         }
+        false
     };
-    (failure_text(&kept), ended)
+    let ended = tokio::time::timeout(FAILURE_GRACE, reading).await.unwrap_or(false);
+    (kept, ended)
 }
 
 fn text_of<'head>(headers: &'head HeaderMap, name: &str) -> Option<&'head str> {

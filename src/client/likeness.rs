@@ -7,6 +7,9 @@ use super::delta::Delta;
 /// Where servers put the text of a token: of a chat answer, and of a completion.
 const KEYS: [&[u8]; 2] = [b"\"content\":", b"\"text\":"];
 
+/// Bytes of an event that is worth keeping: a larger one is no common case, and would be kept for as long as its answer lasts.
+const MOST_FRAME_BYTES: usize = 16 << 10;
+
 /// What surrounds the text in an event that was parsed and brought one plain token.
 ///
 /// A JSON object stays valid, and says the same of everything else, when one of its strings gives way to another. All that is asked of
@@ -33,7 +36,7 @@ impl Likeness {
 
     /// Keeps the frame of `event`, which was parsed as `delta`, where it is of use.
     pub(super) fn learn(&mut self, event: &[u8], delta: &Delta) {
-        if *delta != Self::token() {
+        if *delta != Self::token() || event.len() > MOST_FRAME_BYTES {
             return;
         }
         for key in KEYS {
@@ -107,6 +110,8 @@ mod tests {
         ] {
             assert!(learned(event).frame.is_empty(), "{event}");
         }
+        let large = format!(r#"{{"id":"{}","choices":[{{"delta":{{"content":"a"}}}}]}}"#, "c".repeat(MOST_FRAME_BYTES));
+        assert!(learned(&large).frame.is_empty(), "what is kept of a stream is bounded");
     }
 
     proptest! {

@@ -26,6 +26,7 @@ mod text;
 mod tls;
 mod value;
 mod wire;
+mod words;
 
 use std::future::Future;
 use std::rc::Rc;
@@ -37,7 +38,7 @@ use crate::workload::RequestSpec;
 
 pub use departure::Departure;
 pub use discover::Discovery;
-pub use encode::{Call, Encoder, LengthField, RequestOptions, Secret};
+pub use encode::{Call, Encoder, LengthField, RequestOptions, Secret, request_number};
 pub use endpoint::Endpoint;
 pub use http::HttpClient;
 pub use limits::Limits;

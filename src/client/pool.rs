@@ -159,7 +159,9 @@ impl Pool {
     }
 
     /// A connection for a send: an idle one, else one being opened that nobody waits for, else a new one. A send never waits for the bound on connecting.
+    /// However it comes by one, it takes no longer than the time to connect.
     pub(super) async fn check_out(self: &Rc<Self>, reservation: Option<Reservation>) -> Result<CheckedOut, Failure> {
+        let deadline = self.shared.clock.now().plus(self.shared.connect_timeout);
         if let Some(wire) = self.take_idle() {
             return Ok(CheckedOut { wire, opened: false });
         }
@@ -174,7 +176,7 @@ impl Pool {
             // Nobody need keep one for it any longer.
             drop(reservation);
         }
-        Ok(CheckedOut { wire: self.open().await?, opened: true })
+        Ok(CheckedOut { wire: self.open(deadline).await?, opened: true })
     }
 
     /// Takes a connection that has come to rest: for a send that waits, else to be kept.
@@ -210,15 +212,14 @@ impl Pool {
         }
     }
 
-    /// Opens a connection to the next address in turn, the others after it if it cannot be reached.
-    async fn open(&self) -> Result<Wire, Failure> {
+    /// Opens a connection to the next address in turn, the others after it if it cannot be reached; agreed and all by `deadline`.
+    async fn open(&self, deadline: Offset) -> Result<Wire, Failure> {
         let start = self.next_address.get();
         self.next_address.set(start.wrapping_add(1));
         let now = self.shared.clock.now();
         let count = self.addresses.len();
         let mut order: Vec<&Address> = (0..count).map(|i| &self.addresses[start.wrapping_add(i) % count]).collect();
         order.sort_by_key(|address| address.avoid_until.get() > now);
-        let deadline = now.plus(self.shared.connect_timeout);
         let mut failure = Failure::new(FailureClass::Connect, "no address");
         for (tried, address) in order.iter().enumerate() {
             let left = deadline.since(self.shared.clock.now());
@@ -239,7 +240,8 @@ impl Pool {
 
     async fn open_to(&self, address: SocketAddr, patience: Duration) -> Result<Wire, Failure> {
         let deadline = self.shared.clock.now().plus(patience);
-        let late = |class, what: &str| Failure::new(class, format!("no {what} within {:.1} s", patience.as_secs_f64()));
+        let limit_s = self.shared.connect_timeout.as_secs_f64();
+        let late = |class, what: &str| Failure::new(class, format!("no {what} within {limit_s:.1} s (--connect-timeout)"));
         let connected = timeout(patience, TcpStream::connect(address)).await.map_err(|_| late(FailureClass::Connect, "connection"))?;
         let refused = |error: io::Error| Failure::new(FailureClass::Connect, error.to_string());
         let socket = connected.map_err(refused)?;
@@ -281,7 +283,7 @@ impl Coming {
 
     async fn open_ahead(self) {
         let pool = self.pool.clone();
-        let opened = pool.open().await;
+        let opened = pool.open(pool.shared.clock.now().plus(pool.shared.connect_timeout)).await;
         pool.shared.connecting.set(pool.shared.connecting.get() - 1);
         // A failure is not told here: the send that needs the connection meets it, and it is its record that must hold it. Nor is
         // another one opened at once: a server that refuses is not to be hammered.
@@ -349,12 +351,12 @@ mod tests {
             drop(down);
             let pool = pool(&[second, first]);
             for _ in 0..4 {
-                assert!(pool.open().await.is_ok());
+                assert!(pool.open(Offset::NEVER).await.is_ok());
                 let (_, _) = up.accept().await.unwrap();
             }
             assert!(pool.addresses[0].avoid_until.get() > Offset::ZERO);
             drop(up);
-            let failure = pool.open().await.err().map(|failure| failure.class);
+            let failure = pool.open(Offset::NEVER).await.err().map(|failure| failure.class);
             assert_eq!(failure, Some(FailureClass::Connect));
         });
     }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::Uri;
 use hyper::http::uri::Scheme;
@@ -9,6 +10,7 @@ use hyper::http::uri::Scheme;
 use super::tls::Secure;
 use super::{Endpoint, Tls};
 use crate::error::Error;
+use crate::units::seconds;
 
 /// One server: its base URL, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,12 +94,16 @@ impl Target {
         self.scheme == "https"
     }
 
-    /// Looks the host up, once; a numeric address needs no lookup. An https target is trusted as `tls` says.
-    pub async fn resolve(&self, tls: &Tls) -> Result<Addresses, Error> {
+    /// Looks the host up, once, for at most `patience`; a numeric address needs no lookup. An https target is trusted as `tls` says.
+    pub async fn resolve(&self, tls: &Tls, patience: Duration) -> Result<Addresses, Error> {
         let addresses = if let Ok(ip) = self.host.parse::<IpAddr>() {
             vec![SocketAddr::new(ip, self.port)]
         } else {
-            let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
+            let found = tokio::time::timeout(patience, tokio::net::lookup_host((self.host.as_str(), self.port))).await;
+            let found = found.map_err(|_| {
+                let why = format!("no answer about the name `{}` within {}", self.host, seconds(patience.as_secs_f64()));
+                Error::target(&*self.url, format!("{why} (--connect-timeout); check the machine's resolver, or give the address itself"))
+            })?;
             let mut distinct: Vec<SocketAddr> = Vec::new();
             for address in found.map_err(|error| self.unresolved(&error.to_string()))? {
                 if !distinct.contains(&address) {
@@ -152,11 +158,16 @@ impl Addresses {
         self.secure.as_ref()
     }
 
-    /// Looks up every target.
+    /// Looks up every target, each for as long as the resolver takes.
     pub async fn of(targets: &[Target], tls: &Tls) -> Result<Vec<Self>, Error> {
+        Self::within(targets, tls, Duration::from_hours(1)).await
+    }
+
+    /// Looks up every target, each for at most `patience`.
+    pub async fn within(targets: &[Target], tls: &Tls, patience: Duration) -> Result<Vec<Self>, Error> {
         let mut all = Vec::with_capacity(targets.len());
         for target in targets {
-            all.push(target.resolve(tls).await?);
+            all.push(target.resolve(tls, patience).await?);
         }
         Ok(all)
     }
@@ -200,13 +211,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_numeric_address_needs_no_lookup() {
-        let addresses = Target::parse("http://[::1]:8001").unwrap().resolve(&Tls::nobody().unwrap()).await.unwrap();
+        let addresses = Target::parse("http://[::1]:8001").unwrap().resolve(&Tls::nobody().unwrap(), Duration::from_mins(1)).await.unwrap();
         assert_eq!(addresses.all(), ["[::1]:8001".parse().unwrap()]);
     }
 
     #[tokio::test]
     async fn a_name_without_address_is_a_target_error() {
-        let error = Target::parse("http://no-such-host.invalid").unwrap().resolve(&Tls::nobody().unwrap()).await.unwrap_err();
+        let error = Target::parse("http://no-such-host.invalid")
+            .unwrap()
+            .resolve(&Tls::nobody().unwrap(), Duration::from_mins(1))
+            .await
+            .unwrap_err();
         assert!(matches!(&error, Error::Target { .. }) && error.to_string().contains("could not be resolved"), "{error}");
     }
 }

@@ -1,16 +1,20 @@
 //! Owns TLS towards servers: whom to trust, and the one configuration that the hot path and discovery share.
 
+use std::error::Error as StdError;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme, WantsVerifier};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme, WantsVerifier};
 use tokio_rustls::TlsConnector;
 
 use crate::error::Error;
+use crate::units::visible;
 
 /// Whom to trust. TLS 1.2 and 1.3 with `ring`, HTTP/1.1 only, the server's name sent along (SNI). Shared by all workers.
 #[derive(Debug, Clone)]
@@ -41,16 +45,21 @@ impl Tls {
     pub fn machine_and(pem: &[u8], path: &Path) -> Result<Self, Error> {
         let refuse = |why: String| Error::input(path, format!("{why}; --ca-cert takes certificates in PEM (BEGIN CERTIFICATE)"));
         let mut roots = machine_roots();
-        let mut found = false;
+        let mut given = Vec::new();
         for certificate in CertificateDer::pem_slice_iter(pem) {
             let certificate = certificate.map_err(|why| refuse(format!("cannot be read as PEM: {why}")))?;
-            roots.add(certificate).map_err(|why| refuse(format!("holds a certificate that cannot be trusted: {why}")))?;
-            found = true;
+            roots.add(certificate.clone()).map_err(|why| refuse(format!("holds a certificate that cannot be trusted: {why}")))?;
+            given.push(certificate);
         }
-        if !found {
+        if given.is_empty() {
             return Err(refuse("holds no certificate".to_owned()));
         }
-        Ok(Self::over(builder()?.0.with_root_certificates(roots).with_no_client_auth()))
+        let (builder, provider) = builder()?;
+        let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|why| refuse(format!("holds certificates that cannot be used: {why}")))?;
+        let given = Arc::new(Given { inner, given });
+        Ok(Self::over(builder.dangerous().with_custom_certificate_verifier(given).with_no_client_auth()))
     }
 
     /// Takes any certificate from anyone (`--insecure`).
@@ -106,6 +115,135 @@ fn machine_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     roots
+}
+
+/// Believes the authorities of `inner`, and a server that shows one of the certificates given, whatever that says of itself: `openssl req -x509`
+/// marks what it makes as an authority, and by the rules an authority is no server. Its name and its time are checked all the same.
+#[derive(Debug)]
+struct Given {
+    inner: Arc<WebPkiServerVerifier>,
+    given: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Given {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match &verified {
+            // Told only after its time was looked at; its signature on the handshake is checked beside.
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(why)))
+                if why.to_string().contains("CaUsedAsEndEntity") && self.given.iter().any(|given| given == end_entity) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            _ => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// The TLS error behind `error`, however deep.
+pub(super) fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    let mut cause = Some(error);
+    while let Some(this) = cause {
+        if let Some(found) = this.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        // An I/O error does not count what it wraps as its source.
+        let wrapped = this.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = wrapped.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| this.source());
+    }
+    None
+}
+
+/// Why TLS was not agreed, and what to do.
+pub(super) fn tls_words(error: &(dyn StdError + 'static)) -> String {
+    use rustls::{AlertDescription, Error as Tls};
+    let Some(tls) = tls_error(error) else {
+        return match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+            Some(std::io::ErrorKind::UnexpectedEof) => {
+                "the server ended the connection during the handshake; is https:// right, and is it this port?".to_owned()
+            }
+            _ => error.to_string(),
+        };
+    };
+    let date = |time: UnixTime| {
+        jiff::Timestamp::from_second(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+            .map_or_else(|_| String::new(), |date| date.strftime("%Y-%m-%d").to_string())
+    };
+    match tls {
+        Tls::InvalidMessage(_) => format!("what answers there does not speak TLS ({tls}); for a plain port write http:// in --target"),
+        Tls::NoApplicationProtocol | Tls::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+            "the server offers no HTTP/1.1 (ALPN), perhaps HTTP/2 only; ask a port that offers HTTP/1.1".to_owned()
+        }
+        Tls::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure) => {
+            format!("the server refused the handshake ({tls}); it may ask for a client certificate, which tonnage does not send")
+        }
+        Tls::InvalidCertificate(why) => match why {
+            CertificateError::Expired => "the server's certificate has expired; renew it, or give --insecure".to_owned(),
+            CertificateError::ExpiredContext { not_after, .. } => {
+                format!("the server's certificate expired on {}; renew it, or give --insecure", date(*not_after))
+            }
+            CertificateError::NotValidYet => "the server's certificate is not valid yet; check the clocks, or give --insecure".to_owned(),
+            CertificateError::NotValidYetContext { not_before, .. } => {
+                format!("the server's certificate is valid from {} on; check the clocks, or give --insecure", date(*not_before))
+            }
+            CertificateError::UnknownIssuer => {
+                "the server's certificate comes from an authority that is not trusted here, or the server does not send the \
+                 intermediate certificate; give the authority or the certificate itself with --ca-cert, or give --insecure"
+                    .to_owned()
+            }
+            CertificateError::NotValidForNameContext { expected, presented } => {
+                let names = if presented.is_empty() { "no name (no subjectAltName)".to_owned() } else { names_of(presented) };
+                format!("the server's certificate is for {names}, not for {}; ask it by its name, or give --insecure", expected.to_str())
+            }
+            CertificateError::NotValidForName => {
+                "the server's certificate is for another name; ask it by its name, or give --insecure".to_owned()
+            }
+            CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+                "the server shows a self-signed certificate; give that certificate with --ca-cert, or give --insecure".to_owned()
+            }
+            _ => format!("{tls}; give --insecure to connect all the same"),
+        },
+        _ => tls.to_string(),
+    }
+}
+
+/// The names in a certificate, which rustls hands over as `DnsName("localhost")`.
+fn names_of(presented: &[String]) -> String {
+    let name = |text: &String| match text.split_once('(') {
+        Some((_, inside)) => inside.trim_end_matches(')').trim_matches('"').to_owned(),
+        None => text.clone(),
+    };
+    visible(&presented.iter().map(name).collect::<Vec<_>>().join(", ")).into_owned()
 }
 
 /// Believes everyone.

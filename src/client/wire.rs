@@ -18,7 +18,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::Departure;
-use super::tls::Secure;
+use super::tls::{Secure, tls_error, tls_words};
+use super::words;
 use crate::clock::RunClock;
 use crate::record::{Failure, FailureClass};
 use crate::units::Offset;
@@ -34,10 +35,66 @@ pub(super) fn scratch() -> Scratch {
     Rc::new(RefCell::new(vec![0; MOST_BUFFERED_BYTES].into_boxed_slice()))
 }
 
+/// Bytes read from one socket in a row. Then the other tasks of the worker have their turn: an answer that never pauses must delay neither
+/// a send, nor another answer, nor a deadline. Parsing so many takes less than a millisecond.
+const MOST_READ_IN_A_ROW: usize = 32 << 10;
+
+/// Reads of one socket in a row: a server that sends a byte at a time costs a system call each.
+const MOST_READS_IN_A_ROW: u32 = 32;
+
+/// Pieces of a body handed over in a row, for chunks of a few bytes each.
+const MOST_PIECES_IN_A_ROW: u32 = 128;
+
+/// Bytes of an answer kept to say what it is, where it is not HTTP.
+const START_BYTES: usize = 16;
+
+/// What a task may still do with one connection before others have their turn.
+#[derive(Debug, Default)]
+struct Turn {
+    bytes: Cell<usize>,
+    reads: Cell<u32>,
+    pieces: Cell<u32>,
+}
+
+impl Turn {
+    /// Begins: whoever polls has just been woken.
+    fn begin(&self) {
+        self.bytes.set(MOST_READ_IN_A_ROW);
+        self.reads.set(MOST_READS_IN_A_ROW);
+        self.pieces.set(MOST_PIECES_IN_A_ROW);
+    }
+
+    /// Whether the socket may be read again in this turn.
+    fn may_read(&self) -> bool {
+        self.bytes.get() > 0 && self.reads.get() > 0
+    }
+
+    fn note_read(&self, bytes: usize) {
+        self.bytes.set(self.bytes.get().saturating_sub(bytes));
+        self.reads.set(self.reads.get().saturating_sub(1));
+    }
+
+    /// Whether another piece of the body may be handed over in this turn.
+    fn take_piece(&self) -> bool {
+        let left = self.pieces.get();
+        self.pieces.set(left.saturating_sub(1));
+        left > 0
+    }
+}
+
+/// Wakes `cx` when the other tasks of the worker, and its sockets and timers, have had their turn.
+fn wake_later(cx: &mut Context<'_>) {
+    // Tokio defers this wake-up until the driver was polled; a plain wake-up would come back before it.
+    _ = pin!(tokio::task::yield_now()).poll(cx);
+}
+
 /// When bytes passed. Shared by the socket, which sits deep inside hyper, and the driver of the request.
 #[derive(Debug, Default)]
 struct Stamps {
     clock: Cell<Option<RunClock>>,
+    turn: Turn,
+    /// The first bytes read since the request began, before anyone decrypts them.
+    start: Cell<([u8; START_BYTES], u8)>,
     /// The request is ready, but may not leave yet.
     held: Cell<bool>,
     written: Cell<Option<Offset>>,
@@ -47,6 +104,16 @@ struct Stamps {
 impl Stamps {
     fn now(&self) -> Option<Offset> {
         self.clock.get().map(|clock| clock.now())
+    }
+
+    fn keep_start(&self, bytes: &[u8]) {
+        let (mut start, length) = self.start.get();
+        let at = usize::from(length);
+        if at < START_BYTES {
+            let more = bytes.len().min(START_BYTES - at);
+            start[at..at + more].copy_from_slice(&bytes[..more]);
+            self.start.set((start, (at + more) as u8));
+        }
     }
 }
 
@@ -59,8 +126,15 @@ struct Stamped {
 
 impl AsyncRead for Stamped {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.stamps.turn.may_read() {
+            wake_later(cx);
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
         self.stamps.read.set(self.stamps.now());
+        self.stamps.turn.note_read(buffer.filled().len() - before);
+        self.stamps.keep_start(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
@@ -171,6 +245,7 @@ pub(super) struct Wire {
     /// `None` once hyper is through with it.
     connection: Option<Box<Connection<Line, Full<Bytes>>>>,
     stamps: Rc<Stamps>,
+    is_secure: bool,
     /// Requests sent on it so far.
     uses: u32,
 }
@@ -180,7 +255,7 @@ impl Wire {
     pub(super) async fn over(socket: TcpStream, scratch: Scratch) -> Result<Self, Failure> {
         let stamps = Rc::new(Stamps::default());
         let stamped = Stamped { socket, stamps: stamps.clone() };
-        Self::on(Line { socket: Socket::Plain(stamped), scratch }, stamps).await
+        Self::on(Line { socket: Socket::Plain(stamped), scratch }, stamps, false).await
     }
 
     /// Agrees on TLS with whom `secure` names, then speaks HTTP/1.1.
@@ -188,15 +263,20 @@ impl Wire {
         let stamps = Rc::new(Stamps::default());
         let stamped = Stamped { socket, stamps: stamps.clone() };
         let (connector, name) = secure.connector();
-        let agreed = connector.connect(name, stamped).await;
-        let stream = agreed.map_err(|error| Failure::new(FailureClass::Tls, format!("TLS could not be agreed: {error}")))?;
-        Self::on(Line { socket: Socket::Secure(Box::new(stream)), scratch }, stamps).await
+        let mut agreeing = pin!(connector.connect(name, stamped));
+        let agreed = poll_fn(|cx| {
+            stamps.turn.begin();
+            agreeing.as_mut().poll(cx)
+        })
+        .await;
+        let stream = agreed.map_err(|error| Failure::new(FailureClass::Tls, format!("TLS could not be agreed: {}", tls_words(&error))))?;
+        Self::on(Line { socket: Socket::Secure(Box::new(stream)), scratch }, stamps, true).await
     }
 
-    async fn on(line: Line, stamps: Rc<Stamps>) -> Result<Self, Failure> {
+    async fn on(line: Line, stamps: Rc<Stamps>, is_secure: bool) -> Result<Self, Failure> {
         let begun = Builder::new().max_buf_size(MOST_BUFFERED_BYTES).handshake(line).await;
         let (sender, connection) = begun.map_err(|error| Failure::new(FailureClass::Connect, error.to_string()))?;
-        Ok(Self { sender, connection: Some(Box::new(connection)), stamps, uses: 0 })
+        Ok(Self { sender, connection: Some(Box::new(connection)), stamps, is_secure, uses: 0 })
     }
 
     /// Whether an earlier request used it.
@@ -230,6 +310,7 @@ impl Wire {
     }
 
     fn looks_idle(&mut self, cx: &mut Context<'_>) -> bool {
+        self.stamps.turn.begin();
         self.drive(cx);
         self.connection.is_some() && self.sender.is_ready()
     }
@@ -245,10 +326,12 @@ impl Wire {
         self.stamps.clock.set(Some(clock));
         self.stamps.written.set(None);
         self.stamps.read.set(None);
+        self.stamps.start.set(Default::default());
         self.uses += 1;
         let mut response = pin!(self.sender.send_request(request));
         self.stamps.held.set(departure.sent().is_none());
         let answered = poll_fn(|cx| {
+            self.stamps.turn.begin();
             loop {
                 self.drive(cx);
                 *written = self.stamps.written.get();
@@ -270,7 +353,15 @@ impl Wire {
 
     /// The next bytes of the body; `None` at its end.
     pub(super) async fn piece(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
-        poll_fn(|cx| self.poll_piece(cx, body)).await
+        let mut woken = false;
+        poll_fn(|cx| {
+            // Asked anew it is still the turn of before, which the pieces at hand use up; only a wake-up begins another.
+            if std::mem::replace(&mut woken, true) {
+                self.stamps.turn.begin();
+            }
+            self.poll_piece(cx, body)
+        })
+        .await
     }
 
     /// The same, but `None` inside where nothing has come yet.
@@ -284,6 +375,10 @@ impl Wire {
 
     fn poll_piece(&mut self, cx: &mut Context<'_>, body: &mut Incoming) -> Poll<Result<Option<Bytes>, Failure>> {
         let mut driven = false;
+        if !self.stamps.turn.take_piece() {
+            wake_later(cx);
+            return Poll::Pending;
+        }
         loop {
             match Pin::new(&mut *body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
@@ -307,23 +402,24 @@ impl Wire {
 
     /// What a hyper error means for the request: bytes that are not HTTP, or a connection that broke.
     fn explain(&self, error: &hyper::Error, when: &str) -> Failure {
+        if let Some(tls) = tls_error(error) {
+            return Failure::new(FailureClass::Tls, format!("TLS broke {when}: {}", tls_words(tls)));
+        }
         let mut cause: &(dyn std::error::Error + 'static) = error;
         let mut kind = None;
         loop {
-            if let Some(error) = cause.downcast_ref::<io::Error>() {
-                kind = Some(error.kind());
-                // An I/O error does not count what it wraps as its source.
-                if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                    return Failure::new(FailureClass::Tls, format!("TLS broke {when}: {tls}"));
-                }
-            }
+            kind = cause.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
             match cause.source() {
                 Some(deeper) => cause = deeper,
                 None => break,
             }
         }
         if error.is_parse() || matches!(kind, Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)) {
-            return Failure::new(FailureClass::Malformed, format!("not HTTP: {error}: {cause}"));
+            let (start, length) = self.stamps.start.get();
+            let start = &start[..usize::from(length)];
+            let foreign = words::of_foreign(start).filter(|_| !self.is_secure && !start.starts_with(b"HTTP/"));
+            let text = foreign.map_or_else(|| format!("not HTTP: {error}: {cause}"), |said| format!("not HTTP: {said}"));
+            return Failure::new(FailureClass::Malformed, text);
         }
         let reused = if self.is_reused() { " (a connection kept alive from an earlier request)" } else { "" };
         Failure::new(FailureClass::Reset, format!("the connection broke {when}{reused}: {cause}"))

@@ -12,10 +12,12 @@ pub(super) async fn follow<C: Client>(client: Rc<C>, live: Arc<Live>, call: C::C
     let mut exchange = Exchange::default();
     let given_up = {
         let send = client.send(call, live.clock, &departure, &mut exchange);
+        // The deadlines first: an answer that never pauses uses up what a task may do at one waking, and what is polled after it would never
+        // be seen to have come.
         tokio::select! {
             biased;
-            () = send => None,
             outcome = given_up(&live, &departure) => Some(outcome),
+            () = send => None,
         }
     };
     exchange.sent = Some(departure.left().await);

@@ -64,6 +64,14 @@ fn add_reason(reasons: &mut BTreeMap<String, u64>, reason: &str, number: u64) {
 }
 
 impl Counts {
+    /// The name under which a failure is counted.
+    pub(super) fn kind_of(class: FailureClass, status: Option<u16>) -> String {
+        match (class, status) {
+            (FailureClass::Status, Some(status)) => format!("status_{status}"),
+            (class, _) => class.name().to_owned(),
+        }
+    }
+
     /// Counts one request.
     pub fn add(&mut self, record: &Record) {
         self.planned += 1;
@@ -82,11 +90,7 @@ impl Counts {
             Outcome::Completed => self.completed += 1,
             Outcome::Failed(failure) => {
                 self.failed += 1;
-                let key = match (failure.class, record.exchange.status) {
-                    (FailureClass::Status, Some(status)) => format!("status_{status}"),
-                    (class, _) => class.name().to_owned(),
-                };
-                *self.failures.entry(key).or_default() += 1;
+                *self.failures.entry(Self::kind_of(failure.class, record.exchange.status)).or_default() += 1;
             }
             Outcome::TimedOut => self.timed_out += 1,
             Outcome::Unresolved => self.unresolved += 1,

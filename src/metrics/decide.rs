@@ -8,7 +8,7 @@ use crate::metrics::evidence::{Share, all_far_beyond, decide_share, mean_of, tai
 use crate::metrics::health::lag_limit_s;
 use crate::metrics::state::State;
 use crate::metrics::{Known, Limit, Metric, Objective, Statistic, Summary};
-use crate::units::{count, seconds};
+use crate::units::{count, per_second, seconds};
 
 /// The least one-sided confidence of every decision.
 pub const CONFIDENCE: f64 = 0.95;
@@ -205,11 +205,12 @@ impl Case<'_> {
         Some(match share.met {
             Some(true) => return None,
             Some(false) => format!(
-                "{text}: {} of {} requests missed it, {:.3}% where {:.3}% are allowed; lower the rate or raise the limit",
+                "{text}: {} of {} requests missed it, {:.3}% where {:.3}% are allowed; {}",
                 count(misses),
                 count(start.decided),
                 100.0 * misses as f64 / start.decided.max(1) as f64,
-                100.0 * allowed
+                100.0 * allowed,
+                remedy(self.summary)
             ),
             None if self.summary.cohort().planned == 0 => nothing_measured(start),
             None if decided == 0 && self.summary.answers().unseen > 0 => {
@@ -325,6 +326,22 @@ fn nothing_measured(start: &ObjectiveJudgement) -> String {
 }
 
 /// The largest observed value, no more.
+/// What to do about requests that missed: lowering the rate mends what is slow, not what is refused or gone.
+fn remedy(summary: &Summary) -> String {
+    let (cohort, window_s) = (summary.cohort(), summary.frame().window.length_s());
+    let gone = cohort.failed + cohort.timed_out;
+    if let Some(lost) = summary.misses().lost() {
+        format!("the target was lost at {}: look at its log, and measure again", seconds(lost.at_s))
+    } else if cohort.refused() > 0 && 2 * cohort.refused() >= gone && 10 * cohort.refused() >= cohort.planned && window_s > 0.0 {
+        let per_s = per_second(cohort.completed as f64 / window_s);
+        format!("the server refused {} of {}: it let about {per_s} through", count(cohort.refused()), count(cohort.planned))
+    } else if 2 * gone >= cohort.planned && cohort.planned > 0 {
+        format!("{} of {} failed or timed out: see their reasons", count(gone), count(cohort.planned))
+    } else {
+        "lower the rate or raise the limit".to_owned()
+    }
+}
+
 fn by_max(summary: &Summary, limit: &Limit, tally: &Tally, start: ObjectiveJudgement) -> ObjectiveJudgement {
     let observed = match limit.metric {
         Metric::Itl | Metric::Tbt => mean_gap_quantile(summary, limit.metric, 1.0),
@@ -337,7 +354,7 @@ fn by_max(summary: &Summary, limit: &Limit, tally: &Tally, start: ObjectiveJudge
     };
     let reason = match met {
         Some(true) => None,
-        Some(false) => Some(format!("{}: {} requests are beyond it; lower the rate or raise the limit", start.text, count(tally.misses))),
+        Some(false) => Some(format!("{}: {} requests are beyond it; {}", start.text, count(tally.misses), remedy(summary))),
         None if summary.cohort().planned == 0 => Some(nothing_measured(&start)),
         None => {
             Some(format!("{}: {} requests were cut off before they were decided; use a longer --drain", start.text, count(tally.undecided)))

@@ -15,6 +15,7 @@ mod flow;
 #[cfg(test)]
 mod fold_tests;
 mod health;
+mod misses;
 mod sample;
 mod sequence;
 mod series;
@@ -38,6 +39,7 @@ pub use decide::{CONFIDENCE, ObjectiveJudgement};
 pub use distribution::{Distribution, Known};
 pub use flow::Flow;
 pub use health::{Health, examine};
+pub use misses::{FailureGroup, Lost};
 pub use sample::SamplePoint;
 pub use sequence::{Came, Sequence, Toll};
 pub use slo::{Comparison, DEFAULT_ATTAINMENT_PERCENT, Limit, Objective, Objectives, PRESETS, Preset, Standing, Statistic, help_slo};

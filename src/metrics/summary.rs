@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::metrics::answers::{Answers, AnswersView};
 use crate::metrics::block::{Block, Seen, Tally};
 use crate::metrics::flow::{Flow, for_each_arrival};
+use crate::metrics::misses::Misses;
 use crate::metrics::sample::{Sample, SamplePoint, points};
 use crate::metrics::series::Series;
 use crate::metrics::state::{Slots, State};
@@ -55,6 +56,7 @@ pub struct Summary {
     objectives: Arc<Objectives>,
     cohort: Counts,
     totals: Counts,
+    misses: Misses,
     planned: u64,
     planned_sent: u64,
     planned_send_lag: Distribution,
@@ -79,6 +81,7 @@ impl Summary {
             frame,
             cohort: Counts::default(),
             totals: Counts::default(),
+            misses: Misses::default(),
             planned: 0,
             planned_sent: 0,
             planned_send_lag: Distribution::new(Metric::SendLag),
@@ -103,6 +106,7 @@ impl Summary {
         let values = Values::of(record, self.frame.streamed);
         let goodness = values.goodness(record, &self.objectives);
         self.totals.add(record);
+        self.misses.add(record);
         self.flow.add_flight(record, self.frame.window, self.frame.load_end, in_cohort);
         self.add_sample(record, &values);
         self.slots.add(record, |metric| values.get(metric, OriginOf::Scheduled));
@@ -203,6 +207,7 @@ impl Summary {
     pub fn merge(&mut self, other: &Self) {
         self.cohort.merge(&other.cohort);
         self.totals.merge(&other.totals);
+        self.misses.merge(&other.misses);
         self.planned += other.planned;
         self.planned_sent += other.planned_sent;
         self.planned_send_lag.merge(&other.planned_send_lag);
@@ -264,6 +269,11 @@ impl Summary {
     #[must_use]
     pub fn totals(&self) -> &Counts {
         &self.totals
+    }
+
+    /// Why requests failed, and when the target was lost.
+    pub(super) fn misses(&self) -> &Misses {
+        &self.misses
     }
 
     /// (planned, sent) of the cohort without released requests: what generator health compares.

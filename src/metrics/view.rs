@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::dependence::quantile_interval95;
 use crate::metrics::state::State;
 use crate::metrics::{
-    Counts, Distribution, Ended, Health, Judgement, Known, LoadFacts, LoadOrigin, Metric, ObjectiveJudgement, OriginOf, SamplePoint,
-    Summary, TokensView, Trial, Verdict,
+    Counts, Distribution, Ended, FailureGroup, Health, Judgement, Known, LoadFacts, LoadOrigin, Lost, Metric, ObjectiveJudgement, OriginOf,
+    SamplePoint, Summary, TokensView, Trial, Verdict,
 };
 use crate::units::Window;
 
@@ -33,6 +33,12 @@ pub struct TrialView {
     pub requests: Counts,
     /// All requests by outcome.
     pub run_totals: Counts,
+    /// What the most frequent failures said, the most frequent first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<FailureGroup>,
+    /// Present where the target was lost for good during the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
     /// The cohort by what set the instants, where both the plan and completions did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origins: Option<Origins>,
@@ -266,6 +272,8 @@ pub fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
         drain_end_s: trial.drain_end.as_secs(),
         requests: Counts { not_due: trial.not_due, ..cohort.clone() },
         run_totals: Counts { not_due: trial.not_due, ..summary.totals().clone() },
+        failures: summary.misses().largest(),
+        lost: summary.misses().lost(),
         origins: (trial.load.origin == LoadOrigin::Mixed).then(|| Origins { planned, released: cohort.planned - planned - cohort.skipped }),
         rates: Rates {
             offered_per_s: per_s(planned as f64).filter(|_| planned > 0),

@@ -5,12 +5,13 @@ use crate::metrics::{
     VerdictResult,
 };
 use crate::report::Report;
+use crate::report::failures::failures_text;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::offered::offered_text;
 use crate::report::search::search_text;
 use crate::report::sweep::sweep_text;
 use crate::report::tokens::tokens_text;
-use crate::units::{Offset, count, per_second, plain, seconds};
+use crate::units::{Offset, count, per_second, plain, seconds, visible};
 use crate::workload::ESTIMATE_NAME;
 
 pub(super) const UNKNOWN: &str = "—";
@@ -39,7 +40,8 @@ pub fn render(report: &Report, ink: Ink) -> String {
 
 fn header(report: &Report, ink: Ink) -> String {
     let target = &report.target;
-    let mut lines = vec![ink.paint(Tone::Heading, &wrapped(&format!("{} at {}", target.model, target.urls.join(", ")), WIDTH, 0))];
+    let mut lines =
+        vec![ink.paint(Tone::Heading, &wrapped(&format!("{} at {}", visible(&target.model), visible(&target.urls.join(", "))), WIDTH, 0))];
     if target.simulated {
         lines.push(ink.paint(Tone::Warning, "SIMULATED: these figures describe a pretend server, not any machine."));
     }
@@ -194,6 +196,7 @@ fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
         text.push_str(&wrapped(&format!("failures: {}", failures_of(counts)), WIDTH, 2));
         text.push('\n');
     }
+    text.push_str(&failures_text(trial, ink));
     // A reason that is not the usual one says why answers are short, or which of them were held back.
     if counts.finish_reasons.keys().any(|reason| !USUAL_REASONS.contains(&reason.as_str())) {
         let each = counts.finish_reasons.iter().map(|(reason, number)| format!("{reason} {}", count(*number)));

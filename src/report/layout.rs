@@ -6,7 +6,7 @@ use crate::units::visible;
 pub use crate::units::wrapped;
 
 /// Columns that text keeps to where it can.
-pub(super) const WIDTH: usize = 80;
+pub const WIDTH: usize = 80;
 
 /// Whether text may carry colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

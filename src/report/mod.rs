@@ -1,6 +1,7 @@
 //! Owns what a result says and how it is shown: the model, and the console's tables.
 
 mod console;
+mod failures;
 mod fit;
 mod fleet;
 mod inspection;
@@ -12,9 +13,10 @@ mod sweep;
 mod tokens;
 
 pub use console::{render, shown_figure};
+pub use failures::loss_text;
 pub use fit::render_fit;
 pub use fleet::render_fleet;
 pub use inspection::render_inspection;
-pub use layout::{Ink, wrapped};
+pub use layout::{Ink, WIDTH, wrapped};
 pub use model::{Host, Report, SCHEMA, Target, Tool};
 pub use search::probe_account;

@@ -3,6 +3,7 @@
 use crate::metrics::TrialView;
 use crate::report::Report;
 use crate::report::console::percent;
+use crate::report::failures::most_frequent;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::search::hunt::{Kept, Purpose, SearchFindings};
 use crate::search::step::{Count, End, Probe};
@@ -27,6 +28,11 @@ pub(super) fn search_text(report: &Report, findings: &SearchFindings, ink: Ink) 
             text.push_str(&ink.paint(Tone::Warning, &wrapped(&format!("warning: {}: {fault}", trial.label), WIDTH, 2)));
             text.push('\n');
         }
+    }
+    let lost = report.trials.iter().zip(&findings.loads).filter(|(_, load)| load.kept == Kept::Lost);
+    for (trial, words) in lost.filter_map(|(trial, _)| Some((trial, most_frequent(trial)?))) {
+        text.push_str(&ink.paint(Tone::Warning, &wrapped(&format!("{}: {words}", trial.label), WIDTH, 2)));
+        text.push('\n');
     }
     for note in &report.notes {
         text.push_str(&wrapped(&format!("note: {note}"), WIDTH, 2));

@@ -3,6 +3,7 @@
 use crate::metrics::{Ended, Known, LoadOrigin, Metric, StatsView, TrialView, VerdictResult};
 use crate::report::Report;
 use crate::report::console::{UNKNOWN, losses_of, percent, rate, shown, unit_of};
+use crate::report::failures::most_frequent;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::search::{PointFindings, Stability, SweepFindings};
 use crate::units::{count, per_second, plain, seconds};
@@ -219,6 +220,7 @@ fn warnings(report: &Report, rows: &[Row<'_>], ink: Ink) -> String {
         if !lost.is_empty() {
             lines.push(wrapped(&format!("{}: of {} requests {lost}", row.name(), count(trial.requests.planned)), WIDTH, 2));
         }
+        lines.extend(most_frequent(trial).map(|words| wrapped(&format!("{}: {words}", row.name()), WIDTH, 2)));
         for fault in trial.health.faults.iter().filter(|fault| reason != Some(*fault)) {
             let kind = |fault: &str| fault.split([':', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).next().map(str::to_owned);
             match faults.iter_mut().find(|(told, _)| kind(told) == kind(fault)) {

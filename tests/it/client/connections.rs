@@ -224,7 +224,10 @@ fn a_server_that_is_not_there_is_a_failure_to_connect() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        let addresses = [tonnage::client::Target::parse(&url).unwrap().resolve(&tonnage::client::Tls::nobody().unwrap()).await.unwrap()];
+        let addresses =
+            tonnage::client::Addresses::of(&[tonnage::client::Target::parse(&url).unwrap()], &tonnage::client::Tls::nobody().unwrap())
+                .await
+                .unwrap();
         bench.client = std::rc::Rc::new(tonnage::client::HttpClient::new(&addresses, Duration::from_secs(10), 0));
         let call = bench.call(0);
         bench.client.reserve(&call);

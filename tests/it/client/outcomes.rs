@@ -124,10 +124,13 @@ fn a_status_says_what_the_server_said() {
 }
 
 #[test]
-fn an_endless_failure_body_is_left_after_4_kib() {
-    let answer = [b"HTTP/1.1 500 Oops\r\n\r\n".as_slice(), &b"x".repeat(5000)].concat();
-    let exchange = after(vec![Write(answer), Hold]);
-    assert_eq!(class(&exchange), Some(FailureClass::Status));
+fn an_endless_failure_body_is_left_after_1_mib_or_a_second() {
+    for length in [5_000, (1 << 20) + 1] {
+        let answer = [b"HTTP/1.1 500 Oops\r\n\r\n".as_slice(), &b"x".repeat(length)].concat();
+        let exchange = after(vec![Write(answer), Hold]);
+        assert_eq!(class(&exchange), Some(FailureClass::Status), "{length}");
+        assert!(failure_text(&exchange).starts_with("500 Internal Server Error: xxx"), "{}", failure_text(&exchange));
+    }
 }
 
 #[test]

@@ -31,15 +31,28 @@ struct SecureServer {
 
 impl SecureServer {
     fn start(name: &str, answers: impl AsyncFn(&mut tokio_rustls::server::TlsStream<TcpStream>) + 'static) -> Self {
-        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        Self::certified(name, |_| (), &[b"h2", b"http/1.1"], answers)
+    }
+
+    /// The same with a certificate that is adjusted, offering these protocols.
+    fn certified(
+        name: &str,
+        adjust: impl FnOnce(&mut rcgen::CertificateParams),
+        offered: &[&[u8]],
+        answers: impl AsyncFn(&mut tokio_rustls::server::TlsStream<TcpStream>) + 'static,
+    ) -> Self {
+        let mut params = rcgen::CertificateParams::new(if name.is_empty() { vec![] } else { vec![name.to_owned()] }).unwrap();
+        adjust(&mut params);
+        let pair = rcgen::KeyPair::generate().unwrap();
+        let made = params.self_signed(&pair).unwrap();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pair.serialize_der()));
         let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
+            .with_single_cert(vec![made.der().clone()], key)
             .unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = offered.iter().map(|protocol| protocol.to_vec()).collect();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
@@ -64,12 +77,22 @@ impl SecureServer {
                 });
             }
         });
-        Self { address, pem: made.cert.pem(), seen }
+        Self { address, pem: made.pem(), seen }
     }
 
     /// One that gives good answers.
     fn good(name: &str) -> Self {
         Self::start(name, async |stream| {
+            while read_request(stream).await.is_some() {
+                stream.write_all(&good()).await.unwrap();
+                stream.flush().await.unwrap();
+            }
+        })
+    }
+
+    /// One that gives good answers with an adjusted certificate.
+    fn good_with(name: &str, adjust: impl FnOnce(&mut rcgen::CertificateParams), offered: &[&[u8]]) -> Self {
+        Self::certified(name, adjust, offered, async |stream| {
             while read_request(stream).await.is_some() {
                 stream.write_all(&good()).await.unwrap();
                 stream.flush().await.unwrap();
@@ -183,6 +206,74 @@ fn whom_we_do_not_trust_is_a_tls_failure_unless_anyone_will_do() {
         for host in ["localhost", "127.0.0.1"] {
             assert_eq!(asked(host, &server, &Tls::anyone().unwrap()).await.outcome, Outcome::Completed);
         }
+    });
+}
+
+/// As `openssl req -x509` makes it: an authority by its own word.
+fn authority(params: &mut rcgen::CertificateParams) {
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+}
+
+#[test]
+fn a_self_signed_certificate_given_is_trusted_whatever_it_says_of_itself() {
+    paused(async {
+        let server = SecureServer::good_with("localhost", authority, &[b"http/1.1"]);
+        assert_eq!(asked("localhost", &server, &server.trusted()).await.outcome, Outcome::Completed);
+        let wrong_name = asked("127.0.0.1", &server, &server.trusted()).await;
+        assert!(failure_text(&wrong_name).contains("is for localhost, not for 127.0.0.1"), "{wrong_name:?}");
+        let other = SecureServer::good_with("localhost", authority, &[b"http/1.1"]);
+        let refused = asked("localhost", &server, &other.trusted()).await;
+        assert!(failure_text(&refused).contains("--ca-cert"), "another certificate of the same name: {refused:?}");
+    });
+}
+
+#[test]
+fn each_way_in_which_tls_fails_says_what_to_do() {
+    type Adjust = fn(&mut rcgen::CertificateParams);
+    let expired: Adjust = |params| {
+        authority(params);
+        params.not_after = rcgen::date_time_ymd(2021, 3, 4);
+    };
+    let early: Adjust = |params| params.not_before = rcgen::date_time_ymd(2199, 1, 2);
+    let cases: [(&str, Adjust, &[u8], &str); 4] = [
+        ("localhost", expired, b"http/1.1", "expired on 2021-03-04; renew it"),
+        ("localhost", early, b"http/1.1", "valid from 2199-01-02 on"),
+        ("", authority, b"http/1.1", "no name (no subjectAltName)"),
+        ("localhost", authority, b"h2", "offers no HTTP/1.1 (ALPN)"),
+    ];
+    for (name, adjust, offered, wanted) in cases {
+        paused(async {
+            let server = SecureServer::good_with(name, adjust, &[offered]);
+            let exchange = asked("localhost", &server, &server.trusted()).await;
+            assert_eq!(class(&exchange), Some(FailureClass::Tls), "{exchange:?}");
+            assert!(failure_text(&exchange).contains(wanted), "{wanted}: {exchange:?}");
+            let target = Target::parse(&format!("https://localhost:{}", server.address.port())).unwrap();
+            let refused = Discovery::new(None, &[], &server.trusted()).unwrap().first_model(&target).await.unwrap_err();
+            assert!(refused.to_string().contains(wanted), "{wanted}: {refused}");
+        });
+    }
+}
+
+#[test]
+fn the_time_to_connect_is_bounded_as_a_whole() {
+    // A connection opened ahead comes to nothing; the send that waited for it has no whole patience left for another.
+    paused(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::task::spawn_local(async move {
+            let mut held = Vec::new();
+            loop {
+                held.push(listener.accept().await.unwrap());
+            }
+        });
+        let asker = Asker::new("127.0.0.1", port, &Tls::anyone().unwrap()).await;
+        let call = HttpClient::prepare(&asker.encoder, spec(0));
+        asker.client.reserve(&call);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let mut exchange = Exchange::default();
+        asker.client.clone().send(call, asker.clock, &Departure::at(asker.clock.now()), &mut exchange).await;
+        let ended_ms = exchange.ended.map(|at| at.as_nanos() / 1_000_000).unwrap();
+        assert!((10_000..10_100).contains(&ended_ms), "{exchange:?}");
     });
 }
 

@@ -1,0 +1,296 @@
+//! Owns `Misses`: why requests failed, grouped by what the server said, and the instant from which the target was lost.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::Counts;
+use crate::metrics::series::{Absorb, Series};
+use crate::record::{Exchange, Failure, FailureClass, Outcome, Record};
+use crate::units::Offset;
+
+/// Groups kept: of more, those whose words come first in the alphabet, so that the order of records does not show.
+const MOST_GROUPS: usize = 256;
+/// Groups in a result, the largest first.
+const MOST_SHOWN: usize = 8;
+/// Slots in which answers and lost connections are counted, at first this wide.
+const MOST_SLOTS: usize = 256;
+const FIRST_SLOT_NS: u64 = 50_000_000;
+/// Requests in a row without a connection that make a target lost, at the least.
+const LEAST_LOST: u64 = 3;
+/// The target is lost where chance, at the share of lost connections before, would give so long a row less often than this.
+const CHANCE: f64 = 1e-4;
+
+/// Failures of one kind that said the same, numbers aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureGroup {
+    /// The class as in `failures`, or `timed_out`.
+    pub kind: String,
+    /// How many.
+    pub count: u64,
+    /// What one of them said.
+    pub words: String,
+}
+
+/// When the target was lost for good.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Lost {
+    /// The first failure after which nothing was answered any more, in seconds from the origin.
+    pub at_s: f64,
+    /// The end of the last answer, in seconds from the origin.
+    pub last_answer_s: f64,
+    /// Requests that found no connection, or lost it, from then on.
+    pub requests: u64,
+}
+
+/// A fold of what failed; in any order the same.
+#[derive(Debug, Clone)]
+pub(super) struct Misses {
+    /// By kind and words without their numbers: how many, and the first of the alphabet as an example.
+    groups: BTreeMap<(String, String), (u64, Box<str>)>,
+    slots: Series<Slot>,
+    last_answer: Option<Offset>,
+}
+
+/// What settled in one slot of time.
+#[derive(Debug, Clone, Default)]
+struct Slot {
+    answered: u64,
+    gone: u64,
+    first_gone: Option<Offset>,
+}
+
+impl Absorb for Slot {
+    fn absorb(&mut self, other: &Self) {
+        self.answered += other.answered;
+        self.gone += other.gone;
+        self.first_gone = earlier(self.first_gone, other.first_gone);
+    }
+}
+
+fn earlier(one: Option<Offset>, other: Option<Offset>) -> Option<Offset> {
+    one.into_iter().chain(other).min()
+}
+
+impl Default for Misses {
+    fn default() -> Self {
+        Self { groups: BTreeMap::new(), slots: Series::new(FIRST_SLOT_NS, MOST_SLOTS), last_answer: None }
+    }
+}
+
+/// What a settled request says of whether the target is there.
+enum Presence {
+    /// It, or something that speaks for it, answered.
+    Answered,
+    /// No connection came about, or it broke, or what stands before it says that it is gone.
+    Gone,
+    /// Nothing: a timeout is as well an overload's, and a shortage of our own says nothing of the target.
+    Unknown,
+}
+
+impl Presence {
+    fn of(exchange: &Exchange) -> Self {
+        match &exchange.outcome {
+            Outcome::Completed => Self::Answered,
+            Outcome::Failed(failure) => match failure.class {
+                FailureClass::Connect if is_ours(failure) => Self::Unknown,
+                FailureClass::Connect | FailureClass::Dns | FailureClass::Tls | FailureClass::Reset => Self::Gone,
+                FailureClass::Status if matches!(exchange.status, Some(502 | 504)) => Self::Gone,
+                _ => Self::Answered,
+            },
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Whether this machine ran out of descriptors or ports.
+fn is_ours(failure: &Failure) -> bool {
+    // EMFILE, ENFILE and EADDRNOTAVAIL, as the standard library writes them.
+    ["(os error 24)", "(os error 23)", "(os error 99)"].iter().any(|error| failure.text.contains(error))
+}
+
+impl Misses {
+    /// Adds one settled request.
+    pub(super) fn add(&mut self, record: &Record) {
+        let exchange = &record.exchange;
+        match &exchange.outcome {
+            Outcome::Failed(failure) => self.group(Counts::kind_of(failure.class, exchange.status), &failure.text),
+            Outcome::TimedOut => {
+                let how_far = match (exchange.first_token, exchange.headers) {
+                    (Some(_), _) => "an answer had begun, and was not finished",
+                    (None, Some(_)) => "an answer had begun without a token",
+                    (None, None) => "no byte of an answer had come",
+                };
+                self.group("timed_out".to_owned(), how_far);
+            }
+            _ => {}
+        }
+        let Some(ended) = exchange.ended else { return };
+        match Presence::of(exchange) {
+            Presence::Answered => {
+                self.slots.at(ended.as_nanos()).answered += 1;
+                self.last_answer = self.last_answer.max(Some(ended));
+            }
+            Presence::Gone => {
+                let slot = self.slots.at(ended.as_nanos());
+                slot.gone += 1;
+                slot.first_gone = earlier(slot.first_gone, Some(ended));
+            }
+            Presence::Unknown => {}
+        }
+    }
+
+    fn group(&mut self, kind: String, words: &str) {
+        let group = self.groups.entry((kind, without_numbers(words))).or_insert_with(|| (0, words.into()));
+        group.0 += 1;
+        if words < &*group.1 {
+            group.1 = words.into();
+        }
+        self.shorten();
+    }
+
+    fn shorten(&mut self) {
+        while self.groups.len() > MOST_GROUPS {
+            self.groups.pop_last();
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (key, (count, words)) in &other.groups {
+            let group = self.groups.entry(key.clone()).or_insert_with(|| (0, words.clone()));
+            group.0 += count;
+            if *words < group.1 {
+                group.1.clone_from(words);
+            }
+        }
+        self.shorten();
+        self.slots.merge(&other.slots);
+        self.last_answer = self.last_answer.max(other.last_answer);
+    }
+
+    /// The largest groups, the largest first.
+    pub(super) fn largest(&self) -> Vec<FailureGroup> {
+        let mut groups: Vec<FailureGroup> = self
+            .groups
+            .iter()
+            .map(|((kind, _), (count, words))| FailureGroup { kind: kind.clone(), count: *count, words: words.to_string() })
+            .collect();
+        // Stable: among equals the order of the alphabet stays.
+        groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+        groups.truncate(MOST_SHOWN);
+        groups
+    }
+
+    /// When the target was lost, if it was: from then on nothing answered, and that is no chance.
+    pub(super) fn lost(&self) -> Option<Lost> {
+        let last_answer = self.last_answer?;
+        let last = (last_answer.as_nanos() / self.slots.width_ns()) as usize;
+        let (before, after) = self.slots.slots().split_at((last + 1).min(self.slots.slots().len()));
+        let gone = |slots: &[Slot]| slots.iter().map(|slot| slot.gone).sum::<u64>();
+        let answered: u64 = before.iter().map(|slot| slot.answered).sum();
+        let (gone_before, requests) = (gone(before), gone(after));
+        let share = (gone_before + 1) as f64 / (answered + gone_before + 2) as f64;
+        let first = after.iter().find_map(|slot| slot.first_gone)?;
+        let chance = libm::pow(share, requests as f64);
+        (requests >= LEAST_LOST && chance < CHANCE).then(|| Lost { at_s: first.as_secs(), last_answer_s: last_answer.as_secs(), requests })
+    }
+}
+
+/// `words` with `#` for every word that has a digit in it: lengths asked for, names of requests, ports.
+fn without_numbers(words: &str) -> String {
+    let mut kept = String::with_capacity(words.len());
+    for part in words.split_inclusive(|c: char| !c.is_alphanumeric()) {
+        let (word, end) = match part.char_indices().next_back() {
+            Some((at, last)) if !last.is_alphanumeric() => part.split_at(at),
+            _ => (part, ""),
+        };
+        kept.push_str(if word.contains(|c: char| c.is_ascii_digit()) { "#" } else { word });
+        kept.push_str(end);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::examples;
+    use proptest::prelude::*;
+
+    fn record(ended_s: f64, outcome: Outcome) -> Record {
+        let mut record = examples::streamed(0, 0.0, 0.1, 1, 0.1);
+        record.exchange = Exchange { ended: Some(Offset::from_secs(ended_s)), outcome, ..Exchange::default() };
+        record
+    }
+
+    fn failed(class: FailureClass, text: &str) -> Outcome {
+        Outcome::Failed(Failure::new(class, text))
+    }
+
+    fn of(records: &[Record]) -> Misses {
+        let mut misses = Misses::default();
+        for record in records {
+            misses.add(record);
+        }
+        misses
+    }
+
+    #[test]
+    fn what_differs_in_numbers_alone_is_one_group() {
+        let texts = ["too long: 6009 tokens", "too long: 512 tokens", "too short: 1 tokens", "too long: 77 tokens"];
+        let records: Vec<Record> = texts.iter().map(|text| record(1.0, failed(FailureClass::StreamError, text))).collect();
+        let groups = of(&records).largest();
+        assert_eq!(
+            groups.iter().map(|group| (group.count, group.words.as_str())).collect::<Vec<_>>(),
+            [(3, "too long: 512 tokens"), (1, "too short: 1 tokens")]
+        );
+    }
+
+    #[test]
+    fn a_target_is_lost_where_nothing_answers_any_more_and_that_is_no_chance() {
+        let refused = || failed(FailureClass::Connect, "connection refused (os error 111)");
+        let run = |outcome: &dyn Fn(usize) -> Outcome| of(&(0..40).map(|i| record(0.5 * i as f64, outcome(i))).collect::<Vec<_>>()).lost();
+        let until = |last: usize| move |i: usize| if i < last { Outcome::Completed } else { failed(FailureClass::Connect, "refused") };
+        let lost = run(&until(20)).unwrap();
+        assert_eq!((lost.at_s, lost.last_answer_s, lost.requests), (10.0, 9.5, 20));
+        assert!(run(&until(37)).is_some());
+        assert_eq!(run(&until(38)), None, "two failures at the end are no death");
+        assert_eq!(run(&until(0)), None, "what never answered was not lost");
+        assert_eq!(run(&|i| if i % 2 == 0 { Outcome::Completed } else { refused() }), None);
+        assert_eq!(run(&|i| if i % 2 == 0 && i < 34 { Outcome::Completed } else { refused() }), None, "half of all break anyway");
+        assert_eq!(run(&|i| if i < 20 { Outcome::Completed } else { Outcome::TimedOut }), None, "an overload looks like that");
+        let ours = |i| if i < 20 { Outcome::Completed } else { failed(FailureClass::Connect, "no address left (os error 99)") };
+        assert_eq!(run(&ours), None);
+        let busy = |i| if i == 39 { failed(FailureClass::Status, "503") } else { until(20)(i) };
+        assert_eq!(run(&busy), None, "it answers again");
+    }
+
+    proptest! {
+        #[test]
+        fn neither_order_nor_parts_show(
+            rows in prop::collection::vec((0_u32..400, 0_u8..5, 0_u32..40), 0..200),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let records: Vec<Record> = rows
+                .iter()
+                .map(|(tenths, kind, number)| {
+                    let text = format!("{} of {number}", "abcdefgh".repeat(*number as usize % 3));
+                    record(f64::from(*tenths) / 10.0, match kind {
+                        0 | 1 => Outcome::Completed,
+                        2 => failed(FailureClass::Connect, &text),
+                        3 => failed(FailureClass::StreamError, &text),
+                        _ => Outcome::TimedOut,
+                    })
+                })
+                .collect();
+            let whole = of(&records);
+            let reversed: Vec<Record> = records.iter().rev().cloned().collect();
+            let (head, tail) = records.split_at(if records.is_empty() { 0 } else { at.index(records.len()) });
+            let mut merged = of(tail);
+            merged.merge(&of(head));
+            for other in [of(&reversed), merged] {
+                prop_assert_eq!(whole.largest(), other.largest());
+                prop_assert_eq!(whole.lost(), other.lost());
+            }
+        }
+    }
+}

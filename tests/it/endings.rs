@@ -1,0 +1,237 @@
+//! Owns the tests of how things end: the words of failures and what to do about them, a target that is lost, signals.
+
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+
+use crate::cli::{folder, json, run, text, tonnage};
+use crate::hostile::server::Step::{Hold, Request, Write};
+use crate::hostile::server::{Healthy, Step, serve};
+use crate::hostile::table;
+
+fn status(line: &str, kind: &str, more: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {line}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n{more}\r\n{body}", body.len()).into_bytes()
+}
+
+const LOAD: [&str; 13] =
+    ["run", "--requests", "16", "--rate", "100/s", "--process", "even", "--input-tokens", "10", "--output-tokens", "4", "--drain", "500ms"];
+
+/// What a run against `address` says: exit code, standard output and standard error, with lines joined again.
+fn said(address: SocketAddr, more: &[&str]) -> (Option<i32>, String, String) {
+    let folder = folder();
+    let scheme = if more.contains(&"--insecure") { "https" } else { "http" };
+    let url = format!("{scheme}://{address}");
+    let own = ["--target", &url, "--model", "m", "--out", "out"];
+    let output = run(folder.path(), &[&LOAD[..], &own, more].concat());
+    let joined = |bytes: &[u8]| text(bytes).split_whitespace().collect::<Vec<_>>().join(" ").replace(&address.to_string(), "SERVER");
+    (output.status.code(), joined(&output.stdout), joined(&output.stderr))
+}
+
+#[test]
+fn each_failure_is_told_in_the_servers_words_with_the_advice_of_its_class() {
+    let json_kind = "application/json";
+    let ctx = r#"{"object":"error","message":"This model's maximum context length is 4096 tokens. However, you requested 6009 tokens.","type":"BadRequestError","param":null,"code":400}"#;
+    let bare =
+        r#"{"error":{"code":400,"message":"request (6009 tokens) exceeds the context (4096 tokens)","type":"exceed_context_size_error"}}"#;
+    let fields = r#"{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}"#;
+    let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
+        (
+            "400, length",
+            status("400 Bad Request", json_kind, "", ctx),
+            &[
+                "400 Bad Request: This model's maximum context length is 4096 tokens. However, you requested 6009 tokens.",
+                "lower --input-tokens or --output-tokens",
+            ],
+        ),
+        (
+            "307",
+            status("307 Go", json_kind, "location: http://127.0.0.1:1/chat/completions/\r\n", ""),
+            &["it redirects to http://127.0.0.1:1/chat/completions/", "redirects are not followed: give the URL"],
+        ),
+        (
+            "one bare line of JSON",
+            status("200 OK", "text/event-stream", "", bare),
+            &["stream error: request (6009 tokens) exceeds the context (4096 tokens)", "lower --input-tokens or --output-tokens"],
+        ),
+        (
+            "401",
+            status("401 No", json_kind, "", r#"{"error":{"message":"Incorrect API key provided"}}"#),
+            &["401 Unauthorized: Incorrect API key provided", "give the key with --api-key"],
+        ),
+        ("404 of a path", status("404 No", json_kind, "", r#"{"detail":"Not Found"}"#), &["404 Not Found: Not Found", "check --target"]),
+        (
+            "404 of a model",
+            status("404 No", json_kind, "", r#"{"message":"The model `m` does not exist."}"#),
+            &["The model `m` does not exist.", "check --model"],
+        ),
+        (
+            "413",
+            status("413 No", "text/html", "", "<html><head><title>413 Request Entity Too Large</title>"),
+            &["an HTML page, \"413 Request Entity Too Large\"", "lower --input-tokens"],
+        ),
+        (
+            "422",
+            status("422 No", json_kind, "", fields),
+            &["422 Unprocessable Entity: body.stream_options: Extra inputs are not permitted", "the server refuses what is asked"],
+        ),
+        ("429", status("429 No", json_kind, "", r#"{"error":"slow down"}"#), &["429 Too Many Requests: slow down", "limits the rate"]),
+        ("500", status("500 No", "text/plain", "", "Traceback"), &["500 Internal Server Error: Traceback", "look at the server's log"]),
+        ("502", status("502 No", "text/html", "", "<html><title>502 Bad Gateway</title>"), &["\"502 Bad Gateway\"", "at the gateway"]),
+        (
+            "JSON for a stream",
+            status("200 OK", json_kind, "", r#"{"object":"chat.completion","choices":[]}"#),
+            &["one JSON object where a stream of events was asked for", "check --target and --endpoint"],
+        ),
+        (
+            "NDJSON",
+            status("200 OK", "application/x-ndjson", "", "{\"done\":false}\n{\"done\":true}\n"),
+            &["lines of JSON (NDJSON)", "below /v1"],
+        ),
+        (
+            "a page",
+            status("200 OK", "text/html", "", "<html><title>Welcome to nginx!</title>"),
+            &["\"Welcome to nginx!\"", "check --target"],
+        ),
+        ("http to TLS", b"\x15\x03\x01\0\x02\x02\x46".to_vec(), &["speaks TLS there; write https://"]),
+        ("HTTP/2 only", b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64".to_vec(), &["speaks HTTP/2 only"]),
+    ];
+    for (name, bytes, wanted) in cases {
+        let address = serve(vec![Request, Write(bytes.clone()), Request, Write(bytes)], false, Healthy(0));
+        let (code, out, err) = said(address, &[]);
+        assert_eq!(code, Some(3), "{name}: {err}");
+        for part in wanted {
+            assert!(out.contains(part), "{name}: the screen lacks `{part}`: {out}");
+            assert!(err.contains(part), "{name}: the last line lacks `{part}`: {err}");
+        }
+        assert!(!err.contains("its address, its model and its key"), "{name}: {err}");
+    }
+}
+
+#[test]
+fn what_never_answers_is_told_by_how_far_it_came() {
+    let plain = serve(vec![Write(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), Step::Pause(200)], false, Healthy(0));
+    let (code, out, err) = said(plain, &["--insecure"]);
+    assert_eq!(code, Some(3));
+    assert!(out.contains("does not speak TLS") || out.contains("ended the connection during the handshake"), "{out}");
+    assert!(err.contains("http://") || err.contains("https://"), "{err}");
+    let silent = serve(vec![Request, Hold], false, Healthy(0));
+    let (code, out, err) = said(silent, &["--timeout", "200ms"]);
+    assert_eq!(code, Some(3));
+    assert!(out.contains("timed out: no byte of an answer had come") && err.contains("longer --timeout"), "{out} {err}");
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let (code, _, err) = said(closed, &[]);
+    assert_eq!(code, Some(3));
+    assert!(err.contains("Connection refused") && err.contains("check its address, and that it is running"), "{err}");
+}
+
+#[test]
+fn the_account_of_failures_is_as_it_was() {
+    let body = r#"{"error":{"message":"too long: \u001b[31m6009 tokens exceed the maximum context length\u009b of 4096 tokens"}}"#;
+    let address = serve(vec![Request, Write(status("400 Bad", "application/json", "", body))], false, Healthy(1));
+    let folder = folder();
+    let url = format!("http://{address}");
+    let output = run(folder.path(), &[&LOAD[..], &["--target", &url, "--model", "m", "--out", "out"]].concat());
+    assert_eq!(output.status.code(), Some(0), "some were answered: {}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    let from = shown.find("failures:").expect("an account");
+    let until = from + shown[from..].find("throughput").expect("the next table");
+    insta::assert_snapshot!("failures", &shown[from..until]);
+    assert_eq!(text(&run(folder.path(), &["report", "out"]).stdout), shown, "folded again, the same text");
+}
+
+/// Answers `answers` requests, one a connection, and is gone.
+fn mortal(answers: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        let mut left = answers;
+        while left > 0 {
+            let Ok((mut socket, _)) = listener.accept() else { return };
+            // The model is asked for on connections of its own, which count for nothing.
+            let mut head = [0; 4];
+            _ = std::io::Read::read_exact(&mut socket, &mut head);
+            left -= usize::from(&head == b"POST");
+            let whole = table::good();
+            _ = socket.write_all(&whole);
+            _ = socket.shutdown(std::net::Shutdown::Write);
+            _ = std::io::copy(&mut socket, &mut std::io::sink());
+        }
+    });
+    address
+}
+
+#[test]
+fn a_target_that_dies_during_the_load_is_lost_and_it_is_said_when() {
+    let folder = folder();
+    let url = format!("http://{}", mortal(10));
+    let words = ["run", "--target", &url, "--model", "m", "--rate", "40/s", "--requests", "60", "--process", "even", "--out", "out"];
+    let output = run(folder.path(), &[&words[..], &["--slo", "error_rate<=1%"]].concat());
+    let said = text(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("error: the target was lost at ") && said.contains("look at its log"), "{said}");
+    let shown = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains("the target was lost at ") && !shown.contains("lower the rate"), "{shown}");
+    let trial = &json(&folder.path().join("out/result.json"))["trials"][0];
+    assert_eq!((&trial["run_totals"]["completed"], &trial["run_totals"]["planned"]), (&10.into(), &60.into()));
+    assert!(
+        trial["lost"]["at_s"].as_f64() >= trial["lost"]["last_answer_s"].as_f64() && trial["lost"]["requests"].as_u64() >= Some(40),
+        "{trial}"
+    );
+}
+
+/// A run that waits for answers of a server that gives none.
+fn waiting(folder: &std::path::Path, script: Vec<Step>, at_models: bool, more: &[&str]) -> Child {
+    let url = format!("http://{}", serve(script, at_models, Healthy(0)));
+    let mut command = tonnage(folder);
+    command.args(["run", "--target", &url, "--rate", "20/s", "--duration", "2m", "--timeout", "20m", "--drain", "20m", "--out", "out"]);
+    command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs")
+}
+
+fn send(child: &Child, signal: Signal) {
+    kill(nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("an id")), signal).expect("a signal");
+}
+
+/// Waits until its folder holds `name`.
+fn until(folder: &std::path::Path, name: &str, child: &mut Child) {
+    while !folder.join("out").join(name).exists() {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended too early");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_any_signal_counts() {
+    for (first, second) in [(Signal::SIGINT, Signal::SIGINT), (Signal::SIGHUP, Signal::SIGTERM)] {
+        let folder = folder();
+        let mut child = waiting(folder.path(), vec![Request, Hold], false, &["--model", "m"]);
+        until(folder.path(), "records.jsonl", &mut child);
+        let mut heard = BufReader::new(child.stderr.take().expect("piped"));
+        send(&child, first);
+        // The next comes when this one was taken: two at once may be one to the system.
+        let mut line = String::new();
+        while !line.contains("interrupt again") {
+            line.clear();
+            assert!(heard.read_line(&mut line).expect("a line") > 0, "it ended without a word");
+        }
+        // The drain would take 20 minutes: that it ends is the second signal's doing.
+        send(&child, second);
+        assert_eq!(child.wait().expect("it ends").code(), Some(130));
+        // Half a second is left for writing, which a busy machine may not make: the one before is whole then.
+        assert!(json(&folder.path().join("out/result.json"))["trials"].is_array());
+    }
+}
+
+#[test]
+fn before_anything_was_sent_one_signal_ends_it_and_leaves_nothing() {
+    let folder = folder();
+    let mut child = waiting(folder.path(), vec![Request, Hold], true, &["--wait-ready", "10m"]);
+    while !folder.path().join("out").exists() {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended too early");
+        std::thread::yield_now();
+    }
+    send(&child, Signal::SIGTERM);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert!(!folder.path().join("out").exists());
+}
