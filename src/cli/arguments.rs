@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
-use crate::cli::elsewhere::brief;
 use crate::cli::options::{
     JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, ShardOptions, SizeOptions, SweepOptions,
     TargetOptions, WireOptions, WorkloadOptions, parse_listen, whole, within,
@@ -32,10 +31,10 @@ pub(super) const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-hea
   tonnage sweep --target http://127.0.0.1:8000 where it saturates
   tonnage search --slo 'p99 ttft<=200ms'       the highest rate that meets it
   tonnage size results/sweep --demand 50/s     how many replicas that takes
-  tonnage replay trace.csv --time-scale 10     a recorded trace, ten times as fast
+  tonnage replay trace.csv --time-scale 10     a trace, ten times as fast
   tonnage plan --rate 50/s --process gamma:2   what would be sent
   tonnage simulate --listen 127.0.0.1:8000     serve the simulated server
-  tonnage calibrate                            how far to trust all that on this machine
+  tonnage calibrate                            how far to trust all that here
   tonnage help metrics                         what every number means
 ",
     help_template = TEMPLATE,
@@ -56,7 +55,7 @@ impl Arguments {
         let without = |verb: Command, options: &[(&str, &str)]| {
             options.iter().fold(verb, |verb, (key, _)| verb.mut_arg(key.replace('-', "_"), |argument| argument.hide(true)))
         };
-        let command = brief(Self::command())
+        let command = Self::command()
             .mut_subcommand("replay", |replay| without(replay, NOT_OF_A_REPLAY))
             .mut_subcommand("search", |search| without(search, NOT_OF_A_SEARCH));
         command.mut_subcommand("sweep", |sweep| {
@@ -91,7 +90,7 @@ pub(super) enum Verb {
   tonnage run --target http://127.0.0.1:8000 --rate 50/s --duration 60s
   tonnage run --target http://h1:8000,http://h2:8000 --process gamma:2
   tonnage run --target http://127.0.0.1:8000 --slo 'p99 ttft<=200ms'
-  tonnage run --target http://127.0.0.1:8000 --profile 'ramp 1/s..50/s 60s; hold 60s'
+  tonnage run --target http://h:8000 --profile 'ramp 1/s..50/s 60s; hold 60s'
   tonnage run --target http://127.0.0.1:8000 --load concurrent:32 --requests 500
   tonnage run -c test.yaml --rate 80/s  flags win over the file
   tonnage run --target http://h:8000 --shard 1/2 --start-at 2026-01-02T03:04:05Z

@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use serde_json::{Map, Value};
 
 use crate::cli::arguments::Arguments;
+use crate::cli::elsewhere::brief;
 use crate::cli::files::{Limit, read_text};
 use crate::cli::options::ScheduleOptions;
 use crate::cli::secrets::{line_without_secrets, of_config, of_environment, of_line, stored};
@@ -85,7 +86,7 @@ impl From<clap::Error> for Stop {
 /// Parses `line`, program name first, reading the file that `--config` names.
 pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
     keep_secret(&of_environment().and(&of_line(line)));
-    let command = Arguments::definition();
+    let command = if line.iter().any(|word| word == "-h") { brief(Arguments::definition()) } else { Arguments::definition() };
     let mut matches = command.clone().try_get_matches_from(line)?;
     let (mut unused, mut displaced) = (Vec::new(), Vec::new());
     let typed = given_in(&command, &matches);

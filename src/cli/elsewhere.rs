@@ -70,15 +70,17 @@ const USUAL: &[&str] = &[
 /// Verbs of fewer options show them all.
 const FEW: usize = 20;
 
-/// `command` with a short help of each verb: the usual options.
+/// `command` with a short help of each verb: the usual options. Clap has such a help, too, and shows the long one in another form then.
 pub(super) fn brief(command: Command) -> Command {
     command.mut_subcommands(|verb| {
         if verb.get_arguments().count() < FEW {
             return verb;
         }
+        let verb = verb.after_help("These are the usual options; --help shows all.");
         verb.mut_args(|argument| {
             let is_usual = argument.is_positional() || USUAL.contains(&argument.get_id().as_str());
-            argument.hide_short_help(!is_usual)
+            let hidden = argument.is_hide_set() || !is_usual;
+            argument.hide(hidden)
         })
     })
 }

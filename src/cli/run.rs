@@ -31,7 +31,7 @@ use crate::engine::{Gauge, RecordSink, Session, Settings, Setup};
 use crate::error::Error;
 use crate::metrics::{Segment, StopRule, Trial};
 use crate::record::{Detail, Record};
-use crate::report::{Report, SCHEMA, Target, WIDTH, loss_text, wrapped};
+use crate::report::{Report, SCHEMA, Target, loss_text};
 use crate::schedule::Spans;
 use crate::units::{Offset, count, per_second, seconds};
 use crate::workload::{ESTIMATE_NAME, Load, Plan, Recording, Removal};
@@ -126,11 +126,11 @@ pub(super) fn ending(report: &Report) -> ExitCode {
     };
     if exit == Exit::Inconclusive && is_unanswered(report) {
         let why = "the search ended before its answer, and nobody interrupted it: its last load decided nothing; go on with --resume";
-        say(&wrapped(&format!("error: {why}"), WIDTH, 2));
+        say(&format!("error: {why}"));
     }
     if exit == Exit::TargetLost {
         let why = loss_text(report).unwrap_or_else(|| "the target answered nothing".to_owned());
-        say(&wrapped(&format!("error: {why}"), WIDTH, 2));
+        say(&format!("error: {why}"));
     }
     exit.into()
 }

@@ -66,6 +66,9 @@ const LEAST_BUDGET: u64 = 500;
 fn budget(text: &str) -> Result<Budget, Refusal> {
     let accepted = "accepted is a time, as in 30m, or a number of requests, as in 50000";
     if let Ok(requests) = text.trim().parse::<u64>() {
+        if requests == 0 {
+            return Err(Refusal::new("a budget of nothing buys nothing", accepted));
+        }
         if requests < LEAST_BUDGET {
             let why = format!("a budget of {requests} requests buys nothing");
             return Err(Refusal::new(

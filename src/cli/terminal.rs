@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::report::Ink;
-use crate::units::{Secrets, visible, visible_json, visible_page};
+use crate::units::{Secrets, visible, visible_json, visible_page, wrapped};
 
 /// The secrets that this process knows: what it was given on the command line, in files and in the environment.
 static KNOWN: RwLock<Option<Secrets>> = RwLock::new(None);
@@ -50,14 +50,23 @@ pub(super) fn json_text(value: &impl Serialize, what: &str) -> Result<String, Er
 /// A line has at most so many characters: what a file or a server says is no flood.
 const LONGEST_LINE: usize = 8_000;
 
-/// Says `line` on standard error: one line, whatever stands in it. Where that is closed there is no one left to tell.
+/// Columns of a message, unless `COLUMNS` says otherwise.
+const WIDTH: usize = 80;
+/// Fewer would tear words apart.
+const LEAST_WIDTH: usize = 40;
+
+/// Says `line` on standard error: one message, whatever stands in it, broken at the width of a screen with what follows behind two blanks, so that no second
+/// message can be forged. Where that is closed there is no one left to tell.
 pub(super) fn say(line: &str) {
     let line = hidden(line);
     let shown = visible(&line);
-    match shown.char_indices().nth(LONGEST_LINE) {
-        Some((end, _)) => _ = writeln!(io::stderr().lock(), "{}…", &shown[..end]),
-        None => _ = writeln!(io::stderr().lock(), "{shown}"),
-    }
+    let width =
+        std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).map_or(WIDTH, |columns: usize| columns.max(LEAST_WIDTH));
+    let shown = match shown.char_indices().nth(LONGEST_LINE) {
+        Some((end, _)) => wrapped(&format!("{}…", &shown[..end]), width, 2),
+        None => wrapped(&shown, width, 2),
+    };
+    _ = writeln!(io::stderr().lock(), "{shown}");
 }
 
 /// Says a text of several lines, which are ours, on standard error.

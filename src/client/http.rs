@@ -115,7 +115,7 @@ impl HttpClient {
         answer.settle(end, at, exchange);
         // What ended in order and was no stream at all says best itself what it is.
         if let (None, Outcome::Failed(failure)) = (exchange.first_event, &mut exchange.outcome)
-            && failure.class == FailureClass::Truncated
+            && matches!(failure.class, FailureClass::Truncated | FailureClass::Malformed)
             && let Some((is_error, said)) = words::of_start(kind.as_deref(), &start)
         {
             *failure = Failure::new(if is_error { FailureClass::StreamError } else { FailureClass::Malformed }, said);

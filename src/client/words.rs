@@ -47,7 +47,7 @@ pub(super) fn of_start(kind: Option<&str>, start: &[u8]) -> Option<(bool, String
     let start = start.trim_ascii();
     let words = of_body(kind, start)?;
     if let Some(title) = title_of(start) {
-        return Some((false, format!("{title}, where events were asked for")));
+        return Some((false, format!("{title}, where a stream of events was asked for")));
     }
     if !start.starts_with(b"{") {
         return Some((false, format!("the answer ended before any event: `{words}`")));
@@ -58,7 +58,7 @@ pub(super) fn of_start(kind: Option<&str>, start: &[u8]) -> Option<(bool, String
         return Some((true, words));
     }
     let what = if whole.is_some() { "one JSON object" } else { "lines of JSON (NDJSON)" };
-    Some((false, format!("{what} where events were asked for: `{words}`")))
+    Some((false, format!("{what} where a stream of events was asked for: `{words}`")))
 }
 
 /// What speaks no HTTP, from the first bytes that it sent.
@@ -146,7 +146,7 @@ mod tests {
                 500,
                 &[],
                 "\u{1b}]0;owned\u{7} error: x\nerror: forged",
-                "500 Internal Server Error: \\u{1b}]0;owned\\u{7} error: x error: forged",
+                "500 Internal Server Error: \\x1b]0;owned\\x07 error: x error: forged",
             ),
         ] {
             assert_eq!(said(status, headers, body), expected);
@@ -167,7 +167,11 @@ mod tests {
             (r#"{"error":{"message":"exceeds the context"}}"#, true, "exceeds the context"),
             ("{\"model\":\"m\"}\n{\"model\":\"m\"}\n", false, "NDJSON"),
             (r#"{"choices":[]}"#, false, "one JSON object"),
-            ("<html><title>Welcome to nginx!</title>", false, "an HTML page, \"Welcome to nginx!\", where events were asked for"),
+            (
+                "<html><title>Welcome to nginx!</title>",
+                false,
+                "an HTML page, \"Welcome to nginx!\", where a stream of events was asked for",
+            ),
             ("hello", false, "the answer ended before any event: `hello`"),
         ] {
             let (said_failed, said) = of_start(None, body.as_bytes()).unwrap();
@@ -183,7 +187,7 @@ mod tests {
             (b"\0\0\x12\x04\0\0\0\0\0", "HTTP/2"),
             (b"\0\0\x08\x07\0\0\0\0\0", "HTTP/2"),
             (b"SSH-2.0-Open", "began with `SSH-2.0-Open`"),
-            (b"\x1b[2J", "began with `\\u{1b}[2J`"),
+            (b"\x1b[2J", "began with `\\x1b[2J`"),
         ] {
             assert!(of_foreign(start).unwrap().contains(expected), "{expected}");
         }

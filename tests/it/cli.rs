@@ -15,7 +15,8 @@ pub(crate) fn tonnage(folder: &Path) -> Command {
 /// Takes from `command` whatever the environment of the tests says of keys, proxies, terminals, time zones and languages.
 pub(crate) fn alone(command: &mut Command) -> &mut Command {
     let kept = ["PATH", "HOME", "TMPDIR"].map(|name| (name, std::env::var_os(name)));
-    command.env_clear().envs(kept.into_iter().filter_map(|(name, value)| Some((name, value?))))
+    // Messages in one line, so that their words can be looked for.
+    command.env_clear().envs(kept.into_iter().filter_map(|(name, value)| Some((name, value?)))).env("COLUMNS", "9999")
 }
 
 pub(crate) fn run(folder: &Path, words: &[&str]) -> Output {
@@ -107,6 +108,13 @@ fn help_shows_examples_first_and_nothing_that_is_not_built() {
         insta::assert_snapshot!(name, text(&output.stdout));
     }
     assert_eq!(text(&run(folder.path(), &["help", "run"]).stdout), text(&run(folder.path(), &["run", "--help"]).stdout));
+    for topic in ["metrics", "slo", "sim", "profiles"] {
+        let shown = text(&run(folder.path(), &["help", topic]).stdout);
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{topic}: {shown}");
+    }
+    let (short, long) = (text(&run(folder.path(), &["run", "-h"]).stdout), text(&run(folder.path(), &["run", "--help"]).stdout));
+    assert!(short.lines().count() < 70 && short.contains("--help shows all") && short.contains("--rate"), "{short}");
+    assert!(!short.contains("--ca-cert") && long.contains("--ca-cert"), "{short}");
     assert!(text(&run(folder.path(), &["help", "metrics"]).stdout).contains("ttft"));
     assert!(text(&run(folder.path(), &["help", "slo"]).stdout).contains("@chat"));
 }
@@ -376,4 +384,21 @@ fn faults_of_a_server_are_counted_and_its_truth_is_written() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("own lateness"), "{said}");
     assert_eq!(std::fs::read_to_string(folder.path().join("truth.jsonl")).expect("truth").lines().count(), 40);
+}
+
+#[test]
+fn the_default_seed_draws_about_as_many_requests_as_are_asked_for() {
+    let folder = folder();
+    for (rate, duration, expected) in
+        [("2/s", "20s", 40.0), ("10/s", "20s", 200.0), ("10/s", "60s", 600.0), ("50/s", "60s", 3_000.0), ("1000/s", "20s", 20_000.0)]
+    {
+        let output = run(folder.path(), &["plan", "--rate", rate, "--duration", duration, "--json"]);
+        let plan: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let planned = plan["planned"].as_f64().expect("a number");
+        assert!(
+            (planned - expected).abs() <= expected.sqrt(),
+            "{rate} for {duration}: {planned}, one standard deviation is {}",
+            expected.sqrt()
+        );
+    }
 }

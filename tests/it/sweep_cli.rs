@@ -95,7 +95,7 @@ fn a_sweep_killed_at_its_fifth_load_goes_on_and_repeats_none() {
     assert_eq!((refused.status.code(), text(&refused.stderr).contains("--duration: cannot be changed")), (Some(2), true));
     // Nor by the back door: what is left would be another sweep's.
     let stored = std::fs::read_to_string(folder.path().join("out/config.yaml")).expect("a configuration");
-    std::fs::write(folder.path().join("out/config.yaml"), stored.replace("seed: 1\n", "seed: 2\n")).expect("written");
+    std::fs::write(folder.path().join("out/config.yaml"), stored.replace("seed: 17\n", "seed: 2\n")).expect("written");
     let refused = run(folder.path(), &["sweep", "--resume", "out"]);
     assert_eq!((refused.status.code(), text(&refused.stderr).contains("is not what this configuration")), (Some(2), true));
     std::fs::write(folder.path().join("out/config.yaml"), stored).expect("written");

@@ -69,7 +69,7 @@ pub async fn hunt<P: Play>(
     told: impl FnMut(&Journal, Event) -> Result<(), Error>,
     goes_on: impl Fn() -> bool,
 ) -> Result<Conclusion, Error> {
-    let began_s = player.elapsed_s() - journal.history.spent().seconds;
+    let mut began_s = player.elapsed_s() - journal.history.spent().seconds;
     let mut hunt = Hunt { aim, blueprint, journal, told, lost: false, cut_short: false, rest: false };
     let mut followed: Option<(Probing, Pin<Box<P::Settling>>)> = None;
     loop {
@@ -111,7 +111,12 @@ pub async fn hunt<P: Play>(
             }
             (Some(Step::Done(answer)), _) if hunt.saturates_again(&answer) => first::saturate_again(&mut hunt, player, &goes_on).await?,
             (Some(Step::Done(answer)), _) => match hunt.certificate_of(&answer) {
-                Some(order) => certify::certify(&mut hunt, player, order, &goes_on).await?,
+                Some(order) => {
+                    let before_s = player.elapsed_s();
+                    certify::certify(&mut hunt, player, order, &goes_on).await?;
+                    // As its requests, its time is none of the search's.
+                    began_s += player.elapsed_s() - before_s;
+                }
                 None => return Ok(Conclusion::Answered(answer)),
             },
             (None, _) if hunt.lost => return Ok(Conclusion::Lost),

@@ -176,7 +176,7 @@ fn a_secret_goes_to_the_server_and_nowhere_else() {
 fn the_journal_of_a_search_and_the_points_of_a_sweep_hold_no_secret() {
     let server = echo();
     for (verb, more) in [
-        ("search", &["--slo", "error_rate<=1%", "--budget", "60"][..]),
+        ("search", &["--slo", "error_rate<=1%", "--budget", "5s"][..]),
         ("sweep", &["--rates", "50,100", "--duration", "200ms", "--warmup", "0s"]),
     ] {
         let folder = folder();
