@@ -29,7 +29,7 @@ use crate::seed::Seed;
 use crate::sim::Profile;
 use crate::units::Secrets;
 use crate::units::secrets::{SECRET, is_secret_name, of_body};
-use crate::workload::{Closed, Load, Plan, Recording, Salt, Tokenizer};
+use crate::workload::{Closed, Load, Plan, Recording, Salt, Tokenizer, Workload};
 
 /// Whom to ask.
 #[derive(Debug)]
@@ -86,6 +86,18 @@ impl Job {
         let salt = of_all.map_or_else(|| salt_of(&arguments.wire.salt), Ok)?;
         let plan = plan_of(&arguments.schedule, &arguments.workload, arguments.play.load.as_deref(), salt.clone())?;
         Self::new("run", arguments, plan, &salt, parsed)
+    }
+
+    /// `workload` with prompts of exactly the length that the job's tokenizer counts, where it has one. Of many loads the prompts are found while
+    /// each is played, and answers are counted by the server.
+    pub(super) fn counted(&mut self, workload: Workload) -> Workload {
+        let Some(tokenizer) = &self.tokenizer else { return workload };
+        self.notes.push(format!(
+            "prompts have exactly the length that {} counts; they are made while the load runs, about a millisecond for 1 000 tokens, and the server \
+             counts the answers",
+            tokenizer.name()
+        ));
+        workload.counted_by(Arc::clone(tokenizer))
     }
 
     /// Validates everything around a plan. Reads no file but the tokenizer's and that of `--ca-cert`.
@@ -145,7 +157,8 @@ impl Job {
         chat.stream = !target.no_stream;
         chat.ignore_eos = wire.ignore_eos;
         chat.min_tokens = wire.min_tokens;
-        chat.keep_text = tokenizer.is_some();
+        // Of the many loads of a sweep or a search answers are counted by the server; texts would fill the disk.
+        chat.keep_text = tokenizer.is_some() && !matches!(verb, "sweep" | "search");
         chat.length_field = wire.output_field.map(|field| match field {
             OutputField::MaxCompletionTokens => LengthField::MaxCompletionTokens,
             OutputField::MaxTokens => LengthField::MaxTokens,

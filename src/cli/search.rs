@@ -45,7 +45,6 @@ pub(super) const NOT_OF_A_SEARCH: &[(&str, &str)] = &[
     ("shard", "drop it; the probes of a search follow from one another, so one machine plays them all"),
     ("start-at", "drop it; a search begins at once"),
     ("load", "drop it; --over concurrency searches closed loops, and `tonnage run --load` plays one"),
-    ("tokenizer", "drop it; `tonnage run` counts answers by a tokenizer"),
     ("time-scale", "drop it; --over time-scale searches for it, and `tonnage replay --time-scale` plays one"),
     ("think", "drop it; every turn stands at its recorded instant, as what waits for answers gives way to a slow service"),
     ("plan-only", "drop it; `tonnage replay --plan-only` shows what a pass would send"),
@@ -149,6 +148,7 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
     let mut job = Job::new("search", load, plan, &salt, parsed)?;
     job.effective.remove("duration");
     blueprint.objectives = Arc::clone(&job.objectives);
+    blueprint.workload = job.counted(blueprint.workload);
     if let Some((plan, recording)) = trace.as_ref().and_then(|plan| Some((plan, plan.recording()?))) {
         job.notes.splice(..0, notes_of(recording.provenance(), plan));
         if recording.has_blocks() && salt == Salt::Off {

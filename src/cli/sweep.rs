@@ -43,7 +43,6 @@ pub(super) const NOT_OF_A_SWEEP: &[(&str, &str)] = &[
     ("start-at", "drop it; a sweep begins at once"),
     ("requests", "drop it; --duration is the window of each load"),
     ("load", "drop it; --concurrency 1,50,100 plays closed loops, and `tonnage run --load` plays one"),
-    ("tokenizer", "drop it; `tonnage run` counts answers by a tokenizer"),
 ];
 
 /// Options that may be given with `--resume`: they change nothing of what is measured.
@@ -126,6 +125,7 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
     let mut job = Job::new("sweep", load, plan, &salt, parsed)?;
     job.effective.remove("rate");
     blueprint.objectives = Arc::clone(&job.objectives);
+    blueprint.workload = job.counted(blueprint.workload);
     Ok((job, sweep, blueprint))
 }
 

@@ -80,7 +80,7 @@ pub struct Session {
     interrupter: Interrupter,
     /// However long the drain would be.
     drain_most: Duration,
-    begun: tokio::time::Instant,
+    clock: RunClock,
 }
 
 impl Session {
@@ -109,8 +109,8 @@ impl Session {
     }
 
     fn of(settings: Settings, pacing: Pacing, workers: Vec<mpsc::UnboundedSender<Arc<Live>>>) -> Self {
-        let begun = tokio::time::Instant::now();
-        Self { settings, pacing, workers, interrupter: Interrupter::default(), drain_most: Duration::MAX, begun }
+        let clock = RunClock::starting_in(Duration::ZERO);
+        Self { settings, pacing, workers, interrupter: Interrupter::default(), drain_most: Duration::MAX, clock }
     }
 
     /// What stops this session from outside.
@@ -177,7 +177,7 @@ impl Play for Session {
     }
 
     fn elapsed_s(&self) -> f64 {
-        self.begun.elapsed().as_secs_f64()
+        self.clock.now().as_secs()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{AnswersView, Ended, Known, Limit, LoadKind, Metric, Objective, Objectives, OriginOf, Trial};
+use crate::metrics::{AnswersView, Ended, Known, Limit, LoadKind, Metric, Objective, Objectives, OriginOf, TokenCountsView, Trial};
 use crate::units::{count, seconds};
 
 /// Lag that is never held against the generator.
@@ -214,6 +214,44 @@ fn lateness(health: &Health, advice: &Advice) -> String {
     )
 }
 
+/// Counts that differ by more than this share are told of.
+const APART: f64 = 0.05;
+
+/// The server's count over what was asked, where both are known and more than a twentieth apart.
+fn apart(tokens: &TokenCountsView) -> Option<(f64, f64, f64)> {
+    let (asked, server) = tokens.asked.filter(|asked| *asked > 0.0).zip(tokens.server)?;
+    let ratio = server / asked;
+    (libm::fabs(ratio - 1.0) > APART).then_some((asked, server, ratio))
+}
+
+/// That answers have another length than was asked, and which option is the one for it.
+fn lengths(number: u64, output: &TokenCountsView) -> String {
+    let number = count(number);
+    match apart(output) {
+        Some((asked, server, ratio)) if ratio > 1.0 => format!(
+            "{number} answers are longer than was asked (a mean of {server:.0} tokens for {asked:.0}): the server does not know the field of the length; \
+             try --output-field max_tokens, or max_completion_tokens where that was given"
+        ),
+        _ => format!("{number} answers are not as long as was asked; use --ignore-eos where the server knows it"),
+    }
+}
+
+/// That the server counts other prompt tokens than were asked.
+fn prompts(input: &TokenCountsView) -> Option<String> {
+    let (asked, server, ratio) = apart(input)?;
+    // A tokenizer of the user's own leaves the chat template alone, which is none of the text.
+    let cause = if input.counted.is_some() {
+        "the chat template, or another tokenizer"
+    } else {
+        "the chat template, or a tokenizer that is not ours"
+    };
+    let advice = if input.counted.is_some() { "" } else { "; --tokenizer makes prompts of the model's own tokens" };
+    Some(format!(
+        "the server counts a mean of {server:.0} prompt tokens where {asked:.0} were asked ({:+.0} %): {cause}{advice}",
+        100.0 * (ratio - 1.0)
+    ))
+}
+
 fn notes(health: &Health, trial: &Trial, advice: &Advice) -> Vec<String> {
     let mut notes = Vec::new();
     let lags = matches!(health.send_lag_p99_s, Some(Known::At(lag_s) | Known::Above { above: lag_s }) if lag_s > health.send_lag_limit_s);
@@ -227,12 +265,11 @@ fn notes(health: &Health, trial: &Trial, advice: &Advice) -> Vec<String> {
     if health.steady == Some(false) {
         notes.push(format!("the window is not steady: requests in flight grew or shrank over it; {}", advice.before));
     }
+    let tokens = trial.summary.tokens().view();
     if health.length_mismatch > 0 {
-        notes.push(format!(
-            "{} answers are not as long as was asked; use --ignore-eos where the server knows it",
-            count(health.length_mismatch)
-        ));
+        notes.push(lengths(health.length_mismatch, &tokens.output));
     }
+    notes.extend(prompts(&tokens.input));
     notes.extend(health.answers.notes());
     let events = health.usage_missing.saturating_sub(health.usage_counted);
     if events > 0 {
@@ -261,4 +298,26 @@ fn notes(health: &Health, trial: &Trial, advice: &Advice) -> Vec<String> {
         });
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(asked: f64, server: f64) -> TokenCountsView {
+        TokenCountsView { asked: Some(asked), server: Some(server), ..TokenCountsView::default() }
+    }
+
+    #[test]
+    fn lengths_that_the_server_ignores_name_the_option_for_it() {
+        assert!(lengths(16, &counts(4.0, 40.0)).contains("try --output-field max_tokens"));
+        assert!(lengths(16, &counts(40.0, 21.0)).contains("use --ignore-eos"));
+    }
+
+    #[test]
+    fn prompt_tokens_more_than_a_twentieth_apart_are_told_of() {
+        let said = prompts(&counts(10.0, 17.0)).unwrap();
+        assert!(said.contains("17 prompt tokens where 10 were asked (+70 %)") && said.contains("--tokenizer"), "{said}");
+        assert_eq!((prompts(&counts(512.0, 530.0)), prompts(&TokenCountsView::default())), (None, None));
+    }
 }

@@ -1,5 +1,7 @@
 //! Owns the line that holds the offered rate against the asked one, and says what made the difference: the draw, or a generator that was late.
 
+use std::fmt::Write;
+
 use crate::metrics::{Counts, LoadFacts, LoadKind, LoadOrigin};
 use crate::schedule::Process;
 use crate::units::{count, per_second};
@@ -21,12 +23,12 @@ pub(super) fn offered_text(load: &LoadFacts, window_s: f64, requests: &Counts) -
     if libm::fabs(off) >= 1.0 && deviation > 0.0 {
         let more = if off > 0.0 { "more" } else { "fewer" };
         let off = libm::fabs(off);
-        text += &format!(": {} requests {more}, by chance ({:.1} standard deviations)", count(off as u64), off / deviation);
+        let _ = write!(text, ": {} requests {more}, by chance ({:.1} standard deviations)", count(off as u64), off / deviation);
     }
     let unsent = requests.planned.saturating_sub(requests.sent);
     if unsent as f64 > WORTH_SAYING * planned {
         let (sent, unsent) = (per_second(requests.sent as f64 / window_s), count(unsent));
-        text += &format!("; sent {sent}, {unsent} not sent: the load generator was too late for them, or a limit kept them back");
+        let _ = write!(text, "; sent {sent}, {unsent} not sent: the load generator was too late for them, or a limit kept them back");
     }
     Some(text)
 }

@@ -4,12 +4,12 @@ use crate::metrics::{TokenCountsView, TokensView};
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
 use crate::units::count;
 
-/// One line for prompts and one for answers, where a tokenizer counted them; `templated` where the server wraps prompts in a template.
+/// One line for prompts and one for answers, where somebody counted them; `templated` where the server wraps prompts in a template.
 pub(super) fn tokens_text(tokens: &TokensView, templated: bool, ink: Ink) -> String {
     let frame = if templated { "chat template" } else { "special tokens" };
     [("input tokens", &tokens.input, frame), ("output tokens", &tokens.output, "special tokens")]
         .into_iter()
-        .filter(|(_, counts, _)| counts.counted.is_some())
+        .filter(|(_, counts, _)| counts.counted.is_some() || counts.server.is_some())
         .map(|(name, counts, cause)| ink.paint(Tone::Faint, &wrapped(&line(name, counts, cause), WIDTH, 2)) + "\n")
         .collect()
 }
@@ -23,6 +23,9 @@ fn line(name: &str, counts: &TokenCountsView, cause: &str) -> String {
         Some([least, most]) => format!(" ({least:+} to {most:+}: another tokenizer?)"),
     };
     let (asked, counted, server) = (figure(counts.asked), figure(counts.counted), figure(counts.server));
+    if counts.counted.is_none() {
+        return format!("{name}: asked {asked}, server {server}");
+    }
     let off = match counts.counted_not_as_asked {
         0 => String::new(),
         off => format!(" ({} not as asked)", count(off)),
@@ -60,7 +63,8 @@ mod tests {
                 "input tokens: asked 512, counted 512, server 510.12 (-4 to +3: another\n  tokenizer?)\n",
             ),
             (counts(Some(512.0), Some(512.0), Some([0, 0])), "input tokens: asked 512, counted 512, server 512\n"),
-            (counts(None, Some(519.0), None), ""),
+            (counts(None, Some(519.0), None), "input tokens: asked 512, server 519\n"),
+            (counts(None, None, None), ""),
         ] {
             assert_eq!(shown(input), expected);
         }

@@ -185,7 +185,7 @@ fn what_a_sweep_cannot_be_is_refused() {
         (&["--rate", "5"], &["--rate", "--rates 1,2,4.5", "--max-rate"]),
         (&["--requests", "5"], &["--requests", "--duration"]),
         (&["--load", "synchronous"], &["--load", "--concurrency"]),
-        (&["--tokenizer", "x"], &["--tokenizer", "tonnage run"]),
+        (&["--tokenizer", "x"], &["x: cannot be read", "--tokenizer"]),
         (&["--rates", "fast"], &["--rates", "`fast`", "1..10:0.5"]),
         (&["-c", "list.yaml"], &["--rates", "`fast`", "1..10:0.5"]),
         (&["--rates", "1,2", "--points", "3"], &["--points", "--rates"]),

@@ -13,9 +13,6 @@ use crate::units::{count, per_second, plain, seconds};
 /// A share of misses that load does not cause is told of from this part of the allowed share on.
 const WORTH_SAYING: f64 = 0.2;
 
-/// The share of its capacity at which a service is taken to be probed, where its answer is not known.
-const PRICED_AT: f64 = 0.8;
-
 /// What limits where no objective does, but the rate that the service carries at all.
 const CAPACITY: &str = "capacity";
 
@@ -264,51 +261,8 @@ impl SearchFindings {
     fn words(&self, question: &Question) -> Vec<String> {
         let mut sentences = vec![self.headline()];
         let (limits, over) = (self.limited_by.as_deref().unwrap_or_default(), self.figures.over);
-        let (noun, [min, max]) = (over.noun(), over.bounds());
-        match (self.finished, self.capacity) {
-            (Some(Outcome::Infeasible), _) if self.probes.is_empty() => sentences.push(format!(
-                "{} already when nothing else is asked of the service: no {noun} can meet that; loosen the objective, or mend the \
-                 service (what it answered stands in points/01)",
-                self.unloaded()
-            )),
-            (Some(Outcome::Infeasible), _) => sentences.push(format!(
-                "the lowest {noun} of interest ({min}, else {}) does not meet {limits}: look for what it misses without load",
-                match over {
-                    Over::Rate | Over::TimeScale => "4 % of what it completes",
-                    Over::Concurrency => "1",
-                }
-            )),
-            (Some(Outcome::MaxRateReached), Some(Capacity::Above(per_s))) => sentences.push(format!(
-                "the service keeps up with {}, and nothing faster was offered: how much more it carries, a higher {max} tells",
-                per_second(per_s)
-            )),
-            (Some(Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached), _) => {
-                sentences.push(format!("no objective limits it up to there: a higher {max} tells how much more it carries"));
-            }
-            (Some(Outcome::BudgetSpent), capacity) if self.probes.is_empty() => {
-                let takes = capacity.map_or_else(String::new, |capacity| {
-                    let (Capacity::Reached(per_s) | Capacity::Above(per_s) | Capacity::Refuses(per_s)) = capacity;
-                    let requests = price(question, PRICED_AT) as f64;
-                    format!("; ±{:.0} % takes about {}", 100.0 * self.precision, seconds(requests / (PRICED_AT * per_s)))
-                });
-                sentences.push(format!(
-                    "the budget was spent before one probe could be played: the first two steps took {}{takes}; give a larger --budget",
-                    seconds(self.overhead.seconds)
-                ));
-            }
-            (Some(Outcome::BudgetSpent), _) => {
-                sentences.push("the budget is spent, and this is what it bought; --resume with a larger --budget goes on".to_owned());
-            }
-            (Some(Outcome::TargetLost), _) => {
-                sentences.push("the service stopped answering; look at it, then go on with --resume".to_owned());
-            }
-            (Some(Outcome::GeneratorUnfit), _) => sentences.push(
-                "this machine could not send what was planned, several loads in a row (see the warnings); use more --workers or a faster \
-                 machine, then go on with --resume"
-                    .to_owned(),
-            ),
-            (Some(Outcome::Found) | None, _) => {}
-        }
+        let noun = over.noun();
+        sentences.extend(self.end_words(question));
         match self.capacity {
             Some(Capacity::Reached(per_s)) => sentences.push(format!(
                 "it completes {} when given more{}",
@@ -446,7 +400,7 @@ impl SearchFindings {
     }
 
     /// How often the unloaded service misses what it misses.
-    fn unloaded(&self) -> String {
+    pub(super) fn unloaded(&self) -> String {
         let place = self.objectives.iter().position(|text| Some(text) == self.limited_by.as_ref());
         let counted = place.and_then(|place| self.floor.as_ref()?.get(place));
         let limits = self.limited_by.as_deref().unwrap_or_default();

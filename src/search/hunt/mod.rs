@@ -3,6 +3,7 @@
 
 mod aim;
 mod certify;
+mod ending;
 mod facts;
 mod figures;
 mod findings;

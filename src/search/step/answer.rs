@@ -59,7 +59,7 @@ const VISITS: usize = 3;
 /// Probes at least, the moderate one among them: the first few have all said too little.
 const LEAST_PROBES: usize = 10;
 /// A search that has not ended after so many probes never will.
-const MOST_PROBES: usize = 200;
+pub const MOST_PROBES: usize = 200;
 /// A narrower interval by less than this share is not worth what is left of a budget: a certificate is.
 const NARROWED: f64 = 0.04;
 /// Without a least rate, nobody is interested in less than this share of the capacity.

@@ -38,7 +38,7 @@ mod steady;
 mod trust;
 
 pub use alarm::{Alarm, Signs, alarm};
-pub use answer::{Answer, Finding, Order, Step, failing, fits, step};
+pub use answer::{Answer, Finding, MOST_PROBES, Order, Step, failing, fits, step};
 pub use certify::{Certified, certificate, certificate_price, certified};
 pub use cluster::{Calm, Clusters, Episodes, Seen, clusters, clusters_in_rounds, crowding};
 pub use direct::Direct;

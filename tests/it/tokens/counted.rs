@@ -135,3 +135,24 @@ fn a_killed_run_leaves_its_records() {
     child.wait().expect("it ends");
     assert!(folder.path().join("out/records.jsonl").exists());
 }
+
+#[test]
+fn the_prompts_of_a_sweep_and_of_a_search_have_exactly_the_length_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    file_into(folder.path());
+    let load = ["--tokenizer", ".", "--input-tokens", "24..48", "--output-tokens", "2", "--sim", "delay:ttft=2ms,itl=1ms"];
+    for (verb, more) in [
+        ("sweep", &["--rates", "40,80", "--duration", "500ms", "--warmup", "0s"][..]),
+        ("search", &["--slo", "p90 ttft<=1s", "--max-rate", "100/s", "--budget", "4s"]),
+    ] {
+        let output = run(folder.path(), &[&[verb][..], &load, more, &["--out", verb]].concat());
+        let result = json(&folder.path().join(verb).join("result.json"));
+        let trials = result["trials"].as_array().expect("trials");
+        assert!(trials.len() >= 2, "{verb}: {}", text(&output.stderr));
+        for trial in trials {
+            let input = &trial["tokens"]["input"];
+            assert!(input["counted"].is_number() && input["counted"] == input["asked"], "{verb}: {input}");
+            assert_eq!(input["counted_not_as_asked"], 0, "{verb}");
+        }
+    }
+}

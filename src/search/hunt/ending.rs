@@ -1,0 +1,64 @@
+//! Owns the sentence on how a search ended, with advice.
+
+use crate::search::Over;
+use crate::search::hunt::{Outcome, SearchFindings};
+use crate::search::step::{Capacity, MOST_PROBES, Question, price};
+use crate::units::{per_second, seconds};
+
+/// The share of its capacity at which a service is taken to be probed, where its answer is not known.
+const PRICED_AT: f64 = 0.8;
+
+impl SearchFindings {
+    /// Why it ended and what to do; none where it found its answer, or goes on.
+    pub(super) fn end_words(&self, question: &Question) -> Option<String> {
+        let (limits, over) = (self.limited_by.as_deref().unwrap_or_default(), self.figures.over);
+        let (noun, [min, max]) = (over.noun(), over.bounds());
+        Some(match (self.finished?, self.capacity) {
+            (Outcome::Infeasible, _) if self.probes.is_empty() => format!(
+                "{} already when nothing else is asked of the service: no {noun} can meet that; loosen the objective, or mend the service (what it answered \
+                 stands in points/01)",
+                self.unloaded()
+            ),
+            (Outcome::Infeasible, _) => {
+                let least = match over {
+                    Over::Rate | Over::TimeScale => "4 % of what it completes",
+                    Over::Concurrency => "1",
+                };
+                format!("the lowest {noun} of interest ({min}, else {least}) does not meet {limits}: look for what it misses without load")
+            }
+            (Outcome::MaxRateReached, Some(Capacity::Above(per_s))) => format!(
+                "the service keeps up with {}, and nothing faster was offered: how much more it carries, a higher {max} tells",
+                per_second(per_s)
+            ),
+            (Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached, _) => {
+                format!("no objective limits it up to there: a higher {max} tells how much more it carries")
+            }
+            (Outcome::BudgetSpent, capacity) if self.probes.is_empty() => {
+                let takes = capacity.map_or_else(String::new, |capacity| {
+                    let (Capacity::Reached(per_s) | Capacity::Above(per_s) | Capacity::Refuses(per_s)) = capacity;
+                    let requests = price(question, PRICED_AT) as f64;
+                    format!("; ±{:.0} % takes about {}", 100.0 * self.precision, seconds(requests / (PRICED_AT * per_s)))
+                });
+                format!(
+                    "the budget was spent before one probe could be played: the first two steps took {}{takes}; give a larger --budget",
+                    seconds(self.overhead.seconds)
+                )
+            }
+            (Outcome::BudgetSpent, _) if self.probes.len() >= MOST_PROBES => format!(
+                "{MOST_PROBES} probes, the most of one search, did not narrow it to ±{:.0} %: search between closer bounds ({min}, {max}), or ask for a wider \
+                 --precision",
+                100.0 * self.precision
+            ),
+            (Outcome::BudgetSpent, _) => {
+                "the budget is spent, and this is what it bought; --resume with a larger --budget goes on".to_owned()
+            }
+            (Outcome::TargetLost, _) => "the service stopped answering; look at it, then go on with --resume".to_owned(),
+            (Outcome::GeneratorUnfit, _) => {
+                "this machine could not send what was planned, several loads in a row (see the warnings); use more --workers or a \
+                                             faster machine, then go on with --resume"
+                    .to_owned()
+            }
+            (Outcome::Found, _) => return None,
+        })
+    }
+}
