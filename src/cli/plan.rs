@@ -171,6 +171,9 @@ fn taken(trace: &Provenance) -> String {
     text
 }
 
+/// A Kolmogorov distance of 1 is the largest there is: where almost any is allowed, none says anything.
+const TELLING: f64 = 0.5;
+
 fn law_of(description: &Description) -> String {
     let Some(law) = &description.law else {
         return "too few requests to judge".to_owned();
@@ -178,6 +181,8 @@ fn law_of(description: &Description) -> String {
     let verdict = if law.holds { "holds" } else { "BROKEN" };
     if law.asked == crate::schedule::Process::Even {
         format!("{} {verdict}: no request is further than {} from its place", law.asked, seconds(law.statistic))
+    } else if law.critical > TELLING {
+        "too few requests to judge".to_owned()
     } else {
         format!("{} {verdict} (Kolmogorov distance of gaps {:.4}, allowed {:.4})", law.asked, law.statistic, law.critical)
     }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::dependence::quantile_interval95;
 use crate::metrics::state::State;
 use crate::metrics::{
-    Counts, Distribution, Ended, FailureGroup, Health, Judgement, Known, LoadFacts, LoadOrigin, Lost, Metric, ObjectiveJudgement, OriginOf,
-    SamplePoint, Summary, TokensView, Trial, Verdict,
+    Counts, Direction, Distribution, Ended, FailureGroup, Health, Judgement, Known, LoadFacts, LoadOrigin, Lost, Metric,
+    ObjectiveJudgement, OriginOf, SamplePoint, Summary, TokensView, Trial, Verdict,
 };
 use crate::units::Window;
 
@@ -154,6 +154,12 @@ pub struct StatsView {
     pub std: Option<f64>,
     /// The smallest seen.
     pub min: Option<f64>,
+    /// Of what is wanted high, the slow tail: the value that all but 1 % exceed. Absent elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p1: Option<Known>,
+    /// The same of 10 %.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p10: Option<Known>,
     /// Median.
     pub p50: Option<Known>,
     /// Quantile.
@@ -186,6 +192,8 @@ impl StatsView {
             mean: distribution.mean(),
             std: distribution.std(),
             min: distribution.min(),
+            p1: None,
+            p10: None,
             p50: at(0.5),
             p75: at(0.75),
             p90: at(0.9),
@@ -201,11 +209,15 @@ impl StatsView {
 
     fn headline(summary: &Summary, state: &State, metric: Metric) -> Self {
         let interval = |share| quantile_interval95(summary, state, metric, share);
+        let distribution = summary.distribution(metric, OriginOf::Scheduled);
+        let slow = |share| (metric.row().better == Direction::Higher).then(|| distribution.at_share(share)).flatten();
         Self {
+            p1: slow(0.01),
+            p10: slow(0.1),
             p50_ci95: interval(0.5),
             p90_ci95: interval(0.9),
             p99_ci95: interval(0.99),
-            ..Self::of(summary.distribution(metric, OriginOf::Scheduled))
+            ..Self::of(distribution)
         }
     }
 }

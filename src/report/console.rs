@@ -255,7 +255,7 @@ fn latency_text(trial: &TrialView, ink: Ink) -> String {
         LoadOrigin::Mixed => "from instant or release",
     };
     let mut grid = Grid::new(LATENCY_COLUMNS);
-    let mut withheld = false;
+    let (mut withheld, mut slow_tail) = (false, false);
     for metric in shown_metrics(trial) {
         let Some(row) = trial.metrics.get(&metric) else { continue };
         let headline = row.headline();
@@ -270,6 +270,14 @@ fn latency_text(trial: &TrialView, ink: Ink) -> String {
             continue;
         }
         let show = |figure: Option<Known>| shown(figure, &row.unit);
+        if let Some(p1) = headline.p1 {
+            // What is wanted high has its bad tail at the low end; its fast tail says nothing that anyone waits for.
+            slow_tail = true;
+            let mut cells = vec![name, show(headline.p50), show(headline.p10), show(Some(p1))];
+            cells.resize(LATENCY_COLUMNS.len(), String::new());
+            grid.row(cells);
+            continue;
+        }
         let service = |pick: fn(&StatsView) -> Option<Known>| row.service.as_ref().map_or_else(String::new, |from| show(pick(from)));
         withheld |= headline.p99_ci95.is_none();
         grid.row(vec![
@@ -289,6 +297,9 @@ fn latency_text(trial: &TrialView, ink: Ink) -> String {
     let mut note = format!("counted {from} (sent: from the send)");
     if withheld {
         note.push_str("; — needs more requests");
+    }
+    if slow_tail {
+        note.push_str("\noutput tok/s: p90 and p99 are of the slow end, what nine of ten exceed");
     }
     let tokens = |metric: Metric| {
         let stats = trial.metrics.get(&metric).map(MetricView::headline).filter(|stats| stats.count > 0)?;

@@ -143,10 +143,13 @@ fn rates(fleet: &Fleet) -> Grid {
 }
 
 fn costs(fleet: &Fleet) -> Grid {
-    let mut grid = Grid::new(&["cost at the SLO rate", "a request", "a good request", "10⁶ output tokens"]);
+    let mut grid = Grid::new(&["cost at the SLO rate", "1 000 requests", "1 000 good", "10⁶ output tokens"]);
     for (choice, cost) in fleet.choices.iter().filter_map(|choice| Some((choice, choice.at_slo_rate?))) {
         let show = |known: Option<f64>| known.map_or_else(|| UNKNOWN.to_owned(), money);
-        grid.row(vec![name_of(choice), money(cost.per_request), show(cost.per_good_request), show(cost.per_million_output_tokens)]);
+        // One alone costs less than money has digits for.
+        let thousand = |known: Option<f64>| show(known.map(|one| 1_000.0 * one));
+        let row = [thousand(Some(cost.per_request)), thousand(cost.per_good_request), show(cost.per_million_output_tokens)];
+        grid.row(std::iter::once(name_of(choice)).chain(row).collect());
     }
     grid
 }
