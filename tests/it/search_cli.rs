@@ -2,8 +2,10 @@
 
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
+use tonnage::clock::RunClock;
 
 use crate::cli::{Simulated, folder, interrupt, json, run, text, tonnage};
 use crate::search::engine::long_run;
@@ -326,5 +328,27 @@ fn holds(result: &Path, child: &mut std::process::Child, is_so: impl Fn(&Value) 
     while !read().is_some_and(|value| is_so(&value)) {
         assert!(child.try_wait().expect("a child").is_none(), "it goes on");
         std::thread::yield_now();
+    }
+}
+
+#[test]
+#[ignore = "two minutes of real time: cargo test --release --test it budgets_hold_over_sockets -- --ignored --nocapture"]
+fn budgets_hold_over_sockets() {
+    let folder = folder();
+    for (profile, output_tokens, slo, budget_s) in [
+        ("delay:ttft=20ms,itl=5ms", "8", "p90 ttft<=1s", 20.0),
+        ("mmc:servers=4,service=100ms", "1", "p99 ttft<=750ms", 20.0),
+        ("mmc:servers=2,service=1s", "1", "p90 e2e<=5s", 15.0),
+        ("small", "16", "p99 ttft<=200ms", 30.0),
+        ("8b-h100", "64", "p99 tpot<=50ms", 20.0),
+    ] {
+        let budget = format!("{budget_s}s");
+        let words = ["--sim", profile, "--output-tokens", output_tokens, "--slo", slo, "--budget", &budget, "--out", "out", "--force"];
+        let clock = RunClock::starting_in(Duration::ZERO);
+        let output = searched(folder.path(), &words);
+        let took_s = clock.now().as_secs();
+        println!("{profile} within {budget}: {took_s:.1} s, exit {:?}: {}", output.status.code(), text(&output.stdout).lines().nth(3).unwrap_or(""));
+        assert!(took_s <= 1.1 * budget_s, "{profile} within {budget}: {took_s} s");
+        assert!(json(&folder.path().join("out/result.json"))["search"]["finished"].is_string(), "{profile}");
     }
 }
