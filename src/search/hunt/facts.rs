@@ -15,6 +15,15 @@ pub(super) fn counts_of(aim: &Aim, sequence: &Sequence, now: Offset) -> Vec<Coun
     aim.asked().iter().map(|asked| of(asked.place)).collect()
 }
 
+/// The same of requests that were followed to their end: a budget cuts off the last of a slow service, which says nothing about it.
+pub(super) fn decided_of(aim: &Aim, sequence: &Sequence, now: Offset) -> Vec<Count> {
+    let of = |place: usize| {
+        let toll = sequence.toll(place, now);
+        Count { misses: toll.misses.saturating_sub(toll.cut_off), decided: toll.decided - toll.cut_off, clusters: None }
+    };
+    aim.asked().iter().map(|asked| of(asked.place)).collect()
+}
+
 /// How the misses of each demand cluster at `level`.
 fn clusters_of(aim: &Aim, level: Level, order: &[Came]) -> Vec<Option<Clusters>> {
     let of = |asked: &Asked| {

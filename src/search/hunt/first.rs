@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::Error;
 use crate::metrics::{Course, Ended, LiveCounts, Play, Segment, Sequence, StopRule, Trial, TrialView};
 use crate::search::capacity::{cv2_of, in_window, mean_e2e_s};
-use crate::search::hunt::facts::counts_of;
+use crate::search::hunt::facts::{counts_of, decided_of};
 use crate::search::hunt::watch::LOST;
 use crate::search::hunt::{Aim, Event, Hunt, Journal, Kept, Lengths, Purpose};
 use crate::search::step::{Capacity, Saturation, Spent, failing};
@@ -73,7 +73,7 @@ where
     });
     played(hunt, player, (place, Purpose::Floor), segment, (rule, enough), |hunt, trial, view| {
         let Some(sequence) = &trial.sequence else { return };
-        hunt.journal.history.floor = Some(counts_of(hunt.aim, sequence, trial.drain_end));
+        hunt.journal.history.floor = Some(decided_of(hunt.aim, sequence, trial.drain_end));
         hunt.journal.unloaded_s = mean_e2e_s(view);
         hunt.journal.history.unloaded_cv2 = cv2_of(view);
     })
