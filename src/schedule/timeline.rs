@@ -74,6 +74,8 @@ pub struct Arrival {
 pub struct Timeline {
     source: Source,
     spans: Spans,
+    /// The window holds no more: arrivals of the same nanosecond as its last are not planned.
+    most_in_window: Option<u64>,
     pattern: Option<Arc<Pattern>>,
 }
 
@@ -101,13 +103,15 @@ impl Timeline {
                 if process == Process::Even {
                     even(first_even_from(start, rate).saturating_add(count), rate)
                 } else {
-                    nth_from(&mut Instants::new(process, &rate.into(), seed), start, count.saturating_add(1))
+                    let mut instants = Instants::new(process, &rate.into(), seed);
+                    let last = nth_from(&mut instants, start, count);
+                    instants.advance().max(after(last))
                 }
             }
         };
         let source = Source::Drawn { process, curve: rate.into(), seed };
         let spans = Spans::consecutive(warmup, window_end, cooldown);
-        Self { source, spans, pattern: None }
+        Self { source, spans, most_in_window: most_of(extent), pattern: None }
     }
 
     /// A timeline of `process` whose rate follows `pattern`, which begins with the measured window; without an `extent` the window is the profile's
@@ -138,7 +142,7 @@ impl Timeline {
                     let last = nth_from(&mut instants, start, count);
                     // Where the profile is over before the next arrival, the window ends with it.
                     let latest = length.unwrap_or(Offset::from_secs(start.as_secs() + limit_s));
-                    let next = if last == Offset::NEVER { Offset::NEVER } else { instants.advance() };
+                    let next = if last == Offset::NEVER { Offset::NEVER } else { instants.advance().max(after(last)) };
                     if last < latest && (next <= latest || length.is_some()) {
                         break (curve, next.min(latest));
                     }
@@ -153,14 +157,15 @@ impl Timeline {
             _ => (pattern.curve(warmup, window_s, window_s + cooldown_s, seed)?, nominal),
         };
         let spans = Spans::consecutive(warmup, window_end, cooldown);
-        Ok(Self { source: Source::Drawn { process, curve, seed }, spans, pattern: Some(Arc::new(pattern)) })
+        let most_in_window = extent.and_then(most_of);
+        Ok(Self { source: Source::Drawn { process, curve, seed }, spans, most_in_window, pattern: Some(Arc::new(pattern)) })
     }
 
     /// The instants of a trace, without warm-up and cool-down.
     #[must_use]
     pub fn recorded(recorded: Recorded) -> Self {
         let spans = Spans::consecutive(Duration::ZERO, recorded.end(), Duration::ZERO);
-        Self { source: Source::Recorded(recorded), spans, pattern: None }
+        Self { source: Source::Recorded(recorded), spans, most_in_window: None, pattern: None }
     }
 
     /// A trace's timeline with its time bent by `overlays`, their draws from `seed`: as many requests in the same window, the rate around each of them
@@ -227,10 +232,25 @@ impl Timeline {
                 Source::Drawn { process, curve, seed } => Instants::new(*process, curve, *seed),
                 Source::Recorded(recorded) => Instants::Recorded { recorded: recorded.clone(), next: 0 },
             },
+            window: self.spans.window,
             end: self.spans.cooldown.end,
+            left_in_window: self.most_in_window.unwrap_or(u64::MAX),
             next_index: 0,
         }
     }
+}
+
+/// How many requests the window holds at most.
+fn most_of(extent: Extent) -> Option<u64> {
+    match extent {
+        Extent::Duration(_) => None,
+        Extent::Requests(count) => Some(count),
+    }
+}
+
+/// The first nanosecond after `last`.
+fn after(last: Offset) -> Offset {
+    last.plus(Duration::from_nanos(1))
 }
 
 /// The `count`-th (from 1) of `instants` at or after `start`.
@@ -295,7 +315,9 @@ impl Instants {
 #[derive(Debug, Clone)]
 pub struct Arrivals {
     instants: Instants,
+    window: Window,
     end: Offset,
+    left_in_window: u64,
     next_index: u64,
 }
 
@@ -303,15 +325,23 @@ impl Iterator for Arrivals {
     type Item = Arrival;
 
     fn next(&mut self) -> Option<Arrival> {
-        let at = self.instants.advance();
-        if at >= self.end {
-            // The next call must not find an earlier instant: there is none, but the process must not run on for nothing.
-            self.end = Offset::ZERO;
-            return None;
+        loop {
+            let at = self.instants.advance();
+            if at >= self.end {
+                // The next call must not find an earlier instant: there is none, but the process must not run on for nothing.
+                self.end = Offset::ZERO;
+                return None;
+            }
+            if self.window.contains(at) {
+                if self.left_in_window == 0 {
+                    continue;
+                }
+                self.left_in_window -= 1;
+            }
+            let index = self.next_index;
+            self.next_index += 1;
+            return Some(Arrival { index, at });
         }
-        let index = self.next_index;
-        self.next_index += 1;
-        Some(Arrival { index, at })
     }
 }
 

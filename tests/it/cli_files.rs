@@ -80,3 +80,12 @@ fn a_killed_run_leaves_what_was_on_disk() {
     let output = run(folder.path(), &["report", "out"]);
     assert_eq!((output.status.code(), text(&output.stderr).contains("run it again")), (Some(2), true));
 }
+
+#[test]
+fn a_key_that_was_left_out_of_a_stored_configuration_is_asked_for() {
+    // Run as another user, or the stored file of a colleague: without its key the run would only collect refusals.
+    let folder = folder();
+    std::fs::write(folder.path().join("stored.yaml"), "api-key: (secret)\n").expect("a file");
+    let output = run(folder.path(), &["run", "-c", "stored.yaml"]);
+    assert_eq!((output.status.code(), text(&output.stderr).contains("give --api-key")), (Some(2), true), "{}", text(&output.stderr));
+}

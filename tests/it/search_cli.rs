@@ -56,9 +56,9 @@ fn a_search_states_its_answer_and_is_rendered_again_with_the_same_numbers() {
         assert!(folder.path().join(format!("out/points/{point:02}/records.jsonl")).exists(), "{load}");
     }
     // What the probes count is what their trials show.
-    for (load, trial) in loads.iter().zip(trials).filter(|(load, _)| load["purpose"] == "probe" && load["kept"] == "evidence") {
-        let rate = &trial["load"]["rate_per_s"];
-        let probe = search["probes"].as_array().into_iter().flatten().find(|probe| &probe["rate_per_s"] == rate).expect("its probe");
+    let probing = loads.iter().zip(trials).filter(|(load, _)| load["purpose"] == "probe" && load["kept"] == "evidence");
+    for ((load, trial), probe) in probing.zip(search["probes"].as_array().into_iter().flatten()) {
+        assert_eq!(probe["rate_per_s"], trial["load"]["rate_per_s"], "{load}");
         let judged = &trial["slo"]["objectives"][0];
         assert_eq!((&probe["counts"][0]["misses"], &probe["counts"][0]["decided"]), (&judged["misses"], &judged["decided"]), "{load}");
     }
@@ -347,7 +347,11 @@ fn budgets_hold_over_sockets() {
         let clock = RunClock::starting_in(Duration::ZERO);
         let output = searched(folder.path(), &words);
         let took_s = clock.now().as_secs();
-        println!("{profile} within {budget}: {took_s:.1} s, exit {:?}: {}", output.status.code(), text(&output.stdout).lines().nth(3).unwrap_or(""));
+        println!(
+            "{profile} within {budget}: {took_s:.1} s, exit {:?}: {}",
+            output.status.code(),
+            text(&output.stdout).lines().nth(3).unwrap_or("")
+        );
         assert!(took_s <= 1.1 * budget_s, "{profile} within {budget}: {took_s} s");
         assert!(json(&folder.path().join("out/result.json"))["search"]["finished"].is_string(), "{profile}");
     }
