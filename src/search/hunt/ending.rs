@@ -1,8 +1,8 @@
-//! Owns the sentence on how a search ended, with advice.
+//! Owns the sentences on how a search ended and on what is in doubt, with advice.
 
 use crate::search::Over;
 use crate::search::hunt::{Outcome, SearchFindings};
-use crate::search::step::{Capacity, MOST_PROBES, Question, price};
+use crate::search::step::{Capacity, Doubt, MOST_PROBES, Question, price};
 use crate::units::{per_second, seconds};
 
 /// The share of its capacity at which a service is taken to be probed, where its answer is not known.
@@ -60,5 +60,18 @@ impl SearchFindings {
             }
             (Outcome::Found, _) => return None,
         })
+    }
+    /// What does not fit, with advice; none before a probe, where nothing can fit or not.
+    pub(super) fn doubt_words(&self, doubt: Doubt) -> Option<String> {
+        let over = self.figures.over;
+        let has_misses = self.probes.iter().any(|probe| probe.counts.iter().any(|count| count.misses > 0));
+        match doubt {
+            _ if self.probes.is_empty() => None,
+            Doubt::Episodes if !has_misses => Some(format!(
+                "INCONCLUSIVE: no request has missed at any {}, and too few were asked to say how many would; search again with a larger --budget",
+                over.noun()
+            )),
+            _ => Some(doubt.sentence(over)),
+        }
     }
 }

@@ -310,7 +310,7 @@ impl SearchFindings {
                 )
             }));
         }
-        sentences.extend(self.doubts.iter().map(|doubt| doubt.sentence(over)));
+        sentences.extend(self.doubts.iter().filter_map(|doubt| self.doubt_words(*doubt)));
         let thrown = |kept: Kept| self.loads.iter().filter(|load| load.kept == kept).count();
         for (kept, why) in [
             (Kept::Spoilt, "the generator did not do what was planned (see the warnings)"),
