@@ -60,8 +60,7 @@ const LEAST_WIDTH: usize = 40;
 pub(super) fn say(line: &str) {
     let line = hidden(line);
     let shown = visible(&line);
-    let width =
-        std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).map_or(WIDTH, |columns: usize| columns.max(LEAST_WIDTH));
+    let width = width();
     let shown = match shown.char_indices().nth(LONGEST_LINE) {
         Some((end, _)) => wrapped(&format!("{}…", &shown[..end]), width, 2),
         None => wrapped(&shown, width, 2),
@@ -69,9 +68,17 @@ pub(super) fn say(line: &str) {
     _ = writeln!(io::stderr().lock(), "{shown}");
 }
 
-/// Says a text of several lines, which are ours, on standard error.
+/// Says a text of several lines, which are ours, on standard error; those that are wider than a screen are broken.
 pub(super) fn say_page(text: &str) {
-    _ = io::stderr().lock().write_all(visible_page(&hidden(text)).as_bytes());
+    let (text, width) = (hidden(text), width());
+    let line = |line: &str| if line.chars().count() > width { wrapped(line, width, 2) } else { line.to_owned() };
+    let page: String = visible_page(&text).lines().flat_map(|text| [line(text), "\n".to_owned()]).collect();
+    _ = io::stderr().lock().write_all(page.as_bytes());
+}
+
+/// Columns of a message.
+fn width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).map_or(WIDTH, |columns: usize| columns.max(LEAST_WIDTH))
 }
 
 /// Writes rows of a table of ours to standard output, line by line; how many. A reader that has gone is no error.

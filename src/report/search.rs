@@ -63,7 +63,7 @@ fn probe_table(findings: &SearchFindings, ink: Ink) -> String {
     }
     let means = if findings.mean_whole_s.is_empty() { "" } else { ", or the mean" };
     let note = format!("objectives: share of requests that missed{means}; ×: how much more it varies than by chance");
-    grid.render(ink) + &ink.paint(Tone::Faint, &note) + "\n"
+    grid.render(ink) + &ink.paint(Tone::Faint, &wrapped(&note, WIDTH, 0)) + "\n"
 }
 
 fn cell(findings: &SearchFindings, place: usize, counted: &Count) -> String {

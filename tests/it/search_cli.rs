@@ -40,7 +40,7 @@ fn a_search_states_its_answer_and_is_rendered_again_with_the_same_numbers() {
     {
         assert!(shown.contains(wanted), "{wanted}: {shown}");
     }
-    assert!(shown.lines().all(|line| line.chars().count() <= 84), "{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     let result = json(&folder.path().join("out/result.json"));
     let search = &result["search"];
     assert_eq!((search["finished"].as_str(), search["limited_by"].as_str()), (Some("max_rate_reached"), Some("max_rate")));
