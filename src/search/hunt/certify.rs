@@ -37,7 +37,7 @@ impl<T> Hunt<'_, T> {
         let requests = completions + 2 * u64::from(in_flight);
         let spent = history.spent();
         let all = Spent { requests: spent.requests + requests, seconds: spent.seconds + requests as f64 / per_s };
-        question.over() == Over::Rate && is_claimed && !history.probes.is_empty() && question.budget().holds(all)
+        question.over() == Over::Rate && !self.saturated_again && is_claimed && !history.probes.is_empty() && question.budget().holds(all)
     }
 
     /// The certificate that `answer` still needs: where one is wanted, and a load is claimed that nothing speaks against.

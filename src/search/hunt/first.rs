@@ -210,6 +210,7 @@ where
     T: FnMut(&Journal, Event) -> Result<(), Error>,
 {
     let Some((in_flight, completions)) = hunt.journal.history.saturate_again() else { return Ok(()) };
+    hunt.saturated_again = true;
     player.rest().await;
     hunt.rest = true;
     if !goes_on() {

@@ -71,7 +71,7 @@ pub async fn hunt<P: Play>(
     goes_on: impl Fn() -> bool,
 ) -> Result<Conclusion, Error> {
     let mut began_s = player.elapsed_s() - journal.history.spent().seconds;
-    let mut hunt = Hunt { aim, blueprint, journal, told, lost: false, cut_short: false, rest: false };
+    let mut hunt = Hunt { aim, blueprint, journal, told, lost: false, cut_short: false, rest: false, saturated_again: false };
     let mut followed: Option<(Probing, Pin<Box<P::Settling>>)> = None;
     loop {
         hunt.account(player.elapsed_s() - began_s, followed.as_ref().map(|(probing, _)| probing));
@@ -90,6 +90,7 @@ pub async fn hunt<P: Play>(
                     }
                 }
                 hunt.journal.certificate = None;
+                hunt.saturated_again = false;
                 if let Some(saturation) = &mut hunt.journal.history.saturation {
                     saturation.again_per_s = None;
                 }
@@ -139,6 +140,8 @@ struct Hunt<'a, T> {
     cut_short: bool,
     /// What is in flight must go before the next probe.
     rest: bool,
+    /// Since the last probe it was tried to measure the saturated service again: once, whatever came of it.
+    saturated_again: bool,
 }
 
 /// A probe that was ordered, and how it stood when its issuing ended.
