@@ -294,7 +294,9 @@ fn headers_of(headers: Vec<String>, secret: Vec<String>) -> Result<Vec<String>, 
     for (flag, header) in &all {
         let (name, value) = header.split_once(':').unwrap_or((header, ""));
         if value.trim().is_empty() {
-            let why = format!("`{name}` has no value");
+            // What stands behind the first word may be the value, a key among it.
+            let shown = name.split([' ', '=', '\t']).next().unwrap_or_default();
+            let why = format!("`{shown}…` has no `:` with a value behind it");
             return Err(Error::usage(*flag, why, "accepted is 'NAME: VALUE'"));
         }
         if value.trim() == SECRET {
@@ -307,9 +309,8 @@ fn headers_of(headers: Vec<String>, secret: Vec<String>) -> Result<Vec<String>, 
 
 fn extra_body_of(text: &str) -> Result<Map<String, Value>, Error> {
     keep_secret(&Secrets::new(of_body(text)));
-    let body: Map<String, Value> = serde_json::from_str(text).map_err(|why| {
-        Error::usage("--extra-body", format!("`{text}` is not a JSON object ({why})"), r#"accepted is '{"temperature": 0}'"#)
-    })?;
+    let body: Map<String, Value> = serde_json::from_str(text)
+        .map_err(|why| Error::usage("--extra-body", format!("it is not a JSON object ({why})"), r#"accepted is '{"temperature": 0}'"#))?;
     if lacks_secret(&body) {
         let why = "a value of it was left out when the configuration was stored";
         return Err(Error::usage("--extra-body", why, "give it again on the command line"));

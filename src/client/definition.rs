@@ -22,6 +22,12 @@ impl Json {
         keys.iter().rev().find(|(name, _)| name == key).map_or(&NULL, |(_, value)| value)
     }
 
+    /// Every value under `key`, not only the last.
+    fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Self> {
+        let keys: &[(String, Self)] = if let Self::Object(keys) = self { keys } else { &[] };
+        keys.iter().filter(move |(name, _)| name == key).map(|(_, value)| value)
+    }
+
     fn items(&self) -> &[Self] {
         if let Self::List(items) = self { items } else { &[] }
     }
@@ -232,7 +238,9 @@ fn reason_in(choice: &Json) -> Option<String> {
         return None;
     }
     let word = if matches!(value, Json::Object(_)) { value.get("type").word() } else { value.word() };
-    let word: String = word.trim().chars().filter(|letter| !letter.is_control()).take(48).collect();
+    let word: String = word.trim().chars().filter(|letter| !letter.is_control()).collect();
+    let length = word.chars().count();
+    let word = if length > 48 { format!("a text of {length} characters{}", if gives_up(&word) { " (error)" } else { "" }) } else { word };
     (!is_nothing(&word)).then_some(word)
 }
 
@@ -248,8 +256,18 @@ fn is_error(event: &Json) -> bool {
     let code = event.get("code");
     let fine = code.falsy(true) || ["200", "ok", "success"].contains(&code.word().to_ascii_lowercase().as_str());
     let status = event.get("status").word().to_ascii_lowercase();
+    let broken = |choice: &Json| !choice.get("error").falsy(true) || !choice.get("delta").get("error").falsy(true);
+    if event.get("choices").items().iter().any(broken) {
+        return true;
+    }
+    let of_http = status.trim().parse::<f64>().is_ok_and(|status| (400.0..600.0).contains(&status));
+    let failures = ["errors", "exception", "error_message", "error_msg", "Error"];
     event.get("choices").items().is_empty()
-        && ((!event.get("message").falsy(true) && !fine)
+        && (((!event.get("message").falsy(true) || !event.get("msg").falsy(true)) && !fine)
+            || of_http
+            || matches!(event.get("success"), Json::Bool(false))
+            || event.get("success").word().eq_ignore_ascii_case("false")
+            || failures.iter().any(|key| event.all(key).any(|value| !value.falsy(true)))
             || event.get("type").word().eq_ignore_ascii_case("error")
             || ["error", "failed", "failure"].contains(&status.as_str())
             || !event.get("detail").falsy(true))

@@ -89,6 +89,7 @@ pub fn read_object(object: &[u8]) -> Result<Delta, String> {
             Piece::Answer(_) | Piece::Opaque => delta.answer = true,
             Piece::Reasoning(_) => delta.reasoning = true,
         });
+        delta.error = delta.error.or_else(|| choice.failure().map(said_in));
         let reason = reason_of(choice.finish_reason);
         if delta.finish_reason.is_none() || reason.as_deref().is_some_and(gives_up) {
             delta.finish_reason = reason.or(delta.finish_reason);
@@ -168,16 +169,23 @@ fn error_of(body: &Body<'_>) -> Option<String> {
     if !body.error.is_falsy() {
         return Some(said_in(body.error));
     }
-    let Flat { object, kind, status, code, error_code, message, detail } = body.flat;
+    let Flat { object, kind, status, code, error_code, message, detail, msg, success, failure } = body.flat;
+    let message = if message.is_falsy() { msg } else { message };
     let is = |value: Raw<'_>, words: &[&str]| words.iter().any(|word| value.word().eq_ignore_ascii_case(word));
     let named = is(object, &["error"]) || !error_code.is_falsy();
     // What carries an answer may say beside it how well all goes.
     let alone = body.choices().is_empty();
     let fine = code.is_falsy() || is(code, &["200", "ok", "success"]);
     let coded = !message.is_falsy() && !fine;
-    let told = is(kind, &["error"]) || is(status, &["error", "failed", "failure"]) || !detail.is_falsy();
-    (named || (alone && (coded || told))).then(|| {
-        let said = [message, detail, error_code, code].into_iter().find(|value| !value.is_falsy());
+    let of_http = status.word().trim().parse::<f64>().is_ok_and(|status| (400.0..600.0).contains(&status));
+    let told = is(kind, &["error"])
+        || is(status, &["error", "failed", "failure"])
+        || of_http
+        || success.as_str() == "false"
+        || is(success, &["false"])
+        || !detail.is_falsy();
+    (named || (alone && (coded || told || !failure.is_falsy()))).then(|| {
+        let said = [failure, message, detail, error_code, code].into_iter().find(|value| !value.is_falsy());
         said.map_or_else(|| "an error object without a message".to_owned(), said_in)
     })
 }
@@ -239,6 +247,33 @@ mod tests {
         format!(
             r#"{{"id":"c-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":null}}]}}"#
         )
+    }
+
+    #[test]
+    fn an_error_is_told_wherever_servers_put_it() {
+        for (event, said) in [
+            (r#"{"choices":[{"index":0,"delta":{},"error":{"message":"boom","code":502},"finish_reason":"stop"}]}"#, "boom"),
+            (r#"{"choices":[{"index":0,"delta":{"error":{"message":"boom"}}}]}"#, "boom"),
+            (r#"{"errors":[{"message":"oom"}]}"#, "oom"),
+            (r#"{"code":500,"msg":"boom"}"#, "boom"),
+            (r#"{"status":500,"message":"boom"}"#, "boom"),
+            (r#"{"success":false,"message":"boom"}"#, "boom"),
+            (r#"{"error_message":"boom","error_type":"x"}"#, "boom"),
+            (r#"{"Error":{"message":"boom"}}"#, "boom"),
+            (r#"{"exception":"boom"}"#, "boom"),
+        ] {
+            let found = delta(event).error;
+            assert!(found.as_ref().is_some_and(|text| text.contains(said)), "{event}: {found:?}");
+        }
+        for healthy in [
+            r#"{"code":0,"msg":"ok","choices":[]}"#,
+            r#"{"status":200,"message":"started"}"#,
+            r#"{"success":true,"msg":""}"#,
+            r#"{"errors":[],"exception":null,"choices":[{"delta":{"content":"a"},"error":null}]}"#,
+            r#"{"choices":[{"delta":{"content":"a"}}],"errors":["beside an answer"]}"#,
+        ] {
+            assert_eq!(delta(healthy).error, None, "{healthy}");
+        }
     }
 
     #[test]

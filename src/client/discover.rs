@@ -6,7 +6,7 @@ use hyper::header::HeaderMap;
 use reqwest::header::CONTENT_ENCODING;
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::encode::{Secret, access_headers};
 use super::tls::{tls_error, tls_words};
@@ -38,7 +38,26 @@ struct Models {
 
 #[derive(Deserialize)]
 struct Model {
+    #[serde(deserialize_with = "name")]
     id: String,
+}
+
+/// A name as servers write it: a text, or a number where a text is meant.
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::String(name) => Ok(name),
+        serde_json::Value::Number(name) => Ok(name.to_string()),
+        other => Err(serde::de::Error::custom(format!("a model's id is no name: {}", kind_of(&other)))),
+    }
+}
+
+fn kind_of(value: &serde_json::Value) -> &'static str {
+    match value {
+        serde_json::Value::Null => "null",
+        serde_json::Value::Bool(_) => "true or false",
+        serde_json::Value::Array(_) => "a list",
+        _ => "an object",
+    }
 }
 
 /// Why a question has no answer, and whether asking again may help.
@@ -134,7 +153,9 @@ impl Discovery {
                 format!("{url} answers compressed ({}), which was not asked for; give --model to skip this question", visible(encoding));
             return Err(refuse(false, why));
         }
-        let models: Models = serde_json::from_slice(&body).map_err(|error| {
+        // By way of a tree of values, in which the last of a repeated key stands.
+        let tree = serde_json::from_slice::<serde_json::Value>(&body);
+        let models: Models = tree.and_then(serde_json::from_value).map_err(|error| {
             let said = words::of_body(None, &body).map_or_else(String::new, |said| format!(", but with `{said}`"));
             let error = visible(&error.to_string()).into_owned();
             refuse(

@@ -11,14 +11,21 @@ const MOST_CHARACTERS: usize = 48;
 const GIVEN_UP: [&str; 8] = ["abort", "error", "cancel", "timeout", "timed_out", "fail", "insufficient_system", "overload"];
 
 /// The finish reason that `value` holds. `null`, `false`, 0, an empty text, and a text that says null are none. Some
-/// servers write an object with a `type`. What cannot be printed is left out, and a long reason is cut.
+/// servers write an object with a `type`. What cannot be printed is left out, and of a long
+/// reason the length is kept.
 pub(super) fn reason_of(value: Raw<'_>) -> Option<Box<str>> {
     if value.is_null() || value.is_falsy() {
         return None;
     }
     let word = if value.is_object() { object_of::<Typed<'_>>(value).kind.word() } else { value.word() };
-    let printable = word.trim().chars().filter(|c| !c.is_control()).take(MOST_CHARACTERS);
-    let reason: String = printable.collect();
+    let printable: String = word.trim().chars().filter(|c| !c.is_control()).collect();
+    // A text of the server's that is none of the known short words may hold anything, a key among it: no part of it is kept.
+    let is_long = printable.chars().nth(MOST_CHARACTERS).is_some();
+    let reason = if is_long {
+        format!("a text of {} characters{}", printable.chars().count(), if gives_up(&printable) { " (error)" } else { "" })
+    } else {
+        printable
+    };
     (!says_nothing(&reason)).then(|| reason.into_boxed_str())
 }
 
@@ -73,7 +80,7 @@ mod tests {
             assert_eq!(reason_of(raw).as_deref(), reason, "{json}");
         }
         let long = format!("\"{}\"", "x".repeat(1000));
-        assert_eq!(reason_of(serde_json::from_str(&long).unwrap()).map(|reason| reason.len()), Some(MOST_CHARACTERS));
+        assert_eq!(reason_of(serde_json::from_str(&long).unwrap()).as_deref(), Some("a text of 1000 characters"), "it may hold a key");
     }
 
     #[test]

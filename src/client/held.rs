@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes that all answers in flight of this process may keep together. Ordinary answers keep nothing or a few KiB each.
-pub(super) const MOST_HELD_BYTES: usize = 128 << 20;
+pub(super) const MOST_HELD_BYTES: usize = 64 << 20;
 
 /// Below this an answer is not counted: the common case pays nothing. 20 000 answers in flight stay below 1.3 GiB.
 const FREE_BYTES: usize = 64 << 10;

@@ -37,6 +37,10 @@ pub(super) struct Flat<'a> {
     pub(super) error_code: Raw<'a>,
     pub(super) message: Raw<'a>,
     pub(super) detail: Raw<'a>,
+    pub(super) msg: Raw<'a>,
+    pub(super) success: Raw<'a>,
+    /// Names that nothing but a failure has.
+    pub(super) failure: Raw<'a>,
 }
 
 /// One candidate.
@@ -46,6 +50,8 @@ pub(super) struct Choice<'a> {
     message: Parts<'a>,
     text: Raw<'a>,
     pub(super) finish_reason: Raw<'a>,
+    /// What went wrong with this candidate.
+    pub(super) error: Raw<'a>,
     /// Where some servers put what others put beside the choices.
     pub(super) usage: Raw<'a>,
 }
@@ -53,6 +59,7 @@ pub(super) struct Choice<'a> {
 #[derive(Debug, Default)]
 struct Parts<'a> {
     content: Raw<'a>,
+    error: Raw<'a>,
     refusal: Raw<'a>,
     /// The same text under the names that servers have for it: the first that is there counts.
     reasoning: [Raw<'a>; 4],
@@ -74,6 +81,14 @@ impl<'de: 'a, 'a> Object<'de> for Body<'a> {
             b"error_code" => self.flat.error_code = map.next_value()?,
             b"message" => self.flat.message = map.next_value()?,
             b"detail" => self.flat.detail = map.next_value()?,
+            b"msg" => self.flat.msg = map.next_value()?,
+            b"success" => self.flat.success = map.next_value()?,
+            b"errors" | b"exception" | b"error_message" | b"error_msg" | b"Error" => {
+                let value: Raw<'a> = map.next_value()?;
+                if !value.is_falsy() {
+                    self.flat.failure = value;
+                }
+            }
             _ => _ = map.next_value::<IgnoredAny>()?,
         }
         Ok(())
@@ -87,6 +102,7 @@ impl<'de: 'a, 'a> Object<'de> for Choice<'a> {
             b"message" => self.message = map.next_value()?,
             b"text" => self.text = map.next_value()?,
             b"finish_reason" => self.finish_reason = map.next_value()?,
+            b"error" => self.error = map.next_value()?,
             b"usage" => self.usage = map.next_value()?,
             _ => _ = map.next_value::<IgnoredAny>()?,
         }
@@ -98,6 +114,7 @@ impl<'de: 'a, 'a> Object<'de> for Parts<'a> {
     fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error> {
         let place = match key {
             b"content" => &mut self.content,
+            b"error" => &mut self.error,
             b"refusal" => &mut self.refusal,
             b"reasoning_content" => &mut self.reasoning[0],
             b"reasoning" => &mut self.reasoning[1],
@@ -209,7 +226,12 @@ impl<'a> Body<'a> {
     }
 }
 
-impl Choice<'_> {
+impl<'a> Choice<'a> {
+    /// What went wrong with this candidate, where it says so.
+    pub(super) fn failure(&self) -> Option<Raw<'a>> {
+        [self.error, self.delta.error].into_iter().find(|error| !error.is_falsy())
+    }
+
     /// Hands what the model wrote here to `each`, in the order in which a model writes it.
     ///
     /// Some servers send one token under several names (`delta` and `message`, `delta` and `text`): the first that brings

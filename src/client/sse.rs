@@ -3,7 +3,7 @@
 use memchr::memchr2;
 
 /// Bytes that one event may hold before the stream counts as malformed. Not a limit on lines: a bound on what a broken server can make us keep.
-pub const MOST_EVENT_BYTES: usize = 64 << 20;
+pub const MOST_EVENT_BYTES: usize = 32 << 20;
 
 /// The byte order mark that a stream may start with.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -85,6 +85,9 @@ fn portion(whole: u64, part: u64, parts: u64) -> u64 {
 /// to last token. An answer that was not streamed arrives when it ends.
 pub(super) fn for_each_arrival(record: &Record, mut each: impl FnMut(Offset, u64)) {
     let exchange = &record.exchange;
+    if exchange.is_malformed() {
+        return;
+    }
     let Some(tokens) = output_tokens(record).filter(|tokens| *tokens > 0) else { return };
     let (Some(first), Some(last)) = (exchange.first_token, exchange.last_token) else {
         if let (Outcome::Completed, Some(ended)) = (&exchange.outcome, exchange.ended) {

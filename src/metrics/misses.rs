@@ -39,7 +39,7 @@ pub struct Lost {
     pub at_s: f64,
     /// The end of the last answer, in seconds from the origin.
     pub last_answer_s: f64,
-    /// Requests that found no connection, or lost it, from then on.
+    /// Requests that went unanswered from then on: no connection, a broken one, 502 or 504.
     pub requests: u64,
 }
 

@@ -181,9 +181,13 @@ impl Metric {
         }
     }
 
-    /// The pooled gaps of `itl` and `tbt` as (ticks, how many); nothing for other metrics. Whatever the outcome: what was observed.
+    /// The pooled gaps of `itl` and `tbt` as (ticks, how many); nothing for other metrics. Whatever the outcome: what was observed. But what was no answer at
+    /// all (malformed: a flood of events, say) has no gaps between tokens.
     pub fn for_each_gap(self, record: &Record, mut each: impl FnMut(u64, u64)) {
         let exchange = &record.exchange;
+        if exchange.is_malformed() {
+            return;
+        }
         match self {
             Self::Itl => exchange.event_gaps_us.iter().for_each(|gap_us| each(u64::from(*gap_us) * 1_000, 1)),
             Self::Tbt => {

@@ -68,6 +68,12 @@ impl Exchange {
         matches!(self.outcome, Outcome::Failed(_)) && self.status.is_some_and(|status| REFUSALS.contains(&status))
     }
 
+    /// Whether what came was no answer: nothing in it is a token.
+    #[must_use]
+    pub fn is_malformed(&self) -> bool {
+        matches!(&self.outcome, Outcome::Failed(failure) if failure.class == FailureClass::Malformed)
+    }
+
     /// Takes `secrets` out of what the server said, should it echo them.
     pub fn hide(&mut self, secrets: &Secrets) {
         if secrets.is_empty() {

@@ -38,7 +38,7 @@ pub(super) fn most_frequent(trial: &TrialView) -> Option<String> {
 /// When the target was lost.
 fn lost_words(lost: &Lost) -> String {
     format!(
-        "the target was lost at {}: {} requests found no connection or lost it from then on, and none was answered after {}",
+        "the target was lost at {}: {} requests went unanswered from then on, and none was answered after {}",
         seconds(lost.at_s),
         count(lost.requests),
         seconds(lost.last_answer_s)

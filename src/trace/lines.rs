@@ -22,7 +22,7 @@ const MOST_DOCUMENT_BYTES: u64 = 1 << 30;
 /// The most bytes of a trace, unpacked: more than any trace that is published, and rows for a day of reading.
 const MOST_TRACE_BYTES: u64 = 64 << 30;
 /// A compressed file is a bomb where it unpacks to more than so many times its bytes (text of a trace: 5 to 50 times), ...
-const MOST_RATIO: u64 = 300;
+const MOST_RATIO: u64 = 100;
 /// ... and to more than this: below it nothing is lost by reading on.
 const SUSPECT_BYTES: u64 = 256 << 20;
 

@@ -67,13 +67,27 @@ pub fn plain(value: f64) -> String {
     }
 }
 
+/// A word of a foreign text that is longer than this is broken: no path or address of ours is.
+const LONGEST_WORD: usize = 160;
+/// Into parts of so many characters.
+const PART: usize = 60;
+
+/// `word`, or the parts of one that is too long for any screen.
+fn parts(word: &str) -> Vec<&str> {
+    if word.chars().nth(LONGEST_WORD).is_none() {
+        return vec![word];
+    }
+    let starts: Vec<usize> = word.char_indices().step_by(PART).map(|(start, _)| start).chain([word.len()]).collect();
+    starts.windows(2).map(|pair| &word[pair[0]..pair[1]]).collect()
+}
+
 /// `text` broken into lines of at most `width` characters, every line after the first behind `indent` blanks. Line breaks of the text itself
 /// are blanks, and what a terminal would obey is an escape: a text cannot make lines of its own.
 #[must_use]
 pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let mut lines = String::new();
     let mut used = indent;
-    for word in text.split_whitespace() {
+    for word in text.split_whitespace().flat_map(parts) {
         let word = &*visible(word);
         let length = word.chars().count();
         if used > indent && used + 1 + length > width {
@@ -119,5 +133,7 @@ mod tests {
     fn long_text_is_wrapped_behind_its_indent() {
         assert_eq!(wrapped("one two three four", 11, 2), "one two\n  three\n  four");
         assert_eq!(wrapped("", 11, 2), "");
+        let flood = wrapped(&"x".repeat(300), 80, 2);
+        assert!(flood.lines().all(|line| line.chars().count() <= 80) && flood.matches('x').count() == 300, "{flood}");
     }
 }

@@ -41,6 +41,8 @@ const FILLING: f64 = 3.0;
 const SATURATED: f64 = 2.0;
 /// Requests by which it is told whether the service keeps up with the most that may be sent.
 const AT_MOST: u64 = 600;
+/// What a service is taken to complete per second of which no answer was seen.
+const LEAST_PER_S: f64 = 1e-3;
 /// Of a budget, what the saturation may take, once so many have completed.
 const BUDGET_SHARE: f64 = 0.25;
 const LEAST_COMPLETIONS: u64 = 100;
@@ -194,7 +196,7 @@ where
             hunt.journal.history.saturation = Some(Saturation { in_flight, completions, again_per_s: None });
         } else if is_last || late {
             // At least it completes what it does one after the other. Where time is short the window may be too short to hold any.
-            let lone_per_s = hunt.journal.unloaded_s.map_or(0.0, |lone_s| 1.0 / lone_s.max(1e-6));
+            let lone_per_s = hunt.journal.unloaded_s.filter(|lone_s| *lone_s > 0.0).map_or(LEAST_PER_S, |lone_s| 1.0 / lone_s);
             let carried = if late { least } else { found.min(least) };
             hunt.journal.history.capacity = Some(Capacity::Above(carried.max(lone_per_s)));
         }

@@ -284,7 +284,10 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
             self.cut_short = true;
             return Kept::CutShort;
         }
-        if is_lost || (is_unanswered(view) && !is_refused(view)) {
+        // What a budget cut off before its first answer is slow, not lost.
+        let totals = &view.run_totals;
+        let is_cut = self.aim.question.budget().seconds.is_some() && totals.unresolved > 0 && totals.failed + totals.timed_out == 0;
+        if is_lost || (is_unanswered(view) && !is_refused(view) && !is_cut) {
             self.lost = true;
             return Kept::Lost;
         }
