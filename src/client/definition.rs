@@ -84,6 +84,9 @@ impl Parser<'_> {
         self.space();
         let value = match self.peek()? {
             b'n' => self.eat("null").map(|()| Json::Null)?,
+            b'N' => self.eat("NaN").map(|()| Json::Null)?,
+            b'I' => self.eat("Infinity").map(|()| Json::Null)?,
+            b'-' if self.text[self.at..].starts_with(b"-Infinity") => self.eat("-Infinity").map(|()| Json::Null)?,
             b't' => self.eat("true").map(|()| Json::Bool(true))?,
             b'f' => self.eat("false").map(|()| Json::Bool(false))?,
             b'"' => Json::Text(self.text()?),
@@ -199,10 +202,10 @@ impl Parser<'_> {
 }
 
 fn object(bytes: &[u8]) -> Option<Json> {
-    std::str::from_utf8(bytes).ok()?;
-    let mut parser = Parser { text: bytes, at: 0 };
+    let text = String::from_utf8_lossy(bytes);
+    let mut parser = Parser { text: text.as_bytes(), at: 0 };
     let value = parser.value()?;
-    (parser.at == bytes.len() && matches!(value, Json::Object(_))).then_some(value)
+    (parser.at == text.len() && matches!(value, Json::Object(_))).then_some(value)
 }
 
 /// Whether a value where a text belongs brings any.

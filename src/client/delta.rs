@@ -1,12 +1,12 @@
 //! Owns the meaning of one event: which tokens it brings, and whether it finishes, counts or fails the answer.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::de::{IgnoredAny, MapAccess};
 use serde_json::Value;
 
 use super::finish::{gives_up, reason_of};
+use super::repair::repaired;
 use super::shape::{Body, Flat, Piece};
 use super::value::{Count, Object, Raw, object_of};
 
@@ -75,14 +75,18 @@ pub fn read(event: &[u8]) -> Event {
     }
 }
 
-/// Reads one JSON object; what is wrong with it otherwise, quoting its start.
+/// Reads one JSON object, repaired where it cannot be read as it came; what is wrong with it otherwise, quoting its start.
 pub fn read_object(object: &[u8]) -> Result<Delta, String> {
-    let refuse = |why: &dyn fmt::Display| format!("{why}: `{}`", excerpt(object));
-    let text = std::str::from_utf8(object).map_err(|_| refuse(&"not UTF-8"))?;
+    let found = std::str::from_utf8(object).map_err(|_| "not UTF-8".to_owned()).and_then(read_text);
+    let found = found.or_else(|why| repaired(object).map_or(Err(why), |text| read_text(&text)));
+    found.map_err(|why| format!("{why}: `{}`", excerpt(object)))
+}
+
+fn read_text(text: &str) -> Result<Delta, String> {
     if !text.starts_with('{') {
-        return Err(refuse(&"not a JSON object"));
+        return Err("not a JSON object".to_owned());
     }
-    let body = Body::read(text).map_err(|error| refuse(&error))?;
+    let body = Body::read(text).map_err(|error| error.to_string())?;
     let mut delta = Delta { usage: counts_of(body.usage), error: error_of(&body), ..Delta::default() };
     for choice in body.choices() {
         choice.for_each_piece(&mut |piece| match piece {
@@ -237,9 +241,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn delta(event: &str) -> Delta {
-        match read(event.as_bytes()) {
+        delta_of(event.as_bytes())
+    }
+
+    fn delta_of(event: &[u8]) -> Delta {
+        match read(event) {
             Event::Delta(delta) => delta,
-            other => panic!("{event}: {other:?}"),
+            other => panic!("{}: {other:?}", String::from_utf8_lossy(event)),
         }
     }
 
@@ -417,7 +425,11 @@ mod tests {
         {
             assert!(matches!(read(event.as_bytes()), Event::Malformed(_)), "{event:.60}");
         }
-        assert!(matches!(read(b"{\"a\":\"\xff\"}"), Event::Malformed(_)), "bytes that are not UTF-8");
+        assert!(
+            delta_of(b"{\"choices\":[{\"delta\":{\"content\":\"a\xff\"}}]}").answer,
+            "bytes that are not UTF-8 are a token all the same"
+        );
+        assert!(delta_of(br#"{"choices":[{"delta":{"content":"a"},"logprobs":NaN}]}"#).answer, "a number that JSON does not have");
     }
 
     #[test]
@@ -449,7 +461,8 @@ mod tests {
             prop::collection::vec(any::<u8>(), 0..60),
             "[\\[\\]{}\",:a-z0-9 \\\\]{0,60}".prop_map(String::into_bytes),
         ]) {
-            let object = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&event).is_ok();
+            let whole = repaired(&event).map_or_else(|| event.clone(), String::into_bytes);
+            let object = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&whole).is_ok();
             let judged = read_object(event.trim_ascii()).is_ok();
             prop_assert!(object || !judged, "what is not an object is never a delta");
         }

@@ -18,6 +18,7 @@ mod limits;
 #[cfg(test)]
 mod mutations;
 mod pool;
+mod repair;
 mod shape;
 pub mod sse;
 mod tally;

@@ -1,5 +1,6 @@
 //! Owns the text of an answer, read out of its events for a tokenizer that counts it after the run.
 
+use super::repair::repaired;
 use super::shape::{Body, Piece};
 use crate::record::AnswerText;
 
@@ -15,7 +16,17 @@ pub(super) fn append_event(event: &[u8], text: &mut AnswerText) {
 
 /// Appends the text of a whole answer.
 pub(super) fn append_object(object: &[u8], text: &mut AnswerText) {
-    let Some(Ok(body)) = std::str::from_utf8(object).ok().map(Body::read) else { return };
+    let as_it_came = std::str::from_utf8(object).ok().and_then(|object| Body::read(object).ok());
+    if let Some(body) = as_it_came {
+        append_body(&body, text);
+    } else if let Some(whole) = repaired(object)
+        && let Ok(body) = Body::read(&whole)
+    {
+        append_body(&body, text);
+    }
+}
+
+fn append_body(body: &Body<'_>, text: &mut AnswerText) {
     for choice in body.choices() {
         choice.for_each_piece(&mut |piece| match piece {
             Piece::Answer(bytes) | Piece::Reasoning(bytes) => text.bytes.extend_from_slice(bytes),

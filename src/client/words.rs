@@ -25,7 +25,15 @@ pub(super) fn of_status(status: hyper::StatusCode, headers: &HeaderMap, body: &[
         Some(location) => Some(format!("it redirects to {}", String::from_utf8_lossy(location.as_bytes()))),
         None => of_body(headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()), body),
     };
-    said.map_or_else(|| status.to_string(), |said| format!("{status}: {}", cut(&said)))
+    let status = match (status.as_u16(), status.canonical_reason()) {
+        (number, Some(reason)) => format!("{number} {reason}"),
+        (529, None) => "529 Overloaded".to_owned(),
+        (number, None) => number.to_string(),
+    };
+    match said {
+        Some(said) => format!("{status}: {}", cut(&said)),
+        None => status,
+    }
 }
 
 /// What a body says that explains a failure; nothing where it is empty.

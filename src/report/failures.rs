@@ -114,6 +114,10 @@ fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
         "status_502" | "status_504" => {
             "what stands before the server gets no answer from it: look at its log, and at the gateway's timeout"
         }
+        "status_402" => "the account behind the key has no credit, or the plan does not hold what is asked",
+        "status_408" => "the server waited too long for the request: look at what stands before it, or lower --input-tokens",
+        "status_415" | "status_426" => "check --target and --endpoint: what listens there does not take JSON over HTTP/1.1",
+        kind if kind.starts_with("status_3") && !says(&["redirects to"]) => "check --target: it answers with a redirect that leads nowhere",
         kind if kind.starts_with("status_3") => "redirects are not followed: give the URL that it names with --target",
         kind if kind.starts_with("status_5") => "look at the server's log",
         "connect" if says(&["(os error 24)", "(os error 23)"]) => {
