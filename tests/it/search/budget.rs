@@ -44,3 +44,18 @@ fn a_search_ends_within_its_budget_and_a_tenth_whatever_the_service_and_its_obje
     // The others say that not one probe fits, and what is needed.
     assert!(with_answer >= 16, "{with_answer} of 30 have an answer");
 }
+
+#[test]
+fn a_budget_that_ends_before_the_first_answers_calls_no_service_lost() {
+    for seconds in [1.0, 3.0, 4.0, 5.0, 8.0] {
+        let mut session = Session::new("delay:ttft=1s,itl=100ms".parse::<Profile>().expect("a profile"), Seed::new(1));
+        let bounded = |aim: tonnage::search::hunt::Aim| {
+            let question = aim.question.clone().within(Budget { requests: None, seconds: Some(seconds) });
+            aim.asking(question)
+        };
+        let found = now(by(&mut session, "p90 ttft<=3s", workload("1", "4"), 1, bounded, Journal::default(), usize::MAX));
+        let Conclusion::Answered(answer) = &found.conclusion else { panic!("{seconds} s: {:?}", found.conclusion) };
+        assert_eq!(answer.finding, Finding::BudgetSpent, "{seconds} s: {:?}", answer.bracket);
+        assert!(session.elapsed_s() <= 1.1 * seconds + 1.5, "{seconds} s: one answer may outlast it: {}", session.elapsed_s());
+    }
+}
