@@ -395,7 +395,9 @@ fn texts(table: &mut Table) {
         ("inside a string", [&b"data: {\"choices\":[{\"delta\":{\"content\":\""[..], bad, b"\"}}]}\n\n"].concat()),
         ("inside an error", [&b"data: {\"error\":{\"message\":\""[..], bad, b"\"}}\n\n"].concat()),
     ] {
-        table.answer("invalid UTF-8", name, Fails, chunked(&[&bytes[..], stream().as_bytes()].concat()));
+        // Half a character inside a text is a token of a healthy server; what follows is a whole answer.
+        let fate = if name == "inside a string" { Completes } else { Fails };
+        table.answer("invalid UTF-8", name, fate, chunked(&[&bytes[..], stream().as_bytes()].concat()));
     }
     table.answer("invalid UTF-8", "error body", Fails, status("500 Oh", "text/plain", bad));
     table.answer(
