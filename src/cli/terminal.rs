@@ -33,7 +33,12 @@ pub(super) fn hidden(text: &str) -> String {
 pub(super) fn print(text: &str) -> Result<(), Error> {
     let text = hidden(text);
     let mut out = io::stdout().lock();
-    match out.write_all(visible_page(&text).as_bytes()).and_then(|()| out.flush()) {
+    unless_gone(out.write_all(visible_page(&text).as_bytes()).and_then(|()| out.flush()))
+}
+
+/// A failure to write to standard output, unless its reader has gone.
+fn unless_gone(written: io::Result<()>) -> Result<(), Error> {
+    match written {
         Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::output("standard output", format!("{why}; check where it leads")))
         }
@@ -84,12 +89,8 @@ fn width() -> usize {
 /// Writes rows of a table of ours to standard output, line by line; how many. A reader that has gone is no error.
 pub(super) fn print_rows(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<u64, Error> {
     let mut rows = Rows { out: io::stdout().lock(), number: 0 };
-    match write(&mut rows).and_then(|()| rows.out.flush()) {
-        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::output("standard output", format!("{why}; check where it leads")))
-        }
-        Ok(()) | Err(_) => Ok(rows.number),
-    }
+    let written = write(&mut rows).and_then(|()| rows.out.flush());
+    unless_gone(written).map(|()| rows.number)
 }
 
 /// Counts the lines that go through.

@@ -27,6 +27,7 @@ use super::likeness::Likeness;
 use super::sse::{Block, Framer, MOST_EVENT_BYTES};
 use super::tally::Tally;
 use super::text;
+use super::words::MOST_START_BYTES;
 use crate::record::{Exchange, Failure, FailureClass, Outcome};
 use crate::units::Offset;
 
@@ -46,7 +47,7 @@ pub(super) struct Answer {
     asked_tokens: u32,
     /// What the server says it is, where that is not a stream of events.
     kind: Option<Box<str>>,
-    /// The first bytes of such an answer, for a message.
+    /// The first bytes of a stream that has brought no event yet, for a message.
     start: Vec<u8>,
     said: Said,
     held: Held,
@@ -62,9 +63,6 @@ enum Body {
     /// A whole object where events were asked for: an error in it is told, anything else is malformed.
     Unasked(Vec<u8>),
 }
-
-/// Bytes of an answer without events that are kept for a message.
-const MOST_START_BYTES: usize = 1024;
 
 /// Token-bearing events of one answer: a quarter of a million, four times the longest answer of any model, and 2 MiB in
 /// the record. A stream that goes on beyond them has no end.
@@ -185,8 +183,9 @@ impl Answer {
     /// After a malformed or an error event reading goes on: the server is loaded as planned, and the timings are kept.
     pub(super) fn read(&mut self, piece: &[u8], at: Offset, exchange: &mut Exchange) -> bool {
         let said = &mut self.said;
-        if self.kind.is_some() && exchange.first_event.is_none() && self.start.len() < MOST_START_BYTES {
-            self.start.extend_from_slice(&piece[..piece.len().min(MOST_START_BYTES)]);
+        let of_events = !matches!(self.body, Body::Whole(_));
+        if of_events && exchange.first_event.is_none() && self.start.len() < MOST_START_BYTES {
+            self.start.extend_from_slice(&piece[..piece.len().min(MOST_START_BYTES - self.start.len())]);
         }
         if let Body::Awaited(framer) = &mut self.body {
             // Some proxies call every answer JSON, and some servers call every answer a stream: only the bytes tell. An
@@ -222,6 +221,11 @@ impl Answer {
             said.fail(FailureClass::Malformed, &why);
         }
         fits && bounded && shared && !said.done
+    }
+
+    /// Its first bytes, where events were asked for and none has come.
+    pub(super) fn start(&self) -> &[u8] {
+        &self.start
     }
 
     /// Whether it has said `[DONE]`.

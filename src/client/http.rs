@@ -11,15 +11,12 @@ use super::answer::{Answer, End};
 use super::encode::{Call, Encoder};
 use super::pool::{CheckedOut, Pool, Shared};
 use super::wire::{self, Wire};
-use super::words::{self, MOST_ASIDE_BYTES, MOST_START_BYTES};
+use super::words::{self, MOST_ASIDE_BYTES};
 use super::{Addresses, Client, Departure, Route};
 use crate::clock::RunClock;
 use crate::record::{Exchange, Failure, FailureClass, Outcome};
 use crate::units::visible;
 use crate::workload::RequestSpec;
-
-/// Characters kept of a finish reason: real ones have less than twenty.
-const MOST_REASON: usize = 64;
 
 /// How long the body that explains a failure may take.
 const FAILURE_GRACE: Duration = Duration::from_secs(1);
@@ -85,15 +82,11 @@ impl HttpClient {
         let mut answer = Answer::new(stream, kind.as_deref(), asked_tokens);
         drop(head);
         exchange.text = keep_text.then(Box::default);
-        let mut start = Vec::new();
         let (end, at) = loop {
             match wire.piece(&mut body).await {
                 Ok(Some(piece)) => {
                     let at = wire.last_read(clock);
                     let goes_on = answer.read(&piece, at, exchange);
-                    if stream && exchange.first_event.is_none() && start.len() < MOST_START_BYTES {
-                        start.extend_from_slice(&piece[..piece.len().min(MOST_START_BYTES - start.len())]);
-                    }
                     if !goes_on {
                         let whole = answer.is_done();
                         answer.settle(End::Orderly, at, exchange);
@@ -112,6 +105,7 @@ impl HttpClient {
                 Err(failure) => break (End::Broken(failure), clock.now()),
             }
         };
+        let start = if exchange.first_event.is_none() { answer.start().to_vec() } else { Vec::new() };
         answer.settle(end, at, exchange);
         // What ended in order and was no stream at all says best itself what it is.
         if let (None, Outcome::Failed(failure)) = (exchange.first_event, &mut exchange.outcome)
@@ -153,25 +147,17 @@ impl Client for HttpClient {
             exchange.outcome = Outcome::Failed(failure);
         }
         exchange.hide(&secrets);
-        // A server's words go to screens and files: none of them may act there, or be without an end.
+        // A server's words go to screens and files: none of them may act there.
         if let Outcome::Failed(failure) = &mut exchange.outcome
             && let Cow::Owned(shown) = visible(&failure.text)
         {
             *failure = Failure::new(failure.class, shown);
         }
         if let Some(reason) = &mut exchange.finish_reason
-            && let Cow::Owned(shown) = brief(reason)
+            && let Cow::Owned(shown) = visible(reason)
         {
             *reason = shown.into();
         }
-    }
-}
-
-/// A finish reason as it is kept.
-fn brief(reason: &str) -> Cow<'_, str> {
-    match reason.char_indices().nth(MOST_REASON) {
-        None => visible(reason),
-        Some((end, _)) => Cow::Owned(format!("{}…", visible(&reason[..end]))),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use crate::metrics::summary::standings;
-use crate::metrics::{Course, Frame, Limit, Metric, Objective, Objectives, OriginOf, Standing, Value};
+use crate::metrics::{Course, Frame, Limit, Metric, Objective, Objectives, OriginOf, Standing};
 use crate::record::{Outcome, Record};
 use crate::units::{Offset, Window};
 
@@ -140,12 +140,13 @@ impl Sequence {
         let in_system = record.exchange.ended.unwrap_or(scheduled).since(scheduled);
         let (mut missed, mut counted) = (0, 0);
         let inside = self.window.contains(scheduled);
-        for (place, standing) in standings(record, self.streamed, &self.objectives).enumerate().take(Self::MOST_OBJECTIVES) {
+        for (place, (standing, ticks)) in standings(record, self.streamed, &self.objectives).enumerate().take(Self::MOST_OBJECTIVES) {
             if standing == Standing::Undefined {
                 continue;
             }
             counted |= 1 << place;
-            let of_mean = self.means[place].as_mut().and_then(|sum| completes_a_miss(sum, self.objectives.items()[place].mean()?, record));
+            let of_mean =
+                self.means[place].as_mut().and_then(|sum| Some(completes_a_miss(sum, self.objectives.items()[place].mean()?, ticks?)));
             let misses = of_mean.unwrap_or(standing != Standing::Met);
             missed |= u16::from(misses) << place;
             if inside {
@@ -249,13 +250,12 @@ impl Sequence {
     }
 }
 
-/// Adds `record` to the sum of a mean, and says whether that completes a miss; none where the request has no value: it is then a miss like any other.
-fn completes_a_miss(sum: &mut f64, limit: &Limit, record: &Record) -> Option<bool> {
-    let Value::Defined(ticks) = limit.metric.value(record, limit.origin) else { return None };
+/// Adds a value of `ticks` to the sum of a mean, and says whether that completes a miss. A request without a value is a miss like any other.
+fn completes_a_miss(sum: &mut f64, limit: &Limit, ticks: u64) -> bool {
     *sum += (ticks as f64 / (Sequence::MEAN_WHOLE * limit.ticks() as f64)).min(1.0);
     let misses = *sum >= 1.0;
     *sum -= f64::from(u8::from(misses));
-    Some(misses)
+    misses
 }
 
 /// The age at which an open request misses `objective` for certain: none for what may have been met before the answer ends.

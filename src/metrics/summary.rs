@@ -376,14 +376,17 @@ impl Summary {
     }
 }
 
-/// How `record` stands towards each objective, in order.
-pub(super) fn standings(record: &Record, streamed: bool, objectives: &Objectives) -> impl Iterator<Item = Standing> {
+/// How `record` stands towards each objective, in order, and the ticks of the value that the objective limits, where it has one.
+pub(super) fn standings(record: &Record, streamed: bool, objectives: &Objectives) -> impl Iterator<Item = (Standing, Option<u64>)> {
     let values = Values::of(record, streamed);
     let goodness = values.goodness(record, objectives);
     let asked = record.exchange.outcome != Outcome::Skipped;
     objectives.items().iter().map(move |objective| match objective {
-        Objective::Latency(_) if !asked => Standing::Undefined,
-        _ => values.towards(objective, objectives, record, goodness).0,
+        Objective::Latency(_) if !asked => (Standing::Undefined, None),
+        _ => {
+            let (standing, _, seen) = values.towards(objective, objectives, record, goodness);
+            (standing, seen.value)
+        }
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::search::Over;
 use crate::search::hunt::{Outcome, SearchFindings};
-use crate::search::step::{Capacity, Doubt, MOST_PROBES, Question, price};
+use crate::search::step::{Capacity, Doubt, MOST_PROBES, Question, Spent, price};
 use crate::units::{count, per_second, seconds};
 
 /// The share of its capacity at which a service is taken to be probed, where its answer is not known.
@@ -39,13 +39,10 @@ impl SearchFindings {
                     let requests = price(question, PRICED_AT) as f64;
                     format!("; ±{:.0} % takes about {}", 100.0 * self.precision, seconds(requests / (PRICED_AT * per_s)))
                 });
-                let left = match (question.budget().seconds, question.budget().requests) {
-                    (Some(most), _) => format!("{} that are left of the budget", seconds((most - self.spent_s).max(0.0))),
-                    (None, Some(most)) => format!("{} requests that are left of the budget", count(most.saturating_sub(self.requests))),
-                    (None, None) => "budget".to_owned(),
-                };
+                let left = question.budget().left(Spent { requests: self.requests, seconds: self.spent_s });
+                let left = if left.seconds.is_finite() { seconds(left.seconds) } else { format!("{} requests", count(left.requests)) };
                 format!(
-                    "no probe fits into the {left}: the first two steps took {}{takes}; give a larger --budget",
+                    "no probe fits into the {left} that are left of the budget: the first two steps took {}{takes}; give a larger --budget",
                     seconds(self.overhead.seconds)
                 )
             }

@@ -91,12 +91,9 @@ where
     T: FnMut(&Journal, Event) -> Result<(), Error>,
 {
     if let Some(most) = most_per_s.and_then(|per_s| Rate::new(per_s).ok()) {
-        let question = hunt.journal.question(hunt.aim);
-        let (budget, spent) = (question.budget(), hunt.journal.history.spent());
-        let by_time = budget.seconds.map_or(f64::INFINITY, |seconds| BUDGET_SHARE * (seconds - spent.seconds).max(0.0));
-        let by_requests =
-            budget.requests.map_or(f64::INFINITY, |requests| BUDGET_SHARE * requests.saturating_sub(spent.requests) as f64 / most.per_s());
-        let lengths = Lengths::new(0.0, (AT_MOST as f64 / most.per_s()).min(by_time).min(by_requests), 0.0);
+        let left = hunt.left();
+        let requests = (AT_MOST as f64).min(BUDGET_SHARE * left.requests as f64);
+        let lengths = Lengths::new(0.0, (requests / most.per_s()).min(BUDGET_SHARE * left.seconds), 0.0);
         let (place, segment) = hunt.begin(Purpose::Saturation, PointLoad::Open(most), &lengths, format!("the most, {most}"))?;
         let enough = Enough::default();
         let full = enough.watching(|counts, _| counts.in_flight >= u64::from(Closed::THROUGHPUT));
@@ -110,18 +107,16 @@ where
             return Ok(());
         }
     }
-    let question = hunt.journal.question(hunt.aim);
-    let (budget, spent) = (question.budget(), hunt.journal.history.spent());
     // A first step must leave something for the probes.
-    let left = budget.requests.map(|most| (BUDGET_SHARE * most.saturating_sub(spent.requests) as f64) as u64);
-    let completions = left.map_or(completions, |left| completions.min(left).max(LEAST_COMPLETIONS));
-    let until_s = budget.seconds.map_or(LONGEST_S, |most| spent.seconds + BUDGET_SHARE * (most - spent.seconds));
+    let (left, begun) = (hunt.left(), hunt.journal.history.spent());
+    let requests = (BUDGET_SHARE * left.requests as f64) as u64;
+    let completions = completions.min(requests.max(LEAST_COMPLETIONS));
+    let until_s = begun.seconds + (BUDGET_SHARE * left.seconds).min(LONGEST_S);
     let mut before = None;
-    let most = hunt.journal.history.overhead.requests + left.unwrap_or(u64::MAX / 2);
     for in_flight in STAGES {
         let spent = hunt.journal.history.spent();
         // A stage asks for a few rounds of all that are in flight.
-        let affordable = spent.requests + (STAGE_ROUNDS + 1) * u64::from(in_flight) <= most;
+        let affordable = spent.requests - begun.requests + (STAGE_ROUNDS + 1) * u64::from(in_flight) <= requests;
         let most_s = if affordable || before.is_none() { (until_s - spent.seconds).max(0.0) } else { 0.0 };
         before = stage(hunt, player, (in_flight, completions, most_s), before).await?;
         if hunt.journal.history.capacity.is_some() || hunt.has_ended() {
@@ -149,7 +144,7 @@ where
     let label = format!("saturation, {in_flight} in flight");
     let (place, segment) = hunt.begin(Purpose::Saturation, PointLoad::Closed(in_flight), &lengths, label)?;
     let first_look = STAGE_ROUNDS * u64::from(in_flight);
-    let filled: Mutex<Option<LiveCounts>> = Mutex::default();
+    let filled = Filled::after(filling_s);
     let (refused, full) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(is_last)));
     let (is_refused, is_full) = (Arc::clone(&refused), Arc::clone(&full));
     let enough = Enough::default();
@@ -161,16 +156,11 @@ where
         if counts.elapsed.as_secs() >= most_s {
             return true;
         }
-        if counts.elapsed < Offset::from_secs(filling_s) {
-            return false;
-        }
-        let mut filled = filled.lock().unwrap_or_else(PoisonError::into_inner);
-        let filled = filled.get_or_insert(*counts);
-        let since = counts.completed - filled.completed;
+        let Some((since, since_s)) = filled.since(counts) else { return false };
         if since < first_look {
             return false;
         }
-        let per_s = since as f64 / counts.elapsed.secs_since(filled.elapsed).max(1e-9);
+        let per_s = since as f64 / since_s.max(1e-9);
         if since == first_look && before.is_some_and(|before| per_s < GAIN * before) {
             is_full.store(true, Relaxed);
         }
@@ -222,15 +212,9 @@ where
     let lengths = Lengths::new(filling_s, LONGEST_S, 0.0);
     let label = format!("saturation again, {in_flight} in flight");
     let (place, segment) = hunt.begin(Purpose::Saturation, PointLoad::Closed(in_flight), &lengths, label)?;
-    let filled: Mutex<Option<u64>> = Mutex::default();
-    let enough = Enough::default();
+    let (filled, enough) = (Filled::after(filling_s), Enough::default());
     let rule = enough.watching(move |counts, sequence| {
-        if counts.elapsed < Offset::from_secs(filling_s) {
-            return false;
-        }
-        let mut filled = filled.lock().unwrap_or_else(PoisonError::into_inner);
-        let filled = *filled.get_or_insert(counts.completed);
-        counts.completed - filled >= completions || sequence.lost_in_a_row() >= LOST
+        filled.since(counts).is_some_and(|(since, _)| since >= completions || sequence.lost_in_a_row() >= LOST)
     });
     played(hunt, player, (place, Purpose::Saturation), segment, (rule, enough), |hunt, _, view| {
         if let Some(rate) = in_window(view) {
@@ -238,6 +222,30 @@ where
         }
     })
     .await
+}
+
+/// What a closed loop completes once it has filled the service.
+#[derive(Debug)]
+struct Filled {
+    after: Offset,
+    counts: Mutex<Option<LiveCounts>>,
+}
+
+impl Filled {
+    /// The service is full `filling_s` after the load began.
+    fn after(filling_s: f64) -> Self {
+        Self { after: Offset::from_secs(filling_s), counts: Mutex::default() }
+    }
+
+    /// Requests completed since then, and seconds; none before.
+    fn since(&self, counts: &LiveCounts) -> Option<(u64, f64)> {
+        if counts.elapsed < self.after {
+            return None;
+        }
+        let mut first = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = first.get_or_insert(*counts);
+        Some((counts.completed - first.completed, counts.elapsed.secs_since(first.elapsed)))
+    }
 }
 
 /// Whether a rule ended its load, and not the user.

@@ -195,16 +195,16 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         }
     }
 
+    /// What is left of the budget.
+    fn left(&self) -> Spent {
+        self.journal.question(self.aim).budget().left(self.journal.history.spent())
+    }
+
     /// How long the requests of a load are followed at most when it is over: a budget of time has an end.
     fn patience(&self) -> Duration {
         self.aim.question.budget().seconds.map_or(Duration::MAX, |seconds| {
             Duration::from_secs_f64((FOLLOWED_OF_BUDGET * seconds).clamp(LEAST_FOLLOWED_S, LONGEST_FOLLOWED_S))
         })
-    }
-
-    /// Seconds of the service's time that are left of the budget; none without one.
-    fn left_s(&self, known: &History) -> Option<f64> {
-        self.journal.question(self.aim).budget().seconds.map(|most| (most - known.spent().seconds).max(0.0))
     }
 
     /// The next load: its number and its segment.
@@ -246,7 +246,7 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         let (place, segment) = self.begin(purpose, load, &lengths, label)?;
         let aim = self.aim.clone().asking(question);
         // A pass of a trace ends when it ends; it has begun because there was time for it.
-        let left_s = self.left_s(&known).filter(|_| aim.question.pass().is_none());
+        let left_s = if aim.question.pass().is_none() { aim.question.budget().left(known.spent()).seconds } else { f64::INFINITY };
         let watch = Watch::new(&aim, picture, order, follow_s, left_s);
         Ok((Probing { place, purpose, order, plan: Arc::clone(&segment.plan), seen: None }, segment, watch))
     }

@@ -61,8 +61,8 @@ enum Phase {
 }
 
 impl Watch {
-    /// Of a probe by `order`, whose requests are followed for `follow_s` after its window; all of it ends after `left_s`, where that is given.
-    pub(super) fn new(aim: &Aim, picture: Picture, order: Order, follow_s: f64, left_s: Option<f64>) -> Self {
+    /// Of a probe by `order`, whose requests are followed for `follow_s` after its window; all of it ends after `left_s`.
+    pub(super) fn new(aim: &Aim, picture: Picture, order: Order, follow_s: f64, left_s: f64) -> Self {
         Self(Arc::new(Mutex::new(Watching {
             aim: aim.clone(),
             picture,
@@ -72,7 +72,7 @@ impl Watch {
             next_look: FIRST_LOOK,
             due_before: 0,
             follow_s,
-            ends: left_s.map_or(Offset::NEVER, Offset::from_secs),
+            ends: if left_s.is_finite() { Offset::from_secs(left_s) } else { Offset::NEVER },
             seen: None,
         })))
     }

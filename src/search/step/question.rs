@@ -68,6 +68,15 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// What is left of it after `spent`; [`u64::MAX`] requests and infinite seconds where it has no bound.
+    #[must_use]
+    pub fn left(&self, spent: Spent) -> Spent {
+        Spent {
+            requests: self.requests.map_or(u64::MAX, |most| most.saturating_sub(spent.requests)),
+            seconds: self.seconds.map_or(f64::INFINITY, |most| (most - spent.seconds).max(0.0)),
+        }
+    }
+
     /// Whether it is enough for all of this.
     #[must_use]
     pub fn holds(&self, all: Spent) -> bool {
