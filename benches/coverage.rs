@@ -35,10 +35,12 @@
 //!
 //! # Measured
 //!
-//! ±10 %. Queues with seeds 301 to 340 (the step as it is), engines with 1 to 6 and 301 to 306, means with 301 to 320, the cells of the audit with 1 to 8 (few, as heavy tails take millions of requests a
-//! search). Constants of the step were chosen on fast FIFO queues of another simulator (M/M/1, M/D/1, M/M/8, gamma/M/1, LN(3), Pareto 2.5 and 1.5,
-//! H2(5), M/M/16 and 64 with other limits, floors), and the margin of φ on the seeds 1 to 30 of the queues here. *Sure* is found without a doubt.
-//! Before: the step that this one replaced, on the same cells (seeds 1 to 30), as sure / covers of these / wrong and sure of all.
+//! ±10 %. Queues with seeds 301 to 340 (the step as it is), engines with 1 to 6 and 301 to 306, means with 301 to
+//! 320, the cells of the audit with 1 to 8 (few, as heavy tails take millions of requests a search). Constants of the
+//! step were chosen on fast FIFO queues of another simulator (M/M/1, M/D/1, M/M/8, gamma/M/1, LN(3), Pareto 2.5 and
+//! 1.5, H2(5), M/M/16 and 64 with other limits, floors), and the margin of φ on the seeds 1 to 30 of the queues here.
+//! *Sure* is found without a doubt. Before: the step that this one replaced, on the same cells (seeds 1 to 30), as
+//! sure / covers of these / wrong and sure of all.
 //!
 //! | cell | R*/C | covers | safe | bias | RMSE | median width | requests (÷ price) | sure: covers | doubted | before |
 //! |---|---|---|---|---|---|---|---|---|---|---|
@@ -69,14 +71,15 @@
 //! | M/M/1 floor 0.5 % * | 0.65 | 100 % | 100 % | −1.8 % | 3.3 % | 19.3 % | 174 000 (4) | 7 of 7 | 13 % | covers 72 % |
 //! | M/M/1 floor 0.8 % * | 0.59 | 100 % | 100 % | −2.1 % | 4.4 % | 19.8 % | 150 100 (4) | 7 of 7 | 0 | covers 31 % |
 //!
-//! `held`, run once, on seeds 1 to 5, with the step as it is (20 of the 21 cells; "70B, 32 sequences", run after them on seeds 1 to 6, covers 6 of 6):
-//! 100 of 100 intervals cover and are safe; 79 searches are sure, all of them cover; median cost
-//! 0.4 to 59 × the price (heavy tails), RMSE 1 to 5 % by cell. "LN(3), floor 0.6 %" is never found within 200 probes, "two regimes p95" and "0.4 % fail,
-//! wall" are doubted 4 times in 5.
+//! `held`, run once, on seeds 1 to 5, with the step as it is (20 of the 21 cells; "70B, 32 sequences", run after them
+//! on seeds 1 to 6, covers 6 of 6): 100 of 100 intervals cover and are safe; 79 searches are sure, all of them cover;
+//! median cost 0.4 to 59 × the price (heavy tails), RMSE 1 to 5 % by cell. "LN(3), floor 0.6 %" is never found within
+//! 200 probes, "two regimes p95" and "0.4 % fail, wall" are doubted 4 times in 5.
 //!
-//! Two changes came after the runs of the table: the times of calm requests are compared beside their company (fewer false doubts close to the wall), and
-//! answers that hang on a floor close to what is allowed are doubted. With them M/M/16 (8 seeds): covers 75 %, safe 100 %, 3 of 4 sure ones cover. That
-//! cell is the weakest: there nearly all misses are single long services.
+//! Two changes came after the runs of the table: the times of calm requests are compared beside their company (fewer
+//! false doubts close to the wall), and answers that hang on a floor close to what is allowed are doubted. With them
+//! M/M/16 (8 seeds): covers 75 %, safe 100 %, 3 of 4 sure ones cover. That cell is the weakest: there nearly all
+//! misses are single long services.
 //!
 //! # Measured before
 //!
@@ -110,10 +113,10 @@
 //!
 //! # A service that gets slower
 //!
-//! `-- drift`: the service gets slower after a given number of probes. Shown: how many answers are doubted, and how many are narrow,
-//! undoubted and above what the slower service bears. Measured, seeds 1 to 60, ± 10 %, of searches that had not ended
-//! before (before answers of earlier and later probes were compared, in brackets). Without a budget a search goes on
-//! until what it sees is the slower service, and then mostly answers for that.
+//! `-- drift`: the service gets slower after a given number of probes. Shown: how many answers are doubted, and how
+//! many are narrow, undoubted and above what the slower service bears. Measured, seeds 1 to 60, ± 10 %, of searches
+//! that had not ended before (before answers of earlier and later probes were compared, in brackets). Without a
+//! budget a search goes on until what it sees is the slower service, and then mostly answers for that.
 //!
 //! | slower, after | budget | M/M/1 T=15 | M/D/1 T=8 | M/M/4 T=7.5 | narrow, undoubted, too high |
 //! |---|---|---|---|---|---|

@@ -1,8 +1,8 @@
 //! Owns the measurement of sweeps over services whose capacity is known: how often a rate above it is called stable,
 //! where the knee lies, and how often the saturation interval covers it.
 //!
-//! `cargo bench --bench sweep [-- [--seeds N] [--window SECONDS] [--no-points] [--no-sweeps] [--each] [NAME…]]`: seeds 1
-//! to 100 in virtual time, windows of 20 s.
+//! `cargo bench --bench sweep [-- [--seeds N] [--window SECONDS] [--no-points] [--no-sweeps] [--each] [NAME…]]`:
+//! seeds 1 to 100 in virtual time, windows of 20 s.
 //!
 //! Whole sweeps of eight rates, 100 seeds (before: 60 seeds of the version that called a rate stable when no sign was
 //! raised). Constants were chosen while looking at the first five, and the interval was mended after looking at the two
@@ -26,9 +26,10 @@
 //! The closed loop of the 8B engine completes in waves of 13 s, of which a window holds one and a half: its interval is
 //! wide, and its knee is low for that.
 //!
-//! One rate alone, M/M/1 of 20/s, is called stable at 1.01, 1.05, 1.1 and 1.2 times the capacity in 80, 66, 46 and 10 % of 50
-//! windows before, and in none of 60 after; at 0.5, 0.7, 0.8 and 0.9 in 95, 63, 18 and 2 %, else too short to tell. The most above capacity is
-//! 3 % (M/D/1 at 1.01). M/M/64 with a service of 1 s takes about 70 s at half its capacity.
+//! One rate alone, M/M/1 of 20/s, is called stable at 1.01, 1.05, 1.1 and 1.2 times the capacity in 80, 66, 46 and 10
+//! % of 50 windows before, and in none of 60 after; at 0.5, 0.7, 0.8 and 0.9 in 95, 63, 18 and 2 %, else too short to
+//! tell. The most above capacity is 3 % (M/D/1 at 1.01). M/M/64 with a service of 1 s takes about 70 s at half its
+//! capacity.
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench prints, and stops where its machine fails it")]
 

@@ -3,12 +3,12 @@
 //! `cargo bench --bench verdict [-- [held] [--seeds N] [--counts 500,2000] [--only NAME] [--warmup REQUESTS]]`; `held`
 //! plays the services that the method was not chosen on. `-- truths`: quantiles and means by long runs.
 //!
-//! Each run is judged on p50, p90, p99 and mean limits at 0.7 to 2 times the truth, and on error rates and attainments at
-//! 1/4 to 4 times the true share. Measured before and after the verdict counted independent requests, 5 000 requests of
-//! warm-up, 120 seeds (60 at 20 000 requests; before: 200 and 100). At the limit itself: percent of runs that pass or fail
-//! wrongly, the larger, of quantiles (the worst of three), mean, error rate and attainment; asked: 5. p90: percent of
-//! runs that print its interval → percent of these that cover. Open: percent inconclusive at 1.3 and 2 times the truth
-//! (p50, p90, p99, mean together). With a star: held back, run once at the end.
+//! Each run is judged on p50, p90, p99 and mean limits at 0.7 to 2 times the truth, and on error rates and
+//! attainments at 1/4 to 4 times the true share. Measured before and after the verdict counted independent requests,
+//! 5 000 requests of warm-up, 120 seeds (60 at 20 000 requests; before: 200 and 100). At the limit itself: percent of
+//! runs that pass or fail wrongly, the larger, of quantiles (the worst of three), mean, error rate and attainment;
+//! asked: 5. p90: percent of runs that print its interval → percent of these that cover. Open: percent inconclusive
+//! at 1.3 and 2 times the truth (p50, p90, p99, mean together). With a star: held back, run once at the end.
 //!
 //! | service, requests | wrong before | after | p90 before | after | open before | after |
 //! |---|---|---|---|---|---|---|
@@ -73,8 +73,8 @@
 //!   requests 12 % print one of p90, and 2.5 % a wrong one; of M/M/1 at 0.9 with 500, 2 % print one of p50.
 //!
 //! M/M/32 was looked at once before its figures were final, and counts as one that the method was chosen on.
-//! `run --sim mmc:servers=8,service=400ms --rate 18/s --duration 20s --slo 'p90 e2e<=1430ms'` (true p90 1 583 ms): 0 of 12
-//! seeds pass over sockets; 6 of 12 did.
+//! `run --sim mmc:servers=8,service=400ms --rate 18/s --duration 20s --slo 'p90 e2e<=1430ms'` (true p90 1 583 ms): 0
+//! of 12 seeds pass over sockets; 6 of 12 did.
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench that cannot go on says so by stopping")]
 
 #[path = "common/station.rs"]

@@ -326,8 +326,8 @@ impl Ord for At {
 const STAGES: [&[f64]; 3] = [&[-1.0, 0.0, 1.0], &[-1.0, 0.0, 1.0], &[-1.0, -0.5, 0.0, 0.5, 1.0]];
 
 /// The highest rate at which no more than is allowed misses, and half of its own 95 % interval, relative: by
-/// bisection over short runs, by three longer ones, twice, and at last by five of `requests` each close around the answer,
-/// to whose shares a parabola is fitted in the logarithms. Told line by line.
+/// bisection over short runs, by three longer ones, twice, and at last by five of `requests` each close around the
+/// answer, to whose shares a parabola is fitted in the logarithms. Told line by line.
 pub(crate) fn truth(name: &str, long: &Long, requests: u64, told: impl Fn(String)) -> (f64, f64) {
     let capacity = long.capacity();
     // A limiter bears a little more than its rate.

@@ -49,8 +49,8 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// The command line's definition. A replay and a sweep take the options of a run, but those that they answer themselves: these are
-    /// known, so that they can be refused with the reason, and not shown.
+    /// The command line's definition. A replay and a sweep take the options of a run, but those that they answer
+    /// themselves: these are known, so that they can be refused with the reason, and not shown.
     pub(super) fn definition() -> Command {
         let without = |verb: Command, options: &[(&str, &str)]| {
             options.iter().fold(verb, |verb, (key, _)| verb.mut_arg(key.replace('-', "_"), |argument| argument.hide(true)))
@@ -210,8 +210,8 @@ pub(super) struct LoadArguments {
     help_template = TEMPLATE
 )]
 pub(super) struct SizeArguments {
-    /// What one replica carries: a result folder or result.json of `run` or `sweep`, a GuideLLM report, a file or folder of vLLM
-    /// `bench serve` results. Several are hardware choices, at most 4
+    /// What one replica carries: a result folder or result.json of `run` or `sweep`, a GuideLLM report, a file or
+    /// folder of vLLM `bench serve` results. Several are hardware choices, at most 4
     #[arg(value_name = "RESULT")]
     pub(super) results: Vec<PathBuf>,
     #[command(flatten)]
@@ -291,8 +291,9 @@ pub(super) struct PlanArguments {
     help_template = TEMPLATE
 )]
 pub(super) struct ReportArguments {
-    /// A result folder, or the result.json of one. Records beside it are folded again; without them the saved figures are shown. Several
-    /// must be all shards of one plan, with their records: they are merged into the result of the whole
+    /// A result folder, or the result.json of one. Records beside it are folded again; without them the saved figures
+    /// are shown. Several must be all shards of one plan, with their records: they are merged into the result of the
+    /// whole
     #[arg(value_name = "DIR|FILE", required = true)]
     pub(super) results: Vec<PathBuf>,
     /// Print the result as JSON, and nothing else, on standard output
@@ -311,11 +312,12 @@ pub(super) struct ReportArguments {
     help_template = TEMPLATE
 )]
 pub(super) struct SimulateArguments {
-    /// Address to listen on; :8000 is of this machine alone (127.0.0.1), 0.0.0.0:8000 of every network; port 0 takes any free one
+    /// Address to listen on; :8000 is of this machine alone (127.0.0.1), 0.0.0.0:8000 of every network; port 0 takes
+    /// any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000", value_parser = parse_listen)]
     pub(super) listen: std::net::SocketAddr,
-    /// What it behaves like: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms, mmc:servers=4,service=100ms
-    /// (`tonnage help sim` lists all)
+    /// What it behaves like: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms,
+    /// mmc:servers=4,service=100ms (`tonnage help sim` lists all)
     #[arg(long, value_name = "PROFILE", default_value = "small")]
     pub(super) sim: Profile,
     /// What it does wrong on purpose (repeatable; a wrong one lists them all), for a share of requests with @10%

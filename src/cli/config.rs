@@ -1,4 +1,5 @@
-//! Owns the configuration file: its keys are the options of the verb, so that neither can know something that the other does not.
+//! Owns the configuration file: its keys are the options of the verb, so that neither can know something that the
+//! other does not.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -18,7 +19,8 @@ use crate::cli::terminal::{keep_secret, known_secrets};
 use crate::error::Error;
 use crate::units::secrets::SECRET;
 
-/// Options that say where the result goes or how it is shown, not what is measured: never part of the effective configuration.
+/// Options that say where the result goes or how it is shown, not what is measured: never part of the effective
+/// configuration.
 const NOT_KEPT: &[&str] = &["config", "out", "force", "json", "quiet", "export", "plan-only", "resume", "start-at", "help", "version"];
 /// What a flag takes out of the file beside its own key: it and they answer the same question.
 const RIVALS: &[(&str, &[&str])] = &[
@@ -58,8 +60,8 @@ pub(super) struct Parsed {
 }
 
 impl Parsed {
-    /// Refuses the options of a run that have no meaning for a verb, each with what to do instead, and forgets their defaults, so that
-    /// the stored configuration does not ask for them.
+    /// Refuses the options of a run that have no meaning for a verb, each with what to do instead, and forgets their
+    /// defaults, so that the stored configuration does not ask for them.
     pub(super) fn refuse(&mut self, options: &[(&str, &str)], why: &str) -> Result<(), Error> {
         for (key, instead) in options {
             if self.given.contains(*key) {
@@ -124,7 +126,8 @@ pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
     })
 }
 
-/// The key of an argument in a file: its long name, or for what stands alone (the trace of a replay) the name of its place.
+/// The key of an argument in a file: its long name, or for what stands alone (the trace of a replay) the name of its
+/// place.
 fn key_of(argument: &Arg) -> Option<&str> {
     argument.get_long().or_else(|| argument.is_positional().then(|| argument.get_id().as_str()))
 }

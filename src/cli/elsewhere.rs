@@ -1,5 +1,5 @@
-//! Owns the way to an option for who does not know it yet: the short help (`-h`), what options of other load generators are called here, and what to do when
-//! one of theirs, a bare URL or a misspelt verb is typed.
+//! Owns the way to an option for who does not know it yet: the short help (`-h`), what options of other load
+//! generators are called here, and what to do when one of theirs, a bare URL or a misspelt verb is typed.
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -70,7 +70,8 @@ const USUAL: &[&str] = &[
 /// Verbs of fewer options show them all.
 const FEW: usize = 20;
 
-/// `command` with a short help of each verb: the usual options. Clap has such a help, too, and shows the long one in another form then.
+/// `command` with a short help of each verb: the usual options. Clap has such a help, too, and shows the long one in
+/// another form then.
 pub(super) fn brief(command: Command) -> Command {
     command.mut_subcommands(|verb| {
         if verb.get_arguments().count() < FEW {

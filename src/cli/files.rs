@@ -72,8 +72,8 @@ pub(super) fn create_folder(path: &Path) -> io::Result<()> {
 /// The longest name of a file that file systems take, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// `name` as the name of a file: letters, digits and `+-_.`, at most 200 bytes. What was cut off is told apart by a
-/// hash of the whole.
+/// `name` as the name of a file: letters, digits and `+-_.`, at most 200 bytes. A name that is cut
+/// ends with a hash of the whole name, so that two long names stay two files.
 pub(super) fn file_name(name: &str) -> String {
     const LONGEST: usize = LONGEST_NAME - 55;
     let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "+-_.".contains(c) { c } else { '_' }).collect();

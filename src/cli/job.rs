@@ -88,8 +88,8 @@ impl Job {
         Self::new("run", arguments, plan, &salt, parsed)
     }
 
-    /// `workload` with prompts of exactly the length that the job's tokenizer counts, where it has one. Of many loads the prompts are found while
-    /// each is played, and answers are counted by the server.
+    /// `workload` with prompts of exactly the length that the job's tokenizer counts, where it has one. Of many loads
+    /// the prompts are found while each is played, and answers are counted by the server.
     pub(super) fn counted(&mut self, workload: Workload) -> Workload {
         let Some(tokenizer) = &self.tokenizer else { return workload };
         self.notes.push(format!(
@@ -246,7 +246,8 @@ fn models_of(names: &[String]) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// The key that requests are sent with, wherever it was given: a file that was named counts for more than the environment.
+/// The key that requests are sent with, wherever it was given: a file that was named counts for more than the
+/// environment.
 fn api_key_of(target: &TargetOptions, parsed: &Parsed) -> Result<Option<String>, Error> {
     let given = target.api_key.clone().filter(|key| !key.is_empty() && key != SECRET);
     let Some(path) = &target.api_key_file else { return Ok(given) };
@@ -329,7 +330,8 @@ fn metadata_of(texts: &[String]) -> Result<BTreeMap<String, String>, Error> {
     texts.iter().map(pair).collect()
 }
 
-/// What was typed, and what follows from saying nothing: the load in force, the embedded server, the salt that was drawn.
+/// What was typed, and what follows from saying nothing: the load in force, the embedded server, the salt that was
+/// drawn.
 fn effective_of(mut effective: Map<String, Value>, whom: &Whom, plan: &Plan, salt: &Salt) -> Map<String, Value> {
     if let Whom::Embedded(profile) = whom {
         effective.insert("sim".to_owned(), Value::from(profile.to_string()));

@@ -121,7 +121,8 @@ pub(super) fn profile_of(text: &str) -> Result<Profile, Error> {
         Some("csv") => return Profile::from_csv(bytes()?.as_slice(), path),
         Some("yaml" | "yml") => {
             let text = whole()?;
-            // What else a file of that ending may be is told apart first: the parser would only say what it stumbled over.
+            // What else a file of that ending may be is told apart first: the parser would only say what it stumbled
+            // over.
             let stages = "give a list of stages, as in `- {shape: constant, rate: 50/s, for: 60s}`";
             match serde_saphyr::from_str::<Value>(&text) {
                 Ok(Value::Object(keys)) if keys.contains_key("profile") => {
@@ -232,7 +233,8 @@ pub(super) fn lengths_of(flag: &str, text: &str) -> Result<LengthSpec, Error> {
     }
 }
 
-/// What `--salt` asks for; `random` is drawn here, once, so that the stored configuration repeats the bytes of this run.
+/// What `--salt` asks for; `random` is drawn here, once, so that the stored configuration repeats the bytes of this
+/// run.
 pub(super) fn salt_of(text: &str) -> Result<Salt, Error> {
     match text {
         "" => Err(Error::usage("--salt", "an empty text marks nothing", "accepted is random, off or a text")),
@@ -242,8 +244,9 @@ pub(super) fn salt_of(text: &str) -> Result<Salt, Error> {
     }
 }
 
-/// Sixteen letters that differ from run to run: the one number of a run that does not come from its seed. The standard library keys
-/// its hash maps with the system's entropy, which is all that is needed here. Letters only: YAML takes no word for a number.
+/// Sixteen letters that differ from run to run: the one number of a run that does not come from its seed. The
+/// standard library keys its hash maps with the system's entropy, which is all that is needed here. Letters only:
+/// YAML takes no word for a number.
 fn draw_salt() -> String {
     use std::hash::{BuildHasher, Hasher};
     let drawn = std::collections::hash_map::RandomState::new().build_hasher().finish();

@@ -1,4 +1,5 @@
-//! Owns what verbs of many loads share: going on with a begun result, its folder, signals, and what is shown where nothing is left.
+//! Owns what verbs of many loads share: going on with a begun result, its folder, signals, and what is shown where
+//! nothing is left.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,7 +46,8 @@ pub(super) fn folder_of(job: &Job, found: &Found, claimed: Option<Folder>, start
     Ok(folder)
 }
 
-/// The first signal ends the load and those that would follow, and lets the drain settle what is open; the second lets go of it.
+/// The first signal ends the load and those that would follow, and lets the drain settle what is open; the second
+/// lets go of it.
 pub(super) async fn hear(mut signals: Signals, interrupter: Interrupter, halted: Arc<AtomicBool>, lines: Lines) {
     signals.next().await;
     halted.store(true, Ordering::Relaxed);

@@ -77,7 +77,8 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Lets a limit on the size of files (`ulimit -f`) be an error of the write, and not the end of the process: once heard, SIGXFSZ kills no more.
+/// Lets a limit on the size of files (`ulimit -f`) be an error of the write, and not the end of the process: once
+/// heard, SIGXFSZ kills no more.
 fn outlive_size_limit() {
     use tokio::signal::unix::{SignalKind, signal};
     const SIGXFSZ: i32 = 25;

@@ -76,8 +76,8 @@ pub(super) struct TargetOptions {
     /// Base URL, with or without /v1; several are used in turn [default: the embedded simulated server]
     #[arg(long, value_name = "URL[,URL…]", value_delimiter = ',')]
     pub(super) target: Vec<String>,
-    /// What the embedded simulated server behaves like: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms,
-    /// mmc:servers=4,service=100ms (`tonnage help sim` lists all) [default: small]
+    /// What the embedded simulated server behaves like: small, 8b-h100, 70b-4xh100:max_seqs=64,
+    /// delay:ttft=20ms,itl=5ms, mmc:servers=4,service=100ms (`tonnage help sim` lists all) [default: small]
     #[arg(long, value_name = "PROFILE")]
     pub(super) sim: Option<Profile>,
     /// Model to ask for; several are used in turn [default: the first of /v1/models]
@@ -92,7 +92,8 @@ pub(super) struct TargetOptions {
     /// File that holds the key, alone on one line
     #[arg(long, value_name = "FILE")]
     pub(super) api_key_file: Option<PathBuf>,
-    /// Further header (repeatable); a value under a name of a credential (key, token, secret, auth, cookie, …) is never stored
+    /// Further header (repeatable); a value under a name of a credential (key, token, secret, auth, cookie, …) is
+    /// never stored
     #[arg(long, value_name = "'K: V'")]
     pub(super) header: Vec<String>,
     /// The same, its value never stored whatever its name (repeatable); or the name of one of --header
@@ -149,8 +150,8 @@ pub(super) struct WireOptions {
     /// Body field that asks for the output length [default: max_completion_tokens; for completions max_tokens]
     #[arg(long, value_enum, value_name = "FIELD")]
     pub(super) output_field: Option<OutputField>,
-    /// tokenizer.json of the model, or a folder that holds one: prompts have exactly the length asked for, answers are counted after
-    /// the run, and both stand beside what the server counts [default: words]
+    /// tokenizer.json of the model, or a folder that holds one: prompts have exactly the length asked for, answers
+    /// are counted after the run, and both stand beside what the server counts [default: words]
     #[arg(long, value_name = "PATH")]
     pub(super) tokenizer: Option<PathBuf>,
     /// What makes prompts differ from those of other runs: random, off or a text
@@ -178,12 +179,12 @@ pub(super) struct ScheduleOptions {
     /// How arrivals are spread: even, poisson, gamma:CV or weibull:CV [default: poisson]
     #[arg(long, value_name = "LAW", allow_hyphen_values = true)]
     pub(super) process: Option<Process>,
-    /// Rate over time, instead of --rate: 'ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s', or a file: .csv (t_s,rate) or .yaml
-    /// (`tonnage help profiles` lists all shapes)
+    /// Rate over time, instead of --rate: 'ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s', or a file: .csv
+    /// (t_s,rate) or .yaml (`tonnage help profiles` lists all shapes)
     #[arg(long, value_name = "PROFILE")]
     pub(super) profile: Option<String>,
-    /// What varies the rate around itself, its mean kept (repeatable): 'sine amp=50% period=300s', 'ou sd=30% tau=20s', 'bursts
-    /// height=400% burst=5s calm=20s'; see `tonnage help profiles`
+    /// What varies the rate around itself, its mean kept (repeatable): 'sine amp=50% period=300s', 'ou sd=30%
+    /// tau=20s', 'bursts height=400% burst=5s calm=20s'; see `tonnage help profiles`
     #[arg(long, value_name = "OVERLAY", value_parser = overlay)]
     pub(super) overlay: Vec<Overlay>,
     /// Length of the measured window [default: the profile's, else 20s]
@@ -198,8 +199,8 @@ pub(super) struct ScheduleOptions {
     /// The same load after the measured window
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(super) cooldown: Duration,
-    /// Seed of every random draw: the same seed is the same plan on every machine. The default is a typical draw: its number of arrivals is within
-    /// one standard deviation of the asked one over every usual length
+    /// Seed of every random draw: the same seed is the same plan on every machine. The default is a typical draw: its
+    /// number of arrivals is within one standard deviation of the asked one over every usual length
     #[arg(long, value_name = "N", default_value = "17", value_parser = whole, allow_hyphen_values = true)]
     pub(super) seed: u64,
     /// A provider's limit (500/min): requests over it are taken out of the plan beforehand, and counted
@@ -211,7 +212,8 @@ pub(super) struct ScheduleOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub(super) struct ShardOptions {
-    /// Send part I of N of the plan, every N-th request, where each of N machines sends one; `tonnage report` merges their folders
+    /// Send part I of N of the plan, every N-th request, where each of N machines sends one; `tonnage report` merges
+    /// their folders
     #[arg(long, value_name = "I/N")]
     pub(super) shard: Option<Shard>,
     /// Origin of the load on the system's clock, the same for all shards: 2026-01-02T03:04:05Z [default: at once]
@@ -223,8 +225,8 @@ pub(super) struct ShardOptions {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Trace")]
 pub(super) struct ReadingOptions {
-    /// Format of the trace: azure, burstgpt, mooncake, bailian, ragpulse, weka, aibrix, vidur, otel, litellm, csv or jsonl, each
-    /// compressed (gzip) or not [default: what its first line says]
+    /// Format of the trace: azure, burstgpt, mooncake, bailian, ragpulse, weka, aibrix, vidur, otel, litellm, csv or
+    /// jsonl, each compressed (gzip) or not [default: what its first line says]
     #[arg(long, value_name = "FORMAT", allow_hyphen_values = true)]
     pub(super) format: Option<Format>,
     /// Columns of a CSV or keys of JSON lines (a.b: b inside a): time=NAME,input=NAME,output=NAME[,session=NAME]
@@ -236,7 +238,8 @@ pub(super) struct ReadingOptions {
     /// What separates the fields of a CSV: `,`, `;`, `|` or tab [default: what its first line has]
     #[arg(long, value_name = "CHAR", value_parser = parse_delimiter, allow_hyphen_values = true)]
     pub(super) delimiter: Option<char>,
-    /// Which of several recordings in one file to take, from 1: where its clock jumps back by more than 5 minutes, another begins
+    /// Which of several recordings in one file to take, from 1: where its clock jumps back by more than 5 minutes,
+    /// another begins
     #[arg(long, value_name = "N", value_parser = within::<u32>(1..=MOST), allow_hyphen_values = true)]
     pub(super) segment: Option<u32>,
 }
@@ -262,10 +265,12 @@ pub(super) struct ReplayOptions {
     /// How many times as fast as recorded: offsets are divided by K
     #[arg(long, value_name = "K", default_value = "1", allow_hyphen_values = true)]
     pub(super) time_scale: TimeScale,
-    /// How many times the rate, over the same time: below 1 rows are left out by chance, above 1 copies are laid over them
+    /// How many times the rate, over the same time: below 1 rows are left out by chance, above 1 copies are laid over
+    /// them
     #[arg(long, value_name = "R", default_value = "1", allow_hyphen_values = true)]
     pub(super) rate_scale: RateScale,
-    /// Span of trace time, before scaling: 0s..300s (the end outside; instants count from its start) [default: all of it]
+    /// Span of trace time, before scaling: 0s..300s (the end outside; instants count from its start) [default: all of
+    /// it]
     #[arg(long, value_name = "START..END", value_parser = parse_window, allow_hyphen_values = true)]
     pub(super) window: Option<Window>,
     /// Rows of 0 input or output tokens: skip them, min1 (send 1 token for 0) or fail
@@ -289,8 +294,9 @@ pub(super) struct ReplayOptions {
     /// How many sessions begin in a second, minute or hour, by chance, where the trace does not say when (weka)
     #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     pub(super) session_rate: Option<Rate>,
-    /// When later turns of a session are sent: recorded (at their instants, open loop) or after-completion (released when the turn
-    /// before has completed and its think time has passed, as long as --drain lasts; turns after a lost one are skipped)
+    /// When later turns of a session are sent: recorded (at their instants, open loop) or after-completion (released
+    /// when the turn before has completed and its think time has passed, as long as --drain lasts; turns after a lost
+    /// one are skipped)
     #[arg(long, value_name = "WHEN", default_value = "recorded", allow_hyphen_values = true)]
     pub(super) think: Think,
     /// Print, draw and check the timeline; send nothing
@@ -329,7 +335,8 @@ pub(super) struct SweepOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub(super) struct PlayOptions {
-    /// Closed loop instead of a rate: synchronous, concurrent:N or throughput (a reference, no measurement of an open load)
+    /// Closed loop instead of a rate: synchronous, concurrent:N or throughput (a reference, no measurement of an open
+    /// load)
     #[arg(long, value_name = "LOOP")]
     pub(super) load: Option<String>,
     /// How long requests are followed after the load; extended to what the objectives need
@@ -346,8 +353,8 @@ pub(super) struct PlayOptions {
 /// What is demanded of a fleet, and of what it may be made.
 #[derive(Debug, Args)]
 pub(super) struct SizeOptions {
-    /// The rate that the fleet has to carry; with commas, one for each RESULT or rate of a replica: classes of requests that share
-    /// the replicas
+    /// The rate that the fleet has to carry; with commas, one for each RESULT or rate of a replica: classes of
+    /// requests that share the replicas
     #[arg(long, value_name = "RATE[,RATE…]", value_delimiter = ',', help_heading = "Demand")]
     pub(super) demand: Vec<Rate>,
     /// Its peak instead: of a rate over time, as in `run`, text or file (`tonnage help profiles`)
@@ -378,8 +385,8 @@ pub(super) struct SizeOptions {
     /// What one replica carries, instead of a RESULT; several are hardware choices
     #[arg(long, value_name = "RATE[,RATE…]", value_delimiter = ',', help_heading = "Replicas (one value for all, or one for each RESULT)")]
     pub(super) replica_rate: Vec<Rate>,
-    /// Objectives (repeatable) that the rate has to meet: then the largest rate measured that met them counts [default: those that
-    /// the result was judged by]
+    /// Objectives (repeatable) that the rate has to meet: then the largest rate measured that met them counts
+    /// [default: those that the result was judged by]
     #[arg(long, value_name = "OBJECTIVE", help_heading = "Replicas (one value for all, or one for each RESULT)")]
     pub(super) slo: Vec<String>,
     /// What it is called [default: the result's label, else its place]
@@ -430,7 +437,8 @@ pub(super) struct SizeOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Judgement")]
 pub(super) struct JudgementOptions {
-    /// Objective (repeatable): 'p99 ttft<=200ms', 'tpot<=50ms', 'error_rate<=0.1%', 'goodput>=5/s'; see `tonnage help slo`
+    /// Objective (repeatable): 'p99 ttft<=200ms', 'tpot<=50ms', 'error_rate<=0.1%', 'goodput>=5/s'; see `tonnage help
+    /// slo`
     #[arg(long, value_name = "OBJECTIVE")]
     pub(super) slo: Vec<String>,
     /// Share of requests that must be good when objectives without a statistic are given [default: 99%]

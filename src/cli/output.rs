@@ -93,8 +93,8 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Makes `path`, locks it and proves that it takes files. What is there and is of no result of ours is never touched; a result gives way
-    /// only when that was asked for.
+    /// Makes `path`, locks it and proves that it takes files. What is there and is of no result of ours is never
+    /// touched; a result gives way only when that was asked for.
     pub(super) fn claim(path: &Path, replace: Replace) -> Result<Self, Error> {
         let refuse = |why: io::Error| Error::output(path, format!("{why}; check --out"));
         create_folder(path).map_err(refuse)?;
@@ -225,7 +225,8 @@ impl Folder {
         _ = fs::remove_dir(&self.path);
     }
 
-    /// Writes the result and the configuration that repeats it. The result comes first: it says whose the other files are.
+    /// Writes the result and the configuration that repeats it. The result comes first: it says whose the other files
+    /// are.
     pub(super) fn write_result(&self, report: &Report, config: &str) -> Result<(), Error> {
         self.write(RESULT, &json_of(report)?)?;
         self.write(CONFIG, config)
@@ -265,7 +266,8 @@ impl Saved {
     }
 }
 
-/// Prints the result, then writes it: a disk that is full takes nothing from who is waiting for the figures. The exit code is `ending`'s.
+/// Prints the result, then writes it: a disk that is full takes nothing from who is waiting for the figures. The exit
+/// code is `ending`'s.
 pub(super) fn deliver(
     job: &Job,
     report: &mut Report,

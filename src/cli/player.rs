@@ -109,7 +109,8 @@ impl Play for Player<'_> {
         self.drawn = Some(tokio::task::spawn_local(progress.draw()));
         let plan = Arc::clone(&segment.plan);
         let settling = self.session.play_into(segment, self.or_halted(stop), gauge, sink_of(&filing, &plan)).await?;
-        // On a task of its own, so that the files are whole as soon as the trial is final, whatever is played meanwhile.
+        // On a task of its own, so that the files are whole as soon as the trial is final, whatever is played
+        // meanwhile.
         let filed = tokio::task::spawn_local(async move {
             let trial = settling.await;
             flushed.abort();

@@ -1,4 +1,5 @@
-//! Owns `--tokenizer` after the load: the second pass, which counts the answers, rewrites the records and folds them again.
+//! Owns `--tokenizer` after the load: the second pass, which counts the answers, rewrites the records and folds them
+//! again.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter};
@@ -39,8 +40,8 @@ pub(super) enum Recounted {
 }
 
 impl Counting {
-    /// Counts the spooled answers of the records in `folder` and writes the counts into them: all of them or, if that fails, none. The spool
-    /// is taken away; a signal ends the pass.
+    /// Counts the spooled answers of the records in `folder` and writes the counts into them: all of them or, if that
+    /// fails, none. The spool is taken away; a signal ends the pass.
     pub(super) async fn recount(self, folder: &Folder) -> Result<Recounted, Error> {
         let mut signals = Signals::listen()?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -129,12 +130,13 @@ impl Counting {
     }
 }
 
-/// Fills in what only a tokenizer knows: the tokens of the whole text and, where the server did not count as it went, those that each event
-/// completed.
+/// Fills in what only a tokenizer knows: the tokens of the whole text and, where the server did not count as it went,
+/// those that each event completed.
 fn fill(record: &mut Record, text: &AnswerText, tokenizer: &Tokenizer) {
     let exchange = &mut record.exchange;
     let whole = String::from_utf8_lossy(&text.bytes);
-    // A replacement character is as long as half a surrogate pair, but not as every broken byte: then ends no longer fit.
+    // A replacement character is as long as half a surrogate pair, but not as every broken byte: then ends no longer
+    // fit.
     let fits = whole.len() == text.bytes.len() && text.event_ends.len() == exchange.events as usize;
     if exchange.event_tokens.is_empty() && exchange.events > 0 && fits {
         let counts = tokenizer.count_by_piece(&whole, &text.event_ends);

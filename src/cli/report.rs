@@ -147,7 +147,8 @@ impl Ids {
     }
 }
 
-/// Refuses a fold that is not the saved one; `ours` tells whether this very version saved it, whose figures must then agree too.
+/// Refuses a fold that is not the saved one; `ours` tells whether this very version saved it, whose figures must then
+/// agree too.
 fn compare(path: &Path, folded: &TrialView, saved: &TrialView, ours: bool) -> Result<(), Error> {
     let (held, left) = (folded.run_totals.planned, saved.run_totals.planned);
     if held < left {
@@ -171,8 +172,8 @@ fn compare(path: &Path, folded: &TrialView, saved: &TrialView, ours: bool) -> Re
     Ok(())
 }
 
-/// The trial of a run that did not end, from the records that were on disk: as if it had been interrupted at the latest instant that
-/// they prove. What was in flight then has no record, so that no objective can be decided.
+/// The trial of a run that did not end, from the records that were on disk: as if it had been interrupted at the
+/// latest instant that they prove. What was in flight then has no record, so that no objective can be decided.
 fn salvage(path: &Path, report: &Report) -> Result<TrialView, Error> {
     if !path.exists() {
         return Err(Error::input(path, "the run did not end, and no records are left of it; run it again with `-c config.yaml`"));
@@ -268,8 +269,9 @@ fn fold_again(path: &Path, saved: &TrialView, report: &Report, fingerprint: &str
     }
 }
 
-/// Folds the records of the plan of `fingerprint` once more, and shows each to `also`. What they do not hold (how the issuing ended, the peak in flight) is taken from
-/// the saved result; refused when they are not the records of the run that left it.
+/// Folds the records of the plan of `fingerprint` once more, and shows each to `also`. What they do not hold (how the
+/// issuing ended, the peak in flight) is taken from the saved result; refused when they are not the records of the
+/// run that left it.
 pub(super) fn refold(
     path: &Path,
     saved: &TrialView,

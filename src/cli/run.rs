@@ -167,8 +167,9 @@ pub(super) fn skeleton(job: &Job, found: &Found, started: SystemTime, command: V
     }
 }
 
-/// Checks, by Little's law, that the machine has room for the connections. What a closed loop holds is certain and refused if it does
-/// not fit; an open load holds rate × time in the system, and the time is not known yet: it is said how slow answers may become.
+/// Checks, by Little's law, that the machine has room for the connections. What a closed loop holds is certain and
+/// refused if it does not fit; an open load holds rate × time in the system, and the time is not known yet: it is
+/// said how slow answers may become.
 pub(super) fn make_room(job: &mut Job, found: &Found, flag: &str) -> Result<(), Error> {
     // The embedded server holds the other end of every connection.
     let ends = if found.embedded.is_some() { 2 } else { 1 };

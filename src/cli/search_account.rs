@@ -1,4 +1,5 @@
-//! Owns what is said of a search beside its answer: its price beforehand, one line for each load, and how long it still takes.
+//! Owns what is said of a search beside its answer: its price beforehand, one line for each load, and how long it
+//! still takes.
 
 use std::cell::Cell;
 use std::fmt::Write;
@@ -66,8 +67,8 @@ pub(super) fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>)
     job.notes.push(note);
 }
 
-/// How long so many requests take: at the answer of an interrupted search, else at the most that may be sent, else at rates that let the reader place
-/// his own.
+/// The time that a number of requests takes. The rate is the answer of an interrupted search, or `--max-rate`. Without
+/// both, the times at 10/s and 100/s are given.
 fn times(question: &Question, known: Option<&SearchFindings>, requests: [u64; 2]) -> String {
     let at = |per_s: f64| {
         let [least, most] = requests.map(|requests| seconds(requests as f64 / per_s));

@@ -19,8 +19,8 @@ const CLOSED_MOST: u64 = Closed::MOST as u64;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Search")]
 pub(super) struct SearchOptions {
-    /// What is varied: rate (of an open load), concurrency (of closed loops: users, each of whom waits for an answer) or time-scale (of
-    /// the trace in FILE: how many times as fast as recorded)
+    /// What is varied: rate (of an open load), concurrency (of closed loops: users, each of whom waits for an answer)
+    /// or time-scale (of the trace in FILE: how many times as fast as recorded)
     #[arg(long, value_name = "WHAT", default_value = "rate", allow_hyphen_values = true)]
     pub(super) over: Over,
     /// Half the width of the interval that is wanted: 1% to 50%
@@ -44,11 +44,12 @@ pub(super) struct SearchOptions {
     /// Play the trace no faster
     #[arg(long, value_name = "K", allow_hyphen_values = true)]
     pub(super) max_time_scale: Option<TimeScale>,
-    /// What it may take, in time (30m) or requests (50000): then what is known is the answer [default: what the precision takes]
+    /// What it may take, in time (30m) or requests (50000): then what is known is the answer [default: what the
+    /// precision takes]
     #[arg(long, value_name = "TIME|N", value_parser = budget, allow_hyphen_values = true)]
     pub(super) budget: Option<Budget>,
-    /// Play a certificate whatever the budget: a fresh run at the lower bound of the answer, which has to pass by itself [default: where
-    /// --budget has room for it; its price is said beforehand]
+    /// Play a certificate whatever the budget: a fresh run at the lower bound of the answer, which has to pass by
+    /// itself [default: where --budget has room for it; its price is said beforehand]
     #[arg(long, overrides_with = "no_certificate")]
     pub(super) certificate: bool,
     /// Play no certificate: the answer is an estimate

@@ -1,5 +1,5 @@
-//! Owns the signals that ask us to stop: SIGINT, SIGTERM and SIGHUP, alike. A thread of its own hears them from the start of the process, so that
-//! none has to wait for what the process is doing.
+//! Owns the signals that ask us to stop: SIGINT, SIGTERM and SIGHUP, alike. A thread of its own hears them from the
+//! start of the process, so that none has to wait for what the process is doing.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -28,7 +28,8 @@ struct Heard {
 
 static HEARD: OnceLock<Arc<Heard>> = OnceLock::new();
 
-/// Hears signals from now on: until someone listens, the first one ends the process. Once is enough; later calls do nothing.
+/// Hears signals from now on: until someone listens, the first one ends the process. Once is enough; later calls do
+/// nothing.
 pub(super) fn install() -> Result<(), Error> {
     let broken = |why: std::io::Error| Error::Internal(format!("signals cannot be heard: {why}"));
     if HEARD.get().is_some() {

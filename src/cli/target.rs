@@ -36,7 +36,8 @@ pub(super) fn trust_of(options: &TargetOptions, whom: &Whom) -> Result<Tls, Erro
     }
 }
 
-/// `view` with what `config` says of the trust behind it. The records do not hold it, so that it is added whenever they are folded.
+/// `view` with what `config` says of the trust behind it. The records do not hold it, so that it is added whenever
+/// they are folded.
 pub(super) fn with_trust(mut view: TrialView, config: &Map<String, Value>) -> TrialView {
     if config.get("insecure") == Some(&Value::Bool(true)) {
         view.health.notes.push(INSECURE.to_owned());

@@ -52,7 +52,7 @@ pub(super) fn json_text(value: &impl Serialize, what: &str) -> Result<String, Er
     Ok(visible_json(&hidden(&text)).into_owned() + "\n")
 }
 
-/// A line has at most so many characters: what a file or a server says is no flood.
+/// Characters of a message at most: a file or a server may say much more, and would flood the screen.
 const LONGEST_LINE: usize = 8_000;
 
 /// Columns of a message, unless `COLUMNS` says otherwise.
@@ -60,8 +60,9 @@ const WIDTH: usize = 80;
 /// Fewer would tear words apart.
 const LEAST_WIDTH: usize = 40;
 
-/// Says `line` on standard error: one message, whatever stands in it, broken at the width of a screen with what follows behind two blanks, so that no second
-/// message can be forged. Where that is closed there is no one left to tell.
+/// Says `line` on standard error: one message, whatever stands in it, broken at the width of a screen with what
+/// follows behind two blanks, so that no second message can be forged. Where that is closed there is no one left to
+/// tell.
 pub(super) fn say(line: &str) {
     let line = hidden(line);
     let shown = visible(&line);

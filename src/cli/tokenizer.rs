@@ -17,8 +17,9 @@ use crate::schedule::Extent;
 use crate::units::{count, per_second, seconds};
 use crate::workload::{Fits, Load, Plan, Tokenizer};
 
-/// Prompts are found ahead for this long; what is left then is found by the preparing threads while the load runs. Encoding takes about
-/// a millisecond for 1 000 tokens: at high rates it must not compete with sending, and a short run should not wait for a long plan.
+/// Prompts are found ahead for this long; what is left then is found by the preparing threads while the load runs.
+/// Encoding takes about a millisecond for 1 000 tokens: at high rates it must not compete with sending, and a short
+/// run should not wait for a long plan.
 const MOST_AHEAD: Duration = Duration::from_secs(30);
 /// Prompts found between two looks at the progress.
 const STEP: usize = 256;
@@ -36,8 +37,9 @@ pub(super) fn tokenizer_of(path: &Path) -> Result<Arc<Tokenizer>, Error> {
     Ok(Arc::new(tokenizer))
 }
 
-/// Finds the prompts of the job's plan ahead, as many as half a minute allows, on all cores. A prompt that cannot have the length asked for
-/// is refused here; one that only the load meets is sent with the nearest length, and counted. Breaks off at a signal.
+/// Finds the prompts of the job's plan ahead, as many as half a minute allows, on all cores. A prompt that cannot
+/// have the length asked for is refused here; one that only the load meets is sent with the nearest length, and
+/// counted. Breaks off at a signal.
 pub(super) async fn prepare(job: &mut Job, signals: &mut Signals) -> Result<ControlFlow<()>, Error> {
     let Some(tokenizer) = job.tokenizer.clone() else { return Ok(ControlFlow::Continue(())) };
     let stop = Arc::new(AtomicBool::new(false));
@@ -111,7 +113,8 @@ fn find(plan: &Plan, stop: &AtomicBool, bar: &ProgressBar) -> (Fits, bool) {
     }
 }
 
-/// The requests that are known beforehand. How many a closed loop by time will release is not: its prompts are found as it runs.
+/// The requests that are known beforehand. How many a closed loop by time will release is not: its prompts are found
+/// as it runs.
 fn ids_of(plan: &Plan) -> Box<dyn Iterator<Item = u64> + '_> {
     match plan.load() {
         Load::Open(_) => Box::new(plan.share().flat_map(|arrival| {

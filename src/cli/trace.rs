@@ -1,4 +1,5 @@
-//! Owns verb `trace`: looks at a recorded trace, and says what in it to beware of; writes it in another format; finds laws it is like; makes one up.
+//! Owns verb `trace`: looks at a recorded trace, and says what in it to beware of; writes it in another format; finds
+//! laws it is like; makes one up.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -110,7 +111,8 @@ fn fit(arguments: &FitArguments) -> Result<ExitCode, Error> {
     Ok(Exit::Done.into())
 }
 
-/// What `run -c` and `plan -c` take in the trace's place. Lengths that no law is near to are read from the files of --out.
+/// What `run -c` and `plan -c` take in the trace's place. Lengths that no law is near to are read from the files of
+/// --out.
 fn yaml_of(fit: &TraceFit, path: &Path, folder: Option<&Path>) -> Result<String, Error> {
     let law = |lengths: &LengthFit, file: &str| match folder {
         Some(folder) if !lengths.is_near() => format!("file:{}", folder.join(file).display()),

@@ -96,8 +96,8 @@ pub(super) struct FitArguments {
     pub(super) file: PathBuf,
     #[command(flatten)]
     pub(super) reading: ReadingOptions,
-    /// Folder to write: fit.yaml for `run -c` and `plan -c`, profile.csv (the rate over time, for --profile), input.txt and output.txt
-    /// (the lengths)
+    /// Folder to write: fit.yaml for `run -c` and `plan -c`, profile.csv (the rate over time, for --profile),
+    /// input.txt and output.txt (the lengths)
     #[arg(short = 'o', long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Replace files of these names that --out holds
@@ -108,7 +108,8 @@ pub(super) struct FitArguments {
     pub(super) json: bool,
 }
 
-/// Write a small made-up trace: conversations with growing contexts and shared prefixes, to see what a format looks like
+/// Write a small made-up trace: conversations with growing contexts and shared prefixes, to see what a format looks
+/// like
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:

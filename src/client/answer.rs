@@ -177,8 +177,8 @@ impl Answer {
         Self { body, asked_tokens, kind: kind.map(Box::from), start: Vec::new(), said: Said::default(), held: Held::default() }
     }
 
-    /// Takes the next bytes, read from the socket at `at`. `false` when no more need be read: `[DONE]`, or more than can
-    /// be kept.
+    /// Takes the next bytes, read from the socket at `at`. `false` when no more need be read: `[DONE]`, or more than
+    /// can be kept.
     ///
     /// After a malformed or an error event reading goes on: the server is loaded as planned, and the timings are kept.
     pub(super) fn read(&mut self, piece: &[u8], at: Offset, exchange: &mut Exchange) -> bool {
@@ -272,7 +272,8 @@ impl Answer {
         std::mem::take(&mut said.tally).settle(said.token, exchange);
         let finished = said.done || exchange.finish_reason.is_some();
         match end {
-            // A break after all was said takes nothing from the answer. Bytes that are not HTTP do: nothing excuses them.
+            // A break after all was said takes nothing from the answer. Bytes that are not HTTP do: nothing excuses
+            // them.
             End::Broken(failure) if !finished || failure.class == FailureClass::Malformed => said.fail(failure.class, &failure.text),
             _ if !finished && events && exchange.first_event.is_none() => {
                 let words = delta::failure_text(start.trim_ascii());

@@ -1,5 +1,5 @@
-//! Owns the definition of a completed answer, read literally and slowly for tests: a JSON reader and an event reader of its
-//! own, so that no fault of the real ones hides here.
+//! Owns the definition of a completed answer, read literally and slowly for tests: a JSON reader and an event reader
+//! of its own, so that no fault of the real ones hides here.
 
 /// A JSON value. Numbers and texts stay as they are written.
 #[derive(Debug, Clone, PartialEq)]

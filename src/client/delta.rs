@@ -75,7 +75,8 @@ pub fn read(event: &[u8]) -> Event {
     }
 }
 
-/// Reads one JSON object, repaired where it cannot be read as it came; what is wrong with it otherwise, quoting its start.
+/// Reads one JSON object, repaired where it cannot be read as it came; what is wrong with it otherwise, quoting its
+/// start.
 pub fn read_object(object: &[u8]) -> Result<Delta, String> {
     let found = std::str::from_utf8(object).map_err(|_| "not UTF-8".to_owned()).and_then(read_text);
     let found = found.or_else(|why| repaired(object).map_or(Err(why), |text| read_text(&text)));

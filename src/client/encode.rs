@@ -19,7 +19,8 @@ use crate::workload::RequestSpec;
 /// The field that asks for an output length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LengthField {
-    /// `max_completion_tokens`: what OpenAI asks for today, what vLLM and SGLang read, and what their own benchmarks send.
+    /// `max_completion_tokens`: what OpenAI asks for today, what vLLM and SGLang read, and what their own benchmarks
+    /// send.
     #[default]
     MaxCompletionTokens,
     /// `max_tokens`: deprecated by OpenAI, the only one that older servers know.
@@ -87,7 +88,8 @@ pub struct RequestOptions {
     pub keep_text: bool,
     /// What must stand in no record, should a server echo it.
     pub secrets: Secrets,
-    /// What the `x-request-id` of this run begins with, hashed. Servers key requests by it: two runs at once need two texts.
+    /// What the `x-request-id` of this run begins with, hashed. Servers key requests by it: two runs at once need two
+    /// texts.
     pub request_id_prefix: String,
 }
 
@@ -133,9 +135,10 @@ pub struct Encoder {
 /// The name of `x-request-id`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Makes the `x-request-id` of each request: a UUID (RFC 9562, version 4), which some servers insist on. Its first group is of the prompt, so
-/// that two loads of one session, each of which counts its requests from 0, do not give one name to two requests in flight; the next three
-/// are of the run; the last is the number of the request, so that a line in a server's log can be found among the records.
+/// Makes the `x-request-id` of each request: a UUID (RFC 9562, version 4), which some servers insist on. Its first
+/// group is of the prompt, so that two loads of one session, each of which counts its requests from 0, do not give
+/// one name to two requests in flight; the next three are of the run; the last is the number of the request, so that
+/// a line in a server's log can be found among the records.
 #[derive(Debug)]
 struct RequestIds {
     /// Groups two to four, with the version and the variant in their places.
@@ -320,7 +323,8 @@ impl Call {
 
 /// Appends `text` as a JSON string.
 fn quote(body: &mut Vec<u8>, text: &str) {
-    // Writing a string into memory cannot fail; should it ever, an empty prompt would be a valid request and the fingerprint would tell.
+    // Writing a string into memory cannot fail; should it ever, an empty prompt would be a valid request and the
+    // fingerprint would tell.
     if serde_json::to_writer(&mut *body, text).is_err() {
         body.extend_from_slice(b"\"\"");
     }

@@ -19,7 +19,8 @@ pub(super) fn reason_of(value: Raw<'_>) -> Option<Box<str>> {
     }
     let word = if value.is_object() { object_of::<Typed<'_>>(value).kind.word() } else { value.word() };
     let printable: String = word.trim().chars().filter(|c| !c.is_control()).collect();
-    // A text of the server's that is none of the known short words may hold anything, a key among it: no part of it is kept.
+    // A text of the server's that is none of the known short words may hold anything, a key among it: no part of it
+    // is kept.
     let is_long = printable.chars().nth(MOST_CHARACTERS).is_some();
     let reason = if is_long {
         format!("a text of {} characters{}", printable.chars().count(), if gives_up(&printable) { " (error)" } else { "" })

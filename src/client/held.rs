@@ -1,5 +1,5 @@
-//! Owns the bound on memory for answers in flight: what all of them together may keep of events and bodies that have not
-//! ended.
+//! Owns the bound on memory for answers in flight: what all of them together may keep of events and bodies that have
+//! not ended.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

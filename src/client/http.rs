@@ -1,4 +1,5 @@
-//! Owns the HTTP client: one call from check-out to settled exchange. No proxy, no redirect, no retry, no decompression.
+//! Owns the HTTP client: one call from check-out to settled exchange. No proxy, no redirect, no retry, no
+//! decompression.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -21,14 +22,15 @@ use crate::workload::RequestSpec;
 /// How long the body that explains a failure may take.
 const FAILURE_GRACE: Duration = Duration::from_secs(1);
 
-/// Sends requests over HTTP/1.1, each on a connection of its own while it lasts. One for each worker thread; what it opens ahead
-/// runs in local tasks, so its runtime must be a `LocalRuntime` or inside a `LocalSet`.
+/// Sends requests over HTTP/1.1, each on a connection of its own while it lasts. One for each worker thread; what it
+/// opens ahead runs in local tasks, so its runtime must be a `LocalRuntime` or inside a `LocalSet`.
 pub struct HttpClient {
     pools: Vec<Rc<Pool>>,
 }
 
 impl HttpClient {
-    /// A client for these targets, in the order of the encoder's. `worker` is its number among the workers: each starts at another address.
+    /// A client for these targets, in the order of the encoder's. `worker` is its number among the workers: each
+    /// starts at another address.
     #[must_use]
     pub fn new(targets: &[Addresses], connect_timeout: Duration, worker: usize) -> Self {
         let clock = RunClock::starting_in(Duration::ZERO);
@@ -161,8 +163,8 @@ impl Client for HttpClient {
     }
 }
 
-/// What the server says with a status other than 2xx, and whether its body ended within the bytes and the time that we give it. The status is
-/// known: a body that comes to no end changes nothing about it.
+/// What the server says with a status other than 2xx, and whether its body ended within the bytes and the time that
+/// we give it. The status is known: a body that comes to no end changes nothing about it.
 async fn failure_body(wire: &mut Wire, body: &mut Incoming) -> (Vec<u8>, bool) {
     let mut kept = Vec::new();
     let reading = async {

@@ -1,4 +1,5 @@
-//! Owns the short cut for streams: an event that differs from an earlier one only inside the text of its token means the same.
+//! Owns the short cut for streams: an event that differs from an earlier one only inside the text of its token means
+//! the same.
 
 use memchr::memmem;
 
@@ -7,13 +8,15 @@ use super::delta::Delta;
 /// Where servers put the text of a token: of a chat answer, and of a completion.
 const KEYS: [&[u8]; 2] = [b"\"content\":", b"\"text\":"];
 
-/// Bytes of an event that is worth keeping: a larger one is no common case, and would be kept for as long as its answer lasts.
+/// Bytes of an event that is worth keeping: a larger one is no common case, and would be kept for as long as its
+/// answer lasts.
 const MOST_FRAME_BYTES: usize = 16 << 10;
 
 /// What surrounds the text in an event that was parsed and brought one plain token.
 ///
-/// A JSON object stays valid, and says the same of everything else, when one of its strings gives way to another. All that is asked of
-/// the text of a token is whether there is any; so nothing is assumed about a server here, and what is not alike is parsed in full.
+/// A JSON object stays valid, and says the same of everything else, when one of its strings gives way to another. All
+/// that is asked of the text of a token is whether there is any; so nothing is assumed about a server here, and what
+/// is not alike is parsed in full.
 #[derive(Debug, Default)]
 pub(super) struct Likeness {
     /// The event without the text.

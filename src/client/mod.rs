@@ -64,16 +64,17 @@ pub trait Client: 'static {
     /// Where a call goes, for its record.
     fn route(call: &Self::Call) -> Route;
 
-    /// Announces that `call` will be sent within the next few milliseconds, so that a connection is ready by then. Never waits.
+    /// Announces that `call` will be sent within the next few milliseconds, so that a connection is ready by then.
+    /// Never waits.
     ///
     /// The announcement ends with the call: when it has its connection, or when it is dropped unsent.
     fn reserve(self: &Rc<Self>, call: &Self::Call);
 
     /// Sends `call` and reads the answer into `exchange`, instants as they happen, outcome last.
     ///
-    /// No byte leaves before `departure` says so. Polled earlier, the future readies what it can without waiting for anything; when the
-    /// word is given it is polled again, and what is left to do then is to write. Dropping it lets go of the request; what `exchange`
-    /// holds by then is kept.
+    /// No byte leaves before `departure` says so. Polled earlier, the future readies what it can without waiting for
+    /// anything; when the word is given it is polled again, and what is left to do then is to write. Dropping it lets
+    /// go of the request; what `exchange` holds by then is kept.
     fn send(self: Rc<Self>, call: Self::Call, clock: RunClock, departure: &Departure, exchange: &mut Exchange) -> impl Future<Output = ()>;
 }
 

@@ -1,4 +1,5 @@
-//! Owns the fuzz-like test of the answer reader: streams of real servers, mutated, against the definition read literally.
+//! Owns the fuzz-like test of the answer reader: streams of real servers, mutated, against the definition read
+//! literally.
 //!
 //! Left out: numbers that no `f64` holds, and half a surrogate pair, where an object belongs. The parser refuses both.
 

@@ -21,7 +21,8 @@ use crate::clock::RunClock;
 use crate::record::{Failure, FailureClass};
 use crate::units::Offset;
 
-/// An idle connection is given up after this long: vLLM's server closes at 5 s, and a request that meets the close is lost.
+/// An idle connection is given up after this long: vLLM's server closes at 5 s, and a request that meets the close is
+/// lost.
 const MOST_IDLE: Duration = Duration::from_secs(4);
 
 /// Connections being opened ahead at once, over all targets of one client, so that a start is no connect burst.
@@ -33,7 +34,8 @@ const DRAIN_GRACE: Duration = Duration::from_secs(1);
 /// How long an address that could not be reached is left out, while another one can.
 const AVOIDED_FOR: Duration = Duration::from_secs(10);
 
-/// A send to come: as long as it lives, its pool keeps a connection for it. Lives in the call, so that a call that is never sent lets go.
+/// A send to come: as long as it lives, its pool keeps a connection for it. Lives in the call, so that a call that is
+/// never sent lets go.
 #[derive(Debug)]
 pub(super) struct Reservation(Arc<AtomicUsize>);
 
@@ -70,8 +72,8 @@ struct Address {
     avoid_until: Cell<Offset>,
 }
 
-/// The connections to one target. The oldest idle one goes first: connections that spread over the servers behind a balancer stay so
-/// spread, where newest-first would settle on a few.
+/// The connections to one target. The oldest idle one goes first: connections that spread over the servers behind a
+/// balancer stay so spread, where newest-first would settle on a few.
 pub(super) struct Pool {
     shared: Rc<Shared>,
     addresses: Vec<Address>,
@@ -138,8 +140,9 @@ impl Pool {
         }
     }
 
-    /// Forgets the idle connection at `place` in the queue if the server has closed it, and those that take its place. Asked for the
-    /// place of the latest reservation, so that every connection is looked at once, shortly before its turn.
+    /// Forgets the idle connection at `place` in the queue if the server has closed it, and those that take its
+    /// place. Asked for the place of the latest reservation, so that every connection is looked at once, shortly
+    /// before its turn.
     fn forget_closed(&self, place: usize) {
         let mut idle = self.idle.borrow_mut();
         while idle.get_mut(place).is_some_and(|idle| !idle.wire.is_idle_now()) {
@@ -158,8 +161,8 @@ impl Pool {
         }
     }
 
-    /// A connection for a send: an idle one, else one being opened that nobody waits for, else a new one. A send never waits for the bound on connecting.
-    /// However it comes by one, it takes no longer than the time to connect.
+    /// A connection for a send: an idle one, else one being opened that nobody waits for, else a new one. A send
+    /// never waits for the bound on connecting. However it comes by one, it takes no longer than the time to connect.
     pub(super) async fn check_out(self: &Rc<Self>, reservation: Option<Reservation>) -> Result<CheckedOut, Failure> {
         let deadline = self.shared.clock.now().plus(self.shared.connect_timeout);
         if let Some(wire) = self.take_idle() {
@@ -193,8 +196,9 @@ impl Pool {
         self.idle.borrow_mut().push_back(Idle { wire, since: self.shared.clock.now() });
     }
 
-    /// Takes a connection back after an answer: at once if it is at rest, a little later if the answer's body has not ended yet, never
-    /// if it is spent. The request is settled already: its connection may take its time, but not for ever.
+    /// Takes a connection back after an answer: at once if it is at rest, a little later if the answer's body has not
+    /// ended yet, never if it is spent. The request is settled already: its connection may take its time, but not for
+    /// ever.
     pub(super) async fn give_back(self: &Rc<Self>, mut wire: Wire, rest: Option<Incoming>) {
         if let Some(mut body) = rest {
             match read_out(&mut wire, &mut body).await {
@@ -212,7 +216,8 @@ impl Pool {
         }
     }
 
-    /// Opens a connection to the next address in turn, the others after it if it cannot be reached; agreed and all by `deadline`.
+    /// Opens a connection to the next address in turn, the others after it if it cannot be reached; agreed and all by
+    /// `deadline`.
     async fn open(&self, deadline: Offset) -> Result<Wire, Failure> {
         let start = self.next_address.get();
         self.next_address.set(start.wrapping_add(1));
@@ -257,7 +262,8 @@ impl Pool {
     }
 }
 
-/// Reads what is at hand of a body: `Some(true)` when it has ended, `Some(false)` when it broke, `None` when more may come.
+/// Reads what is at hand of a body: `Some(true)` when it has ended, `Some(false)` when it broke, `None` when more may
+/// come.
 async fn read_out(wire: &mut Wire, body: &mut Incoming) -> Option<bool> {
     loop {
         match wire.piece_at_hand(body).await {
@@ -285,8 +291,8 @@ impl Coming {
         let pool = self.pool.clone();
         let opened = pool.open(pool.shared.clock.now().plus(pool.shared.connect_timeout)).await;
         pool.shared.connecting.set(pool.shared.connecting.get() - 1);
-        // A failure is not told here: the send that needs the connection meets it, and it is its record that must hold it. Nor is
-        // another one opened at once: a server that refuses is not to be hammered.
+        // A failure is not told here: the send that needs the connection meets it, and it is its record that must
+        // hold it. Nor is another one opened at once: a server that refuses is not to be hammered.
         if let Ok(wire) = opened {
             pool.check_in(wire);
             drop(self);

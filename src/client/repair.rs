@@ -6,8 +6,8 @@ const NO_NUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
 /// A larger event is none that a server meant well: it would keep a worker busy for others to wait.
 const MOST_BYTES: usize = 1 << 20;
 
-/// `object` with every byte that is not UTF-8 replaced by U+FFFD, and `NaN`, `Infinity` and `-Infinity` outside of texts by `null`; none where nothing of
-/// that is in it. Only what could not be read as it came is worth the pass.
+/// `object` with every byte that is not UTF-8 replaced by U+FFFD, and `NaN`, `Infinity` and `-Infinity` outside of
+/// texts by `null`; none where nothing of that is in it. Only what could not be read as it came is worth the pass.
 pub(super) fn repaired(object: &[u8]) -> Option<String> {
     if object.len() > MOST_BYTES {
         return None;

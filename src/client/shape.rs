@@ -234,8 +234,8 @@ impl<'a> Choice<'a> {
 
     /// Hands what the model wrote here to `each`, in the order in which a model writes it.
     ///
-    /// Some servers send one token under several names (`delta` and `message`, `delta` and `text`): the first that brings
-    /// anything counts, and the others are its copies.
+    /// Some servers send one token under several names (`delta` and `message`, `delta` and `text`): the first that
+    /// brings anything counts, and the others are its copies.
     pub(super) fn for_each_piece(&self, each: &mut impl FnMut(Piece<'_>)) {
         let mut any = false;
         let mut seen = |piece: Piece<'_>| {

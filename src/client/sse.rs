@@ -1,8 +1,10 @@
-//! Owns the framing of event streams: bytes in any pieces to events, as the WHATWG standard reads them, without a limit on lines.
+//! Owns the framing of event streams: bytes in any pieces to events, as the WHATWG standard reads them, without a
+//! limit on lines.
 
 use memchr::memchr2;
 
-/// Bytes that one event may hold before the stream counts as malformed. Not a limit on lines: a bound on what a broken server can make us keep.
+/// Bytes that one event may hold before the stream counts as malformed. Not a limit on lines: a bound on what a
+/// broken server can make us keep.
 pub const MOST_EVENT_BYTES: usize = 32 << 20;
 
 /// The byte order mark that a stream may start with.

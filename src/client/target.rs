@@ -94,7 +94,8 @@ impl Target {
         self.scheme == "https"
     }
 
-    /// Looks the host up, once, for at most `patience`; a numeric address needs no lookup. An https target is trusted as `tls` says.
+    /// Looks the host up, once, for at most `patience`; a numeric address needs no lookup. An https target is trusted
+    /// as `tls` says.
     pub async fn resolve(&self, tls: &Tls, patience: Duration) -> Result<Addresses, Error> {
         let addresses = if let Ok(ip) = self.host.parse::<IpAddr>() {
             vec![SocketAddr::new(ip, self.port)]

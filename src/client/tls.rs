@@ -16,7 +16,8 @@ use tokio_rustls::TlsConnector;
 use crate::error::Error;
 use crate::units::visible;
 
-/// Whom to trust. TLS 1.2 and 1.3 with `ring`, HTTP/1.1 only, the server's name sent along (SNI). Shared by all workers.
+/// Whom to trust. TLS 1.2 and 1.3 with `ring`, HTTP/1.1 only, the server's name sent along (SNI). Shared by all
+/// workers.
 #[derive(Debug, Clone)]
 pub struct Tls {
     config: Arc<ClientConfig>,
@@ -117,8 +118,9 @@ fn machine_roots() -> RootCertStore {
     roots
 }
 
-/// Believes the authorities of `inner`, and a server that shows one of the certificates given, whatever that says of itself: `openssl req -x509`
-/// marks what it makes as an authority, and by the rules an authority is no server. Its name and its time are checked all the same.
+/// Believes the authorities of `inner`, and a server that shows one of the certificates given, whatever that says of
+/// itself: `openssl req -x509` marks what it makes as an authority, and by the rules an authority is no server. Its
+/// name and its time are checked all the same.
 #[derive(Debug)]
 struct Given {
     inner: Arc<WebPkiServerVerifier>,

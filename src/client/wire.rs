@@ -27,7 +27,8 @@ use crate::units::Offset;
 /// Bytes that a head, or what waits between two reads, may take. Keeps ten thousand open streams small.
 const MOST_BUFFERED_BYTES: usize = 64 << 10;
 
-/// One read buffer for all connections of a worker: a read is copied out before anything else runs, so that no connection needs its own.
+/// One read buffer for all connections of a worker: a read is copied out before anything else runs, so that no
+/// connection needs its own.
 pub(super) type Scratch = Rc<RefCell<Box<[u8]>>>;
 
 /// A [`Scratch`] of the right size.
@@ -35,8 +36,9 @@ pub(super) fn scratch() -> Scratch {
     Rc::new(RefCell::new(vec![0; MOST_BUFFERED_BYTES].into_boxed_slice()))
 }
 
-/// Bytes read from one socket in a row. Then the other tasks of the worker have their turn: an answer that never pauses must delay neither
-/// a send, nor another answer, nor a deadline. Parsing so many takes less than a millisecond.
+/// Bytes read from one socket in a row. Then the other tasks of the worker have their turn: an answer that never
+/// pauses must delay neither a send, nor another answer, nor a deadline. Parsing 32 KiB takes less than a
+/// millisecond.
 const MOST_READ_IN_A_ROW: usize = 32 << 10;
 
 /// Reads of one socket in a row: a server that sends a byte at a time costs a system call each.
@@ -117,7 +119,8 @@ impl Stamps {
     }
 }
 
-/// A socket that notes when the first byte of a request left, and when the last bytes were read, before anyone decrypts or parses them.
+/// A socket that notes when the first byte of a request left, and when the last bytes were read, before anyone
+/// decrypts or parses them.
 #[derive(Debug)]
 struct Stamped {
     socket: TcpStream,
@@ -239,7 +242,8 @@ impl hyper::rt::Write for Line {
     }
 }
 
-/// An open connection. Nothing happens on it unless one of its methods is awaited: no task of its own, no wake between tasks.
+/// An open connection. Nothing happens on it unless one of its methods is awaited: no task of its own, no wake
+/// between tasks.
 pub(super) struct Wire {
     sender: SendRequest<Full<Bytes>>,
     /// `None` once hyper is through with it.
@@ -315,7 +319,8 @@ impl Wire {
         self.connection.is_some() && self.sender.is_ready()
     }
 
-    /// Sends `request`, not before its departure, and reads the head of its answer. `written` is filled as soon as the first byte is out.
+    /// Sends `request`, not before its departure, and reads the head of its answer. `written` is filled as soon as
+    /// the first byte is out.
     pub(super) async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
@@ -337,7 +342,8 @@ impl Wire {
                 *written = self.stamps.written.get();
                 match response.as_mut().poll(cx) {
                     Poll::Pending if self.connection.is_none() => return Poll::Ready(None),
-                    // Let go only after one look more: the server may have closed meanwhile, and no byte is to go there.
+                    // Let go only after one look more: the server may have closed meanwhile, and no byte is to go
+                    // there.
                     Poll::Pending if self.stamps.held.get() && departure.sent().is_some() => self.stamps.held.set(false),
                     polled => return polled.map(Some),
                 }
@@ -355,7 +361,8 @@ impl Wire {
     pub(super) async fn piece(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
         let mut woken = false;
         poll_fn(|cx| {
-            // Asked anew it is still the turn of before, which the pieces at hand use up; only a wake-up begins another.
+            // Asked anew it is still the turn of before, which the pieces at hand use up; only a wake-up begins
+            // another.
             if std::mem::replace(&mut woken, true) {
                 self.stamps.turn.begin();
             }

@@ -1,4 +1,5 @@
-//! Owns what a server says of a failure, cut to one line: its JSON's message, its page's title, where it redirects to, or what it is at all.
+//! Owns what a server says of a failure, cut to one line: its JSON's message, its page's title, where it redirects
+//! to, or what it is at all.
 
 use hyper::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use serde_json::Value;
@@ -50,7 +51,8 @@ pub(super) fn of_body(kind: Option<&str>, body: &[u8]) -> Option<String> {
     Some(cut(&words))
 }
 
-/// What an answer was that ended without any event, from its first bytes: whether the server says that it failed, and the words.
+/// What an answer was that ended without any event, from its first bytes: whether the server says that it failed, and
+/// the words.
 pub(super) fn of_start(kind: Option<&str>, start: &[u8]) -> Option<(bool, String)> {
     let start = start.trim_ascii();
     let words = of_body(kind, start)?;

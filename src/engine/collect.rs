@@ -16,7 +16,8 @@ use crate::record::Record;
 use crate::units::Offset;
 use crate::workload::{Load, Planned};
 
-/// Files one record. It runs on the collector's thread: it may lag, it cannot slow a send; what fails there is its own to report.
+/// Files one record. It runs on the collector's thread: it may lag, it cannot slow a send; what fails there is its
+/// own to report.
 pub type RecordSink = Box<dyn FnMut(&Record)>;
 
 /// How often the collector looks.
@@ -31,7 +32,8 @@ pub(super) struct Collection {
     pub(super) segment: Segment,
     pub(super) live: Arc<Live>,
     pub(super) stop_rule: StopRule,
-    /// How long requests are followed once the load is over, extended to what the objectives need; and the most of that.
+    /// How long requests are followed once the load is over, extended to what the objectives need; and the most of
+    /// that.
     pub(super) drain: [Duration; 2],
     pub(super) sink: RecordSink,
 }
@@ -82,7 +84,8 @@ impl Collection {
                 let course = if live.interrupts() > 0 { Course::Stop } else { steering.ask(&live.gauge.counts(now)) };
                 if course == Course::Stop {
                     ended = if live.interrupts() > 0 { Ended::Interrupted } else { Ended::Stopped };
-                    // A watch takes its time to decide: what has come meanwhile is load, and none of what it has decided on.
+                    // A watch takes its time to decide: what has come meanwhile is load, and none of what it has
+                    // decided on.
                     if steering.watches() {
                         summary.turn(Course::Close, now);
                     }
@@ -131,7 +134,8 @@ impl Collection {
     fn fold(&mut self, posted: Posted, summary: &mut Summary, steering: &mut Steering) {
         for (place, record) in posted.into_iter().enumerate() {
             if place % AT_ONCE == AT_ONCE - 1 {
-                // Where a worker shares this core, a send that is due waits for a few records and not for all since the last look.
+                // Where a worker shares this core, a send that is due waits for a few records and not for all since
+                // the last look.
                 std::thread::yield_now();
             }
             summary.add(&record);
@@ -140,8 +144,9 @@ impl Collection {
         }
     }
 
-    /// The instant after which nothing is issued any more. A closed loop reports its workers done only when its last request has
-    /// settled, so its drain begins here; so does that of sessions, whose later turns go on while it lasts.
+    /// The instant after which nothing is issued any more. A closed loop reports its workers done only when its last
+    /// request has settled, so its drain begins here; so does that of sessions, whose later turns go on while it
+    /// lasts.
     fn load_over(&self) -> Offset {
         self.live.stop_at().min(match self.live.plan.load() {
             Load::Open(_) if self.live.plan.turns().is_none() => Offset::NEVER,
@@ -149,7 +154,8 @@ impl Collection {
         })
     }
 
-    /// Planned requests that came due, and those whose instant never came: from the plan, so that the records can be held against it.
+    /// Planned requests that came due, and those whose instant never came: from the plan, so that the records can be
+    /// held against it.
     fn planned(&self) -> (Option<u64>, u64) {
         match self.live.plan.load() {
             Load::Closed(_) => (None, 0),

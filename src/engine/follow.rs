@@ -7,13 +7,14 @@ use crate::client::{Client, Departure};
 use crate::engine::segment::Live;
 use crate::record::{Exchange, Outcome};
 
-/// Follows one request from its send to the end of its exchange. Begun before its departure, it readies what it can, and does not end before.
+/// Follows one request from its send to the end of its exchange. Begun before its departure, it readies what it can,
+/// and does not end before.
 pub(super) async fn follow<C: Client>(client: Rc<C>, live: Arc<Live>, call: C::Call, departure: Departure) -> Exchange {
     let mut exchange = Exchange::default();
     let given_up = {
         let send = client.send(call, live.clock, &departure, &mut exchange);
-        // The deadlines first: an answer that never pauses uses up what a task may do at one waking, and what is polled after it would never
-        // be seen to have come.
+        // The deadlines first: an answer that never pauses uses up what a task may do at one waking, and what is
+        // polled after it would never be seen to have come.
         tokio::select! {
             biased;
             outcome = given_up(&live, &departure) => Some(outcome),

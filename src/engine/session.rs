@@ -44,7 +44,8 @@ pub struct Setup<C: Client> {
     pub connect: Arc<dyn Fn() -> Result<C, Error> + Send + Sync>,
 }
 
-/// Stops a session from outside: the first call stops issuing and lets the drain settle what is open, the second lets go at once.
+/// Stops a session from outside: the first call stops issuing and lets the drain settle what is open, the second lets
+/// go at once.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupter {
     playing: Arc<Mutex<Vec<Weak<Live>>>>,
@@ -71,7 +72,8 @@ impl Interrupter {
     }
 }
 
-/// Workers and what they hold open. Must be used inside a tokio `LocalRuntime` or `LocalSet`, which also runs the collectors.
+/// Workers and what they hold open. Must be used inside a tokio `LocalRuntime` or `LocalSet`, which also runs the
+/// collectors.
 #[derive(Debug)]
 pub struct Session {
     settings: Settings,
@@ -84,7 +86,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session with a thread and a runtime for each worker. Fails when a thread, a runtime or a client cannot be made.
+    /// A session with a thread and a runtime for each worker. Fails when a thread, a runtime or a client cannot be
+    /// made.
     pub fn threads<C: Client>(settings: Settings, setup: &Setup<C>) -> Result<Self, Error> {
         let mut workers = Vec::with_capacity(setup.workers);
         for worker in 0..setup.workers.max(1) {
@@ -119,7 +122,8 @@ impl Session {
         self.interrupter.clone()
     }
 
-    /// Plays `segment`, counting into `gauge` and filing every record with `sink`; returns when the last request has been issued.
+    /// Plays `segment`, counting into `gauge` and filing every record with `sink`; returns when the last request has
+    /// been issued.
     pub async fn play_into(
         &mut self,
         segment: Segment,

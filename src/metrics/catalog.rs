@@ -1,4 +1,5 @@
-//! Owns `Metric`, the catalogue: what each metric is called, its unit, its origins and its meaning. Everything else iterates it.
+//! Owns `Metric`, the catalogue: what each metric is called, its unit, its origins and its meaning. Everything else
+//! iterates it.
 
 use std::fmt::{self, Write as _};
 
@@ -47,7 +48,8 @@ pub enum OriginOf {
     Service,
 }
 
-/// What a metric counts, and the whole unit ("tick") it is folded in: sums of ticks are exact, so no order of folding shows.
+/// What a metric counts, and the whole unit ("tick") it is folded in: sums of ticks are exact, so no order of folding
+/// shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Seconds; ticks are nanoseconds.
@@ -208,7 +210,8 @@ impl fmt::Display for Metric {
 impl std::str::FromStr for Metric {
     type Err = Refusal;
 
-    /// Reads a key of the catalogue, or the spelling of another tool (`e2el`, `request_latency`, `inter_token_latency`, …).
+    /// Reads a key of the catalogue, or the spelling of another tool (`e2el`, `request_latency`,
+    /// `inter_token_latency`, …).
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let text = text.trim().to_ascii_lowercase().replace('-', "_");
         if let Some(metric) = Self::ALL.into_iter().find(|metric| metric.key() == text) {

@@ -48,8 +48,8 @@ const OTHER_REASONS: &str = "~ other";
 /// Distinct finish reasons that are kept: ten times as many as any server has.
 const MOST_REASONS: usize = 64;
 
-/// Counts `number` more under `reason`. Which reasons keep a name depends on the names alone, so that no order of adding
-/// shows: the first by name do.
+/// Counts `number` more under `reason`. Which reasons keep a name depends on the names alone, so that no order of
+/// adding shows: the first by name do.
 fn add_reason(reasons: &mut BTreeMap<String, u64>, reason: &str, number: u64) {
     match reasons.get_mut(reason) {
         Some(known) => *known += number,

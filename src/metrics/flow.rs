@@ -80,9 +80,9 @@ fn portion(whole: u64, part: u64, parts: u64) -> u64 {
     }
 }
 
-/// Calls `each` with the instant and the millionths of tokens of every token-bearing event: the tokens of the event where known,
-/// else the request's tokens spread evenly over its events; records without gaps (compact) spread their events evenly from first
-/// to last token. An answer that was not streamed arrives when it ends.
+/// Calls `each` with the instant and the millionths of tokens of every token-bearing event: the tokens of the event
+/// where known, else the request's tokens spread evenly over its events; records without gaps (compact) spread their
+/// events evenly from first to last token. An answer that was not streamed arrives when it ends.
 pub(super) fn for_each_arrival(record: &Record, mut each: impl FnMut(Offset, u64)) {
     let exchange = &record.exchange;
     if exchange.is_malformed() {

@@ -18,7 +18,8 @@ const MOST_SLOTS: usize = 256;
 const FIRST_SLOT_NS: u64 = 50_000_000;
 /// Requests in a row without a connection that make a target lost, at the least.
 const LEAST_LOST: u64 = 3;
-/// The target is lost where chance, at the share of lost connections before, would give so long a row less often than this.
+/// The target is lost where chance, at the share of lost connections before, would give so long a row less often than
+/// this.
 const CHANCE: f64 = 1e-4;
 
 /// Failures of one kind that said the same, numbers aside.

@@ -1,4 +1,5 @@
-//! Owns `Sequence`: the requests of a segment in the order in which they came, as far as a watch or a search has to know them.
+//! Owns `Sequence`: the requests of a segment in the order in which they came, as far as a watch or a search has to
+//! know them.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -12,11 +13,12 @@ use crate::units::{Offset, Window};
 /// Rows that are kept at most: 64 MB. What comes after is counted, and has no place in the order.
 const MOST_ROWS: usize = 1 << 22;
 
-/// The requests of a segment: those that have settled, 16 bytes each, and the instants of those that are open. It is kept only where a
-/// [`crate::metrics::StopRule::Watch`] asks for it.
+/// The requests of a segment: those that have settled, 16 bytes each, and the instants of those that are open. It is
+/// kept only where a [`crate::metrics::StopRule::Watch`] asks for it.
 ///
-/// How a request stands is known when it settles; an end-to-end limit is missed as soon as the age of an open request exceeds it. What was
-/// cut off undecided counts as a miss: whoever looks for what a service bears errs on the safe side.
+/// How a request stands is known when it settles; an end-to-end limit is missed as soon as the age of an open request
+/// exceeds it. What was cut off undecided counts as a miss: whoever looks for what a service bears errs on the safe
+/// side.
 ///
 /// A mean is counted too: see [`Sequence::MEAN_WHOLE`].
 #[derive(Debug, Clone)]
@@ -93,10 +95,11 @@ impl Sequence {
     /// The most objectives it tells apart; those beyond are not counted.
     pub const MOST_OBJECTIVES: usize = 16;
 
-    /// `mean x <= T` as a share of misses: each request adds min(x, 20 T) ÷ 20 T to a sum, and is a miss where the sum passes a whole number. At a mean of
-    /// T one request in 20 is a miss then, so that whatever weighs shares of misses weighs means. No chance enters: over any stretch the
-    /// misses differ from the sum by less than one. What a value exceeds 20 limits by is not counted; over M/M/1 that is 2·10⁻⁹ of the mean, over a
-    /// queue whose times have a Pareto tail of index 2.5 about 1 %.
+    /// `mean x <= T` as a share of misses: each request adds min(x, 20 T) ÷ 20 T to a sum, and is a miss where the
+    /// sum passes a whole number. At a mean of T one request in 20 is a miss then, so that whatever weighs shares of
+    /// misses weighs means. No chance enters: over any stretch the misses differ from the sum by less than one. What
+    /// a value exceeds 20 limits by is not counted; over M/M/1 that is 2·10⁻⁹ of the mean, over a queue whose times
+    /// have a Pareto tail of index 2.5 about 1 %.
     pub const MEAN_WHOLE: f64 = 20.0;
 
     /// Of no request yet.
@@ -177,7 +180,8 @@ impl Sequence {
         self.window
     }
 
-    /// Misses of objective number `place` by `now`: of the settled requests of the window, and of the open ones by their age.
+    /// Misses of objective number `place` by `now`: of the settled requests of the window, and of the open ones by
+    /// their age.
     #[must_use]
     pub fn toll(&self, place: usize, now: Offset) -> Toll {
         let mut toll = self.tallies.get(place).copied().unwrap_or_default();
@@ -250,7 +254,8 @@ impl Sequence {
     }
 }
 
-/// Adds a value of `ticks` to the sum of a mean, and says whether that completes a miss. A request without a value is a miss like any other.
+/// Adds a value of `ticks` to the sum of a mean, and says whether that completes a miss. A request without a value is
+/// a miss like any other.
 fn completes_a_miss(sum: &mut f64, limit: &Limit, ticks: u64) -> bool {
     *sum += (ticks as f64 / (Sequence::MEAN_WHOLE * limit.ticks() as f64)).min(1.0);
     let misses = *sum >= 1.0;
@@ -258,7 +263,8 @@ fn completes_a_miss(sum: &mut f64, limit: &Limit, ticks: u64) -> bool {
     misses
 }
 
-/// The age at which an open request misses `objective` for certain: none for what may have been met before the answer ends.
+/// The age at which an open request misses `objective` for certain: none for what may have been met before the answer
+/// ends.
 fn age_of(objective: &Objective, all: &Objectives) -> Option<u64> {
     let of = |limit: &Limit| {
         (limit.metric == Metric::E2e && limit.origin == OriginOf::Scheduled && limit.is_per_request()).then(|| limit.ticks())

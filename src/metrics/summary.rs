@@ -49,7 +49,8 @@ pub enum Goodness {
     Undecided,
 }
 
-/// A fold of records. `add` in any order, `merge` in any order: the same summary. Memory is flat: about 4 MB, below 8 MB.
+/// A fold of records. `add` in any order, `merge` in any order: the same summary. Memory is flat: about 4 MB, below 8
+/// MB.
 #[derive(Debug, Clone)]
 pub struct Summary {
     frame: Frame,
@@ -238,9 +239,9 @@ impl Summary {
         self.frame.window = course.window(self.frame.window, now, self.cohort.planned == 0);
     }
 
-    /// Ends the window (and the load) at `instant`, where a run was stopped. Every record added before must have settled before
-    /// `instant`, so that nothing counted so far lies beyond it. Later than the window's end changes the load's end only; before its
-    /// start leaves an empty window.
+    /// Ends the window (and the load) at `instant`, where a run was stopped. Every record added before must have
+    /// settled before `instant`, so that nothing counted so far lies beyond it. Later than the window's end changes
+    /// the load's end only; before its start leaves an empty window.
     pub fn end_window_at(&mut self, instant: Offset) {
         let window = &mut self.frame.window;
         window.end = window.end.min(instant).max(window.start);
@@ -318,7 +319,8 @@ impl Summary {
         self.length_mismatches
     }
 
-    /// Completed requests of the cohort without the server's token counts: their output tokens are our tokenizer's, or events.
+    /// Completed requests of the cohort without the server's token counts: their output tokens are our tokenizer's,
+    /// or events.
     #[must_use]
     pub fn usage_missing(&self) -> u64 {
         self.usage_missing
@@ -376,7 +378,8 @@ impl Summary {
     }
 }
 
-/// How `record` stands towards each objective, in order, and the ticks of the value that the objective limits, where it has one.
+/// How `record` stands towards each objective, in order, and the ticks of the value that the objective limits, where
+/// it has one.
 pub(super) fn standings(record: &Record, streamed: bool, objectives: &Objectives) -> impl Iterator<Item = (Standing, Option<u64>)> {
     let values = Values::of(record, streamed);
     let goodness = values.goodness(record, objectives);

@@ -142,6 +142,7 @@ pub struct TokenCountsView {
     pub server: Option<f64>,
     /// Requests behind `server`.
     pub server_requests: u64,
-    /// The least and the most by which the server's count of a request exceeds ours: equal for a chat template, apart for another tokenizer.
+    /// The least and the most by which the server's count of a request exceeds ours: equal for a chat template, apart
+    /// for another tokenizer.
     pub server_minus_counted: Option<[i64; 2]>,
 }

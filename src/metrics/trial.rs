@@ -248,7 +248,8 @@ pub trait Play {
     /// Sends nothing until nothing that was sent is in flight any more: after an overload, the backlog is gone.
     fn rest(&mut self) -> impl Future<Output = ()>;
 
-    /// Follows the requests of the loads to come no longer than this after their load has ended; what is open then is cut off undecided.
+    /// Follows the requests of the loads to come no longer than this after their load has ended; what is open then is
+    /// cut off undecided.
     fn follow_at_most(&mut self, drain: Duration);
 
     /// Seconds since this began to play, by the clock of the service.

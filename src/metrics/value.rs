@@ -1,4 +1,5 @@
-//! Owns the extractors: what one record says about one metric, by the definitions of `metrics.md`, "Which requests, which seconds".
+//! Owns the extractors: what one record says about one metric, by the definitions of `metrics.md`, "Which requests,
+//! which seconds".
 
 use crate::metrics::{Metric, OriginOf};
 use crate::record::{Outcome, Record};
@@ -104,8 +105,8 @@ pub(super) fn sent_input_tokens(record: &Record) -> u32 {
 }
 
 impl Metric {
-    /// What `record` says about this metric from `origin`. For `itl` and `tbt` it is the request's mean gap, on which objectives
-    /// are decided; their pooled samples are [`Metric::for_each_gap`].
+    /// What `record` says about this metric from `origin`. For `itl` and `tbt` it is the request's mean gap, on which
+    /// objectives are decided; their pooled samples are [`Metric::for_each_gap`].
     #[must_use]
     pub fn value(self, record: &Record, origin: OriginOf) -> Value {
         let exchange = &record.exchange;
@@ -181,8 +182,8 @@ impl Metric {
         }
     }
 
-    /// The pooled gaps of `itl` and `tbt` as (ticks, how many); nothing for other metrics. Whatever the outcome: what was observed. But what was no answer at
-    /// all (malformed: a flood of events, say) has no gaps between tokens.
+    /// The pooled gaps of `itl` and `tbt` as (ticks, how many); nothing for other metrics. Whatever the outcome: what
+    /// was observed. But what was no answer at all (malformed: a flood of events, say) has no gaps between tokens.
     pub fn for_each_gap(self, record: &Record, mut each: impl FnMut(u64, u64)) {
         let exchange = &record.exchange;
         if exchange.is_malformed() {

@@ -4,7 +4,8 @@ use crate::metrics::examples::{at, cut, folded, frame, mixture, objectives, shed
 use crate::metrics::{Judgement, Known, LoadKind, Merged, Summary, Trial, TrialView, VerdictResult};
 use crate::record::{Outcome, Record};
 
-/// 2 000 requests at 50/s for 40 s; every `slow_every`-th has its first token after 500 ms, the others after about 100 ms.
+/// 2 000 requests at 50/s for 40 s; every `slow_every`-th has its first token after 500 ms, the others after about
+/// 100 ms.
 fn requests(slow_every: u64) -> Vec<Record> {
     let ttft_s = |id: u64| if id % slow_every == slow_every - 1 { 0.5 } else { 0.1 + (id * 7 % 13) as f64 * 1e-3 };
     (0..2_000).map(|id| streamed(id, id as f64 / 50.0, ttft_s(id), 5, 0.01)).collect()
@@ -78,7 +79,8 @@ fn values_far_below_the_limit_pass_without_a_miss() {
     let fast: Vec<Record> =
         (0..1_468).map(|id| streamed(id, id as f64 / 36.7, 0.012 + (id * 7919 % 1_468) as f64 / 1_468.0 * 0.0166, 5, 0.002)).collect();
     assert_eq!(result("p99 ttft<=50ms", &fast), VerdictResult::Pass);
-    // The same requests with a limit just beyond the slowest one: 14.7 misses are expected at the limit itself, none came.
+    // The same requests with a limit just beyond the slowest one: 14.7 misses are expected at the limit itself, none
+    // came.
     let judgement = judged("p99 ttft<=28.7ms", &fast);
     assert_eq!(judgement.verdict.result, VerdictResult::Inconclusive, "{judgement:?}");
 }
@@ -153,7 +155,8 @@ fn a_late_generator_cannot_pass_and_fails_only_by_what_lateness_cannot_cause() {
 
 #[test]
 fn offering_too_little_proves_nothing_about_the_service() {
-    // 50/s were offered and all were good: more was never asked for, so 60/s is open, even where the generator was late too.
+    // 50/s were offered and all were good: more was never asked for, so 60/s is open, even where the generator was
+    // late too.
     for records in [requests(1_000), late(requests(1_000), 0.05)] {
         let judgement = judged("goodput>=60/s", &records);
         assert_eq!((judgement.verdict.result, judgement.objectives[0].refuted_firmly), (VerdictResult::Inconclusive, false));

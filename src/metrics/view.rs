@@ -139,7 +139,8 @@ impl MetricView {
     }
 }
 
-/// Statistics of one metric from one origin. Quantiles rank what was missed and cut off too; an undefined value is `null`.
+/// Statistics of one metric from one origin. Quantiles rank what was missed and cut off too; an undefined value is
+/// `null`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StatsView {
     /// Values seen.

@@ -158,8 +158,8 @@ impl<W: Write + Seek> Writer<W> {
     }
 }
 
-/// Reads a records file, strictly: an unknown key, a missing one or an impossible value is an [`Error::Input`] that names the
-/// line. The iterator ends after its first error.
+/// Reads a records file, strictly: an unknown key, a missing one or an impossible value is an [`Error::Input`] that
+/// names the line. The iterator ends after its first error.
 #[derive(Debug)]
 pub struct Reader<R: BufRead> {
     source: R,
@@ -203,7 +203,8 @@ impl<R: BufRead> Reader<R> {
         &self.header
     }
 
-    /// Whether the error that ended the iterator was a last line cut short (a killed run): the records before it are good.
+    /// Whether the error that ended the iterator was a last line cut short (a killed run): the records before it are
+    /// good.
     #[must_use]
     pub fn truncated(&self) -> bool {
         self.truncated

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::record::AnswerText;
 use crate::units::{Offset, Secrets};
 
-/// What one request on the wire left behind. It keeps its timings even when it failed. Definitions: `metrics.md`, "Instants".
+/// What one request on the wire left behind. It keeps its timings even when it failed. Definitions: `metrics.md`,
+/// "Instants".
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Exchange {
     /// The send begins: a connection is asked for.
@@ -28,11 +29,13 @@ pub struct Exchange {
     pub ended: Option<Offset>,
     /// Events that carried a non-empty delta.
     pub events: u32,
-    /// Gaps between successive token-bearing events, in whole microseconds of a cumulative clock, so that they add up without drift.
+    /// Gaps between successive token-bearing events, in whole microseconds of a cumulative clock, so that they add up
+    /// without drift.
     pub event_gaps_us: Vec<u32>,
     /// Tokens of each token-bearing event, where known; else empty.
     pub event_tokens: Vec<u32>,
-    /// Tokens that had been written when the first token-bearing event was read, where they are known and more than one.
+    /// Tokens that had been written when the first token-bearing event was read, where they are known and more than
+    /// one.
     pub first_event_tokens: Option<u32>,
     /// The server's running count, where it grew in events without text.
     pub counting: Option<Counting>,
@@ -46,7 +49,8 @@ pub struct Exchange {
     pub usage_odd: bool,
     /// Tokens of the prompt text by the client's own tokenizer, special tokens not added; absent without one.
     pub counted_input_tokens: Option<u32>,
-    /// Tokens of the answer's text by the client's own tokenizer, counted after the run; absent without one, or without a text.
+    /// Tokens of the answer's text by the client's own tokenizer, counted after the run; absent without one, or
+    /// without a text.
     pub counted_output_tokens: Option<u32>,
     /// The answer's text, where a tokenizer is to count it; it goes to the spool, never into the records file.
     pub text: Option<Box<AnswerText>>,

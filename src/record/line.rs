@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::record::{Counting, Exchange, Failure, Origin, Outcome, Record, Usage};
 use crate::units::Offset;
 
-/// A record as it is written. What is absent is left out, never `null`: half the bytes, and the same to every reader of JSON.
+/// A record as it is written. What is absent is left out, never `null`: half the bytes, and the same to every reader
+/// of JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Line<'a> {

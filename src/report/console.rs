@@ -1,4 +1,5 @@
-//! Owns the console's account of a report: a few tables in the order in which a reader asks, at most 80 columns where the data allow it.
+//! Owns the console's account of a report: a few tables in the order in which a reader asks, at most 80 columns where
+//! the data allow it.
 
 use crate::metrics::{
     Counts, Ended, Known, LoadFacts, LoadKind, LoadOrigin, Metric, MetricView, ObjectiveJudgement, Origins, SloView, StatsView, TrialView,
@@ -157,7 +158,8 @@ fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     // Without objectives every completed request is good, which says nothing.
     let judged = !trial.slo.objectives.is_empty();
     let good = (rates.good_per_s.unwrap_or(0.0) * trial.window.length_s()).round() as u64;
-    // The usual columns always, the unusual only when there is something to see; a mixed load has a column more than others.
+    // The usual columns always, the unusual only when there is something to see; a mixed load has a column more than
+    // others.
     let mixed = trial.load.origin == LoadOrigin::Mixed;
     let (planned, released) = match (trial.load.origin, trial.origins) {
         (LoadOrigin::Released, _) => (0, counts.planned),

@@ -1,4 +1,5 @@
-//! Owns the console's account of a fleet: how many replicas, why, what they cost, what that rests on; at most 80 columns.
+//! Owns the console's account of a fleet: how many replicas, why, what they cost, what that rests on; at most 80
+//! columns.
 
 use std::fmt::Write as _;
 

@@ -17,7 +17,8 @@ pub enum Ink {
     Colour,
 }
 
-/// What a piece of text is, for those who see colour: blue for good and magenta for bad differ in every kind of colour vision.
+/// What a piece of text is, for those who see colour: blue for good and magenta for bad differ in every kind of
+/// colour vision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
     Heading,

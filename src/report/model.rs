@@ -31,7 +31,8 @@ pub struct Report {
     pub config: Map<String, Value>,
     /// The seed.
     pub seed: u64,
-    /// Hash of instants, lengths, classes and sessions; empty while the run has not ended, and for ever if it was killed.
+    /// Hash of instants, lengths, classes and sessions; empty while the run has not ended, and for ever if it was
+    /// killed.
     pub plan_fingerprint: String,
     /// Hash of the bytes sent; none where nothing was encoded.
     pub body_fingerprint: Option<String>,
@@ -43,7 +44,8 @@ pub struct Report {
     /// The user's facts about it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
-    /// What counted the tokens of the prompts before they were sent: `words-v1`, or file name and hash of the tokenizer.
+    /// What counted the tokens of the prompts before they were sent: `words-v1`, or file name and hash of the
+    /// tokenizer.
     pub token_estimate: String,
     /// What the run announced: everything it did that was not asked for in so many words.
     pub notes: Vec<String>,
@@ -64,8 +66,9 @@ impl Report {
         self.plan_fingerprint.is_empty()
     }
 
-    /// The report as it can be shown: every text in it, names among them, is one line without anything that a terminal would obey. Names of
-    /// models, words of servers and foreign files then cannot make lines of their own, whatever page shows them.
+    /// The report as it can be shown: every text in it, names among them, is one line without anything that a
+    /// terminal would obey. Names of models, words of servers and foreign files then cannot make lines of their own,
+    /// whatever page shows them.
     pub(super) fn shown(&self) -> Cow<'_, Self> {
         let Ok(value) = serde_json::to_value(self) else { return Cow::Borrowed(self) };
         if !has_hidden(&value) {

@@ -1,4 +1,5 @@
-//! Owns the line that holds the offered rate against the asked one, and says what made the difference: the draw, or a generator that was late.
+//! Owns the line that holds the offered rate against the asked one, and says what made the difference: the draw, or a
+//! generator that was late.
 
 use std::fmt::Write;
 
@@ -9,7 +10,8 @@ use crate::units::{count, per_second};
 /// A share of planned requests that were not sent is told of from this on.
 const WORTH_SAYING: f64 = 0.001;
 
-/// `asked 10.0/s, offered 10.4/s: 9 requests more, by chance (0.6 standard deviations)`. None for loads whose rate nobody asked for: closed loops, traces.
+/// `asked 10.0/s, offered 10.4/s: 9 requests more, by chance (0.6 standard deviations)`. None for loads whose rate
+/// nobody asked for: closed loops, traces.
 pub(super) fn offered_text(load: &LoadFacts, window_s: f64, requests: &Counts) -> Option<String> {
     if load.kind != LoadKind::Open || load.origin != LoadOrigin::Planned || window_s <= 0.0 {
         return None;

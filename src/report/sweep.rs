@@ -1,4 +1,5 @@
-//! Owns the console's account of a sweep: its loads side by side, a chart of latency and completions, and what they come to.
+//! Owns the console's account of a sweep: its loads side by side, a chart of latency and completions, and what they
+//! come to.
 
 use crate::metrics::{Ended, Known, LoadOrigin, Metric, StatsView, TrialView, VerdictResult};
 use crate::report::Report;
@@ -160,8 +161,8 @@ fn judgement_table(rows: &[Row<'_>], ink: Ink) -> String {
     grid.render(ink)
 }
 
-/// Two bars for each load: latency on a logarithmic scale between powers of ten, which are told, so that figures that are alike have bars that
-/// are; completions (good ones, where that is asked) on a linear one.
+/// Two bars for each load: latency on a logarithmic scale between powers of ten, which are told, so that figures that
+/// are alike have bars that are; completions (good ones, where that is asked) on a linear one.
 fn chart(rows: &[Row<'_>], findings: &SweepFindings, ink: Ink) -> String {
     let judged = is_judged(rows);
     let latency = |row: &Row<'_>| match row.stats(Metric::E2e).and_then(|stats| stats.p99) {

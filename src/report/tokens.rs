@@ -4,7 +4,8 @@ use crate::metrics::{TokenCountsView, TokensView};
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
 use crate::units::count;
 
-/// One line for prompts and one for answers, where somebody counted them; `templated` where the server wraps prompts in a template.
+/// One line for prompts and one for answers, where somebody counted them; `templated` where the server wraps prompts
+/// in a template.
 pub(super) fn tokens_text(tokens: &TokensView, templated: bool, ink: Ink) -> String {
     let frame = if templated { "chat template" } else { "special tokens" };
     [("input tokens", &tokens.input, frame), ("output tokens", &tokens.output, "special tokens")]

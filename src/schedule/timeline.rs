@@ -59,15 +59,16 @@ pub struct Arrival {
     pub at: Offset,
 }
 
-/// The planned instants of an open-loop load: arrival i at Λ⁻¹(S(i)), rounded to the nanosecond, where Λ is the integral of the rate and S the stationary
-/// process of rate 1 drawn from the seed's stream `arrivals`. At a constant rate that is S(i)/rate. Even arrivals are where Λ is i, computed from i, so
-/// that nothing drifts.
+/// The planned instants of an open-loop load: arrival i at Λ⁻¹(S(i)), rounded to the nanosecond, where Λ is the
+/// integral of the rate and S the stationary process of rate 1 drawn from the seed's stream `arrivals`. At a constant
+/// rate that is S(i)/rate. Even arrivals are where Λ is i, computed from i, so that nothing drifts.
 ///
-/// Nothing is rescaled to a length or a count: a longer timeline has the shorter one as its prefix, and the counts vary as the law says.
+/// Nothing is rescaled to a length or a count: a longer timeline has the shorter one as its prefix, and the counts
+/// vary as the law says.
 ///
-/// [`Extent::Requests`] puts exactly N arrivals into the window, which ends where the next one would come: N over the length of that window has the asked rate
-/// as its mean (for Poisson arrivals exactly, as E[N ÷ S(N + 1)] = 1). An end at the N-th arrival, or at N/rate where that is later, would be biased by
-/// the draw.
+/// [`Extent::Requests`] puts exactly N arrivals into the window, which ends where the next one would come: N over the
+/// length of that window has the asked rate as its mean (for Poisson arrivals exactly, as E[N ÷ S(N + 1)] = 1). An
+/// end at the N-th arrival, or at N/rate where that is later, would be biased by the draw.
 ///
 /// A trace's timeline has its [`Recorded`] instants instead, as they are, in a window that begins at the origin.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,8 +92,8 @@ enum Source {
 impl Timeline {
     /// A timeline of `process` at `rate` over `extent`, with the same load before (`warmup`) and after (`cooldown`).
     ///
-    /// A random process with [`Extent::Requests`] is drawn once here, up to its N-th request, to find where the window ends: some
-    /// 30 to 150 ms for each million.
+    /// A random process with [`Extent::Requests`] is drawn once here, up to its N-th request, to find where the
+    /// window ends: some 30 to 150 ms for each million.
     #[must_use]
     pub fn new(process: Process, rate: Rate, extent: Extent, warmup: Duration, cooldown: Duration, seed: Seed) -> Self {
         let start = Offset::from(warmup);
@@ -114,10 +115,12 @@ impl Timeline {
         Self { source, spans, most_in_window: most_of(extent), pattern: None }
     }
 
-    /// A timeline of `process` whose rate follows `pattern`, which begins with the measured window; without an `extent` the window is the profile's
-    /// length. The warm-up has the profile's first rate, the cool-down goes on with the pattern.
+    /// A timeline of `process` whose rate follows `pattern`, which begins with the measured window; without an
+    /// `extent` the window is the profile's length. The warm-up has the profile's first rate, the cool-down goes on
+    /// with the pattern.
     ///
-    /// With [`Extent::Requests`] every process is drawn once here, up to its N-th request. Refused where the profile is over before the extent is.
+    /// With [`Extent::Requests`] every process is drawn once here, up to its N-th request. Refused where the profile
+    /// is over before the extent is.
     pub fn shaped(
         process: Process,
         pattern: Pattern,
@@ -168,8 +171,9 @@ impl Timeline {
         Self { source: Source::Recorded(recorded), spans, most_in_window: None, pattern: None }
     }
 
-    /// A trace's timeline with its time bent by `overlays`, their draws from `seed`: as many requests in the same window, the rate around each of them
-    /// multiplied. A drawn one stays as it is: its pattern has its overlays. Refused where an overlay adds.
+    /// A trace's timeline with its time bent by `overlays`, their draws from `seed`: as many requests in the same
+    /// window, the rate around each of them multiplied. A drawn one stays as it is: its pattern has its overlays.
+    /// Refused where an overlay adds.
     pub fn bent(self, overlays: &[Overlay], seed: Seed) -> Result<Self, Refusal> {
         Ok(match self.source {
             Source::Recorded(recorded) if !overlays.is_empty() => {
@@ -328,7 +332,8 @@ impl Iterator for Arrivals {
         loop {
             let at = self.instants.advance();
             if at >= self.end {
-                // The next call must not find an earlier instant: there is none, but the process must not run on for nothing.
+                // The next call must not find an earlier instant: there is none, but the process must not run on for
+                // nothing.
                 self.end = Offset::ZERO;
                 return None;
             }

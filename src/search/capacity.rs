@@ -32,8 +32,8 @@ impl CompletionRate {
 
 /// The rate at which `trial` completed requests inside its window.
 ///
-/// Output tokens per second ÷ mean output tokens of a completed request, where tokens are known: requests complete in waves when they
-/// start in waves, and a window holds few waves; tokens flow evenly. Elsewhere completions ÷ window.
+/// Output tokens per second ÷ mean output tokens of a completed request, where tokens are known: requests complete in
+/// waves when they start in waves, and a window holds few waves; tokens flow evenly. Elsewhere completions ÷ window.
 ///
 /// A closed loop has completed at least what it did from its start to its last answer: where that is more than the
 /// window's interval holds, the window was shorter than the answers, and it is taken.
@@ -92,8 +92,8 @@ fn relative_error(trial: &TrialView, by_tokens: bool) -> Option<f64> {
     (mean > 0.0).then(|| student * libm::sqrt(variance / count) / mean)
 }
 
-/// Requests per second of one request at a time: 1 ÷ mean end-to-end latency of the completed requests of a synchronous trial, so that a
-/// window that holds few of them does not round it.
+/// Requests per second of one request at a time: 1 ÷ mean end-to-end latency of the completed requests of a
+/// synchronous trial, so that a window that holds few of them does not round it.
 #[must_use]
 pub fn unloaded_per_s(trial: &TrialView) -> Option<f64> {
     mean_e2e_s(trial).map(|mean_s| 1.0 / mean_s)

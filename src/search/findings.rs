@@ -99,14 +99,16 @@ impl PointFindings {
 pub enum Bound {
     /// An open load offered more than this, was seen to saturate, and this was completed.
     Measured,
-    /// This was completed, in an open load that was held or in a closed loop, and no open load was seen to saturate below it.
+    /// This was completed, in an open load that was held or in a closed loop, and no open load was seen to saturate
+    /// below it.
     AtLeast,
 }
 
 /// The saturation rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Saturation {
-    /// The best estimate: completion rates of the loads that saturate, those that agree with the highest, weighted by their precision.
+    /// The best estimate: completion rates of the loads that saturate, those that agree with the highest, weighted by
+    /// their precision.
     pub per_s: f64,
     /// Its 95 % interval.
     pub interval95_per_s: [f64; 2],
@@ -246,7 +248,8 @@ fn saturation(points: &[PointFindings]) -> Option<Saturation> {
     let is_saturated = |point: &&PointFindings| point.stability == Some(Stability::Saturated);
     let is_closed = |point: &&PointFindings| point.concurrency.is_some_and(|in_flight| in_flight > 1);
     let held = best(&|point| point.stability == Some(Stability::Stable));
-    // A closed loop alone proves no saturation: it may be its own limit. Where an open load saturates, it tells the capacity best.
+    // A closed loop alone proves no saturation: it may be its own limit. Where an open load saturates, it tells the
+    // capacity best.
     if let Some(full) = best(&|point| is_saturated(point) || is_closed(point))
         && points.iter().any(|point| is_saturated(&point))
         && held.is_none_or(|held| held.rate_per_s.unwrap_or(0.0) <= rate(full) * HELD_ABOVE)

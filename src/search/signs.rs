@@ -1,4 +1,5 @@
-//! Owns the signs of saturation: what one trial of an open load says about whether the service keeps up, and how sure that is.
+//! Owns the signs of saturation: what one trial of an open load says about whether the service keeps up, and how sure
+//! that is.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,8 +9,8 @@ use crate::metrics::{BlockPoint, Known, LoadOrigin, TrialView};
 const SURE: f64 = 1.96;
 /// Little's law may be off by this share over a window.
 const LEAST_LITTLE: f64 = 0.1;
-/// Overload by a share δ grows latency by δ: half of a deficit is enough to tell it from a service that only fills up, as it does while
-/// the discard is shorter than the answers.
+/// Overload by a share δ grows latency by δ: half of a deficit is enough to tell it from a service that only fills
+/// up, as it does while the discard is shorter than the answers.
 const RISES: f64 = 0.5;
 /// A loss below this share is a fault, not saturation.
 const LEAST_LOST: f64 = 0.01;
@@ -20,19 +21,23 @@ const LEAST_REQUESTS: u64 = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sign {
-    /// 1 − completions inside the window ÷ arrivals inside it. Where a service keeps up it varies by the two counts: √(2/n).
+    /// 1 − completions inside the window ÷ arrivals inside it. Where a service keeps up it varies by the two counts:
+    /// √(2/n).
     Deficit,
-    /// Growth of requests in flight, ÷ rate: (mean of the last third of the window − mean of the first) ÷ (⅔ window · rate). Where the
-    /// backlog is a random walk of n arrivals and n departures, it varies by √(2.5/n).
+    /// Growth of requests in flight, ÷ rate: (mean of the last third of the window − mean of the first) ÷ (⅔ window ·
+    /// rate). Where the backlog is a random walk of n arrivals and n departures, it varies by √(2.5/n).
     Backlog,
-    /// Little's law over the window: |∫ in flight dt ÷ Σ time in the system of the cohort − 1|. 0 in a steady state; varies by √(2/n).
+    /// Little's law over the window: |∫ in flight dt ÷ Σ time in the system of the cohort − 1|. 0 in a steady state;
+    /// varies by √(2/n).
     Little,
-    /// Growth of end-to-end latency through the window, in seconds a second: (median of the requests scheduled in its third quarter − that
-    /// of those in its first) ÷ ½ window. The last quarter is left out: it is answered by a server that empties. Overload by a share δ of
-    /// the capacity grows latency by δ. Varies by √(3.4/n), as the backlog behind it does, and by what medians of n/4 vary: 1.25 of the
-    /// latency (coefficient of variation taken as 1) ÷ √(n/4).
+    /// Growth of end-to-end latency through the window, in seconds a second: (median of the requests scheduled in its
+    /// third quarter − that of those in its first) ÷ ½ window. The last quarter is left out: it is answered by a
+    /// server that empties. Overload by a share δ of the capacity grows latency by δ. Varies by √(3.4/n), as the
+    /// backlog behind it does, and by what medians of n/4 vary: 1.25 of the latency (coefficient of variation taken
+    /// as 1) ÷ √(n/4).
     Trend,
-    /// Share of the cohort that never completed: failed, timed out, shed or given up. More than 1 %, and more than two requests.
+    /// Share of the cohort that never completed: failed, timed out, shed or given up. More than 1 %, and more than
+    /// two requests.
     Lost,
 }
 
@@ -96,7 +101,8 @@ impl Stability {
     }
 }
 
-/// The signs of an open load's trial, those that it has requests enough for; none where completions release requests, as such a load gives way.
+/// The signs of an open load's trial, those that it has requests enough for; none where completions release requests,
+/// as such a load gives way.
 #[must_use]
 pub fn read_signs(trial: &TrialView) -> Vec<Reading> {
     let n = trial.requests.planned;
@@ -140,8 +146,8 @@ pub fn stability_of(readings: &[Reading]) -> Stability {
     }
 }
 
-/// The knee: the highest stable rate below the lowest that saturates. A strained rate below it is put down to chance: signs stand out of
-/// the noise once in some forty readings, and what carries more carries less.
+/// The knee: the highest stable rate below the lowest that saturates. A strained rate below it is put down to chance:
+/// signs stand out of the noise once in some forty readings, and what carries more carries less.
 pub(super) fn knee(tried: &[(f64, Stability)]) -> Option<f64> {
     let of = |wanted: Stability| tried.iter().filter(move |(_, seen)| *seen == wanted).map(|(per_s, _)| *per_s);
     let saturated = of(Stability::Saturated).fold(f64::INFINITY, f64::min);
@@ -163,7 +169,8 @@ fn growth_per_s(trial: &TrialView) -> Option<f64> {
     Some((mean(&in_flight[in_flight.len() - third..]) - mean(&in_flight[..third])) / apart_s)
 }
 
-/// Median latency of the requests scheduled in each quarter of the window, in seconds; none with too few of them, or in a quarter without.
+/// Median latency of the requests scheduled in each quarter of the window, in seconds; none with too few of them, or
+/// in a quarter without.
 fn quarters(trial: &TrialView) -> Option<[f64; 4]> {
     if trial.requests.planned < LEAST_REQUESTS {
         return None;

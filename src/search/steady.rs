@@ -70,8 +70,8 @@ pub fn steadiness(trial: &TrialView) -> Option<Steadiness> {
 
 /// The range that a rate above the capacity rarely stays below, over `samples` samples with `arrivals` arrivals whose
 /// gaps have coefficient of variation `cv`: by the variance of the arrivals, for any overload; and, where they are
-/// smoother than Poisson ones, by an overload of [`OVERLOAD`]. The bound by [`OVERLOAD`] holds whatever the variance: it moves the
-/// backlog by its drift, or by chance as far.
+/// smoother than Poisson ones, by an overload of [`OVERLOAD`]. The bound by [`OVERLOAD`] holds whatever the variance:
+/// it moves the backlog by its drift, or by chance as far.
 fn limits(cv: f64, arrivals: f64, samples: f64) -> (f64, f64) {
     // Samples are means over their width, which hides part of the range: fitted to simulated paths of 4 to 80 samples,
     // within 2 %.

@@ -92,8 +92,8 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         Some((Offset::from_nanos(at.as_nanos().saturating_sub(self.origin.as_nanos())), replica))
     }
 
-    /// Whether something is to happen before an arrival at `at`: a request that ends at that instant ends before, a step that begins then
-    /// begins after.
+    /// Whether something is to happen before an arrival at `at`: a request that ends at that instant ends before, a
+    /// step that begins then begins after.
     pub(super) fn is_before(&self, at: Offset) -> bool {
         self.next_end().is_some_and(|ends| ends <= at) || self.next_step().is_some_and(|(step, _)| step < at)
     }
@@ -215,7 +215,8 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
     fn answered(&mut self, place: usize, reply: Reply) {
         let (origin, now) = (self.origin, self.now);
         if let Some(record) = self.records.get_mut(place).and_then(Option::as_mut) {
-            // Nothing is answered before it came; what fails takes an instant, or a closed loop over what refuses at once would stand still.
+            // Nothing is answered before it came; what fails takes an instant, or a closed loop over what refuses at
+            // once would stand still.
             let least = if reply.is_failure() { record.scheduled.max(now).plus(REFUSAL) } else { record.scheduled };
             write_reply(
                 record,

@@ -1,4 +1,5 @@
-//! Owns the text of `help sim`: every profile, and the engines' figures computed by the expressions that tests hold them to.
+//! Owns the text of `help sim`: every profile, and the engines' figures computed by the expressions that tests hold
+//! them to.
 
 use std::fmt::Write;
 

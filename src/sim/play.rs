@@ -23,7 +23,8 @@ use crate::sim::{DEFAULT_OUTPUT_TOKENS, MODEL_NAME, Profile, Routing};
 use crate::units::{Offset, Window};
 use crate::workload::{Closed, Load, Plan, Sequel};
 
-/// Plays `plan` against a fresh server of `profile` whose draws come from `seed`, answers streamed; gives the records by id.
+/// Plays `plan` against a fresh server of `profile` whose draws come from `seed`, answers streamed; gives the records
+/// by id.
 #[must_use]
 pub fn run(plan: &Plan, profile: Profile, seed: Seed) -> Vec<Record> {
     let mut records = Vec::new();
@@ -32,11 +33,12 @@ pub fn run(plan: &Plan, profile: Profile, seed: Seed) -> Vec<Record> {
     records
 }
 
-/// A simulated server, or a fleet of equal ones behind a router, that outlives any one segment of load: queues, prefix caches and the clock go
-/// on where the last segment stopped issuing.
+/// A simulated server, or a fleet of equal ones behind a router, that outlives any one segment of load: queues,
+/// prefix caches and the clock go on where the last segment stopped issuing.
 ///
-/// An engine's answers depend on who comes after. The requests of a segment that are in flight when its issuing ends are settled as if
-/// nobody came after them; to the next segment they are there all the same, and get in its way as they would have.
+/// An engine's answers depend on who comes after. The requests of a segment that are in flight when its issuing ends
+/// are settled as if nobody came after them; to the next segment they are there all the same, and get in its way as
+/// they would have.
 #[derive(Debug)]
 pub struct Session {
     fleet: Fleet,
@@ -101,9 +103,9 @@ impl Session {
         }
     }
 
-    /// Plays `plan` until it ends or `stop` says so (asked at each arrival, before it is sent, and at each completion), and follows
-    /// every request to its end. Records go to `sink` in order of completion, as a perfect generator would leave them: sent when
-    /// scheduled, no connection to open, every instant the model's own.
+    /// Plays `plan` until it ends or `stop` says so (asked at each arrival, before it is sent, and at each
+    /// completion), and follows every request to its end. Records go to `sink` in order of completion, as a perfect
+    /// generator would leave them: sent when scheduled, no connection to open, every instant the model's own.
     pub fn play_into(&mut self, plan: &Plan, streamed: bool, stop: &StopRule, mut sink: impl FnMut(Record)) -> Played {
         let spans = plan.spans();
         let frame = Frame { window: spans.window, load_end: spans.cooldown.end.max(spans.window.end), streamed };

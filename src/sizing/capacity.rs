@@ -234,9 +234,9 @@ pub fn capacity_of_trials(trials: &[TrialView], objectives: Option<&Objectives>)
     capacity_of_rows(&rows_of(trials, objectives)?, Evidence::Measured)
 }
 
-/// The largest measured rate that met the objectives: nothing is interpolated. The upper bound is the next rate that was measured and did not
-/// meet them for sure. Where no rate is decided, the largest whose observed figures met them, with a doubt. Refused
-/// where none did.
+/// The largest measured rate that met the objectives: nothing is interpolated. The upper bound is the next rate that
+/// was measured and did not meet them for sure. Where no rate is decided, the largest whose observed figures met
+/// them, with a doubt. Refused where none did.
 pub fn capacity_of_rows(rows: &[Measured], evidence: Evidence) -> Result<Capacity, Refusal> {
     let largest = |standing: Standing| {
         rows.iter().filter(|row| row.standing == standing).max_by(|one, other| one.rate_per_s.total_cmp(&other.rate_per_s))

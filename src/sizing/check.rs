@@ -111,8 +111,9 @@ pub struct PolicyView {
 }
 
 impl Check {
-    /// `rate` against `replicas` (at most [`MOST_REPLICAS`]) under each policy. Routing by prefix is tried where the workload is of a trace: drawn
-    /// requests begin like no other. In virtual time and with the same requests for all.
+    /// `rate` against `replicas` (at most [`MOST_REPLICAS`]) under each policy. Routing by prefix is tried where the
+    /// workload is of a trace: drawn requests begin like no other. In virtual time and with the same requests for
+    /// all.
     pub fn play(&self, rate: Rate, replicas: u64) -> Result<CheckView, Refusal> {
         self.against(Load::Steady, rate, replicas)
     }
@@ -204,7 +205,8 @@ impl Check {
         }
     }
 
-    /// What `replicas` make of `rate`, and the share of good requests: where too few requests decide nothing, by a longer run.
+    /// What `replicas` make of `rate`, and the share of good requests: where too few requests decide nothing, by a
+    /// longer run.
     fn judged(&self, rate: Rate, replicas: u64, routing: Routing) -> (VerdictResult, Option<f64>) {
         let requests = self.requests_each * replicas;
         let (result, attainment) = result_of(&self.run(self.steady(rate, requests), replicas, routing));
@@ -230,8 +232,8 @@ impl Check {
     }
 }
 
-/// The verdict and the share of good requests. Where not one of so many requests misses an objective it is met here, although how they would
-/// cluster is not known: the service is a model, and nothing of it happens only now and then.
+/// The verdict and the share of good requests. Where not one of so many requests misses an objective it is met here,
+/// although how they would cluster is not known: the service is a model, and nothing of it happens only now and then.
 fn result_of(judged: &Judgement) -> (VerdictResult, Option<f64>) {
     let met = |objective: &ObjectiveJudgement| {
         objective.met == Some(true)
@@ -281,7 +283,8 @@ mod tests {
         let fewest: Vec<_> = found.policies.iter().map(|policy| (policy.routing, policy.result, policy.least_replicas)).collect();
         let (pass, four, three) = (VerdictResult::Pass, Some(4), Some(3));
         assert_eq!(fewest, [("random", pass, four), ("round-robin", pass, four), ("least-loaded", pass, three)]);
-        // At four replicas 1 − e^(−4 × 0.7) meet the limit; a share of 5 000 requests that wait for each other deviates by 0.013.
+        // At four replicas 1 − e^(−4 × 0.7) meet the limit; a share of 5 000 requests that wait for each other
+        // deviates by 0.013.
         assert!((of("random").attainment.unwrap() - 0.939).abs() < 0.04, "{:?}", of("random"));
         assert!((of("least-loaded").pooling_gain.unwrap() - 1.0 / 3.0).abs() < 1e-12);
     }

@@ -57,7 +57,8 @@ pub struct UnitCost {
 }
 
 impl UnitCost {
-    /// At `price_per_hour` for `rate_per_s` (> 0), where `good_share` of the requests meet the objectives and have `output_tokens` each.
+    /// At `price_per_hour` for `rate_per_s` (> 0), where `good_share` of the requests meet the objectives and have
+    /// `output_tokens` each.
     #[must_use]
     pub fn at(price_per_hour: f64, rate_per_s: f64, good_share: Option<f64>, output_tokens: Option<f64>) -> Self {
         let per_request = price_per_hour / (3600.0 * rate_per_s);

@@ -15,7 +15,8 @@ use crate::units::{Offset, Rate, Window, seconds};
 const WINDOWS_S: [u64; 7] = [1, 10, 60, 300, 900, 3600, 21_600];
 /// How long a profile without an end is looked at.
 const A_DAY: Duration = Duration::from_hours(24);
-/// Beginnings of the window that are tried in its own length over a profile, which leaves the peak at most 1 % of a window off its place.
+/// Beginnings of the window that are tried in its own length over a profile, which leaves the peak at most 1 % of a
+/// window off its place.
 const STEPS_PER_WINDOW: f64 = 100.0;
 /// The most beginnings that are tried.
 const MOST_STEPS: f64 = 200_000.0;
@@ -95,14 +96,16 @@ pub struct PeakPoint {
 /// How counts of a second vary inside windows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Burstiness {
-    /// Index of dispersion of the counts in 1 s about the mean of their own window: 1 for Poisson, about CV² for a renewal process.
+    /// Index of dispersion of the counts in 1 s about the mean of their own window: 1 for Poisson, about CV² for a
+    /// renewal process.
     pub dispersion: f64,
     /// How far it lies from 1 by chance: √(2 ÷ degrees of freedom).
     pub error: f64,
 }
 
 impl Burstiness {
-    /// Whether it exceeds that of a process whose gaps have coefficient of variation `cv` by more than chance (4 standard errors).
+    /// Whether it exceeds that of a process whose gaps have coefficient of variation `cv` by more than chance (4
+    /// standard errors).
     #[must_use]
     pub fn exceeds(self, cv: f64) -> bool {
         let expected = cv * cv;
@@ -118,8 +121,8 @@ pub fn demand_of_rate(rate: Rate) -> Demand {
     Demand { source, growth: None, rate_per_s: rate, mean_per_s: None, window_s: None, curve, burstiness, burst }
 }
 
-/// The peak of `profile` over `window` (over the whole where that is longer). A profile without an end is looked at for a day; noise in it is as
-/// seed 1 draws it.
+/// The peak of `profile` over `window` (over the whole where that is longer). A profile without an end is looked at
+/// for a day; noise in it is as seed 1 draws it.
 pub fn demand_of_profile(profile: &Profile, window: Duration) -> Result<Demand, Refusal> {
     let length_s = profile.length().unwrap_or(A_DAY).as_secs_f64();
     let pattern = Pattern { profile: profile.clone(), overlays: Vec::new() };
@@ -143,8 +146,8 @@ pub fn demand_of_profile(profile: &Profile, window: Duration) -> Result<Demand, 
     })
 }
 
-/// The peak of the rate of `rows`, in order of time, over `window`: the most rows in any window that begins at a row, ÷ its length. `name` is the
-/// trace's. Refused where the trace is shorter than the window.
+/// The peak of the rate of `rows`, in order of time, over `window`: the most rows in any window that begins at a row,
+/// ÷ its length. `name` is the trace's. Refused where the trace is shorter than the window.
 pub fn demand_of_rows(rows: &[Row], window: Duration, name: &str) -> Result<Demand, Refusal> {
     let span_s = rows.first().zip(rows.last()).map_or(0.0, |(first, last)| last.at.secs_since(first.at));
     let window_s = window_s_of(window)?;
@@ -215,7 +218,8 @@ impl Counted for Shape<'_> {
     }
 }
 
-/// Over complete windows of whole seconds from the first row that hold a row. None where these leave fewer than 20 degrees of freedom.
+/// Over complete windows of whole seconds from the first row that hold a row. None where these leave fewer than 20
+/// degrees of freedom.
 fn burstiness(rows: &[Row], window_s: f64) -> Option<Burstiness> {
     let seconds_each = window_s as usize;
     let first = rows.first()?.at;

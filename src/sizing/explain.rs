@@ -5,7 +5,8 @@ use crate::schedule::Process;
 use crate::sizing::{Balancing, Burst, Class, Evidence, Fleet, is_smooth};
 use crate::units::{count, pace, per_second, seconds};
 
-/// A rate that keys of a sticky routing are weighed by, in the example of imbalance: keys a replica, and the CV of their weights.
+/// A rate that keys of a sticky routing are weighed by, in the example of imbalance: keys a replica, and the CV of
+/// their weights.
 const KEYS: (f64, f64) = (1_000.0, 2.0);
 
 /// At most four significant digits, without zeros at the end: `4.43`, `50`, `0.1235`.

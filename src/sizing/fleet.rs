@@ -171,9 +171,10 @@ impl Fleet {
     }
 }
 
-/// The cheapest fleet of `choices` that carries `demand` under `terms`; without prices that with the fewest GPUs. It is sized by the lower bound
-/// of each rate, and still carries the required rate when its `redundancy` largest replicas are gone. Refused with no choice or more than
-/// [`MOST_CHOICES`], with a price for some only, and where the stock does not suffice.
+/// The cheapest fleet of `choices` that carries `demand` under `terms`; without prices that with the fewest GPUs. It
+/// is sized by the lower bound of each rate, and still carries the required rate when its `redundancy` largest
+/// replicas are gone. Refused with no choice or more than [`MOST_CHOICES`], with a price for some only, and where the
+/// stock does not suffice.
 pub fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet, Refusal> {
     if choices.is_empty() || choices.len() > MOST_CHOICES {
         return Err(Refusal::new(format!("{} hardware choices", choices.len()), format!("accepted is 1 to {MOST_CHOICES}")));
@@ -290,7 +291,8 @@ mod tests {
 
     #[test]
     fn a_mixed_fleet_loses_its_largest() {
-        // 10/s at 10 an hour, 4/s at 4.4 an hour: for 24/s two large and one small; with one lost the large one goes, and smalls are cheaper.
+        // 10/s at 10 an hour, 4/s at 4.4 an hour: for 24/s two large and one small; with one lost the large one goes,
+        // and smalls are cheaper.
         let mut large = choice("large", 10.0, 10.0, Some(10.0));
         let mut small = choice("small", 4.0, 4.0, Some(4.0));
         (large.price, small.price) = (Some(Price::new(10.0).unwrap()), Some(Price::new(4.4).unwrap()));

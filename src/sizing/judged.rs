@@ -49,8 +49,8 @@ pub struct Measured {
     pub process: Option<String>,
 }
 
-/// The open loads among `trials`. Without `objectives` each stands by its own verdict; with those that it was judged by, too; with others by its
-/// saved figures, without inference. Refused where the saved figures cannot tell.
+/// The open loads among `trials`. Without `objectives` each stands by its own verdict; with those that it was judged
+/// by, too; with others by its saved figures, without inference. Refused where the saved figures cannot tell.
 pub(super) fn rows_of(trials: &[TrialView], objectives: Option<&Objectives>) -> Result<Vec<Measured>, Refusal> {
     let open = trials.iter().filter(|trial| trial.load.origin == LoadOrigin::Planned);
     open.filter_map(|trial| Some((trial, trial.load.rate_per_s.filter(|rate| *rate > 0.0)?)))

@@ -1,4 +1,5 @@
-//! Owns many servers: what one replica carries, what is demanded, and the fleet that follows, with its cost. All of it is pure.
+//! Owns many servers: what one replica carries, what is demanded, and the fleet that follows, with its cost. All of
+//! it is pure.
 
 mod bursts;
 mod capacity;

@@ -1,4 +1,5 @@
-//! Owns Azure's CSV: `TIMESTAMP,ContextTokens,GeneratedTokens` (2023, 2024; 2025 with a column between), times as dates.
+//! Owns Azure's CSV: `TIMESTAMP,ContextTokens,GeneratedTokens` (2023, 2024; 2025 with a column between), times as
+//! dates.
 
 use crate::trace::format::Parser;
 use crate::trace::number::{date_ns, shown};

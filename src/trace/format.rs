@@ -1,4 +1,5 @@
-//! Owns `Format` and `Reading`: the formats that are read, what can be said of a file, and the parser that follows from both.
+//! Owns `Format` and `Reading`: the formats that are read, what can be said of a file, and the parser that follows
+//! from both.
 
 use std::fmt;
 
@@ -199,7 +200,8 @@ pub struct Reading {
     pub time_unit: Option<TimeUnit>,
     /// What separates the fields of a table; none: a comma, or else what makes its first line a header that is known.
     pub delimiter: Option<char>,
-    /// Which of several recordings in one file to take, from 1; none: a file of several is read, and a replay refuses it.
+    /// Which of several recordings in one file to take, from 1; none: a file of several is read, and a replay refuses
+    /// it.
     pub segment: Option<u32>,
 }
 
@@ -229,8 +231,8 @@ pub(crate) struct Opened {
     pub(crate) is_header: bool,
 }
 
-/// The parser of a file that starts with `line`, and what separates the fields of its tables. A comma is tried first: another character is
-/// taken only where the line then is a header, and with commas it is none.
+/// The parser of a file that starts with `line`, and what separates the fields of its tables. A comma is tried first:
+/// another character is taken only where the line then is a header, and with commas it is none.
 pub(crate) fn opened_with(line: &str, reading: &Reading) -> Result<(Opened, char), String> {
     if line.starts_with(['{', '[']) {
         if reading.delimiter.is_some() {

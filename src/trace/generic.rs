@@ -1,4 +1,5 @@
-//! Owns tables and JSON lines of any making: which columns hold time, lengths and session, and in what unit the time is.
+//! Owns tables and JSON lines of any making: which columns hold time, lengths and session, and in what unit the time
+//! is.
 
 use std::collections::HashMap;
 
@@ -9,8 +10,8 @@ use crate::trace::number::{date_ns, scaled_decimal, shown};
 use crate::trace::rows::{Pending, RawRow};
 use crate::trace::table::{self, cell_tokens};
 
-/// Names of columns (CSV) or keys (JSON; `a.b` is key b inside a). Written `time=ts,input=prompt,output=completion,session=user`, the
-/// session left out where there is none.
+/// Names of columns (CSV) or keys (JSON; `a.b` is key b inside a). Written
+/// `time=ts,input=prompt,output=completion,session=user`, the session left out where there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Columns {
     time: String,
@@ -53,8 +54,8 @@ impl std::fmt::Display for Columns {
     }
 }
 
-/// The columns among `names` that say themselves what they are, unit included: `scheduled_ns,input_tokens,output_tokens`, as
-/// `plan --export` and `trace convert` write them.
+/// The columns among `names` that say themselves what they are, unit included:
+/// `scheduled_ns,input_tokens,output_tokens`, as `plan --export` and `trace convert` write them.
 pub(crate) fn declared_columns(names: &[&str]) -> Option<(Columns, TimeUnit)> {
     let has = |name: &str| names.contains(&name);
     if !has("input_tokens") || !has("output_tokens") {

@@ -1,5 +1,5 @@
-//! Owns the entries of a text file: its lines, numbered, bounded, without blank ones, whatever ends them; or the objects of a JSON
-//! document that spreads over lines. Compressed files (gzip) are read as what they hold.
+//! Owns the entries of a text file: its lines, numbered, bounded, without blank ones, whatever ends them; or the
+//! objects of a JSON document that spreads over lines. Compressed files (gzip) are read as what they hold.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -21,7 +21,8 @@ const MOST_BYTES: u64 = 64 << 20;
 const MOST_DOCUMENT_BYTES: u64 = 1 << 30;
 /// The most bytes of a trace, unpacked: more than any trace that is published, and rows for a day of reading.
 const MOST_TRACE_BYTES: u64 = 64 << 30;
-/// A compressed file is a bomb where it unpacks to more than so many times its bytes (text of a trace: 5 to 50 times), ...
+/// A compressed file is a bomb where it unpacks to more than so many times its bytes (text of a trace: 5 to 50
+/// times), ...
 const MOST_RATIO: u64 = 100;
 /// ... and to more than this: below it nothing is lost by reading on.
 const SUSPECT_BYTES: u64 = 256 << 20;
@@ -77,7 +78,8 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// Lines of a file, one at a time: CR, LF, a byte-order mark and blank lines taken away, the last line with or without its end.
+/// Lines of a file, one at a time: CR, LF, a byte-order mark and blank lines taken away, the last line with or
+/// without its end.
 pub(crate) struct Lines<'a> {
     source: Box<dyn BufRead + 'a>,
     path: PathBuf,

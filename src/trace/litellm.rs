@@ -1,4 +1,5 @@
-//! Owns `LiteLLM`'s logs: JSON lines of its callbacks (times in seconds since 1970) and rows of its spend table (dates).
+//! Owns `LiteLLM`'s logs: JSON lines of its callbacks (times in seconds since 1970) and rows of its spend table
+//! (dates).
 
 use serde::Deserialize;
 

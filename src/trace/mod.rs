@@ -1,4 +1,5 @@
-//! Owns recorded traffic: one file per format, all read into the same rows, chosen from, reshaped, described and written again.
+//! Owns recorded traffic: one file per format, all read into the same rows, chosen from, reshaped, described and
+//! written again.
 
 mod aibrix;
 mod anomalies;

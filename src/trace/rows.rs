@@ -71,8 +71,8 @@ impl Trace {
     /// The most rows that are held.
     pub const MOST_ROWS: u64 = 200_000_000;
 
-    /// Reads `source`, the contents of `path`, compressed (gzip) or not, as `reading` says or, where it says nothing, as what its first
-    /// line says it is. The first row that cannot be read is an error with its line.
+    /// Reads `source`, the contents of `path`, compressed (gzip) or not, as `reading` says or, where it says nothing,
+    /// as what its first line says it is. The first row that cannot be read is an error with its line.
     pub fn read(source: impl BufRead, path: &Path, reading: &Reading) -> Result<Self, Error> {
         let mut lines = Lines::new(source, path)?;
         let Some((number, first)) = lines.advance()? else {
@@ -148,7 +148,8 @@ impl Trace {
         self.lines.of(row.place)
     }
 
-    /// The instant of its first row on the file's own clock: nanoseconds since 1970 for dates, since the clock's zero otherwise.
+    /// The instant of its first row on the file's own clock: nanoseconds since 1970 for dates, since the clock's zero
+    /// otherwise.
     #[must_use]
     pub fn first_ns(&self) -> i64 {
         self.first_ns
@@ -196,8 +197,8 @@ impl Trace {
         self.relative
     }
 
-    /// Lets the sessions of a trace that does not say when begin as a Poisson process of `rate`, the first at 0, in the order of the file:
-    /// gaps of seed stream `session_starts`.
+    /// Lets the sessions of a trace that does not say when begin as a Poisson process of `rate`, the first at 0, in
+    /// the order of the file: gaps of seed stream `session_starts`.
     #[must_use]
     pub fn with_session_starts(mut self, rate: Rate, seed: Seed) -> Self {
         let mut generator = seed.stream("session_starts").sequence();
@@ -231,8 +232,8 @@ impl Trace {
     }
 }
 
-/// Puts rows into order of time; those of one instant into the order of the file, copies behind. In place: a trace may be most of a
-/// machine's memory.
+/// Puts rows into order of time; those of one instant into the order of the file, copies behind. In place: a trace
+/// may be most of a machine's memory.
 pub(crate) fn sort(rows: &mut [Row]) {
     if !rows.is_sorted_by_key(|row| row.at) {
         rows.sort_unstable_by_key(|row| (row.at, row.copy, row.place));
@@ -253,7 +254,8 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// The longest span of a trace, thirty years in seconds: more is a broken time, and a few times over more than 64 bits of nanoseconds.
+    /// The longest span of a trace, thirty years in seconds: more is a broken time, and a few times over more than 64
+    /// bits of nanoseconds.
     const MOST_SPAN_S: f64 = 30.0 * 31_557_600.0;
 
     fn new(format: Format, time_unit: &'static str, wanted_segment: Option<u32>) -> Self {
@@ -286,7 +288,8 @@ impl Pending {
         }
     }
 
-    /// A trace of `rows`, each with its blocks and its session; none where there are none, or a row cannot have its blocks.
+    /// A trace of `rows`, each with its blocks and its session; none where there are none, or a row cannot have its
+    /// blocks.
     pub(crate) fn of(format: Format, block_tokens: u32, rows: Vec<(RawRow, Vec<u64>, String)>) -> Option<Trace> {
         let mut pending = Self::new(format, format.time_unit(), None);
         pending.block_tokens(block_tokens).ok()?;

@@ -11,7 +11,8 @@ use crate::units::csv_field;
 
 /// Writes the rows of `trace`, in order of time, as `format`; what that format cannot hold, a phrase each.
 ///
-/// Times are those of the trace's own clock: dates where it had dates, otherwise counted from its zero, which a format of dates calls 1970.
+/// Times are those of the trace's own clock: dates where it had dates, otherwise counted from its zero, which a
+/// format of dates calls 1970.
 pub fn write(trace: &Trace, format: Format, sink: &mut impl Write) -> io::Result<Vec<String>> {
     let writer = Writer { trace, format, plain_names: plain_names(trace) };
     match format {

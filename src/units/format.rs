@@ -1,4 +1,5 @@
-//! Owns the one rounding policy of screen and pages, three significant digits and the unit beside the number; and the breaking of lines.
+//! Owns the one rounding policy of screen and pages, three significant digits and the unit beside the number; and the
+//! breaking of lines.
 
 use crate::units::visible;
 
@@ -81,8 +82,9 @@ fn parts(word: &str) -> Vec<&str> {
     starts.windows(2).map(|pair| &word[pair[0]..pair[1]]).collect()
 }
 
-/// `text` broken into lines of at most `width` characters, every line after the first behind `indent` blanks. Line breaks of the text itself
-/// are blanks, and what a terminal would obey is an escape: a text cannot make lines of its own.
+/// `text` broken into lines of at most `width` characters, every line after the first behind `indent` blanks. Line
+/// breaks of the text itself are blanks, and what a terminal would obey is an escape: a text cannot make lines of its
+/// own.
 #[must_use]
 pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let mut lines = String::new();

@@ -120,7 +120,8 @@ impl Window {
     }
 }
 
-/// Reads a span of time with its unit: `300ms`, `1.5s`, `2m`, `1h`, or several, the largest first: `1h30m`. `0` alone needs none.
+/// Reads a span of time with its unit: `300ms`, `1.5s`, `2m`, `1h`, or several, the largest first: `1h30m`. `0` alone
+/// needs none.
 pub fn parse_duration(text: &str) -> Result<Duration, Refusal> {
     let accepted = "a time with its unit: 250us, 300ms, 1.5s, 2m, 1h, 1h30m";
     let refuse = || Refusal::new(format!("`{text}` is not a span of time"), format!("accepted is {accepted}"));

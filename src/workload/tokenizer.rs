@@ -22,8 +22,8 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads the bytes of a `tokenizer.json`; `name` is what reports call it. Refuses what is no tokenizer, what does not count the same
-    /// text the same way twice, and what cannot take the words that prompts are made of.
+    /// Reads the bytes of a `tokenizer.json`; `name` is what reports call it. Refuses what is no tokenizer, what does
+    /// not count the same text the same way twice, and what cannot take the words that prompts are made of.
     pub fn from_json(bytes: &[u8], name: &str) -> Result<Self, Refusal> {
         let refuse = |why: String| Refusal::new(format!("{name} {why}"), ACCEPTED);
         let read = guarded(|| tokenizers::Tokenizer::from_bytes(bytes).map_err(|why| why.to_string()));
@@ -54,15 +54,17 @@ impl Tokenizer {
         format!("{} (blake3 {})", self.name, self.digest)
     }
 
-    /// Tokens of `text`, special tokens not added. Zero where the tokenizer cannot take the text at all, which is a defect of its file.
+    /// Tokens of `text`, special tokens not added. Zero where the tokenizer cannot take the text at all, which is a
+    /// defect of its file.
     #[must_use]
     pub fn count(&self, text: &str) -> u32 {
         count_with(&self.inner, text).unwrap_or(0)
     }
 
-    /// Tokens of `text`, special tokens not added, by the pieces they arrived in: `ends` are the pieces' ends in bytes, in order, the last
-    /// being the text's. One encoding of the whole text, so the counts add up to [`Tokenizer::count`]: a token belongs to the piece that
-    /// brought its last byte. (Encoding each piece alone would cut tokens that span two; encoding every prefix would take quadratic time.)
+    /// Tokens of `text`, special tokens not added, by the pieces they arrived in: `ends` are the pieces' ends in
+    /// bytes, in order, the last being the text's. One encoding of the whole text, so the counts add up to
+    /// [`Tokenizer::count`]: a token belongs to the piece that brought its last byte. (Encoding each piece alone
+    /// would cut tokens that span two; encoding every prefix would take quadratic time.)
     #[must_use]
     pub fn count_by_piece(&self, text: &str, ends: &[u32]) -> Vec<u32> {
         let mut counts = vec![0; ends.len()];

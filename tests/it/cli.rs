@@ -12,7 +12,8 @@ pub(crate) fn tonnage(folder: &Path) -> Command {
     command
 }
 
-/// Takes from `command` whatever the environment of the tests says of keys, proxies, terminals, time zones and languages.
+/// Takes from `command` whatever the environment of the tests says of keys, proxies, terminals, time zones and
+/// languages.
 pub(crate) fn alone(command: &mut Command) -> &mut Command {
     let kept = ["PATH", "HOME", "TMPDIR"].map(|name| (name, std::env::var_os(name)));
     // Messages in one line, so that their words can be looked for.
@@ -23,7 +24,8 @@ pub(crate) fn run(folder: &Path, words: &[&str]) -> Output {
     tonnage(folder).args(words).output().expect("the binary runs")
 }
 
-/// Each of `cases` (words, and what the refusal says) is refused with exit 2, nothing on standard output, and nothing left behind.
+/// Each of `cases` (words, and what the refusal says) is refused with exit 2, nothing on standard output, and nothing
+/// left behind.
 pub(crate) fn all_refused(folder: &Path, cases: &[(&[&str], &[&str])]) {
     for (words, wanted) in cases {
         let output = run(folder, words);

@@ -1,4 +1,5 @@
-//! Owns the promise of printed intervals: over published seeds, the 95 % intervals of p90 and p99 cover the closed form of the queue.
+//! Owns the promise of printed intervals: over published seeds, the 95 % intervals of p90 and p99 cover the closed
+//! form of the queue.
 
 use std::sync::Arc;
 use std::time::Duration;

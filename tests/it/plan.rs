@@ -105,7 +105,8 @@ proptest! {
         if process == "even" {
             prop_assert!((spans.window.length_s() - nominal_s).abs() < 1.0 / per_s + 1e-8, "{} against {nominal_s}", spans.window.length_s());
         } else {
-            // It ends where the next one comes, so that no draw of its own end biases the rate; at the earliest behind its last.
+            // It ends where the next one comes, so that no draw of its own end biases the rate; at the earliest
+            // behind its last.
             let next = made.arrivals().find(|arrival| arrival.at >= spans.window.end);
             let last = made.arrivals().filter(|arrival| arrival.at < spans.window.end).last().map_or(spans.window.start, |last| last.at);
             let ends = spans.window.end;

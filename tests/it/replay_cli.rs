@@ -10,7 +10,8 @@ fn json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_else(|why| panic!("{why}: {}", text(bytes)))
 }
 
-/// A folder with a conversation of 40 rows, one every 250 ms in pairs, two of them empty and one long; and an Azure file of one row.
+/// A folder with a conversation of 40 rows, one every 250 ms in pairs, two of them empty and one long; and an Azure
+/// file of one row.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let mut rows = String::new();

@@ -1,4 +1,5 @@
-//! Owns the tests of `tonnage search` as a person runs it: the answer and what is kept of it, verdicts and exit codes, killed and resumed.
+//! Owns the tests of `tonnage search` as a person runs it: the answer and what is kept of it, verdicts and exit
+//! codes, killed and resumed.
 
 use std::path::Path;
 use std::process::{Output, Stdio};

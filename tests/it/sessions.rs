@@ -1,5 +1,6 @@
-//! Owns the promises of `--think after-completion`: a turn is released when the one before has completed and its think time has passed, a lost
-//! turn ends its session, the live engine and virtual time agree, and every turn is in the books.
+//! Owns the promises of `--think after-completion`: a turn is released when the one before has completed and its
+//! think time has passed, a lost turn ends its session, the live engine and virtual time agree, and every turn is in
+//! the books.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -54,7 +55,8 @@ fn settings() -> Settings {
     Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None }
 }
 
-/// Plays `plan` on the engine under a paused clock, interrupted after so many milliseconds if asked; the trial and every record, by id.
+/// Plays `plan` on the engine under a paused clock, interrupted after so many milliseconds if asked; the trial and
+/// every record, by id.
 fn play(
     plan: Plan,
     settings: Settings,

@@ -1,4 +1,5 @@
-//! Owns the sweep's tests in virtual time: capacities known in closed form, knees, explanations, and what the sweep does after what.
+//! Owns the sweep's tests in virtual time: capacities known in closed form, knees, explanations, and what the sweep
+//! does after what.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -177,7 +178,8 @@ fn rates_are_played_in_order_and_end_at_the_first_that_saturates() {
     assert!(findings.sentences.iter().any(|sentence| sentence.contains("higher rates were not offered")));
 }
 
-/// A server that died in mid-sweep once counted as one that saturates, at every rate that it did not answer, and the sweep ended well.
+/// A server that died in mid-sweep once counted as one that saturates, at every rate that it did not answer, and the
+/// sweep ended well.
 #[test]
 fn a_load_of_which_nothing_is_answered_ends_the_sweep_and_is_no_saturation() {
     let rates = Sweep { course: Course::Rates(parse_rates("5,10,20").unwrap()), ..between(0, 10) };

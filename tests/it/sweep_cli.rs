@@ -1,4 +1,5 @@
-//! Owns the tests of `tonnage sweep` as a person runs it: what it prints and keeps, killed and resumed, interrupted, rendered again.
+//! Owns the tests of `tonnage sweep` as a person runs it: what it prints and keeps, killed and resumed, interrupted,
+//! rendered again.
 
 use std::path::Path;
 use std::process::Stdio;

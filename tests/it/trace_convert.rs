@@ -1,4 +1,5 @@
-//! Owns what `trace convert` and `trace fit` promise: what a format can hold comes back, what it cannot is said, laws are usable.
+//! Owns what `trace convert` and `trace fit` promise: what a format can hold comes back, what it cannot is said, laws
+//! are usable.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -147,9 +147,10 @@ pub struct Objectives {
 }
 
 impl Objectives {
-    /// Reads every `--slo` text (several objectives separated by commas or semicolons, `@preset` among them) and the `--goodput`
-    /// text (`ttft:200 tpot:50`, milliseconds, bare objectives). When bare objectives stand there and no attainment does,
-    /// joint attainment ≥ `attainment` (default 99 %) joins them; [`Objectives::attainment_implied`] says so.
+    /// Reads every `--slo` text (several objectives separated by commas or semicolons, `@preset` among them) and the
+    /// `--goodput` text (`ttft:200 tpot:50`, milliseconds, bare objectives). When bare objectives stand there and no
+    /// attainment does, joint attainment ≥ `attainment` (default 99 %) joins them; [`Objectives::attainment_implied`]
+    /// says so.
     pub fn parse(texts: &[impl AsRef<str>], goodput: Option<&str>, attainment: Option<Ratio>) -> Result<Self, Refusal> {
         let mut items: Vec<Objective> = Vec::new();
         for text in texts {
@@ -216,8 +217,8 @@ impl Objectives {
         }
     }
 
-    /// The drain these need at least, so that what is still open at its end is decided: the largest limit on ttft, ttfo, e2e or
-    /// stall, plus `asked_output_tokens_max` × the largest limit per token.
+    /// The drain these need at least, so that what is still open at its end is decided: the largest limit on ttft,
+    /// ttfo, e2e or stall, plus `asked_output_tokens_max` × the largest limit per token.
     #[must_use]
     pub fn least_drain(&self, asked_output_tokens_max: u32) -> Duration {
         let per_token = |metric| matches!(metric, Metric::Tpot | Metric::Ntpot | Metric::Itl | Metric::Tbt);

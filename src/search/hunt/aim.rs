@@ -32,14 +32,16 @@ pub struct Asked {
     pub place: usize,
     /// As it is written.
     pub text: String,
-    /// Of a mean, the value in seconds that a request in each of its misses stands for: a share of misses times this is the mean.
+    /// Of a mean, the value in seconds that a request in each of its misses stands for: a share of misses times this
+    /// is the mean.
     pub whole_s: Option<f64>,
 }
 
 impl Aim {
-    /// The highest rate that meets all of `objectives`, to within ± `precision` (0.01 to 0.5). Everything of the grammar that is a proportion of the
-    /// requests is a demand: quantiles, `error_rate`, `attainment` (and with it limits without a statistic), and means, counted as
-    /// [`Sequence::MEAN_WHOLE`] says; a maximum and a goodput are refused.
+    /// The highest rate that meets all of `objectives`, to within ± `precision` (0.01 to 0.5). Everything of the
+    /// grammar that is a proportion of the requests is a demand: quantiles, `error_rate`, `attainment` (and with it
+    /// limits without a statistic), and means, counted as [`Sequence::MEAN_WHOLE`] says; a maximum and a goodput are
+    /// refused.
     pub fn new(objectives: &Objectives, precision: f64) -> Result<Self, Refusal> {
         let (mut asked, mut demands) = (Vec::new(), Vec::new());
         for (place, objective) in objectives.items().iter().enumerate() {

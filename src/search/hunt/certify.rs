@@ -1,4 +1,5 @@
-//! Owns what is played once there is an answer: whether the saturated service is measured again, which answers get a certificate, and what it comes to.
+//! Owns what is played once there is an answer: whether the saturated service is measured again, which answers get a
+//! certificate, and what it comes to.
 
 use crate::error::Error;
 use crate::metrics::Play;
@@ -26,7 +27,8 @@ where
 }
 
 impl<T> Hunt<'_, T> {
-    /// Whether the saturated service is to be measured again before `answer` is given: nothing speaks against that, and the budget has room.
+    /// Whether the saturated service is to be measured again before `answer` is given: nothing speaks against that,
+    /// and the budget has room.
     pub(super) fn saturates_again(&self, answer: &Answer) -> bool {
         let history = &self.journal.history;
         let is_claimed = matches!(answer.finding, Finding::Found | Finding::BudgetSpent) && answer.doubts.is_empty();
@@ -40,7 +42,8 @@ impl<T> Hunt<'_, T> {
         question.over() == Over::Rate && !self.saturated_again && is_claimed && !history.probes.is_empty() && question.budget().holds(all)
     }
 
-    /// The certificate that `answer` still needs: where one is wanted, and a load is claimed that nothing speaks against.
+    /// The certificate that `answer` still needs: where one is wanted, and a load is claimed that nothing speaks
+    /// against.
     pub(super) fn certificate_of(&self, answer: &Answer) -> Option<Order> {
         let history = &self.journal.history;
         let claims = matches!(answer.finding, Finding::Found | Finding::MostReached | Finding::BudgetSpent) && answer.doubts.is_empty();

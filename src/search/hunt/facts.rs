@@ -15,7 +15,8 @@ pub(super) fn counts_of(aim: &Aim, sequence: &Sequence, now: Offset) -> Vec<Coun
     aim.asked().iter().map(|asked| of(asked.place)).collect()
 }
 
-/// The same of requests that were followed to their end: a budget cuts off the last of a slow service, which says nothing about it.
+/// The same of requests that were followed to their end: a budget cuts off the last of a slow service, which says
+/// nothing about it.
 pub(super) fn decided_of(aim: &Aim, sequence: &Sequence, now: Offset) -> Vec<Count> {
     let of = |place: usize| {
         let toll = sequence.toll(place, now);
@@ -37,7 +38,8 @@ fn clusters_of(aim: &Aim, level: Level, order: &[Came]) -> Vec<Option<Clusters>>
     aim.asked().iter().map(of).collect()
 }
 
-/// A probe of `order` that ended so at `until`, by when it had sent `requests`; its whole window would have held `planned` requests.
+/// A probe of `order` that ended so at `until`, by when it had sent `requests`; its whole window would have held
+/// `planned` requests.
 pub(super) fn probe_of(aim: &Aim, order: &Order, end: End, sequence: &Sequence, until: Offset, [requests, planned]: [u64; 2]) -> Probe {
     let came = sequence.in_order();
     let counts = counts_of(aim, sequence, until).into_iter().zip(clusters_of(aim, order.level, &came));

@@ -1,4 +1,5 @@
-//! Owns what a search has found, in numbers and in words: the `search` object of `result.json`, from which `--resume` goes on.
+//! Owns what a search has found, in numbers and in words: the `search` object of `result.json`, from which `--resume`
+//! goes on.
 
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +55,8 @@ impl Outcome {
 pub struct SearchFindings {
     /// How it ended; `null` while it has not, or when the user ended it.
     pub finished: Option<Outcome>,
-    /// The answer: `over`, and `safe_rate_per_s`, `best_rate_per_s` and `interval_per_s`, or `safe_concurrency`, `safe_time_scale` and so on.
+    /// The answer: `over`, and `safe_rate_per_s`, `best_rate_per_s` and `interval_per_s`, or `safe_concurrency`,
+    /// `safe_time_scale` and so on.
     #[serde(flatten)]
     pub figures: Figures,
     /// Of closed loops, the requests completed per second in the probes near the lower bound.
@@ -72,13 +74,15 @@ pub struct SearchFindings {
     pub limited_by: Option<String>,
     /// What does not fit: with doubts the answer is inconclusive.
     pub doubts: Vec<Doubt>,
-    /// The arrivals that it holds for: other arrivals, another answer. `closed loop` where there are none, `recorded` where they are a trace's.
+    /// The arrivals that it holds for: other arrivals, another answer. `closed loop` where there are none, `recorded`
+    /// where they are a trace's.
     pub process: String,
     /// What was asked for: half the relative width of the interval.
     pub precision: f64,
     /// The objectives that were searched for, in the order of the counts below.
     pub objectives: Vec<String>,
-    /// For each of them that limits a mean, the seconds that one miss stands for: the share of misses times this is the mean. Absent without means.
+    /// For each of them that limits a mean, the seconds that one miss stands for: the share of misses times this is
+    /// the mean. Absent without means.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mean_whole_s: Vec<Option<f64>>,
     /// The probes that are evidence, in order of time.
@@ -87,7 +91,8 @@ pub struct SearchFindings {
     pub requests: u64,
     /// Independent requests that the probes near the answer are worth, for the objective that limits.
     pub effective_requests: Option<f64>,
-    /// Independent episodes of misses near the answer, for the objective that limits: fewer than about ten are no claim.
+    /// Independent episodes of misses near the answer, for the objective that limits: fewer than about ten are no
+    /// claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub episodes: Option<f64>,
     /// The share of requests that miss it whatever the load.

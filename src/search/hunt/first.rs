@@ -16,7 +16,8 @@ use crate::workload::Closed;
 
 /// A first step ends by its rule, long before this.
 const LONGEST_S: f64 = 24.0 * 3_600.0;
-/// The unloaded service is asked for so long at most, once so many requests have come back: slow answers, one after the other, take their time.
+/// The unloaded service is asked for so long at most, once so many requests have come back: slow answers, one after
+/// the other, take their time.
 const FLOOR_S: f64 = 60.0;
 const FLOOR_LEAST: u64 = 30;
 /// Of a budget, what the unloaded service may take, and so many times that where its answers are slow.
@@ -26,8 +27,8 @@ const FLOOR_OVER: f64 = 2.0;
 const CLOSE_TIMES: u64 = 10;
 /// A share of misses is close to the allowed one from this part of it on.
 const CLOSE: f64 = 0.25;
-/// Requests after which it is looked whether the floor fails, beside the end of each stage: looks at every request would find a share of misses just below
-/// the allowed one guilty sooner or later.
+/// Requests after which it is looked whether the floor fails, beside the end of each stage: looks at every request
+/// would find a share of misses just below the allowed one guilty sooner or later.
 const LOOKS: [u64; 2] = [5, 30];
 /// Requests in flight, stage by stage.
 const STAGES: [u32; 5] = [4, 16, 64, 256, Closed::THROUGHPUT];
@@ -47,7 +48,8 @@ const LEAST_PER_S: f64 = 1e-3;
 const BUDGET_SHARE: f64 = 0.25;
 const LEAST_COMPLETIONS: u64 = 100;
 
-/// Asks the unloaded service, one request at a time: `requests`, or as many as come back in a minute; fewer where it fails for certain.
+/// Asks the unloaded service, one request at a time: `requests`, or as many as come back in a minute; fewer where it
+/// fails for certain.
 pub(super) async fn floor<P, T>(hunt: &mut Hunt<'_, T>, player: &mut P, requests: u64) -> Result<(), Error>
 where
     P: Play,
@@ -82,9 +84,10 @@ where
     .await
 }
 
-/// Loads the service beyond what it can do, with 4, 16, 64, 256 and at last 512 requests in flight, until four times as many bring hardly more; then until
-/// `completions` are there. No more are in flight than that takes: a service that collapses under more, or takes long to work them off, is spared.
-/// Where a most is set, that is offered first, and nothing more if the service keeps up with it. A service that refuses is left alone at once.
+/// Loads the service beyond what it can do, with 4, 16, 64, 256 and at last 512 requests in flight, until four times
+/// as many bring hardly more; then until `completions` are there. No more are in flight than that takes: a service
+/// that collapses under more, or takes long to work them off, is spared. Where a most is set, that is offered first,
+/// and nothing more if the service keeps up with it. A service that refuses is left alone at once.
 pub(super) async fn saturate<P, T>(hunt: &mut Hunt<'_, T>, player: &mut P, completions: u64, most_per_s: Option<f64>) -> Result<(), Error>
 where
     P: Play,
@@ -126,8 +129,9 @@ where
     Ok(())
 }
 
-/// Plays a closed loop of `in_flight`, for `completions` where more in flight no longer bring much beside the `before` completed per second by the
-/// stage before, or where there is no next stage; else only until that is known. Gives what it completed per second.
+/// Plays a closed loop of `in_flight`, for `completions` where more in flight no longer bring much beside the
+/// `before` completed per second by the stage before, or where there is no next stage; else only until that is known.
+/// Gives what it completed per second.
 async fn stage<P, T>(
     hunt: &mut Hunt<'_, T>,
     player: &mut P,
@@ -176,7 +180,8 @@ where
             return;
         }
         let is_saturated = mean_e2e_s(view).zip(hunt.journal.unloaded_s).is_none_or(|(loaded, lone)| loaded >= SATURATED * lone);
-        // Answers that take the same time come in waves, of which a window may hold one more than its share; all of them together do not.
+        // Answers that take the same time come in waves, of which a window may hold one more than its share; all of
+        // them together do not.
         let least = view.run_totals.completed as f64 / view.drain_end_s;
         let found = completed.unwrap_or(least);
         let late = view.drain_end_s >= most_s;
@@ -185,7 +190,8 @@ where
             let completions = in_window(view).map_or(0, |_| view.requests.completed);
             hunt.journal.history.saturation = Some(Saturation { in_flight, completions, again_per_s: None });
         } else if is_last || late {
-            // At least it completes what it does one after the other. Where time is short the window may be too short to hold any.
+            // At least it completes what it does one after the other. Where time is short the window may be too short
+            // to hold any.
             let lone_per_s = hunt.journal.unloaded_s.filter(|lone_s| *lone_s > 0.0).map_or(LEAST_PER_S, |lone_s| 1.0 / lone_s);
             let carried = if late { least } else { found.min(least) };
             hunt.journal.history.capacity = Some(Capacity::Above(carried.max(lone_per_s)));

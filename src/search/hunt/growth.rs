@@ -1,4 +1,5 @@
-//! Owns the growth of the number in flight while a load runs: its slope, how sure that is, and what completes meanwhile.
+//! Owns the growth of the number in flight while a load runs: its slope, how sure that is, and what completes
+//! meanwhile.
 
 use crate::metrics::LiveCounts;
 use crate::search::step::{Growth, Signs};
@@ -59,8 +60,8 @@ pub(super) fn trends(samples: &[Sample], least_per_s: f64) -> bool {
     slope(samples).is_some_and(|(growth, error)| libm::fabs(growth) > (SURE * error).max(least_per_s))
 }
 
-/// How the number in flight develops over these samples: its slope and what completes meanwhile, where enough requests came to see an overload by the share
-/// `resolution`, and whether it grew in all but one of eight stretches.
+/// How the number in flight develops over these samples: its slope and what completes meanwhile, where enough
+/// requests came to see an overload by the share `resolution`, and whether it grew in all but one of eight stretches.
 pub(super) fn signs(samples: &[Sample], resolution: f64) -> Signs {
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return Signs::default() };
     let (came, settled) = ((last.due - first.due) as f64, (last.settled - first.settled) as f64);
@@ -77,8 +78,9 @@ fn increments(samples: &[Sample], stretches: usize) -> Option<Vec<f64>> {
     (each >= 2).then(|| (0..stretches).map(|place| samples[(place + 1) * each].in_flight - samples[place * each].in_flight).collect())
 }
 
-/// Growth over these samples and its standard error, from 16 stretches: the number in flight of a service that does not keep up is a random walk, whose
-/// steps are independent; that of one that does goes back, and varies less than its steps say.
+/// Growth over these samples and its standard error, from 16 stretches: the number in flight of a service that does
+/// not keep up is a random walk, whose steps are independent; that of one that does goes back, and varies less than
+/// its steps say.
 pub(super) fn growth(samples: &[Sample]) -> Option<Growth> {
     // A window that was cut has fewer.
     let steps = increments(samples, STEPS).or_else(|| increments(samples, STEPS / 2))?;
@@ -91,7 +93,8 @@ pub(super) fn growth(samples: &[Sample]) -> Option<Growth> {
     (seconds > 0.0).then(|| Growth { per_s: sum / seconds, error_per_s: libm::sqrt(variance.max(1.0)) / seconds })
 }
 
-/// The least-squares slope over the means of eight stretches, and its standard error; none with fewer than two samples in each.
+/// The least-squares slope over the means of eight stretches, and its standard error; none with fewer than two
+/// samples in each.
 fn slope(samples: &[Sample]) -> Option<(f64, f64)> {
     let each = samples.len() / STRETCHES;
     if each < 2 {

@@ -1,5 +1,5 @@
-//! Owns the playing of a search: every order of the step turned into loads on one session, live or in virtual time, and what they show turned into
-//! the evidence of the next step.
+//! Owns the playing of a search: every order of the step turned into loads on one session, live or in virtual time,
+//! and what they show turned into the evidence of the next step.
 
 mod aim;
 mod certify;
@@ -35,7 +35,8 @@ use crate::workload::Plan;
 
 /// Loads in a row that the generator may spoil.
 const MOST_SPOILT: u32 = 5;
-/// Of a window, of the longest limit and of the mean time in the system: how long the requests of a window are followed at most, the load going on.
+/// Of a window, of the longest limit and of the mean time in the system: how long the requests of a window are
+/// followed at most, the load going on.
 const FOLLOWED: [f64; 3] = [1.0, 4.0, 10.0];
 
 /// Of a budget of time, how long requests are followed once a load is over, and the least and the most of that.
@@ -59,9 +60,9 @@ pub enum Conclusion {
     Spoilt,
 }
 
-/// Plays what is left of a search after `journal`, and adds to it. `told` hears of each load as it begins and as it ends; `goes_on` is asked before
-/// each. State is carried from load to load; requests that are still followed do not keep the next load waiting, but after an overload the
-/// backlog does.
+/// Plays what is left of a search after `journal`, and adds to it. `told` hears of each load as it begins and as it
+/// ends; `goes_on` is asked before each. State is carried from load to load; requests that are still followed do not
+/// keep the next load waiting, but after an overload the backlog does.
 pub async fn hunt<P: Play>(
     player: &mut P,
     aim: &Aim,
@@ -238,7 +239,8 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
                 (PointLoad::Replay(TimeScale::new(scale).map_err(|refusal| Error::Internal(refusal.to_string()))?), 0.0)
             }
         };
-        // Room for a discard that is extended, for following what came inside the window, and for a player that looks only now and then.
+        // Room for a discard that is extended, for following what came inside the window, and for a player that looks
+        // only now and then.
         let cooldown_s = 3.0 * order.discard_s + follow_s + LOOKING_S;
         let lengths = Lengths::new(order.discard_s, order.window_s, cooldown_s);
         let what = if purpose == Purpose::Certificate { "certificate" } else { "probe" };

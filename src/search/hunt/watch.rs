@@ -1,5 +1,5 @@
-//! Owns `Watch`, the fold that steers a running probe: discards until nothing trends, cuts the window where the rest could not mend it, and follows the
-//! requests of the window to their end, the load going on.
+//! Owns `Watch`, the fold that steers a running probe: discards until nothing trends, cuts the window where the rest
+//! could not mend it, and follows the requests of the window to their end, the load going on.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -61,7 +61,8 @@ enum Phase {
 }
 
 impl Watch {
-    /// Of a probe by `order`, whose requests are followed for `follow_s` after its window; all of it ends after `left_s`.
+    /// Of a probe by `order`, whose requests are followed for `follow_s` after its window; all of it ends after
+    /// `left_s`.
     pub(super) fn new(aim: &Aim, picture: Picture, order: Order, follow_s: f64, left_s: f64) -> Self {
         Self(Arc::new(Mutex::new(Watching {
             aim: aim.clone(),

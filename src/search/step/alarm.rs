@@ -13,7 +13,8 @@ const SHORT: f64 = 0.5;
 /// How the number in flight develops over the window so far.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Signs {
-    /// Growth of the number in flight, in requests per second, and its standard error; none where too few requests came to tell.
+    /// Growth of the number in flight, in requests per second, and its standard error; none where too few requests
+    /// came to tell.
     pub growth_per_s: Option<(f64, f64)>,
     /// Completions ÷ arrivals meanwhile.
     pub completed_share: Option<f64>,
@@ -26,7 +27,8 @@ pub struct Signs {
 pub enum Alarm {
     /// So many missed that, with none of the others missing, the objective would still be missed beyond doubt.
     Misses,
-    /// The number in flight grows beyond doubt, and completions fall short of arrivals: the service does not carry this rate.
+    /// The number in flight grows beyond doubt, and completions fall short of arrivals: the service does not carry
+    /// this rate.
     Backlog,
 }
 
@@ -37,7 +39,8 @@ pub fn alarm(question: &Question, picture: &Picture, order: &Order, counts: &[Co
         let allowed = question.demands()[place].allowed();
         let whole = count.decided.max(planned) as f64;
         let share = count.misses as f64 / whole;
-        // Cutting sooner would cut off the long episodes, which hold most of the misses: of an M/H2/1 queue only half of them would be seen.
+        // Cutting sooner would cut off the long episodes, which hold most of the misses: of an M/H2/1 queue only half
+        // of them would be seen.
         if share < many_misses(allowed) {
             return false;
         }

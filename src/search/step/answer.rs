@@ -13,7 +13,8 @@ use crate::stats::proportion::lower_bound;
 const FLOOR_REQUESTS: u64 = 600;
 /// Completions of the saturated service: for exponential services they give the capacity to ±1.8 %.
 const SATURATION_REQUESTS: u64 = 3_000;
-/// The overload that a probe is to make visible, as a part of the width of the interval; never coarser than [`COARSEST`].
+/// The overload that a probe is to make visible, as a part of the width of the interval; never coarser than
+/// [`COARSEST`].
 const RESOLUTION: f64 = 0.35;
 const COARSEST: f64 = 0.25;
 /// A window holds at least so many requests, and lasts at least so many mean times in the system.
@@ -21,8 +22,8 @@ pub(super) const LEAST_REQUESTS: f64 = 300.0;
 const LEAST_TIMES: f64 = 5.0;
 /// Where a budget has room for no such window, one of so many requests is better than no answer.
 const LAST_REQUESTS: f64 = 20.0;
-/// Misses, in effective requests, that a window would hold where the answer is: shorter windows would show chance alone, longer ones would all be
-/// spent at a few levels.
+/// Misses, in effective requests, that a window would hold where the answer is: shorter windows would show chance
+/// alone, longer ones would all be spent at a few levels.
 const EXPECTED: f64 = 0.4;
 /// After so many probes windows grow with their number.
 const MANY_PROBES: f64 = 20.0;
@@ -30,28 +31,30 @@ const MANY_PROBES: f64 = 20.0;
 const LEAST_SHARE_OF_ALL: f64 = 1.0 / 40.0;
 /// No window of more requests is ordered for that reason than this part of all requests so far.
 const LARGEST: f64 = 0.2;
-/// Discarded before the window, as a part of the time in which an overload shows; more where the service was emptied before.
+/// Discarded before the window, as a part of the time in which an overload shows; more where the service was emptied
+/// before.
 const DISCARDED: f64 = 0.3;
 const DISCARDED_EMPTIED: f64 = 0.7;
 /// Mean times in the system that are discarded at least.
 const DISCARDED_TIMES: f64 = 2.0;
-/// Closed loops have no overload that would have to build up: mean times in the system that a window lasts at least. Their first loads, which look for
-/// where to search, have at least so many requests and mean times.
+/// Closed loops have no overload that would have to build up: mean times in the system that a window lasts at least.
+/// Their first loads, which look for where to search, have at least so many requests and mean times.
 const LEAST_ROUNDS: f64 = 20.0;
 const FIRST_REQUESTS: f64 = 30.0;
 const FIRST_ROUNDS: f64 = 4.0;
 /// From one of the first loads to the next.
 const GROWTH: f64 = 2.0;
-/// Quantiles of the posterior at which probes are played in turn: the median says most of where the answer lies, the others of how the curve bends and of
-/// what holds near the ends of the interval by itself.
+/// Quantiles of the posterior at which probes are played in turn: the median says most of where the answer lies, the
+/// others of how the curve bends and of what holds near the ends of the interval by itself.
 const QUANTILES: [f64; 4] = [0.5, 0.2, 0.5, 0.8];
-/// The moderate rate, as a part of the answer, that is probed to learn which misses load does not cause; it is known when a floor of all that is allowed
-/// would have shown so many misses, in effective requests, and a little more is asked so that once is enough.
+/// The moderate rate, as a part of the answer, that is probed to learn which misses load does not cause; it is known
+/// when a floor of all that is allowed would have shown so many misses, in effective requests, and a little more is
+/// asked so that once is enough.
 const HALF: f64 = 0.5;
 const FLOOR_KNOWN: f64 = 4.0;
 const FLOOR_MORE: f64 = 1.2;
-/// Where the misses that load does not cause are more than the first share of what is allowed, the answer hangs on how many they are: this second share of
-/// the effective requests is then spent at moderate rates.
+/// Where the misses that load does not cause are more than the first share of what is allowed, the answer hangs on
+/// how many they are: this second share of the effective requests is then spent at moderate rates.
 const FLOOR_MATTERS: f64 = 0.25;
 const FLOOR_SHARE: f64 = 0.2;
 /// Probes near the answer, apart in time, before it is given.
@@ -90,16 +93,17 @@ pub enum Step {
         /// How many.
         requests: u64,
     },
-    /// Load the service beyond what it can do, at most at `most_per_s`, until so many requests have completed in its steady state; then
-    /// cancel the backlog and wait until it is at rest.
+    /// Load the service beyond what it can do, at most at `most_per_s`, until so many requests have completed in its
+    /// steady state; then cancel the backlog and wait until it is at rest.
     Saturate {
         /// How many.
         completions: u64,
         /// Nothing faster may be sent.
         most_per_s: Option<f64>,
     },
-    /// Play a probe. State is carried over from the one before, unless an alarm ended it: then wait until the backlog is gone. Closed loops and
-    /// traces always begin with nothing in flight: what is left of one loop would be too many for the next, and a trace began so.
+    /// Play a probe. State is carried over from the one before, unless an alarm ended it: then wait until the backlog
+    /// is gone. Closed loops and traces always begin with nothing in flight: what is left of one loop would be too
+    /// many for the next, and a trace began so.
     Probe(Order),
     /// It is over.
     Done(Box<Answer>),
@@ -114,7 +118,8 @@ pub enum Finding {
     BudgetSpent,
     /// The highest load that may be sent meets the objectives.
     MostReached,
-    /// The unloaded service misses an objective, or the lowest load of interest does: without one, 4 % of the capacity, or one request in flight.
+    /// The unloaded service misses an objective, or the lowest load of interest does: without one, 4 % of the
+    /// capacity, or one request in flight.
     Infeasible,
 }
 
@@ -208,7 +213,8 @@ pub fn step(question: &Question, history: &History) -> Step {
     std::iter::once(order).chain(shortened).find(begins_in_time).map_or_else(|| done(Finding::BudgetSpent), Step::Probe)
 }
 
-/// Whether what is left of the budget can narrow the interval by as much as anyone would see: its width falls with the root of what the probes take.
+/// Whether what is left of the budget can narrow the interval by as much as anyone would see: its width falls with
+/// the root of what the probes take.
 fn narrows(question: &Question, history: &History) -> bool {
     let (budget, spent) = (question.budget(), history.spent());
     let share = |spent: f64, of_first_steps: f64, most: f64| (spent - of_first_steps) / (most - of_first_steps).max(1e-9);
@@ -241,8 +247,8 @@ fn taken(question: &Question, history: &History, order: &Order) -> Spent {
     Spent { requests: (per_s * seconds) as u64, seconds: seconds + followed_s }
 }
 
-/// The precision in force: never looser than the distance to the wall where latency explodes there, down to a quarter of what was asked: the wall
-/// itself is known to about ±2 %.
+/// The precision in force: never looser than the distance to the wall where latency explodes there, down to a quarter
+/// of what was asked: the wall itself is known to about ±2 %.
 pub(super) fn precision_at(question: &Question, picture: &Picture) -> f64 {
     let wall = match question.over() {
         Over::Rate if !picture.is_limited_by_capacity() => 1.0 - picture.bracket().best / picture.end(),
@@ -251,8 +257,9 @@ pub(super) fn precision_at(question: &Question, picture: &Picture) -> f64 {
     question.precision().min(wall.max(question.precision() / 4.0))
 }
 
-/// The next of the loads that look for where to search: twice the last, until an objective is plainly missed or nothing more may be sent. None where
-/// that is known, as it is of rates by the saturated service, unless that refuses or is exceeded.
+/// The next of the loads that look for where to search: twice the last, until an objective is plainly missed or
+/// nothing more may be sent. None where that is known, as it is of rates by the saturated service, unless that
+/// refuses or is exceeded.
 fn growth(question: &Question, history: &History) -> Option<Order> {
     let (over, most) = (question.over(), question.most().unwrap_or(f64::INFINITY));
     match history.end(question)? {
@@ -268,13 +275,14 @@ fn growth(question: &Question, history: &History) -> Option<Order> {
     }
 }
 
-/// A probe of a trace: all of it, once, from an empty service as it began. A trace is not steady: no part of it stands for the rest.
+/// A probe of a trace: all of it, once, from an empty service as it began. A trace is not steady: no part of it
+/// stands for the rest.
 fn whole(pass: &Pass, level: Level, resolution: f64) -> Order {
     Order { level, discard_s: 0.0, window_s: pass.length_s(level.value()), resolution }
 }
 
-/// A probe of a closed loop, of so many requests and rounds at least. How long they take follows from the load before, the unloaded service first: at
-/// worst more in flight complete no more, and fewer are answered no sooner.
+/// A probe of a closed loop, of so many requests and rounds at least. How long they take follows from the load
+/// before, the unloaded service first: at worst more in flight complete no more, and fewer are answered no sooner.
 fn rounds(history: &History, level: Level, resolution: f64, [requests, rounds]: [f64; 2]) -> Order {
     let lone_s = history.overhead.seconds / (history.overhead.requests as f64).max(1.0);
     let (in_flight, in_system_s) = history.probes.last().map_or((1.0, lone_s), |probe| (probe.level.value(), probe.time_in_system_s));
@@ -312,7 +320,8 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
     Order { window_s: order.window_s.max(requests / level.value()), ..order }
 }
 
-/// A probe at a moderate rate, once it is known which rates those are: it tells which share of the misses load does not cause, or that there is none.
+/// A probe at a moderate rate, once it is known which rates those are: it tells which share of the misses load does
+/// not cause, or that there is none.
 fn moderate(question: &Question, history: &History, picture: &Picture, resolution: f64) -> Option<Order> {
     let place = picture.limited_by();
     let known = picture.known_floor(question, history, place);

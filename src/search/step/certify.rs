@@ -10,11 +10,12 @@ use crate::search::step::overdispersion::expected;
 use crate::search::step::{Count, End, History, Order, Picture, Probe, Question};
 use crate::stats::proportion::{lower_bound, trials_to_certify, upper_bound};
 
-/// A share of misses this close to the allowed one would take a certificate without end: no longer one is played than for this share of it.
+/// A share of misses this close to the allowed one would take a certificate without end: no longer one is played than
+/// for this share of it.
 const CLOSEST: f64 = 0.8;
 /// So many times as many requests are played as that share takes, where an even chance is left. Of 80
-/// answers on M/M/1 and M/M/4 that are right 75 are certified and none refuted, at 1.8 times the requests of the search; with as many as that
-/// share takes, 28 of 40 on M/M/1.
+/// answers on M/M/1 and M/M/4 that are right 75 are certified and none refuted, at 1.8 times the requests of the
+/// search; with as many as that share takes, 28 of 40 on M/M/1.
 const TIMES: f64 = 2.0;
 /// Standard errors by which the number in flight may have grown over a run that passes.
 const GREW: f64 = 2.0;
@@ -31,9 +32,10 @@ pub enum Certified {
     Undecided,
 }
 
-/// A run at `level`, the lower bound of an answer, that decides by itself whether that meets the demands; `None` before anything is known, and
-/// of a trace, whose pass is as long as it is. It is twice as long as a share of misses takes that lies halfway, in the logarithm, between what the
-/// curve expects there and what is allowed: where the curve is right it passes with little doubt.
+/// A run at `level`, the lower bound of an answer, that decides by itself whether that meets the demands; `None`
+/// before anything is known, and of a trace, whose pass is as long as it is. It is twice as long as a share of misses
+/// takes that lies halfway, in the logarithm, between what the curve expects there and what is allowed: where the
+/// curve is right it passes with little doubt.
 #[must_use]
 pub fn certificate(question: &Question, history: &History, level: Level) -> Option<Order> {
     let picture = Picture::of(question, history)?;
@@ -64,15 +66,17 @@ pub fn certificate_price(question: &Question, share: f64) -> u64 {
     question.demands().iter().map(|demand| of(demand.allowed())).fold(0.0, f64::max) as u64
 }
 
-/// Independent requests that certify `allowed` with little doubt where the share of misses is halfway, in the logarithm, to `expected`.
+/// Independent requests that certify `allowed` with little doubt where the share of misses is halfway, in the
+/// logarithm, to `expected`.
 fn effective(expected: f64, allowed: f64) -> f64 {
     let share = libm::sqrt(expected * allowed).min(CLOSEST * allowed);
     TIMES * trials_to_certify(share, allowed, Question::CONFIDENCE).unwrap_or(0.0)
 }
 
-/// Whether `run` meets every demand by itself: the bounds of Clopper and Pearson on k/φ of n/φ, φ as this run shows it, shrunk to what the
-/// search found. All demands have to be met, each at the confidence asked; one that is missed is found among all, so that they share the doubt. A
-/// service that did not keep up with the run does not pass, whatever was missed.
+/// Whether `run` meets every demand by itself: the bounds of Clopper and Pearson on k/φ of n/φ, φ as this run shows
+/// it, shrunk to what the search found. All demands have to be met, each at the confidence asked; one that is missed
+/// is found among all, so that they share the doubt. A service that did not keep up with the run does not pass,
+/// whatever was missed.
 #[must_use]
 pub fn certified(question: &Question, picture: &Picture, run: &Probe) -> Certified {
     let doubt = (1.0 - Question::CONFIDENCE) / question.demands().len() as f64;

@@ -55,9 +55,9 @@ pub(super) fn shrunk(estimate: f64, episodes: f64, prior: f64) -> f64 {
 
 /// How misses cluster; `None` without any.
 ///
-/// An episode lasts until a request that meets the objective finds fewer in flight than a quarter of the arrivals do; with S misses in each, φ = Σ S² / Σ S (a
-/// compound Poisson law: `open_loop_science.md` B.3). Batch means over 20 contiguous batches, merged pairwise, see dependence that outlasts an
-/// episode.
+/// An episode lasts until a request that meets the objective finds fewer in flight than a quarter of the arrivals do;
+/// with S misses in each, φ = Σ S² / Σ S (a compound Poisson law: `open_loop_science.md` B.3). Batch means over 20
+/// contiguous batches, merged pairwise, see dependence that outlasts an episode.
 #[must_use]
 pub fn clusters(seen: &[Seen]) -> Option<Clusters> {
     let calm = calm(seen);
@@ -65,8 +65,8 @@ pub fn clusters(seen: &[Seen]) -> Option<Clusters> {
     by(seen, |request| request.in_flight < calm && !request.missed)
 }
 
-/// The same of a closed loop with so many in flight, whose number never falls: an episode lasts until as many requests in a row have met the objective, a
-/// whole round, with none of whom those after it have waited.
+/// The same of a closed loop with so many in flight, whose number never falls: an episode lasts until as many
+/// requests in a row have met the objective, a whole round, with none of whom those after it have waited.
 #[must_use]
 pub fn clusters_in_rounds(seen: &[Seen], in_flight: u32) -> Option<Clusters> {
     let mut met = 0;
@@ -77,8 +77,9 @@ pub fn clusters_in_rounds(seen: &[Seen], in_flight: u32) -> Option<Clusters> {
     })
 }
 
-/// How crowding clusters: arrivals that find more in flight than about nine of ten do. Over a queue whose tail decays evenly its episodes are as long as those of
-/// rarer misses, and ten times as many. `None` where no number in flight parts a tenth from the rest.
+/// How crowding clusters: arrivals that find more in flight than about nine of ten do. Over a queue whose tail decays
+/// evenly its episodes are as long as those of rarer misses, and ten times as many. `None` where no number in flight
+/// parts a tenth from the rest.
 #[must_use]
 pub fn crowding(seen: &[Seen]) -> Option<Episodes> {
     let mut levels: Vec<u32> = seen.iter().map(|request| request.in_flight).collect();
@@ -93,7 +94,8 @@ pub fn crowding(seen: &[Seen]) -> Option<Episodes> {
     is_tenth.then(|| Episodes::of(&sizes(seen, |request| request.in_flight < calm, |request| request.in_flight >= level)))
 }
 
-/// How long requests take that find the service calm: hardly anybody is in front of them, so that their times are about those of the service itself.
+/// How long requests take that find the service calm: hardly anybody is in front of them, so that their times are
+/// about those of the service itself.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Calm {
     /// Requests.
@@ -109,8 +111,8 @@ pub struct Calm {
 }
 
 impl Calm {
-    /// Of requests, each with its time in the system; those that find fewer in flight than a quarter of the arrivals do. Requests that missed for all that are
-    /// misses that load does not cause, and known as such.
+    /// Of requests, each with its time in the system; those that find fewer in flight than a quarter of the arrivals
+    /// do. Requests that missed for all that are misses that load does not cause, and known as such.
     #[must_use]
     pub fn of(seen: &[Seen], times_s: impl IntoIterator<Item = f64>) -> Self {
         let calm = calm(seen);
@@ -124,7 +126,8 @@ impl Calm {
         })
     }
 
-    /// By how many times the mean the longest exceeds what is usual for an exponential law, where `all` were taken in all.
+    /// By how many times the mean the longest exceeds what is usual for an exponential law, where `all` were taken in
+    /// all.
     pub(super) fn excess(&self, all: u64) -> f64 {
         if self.count < 2 { f64::NEG_INFINITY } else { self.longest_s * self.count as f64 / self.sum_s - libm::log(all as f64) }
     }

@@ -1,19 +1,23 @@
-//! Owns the curve: the share of requests that miss an objective as a function of the level, a family of three parameters.
+//! Owns the curve: the share of requests that miss an objective as a function of the level, a family of three
+//! parameters.
 //!
-//! share(r) = f + (1 − f) e^−y(r), y(r) = ln(1/a) (d(r) / d(R))^b. R is the answer, at which the share is what is allowed; f is the share
-//! of misses that load does not cause, and a what is left of the allowed share beside it; b is the bend; d is the distance to the wall, 1 − ρ.
-//! With f = 0 and b = 1 this is the sojourn time of M/M/1. The curve proposes the next probe and weighs probes near the answer.
+//! share(r) = f + (1 − f) e^−y(r), y(r) = ln(1/a) (d(r) / d(R))^b. R is the answer, at which the share is what is
+//! allowed; f is the share of misses that load does not cause, and a what is left of the allowed share beside it; b
+//! is the bend; d is the distance to the wall, 1 − ρ. With f = 0 and b = 1 this is the sojourn time of M/M/1. The
+//! curve proposes the next probe and weighs probes near the answer.
 
 /// Whether the axis has a wall, at which every request misses wherever the answer lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     /// A rate that the saturated service completes. d is the distance to it.
     Wall,
-    /// Closed loops, traces, and rates of a service that refuses, or does better when it is not saturated. d is 1/level.
+    /// Closed loops, traces, and rates of a service that refuses, or does better when it is not saturated. d is
+    /// 1/level.
     Open,
 }
 
-/// Utilisation beyond which the distance to the wall falls to 0 exponentially and not to a wall: the capacity is an estimate.
+/// Utilisation beyond which the distance to the wall falls to 0 exponentially and not to a wall: the capacity is an
+/// estimate.
 pub(super) const MOST_BUSY: f64 = 0.985;
 /// y is held within these: no share is taken for certain.
 const LEAST_DEPTH: f64 = 0.02;
@@ -26,8 +30,9 @@ const NO_FLOOR: f64 = 0.7;
 const HARDLY: f64 = 1e-3;
 /// Floors less likely than this, relative to the likeliest, by the unloaded service alone, are not weighed.
 const UNLIKELY: f64 = 1e-6;
-/// Median of the bend, and standard deviations of its logarithm below and above it. M/M/1 has 1 and other light-tailed queues nearly; heavy-tailed
-/// services have 0.3, since their misses rise slowly with the rate; engines held to their time between tokens have up to 3.
+/// Median of the bend, and standard deviations of its logarithm below and above it. M/M/1 has 1 and other
+/// light-tailed queues nearly; heavy-tailed services have 0.3, since their misses rise slowly with the rate; engines
+/// held to their time between tokens have up to 3.
 const BEND: f64 = 1.1;
 const BEND_SPREADS: [f64; 2] = [0.55, 0.4];
 /// The same where there is no wall, with closed loops and traces.
@@ -77,8 +82,9 @@ impl Floor {
     const CELLS: usize = 1_024;
     const PER_ROOT: f64 = Self::CELLS as f64 / 3.75;
 
-    /// The floors worth weighing where `allowed` may miss, by what the unloaded service missed and by what probes at moderate levels did, in effective
-    /// requests: (misses, decided). A floor above what a loaded service misses is refuted, one below it is not.
+    /// The floors worth weighing where `allowed` may miss, by what the unloaded service missed and by what probes at
+    /// moderate levels did, in effective requests: (misses, decided). A floor above what a loaded service misses is
+    /// refuted, one below it is not.
     pub(super) fn all(allowed: f64, unloaded: (f64, f64), moderate: &[(f64, f64)]) -> Vec<Self> {
         let others = (1.0 - NO_FLOOR) / (FLOORS.len() - 1) as f64;
         let of = |(misses, decided): (f64, f64), share: f64| misses * libm::log(share) + (decided - misses) * libm::log(1.0 - share);

@@ -1,7 +1,7 @@
 //! Owns the direct interval: what the probes say by themselves, with no curve between them.
 //!
-//! The only assumption is that a higher level does not miss less. Misses at levels of at least r that pass together show that r passes; misses at levels of
-//! at most r that fail together show that r fails.
+//! The only assumption is that a higher level does not miss less. Misses at levels of at least r that pass together
+//! show that r passes; misses at levels of at most r that fail together show that r fails.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +11,8 @@ use crate::stats::proportion::{lower_bound, upper_bound};
 /// One-sided confidence of each end.
 const CONFIDENCE: f64 = 0.975;
 
-/// The highest level at which the probes there and just above pass together, and the lowest at which those there and just below fail; none where no
-/// probes do.
+/// The highest level at which the probes there and just above pass together, and the lowest at which those there and
+/// just below fail; none where no probes do.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Direct {
     /// Every demand passes here.

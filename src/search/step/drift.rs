@@ -1,21 +1,22 @@
 //! Owns the search for a change of the service while it was asked: earlier probes against later ones.
 //!
-//! Four are looked at: the answers that the probes come to; the times of requests that find the service calm, which hardly depend on the rate and
-//! are known to a few per cent from each probe; whether the service kept up; and what the saturated service completes, at first and when there is an
-//! answer.
+//! Four are looked at: the answers that the probes come to; the times of requests that find the service calm, which
+//! hardly depend on the rate and are known to a few per cent from each probe; whether the service kept up; and what
+//! the saturated service completes, at first and when there is an answer.
 
 use crate::search::Over;
 use crate::search::step::{End, History, Picture, Probe, Question};
 
 /// Shares of the probes after which earlier and later ones are compared.
 const SPLITS: [f64; 5] = [0.25, 0.33, 0.5, 0.67, 0.75];
-/// Standard deviations by which their answers may differ: with 3 not one of 2 000 searches over steady queues and of 240 over engines is doubted for it,
-/// with 2.5 two of the latter.
+/// Standard deviations by which their answers may differ: with 3 not one of 2 000 searches over steady queues and of
+/// 240 over engines is doubted for it, with 2.5 two of the latter.
 const APART: f64 = 3.0;
 /// The same of the times of calm requests, and the least change of them that is called one.
 const CALM_APART: f64 = 4.0;
 const LEAST_CHANGE: f64 = 0.05;
-/// Standard errors by which the number in flight grows where a rate is not carried, and below which it is carried; and how far below is well below.
+/// Standard errors by which the number in flight grows where a rate is not carried, and below which it is carried;
+/// and how far below is well below.
 const GREW: f64 = 4.0;
 const CARRIED: f64 = 1.5;
 const WELL_BELOW: f64 = 0.9;
@@ -24,14 +25,16 @@ const LEAST_PROBES: usize = 2;
 /// Probes with fewer calm requests do not tell their time.
 const LEAST_CALM: u64 = 30;
 
-/// Whether the service changed while it was asked. Of rates alone: a search over users begins far below, and its first probes know no end of the axis.
+/// Whether the service changed while it was asked. Of rates alone: a search over users begins far below, and its
+/// first probes know no end of the axis.
 pub(super) fn has_drifted(question: &Question, history: &History) -> bool {
     question.over() == Over::Rate
         && (answers_differ(question, history) || calm_times_differ(history) || growth_contradicts(history) || history.has_lost_capacity())
 }
 
-/// Whether the earlier probes by themselves come to another answer than the later ones. Isotonic regression does not see time, and a service that got
-/// slower makes its probes short, of little weight each; together they have an answer.
+/// Whether the earlier probes by themselves come to another answer than the later ones. Isotonic regression does not
+/// see time, and a service that got slower makes its probes short, of little weight each; together they have an
+/// answer.
 fn answers_differ(question: &Question, history: &History) -> bool {
     let probes = &history.probes;
     let answered = |probes: &[Probe]| {
@@ -64,8 +67,8 @@ fn growth_contradicts(history: &History) -> bool {
     carried.zip(overloaded).is_some_and(|(carried, overloaded)| overloaded < WELL_BELOW * carried)
 }
 
-/// One probe: logarithms of the requests that its calm ones find in flight, themselves included, and of their mean time, and the relative standard error
-/// of that.
+/// One probe: logarithms of the requests that its calm ones find in flight, themselves included, and of their mean
+/// time, and the relative standard error of that.
 #[derive(Debug, Clone, Copy)]
 struct Point {
     company: f64,
@@ -73,8 +76,9 @@ struct Point {
     error: f64,
 }
 
-/// Whether requests that found the service calm took another time before than after some split: ln time = a + b ln (in flight + 1) + c [after], by weighted least
-/// squares; c by its standard error, which is raised where the points scatter more than their own errors say.
+/// Whether requests that found the service calm took another time before than after some split: ln time = a + b ln
+/// (in flight + 1) + c [after], by weighted least squares; c by its standard error, which is raised where the points
+/// scatter more than their own errors say.
 fn calm_times_differ(history: &History) -> bool {
     let point = |probe: &Probe| {
         let calm = probe.calm;

@@ -65,12 +65,13 @@ impl Weighed {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Capacity {
-    /// The service completes this many requests per second when it is given more; of closed loops, an objective is plainly missed here.
+    /// The service completes this many requests per second when it is given more; of closed loops, an objective is
+    /// plainly missed here.
     Reached(f64),
     /// It kept up with this, the most that may be sent; of closed loops, the most that was tried so far.
     Above(f64),
-    /// It refuses requests when it is given more than it takes, so that it cannot be saturated; unloaded it completes this many per second, one after
-    /// the other.
+    /// It refuses requests when it is given more than it takes, so that it cannot be saturated; unloaded it completes
+    /// this many per second, one after the other.
     Refuses(f64),
 }
 
@@ -82,8 +83,8 @@ pub enum End {
     Full,
     /// Its window was closed early, at the end of a block. No longer done; results of earlier versions have it.
     Decided,
-    /// So many missed that the rest of the window could not have mended it, or the backlog grew beyond doubt: the window was cut. Its misses are then
-    /// counted against the whole window: at least so many of it missed.
+    /// So many missed that the rest of the window could not have mended it, or the backlog grew beyond doubt: the
+    /// window was cut. Its misses are then counted against the whole window: at least so many of it missed.
     Overloaded,
 }
 
@@ -162,7 +163,8 @@ pub struct Saturation {
 
 /// Completions of the second measurement of the saturated service: it is to show a change, not to measure anew.
 const AGAIN: u64 = 600;
-/// Standard errors by which both measurements of the saturated service may differ, and the least difference of their logarithms that is called a change.
+/// Standard errors by which both measurements of the saturated service may differ, and the least difference of their
+/// logarithms that is called a change.
 const CAPACITY_APART: f64 = 4.0;
 const LEAST_CAPACITY_CHANGE: f64 = 0.15;
 
@@ -195,9 +197,9 @@ const HEAVY: f64 = 4.5;
 const FEW: u64 = 30;
 
 impl History {
-    /// Where the axis of `question` ends: of rates the saturated service, unless it refuses or a probe was carried well above that. Elsewhere the lowest level
-    /// at which an objective was plainly missed, and before there is one the highest at which none was. That is first one in flight, the floor,
-    /// and half of a trace's full scale.
+    /// Where the axis of `question` ends: of rates the saturated service, unless it refuses or a probe was carried
+    /// well above that. Elsewhere the lowest level at which an objective was plainly missed, and before there is one
+    /// the highest at which none was. That is first one in flight, the floor, and half of a trace's full scale.
     #[must_use]
     pub fn end(&self, question: &Question) -> Option<Capacity> {
         let first = match (question.over(), question.pass()) {
@@ -234,7 +236,8 @@ impl History {
         self.most_carried(question).filter(|carried| *carried > BEYOND_SATURATION * per_s)
     }
 
-    /// The highest rate at which a whole window was played whose number in flight did not grow, and in which no objective was plainly missed.
+    /// The highest rate at which a whole window was played whose number in flight did not grow, and in which no
+    /// objective was plainly missed.
     fn most_carried(&self, question: &Question) -> Option<f64> {
         let is_steady = |probe: &&Probe| {
             let grows = probe.growth.is_none_or(|growth| growth.exceeds(STEADY));
@@ -249,14 +252,16 @@ impl History {
         Some(per_s / pass.mean_per_s(1.0))
     }
 
-    /// Whether the times of the service itself have a heavy tail: rare long requests then make episodes of misses that few probes show.
+    /// Whether the times of the service itself have a heavy tail: rare long requests then make episodes of misses
+    /// that few probes show.
     #[must_use]
     pub fn is_heavy_tailed(&self) -> bool {
         let all = self.probes.iter().map(|probe| probe.calm.count).sum();
         self.probes.iter().any(|probe| probe.calm.excess(all) > HEAVY)
     }
 
-    /// The misses of objective number `place` in the probes that decided some, in order of their levels, φ by `phi` at a level.
+    /// The misses of objective number `place` in the probes that decided some, in order of their levels, φ by `phi`
+    /// at a level.
     pub(super) fn weighed(&self, place: usize, phi: impl Fn(f64) -> f64) -> Vec<Weighed> {
         let of = |probe: &Probe| {
             let count = probe.counts.get(place).filter(|count| count.decided > 0)?;
@@ -270,15 +275,16 @@ impl History {
         weighed
     }
 
-    /// The closed loop that measures the saturated service again: requests in flight, and completions wanted. None where the first did not saturate it, or that is
-    /// done.
+    /// The closed loop that measures the saturated service again: requests in flight, and completions wanted. None
+    /// where the first did not saturate it, or that is done.
     #[must_use]
     pub fn saturate_again(&self) -> Option<(u32, u64)> {
         let Some(Capacity::Reached(_)) = self.capacity else { return None };
         self.saturation.filter(|first| first.again_per_s.is_none()).map(|first| (first.in_flight, first.completions.min(AGAIN)))
     }
 
-    /// Takes the second measurement of the saturated service: one that completes more than at first had not warmed up, and what it completes now is its capacity.
+    /// Takes the second measurement of the saturated service: one that completes more than at first had not warmed
+    /// up, and what it completes now is its capacity.
     pub fn saturated_again(&mut self, per_s: f64) {
         if let (Some(Capacity::Reached(first_per_s)), Some(saturation)) = (self.capacity, self.saturation.as_mut()) {
             saturation.again_per_s = Some(per_s);
@@ -294,8 +300,8 @@ impl History {
         self.capacity_change(first_per_s).is_some_and(|change| change < 0.0)
     }
 
-    /// The logarithm of what the saturated service completes now over what it did, where that is more than chance: completions of a renewal process vary by
-    /// the squared coefficient of variation of the service's times.
+    /// The logarithm of what the saturated service completes now over what it did, where that is more than chance:
+    /// completions of a renewal process vary by the squared coefficient of variation of the service's times.
     fn capacity_change(&self, first_per_s: f64) -> Option<f64> {
         let saturation = self.saturation?;
         let change = libm::log(saturation.again_per_s? / first_per_s);

@@ -1,8 +1,10 @@
-//! Owns φ, the overdispersion of misses: by how much the number of misses in a probe varies more than that of independent requests.
+//! Owns φ, the overdispersion of misses: by how much the number of misses in a probe varies more than that of
+//! independent requests.
 //!
-//! Four estimates of φ ÷ φ₀ are averaged by their degrees of freedom: that of the episodes of misses inside the probes, that of episodes of crowding where
-//! misses are few, that of the scatter between probes around the fitted curve, and 1 where all of them are silent, for φ₀ is what theory
-//! expects. φ is then widened for the few degrees that there are.
+//! Four estimates of φ ÷ φ₀ are averaged by their degrees of freedom: that of the episodes of misses inside the
+//! probes, that of episodes of crowding where misses are few, that of the scatter between probes around the fitted
+//! curve, and 1 where all of them are silent, for φ₀ is what theory expects. φ is then widened for the few degrees
+//! that there are.
 
 use crate::search::Over;
 use crate::search::step::curve::{MOST_BUSY, Shape, reach};
@@ -15,18 +17,20 @@ const PRIOR_DEGREES: f64 = 4.0;
 const LEAST_PRIOR_DEGREES: f64 = 0.5;
 /// Independent episodes that tell φ by themselves.
 const ENOUGH: f64 = 12.0;
-/// Degrees of freedom of one probe beyond the two that the curve takes: misses are few and come in clusters, so that their squares vary twice as much as
-/// those of normal errors.
+/// Degrees of freedom of one probe beyond the two that the curve takes: misses are few and come in clusters, so that
+/// their squares vary twice as much as those of normal errors.
 const PROBE_DEGREES: f64 = 0.5;
-/// By how much more: a search ends when its interval is narrow, which it is sooner where the long episodes happen to be missing. With 1.1, 93 % of the
-/// intervals of five queues that nothing was tuned on cover (150 searches).
+/// By how much more: a search ends when its interval is narrow, which it is sooner where the long episodes happen to
+/// be missing. With 1.1, 93 % of the intervals of five queues that nothing was tuned on cover (150 searches).
 const MARGIN: f64 = 1.3;
 /// Degrees of freedom beyond which Student's law is the normal one.
 const MANY_DEGREES: f64 = 1e4;
-/// The squared coefficient of variation of services where the unloaded service does not tell, and the least that is assumed.
+/// The squared coefficient of variation of services where the unloaded service does not tell, and the least that is
+/// assumed.
 const UNKNOWN_CV2: f64 = 1.0;
 const LEAST_CV2: f64 = 0.25;
-/// A level whose distance to the wall is that of the answer times or divided by e to this power counts half where φ is estimated.
+/// A level whose distance to the wall is that of the answer times or divided by e to this power counts half where φ
+/// is estimated.
 const ALIKE: f64 = 0.7;
 /// Probes count fully towards φ up to so many times the allowed share of misses.
 const MANY_TIMES: f64 = 4.0;
@@ -48,7 +52,8 @@ pub(super) struct Overdispersion {
     pub(super) within: f64,
     /// Degrees of freedom behind φ.
     pub(super) degrees: f64,
-    /// Independent episodes of misses near the answer: as many as there were, fewer where some are much longer than others.
+    /// Independent episodes of misses near the answer: as many as there were, fewer where some are much longer than
+    /// others.
     pub(super) episodes: f64,
     /// The same with those of crowding where they stand in.
     pub(super) all_episodes: f64,
@@ -65,8 +70,8 @@ impl Overdispersion {
     }
 }
 
-/// How a level at `centre` weighs one at `level` (logarithms) where φ is estimated: a level at which the distance to the wall is another has episodes of
-/// another kind.
+/// How a level at `centre` weighs one at `level` (logarithms) where φ is estimated: a level at which the distance to
+/// the wall is another has episodes of another kind.
 fn likeness(over: Over, level: f64, (shape, end, centre): (Shape, f64, f64)) -> f64 {
     let away = (reach(shape, level, end) - reach(shape, centre, end)) / ALIKE;
     nearness(over, level, centre) / if shape == Shape::Wall { 1.0 + away * away } else { 1.0 }
@@ -80,9 +85,10 @@ pub(super) fn nearness(over: Over, level: f64, centre: f64) -> f64 {
 
 /// φ that queueing theory expects at a level.
 ///
-/// At a rate: `φ₀ = 2(c_a² + c_s²)ρ/(1 − ρ)²`. With N in flight each wait is a sum over the services of those in front, which N requests in a row share all
-/// but one of: exceedances of the level z of such a sum come in clusters of N/z² in the mean (Aldous, *Poisson clumping*, C12), S² ÷ S twice
-/// that, 0.4 N at p99 and 1.2 N at p90. Half of N is taken.
+/// At a rate: `φ₀ = 2(c_a² + c_s²)ρ/(1 − ρ)²`. With N in flight each wait is a sum over the services of those in
+/// front, which N requests in a row share all but one of: exceedances of the level z of such a sum come in clusters
+/// of N/z² in the mean (Aldous, *Poisson clumping*, C12), S² ÷ S twice that, 0.4 N at p99 and 1.2 N at p90. Half of N
+/// is taken.
 pub(super) fn expected(question: &Question, service_cv2: Option<f64>, level: f64, end: f64) -> f64 {
     match question.over() {
         Over::Rate => {
@@ -102,7 +108,8 @@ pub(super) fn expected_beside(question: &Question, service_cv2: Option<f64>, lev
     expected(question, service_cv2, level, end).min(MOST_RISE * there)
 }
 
-/// φ ÷ φ₀ of the misses of objective number `place`, near `centre` (a logarithm); `fitted` is the share that the curve expects at a level.
+/// φ ÷ φ₀ of the misses of objective number `place`, near `centre` (a logarithm); `fitted` is the share that the
+/// curve expects at a level.
 pub(super) fn overdispersion(
     question: &Question,
     history: &History,
@@ -176,8 +183,9 @@ impl Sums {
         *fourth += square * fourths / (scale * scale);
     }
 
-    /// φ ÷ φ₀ = Σ wS²/s ÷ Σ wS, and its degrees of freedom, 2/e² with its relative standard error e (delta method for a ratio): as many as there were episodes
-    /// where their sizes are exponential, few where one holds most of the events; never more than there were episodes. (1, 0) without events.
+    /// φ ÷ φ₀ = Σ wS²/s ÷ Σ wS, and its degrees of freedom, 2/e² with its relative standard error e (delta method for
+    /// a ratio): as many as there were episodes where their sizes are exponential, few where one holds most of the
+    /// events; never more than there were episodes. (1, 0) without events.
     fn factor(&self) -> (f64, f64) {
         if self.events <= 0.0 {
             return (1.0, 0.0);
@@ -190,8 +198,8 @@ impl Sums {
     }
 }
 
-/// The episodes of misses. Where batch means saw more than they do, all are taken to be so much longer; where a result did not keep them, they are
-/// taken to have exponential sizes.
+/// The episodes of misses. Where batch means saw more than they do, all are taken to be so much longer; where a
+/// result did not keep them, they are taken to have exponential sizes.
 fn full(clusters: &Clusters, misses: u64) -> Episodes {
     let [sum, squares, cubes, fourths] = clusters.powers;
     if sum > 0.0 {
@@ -203,11 +211,12 @@ fn full(clusters: &Clusters, misses: u64) -> Episodes {
     Episodes { count: clusters.episodes, powers: [sum, sum * phi, 1.5 * sum * phi * phi, 3.0 * sum * phi * phi * phi] }
 }
 
-/// φ of the passes of one objective: how much more than by chance the misses vary from pass to pass around levels that only rise with the scale.
+/// φ of the passes of one objective: how much more than by chance the misses vary from pass to pass around levels
+/// that only rise with the scale.
 ///
-/// Inside a pass misses come together because the trace has a peak, which it has in every pass: its episodes say at most how much of that may be chance.
-/// They are taken for one pass beside those that there are, less one for each level (Meyer and Woodroofe 2000, "On the degrees of freedom in
-/// shape-restricted regression").
+/// Inside a pass misses come together because the trace has a peak, which it has in every pass: its episodes say at
+/// most how much of that may be chance. They are taken for one pass beside those that there are, less one for each
+/// level (Meyer and Woodroofe 2000, "On the degrees of freedom in shape-restricted regression").
 pub(super) fn between_passes(history: &History, place: usize, centre: f64) -> Overdispersion {
     let (mut inside, mut misses) = (0.0, 0.0);
     let mut passes: Vec<(f64, Count)> = Vec::new();

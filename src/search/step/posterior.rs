@@ -1,5 +1,5 @@
-//! Owns the posterior of the answer, one for each objective, on a logarithmic grid (`open_loop_science.md` B.6). What is said of rates
-//! holds for whatever is varied.
+//! Owns the posterior of the answer, one for each objective, on a logarithmic grid (`open_loop_science.md` B.6). What
+//! is said of rates holds for whatever is varied.
 
 use crate::search::Over;
 use crate::search::step::curve::{self, Floor, Shape, bends, median_bend, reach};
@@ -7,7 +7,8 @@ use crate::search::step::overdispersion::{Overdispersion, between_passes, expect
 use crate::search::step::steady::carried;
 use crate::search::step::{Capacity, End, History, Probe, Question};
 
-/// Points of the rough grid over the level, from [`LOWEST`] to [`HIGHEST`] of the end of the axis, and of the fine one over what is not refuted.
+/// Points of the rough grid over the level, from [`LOWEST`] to [`HIGHEST`] of the end of the axis, and of the fine
+/// one over what is not refuted.
 const ROUGH: usize = 44;
 const FINE: usize = 90;
 /// Refuted is what is less probable than this, and two points of the rough grid further.
@@ -16,18 +17,20 @@ const LOWEST: f64 = 0.03;
 const HIGHEST: f64 = 1.25;
 /// Where nothing has been probed, this share of the capacity is.
 pub(super) const FIRST: f64 = 0.75;
-/// Independent episodes of misses near the answer that make an interval a claim; the same with episodes of crowding; and where the service has
-/// heavy-tailed times, so that the few longest episodes hold most of the misses.
+/// Independent episodes of misses near the answer that make an interval a claim; the same with episodes of crowding;
+/// and where the service has heavy-tailed times, so that the few longest episodes hold most of the misses.
 const EPISODES: f64 = 8.0;
 const ALL_EPISODES: f64 = 12.0;
 const EPISODES_OF_HEAVY_TAILS: f64 = 40.0;
-/// Before anything is probed the answer lies there, give or take this in its logarithm, with the heavy tails of a Cauchy law.
+/// Before anything is probed the answer lies there, give or take this in its logarithm, with the heavy tails of a
+/// Cauchy law.
 const PRIOR_SPREAD: f64 = 0.7;
 /// Levels of at most this share of the answer are moderate: what misses there is hardly caused by load.
 const MODERATE: f64 = 0.6;
 /// Levels this close (in the logarithm) are taken for one.
 const ONE_LEVEL: f64 = 0.015;
-/// Nothing is known of an end that was not reached: it is taken to lie this far beyond the highest level that was carried.
+/// Nothing is known of an end that was not reached: it is taken to lie this far beyond the highest level that was
+/// carried.
 const UNREACHED: f64 = 1.5;
 
 /// Lower end, median and upper end of the answer, in the unit of what is varied.
@@ -66,7 +69,8 @@ pub struct Picture {
     carried: Vec<f64>,
     bracket: Bracket,
     limited_by: usize,
-    /// What φ₀ and the episodes needed depend on: the squared coefficient of variation of the unloaded service, and whether its times have a heavy tail.
+    /// What φ₀ and the episodes needed depend on: the squared coefficient of variation of the unloaded service, and
+    /// whether its times have a heavy tail.
     service_cv2: Option<f64>,
     is_heavy_tailed: bool,
 }
@@ -180,7 +184,8 @@ impl Picture {
         carried < self.bracket_of(self.limited_by).low
     }
 
-    /// Where the axis ends: of rates the completions per second of the saturated service; where that was not reached, what is assumed.
+    /// Where the axis ends: of rates the completions per second of the saturated service; where that was not reached,
+    /// what is assumed.
     #[must_use]
     pub const fn end(&self) -> f64 {
         self.end
@@ -205,7 +210,8 @@ impl Picture {
         self.beliefs[place].floor
     }
 
-    /// Misses, in effective requests, that a floor of all that is allowed would have shown to the unloaded service and in the probes at moderate levels.
+    /// Misses, in effective requests, that a floor of all that is allowed would have shown to the unloaded service
+    /// and in the probes at moderate levels.
     pub(super) fn known_floor(&self, question: &Question, history: &History, place: usize) -> f64 {
         let unloaded = history.floor.as_ref().and_then(|floor| floor.get(place)).map_or(0.0, |count| count.decided as f64);
         let moderate = moderate(history, place, libm::log(self.bracket.best), |level| self.phi(question, place, level));
@@ -224,8 +230,8 @@ impl Picture {
         self.beliefs[place].overdispersion.episodes
     }
 
-    /// Whether enough episodes were seen for the interval to be a claim: misses come together, and where few groups of them were seen the next may be another
-    /// kind of group. Not needed where stability limits the answer.
+    /// Whether enough episodes were seen for the interval to be a claim: misses come together, and where few groups
+    /// of them were seen the next may be another kind of group. Not needed where stability limits the answer.
     #[must_use]
     pub fn has_enough_episodes(&self) -> bool {
         let seen = self.beliefs[self.limited_by].overdispersion;
@@ -280,7 +286,8 @@ struct Fact {
     level: f64,
     misses: f64,
     met: f64,
-    /// The window was cut: at least so many missed. What the share itself would give is then the best that any curve gets.
+    /// The window was cut: at least so many missed. What the share itself would give is then the best that any curve
+    /// gets.
     least: Option<f64>,
 }
 

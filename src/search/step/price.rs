@@ -9,19 +9,22 @@ const FIRST_STEPS: f64 = 4_900.0;
 const APPROACH: f64 = 40.0;
 /// Requests taken for each of the law's: windows, discards, probes beside the answer.
 const BEYOND_THE_LAW: f64 = 2.1;
-/// Requests taken until enough independent episodes of misses are seen, for each that may miss and each of φ₀: 14 episodes of φ₀/2 misses, half of
-/// which come at rates above the answer.
+/// Requests taken until enough independent episodes of misses are seen, for each that may miss and each of φ₀: 14
+/// episodes of φ₀/2 misses, half of which come at rates above the answer.
 const OF_EPISODES: f64 = 3.5;
-/// From this share of the distance to the wall on, a precision costs more, up to so much more where it reaches the wall.
+/// From this share of the distance to the wall on, a precision costs more, up to so much more where it reaches the
+/// wall.
 const WALL_FROM: f64 = 0.7;
 const WALL: f64 = 1.5;
 
 /// About how many requests a search of `question` takes where the answer lies at `share` of the capacity (0 to 1).
 ///
-/// The iron law (`open_loop_science.md` §0.4): n = 3.84 φ/(α β² δ²), with `φ = 2(c_a² + 1)ρ/(1 − ρ)²` and β = ln(1/α) ρ/(1 − ρ), so that the wall
-/// cancels: `n = 7.7 (c_a² + 1)/(α ln²(1/α) ρ δ²)`, δ the precision, never looser than 1 − ρ. Close to the wall the episodes that have to be seen cost more
-/// than that. What this algorithm takes beyond both was fitted to M/M/1 and M/D/1; light-tailed queues and engines take 0.3 to 1.5 of it. A service whose
-/// own times have a heavy tail takes 10 to 50 times as much, which nobody knows beforehand; the search says so when it sees it.
+/// The iron law (`open_loop_science.md` §0.4): n = 3.84 φ/(α β² δ²), with `φ = 2(c_a² + 1)ρ/(1 − ρ)²` and β = ln(1/α)
+/// ρ/(1 − ρ), so that the wall cancels: `n = 7.7 (c_a² + 1)/(α ln²(1/α) ρ δ²)`, δ the precision, never looser than 1
+/// − ρ. Close to the wall the episodes that have to be seen cost more than that. What this algorithm takes beyond
+/// both was fitted to M/M/1 and M/D/1; light-tailed queues and engines take 0.3 to 1.5 of it. A service whose own
+/// times have a heavy tail takes 10 to 50 times as much, which nobody knows beforehand; the search says so when it
+/// sees it.
 #[must_use]
 pub fn price(question: &Question, share: f64) -> u64 {
     at(question, share, question.precision()) as u64

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::Refusal;
 use crate::search::{Over, Pass};
 
-/// One objective as a search sees it: a share of requests that may miss it. Everything of the grammar but a mean is one.
+/// One objective as a search sees it: a share of requests that may miss it. Everything of the grammar but a mean is
+/// one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Demand {
     allowed: f64,
@@ -13,9 +14,9 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// At most the share `allowed` (between 0 and 1, both outside) of the requests may miss. `limit_s` is the limit in seconds where a
-    /// queue drives what is limited (ttft, ttfo, e2e): an overload of δ shows only after about limit ÷ δ seconds. Leave it out for per-token
-    /// limits and for failures.
+    /// At most the share `allowed` (between 0 and 1, both outside) of the requests may miss. `limit_s` is the limit
+    /// in seconds where a queue drives what is limited (ttft, ttfo, e2e): an overload of δ shows only after about
+    /// limit ÷ δ seconds. Leave it out for per-token limits and for failures.
     pub fn new(allowed: f64, limit_s: Option<f64>) -> Result<Self, Refusal> {
         if !(allowed > 0.0 && allowed < 1.0) {
             let accepted = "accepted is a quantile below p100 and above p0: a search needs misses to count";
@@ -108,7 +109,8 @@ impl Question {
     /// The credible interval that is printed, and whose lower end is the headline.
     pub const CONFIDENCE: f64 = 0.95;
 
-    /// The highest rate that meets all of `demands`, to within ± `precision` (0.01 to 0.5). Poisson arrivals, any rate, no budget.
+    /// The highest rate that meets all of `demands`, to within ± `precision` (0.01 to 0.5). Poisson arrivals, any
+    /// rate, no budget.
     pub fn new(demands: Vec<Demand>, precision: f64) -> Result<Self, Refusal> {
         if demands.is_empty() {
             return Err(Refusal::new("there is nothing to search for", "give an objective, as in --slo 'p99 ttft<=200ms'"));
@@ -137,7 +139,8 @@ impl Question {
         Self { arrival_cv2: cv2.max(0.0), ..self }
     }
 
-    /// The same between two levels, in the unit of what is searched over: below `least` nobody is interested, above `most` nothing is sent.
+    /// The same between two levels, in the unit of what is searched over: below `least` nobody is interested, above
+    /// `most` nothing is sent.
     pub fn between(self, least: Option<f64>, most: Option<f64>) -> Result<Self, Refusal> {
         let above_zero = |level: Option<f64>| level.is_none_or(|level| level > 0.0 && level.is_finite());
         if !above_zero(least) || !above_zero(most) || least.zip(most).is_some_and(|(least, most)| least >= most) {

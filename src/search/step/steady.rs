@@ -1,8 +1,9 @@
-//! Owns what is known of the highest rate that the service carries at all: stability is a demand of every search over rates.
+//! Owns what is known of the highest rate that the service carries at all: stability is a demand of every search over
+//! rates.
 //!
-//! In a probe at rate r the number in flight grows by max(0, r − C) requests per second, give or take a standard error that the probe itself
-//! shows; C is the rate that the service carries. The saturated service proposes C and proves nothing: one that collapses, warms or refuses completes less,
-//! or more, than one that keeps up.
+//! In a probe at rate r the number in flight grows by max(0, r − C) requests per second, give or take a standard
+//! error that the probe itself shows; C is the rate that the service carries. The saturated service proposes C and
+//! proves nothing: one that collapses, warms or refuses completes less, or more, than one that keeps up.
 
 use crate::search::Over;
 use crate::search::step::{Capacity, End, History, Probe, Question};
@@ -15,7 +16,8 @@ const BEYOND: f64 = 3.0;
 /// A log likelihood ratio of one probe counts for at most this: arrivals and services may have been unlucky together.
 const MOST_OF_ONE: f64 = 12.0;
 
-/// P(the service carries more than a level) at each of `levels` (logarithms, rising). 1 where stability is no question: closed loops and traces.
+/// P(the service carries more than a level) at each of `levels` (logarithms, rising). 1 where stability is no
+/// question: closed loops and traces.
 pub(super) fn carried(question: &Question, history: &History, end: f64, levels: &[f64]) -> Vec<f64> {
     if question.over() != Over::Rate {
         return vec![1.0; levels.len()];

@@ -21,12 +21,14 @@ const MOST_FLOOR: f64 = 0.88;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Doubt {
-    /// Isotonic regression over the probes, which assumes only that more load means more misses, fits far better than the curve.
+    /// Isotonic regression over the probes, which assumes only that more load means more misses, fits far better than
+    /// the curve.
     Curve,
-    /// No rising curve fits, or earlier probes have another answer than later ones: like rates showed unlike shares of misses. The service changed
-    /// while it was asked.
+    /// No rising curve fits, or earlier probes have another answer than later ones: like rates showed unlike shares
+    /// of misses. The service changed while it was asked.
     Drift,
-    /// Nearly as many requests miss whatever the load as may miss at all: the answer hangs on a share that no load moves.
+    /// Nearly as many requests miss whatever the load as may miss at all: the answer hangs on a share that no load
+    /// moves.
     Floor,
     /// Misses come together, and too few such episodes were seen near the answer: the next one may be of another kind.
     Episodes,

@@ -1,4 +1,5 @@
-//! Owns the tests of what servers say oddly or wrongly inside an answer: its outcome, its counts, and the figures that follow.
+//! Owns the tests of what servers say oddly or wrongly inside an answer: its outcome, its counts, and the figures
+//! that follow.
 
 use tonnage::metrics::{Metric, OriginOf, Value, input_tokens, output_tokens};
 use tonnage::record::{Exchange, FailureClass, Origin, Outcome, Record};

@@ -1,4 +1,5 @@
-//! Owns the tests of the client over real sockets: a server that writes exactly the bytes a test tells it to, and the clock paused.
+//! Owns the tests of the client over real sockets: a server that writes exactly the bytes a test tells it to, and the
+//! clock paused.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
@@ -40,7 +41,8 @@ pub(crate) enum Step {
     Hold,
 }
 
-/// A server that follows scripts: one for each connection, in the order of acceptance, the last one for all that follow.
+/// A server that follows scripts: one for each connection, in the order of acceptance, the last one for all that
+/// follow.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     state: Rc<State>,
@@ -55,7 +57,8 @@ struct State {
 
 impl Server {
     pub(crate) fn start(scripts: Vec<Vec<Step>>) -> Self {
-        // Room for a crowd: a connection beyond the backlog is tried again by the kernel after a real second, which a paused clock skips.
+        // Room for a crowd: a connection beyond the backlog is tried again by the kernel after a real second, which a
+        // paused clock skips.
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let listener = socket.listen(1024).unwrap();

@@ -1,4 +1,5 @@
-//! Owns the tests of how answers are read: instants, odd transports, and the outcome of everything a server can do wrong.
+//! Owns the tests of how answers are read: instants, odd transports, and the outcome of everything a server can do
+//! wrong.
 
 use proptest::prelude::*;
 use tonnage::record::{Exchange, FailureClass, Outcome, Usage};

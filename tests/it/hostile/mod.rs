@@ -1,8 +1,10 @@
-//! Owns the tests of hostile answers: whatever a server sends, the run ends in time, within memory, with every request accounted for.
+//! Owns the tests of hostile answers: whatever a server sends, the run ends in time, within memory, with every
+//! request accounted for.
 //!
-//! `cargo test` plays one case of each family through the engine. The long form plays every case with the binary and four verbs, and watches
-//! time, memory and what is printed; it takes about a quarter of an hour:
-//! `cargo test --release --test it hostile_answers_and_every_verb -- --ignored --nocapture` (`TONNAGE_HOSTILE=run:floods` for a part).
+//! `cargo test` plays one case of each family through the engine. The long form plays every case with the binary and
+//! four verbs, and watches time, memory and what is printed; it takes about a quarter of an hour: `cargo test
+//! --release --test it hostile_answers_and_every_verb -- --ignored --nocapture` (`TONNAGE_HOSTILE=run:floods` for a
+//! part).
 
 pub(crate) mod server;
 pub(crate) mod table;

@@ -1,4 +1,5 @@
-//! Owns the hostile server: one thread a connection, each following the same script of raw bytes until the client leaves.
+//! Owns the hostile server: one thread a connection, each following the same script of raw bytes until the client
+//! leaves.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

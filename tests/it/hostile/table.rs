@@ -42,7 +42,8 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn head(more: &str) -> Vec<u8> {
-    // Each connection has one answer: a request that meets its close would fail for another reason than the one in question.
+    // Each connection has one answer: a request that meets its close would fail for another reason than the one in
+    // question.
     format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n{more}\r\n").into_bytes()
 }
 

@@ -14,8 +14,9 @@ use super::server::{Healthy, serve};
 use super::table::{Case, Fate, table};
 use crate::cli::{folder, json, text, tonnage};
 
-/// Verbs, and within what time each must have ended: load, timeout and drain of each of its loads, one second, and the start of a process
-/// beside five others on two cores. Of a search that is answered, the time is its budget's affair: here it must end at all.
+/// Verbs, and within what time each must have ended: load, timeout and drain of each of its loads, one second, and
+/// the start of a process beside five others on two cores. Of a search that is answered, the time is its budget's
+/// affair: here it must end at all.
 const VERBS: [(&str, f64); 4] = [("run", 6.0), ("replay", 6.0), ("sweep", 9.0), ("search", 110.0)];
 /// What one process may take at 20 in flight.
 const MOST_KIB: u64 = 300 << 10;

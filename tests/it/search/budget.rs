@@ -10,7 +10,8 @@ use tonnage::workload::Workload;
 use super::hunt::{by, workload};
 use crate::coverage::now;
 
-/// From a service that answers at once to one of which a budget holds a dozen answers: the profile, what is sent, what is asked of it.
+/// From a service that answers at once to one of which a budget holds a dozen answers: the profile, what is sent,
+/// what is asked of it.
 fn services() -> [(&'static str, Workload, &'static str); 5] {
     [
         ("delay:ttft=200ms,itl=5ms", workload("1", "8"), "p90 ttft<=1s"),

@@ -1,5 +1,5 @@
-//! Owns the tests of the certificate, in virtual time: a fresh run at the lower bound passes where it should, and a service that has changed
-//! since is found out.
+//! Owns the tests of the certificate, in virtual time: a fresh run at the lower bound passes where it should, and a
+//! service that has changed since is found out.
 
 use tonnage::search::hunt::{Aim, Certificate, Conclusion, Journal, SearchFindings, Wanted};
 use tonnage::search::step::{Certified, Doubt, Finding};
@@ -28,7 +28,8 @@ fn certificate(found: &Hunted) -> &Certificate {
 
 #[test]
 fn a_fresh_run_at_the_printed_lower_bound_passes_and_the_answer_is_that_without_it() {
-    // Of forty answers a few lie so close to the truth that no run of this length decides (`most_answers_are_certified…`): seed 1 has such a one.
+    // Of forty answers a few lie so close to the truth that no run of this length decides
+    // (`most_answers_are_certified…`): seed 1 has such a one.
     let plain = hunted(MM4.0, QUICK, workload("1", "1"), 2, within(0.3));
     for seed in 2..=3 {
         let found = hunted(MM4.0, QUICK, workload("1", "1"), seed, certified);

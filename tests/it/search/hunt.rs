@@ -1,4 +1,5 @@
-//! Owns the tests of a whole search played over the simulator in virtual time: the answer covers the truth, and the same seed plays the same loads.
+//! Owns the tests of a whole search played over the simulator in virtual time: the answer covers the truth, and the
+//! same seed plays the same loads.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -163,7 +164,8 @@ pub(super) fn within(precision: f64) -> impl Fn(Aim) -> Aim {
 
 #[test]
 fn the_interval_covers_the_truth_of_a_queue() {
-    // One seed each: one interval in twenty misses (that of MM4's seed 2 does), and how many do is measured in `benches/coverage.rs`.
+    // One seed each: one interval in twenty misses (that of MM4's seed 2 does), and how many do is measured in
+    // `benches/coverage.rs`.
     for ((profile, slo, truth), seed) in [(MM1, 1), ((MM4.0, QUICK, 32.65), 3)] {
         let found = hunted(profile, slo, workload("1", "1"), seed, within(0.2));
         let answer = found.answer();

@@ -43,7 +43,8 @@ fn covered(cell: &Cell, precision: f64, seeds: std::ops::RangeInclusive<u64>) ->
     (holds, safe, asked)
 }
 
-// The short form of `benches/coverage.rs`: 20 seeds each of two cells that constants were chosen on and one that was held back, ±20 %.
+// The short form of `benches/coverage.rs`: 20 seeds each of two cells that constants were chosen on and one that was
+// held back, ±20 %.
 #[test]
 fn intervals_cover_the_closed_form_of_markov_arrivals_and_services() {
     let (holds, safe, asked) = covered(&cell("M/M/1 T=15"), 0.2, 1..=20);

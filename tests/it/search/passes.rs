@@ -1,4 +1,5 @@
-//! Owns the tests of the search over the time scale of a trace, in virtual time: the answer covers what many passes at each scale show.
+//! Owns the tests of the search over the time scale of a trace, in virtual time: the answer covers what many passes
+//! at each scale show.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +18,9 @@ use crate::coverage::now;
 
 const MM4: &str = "mmc:servers=4,service=100ms";
 
-/// A trace of 200 s whose middle has three times the rate of the rest, and the scale up to which it meets the objective: where the mean share of misses of 200
-/// passes crosses what is allowed (`the_truths_are_what_many_passes_show`).
+/// A trace of 200 s whose middle has three times the rate of the rest, and the scale up to which it meets the
+/// objective: where the mean share of misses of 200 passes crosses what is allowed
+/// (`the_truths_are_what_many_passes_show`).
 const PEAK: (&str, &str, f64) = ("constant 5/s 80s; constant 15/s 40s; constant 5/s 80s", "p90 ttft<=1s", 2.59);
 /// One that hardly varies.
 const EVEN: (&str, &str, f64) = ("constant 10/s 200s", "p90 ttft<=500ms", 3.46);
