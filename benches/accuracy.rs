@@ -1,7 +1,13 @@
-//! Owns the judgement of accuracy: how much the client adds to the server's own time to first token, request by request.
+//! Owns the judgement of accuracy: how much the client adds to the server's own time to first token, request by
+//! request.
 //!
 //! `cargo bench --bench accuracy -- [--quick] [--repeats N]`: about 2 minutes.
-#![expect(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, reason = "a bench prints, and stops where its machine fails it")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::expect_used,
+    reason = "a bench prints, and stops where its machine fails it"
+)]
 
 mod common;
 
@@ -102,11 +108,21 @@ fn main() {
         rows.push(reader.row(case.what, "raw reader", by_reader));
         let (p50, p99, control) = (median(&tool.p50), median(&tool.p99), median(&reader.p99));
         if let Some(most) = case.most_p50_ms {
-            sheet.criterion(format!("added TTFT p50, {}", case.what), format!("{p50:.3} ms"), format!("≤ {most} ms"), p50 <= most);
+            sheet.criterion(
+                format!("added TTFT p50, {}", case.what),
+                format!("{p50:.3} ms"),
+                format!("≤ {most} ms"),
+                p50 <= most,
+            );
         }
         let most = case.most_p99_ms + if case.beside_control { control } else { 0.0 };
         let why = if case.beside_control { format!(" ({} + control's p99)", case.most_p99_ms) } else { String::new() };
-        sheet.criterion(format!("added TTFT p99, {}", case.what), format!("{p99:.3} ms"), format!("≤ {most:.2} ms{why}"), p99 <= most);
+        sheet.criterion(
+            format!("added TTFT p99, {}", case.what),
+            format!("{p99:.3} ms"),
+            format!("≤ {most:.2} ms{why}"),
+            p99 <= most,
+        );
     }
     let head = ["load", "who", "requests matched", "mean ms", "p50 ms", "p99 ms", "max ms"];
     sheet.table("Client's TTFT from its send − server's (first token written − request arrived)", &head, &rows);
@@ -115,20 +131,27 @@ fn main() {
 
 /// The server's own time to first token by request id, in milliseconds.
 fn truth_ms(rows: Vec<Truth>) -> HashMap<String, f64> {
-    rows.into_iter().filter_map(|row| Some((row.request_id, row.first_token_ns?.saturating_sub(row.arrived_ns) as f64 / 1e6))).collect()
+    rows.into_iter()
+        .filter_map(|row| Some((row.request_id, row.first_token_ns?.saturating_sub(row.arrived_ns) as f64 / 1e6)))
+        .collect()
 }
 
 fn tool_added(folder: &Path, case: &Case, seconds: f64, seed: u64) -> Vec<f64> {
     let server = Server::start(folder, case.sim, true);
     let arguments = format!(
-        "--rate {}/s --duration {seconds}s --seed {seed} --input-tokens {INPUT_TOKENS} --output-tokens {} --ignore-eos --records compact",
+        "--rate {}/s --duration {seconds}s --seed {seed} --input-tokens {INPUT_TOKENS} --output-tokens {} --ignore-eos \
+         --records compact",
         case.rate, case.output_tokens
     );
     let run = run(folder, &server, &arguments);
     run.must_be_whole(case.what);
     // The tool numbers its requests; whatever stands before the number is the same for all.
     let truth = truth_ms(server.stop());
-    let prefix = truth.keys().next().map(|id| id.trim_end_matches(|digit: char| digit.is_ascii_digit()).to_owned()).unwrap_or_default();
+    let prefix = truth
+        .keys()
+        .next()
+        .map(|id| id.trim_end_matches(|digit: char| digit.is_ascii_digit()).to_owned())
+        .unwrap_or_default();
     let added = |record: &serde_json::Value| {
         let server_ms = truth.get(&format!("{prefix}{}", record["id"]))?;
         Some(1e3 * (record["first_token_s"].as_f64()? - record["sent_s"].as_f64()?) - server_ms)
@@ -141,7 +164,8 @@ fn reader_added(folder: &Path, case: &Case, seconds: f64, seed: u64) -> Vec<f64>
     let server = Server::start(folder, case.sim, true);
     let at = instants(Process::Poisson, case.rate, std::time::Duration::from_secs_f64(seconds), seed);
     let template = Template::chat(server.address(), INPUT_TOKENS, case.output_tokens, true);
-    let seen = read(server.address(), &template, When::At(&at), 64, true).unwrap_or_else(|why| broken(&format!("the raw reader: {why}")));
+    let seen = read(server.address(), &template, When::At(&at), 64, true)
+        .unwrap_or_else(|why| broken(&format!("the raw reader: {why}")));
     let truth = truth_ms(server.stop());
     let added = |(number, ttft_us): &(u64, f64)| Some(ttft_us / 1e3 - truth.get(&request_id(*number))?);
     let added: Vec<f64> = seen.ttft_us.iter().filter_map(added).collect();
@@ -150,7 +174,10 @@ fn reader_added(folder: &Path, case: &Case, seconds: f64, seed: u64) -> Vec<f64>
 
 fn all_matched(added: Vec<f64>, sent: u64, who: &str) -> Vec<f64> {
     if added.len() as u64 != sent {
-        broken(&format!("{who} sent {sent}, of which {} have both a first token and a line in the truth log", added.len()));
+        broken(&format!(
+            "{who} sent {sent}, of which {} have both a first token and a line in the truth log",
+            added.len()
+        ));
     }
     added
 }

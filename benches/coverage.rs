@@ -179,7 +179,9 @@ impl Asked {
         let mut asked = Self { repeats: None, from: 1, threads: 2, quick, names: Vec::new() };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
-            let mut number = || words.next().and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{word} takes a number"));
+            let mut number = || {
+                words.next().and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{word} takes a number"))
+            };
             match word.as_str() {
                 "--repeats" => asked.repeats = Some(number()),
                 "--from" => asked.from = number(),
@@ -252,7 +254,9 @@ fn drift(seeds: u64) {
             let changed = cell.slower(slower);
             let (mut runs, mut doubted, mut wrong) = (0.0, 0.0, 0.0);
             for seed in 1..=seeds {
-                let found = search_changing(&question, Seed::new(seed), |probe| if probe < after { cell.clone() } else { changed.clone() });
+                let found = search_changing(&question, Seed::new(seed), |probe| {
+                    if probe < after { cell.clone() } else { changed.clone() }
+                });
                 // Where it had ended before, nothing had changed.
                 if found.history.probes.len() <= after + 1 {
                     continue;
@@ -260,7 +264,8 @@ fn drift(seeds: u64) {
                 runs += 1.0;
                 let Answer { finding, bracket: Some(bracket), doubts, .. } = &found.answer else { continue };
                 doubted += f64::from(u8::from(!doubts.is_empty()));
-                wrong += f64::from(u8::from(doubts.is_empty() && *finding == Finding::Found && bracket.low > changed.truth));
+                wrong +=
+                    f64::from(u8::from(doubts.is_empty() && *finding == Finding::Found && bracket.low > changed.truth));
             }
             let budget = budget.map_or_else(|| "none".to_owned(), |requests| requests.to_string());
             println!(
@@ -285,7 +290,11 @@ fn truths(asked: &Asked) {
     }
     if wanted(audit::UNLIMITED.name) {
         let requests = if asked.quick { 20_000 } else { 400_000 };
-        println!("{:22} R* {:.4}/s, all that it completes", audit::UNLIMITED.name, audit::UNLIMITED.saturated_per_s(requests));
+        println!(
+            "{:22} R* {:.4}/s, all that it completes",
+            audit::UNLIMITED.name,
+            audit::UNLIMITED.saturated_per_s(requests)
+        );
         let shares = audit::UNLIMITED.long_run(0.99 * audit::UNLIMITED.truth, requests, Seed::new(1));
         println!("{:22} {:.4} % beyond the limit at 0.99 of it", audit::UNLIMITED.name, 100.0 * shares.share[1]);
     }
@@ -353,7 +362,10 @@ fn main() {
         asked.from,
         asked.from + seeds - 1
     );
-    println!("sure: found without a doubt, and of these; wrong: share of all searches that are sure and do not cover\n{}", Score::HEAD);
+    println!(
+        "sure: found without a doubt, and of these; wrong: share of all searches that are sure and do not cover\n{}",
+        Score::HEAD
+    );
     let (mut tuned, mut untuned) = (Score::default(), Score::default());
     for cell in cells.iter().filter(|cell| asked.wants(cell)) {
         let score = cell.score(precision, (asked.from, seeds), asked.threads);

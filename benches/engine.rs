@@ -1,7 +1,13 @@
-//! Owns the measurement of the batching engine: how fast virtual time runs, and whether sockets show what virtual time says.
+//! Owns the measurement of the batching engine: how fast virtual time runs, and whether sockets show what virtual
+//! time says.
 //!
 //! `cargo bench --bench engine -- [--quick] [virtual] [sockets]`: about 5 minutes whole.
-#![expect(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, reason = "a bench prints, and stops where its machine fails it")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::expect_used,
+    reason = "a bench prints, and stops where its machine fails it"
+)]
 
 mod common;
 
@@ -66,7 +72,12 @@ fn virtual_time(asked: &Asked, sheet: &mut Sheet) {
             format!("{:.0}", simulated_s / took_s),
         ];
         rows.push(row.to_vec());
-        sheet.criterion(format!("{requests} requests of 64 tokens, {text} at {share}"), format!("{took_s:.2} s"), "≤ 5 s", took_s <= 5.0);
+        sheet.criterion(
+            format!("{requests} requests of 64 tokens, {text} at {share}"),
+            format!("{took_s:.2} s"),
+            "≤ 5 s",
+            took_s <= 5.0,
+        );
     }
     let head = ["engine", "share of capacity", "requests", "wall s", "requests/s", "times real"];
     sheet.table("Virtual time (prompt 128, output 64)", &head, &rows);
@@ -75,7 +86,10 @@ fn virtual_time(asked: &Asked, sheet: &mut Sheet) {
 /// Plays `plan` by the live engine against the server; its records by id.
 fn over_sockets(plan: Plan, server: &Server) -> Vec<Record> {
     let broke = |why: &dyn std::fmt::Display| -> ! { broken(&why.to_string()) };
-    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap_or_else(|why| broke(&why));
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .unwrap_or_else(|why| broke(&why));
     let mut records = runtime.block_on(async {
         let target = Target::parse(&server.url()).unwrap_or_else(|why| broke(&why));
         let tls = Tls::nobody().unwrap_or_else(|why| broke(&why));
@@ -90,14 +104,16 @@ fn over_sockets(plan: Plan, server: &Server) -> Vec<Record> {
                 Ok(HttpClient::new(&addresses, Duration::from_secs(5), 0))
             }),
         };
-        let settings = Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None };
+        let settings =
+            Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None };
         let mut session = Session::threads::<HttpClient>(settings, &setup).unwrap_or_else(|why| broke(&why));
         let records = Rc::new(RefCell::new(Vec::new()));
         let filed = Rc::clone(&records);
         let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
         let objectives = Arc::new(Objectives::default());
         let segment = Segment { label: "engine".to_owned(), plan: Arc::new(plan), objectives, streamed: true };
-        let settling = session.play_into(segment, StopRule::Never, Arc::default(), sink).await.unwrap_or_else(|why| broke(&why));
+        let settling =
+            session.play_into(segment, StopRule::Never, Arc::default(), sink).await.unwrap_or_else(|why| broke(&why));
         settling.await.unwrap_or_else(|why| broke(&why));
         records.take()
     });
@@ -123,7 +139,8 @@ fn sockets(asked: &Asked, folder: &Path, sheet: &mut Sheet) {
     let mut rows = Vec::new();
     for text in ["small", "8b-h100"] {
         for share in [0.5, 0.8] {
-            // The 8B engine is loaded with few long answers: at its full rate it would measure the writes of 10 000 tokens a second.
+            // The 8B engine is loaded with few long answers: at its full rate it would measure the writes of 10 000
+            // tokens a second.
             let (input, output) = if text == "small" { (128, 64) } else { (1_024, 32) };
             let per_s = share * capacity_per_s(profile(text), input, output);
             let plan = || plan(per_s, Extent::Duration(seconds), input, output, 7);
@@ -136,16 +153,26 @@ fn sockets(asked: &Asked, folder: &Path, sheet: &mut Sheet) {
                     let (seen_ms, known_ms) = (quantile(seen, q), quantile(known, q));
                     let difference = seen_ms / known_ms - 1.0;
                     let what = format!("{text} at {share}: {metric} p{}", 100.0 * q);
-                    let row = [format!("{known_ms:.2}"), format!("{seen_ms:.2}"), format!("{:+.1} %", 100.0 * difference)];
+                    let row =
+                        [format!("{known_ms:.2}"), format!("{seen_ms:.2}"), format!("{:+.1} %", 100.0 * difference)];
                     rows.push([what.clone(), seen.len().to_string()].into_iter().chain(row).collect());
                     let asked = format!("within {} %", 100.0 * MOST_DIFFERENCE);
-                    sheet.criterion(what, format!("{:+.1} %", 100.0 * difference), asked, difference.abs() <= MOST_DIFFERENCE);
+                    sheet.criterion(
+                        what,
+                        format!("{:+.1} %", 100.0 * difference),
+                        asked,
+                        difference.abs() <= MOST_DIFFERENCE,
+                    );
                 }
             }
             progress(&format!("{text} at {share} done"));
         }
     }
-    sheet.table("The same plan in virtual time and over sockets", &["figure", "requests", "virtual ms", "sockets ms", "difference"], &rows);
+    sheet.table(
+        "The same plan in virtual time and over sockets",
+        &["figure", "requests", "virtual ms", "sockets ms", "difference"],
+        &rows,
+    );
 }
 
 fn main() {

@@ -1,7 +1,13 @@
-//! Owns the judgement of pacing: send lag and arrival gaps of the tool against `clock_nanosleep`, interleaved on the same cores.
+//! Owns the judgement of pacing: send lag and arrival gaps of the tool against `clock_nanosleep`, interleaved on the
+//! same cores.
 //!
 //! `cargo bench --bench pacing -- [--quick] [--repeats N] [candidates] [slow] [tool]`: about 10 minutes whole.
-#![expect(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, reason = "a bench prints, and stops where its machine fails it")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::expect_used,
+    reason = "a bench prints, and stops where its machine fails it"
+)]
 
 mod common;
 
@@ -19,12 +25,13 @@ use tonnage::schedule::Process;
 
 /// Rates and how many seconds one repeat takes; at 1 000/s ten repeats must give more than 10 000 gaps.
 const RATES: [(u32, f64); 4] = [(10, 5.0), (100, 3.0), (1_000, 1.5), (5_000, 1.0)];
-/// The rate at which the gaps are judged. From it on, a bare sender loads server and cores as the tool does: what it then shows is the machine's.
+/// The rate at which the gaps are judged. From it on, a bare sender loads server and cores as the tool does: what it
+/// then shows is the machine's.
 const JUDGED: u32 = 1_000;
 /// The server answers one token after 20 ms: pacing is judged here, reading in `throughput`.
 const SIM: &str = "delay:ttft=20ms,itl=5ms";
-/// Kept-alive connections of the control sender, in seconds of its load: each is asked again 200 ms after a request that takes 20, so that a stall
-/// of the machine makes nobody ask twice at once.
+/// Kept-alive connections of the control sender, in seconds of its load: each is asked again 200 ms after a request
+/// that takes 20, so that a stall of the machine makes nobody ask twice at once.
 const CONNECTIONS_S: f64 = 0.2;
 const INPUT_TOKENS: usize = 64;
 
@@ -110,15 +117,23 @@ fn candidates(sheet: &Sheet, asked: &Asked, repeats: usize) {
     sheet.table("Ways to pace (Poisson)", &["rate/s", "how", "late p50 µs", "late p99 µs", "CPU % of a core"], &rows);
 }
 
-/// Gaps of a second, longer than any look-ahead: whoever waits for the next request to be built before sending this one is late here.
+/// Gaps of a second, longer than any look-ahead: whoever waits for the next request to be built before sending this
+/// one is late here.
 fn slow(sheet: &mut Sheet) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = Server::start(folder.path(), SIM, false);
-    let arguments = format!("--rate 1/s --process even --duration 5s --input-tokens {INPUT_TOKENS} --output-tokens 1 --records off");
+    let arguments = format!(
+        "--rate 1/s --process even --duration 5s --input-tokens {INPUT_TOKENS} --output-tokens 1 --records off"
+    );
     let run = run(folder.path(), &server, &arguments);
     server.stop();
     let most = 1e6 * run.metric("send_lag.value.max");
-    sheet.criterion("send lag max, 1/s even", format!("{most:.0} µs of {} requests", run.count("sent")), "≤ 5 000 µs", most <= 5_000.0);
+    sheet.criterion(
+        "send lag max, 1/s even",
+        format!("{most:.0} µs of {} requests", run.count("sent")),
+        "≤ 5 000 µs",
+        most <= 5_000.0,
+    );
 }
 
 fn tool(sheet: &mut Sheet, asked: &Asked, repeats: usize) {
@@ -130,7 +145,12 @@ fn tool(sheet: &mut Sheet, asked: &Asked, repeats: usize) {
         choose_cores();
         for (rate, process, seen) in &mut all {
             let seconds = RATES.iter().find(|known| known.0 == *rate).map_or(1.0, |known| known.1);
-            let case = Case { rate: *rate, process: *process, seconds: asked.span(seconds).as_secs_f64(), seed: repeat as u64 + 1 };
+            let case = Case {
+                rate: *rate,
+                process: *process,
+                seconds: asked.span(seconds).as_secs_f64(),
+                seed: repeat as u64 + 1,
+            };
             // Whoever comes first may find the machine otherwise than whoever comes second.
             if repeat % 2 == 0 {
                 one_control(folder.path(), &case, seen);
@@ -156,7 +176,8 @@ fn one_run(folder: &Path, case: &Case, seen: &mut Seen) {
     let Case { rate, process, seconds, seed } = case;
     let server = Server::start(folder, SIM, true);
     let arguments = format!(
-        "--rate {rate}/s --process {process} --duration {seconds}s --seed {seed} --input-tokens {INPUT_TOKENS} --output-tokens 1 --records off"
+        "--rate {rate}/s --process {process} --duration {seconds}s --seed {seed} --input-tokens {INPUT_TOKENS} \
+         --output-tokens 1 --records off"
     );
     let run = run(folder, &server, &arguments);
     let truth = server.stop();
@@ -192,7 +213,8 @@ fn one_control(folder: &Path, case: &Case, seen: &mut Seen) {
 
 fn report(sheet: &mut Sheet, all: &[(u32, Process, Seen)]) {
     let (mut rows, mut gap_rows) = (Vec::new(), Vec::new());
-    let sender = |late_us: &[f64]| if late_us.is_empty() { "–".to_owned() } else { format!("{:.1}", median(late_us)) };
+    let sender =
+        |late_us: &[f64]| if late_us.is_empty() { "–".to_owned() } else { format!("{:.1}", median(late_us)) };
     for (rate, process, seen) in all {
         let lag = [&seen.lag_p50_us, &seen.lag_p99_us].map(|values| median(values));
         let control = [&seen.control_p50_us, &seen.control_p99_us].map(|values| median(values));
@@ -210,8 +232,18 @@ fn report(sheet: &mut Sheet, all: &[(u32, Process, Seen)]) {
         let what = |asked: &str| format!("{asked}, {rate}/s {process}");
         sheet.criterion(what("send lag p50"), format!("{:.1} µs", lag[0]), "≤ 60 µs", lag[0] <= 60.0);
         let most = 1.5 * control[1] + 100.0;
-        sheet.criterion(what("send lag p99"), format!("{:.1} µs", lag[1]), format!("≤ {most:.0} µs (1.5 × control + 100)"), lag[1] <= most);
-        sheet.criterion(what("sent = planned"), format!("{} of {}", seen.sent, seen.planned), "all", seen.sent == seen.planned);
+        sheet.criterion(
+            what("send lag p99"),
+            format!("{:.1} µs", lag[1]),
+            format!("≤ {most:.0} µs (1.5 × control + 100)"),
+            lag[1] <= most,
+        );
+        sheet.criterion(
+            what("sent = planned"),
+            format!("{} of {}", seen.sent, seen.planned),
+            "all",
+            seen.sent == seen.planned,
+        );
         if seen.tool_gaps.pooled.is_empty() {
             continue;
         }
@@ -238,7 +270,12 @@ fn report(sheet: &mut Sheet, all: &[(u32, Process, Seen)]) {
         } else {
             let gaps = seen.tool_gaps.pooled.len();
             let seen = format!("{:.4} over {gaps} gaps", tool.1);
-            sheet.criterion(what("KS distance at the server"), seen, "≤ 0.02 over ≥ 10 000 gaps", tool.1 <= 0.02 && gaps >= 10_000);
+            sheet.criterion(
+                what("KS distance at the server"),
+                seen,
+                "≤ 0.02 over ≥ 10 000 gaps",
+                tool.1 <= 0.02 && gaps >= 10_000,
+            );
         }
     }
     let head = [
@@ -252,8 +289,8 @@ fn report(sheet: &mut Sheet, all: &[(u32, Process, Seen)]) {
         "sender p50 µs",
         "sender p99 µs",
     ];
-    let title =
-        "Send lag (control: `clock_nanosleep` at the same instants; sender: the same, writing prebuilt requests to the same server)";
+    let title = "Send lag (control: `clock_nanosleep` at the same instants; sender: the same, writing prebuilt \
+        requests to the same server)";
     sheet.table(title, &head, &rows);
     let head = ["rate/s", "process", "gaps", "CV, tool", "CV, control", "KS from exponential, tool", "KS, control"];
     sheet.table("Gaps between arrivals, as the server sees them", &head, &gap_rows);

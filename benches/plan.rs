@@ -1,4 +1,5 @@
-//! Owns the judgement of planning: how long 10⁶ arrivals take under each profile and overlay, beside the constant rate (the control).
+//! Owns the judgement of planning: how long 10⁶ arrivals take under each profile and overlay, beside the constant
+//! rate (the control).
 //!
 //! `cargo bench --bench plan -- [--quick]`: a few seconds.
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench prints, and stops where its machine fails it")]
@@ -22,7 +23,11 @@ const PATTERNS: &[(&str, &[&str])] = &[
     ("constant 10000/s 100s", &["noise sd=30% step=1ms"]),
     (
         "ramp 100/s..19900/s 100s",
-        &["bursts height=400% burst=100ms calm=400ms", "spikes height=300% decay=1s rate=1/s", "diurnal amp=80% period=10s"],
+        &[
+            "bursts height=400% burst=100ms calm=400ms",
+            "spikes height=300% decay=1s rate=1/s",
+            "diurnal amp=80% period=10s",
+        ],
     ),
 ];
 
@@ -40,7 +45,12 @@ fn row(name: &str, make: impl FnOnce() -> Timeline) {
     let plan = Plan::new(Load::Open(timeline), Workload::default(), Seed::new(1), None);
     let (described_s, _) = timed(|| black_box(describe(&plan)).expect("an open load"));
     let each_ns = 1e9 * drawn_s / count as f64;
-    println!("| {name} | {count} | {:.1} ms | {:.1} ms | {each_ns:.0} ns | {:.0} ms |", 1e3 * made_s, 1e3 * drawn_s, 1e3 * described_s);
+    println!(
+        "| {name} | {count} | {:.1} ms | {:.1} ms | {each_ns:.0} ns | {:.0} ms |",
+        1e3 * made_s,
+        1e3 * drawn_s,
+        1e3 * described_s
+    );
 }
 
 fn main() {

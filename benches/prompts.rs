@@ -1,6 +1,8 @@
-//! Owns the judgement of prompts: how fast prompts of exact length are found, made again once found, and made in words (the control).
+//! Owns the judgement of prompts: how fast prompts of exact length are found, made again once found, and made in
+//! words (the control).
 //!
-//! `cargo bench --bench prompts -- [--quick]`: a few seconds. With `TONNAGE_TOKENIZER=PATH` also for a `tokenizer.json` of yours.
+//! `cargo bench --bench prompts -- [--quick]`: a few seconds. With `TONNAGE_TOKENIZER=PATH` also for a
+//! `tokenizer.json` of yours.
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench prints, and stops where its machine fails it")]
 
 use std::hint::black_box;
@@ -18,14 +20,17 @@ use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::workload::{Fits, LengthSpec, Load, Plan, Salt, Tokenizer, Workload};
 
-/// Byte-level BPE over the word list: with 8 000 tokens every word is one, as in the vocabularies of today; with 600 most are spelt out.
+/// Byte-level BPE over the word list: with 8 000 tokens every word is one, as in the vocabularies of today; with 600
+/// most are spelt out.
 fn tokenizer(vocabulary: usize) -> Tokenizer {
     let words: Vec<&str> = include_str!("../datasets/words.txt").lines().collect();
-    let lines = (0..512_usize).map(|line| (0..16).map(|step| words[(line * 37 + step * step * 5) % 1024]).collect::<Vec<_>>().join(" "));
+    let lines = (0..512_usize)
+        .map(|line| (0..16).map(|step| words[(line * 37 + step * step * 5) % 1024]).collect::<Vec<_>>().join(" "));
     let mut trained = Trained::new(BPE::default());
     trained.with_pre_tokenizer(Some(ByteLevel::default().add_prefix_space(false)));
     let alphabet = ByteLevel::alphabet().into_iter().collect();
-    let trainer = BpeTrainerBuilder::new().show_progress(false).vocab_size(vocabulary).initial_alphabet(alphabet).build();
+    let trainer =
+        BpeTrainerBuilder::new().show_progress(false).vocab_size(vocabulary).initial_alphabet(alphabet).build();
     trained.train(&mut TrainerWrapper::from(trainer), lines).expect("it trains");
     let json = trained.to_string(false).expect("JSON");
     Tokenizer::from_json(json.as_bytes(), &format!("byte-level BPE of {vocabulary}")).expect("a tokenizer")
@@ -34,7 +39,8 @@ fn tokenizer(vocabulary: usize) -> Tokenizer {
 fn plan(tokens: u32) -> Plan {
     let lengths = LengthSpec::fixed(tokens).expect("a length");
     let rate = "1000/s".parse().expect("a rate");
-    let timeline = Timeline::new(Process::Even, rate, Extent::Requests(10_000), Duration::ZERO, Duration::ZERO, Seed::new(1));
+    let timeline =
+        Timeline::new(Process::Even, rate, Extent::Requests(10_000), Duration::ZERO, Duration::ZERO, Seed::new(1));
     let workload = Workload::new(lengths.clone(), lengths).salted(Salt::Text("bench".to_owned()));
     Plan::new(Load::Open(timeline), workload, Seed::new(1), None)
 }
@@ -61,7 +67,9 @@ fn main() {
     }
     let per_s = |seconds: f64| format!("{:.0}", ids.len() as f64 / seconds);
     println!("# {} prompts of 1 000 tokens, {threads} threads\n", ids.len());
-    println!("| tokenizer | found ahead | found/s | at the first attempt | made again/s, one thread |\n|---|---|---|---|---|");
+    println!(
+        "| tokenizer | found ahead | found/s | at the first attempt | made again/s, one thread |\n|---|---|---|---|---|"
+    );
     for tokenizer in tokenizers {
         let (name, fresh) = (tokenizer.label(), plan(1_000).counted_by(Arc::new(tokenizer)));
         let mut fits = Fits::default();

@@ -20,7 +20,9 @@ use queue::{cells, search};
 use served::SERVED;
 use tonnage::clock::RunClock;
 use tonnage::search::Level;
-use tonnage::search::step::{Budget, Capacity, Clusters, Count, Demand, End, History, Probe, Question, Spent, Step, step};
+use tonnage::search::step::{
+    Budget, Capacity, Clusters, Count, Demand, End, History, Probe, Question, Spent, Step, step,
+};
 use tonnage::seed::Seed;
 
 /// How long `work` takes, in seconds, and what it gives.
@@ -66,7 +68,8 @@ fn main() {
         let (repeats, mut ordered) = (20, 0);
         let (took_s, ()) = timed(|| {
             for _ in 0..repeats {
-                ordered += u32::from(matches!(black_box(step(black_box(&question), black_box(&history))), Step::Probe(_)));
+                ordered +=
+                    u32::from(matches!(black_box(step(black_box(&question), black_box(&history))), Step::Probe(_)));
             }
         });
         let what = if ordered == repeats { "orders a probe" } else { "ends" };

@@ -60,8 +60,14 @@ struct Cell {
 }
 
 fn cells() -> Vec<Cell> {
-    let cell =
-        |name, profile, lengths, process, capacity_per_s, tuned_on| Cell { name, profile, lengths, process, capacity_per_s, tuned_on };
+    let cell = |name, profile, lengths, process, capacity_per_s, tuned_on| Cell {
+        name,
+        profile,
+        lengths,
+        process,
+        capacity_per_s,
+        tuned_on,
+    };
     let (one, poisson) = (("8", "1"), Process::Poisson);
     vec![
         cell("M/M/1", "mmc:servers=1,service=50ms", one, poisson, Some(20.0), true),
@@ -89,7 +95,13 @@ impl Cell {
         self.profile.parse().expect("a profile")
     }
 
-    fn swept(&self, course: Course, window: Duration, discard: Option<Duration>, seed: u64) -> (Vec<TrialView>, SweepFindings) {
+    fn swept(
+        &self,
+        course: Course,
+        window: Duration,
+        discard: Option<Duration>,
+        seed: u64,
+    ) -> (Vec<TrialView>, SweepFindings) {
         let sweep = Sweep { course, window, discard };
         let blueprint = Blueprint {
             workload: self.workload(),
@@ -106,7 +118,8 @@ impl Cell {
         let mut trials = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let decided = |_: usize, _: &Point, trial: tonnage::metrics::Trial| Ok(trial.view());
-        let finished = runtime.block_on(drive(&mut session, &sweep, &blueprint, &mut trials, decided, |_| true)).expect("a sweep");
+        let finished =
+            runtime.block_on(drive(&mut session, &sweep, &blueprint, &mut trials, decided, |_| true)).expect("a sweep");
         let findings = SweepFindings::of(&trials, &[], finished);
         (trials, findings)
     }
@@ -114,8 +127,12 @@ impl Cell {
     fn capacity_per_s(&self) -> f64 {
         self.capacity_per_s.unwrap_or_else(|| {
             let long = |seed| {
-                let (trials, _) =
-                    self.swept(Course::Concurrencies(vec![512]), Duration::from_mins(15), Some(Duration::from_secs(90)), seed);
+                let (trials, _) = self.swept(
+                    Course::Concurrencies(vec![512]),
+                    Duration::from_mins(15),
+                    Some(Duration::from_secs(90)),
+                    seed,
+                );
                 trials[0].throughput.requests_per_s.expect("completions")
             };
             f64::midpoint(long(9_001), long(9_002))
@@ -140,7 +157,11 @@ fn main() {
         .collect();
     for cell in cells {
         let capacity = cell.capacity_per_s();
-        println!("## {} ({}), {capacity:.3}/s, {seeds} seeds", cell.name, if cell.tuned_on { "tuned on" } else { "not tuned on" });
+        println!(
+            "## {} ({}), {capacity:.3}/s, {seeds} seeds",
+            cell.name,
+            if cell.tuned_on { "tuned on" } else { "not tuned on" }
+        );
         if alone {
             points(&cell, capacity, window, seeds);
         }
@@ -173,7 +194,8 @@ fn points(cell: &Cell, capacity: f64, window: Duration, seeds: u64) {
 /// Whole sweeps of eight rates: the knee and the saturation rate.
 fn sweeps(cell: &Cell, capacity: f64, window: Duration, seeds: u64, each: bool) {
     let (mut above, mut known, mut covers, mut measured, mut found) = (0, 0, 0, 0, 0);
-    let (mut knees, mut widths, mut errors, mut stable_above, mut points_above) = (Vec::new(), Vec::new(), Vec::new(), 0, 0);
+    let (mut knees, mut widths, mut errors, mut stable_above, mut points_above) =
+        (Vec::new(), Vec::new(), Vec::new(), 0, 0);
     for seed in 1..=seeds {
         let (_, findings) = cell.swept(Course::Between { points: 8, most: None }, window, None, seed);
         if let Some(knee) = findings.knee_per_s {
@@ -187,15 +209,24 @@ fn sweeps(cell: &Cell, capacity: f64, window: Duration, seeds: u64, each: bool) 
             stable_above += u32::from(point.stability == Some(Stability::Stable));
         }
         if each {
-            let full =
-                findings.points.iter().filter(|point| point.stability == Some(Stability::Saturated) || point.concurrency == Some(512));
+            let full = findings
+                .points
+                .iter()
+                .filter(|point| point.stability == Some(Stability::Saturated) || point.concurrency == Some(512));
             let shown: Vec<String> = full
                 .filter_map(|point| {
                     let rate = point.completion?;
-                    Some(format!("{} {:.2} ({:.2} to {:.2})", point.label, rate.per_s, rate.interval95_per_s[0], rate.interval95_per_s[1]))
+                    Some(format!(
+                        "{} {:.2} ({:.2} to {:.2})",
+                        point.label, rate.per_s, rate.interval95_per_s[0], rate.interval95_per_s[1]
+                    ))
                 })
                 .collect();
-            println!("  seed {seed}: {:?} from {}", findings.saturation.as_ref().map(|found| found.interval95_per_s), shown.join(", "));
+            println!(
+                "  seed {seed}: {:?} from {}",
+                findings.saturation.as_ref().map(|found| found.interval95_per_s),
+                shown.join(", ")
+            );
         }
         if let Some(saturation) = findings.saturation {
             found += 1;
@@ -212,8 +243,10 @@ fn sweeps(cell: &Cell, capacity: f64, window: Duration, seeds: u64, each: bool) 
     let middle = |list: &[f64]| list.get(list.len() / 2).copied().unwrap_or(f64::NAN);
     let last = |list: &[f64]| list.last().copied().unwrap_or(f64::NAN);
     println!(
-        "  sweeps: knee known {known}, above C {above} (median {:.2} C, highest {:.2} C); rates above C called stable {stable_above} of \
-         {points_above}; saturation found {found}, measured {measured}, covers {covers} (median half width {:.1} %, median error {:+.2} %, \
+        "  sweeps: knee known {known}, above C {above} (median {:.2} C, highest {:.2} C); rates above C called stable \
+         {stable_above} of \
+         {points_above}; saturation found {found}, measured {measured}, covers {covers} (median half width {:.1} %, \
+         median error {:+.2} %, \
          from {:+.2} % to {:+.2} %)",
         middle(&knees),
         last(&knees),

@@ -1,8 +1,15 @@
-//! Owns the judgement of cost: what the tool does on one core, against a raw reader of the same stream on the same core.
+//! Owns the judgement of cost: what the tool does on one core, against a raw reader of the same stream on the same
+//! core.
 //!
-//! `cargo bench --bench throughput -- [--quick] [--long] [--repeats N] [cpu saturation limit closed streams start] [growth]`: about
-//! 8 minutes whole; `growth` (two million requests, some minutes more) runs when named or with `--long`.
-#![expect(clippy::print_stdout, clippy::print_stderr, clippy::expect_used, reason = "a bench prints, and stops where its machine fails it")]
+//! `cargo bench --bench throughput -- [--quick] [--long] [--repeats N] [cpu saturation limit closed streams start]
+//! [growth]`: about 8 minutes whole; `growth` (two million requests, some minutes more) runs when named or with
+//! `--long`.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::expect_used,
+    reason = "a bench prints, and stops where its machine fails it"
+)]
 
 mod common;
 
@@ -71,7 +78,8 @@ impl Pair {
 }
 
 fn read_or_break(server: &Server, template: &Template, when: When<'_>, idle: usize) -> Seen {
-    let seen = read(server.address(), template, when, idle, false).unwrap_or_else(|why| broken(&format!("the raw reader: {why}")));
+    let seen = read(server.address(), template, when, idle, false)
+        .unwrap_or_else(|why| broken(&format!("the raw reader: {why}")));
     if seen.completed == 0 {
         broken("the raw reader completed nothing");
     }
@@ -117,17 +125,29 @@ fn cpu_per_request(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
         }
         if rate > 1_000.0 {
             let ratio = tool / reader;
-            sheet.criterion("CPU against the raw reader, 4 000/s × 16 events", format!("{ratio:.2} ×"), "≤ 1.5 ×", ratio <= 1.5);
-            sheet.criterion("CPU-s per 1 000 requests, 4 000/s × 16 events", format!("{tool:.3}"), "≤ 0.15 (aim)", tool <= 0.15);
+            sheet.criterion(
+                "CPU against the raw reader, 4 000/s × 16 events",
+                format!("{ratio:.2} ×"),
+                "≤ 1.5 ×",
+                ratio <= 1.5,
+            );
+            sheet.criterion(
+                "CPU-s per 1 000 requests, 4 000/s × 16 events",
+                format!("{tool:.3}"),
+                "≤ 0.15 (aim)",
+                tool <= 0.15,
+            );
         }
     }
-    let head = ["rate/s", "who", "CPU-s per 1 000 requests", "µs an event", "of its core", "send lag p99 ms", "server's core"];
+    let head =
+        ["rate/s", "who", "CPU-s per 1 000 requests", "µs an event", "of its core", "send lag p99 ms", "server's core"];
     sheet.table(&format!("CPU per streamed request: 16 events, one a segment, {repeats} repeats"), &head, &rows);
 }
 
 fn streamed_run(rate: f64, seconds: f64, seed: u64) -> String {
     format!(
-        "--rate {rate}/s --duration {seconds}s --seed {seed} --input-tokens {INPUT_TOKENS} --output-tokens 16 --ignore-eos --records off"
+        "--rate {rate}/s --duration {seconds}s --seed {seed} --input-tokens {INPUT_TOKENS} --output-tokens 16 \
+         --ignore-eos --records off"
     )
 }
 
@@ -136,14 +156,18 @@ fn saturation(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
     let repeats = asked.repeats(3);
     let length = asked.span(5.0);
     let mut rows = Vec::new();
-    // One event a segment at a gap of 1 ms keeps the server as busy as the tool; all at once, the server is hardly busy.
-    for (what, sim, in_flight) in [("one event a segment", "delay:ttft=1ms,itl=1ms", 256_usize), ("events in bulk", AT_ONCE, 32)] {
+    // One event a segment at a gap of 1 ms keeps the server as busy as the tool; all at once, the server is hardly
+    // busy.
+    for (what, sim, in_flight) in
+        [("one event a segment", "delay:ttft=1ms,itl=1ms", 256_usize), ("events in bulk", AT_ONCE, 32)]
+    {
         let (mut events, mut cpu) = (Pair::default(), Pair::default());
         for _ in 0..repeats {
             choose_cores();
             let server = Server::start(folder, sim, false);
             let arguments = format!(
-                "--load concurrent:{in_flight} --duration {}s --input-tokens {INPUT_TOKENS} --output-tokens {TOKENS} --ignore-eos --records off",
+                "--load concurrent:{in_flight} --duration {}s --input-tokens {INPUT_TOKENS} --output-tokens {TOKENS} \
+                 --ignore-eos --records off",
                 length.as_secs_f64()
             );
             let tool = run(folder, &server, &arguments);
@@ -162,7 +186,13 @@ fn saturation(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
         let (rate, cost) = (events.medians(), cpu.medians());
         for (who, rate, cost) in [("tonnage", rate.0, cost.0), ("raw reader", rate.1, cost.1)] {
             let busy = rate * cost / 1e4;
-            rows.push(vec![what.to_owned(), who.to_owned(), format!("{rate:.0}"), format!("{cost:.2}"), format!("{busy:.0} %")]);
+            rows.push(vec![
+                what.to_owned(),
+                who.to_owned(),
+                format!("{rate:.0}"),
+                format!("{cost:.2}"),
+                format!("{busy:.0} %"),
+            ]);
         }
         let ratio = rate.0 / rate.1;
         if sim == AT_ONCE {
@@ -193,7 +223,8 @@ fn highest_rate(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
                 continue;
             }
             // One disturbed run must not end the climb: a rate counts as held when one of two runs held it.
-            let lag_ms = (0..2).map(|seed| lag_at(folder, who == 0, rate, length, seed + 1)).fold(f64::INFINITY, f64::min);
+            let lag_ms =
+                (0..2).map(|seed| lag_at(folder, who == 0, rate, length, seed + 1)).fold(f64::INFINITY, f64::min);
             holds[who] = lag_ms < MOST_LAG_MS;
             if holds[who] {
                 best[who] = rate;
@@ -243,7 +274,8 @@ fn closed_loop(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
         choose_cores();
         let server = Server::start(folder, AT_ONCE, false);
         let arguments = format!(
-            "--load concurrent:{IN_FLIGHT} --no-stream --duration {}s --input-tokens {INPUT_TOKENS} --output-tokens 16 --ignore-eos --records off",
+            "--load concurrent:{IN_FLIGHT} --no-stream --duration {}s --input-tokens {INPUT_TOKENS} --output-tokens 16 \
+             --ignore-eos --records off",
             length.as_secs_f64()
         );
         let tool = run(folder, &server, &arguments);
@@ -259,18 +291,26 @@ fn closed_loop(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
     }
     let (rate, cost) = (rates.medians(), cpu.medians());
     let rows: Vec<Vec<String>> = [("tonnage", rate.0, cost.0), ("raw reader", rate.1, cost.1)]
-        .map(|(who, rate, cost)| vec![who.to_owned(), format!("{rate:.0}"), format!("{cost:.1}"), format!("{:.0} %", rate * cost / 1e4)])
+        .map(|(who, rate, cost)| {
+            vec![who.to_owned(), format!("{rate:.0}"), format!("{cost:.1}"), format!("{:.0} %", rate * cost / 1e4)]
+        })
         .into();
     let head = ["who", "requests/s", "CPU µs a request", "of its core"];
     sheet.table(&format!("Closed loop, {IN_FLIGHT} in flight, not streamed, {repeats} repeats"), &head, &rows);
-    sheet.criterion("requests/s, closed loop, not streamed", format!("{:.0}", rate.0), "≥ 15 000 (aim)", rate.0 >= 15_000.0);
+    sheet.criterion(
+        "requests/s, closed loop, not streamed",
+        format!("{:.0}", rate.0),
+        "≥ 15 000 (aim)",
+        rate.0 >= 15_000.0,
+    );
 }
 
 fn open_streams(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
     let (wait_s, rate) = if asked.quick { (4, 500) } else { (12, 1_000) };
     let server = Server::start(folder, &format!("delay:ttft={wait_s}s,itl=1ms"), false);
     let arguments = format!(
-        "--rate {rate}/s --process even --duration {wait_s}s --input-tokens {INPUT_TOKENS} --output-tokens 4 --ignore-eos --records off"
+        "--rate {rate}/s --process even --duration {wait_s}s --input-tokens {INPUT_TOKENS} --output-tokens 4 \
+         --ignore-eos --records off"
     );
     let mut most_open = 0;
     let port = server.address().port();
@@ -283,17 +323,24 @@ fn open_streams(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
     let row = vec![most_open.to_string(), format!("{:.0}", run.peak_mib), format!("{each:.1}")];
     sheet.table("Memory with many open streams", &["most streams open", "peak RSS MiB", "KiB a stream"], &[row]);
     let enough = most_open >= 10_000 && run.peak_mib <= 400.0;
-    sheet.criterion("RSS with 10 000 open streams", format!("{:.0} MiB at {most_open}", run.peak_mib), "≤ 400 MB", enough);
+    sheet.criterion(
+        "RSS with 10 000 open streams",
+        format!("{:.0} MiB at {most_open}", run.peak_mib),
+        "≤ 400 MB",
+        enough,
+    );
 }
 
 fn start(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
     let repeats = asked.repeats(10);
-    let (mut first_ms, mut most_at_start, mut most_later, mut opened) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut first_ms, mut most_at_start, mut most_later, mut opened) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for repeat in 0..repeats {
         choose_cores();
         let server = Server::start(folder, STREAMED, true);
         let started = run(folder, &server, &format!("{} --process even", streamed_run(200.0, 0.5, 1)));
-        let first = server.stop().iter().map(|row| row.arrived_ns).min().unwrap_or_else(|| broken("the server saw no request"));
+        let first =
+            server.stop().iter().map(|row| row.arrived_ns).min().unwrap_or_else(|| broken("the server saw no request"));
         first_ms.push((first - started.spawned_ns) as f64 / 1e6);
 
         let server = Server::start(folder, STREAMED, true);
@@ -304,7 +351,8 @@ fn start(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
         accepted.sort_unstable();
         accepted.dedup();
         let within = |from: u64| accepted.iter().filter(|at| (from..from + 10_000_000).contains(*at)).count() as f64;
-        let most_from = |span: Range<u64>| accepted.iter().filter(|at| span.contains(at)).map(|at| within(*at)).fold(0.0, f64::max);
+        let most_from =
+            |span: Range<u64>| accepted.iter().filter(|at| span.contains(at)).map(|at| within(*at)).fold(0.0, f64::max);
         let first = accepted.first().copied().unwrap_or_default();
         most_at_start.push(most_from(first..first + START_NS));
         most_later.push(most_from(first + START_NS..u64::MAX));
@@ -327,7 +375,11 @@ fn start(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
             format!("{:.0}", median(&most_later)),
             format!("{:.0}", worst(&most_later)),
         ],
-        vec!["connections taken at 4 000/s".to_owned(), format!("{:.0}", median(&opened)), format!("{:.0}", worst(&opened))],
+        vec![
+            "connections taken at 4 000/s".to_owned(),
+            format!("{:.0}", median(&opened)),
+            format!("{:.0}", worst(&opened)),
+        ],
     ];
     sheet.table(&format!("Start, {repeats} repeats"), &["what", "median", "most"], &rows);
     let first = median(&first_ms);
@@ -339,20 +391,25 @@ fn start(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
 
 fn growth(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
     choose_cores();
-    // Closed, so that it is over as soon as the machine allows; the server answers at once, so requests pass at an even pace.
+    // Closed, so that it is over as soon as the machine allows; the server answers at once, so requests pass at an
+    // even pace.
     let total = if asked.quick { 100_000 } else { 2_000_000 };
     let server = Server::start(folder, AT_ONCE, false);
-    let arguments =
-        format!("--load concurrent:64 --requests {total} --no-stream --input-tokens 8 --output-tokens 1 --ignore-eos --records compact");
+    let arguments = format!(
+        "--load concurrent:64 --requests {total} --no-stream --input-tokens 8 --output-tokens 1 --ignore-eos --records \
+         compact"
+    );
     let mut resident = Vec::new();
     let run = run_watched(folder, &server, &arguments, Duration::from_millis(100), &mut |pid, at_ns| {
         resident.extend(memory_mib(pid, "VmRSS").map(|mib| (at_ns, mib)));
     });
     server.stop();
     let whole_ns = resident.last().map_or(0, |look| look.0) as f64;
-    let at = |share: f64| resident.iter().find(|look| look.0 as f64 >= share * whole_ns).map_or(f64::NAN, |look| look.1);
-    let rows: Vec<Vec<String>> =
-        [0.05, 0.25, 0.5, 0.75, 0.95].map(|share| vec![format!("{:.0}", share * f64::from(total)), format!("{:.1}", at(share))]).into();
+    let at =
+        |share: f64| resident.iter().find(|look| look.0 as f64 >= share * whole_ns).map_or(f64::NAN, |look| look.1);
+    let rows: Vec<Vec<String>> = [0.05, 0.25, 0.5, 0.75, 0.95]
+        .map(|share| vec![format!("{:.0}", share * f64::from(total)), format!("{:.1}", at(share))])
+        .into();
     sheet.table(
         &format!("Memory as a run grows: {} of {} completed", run.count("completed"), run.count("planned")),
         &["request", "RSS MiB"],

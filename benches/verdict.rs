@@ -185,7 +185,11 @@ fn print(title: &str, cell: &Cell) {
             } else {
                 format!("{:.0}%", 100.0 * f64::from(cell.covered[place]) / f64::from(printed))
             };
-            format!("{} {:.0}% → {covers}", ["p50", "p90", "p99"][place], 100.0 * f64::from(printed) / f64::from(cell.runs))
+            format!(
+                "{} {:.0}% → {covers}",
+                ["p50", "p90", "p99"][place],
+                100.0 * f64::from(printed) / f64::from(cell.runs)
+            )
         })
         .collect();
     println!("{title}\n  printed → covers: {}", intervals.join(", "));
@@ -206,7 +210,8 @@ fn print(title: &str, cell: &Cell) {
 fn truths(station: Station, count: usize) -> String {
     let runs: Vec<[f64; 5]> = (0..10)
         .map(|seed| {
-            let mut sojourns: Vec<f64> = station.requests(9_000 + seed).skip(100_000).take(count).map(|(_, sojourn)| sojourn).collect();
+            let mut sojourns: Vec<f64> =
+                station.requests(9_000 + seed).skip(100_000).take(count).map(|(_, sojourn)| sojourn).collect();
             let mean = sojourns.iter().sum::<f64>() / count as f64;
             sojourns.sort_unstable_by(f64::total_cmp);
             let at = |share: f64| sojourns[(share * count as f64) as usize];
@@ -225,13 +230,16 @@ fn truths(station: Station, count: usize) -> String {
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let option = |name: &str| words.iter().position(|word| word == name).and_then(|place| words.get(place + 1)).cloned();
+    let option =
+        |name: &str| words.iter().position(|word| word == name).and_then(|place| words.get(place + 1)).cloned();
     let seeds: u64 = option("--seeds").map_or(200, |text| text.parse().expect("a number of seeds"));
     let warmup: u64 = option("--warmup").map_or(WARMUP, |text| text.parse().expect("requests"));
     let only = option("--only");
     let held = words.iter().any(|word| word == "held");
-    let counts: Vec<u64> = option("--counts")
-        .map_or_else(|| vec![200, 500, 2_000, 20_000], |text| text.split(',').map(|count| count.parse().expect("a count")).collect());
+    let counts: Vec<u64> = option("--counts").map_or_else(
+        || vec![200, 500, 2_000, 20_000],
+        |text| text.split(',').map(|count| count.parse().expect("a count")).collect(),
+    );
     let chosen: Vec<Station> = STATIONS
         .iter()
         .copied()
@@ -253,15 +261,20 @@ fn main() {
                         truth_texts.lock().expect("lock").push(truths(*station, *count as usize / 10));
                         continue;
                     }
-                    let place = jobs.iter().position(|job| job.0.name == station.name && job.1 == *count).expect("its place");
-                    let cell = measure(*station, *count, warmup, if *count > 5_000 { seeds.div_ceil(2) } else { seeds });
+                    let place =
+                        jobs.iter().position(|job| job.0.name == station.name && job.1 == *count).expect("its place");
+                    let cell =
+                        measure(*station, *count, warmup, if *count > 5_000 { seeds.div_ceil(2) } else { seeds });
                     done.lock().expect("lock")[place] = Some(cell);
                 }
             });
         }
     });
     truth_texts.into_inner().expect("lock").iter().for_each(|text| println!("{text}"));
-    println!("share passed/failed in % at limit ÷ truth {FACTORS:?}; errors and attainment at allowed ÷ true share {SHARES:?}");
+    println!(
+        "share passed/failed in % at limit ÷ truth {FACTORS:?}; errors and attainment at allowed ÷ true share \
+         {SHARES:?}"
+    );
     for ((station, count), cell) in jobs.iter().zip(done.into_inner().expect("lock")) {
         if let Some(cell) = cell {
             print(&format!("{} n = {count}", station.name), &cell);

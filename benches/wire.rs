@@ -1,4 +1,5 @@
-//! Owns the measurement of what the client itself costs: CPU of an event and of a request, added time to first token, memory of a stream.
+//! Owns the measurement of what the client itself costs: CPU of an event and of a request, added time to first token,
+//! memory of a stream.
 //!
 //! `cargo bench --bench wire`. The server is another process of this program, so that only the client's CPU is counted.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints, and fails by panicking")]
@@ -62,7 +63,10 @@ fn crowd(answer: Answer, streams: u64, rounds: u64) -> f64 {
                 tokio::task::spawn_local(async move {
                     for round in 0..rounds {
                         let exchange = bench.ask(stream * rounds + round).await;
-                        assert_eq!((exchange.outcome, exchange.events), (Outcome::Completed, answer.segments * answer.events));
+                        assert_eq!(
+                            (exchange.outcome, exchange.events),
+                            (Outcome::Completed, answer.segments * answer.events)
+                        );
                     }
                 })
             })
@@ -101,13 +105,19 @@ fn open_loop(rate_per_s: f64, requests: u64) {
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
         let latencies = latencies.borrow();
-        for (what, pick) in
-            [("sent to written", (|pair| pair.0) as fn(&(Duration, Duration)) -> Duration), ("sent to first token", |pair| pair.1)]
-        {
+        for (what, pick) in [
+            ("sent to written", (|pair| pair.0) as fn(&(Duration, Duration)) -> Duration),
+            ("sent to first token", |pair| pair.1),
+        ] {
             let mut sorted: Vec<Duration> = latencies.iter().map(pick).collect();
             sorted.sort_unstable();
             let quantile = |q: f64| sorted[(q * (sorted.len() - 1) as f64) as usize].as_secs_f64() * 1e6;
-            println!("{:<48} {:>7.0} µs p50 {:>7.0} µs p99", format!("{rate_per_s}/s, {what}"), quantile(0.5), quantile(0.99));
+            println!(
+                "{:<48} {:>7.0} µs p50 {:>7.0} µs p99",
+                format!("{rate_per_s}/s, {what}"),
+                quantile(0.5),
+                quantile(0.99)
+            );
         }
     });
     stop(server);
@@ -139,7 +149,11 @@ fn many_streams() {
         for task in tasks {
             completed += u64::from(task.await.unwrap());
         }
-        println!("{:<48} {:>7.0} MiB ({completed} of {streams} completed)", format!("{streams} open streams, resident"), during - before);
+        println!(
+            "{:<48} {:>7.0} MiB ({completed} of {streams} completed)",
+            format!("{streams} open streams, resident"),
+            during - before
+        );
     });
     stop(server);
 }
@@ -159,8 +173,12 @@ impl Bench {
     }
 
     fn call(&self, id: u64) -> <HttpClient as Client>::Call {
-        let outline = Outline { id, class: "default".into(), session: None, turn: None, input_tokens: 128, output_tokens: 64 };
-        HttpClient::prepare(&self.encoder, RequestSpec { outline, prompt: "some words of a prompt ".repeat(20), counted_tokens: None })
+        let outline =
+            Outline { id, class: "default".into(), session: None, turn: None, input_tokens: 128, output_tokens: 64 };
+        HttpClient::prepare(
+            &self.encoder,
+            RequestSpec { outline, prompt: "some words of a prompt ".repeat(20), counted_tokens: None },
+        )
     }
 
     async fn send(&self, call: <HttpClient as Client>::Call, sent: Offset) -> Exchange {

@@ -4,7 +4,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, SystemTime};
 
-use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
@@ -14,7 +16,8 @@ mod timers;
 
 pub use timers::{Sleep, Timers};
 
-/// Nanoseconds on this host's `CLOCK_MONOTONIC`, which every process of the host can compare. Never paused: for truth logs only.
+/// Nanoseconds on this host's `CLOCK_MONOTONIC`, which every process of the host can compare. Never paused: for truth
+/// logs only.
 #[must_use]
 pub fn monotonic_ns() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -73,7 +76,9 @@ impl RunClock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
     pub fn until_before(&self, at: Offset, lead: Duration) -> Duration {
-        self.instant(at).checked_sub(lead).map_or(Duration::ZERO, |instant| instant.saturating_duration_since(Instant::now()))
+        self.instant(at)
+            .checked_sub(lead)
+            .map_or(Duration::ZERO, |instant| instant.saturating_duration_since(Instant::now()))
     }
 
     /// The wall-clock time of the origin, read once.
@@ -83,13 +88,14 @@ impl RunClock {
     }
 }
 
-/// A processor that has been idle needs this long to wake (p50 40–100 µs here), so a long sleep is told to end this much early and
-/// the rest is spent yielding: `benches/pacing`.
+/// A processor that has been idle needs this long to wake (p50 40–100 µs here), so a long sleep is told to end this
+/// much early and the rest is spent yielding: `benches/pacing`.
 const EARLY: Duration = Duration::from_micros(120);
 /// From here on a sleep is long: the yielding then takes at most a twentieth of the time.
 const LONG: Duration = Duration::from_millis(2);
-/// Between sends that follow closely the processor does not sleep deeply. How much too late three of four such sleeps end at most is learnt, up
-/// when one does and down when it does not: at rates of 1 000/s a fixed 40 µs would move one gap in 25.
+/// Between sends that follow closely the processor does not sleep deeply. How much too late three of four such sleeps
+/// end at most is learnt, up when one does and down when it does not: at rates of 1 000/s a fixed 40 µs would move
+/// one gap in 25.
 const LATER: Duration = Duration::from_nanos(1_500);
 const EARLIER: Duration = Duration::from_nanos(500);
 /// A short sleep, too, gives up no more than a twentieth of itself to yielding.
@@ -100,7 +106,8 @@ const PART: u32 = 20;
 pub enum Pacing {
     /// `timerfd` in the runtime's own poll: 3–40 µs late on the median here (`benches/pacing`). Real clock only.
     Precise,
-    /// Tokio's timer wheel, which ends sleeps on whole milliseconds: for a paused test clock, and systems without `timerfd`.
+    /// Tokio's timer wheel, which ends sleeps on whole milliseconds: for a paused test clock, and systems without
+    /// `timerfd`.
     Coarse,
 }
 
@@ -168,7 +175,8 @@ impl Pacer {
 
 #[expect(
     deprecated,
-    reason = "`register` asks for `unsafe`; an `OwnedFd` gives the same descriptor for as long as it lives, which is all it wants"
+    reason = "`register` asks for `unsafe`; an `OwnedFd` gives the same descriptor for as long as it lives, which is \
+        all it wants"
 )]
 fn open_timer() -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::new(timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?)
@@ -176,7 +184,8 @@ fn open_timer() -> io::Result<AsyncFd<OwnedFd>> {
 
 fn arm(timer: &OwnedFd, left: Duration) -> io::Result<()> {
     let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let value = Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(left.subsec_nanos()) };
+    let value =
+        Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(left.subsec_nanos()) };
     timerfd_settime(timer, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: zero, it_value: value })?;
     Ok(())
 }
@@ -185,7 +194,9 @@ async fn wait(timer: &AsyncFd<OwnedFd>) -> io::Result<()> {
     loop {
         let mut guard = timer.readable().await?;
         let mut expirations = [0u8; 8];
-        if let Ok(read) = guard.try_io(|inner| rustix::io::read(inner.get_ref(), &mut expirations).map_err(io::Error::from)) {
+        if let Ok(read) =
+            guard.try_io(|inner| rustix::io::read(inner.get_ref(), &mut expirations).map_err(io::Error::from))
+        {
             // What was read is gone: left as it is, the readiness would cost the next sleep a read in vain.
             guard.clear_ready();
             return read.map(|_| ());

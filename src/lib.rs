@@ -1,7 +1,7 @@
 //! Tonnage: an open-loop, rate-based traffic generator for LLM inference services.
 //!
-//! A *plan* is made, a *run* issues it without looking back, each request leaves exactly one *record*, and everything anyone reads
-//! is a pure fold of records.
+//! A *plan* is made, a *run* issues it without looking back, each request leaves exactly one *record*, and everything
+//! anyone reads is a pure fold of records.
 
 // Floors, lowest first; a module imports only from floors below its own (`tests/it/architecture.rs` holds this).
 pub mod clock;

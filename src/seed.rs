@@ -24,7 +24,8 @@ impl Seed {
         self.0
     }
 
-    /// The independent stream called `name` (`"arrivals"`, `"prompts"`, `"probe/7/arrivals"`). Drawing from one moves no other.
+    /// The independent stream called `name` (`"arrivals"`, `"prompts"`, `"probe/7/arrivals"`). Drawing from one moves
+    /// no other.
     #[must_use]
     pub fn stream(self, name: &str) -> Stream {
         let mut hasher = blake3::Hasher::new_derive_key("tonnage 2026 named seed stream");
@@ -33,8 +34,8 @@ impl Seed {
         Stream { key: *hasher.finalize().as_bytes() }
     }
 
-    /// The seed of a part of the run called `name` (`"probe/7"`), whose streams are all fresh: independent of this one's and of those of
-    /// every other part.
+    /// The seed of a part of the run called `name` (`"probe/7"`), whose streams are all fresh: independent of this
+    /// one's and of those of every other part.
     #[must_use]
     pub fn derived(self, name: &str) -> Self {
         let mut first = [0; 8];

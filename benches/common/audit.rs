@@ -87,11 +87,29 @@ pub(crate) fn cells() -> Vec<Cell> {
     let unit = "exp:100ms";
     vec![
         cell("M/LN(3)/1 p99", "p99 e2e<=30s", queue(1, LN3), (mg1_rate(Need::Lognormal(3.0), 0.01, 30.0), 0.0), 1.0),
-        cell("M/LN(3)/1 p99.9", "p99.9 e2e<=80s", queue(1, LN3), (mg1_rate(Need::Lognormal(3.0), 0.001, 80.0), 0.0), 1.0),
-        cell("M/Pareto 2.5/1", "p99 e2e<=30s", queue(1, PARETO_2_5), (mg1_rate(Need::Pareto(2.5, f64::INFINITY), 0.01, 30.0), 0.0), 1.0),
+        cell(
+            "M/LN(3)/1 p99.9",
+            "p99.9 e2e<=80s",
+            queue(1, LN3),
+            (mg1_rate(Need::Lognormal(3.0), 0.001, 80.0), 0.0),
+            1.0,
+        ),
+        cell(
+            "M/Pareto 2.5/1",
+            "p99 e2e<=30s",
+            queue(1, PARETO_2_5),
+            (mg1_rate(Need::Pareto(2.5, f64::INFINITY), 0.01, 30.0), 0.0),
+            1.0,
+        ),
         cell("M/H2(5)/2", "p99 e2e<=20s", queue(2, H2_5), (1.219, 0.0015), 2.0),
         Cell { process: "even", ..cell("even/LN(3)/1", "p99 e2e<=25s", queue(1, LN3), (0.576, 0.002), 1.0) },
-        cell("M/Pareto 1.5 cut/1", "p99 e2e<=150s", queue(1, PARETO_1_5), (mg1_rate(Need::Pareto(1.5, 1_000.0), 0.01, 150.0), 0.0), 1.0),
+        cell(
+            "M/Pareto 1.5 cut/1",
+            "p99 e2e<=150s",
+            queue(1, PARETO_1_5),
+            (mg1_rate(Need::Pareto(1.5, 1_000.0), 0.01, 150.0), 0.0),
+            1.0,
+        ),
         cell("M/Pareto 1.5 cut/8", "p99 e2e<=40s", queue(8, PARETO_1_5), (7.266, 0.002), 8.0),
         cell("M/M/16", "p99 e2e<=4800ms", queue(16, "exp:1s"), (mmc_rate(16, 0.01, 4.8), 0.0), 16.0),
         cell("M/M/64", "p99 e2e<=4650ms", queue(64, "exp:1s"), (mmc_rate(64, 0.01, 4.65), 0.0), 64.0),

@@ -1,4 +1,5 @@
-//! Owns the two ways of pacing that were considered, as primitives: a `timerfd` awaited in the worker, and a thread that spins and hops.
+//! Owns the two ways of pacing that were considered, as primitives: a `timerfd` awaited in the worker, and a thread
+//! that spins and hops.
 
 use std::time::Duration;
 

@@ -158,7 +158,8 @@ impl Score {
     }
 
     /// The head of the table.
-    pub(crate) const HEAD: &str = "cell                       R*    R*/C  covers   safe    bias   RMSE   width  requests ÷price probes  none \
+    pub(crate) const HEAD: &str = "cell                       R*    R*/C  covers   safe    bias   RMSE   width  \
+        requests ÷price probes  none \
          doubted  found |  sure covers   safe  wrong";
 
     /// Whether there is anything in it.
@@ -169,14 +170,20 @@ impl Score {
     /// One line of the table; `truth` is the truth and its share of the capacity.
     pub(crate) fn line(&self, name: &str, truth: Option<(f64, f64)>) -> String {
         let share = |part: f64, of: f64| if of > 0.0 { format!("{:.1}%", 100.0 * part / of) } else { "-".to_owned() };
-        let signed = if self.answered > 0.0 { format!("{:+.1}%", 100.0 * self.errors / self.answered) } else { "-".to_owned() };
-        let rmse = if self.answered > 0.0 { format!("{:.1}%", 100.0 * libm::sqrt(self.squares / self.answered)) } else { "-".to_owned() };
+        let signed =
+            if self.answered > 0.0 { format!("{:+.1}%", 100.0 * self.errors / self.answered) } else { "-".to_owned() };
+        let rmse = if self.answered > 0.0 {
+            format!("{:.1}%", 100.0 * libm::sqrt(self.squares / self.answered))
+        } else {
+            "-".to_owned()
+        };
         let (rate, of_capacity) =
             truth.map_or((String::new(), String::new()), |(rate, share)| (format!("{rate:.4}"), format!("{share:.2}")));
         let spent = median(&self.spent);
         let dear = self.spent.iter().fold(0.0, |sum, spent| sum + spent) / self.prices.max(1.0);
         format!(
-            "{name:22} {rate:>8} {of_capacity:>5} {:>7} {:>6} {signed:>7} {rmse:>6} {:>7} {spent:9.0} {dear:6.2} {:6.1} {:>5.0} {:>8} {:>6} | {:>5.0} {:>6} {:>6} {:>6}",
+            "{name:22} {rate:>8} {of_capacity:>5} {:>7} {:>6} {signed:>7} {rmse:>6} {:>7} {spent:9.0} {dear:6.2} \
+             {:6.1} {:>5.0} {:>8} {:>6} | {:>5.0} {:>6} {:>6} {:>6}",
             share(self.covered, self.answered),
             share(self.safe, self.answered),
             share(median(&self.widths), 1.0),

@@ -52,14 +52,32 @@ pub(crate) fn cells() -> Vec<Cell> {
         cell("M/gamma(0.25)/4", "p99 e2e<=6s", queue(4, "gamma:1s,0.5"), (3.4597, 0.0006), 4.0),
         Cell {
             process: "gamma:2",
-            ..cell("gamma 2/LN(2)/2", "p99 e2e<=25s", queue(2, "lognormal:1s,1.4142135623730951"), (1.4467, 0.0013), 2.0)
+            ..cell(
+                "gamma 2/LN(2)/2",
+                "p99 e2e<=25s",
+                queue(2, "lognormal:1s,1.4142135623730951"),
+                (1.4467, 0.0013),
+                2.0,
+            )
         },
         cell("M/D/16", "p99 e2e<=2s", queue(16, "1s"), (14.042, 0.0005), 16.0),
-        cell("M/LN(1)/PS", "p99 e2e<=30s", over(|seed| Shared::new(law("lognormal:1s,1"), seed)), (0.7649, 0.0005), 1.0),
+        cell(
+            "M/LN(1)/PS",
+            "p99 e2e<=30s",
+            over(|seed| Shared::new(law("lognormal:1s,1"), seed)),
+            (0.7649, 0.0005),
+            1.0,
+        ),
         cell("M/H2(10)/4", "p99 e2e<=25s", queue(4, "hyper:1s,3.1622776601683795"), (2.853, 0.002), 4.0),
         cell("M/Pareto 2.2/4", "p99 e2e<=25s", queue(4, "pareto:1s,2.2"), (3.645, 0.0022), 4.0),
-        Cell { process: "even", ..cell("even/gamma(2)/4", "p99 e2e<=9s", queue(4, "gamma:1s,1.4142135623730951"), (3.3442, 0.0006), 4.0) },
-        Cell { process: "weibull:2.23606797749979", ..cell("weibull/M/1", "p99 e2e<=40s", queue(1, "exp:1s"), (0.7133, 0.001), 1.0) },
+        Cell {
+            process: "even",
+            ..cell("even/gamma(2)/4", "p99 e2e<=9s", queue(4, "gamma:1s,1.4142135623730951"), (3.3442, 0.0006), 4.0)
+        },
+        Cell {
+            process: "weibull:2.23606797749979",
+            ..cell("weibull/M/1", "p99 e2e<=40s", queue(1, "exp:1s"), (0.7133, 0.001), 1.0)
+        },
         cell(
             "M/LN(2)/1 p95",
             "p95 e2e<=12s",
@@ -74,7 +92,9 @@ pub(crate) fn cells() -> Vec<Cell> {
         cell(
             "LN(3), floor 0.6 %",
             "p99 e2e<=40s",
-            over(|seed| Slow::new(servers(1, LN3, seed), Ratio::new(0.006).expect("a share"), Duration::from_mins(1), seed)),
+            over(|seed| {
+                Slow::new(servers(1, LN3, seed), Ratio::new(0.006).expect("a share"), Duration::from_mins(1), seed)
+            }),
             (mg1_rate(Need::Lognormal(3.0), beside(0.01, 0.006), 40.0), 0.0),
             1.0,
         ),
@@ -122,7 +142,10 @@ pub(crate) fn cells() -> Vec<Cell> {
     cells.extend(ENGINES.iter().map(|engine| {
         let open: Open = Box::new(|seed| Session::new(engine.profile.parse().expect("a profile"), seed));
         let truth = (engine.truth, engine.truth_error);
-        Cell { tokens: (engine.input_tokens, engine.output_tokens), ..cell(engine.name, &engine.slo(), open, truth, engine.capacity) }
+        Cell {
+            tokens: (engine.input_tokens, engine.output_tokens),
+            ..cell(engine.name, &engine.slo(), open, truth, engine.capacity)
+        }
     }));
     cells
 }
@@ -142,11 +165,20 @@ pub(crate) fn longs() -> Vec<(&'static str, Vec<Long>)> {
         // Shape 1/2: CV² 5, Γ(3) = 2.
         ("weibull/M/1", vec![Long { gaps: Unit::Weibull(0.5, 2.0), ..queue(Unit::Exponential, 1, 40.0, p99) }]),
         ("M/H2(4)/2 p90", vec![queue(Unit::Hyper(4.0), 2, 6.0, 0.1)]),
-        ("M/LN(1)/2 p99 and p90", vec![queue(Unit::Lognormal(1.0), 2, 15.0, p99), queue(Unit::Lognormal(1.0), 2, 6.0, 0.1)]),
-        ("pauses, 2 s a minute", vec![Long { speed: Speed::Pauses(60.0, 2.0), ..millis(queue(Unit::Exponential, 1, 4.0, p99)) }]),
+        (
+            "M/LN(1)/2 p99 and p90",
+            vec![queue(Unit::Lognormal(1.0), 2, 15.0, p99), queue(Unit::Lognormal(1.0), 2, 6.0, 0.1)],
+        ),
+        (
+            "pauses, 2 s a minute",
+            vec![Long { speed: Speed::Pauses(60.0, 2.0), ..millis(queue(Unit::Exponential, 1, 4.0, p99)) }],
+        ),
         (
             "two regimes p95",
-            vec![Long { speed: Speed::Regimes([1.0, 0.5], [120.0, 30.0]), ..millis(queue(Unit::Exponential, 2, 3.0, 0.05)) }],
+            vec![Long {
+                speed: Speed::Regimes([1.0, 0.5], [120.0, 30.0]),
+                ..millis(queue(Unit::Exponential, 2, 3.0, 0.05))
+            }],
         ),
         ("limiter, burst 200", vec![Long { kind: Kind::Limiter(50.0, 200.0), ..queue(Unit::Constant, 1, 1.0, p99) }]),
     ]

@@ -10,7 +10,8 @@ use rustix::time::{Timespec, clock_gettime};
 
 /// The core of whatever generates load: the first, until [`choose_cores`] has looked.
 static TOOL_CPU: AtomicUsize = AtomicUsize::new(0);
-/// How long the cores are watched, and the shortest gap between two looks at the clock that somebody else must have caused.
+/// How long the cores are watched, and the shortest gap between two looks at the clock that somebody else must have
+/// caused.
 const WATCH: Duration = Duration::from_millis(2_200);
 const FOREIGN: u64 = 100_000;
 
@@ -24,11 +25,12 @@ pub(crate) fn server_cpu() -> usize {
     1 - tool_cpu()
 }
 
-/// Gives the load generator, tool and control alike, whichever core loses less time to others, and the calling thread the other. Both are kept
-/// busy with looking at the clock, and the gaps counted.
+/// Gives the load generator, tool and control alike, whichever core loses less time to others, and the calling thread
+/// the other. Both are kept busy with looking at the clock, and the gaps counted.
 ///
-/// A machine's own daemons stay on one core for minutes. The one of the machine where these figures were taken runs 5 to 15 ms of every second
-/// above normal priority (seen by `sched_switch`): a p99 of a run on its core is a figure of that daemon.
+/// A machine's own daemons stay on one core for minutes. The one of the machine where these figures were taken runs 5
+/// to 15 ms of every second above normal priority (seen by `sched_switch`): a p99 of a run on its core is a figure of
+/// that daemon.
 pub(crate) fn choose_cores() {
     let lost = |cpu: usize| {
         move || {
@@ -44,12 +46,18 @@ pub(crate) fn choose_cores() {
             lost
         }
     };
-    let [first, second] =
-        std::thread::scope(|scope| [0, 1].map(|cpu| scope.spawn(lost(cpu))).map(|watch| watch.join().expect("a core is watched")));
+    let [first, second] = std::thread::scope(|scope| {
+        [0, 1].map(|cpu| scope.spawn(lost(cpu))).map(|watch| watch.join().expect("a core is watched"))
+    });
     TOOL_CPU.store(usize::from(second < first), Ordering::Relaxed);
     pin(server_cpu());
     let per_s = |lost: u64| lost as f64 / 1e6 / WATCH.as_secs_f64();
-    eprintln!("  lost to others: CPU 0 {:.1} ms/s, CPU 1 {:.1} ms/s; load generator on CPU {}", per_s(first), per_s(second), tool_cpu());
+    eprintln!(
+        "  lost to others: CPU 0 {:.1} ms/s, CPU 1 {:.1} ms/s; load generator on CPU {}",
+        per_s(first),
+        per_s(second),
+        tool_cpu()
+    );
 }
 
 /// Nanoseconds on `CLOCK_MONOTONIC`.
@@ -138,7 +146,8 @@ pub(crate) struct Disturbance {
 impl Disturbance {
     pub(crate) fn now() -> Self {
         let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-        let ticks: Vec<f64> = stat.lines().next().unwrap_or("").split_whitespace().skip(1).filter_map(|word| word.parse().ok()).collect();
+        let ticks: Vec<f64> =
+            stat.lines().next().unwrap_or("").split_whitespace().skip(1).filter_map(|word| word.parse().ok()).collect();
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         Self {
             load: load.split_whitespace().take(3).collect::<Vec<_>>().join(" "),
@@ -157,7 +166,12 @@ impl Disturbance {
 /// The machine in one line.
 pub(crate) fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split(": ").nth(1)).unwrap_or("?").to_owned();
+    let model = info
+        .lines()
+        .find(|line| line.starts_with("model name"))
+        .and_then(|line| line.split(": ").nth(1))
+        .unwrap_or("?")
+        .to_owned();
     let cores = info.lines().filter(|line| line.starts_with("processor")).count();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!("{cores} × {model}, Linux {}, loopback; load generator on one core, server on another", kernel.trim())

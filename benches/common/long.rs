@@ -177,7 +177,8 @@ impl Long {
         self.run(rate_per_s, discarded + requests, seed, count);
         let each = requests as f64 / BATCHES as f64;
         let mean = misses.iter().sum::<u64>() as f64 / requests as f64;
-        let variance = misses.iter().map(|batch| (*batch as f64 / each - mean).powi(2)).sum::<f64>() / (BATCHES - 1) as f64;
+        let variance =
+            misses.iter().map(|batch| (*batch as f64 / each - mean).powi(2)).sum::<f64>() / (BATCHES - 1) as f64;
         // What misses by itself is known without a run.
         let others = 1.0 - self.floor;
         (self.floor + others * mean, others * (variance / BATCHES as f64).sqrt())
@@ -229,7 +230,13 @@ impl Long {
         }
     }
 
-    fn shared(&self, requests: u64, mut next: impl FnMut() -> f64, needs: &mut Draws, mut count: impl FnMut(u64, bool)) {
+    fn shared(
+        &self,
+        requests: u64,
+        mut next: impl FnMut() -> f64,
+        needs: &mut Draws,
+        mut count: impl FnMut(u64, bool),
+    ) {
         // (attained service at which it leaves, number, arrival)
         let mut inside: BinaryHeap<Reverse<(At, u64, At)>> = BinaryHeap::new();
         let (mut now, mut attained) = (0.0, 0.0);
@@ -299,7 +306,8 @@ impl Work {
             return at;
         }
         self.extend(at);
-        let (begins, done, speed) = *self.stretches.iter().rev().find(|(begins, ..)| *begins <= at).expect("it was extended");
+        let (begins, done, speed) =
+            *self.stretches.iter().rev().find(|(begins, ..)| *begins <= at).expect("it was extended");
         done + speed * (at - begins)
     }
 }
@@ -345,7 +353,9 @@ pub(crate) fn truth(name: &str, long: &Long, requests: u64, told: impl Fn(String
             let runs: Vec<_> = rates
                 .iter()
                 .enumerate()
-                .map(|(place, rate)| scope.spawn(move || long.share(*rate, each, 2_000 + 100 * stage as u64 + place as u64)))
+                .map(|(place, rate)| {
+                    scope.spawn(move || long.share(*rate, each, 2_000 + 100 * stage as u64 + place as u64))
+                })
                 .collect();
             runs.into_iter().map(|run| run.join().expect("a run")).collect::<Vec<_>>()
         });
@@ -354,9 +364,14 @@ pub(crate) fn truth(name: &str, long: &Long, requests: u64, told: impl Fn(String
         for (rate, (share, error)) in rates.iter().zip(&shares) {
             told(format!("{name:22} {rate:9.4}/s: {:.4} % ± {:.4} %  ({each} requests)", 100.0 * share, 196.0 * error));
         }
-        let (rate, error, slope) = if is_last { bent_crossing(&points, long.allowed) } else { crossing(&points, long.allowed) };
+        let (rate, error, slope) =
+            if is_last { bent_crossing(&points, long.allowed) } else { crossing(&points, long.allowed) };
         found = (rate, 1.96 * error);
-        told(format!("{name:22} R* {rate:.5}/s ± {:.2} % (slope {slope:.1}), R*/C {:.3}", 196.0 * error, rate / capacity));
+        told(format!(
+            "{name:22} R* {rate:.5}/s ± {:.2} % (slope {slope:.1}), R*/C {:.3}",
+            196.0 * error,
+            rate / capacity
+        ));
         // From half to twice what is allowed, where the curve is straight enough.
         half = (0.5 / slope).clamp(0.002, 0.05);
     }
@@ -369,7 +384,9 @@ pub(crate) fn crossing(points: &[(f64, f64, f64)], allowed: f64) -> (f64, f64, f
     // A point's ln q varies by its relative error.
     let weight = |(_, share, error): &(f64, f64, f64)| share * share / (error * error);
     let total: f64 = points.iter().map(weight).sum();
-    let mean = |of: &dyn Fn(&(f64, f64, f64)) -> f64| points.iter().map(|point| weight(point) * of(point)).sum::<f64>() / total;
+    let mean = |of: &dyn Fn(&(f64, f64, f64)) -> f64| {
+        points.iter().map(|point| weight(point) * of(point)).sum::<f64>() / total
+    };
     let (rate, depth) = (mean(&|point| point.0), mean(&|point| point.1.ln()));
     let spread = mean(&|point| (point.0 - rate) * (point.0 - rate));
     let slope = mean(&|point| (point.0 - rate) * (point.1.ln() - depth)) / spread;
@@ -414,7 +431,8 @@ fn bent_crossing(points: &[(f64, f64, f64)], allowed: f64) -> (f64, f64, f64) {
         }
     }
     let inverse = |row: usize, column: usize| rows[row][3 + column];
-    let [level, slope, bend]: [f64; 3] = std::array::from_fn(|row| (0..3).map(|column| inverse(row, column) * right[column]).sum());
+    let [level, slope, bend]: [f64; 3] =
+        std::array::from_fn(|row| (0..3).map(|column| inverse(row, column) * right[column]).sum());
     let (mut x, mut steep) = (0.0, first_slope * unit);
     for _ in 0..50 {
         steep = slope + 2.0 * bend * x;

@@ -40,7 +40,8 @@ impl Need {
                 }
                 let tail = (libm::pow(ratio, -shape) - beyond) / (1.0 - beyond);
                 // The integral of the tail from the least value on, in least values.
-                let from_least = ((1.0 - libm::pow(ratio, 1.0 - shape)) / (shape - 1.0) - beyond * (ratio - 1.0)) / (1.0 - beyond);
+                let from_least =
+                    ((1.0 - libm::pow(ratio, 1.0 - shape)) / (shape - 1.0) - beyond * (ratio - 1.0)) / (1.0 - beyond);
                 (tail, least * (1.0 + from_least))
             }
         }
@@ -57,7 +58,8 @@ pub(crate) fn rate_on(need: Need, allowed: f64, limit: f64, points: usize) -> f6
     let step = limit / points as f64;
     let at: Vec<f64> = (0..=points).map(|place| need.tail_and_bounded((place as f64 + 0.5) * step).1).collect();
     // The wait is a sum of a geometric number of residual services, each rounded to the grid.
-    let residual: Vec<f64> = (0..=points).map(|place| if place == 0 { at[0] } else { at[place] - at[place - 1] }).collect();
+    let residual: Vec<f64> =
+        (0..=points).map(|place| if place == 0 { at[0] } else { at[place] - at[place - 1] }).collect();
     let tails: Vec<f64> = (0..=points).map(|place| need.tail_and_bounded((points - place) as f64 * step).0).collect();
     let beyond = |rate: f64| {
         let factor = 1.0 / (1.0 - rate * residual[0]);

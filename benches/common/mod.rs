@@ -13,7 +13,8 @@ pub(crate) mod wire;
 
 use std::time::Duration;
 
-/// What the command line of a bench asks for: `cargo bench --bench NAME -- [--quick] [--long] [--repeats N] [SECTION…]`.
+/// What the command line of a bench asks for: `cargo bench --bench NAME -- [--quick] [--long] [--repeats N]
+/// [SECTION…]`.
 pub(crate) struct Asked {
     /// Few and short repeats: does everything run?
     pub(crate) quick: bool,
@@ -25,7 +26,12 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn read() -> Self {
-        let mut asked = Self { quick: std::env::var_os("TONNAGE_BENCH_QUICK").is_some(), long: false, repeats: None, sections: Vec::new() };
+        let mut asked = Self {
+            quick: std::env::var_os("TONNAGE_BENCH_QUICK").is_some(),
+            long: false,
+            repeats: None,
+            sections: Vec::new(),
+        };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             match word.as_str() {

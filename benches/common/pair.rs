@@ -1,4 +1,5 @@
-//! Owns the pacing controls: a bare `clock_nanosleep`, and a sender that sleeps to each instant while another thread drains.
+//! Owns the pacing controls: a bare `clock_nanosleep`, and a sender that sleeps to each instant while another thread
+//! drains.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -27,10 +28,16 @@ pub(crate) fn bare(instants: &[u64]) -> Vec<f64> {
     std::thread::scope(|scope| scope.spawn(run).join().expect("the bare control runs"))
 }
 
-/// Writes a prebuilt request at each instant on the next of `connections` kept-alive connections, and reads the answers in a second
-/// thread; both on the tool's core. How late each write began, in microseconds.
-pub(crate) fn send(server: SocketAddr, template: &Template, instants: &[u64], connections: usize) -> Result<Vec<f64>, String> {
-    let streams = (0..connections).map(|_| connect(server)).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+/// Writes a prebuilt request at each instant on the next of `connections` kept-alive connections, and reads the
+/// answers in a second thread; both on the tool's core. How late each write began, in microseconds.
+pub(crate) fn send(
+    server: SocketAddr,
+    template: &Template,
+    instants: &[u64],
+    connections: usize,
+) -> Result<Vec<f64>, String> {
+    let streams =
+        (0..connections).map(|_| connect(server)).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
     std::thread::scope(|scope| {
         let draining = scope.spawn(|| {
             pin(tool_cpu());

@@ -87,7 +87,13 @@ impl Asked<'_> {
 impl Asked<'_> {
     /// The share of misses of each demand among `requests` at this rate, after a tenth as many that are not counted:
     /// no search, no step.
-    pub(crate) fn misses_at(&self, session: &mut Session, rate_per_s: f64, requests: u64, seed: Seed) -> Vec<(f64, f64)> {
+    pub(crate) fn misses_at(
+        &self,
+        session: &mut Session,
+        rate_per_s: f64,
+        requests: u64,
+        seed: Seed,
+    ) -> Vec<(f64, f64)> {
         let rate = Rate::new(rate_per_s).expect("a rate");
         let warmup = Duration::from_secs_f64(requests as f64 / 10.0 / rate_per_s);
         let timeline = Timeline::new(self.process(), rate, Extent::Requests(requests), warmup, Duration::ZERO, seed);

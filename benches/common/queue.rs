@@ -63,7 +63,13 @@ fn count(servers: usize) -> NonZeroU32 {
 }
 
 impl Cell {
-    fn new(name: &'static str, law: (Arrivals, Service, Discipline), limits: &[(f64, f64)], truth: f64, tuned_on: bool) -> Self {
+    fn new(
+        name: &'static str,
+        law: (Arrivals, Service, Discipline),
+        limits: &[(f64, f64)],
+        truth: f64,
+        tuned_on: bool,
+    ) -> Self {
         let (arrivals, service, discipline) = law;
         Self { name, arrivals, service, discipline, mean_s: 1.0, limits: limits.to_vec(), truth, tuned_on }
     }
@@ -97,7 +103,8 @@ impl Cell {
 
     /// What is asked of it, as after `--slo`.
     pub(crate) fn slo(&self) -> String {
-        let one = |(allowed, limit_s): &(f64, f64)| format!("p{} e2e<={limit_s}s", libm::round((1.0 - allowed) * 1e4) / 1e2);
+        let one =
+            |(allowed, limit_s): &(f64, f64)| format!("p{} e2e<={limit_s}s", libm::round((1.0 - allowed) * 1e4) / 1e2);
         self.limits.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
@@ -129,7 +136,11 @@ impl Cell {
     }
 
     pub(crate) fn question(&self, precision: f64, budget: Budget) -> Question {
-        let demands = self.limits.iter().map(|(allowed, limit_s)| Demand::new(*allowed, Some(*limit_s)).expect("a demand")).collect();
+        let demands = self
+            .limits
+            .iter()
+            .map(|(allowed, limit_s)| Demand::new(*allowed, Some(*limit_s)).expect("a demand"))
+            .collect();
         Question::new(demands, precision).expect("a question").arriving(self.arrival_cv2()).within(budget)
     }
 }
@@ -148,7 +159,13 @@ pub(crate) fn cells() -> Vec<Cell> {
         Cell::new("M/M/8 T=7.5", (Poisson, Exponential, Fifo(8)), &p99(7.5), mmc_rate(8, 0.01, 7.5), true),
         Cell::new("M/M/1-PS T=30", (Poisson, Exponential, Shared), &p99(30.0), PS_RATE, true),
         Cell::new("D/M/1 T=20", (Even, Exponential, Fifo(1)), &p99(20.0), gim1_rate(Even, 0.01, 20.0), false),
-        Cell::new("G(CV 2)/M/1 T=20", (GammaCv2, Exponential, Fifo(1)), &p99(20.0), gim1_rate(GammaCv2, 0.01, 20.0), false),
+        Cell::new(
+            "G(CV 2)/M/1 T=20",
+            (GammaCv2, Exponential, Fifo(1)),
+            &p99(20.0),
+            gim1_rate(GammaCv2, 0.01, 20.0),
+            false,
+        ),
         Cell::new("M/M/4 T=7.5", (Poisson, Exponential, Fifo(4)), &p99(7.5), mmc_rate(4, 0.01, 7.5), false),
         Cell::new("M/M/1 p95 T=10", markov, &[(0.05, 10.0)], gim1_rate(Poisson, 0.05, 10.0), false),
         Cell::new("M/M/1 p99 & p90", markov, &[(0.01, 15.0), (0.1, 9.0)], gim1_rate(Poisson, 0.01, 15.0), false),
@@ -200,7 +217,8 @@ pub(crate) fn mmc_rate(servers: u32, allowed: f64, limit: f64) -> f64 {
         let blocked = (1..=servers).fold(1.0, |blocked, k| rate * blocked / (f64::from(k) + rate * blocked));
         let waits = blocked / (1.0 - rate / f64::from(servers) * (1.0 - blocked));
         let theta = f64::from(servers) - rate;
-        (1.0 - waits) * libm::exp(-limit) + waits * (theta * libm::exp(-limit) - libm::exp(-theta * limit)) / (theta - 1.0)
+        (1.0 - waits) * libm::exp(-limit)
+            + waits * (theta * libm::exp(-limit) - libm::exp(-theta * limit)) / (theta - 1.0)
     };
     root(0.01, f64::from(servers) * 0.9999, |rate| allowed - tail(rate))
 }
@@ -272,7 +290,8 @@ pub(crate) fn bisection(cell: &Cell, probes: u32, requests: u32, seed: Seed) -> 
         let rate = f64::midpoint(low, high);
         let own = seed.derived(&format!("bisection/{probe}"));
         let extent = Extent::Requests(u64::from(requests));
-        let timeline = Timeline::new(process, Rate::new(rate).expect("a rate"), extent, Duration::ZERO, Duration::ZERO, own);
+        let timeline =
+            Timeline::new(process, Rate::new(rate).expect("a rate"), extent, Duration::ZERO, Duration::ZERO, own);
         let arrivals: Vec<Offset> = timeline.arrivals().map(|arrival| arrival.at).collect();
         let sojourns = sojourns(&mut *cell.open(own), &arrivals);
         let meets = |(allowed, limit): &(f64, f64)| {
@@ -289,7 +308,8 @@ fn sojourns(service: &mut dyn Served, arrivals: &[Offset]) -> Vec<f64> {
     let mut open: HashMap<u64, Offset> = HashMap::new();
     for (tag, at) in arrivals.iter().copied().chain([Offset::NEVER]).enumerate() {
         while service.next_event().is_some_and(|event| event < at) {
-            service.advance(&mut |tag, reply| sojourns.extend(open.remove(&tag).map(|came| reply.last.secs_since(came))));
+            service
+                .advance(&mut |tag, reply| sojourns.extend(open.remove(&tag).map(|came| reply.last.secs_since(came))));
         }
         if at == Offset::NEVER {
             break;

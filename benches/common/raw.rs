@@ -1,4 +1,5 @@
-//! Owns the raw reader: one thread, one epoll, requests at their instants, bytes read to the end of each response, nothing parsed.
+//! Owns the raw reader: one thread, one epoll, requests at their instants, bytes read to the end of each response,
+//! nothing parsed.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -37,7 +38,13 @@ pub(crate) struct Seen {
 }
 
 /// Runs the reader on the tool's core, in a thread of its own; `idle` connections are opened before the start.
-pub(crate) fn read(server: SocketAddr, template: &Template, when: When<'_>, idle: usize, first_tokens: bool) -> Result<Seen, String> {
+pub(crate) fn read(
+    server: SocketAddr,
+    template: &Template,
+    when: When<'_>,
+    idle: usize,
+    first_tokens: bool,
+) -> Result<Seen, String> {
     std::thread::scope(|scope| {
         let run = || {
             pin(tool_cpu());
@@ -100,7 +107,8 @@ impl Reader<'_> {
         let stream = connect(self.server).map_err(text)?;
         stream.set_nonblocking(true).map_err(text)?;
         let slot = self.connections.len();
-        epoll::add(&self.epoll, &stream, epoll::EventData::new_u64(slot as u64), epoll::EventFlags::IN).map_err(text)?;
+        epoll::add(&self.epoll, &stream, epoll::EventData::new_u64(slot as u64), epoll::EventFlags::IN)
+            .map_err(text)?;
         self.connections.push(Connection {
             stream,
             response: Response::default(),
@@ -199,7 +207,10 @@ impl Reader<'_> {
                 break;
             }
             let left = next.map_or(100_000_000, |at| at.saturating_sub(now_ns()));
-            let timeout = Timespec { tv_sec: (left / 1_000_000_000).cast_signed(), tv_nsec: (left % 1_000_000_000).cast_signed() };
+            let timeout = Timespec {
+                tv_sec: (left / 1_000_000_000).cast_signed(),
+                tv_nsec: (left % 1_000_000_000).cast_signed(),
+            };
             events.clear();
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -213,7 +224,11 @@ impl Reader<'_> {
             if !events.is_empty() {
                 stuck_at = now_ns() + PATIENCE_NS;
             } else if next.is_none() && now_ns() > stuck_at {
-                return Err(format!("{} of {} responses never ended", self.seen.sent - self.seen.completed, self.seen.sent));
+                return Err(format!(
+                    "{} of {} responses never ended",
+                    self.seen.sent - self.seen.completed,
+                    self.seen.sent
+                ));
             }
         }
         self.seen.cpu_s = thread_cpu_s() - cpu_before;

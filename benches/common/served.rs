@@ -122,7 +122,8 @@ impl Served {
 
     fn plan(&self, rate_per_s: f64, requests: u64, seed: Seed) -> Plan {
         let rate = Rate::new(rate_per_s).expect("a rate");
-        let timeline = Timeline::new(Process::Poisson, rate, Extent::Requests(requests), Duration::ZERO, Duration::ZERO, seed);
+        let timeline =
+            Timeline::new(Process::Poisson, rate, Extent::Requests(requests), Duration::ZERO, Duration::ZERO, seed);
         Plan::new(Load::Open(timeline), self.workload(), seed, None)
     }
 
@@ -180,7 +181,9 @@ impl Served {
                 open.len() - 1
             });
             open[place] = Open { number: arrival.index, scheduled: arrival.at, first: arrival.at };
-            engine.arrive(arrival.at, Request::unique(place as u64, outline.input_tokens, outline.output_tokens)).expect("it fits");
+            engine
+                .arrive(arrival.at, Request::unique(place as u64, outline.input_tokens, outline.output_tokens))
+                .expect("it fits");
         }
         while engine.next_event().is_some() {
             step(&mut engine, &mut open, &mut free);
@@ -189,7 +192,8 @@ impl Served {
         let of = |limit: usize| -> (f64, f64) {
             let shares = misses.map(|batch| batch[limit] as f64 / each);
             let mean = shares.iter().sum::<f64>() / BATCHES as f64;
-            let variance = shares.iter().map(|share| (share - mean) * (share - mean)).sum::<f64>() / (BATCHES - 1) as f64;
+            let variance =
+                shares.iter().map(|share| (share - mean) * (share - mean)).sum::<f64>() / (BATCHES - 1) as f64;
             (mean, libm::sqrt(variance / BATCHES as f64))
         };
         let ((ttft, ttft_error), (tpot, tpot_error)) = (of(0), of(1));
@@ -202,7 +206,9 @@ impl Served {
         let mut engine = Engine::new(self.setup());
         for number in 0..requests {
             let outline = plan.outline(number);
-            engine.arrive(Offset::ZERO, Request::unique(number, outline.input_tokens, outline.output_tokens)).expect("it fits");
+            engine
+                .arrive(Offset::ZERO, Request::unique(number, outline.input_tokens, outline.output_tokens))
+                .expect("it fits");
         }
         let mut ends = Vec::new();
         while engine.next_event().is_some() {
@@ -258,7 +264,8 @@ pub(crate) fn truth(cell: &Served, requests: u64, told: impl Fn(String)) {
         let (limit, (rate, error, slope)) =
             answers.into_iter().enumerate().min_by(|one, other| one.1.0.total_cmp(&other.1.0)).expect("two limits");
         told(format!(
-            "{:10} R* {rate:.4}/s ± {:.2} % by {} (beta {slope:.1}; the other limit at {:.4}/s), C {capacity:.4}/s, R*/C {:.3}",
+            "{:10} R* {rate:.4}/s ± {:.2} % by {} (beta {slope:.1}; the other limit at {:.4}/s), C {capacity:.4}/s, \
+             R*/C {:.3}",
             cell.name,
             196.0 * error,
             ["TTFT", "TPOT"][limit],

@@ -23,8 +23,15 @@ impl Sheet {
         println!("\n({})\n", Disturbance::now().since(&self.before));
     }
 
-    /// Notes a criterion: what was seen and what is asked. It never ends the bench: the machine is noisy, a reader decides.
-    pub(crate) fn criterion(&mut self, what: impl Into<String>, seen: impl Into<String>, asked: impl Into<String>, holds: bool) {
+    /// Notes a criterion: what was seen and what is asked. It never ends the bench: the machine is noisy, a reader
+    /// decides.
+    pub(crate) fn criterion(
+        &mut self,
+        what: impl Into<String>,
+        seen: impl Into<String>,
+        asked: impl Into<String>,
+        holds: bool,
+    ) {
         let verdict = if holds { "PASS" } else { "FAIL" };
         self.criteria.push([what.into(), seen.into(), asked.into(), verdict.to_owned()]);
     }

@@ -153,7 +153,8 @@ pub(crate) fn trial(station: Station, (warmup, count): (u64, u64), seed: u64, er
     for (id, (at, sojourn)) in requests.take(count as usize).enumerate() {
         let scheduled = Offset::from_secs((at - start) * SERVICE_S);
         let failed = error > 0.0 && open_unit(&mut errors) < error;
-        let outcome = if failed { Outcome::Failed(Failure::new(FailureClass::Status, "no")) } else { Outcome::Completed };
+        let outcome =
+            if failed { Outcome::Failed(Failure::new(FailureClass::Status, "no")) } else { Outcome::Completed };
         end = Offset::from_nanos(scheduled.as_nanos() + 1);
         summary.add(&Record {
             id: id as u64,
@@ -211,13 +212,41 @@ pub(crate) const STATIONS: &[Station] = &[
         [std::f64::consts::FRAC_1_SQRT_2, 2.0553, 2.7809, 4.9053, 1.0],
         true,
     ),
-    station("rare stalls", Kind::Stalls(500.0, 20.0), Law::Lognormal(0.1), 0.4, [1.2050, 2.9294, 6.8973, 39.3451, 2.6884], true),
+    station(
+        "rare stalls",
+        Kind::Stalls(500.0, 20.0),
+        Law::Lognormal(0.1),
+        0.4,
+        [1.2050, 2.9294, 6.8973, 39.3451, 2.6884],
+        true,
+    ),
     station("M/H2(5)/2 0.8", Kind::Fifo(2), Law::Hyper(5.0), 0.8, [2.7455, 16.6164, 22.6353, 36.5703, 6.1132], false),
     Station {
         even: true,
-        ..station("D/LN(3)/1 0.85", Kind::Fifo(1), Law::Lognormal(3.0), 0.85, [4.2927, 23.9410, 34.0636, 60.9449, 9.1393], false)
+        ..station(
+            "D/LN(3)/1 0.85",
+            Kind::Fifo(1),
+            Law::Lognormal(3.0),
+            0.85,
+            [4.2927, 23.9410, 34.0636, 60.9449, 9.1393],
+            false,
+        )
     },
     station("M/M/32 0.95", Kind::Fifo(32), Law::Exponential, 0.95, [1.1475, 2.9758, 3.7037, 5.3560, 1.4335], true),
-    station("M/LN(1)/4 0.88", Kind::Fifo(4), Law::Lognormal(1.0), 0.88, [1.8590, 5.5138, 7.0885, 10.7689, 2.5430], false),
-    station("spells", Kind::Spells(1.6, 300.0), Law::Exponential, 0.5, [2.5801, 12.2749, 17.3043, 29.1315, 4.8101], false),
+    station(
+        "M/LN(1)/4 0.88",
+        Kind::Fifo(4),
+        Law::Lognormal(1.0),
+        0.88,
+        [1.8590, 5.5138, 7.0885, 10.7689, 2.5430],
+        false,
+    ),
+    station(
+        "spells",
+        Kind::Spells(1.6, 300.0),
+        Law::Exponential,
+        0.5,
+        [2.5801, 12.2749, 17.3043, 29.1315, 4.8101],
+        false,
+    ),
 ];

@@ -181,9 +181,11 @@ pub(crate) fn run_watched(folder: &Path, server: &Server, arguments: &str, step:
     if !status.success() {
         broken(&format!("tonnage run {arguments}: {status}\n{errors}"));
     }
-    let result: Value = serde_json::from_str(&fs::read_to_string(&out).unwrap_or_default())
-        .unwrap_or_else(|error| broken(&format!("tonnage run {arguments}: standard output is no JSON: {error}\n{errors}")));
-    let run = Run { spawned_ns, cpu_s, peak_mib, trial: result["trials"][0].clone(), records: results.join("records.jsonl") };
+    let result: Value = serde_json::from_str(&fs::read_to_string(&out).unwrap_or_default()).unwrap_or_else(|error| {
+        broken(&format!("tonnage run {arguments}: standard output is no JSON: {error}\n{errors}"))
+    });
+    let run =
+        Run { spawned_ns, cpu_s, peak_mib, trial: result["trials"][0].clone(), records: results.join("records.jsonl") };
     if run.count("sent") == 0 {
         broken(&format!("tonnage run {arguments} sent nothing\n{errors}"));
     }
@@ -217,7 +219,8 @@ impl Run {
 
     /// The records, each as JSON.
     pub(crate) fn records(&self) -> Vec<Value> {
-        let text = fs::read_to_string(&self.records).unwrap_or_else(|error| broken(&format!("{}: {error}", self.records.display())));
+        let text = fs::read_to_string(&self.records)
+            .unwrap_or_else(|error| broken(&format!("{}: {error}", self.records.display())));
         text.lines().skip(1).filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 }

@@ -19,11 +19,14 @@ impl Template {
     /// A chat request of about `input_tokens` words for `output_tokens` tokens; its `x-request-id` is `raw-` and ten digits.
     pub(crate) fn chat(server: SocketAddr, input_tokens: usize, output_tokens: u32, streamed: bool) -> Self {
         let prompt = "sample ".repeat(input_tokens);
-        let tail = if streamed { r#""stream":true,"stream_options":{"include_usage":true}"# } else { r#""stream":false"# };
+        let tail =
+            if streamed { r#""stream":true,"stream_options":{"include_usage":true}"# } else { r#""stream":false"# };
         let body = format!(
             r#"{{"model":"tonnage-sim","messages":[{{"role":"user","content":"{prompt}"}}],"max_tokens":{output_tokens},"ignore_eos":true,{tail}}}"#
         );
-        let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: {server}\r\ncontent-type: application/json\r\nx-request-id: raw-");
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: {server}\r\ncontent-type: application/json\r\nx-request-id: raw-"
+        );
         let number_at = head.len();
         let length = body.len();
         let bytes = format!("{head}{:0DIGITS$}\r\ncontent-length: {length}\r\n\r\n{body}", 0).into_bytes();

@@ -13,7 +13,8 @@ impl WorkerTime {
         let of = |task: fs::DirEntry| {
             let name = fs::read_to_string(task.path().join("comm")).ok()?;
             let spent = fs::read_to_string(task.path().join("schedstat")).ok()?;
-            name.starts_with("worker-").then(|| Some((task.file_name().to_string_lossy().into_owned(), on_cpu_ns(&spent)?)))?
+            name.starts_with("worker-")
+                .then(|| Some((task.file_name().to_string_lossy().into_owned(), on_cpu_ns(&spent)?)))?
         };
         Self(tasks.filter_map(of).collect())
     }
@@ -23,7 +24,8 @@ impl WorkerTime {
         if self.0.is_empty() {
             return None;
         }
-        let spent_ns: u64 = self.0.iter().map(|(thread, ns)| ns.saturating_sub(before.0.get(thread).copied().unwrap_or(0))).sum();
+        let spent_ns: u64 =
+            self.0.iter().map(|(thread, ns)| ns.saturating_sub(before.0.get(thread).copied().unwrap_or(0))).sum();
         Some(spent_ns as f64 / 1e9)
     }
 }
@@ -44,7 +46,8 @@ mod tests {
 
     #[test]
     fn threads_that_have_gone_and_threads_that_came_are_counted_right() {
-        let time = |pairs: &[(&str, u64)]| WorkerTime(pairs.iter().map(|(thread, ns)| ((*thread).to_owned(), *ns)).collect());
+        let time =
+            |pairs: &[(&str, u64)]| WorkerTime(pairs.iter().map(|(thread, ns)| ((*thread).to_owned(), *ns)).collect());
         let (before, after) = (time(&[("1", 5_000), ("2", 7_000)]), time(&[("2", 9_000), ("3", 1_000)]));
         assert_eq!(after.since_s(&before), Some(3e-6));
         assert_eq!(time(&[]).since_s(&before), None);

@@ -35,7 +35,8 @@ impl Settings {
     /// What `tonnage calibrate` does, in about 25 s.
     #[must_use]
     pub fn standard(workers: usize) -> Self {
-        let steps = [(10.0, 5), (100.0, 3), (500.0, 2), (1_000.0, 2)].map(|(rate, length_s)| (rate, Duration::from_secs(length_s)));
+        let steps = [(10.0, 5), (100.0, 3), (500.0, 2), (1_000.0, 2)]
+            .map(|(rate, length_s)| (rate, Duration::from_secs(length_s)));
         Self { workers, steps: steps.into(), most_rate_per_s: Some(64_000.0), search_step: Duration::from_secs(1) }
     }
 }
@@ -102,7 +103,8 @@ pub struct Calibration {
     pub closed_loop_per_s: f64,
     /// CPU of the sending threads for one unstreamed request, in microseconds.
     pub cpu_us_per_request: Option<f64>,
-    /// CPU of the sending threads for one event of a stream, in microseconds: what the last step used beyond its requests.
+    /// CPU of the sending threads for one event of a stream, in microseconds: what the last step used beyond its
+    /// requests.
     pub cpu_us_per_event: Option<f64>,
     /// What follows.
     pub advice: Vec<String>,
@@ -173,7 +175,8 @@ impl Search {
         search
     }
 
-    /// A rate kept after a lower one was lost tells that the loss was the machine's, at that moment: the lower one is forgiven.
+    /// A rate kept after a lower one was lost tells that the loss was the machine's, at that moment: the lower one is
+    /// forgiven.
     fn note(&mut self, rate_per_s: f64, kept: bool) {
         if kept {
             self.kept = Some(self.kept.map_or(rate_per_s, |best| best.max(rate_per_s)));
@@ -186,7 +189,9 @@ impl Search {
     fn next(&self) -> Option<f64> {
         let most = self.most_per_s?;
         match (self.kept, self.lost) {
-            (Some(kept), Some(lost)) => (self.refinements < Self::REFINEMENTS).then(|| libm::round(libm::sqrt(kept * lost))),
+            (Some(kept), Some(lost)) => {
+                (self.refinements < Self::REFINEMENTS).then(|| libm::round(libm::sqrt(kept * lost)))
+            }
             (Some(kept), None) => (kept < most).then(|| (2.0 * kept).min(most)),
             (None, Some(lost)) => (lost / 2.0 >= Self::LEAST_PER_S).then_some(lost / 2.0),
             (None, None) => Some(Self::LEAST_PER_S),
@@ -220,19 +225,32 @@ fn advice(calibration: &Calibration) -> Vec<String> {
                 } else {
                     "a machine with more cores".to_owned()
                 };
-                advice.push(format!("above that use {more}, and look at send lag in the result: it tells when the tool is the limit"));
+                advice.push(format!(
+                    "above that use {more}, and look at send lag in the result: it tells when the tool is the limit"
+                ));
             }
         }
-        None => advice.push("no rate was kept: p99 send lag was above 5 ms at every one; use a quieter machine".to_owned()),
+        None => {
+            advice.push("no rate was kept: p99 send lag was above 5 ms at every one; use a quieter machine".to_owned())
+        }
     }
-    let floor_s =
-        calibration.steps.iter().filter(|step| step.kept).filter_map(|step| step.added_ttft_s).map(|added| added.p99).fold(0.0, f64::max);
+    let floor_s = calibration
+        .steps
+        .iter()
+        .filter(|step| step.kept)
+        .filter_map(|step| step.added_ttft_s)
+        .map(|added| added.p99)
+        .fold(0.0, f64::max);
     if floor_s > 0.0 {
-        advice
-            .push(format!("differences in TTFT below {} may be the tool's own (p99 of what it adds at the rates kept)", seconds(floor_s)));
+        advice.push(format!(
+            "differences in TTFT below {} may be the tool's own (p99 of what it adds at the rates kept)",
+            seconds(floor_s)
+        ));
     }
     if let Some(load) = calibration.load_average[0].filter(|load| *load > 0.25 * cores as f64) {
-        advice.push(format!("the machine was busy before (load average {load:.2} on {cores} cores): calibrate again when it is quiet"));
+        advice.push(format!(
+            "the machine was busy before (load average {load:.2} on {cores} cores): calibrate again when it is quiet"
+        ));
     }
     advice
 }
@@ -257,7 +275,10 @@ mod tests {
 
     #[test]
     fn the_search_doubles_and_then_narrows_and_ends() {
-        assert_eq!(found(search(Some(1_000.0), None), 5_000.0), (vec![2_000.0, 4_000.0, 8_000.0, 5_657.0, 4_757.0], Some(4_757.0)));
+        assert_eq!(
+            found(search(Some(1_000.0), None), 5_000.0),
+            (vec![2_000.0, 4_000.0, 8_000.0, 5_657.0, 4_757.0], Some(4_757.0))
+        );
         assert_eq!(found(search(Some(1_000.0), None), 1e9).1, Some(64_000.0));
         assert_eq!(found(search(None, Some(1_000.0)), 130.0), (vec![500.0, 250.0, 125.0, 177.0, 149.0], Some(125.0)));
         assert_eq!(found(search(None, Some(1_000.0)), 0.0).1, None);

@@ -48,7 +48,8 @@ pub(super) struct Loop {
 /// Plays Poisson arrivals at `rate_per_s` for `length`, streamed, at most `room` in flight.
 pub(super) async fn open(workers: usize, rate_per_s: f64, length: Duration, room: u64) -> Result<Stage, Error> {
     let rate = Rate::new(rate_per_s).map_err(|refusal| defect(&refusal))?;
-    let timeline = Timeline::new(Process::Poisson, rate, Extent::Duration(length), Duration::ZERO, Duration::ZERO, Seed::new(1));
+    let timeline =
+        Timeline::new(Process::Poisson, rate, Extent::Duration(length), Duration::ZERO, Duration::ZERO, Seed::new(1));
     let plan = Plan::new(Load::Open(timeline), workload(OUTPUT_TOKENS)?, Seed::new(1), None);
     let planned = plan.arrivals().count() as u64;
     let profile = Profile::delay(constant(20)?, constant(5)?);
@@ -100,17 +101,27 @@ async fn play(workers: usize, plan: Plan, profile: Profile, streamed: bool, room
     let setup = Setup {
         workers,
         encoder: Arc::new(Encoder::new(&options)?),
-        connect: Arc::new(move || Ok(HttpClient::new(&addresses, Duration::from_secs(10), next_worker.fetch_add(1, Ordering::Relaxed)))),
+        connect: Arc::new(move || {
+            Ok(HttpClient::new(&addresses, Duration::from_secs(10), next_worker.fetch_add(1, Ordering::Relaxed)))
+        }),
     };
     let max_in_flight = matches!(plan.load(), Load::Open(_)).then_some(room);
-    let mut session = Session::threads::<HttpClient>(Settings { timeout: Duration::from_mins(1), drain: DRAIN, max_in_flight }, &setup)?;
+    let mut session = Session::threads::<HttpClient>(
+        Settings { timeout: Duration::from_mins(1), drain: DRAIN, max_in_flight },
+        &setup,
+    )?;
     let objectives = Arc::new(Objectives::parse(&[] as &[&str], None, None).map_err(|refusal| defect(&refusal))?);
     let segment = Segment { label: "calibrate".to_owned(), plan: Arc::new(plan), objectives, streamed };
     let seen: Rc<RefCell<Vec<Seen>>> = Rc::default();
     let sink = Rc::clone(&seen);
     let before = WorkerTime::now();
     session
-        .play_into(segment, StopRule::Never, Arc::default(), Box::new(move |record| sink.borrow_mut().push(record.into())))
+        .play_into(
+            segment,
+            StopRule::Never,
+            Arc::default(),
+            Box::new(move |record| sink.borrow_mut().push(record.into())),
+        )
         .await?
         .await?;
     let cpu_s = WorkerTime::now().since_s(&before);

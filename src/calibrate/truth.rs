@@ -100,15 +100,30 @@ mod tests {
     fn what_the_client_adds_is_matched_by_request_id() {
         let mut log = Log::default();
         for line in [
-            r#"{"x_request_id":"c-000000000007","arrived_ns":1000000000,"first_token_write_ns":1020000000,"last_token_write_ns":1030000000,"output_tokens":3}"#,
-            r#"{"x_request_id":null,"arrived_ns":1,"first_token_write_ns":null,"last_token_write_ns":null,"output_tokens":0}"#,
+            concat!(
+                r#"{"x_request_id":"c-000000000007","arrived_ns":1000000000,"#,
+                r#""first_token_write_ns":1020000000,"last_token_write_ns":1030000000,"output_tokens":3}"#,
+            ),
+            concat!(
+                r#"{"x_request_id":null,"arrived_ns":1,"first_token_write_ns":null,"#,
+                r#""last_token_write_ns":null,"output_tokens":0}"#,
+            ),
         ] {
             log.write_all(format!("{line}\n").as_bytes()).unwrap();
         }
         let rows = log.rows();
         assert_eq!(rows.len(), 1);
-        let seen = Seen { id: 7, completed: true, events: 3, send_lag_s: Some(0.0), ttft_s: Some(0.0205), mean_gap_s: Some(0.0052) };
-        let near = |found: Option<f64>, expected: f64| assert!(found.is_some_and(|found| (found - expected).abs() < 1e-9), "{found:?}");
+        let seen = Seen {
+            id: 7,
+            completed: true,
+            events: 3,
+            send_lag_s: Some(0.0),
+            ttft_s: Some(0.0205),
+            mean_gap_s: Some(0.0052),
+        };
+        let near = |found: Option<f64>, expected: f64| {
+            assert!(found.is_some_and(|found| (found - expected).abs() < 1e-9), "{found:?}")
+        };
         near(seen.added_ttft_s(&rows), 0.0005);
         near(seen.itl_error_s(&rows), 0.0002);
         assert_eq!(Seen { id: 8, ..seen }.added_ttft_s(&rows), None, "a request the server does not know");

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
 
 use crate::cli::options::{
-    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, ShardOptions, SizeOptions, SweepOptions,
-    TargetOptions, WireOptions, WorkloadOptions, parse_listen, whole, within,
+    JudgementOptions, OutputOptions, PlayOptions, ReadingOptions, ReplayOptions, ScheduleOptions, ShardOptions,
+    SizeOptions, SweepOptions, TargetOptions, WireOptions, WorkloadOptions, parse_listen, whole, within,
 };
 use crate::cli::replay::NOT_OF_A_REPLAY;
 use crate::cli::search::NOT_OF_A_SEARCH;
@@ -16,7 +16,8 @@ use crate::cli::trace_arguments::TraceArguments;
 use crate::sim::{Fault, Profile};
 
 /// About, examples, then the rest: who reads help wants a line to copy.
-pub(super) const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+pub(super) const TEMPLATE: &str =
+    "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -24,7 +25,8 @@ pub(super) const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-hea
     name = "tonnage",
     bin_name = "tonnage",
     version,
-    about = "Open-loop traffic generator for LLM inference services: the load is planned, latency counts from the planned instant.",
+    about = "Open-loop traffic generator for LLM inference services: the load is planned, latency counts from the \
+        planned instant.",
     before_help = "Examples:
   tonnage run                                  show me, with a simulated server
   tonnage run --target http://127.0.0.1:8000 --rate 50/s --slo 'p99 ttft<=200ms'
@@ -53,7 +55,9 @@ impl Arguments {
     /// themselves: these are known, so that they can be refused with the reason, and not shown.
     pub(super) fn definition() -> Command {
         let without = |verb: Command, options: &[(&str, &str)]| {
-            options.iter().fold(verb, |verb, (key, _)| verb.mut_arg(key.replace('-', "_"), |argument| argument.hide(true)))
+            options
+                .iter()
+                .fold(verb, |verb, (key, _)| verb.mut_arg(key.replace('-', "_"), |argument| argument.hide(true)))
         };
         let command = Self::command()
             .mut_subcommand("replay", |replay| without(replay, NOT_OF_A_REPLAY))
@@ -61,7 +65,9 @@ impl Arguments {
         command.mut_subcommand("sweep", |sweep| {
             without(sweep, NOT_OF_A_SWEEP)
                 .mut_arg("warmup", |warmup| warmup.help(WARMUP_OF_A_SWEEP).hide_default_value(true))
-                .mut_arg("duration", |duration| duration.help("Length of the measured window of each load [default: 20s]"))
+                .mut_arg("duration", |duration| {
+                    duration.help("Length of the measured window of each load [default: 20s]")
+                })
         })
     }
 }
@@ -171,7 +177,8 @@ pub(super) struct SearchArguments {
 }
 
 /// What `--warmup` is in a sweep.
-const WARMUP_OF_A_SWEEP: &str = "Sent before each window, and discarded [default: 0.3 of the window (0.7 after an overload), at least twice \
+const WARMUP_OF_A_SWEEP: &str = "Sent before each window, and discarded [default: 0.3 of the window (0.7 after an \
+    overload), at least twice \
      the time in the system]";
 
 /// What every verb that sends takes.

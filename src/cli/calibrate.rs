@@ -81,7 +81,9 @@ fn text_of(calibration: &Calibration) -> String {
 }
 
 fn cells(step: &Step) -> [String; 7] {
-    let of = |spread: Option<Spread>, which: fn(Spread) -> f64| spread.map_or_else(|| "—".to_owned(), |spread| seconds(which(spread)));
+    let of = |spread: Option<Spread>, which: fn(Spread) -> f64| {
+        spread.map_or_else(|| "—".to_owned(), |spread| seconds(which(spread)))
+    };
     let (p50, p99) = (|spread: Spread| spread.p50, |spread: Spread| spread.p99);
     let kept = match (step.kept, step.planned - step.completed) {
         (true, _) => "yes".to_owned(),

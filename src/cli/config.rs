@@ -21,7 +21,8 @@ use crate::units::secrets::SECRET;
 
 /// Options that say where the result goes or how it is shown, not what is measured: never part of the effective
 /// configuration.
-const NOT_KEPT: &[&str] = &["config", "out", "force", "json", "quiet", "export", "plan-only", "resume", "start-at", "help", "version"];
+const NOT_KEPT: &[&str] =
+    &["config", "out", "force", "json", "quiet", "export", "plan-only", "resume", "start-at", "help", "version"];
 /// What a flag takes out of the file beside its own key: it and they answer the same question.
 const RIVALS: &[(&str, &[&str])] = &[
     ("load", &["rate", "process", "profile", "overlay", "quota"]),
@@ -88,7 +89,8 @@ impl From<clap::Error> for Stop {
 /// Parses `line`, program name first, reading the file that `--config` names.
 pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
     keep_secret(&of_environment().and(&of_line(line)));
-    let command = if line.iter().any(|word| word == "-h") { brief(Arguments::definition()) } else { Arguments::definition() };
+    let command =
+        if line.iter().any(|word| word == "-h") { brief(Arguments::definition()) } else { Arguments::definition() };
     let mut matches = command.clone().try_get_matches_from(line)?;
     let (mut unused, mut displaced) = (Vec::new(), Vec::new());
     let typed = given_in(&command, &matches);
@@ -102,13 +104,14 @@ pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
         matches = command.clone().try_get_matches_from(&merged.line).map_err(|error| merged.blame(error, &path))?;
         (unused, displaced) = (merged.unused, merged.displaced);
         if merged.key_left_out && !has_key(&matches) {
-            let why =
-                "api-key: it was left out when the configuration was stored; give --api-key or set OPENAI_API_KEY, or delete the line";
+            let why = "api-key: it was left out when the configuration was stored; give --api-key or set \
+                OPENAI_API_KEY, or delete the line";
             return Err(Stop::Error(Error::input(&path, why)));
         }
     }
-    let key_is_typed = verb_of(&matches)
-        .is_some_and(|(_, verb)| verb.try_contains_id("api_key").is_ok() && verb.value_source("api_key") == Some(ValueSource::CommandLine));
+    let key_is_typed = verb_of(&matches).is_some_and(|(_, verb)| {
+        verb.try_contains_id("api_key").is_ok() && verb.value_source("api_key") == Some(ValueSource::CommandLine)
+    });
     let effective = verb_of(&matches)
         .and_then(|(name, verb)| command.find_subcommand(name).map(|command| effective(command, verb)))
         .unwrap_or_default();
@@ -134,7 +137,8 @@ fn key_of(argument: &Arg) -> Option<&str> {
 
 /// The keys of the options that `matches` were given.
 fn given_in(command: &Command, matches: &ArgMatches) -> BTreeSet<String> {
-    let Some((verb, matches)) = verb_of(matches).and_then(|(name, verb)| Some((command.find_subcommand(name)?, verb))) else {
+    let Some((verb, matches)) = verb_of(matches).and_then(|(name, verb)| Some((command.find_subcommand(name)?, verb)))
+    else {
         return BTreeSet::new();
     };
     verb.get_arguments().filter_map(key_of).filter(|key| is_typed(verb, matches, key)).map(str::to_owned).collect()
@@ -164,7 +168,9 @@ impl Merged {
     /// An error of the merged line: the file's, where it is about one of its keys.
     fn blame(&self, error: clap::Error, path: &Path) -> Stop {
         let flag = match error.get(ContextKind::InvalidArg) {
-            Some(ContextValue::String(flag)) => flag.split([' ', '=']).next().unwrap_or("").trim_start_matches("--").to_owned(),
+            Some(ContextValue::String(flag)) => {
+                flag.split([' ', '=']).next().unwrap_or("").trim_start_matches("--").to_owned()
+            }
             _ => return error.into(),
         };
         if !self.keys.contains(&flag) {
@@ -180,9 +186,13 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
     let (name, typed) = verb_of(matches).ok_or_else(|| Error::Internal("no verb to merge a file into".to_owned()))?;
     let verb = command.find_subcommand(name).ok_or_else(|| Error::Internal(format!("{name} has no definition")))?;
     let resumed = typed.try_get_one::<PathBuf>("resume").ok().flatten().is_some();
-    let file = read(path, if resumed { "give --resume a result folder, which holds a config.yaml" } else { "check the path of --config" })?;
+    let file = read(
+        path,
+        if resumed { "give --resume a result folder, which holds a config.yaml" } else { "check the path of --config" },
+    )?;
     let is_typed = |key: &str| is_typed(verb, typed, key);
-    let mut merged = Merged { line: Vec::new(), keys: Vec::new(), unused: Vec::new(), displaced: Vec::new(), key_left_out: false };
+    let mut merged =
+        Merged { line: Vec::new(), keys: Vec::new(), unused: Vec::new(), displaced: Vec::new(), key_left_out: false };
     // The verb stands after the program's name: the program itself takes no options before it.
     merged.line.extend(line.iter().take(2).cloned());
     for (key, value) in file {
@@ -195,7 +205,10 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
             return Err(unknown_key(command, verb, path, &key));
         };
         if key == "config" {
-            return Err(Error::input(path, "config: a configuration file cannot name another; put the options into one file"));
+            return Err(Error::input(
+                path,
+                "config: a configuration file cannot name another; put the options into one file",
+            ));
         }
         let rival = RIVALS.iter().find(|(flag, rivals)| rivals.contains(&key.as_str()) && is_typed(flag));
         if key == "api-key" && value == SECRET {
@@ -213,10 +226,16 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
             match value {
                 Value::Bool(true) => merged.line.push(format!("--{key}").into()),
                 Value::Bool(false) | Value::Null => continue,
-                other => return Err(Error::input(path, format!("{key}: `{other}` is no switch; accepted is true or false"))),
+                other => {
+                    return Err(Error::input(
+                        path,
+                        format!("{key}: `{other}` is no switch; accepted is true or false"),
+                    ));
+                }
             }
         } else {
-            let mut given = texts(&key, value).ok_or_else(|| Error::input(path, format!("{key}: nested values have no meaning here")))?;
+            let mut given = texts(&key, value)
+                .ok_or_else(|| Error::input(path, format!("{key}: nested values have no meaning here")))?;
             if given.len() > 1 && matches!(argument.get_action(), ArgAction::Set) {
                 // A list of what is written as one text: `rates: [1, 2, 4.5]`.
                 given = vec![given.join(",")];
@@ -243,11 +262,12 @@ fn is_option_of_run(command: &Command, key: &str) -> bool {
 
 fn unknown_key(command: &Command, verb: &Command, path: &Path, key: &str) -> Error {
     let line = [command.get_name().to_owned(), verb.get_name().to_owned(), format!("--{key}=")];
-    let suggested = command.clone().try_get_matches_from(line).err().and_then(|error| match error.get(ContextKind::SuggestedArg) {
-        Some(ContextValue::String(flag)) => Some(flag.trim_start_matches("--").to_owned()),
-        Some(ContextValue::Strings(flags)) => flags.first().map(|flag| flag.trim_start_matches("--").to_owned()),
-        _ => None,
-    });
+    let suggested =
+        command.clone().try_get_matches_from(line).err().and_then(|error| match error.get(ContextKind::SuggestedArg) {
+            Some(ContextValue::String(flag)) => Some(flag.trim_start_matches("--").to_owned()),
+            Some(ContextValue::Strings(flags)) => flags.first().map(|flag| flag.trim_start_matches("--").to_owned()),
+            _ => None,
+        });
     let advice = match suggested {
         Some(suggested) => format!("did you mean `{suggested}`?"),
         None => format!("accepted are the options of `tonnage help {}`", verb.get_name()),
@@ -264,7 +284,11 @@ fn read(path: &Path, advice: &str) -> Result<Map<String, Value>, Error> {
     serde_saphyr::from_str(&text).map_err(|why| {
         let line = why.location().map(|location| location.line());
         let why = why.without_snippet().to_string();
-        Error::Input { path: path.to_owned(), line, why: format!("{why}; accepted is one `option: value` a line, as in `rate: 50/s`") }
+        Error::Input {
+            path: path.to_owned(),
+            line,
+            why: format!("{why}; accepted is one `option: value` a line, as in `rate: 50/s`"),
+        }
     })
 }
 
@@ -274,7 +298,9 @@ fn texts(key: &str, value: Value) -> Option<Vec<String>> {
         Value::Null => Vec::new(),
         // A list of stages is one profile; an overlay is a text or a mapping.
         Value::Array(stages) if key == "profile" => vec![Value::Array(stages).to_string()],
-        Value::Array(items) if key == "overlay" => items.into_iter().map(|item| texts(key, item)).collect::<Option<Vec<_>>>()?.concat(),
+        Value::Array(items) if key == "overlay" => {
+            items.into_iter().map(|item| texts(key, item)).collect::<Option<Vec<_>>>()?.concat()
+        }
         Value::Object(object) if key == "overlay" || key == "profile" => vec![Value::Object(object).to_string()],
         Value::Array(items) => items.into_iter().map(scalar).collect::<Option<_>>()?,
         Value::Object(object) if key == "extra-body" => vec![Value::Object(object).to_string()],
@@ -284,7 +310,10 @@ fn texts(key: &str, value: Value) -> Option<Vec<String>> {
                 "header" | "secret-header" => ": ",
                 _ => return None,
             };
-            object.into_iter().map(|(name, value)| scalar(value).map(|value| format!("{name}{joint}{value}"))).collect::<Option<_>>()?
+            object
+                .into_iter()
+                .map(|(name, value)| scalar(value).map(|value| format!("{name}{joint}{value}")))
+                .collect::<Option<_>>()?
         }
         other => vec![scalar(other)?],
     })
@@ -303,13 +332,17 @@ fn scalar(value: Value) -> Option<String> {
 pub(super) fn schedule_of(config: &Map<String, Value>) -> Result<ScheduleOptions, Error> {
     let command = ScheduleOptions::augment_args(Command::new("config"));
     let mut line = vec!["config".to_owned()];
-    for (key, value) in config.iter().filter(|(key, _)| command.get_arguments().any(|argument| argument.get_long() == Some(key))) {
+    for (key, value) in
+        config.iter().filter(|(key, _)| command.get_arguments().any(|argument| argument.get_long() == Some(key)))
+    {
         line.extend(texts(key, value.clone()).unwrap_or_default().into_iter().map(|text| format!("--{key}={text}")));
     }
-    command.try_get_matches_from(line).and_then(|matches| ScheduleOptions::from_arg_matches(&matches)).map_err(|error| {
-        let text = error.to_string();
-        Error::usage("config", text.lines().next().unwrap_or(""), "check the configuration in result.json")
-    })
+    command.try_get_matches_from(line).and_then(|matches| ScheduleOptions::from_arg_matches(&matches)).map_err(
+        |error| {
+            let text = error.to_string();
+            Error::usage("config", text.lines().next().unwrap_or(""), "check the configuration in result.json")
+        },
+    )
 }
 
 /// Every option in force, by its key.
@@ -326,8 +359,9 @@ fn effective(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
             }
             continue;
         }
-        let Some(raw) =
-            matches.get_raw(id).filter(|_| key != "api-key" || matches.get_one::<String>(id).is_some_and(|key| !key.is_empty()))
+        let Some(raw) = matches
+            .get_raw(id)
+            .filter(|_| key != "api-key" || matches.get_one::<String>(id).is_some_and(|key| !key.is_empty()))
         else {
             continue;
         };
@@ -343,7 +377,8 @@ fn effective(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
 
 /// The text of a stored configuration.
 pub(super) fn to_yaml(effective: &Map<String, Value>) -> Result<String, Error> {
-    serde_saphyr::to_string(effective).map_err(|why| Error::Internal(format!("the configuration cannot be written as YAML: {why}")))
+    serde_saphyr::to_string(effective)
+        .map_err(|why| Error::Internal(format!("the configuration cannot be written as YAML: {why}")))
 }
 
 #[cfg(test)]
@@ -368,16 +403,28 @@ mod tests {
 
     #[test]
     fn the_effective_configuration_reads_back_as_itself() {
-        let first =
-            parsed(&["tonnage", "run", "--rate", "50/s", "--salt", "0012", "--slo", "p99 ttft<=2s", "--metadata", "a=b", "--no-stream"]);
+        let first = parsed(&[
+            "tonnage",
+            "run",
+            "--rate",
+            "50/s",
+            "--salt",
+            "0012",
+            "--slo",
+            "p99 ttft<=2s",
+            "--metadata",
+            "a=b",
+            "--no-stream",
+        ]);
         let (_folder, path) = file(&to_yaml(&first.effective).unwrap());
         assert_eq!(parsed(&["tonnage", "run", "-c", &path]).effective, first.effective);
     }
 
     #[test]
     fn flags_win_over_the_file_and_take_their_rivals_with_them() {
-        let (_folder, path) =
-            file("rate: 5\nduration: 10s\nmax_in_flight: 7\nslo: ['p99 ttft<=2s', 'tpot<=50ms']\nextra-body: {top_k: 3}\n");
+        let (_folder, path) = file(
+            "rate: 5\nduration: 10s\nmax_in_flight: 7\nslo: ['p99 ttft<=2s', 'tpot<=50ms']\nextra-body: {top_k: 3}\n",
+        );
         let kept = parsed(&["tonnage", "run", "-c", &path, "--requests", "30", "--slo", "ttft<=1s"]).effective;
         assert_eq!((&kept["rate"], &kept["requests"], kept.get("duration")), (&Value::from(5), &Value::from(30), None));
         assert_eq!((&kept["max-in-flight"], &kept["slo"]), (&Value::from(7), &serde_json::json!(["ttft<=1s"])));
@@ -387,9 +434,12 @@ mod tests {
 
     #[test]
     fn a_misspelt_key_and_a_wrong_value_name_file_and_key() {
-        for (text, wanted) in
-            [("raet: 5/s", "did you mean `rate`?"), ("rate: fast", "--rate"), ("json: 7", "no switch"), ("rate: [", "test.yaml:")]
-        {
+        for (text, wanted) in [
+            ("raet: 5/s", "did you mean `rate`?"),
+            ("rate: fast", "--rate"),
+            ("json: 7", "no switch"),
+            ("rate: [", "test.yaml:"),
+        ] {
             let (_folder, path) = file(text);
             let line = ["tonnage", "run", "-c", &path].map(OsString::from);
             match parse(&line) {
@@ -404,7 +454,10 @@ mod tests {
 
     #[test]
     fn secrets_never_reach_what_is_stored() {
-        for line in [["--api-key", "k1", "--header", "X-Api-Key: k2"].as_slice(), &["--api-key=k3", "--header=authorization: k4"]] {
+        for line in [
+            ["--api-key", "k1", "--header", "X-Api-Key: k2"].as_slice(),
+            &["--api-key=k3", "--header=authorization: k4"],
+        ] {
             let parsed = parsed(&[&["tonnage", "run"], line].concat());
             let stored = format!("{:?} {:?}", parsed.effective, parsed.command);
             assert!(!["k1", "k2", "k3", "k4"].iter().any(|key| stored.contains(key)), "{stored}");

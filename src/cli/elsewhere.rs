@@ -7,17 +7,30 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 /// Options that are written otherwise here: what is typed, and what to write.
 const OPTIONS: &[(&[&str], &str)] = &[
     (&["--request-rate", "--qps", "--rps", "--req-rate", "--arrival-rate"], "write --rate 5/s"),
-    (&["--num-prompts", "--num-requests", "--request-count", "--max-requests", "--number", "-n"], "write --requests 200"),
-    (&["--url", "--base-url", "--api-base", "--host", "--endpoint-url", "--server"], "write --target http://localhost:8000"),
+    (
+        &["--num-prompts", "--num-requests", "--request-count", "--max-requests", "--number", "-n"],
+        "write --requests 200",
+    ),
+    (
+        &["--url", "--base-url", "--api-base", "--host", "--endpoint-url", "--server"],
+        "write --target http://localhost:8000",
+    ),
     (
         &["--concurrency", "--max-concurrency", "--num-concurrent", "--parallel", "--users", "--num-users"],
-        "`tonnage run --load concurrent:16` keeps 16 in flight, a closed loop; `tonnage sweep --concurrency 1,4,16` plays several; in an open loop \
+        "`tonnage run --load concurrent:16` keeps 16 in flight, a closed loop; `tonnage sweep --concurrency 1,4,16` \
+         plays several; in an open loop \
          --max-in-flight bounds what a rate puts in flight",
     ),
     (&["--speed", "--speedup", "--replay-speed"], "write --time-scale 10: ten times as fast as recorded"),
     (&["--max-seconds", "--time", "--duration-s", "--run-time"], "write --duration 60s"),
-    (&["--input-len", "--random-input-len", "--isl", "--prompt-tokens", "--synthetic-input-tokens-mean"], "write --input-tokens 512"),
-    (&["--output-len", "--random-output-len", "--osl", "--max-tokens", "--max-new-tokens"], "write --output-tokens 128"),
+    (
+        &["--input-len", "--random-input-len", "--isl", "--prompt-tokens", "--synthetic-input-tokens-mean"],
+        "write --input-tokens 512",
+    ),
+    (
+        &["--output-len", "--random-output-len", "--osl", "--max-tokens", "--max-new-tokens"],
+        "write --output-tokens 128",
+    ),
     (&["--dataset", "--dataset-path", "--data"], "write --prompts FILE"),
     (&["--burstiness"], "write --process gamma:2, the coefficient of variation of the gaps: 1 ÷ √burstiness"),
     (&["--dry-run"], "`tonnage plan` takes the same load, prints and draws it, and sends nothing"),

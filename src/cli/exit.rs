@@ -50,14 +50,21 @@ impl Exit {
                 None => Self::Interrupted,
                 Some(Outcome::TargetLost) => Self::TargetLost,
                 // Refused to the last one: that says nothing of a rate.
-                Some(Outcome::Infeasible) if report.trials.iter().all(|trial| trial.run_totals.completed == 0) => Self::TargetLost,
+                Some(Outcome::Infeasible) if report.trials.iter().all(|trial| trial.run_totals.completed == 0) => {
+                    Self::TargetLost
+                }
                 _ if !search.doubts.is_empty() => Self::Inconclusive,
                 Some(Outcome::Infeasible) => Self::Failed,
                 Some(Outcome::BudgetSpent | Outcome::GeneratorUnfit) => Self::Inconclusive,
-                _ if search.certificate.as_ref().is_some_and(|certificate| certificate.result != Certified::Pass) => Self::Inconclusive,
-                Some(Outcome::Found | Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached) => {
-                    Self::Done
+                _ if search.certificate.as_ref().is_some_and(|certificate| certificate.result != Certified::Pass) => {
+                    Self::Inconclusive
                 }
+                Some(
+                    Outcome::Found
+                    | Outcome::MaxRateReached
+                    | Outcome::MaxConcurrencyReached
+                    | Outcome::MaxTimeScaleReached,
+                ) => Self::Done,
             };
         }
         let cut_short = report.sweep.as_ref().is_some_and(|findings| findings.finished.is_none());

@@ -33,7 +33,12 @@ impl Limit {
 /// all.
 pub(super) fn read_bytes(path: &Path, limit: Limit, advice: &str) -> Result<Vec<u8>, Error> {
     let failed = |why: io::Error| Error::input(path, format!("cannot be read: {}; {advice}", plain(&why)));
-    let too_large = || Error::input(path, format!("is larger than {}, the most that is read of {}; {advice}", limit.stated(), limit.what));
+    let too_large = || {
+        Error::input(
+            path,
+            format!("is larger than {}, the most that is read of {}; {advice}", limit.stated(), limit.what),
+        )
+    };
     let file = File::open(path).map_err(failed)?;
     let about = file.metadata().map_err(failed)?;
     if about.is_dir() {
@@ -50,7 +55,8 @@ pub(super) fn read_bytes(path: &Path, limit: Limit, advice: &str) -> Result<Vec<
 
 /// The same for a file of text.
 pub(super) fn read_text(path: &Path, limit: Limit, advice: &str) -> Result<String, Error> {
-    String::from_utf8(read_bytes(path, limit, advice)?).map_err(|_| Error::input(path, format!("is not UTF-8 text; {advice}")))
+    String::from_utf8(read_bytes(path, limit, advice)?)
+        .map_err(|_| Error::input(path, format!("is not UTF-8 text; {advice}")))
 }
 
 /// What the system says, without its number.
@@ -76,7 +82,8 @@ const LONGEST_NAME: usize = 255;
 /// ends with a hash of the whole name, so that two long names stay two files.
 pub(super) fn file_name(name: &str) -> String {
     const LONGEST: usize = LONGEST_NAME - 55;
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "+-_.".contains(c) { c } else { '_' }).collect();
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || "+-_.".contains(c) { c } else { '_' }).collect();
     let plain = plain.trim_start_matches('.');
     if plain.len() <= LONGEST {
         return plain.to_owned();
@@ -106,7 +113,9 @@ impl Lock {
                 Ok(file) => file,
                 Err(why) if why.kind() == io::ErrorKind::AlreadyExists => match standing(&path) {
                     Ok(Some(file)) => file,
-                    Ok(None) => return Err(Error::output(&path, "is no file; remove it by hand, or name another folder")),
+                    Ok(None) => {
+                        return Err(Error::output(&path, "is no file; remove it by hand, or name another folder"));
+                    }
                     Err(why) if why.kind() == io::ErrorKind::NotFound => continue,
                     Err(why) => return Err(failed(why)),
                 },
@@ -122,7 +131,8 @@ impl Lock {
             if !same.unwrap_or(false) {
                 continue;
             }
-            let who = format!("process {} on {}", std::process::id(), rustix::system::uname().nodename().to_string_lossy());
+            let who =
+                format!("process {} on {}", std::process::id(), rustix::system::uname().nodename().to_string_lossy());
             file.set_len(0).and_then(|()| file.write_all(who.as_bytes())).map_err(failed)?;
             return Ok(Self { path, _file: file });
         }
@@ -152,7 +162,10 @@ fn held(folder: &Path, mut file: &File) -> Error {
     let mut who = String::new();
     let read = file.rewind().and_then(|()| file.take(200).read_to_string(&mut who));
     let who = if read.is_ok() && !who.trim().is_empty() { who.trim().to_owned() } else { "another process".to_owned() };
-    Error::output(folder, format!("{who} is writing a result there; wait until it ends, or name another folder with --out"))
+    Error::output(
+        folder,
+        format!("{who} is writing a result there; wait until it ends, or name another folder with --out"),
+    )
 }
 
 #[cfg(test)]
@@ -168,7 +181,10 @@ mod tests {
             fs::write(&path, vec![b'x'; length]).unwrap();
             match read_bytes(&path, limit, "give less") {
                 Ok(bytes) => assert!(fits && bytes.len() == length),
-                Err(error) => assert!(!fits && error.to_string().ends_with("the most that is read of a test; give less"), "{error}"),
+                Err(error) => assert!(
+                    !fits && error.to_string().ends_with("the most that is read of a test; give less"),
+                    "{error}"
+                ),
             }
         }
         // Endless, and without a length to look at.
@@ -205,7 +221,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = Lock::take(folder.path()).unwrap();
         let refused = Lock::take(folder.path()).unwrap_err().to_string();
-        assert!(refused.contains(&format!("process {}", std::process::id())) && refused.contains("is writing a result there"), "{refused}");
+        assert!(
+            refused.contains(&format!("process {}", std::process::id()))
+                && refused.contains("is writing a result there"),
+            "{refused}"
+        );
         drop(first);
         // What a killed process leaves: the file, and no lock on it.
         fs::write(folder.path().join(LOCK), "process 1 on elsewhere").unwrap();

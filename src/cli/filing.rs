@@ -140,7 +140,12 @@ impl Filing {
 }
 
 impl<S: Sink> Filing<S> {
-    fn open_with(folder: &Folder, header: &Header, kept: Kept, open: fn(&Path) -> io::Result<S>) -> Result<Self, Error> {
+    fn open_with(
+        folder: &Folder,
+        header: &Header,
+        kept: Kept,
+        open: fn(&Path) -> io::Result<S>,
+    ) -> Result<Self, Error> {
         let records_path = folder.file(RECORDS);
         let writer = open(&records_path)
             .and_then(|sink| Writer::new(sink, header))
@@ -170,7 +175,8 @@ impl<S: Sink> Filing<S> {
     /// Files `record`; the prompt of a failed one is made again from `plan`.
     pub(super) fn file(&mut self, record: &Record, plan: &Plan) {
         if let Some(writer) = &mut self.writer
-            && let Err(why) = writer.write(record).and_then(|()| self.spool.as_mut().map_or(Ok(()), |spool| spool.write(record)))
+            && let Err(why) =
+                writer.write(record).and_then(|()| self.spool.as_mut().map_or(Ok(()), |spool| spool.write(record)))
         {
             self.give_up_records(&why.to_string());
         }
@@ -196,14 +202,18 @@ impl<S: Sink> Filing<S> {
     }
 
     fn give_up_records(&mut self, why: &str) {
-        let text = format!("{why}; the records end here, the load goes on, and its result is printed. Is there room on the disk?");
+        let text = format!(
+            "{why}; the records end here, the load goes on, and its result is printed. Is there room on the disk?"
+        );
         self.losses.note(&Error::output(&self.records_path, text));
         (self.writer, self.broken) = (None, true);
     }
 
     fn give_up_failures(&mut self, why: &io::Error) {
-        self.losses
-            .note(&Error::output(&self.failures.path, format!("{why}; it ends here, and the load goes on. Is there room on the disk?")));
+        self.losses.note(&Error::output(
+            &self.failures.path,
+            format!("{why}; it ends here, and the load goes on. Is there room on the disk?"),
+        ));
         (self.failures.sink, self.failures.kept, self.broken) = (None, false, true);
     }
 
@@ -275,7 +285,11 @@ impl<S: Write> Failures<S> {
         if self.left_out > 0
             && let Some(sink) = &mut self.sink
         {
-            writeln!(sink, "{{\"left_out\":{},\"why\":\"this file ends at {} bytes\"}}", self.left_out, self.most_bytes)?;
+            writeln!(
+                sink,
+                "{{\"left_out\":{},\"why\":\"this file ends at {} bytes\"}}",
+                self.left_out, self.most_bytes
+            )?;
         }
         self.sink.as_mut().map_or(Ok(()), Write::flush)
     }
@@ -326,14 +340,30 @@ mod tests {
 
     fn plan() -> Plan {
         let none = std::time::Duration::ZERO;
-        let timeline = Timeline::new(Process::Even, "10/s".parse::<Rate>().unwrap(), Extent::Requests(9), none, none, Seed::new(1));
+        let timeline = Timeline::new(
+            Process::Even,
+            "10/s".parse::<Rate>().unwrap(),
+            Extent::Requests(9),
+            none,
+            none,
+            Seed::new(1),
+        );
         Plan::new(Load::Open(timeline), Workload::default(), Seed::new(1), None)
     }
 
     fn header() -> Header {
         let window = Window { start: Offset::ZERO, end: Offset::from_secs(1.0) };
         let (load_end, detail) = (window.end, Detail::Full);
-        Header { plan_fingerprint: None, window, load_end, drain_end: None, not_due: None, streamed: true, detail, shard: None }
+        Header {
+            plan_fingerprint: None,
+            window,
+            load_end,
+            drain_end: None,
+            not_due: None,
+            streamed: true,
+            detail,
+            shard: None,
+        }
     }
 
     fn failed(id: u64) -> Record {
@@ -388,7 +418,9 @@ mod tests {
         assert_eq!(lines.len() as u64 - 1 + left_out, 200);
         assert!(text.len() < 6_000 && left_out > 100, "{} bytes, {left_out} left out", text.len());
         assert!(folder.losses().left_out().unwrap().contains(&left_out.to_string()));
-        assert!(!text.contains(|c| c != '\n' && crate::units::is_hidden(c)) && lines[0]["model"] == "m\u{1b}[31m\u{9b}");
+        assert!(
+            !text.contains(|c| c != '\n' && crate::units::is_hidden(c)) && lines[0]["model"] == "m\u{1b}[31m\u{9b}"
+        );
     }
 
     #[test]

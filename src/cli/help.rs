@@ -24,7 +24,10 @@ pub(super) fn help(arguments: &HelpArguments) -> Result<ExitCode, Error> {
             let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
             let accepted = format!("accepted is metrics, slo, profiles, sim, or a verb: {}", verbs.join(", "));
             let found = command.find_subcommand_mut(verb);
-            found.ok_or_else(|| Error::usage("help", format!("`{verb}` is no topic"), accepted))?.render_help().to_string()
+            found
+                .ok_or_else(|| Error::usage("help", format!("`{verb}` is no topic"), accepted))?
+                .render_help()
+                .to_string()
         }
     };
     print(&text)?;

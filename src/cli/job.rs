@@ -93,7 +93,8 @@ impl Job {
     pub(super) fn counted(&mut self, workload: Workload) -> Workload {
         let Some(tokenizer) = &self.tokenizer else { return workload };
         self.notes.push(format!(
-            "prompts have exactly the length that {} counts; they are made while the load runs, about a millisecond for 1 000 tokens, and the server \
+            "prompts have exactly the length that {} counts; they are made while the load runs, about a millisecond \
+             for 1 000 tokens, and the server \
              counts the answers",
             tokenizer.name()
         ));
@@ -117,7 +118,11 @@ impl Job {
         if let Some(tokenizer) = &tokenizer {
             if plan.recording().is_some_and(Recording::has_blocks) {
                 let why = "cannot size a trace's prefix blocks, whose text is made of words";
-                return Err(Error::usage("--tokenizer", why, "drop it, or replay a trace without blocks (Azure, BurstGPT)"));
+                return Err(Error::usage(
+                    "--tokenizer",
+                    why,
+                    "drop it, or replay a trace without blocks (Azure, BurstGPT)",
+                ));
             }
             plan = plan.counted_by(Arc::clone(tokenizer));
         }
@@ -130,10 +135,13 @@ impl Job {
         }
         let whom = match (target.target.is_empty(), target.sim) {
             (false, Some(_)) => {
-                let why = "cannot be combined with --target: it says how the embedded server behaves, which is not asked then";
+                let why = "cannot be combined with --target: it says how the embedded server behaves, which is not \
+                    asked then";
                 return Err(Error::usage("--sim", why, "drop one of them"));
             }
-            (false, None) => Whom::Given(target.target.iter().map(|url| Target::parse(&with_scheme(url))).collect::<Result<_, _>>()?),
+            (false, None) => {
+                Whom::Given(target.target.iter().map(|url| Target::parse(&with_scheme(url))).collect::<Result<_, _>>()?)
+            }
             (true, profile) => Whom::Embedded(profile.unwrap_or_default()),
         };
         let tls = trust_of(&target, &whom)?;
@@ -142,12 +150,16 @@ impl Job {
         }
         let objectives = objectives_of(&judgement, !target.no_stream)?;
         if objectives.attainment_implied() {
-            notes.push("objectives without a statistic: joint attainment of 99 % is asked (--attainment changes it)".to_owned());
+            notes.push(
+                "objectives without a statistic: joint attainment of 99 % is asked (--attainment changes it)"
+                    .to_owned(),
+            );
         }
         let mut chat = RequestOptions::new(Vec::new(), Vec::new());
         chat.api_key = api_key_of(&target, parsed)?.map(Secret::new);
         chat.headers = headers_of(target.header, target.secret_header)?;
-        let authorized = chat.headers.iter().any(|header| header.to_ascii_lowercase().trim_start().starts_with("authorization"));
+        let authorized =
+            chat.headers.iter().any(|header| header.to_ascii_lowercase().trim_start().starts_with("authorization"));
         if authorized && parsed.key_is_typed && chat.api_key.is_some() {
             let why = "an Authorization header cannot be combined with --api-key, which sets that header too";
             return Err(Error::usage("--header", why, "drop one of them"));
@@ -208,7 +220,8 @@ impl Job {
 pub(super) fn objectives_of(judgement: &JudgementOptions, streamed: bool) -> Result<Objectives, Error> {
     Objectives::parse(&judgement.slo, None, None).map_err(|refusal| refusal.at("--slo"))?;
     let goodput = judgement.goodput.as_deref();
-    let objectives = Objectives::parse(&judgement.slo, goodput, judgement.attainment).map_err(|refusal| refusal.at("--goodput"))?;
+    let objectives =
+        Objectives::parse(&judgement.slo, goodput, judgement.attainment).map_err(|refusal| refusal.at("--goodput"))?;
     let asked = objectives.items().iter().any(|item| matches!(item, Objective::Attainment(_)));
     if judgement.attainment.is_some() && !asked {
         let why = "has nothing to attain: no objective speaks of single requests";
@@ -260,7 +273,9 @@ fn api_key_of(target: &TargetOptions, parsed: &Parsed) -> Result<Option<String>,
     match (lines.next(), lines.next()) {
         (Some(key), None) => Ok(Some(key.to_owned())),
         (None, _) => Err(Error::input(path, "holds no key; write the key into it, alone on one line")),
-        (Some(_), Some(_)) => Err(Error::input(path, "holds more than one line; write the key into it, alone on one line")),
+        (Some(_), Some(_)) => {
+            Err(Error::input(path, "holds more than one line; write the key into it, alone on one line"))
+        }
     }
 }
 
@@ -283,15 +298,18 @@ fn headers_of(headers: Vec<String>, secret: Vec<String>) -> Result<Vec<String>, 
     keep_secret(&of_headers(&headers, &secret));
     let named: Vec<&String> = secret.iter().filter(|header| !header.contains(':')).collect();
     let is_given = |name: &str| {
-        headers.iter().any(|header| header.split(':').next().is_some_and(|given| given.trim().eq_ignore_ascii_case(name.trim())))
+        headers
+            .iter()
+            .any(|header| header.split(':').next().is_some_and(|given| given.trim().eq_ignore_ascii_case(name.trim())))
     };
     if let Some(name) = named.iter().find(|name| !is_given(name)) {
         let why = format!("`{name}` names no header that --header gives");
         return Err(Error::usage("--secret-header", why, "accepted is 'NAME: VALUE', or the NAME of one of --header"));
     }
     let all = headers.into_iter().map(|header| ("--header", header));
-    let all: Vec<(&str, String)> =
-        all.chain(secret.into_iter().filter(|header| header.contains(':')).map(|header| ("--secret-header", header))).collect();
+    let all: Vec<(&str, String)> = all
+        .chain(secret.into_iter().filter(|header| header.contains(':')).map(|header| ("--secret-header", header)))
+        .collect();
     for (flag, header) in &all {
         let (name, value) = header.split_once(':').unwrap_or((header, ""));
         if value.trim().is_empty() {
@@ -310,8 +328,9 @@ fn headers_of(headers: Vec<String>, secret: Vec<String>) -> Result<Vec<String>, 
 
 fn extra_body_of(text: &str) -> Result<Map<String, Value>, Error> {
     keep_secret(&Secrets::new(of_body(text)));
-    let body: Map<String, Value> = serde_json::from_str(text)
-        .map_err(|why| Error::usage("--extra-body", format!("it is not a JSON object ({why})"), r#"accepted is '{"temperature": 0}'"#))?;
+    let body: Map<String, Value> = serde_json::from_str(text).map_err(|why| {
+        Error::usage("--extra-body", format!("it is not a JSON object ({why})"), r#"accepted is '{"temperature": 0}'"#)
+    })?;
     if lacks_secret(&body) {
         let why = "a value of it was left out when the configuration was stored";
         return Err(Error::usage("--extra-body", why, "give it again on the command line"));
@@ -341,7 +360,11 @@ fn effective_of(mut effective: Map<String, Value>, whom: &Whom, plan: &Plan, sal
             if let Some((process, _)) = timeline.law() {
                 if effective.contains_key("profile") {
                     // As text, whatever file it came from, so that the stored configuration needs no other.
-                    effective.extend(timeline.pattern().map(|pattern| ("profile".to_owned(), Value::from(pattern.profile.to_string()))));
+                    effective.extend(
+                        timeline
+                            .pattern()
+                            .map(|pattern| ("profile".to_owned(), Value::from(pattern.profile.to_string()))),
+                    );
                 } else {
                     effective.entry("rate").or_insert_with(|| Value::from(format!("{DEFAULT_RATE_PER_S}/s")));
                 }

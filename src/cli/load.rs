@@ -21,14 +21,20 @@ pub(super) const DEFAULT_RATE_PER_S: f64 = 10.0;
 pub(super) const DEFAULT_DURATION: Duration = Duration::from_secs(20);
 
 /// The plan that the options ask for; `closed` is the text of `--load`.
-pub(super) fn plan_of(schedule: &ScheduleOptions, workload: &WorkloadOptions, closed: Option<&str>, salt: Salt) -> Result<Plan, Error> {
+pub(super) fn plan_of(
+    schedule: &ScheduleOptions,
+    workload: &WorkloadOptions,
+    closed: Option<&str>,
+    salt: Salt,
+) -> Result<Plan, Error> {
     let load = if let Some(name) = closed {
         refuse_open_options(schedule)?;
         let extent = extent_of(schedule)?.unwrap_or(Extent::Duration(DEFAULT_DURATION));
         if let Extent::Requests(requests) = extent {
             refuse_many(requests, "--requests")?;
         }
-        let closed = Closed::named(name, extent, schedule.warmup, schedule.cooldown).map_err(|refusal| refusal.at("--load"))?;
+        let closed =
+            Closed::named(name, extent, schedule.warmup, schedule.cooldown).map_err(|refusal| refusal.at("--load"))?;
         if matches!(extent, Extent::Requests(_)) && !schedule.cooldown.is_zero() {
             return Err(Error::usage(
                 "--cooldown",
@@ -45,13 +51,15 @@ pub(super) fn plan_of(schedule: &ScheduleOptions, workload: &WorkloadOptions, cl
 
 /// What the options ask for in each request.
 pub(super) fn workload_of(options: &WorkloadOptions, salt: Salt) -> Result<Workload, Error> {
-    let (input, output) = (lengths_of("--input-tokens", &options.input_tokens)?, lengths_of("--output-tokens", &options.output_tokens)?);
+    let (input, output) =
+        (lengths_of("--input-tokens", &options.input_tokens)?, lengths_of("--output-tokens", &options.output_tokens)?);
     Ok(Workload::new(input, output).salted(salt))
 }
 
 /// The timeline that the options ask for. By count it is drawn here, to find where it ends.
 pub(super) fn timeline_of(schedule: &ScheduleOptions) -> Result<Timeline, Error> {
-    let (extent, process, seed) = (extent_of(schedule)?, schedule.process.unwrap_or(Process::Poisson), Seed::new(schedule.seed));
+    let (extent, process, seed) =
+        (extent_of(schedule)?, schedule.process.unwrap_or(Process::Poisson), Seed::new(schedule.seed));
     let (warmup, cooldown) = (schedule.warmup, schedule.cooldown);
     let pattern = pattern_of(schedule)?;
     let drawn = match extent {
@@ -64,7 +72,8 @@ pub(super) fn timeline_of(schedule: &ScheduleOptions) -> Result<Timeline, Error>
         // Without a profile what varies is --rate, which has no length of its own.
         let extent = extent.or(schedule.profile.is_none().then_some(Extent::Duration(DEFAULT_DURATION)));
         let _pass = LongPass::over(drawn, "drawing");
-        let timeline = Timeline::shaped(process, pattern, extent, warmup, cooldown, seed).map_err(|refusal| refusal.at(blamed))?;
+        let timeline =
+            Timeline::shaped(process, pattern, extent, warmup, cooldown, seed).map_err(|refusal| refusal.at(blamed))?;
         refuse_many(planned_about(&timeline), flag)?;
         return Ok(timeline);
     }
@@ -113,7 +122,9 @@ fn pattern_of(schedule: &ScheduleOptions) -> Result<Option<Pattern>, Error> {
 
 /// Reads a profile: a file by its ending, a list of mappings, AIBrix's JSON, or the text form.
 pub(super) fn profile_of(text: &str) -> Result<Profile, Error> {
-    let yaml = |text: &str| serde_saphyr::from_str::<Profile>(text).map_err(|why| (why.location(), why.without_snippet().to_string()));
+    let yaml = |text: &str| {
+        serde_saphyr::from_str::<Profile>(text).map_err(|why| (why.location(), why.without_snippet().to_string()))
+    };
     let path = Path::new(text);
     let bytes = || read_bytes(path, Limit::PROFILE, "check --profile");
     let whole = || read_text(path, Limit::PROFILE, "check --profile");
@@ -161,7 +172,8 @@ pub(super) fn profile_of(text: &str) -> Result<Profile, Error> {
 pub(super) fn idle_overlays(overlays: &[Overlay], spans: Spans) -> Vec<String> {
     let length = spans.cooldown.end.since(spans.window.start);
     let idle = overlays.iter().filter(|overlay| overlay.comes_after(length));
-    idle.map(|overlay| format!("{overlay}: does nothing, as the load is over after {}", seconds(length.as_secs_f64()))).collect()
+    idle.map(|overlay| format!("{overlay}: does nothing, as the load is over after {}", seconds(length.as_secs_f64())))
+        .collect()
 }
 
 /// Refuses an open load of no request.
@@ -194,9 +206,11 @@ pub(super) fn extent_of(schedule: &ScheduleOptions) -> Result<Option<Extent>, Er
             "cannot be combined with --duration: each alone says where the measured window ends",
             "drop one of them (--rate 50/s --requests 3000 lasts about 60 s)",
         )),
-        (Some(duration), None) if duration.is_zero() => {
-            Err(Error::usage("--duration", "a window of no length measures nothing", "accepted is a time above 0, as in 60s"))
-        }
+        (Some(duration), None) if duration.is_zero() => Err(Error::usage(
+            "--duration",
+            "a window of no length measures nothing",
+            "accepted is a time above 0, as in 60s",
+        )),
         (Some(duration), None) => Ok(Some(Extent::Duration(duration))),
         (None, Some(requests)) => Ok(Some(Extent::Requests(requests))),
         (None, None) => Ok(None),
@@ -226,7 +240,8 @@ pub(super) fn lengths_of(flag: &str, text: &str) -> Result<LengthSpec, Error> {
     match LengthSpec::path_of(text) {
         Some(path) => {
             let path = Path::new(path);
-            let file = File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check {flag}")))?;
+            let file =
+                File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check {flag}")))?;
             LengthSpec::from_lines(BufReader::new(file), path)
         }
         None => text.parse().map_err(|refusal: Refusal| refusal.at(flag)),

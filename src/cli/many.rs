@@ -26,7 +26,9 @@ pub(super) fn begun_in(folder: &Path, parsed: &Parsed, of_a_resumption: &[&str])
     let path = folder.join("result.json");
     let report = read(&path)?;
     // A body with a secret in it is given again: it was not stored whole.
-    let again = |key: &str| key == "extra-body" && report.config.get(key).is_some_and(|saved| parsed.effective.get(key) == Some(saved));
+    let again = |key: &str| {
+        key == "extra-body" && report.config.get(key).is_some_and(|saved| parsed.effective.get(key) == Some(saved))
+    };
     if let Some(key) = parsed.typed.iter().find(|key| !of_a_resumption.contains(&key.as_str()) && !again(key)) {
         let why = "cannot be changed when it goes on: its loads would no longer belong together";
         return Err(Error::usage(format!("--{key}"), why, "drop it, or begin anew without --resume"));
@@ -35,7 +37,13 @@ pub(super) fn begun_in(folder: &Path, parsed: &Parsed, of_a_resumption: &[&str])
 }
 
 /// The folder of the result; emptied, unless it goes on.
-pub(super) fn folder_of(job: &Job, found: &Found, claimed: Option<Folder>, started: SystemTime, resumed: bool) -> Result<Folder, Error> {
+pub(super) fn folder_of(
+    job: &Job,
+    found: &Found,
+    claimed: Option<Folder>,
+    started: SystemTime,
+    resumed: bool,
+) -> Result<Folder, Error> {
     let folder = claimed.map_or_else(|| Folder::claim(&default_path(found, started, job.verb), Replace::Never), Ok)?;
     if !resumed {
         if folder.holds_result() {
@@ -52,7 +60,10 @@ pub(super) async fn hear(mut signals: Signals, interrupter: Interrupter, halted:
     signals.next().await;
     halted.store(true, Ordering::Relaxed);
     interrupter.interrupt();
-    lines.push("interrupted: nothing more is sent; what is in flight is followed to its end; interrupt again to let go of it".to_owned());
+    lines.push(
+        "interrupted: nothing more is sent; what is in flight is followed to its end; interrupt again to let go of it"
+            .to_owned(),
+    );
     loop {
         signals.next().await;
         interrupter.interrupt();

@@ -15,7 +15,8 @@ use crate::report::Report;
 use crate::units::{Shard, count, seconds};
 use crate::workload::BodyFingerprint;
 
-/// Options that say what is asked and how it is judged: the same in all shards of one load. The plan's own are in its fingerprint.
+/// Options that say what is asked and how it is judged: the same in all shards of one load. The plan's own are in its
+/// fingerprint.
 const OF_ALL: &[&str] = &[
     "model",
     "endpoint",
@@ -45,12 +46,14 @@ struct Part {
 pub(super) fn merge(paths: &[PathBuf]) -> Result<Report, Error> {
     let mut parts: Vec<Part> = paths.iter().map(|path| part(path)).collect::<Result<_, _>>()?;
     parts.sort_by_key(|part| part.shard.number());
-    let (first, others) = parts.split_first().ok_or_else(|| Error::usage("report", "no result was given", "give a result folder"))?;
+    let (first, others) =
+        parts.split_first().ok_or_else(|| Error::usage("report", "no result was given", "give a result folder"))?;
     others.iter().try_for_each(|other| refuse_unlike(first, other))?;
     refuse_gaps(&parts)?;
     let mut origins = parts.iter().map(origin).collect::<Result<Vec<_>, _>>()?;
     origins.sort_unstable();
-    let apart = origins.last().zip(origins.first()).map_or(0.0, |(last, first)| last.duration_since(*first).as_secs_f64());
+    let apart =
+        origins.last().zip(origins.first()).map_or(0.0, |(last, first)| last.duration_since(*first).as_secs_f64());
     let mut trial = Trial::clone(&first.trial);
     let (mut flights, mut integral_s) = (first.flights.clone(), first.trial.concurrency.map(|held| held.integral_s));
     for other in others {
@@ -68,8 +71,11 @@ pub(super) fn merge(paths: &[PathBuf]) -> Result<Report, Error> {
 fn whole(parts: &[Part], first: &Report, trial: &Trial) -> Report {
     let mut report = first.clone();
     report.config.remove("shard");
-    report.body_fingerprint =
-        parts.iter().map(|part| part.report.body_fingerprint.as_deref()).collect::<Option<Vec<_>>>().and_then(BodyFingerprint::hex_of_all);
+    report.body_fingerprint = parts
+        .iter()
+        .map(|part| part.report.body_fingerprint.as_deref())
+        .collect::<Option<Vec<_>>>()
+        .and_then(BodyFingerprint::hex_of_all);
     let everywhere = |note: &String| parts.iter().all(|part| part.report.notes.contains(note));
     report.notes.retain(everywhere);
     for part in parts {
@@ -104,10 +110,16 @@ fn part(path: &Path) -> Result<Part, Error> {
     let report = read(&result)?;
     let again = "run it again, or leave all of its plan's shards out";
     if report.is_unfinished() {
-        return Err(Error::input(&result, format!("is of a run that did not end, and would leave a hole in the merged load; {again}")));
+        return Err(Error::input(
+            &result,
+            format!("is of a run that did not end, and would leave a hole in the merged load; {again}"),
+        ));
     }
     let [saved] = report.trials.as_slice() else {
-        let why = format!("holds {} loads, and only shards of one load are merged; give one result at a time", report.trials.len());
+        let why = format!(
+            "holds {} loads, and only shards of one load are merged; give one result at a time",
+            report.trials.len()
+        );
         return Err(Error::input(&result, why));
     };
     let Some(shard) = saved.load.shard else {
@@ -118,10 +130,16 @@ fn part(path: &Path) -> Result<Part, Error> {
     };
     if saved.ended != Ended::Complete {
         let end = seconds(saved.window.end.as_secs());
-        return Err(Error::input(&result, format!("was cut short: its window ends at {end}, before that of the plan; {again}")));
+        return Err(Error::input(
+            &result,
+            format!("was cut short: its window ends at {end}, before that of the plan; {again}"),
+        ));
     }
     if !records.exists() {
-        return Err(Error::input(&records, "is missing: shards are merged from their records; restore it, or run with --records jsonl"));
+        return Err(Error::input(
+            &records,
+            "is missing: shards are merged from their records; restore it, or run with --records jsonl",
+        ));
     }
     let (mut flights, mut sessions) = (Flights::default(), HashSet::new());
     let refolded = refold(&records, saved, &report, &report.plan_fingerprint, |record| {
@@ -137,18 +155,25 @@ fn part(path: &Path) -> Result<Part, Error> {
         if is_own {
             Ok(())
         } else {
-            Err(Error::input(&records, format!("holds request {}, which is not of shard {shard}; restore it from a copy", record.id)))
+            Err(Error::input(
+                &records,
+                format!("holds request {}, which is not of shard {shard}; restore it from a copy", record.id),
+            ))
         }
     })?;
     match refolded {
         Refolded::Same { trial, .. } => Ok(Part { path: path.to_owned(), shard, trial, flights, report }),
-        Refolded::Lacking(why) => Err(Error::input(&records, format!("cannot be merged: {why}; run the shards with --records jsonl"))),
+        Refolded::Lacking(why) => {
+            Err(Error::input(&records, format!("cannot be merged: {why}; run the shards with --records jsonl")))
+        }
     }
 }
 
 /// Refuses two results that are not of one load.
 fn refuse_unlike(first: &Part, other: &Part) -> Result<(), Error> {
-    let refuse = |why: String| Err(Error::input(&other.path, format!("{why} {}; merge the shards of one plan", first.path.display())));
+    let refuse = |why: String| {
+        Err(Error::input(&other.path, format!("{why} {}; merge the shards of one plan", first.path.display())))
+    };
     if other.shard.of() != first.shard.of() {
         return refuse(format!("is shard {} and belongs to another split than {} in", other.shard, first.shard));
     }
@@ -163,8 +188,12 @@ fn refuse_unlike(first: &Part, other: &Part) -> Result<(), Error> {
         let shown = |part: &Part| part.report.config.get(*key).map_or_else(|| "not given".to_owned(), Value::to_string);
         return refuse(format!("has --{key} {}, and {} stands in", shown(other), shown(first)));
     }
-    if other.report.target.model != first.report.target.model || other.report.target.simulated != first.report.target.simulated {
-        return refuse("asked another model, or a simulated server, and so did not load the same service as".to_owned());
+    if other.report.target.model != first.report.target.model
+        || other.report.target.simulated != first.report.target.simulated
+    {
+        return refuse(
+            "asked another model, or a simulated server, and so did not load the same service as".to_owned(),
+        );
     }
     Ok(())
 }
@@ -176,17 +205,25 @@ fn refuse_gaps(parts: &[Part]) -> Result<(), Error> {
         return Err(Error::input(&two.path, why));
     }
     let of = parts.first().map_or(0, |part| part.shard.of());
-    let missing: Vec<String> =
-        (1..=of).filter(|number| parts.iter().all(|part| part.shard.number() != *number)).map(|number| format!("{number}/{of}")).collect();
+    let missing: Vec<String> = (1..=of)
+        .filter(|number| parts.iter().all(|part| part.shard.number() != *number))
+        .map(|number| format!("{number}/{of}"))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Error::usage("report", format!("of the plan's shards {} was not given", missing.join(", ")), "give the folders of all of them"))
+    Err(Error::usage(
+        "report",
+        format!("of the plan's shards {} was not given", missing.join(", ")),
+        "give the folders of all of them",
+    ))
 }
 
 fn origin(part: &Part) -> Result<Timestamp, Error> {
     let started = &part.report.started;
-    started.parse().map_err(|_| Error::input(&part.path, format!("`{started}` is no instant to begin at; restore its result.json")))
+    started.parse().map_err(|_| {
+        Error::input(&part.path, format!("`{started}` is no instant to begin at; restore its result.json"))
+    })
 }
 
 /// When requests were in flight.

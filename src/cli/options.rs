@@ -16,12 +16,17 @@ use crate::error::Refusal;
 use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim::Profile;
 use crate::sizing::{Balancing, Growth, Price};
-use crate::trace::{Columns, Format, OnEmpty, RateScale, Reading, Reshape, Sample, Spread, Think, TimeUnit, parse_delimiter, parse_window};
+use crate::trace::{
+    Columns, Format, OnEmpty, RateScale, Reading, Reshape, Sample, Spread, Think, TimeUnit, parse_delimiter,
+    parse_window,
+};
 use crate::units::{Rate, Ratio, Shard, Window, parse_duration};
 
 /// Reads a whole number.
 pub(super) fn whole(text: &str) -> Result<u64, Refusal> {
-    text.trim().parse().map_err(|_| Refusal::new(format!("`{text}` is not a whole number"), "accepted is 0 to 18446744073709551615"))
+    text.trim()
+        .parse()
+        .map_err(|_| Refusal::new(format!("`{text}` is not a whole number"), "accepted is 0 to 18446744073709551615"))
 }
 
 /// Reads a count of at least one.
@@ -36,12 +41,22 @@ fn from_one(text: &str) -> Result<u64, Refusal> {
 const MOST: u64 = u32::MAX as u64;
 
 /// Reads a whole number within `range`.
-pub(super) fn within<N: TryFrom<u64>>(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<N, Refusal> + Clone + Send + Sync + 'static {
+pub(super) fn within<N: TryFrom<u64>>(
+    range: RangeInclusive<u64>,
+) -> impl Fn(&str) -> Result<N, Refusal> + Clone + Send + Sync + 'static {
     move |text| {
-        let number = text.trim().parse().ok().filter(|number| range.contains(number)).and_then(|number| N::try_from(number).ok());
+        let number = text
+            .trim()
+            .parse()
+            .ok()
+            .filter(|number| range.contains(number))
+            .and_then(|number| N::try_from(number).ok());
         number.ok_or_else(|| {
             let up_to = if *range.end() < MOST { format!(" to {}", range.end()) } else { String::new() };
-            Refusal::new(format!("`{text}` is out of range"), format!("accepted is a whole number from {}{up_to}", range.start()))
+            Refusal::new(
+                format!("`{text}` is out of range"),
+                format!("accepted is a whole number from {}{up_to}", range.start()),
+            )
         })
     }
 }
@@ -55,9 +70,12 @@ pub(super) fn parse_listen(text: &str) -> Result<SocketAddr, Refusal> {
         "*" => format!("0.0.0.0:{port}"),
         _ => text.to_owned(),
     };
-    whole
-        .parse()
-        .map_err(|_| Refusal::new(format!("`{text}` is no address to listen on"), "accepted is 127.0.0.1:8000, :8000 or 0.0.0.0:8000"))
+    whole.parse().map_err(|_| {
+        Refusal::new(
+            format!("`{text}` is no address to listen on"),
+            "accepted is 127.0.0.1:8000, :8000 or 0.0.0.0:8000",
+        )
+    })
 }
 
 /// Reads an overlay in its text form, or as the mapping of a configuration file.
@@ -65,8 +83,9 @@ fn overlay(text: &str) -> Result<Overlay, Refusal> {
     if !text.trim_start().starts_with('{') {
         return text.parse();
     }
-    serde_saphyr::from_str(text)
-        .map_err(|why| Refusal::new(why.without_snippet().to_string(), "see `tonnage help profiles` for the keys of each overlay"))
+    serde_saphyr::from_str(text).map_err(|why| {
+        Refusal::new(why.without_snippet().to_string(), "see `tonnage help profiles` for the keys of each overlay")
+    })
 }
 
 /// Whom to ask.
@@ -289,7 +308,8 @@ pub(super) struct ReplayOptions {
     #[arg(long, value_name = "SAMPLE", allow_hyphen_values = true)]
     pub(super) sample: Option<Sample>,
     /// Play the trace N times, one behind the other, its span and one mean gap apart
-    #[arg(long = "loop", value_name = "N", default_value = "1", value_parser = within::<u16>(1..=65_535), allow_hyphen_values = true)]
+    #[arg(long = "loop", value_name = "N", default_value = "1", value_parser = within::<u16>(1..=65_535),
+        allow_hyphen_values = true)]
     pub(super) loops: u16,
     /// How many sessions begin in a second, minute or hour, by chance, where the trace does not say when (weka)
     #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
@@ -306,7 +326,13 @@ pub(super) struct ReplayOptions {
 
 impl ReplayOptions {
     pub(super) fn reshape(&self) -> Reshape {
-        Reshape { gap_cap: self.gap_cap, spread: self.spread, sample: self.sample, loops: self.loops, rate_scale: self.rate_scale }
+        Reshape {
+            gap_cap: self.gap_cap,
+            spread: self.spread,
+            sample: self.sample,
+            loops: self.loops,
+            rate_scale: self.rate_scale,
+        }
     }
 }
 
@@ -383,14 +409,24 @@ pub(super) struct SizeOptions {
     #[arg(long, value_name = "N", default_value = "0", value_parser = within::<u32>(0..=1000), help_heading = "Demand")]
     pub(super) redundancy: u32,
     /// What one replica carries, instead of a RESULT; several are hardware choices
-    #[arg(long, value_name = "RATE[,RATE…]", value_delimiter = ',', help_heading = "Replicas (one value for all, or one for each RESULT)")]
+    #[arg(
+        long,
+        value_name = "RATE[,RATE…]",
+        value_delimiter = ',',
+        help_heading = "Replicas (one value for all, or one for each RESULT)"
+    )]
     pub(super) replica_rate: Vec<Rate>,
     /// Objectives (repeatable) that the rate has to meet: then the largest rate measured that met them counts
     /// [default: those that the result was judged by]
     #[arg(long, value_name = "OBJECTIVE", help_heading = "Replicas (one value for all, or one for each RESULT)")]
     pub(super) slo: Vec<String>,
     /// What it is called [default: the result's label, else its place]
-    #[arg(long, value_name = "NAME[,NAME…]", value_delimiter = ',', help_heading = "Replicas (one value for all, or one for each RESULT)")]
+    #[arg(
+        long,
+        value_name = "NAME[,NAME…]",
+        value_delimiter = ',',
+        help_heading = "Replicas (one value for all, or one for each RESULT)"
+    )]
     pub(super) name: Vec<String>,
     /// GPUs of one replica [default: 1]
     #[arg(
@@ -410,7 +446,12 @@ pub(super) struct SizeOptions {
     )]
     pub(super) price: Vec<Price>,
     /// The most replicas there are [default: no limit]
-    #[arg(long, value_name = "N[,N…]", value_delimiter = ',', help_heading = "Replicas (one value for all, or one for each RESULT)")]
+    #[arg(
+        long,
+        value_name = "N[,N…]",
+        value_delimiter = ',',
+        help_heading = "Replicas (one value for all, or one for each RESULT)"
+    )]
     pub(super) stock: Vec<u64>,
     /// Mean output tokens of a request, for the cost of a token [default: as measured]
     #[arg(

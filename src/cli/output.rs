@@ -116,7 +116,10 @@ impl Folder {
     fn respect(&self, replace: Replace) -> Result<(), Error> {
         let there = |name: &str| fs::symlink_metadata(self.file(name)).ok();
         let foreign = |name: &str, why: &str| {
-            Err(Error::output(self.file(name), format!("{why}, and is not overwritten; name another folder with --out, or move it away")))
+            Err(Error::output(
+                self.file(name),
+                format!("{why}, and is not overwritten; name another folder with --out, or move it away"),
+            ))
         };
         for name in OURS.into_iter().chain([POINTS]) {
             let plain = there(name).is_none_or(|about| if name == POINTS { about.is_dir() } else { about.is_file() });
@@ -137,7 +140,10 @@ impl Folder {
             return foreign(CONFIG, "is not as the result beside it left it");
         }
         if replace == Replace::Never {
-            let why = format!("it holds the result of {}; give --force to replace it, or name another folder with --out", saved.started);
+            let why = format!(
+                "it holds the result of {}; give --force to replace it, or name another folder with --out",
+                saved.started
+            );
             return Err(Error::output(&self.path, why));
         }
         Ok(())
@@ -193,7 +199,10 @@ impl Folder {
     /// Takes away what a load left in the folder of its records. A link that leads elsewhere is not followed.
     fn clear_point(&self) -> Result<(), Error> {
         if !fs::symlink_metadata(&self.path).is_ok_and(|about| about.is_dir()) {
-            return Err(Error::output(&self.path, "is a link or no folder of a result; name another folder with --out, or move it away"));
+            return Err(Error::output(
+                &self.path,
+                "is a link or no folder of a result; name another folder with --out, or move it away",
+            ));
         }
         [RECORDS, FAILURES].into_iter().try_for_each(|name| self.remove(name))
     }
@@ -202,7 +211,9 @@ impl Folder {
     pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
         let path = self.file(name);
         match fs::remove_file(&path) {
-            Err(why) if why.kind() != io::ErrorKind::NotFound => Err(Error::output(path, format!("{why}; remove it by hand"))),
+            Err(why) if why.kind() != io::ErrorKind::NotFound => {
+                Err(Error::output(path, format!("{why}; remove it by hand")))
+            }
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -211,7 +222,8 @@ impl Folder {
     pub(super) fn write(&self, name: &str, text: &str) -> Result<(), Error> {
         let (path, part) = (self.file(name), self.file(&format!(".{name}.part")));
         _ = fs::remove_file(&part);
-        let written = create(&part).and_then(|mut file| file.write_all(hidden(text).as_bytes()).and_then(|()| file.sync_all()));
+        let written =
+            create(&part).and_then(|mut file| file.write_all(hidden(text).as_bytes()).and_then(|()| file.sync_all()));
         written.and_then(|()| fs::rename(&part, &path)).map_err(|why| {
             _ = fs::remove_file(&part);
             Error::output(path, format!("{why}; is there room on the disk?"))

@@ -41,7 +41,11 @@ pub(super) fn show(plan: &Plan, shard: &ShardOptions, path: Option<&Path>, json:
     shard.start_at.map(until).transpose()?;
     if path.is_some_and(|path| path.as_os_str() == "-") {
         if json {
-            return Err(Error::usage("--export", "`-` and --json both want standard output", "drop one of them, or name a file"));
+            return Err(Error::usage(
+                "--export",
+                "`-` and --json both want standard output",
+                "drop one of them, or name a file",
+            ));
         }
         let rows = print_rows(|sink| export(plan, sink))?;
         say(&format!("{} rows on standard output", count(rows.saturating_sub(1))));
@@ -49,7 +53,9 @@ pub(super) fn show(plan: &Plan, shard: &ShardOptions, path: Option<&Path>, json:
     }
     // Opened first: a bad path is known before an hour of arrivals is drawn.
     let file = match path {
-        Some(path) => Some((path, File::create(path).map_err(|why| Error::output(path, format!("{why}; check --export")))?)),
+        Some(path) => {
+            Some((path, File::create(path).map_err(|why| Error::output(path, format!("{why}; check --export")))?))
+        }
         None => None,
     };
     let description = describe(plan).map_err(|refusal| refusal.at("--load"))?;
@@ -62,7 +68,8 @@ pub(super) fn show(plan: &Plan, shard: &ShardOptions, path: Option<&Path>, json:
         }
     }
     if json {
-        let described = Described { description: &description, start_at: shard.start_at.map(|start| start.to_string()) };
+        let described =
+            Described { description: &description, start_at: shard.start_at.map(|start| start.to_string()) };
         print(&json_text(&described, "the plan")?)?;
     } else {
         print(&text_of(plan, shard.start_at, &description))?;
@@ -105,14 +112,21 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         let (mean, high) = (curve.mean_per_s(spans.window), curve.highest_per_s());
         row(
             "expected",
-            format!("{:.1} in the window by the integral: {mean:.3}/s on average, {high:.3}/s at most", curve.expected_in(spans.window)),
+            format!(
+                "{:.1} in the window by the integral: {mean:.3}/s on average, {high:.3}/s at most",
+                curve.expected_in(spans.window)
+            ),
         );
     }
     if let Some(share) = description.share {
-        row("shard", format!("{}: {} of them; every figure below is of the whole plan", share.shard, count(share.planned)));
+        row(
+            "shard",
+            format!("{}: {} of them; every figure below is of the whole plan", share.shard, count(share.planned)),
+        );
     }
     if let Some(start) = start_at {
-        let end = SignedDuration::try_from_secs_f64(description.span_s).ok().and_then(|span| start.checked_add(span).ok());
+        let end =
+            SignedDuration::try_from_secs_f64(description.span_s).ok().and_then(|span| start.checked_add(span).ok());
         row("starts", end.map_or_else(|| start.to_string(), |end| format!("{start}, ends {end}")));
     }
     if let Some(recording) = plan.recording() {
@@ -133,7 +147,14 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
     }
     row("rate", figure(description.rate_per_s, |rate| format!("{rate:.3}/s")));
     let gap = &description.gap;
-    row("gaps", format!("mean {}, coefficient of variation {}", figure(gap.mean_s, seconds), figure(gap.cv, |cv| format!("{cv:.3}"))));
+    row(
+        "gaps",
+        format!(
+            "mean {}, coefficient of variation {}",
+            figure(gap.mean_s, seconds),
+            figure(gap.cv, |cv| format!("{cv:.3}"))
+        ),
+    );
     let dispersion = &description.dispersion;
     let index = |value: Option<f64>| figure(value, |index| format!("{index:.2}"));
     row(
@@ -146,7 +167,11 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         ),
     );
     let judged = if plan.quota().is_some() && description.law.is_some() { ", judged before the quota" } else { "" };
-    let law = if plan.recording().is_some() { "none: the instants are the trace's own".to_owned() } else { law_of(description) + judged };
+    let law = if plan.recording().is_some() {
+        "none: the instants are the trace's own".to_owned()
+    } else {
+        law_of(description) + judged
+    };
     row("law", law);
     row("fingerprint", description.fingerprint.clone());
     if let Some(picture) = &description.rate_picture {
@@ -184,7 +209,10 @@ fn law_of(description: &Description) -> String {
     } else if law.critical > TELLING {
         "too few requests to judge".to_owned()
     } else {
-        format!("{} {verdict} (Kolmogorov distance of gaps {:.4}, allowed {:.4})", law.asked, law.statistic, law.critical)
+        format!(
+            "{} {verdict} (Kolmogorov distance of gaps {:.4}, allowed {:.4})",
+            law.asked, law.statistic, law.critical
+        )
     }
 }
 

@@ -63,14 +63,12 @@ impl Player<'_> {
     fn or_halted(&self, stop: StopRule) -> StopRule {
         let halted = Arc::clone(&self.halted);
         match stop {
-            StopRule::Watch(watched) => {
-                StopRule::Watch(Arc::new(
-                    move |counts, sequence| {
-                        if halted.load(Ordering::Relaxed) { Course::Stop } else { watched(counts, sequence) }
-                    },
-                ))
+            StopRule::Watch(watched) => StopRule::Watch(Arc::new(move |counts, sequence| {
+                if halted.load(Ordering::Relaxed) { Course::Stop } else { watched(counts, sequence) }
+            })),
+            StopRule::When(rule) => {
+                StopRule::When(Arc::new(move |counts| rule(counts) || halted.load(Ordering::Relaxed)))
             }
-            StopRule::When(rule) => StopRule::When(Arc::new(move |counts| rule(counts) || halted.load(Ordering::Relaxed))),
             StopRule::Never => StopRule::When(Arc::new(move |_| halted.load(Ordering::Relaxed))),
         }
     }
@@ -102,7 +100,11 @@ impl Play for Player<'_> {
             gauge: Arc::clone(&gauge),
             clock: RunClock::starting_in(HEAD_START),
             // What is watched ends when it is decided.
-            load_end: if matches!(stop, StopRule::Watch(_)) { Offset::NEVER } else { spans.cooldown.end.max(spans.window.end) },
+            load_end: if matches!(stop, StopRule::Watch(_)) {
+                Offset::NEVER
+            } else {
+                spans.cooldown.end.max(spans.window.end)
+            },
             hidden: self.hidden,
             lines: self.lines.prefixed((self.heading)(self.place, &segment.label)),
         };
@@ -122,7 +124,9 @@ impl Play for Player<'_> {
             _ = filing.take().map(|filing| filing.finish(&header));
             Ok(trial)
         });
-        Ok(Box::pin(async move { filed.await.map_err(|why| Error::Internal(format!("a load could not be filed: {why}")))? }))
+        Ok(Box::pin(
+            async move { filed.await.map_err(|why| Error::Internal(format!("a load could not be filed: {why}")))? },
+        ))
     }
 
     async fn rest(&mut self) {

@@ -134,7 +134,9 @@ impl Drop for LongPass {
 /// Sends per second over the looks kept.
 fn rate(looks: &VecDeque<(Offset, u64)>) -> f64 {
     match (looks.front(), looks.back()) {
-        (Some((from, before)), Some((until, after))) if until > from => after.saturating_sub(*before) as f64 / until.secs_since(*from),
+        (Some((from, before)), Some((until, after))) if until > from => {
+            after.saturating_sub(*before) as f64 / until.secs_since(*from)
+        }
         _ => 0.0,
     }
 }

@@ -53,7 +53,8 @@ impl Counting {
         };
         let summary = loop {
             tokio::select! {
-                done = &mut counting => break done.map_err(|why| Error::Internal(format!("counting the answers failed: {why}")))?,
+                done = &mut counting => break done.map_err(|why| Error::Internal(format!("counting the answers failed: \
+                    {why}")))?,
                 () = signals.next() => stop.store(true, Ordering::Relaxed),
             }
         };
@@ -63,14 +64,18 @@ impl Counting {
             return Ok(Recounted::Interrupted);
         };
         match detail {
-            Some(_) => fs::rename(&part, &records).map_err(|why| Error::output(&records, format!("{why}; is there room?")))?,
+            Some(_) => {
+                fs::rename(&part, &records).map_err(|why| Error::output(&records, format!("{why}; is there room?")))?
+            }
             None => [RECORDS, ".records.jsonl.part"].into_iter().try_for_each(|name| folder.remove(name))?,
         }
         Ok(Recounted::All(Box::new(summary)))
     }
 
     fn pass(&self, records: &Path, spool: &Path, part: &Path, stop: &AtomicBool) -> Result<Option<Summary>, Error> {
-        let open = |path: &Path| File::open(path).map_err(|why| Error::input(path, format!("cannot be read again: {why}; run again")));
+        let open = |path: &Path| {
+            File::open(path).map_err(|why| Error::input(path, format!("cannot be read again: {why}; run again")))
+        };
         let refuse = |why: std::io::Error| Error::output(part, format!("{why}; is there room?"));
         let mut reader = Reader::new(BufReader::with_capacity(1 << 18, open(records)?), records)?;
         let mut texts = SpoolReader::new(BufReader::with_capacity(1 << 18, open(spool)?));
@@ -88,7 +93,9 @@ impl Counting {
             let mut batch = Vec::with_capacity(BATCH);
             for record in reader.by_ref().take(BATCH) {
                 let record = record?;
-                let text = texts.next(record.id).map_err(|why| Error::input(spool, format!("cannot be read again: {why}; run again")))?;
+                let text = texts
+                    .next(record.id)
+                    .map_err(|why| Error::input(spool, format!("cannot be read again: {why}; run again")))?;
                 batch.push((record, text));
             }
             if batch.is_empty() {
@@ -141,7 +148,8 @@ fn fill(record: &mut Record, text: &AnswerText, tokenizer: &Tokenizer) {
     if exchange.event_tokens.is_empty() && exchange.events > 0 && fits {
         let counts = tokenizer.count_by_piece(&whole, &text.event_ends);
         exchange.counted_output_tokens = Some(counts.iter().sum());
-        exchange.first_event_tokens = exchange.first_event_tokens.or(counts.first().copied().filter(|count| *count > 1));
+        exchange.first_event_tokens =
+            exchange.first_event_tokens.or(counts.first().copied().filter(|count| *count > 1));
         exchange.event_tokens = counts;
     } else {
         exchange.counted_output_tokens = Some(tokenizer.count(&whole));

@@ -45,7 +45,8 @@ pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<E
     let salt = if replay.plan_only {
         Salt::Off
     } else {
-        salt_of_all(&load.wire.salt, &load.shard, &parsed.given, load.schedule.seed)?.map_or_else(|| salt_of(&load.wire.salt), Ok)?
+        salt_of_all(&load.wire.salt, &load.shard, &parsed.given, load.schedule.seed)?
+            .map_or_else(|| salt_of(&load.wire.salt), Ok)?
     };
     let plan = plan_of(&file, &replay, &load.schedule, salt.clone())?;
     if replay.plan_only {
@@ -62,7 +63,8 @@ pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<E
 
 /// Reads the trace in `path`.
 pub(super) fn read(path: &Path, reading: &Reading) -> Result<Trace, Error> {
-    let file = File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check the path")))?;
+    let file =
+        File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check the path")))?;
     let trace = Trace::read(BufReader::with_capacity(1 << 18, file), path, reading)?;
     if trace.delimiter() != ',' && reading.delimiter.is_none() {
         let name = if trace.delimiter() == '\t' { "tabs".to_owned() } else { format!("`{}`", trace.delimiter()) };
@@ -75,7 +77,8 @@ pub(super) fn read(path: &Path, reading: &Reading) -> Result<Trace, Error> {
 pub(super) fn refuse_restart(trace: &Trace, file: &Path) -> Result<(), Error> {
     if let Some(restart) = trace.restart() {
         let why = format!(
-            "goes back {} here: {} recordings in one file, which sorting would lay over each other; take one with --segment 1 to {}",
+            "goes back {} here: {} recordings in one file, which sorting would lay over each other; take one with \
+             --segment 1 to {}",
             seconds(restart.back_s as f64),
             trace.segments(),
             trace.segments()
@@ -86,7 +89,12 @@ pub(super) fn refuse_restart(trace: &Trace, file: &Path) -> Result<(), Error> {
 }
 
 /// The plan that replays what the options take from the trace in `file`.
-pub(super) fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleOptions, salt: Salt) -> Result<Plan, Error> {
+pub(super) fn plan_of(
+    file: &Path,
+    options: &ReplayOptions,
+    schedule: &ScheduleOptions,
+    salt: Salt,
+) -> Result<Plan, Error> {
     let mut trace = read(file, &options.reading.reading())?;
     refuse_restart(&trace, file)?;
     let (seed, sessions) = (Seed::new(schedule.seed), trace.sessions().number());
@@ -97,8 +105,13 @@ pub(super) fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleO
             return Err(Error::usage("--session-rate", why, "drop it; --rate-scale changes the rate"));
         }
         None if trace.has_relative_sessions() && sessions > 1 => {
-            let why = format!("{} sessions count each from its own start, which is not recorded", count(u64::from(sessions)));
-            return Err(Error::usage("--session-rate", why, "say how many begin in a second, minute or hour, as in --session-rate 6/min"));
+            let why =
+                format!("{} sessions count each from its own start, which is not recorded", count(u64::from(sessions)));
+            return Err(Error::usage(
+                "--session-rate",
+                why,
+                "say how many begin in a second, minute or hour, as in --session-rate 6/min",
+            ));
         }
         None => {}
     }
@@ -109,7 +122,11 @@ pub(super) fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleO
     if let Some(rate) = options.session_rate {
         selection.changes.insert(
             0,
-            format!("session rate {}: {} sessions begin by chance at that rate", pace(rate.per_s()), count(u64::from(sessions))),
+            format!(
+                "session rate {}: {} sessions begin by chance at that rate",
+                pace(rate.per_s()),
+                count(u64::from(sessions))
+            ),
         );
     }
     let (read, span_s) = (selection.read, selection.read_span.as_secs());
@@ -120,7 +137,8 @@ pub(super) fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleO
     };
     let Some((timeline, mut recording)) = replayed else {
         let why = format!(
-            "none of its {} rows, from 0 s to {}, is left to replay; check --window, --max-input, --sample and --on-empty",
+            "none of its {} rows, from 0 s to {}, is left to replay; check --window, --max-input, --sample and \
+             --on-empty",
             count(read),
             seconds(span_s)
         );
@@ -128,7 +146,8 @@ pub(super) fn plan_of(file: &Path, options: &ReplayOptions, schedule: &ScheduleO
     };
     let timeline = timeline.bent(&schedule.overlay, seed).map_err(|refusal| refusal.at("--overlay"))?;
     for overlay in &schedule.overlay {
-        recording.note(format!("{overlay}: time is bent by it; no request is added or taken away, and none passes another"));
+        recording
+            .note(format!("{overlay}: time is bent by it; no request is added or taken away, and none passes another"));
     }
     Ok(Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), seed, schedule.quota))
 }
@@ -139,7 +158,8 @@ fn pauses_of(trace: &Trace, options: &ReplayOptions, schedule: &ScheduleOptions)
         return Ok(None);
     }
     if schedule.quota.is_some() {
-        let why = "cannot be combined with --think after-completion: it takes requests out by their instants, and later turns have none \
+        let why = "cannot be combined with --think after-completion: it takes requests out by their instants, and \
+            later turns have none \
                    beforehand";
         return Err(Error::usage("--quota", why, "drop one of them"));
     }
@@ -160,7 +180,10 @@ pub(super) fn sessions_of(trace: &Provenance) -> String {
     let how = if trace.released == 0 {
         "their turns at recorded instants (open loop), whether or not the turn before is answered".to_owned()
     } else {
-        format!("first turns at recorded instants, {} later ones released after completion of the turn before", count(trace.released))
+        format!(
+            "first turns at recorded instants, {} later ones released after completion of the turn before",
+            count(trace.released)
+        )
     };
     format!("{} sessions, {how}", count(trace.sessions))
 }
@@ -168,7 +191,8 @@ pub(super) fn sessions_of(trace: &Provenance) -> String {
 /// What became of rows out of order. Several recordings in one file are told apart by larger jumps only.
 pub(super) fn sorted(trace: &Provenance) -> String {
     format!(
-        "{} rows stood behind a later one, the farthest by {}, and were sorted into their place; if another recording begins there, split the file",
+        "{} rows stood behind a later one, the farthest by {}, and were sorted into their place; if another recording \
+         begins there, split the file",
         count(trace.out_of_order),
         seconds(trace.farthest_back_s.as_secs())
     )
@@ -183,7 +207,12 @@ pub(super) fn books(trace: &Provenance) -> String {
     }
     _ = match trace.released {
         0 => write!(books, " = {} scheduled", count(trace.scheduled)),
-        released => write!(books, " = {} planned + {} released after completion", count(trace.scheduled - released), count(released)),
+        released => write!(
+            books,
+            " = {} planned + {} released after completion",
+            count(trace.scheduled - released),
+            count(released)
+        ),
     };
     for (reason, rows) in &trace.dropped {
         _ = write!(books, " + {} {}", count(*rows), reason.name());
@@ -194,7 +223,8 @@ pub(super) fn books(trace: &Provenance) -> String {
 /// What is announced before anything is sent: what was read, so that a wrong unit of time shows, and what became of it.
 pub(super) fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
     let recorded_s = trace.span_s.as_secs();
-    let recorded_pace = if recorded_s > 0.0 { format!(", {}", pace(trace.rows as f64 / recorded_s)) } else { String::new() };
+    let recorded_pace =
+        if recorded_s > 0.0 { format!(", {}", pace(trace.rows as f64 / recorded_s)) } else { String::new() };
     let mut notes = vec![format!(
         "{}: {} rows of {} over {}{recorded_pace}, times read as {}",
         trace.file,
@@ -209,7 +239,12 @@ pub(super) fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
         notes.push(sessions_of(trace));
     }
     let window_s = plan.spans().window.length_s();
-    notes.push(format!("time scale {}: {} for {}", trace.time_scale, pace(trace.scheduled as f64 / window_s), seconds(window_s)));
+    notes.push(format!(
+        "time scale {}: {} for {}",
+        trace.time_scale,
+        pace(trace.scheduled as f64 / window_s),
+        seconds(window_s)
+    ));
     if trace.raised > 0 {
         notes.push(format!("{} rows with 0 input or output tokens ask for 1 (--on-empty min1)", count(trace.raised)));
     }

@@ -22,7 +22,8 @@ use crate::cli::target::with_trust;
 use crate::cli::terminal::{ink, print, say};
 use crate::error::{Error, Refusal};
 use crate::metrics::{
-    Concurrency, Counts, Ended, Frame, LoadFacts, LoadKind, LoadOrigin, Objectives, Summary, Trial, TrialView, Verdict, VerdictResult,
+    Concurrency, Counts, Ended, Frame, LoadFacts, LoadKind, LoadOrigin, Objectives, Summary, Trial, TrialView, Verdict,
+    VerdictResult,
 };
 use crate::record::{Detail, Reader, Record};
 use crate::report::{Report, SCHEMA, render};
@@ -73,21 +74,27 @@ pub(super) fn files_of(path: &Path) -> (PathBuf, PathBuf) {
 
 pub(super) fn read(path: &Path) -> Result<Report, Error> {
     let text = read_bytes(path, Limit::RESULT, "give a result folder or its result.json")?;
-    let number = serde_json::from_slice::<Value>(&text).ok().and_then(|value| value.get("schema").and_then(Value::as_u64));
+    let number =
+        serde_json::from_slice::<Value>(&text).ok().and_then(|value| value.get("schema").and_then(Value::as_u64));
     match number {
         Some(number) if number == u64::from(SCHEMA) => {}
         Some(number) => {
-            return Err(Error::input(path, format!("has schema {number}, and this version reads {SCHEMA}; use the version that wrote it")));
+            return Err(Error::input(
+                path,
+                format!("has schema {number}, and this version reads {SCHEMA}; use the version that wrote it"),
+            ));
         }
         None => return Err(Error::input(path, "is not a result of tonnage; give a result folder or its result.json")),
     }
-    serde_json::from_slice(&text).map_err(|why| Error::input_at(path, why.line() as u64, format!("{why}; is the file whole?")))
+    serde_json::from_slice(&text)
+        .map_err(|why| Error::input_at(path, why.line() as u64, format!("{why}; is the file whole?")))
 }
 
 /// Folds the loads of a sweep again, those that have their records beside `result`, and finds again what they come to.
 fn fold_sweep(result: &Path, report: &mut Report) -> Result<(), Error> {
     let Some(saved) = &report.sweep else { return Ok(()) };
-    let (finished, prints) = (saved.finished, saved.points.iter().map(|point| point.plan_fingerprint.clone()).collect::<Vec<_>>());
+    let (finished, prints) =
+        (saved.finished, saved.points.iter().map(|point| point.plan_fingerprint.clone()).collect::<Vec<_>>());
     for (place, print) in prints.iter().enumerate().take(report.trials.len()) {
         fold_load(result, report, place, place, print)?;
     }
@@ -106,7 +113,8 @@ fn fold_load(result: &Path, report: &mut Report, place: usize, point: usize, fin
 
 /// What a records file holds, opened.
 fn open(path: &Path) -> Result<Reader<BufReader<File>>, Error> {
-    let file = File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check its rights")))?;
+    let file =
+        File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check its rights")))?;
     Reader::new(BufReader::with_capacity(1 << 18, file), path)
 }
 
@@ -125,7 +133,11 @@ fn fold(
     for (line, record) in (2..).zip(reader) {
         let record = record?;
         if !ids.is_new(record.id) {
-            return Err(Error::input_at(path, line, format!("request {} stands here a second time; {RESTORE}", record.id)));
+            return Err(Error::input_at(
+                path,
+                line,
+                format!("request {} stands here a second time; {RESTORE}", record.id),
+            ));
         }
         also(&record)?;
         summary.add(&record);
@@ -155,17 +167,29 @@ fn compare(path: &Path, folded: &TrialView, saved: &TrialView, ours: bool) -> Re
         return Err(Error::input(path, format!("holds {} of {} records; {RESTORE}", count(held), count(left))));
     }
     if held > left {
-        return Err(Error::input(path, format!("holds {} records where the run left {}; {RESTORE}", count(held), count(left))));
+        return Err(Error::input(
+            path,
+            format!("holds {} records where the run left {}; {RESTORE}", count(held), count(left)),
+        ));
     }
     if folded.run_totals != saved.run_totals || folded.requests != saved.requests {
-        let shown = |counts: &Counts| format!("{} completed, {} failed, {} others", counts.completed, counts.failed, counts.rest());
+        let shown = |counts: &Counts| {
+            format!("{} completed, {} failed, {} others", counts.completed, counts.failed, counts.rest())
+        };
         let (now, then) = (shown(&folded.run_totals), shown(&saved.run_totals));
-        return Err(Error::input(path, format!("was altered: its requests ({now}) are not those of the run ({then}); {RESTORE}")));
+        return Err(Error::input(
+            path,
+            format!("was altered: its requests ({now}) are not those of the run ({then}); {RESTORE}"),
+        ));
     }
-    let same = folded.metrics == saved.metrics && folded.throughput == saved.throughput && folded.samples == saved.samples;
+    let same =
+        folded.metrics == saved.metrics && folded.throughput == saved.throughput && folded.samples == saved.samples;
     if !same {
         if ours {
-            return Err(Error::input(path, format!("was altered: its figures are not those that the run saved; {RESTORE}")));
+            return Err(Error::input(
+                path,
+                format!("was altered: its figures are not those that the run saved; {RESTORE}"),
+            ));
         }
         say(&format!("{}: another version saved other figures; those of this version are shown", path.display()));
     }
@@ -176,7 +200,10 @@ fn compare(path: &Path, folded: &TrialView, saved: &TrialView, ours: bool) -> Re
 /// latest instant that they prove. What was in flight then has no record, so that no objective can be decided.
 fn salvage(path: &Path, report: &Report) -> Result<TrialView, Error> {
     if !path.exists() {
-        return Err(Error::input(path, "the run did not end, and no records are left of it; run it again with `-c config.yaml`"));
+        return Err(Error::input(
+            path,
+            "the run did not end, and no records are left of it; run it again with `-c config.yaml`",
+        ));
     }
     let mut last = Offset::ZERO;
     let mut reader = open(path)?;
@@ -224,10 +251,12 @@ fn whole(reader: &mut Reader<BufReader<File>>) -> impl Iterator<Item = Result<Re
 
 /// What a stored configuration says of the load.
 fn load_of(report: &Report) -> Result<LoadFacts, Error> {
-    let text = |key: &str| report.config.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    let text =
+        |key: &str| report.config.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     let (seed, none) = (Seed::new(report.seed), Duration::ZERO);
     let extent = Extent::Requests(1);
-    let shard = text("shard").map(|shard| shard.parse::<Shard>()).transpose().map_err(|refusal| refusal.at("config.shard"))?;
+    let shard =
+        text("shard").map(|shard| shard.parse::<Shard>()).transpose().map_err(|refusal| refusal.at("config.shard"))?;
     if report.config.contains_key("file") {
         // What was taken from the trace is not known any more: it may not even be there.
         let waits = text("think").is_some_and(|think| think == Think::AfterCompletion.name());
@@ -240,7 +269,8 @@ fn load_of(report: &Report) -> Result<LoadFacts, Error> {
         Load::Open(timeline_of(&schedule_of(&report.config)?)?)
     } else {
         let rate = text("rate").unwrap_or_default().parse().map_err(|refusal: Refusal| refusal.at("config.rate"))?;
-        let process = text("process").unwrap_or_default().parse().map_err(|refusal: Refusal| refusal.at("config.process"))?;
+        let process =
+            text("process").unwrap_or_default().parse().map_err(|refusal: Refusal| refusal.at("config.process"))?;
         Load::Open(Timeline::new(process, rate, extent, none, none, seed))
     };
     let plan = Plan::new(load, Workload::default(), seed, None);
@@ -284,7 +314,10 @@ pub(super) fn refold(
     let header = reader.header().clone();
     let same_plan = header.plan_fingerprint.as_deref().is_none_or(|theirs| theirs == fingerprint);
     if !same_plan || header.shard != saved.load.shard {
-        return Err(Error::input(path, "belongs to another run than the result.json beside it; keep each run in a folder of its own"));
+        return Err(Error::input(
+            path,
+            "belongs to another run than the result.json beside it; keep each run in a folder of its own",
+        ));
     }
     let Some(drain_end) = header.drain_end else {
         return Ok(Refolded::Lacking("the run that wrote it did not end in order"));
@@ -318,11 +351,17 @@ pub(super) fn refold(
 
 /// The objectives of a stored configuration.
 fn objectives_of(config: &Map<String, Value>) -> Result<Objectives, Error> {
-    let texts: Vec<&str> =
-        config.get("slo").and_then(|slo| slo.as_array()).into_iter().flatten().filter_map(|text| text.as_str()).collect();
+    let texts: Vec<&str> = config
+        .get("slo")
+        .and_then(|slo| slo.as_array())
+        .into_iter()
+        .flatten()
+        .filter_map(|text| text.as_str())
+        .collect();
     let attainment = config.get("attainment").and_then(|share| match share {
         Value::String(text) => text.parse::<Ratio>().ok(),
         other => other.as_f64().and_then(|share| Ratio::new(share).ok()),
     });
-    Objectives::parse(&texts, config.get("goodput").and_then(|text| text.as_str()), attainment).map_err(|refusal| refusal.at("config.slo"))
+    Objectives::parse(&texts, config.get("goodput").and_then(|text| text.as_str()), attainment)
+        .map_err(|refusal| refusal.at("config.slo"))
 }

@@ -82,7 +82,13 @@ pub(super) async fn find(job: &Job, signals: &mut Signals) -> Result<Option<(Fou
     found.map(|_| None)
 }
 
-async fn play(mut job: Job, found: Found, claimed: Option<Folder>, mut signals: Signals, command: Vec<String>) -> Result<ExitCode, Error> {
+async fn play(
+    mut job: Job,
+    found: Found,
+    claimed: Option<Folder>,
+    mut signals: Signals,
+    command: Vec<String>,
+) -> Result<ExitCode, Error> {
     make_room(&mut job, &found, "--load")?;
     if prepare(&mut job, &mut signals).await?.is_break() {
         if let Some(folder) = claimed {
@@ -125,7 +131,8 @@ pub(super) fn ending(report: &Report) -> ExitCode {
         exit => exit,
     };
     if exit == Exit::Inconclusive && is_unanswered(report) {
-        let why = "the search ended before its answer, and nobody interrupted it: its last load decided nothing; go on with --resume";
+        let why = "the search ended before its answer, and nobody interrupted it: its last load decided nothing; go on \
+            with --resume";
         say(&format!("error: {why}"));
     }
     if exit == Exit::TargetLost {
@@ -187,11 +194,13 @@ pub(super) fn make_room(job: &mut Job, found: &Found, flag: &str) -> Result<(), 
             let wanted = (rate_per_s * job.timeout.as_secs_f64()).ceil() as u64;
             let wanted = wanted.min(job.max_in_flight.unwrap_or(u64::MAX));
             let limits = Limits::raised_for(ends * wanted);
-            let room = (limits.descriptors.saturating_sub(RESERVED_DESCRIPTORS) / ends).min(limits.ports * found.addresses.len() as u64);
+            let room = (limits.descriptors.saturating_sub(RESERVED_DESCRIPTORS) / ends)
+                .min(limits.ports * found.addresses.len() as u64);
             let longest_s = room as f64 / rate_per_s;
             if room < wanted && longest_s < LONG_ANSWER_S {
                 job.notes.push(format!(
-                    "this machine has room for {} connections at once: at {}, answers slower than {} find none; raise `ulimit -n` or \
+                    "this machine has room for {} connections at once: at {}, answers slower than {} find none; raise \
+                     `ulimit -n` or \
                      the range of ephemeral ports, give more targets, or set --max-in-flight",
                     count(room),
                     per_second(rate_per_s),
@@ -213,7 +222,10 @@ pub(super) fn announce(job: &mut Job, found: &Found) {
     if let Some(quota) = job.plan.quota()
         && let Some(removed) = job.plan.dropped().get(&Removal::Quota)
     {
-        job.notes.push(format!("quota {quota}: {} requests were taken out of the plan beforehand; none was shifted", count(*removed)));
+        job.notes.push(format!(
+            "quota {quota}: {} requests were taken out of the plan beforehand; none was shifted",
+            count(*removed)
+        ));
     }
     let looked_at = job.plan.recording().map_or(1_000, Recording::requests);
     let most_asked = (0..looked_at).map(|id| job.plan.outline(id).output_tokens).max().unwrap_or(0);
@@ -263,7 +275,9 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
     let clock = clock_of(job.start_at)?;
     let load_end = load_end_of(job, spans);
     let lines = folder.losses().lines();
-    let drawn = tokio::task::spawn_local(Progress { gauge: Arc::clone(&gauge), clock, load_end, hidden, lines: lines.clone() }.draw());
+    let drawn = tokio::task::spawn_local(
+        Progress { gauge: Arc::clone(&gauge), clock, load_end, hidden, lines: lines.clone() }.draw(),
+    );
     let segment = Segment {
         label: job.label.clone().unwrap_or_else(|| job.verb.to_owned()),
         plan: Arc::clone(&job.plan),
@@ -286,11 +300,18 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
     let whole = filing.take().is_none_or(|filing| filing.finish(&header));
     let mut notes = Vec::new();
     if let (Some(tokenizer), true) = (&job.tokenizer, whole) {
-        let counting = Counting { tokenizer: Arc::clone(tokenizer), objectives: Arc::clone(&job.objectives), detail: job.records, hidden };
+        let counting = Counting {
+            tokenizer: Arc::clone(tokenizer),
+            objectives: Arc::clone(&job.objectives),
+            detail: job.records,
+            hidden,
+        };
         match counting.recount(folder).await {
             Ok(Recounted::All(summary)) => trial.summary = *summary,
             Ok(Recounted::Interrupted) => notes.push(
-                "counting the answers was interrupted: the figures are without our tokenizer's counts; run again and let it end".to_owned(),
+                "counting the answers was interrupted: the figures are without our tokenizer's counts; run again and \
+                 let it end"
+                    .to_owned(),
             ),
             Err(error) => folder.losses().note(&error),
         }
@@ -363,7 +384,10 @@ async fn hear(mut signals: Signals, interrupter: crate::engine::Interrupter, gau
 /// `results/<model>/<time>-<verb>`, the model made fit for a folder's name.
 pub(super) fn default_path(found: &Found, started: SystemTime, verb: &str) -> PathBuf {
     let model = file_name(&hidden(&found.models.join("+")));
-    let time = jiff::Timestamp::try_from(started).unwrap_or(jiff::Timestamp::UNIX_EPOCH).strftime("%Y%m%dT%H%M%S%.3fZ").to_string();
+    let time = jiff::Timestamp::try_from(started)
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .strftime("%Y%m%dT%H%M%S%.3fZ")
+        .to_string();
     PathBuf::from("results").join(if model.is_empty() { "model" } else { &model }).join(format!("{time}-{verb}"))
 }
 

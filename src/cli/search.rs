@@ -33,7 +33,10 @@ use crate::workload::{Closed, Lengths, Load, Plan, Salt, joint_fingerprint};
 
 /// Options of a run that a search answers itself, and what to do instead.
 pub(super) const NOT_OF_A_SEARCH: &[(&str, &str)] = &[
-    ("rate", "drop it; --min-rate and --max-rate bound the rate that is searched for, and `tonnage run --rate` plays one"),
+    (
+        "rate",
+        "drop it; --min-rate and --max-rate bound the rate that is searched for, and `tonnage run --rate` plays one",
+    ),
     ("profile", "drop it; each probe has one rate, and `tonnage run --profile` plays one that varies"),
     ("overlay", "drop it; each probe has one rate, and `tonnage run --overlay` plays one that varies"),
     ("duration", "drop it; the search chooses how long each probe is, and --budget bounds them all"),
@@ -46,7 +49,10 @@ pub(super) const NOT_OF_A_SEARCH: &[(&str, &str)] = &[
     ("start-at", "drop it; a search begins at once"),
     ("load", "drop it; --over concurrency searches closed loops, and `tonnage run --load` plays one"),
     ("time-scale", "drop it; --over time-scale searches for it, and `tonnage replay --time-scale` plays one"),
-    ("think", "drop it; every turn stands at its recorded instant, as what waits for answers gives way to a slow service"),
+    (
+        "think",
+        "drop it; every turn stands at its recorded instant, as what waits for answers gives way to a slow service",
+    ),
     ("plan-only", "drop it; `tonnage replay --plan-only` shows what a pass would send"),
 ];
 
@@ -71,8 +77,18 @@ const OF_A_TRACE: &[&str] = &[
 const MAX_CONCURRENCY: u32 = 2 * Closed::THROUGHPUT;
 
 /// Options that may be given with `--resume`: they change nothing of what was measured.
-const OF_A_RESUMPTION: &[&str] =
-    &["resume", "budget", "certificate", "no-certificate", "json", "quiet", "api-key", "api-key-file", "header", "secret-header"];
+const OF_A_RESUMPTION: &[&str] = &[
+    "resume",
+    "budget",
+    "certificate",
+    "no-certificate",
+    "json",
+    "quiet",
+    "api-key",
+    "api-key-file",
+    "header",
+    "secret-header",
+];
 
 /// Searches, or goes on with a search.
 pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
@@ -81,14 +97,17 @@ pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<E
     let folder = arguments.search.resume.clone();
     let more = arguments.search.resume.is_some() && parsed.typed.contains("budget");
     let (mut job, aim, blueprint) = prepared(arguments, &mut parsed)?;
-    if let Some(report) = begun.as_ref().filter(|report| is_finished(report, more, aim.certificate() == Wanted::Always)) {
+    if let Some(report) = begun.as_ref().filter(|report| is_finished(report, more, aim.certificate() == Wanted::Always))
+    {
         return finished(&job, report);
     }
     if folder.is_some() {
         (job.out, job.replace) = (folder, Replace::Resumed);
     }
     let command = parsed.command;
-    on_target(job, async |job, found, claimed, signals| play(job, &aim, &blueprint, begun, found, claimed, signals, command).await)
+    on_target(job, async |job, found, claimed, signals| {
+        play(job, &aim, &blueprint, begun, found, claimed, signals, command).await
+    })
 }
 
 /// The result of the search that is to go on.
@@ -107,7 +126,9 @@ fn is_finished(report: &Report, more: bool, certificate: bool) -> bool {
     match findings.finished {
         None | Some(Outcome::TargetLost | Outcome::GeneratorUnfit) => false,
         Some(Outcome::BudgetSpent) => !more && certified,
-        Some(Outcome::Found | Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached) => certified,
+        Some(
+            Outcome::Found | Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached,
+        ) => certified,
         Some(Outcome::Infeasible) => true,
     }
 }
@@ -125,9 +146,13 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         Some(file) => Some(plan_of(file, &replay, &load.schedule, salt.clone())?),
         None => None,
     };
-    let recorded = trace.as_ref().and_then(|plan| if let Load::Open(timeline) = plan.load() { timeline.instants().cloned() } else { None });
+    let recorded = trace
+        .as_ref()
+        .and_then(|plan| if let Load::Open(timeline) = plan.load() { timeline.instants().cloned() } else { None });
     let mut blueprint = Blueprint {
-        workload: trace.as_ref().map_or_else(|| workload_of(&load.workload, salt.clone()), |plan| Ok(plan.workload().clone()))?,
+        workload: trace
+            .as_ref()
+            .map_or_else(|| workload_of(&load.workload, salt.clone()), |plan| Ok(plan.workload().clone()))?,
         process,
         recorded,
         quota: None,
@@ -142,8 +167,10 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         Over::Rate | Over::TimeScale => Closed::THROUGHPUT,
         Over::Concurrency => options.max_concurrency.unwrap_or(MAX_CONCURRENCY),
     };
-    let heaviest =
-        Closed { concurrency: most, ..Closed::throughput(Extent::Duration(Duration::from_secs(1)), Duration::ZERO, Duration::ZERO) };
+    let heaviest = Closed {
+        concurrency: most,
+        ..Closed::throughput(Extent::Duration(Duration::from_secs(1)), Duration::ZERO, Duration::ZERO)
+    };
     let plan = Plan::new(Load::Closed(heaviest), blueprint.workload.clone(), blueprint.seed, None);
     let mut job = Job::new("search", load, plan, &salt, parsed)?;
     job.effective.remove("duration");
@@ -153,7 +180,9 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         job.notes.splice(..0, notes_of(recording.provenance(), plan));
         if recording.has_blocks() && salt == Salt::Off {
             job.notes.push(
-                "--salt off: each pass sends the same prefix blocks, which the service may still hold from the one before".to_owned(),
+                "--salt off: each pass sends the same prefix blocks, which the service may still hold from the one \
+                 before"
+                    .to_owned(),
             );
         }
     }
@@ -166,12 +195,14 @@ fn aim_of(options: &SearchOptions, job: &Job, process: Process, pass: Option<Pas
     let aim = Aim::new(&job.objectives, precision).map_err(|refusal| refusal.at("--slo"))?;
     let question = aim.question.clone().within(options.budget.unwrap_or_default());
     let (question, bounds) = match (options.over, pass) {
-        (Over::TimeScale, Some(pass)) => {
-            (question.replaying(pass), [options.min_time_scale, options.max_time_scale].map(|scale| scale.map(TimeScale::factor)))
-        }
-        (Over::Rate | Over::TimeScale, _) => {
-            (question.arriving(process.cv() * process.cv()), [options.min_rate, options.max_rate].map(|rate| rate.map(Rate::per_s)))
-        }
+        (Over::TimeScale, Some(pass)) => (
+            question.replaying(pass),
+            [options.min_time_scale, options.max_time_scale].map(|scale| scale.map(TimeScale::factor)),
+        ),
+        (Over::Rate | Over::TimeScale, _) => (
+            question.arriving(process.cv() * process.cv()),
+            [options.min_rate, options.max_rate].map(|rate| rate.map(Rate::per_s)),
+        ),
         (Over::Concurrency, _) => {
             let bounds = [options.min_concurrency, options.max_concurrency.or(Some(MAX_CONCURRENCY))];
             (question.in_flight(), bounds.map(|number| number.map(f64::from)))
@@ -192,27 +223,44 @@ fn refuse_other_axes(over: Over, has_file: bool, parsed: &mut Parsed) -> Result<
     for (flag, name) in others.flat_map(|(other, name)| other.bounds().map(|flag| (flag, name))) {
         if parsed.given.contains(flag.trim_start_matches('-')) {
             let why = format!("bounds a search over the {name}, and this one is over the {over}");
-            return Err(Error::usage(flag, why, format!("drop it, or give --over {name}; {} bound this one", over.bounds().join(" and "))));
+            return Err(Error::usage(
+                flag,
+                why,
+                format!("drop it, or give --over {name}; {} bound this one", over.bounds().join(" and ")),
+            ));
         }
     }
     if over == Over::TimeScale {
         if !has_file {
-            return Err(Error::usage("FILE", "no trace is given", "name one, as in `tonnage search --over time-scale trace.csv`"));
+            return Err(Error::usage(
+                "FILE",
+                "no trace is given",
+                "name one, as in `tonnage search --over time-scale trace.csv`",
+            ));
         }
-        let whole =
-            "drop it; every probe is one already, and `tonnage replay FILE --time-scale K --slo …` plays another at the lower bound";
+        let whole = "drop it; every probe is one already, and `tonnage replay FILE --time-scale K --slo …` plays \
+            another at the lower bound";
         parsed.refuse(&[("certificate", whole)], "is a run of its own, and one pass of a trace is as long as it is")?;
         let says_itself = ["process", "input-tokens", "output-tokens"];
-        let says_itself: Vec<_> = NOT_OF_A_REPLAY.iter().filter(|(key, _)| says_itself.contains(key)).copied().collect();
+        let says_itself: Vec<_> =
+            NOT_OF_A_REPLAY.iter().filter(|(key, _)| says_itself.contains(key)).copied().collect();
         return parsed.refuse(&says_itself, "has no meaning with --over time-scale: the trace says it itself");
     }
     if has_file {
-        return Err(Error::usage("FILE", format!("is a trace, and this search is over the {over}"), "drop it, or give --over time-scale"));
+        return Err(Error::usage(
+            "FILE",
+            format!("is a trace, and this search is over the {over}"),
+            "drop it, or give --over time-scale",
+        ));
     }
-    let of_a_trace: Vec<_> = OF_A_TRACE.iter().map(|key| (*key, "drop it, or give --over time-scale and the trace")).collect();
+    let of_a_trace: Vec<_> =
+        OF_A_TRACE.iter().map(|key| (*key, "drop it, or give --over time-scale and the trace")).collect();
     parsed.refuse(&of_a_trace, "speaks of a trace, and none is searched over")?;
     if over == Over::Concurrency {
-        parsed.refuse(&[("process", "drop one of them")], "has no meaning with --over concurrency: closed loops send when answers come")?;
+        parsed.refuse(
+            &[("process", "drop one of them")],
+            "has no meaning with --over concurrency: closed loops send when answers come",
+        )?;
     }
     Ok(())
 }
@@ -237,7 +285,8 @@ async fn play(
         refuse_another_target(&job, &found, &report)?;
         refuse_another_trace(blueprint, &report)?;
         report.notes.push(format!(
-            "interrupted after {} loads and resumed: connections, and whatever the service remembered, are new from there on",
+            "interrupted after {} loads and resumed: connections, and whatever the service remembered, are new from \
+             there on",
             report.trials.len()
         ));
         report.config.clone_from(&job.effective);
@@ -257,7 +306,10 @@ fn refuse_another_trace(blueprint: &Blueprint, report: &Report) -> Result<(), Er
     match begun.filter(|begun| (begun.rows, begun.scheduled) != (now.rows, now.scheduled)) {
         None => Ok(()),
         Some(begun) => {
-            let why = format!("has {} rows, and the search began with {}; begin a new one without --resume", now.rows, begun.rows);
+            let why = format!(
+                "has {} rows, and the search began with {}; begin a new one without --resume",
+                now.rows, begun.rows
+            );
             Err(Error::input(&now.file, why))
         }
     }
@@ -277,7 +329,8 @@ async fn live(
     let halted = Arc::new(AtomicBool::new(false));
     let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), Arc::clone(&halted), lines.clone()));
     let hidden = job.quiet || job.json;
-    let (mut journal, mut loads) = report.search.as_ref().map(|findings| (findings.journal(), findings.loads.clone())).unwrap_or_default();
+    let (mut journal, mut loads) =
+        report.search.as_ref().map(|findings| (findings.journal(), findings.loads.clone())).unwrap_or_default();
     let status: Rc<RefCell<String>> = Rc::default();
     let shown = Rc::clone(&status);
     let left_shown = Shown::default();

@@ -19,7 +19,8 @@ const SHARES: [f64; 2] = [0.6, 0.9];
 pub(super) fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
     if let Some(pass) = aim.question.pass() {
         job.notes.push(format!(
-            "each probe is one pass of the trace, {} requests: {} as recorded, so much less the faster; ten to forty are needed for ±10 %, and how long they \
+            "each probe is one pass of the trace, {} requests: {} as recorded, so much less the faster; ten to forty \
+             are needed for ±10 %, and how long they \
              take is said as soon as the speed of the service is known",
             count(pass.requests()),
             seconds(pass.length_s(1.0))
@@ -30,11 +31,14 @@ pub(super) fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>)
         let most = aim.question.most().unwrap_or_default();
         let certificate = match aim.certificate() {
             Wanted::Never => "",
-            Wanted::WithinBudget => "; the certificate takes some hundreds more for each, where the budget has room for it",
+            Wanted::WithinBudget => {
+                "; the certificate takes some hundreds more for each, where the budget has room for it"
+            }
             Wanted::Always => "; the certificate takes some hundreds more for each, whatever the budget",
         };
         job.notes.push(format!(
-            "closed loops of 1, 2, 4 and so on in flight, up to {most:.0}, until an objective is plainly missed; then some ten more near the \
+            "closed loops of 1, 2, 4 and so on in flight, up to {most:.0}, until an objective is plainly missed; then \
+             some ten more near the \
              answer, each of about a hundred requests for each user{certificate}"
         ));
         return;
@@ -60,8 +64,11 @@ pub(super) fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>)
     if aim.certificate() != Wanted::Never {
         let [one, other] = SHARES.map(|share| certificate_price(question, share));
         let (least, most) = (hundreds(one.min(other)), hundreds(one.max(other)));
-        let room =
-            if aim.certificate() == Wanted::Always { "whatever the budget" } else { "where the budget has room (--no-certificate: none)" };
+        let room = if aim.certificate() == Wanted::Always {
+            "whatever the budget"
+        } else {
+            "where the budget has room (--no-certificate: none)"
+        };
         let _ = write!(note, "; the certificate takes about {least} to {most} more, {room}");
     }
     job.notes.push(note);
@@ -125,7 +132,13 @@ impl Shown {
 }
 
 /// One load in a line.
-pub(super) fn account(findings: &SearchFindings, aim: &Aim, shown: &Shown, (purpose, kept): (Purpose, Kept), trial: &TrialView) -> String {
+pub(super) fn account(
+    findings: &SearchFindings,
+    aim: &Aim,
+    shown: &Shown,
+    (purpose, kept): (Purpose, Kept),
+    trial: &TrialView,
+) -> String {
     let label = &trial.label;
     match (kept, purpose) {
         (Kept::Spoilt, _) => {
@@ -139,7 +152,9 @@ pub(super) fn account(findings: &SearchFindings, aim: &Aim, shown: &Shown, (purp
             format!("{label}: {} requests, one at a time{unloaded}", count(trial.requests.planned))
         }
         (Kept::Evidence, Purpose::Saturation) => match findings.capacity {
-            Some(Capacity::Reached(per_s)) => format!("{label}: completes {}{}", per_second(per_s), buys(aim, findings, per_s)),
+            Some(Capacity::Reached(per_s)) => {
+                format!("{label}: completes {}{}", per_second(per_s), buys(aim, findings, per_s))
+            }
             Some(Capacity::Above(per_s)) => format!("{label}: keeps up with {}", per_second(per_s)),
             Some(Capacity::Refuses(_)) => format!("{label}: refuses requests"),
             None => format!("{label}: not saturated yet"),

@@ -74,7 +74,10 @@ fn budget(text: &str) -> Result<Budget, Refusal> {
             let why = format!("a budget of {requests} requests buys nothing");
             return Err(Refusal::new(
                 why,
-                format!("for time write {requests}s or {requests}m; in requests accepted is {LEAST_BUDGET} or more, as in 50000"),
+                format!(
+                    "for time write {requests}s or {requests}m; in requests accepted is {LEAST_BUDGET} or more, as in \
+                     50000"
+                ),
             ));
         }
         return Ok(Budget { requests: Some(requests), seconds: None });

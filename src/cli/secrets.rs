@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use serde_json::{Map, Value};
 
 use crate::units::Secrets;
-use crate::units::secrets::{SECRET, body_without_secrets, header_without_secret, is_secret_name, of_body, of_header, of_url};
+use crate::units::secrets::{
+    SECRET, body_without_secrets, header_without_secret, is_secret_name, of_body, of_header, of_url,
+};
 
 /// Variables of the environment that hold a key.
 const KEY_VARIABLES: [&str; 1] = ["OPENAI_API_KEY"];
@@ -31,8 +33,13 @@ pub(super) fn of_line(line: &[OsString]) -> Secrets {
         };
         match name.split_once('=') {
             Some((name, value)) => found.extend(of_option(name, value)),
-            None => found
-                .extend(words.get(place + 1).filter(|next| !next.starts_with("--")).into_iter().flat_map(|value| of_option(name, value))),
+            None => found.extend(
+                words
+                    .get(place + 1)
+                    .filter(|next| !next.starts_with("--"))
+                    .into_iter()
+                    .flat_map(|value| of_option(name, value)),
+            ),
         }
     }
     Secrets::new(found)
@@ -40,9 +47,13 @@ pub(super) fn of_line(line: &[OsString]) -> Secrets {
 
 /// The secrets of headers: of those whose name says so, and of those that are `named` as secret.
 pub(super) fn of_headers(headers: &[String], named: &[String]) -> Secrets {
-    let is_named = |name: &str| named.iter().any(|other| other.split(':').next().unwrap_or("").trim().eq_ignore_ascii_case(name.trim()));
+    let is_named = |name: &str| {
+        named.iter().any(|other| other.split(':').next().unwrap_or("").trim().eq_ignore_ascii_case(name.trim()))
+    };
     let pairs = headers.iter().filter_map(|header| header.split_once(':'));
-    Secrets::new(pairs.filter(|(name, _)| is_secret_name(name) || is_named(name)).flat_map(|(_, value)| of_header(value)))
+    Secrets::new(
+        pairs.filter(|(name, _)| is_secret_name(name) || is_named(name)).flat_map(|(_, value)| of_header(value)),
+    )
 }
 
 /// The secrets of a configuration's text, before anything of it is understood: of each line `key: value`.
@@ -80,9 +91,12 @@ fn of_option(name: &str, value: &str) -> Vec<String> {
             if name == "secret-header" || is_secret_name(header) { of_header(text) } else { of_urls(text) }
         }
         "extra-body" => of_body(value),
-        "metadata" | "label" => {
-            value.split_once('=').filter(|(key, _)| is_secret_name(key)).map(|(_, text)| text.to_owned()).into_iter().collect()
-        }
+        "metadata" | "label" => value
+            .split_once('=')
+            .filter(|(key, _)| is_secret_name(key))
+            .map(|(_, text)| text.to_owned())
+            .into_iter()
+            .collect(),
         name if is_secret_name(name) && !is_ours(name) => of_header(value),
         _ => of_urls(value),
     }
@@ -180,14 +194,23 @@ mod tests {
 
     #[test]
     fn secrets_are_known_before_anything_is_understood() {
-        let line: Vec<OsString> =
-            ["tonnage", "run", "--api-kee", "typed-wr0ng", "--auth-token=als0-wrong", "http://u:passw0rd@h", "--label", "key=labelled"]
-                .map(OsString::from)
-                .to_vec();
+        let line: Vec<OsString> = [
+            "tonnage",
+            "run",
+            "--api-kee",
+            "typed-wr0ng",
+            "--auth-token=als0-wrong",
+            "http://u:passw0rd@h",
+            "--label",
+            "key=labelled",
+        ]
+        .map(OsString::from)
+        .to_vec();
         let hidden = of_line(&line).hide("typed-wr0ng als0-wrong passw0rd labelled").into_owned();
         // A name that says nothing of a secret hides nothing.
         assert_eq!(hidden, "typed-wr0ng (secret) (secret) (secret)");
-        let text = "api_key: 'file-k3y'\nheader:\n  - 'X-Api-Key: file-h3ad'\nsecret-header: ['X-Other: oth3r-one']\nextra-body: {auth_token: b0dy-token}\n";
+        let text = "api_key: 'file-k3y'\nheader:\n  - 'X-Api-Key: file-h3ad'\nsecret-header: ['X-Other: \
+            oth3r-one']\nextra-body: {auth_token: b0dy-token}\n";
         let hidden = of_config(text).hide("file-k3y file-h3ad b0dy-token").into_owned();
         assert_eq!(hidden, "(secret) (secret) (secret)");
     }

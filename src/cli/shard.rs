@@ -29,12 +29,18 @@ pub(super) fn parse_start(text: &str) -> Result<Timestamp, Refusal> {
     text.trim().parse().map_err(|_| Refusal::new(format!("`{text}` is not an instant"), accepted))
 }
 
-/// The plan of which only the shard asked for is sent. Refused for a closed loop, and where the shard has nothing to send.
+/// The plan of which only the shard asked for is sent. Refused for a closed loop, and where the shard has nothing to
+/// send.
 pub(super) fn sharded(plan: Plan, options: &ShardOptions) -> Result<Plan, Error> {
     let Some(shard) = options.shard else { return Ok(plan) };
     if matches!(plan.load(), Load::Closed(_)) {
-        let why = "cannot be combined with --load: a closed loop sends when answers come, so that it has no instants to share out";
-        return Err(Error::usage("--shard", why, "drop it, and split the slots: --load concurrent:16 on each of two machines makes 32"));
+        let why = "cannot be combined with --load: a closed loop sends when answers come, so that it has no instants \
+            to share out";
+        return Err(Error::usage(
+            "--shard",
+            why,
+            "drop it, and split the slots: --load concurrent:16 on each of two machines makes 32",
+        ));
     }
     let plan = plan.sharded(shard);
     if plan.share().next().is_none() {
@@ -44,14 +50,24 @@ pub(super) fn sharded(plan: Plan, options: &ShardOptions) -> Result<Plan, Error>
     Ok(plan)
 }
 
-/// What `--salt random` means to a shard: one text for all shards, drawn from the seed that they share. Refused where `random` was typed.
-pub(super) fn salt_of_all(text: &str, options: &ShardOptions, given: &BTreeSet<String>, seed: u64) -> Result<Option<Salt>, Error> {
+/// What `--salt random` means to a shard: one text for all shards, drawn from the seed that they share. Refused where
+/// `random` was typed.
+pub(super) fn salt_of_all(
+    text: &str,
+    options: &ShardOptions,
+    given: &BTreeSet<String>,
+    seed: u64,
+) -> Result<Option<Salt>, Error> {
     if options.shard.is_none() || text != "random" {
         return Ok(None);
     }
     if given.contains("salt") {
         let why = "`random` would give each shard prompts of its own, and together they would not be those of the plan";
-        return Err(Error::usage("--salt", why, "give all shards the same text, as in --salt monday, or drop it to take the seed's"));
+        return Err(Error::usage(
+            "--salt",
+            why,
+            "give all shards the same text, as in --salt monday, or drop it to take the seed's",
+        ));
     }
     Ok(Some(Salt::Text(format!("seed-{seed}"))))
 }
@@ -60,18 +76,23 @@ pub(super) fn salt_of_all(text: &str, options: &ShardOptions, given: &BTreeSet<S
 pub(super) fn notes_of(plan: &Plan, salt_of_seed: bool, embedded: bool) -> Vec<String> {
     let Some(shard) = plan.shard() else { return Vec::new() };
     let mut notes = vec![format!(
-        "shard {shard}: every figure is of this part of the load, until `tonnage report` is given the folders of all {}",
+        "shard {shard}: every figure is of this part of the load, until `tonnage report` is given the folders of all \
+         {}",
         shard.of()
     )];
     if salt_of_seed {
         notes.push(format!(
-            "the salt is taken from the seed, so that all shards send the prompts of one plan; a second run of seed {} meets the \
+            "the salt is taken from the seed, so that all shards send the prompts of one plan; a second run of seed {} \
+             meets the \
              prefix cache of the first: give --salt TEXT to tell them apart",
             plan.seed().number()
         ));
     }
     if embedded {
-        notes.push("without --target each shard asks an embedded server of its own, which meets its part of the load only".to_owned());
+        notes.push(
+            "without --target each shard asks an embedded server of its own, which meets its part of the load only"
+                .to_owned(),
+        );
     }
     notes
 }
@@ -79,20 +100,30 @@ pub(super) fn notes_of(plan: &Plan, salt_of_seed: bool, embedded: bool) -> Vec<S
 /// Refuses a start that has passed or is too near to be met; how long until it else.
 pub(super) fn until(start: Timestamp) -> Result<Duration, Error> {
     let refuse = |why: String| {
-        Error::usage("--start-at", why, "give a later one, the same to all shards: half a minute ahead leaves room for starting them")
+        Error::usage(
+            "--start-at",
+            why,
+            "give a later one, the same to all shards: half a minute ahead leaves room for starting them",
+        )
     };
     match until_wall(SystemTime::from(start)) {
         None => Err(refuse(format!("{start} has passed by this machine's clock"))),
-        Some(left) if left > LONGEST_WAIT => {
-            Err(Error::usage("--start-at", format!("{start} is {} away", seconds(left.as_secs_f64())), "give one within the next 30 days"))
-        }
+        Some(left) if left > LONGEST_WAIT => Err(Error::usage(
+            "--start-at",
+            format!("{start} is {} away", seconds(left.as_secs_f64())),
+            "give one within the next 30 days",
+        )),
         Some(left) if left < HEAD_START => Err(refuse(format!("{start} is only {} away", seconds(left.as_secs_f64())))),
         Some(left) => Ok(left),
     }
 }
 
 /// Waits until shortly before `start`, by the system's clock, and says so; breaks off at a signal.
-pub(super) async fn wait(start: Option<Timestamp>, hidden: bool, signals: &mut Signals) -> Result<ControlFlow<()>, Error> {
+pub(super) async fn wait(
+    start: Option<Timestamp>,
+    hidden: bool,
+    signals: &mut Signals,
+) -> Result<ControlFlow<()>, Error> {
     let Some(start) = start else { return Ok(ControlFlow::Continue(())) };
     if !hidden {
         say(&format!("starting at {start} by this machine's clock, in {}", seconds(until(start)?.as_secs_f64())));
@@ -116,5 +147,6 @@ pub(super) async fn wait(start: Option<Timestamp>, hidden: bool, signals: &mut S
 pub(super) fn clock_of(start: Option<Timestamp>) -> Result<RunClock, Error> {
     let Some(start) = start else { return Ok(RunClock::starting_in(HEAD_START)) };
     until(start)?;
-    RunClock::starting_at(SystemTime::from(start)).ok_or_else(|| Error::Internal("a start that lay ahead has passed".to_owned()))
+    RunClock::starting_at(SystemTime::from(start))
+        .ok_or_else(|| Error::Internal("a start that lay ahead has passed".to_owned()))
 }

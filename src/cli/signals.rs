@@ -79,7 +79,9 @@ impl Heard {
         }
         match (earlier, listened) {
             (0, true) => {}
-            (0, false) if begun => say("interrupted: the load is over, and its result is being written; interrupt again to leave it"),
+            (0, false) if begun => {
+                say("interrupted: the load is over, and its result is being written; interrupt again to leave it")
+            }
             (1.., true) => {
                 // What listens lets go, and what is known is written, unless that does not end.
                 std::thread::spawn(|| {

@@ -45,19 +45,26 @@ pub(super) fn simulate(arguments: SimulateArguments) -> Result<ExitCode, Error> 
         // Before the address is said, so that whoever reads it can stop us.
         let mut signals = Signals::listen()?;
         let listener = listen(arguments.listen).map_err(|why| {
-            Error::usage("--listen", format!("`{}` cannot be listened on: {why}", arguments.listen), "give a free port, or 0 for any")
+            Error::usage(
+                "--listen",
+                format!("`{}` cannot be listened on: {why}", arguments.listen),
+                "give a free port, or 0 for any",
+            )
         })?;
-        let address = listener.local_addr().map_err(|why| Error::Internal(format!("a listener without an address: {why}")))?;
+        let address =
+            listener.local_addr().map_err(|why| Error::Internal(format!("a listener without an address: {why}")))?;
         print(&format!("http://{address}\n"))?;
         say(&format!("serving model {model}, profile {}, seed {}; Ctrl-C ends it", arguments.sim, arguments.seed));
         if !faults.is_empty() {
             say(&format!("faults: {faults}"));
         }
-        Server::new(options).serve(listener, async { signals.next().await }).await.map_err(|why| match &arguments.truth {
-            Some(path) if is_of_a_disk(why.kind()) => {
-                Error::output(path, format!("{why}; is there room on the disk? --truth names another file"))
+        Server::new(options).serve(listener, async { signals.next().await }).await.map_err(|why| {
+            match &arguments.truth {
+                Some(path) if is_of_a_disk(why.kind()) => {
+                    Error::output(path, format!("{why}; is there room on the disk? --truth names another file"))
+                }
+                _ => Error::Internal(format!("the simulated server broke: {why}")),
             }
-            _ => Error::Internal(format!("the simulated server broke: {why}")),
         })
     })?;
     say(&account(&served));
@@ -69,16 +76,26 @@ pub(super) fn simulate(arguments: SimulateArguments) -> Result<ExitCode, Error> 
 
 /// Whether an error is of a disk that takes no more, and not of a socket.
 fn is_of_a_disk(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge | ErrorKind::ReadOnlyFilesystem)
+    matches!(
+        kind,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge | ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 /// What a server did, and how exactly.
 fn account(served: &Served) -> String {
     let lateness = |late_ns: &Histogram<u64>, what: &str| {
         let late = |share: f64| seconds(late_ns.value_at_quantile(share) as f64 / 1e9);
-        format!("own lateness of {} {what}: p50 {}, p99 {}, max {}", count(late_ns.len()), late(0.5), late(0.99), late(1.0))
+        format!(
+            "own lateness of {} {what}: p50 {}, p99 {}, max {}",
+            count(late_ns.len()),
+            late(0.5),
+            late(0.99),
+            late(1.0)
+        )
     };
-    let writes = if served.late_ns.is_empty() { "nothing written".to_owned() } else { lateness(&served.late_ns, "writes") };
+    let writes =
+        if served.late_ns.is_empty() { "nothing written".to_owned() } else { lateness(&served.late_ns, "writes") };
     let steps = served.step_late_ns.as_ref().filter(|late_ns| !late_ns.is_empty());
     let steps = steps.map_or_else(String::new, |late_ns| format!("; {}", lateness(late_ns, "steps")));
     format!("{} requests on {} connections; {writes}{steps}", count(served.requests), count(served.connections))

@@ -21,8 +21,9 @@ use crate::error::Error;
 use crate::metrics::Objectives;
 use crate::report::{SCHEMA, render_fleet};
 use crate::sizing::{
-    Capacity, Choice, Class, Demand, Foreign, MOST_CHOICES, SearchFigures, Terms, capacity_of_classes, capacity_of_rows,
-    capacity_of_search, capacity_of_trials, demand_of_profile, demand_of_rate, demand_of_rows, foreign_rows, size,
+    Capacity, Choice, Class, Demand, Foreign, MOST_CHOICES, SearchFigures, Terms, capacity_of_classes,
+    capacity_of_rows, capacity_of_search, capacity_of_trials, demand_of_profile, demand_of_rate, demand_of_rows,
+    foreign_rows, size,
 };
 use crate::trace::{Choice as Rows, OnEmpty};
 use crate::units::Rate;
@@ -73,7 +74,11 @@ fn demand_today(arguments: &SizeArguments) -> Result<(Demand, Course), Error> {
             ("--segment", reading.segment.is_some()),
         ];
         if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
-            return Err(Error::usage(flag, "speaks of a trace, and none is given", "drop it, or give --demand-trace FILE"));
+            return Err(Error::usage(
+                flag,
+                "speaks of a trace, and none is given",
+                "drop it, or give --demand-trace FILE",
+            ));
         }
     }
     match (options.demand.as_slice(), &options.profile, &options.demand_trace) {
@@ -95,13 +100,15 @@ fn demand_today(arguments: &SizeArguments) -> Result<(Demand, Course), Error> {
             let trace = read(file, &reading)?;
             refuse_restart(&trace, file)?;
             if trace.has_relative_sessions() && trace.sessions().number() > 1 {
-                let why = "has sessions that count each from its own start, so that its rate is not recorded; give --demand instead";
+                let why = "has sessions that count each from its own start, so that its rate is not recorded; give \
+                    --demand instead";
                 return Err(Error::input(file, why));
             }
             // As a replay would send it.
             let selection = trace.select(&Rows { on_empty: Some(OnEmpty::Skip), ..Rows::default() }, file)?;
             let name = file.to_string_lossy();
-            let demand = demand_of_rows(selection.trace.rows(), window, &name).map_err(|refusal| refusal.at("--peak-window"))?;
+            let demand =
+                demand_of_rows(selection.trace.rows(), window, &name).map_err(|refusal| refusal.at("--peak-window"))?;
             Ok((demand, Course::Trace(Box::new(selection), file.clone())))
         }
         ([], None, None) => Err(Error::usage("--demand", "no demand is given", one)),
@@ -132,10 +139,20 @@ fn replicas_of(results: &[PathBuf], options: &SizeOptions, objectives: &Objectiv
         }
         (_, []) => results.iter().map(|path| found_in(path, objectives)).collect::<Result<_, _>>()?,
         ([], _) if !objectives.is_empty() && options.check.is_none() => {
-            return Err(Error::usage("--slo", "says which rate of a result counts, and --replica-rate says the rate", "drop one of them"));
+            return Err(Error::usage(
+                "--slo",
+                "says which rate of a result counts, and --replica-rate says the rate",
+                "drop one of them",
+            ));
         }
         ([], rates) => rates.iter().map(|rate| Found::of(Capacity::stated(*rate), rate.to_string())).collect(),
-        _ => return Err(Error::usage("--replica-rate", "stands instead of a RESULT, and both are given", "drop one of them")),
+        _ => {
+            return Err(Error::usage(
+                "--replica-rate",
+                "stands instead of a RESULT, and both are given",
+                "drop one of them",
+            ));
+        }
     };
     for (place, found) in found.iter_mut().enumerate() {
         let held = options.balancing.hold(found.capacity.clone());
@@ -146,7 +163,8 @@ fn replicas_of(results: &[PathBuf], options: &SizeOptions, objectives: &Objectiv
         found.capacity = held.map_err(at)?;
     }
     let count = found.len();
-    let (names, tokens) = (each("--name", &options.name, count)?, each("--output-tokens", &options.output_tokens, count)?);
+    let (names, tokens) =
+        (each("--name", &options.name, count)?, each("--output-tokens", &options.output_tokens, count)?);
     for ((found, name), tokens) in found.iter_mut().zip(names).zip(tokens) {
         found.name = name.unwrap_or_else(|| std::mem::take(&mut found.name));
         found.capacity.output_tokens = tokens.map(f64::from).or(found.capacity.output_tokens);
@@ -163,7 +181,8 @@ fn shared(found: Vec<Found>, options: &SizeOptions) -> Result<Choice, Error> {
             "give one for each class of requests, or one demand for all",
         ));
     }
-    let (names, simulated) = (found.iter().map(|class| class.name.clone()).collect::<Vec<_>>(), found.iter().any(|class| class.simulated));
+    let (names, simulated) =
+        (found.iter().map(|class| class.name.clone()).collect::<Vec<_>>(), found.iter().any(|class| class.simulated));
     let class = |(found, demand): (Found, &Rate)| {
         let Found { capacity, name, .. } = found;
         (Class { name, demand_per_s: *demand, rate_per_s: capacity.rate_per_s }, capacity)
@@ -193,7 +212,9 @@ fn choices_of(found: Vec<Found>, options: &SizeOptions) -> Result<Vec<Choice>, E
 
 fn found_in(path: &Path, objectives: &Objectives) -> Result<Found, Error> {
     let (result, _) = files_of(path);
-    let place = path.file_stem().map_or_else(|| path.to_string_lossy().into_owned(), |stem| stem.to_string_lossy().into_owned());
+    let place = path
+        .file_stem()
+        .map_or_else(|| path.to_string_lossy().into_owned(), |stem| stem.to_string_lossy().into_owned());
     let refuse = |refusal: crate::error::Refusal| Error::input(path, refusal.to_string());
     // A folder of ours has its result in it; a folder of vLLM's holds one file for each rate.
     let files = if path.is_dir() && !result.exists() { json_files(path)? } else { vec![result.clone()] };
@@ -212,18 +233,25 @@ fn found_in(path: &Path, objectives: &Objectives) -> Result<Found, Error> {
                 let why = "cannot change what a search has searched for";
                 return Err(Error::usage("--slo", why, "drop it, or search again with these objectives"));
             }
-            let figures: SearchFigures = serde_json::from_value(search.clone())
-                .map_err(|why| Error::input(&result, format!("has a search that cannot be read: {why}; is the file whole?")))?;
+            let figures: SearchFigures = serde_json::from_value(search.clone()).map_err(|why| {
+                Error::input(&result, format!("has a search that cannot be read: {why}; is the file whole?"))
+            })?;
             let process = report.config.get("process").and_then(Value::as_str).map(str::to_owned);
             capacity_of_search(&figures, process)
         } else {
             capacity_of_trials(&report.trials, asked)
         };
         let name = report.label.unwrap_or(place);
-        return Ok(Found { capacity: capacity.map_err(refuse)?, name, simulated: report.target.simulated, config: report.config });
+        return Ok(Found {
+            capacity: capacity.map_err(refuse)?,
+            name,
+            simulated: report.target.simulated,
+            config: report.config,
+        });
     }
     if objectives.is_empty() {
-        let why = "is no result of tonnage, whose verdict could count; give the objectives, as in --slo 'p99 ttft<=200ms'";
+        let why =
+            "is no result of tonnage, whose verdict could count; give the objectives, as in --slo 'p99 ttft<=200ms'";
         return Err(Error::input(path, why));
     }
     let (mut rows, mut foreign): (Vec<_>, Option<Foreign>) = (Vec::new(), None);
@@ -234,7 +262,10 @@ fn found_in(path: &Path, objectives: &Objectives) -> Result<Found, Error> {
         }
     }
     let Some(foreign) = foreign else {
-        return Err(Error::input(path, "is no result of tonnage, of GuideLLM or of vLLM's `bench serve`; give one of these"));
+        return Err(Error::input(
+            path,
+            "is no result of tonnage, of GuideLLM or of vLLM's `bench serve`; give one of these",
+        ));
     };
     let capacity = capacity_of_rows(&rows, foreign.evidence).map_err(refuse)?;
     Ok(Found::of(capacity, place))

@@ -47,11 +47,18 @@ pub(super) struct Asked {
 }
 
 /// The check that was asked for, of the one replica in `found`.
-pub(super) fn check_of(options: &SizeOptions, found: &[Found], objectives: Objectives, course: Course) -> Result<Option<Asked>, Error> {
+pub(super) fn check_of(
+    options: &SizeOptions,
+    found: &[Found],
+    objectives: Objectives,
+    course: Course,
+) -> Result<Option<Asked>, Error> {
     let lengths = [("--check-input", &options.check_input), ("--check-output", &options.check_output)];
     let Some(profile) = options.check else {
         return match lengths.into_iter().find(|(_, given)| given.is_some()) {
-            Some((flag, _)) => Err(Error::usage(flag, "speaks of a check, and none is asked for", "drop it, or give --check PROFILE")),
+            Some((flag, _)) => {
+                Err(Error::usage(flag, "speaks of a check, and none is asked for", "drop it, or give --check PROFILE"))
+            }
             None => Ok(None),
         };
     };
@@ -60,15 +67,27 @@ pub(super) fn check_of(options: &SizeOptions, found: &[Found], objectives: Objec
         return Err(Error::usage("--check", why, "size one RESULT, or one --replica-rate, with it"));
     };
     // What looks like a number is kept as one.
-    let asked = |key: &str| one.config.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    let asked =
+        |key: &str| one.config.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     let objectives = if objectives.is_empty() {
-        let slo = one.config.get("slo").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
+        let slo = one
+            .config
+            .get("slo")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect::<Vec<_>>();
         Objectives::parse(&slo, None, None).map_err(|refusal| refusal.at("--slo"))?
     } else {
         objectives
     };
     if objectives.is_empty() {
-        return Err(Error::usage("--check", "has nothing to hold the simulated replicas to", "give --slo, as in --slo 'p99 ttft<=200ms'"));
+        return Err(Error::usage(
+            "--check",
+            "has nothing to hold the simulated replicas to",
+            "give --slo, as in --slo 'p99 ttft<=200ms'",
+        ));
     }
     let own = |(flag, given): (&str, &Option<String>), key: &str, usual: LengthSpec| {
         given.clone().or_else(|| asked(key)).map_or(Ok(usual), |text| lengths_of(flag, &text))
@@ -78,9 +97,18 @@ pub(super) fn check_of(options: &SizeOptions, found: &[Found], objectives: Objec
         own(lengths[1], "output-tokens", LengthSpec::DEFAULT_OUTPUT)?,
     );
     // What a fleet that splits at random passes on is never smoother than Poisson.
-    let measured = one.capacity.process.as_ref().and_then(|text| text.parse::<Process>().ok()).unwrap_or(Process::Poisson);
-    let process = if measured.cv() < 1.0 && options.balancing == Balancing::Random { Process::Poisson } else { measured };
-    let check = Check { profile, workload, process, objectives: Arc::new(objectives), seed: SEED, requests_each: REQUESTS_EACH };
+    let measured =
+        one.capacity.process.as_ref().and_then(|text| text.parse::<Process>().ok()).unwrap_or(Process::Poisson);
+    let process =
+        if measured.cv() < 1.0 && options.balancing == Balancing::Random { Process::Poisson } else { measured };
+    let check = Check {
+        profile,
+        workload,
+        process,
+        objectives: Arc::new(objectives),
+        seed: SEED,
+        requests_each: REQUESTS_EACH,
+    };
     let drawn = lengths.iter().any(|(_, given)| given.is_some());
     Ok(Some(Asked { check, course, growth: options.growth, drawn }))
 }
@@ -112,15 +140,21 @@ impl Asked {
 
 /// The busiest stretch of arrivals that follow `profile`; with a growth as many independent draws on top of each
 /// other, the last thinned.
-fn drawn_of(profile: &Profile, process: Process, growth: Option<Growth>, window_s: f64, most: usize) -> Result<Stretch, Error> {
+fn drawn_of(
+    profile: &Profile,
+    process: Process,
+    growth: Option<Growth>,
+    window_s: f64,
+    most: usize,
+) -> Result<Stretch, Error> {
     let extent = profile.length().is_none().then_some(Extent::Duration(A_DAY));
     let factor = growth.map_or(1.0, Growth::factor);
     let mut instants: Vec<Offset> = Vec::new();
     for copy in 0..libm::ceil(factor) as u64 {
         let pattern = Pattern { profile: profile.clone(), overlays: Vec::new() };
         let seed = SEED.derived(&format!("check/{copy}"));
-        let timeline =
-            Timeline::shaped(process, pattern, extent, Duration::ZERO, Duration::ZERO, seed).map_err(|refusal| refusal.at("--profile"))?;
+        let timeline = Timeline::shaped(process, pattern, extent, Duration::ZERO, Duration::ZERO, seed)
+            .map_err(|refusal| refusal.at("--profile"))?;
         let many = timeline.rate_per_s() * timeline.spans().total_s() * factor;
         if many > MOST_DRAWN {
             let why = format!("would draw {many:.0} arrivals of the profile");
@@ -136,7 +170,8 @@ fn drawn_of(profile: &Profile, process: Process, growth: Option<Growth>, window_
     let whole = taken.len() == instants.len();
     let first = if whole { Offset::ZERO } else { instants.get(taken.start).copied().unwrap_or_default() };
     let moved = instants[taken].iter().map(|at| Offset::from_nanos(at.as_nanos() - first.as_nanos()));
-    let nothing = || Error::usage("--check", "has no request to play: the profile draws none", "give a profile of more requests");
+    let nothing =
+        || Error::usage("--check", "has no request to play: the profile draws none", "give a profile of more requests");
     let recorded = Recorded::new(moved, None, TimeScale::ONE).ok_or_else(nothing)?;
     Ok(Stretch { recorded, process: process.to_string(), whole })
 }
@@ -152,8 +187,11 @@ fn recorded_of(
 ) -> Result<(Stretch, Workload), Error> {
     let selection = match growth {
         Some(growth) => {
-            let rate_scale = growth.factor().to_string().parse().map_err(|refusal: crate::error::Refusal| refusal.at("--growth"))?;
-            selection.reshape(&Reshape { rate_scale, ..Reshape::default() }, SEED).map_err(|refusal| refusal.at("--growth"))?
+            let rate_scale =
+                growth.factor().to_string().parse().map_err(|refusal: crate::error::Refusal| refusal.at("--growth"))?;
+            selection
+                .reshape(&Reshape { rate_scale, ..Reshape::default() }, SEED)
+                .map_err(|refusal| refusal.at("--growth"))?
         }
         None => selection,
     };
@@ -169,6 +207,7 @@ fn recorded_of(
     };
     let nothing = || Error::input(file, "has no request to play; give another trace");
     let (timeline, recording) = replay(selection, TimeScale::ONE, &file.to_string_lossy()).ok_or_else(nothing)?;
-    let recorded = timeline.instants().cloned().ok_or_else(|| Error::Internal("a replay has no instants".to_owned()))?;
+    let recorded =
+        timeline.instants().cloned().ok_or_else(|| Error::Internal("a replay has no instants".to_owned()))?;
     Ok((Stretch { recorded, process: "recorded".to_owned(), whole }, Workload::recorded(recording)))
 }

@@ -27,8 +27,8 @@ use crate::metrics::{Ended, Metric, MetricView, Trial, TrialView};
 use crate::report::{Report, shown_figure};
 use crate::schedule::{Extent, Process};
 use crate::search::{
-    Blueprint, Course, Finished, Point, PointFindings, PointLoad, Stability, Sweep, SweepFindings, drive, is_unanswered,
-    parse_concurrencies, parse_rates, rates_as_given,
+    Blueprint, Course, Finished, Point, PointFindings, PointLoad, Stability, Sweep, SweepFindings, drive,
+    is_unanswered, parse_concurrencies, parse_rates, rates_as_given,
 };
 use crate::seed::Seed;
 use crate::units::{per_second, seconds};
@@ -61,7 +61,9 @@ pub(super) fn sweep(arguments: SweepArguments, mut parsed: Parsed) -> Result<Exi
         (job.out, job.replace) = (folder, Replace::Resumed);
     }
     let command = parsed.command;
-    on_target(job, async |job, found, claimed, signals| play(job, &sweep, &blueprint, begun, found, claimed, signals, command).await)
+    on_target(job, async |job, found, claimed, signals| {
+        play(job, &sweep, &blueprint, begun, found, claimed, signals, command).await
+    })
 }
 
 /// The result of the sweep that is to go on, without what was cut off.
@@ -70,7 +72,8 @@ fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
     let Some(findings) = report.sweep.as_mut() else {
         return Err(Error::input(path, "is not the result of a sweep; give the folder of one to --resume"));
     };
-    let whole = report.trials.iter().take_while(|trial| trial.ended == Ended::Complete && !is_unanswered(trial)).count();
+    let whole =
+        report.trials.iter().take_while(|trial| trial.ended == Ended::Complete && !is_unanswered(trial)).count();
     report.trials.truncate(whole);
     findings.points.truncate(whole);
     Ok(report)
@@ -85,7 +88,11 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
         let given = [("--process", load.schedule.process.is_some()), ("--quota", load.schedule.quota.is_some())];
         let given = given.into_iter().chain([("--max-in-flight", load.play.max_in_flight.is_some())]);
         if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
-            return Err(Error::usage(flag, "has no meaning with --concurrency: closed loops send when answers come", "drop one of them"));
+            return Err(Error::usage(
+                flag,
+                "has no meaning with --concurrency: closed loops send when answers come",
+                "drop one of them",
+            ));
         }
     } else {
         let process = load.schedule.process.unwrap_or(Process::Poisson);
@@ -118,7 +125,9 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
         Course::Concurrencies(stages) => PointLoad::Closed(stages.iter().copied().max().unwrap_or(1)),
         Course::Rates(rates) => rates.last().map_or(PointLoad::Closed(1), |rate| PointLoad::Open(*rate)),
     };
-    let plan = blueprint.plan(0, &Point { load: heaviest, discard: Duration::ZERO }).map_err(|refusal| refusal.at("--concurrency"))?;
+    let plan = blueprint
+        .plan(0, &Point { load: heaviest, discard: Duration::ZERO })
+        .map_err(|refusal| refusal.at("--concurrency"))?;
     if let Load::Open(timeline) = plan.load() {
         refuse_many(planned_about(timeline), "--duration")?;
     }
@@ -143,9 +152,11 @@ fn course_of(options: &SweepOptions, parsed: &mut Parsed) -> Result<Course, Erro
         }
     };
     match (&options.rates, &options.concurrency) {
-        (Some(_), Some(_)) => {
-            Err(Error::usage("--concurrency", "cannot be combined with --rates: closed loops have no rate", "drop one of them"))
-        }
+        (Some(_), Some(_)) => Err(Error::usage(
+            "--concurrency",
+            "cannot be combined with --rates: closed loops have no rate",
+            "drop one of them",
+        )),
         (Some(rates), None) => {
             between("--rates", parsed)?;
             Ok(Course::Rates(parse_rates(rates).map_err(|refusal| refusal.at("--rates"))?))
@@ -169,7 +180,11 @@ async fn play(
     signals: Signals,
     command: Vec<String>,
 ) -> Result<ExitCode, Error> {
-    make_room(&mut job, &found, if matches!(sweep.course, Course::Concurrencies(_)) { "--concurrency" } else { "--points" })?;
+    make_room(
+        &mut job,
+        &found,
+        if matches!(sweep.course, Course::Concurrencies(_)) { "--concurrency" } else { "--points" },
+    )?;
     let started = RunClock::starting_in(Duration::ZERO).wall();
     let folder = folder_of(&job, &found, claimed, started, begun.is_some())?;
     let resumed = begun.is_some();
@@ -178,7 +193,8 @@ async fn play(
     let report = if let Some(report) = begun {
         let mut report = resumable(report, blueprint, &folder)?;
         report.notes.push(format!(
-            "interrupted after load {} and resumed: connections, and whatever the service remembered, are new from there on",
+            "interrupted after load {} and resumed: connections, and whatever the service remembered, are new from \
+             there on",
             report.trials.len()
         ));
         report
@@ -223,7 +239,8 @@ fn resumable(report: Report, blueprint: &Blueprint, folder: &Folder) -> Result<R
     for (place, (trial, point)) in report.trials.iter().zip(saved).enumerate() {
         if plan_fingerprint(blueprint, place, trial).as_deref() != Some(point.plan_fingerprint.as_str()) {
             let why = format!(
-                "load {} ({}) is not what this configuration and version would have sent; begin a new sweep without --resume",
+                "load {} ({}) is not what this configuration and version would have sent; begin a new sweep without \
+                 --resume",
                 place + 1,
                 point.label
             );
@@ -283,8 +300,9 @@ async fn live(
         }
         Ok(view)
     };
-    let goes_on =
-        |trials: &[TrialView]| !halted.load(Ordering::Relaxed) && trials.last().is_none_or(|trial| trial.ended == Ended::Complete);
+    let goes_on = |trials: &[TrialView]| {
+        !halted.load(Ordering::Relaxed) && trials.last().is_none_or(|trial| trial.ended == Ended::Complete)
+    };
     let driven = drive(&mut player, sweep, blueprint, &mut trials, decided, goes_on).await;
     heard.abort();
     player.clear().await;
@@ -299,7 +317,8 @@ async fn live(
 
 /// One load in a line.
 fn account(trial: &TrialView) -> String {
-    let p99 = |metric: Metric| shown_figure(trial.metrics.get(&metric).map(MetricView::headline).and_then(|stats| stats.p99));
+    let p99 =
+        |metric: Metric| shown_figure(trial.metrics.get(&metric).map(MetricView::headline).and_then(|stats| stats.p99));
     let point = PointFindings::of(trial, String::new());
     format!(
         "{}: {} done, p99 ttft {}, e2e {}{}",

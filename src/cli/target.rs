@@ -13,16 +13,19 @@ use crate::metrics::TrialView;
 use crate::sim::{Embedded, MODEL_NAME, Options};
 
 /// What `--insecure` means for a result, told wherever it is shown.
-pub(super) const INSECURE: &str = "certificates were not checked (--insecure): whoever answered, it may not have been the target";
+pub(super) const INSECURE: &str =
+    "certificates were not checked (--insecure): whoever answered, it may not have been the target";
 
 /// Whom the options trust. What speaks of certificates is refused where there are none.
 pub(super) fn trust_of(options: &TargetOptions, whom: &Whom) -> Result<Tls, Error> {
     let secure = matches!(whom, Whom::Given(targets) if targets.iter().any(Target::is_secure));
     let flag = if options.insecure { Some("--insecure") } else { options.ca_cert.as_ref().map(|_| "--ca-cert") };
     match (flag, &options.ca_cert) {
-        (Some(flag), _) if !secure => {
-            Err(Error::usage(flag, "has nothing to do: no target is asked over TLS", "drop it, or give an https:// target"))
-        }
+        (Some(flag), _) if !secure => Err(Error::usage(
+            flag,
+            "has nothing to do: no target is asked over TLS",
+            "drop it, or give an https:// target",
+        )),
         (Some(_), Some(_)) if options.insecure => {
             Err(Error::usage("--insecure", "trusts anyone, and --ca-cert someone", "drop one of them"))
         }
@@ -68,7 +71,8 @@ impl Found {
             }
         };
         let addresses = Addresses::within(&targets, &job.tls, job.connect_timeout).await?;
-        let discovery = Discovery::connecting_within(job.connect_timeout, job.chat.api_key.as_ref(), &job.chat.headers, &job.tls)?;
+        let discovery =
+            Discovery::connecting_within(job.connect_timeout, job.chat.api_key.as_ref(), &job.chat.headers, &job.tls)?;
         if job.wait_ready > Duration::ZERO {
             for target in &targets {
                 discovery.wait_ready(target, job.wait_ready).await?;
@@ -79,7 +83,9 @@ impl Found {
             _ => job.models.clone(),
         };
         // A server of ours may also run elsewhere (`tonnage simulate`), under whatever model's name it is asked for.
-        let simulated = embedded.is_some() || models.iter().any(|model| model == MODEL_NAME) || pretends(&discovery, &targets).await;
+        let simulated = embedded.is_some()
+            || models.iter().any(|model| model == MODEL_NAME)
+            || pretends(&discovery, &targets).await;
         Ok(Self { targets, addresses, models, simulated, embedded })
     }
 }

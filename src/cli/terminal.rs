@@ -48,7 +48,8 @@ fn unless_gone(written: io::Result<()>) -> Result<(), Error> {
 
 /// `value` as JSON that can be printed; `what` it is, for the error.
 pub(super) fn json_text(value: &impl Serialize, what: &str) -> Result<String, Error> {
-    let text = serde_json::to_string_pretty(value).map_err(|why| Error::Internal(format!("{what} is no JSON: {why}")))?;
+    let text =
+        serde_json::to_string_pretty(value).map_err(|why| Error::Internal(format!("{what} is no JSON: {why}")))?;
     Ok(visible_json(&hidden(&text)).into_owned() + "\n")
 }
 
@@ -84,7 +85,10 @@ pub(super) fn say_page(text: &str) {
 
 /// Columns of a message.
 fn width() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).map_or(WIDTH, |columns: usize| columns.max(LEAST_WIDTH))
+    std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok())
+        .map_or(WIDTH, |columns: usize| columns.max(LEAST_WIDTH))
 }
 
 /// Writes rows of a table of ours to standard output, line by line; how many. A reader that has gone is no error.

@@ -73,12 +73,17 @@ pub(super) async fn prepare(job: &mut Job, signals: &mut Signals) -> Result<Cont
             tokenizer.name(),
             fit.counted()
         );
-        return Err(Error::usage("--input-tokens", why, "ask for other lengths, or drop --tokenizer for lengths in words"));
+        return Err(Error::usage(
+            "--input-tokens",
+            why,
+            "ask for other lengths, or drop --tokenizer for lengths in words",
+        ));
     }
     if !all && late {
         let found_per_s = fits.found() as f64 / MOST_AHEAD.as_secs_f64();
         let mut note = format!(
-            "{} prompts were found in {} before the load; the rest are found while it runs, which takes a share of the processor",
+            "{} prompts were found in {} before the load; the rest are found while it runs, which takes a share of the \
+             processor",
             count(fits.found()),
             seconds(MOST_AHEAD.as_secs_f64())
         );

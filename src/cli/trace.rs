@@ -13,7 +13,9 @@ use crate::cli::exit::Exit;
 use crate::cli::files::{create, create_folder};
 use crate::cli::replay::{read, refuse_restart};
 use crate::cli::terminal::{ink, json_text, print, say};
-use crate::cli::trace_arguments::{ConvertArguments, FitArguments, InspectArguments, SampleArguments, TraceArguments, TraceVerb};
+use crate::cli::trace_arguments::{
+    ConvertArguments, FitArguments, InspectArguments, SampleArguments, TraceArguments, TraceVerb,
+};
 use crate::error::Error;
 use crate::report::{render_fit, render_inspection};
 use crate::schedule::Observer;
@@ -67,7 +69,12 @@ fn sample(arguments: &SampleArguments) -> Result<ExitCode, Error> {
     let trace = made_up(arguments.requests, arguments.to, Seed::new(arguments.seed))
         .ok_or_else(|| Error::Internal("the made-up trace has no rows".to_owned()))?;
     write_to(&trace, arguments.to, &arguments.out)?;
-    let line = format!("{} made-up rows written as {} to {}", count(trace.rows().len() as u64), arguments.to, arguments.out.display());
+    let line = format!(
+        "{} made-up rows written as {} to {}",
+        count(trace.rows().len() as u64),
+        arguments.to,
+        arguments.out.display()
+    );
     print(&(visible(&line).into_owned() + "\n"))?;
     Ok(Exit::Done.into())
 }
@@ -97,7 +104,10 @@ fn fit(arguments: &FitArguments) -> Result<ExitCode, Error> {
     refuse_restart(&trace, path)?;
     let selection = trace.select(&Choice { on_empty: Some(OnEmpty::Skip), ..Choice::default() }, path)?;
     let Some(fit) = fit_trace(&selection) else {
-        return Err(Error::input(path, "has no two rows at different instants with input and output tokens; a law needs more"));
+        return Err(Error::input(
+            path,
+            "has no two rows at different instants with input and output tokens; a law needs more",
+        ));
     };
     let yaml = yaml_of(&fit, path, folder.as_deref())?;
     if let Some(folder) = &folder {
@@ -119,7 +129,8 @@ fn yaml_of(fit: &TraceFit, path: &Path, folder: Option<&Path>) -> Result<String,
         _ => lengths.law.clone(),
     };
     let mut options = serde_json::json!({
-        "rate": if fit.rate_per_s < 1.0 { format!("{:.4}/h", fit.rate_per_s * 3600.0) } else { format!("{:.6}/s", fit.rate_per_s) },
+        "rate": if fit.rate_per_s < 1.0 { format!("{:.4}/h", fit.rate_per_s * 3600.0) } else { format!("{:.6}/s",
+            fit.rate_per_s) },
         "process": fit.arrivals.process.to_string(),
         "duration": format!("{:.3}s", fit.length_s),
         "input-tokens": law(&fit.input_tokens, "input.txt"),
@@ -130,7 +141,8 @@ fn yaml_of(fit: &TraceFit, path: &Path, folder: Option<&Path>) -> Result<String,
         options.retain(|key, _| key != "rate" && key != "duration");
         options.insert("profile".to_owned(), folder.join("profile.csv").display().to_string().into());
     }
-    let text = serde_saphyr::to_string(&options).map_err(|why| Error::Internal(format!("the laws cannot be written as YAML: {why}")))?;
+    let text = serde_saphyr::to_string(&options)
+        .map_err(|why| Error::Internal(format!("the laws cannot be written as YAML: {why}")))?;
     Ok(format!("# laws that {} is like\n{text}", visible(&path.to_string_lossy())))
 }
 
@@ -148,8 +160,12 @@ fn write_fit(fit: &TraceFit, selection: &Selection, yaml: &str, folder: &Path, f
         ("output.txt", lengths(|row| row.output_tokens)),
     ];
     let there = |name: &str| folder.join(name).symlink_metadata().ok();
-    if let Some((name, _)) = files.iter().find(|(name, _)| there(name).is_some_and(|about| !force || !about.is_file())) {
-        return Err(Error::output(folder.join(name), "is there already; give --force to replace it, or name another folder with --out"));
+    if let Some((name, _)) = files.iter().find(|(name, _)| there(name).is_some_and(|about| !force || !about.is_file()))
+    {
+        return Err(Error::output(
+            folder.join(name),
+            "is there already; give --force to replace it, or name another folder with --out",
+        ));
     }
     for (name, text) in files {
         let path = folder.join(name);

@@ -174,7 +174,14 @@ impl Answer {
     pub(super) fn new(stream: bool, content_type: Option<&str>, asked_tokens: u32) -> Self {
         let body = if stream { Body::Awaited(Framer::default()) } else { Body::Whole(Vec::new()) };
         let kind = content_type.filter(|kind| !kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
-        Self { body, asked_tokens, kind: kind.map(Box::from), start: Vec::new(), said: Said::default(), held: Held::default() }
+        Self {
+            body,
+            asked_tokens,
+            kind: kind.map(Box::from),
+            start: Vec::new(),
+            said: Said::default(),
+            held: Held::default(),
+        }
     }
 
     /// Takes the next bytes, read from the socket at `at`. `false` when no more need be read: `[DONE]`, or more than
@@ -217,7 +224,9 @@ impl Answer {
         } else if !bounded {
             said.fail(FailureClass::Malformed, &format!("more than {MOST_EVENTS} events with text, and no end"));
         } else if !shared {
-            let why = format!("the answers in flight keep more than {MOST_HELD_BYTES} bytes of events and bodies without an end");
+            let why = format!(
+                "the answers in flight keep more than {MOST_HELD_BYTES} bytes of events and bodies without an end"
+            );
             said.fail(FailureClass::Malformed, &why);
         }
         fits && bounded && shared && !said.done
@@ -255,7 +264,10 @@ impl Answer {
                 let start = delta::excerpt(&kept);
                 let (class, why) = match error {
                     Some(error) => (FailureClass::StreamError, error),
-                    None => (FailureClass::Malformed, format!("one JSON object where a stream of events was asked for: `{start}`")),
+                    None => (
+                        FailureClass::Malformed,
+                        format!("one JSON object where a stream of events was asked for: `{start}`"),
+                    ),
                 };
                 said.fail(class, &why);
             }
@@ -274,7 +286,9 @@ impl Answer {
         match end {
             // A break after all was said takes nothing from the answer. Bytes that are not HTTP do: nothing excuses
             // them.
-            End::Broken(failure) if !finished || failure.class == FailureClass::Malformed => said.fail(failure.class, &failure.text),
+            End::Broken(failure) if !finished || failure.class == FailureClass::Malformed => {
+                said.fail(failure.class, &failure.text)
+            }
             _ if !finished && events && exchange.first_event.is_none() => {
                 let words = delta::failure_text(start.trim_ascii());
                 let what = kind.map(|kind| format!(": it calls itself {kind}, and says `{words}`")).unwrap_or_default();
@@ -389,7 +403,9 @@ mod tests {
     }
 
     fn counted(content: &str, count: u32) -> String {
-        format!(r#"{{"choices":[{{"delta":{{"content":"{content}"}}}}],"usage":{{"prompt_tokens":5,"completion_tokens":{count}}}}}"#)
+        format!(
+            r#"{{"choices":[{{"delta":{{"content":"{content}"}}}}],"usage":{{"prompt_tokens":5,"completion_tokens":{count}}}}}"#
+        )
     }
 
     #[test]
@@ -403,7 +419,11 @@ mod tests {
 
     #[test]
     fn an_inconsistent_count_gives_no_tokens_of_events() {
-        for events in [[counted("a", 2), counted("b", 2)], [counted("a", 3), counted("b", 2)], [counted("a", 1), TOKEN.to_owned()]] {
+        for events in [
+            [counted("a", 2), counted("b", 2)],
+            [counted("a", 3), counted("b", 2)],
+            [counted("a", 1), TOKEN.to_owned()],
+        ] {
             let events: Vec<&str> = events.iter().map(String::as_str).collect();
             assert_eq!(streamed(&events, End::Orderly).event_tokens, [0_u32; 0], "{events:?}");
         }
@@ -420,8 +440,7 @@ mod tests {
     #[test]
     fn an_unstreamed_answer_is_judged_at_its_end() {
         use FailureClass::{Empty, Malformed, StreamError, Truncated};
-        let full =
-            r#"{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#;
+        let full = r#"{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#;
         let exchange = whole(false, full);
         assert_eq!((class(&exchange), exchange.first_token, exchange.events), (None, None, 0));
         assert_eq!(exchange.usage.map(|usage| usage.output_tokens), Some(2));

@@ -156,7 +156,9 @@ impl Parser<'_> {
                         b't' => bytes.push(b'\t'),
                         b'u' => {
                             let hex = self.text.get(self.at..self.at + 4)?;
-                            let code = hex.iter().try_fold(0, |code, digit| Some(code * 16 + char::from(*digit).to_digit(16)?))?;
+                            let code = hex
+                                .iter()
+                                .try_fold(0, |code, digit| Some(code * 16 + char::from(*digit).to_digit(16)?))?;
                             self.at += 4;
                             bytes.extend(char::from_u32(code).unwrap_or('?').to_string().bytes());
                         }
@@ -212,7 +214,9 @@ fn object(bytes: &[u8]) -> Option<Json> {
 fn brings(value: &Json) -> bool {
     match value {
         Json::List(items) => items.iter().any(brings),
-        Json::Object(_) => ["text", "thinking", "reasoning", "refusal", "content", "summary"].iter().any(|key| brings(value.get(key))),
+        Json::Object(_) => {
+            ["text", "thinking", "reasoning", "refusal", "content", "summary"].iter().any(|key| brings(value.get(key)))
+        }
         value => !value.word().is_empty(),
     }
 }
@@ -221,7 +225,9 @@ fn calls(call: &Json) -> bool {
     [call.get("function"), call.get("custom"), call].into_iter().any(|call| {
         let arguments = [call.get("arguments"), call.get("input")];
         !call.get("name").word().is_empty()
-            || arguments.iter().any(|value| matches!(value, Json::Object(_) | Json::List(_)) || !value.word().is_empty())
+            || arguments
+                .iter()
+                .any(|value| matches!(value, Json::Object(_) | Json::List(_)) || !value.word().is_empty())
     })
 }
 
@@ -243,17 +249,26 @@ fn reason_in(choice: &Json) -> Option<String> {
     let word = if matches!(value, Json::Object(_)) { value.get("type").word() } else { value.word() };
     let word: String = word.trim().chars().filter(|letter| !letter.is_control()).collect();
     let length = word.chars().count();
-    let word = if length > 48 { format!("a text of {length} characters{}", if gives_up(&word) { " (error)" } else { "" }) } else { word };
+    let word = if length > 48 {
+        format!("a text of {length} characters{}", if gives_up(&word) { " (error)" } else { "" })
+    } else {
+        word
+    };
     (!is_nothing(&word)).then_some(word)
 }
 
 fn gives_up(reason: &str) -> bool {
     let reason = reason.to_ascii_lowercase();
-    ["abort", "error", "cancel", "timeout", "timed_out", "fail", "overload", "insufficient_system"].iter().any(|word| reason.contains(word))
+    ["abort", "error", "cancel", "timeout", "timed_out", "fail", "overload", "insufficient_system"]
+        .iter()
+        .any(|word| reason.contains(word))
 }
 
 fn is_error(event: &Json) -> bool {
-    if !event.get("error").falsy(true) || event.get("object").word().eq_ignore_ascii_case("error") || !event.get("error_code").falsy(true) {
+    if !event.get("error").falsy(true)
+        || event.get("object").word().eq_ignore_ascii_case("error")
+        || !event.get("error_code").falsy(true)
+    {
         return true;
     }
     let code = event.get("code");
@@ -333,9 +348,12 @@ fn blocks(stream: &[u8]) -> (Vec<Block>, usize) {
             },
             b"event" => {
                 let name = String::from_utf8_lossy(value).trim().to_ascii_lowercase();
-                block.named_error = ["error", "exception", "failed", "failure", "abort"].iter().any(|end| name.ends_with(end));
+                block.named_error =
+                    ["error", "exception", "failed", "failure", "abort"].iter().any(|end| name.ends_with(end));
             }
-            b"error" => block.told |= !["", "null", "false", "0", "{}", "[]"].contains(&String::from_utf8_lossy(value).trim()),
+            b"error" => {
+                block.told |= !["", "null", "false", "0", "{}", "[]"].contains(&String::from_utf8_lossy(value).trim())
+            }
             _ => block.told |= object(line.trim_ascii()).is_some_and(|event| is_error(&event)),
         }
     }

@@ -200,7 +200,9 @@ fn said_in(error: Raw<'_>) -> String {
     let word = error.word();
     let json = if error.is_object() || error.is_list() { error.as_str() } else { &word };
     match serde_json::from_str::<Value>(json) {
-        Ok(value @ (Value::Object(_) | Value::Array(_))) => error_text(&value).unwrap_or_else(|| excerpt(json.as_bytes()).into_owned()),
+        Ok(value @ (Value::Object(_) | Value::Array(_))) => {
+            error_text(&value).unwrap_or_else(|| excerpt(json.as_bytes()).into_owned())
+        }
         _ => excerpt(json.as_bytes()).into_owned(),
     }
 }
@@ -261,7 +263,10 @@ mod tests {
     #[test]
     fn an_error_is_told_wherever_servers_put_it() {
         for (event, said) in [
-            (r#"{"choices":[{"index":0,"delta":{},"error":{"message":"boom","code":502},"finish_reason":"stop"}]}"#, "boom"),
+            (
+                r#"{"choices":[{"index":0,"delta":{},"error":{"message":"boom","code":502},"finish_reason":"stop"}]}"#,
+                "boom",
+            ),
             (r#"{"choices":[{"index":0,"delta":{"error":{"message":"boom"}}}]}"#, "boom"),
             (r#"{"errors":[{"message":"oom"}]}"#, "oom"),
             (r#"{"code":500,"msg":"boom"}"#, "boom"),
@@ -348,9 +353,15 @@ mod tests {
             (r#"{"prompt_tokens":"10","completion_tokens":"4"}"#, Some(known(Some(10), Some(4)))),
             (r#"{"input_tokens":10,"output_tokens":4}"#, Some(known(Some(10), Some(4)))),
             (r#"{"completion_tokens":4,"output_tokens":null}"#, Some(known(None, Some(4)))),
-            (r#"{"prompt_tokens":10,"completion_tokens":4,"prompt_tokens_details":[]}"#, Some(known(Some(10), Some(4)))),
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":4,"prompt_tokens_details":[]}"#,
+                Some(known(Some(10), Some(4))),
+            ),
             (r#"{"prompt_tokens":1,"prompt_tokens":2}"#, Some(known(Some(2), None))),
-            (r#"{"prompt_tokens":10,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":-1}}"#, odd(known(Some(10), Some(4)))),
+            (
+                r#"{"prompt_tokens":10,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":-1}}"#,
+                odd(known(Some(10), Some(4))),
+            ),
             (r#"{"prompt_tokens":-1,"completion_tokens":4}"#, odd(known(None, Some(4)))),
             (r#"{"prompt_tokens":10,"completion_tokens":4.5}"#, odd(known(Some(10), None))),
             ("7", odd(Counts::default())),
@@ -372,7 +383,9 @@ mod tests {
 
     #[test]
     fn the_first_finish_reason_of_any_choice_counts() {
-        let read = delta(r#"{"choices":[{"delta":{"content":"a"},"finish_reason":null},{"delta":{},"finish_reason":"length"}]}"#);
+        let read = delta(
+            r#"{"choices":[{"delta":{"content":"a"},"finish_reason":null},{"delta":{},"finish_reason":"length"}]}"#,
+        );
         assert_eq!(read.finish_reason.as_deref(), Some("length"));
         assert!(read.answer);
     }
@@ -422,15 +435,28 @@ mod tests {
     #[test]
     fn what_is_not_a_json_object_is_malformed() {
         let deep = format!("{{\"a\":{}", "[".repeat(100_000));
-        for event in ["{", "nonsense", "[]", "\"text\"", "12", r#"{"choices":7}"#, r#"{"choices":[]} x"#, r#"{"a":nul}"#, "{'a':1}", &deep]
-        {
+        for event in [
+            "{",
+            "nonsense",
+            "[]",
+            "\"text\"",
+            "12",
+            r#"{"choices":7}"#,
+            r#"{"choices":[]} x"#,
+            r#"{"a":nul}"#,
+            "{'a':1}",
+            &deep,
+        ] {
             assert!(matches!(read(event.as_bytes()), Event::Malformed(_)), "{event:.60}");
         }
         assert!(
             delta_of(b"{\"choices\":[{\"delta\":{\"content\":\"a\xff\"}}]}").answer,
             "bytes that are not UTF-8 are a token all the same"
         );
-        assert!(delta_of(br#"{"choices":[{"delta":{"content":"a"},"logprobs":NaN}]}"#).answer, "a number that JSON does not have");
+        assert!(
+            delta_of(br#"{"choices":[{"delta":{"content":"a"},"logprobs":NaN}]}"#).answer,
+            "a number that JSON does not have"
+        );
     }
 
     #[test]

@@ -73,7 +73,12 @@ impl Discovery {
     }
 
     /// The same, with a bound on the whole of connecting: name, TCP, TLS.
-    pub fn connecting_within(patience: Duration, api_key: Option<&Secret>, headers: &[String], tls: &Tls) -> Result<Self, Error> {
+    pub fn connecting_within(
+        patience: Duration,
+        api_key: Option<&Secret>,
+        headers: &[String],
+        tls: &Tls,
+    ) -> Result<Self, Error> {
         let headers: HeaderMap = access_headers(api_key, headers)?;
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -104,7 +109,9 @@ impl Discovery {
         loop {
             match self.models(target).await {
                 Ok(_) => return Ok(()),
-                Err(unanswered) if !unanswered.passing || clock.now().plus(PAUSE) > deadline => return Err(unanswered.error),
+                Err(unanswered) if !unanswered.passing || clock.now().plus(PAUSE) > deadline => {
+                    return Err(unanswered.error);
+                }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
@@ -122,7 +129,10 @@ impl Discovery {
                 let most = count(MOST_ASIDE_BYTES as u64);
                 return Err(refuse(
                     false,
-                    format!("{url} answers with more than {most} bytes; check --target, or give --model to skip this question"),
+                    format!(
+                        "{url} answers with more than {most} bytes; check --target, or give --model to skip this \
+                         question"
+                    ),
                 ));
             }
             Err(error) => return Err(refuse(true, format!("the answer to {url} broke off ({})", innermost(&error)))),
@@ -137,20 +147,25 @@ impl Discovery {
                 StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
                     refuse(false, format!("{url} answers {said}: not an OpenAI-compatible base URL; {skip}"))
                 }
-                _ if status.is_redirection() => {
-                    refuse(false, format!("{url} answers {said}; redirects are not followed: give the final URL with --target"))
-                }
+                _ if status.is_redirection() => refuse(
+                    false,
+                    format!("{url} answers {said}; redirects are not followed: give the final URL with --target"),
+                ),
                 _ => refuse(
                     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
                     format!("{url} answers {said}; see the server's log"),
                 ),
             });
         }
-        if let Some(encoding) =
-            head.get(CONTENT_ENCODING).and_then(|encoding| encoding.to_str().ok()).filter(|encoding| *encoding != "identity")
+        if let Some(encoding) = head
+            .get(CONTENT_ENCODING)
+            .and_then(|encoding| encoding.to_str().ok())
+            .filter(|encoding| *encoding != "identity")
         {
-            let why =
-                format!("{url} answers compressed ({}), which was not asked for; give --model to skip this question", visible(encoding));
+            let why = format!(
+                "{url} answers compressed ({}), which was not asked for; give --model to skip this question",
+                visible(encoding)
+            );
             return Err(refuse(false, why));
         }
         // By way of a tree of values, in which the last of a repeated key stands.
@@ -161,12 +176,14 @@ impl Discovery {
             refuse(
                 false,
                 format!(
-                    "{url} does not answer with a list of models{said} ({error}); check --target, or give --model to skip this question"
+                    "{url} does not answer with a list of models{said} ({error}); check --target, or give --model to \
+                     skip this question"
                 ),
             )
         })?;
         if models.data.iter().any(|model| model.id.len() > MOST_NAME_BYTES) {
-            let why = format!("{url} lists a model whose name has more than {MOST_NAME_BYTES} bytes; give one with --model");
+            let why =
+                format!("{url} lists a model whose name has more than {MOST_NAME_BYTES} bytes; give one with --model");
             return Err(refuse(false, why));
         }
         Ok(models.data.into_iter().map(|model| model.id).collect())
@@ -191,14 +208,18 @@ fn unreachable_text(error: &reqwest::Error) -> String {
     if error.is_timeout() && error.is_connect() {
         "no connection within --connect-timeout; check --target, or wait for the server with --wait-ready 5m".to_owned()
     } else if error.is_timeout() {
-        format!("no answer within {} s; check --target, or wait for the server with --wait-ready 5m", PATIENCE.as_secs())
+        format!(
+            "no answer within {} s; check --target, or wait for the server with --wait-ready 5m",
+            PATIENCE.as_secs()
+        )
     } else if cause.contains("resolve") || cause.contains("lookup") || cause.contains("Name or service") {
         format!("its name could not be resolved ({cause}); check --target, or give the address itself")
     } else if let Some(tls) = tls_error(error) {
         format!("TLS could not be agreed: {}", tls_words(tls))
     } else if speaks_no_http(error) {
         format!(
-            "something answers there, and it does not speak HTTP ({cause}); check the port of --target, and whether it wants https:// or \
+            "something answers there, and it does not speak HTTP ({cause}); check the port of --target, and whether it \
+             wants https:// or \
              speaks HTTP/2 only"
         )
     } else {

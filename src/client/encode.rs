@@ -162,8 +162,11 @@ impl RequestIds {
         }
         // FNV-1a: nothing hostile is hashed here, and it costs less than a microsecond.
         let telling = &prompt.as_bytes()[..prompt.len().min(TELLING_BYTES)];
-        let of_prompt = telling.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-        if let Ok(name) = HeaderValue::try_from(format!("{of_prompt:08x}-{}-{:012x}", self.of_run, id & 0xffff_ffff_ffff)) {
+        let of_prompt =
+            telling.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+        if let Ok(name) =
+            HeaderValue::try_from(format!("{of_prompt:08x}-{}-{:012x}", self.of_run, id & 0xffff_ffff_ffff))
+        {
             headers.insert(REQUEST_ID, name);
         }
     }
@@ -203,10 +206,18 @@ impl Encoder {
     /// An encoder for `options`; refuses what cannot be sent.
     pub fn new(options: &RequestOptions) -> Result<Self, Error> {
         if options.targets.is_empty() {
-            return Err(Error::usage("--target", "no target given", "accepted is a base URL such as http://127.0.0.1:8000"));
+            return Err(Error::usage(
+                "--target",
+                "no target given",
+                "accepted is a base URL such as http://127.0.0.1:8000",
+            ));
         }
         if options.models.is_empty() {
-            return Err(Error::usage("--model", "no model given", "accepted is the name under which the server serves it"));
+            return Err(Error::usage(
+                "--model",
+                "no model given",
+                "accepted is the name under which the server serves it",
+            ));
         }
         for (key, instead) in OWNED_KEYS {
             if options.extra_body.contains_key(*key) {
@@ -219,8 +230,9 @@ impl Encoder {
         let mut targets = Vec::with_capacity(options.targets.len());
         for target in &options.targets {
             let path = target.path(options.endpoint.path());
-            let path: Uri =
-                path.parse().map_err(|_| Error::usage("--target", format!("`{path}` is not a path"), "accepted is a base URL"))?;
+            let path: Uri = path
+                .parse()
+                .map_err(|_| Error::usage("--target", format!("`{path}` is not a path"), "accepted is a base URL"))?;
             let mut headers = common.clone();
             if !headers.contains_key(header::HOST) {
                 headers.insert(header::HOST, header_value("--target", target.authority())?);
@@ -258,7 +270,8 @@ impl Encoder {
         let target = &self.targets[place];
         let model = &self.models[(id / targets % models) as usize];
 
-        let mut body = Vec::with_capacity(model.head.len() + spec.prompt.len() + spec.prompt.len() / 16 + self.tail.len() + 64);
+        let mut body =
+            Vec::with_capacity(model.head.len() + spec.prompt.len() + spec.prompt.len() / 16 + self.tail.len() + 64);
         body.extend_from_slice(&model.head);
         quote(&mut body, &spec.prompt);
         body.extend_from_slice(self.joint.as_bytes());
@@ -383,8 +396,13 @@ pub(super) fn access_headers(api_key: Option<&Secret>, lines: &[String]) -> Resu
         headers.insert(header::AUTHORIZATION, bearer);
     }
     for line in lines {
-        let refuse =
-            |why: &str| Error::usage("--header", format!("`{}` {why}", line.split(':').next().unwrap_or("")), "accepted is 'Name: value'");
+        let refuse = |why: &str| {
+            Error::usage(
+                "--header",
+                format!("`{}` {why}", line.split(':').next().unwrap_or("")),
+                "accepted is 'Name: value'",
+            )
+        };
         let (name, value) = line.split_once(':').ok_or_else(|| refuse("has no colon"))?;
         let name = HeaderName::try_from(name.trim()).map_err(|_| refuse("is not a header name"))?;
         if [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE].contains(&name) {

@@ -1,4 +1,5 @@
-//! Owns `Endpoint`, the kinds of endpoint that can be asked: where they live and how their bodies stand around a prompt.
+//! Owns `Endpoint`, the kinds of endpoint that can be asked: where they live and how their bodies stand around a
+//! prompt.
 
 use std::fmt;
 

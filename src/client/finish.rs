@@ -8,7 +8,8 @@ const MOST_CHARACTERS: usize = 48;
 
 /// Parts of the reasons by which servers say that they gave a request up: vLLM and SGLang `abort` and `error`,
 /// TensorRT-LLM `cancelled` and `timeout`, `DeepSeek` `insufficient_system_resource`.
-const GIVEN_UP: [&str; 8] = ["abort", "error", "cancel", "timeout", "timed_out", "fail", "insufficient_system", "overload"];
+const GIVEN_UP: [&str; 8] =
+    ["abort", "error", "cancel", "timeout", "timed_out", "fail", "insufficient_system", "overload"];
 
 /// The finish reason that `value` holds. `null`, `false`, 0, an empty text, and a text that says null are none. Some
 /// servers write an object with a `type`. What cannot be printed is left out, and of a long
@@ -23,7 +24,11 @@ pub(super) fn reason_of(value: Raw<'_>) -> Option<Box<str>> {
     // is kept.
     let is_long = printable.chars().nth(MOST_CHARACTERS).is_some();
     let reason = if is_long {
-        format!("a text of {} characters{}", printable.chars().count(), if gives_up(&printable) { " (error)" } else { "" })
+        format!(
+            "a text of {} characters{}",
+            printable.chars().count(),
+            if gives_up(&printable) { " (error)" } else { "" }
+        )
     } else {
         printable
     };
@@ -81,15 +86,30 @@ mod tests {
             assert_eq!(reason_of(raw).as_deref(), reason, "{json}");
         }
         let long = format!("\"{}\"", "x".repeat(1000));
-        assert_eq!(reason_of(serde_json::from_str(&long).unwrap()).as_deref(), Some("a text of 1000 characters"), "it may hold a key");
+        assert_eq!(
+            reason_of(serde_json::from_str(&long).unwrap()).as_deref(),
+            Some("a text of 1000 characters"),
+            "it may hold a key"
+        );
     }
 
     #[test]
     fn a_request_given_up_is_told_from_one_that_ended() {
-        for reason in ["abort", "error", "ABORTED", "cancelled", "timeout", "internal_error", "insufficient_system_resource", "failed"] {
+        for reason in [
+            "abort",
+            "error",
+            "ABORTED",
+            "cancelled",
+            "timeout",
+            "internal_error",
+            "insufficient_system_resource",
+            "failed",
+        ] {
             assert!(gives_up(reason), "{reason}");
         }
-        for reason in ["stop", "length", "content_filter", "tool_calls", "eos_token", "MAX_TOKENS", "end_turn", "sensitive"] {
+        for reason in
+            ["stop", "length", "content_filter", "tool_calls", "eos_token", "MAX_TOKENS", "end_turn", "sensitive"]
+        {
             assert!(!gives_up(reason), "{reason}");
         }
     }

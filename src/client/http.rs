@@ -34,15 +34,24 @@ impl HttpClient {
     #[must_use]
     pub fn new(targets: &[Addresses], connect_timeout: Duration, worker: usize) -> Self {
         let clock = RunClock::starting_in(Duration::ZERO);
-        let shared = Rc::new(Shared { clock, connect_timeout, scratch: wire::scratch(), connecting: std::cell::Cell::new(0) });
+        let shared =
+            Rc::new(Shared { clock, connect_timeout, scratch: wire::scratch(), connecting: std::cell::Cell::new(0) });
         let pools = targets.iter().map(|target| Rc::new(Pool::new(shared.clone(), target, worker))).collect();
         Self { pools }
     }
 
-    async fn settle(&self, call: Call, clock: RunClock, departure: &Departure, exchange: &mut Exchange) -> Result<(), Failure> {
+    async fn settle(
+        &self,
+        call: Call,
+        clock: RunClock,
+        departure: &Departure,
+        exchange: &mut Exchange,
+    ) -> Result<(), Failure> {
         let Call { mut request, place, asked_tokens, stream, keep_text, reservation, .. } = call;
-        let pool =
-            self.pools.get(place).ok_or_else(|| Failure::new(FailureClass::Connect, "a call for a target that this client lacks"))?;
+        let pool = self
+            .pools
+            .get(place)
+            .ok_or_else(|| Failure::new(FailureClass::Connect, "a call for a target that this client lacks"))?;
         let mut reservation = reservation.into_inner();
         let mut early = if departure.sent().is_none() { pool.take_idle() } else { None };
         let (mut wire, response) = loop {
@@ -76,8 +85,13 @@ impl HttpClient {
             }
             return Err(Failure::new(FailureClass::Status, text));
         }
-        if let Some(encoding) = text_of(&head.headers, CONTENT_ENCODING.as_str()).filter(|encoding| *encoding != "identity") {
-            return Err(Failure::new(FailureClass::Malformed, format!("the answer is compressed ({encoding}), which was not asked for")));
+        if let Some(encoding) =
+            text_of(&head.headers, CONTENT_ENCODING.as_str()).filter(|encoding| *encoding != "identity")
+        {
+            return Err(Failure::new(
+                FailureClass::Malformed,
+                format!("the answer is compressed ({encoding}), which was not asked for"),
+            ));
         }
 
         let kind = text_of(&head.headers, CONTENT_TYPE.as_str()).map(str::to_owned);

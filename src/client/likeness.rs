@@ -61,7 +61,9 @@ impl Likeness {
 
 /// Whether `text`, between two quotes, is a JSON string that is not empty. Says no to escapes.
 fn is_plain(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|byte| *byte >= b' ' && !matches!(byte, b'"' | b'\\')) && std::str::from_utf8(text).is_ok()
+    !text.is_empty()
+        && text.iter().all(|byte| *byte >= b' ' && !matches!(byte, b'"' | b'\\'))
+        && std::str::from_utf8(text).is_ok()
 }
 
 #[cfg(test)]

@@ -27,8 +27,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Raises the soft limit of descriptors as far as `connections` need and the hard limit allows, has the kernel make room for them, and reads
-    /// what holds then.
+    /// Raises the soft limit of descriptors as far as `connections` need and the hard limit allows, has the kernel
+    /// make room for them, and reads what holds then.
     #[must_use]
     pub fn raised_for(connections: u64) -> Self {
         let wanted = connections.saturating_add(OTHER_DESCRIPTORS);
@@ -53,16 +53,26 @@ impl Limits {
         if wanted > self.descriptors {
             return Err(Error::usage(
                 "--rate",
-                format!("about {connections} connections at once need {wanted} file descriptors, and {} are allowed", self.descriptors),
-                format!("raise the limit (`ulimit -n {wanted}`, as root `ulimit -Hn {wanted}` first), or lower --rate or --max-in-flight"),
+                format!(
+                    "about {connections} connections at once need {wanted} file descriptors, and {} are allowed",
+                    self.descriptors
+                ),
+                format!(
+                    "raise the limit (`ulimit -n {wanted}`, as root `ulimit -Hn {wanted}` first), or lower --rate or \
+                     --max-in-flight"
+                ),
             ));
         }
         for (address, share) in shares(connections, targets) {
             if share > self.ports {
                 return Err(Error::usage(
                     "--rate",
-                    format!("about {share} connections at once to {address} need as many ephemeral ports, and {} are there", self.ports),
-                    "widen the range (`sysctl net.ipv4.ip_local_port_range='1024 65535'`), give more targets, or lower --rate or --max-in-flight",
+                    format!(
+                        "about {share} connections at once to {address} need as many ephemeral ports, and {} are there",
+                        self.ports
+                    ),
+                    "widen the range (`sysctl net.ipv4.ip_local_port_range='1024 65535'`), give more targets, or lower \
+                     --rate or --max-in-flight",
                 ));
             }
         }
@@ -70,15 +80,19 @@ impl Limits {
     }
 }
 
-/// Has the kernel make its table of descriptors large enough for `descriptors` now. A process of several threads that opens its 257th, 513th,
-/// 1 025th … waits for an RCU grace period while the table grows (`expand_fdtable`): 5 to 15 ms in which nothing is sent and nothing read.
+/// Has the kernel make its table of descriptors large enough for `descriptors` now. A process of several threads that
+/// opens its 257th, 513th, 1 025th … waits for an RCU grace period while the table grows (`expand_fdtable`): 5 to 15
+/// ms in which nothing is sent and nothing read.
 fn make_room(descriptors: u64) {
-    let (Ok(file), Ok(last)) = (std::fs::File::open("/dev/null"), i32::try_from(descriptors.saturating_sub(1))) else { return };
+    let (Ok(file), Ok(last)) = (std::fs::File::open("/dev/null"), i32::try_from(descriptors.saturating_sub(1))) else {
+        return;
+    };
     // The table keeps its size when the descriptor goes. One that cannot be had leaves it as it is.
     _ = rustix::io::fcntl_dupfd_cloexec(&file, last);
 }
 
-/// How many of `connections` go to each address: requests take targets in turn, connections of a target its addresses in turn.
+/// How many of `connections` go to each address: requests take targets in turn, connections of a target its addresses
+/// in turn.
 fn shares(connections: u64, targets: &[Addresses]) -> BTreeMap<SocketAddr, u64> {
     let mut shares = BTreeMap::new();
     let each = connections.div_ceil(targets.len().max(1) as u64);
@@ -139,6 +153,9 @@ mod tests {
         assert!(limits.ports > 0);
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let room: u64 = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap().trim().parse().unwrap();
-        assert!(room >= 4_000.min(hard), "the table of descriptors has room for {room} before the first of them is opened");
+        assert!(
+            room >= 4_000.min(hard),
+            "the table of descriptors has room for {room} before the first of them is opened"
+        );
     }
 }

@@ -75,7 +75,13 @@ pub trait Client: 'static {
     /// No byte leaves before `departure` says so. Polled earlier, the future readies what it can without waiting for
     /// anything; when the word is given it is polled again, and what is left to do then is to write. Dropping it lets
     /// go of the request; what `exchange` holds by then is kept.
-    fn send(self: Rc<Self>, call: Self::Call, clock: RunClock, departure: &Departure, exchange: &mut Exchange) -> impl Future<Output = ()>;
+    fn send(
+        self: Rc<Self>,
+        call: Self::Call,
+        clock: RunClock,
+        departure: &Departure,
+        exchange: &mut Exchange,
+    ) -> impl Future<Output = ()>;
 }
 
 /// Where a call goes.

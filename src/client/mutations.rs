@@ -13,56 +13,103 @@ const STREAMS: [(&str, &str); 9] = [
     (
         "vllm",
         concat!(
-            "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1720000000,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n",
-            "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1720000000,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n",
-            "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1720000000,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" you\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n",
-            "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1720000000,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"length\",\"stop_reason\":null}]}\n\n",
-            "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1720000000,\"model\":\"m\",\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"total_tokens\":7,\"completion_tokens\":2}}\n\n",
+            "data: \
+             {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1720000000,\"model\":\"m\",\
+             \"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\
+             \"finish_reason\":null}]}\n\n",
+            "data: \
+             {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1720000000,\"model\":\"m\",\
+             \"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"},\"logprobs\":null,\
+             \"finish_reason\":null}]}\n\n",
+            "data: \
+             {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1720000000,\"model\":\"m\",\
+             \"choices\":[{\"index\":0,\"delta\":{\"content\":\" you\"},\"logprobs\":null,\
+             \"finish_reason\":null}]}\n\n",
+            "data: \
+             {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1720000000,\"model\":\"m\",\
+             \"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"length\",\
+             \"stop_reason\":null}]}\n\n",
+            "data: \
+             {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1720000000,\"model\":\"m\",\
+             \"choices\":[],\"usage\":{\"prompt_tokens\":5,\"total_tokens\":7,\"completion_tokens\":2}}\n\n",
             "data: [DONE]\n\n",
         ),
     ),
     (
         "vllm, count in each event",
         concat!(
-            "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}],\"usage\":{\"prompt_tokens\":5,\"total_tokens\":5,\"completion_tokens\":0}}\n\n",
-            "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"one two\"},\"finish_reason\":null}],\"usage\":{\"prompt_tokens\":5,\"total_tokens\":7,\"completion_tokens\":2}}\n\n",
-            "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":null}],\"usage\":{\"prompt_tokens\":5,\"total_tokens\":8,\"completion_tokens\":3}}\n\n",
-            "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" three\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":5,\"total_tokens\":9,\"completion_tokens\":4}}\n\n",
+            "data: \
+             {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\
+             \"finish_reason\":null}],\"usage\":{\"prompt_tokens\":5,\"total_tokens\":5,\"completion_tokens\":0}}\n\n",
+            "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"one \
+             two\"},\"finish_reason\":null}],\"usage\":{\"prompt_tokens\":5,\"total_tokens\":7,\
+             \"completion_tokens\":2}}\n\n",
+            "data: \
+             {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":null}],\
+             \"usage\":{\"prompt_tokens\":5,\"total_tokens\":8,\"completion_tokens\":3}}\n\n",
+            "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" \
+             three\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":5,\"total_tokens\":9,\
+             \"completion_tokens\":4}}\n\n",
             "data: [DONE]\n\n",
         ),
     ),
     (
         "sglang, reasoning",
         concat!(
-            "data: {\"id\":\"d0\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":null,\"reasoning_content\":\"hm\",\"tool_calls\":null},\"finish_reason\":null,\"matched_stop\":null}],\"usage\":null}\n\n",
-            "data: {\"id\":\"d0\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"role\":null,\"content\":\"yes\",\"reasoning_content\":null,\"tool_calls\":null},\"finish_reason\":null,\"matched_stop\":null}],\"usage\":null}\n\n",
-            "data: {\"id\":\"d0\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"role\":null,\"content\":null},\"finish_reason\":\"stop\",\"matched_stop\":151645}],\"usage\":null}\n\n",
-            "data: {\"id\":\"d0\",\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"total_tokens\":11,\"completion_tokens\":2,\"prompt_tokens_details\":null,\"reasoning_tokens\":1}}\n\n",
+            "data: \
+             {\"id\":\"d0\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\
+             \"delta\":{\"role\":\"assistant\",\"content\":null,\"reasoning_content\":\"hm\",\"tool_calls\":null},\
+             \"finish_reason\":null,\"matched_stop\":null}],\"usage\":null}\n\n",
+            "data: \
+             {\"id\":\"d0\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"role\":null,\
+             \"content\":\"yes\",\"reasoning_content\":null,\"tool_calls\":null},\"finish_reason\":null,\
+             \"matched_stop\":null}],\"usage\":null}\n\n",
+            "data: \
+             {\"id\":\"d0\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"role\":null,\
+             \"content\":null},\"finish_reason\":\"stop\",\"matched_stop\":151645}],\"usage\":null}\n\n",
+            "data: \
+             {\"id\":\"d0\",\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"total_tokens\":11,\"completion_tokens\":2,\
+             \"prompt_tokens_details\":null,\"reasoning_tokens\":1}}\n\n",
             "data: [DONE]\n\n",
         ),
     ),
     (
         "llama.cpp",
         concat!(
-            "data: {\"choices\":[{\"finish_reason\":null,\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":null}}],\"created\":1720000000,\"id\":\"x\",\"model\":\"m\",\"object\":\"chat.completion.chunk\"}\n\n",
-            "data: {\"choices\":[{\"finish_reason\":null,\"index\":0,\"delta\":{\"content\":\"\\ud83d\\ude00 \\\"q\\\"\"}}],\"object\":\"chat.completion.chunk\"}\n\n",
-            "data: {\"choices\":[{\"finish_reason\":\"stop\",\"index\":0,\"delta\":{}}],\"object\":\"chat.completion.chunk\",\"usage\":{\"completion_tokens\":3,\"prompt_tokens\":4,\"total_tokens\":7},\"timings\":{\"prompt_n\":4,\"predicted_n\":3}}\n\n",
+            "data: \
+             {\"choices\":[{\"finish_reason\":null,\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":null}}],\
+             \"created\":1720000000,\"id\":\"x\",\"model\":\"m\",\"object\":\"chat.completion.chunk\"}\n\n",
+            "data: {\"choices\":[{\"finish_reason\":null,\"index\":0,\"delta\":{\"content\":\"\\ud83d\\ude00 \
+             \\\"q\\\"\"}}],\"object\":\"chat.completion.chunk\"}\n\n",
+            "data: \
+             {\"choices\":[{\"finish_reason\":\"stop\",\"index\":0,\"delta\":{}}],\
+             \"object\":\"chat.completion.chunk\",\"usage\":{\"completion_tokens\":3,\"prompt_tokens\":4,\
+             \"total_tokens\":7},\"timings\":{\"prompt_n\":4,\"predicted_n\":3}}\n\n",
             "data: [DONE]\n\n",
         ),
     ),
     (
         "tgi, last token with its reason, CRLF",
         concat!(
-            "data:{\"object\":\"chat.completion.chunk\",\"id\":\"\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"logprobs\":null,\"finish_reason\":null}]}\r\n\r\n",
-            "data:{\"object\":\"chat.completion.chunk\",\"id\":\"\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"!\"},\"logprobs\":null,\"finish_reason\":\"eos_token\"}]}\r\n\r\n",
+            "data:{\"object\":\"chat.completion.chunk\",\"id\":\"\",\"choices\":[{\"index\":0,\
+             \"delta\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"logprobs\":null,\"finish_reason\":null}]}\r\n\r\n",
+            "data:{\"object\":\"chat.completion.chunk\",\"id\":\"\",\"choices\":[{\"index\":0,\
+             \"delta\":{\"role\":\"assistant\",\"content\":\"!\"},\"logprobs\":null,\
+             \"finish_reason\":\"eos_token\"}]}\r\n\r\n",
         ),
     ),
     (
         "a gateway with comments, a tool call",
         concat!(
             ": PROCESSING\n\n: PROCESSING\n\n",
-            "event: message\nid: 1\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"tool_calls\":[{\"index\":0,\"id\":\"t1\",\"type\":\"function\",\"function\":{\"name\":\"look_up\",\"arguments\":\"\"}}]},\"finish_reason\":null}]}\n\n",
-            "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"a\\\":1}\"}}]},\"finish_reason\":null,\"error\":null}],\"error\":null}\n\n",
+            "event: message\nid: 1\ndata: \
+             {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"tool_calls\":[{\"index\":0,\"id\":\"t1\",\
+             \"type\":\"function\",\"function\":{\"name\":\"look_up\",\"arguments\":\"\"}}]},\
+             \"finish_reason\":null}]}\n\n",
+            "data: \
+             {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\
+             \"function\":{\"arguments\":\"{\\\"a\\\":1}\"}}]},\"finish_reason\":null,\"error\":null}],\
+             \"error\":null}\n\n",
             "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n",
             "data: [DONE]\n\n",
         ),
@@ -70,28 +117,42 @@ const STREAMS: [(&str, &str); 9] = [
     (
         "typed parts, a byte order mark",
         concat!(
-            "\u{feff}data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":[{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"so\"}]}]},\"finish_reason\":null}]}\n\n",
-            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":[{\"type\":\"text\",\"text\":\"größer\"}]},\"finish_reason\":null}]}\n\n",
+            "\u{feff}data: \
+             {\"choices\":[{\"index\":0,\"delta\":{\"content\":[{\"type\":\"thinking\",\
+             \"thinking\":[{\"type\":\"text\",\"text\":\"so\"}]}]},\"finish_reason\":null}]}\n\n",
+            "data: \
+             {\"choices\":[{\"index\":0,\"delta\":{\"content\":[{\"type\":\"text\",\"text\":\"größer\"}]},\
+             \"finish_reason\":null}]}\n\n",
             "data:\n\n",
-            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2,\"total_tokens\":5}}\n\n",
+            "data: \
+             {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"stop\"}],\
+             \"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2,\"total_tokens\":5}}\n\n",
             "data: [DONE]\n\n",
         ),
     ),
     (
         "legacy completions",
         concat!(
-            "data: {\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"choices\":[{\"index\":0,\"text\":\" a\",\"logprobs\":null,\"finish_reason\":null}]}\n\n",
-            "data: {\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"choices\":[{\"index\":0,\"text\":\" b\",\"logprobs\":null,\"finish_reason\":\"length\"}]}\n\n",
-            "data: {\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"total_tokens\":3,\"completion_tokens\":2}}\n\n",
+            "data: {\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"choices\":[{\"index\":0,\"text\":\" \
+             a\",\"logprobs\":null,\"finish_reason\":null}]}\n\n",
+            "data: {\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"choices\":[{\"index\":0,\"text\":\" \
+             b\",\"logprobs\":null,\"finish_reason\":\"length\"}]}\n\n",
+            "data: \
+             {\"id\":\"cmpl-1\",\"object\":\"text_completion\",\"choices\":[],\"usage\":{\"prompt_tokens\":1,\
+             \"total_tokens\":3,\"completion_tokens\":2}}\n\n",
             "data: [DONE]\n\n",
         ),
     ),
     (
         "hidden reasoning, over two lines",
         concat!(
-            "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\r\r",
+            "data: \
+             {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\
+             \"finish_reason\":null}]}\r\r",
             "data: {\"choices\":[{\"index\":0,\"delta\":{},\rdata: \"finish_reason\":\"length\"}]}\r\r",
-            "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":64,\"completion_tokens_details\":{\"reasoning_tokens\":64}}}\r\r",
+            "data: \
+             {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":64,\
+             \"completion_tokens_details\":{\"reasoning_tokens\":64}}}\r\r",
             "data: [DONE]\r\r",
         ),
     ),
@@ -222,7 +283,10 @@ fn assert_sound(exchange: &Exchange, context: &str) {
     assert!(exchange.ended.is_some() && exchange.ended >= exchange.last_token, "{context}");
     assert_eq!(exchange.text.as_ref().map_or(0, |text| text.event_ends.len()), exchange.events as usize, "{context}");
     let total = exchange.usage.map_or(0, |usage| usage.output_tokens);
-    assert!(exchange.hidden_tokens <= total && exchange.first_event_tokens.is_none_or(|first| first <= total), "{context}");
+    assert!(
+        exchange.hidden_tokens <= total && exchange.first_event_tokens.is_none_or(|first| first <= total),
+        "{context}"
+    );
 }
 
 fn try_mutations(seed: u64, rounds: u64) {
@@ -236,13 +300,17 @@ fn try_mutations(seed: u64, rounds: u64) {
         }
         let (orderly, asked) = (draws.below(3) > 0, [0, 8, 8][draws.below(3)]);
         let exchange = read(&stream, orderly, asked, &mut draws);
-        let context = format!("{name}, seed {seed}, round {round}: {:?}\n{exchange:?}", String::from_utf8_lossy(&stream));
+        let context =
+            format!("{name}, seed {seed}, round {round}: {:?}\n{exchange:?}", String::from_utf8_lossy(&stream));
         assert_sound(&exchange, &context);
         let completed = exchange.outcome == Outcome::Completed;
         assert_eq!(completed, super::definition::holds(&stream, orderly, asked), "{context}");
         completions += u64::from(completed);
     }
-    assert!((rounds / 10..rounds - rounds / 10).contains(&completions), "both ends are tried: {completions} of {rounds}");
+    assert!(
+        (rounds / 10..rounds - rounds / 10).contains(&completions),
+        "both ends are tried: {completions} of {rounds}"
+    );
 }
 
 #[test]

@@ -97,7 +97,11 @@ pub(super) struct CheckedOut {
 
 impl Pool {
     pub(super) fn new(shared: Rc<Shared>, target: &Addresses, start: usize) -> Self {
-        let addresses = target.all().iter().map(|socket| Address { socket: *socket, avoid_until: Cell::new(Offset::ZERO) }).collect();
+        let addresses = target
+            .all()
+            .iter()
+            .map(|socket| Address { socket: *socket, avoid_until: Cell::new(Offset::ZERO) })
+            .collect();
         Self {
             shared,
             addresses,
@@ -246,8 +250,11 @@ impl Pool {
     async fn open_to(&self, address: SocketAddr, patience: Duration) -> Result<Wire, Failure> {
         let deadline = self.shared.clock.now().plus(patience);
         let limit_s = self.shared.connect_timeout.as_secs_f64();
-        let late = |class, what: &str| Failure::new(class, format!("no {what} within {limit_s:.1} s (--connect-timeout)"));
-        let connected = timeout(patience, TcpStream::connect(address)).await.map_err(|_| late(FailureClass::Connect, "connection"))?;
+        let late =
+            |class, what: &str| Failure::new(class, format!("no {what} within {limit_s:.1} s (--connect-timeout)"));
+        let connected = timeout(patience, TcpStream::connect(address))
+            .await
+            .map_err(|_| late(FailureClass::Connect, "connection"))?;
         let refused = |error: io::Error| Failure::new(FailureClass::Connect, error.to_string());
         let socket = connected.map_err(refused)?;
         socket.set_nodelay(true).map_err(refused)?;
@@ -332,12 +339,18 @@ mod tests {
     use tokio::runtime::{Builder, LocalOptions};
 
     fn paused<F: Future>(test: F) -> F::Output {
-        Builder::new_current_thread().enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap().block_on(test)
+        Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build_local(LocalOptions::default())
+            .unwrap()
+            .block_on(test)
     }
 
     fn pool(addresses: &[SocketAddr]) -> Rc<Pool> {
         let clock = RunClock::starting_in(Duration::ZERO);
-        let shared = Shared { clock, connect_timeout: Duration::from_secs(10), scratch: scratch(), connecting: Cell::new(0) };
+        let shared =
+            Shared { clock, connect_timeout: Duration::from_secs(10), scratch: scratch(), connecting: Cell::new(0) };
         let pool = Pool::new(Rc::new(shared), &Addresses::plain(addresses), 0);
         Rc::new(pool)
     }

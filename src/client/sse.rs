@@ -265,7 +265,8 @@ mod tests {
 
     #[test]
     fn every_line_ending_and_field_form_is_read() {
-        let stream = b"\xef\xbb\xbf: hello\r\ndata:one\r\n\r\nevent: x\rdata: two\rdata:  three\r\rid: 7\ndata\n\ndata: cut off";
+        let stream =
+            b"\xef\xbb\xbf: hello\r\ndata:one\r\n\r\nevent: x\rdata: two\rdata:  three\r\rid: 7\ndata\n\ndata: cut off";
         assert_eq!(events_of(&[stream]), [b"one".to_vec(), b"two\n three".to_vec(), b"".to_vec()]);
     }
 
@@ -361,7 +362,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
-        fn any_split_gives_the_events_of_the_whole(stream in stream_pieces(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {
+        fn any_split_gives_the_events_of_the_whole(stream in stream_pieces(),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
             cuts.extend([0, stream.len()]);
             cuts.sort_unstable();

@@ -133,7 +133,9 @@ impl Tally {
     pub(super) fn settle(self, shown: bool, exchange: &mut Exchange) {
         let total = exchange.server_output_tokens();
         let own = match self.events {
-            Events::Own(own) if total.map(u64::from) == Some(own.iter().map(|count| u64::from(*count)).sum()) => Some(own),
+            Events::Own(own) if total.map(u64::from) == Some(own.iter().map(|count| u64::from(*count)).sum()) => {
+                Some(own)
+            }
             _ => None,
         };
         let is_own = own.is_some();
@@ -145,7 +147,9 @@ impl Tally {
         exchange.usage_odd = self.odd || silent || (self.shrank && !is_own);
         match total {
             Some(total) if !shown => exchange.hidden_tokens = total,
-            Some(total) if exchange.counting.is_none() && !self.reasoned && self.reasoning > 0 && self.reasoning < total => {
+            Some(total)
+                if exchange.counting.is_none() && !self.reasoned && self.reasoning > 0 && self.reasoning < total =>
+            {
                 exchange.hidden_tokens = self.reasoning;
                 // Reasoning that is not sent comes before the first text. A running count of the first event has it.
                 if exchange.events > 0 && exchange.first_event_tokens.is_none_or(|first| first <= self.reasoning) {

@@ -32,7 +32,9 @@ impl Target {
 
     /// Reads one base URL, with or without `/v1`.
     pub fn parse(url: &str) -> Result<Self, Error> {
-        let refuse = |why: &str| Error::usage("--target", format!("`{url}` {why}"), "accepted is a base URL such as http://127.0.0.1:8000");
+        let refuse = |why: &str| {
+            Error::usage("--target", format!("`{url}` {why}"), "accepted is a base URL such as http://127.0.0.1:8000")
+        };
         let uri: Uri = url.parse().map_err(|_| refuse("is not a URL"))?;
         let (scheme, port) = match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTP => ("http", 80),
@@ -51,7 +53,10 @@ impl Target {
             return Err(refuse("names no host or no valid port"));
         }
         let path = uri.path().trim_end_matches('/');
-        let path = Endpoint::ALL.iter().find_map(|endpoint| path.strip_suffix(endpoint.path())?.strip_suffix('/')).unwrap_or(path);
+        let path = Endpoint::ALL
+            .iter()
+            .find_map(|endpoint| path.strip_suffix(endpoint.path())?.strip_suffix('/'))
+            .unwrap_or(path);
         let last = path.rsplit('/').next().unwrap_or("");
         let versioned = last.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         Ok(Self {
@@ -102,8 +107,12 @@ impl Target {
         } else {
             let found = tokio::time::timeout(patience, tokio::net::lookup_host((self.host.as_str(), self.port))).await;
             let found = found.map_err(|_| {
-                let why = format!("no answer about the name `{}` within {}", self.host, seconds(patience.as_secs_f64()));
-                Error::target(&*self.url, format!("{why} (--connect-timeout); check the machine's resolver, or give the address itself"))
+                let why =
+                    format!("no answer about the name `{}` within {}", self.host, seconds(patience.as_secs_f64()));
+                Error::target(
+                    &*self.url,
+                    format!("{why} (--connect-timeout); check the machine's resolver, or give the address itself"),
+                )
             })?;
             let mut distinct: Vec<SocketAddr> = Vec::new();
             for address in found.map_err(|error| self.unresolved(&error.to_string()))? {
@@ -123,7 +132,10 @@ impl Target {
     fn unresolved(&self, why: &str) -> Error {
         Error::target(
             &*self.url,
-            format!("the name `{}` could not be resolved ({why}); check --target, or give the address itself", self.host),
+            format!(
+                "the name `{}` could not be resolved ({why}); check --target, or give the address itself",
+                self.host
+            ),
         )
     }
 }
@@ -198,7 +210,16 @@ mod tests {
 
     #[test]
     fn what_is_not_a_base_url_is_refused_with_what_is_accepted() {
-        for url in ["", "host", "localhost:8000", "ftp://host", "http://", "http://u:p@host", "http://host?x=1", "http://host:99999"] {
+        for url in [
+            "",
+            "host",
+            "localhost:8000",
+            "ftp://host",
+            "http://",
+            "http://u:p@host",
+            "http://host?x=1",
+            "http://host:99999",
+        ] {
             let error = Target::parse(url).unwrap_err().to_string();
             assert!(error.starts_with("--target: ") && error.contains("accepted is"), "{url}: {error}");
         }
@@ -212,7 +233,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_numeric_address_needs_no_lookup() {
-        let addresses = Target::parse("http://[::1]:8001").unwrap().resolve(&Tls::nobody().unwrap(), Duration::from_mins(1)).await.unwrap();
+        let addresses = Target::parse("http://[::1]:8001")
+            .unwrap()
+            .resolve(&Tls::nobody().unwrap(), Duration::from_mins(1))
+            .await
+            .unwrap();
         assert_eq!(addresses.all(), ["[::1]:8001".parse().unwrap()]);
     }
 
@@ -223,6 +248,9 @@ mod tests {
             .resolve(&Tls::nobody().unwrap(), Duration::from_mins(1))
             .await
             .unwrap_err();
-        assert!(matches!(&error, Error::Target { .. }) && error.to_string().contains("could not be resolved"), "{error}");
+        assert!(
+            matches!(&error, Error::Target { .. }) && error.to_string().contains("could not be resolved"),
+            "{error}"
+        );
     }
 }

@@ -54,7 +54,13 @@ mod tests {
             (r#"{"choices":[{"delta":{"content":6}}]}"#, "6"),
             (r#"{"choices":[{"delta":{"content":"x","content":"y"}}]}"#, "y"),
             (r#"{"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":{"a":1}}}]}}]}"#, "f{\"a\":1}"),
-            (r#"{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"so"}]},{"text":"!"}]}}]}"#, "so!"),
+            (
+                concat!(
+                    r#"{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","#,
+                    r#""text":"so"}]},{"text":"!"}]}}]}"#,
+                ),
+                "so!",
+            ),
             (r#"{"choices":[{"message":{"content":"whole"},"finish_reason":"stop"}]}"#, "whole"),
             (r#"{"choices":[{"text":" legacy"}]}"#, " legacy"),
             (r#"{"choices":[{"delta":{"refusal":"no"}},{"delta":{"content":"two"}}]}"#, "notwo"),

@@ -10,7 +10,9 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme, WantsVerifier};
+use rustls::{
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme, WantsVerifier,
+};
 use tokio_rustls::TlsConnector;
 
 use crate::error::Error;
@@ -44,12 +46,15 @@ impl Tls {
 
     /// Trusts the authorities of this machine, and those in `pem`, which was read from `path`.
     pub fn machine_and(pem: &[u8], path: &Path) -> Result<Self, Error> {
-        let refuse = |why: String| Error::input(path, format!("{why}; --ca-cert takes certificates in PEM (BEGIN CERTIFICATE)"));
+        let refuse =
+            |why: String| Error::input(path, format!("{why}; --ca-cert takes certificates in PEM (BEGIN CERTIFICATE)"));
         let mut roots = machine_roots();
         let mut given = Vec::new();
         for certificate in CertificateDer::pem_slice_iter(pem) {
             let certificate = certificate.map_err(|why| refuse(format!("cannot be read as PEM: {why}")))?;
-            roots.add(certificate.clone()).map_err(|why| refuse(format!("holds a certificate that cannot be trusted: {why}")))?;
+            roots
+                .add(certificate.clone())
+                .map_err(|why| refuse(format!("holds a certificate that cannot be trusted: {why}")))?;
             given.push(certificate);
         }
         if given.is_empty() {
@@ -82,7 +87,11 @@ impl Tls {
     /// The TLS side of connections to `host`, a name or an address.
     pub(super) fn towards(&self, host: &str) -> Result<Secure, Error> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
-            Error::usage("--target", format!("`{host}` cannot stand in a certificate"), "accepted is a host name or an address")
+            Error::usage(
+                "--target",
+                format!("`{host}` cannot stand in a certificate"),
+                "accepted is a host name or an address",
+            )
         })?;
         Ok(Secure { config: self.config.clone(), name })
     }
@@ -140,7 +149,8 @@ impl ServerCertVerifier for Given {
         match &verified {
             // Told only after its time was looked at; its signature on the handshake is checked beside.
             Err(rustls::Error::InvalidCertificate(CertificateError::Other(why)))
-                if why.to_string().contains("CaUsedAsEndEntity") && self.given.iter().any(|given| given == end_entity) =>
+                if why.to_string().contains("CaUsedAsEndEntity")
+                    && self.given.iter().any(|given| given == end_entity) =>
             {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
@@ -192,7 +202,8 @@ pub(super) fn tls_words(error: &(dyn StdError + 'static)) -> String {
     let Some(tls) = tls_error(error) else {
         return match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
             Some(std::io::ErrorKind::UnexpectedEof) => {
-                "the server ended the connection during the handshake; is https:// right, and is it this port?".to_owned()
+                "the server ended the connection during the handshake; is https:// right, and is it this port?"
+                    .to_owned()
             }
             _ => error.to_string(),
         };
@@ -202,36 +213,64 @@ pub(super) fn tls_words(error: &(dyn StdError + 'static)) -> String {
             .map_or_else(|_| String::new(), |date| date.strftime("%Y-%m-%d").to_string())
     };
     match tls {
-        Tls::InvalidMessage(_) => format!("what answers there does not speak TLS ({tls}); for a plain port write http:// in --target"),
+        Tls::InvalidMessage(_) => format!(
+            "what answers there does not speak TLS ({tls}); for a plain port write \
+            http:// in --target"
+        ),
         Tls::NoApplicationProtocol | Tls::AlertReceived(AlertDescription::NoApplicationProtocol) => {
             "the server offers no HTTP/1.1 (ALPN), perhaps HTTP/2 only; ask a port that offers HTTP/1.1".to_owned()
         }
         Tls::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure) => {
-            format!("the server refused the handshake ({tls}); it may ask for a client certificate, which tonnage does not send")
+            format!(
+                "the server refused the handshake ({tls}); it may ask for a client certificate, which tonnage does \
+                not send"
+            )
         }
         Tls::InvalidCertificate(why) => match why {
-            CertificateError::Expired => "the server's certificate has expired; renew it, or give --insecure".to_owned(),
+            CertificateError::Expired => "the server's certificate has expired; renew it, or give \
+                --insecure"
+                .to_owned(),
             CertificateError::ExpiredContext { not_after, .. } => {
                 format!("the server's certificate expired on {}; renew it, or give --insecure", date(*not_after))
             }
-            CertificateError::NotValidYet => "the server's certificate is not valid yet; check the clocks, or give --insecure".to_owned(),
+            CertificateError::NotValidYet => "the server's certificate is not valid yet; check the clocks, or give \
+                --insecure"
+                .to_owned(),
             CertificateError::NotValidYetContext { not_before, .. } => {
-                format!("the server's certificate is valid from {} on; check the clocks, or give --insecure", date(*not_before))
+                format!(
+                    "the server's certificate is valid from {} on; check the clocks, or give \
+                    --insecure",
+                    date(*not_before)
+                )
             }
             CertificateError::UnknownIssuer => {
-                "the server's certificate comes from an authority that is not trusted here, or the server does not send the \
-                 intermediate certificate; give the authority or the certificate itself with --ca-cert, or give --insecure"
+                "the server's certificate comes from an authority that is not trusted here, or the server does not \
+                 send the \
+                 intermediate certificate; give the authority or the certificate itself with --ca-cert, or give \
+                 --insecure"
                     .to_owned()
             }
             CertificateError::NotValidForNameContext { expected, presented } => {
-                let names = if presented.is_empty() { "no name (no subjectAltName)".to_owned() } else { names_of(presented) };
-                format!("the server's certificate is for {names}, not for {}; ask it by its name, or give --insecure", expected.to_str())
+                let names = if presented.is_empty() {
+                    "no name (no \
+                    subjectAltName)"
+                        .to_owned()
+                } else {
+                    names_of(presented)
+                };
+                format!(
+                    "the server's certificate is for {names}, not for {}; ask it by its name, or give \
+                    --insecure",
+                    expected.to_str()
+                )
             }
             CertificateError::NotValidForName => {
                 "the server's certificate is for another name; ask it by its name, or give --insecure".to_owned()
             }
             CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-                "the server shows a self-signed certificate; give that certificate with --ca-cert, or give --insecure".to_owned()
+                "the server shows a self-signed certificate; give that certificate with --ca-cert, or give \
+                 --insecure"
+                    .to_owned()
             }
             _ => format!("{tls}; give --insecure to connect all the same"),
         },

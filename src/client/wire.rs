@@ -144,7 +144,10 @@ impl AsyncRead for Stamped {
 
 impl Stamped {
     /// Runs one write and keeps the instant just before it, if it is the first of this request that moved bytes.
-    fn stamp_write(&mut self, write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn stamp_write(
+        &mut self,
+        write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         if self.stamps.held.get() {
             return Poll::Pending;
         }
@@ -165,7 +168,11 @@ impl AsyncWrite for Stamped {
         self.stamp_write(|socket| socket.poll_write(cx, bytes))
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         self.stamp_write(|socket| socket.poll_write_vectored(cx, slices))
     }
 
@@ -194,7 +201,11 @@ enum Socket {
 }
 
 impl hyper::rt::Read for Line {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, mut cursor: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut cursor: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let mut scratch = this.scratch.borrow_mut();
         let room = cursor.remaining().min(scratch.len());
@@ -216,7 +227,11 @@ impl hyper::rt::Write for Line {
         }
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         match &mut self.socket {
             Socket::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
             Socket::Secure(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
@@ -273,7 +288,9 @@ impl Wire {
             agreeing.as_mut().poll(cx)
         })
         .await;
-        let stream = agreed.map_err(|error| Failure::new(FailureClass::Tls, format!("TLS could not be agreed: {}", tls_words(&error))))?;
+        let stream = agreed.map_err(|error| {
+            Failure::new(FailureClass::Tls, format!("TLS could not be agreed: {}", tls_words(&error)))
+        })?;
         Self::on(Line { socket: Socket::Secure(Box::new(stream)), scratch }, stamps, true).await
     }
 
@@ -344,7 +361,9 @@ impl Wire {
                     Poll::Pending if self.connection.is_none() => return Poll::Ready(None),
                     // Let go only after one look more: the server may have closed meanwhile, and no byte is to go
                     // there.
-                    Poll::Pending if self.stamps.held.get() && departure.sent().is_some() => self.stamps.held.set(false),
+                    Poll::Pending if self.stamps.held.get() && departure.sent().is_some() => {
+                        self.stamps.held.set(false)
+                    }
                     polled => return polled.map(Some),
                 }
             }
@@ -393,11 +412,16 @@ impl Wire {
                     // Trailers say nothing that we ask for.
                     Err(_) => driven = false,
                 },
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(self.explain(&error, "in the middle of the answer"))),
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Err(self.explain(&error, "in the middle of the answer")));
+                }
                 Poll::Ready(None) => return Poll::Ready(Ok(None)),
                 Poll::Pending if driven && self.connection.is_some() => return Poll::Pending,
                 Poll::Pending if driven => {
-                    return Poll::Ready(Err(Failure::new(FailureClass::Reset, "the connection ended in the middle of the answer")));
+                    return Poll::Ready(Err(Failure::new(
+                        FailureClass::Reset,
+                        "the connection ended in the middle of the answer",
+                    )));
                 }
                 Poll::Pending => {
                     self.drive(cx);
@@ -425,7 +449,8 @@ impl Wire {
             let (start, length) = self.stamps.start.get();
             let start = &start[..usize::from(length)];
             let foreign = words::of_foreign(start).filter(|_| !self.is_secure && !start.starts_with(b"HTTP/"));
-            let text = foreign.map_or_else(|| format!("not HTTP: {error}: {cause}"), |said| format!("not HTTP: {said}"));
+            let text =
+                foreign.map_or_else(|| format!("not HTTP: {error}: {cause}"), |said| format!("not HTTP: {said}"));
             return Failure::new(FailureClass::Malformed, text);
         }
         let reused = if self.is_reused() { " (a connection kept alive from an earlier request)" } else { "" };

@@ -45,7 +45,9 @@ pub(super) fn of_body(kind: Option<&str>, body: &[u8]) -> Option<String> {
     }
     let words = of_fields(body).or_else(|| title_of(body)).unwrap_or_else(|| match std::str::from_utf8(body) {
         // Cut in the middle of a character it is text all the same.
-        Err(why) if why.error_len().is_some() => format!("{} bytes of {}", body.len(), kind.unwrap_or("no stated type")),
+        Err(why) if why.error_len().is_some() => {
+            format!("{} bytes of {}", body.len(), kind.unwrap_or("no stated type"))
+        }
         _ => failure_text(body),
     });
     Some(cut(&words))
@@ -63,8 +65,9 @@ pub(super) fn of_start(kind: Option<&str>, start: &[u8]) -> Option<(bool, String
         return Some((false, format!("the answer ended before any event: `{words}`")));
     }
     let whole = serde_json::from_slice::<Value>(start).ok();
-    if whole.as_ref().is_some_and(|json| ["error", "message", "detail"].iter().any(|key| json.get(key).is_some_and(|said| !said.is_null())))
-    {
+    if whole.as_ref().is_some_and(|json| {
+        ["error", "message", "detail"].iter().any(|key| json.get(key).is_some_and(|said| !said.is_null()))
+    }) {
         return Some((true, words));
     }
     let what = if whole.is_some() { "one JSON object" } else { "lines of JSON (NDJSON)" };
@@ -76,11 +79,14 @@ pub(super) fn of_foreign(start: &[u8]) -> Option<String> {
     // RFC 9113, section 4.1: three bytes of length, then the type. A server sends SETTINGS first, or GOAWAY at once.
     match start {
         [0x15 | 0x16, 0x03, ..] => Some("the server speaks TLS there; write https:// in --target".to_owned()),
-        [0, 0, _, 4 | 7, ..] => {
-            Some("the server speaks HTTP/2 only there, and tonnage speaks HTTP/1.1; ask a port that offers it".to_owned())
-        }
+        [0, 0, _, 4 | 7, ..] => Some(
+            "the server speaks HTTP/2 only there, and tonnage speaks HTTP/1.1; ask a port that offers it".to_owned(),
+        ),
         [] => None,
-        _ => Some(format!("the server does not speak HTTP there; it began with `{}`", visible(&String::from_utf8_lossy(start)))),
+        _ => Some(format!(
+            "the server does not speak HTTP there; it began with `{}`",
+            visible(&String::from_utf8_lossy(start))
+        )),
     }
 }
 
@@ -91,7 +97,8 @@ fn of_fields(body: &[u8]) -> Option<String> {
     let part = |part: &Value| part.as_str().map_or_else(|| part.to_string(), str::to_owned);
     let told = fields.iter().take(MOST_FIELDS).filter_map(|field| {
         let why = field.get("msg")?.as_str()?;
-        let place = field.get("loc").and_then(Value::as_array).map(|loc| loc.iter().map(part).collect::<Vec<_>>().join("."));
+        let place =
+            field.get("loc").and_then(Value::as_array).map(|loc| loc.iter().map(part).collect::<Vec<_>>().join("."));
         Some(place.filter(|place| !place.is_empty()).map_or_else(|| why.to_owned(), |place| format!("{place}: {why}")))
     });
     let told = told.collect::<Vec<_>>();
@@ -107,7 +114,9 @@ fn title_of(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&body[..body.len().min(64 << 10)]);
     // Of ASCII letters alone, so that places in one are places in the other.
     let lower = text.to_ascii_lowercase();
-    if !lower.starts_with('<') || !["<html", "<!doctype html", "<head", "<title", "<body"].iter().any(|tag| lower.contains(tag)) {
+    if !lower.starts_with('<')
+        || !["<html", "<!doctype html", "<head", "<title", "<body"].iter().any(|tag| lower.contains(tag))
+    {
         return None;
     }
     let title = lower.find("<title").and_then(|at| {
@@ -115,7 +124,11 @@ fn title_of(body: &[u8]) -> Option<String> {
         let until = from + lower[from..].find("</title")?;
         Some(text[from..until].trim())
     });
-    Some(title.filter(|title| !title.is_empty()).map_or_else(|| "an HTML page".to_owned(), |title| format!("an HTML page, \"{title}\"")))
+    Some(
+        title
+            .filter(|title| !title.is_empty())
+            .map_or_else(|| "an HTML page".to_owned(), |title| format!("an HTML page, \"{title}\"")),
+    )
 }
 
 /// One line, without what acts on a terminal, cut between words where it is long.
@@ -141,16 +154,28 @@ mod tests {
     #[test]
     fn a_failure_is_told_in_the_servers_own_words() {
         let vllm = r#"{"object":"error","message":"This model's maximum context length is 4096 tokens.","code":400}"#;
-        let fastapi =
-            r#"{"detail":[{"loc":["body","messages",0,"content"],"msg":"field required"},{"loc":[],"msg":"no"},{"msg":"x"},{"msg":"y"}]}"#;
+        let fastapi = concat!(
+            r#"{"detail":[{"loc":["body","messages",0,"content"],"msg":"field required"},{"loc":[],"#,
+            r#""msg":"no"},{"msg":"x"},{"msg":"y"}]}"#,
+        );
         let html = "<html>\r\n<head><TITLE>504 Gateway\n Time-out</TITLE></head><body>\u{1b}[31m</body>";
         for (status, headers, body, expected) in [
             (400, &[][..], vllm, "400 Bad Request: This model's maximum context length is 4096 tokens."),
-            (422, &[], fastapi, "422 Unprocessable Entity: body.messages.0.content: field required; no; x (and 1 more)"),
+            (
+                422,
+                &[],
+                fastapi,
+                "422 Unprocessable Entity: body.messages.0.content: field required; no; x (and 1 more)",
+            ),
             (404, &[], r#"{"detail":"Not Found"}"#, "404 Not Found: Not Found"),
             (504, &[], html, "504 Gateway Timeout: an HTML page, \"504 Gateway Time-out\""),
             (502, &[], "<!DOCTYPE html><p>x", "502 Bad Gateway: an HTML page"),
-            (307, &[("location", "http://127.0.0.1:1/v1/")], "", "307 Temporary Redirect: it redirects to http://127.0.0.1:1/v1/"),
+            (
+                307,
+                &[("location", "http://127.0.0.1:1/v1/")],
+                "",
+                "307 Temporary Redirect: it redirects to http://127.0.0.1:1/v1/",
+            ),
             (503, &[], "", "503 Service Unavailable"),
             (
                 500,

@@ -80,7 +80,8 @@ impl Timers {
         };
         loop {
             if wait(&shared.timer).await.is_err() {
-                // A timerfd that cannot be read is not expected on any system that could open one; a millisecond keeps sleepers alive.
+                // A timerfd that cannot be read is not expected on any system that could open one; a millisecond
+                // keeps sleepers alive.
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
             let now = self.clock.now();

@@ -46,9 +46,10 @@ impl Future for Settling {
     type Output = Result<Trial, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0)
-            .poll(context)
-            .map(|received| received.unwrap_or_else(|_| Err(Error::Internal("the collector died before the trial was final".to_owned()))))
+        Pin::new(&mut self.0).poll(context).map(|received| {
+            received
+                .unwrap_or_else(|_| Err(Error::Internal("the collector died before the trial was final".to_owned())))
+        })
     }
 }
 
@@ -99,7 +100,8 @@ impl Collection {
             }
             if drain_until.is_none() && (live.is_issued() || now >= self.load_over()) {
                 let [drain, most] = self.drain;
-                drain_until = Some(now.plus(drain.max(self.segment.objectives.least_drain(live.most_asked_output())).min(most)));
+                drain_until =
+                    Some(now.plus(drain.max(self.segment.objectives.least_drain(live.most_asked_output())).min(most)));
             }
             if live.interrupts() > 1 || drain_until.is_some_and(|until| now >= until) {
                 live.let_go(now);

@@ -1,4 +1,5 @@
-//! Owns the desk of one worker: requests whose connection is reserved, each sent the moment anyone on the worker sees it due.
+//! Owns the desk of one worker: requests whose connection is reserved, each sent the moment anyone on the worker sees
+//! it due.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -21,16 +22,18 @@ use crate::workload::BodyFingerprint;
 
 /// Overdue requests sent at one look, so that many of them do not keep the sockets waiting.
 const AT_ONCE: u32 = 8;
-/// How long before its instant a request is written as far as it goes without a byte on the wire. A write wakes the server, which takes some
-/// 20 µs; checking a connection out and encoding takes 5 to 8 µs more, which the request behind it would wait for too.
+/// How long before its instant a request is written as far as it goes without a byte on the wire. A write wakes the
+/// server, which takes some 20 µs; checking a connection out and encoding takes 5 to 8 µs more, which the request
+/// behind it would wait for too.
 const HOLD_LEAD: Duration = Duration::from_millis(2);
 /// What is due so much later is held at the same waking.
 const HOLD_STEP: Duration = Duration::from_micros(500);
 
 /// What will leave within the reservation lead, the first of it held: ready but for its last step.
 ///
-/// The issuer sleeps until the next instant; but on a busy worker it then queues behind the tasks that read answers. So each of those
-/// looks at the clock first and sends what has come due: a flood of events delays a send by one event, not by the queue.
+/// The issuer sleeps until the next instant; but on a busy worker it then queues behind the tasks that read answers.
+/// So each of those looks at the clock first and sends what has come due: a flood of events delays a send by one
+/// event, not by the queue.
 pub(super) struct Desk<C: Client> {
     client: Rc<C>,
     live: Arc<Live>,
@@ -53,8 +56,8 @@ struct Held {
 
 type Sending = Pin<Box<dyn Future<Output = Exchange>>>;
 
-/// Moves `sending` as far as it goes; `None` where it panics. Whoever is to be woken by that is forgotten: it is polled again at its
-/// departure, and by its own task after that.
+/// Moves `sending` as far as it goes; `None` where it panics. Whoever is to be woken by that is forgotten: it is
+/// polled again at its departure, and by its own task after that.
 fn advance(sending: &mut Sending) -> Option<Poll<Exchange>> {
     let mut cx = Context::from_waker(Waker::noop());
     catch_unwind(AssertUnwindSafe(|| sending.as_mut().poll(&mut cx))).ok()
@@ -63,7 +66,15 @@ fn advance(sending: &mut Sending) -> Option<Poll<Exchange>> {
 impl<C: Client> Desk<C> {
     pub(super) fn new(client: Rc<C>, live: Arc<Live>, worker: usize) -> Self {
         let due = Cell::new(Offset::NEVER);
-        Self { client, live, worker, held: RefCell::default(), reserved: RefCell::default(), due, bodies: RefCell::default() }
+        Self {
+            client,
+            live,
+            worker,
+            held: RefCell::default(),
+            reserved: RefCell::default(),
+            due,
+            bodies: RefCell::default(),
+        }
     }
 
     /// Reserves a connection for `staged` and keeps it for its instant.
@@ -91,9 +102,12 @@ impl<C: Client> Desk<C> {
 
     /// Holds the next request that is near, unless the cap may shed it; says whether there was one. Never waits.
     pub(super) fn hold_next(&self) -> bool {
-        let near = |staged: &Staged<C>| self.live.clock.until_before(staged.record.scheduled, HOLD_LEAD + HOLD_STEP).is_zero();
+        let near =
+            |staged: &Staged<C>| self.live.clock.until_before(staged.record.scheduled, HOLD_LEAD + HOLD_STEP).is_zero();
         let ahead = self.live.gauge.open() + self.held.borrow().len() as u64;
-        if !self.reserved.borrow().front().is_some_and(near) || self.live.max_in_flight.is_some_and(|most| ahead >= most) {
+        if !self.reserved.borrow().front().is_some_and(near)
+            || self.live.max_in_flight.is_some_and(|most| ahead >= most)
+        {
             return false;
         }
         let next = self.reserved.borrow_mut().pop_front();
@@ -120,7 +134,11 @@ impl<C: Client> Desk<C> {
     pub(super) fn send_due(self: &Rc<Self>) {
         for _ in 0..AT_ONCE {
             let due = self.due.get();
-            if due == Offset::NEVER || !self.live.clock.until(due).is_zero() || due >= self.live.stop_at() || self.live.has_let_go() {
+            if due == Offset::NEVER
+                || !self.live.clock.until(due).is_zero()
+                || due >= self.live.stop_at()
+                || self.live.has_let_go()
+            {
                 return;
             }
             let held = self.held.borrow_mut().pop_front();
@@ -152,7 +170,8 @@ impl<C: Client> Desk<C> {
 
     /// Gives back the numbers of those that are reserved, not held, and would come too late.
     pub(super) fn withdraw_late(&self) -> Vec<u64> {
-        let (late, kept) = self.reserved.take().into_iter().partition(|staged| self.live.is_over(staged.record.scheduled));
+        let (late, kept) =
+            self.reserved.take().into_iter().partition(|staged| self.live.is_over(staged.record.scheduled));
         *self.reserved.borrow_mut() = kept;
         self.note_due();
         late.into_iter().map(|staged: Staged<C>| staged.record.id).collect()

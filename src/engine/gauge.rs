@@ -23,8 +23,9 @@ pub struct Gauge {
 struct InFlight {
     count: u64,
     peak: u64,
-    /// Σ instants of leaving − Σ instants of entering, which is the area once all have left. Unlike a running sum of count × time it
-    /// does not mind that reports of two workers come out of order, and whoever enters and never leaves upsets it for good.
+    /// Σ instants of leaving − Σ instants of entering, which is the area once all have left. Unlike a running sum of
+    /// count × time it does not mind that reports of two workers come out of order, and whoever enters and never
+    /// leaves upsets it for good.
     area_ns: i128,
 }
 
@@ -47,7 +48,9 @@ impl Gauge {
     pub(super) fn note_settled(&self, at: Offset, was_sent: bool, outcome: &Outcome) {
         match outcome {
             Outcome::Completed => _ = self.completed.fetch_add(1, Relaxed),
-            Outcome::Failed(_) | Outcome::TimedOut | Outcome::Shed | Outcome::Abandoned => _ = self.missed.fetch_add(1, Relaxed),
+            Outcome::Failed(_) | Outcome::TimedOut | Outcome::Shed | Outcome::Abandoned => {
+                _ = self.missed.fetch_add(1, Relaxed)
+            }
             Outcome::Unresolved | Outcome::Cancelled | Outcome::Skipped => {}
         }
         if was_sent {

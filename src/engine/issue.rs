@@ -23,8 +23,8 @@ const RESERVE_STEP: Duration = Duration::from_millis(2);
 /// How long after a stop requests that were already overdue are still sent; what is left then is counted, unsent.
 const STOP_GRACE: Duration = Duration::from_millis(50);
 
-/// Issues one worker's share of an open load. Before a request leaves, this awaits the clock (and its own preparing thread) only:
-/// it holds no channel from completions and no semaphore (`schedule_never_waits`).
+/// Issues one worker's share of an open load. Before a request leaves, this awaits the clock (and its own preparing
+/// thread) only: it holds no channel from completions and no semaphore (`schedule_never_waits`).
 pub(super) async fn issue_open<C: Client>(client: &Rc<C>, live: &Arc<Live>, source: &mut Source<C>, worker: usize) {
     let mut pacer = Pacer::new(live.clock, live.pacing);
     let desk = Rc::new(Desk::new(Rc::clone(client), Arc::clone(live), worker));
@@ -67,8 +67,8 @@ pub(super) async fn issue_open<C: Client>(client: &Rc<C>, live: &Arc<Live>, sour
         if desk.hold_next() {
             continue;
         }
-        // Wake for the send, to hold it, for the next reservations where those come clearly earlier, or to learn what comes next: a
-        // send never waits for the request after it to be built.
+        // Wake for the send, to hold it, for the next reservations where those come clearly earlier, or to learn what
+        // comes next: a send never waits for the request after it to be built.
         let reserve_in = to_reserve.map_or(left, |at| live.clock.until_before(at, RESERVE_LEAD).max(RESERVE_STEP));
         let wake_in = reserve_in.min(desk.hold_in().unwrap_or(left));
         let unknown = to_reserve.is_none() && !source.has_ended();
@@ -97,7 +97,12 @@ async fn until_stopped(live: &Live, wait: impl Future<Output = ()>) {
 }
 
 /// Due before the stop, yet not sent when it came: those are ours, and are counted.
-async fn settle_overdue<C: Client>(live: &Arc<Live>, soon: impl Iterator<Item = Box<Record>>, source: &mut Source<C>, worker: usize) {
+async fn settle_overdue<C: Client>(
+    live: &Arc<Live>,
+    soon: impl Iterator<Item = Box<Record>>,
+    source: &mut Source<C>,
+    worker: usize,
+) {
     let stop_at = live.stop_at();
     if stop_at == Offset::NEVER {
         return;
@@ -133,7 +138,13 @@ pub(super) async fn issue_closed<C: Client>(
     while running.join_next().await.is_some() {}
 }
 
-async fn release<C: Client>(client: Rc<C>, live: Arc<Live>, source: Rc<tokio::sync::Mutex<Source<C>>>, worker: usize, whole: Window) {
+async fn release<C: Client>(
+    client: Rc<C>,
+    live: Arc<Live>,
+    source: Rc<tokio::sync::Mutex<Source<C>>>,
+    worker: usize,
+    whole: Window,
+) {
     let mut bodies = BodyFingerprint::default();
     Pacer::new(live.clock, live.pacing).sleep_until(whole.start).await;
     loop {

@@ -1,4 +1,5 @@
-//! Owns what the workers of one segment share: the plan, the clock, the instants at which to stop, and where records go.
+//! Owns what the workers of one segment share: the plan, the clock, the instants at which to stop, and where records
+//! go.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -194,7 +194,8 @@ fn run_worker<C: Client>(
 ) {
     // Refused only where the system has no such thing; then sleeps end up to 50 µs later.
     _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -24,8 +24,9 @@ const CLOSED_AHEAD: usize = 64;
 const REST: Duration = Duration::from_millis(10);
 /// The shortest rest: few wakings at high rates.
 const STEP: Duration = Duration::from_millis(4);
-/// The preparing thread gives the worker of its core a turn after so long: what is due then waits for a few requests to be built, not for this
-/// thread's slice of time to end. A turn after each request would cost two switches a request.
+/// The preparing thread gives the worker of its core a turn after so long: what is due then waits for a few requests
+/// to be built, not for this thread's slice of time to end. A turn after each request would cost two switches a
+/// request.
 const TURN: Duration = Duration::from_micros(50);
 /// Priority of the preparing thread: below the worker's, so that building a body never delays a send.
 const NICE: i32 = 10;
@@ -71,7 +72,9 @@ impl Iterator for Share {
 fn share(live: &Live, worker: usize) -> Share {
     match live.plan.load() {
         Load::Open(_) => Share::Open(Box::new(live.plan.share().skip(worker).step_by(live.workers()))),
-        Load::Closed(closed) => Share::Closed { next: worker as u64, step: live.workers() as u64, end: closed.most_requests() },
+        Load::Closed(closed) => {
+            Share::Closed { next: worker as u64, step: live.workers() as u64, end: closed.most_requests() }
+        }
     }
 }
 
@@ -224,7 +227,13 @@ pub(super) fn yield_to_workers() {
 }
 
 /// The preparing thread: encodes its share in order, never far ahead, until done or no longer wanted.
-fn prepare<C: Client>(live: &Live, encoder: &C::Encoder, worker: usize, sender: &mpsc::UnboundedSender<Staged<C>>, waiting: &Waiting) {
+fn prepare<C: Client>(
+    live: &Live,
+    encoder: &C::Encoder,
+    worker: usize,
+    sender: &mpsc::UnboundedSender<Staged<C>>,
+    waiting: &Waiting,
+) {
     // In a closed loop nothing is due but what has been built: whoever gives way is waited for, request by request.
     let gives_way = matches!(live.plan.load(), Load::Open(_));
     if gives_way {
@@ -240,7 +249,8 @@ fn prepare<C: Client>(live: &Live, encoder: &C::Encoder, worker: usize, sender: 
             }
             let requests = waiting.requests.load(Ordering::Relaxed);
             let early = live.clock.until_before(at, HORIZON);
-            let full = requests > 0 && (requests >= waiting.most_requests || waiting.bytes.load(Ordering::Relaxed) >= MOST_BYTES);
+            let full = requests > 0
+                && (requests >= waiting.most_requests || waiting.bytes.load(Ordering::Relaxed) >= MOST_BYTES);
             if !full && early.is_zero() {
                 break;
             }

@@ -1,4 +1,5 @@
-//! Owns `Ticket`: the promise that a request which came due leaves exactly one record, and that its session hears of it.
+//! Owns `Ticket`: the promise that a request which came due leaves exactly one record, and that its session hears of
+//! it.
 
 use std::sync::Arc;
 

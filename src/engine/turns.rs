@@ -1,4 +1,5 @@
-//! Owns the later turns of sessions: released by completions, by a driver of their own beside the issuer and never in it.
+//! Owns the later turns of sessions: released by completions, by a driver of their own beside the issuer and never in
+//! it.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -19,7 +20,8 @@ use crate::engine::worker::Preparing;
 use crate::error::Error;
 use crate::units::Offset;
 
-/// How long before its instant a turn is encoded and its connection made ready. Thinking may take minutes, in which its bytes need not be held.
+/// How long before its instant a turn is encoded and its connection made ready. Thinking may take minutes, in which
+/// its bytes need not be held.
 const LEAD: Duration = Duration::from_millis(100);
 
 /// What the workers of a segment share of its sessions.
@@ -180,8 +182,11 @@ impl<C: Client> Driver<C> {
             self.desk.send_due();
             let due = self.desk.due();
             // The next to be sent, or the next to be encoded.
-            let (at, lead) =
-                if live.clock.until(due) <= live.clock.until_before(next, LEAD) { (due, Duration::ZERO) } else { (next, LEAD) };
+            let (at, lead) = if live.clock.until(due) <= live.clock.until_before(next, LEAD) {
+                (due, Duration::ZERO)
+            } else {
+                (next, LEAD)
+            };
             tokio::select! {
                 biased;
                 () = live.issued() => break,
@@ -190,7 +195,8 @@ impl<C: Client> Driver<C> {
                 () = live.released.added(self.worker) => {}
                 Some(staged) = self.encoding.receiver.recv() => self.keep(staged),
                 // Overdue sends go by the handful; answers are read in between.
-                () = async { pacer.sleep_until_before(at, lead).await; tokio::task::yield_now().await }, if at != Offset::NEVER => {}
+                () = async { pacer.sleep_until_before(at, lead).await; tokio::task::yield_now().await },
+                    if at != Offset::NEVER => {}
             }
         }
         let (_, bodies) = self.desk.close();

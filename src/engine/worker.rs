@@ -39,7 +39,8 @@ pub(super) async fn work<C: Client>(
         };
         match live.plan.load() {
             Load::Open(_) if live.plan.turns().is_some() => {
-                let driver = Driver::new(Rc::clone(&client), Arc::clone(&live), Arc::clone(&encoder), worker, preparing)?;
+                let driver =
+                    Driver::new(Rc::clone(&client), Arc::clone(&live), Arc::clone(&encoder), worker, preparing)?;
                 let driving = tokio::task::spawn_local(driver.run());
                 issue_open(&client, &live, &mut source, worker).await;
                 drop(issuing);

@@ -134,15 +134,18 @@ impl AnswersView {
         let mut notes = Vec::new();
         if self.buffered() {
             notes.push(format!(
-                "something on the way buffers: all tokens of {} of {} answers came in one read, so that times inside an answer are not the \
-                 server's; switch its buffering off (nginx: proxy_buffering off; haproxy: option http-no-delay), or ask the server directly",
+                "something on the way buffers: all tokens of {} of {} answers came in one read, so that times inside \
+                 an answer are not the \
+                 server's; switch its buffering off (nginx: proxy_buffering off; haproxy: option http-no-delay), or \
+                 ask the server directly",
                 count(self.one_read),
                 count(self.several_events)
             ));
         }
         if self.unseen > 0 {
             notes.push(format!(
-                "{} answers show no text: the server counts {} tokens in them and sends none (hidden reasoning?). They have no ttft and no \
+                "{} answers show no text: the server counts {} tokens in them and sends none (hidden reasoning?). They \
+                 have no ttft and no \
                  tpot; ask the server to send its reasoning, or raise --output-tokens",
                 count(self.unseen),
                 count(self.unseen_tokens)
@@ -153,13 +156,15 @@ impl AnswersView {
         }
         if self.without_finish_reason > 0 {
             notes.push(format!(
-                "{} answers ended with [DONE] and without a finish reason: they count as completed, and whether they are whole is not known",
+                "{} answers ended with [DONE] and without a finish reason: they count as completed, and whether they \
+                 are whole is not known",
                 count(self.without_finish_reason)
             ));
         }
         if self.usage_odd > 0 {
             notes.push(format!(
-                "{} answers have odd token counts (missing, zero, negative, not whole, or shrinking): what is odd is ignored, and an earlier \
+                "{} answers have odd token counts (missing, zero, negative, not whole, or shrinking): what is odd is \
+                 ignored, and an earlier \
                  count, our own or the planned one stands",
                 count(self.usage_odd)
             ));
@@ -169,7 +174,8 @@ impl AnswersView {
 
     fn hiding(&self) -> String {
         let what = format!(
-            "{} answers hide tokens: the server counts {} that no event shows (text held back, or reasoning that is not sent). ttft is taken \
+            "{} answers hide tokens: the server counts {} that no event shows (text held back, or reasoning that is \
+             not sent). ttft is taken \
              from the first visible text",
             count(self.part_hidden),
             count(self.hidden_tokens)
@@ -188,12 +194,17 @@ impl AnswersView {
     pub(super) fn doubt(&self, objective: &Objective, objectives: &Objectives) -> Option<String> {
         let touched = match objective {
             Objective::Latency(limit) => is_inside(limit.metric),
-            Objective::Attainment(_) | Objective::Goodput(_) => objectives.limits().any(|(_, limit)| is_inside(limit.metric)),
+            Objective::Attainment(_) | Objective::Goodput(_) => {
+                objectives.limits().any(|(_, limit)| is_inside(limit.metric))
+            }
             Objective::ErrorRate(_) => false,
         };
         (touched && self.buffered()).then(|| {
             let (one_read, all) = (count(self.one_read), count(self.several_events));
-            format!("{objective}: something on the way buffers: {one_read} of {all} answers came in one read; see the warning below")
+            format!(
+                "{objective}: something on the way buffers: {one_read} of {all} answers came in one read; see the \
+                warning below"
+            )
         })
     }
 }
@@ -243,7 +254,11 @@ mod tests {
         ] {
             let judgement = judged(asked, &records(in_one_read));
             assert_eq!(judgement.verdict.result, expected, "{asked}, {in_one_read} of 10");
-            let said = judgement.verdict.reasons.first().is_some_and(|reason| reason.contains("something on the way buffers: "));
+            let said = judgement
+                .verdict
+                .reasons
+                .first()
+                .is_some_and(|reason| reason.contains("something on the way buffers: "));
             assert_eq!(said, expected == Inconclusive, "{asked}: {:?}", judgement.verdict.reasons);
             assert_eq!(judgement.health.answers.buffered(), in_one_read > 5);
         }
@@ -265,10 +280,14 @@ mod tests {
         let view = trial(folded(frame(0.0, 40.0), "", &hiding)).view();
         let answers = view.health.answers;
         assert_eq!((answers.part_hidden, answers.hidden_tokens, answers.unseen), (2_000, 10_000, 0));
-        assert!(matches!(answers.first_counted_p50_s, Some(Known::At(median)) if (median - 0.056).abs() < 0.001), "{answers:?}");
+        assert!(
+            matches!(answers.first_counted_p50_s, Some(Known::At(median)) if (median - 0.056).abs() < 0.001),
+            "{answers:?}"
+        );
         let said = view.health.notes.join(" ");
         assert!(
-            said.contains("2 000 answers hide tokens: the server counts 10 000") && said.contains("first counted token came at p50 56"),
+            said.contains("2 000 answers hide tokens: the server counts 10 000")
+                && said.contains("first counted token came at p50 56"),
             "{said}"
         );
 
@@ -297,10 +316,14 @@ mod tests {
         records[1].exchange.finish_reason = Some("content_filter".into());
         records[2].exchange.usage_odd = true;
         let view = trial(folded(frame(0.0, 40.0), "", &records)).view();
-        let reasons: Vec<(&str, u64)> = view.requests.finish_reasons.iter().map(|(reason, number)| (reason.as_str(), *number)).collect();
+        let reasons: Vec<(&str, u64)> =
+            view.requests.finish_reasons.iter().map(|(reason, number)| (reason.as_str(), *number)).collect();
         assert_eq!(reasons, [("[DONE] only", 1), ("content_filter", 1), ("length", 1_998)]);
         assert_eq!((view.health.answers.without_finish_reason, view.health.answers.usage_odd), (1, 1));
         let said = view.health.notes.join(" ");
-        assert!(said.contains("1 answers ended with [DONE]") && said.contains("1 answers have odd token counts"), "{said}");
+        assert!(
+            said.contains("1 answers ended with [DONE]") && said.contains("1 answers have odd token counts"),
+            "{said}"
+        );
     }
 }

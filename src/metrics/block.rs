@@ -11,8 +11,8 @@ pub struct Tally {
     pub met: u64,
     /// Requests beyond it.
     pub misses: u64,
-    /// Of the misses, those that a late send or a shed request cannot have caused: failed, timed out, or too slow counted from
-    /// the send.
+    /// Of the misses, those that a late send or a shed request cannot have caused: failed, timed out, or too slow
+    /// counted from the send.
     pub firm_misses: u64,
     /// Requests for which the metric does not exist.
     pub undefined: u64,
@@ -100,7 +100,9 @@ impl Block {
         let place = metric as usize;
         match value {
             _ if place >= HEADLINES => {}
-            Value::Defined(ticks) | Value::Censored(ticks) => self.times[place].add_one(ticks.saturating_add(500) / 1_000),
+            Value::Defined(ticks) | Value::Censored(ticks) => {
+                self.times[place].add_one(ticks.saturating_add(500) / 1_000)
+            }
             Value::Miss => self.missed[place] += 1,
             Value::Undefined => {}
         }

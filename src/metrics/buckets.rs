@@ -1,9 +1,11 @@
-//! Owns `Buckets`, counts by logarithmic class: the layout of `HdrHistogram`, holding only the classes between the extremes seen.
+//! Owns `Buckets`, counts by logarithmic class: the layout of `HdrHistogram`, holding only the classes between the
+//! extremes seen.
 
 use std::ops::AddAssign;
 
 /// Counts of whole numbers in classes 2^−BITS wide relative to their value (10: 3 significant digits, the classes of an
-/// `HdrHistogram` of 3 digits; 6: 2 digits). Numbers below 2^(BITS + 1) have a class each. `C` is the counter, `u32` or `u64`.
+/// `HdrHistogram` of 3 digits; 6: 2 digits). Numbers below 2^(BITS + 1) have a class each. `C` is the counter, `u32`
+/// or `u64`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Buckets<const BITS: u32, C> {
     first: usize,
@@ -119,7 +121,8 @@ mod tests {
         }
 
         #[test]
-        fn counts_are_kept_whatever_the_order(mut values in prop::collection::vec(0u64..1 << 40, 1..60), from in 0u64..1 << 40) {
+        fn counts_are_kept_whatever_the_order(mut values in prop::collection::vec(0u64..1 << 40, 1..60),
+            from in 0u64..1 << 40) {
             let count = |values: &[u64]| {
                 let mut buckets = Buckets::<6, u32>::default();
                 for value in values {
@@ -129,7 +132,8 @@ mod tests {
             };
             let forward = count(&values);
             let class = class_of::<6>(from);
-            prop_assert_eq!(forward.above(class), values.iter().filter(|value| **value > Buckets::<6, u32>::highest(class)).count() as u64);
+            prop_assert_eq!(forward.above(class), values.iter().filter(|value| **value > Buckets::<6,
+                u32>::highest(class)).count() as u64);
             let (left, right) = values.split_at(values.len() / 2);
             let mut merged = count(right);
             merged.merge(&count(left));

@@ -121,7 +121,14 @@ pub struct Row {
     pub sentence: &'static str,
 }
 
-const fn row(key: &'static str, title: &'static str, unit: Unit, flags: (bool, bool), better: Direction, sentence: &'static str) -> Row {
+const fn row(
+    key: &'static str,
+    title: &'static str,
+    unit: Unit,
+    flags: (bool, bool),
+    better: Direction,
+    sentence: &'static str,
+) -> Row {
     Row { key, title, unit, two_origins: flags.0, streamed_only: flags.1, better, sentence }
 }
 
@@ -134,7 +141,8 @@ const CATALOGUE: [Row; 12] = [
     row("e2e", "End-to-end latency", Unit::Seconds, (true, false), Direction::Lower,
         "Last non-empty delta minus origin; not streamed: end of the answer minus origin."),
     row("tpot", "Time per output token", Unit::Seconds, (false, true), Direction::Lower,
-        "(Last token - first token) / (n - k), n output tokens, k of them in the first event (1 if unknown); undefined at n = k."),
+        "(Last token - first token) / (n - k), n output tokens, k of them in the first event (1 if unknown); undefined \
+         at n = k."),
     row("ntpot", "Normalised time per output token", Unit::Seconds, (true, false), Direction::Lower,
         "e2e / n, n output tokens."),
     row("itl", "Inter-token latency", Unit::Seconds, (false, true), Direction::Lower,
@@ -225,7 +233,10 @@ impl std::str::FromStr for Metric {
             "inter_token_latency" => Self::Itl,
             _ => {
                 let keys: Vec<&str> = Self::ALL.iter().map(|metric| metric.key()).collect();
-                return Err(Refusal::new(format!("`{text}` is not a metric"), format!("accepted is {}", keys.join(", "))));
+                return Err(Refusal::new(
+                    format!("`{text}` is not a metric"),
+                    format!("accepted is {}", keys.join(", ")),
+                ));
             }
         })
     }
@@ -242,7 +253,15 @@ pub fn help_metrics() -> String {
     for metric in Metric::ALL {
         let row = metric.row();
         let origins = if row.two_origins { ", also from the send" } else { "" };
-        let _ = writeln!(text, "{:<14}{} [{}{origins}]\n{:14}{}", row.key, row.title, row.unit.name(), "", wrapped(row.sentence, 80, 14));
+        let _ = writeln!(
+            text,
+            "{:<14}{} [{}{origins}]\n{:14}{}",
+            row.key,
+            row.title,
+            row.unit.name(),
+            "",
+            wrapped(row.sentence, 80, 14)
+        );
     }
     text
 }
@@ -261,7 +280,9 @@ mod tests {
 
     #[test]
     fn names_of_other_tools_are_understood_and_unknown_ones_refused() {
-        for (text, metric) in [("e2el", Metric::E2e), ("Inter-Token-Latency", Metric::Itl), ("request_latency", Metric::E2e)] {
+        for (text, metric) in
+            [("e2el", Metric::E2e), ("Inter-Token-Latency", Metric::Itl), ("request_latency", Metric::E2e)]
+        {
             assert_eq!(text.parse(), Ok(metric), "{text}");
         }
         let refusal = "latencyy".parse::<Metric>().unwrap_err();

@@ -62,7 +62,12 @@ pub struct ObjectiveJudgement {
 }
 
 /// Judges objective number `place` of the summary.
-pub(super) fn judge_objective(summary: &Summary, state: &State, place: usize, objective: &Objective) -> ObjectiveJudgement {
+pub(super) fn judge_objective(
+    summary: &Summary,
+    state: &State,
+    place: usize,
+    objective: &Objective,
+) -> ObjectiveJudgement {
     let tally = summary.tally(place).cloned().unwrap_or_default();
     let offered = summary.cohort().planned as f64;
     let window_s = summary.frame().window.length_s();
@@ -96,7 +101,12 @@ pub(super) fn judge_objective(summary: &Summary, state: &State, place: usize, ob
             match limit.statistic {
                 Statistic::Quantile(quantile) => {
                     let observed = observed_quantile(summary, limit, quantile.share());
-                    case.by_share(&[limit.metric], Some(limit), rest(quantile.share()), ObjectiveJudgement { observed, ..start })
+                    case.by_share(
+                        &[limit.metric],
+                        Some(limit),
+                        rest(quantile.share()),
+                        ObjectiveJudgement { observed, ..start },
+                    )
                 }
                 Statistic::Mean => case.by_mean(limit, start),
                 Statistic::Max => by_max(summary, limit, &tally, start),
@@ -122,7 +132,8 @@ pub(super) fn judge_objective(summary: &Summary, state: &State, place: usize, ob
             if allowed < 0.0 {
                 // That nobody asked for more says nothing about what the service can do.
                 let reason = format!(
-                    "{}: only {:.3} requests per second were offered, which proves nothing about the service; offer more than {rate}",
+                    "{}: only {:.3} requests per second were offered, which proves nothing about the service; offer \
+                     more than {rate}",
                     start.text,
                     offered / window_s.max(1e-9)
                 );
@@ -156,7 +167,13 @@ struct Case<'a> {
 impl Case<'_> {
     /// By counts, and where they leave it open by how far the values lie below `limit`. Without metrics it is about
     /// errors.
-    fn by_share(&self, metrics: &[Metric], limit: Option<&Limit>, allowed: f64, start: ObjectiveJudgement) -> ObjectiveJudgement {
+    fn by_share(
+        &self,
+        metrics: &[Metric],
+        limit: Option<&Limit>,
+        allowed: f64,
+        start: ObjectiveJudgement,
+    ) -> ObjectiveJudgement {
         let dependence = of_objective(self.summary, self.state, self.place, metrics);
         let tail = limit.and_then(|limit| tail(self.summary, self.state, limit, allowed));
         // A backlog makes latencies worse and worse; errors need not follow it.
@@ -165,8 +182,11 @@ impl Case<'_> {
         if limit.is_some_and(|limit| all_far_beyond(self.summary, self.tally, limit)) {
             share = Share { met: Some(false), needed: None, ..share };
         }
-        let firm_misses =
-            Tally { misses: self.tally.firm_misses, met: self.tally.decided() - self.tally.firm_misses, ..self.tally.clone() };
+        let firm_misses = Tally {
+            misses: self.tally.firm_misses,
+            met: self.tally.decided() - self.tally.firm_misses,
+            ..self.tally.clone()
+        };
         let firm_share = decide_share(&firm_misses, allowed, dependence, None, None).met == Some(false);
         let firmly = share.met == Some(false) && (firm_share || firm_misses.met == 0);
         let measured = self.tally.decided() + self.tally.undecided > 0;
@@ -198,7 +218,14 @@ impl Case<'_> {
         (planned > 0 && window_s > 0.0).then(|| requests as f64 / planned as f64 * window_s)
     }
 
-    fn reason(&self, share: &Share, allowed: f64, growing: bool, longer_s: Option<f64>, start: &ObjectiveJudgement) -> Option<String> {
+    fn reason(
+        &self,
+        share: &Share,
+        allowed: f64,
+        growing: bool,
+        longer_s: Option<f64>,
+        start: &ObjectiveJudgement,
+    ) -> Option<String> {
         let (misses, decided) = (start.misses, start.decided + start.undecided);
         let text = &start.text;
         let missed = || format!("{text}: {} of {} requests missed it", count(misses), count(decided));
@@ -219,21 +246,31 @@ impl Case<'_> {
             None if decided == 0 => format!("{text}: no request says anything about it; check the target and the mode"),
             None if share.hangs_on_undecided => {
                 let cut = count(start.undecided);
-                format!("{text}: it depends on {cut} requests that were cut off before they were decided; use a longer --drain")
+                format!(
+                    "{text}: it depends on {cut} requests that were cut off before they were decided; use a longer \
+                     --drain"
+                )
             }
             None if growing => format!(
-                "{}, while the requests in flight grew over the whole window, so that later requests may wait longer; add --warmup, run longer \
+                "{}, while the requests in flight grew over the whole window, so that later requests may wait longer; \
+                 add --warmup, run longer \
                  or lower the rate",
                 missed()
             ),
-            None if allowed <= 0.0 => format!("{text}: that no request ever misses cannot be certified by any sample; allow a small share"),
+            None if allowed <= 0.0 => {
+                format!("{text}: that no request ever misses cannot be certified by any sample; allow a small share")
+            }
             None => {
                 let worth = match share.effective {
                     worth if worth >= 0.95 * decided as f64 => String::new(),
                     worth if worth < 2.0 => {
-                        "; because requests depend on each other they are worth fewer than 2 independent ones".to_owned()
+                        "; because requests depend on each other they are worth fewer than 2 independent ones"
+                            .to_owned()
                     }
-                    worth => format!("; because requests depend on each other they are worth {} independent ones", count(worth as u64)),
+                    worth => format!(
+                        "; because requests depend on each other they are worth {} independent ones",
+                        count(worth as u64)
+                    ),
                 };
                 match (share.needed, longer_s) {
                     (Some(needed), Some(longer_s)) => format!(
@@ -242,9 +279,12 @@ impl Case<'_> {
                         rounded(longer_s),
                         count(needed)
                     ),
-                    (Some(needed), None) => format!("{}{worth}, too few to decide; send about {} more requests", missed(), count(needed)),
+                    (Some(needed), None) => {
+                        format!("{}{worth}, too few to decide; send about {} more requests", missed(), count(needed))
+                    }
                     (None, _) => format!(
-                        "{text}: {:.3}% of the requests missed it, too close to the {:.3}% that are allowed; run longer, or choose another limit",
+                        "{text}: {:.3}% of the requests missed it, too close to the {:.3}% that are allowed; run \
+                         longer, or choose another limit",
                         100.0 * misses as f64 / decided as f64,
                         100.0 * allowed
                     ),
@@ -286,19 +326,27 @@ impl Case<'_> {
                 Some(format!("{text}: {cut} requests were cut off before their value was known; use a longer --drain"))
             }
             (None, Some(_)) if self.state.is_growing() && supported => Some(format!(
-                "{text}: the requests in flight grew over the whole window, so that later requests may wait longer; add --warmup or run longer"
+                "{text}: the requests in flight grew over the whole window, so that later requests may wait longer; \
+                 add --warmup or run longer"
             )),
-            (None, None) => Some(format!("{text}: too few independent requests for an interval of the mean; run longer")),
+            (None, None) => {
+                Some(format!("{text}: too few independent requests for an interval of the mean; run longer"))
+            }
             (None, Some(_)) => Some(match duration_needed_s {
                 Some(longer_s) => {
-                    format!("{text}: the interval of the mean holds the limit; make --duration about {} longer", rounded(longer_s))
+                    format!(
+                        "{text}: the interval of the mean holds the limit; make --duration about {} longer",
+                        rounded(longer_s)
+                    )
                 }
                 None => format!("{text}: the interval of the mean holds the limit; run longer"),
             }),
         };
         // A late send adds to a mean; what refutes by itself is the mean counted from the send.
-        let service = mean_of(self.summary, self.state, self.place, limit, |tally| (tally.service_sum_ticks, tally.service_seen));
-        let firmly = service.is_some_and(|mean| refuted(mean.interval.map(|[low, _]| low), mean.refutes_alone(start.limit)));
+        let service =
+            mean_of(self.summary, self.state, self.place, limit, |tally| (tally.service_sum_ticks, tally.service_seen));
+        let firmly =
+            service.is_some_and(|mean| refuted(mean.interval.map(|[low, _]| low), mean.refutes_alone(start.limit)));
         ObjectiveJudgement {
             observed: found.map(|mean| Known::At(mean.value_s)),
             overdispersion: found.map(|mean| mean.phi),
@@ -322,7 +370,10 @@ fn rounded(duration_s: f64) -> String {
 
 /// Why an empty cohort decides nothing.
 fn nothing_measured(start: &ObjectiveJudgement) -> String {
-    format!("{}: no request fell into the measured window; let the run reach it, or give a shorter --warmup", start.text)
+    format!(
+        "{}: no request fell into the measured window; let the run reach it, or give a shorter --warmup",
+        start.text
+    )
 }
 
 /// The largest observed value, no more.
@@ -332,9 +383,17 @@ fn remedy(summary: &Summary) -> String {
     let gone = cohort.failed + cohort.timed_out;
     if let Some(lost) = summary.misses().lost() {
         format!("the target was lost at {}: look at its log, and measure again", seconds(lost.at_s))
-    } else if cohort.refused() > 0 && 2 * cohort.refused() >= gone && 10 * cohort.refused() >= cohort.planned && window_s > 0.0 {
+    } else if cohort.refused() > 0
+        && 2 * cohort.refused() >= gone
+        && 10 * cohort.refused() >= cohort.planned
+        && window_s > 0.0
+    {
         let per_s = per_second(cohort.completed as f64 / window_s);
-        format!("the server refused {} of {}: it let about {per_s} through", count(cohort.refused()), count(cohort.planned))
+        format!(
+            "the server refused {} of {}: it let about {per_s} through",
+            count(cohort.refused()),
+            count(cohort.planned)
+        )
     } else if 2 * gone >= cohort.planned && cohort.planned > 0 {
         format!("{} of {} failed or timed out: see their reasons", count(gone), count(cohort.planned))
     } else {
@@ -354,11 +413,15 @@ fn by_max(summary: &Summary, limit: &Limit, tally: &Tally, start: ObjectiveJudge
     };
     let reason = match met {
         Some(true) => None,
-        Some(false) => Some(format!("{}: {} requests are beyond it; {}", start.text, count(tally.misses), remedy(summary))),
-        None if summary.cohort().planned == 0 => Some(nothing_measured(&start)),
-        None => {
-            Some(format!("{}: {} requests were cut off before they were decided; use a longer --drain", start.text, count(tally.undecided)))
+        Some(false) => {
+            Some(format!("{}: {} requests are beyond it; {}", start.text, count(tally.misses), remedy(summary)))
         }
+        None if summary.cohort().planned == 0 => Some(nothing_measured(&start)),
+        None => Some(format!(
+            "{}: {} requests were cut off before they were decided; use a longer --drain",
+            start.text,
+            count(tally.undecided)
+        )),
     };
     ObjectiveJudgement { observed, met, reason, refuted_firmly: tally.firm_misses > 0, ..start }
 }

@@ -72,7 +72,8 @@ pub(super) fn dependence(batches: &[Batch], prior: f64, worth: Option<Mixing>) -
     };
     let shrunk = |own: f64| (own * episodes + PRIOR_EPISODES * prior) / (episodes + PRIOR_EPISODES);
     let most = trials.max(1.0);
-    let of_state = |samples: fn(&Mixing) -> f64| worth.as_ref().map_or(1.0, |mixing| trials / samples(mixing).clamp(1.0, most));
+    let of_state =
+        |samples: fn(&Mixing) -> f64| worth.as_ref().map_or(1.0, |mixing| trials / samples(mixing).clamp(1.0, most));
     Dependence {
         phi: shrunk(raised).max(plain).max(of_state(|mixing| mixing.effective_low)).clamp(1.0, most),
         likely_phi: shrunk(plain).max(of_state(|mixing| mixing.effective)).clamp(1.0, most),
@@ -120,7 +121,10 @@ fn batch_of(block: &Block, place: usize) -> Batch {
 
 /// φ of exceeding the observed p50 and p90 of `metric`, the larger.
 fn frequent_phi(summary: &Summary, metric: Metric) -> f64 {
-    [0.5, 0.9].into_iter().filter_map(|share| Some(dispersion(&exceedances(summary, metric, share)?)?.plain)).fold(1.0, f64::max)
+    [0.5, 0.9]
+        .into_iter()
+        .filter_map(|share| Some(dispersion(&exceedances(summary, metric, share)?)?.plain))
+        .fold(1.0, f64::max)
 }
 
 /// The dependence of exceeding the class of values at `share`.

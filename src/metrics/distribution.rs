@@ -1,4 +1,5 @@
-//! Owns `Distribution`, one metric over many requests: what was seen, what was missed, what was cut off, and its quantiles.
+//! Owns `Distribution`, one metric over many requests: what was seen, what was missed, what was cut off, and its
+//! quantiles.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,14 @@ struct Pool {
 
 impl Default for Pool {
     fn default() -> Self {
-        Self { buckets: Buckets::default(), len: 0, sum_ticks: 0, sum_square_ticks: 0, min_ticks: u64::MAX, max_ticks: 0 }
+        Self {
+            buckets: Buckets::default(),
+            len: 0,
+            sum_ticks: 0,
+            sum_square_ticks: 0,
+            min_ticks: u64::MAX,
+            max_ticks: 0,
+        }
     }
 }
 
@@ -46,8 +54,8 @@ impl Pool {
     }
 }
 
-/// A number as far as it is known; in JSON a number, `{"above": x}`, or `{"below": x}` where higher is better and the bound of what was
-/// cut off is thus an upper one.
+/// A number as far as it is known; in JSON a number, `{"above": x}`, or `{"below": x}` where higher is better and the
+/// bound of what was cut off is thus an upper one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Known {
@@ -101,7 +109,9 @@ impl Distribution {
 
     /// Adds everything of `other`.
     pub fn merge(&mut self, other: &Self) {
-        for (mine, theirs) in [(&mut self.completed, &other.completed), (&mut self.rest, &other.rest), (&mut self.bounds, &other.bounds)] {
+        for (mine, theirs) in
+            [(&mut self.completed, &other.completed), (&mut self.rest, &other.rest), (&mut self.bounds, &other.bounds)]
+        {
             if let Some(theirs) = theirs {
                 pool(mine).merge(theirs);
             }
@@ -157,7 +167,8 @@ impl Distribution {
         let seen = self.seen() as f64;
         let sum = self.pools().map(|pool| pool.sum_ticks).sum::<u128>() as f64;
         let squares = self.pools().map(|pool| pool.sum_square_ticks).fold(0u128, u128::saturating_add) as f64;
-        (seen >= 2.0).then(|| libm::sqrt(((squares - sum * sum / seen) / (seen - 1.0)).max(0.0)) / self.metric.unit().ticks())
+        (seen >= 2.0)
+            .then(|| libm::sqrt(((squares - sum * sum / seen) / (seen - 1.0)).max(0.0)) / self.metric.unit().ticks())
     }
 
     /// Smallest value seen, exact.
@@ -172,10 +183,11 @@ impl Distribution {
         self.at_share(1.0)
     }
 
-    /// The quantile at `share` (above 0, at most 1) in the metric's unit: the smallest value with at least `share` of the ranked
-    /// requests at or below it, to 3 digits. What was cut off is ranked at both ends of what it may have been; where that makes
-    /// a difference, or the rank falls among the missed, the answer is `Above`. Where higher is better what was missed is 0 and what was
-    /// cut off lies between 0 and its bound: the answer is then `Below`. `None` where nothing is ranked, or nothing bounds the answer.
+    /// The quantile at `share` (above 0, at most 1) in the metric's unit: the smallest value with at least `share` of
+    /// the ranked requests at or below it, to 3 digits. What was cut off is ranked at both ends of what it may have
+    /// been; where that makes a difference, or the rank falls among the missed, the answer is `Above`. Where higher
+    /// is better what was missed is 0 and what was cut off lies between 0 and its bound: the answer is then `Below`.
+    /// `None` where nothing is ranked, or nothing bounds the answer.
     #[must_use]
     pub fn at_share(&self, share: f64) -> Option<Known> {
         let ranked = self.ranked();
@@ -188,7 +200,8 @@ impl Distribution {
         if self.metric.row().better == Direction::Higher {
             let low = self.value_at(rank.saturating_sub(self.misses + self.censored()), false)?;
             let high = self.value_at(rank.saturating_sub(self.misses), true)?;
-            let saturated = MOST_COUNT as f64 * self.metric.unit().ticks_per_count() as f64 / self.metric.unit().ticks();
+            let saturated =
+                MOST_COUNT as f64 * self.metric.unit().ticks_per_count() as f64 / self.metric.unit().ticks();
             return if same(low, high) {
                 Some(Known::At(high))
             } else {
@@ -204,7 +217,8 @@ impl Distribution {
         })
     }
 
-    /// The value at `rank` among the seen, and the bounds of the cut off if `with_bounds`; 0 at rank 0, `None` beyond the last.
+    /// The value at `rank` among the seen, and the bounds of the cut off if `with_bounds`; 0 at rank 0, `None` beyond
+    /// the last.
     fn value_at(&self, rank: u64, with_bounds: bool) -> Option<f64> {
         if rank == 0 {
             return Some(0.0);
@@ -244,12 +258,15 @@ impl Distribution {
         ticks as f64 / self.metric.unit().ticks()
     }
 
-    /// The counts of the values seen as (largest number of the class, count), ascending, in microseconds, thousandths of tokens
-    /// per second, or tokens.
+    /// The counts of the values seen as (largest number of the class, count), ascending, in microseconds, thousandths
+    /// of tokens per second, or tokens.
     #[must_use]
     pub fn counts(&self) -> Vec<(u64, u64)> {
-        let mut counts: Vec<(u64, u64)> =
-            self.pools().flat_map(|pool| pool.buckets.iter()).map(|(class, count)| (Buckets::<10, u64>::highest(class), count)).collect();
+        let mut counts: Vec<(u64, u64)> = self
+            .pools()
+            .flat_map(|pool| pool.buckets.iter())
+            .map(|(class, count)| (Buckets::<10, u64>::highest(class), count))
+            .collect();
         counts.sort_unstable();
         counts
     }

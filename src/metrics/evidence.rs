@@ -71,7 +71,8 @@ impl Tail {
     /// excess.
     fn share_beyond(&self, trials: f64, factor: f64) -> f64 {
         let effective = |phi: f64| (trials / phi).max(1.0) * factor;
-        let scales = self.excesses.iter().map(|(mean, share, phi)| mean * mean_factor((effective(*phi) * share).max(1.0), PASS));
+        let scales =
+            self.excesses.iter().map(|(mean, share, phi)| mean * mean_factor((effective(*phi) * share).max(1.0), PASS));
         let scale = scales.fold(0.0, f64::max);
         let beyond = upper_bound(self.share * effective(self.phi), effective(self.phi), PASS);
         if scale > 0.0 { beyond * libm::exp(-(self.limit_s - self.threshold_s) / scale) } else { 0.0 }
@@ -129,15 +130,22 @@ fn values(summary: &Summary, limit: &Limit) -> Option<Vec<(f64, u64)>> {
     }
     if matches!(limit.metric, Metric::Itl | Metric::Tbt) {
         let (classes, missed) = merged(summary, limit.metric);
-        return (missed == 0)
-            .then(|| classes.iter().map(|(class, count)| (Buckets::<6, u64>::highest(class) as f64 / 1e6, count)).collect());
+        return (missed == 0).then(|| {
+            classes.iter().map(|(class, count)| (Buckets::<6, u64>::highest(class) as f64 / 1e6, count)).collect()
+        });
     }
     Some(distribution.counts().into_iter().map(|(micros, count)| (micros as f64 / 1e6, count)).collect())
 }
 
 /// Decides a share by its counts, and where they leave it open, a pass by `tail`. `growing` says that the requests in
 /// flight grew over the window, and holds the misses and requests of its last quarter.
-pub(super) fn decide_share(tally: &Tally, allowed: f64, dependence: Dependence, tail: Option<&Tail>, growing: Option<(u64, u64)>) -> Share {
+pub(super) fn decide_share(
+    tally: &Tally,
+    allowed: f64,
+    dependence: Dependence,
+    tail: Option<&Tail>,
+    growing: Option<(u64, u64)>,
+) -> Share {
     let trials = (tally.decided() + tally.undecided) as f64;
     if trials <= 0.0 {
         return Share { met: None, interval: None, needed: None, hangs_on_undecided: false, effective: 0.0 };
@@ -147,12 +155,15 @@ pub(super) fn decide_share(tally: &Tally, allowed: f64, dependence: Dependence, 
     let high = |misses: u64, effective: f64| upper_bound(misses as f64 / trials * effective, effective, PASS);
     let by_tail = |factor: f64| {
         let expected = allowed * trials * factor;
-        tally.undecided == 0 && expected >= LEAST_EXPECTED && tail.is_some_and(|tail| tail.share_beyond(trials, factor) <= allowed)
+        tally.undecided == 0
+            && expected >= LEAST_EXPECTED
+            && tail.is_some_and(|tail| tail.share_beyond(trials, factor) <= allowed)
     };
     let passes = |misses: u64| high(misses, effective) <= allowed || by_tail(1.0);
     let fails = |misses: u64| {
         let share = misses as f64 / trials;
-        let overloaded = growing.is_some_and(|(late, of)| share > allowed && late as f64 > (2.0 * allowed).max(0.5) * of as f64);
+        let overloaded =
+            growing.is_some_and(|(late, of)| share > allowed && late as f64 > (2.0 * allowed).max(0.5) * of as f64);
         low(misses, effective) > allowed || share > MARKOV * allowed || overloaded
     };
     let met = if fails(tally.misses) {
@@ -164,7 +175,9 @@ pub(super) fn decide_share(tally: &Tally, allowed: f64, dependence: Dependence, 
     };
     let hangs_on_undecided = met.is_none()
         && tally.undecided > 0
-        && (passes(tally.misses) || fails(tally.misses + tally.undecided) || tally.undecided as f64 > 0.1 * allowed * trials);
+        && (passes(tally.misses)
+            || fails(tally.misses + tally.undecided)
+            || tally.undecided as f64 > 0.1 * allowed * trials);
     let (lower, upper) = (low(tally.misses, effective), high(tally.misses + tally.undecided, effective));
     let needed = if met.is_none() && !hangs_on_undecided {
         let likely = trials / dependence.likely_phi;
@@ -176,7 +189,13 @@ pub(super) fn decide_share(tally: &Tally, allowed: f64, dependence: Dependence, 
     } else {
         None
     };
-    Share { met, interval: (effective >= LEAST_EFFECTIVE).then_some([lower, upper]), needed, hangs_on_undecided, effective }
+    Share {
+        met,
+        interval: (effective >= LEAST_EFFECTIVE).then_some([lower, upper]),
+        needed,
+        hangs_on_undecided,
+        effective,
+    }
 }
 
 /// The least factor, to 5 %, at which `enough` holds; `None` beyond a thousand: nobody waits so long.
@@ -218,7 +237,13 @@ const MEAN_TAILS: [(f64, f64); 2] = [(0.1, 0.99), (0.01, 0.975)];
 /// variation seen. Upwards the part of the mean that lies in the tail is raised to the upper bound of its mean excess,
 /// by the independent values in that tail, times the factor by which the mean excess itself grows from p90 to p97.5;
 /// both errors are added by squares. φ is the larger of that of batch means and that of the requests in flight.
-pub(super) fn mean_of(summary: &Summary, state: &State, place: usize, limit: &Limit, part: fn(&Tally) -> (u128, u64)) -> Option<Mean> {
+pub(super) fn mean_of(
+    summary: &Summary,
+    state: &State,
+    place: usize,
+    limit: &Limit,
+    part: fn(&Tally) -> (u128, u64),
+) -> Option<Mean> {
     let ticks = Unit::Seconds.ticks();
     let portion = |tally: &Tally| {
         let (sum, count) = part(tally);
@@ -229,10 +254,11 @@ pub(super) fn mean_of(summary: &Summary, state: &State, place: usize, limit: &Li
     let mean_s = (count > 0).then(|| sum as f64 / count as f64 / ticks)?;
     let values = seen_values(summary, limit);
     let total: u64 = values.iter().map(|(_, count)| count).sum();
-    let variance =
-        values.iter().map(|(value, count)| (value - mean_s) * (value - mean_s) * *count as f64).sum::<f64>() / total.max(1) as f64;
+    let variance = values.iter().map(|(value, count)| (value - mean_s) * (value - mean_s) * *count as f64).sum::<f64>()
+        / total.max(1) as f64;
     let trials = count as f64;
-    let by_state = state.worth(&quantities(&[limit.metric])).map_or(1.0, |worth| trials / worth.effective_low.clamp(1.0, trials));
+    let by_state =
+        state.worth(&quantities(&[limit.metric])).map_or(1.0, |worth| trials / worth.effective_low.clamp(1.0, trials));
     let Some(by_batches) = mean_dispersion(&portions, variance) else {
         return Some(Mean { value_s: mean_s, interval: None, phi: by_state });
     };
@@ -247,7 +273,9 @@ pub(super) fn mean_of(summary: &Summary, state: &State, place: usize, limit: &Li
     let shape = effective * mean_s * mean_s / variance;
     let excess = |share: f64| beyond(&values, total, share).2;
     let growth = (excess(0.025) / excess(0.1).max(1e-9)).max(1.0);
-    let tails = MEAN_TAILS.map(|(share, confidence)| share * excess(share) * (mean_factor((effective * share).max(1.0), confidence) - 1.0));
+    let tails = MEAN_TAILS.map(|(share, confidence)| {
+        share * excess(share) * (mean_factor((effective * share).max(1.0), confidence) - 1.0)
+    });
     let in_tail = tails.into_iter().fold(0.0, f64::max) * growth;
     let in_body = mean_s * (mean_factor(shape, MEAN_BODY) - 1.0);
     let high = mean_s + libm::sqrt(in_tail * in_tail + in_body * in_body);

@@ -14,7 +14,8 @@ pub(super) fn at(seconds: f64) -> Offset {
 /// A streamed request: sent 1 ms late, first token `ttft_s` after its planned instant, then `tokens` − 1 gaps of
 /// `gap_s`.
 pub(super) fn streamed(id: u64, scheduled_s: f64, ttft_s: f64, tokens: u32, gap_s: f64) -> Record {
-    let mut exchange = Exchange { sent: Some(at(scheduled_s + 0.001)), outcome: Outcome::Completed, ..Exchange::default() };
+    let mut exchange =
+        Exchange { sent: Some(at(scheduled_s + 0.001)), outcome: Outcome::Completed, ..Exchange::default() };
     for token in 0..tokens {
         exchange.note_token_event(at(scheduled_s + ttft_s + f64::from(token) * gap_s), true);
         exchange.event_tokens.push(1);

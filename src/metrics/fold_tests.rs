@@ -57,7 +57,10 @@ fn reread_equals_live() {
     let live = trial(folded(frame(2.0, 9.0), ASKED, &records)).view();
     let again = trial(folded(frame(2.0, 9.0), ASKED, &reread(&records, Detail::Full))).view();
     assert_eq!(live, again);
-    assert!(live.requests.planned > 300 && live.metrics[&Metric::Itl].headline().count > 3_000, "the example says something");
+    assert!(
+        live.requests.planned > 300 && live.metrics[&Metric::Itl].headline().count > 3_000,
+        "the example says something"
+    );
 }
 
 #[test]
@@ -97,11 +100,19 @@ fn slow_requests_count() {
 
 #[test]
 fn a_request_cut_off_while_streaming_keeps_what_was_seen() {
-    // First token at 0.1 s, then one every 0.5 s; asked for 11 tokens, let go at 4 s: (4 − 0.1) / 10 = 390 ms a token at least.
+    // First token at 0.1 s, then one every 0.5 s; asked for 11 tokens, let go at 4 s: (4 − 0.1) / 10 = 390 ms a token
+    // at least.
     let record = cut(streamed(0, 0.0, 0.1, 11, 0.5), Outcome::Unresolved, 4.0);
-    let summary = folded(frame(0.0, 1.0), "p99 ttft<=200ms, p99 tpot<=300ms, p99 tpot<=400ms, max stall<=450ms, itl<=1s", [&record]);
+    let summary = folded(
+        frame(0.0, 1.0),
+        "p99 ttft<=200ms, p99 tpot<=300ms, p99 tpot<=400ms, max stall<=450ms, itl<=1s",
+        [&record],
+    );
     let standing = |place| summary.tally(place).map(|tally| (tally.met, tally.misses, tally.undecided)).unwrap();
-    assert_eq!([standing(0), standing(1), standing(2), standing(3), standing(4)], [(1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 0), (0, 0, 1)]);
+    assert_eq!(
+        [standing(0), standing(1), standing(2), standing(3), standing(4)],
+        [(1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 0), (0, 0, 1)]
+    );
     assert_eq!(summary.goodness().misses, 1, "one limit is missed whatever comes");
 }
 
@@ -110,7 +121,11 @@ fn what_does_not_exist_for_a_request_leaves_the_denominator_and_stays_good() {
     let records = [streamed(0, 0.0, 0.1, 1, 0.0), streamed(1, 0.1, 0.1, 5, 0.01), streamed(2, 0.2, 0.1, 5, 0.0)];
     let summary = folded(frame(0.0, 1.0), "tpot<=20ms", &records);
     let tally = summary.tally(0).unwrap();
-    assert_eq!((tally.met, tally.misses, tally.undefined), (1, 0, 2), "one token, and five in one read: no pace, never 0");
+    assert_eq!(
+        (tally.met, tally.misses, tally.undefined),
+        (1, 0, 2),
+        "one token, and five in one read: no pace, never 0"
+    );
     assert_eq!(summary.goodness().met, 3);
 }
 
@@ -160,7 +175,13 @@ fn a_long_run_needs_no_more_memory_than_a_short_one() {
     let bytes = |stretch: f64| {
         let records = mixture(9, 4_000).into_iter().enumerate().map(|(place, record)| {
             let scheduled_s = place as f64 / 50.0 * stretch;
-            streamed(record.id, scheduled_s, 0.001 * libm::pow(10.0, place as f64 / 1_000.0), 5, 0.001 * (1 + place % 900) as f64)
+            streamed(
+                record.id,
+                scheduled_s,
+                0.001 * libm::pow(10.0, place as f64 / 1_000.0),
+                5,
+                0.001 * (1 + place % 900) as f64,
+            )
         });
         let frame = frame(0.0, 1e7);
         let mut summary = Summary::new(frame, objectives(ASKED));
@@ -188,14 +209,16 @@ fn without_streaming_there_is_no_first_token() {
     record.exchange.first_token = None;
     record.exchange.last_token = None;
     record.exchange.ended = Some(at(0.75));
-    let summary = folded(Frame { streamed: false, ..frame(0.0, 1.0) }, "", &[record, shed(streamed(1, 0.1, 0.1, 5, 0.01))]);
+    let summary =
+        folded(Frame { streamed: false, ..frame(0.0, 1.0) }, "", &[record, shed(streamed(1, 0.1, 0.1, 5, 0.01))]);
     assert_eq!(summary.distribution(Metric::Ttft, OriginOf::Scheduled).at_share(0.5), None);
     assert_eq!(summary.distribution(Metric::E2e, OriginOf::Scheduled).at_share(0.5), Some(Known::At(0.75)));
 }
 
 #[test]
 fn a_speed_cut_off_is_at_most_its_bound() {
-    // 40 answers at 10 tokens/s; 10 of 11 tokens asked, let go 5 s after their first: at most 2 tokens/s, so the slow end is below 2.
+    // 40 answers at 10 tokens/s; 10 of 11 tokens asked, let go 5 s after their first: at most 2 tokens/s, so the slow
+    // end is below 2.
     let mut records: Vec<Record> = (0..40).map(|id| streamed(id, id as f64 / 100.0, 0.1, 11, 0.1)).collect();
     records.extend((40..50).map(|id| {
         let record = streamed(id, id as f64 / 100.0, 0.1, 11, 4.0);
@@ -204,10 +227,21 @@ fn a_speed_cut_off_is_at_most_its_bound() {
     }));
     let summary = folded(frame(0.0, 1.0), "", &records);
     let speed = summary.distribution(Metric::OutputSpeed, OriginOf::Scheduled);
-    assert!(matches!(speed.at_share(0.1), Some(Known::Below { below }) if (below - 2.0).abs() < 0.01), "{:?}", speed.at_share(0.1));
-    assert!(matches!(speed.at_share(0.5), Some(Known::At(median)) if (median - 10.0).abs() < 0.02), "{:?}", speed.at_share(0.5));
+    assert!(
+        matches!(speed.at_share(0.1), Some(Known::Below { below }) if (below - 2.0).abs() < 0.01),
+        "{:?}",
+        speed.at_share(0.1)
+    );
+    assert!(
+        matches!(speed.at_share(0.5), Some(Known::At(median)) if (median - 10.0).abs() < 0.02),
+        "{:?}",
+        speed.at_share(0.5)
+    );
     let mut stuck = records.clone();
-    stuck.iter_mut().skip(30).for_each(|record| *record = cut(record.clone(), Outcome::Unresolved, record.scheduled.as_secs() + 0.05));
+    stuck
+        .iter_mut()
+        .skip(30)
+        .for_each(|record| *record = cut(record.clone(), Outcome::Unresolved, record.scheduled.as_secs() + 0.05));
     let stuck = folded(frame(0.0, 1.0), "", &stuck);
     assert_eq!(stuck.distribution(Metric::OutputSpeed, OriginOf::Scheduled).at_share(0.9), None, "no token, no bound");
     assert_eq!(serde_json::to_value(Known::Below { below: 2.0 }).unwrap(), serde_json::json!({"below": 2.0}));

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{AnswersView, Ended, Known, Limit, LoadKind, Metric, Objective, Objectives, OriginOf, TokenCountsView, Trial};
+use crate::metrics::{
+    AnswersView, Ended, Known, Limit, LoadKind, Metric, Objective, Objectives, OriginOf, TokenCountsView, Trial,
+};
 use crate::units::{count, seconds};
 
 /// Lag that is never held against the generator.
@@ -68,7 +70,8 @@ pub struct Health {
 /// The send lag in seconds up to which `limit` is not doubted: max(2 ms, 5 % of it). `None` where it counts from the
 /// send or between tokens, which a late send cannot touch.
 fn lag_limit_of(limit: &Limit) -> Option<f64> {
-    let planned = limit.origin == OriginOf::Scheduled && matches!(limit.metric, Metric::Ttft | Metric::Ttfo | Metric::E2e | Metric::Ntpot);
+    let planned = limit.origin == OriginOf::Scheduled
+        && matches!(limit.metric, Metric::Ttft | Metric::Ttfo | Metric::E2e | Metric::Ntpot);
     planned.then(|| (limit.limit.as_secs_f64() * LAG_SHARE).max(LEAST_LAG_LIMIT_S))
 }
 
@@ -108,12 +111,15 @@ pub fn examine(trial: &Trial, objectives: &Objectives) -> Health {
         (concurrency.integral_s - settled_s) / settled_s
     });
     // Both over the same length: ∫ over the window against the cohort's own time in the system.
-    let window_residual = share(flow.window_flight_ns, flow.cohort_flight_ns).filter(|_| window_s > 0.0).map(|ratio| ratio - 1.0);
+    let window_residual =
+        share(flow.window_flight_ns, flow.cohort_flight_ns).filter(|_| window_s > 0.0).map(|ratio| ratio - 1.0);
     let tail_share = share(flow.tail_flight_ns, flow.cohort_flight_ns);
-    let touched = objectives.items().iter().filter_map(|objective| lag_limit_s(objectives, objective)).min_by(f64::total_cmp);
+    let touched =
+        objectives.items().iter().filter_map(|objective| lag_limit_s(objectives, objective)).min_by(f64::total_cmp);
     let send_lag_limit_s = touched.unwrap_or(LEAST_LAG_LIMIT_S);
     let send_lag_p99_s = summary.planned_send_lag().at_share(0.99);
-    let lags = matches!(send_lag_p99_s, Some(Known::At(lag_s) | Known::Above { above: lag_s }) if lag_s > send_lag_limit_s);
+    let lags =
+        matches!(send_lag_p99_s, Some(Known::At(lag_s) | Known::Above { above: lag_s }) if lag_s > send_lag_limit_s);
     let mut health = Health {
         healthy: true,
         send_lag_p99_s,
@@ -141,13 +147,15 @@ pub fn examine(trial: &Trial, objectives: &Objectives) -> Health {
     }
     if let Some(due) = trial.due.filter(|due| *due != summary.totals().planned) {
         let recorded = count(summary.totals().planned);
-        health
-            .faults
-            .push(format!("{} planned requests came due and {recorded} left a record, an error of ours; please report it", count(due)));
+        health.faults.push(format!(
+            "{} planned requests came due and {recorded} left a record, an error of ours; please report it",
+            count(due)
+        ));
     }
     if let Some(merged) = trial.load.merged.filter(|merged| merged.origins_apart_s > health.send_lag_limit_s) {
         health.faults.push(format!(
-            "the shards began {} apart where {} is borne, and so made no one load; give all of them the same --start-at",
+            "the shards began {} apart where {} is borne, and so made no one load; give all of them the same \
+             --start-at",
             seconds(merged.origins_apart_s),
             seconds(health.send_lag_limit_s)
         ));
@@ -167,16 +175,20 @@ struct Advice {
 impl Advice {
     const fn of(kind: LoadKind) -> Self {
         match kind {
-            LoadKind::Open => Self { less: "a lower rate", before: "add --warmup or run longer", after: "add --cooldown" },
+            LoadKind::Open => {
+                Self { less: "a lower rate", before: "add --warmup or run longer", after: "add --cooldown" }
+            }
             // A trace has no load of its own before its first row, nor after its last.
             LoadKind::Replay => Self {
                 less: "a smaller --time-scale",
                 before: "where the trace itself is steady, replay a longer --window of it",
                 after: "replay a longer --window",
             },
-            LoadKind::Synchronous | LoadKind::Concurrent | LoadKind::Throughput => {
-                Self { less: "fewer in flight", before: "add --warmup or run longer", after: "give --duration, and add --cooldown" }
-            }
+            LoadKind::Synchronous | LoadKind::Concurrent | LoadKind::Throughput => Self {
+                less: "fewer in flight",
+                before: "add --warmup or run longer",
+                after: "give --duration, and add --cooldown",
+            },
         }
     }
 }
@@ -187,7 +199,11 @@ fn faults(health: &Health, advice: &Advice) -> Vec<String> {
         faults.push(lateness(health, advice));
     }
     if let Some(share) = health.sent_share.filter(|share| *share < LEAST_SENT_SHARE) {
-        faults.push(format!("only {:.2}% of the planned requests were sent; raise --max-in-flight or use {}", share * 100.0, advice.less));
+        faults.push(format!(
+            "only {:.2}% of the planned requests were sent; raise --max-in-flight or use {}",
+            share * 100.0,
+            advice.less
+        ));
     }
     if health.shed > 0 {
         faults.push(format!("{} requests were shed at the in-flight cap; raise --max-in-flight", count(health.shed)));
@@ -229,7 +245,8 @@ fn lengths(number: u64, output: &TokenCountsView) -> String {
     let number = count(number);
     match apart(output) {
         Some((asked, server, ratio)) if ratio > 1.0 => format!(
-            "{number} answers are longer than was asked (a mean of {server:.0} tokens for {asked:.0}): the server does not know the field of the length; \
+            "{number} answers are longer than was asked (a mean of {server:.0} tokens for {asked:.0}): the server does \
+             not know the field of the length; \
              try --output-field max_tokens, or max_completion_tokens where that was given"
         ),
         _ => format!("{number} answers are not as long as was asked; use --ignore-eos where the server knows it"),
@@ -254,13 +271,17 @@ fn prompts(input: &TokenCountsView) -> Option<String> {
 
 fn notes(health: &Health, trial: &Trial, advice: &Advice) -> Vec<String> {
     let mut notes = Vec::new();
-    let lags = matches!(health.send_lag_p99_s, Some(Known::At(lag_s) | Known::Above { above: lag_s }) if lag_s > health.send_lag_limit_s);
+    let lags = matches!(health.send_lag_p99_s,
+        Some(Known::At(lag_s) | Known::Above { above: lag_s }) if lag_s > health.send_lag_limit_s);
     if lags && !health.late {
         notes.push(format!("{}; no objective here counts from the planned instant", lateness(health, advice)));
     }
     if health.tail_unloaded {
         let share = health.tail_share.unwrap_or_default() * 100.0;
-        notes.push(format!("tail_unloaded: {share:.0}% of the time in the system lies after the load had ended; {}", advice.after));
+        notes.push(format!(
+            "tail_unloaded: {share:.0}% of the time in the system lies after the load had ended; {}",
+            advice.after
+        ));
     }
     if health.steady == Some(false) {
         notes.push(format!("the window is not steady: requests in flight grew or shrank over it; {}", advice.before));
@@ -278,18 +299,21 @@ fn notes(health: &Health, trial: &Trial, advice: &Advice) -> Vec<String> {
         } else {
             ("those asked for, where they ended at that length, else unknown", "give --tokenizer")
         };
-        notes.push(format!("{} answers came without token counts: their output tokens are {are}; {ask}", count(events)));
+        notes
+            .push(format!("{} answers came without token counts: their output tokens are {are}; {ask}", count(events)));
     }
     if health.usage_counted > 0 {
         notes.push(format!(
-            "{} answers came without the server's token counts: their output tokens are those that --tokenizer counts in the text",
+            "{} answers came without the server's token counts: their output tokens are those that --tokenizer counts \
+             in the text",
             count(health.usage_counted)
         ));
     }
     if trial.not_due > 0 {
         notes.push(match trial.ended {
             Ended::Complete => format!(
-                "{} turns were not due when the drain ended: the turns before them were not over; give a longer --drain",
+                "{} turns were not due when the drain ended: the turns before them were not over; give a longer \
+                 --drain",
                 count(trial.not_due)
             ),
             Ended::Stopped | Ended::Interrupted => {
@@ -317,7 +341,10 @@ mod tests {
     #[test]
     fn prompt_tokens_more_than_a_twentieth_apart_are_told_of() {
         let said = prompts(&counts(10.0, 17.0)).unwrap();
-        assert!(said.contains("17 prompt tokens where 10 were asked (+70 %)") && said.contains("--tokenizer"), "{said}");
+        assert!(
+            said.contains("17 prompt tokens where 10 were asked (+70 %)") && said.contains("--tokenizer"),
+            "{said}"
+        );
         assert_eq!((prompts(&counts(512.0, 530.0)), prompts(&TokenCountsView::default())), (None, None));
     }
 }

@@ -174,7 +174,11 @@ impl Misses {
         let mut groups: Vec<FailureGroup> = self
             .groups
             .iter()
-            .map(|((kind, _), (count, words))| FailureGroup { kind: kind.clone(), count: *count, words: words.to_string() })
+            .map(|((kind, _), (count, words))| FailureGroup {
+                kind: kind.clone(),
+                count: *count,
+                words: words.to_string(),
+            })
             .collect();
         // Stable: among equals the order of the alphabet stays.
         groups.sort_by_key(|group| std::cmp::Reverse(group.count));
@@ -193,7 +197,11 @@ impl Misses {
         let share = (gone_before + 1) as f64 / (answered + gone_before + 2) as f64;
         let first = after.iter().find_map(|slot| slot.first_gone)?;
         let chance = libm::pow(share, requests as f64);
-        (requests >= LEAST_LOST && chance < CHANCE).then(|| Lost { at_s: first.as_secs(), last_answer_s: last_answer.as_secs(), requests })
+        (requests >= LEAST_LOST && chance < CHANCE).then(|| Lost {
+            at_s: first.as_secs(),
+            last_answer_s: last_answer.as_secs(),
+            requests,
+        })
     }
 }
 
@@ -238,7 +246,8 @@ mod tests {
     #[test]
     fn what_differs_in_numbers_alone_is_one_group() {
         let texts = ["too long: 6009 tokens", "too long: 512 tokens", "too short: 1 tokens", "too long: 77 tokens"];
-        let records: Vec<Record> = texts.iter().map(|text| record(1.0, failed(FailureClass::StreamError, text))).collect();
+        let records: Vec<Record> =
+            texts.iter().map(|text| record(1.0, failed(FailureClass::StreamError, text))).collect();
         let groups = of(&records).largest();
         assert_eq!(
             groups.iter().map(|group| (group.count, group.words.as_str())).collect::<Vec<_>>(),
@@ -249,17 +258,31 @@ mod tests {
     #[test]
     fn a_target_is_lost_where_nothing_answers_any_more_and_that_is_no_chance() {
         let refused = || failed(FailureClass::Connect, "connection refused (os error 111)");
-        let run = |outcome: &dyn Fn(usize) -> Outcome| of(&(0..40).map(|i| record(0.5 * i as f64, outcome(i))).collect::<Vec<_>>()).lost();
-        let until = |last: usize| move |i: usize| if i < last { Outcome::Completed } else { failed(FailureClass::Connect, "refused") };
+        let run = |outcome: &dyn Fn(usize) -> Outcome| {
+            of(&(0..40).map(|i| record(0.5 * i as f64, outcome(i))).collect::<Vec<_>>()).lost()
+        };
+        let until = |last: usize| {
+            move |i: usize| if i < last { Outcome::Completed } else { failed(FailureClass::Connect, "refused") }
+        };
         let lost = run(&until(20)).unwrap();
         assert_eq!((lost.at_s, lost.last_answer_s, lost.requests), (10.0, 9.5, 20));
         assert!(run(&until(37)).is_some());
         assert_eq!(run(&until(38)), None, "two failures at the end are no death");
         assert_eq!(run(&until(0)), None, "what never answered was not lost");
         assert_eq!(run(&|i| if i % 2 == 0 { Outcome::Completed } else { refused() }), None);
-        assert_eq!(run(&|i| if i % 2 == 0 && i < 34 { Outcome::Completed } else { refused() }), None, "half of all break anyway");
-        assert_eq!(run(&|i| if i < 20 { Outcome::Completed } else { Outcome::TimedOut }), None, "an overload looks like that");
-        let ours = |i| if i < 20 { Outcome::Completed } else { failed(FailureClass::Connect, "no address left (os error 99)") };
+        assert_eq!(
+            run(&|i| if i % 2 == 0 && i < 34 { Outcome::Completed } else { refused() }),
+            None,
+            "half of all break anyway"
+        );
+        assert_eq!(
+            run(&|i| if i < 20 { Outcome::Completed } else { Outcome::TimedOut }),
+            None,
+            "an overload looks like that"
+        );
+        let ours = |i| {
+            if i < 20 { Outcome::Completed } else { failed(FailureClass::Connect, "no address left (os error 99)") }
+        };
         assert_eq!(run(&ours), None);
         let busy = |i| if i == 39 { failed(FailureClass::Status, "503") } else { until(20)(i) };
         assert_eq!(run(&busy), None, "it answers again");

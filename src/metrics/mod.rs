@@ -42,11 +42,16 @@ pub use health::{Health, examine};
 pub use misses::{FailureGroup, Lost};
 pub use sample::SamplePoint;
 pub use sequence::{Came, Sequence, Toll};
-pub use slo::{Comparison, DEFAULT_ATTAINMENT_PERCENT, Limit, Objective, Objectives, PRESETS, Preset, Standing, Statistic, help_slo};
+pub use slo::{
+    Comparison, DEFAULT_ATTAINMENT_PERCENT, Limit, Objective, Objectives, PRESETS, Preset, Standing, Statistic,
+    help_slo,
+};
 pub use steering::{Course, Steering, StopRule, Watched};
 pub use summary::{Frame, Goodness, Summary};
 pub use tokens::{TokenCountsView, TokensView};
 pub use trial::{Concurrency, Ended, LiveCounts, LoadFacts, LoadKind, LoadOrigin, Merged, Play, Segment, Trial};
 pub use value::{Value, input_tokens, output_tokens};
 pub use verdict::{Judgement, Verdict, VerdictResult, judge};
-pub use view::{BlockPoint, ConcurrencyView, MetricView, Origins, Rates, SloView, StatsView, Throughput, TrialView, view};
+pub use view::{
+    BlockPoint, ConcurrencyView, MetricView, Origins, Rates, SloView, StatsView, Throughput, TrialView, view,
+};

@@ -143,13 +143,16 @@ impl Sequence {
         let in_system = record.exchange.ended.unwrap_or(scheduled).since(scheduled);
         let (mut missed, mut counted) = (0, 0);
         let inside = self.window.contains(scheduled);
-        for (place, (standing, ticks)) in standings(record, self.streamed, &self.objectives).enumerate().take(Self::MOST_OBJECTIVES) {
+        for (place, (standing, ticks)) in
+            standings(record, self.streamed, &self.objectives).enumerate().take(Self::MOST_OBJECTIVES)
+        {
             if standing == Standing::Undefined {
                 continue;
             }
             counted |= 1 << place;
-            let of_mean =
-                self.means[place].as_mut().and_then(|sum| Some(completes_a_miss(sum, self.objectives.items()[place].mean()?, ticks?)));
+            let of_mean = self.means[place]
+                .as_mut()
+                .and_then(|sum| Some(completes_a_miss(sum, self.objectives.items()[place].mean()?, ticks?)));
             let misses = of_mean.unwrap_or(standing != Standing::Met);
             missed |= u16::from(misses) << place;
             if inside {
@@ -187,7 +190,8 @@ impl Sequence {
         let mut toll = self.tallies.get(place).copied().unwrap_or_default();
         if let Some(age_ns) = self.ages_ns.get(place).copied().flatten() {
             let late = Offset::from_nanos(now.as_nanos().saturating_sub(age_ns)).min(self.window.end);
-            let number: u64 = self.open.range(self.window.start.min(late)..late).map(|(_, number)| u64::from(*number)).sum();
+            let number: u64 =
+                self.open.range(self.window.start.min(late)..late).map(|(_, number)| u64::from(*number)).sum();
             toll.misses += number;
             toll.decided += number;
         }
@@ -267,7 +271,8 @@ fn completes_a_miss(sum: &mut f64, limit: &Limit, ticks: u64) -> bool {
 /// ends.
 fn age_of(objective: &Objective, all: &Objectives) -> Option<u64> {
     let of = |limit: &Limit| {
-        (limit.metric == Metric::E2e && limit.origin == OriginOf::Scheduled && limit.is_per_request()).then(|| limit.ticks())
+        (limit.metric == Metric::E2e && limit.origin == OriginOf::Scheduled && limit.is_per_request())
+            .then(|| limit.ticks())
     };
     match objective {
         Objective::Latency(limit) => of(limit),
@@ -298,15 +303,24 @@ mod tests {
         }
         sequence.add(&completed(9.0, 0.5, 1.0));
         sequence.add(&completed(12.0, 1.5, 1.6));
-        assert_eq!(sequence.toll(0, at(13.1)), Toll { misses: 1, decided: 2, cut_off: 0 }, "the one of 11 s is older than 2 s");
-        assert_eq!(sequence.toll(1, at(13.1)), Toll { misses: 1, decided: 1, cut_off: 0 }, "a first token may have come to it");
+        assert_eq!(
+            sequence.toll(0, at(13.1)),
+            Toll { misses: 1, decided: 2, cut_off: 0 },
+            "the one of 11 s is older than 2 s"
+        );
+        assert_eq!(
+            sequence.toll(1, at(13.1)),
+            Toll { misses: 1, decided: 1, cut_off: 0 },
+            "a first token may have come to it"
+        );
         assert_eq!((sequence.oldest_age_s(0, at(13.5)), sequence.oldest_age_s(1, at(13.5))), (Some(2.5), None));
         assert!(sequence.is_open());
         sequence.add(&completed(11.0, 3.0, 4.0));
         sequence.add(&completed(13.0, 0.5, 1.0));
         assert!(!sequence.is_open(), "the one of 21 s is beyond the window");
         assert_eq!(sequence.toll(0, at(99.0)), Toll { misses: 1, decided: 3, cut_off: 0 });
-        let order: Vec<_> = sequence.in_order().iter().map(|came| (came.in_flight, came.missed(0), came.missed(1))).collect();
+        let order: Vec<_> =
+            sequence.in_order().iter().map(|came| (came.in_flight, came.missed(0), came.missed(1))).collect();
         assert_eq!(order, [(0, Some(true), Some(true)), (1, Some(false), Some(true)), (2, Some(false), Some(false))]);
         assert!((sequence.time_in_system_s() - 6.6 / 3.0).abs() < 1e-6);
     }
@@ -318,7 +332,11 @@ mod tests {
         for place in 0..100 {
             sequence.add(&completed(10.0 + 0.05 * f64::from(place), 0.1, 0.5));
         }
-        assert_eq!(sequence.toll(0, at(99.0)), Toll { misses: 3, decided: 100, cut_off: 0 }, "50 s in all: 2.5 times 20 s, rounded");
+        assert_eq!(
+            sequence.toll(0, at(99.0)),
+            Toll { misses: 3, decided: 100, cut_off: 0 },
+            "50 s in all: 2.5 times 20 s, rounded"
+        );
         sequence.add(&completed(15.5, 0.1, 40.0));
         assert_eq!(sequence.toll(0, at(99.0)).misses, 4, "one request is one miss at most");
     }

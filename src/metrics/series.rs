@@ -6,8 +6,8 @@ pub(super) trait Absorb: Default + Clone {
     fn absorb(&mut self, other: &Self);
 }
 
-/// Slots of equal width from 0 on, at most `most` (even) of them; the width doubles when time outgrows them. Which width is
-/// reached depends only on the latest instant seen, never on the order.
+/// Slots of equal width from 0 on, at most `most` (even) of them; the width doubles when time outgrows them. Which
+/// width is reached depends only on the latest instant seen, never on the order.
 #[derive(Debug, Clone)]
 pub(super) struct Series<T> {
     width_ns: u64,
@@ -99,7 +99,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn slots_depend_on_what_was_added_never_on_the_order(mut instants in prop::collection::vec(0u64..100_000, 1..50), cut in any::<prop::sample::Index>()) {
+        fn slots_depend_on_what_was_added_never_on_the_order(mut instants in prop::collection::vec(0u64..100_000,
+            1..50), cut in any::<prop::sample::Index>()) {
             let forward = of(&instants);
             prop_assert!(forward.slots().len() <= 8);
             prop_assert_eq!(forward.slots().iter().sum::<u64>(), instants.len() as u64);

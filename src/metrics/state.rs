@@ -42,7 +42,9 @@ impl Absorb for Slot {
     fn absorb(&mut self, other: &Self) {
         self.entered += other.entered;
         self.left += other.left;
-        for (mine, theirs) in self.logs.iter_mut().chain([&mut self.errors]).zip(other.logs.iter().chain([&other.errors])) {
+        for (mine, theirs) in
+            self.logs.iter_mut().chain([&mut self.errors]).zip(other.logs.iter().chain([&other.errors]))
+        {
             mine.count += theirs.count;
             mine.parts += theirs.parts;
         }
@@ -59,7 +61,8 @@ pub(super) enum Quantity {
 }
 
 impl Quantity {
-    const LOGS: [(Self, Metric); 3] = [(Self::FirstToken, Metric::Ttft), (Self::EndToEnd, Metric::E2e), (Self::PerToken, Metric::Tpot)];
+    const LOGS: [(Self, Metric); 3] =
+        [(Self::FirstToken, Metric::Ttft), (Self::EndToEnd, Metric::E2e), (Self::PerToken, Metric::Tpot)];
 
     /// The quantity that stands for `metric`.
     pub(super) const fn of(metric: Metric) -> Self {
@@ -117,7 +120,8 @@ impl Slots {
     /// changes over more than a sixteenth of the window is then taken as planned, and growth as no sign of a backlog.
     pub(super) fn state(&self, window: Window, varies: bool) -> State {
         let width = self.0.width_ns();
-        let (first, end) = ((window.start.as_nanos().div_ceil(width)) as usize, (window.end.as_nanos() / width) as usize);
+        let (first, end) =
+            ((window.start.as_nanos().div_ceil(width)) as usize, (window.end.as_nanos() / width) as usize);
         let (mut now, mut in_flight) = (0i64, Vec::with_capacity(end.saturating_sub(first)));
         let mut responses: [Vec<Response>; 4] = [const { Vec::new() }; 4];
         let empty = Slot::default();
@@ -129,7 +133,11 @@ impl Slots {
                 for (responses, sum) in responses.iter_mut().zip(slot.logs.iter().chain([&slot.errors])) {
                     let count = f64::from(sum.count);
                     if sum.count > 0 {
-                        responses.push(Response { state: now as f64, mean: sum.parts as f64 / LOG_PARTS / count, weight: count });
+                        responses.push(Response {
+                            state: now as f64,
+                            mean: sum.parts as f64 / LOG_PARTS / count,
+                            weight: count,
+                        });
                     }
                 }
             }

@@ -1,4 +1,5 @@
-//! Owns `StopRule`, what ends a segment before its plan does or moves its window, and `Steering`, the rule with what it sees.
+//! Owns `StopRule`, what ends a segment before its plan does or moves its window, and `Steering`, the rule with what
+//! it sees.
 
 use std::fmt;
 use std::sync::Arc;
@@ -55,7 +56,8 @@ impl Course {
     }
 }
 
-/// A rule and what it sees: the same for whoever plays, live or in virtual time. Where the rule watches nothing, nothing is kept.
+/// A rule and what it sees: the same for whoever plays, live or in virtual time. Where the rule watches nothing,
+/// nothing is kept.
 #[derive(Debug)]
 pub struct Steering {
     rule: StopRule,

@@ -10,7 +10,9 @@ use crate::metrics::sample::{Sample, SamplePoint, points};
 use crate::metrics::series::Series;
 use crate::metrics::state::{Slots, State};
 use crate::metrics::tokens::TokenSums;
-use crate::metrics::{BlockPoint, Counts, Course, Distribution, Metric, Objective, Objectives, OriginOf, Standing, Value};
+use crate::metrics::{
+    BlockPoint, Counts, Course, Distribution, Metric, Objective, Objectives, OriginOf, Standing, Value,
+};
 use crate::record::{Header, Origin, Outcome, Record};
 use crate::units::{Offset, Window};
 
@@ -86,7 +88,10 @@ impl Summary {
             planned: 0,
             planned_sent: 0,
             planned_send_lag: Distribution::new(Metric::SendLag),
-            distributions: Metric::ALL.iter().map(|metric| [Distribution::new(*metric), Distribution::new(*metric)]).collect(),
+            distributions: Metric::ALL
+                .iter()
+                .map(|metric| [Distribution::new(*metric), Distribution::new(*metric)])
+                .collect(),
             tallies: vec![Tally::default(); objectives.items().len()],
             goodness: Tally::default(),
             blocks: Series::new(FIRST_BLOCK_NS, MOST_BLOCKS),
@@ -365,7 +370,11 @@ impl Summary {
     pub(super) fn heap_bytes(&self) -> usize {
         let distributions: usize = self.distributions.iter().flatten().map(Distribution::heap_bytes).sum();
         let blocks: usize = self.blocks.slots().iter().map(|block| size_of::<Block>() + block.heap_bytes()).sum();
-        distributions + blocks + size_of_val(self.samples.slots()) + self.planned_send_lag.heap_bytes() + self.slots.heap_bytes()
+        distributions
+            + blocks
+            + size_of_val(self.samples.slots())
+            + self.planned_send_lag.heap_bytes()
+            + self.slots.heap_bytes()
     }
 
     /// What the requests in flight over the window say; `varies` where the load does by plan.
@@ -380,7 +389,11 @@ impl Summary {
 
 /// How `record` stands towards each objective, in order, and the ticks of the value that the objective limits, where
 /// it has one.
-pub(super) fn standings(record: &Record, streamed: bool, objectives: &Objectives) -> impl Iterator<Item = (Standing, Option<u64>)> {
+pub(super) fn standings(
+    record: &Record,
+    streamed: bool,
+    objectives: &Objectives,
+) -> impl Iterator<Item = (Standing, Option<u64>)> {
     let values = Values::of(record, streamed);
     let goodness = values.goodness(record, objectives);
     let asked = record.exchange.outcome != Outcome::Skipped;
@@ -420,7 +433,10 @@ impl Values {
         if !matches!(outcome, Outcome::Completed | Outcome::Unresolved | Outcome::Cancelled) {
             return Goodness::NotGood;
         }
-        if objectives.limits().any(|(_, limit)| limit.standing(self.get(limit.metric, limit.origin)) == Standing::Missed) {
+        if objectives
+            .limits()
+            .any(|(_, limit)| limit.standing(self.get(limit.metric, limit.origin)) == Standing::Missed)
+        {
             return Goodness::NotGood;
         }
         if *outcome == Outcome::Completed { Goodness::Good } else { Goodness::Undecided }
@@ -429,12 +445,20 @@ impl Values {
     /// Whether a per-request limit is missed even counted from the send: a late send cannot have caused that.
     fn refused_by_service(&self, objectives: &Objectives, outcome: &Outcome) -> bool {
         let ours = matches!(outcome, Outcome::Shed | Outcome::Abandoned | Outcome::Skipped);
-        let missed = |origin| objectives.limits().any(|(_, limit)| limit.standing(self.get(limit.metric, origin)) == Standing::Missed);
+        let missed = |origin| {
+            objectives.limits().any(|(_, limit)| limit.standing(self.get(limit.metric, origin)) == Standing::Missed)
+        };
         !ours && missed(OriginOf::Service)
     }
 
     /// (standing, whether a miss is firm, what it gives to a `mean`) towards one objective.
-    fn towards(&self, objective: &Objective, objectives: &Objectives, record: &Record, goodness: Goodness) -> (Standing, bool, Seen) {
+    fn towards(
+        &self,
+        objective: &Objective,
+        objectives: &Objectives,
+        record: &Record,
+        goodness: Goodness,
+    ) -> (Standing, bool, Seen) {
         let outcome = &record.exchange.outcome;
         let error = matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut);
         match objective {

@@ -113,14 +113,18 @@ impl LoadFacts {
         match plan.load() {
             Load::Open(timeline) => Self {
                 kind: if timeline.law().is_some() { LoadKind::Open } else { LoadKind::Replay },
-                origin: if plan.turns().is_some_and(|turns| turns.later() > 0) { LoadOrigin::Mixed } else { LoadOrigin::Planned },
+                origin: if plan.turns().is_some_and(|turns| turns.later() > 0) {
+                    LoadOrigin::Mixed
+                } else {
+                    LoadOrigin::Planned
+                },
                 rate_per_s: Some(timeline.rate_per_s()),
                 process: timeline.law().map(|(process, _)| process.to_string()),
                 profile: timeline.pattern().map(Pattern::brief),
-                trace: plan
-                    .recording()
-                    .zip(timeline.instants())
-                    .map(|(recording, instants)| Provenance { time_scale: instants.scale().factor(), ..recording.provenance().clone() }),
+                trace: plan.recording().zip(timeline.instants()).map(|(recording, instants)| Provenance {
+                    time_scale: instants.scale().factor(),
+                    ..recording.provenance().clone()
+                }),
                 shard: plan.shard(),
                 ..Self::default()
             },

@@ -111,7 +111,9 @@ impl Metric {
     pub fn value(self, record: &Record, origin: OriginOf) -> Value {
         let exchange = &record.exchange;
         match self {
-            Self::SendLag => exchange.sent.map_or(Value::Undefined, |sent| Value::Defined(ticks_between(record.scheduled, sent))),
+            Self::SendLag => {
+                exchange.sent.map_or(Value::Undefined, |sent| Value::Defined(ticks_between(record.scheduled, sent)))
+            }
             Self::InputTokens => input_tokens(record).map_or(Value::Undefined, Value::Defined),
             Self::OutputTokens => output_tokens(record).map_or(Value::Undefined, Value::Defined),
             _ => {
@@ -160,8 +162,12 @@ impl Metric {
         let tokens = u64::from(record.asked_output_tokens).max(output_tokens(record).unwrap_or(0));
         let since_first = exchange.first_token.map(|first| ticks_between(first, until));
         match self {
-            Self::Ttft => exchange.first_token.map_or(Value::Censored(age), |at| Value::Defined(ticks_between(start, at))),
-            Self::Ttfo => exchange.first_answer.map_or(Value::Censored(age), |at| Value::Defined(ticks_between(start, at))),
+            Self::Ttft => {
+                exchange.first_token.map_or(Value::Censored(age), |at| Value::Defined(ticks_between(start, at)))
+            }
+            Self::Ttfo => {
+                exchange.first_answer.map_or(Value::Censored(age), |at| Value::Defined(ticks_between(start, at)))
+            }
             Self::E2e => Value::Censored(age),
             Self::Ntpot => Value::Censored(age / tokens.max(1)),
             Self::Stall => {

@@ -56,9 +56,13 @@ pub fn judge(trial: &Trial) -> Judgement {
         .map(|(place, objective)| {
             let judged = judge_objective(summary, &state, place, objective);
             match answers.doubt(objective, asked) {
-                Some(why) if !errors_alone_refute(summary, &judged) => {
-                    ObjectiveJudgement { met: None, requests_needed: None, duration_needed_s: None, reason: Some(why), ..judged }
-                }
+                Some(why) if !errors_alone_refute(summary, &judged) => ObjectiveJudgement {
+                    met: None,
+                    requests_needed: None,
+                    duration_needed_s: None,
+                    reason: Some(why),
+                    ..judged
+                },
                 _ => judged,
             }
         })
@@ -93,11 +97,17 @@ fn conclude(objectives: &[ObjectiveJudgement], health: &Health) -> Verdict {
         return Verdict { result: VerdictResult::None, reasons: Vec::new() };
     }
     let sound = |objective: &ObjectiveJudgement| health.is_sound_for(objective.send_lag_limit_s);
-    let failed = |objective: &ObjectiveJudgement| objective.met == Some(false) && (sound(objective) || objective.refuted_firmly);
+    let failed =
+        |objective: &ObjectiveJudgement| objective.met == Some(false) && (sound(objective) || objective.refuted_firmly);
     let mut reasons: Vec<String> = Vec::new();
     let result = if deciding.iter().any(|objective| failed(objective)) {
         // All that are not met, those too that a healthy generator would have to confirm.
-        reasons.extend(deciding.iter().filter(|objective| objective.met == Some(false)).filter_map(|objective| objective.reason.clone()));
+        reasons.extend(
+            deciding
+                .iter()
+                .filter(|objective| objective.met == Some(false))
+                .filter_map(|objective| objective.reason.clone()),
+        );
         VerdictResult::Fail
     } else if deciding.iter().all(|objective| objective.met == Some(true) && sound(objective)) {
         VerdictResult::Pass

@@ -21,7 +21,9 @@ fn result(asked: &str, records: &[Record]) -> VerdictResult {
 
 #[test]
 fn a_quantile_is_decided_by_the_share_that_misses_it() {
-    for (slow_every, expected) in [(1_000, VerdictResult::Pass), (120, VerdictResult::Inconclusive), (20, VerdictResult::Fail)] {
+    for (slow_every, expected) in
+        [(1_000, VerdictResult::Pass), (120, VerdictResult::Inconclusive), (20, VerdictResult::Fail)]
+    {
         assert_eq!(result("p99 ttft<=200ms", &requests(slow_every)), expected, "every {slow_every}th is slow");
     }
 }
@@ -53,12 +55,16 @@ fn every_kind_of_objective_can_pass_and_fail() {
 fn a_burst_of_misses_decides_less_than_the_same_misses_spread() {
     // 1.8 % miss either way; spread they refute 1 %, in one burst they may be an accident.
     let spread = requests(55);
-    let burst: Vec<Record> =
-        (0..2_000).map(|id| streamed(id, id as f64 / 50.0, if (700..736).contains(&id) { 0.5 } else { 0.1 }, 5, 0.01)).collect();
+    let burst: Vec<Record> = (0..2_000)
+        .map(|id| streamed(id, id as f64 / 50.0, if (700..736).contains(&id) { 0.5 } else { 0.1 }, 5, 0.01))
+        .collect();
     let (spread, burst) = (judged("p99 ttft<=200ms", &spread), judged("p99 ttft<=200ms", &burst));
     assert_eq!((spread.objectives[0].misses, burst.objectives[0].misses), (36, 36));
     assert_eq!((spread.verdict.result, burst.verdict.result), (VerdictResult::Fail, VerdictResult::Inconclusive));
-    assert!(burst.objectives[0].overdispersion > Some(5.0) && burst.objectives[0].requests_needed > Some(2_000), "{burst:?}");
+    assert!(
+        burst.objectives[0].overdispersion > Some(5.0) && burst.objectives[0].requests_needed > Some(2_000),
+        "{burst:?}"
+    );
 }
 
 #[test]
@@ -76,8 +82,9 @@ fn too_few_requests_are_inconclusive_and_say_how_much_longer_the_run_must_be() {
 #[test]
 fn values_far_below_the_limit_pass_without_a_miss() {
     // 1 468 requests, the slowest at 28.6 ms, of a p99 limit of 50 ms: every generator of such a service is sure of it.
-    let fast: Vec<Record> =
-        (0..1_468).map(|id| streamed(id, id as f64 / 36.7, 0.012 + (id * 7919 % 1_468) as f64 / 1_468.0 * 0.0166, 5, 0.002)).collect();
+    let fast: Vec<Record> = (0..1_468)
+        .map(|id| streamed(id, id as f64 / 36.7, 0.012 + (id * 7919 % 1_468) as f64 / 1_468.0 * 0.0166, 5, 0.002))
+        .collect();
     assert_eq!(result("p99 ttft<=50ms", &fast), VerdictResult::Pass);
     // The same requests with a limit just beyond the slowest one: 14.7 misses are expected at the limit itself, none
     // came.
@@ -89,19 +96,27 @@ fn values_far_below_the_limit_pass_without_a_miss() {
 fn failures_that_come_one_by_one_refute_a_small_share_and_one_burst_of_them_does_not() {
     let with_failures = |failed: fn(u64) -> bool| -> Vec<Record> {
         let record = |id: u64| streamed(id, id as f64 / 3.65, 0.1, 5, 0.01);
-        (0..73).map(|id| if failed(id) { status(record(id), 503, id as f64 / 3.65 + 0.1) } else { record(id) }).collect()
+        (0..73)
+            .map(|id| if failed(id) { status(record(id), 503, id as f64 / 3.65 + 0.1) } else { record(id) })
+            .collect()
     };
     let spread = with_failures(|id| id % 9 == 4);
     let burst = with_failures(|id| (30..38).contains(&id));
     let (spread, burst) = (judged("error_rate<=1%", &spread), judged("error_rate<=1%", &burst));
     assert_eq!((spread.objectives[0].misses, burst.objectives[0].misses), (8, 8));
-    assert_eq!((spread.verdict.result, burst.verdict.result), (VerdictResult::Fail, VerdictResult::Inconclusive), "{burst:?}");
+    assert_eq!(
+        (spread.verdict.result, burst.verdict.result),
+        (VerdictResult::Fail, VerdictResult::Inconclusive),
+        "{burst:?}"
+    );
 }
 
 #[test]
 fn a_share_twenty_times_the_allowed_one_refutes_it_even_in_one_episode() {
     let stall = |until: u64| -> Vec<Record> {
-        (0..2_000).map(|id| streamed(id, id as f64 / 50.0, if (400..until).contains(&id) { 0.5 } else { 0.1 }, 5, 0.01)).collect()
+        (0..2_000)
+            .map(|id| streamed(id, id as f64 / 50.0, if (400..until).contains(&id) { 0.5 } else { 0.1 }, 5, 0.01))
+            .collect()
     };
     assert_eq!(result("p99 ttft<=200ms", &stall(440)), VerdictResult::Inconclusive, "2 % in one stall");
     assert_eq!(result("p99 ttft<=200ms", &stall(840)), VerdictResult::Fail, "22 % in one stall");
@@ -110,7 +125,8 @@ fn a_share_twenty_times_the_allowed_one_refutes_it_even_in_one_episode() {
 #[test]
 fn a_backlog_that_grows_over_the_whole_window_cannot_pass() {
     // Each request waits 2 ms longer than the one before: 0.1 to 4.1 s, and the next run of it would wait longer still.
-    let growing: Vec<Record> = (0..2_000).map(|id| streamed(id, id as f64 / 50.0, 0.1 + id as f64 * 0.002, 5, 0.01)).collect();
+    let growing: Vec<Record> =
+        (0..2_000).map(|id| streamed(id, id as f64 / 50.0, 0.1 + id as f64 * 0.002, 5, 0.01)).collect();
     let judgement = judged("p99 ttft<=10s", &growing);
     assert_eq!(judgement.verdict.result, VerdictResult::Inconclusive, "{judgement:?}");
     assert!(judgement.verdict.reasons[0].contains("grew over the whole window"), "{judgement:?}");
@@ -159,7 +175,10 @@ fn offering_too_little_proves_nothing_about_the_service() {
     // late too.
     for records in [requests(1_000), late(requests(1_000), 0.05)] {
         let judgement = judged("goodput>=60/s", &records);
-        assert_eq!((judgement.verdict.result, judgement.objectives[0].refuted_firmly), (VerdictResult::Inconclusive, false));
+        assert_eq!(
+            (judgement.verdict.result, judgement.objectives[0].refuted_firmly),
+            (VerdictResult::Inconclusive, false)
+        );
         assert!(judgement.verdict.reasons[0].ends_with("offer more than 60/s"), "{judgement:?}");
     }
 }
@@ -177,7 +196,9 @@ fn a_mean_that_the_send_alone_refutes_fails_whatever_the_generator_did() {
 
 #[test]
 fn lag_is_held_against_a_twentieth_of_the_smallest_limit() {
-    for (limit, lag_s, healthy) in [("p99 ttft<=200ms", 0.008, true), ("p99 ttft<=200ms", 0.012, false), ("p99 ttft<=20ms", 0.0019, true)] {
+    for (limit, lag_s, healthy) in
+        [("p99 ttft<=200ms", 0.008, true), ("p99 ttft<=200ms", 0.012, false), ("p99 ttft<=20ms", 0.0019, true)]
+    {
         assert_eq!(judged(limit, &late(requests(1_000), lag_s)).health.healthy, healthy, "{limit} {lag_s}");
     }
 }
@@ -202,7 +223,10 @@ fn a_late_send_doubts_only_what_it_can_touch() {
         assert_eq!(judgement.verdict.result, expected, "{asked}: {judgement:?}");
     }
     let judgement = judged("p99 tpot<=50ms", &late);
-    assert!(judgement.health.healthy && judgement.health.notes.iter().any(|note| note.contains("left late")), "{judgement:?}");
+    assert!(
+        judgement.health.healthy && judgement.health.notes.iter().any(|note| note.contains("left late")),
+        "{judgement:?}"
+    );
 }
 
 #[test]
@@ -262,13 +286,25 @@ fn result_json_has_the_keys_that_others_rely_on() {
     let view = trial(folded(frame(2.0, 9.0), "p99 ttft<=200ms", &mixture(3, 600))).view();
     let json = serde_json::to_value(&view).unwrap();
     for (pointer, keys) in [
-        ("", "label load window requests run_totals rates throughput concurrency metrics slo health verdict histograms"),
+        (
+            "",
+            "label load window requests run_totals rates throughput concurrency metrics slo health verdict histograms",
+        ),
         ("/load", "kind origin rate_per_s process"),
         ("/window", "start_s end_s"),
-        ("/requests", "planned sent completed failed timed_out unresolved shed cancelled skipped abandoned not_due failures"),
-        ("/run_totals", "planned sent completed failed timed_out unresolved shed cancelled skipped abandoned not_due failures"),
+        (
+            "/requests",
+            "planned sent completed failed timed_out unresolved shed cancelled skipped abandoned not_due failures",
+        ),
+        (
+            "/run_totals",
+            "planned sent completed failed timed_out unresolved shed cancelled skipped abandoned not_due failures",
+        ),
         ("/rates", "offered_per_s sent_per_s completed_per_s good_per_s"),
-        ("/throughput", "requests_per_s input_tokens_per_s output_tokens_per_s total_tokens_per_s good_output_tokens_per_s"),
+        (
+            "/throughput",
+            "requests_per_s input_tokens_per_s output_tokens_per_s total_tokens_per_s good_output_tokens_per_s",
+        ),
         ("/concurrency", "mean peak"),
         ("/metrics", "ttft ttfo e2e tpot ntpot itl tbt stall send_lag output_speed input_tokens output_tokens"),
         ("/metrics/ttft", "unit scheduled service completed_only"),
@@ -277,7 +313,8 @@ fn result_json_has_the_keys_that_others_rely_on() {
         ("/slo", "objectives attainment goodput_per_s"),
         (
             "/slo/objectives/0",
-            "text observed limit misses decided undefined overdispersion interval95 met requests_needed duration_needed_s effective_requests",
+            "text observed limit misses decided undefined overdispersion interval95 met requests_needed \
+             duration_needed_s effective_requests",
         ),
         ("/verdict", "result reasons"),
         ("/histograms", "ttft e2e"),
@@ -287,7 +324,11 @@ fn result_json_has_the_keys_that_others_rely_on() {
             assert!(object.contains_key(key), "{pointer}/{key}");
         }
     }
-    assert!(json.pointer("/metrics/ttft/scheduled/p99/above").is_some(), "{}", json["metrics"]["ttft"]["scheduled"]["p99"]);
+    assert!(
+        json.pointer("/metrics/ttft/scheduled/p99/above").is_some(),
+        "{}",
+        json["metrics"]["ttft"]["scheduled"]["p99"]
+    );
 }
 
 #[test]
@@ -295,17 +336,26 @@ fn histograms_can_be_read_by_any_hdr_histogram() {
     use base64::Engine;
     let view = trial(folded(frame(0.0, 40.0), "", &requests(1_000))).view();
     let bytes = base64::engine::general_purpose::STANDARD.decode(&view.histograms[&super::Metric::Ttft]).unwrap();
-    let read: hdrhistogram::Histogram<u64> = hdrhistogram::serialization::Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
+    let read: hdrhistogram::Histogram<u64> =
+        hdrhistogram::serialization::Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
     assert_eq!(read.len(), 2_000);
     assert_eq!(read.max() / 1_000, 500, "microseconds");
 }
 
 #[test]
 fn a_planned_request_without_a_record_is_an_error_of_ours() {
-    let summary = || folded(frame(0.0, 100.0), "", &(0..3).map(|id| streamed(id, id as f64, 0.1, 5, 0.01)).collect::<Vec<_>>());
+    let summary =
+        || folded(frame(0.0, 100.0), "", &(0..3).map(|id| streamed(id, id as f64, 0.1, 5, 0.01)).collect::<Vec<_>>());
     let trial_of = |due| Trial { due: Some(due), ..trial(summary()) };
     assert!(trial_of(3).judge().health.healthy);
-    assert!(trial_of(4).judge().health.faults.iter().any(|fault| fault.contains("4 planned requests came due and 3 left a record")));
+    assert!(
+        trial_of(4)
+            .judge()
+            .health
+            .faults
+            .iter()
+            .any(|fault| fault.contains("4 planned requests came due and 3 left a record"))
+    );
 }
 
 #[test]
@@ -338,5 +388,8 @@ fn shards_that_began_apart_made_no_one_load() {
     // 5 % of the limit of 10 s is borne.
     assert!(of(0.49).healthy);
     let health = of(0.51);
-    assert!(!health.healthy && health.faults[0].contains("began 510 ms apart") && health.faults[0].ends_with("--start-at"), "{health:?}");
+    assert!(
+        !health.healthy && health.faults[0].contains("began 510 ms apart") && health.faults[0].ends_with("--start-at"),
+        "{health:?}"
+    );
 }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::dependence::quantile_interval95;
 use crate::metrics::state::State;
 use crate::metrics::{
-    Counts, Direction, Distribution, Ended, FailureGroup, Health, Judgement, Known, LoadFacts, LoadOrigin, Lost, Metric,
-    ObjectiveJudgement, OriginOf, SamplePoint, Summary, TokensView, Trial, Verdict,
+    Counts, Direction, Distribution, Ended, FailureGroup, Health, Judgement, Known, LoadFacts, LoadOrigin, Lost,
+    Metric, ObjectiveJudgement, OriginOf, SamplePoint, Summary, TokensView, Trial, Verdict,
 };
 use crate::units::Window;
 
@@ -276,7 +276,9 @@ pub fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
         };
         (metric, stats)
     });
-    let histograms = Metric::ALL.into_iter().filter_map(|metric| Some((metric, encoded(distribution(metric, OriginOf::Scheduled))?)));
+    let histograms = Metric::ALL
+        .into_iter()
+        .filter_map(|metric| Some((metric, encoded(distribution(metric, OriginOf::Scheduled))?)));
     TrialView {
         label: trial.label.clone(),
         load: trial.load.clone(),
@@ -287,7 +289,8 @@ pub fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
         run_totals: Counts { not_due: trial.not_due, ..summary.totals().clone() },
         failures: summary.misses().largest(),
         lost: summary.misses().lost(),
-        origins: (trial.load.origin == LoadOrigin::Mixed).then(|| Origins { planned, released: cohort.planned - planned - cohort.skipped }),
+        origins: (trial.load.origin == LoadOrigin::Mixed)
+            .then(|| Origins { planned, released: cohort.planned - planned - cohort.skipped }),
         rates: Rates {
             offered_per_s: per_s(planned as f64).filter(|_| planned > 0),
             sent_per_s: per_s(cohort.sent as f64),
@@ -307,7 +310,11 @@ pub fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
         },
         tokens: summary.tokens().view(),
         metrics: metrics.collect(),
-        slo: SloView { objectives: judgement.objectives.clone(), attainment: judgement.attainment, goodput_per_s: judgement.goodput_per_s },
+        slo: SloView {
+            objectives: judgement.objectives.clone(),
+            attainment: judgement.attainment,
+            goodput_per_s: judgement.goodput_per_s,
+        },
         health: judgement.health.clone(),
         verdict: judgement.verdict.clone(),
         samples: summary.samples(),

@@ -92,7 +92,10 @@ impl Header {
         };
         let mut bytes = serde_json::to_vec(&line)?;
         if bytes.len() >= HEADER_BYTES {
-            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "the header of the records does not fit its line"));
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::InvalidInput,
+                "the header of the records does not fit its line",
+            ));
         }
         bytes.resize(HEADER_BYTES - 1, b' ');
         bytes.push(b'\n');
@@ -176,13 +179,23 @@ impl<R: BufRead> Reader<R> {
     /// Reads the header; `path` is for messages.
     pub fn new(mut source: R, path: &Path) -> Result<Self, Error> {
         let mut line = Vec::new();
-        source.by_ref().take(MOST_LINE_BYTES).read_until(b'\n', &mut line).map_err(|e| Error::input(path, e.to_string()))?;
+        source
+            .by_ref()
+            .take(MOST_LINE_BYTES)
+            .read_until(b'\n', &mut line)
+            .map_err(|e| Error::input(path, e.to_string()))?;
         let parsed: HeaderLine = serde_json::from_slice(&line).map_err(|e| {
-            Error::input_at(path, 1, format!("not the header of a records file ({e}); hand in a records.jsonl that tonnage wrote"))
+            Error::input_at(
+                path,
+                1,
+                format!("not the header of a records file ({e}); hand in a records.jsonl that tonnage wrote"),
+            )
         })?;
         if parsed.tonnage_records != SCHEMA {
             let found = parsed.tonnage_records;
-            let why = format!("records of schema {found}, this version reads {SCHEMA}; read them with the version that wrote them");
+            let why = format!(
+                "records of schema {found}, this version reads {SCHEMA}; read them with the version that wrote them"
+            );
             return Err(Error::input_at(path, 1, why));
         }
         Ok(Self {
@@ -225,11 +238,13 @@ impl<R: BufRead> Reader<R> {
             Err(_) if !whole => {
                 self.truncated = true;
                 let before = self.line_number - 2;
-                Err(refuse(format!("the last line is cut short (the run was killed?); the {before} records before it are good")))
+                Err(refuse(format!(
+                    "the last line is cut short (the run was killed?); the {before} records before it are good"
+                )))
             }
-            Err(why) => {
-                Err(refuse(format!("not a record: {why}; restore the file from a copy, or move it away to be shown the saved figures")))
-            }
+            Err(why) => Err(refuse(format!(
+                "not a record: {why}; restore the file from a copy, or move it away to be shown the saved figures"
+            ))),
         }
     }
 }
@@ -276,8 +291,12 @@ mod tests {
         for record in records {
             writer.write(record).unwrap();
         }
-        let last =
-            Header { plan_fingerprint: Some("f".repeat(64)), drain_end: Some(Offset::from_secs(70.5)), not_due: Some(3), ..header(detail) };
+        let last = Header {
+            plan_fingerprint: Some("f".repeat(64)),
+            drain_end: Some(Offset::from_secs(70.5)),
+            not_due: Some(3),
+            ..header(detail)
+        };
         writer.finish(&last).unwrap();
         bytes.into_inner()
     }
@@ -313,14 +332,18 @@ mod tests {
             Exchange {
                 sent: at(0), connected: at(1), written: at(2), headers: at(3), first_event: at(4), first_token: at(5),
                 first_answer: at(6), last_token: at(7), ended: at(8), events, event_gaps_us: gaps, event_tokens: tokens,
-                usage: usage.map(|(input_tokens, output_tokens, cached_tokens)| Usage { input_tokens, output_tokens, cached_tokens }),
-                counted_input_tokens, counted_output_tokens, text: None, first_event_tokens, hidden_tokens, one_read, usage_odd,
+                usage: usage.map(|(input_tokens, output_tokens, cached_tokens)| Usage { input_tokens, output_tokens,
+                    cached_tokens }),
+                counted_input_tokens, counted_output_tokens, text: None, first_event_tokens, hidden_tokens, one_read,
+                    usage_odd,
                 counting: counting.map(|(first, first_tokens, last, last_tokens)| Counting {
-                    first: Offset::from_nanos(first.into()), first_tokens, last: Offset::from_nanos(last.into()), last_tokens,
+                    first: Offset::from_nanos(first.into()), first_tokens, last: Offset::from_nanos(last.into()),
+                        last_tokens,
                 }),
                 status, finish_reason: reason.map(String::into_boxed_str),
                 outcome: [
-                    Outcome::Completed, Outcome::Failed(Failure::new(FailureClass::StreamError, text)), Outcome::TimedOut,
+                    Outcome::Completed, Outcome::Failed(Failure::new(FailureClass::StreamError, text)),
+                        Outcome::TimedOut,
                     Outcome::Unresolved, Outcome::Shed, Outcome::Cancelled, Outcome::Skipped, Outcome::Abandoned,
                 ][outcome].clone(),
             }
@@ -329,11 +352,14 @@ mod tests {
 
     prop_compose! {
         fn any_record()(
-            id in any::<u64>(), class in ".{0,9}", session in prop::option::of(any::<u64>()), turn in prop::option::of(any::<u32>()),
-            released in any::<bool>(), scheduled in 0u64..4_000_000_000_000_000, asked in any::<(u32, u32)>(), exchange in any_exchange(),
+            id in any::<u64>(), class in ".{0,9}", session in prop::option::of(any::<u64>()),
+                turn in prop::option::of(any::<u32>()),
+            released in any::<bool>(), scheduled in 0u64..4_000_000_000_000_000, asked in any::<(u32, u32)>(),
+                exchange in any_exchange(),
         ) -> Record {
             Record {
-                id, class: Arc::from(class), session, turn, origin: if released { Origin::Released } else { Origin::Planned },
+                id, class: Arc::from(class), session, turn,
+                    origin: if released { Origin::Released } else { Origin::Planned },
                 scheduled: Offset::from_nanos(scheduled), asked_input_tokens: asked.0, asked_output_tokens: asked.1,
                 target: Arc::from("http://h:1"), model: Arc::from("m"), exchange,
             }
@@ -362,7 +388,8 @@ mod tests {
         }
 
         #[test]
-        fn no_damaged_record_makes_the_reader_panic(record in any_record(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        fn no_damaged_record_makes_the_reader_panic(record in any_record(), at in any::<prop::sample::Index>(),
+            byte in any::<u8>()) {
             let mut bytes = written(&[record], Detail::Full);
             let at = at.index(bytes.len());
             bytes[at] = byte;
@@ -371,7 +398,11 @@ mod tests {
     }
 
     fn plain() -> Record {
-        let mut exchange = Exchange { sent: Some(Offset::from_secs(1.000_000_001)), outcome: Outcome::Completed, ..Exchange::default() };
+        let mut exchange = Exchange {
+            sent: Some(Offset::from_secs(1.000_000_001)),
+            outcome: Outcome::Completed,
+            ..Exchange::default()
+        };
         exchange.note_token_event(Offset::from_secs(1.5), true);
         exchange.note_token_event(Offset::from_secs(1.75), true);
         Record {
@@ -413,17 +444,26 @@ mod tests {
         let bytes = written(&[plain(), plain()], Detail::Full);
         let (records, error, truncated) = read(&bytes[..bytes.len() - 9]);
         assert_eq!((records.len(), truncated), (1, true));
-        insta::assert_snapshot!(error.unwrap(), @"records.jsonl:3: the last line is cut short (the run was killed?); the 1 records before it are good");
+        insta::assert_snapshot!(error.unwrap(), @"records.jsonl:3: the last line is cut short (the run was killed?); \
+            the 1 records before it are good");
     }
 
     #[test]
     fn a_line_of_an_older_version_is_read() {
-        let line = r#"{"id":1,"class":"default","origin":"planned","scheduled_s":1.0,"sent_s":1.0,"first_token_s":1.5,"last_token_s":1.75,"ended_s":1.75,"event_gaps_us":[250000],"event_tokens":[3,1],"events":2,"input_tokens":3,"output_tokens":4,"asked_input_tokens":3,"asked_output_tokens":4,"outcome":"completed","target":"http://h:1","model":"m"}"#;
+        let line = concat!(
+            r#"{"id":1,"class":"default","origin":"planned","scheduled_s":1.0,"sent_s":1.0,"#,
+            r#""first_token_s":1.5,"last_token_s":1.75,"ended_s":1.75,"event_gaps_us":[250000],"#,
+            r#""event_tokens":[3,1],"events":2,"input_tokens":3,"output_tokens":4,"asked_input_tokens":3,"#,
+            r#""asked_output_tokens":4,"outcome":"completed","target":"http://h:1","model":"m"}"#,
+        );
         let mut bytes = written(&[], Detail::Full);
         bytes.extend(format!("{line}\n").bytes());
         let (records, error, _) = read(&bytes);
         let exchange = &records[0].exchange;
-        assert_eq!((error, exchange.first_event_tokens, exchange.counting, exchange.one_read), (None, None, None, false));
+        assert_eq!(
+            (error, exchange.first_event_tokens, exchange.counting, exchange.one_read),
+            (None, None, None, false)
+        );
         assert_eq!(exchange.event_tokens, [3, 1]);
     }
 
@@ -438,7 +478,10 @@ mod tests {
         ] {
             let (records, error, truncated) = read(good.replace(from, to).as_bytes());
             let error = error.unwrap_or_default();
-            assert!(records.is_empty() && !truncated && error.contains("records.jsonl:2:") && error.contains(said), "{error}");
+            assert!(
+                records.is_empty() && !truncated && error.contains("records.jsonl:2:") && error.contains(said),
+                "{error}"
+            );
         }
     }
 }

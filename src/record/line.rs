@@ -186,7 +186,9 @@ impl<'a> Line<'a> {
     /// The record of this line; `names` keeps one copy of names that repeat.
     pub(super) fn into_record(self, names: &mut Names) -> Result<Record, String> {
         let usage = match (self.input_tokens, self.output_tokens) {
-            (Some(input_tokens), Some(output_tokens)) => Some(Usage { input_tokens, output_tokens, cached_tokens: self.cached_tokens }),
+            (Some(input_tokens), Some(output_tokens)) => {
+                Some(Usage { input_tokens, output_tokens, cached_tokens: self.cached_tokens })
+            }
             (None, None) if self.cached_tokens.is_none() => None,
             _ => return Err("`input_tokens` and `output_tokens` stand together or not at all".to_owned()),
         };

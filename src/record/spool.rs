@@ -1,4 +1,5 @@
-//! Owns the spool of answer texts: kept beside the records while a run lasts, so that no tokenizer runs while streams are open.
+//! Owns the spool of answer texts: kept beside the records while a run lasts, so that no tokenizer runs while streams
+//! are open.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -7,8 +8,8 @@ use crate::record::Record;
 /// The text of an answer as it came, and where each token-bearing event ended in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AnswerText {
-    /// The text: reasoning, content, refusals and tool arguments in the order in which they came. UTF-8, but for characters that the server
-    /// cut in half.
+    /// The text: reasoning, content, refusals and tool arguments in the order in which they came. UTF-8, but for
+    /// characters that the server cut in half.
     pub bytes: Vec<u8>,
     /// The end of each token-bearing event in `bytes`; empty where the answer was not streamed.
     pub event_ends: Vec<u32>,
@@ -32,7 +33,11 @@ impl<W: Write> SpoolWriter<W> {
     /// Appends the text of `record`, or the note that it has none.
     pub fn write(&mut self, record: &Record) -> io::Result<()> {
         self.sink.write_all(&record.id.to_le_bytes())?;
-        let text = record.exchange.text.as_deref().filter(|text| u32::try_from(text.bytes.len()).is_ok_and(|length| length != NO_TEXT));
+        let text = record
+            .exchange
+            .text
+            .as_deref()
+            .filter(|text| u32::try_from(text.bytes.len()).is_ok_and(|length| length != NO_TEXT));
         let Some(text) = text else { return self.sink.write_all(&NO_TEXT.to_le_bytes()) };
         self.sink.write_all(&(text.bytes.len() as u32).to_le_bytes())?;
         self.sink.write_all(&(text.event_ends.len() as u32).to_le_bytes())?;

@@ -2,8 +2,8 @@
 //! the data allow it.
 
 use crate::metrics::{
-    Counts, Ended, Known, LoadFacts, LoadKind, LoadOrigin, Metric, MetricView, ObjectiveJudgement, Origins, SloView, StatsView, TrialView,
-    VerdictResult,
+    Counts, Ended, Known, LoadFacts, LoadKind, LoadOrigin, Metric, MetricView, ObjectiveJudgement, Origins, SloView,
+    StatsView, TrialView, VerdictResult,
 };
 use crate::report::Report;
 use crate::report::failures::failures_text;
@@ -41,8 +41,10 @@ pub fn render(report: &Report, ink: Ink) -> String {
 
 fn header(report: &Report, ink: Ink) -> String {
     let target = &report.target;
-    let mut lines =
-        vec![ink.paint(Tone::Heading, &wrapped(&format!("{} at {}", visible(&target.model), visible(&target.urls.join(", "))), WIDTH, 0))];
+    let mut lines = vec![ink.paint(
+        Tone::Heading,
+        &wrapped(&format!("{} at {}", visible(&target.model), visible(&target.urls.join(", "))), WIDTH, 0),
+    )];
     if target.simulated {
         lines.push(ink.paint(Tone::Warning, "SIMULATED: these figures describe a pretend server, not any machine."));
     }
@@ -53,8 +55,12 @@ fn header(report: &Report, ink: Ink) -> String {
 }
 
 fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
-    let mut parts =
-        vec![load_text(report, trial, ink), requests_text(report, trial, ink), throughput_text(trial, ink), latency_text(trial, ink)];
+    let mut parts = vec![
+        load_text(report, trial, ink),
+        requests_text(report, trial, ink),
+        throughput_text(trial, ink),
+        latency_text(trial, ink),
+    ];
     parts.push(tokens_text(&trial.tokens, templated(report), ink));
     parts.push(slo_text(&trial.slo, trial.load.origin, ink));
     parts.push(verdict_text(report, trial, ink));
@@ -70,7 +76,11 @@ fn templated(report: &Report) -> bool {
 fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let load = &trial.load;
     let closed = load.origin == LoadOrigin::Released;
-    let what = if closed { format!("closed loop: {} in flight", count(u64::from(load.concurrency.unwrap_or(1)))) } else { open_load(load) };
+    let what = if closed {
+        format!("closed loop: {} in flight", count(u64::from(load.concurrency.unwrap_or(1))))
+    } else {
+        open_load(load)
+    };
     let window = trial.window;
     let what = load.shard.map_or_else(
         || what.clone(),
@@ -103,7 +113,11 @@ fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
         text.push_str("the folders of all shards together give `tonnage report` the whole.\n");
     }
     if let Some(merged) = load.merged {
-        text.extend(["*merged* from all ", &count(u64::from(merged.shards)), " shards: every figure is of the whole load.\n"]);
+        text.extend([
+            "*merged* from all ",
+            &count(u64::from(merged.shards)),
+            " shards: every figure is of the whole load.\n",
+        ]);
     }
     if let Some(origins) = trial.origins {
         text.push_str(&mixed_text(trial, origins));
@@ -118,7 +132,8 @@ fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
 /// What a load of sessions has that an open loop has not.
 fn mixed_text(trial: &TrialView, origins: Origins) -> String {
     let mut line = format!(
-        "*mixed*: {} planned, {} released after completion of the turn before, so that a slow server is asked less. Latency counts from the \
+        "*mixed*: {} planned, {} released after completion of the turn before, so that a slow server is asked less. \
+         Latency counts from the \
          planned instant, or from the release.",
         count(origins.planned),
         count(origins.released)
@@ -140,7 +155,11 @@ fn open_load(load: &LoadFacts) -> String {
         return format!("open loop: replay of {}{}", trace.file, rate(per_second));
     }
     if let Some(profile) = &load.profile {
-        return format!("open loop: {}{} on average, {profile},", load.process.as_deref().unwrap_or("arrivals"), rate(per_second));
+        return format!(
+            "open loop: {}{} on average, {profile},",
+            load.process.as_deref().unwrap_or("arrivals"),
+            rate(per_second)
+        );
     }
     match (load.kind, load.origin) {
         (LoadKind::Replay, LoadOrigin::Mixed) => return "replay of sessions".to_owned(),
@@ -181,13 +200,16 @@ fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
         ("abandoned", counts.abandoned, None, false),
     ];
     let judged_out = |name: &str| name == "good" && !judged;
-    let shown: Vec<_> = columns.into_iter().filter(|(name, number, _, always)| *always || (*number > 0 && !judged_out(name))).collect();
+    let shown: Vec<_> =
+        columns.into_iter().filter(|(name, number, _, always)| *always || (*number > 0 && !judged_out(name))).collect();
     let mut headings = vec!["requests"];
     headings.extend(shown.iter().map(|(name, ..)| *name));
     let mut grid = Grid::new(&headings);
     grid.row(std::iter::once("count".to_owned()).chain(shown.iter().map(|(_, number, ..)| count(*number))).collect());
     grid.row(
-        std::iter::once("per second".to_owned()).chain(shown.iter().map(|(.., rate, _)| rate.map_or_else(String::new, plain))).collect(),
+        std::iter::once("per second".to_owned())
+            .chain(shown.iter().map(|(.., rate, _)| rate.map_or_else(String::new, plain)))
+            .collect(),
     );
     let mut text = grid.render(ink);
     if let Some(line) = offered_text(&trial.load, trial.window.length_s(), counts) {
@@ -222,9 +244,15 @@ fn failures_of(counts: &Counts) -> String {
 
 /// What became of the requests that neither completed nor were left out, failures by class; empty where there are none.
 pub(super) fn losses_of(counts: &Counts) -> String {
-    let other = [("timed out", counts.timed_out), ("unresolved at the end of the drain", counts.unresolved), ("shed", counts.shed)];
-    let other = other.into_iter().filter(|(_, number)| *number > 0).map(|(what, number)| format!("{} {what}", count(number)));
-    let failed = (!counts.failures.is_empty()).then(|| format!("{} failed ({})", count(counts.failed), failures_of(counts)));
+    let other = [
+        ("timed out", counts.timed_out),
+        ("unresolved at the end of the drain", counts.unresolved),
+        ("shed", counts.shed),
+    ];
+    let other =
+        other.into_iter().filter(|(_, number)| *number > 0).map(|(what, number)| format!("{} {what}", count(number)));
+    let failed =
+        (!counts.failures.is_empty()).then(|| format!("{} failed ({})", count(counts.failed), failures_of(counts)));
     failed.into_iter().chain(other).collect::<Vec<_>>().join(" · ")
 }
 
@@ -264,7 +292,8 @@ fn latency_text(trial: &TrialView, ink: Ink) -> String {
         if headline.count + headline.missed + headline.censored == 0 {
             continue;
         }
-        let name = if metric == Metric::OutputSpeed { "output tok/s".to_owned() } else { metric.key().replace('_', " ") };
+        let name =
+            if metric == Metric::OutputSpeed { "output tok/s".to_owned() } else { metric.key().replace('_', " ") };
         if headline.count + headline.censored == 0 {
             let mut cells = vec![name, "all missed".to_owned()];
             cells.resize(LATENCY_COLUMNS.len(), String::new());
@@ -280,7 +309,9 @@ fn latency_text(trial: &TrialView, ink: Ink) -> String {
             grid.row(cells);
             continue;
         }
-        let service = |pick: fn(&StatsView) -> Option<Known>| row.service.as_ref().map_or_else(String::new, |from| show(pick(from)));
+        let service = |pick: fn(&StatsView) -> Option<Known>| {
+            row.service.as_ref().map_or_else(String::new, |from| show(pick(from)))
+        };
         withheld |= headline.p99_ci95.is_none();
         grid.row(vec![
             name,
@@ -405,15 +436,17 @@ fn slo_text(slo: &SloView, origin: LoadOrigin, ink: Ink) -> String {
         };
         notes.push(format!("good requests: {} of the {whole}, {}", percent(attainment), per_second(goodput)));
     }
-    let (undefined, undecided) = slo
-        .objectives
-        .iter()
-        .fold((0, 0), |(undefined, undecided), objective| (undefined + objective.undefined, undecided + objective.undecided));
+    let (undefined, undecided) = slo.objectives.iter().fold((0, 0), |(undefined, undecided), objective| {
+        (undefined + objective.undefined, undecided + objective.undecided)
+    });
     if undefined > 0 {
         notes.push(format!("{} values are undefined and left out", count(undefined)));
     }
     if undecided > 0 {
-        notes.push(format!("{} were cut off before they were decided, and count either way in the bounds", count(undecided)));
+        notes.push(format!(
+            "{} were cut off before they were decided, and count either way in the bounds",
+            count(undecided)
+        ));
     }
     if !notes.is_empty() {
         text.push_str(&ink.paint(Tone::Faint, &wrapped(&notes.join("; "), WIDTH, 0)));
@@ -476,11 +509,23 @@ fn verdict_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
 
 fn footer(report: &Report, ink: Ink) -> String {
     let short = |hash: &str| hash.chars().take(12).collect::<String>();
-    let mut parts = vec![format!("plan {}", if report.is_unfinished() { UNKNOWN.to_owned() } else { short(&report.plan_fingerprint) })];
+    let mut parts = vec![format!(
+        "plan {}",
+        if report.is_unfinished() { UNKNOWN.to_owned() } else { short(&report.plan_fingerprint) }
+    )];
     parts.extend(report.body_fingerprint.as_deref().map(|hash| format!("bodies {}", short(hash))));
     parts.push(format!("seed {}", report.seed));
-    parts.extend(report.config.get("salt").map(|salt| format!("salt {}", salt.as_str().map_or_else(|| salt.to_string(), str::to_owned))));
+    parts.extend(
+        report
+            .config
+            .get("salt")
+            .map(|salt| format!("salt {}", salt.as_str().map_or_else(|| salt.to_string(), str::to_owned))),
+    );
     let how = if report.token_estimate == ESTIMATE_NAME { "estimated" } else { "counted" };
-    let line = format!("{}\n{}", parts.join(" · "), wrapped(&format!("prompt tokens are {how} by {}", report.token_estimate), WIDTH, 2));
+    let line = format!(
+        "{}\n{}",
+        parts.join(" · "),
+        wrapped(&format!("prompt tokens are {how} by {}", report.token_estimate), WIDTH, 2)
+    );
     ink.paint(Tone::Faint, &line) + "\n"
 }

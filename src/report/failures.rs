@@ -59,11 +59,10 @@ fn said(group: &FailureGroup) -> String {
 #[must_use]
 pub fn loss_text(report: &Report) -> Option<String> {
     let last = report.trials.last()?;
-    if let Some(lost) = report
-        .trials
-        .iter()
-        .rev()
-        .find_map(|trial| trial.lost.as_ref().filter(|_| last.run_totals.completed > 0 || trial.label != last.label))
+    if let Some(lost) =
+        report.trials.iter().rev().find_map(|trial| {
+            trial.lost.as_ref().filter(|_| last.run_totals.completed > 0 || trial.label != last.label)
+        })
     {
         return Some(format!("{}; look at its log", lost_words(lost)));
     }
@@ -99,7 +98,9 @@ fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
         "max_model_len",
     ]);
     let advice = match group.kind.as_str() {
-        "status_413" => "the request is too large for the server or a proxy before it: lower --input-tokens, or raise that limit",
+        "status_413" => {
+            "the request is too large for the server or a proxy before it: lower --input-tokens, or raise that limit"
+        }
         "status_400" | "status_422" | "stream_error" if too_long => {
             "prompt and answer do not fit: lower --input-tokens or --output-tokens, or raise the server's limit"
         }
@@ -108,16 +109,26 @@ fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
         }
         "status_401" | "status_403" => "give the key with --api-key or OPENAI_API_KEY, another header with --header",
         "status_404" if says(&["model"]) => "check --model: the server lists its names under /v1/models",
-        "status_404" | "status_405" => "check --target, --endpoint and --model: the base URL may lack a part such as /v1",
+        "status_404" | "status_405" => {
+            "check --target, --endpoint and --model: the base URL may lack a part such as /v1"
+        }
         "status_429" => return Some(refused(trial)),
-        "status_503" | "status_529" => "the server is overloaded or still loading: lower the rate, or wait with --wait-ready 5m",
+        "status_503" | "status_529" => {
+            "the server is overloaded or still loading: lower the rate, or wait with --wait-ready 5m"
+        }
         "status_502" | "status_504" => {
             "what stands before the server gets no answer from it: look at its log, and at the gateway's timeout"
         }
         "status_402" => "the account behind the key has no credit, or the plan does not hold what is asked",
-        "status_408" => "the server waited too long for the request: look at what stands before it, or lower --input-tokens",
-        "status_415" | "status_426" => "check --target and --endpoint: what listens there does not take JSON over HTTP/1.1",
-        kind if kind.starts_with("status_3") && !says(&["redirects to"]) => "check --target: it answers with a redirect that leads nowhere",
+        "status_408" => {
+            "the server waited too long for the request: look at what stands before it, or lower --input-tokens"
+        }
+        "status_415" | "status_426" => {
+            "check --target and --endpoint: what listens there does not take JSON over HTTP/1.1"
+        }
+        kind if kind.starts_with("status_3") && !says(&["redirects to"]) => {
+            "check --target: it answers with a redirect that leads nowhere"
+        }
         kind if kind.starts_with("status_3") => "redirects are not followed: give the URL that it names with --target",
         kind if kind.starts_with("status_5") => "look at the server's log",
         "connect" if says(&["(os error 24)", "(os error 23)"]) => {
@@ -143,7 +154,10 @@ fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
 fn refused(trial: &TrialView) -> String {
     match trial.throughput.requests_per_s.filter(|per_s| *per_s > 0.0) {
         Some(per_s) => {
-            format!("the server limits the rate: it let about {} through; lower the rate, or raise its limit", per_second(per_s))
+            format!(
+                "the server limits the rate: it let about {} through; lower the rate, or raise its limit",
+                per_second(per_s)
+            )
         }
         None => "the server limits the rate, and let nothing through: lower the rate, or raise its limit".to_owned(),
     }

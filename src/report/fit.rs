@@ -18,11 +18,19 @@ pub fn render_fit(file: &str, fit: &TraceFit, yaml: &str, ink: Ink) -> String {
     });
     let facts = [
         ("rows", format!("{} over {}: {}", count(fit.rows), seconds(fit.length_s), pace(fit.rate_per_s))),
-        ("rate", format!("{} knots over time, at most {:.2} times the mean", fit.profile.knots.len(), fit.profile.peak_to_mean)),
+        (
+            "rate",
+            format!(
+                "{} knots over time, at most {:.2} times the mean",
+                fit.profile.knots.len(),
+                fit.profile.peak_to_mean
+            ),
+        ),
         (
             "arrivals",
             format!(
-                "{} around that rate: {judged}coefficient of variation of the gaps {:.2} (as recorded, the changes of the rate among it, {})",
+                "{} around that rate: {judged}coefficient of variation of the gaps {:.2} (as recorded, the changes of \
+                 the rate among it, {})",
                 arrivals.process,
                 arrivals.gap_cv,
                 cv(arrivals.recorded_gap_cv)
@@ -35,7 +43,8 @@ pub fn render_fit(file: &str, fit: &TraceFit, yaml: &str, ink: Ink) -> String {
     }
     if let Some(tick_s) = arrivals.tick_s {
         let beware = format!(
-            "the recorder's clock ticks every {}: fitted to rows moved by chance into their tick, as --spread random does",
+            "the recorder's clock ticks every {}: fitted to rows moved by chance into their tick, as --spread random \
+             does",
             seconds(tick_s)
         );
         _ = writeln!(text, "{:<12}{}", "beware", wrapped(&beware, WIDTH, 12));
@@ -57,7 +66,8 @@ pub fn render_fit(file: &str, fit: &TraceFit, yaml: &str, ink: Ink) -> String {
     text.push_str(&grid.render(ink));
     if ![&fit.input_tokens, &fit.output_tokens].into_iter().all(LengthFit::is_near) {
         let advice = format!(
-            "A distance above {:.1} is far: --out DIR writes the lengths themselves, which the options then read as file:PATH.",
+            "A distance above {:.1} is far: --out DIR writes the lengths themselves, which the options then read as \
+             file:PATH.",
             LengthFit::FAR
         );
         _ = writeln!(text, "\n{}", wrapped(&advice, WIDTH, 0));

@@ -27,7 +27,9 @@ pub fn render_fleet(fleet: &Fleet, ink: Ink) -> String {
     let title = format!("{replicas} ({gpus}) for {}{of}", pace(fleet.demand_per_s));
     let mut text = ink.paint(Tone::Heading, &wrapped(&title, WIDTH, 0)) + "\n";
     if fleet.choices.iter().any(|choice| choice.simulated) {
-        text.push_str(&ink.paint(Tone::Warning, "SIMULATED: these figures describe a pretend server, not any machine."));
+        text.push_str(
+            &ink.paint(Tone::Warning, "SIMULATED: these figures describe a pretend server, not any machine."),
+        );
         text.push('\n');
     }
     if !fleet.certified {
@@ -35,7 +37,11 @@ pub fn render_fleet(fleet: &Fleet, ink: Ink) -> String {
         text.push('\n');
     }
     if let Some(burst) = fleet.demand.burst.filter(|burst| burst.rate_per_s > fleet.carried_per_s()) {
-        let what = format!("NOT COVERED: bursts of {} for {}, below under `to know`", pace(burst.rate_per_s), seconds(burst.length_s));
+        let what = format!(
+            "NOT COVERED: bursts of {} for {}, below under `to know`",
+            pace(burst.rate_per_s),
+            seconds(burst.length_s)
+        );
         text.push_str(&ink.paint(Tone::Warning, &wrapped(&what, WIDTH, 0)));
         text.push('\n');
     }
@@ -80,9 +86,15 @@ fn facts(fleet: &Fleet) -> Vec<(&'static str, String)> {
     let mut kinds = fleet.choices.iter().filter(|choice| choice.replicas > 0);
     if fleet.certified {
         let best = count(fleet.replicas_at_best);
-        facts.push(("replicas", format!("{least} by the lower bound of the rate, {best} by the best estimate, {most} by the upper bound")));
+        facts.push((
+            "replicas",
+            format!("{least} by the lower bound of the rate, {best} by the best estimate, {most} by the upper bound"),
+        ));
     } else if kinds.any(|choice| choice.capacity.evidence != Evidence::Stated) {
-        facts.push(("replicas", format!("{least} by the largest rate that met the objectives, {most} by the next that was measured")));
+        facts.push((
+            "replicas",
+            format!("{least} by the largest rate that met the objectives, {most} by the next that was measured"),
+        ));
     }
     if let Some((hour, month)) = fleet.cost_per_hour.zip(fleet.cost_per_month) {
         facts.push(("cost", format!("{} an hour, {} a month", money(hour), money(month))));
@@ -93,10 +105,12 @@ fn facts(fleet: &Fleet) -> Vec<(&'static str, String)> {
 /// That the check is not met, where requests are split at random, in a sentence.
 fn missed(check: &CheckView) -> Option<String> {
     let random = check.policies.first().filter(|policy| policy.result == VerdictResult::Fail)?;
-    let good = random.attainment.map_or_else(String::new, |share| format!(", {:.2}% of requests are good", share * 100.0));
-    let fewest = random
-        .least_replicas
-        .map_or_else(|| "; nor would many more meet them".to_owned(), |least| format!("; {} would meet them", count(least)));
+    let good =
+        random.attainment.map_or_else(String::new, |share| format!(", {:.2}% of requests are good", share * 100.0));
+    let fewest = random.least_replicas.map_or_else(
+        || "; nor would many more meet them".to_owned(),
+        |least| format!("; {} would meet them", count(least)),
+    );
     let replicas = match check.replicas {
         1 => "1 simulated replica misses".to_owned(),
         many => format!("{} simulated replicas miss", count(many)),
@@ -149,7 +163,8 @@ fn costs(fleet: &Fleet) -> Grid {
         let show = |known: Option<f64>| known.map_or_else(|| UNKNOWN.to_owned(), money);
         // One alone costs less than money has digits for.
         let thousand = |known: Option<f64>| show(known.map(|one| 1_000.0 * one));
-        let row = [thousand(Some(cost.per_request)), thousand(cost.per_good_request), show(cost.per_million_output_tokens)];
+        let row =
+            [thousand(Some(cost.per_request)), thousand(cost.per_good_request), show(cost.per_million_output_tokens)];
         grid.row(std::iter::once(name_of(choice)).chain(row).collect());
     }
     grid
@@ -163,12 +178,18 @@ fn checked(check: &CheckView, ink: Ink) -> String {
     let what = match &check.stretch {
         Some(StretchView { requests, length_s, whole }) => {
             let part = if *whole { "the whole demand" } else { "the demand around its peak" };
-            format!("{part} as it comes: {} requests in {}, at the peak {},", count(*requests), seconds(*length_s), pace(*rate_per_s))
+            format!(
+                "{part} as it comes: {} requests in {}, at the peak {},",
+                count(*requests),
+                seconds(*length_s),
+                pace(*rate_per_s)
+            )
         }
         None => pace(*rate_per_s),
     };
     let load = format!(
-        "{what} {process} of {requests_like} (seed {seed}) against replicas of the simulated {profile}: {objectives}; the fewest replicas that meet it"
+        "{what} {process} of {requests_like} (seed {seed}) against replicas of the simulated {profile}: {objectives}; \
+         the fewest replicas that meet it"
     );
     let mut text = format!("\n{heading}\n  {}\n\n", wrapped(&load, WIDTH, 2));
     let at = format!("{} replicas", count(*replicas));

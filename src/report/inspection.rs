@@ -12,7 +12,8 @@ const UNKNOWN: &str = "—";
 /// The text that `trace inspect` prints of `file`; `picture` draws its rate over time.
 #[must_use]
 pub fn render_inspection(file: &str, seen: &Inspection, picture: &str, ink: Ink) -> String {
-    let mut text = ink.paint(Tone::Heading, &wrapped(&format!("{file}: a trace in {} format", seen.format), WIDTH, 0)) + "\n";
+    let mut text =
+        ink.paint(Tone::Heading, &wrapped(&format!("{file}: a trace in {} format", seen.format), WIDTH, 0)) + "\n";
     // Writing to a string cannot fail.
     for (name, value) in facts(seen) {
         _ = writeln!(text, "{name:<12}{}", wrapped(&value, WIDTH, 12));

@@ -52,7 +52,10 @@ pub(super) struct Grid {
 impl Grid {
     pub(super) fn new(headings: &[&str]) -> Self {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(headings.iter().copied());
+        table
+            .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Disabled)
+            .set_header(headings.iter().copied());
         Self { table, columns: headings.len() }
     }
 

@@ -127,9 +127,9 @@ fn without_hidden(value: Value) -> Value {
     match value {
         Value::String(text) => Value::from(visible(&text).into_owned()),
         Value::Array(items) => items.into_iter().map(without_hidden).collect(),
-        Value::Object(keys) => {
-            Value::Object(keys.into_iter().map(|(key, value)| (visible(&key).into_owned(), without_hidden(value))).collect())
-        }
+        Value::Object(keys) => Value::Object(
+            keys.into_iter().map(|(key, value)| (visible(&key).into_owned(), without_hidden(value))).collect(),
+        ),
         other => other,
     }
 }

@@ -25,12 +25,20 @@ pub(super) fn offered_text(load: &LoadFacts, window_s: f64, requests: &Counts) -
     if libm::fabs(off) >= 1.0 && deviation > 0.0 {
         let more = if off > 0.0 { "more" } else { "fewer" };
         let off = libm::fabs(off);
-        let _ = write!(text, ": {} requests {more}, by chance ({:.1} standard deviations)", count(off as u64), off / deviation);
+        let _ = write!(
+            text,
+            ": {} requests {more}, by chance ({:.1} standard deviations)",
+            count(off as u64),
+            off / deviation
+        );
     }
     let unsent = requests.planned.saturating_sub(requests.sent);
     if unsent as f64 > WORTH_SAYING * planned {
         let (sent, unsent) = (per_second(requests.sent as f64 / window_s), count(unsent));
-        let _ = write!(text, "; sent {sent}, {unsent} not sent: the load generator was too late for them, or a limit kept them back");
+        let _ = write!(
+            text,
+            "; sent {sent}, {unsent} not sent: the load generator was too late for them, or a limit kept them back"
+        );
     }
     Some(text)
 }
@@ -47,14 +55,25 @@ mod tests {
     #[test]
     fn what_is_offered_stands_beside_what_was_asked_with_the_reason() {
         for (process, planned, sent, expected) in [
-            ("poisson", 168, 168, "asked 10.0/s, offered 8.40/s: 32 requests fewer, by chance (2.3 standard deviations)"),
-            ("gamma:2", 228, 228, "asked 10.0/s, offered 11.4/s: 28 requests more, by chance (1.0 standard deviations)"),
+            (
+                "poisson",
+                168,
+                168,
+                "asked 10.0/s, offered 8.40/s: 32 requests fewer, by chance (2.3 standard deviations)",
+            ),
+            (
+                "gamma:2",
+                228,
+                228,
+                "asked 10.0/s, offered 11.4/s: 28 requests more, by chance (1.0 standard deviations)",
+            ),
             ("even", 200, 200, "asked 10.0/s, offered 10.0/s"),
             (
                 "even",
                 200,
                 150,
-                "asked 10.0/s, offered 10.0/s; sent 7.50/s, 50 not sent: the load generator was too late for them, or a limit kept them back",
+                "asked 10.0/s, offered 10.0/s; sent 7.50/s, 50 not sent: the load generator was too late for them, or \
+                 a limit kept them back",
             ),
         ] {
             assert_eq!(text(process, planned, sent).as_deref(), Some(expected));

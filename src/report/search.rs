@@ -12,7 +12,8 @@ use crate::units::{count, seconds};
 /// The text of a search between header and footer.
 pub(super) fn search_text(report: &Report, findings: &SearchFindings, ink: Ink) -> String {
     let unfinished = if findings.finished.is_none() { " (not finished: go on with --resume)" } else { "" };
-    let (headline, rest) = findings.sentences.split_first().map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
+    let (headline, rest) =
+        findings.sentences.split_first().map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
     let mut text = ink.paint(Tone::Heading, &wrapped(&format!("{headline}{unfinished}"), WIDTH, 0)) + "\n";
     if !findings.probes.is_empty() {
         text.push('\n');

@@ -45,7 +45,8 @@ pub(super) fn sweep_text(report: &Report, findings: &SweepFindings, ink: Ink) ->
 fn heading(report: &Report, findings: &SweepFindings) -> String {
     let closed = findings.points.iter().all(|point| point.rate_per_s.is_none());
     let what = if closed && !findings.points.is_empty() { "closed loops" } else { "sweep" };
-    let window = report.trials.first().map_or_else(String::new, |trial| format!(", {} each", seconds(trial.window.length_s())));
+    let window =
+        report.trials.first().map_or_else(String::new, |trial| format!(", {} each", seconds(trial.window.length_s())));
     let end = match (findings.finished, report.trials.iter().any(|trial| trial.ended != Ended::Complete)) {
         (Some(_), _) => "",
         (None, true) => ", INTERRUPTED: go on with --resume",
@@ -91,7 +92,8 @@ impl Row<'_> {
 
 /// Closed loops first, then rates, each ascending.
 fn ordered<'a>(report: &'a Report, findings: &'a SweepFindings) -> Vec<Row<'a>> {
-    let mut rows: Vec<Row<'_>> = report.trials.iter().zip(&findings.points).map(|(trial, point)| Row { trial, point }).collect();
+    let mut rows: Vec<Row<'_>> =
+        report.trials.iter().zip(&findings.points).map(|(trial, point)| Row { trial, point }).collect();
     rows.sort_by(|one, other| {
         let key = |row: &Row<'_>| (row.point.rate_per_s.unwrap_or(0.0), row.point.concurrency.unwrap_or(0));
         let ((rate, in_flight), (other_rate, other_in_flight)) = (key(one), key(other));
@@ -115,7 +117,9 @@ fn flow_table(rows: &[Row<'_>], ink: Ink) -> String {
             row.figure(Metric::E2e, |stats| stats.p99),
         ]);
     }
-    grid.render(ink) + &ink.paint(Tone::Faint, "done/s: inside the window; latency: from the planned instant (closed: release)") + "\n"
+    grid.render(ink)
+        + &ink.paint(Tone::Faint, "done/s: inside the window; latency: from the planned instant (closed: release)")
+        + "\n"
 }
 
 fn token_table(rows: &[Row<'_>], ink: Ink) -> String {
@@ -139,8 +143,11 @@ fn is_judged(rows: &[Row<'_>]) -> bool {
 
 /// What each load says about the objectives: a column for each that decides, with what was observed.
 fn judgement_table(rows: &[Row<'_>], ink: Ink) -> String {
-    let deciding = |trial: &TrialView| trial.slo.objectives.iter().filter(|objective| objective.decides).cloned().collect::<Vec<_>>();
-    let texts: Vec<String> = rows.first().map(|row| deciding(row.trial)).unwrap_or_default().into_iter().map(|each| each.text).collect();
+    let deciding = |trial: &TrialView| {
+        trial.slo.objectives.iter().filter(|objective| objective.decides).cloned().collect::<Vec<_>>()
+    };
+    let texts: Vec<String> =
+        rows.first().map(|row| deciding(row.trial)).unwrap_or_default().into_iter().map(|each| each.text).collect();
     let mut headings = vec!["load", "good/s", "attained"];
     headings.extend(texts.iter().map(String::as_str));
     headings.push("verdict");
@@ -153,7 +160,8 @@ fn judgement_table(rows: &[Row<'_>], ink: Ink) -> String {
             VerdictResult::Fail => "FAIL",
             VerdictResult::Inconclusive => "unsure",
         };
-        let mut cells = vec![row.name(), rate(row.good_per_s()), trial.slo.attainment.map_or_else(|| UNKNOWN.to_owned(), percent)];
+        let mut cells =
+            vec![row.name(), rate(row.good_per_s()), trial.slo.attainment.map_or_else(|| UNKNOWN.to_owned(), percent)];
         cells.extend(deciding(trial).iter().map(|objective| shown(objective.observed, unit_of(&objective.text))));
         cells.push(verdict.to_owned());
         grid.row(cells);
@@ -166,31 +174,43 @@ fn judgement_table(rows: &[Row<'_>], ink: Ink) -> String {
 fn chart(rows: &[Row<'_>], findings: &SweepFindings, ink: Ink) -> String {
     let judged = is_judged(rows);
     let latency = |row: &Row<'_>| match row.stats(Metric::E2e).and_then(|stats| stats.p99) {
-        Some(known @ (Known::At(value_s) | Known::Above { above: value_s } | Known::Below { below: value_s })) if value_s > 0.0 => {
+        Some(known @ (Known::At(value_s) | Known::Above { above: value_s } | Known::Below { below: value_s }))
+            if value_s > 0.0 =>
+        {
             Some((value_s, known))
         }
         _ => None,
     };
     let done = |row: &Row<'_>| if judged { row.good_per_s() } else { row.trial.throughput.requests_per_s };
-    let (low_s, high_s) =
-        rows.iter().filter_map(latency).fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), (value, _)| (low.min(value), high.max(value)));
+    let (low_s, high_s) = rows
+        .iter()
+        .filter_map(latency)
+        .fold((f64::INFINITY, 0.0), |(low, high): (f64, f64), (value, _)| (low.min(value), high.max(value)));
     let (low_exponent, high_exponent) = (libm::floor(libm::log10(low_s)), libm::ceil(libm::log10(high_s)));
     let most = rows.iter().filter_map(done).fold(0.0, f64::max);
     let head = format!("{:<10} {:<w$}  {}", "load", "p99 e2e", if judged { "good/s" } else { "done/s" }, w = BAR + 9);
     let mut text = ink.paint(Tone::Heading, &head) + "\n";
     for row in rows {
         let height = |value_s: f64| (libm::log10(value_s) - low_exponent) / (high_exponent - low_exponent).max(1.0);
-        let slow =
-            latency(row).map_or_else(String::new, |(value_s, known)| format!("{} {}", bar(height(value_s)), shown(Some(known), "s")));
-        let flow = done(row).filter(|_| most > 0.0).map_or_else(String::new, |per_s| format!("{} {}", bar(per_s / most), plain(per_s)));
+        let slow = latency(row).map_or_else(String::new, |(value_s, known)| {
+            format!("{} {}", bar(height(value_s)), shown(Some(known), "s"))
+        });
+        let flow = done(row)
+            .filter(|_| most > 0.0)
+            .map_or_else(String::new, |per_s| format!("{} {}", bar(per_s / most), plain(per_s)));
         let state = row.point.stability.map_or("", Stability::name);
-        let knee = if row.point.rate_per_s.is_some() && row.point.rate_per_s == findings.knee_per_s { " ◄ knee" } else { "" };
+        let knee = if row.point.rate_per_s.is_some() && row.point.rate_per_s == findings.knee_per_s {
+            " ◄ knee"
+        } else {
+            ""
+        };
         let line = format!("{:<10} {slow:<w$}  {flow:<w$}  {state}{knee}", row.name(), w = BAR + 9);
         text.push_str(line.trim_end());
         text.push('\n');
     }
     if low_s <= high_s {
-        let ends = [low_exponent, high_exponent.max(low_exponent + 1.0)].map(|exponent| seconds(libm::pow(10.0, exponent)));
+        let ends =
+            [low_exponent, high_exponent.max(low_exponent + 1.0)].map(|exponent| seconds(libm::pow(10.0, exponent)));
         let note = format!("p99 bars: {} to {}, logarithmic; the others: from 0", ends[0], ends[1]);
         text.push_str(&ink.paint(Tone::Faint, &note));
         text.push('\n');
@@ -219,11 +239,17 @@ fn warnings(report: &Report, rows: &[Row<'_>], ink: Ink) -> String {
         }
         let lost = losses_of(&trial.requests);
         if !lost.is_empty() {
-            lines.push(wrapped(&format!("{}: of {} requests {lost}", row.name(), count(trial.requests.planned)), WIDTH, 2));
+            lines.push(wrapped(
+                &format!("{}: of {} requests {lost}", row.name(), count(trial.requests.planned)),
+                WIDTH,
+                2,
+            ));
         }
         lines.extend(most_frequent(trial).map(|words| wrapped(&format!("{}: {words}", row.name()), WIDTH, 2)));
         for fault in trial.health.faults.iter().filter(|fault| reason != Some(*fault)) {
-            let kind = |fault: &str| fault.split([':', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).next().map(str::to_owned);
+            let kind = |fault: &str| {
+                fault.split([':', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).next().map(str::to_owned)
+            };
             match faults.iter_mut().find(|(told, _)| kind(told) == kind(fault)) {
                 Some((_, loads)) => loads.push(row.name()),
                 None => faults.push((fault, vec![row.name()])),

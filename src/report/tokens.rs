@@ -57,7 +57,10 @@ mod tests {
         };
         let shown = |input| tokens_text(&TokensView { input, output: TokenCountsView::default() }, true, Ink::Plain);
         for (input, expected) in [
-            (counts(Some(512.0), Some(519.0), Some([7, 7])), "input tokens: asked 512, counted 512, server 519 (+7: chat template)\n"),
+            (
+                counts(Some(512.0), Some(519.0), Some([7, 7])),
+                "input tokens: asked 512, counted 512, server 519 (+7: chat template)\n",
+            ),
             (counts(Some(511.5), None, None), "input tokens: asked 512, counted 511.5 (1 not as asked), server —\n"),
             (
                 counts(Some(512.0), Some(510.125), Some([-4, 3])),

@@ -1,4 +1,5 @@
-//! Owns the clause, `NAME WORD… KEY=VALUE…`: what a stage of a profile and an overlay are written as, in text and in YAML.
+//! Owns the clause, `NAME WORD… KEY=VALUE…`: what a stage of a profile and an overlay are written as, in text and in
+//! YAML.
 
 use std::fmt;
 use std::time::Duration;
@@ -65,12 +66,15 @@ impl Clause {
                 clause.put(key, value, form)?;
                 continue;
             }
-            let Some(place) = places.next() else { return Err(form.refuse(&format!("`{word}` has no place in `{}`", form.name))) };
+            let Some(place) = places.next() else {
+                return Err(form.refuse(&format!("`{word}` has no place in `{}`", form.name)));
+            };
             match place.split_once("..") {
                 None => clause.put(place, word, form)?,
                 Some((first, second)) => {
-                    let (from, to) =
-                        word.split_once("..").ok_or_else(|| form.refuse(&format!("`{word}` is not a range of rates, FROM..TO")))?;
+                    let (from, to) = word
+                        .split_once("..")
+                        .ok_or_else(|| form.refuse(&format!("`{word}` is not a range of rates, FROM..TO")))?;
                     clause.put(first, from, form)?;
                     clause.put(second, to, form)?;
                 }
@@ -132,7 +136,9 @@ impl Clause {
                 Value::String(text) => text,
                 Value::Number(number) => number.to_string(),
                 Value::Bool(truth) => truth.to_string(),
-                Value::Null | Value::Array(_) | Value::Object(_) => return Err(form.refuse(&format!("`{key}` has no single value"))),
+                Value::Null | Value::Array(_) | Value::Object(_) => {
+                    return Err(form.refuse(&format!("`{key}` has no single value")));
+                }
             };
             if key != "shape" {
                 clause.put(&key, &text, form)?;
@@ -164,7 +170,10 @@ impl Serialize for Clause {
 fn form_of(name: &str, forms: &'static [Form]) -> Result<&'static Form, Refusal> {
     forms.iter().find(|form| form.name == name).ok_or_else(|| {
         let names: Vec<&str> = forms.iter().map(|form| form.name).collect();
-        Refusal::new(format!("`{name}` is no shape"), format!("accepted is one of {}; see `tonnage help profiles`", names.join(", ")))
+        Refusal::new(
+            format!("`{name}` is no shape"),
+            format!("accepted is one of {}; see `tonnage help profiles`", names.join(", ")),
+        )
     })
 }
 
@@ -198,7 +207,8 @@ impl<'a> Values<'a> {
     }
 
     pub(crate) fn text(self, key: &str) -> Result<&'a str, Refusal> {
-        self.optional(key).ok_or_else(|| self.refuse(&format!("`{}` lacks its {}", self.form.name, key.replace("for", "length"))))
+        self.optional(key)
+            .ok_or_else(|| self.refuse(&format!("`{}` lacks its {}", self.form.name, key.replace("for", "length"))))
     }
 
     /// A rate of 0 to 100 000 requests per second.

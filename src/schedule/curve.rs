@@ -1,4 +1,5 @@
-//! Owns `Curve`: the rate over time λ(t) that a timeline follows, its integral Λ(t), and the arrivals that its inverse places.
+//! Owns `Curve`: the rate over time λ(t) that a timeline follows, its integral Λ(t), and the arrivals that its
+//! inverse places.
 
 use std::sync::Arc;
 
@@ -7,8 +8,9 @@ use crate::units::{Offset, Rate, Window};
 
 /// λ(t) ≥ 0 in requests per second, and Λ(t) = ∫ λ from the origin, in requests. Cheap to clone.
 ///
-/// A process of rate 1 with arrivals S(i) becomes one of rate λ(t) by the exact change of time t(i) = Λ⁻¹(S(i)): counts in any span have the
-/// mean ∫ λ, and Λ(t(i)) has the law of the process, whatever λ is. Where Λ stands still (λ = 0) the latest such t is taken.
+/// A process of rate 1 with arrivals S(i) becomes one of rate λ(t) by the exact change of time t(i) = Λ⁻¹(S(i)):
+/// counts in any span have the mean ∫ λ, and Λ(t(i)) has the law of the process, whatever λ is. Where Λ stands still
+/// (λ = 0) the latest such t is taken.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve(Kind);
 
@@ -99,7 +101,8 @@ impl Curve {
     }
 }
 
-/// Goes along a [`Curve`]: Λ⁻¹ of numbers that never fall, each from its own number alone, the piece it lies in found from the last one's.
+/// Goes along a [`Curve`]: Λ⁻¹ of numbers that never fall, each from its own number alone, the piece it lies in found
+/// from the last one's.
 #[derive(Debug, Clone)]
 pub(crate) struct Walk {
     curve: Curve,

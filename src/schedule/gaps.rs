@@ -58,17 +58,22 @@ impl UnitArrivals {
             Gaps::Even => self.next_index as f64,
             Gaps::Poisson => self.reached + exponential(generator),
             Gaps::Gamma { shape } => {
-                // The origin falls into a gap as an outsider sees it: length-biased (shape + 1), at a uniform place inside
-                // (the equilibrium law; Cox, Renewal Theory, 1962, ch. 5). Otherwise the rate near the origin would be wrong.
-                let gap = if first { open_unit(generator) * gamma(shape + 1.0, generator) } else { gamma(shape, generator) };
+                // The origin falls into a gap as an outsider sees it: length-biased (shape + 1), at a uniform place
+                // inside (the equilibrium law; Cox, Renewal Theory, 1962, ch. 5). Otherwise the rate near the origin
+                // would be wrong.
+                let gap =
+                    if first { open_unit(generator) * gamma(shape + 1.0, generator) } else { gamma(shape, generator) };
                 self.reached + gap / shape
             }
             Gaps::Weibull { shape, scale } => {
-                // Inversion: (gap/scale)^shape is exponential. For the first, as above: where a gap's chance is weighted by its length,
-                // x·f(x), the same power has the gamma law of shape 1 + 1/c.
+                // Inversion: (gap/scale)^shape is exponential. For the first, as above: where a gap's chance is
+                // weighted by its length, x·f(x), the same power has the gamma law of shape 1 + 1/c.
                 let power = |of: f64| scale * libm::exp(libm::log(of) / shape);
-                let gap =
-                    if first { open_unit(generator) * power(gamma(1.0 + 1.0 / shape, generator)) } else { power(exponential(generator)) };
+                let gap = if first {
+                    open_unit(generator) * power(gamma(1.0 + 1.0 / shape, generator))
+                } else {
+                    power(exponential(generator))
+                };
                 self.reached + gap
             }
         };
@@ -77,8 +82,8 @@ impl UnitArrivals {
     }
 }
 
-/// A draw of the gamma law of `shape` > 0 and scale 1: Marsaglia & Tsang, "A simple method for generating gamma variables",
-/// ACM TOMS 26 (2000) 363–372; below shape 1 by its boost Gamma(k) = Gamma(k + 1) · U^(1/k).
+/// A draw of the gamma law of `shape` > 0 and scale 1: Marsaglia & Tsang, "A simple method for generating gamma
+/// variables", ACM TOMS 26 (2000) 363–372; below shape 1 by its boost Gamma(k) = Gamma(k + 1) · U^(1/k).
 pub(crate) fn gamma(shape: f64, generator: &mut impl Rng) -> f64 {
     if shape < 1.0 {
         let boosted = gamma_from_one(shape + 1.0, generator);
@@ -102,7 +107,9 @@ fn gamma_from_one(shape: f64, generator: &mut impl Rng) -> f64 {
         let uniform = open_unit(generator);
         let squared = x * x;
         // The cheap test accepts nearly always and spares two logarithms.
-        if uniform < 1.0 - 0.0331 * squared * squared || libm::log(uniform) < 0.5 * squared + centre * (1.0 - cube + libm::log(cube)) {
+        if uniform < 1.0 - 0.0331 * squared * squared
+            || libm::log(uniform) < 0.5 * squared + centre * (1.0 - cube + libm::log(cube))
+        {
             return centre * cube;
         }
     }
@@ -119,9 +126,14 @@ mod tests {
 
     #[test]
     fn gaps_have_mean_one_and_the_asked_variation() {
-        for (process, cv) in
-            [("poisson", 1.0), ("gamma:0.1", 0.1), ("gamma:0.5", 0.5), ("gamma:1", 1.0), ("gamma:2", 2.0), ("gamma:4", 4.0)]
-        {
+        for (process, cv) in [
+            ("poisson", 1.0),
+            ("gamma:0.1", 0.1),
+            ("gamma:0.5", 0.5),
+            ("gamma:1", 1.0),
+            ("gamma:2", 2.0),
+            ("gamma:4", 4.0),
+        ] {
             let mut source = arrivals(process, 1);
             let (mut before, mut sum, mut squares) = (source.advance(), 0.0, 0.0);
             let n = 200_000.0;
@@ -144,9 +156,14 @@ mod tests {
     #[test]
     fn the_first_gap_has_the_equilibrium_law() {
         // Its mean is (1 + CV²)/2, not 1.
-        for (process, mean) in
-            [("poisson", 1.0), ("gamma:0.5", 0.625), ("gamma:2", 2.5), ("weibull:0.5", 0.625), ("weibull:1", 1.0), ("weibull:1.5", 1.625)]
-        {
+        for (process, mean) in [
+            ("poisson", 1.0),
+            ("gamma:0.5", 0.625),
+            ("gamma:2", 2.5),
+            ("weibull:0.5", 0.625),
+            ("weibull:1", 1.0),
+            ("weibull:1.5", 1.625),
+        ] {
             let n = 20_000;
             let seen = (0..n).map(|seed| arrivals(process, seed).advance()).sum::<f64>() / n as f64;
             assert!((seen - mean).abs() < 0.05 * mean, "{process}: mean first gap {seen}, expected {mean}");

@@ -11,8 +11,8 @@ use crate::stats::{ks_critical, ks_distance};
 pub struct LawVerdict {
     /// The process asked for.
     pub asked: Process,
-    /// Random process: Kolmogorov–Smirnov distance of the gaps in operational time (gap × rate, at a constant one) from the law, 0 to 1. Even: the
-    /// furthest that an instant is from its place, in seconds.
+    /// Random process: Kolmogorov–Smirnov distance of the gaps in operational time (gap × rate, at a constant one)
+    /// from the law, 0 to 1. Even: the furthest that an instant is from its place, in seconds.
     pub statistic: f64,
     /// What the statistic may reach. Random process: its 1 − 10⁻⁴ quantile under the law. Even: 1 ns.
     pub critical: f64,
@@ -20,12 +20,13 @@ pub struct LawVerdict {
     pub holds: bool,
 }
 
-/// Judges a stream of planned instants against `process` at the rate of a curve, by time rescaling: if t(i) follow it, then Λ(t(i)) follow the process
-/// of rate 1, whatever the rate is.
+/// Judges a stream of planned instants against `process` at the rate of a curve, by time rescaling: if t(i) follow
+/// it, then Λ(t(i)) follow the process of rate 1, whatever the rate is.
 ///
-/// The gaps between successive arrivals are judged (not the first, from the origin, which has the equilibrium law), the first 2²⁰ of them,
-/// since the distance needs them sorted: 8 MiB at most. Instants are whole nanoseconds, so that a gap is known to ±1 ns only; the distance
-/// allows for that, at the curve's highest rate, otherwise the ties of a strongly bunched process would be held against it.
+/// The gaps between successive arrivals are judged (not the first, from the origin, which has the equilibrium law),
+/// the first 2²⁰ of them, since the distance needs them sorted: 8 MiB at most. Instants are whole nanoseconds, so
+/// that a gap is known to ±1 ns only; the distance allows for that, at the curve's highest rate, otherwise the ties
+/// of a strongly bunched process would be held against it.
 #[derive(Debug, Clone)]
 pub struct LawCheck {
     process: Process,
@@ -40,7 +41,8 @@ impl LawCheck {
     pub const MOST_GAPS: usize = 1 << 20;
     /// The chance that a process which follows its law is refused.
     pub const ALPHA: f64 = 1e-4;
-    /// How far an even arrival may stand from its place: rounding to the nanosecond, and of the seconds it is held against.
+    /// How far an even arrival may stand from its place: rounding to the nanosecond, and of the seconds it is held
+    /// against.
     const EVEN_TOLERANCE_S: f64 = 1e-9;
 
     /// A check that has seen nothing yet.
@@ -70,8 +72,8 @@ impl LawCheck {
             // Held against the index in integers, apart from the arithmetic of `Timeline`.
             return (arrival.at.as_nanos() as f64 - index * 1e9 / rate.per_s()).abs() / 1e9;
         }
-        // By the integral, apart from its inverse: what is missing, over the rate there; half a nanosecond either side is the rounding of the instant,
-        // and the last bits are those of so large a sum.
+        // By the integral, apart from its inverse: what is missing, over the rate there; half a nanosecond either
+        // side is the rounding of the instant, and the last bits are those of so large a sum.
         let at_s = arrival.at.as_secs();
         let (early, late) = (self.curve.expected((at_s - 0.5e-9).max(0.0)), self.curve.expected(at_s + 0.5e-9));
         let off = (early - index).max(index - late) - 4.0 * f64::EPSILON * index;
@@ -109,7 +111,8 @@ fn exponential_cdf(gap: f64) -> f64 {
     -libm::expm1(-gap.max(0.0))
 }
 
-/// P(gap ≤ `gap`) of the gamma law of mean 1 and the given CV: the regularised incomplete gamma function P(k, k · gap), k = 1/CV².
+/// P(gap ≤ `gap`) of the gamma law of mean 1 and the given CV: the regularised incomplete gamma function P(k, k ·
+/// gap), k = 1/CV².
 fn gamma_cdf(cv: Cv, gap: f64) -> f64 {
     let shape = cv.gamma_shape();
     if gap <= 0.0 {

@@ -1,4 +1,5 @@
-//! Owns `Pattern`: a profile and what lies over it, and the curve that they make of a load with its warm-up and cool-down.
+//! Owns `Pattern`: a profile and what lies over it, and the curve that they make of a load with its warm-up and
+//! cool-down.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,8 +13,9 @@ use crate::seed::Seed;
 
 /// The rate over time as asked for: a profile, and overlays in the order in which they apply.
 ///
-/// The profile begins with the measured window. The warm-up before it has the profile's first rate, without overlays; the cool-down after it goes on
-/// with the profile, overlays and all, and where that is over, at the rate at which it ended.
+/// The profile begins with the measured window. The warm-up before it has the profile's first rate, without overlays;
+/// the cool-down after it goes on with the profile, overlays and all, and where that is over, at the rate at which it
+/// ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pattern {
     /// What varies by itself.
@@ -36,15 +38,17 @@ impl Pattern {
         }
     }
 
-    /// The length of the measured window of `extent`; by count the nominal one, at which so many requests are expected. Without an extent it is the
-    /// profile's. Refused where it is longer than the profile, which could then be held, repeated or a mistake.
+    /// The length of the measured window of `extent`; by count the nominal one, at which so many requests are
+    /// expected. Without an extent it is the profile's. Refused where it is longer than the profile, which could then
+    /// be held, repeated or a mistake.
     pub(crate) fn window_s(&self, extent: Option<Extent>, seed: Seed) -> Result<f64, Refusal> {
         let endless = "end it with `; hold` (its last rate goes on) or `; repeat` (it begins again)";
         match (extent, self.profile.length()) {
             (None, Some(length)) => Ok(secs(length)),
-            (None, None) => {
-                Err(Refusal::new("the profile has no end of its own", "give --duration or --requests, or its last stage a time"))
-            }
+            (None, None) => Err(Refusal::new(
+                "the profile has no end of its own",
+                "give --duration or --requests, or its last stage a time",
+            )),
             (Some(Extent::Duration(asked)), Some(length)) if asked > length => Err(Refusal::new(
                 format!("the profile lasts {}, and {} are asked for", Time(length), Time(asked)),
                 format!("give --duration {} at most, or {endless}", Time(length)),
@@ -59,7 +63,10 @@ impl Pattern {
                         return Ok(at_s);
                     }
                     if length.is_some() && base.area(limit_s) < reached {
-                        let why = format!("the profile brings about {:.0} requests, and {count} are asked for", base.area(limit_s));
+                        let why = format!(
+                            "the profile brings about {:.0} requests, and {count} are asked for",
+                            base.area(limit_s)
+                        );
                         return Err(Refusal::new(why, format!("ask for fewer, or {endless}")));
                     } else if length.is_some() {
                         return Ok(limit_s);
@@ -80,7 +87,8 @@ impl Pattern {
         layer.done()
     }
 
-    /// The curve of a load: `warmup`, then the pattern until `limit_s` after the window's beginning; `window_s` is what the overlays' means are over.
+    /// The curve of a load: `warmup`, then the pattern until `limit_s` after the window's beginning; `window_s` is
+    /// what the overlays' means are over.
     pub(crate) fn curve(&self, warmup: Duration, window_s: f64, limit_s: f64, seed: Seed) -> Result<Curve, Refusal> {
         let base = self.base(limit_s, seed)?;
         let first = base.rate(0.0);

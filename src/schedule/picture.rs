@@ -13,18 +13,20 @@ pub(crate) struct Picture {
 
 /// Widths of a column, in seconds, that people read at a glance.
 const WIDTHS_S: [f64; 29] = [
-    1e-6, 1e-5, 1e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0,
-    900.0, 1800.0, 3600.0, 7200.0, 21_600.0, 86_400.0,
+    1e-6, 1e-5, 1e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 60.0,
+    120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 21_600.0, 86_400.0,
 ];
 
 const MOST_COLUMNS: f64 = 60.0;
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 impl Picture {
-    /// A picture of `span_s` seconds in at most 60 columns, all of one width but the last, which takes what is left over.
+    /// A picture of `span_s` seconds in at most 60 columns, all of one width but the last, which takes what is left
+    /// over.
     pub(crate) fn new(span_s: f64) -> Self {
         let least = span_s / MOST_COLUMNS;
-        // Up to the rounding of the division, so that 60 s make 60 columns of 1 s. Beyond the table: sixty columns of whatever width.
+        // Up to the rounding of the division, so that 60 s make 60 columns of 1 s. Beyond the table: sixty columns of
+        // whatever width.
         let width_s = WIDTHS_S.into_iter().find(|width_s| *width_s >= least * 0.999_999).unwrap_or(least);
         let columns = libm::round(span_s / width_s).clamp(1.0, MOST_COLUMNS) as usize;
         Self { width_s, span_s, counts: vec![0; columns] }
@@ -36,7 +38,8 @@ impl Picture {
         self.counts[((at_s / self.width_s) as usize).min(last)] += 1;
     }
 
-    /// Two lines: the columns (their height the rate, from 0 to the highest; `·` where nothing arrives), then the scale. Without arrivals: one line.
+    /// Two lines: the columns (their height the rate, from 0 to the highest; `·` where nothing arrives), then the
+    /// scale. Without arrivals: one line.
     pub(crate) fn draw(&self) -> String {
         let rates: Vec<f64> = (0..self.counts.len()).map(|i| self.counts[i] as f64 / self.length_s(i)).collect();
         self.draw_of(&rates).unwrap_or_else(|| "no arrivals".to_owned())
@@ -50,7 +53,12 @@ impl Picture {
 
     fn draw_of(&self, rates: &[f64]) -> Option<String> {
         let (columns, highest) = bars(rates)?;
-        Some(format!("{columns}\n0 to {}; █ up to {}; one column {}", seconds(self.span_s), per_second(highest), seconds(self.width_s)))
+        Some(format!(
+            "{columns}\n0 to {}; █ up to {}; one column {}",
+            seconds(self.span_s),
+            per_second(highest),
+            seconds(self.width_s)
+        ))
     }
 }
 
@@ -91,7 +99,8 @@ mod tests {
 
     #[test]
     fn a_ramp_rises_and_a_silence_is_dots() {
-        let ramp = (0..30).flat_map(|second| (0..=second).map(move |i| f64::from(second) + f64::from(i) / f64::from(second + 1)));
+        let ramp = (0..30)
+            .flat_map(|second| (0..=second).map(move |i| f64::from(second) + f64::from(i) / f64::from(second + 1)));
         insta::assert_snapshot!(picture(60.0, ramp), @r"
         ▁▁▁▂▂▂▂▃▃▃▃▄▄▄▅▅▅▅▆▆▆▆▇▇▇▇████······························
         0 to 60.0 s; █ up to 30.0/s; one column 1.00 s

@@ -60,7 +60,8 @@ impl Law {
         .max(0.0)
     }
 
-    /// The τ in [0, `length_s`] with area(τ) = `area`: closed form, and for a wave Newton's steps inside a bracket, to 10⁻¹² s or the last bit.
+    /// The τ in [0, `length_s`] with area(τ) = `area`: closed form, and for a wave Newton's steps inside a bracket,
+    /// to 10⁻¹² s or the last bit.
     fn inverse(self, area: f64, length_s: f64) -> f64 {
         if area <= 0.0 {
             // Where λ begins at 0 the formulas below divide 0 by 0.
@@ -159,11 +160,12 @@ impl Pieces {
         if at_s >= self.end_s {
             return self.total;
         }
-        self.at(at_s).map_or(0.0, |piece| piece.before + piece.law.area((at_s - piece.start_s).clamp(0.0, piece.length_s)))
+        self.at(at_s)
+            .map_or(0.0, |piece| piece.before + piece.law.area((at_s - piece.start_s).clamp(0.0, piece.length_s)))
     }
 
-    /// The number of the piece that `reached` of the integral falls into, `from` on: the latest that begins at or below it, so that an
-    /// arrival at the end of one piece stands at the beginning of the next that has any rate.
+    /// The number of the piece that `reached` of the integral falls into, `from` on: the latest that begins at or
+    /// below it, so that an arrival at the end of one piece stands at the beginning of the next that has any rate.
     pub(crate) fn find(&self, reached: f64, from: usize) -> usize {
         let begun = |number: usize| self.laid.get(number).is_some_and(|piece| piece.before <= reached);
         // Nearly always here or in one of the next: strides that double, then the halves of the last.
@@ -172,10 +174,14 @@ impl Pieces {
             stride *= 2;
         }
         let (low, high) = (from + stride / 2, (from + stride).min(self.laid.len()));
-        low + self.laid.get(low..high).map_or(0, |rest| rest.partition_point(|piece| piece.before <= reached).saturating_sub(1))
+        low + self
+            .laid
+            .get(low..high)
+            .map_or(0, |rest| rest.partition_point(|piece| piece.before <= reached).saturating_sub(1))
     }
 
-    /// The instant, in seconds, at which the integral passes `reached`, which piece `number` holds; none beyond the end.
+    /// The instant, in seconds, at which the integral passes `reached`, which piece `number` holds; none beyond the
+    /// end.
     pub(crate) fn inverse_in(&self, number: usize, reached: f64) -> Option<f64> {
         let piece = self.laid.get(number).filter(|_| reached < self.total)?;
         Some(piece.start_s + piece.law.inverse(reached - piece.before, piece.length_s))
@@ -215,7 +221,8 @@ impl Pieces {
 pub(crate) struct Layer {
     so_far: Pieces,
     limit_s: f64,
-    /// What rounding has taken from the total (Kahan, CACM 8 (1965) 40), so that the last of 262 144 sums is as good as the first.
+    /// What rounding has taken from the total (Kahan, CACM 8 (1965) 40), so that the last of 262 144 sums is as good
+    /// as the first.
     lost: f64,
     /// How often something was laid: where equal rates become one piece, more often than there are pieces.
     times: usize,
@@ -284,7 +291,10 @@ impl Layer {
     pub(crate) fn line(&mut self, from: f64, to: f64, until_s: f64) {
         let length_s = until_s - self.so_far.end_s;
         if length_s > 0.0 {
-            self.lay(Law::Line { from, slope: if from.to_bits() == to.to_bits() { 0.0 } else { (to - from) / length_s } }, until_s);
+            self.lay(
+                Law::Line { from, slope: if from.to_bits() == to.to_bits() { 0.0 } else { (to - from) / length_s } },
+                until_s,
+            );
         }
     }
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
 
-/// The law of the gaps between arrivals, at mean gap 1 ("operational time"). Written `even`, `poisson`, `gamma:2`, `weibull:2`.
+/// The law of the gaps between arrivals, at mean gap 1 ("operational time"). Written `even`, `poisson`, `gamma:2`,
+/// `weibull:2`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Process {
@@ -82,7 +83,8 @@ impl Cv {
         1.0 / (self.0 * self.0)
     }
 
-    /// The shape c of the Weibull law with this coefficient: CV² = Γ(1 + 2/c) / Γ(1 + 1/c)² − 1, which falls as c grows, by bisection.
+    /// The shape c of the Weibull law with this coefficient: CV² = Γ(1 + 2/c) / Γ(1 + 1/c)² − 1, which falls as c
+    /// grows, by bisection.
     #[must_use]
     pub fn weibull_shape(self) -> f64 {
         // CV is 1.9e5 at the lower end and 0.0013 at the upper.
@@ -185,7 +187,8 @@ mod tests {
 
     #[test]
     fn the_weibull_shape_is_the_one_with_the_asked_variation() {
-        // Γ is known exactly: c = 1 is the exponential law, c = 1/2 has CV² = 24/4 − 1, c = 1/4 has 8!/4!² − 1, c = 2 (Rayleigh) has 4/π − 1.
+        // Γ is known exactly: c = 1 is the exponential law, c = 1/2 has CV² = 24/4 − 1, c = 1/4 has 8!/4!² − 1, c = 2
+        // (Rayleigh) has 4/π − 1.
         for (squared, shape) in [(1.0, 1.0), (5.0, 0.5), (69.0, 0.25), (4.0 / std::f64::consts::PI - 1.0, 2.0)] {
             let found = Cv(libm::sqrt(squared)).weibull_shape();
             assert!((found - shape).abs() < 1e-9, "CV² {squared}: {found} against {shape}");
@@ -199,7 +202,8 @@ mod tests {
         fn a_process_survives_its_text(cv in Cv::MIN..=Cv::MAX) {
             for process in [Process::gamma(cv).unwrap(), Process::weibull(cv).unwrap()] {
                 prop_assert_eq!(process.to_string().parse::<Process>().unwrap(), process);
-                prop_assert_eq!(serde_json::from_str::<Process>(&serde_json::to_string(&process).unwrap()).unwrap(), process);
+                prop_assert_eq!(serde_json::from_str::<Process>(&serde_json::to_string(&process).unwrap()).unwrap(),
+                    process);
             }
         }
 

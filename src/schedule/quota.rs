@@ -1,4 +1,5 @@
-//! Owns `Quota`: a provider's limit, applied to planned instants so that the plan never asks for what the provider would refuse.
+//! Owns `Quota`: a provider's limit, applied to planned instants so that the plan never asks for what the provider
+//! would refuse.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -14,8 +15,9 @@ use crate::units::Offset;
 
 /// So many requests a second, minute or hour. Written `500/min`.
 ///
-/// Applied by GCRA (the leaky bucket as a meter, ITU-T I.371) with a burst of the whole count: from rest `count` requests may come at once, then one
-/// every period/count. Any span of one period thus holds fewer than 2 · count, and the long-run rate is count a period.
+/// Applied by GCRA (the leaky bucket as a meter, ITU-T I.371) with a burst of the whole count: from rest `count`
+/// requests may come at once, then one every period/count. Any span of one period thus holds fewer than 2 · count,
+/// and the long-run rate is count a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
     count: NonZeroU32,
@@ -68,7 +70,10 @@ impl std::str::FromStr for Quota {
     /// Reads `500/min`, `10/s`, `20000/h`.
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let refuse = || {
-            Refusal::new(format!("`{text}` is not a quota"), "accepted is a whole number a second, minute or hour: 10/s, 500/min, 20000/h")
+            Refusal::new(
+                format!("`{text}` is not a quota"),
+                "accepted is a whole number a second, minute or hour: 10/s, 500/min, 20000/h",
+            )
         };
         let (count, period) = text.trim().split_once('/').ok_or_else(refuse)?;
         let period = match period.trim() {
@@ -130,7 +135,7 @@ mod tests {
         for (quota, gap_ms, planned, passed) in [
             ("10/s", 0, 50, 10),       // a burst: the count, no more
             ("10/s", 100, 50, 50),     // at the quota: all
-            ("10/s", 50, 200, 109),    // twice the quota for 10 s: the count + one every 100 ms, the last of them at 9.9 s
+            ("10/s", 50, 200, 109), // twice the quota for 10 s: the count + one every 100 ms, the last of them at 9.9 s
             ("60/min", 500, 240, 179), // twice the quota for 120 s: the count + one a second up to 119 s
         ] {
             let mut gate = quota.parse::<Quota>().unwrap().gate();

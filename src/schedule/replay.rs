@@ -59,7 +59,12 @@ impl std::str::FromStr for TimeScale {
 
     /// Reads a factor: `10`, `0.5`.
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        let refuse = |_| Refusal::new(format!("`{text}` is not a time scale"), "accepted is a factor, as in 10 for ten times as fast");
+        let refuse = |_| {
+            Refusal::new(
+                format!("`{text}` is not a time scale"),
+                "accepted is a factor, as in 10 for ten times as fast",
+            )
+        };
         Self::new(text.trim().parse().map_err(refuse)?)
     }
 }
@@ -80,8 +85,9 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// `instants` ÷ `scale`. The window is `length` ÷ `scale` long where there is one, and otherwise ends one mean gap after the last instant (one
-    /// second, where there is no gap to take the mean of). None where there are no instants, or one falls outside `length`.
+    /// `instants` ÷ `scale`. The window is `length` ÷ `scale` long where there is one, and otherwise ends one mean
+    /// gap after the last instant (one second, where there is no gap to take the mean of). None where there are no
+    /// instants, or one falls outside `length`.
     #[must_use]
     pub fn new(instants: impl Iterator<Item = Offset>, length: Option<Duration>, scale: TimeScale) -> Option<Self> {
         let length = length.map(Offset::from);
@@ -124,8 +130,8 @@ impl Recorded {
         self.scale
     }
 
-    /// The same with every instant moved by `to`, which keeps their order; what it moves out of the window stays at its end. Nothing is copied where
-    /// no one else holds the instants.
+    /// The same with every instant moved by `to`, which keeps their order; what it moves out of the window stays at
+    /// its end. Nothing is copied where no one else holds the instants.
     pub(crate) fn moved(self, to: impl Fn(Offset) -> Offset) -> Self {
         let last = Offset::from_nanos(self.end.as_nanos().saturating_sub(1));
         let mut instants = Arc::unwrap_or_clone(self.instants);
@@ -168,9 +174,15 @@ mod tests {
         let recorded = Recorded::new(offsets(&[0, 1_000, 5_000]), None, TimeScale::ONE).unwrap();
         assert_eq!(recorded.end(), Offset::from_nanos(7_500));
         let scaled = Recorded::new(offsets(&[0, 1_000, 5_000]), None, TimeScale::new(10.0).unwrap()).unwrap();
-        assert_eq!((scaled.instants(), scaled.end()), (offsets(&[0, 100, 500]).collect::<Vec<_>>().as_slice(), Offset::from_nanos(750)));
+        assert_eq!(
+            (scaled.instants(), scaled.end()),
+            (offsets(&[0, 100, 500]).collect::<Vec<_>>().as_slice(), Offset::from_nanos(750))
+        );
         for alone in [&[7][..], &[7, 7, 7]] {
-            assert_eq!(Recorded::new(offsets(alone), None, TimeScale::ONE).unwrap().end(), Offset::from_nanos(1_000_000_007));
+            assert_eq!(
+                Recorded::new(offsets(alone), None, TimeScale::ONE).unwrap().end(),
+                Offset::from_nanos(1_000_000_007)
+            );
         }
         assert_eq!(Recorded::new(offsets(&[]), None, TimeScale::ONE), None);
     }

@@ -23,12 +23,13 @@ pub struct Shape {
 pub struct GapShape {
     /// Their mean in seconds; none with fewer than two arrivals.
     pub mean_s: Option<f64>,
-    /// Their population standard deviation over their mean; none with fewer than three arrivals, or where all arrive at once.
+    /// Their population standard deviation over their mean; none with fewer than three arrivals, or where all arrive
+    /// at once.
     pub cv: Option<f64>,
 }
 
-/// Index of dispersion of the counts in complete windows [kW, (k+1)W) from the origin: population variance over mean; 1 for Poisson, 0 for
-/// even arrivals. None with fewer than two complete windows, or where all of them are empty.
+/// Index of dispersion of the counts in complete windows [kW, (k+1)W) from the origin: population variance over mean;
+/// 1 for Poisson, 0 for even arrivals. None with fewer than two complete windows, or where all of them are empty.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Dispersion {
     /// W = 1 s.
@@ -82,7 +83,8 @@ impl Observer {
     #[must_use]
     pub fn shape(self) -> Shape {
         let [over_1s, over_10s, over_60s] = self.windows.map(|windows| windows.dispersion(self.span));
-        let cv = (self.gaps.count >= 2 && self.gaps.mean > 0.0).then(|| libm::sqrt(self.gaps.variance()) / self.gaps.mean);
+        let cv =
+            (self.gaps.count >= 2 && self.gaps.mean > 0.0).then(|| libm::sqrt(self.gaps.variance()) / self.gaps.mean);
         Shape {
             count: self.count,
             gap: GapShape { mean_s: (self.gaps.count >= 1).then_some(self.gaps.mean), cv },
@@ -178,7 +180,10 @@ mod tests {
         // Gaps 1 and 3: mean 2, population deviation 1. The arrival at 4.2 s lies in no complete window of 1 s.
         let seen = shape(4.5, &[0.2, 1.2, 4.2]);
         assert_eq!((seen.count, seen.gap.mean_s, seen.gap.cv), (3, Some(2.0), Some(0.5)));
-        assert!((seen.dispersion.over_1s.unwrap() - 0.5).abs() < 1e-12, "counts 1, 1, 0, 0: variance 1/4 over mean 1/2");
+        assert!(
+            (seen.dispersion.over_1s.unwrap() - 0.5).abs() < 1e-12,
+            "counts 1, 1, 0, 0: variance 1/4 over mean 1/2"
+        );
         assert_eq!(seen.dispersion.over_10s, None, "not one complete window");
     }
 

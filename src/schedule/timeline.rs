@@ -152,7 +152,8 @@ impl Timeline {
                     if length.is_some() || limit_s > Pattern::LONGEST_S {
                         return Err(Refusal::new(
                             format!("the profile is over before its request {count}"),
-                            "ask for fewer, or end it with `; hold` (its last rate goes on) or `; repeat` (it begins again)",
+                            "ask for fewer, or end it with `; hold` (its last rate goes on) or `; repeat` (it begins \
+                             again)",
                         ));
                     }
                 }
@@ -161,7 +162,12 @@ impl Timeline {
         };
         let spans = Spans::consecutive(warmup, window_end, cooldown);
         let most_in_window = extent.and_then(most_of);
-        Ok(Self { source: Source::Drawn { process, curve, seed }, spans, most_in_window, pattern: Some(Arc::new(pattern)) })
+        Ok(Self {
+            source: Source::Drawn { process, curve, seed },
+            spans,
+            most_in_window,
+            pattern: Some(Arc::new(pattern)),
+        })
     }
 
     /// The instants of a trace, without warm-up and cool-down.
@@ -300,7 +306,10 @@ enum Instants {
 
 impl Instants {
     fn new(process: Process, curve: &Curve, seed: Seed) -> Self {
-        Self::Drawn { unit: Box::new(UnitArrivals::new(process, seed.stream("arrivals").sequence())), walk: curve.walk() }
+        Self::Drawn {
+            unit: Box::new(UnitArrivals::new(process, seed.stream("arrivals").sequence())),
+            walk: curve.walk(),
+        }
     }
 
     fn advance(&mut self) -> Offset {

@@ -7,8 +7,9 @@ use crate::schedule::{Overlay, Pattern, Profile, Recorded};
 use crate::seed::Seed;
 use crate::units::Rate;
 
-/// `recorded` under `overlays`: what stood at t stands at F⁻¹(t·F(T)/T), F the integral of the overlays' factor f over the window [0, T). The rate
-/// around each instant is multiplied by f(t)·T/F(T), whose mean over the window is 1: as many requests, in the same order, in the same window.
+/// `recorded` under `overlays`: what stood at t stands at F⁻¹(t·F(T)/T), F the integral of the overlays' factor f
+/// over the window [0, T). The rate around each instant is multiplied by f(t)·T/F(T), whose mean over the window is
+/// 1: as many requests, in the same order, in the same window.
 ///
 /// Refused where an overlay adds: a trace has no rate of its own that something could be added to.
 pub(super) fn warped(recorded: Recorded, overlays: &[Overlay], seed: Seed) -> Result<Recorded, Refusal> {
@@ -52,14 +53,21 @@ mod tests {
 
     #[test]
     fn order_and_window_are_kept_under_any_overlay() {
-        for overlays in [&["ou sd=80% tau=2s"][..], &["bursts height=900% burst=1s calm=9s", "sine amp=100% period=7s"], &["noise sd=0%"]] {
+        for overlays in [
+            &["ou sd=80% tau=2s"][..],
+            &["bursts height=900% burst=1s calm=9s", "sine amp=100% period=7s"],
+            &["noise sd=0%"],
+        ] {
             let bent = bent(overlays);
             assert!(bent.instants().is_sorted() && bent.instants().iter().all(|at| *at < bent.end()), "{overlays:?}");
             assert_eq!(bent.instants().len(), 6_000);
         }
         let kept = bent(&["noise sd=0%"]);
         let off = |(one, other): (&Offset, &Offset)| one.as_nanos().abs_diff(other.as_nanos()) <= 1;
-        assert!(kept.instants().iter().zip(even(6_000, 60).instants()).all(off), "what varies by nothing moves nothing");
+        assert!(
+            kept.instants().iter().zip(even(6_000, 60).instants()).all(off),
+            "what varies by nothing moves nothing"
+        );
     }
 
     #[test]

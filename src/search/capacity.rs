@@ -59,32 +59,40 @@ pub(super) fn in_window(trial: &TrialView) -> Option<CompletionRate> {
     let completed_per_s = trial.throughput.requests_per_s.filter(|per_s| *per_s > 0.0)?;
     let tokens = trial.metrics.get(&Metric::OutputTokens).map(|row| &row.completed_only);
     let mean = tokens.and_then(|tokens| tokens.mean).filter(|mean| *mean > 0.0);
-    let by_tokens = trial.throughput.output_tokens_per_s.zip(mean).map(|(per_s, mean)| per_s / mean).filter(|per_s| *per_s > 0.0);
+    let by_tokens =
+        trial.throughput.output_tokens_per_s.zip(mean).map(|(per_s, mean)| per_s / mean).filter(|per_s| *per_s > 0.0);
     let per_s = by_tokens.unwrap_or(completed_per_s);
-    let lengths = tokens.filter(|_| by_tokens.is_some()).and_then(|tokens| mean_error(tokens.std?, tokens.mean?, tokens.count));
-    Some(match relative_error(trial, by_tokens.is_some()).map(|relative| libm::hypot(relative, lengths.unwrap_or(0.0))) {
-        Some(relative) => CompletionRate::within(per_s, relative),
-        None => CompletionRate::of_count(per_s, completed_per_s * trial.window.length_s()),
-    })
+    let lengths =
+        tokens.filter(|_| by_tokens.is_some()).and_then(|tokens| mean_error(tokens.std?, tokens.mean?, tokens.count));
+    Some(
+        match relative_error(trial, by_tokens.is_some()).map(|relative| libm::hypot(relative, lengths.unwrap_or(0.0))) {
+            Some(relative) => CompletionRate::within(per_s, relative),
+            None => CompletionRate::of_count(per_s, completed_per_s * trial.window.length_s()),
+        },
+    )
 }
 
 /// Half the 95 % interval of the mean of `count` independent values ÷ the mean.
 fn mean_error(std: f64, mean: f64, count: u64) -> Option<f64> {
-    let student = StudentsT::new(0.0, 1.0, count.checked_sub(1).filter(|degrees| *degrees > 0)? as f64).ok()?.inverse_cdf(0.975);
+    let student =
+        StudentsT::new(0.0, 1.0, count.checked_sub(1).filter(|degrees| *degrees > 0)? as f64).ok()?.inverse_cdf(0.975);
     (mean > 0.0).then(|| student * std / libm::sqrt(count as f64) / mean)
 }
 
 /// Half the 95 % interval of the rate ÷ the rate, by batch means.
 fn relative_error(trial: &TrialView, by_tokens: bool) -> Option<f64> {
     let (start_s, end_s) = (trial.window.start.as_secs(), trial.window.end.as_secs());
-    let inside = trial.samples.iter().filter(|sample| sample.start_s >= start_s && sample.start_s + sample.width_s <= end_s);
-    let amounts: Vec<f64> = inside.map(|sample| if by_tokens { sample.output_tokens } else { sample.completed as f64 }).collect();
+    let inside =
+        trial.samples.iter().filter(|sample| sample.start_s >= start_s && sample.start_s + sample.width_s <= end_s);
+    let amounts: Vec<f64> =
+        inside.map(|sample| if by_tokens { sample.output_tokens } else { sample.completed as f64 }).collect();
     let batches = amounts.len().min(MOST_BATCHES);
     if batches < LEAST_BATCHES {
         return None;
     }
     let each = amounts.len() / batches;
-    let means: Vec<f64> = amounts.chunks_exact(each).take(batches).map(|part| part.iter().sum::<f64>() / each as f64).collect();
+    let means: Vec<f64> =
+        amounts.chunks_exact(each).take(batches).map(|part| part.iter().sum::<f64>() / each as f64).collect();
     let count = means.len() as f64;
     let mean = means.iter().sum::<f64>() / count;
     let variance = means.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / (count - 1.0);

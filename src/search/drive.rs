@@ -1,4 +1,5 @@
-//! Owns the playing of a sweep: one session for all its loads, the next one issued while the cohort of the last is still followed.
+//! Owns the playing of a sweep: one session for all its loads, the next one issued while the cohort of the last is
+//! still followed.
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,23 +37,29 @@ pub struct Blueprint {
 }
 
 impl Blueprint {
-    /// The plan of load number `place` (from 0): its instants, lengths and prompts come from the streams of `probe/<place>`, so that no two
-    /// loads send the same prompt and no evidence is counted twice.
+    /// The plan of load number `place` (from 0): its instants, lengths and prompts come from the streams of
+    /// `probe/<place>`, so that no two loads send the same prompt and no evidence is counted twice.
     pub fn plan(&self, place: usize, point: &Point) -> Result<Plan, Refusal> {
         let seed = self.seed.derived(&format!("probe/{place}"));
         let extent = Extent::Duration(self.window);
         let load = match point.load {
-            PointLoad::Closed(in_flight) => Load::Closed(Closed::concurrent(in_flight, extent, point.discard, self.cooldown)?),
-            PointLoad::Open(rate) => Load::Open(Timeline::new(self.process, rate, extent, point.discard, self.cooldown, seed)),
+            PointLoad::Closed(in_flight) => {
+                Load::Closed(Closed::concurrent(in_flight, extent, point.discard, self.cooldown)?)
+            }
+            PointLoad::Open(rate) => {
+                Load::Open(Timeline::new(self.process, rate, extent, point.discard, self.cooldown, seed))
+            }
             PointLoad::Replay(scale) => {
-                let refuse = || Refusal::new("there is no trace to replay", "give one, as in --over time-scale trace.csv");
+                let refuse =
+                    || Refusal::new("there is no trace to replay", "give one, as in --over time-scale trace.csv");
                 Load::Open(Timeline::recorded(self.recorded.as_ref().ok_or_else(refuse)?.faster(scale)))
             }
         };
         let quota = self.quota.filter(|_| matches!(point.load, PointLoad::Open(_)));
         let mut workload = self.workload.clone();
         if self.recorded.is_some() {
-            // The text of a trace's prefix blocks is drawn by the salt alone: the same again would be found in the service's cache.
+            // The text of a trace's prefix blocks is drawn by the salt alone: the same again would be found in the
+            // service's cache.
             workload.salt = workload.salt.of(place);
         }
         Ok(Plan::new(load, workload, seed, quota))
@@ -65,8 +72,9 @@ impl Blueprint {
     }
 }
 
-/// Plays what is left of `sweep` after `trials`, and adds to them. `decided` makes of each trial what is kept, in the order played, as soon
-/// as it is final; `goes_on` is asked before each load. `None` where it was that ended the sweep.
+/// Plays what is left of `sweep` after `trials`, and adds to them. `decided` makes of each trial what is kept, in the
+/// order played, as soon as it is final; `goes_on` is asked before each load. `None` where it was that ended the
+/// sweep.
 pub async fn drive<P: Play>(
     player: &mut P,
     sweep: &Sweep,
@@ -78,7 +86,8 @@ pub async fn drive<P: Play>(
     let mut pending: Option<Followed<P::Settling>> = None;
     loop {
         let halted = !goes_on(trials);
-        let next = if halted { Next::Wait } else { sweep.next(trials, pending.as_ref().map(|followed| &followed.pending)) };
+        let next =
+            if halted { Next::Wait } else { sweep.next(trials, pending.as_ref().map(|followed| &followed.pending)) };
         match (next, pending.take()) {
             (Next::Play { point, rest }, before) => {
                 let place = trials.len() + usize::from(before.is_some());

@@ -6,8 +6,8 @@ use crate::metrics::{Known, LoadKind, ObjectiveJudgement, TrialView, VerdictResu
 use crate::search::signs::read_signs;
 use crate::search::stages::stage_sentences;
 use crate::search::{
-    CompletionRate, Finished, Knee, PointLoad, Reading, Sign, Stability, Steadiness, completion_rate, is_unanswered, stability_of,
-    steadiness, unloaded_per_s,
+    CompletionRate, Finished, Knee, PointLoad, Reading, Sign, Stability, Steadiness, completion_rate, is_unanswered,
+    stability_of, steadiness, unloaded_per_s,
 };
 use crate::units::{count, per_second, plain, seconds};
 
@@ -123,7 +123,8 @@ impl SweepFindings {
     #[must_use]
     pub fn of(trials: &[TrialView], fingerprints: &[String], finished: Option<Finished>) -> Self {
         let fingerprint = |place: usize| fingerprints.get(place).cloned().unwrap_or_default();
-        let mut points: Vec<_> = trials.iter().enumerate().map(|(place, trial)| PointFindings::of(trial, fingerprint(place))).collect();
+        let mut points: Vec<_> =
+            trials.iter().enumerate().map(|(place, trial)| PointFindings::of(trial, fingerprint(place))).collect();
         let saturation = saturation(&points);
         compare(&mut points, saturation.as_ref());
         let met = |trial: &&TrialView| trial.verdict.result == VerdictResult::Pass;
@@ -131,7 +132,10 @@ impl SweepFindings {
         let knee = Knee::of(&points, saturation.as_ref());
         let mut findings = Self {
             finished,
-            unloaded_per_s: trials.iter().find(|trial| trial.load.kind == LoadKind::Synchronous).and_then(unloaded_per_s),
+            unloaded_per_s: trials
+                .iter()
+                .find(|trial| trial.load.kind == LoadKind::Synchronous)
+                .and_then(unloaded_per_s),
             knee_per_s: knee.as_ref().and_then(|knee| knee.low_per_s),
             knee,
             saturation,
@@ -139,17 +143,23 @@ impl SweepFindings {
             points,
             sentences: Vec::new(),
         };
-        findings.sentences =
-            if findings.points.iter().any(|point| point.rate_per_s.is_some()) { findings.words(trials) } else { stage_sentences(trials) };
+        findings.sentences = if findings.points.iter().any(|point| point.rate_per_s.is_some()) {
+            findings.words(trials)
+        } else {
+            stage_sentences(trials)
+        };
         findings.sentences.extend(leftovers(trials));
         findings
     }
 
     fn words(&self, trials: &[TrialView]) -> Vec<String> {
         let mut sentences = Vec::new();
-        if let (Some(Finished::NoAnswer), Some(trial)) = (self.finished, trials.iter().find(|trial| is_unanswered(trial))) {
+        if let (Some(Finished::NoAnswer), Some(trial)) =
+            (self.finished, trials.iter().find(|trial| is_unanswered(trial)))
+        {
             sentences.push(format!(
-                "the sweep stopped at {}, of which nothing was answered: the target is lost, or still busy with what came before; look at \
+                "the sweep stopped at {}, of which nothing was answered: the target is lost, or still busy with what \
+                 came before; look at \
                  it, then go on with --resume",
                 trial.label
             ));
@@ -159,20 +169,32 @@ impl SweepFindings {
             let (figure, from) = (per_second(saturation.per_s), saturation.from.join(", "));
             sentences.push(match saturation.bound {
                 Bound::Measured => {
-                    format!("saturates at {figure} ({}–{}): what it completes when given more (from {from})", plain(low), plain(high))
+                    format!(
+                        "saturates at {figure} ({}–{}): what it completes when given more (from \
+                        {from})",
+                        plain(low),
+                        plain(high)
+                    )
                 }
                 Bound::AtLeast if self.points.iter().any(|point| point.stability == Some(Stability::Saturated)) => {
-                    format!("completes {figure} at least (from {from}), although a load looks saturated: measure it again, longer")
+                    format!(
+                        "completes {figure} at least (from {from}), although a load looks saturated: measure it \
+                        again, longer"
+                    )
                 }
                 Bound::AtLeast => {
-                    format!("completes {figure} at least, and no rate was seen to saturate it (from {from}); offer more with --rates")
+                    format!(
+                        "completes {figure} at least, and no rate was seen to saturate it (from {from}); offer \
+                        more with --rates"
+                    )
                 }
             });
         }
         sentences.extend(self.knee.as_ref().map(|knee| knee.sentence(&self.points)));
         sentences.extend(self.points.iter().filter_map(evidence));
         if let Some(met) = self.met_per_s {
-            sentences.push(format!("the objectives were met up to {}, the highest rate measured that did", per_second(met)));
+            sentences
+                .push(format!("the objectives were met up to {}, the highest rate measured that did", per_second(met)));
         } else if trials.iter().any(|trial| trial.verdict.result != VerdictResult::None) {
             sentences.push(undecided(trials));
         }
@@ -194,10 +216,12 @@ fn undecided(trials: &[TrialView]) -> String {
         let deciding = || trial.slo.objectives.iter().filter(|objective| objective.decides);
         trial.verdict.result == VerdictResult::Inconclusive && deciding().next().is_some() && deciding().all(within)
     };
-    let largest = trials.iter().filter(met).filter_map(|trial| PointLoad::of(&trial.load)?.rate_per_s()).reduce(f64::max);
+    let largest =
+        trials.iter().filter(met).filter_map(|trial| PointLoad::of(&trial.load)?.rate_per_s()).reduce(f64::max);
     match largest {
         Some(per_s) => format!(
-            "no rate was decided: each window has too few requests to be sure. The observed figures met the objectives up to {} (uncertified); \
+            "no rate was decided: each window has too few requests to be sure. The observed figures met the objectives \
+             up to {} (uncertified); \
              try a longer --duration",
             per_second(per_s)
         ),
@@ -211,7 +235,8 @@ fn leftovers(trials: &[TrialView]) -> Vec<String> {
     pairs
         .map(|pair| {
             format!(
-                "{} requests of {} were let go when its drain ended, and what the service still held of them stood before {}; give a longer \
+                "{} requests of {} were let go when its drain ended, and what the service still held of them stood \
+                 before {}; give a longer \
                  --drain",
                 count(pair[0].run_totals.unresolved),
                 pair[0].label,
@@ -223,17 +248,24 @@ fn leftovers(trials: &[TrialView]) -> Vec<String> {
 
 /// What was seen at a point that is not stable.
 fn evidence(point: &PointFindings) -> Option<String> {
-    let stability = point.stability.filter(|stability| matches!(stability, Stability::Strained | Stability::Saturated))?;
+    let stability =
+        point.stability.filter(|stability| matches!(stability, Stability::Strained | Stability::Saturated))?;
     let raised = point.signs.iter().filter(|reading| reading.raised);
     let seen: Vec<String> = raised
         .map(|reading| {
-            let show = |value: f64| if reading.sign == Sign::Trend { format!("{value:.2} s a second") } else { percent(value) };
+            let show = |value: f64| {
+                if reading.sign == Sign::Trend { format!("{value:.2} s a second") } else { percent(value) }
+            };
             format!("{} ({}, chance stays below {})", reading.sign.name(), show(reading.value), show(reading.limit))
         })
         .collect();
-    let fills = point.signs.iter().any(|reading| reading.sign == Sign::Deficit && reading.raised) && stability == Stability::Strained;
-    let advice =
-        if fills { "; latency hardly rises, as when answers are longer than what is discarded: try a longer --warmup" } else { "" };
+    let fills = point.signs.iter().any(|reading| reading.sign == Sign::Deficit && reading.raised)
+        && stability == Stability::Strained;
+    let advice = if fills {
+        "; latency hardly rises, as when answers are longer than what is discarded: try a longer --warmup"
+    } else {
+        ""
+    };
     Some(format!("{} at {}: {}{advice}", stability.name(), point.label, seen.join("; ")))
 }
 
@@ -244,7 +276,9 @@ fn percent(share: f64) -> String {
 
 fn saturation(points: &[PointFindings]) -> Option<Saturation> {
     let rate = |point: &PointFindings| point.completion.map_or(0.0, |rate| rate.per_s);
-    let best = |kind: &dyn Fn(&&PointFindings) -> bool| points.iter().filter(kind).max_by(|one, other| rate(one).total_cmp(&rate(other)));
+    let best = |kind: &dyn Fn(&&PointFindings) -> bool| {
+        points.iter().filter(kind).max_by(|one, other| rate(one).total_cmp(&rate(other)))
+    };
     let is_saturated = |point: &&PointFindings| point.stability == Some(Stability::Saturated);
     let is_closed = |point: &&PointFindings| point.concurrency.is_some_and(|in_flight| in_flight > 1);
     let held = best(&|point| point.stability == Some(Stability::Stable));
@@ -254,7 +288,8 @@ fn saturation(points: &[PointFindings]) -> Option<Saturation> {
         && points.iter().any(|point| is_saturated(&point))
         && held.is_none_or(|held| held.rate_per_s.unwrap_or(0.0) <= rate(full) * HELD_ABOVE)
     {
-        let agreeing: Vec<&PointFindings> = points.iter().filter(|point| is_saturated(point) || is_closed(point)).collect();
+        let agreeing: Vec<&PointFindings> =
+            points.iter().filter(|point| is_saturated(point) || is_closed(point)).collect();
         return pooled(&agreeing, full.completion?);
     }
     let most = best(&|point| point.stability == Some(Stability::Stable) || is_closed(point))?;
@@ -276,12 +311,14 @@ fn pooled(full: &[&PointFindings], best: CompletionRate) -> Option<Saturation> {
         .iter()
         .map(|(_, rate)| ((rate.interval95_per_s[1] - rate.interval95_per_s[0]) / 2.0).max(LEAST_ERROR * rate.per_s))
         .collect();
-    let (least, most) = halves.iter().fold((f64::INFINITY, 0.0_f64), |(least, most), half| (least.min(*half), most.max(*half)));
+    let (least, most) =
+        halves.iter().fold((f64::INFINITY, 0.0_f64), |(least, most), half| (least.min(*half), most.max(*half)));
     let alike = most <= ALIKE * least;
     let weights: Vec<f64> = halves.iter().map(|half| if alike { 1.0 } else { 1.0 / (half * half) }).collect();
     let sum: f64 = weights.iter().sum();
     let per_s = agreeing.iter().zip(&weights).map(|((_, rate), weight)| weight * rate.per_s).sum::<f64>() / sum;
-    let variance = halves.iter().zip(&weights).map(|(half, weight)| weight * weight * half * half).sum::<f64>() / (sum * sum);
+    let variance =
+        halves.iter().zip(&weights).map(|(half, weight)| weight * weight * half * half).sum::<f64>() / (sum * sum);
     let chosen = weights.iter().map(|weight| weight / sum * (1.0 - weight / sum)).sum::<f64>() * 4.0 / BATCH_DEGREES;
     let half = libm::sqrt(variance * if alike { 1.0 } else { 1.0 + chosen });
     let from = agreeing.iter().map(|(point, _)| point.label.clone()).collect();
@@ -299,12 +336,15 @@ fn compare(points: &mut [PointFindings], saturation: Option<&Saturation>) {
         point.stability == Some(Stability::Saturated)
             || point.concurrency.is_some_and(|in_flight| saturation.from.contains(&point.label) && in_flight > 1)
     };
-    let least = points.iter().filter(full).filter_map(|point| Some(point.completion?.interval95_per_s[1])).fold(low, f64::min);
+    let least =
+        points.iter().filter(full).filter_map(|point| Some(point.completion?.interval95_per_s[1])).fold(low, f64::min);
     for point in points {
         let Some(per_s) = point.rate_per_s else { continue };
         match point.stability {
             Some(Stability::TooShort) if per_s < least => point.stability = Some(Stability::Stable),
-            Some(Stability::Stable) if per_s > high && saturation.bound == Bound::Measured => point.stability = Some(Stability::TooShort),
+            Some(Stability::Stable) if per_s > high && saturation.bound == Bound::Measured => {
+                point.stability = Some(Stability::TooShort)
+            }
             _ => {}
         }
     }

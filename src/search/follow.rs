@@ -6,7 +6,8 @@ use std::pin::Pin;
 use crate::error::Error;
 use crate::metrics::Trial;
 
-/// Awaits `playing`, and meanwhile hands the trial of the load `before` it to `keep` as soon as that is decided: what is decided is kept at once.
+/// Awaits `playing`, and meanwhile hands the trial of the load `before` it to `keep` as soon as that is decided: what
+/// is decided is kept at once.
 pub(super) async fn alongside<B, S, F>(
     mut playing: Pin<&mut F>,
     before: Option<(B, Pin<Box<S>>)>,

@@ -24,14 +24,18 @@ pub struct Knee {
 impl Knee {
     /// The knee that `points` show; none without an open load that was answered.
     pub(super) fn of(points: &[PointFindings], saturation: Option<&Saturation>) -> Option<Self> {
-        let tried: Vec<(f64, Stability)> = points.iter().filter_map(|point| point.rate_per_s.zip(point.stability)).collect();
+        let tried: Vec<(f64, Stability)> =
+            points.iter().filter_map(|point| point.rate_per_s.zip(point.stability)).collect();
         if tried.is_empty() {
             return None;
         }
         let low = knee(&tried);
         let above = |per_s: &f64| low.is_none_or(|low| *per_s > low);
-        let saturated = tried.iter().filter(|(_, stability)| *stability == Stability::Saturated).map(|(per_s, _)| *per_s);
-        let bound = saturation.filter(|saturation| saturation.bound == Bound::Measured).map(|saturation| saturation.interval95_per_s[1]);
+        let saturated =
+            tried.iter().filter(|(_, stability)| *stability == Stability::Saturated).map(|(per_s, _)| *per_s);
+        let bound = saturation
+            .filter(|saturation| saturation.bound == Bound::Measured)
+            .map(|saturation| saturation.interval95_per_s[1]);
         let high = saturated.chain(bound).filter(above).reduce(f64::min);
         let open = |point: &&PointFindings| {
             let between = point.rate_per_s.is_some_and(|per_s| above(&per_s) && high.is_none_or(|high| per_s < high));
@@ -46,19 +50,31 @@ impl Knee {
     /// That for people, with what to do.
     pub(super) fn sentence(&self, points: &[PointFindings]) -> String {
         let list = self.undecided_per_s.iter().map(|per_s| per_second(*per_s)).collect::<Vec<_>>().join(", ");
-        let longer = self.tells_in_s.map_or_else(String::new, |window_s| format!("; --duration {window_s}s would tell"));
-        let open = if list.is_empty() { String::new() } else { format!("; its window is too short to tell at {list}{longer}") };
+        let longer =
+            self.tells_in_s.map_or_else(String::new, |window_s| format!("; --duration {window_s}s would tell"));
+        let open = if list.is_empty() {
+            String::new()
+        } else {
+            format!("; its window is too short to tell at {list}{longer}")
+        };
         let raised = points.iter().any(|point| point.stability == Some(Stability::Saturated));
         match (self.low_per_s, self.high_per_s) {
             (Some(low), Some(high)) if list.is_empty() => {
                 let above = if raised { "is not carried" } else { "was never completed" };
                 format!("knee at {}: the highest stable rate; {} and more {above}", per_second(low), per_second(high))
             }
-            (Some(low), Some(high)) => format!("knee at {} at least (stable), below {}{open}", per_second(low), per_second(high)),
-            (Some(low), None) => format!("knee at {} at least: stable, and no higher rate saturates{open}", per_second(low)),
+            (Some(low), Some(high)) => {
+                format!("knee at {} at least (stable), below {}{open}", per_second(low), per_second(high))
+            }
+            (Some(low), None) => {
+                format!("knee at {} at least: stable, and no higher rate saturates{open}", per_second(low))
+            }
             (None, _) if self.undecided_per_s.is_empty() => {
                 let lowest = points.iter().filter_map(|point| point.rate_per_s).fold(f64::INFINITY, f64::min);
-                format!("no knee: signs of saturation are raised from the lowest rate on, {}; try lower --rates", per_second(lowest))
+                format!(
+                    "no knee: signs of saturation are raised from the lowest rate on, {}; try lower --rates",
+                    per_second(lowest)
+                )
             }
             (None, Some(high)) => format!("knee not known, but below {}{open}", per_second(high)),
             (None, None) => format!("knee not known{open}"),
@@ -105,13 +121,24 @@ mod tests {
                 "knee at 1.00/s: the highest",
             ),
             (
-                vec![point(1.0, Stable, None), point(2.0, TooShort, one), point(3.0, Strained, two), point(4.0, Saturated, None)],
+                vec![
+                    point(1.0, Stable, None),
+                    point(2.0, TooShort, one),
+                    point(3.0, Strained, two),
+                    point(4.0, Saturated, None),
+                ],
                 (Some(1.0), Some(4.0)),
                 vec![2.0, 3.0],
                 Some(120.0),
                 "--duration 120s would tell",
             ),
-            (vec![point(1.0, TooShort, one), point(2.0, Stable, None)], (Some(2.0), None), vec![], None, "no higher rate saturates"),
+            (
+                vec![point(1.0, TooShort, one), point(2.0, Stable, None)],
+                (Some(2.0), None),
+                vec![],
+                None,
+                "no higher rate saturates",
+            ),
             (vec![point(1.0, TooShort, one)], (None, None), vec![1.0], Some(82.0), "knee not known"),
             (vec![point(1.0, Saturated, None)], (None, Some(1.0)), vec![], None, "try lower --rates"),
         ] {

@@ -25,7 +25,8 @@ pub enum Over {
 
 impl Over {
     /// Each, with its name on the command line.
-    pub const NAMES: [(Self, &str); 3] = [(Self::Rate, "rate"), (Self::Concurrency, "concurrency"), (Self::TimeScale, "time-scale")];
+    pub const NAMES: [(Self, &str); 3] =
+        [(Self::Rate, "rate"), (Self::Concurrency, "concurrency"), (Self::TimeScale, "time-scale")];
 
     /// The level at `value`, in the unit of the axis; whole where there are no parts.
     #[must_use]
@@ -114,7 +115,9 @@ impl std::str::FromStr for Over {
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let known = Self::NAMES.into_iter().find(|(_, name)| *name == text.trim());
         let names = Self::NAMES.map(|(_, name)| name).join(", ");
-        known.map(|(over, _)| over).ok_or_else(|| Refusal::new(format!("`{text}` cannot be searched over"), format!("accepted is {names}")))
+        known
+            .map(|(over, _)| over)
+            .ok_or_else(|| Refusal::new(format!("`{text}` cannot be searched over"), format!("accepted is {names}")))
     }
 }
 

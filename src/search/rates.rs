@@ -7,7 +7,8 @@ use crate::workload::Closed;
 /// The most loads of one list.
 const MOST: usize = 1_000;
 
-/// Reads `1,2,4.5` or `1..10:0.5` (ends included), or a mix of both, each rate as in `12.5/s`, `90/min` or `12.5`. Sorted, each once.
+/// Reads `1,2,4.5` or `1..10:0.5` (ends included), or a mix of both, each rate as in `12.5/s`, `90/min` or `12.5`.
+/// Sorted, each once.
 pub fn parse_rates(text: &str) -> Result<Vec<Rate>, Refusal> {
     let mut rates = rates_as_given(text)?;
     rates.sort_by(|one, other| one.per_s().total_cmp(&other.per_s()));
@@ -56,9 +57,17 @@ pub fn parse_concurrencies(text: &str) -> Result<Vec<u32>, Refusal> {
     };
     let mut seen = Vec::new();
     for part in text.split(',') {
-        let number = part.trim().parse().ok().filter(|number| (1..=Closed::MOST).contains(number)).ok_or_else(|| refuse(part))?;
+        let number = part
+            .trim()
+            .parse()
+            .ok()
+            .filter(|number| (1..=Closed::MOST).contains(number))
+            .ok_or_else(|| refuse(part))?;
         if seen.contains(&number) {
-            return Err(Refusal::new(format!("{number} stands twice"), "give each number of requests in flight once, as in 1,50,100"));
+            return Err(Refusal::new(
+                format!("{number} stands twice"),
+                "give each number of requests in flight once, as in 1,50,100",
+            ));
         }
         seen.push(number);
     }

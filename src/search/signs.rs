@@ -112,10 +112,12 @@ pub fn read_signs(trial: &TrialView) -> Vec<Reading> {
     let window_s = trial.window.length_s();
     let over_n = |variance: f64| SURE * libm::sqrt(variance / n as f64);
     let mut readings = Vec::new();
-    let mut note = |sign, value: Option<f64>, limit: f64| readings.extend(value.map(|value| Reading::new(sign, value, limit)));
+    let mut note =
+        |sign, value: Option<f64>, limit: f64| readings.extend(value.map(|value| Reading::new(sign, value, limit)));
     let quarters = quarters(trial);
     let trend = quarters.map(|[first_s, _, third_s, _]| (third_s - first_s) / (0.5 * window_s));
-    let medians_vary = |[first_s, _, third_s, _]: [f64; 4]| over_n(2.0 * 4.0 * 1.25 * 1.25) * first_s.min(third_s) / (0.5 * window_s);
+    let medians_vary =
+        |[first_s, _, third_s, _]: [f64; 4]| over_n(2.0 * 4.0 * 1.25 * 1.25) * first_s.min(third_s) / (0.5 * window_s);
     let trend_limit = quarters.map_or(0.0, medians_vary).max(over_n(3.4));
     let deficit = trial.throughput.requests_per_s.map(|per_s| 1.0 - per_s * window_s / n as f64);
     note(Sign::Deficit, deficit, over_n(2.0));
@@ -157,7 +159,8 @@ pub(super) fn knee(tried: &[(f64, Stability)]) -> Option<f64> {
 /// Growth of requests in flight over the window, in requests per second; none where it holds fewer than six samples.
 fn growth_per_s(trial: &TrialView) -> Option<f64> {
     let (start_s, end_s) = (trial.window.start.as_secs(), trial.window.end.as_secs());
-    let inside = trial.samples.iter().filter(|sample| sample.start_s >= start_s && sample.start_s + sample.width_s <= end_s);
+    let inside =
+        trial.samples.iter().filter(|sample| sample.start_s >= start_s && sample.start_s + sample.width_s <= end_s);
     let in_flight: Vec<f64> = inside.map(|sample| sample.in_flight).collect();
     let third = in_flight.len() / 3;
     if third < 2 {

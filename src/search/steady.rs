@@ -21,7 +21,8 @@ const SURE: f64 = 1.645;
 /// A longer window is proposed for a range larger than this one by so much: a longer one wanders further.
 const LONGER: f64 = 1.2;
 /// Arrivals after which an overload of [`OVERLOAD`] shows as a deficit: 2 ((1.96 + 1.645) (1 + δ) ÷ δ)².
-const SHOWS_AFTER: f64 = 2.0 * (1.96 + SURE) * (1.96 + SURE) * ((1.0 + OVERLOAD) / OVERLOAD) * ((1.0 + OVERLOAD) / OVERLOAD);
+const SHOWS_AFTER: f64 =
+    2.0 * (1.96 + SURE) * (1.96 + SURE) * ((1.0 + OVERLOAD) / OVERLOAD) * ((1.0 + OVERLOAD) / OVERLOAD);
 
 /// How far the number in flight moved, and how far it would have moved at a rate above the capacity.
 ///
@@ -44,15 +45,17 @@ pub struct Steadiness {
 /// What `trial` of an open load shows; none with fewer than five samples.
 #[must_use]
 pub fn steadiness(trial: &TrialView) -> Option<Steadiness> {
-    let filled_s = mean_e2e_s(trial).map_or(f64::INFINITY, |mean_s| FILLING_TIMES * mean_s).min(trial.window.start.as_secs());
+    let filled_s =
+        mean_e2e_s(trial).map_or(f64::INFINITY, |mean_s| FILLING_TIMES * mean_s).min(trial.window.start.as_secs());
     let end_s = trial.window.end.as_secs();
     let inside = |sample: &&SamplePoint| sample.start_s >= filled_s && sample.start_s + sample.width_s <= end_s;
     let samples: Vec<&SamplePoint> = trial.samples.iter().filter(inside).collect();
     if samples.len() < LEAST_SAMPLES {
         return None;
     }
-    let (low, high) =
-        samples.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), sample| (low.min(sample.in_flight), high.max(sample.in_flight)));
+    let (low, high) = samples
+        .iter()
+        .fold((f64::INFINITY, 0.0_f64), |(low, high), sample| (low.min(sample.in_flight), high.max(sample.in_flight)));
     let arrivals = samples.iter().map(|sample| sample.scheduled).sum::<u64>() as f64;
     let many = samples.len() as f64;
     let cv = trial.load.process.as_deref().and_then(|text| text.parse::<Process>().ok()).map_or(0.0, Process::cv);
@@ -100,18 +103,24 @@ mod tests {
                 *held += (free_s.min(second as f64 + 1.0) - at_s.max(second as f64)).max(0.0);
             }
         }
-        let (low, high) = held.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), held| (low.min(*held), high.max(*held)));
+        let (low, high) =
+            held.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), held| (low.min(*held), high.max(*held)));
         high - low
     }
 
     #[test]
     fn a_rate_above_the_capacity_stays_below_the_limit_once_in_twenty_windows() {
-        for (rate, seconds, even, share) in
-            [(20.0, 20, false, 0.06), (21.0, 20, false, 0.04), (20.0, 80, false, 0.06), (24.0, 40, false, 0.01), (21.0, 60, true, 0.0)]
-        {
+        for (rate, seconds, even, share) in [
+            (20.0, 20, false, 0.06),
+            (21.0, 20, false, 0.04),
+            (20.0, 80, false, 0.06),
+            (24.0, 40, false, 0.01),
+            (21.0, 60, true, 0.0),
+        ] {
             let cv = if even { 0.0 } else { 1.0 };
             let (by_chance, by_drift) = limits(cv, rate * seconds as f64, seconds as f64);
-            let below = (0..400).filter(|seed| range(rate, 20.0, seconds, *seed, even) < by_chance.max(by_drift)).count();
+            let below =
+                (0..400).filter(|seed| range(rate, 20.0, seconds, *seed, even) < by_chance.max(by_drift)).count();
             // Of 400 windows with probability 0.05, 20 ± 4.4.
             assert!(below as f64 <= (share + 0.02) * 400.0, "{rate}/s over {seconds} s: {below} of 400");
         }

@@ -1,5 +1,5 @@
-//! Owns the course of a sweep: from the trials so far to the next load, or to the end. Pure, so that it plays alike in virtual time,
-//! live, and after a crash.
+//! Owns the course of a sweep: from the trials so far to the next load, or to the end. Pure, so that it plays alike
+//! in virtual time, live, and after a crash.
 
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ const DISCARD_AFTER_DRAIN: f64 = 0.7;
 const DISCARD_TIMES: f64 = 2.0;
 /// Windows that a discard takes at most.
 const MOST_DISCARD: f64 = 4.0;
-/// The rates of an automatic sweep begin above this share of the capacity, or above the synchronous rate where that is lower.
+/// The rates of an automatic sweep begin above this share of the capacity, or above the synchronous rate where that
+/// is lower.
 const LOWEST_SHARE: f64 = 0.2;
 /// A bracket around the knee narrower than this is not divided again.
 const LEAST_STEP: f64 = 1.02;
@@ -48,8 +49,9 @@ pub struct Sweep {
     pub course: Course,
     /// The measured window of each.
     pub window: Duration,
-    /// Discarded before each window; without it 0.3 of the window (0.7 after an overload), and at least twice the time that requests spent
-    /// in the system at the rate before (three times that of a lone request before the throughput load).
+    /// Discarded before each window; without it 0.3 of the window (0.7 after an overload), and at least twice the
+    /// time that requests spent in the system at the rate before (three times that of a lone request before the
+    /// throughput load).
     pub discard: Option<Duration>,
 }
 
@@ -129,7 +131,8 @@ impl Sweep {
         }
     }
 
-    /// About how long it sends, in seconds: discards and windows of all its loads. Slow answers and draining come on top.
+    /// About how long it sends, in seconds: discards and windows of all its loads. Slow answers and draining come on
+    /// top.
     #[must_use]
     pub fn about_s(&self) -> f64 {
         let window_s = self.window.as_secs_f64();
@@ -141,7 +144,9 @@ impl Sweep {
         if pending.is_some_and(|pending| matches!(pending.point.load, PointLoad::Closed(_))) {
             return Next::Wait;
         }
-        let (Some(first), second) = (trials.first(), trials.get(1)) else { return self.play(PointLoad::Closed(1), trials, None) };
+        let (Some(first), second) = (trials.first(), trials.get(1)) else {
+            return self.play(PointLoad::Closed(1), trials, None);
+        };
         let Some(second) = second else {
             return match unloaded_per_s(first) {
                 Some(_) => self.play(PointLoad::Closed(Closed::THROUGHPUT), trials, None),
@@ -152,13 +157,17 @@ impl Sweep {
             return Next::Finish(Finished::NoAnswer);
         };
         let tried = tried(trials);
-        let rates: Vec<f64> =
-            tried.iter().map(|tried| tried.per_s).chain(pending.and_then(|pending| pending.point.load.rate_per_s())).collect();
+        let rates: Vec<f64> = tried
+            .iter()
+            .map(|tried| tried.per_s)
+            .chain(pending.and_then(|pending| pending.point.load.rate_per_s()))
+            .collect();
         if rates.len() >= points as usize {
             return if pending.is_some() { Next::Wait } else { Next::Finish(Finished::Played) };
         }
         let saturated = tried.iter().any(|tried| tried.stability == Stability::Saturated);
-        let climb = Climb { points, unloaded_per_s: unloaded, full_per_s: full.per_s, most_per_s: most.map(Rate::per_s) };
+        let climb =
+            Climb { points, unloaded_per_s: unloaded, full_per_s: full.per_s, most_per_s: most.map(Rate::per_s) };
         if !saturated && let Some(rung) = climb.next_rung(&rates) {
             return if pending.is_some_and(|pending| is_backlogged(pending, trials)) {
                 Next::Wait
@@ -265,14 +274,16 @@ impl Climb {
         self.most_per_s.is_some_and(|most| most < self.full_per_s)
     }
 
-    /// The lowest rung above every rate of `rates`: geometric from the synchronous rate to that of throughput, both excluded; with a limit
-    /// below, up to the limit.
+    /// The lowest rung above every rate of `rates`: geometric from the synchronous rate to that of throughput, both
+    /// excluded; with a limit below, up to the limit.
     fn next_rung(&self, rates: &[f64]) -> Option<f64> {
         let most = self.most_per_s.filter(|_| self.limits());
         let top = most.unwrap_or(self.full_per_s);
         let bottom = self.unloaded_per_s.min(LOWEST_SHARE * top);
         let parts = self.rungs() + u32::from(most.is_none());
-        let rung = |place: u32| if place == parts { top } else { bottom * libm::pow(top / bottom, f64::from(place) / f64::from(parts)) };
+        let rung = |place: u32| {
+            if place == parts { top } else { bottom * libm::pow(top / bottom, f64::from(place) / f64::from(parts)) }
+        };
         let highest = rates.iter().copied().fold(0.0, f64::max);
         // The rates played were rounded to what can be read.
         (1..=self.rungs()).map(rung).find(|per_s| significant(*per_s, 3) > highest)
@@ -283,8 +294,8 @@ impl Climb {
         self.most_per_s.is_some_and(|most| highest >= most * (1.0 - 1e-9))
     }
 
-    /// A rate that must saturate if the throughput load told the capacity, by so much that a window of `window_s` shows it; from there up
-    /// by half, should it not.
+    /// A rate that must saturate if the throughput load told the capacity, by so much that a window of `window_s`
+    /// shows it; from there up by half, should it not.
     fn above(&self, highest: f64, window_s: f64) -> Option<f64> {
         let visible = 4.5 / libm::sqrt((self.full_per_s * window_s).max(1.0));
         let first = self.full_per_s * (1.0 / (1.0 - visible.min(0.5))).max(1.1);
@@ -294,20 +305,23 @@ impl Climb {
     }
 }
 
-/// A rate that halves (on a log scale) the bracket of the knee: the knee so far, and the lowest rate above it that is not stable, or the
-/// capacity if that is lower. None when trials of `window_s` could not tell its ends apart.
+/// A rate that halves (on a log scale) the bracket of the knee: the knee so far, and the lowest rate above it that is
+/// not stable, or the capacity if that is lower. None when trials of `window_s` could not tell its ends apart.
 fn refined(tried: &[Tried], full_per_s: f64, window_s: f64) -> Option<f64> {
     let pairs: Vec<(f64, Stability)> = tried.iter().map(|tried| (tried.per_s, tried.stability)).collect();
     let Some(below) = knee(&pairs) else { return tried.iter().map(|tried| tried.per_s / 2.0).reduce(f64::min) };
-    let above = pairs.iter().filter(|(per_s, stability)| *per_s > below && *stability != Stability::Stable).map(|(per_s, _)| *per_s);
+    let above = pairs
+        .iter()
+        .filter(|(per_s, stability)| *per_s > below && *stability != Stability::Stable)
+        .map(|(per_s, _)| *per_s);
     // What was held is no capacity: then the closed loop was the limit, not the service.
     let above = above.chain((below < full_per_s).then_some(full_per_s)).reduce(f64::min)?;
     let noise = libm::sqrt(2.0 / (below * window_s).max(1.0));
     (above / below > (1.0 + noise).max(LEAST_STEP)).then(|| libm::sqrt(above * below))
 }
 
-/// Whether far more is in flight at the end of a load than steady state holds, rate × the time in the system seen so far: then it may
-/// have saturated, and nothing higher is offered until that is known.
+/// Whether far more is in flight at the end of a load than steady state holds, rate × the time in the system seen so
+/// far: then it may have saturated, and nothing higher is offered until that is known.
 fn is_backlogged(pending: &Pending, trials: &[TrialView]) -> bool {
     let Some(per_s) = pending.point.load.rate_per_s() else { return false };
     // Without an earlier trial there is no telling what is much.

@@ -6,11 +6,16 @@ use std::time::Duration;
 use crate::sim::live::Inner;
 
 /// Upper bounds in seconds, as vLLM has them.
-const TTFT_S: &[f64] =
-    &[0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0, 160.0, 640.0, 2560.0];
-const PER_TOKEN_S: &[f64] = &[0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0];
-const E2E_S: &[f64] =
-    &[0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 7680.0];
+const TTFT_S: &[f64] = &[
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0,
+    160.0, 640.0, 2560.0,
+];
+const PER_TOKEN_S: &[f64] =
+    &[0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0];
+const E2E_S: &[f64] = &[
+    0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0, 240.0, 480.0, 960.0,
+    1920.0, 7680.0,
+];
 
 /// A cumulative histogram in the making.
 #[derive(Debug, Clone)]
@@ -95,7 +100,8 @@ impl Page {
     }
 }
 
-/// What the engine says of itself. `model` is as it stands inside a JSON text, which escapes what a label needs escaped.
+/// What the engine says of itself. `model` is as it stands inside a JSON text, which escapes what a label needs
+/// escaped.
 pub(super) fn exposition(inner: &Inner, model: &str) -> String {
     let (gauges, counters, latencies) = (inner.engine.gauges(), inner.engine.counters(), &inner.latencies);
     let mut page = Page { text: String::with_capacity(8 << 10), labels: format!(r#"model_name="{model}",engine="0""#) };
@@ -108,22 +114,40 @@ pub(super) fn exposition(inner: &Inner, model: &str) -> String {
         ("prompt_tokens_total", "Number of prefill tokens processed.", counters.prompt_tokens),
         ("generation_tokens_total", "Number of generation tokens processed.", counters.generated_tokens),
         ("num_preemptions_total", "Cumulative number of preemption from the engine.", counters.preemptions),
-        ("prefix_cache_queries_total", "Prefix cache queries, in terms of number of queried tokens.", counters.cache_queried_tokens),
-        ("prefix_cache_hits_total", "Prefix cache hits, in terms of number of cached tokens.", counters.cache_hit_tokens),
+        (
+            "prefix_cache_queries_total",
+            "Prefix cache queries, in terms of number of queried tokens.",
+            counters.cache_queried_tokens,
+        ),
+        (
+            "prefix_cache_hits_total",
+            "Prefix cache hits, in terms of number of cached tokens.",
+            counters.cache_hit_tokens,
+        ),
     ] {
         page.one(name, "counter", help, value as f64);
     }
     page.head("request_success_total", "counter", "Count of successfully processed requests.");
-    for (reason, value) in [("length", counters.finished - inner.stopped), ("stop", inner.stopped), ("abort", counters.cancelled)] {
+    for (reason, value) in
+        [("length", counters.finished - inner.stopped), ("stop", inner.stopped), ("abort", counters.cancelled)]
+    {
         page.line("request_success_total", &format!(r#",finished_reason="{reason}""#), value as f64);
     }
-    page.histogram("time_to_first_token_seconds", "Histogram of time to first token in seconds.", &latencies.first_token);
+    page.histogram(
+        "time_to_first_token_seconds",
+        "Histogram of time to first token in seconds.",
+        &latencies.first_token,
+    );
     page.histogram(
         "time_per_output_token_seconds",
         "Histogram of time per output token in seconds (older name).",
         &latencies.between_tokens,
     );
-    page.histogram("inter_token_latency_seconds", "Histogram of inter-token latency in seconds.", &latencies.between_tokens);
+    page.histogram(
+        "inter_token_latency_seconds",
+        "Histogram of inter-token latency in seconds.",
+        &latencies.between_tokens,
+    );
     page.histogram("e2e_request_latency_seconds", "Histogram of e2e request latency in seconds.", &latencies.whole);
     page.text
 }

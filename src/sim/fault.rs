@@ -42,17 +42,26 @@ impl Fault {
     /// Every form with what it does, for help and for refusals. `N` counts tokens.
     pub const FORMS: &[(&str, &str)] = &[
         ("status:CODE", "answers with this status, 400 to 599 (429 and 503 with Retry-After: 1)"),
-        ("refuse", "accepts the connection and resets it at once (a refusal to connect is a port where nobody listens)"),
+        (
+            "refuse",
+            "accepts the connection and resets it at once (a refusal to connect is a port where nobody listens)",
+        ),
         ("cut:N", "ends the answer in order after N tokens, without finish reason and [DONE]"),
         ("drop:N", "closes the connection (FIN) after N tokens, inside the answer"),
         ("reset:N", "resets the connection (RST) after N tokens"),
-        ("stall:AT,FOR", "from AT after the start, for FOR, the whole server writes no token; all go out at its end (stall:10s,2s)"),
+        (
+            "stall:AT,FOR",
+            "from AT after the start, for FOR, the whole server writes no token; all go out at its end (stall:10s,2s)",
+        ),
         ("hang", "takes the request and never answers"),
         ("never-ends", "sends tokens until the client leaves"),
         ("error:N", "an error object inside the stream after N tokens, status 200"),
         ("malformed:N", "an event that is not JSON after N tokens, then goes on"),
         ("garbage", "answers with bytes that are not HTTP"),
-        ("split", "cuts the stream at odd places: inside UTF-8 and CRLF; with comments and events of several data lines"),
+        (
+            "split",
+            "cuts the stream at odd places: inside UTF-8 and CRLF; with comments and events of several data lines",
+        ),
         ("slow-first-byte:TIME", "sends the whole answer, its head included, this much later"),
         ("coalesce:N", "N tokens an event, at the instant of the last"),
         ("reasoning:N", "the first N tokens as reasoning_content"),
@@ -172,7 +181,8 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn new(faults: &[Fault], seed: Seed) -> Self {
-        let dice = faults.iter().enumerate().map(|(place, fault)| (*fault, seed.stream(&format!("faults/{place}")))).collect();
+        let dice =
+            faults.iter().enumerate().map(|(place, fault)| (*fault, seed.stream(&format!("faults/{place}")))).collect();
         let stalls = faults.iter().filter_map(|fault| match fault.kind {
             Kind::Stall { from, length } => Some((Offset::from(from), Offset::from(from).plus(length))),
             _ => None,
@@ -293,7 +303,8 @@ mod tests {
     #[test]
     fn every_form_in_the_help_is_read_and_written_back() {
         for (form, _) in Fault::FORMS {
-            let text = form.replace("CODE", "429").replace("AT,FOR", "10s,500ms").replace("TIME", "5s").replace('N', "3");
+            let text =
+                form.replace("CODE", "429").replace("AT,FOR", "10s,500ms").replace("TIME", "5s").replace('N', "3");
             assert_eq!(text.parse::<Fault>().map(|fault| fault.to_string()), Ok(text.clone()), "{form}");
         }
         assert_eq!("status:500@10%".parse::<Fault>().map(|fault| fault.to_string()).as_deref(), Ok("status:500@10%"));

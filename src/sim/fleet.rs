@@ -23,8 +23,8 @@ pub enum Routing {
     RoundRobin,
     /// The one with the fewest requests in it; among equals the next in turn.
     LeastLoaded,
-    /// The one that the hash of the prompt's first prefix block says, so that what begins alike stays on one replica; without blocks that of
-    /// its session; a request that has neither goes anywhere, by chance.
+    /// The one that the hash of the prompt's first prefix block says, so that what begins alike stays on one replica;
+    /// without blocks that of its session; a request that has neither goes anywhere, by chance.
     PrefixHash,
 }
 
@@ -80,8 +80,8 @@ impl Replica {
 }
 
 impl Fleet {
-    /// `count` servers of `profile` at rest. The first draws from `seed` itself, as it would alone, replica k from `seed.derived("replica/<k>")`,
-    /// the router from `seed.stream("routing")`.
+    /// `count` servers of `profile` at rest. The first draws from `seed` itself, as it would alone, replica k from
+    /// `seed.derived("replica/<k>")`, the router from `seed.stream("routing")`.
     pub(super) fn new(profile: Profile, count: NonZeroU32, routing: Routing, seed: Seed) -> Self {
         let own = |number: u32| if number == 0 { seed } else { seed.derived(&format!("replica/{number}")) };
         Self {
@@ -152,15 +152,16 @@ impl Fleet {
         }
     }
 
-    /// Lets the next event of a service that was brought happen; `tell` takes the place of each request that it answers.
+    /// Lets the next event of a service that was brought happen; `tell` takes the place of each request that it
+    /// answers.
     pub(super) fn advance_brought(&mut self, replica: usize, tell: impl FnMut(u64, Reply)) {
         if let Station::Brought(brought) = &mut self.replicas[replica].station {
             brought.advance(tell);
         }
     }
 
-    /// The fleet as it stands, with what is in it but nobody who waits for it; `None` where answers are known on arrival, so that draining
-    /// changes nothing.
+    /// The fleet as it stands, with what is in it but nobody who waits for it; `None` where answers are known on
+    /// arrival, so that draining changes nothing.
     pub(super) fn without_clients(&self) -> Option<Self> {
         let alone = |replica: &Replica| match &replica.station {
             Station::Simple(_) => None,
@@ -181,7 +182,8 @@ fn share(bits: u64, count: usize) -> usize {
     ((u128::from(bits) * count as u128) >> 64) as usize
 }
 
-/// Ids of blocks are small numbers in order; each bit of theirs moves every bit of this (the finaliser of `SplitMix64`).
+/// Ids of blocks are small numbers in order; each bit of theirs moves every bit of this (the finaliser of
+/// `SplitMix64`).
 const fn mixed(key: u64) -> u64 {
     let key = (key ^ (key >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let key = (key ^ (key >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

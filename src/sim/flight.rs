@@ -285,7 +285,9 @@ fn write_reply(record: &mut Record, reply: Reply, streamed: bool) {
     (exchange.first_event, exchange.first_token, exchange.first_answer) = (Some(first), Some(first), Some(first));
     (exchange.last_token, exchange.events) = (Some(last), tokens);
     let (gaps, span_ns) = (u64::from(tokens - 1), last.as_nanos() - first.as_nanos());
-    let micros = |gap: u64| (first.as_nanos() + (u128::from(span_ns) * u128::from(gap) / u128::from(gaps.max(1))) as u64) / 1_000;
+    let micros = |gap: u64| {
+        (first.as_nanos() + (u128::from(span_ns) * u128::from(gap) / u128::from(gaps.max(1))) as u64) / 1_000
+    };
     let gap_us = |gap: u64| u32::try_from(micros(gap + 1) - micros(gap)).unwrap_or(u32::MAX);
     exchange.event_gaps_us = (0..gaps).map(gap_us).collect();
 }

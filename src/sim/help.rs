@@ -56,13 +56,21 @@ pub fn help_sim() -> String {
             setup.kv_tokens()
         );
     }
-    text.push_str("\nWhat follows for prompts of 512 tokens that share nothing, and 128 output tokens\n(closed form):\n\n");
+    text.push_str(
+        "\nWhat follows for prompts of 512 tokens that share nothing, and 128 output tokens\n(closed form):\n\n",
+    );
     _ = writeln!(text, "  {:<13}{:>12}{:>12}{:>14}", "", "TTFT alone", "TPOT alone", "saturates at");
     for preset in Preset::ALL {
         let setup = Setup::of(preset);
         let (ttft_ms, tpot_ms) = (setup.zero_load_ttft_s(512) * 1e3, setup.zero_load_tpot_s(512, 128) * 1e3);
         let most = setup.saturation_per_s(512, 128).map_or_else(|| "-".to_owned(), |per_s| format!("{per_s:.1}/s"));
-        _ = writeln!(text, "  {:<13}{:>12}{:>12}{most:>14}", preset.name(), format!("{ttft_ms:.1} ms"), format!("{tpot_ms:.2} ms"));
+        _ = writeln!(
+            text,
+            "  {:<13}{:>12}{:>12}{most:>14}",
+            preset.name(),
+            format!("{ttft_ms:.1} ms"),
+            format!("{tpot_ms:.2} ms")
+        );
     }
     text.push_str(
         "\nsmall is no real server. The others are derived, not measured: Llama 3.1's\n\
@@ -106,7 +114,12 @@ mod tests {
         let text = help_sim();
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let one = words(&text);
-        assert!(Profile::FORMS.iter().chain(Setup::KEYS).all(|(form, what)| one.contains(form) && one.contains(&words(what))));
+        assert!(
+            Profile::FORMS
+                .iter()
+                .chain(Setup::KEYS)
+                .all(|(form, what)| one.contains(form) && one.contains(&words(what)))
+        );
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         assert!(text.contains("6.99 ms") && text.contains("29.51 us"), "{text}");
     }

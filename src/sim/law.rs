@@ -11,7 +11,8 @@ use crate::seed;
 use crate::units::parse_duration;
 
 /// What a law's text may be.
-pub(crate) const ACCEPTED: &str = "20ms, exp:20ms, lognormal:20ms,0.5, gamma:20ms,0.5, hyper:20ms,2 (mean, coefficient of variation), \
+pub(crate) const ACCEPTED: &str = "20ms, exp:20ms, lognormal:20ms,0.5, gamma:20ms,0.5, hyper:20ms,2 (mean, coefficient \
+    of variation), \
      pareto:20ms,2.5 or pareto:20ms,1.5,1000 (mean, shape, largest ÷ smallest value)";
 
 /// The law of a span of time, mean 0 to 1 hour, drawn in whole nanoseconds.
@@ -59,7 +60,10 @@ impl Law {
         if variation > 0.0 && variation <= 10.0 {
             Self::new(mean, Shape::Lognormal(variation))
         } else {
-            Err(Refusal::new(format!("a coefficient of variation of {variation} is out of range"), "accepted is above 0 to 10"))
+            Err(Refusal::new(
+                format!("a coefficient of variation of {variation} is out of range"),
+                "accepted is above 0 to 10",
+            ))
         }
     }
 
@@ -68,7 +72,10 @@ impl Law {
         if variation > 0.0 && variation <= 10.0 {
             Self::new(mean, Shape::Gamma(variation))
         } else {
-            Err(Refusal::new(format!("a coefficient of variation of {variation} is out of range"), "accepted is above 0 to 10"))
+            Err(Refusal::new(
+                format!("a coefficient of variation of {variation} is out of range"),
+                "accepted is above 0 to 10",
+            ))
         }
     }
 
@@ -79,7 +86,10 @@ impl Law {
         if variation > 1.0 && variation <= 10.0 {
             Self::new(mean, Shape::Hyperexponential(variation))
         } else {
-            Err(Refusal::new(format!("a coefficient of variation of {variation} is out of range"), "accepted is above 1 to 10"))
+            Err(Refusal::new(
+                format!("a coefficient of variation of {variation} is out of range"),
+                "accepted is above 1 to 10",
+            ))
         }
     }
 
@@ -93,10 +103,16 @@ impl Law {
     /// the law with the cut.
     pub fn pareto_cut(mean: Duration, shape: f64, cut: f64) -> Result<Self, Refusal> {
         if !(shape > 1.0 && shape <= 100.0) {
-            return Err(Refusal::new(format!("a Pareto shape of {shape} is out of range"), "accepted is above 1 to 100"));
+            return Err(Refusal::new(
+                format!("a Pareto shape of {shape} is out of range"),
+                "accepted is above 1 to 100",
+            ));
         }
         if cut.is_nan() || cut <= 1.0 {
-            return Err(Refusal::new(format!("a cut at {cut} times the smallest value is out of range"), "accepted is above 1"));
+            return Err(Refusal::new(
+                format!("a cut at {cut} times the smallest value is out of range"),
+                "accepted is above 1",
+            ));
         }
         let power = |exponent: f64| if cut.is_finite() { libm::exp(exponent * libm::log(cut)) } else { 0.0 };
         let beyond = power(-shape);
@@ -112,7 +128,10 @@ impl Law {
 
     fn new(mean: Duration, shape: Shape) -> Result<Self, Refusal> {
         if mean > Duration::from_hours(1) {
-            return Err(Refusal::new(format!("a mean of {} s is out of range", mean.as_secs_f64()), "accepted is 0 to 1h"));
+            return Err(Refusal::new(
+                format!("a mean of {} s is out of range", mean.as_secs_f64()),
+                "accepted is 0 to 1h",
+            ));
         }
         Ok(Self { mean_ns: u64::try_from(mean.as_nanos()).unwrap_or(u64::MAX), shape })
     }

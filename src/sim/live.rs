@@ -101,7 +101,8 @@ impl Coming {
         }
     }
 
-    /// The instant of token number `token`, from 1; `None` while it is not known. Numbers never go down from call to call.
+    /// The instant of token number `token`, from 1; `None` while it is not known. Numbers never go down from call to
+    /// call.
     pub(super) fn at(&mut self, token: u32) -> Option<Offset> {
         match self {
             Self::Known { instants, taken, last, .. } => {
@@ -137,8 +138,8 @@ impl Coming {
     }
 }
 
-/// An engine that goes with a clock. Its steps count from where they should have ended, however late somebody looks, so that a slow
-/// machine delays tokens but takes none of the engine's capacity.
+/// An engine that goes with a clock. Its steps count from where they should have ended, however late somebody looks,
+/// so that a slow machine delays tokens but takes none of the engine's capacity.
 pub(super) struct Live {
     inner: RefCell<Inner>,
     /// Told when an engine at rest got work.
@@ -199,8 +200,15 @@ impl Live {
         while inner.engine.next_event().is_some_and(|event| event < at) {
             inner.advance(at);
         }
-        let inbox =
-            Inbox { arrived: at, last: None, instants: VecDeque::new(), cached_tokens: None, stops: false, ended: false, waker: None };
+        let inbox = Inbox {
+            arrived: at,
+            last: None,
+            instants: VecDeque::new(),
+            cached_tokens: None,
+            stops: false,
+            ended: false,
+            waker: None,
+        };
         let place = inner.free.pop().unwrap_or(inner.inboxes.len());
         if let Err(too_long) = inner.engine.arrive(at, Request { tag: place as u64, ..request }) {
             if place < inner.inboxes.len() {
@@ -230,7 +238,8 @@ impl Live {
     pub(super) async fn drive(&self, timers: &Timers) {
         loop {
             match self.next_event() {
-                // Only an arrival begins a step of an engine at rest; whoever else arrives during a step waits for its end.
+                // Only an arrival begins a step of an engine at rest; whoever else arrives during a step waits for
+                // its end.
                 None => self.woken.notified().await,
                 Some(at) => timers.sleep_until(at).await,
             }

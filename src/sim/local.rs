@@ -15,8 +15,9 @@ use crate::sim::{DEFAULT_OUTPUT_TOKENS, Fault, MODEL_NAME, Profile};
 use crate::units::Offset;
 use crate::workload::{Outline, RequestSpec};
 
-/// Answers calls from a simulated server after tokio sleeps (whole milliseconds). Faults strike by order of sending, as over sockets, and leave
-/// the outcome that an HTTP client would; `split`, `no-role`, `no-done` and `garbage`'s bytes have no meaning without bytes.
+/// Answers calls from a simulated server after tokio sleeps (whole milliseconds). Faults strike by order of sending,
+/// as over sockets, and leave the outcome that an HTTP client would; `split`, `no-role`, `no-done` and `garbage`'s
+/// bytes have no meaning without bytes.
 pub struct ModelClient {
     desk: Desk,
     faults: Faults,
@@ -57,7 +58,12 @@ impl ModelClient {
     /// A client of a fresh model.
     #[must_use]
     pub fn new(profile: Profile, faults: &[Fault], seed: Seed) -> Self {
-        Self { desk: Desk::new(profile, seed), faults: Faults::new(faults, seed), sequence: Cell::new(0), own: OnceCell::new() }
+        Self {
+            desk: Desk::new(profile, seed),
+            faults: Faults::new(faults, seed),
+            sequence: Cell::new(0),
+            own: OnceCell::new(),
+        }
     }
 
     /// Waits until `at` of the model's own clock; the instant on the caller's.
@@ -70,7 +76,8 @@ impl ModelClient {
         *self.own.get_or_init(|| clock)
     }
 
-    /// The instant of token number `token`. There is no task that drives an engine here: whoever waits for it lets it advance.
+    /// The instant of token number `token`. There is no task that drives an engine here: whoever waits for it lets it
+    /// advance.
     async fn reach(&self, coming: &mut Coming, token: u32, clock: RunClock) -> Offset {
         loop {
             if let Some(at) = coming.at(token) {
@@ -99,7 +106,8 @@ impl ModelClient {
             None => {}
         }
         let asked = if call.outline.output_tokens == 0 { DEFAULT_OUTPUT_TOKENS } else { call.outline.output_tokens };
-        let Ok(coming) = self.desk.arrive(arrived, Request::unique(Request::NOBODY, call.outline.input_tokens, asked)) else {
+        let Ok(coming) = self.desk.arrive(arrived, Request::unique(Request::NOBODY, call.outline.input_tokens, asked))
+        else {
             exchange.headers = Some(self.until(clock, due(arrived)).await);
             exchange.status = Some(400);
             return failed(FailureClass::Status, "status 400");
@@ -135,8 +143,11 @@ impl ModelClient {
         }
         exchange.finish_reason = Some(if call.outline.output_tokens == 0 { "stop" } else { "length" }.into());
         if !fate.no_usage {
-            exchange.usage =
-                Some(Usage { input_tokens: call.outline.input_tokens, output_tokens: tokens, cached_tokens: coming.cached_tokens() });
+            exchange.usage = Some(Usage {
+                input_tokens: call.outline.input_tokens,
+                output_tokens: tokens,
+                cached_tokens: coming.cached_tokens(),
+            });
         }
         if tokens == 0 { failed(FailureClass::Empty, "no token") } else { Outcome::Completed }
     }
@@ -186,8 +197,12 @@ mod tests {
 
     fn call(output_tokens: u32) -> LocalCall {
         let profile = "delay:ttft=20ms,itl=5ms".parse().unwrap();
-        let outline = Outline { id: 0, class: "default".into(), session: None, turn: None, input_tokens: 7, output_tokens };
-        ModelClient::prepare(&LocalTarget::new(profile), RequestSpec { outline, prompt: String::new(), counted_tokens: None })
+        let outline =
+            Outline { id: 0, class: "default".into(), session: None, turn: None, input_tokens: 7, output_tokens };
+        ModelClient::prepare(
+            &LocalTarget::new(profile),
+            RequestSpec { outline, prompt: String::new(), counted_tokens: None },
+        )
     }
 
     async fn exchange(fault: Option<&str>) -> Exchange {
@@ -209,7 +224,10 @@ mod tests {
     async fn without_sockets_the_instants_are_those_of_the_model() {
         let seen = exchange(None).await;
         assert_eq!(seen.outcome, Outcome::Completed);
-        assert_eq!((millis(seen.headers), millis(seen.first_token), millis(seen.last_token)), (Some(0), Some(20), Some(35)));
+        assert_eq!(
+            (millis(seen.headers), millis(seen.first_token), millis(seen.last_token)),
+            (Some(0), Some(20), Some(35))
+        );
         assert_eq!(seen.event_gaps_us, [5_000; 3]);
         assert_eq!(seen.usage.map(|usage| (usage.input_tokens, usage.output_tokens)), Some((7, 4)));
     }
@@ -228,7 +246,11 @@ mod tests {
             ("empty", FailureClass::Empty, 0),
         ] {
             let seen = exchange(Some(fault)).await;
-            assert!(matches!(&seen.outcome, Outcome::Failed(failure) if failure.class == class), "{fault}: {:?}", seen.outcome);
+            assert!(
+                matches!(&seen.outcome, Outcome::Failed(failure) if failure.class == class),
+                "{fault}: {:?}",
+                seen.outcome
+            );
             assert_eq!(seen.events, events, "{fault}");
         }
     }
@@ -241,7 +263,11 @@ mod tests {
         assert_eq!((millis(slow.headers), millis(slow.first_token)), (Some(5_000), Some(5_020)));
         for fault in ["hang", "never-ends"] {
             let endless = exchange(Some(fault)).await;
-            assert_eq!((endless.outcome, endless.ended), (Outcome::Abandoned, None), "{fault}: still going after a minute");
+            assert_eq!(
+                (endless.outcome, endless.ended),
+                (Outcome::Abandoned, None),
+                "{fault}: still going after a minute"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Owns the pretend server: a batching engine and simple queues, the same in virtual time, without sockets, and over HTTP.
+//! Owns the pretend server: a batching engine and simple queues, the same in virtual time, without sockets, and over
+//! HTTP.
 
 pub mod engine;
 mod exposition;

@@ -11,8 +11,8 @@ use crate::sim::Law;
 use crate::sim::profile::Simple;
 use crate::units::Offset;
 
-/// A simple simulated server without sockets. Whoever drives it (virtual time or the HTTP server) hands in arrivals in order; the k-th
-/// arrival gets the k-th draw, so that truth is the same on every machine and in both.
+/// A simple simulated server without sockets. Whoever drives it (virtual time or the HTTP server) hands in arrivals
+/// in order; the k-th arrival gets the k-th draw, so that truth is the same on every machine and in both.
 #[derive(Debug)]
 pub(super) struct Model {
     state: State,
@@ -37,8 +37,8 @@ enum State {
 }
 
 impl Model {
-    /// A model at rest. All draws come from `seed.stream("service")`: for a delay, arrival k draws its TTFT and then its gaps from
-    /// `.at(k)`; for a queue, arrival k has draw k of `.sequence()`.
+    /// A model at rest. All draws come from `seed.stream("service")`: for a delay, arrival k draws its TTFT and then
+    /// its gaps from `.at(k)`; for a queue, arrival k has draw k of `.sequence()`.
     pub(super) fn new(simple: Simple, seed: Seed) -> Self {
         let stream = seed.stream("service");
         let state = match simple {
@@ -52,8 +52,8 @@ impl Model {
         Self { state, latest: Offset::ZERO }
     }
 
-    /// Takes the next request in at `at` and says when its tokens come. Arrivals are in order; one that is not counts as coming
-    /// together with the one before.
+    /// Takes the next request in at `at` and says when its tokens come. Arrivals are in order; one that is not counts
+    /// as coming together with the one before.
     pub(super) fn arrive(&mut self, at: Offset) -> Answer {
         let at = at.max(self.latest);
         self.latest = at;
@@ -66,14 +66,16 @@ impl Model {
                 }
                 let mut generator = Box::new(stream.at(number));
                 let first_token = at.plus(Duration::from_nanos(ttft.draw_ns(&mut *generator)));
-                let gaps = if itl.is_constant() { Gaps::Even(itl.mean()) } else { Gaps::Drawn { law: *itl, generator } };
+                let gaps =
+                    if itl.is_constant() { Gaps::Even(itl.mean()) } else { Gaps::Drawn { law: *itl, generator } };
                 Answer { first_token, gaps }
             }
             State::Queue { service, draws, free } => {
                 let service_ns = service.draw_ns(&mut **draws);
                 let mut departure = at.plus(Duration::from_nanos(service_ns));
                 if let Some(mut earliest) = free.peek_mut() {
-                    departure = Offset::from_nanos(earliest.0.max(at.as_nanos())).plus(Duration::from_nanos(service_ns));
+                    departure =
+                        Offset::from_nanos(earliest.0.max(at.as_nanos())).plus(Duration::from_nanos(service_ns));
                     *earliest = Reverse(departure.as_nanos());
                 }
                 Answer { first_token: departure, gaps: Gaps::Burst }
@@ -172,8 +174,10 @@ mod tests {
     #[test]
     fn a_queue_serves_in_order_of_arrival_on_the_first_free_server() {
         let mut model = model("mdc:servers=2,service=50ms", 1);
-        let departures: Vec<u64> =
-            [0u64, 10, 20, 30, 200].into_iter().map(|ms| millis(model.arrive(Offset::from_nanos(ms * 1_000_000)).first_token())).collect();
+        let departures: Vec<u64> = [0u64, 10, 20, 30, 200]
+            .into_iter()
+            .map(|ms| millis(model.arrive(Offset::from_nanos(ms * 1_000_000)).first_token()))
+            .collect();
         assert_eq!(departures, [50, 60, 100, 110, 250]);
     }
 

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::metrics::{self, Concurrency, Course, Ended, Frame, LiveCounts, LoadFacts, Play, Steering, StopRule, Summary, Trial};
+use crate::metrics::{
+    self, Concurrency, Course, Ended, Frame, LiveCounts, LoadFacts, Play, Steering, StopRule, Summary, Trial,
+};
 use crate::record::{Exchange, Outcome, Record, Usage};
 use crate::seed::Seed;
 use crate::sim::engine::Request;
@@ -119,7 +121,13 @@ impl Session {
     }
 
     /// The same; `hear` is told everything in the order in which it happens.
-    fn play_through(&mut self, plan: &Plan, streamed: bool, steering: Steering, hear: impl FnMut(Told)) -> (Played, Steering) {
+    fn play_through(
+        &mut self,
+        plan: &Plan,
+        streamed: bool,
+        steering: Steering,
+        hear: impl FnMut(Told),
+    ) -> (Played, Steering) {
         let names = (self.targets.as_slice(), Arc::clone(&self.model_name));
         let ear = RefCell::new(Ear { steering, hear });
         let released = Released::default();
@@ -162,7 +170,10 @@ impl Session {
 }
 
 /// What is told of a segment while it is played.
-#[expect(clippy::large_enum_variant, reason = "handed on once, never stored: a box would cost each request an allocation")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "handed on once, never stored: a box would cost each request an allocation"
+)]
 enum Told {
     /// A request settled.
     Settled(Record),
@@ -364,11 +375,16 @@ impl<F: FnMut(Record), E: FnMut(Told)> Segment<'_, F, E> {
         let usage = Usage { input_tokens: outline.input_tokens, output_tokens: tokens, cached_tokens: None };
         let origin_of_all = self.flight.origin();
         let prefix = self.plan.prefix(id);
-        let replica = self.flight.fleet().route(later(origin_of_all, at), prefix.ids.first().copied().or(outline.session));
+        let replica =
+            self.flight.fleet().route(later(origin_of_all, at), prefix.ids.first().copied().or(outline.session));
         let known = match self.flight.fleet().station(replica) {
             Station::Simple(model) => {
                 let answer = model.arrive(later(origin_of_all, at));
-                Some(if self.streamed { streamed(answer, origin_of_all, at, tokens) } else { whole(answer, origin_of_all, tokens) })
+                Some(if self.streamed {
+                    streamed(answer, origin_of_all, at, tokens)
+                } else {
+                    whole(answer, origin_of_all, tokens)
+                })
             }
             Station::Engine(_) | Station::Brought(_) => None,
         };
@@ -395,10 +411,18 @@ impl<F: FnMut(Record), E: FnMut(Told)> Segment<'_, F, E> {
             },
         };
         if let Station::Brought(_) = self.flight.fleet().station(replica) {
-            self.flight.call(record, Call { tag: 0, input_tokens: outline.input_tokens, output_tokens: tokens }, replica);
+            self.flight.call(
+                record,
+                Call { tag: 0, input_tokens: outline.input_tokens, output_tokens: tokens },
+                replica,
+            );
         } else if stepped {
             let asked = Request::unique(Request::NOBODY, outline.input_tokens, tokens);
-            self.flight.ask(record, Request { blocks: &prefix.ids, block_tokens: prefix.block_tokens, ..asked }, replica);
+            self.flight.ask(
+                record,
+                Request { blocks: &prefix.ids, block_tokens: prefix.block_tokens, ..asked },
+                replica,
+            );
         } else {
             self.flight.sent(record, replica);
         }
@@ -435,7 +459,8 @@ fn streamed(answer: Answer, origin: Offset, sent: Offset, tokens: u32) -> Exchan
 
 /// The instants of an answer that comes whole with its last token, counted from `origin`.
 fn whole(answer: Answer, origin: Offset, tokens: u32) -> Exchange {
-    let last = if answer.is_burst() { Some(answer.first_token()) } else { answer.instants().take(tokens as usize).last() };
+    let last =
+        if answer.is_burst() { Some(answer.first_token()) } else { answer.instants().take(tokens as usize).last() };
     let ended = last.map(|at| Offset::from_nanos(at.as_nanos() - origin.as_nanos()));
     Exchange { headers: ended, ended, ..Exchange::default() }
 }

@@ -8,8 +8,10 @@ use crate::sim::engine::{Preset, Setup};
 use crate::sim::law;
 use crate::units::parse_duration;
 
-const ACCEPTED: &str = "accepted is small, 8b-h100, 8b-a100, 70b-4xh100 (each also with limits, as in 8b-h100:max_seqs=64), delay, \
-     delay:ttft=20ms,itl=5ms (each also exp:20ms or lognormal:20ms,0.5), mmc:servers=4,service=100ms, mdc:servers=2,service=50ms or \
+const ACCEPTED: &str = "accepted is small, 8b-h100, 8b-a100, 70b-4xh100 (each also with limits, as in \
+    8b-h100:max_seqs=64), delay, \
+     delay:ttft=20ms,itl=5ms (each also exp:20ms or lognormal:20ms,0.5), mmc:servers=4,service=100ms, \
+     mdc:servers=2,service=50ms or \
      queue:servers=2,service=lognormal:50ms,1.7; \
      tonnage help sim says what they are";
 
@@ -45,7 +47,10 @@ impl Profile {
         ("70b-4xh100", Preset::Llama70bOnFourH100.sentence()),
         ("8b-h100:max_seqs=64", "an engine with limits of your own; several are separated by commas"),
         ("delay", "lognormal, CV 0.1: 20 ms to the first token, 5 ms to each further one"),
-        ("delay:ttft=20ms,itl=5ms", "pure delay (M/G/∞): no request waits for another; each law also exp:20ms or lognormal:20ms,0.5"),
+        (
+            "delay:ttft=20ms,itl=5ms",
+            "pure delay (M/G/∞): no request waits for another; each law also exp:20ms or lognormal:20ms,0.5",
+        ),
         (
             "mmc:servers=4,service=100ms",
             "FIFO queue, exponential service; the whole answer leaves at once, so TTFT = E2E = time in the system",
@@ -160,13 +165,17 @@ fn fields<const N: usize>(text: &str, keys: [&str; N]) -> Result<[String; N], St
     let mut current: Option<usize> = None;
     for part in text.split(',') {
         if let Some((key, value)) = part.split_once('=') {
-            let index = keys.iter().position(|known| *known == key.trim()).ok_or_else(|| format!("`{}` is not a key here", key.trim()))?;
+            let index = keys
+                .iter()
+                .position(|known| *known == key.trim())
+                .ok_or_else(|| format!("`{}` is not a key here", key.trim()))?;
             if values[index].replace(value.trim().to_owned()).is_some() {
                 return Err(format!("`{}` is given twice", keys[index]));
             }
             current = Some(index);
         } else {
-            let value = current.and_then(|index| values[index].as_mut()).ok_or_else(|| format!("`{part}` lacks its key"))?;
+            let value =
+                current.and_then(|index| values[index].as_mut()).ok_or_else(|| format!("`{part}` lacks its key"))?;
             value.push(',');
             value.push_str(part.trim());
         }
@@ -213,7 +222,10 @@ mod tests {
         assert_eq!(long.parse(), Ok(Profile::modest_delay()));
         assert_eq!("engine:small".parse(), Ok(Profile::small()));
         assert!(Preset::ALL.iter().all(|preset| Profile::FORMS.iter().any(|(text, _)| *text == preset.name())));
-        assert_eq!("delay:itl=exp:5ms,ttft=0".parse::<Profile>().map(|p| p.to_string()).as_deref(), Ok("delay:ttft=0s,itl=exp:5ms"));
+        assert_eq!(
+            "delay:itl=exp:5ms,ttft=0".parse::<Profile>().map(|p| p.to_string()).as_deref(),
+            Ok("delay:ttft=0s,itl=exp:5ms")
+        );
     }
 
     #[test]

@@ -1,12 +1,13 @@
-//! Owns `Script`: the body of one answer, event by event, each with the token it waits for. Pure: bytes, no sockets, no time.
+//! Owns `Script`: the body of one answer, event by event, each with the token it waits for. Pure: bytes, no sockets,
+//! no time.
 
 use crate::client::Endpoint;
 use crate::sim::fault::{Break, Fate};
 
 /// The words of every answer, one token each. Some are not ASCII, so that a stream can be cut inside a character.
 pub(super) const WORDS: [&str; 16] = [
-    " the", " traffic", " naïve", " of", " tokens", " runs", " über", " open", " loops", " and", " waits", " 数据", " for", " nobody",
-    " at", " all",
+    " the", " traffic", " naïve", " of", " tokens", " runs", " über", " open", " loops", " and", " waits", " 数据",
+    " for", " nobody", " at", " all",
 ];
 
 /// What one request asks for, as far as the answer depends on it.
@@ -63,11 +64,22 @@ impl<'a> Script<'a> {
             _ => wish.output_tokens,
         };
         let breaks = fate.breaks.filter(|(after, _)| *after <= tokens);
-        Self { wish, fate, prefix, tokens, sent: 0, breaks, started: false, over: false, cached_tokens: None, ending: Ending::Whole }
+        Self {
+            wish,
+            fate,
+            prefix,
+            tokens,
+            sent: 0,
+            breaks,
+            started: false,
+            over: false,
+            cached_tokens: None,
+            ending: Ending::Whole,
+        }
     }
 
-    /// The number of the token, from 1, with which the next write is due; `None` when the answer is over. What needs no token comes with
-    /// the first.
+    /// The number of the token, from 1, with which the next write is due; `None` when the answer is over. What needs
+    /// no token comes with the first.
     pub(super) fn next_token(&self) -> Option<u32> {
         (!self.over).then(|| self.next_end().max(1))
     }
@@ -115,12 +127,17 @@ impl<'a> Script<'a> {
                 Break::Error => {
                     // As vLLM ends a stream whose engine has failed.
                     out.extend_from_slice(
-                        br#"data: {"error":{"message":"injected fault","type":"InternalServerError","param":null,"code":500}}"#,
+                        concat!(
+                            r#"data: {"error":{"message":"injected fault","type":"InternalServerError","#,
+                            r#""param":null,"code":500}}"#
+                        )
+                        .as_bytes(),
                     );
                     out.extend_from_slice(b"\n\n");
                     return self.done(out);
                 }
-                Break::Malformed => out.extend_from_slice(b"data: {\"id\":\"chatcmpl-broken\",\"choices\":[{\"delta\":{\"content\":\n\n"),
+                Break::Malformed => out
+                    .extend_from_slice(b"data: {\"id\":\"chatcmpl-broken\",\"choices\":[{\"delta\":{\"content\":\n\n"),
             }
         }
         if self.sent == self.tokens {
@@ -213,14 +230,19 @@ fn write_identity(out: &mut Vec<u8>, wish: &Wish, chunk: bool, model: &str) {
         (Endpoint::Chat, false) => ("chatcmpl", "chat.completion"),
         (Endpoint::Completions, _) => ("cmpl", "text_completion"),
     };
-    let identity = format!(r#"{{"id":"{kind}-{:032x}","object":"{object}","created":{},"model":"{model}","#, wish.sequence, wish.created_s);
+    let identity = format!(
+        r#"{{"id":"{kind}-{:032x}","object":"{object}","created":{},"model":"{model}","#,
+        wish.sequence, wish.created_s
+    );
     out.extend_from_slice(identity.as_bytes());
 }
 
 fn write_usage(out: &mut Vec<u8>, prompt: u32, output: u32, cached: Option<u32>) {
     let total = u64::from(prompt) + u64::from(output);
-    let details = cached.map_or_else(String::new, |cached| format!(r#","prompt_tokens_details":{{"cached_tokens":{cached}}}"#));
-    let usage = format!(r#""usage":{{"prompt_tokens":{prompt},"total_tokens":{total},"completion_tokens":{output}{details}}}"#);
+    let details =
+        cached.map_or_else(String::new, |cached| format!(r#","prompt_tokens_details":{{"cached_tokens":{cached}}}"#));
+    let usage =
+        format!(r#""usage":{{"prompt_tokens":{prompt},"total_tokens":{total},"completion_tokens":{output}{details}}}"#);
     out.extend_from_slice(usage.as_bytes());
 }
 
@@ -242,7 +264,10 @@ pub(super) fn whole_tokens(wish: &Wish, fate: &Fate) -> u32 {
 pub(super) fn whole(wish: &Wish, model: &str, fate: &Fate, cached_tokens: Option<u32>) -> (Vec<u8>, u32) {
     let tokens = whole_tokens(wish, fate);
     if let Some((after, Break::Error)) = fate.breaks.filter(|(after, _)| *after <= tokens) {
-        return (br#"{"error":{"message":"injected fault","type":"InternalServerError","param":null,"code":500}}"#.to_vec(), after);
+        return (
+            br#"{"error":{"message":"injected fault","type":"InternalServerError","param":null,"code":500}}"#.to_vec(),
+            after,
+        );
     }
     let mut out = Vec::with_capacity(320 + tokens as usize * 7);
     write_identity(&mut out, wish, false, model);
@@ -273,8 +298,8 @@ pub(super) fn whole(wish: &Wish, model: &str, fate: &Fate, cached_tokens: Option
     (out, tokens)
 }
 
-/// Rewrites a stream of whole events as oddly as SSE allows: CRLF lines, a comment before each event, and the JSON of each event over
-/// two `data:` lines (a line end is white space there).
+/// Rewrites a stream of whole events as oddly as SSE allows: CRLF lines, a comment before each event, and the JSON of
+/// each event over two `data:` lines (a line end is white space there).
 pub(super) fn odd_lines(events: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(events.len() * 2);
     let text = String::from_utf8_lossy(events);
@@ -282,7 +307,9 @@ pub(super) fn odd_lines(events: &[u8]) -> Vec<u8> {
         out.extend_from_slice(b": a comment\r\n");
         let data = event.strip_prefix("data: ").unwrap_or(event);
         match data.split_once(r#","choices""#) {
-            Some((before, after)) => out.extend_from_slice(format!("data: {before},\r\ndata:\"choices\"{after}\r\n\r\n").as_bytes()),
+            Some((before, after)) => {
+                out.extend_from_slice(format!("data: {before},\r\ndata:\"choices\"{after}\r\n\r\n").as_bytes())
+            }
             None => out.extend_from_slice(format!("data: {data}\r\n\r\n").as_bytes()),
         }
     }

@@ -40,7 +40,12 @@ impl Burst {
     #[must_use]
     pub(super) fn grown(self, factor: f64) -> Self {
         let Self { length_s, rate_per_s, rest_per_s, poisson_per_s } = self;
-        Self { length_s, rate_per_s: rate_per_s * factor, rest_per_s: rest_per_s * factor, poisson_per_s: poisson_per_s * factor }
+        Self {
+            length_s,
+            rate_per_s: rate_per_s * factor,
+            rest_per_s: rest_per_s * factor,
+            poisson_per_s: poisson_per_s * factor,
+        }
     }
 }
 

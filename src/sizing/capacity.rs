@@ -47,7 +47,10 @@ impl RateInterval {
     pub fn new(low: Rate, best: Rate, high: Option<Rate>) -> Result<Self, Refusal> {
         if low > best || high.is_some_and(|high| best > high) {
             return Err(Refusal::new(
-                format!("the rates {low}, {best} and {} are out of order", high.map_or_else(|| "none".to_owned(), |high| high.to_string())),
+                format!(
+                    "the rates {low}, {best} and {} are out of order",
+                    high.map_or_else(|| "none".to_owned(), |high| high.to_string())
+                ),
                 "accepted is lower bound ≤ best estimate ≤ upper bound",
             ));
         }
@@ -160,7 +163,10 @@ fn not_said() -> Option<String> {
 fn no_answer(finished: Option<&str>) -> Option<Refusal> {
     let refuse = |why: &str, what: &str| Some(Refusal::new(why, what));
     match finished {
-        None => refuse("the search is not finished: it was stopped before it had an answer", "go on with `tonnage search --resume DIR`"),
+        None => refuse(
+            "the search is not finished: it was stopped before it had an answer",
+            "go on with `tonnage search --resume DIR`",
+        ),
         Some("infeasible") => refuse(
             "the search found its objectives infeasible: an unloaded service misses them",
             "loosen the objectives, or search a faster service",
@@ -179,19 +185,27 @@ fn no_answer(finished: Option<&str>) -> Option<Refusal> {
 
 /// What is plainly to be known of the lower bound that a fleet is sized by.
 fn doubts_of(found: &SearchFigures) -> Vec<String> {
-    let mut doubts: Vec<String> =
-        found.doubts.iter().map(|doubt| format!("the search is in doubt ({doubt}): search again before you buy by it")).collect();
+    let mut doubts: Vec<String> = found
+        .doubts
+        .iter()
+        .map(|doubt| format!("the search is in doubt ({doubt}): search again before you buy by it"))
+        .collect();
     if found.finished.as_deref() == Some("budget_spent") {
         doubts.push(
-            "the search spent its budget before its interval was narrow: its lower bound counts; a larger --budget may save replicas"
+            "the search spent its budget before its interval was narrow: its lower bound counts; a larger --budget may \
+             save replicas"
                 .to_owned(),
         );
     }
     match found.certificate.as_ref().map(|certificate| certificate.result.as_str()) {
         Some("pass") => {}
-        Some(result) => doubts.push(format!("the certificate of the search did not pass ({result}): its lower bound is an estimate")),
+        Some(result) => doubts.push(format!(
+            "the certificate of the search did not pass ({result}): its lower bound is \
+            an estimate"
+        )),
         None => doubts.push(
-            "the search has no certificate: its lower bound is an estimate; `tonnage search --resume DIR --certificate` tests it"
+            "the search has no certificate: its lower bound is an estimate; `tonnage search --resume DIR \
+             --certificate` tests it"
                 .to_owned(),
         ),
     }
@@ -207,14 +221,18 @@ pub fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Res
         );
         return Err(Refusal::new(
             why,
-            "search a rate with the same objectives (`tonnage search` without --over), or state one with --replica-rate",
+            "search a rate with the same objectives (`tonnage search` without --over), or state one with \
+             --replica-rate",
         ));
     }
     if let Some(refusal) = no_answer(found.finished.as_deref()) {
         return Err(refusal);
     }
     let safe = found.safe_rate_per_s.ok_or_else(|| {
-        Refusal::new("the search found no rate that meets the objectives", "loosen the objectives, or search a faster service")
+        Refusal::new(
+            "the search found no rate that meets the objectives",
+            "loosen the objectives, or search a faster service",
+        )
     })?;
     let low = Rate::new(safe)?;
     let best = found.best_rate_per_s.map_or(Ok(low), Rate::new)?;
@@ -239,13 +257,18 @@ pub fn capacity_of_trials(trials: &[TrialView], objectives: Option<&Objectives>)
 /// them, with a doubt. Refused where none did.
 pub fn capacity_of_rows(rows: &[Measured], evidence: Evidence) -> Result<Capacity, Refusal> {
     let largest = |standing: Standing| {
-        rows.iter().filter(|row| row.standing == standing).max_by(|one, other| one.rate_per_s.total_cmp(&other.rate_per_s))
+        rows.iter()
+            .filter(|row| row.standing == standing)
+            .max_by(|one, other| one.rate_per_s.total_cmp(&other.rate_per_s))
     };
     let decided = largest(Standing::Met);
     let Some(met) = decided.or_else(|| largest(Standing::Seems)) else {
         let open = rows.iter().filter(|row| row.standing == Standing::Open).count();
         return Err(if rows.is_empty() {
-            Refusal::new("it has no open load with a rate", "give a result of rates, as of `tonnage sweep --rates` or `tonnage run --rate`")
+            Refusal::new(
+                "it has no open load with a rate",
+                "give a result of rates, as of `tonnage sweep --rates` or `tonnage run --rate`",
+            )
         } else {
             let many = rows.len();
             Refusal::new(
@@ -272,7 +295,8 @@ pub fn capacity_of_rows(rows: &[Measured], evidence: Evidence) -> Result<Capacit
         .collect();
     if decided.is_none() {
         doubts.push(format!(
-            "no rate was decided: each window has too few requests. {} is the largest whose observed figures met the objectives; measure it \
+            "no rate was decided: each window has too few requests. {} is the largest whose observed figures met the \
+             objectives; measure it \
              again with a longer --duration",
             per_second(met.rate_per_s)
         ));
@@ -298,7 +322,16 @@ mod tests {
 
     #[test]
     fn the_largest_measured_rate_that_met_the_objectives_counts_and_the_next_above_bounds_it() {
-        let p99_ttft_ms = [(1.04, 25.5), (1.60, 25.4), (2.19, 27.9), (2.75, 38.9), (3.32, 38.6), (3.89, 71.1), (4.43, 75.3), (4.98, 90.7)];
+        let p99_ttft_ms = [
+            (1.04, 25.5),
+            (1.60, 25.4),
+            (2.19, 27.9),
+            (2.75, 38.9),
+            (3.32, 38.6),
+            (3.89, 71.1),
+            (4.43, 75.3),
+            (4.98, 90.7),
+        ];
         let rows = p99_ttft_ms.map(|(rate, ttft_ms)| row(rate, Standing::of(ttft_ms < 80.0)));
         let found = capacity_of_rows(&rows, Evidence::Measured).unwrap();
         assert_eq!((found.rate_per_s.low().per_s(), found.rate_per_s.high().map(Rate::per_s)), (4.43, Some(4.98)));
@@ -307,7 +340,8 @@ mod tests {
 
     #[test]
     fn a_rate_below_that_failed_is_a_doubt_and_an_open_one_above_is_the_bound() {
-        let rows = [row(1.0, Standing::Met), row(2.0, Standing::Missed), row(3.0, Standing::Met), row(4.0, Standing::Open)];
+        let rows =
+            [row(1.0, Standing::Met), row(2.0, Standing::Missed), row(3.0, Standing::Met), row(4.0, Standing::Open)];
         let found = capacity_of_rows(&rows, Evidence::Measured).unwrap();
         assert_eq!((found.rate_per_s.low().per_s(), found.rate_per_s.high().map(Rate::per_s)), (3.0, Some(4.0)));
         assert!(found.doubts[0].contains("2.00/s did not"), "{:?}", found.doubts);
@@ -315,19 +349,37 @@ mod tests {
 
     #[test]
     fn no_rate_that_met_them_is_refused_with_what_to_do() {
-        let refused = capacity_of_rows(&[row(1.0, Standing::Missed), row(2.0, Standing::Open)], Evidence::Measured).unwrap_err();
-        assert!(refused.to_string().contains("none of its 2 rates") && refused.to_string().contains("1 could not"), "{refused}");
+        let refused =
+            capacity_of_rows(&[row(1.0, Standing::Missed), row(2.0, Standing::Open)], Evidence::Measured).unwrap_err();
+        assert!(
+            refused.to_string().contains("none of its 2 rates") && refused.to_string().contains("1 could not"),
+            "{refused}"
+        );
         assert!(capacity_of_rows(&[], Evidence::Measured).unwrap_err().to_string().contains("no open load"));
     }
 
     #[test]
     fn where_no_rate_is_decided_the_largest_observed_one_is_offered_with_a_doubt() {
-        let rows = [row(1.0, Standing::Seems), row(2.0, Standing::Seems), row(3.0, Standing::Open), row(4.0, Standing::Missed)];
+        let rows = [
+            row(1.0, Standing::Seems),
+            row(2.0, Standing::Seems),
+            row(3.0, Standing::Open),
+            row(4.0, Standing::Missed),
+        ];
         let found = capacity_of_rows(&rows, Evidence::Measured).unwrap();
         assert_eq!((found.rate_per_s.low().per_s(), found.evidence), (2.0, Evidence::Observed));
-        assert!(!found.evidence.is_certified() && found.doubts[0].contains("no rate was decided"), "{:?}", found.doubts);
-        let found = capacity_of_rows(&[row(1.0, Standing::Met), row(2.0, Standing::Seems)], Evidence::Measured).unwrap();
-        assert_eq!((found.rate_per_s.low().per_s(), found.evidence), (1.0, Evidence::Measured), "a decided rate stands before it");
+        assert!(
+            !found.evidence.is_certified() && found.doubts[0].contains("no rate was decided"),
+            "{:?}",
+            found.doubts
+        );
+        let found =
+            capacity_of_rows(&[row(1.0, Standing::Met), row(2.0, Standing::Seems)], Evidence::Measured).unwrap();
+        assert_eq!(
+            (found.rate_per_s.low().per_s(), found.evidence),
+            (1.0, Evidence::Measured),
+            "a decided rate stands before it"
+        );
     }
 
     #[test]
@@ -353,14 +405,22 @@ mod tests {
             (r#","finished":"found","certificate":{"result":"pass"}"#, "", 0),
         ] {
             let found = of(more).unwrap();
-            assert_eq!((found.rate_per_s.low().per_s(), found.doubts.len()), (7.8, doubts), "{more}: {:?}", found.doubts);
+            assert_eq!(
+                (found.rate_per_s.low().per_s(), found.doubts.len()),
+                (7.8, doubts),
+                "{more}: {:?}",
+                found.doubts
+            );
             assert!(found.doubts.join("").contains(wanted), "{more}: {:?}", found.doubts);
         }
     }
 
     #[test]
     fn a_search_is_taken_by_its_lower_bound() {
-        let text = r#"{"safe_rate_per_s":7.8,"best_rate_per_s":8.4,"interval_per_s":[7.8,9.1],"limited_by":"p99 ttft<=200ms","probes":[]}"#;
+        let text = concat!(
+            r#"{"safe_rate_per_s":7.8,"best_rate_per_s":8.4,"interval_per_s":[7.8,9.1],"#,
+            r#""limited_by":"p99 ttft<=200ms","probes":[]}"#,
+        );
         let found = capacity_of_search(&serde_json::from_str(text).unwrap(), Some("poisson".into())).unwrap();
         let rate = found.rate_per_s;
         assert_eq!((rate.low().per_s(), rate.best().per_s(), rate.high().map(Rate::per_s)), (7.8, 8.4, Some(9.1)));

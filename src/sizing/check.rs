@@ -129,7 +129,10 @@ impl Check {
         if replicas > MOST_REPLICAS {
             return Err(Refusal::new(
                 format!("a fleet of {replicas} replicas is too many to simulate"),
-                format!("accepted is a fleet of at most {MOST_REPLICAS}: check a part of the demand, its replicas are the same"),
+                format!(
+                    "accepted is a fleet of at most {MOST_REPLICAS}: check a part of the demand, its replicas are the \
+                     same"
+                ),
             ));
         }
         let (requests_like, has_prefixes) = match &self.workload.lengths {
@@ -154,9 +157,11 @@ impl Check {
             policies: tried.map(|routing| self.policy(load, rate, replicas, routing)).collect(),
             stretch: match load {
                 Load::Steady => None,
-                Load::Stretch(Stretch { recorded, whole, .. }) => {
-                    Some(StretchView { requests: recorded.instants().len() as u64, length_s: recorded.end().as_secs(), whole: *whole })
-                }
+                Load::Stretch(Stretch { recorded, whole, .. }) => Some(StretchView {
+                    requests: recorded.instants().len() as u64,
+                    length_s: recorded.end().as_secs(),
+                    whole: *whole,
+                }),
             },
             notes: self.notes(),
         })
@@ -168,7 +173,8 @@ impl Check {
         // A fixed length is written as a number.
         let fixed = |lengths: &LengthSpec| lengths.to_string().parse::<u32>().is_ok();
         let alike = fixed(input) && output.as_ref().is_none_or(fixed);
-        let note = "every request has the same lengths, so that answers begin and end together and latencies come in steps; \
+        let note = "every request has the same lengths, so that answers begin and end together and latencies come in \
+            steps; \
                     give lengths that vary, as in --check-input lognormal:512,0.8 --check-output lognormal:128,0.8";
         if alike && self.profile.setup().is_some() { vec![note.to_owned()] } else { Vec::new() }
     }
@@ -176,7 +182,9 @@ impl Check {
     fn policy(&self, load: Load<'_>, rate: Rate, replicas: u64, routing: Routing) -> PolicyView {
         let judged = |replicas: u64| match load {
             Load::Steady => self.judged(rate, replicas, routing),
-            Load::Stretch(stretch) => seen_of(&self.run(Timeline::recorded(stretch.recorded.clone()), replicas, routing)),
+            Load::Stretch(stretch) => {
+                seen_of(&self.run(Timeline::recorded(stretch.recorded.clone()), replicas, routing))
+            }
         };
         let passes = |replicas: u64| judged(replicas).0 == VerdictResult::Pass;
         let (result, attainment) = judged(replicas);
@@ -225,8 +233,12 @@ impl Check {
     fn run(&self, timeline: Timeline, replicas: u64, routing: Routing) -> Judgement {
         let seed = self.seed.derived("check");
         let plan = Plan::new(workload::Load::Open(timeline), self.workload.clone(), seed, None);
-        let segment =
-            Segment { label: routing.name().to_owned(), plan: Arc::new(plan), objectives: Arc::clone(&self.objectives), streamed: true };
+        let segment = Segment {
+            label: routing.name().to_owned(),
+            plan: Arc::new(plan),
+            objectives: Arc::clone(&self.objectives),
+            streamed: true,
+        };
         let count = NonZeroU32::new(replicas as u32).unwrap_or(NonZeroU32::MIN);
         Session::fleet(self.profile, count, routing, seed).trial(segment, StopRule::Never).judge()
     }
@@ -280,7 +292,8 @@ mod tests {
         // M/M/1 at 10/s has 10 % of its answers after 700 ms at 6.71/s: 24/s are 3.6 replicas.
         let found = check("mmc:servers=1,service=100ms", "p90 e2e<=700ms").play(Rate::new(24.0).unwrap(), 4).unwrap();
         let of = |name: &str| found.policies.iter().find(|policy| policy.routing == name).unwrap();
-        let fewest: Vec<_> = found.policies.iter().map(|policy| (policy.routing, policy.result, policy.least_replicas)).collect();
+        let fewest: Vec<_> =
+            found.policies.iter().map(|policy| (policy.routing, policy.result, policy.least_replicas)).collect();
         let (pass, four, three) = (VerdictResult::Pass, Some(4), Some(3));
         assert_eq!(fewest, [("random", pass, four), ("round-robin", pass, four), ("least-loaded", pass, three)]);
         // At four replicas 1 − e^(−4 × 0.7) meet the limit; a share of 5 000 requests that wait for each other
@@ -307,7 +320,11 @@ mod tests {
         assert_eq!(steady.policies[0].result, VerdictResult::Pass, "{:?}", steady.policies);
         let found = check.play_stretch(&stretch, peak, 2).unwrap();
         let random = &found.policies[0];
-        assert_eq!((random.result, found.stretch.as_ref().map(|stretch| stretch.whole)), (VerdictResult::Fail, Some(true)), "{random:?}");
+        assert_eq!(
+            (random.result, found.stretch.as_ref().map(|stretch| stretch.whole)),
+            (VerdictResult::Fail, Some(true)),
+            "{random:?}"
+        );
         assert!(random.attainment.is_some_and(|share| (0.3..0.7).contains(&share)), "{random:?}");
         assert!(found.notes.is_empty(), "a queue does not ask for lengths");
     }
@@ -316,7 +333,10 @@ mod tests {
     fn what_no_number_of_replicas_meets_has_no_fewest_and_too_many_are_refused() {
         let check = check("mdc:servers=1,service=100ms", "p90 e2e<=90ms");
         let found = check.play(Rate::new(5.0).unwrap(), 1).unwrap();
-        assert!(found.policies.iter().all(|policy| policy.result == VerdictResult::Fail && policy.least_replicas.is_none()), "{found:?}");
+        assert!(
+            found.policies.iter().all(|policy| policy.result == VerdictResult::Fail && policy.least_replicas.is_none()),
+            "{found:?}"
+        );
         assert!(check.play(Rate::new(5.0).unwrap(), 65).unwrap_err().to_string().contains("at most 64"));
     }
 }

@@ -1,4 +1,5 @@
-//! Owns `Class`: requests of one kind among several that share the replicas, and what a replica carries of all of them together.
+//! Owns `Class`: requests of one kind among several that share the replicas, and what a replica carries of all of
+//! them together.
 
 use serde::Serialize;
 
@@ -17,9 +18,10 @@ pub struct Class {
     pub rate_per_s: RateInterval,
 }
 
-/// What one replica carries of a mix, by the linear rule: a class that is demanded at R and carried alone at r takes R ÷ r replicas, so that of
-/// Σ R in these proportions a replica carries Σ R ÷ Σ (R ÷ r). Each bound from the same bounds of the classes; tokens and the share of good
-/// requests are means over requests. It is as certain as the least certain of them. Refused without a class.
+/// What one replica carries of a mix, by the linear rule: a class that is demanded at R and carried alone at r takes
+/// R ÷ r replicas, so that of Σ R in these proportions a replica carries Σ R ÷ Σ (R ÷ r). Each bound from the same
+/// bounds of the classes; tokens and the share of good requests are means over requests. It is as certain as the
+/// least certain of them. Refused without a class.
 pub fn capacity_of_classes(classes: &[(Class, Capacity)]) -> Result<Capacity, Refusal> {
     let certain = classes.iter().find(|(_, capacity)| !capacity.evidence.is_certified()).or(classes.first());
     let Some((_, certain)) = certain else {
@@ -27,7 +29,8 @@ pub fn capacity_of_classes(classes: &[(Class, Capacity)]) -> Result<Capacity, Re
     };
     let all: f64 = classes.iter().map(|(class, _)| class.demand_per_s.per_s()).sum();
     let mixed = |of: &dyn Fn(RateInterval) -> Option<Rate>| -> Option<f64> {
-        let replicas = classes.iter().map(|(class, _)| Some(class.demand_per_s.per_s() / of(class.rate_per_s)?.per_s()));
+        let replicas =
+            classes.iter().map(|(class, _)| Some(class.demand_per_s.per_s() / of(class.rate_per_s)?.per_s()));
         Some(all / replicas.sum::<Option<f64>>()?)
     };
     let mean = |of: &dyn Fn(&Capacity) -> Option<f64>| -> Option<f64> {
@@ -39,8 +42,13 @@ pub fn capacity_of_classes(classes: &[(Class, Capacity)]) -> Result<Capacity, Re
     let above = |rate: Rate, bound: Rate| if rate < bound { bound } else { rate };
     let best = above(Rate::new(mixed(&|rate| Some(rate.best())).unwrap_or_default())?, low);
     let high = mixed(&|rate| rate.high()).map(Rate::new).transpose()?.map(|high| above(high, best));
-    let doubts = classes.iter().flat_map(|(class, capacity)| capacity.doubts.iter().map(|doubt| format!("{}: {doubt}", class.name)));
-    let process = certain.process.clone().filter(|process| classes.iter().all(|(_, capacity)| capacity.process.as_ref() == Some(process)));
+    let doubts = classes
+        .iter()
+        .flat_map(|(class, capacity)| capacity.doubts.iter().map(|doubt| format!("{}: {doubt}", class.name)));
+    let process = certain
+        .process
+        .clone()
+        .filter(|process| classes.iter().all(|(_, capacity)| capacity.process.as_ref() == Some(process)));
     Ok(Capacity {
         rate_per_s: RateInterval::new(low, best, high)?,
         evidence: certain.evidence,
@@ -68,10 +76,16 @@ mod tests {
     #[test]
     fn a_replica_shares_its_time_between_classes() {
         // 30/s at 10/s and 5/s at 2/s are three replicas and two and a half.
-        let found = capacity_of_classes(&[class(30.0, 10.0, 12.0, Evidence::Search, 100.0), class(5.0, 2.0, 2.5, Evidence::Search, 800.0)])
-            .unwrap();
+        let found = capacity_of_classes(&[
+            class(30.0, 10.0, 12.0, Evidence::Search, 100.0),
+            class(5.0, 2.0, 2.5, Evidence::Search, 800.0),
+        ])
+        .unwrap();
         let rate = found.rate_per_s;
-        assert!((rate.low().per_s() - 35.0 / 5.5).abs() < 1e-12 && (rate.best().per_s() - 35.0 / 4.5).abs() < 1e-12, "{rate:?}");
+        assert!(
+            (rate.low().per_s() - 35.0 / 5.5).abs() < 1e-12 && (rate.best().per_s() - 35.0 / 4.5).abs() < 1e-12,
+            "{rate:?}"
+        );
         assert!((rate.high().unwrap().per_s() / rate.best().per_s() - 1.1).abs() < 1e-12);
         assert!(found.evidence.is_certified());
         assert_eq!(found.output_tokens, Some(200.0), "(30 × 100 + 5 × 800) ÷ 35");

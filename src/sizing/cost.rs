@@ -40,7 +40,8 @@ impl std::str::FromStr for Price {
         let number = text.trim().trim_start_matches(CURRENCIES).trim();
         let number = ["/hour", "/hr", "/h"].iter().find_map(|unit| number.strip_suffix(unit)).unwrap_or(number);
         let number = number.trim().trim_end_matches(CURRENCIES).trim();
-        let refuse = |_| Refusal::new(format!("`{text}` is not a price"), "accepted is what one GPU costs in an hour: 2.5/h");
+        let refuse =
+            |_| Refusal::new(format!("`{text}` is not a price"), "accepted is what one GPU costs in an hour: 2.5/h");
         Self::new(number.parse().map_err(refuse)?)
     }
 }
@@ -63,7 +64,11 @@ impl UnitCost {
     pub fn at(price_per_hour: f64, rate_per_s: f64, good_share: Option<f64>, output_tokens: Option<f64>) -> Self {
         let per_request = price_per_hour / (3600.0 * rate_per_s);
         let over = |amount: Option<f64>| amount.filter(|amount| *amount > 0.0).map(|amount| per_request / amount);
-        Self { per_request, per_good_request: over(good_share), per_million_output_tokens: over(output_tokens).map(|each| each * 1e6) }
+        Self {
+            per_request,
+            per_good_request: over(good_share),
+            per_million_output_tokens: over(output_tokens).map(|each| each * 1e6),
+        }
     }
 }
 
@@ -77,7 +82,11 @@ mod tests {
         assert!((cost.per_request - 0.001).abs() < 1e-15);
         assert!((cost.per_good_request.unwrap() - 0.001_25).abs() < 1e-15);
         assert!((cost.per_million_output_tokens.unwrap() - 4.0).abs() < 1e-12);
-        assert_eq!(UnitCost::at(18.0, 5.0, None, Some(0.0)).per_million_output_tokens, None, "no token costs nothing that can be said");
+        assert_eq!(
+            UnitCost::at(18.0, 5.0, None, Some(0.0)).per_million_output_tokens,
+            None,
+            "no token costs nothing that can be said"
+        );
     }
 
     #[test]

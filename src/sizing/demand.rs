@@ -60,9 +60,9 @@ impl std::str::FromStr for Growth {
     /// Reads `1.5`, from 0.001 to 1000.
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let factor = text.trim().parse().ok().filter(|factor| (1e-3..=1e3).contains(factor));
-        factor
-            .map(Self)
-            .ok_or_else(|| Refusal::new(format!("`{text}` is not a growth"), "accepted is a factor from 0.001 to 1000, as in 1.5"))
+        factor.map(Self).ok_or_else(|| {
+            Refusal::new(format!("`{text}` is not a growth"), "accepted is a factor from 0.001 to 1000, as in 1.5")
+        })
     }
 }
 
@@ -184,7 +184,8 @@ fn window_s_of(window: Duration) -> Result<f64, Refusal> {
 
 /// The usual windows up to `most_s`, and `chosen_s` among them.
 fn windows(most_s: f64, chosen_s: f64) -> impl Iterator<Item = f64> {
-    let mut all: Vec<f64> = WINDOWS_S.iter().map(|window_s| *window_s as f64).filter(|window_s| *window_s <= most_s).collect();
+    let mut all: Vec<f64> =
+        WINDOWS_S.iter().map(|window_s| *window_s as f64).filter(|window_s| *window_s <= most_s).collect();
     if !all.contains(&chosen_s) {
         all.push(chosen_s);
         all.sort_by(f64::total_cmp);
@@ -234,7 +235,8 @@ fn burstiness(rows: &[Row], window_s: f64) -> Option<Burstiness> {
             continue;
         }
         let here = inside.len() as f64 / seconds_each as f64;
-        let squares: f64 = inside.chunk_by(|one, two| second(one) == second(two)).map(|tick| (tick.len() * tick.len()) as f64).sum();
+        let squares: f64 =
+            inside.chunk_by(|one, two| second(one) == second(two)).map(|tick| (tick.len() * tick.len()) as f64).sum();
         spread += squares - here * here * seconds_each as f64;
         mean += here * (seconds_each - 1) as f64;
         degrees += (seconds_each - 1) as f64;
@@ -274,8 +276,13 @@ mod tests {
 
     #[test]
     fn a_shorter_window_never_has_a_lower_peak() {
-        let found = demand_of_profile(&profile("ramp 1/s..30/s 2h; ramp 30/s..1/s 2h"), Duration::from_mins(1)).unwrap();
-        assert!(found.curve.len() >= 6 && found.curve.windows(2).all(|pair| pair[0].peak_per_s >= pair[1].peak_per_s - 1e-9), "{found:?}");
+        let found =
+            demand_of_profile(&profile("ramp 1/s..30/s 2h; ramp 30/s..1/s 2h"), Duration::from_mins(1)).unwrap();
+        assert!(
+            found.curve.len() >= 6
+                && found.curve.windows(2).all(|pair| pair[0].peak_per_s >= pair[1].peak_per_s - 1e-9),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -305,7 +312,10 @@ mod tests {
         }
         let found = demand_of_rows(&rows(instants.into_iter()), Duration::from_mins(1), "t").unwrap();
         let burst = found.burst.unwrap();
-        assert!((4.9..5.1).contains(&burst.length_s) && burst.times().is_some_and(|times| (5.0..8.0).contains(&times)), "{burst:?}");
+        assert!(
+            (4.9..5.1).contains(&burst.length_s) && burst.times().is_some_and(|times| (5.0..8.0).contains(&times)),
+            "{burst:?}"
+        );
         // Poisson arrivals of one rate, and a slow wave, have none.
         let (mut at_s, mut instants) = (0.0, Vec::new());
         while at_s < 1_200.0 {
@@ -313,7 +323,9 @@ mod tests {
             instants.push(at_s);
         }
         assert_eq!(demand_of_rows(&rows(instants.into_iter()), Duration::from_mins(1), "t").unwrap().burst, None);
-        let slow = demand_of_profile(&profile("ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s"), Duration::from_mins(1)).unwrap();
+        let slow =
+            demand_of_profile(&profile("ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s"), Duration::from_mins(1))
+                .unwrap();
         assert_eq!(slow.burst, None);
     }
 
@@ -327,7 +339,8 @@ mod tests {
             (at_s < 3_600.0).then_some(at_s)
         })
         .collect();
-        let seen = demand_of_rows(&rows(instants.iter().copied()), Duration::from_mins(1), "t").unwrap().burstiness.unwrap();
+        let seen =
+            demand_of_rows(&rows(instants.iter().copied()), Duration::from_mins(1), "t").unwrap().burstiness.unwrap();
         assert!(!seen.exceeds(1.0) && seen.exceeds(0.0), "{seen:?}");
         let clumps = instants.iter().flat_map(|at_s| [*at_s; 3]);
         let seen = demand_of_rows(&rows(clumps), Duration::from_mins(1), "t").unwrap().burstiness.unwrap();

@@ -44,12 +44,12 @@ fn left(machines: &[Machine], by_rate: &[usize], counts: &[u64], spares: u64) ->
     sum
 }
 
-/// The cheapest mix that carries `rate_per_s` (> 0) after the loss of its `spares` largest replicas, within stock; of equally cheap ones
-/// that with the fewest GPUs, then the fewest replicas. None where stock does not suffice.
+/// The cheapest mix that carries `rate_per_s` (> 0) after the loss of its `spares` largest replicas, within stock; of
+/// equally cheap ones that with the fewest GPUs, then the fewest replicas. None where stock does not suffice.
 ///
-/// Kinds are tried in the order of cost per rate, each from its most down; a branch is cut where its cost and the cheapest conceivable way to
-/// carry the rest (fractions of replicas allowed) exceed the best fleet found. The last kind's number is the least that suffices, by bisection:
-/// a replica more never carries less.
+/// Kinds are tried in the order of cost per rate, each from its most down; a branch is cut where its cost and the
+/// cheapest conceivable way to carry the rest (fractions of replicas allowed) exceed the best fleet found. The last
+/// kind's number is the least that suffices, by bisection: a replica more never carries less.
 #[must_use]
 pub fn cheapest(machines: &[Machine], rate_per_s: f64, spares: u64) -> Option<Mix> {
     let mut by_value: Vec<usize> = (0..machines.len()).collect();
@@ -157,12 +157,9 @@ impl Hunt<'_> {
             (cost + machine.cost * *count as f64, gpus + u64::from(machine.gpus) * count, replicas + count)
         });
         let tied = |one: f64, other: f64| (one - other).abs() <= SLACK * one.abs().max(other.abs());
-        let better =
-            self.best.as_ref().is_none_or(
-                |((cost, gpus, replicas), _)| {
-                    if tied(price.0, *cost) { (price.1, price.2) < (*gpus, *replicas) } else { price.0 < *cost }
-                },
-            );
+        let better = self.best.as_ref().is_none_or(|((cost, gpus, replicas), _)| {
+            if tied(price.0, *cost) { (price.1, price.2) < (*gpus, *replicas) } else { price.0 < *cost }
+        });
         if better {
             self.best = Some((price, self.counts.clone()));
         }
@@ -193,8 +190,11 @@ mod tests {
             if machines.iter().zip(&counts).any(|(machine, count)| machine.stock.is_some_and(|stock| *count > stock)) {
                 continue;
             }
-            let mut rates: Vec<f64> =
-                machines.iter().zip(&counts).flat_map(|(machine, count)| vec![machine.rate_per_s; *count as usize]).collect();
+            let mut rates: Vec<f64> = machines
+                .iter()
+                .zip(&counts)
+                .flat_map(|(machine, count)| vec![machine.rate_per_s; *count as usize])
+                .collect();
             rates.sort_by(|one, other| other.total_cmp(one));
             if rates.iter().skip(spares as usize).sum::<f64>() < rate_per_s {
                 continue;
@@ -220,9 +220,11 @@ mod tests {
             spares in 0u64..3,
         ) {
             let rate_per_s = f64::from(quarters) / 4.0;
-            // The slowest carries a quarter: more than this of one kind is never of use in a fleet small enough to be counted out.
+            // The slowest carries a quarter: more than this of one kind is never of use in a fleet small enough to be
+            // counted out.
             let machines: Vec<Machine> =
-                machines.into_iter().map(|machine| Machine { stock: Some(machine.stock.unwrap_or(6).min(6)), ..machine }).collect();
+                machines.into_iter().map(|machine| Machine { stock: Some(machine.stock.unwrap_or(6).min(6)),
+                    ..machine }).collect();
             let found = cheapest(&machines, rate_per_s, spares);
             let price = found.as_ref().map(|mix| {
                 let each = machines.iter().zip(&mix.counts);
@@ -237,7 +239,10 @@ mod tests {
 
     #[test]
     fn a_whole_quotient_is_not_rounded_up_by_its_last_digit() {
-        assert_eq!((replicas(50.0, 4.43), replicas(0.3, 0.1), replicas(10.0, 2.5), replicas(10.001, 2.5)), (12, 3, 4, 5));
+        assert_eq!(
+            (replicas(50.0, 4.43), replicas(0.3, 0.1), replicas(10.0, 2.5), replicas(10.001, 2.5)),
+            (12, 3, 4, 5)
+        );
     }
 
     #[test]
@@ -245,10 +250,16 @@ mod tests {
         let of = |rate_per_s, cost| Machine { rate_per_s, cost, gpus: 1, stock: None };
         let machines = [of(4.43, 4.43), of(3.1, 3.1), of(7.7, 7.7), of(0.9, 0.9)];
         let mix = cheapest(&machines, 5_003.3, 1).unwrap();
-        let carried: f64 = machines.iter().zip(&mix.counts).map(|(machine, count)| machine.rate_per_s * *count as f64).sum();
+        let carried: f64 =
+            machines.iter().zip(&mix.counts).map(|(machine, count)| machine.rate_per_s * *count as f64).sum();
         assert!(carried <= 5_004.9 + 1e-9, "no dearer than one kind alone, where price is rate: {mix:?}");
         // Whichever one is lost, and it costs no more than the LP bound of 5 003.3 and two of the largest.
-        let largest = machines.iter().zip(&mix.counts).filter(|(_, count)| **count > 0).map(|(one, _)| one.rate_per_s).fold(0.0, f64::max);
+        let largest = machines
+            .iter()
+            .zip(&mix.counts)
+            .filter(|(_, count)| **count > 0)
+            .map(|(one, _)| one.rate_per_s)
+            .fold(0.0, f64::max);
         assert!(carried - largest >= 5_003.3 - 1e-3 && carried < 5_003.3 + 2.0 * 7.7, "{mix:?}");
     }
 }

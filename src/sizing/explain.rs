@@ -31,7 +31,8 @@ pub(super) fn formula(fleet: &Fleet, required: f64) -> String {
     }
     let used: Vec<_> = fleet.choices.iter().filter(|choice| choice.replicas > 0).collect();
     let rate = |choice: &&crate::sizing::ChoiceView| choice.capacity.rate_per_s.low().per_s();
-    let parts: Vec<String> = used.iter().map(|choice| format!("{} × {}", choice.replicas, figure(rate(choice)))).collect();
+    let parts: Vec<String> =
+        used.iter().map(|choice| format!("{} × {}", choice.replicas, figure(rate(choice)))).collect();
     let mut by_rate = used.clone();
     by_rate.sort_by(|one, other| rate(other).total_cmp(&rate(one)));
     let (mut lost, mut loss) = (u64::from(k), 0.0);
@@ -51,11 +52,19 @@ pub(super) fn sentences(fleet: &Fleet) -> Vec<String> {
     lines.push(testing(fleet));
     if fleet.choices.len() > 1 {
         let cost = |choice: &crate::sizing::ChoiceView| choice.at_slo_rate.map(|cost| cost.per_request);
-        let gpus = |choice: &crate::sizing::ChoiceView| f64::from(choice.gpus_per_replica) / choice.capacity.rate_per_s.low().per_s();
+        let gpus = |choice: &crate::sizing::ChoiceView| {
+            f64::from(choice.gpus_per_replica) / choice.capacity.rate_per_s.low().per_s()
+        };
         let mut ranked: Vec<_> = fleet.choices.iter().collect();
-        ranked.sort_by(|one, other| cost(one).unwrap_or_else(|| gpus(one)).total_cmp(&cost(other).unwrap_or_else(|| gpus(other))));
+        ranked.sort_by(|one, other| {
+            cost(one).unwrap_or_else(|| gpus(one)).total_cmp(&cost(other).unwrap_or_else(|| gpus(other)))
+        });
         let names: Vec<&str> = ranked.iter().map(|choice| choice.name.as_str()).collect();
-        let by = if fleet.cost_per_hour.is_some() { "cost of a request under the objectives" } else { "GPUs for a request per second" };
+        let by = if fleet.cost_per_hour.is_some() {
+            "cost of a request under the objectives"
+        } else {
+            "GPUs for a request per second"
+        };
         lines.push(format!("by {by}, the least first: {}", names.join(", ")));
         if !fleet.proven_cheapest {
             lines.push("too many fleets to look at all: this one is good, and not proven the cheapest".to_owned());
@@ -71,7 +80,8 @@ pub(super) fn sentences(fleet: &Fleet) -> Vec<String> {
 
 fn testing(fleet: &Fleet) -> String {
     let replicas = fleet.replicas;
-    let measured = fleet.choices.iter().any(|choice| choice.replicas > 0 && choice.capacity.evidence != Evidence::Stated);
+    let measured =
+        fleet.choices.iter().any(|choice| choice.replicas > 0 && choice.capacity.evidence != Evidence::Stated);
     let (best, least) = (fleet.replicas_at_best, fleet.interval[0]);
     if !measured {
         return "the rate of a replica is stated, so nothing is known of how far it may be off".to_owned();
@@ -85,9 +95,11 @@ fn testing(fleet: &Fleet) -> String {
     }
     if least < replicas {
         let gap = match fleet.choices.iter().filter(|choice| choice.replicas > 0).collect::<Vec<_>>().as_slice() {
-            [one] => {
-                one.capacity.rate_per_s.high().map(|high| (per_second(one.capacity.rate_per_s.low().per_s()), per_second(high.per_s())))
-            }
+            [one] => one
+                .capacity
+                .rate_per_s
+                .high()
+                .map(|high| (per_second(one.capacity.rate_per_s.low().per_s()), per_second(high.per_s()))),
             _ => None,
         };
         let why = gap.map_or_else(String::new, |(low, high)| {
@@ -101,9 +113,11 @@ fn testing(fleet: &Fleet) -> String {
 /// The burst inside the window of the peak: how large, what it does, what would cover it.
 fn bursts(fleet: &Fleet, burst: &Burst) -> String {
     let (length, window) = (seconds(burst.length_s), seconds(fleet.demand.window_s.unwrap_or_default()));
-    let times = burst.times().map_or_else(String::new, |times| format!(" of ×{}", figure(libm::round(10.0 * times) / 10.0)));
+    let times =
+        burst.times().map_or_else(String::new, |times| format!(" of ×{}", figure(libm::round(10.0 * times) / 10.0)));
     let mut text = format!(
-        "bursts{times} for {length} within {window}: {} where the fleet is sized for {}, and Poisson arrivals stay below {}",
+        "bursts{times} for {length} within {window}: {} where the fleet is sized for {}, and Poisson arrivals stay \
+         below {}",
         pace(burst.rate_per_s),
         pace(fleet.demand_per_s),
         pace(burst.poisson_per_s)
@@ -132,7 +146,8 @@ fn burst(fleet: &Fleet, process: Option<&str>) -> Option<String> {
     };
     seen.exceeds(cv).then(|| {
         format!(
-            "inside its windows the trace is burstier (dispersion {} of counts in 1 s) than the arrivals that the rate was measured with \
+            "inside its windows the trace is burstier (dispersion {} of counts in 1 s) than the arrivals that the rate \
+             was measured with \
              ({name}, {}): measure with the trace itself, `tonnage replay`, or with `--process gamma:{}`",
             figure(seen.dispersion),
             figure(cv * cv),
@@ -150,16 +165,22 @@ pub(super) fn assumptions(fleet: &Fleet) -> Vec<String> {
         lines.push(match choice.capacity.evidence {
             Evidence::Search => format!("{name}: {rate} is the lower bound of a search{limited}"),
             Evidence::Stated => format!("{name}: {rate} is stated, not measured here; uncertified"),
-            Evidence::Measured => format!("{name}: {rate} is the largest rate measured that met the objectives; uncertified"),
+            Evidence::Measured => format!(
+                "{name}: {rate} is the largest rate measured that met the objectives; \
+                uncertified"
+            ),
             Evidence::Observed => format!(
-                "{name}: {rate} is the largest rate whose observed figures met the objectives; no rate was decided; uncertified"
+                "{name}: {rate} is the largest rate whose observed figures met the objectives; no rate was decided; \
+                 uncertified"
             ),
             Evidence::Vllm => format!(
-                "{name}: {rate} is the largest rate that met the objectives in vLLM's results, where latencies are of completed requests \
+                "{name}: {rate} is the largest rate that met the objectives in vLLM's results, where latencies are of \
+                 completed requests \
                  and count from the send; uncertified"
             ),
             Evidence::Guidellm => format!(
-                "{name}: {rate} is the largest rate that met the objectives in GuideLLM's report, where latencies are of completed requests \
+                "{name}: {rate} is the largest rate that met the objectives in GuideLLM's report, where latencies are \
+                 of completed requests \
                  and count from the send; uncertified"
             ),
         });
@@ -173,7 +194,8 @@ pub(super) fn assumptions(fleet: &Fleet) -> Vec<String> {
             .collect();
         let sum: f64 = classes.iter().map(work).map(|(demand, rate)| demand / rate).sum();
         lines.push(format!(
-            "classes share replicas by the linear rule, {} = {} replicas of work; a load of the mix itself would show whether they disturb \
+            "classes share replicas by the linear rule, {} = {} replicas of work; a load of the mix itself would show \
+             whether they disturb \
              each other",
             terms.join(" + "),
             figure(sum)
@@ -206,20 +228,25 @@ pub(super) fn assumptions(fleet: &Fleet) -> Vec<String> {
 /// Whether N × rate holds for the split that is assumed.
 fn routed(fleet: &Fleet) -> String {
     if fleet.balancing == Balancing::RoundRobin {
-        return "requests come to the fleet as evenly as they came to the replica that was measured, and are dealt in turn (--balancing \
+        return "requests come to the fleet as evenly as they came to the replica that was measured, and are dealt in \
+            turn (--balancing \
                 round-robin)"
             .to_owned();
     }
-    let used = || fleet.choices.iter().filter(|choice| choice.replicas > 0).map(|choice| choice.capacity.process.as_deref());
+    let used =
+        || fleet.choices.iter().filter(|choice| choice.replicas > 0).map(|choice| choice.capacity.process.as_deref());
     if let Some(smooth) = used().flatten().find(|process| is_smooth(Some(process))) {
         return format!(
-            "requests split at random come to a replica nearly as Poisson arrivals, and the rate was measured with {smooth} ones: N × rate is \
+            "requests split at random come to a replica nearly as Poisson arrivals, and the rate was measured with \
+             {smooth} ones: N × rate is \
              not enough then; measure with Poisson arrivals"
         );
     }
-    let missed = |check: &crate::sizing::CheckView| check.policies.iter().any(|policy| policy.result == VerdictResult::Fail);
+    let missed =
+        |check: &crate::sizing::CheckView| check.policies.iter().any(|policy| policy.result == VerdictResult::Fail);
     if fleet.check.as_ref().is_some_and(missed) {
-        return "requests are spread at random, in turn or to the least loaded: the check above shows for which of them N simulated replicas \
+        return "requests are spread at random, in turn or to the least loaded: the check above shows for which of them \
+            N simulated replicas \
                 are too few"
             .to_owned();
     }
@@ -235,10 +262,14 @@ fn balance(fleet: &Fleet) -> String {
     let hottest = libm::sqrt(2.0 * libm::log(fleet.replicas as f64) * (1.0 + cv * cv) / keys);
     let routed = routed(fleet);
     if fleet.imbalance > 0.0 {
-        return format!("{routed}; routing by key or prefix may load one replica up to {} above its share", share(fleet.imbalance));
+        return format!(
+            "{routed}; routing by key or prefix may load one replica up to {} above its share",
+            share(fleet.imbalance)
+        );
     }
     format!(
-        "{routed}; routing by key or prefix needs --imbalance, about √(2 ln N (1 + c²) ÷ K): {} for N = {}, K = 1 000 keys a replica whose \
+        "{routed}; routing by key or prefix needs --imbalance, about √(2 ln N (1 + c²) ÷ K): {} for N = {}, K = 1 000 \
+         keys a replica whose \
          weights have CV c = 2",
         share(hottest),
         fleet.replicas
@@ -251,7 +282,9 @@ mod tests {
 
     #[test]
     fn figures_have_four_digits_at_most() {
-        for (value, text) in [(4.43, "4.43"), (50.0, "50"), (11.286_7, "11.29"), (0.123_456, "0.1235"), (12_345.6, "12346"), (0.0, "0")] {
+        for (value, text) in
+            [(4.43, "4.43"), (50.0, "50"), (11.286_7, "11.29"), (0.123_456, "0.1235"), (12_345.6, "12346"), (0.0, "0")]
+        {
             assert_eq!(figure(value), text);
         }
     }

@@ -46,7 +46,12 @@ impl Choice {
 
     fn machine(&self, rate: Rate) -> Machine {
         let gpus = self.gpus_per_replica;
-        Machine { rate_per_s: rate.per_s(), cost: self.cost_per_hour().unwrap_or(f64::from(gpus)), gpus, stock: self.stock }
+        Machine {
+            rate_per_s: rate.per_s(),
+            cost: self.cost_per_hour().unwrap_or(f64::from(gpus)),
+            gpus,
+            stock: self.stock,
+        }
     }
 }
 
@@ -177,7 +182,10 @@ impl Fleet {
 /// stock does not suffice.
 pub fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet, Refusal> {
     if choices.is_empty() || choices.len() > MOST_CHOICES {
-        return Err(Refusal::new(format!("{} hardware choices", choices.len()), format!("accepted is 1 to {MOST_CHOICES}")));
+        return Err(Refusal::new(
+            format!("{} hardware choices", choices.len()),
+            format!("accepted is 1 to {MOST_CHOICES}"),
+        ));
     }
     let priced = choices.iter().filter(|choice| choice.price.is_some()).count();
     if priced != 0 && priced != choices.len() {
@@ -185,14 +193,18 @@ pub fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet,
     }
     let required = required_per_s(demand.rate_per_s, terms);
     let at = |rate: &dyn Fn(&Choice) -> Option<Rate>, required: f64, spares: u32| -> Option<Mix> {
-        let machines: Option<Vec<Machine>> = choices.iter().map(|choice| rate(choice).map(|rate| choice.machine(rate))).collect();
+        let machines: Option<Vec<Machine>> =
+            choices.iter().map(|choice| rate(choice).map(|rate| choice.machine(rate))).collect();
         cheapest(&machines?, required, u64::from(spares))
     };
     let low = |choice: &Choice| Some(choice.capacity.rate_per_s.low());
     let all = |mix: Mix| mix.counts.iter().sum::<u64>();
     let mix = at(&low, required, terms.redundancy).ok_or_else(|| {
         Refusal::new(
-            format!("the stock does not carry {required:.4} requests per second after the loss of {} replicas", terms.redundancy),
+            format!(
+                "the stock does not carry {required:.4} requests per second after the loss of {} replicas",
+                terms.redundancy
+            ),
             "raise it, or lower the demand, the headroom or the redundancy",
         )
     })?;
@@ -201,8 +213,10 @@ pub fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet,
     let gpus = choices.iter().zip(&mix.counts).map(|(choice, count)| u64::from(choice.gpus_per_replica) * count).sum();
     let costs = choices.iter().zip(&mix.counts).map(|(choice, count)| Some(choice.cost_per_hour()? * *count as f64));
     let cost_per_hour = costs.sum::<Option<f64>>();
-    let used: Vec<&Choice> = choices.iter().zip(&mix.counts).filter(|(_, count)| **count > 0).map(|(choice, _)| choice).collect();
-    let per_replica_rate_per_s = if let [one] = used.as_slice() { Some(one.capacity.rate_per_s.low().per_s()) } else { None };
+    let used: Vec<&Choice> =
+        choices.iter().zip(&mix.counts).filter(|(_, count)| **count > 0).map(|(choice, _)| choice).collect();
+    let per_replica_rate_per_s =
+        if let [one] = used.as_slice() { Some(one.capacity.rate_per_s.low().per_s()) } else { None };
     let fleet = Fleet {
         replicas_to_carry: at(&low, carrying, 0).map_or(replicas, all),
         replicas,
@@ -215,8 +229,12 @@ pub fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet,
         imbalance: terms.imbalance.share(),
         redundancy: terms.redundancy,
         balancing: Balancing::default(),
-        interval: [at(&|choice| choice.capacity.rate_per_s.high(), required, terms.redundancy).map(all), Some(replicas)],
-        replicas_at_best: at(&|choice| Some(choice.capacity.rate_per_s.best()), required, terms.redundancy).map_or(replicas, all),
+        interval: [
+            at(&|choice| choice.capacity.rate_per_s.high(), required, terms.redundancy).map(all),
+            Some(replicas),
+        ],
+        replicas_at_best: at(&|choice| Some(choice.capacity.rate_per_s.best()), required, terms.redundancy)
+            .map_or(replicas, all),
         certified: used.iter().all(|choice| choice.capacity.evidence.is_certified()),
         proven_cheapest: mix.proven,
         demand: demand.clone(),
@@ -231,7 +249,8 @@ pub fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet,
 
 fn view(choice: &Choice, replicas: u64, demand: &Demand, terms: &Terms) -> ChoiceView {
     let rate = choice.capacity.rate_per_s.low();
-    let alone = Some(replicas_for(demand.rate_per_s, terms, rate)).filter(|alone| choice.stock.is_none_or(|stock| *alone <= stock));
+    let alone = Some(replicas_for(demand.rate_per_s, terms, rate))
+        .filter(|alone| choice.stock.is_none_or(|stock| *alone <= stock));
     ChoiceView {
         name: choice.name.clone(),
         capacity: choice.capacity.clone(),
@@ -281,7 +300,9 @@ mod tests {
 
     #[test]
     fn headroom_imbalance_and_spares_stand_in_the_formula() {
-        for (headroom, imbalance, spares, expected) in [(0.2, 0.0, 0, 14), (0.2, 0.1, 0, 15), (0.2, 0.1, 2, 17), (0.0, 0.0, 1, 13)] {
+        for (headroom, imbalance, spares, expected) in
+            [(0.2, 0.0, 0, 14), (0.2, 0.1, 0, 15), (0.2, 0.1, 2, 17), (0.0, 0.0, 1, 13)]
+        {
             let demand = demand_of_rate(rate(50.0));
             let fleet = size(&demand, &terms(headroom, imbalance, spares), &[choice("one", 4.43, 4.5, None)]).unwrap();
             assert_eq!(fleet.replicas, expected, "{}", fleet.formula);
@@ -302,7 +323,11 @@ mod tests {
         assert_eq!((counts(&fleet), fleet.cost_per_hour), (vec![2, 1], Some(24.4)));
         assert!(fleet.is_mixed() && fleet.per_replica_rate_per_s.is_none());
         let fleet = size(&demand, &terms(0.0, 0.0, 1), &[large, small]).unwrap();
-        assert_eq!(counts(&fleet), [0, 7], "7 × 4.4 = 30.8 with 24/s left; a large one in it would be lost: 3 large and 1 small cost 34.4");
+        assert_eq!(
+            counts(&fleet),
+            [0, 7],
+            "7 × 4.4 = 30.8 with 24/s left; a large one in it would be lost: 3 large and 1 small cost 34.4"
+        );
     }
 
     #[test]
@@ -316,7 +341,10 @@ mod tests {
         assert_eq!(fleet.choices[0].replicas_alone, None);
         let mut half = choice("half", 1.0, 1.0, None);
         half.price = Some(Price::new(1.0).unwrap());
-        assert!(size(&demand, &terms(0.0, 0.0, 0), &[half, choice("none", 1.0, 1.0, None)]).is_err(), "a price for one only");
+        assert!(
+            size(&demand, &terms(0.0, 0.0, 0), &[half, choice("none", 1.0, 1.0, None)]).is_err(),
+            "a price for one only"
+        );
     }
 
     proptest! {
@@ -326,7 +354,8 @@ mod tests {
             headroom in 0.0f64..1.0, imbalance in 0.0f64..1.0, spares in 0u32..4,
         ) {
             let terms = terms(headroom, imbalance, spares);
-            let of = |demand: f64| size(&demand_of_rate(rate(demand)), &terms, &[choice("one", low, low, None)]).unwrap().replicas;
+            let of = |demand: f64| size(&demand_of_rate(rate(demand)), &terms, &[choice("one", low, low,
+                None)]).unwrap().replicas;
             prop_assert!(of(demand * more) >= of(demand));
             prop_assert_eq!(of(demand), replicas_for(rate(demand), &terms, rate(low)));
         }
@@ -341,7 +370,8 @@ mod tests {
             };
             let (narrow, wide) = (of(width), of(width + (0.9 - width) * wider));
             prop_assert!(wide.replicas >= narrow.replicas && wide.interval[0] <= narrow.interval[0]);
-            prop_assert!(narrow.interval[0] <= Some(narrow.replicas_at_best) && narrow.replicas_at_best <= narrow.replicas);
+            prop_assert!(narrow.interval[0] <= Some(narrow.replicas_at_best)
+                && narrow.replicas_at_best <= narrow.replicas);
         }
     }
 }

@@ -18,9 +18,9 @@ pub struct Foreign {
     pub model: Option<String>,
 }
 
-/// Reads `value` as one of them, judged by `objectives`; none where it is neither. Closed loops are passed over: their load gives way. The rate of
-/// a load is that of its completed requests, which is what was seen to be carried. Refused where the result does not hold what an objective asks
-/// for.
+/// Reads `value` as one of them, judged by `objectives`; none where it is neither. Closed loops are passed over:
+/// their load gives way. The rate of a load is that of its completed requests, which is what was seen to be carried.
+/// Refused where the result does not hold what an objective asks for.
 pub fn foreign_rows(value: &Value, objectives: &Objectives) -> Result<Option<Foreign>, Refusal> {
     if let Some(benchmarks) = value.get("benchmarks").and_then(Value::as_array)
         && value.get("metadata").is_some()
@@ -40,15 +40,16 @@ fn number(value: &Value, path: &str) -> Option<f64> {
     value.pointer(path).and_then(Value::as_f64)
 }
 
-/// All objectives of one load: `figure_s` finds a statistic of a latency of the completed requests, in seconds; `lost` is the share that was not
-/// completed.
+/// All objectives of one load: `figure_s` finds a statistic of a latency of the completed requests, in seconds;
+/// `lost` is the share that was not completed.
 fn judged(objectives: &Objectives, lost: f64, figure_s: impl Fn(&Limit) -> Option<f64>) -> Result<Standing, Refusal> {
     let mut standing = Standing::Met;
     for item in objectives.items() {
         let refuse = || {
             Refusal::new(
                 format!("`{item}` cannot be told from this result"),
-                "accepted is a quantile or mean that it holds (write p99 of ttft, tpot and e2el with --percentile-metrics), or error_rate",
+                "accepted is a quantile or mean that it holds (write p99 of ttft, tpot and e2el with \
+                 --percentile-metrics), or error_rate",
             )
         };
         standing = standing.and(match item {
@@ -71,7 +72,9 @@ fn judged(objectives: &Objectives, lost: f64, figure_s: impl Fn(&Limit) -> Optio
 /// A load of vLLM's; none where it has no rate or its concurrency is bounded.
 fn vllm(value: &Value, objectives: &Objectives) -> Result<Option<Measured>, Refusal> {
     let open = number(value, "/request_rate").is_some() && value.get("max_concurrency").is_none_or(Value::is_null);
-    let Some(rate_per_s) = number(value, "/request_throughput").filter(|rate| open && *rate > 0.0) else { return Ok(None) };
+    let Some(rate_per_s) = number(value, "/request_throughput").filter(|rate| open && *rate > 0.0) else {
+        return Ok(None);
+    };
     let (completed, failed) = (number(value, "/completed").unwrap_or(0.0), number(value, "/failed").unwrap_or(0.0));
     let standing = judged(objectives, failed / (completed + failed).max(1.0), |limit| {
         let name = match limit.metric {
@@ -101,16 +104,19 @@ fn vllm(value: &Value, objectives: &Objectives) -> Result<Option<Measured>, Refu
         output_tokens: number(value, "/total_output_tokens").filter(|_| completed > 0.0).map(|sum| sum / completed),
         good_share: None,
         // Gamma gaps of this shape: CV = 1 ÷ √shape.
-        process: shape
-            .map(|shape| if (shape - 1.0).abs() < 1e-9 { "poisson".to_owned() } else { format!("gamma:{}", 1.0 / libm::sqrt(shape)) }),
+        process: shape.map(|shape| {
+            if (shape - 1.0).abs() < 1e-9 { "poisson".to_owned() } else { format!("gamma:{}", 1.0 / libm::sqrt(shape)) }
+        }),
     }))
 }
 
-/// A load of `GuideLLM`'s; none where it is a closed loop. Its latency per token after the first is what it calls inter-token latency.
+/// A load of `GuideLLM`'s; none where it is a closed loop. Its latency per token after the first is what it calls
+/// inter-token latency.
 fn guidellm(value: &Value, objectives: &Objectives) -> Result<Option<Measured>, Refusal> {
     let kind = value.pointer("/config/strategy/type_").and_then(Value::as_str);
     let Some(kind) = kind.filter(|kind| matches!(*kind, "constant" | "poisson" | "async")) else { return Ok(None) };
-    let Some(rate_per_s) = number(value, "/metrics/requests_per_second/successful/mean").filter(|rate| *rate > 0.0) else {
+    let Some(rate_per_s) = number(value, "/metrics/requests_per_second/successful/mean").filter(|rate| *rate > 0.0)
+    else {
         return Ok(None);
     };
     let made = |what: &str| number(value, &format!("/metrics/request_totals/{what}")).unwrap_or(0.0);
@@ -157,8 +163,10 @@ mod tests {
     }
 
     fn vllm_result(failed: u32) -> Value {
-        json!({"backend": "openai-chat", "model_id": "m", "num_prompts": 1000, "request_rate": 5.0, "burstiness": 0.25, "max_concurrency": null,
-            "completed": 1000 - failed, "failed": failed, "total_output_tokens": 64 * (1000 - failed), "request_throughput": 4.9,
+        json!({"backend": "openai-chat", "model_id": "m", "num_prompts": 1000, "request_rate": 5.0,
+            "burstiness": 0.25, "max_concurrency": null,
+            "completed": 1000 - failed, "failed": failed, "total_output_tokens": 64 * (1000 - failed),
+                "request_throughput": 4.9,
             "mean_ttft_ms": 40.0, "median_ttft_ms": 35.0, "p99_ttft_ms": 75.3, "p99_tpot_ms": 21.0})
     }
 

@@ -2,7 +2,8 @@
 
 use crate::error::Refusal;
 use crate::metrics::{
-    Ended, Known, Limit, LoadOrigin, Metric, Objective, Objectives, OriginOf, Statistic, StatsView, TrialView, VerdictResult,
+    Ended, Known, Limit, LoadOrigin, Metric, Objective, Objectives, OriginOf, Statistic, StatsView, TrialView,
+    VerdictResult,
 };
 
 /// Whether the objectives were met.
@@ -74,7 +75,8 @@ pub(super) fn rows_of(trials: &[TrialView], objectives: Option<&Objectives>) -> 
 /// Whether `asked` are the objectives that the trial was judged by.
 fn is_own(trial: &TrialView, asked: &Objectives) -> bool {
     let own = &trial.slo.objectives;
-    own.len() == asked.items().len() && asked.items().iter().all(|item| own.iter().any(|judged| judged.text == item.to_string()))
+    own.len() == asked.items().len()
+        && asked.items().iter().all(|item| own.iter().any(|judged| judged.text == item.to_string()))
 }
 
 fn by_verdict(trial: &TrialView) -> Result<Standing, Refusal> {
@@ -83,7 +85,10 @@ fn by_verdict(trial: &TrialView) -> Result<Standing, Refusal> {
         VerdictResult::Fail => Standing::Missed,
         VerdictResult::Inconclusive => seen(trial),
         VerdictResult::None => {
-            return Err(Refusal::new("the result was measured without objectives", "give them here, as in --slo 'p99 ttft<=200ms'"));
+            return Err(Refusal::new(
+                "the result was measured without objectives",
+                "give them here, as in --slo 'p99 ttft<=200ms'",
+            ));
         }
     })
 }
@@ -106,7 +111,11 @@ fn by_figures(trial: &TrialView, asked: &Objectives) -> Result<Standing, Refusal
             Objective::ErrorRate(most) => {
                 let counts = &trial.requests;
                 let lost = counts.failed + counts.timed_out + counts.shed + counts.abandoned;
-                if counts.planned == 0 { Standing::Open } else { Standing::of(lost as f64 <= most.share() * counts.planned as f64) }
+                if counts.planned == 0 {
+                    Standing::Open
+                } else {
+                    Standing::of(lost as f64 <= most.share() * counts.planned as f64)
+                }
             }
             Objective::Goodput(_) | Objective::Attainment(_) => return Err(not_saved(item)),
         });
@@ -134,10 +143,20 @@ fn figure(trial: &TrialView, limit: &Limit) -> Result<Option<Known>, Refusal> {
         Statistic::Max => Ok(stats.max),
         Statistic::EachRequest => Err(not_saved(&item)),
         Statistic::Quantile(quantile) => {
-            let saved = [(0.5, stats.p50), (0.75, stats.p75), (0.9, stats.p90), (0.95, stats.p95), (0.99, stats.p99), (0.999, stats.p999)];
+            let saved = [
+                (0.5, stats.p50),
+                (0.75, stats.p75),
+                (0.9, stats.p90),
+                (0.95, stats.p95),
+                (0.99, stats.p99),
+                (0.999, stats.p999),
+            ];
             let found = saved.into_iter().find(|(share, _)| (share - quantile.share()).abs() < 1e-9);
             found.map(|(_, known)| known).ok_or_else(|| {
-                Refusal::new(format!("`{item}` cannot be told from saved figures"), "accepted is p50, p75, p90, p95, p99 or p99.9")
+                Refusal::new(
+                    format!("`{item}` cannot be told from saved figures"),
+                    "accepted is p50, p75, p90, p95, p99 or p99.9",
+                )
             })
         }
     }

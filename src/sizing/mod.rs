@@ -17,7 +17,8 @@ mod stretch;
 
 pub use bursts::Burst;
 pub use capacity::{
-    Capacity, CertificateFigures, Evidence, RateInterval, SearchFigures, capacity_of_rows, capacity_of_search, capacity_of_trials,
+    Capacity, CertificateFigures, Evidence, RateInterval, SearchFigures, capacity_of_rows, capacity_of_search,
+    capacity_of_trials,
 };
 pub use check::{Check, CheckView, MOST_REPLICAS, PolicyView, Stretch, StretchView};
 pub use classes::{Class, capacity_of_classes};

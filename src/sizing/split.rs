@@ -47,19 +47,25 @@ impl Balancing {
         }
         let process = capacity.process.clone().unwrap_or_default();
         let why = format!(
-            "the rate was measured with {process} arrivals, and a fleet that splits requests at random sends each replica nearly Poisson \
+            "the rate was measured with {process} arrivals, and a fleet that splits requests at random sends each \
+             replica nearly Poisson \
              arrivals, which miss more: N × rate is not safe"
         );
         let verb = if capacity.evidence == Evidence::Search { "search" } else { "sweep" };
         match capacity.evidence {
             Evidence::Vllm | Evidence::Guidellm => {
-                let doubts = capacity.doubts.into_iter().chain([format!("{why}; measure again with Poisson arrivals")]).collect();
+                let doubts = capacity
+                    .doubts
+                    .into_iter()
+                    .chain([format!("{why}; measure again with Poisson arrivals")])
+                    .collect();
                 Ok(Capacity { doubts, ..capacity })
             }
             Evidence::Stated | Evidence::Search | Evidence::Measured | Evidence::Observed => Err(Refusal::new(
                 why,
                 format!(
-                    "measure with Poisson arrivals: `tonnage {verb} … --process poisson`; or give --balancing round-robin, where requests \
+                    "measure with Poisson arrivals: `tonnage {verb} … --process poisson`; or give --balancing \
+                     round-robin, where requests \
                      come to the fleet evenly and are dealt in turn"
                 ),
             )),
@@ -74,15 +80,31 @@ mod tests {
 
     #[test]
     fn a_rate_of_smooth_arrivals_does_not_hold_for_a_random_split() {
-        for (process, smooth) in
-            [(None, false), (Some("even"), true), (Some("poisson"), false), (Some("gamma:0.5"), true), (Some("weibull:2"), false)]
-        {
-            let of = |evidence| Capacity { process: process.map(str::to_owned), evidence, ..Capacity::stated(Rate::new(4.0).unwrap()) };
+        for (process, smooth) in [
+            (None, false),
+            (Some("even"), true),
+            (Some("poisson"), false),
+            (Some("gamma:0.5"), true),
+            (Some("weibull:2"), false),
+        ] {
+            let of = |evidence| Capacity {
+                process: process.map(str::to_owned),
+                evidence,
+                ..Capacity::stated(Rate::new(4.0).unwrap())
+            };
             assert_eq!(Balancing::Random.hold(of(Evidence::Search)).is_err(), smooth, "{process:?}");
-            assert_eq!(Balancing::Random.hold(of(Evidence::Guidellm)).unwrap().doubts.len(), usize::from(smooth), "{process:?}");
+            assert_eq!(
+                Balancing::Random.hold(of(Evidence::Guidellm)).unwrap().doubts.len(),
+                usize::from(smooth),
+                "{process:?}"
+            );
             assert!(Balancing::RoundRobin.hold(of(Evidence::Search)).unwrap().doubts.is_empty(), "{process:?}");
         }
-        let even = Capacity { process: Some("even".to_owned()), evidence: Evidence::Search, ..Capacity::stated(Rate::new(4.0).unwrap()) };
+        let even = Capacity {
+            process: Some("even".to_owned()),
+            evidence: Evidence::Search,
+            ..Capacity::stated(Rate::new(4.0).unwrap())
+        };
         let refused = Balancing::Random.hold(even).unwrap_err().to_string();
         assert!(refused.contains("not safe") && refused.contains("--process poisson"), "{refused}");
     }

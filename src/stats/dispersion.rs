@@ -64,7 +64,9 @@ fn square(value: f64) -> f64 {
 }
 
 fn joined(batches: &[Batch]) -> Batch {
-    batches.iter().fold(Batch::default(), |sum, batch| Batch { hits: sum.hits + batch.hits, trials: sum.trials + batch.trials })
+    batches
+        .iter()
+        .fold(Batch::default(), |sum, batch| Batch { hits: sum.hits + batch.hits, trials: sum.trials + batch.trials })
 }
 
 /// The `share` point of Student's law with `degrees` (≥ 1) of freedom.
@@ -87,7 +89,8 @@ pub struct Portion {
 /// from few batches; at least 1. `None` with fewer than 8 portions that hold values.
 #[must_use]
 pub fn mean_dispersion(portions: &[Portion], variance: f64) -> Option<f64> {
-    let (sum, count) = portions.iter().fold((0.0, 0), |(sum, count), portion| (sum + portion.sum, count + portion.count));
+    let (sum, count) =
+        portions.iter().fold((0.0, 0), |(sum, count), portion| (sum + portion.sum, count + portion.count));
     let mean = if count > 0 { sum / count as f64 } else { 0.0 };
     let mut portions = portions.to_vec();
     let mut largest: Option<f64> = None;
@@ -99,9 +102,12 @@ pub fn mean_dispersion(portions: &[Portion], variance: f64) -> Option<f64> {
         let degrees = held as f64 - 1.0;
         let spread: f64 = portions.iter().map(|portion| square(portion.sum - mean * portion.count as f64)).sum();
         let widened = square(student_point(0.95, degrees) / NORMAL_95);
-        let phi = if variance > 0.0 { spread / (variance * count as f64) * held as f64 / degrees * widened } else { 1.0 };
+        let phi =
+            if variance > 0.0 { spread / (variance * count as f64) * held as f64 / degrees * widened } else { 1.0 };
         largest = Some(largest.unwrap_or(1.0).max(phi));
-        let sum = |pair: &[Portion]| pair.iter().fold(Portion::default(), |a, b| Portion { sum: a.sum + b.sum, count: a.count + b.count });
+        let sum = |pair: &[Portion]| {
+            pair.iter().fold(Portion::default(), |a, b| Portion { sum: a.sum + b.sum, count: a.count + b.count })
+        };
         portions = portions.chunks(2).map(sum).collect();
     }
 }
@@ -148,7 +154,9 @@ mod tests {
     #[test]
     fn the_dispersion_of_a_mean_rises_with_the_length_of_its_waves() {
         let portions = |period: u64| -> Vec<Portion> {
-            (0..64u64).map(|i| Portion { sum: if (i / period).is_multiple_of(2) { 110.0 } else { 90.0 }, count: 100 }).collect()
+            (0..64u64)
+                .map(|i| Portion { sum: if (i / period).is_multiple_of(2) { 110.0 } else { 90.0 }, count: 100 })
+                .collect()
         };
         let (quick, slow) = (mean_dispersion(&portions(1), 1.0).unwrap(), mean_dispersion(&portions(8), 1.0).unwrap());
         assert!((1.0..1.2).contains(&quick) && slow > 8.0, "{quick} {slow}");

@@ -30,7 +30,10 @@ mod tests {
             (vec![], vec![]),
         ] {
             let found = isotonic(shares.iter().map(|share| (*share, 100.0)));
-            assert!(found.len() == levels.len() && found.iter().zip(&levels).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
+            assert!(
+                found.len() == levels.len() && found.iter().zip(&levels).all(|(a, b)| (a - b).abs() < 1e-12),
+                "{found:?}"
+            );
         }
     }
 }

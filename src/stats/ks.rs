@@ -1,9 +1,11 @@
 //! Owns the one-sample Kolmogorov–Smirnov test: its statistic, its critical value.
 
-/// The Kolmogorov–Smirnov distance between the sample `sorted` (ascending) and the law `cdf`, 0 to 1; 0 for an empty sample.
+/// The Kolmogorov–Smirnov distance between the sample `sorted` (ascending) and the law `cdf`, 0 to 1; 0 for an empty
+/// sample.
 ///
-/// D = max over i of max(i/n − F(xᵢ), F(xᵢ) − (i − 1)/n). Where each value is only known to ±`rounding`, the smallest distance that some
-/// unrounded sample could have had is given: i/n is held against F(xᵢ + rounding), (i − 1)/n against F(xᵢ − rounding).
+/// D = max over i of max(i/n − F(xᵢ), F(xᵢ) − (i − 1)/n). Where each value is only known to ±`rounding`, the smallest
+/// distance that some unrounded sample could have had is given: i/n is held against F(xᵢ + rounding), (i − 1)/n
+/// against F(xᵢ − rounding).
 pub fn ks_distance(sorted: &[f64], rounding: f64, cdf: impl Fn(f64) -> f64) -> f64 {
     let n = sorted.len() as f64;
     let mut largest = 0.0_f64;
@@ -15,10 +17,11 @@ pub fn ks_distance(sorted: &[f64], rounding: f64, cdf: impl Fn(f64) -> f64) -> f
     largest
 }
 
-/// The distance that a sample of `n` from the true law exceeds with probability `alpha` (0 < α < 1); infinite for n = 0.
+/// The distance that a sample of `n` from the true law exceeds with probability `alpha` (0 < α < 1); infinite for n =
+/// 0.
 ///
-/// K / (√n + 0.12 + 0.11/√n), where K is the upper quantile of Kolmogorov's limit law: Stephens, "EDF statistics for goodness of fit",
-/// JASA 69 (1974) 730–737, table 1A.
+/// K / (√n + 0.12 + 0.11/√n), where K is the upper quantile of Kolmogorov's limit law: Stephens, "EDF statistics for
+/// goodness of fit", JASA 69 (1974) 730–737, table 1A.
 #[must_use]
 pub fn ks_critical(n: u64, alpha: f64) -> f64 {
     if n == 0 {
@@ -75,7 +78,9 @@ mod tests {
     #[test]
     fn critical_values_match_the_exact_finite_ones() {
         // Exact: Miller, "Table of percentage points of Kolmogorov statistics", JASA 51 (1956).
-        for (n, alpha, exact) in [(10, 0.05, 0.409_25), (20, 0.05, 0.294_08), (100, 0.05, 0.134_03), (100, 0.01, 0.160_81)] {
+        for (n, alpha, exact) in
+            [(10, 0.05, 0.409_25), (20, 0.05, 0.294_08), (100, 0.05, 0.134_03), (100, 0.01, 0.160_81)]
+        {
             let critical = ks_critical(n, alpha);
             assert!((critical - exact).abs() < 0.005 * exact, "n = {n}: {critical} against {exact}");
         }

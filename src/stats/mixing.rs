@@ -161,7 +161,8 @@ mod tests {
         // series.
         for (tau, least) in [(2.0, 60.0), (10.0, 10.0), (40.0, 1.0)] {
             let truth = 1_000.0 / (2.0 * tau);
-            let found: Vec<Mixing> = (0..40).map(|seed| mixing(&series(libm::exp(-1.0 / tau), 1_000, seed)).unwrap()).collect();
+            let found: Vec<Mixing> =
+                (0..40).map(|seed| mixing(&series(libm::exp(-1.0 / tau), 1_000, seed)).unwrap()).collect();
             let above = found.iter().filter(|found| found.effective_low > truth).count();
             let median = {
                 let mut lows: Vec<f64> = found.iter().map(|found| found.effective_low).collect();
@@ -189,8 +190,11 @@ mod tests {
         let of = |slope: f64| {
             let state = series(0.9, 200, 1);
             let noise = series(0.0, 200, 2);
-            let responses =
-                state.iter().zip(&noise).map(|(state, noise)| Response { state: *state, mean: slope * state + noise, weight: 1.0 });
+            let responses = state.iter().zip(&noise).map(|(state, noise)| Response {
+                state: *state,
+                mean: slope * state + noise,
+                weight: 1.0,
+            });
             slope_t(&responses.collect::<Vec<_>>())
         };
         assert!(of(1.0) > 8.0 && of(0.0).abs() < 2.0, "{} {}", of(1.0), of(0.0));

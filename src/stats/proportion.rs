@@ -1,10 +1,11 @@
-//! Owns the interval of a proportion: Clopper–Pearson with real-valued counts, so that overdispersed counts can be divided by φ.
+//! Owns the interval of a proportion: Clopper–Pearson with real-valued counts, so that overdispersed counts can be
+//! divided by φ.
 
 use statrs::function::beta::beta_reg;
 
-/// One-sided upper confidence bound of a proportion after `hits` of `trials` (both real, 0 ≤ hits ≤ trials): the p at which
-/// seeing so few has probability 1 − `confidence`. Clopper and Pearson 1934; `I_p(hits + 1, trials − hits) = confidence`.
-/// 1 where nothing was tried or everything hit.
+/// One-sided upper confidence bound of a proportion after `hits` of `trials` (both real, 0 ≤ hits ≤ trials): the p at
+/// which seeing so few has probability 1 − `confidence`. Clopper and Pearson 1934; `I_p(hits + 1, trials − hits) =
+/// confidence`. 1 where nothing was tried or everything hit.
 #[must_use]
 pub fn upper_bound(hits: f64, trials: f64, confidence: f64) -> f64 {
     if !(trials > 0.0 && hits < trials) {
@@ -14,8 +15,8 @@ pub fn upper_bound(hits: f64, trials: f64, confidence: f64) -> f64 {
     solve(|share| beta_reg(hits + 1.0, trials - hits, share) < confidence)
 }
 
-/// One-sided lower confidence bound of a proportion after `hits` of `trials`: `I_p(hits, trials − hits + 1) = 1 − confidence`.
-/// 0 where nothing was tried or nothing hit.
+/// One-sided lower confidence bound of a proportion after `hits` of `trials`: `I_p(hits, trials − hits + 1) = 1 −
+/// confidence`. 0 where nothing was tried or nothing hit.
 #[must_use]
 pub fn lower_bound(hits: f64, trials: f64, confidence: f64) -> f64 {
     if !(trials > 0.0 && hits > 0.0) {
@@ -26,7 +27,8 @@ pub fn lower_bound(hits: f64, trials: f64, confidence: f64) -> f64 {
 }
 
 /// The trials at which `upper_bound(share · trials, trials)` falls to `allowed`: how large a sample must be to certify
-/// `allowed` if the proportion stays at `share`. `None` where no sample is large enough (`share` ≥ `allowed`, or beyond 10¹²).
+/// `allowed` if the proportion stays at `share`. `None` where no sample is large enough (`share` ≥ `allowed`, or
+/// beyond 10¹²).
 #[must_use]
 pub fn trials_to_certify(share: f64, allowed: f64, confidence: f64) -> Option<f64> {
     if !(share >= 0.0 && share < allowed && allowed < 1.0) {
@@ -35,7 +37,8 @@ pub fn trials_to_certify(share: f64, allowed: f64, confidence: f64) -> Option<f6
     smallest(|trials| upper_bound(share * trials, trials, confidence) <= allowed)
 }
 
-/// The trials at which `lower_bound(share · trials, trials)` exceeds `allowed`: how large a sample must be to refute it.
+/// The trials at which `lower_bound(share · trials, trials)` exceeds `allowed`: how large a sample must be to refute
+/// it.
 #[must_use]
 pub fn trials_to_refute(share: f64, allowed: f64, confidence: f64) -> Option<f64> {
     if !(share > allowed && share <= 1.0 && allowed >= 0.0) {
@@ -80,7 +83,9 @@ mod tests {
     #[test]
     fn one_percent_is_certified_by_the_published_sample_sizes() {
         // `reference/open_loop_science.md` B.1: k exceedances, 95 % and 99 %.
-        for (misses, at_95, at_99) in [(0, 299, 459), (1, 473, 662), (2, 628, 838), (10, 1_693, 2_010), (50, 6_323, 6_898)] {
+        for (misses, at_95, at_99) in
+            [(0, 299, 459), (1, 473, 662), (2, 628, 838), (10, 1_693, 2_010), (50, 6_323, 6_898)]
+        {
             for (needed, confidence) in [(at_95, 0.95), (at_99, 0.99)] {
                 let bound = |n: i32| upper_bound(f64::from(misses), f64::from(n), confidence);
                 assert!(bound(needed) <= 0.01 && bound(needed - 1) > 0.01, "{misses} of {needed} at {confidence}");
@@ -101,7 +106,9 @@ mod tests {
         assert!((298.0..300.0).contains(&trials), "{trials}");
         assert!(trials_to_certify(0.02, 0.01, 0.95).is_none());
         let trials = trials_to_refute(0.02, 0.01, 0.95).unwrap();
-        assert!(lower_bound(0.02 * trials, trials, 0.95) > 0.01 && lower_bound(0.018 * trials, trials * 0.9, 0.95) <= 0.01);
+        assert!(
+            lower_bound(0.02 * trials, trials, 0.95) > 0.01 && lower_bound(0.018 * trials, trials * 0.9, 0.95) <= 0.01
+        );
     }
 
     proptest! {

@@ -2,12 +2,12 @@
 
 use statrs::function::beta::beta_reg;
 
-/// The two-sided interval of the `share` quantile (0 < share < 1) after `effective` independent observations, as shares of the
-/// sorted sample: (low, high), each 0 to 1. With F(X₍ᵣ₎) ~ Beta(r, n + 1 − r), `low` is the largest rank ÷ n that lies above
-/// the quantile with no more than its part of the risk 1 − confidence, `high` the smallest that lies below it with its part. Ranks
-/// are real-valued, because `effective` = n/φ is. Each side has half the risk; where even the extreme observation bears
-/// more, it has what it bears and the other side the rest, down to a tenth of the risk. `None` below that (p99 at 95 %: fewer than
-/// 309 observations; with halves it would be 367).
+/// The two-sided interval of the `share` quantile (0 < share < 1) after `effective` independent observations, as
+/// shares of the sorted sample: (low, high), each 0 to 1. With F(X₍ᵣ₎) ~ Beta(r, n + 1 − r), `low` is the largest
+/// rank ÷ n that lies above the quantile with no more than its part of the risk 1 − confidence, `high` the smallest
+/// that lies below it with its part. Ranks are real-valued, because `effective` = n/φ is. Each side has half the
+/// risk; where even the extreme observation bears more, it has what it bears and the other side the rest, down to a
+/// tenth of the risk. `None` below that (p99 at 95 %: fewer than 309 observations; with halves it would be 367).
 #[must_use]
 pub fn quantile_interval(share: f64, effective: f64, confidence: f64) -> Option<(f64, f64)> {
     let risk = 1.0 - confidence;

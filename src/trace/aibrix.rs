@@ -1,4 +1,5 @@
-//! Owns `AIBrix`'s workload JSONL: instants in milliseconds, each with a list of requests, their lengths under old keys or new ones.
+//! Owns `AIBrix`'s workload JSONL: instants in milliseconds, each with a list of requests, their lengths under old
+//! keys or new ones.
 
 use serde::Deserialize;
 
@@ -33,7 +34,8 @@ impl Parser for AiBrix {
     fn take(&mut self, text: &str, pending: &mut Pending) -> Result<(), String> {
         let line: Line<'_> = parse(text, "row of an AIBrix workload")?;
         let time = line.timestamp.text();
-        let at_ns = scaled_decimal(time, 6).ok_or_else(|| format!("timestamp {} is no number of milliseconds", shown(time)))?;
+        let at_ns =
+            scaled_decimal(time, 6).ok_or_else(|| format!("timestamp {} is no number of milliseconds", shown(time)))?;
         for request in line.requests {
             let row = RawRow {
                 at_ns,

@@ -28,7 +28,8 @@ pub(crate) fn anomalies(selection: &Selection, seen: &Inspection) -> Vec<String>
 fn restart(selection: &Selection) -> Option<String> {
     let restart = selection.trace.restart()?;
     Some(format!(
-        "line {} goes back {}: two recordings in one file. Sorting lays them over each other, so a replay asks which: --segment 1 to {}.",
+        "line {} goes back {}: two recordings in one file. Sorting lays them over each other, so a replay asks which: \
+         --segment 1 to {}.",
         restart.line,
         seconds(restart.back_s as f64),
         selection.trace.segments()
@@ -40,7 +41,8 @@ fn starts(selection: &Selection) -> Option<String> {
     let sessions = selection.trace.sessions().number();
     (selection.trace.has_relative_sessions() && sessions > 1).then(|| {
         format!(
-            "{} sessions count each from its own start, which is not recorded: shown here as if all began at once; a replay asks for \
+            "{} sessions count each from its own start, which is not recorded: shown here as if all began at once; a \
+             replay asks for \
              --session-rate.",
             count(u64::from(sessions))
         )
@@ -49,13 +51,19 @@ fn starts(selection: &Selection) -> Option<String> {
 
 fn no_requests(selection: &Selection) -> Option<String> {
     let entries = selection.trace.passed_over();
-    (entries > 0).then(|| format!("{} entries are no requests to a model (spans of tools or agents) and were passed over.", count(entries)))
+    (entries > 0).then(|| {
+        format!(
+            "{} entries are no requests to a model (spans of tools or agents) and were passed over.",
+            count(entries)
+        )
+    })
 }
 
 fn disorder(seen: &Inspection) -> Option<String> {
     (seen.out_of_order > 0).then(|| {
         format!(
-            "{} rows stood behind a later one and were sorted into their place; rows of one instant keep the file's order.",
+            "{} rows stood behind a later one and were sorted into their place; rows of one instant keep the file's \
+             order.",
             count(seen.out_of_order)
         )
     })
@@ -71,7 +79,8 @@ fn ticks(seen: &Inspection) -> Option<String> {
         Some(tick_s) => format!("the recorder's clock ticks every {}", seconds(tick_s)),
     };
     Some(format!(
-        "{} rows share their instant with the row before ({} distinct times, up to {} at one): {tick}. Gaps, dispersion and peaks below \
+        "{} rows share their instant with the row before ({} distinct times, up to {} at one): {tick}. Gaps, \
+         dispersion and peaks below \
          that are the recording's, not the service's; a replay sends such rows together, or with --spread inside \
          their tick.",
         count(seen.tied()),
@@ -83,7 +92,8 @@ fn ticks(seen: &Inspection) -> Option<String> {
 fn whole_seconds(rows: &[Row], seen: &Inspection) -> Option<String> {
     let whole = rows.len() > 1 && rows.iter().all(|row| row.at.as_nanos().is_multiple_of(1_000_000_000));
     (whole && seen.tied() * 10 < seen.kept).then(|| {
-        "all times are whole seconds: order and gaps inside a second are unknown, and time compression turns them into ties on a grid."
+        "all times are whole seconds: order and gaps inside a second are unknown, and time compression turns them into \
+         ties on a grid."
             .to_owned()
     })
 }
@@ -95,7 +105,8 @@ fn empties(rows: &[Row]) -> Option<String> {
     let neither = if both > 0 { format!(" ({} have neither)", count(both)) } else { String::new() };
     (empty > 0).then(|| {
         format!(
-            "{} rows have 0 input or 0 output tokens{neither}, as failed requests are recorded; a replay skips and counts them (--on-empty).",
+            "{} rows have 0 input or 0 output tokens{neither}, as failed requests are recorded; a replay skips and \
+             counts them (--on-empty).",
             count(empty)
         )
     })
@@ -110,7 +121,8 @@ fn silence(rows: &[Row], seen: &Inspection) -> Option<String> {
     }
     let since_s = rows.get(usize::try_from(after).ok()?.checked_sub(1)?)?.at.secs_since(rows.first()?.at);
     Some(format!(
-        "the longest silence lasts {} ({:.0} % of the span): it follows row {}, {} after the first, and alone makes up much of the gaps' \
+        "the longest silence lasts {} ({:.0} % of the span): it follows row {}, {} after the first, and alone makes up \
+         much of the gaps' \
          variation.",
         seconds(longest_s),
         100.0 * longest_s / seen.span_s,
@@ -136,7 +148,8 @@ fn repeated(selection: &Selection) -> Option<String> {
     let (rows, pool) = (selection.trace.rows(), selection.trace.blocks());
     let mut twice = 0;
     for tie in rows.chunk_by(|one, two| one.at == two.at).filter(|tie| tie.len() > 1) {
-        let mut same: Vec<_> = tie.iter().map(|row| (row.input_tokens, row.output_tokens, pool.ids(row.place))).collect();
+        let mut same: Vec<_> =
+            tie.iter().map(|row| (row.input_tokens, row.output_tokens, pool.ids(row.place))).collect();
         same.sort_unstable();
         twice += same.windows(2).filter(|pair| pair[0] == pair[1]).count() as u64;
     }

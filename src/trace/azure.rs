@@ -23,9 +23,14 @@ impl Azure {
 impl Parser for Azure {
     fn take(&mut self, line: &str, pending: &mut Pending) -> Result<(), String> {
         let [time, input, output] = table::pick(line, &self.places)?;
-        let at_ns = date_ns(time)
-            .ok_or_else(|| format!("TIMESTAMP is `{}`, not a date and time such as 2023-11-16 18:17:03.9799600", shown(time)))?;
-        let row = RawRow { at_ns, input_tokens: cell_tokens(COLUMNS[1], input)?, output_tokens: cell_tokens(COLUMNS[2], output)? };
+        let at_ns = date_ns(time).ok_or_else(|| {
+            format!("TIMESTAMP is `{}`, not a date and time such as 2023-11-16 18:17:03.9799600", shown(time))
+        })?;
+        let row = RawRow {
+            at_ns,
+            input_tokens: cell_tokens(COLUMNS[1], input)?,
+            output_tokens: cell_tokens(COLUMNS[2], output)?,
+        };
         pending.push(row, &[], None)
     }
 }

@@ -1,4 +1,5 @@
-//! Owns Bailian's JSONL (Qwen): Mooncake's keys with times in seconds and blocks of 16 tokens, conversations by parent chat.
+//! Owns Bailian's JSONL (Qwen): Mooncake's keys with times in seconds and blocks of 16 tokens, conversations by
+//! parent chat.
 
 use std::collections::HashMap;
 
@@ -36,7 +37,8 @@ impl Parser for Bailian {
     fn take(&mut self, text: &str, pending: &mut Pending) -> Result<(), String> {
         let line: Line<'_> = parse(text, "row of a Bailian trace")?;
         let time = line.timestamp.text();
-        let at_ns = scaled_decimal(time, 9).ok_or_else(|| format!("timestamp {} is no number of seconds", shown(time)))?;
+        let at_ns =
+            scaled_decimal(time, 9).ok_or_else(|| format!("timestamp {} is no number of seconds", shown(time)))?;
         let input_tokens = tokens("input_length", line.input_length.text())?;
         let row = RawRow { at_ns, input_tokens, output_tokens: tokens("output_length", line.output_length.text())? };
         let session = line.chat_id.map(|chat| {

@@ -20,15 +20,24 @@ pub(crate) struct BurstGpt {
 impl BurstGpt {
     pub(crate) fn new(header: &str) -> Result<Self, String> {
         let column = |name| table::column(header, name);
-        Ok(Self { places: table::places(header, COLUMNS)?, session: column("Session ID"), elapsed: column("Elapsed time") })
+        Ok(Self {
+            places: table::places(header, COLUMNS)?,
+            session: column("Session ID"),
+            elapsed: column("Elapsed time"),
+        })
     }
 }
 
 impl Parser for BurstGpt {
     fn take(&mut self, line: &str, pending: &mut Pending) -> Result<(), String> {
         let [time, input, output] = table::pick(line, &self.places)?;
-        let at_ns = scaled_decimal(time, 9).ok_or_else(|| format!("Timestamp is `{}`, not a number of seconds", shown(time)))?;
-        let row = RawRow { at_ns, input_tokens: cell_tokens(COLUMNS[1], input)?, output_tokens: cell_tokens(COLUMNS[2], output)? };
+        let at_ns = scaled_decimal(time, 9)
+            .ok_or_else(|| format!("Timestamp is `{}`, not a number of seconds", shown(time)))?;
+        let row = RawRow {
+            at_ns,
+            input_tokens: cell_tokens(COLUMNS[1], input)?,
+            output_tokens: cell_tokens(COLUMNS[2], output)?,
+        };
         // Requests by API have none.
         let field = |place: Option<usize>| place.map(|place| table::pick(line, &[place])).transpose();
         let session = field(self.session)?.map(|[session]| session).filter(|session| !session.is_empty());

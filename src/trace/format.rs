@@ -145,7 +145,8 @@ pub enum TimeUnit {
 
 impl TimeUnit {
     /// Every unit.
-    pub(crate) const ALL: [Self; 5] = [Self::Seconds, Self::Milliseconds, Self::Microseconds, Self::Nanoseconds, Self::Date];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Seconds, Self::Milliseconds, Self::Microseconds, Self::Nanoseconds, Self::Date];
 
     /// How people write it.
     #[must_use]
@@ -248,7 +249,8 @@ pub(crate) fn opened_with(line: &str, reading: &Reading) -> Result<(Opened, char
         Err(why) => why,
     };
     let others = DELIMITERS.into_iter().filter(|delimiter| *delimiter != ',' && line.contains(*delimiter));
-    let mut opened = others.filter_map(|delimiter| Some((parser_of(&with_commas(line, delimiter), reading).ok()?, delimiter)));
+    let mut opened =
+        others.filter_map(|delimiter| Some((parser_of(&with_commas(line, delimiter), reading).ok()?, delimiter)));
     opened.next().ok_or(refused)
 }
 
@@ -268,13 +270,18 @@ pub(crate) fn parser_of(line: &str, reading: &Reading) -> Result<Opened, String>
     };
     if asks_columns && !format.is_generic() {
         return Err(format!(
-            "is read as {format}, whose columns and unit of time are known ({}); drop --columns and --time-unit, or say --format csv or jsonl",
+            "is read as {format}, whose columns and unit of time are known ({}); drop --columns and --time-unit, or \
+             say --format csv or jsonl",
             format.time_unit()
         ));
     }
     let named = reading.format.is_some();
     let parser = parser(format, line, reading, named).map_err(|why| {
-        if named && !format.is_generic() { format!("{why}; a {format} trace starts with its header, check --format") } else { why }
+        if named && !format.is_generic() {
+            format!("{why}; a {format} trace starts with its header, check --format")
+        } else {
+            why
+        }
     })?;
     let is_header = match format {
         Format::Azure | Format::BurstGpt | Format::Vidur | Format::Csv => true,

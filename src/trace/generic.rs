@@ -37,7 +37,9 @@ impl std::str::FromStr for Columns {
                 return Err(refuse(format!("`{text}` names the column of {key} twice")));
             }
         }
-        let needed = |key: &str| named.get(key).map(|name| (*name).to_owned()).ok_or_else(|| refuse(format!("`{text}` has no {key}")));
+        let needed = |key: &str| {
+            named.get(key).map(|name| (*name).to_owned()).ok_or_else(|| refuse(format!("`{text}` has no {key}")))
+        };
         Ok(Self {
             time: needed("time")?,
             input: needed("input")?,
@@ -62,7 +64,8 @@ pub(crate) fn declared_columns(names: &[&str]) -> Option<(Columns, TimeUnit)> {
         return None;
     }
     let units = [TimeUnit::Nanoseconds, TimeUnit::Microseconds, TimeUnit::Milliseconds, TimeUnit::Seconds];
-    let mut times = units.into_iter().flat_map(|unit| ["scheduled", "time"].map(|name| (format!("{name}_{}", unit.name()), unit)));
+    let mut times =
+        units.into_iter().flat_map(|unit| ["scheduled", "time"].map(|name| (format!("{name}_{}", unit.name()), unit)));
     let (time, unit) = times.find(|(name, _)| has(name))?;
     let session = has("session").then(|| "session".to_owned());
     Some((Columns { time, input: "input_tokens".to_owned(), output: "output_tokens".to_owned(), session }, unit))
@@ -99,7 +102,10 @@ impl Clock {
             Some(unit) => unit,
             None if date_ns(text).is_some() => TimeUnit::Date,
             None => {
-                return Err(format!("{name} is `{}`, in a unit that is not said; add --time-unit s, ms, us, ns or date", shown(text)));
+                return Err(format!(
+                    "{name} is `{}`, in a unit that is not said; add --time-unit s, ms, us, ns or date",
+                    shown(text)
+                ));
             }
         };
         self.unit = Some(unit);
@@ -110,12 +116,14 @@ impl Clock {
             TimeUnit::Microseconds => 3,
             TimeUnit::Nanoseconds => 0,
             TimeUnit::Date => {
-                return date_ns(text)
-                    .ok_or_else(|| format!("{name} is `{}`, not a date and time such as 2026-01-02 03:04:05.678", shown(text)));
+                return date_ns(text).ok_or_else(|| {
+                    format!("{name} is `{}`, not a date and time such as 2026-01-02 03:04:05.678", shown(text))
+                });
             }
         };
-        scaled_decimal(text, power)
-            .ok_or_else(|| format!("{name} is `{}`, not a number of {} of at most 292 years", shown(text), unit.plural()))
+        scaled_decimal(text, power).ok_or_else(|| {
+            format!("{name} is `{}`, not a number of {} of at most 292 years", shown(text), unit.plural())
+        })
     }
 }
 
@@ -131,7 +139,8 @@ impl GenericCsv {
     pub(crate) fn new(header: &str, columns: Option<&Columns>, unit: Option<TimeUnit>) -> Result<Self, String> {
         let (columns, clock) = settled(&table::fields(header), columns, unit)?;
         let places = table::places(header, [&columns.time, &columns.input, &columns.output])?;
-        let session = columns.session.as_deref().map(|name| table::places(header, [name])).transpose()?.map(|[place]| place);
+        let session =
+            columns.session.as_deref().map(|name| table::places(header, [name])).transpose()?.map(|[place]| place);
         Ok(Self { columns, places, session, clock })
     }
 }
@@ -212,7 +221,14 @@ mod tests {
             assert_eq!(text.parse::<Columns>().unwrap().to_string(), text);
         }
         assert_eq!(" input = p , time=t,output=c".parse::<Columns>().unwrap().to_string(), "time=t,input=p,output=c");
-        for text in ["", "time=t", "time=t,input=,output=c", "time=t,input=p,output=c,when=x", "time=t,time=u,input=p,output=c", "t,p,c"] {
+        for text in [
+            "",
+            "time=t",
+            "time=t,input=,output=c",
+            "time=t,input=p,output=c,when=x",
+            "time=t,time=u,input=p,output=c",
+            "t,p,c",
+        ] {
             assert!(text.parse::<Columns>().unwrap_err().accepted.contains("time=NAME"), "{text}");
         }
     }

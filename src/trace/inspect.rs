@@ -127,8 +127,14 @@ pub fn inspect(selection: &Selection) -> Option<Inspection> {
         out_of_order: trace.out_of_order(),
         peak: Peaks {
             over_1s: Peak { fixed: one_second.most, sliding: sliding_peak(rows, at, Duration::from_secs(1)) },
-            over_10s: Peak { fixed: Counts::of(rows, 10).most, sliding: sliding_peak(rows, at, Duration::from_secs(10)) },
-            over_60s: Peak { fixed: Counts::of(rows, 60).most, sliding: sliding_peak(rows, at, Duration::from_mins(1)) },
+            over_10s: Peak {
+                fixed: Counts::of(rows, 10).most,
+                sliding: sliding_peak(rows, at, Duration::from_secs(10)),
+            },
+            over_60s: Peak {
+                fixed: Counts::of(rows, 60).most,
+                sliding: sliding_peak(rows, at, Duration::from_mins(1)),
+            },
         },
         input_tokens: Quantity::of(rows.iter().map(|row| row.input_tokens))?,
         output_tokens: Quantity::of(rows.iter().map(|row| row.output_tokens))?,

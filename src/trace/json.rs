@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::trace::number::tokens;
 
-/// A number, or a number in quotes, as it stands in the file. Never by way of a float, which has too few digits for the nanoseconds of a date.
+/// A number, or a number in quotes, as it stands in the file. Never by way of a float, which has too few digits for
+/// the nanoseconds of a date.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Figure<'a> {
@@ -50,7 +51,8 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result
         let why = why.to_string();
         // What serde calls by the names of our types is an object to whoever wrote the file.
         let why = why.split(" at line ").next().unwrap_or(&why).split(", expected struct ").next().unwrap_or(&why);
-        let expected = if why.starts_with("invalid type") && !why.contains("expected") { ", expected an object" } else { "" };
+        let expected =
+            if why.starts_with("invalid type") && !why.contains("expected") { ", expected an object" } else { "" };
         format!("is no {what}: {why}{expected}")
     })
 }

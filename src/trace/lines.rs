@@ -67,12 +67,15 @@ impl<R: Read> Read for Bounded<R> {
         self.read += read as u64;
         let too_much = |why: String| Err(std::io::Error::other(why));
         if self.read > self.most_bytes {
-            return too_much(format!("it holds more than {} GiB, the most that is read of a trace", self.most_bytes >> 30));
+            return too_much(format!(
+                "it holds more than {} GiB, the most that is read of a trace",
+                self.most_bytes >> 30
+            ));
         }
         match &self.packed {
-            Some(packed) if self.read > SUSPECT_BYTES && self.read / MOST_RATIO > packed.get() => {
-                too_much(format!("it unpacks to more than {MOST_RATIO} times its size, as no trace does; unpack it to see what it holds"))
-            }
+            Some(packed) if self.read > SUSPECT_BYTES && self.read / MOST_RATIO > packed.get() => too_much(format!(
+                "it unpacks to more than {MOST_RATIO} times its size, as no trace does; unpack it to see what it holds"
+            )),
             _ => Ok(read),
         }
     }
@@ -100,10 +103,12 @@ struct Document {
 
 impl<'a> Lines<'a> {
     pub(crate) fn new(mut source: impl BufRead + 'a, path: &Path) -> Result<Self, Error> {
-        let start = source.fill_buf().map_err(|why| Error::input(path, format!("cannot be read: {why}; check the file")))?;
+        let start =
+            source.fill_buf().map_err(|why| Error::input(path, format!("cannot be read: {why}; check the file")))?;
         // By content: a name says little, and some tools unpack on the way.
         let is_packed = start.starts_with(&[0x1f, 0x8b]);
-        let bounded = |source: Box<dyn Read + 'a>, packed| Bounded { source, read: 0, most_bytes: MOST_TRACE_BYTES, packed };
+        let bounded =
+            |source: Box<dyn Read + 'a>, packed| Bounded { source, read: 0, most_bytes: MOST_TRACE_BYTES, packed };
         let bounded = if is_packed {
             let bytes = Rc::new(Cell::new(0));
             let source = Counted { source, bytes: Rc::clone(&bytes) };
@@ -112,7 +117,15 @@ impl<'a> Lines<'a> {
             bounded(Box::new(source), None)
         };
         let source = Box::new(BufReader::with_capacity(1 << 18, bounded));
-        Ok(Self { source, path: path.to_owned(), number: 0, entry: 0, buffer: Vec::new(), document: None, delimiter: None })
+        Ok(Self {
+            source,
+            path: path.to_owned(),
+            number: 0,
+            entry: 0,
+            buffer: Vec::new(),
+            document: None,
+            delimiter: None,
+        })
     }
 
     /// From now on the entries are rows of a table, unless they are JSON.
@@ -157,7 +170,9 @@ impl<'a> Lines<'a> {
                 Err(why) => return Err(self.refuse(format!("cannot be read: {why}; check the file"))),
                 Ok(0) => return Ok(false),
                 Ok(bytes) if bytes as u64 == MOST_BYTES && !self.buffer.ends_with(b"\n") => {
-                    return Err(self.refuse("is longer than 64 MiB; a trace has one request or session a line".to_owned()));
+                    return Err(
+                        self.refuse("is longer than 64 MiB; a trace has one request or session a line".to_owned())
+                    );
                 }
                 Ok(_) => {}
             }
@@ -199,7 +214,8 @@ impl<'a> Lines<'a> {
         // Two quotes that belong to two rows would make one row of them, and lose the other.
         if self.number > begun && scan.is_broken() {
             let why = format!(
-                "has a quote that is closed in line {} by one that does not end its field; double quotes within a field",
+                "has a quote that is closed in line {} by one that does not end its field; double quotes within a \
+                 field",
                 self.number
             );
             return Err(Error::input_at(&self.path, begun, why));
@@ -215,7 +231,8 @@ impl<'a> Lines<'a> {
         if bytes.len() as u64 >= MOST_DOCUMENT_BYTES {
             return Err(Error::input(&self.path, "is one JSON document of more than 1 GiB; write one object a line"));
         }
-        let text = String::from_utf8(bytes).map_err(|_| Error::input(&self.path, "is not UTF-8 text; a trace is a text file"))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Error::input(&self.path, "is not UTF-8 text; a trace is a text file"))?;
         let mut objects = VecDeque::new();
         let (mut line, mut counted) = (1, 0);
         let mut add = |value: &RawValue| {
@@ -227,7 +244,11 @@ impl<'a> Lines<'a> {
         let broken = |why: serde_json::Error| {
             let said = why.to_string();
             let what = said.split(" at line ").next().unwrap_or(&said).to_owned();
-            Error::input_at(&self.path, why.line() as u64, format!("is no JSON ({what}); write one whole object a line, or a list of them"))
+            Error::input_at(
+                &self.path,
+                why.line() as u64,
+                format!("is no JSON ({what}); write one whole object a line, or a list of them"),
+            )
         };
         for value in serde_json::Deserializer::from_str(&text).into_iter::<&RawValue>() {
             let value = value.map_err(broken)?;
@@ -250,7 +271,8 @@ impl<'a> Lines<'a> {
 /// Whether JSON begins here that goes on behind this line, or a list.
 fn starts_document(line: &[u8]) -> bool {
     let line = line.trim_ascii();
-    line.starts_with(b"[") || (line.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(line).is_err_and(|why| why.is_eof()))
+    line.starts_with(b"[")
+        || (line.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(line).is_err_and(|why| why.is_eof()))
 }
 
 #[cfg(test)]
@@ -297,7 +319,13 @@ mod tests {
     fn a_trace_is_read_up_to_what_is_stated() {
         let bounded = |most_bytes| Bounded { source: &[b'x'; 100][..], read: 0, most_bytes, packed: None };
         assert_eq!(bounded(100).read_to_end(&mut Vec::new()).unwrap(), 100);
-        assert!(bounded(99).read_to_end(&mut Vec::new()).unwrap_err().to_string().contains("the most that is read of a trace"));
+        assert!(
+            bounded(99)
+                .read_to_end(&mut Vec::new())
+                .unwrap_err()
+                .to_string()
+                .contains("the most that is read of a trace")
+        );
     }
 
     #[test]

@@ -44,7 +44,11 @@ impl LiteLlm {
     pub(crate) fn new(line: &str) -> Result<Self, String> {
         let table = (!line.starts_with('{')).then(|| {
             let column = |name| table::column(line, name);
-            table::places(line, KEYS).map(|places| Table { places, session: column("session_id"), end: column("endTime") })
+            table::places(line, KEYS).map(|places| Table {
+                places,
+                session: column("session_id"),
+                end: column("endTime"),
+            })
         });
         let table = table.transpose()?;
         Ok(Self { table })
@@ -53,18 +57,30 @@ impl LiteLlm {
 
 impl Parser for LiteLlm {
     fn take(&mut self, text: &str, pending: &mut Pending) -> Result<(), String> {
-        let refuse = |time: &str| format!("startTime is `{}`, neither a date and time nor a number of seconds since 1970", shown(time));
+        let refuse = |time: &str| {
+            format!("startTime is `{}`, neither a date and time nor a number of seconds since 1970", shown(time))
+        };
         let instant = |text: &str| date_ns(text).or_else(|| scaled_decimal(text, 9));
         if let Some(Table { places, session, end }) = &self.table {
             let [time, input, output] = table::pick(text, places)?;
             let at_ns = instant(time).ok_or_else(|| refuse(time))?;
-            let row = RawRow { at_ns, input_tokens: cell_tokens(KEYS[1], input)?, output_tokens: cell_tokens(KEYS[2], output)? };
+            let row = RawRow {
+                at_ns,
+                input_tokens: cell_tokens(KEYS[1], input)?,
+                output_tokens: cell_tokens(KEYS[2], output)?,
+            };
             let field = |place: Option<usize>| place.map(|place| table::pick(text, &[place])).transpose();
             pending.answered_in(field(*end)?.and_then(|[end]| instant(end)).map(|end_ns| end_ns.saturating_sub(at_ns)));
-            return pending.push(row, &[], field(*session)?.map(|[session]| session).filter(|session| !session.is_empty()));
+            return pending.push(
+                row,
+                &[],
+                field(*session)?.map(|[session]| session).filter(|session| !session.is_empty()),
+            );
         }
         let line: Line<'_> = parse(text, "entry of a LiteLLM log")?;
-        let of = |figure: Figure<'_>| if figure.is_text() { instant(figure.text()) } else { scaled_decimal(figure.text(), 9) };
+        let of = |figure: Figure<'_>| {
+            if figure.is_text() { instant(figure.text()) } else { scaled_decimal(figure.text(), 9) }
+        };
         let at_ns = of(line.start_time).ok_or_else(|| refuse(line.start_time.text()))?;
         let row = RawRow {
             at_ns,

@@ -34,9 +34,13 @@ impl Parser for Mooncake {
         let line: Line<'_> = parse(text, "row of a Mooncake trace")?;
         let time = line.timestamp.text();
         if !self.named && time.contains(['.', 'e', 'E']) {
-            return Err(format!("timestamp {} has a fraction, as seconds have; if it is milliseconds, say --format mooncake", shown(time)));
+            return Err(format!(
+                "timestamp {} has a fraction, as seconds have; if it is milliseconds, say --format mooncake",
+                shown(time)
+            ));
         }
-        let at_ns = scaled_decimal(time, 6).ok_or_else(|| format!("timestamp {} is no number of milliseconds", shown(time)))?;
+        let at_ns =
+            scaled_decimal(time, 6).ok_or_else(|| format!("timestamp {} is no number of milliseconds", shown(time)))?;
         let row = RawRow {
             at_ns,
             input_tokens: tokens(KEYS[1], line.input_length.text())?,

@@ -3,8 +3,8 @@
 /// The largest token count a row may have: more is a broken file, no request.
 pub(crate) const MOST_TOKENS: u32 = 10_000_000;
 
-/// The decimal number `text` times 10^`power`, rounded to a whole number: seconds (9) or milliseconds (6) to nanoseconds. `None` for
-/// what is no plain decimal (an exponent is read, as in `1.7e9`), or too large for 64 bits.
+/// The decimal number `text` times 10^`power`, rounded to a whole number: seconds (9) or milliseconds (6) to
+/// nanoseconds. `None` for what is no plain decimal (an exponent is read, as in `1.7e9`), or too large for 64 bits.
 pub(crate) fn scaled_decimal(text: &str, power: u32) -> Option<i64> {
     if let Some((mantissa, exponent)) = text.split_once(['e', 'E']) {
         let power = power.checked_add_signed(exponent.parse().ok()?)?;
@@ -42,7 +42,8 @@ fn digit_of(byte: u8) -> Option<i64> {
     byte.is_ascii_digit().then(|| i64::from(byte - b'0'))
 }
 
-/// A date and time in nanoseconds since 1970: `2023-11-16 18:17:03.9799600`, space or `T`, up to nine digits, no zone (UTC), `Z` or `±hh:mm`.
+/// A date and time in nanoseconds since 1970: `2023-11-16 18:17:03.9799600`, space or `T`, up to nine digits, no zone
+/// (UTC), `Z` or `±hh:mm`.
 pub(crate) fn date_ns(text: &str) -> Option<i64> {
     // A date alone would be read as its midnight.
     if text.len() < "2023-11-16 18:17:03".len() {
@@ -57,7 +58,9 @@ pub(crate) fn date_ns(text: &str) -> Option<i64> {
 
 /// A token count as text: `43`, `43.0`.
 pub(crate) fn tokens(name: &str, text: &str) -> Result<u32, String> {
-    let whole = text.split_once('.').map_or(text, |(whole, zeros)| if zeros.bytes().all(|zero| zero == b'0') { whole } else { text });
+    let whole = text
+        .split_once('.')
+        .map_or(text, |(whole, zeros)| if zeros.bytes().all(|zero| zero == b'0') { whole } else { text });
     let refuse = |why: &str| format!("{name} is `{}`, {why}", shown(text));
     match whole.parse::<u32>() {
         Ok(count) if count <= MOST_TOKENS => Ok(count),
@@ -113,12 +116,22 @@ mod tests {
     fn the_three_styles_of_azure_are_one_clock() {
         let base = date_ns("2023-11-16 18:17:03.9799600").unwrap();
         assert_eq!(base, 1_700_158_623_979_960_000);
-        for text in ["2023-11-16T18:17:03.97996Z", "2023-11-16 18:17:03.979960+00:00", "2023-11-16 20:17:03.979960000+02:00"] {
+        for text in
+            ["2023-11-16T18:17:03.97996Z", "2023-11-16 18:17:03.979960+00:00", "2023-11-16 20:17:03.979960000+02:00"]
+        {
             assert_eq!(date_ns(text), Some(base), "{text}");
         }
         assert_eq!(date_ns("2024-05-12 00:00:00+00:00"), Some(1_715_472_000_000_000_000), "no fraction at all");
         assert_eq!(date_ns("2023-11-16 18:17:03.123456789").map(|ns| ns % 1_000_000_000), Some(123_456_789));
-        for text in ["", "2023-11-16", "2023-13-16 18:17:03", "2023-11-16 25:17:03", "18:17:03", "1700158623979", "2023-11-16 18:17"] {
+        for text in [
+            "",
+            "2023-11-16",
+            "2023-13-16 18:17:03",
+            "2023-11-16 25:17:03",
+            "18:17:03",
+            "1700158623979",
+            "2023-11-16 18:17",
+        ] {
             assert_eq!(date_ns(text), None, "{text}");
         }
     }

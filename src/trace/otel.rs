@@ -1,4 +1,5 @@
-//! Owns `OpenTelemetry`'s spans of generative requests: exports (OTLP as JSON), documents of a session's spans, one span a line.
+//! Owns `OpenTelemetry`'s spans of generative requests: exports (OTLP as JSON), documents of a session's spans, one
+//! span a line.
 
 use serde_json::Value;
 
@@ -23,7 +24,8 @@ pub(crate) fn is_otel(object: &serde_json::Map<String, Value>) -> bool {
 
 impl Parser for Otel {
     fn take(&mut self, text: &str, pending: &mut Pending) -> Result<(), String> {
-        let value: Value = serde_json::from_str(text).map_err(|why| format!("is no JSON: {why}; give one object a line"))?;
+        let value: Value =
+            serde_json::from_str(text).map_err(|why| format!("is no JSON: {why}; give one object a line"))?;
         if !value.as_object().is_some_and(is_otel) {
             return Err("has no spans; accepted is resourceSpans (OTLP), spans, or one span with attributes".to_owned());
         }
@@ -70,14 +72,19 @@ fn take_span(span: &Value, session: Option<&str>, pending: &mut Pending) -> Resu
 /// Nanoseconds as OTLP has them (in quotes, since JSON's numbers have too few digits elsewhere), or a date.
 fn start_of(span: &Value) -> Result<i64, String> {
     match (&span["startTimeUnixNano"], &span["start_time"]) {
-        (Value::Null, Value::String(date)) => {
-            date_ns(date).ok_or_else(|| format!("start_time is `{}`, not a date and time such as 2026-01-02T03:04:05.678901", shown(date)))
+        (Value::Null, Value::String(date)) => date_ns(date).ok_or_else(|| {
+            format!("start_time is `{}`, not a date and time such as 2026-01-02T03:04:05.678901", shown(date))
+        }),
+        (Value::Null, Value::Null) => {
+            Err("a span has neither startTimeUnixNano nor start_time; a replay needs one of them".to_owned())
         }
-        (Value::Null, Value::Null) => Err("a span has neither startTimeUnixNano nor start_time; a replay needs one of them".to_owned()),
-        (Value::Null, other) => Err(format!("start_time is {other}: a number without its unit; write a date, or startTimeUnixNano")),
+        (Value::Null, other) => {
+            Err(format!("start_time is {other}: a number without its unit; write a date, or startTimeUnixNano"))
+        }
         (nanos, _) => {
             let text = text_of(nanos).unwrap_or_default();
-            scaled_decimal(&text, 0).ok_or_else(|| format!("startTimeUnixNano is `{}`, not a whole number of nanoseconds", shown(&text)))
+            scaled_decimal(&text, 0)
+                .ok_or_else(|| format!("startTimeUnixNano is `{}`, not a whole number of nanoseconds", shown(&text)))
         }
     }
 }

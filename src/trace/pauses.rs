@@ -33,10 +33,9 @@ impl std::str::FromStr for Think {
 
     /// Reads `recorded`, `after-completion`.
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        [Self::Recorded, Self::AfterCompletion]
-            .into_iter()
-            .find(|think| think.name() == text.trim())
-            .ok_or_else(|| Refusal::new(format!("`{text}` is no way to time turns"), "accepted is recorded or after-completion"))
+        [Self::Recorded, Self::AfterCompletion].into_iter().find(|think| think.name() == text.trim()).ok_or_else(|| {
+            Refusal::new(format!("`{text}` is no way to time turns"), "accepted is recorded or after-completion")
+        })
     }
 }
 
@@ -46,12 +45,13 @@ impl fmt::Display for Think {
     }
 }
 
-/// Of each row its turn in its session and the think time before that turn, by the row's place: what a session needs to be played turn after
-/// turn, whatever is done to the instants of its rows.
+/// Of each row its turn in its session and the think time before that turn, by the row's place: what a session needs
+/// to be played turn after turn, whatever is done to the instants of its rows.
 ///
-/// The think time is what was recorded between the end of the turn before and the start of this one. Where the trace does not say when
-/// answers ended, it is the whole time between the two starts, the only pause that was recorded: such a session lasts longer than it
-/// did by the time of its answers. A turn that began before the one before had ended (agents at work side by side) follows it at once.
+/// The think time is what was recorded between the end of the turn before and the start of this one. Where the trace
+/// does not say when answers ended, it is the whole time between the two starts, the only pause that was recorded:
+/// such a session lasts longer than it did by the time of its answers. A turn that began before the one before had
+/// ended (agents at work side by side) follows it at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pauses {
     rows: Vec<Pause>,
@@ -89,7 +89,8 @@ impl Pauses {
         pauses
     }
 
-    /// The pause between two turns that began `gap` apart, the first of them answered in `took`; counted by what it rests on.
+    /// The pause between two turns that began `gap` apart, the first of them answered in `took`; counted by what it
+    /// rests on.
     fn think_between(&mut self, gap: Duration, took: Option<Duration>) -> Duration {
         self.later += 1;
         self.from_starts += u64::from(took.is_none());
@@ -122,17 +123,25 @@ impl Pauses {
         let from_ends = self.later - self.from_starts;
         let rest = match (from_ends, self.from_starts) {
             (_, 0) => "between its answer's end and their start".to_owned(),
-            (0, _) => "between both starts, as the trace does not say when answers ended: sessions last longer by their answers".to_owned(),
+            (0, _) => "between both starts, as the trace does not say when answers ended: sessions last longer by \
+                their answers"
+                .to_owned(),
             (ends, starts) => format!(
                 "between its answer's end and their start ({}), or between both starts where no end is recorded ({})",
                 count(ends),
                 count(starts)
             ),
         };
-        let mut text =
-            format!("think {}: later turns wait for the turn before, then think for the recorded time {rest}", Think::AfterCompletion);
+        let mut text = format!(
+            "think {}: later turns wait for the turn before, then think for the recorded time {rest}",
+            Think::AfterCompletion
+        );
         if self.overlapping > 0 {
-            text.extend(["; ", &count(self.overlapping), " began before the turn before had ended, and follow it at once"]);
+            text.extend([
+                "; ",
+                &count(self.overlapping),
+                " began before the turn before had ended, and follow it at once",
+            ]);
         }
         if self.cut > 0 {
             text.extend(["; ", &count(self.cut), " think times are cut to --gap-cap"]);

@@ -32,7 +32,8 @@ pub struct Quantity {
 /// From here on values are counted in a tree: hardly any prompt is longer, and a table of them all could be 32 GiB.
 const MANY: u32 = 1 << 16;
 
-/// How often each value occurs: of 40 million rows a few thousand values, where a sorted copy of them would take 160 MB.
+/// How often each value occurs: of 40 million rows a few thousand values, where a sorted copy of them would take 160
+/// MB.
 #[derive(Debug, Default)]
 struct Counts {
     few: Vec<u64>,
@@ -111,7 +112,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn every_rank_is_that_of_the_sorted_values(values in prop::collection::vec(prop_oneof![0..20_u32, 65_530..65_545_u32, any::<u32>()], 1..400)) {
+        fn every_rank_is_that_of_the_sorted_values(values in prop::collection::vec(prop_oneof![0..20_u32,
+            65_530..65_545_u32, any::<u32>()], 1..400)) {
             let seen = Quantity::of(values.iter().copied()).unwrap();
             let mut sorted = values;
             sorted.sort_unstable();

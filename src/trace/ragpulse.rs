@@ -26,7 +26,8 @@ impl Parser for RagPulse {
     fn take(&mut self, text: &str, pending: &mut Pending) -> Result<(), String> {
         let line: Line<'_> = parse(text, "row of a RAGPulse trace")?;
         let time = line.timestamp.text();
-        let at_ns = scaled_decimal(time, 9).ok_or_else(|| format!("timestamp `{}` is no number of seconds", shown(time)))?;
+        let at_ns =
+            scaled_decimal(time, 9).ok_or_else(|| format!("timestamp `{}` is no number of seconds", shown(time)))?;
         let input_tokens = tokens("input_length", line.input_length.text())?;
         let row = RawRow { at_ns, input_tokens, output_tokens: tokens("output_length", line.output_length.text())? };
         pending.push(row, &[], line.session_id.and_then(Figure::name).as_deref())

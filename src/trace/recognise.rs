@@ -1,4 +1,5 @@
-//! Owns the recognition of a format by the first entry of a file: by its columns or keys, never by the size of a number.
+//! Owns the recognition of a format by the first entry of a file: by its columns or keys, never by the size of a
+//! number.
 
 use serde_json::{Map, Value};
 
@@ -25,7 +26,8 @@ pub(crate) fn format_of(line: &str) -> Result<Format, String> {
         (Format::Vidur, &vidur::COLUMNS),
         (Format::LiteLlm, &litellm::KEYS),
     ];
-    let mut found: Vec<Format> = known.into_iter().filter(|(_, names)| has_columns(line, *names)).map(|(format, _)| format).collect();
+    let mut found: Vec<Format> =
+        known.into_iter().filter(|(_, names)| has_columns(line, *names)).map(|(format, _)| format).collect();
     if declared_columns(&crate::trace::table::fields(line)).is_some() {
         found.push(Format::Csv);
     }
@@ -68,7 +70,8 @@ fn formats_of(object: &Map<String, Value>) -> Vec<Format> {
 
 fn unknown_object(object: &Map<String, Value>) -> String {
     if mooncake::KEYS.into_iter().all(|key| object.contains_key(key)) {
-        return "has the keys of a Mooncake trace, but not its whole numbers of milliseconds and lists of hash_ids: the unit of time cannot be \
+        return "has the keys of a Mooncake trace, but not its whole numbers of milliseconds and lists of hash_ids: the \
+            unit of time cannot be \
                 told. If it is milliseconds, say --format mooncake; otherwise --columns \
                 time=timestamp,input=input_length,output=output_length with --time-unit"
             .to_owned();
@@ -83,7 +86,8 @@ fn unknown_object(object: &Map<String, Value>) -> String {
         );
     }
     format!(
-        "has the keys {}, which are no format's that is recognised; say --format, or name them: --columns time=KEY,input=KEY,output=KEY \
+        "has the keys {}, which are no format's that is recognised; say --format, or name them: --columns \
+         time=KEY,input=KEY,output=KEY \
          --time-unit s",
         keys.join(", ")
     )
@@ -93,20 +97,25 @@ fn unknown_line(line: &str) -> String {
     let shown = shown(line);
     if has_columns(line, &vidur::COLUMNS[1..]) {
         return format!(
-            "`{shown}` has lengths and no arrived_at: nothing says when; `tonnage run --input-tokens file:PATH` draws from lengths"
+            "`{shown}` has lengths and no arrived_at: nothing says when; `tonnage run --input-tokens file:PATH` draws \
+             from lengths"
         );
     }
     if line.contains("\" 200") || line.contains(" - \"POST ") || line.contains(" - \"GET ") {
-        return format!("`{shown}` is a line of an access log without times: nothing says when; log with times, as CSV or JSON");
+        return format!(
+            "`{shown}` is a line of an access log without times: nothing says when; log with times, as CSV or JSON"
+        );
     }
     if line.contains("Received request ") {
         return format!(
-            "`{shown}` is a line of a server's log, whose times have no year and whole seconds only, without token counts; record spans \
+            "`{shown}` is a line of a server's log, whose times have no year and whole seconds only, without token \
+             counts; record spans \
              (otel) or a proxy's log (litellm)"
         );
     }
     format!(
-        "`{shown}` is the header of no trace that is recognised; say --format, or name its columns: --columns time=…,input=…,output=… \
+        "`{shown}` is the header of no trace that is recognised; say --format, or name its columns: --columns \
+         time=…,input=…,output=… \
          --time-unit s (known are azure: {}; burstgpt: {}; vidur: {}; litellm: {})",
         azure::COLUMNS.join(", "),
         burstgpt::COLUMNS.join(", "),

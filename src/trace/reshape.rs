@@ -1,5 +1,5 @@
-//! Owns what may be done to the rows taken from a trace: ties spread, silences cut, a sample, loops, a rate scale. Always in that order,
-//! always by seed, every row left out or added counted, and what has changed said.
+//! Owns what may be done to the rows taken from a trace: ties spread, silences cut, a sample, loops, a rate scale.
+//! Always in that order, always by seed, every row left out or added counted, and what has changed said.
 
 use std::fmt;
 use std::time::Duration;
@@ -34,9 +34,9 @@ impl std::str::FromStr for RateScale {
     /// Reads a factor from 0.001 to 1000: `0.3`, `2.5`.
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let factor = text.trim().parse().ok().filter(|factor| (1e-3..=1e3).contains(factor));
-        factor
-            .map(Self)
-            .ok_or_else(|| Refusal::new(format!("`{text}` is not a rate scale"), "accepted is 0.001 to 1000 (2 is twice the rate)"))
+        factor.map(Self).ok_or_else(|| {
+            Refusal::new(format!("`{text}` is not a rate scale"), "accepted is 0.001 to 1000 (2 is twice the rate)")
+        })
     }
 }
 
@@ -61,7 +61,12 @@ impl std::str::FromStr for Sample {
     /// Reads `0.1` or `10%`, a share, and `500`, a number.
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let text = text.trim();
-        let refuse = || Refusal::new(format!("`{text}` is not a sample"), "accepted is a share, as in 0.1 or 10%, or a number, as in 500");
+        let refuse = || {
+            Refusal::new(
+                format!("`{text}` is not a sample"),
+                "accepted is a share, as in 0.1 or 10%, or a number, as in 500",
+            )
+        };
         if let Some(number) = text.parse().ok().filter(|number| *number > 0) {
             return Ok(Self::Number(number));
         }
@@ -145,9 +150,8 @@ impl Default for Reshape {
 const MOST_LENGTH_S: f64 = 100.0 * 31_557_600.0;
 
 impl Selection {
-    /// The rows after `reshape`, drawn from `seed` (streams `spread`, `sample` and `rate_scale`); refused where they would be too many
-    /// or last too long.
-    /// A selection without rows stays as it is.
+    /// The rows after `reshape`, drawn from `seed` (streams `spread`, `sample` and `rate_scale`); refused where they
+    /// would be too many or last too long. A selection without rows stays as it is.
     pub fn reshape(mut self, reshape: &Reshape, seed: Seed) -> Result<Self, Refusal> {
         if self.trace.rows().is_empty() || *reshape == Reshape::default() {
             return Ok(self);
@@ -172,11 +176,20 @@ impl Selection {
         let layers = libm::ceil(reshape.rate_scale.0).max(1.0) as u64;
         let (copies, rows) = (u64::from(reshape.loops) * layers, self.trace.rows().len() as u64);
         if copies > u64::from(u16::MAX) || copies.saturating_mul(rows) > Trace::MOST_ROWS {
-            let why = format!("{} rows {} times over are more than are held, {}", count(rows), count(copies), count(Trace::MOST_ROWS));
+            let why = format!(
+                "{} rows {} times over are more than are held, {}",
+                count(rows),
+                count(copies),
+                count(Trace::MOST_ROWS)
+            );
             return Err(Refusal::new(why, "lower --loop or --rate-scale, or take a --window or a --sample"));
         }
         if length.as_secs_f64() * f64::from(reshape.loops) > MOST_LENGTH_S {
-            let why = format!("{} {} times over is longer than a hundred years", seconds(length.as_secs_f64()), reshape.loops);
+            let why = format!(
+                "{} {} times over is longer than a hundred years",
+                seconds(length.as_secs_f64()),
+                reshape.loops
+            );
             return Err(Refusal::new(why, "lower --loop, or take a --window"));
         }
         if reshape.loops > 1 {
@@ -239,8 +252,10 @@ impl Selection {
                     }
                 }
                 Spread::Random => {
-                    let mut offsets: Vec<u64> =
-                        tie.iter().map(|row| (open_unit(&mut stream.at(u64::from(row.place))) * room as f64) as u64).collect();
+                    let mut offsets: Vec<u64> = tie
+                        .iter()
+                        .map(|row| (open_unit(&mut stream.at(u64::from(row.place))) * room as f64) as u64)
+                        .collect();
                     offsets.sort_unstable();
                     tie.iter_mut().zip(offsets).for_each(|(row, offset)| row.at = Offset::from_nanos(at_ns + offset));
                 }
@@ -249,9 +264,12 @@ impl Selection {
         }
         let whom = match spread {
             Spread::Even => format!("{} rows that shared an instant moved evenly into their tick", count(moved)),
-            Spread::Random => format!("every row moved by chance into its tick, {} of them from a shared instant", count(moved)),
+            Spread::Random => {
+                format!("every row moved by chance into its tick, {} of them from a shared instant", count(moved))
+            }
         };
-        self.changes.push(format!("spread {spread}: the recorder's clock ticks every {}; {whom}", seconds(tick as f64 / 1e9)));
+        self.changes
+            .push(format!("spread {spread}: the recorder's clock ticks every {}; {whom}", seconds(tick as f64 / 1e9)));
     }
 
     fn sample(&mut self, sample: Sample, stream: &Stream) {
@@ -271,10 +289,16 @@ impl Selection {
         let what = unit.name();
         self.changes.push(match sample {
             Sample::Share(share) => {
-                format!("sample {share}: each {what} taken with that chance, {} rows in all, over the same time", count(kept))
+                format!(
+                    "sample {share}: each {what} taken with that chance, {} rows in all, over the same time",
+                    count(kept)
+                )
             }
             Sample::Number(number) => {
-                format!("sample {number}: that many {what}s taken by chance, {} rows in all, over the same time", count(kept))
+                format!(
+                    "sample {number}: that many {what}s taken by chance, {} rows in all, over the same time",
+                    count(kept)
+                )
             }
         });
     }
@@ -324,7 +348,8 @@ impl Selection {
             for place in 0..once {
                 let copy = Row { copy: rows[place].copy + layer * reshape.loops, ..rows[place] };
                 if layer < whole || keeps(&copy, chance) {
-                    // What a shift takes over the end begins again at the start: the load repeats itself there as it would in a loop.
+                    // What a shift takes over the end begins again at the start: the load repeats itself there as it
+                    // would in a loop.
                     let at_ns = (copy.at.as_nanos() + u64::from(layer) * step_ns) % length_ns.max(1);
                     rows.push(Row { at: Offset::from_nanos(at_ns), ..copy });
                 }
@@ -340,7 +365,8 @@ impl Selection {
             (number, true) => format!("{number} copies, the last thinned to {chance:.3},"),
         };
         self.changes.push(format!(
-            "rate scale {scale}: {copies} laid over the trace, each {} after the one before, {} rows added over the same \
+            "rate scale {scale}: {copies} laid over the trace, each {} after the one before, {} rows added over the \
+             same \
              time{}; gaps below one mean gap are the copies', peaks over longer windows the trace's",
             seconds(step_ns as f64 / 1e9),
             count(added),
@@ -402,7 +428,8 @@ impl Unit {
     }
 }
 
-/// How long the load of `rows` lasts: to one mean gap after the last, or one second where there is no gap to take the mean of.
+/// How long the load of `rows` lasts: to one mean gap after the last, or one second where there is no gap to take the
+/// mean of.
 #[must_use]
 pub fn natural_length(rows: &[Row]) -> Duration {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Duration::ZERO };
@@ -411,8 +438,9 @@ pub fn natural_length(rows: &[Row]) -> Duration {
     last.at.plus(mean).since(Offset::ZERO)
 }
 
-/// The tick of a recorder's clock in nanoseconds, where rows share instants: the usual step between instants where nearly all steps are about
-/// alike (a recorder that looks every three seconds), otherwise the largest step that all instants are multiples of (whole seconds).
+/// The tick of a recorder's clock in nanoseconds, where rows share instants: the usual step between instants where
+/// nearly all steps are about alike (a recorder that looks every three seconds), otherwise the largest step that all
+/// instants are multiples of (whole seconds).
 pub(crate) fn tick_of(rows: &[Row]) -> Option<u64> {
     let steps = || rows.windows(2).map(|pair| pair[1].at.as_nanos() - pair[0].at.as_nanos()).filter(|step| *step > 0);
     let number = steps().count();
@@ -461,7 +489,8 @@ impl Look {
             .zip(after.peak_60s)
             .map_or_else(String::new, |(before, after)| format!(", peak to mean over 60 s {before:.2} to {after:.2}"));
         format!(
-            "which changed: rate {:.3}/s to {:.3}/s, coefficient of variation of the gaps {} to {}, dispersion over 1 s {:.2} to {:.2}{}",
+            "which changed: rate {:.3}/s to {:.3}/s, coefficient of variation of the gaps {} to {}, dispersion over 1 \
+             s {:.2} to {:.2}{}",
             self.rate_per_s,
             after.rate_per_s,
             figure(self.cv),

@@ -212,7 +212,12 @@ impl Trace {
             })
             .collect();
         for row in &mut self.rows {
-            let start = self.sessions.of(row.place).and_then(|number| starts.get(number as usize)).copied().unwrap_or(Offset::ZERO);
+            let start = self
+                .sessions
+                .of(row.place)
+                .and_then(|number| starts.get(number as usize))
+                .copied()
+                .unwrap_or(Offset::ZERO);
             row.at = row.at.plus(start.since(Offset::ZERO));
         }
         self.relative = false;
@@ -367,7 +372,10 @@ impl Pending {
         trace.sessions = self.new_sessions.finish();
         trace.time_unit = time_unit.unwrap_or(trace.time_unit);
         if let Some(wanted) = self.wanted_segment.filter(|wanted| *wanted > trace.segments) {
-            let why = format!("holds {} recordings and no {wanted}. one; give --segment 1 to {}", trace.segments, trace.segments);
+            let why = format!(
+                "holds {} recordings and no {wanted}. one; give --segment 1 to {}",
+                trace.segments, trace.segments
+            );
             return Err(Error::input(path, why));
         }
         let first = trace.first_ns.abs_diff(i64::MIN);
@@ -377,11 +385,19 @@ impl Pending {
         sort(&mut trace.rows);
         let span_s = trace.rows.last().map_or(0.0, |row| row.at.as_secs());
         if span_s > Self::MOST_SPAN_S {
-            let why = format!("spans {:.0} years; a time is wrong, or its unit (read as {})", span_s / 31_557_600.0, trace.time_unit);
+            let why = format!(
+                "spans {:.0} years; a time is wrong, or its unit (read as {})",
+                span_s / 31_557_600.0,
+                trace.time_unit
+            );
             return Err(Error::input(path, why));
         }
         if trace.rows.is_empty() {
-            let others = if trace.passed_over > 0 { format!(" ({} entries are no requests)", trace.passed_over) } else { String::new() };
+            let others = if trace.passed_over > 0 {
+                format!(" ({} entries are no requests)", trace.passed_over)
+            } else {
+                String::new()
+            };
             return Err(Error::input(path, format!("has no row{others}; give a trace of at least one request")));
         }
         Ok(trace)

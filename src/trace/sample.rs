@@ -1,4 +1,5 @@
-//! Owns a small made-up recording: conversations with growing contexts and shared prefixes, to see what a format looks like.
+//! Owns a small made-up recording: conversations with growing contexts and shared prefixes, to see what a format
+//! looks like.
 
 use crate::seed::{Seed, exponential, open_unit};
 use crate::trace::rows::{Pending, RawRow};
@@ -12,8 +13,9 @@ const DATE_NS: i64 = 1_767_603_600_000_000_000;
 const START_MS: f64 = 2_000.0;
 const TURN_MS: f64 = 5_000.0;
 
-/// A recording of `requests` requests as `format` would have it (its block size, dates or a clock of its own), drawn from `seed`: conversations
-/// of one to four turns that start as a Poisson process, each turn with the context of those before. Times are whole milliseconds.
+/// A recording of `requests` requests as `format` would have it (its block size, dates or a clock of its own), drawn
+/// from `seed`: conversations of one to four turns that start as a Poisson process, each turn with the context of
+/// those before. Times are whole milliseconds.
 #[must_use]
 pub fn made_up(requests: u32, format: Format, seed: Seed) -> Option<Trace> {
     let (block_tokens, partial) = match format {
@@ -33,10 +35,15 @@ pub fn made_up(requests: u32, format: Format, seed: Seed) -> Option<Trace> {
             let output_tokens = 1 + (exponential(&mut generator) * 120.0) as u32;
             let blocks = if partial { input_tokens.div_ceil(block_tokens) } else { input_tokens / block_tokens };
             // The first blocks are everyone's; those behind them the conversation's own.
-            let ids =
-                (0..blocks).map(|block| u64::from(block) + if block < SYSTEM_TOKENS / block_tokens { 0 } else { 10_000 * (session + 1) });
+            let ids = (0..blocks).map(|block| {
+                u64::from(block) + if block < SYSTEM_TOKENS / block_tokens { 0 } else { 10_000 * (session + 1) }
+            });
             let at_ns = clock_ns + (libm::round(at_ms) as i64) * 1_000_000;
-            rows.push((RawRow { at_ns, input_tokens, output_tokens }, ids.collect::<Vec<_>>(), format!("conversation-{session}")));
+            rows.push((
+                RawRow { at_ns, input_tokens, output_tokens },
+                ids.collect::<Vec<_>>(),
+                format!("conversation-{session}"),
+            ));
             context = input_tokens + output_tokens;
             at_ms += TURN_MS * exponential(&mut generator);
         }

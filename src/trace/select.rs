@@ -1,4 +1,5 @@
-//! Owns the choice of rows: a window of trace time, what to do with empty rows, the longest input; every row left out is counted.
+//! Owns the choice of rows: a window of trace time, what to do with empty rows, the longest input; every row left out
+//! is counted.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,10 +48,9 @@ impl std::str::FromStr for OnEmpty {
 
     /// Reads `skip`, `min1`, `fail`.
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        [Self::Skip, Self::Min1, Self::Fail]
-            .into_iter()
-            .find(|policy| policy.name() == text.trim())
-            .ok_or_else(|| Refusal::new(format!("`{text}` says nothing of empty rows"), "accepted is skip, min1 or fail"))
+        [Self::Skip, Self::Min1, Self::Fail].into_iter().find(|policy| policy.name() == text.trim()).ok_or_else(|| {
+            Refusal::new(format!("`{text}` says nothing of empty rows"), "accepted is skip, min1 or fail")
+        })
     }
 }
 
@@ -115,14 +115,16 @@ pub struct Selection {
     pub raised: u64,
     /// Copies of rows, added by a loop or by a rate scale: read + copies = rows here + left out.
     pub copies: u64,
-    /// How long the load lasts, where that does not follow from the rows: the window's length, or that before rows were left out or added.
+    /// How long the load lasts, where that does not follow from the rows: the window's length, or that before rows
+    /// were left out or added.
     pub length: Option<Duration>,
     /// What has been done to the rows, a sentence each.
     pub changes: Vec<String>,
 }
 
 impl Trace {
-    /// Takes the rows that `choice` asks for. `path` is what this trace was read from, for the message where an empty row is refused.
+    /// Takes the rows that `choice` asks for. `path` is what this trace was read from, for the message where an empty
+    /// row is refused.
     pub fn select(mut self, choice: &Choice, path: &Path) -> Result<Selection, Error> {
         let read = self.rows().len() as u64 + self.other_segments();
         let read_span = self.rows().last().map_or(Offset::ZERO, |row| row.at);
@@ -161,13 +163,24 @@ impl Trace {
         });
         if let Some(row) = refused {
             let why = format!(
-                "has {} input and {} output tokens, which --on-empty fail refuses; skip leaves such rows out, min1 sends them with 1 token",
+                "has {} input and {} output tokens, which --on-empty fail refuses; skip leaves such rows out, min1 \
+                 sends them with 1 token",
                 row.input_tokens, row.output_tokens
             );
             return Err(Error::input_at(path, self.line_of(&row), why));
         }
         let length = choice.window.map(|window| window.end.since(window.start));
-        Ok(Selection { trace: self, window: choice.window, read, read_span, dropped, raised, copies: 0, length, changes: Vec::new() })
+        Ok(Selection {
+            trace: self,
+            window: choice.window,
+            read,
+            read_span,
+            dropped,
+            raised,
+            copies: 0,
+            length,
+            changes: Vec::new(),
+        })
     }
 }
 
@@ -200,7 +213,11 @@ mod tests {
     fn rows_read_are_rows_taken_and_rows_left_out_by_reason() {
         let select = |choice: Choice| trace().select(&choice, Path::new("t.csv")).unwrap();
         let all = select(Choice::default());
-        assert_eq!((all.read, all.trace.rows().len(), all.dropped.len()), (5, 5, 0), "nothing is left out that was not asked for");
+        assert_eq!(
+            (all.read, all.trace.rows().len(), all.dropped.len()),
+            (5, 5, 0),
+            "nothing is left out that was not asked for"
+        );
         let some = select(choice(Some("1s..4s"), OnEmpty::Skip, Some(1_000)));
         assert_eq!(some.dropped, BTreeMap::from([(Reason::Window, 2), (Reason::Empty, 2), (Reason::MaxInput, 1)]));
         assert_eq!((some.read, some.trace.rows().len()), (5, 0));
@@ -217,8 +234,14 @@ mod tests {
     #[test]
     fn an_empty_row_can_be_refused_with_its_line() {
         let refused = trace().select(&choice(None, OnEmpty::Fail, None), Path::new("t.csv")).unwrap_err().to_string();
-        assert!(refused.starts_with("t.csv:3: has 0 input and 0 output tokens") && refused.contains("skip"), "{refused}");
-        assert!(trace().select(&choice(Some("3s..9s"), OnEmpty::Fail, None), Path::new("t.csv")).is_ok(), "outside the window");
+        assert!(
+            refused.starts_with("t.csv:3: has 0 input and 0 output tokens") && refused.contains("skip"),
+            "{refused}"
+        );
+        assert!(
+            trace().select(&choice(Some("3s..9s"), OnEmpty::Fail, None), Path::new("t.csv")).is_ok(),
+            "outside the window"
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Owns what only some traces have beside a row's instant and lengths: prefix blocks, sessions, times of answers, lines; kept apart, by the
-//! row's place.
+//! Owns what only some traces have beside a row's instant and lengths: prefix blocks, sessions, times of answers,
+//! lines; kept apart, by the row's place.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -47,19 +47,23 @@ impl BlockPool {
     /// Makes blocks `tokens` long; refused where there are blocks of another length already.
     pub(crate) fn sized(&mut self, tokens: u32) -> Result<(), String> {
         if tokens == 0 || (!self.is_empty() && tokens != self.block_tokens) {
-            return Err(format!("has blocks of {tokens} tokens after blocks of {}; split the file by block size", self.block_tokens));
+            return Err(format!(
+                "has blocks of {tokens} tokens after blocks of {}; split the file by block size",
+                self.block_tokens
+            ));
         }
         self.block_tokens = tokens;
         Ok(())
     }
 
-    /// Gives the row at `place`, the next, its blocks; refused where four thousand million ids are held already, or a row has more than
-    /// its tokens can fill.
+    /// Gives the row at `place`, the next, its blocks; refused where four thousand million ids are held already, or a
+    /// row has more than its tokens can fill.
     pub(crate) fn push(&mut self, place: u32, ids: &[u64], input_tokens: u32) -> Result<(), String> {
         let most = input_tokens.div_ceil(self.block_tokens) as usize;
         if ids.len() > most {
             return Err(format!(
-                "has {} hash_ids for {input_tokens} tokens, and blocks of {} tokens make at most {most}; blocks of 512 tokens are \
+                "has {} hash_ids for {input_tokens} tokens, and blocks of {} tokens make at most {most}; blocks of 512 \
+                 tokens are \
                  mooncake's, of 16 bailian's, of 64 weka's: check --format",
                 ids.len(),
                 self.block_tokens
@@ -69,7 +73,8 @@ impl BlockPool {
             return Ok(());
         }
         self.starts.resize(place as usize, 0);
-        let start = u32::try_from(self.words.len()).map_err(|_| "brings the blocks above 4294967295, more than are read")?;
+        let start =
+            u32::try_from(self.words.len()).map_err(|_| "brings the blocks above 4294967295, more than are read")?;
         if ids.is_empty() {
             self.starts.push(0);
         } else {
@@ -153,7 +158,8 @@ pub(crate) struct AnswerTimes {
 impl AnswerTimes {
     const UNKNOWN: u32 = u32::MAX;
 
-    /// Gives the row at `place`, the next, the time of its answer; what is negative or takes more than a month is not known.
+    /// Gives the row at `place`, the next, the time of its answer; what is negative or takes more than a month is not
+    /// known.
     pub(crate) fn push(&mut self, place: u32, ns: Option<i64>) {
         let ms = ns.filter(|ns| *ns >= 0).and_then(|ns| u32::try_from(ns.saturating_add(500_000) / 1_000_000).ok());
         if ms.is_none() && self.ms.is_empty() {
@@ -204,16 +210,23 @@ mod tests {
     #[test]
     fn a_side_is_empty_until_a_row_needs_it() {
         let (mut pool, mut new, mut lines) = (BlockPool::default(), NewSessions::default(), LineRuns::default());
-        for (place, ids, name, line) in
-            [(0, &[][..], None, 2), (1, &[], None, 3), (2, &[7, 8], Some("a"), 5), (3, &[], None, 6), (4, &[9], Some("b"), 6)]
-        {
+        for (place, ids, name, line) in [
+            (0, &[][..], None, 2),
+            (1, &[], None, 3),
+            (2, &[7, 8], Some("a"), 5),
+            (3, &[], None, 6),
+            (4, &[9], Some("b"), 6),
+        ] {
             pool.push(place, ids, 1_024).unwrap();
             new.push(place, name);
             lines.push(place, line);
             assert_eq!((pool.is_empty(), new.sessions.of.is_empty()), (place < 2, place < 2));
         }
         let sessions = new.finish();
-        assert_eq!([0, 1, 2, 3, 4, 5].map(|place| pool.ids(place).to_vec()), [vec![], vec![], vec![7, 8], vec![], vec![9], vec![]]);
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5].map(|place| pool.ids(place).to_vec()),
+            [vec![], vec![], vec![7, 8], vec![], vec![9], vec![]]
+        );
         assert_eq!([1, 2, 3, 4, 5].map(|place| sessions.of(place)), [None, Some(0), None, Some(1), None]);
         assert_eq!((sessions.name(1), sessions.name(9), sessions.number()), ("b", "", 2));
         assert_eq!(([0, 1, 2, 3, 4].map(|place| lines.of(place)), lines.runs.len()), ([2, 3, 5, 6, 6], 3));

@@ -132,7 +132,9 @@ pub(crate) fn pick<'a, const N: usize>(line: &'a str, places: &[usize; N]) -> Re
     let fields = fields(line);
     let mut picked = [""; N];
     for (slot, place) in picked.iter_mut().zip(places) {
-        *slot = fields.get(*place).ok_or_else(|| format!("has {} fields, and column {} is needed", fields.len(), place + 1))?;
+        *slot = fields
+            .get(*place)
+            .ok_or_else(|| format!("has {} fields, and column {} is needed", fields.len(), place + 1))?;
     }
     Ok(picked)
 }
@@ -151,7 +153,10 @@ mod tests {
     #[test]
     fn columns_are_found_by_name_wherever_they_stand() {
         assert_eq!(places("\"B\", a ,c", ["A", "b"]), Ok([1, 0]));
-        assert_eq!(places("a,c", ["A", "b"]), Err("the header `a,c` has no column b; name those that it has".to_owned()));
+        assert_eq!(
+            places("a,c", ["A", "b"]),
+            Err("the header `a,c` has no column b; name those that it has".to_owned())
+        );
         assert_eq!(pick("1,\"x,y\", 3", &[2, 1]), Ok(["3", "x,y"]));
         assert_eq!(pick("1", &[2]), Err("has 1 fields, and column 3 is needed".to_owned()));
     }
@@ -169,9 +174,14 @@ mod tests {
         ] {
             assert_eq!(fields(line), wanted, "{line}");
         }
-        for (line, open) in
-            [("a,\"b", true), ("a,\"b\"", false), ("5\",x", false), ("\"a\"\"", true), ("\"a\"\"b\"", false), ("a,\"", true)]
-        {
+        for (line, open) in [
+            ("a,\"b", true),
+            ("a,\"b\"", false),
+            ("5\",x", false),
+            ("\"a\"\"", true),
+            ("\"a\"\"b\"", false),
+            ("a,\"", true),
+        ] {
             assert_eq!(Scan::new(',').is_open_after(line.as_bytes()), open, "{line}");
         }
     }

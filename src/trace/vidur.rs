@@ -22,8 +22,13 @@ impl Vidur {
 impl Parser for Vidur {
     fn take(&mut self, line: &str, pending: &mut Pending) -> Result<(), String> {
         let [time, input, output] = table::pick(line, &self.places)?;
-        let at_ns = scaled_decimal(time, 9).ok_or_else(|| format!("arrived_at is `{}`, not a number of seconds", shown(time)))?;
-        let row = RawRow { at_ns, input_tokens: cell_tokens(COLUMNS[1], input)?, output_tokens: cell_tokens(COLUMNS[2], output)? };
+        let at_ns = scaled_decimal(time, 9)
+            .ok_or_else(|| format!("arrived_at is `{}`, not a number of seconds", shown(time)))?;
+        let row = RawRow {
+            at_ns,
+            input_tokens: cell_tokens(COLUMNS[1], input)?,
+            output_tokens: cell_tokens(COLUMNS[2], output)?,
+        };
         pending.push(row, &[], None)
     }
 }

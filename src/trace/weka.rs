@@ -1,4 +1,5 @@
-//! Owns Weka's agentic sessions: one JSON object a conversation, requests in seconds from its start, agents inside agents.
+//! Owns Weka's agentic sessions: one JSON object a conversation, requests in seconds from its start, agents inside
+//! agents.
 
 use std::borrow::Cow;
 
@@ -82,10 +83,11 @@ impl Walk<'_> {
                 .and_then(|at_ns| at_ns.checked_add(start_ns))
                 .ok_or_else(|| format!("t {} is no number of seconds", shown(time)))?;
             if let Some(inner) = &entry.requests {
-                // An agent's `t` is its end, whatever the recorder's documents say, and its requests count from its start; without a
-                // length it was only sent off, and its start is all there is.
+                // An agent's `t` is its end, whatever the recorder's documents say, and its requests count from its
+                // start; without a length it was only sent off, and its start is all there is.
                 let length = entry.duration_ms.map_or("0", Figure::text);
-                let length_ns = scaled_decimal(length, 6).ok_or_else(|| format!("duration_ms {} is no number", shown(length)))?;
+                let length_ns =
+                    scaled_decimal(length, 6).ok_or_else(|| format!("duration_ms {} is no number", shown(length)))?;
                 self.entries(inner, at_ns.saturating_sub(length_ns).max(start_ns), depth + 1)?;
                 continue;
             }
@@ -103,7 +105,8 @@ impl Walk<'_> {
     }
 }
 
-/// How long the answer of `entry` took, in nanoseconds: as it says, or what the pause before the `next` leaves of the time between them.
+/// How long the answer of `entry` took, in nanoseconds: as it says, or what the pause before the `next` leaves of the
+/// time between them.
 fn answered_in(entry: &Entry<'_>, next: Option<&Entry<'_>>) -> Option<i64> {
     let seconds = |figure: Option<Figure<'_>>| scaled_decimal(figure?.text(), 9);
     seconds(entry.api_time).or_else(|| {

@@ -80,12 +80,18 @@ impl Writer<'_> {
         note(!self.trace.blocks().is_empty() && !self.keeps_blocks(), &blocks);
         note(self.format == Format::AiBrix && not_whole(1_000_000), "times below a millisecond");
         note(self.format == Format::RagPulse && not_whole(1_000_000_000), "times below a second");
-        note(self.format == Format::Weka && rows.iter().any(|row| self.session(row).is_none()), "instants of rows without a session");
+        note(
+            self.format == Format::Weka && rows.iter().any(|row| self.session(row).is_none()),
+            "instants of rows without a session",
+        );
         note(
             self.format != Format::Weka && self.trace.has_relative_sessions() && self.trace.sessions().number() > 1,
             "nothing, but when each session begins is not recorded: they are written as if all began at once",
         );
-        note(self.format == Format::Weka && has_sessions && !self.trace.has_relative_sessions(), "when each session begins");
+        note(
+            self.format == Format::Weka && has_sessions && !self.trace.has_relative_sessions(),
+            "when each session begins",
+        );
         note(
             self.format == Format::Mooncake && not_whole(1_000_000),
             "nothing, but times have fractions of a millisecond: say --format mooncake when reading them",
@@ -106,7 +112,8 @@ impl Writer<'_> {
                 (Format::Azure, _) => "TIMESTAMP,ContextTokens,GeneratedTokens",
                 (Format::Vidur, _) => "arrived_at,num_prefill_tokens,num_decode_tokens",
                 (Format::BurstGpt, false) => "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type",
-                (Format::BurstGpt, true) => "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type",
+                (Format::BurstGpt, true) =>
+                    "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type",
                 (_, false) => "time_ns,input_tokens,output_tokens",
                 (_, true) => "time_ns,input_tokens,output_tokens,session",
             }
@@ -142,25 +149,36 @@ impl Writer<'_> {
             match self.format {
                 Format::Mooncake => {
                     let ids = if self.keeps_blocks() { self.ids(row) } else { &[] };
-                    let blocks = if self.trace.blocks().is_empty() { String::new() } else { format!(", \"hash_ids\": {ids:?}") };
+                    let blocks =
+                        if self.trace.blocks().is_empty() { String::new() } else { format!(", \"hash_ids\": {ids:?}") };
                     let (time, session) = (decimal(at_ns, 6), with("session_id"));
-                    writeln!(sink, "{{\"timestamp\": {time}, \"input_length\": {input}, \"output_length\": {output}{blocks}{session}}}")?;
+                    writeln!(
+                        sink,
+                        "{{\"timestamp\": {time}, \"input_length\": {input}, \"output_length\": \
+                         {output}{blocks}{session}}}"
+                    )?;
                 }
                 Format::RagPulse => writeln!(
                     sink,
-                    "{{\"timestamp\": \"{}\", \"input_length\": {input}, \"output_length\": {output}, \"hash_ids\": {{}}{}}}",
+                    "{{\"timestamp\": \"{}\", \"input_length\": {input}, \"output_length\": {output}, \"hash_ids\": \
+                     {{}}{}}}",
                     at_ns.div_euclid(1_000_000_000),
                     with("session_id")
                 )?,
                 Format::LiteLlm => writeln!(
                     sink,
-                    "{{\"id\": \"{}\", \"startTime\": {}, \"prompt_tokens\": {input}, \"completion_tokens\": {output}{}}}",
+                    "{{\"id\": \"{}\", \"startTime\": {}, \"prompt_tokens\": {input}, \"completion_tokens\": \
+                     {output}{}}}",
                     row.place,
                     decimal(at_ns, 9),
                     with("session_id")
                 )?,
                 Format::Otel => writeln!(sink, "{}", self.span(row, at_ns))?,
-                _ => writeln!(sink, "{{\"time_ns\": {at_ns}, \"input_tokens\": {input}, \"output_tokens\": {output}{}}}", with("session"))?,
+                _ => writeln!(
+                    sink,
+                    "{{\"time_ns\": {at_ns}, \"input_tokens\": {input}, \"output_tokens\": {output}{}}}",
+                    with("session")
+                )?,
             }
         }
         Ok(())
@@ -175,7 +193,8 @@ impl Writer<'_> {
             attribute("gen_ai.usage.input_tokens", count(row.input_tokens)),
             attribute("gen_ai.usage.output_tokens", count(row.output_tokens)),
         ];
-        attributes.extend(self.session(row).map(|name| attribute("gen_ai.conversation.id", json!({"stringValue": name}))));
+        attributes
+            .extend(self.session(row).map(|name| attribute("gen_ai.conversation.id", json!({"stringValue": name}))));
         let number = u64::from(row.place) + 1;
         let span = json!({
             "traceId": format!("{number:032x}"),
@@ -199,7 +218,8 @@ impl Writer<'_> {
             let ids = if self.keeps_blocks() { self.ids(row) } else { &[] };
             writeln!(
                 sink,
-                "{{\"chat_id\": {chat}, \"parent_chat_id\": {parent}, \"timestamp\": {}, \"input_length\": {}, \"output_length\": {}, \
+                "{{\"chat_id\": {chat}, \"parent_chat_id\": {parent}, \"timestamp\": {}, \"input_length\": {}, \
+                 \"output_length\": {}, \
                  \"type\": \"text\", \"turn\": {turn}, \"hash_ids\": {ids:?}}}",
                 decimal(self.at_ns(row), 9),
                 row.input_tokens,
@@ -214,14 +234,20 @@ impl Writer<'_> {
         let at_ms = |row: &Row| self.at_ns(row).div_euclid(1_000_000);
         for tie in self.trace.rows().chunk_by(|one, two| at_ms(one) == at_ms(two)) {
             let request = |row: &Row| {
-                let mut request = json!({"prompt": "", "prompt_length": row.input_tokens, "output_length": row.output_tokens});
+                let mut request =
+                    json!({"prompt": "", "prompt_length": row.input_tokens, "output_length": row.output_tokens});
                 if let Some(session) = self.session(row) {
                     request["session_id"] = Value::from(session);
                 }
                 request
             };
             let requests: Vec<Value> = tie.iter().map(request).collect();
-            writeln!(sink, "{{\"timestamp\": {}, \"requests\": {}}}", tie.first().map_or(0, at_ms), Value::from(requests))?;
+            writeln!(
+                sink,
+                "{{\"timestamp\": {}, \"requests\": {}}}",
+                tie.first().map_or(0, at_ms),
+                Value::from(requests)
+            )?;
         }
         Ok(())
     }
@@ -235,7 +261,10 @@ impl Writer<'_> {
             conversations.entry(session).or_default().push(row);
         }
         for (number, rows) in conversations {
-            let name = rows.first().and_then(|row| self.session(row)).map_or_else(|| format!("row-{}", number - alone), str::to_owned);
+            let name = rows
+                .first()
+                .and_then(|row| self.session(row))
+                .map_or_else(|| format!("row-{}", number - alone), str::to_owned);
             let start = rows.first().map_or(0, |row| self.at_ns(row));
             // A recording of sessions has them from their own start already, where the first request need not stand.
             let start = if self.trace.has_relative_sessions() { 0 } else { start };
@@ -249,7 +278,11 @@ impl Writer<'_> {
                 let comma = if place > 0 { ", " } else { "" };
                 let (time, ids) = (decimal(self.at_ns(row) - start, 9), self.ids(row));
                 let (input, output) = (row.input_tokens, row.output_tokens);
-                write!(sink, "{comma}{{\"t\": {time}, \"type\": \"n\", \"in\": {input}, \"out\": {output}, \"hash_ids\": {ids:?}}}")?;
+                write!(
+                    sink,
+                    "{comma}{{\"t\": {time}, \"type\": \"n\", \"in\": {input}, \"out\": {output}, \"hash_ids\": \
+                     {ids:?}}}"
+                )?;
             }
             writeln!(sink, "]}}")?;
         }

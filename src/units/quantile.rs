@@ -46,7 +46,10 @@ impl std::str::FromStr for Quantile {
         };
         if percent.parse::<f64>().is_ok_and(|percent| percent >= 100.0) {
             let how = if percent == "100" { "is the largest value" } else { "is above p100" };
-            return Err(Refusal::new(format!("p{percent} {how}"), "accepted is p1 to p99.99; `max ttft<=1s` limits the largest value"));
+            return Err(Refusal::new(
+                format!("p{percent} {how}"),
+                "accepted is p1 to p99.99; `max ttft<=1s` limits the largest value",
+            ));
         }
         // Rounded, so that p99.9 is 0.999 and not 0.9990000000000001.
         Self::new(libm::round(percent.parse::<f64>().map_err(|_| refuse())? * 1e10) / 1e12)

@@ -22,7 +22,10 @@ impl Rate {
         if (Self::MIN_PER_S..=Self::MAX_PER_S).contains(&per_s) {
             Ok(Self(per_s))
         } else {
-            Err(Refusal::new(format!("a rate of {per_s} requests per second is out of range"), "accepted is 0.001/s to 100000/s"))
+            Err(Refusal::new(
+                format!("a rate of {per_s} requests per second is out of range"),
+                "accepted is 0.001/s to 100000/s",
+            ))
         }
     }
 
@@ -40,14 +43,20 @@ impl std::str::FromStr for Rate {
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let per_s = parse_per_s(text)?;
         // As it was typed, which may be shorter than all of its digits.
-        Self::new(per_s).map_err(|refusal| Refusal::new(format!("a rate of {} is out of range", text.trim()), refusal.accepted))
+        Self::new(per_s)
+            .map_err(|refusal| Refusal::new(format!("a rate of {} is out of range", text.trim()), refusal.accepted))
     }
 }
 
 /// Reads requests per second from what a [`Rate`] is read from; whatever number it is, its range is the caller's.
 pub fn parse_per_s(text: &str) -> Result<f64, Refusal> {
     let (number, unit) = text.trim().split_once('/').unwrap_or((text.trim(), "s"));
-    let refuse = || Refusal::new(format!("`{text}` is not a rate"), "accepted is 12.5/s, 90/min, 100/h or a number of requests per second");
+    let refuse = || {
+        Refusal::new(
+            format!("`{text}` is not a rate"),
+            "accepted is 12.5/s, 90/min, 100/h or a number of requests per second",
+        )
+    };
     let number: f64 = number.trim().parse().map_err(|_| refuse())?;
     let per_unit_s = match unit.trim() {
         "s" | "sec" => 1.0,

@@ -17,8 +17,12 @@ impl Ratio {
         if (0.0..=1.0).contains(&share) {
             Ok(Self(share))
         } else {
-            let meant = if (1.0..=100.0).contains(&share) { format!("for {share} % write {share}%; ") } else { String::new() };
-            Err(Refusal::new(format!("a share of {share} is out of range"), format!("{meant}accepted is 0% to 100%, or 0 to 1")))
+            let meant =
+                if (1.0..=100.0).contains(&share) { format!("for {share} % write {share}%; ") } else { String::new() };
+            Err(Refusal::new(
+                format!("a share of {share} is out of range"),
+                format!("{meant}accepted is 0% to 100%, or 0 to 1"),
+            ))
         }
     }
 
@@ -39,7 +43,10 @@ impl std::str::FromStr for Ratio {
             Some(percent) => {
                 let percent = percent.trim().parse::<f64>().map_err(|_| refuse())?;
                 if !(0.0..=100.0).contains(&percent) {
-                    return Err(Refusal::new(format!("a share of {percent}% is out of range"), "accepted is 0% to 100%, or 0 to 1"));
+                    return Err(Refusal::new(
+                        format!("a share of {percent}% is out of range"),
+                        "accepted is 0% to 100%, or 0 to 1",
+                    ));
                 }
                 Self::new(libm::round(percent * 1e10) / 1e12)
             }

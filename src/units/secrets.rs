@@ -53,9 +53,9 @@ pub fn is_secret_name(name: &str) -> bool {
         return true;
     }
     // What counts tokens is taken out first, so that `x-auth-tokens` still has `auth` in it.
-    let name = HARMLESS_PARTS
-        .iter()
-        .fold(name, |name, part| if *part == "author" && name.contains("authori") { name } else { name.replace(part, "") });
+    let name = HARMLESS_PARTS.iter().fold(name, |name, part| {
+        if *part == "author" && name.contains("authori") { name } else { name.replace(part, "") }
+    });
     SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 
@@ -63,7 +63,8 @@ pub fn is_secret_name(name: &str) -> bool {
 #[must_use]
 pub fn header_without_secret(line: &str, named: &[String]) -> String {
     let (name, _) = line.split_once(':').unwrap_or((line, ""));
-    let asked = named.iter().any(|other| other.split(':').next().unwrap_or("").trim().eq_ignore_ascii_case(name.trim()));
+    let asked =
+        named.iter().any(|other| other.split(':').next().unwrap_or("").trim().eq_ignore_ascii_case(name.trim()));
     if asked || is_secret_name(name) { format!("{name}: {SECRET}") } else { line.to_owned() }
 }
 
@@ -74,9 +75,9 @@ pub fn body_without_secrets(body: &Value) -> Value {
         match value {
             Value::String(text) if secret && !text.is_empty() => Value::from(SECRET),
             Value::Array(items) => items.iter().map(|item| walk(item, secret)).collect(),
-            Value::Object(keys) => {
-                Value::Object(keys.iter().map(|(key, value)| (key.clone(), walk(value, secret || is_secret_name(key)))).collect())
-            }
+            Value::Object(keys) => Value::Object(
+                keys.iter().map(|(key, value)| (key.clone(), walk(value, secret || is_secret_name(key)))).collect(),
+            ),
             other => other.clone(),
         }
     }
@@ -103,7 +104,10 @@ impl Secrets {
     pub fn new(given: impl IntoIterator<Item = String>) -> Self {
         let all = given.into_iter().flat_map(|value| forms_of(&value)).filter(|value| value != SECRET);
         let (values, common): (Vec<String>, Vec<String>) = all.partition(|value| is_distinct(value));
-        Self { values: ordered(values), common: ordered(common.into_iter().filter(|value| value.len() >= SHORTEST_ECHO).collect()) }
+        Self {
+            values: ordered(values),
+            common: ordered(common.into_iter().filter(|value| value.len() >= SHORTEST_ECHO).collect()),
+        }
     }
 
     /// These and `others`.
@@ -146,7 +150,9 @@ impl Secrets {
         }
         let body = shown.trim_end_matches(['…', '.', '"', '\'', ')', ' ']);
         let ends = |value: &String| {
-            (SHORTEST_CUT..value.len()).rev().find(|length| value.is_char_boundary(*length) && body.ends_with(&value[..*length]))
+            (SHORTEST_CUT..value.len())
+                .rev()
+                .find(|length| value.is_char_boundary(*length) && body.ends_with(&value[..*length]))
         };
         match self.values.iter().filter_map(ends).max() {
             Some(length) => Cow::Owned(format!("{}{SECRET}{}", &body[..body.len() - length], &shown[body.len()..])),
@@ -186,7 +192,8 @@ fn without_word(text: &str, value: &str) -> Option<String> {
     while let Some(start) = rest.find(value) {
         let (before, after) = (&rest[..start], &rest[start + value.len()..]);
         let word = |character: Option<char>| character.is_some_and(char::is_alphanumeric);
-        let within = word(before.chars().next_back().or_else(|| without.chars().next_back())) || word(after.chars().next());
+        let within =
+            word(before.chars().next_back().or_else(|| without.chars().next_back())) || word(after.chars().next());
         without.push_str(before);
         without.push_str(if within { value } else { SECRET });
         rest = after;
@@ -249,7 +256,8 @@ pub fn of_header(value: &str) -> Vec<String> {
 
 fn of_basic(code: &str) -> Vec<String> {
     use base64::Engine as _;
-    let decoded = base64::engine::general_purpose::STANDARD.decode(code).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let decoded =
+        base64::engine::general_purpose::STANDARD.decode(code).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     decoded.map_or_else(Vec::new, |pair| {
         let password = pair.split_once(':').map(|(_, password)| password.to_owned());
         std::iter::once(pair).chain(password).collect()
@@ -287,7 +295,9 @@ pub fn of_body(text: &str) -> Vec<String> {
         match value {
             Value::String(text) if secret => found.push(text.clone()),
             Value::Array(items) => items.iter().for_each(|item| walk(item, secret, found)),
-            Value::Object(keys) => keys.iter().for_each(|(key, value)| walk(value, secret || is_secret_name(key), found)),
+            Value::Object(keys) => {
+                keys.iter().for_each(|(key, value)| walk(value, secret || is_secret_name(key), found))
+            }
             _ => {}
         }
     }
@@ -296,8 +306,11 @@ pub fn of_body(text: &str) -> Vec<String> {
         walk(&value, false, &mut found);
     } else {
         // What is no JSON is refused, and quoted in the refusal.
-        let words: Vec<&str> =
-            text.split(['"', '\'', ':', ',', '{', '}', '[', ']']).map(str::trim).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = text
+            .split(['"', '\'', ':', ',', '{', '}', '[', ']'])
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+            .collect();
         found.extend(words.windows(2).filter(|pair| is_secret_name(pair[0])).map(|pair| pair[1].to_owned()));
     }
     found
@@ -329,14 +342,28 @@ mod tests {
         ] {
             assert!(is_secret_name(name), "{name}");
         }
-        for name in ["Accept", "x-request-id", "max_tokens", "input-tokens", "tokenizer", "stop_token_ids", "temperature", "author"] {
+        for name in [
+            "Accept",
+            "x-request-id",
+            "max_tokens",
+            "input-tokens",
+            "tokenizer",
+            "stop_token_ids",
+            "temperature",
+            "author",
+        ] {
             assert!(!is_secret_name(name), "{name}");
         }
     }
 
     #[test]
     fn known_values_are_replaced_wherever_they_stand() {
-        let secrets = Secrets::new(["sk-live-0123456789".to_owned(), "hun7er".to_owned(), "a+b/c=d\"e!".to_owned(), "none".to_owned()]);
+        let secrets = Secrets::new([
+            "sk-live-0123456789".to_owned(),
+            "hun7er".to_owned(),
+            "a+b/c=d\"e!".to_owned(),
+            "none".to_owned(),
+        ]);
         for (text, shown) in [
             ("key sk-live-0123456789 is bad", "key (secret) is bad"),
             ("xsk-live-0123456789x", "x(secret)x"),
@@ -372,6 +399,9 @@ mod tests {
         assert!(all(of_body(r#"{"api_key": "broken", "#), &["broken"]));
         assert!(all(of_body("{api_key: bare}"), &["bare"]));
         let body = serde_json::json!({"temperature": 0, "auth": {"user": "u", "n": 3}, "max_tokens": "5"});
-        assert_eq!(body_without_secrets(&body), serde_json::json!({"temperature": 0, "auth": {"user": SECRET, "n": 3}, "max_tokens": "5"}));
+        assert_eq!(
+            body_without_secrets(&body),
+            serde_json::json!({"temperature": 0, "auth": {"user": SECRET, "n": 3}, "max_tokens": "5"})
+        );
     }
 }

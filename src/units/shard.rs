@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
 
-/// Part `number` of `of`, counted from 1, as people write it: `2/4`. It holds the requests whose index leaves the remainder number − 1
-/// when divided by `of`, so that the parts together are the plan, each request once, whatever law its arrivals follow.
+/// Part `number` of `of`, counted from 1, as people write it: `2/4`. It holds the requests whose index leaves the
+/// remainder number − 1 when divided by `of`, so that the parts together are the plan, each request once, whatever
+/// law its arrivals follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Shard {
@@ -24,7 +25,10 @@ impl Shard {
         if (1..=of).contains(&number) && of <= Self::MOST {
             Ok(Self { number, of })
         } else {
-            Err(Refusal::new(format!("there is no shard {number}/{of}"), "accepted is i/N with i from 1 to N and N up to 10000, as in 1/2"))
+            Err(Refusal::new(
+                format!("there is no shard {number}/{of}"),
+                "accepted is i/N with i from 1 to N and N up to 10000, as in 1/2",
+            ))
         }
     }
 
@@ -52,7 +56,8 @@ impl std::str::FromStr for Shard {
 
     /// Reads `i/N`.
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        let refuse = || Refusal::new(format!("`{text}` is not a shard"), "accepted is i/N, as in 1/2 and 2/2 for two machines");
+        let refuse =
+            || Refusal::new(format!("`{text}` is not a shard"), "accepted is i/N, as in 1/2 and 2/2 for two machines");
         let (number, of) = text.trim().split_once('/').ok_or_else(refuse)?;
         Self::new(number.trim().parse().map_err(|_| refuse())?, of.trim().parse().map_err(|_| refuse())?)
     }

@@ -167,19 +167,26 @@ mod tests {
 
     #[test]
     fn durations_are_read_with_their_unit() {
-        for (text, nanos) in [("300ms", 300_000_000), ("1.5s", 1_500_000_000), ("2m", 120_000_000_000), ("0", 0), ("250us", 250_000)] {
+        for (text, nanos) in
+            [("300ms", 300_000_000), ("1.5s", 1_500_000_000), ("2m", 120_000_000_000), ("0", 0), ("250us", 250_000)]
+        {
             assert_eq!(parse_duration(text), Ok(Duration::from_nanos(nanos)), "{text}");
         }
-        for (text, nanos) in
-            [("1h30m", 5_400_000_000_000), ("1m 30s", 90_000_000_000), ("1s500ms", 1_500_000_000), ("2h0m1.5s", 7_201_500_000_000)]
-        {
+        for (text, nanos) in [
+            ("1h30m", 5_400_000_000_000),
+            ("1m 30s", 90_000_000_000),
+            ("1s500ms", 1_500_000_000),
+            ("2h0m1.5s", 7_201_500_000_000),
+        ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_nanos(nanos)), "{text}");
         }
     }
 
     #[test]
     fn a_time_without_a_unit_is_refused() {
-        for text in ["5", "", "s", "-1s", "1 fortnight", "nans", "infs", "1e300h", "30m1h", "1h1h", "1h-5m", "1h30", "h30m"] {
+        for text in
+            ["5", "", "s", "-1s", "1 fortnight", "nans", "infs", "1e300h", "30m1h", "1h1h", "1h-5m", "1h30", "h30m"]
+        {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }

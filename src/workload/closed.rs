@@ -49,11 +49,18 @@ impl Closed {
 
     /// Reads `synchronous`, `concurrent:N` or `throughput`.
     pub fn named(name: &str, extent: Extent, warmup: Duration, cooldown: Duration) -> Result<Self, Refusal> {
-        let refuse = || Refusal::new(format!("`{name}` is not a closed loop"), "accepted is synchronous, concurrent:N or throughput");
+        let refuse = || {
+            Refusal::new(
+                format!("`{name}` is not a closed loop"),
+                "accepted is synchronous, concurrent:N or throughput",
+            )
+        };
         match name.trim().split_once(':') {
             None if name.trim() == "synchronous" => Ok(Self::synchronous(extent, warmup, cooldown)),
             None if name.trim() == "throughput" => Ok(Self::throughput(extent, warmup, cooldown)),
-            Some(("concurrent", count)) => Self::concurrent(count.trim().parse().map_err(|_| refuse())?, extent, warmup, cooldown),
+            Some(("concurrent", count)) => {
+                Self::concurrent(count.trim().parse().map_err(|_| refuse())?, extent, warmup, cooldown)
+            }
             _ => Err(refuse()),
         }
     }
@@ -67,11 +74,14 @@ impl Closed {
         }
     }
 
-    /// Warm-up, window and cool-down as spans of release instants. By count the window is nominal: from the warm-up's end, never closing.
+    /// Warm-up, window and cool-down as spans of release instants. By count the window is nominal: from the warm-up's
+    /// end, never closing.
     #[must_use]
     pub fn spans(&self) -> Spans {
         match self.extent {
-            Extent::Duration(length) => Spans::consecutive(self.warmup, Offset::from(self.warmup).plus(length), self.cooldown),
+            Extent::Duration(length) => {
+                Spans::consecutive(self.warmup, Offset::from(self.warmup).plus(length), self.cooldown)
+            }
             Extent::Requests(_) => {
                 let start = Offset::from(self.warmup);
                 Spans {
@@ -108,7 +118,8 @@ mod tests {
             let closed = named(name).unwrap();
             assert_eq!((closed.concurrency, closed.to_string().as_str()), (concurrency, name));
         }
-        for name in ["", "concurrent", "concurrent:0", "concurrent:-1", "concurrent:100001", "synchronous:2", "closed"] {
+        for name in ["", "concurrent", "concurrent:0", "concurrent:-1", "concurrent:100001", "synchronous:2", "closed"]
+        {
             assert!(named(name).is_err(), "{name}");
         }
     }
@@ -117,7 +128,10 @@ mod tests {
     fn spans_follow_each_other() {
         let spans = named("synchronous").unwrap().spans();
         let seconds = |window: Window| (window.start.as_secs(), window.end.as_secs());
-        assert_eq!((seconds(spans.warmup), seconds(spans.window), seconds(spans.cooldown)), ((0.0, 2.0), (2.0, 12.0), (12.0, 15.0)));
+        assert_eq!(
+            (seconds(spans.warmup), seconds(spans.window), seconds(spans.cooldown)),
+            ((0.0, 2.0), (2.0, 12.0), (12.0, 15.0))
+        );
     }
 
     #[test]

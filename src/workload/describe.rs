@@ -23,8 +23,9 @@ pub struct Description {
     pub gap: GapShape,
     /// Dispersion of the counts of planned requests, quota applied.
     pub dispersion: Dispersion,
-    /// Whether the arrivals follow the law asked for. Judged on the arrivals *before* a quota, since what a quota leaves follows no such law; none
-    /// where there is nothing to judge, or the instants are recorded and follow none.
+    /// Whether the arrivals follow the law asked for. Judged on the arrivals *before* a quota, since what a quota
+    /// leaves follows no such law; none where there is nothing to judge, or the instants are recorded and follow
+    /// none.
     pub law: Option<LawVerdict>,
     /// [`Plan::fingerprint`].
     pub fingerprint: String,

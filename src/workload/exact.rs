@@ -1,4 +1,5 @@
-//! Owns prompts of an exact length: pieces laid to a number of tokens, encoded as a whole, and corrected until the count is right.
+//! Owns prompts of an exact length: pieces laid to a number of tokens, encoded as a whole, and corrected until the
+//! count is right.
 
 use rand_chacha::rand_core::Rng;
 
@@ -6,14 +7,15 @@ use crate::workload::Tokenizer;
 use crate::workload::pieces::Laid;
 use crate::workload::words::WordDraw;
 
-/// Corrections before a length is given up. Most tokenizers need none; one that merges across words hits one time in five.
+/// Corrections before a length is given up. Most tokenizers need none; one that merges across words hits one time in
+/// five.
 const MOST_CORRECTIONS: usize = 128;
-/// Pieces taken away beyond what is too much, by attempt. Few: the longer the new end, the less is known of its count. Now and then many,
-/// to leave a place in which no end fits.
+/// Pieces taken away beyond what is too much, by attempt. Few: the longer the new end, the less is known of its
+/// count. Now and then many, to leave a place in which no end fits.
 const TAKEN: [usize; 8] = [1, 2, 3, 1, 2, 3, 4, 16];
 
-/// What the tokenizer counted in each attempt at one text. It takes one encoding an attempt to find, and none to repeat: the same text
-/// follows from the same seed and these counts.
+/// What the tokenizer counted in each attempt at one text. It takes one encoding an attempt to find, and none to
+/// repeat: the same text follows from the same seed and these counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fit {
     counts: Vec<u32>,
@@ -51,23 +53,33 @@ impl Fit {
 }
 
 impl Tokenizer {
-    /// Appends pieces that cost `tokens` as far as costs add up, without encoding anything: a function of the generator alone once `text` is
-    /// not empty, and so the way to make a block that stands in many prompts. Returns the tokens that could not be spent.
+    /// Appends pieces that cost `tokens` as far as costs add up, without encoding anything: a function of the
+    /// generator alone once `text` is not empty, and so the way to make a block that stands in many prompts. Returns
+    /// the tokens that could not be spent.
     pub fn append(&self, text: &mut String, tokens: u32, generator: &mut impl Rng) -> u32 {
         self.pieces.lay(text, tokens, &mut WordDraw::default(), generator, |_| ())
     }
 
-    /// Appends up to `count` drawn words that leave at least one of `total` tokens, and no gap that cannot be closed; returns their cost.
+    /// Appends up to `count` drawn words that leave at least one of `total` tokens, and no gap that cannot be closed;
+    /// returns their cost.
     pub(super) fn append_marker(&self, text: &mut String, count: u32, total: u32, generator: &mut impl Rng) -> u32 {
         self.pieces.lay_words(text, count, total, &mut WordDraw::default(), generator)
     }
 
-    /// Fills `text`, an opening that costs about `opening_tokens` and is left as it is, up to exactly `tokens` tokens of the whole as
-    /// [`Tokenizer::count`] counts them: lay, encode, and where the count is off lay a new end against the difference. `known` is the fit
-    /// of an earlier call with the same arguments, which spares the encoding.
+    /// Fills `text`, an opening that costs about `opening_tokens` and is left as it is, up to exactly `tokens` tokens
+    /// of the whole as [`Tokenizer::count`] counts them: lay, encode, and where the count is off lay a new end
+    /// against the difference. `known` is the fit of an earlier call with the same arguments, which spares the
+    /// encoding.
     ///
     /// Where 128 corrections do not reach the number, the text is the nearest that was seen, and the fit says so.
-    pub fn fill(&self, text: &mut String, opening_tokens: u32, tokens: u32, generator: &mut impl Rng, known: Option<&Fit>) -> Fit {
+    pub fn fill(
+        &self,
+        text: &mut String,
+        opening_tokens: u32,
+        tokens: u32,
+        generator: &mut impl Rng,
+        known: Option<&Fit>,
+    ) -> Fit {
         // The mean word has 4.9 letters and a space.
         text.reserve(tokens.saturating_sub(opening_tokens) as usize * 6 + 16);
         let mut draw = WordDraw::default();
@@ -83,7 +95,8 @@ impl Tokenizer {
                 spent += i64::from(piece.cost);
                 laid.push(piece);
             });
-            let counted = known.and_then(|known| known.counts.get(attempt).copied()).unwrap_or_else(|| self.count(text));
+            let counted =
+                known.and_then(|known| known.counts.get(attempt).copied()).unwrap_or_else(|| self.count(text));
             fit.counts.push(counted);
             if counted == tokens {
                 return fit;

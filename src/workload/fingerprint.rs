@@ -15,11 +15,14 @@ impl PlanHasher {
     const BUFFER: usize = 1 << 16;
 
     pub(crate) fn new() -> Self {
-        Self { hasher: blake3::Hasher::new_derive_key("tonnage 2026 plan fingerprint"), pending: Vec::with_capacity(Self::BUFFER + 64) }
+        Self {
+            hasher: blake3::Hasher::new_derive_key("tonnage 2026 plan fingerprint"),
+            pending: Vec::with_capacity(Self::BUFFER + 64),
+        }
     }
 
-    /// Takes the next planned request: instant (none in a closed loop), lengths, class, session and turn. Every field has its length or a
-    /// mark of absence in front, so that no two plans give the same bytes.
+    /// Takes the next planned request: instant (none in a closed loop), lengths, class, session and turn. Every field
+    /// has its length or a mark of absence in front, so that no two plans give the same bytes.
     pub(crate) fn add(&mut self, at: Option<Offset>, outline: &Outline) {
         self.number(at.map(Offset::as_nanos));
         self.pending.extend_from_slice(&outline.input_tokens.to_le_bytes());
@@ -64,8 +67,8 @@ pub fn joint_fingerprint<'a>(fingerprints: impl IntoIterator<Item = &'a str>) ->
     hasher.hex()
 }
 
-/// The hash of all request bodies of a run, whatever their order and whoever sent them: the sum modulo 2¹²⁸ of BLAKE3 over (id, bytes) of each.
-/// Workers keep one each and merge them. Each id is to be added once.
+/// The hash of all request bodies of a run, whatever their order and whoever sent them: the sum modulo 2¹²⁸ of BLAKE3
+/// over (id, bytes) of each. Workers keep one each and merge them. Each id is to be added once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BodyFingerprint {
     sum: u128,
@@ -96,7 +99,8 @@ impl BodyFingerprint {
         self.bodies += other.bodies;
     }
 
-    /// The fingerprint of all bodies behind several others, no body behind two of them; `None` where one is not 32 hexadecimal digits.
+    /// The fingerprint of all bodies behind several others, no body behind two of them; `None` where one is not 32
+    /// hexadecimal digits.
     pub fn hex_of_all<'a>(others: impl IntoIterator<Item = &'a str>) -> Option<String> {
         let mut sum = 0u128;
         for other in others {
@@ -161,8 +165,14 @@ mod tests {
             }
             fingerprint.hex()
         };
-        let seen =
-            [of(&[]), of(&[(0, b"a")]), of(&[(1, b"a")]), of(&[(0, b"b")]), of(&[(0, b"a"), (1, b"b")]), of(&[(0, b"b"), (1, b"a")])];
+        let seen = [
+            of(&[]),
+            of(&[(0, b"a")]),
+            of(&[(1, b"a")]),
+            of(&[(0, b"b")]),
+            of(&[(0, b"a"), (1, b"b")]),
+            of(&[(0, b"b"), (1, b"a")]),
+        ];
         let distinct: std::collections::BTreeSet<&String> = seen.iter().collect();
         assert_eq!(distinct.len(), seen.len());
         insta::assert_snapshot!(of(&[(0, b"a")]), @"4536e7065fd3fe60a733ddf5e49f4b1c");

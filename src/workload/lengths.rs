@@ -10,7 +10,8 @@ use rand_chacha::rand_core::Rng;
 use crate::error::{Error, Refusal};
 use crate::seed::{Stream, normal};
 
-/// A law of token counts, each draw 1 to 10 000 000 tokens. Draws outside are moved to the nearer end, others rounded to whole tokens.
+/// A law of token counts, each draw 1 to 10 000 000 tokens. Draws outside are moved to the nearer end, others rounded
+/// to whole tokens.
 ///
 /// | written | law |
 /// |---|---|
@@ -36,8 +37,8 @@ enum Law {
 /// The largest file of lengths.
 const MOST_FILE_BYTES: u64 = 64 << 20;
 
-const ACCEPTED: &str =
-    "accepted is 512, 128..1024, normal:512,64, lognormal:512,1.2 or file:PATH (genai-bench's D(512), U(128,1024), N(512,64) too)";
+const ACCEPTED: &str = "accepted is 512, 128..1024, normal:512,64, lognormal:512,1.2 or file:PATH (genai-bench's \
+    D(512), U(128,1024), N(512,64) too)";
 
 impl LengthSpec {
     /// The largest length, in tokens.
@@ -56,27 +57,38 @@ impl LengthSpec {
     /// Uniform from `low` to `high`, both included; refused when they are out of order or range.
     pub fn uniform(low: u32, high: u32) -> Result<Self, Refusal> {
         if low > high {
-            return Err(Refusal::new(format!("the range {low}..{high} is empty"), "accepted is LOW..HIGH with LOW at most HIGH"));
+            return Err(Refusal::new(
+                format!("the range {low}..{high} is empty"),
+                "accepted is LOW..HIGH with LOW at most HIGH",
+            ));
         }
         Ok(Self { law: Law::Uniform { low: in_range(low)?, high: in_range(high)? } })
     }
 
-    /// Normal of `mean` and standard `deviation`, in tokens; refused unless 1 ≤ mean ≤ 10 000 000 and 0 ≤ deviation ≤ 10 000 000.
+    /// Normal of `mean` and standard `deviation`, in tokens; refused unless 1 ≤ mean ≤ 10 000 000 and 0 ≤ deviation ≤
+    /// 10 000 000.
     pub fn normal(mean: f64, deviation: f64) -> Result<Self, Refusal> {
         let most = f64::from(Self::MAX_TOKENS);
         if (0.0..=most).contains(&deviation) {
             Ok(Self { law: Law::Normal { mean: mean_in_range(mean)?, deviation } })
         } else {
-            Err(Refusal::new(format!("a standard deviation of {deviation} tokens is out of range"), "accepted is 0 to 10000000"))
+            Err(Refusal::new(
+                format!("a standard deviation of {deviation} tokens is out of range"),
+                "accepted is 0 to 10000000",
+            ))
         }
     }
 
-    /// Lognormal of `mean` tokens, `sigma` being the standard deviation of the logarithm; refused unless 1 ≤ mean ≤ 10 000 000 and 0 ≤ sigma ≤ 5.
+    /// Lognormal of `mean` tokens, `sigma` being the standard deviation of the logarithm; refused unless 1 ≤ mean ≤
+    /// 10 000 000 and 0 ≤ sigma ≤ 5.
     pub fn log_normal(mean: f64, sigma: f64) -> Result<Self, Refusal> {
         if (0.0..=5.0).contains(&sigma) {
             Ok(Self { law: Law::LogNormal { mean: mean_in_range(mean)?, sigma } })
         } else {
-            Err(Refusal::new(format!("a sigma of {sigma} is out of range"), "accepted is 0 to 5, the standard deviation of the logarithm"))
+            Err(Refusal::new(
+                format!("a sigma of {sigma} is out of range"),
+                "accepted is 0 to 5, the standard deviation of the logarithm",
+            ))
         }
     }
 
@@ -86,17 +98,17 @@ impl LengthSpec {
         text.trim().strip_prefix("file:")
     }
 
-    /// An empirical law: one whole number of tokens a line, each line as likely; empty lines and lines that start with `#` are passed over.
-    /// Refused beyond 64 MiB: what has no end must not be read to it.
+    /// An empirical law: one whole number of tokens a line, each line as likely; empty lines and lines that start
+    /// with `#` are passed over. Refused beyond 64 MiB: what has no end must not be read to it.
     pub fn from_lines(source: impl BufRead, path: &Path) -> Result<Self, Error> {
         let mut source = source.take(MOST_FILE_BYTES + 1);
         let mut lengths = Vec::new();
         let mut line = String::new();
         for number in 1.. {
             line.clear();
-            let read = source
-                .read_line(&mut line)
-                .map_err(|why| Error::input_at(path, number, format!("cannot be read: {why}; give a text file of one number a line")))?;
+            let read = source.read_line(&mut line).map_err(|why| {
+                Error::input_at(path, number, format!("cannot be read: {why}; give a text file of one number a line"))
+            })?;
             if source.limit() == 0 {
                 return Err(Error::input(path, "is larger than 64 MiB; give a sample of its lines"));
             }
@@ -110,7 +122,11 @@ impl LengthSpec {
             let tokens = text.parse::<u32>().ok().filter(|tokens| (1..=Self::MAX_TOKENS).contains(tokens));
             lengths.push(tokens.ok_or_else(|| {
                 let shown: String = text.chars().take(40).collect();
-                Error::input_at(path, number, format!("`{shown}` is not a token count; give one whole number from 1 to 10000000 a line"))
+                Error::input_at(
+                    path,
+                    number,
+                    format!("`{shown}` is not a token count; give one whole number from 1 to 10000000 a line"),
+                )
             })?);
         }
         if lengths.is_empty() {
@@ -126,7 +142,9 @@ impl LengthSpec {
             Law::Fixed(tokens) => *tokens,
             Law::Uniform { low, high } => low + below(&mut stream.at(id), u64::from(high - low) + 1) as u32,
             Law::Normal { mean, deviation } => to_tokens(mean + deviation * normal(&mut stream.at(id))),
-            Law::LogNormal { mean, sigma } => to_tokens(mean * libm::exp(sigma * normal(&mut stream.at(id)) - 0.5 * sigma * sigma)),
+            Law::LogNormal { mean, sigma } => {
+                to_tokens(mean * libm::exp(sigma * normal(&mut stream.at(id)) - 0.5 * sigma * sigma))
+            }
             Law::Table { lengths, .. } => lengths[below(&mut stream.at(id), lengths.len() as u64) as usize],
         }
     }
@@ -165,7 +183,8 @@ impl std::str::FromStr for LengthSpec {
         let refuse = || Refusal::new(format!("`{text}` is not a token length"), ACCEPTED);
         let whole = |text: &str| text.trim().parse::<u32>().map_err(|_| refuse());
         let real = |text: &str| text.trim().parse::<f64>().map_err(|_| refuse());
-        let pair = |text: &str| text.split_once(',').map(|(one, two)| (one.to_owned(), two.to_owned())).ok_or_else(refuse);
+        let pair =
+            |text: &str| text.split_once(',').map(|(one, two)| (one.to_owned(), two.to_owned())).ok_or_else(refuse);
         let text = text.trim();
         if let Some((name, arguments)) = text.split_once('(') {
             let arguments = arguments.strip_suffix(')').ok_or_else(refuse)?;
@@ -187,9 +206,10 @@ impl std::str::FromStr for LengthSpec {
             return match law {
                 "normal" => pair(arguments).and_then(|(mean, deviation)| Self::normal(real(&mean)?, real(&deviation)?)),
                 "lognormal" => pair(arguments).and_then(|(mean, sigma)| Self::log_normal(real(&mean)?, real(&sigma)?)),
-                "file" => {
-                    Err(Refusal::new(format!("`{text}` names a file, which cannot be read here"), "accepted is a law without a file"))
-                }
+                "file" => Err(Refusal::new(
+                    format!("`{text}` names a file, which cannot be read here"),
+                    "accepted is a law without a file",
+                )),
                 _ => Err(refuse()),
             };
         }
@@ -273,7 +293,9 @@ mod tests {
             let refusal = text.parse::<LengthSpec>().expect_err(text);
             assert!(refusal.accepted.starts_with("accepted is"), "{refusal}");
         }
-        insta::assert_snapshot!("D(100,1000)".parse::<LengthSpec>().unwrap_err(), @"`D(100,1000)` names input and output at once; accepted is one length for each of --input-tokens and --output-tokens, as in D(100) or N(480,240)");
+        insta::assert_snapshot!("D(100,1000)".parse::<LengthSpec>().unwrap_err(), @"`D(100,1000)` names input and \
+            output at once; accepted is one length for each of --input-tokens and --output-tokens, as in D(100) or \
+            N(480,240)");
     }
 
     #[test]
@@ -283,7 +305,11 @@ mod tests {
             [("128..1024", 576.0, 258.9), ("normal:512,64", 512.0, 64.0), ("lognormal:512,0.8", 512.0, 485.0)]
         {
             let values = draws(text, 20_000);
-            assert!((mean(&values) - expected).abs() < 5.0 * deviation / 20_000_f64.sqrt(), "{text}: {}", mean(&values));
+            assert!(
+                (mean(&values) - expected).abs() < 5.0 * deviation / 20_000_f64.sqrt(),
+                "{text}: {}",
+                mean(&values)
+            );
         }
         assert_eq!(draws("512", 3), [512, 512, 512]);
     }

@@ -33,8 +33,9 @@ pub(super) struct Laid {
     pub(super) cost: u32,
 }
 
-/// The words of `words-v1` in their order, then spare pieces that close gaps which no word fits: what each costs is measured once, and
-/// mostly adds up, since most tokenizers part words before they encode them. Whoever lays pieces encodes the whole to be sure.
+/// The words of `words-v1` in their order, then spare pieces that close gaps which no word fits: what each costs is
+/// measured once, and mostly adds up, since most tokenizers part words before they encode them. Whoever lays pieces
+/// encodes the whole to be sure.
 #[derive(Debug, Clone)]
 pub(super) struct Pieces {
     all: Vec<Piece>,
@@ -54,7 +55,8 @@ impl Pieces {
             let later = useful(count(&format!("{BEFORE}{space}{text} {AFTER}"))?.saturating_sub(around));
             Some(Piece { text, spaced, first, later })
         };
-        let mut all: Vec<Piece> = words().iter().map(|word| measure((*word).to_owned(), true)).collect::<Option<_>>()?;
+        let mut all: Vec<Piece> =
+            words().iter().map(|word| measure((*word).to_owned(), true)).collect::<Option<_>>()?;
         let word_count = all.len();
         // In the order in which they are tried: the less they look like prose, the later.
         for letter in ('a'..='z').chain('0'..='9') {
@@ -82,7 +84,8 @@ impl Pieces {
         self.closable.get(tokens as usize).copied().unwrap_or(true)
     }
 
-    /// Lays pieces onto `text` until exactly `left` tokens are spent or no piece fits; `note` hears of each. Returns the tokens left.
+    /// Lays pieces onto `text` until exactly `left` tokens are spent or no piece fits; `note` hears of each. Returns
+    /// the tokens left.
     pub(super) fn lay(
         &self,
         text: &mut String,
@@ -106,9 +109,16 @@ impl Pieces {
         left
     }
 
-    /// Lays up to `count` drawn words that cost at most `most` tokens together and leave a gap of `total` that can be closed; returns
-    /// their cost.
-    pub(super) fn lay_words(&self, text: &mut String, count: u32, total: u32, draw: &mut WordDraw, generator: &mut impl Rng) -> u32 {
+    /// Lays up to `count` drawn words that cost at most `most` tokens together and leave a gap of `total` that can be
+    /// closed; returns their cost.
+    pub(super) fn lay_words(
+        &self,
+        text: &mut String,
+        count: u32,
+        total: u32,
+        draw: &mut WordDraw,
+        generator: &mut impl Rng,
+    ) -> u32 {
         let mut spent = 0;
         for _ in 0..count {
             let place = draw.next(generator);

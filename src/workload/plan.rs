@@ -1,4 +1,5 @@
-//! Owns `Plan`: when (timeline or closed loop) joined to what (workload). Every request is a pure function of (plan, id).
+//! Owns `Plan`: when (timeline or closed loop) joined to what (workload). Every request is a pure function of (plan,
+//! id).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -174,12 +175,13 @@ impl fmt::Debug for Streams {
 }
 
 impl Plan {
-    /// `load` joined to `workload`, whose lengths and prompts are drawn from `seed` (streams `input_lengths`, `output_lengths`, `prompts`, each
-    /// at the request's id).
+    /// `load` joined to `workload`, whose lengths and prompts are drawn from `seed` (streams `input_lengths`,
+    /// `output_lengths`, `prompts`, each at the request's id).
     ///
-    /// What `quota` would refuse is removed, never shifted, and counted ([`Plan::dropped`]); the others keep the numbers they would have
-    /// without it, and so their lengths and prompts. A window by count
-    /// then holds fewer than its count, by what was removed inside. A quota has no meaning for a closed loop, which plans no instants: `cli` refuses the pair.
+    /// What `quota` would refuse is removed, never shifted, and counted ([`Plan::dropped`]); the others keep the
+    /// numbers they would have without it, and so their lengths and prompts. A window by count then holds fewer than
+    /// its count, by what was removed inside. A quota has no meaning for a closed loop, which plans no instants:
+    /// `cli` refuses the pair.
     #[must_use]
     pub fn new(load: Load, workload: Workload, seed: Seed, quota: Option<Quota>) -> Self {
         let streams = Streams {
@@ -209,8 +211,9 @@ impl Plan {
         self.quota
     }
 
-    /// The same plan, of which this process sends one part ([`Plan::share`]). Everything else speaks of the whole: its arrivals, its
-    /// fingerprint, the numbers and prompts of its requests. Without meaning for a closed loop, which plans no instants: `cli` refuses the pair.
+    /// The same plan, of which this process sends one part ([`Plan::share`]). Everything else speaks of the whole:
+    /// its arrivals, its fingerprint, the numbers and prompts of its requests. Without meaning for a closed loop,
+    /// which plans no instants: `cli` refuses the pair.
     #[must_use]
     pub fn sharded(self, shard: Shard) -> Self {
         Self { shard: Some(shard), ..self }
@@ -243,7 +246,8 @@ impl Plan {
         }
     }
 
-    /// Planned instants of an open load in order, quota applied; empty for a closed loop. Cheap to start again, nothing held.
+    /// Planned instants of an open load in order, quota applied; empty for a closed loop. Cheap to start again,
+    /// nothing held.
     #[must_use]
     pub fn arrivals(&self) -> Planned {
         let arrivals = match &self.load {
@@ -339,20 +343,20 @@ impl Plan {
         Outline { id, class: Arc::clone(&self.class), session, turn, input_tokens, output_tokens }
     }
 
-    /// The prefix blocks that the prompt of request `id` begins with: those of the trace. None with a tokenizer, as the text of blocks has
-    /// no exact length to it.
+    /// The prefix blocks that the prompt of request `id` begins with: those of the trace. None with a tokenizer, as
+    /// the text of blocks has no exact length to it.
     #[must_use]
     pub fn prefix(&self, id: u64) -> Prefix {
-        self.recording().filter(|_| self.workload.tokenizer.is_none()).map_or_else(Prefix::default, |recording| Prefix {
-            ids: recording.blocks(id).collect(),
-            block_tokens: recording.block_tokens(),
+        self.recording().filter(|_| self.workload.tokenizer.is_none()).map_or_else(Prefix::default, |recording| {
+            Prefix { ids: recording.blocks(id).collect(), block_tokens: recording.block_tokens() }
         })
     }
 
-    /// Request `id` with its prompt: exactly as many tokens as asked for, what stands in front included: its prefix blocks, where the trace
-    /// has some, and otherwise the salt's marker. With a tokenizer they are its tokens of the prompt text, special tokens not added, and
-    /// blocks are not made (their text is words, of no exact length to it); without one, words. Whether the prompt was found ahead
-    /// ([`Plan::remember`]) changes the time it takes, never the text.
+    /// Request `id` with its prompt: exactly as many tokens as asked for, what stands in front included: its prefix
+    /// blocks, where the trace has some, and otherwise the salt's marker. With a tokenizer they are its tokens of the
+    /// prompt text, special tokens not added, and blocks are not made (their text is words, of no exact length to
+    /// it); without one, words. Whether the prompt was found ahead ([`Plan::remember`]) changes the time it takes,
+    /// never the text.
     #[must_use]
     pub fn spec(&self, id: u64) -> RequestSpec {
         let (spec, _) = self.compose(id);
@@ -380,7 +384,13 @@ impl Plan {
         let placed = if prefix.ids.is_empty() {
             self.workload.salt.mark(&mut prompt, outline.input_tokens, tokenizer)
         } else {
-            append_blocks(&mut prompt, outline.input_tokens, prefix.block_tokens, prefix.ids.into_iter(), &self.streams.blocks)
+            append_blocks(
+                &mut prompt,
+                outline.input_tokens,
+                prefix.block_tokens,
+                prefix.ids.into_iter(),
+                &self.streams.blocks,
+            )
         };
         let mut generator = self.streams.prompts.at(id);
         let fit = if let Some(tokenizer) = tokenizer {
@@ -402,8 +412,8 @@ impl Plan {
         hasher
     }
 
-    /// Puts a planned request into the hash: its instant (none in a closed loop), lengths, class, session, and its blocks where the plan
-    /// is of a trace; behind it the later turns that wait for it, each with its think time.
+    /// Puts a planned request into the hash: its instant (none in a closed loop), lengths, class, session, and its
+    /// blocks where the plan is of a trace; behind it the later turns that wait for it, each with its think time.
     pub(crate) fn hash(&self, hasher: &mut PlanHasher, id: u64, at: Option<Offset>) {
         let mut one = |id: u64, at: Option<Offset>| {
             hasher.add(at, &self.outline(id));
@@ -417,22 +427,29 @@ impl Plan {
         }
     }
 
-    /// Hash of instants, lengths, classes, sessions and prefix blocks of each planned request, quota applied; never of the salt. One pass over the plan.
+    /// Hash of instants, lengths, classes, sessions and prefix blocks of each planned request, quota applied; never
+    /// of the salt. One pass over the plan.
     ///
-    /// A closed loop plans no instants: its hash covers its description (concurrency, extent, warm-up, cool-down) and the lengths of its
-    /// first 4 096 requests, fewer where it is shorter by count.
+    /// A closed loop plans no instants: its hash covers its description (concurrency, extent, warm-up, cool-down) and
+    /// the lengths of its first 4 096 requests, fewer where it is shorter by count.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hasher = self.hasher();
         match &self.load {
-            Load::Open(_) => self.arrivals().for_each(|arrival| self.hash(&mut hasher, arrival.index, Some(arrival.at))),
+            Load::Open(_) => {
+                self.arrivals().for_each(|arrival| self.hash(&mut hasher, arrival.index, Some(arrival.at)))
+            }
             Load::Closed(closed) => {
                 hasher.text(&closed.to_string());
                 let (extent, most) = match closed.extent {
                     Extent::Duration(length) => (format!("{} ns", length.as_nanos()), u64::MAX),
                     Extent::Requests(count) => (format!("{count} requests"), count),
                 };
-                hasher.text(&format!("{extent}, {} ns before, {} ns after", closed.warmup.as_nanos(), closed.cooldown.as_nanos()));
+                hasher.text(&format!(
+                    "{extent}, {} ns before, {} ns after",
+                    closed.warmup.as_nanos(),
+                    closed.cooldown.as_nanos()
+                ));
                 (0..most.min(4096)).for_each(|id| self.hash(&mut hasher, id, None));
             }
         }
@@ -440,7 +457,8 @@ impl Plan {
     }
 }
 
-/// Iterator over the planned instants of a [`Plan`], quota applied. Each arrival has the number it would have without the quota.
+/// Iterator over the planned instants of a [`Plan`], quota applied. Each arrival has the number it would have without
+/// the quota.
 #[derive(Debug)]
 pub struct Planned {
     arrivals: Option<Arrivals>,

@@ -8,8 +8,9 @@ use crate::workload::{Fit, Plan};
 /// Prompts that one thread takes at a time.
 const SHARE: usize = 4;
 
-/// What is known of the prompts of a plan with a tokenizer: with the fit known, a prompt is made without encoding anything. Kept are the
-/// fits, not the texts: a byte for a request whose first attempt was right, which is nearly every one.
+/// What is known of the prompts of a plan with a tokenizer: with the fit known, a prompt is made without encoding
+/// anything. Kept are the fits, not the texts: a byte for a request whose first attempt was right, which is nearly
+/// every one.
 #[derive(Debug, Clone, Default)]
 pub struct Fits {
     /// By id: whether the first attempt was right.
@@ -26,7 +27,9 @@ impl Fits {
             let mut found = Vec::new();
             while !stop.load(Ordering::Relaxed) {
                 let start = next.fetch_add(SHARE, Ordering::Relaxed);
-                let Some(share) = ids.get(start..ids.len().min(start + SHARE)).filter(|share| !share.is_empty()) else { break };
+                let Some(share) = ids.get(start..ids.len().min(start + SHARE)).filter(|share| !share.is_empty()) else {
+                    break;
+                };
                 found.extend(share.iter().filter_map(|id| Some((*id, plan.compose(*id).1?))));
             }
             found
@@ -75,6 +78,10 @@ impl Fits {
 
     /// The fit of request `id`, where it is known.
     pub(super) fn of(&self, id: u64, asked: u32) -> Option<Fit> {
-        if self.at_once.get(id as usize).copied().unwrap_or(false) { Some(Fit::at_once(asked)) } else { self.others.get(&id).cloned() }
+        if self.at_once.get(id as usize).copied().unwrap_or(false) {
+            Some(Fit::at_once(asked))
+        } else {
+            self.others.get(&id).cloned()
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Owns `Recording`: the lengths, prefix blocks and sessions of a trace, row by row, where they come from, and the replay of all.
+//! Owns `Recording`: the lengths, prefix blocks and sessions of a trace, row by row, where they come from, and the
+//! replay of all.
 
 use std::collections::HashMap;
 
@@ -25,7 +26,8 @@ pub struct Provenance {
     pub span_s: Offset,
     /// Rows planned as requests, those among them that are released.
     pub scheduled: u64,
-    /// Of these, later turns of sessions, each released when the turn before has completed; none where all stand at recorded instants.
+    /// Of these, later turns of sessions, each released when the turn before has completed; none where all stand at
+    /// recorded instants.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub released: u64,
     /// Rows left out, by reason.
@@ -62,7 +64,8 @@ fn is_nothing(time: &Offset) -> bool {
     *time == Offset::ZERO
 }
 
-/// The requests of a trace: 24 bytes a row, those of the trace itself, at least one row; blocks and sessions beside them.
+/// The requests of a trace: 24 bytes a row, those of the trace itself, at least one row; blocks and sessions beside
+/// them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recording {
     rows: Vec<Row>,
@@ -106,8 +109,9 @@ impl Recording {
         (row.input_tokens, row.output_tokens)
     }
 
-    /// The prefix blocks of request `id`, the last of them partial where it ends the prompt. Those of a copy have ids of their own: within
-    /// a copy prefixes repeat as they were recorded, and none between copies, which would fill a server's cache with what nobody sent.
+    /// The prefix blocks of request `id`, the last of them partial where it ends the prompt. Those of a copy have ids
+    /// of their own: within a copy prefixes repeat as they were recorded, and none between copies, which would fill a
+    /// server's cache with what nobody sent.
     #[must_use]
     pub fn blocks(&self, id: u64) -> impl ExactSizeIterator<Item = u64> {
         let row = self.row(id);
@@ -157,8 +161,8 @@ fn session_of(sessions: &Sessions, row: &Row) -> Option<u64> {
     sessions.of(row.place).map(|session| u64::from(row.copy) * u64::from(sessions.number()) + u64::from(session))
 }
 
-/// The timeline and the requests of what was taken from the trace in `file`, `scale` times as fast, every turn at its recorded instant; none
-/// where nothing was taken.
+/// The timeline and the requests of what was taken from the trace in `file`, `scale` times as fast, every turn at its
+/// recorded instant; none where nothing was taken.
 #[must_use]
 pub fn replay(selection: Selection, scale: TimeScale, file: &str) -> Option<(Timeline, Recording)> {
     let recorded = Recorded::new(selection.trace.rows().iter().map(|row| row.at), selection.length, scale)?;
@@ -173,13 +177,21 @@ pub fn replay(selection: Selection, scale: TimeScale, file: &str) -> Option<(Tim
         }));
         provenance.sessions = reached.len() as u64;
     }
-    Some((Timeline::recorded(recorded), Recording { rows, blocks, sessions, turns: Order::Recorded(turns), provenance }))
+    Some((
+        Timeline::recorded(recorded),
+        Recording { rows, blocks, sessions, turns: Order::Recorded(turns), provenance },
+    ))
 }
 
-/// The same with only the first turn of each session at its recorded instant; the later ones wait for the turn before, and then for the pause
-/// that `pauses` has. The window is that of all rows.
+/// The same with only the first turn of each session at its recorded instant; the later ones wait for the turn
+/// before, and then for the pause that `pauses` has. The window is that of all rows.
 #[must_use]
-pub fn replay_after_completion(selection: Selection, scale: TimeScale, file: &str, pauses: &Pauses) -> Option<(Timeline, Recording)> {
+pub fn replay_after_completion(
+    selection: Selection,
+    scale: TimeScale,
+    file: &str,
+    pauses: &Pauses,
+) -> Option<(Timeline, Recording)> {
     let length = selection.length.unwrap_or_else(|| natural_length(selection.trace.rows()));
     let (mut provenance, mut rows, blocks, sessions) = taken(selection, scale, file);
     let turns = Turns::arrange(&mut rows, pauses, scale, |row| session_of(&sessions, row));
@@ -189,11 +201,14 @@ pub fn replay_after_completion(selection: Selection, scale: TimeScale, file: &st
     provenance.released = turns.later();
     provenance.changes.push(pauses.sentence());
     if provenance.window.is_some() {
-        provenance
-            .changes
-            .push("of each session the turns recorded inside the window are taken, the first of them as its first".to_owned());
+        provenance.changes.push(
+            "of each session the turns recorded inside the window are taken, the first of them as its first".to_owned(),
+        );
     }
-    Some((Timeline::recorded(recorded), Recording { rows, blocks, sessions, turns: Order::AfterCompletion(turns), provenance }))
+    Some((
+        Timeline::recorded(recorded),
+        Recording { rows, blocks, sessions, turns: Order::AfterCompletion(turns), provenance },
+    ))
 }
 
 /// Where the rows of a selection come from, and they.

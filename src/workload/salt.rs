@@ -11,9 +11,10 @@ use crate::workload::words::append_words;
 pub enum Salt {
     /// No salt: the same prompts for the same seed.
     Off,
-    /// A marker of three words, drawn by the hash of this text, in front of every prompt and part of its length. Words rather than the text
-    /// itself, so that a tokenizer counts them as we do; three, so that two texts share a marker once in 10⁹. A prompt of fewer
-    /// than four tokens has a shorter marker, so that at least one word remains the prompt's own.
+    /// A marker of three words, drawn by the hash of this text, in front of every prompt and part of its length.
+    /// Words rather than the text itself, so that a tokenizer counts them as we do; three, so that two texts share a
+    /// marker once in 10⁹. A prompt of fewer than four tokens has a shorter marker, so that at least one word remains
+    /// the prompt's own.
     Text(String),
 }
 
@@ -29,8 +30,9 @@ impl Salt {
         }
     }
 
-    /// The stream that the text of prefix blocks is drawn from, each at its id: of the salt alone, whatever the plan's seed. Salted blocks
-    /// need no marker in front, which would push every one of them across the borders of a server's cache.
+    /// The stream that the text of prefix blocks is drawn from, each at its id: of the salt alone, whatever the
+    /// plan's seed. Salted blocks need no marker in front, which would push every one of them across the borders of a
+    /// server's cache.
     pub(crate) fn stream_of_blocks(&self) -> Stream {
         match self {
             Self::Off => Seed::new(0).stream("blocks"),
@@ -38,8 +40,8 @@ impl Salt {
         }
     }
 
-    /// Puts the marker for a prompt of `tokens` tokens into the empty `text`; returns how many tokens it has, words of `words-v1` or, with
-    /// one, as `tokenizer` counts them.
+    /// Puts the marker for a prompt of `tokens` tokens into the empty `text`; returns how many tokens it has, words
+    /// of `words-v1` or, with one, as `tokenizer` counts them.
     pub(crate) fn mark(&self, text: &mut String, tokens: u32, tokenizer: Option<&Tokenizer>) -> u32 {
         let Self::Text(salt) = self else { return 0 };
         let mut words: ChaCha8Rng = Seed::new(0).stream(&format!("salt/{salt}")).sequence();

@@ -31,14 +31,17 @@ impl Tokenizer {
         if let ModelWrapper::BPE(model) = inner.get_model()
             && model.dropout.is_some_and(|share| share > 0.0)
         {
-            return Err(refuse("drops merges at random (`model.dropout`), so that no count can be repeated".to_owned()));
+            return Err(refuse(
+                "drops merges at random (`model.dropout`), so that no count can be repeated".to_owned(),
+            ));
         }
         // A stored limit or padding would make every count the limit's.
         let unlimited = guarded(|| inner.with_truncation(None).map(|_| ()).map_err(|why| why.to_string()));
         unlimited.and_then(|done| done).map_err(|why| refuse(format!("cannot be used ({why})")))?;
         inner.with_padding(None);
         let count = |text: &str| count_with(&inner, text);
-        let pieces = Pieces::measured(count).ok_or_else(|| refuse("cannot encode the words that prompts are made of".to_owned()))?;
+        let pieces = Pieces::measured(count)
+            .ok_or_else(|| refuse("cannot encode the words that prompts are made of".to_owned()))?;
         Ok(Self { inner, name: name.to_owned(), digest: blake3::hash(bytes).to_hex()[..16].to_owned(), pieces })
     }
 
@@ -101,7 +104,10 @@ fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     GUARDED.set(outer);
     called.map_err(|what| {
         let text = what.downcast_ref::<String>().map(String::as_str).or_else(|| what.downcast_ref::<&str>().copied());
-        format!("it cannot be used as it is: {}", text.unwrap_or("no reason is given").chars().take(200).collect::<String>())
+        format!(
+            "it cannot be used as it is: {}",
+            text.unwrap_or("no reason is given").chars().take(200).collect::<String>()
+        )
     })
 }
 

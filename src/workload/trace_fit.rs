@@ -1,4 +1,5 @@
-//! Owns `TraceFit`: laws that a recorded trace is like (rate over time, arrivals, lengths), each with how far off it is.
+//! Owns `TraceFit`: laws that a recorded trace is like (rate over time, arrivals, lengths), each with how far off it
+//! is.
 
 use serde::Serialize;
 
@@ -42,8 +43,8 @@ pub struct Profile {
 pub struct ArrivalFit {
     /// The law that is nearest.
     pub process: Process,
-    /// Its Kolmogorov–Smirnov distance from the gaps, each stretched by the profile so that their mean is 1; none for `even`, whose gaps are
-    /// all alike.
+    /// Its Kolmogorov–Smirnov distance from the gaps, each stretched by the profile so that their mean is 1; none for
+    /// `even`, whose gaps are all alike.
     pub ks_distance: Option<f64>,
     /// What that distance exceeds once in ten thousand where the law is true.
     pub ks_critical: Option<f64>,
@@ -51,8 +52,9 @@ pub struct ArrivalFit {
     pub gap_cv: f64,
     /// The same of the gaps as recorded, the changes of the rate among them.
     pub recorded_gap_cv: Option<f64>,
-    /// The tick of the recorder's clock in seconds, where at least a tenth of the rows share an instant: the law is then fitted to rows
-    /// moved by chance into their tick (as `--spread random` does), since that of the rows as they are would be the recorder's.
+    /// The tick of the recorder's clock in seconds, where at least a tenth of the rows share an instant: the law is
+    /// then fitted to rows moved by chance into their tick (as `--spread random` does), since that of the rows as
+    /// they are would be the recorder's.
     pub tick_s: Option<f64>,
 }
 
@@ -91,7 +93,8 @@ impl LengthFit {
     }
 }
 
-/// Fits laws to what was taken from a trace, rows of 0 tokens left out; none with fewer than two rows, or where all stand at one instant.
+/// Fits laws to what was taken from a trace, rows of 0 tokens left out; none with fewer than two rows, or where all
+/// stand at one instant.
 #[must_use]
 pub fn fit_trace(selection: &Selection) -> Option<TraceFit> {
     let seen = inspect(selection)?;
@@ -126,7 +129,8 @@ impl Profile {
     const ROWS_A_WINDOW: usize = 100;
     const MOST_WINDOWS: usize = 60;
 
-    /// The profile of `instants_s` over [0, `length_s`): the rate of equal windows at their middles, level before the first and after the last.
+    /// The profile of `instants_s` over [0, `length_s`): the rate of equal windows at their middles, level before the
+    /// first and after the last.
     fn of(instants_s: &[f64], length_s: f64) -> Self {
         let windows = (instants_s.len() / Self::ROWS_A_WINDOW).clamp(1, Self::MOST_WINDOWS);
         let width_s = length_s / windows as f64;
@@ -182,9 +186,15 @@ const LOOKED_AT: usize = 2_000;
 const STEPS: u32 = 8;
 
 /// The process that is nearest to the gaps once the profile is taken out of them.
-fn arrivals(profile: &Profile, instants_s: &[f64], recorded_gap_cv: Option<f64>, tick_s: Option<f64>) -> Option<ArrivalFit> {
+fn arrivals(
+    profile: &Profile,
+    instants_s: &[f64],
+    recorded_gap_cv: Option<f64>,
+    tick_s: Option<f64>,
+) -> Option<ArrivalFit> {
     let expected = profile.expected(instants_s);
-    let mut gaps: Vec<f64> = expected.windows(2).map(|pair| (pair[1] - pair[0]).max(0.0)).take(LawCheck::MOST_GAPS).collect();
+    let mut gaps: Vec<f64> =
+        expected.windows(2).map(|pair| (pair[1] - pair[0]).max(0.0)).take(LawCheck::MOST_GAPS).collect();
     let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
     for gap in &mut gaps {
         *gap /= mean;
@@ -231,7 +241,8 @@ fn distance(process: Process, gaps: &[f64]) -> Option<(f64, f64)> {
     check.verdict().map(|verdict| (verdict.statistic, verdict.critical))
 }
 
-/// The coefficient of variation, to two decimals, at which `distance` is least: a coarse walk over its range, then finer ones around the best.
+/// The coefficient of variation, to two decimals, at which `distance` is least: a coarse walk over its range, then
+/// finer ones around the best.
 fn nearest(distance: impl Fn(f64) -> f64) -> f64 {
     let (mut low, mut high) = (libm::log(0.05), libm::log(30.0));
     let mut best = 0.0;
@@ -267,7 +278,8 @@ fn lengths(tokens: impl Iterator<Item = u32> + Clone) -> Option<LengthFit> {
     let found = laws(&sorted, &recorded).into_iter().map(|law| (ks_distance(&sorted, 0.5, &law.cdf), law));
     let (ks_distance, law) = found.min_by(|one, two| one.0.total_cmp(&two.0))?;
     let error = |place: usize, of: u32| (law.quantiles[place] - f64::from(of)) / f64::from(of.max(1));
-    let quantile_errors = QuantileErrors { p50: error(0, recorded.p50), p90: error(1, recorded.p90), p99: error(2, recorded.p99) };
+    let quantile_errors =
+        QuantileErrors { p50: error(0, recorded.p50), p90: error(1, recorded.p90), p99: error(2, recorded.p99) };
     Some(LengthFit { law: law.spec.to_string(), ks_distance, quantile_errors, recorded })
 }
 
@@ -276,7 +288,12 @@ fn laws(sorted: &[f64], recorded: &Quantity) -> Vec<Law> {
     let count = sorted.len() as f64;
     let spread = |values: &dyn Fn(f64) -> f64| {
         let mean = sorted.iter().map(|value| values(*value)).sum::<f64>() / count;
-        (mean, libm::sqrt(sorted.iter().map(|value| (values(*value) - mean) * (values(*value) - mean)).sum::<f64>() / count))
+        (
+            mean,
+            libm::sqrt(
+                sorted.iter().map(|value| (values(*value) - mean) * (values(*value) - mean)).sum::<f64>() / count,
+            ),
+        )
     };
     let (low, high) = (recorded.min.max(1), recorded.max.max(1));
     let (mean, deviation) = spread(&|value| value);

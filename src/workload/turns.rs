@@ -1,4 +1,5 @@
-//! Owns `Turns`: sessions whose later turns wait for the turn before. Who is next, and when, is a pure function of how a turn ended.
+//! Owns `Turns`: sessions whose later turns wait for the turn before. Who is next, and when, is a pure function of
+//! how a turn ended.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,8 +11,9 @@ use crate::units::Offset;
 
 /// The later turns of the sessions of a plan.
 ///
-/// Ids 0 to `planned` are requests with a planned instant, in its order: the first turn of each session, and what belongs to none. Behind
-/// them stand the later turns, session after session in the order of the first turns, each session's in a row.
+/// Ids 0 to `planned` are requests with a planned instant, in its order: the first turn of each session, and what
+/// belongs to none. Behind them stand the later turns, session after session in the order of the first turns, each
+/// session's in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turns {
     planned: u64,
@@ -38,9 +40,14 @@ pub enum Sequel {
 }
 
 impl Turns {
-    /// Puts `rows` into the order of their ids, as `pauses` tells first turns from later ones; `session_of` tells copies apart. Think times are
-    /// divided by `scale` as instants are.
-    pub(super) fn arrange(rows: &mut Vec<Row>, pauses: &Pauses, scale: TimeScale, session_of: impl Fn(&Row) -> Option<u64>) -> Self {
+    /// Puts `rows` into the order of their ids, as `pauses` tells first turns from later ones; `session_of` tells
+    /// copies apart. Think times are divided by `scale` as instants are.
+    pub(super) fn arrange(
+        rows: &mut Vec<Row>,
+        pauses: &Pauses,
+        scale: TimeScale,
+        session_of: impl Fn(&Row) -> Option<u64>,
+    ) -> Self {
         let is_first = |row: &Row| pauses.turn(row.place) == 0;
         let mut later: Vec<Row> = rows.extract_if(.., |row| !is_first(row)).collect();
         let firsts = rows.iter().zip(0u32..).filter_map(|(row, place)| Some((session_of(row)?, place)));
@@ -96,8 +103,9 @@ impl Turns {
         id.checked_sub(self.planned).and_then(|place| self.think_ns.get(place as usize)).copied().unwrap_or(0)
     }
 
-    /// What follows when turn `id` has ended in `outcome` at `ended`; none where it was the last. A turn that completed releases the next; one that was lost
-    /// (failed, timed out, shed, cancelled, abandoned) ends its session.
+    /// What follows when turn `id` has ended in `outcome` at `ended`; none where it was the last. A turn that
+    /// completed releases the next; one that was lost (failed, timed out, shed, cancelled, abandoned) ends its
+    /// session.
     #[must_use]
     pub fn sequel(&self, id: u64, outcome: &Outcome, ended: Offset) -> Option<Sequel> {
         let after = self.after(id);
@@ -110,9 +118,12 @@ impl Turns {
                 Sequel::Release { id: after.start, at }
             }
             Outcome::Unresolved => Sequel::NotDue(after),
-            Outcome::Failed(_) | Outcome::TimedOut | Outcome::Shed | Outcome::Cancelled | Outcome::Skipped | Outcome::Abandoned => {
-                Sequel::Skip(after)
-            }
+            Outcome::Failed(_)
+            | Outcome::TimedOut
+            | Outcome::Shed
+            | Outcome::Cancelled
+            | Outcome::Skipped
+            | Outcome::Abandoned => Sequel::Skip(after),
         })
     }
 

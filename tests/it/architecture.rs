@@ -77,7 +77,11 @@ fn imports(text: &str) -> Vec<String> {
             found.push(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
         }
     }
-    found.iter().map(|name| name.trim().split("::").next().unwrap_or("").to_owned()).filter(|name| !name.is_empty()).collect()
+    found
+        .iter()
+        .map(|name| name.trim().split("::").next().unwrap_or("").to_owned())
+        .filter(|name| !name.is_empty())
+        .collect()
 }
 
 #[test]
@@ -106,8 +110,8 @@ fn floors_hold() {
 
 #[test]
 fn the_floor_test_sees_every_form_of_import() {
-    let text =
-        "use crate::units::{Rate, Offset};\nuse crate::{seed::Seed, clock};\nfn f() -> crate::error::Error { todo() }\n// use crate::cli;";
+    let text = "use crate::units::{Rate, Offset};\nuse crate::{seed::Seed, clock};\nfn f() -> crate::error::Error { \
+        todo() }\n// use crate::cli;";
     assert_eq!(imports(text), ["units", "seed", "clock", "error"]);
 }
 
@@ -129,7 +133,11 @@ fn every_file_says_what_it_owns() {
             let text = fs::read_to_string(&path).expect("source can be read");
             let first = text.lines().next().unwrap_or("");
             let exempt = path.ends_with("src/lib.rs");
-            assert!(exempt || first.starts_with("//! Owns "), "{}: first line is `{first}`, not `//! Owns …`", path.display());
+            assert!(
+                exempt || first.starts_with("//! Owns "),
+                "{}: first line is `{first}`, not `//! Owns …`",
+                path.display()
+            );
         }
     }
 }

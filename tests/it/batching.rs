@@ -1,4 +1,5 @@
-//! Owns the batching engine played in virtual time, without sockets and over sockets: the same plan gives the same instants.
+//! Owns the batching engine played in virtual time, without sockets and over sockets: the same plan gives the same
+//! instants.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -24,7 +25,8 @@ fn workload(input_tokens: u32, output_tokens: u32) -> Workload {
 
 fn open(process: Process, per_s: f64, seconds: u64, workload: Workload) -> Plan {
     let extent = Extent::Duration(Duration::from_secs(seconds));
-    let timeline = Timeline::new(process, Rate::new(per_s).unwrap(), extent, Duration::ZERO, Duration::ZERO, Seed::new(11));
+    let timeline =
+        Timeline::new(process, Rate::new(per_s).unwrap(), extent, Duration::ZERO, Duration::ZERO, Seed::new(11));
     Plan::new(Load::Open(timeline), workload, Seed::new(11), None)
 }
 
@@ -40,12 +42,18 @@ fn millis(record: &Record) -> (u64, u64) {
 
 /// Plays `plan` by the live engine with this client, on this runtime; its records by id.
 async fn play<C: Client>(plan: Plan, encoder: C::Encoder, client: C) -> Vec<Record> {
-    let settings = engine::Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None };
+    let settings =
+        engine::Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None };
     let mut session = engine::Session::local(settings, Arc::new(encoder), client);
     let records = Rc::new(RefCell::new(Vec::new()));
     let filed = Rc::clone(&records);
     let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
-    let segment = Segment { label: "test".to_owned(), plan: Arc::new(plan), objectives: Arc::new(Objectives::default()), streamed: true };
+    let segment = Segment {
+        label: "test".to_owned(),
+        plan: Arc::new(plan),
+        objectives: Arc::new(Objectives::default()),
+        streamed: true,
+    };
     session.play_into(segment, StopRule::Never, Arc::default(), sink).await.unwrap().await.unwrap();
     let mut records = records.take();
     records.sort_by_key(|record| record.id);
@@ -97,7 +105,8 @@ async fn a_replayed_trace_finds_its_prefixes_in_the_cache_alike_in_virtual_time_
 "#;
     let plan = || {
         let trace = Trace::read(ROWS.as_bytes(), Path::new("t"), &Reading::default()).unwrap();
-        let selection = trace.select(&Choice { on_empty: Some(OnEmpty::Fail), ..Choice::default() }, Path::new("t")).unwrap();
+        let selection =
+            trace.select(&Choice { on_empty: Some(OnEmpty::Fail), ..Choice::default() }, Path::new("t")).unwrap();
         let (timeline, recording) = replay(selection, "1".parse().unwrap(), "t").unwrap();
         Plan::new(Load::Open(timeline), Workload::recorded(recording), Seed::new(1), None)
     };
@@ -122,7 +131,8 @@ fn a_closed_loop_larger_than_the_batch_completes_what_the_closed_form_says() {
     let small = profile("small");
     let known_per_s = small.setup().unwrap().saturation_per_s(128, 64).unwrap();
     let loop_of_128 = Closed::concurrent(128, Extent::Requests(1_500), Duration::ZERO, Duration::ZERO).unwrap();
-    let records = run(&Plan::new(Load::Closed(loop_of_128), workload(128, 64), Seed::new(1), None), small, Seed::new(1));
+    let records =
+        run(&Plan::new(Load::Closed(loop_of_128), workload(128, 64), Seed::new(1), None), small, Seed::new(1));
     let mut ends: Vec<f64> = records.iter().map(|record| record.exchange.ended.unwrap().as_secs()).collect();
     ends.sort_by(f64::total_cmp);
     let seen_per_s = 900.0 / (ends[1_200] - ends[300]);
@@ -158,7 +168,11 @@ fn what_is_in_the_engine_when_a_segment_ends_is_in_the_way_of_the_next() {
     session.play_into(&quiet, true, &StopRule::Never, |record| seen.push((record.id, ttft_s(&record))));
     seen.sort_by_key(|(id, _)| *id);
     // All that wait are prefilled 16 at a time, a quarter of a second each.
-    assert!((seen[0].1 - worst_s).abs() < 0.3, "the first comes behind all that wait: {} s after {worst_s} s", seen[0].1);
+    assert!(
+        (seen[0].1 - worst_s).abs() < 0.3,
+        "the first comes behind all that wait: {} s after {worst_s} s",
+        seen[0].1
+    );
     assert!(seen[99].1 < 0.03, "{} s when all that is over", seen[99].1);
 }
 

@@ -7,7 +7,12 @@ use tonnage::calibrate::{Settings, calibrate};
 #[tokio::test(flavor = "local")]
 async fn every_request_is_matched_with_the_servers_truth() {
     let length = Duration::from_millis(200);
-    let settings = Settings { workers: 1, steps: vec![(50.0, length), (100.0, length)], most_rate_per_s: None, search_step: length };
+    let settings = Settings {
+        workers: 1,
+        steps: vec![(50.0, length), (100.0, length)],
+        most_rate_per_s: None,
+        search_step: length,
+    };
     let mut told = Vec::new();
     let found = calibrate(&settings, |stage| told.push(stage.to_owned())).await.unwrap();
     assert_eq!(told.len(), 3, "{told:?}");

@@ -109,12 +109,16 @@ fn help_shows_examples_first_and_nothing_that_is_not_built() {
         assert_eq!(output.status.code(), Some(0), "{name}");
         insta::assert_snapshot!(name, text(&output.stdout));
     }
-    assert_eq!(text(&run(folder.path(), &["help", "run"]).stdout), text(&run(folder.path(), &["run", "--help"]).stdout));
+    assert_eq!(
+        text(&run(folder.path(), &["help", "run"]).stdout),
+        text(&run(folder.path(), &["run", "--help"]).stdout)
+    );
     for topic in ["metrics", "slo", "sim", "profiles"] {
         let shown = text(&run(folder.path(), &["help", topic]).stdout);
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{topic}: {shown}");
     }
-    let (short, long) = (text(&run(folder.path(), &["run", "-h"]).stdout), text(&run(folder.path(), &["run", "--help"]).stdout));
+    let (short, long) =
+        (text(&run(folder.path(), &["run", "-h"]).stdout), text(&run(folder.path(), &["run", "--help"]).stdout));
     assert!(short.lines().count() < 70 && short.contains("--help shows all") && short.contains("--rate"), "{short}");
     assert!(!short.contains("--ca-cert") && long.contains("--ca-cert"), "{short}");
     assert!(text(&run(folder.path(), &["help", "metrics"]).stdout).contains("ttft"));
@@ -191,9 +195,10 @@ fn a_target_that_cannot_be_used_is_said_at_once() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.local_addr().expect("an address")
     };
-    for (url, wanted) in
-        [(format!("http://{closed}"), "no connection"), ("http://no-such-host.invalid".to_owned(), "could not be resolved")]
-    {
+    for (url, wanted) in [
+        (format!("http://{closed}"), "no connection"),
+        ("http://no-such-host.invalid".to_owned(), "could not be resolved"),
+    ] {
         let output = run(folder.path(), &["run", "--target", &url, "--out", "out"]);
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(3), "{said}");
@@ -204,7 +209,19 @@ fn a_target_that_cannot_be_used_is_said_at_once() {
     let output = run(folder.path(), &["run", "--target", &server.url, "--api-key", "wrong"]);
     assert_eq!((output.status.code(), text(&output.stderr).contains("--api-key")), (Some(3), true));
     // With a model nothing is asked beforehand: refused connections are counted, and no request completes.
-    let words = ["run", "--target", &format!("http://{closed}"), "--model", "m", "--requests", "5", "--rate", "100", "--out", "out"];
+    let words = [
+        "run",
+        "--target",
+        &format!("http://{closed}"),
+        "--model",
+        "m",
+        "--requests",
+        "5",
+        "--rate",
+        "100",
+        "--out",
+        "out",
+    ];
     let output = run(folder.path(), &words);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
     let result = json(&folder.path().join("out/result.json"));
@@ -220,9 +237,10 @@ fn a_plan_is_described_exported_and_the_same_again() {
     assert_eq!(output.status.code(), Some(0));
     insta::assert_snapshot!("plan", text(&output.stdout));
     let table = std::fs::read_to_string(folder.path().join("t.csv")).expect("a table");
-    let described: Value =
-        serde_json::from_slice(&run(folder.path(), &["plan", "--rate", "50", "--duration", "10s", "--warmup", "1s", "--json"]).stdout)
-            .expect("JSON");
+    let described: Value = serde_json::from_slice(
+        &run(folder.path(), &["plan", "--rate", "50", "--duration", "10s", "--warmup", "1s", "--json"]).stdout,
+    )
+    .expect("JSON");
     assert_eq!(described["planned"], table.lines().count() - 1);
     for key in ["planned", "span_s", "rate_per_s", "gap", "dispersion", "law", "fingerprint", "dropped"] {
         assert!(described.get(key).is_some(), "{key}");
@@ -234,16 +252,28 @@ fn a_plan_is_described_exported_and_the_same_again() {
 #[test]
 fn a_run_without_target_is_simulated_and_says_so_everywhere() {
     let folder = folder();
-    let output =
-        run(folder.path(), &["run", "--rate", "50", "--duration", "1s", "--label", "first", "--metadata", "gpu=none", "--out", "out"]);
+    let output = run(
+        folder.path(),
+        &["run", "--rate", "50", "--duration", "1s", "--label", "first", "--metadata", "gpu=none", "--out", "out"],
+    );
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let shown = text(&output.stdout);
     assert!(shown.contains("SIMULATED") && shown.contains("label: first"), "{shown}");
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     let result = json(&folder.path().join("out/result.json"));
-    for key in
-        ["schema", "tool", "started", "host", "command", "config", "seed", "plan_fingerprint", "body_fingerprint", "target", "trials"]
-    {
+    for key in [
+        "schema",
+        "tool",
+        "started",
+        "host",
+        "command",
+        "config",
+        "seed",
+        "plan_fingerprint",
+        "body_fingerprint",
+        "target",
+        "trials",
+    ] {
         assert!(!result[key].is_null(), "{key}");
     }
     let trial = &result["trials"][0];
@@ -264,7 +294,10 @@ fn a_run_without_target_is_simulated_and_says_so_everywhere() {
     ] {
         assert!(!trial[key].is_null(), "{key}");
     }
-    assert_eq!((&result["target"]["simulated"], &result["metadata"]["gpu"]), (&Value::from(true), &Value::from("none")));
+    assert_eq!(
+        (&result["target"]["simulated"], &result["metadata"]["gpu"]),
+        (&Value::from(true), &Value::from("none"))
+    );
     assert_eq!(trial["requests"]["planned"], trial["requests"]["completed"]);
     assert_eq!(trial["verdict"]["result"], "none");
     let records = std::fs::read_to_string(folder.path().join("out/records.jsonl")).expect("records");
@@ -275,7 +308,11 @@ fn a_run_without_target_is_simulated_and_says_so_everywhere() {
     let saved = run(folder.path(), &["report", "out/result.json", "--json"]);
     assert_eq!(serde_json::from_slice::<Value>(&saved.stdout).expect("JSON")["trials"][0]["metrics"], trial["metrics"]);
     std::fs::remove_file(folder.path().join("out/records.jsonl")).expect("removed");
-    assert_eq!(text(&run(folder.path(), &["report", "out/result.json"]).stdout), shown, "from the saved figures, the same text");
+    assert_eq!(
+        text(&run(folder.path(), &["report", "out/result.json"]).stdout),
+        shown,
+        "from the saved figures, the same text"
+    );
 
     // The stored configuration repeats plan and bytes.
     let repeated = run(folder.path(), &["run", "-c", "out/config.yaml", "--out", "two", "--json"]);
@@ -288,15 +325,39 @@ fn a_run_without_target_is_simulated_and_says_so_everywhere() {
 #[test]
 fn completions_are_run_with_the_tokens_of_each_event() {
     let folder = folder();
-    let words = ["run", "--endpoint", "completions", "--continuous-usage", "--rate", "50", "--requests", "20", "--out", "out", "--json"];
+    let words = [
+        "run",
+        "--endpoint",
+        "completions",
+        "--continuous-usage",
+        "--rate",
+        "50",
+        "--requests",
+        "20",
+        "--out",
+        "out",
+        "--json",
+    ];
     let output = run(folder.path(), &words);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let result: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let trial = &result["trials"][0];
     assert_eq!((&result["config"]["endpoint"], &trial["requests"]["completed"]), (&"completions".into(), &20.into()));
-    assert!(trial["metrics"]["tbt"]["value"]["p50"].as_f64().is_some_and(|tbt_s| tbt_s > 0.0), "{}", trial["metrics"]["tbt"]);
-    let refused = run(folder.path(), &["run", "--endpoint", "completions", "--output-field", "max_completion_tokens", "--requests", "5"]);
-    assert_eq!((refused.status.code(), text(&refused.stderr).contains("--output-field")), (Some(2), true), "{}", text(&refused.stderr));
+    assert!(
+        trial["metrics"]["tbt"]["value"]["p50"].as_f64().is_some_and(|tbt_s| tbt_s > 0.0),
+        "{}",
+        trial["metrics"]["tbt"]
+    );
+    let refused = run(
+        folder.path(),
+        &["run", "--endpoint", "completions", "--output-field", "max_completion_tokens", "--requests", "5"],
+    );
+    assert_eq!(
+        (refused.status.code(), text(&refused.stderr).contains("--output-field")),
+        (Some(2), true),
+        "{}",
+        text(&refused.stderr)
+    );
 }
 
 #[test]
@@ -304,8 +365,21 @@ fn a_simulated_server_stays_marked_whatever_its_model_is_called() {
     // --model skips the question for a name, and used to take the mark with it.
     let folder = folder();
     let server = Simulated::start(folder.path(), &[]);
-    let words =
-        ["run", "--target", &server.url, "--model", "mine", "--requests", "3", "--rate", "100", "--output-tokens", "2", "--out", "out"];
+    let words = [
+        "run",
+        "--target",
+        &server.url,
+        "--model",
+        "mine",
+        "--requests",
+        "3",
+        "--rate",
+        "100",
+        "--output-tokens",
+        "2",
+        "--out",
+        "out",
+    ];
     let output = run(folder.path(), &words);
     assert!(text(&output.stdout).contains("SIMULATED"), "{} {}", text(&output.stdout), text(&output.stderr));
 }
@@ -343,7 +417,19 @@ fn a_closed_loop_is_headed_closed() {
     let folder = folder();
     let output = run(
         folder.path(),
-        &["run", "--load", "concurrent:4", "--requests", "8", "--output-tokens", "4", "--records", "off", "--out", "out"],
+        &[
+            "run",
+            "--load",
+            "concurrent:4",
+            "--requests",
+            "8",
+            "--output-tokens",
+            "4",
+            "--records",
+            "off",
+            "--out",
+            "out",
+        ],
     );
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("*closed*"));
@@ -355,7 +441,9 @@ fn a_closed_loop_is_headed_closed() {
 fn an_interrupted_run_writes_what_it_has() {
     let folder = folder();
     let mut child = tonnage(folder.path());
-    child.args(["run", "--rate", "50", "--duration", "10m", "--output-tokens", "8", "--out", "out", "--quiet"]).stderr(Stdio::piped());
+    child
+        .args(["run", "--rate", "50", "--duration", "10m", "--output-tokens", "8", "--out", "out", "--quiet"])
+        .stderr(Stdio::piped());
     let mut child = child.spawn().expect("the binary runs");
     let records = folder.path().join("out/records.jsonl");
     while !records.exists() {
@@ -378,8 +466,16 @@ fn faults_of_a_server_are_counted_and_its_truth_is_written() {
     let words = ["run", "--target", &server.url, "--rate", "40", "--requests", "40", "--out", "out"];
     let output = run(folder.path(), &words);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("SIMULATED") && text(&output.stdout).contains("status_503"), "{}", text(&output.stdout));
-    assert_eq!(text(&run(folder.path(), &["report", "out"]).stdout), text(&output.stdout), "failures are folded again too");
+    assert!(
+        text(&output.stdout).contains("SIMULATED") && text(&output.stdout).contains("status_503"),
+        "{}",
+        text(&output.stdout)
+    );
+    assert_eq!(
+        text(&run(folder.path(), &["report", "out"]).stdout),
+        text(&output.stdout),
+        "failures are folded again too"
+    );
     let counts = &json(&folder.path().join("out/result.json"))["trials"][0]["requests"];
     assert_eq!(counts["failed"], counts["failures"]["status_503"]);
     let (code, said) = server.end();
@@ -391,9 +487,13 @@ fn faults_of_a_server_are_counted_and_its_truth_is_written() {
 #[test]
 fn the_default_seed_draws_about_as_many_requests_as_are_asked_for() {
     let folder = folder();
-    for (rate, duration, expected) in
-        [("2/s", "20s", 40.0), ("10/s", "20s", 200.0), ("10/s", "60s", 600.0), ("50/s", "60s", 3_000.0), ("1000/s", "20s", 20_000.0)]
-    {
+    for (rate, duration, expected) in [
+        ("2/s", "20s", 40.0),
+        ("10/s", "20s", 200.0),
+        ("10/s", "60s", 600.0),
+        ("50/s", "60s", 3_000.0),
+        ("1000/s", "20s", 20_000.0),
+    ] {
         let output = run(folder.path(), &["plan", "--rate", rate, "--duration", duration, "--json"]);
         let plan: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let planned = plan["planned"].as_f64().expect("a number");

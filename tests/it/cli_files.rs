@@ -21,7 +21,20 @@ fn write(folder: &Path, lines: &[String]) {
 fn records_that_are_not_those_of_the_run_are_refused() {
     // Lines lost, doubled, or touched up: each used to be folded without a word, into other numbers than the run's.
     let folder = folder();
-    let words = ["run", "--rate", "100", "--process", "even", "--requests", "40", "--output-tokens", "4", "--out", "out", "--quiet"];
+    let words = [
+        "run",
+        "--rate",
+        "100",
+        "--process",
+        "even",
+        "--requests",
+        "40",
+        "--output-tokens",
+        "4",
+        "--out",
+        "out",
+        "--quiet",
+    ];
     assert_eq!(run(folder.path(), &words).status.code(), Some(0));
     let whole = lines(folder.path());
     let refused = |lines: &[String], wanted: &str| {
@@ -51,7 +64,20 @@ fn a_killed_run_leaves_what_was_on_disk() {
     // SIGKILL: nothing is written on the way out, so records, configuration and a first result must be there already.
     let folder = folder();
     let mut command = tonnage(folder.path());
-    command.args(["run", "--rate", "50", "--duration", "10m", "--output-tokens", "4", "--slo", "p50 e2e<=10s", "--out", "out", "--quiet"]);
+    command.args([
+        "run",
+        "--rate",
+        "50",
+        "--duration",
+        "10m",
+        "--output-tokens",
+        "4",
+        "--slo",
+        "p50 e2e<=10s",
+        "--out",
+        "out",
+        "--quiet",
+    ]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary runs");
     let records = folder.path().join("out/records.jsonl");
     while std::fs::read(&records).map_or(0, |bytes| bytes.split(|byte| *byte == b'\n').count()) < 8 {
@@ -71,11 +97,19 @@ fn a_killed_run_leaves_what_was_on_disk() {
     let shown = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(shown.contains(&format!("the run did not end: {held} records were on disk")), "{shown}");
-    assert!(shown.contains("SIMULATED") && shown.contains("poisson at 50/s") && shown.contains("INCONCLUSIVE"), "{shown}");
-    let trial =
-        serde_json::from_slice::<Value>(&run(folder.path(), &["report", "out", "--json"]).stdout).expect("JSON")["trials"][0].take();
+    assert!(
+        shown.contains("SIMULATED") && shown.contains("poisson at 50/s") && shown.contains("INCONCLUSIVE"),
+        "{shown}"
+    );
+    let trial = serde_json::from_slice::<Value>(&run(folder.path(), &["report", "out", "--json"]).stdout)
+        .expect("JSON")["trials"][0]
+        .take();
     assert_eq!((&trial["run_totals"]["planned"], &trial["ended"]), (&Value::from(held), &Value::from("interrupted")));
-    assert!(trial["window"]["end_s"].as_f64().is_some_and(|end_s| end_s < 300.0), "cut where the records end: {}", trial["window"]);
+    assert!(
+        trial["window"]["end_s"].as_f64().is_some_and(|end_s| end_s < 300.0),
+        "cut where the records end: {}",
+        trial["window"]
+    );
     std::fs::remove_file(&records).expect("removed");
     let output = run(folder.path(), &["report", "out"]);
     assert_eq!((output.status.code(), text(&output.stderr).contains("run it again")), (Some(2), true));
@@ -87,5 +121,10 @@ fn a_key_that_was_left_out_of_a_stored_configuration_is_asked_for() {
     let folder = folder();
     std::fs::write(folder.path().join("stored.yaml"), "api-key: (secret)\n").expect("a file");
     let output = run(folder.path(), &["run", "-c", "stored.yaml"]);
-    assert_eq!((output.status.code(), text(&output.stderr).contains("give --api-key")), (Some(2), true), "{}", text(&output.stderr));
+    assert_eq!(
+        (output.status.code(), text(&output.stderr).contains("give --api-key")),
+        (Some(2), true),
+        "{}",
+        text(&output.stderr)
+    );
 }

@@ -12,7 +12,8 @@ use tonnage::units::{Offset, Window};
 fn record(id: u64, outcome: Outcome) -> Record {
     let scheduled = Offset::from_nanos(id * 10_000_000);
     let later = |ms: u64| Offset::from_nanos(scheduled.as_nanos() + ms * 1_000_000);
-    let mut exchange = Exchange { sent: Some(Offset::from_nanos(scheduled.as_nanos() + 40_000)), ..Exchange::default() };
+    let mut exchange =
+        Exchange { sent: Some(Offset::from_nanos(scheduled.as_nanos() + 40_000)), ..Exchange::default() };
     let wait_ms = 20 + (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) % 41;
     match outcome {
         Outcome::Completed => {
@@ -77,7 +78,11 @@ fn report(records: &[Record], slo: &[&str], load: LoadFacts) -> Report {
         seed: 1,
         plan_fingerprint: "0123456789abcdef0123456789abcdef".to_owned(),
         body_fingerprint: Some("fedcba9876543210fedcba9876543210".to_owned()),
-        target: Target { urls: vec!["http://127.0.0.1:8000".to_owned()], model: "llama-3.1-8b".to_owned(), simulated: false },
+        target: Target {
+            urls: vec!["http://127.0.0.1:8000".to_owned()],
+            model: "llama-3.1-8b".to_owned(),
+            simulated: false,
+        },
         label: Some("after the upgrade".to_owned()),
         metadata: BTreeMap::new(),
         token_estimate: "words-v1".to_owned(),
@@ -89,7 +94,12 @@ fn report(records: &[Record], slo: &[&str], load: LoadFacts) -> Report {
 }
 
 fn open() -> LoadFacts {
-    LoadFacts { kind: LoadKind::Open, rate_per_s: Some(100.0), process: Some("even".to_owned()), ..LoadFacts::default() }
+    LoadFacts {
+        kind: LoadKind::Open,
+        rate_per_s: Some(100.0),
+        process: Some("even".to_owned()),
+        ..LoadFacts::default()
+    }
 }
 
 fn completed() -> Vec<Record> {
@@ -109,7 +119,11 @@ fn drawn(report: &Report) -> String {
 
 #[test]
 fn a_healthy_run_that_passes() {
-    insta::assert_snapshot!(drawn(&report(&completed(), &["p99 ttft<=200ms", "p99 tpot<=50ms", "error_rate<=1%"], open())));
+    insta::assert_snapshot!(drawn(&report(
+        &completed(),
+        &["p99 ttft<=200ms", "p99 tpot<=50ms", "error_rate<=1%"],
+        open()
+    )));
 }
 
 #[test]
@@ -128,7 +142,12 @@ fn a_closed_loop_of_a_simulated_server() {
     for record in &mut records {
         record.origin = Origin::Released;
     }
-    let load = LoadFacts { kind: LoadKind::Concurrent, origin: LoadOrigin::Released, concurrency: Some(8), ..LoadFacts::default() };
+    let load = LoadFacts {
+        kind: LoadKind::Concurrent,
+        origin: LoadOrigin::Released,
+        concurrency: Some(8),
+        ..LoadFacts::default()
+    };
     let mut report = report(&records, &[], load);
     report.target.simulated = true;
     insta::assert_snapshot!(drawn(&report));
@@ -154,7 +173,10 @@ fn a_run_interrupted_during_warm_up_says_that_nothing_was_measured() {
     trial.ended = Ended::Interrupted;
     trial.window = Window { start: Offset::from_secs(5.0), end: Offset::from_secs(5.0) };
     let text = drawn(&report);
-    assert!(text.contains("interrupted during warm-up: nothing was measured") && text.contains("INCONCLUSIVE"), "{text}");
+    assert!(
+        text.contains("interrupted during warm-up: nothing was measured") && text.contains("INCONCLUSIVE"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -187,9 +209,15 @@ fn what_answers_say_about_themselves_stands_on_the_page() {
     }
     let text = drawn(&report(&records, &["p99 ttft<=200ms", "p99 e2e<=1s"], open()));
     let row = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
-    assert!(row("tpot").contains("1.25 ms") && row("tbt").contains("1.25 ms") && row("itl").contains("5.00 ms"), "{text}");
+    assert!(
+        row("tpot").contains("1.25 ms") && row("tbt").contains("1.25 ms") && row("itl").contains("5.00 ms"),
+        "{text}"
+    );
     assert!(text.contains("finish reasons: content_filter 300 · length 2 700"), "{text}");
-    assert!(text.contains("INCONCLUSIVE") && text.contains("p99 ttft<=200ms: something on the way buffers: 3 000 of 3 000"), "{text}");
+    assert!(
+        text.contains("INCONCLUSIVE") && text.contains("p99 ttft<=200ms: something on the way buffers: 3 000 of 3 000"),
+        "{text}"
+    );
 }
 
 #[test]

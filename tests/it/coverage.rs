@@ -58,7 +58,8 @@ impl Queue {
 fn interval(queue: Queue, load: f64, requests: u64, seed: u64) -> [Option<[f64; 2]>; 2] {
     let rate = Rate::new(queue.per_s(load)).unwrap();
     let warmup = Duration::from_secs_f64(requests as f64 / 10.0 / rate.per_s());
-    let timeline = Timeline::new(Process::Poisson, rate, Extent::Requests(requests), warmup, Duration::ZERO, Seed::new(seed));
+    let timeline =
+        Timeline::new(Process::Poisson, rate, Extent::Requests(requests), warmup, Duration::ZERO, Seed::new(seed));
     let workload = Workload::new(LengthSpec::fixed(16).unwrap(), LengthSpec::fixed(1).unwrap());
     let plan = Arc::new(Plan::new(Load::Open(timeline), workload, Seed::new(seed), None));
     let segment = Segment { label: String::new(), plan, objectives: Arc::new(Objectives::default()), streamed: true };
@@ -105,11 +106,16 @@ fn printed_intervals_cover_the_closed_form() {
 #[test]
 #[ignore = "the full set: cargo test --release --test it coverage -- --ignored --nocapture"]
 fn printed_intervals_cover_the_closed_form_over_200_seeds() {
-    println!("| queue | load | requests | p90 printed | covering | p99 printed | covering |\n|---|---|---|---|---|---|---|");
+    println!(
+        "| queue | load | requests | p90 printed | covering | p99 printed | covering |\n|---|---|---|---|---|---|---|"
+    );
     for queue in Queue::ALL {
         for (load, requests) in [(0.3, 20_000), (0.7, 20_000), (0.9, 100_000)] {
             let found = score(queue, load, requests, 1..=200);
-            println!("| {queue:?} | {load} | {requests} | {} | {} | {} | {} |", found[0].0, found[0].1, found[1].0, found[1].1);
+            println!(
+                "| {queue:?} | {load} | {requests} | {} | {} | {} | {} |",
+                found[0].0, found[0].1, found[1].0, found[1].1
+            );
             for (printed, covered) in found {
                 assert!(f64::from(covered) >= 0.93 * f64::from(printed), "{queue:?} at {load}: {covered} of {printed}");
             }

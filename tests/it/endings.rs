@@ -12,11 +12,25 @@ use crate::hostile::server::{Healthy, Step, serve};
 use crate::hostile::table;
 
 fn status(line: &str, kind: &str, more: &str, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {line}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n{more}\r\n{body}", body.len()).into_bytes()
+    format!("HTTP/1.1 {line}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n{more}\r\n{body}", body.len())
+        .into_bytes()
 }
 
-const LOAD: [&str; 13] =
-    ["run", "--requests", "16", "--rate", "100/s", "--process", "even", "--input-tokens", "10", "--output-tokens", "4", "--drain", "500ms"];
+const LOAD: [&str; 13] = [
+    "run",
+    "--requests",
+    "16",
+    "--rate",
+    "100/s",
+    "--process",
+    "even",
+    "--input-tokens",
+    "10",
+    "--output-tokens",
+    "4",
+    "--drain",
+    "500ms",
+];
 
 /// What a run against `address` says: exit code, standard output and standard error, with lines joined again.
 fn said(address: SocketAddr, more: &[&str]) -> (Option<i32>, String, String) {
@@ -25,23 +39,34 @@ fn said(address: SocketAddr, more: &[&str]) -> (Option<i32>, String, String) {
     let url = format!("{scheme}://{address}");
     let own = ["--target", &url, "--model", "m", "--out", "out"];
     let output = run(folder.path(), &[&LOAD[..], &own, more].concat());
-    let joined = |bytes: &[u8]| text(bytes).split_whitespace().collect::<Vec<_>>().join(" ").replace(&address.to_string(), "SERVER");
+    let joined = |bytes: &[u8]| {
+        text(bytes).split_whitespace().collect::<Vec<_>>().join(" ").replace(&address.to_string(), "SERVER")
+    };
     (output.status.code(), joined(&output.stdout), joined(&output.stderr))
 }
 
 #[test]
 fn each_failure_is_told_in_the_servers_words_with_the_advice_of_its_class() {
     let json_kind = "application/json";
-    let ctx = r#"{"object":"error","message":"This model's maximum context length is 4096 tokens. However, you requested 6009 tokens.","type":"BadRequestError","param":null,"code":400}"#;
-    let bare =
-        r#"{"error":{"code":400,"message":"request (6009 tokens) exceeds the context (4096 tokens)","type":"exceed_context_size_error"}}"#;
-    let fields = r#"{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}"#;
+    let ctx = concat!(
+        r#"{"object":"error","message":"This model's maximum context length is 4096 tokens. However,"#,
+        r#" you requested 6009 tokens.","type":"BadRequestError","param":null,"code":400}"#,
+    );
+    let bare = concat!(
+        r#"{"error":{"code":400,"message":"request (6009 tokens) exceeds the context (4096 tokens)","#,
+        r#""type":"exceed_context_size_error"}}"#,
+    );
+    let fields = concat!(
+        r#"{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"#,
+        r#""msg":"Extra inputs are not permitted"}]}"#,
+    );
     let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
         (
             "400, length",
             status("400 Bad Request", json_kind, "", ctx),
             &[
-                "400 Bad Request: This model's maximum context length is 4096 tokens. However, you requested 6009 tokens.",
+                "400 Bad Request: This model's maximum context length is 4096 tokens. However, you requested 6009 \
+                 tokens.",
                 "lower --input-tokens or --output-tokens",
             ],
         ),
@@ -53,14 +78,21 @@ fn each_failure_is_told_in_the_servers_words_with_the_advice_of_its_class() {
         (
             "one bare line of JSON",
             status("200 OK", "text/event-stream", "", bare),
-            &["stream error: request (6009 tokens) exceeds the context (4096 tokens)", "lower --input-tokens or --output-tokens"],
+            &[
+                "stream error: request (6009 tokens) exceeds the context (4096 tokens)",
+                "lower --input-tokens or --output-tokens",
+            ],
         ),
         (
             "401",
             status("401 No", json_kind, "", r#"{"error":{"message":"Incorrect API key provided"}}"#),
             &["401 Unauthorized: Incorrect API key provided", "give the key with --api-key"],
         ),
-        ("404 of a path", status("404 No", json_kind, "", r#"{"detail":"Not Found"}"#), &["404 Not Found: Not Found", "check --target"]),
+        (
+            "404 of a path",
+            status("404 No", json_kind, "", r#"{"detail":"Not Found"}"#),
+            &["404 Not Found: Not Found", "check --target"],
+        ),
         (
             "404 of a model",
             status("404 No", json_kind, "", r#"{"message":"The model `m` does not exist."}"#),
@@ -74,11 +106,26 @@ fn each_failure_is_told_in_the_servers_words_with_the_advice_of_its_class() {
         (
             "422",
             status("422 No", json_kind, "", fields),
-            &["422 Unprocessable Entity: body.stream_options: Extra inputs are not permitted", "the server refuses what is asked"],
+            &[
+                "422 Unprocessable Entity: body.stream_options: Extra inputs are not permitted",
+                "the server refuses what is asked",
+            ],
         ),
-        ("429", status("429 No", json_kind, "", r#"{"error":"slow down"}"#), &["429 Too Many Requests: slow down", "limits the rate"]),
-        ("500", status("500 No", "text/plain", "", "Traceback"), &["500 Internal Server Error: Traceback", "look at the server's log"]),
-        ("502", status("502 No", "text/html", "", "<html><title>502 Bad Gateway</title>"), &["\"502 Bad Gateway\"", "at the gateway"]),
+        (
+            "429",
+            status("429 No", json_kind, "", r#"{"error":"slow down"}"#),
+            &["429 Too Many Requests: slow down", "limits the rate"],
+        ),
+        (
+            "500",
+            status("500 No", "text/plain", "", "Traceback"),
+            &["500 Internal Server Error: Traceback", "look at the server's log"],
+        ),
+        (
+            "502",
+            status("502 No", "text/html", "", "<html><title>502 Bad Gateway</title>"),
+            &["\"502 Bad Gateway\"", "at the gateway"],
+        ),
         (
             "JSON for a stream",
             status("200 OK", json_kind, "", r#"{"object":"chat.completion","choices":[]}"#),
@@ -119,7 +166,10 @@ fn what_never_answers_is_told_by_how_far_it_came() {
     let silent = serve(vec![Request, Hold], false, Healthy(0));
     let (code, out, err) = said(silent, &["--timeout", "200ms"]);
     assert_eq!(code, Some(3));
-    assert!(out.contains("timed out: no byte of an answer had come") && err.contains("longer --timeout"), "{out} {err}");
+    assert!(
+        out.contains("timed out: no byte of an answer had come") && err.contains("longer --timeout"),
+        "{out} {err}"
+    );
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let (code, _, err) = said(closed, &[]);
     assert_eq!(code, Some(3));
@@ -128,7 +178,10 @@ fn what_never_answers_is_told_by_how_far_it_came() {
 
 #[test]
 fn the_account_of_failures_is_as_it_was() {
-    let body = r#"{"error":{"message":"too long: \u001b[31m6009 tokens exceed the maximum context length\u009b of 4096 tokens"}}"#;
+    let body = concat!(
+        r#"{"error":{"message":"too long: \u001b[31m6009 tokens exceed the maximum context length\u009b of"#,
+        r#" 4096 tokens"}}"#,
+    );
     let address = serve(vec![Request, Write(status("400 Bad", "application/json", "", body))], false, Healthy(1));
     let folder = folder();
     let url = format!("http://{address}");
@@ -166,7 +219,21 @@ fn mortal(answers: usize) -> SocketAddr {
 fn a_target_that_dies_during_the_load_is_lost_and_it_is_said_when() {
     let folder = folder();
     let url = format!("http://{}", mortal(10));
-    let words = ["run", "--target", &url, "--model", "m", "--rate", "40/s", "--requests", "60", "--process", "even", "--out", "out"];
+    let words = [
+        "run",
+        "--target",
+        &url,
+        "--model",
+        "m",
+        "--rate",
+        "40/s",
+        "--requests",
+        "60",
+        "--process",
+        "even",
+        "--out",
+        "out",
+    ];
     let output = run(folder.path(), &[&words[..], &["--slo", "error_rate<=1%"]].concat());
     let said = text(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(output.status.code(), Some(3), "{said}");
@@ -176,7 +243,8 @@ fn a_target_that_dies_during_the_load_is_lost_and_it_is_said_when() {
     let trial = &json(&folder.path().join("out/result.json"))["trials"][0];
     assert_eq!((&trial["run_totals"]["completed"], &trial["run_totals"]["planned"]), (&10.into(), &60.into()));
     assert!(
-        trial["lost"]["at_s"].as_f64() >= trial["lost"]["last_answer_s"].as_f64() && trial["lost"]["requests"].as_u64() >= Some(40),
+        trial["lost"]["at_s"].as_f64() >= trial["lost"]["last_answer_s"].as_f64()
+            && trial["lost"]["requests"].as_u64() >= Some(40),
         "{trial}"
     );
 }
@@ -185,7 +253,21 @@ fn a_target_that_dies_during_the_load_is_lost_and_it_is_said_when() {
 fn waiting(folder: &std::path::Path, script: Vec<Step>, at_models: bool, more: &[&str]) -> Child {
     let url = format!("http://{}", serve(script, at_models, Healthy(0)));
     let mut command = tonnage(folder);
-    command.args(["run", "--target", &url, "--rate", "20/s", "--duration", "2m", "--timeout", "20m", "--drain", "20m", "--out", "out"]);
+    command.args([
+        "run",
+        "--target",
+        &url,
+        "--rate",
+        "20/s",
+        "--duration",
+        "2m",
+        "--timeout",
+        "20m",
+        "--drain",
+        "20m",
+        "--out",
+        "out",
+    ]);
     command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs")
 }
 

@@ -1,4 +1,5 @@
-//! Owns what is known of several simulated servers behind a router: closed forms of each routing, and where prefixes go.
+//! Owns what is known of several simulated servers behind a router: closed forms of each routing, and where prefixes
+//! go.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -21,7 +22,14 @@ const MARKOV: &str = "mmc:servers=1,service=100ms";
 
 fn poisson(per_s: f64, requests: u64, output_tokens: u32) -> Plan {
     let rate = Rate::new(per_s).unwrap();
-    let timeline = Timeline::new(Process::Poisson, rate, Extent::Requests(requests), Duration::ZERO, Duration::ZERO, Seed::new(11));
+    let timeline = Timeline::new(
+        Process::Poisson,
+        rate,
+        Extent::Requests(requests),
+        Duration::ZERO,
+        Duration::ZERO,
+        Seed::new(11),
+    );
     let workload = Workload::new(LengthSpec::fixed(128).unwrap(), LengthSpec::fixed(output_tokens).unwrap());
     Plan::new(Load::Open(timeline), workload, Seed::new(11), None)
 }
@@ -35,7 +43,8 @@ fn played(plan: &Plan, profile: &str, replicas: u32, routing: Routing) -> Vec<Re
 }
 
 fn quantile_of(records: &[Record], share: f64) -> f64 {
-    let mut sojourns: Vec<f64> = records.iter().map(|record| record.exchange.last_token.unwrap().secs_since(record.scheduled)).collect();
+    let mut sojourns: Vec<f64> =
+        records.iter().map(|record| record.exchange.last_token.unwrap().secs_since(record.scheduled)).collect();
     sojourns.sort_by(f64::total_cmp);
     sojourns[(sojourns.len() as f64 * share) as usize]
 }
@@ -55,7 +64,11 @@ fn by_chance_each_replica_is_a_queue_of_its_own_with_its_share() {
         let (seen_s, known_s) = (quantile_of(&records, share), -libm::log(1.0 - share) / 3.0);
         assert!((seen_s / known_s - 1.0).abs() < 0.06, "p{share}: {seen_s} s is not {known_s} s");
     }
-    assert_eq!(records.iter().map(|record| &record.target).collect::<BTreeSet<_>>().len(), 4, "a replica is named in its records");
+    assert_eq!(
+        records.iter().map(|record| &record.target).collect::<BTreeSet<_>>().len(),
+        4,
+        "a replica is named in its records"
+    );
 }
 
 #[test]
@@ -64,7 +77,10 @@ fn in_turn_each_replica_sees_erlang_gaps() {
         let records = played(&poisson(f64::from(replicas) * per_s, 200_000, 1), MARKOV, replicas, Routing::RoundRobin);
         for share in [0.5, 0.99] {
             let (seen_s, known_s) = (quantile_of(&records, share), erlang_quantile_s(replicas, per_s, 10.0, share));
-            assert!((seen_s / known_s - 1.0).abs() < 0.06, "{replicas} replicas, p{share}: {seen_s} s is not {known_s} s");
+            assert!(
+                (seen_s / known_s - 1.0).abs() < 0.06,
+                "{replicas} replicas, p{share}: {seen_s} s is not {known_s} s"
+            );
         }
     }
     assert!((erlang_quantile_s(1, 7.0, 10.0, 0.99) - 4.605 / 3.0).abs() < 1e-3, "E_1 is M");
@@ -76,7 +92,10 @@ fn to_the_least_loaded_is_better_than_in_turn_and_no_better_than_one_queue_for_a
     let p99 = |routing| quantile_of(&played(&plan, MARKOV, 4, routing), 0.99);
     let (random, in_turn, least) = (p99(Routing::Random), p99(Routing::RoundRobin), p99(Routing::LeastLoaded));
     let pooled = quantile_s(|t| mmc_sojourn_tail(4, 34.0, 10.0, t), 0.99, 100.0);
-    assert!(pooled * 0.97 < least && least < 0.8 * in_turn && in_turn < 0.8 * random, "{pooled} {least} {in_turn} {random}");
+    assert!(
+        pooled * 0.97 < least && least < 0.8 * in_turn && in_turn < 0.8 * random,
+        "{pooled} {least} {in_turn} {random}"
+    );
 }
 
 #[test]
@@ -85,7 +104,8 @@ fn engines_work_side_by_side_as_they_would_alone() {
     let fleet = played(&plan, "small", 3, Routing::RoundRobin);
     assert_eq!(fleet.len(), 600);
     // Each third request goes to the first replica: alone with these it answers at the same instants.
-    let every_third: BTreeMap<u64, &Record> = fleet.iter().filter(|record| record.id % 3 == 0).map(|record| (record.id, record)).collect();
+    let every_third: BTreeMap<u64, &Record> =
+        fleet.iter().filter(|record| record.id % 3 == 0).map(|record| (record.id, record)).collect();
     assert!(every_third.values().all(|record| &*record.target == "sim:small#0"));
     let alone = run(&plan.clone().sharded("1/3".parse().unwrap()), "small".parse().unwrap(), Seed::new(5));
     assert_eq!(alone.len(), every_third.len());
@@ -104,8 +124,12 @@ fn the_same_seed_is_the_same_fleet_and_what_is_in_it_outlives_a_segment() {
     for routing in Routing::ALL {
         assert_eq!(played(&plan, MARKOV, 4, routing), played(&plan, MARKOV, 4, routing), "{routing:?}");
     }
-    let mut session =
-        Session::fleet("mdc:servers=1,service=1s".parse().unwrap(), NonZeroU32::new(2).unwrap(), Routing::LeastLoaded, Seed::new(1));
+    let mut session = Session::fleet(
+        "mdc:servers=1,service=1s".parse().unwrap(),
+        NonZeroU32::new(2).unwrap(),
+        Routing::LeastLoaded,
+        Seed::new(1),
+    );
     let even = |requests: u64| {
         let timeline = Timeline::new(
             Process::Even,
@@ -123,7 +147,9 @@ fn the_same_seed_is_the_same_fleet_and_what_is_in_it_outlives_a_segment() {
         records.sort_by_key(|record| record.id);
         records.into_iter().map(|record| record.target.to_string()).collect::<Vec<_>>()
     };
-    let names = |numbers: &[u32]| numbers.iter().map(|number| format!("sim:mdc:servers=1,service=1s#{number}")).collect::<Vec<_>>();
+    let names = |numbers: &[u32]| {
+        numbers.iter().map(|number| format!("sim:mdc:servers=1,service=1s#{number}")).collect::<Vec<_>>()
+    };
     assert_eq!(targets(&even(3)), names(&[0, 1, 0]));
     assert_eq!(targets(&even(1)), names(&[1]), "two are still in the first, one in the second");
 }
@@ -143,12 +169,15 @@ fn prefixes_stay_on_their_replica_and_are_found_in_its_cache() {
     };
     let text = (0..128).map(row).collect::<Vec<_>>().join("\n");
     let trace = Trace::read(text.as_bytes(), Path::new("t"), &Reading::default()).unwrap();
-    let selection = trace.select(&Choice { on_empty: Some(OnEmpty::Fail), ..Choice::default() }, Path::new("t")).unwrap();
+    let selection =
+        trace.select(&Choice { on_empty: Some(OnEmpty::Fail), ..Choice::default() }, Path::new("t")).unwrap();
     let (timeline, recording) = replay(selection, "1".parse().unwrap(), "t").unwrap();
     let plan = Plan::new(Load::Open(timeline), Workload::recorded(recording), Seed::new(1), None);
-    let cached =
-        |records: &[Record]| records.iter().map(|record| u64::from(record.exchange.usage.unwrap().cached_tokens.unwrap())).sum::<u64>();
-    let (hashed, spread) = (played(&plan, "8b-h100", 4, Routing::PrefixHash), played(&plan, "8b-h100", 4, Routing::Random));
+    let cached = |records: &[Record]| {
+        records.iter().map(|record| u64::from(record.exchange.usage.unwrap().cached_tokens.unwrap())).sum::<u64>()
+    };
+    let (hashed, spread) =
+        (played(&plan, "8b-h100", 4, Routing::PrefixHash), played(&plan, "8b-h100", 4, Routing::Random));
     let mut homes: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
     for record in &hashed {
         homes.entry(record.id % 16).or_default().insert(record.target.to_string());

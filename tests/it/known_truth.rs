@@ -18,7 +18,8 @@ fn workload(output_tokens: u32) -> Workload {
 }
 
 fn open(process: Process, per_s: f64, extent: Extent) -> Plan {
-    let timeline = Timeline::new(process, Rate::new(per_s).unwrap(), extent, Duration::ZERO, Duration::ZERO, Seed::new(11));
+    let timeline =
+        Timeline::new(process, Rate::new(per_s).unwrap(), extent, Duration::ZERO, Duration::ZERO, Seed::new(11));
     Plan::new(Load::Open(timeline), workload(4), Seed::new(11), None)
 }
 
@@ -34,8 +35,8 @@ fn sojourn_s(record: &Record) -> f64 {
     record.exchange.last_token.unwrap().secs_since(record.scheduled)
 }
 
-/// Sojourns by the Kiefer–Wolfowitz recursion in seconds (Lindley's for one server): the sorted workloads of the servers, the least of
-/// which is the next arrival's wait.
+/// Sojourns by the Kiefer–Wolfowitz recursion in seconds (Lindley's for one server): the sorted workloads of the
+/// servers, the least of which is the next arrival's wait.
 fn recursion(plan: &Plan, servers: usize, service_s: impl Fn() -> f64) -> Vec<f64> {
     let mut workloads = vec![0.0f64; servers];
     let mut before_s = 0.0;
@@ -57,7 +58,8 @@ fn agrees_with_recursion(text: &str, per_s: f64, servers: usize, mean_s: f64, co
     let plan = poisson(per_s, 20_000);
     let seed = Seed::new(5);
     let draws = std::cell::RefCell::new(seed.stream("service").sequence());
-    let expected = recursion(&plan, servers, || if constant { mean_s } else { mean_s * exponential(&mut *draws.borrow_mut()) });
+    let expected =
+        recursion(&plan, servers, || if constant { mean_s } else { mean_s * exponential(&mut *draws.borrow_mut()) });
     let records = run(&plan, profile(text), seed);
     assert_eq!(records.len(), expected.len());
     for (record, expected_s) in records.iter().zip(expected) {
@@ -87,9 +89,14 @@ fn long_runs_of_the_queues_come_to_the_closed_forms() {
     let constant = MdC::new(2, 14.0, 0.1);
     let tails: [&dyn Fn(f64) -> f64; 3] =
         [&|t| mm1_sojourn_tail(7.0, 10.0, t), &|t| mmc_sojourn_tail(4, 28.0, 10.0, t), &|t| constant.sojourn_tail(t)];
-    let queues = [("mmc:servers=1,service=100ms", 7.0), ("mmc:servers=4,service=100ms", 28.0), ("mdc:servers=2,service=100ms", 14.0)];
+    let queues = [
+        ("mmc:servers=1,service=100ms", 7.0),
+        ("mmc:servers=4,service=100ms", 28.0),
+        ("mdc:servers=2,service=100ms", 14.0),
+    ];
     for ((text, per_s), tail) in queues.into_iter().zip(tails) {
-        let mut sojourns: Vec<f64> = run(&poisson(per_s, 300_000), profile(text), Seed::new(5)).iter().map(sojourn_s).collect();
+        let mut sojourns: Vec<f64> =
+            run(&poisson(per_s, 300_000), profile(text), Seed::new(5)).iter().map(sojourn_s).collect();
         sojourns.sort_by(f64::total_cmp);
         for quantile in [0.5, 0.9, 0.99] {
             let seen_s = sojourns[(sojourns.len() as f64 * quantile) as usize];
@@ -107,7 +114,10 @@ fn a_delay_gives_every_request_its_constants() {
         assert_eq!(exchange.first_token.unwrap().since(record.scheduled), Duration::from_millis(20));
         assert_eq!(exchange.last_token.unwrap().since(record.scheduled), Duration::from_millis(35));
         assert_eq!((exchange.events, exchange.event_gaps_us.as_slice()), (4, [5_000; 3].as_slice()));
-        assert_eq!((record.origin, &exchange.outcome, exchange.connected), (Origin::Planned, &Outcome::Completed, None));
+        assert_eq!(
+            (record.origin, &exchange.outcome, exchange.connected),
+            (Origin::Planned, &Outcome::Completed, None)
+        );
     }
 }
 
@@ -135,7 +145,8 @@ fn the_queue_survives_from_one_segment_to_the_next() {
 fn littles_law_holds_in_virtual_time() {
     let mut session = Session::new(profile("mmc:servers=4,service=100ms"), Seed::new(1));
     let mut in_system_s = 0.0;
-    let played = session.play_into(&poisson(30.0, 5_000), true, &StopRule::Never, |record| in_system_s += sojourn_s(&record));
+    let played =
+        session.play_into(&poisson(30.0, 5_000), true, &StopRule::Never, |record| in_system_s += sojourn_s(&record));
     assert!((played.concurrency.integral_s / in_system_s - 1.0).abs() < 1e-9);
     assert!((4..200).contains(&played.concurrency.peak), "{}", played.concurrency.peak);
 }
@@ -162,7 +173,8 @@ fn a_closed_loop_releases_on_completion() {
     let released: Vec<u64> = records.iter().map(|record| record.scheduled.as_nanos() / 1_000_000).collect();
     assert_eq!(released, [0, 0, 0, 100, 200, 300, 400, 500, 600, 700]);
     assert!(records.iter().all(|record| record.origin == Origin::Released));
-    let by_time = Plan::new(Load::Closed(closed(Extent::Duration(Duration::from_secs(1)))), workload(4), Seed::new(1), None);
+    let by_time =
+        Plan::new(Load::Closed(closed(Extent::Duration(Duration::from_secs(1)))), workload(4), Seed::new(1), None);
     let mut count = 0;
     let played = Session::new(queue, Seed::new(1)).play_into(&by_time, true, &StopRule::Never, |_| count += 1);
     assert_eq!(

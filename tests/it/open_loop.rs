@@ -43,7 +43,11 @@ fn play(plan: Plan, settings: Settings, script: impl Fn(u64) -> Fate + Send + Sy
 }
 
 /// The same, interrupted at each of these milliseconds after the call (the origin lies 50 ms after it).
-fn play_interrupted(segment: Segment, at_ms: &'static [u64], script: impl Fn(u64) -> Fate + Send + Sync + 'static) -> (Trial, Vec<Record>) {
+fn play_interrupted(
+    segment: Segment,
+    at_ms: &'static [u64],
+    script: impl Fn(u64) -> Fate + Send + Sync + 'static,
+) -> (Trial, Vec<Record>) {
     play_segment(segment, settings(), at_ms, script)
 }
 
@@ -64,7 +68,12 @@ fn play_segment(
             }
         });
         let (records, sink) = filing();
-        let trial = session.play_into(segment, StopRule::Never, Arc::default(), sink).await.expect("played").await.expect("a trial");
+        let trial = session
+            .play_into(segment, StopRule::Never, Arc::default(), sink)
+            .await
+            .expect("played")
+            .await
+            .expect("a trial");
         let mut records = records.take();
         records.sort_by_key(|record| record.id);
         (trial, records)
@@ -113,9 +122,11 @@ fn latency_counts_from_scheduled() {
     let p99 = trial.summary.distribution(Metric::Ttft, OriginOf::Scheduled).at_share(0.99).expect("a p99");
     assert!(matches!(p99, Known::At(p99_s) if (4.85..=5.01).contains(&p99_s)), "the stall shows in p99: {p99:?}");
 
-    // Who waits for the answer before sending the next meets the same stall once: its p99, counted from the send, does not show it.
+    // Who waits for the answer before sending the next meets the same stall once: its p99, counted from the send,
+    // does not show it.
     let waits = Closed::concurrent(1, Extent::Requests(300), Duration::ZERO, Duration::ZERO).expect("one slot");
-    let (trial, records) = play(plan(Load::Closed(waits)), settings(), |id| Fate::Answers(if id == 50 { 5_000 * MS } else { 20 * MS }));
+    let (trial, records) =
+        play(plan(Load::Closed(waits)), settings(), |id| Fate::Answers(if id == 50 { 5_000 * MS } else { 20 * MS }));
     assert!(records[50].exchange.ended.expect("ended").as_secs() >= 6.0, "it stalled from 1 s to 6 s");
     let p99 = trial.summary.distribution(Metric::Ttft, OriginOf::Service).at_share(0.99).expect("a p99");
     assert!(matches!(p99, Known::At(p99_s) if p99_s < 0.03), "a generator that waits leaves the stall out: {p99:?}");
@@ -135,8 +146,10 @@ fn one_record_per_planned_request() {
     assert_eq!(outcomes(&records, "unresolved"), 100);
     assert_eq!(outcomes(&records, "failed"), 100);
     assert_eq!(trial.ended, Ended::Complete);
-    let in_flight_s: f64 =
-        records.iter().map(|record| record.exchange.ended.expect("ended").secs_since(record.exchange.sent.expect("sent"))).sum();
+    let in_flight_s: f64 = records
+        .iter()
+        .map(|record| record.exchange.ended.expect("ended").secs_since(record.exchange.sent.expect("sent")))
+        .sum();
     let area_s = trial.concurrency.expect("counted").integral_s;
     assert!((area_s / in_flight_s - 1.0).abs() < 1e-9, "the area counts those that died too: {area_s} {in_flight_s}");
 }
@@ -197,8 +210,10 @@ fn a_timeout_counts_from_the_send_and_is_a_miss() {
 
 #[test]
 fn collector_cannot_push_back() {
-    // The sink blocks on the first record until every request has been sent: were sends to wait for it, this would never end.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
+    // The sink blocks on the first record until every request has been sent: were sends to wait for it, this would
+    // never end.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
     let gauge = Arc::new(Gauge::default());
     let watched = Arc::clone(&gauge);
     let (seen, all_sent) = mpsc::channel();
@@ -207,7 +222,8 @@ fn collector_cannot_push_back() {
         let setup = Setup::<Scripted> { workers: 1, encoder, connect: Arc::new(|| Ok(Scripted)) };
         let mut session = Session::threads(settings(), &setup).expect("a session");
         let extent = Extent::Requests(500);
-        let timeline = Timeline::new(Process::Even, rate(2_000.0), extent, Duration::ZERO, Duration::ZERO, Seed::new(1));
+        let timeline =
+            Timeline::new(Process::Even, rate(2_000.0), extent, Duration::ZERO, Duration::ZERO, Seed::new(1));
         let mut blocked = false;
         let sink = Box::new(move |_: &Record| {
             let deadline = std::time::Duration::from_secs(20);
@@ -228,9 +244,11 @@ fn collector_cannot_push_back() {
     assert_eq!(trial.summary.totals().completed, 500);
 }
 
-/// Plays `timeline` on a worker thread of its own, in real time, interrupted after a while if asked; the trial and every record.
+/// Plays `timeline` on a worker thread of its own, in real time, interrupted after a while if asked; the trial and
+/// every record.
 fn play_live(timeline: Timeline, interrupt_after: Option<Duration>) -> (Trial, Vec<Record>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
     runtime.expect("a runtime").block_on(async {
         let encoder = Arc::new(Box::new(|_| Fate::Answers(MS)) as Script);
         let setup = Setup::<Scripted> { workers: 1, encoder, connect: Arc::new(|| Ok(Scripted)) };
@@ -244,16 +262,22 @@ fn play_live(timeline: Timeline, interrupt_after: Option<Duration>) -> (Trial, V
         }
         let (records, sink) = filing();
         let segment = segment("test", Arc::new(plan(Load::Open(timeline))));
-        let trial = session.play_into(segment, StopRule::Never, Arc::default(), sink).await.expect("played").await.expect("a trial");
+        let trial = session
+            .play_into(segment, StopRule::Never, Arc::default(), sink)
+            .await
+            .expect("played")
+            .await
+            .expect("a trial");
         (trial, records.take())
     })
 }
 
 #[test]
 fn a_request_does_not_wait_for_the_next_one_to_be_built() {
-    // The issuer looked at the next request before it sent the one that was due, and that one is built only 500 ms ahead:
-    // at one request in 1.4 s, each left 0.9 s late.
-    let timeline = Timeline::new(Process::Even, rate(0.7), Extent::Requests(2), Duration::ZERO, Duration::ZERO, Seed::new(1));
+    // The issuer looked at the next request before it sent the one that was due, and that one is built only 500 ms
+    // ahead: at one request in 1.4 s, each left 0.9 s late.
+    let timeline =
+        Timeline::new(Process::Even, rate(0.7), Extent::Requests(2), Duration::ZERO, Duration::ZERO, Seed::new(1));
     let (_, records) = play_live(timeline, None);
     assert_eq!(records.len(), 2);
     for record in records {
@@ -265,7 +289,8 @@ fn a_request_does_not_wait_for_the_next_one_to_be_built() {
 #[test]
 fn an_interrupt_is_heard_although_the_next_request_is_a_minute_away() {
     // It was heard only when the next request had been built, and the one already due then was never sent.
-    let timeline = Timeline::new(Process::Even, rate(0.01), Extent::Requests(2), Duration::ZERO, Duration::ZERO, Seed::new(1));
+    let timeline =
+        Timeline::new(Process::Even, rate(0.01), Extent::Requests(2), Duration::ZERO, Duration::ZERO, Seed::new(1));
     let (trial, records) = play_live(timeline, Some(Duration::from_millis(300)));
     assert_eq!((trial.ended, trial.not_due, records.len()), (Ended::Interrupted, 1, 1));
     assert_eq!(records[0].exchange.outcome, Outcome::Completed);
@@ -286,10 +311,13 @@ fn an_interrupted_run_ends_its_window_at_that_instant() {
 
 #[test]
 fn a_run_interrupted_during_warm_up_measures_nothing_and_its_load_ends_at_the_stop() {
-    // 5 s of warm-up, stopped at 1.59 s: an empty window, a load that ended then, and objectives that nothing speaks of.
+    // 5 s of warm-up, stopped at 1.59 s: an empty window, a load that ended then, and objectives that nothing speaks
+    // of.
     let extent = Extent::Duration(Duration::from_secs(10));
-    let timeline = Timeline::new(Process::Even, rate(10.0), extent, Duration::from_secs(5), Duration::ZERO, Seed::new(1));
-    let asked = Objectives::parse(&["p99 ttft<=1s", "mean e2e<=1s", "max ttft<=1s", "goodput>=1/s"], None, None).expect("objectives");
+    let timeline =
+        Timeline::new(Process::Even, rate(10.0), extent, Duration::from_secs(5), Duration::ZERO, Seed::new(1));
+    let asked = Objectives::parse(&["p99 ttft<=1s", "mean e2e<=1s", "max ttft<=1s", "goodput>=1/s"], None, None)
+        .expect("objectives");
     let segment = Segment { objectives: Arc::new(asked), ..segment("test", Arc::new(plan(Load::Open(timeline)))) };
     let (trial, _) = play_interrupted(segment, &[1_590], |_| Fate::Answers(30 * MS));
     let frame = trial.summary.frame();
@@ -297,7 +325,10 @@ fn a_run_interrupted_during_warm_up_measures_nothing_and_its_load_ends_at_the_st
     assert!(frame.load_end <= trial.drain_end, "{frame:?} {}", trial.drain_end);
     let verdict = trial.judge().verdict;
     assert_eq!(verdict.result, VerdictResult::Inconclusive);
-    assert!(verdict.reasons.iter().take(3).all(|reason| reason.contains("no request fell into the measured window")), "{verdict:?}");
+    assert!(
+        verdict.reasons.iter().take(3).all(|reason| reason.contains("no request fell into the measured window")),
+        "{verdict:?}"
+    );
 }
 
 #[test]
@@ -312,7 +343,8 @@ fn a_second_interrupt_lets_go_at_once_with_the_books_closed() {
 #[test]
 fn a_stop_rule_is_asked_while_the_load_runs() {
     let trial = paused(async {
-        let mut session = Session::local::<Scripted>(settings(), Arc::new(Box::new(|_| Fate::Answers(MS)) as Script), Scripted);
+        let mut session =
+            Session::local::<Scripted>(settings(), Arc::new(Box::new(|_| Fate::Answers(MS)) as Script), Scripted);
         let segment = segment("test", Arc::new(even(100.0, 60)));
         let rule = StopRule::When(Arc::new(|counts| counts.completed >= 200));
         session.play(segment, rule).await.expect("played").await.expect("a trial")
@@ -324,7 +356,11 @@ fn a_stop_rule_is_asked_while_the_load_runs() {
 #[test]
 fn segments_follow_one_another_without_draining() {
     let (first, second, gap) = paused(async {
-        let mut session = Session::local::<Scripted>(settings(), Arc::new(Box::new(|_| Fate::Answers(3_000 * MS)) as Script), Scripted);
+        let mut session = Session::local::<Scripted>(
+            settings(),
+            Arc::new(Box::new(|_| Fate::Answers(3_000 * MS)) as Script),
+            Scripted,
+        );
         let ten = |label: &str| segment(label, Arc::new(even(10.0, 1)));
         let first = session.play(ten("first"), StopRule::Never).await.expect("played");
         let clock = RunClock::starting_in(Duration::ZERO);
@@ -333,12 +369,17 @@ fn segments_follow_one_another_without_draining() {
         (first.await.expect("a trial"), second.await.expect("a trial"), gap)
     });
     assert!(gap < Offset::from_secs(1.2), "the second segment did not wait for the first one's answers: {gap}");
-    assert_eq!((first.summary.cohort().completed, second.summary.cohort().completed), (10, 10), "each settles into its own segment");
+    assert_eq!(
+        (first.summary.cohort().completed, second.summary.cohort().completed),
+        (10, 10),
+        "each settles into its own segment"
+    );
 }
 
 #[test]
 fn a_closed_loop_releases_on_completion_only() {
-    let closed = Closed::concurrent(4, Extent::Duration(Duration::from_secs(10)), Duration::ZERO, Duration::ZERO).expect("slots");
+    let closed = Closed::concurrent(4, Extent::Duration(Duration::from_secs(10)), Duration::ZERO, Duration::ZERO)
+        .expect("slots");
     let (trial, records) = play(plan(Load::Closed(closed)), settings(), |_| Fate::Answers(100 * MS));
     assert!(records.iter().all(|record| record.origin == Origin::Released));
     assert_eq!(trial.concurrency.map(|held| held.peak), Some(4));

@@ -37,8 +37,14 @@ fn random_overlays_keep_the_mean_at_every_instant() {
         for place in 0..4 {
             let rates: Vec<f64> = places.iter().map(|rates| rates[place] / 50.0).collect();
             let (mean, seen_sd) = moments(&rates);
-            assert!((mean - 1.0).abs() < 4.5 * seen_sd / (seeds as f64).sqrt(), "{overlay}: mean {mean} at place {place}");
-            assert!(sd.is_none_or(|sd| (seen_sd / sd - 1.0).abs() < 0.25), "{overlay}: deviation {seen_sd} at place {place}");
+            assert!(
+                (mean - 1.0).abs() < 4.5 * seen_sd / (seeds as f64).sqrt(),
+                "{overlay}: mean {mean} at place {place}"
+            );
+            assert!(
+                sd.is_none_or(|sd| (seen_sd / sd - 1.0).abs() < 0.25),
+                "{overlay}: deviation {seen_sd} at place {place}"
+            );
         }
         let (mean, sd) = moments(&totals);
         assert!((mean - 3_000.0).abs() < 4.5 * sd / (seeds as f64).sqrt(), "{overlay}: {mean} requests");
@@ -90,19 +96,29 @@ fn the_wander_forgets_as_its_tau_says() {
     assert!((correlation - (-1.0_f64).exp()).abs() < 0.14, "{correlation}");
 }
 
-/// Stages with rates and times that meet each other's edges: 0/s, whole numbers of requests, equal rates, the unforeseen.
+/// Stages with rates and times that meet each other's edges: 0/s, whole numbers of requests, equal rates, the
+/// unforeseen.
 fn stages() -> impl Strategy<Value = String> {
-    let rate = || prop_oneof![prop::sample::select(vec![0.0, 1.0, 10.0, 100.0]), 0.0..200.0f64].prop_map(|rate| format!("{rate}/s"));
-    let time = || prop_oneof![prop::sample::select(vec![0.1, 1.0, 7.0]), 0.001..9.0f64].prop_map(|time| format!("{time}s"));
+    let rate = || {
+        prop_oneof![prop::sample::select(vec![0.0, 1.0, 10.0, 100.0]), 0.0..200.0f64]
+            .prop_map(|rate| format!("{rate}/s"))
+    };
+    let time =
+        || prop_oneof![prop::sample::select(vec![0.1, 1.0, 7.0]), 0.001..9.0f64].prop_map(|time| format!("{time}s"));
     let stage = prop_oneof![
         (rate(), time()).prop_map(|(rate, time)| format!("constant {rate} {time}")),
         (rate(), rate(), time()).prop_map(|(from, to, time)| format!("ramp {from}..{to} {time}")),
-        (0.1..99.0f64, 0.1..99.0f64, time()).prop_map(|(from, to, time)| format!("ramp {from}/s..{to}/s {time} exponential")),
-        (rate(), time(), time()).prop_map(|(mean, time, period)| format!("sine {mean} {time} amp=100% period={period}")),
-        (rate(), rate(), time(), time()).prop_map(|(from, to, time, period)| format!("square {from}..{to} {time} period={period}")),
-        (rate(), rate(), time(), time()).prop_map(|(from, to, time, period)| format!("sawtooth {from}..{to} {time} period={period}")),
-        (rate(), rate(), time(), time(), time())
-            .prop_map(|(base, peak, time, at, rise)| format!("spike {base}..{peak} {time} at={at} rise={rise} decay={at}")),
+        (0.1..99.0f64, 0.1..99.0f64, time())
+            .prop_map(|(from, to, time)| format!("ramp {from}/s..{to}/s {time} exponential")),
+        (rate(), time(), time())
+            .prop_map(|(mean, time, period)| format!("sine {mean} {time} amp=100% period={period}")),
+        (rate(), rate(), time(), time())
+            .prop_map(|(from, to, time, period)| format!("square {from}..{to} {time} period={period}")),
+        (rate(), rate(), time(), time())
+            .prop_map(|(from, to, time, period)| format!("sawtooth {from}..{to} {time} period={period}")),
+        (rate(), rate(), time(), time(), time()).prop_map(|(base, peak, time, at, rise)| format!(
+            "spike {base}..{peak} {time} at={at} rise={rise} decay={at}"
+        )),
         (rate(), time(), rate()).prop_map(|(mean, period, noise)| format!(
             "fluctuation {mean} 7s fluctuate={noise} noise={noise} period={period} only_rise=true"
         )),
@@ -130,22 +146,26 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(50))]
 
     #[test]
-    fn whatever_the_rate_arrivals_are_where_its_integral_puts_them(profile in stages(), overlays in overlays(), seed in any::<u64>()) {
-        let made = Timeline::shaped(Process::Even, pattern(&profile, &overlays), None, Duration::ZERO, Duration::ZERO, Seed::new(seed));
+    fn whatever_the_rate_arrivals_are_where_its_integral_puts_them(profile in stages(), overlays in overlays(),
+        seed in any::<u64>()) {
+        let made = Timeline::shaped(Process::Even, pattern(&profile, &overlays), None, Duration::ZERO, Duration::ZERO,
+            Seed::new(seed));
         // Nothing is left to preserve where the profile is silent.
         let Ok(made) = made else { return Ok(()) };
         let curve = curve(&made);
         let expected = curve.expected(made.spans().total_s());
         prop_assert!(expected.is_finite() && expected >= 0.0);
         let arrivals: Vec<Arrival> = made.arrivals().collect();
-        prop_assert!((arrivals.len() as f64 - expected).abs() <= 1.0 + 1e-9, "{} arrivals for {}", arrivals.len(), expected);
+        prop_assert!((arrivals.len() as f64 - expected).abs() <= 1.0 + 1e-9, "{} arrivals for \
+            {}", arrivals.len(), expected);
         prop_assert!(arrivals.is_sorted_by_key(|arrival| arrival.at));
         let mut check = LawCheck::new(Process::Even, curve.clone());
         for arrival in &arrivals {
             check.add(*arrival);
         }
         prop_assert!(check.verdict().is_none_or(|law| law.holds));
-        prop_assert!(arrivals.iter().all(|arrival| curve.rate_per_s(arrival.at.as_secs() + 1e-6) > 0.0 || curve.rate_per_s(arrival.at.as_secs() - 1e-6) > 0.0));
+        prop_assert!(arrivals.iter().all(|arrival| curve.rate_per_s(arrival.at.as_secs() + 1e-6) > 0.0
+            || curve.rate_per_s(arrival.at.as_secs() - 1e-6) > 0.0));
     }
 }
 
@@ -155,16 +175,20 @@ proptest! {
     #[test]
     fn a_longer_load_begins_with_the_shorter(
         process in prop::sample::select(PROCESSES.to_vec()),
-        overlay in prop::sample::select(vec!["ou sd=40% tau=3s", "bursts height=400% burst=2s calm=5s", "noise sd=30%", "spikes height=300% decay=5s rate=10/min"]),
+        overlay in prop::sample::select(vec!["ou sd=40% tau=3s", "bursts height=400% burst=2s calm=5s", "noise \
+            sd=30%", "spikes height=300% decay=5s rate=10/min"]),
         seed in any::<u64>(),
     ) {
         let profile = "ramp 10/s..80/s 7s; repeat";
         // Their means are those of their laws, and no draw depends on how long the load is.
         let short: Vec<Arrival> = shaped(process, pattern(profile, &[overlay]), 11.0, seed).arrivals().collect();
-        let long: Vec<Arrival> = shaped(process, pattern(profile, &[overlay]), 29.0, seed).arrivals().take(short.len()).collect();
-        // To the bit up to the last bend; in the piece that the shorter one cuts, as near as straight pieces are to their formula.
+        let long: Vec<Arrival> = shaped(process, pattern(profile, &[overlay]), 29.0,
+            seed).arrivals().take(short.len()).collect();
+        // To the bit up to the last bend; in the piece that the shorter one cuts, as near as straight pieces are to
+        // their formula.
         let same = |(one, other): (&Arrival, &Arrival)| {
-            one == other || (one.at > Offset::from_secs(7.0) && one.at.as_nanos().abs_diff(other.at.as_nanos()) <= 50_000)
+            one == other || (one.at > Offset::from_secs(7.0)
+                && one.at.as_nanos().abs_diff(other.at.as_nanos()) <= 50_000)
         };
         prop_assert!(short.iter().zip(&long).all(same));
     }

@@ -10,7 +10,14 @@ use tonnage::units::{Offset, Rate};
 use tonnage::workload::{Closed, LengthSpec, Lengths, Load, Plan, Salt, Workload, describe, estimate_tokens, export};
 
 fn timeline(process: &str, per_s: f64, extent: Extent, seed: u64) -> Timeline {
-    Timeline::new(process.parse().unwrap(), Rate::new(per_s).unwrap(), extent, Duration::ZERO, Duration::ZERO, Seed::new(seed))
+    Timeline::new(
+        process.parse().unwrap(),
+        Rate::new(per_s).unwrap(),
+        extent,
+        Duration::ZERO,
+        Duration::ZERO,
+        Seed::new(seed),
+    )
 }
 
 fn for_s(seconds: f64) -> Extent {
@@ -53,7 +60,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn same_seed_same_plan(process in any_process(), per_s in 1.0..300.0, seed in any::<u64>(), prompts in any::<u64>()) {
+    fn same_seed_same_plan(process in any_process(), per_s in 1.0..300.0, seed in any::<u64>(),
+        prompts in any::<u64>()) {
         let make = |prompts| plan(timeline(process, per_s, for_s(2.0), seed), prompts);
         let (one, two) = (make(prompts), make(prompts));
         prop_assert_eq!(csv(&one), csv(&two));
@@ -64,13 +72,15 @@ proptest! {
         prop_assert_eq!(instants(&one), instants(&other), "the prompts' seed moves no arrival");
         prop_assert_ne!(one.spec(3).prompt, other.spec(3).prompt);
 
-        let salted = Plan::new(one.load().clone(), one.workload().clone().salted(Salt::Text("afternoon".to_owned())), Seed::new(prompts), None);
+        let salted = Plan::new(one.load().clone(), one.workload().clone().salted(Salt::Text("afternoon".to_owned())),
+            Seed::new(prompts), None);
         prop_assert_eq!(csv(&one), csv(&salted), "a salt moves no arrival and changes no length");
         prop_assert_eq!(one.fingerprint(), salted.fingerprint());
     }
 
     #[test]
-    fn arrivals_are_sorted_numbered_and_inside(process in any_process(), per_s in 0.01..500.0, seconds in 0.0..5.0, seed in any::<u64>()) {
+    fn arrivals_are_sorted_numbered_and_inside(process in any_process(), per_s in 0.01..500.0, seconds in 0.0..5.0,
+        seed in any::<u64>()) {
         let made = timeline(process, per_s, for_s(seconds), seed);
         let end = made.spans().cooldown.end;
         let mut before = Offset::ZERO;
@@ -90,7 +100,8 @@ proptest! {
 
     #[test]
     fn the_window_holds_exactly_the_requests_asked_for(
-        process in any_process(), per_s in 0.01..2_000.0, count in 0u64..400, warmup_ms in 0u64..3_000, cooldown_ms in 0u64..1_000, seed in any::<u64>(),
+        process in any_process(), per_s in 0.01..2_000.0, count in 0u64..400, warmup_ms in 0u64..3_000,
+            cooldown_ms in 0u64..1_000, seed in any::<u64>(),
     ) {
         let made = Timeline::new(
             process.parse().unwrap(), Rate::new(per_s).unwrap(), Extent::Requests(count),
@@ -103,14 +114,17 @@ proptest! {
         prop_assert_eq!(spans.cooldown.start, spans.window.end);
         let nominal_s = count as f64 / per_s;
         if process == "even" {
-            prop_assert!((spans.window.length_s() - nominal_s).abs() < 1.0 / per_s + 1e-8, "{} against {nominal_s}", spans.window.length_s());
+            prop_assert!((spans.window.length_s() - nominal_s).abs() < 1.0 / per_s + 1e-8, "{} against \
+                {nominal_s}", spans.window.length_s());
         } else {
             // It ends where the next one comes, so that no draw of its own end biases the rate; at the earliest
             // behind its last.
             let next = made.arrivals().find(|arrival| arrival.at >= spans.window.end);
-            let last = made.arrivals().filter(|arrival| arrival.at < spans.window.end).last().map_or(spans.window.start, |last| last.at);
+            let last = made.arrivals().filter(|arrival| arrival.at < spans.window.end).last();
+            let last = last.map_or(spans.window.start, |last| last.at);
             let ends = spans.window.end;
-            prop_assert!(count == 0 || ends.since(last) == Duration::from_nanos(1) || next.is_none_or(|next| next.at == ends), "{next:?}");
+            prop_assert!(count == 0 || ends.since(last) == Duration::from_nanos(1)
+                || next.is_none_or(|next| next.at == ends), "{next:?}");
         }
         let law = describe(&plan(made, seed)).unwrap().law;
         prop_assert!(law.is_none_or(|law| law.asked != Process::Even || law.holds), "no even arrival is missing");
@@ -120,9 +134,11 @@ proptest! {
     fn prompts_count_exactly_the_tokens_asked_for(tokens in 1u32..3_000, id in any::<u32>(), salt in ".{0,12}") {
         for salt in [Salt::Off, Salt::Text(salt)] {
             let length = LengthSpec::fixed(tokens).unwrap();
-            let made = Plan::new(sample().load().clone(), Workload::new(length.clone(), length).salted(salt), Seed::new(7), None);
+            let made = Plan::new(sample().load().clone(), Workload::new(length.clone(), length).salted(salt),
+                Seed::new(7), None);
             let spec = made.spec(u64::from(id));
-            prop_assert_eq!((estimate_tokens(&spec.prompt), spec.outline.input_tokens, spec.outline.output_tokens), (tokens, tokens, tokens));
+            prop_assert_eq!((estimate_tokens(&spec.prompt), spec.outline.input_tokens, spec.outline.output_tokens),
+                (tokens, tokens, tokens));
         }
     }
 
@@ -136,7 +152,8 @@ proptest! {
         prop_assert_eq!(kept.len() as u64 + removed, every.len() as u64);
         for arrival in &kept {
             prop_assert_eq!(every[arrival.index as usize], *arrival, "its number and instant are those it had");
-            prop_assert_eq!(thinned.spec(arrival.index), whole.spec(arrival.index), "and so are its lengths and prompt");
+            prop_assert_eq!(thinned.spec(arrival.index), whole.spec(arrival.index), "and so are its lengths and \
+                prompt");
         }
         prop_assert!(kept.len() as u64 <= u64::from(count) * 6, "the count at once, then the count a second");
     }
@@ -144,14 +161,24 @@ proptest! {
 
 #[test]
 fn even_arrivals_are_exact_in_number_and_place() {
-    for (per_s, seconds, count) in
-        [(200.0, 10.0, 2_000), (33.3, 100.0, 3_330), (3.0, 10.0, 30), (0.001, 5_000.0, 5), (100_000.0, 0.5, 50_000), (7.0, 1.0, 7)]
-    {
+    for (per_s, seconds, count) in [
+        (200.0, 10.0, 2_000),
+        (33.3, 100.0, 3_330),
+        (3.0, 10.0, 30),
+        (0.001, 5_000.0, 5),
+        (100_000.0, 0.5, 50_000),
+        (7.0, 1.0, 7),
+    ] {
         let made = timeline("even", per_s, for_s(seconds), 1);
         assert_eq!(made.arrivals().count(), count, "{per_s}/s for {seconds} s");
         for arrival in made.arrivals().step_by(97) {
             let expected_ns = arrival.index as f64 * 1e9 / per_s;
-            assert!((arrival.at.as_nanos() as f64 - expected_ns).abs() < 0.51, "arrival {} at {}", arrival.index, arrival.at);
+            assert!(
+                (arrival.at.as_nanos() as f64 - expected_ns).abs() < 0.51,
+                "arrival {} at {}",
+                arrival.index,
+                arrival.at
+            );
         }
     }
 }
@@ -159,7 +186,14 @@ fn even_arrivals_are_exact_in_number_and_place() {
 #[test]
 fn warmup_and_cooldown_carry_the_same_load() {
     let second = Duration::from_secs(1);
-    let made = Timeline::new(Process::Even, Rate::new(10.0).unwrap(), Extent::Duration(3 * second), second, 2 * second, Seed::new(1));
+    let made = Timeline::new(
+        Process::Even,
+        Rate::new(10.0).unwrap(),
+        Extent::Duration(3 * second),
+        second,
+        2 * second,
+        Seed::new(1),
+    );
     let spans = made.spans();
     let within = |window: tonnage::units::Window| made.arrivals().filter(|arrival| window.contains(arrival.at)).count();
     assert_eq!((within(spans.warmup), within(spans.window), within(spans.cooldown)), (10, 30, 20));
@@ -217,7 +251,8 @@ fn the_law_check_refuses_a_wrong_law() {
 fn counts_vary_as_the_law_says_and_their_mean_is_the_rate() {
     // 400 seeds of 10 s at 10/s: mean 100 within five standard errors; variance over mean near CV² (1 for Poisson).
     for (process, dispersion) in [("poisson", 1.0), ("gamma:0.5", 0.25), ("gamma:2", 4.0)] {
-        let counts: Vec<f64> = (0..400).map(|seed| timeline(process, 10.0, for_s(10.0), seed).arrivals().count() as f64).collect();
+        let counts: Vec<f64> =
+            (0..400).map(|seed| timeline(process, 10.0, for_s(10.0), seed).arrivals().count() as f64).collect();
         let mean = counts.iter().sum::<f64>() / 400.0;
         let variance = counts.iter().map(|count| (count - mean).powi(2)).sum::<f64>() / 399.0;
         assert!((mean - 100.0).abs() < 5.0 * (100.0 * dispersion / 400.0_f64).sqrt(), "{process}: mean {mean}");
@@ -236,12 +271,14 @@ fn an_hour_at_the_highest_rate_holds_no_arrival_in_memory() {
 
 #[test]
 fn two_salts_share_no_prompt_and_no_salt_shares_them_all() {
-    let with = |salt: Salt| Plan::new(sample().load().clone(), workload("64", "8").salted(salt), Seed::new(1), None).spec(5).prompt;
+    let with = |salt: Salt| {
+        Plan::new(sample().load().clone(), workload("64", "8").salted(salt), Seed::new(1), None).spec(5).prompt
+    };
     let text = |salt: &str| Salt::Text(salt.to_owned());
     assert_eq!(with(Salt::Off), with(Salt::Off));
     assert_eq!(with(text("a")), with(text("a")));
-    let [one, two, off] =
-        [with(text("a")), with(text("b")), with(Salt::Off)].map(|prompt| prompt.split(' ').take(3).map(str::to_owned).collect::<Vec<_>>());
+    let [one, two, off] = [with(text("a")), with(text("b")), with(Salt::Off)]
+        .map(|prompt| prompt.split(' ').take(3).map(str::to_owned).collect::<Vec<_>>());
     assert!(one != two && one != off && two != off, "the first three words tell them apart");
 }
 
@@ -258,8 +295,9 @@ fn a_request_is_a_function_of_its_number_alone() {
 fn the_fingerprint_sees_every_number_of_the_plan() {
     let base = || timeline("poisson", 10.0, for_s(60.0), 1);
     let of = |load: Load, workload: Workload, seed: u64| Plan::new(load, workload, Seed::new(seed), None);
-    let closed =
-        |name: &str, count: u64| Load::Closed(Closed::named(name, Extent::Requests(count), Duration::ZERO, Duration::ZERO).unwrap());
+    let closed = |name: &str, count: u64| {
+        Load::Closed(Closed::named(name, Extent::Requests(count), Duration::ZERO, Duration::ZERO).unwrap())
+    };
     let plans = [
         of(Load::Open(base()), workload("128", "64"), 1),
         of(Load::Open(timeline("poisson", 10.0, for_s(60.0), 2)), workload("128", "64"), 1),
@@ -272,7 +310,10 @@ fn the_fingerprint_sees_every_number_of_the_plan() {
         limited(&sample(), "60/min"),
         of(
             Load::Open(base()),
-            Workload { lengths: Lengths::Drawn { input: "128".parse().unwrap(), output: None }, ..workload("128", "64") },
+            Workload {
+                lengths: Lengths::Drawn { input: "128".parse().unwrap(), output: None },
+                ..workload("128", "64")
+            },
             1,
         ),
         of(closed("synchronous", 10), workload("128", "64"), 1),
@@ -286,7 +327,8 @@ fn the_fingerprint_sees_every_number_of_the_plan() {
 
 #[test]
 fn a_plan_is_described_in_the_keys_that_scripts_rely_on() {
-    let made = Plan::new(Load::Open(timeline("even", 200.0, for_s(30.0), 1)), workload("128", "64"), Seed::new(1), None);
+    let made =
+        Plan::new(Load::Open(timeline("even", 200.0, for_s(30.0), 1)), workload("128", "64"), Seed::new(1), None);
     let mut described = describe(&made).unwrap();
     assert_eq!(described.fingerprint, made.fingerprint());
     let law = described.law.as_mut().unwrap();
@@ -323,7 +365,10 @@ fn a_quota_is_announced_and_the_law_is_judged_before_it() {
     let made = limited(&sample(), "60/min");
     let described = describe(&made).unwrap();
     assert_eq!(described.dropped, made.dropped());
-    assert_eq!(serde_json::to_value(&described.dropped).unwrap(), serde_json::json!({ "quota": described.dropped.values().sum::<u64>() }));
+    assert_eq!(
+        serde_json::to_value(&described.dropped).unwrap(),
+        serde_json::json!({ "quota": described.dropped.values().sum::<u64>() })
+    );
     assert_eq!(described.planned, made.arrivals().count() as u64);
     assert!((119..=120).contains(&described.planned), "60 at once, then one a second for 60 s: {}", described.planned);
     assert_eq!(described.fingerprint, made.fingerprint());
@@ -335,7 +380,8 @@ fn a_closed_loop_has_no_timeline_to_describe() {
     let closed = Closed::synchronous(for_s(10.0), Duration::ZERO, Duration::ZERO);
     let made = Plan::new(Load::Closed(closed), workload("128", "64"), Seed::new(1), None);
     assert_eq!(made.arrivals().count(), 0);
-    insta::assert_snapshot!(describe(&made).unwrap_err(), @"a closed loop has no timeline: its requests are released by completions; accepted is an open load, as in --rate 10/s");
+    insta::assert_snapshot!(describe(&made).unwrap_err(), @"a closed loop has no timeline: its requests are released \
+        by completions; accepted is an open load, as in --rate 10/s");
 }
 
 #[test]
@@ -353,7 +399,8 @@ fn the_sample_trace_is_what_we_plan_today() {
 }
 
 #[test]
-#[ignore = "writes traces/poisson_10_per_s_60s.csv again, as `tonnage plan --rate 10/s --duration 60s --seed 1 --export` does"]
+#[ignore = "writes traces/poisson_10_per_s_60s.csv again, as `tonnage plan --rate 10/s --duration 60s --seed 1 \
+    --export` does"]
 fn remake_the_sample_trace() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/poisson_10_per_s_60s.csv");
     std::fs::write(path, csv(&sample())).unwrap();

@@ -12,7 +12,10 @@ use tonnage::seed::Seed;
 use tonnage::sim::{Options, Served, Server, listen};
 use tonnage::workload::{Closed, Load, Plan, Workload};
 
-const STREAMED: &str = r#"{"model":"tonnage-sim","messages":[{"role":"user","content":"four words of prompt"}],"max_tokens":6,"stream":true,"stream_options":{"include_usage":true}}"#;
+const STREAMED: &str = concat!(
+    r#"{"model":"tonnage-sim","messages":[{"role":"user","content":"four words of prompt"}],"max_tokens":6,"#,
+    r#""stream":true,"stream_options":{"include_usage":true}}"#,
+);
 const WHOLE: &str = r#"{"messages":[{"role":"user","content":"two words"}],"max_completion_tokens":6}"#;
 const CHAT: &str = "/v1/chat/completions";
 
@@ -81,10 +84,14 @@ fn delta(event: &str, key: &str) -> Option<String> {
 
 fn request(path: &str, body: &str, more: &str) -> String {
     let method = if body.is_empty() { "GET" } else { "POST" };
-    format!("{method} {path} HTTP/1.1\r\nhost: sim\r\nx-request-id: r1\r\n{more}content-length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: sim\r\nx-request-id: r1\r\n{more}content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
-/// Runs `client` against a server on a port of the system's choice, both on this runtime; gives what the server says of itself too.
+/// Runs `client` against a server on a port of the system's choice, both on this runtime; gives what the server says
+/// of itself too.
 async fn with_server<T>(options: Options, client: impl AsyncFnOnce(std::net::SocketAddr) -> T) -> (T, Served) {
     let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
@@ -150,10 +157,14 @@ async fn a_streamed_answer_has_vllms_shape() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_completion_has_vllms_shape() {
-    let body = r#"{"model":"tonnage-sim","prompt":"four words of prompt","max_tokens":3,"stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true}}"#;
+    let body = concat!(
+        r#"{"model":"tonnage-sim","prompt":"four words of prompt","max_tokens":3,"stream":true,"#,
+        r#""stream_options":{"include_usage":true,"continuous_usage_stats":true}}"#,
+    );
     let plain = || options("delay:ttft=20ms,itl=5ms", &[]);
     let events = seen(plain(), "/v1/completions", body, "").await.events();
-    let events: Vec<serde_json::Value> = events.iter().take(5).map(|event| serde_json::from_str(event).unwrap()).collect();
+    let events: Vec<serde_json::Value> =
+        events.iter().take(5).map(|event| serde_json::from_str(event).unwrap()).collect();
     assert_eq!((&events[0]["object"], &events[0]["choices"][0]["text"]), (&"text_completion".into(), &" the".into()));
     assert!(events[0]["id"].as_str().unwrap().starts_with("cmpl-"));
     let counts: Vec<u64> = events.iter().map(|event| event["usage"]["completion_tokens"].as_u64().unwrap()).collect();
@@ -276,7 +287,9 @@ async fn on_a_real_clock_no_token_is_early() {
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_key_is_asked_for_when_one_is_set() {
     let locked = || Options { api_key: Some("secret".to_owned()), ..options("small", &[]) };
-    for (header, status) in [("", 401), ("authorization: Bearer wrong\r\n", 401), ("Authorization: Bearer secret\r\n", 200)] {
+    for (header, status) in
+        [("", 401), ("authorization: Bearer wrong\r\n", 401), ("Authorization: Bearer secret\r\n", 200)]
+    {
         for (path, body) in [(CHAT, STREAMED), ("/v1/models", "")] {
             let text = seen(locked(), path, body, header).await.text();
             assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{header}: {text}");
@@ -287,7 +300,10 @@ async fn a_key_is_asked_for_when_one_is_set() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn bytes_that_are_not_http_are_answered_with_400_and_a_request_in_pieces_is_put_together() {
-    let seen = with_server(options("small", &[]), async |address| read_all(address, "\u{1}\u{2}nonsense\r\n\r\n").await).await.0;
+    let seen =
+        with_server(options("small", &[]), async |address| read_all(address, "\u{1}\u{2}nonsense\r\n\r\n").await)
+            .await
+            .0;
     assert!(seen.text().starts_with("HTTP/1.1 400 "), "{}", seen.text());
     let whole = request(CHAT, STREAMED, "connection: close\r\n");
     let text = with_server(options("small", &[]), async |address| {
@@ -337,17 +353,19 @@ async fn the_truth_log_tells_each_request_even_one_cut_off_by_the_shutdown() {
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let rows: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(rows.len(), 2, "{text}");
-    let after_arrival_ms =
-        |row: &serde_json::Value, key: &str| (row[key].as_u64().unwrap() - row["arrived_ns"].as_u64().unwrap()) / 1_000_000;
+    let after_arrival_ms = |row: &serde_json::Value, key: &str| {
+        (row[key].as_u64().unwrap() - row["arrived_ns"].as_u64().unwrap()) / 1_000_000
+    };
     assert_eq!(
         (rows[0]["sequence"].as_u64(), rows[0]["x_request_id"].as_str(), rows[0]["ended"].as_str()),
         (Some(0), Some("r1"), Some("whole"))
     );
     assert_eq!((rows[0]["input_tokens"].as_u64(), rows[0]["output_tokens"].as_u64()), (Some(4), Some(6)));
-    let instants: Vec<u64> = ["planned_first_token_ns", "first_write_ns", "first_token_write_ns", "last_token_write_ns", "last_write_ns"]
-        .iter()
-        .map(|key| after_arrival_ms(&rows[0], key))
-        .collect();
+    let instants: Vec<u64> =
+        ["planned_first_token_ns", "first_write_ns", "first_token_write_ns", "last_token_write_ns", "last_write_ns"]
+            .iter()
+            .map(|key| after_arrival_ms(&rows[0], key))
+            .collect();
     assert_eq!(instants, [20, 0, 20, 45, 45]);
     assert_eq!((rows[1]["ended"].as_str(), rows[1]["output_tokens"].as_u64()), (Some("shutdown"), Some(2)));
     assert_eq!((served.requests, served.late_ns.len()), (2, 7 + 3));

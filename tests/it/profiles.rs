@@ -1,4 +1,5 @@
-//! Owns the promises of rates over time: counts follow the integral, rescaled gaps follow the process, nothing lies on a lattice, a mean is kept.
+//! Owns the promises of rates over time: counts follow the integral, rescaled gaps follow the process, nothing lies
+//! on a lattice, a mean is kept.
 
 use std::f64::consts::TAU;
 use std::time::Duration;
@@ -40,8 +41,16 @@ const PATTERNS: &[(&str, &[&str], Option<Formula>)] = &[
     ("square 20/s..110/s 120s period=37s duty=30%", &[], Some(|t| if t % 37.0 < 25.9 { 20.0 } else { 110.0 })),
     ("sawtooth 100/s..0/s 120s period=31s", &[], Some(|t| 100.0 * (1.0 - t % 31.0 / 31.0))),
     ("spike 30/s..200/s 120s at=40s rise=5s decay=30s", &[], Some(spike)),
-    ("points 0s:10/s,50s:100/s,50s:20/s,120s:60/s", &[], Some(|t| if t < 50.0 { 10.0 + 1.8 * t } else { 20.0 + (t - 50.0) / 1.75 })),
-    ("ramp 10/s..80/s 25s; hold 15s; repeat", &[], Some(|t| if t % 40.0 < 25.0 { 10.0 + 2.8 * (t % 40.0) } else { 80.0 })),
+    (
+        "points 0s:10/s,50s:100/s,50s:20/s,120s:60/s",
+        &[],
+        Some(|t| if t < 50.0 { 10.0 + 1.8 * t } else { 20.0 + (t - 50.0) / 1.75 }),
+    ),
+    (
+        "ramp 10/s..80/s 25s; hold 15s; repeat",
+        &[],
+        Some(|t| if t % 40.0 < 25.0 { 10.0 + 2.8 * (t % 40.0) } else { 80.0 }),
+    ),
     ("quick_rising 40/s 120s", &[], None),
     ("slow_rising 40/s 120s", &[], None),
     ("slight_fluctuation 50/s 120s", &[], None),
@@ -49,7 +58,11 @@ const PATTERNS: &[(&str, &[&str], Option<Formula>)] = &[
     ("fluctuation 50/s 120s fluctuate=70/s period=50s noise=5/s", &[], None),
     ("constant 50/s 120s", &["sine amp=100% period=29s"], Some(|t| 50.0 * (1.0 + (TAU * t / 29.0).sin()))),
     ("ramp 20/s..80/s 120s", &["sine amp=60% period=29s", "square amp=50% period=24s"], Some(stacked)),
-    ("constant 50/s 120s", &["diurnal amp=90% period=60s"], Some(|t| 50.0 * (1.0 + 0.9 * diurnal(TAU * (t - 30.0) / 60.0)))),
+    (
+        "constant 50/s 120s",
+        &["diurnal amp=90% period=60s"],
+        Some(|t| 50.0 * (1.0 + 0.9 * diurnal(TAU * (t - 30.0) / 60.0))),
+    ),
     (
         "ramp 100/s..10/s 120s exponential",
         &["sine amp=5/s period=13s"],
@@ -101,7 +114,8 @@ pub(crate) fn pattern(profile: &str, overlays: &[&str]) -> Pattern {
 
 pub(crate) fn shaped(process: &str, pattern: Pattern, seconds: f64, seed: u64) -> Timeline {
     let extent = Extent::Duration(Duration::from_secs_f64(seconds));
-    Timeline::shaped(process.parse().unwrap(), pattern, Some(extent), Duration::ZERO, Duration::ZERO, Seed::new(seed)).unwrap()
+    Timeline::shaped(process.parse().unwrap(), pattern, Some(extent), Duration::ZERO, Duration::ZERO, Seed::new(seed))
+        .unwrap()
 }
 
 pub(crate) fn curve(timeline: &Timeline) -> &Curve {
@@ -124,11 +138,18 @@ fn the_curve_is_the_formula() {
             // Off the whole seconds, where formulas jump.
             let t = 2.0 * f64::from(step) + 0.123;
             let (seen, wanted) = (curve(&made).rate_per_s(t), formula(t));
-            assert!((seen - wanted).abs() < 2e-5 * 50.0 + 1e-9, "{profile} {overlays:?} at {t} s: {seen} against {wanted}");
+            assert!(
+                (seen - wanted).abs() < 2e-5 * 50.0 + 1e-9,
+                "{profile} {overlays:?} at {t} s: {seen} against {wanted}"
+            );
             let from_s = (t - 10.0).max(0.0);
-            let (seen, wanted) = (curve(&made).expected(t) - curve(&made).expected(from_s), integral(*formula, from_s, t));
+            let (seen, wanted) =
+                (curve(&made).expected(t) - curve(&made).expected(from_s), integral(*formula, from_s, t));
             // Where the formula jumps, a slice of the sum is off.
-            assert!((seen - wanted).abs() < 0.8, "{profile} {overlays:?} from {from_s} s to {t} s: {seen} against {wanted}");
+            assert!(
+                (seen - wanted).abs() < 0.8,
+                "{profile} {overlays:?} from {from_s} s to {t} s: {seen} against {wanted}"
+            );
         }
     }
 }
@@ -142,13 +163,16 @@ fn even_counts_match_the_integral_within_one_in_every_window() {
         for (from_s, to_s) in (0..40).map(|i| (f64::from(i) * 2.9, f64::from(i) * 2.9 + 0.1 + f64::from(i % 7))) {
             let seen = instants.iter().filter(|at_s| (from_s..to_s).contains(*at_s)).count() as f64;
             let wanted = curve(&made).expected(to_s) - curve(&made).expected(from_s);
-            assert!((seen - wanted).abs() < 1.0 + 1e-6, "{profile} {overlays:?} in {from_s}..{to_s}: {seen} against {wanted}");
+            assert!(
+                (seen - wanted).abs() < 1.0 + 1e-6,
+                "{profile} {overlays:?} in {from_s}..{to_s}: {seen} against {wanted}"
+            );
         }
     }
 }
 
-/// Σ (count − expected)²/expected over 40 windows of equal expectation is χ² of 40 degrees for a Poisson process, and over n seeds of 40 n: neither
-/// above nor below what chance allows.
+/// Σ (count − expected)²/expected over 40 windows of equal expectation is χ² of 40 degrees for a Poisson process, and
+/// over n seeds of 40 n: neither above nor below what chance allows.
 fn counts_of_poisson_follow_the_integral(seeds: std::ops::Range<u64>) {
     let law = ChiSquared::new(40.0 * (seeds.end - seeds.start) as f64).unwrap();
     let allowed = law.inverse_cdf(ALPHA / 2.0)..law.inverse_cdf(1.0 - ALPHA / 2.0);
@@ -187,7 +211,8 @@ fn poisson_counts_in_fixed_windows_follow_the_formula() {
         let made = shaped("poisson", pattern(profile, overlays), 120.0, 5);
         let mut counts = [0.0; 40];
         made.arrivals().for_each(|arrival| counts[(arrival.at.as_secs() / 3.0) as usize] += 1.0);
-        let expected: Vec<f64> = (0..40).map(|i| integral(*formula, 3.0 * f64::from(i), 3.0 * f64::from(i + 1))).collect();
+        let expected: Vec<f64> =
+            (0..40).map(|i| integral(*formula, 3.0 * f64::from(i), 3.0 * f64::from(i + 1))).collect();
         let (mut statistic, mut degrees) = (0.0, 0.0);
         for (count, expected) in counts.iter().zip(&expected) {
             if *expected >= 8.0 {
@@ -197,7 +222,10 @@ fn poisson_counts_in_fixed_windows_follow_the_formula() {
         }
         let critical = ChiSquared::new(degrees).unwrap().inverse_cdf(1.0 - ALPHA);
         assert!(statistic < critical, "{profile} {overlays:?}: {statistic} above {critical}");
-        assert!(counts.iter().zip(&expected).all(|(count, expected)| *expected > 1e-6 || *count == 0.0), "{profile}: arrivals at no rate");
+        assert!(
+            counts.iter().zip(&expected).all(|(count, expected)| *expected > 1e-6 || *count == 0.0),
+            "{profile}: arrivals at no rate"
+        );
     }
 }
 
@@ -212,7 +240,8 @@ fn rescaled_gaps_follow_the_process(arrivals: f64, seed: u64) {
                 pattern.profile = format!("{text}; repeat").parse().unwrap();
             }
             let made = shaped(process, pattern, 120.0 * (arrivals / per_round).ceil(), seed);
-            let law = describe(&Plan::new(Load::Open(made), Workload::default(), Seed::new(1), None)).unwrap().law.unwrap();
+            let law =
+                describe(&Plan::new(Load::Open(made), Workload::default(), Seed::new(1), None)).unwrap().law.unwrap();
             assert!(law.holds, "{process} under {profile} {overlays:?}: {} above {}", law.statistic, law.critical);
         }
     }
@@ -232,7 +261,8 @@ fn every_process_under_every_profile_follows_its_law_over_a_hundred_thousand_arr
 #[test]
 fn the_law_check_refuses_a_wrong_profile() {
     let made = shaped("poisson", pattern("ramp 10/s..90/s 120s", &[]), 120.0, 1);
-    for (other, process) in [("constant 50/s 120s", "poisson"), ("ramp 90/s..10/s 120s", "poisson"), ("ramp 10/s..90/s 120s", "gamma:1.5")]
+    for (other, process) in
+        [("constant 50/s 120s", "poisson"), ("ramp 90/s..10/s 120s", "poisson"), ("ramp 10/s..90/s 120s", "gamma:1.5")]
     {
         let asked = shaped("poisson", pattern(other, &[]), 120.0, 1);
         let mut check = LawCheck::new(process.parse().unwrap(), curve(&asked).clone());
@@ -240,12 +270,16 @@ fn the_law_check_refuses_a_wrong_profile() {
         assert!(!check.verdict().unwrap().holds, "taken for {process} under {other}");
     }
     let even = shaped("even", pattern("ramp 10/s..90/s 120s", &[]), 120.0, 1);
-    let mut check = LawCheck::new(Process::Even, curve(&shaped("even", pattern("ramp 10/s..90.001/s 120s", &[]), 120.0, 1)).clone());
+    let mut check = LawCheck::new(
+        Process::Even,
+        curve(&shaped("even", pattern("ramp 10/s..90.001/s 120s", &[]), 120.0, 1)).clone(),
+    );
     even.arrivals().for_each(|arrival| check.add(arrival));
     assert!(!check.verdict().unwrap().holds);
 }
 
-/// Fractional parts of Poisson instants at 1 ms and 10 ms are uniform, at 1 s as the rate says, and no two instants are one.
+/// Fractional parts of Poisson instants at 1 ms and 10 ms are uniform, at 1 s as the rate says, and no two instants
+/// are one.
 fn no_mass_on_any_lattice(rounds: u32) {
     for (profile, overlays, _) in PATTERNS {
         let mut pattern = pattern(profile, overlays);
@@ -270,8 +304,12 @@ fn no_mass_on_any_lattice(rounds: u32) {
             let x = f64::from(hundredth) / 20.0;
             let second = |k: u32| curve(&made).expected(f64::from(k) + x) - curve(&made).expected(f64::from(k));
             let wanted = (0..seconds).map(second).sum::<f64>() / total;
-            let seen = instants.iter().filter(|at| ((**at % 1_000_000_000) as f64) < x * 1e9).count() as f64 / instants.len() as f64;
-            assert!((seen - wanted).abs() < critical, "{profile} {overlays:?} at 1 s: {seen} against {wanted} below {x}");
+            let seen = instants.iter().filter(|at| ((**at % 1_000_000_000) as f64) < x * 1e9).count() as f64
+                / instants.len() as f64;
+            assert!(
+                (seen - wanted).abs() < critical,
+                "{profile} {overlays:?} at 1 s: {seen} against {wanted} below {x}"
+            );
         }
     }
 }
@@ -293,11 +331,17 @@ fn the_same_seed_is_the_same_bytes_on_every_machine() {
     for (number, (profile, overlays, _)) in PATTERNS.iter().enumerate() {
         let process = PROCESSES[number % PROCESSES.len()];
         let print = |seed| {
-            Plan::new(Load::Open(shaped(process, pattern(profile, overlays), 120.0, seed)), Workload::default(), Seed::new(1), None)
-                .fingerprint()
+            Plan::new(
+                Load::Open(shaped(process, pattern(profile, overlays), 120.0, seed)),
+                Workload::default(),
+                Seed::new(1),
+                None,
+            )
+            .fingerprint()
         };
         assert_eq!(print(1), print(1));
-        let random = process != "even" || overlays.iter().any(|text| text.starts_with("ou") || text.starts_with("bursts"));
+        let random =
+            process != "even" || overlays.iter().any(|text| text.starts_with("ou") || text.starts_with("bursts"));
         assert!(!random || print(1) != print(2), "{process} under {profile} {overlays:?}: the seed moves nothing");
         lines.push(format!("{} {process} {profile} {}", print(1), overlays.join(" + ")));
     }
@@ -366,7 +410,14 @@ fn what_is_ambiguous_or_impossible_is_refused_with_the_way_out() {
         ("sine 5/s 600h amp=10% period=1s", &[], None, Duration::ZERO, "a longer period"),
         ("constant 5/s 600h", &["sine amp=10% period=1s"], None, Duration::ZERO, "a longer period"),
     ] {
-        let refusal = Timeline::shaped(Process::Poisson, pattern(profile, overlays), extent, warmup, Duration::ZERO, Seed::new(1));
+        let refusal = Timeline::shaped(
+            Process::Poisson,
+            pattern(profile, overlays),
+            extent,
+            warmup,
+            Duration::ZERO,
+            Seed::new(1),
+        );
         let refusal = refusal.expect_err(profile).to_string();
         assert!(refusal.contains(wanted), "{profile}: {refusal}");
     }
@@ -395,7 +446,8 @@ proptest! {
         let warmup_ms = if profile.starts_with("sawtooth 0/s") { 0 } else { warmup_ms };
         let (warmup, cooldown) = (Duration::from_millis(warmup_ms), Duration::from_millis(cooldown_ms));
         let made = Timeline::shaped(
-            process.parse().unwrap(), pattern(&profile, overlays), Some(Extent::Requests(count)), warmup, cooldown, Seed::new(seed),
+            process.parse().unwrap(), pattern(&profile, overlays), Some(Extent::Requests(count)), warmup, cooldown,
+                Seed::new(seed),
         );
         let Ok(made) = made else {
             // What is added may leave nothing of a short window.
@@ -411,9 +463,11 @@ proptest! {
     }
 
     #[test]
-    fn no_profile_lays_what_its_text_does_not_bear(rate in 0.0..1_000.0f64, to in 0.0..1_000.0f64, ms in 1u64..100_000) {
+    fn no_profile_lays_what_its_text_does_not_bear(rate in 0.0..1_000.0f64, to in 0.0..1_000.0f64,
+        ms in 1u64..100_000) {
         let profile: Profile = format!("ramp {rate}/s..{to}/s {ms}ms").parse().unwrap();
-        let made = Timeline::shaped(Process::Even, Pattern { profile, overlays: vec![] }, None, Duration::ZERO, Duration::ZERO, Seed::new(1)).unwrap();
+        let made = Timeline::shaped(Process::Even, Pattern { profile, overlays: vec![] }, None, Duration::ZERO,
+            Duration::ZERO, Seed::new(1)).unwrap();
         let expected = f64::midpoint(rate, to) * ms as f64 / 1e3;
         let count = made.arrivals().count() as f64;
         prop_assert!((count - expected).abs() <= 1.0 + 1e-9, "{} arrivals for {}", count, expected);

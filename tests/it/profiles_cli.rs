@@ -1,4 +1,5 @@
-//! Owns the tests of rates over time on the command line: text, files and configuration say the same, and what cannot be is refused.
+//! Owns the tests of rates over time on the command line: text, files and configuration say the same, and what cannot
+//! be is refused.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -24,8 +25,15 @@ fn help_profiles_has_every_shape_with_its_formula_and_drawing() {
 
 #[test]
 fn plan_draws_the_rate_asked_for_above_the_requests_planned() {
-    let words =
-        ["plan", "--profile", "ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s", "--overlay", "ou sd=30% tau=20s", "--seed", "7"];
+    let words = [
+        "plan",
+        "--profile",
+        "ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s",
+        "--overlay",
+        "ou sd=30% tau=20s",
+        "--seed",
+        "7",
+    ];
     let shown = said(folder().path(), &words);
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     insta::assert_snapshot!(shown);
@@ -39,20 +47,29 @@ fn text_yaml_csv_and_configuration_are_one_plan() {
     write("load.csv", "t_s,rate\n0,5\n20,40\n30,40\n");
     write(
         "inner.yaml",
-        "profile:\n- {shape: ramp, from: 5/s, to: 40/s, for: 20s}\n- {shape: hold, for: 10s}\noverlay: [{shape: sine, amp: 50%, period: 6s}]\n",
+        "profile:\n- {shape: ramp, from: 5/s, to: 40/s, for: 20s}\n- {shape: hold, for: 10s}\noverlay: [{shape: sine, \
+         amp: 50%, period: 6s}]\n",
     );
     write("texts.yaml", "profile: ramp 5/s..40/s 20s; hold 10s\noverlay: sine amp=50% period=6s\n");
-    let fingerprint = |words: &[&str]| line(&said(folder.path(), &[&["plan"], words].concat()), "fingerprint").to_owned();
+    let fingerprint =
+        |words: &[&str]| line(&said(folder.path(), &[&["plan"], words].concat()), "fingerprint").to_owned();
     let with = |profile: &str| fingerprint(&["--profile", profile, "--overlay", "sine amp=50% period=6s"]);
     let plain = with("ramp 5/s..40/s 20s; hold 10s");
-    for other in ["load.yaml", "load.csv", r#"[{"shape": "ramp", "from": "5/s", "to": 40, "for": "20s"}, {"shape": "hold", "for": "10s"}]"#]
-    {
+    for other in [
+        "load.yaml",
+        "load.csv",
+        r#"[{"shape": "ramp", "from": "5/s", "to": 40, "for": "20s"}, {"shape": "hold", "for": "10s"}]"#,
+    ] {
         assert_eq!(with(other), plain, "{other}");
     }
     for file in ["inner.yaml", "texts.yaml"] {
         assert_eq!(fingerprint(&["-c", file]), plain, "{file}");
         assert_ne!(fingerprint(&["-c", file, "--overlay", "sine amp=40% period=6s"]), plain, "flags win");
-        assert_ne!(fingerprint(&["-c", file, "--rate", "20/s", "--duration", "30s"]), plain, "a rate takes the place of the profile");
+        assert_ne!(
+            fingerprint(&["-c", file, "--rate", "20/s", "--duration", "30s"]),
+            plain,
+            "a rate takes the place of the profile"
+        );
     }
     let aibrix = r#"{"fluctuate":2,"mean":6,"noise":0.1,"period_len_ms":30000,"only_rise":false}"#;
     let named = "fluctuation 6/s 60s fluctuate=2/s noise=0.1/s period=30s";
@@ -64,13 +81,18 @@ fn a_run_plays_its_profile_and_its_stored_configuration_repeats_it() {
     let folder = folder();
     std::fs::write(folder.path().join("load.csv"), "t_s,rate\n0,10\n0.4,60\n0.4,20\n0.8,20\n").unwrap();
     let sim = ["--sim", "delay:ttft=1ms,itl=1ms", "--output-tokens", "2", "--quiet"];
-    let words = [&["run", "--profile", "load.csv", "--overlay", "square amp=30% period=200ms", "--out", "one"], &sim[..]].concat();
+    let words =
+        [&["run", "--profile", "load.csv", "--overlay", "square amp=30% period=200ms", "--out", "one"], &sim[..]]
+            .concat();
     said(folder.path(), &words);
     let one = json(&folder.path().join("one/result.json"));
     std::fs::remove_file(folder.path().join("load.csv")).unwrap();
     said(folder.path(), &["run", "-c", "one/config.yaml", "--out", "two", "--quiet"]);
     let two = json(&folder.path().join("two/result.json"));
-    assert_eq!((&one["plan_fingerprint"], &one["body_fingerprint"]), (&two["plan_fingerprint"], &two["body_fingerprint"]));
+    assert_eq!(
+        (&one["plan_fingerprint"], &one["body_fingerprint"]),
+        (&two["plan_fingerprint"], &two["body_fingerprint"])
+    );
     assert_eq!(one["trials"][0]["load"], two["trials"][0]["load"]);
     let load = &one["trials"][0]["load"];
     assert_eq!(load["profile"], "points 0s:10/s,0.4s:60/s,0.4s:20/s,0.8s:20/s + square amp=30% period=0.2s");
@@ -117,7 +139,9 @@ fn what_cannot_be_is_refused_with_the_way_out() {
         "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.9799600,5,5\n2023-11-16 18:17:04,5,5\n",
     )
     .unwrap();
-    for (name, contents) in [("empty.yaml", "# nothing\n"), ("word.yaml", "fast\n"), ("run.yaml", "profile:\n  - {shape: hold}\n")] {
+    for (name, contents) in
+        [("empty.yaml", "# nothing\n"), ("word.yaml", "fast\n"), ("run.yaml", "profile:\n  - {shape: hold}\n")]
+    {
         std::fs::write(folder.path().join(name), contents).unwrap();
     }
     let trace = "trace.csv";
@@ -156,9 +180,14 @@ fn an_overlay_that_comes_too_late_is_told() {
     for when in ["at=500s,600s", "every=20s"] {
         let overlay = format!("spikes height=300% decay=8s {when}");
         let output = run(folder().path(), &["plan", "--duration", "10s", "--overlay", &overlay]);
-        assert!(text(&output.stderr).contains("does nothing, as the load is over after 10.0 s"), "{when}: {}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains("does nothing, as the load is over after 10.0 s"),
+            "{when}: {}",
+            text(&output.stderr)
+        );
     }
-    let output = run(folder().path(), &["plan", "--duration", "10s", "--overlay", "spikes height=300% decay=8s at=5s,500s"]);
+    let output =
+        run(folder().path(), &["plan", "--duration", "10s", "--overlay", "spikes height=300% decay=8s at=5s,500s"]);
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
 }
 

@@ -1,4 +1,5 @@
-//! Owns closed forms of queues (`open_loop_science.md` B.8): what a measurement of the simulated server must come out as.
+//! Owns closed forms of queues (`open_loop_science.md` B.8): what a measurement of the simulated server must come out
+//! as.
 
 /// P(sojourn > t) of M/M/1: e^(−(μ−λ)t). Rates per second, t in seconds.
 pub(crate) fn mm1_sojourn_tail(arrival: f64, service: f64, t_s: f64) -> f64 {
@@ -34,7 +35,8 @@ pub(crate) struct MdC {
 }
 
 impl MdC {
-    /// Solves p = law of max(N − c, 0) + Poisson(λD) (Crommelin 1932: whoever is in service now is gone one D later), on 0 to 999.
+    /// Solves p = law of max(N − c, 0) + Poisson(λD) (Crommelin 1932: whoever is in service now is gone one D later),
+    /// on 0 to 999.
     pub(crate) fn new(servers: usize, arrival: f64, service_s: f64) -> Self {
         let states = 1_000;
         let mean = arrival * service_s;
@@ -67,7 +69,8 @@ impl MdC {
         Self { servers, arrival, service_s, waiting }
     }
 
-    /// P(wait ≤ t) by Franx (2001): e^(−λ(kD−t)) Σ over j < kc of Q(kc−1−j) (λ(kD−t))^j / j!, (k−1)D ≤ t < kD. Good while kc is some hundreds.
+    /// P(wait ≤ t) by Franx (2001): e^(−λ(kD−t)) Σ over j < kc of Q(kc−1−j) (λ(kD−t))^j / j!, (k−1)D ≤ t < kD. Good
+    /// while kc is some hundreds.
     pub(crate) fn wait_at_most(&self, t_s: f64) -> f64 {
         let k = (t_s / self.service_s).floor() as usize + 1;
         let x = self.arrival * (k as f64 * self.service_s - t_s);

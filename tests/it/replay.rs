@@ -20,7 +20,11 @@ pub(crate) fn public(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traces").join(name);
     if !path.exists() {
         // Not `println`: the reason is to be seen where output is captured only on failure.
-        let _ = writeln!(std::io::stderr(), "skipped: {} is not at hand (it is not redistributed with this repository)", path.display());
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: {} is not at hand (it is not redistributed with this repository)",
+            path.display()
+        );
         return None;
     }
     Some(path)
@@ -71,13 +75,19 @@ fn compare(wanted: &Value, selection: &Selection, seen: &Inspection) {
     same(&wanted["mean_rate_n_over_span"], seen.rate_per_s.unwrap(), "rate");
     assert_eq!(wanted["min_raw_ns"].as_i64(), Some(trace.first_ns()));
     assert_eq!(wanted["first_row_raw_ns"].as_i64(), Some(trace.first_ns() + rows[0].at.as_nanos().cast_signed()));
-    assert_eq!(wanted["max_raw_ns"].as_i64(), Some(trace.first_ns() + rows.last().unwrap().at.as_nanos().cast_signed()));
+    assert_eq!(
+        wanted["max_raw_ns"].as_i64(),
+        Some(trace.first_ns() + rows.last().unwrap().at.as_nanos().cast_signed())
+    );
     count("out_of_order_rows", seen.out_of_order);
     count("distinct_timestamps", seen.distinct_times);
     count("identical_timestamp_pairs", seen.rows - seen.distinct_times);
     count("max_simultaneous", seen.max_tie);
     count("rows_with_output_zero", seen.output_tokens.zeros);
-    count("rows_with_zero_input_and_output", rows.iter().filter(|row| row.input_tokens == 0 && row.output_tokens == 0).count() as u64);
+    count(
+        "rows_with_zero_input_and_output",
+        rows.iter().filter(|row| row.input_tokens == 0 && row.output_tokens == 0).count() as u64,
+    );
     assert!(wanted["exact_duplicate_rows"] == 0 && !seen.anomalies.iter().any(|sentence| sentence.contains("exactly")));
 
     let gaps = &wanted["interarrival"];
@@ -95,7 +105,11 @@ fn compare(wanted: &Value, selection: &Selection, seen: &Inspection) {
         [("peak_1s", 1, seen.peak.over_1s), ("peak_10s", 10, seen.peak.over_10s), ("peak_60s", 60, seen.peak.over_60s)]
     {
         let wanted = &wanted[key];
-        assert_eq!((wanted["fixed_count"].as_u64(), wanted["sliding_count"].as_u64()), (Some(peak.fixed), Some(peak.sliding)), "{key}");
+        assert_eq!(
+            (wanted["fixed_count"].as_u64(), wanted["sliding_count"].as_u64()),
+            (Some(peak.fixed), Some(peak.sliding)),
+            "{key}"
+        );
         for (name, rows) in [("fixed", peak.fixed), ("sliding", peak.sliding)] {
             let rate = rows as f64 / f64::from(length_s);
             same(&wanted[format!("{name}_rate")], rate, key);
@@ -107,7 +121,10 @@ fn compare(wanted: &Value, selection: &Selection, seen: &Inspection) {
             counts[(row.at.as_nanos() / ns) as usize] += 1;
         }
         assert_eq!(wanted["n_fixed_windows"].as_u64(), Some(counts.len() as u64));
-        assert_eq!(wanted["empty_fixed_windows"].as_u64(), Some(counts.iter().filter(|count| **count == 0).count() as u64));
+        assert_eq!(
+            wanted["empty_fixed_windows"].as_u64(),
+            Some(counts.iter().filter(|count| **count == 0).count() as u64)
+        );
         assert_eq!(counts[wanted["fixed_window_index"].as_u64().unwrap() as usize], peak.fixed);
         let start = Offset::from_secs(wanted["sliding_start_s"].as_f64().unwrap());
         let until = start.plus(Duration::from_nanos(ns));
@@ -121,16 +138,27 @@ fn compare(wanted: &Value, selection: &Selection, seen: &Inspection) {
         assert!((mean - wanted_mean).abs() < 5.1e-7, "{key}: the published mean has six decimals");
         let quantiles = [seen.p50, seen.p90, seen.p95, seen.p99, seen.p999];
         let names = ["p50", "p90", "p95", "p99", "p999"];
-        assert_eq!(names.map(|name| wanted["nearest_rank"][name].as_u64()), quantiles.map(|value| Some(u64::from(value))), "{key}");
+        assert_eq!(
+            names.map(|name| wanted["nearest_rank"][name].as_u64()),
+            quantiles.map(|value| Some(u64::from(value))),
+            "{key}"
+        );
     }
-    let lines: Vec<String> =
-        (1..).zip(rows).map(|(id, row)| format!("{id},{},{},{}", row.at.as_nanos(), row.input_tokens, row.output_tokens)).collect();
-    let texts = |key: &str| wanted[key].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect::<Vec<_>>();
-    assert_eq!((texts("schedule_head"), texts("schedule_tail")), (lines[..3].to_vec(), lines[lines.len() - 3..].to_vec()));
+    let lines: Vec<String> = (1..)
+        .zip(rows)
+        .map(|(id, row)| format!("{id},{},{},{}", row.at.as_nanos(), row.input_tokens, row.output_tokens))
+        .collect();
+    let texts = |key: &str| {
+        wanted[key].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (texts("schedule_head"), texts("schedule_tail")),
+        (lines[..3].to_vec(), lines[lines.len() - 3..].to_vec())
+    );
 }
 
-/// Seconds of the day (Azure), seconds (`BurstGPT`) or milliseconds (Mooncake) as the file says them, in nanoseconds, and the row's
-/// tokens: read here in another way than by the library.
+/// Seconds of the day (Azure), seconds (`BurstGPT`) or milliseconds (Mooncake) as the file says them, in nanoseconds,
+/// and the row's tokens: read here in another way than by the library.
 fn rows_of(name: &str, text: &str) -> Vec<(u64, u32, u32)> {
     let mut rows: Vec<(u64, u32, u32)> = match name {
         MOONCAKE => text
@@ -147,7 +175,11 @@ fn rows_of(name: &str, text: &str) -> Vec<(u64, u32, u32)> {
             .map(|line| {
                 let fields: Vec<&str> = line.split(',').collect();
                 if name == BURSTGPT {
-                    return (fields[0].parse::<u64>().unwrap() * 1_000_000_000, fields[2].parse().unwrap(), fields[3].parse().unwrap());
+                    return (
+                        fields[0].parse::<u64>().unwrap() * 1_000_000_000,
+                        fields[2].parse().unwrap(),
+                        fields[3].parse().unwrap(),
+                    );
                 }
                 let (_, clock) = fields[0].split_once(' ').unwrap();
                 let parts: Vec<u64> = clock.split([':', '.']).map(|part| part.parse().unwrap()).collect();
@@ -165,20 +197,29 @@ fn rows_of(name: &str, text: &str) -> Vec<(u64, u32, u32)> {
 
 #[test]
 fn planned_offsets_are_those_of_the_file() {
-    for (name, window, scale, end_s) in [(AZURE, Some("0s..600s"), 10, Some(600)), (BURSTGPT, None, 1, None), (MOONCAKE, None, 1, None)] {
+    for (name, window, scale, end_s) in
+        [(AZURE, Some("0s..600s"), 10, Some(600)), (BURSTGPT, None, 1, None), (MOONCAKE, None, 1, None)]
+    {
         let Some(path) = public(name) else { return };
         let text = text_of(&path);
         let plan = plan(&text, &asked(window, OnEmpty::Skip), &scale.to_string(), Salt::Off, 1);
         let wanted: Vec<_> = rows_of(name, &text)
             .into_iter()
-            .filter(|(at_ns, input, output)| *input > 0 && *output > 0 && end_s.is_none_or(|end_s| *at_ns < end_s * 1_000_000_000))
+            .filter(|(at_ns, input, output)| {
+                *input > 0 && *output > 0 && end_s.is_none_or(|end_s| *at_ns < end_s * 1_000_000_000)
+            })
             .collect();
         let planned: Vec<_> = plan.arrivals().collect();
         assert_eq!(planned.len(), wanted.len(), "{name}");
         for (arrival, (at_ns, input, output)) in planned.iter().zip(&wanted) {
             let outline = plan.outline(arrival.index);
             assert_eq!((outline.input_tokens, outline.output_tokens), (*input, *output), "{name} {}", arrival.index);
-            assert!((arrival.at.as_nanos() * scale).abs_diff(*at_ns) < 1_000 * scale, "{name} {}: {}", arrival.index, arrival.at);
+            assert!(
+                (arrival.at.as_nanos() * scale).abs_diff(*at_ns) < 1_000 * scale,
+                "{name} {}: {}",
+                arrival.index,
+                arrival.at
+            );
         }
         let length_s = plan.spans().window.length_s();
         let wanted_s = end_s.map_or_else(
@@ -201,9 +242,17 @@ fn every_row_read_is_scheduled_or_dropped_for_a_reason() {
         let plan = plan(&text_of(&path), &choice, "3", Salt::Off, 1);
         let trace = plan.recording().unwrap().provenance();
         assert_eq!(trace.rows, trace.scheduled + trace.dropped.values().sum::<u64>(), "{name}");
-        assert_eq!((plan.arrivals().count() as u64, plan.dropped()), (trace.scheduled, trace.dropped.clone()), "{name}");
+        assert_eq!(
+            (plan.arrivals().count() as u64, plan.dropped()),
+            (trace.scheduled, trace.dropped.clone()),
+            "{name}"
+        );
         let described = tonnage::workload::describe(&plan).unwrap();
-        assert_eq!((described.planned, described.dropped, described.law), (trace.scheduled, trace.dropped.clone(), None), "{name}");
+        assert_eq!(
+            (described.planned, described.dropped, described.law),
+            (trace.scheduled, trace.dropped.clone(), None),
+            "{name}"
+        );
         assert_eq!(described.fingerprint, plan.fingerprint());
     }
     let Some(path) = public(BURSTGPT) else { return };
@@ -229,7 +278,8 @@ fn common(one: &str, two: &str) -> usize {
 fn equal_leading_blocks_are_equal_leading_text() {
     let salts = [Salt::Off, Salt::Text("afternoon".to_owned())];
     for salt in salts.clone() {
-        let (one, two) = (plan(SHARED, &Choice::default(), "1", salt.clone(), 1), plan(SHARED, &Choice::default(), "5", salt, 2));
+        let (one, two) =
+            (plan(SHARED, &Choice::default(), "1", salt.clone(), 1), plan(SHARED, &Choice::default(), "5", salt, 2));
         for id in 0..3 {
             let spec = one.spec(id);
             assert_eq!(estimate_tokens(&spec.prompt), spec.outline.input_tokens);
@@ -237,7 +287,10 @@ fn equal_leading_blocks_are_equal_leading_text() {
         }
         // What follows a shared block may begin with the same word by chance.
         assert!((512..516).contains(&common(&one.spec(0).prompt, &one.spec(1).prompt)));
-        assert!((1500..1504).contains(&common(&one.spec(0).prompt, &two.spec(2).prompt)), "the partial block is the start of the whole");
+        assert!(
+            (1500..1504).contains(&common(&one.spec(0).prompt, &two.spec(2).prompt)),
+            "the partial block is the start of the whole"
+        );
     }
     let [plain, salted] = salts.map(|salt| plan(SHARED, &Choice::default(), "1", salt, 1));
     assert!(common(&plain.spec(0).prompt, &salted.spec(0).prompt) < 4, "another salt, another text");

@@ -17,7 +17,8 @@ fn folder() -> tempfile::TempDir {
     let mut rows = String::new();
     for row in 0u32..40 {
         let input = if row == 30 { 5_000 } else { 600 + row };
-        let ids: Vec<u32> = (0..input.div_ceil(512)).map(|block| if block == 0 { 0 } else { 100 * row + block }).collect();
+        let ids: Vec<u32> =
+            (0..input.div_ceil(512)).map(|block| if block == 0 { 0 } else { 100 * row + block }).collect();
         let output = if row % 25 == 7 { 0 } else { 3 };
         writeln!(
             rows,
@@ -27,19 +28,22 @@ fn folder() -> tempfile::TempDir {
         .expect("a string");
     }
     std::fs::write(folder.path().join("chat.jsonl"), rows).expect("a file");
-    std::fs::write(folder.path().join("one.csv"), "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,4,1").expect("a file");
+    std::fs::write(folder.path().join("one.csv"), "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,4,1")
+        .expect("a file");
     folder
 }
 
 #[test]
 fn a_replay_sends_the_trace_and_its_configuration_repeats_it() {
     let folder = folder();
-    let words = ["replay", "chat.jsonl", "--time-scale", "10", "--window", "1s..8s", "--max-input", "4000", "--out", "out"];
+    let words =
+        ["replay", "chat.jsonl", "--time-scale", "10", "--window", "1s..8s", "--max-input", "4000", "--out", "out"];
     let output = run(folder.path(), &words);
     let (said, shown) = (text(&output.stderr), text(&output.stdout));
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("chat.jsonl: 40 rows of mooncake over 9.50 s, 4.21/s, times read as milliseconds"), "{said}");
-    let books = "40 rows read = 26 scheduled + 12 outside the window + 1 with 0 input or output tokens + 1 above --max-input";
+    let books =
+        "40 rows read = 26 scheduled + 12 outside the window + 1 with 0 input or output tokens + 1 above --max-input";
     assert!(said.contains(books), "{said}");
     assert!(shown.contains("open loop: replay of chat.jsonl at 37.1/s for 700 ms"), "{shown}");
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
@@ -49,7 +53,10 @@ fn a_replay_sends_the_trace_and_its_configuration_repeats_it() {
     assert_eq!((&load["kind"], &load["origin"]), (&Value::from("replay"), &Value::from("planned")));
     let trace = &load["trace"];
     assert_eq!((&trace["file"], &trace["format"]), (&Value::from("chat.jsonl"), &Value::from("mooncake")));
-    assert_eq!((&trace["rows"], &trace["scheduled"], &trace["time_scale"]), (&Value::from(40), &Value::from(26), &Value::from(10.0)));
+    assert_eq!(
+        (&trace["rows"], &trace["scheduled"], &trace["time_scale"]),
+        (&Value::from(40), &Value::from(26), &Value::from(10.0))
+    );
     assert_eq!(trace["dropped"], serde_json::json!({"window": 12, "empty": 1, "max_input": 1}));
     assert_eq!(trace["window"], serde_json::json!({"start_s": 1.0, "end_s": 8.0}));
     assert_eq!((&trial["requests"]["planned"], &trial["requests"]["completed"]), (&Value::from(26), &Value::from(26)));
@@ -61,26 +68,53 @@ fn a_replay_sends_the_trace_and_its_configuration_repeats_it() {
     for key in ["plan_fingerprint", "body_fingerprint", "config"] {
         assert_eq!(again[key], result[key], "{key}");
     }
-    let faster = run(folder.path(), &["replay", "one.csv", "-c", "out/config.yaml", "--window", "0s..1s", "--out", "three", "--json"]);
+    let faster = run(
+        folder.path(),
+        &["replay", "one.csv", "-c", "out/config.yaml", "--window", "0s..1s", "--out", "three", "--json"],
+    );
     assert_eq!(json(&faster.stdout)["trials"][0]["load"]["trace"]["file"], "one.csv", "the file typed wins");
 }
 
 #[test]
 fn what_was_done_to_a_trace_is_in_the_books_the_notes_and_the_stored_configuration() {
     let folder = folder();
-    let words = ["replay", "chat.jsonl", "--spread", "even", "--gap-cap", "200ms", "--sample", "90%", "--loop", "2", "--rate-scale", "1.5"];
+    let words = [
+        "replay",
+        "chat.jsonl",
+        "--spread",
+        "even",
+        "--gap-cap",
+        "200ms",
+        "--sample",
+        "90%",
+        "--loop",
+        "2",
+        "--rate-scale",
+        "1.5",
+    ];
     let output = run(
         folder.path(),
-        &[&words[..], &["--time-scale", "50", "--seed", "5", "--sim", "delay:ttft=1ms,itl=1ms", "--out", "out", "--json"]].concat(),
+        &[
+            &words[..],
+            &["--time-scale", "50", "--seed", "5", "--sim", "delay:ttft=1ms,itl=1ms", "--out", "out", "--json"],
+        ]
+        .concat(),
     );
     let result = json(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let trace = &result["trials"][0]["load"]["trace"];
     let number = |key: &str| trace[key].as_u64().unwrap_or_else(|| panic!("{key}: {trace}"));
     let dropped: u64 = trace["dropped"].as_object().expect("reasons").values().filter_map(Value::as_u64).sum();
-    assert_eq!((number("rows") + number("copies"), trace["dropped"]["empty"].as_u64()), (number("scheduled") + dropped, Some(2)));
+    assert_eq!(
+        (number("rows") + number("copies"), trace["dropped"]["empty"].as_u64()),
+        (number("scheduled") + dropped, Some(2))
+    );
     assert!(trace["dropped"]["sample"].as_u64() > Some(0), "{trace}");
-    assert_eq!(trace["changes"].as_array().expect("sentences").len(), 6, "gap cap, spread, sample, loop, rate scale, and what changed");
+    assert_eq!(
+        trace["changes"].as_array().expect("sentences").len(),
+        6,
+        "gap cap, spread, sample, loop, rate scale, and what changed"
+    );
     let notes = result["notes"].to_string();
     for wanted in [
         "copies = ",
@@ -129,8 +163,11 @@ fn plan_only_is_plan_for_a_replay() {
 #[test]
 fn the_shards_of_a_replay_are_its_rows_in_turn() {
     let folder = folder();
-    let replay = ["replay", "chat.jsonl", "--time-scale", "40", "--max-input", "4000", "--quiet", "--workers", "1", "--out"];
-    for (out, more) in [("whole", &["--salt", "seed-17"][..]), ("one", &["--shard", "1/2"]), ("two", &["--shard", "2/2"])] {
+    let replay =
+        ["replay", "chat.jsonl", "--time-scale", "40", "--max-input", "4000", "--quiet", "--workers", "1", "--out"];
+    for (out, more) in
+        [("whole", &["--salt", "seed-17"][..]), ("one", &["--shard", "1/2"]), ("two", &["--shard", "2/2"])]
+    {
         let done = run(folder.path(), &[&replay[..], &[out], more].concat());
         assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
     }
@@ -145,7 +182,13 @@ fn the_shards_of_a_replay_are_its_rows_in_turn() {
     let shown = text(&run(folder.path(), &words).stdout);
     assert!(shown.contains("shard        2/2: "), "{shown}");
     let table = std::fs::read_to_string(folder.path().join("t.csv")).expect("a table");
-    assert!(table.lines().skip(1).all(|row| row.split(',').next().and_then(|id| id.parse::<u64>().ok()).is_some_and(|id| id % 2 == 1)));
+    assert!(
+        table.lines().skip(1).all(|row| row
+            .split(',')
+            .next()
+            .and_then(|id| id.parse::<u64>().ok())
+            .is_some_and(|id| id % 2 == 1))
+    );
 }
 
 #[test]
@@ -157,7 +200,17 @@ fn inspect_shows_what_it_found_and_says_it_as_json() {
     insta::assert_snapshot!("trace_inspect", shown);
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     let found = json(&run(folder.path(), &["trace", "inspect", "chat.jsonl", "--json"]).stdout);
-    let mut keys = vec!["format", "rows", "dropped", "span_s", "rate_per_s", "gap_cv", "max_gap_s", "dispersion_1s", "distinct_times"];
+    let mut keys = vec![
+        "format",
+        "rows",
+        "dropped",
+        "span_s",
+        "rate_per_s",
+        "gap_cv",
+        "max_gap_s",
+        "dispersion_1s",
+        "distinct_times",
+    ];
     keys.extend(["max_tie", "out_of_order", "peak", "input_tokens", "output_tokens", "anomalies"]);
     keys.sort_unstable();
     let object = found.as_object().expect("an object");
@@ -185,7 +238,11 @@ fn what_a_trace_says_itself_is_refused() {
     std::fs::write(folder.path().join("rate.yaml"), "file: chat.jsonl\nrate: 5/s\n").expect("a file");
     std::fs::write(folder.path().join("list.jsonl"), "5\n").expect("a file");
     std::fs::write(folder.path().join("broken.jsonl"), "{\"timestamp\": 0, \"input_length\": 1}\n").expect("a file");
-    std::fs::write(folder.path().join("weeks.csv"), "Timestamp,Request tokens,Response tokens\n0,1,1\n9999,1,1\n0,1,1\n").expect("a file");
+    std::fs::write(
+        folder.path().join("weeks.csv"),
+        "Timestamp,Request tokens,Response tokens\n0,1,1\n9999,1,1\n0,1,1\n",
+    )
+    .expect("a file");
     let cases: &[(&[&str], &[&str])] = &[
         (&["replay"], &["FILE", "tonnage replay trace.csv"]),
         (&["replay", "none.csv"], &["none.csv", "cannot be opened"]),
@@ -202,11 +259,17 @@ fn what_a_trace_says_itself_is_refused() {
         (&["replay", "chat.jsonl", "--gap-cap", "-1s"], &["--gap-cap", "-1s"]),
         (&["replay", "chat.jsonl", "--loop", "0"], &["--loop", "a whole number from 1 to 65535"]),
         (&["replay", "chat.jsonl", "--max-input", "0"], &["--max-input", "a whole number from 1"]),
-        (&["replay", "list.jsonl", "--format", "mooncake"], &["list.jsonl:1", "invalid type: integer `5`, expected an object"]),
+        (
+            &["replay", "list.jsonl", "--format", "mooncake"],
+            &["list.jsonl:1", "invalid type: integer `5`, expected an object"],
+        ),
         (&["replay", "chat.jsonl", "--start-at", "2999-01-01T00:00:00Z"], &["--start-at", "within the next 30 days"]),
         (&["replay", "chat.jsonl", "--sample", "1.5"], &["--sample", "0.1 or 10%"]),
         (&["replay", "chat.jsonl", "--spread", "wide"], &["--spread", "even or random"]),
-        (&["replay", "chat.jsonl", "--loop", "60000", "--rate-scale", "2"], &["--rate-scale", "more than are held", "--loop"]),
+        (
+            &["replay", "chat.jsonl", "--loop", "60000", "--rate-scale", "2"],
+            &["--rate-scale", "more than are held", "--loop"],
+        ),
         (&["replay", "chat.jsonl", "--window", "1h..2h"], &["chat.jsonl", "none of its 40 rows", "--window"]),
         (&["replay", "chat.jsonl", "--window", "5"], &["--window", "0s..300s"]),
         (&["replay", "chat.jsonl", "--time-scale", "0"], &["--time-scale", "0.001"]),
@@ -234,7 +297,8 @@ fn what_a_trace_says_itself_is_refused() {
 fn a_plan_says_how_many_rows_were_out_of_order() {
     let folder = tempfile::tempdir().unwrap();
     // Nothing tells such a file from two recordings, so it is said how far back they stood.
-    let rows = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.0,5,5\n2023-11-16 18:15:48.0,5,5\n2023-11-16 18:15:47.0,5,5\n";
+    let rows = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.0,5,5\n2023-11-16 \
+        18:15:48.0,5,5\n2023-11-16 18:15:47.0,5,5\n";
     std::fs::write(folder.path().join("t.csv"), rows).unwrap();
     let shown = text(&run(folder.path(), &["replay", "t.csv", "--plan-only"]).stdout);
     assert!(shown.contains("sorted       1 rows stood behind a later one, the farthest by 1.00 s"), "{shown}");

@@ -33,19 +33,41 @@ fn searched(folder: &Path, words: &[&str]) -> Output {
 #[test]
 fn a_search_states_its_answer_and_is_rendered_again_with_the_same_numbers() {
     let folder = folder();
-    let output = searched(folder.path(), &[QUICK, &["--max-rate", "800/s", "--precision", "50%", "--label", "quick"]].concat());
+    let output =
+        searched(folder.path(), &[QUICK, &["--max-rate", "800/s", "--precision", "50%", "--label", "quick"]].concat());
     let (shown, said) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{said}{shown}");
-    assert!(said.contains("±50 % takes about") && said.contains("floor: 6") && said.contains("keeps up with 800/s"), "{said}");
-    for wanted in ["SIMULATED", "label: quick", "carries at least", "with 95 % confidence", "poisson arrivals", "probe", "p50 ttft<=400ms"]
-    {
+    assert!(
+        said.contains("±50 % takes about") && said.contains("floor: 6") && said.contains("keeps up with 800/s"),
+        "{said}"
+    );
+    for wanted in [
+        "SIMULATED",
+        "label: quick",
+        "carries at least",
+        "with 95 % confidence",
+        "poisson arrivals",
+        "probe",
+        "p50 ttft<=400ms",
+    ] {
         assert!(shown.contains(wanted), "{wanted}: {shown}");
     }
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     let result = json(&folder.path().join("out/result.json"));
     let search = &result["search"];
-    assert_eq!((search["finished"].as_str(), search["limited_by"].as_str()), (Some("max_rate_reached"), Some("max_rate")));
-    for key in ["safe_rate_per_s", "best_rate_per_s", "interval_per_s", "confidence", "requests", "effective_requests", "spent_s"] {
+    assert_eq!(
+        (search["finished"].as_str(), search["limited_by"].as_str()),
+        (Some("max_rate_reached"), Some("max_rate"))
+    );
+    for key in [
+        "safe_rate_per_s",
+        "best_rate_per_s",
+        "interval_per_s",
+        "confidence",
+        "requests",
+        "effective_requests",
+        "spent_s",
+    ] {
         assert!(!search[key].is_null(), "{key}: {search}");
     }
     let safe = search["safe_rate_per_s"].as_f64().expect("a rate");
@@ -61,12 +83,21 @@ fn a_search_states_its_answer_and_is_rendered_again_with_the_same_numbers() {
     for ((load, trial), probe) in probing.zip(search["probes"].as_array().into_iter().flatten()) {
         assert_eq!(probe["rate_per_s"], trial["load"]["rate_per_s"], "{load}");
         let judged = &trial["slo"]["objectives"][0];
-        assert_eq!((&probe["counts"][0]["misses"], &probe["counts"][0]["decided"]), (&judged["misses"], &judged["decided"]), "{load}");
+        assert_eq!(
+            (&probe["counts"][0]["misses"], &probe["counts"][0]["decided"]),
+            (&judged["misses"], &judged["decided"]),
+            "{load}"
+        );
     }
     let again = run(folder.path(), &["report", "out"]);
     assert_eq!((again.status.code(), text(&again.stdout)), (Some(0), shown), "{}", text(&again.stderr));
     let sized = run(folder.path(), &["size", "out", "--demand", "1000/s"]);
-    assert_eq!((sized.status.code(), text(&sized.stdout).contains("UNCERTIFIED")), (Some(0), false), "{}", text(&sized.stderr));
+    assert_eq!(
+        (sized.status.code(), text(&sized.stdout).contains("UNCERTIFIED")),
+        (Some(0), false),
+        "{}",
+        text(&sized.stderr)
+    );
     let resumed = searched(folder.path(), &["--resume", "out"]);
     assert_eq!((resumed.status.code(), text(&resumed.stderr).contains("had finished")), (Some(0), true));
 }
@@ -77,17 +108,34 @@ fn a_search_over_users_says_that_its_loop_is_closed_sizes_no_fleet_and_is_certif
     let output = searched(folder.path(), &[QUICK, &["--over", "concurrency", "--max-concurrency", "6"]].concat());
     let (shown, said) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{said}{shown}");
-    for wanted in ["carries at least 6 users in flight", "no measurement of an open load", "a higher --max-concurrency", "it completes"] {
+    for wanted in [
+        "carries at least 6 users in flight",
+        "no measurement of an open load",
+        "a higher --max-concurrency",
+        "it completes",
+    ] {
         assert!(shown.replace("\n  ", " ").contains(wanted), "{wanted}: {shown}");
     }
     let result = json(&folder.path().join("out/result.json"));
     let search = &result["search"];
-    assert_eq!((search["over"].as_str(), search["safe_concurrency"].as_u64()), (Some("concurrency"), Some(6)), "{search}");
-    assert_eq!((search["interval_concurrency"].to_string().as_str(), search["probes"][0]["concurrency"].as_u64()), ("[6,null]", Some(2)));
+    assert_eq!(
+        (search["over"].as_str(), search["safe_concurrency"].as_u64()),
+        (Some("concurrency"), Some(6)),
+        "{search}"
+    );
+    assert_eq!(
+        (search["interval_concurrency"].to_string().as_str(), search["probes"][0]["concurrency"].as_u64()),
+        ("[6,null]", Some(2))
+    );
     let again = run(folder.path(), &["report", "out"]);
     assert_eq!((again.status.code(), text(&again.stdout)), (Some(0), shown), "{}", text(&again.stderr));
     let sized = run(folder.path(), &["size", "out", "--demand", "1000/s"]);
-    assert_eq!((sized.status.code(), text(&sized.stderr).contains("without --over")), (Some(2), true), "{}", text(&sized.stderr));
+    assert_eq!(
+        (sized.status.code(), text(&sized.stderr).contains("without --over")),
+        (Some(2), true),
+        "{}",
+        text(&sized.stderr)
+    );
     let resumed = searched(folder.path(), &["--resume", "out"]);
     assert_eq!((resumed.status.code(), text(&resumed.stderr).contains("had finished")), (Some(0), true));
     let certified = searched(folder.path(), &["--resume", "out", "--certificate"]);
@@ -99,48 +147,95 @@ fn a_search_over_users_says_that_its_loop_is_closed_sizes_no_fleet_and_is_certif
     let after = json(&folder.path().join("out/result.json"));
     assert_eq!(after["search"]["certificate"]["result"], "pass");
     let (trials, played) = (result["trials"].as_array().expect("trials"), after["trials"].as_array().expect("trials"));
-    assert_eq!((&played[..trials.len()], played.len()), (trials.as_slice(), trials.len() + 1), "one load more, the others as they were");
+    assert_eq!(
+        (&played[..trials.len()], played.len()),
+        (trials.as_slice(), trials.len() + 1),
+        "one load more, the others as they were"
+    );
     let again = searched(folder.path(), &["--resume", "out", "--certificate"]);
-    assert!(text(&again.stderr).contains("had finished"), "a finished certificate is not repeated: {}", text(&again.stderr));
+    assert!(
+        text(&again.stderr).contains("had finished"),
+        "a finished certificate is not repeated: {}",
+        text(&again.stderr)
+    );
 }
 
 #[test]
 fn a_search_over_the_time_scale_plays_passes_of_a_trace_and_says_what_they_mean() {
     let folder = folder();
     let rows = |number: usize| {
-        let row =
-            |place: usize| format!("{{\"timestamp\": {}, \"input_length\": 4, \"output_length\": 1, \"hash_ids\": []}}\n", 10 * place);
+        let row = |place: usize| {
+            format!("{{\"timestamp\": {}, \"input_length\": 4, \"output_length\": 1, \"hash_ids\": []}}\n", 10 * place)
+        };
         (0..number).map(row).collect::<String>()
     };
     std::fs::write(folder.path().join("trace.jsonl"), rows(150)).expect("written");
-    let words = ["--over", "time-scale", "trace.jsonl", "--sim", "mmc:servers=4,service=2ms", "--slo", "p50 ttft<=1s", "--out", "out"];
+    let words = [
+        "--over",
+        "time-scale",
+        "trace.jsonl",
+        "--sim",
+        "mmc:servers=4,service=2ms",
+        "--slo",
+        "p50 ttft<=1s",
+        "--out",
+        "out",
+    ];
     let output = searched(folder.path(), &[&words[..], &["--max-time-scale", "3"]].concat());
     let (shown, said) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{said}{shown}");
-    assert!(said.contains("150 rows of mooncake") && said.contains("one pass of the trace, 150 requests: 1.50 s as recorded"), "{said}");
-    for wanted in ["carries at least 3.00 × the trace", "recorded arrivals", "3.00 × is 300/s in the mean", "another day's trace"] {
+    assert!(
+        said.contains("150 rows of mooncake")
+            && said.contains("one pass of the trace, 150 requests: 1.50 s as recorded"),
+        "{said}"
+    );
+    for wanted in
+        ["carries at least 3.00 × the trace", "recorded arrivals", "3.00 × is 300/s in the mean", "another day's trace"]
+    {
         assert!(shown.replace("\n  ", " ").contains(wanted), "{wanted}: {shown}");
     }
     let result = json(&folder.path().join("out/result.json"));
     let search = &result["search"];
-    assert_eq!((search["over"].as_str(), search["safe_time_scale"].as_f64()), (Some("time_scale"), Some(3.0)), "{search}");
-    assert_eq!((search["finished"].as_str(), search["probes"][0]["time_scale"].as_f64()), (Some("max_time_scale_reached"), Some(3.0)));
+    assert_eq!(
+        (search["over"].as_str(), search["safe_time_scale"].as_f64()),
+        (Some("time_scale"), Some(3.0)),
+        "{search}"
+    );
+    assert_eq!(
+        (search["finished"].as_str(), search["probes"][0]["time_scale"].as_f64()),
+        (Some("max_time_scale_reached"), Some(3.0))
+    );
     assert!(search["safe_mean_rate_per_s"].as_f64().is_some_and(|per_s| (per_s - 300.0).abs() < 1e-6), "{search}");
     let pass = &result["trials"].as_array().and_then(|trials| trials.last()).expect("trials")["load"];
     assert_eq!((pass["kind"].as_str(), pass["trace"]["time_scale"].as_f64()), (Some("replay"), Some(3.0)), "{pass}");
     let again = run(folder.path(), &["report", "out"]);
     assert_eq!((again.status.code(), text(&again.stdout)), (Some(0), shown), "{}", text(&again.stderr));
     let sized = run(folder.path(), &["size", "out", "--demand", "1000/s"]);
-    assert_eq!((sized.status.code(), text(&sized.stderr).contains("over time-scale")), (Some(2), true), "{}", text(&sized.stderr));
+    assert_eq!(
+        (sized.status.code(), text(&sized.stderr).contains("over time-scale")),
+        (Some(2), true),
+        "{}",
+        text(&sized.stderr)
+    );
     let resumed = searched(folder.path(), &["--resume", "out"]);
-    assert_eq!((resumed.status.code(), text(&resumed.stderr).contains("had finished")), (Some(0), true), "{}", text(&resumed.stderr));
+    assert_eq!(
+        (resumed.status.code(), text(&resumed.stderr).contains("had finished")),
+        (Some(0), true),
+        "{}",
+        text(&resumed.stderr)
+    );
     // One that was not: what has been played has been played of these rows.
     let mut unfinished = result.clone();
     unfinished["search"]["finished"] = Value::Null;
     std::fs::write(folder.path().join("out/result.json"), unfinished.to_string()).expect("written");
     std::fs::write(folder.path().join("trace.jsonl"), rows(151)).expect("written");
     let other = searched(folder.path(), &["--resume", "out"]);
-    assert_eq!((other.status.code(), text(&other.stderr).contains("began with 150")), (Some(2), true), "{}", text(&other.stderr));
+    assert_eq!(
+        (other.status.code(), text(&other.stderr).contains("began with 150")),
+        (Some(2), true),
+        "{}",
+        text(&other.stderr)
+    );
 }
 
 #[test]
@@ -149,9 +244,16 @@ fn what_no_load_can_meet_is_infeasible_with_exit_1() {
     let words = ["--sim", "delay:ttft=30ms,itl=1ms", "--output-tokens", "2", "--slo", "p99 ttft<=20ms", "--out", "out"];
     let output = searched(folder.path(), &words);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("INFEASIBLE: the unloaded service misses p99 ttft<=20ms"), "{}", text(&output.stdout));
+    assert!(
+        text(&output.stdout).contains("INFEASIBLE: the unloaded service misses p99 ttft<=20ms"),
+        "{}",
+        text(&output.stdout)
+    );
     let result = json(&folder.path().join("out/result.json"));
-    assert_eq!((&result["search"]["finished"], &result["search"]["safe_rate_per_s"]), (&Value::from("infeasible"), &Value::Null));
+    assert_eq!(
+        (&result["search"]["finished"], &result["search"]["safe_rate_per_s"]),
+        (&Value::from("infeasible"), &Value::Null)
+    );
 }
 
 #[test]
@@ -161,7 +263,11 @@ fn a_server_that_fails_two_in_a_hundred_is_infeasible_where_one_may() {
     let words = ["--target", &server.url, "--output-tokens", "1", "--slo", "error_rate<=1%", "--out", "out"];
     let output = searched(folder.path(), &words);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("INFEASIBLE: the unloaded service misses error_rate<=1%"), "{}", text(&output.stdout));
+    assert!(
+        text(&output.stdout).contains("INFEASIBLE: the unloaded service misses error_rate<=1%"),
+        "{}",
+        text(&output.stdout)
+    );
     let result = json(&folder.path().join("out/result.json"));
     assert_eq!(result["search"]["limited_by"], "error_rate<=1%");
     assert!(folder.path().join("out/points/01/failures.jsonl").exists());
@@ -181,7 +287,18 @@ fn a_service_that_dies_ends_the_search_with_exit_3_and_what_was_found_is_kept() 
     let folder = folder();
     let server = Simulated::start(folder.path(), &["--sim", "mmc:servers=4,service=2ms"]);
     let mut command = tonnage(folder.path());
-    let words = ["--target", &server.url, "--input-tokens", "1", "--output-tokens", "1", "--slo", "p99 ttft<=1s", "--out", "out"];
+    let words = [
+        "--target",
+        &server.url,
+        "--input-tokens",
+        "1",
+        "--output-tokens",
+        "1",
+        "--slo",
+        "p99 ttft<=1s",
+        "--out",
+        "out",
+    ];
     command.arg("search").args(words).arg("--quiet").stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().expect("the binary runs");
     holds(&folder.path().join("out/result.json"), &mut child, |result| result["search"]["capacity"].is_object());
@@ -189,9 +306,14 @@ fn a_service_that_dies_ends_the_search_with_exit_3_and_what_was_found_is_kept() 
     assert_eq!(child.wait().expect("gone").code(), Some(3));
     let result = json(&folder.path().join("out/result.json"));
     assert_eq!(result["search"]["finished"], "target_lost");
-    let kept: Vec<&str> = result["search"]["loads"].as_array().expect("loads").iter().filter_map(|load| load["kept"].as_str()).collect();
+    let kept: Vec<&str> =
+        result["search"]["loads"].as_array().expect("loads").iter().filter_map(|load| load["kept"].as_str()).collect();
     assert_eq!((&kept[..3], kept.last()), (["evidence"; 3].as_slice(), Some(&"lost")), "{kept:?}");
-    assert!(result["search"]["capacity"]["reached"].as_f64().is_some_and(|per_s| per_s > 500.0), "{}", result["search"]["capacity"]);
+    assert!(
+        result["search"]["capacity"]["reached"].as_f64().is_some_and(|per_s| per_s > 500.0),
+        "{}",
+        result["search"]["capacity"]
+    );
 }
 
 #[test]
@@ -223,7 +345,10 @@ fn a_search_that_was_killed_or_interrupted_goes_on_and_repeats_nothing() {
     child.wait().expect("gone");
     let killed = json(&result);
     let refused = searched(folder.path(), &["--resume", "out", "--max-rate", "500/s"]);
-    assert_eq!((refused.status.code(), text(&refused.stderr).contains("--max-rate: cannot be changed")), (Some(2), true));
+    assert_eq!(
+        (refused.status.code(), text(&refused.stderr).contains("--max-rate: cannot be changed")),
+        (Some(2), true)
+    );
     let mut child = begin(&["--resume", "out"]);
     until(&result, 2, &mut child);
     interrupt(&child);
@@ -239,7 +364,8 @@ fn a_search_that_was_killed_or_interrupted_goes_on_and_repeats_nothing() {
         assert!(kept >= 1 && prefix(&after, kept) == prefix(&before, kept), "{kept} loads are kept as they were");
     }
     let loads = after["search"]["loads"].as_array().expect("loads");
-    let number = |purpose: &str| loads.iter().filter(|load| load["purpose"] == purpose && load["kept"] == "evidence").count();
+    let number =
+        |purpose: &str| loads.iter().filter(|load| load["purpose"] == purpose && load["kept"] == "evidence").count();
     assert_eq!((number("floor"), number("saturation")), (1, 1), "{loads:?}");
     let mut prints: Vec<&str> = loads.iter().filter_map(|load| load["plan_fingerprint"].as_str()).collect();
     prints.sort_unstable();
@@ -270,18 +396,38 @@ fn what_a_search_cannot_do_is_refused_with_what_to_do_instead() {
         (vec!["--slo", "p99 ttft<=1s", "--over", "time-scale"], "no trace is given"),
         (vec!["--slo", "p99 ttft<=1s", "trace.csv"], "give --over time-scale"),
         (vec!["--slo", "p99 ttft<=1s", "--window", "0s..5s"], "give --over time-scale and the trace"),
-        (vec!["--slo", "p99 ttft<=1s", "--over", "time-scale", "trace.csv", "--time-scale", "2"], "--over time-scale searches for it"),
-        (vec!["--slo", "p99 ttft<=1s", "--over", "time-scale", "trace.csv", "--input-tokens", "5"], "the trace brings the length"),
-        (vec!["--slo", "p99 ttft<=1s", "--over", "time-scale", "trace.csv", "--think", "after-completion"], "gives way to a slow service"),
+        (
+            vec!["--slo", "p99 ttft<=1s", "--over", "time-scale", "trace.csv", "--time-scale", "2"],
+            "--over time-scale searches for it",
+        ),
+        (
+            vec!["--slo", "p99 ttft<=1s", "--over", "time-scale", "trace.csv", "--input-tokens", "5"],
+            "the trace brings the length",
+        ),
+        (
+            vec!["--slo", "p99 ttft<=1s", "--over", "time-scale", "trace.csv", "--think", "after-completion"],
+            "gives way to a slow service",
+        ),
         (
             vec!["--slo", "p99 ttft<=1s", "--over", "time-scale", "trace.csv", "--max-rate", "5/s"],
             "--min-time-scale and --max-time-scale bound",
         ),
-        (vec!["--slo", "p99 ttft<=1s", "--over", "concurrency", "--process", "even"], "closed loops send when answers come"),
-        (vec!["--slo", "p99 ttft<=1s", "--over", "concurrency", "--min-concurrency", "8", "--max-concurrency", "4"], "below the most"),
+        (
+            vec!["--slo", "p99 ttft<=1s", "--over", "concurrency", "--process", "even"],
+            "closed loops send when answers come",
+        ),
+        (
+            vec!["--slo", "p99 ttft<=1s", "--over", "concurrency", "--min-concurrency", "8", "--max-concurrency", "4"],
+            "below the most",
+        ),
     ] {
         let output = searched(folder.path(), &words);
-        assert_eq!((output.status.code(), text(&output.stderr).contains(wanted)), (Some(2), true), "{words:?}: {}", text(&output.stderr));
+        assert_eq!(
+            (output.status.code(), text(&output.stderr).contains(wanted)),
+            (Some(2), true),
+            "{words:?}: {}",
+            text(&output.stderr)
+        );
     }
 }
 
@@ -295,13 +441,25 @@ fn over_sockets_the_interval_covers_the_truth_of_virtual_time() {
     ] {
         let folder = folder();
         let server = Simulated::start(folder.path(), &["--sim", profile, "--truth", "truth.jsonl"]);
-        let words = ["--target", &server.url, "--slo", slo, "--precision", "20%", "--input-tokens", input, "--output-tokens", output];
+        let words = [
+            "--target",
+            &server.url,
+            "--slo",
+            slo,
+            "--precision",
+            "20%",
+            "--input-tokens",
+            input,
+            "--output-tokens",
+            output,
+        ];
         let done = searched(folder.path(), &[&words[..], &["--out", "out", "--workers", "1"]].concat());
         println!("{}\n{}", text(&done.stderr), text(&done.stdout));
         assert_eq!(done.status.code(), Some(0));
         let result = json(&folder.path().join("out/result.json"));
         let bound = |place: usize| result["search"]["interval_per_s"][place].as_f64().expect("a rate");
-        let ends = [0, 1].map(|place| (bound(place), long_run(profile, (input, output), slo, bound(place), 400_000)[0]));
+        let ends =
+            [0, 1].map(|place| (bound(place), long_run(profile, (input, output), slo, bound(place), 400_000)[0]));
         drop(server);
         let truth = std::fs::read_to_string(folder.path().join("truth.jsonl")).expect("the truth");
         let rows: Vec<Value> = truth.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -333,7 +491,8 @@ fn holds(result: &Path, child: &mut std::process::Child, is_so: impl Fn(&Value) 
 }
 
 #[test]
-#[ignore = "two minutes of real time: cargo test --release --test it budgets_hold_over_sockets -- --ignored --nocapture"]
+#[ignore = "two minutes of real time: cargo test --release --test it budgets_hold_over_sockets -- --ignored \
+    --nocapture"]
 fn budgets_hold_over_sockets() {
     let folder = folder();
     for (profile, output_tokens, slo, budget_s) in [
@@ -344,7 +503,19 @@ fn budgets_hold_over_sockets() {
         ("8b-h100", "64", "p99 tpot<=50ms", 20.0),
     ] {
         let budget = format!("{budget_s}s");
-        let words = ["--sim", profile, "--output-tokens", output_tokens, "--slo", slo, "--budget", &budget, "--out", "out", "--force"];
+        let words = [
+            "--sim",
+            profile,
+            "--output-tokens",
+            output_tokens,
+            "--slo",
+            slo,
+            "--budget",
+            &budget,
+            "--out",
+            "out",
+            "--force",
+        ];
         let clock = RunClock::starting_in(Duration::ZERO);
         let output = searched(folder.path(), &words);
         let took_s = clock.now().as_secs();

@@ -40,7 +40,8 @@ fn missed(service: Box<dyn Service>, process: &str, long: &Long, rate_per_s: f64
     });
     let each = requests as f64 / BATCHES as f64;
     let mean = misses.iter().sum::<f64>() / requests as f64;
-    let variance = misses.iter().map(|batch| (batch / each - mean) * (batch / each - mean)).sum::<f64>() / (BATCHES - 1) as f64;
+    let variance =
+        misses.iter().map(|batch| (batch / each - mean) * (batch / each - mean)).sum::<f64>() / (BATCHES - 1) as f64;
     (mean, libm::sqrt(variance / BATCHES as f64))
 }
 
@@ -56,9 +57,27 @@ fn services_miss_limits_as_often_as_independent_loops_count() {
         ("M/LN(3)/1", Box::new(servers(1, cv_sqrt3)), "poisson", queue(Unit::Lognormal(3.0), 1, 8.0), 0.6),
         ("M/H2(5)/2", Box::new(servers(2, cv_sqrt5)), "poisson", queue(Unit::Hyper(5.0), 2, 5.0), 1.2),
         ("M/gamma(0.25)/4", Box::new(servers(4, "gamma:1s,0.5")), "poisson", queue(Unit::Gamma(0.25), 4, 2.0), 3.2),
-        ("M/Pareto/8", Box::new(servers(8, "pareto:1s,1.5,1000")), "poisson", queue(Unit::Pareto(1.5, 1_000.0), 8, 2.0), 5.0),
-        ("even/LN(3)/1", Box::new(servers(1, cv_sqrt3)), "even", Long { gaps: even, ..queue(Unit::Lognormal(3.0), 1, 8.0) }, 0.6),
-        ("gamma 2/M/2", Box::new(servers(2, "exp:1s")), "gamma:2", Long { gaps: bursty, ..queue(Unit::Exponential, 2, 5.0) }, 1.2),
+        (
+            "M/Pareto/8",
+            Box::new(servers(8, "pareto:1s,1.5,1000")),
+            "poisson",
+            queue(Unit::Pareto(1.5, 1_000.0), 8, 2.0),
+            5.0,
+        ),
+        (
+            "even/LN(3)/1",
+            Box::new(servers(1, cv_sqrt3)),
+            "even",
+            Long { gaps: even, ..queue(Unit::Lognormal(3.0), 1, 8.0) },
+            0.6,
+        ),
+        (
+            "gamma 2/M/2",
+            Box::new(servers(2, "exp:1s")),
+            "gamma:2",
+            Long { gaps: bursty, ..queue(Unit::Exponential, 2, 5.0) },
+            1.2,
+        ),
         (
             "weibull/M/1",
             Box::new(servers(1, "exp:1s")),
@@ -111,7 +130,9 @@ fn the_formula_of_pollaczek_and_khinchine_gives_the_closed_form_and_what_long_ru
         let exact = 1.0 + libm::log(allowed) / limit;
         assert!((mg1_rate(Need::Exponential, allowed, limit) / exact - 1.0).abs() < 2e-4, "{allowed}, {limit}");
     }
-    for (need, unit) in [(Need::Lognormal(3.0), Unit::Lognormal(3.0)), (Need::Pareto(1.5, 1_000.0), Unit::Pareto(1.5, 1_000.0))] {
+    for (need, unit) in
+        [(Need::Lognormal(3.0), Unit::Lognormal(3.0)), (Need::Pareto(1.5, 1_000.0), Unit::Pareto(1.5, 1_000.0))]
+    {
         let rate = rate_on(need, 0.1, 10.0, 500);
         let (share, error) = Long::queue(unit, 1, 10.0, 0.1).share(rate, 1_000_000, 1);
         assert!((share - 0.1).abs() < 4.0 * error && error < 0.01, "{need:?}: {share} ± {error} at {rate}/s");

@@ -28,19 +28,32 @@ const MS: Duration = Duration::from_millis(1);
 
 /// A trace of `BurstGPT`: (instant in seconds, session, seconds the answer took); one token each way.
 fn trace_of(rows: &[(f64, &str, &str)]) -> String {
-    rows.iter().fold("Timestamp,Session ID,Elapsed time,Request tokens,Response tokens\n".to_owned(), |mut text, (at, session, took)| {
-        writeln!(text, "{at},{session},{took},1,1").expect("a text");
-        text
-    })
+    rows.iter().fold(
+        "Timestamp,Session ID,Elapsed time,Request tokens,Response tokens\n".to_owned(),
+        |mut text, (at, session, took)| {
+            writeln!(text, "{at},{session},{took},1,1").expect("a text");
+            text
+        },
+    )
 }
 
 /// Two sessions and a request of none: `a` thinks 1 s and then 0.5 s, `b` 3 s.
-const ROWS: &[(f64, &str, &str)] =
-    &[(0.0, "a", "2"), (1.0, "b", "1"), (2.5, "", ""), (3.0, "a", "1"), (4.5, "a", "0.5"), (5.0, "b", "9"), (8.0, "", "")];
+const ROWS: &[(f64, &str, &str)] = &[
+    (0.0, "a", "2"),
+    (1.0, "b", "1"),
+    (2.5, "", ""),
+    (3.0, "a", "1"),
+    (4.5, "a", "0.5"),
+    (5.0, "b", "9"),
+    (8.0, "", ""),
+];
 
 fn plan(text: &str, scale: &str, window: Option<&str>, reshape: &Reshape) -> Plan {
     let choice = Choice { window: window.map(|window| parse_window(window).unwrap()), ..Choice::default() };
-    let selection = Trace::read(text.as_bytes(), Path::new("t"), &Reading::default()).unwrap().select(&choice, Path::new("t")).unwrap();
+    let selection = Trace::read(text.as_bytes(), Path::new("t"), &Reading::default())
+        .unwrap()
+        .select(&choice, Path::new("t"))
+        .unwrap();
     let pauses = Pauses::of(&selection.trace, reshape.gap_cap);
     let selection = selection.reshape(reshape, Seed::new(3)).unwrap();
     let (timeline, recording) = replay_after_completion(selection, scale.parse().unwrap(), "t", &pauses).unwrap();
@@ -82,9 +95,19 @@ fn play(
 async fn collected(session: &mut Session, plan: Plan) -> (Trial, Vec<Record>) {
     let records = Rc::new(RefCell::new(Vec::new()));
     let filed = Rc::clone(&records);
-    let segment = Segment { label: "test".to_owned(), plan: Arc::new(plan), objectives: Arc::new(Objectives::default()), streamed: true };
+    let segment = Segment {
+        label: "test".to_owned(),
+        plan: Arc::new(plan),
+        objectives: Arc::new(Objectives::default()),
+        streamed: true,
+    };
     let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
-    let trial = session.play_into(segment, StopRule::Never, Arc::default(), sink).await.expect("played").await.expect("a trial");
+    let trial = session
+        .play_into(segment, StopRule::Never, Arc::default(), sink)
+        .await
+        .expect("played")
+        .await
+        .expect("a trial");
     let mut records = records.take();
     records.sort_by_key(|record| record.id);
     (trial, records)
@@ -92,8 +115,9 @@ async fn collected(session: &mut Session, plan: Plan) -> (Trial, Vec<Record>) {
 
 /// Id, turn, what set the instant, the instant in milliseconds, and what became of it.
 fn schedule(records: &[Record]) -> Vec<(u64, Option<u32>, Origin, u64, &'static str)> {
-    let line =
-        |record: &Record| (record.id, record.turn, record.origin, record.scheduled.as_nanos() / 1_000_000, record.exchange.outcome.name());
+    let line = |record: &Record| {
+        (record.id, record.turn, record.origin, record.scheduled.as_nanos() / 1_000_000, record.exchange.outcome.name())
+    };
     records.iter().map(line).collect()
 }
 
@@ -133,18 +157,23 @@ fn a_turn_is_released_when_the_one_before_has_completed_and_thought() {
 
 #[test]
 fn a_slow_answer_moves_its_own_session_and_no_other() {
-    let (_, records) = play(plain(ROWS), settings(), None, |id| Fate::Answers(if id == 0 { 5_000 * MS } else { 200 * MS }));
+    let (_, records) =
+        play(plain(ROWS), settings(), None, |id| Fate::Answers(if id == 0 { 5_000 * MS } else { 200 * MS }));
     let instants: Vec<u64> = schedule(&records).iter().map(|line| line.3).collect();
     assert_eq!(instants, [0, 1_000, 2_500, 8_000, 6_000, 6_700, 4_200]);
 }
 
 #[test]
 fn a_lost_turn_skips_the_rest_of_its_session() {
-    let long: Vec<(f64, &str, &str)> = (0..40).map(|turn| (f64::from(turn), ["a", "b"][turn as usize % 2], "0")).collect();
+    let long: Vec<(f64, &str, &str)> =
+        (0..40).map(|turn| (f64::from(turn), ["a", "b"][turn as usize % 2], "0")).collect();
     // Session a: ids 0 and 2..21; b: 1 and 21..40.
-    for (fate, outcome) in [(Fate::Breaks(50 * MS), "failed"), (Fate::Panics, "abandoned"), (Fate::Stalls(900 * MS), "timed_out")] {
+    for (fate, outcome) in
+        [(Fate::Breaks(50 * MS), "failed"), (Fate::Panics, "abandoned"), (Fate::Stalls(900 * MS), "timed_out")]
+    {
         let patience = Settings { timeout: Duration::from_secs(3), ..settings() };
-        let (trial, records) = play(plain(&long), patience, None, move |id| if id == 5 { fate } else { Fate::Answers(10 * MS) });
+        let (trial, records) =
+            play(plain(&long), patience, None, move |id| if id == 5 { fate } else { Fate::Answers(10 * MS) });
         let names: Vec<&str> = records.iter().map(|record| record.exchange.outcome.name()).collect();
         assert_eq!((names[5], names.len()), (outcome, 40), "every turn left a record");
         for record in &records {
@@ -158,11 +187,16 @@ fn a_lost_turn_skips_the_rest_of_its_session() {
         let totals = trial.summary.totals();
         assert_eq!((totals.planned, totals.skipped, totals.balance(), trial.due), (40, 15, true, Some(40)));
         let view = trial.view();
-        assert!(!view.health.faults.iter().any(|fault| fault.contains("error of ours") && outcome != "abandoned"), "{:?}", view.health);
+        assert!(
+            !view.health.faults.iter().any(|fault| fault.contains("error of ours") && outcome != "abandoned"),
+            "{:?}",
+            view.health
+        );
     }
     // At the cap a turn is shed like any request, and its session ends there.
     let capped = Settings { max_in_flight: Some(1), ..settings() };
-    let (trial, records) = play(plain(&[(0.0, "a", "0"), (1.0, "b", "0"), (9.0, "b", "0")]), capped, None, |_| Fate::Answers(3_000 * MS));
+    let (trial, records) =
+        play(plain(&[(0.0, "a", "0"), (1.0, "b", "0"), (9.0, "b", "0")]), capped, None, |_| Fate::Answers(3_000 * MS));
     let names: Vec<&str> = records.iter().map(|record| record.exchange.outcome.name()).collect();
     assert_eq!((names, trial.summary.totals().balance()), (vec!["completed", "shed", "skipped"], true));
     // A model that refuses a turn does the same in virtual time.
@@ -175,8 +209,10 @@ fn a_lost_turn_skips_the_rest_of_its_session() {
 #[test]
 fn turns_that_the_run_does_not_reach_are_in_the_books() {
     // A turn of session a comes due every 10 s plus its answer; b hangs.
-    let rows: Vec<(f64, &str, &str)> =
-        (0..10).map(|turn| (f64::from(turn) * 10.0, "a", "0")).chain((0..5).map(|turn| (f64::from(turn), "b", "0"))).collect();
+    let rows: Vec<(f64, &str, &str)> = (0..10)
+        .map(|turn| (f64::from(turn) * 10.0, "a", "0"))
+        .chain((0..5).map(|turn| (f64::from(turn), "b", "0")))
+        .collect();
     let script = |id| if id == 1 { Fate::Hangs } else { Fate::Answers(4_000 * MS) };
     let check = |what: &str, (trial, records): (Trial, Vec<Record>), not_due: u64| {
         assert_eq!(trial.not_due, not_due, "{what}");
@@ -189,7 +225,11 @@ fn turns_that_the_run_does_not_reach_are_in_the_books() {
     // The window is 90 s and a mean gap; turn 9 of a would come at 126 s, which a drain of a minute still sees.
     let long = check("a long drain", play(plain(&rows), settings(), None, script), 4);
     assert!(long.drain_end.as_secs() > 130.0 && long.ended == Ended::Complete);
-    let short = check("a short drain", play(plain(&rows), Settings { drain: Duration::from_secs(5), ..settings() }, None, script), 6);
+    let short = check(
+        "a short drain",
+        play(plain(&rows), Settings { drain: Duration::from_secs(5), ..settings() }, None, script),
+        6,
+    );
     let notes = short.view().health.notes;
     assert!(notes.iter().any(|note| note.contains("6 turns were not due when the drain ended")), "{notes:?}");
     // Interrupted while a thinks, and b hangs.
@@ -206,8 +246,12 @@ fn a_stop_rule_leaves_the_same_turns_in_virtual_time() {
     use tonnage::metrics::Play as _;
     let rows: Vec<(f64, &str, &str)> = (0..10).map(|turn| (f64::from(turn) * 10.0, "a", "0")).collect();
     let stop = || StopRule::When(Arc::new(|counts| counts.completed >= 3));
-    let segment =
-        || Segment { label: "test".to_owned(), plan: Arc::new(plain(&rows)), objectives: Arc::new(Objectives::default()), streamed: true };
+    let segment = || Segment {
+        label: "test".to_owned(),
+        plan: Arc::new(plain(&rows)),
+        objectives: Arc::new(Objectives::default()),
+        streamed: true,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let trial = runtime.block_on(async {
         let mut session = sim::Session::new("delay:ttft=200ms,itl=1ms".parse().unwrap(), Seed::new(1));
@@ -220,20 +264,27 @@ fn a_stop_rule_leaves_the_same_turns_in_virtual_time() {
 fn the_recorded_end_of_the_turn_before_is_used_where_a_format_has_it() {
     let mut otel = String::new();
     for (start, end) in [(0u64, 2u64), (5, 6)] {
-        let span = r#"{"attributes":{"gen_ai.usage.input_tokens":1,"gen_ai.usage.output_tokens":1,"gen_ai.conversation.id":"a"}"#;
-        writeln!(otel, r#"{span},"startTimeUnixNano":"{start}000000000","endTimeUnixNano":"{end}000000000"}}"#).expect("a text");
+        let span = concat!(
+            r#"{"attributes":{"gen_ai.usage.input_tokens":1,"gen_ai.usage.output_tokens":1,"#,
+            r#""gen_ai.conversation.id":"a"}"#,
+        );
+        writeln!(otel, r#"{span},"startTimeUnixNano":"{start}000000000","endTimeUnixNano":"{end}000000000"}}"#)
+            .expect("a text");
     }
     let litellm = r#"{"startTime": 10.0, "endTime": 12.0, "prompt_tokens": 1, "completion_tokens": 1, "session_id": "a"}
 {"startTime": 15.0, "endTime": null, "prompt_tokens": 1, "completion_tokens": 1, "session_id": "a"}
 "#;
-    let table = "startTime,endTime,prompt_tokens,completion_tokens,session_id\n2026-01-02 00:00:00,2026-01-02 00:00:02,1,1,a\n2026-01-02 00:00:05,,1,1,a\n";
+    let table = "startTime,endTime,prompt_tokens,completion_tokens,session_id\n2026-01-02 00:00:00,2026-01-02 \
+        00:00:02,1,1,a\n2026-01-02 00:00:05,,1,1,a\n";
     let weka = |pause: &str| {
         format!(
             r#"{{"id": "a", "block_size": 64, "requests": [{{"t": 0, "in": 1, "out": 1{pause}}}, {{"t": 5, "in": 1, "out": 1, "think_time": 3}}]}}"#
         )
     };
-    let mooncake = "{\"timestamp\": 0, \"input_length\": 1, \"output_length\": 1, \"hash_ids\": [0], \"session_id\": \"a\"}\n\
-                    {\"timestamp\": 5000, \"input_length\": 1, \"output_length\": 1, \"hash_ids\": [0], \"session_id\": \"a\"}\n";
+    let mooncake = "{\"timestamp\": 0, \"input_length\": 1, \"output_length\": 1, \"hash_ids\": [0], \"session_id\": \
+        \"a\"}\n\
+                    {\"timestamp\": 5000, \"input_length\": 1, \"output_length\": 1, \"hash_ids\": [0], \
+                    \"session_id\": \"a\"}\n";
     let backwards = litellm.replace("12.0", "9.0");
     for (text, think_s, said) in [
         (trace_of(&[(0.0, "a", "2"), (5.0, "a", "")]), 3.0, "answer's end"),
@@ -308,7 +359,8 @@ fn a_session_belongs_to_one_shard_whole() {
 fn live_workers_release_the_turns_of_their_own_sessions() {
     let rows: Vec<(f64, String)> = (0..60).map(|row| (f64::from(row) / 500.0, format!("s{}", row % 12))).collect();
     let rows: Vec<(f64, &str, &str)> = rows.iter().map(|(at, session)| (*at, session.as_str(), "0")).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
     let (trial, records) = runtime.expect("a runtime").block_on(async {
         let encoder = Arc::new(Box::new(|_| Fate::Answers(MS)) as Script);
         let setup = Setup::<Scripted> { workers: 2, encoder, connect: Arc::new(|| Ok(Scripted)) };
@@ -342,10 +394,12 @@ proptest! {
         let lines: Vec<(f64, &str, String)> = rows
             .iter()
             .map(|(ms, session, took)| {
-                (f64::from(*ms) / 1e3, ["", "a", "b", "c", "d", "e"][*session], took.map_or(String::new(), |ms| (f64::from(ms) / 1e3).to_string()))
+                (f64::from(*ms) / 1e3, ["", "a", "b", "c", "d", "e"][*session], took.map_or(String::new(),
+                    |ms| (f64::from(ms) / 1e3).to_string()))
             })
             .collect();
-        let lines: Vec<(f64, &str, &str)> = lines.iter().map(|(at, session, took)| (*at, *session, took.as_str())).collect();
+        let lines: Vec<(f64, &str, &str)> = lines.iter().map(|(at, session, took)| (*at, *session,
+            took.as_str())).collect();
         let reshape = Reshape { rate_scale: rate_scale.parse().unwrap(), loops, ..Reshape::default() };
         let selection = Trace::read(trace_of(&lines).as_bytes(), Path::new("t"), &Reading::default()).unwrap();
         let selection = selection.select(&Choice::default(), Path::new("t")).unwrap();
@@ -360,7 +414,8 @@ proptest! {
         prop_assert_eq!(ids, (0..kept as u64).collect::<Vec<_>>());
         let arrivals: u64 = plan.arrivals().map(|arrival| plan.requests_from(arrival.index)).sum();
         prop_assert_eq!(arrivals, kept as u64);
-        let by_turn: BTreeMap<_, &Record> = records.iter().filter_map(|record| Some(((record.session?, record.turn?), record))).collect();
+        let by_turn: BTreeMap<_, &Record> = records.iter().filter_map(|record| Some(((record.session?, record.turn?),
+            record))).collect();
         for record in records.iter().filter(|record| record.origin == Origin::Released) {
             let before = by_turn[&(record.session.unwrap(), record.turn.unwrap() - 1)];
             prop_assert!(record.scheduled >= before.exchange.ended.unwrap());
@@ -371,7 +426,8 @@ proptest! {
 /// The project's own sample, its sessions released, beside the test: no test knows how long the path to the project is.
 fn sample(folder: &Path) -> String {
     let name = "sample.jsonl";
-    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/sample_mooncake.jsonl"), folder.join(name)).expect("a copy");
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/sample_mooncake.jsonl"), folder.join(name))
+        .expect("a copy");
     name.to_owned()
 }
 
@@ -379,14 +435,17 @@ fn sample(folder: &Path) -> String {
 fn a_plan_and_a_report_name_both_origins() {
     let folder = folder();
     let sample = sample(folder.path());
-    let plan = run(folder.path(), &["replay", &sample, "--think", "after-completion", "--plan-only", "--export", "t.csv"]);
+    let plan =
+        run(folder.path(), &["replay", &sample, "--think", "after-completion", "--plan-only", "--export", "t.csv"]);
     assert_eq!(plan.status.code(), Some(0), "{}", text(&plan.stderr));
     let shown = text(&plan.stdout);
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     insta::assert_snapshot!("replay_after_completion_plan", shown);
     assert!(text(&plan.stderr).contains("23 later turns have no instant beforehand"), "{}", text(&plan.stderr));
-    let played = ["replay", &sample, "--think", "after-completion", "--time-scale", "100", "--sim", "delay:ttft=20ms,itl=0ms"];
-    let output = run(folder.path(), &[&played[..], &["--salt", "seed-17", "--workers", "1", "--out", "whole"]].concat());
+    let played =
+        ["replay", &sample, "--think", "after-completion", "--time-scale", "100", "--sim", "delay:ttft=20ms,itl=0ms"];
+    let output =
+        run(folder.path(), &[&played[..], &["--salt", "seed-17", "--workers", "1", "--out", "whole"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let said = text(&output.stdout);
     assert!(said.contains("*mixed*: ") && said.contains(" released after completion of the turn before"), "{said}");
@@ -398,7 +457,10 @@ fn a_plan_and_a_report_name_both_origins() {
     let again = run(folder.path(), &["report", "whole"]);
     assert_eq!(text(&again.stdout).lines().nth(2), said.lines().nth(2), "read again it is the same");
     for part in ["1/2", "2/2"] {
-        let done = run(folder.path(), &[&played[..], &["--shard", part, "--workers", "1", "--out", &part[..1], "--quiet"]].concat());
+        let done = run(
+            folder.path(),
+            &[&played[..], &["--shard", part, "--workers", "1", "--out", &part[..1], "--quiet"]].concat(),
+        );
         assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
     }
     let merged = run(folder.path(), &["report", "1", "2", "--json"]);
@@ -414,14 +476,19 @@ fn a_plan_and_a_report_name_both_origins() {
     std::fs::write(folder.path().join("whole/result.json"), left.to_string()).expect("written");
     let salvaged = run(folder.path(), &["report", "whole"]);
     let shown = text(&salvaged.stdout);
-    assert!(shown.contains("replay of sessions") && shown.contains("the run did not end: 40 records"), "{shown}{}", text(&salvaged.stderr));
+    assert!(
+        shown.contains("replay of sessions") && shown.contains("the run did not end: 40 records"),
+        "{shown}{}",
+        text(&salvaged.stderr)
+    );
 }
 
 #[test]
 fn what_has_no_turns_to_release_is_refused() {
     let folder = folder();
     let sample = sample(folder.path());
-    std::fs::write(folder.path().join("plain.csv"), "Timestamp,Request tokens,Response tokens\n0,1,1\n1,1,1\n").expect("a file");
+    std::fs::write(folder.path().join("plain.csv"), "Timestamp,Request tokens,Response tokens\n0,1,1\n1,1,1\n")
+        .expect("a file");
     std::fs::write(folder.path().join("single.csv"), trace_of(&[(0.0, "a", ""), (1.0, "b", "")])).expect("a file");
     let think = ["--think", "after-completion"];
     let cases: &[(&[&str], &[&str])] = &[

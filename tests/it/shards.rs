@@ -31,7 +31,14 @@ fn shard(number: u32, of: u32) -> Shard {
 /// Gamma arrivals for 6 s after 1 s of warm-up, with a quota that takes some out.
 fn plan() -> Plan {
     let (rate, second) = (Rate::new(40.0).expect("a rate"), Duration::from_secs(1));
-    let timeline = Timeline::new(Process::gamma(1.7).expect("a law"), rate, Extent::Duration(6 * second), second, second, Seed::new(7));
+    let timeline = Timeline::new(
+        Process::gamma(1.7).expect("a law"),
+        rate,
+        Extent::Duration(6 * second),
+        second,
+        second,
+        Seed::new(7),
+    );
     let quota: Quota = "45/s".parse().expect("a quota");
     Plan::new(Load::Open(timeline), Workload::default(), Seed::new(7), Some(quota))
 }
@@ -53,7 +60,10 @@ fn the_shards_of_a_plan_are_the_plan_each_request_once_with_its_own_number() {
                 assert_eq!(part.spec(arrival.index), whole.spec(arrival.index), "its prompt is that of the whole plan");
             }
             let described = describe(&part).expect("a description");
-            assert_eq!((described.planned, described.share.map(|share| share.planned)), (every.len() as u64, Some(share.len() as u64)));
+            assert_eq!(
+                (described.planned, described.share.map(|share| share.planned)),
+                (every.len() as u64, Some(share.len() as u64))
+            );
             let mut rows = Vec::new();
             export(&part, &mut rows).expect("written");
             assert_eq!(text(&rows).lines().count(), share.len() + 1);
@@ -63,7 +73,10 @@ fn the_shards_of_a_plan_are_the_plan_each_request_once_with_its_own_number() {
         assert_eq!(together, every, "{of} shards");
     }
     let simulated = sim::run(&whole.clone().sharded(shard(2, 3)), "delay".parse().expect("a profile"), Seed::new(1));
-    assert!(simulated.iter().all(|record| record.id % 3 == 1) && !simulated.is_empty(), "virtual time sends the share too");
+    assert!(
+        simulated.iter().all(|record| record.id % 3 == 1) && !simulated.is_empty(),
+        "virtual time sends the share too"
+    );
 }
 
 /// Some requests are slow, some break, a few hang or stall: by their number, whoever sends them.
@@ -83,18 +96,23 @@ fn side_by_side(plans: Vec<Plan>) -> Vec<(Trial, Vec<Record>)> {
     builder.enable_all().start_paused(true);
     builder.build_local(tokio::runtime::LocalOptions::default()).expect("a runtime").block_on(async {
         let clock = RunClock::starting_in(4 * HEAD_START);
-        let asked = Arc::new(Objectives::parse(&["p90 ttft<=300ms", "tpot<=40ms", "error_rate<=20%"], None, None).expect("objectives"));
+        let asked = Arc::new(
+            Objectives::parse(&["p90 ttft<=300ms", "tpot<=40ms", "error_rate<=20%"], None, None).expect("objectives"),
+        );
         let mut playing = Vec::new();
         for plan in plans {
             let asked = Arc::clone(&asked);
             playing.push(tokio::task::spawn_local(async move {
-                let settings = Settings { timeout: Duration::from_secs(3), drain: Duration::from_secs(5), max_in_flight: None };
+                let settings =
+                    Settings { timeout: Duration::from_secs(3), drain: Duration::from_secs(5), max_in_flight: None };
                 let mut session = Session::local::<Scripted>(settings, Arc::new(Box::new(fate) as Script), Scripted);
                 let records = Rc::new(RefCell::new(Vec::new()));
                 let filed = Rc::clone(&records);
                 let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
-                let segment = Segment { label: "test".to_owned(), plan: Arc::new(plan), objectives: asked, streamed: true };
-                let settling = session.play_from(clock, segment, StopRule::Never, Arc::default(), sink).await.expect("played");
+                let segment =
+                    Segment { label: "test".to_owned(), plan: Arc::new(plan), objectives: asked, streamed: true };
+                let settling =
+                    session.play_from(clock, segment, StopRule::Never, Arc::default(), sink).await.expect("played");
                 (settling.await.expect("a trial"), records.take())
             }));
         }
@@ -143,7 +161,10 @@ fn shards_side_by_side_and_merged_equal_one_run_of_the_whole_plan() {
         ours.health.little_residual = theirs.health.little_residual;
         assert_eq!(ours, theirs);
     }
-    assert!(one.summary.distribution(Metric::Ttft, tonnage::metrics::OriginOf::Scheduled).misses() > 0, "the test has something to count");
+    assert!(
+        one.summary.distribution(Metric::Ttft, tonnage::metrics::OriginOf::Scheduled).misses() > 0,
+        "the test has something to count"
+    );
 }
 
 /// Instants by number, out of a records file.
@@ -157,7 +178,20 @@ fn scheduled(records: &Path) -> BTreeMap<u64, String> {
 fn two_processes_from_one_instant_merge_into_the_run_of_the_whole() {
     let folder = folder();
     let server = Simulated::start(folder.path(), &["--sim", "delay:ttft=20ms,itl=2ms"]);
-    let load = ["run", "--target", &server.url, "--rate", "60", "--requests", "60", "--output-tokens", "4", "--workers", "1", "--quiet"];
+    let load = [
+        "run",
+        "--target",
+        &server.url,
+        "--rate",
+        "60",
+        "--requests",
+        "60",
+        "--output-tokens",
+        "4",
+        "--workers",
+        "1",
+        "--quiet",
+    ];
     let start = jiff::Timestamp::now() + jiff::SignedDuration::from_millis(1_600);
     let start = start.to_string();
     let spawned: Vec<_> = ["1/2", "2/2"]
@@ -180,7 +214,11 @@ fn two_processes_from_one_instant_merge_into_the_run_of_the_whole() {
     let of = |name: &str| json(&folder.path().join(name).join("result.json"));
     let (one, two, whole) = (of("one"), of("two"), of("whole"));
     assert_eq!((&one["started"], &one["trials"][0]["load"]["shard"]), (&two["started"], &Value::from("1/2")));
-    assert_eq!(one["started"].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok()), start.parse().ok(), "the origin asked for");
+    assert_eq!(
+        one["started"].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok()),
+        start.parse().ok(),
+        "the origin asked for"
+    );
     let mut union = scheduled(&folder.path().join("one/records.jsonl"));
     let second = scheduled(&folder.path().join("two/records.jsonl"));
     assert_eq!((union.len(), second.len()), (30, 30));
@@ -211,7 +249,10 @@ fn two_processes_from_one_instant_merge_into_the_run_of_the_whole() {
     assert!(shown.contains("*merged* from all 2 shards") && shown.contains("shard 2/2: 30 requests from"), "{shown}");
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     let part = text(&run(folder.path(), &["report", "one"]).stdout);
-    assert!(part.contains("shard 1/2 of an open loop") && part.contains("*shard*: every figure is of this part"), "{part}");
+    assert!(
+        part.contains("shard 1/2 of an open loop") && part.contains("*shard*: every figure is of this part"),
+        "{part}"
+    );
 }
 
 /// Edits a file of a shard that is already there.
@@ -230,7 +271,20 @@ fn altered(folder: &Path, from: &str, to: &str, replace: &[(&str, &str)]) {
 fn what_does_not_fit_together_is_not_merged() {
     let folder = folder();
     let of = |out: &str, more: &[&str]| {
-        let words = ["run", "--rate", "400", "--requests", "20", "--output-tokens", "2", "--quiet", "--workers", "1", "--out", out];
+        let words = [
+            "run",
+            "--rate",
+            "400",
+            "--requests",
+            "20",
+            "--output-tokens",
+            "2",
+            "--quiet",
+            "--workers",
+            "1",
+            "--out",
+            out,
+        ];
         let words: Vec<&str> = words.iter().chain(more).copied().collect();
         let done = run(folder.path(), &words);
         assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
@@ -239,7 +293,8 @@ fn what_does_not_fit_together_is_not_merged() {
     of("b", &["--shard", "2/2"]);
     of("plain", &[]);
     of("third", &["--shard", "3/3"]);
-    let fingerprint = json(&folder.path().join("b/result.json"))["plan_fingerprint"].as_str().expect("a fingerprint").to_owned();
+    let fingerprint =
+        json(&folder.path().join("b/result.json"))["plan_fingerprint"].as_str().expect("a fingerprint").to_owned();
     altered(folder.path(), "b", "seeded", &[(&fingerprint, &"0".repeat(fingerprint.len()))]);
     altered(folder.path(), "b", "salted", &[("\"salt\": \"seed-17\"", "\"salt\": \"other\"")]);
     altered(folder.path(), "b", "compact", &[("\"detail\":\"full\"", "\"detail\":\"compact\"")]);
@@ -248,7 +303,12 @@ fn what_does_not_fit_together_is_not_merged() {
     altered(folder.path(), "b", "judged", &[("\"config\": {", "\"config\": {\n    \"attainment\": \"95%\",")]);
     altered(folder.path(), "b", "cut", &[("\"ended\": \"complete\"", "\"ended\": \"interrupted\"")]);
     altered(folder.path(), "b", "other_window", &[("\"load_end_s\":", "\"load_end_s\":9")]);
-    altered(folder.path(), "b", "killed", &[(&format!("\"plan_fingerprint\": \"{fingerprint}\""), "\"plan_fingerprint\": \"\"")]);
+    altered(
+        folder.path(),
+        "b",
+        "killed",
+        &[(&format!("\"plan_fingerprint\": \"{fingerprint}\""), "\"plan_fingerprint\": \"\"")],
+    );
     altered(folder.path(), "a", "strange", &[("{\"id\":2,", "{\"id\":3,")]);
     let cases: &[(&[&str], &[&str])] = &[
         (&["a", "plain"], &["plain", "is no shard", "--shard"]),
@@ -306,7 +366,10 @@ fn who_waits_for_the_start_can_be_interrupted_and_leaves_nothing() {
     assert_eq!(waiting.wait().expect("it ends").code(), Some(130), "{said}");
     lines.read_to_string(&mut said).expect("text");
     assert!(said.contains("interrupted before the start: nothing was sent"), "{said}");
-    assert!(said.contains("every figure is of this part") && said.contains("the salt is taken from the seed"), "{said}");
+    assert!(
+        said.contains("every figure is of this part") && said.contains("the salt is taken from the seed"),
+        "{said}"
+    );
     assert!(!folder.path().join("out").exists(), "nothing was sent, and nothing is left");
 }
 
@@ -336,8 +399,12 @@ fn shard_and_start_are_refused_where_they_cannot_be_met() {
     let start = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3_600)).to_string();
     let words = ["plan", "--rate", "10", "--requests", "100", "--shard", "2/3", "--start-at", &start];
     let shown = text(&run(folder.path(), &words).stdout);
-    assert!(shown.contains("shard        2/3: 33 of them") && shown.contains(&format!("starts       {start}, ends ")), "{shown}");
-    let described: Value = serde_json::from_slice(&run(folder.path(), &[&words[..], &["--json"]].concat()).stdout).expect("JSON");
+    assert!(
+        shown.contains("shard        2/3: 33 of them") && shown.contains(&format!("starts       {start}, ends ")),
+        "{shown}"
+    );
+    let described: Value =
+        serde_json::from_slice(&run(folder.path(), &[&words[..], &["--json"]].concat()).stdout).expect("JSON");
     assert_eq!(described["share"], serde_json::json!({"shard": "2/3", "planned": 33}));
     assert_eq!(described["start_at"], Value::from(start));
 }

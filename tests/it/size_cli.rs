@@ -14,7 +14,8 @@ const TABLE: [(f64, f64); 8] =
 fn vllm(folder: &Path) {
     std::fs::create_dir(folder).expect("a folder");
     for (rate, p99_ms) in TABLE {
-        let result = json!({"backend": "vllm", "model_id": "m", "request_rate": rate, "burstiness": 1.0, "max_concurrency": null, "completed": 500,
+        let result = json!({"backend": "vllm", "model_id": "m", "request_rate": rate, "burstiness": 1.0,
+            "max_concurrency": null, "completed": 500,
             "failed": 0, "total_output_tokens": 50_000, "request_throughput": rate, "p99_ttft_ms": p99_ms});
         std::fs::write(folder.join(format!("{rate}qps.json")), result.to_string()).expect("written");
     }
@@ -39,7 +40,8 @@ fn a_table_of_rates_sizes_the_fleet_of_twelve() {
     let found = fleet(folder.path(), &words);
     assert_eq!((&found["replicas"], &found["per_replica_rate_per_s"]), (&json!(12), &json!(4.43)));
     assert_eq!((&found["interval"], &found["certified"]), (&json!([11, 12]), &json!(false)));
-    let (code, shown, _) = sized(folder.path(), &[&words[..], &["--price", "2.5/h", "--gpus-per-replica", "2"]].concat());
+    let (code, shown, _) =
+        sized(folder.path(), &[&words[..], &["--price", "2.5/h", "--gpus-per-replica", "2"]].concat());
     assert_eq!(code, Some(0));
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     insta::assert_snapshot!("size", shown);
@@ -47,7 +49,8 @@ fn a_table_of_rates_sizes_the_fleet_of_twelve() {
     let loads: Vec<Value> = TABLE
         .iter()
         .map(|(rate, p99_ms)| {
-            json!({"config": {"strategy": {"type_": "constant"}}, "metrics": {"requests_per_second": {"successful": {"mean": rate}},
+            json!({"config": {"strategy": {"type_": "constant"}},
+                "metrics": {"requests_per_second": {"successful": {"mean": rate}},
                 "request_totals": {"successful": 200, "errored": 0},
                 "time_to_first_token_ms": {"successful": {"percentiles": {"p99": p99_ms}}}}})
         })
@@ -61,7 +64,19 @@ fn a_table_of_rates_sizes_the_fleet_of_twelve() {
 #[test]
 fn rates_that_were_measured_size_by_their_verdicts_or_by_their_figures() {
     let folder = folder();
-    let words = ["run", "--sim", "delay:ttft=1ms,itl=100us", "--output-tokens", "4", "--requests", "20", "--rate", "100", "--out", "out"];
+    let words = [
+        "run",
+        "--sim",
+        "delay:ttft=1ms,itl=100us",
+        "--output-tokens",
+        "4",
+        "--requests",
+        "20",
+        "--rate",
+        "100",
+        "--out",
+        "out",
+    ];
     let output = run(folder.path(), &[&words[..], &["--quiet"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     // How late a busy machine sent is not what is tested here.
@@ -76,11 +91,23 @@ fn rates_that_were_measured_size_by_their_verdicts_or_by_their_figures() {
     let (code, _, said) = sized(folder.path(), &["out", "--demand", "1000/s"]);
     assert!(code == Some(2) && said.contains("without objectives") && said.contains("--slo"), "{said}");
     let found = fleet(folder.path(), &["out", "--demand", "1000/s", "--slo", "p50 e2e<=10s", "--price", "1/h"]);
-    assert_eq!((&found["replicas"], &found["interval"], &found["per_replica_rate_per_s"]), (&json!(5), &json!([null, 5]), &json!(200.0)));
-    assert_eq!((&found["choices"][0]["simulated"], &found["choices"][0]["capacity"]["evidence"]), (&json!(true), &json!("measured")));
-    assert!(found["choices"][0]["at_slo_rate"]["per_million_output_tokens"].as_f64().is_some_and(|cost| cost > 0.0), "{found}");
+    assert_eq!(
+        (&found["replicas"], &found["interval"], &found["per_replica_rate_per_s"]),
+        (&json!(5), &json!([null, 5]), &json!(200.0))
+    );
+    assert_eq!(
+        (&found["choices"][0]["simulated"], &found["choices"][0]["capacity"]["evidence"]),
+        (&json!(true), &json!("measured"))
+    );
+    assert!(
+        found["choices"][0]["at_slo_rate"]["per_million_output_tokens"].as_f64().is_some_and(|cost| cost > 0.0),
+        "{found}"
+    );
     let (_, shown, _) = sized(folder.path(), &["out", "--demand", "1000/s", "--slo", "p50 e2e<=10s"]);
-    assert!(shown.contains("SIMULATED") && shown.contains("UNCERTIFIED") && shown.contains("no higher rate was measured"), "{shown}");
+    assert!(
+        shown.contains("SIMULATED") && shown.contains("UNCERTIFIED") && shown.contains("no higher rate was measured"),
+        "{shown}"
+    );
     let (code, _, said) = sized(folder.path(), &["out", "--demand", "1000/s", "--slo", "p50 e2e<=2us"]);
     assert!(code == Some(2) && said.contains("none of its 2 rates"), "{said}");
     for (place, verdict) in [(0, "pass"), (1, "inconclusive")] {
@@ -92,7 +119,11 @@ fn rates_that_were_measured_size_by_their_verdicts_or_by_their_figures() {
     result["trials"][1]["health"]["healthy"] = json!(false);
     std::fs::write(&path, result.to_string()).expect("written");
     let found = fleet(folder.path(), &["out", "--demand", "1000/s", "--slo", "p50 e2e<=10s"]);
-    assert_eq!((&found["replicas"], &found["interval"]), (&json!(10), &json!([5, 10])), "a generator that was late proves no rate");
+    assert_eq!(
+        (&found["replicas"], &found["interval"]),
+        (&json!(10), &json!([5, 10])),
+        "a generator that was late proves no rate"
+    );
 }
 
 #[test]
@@ -102,11 +133,16 @@ fn a_search_is_read_by_the_keys_of_its_result() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let path = folder.path().join("out/result.json");
     let mut result = crate::cli::json(&path);
-    result["search"] = json!({"safe_rate_per_s": 7.8, "best_rate_per_s": 8.4, "interval_per_s": [7.8, 9.1], "confidence": 0.95,
-        "limited_by": "p99 ttft<=200ms", "probes": [], "requests": 23_100, "effective_requests": 610, "spent_s": 3060.0});
+    result["search"] = json!({"safe_rate_per_s": 7.8, "best_rate_per_s": 8.4, "interval_per_s": [7.8, 9.1],
+        "confidence": 0.95,
+        "limited_by": "p99 \
+            ttft<=200ms", "probes": [], "requests": 23_100, "effective_requests": 610, "spent_s": 3060.0});
     std::fs::write(&path, result.to_string()).expect("written");
     let found = fleet(folder.path(), &["out", "--demand", "100/s", "--redundancy", "1"]);
-    assert_eq!((&found["replicas"], &found["replicas_to_carry"], &found["replicas_at_best"]), (&json!(14), &json!(13), &json!(13)));
+    assert_eq!(
+        (&found["replicas"], &found["replicas_to_carry"], &found["replicas_at_best"]),
+        (&json!(14), &json!(13), &json!(13))
+    );
     assert_eq!((&found["interval"], &found["certified"]), (&json!([12, 14]), &json!(true)));
     let words = found["assumptions"].to_string();
     assert!(words.contains("limited by p99 ttft<=200ms"), "{words}");
@@ -122,7 +158,8 @@ fn searched(folder: &Path, change: impl Fn(&mut Value)) {
     let path = out.join("result.json");
     let mut result = crate::cli::json(&path);
     result["config"]["process"] = json!("poisson");
-    result["search"] = json!({"finished": "found", "safe_rate_per_s": 7.8, "best_rate_per_s": 8.4, "interval_per_s": [7.8, 9.1],
+    result["search"] = json!({"finished": "found", "safe_rate_per_s": 7.8, "best_rate_per_s": 8.4,
+        "interval_per_s": [7.8, 9.1],
         "confidence": 0.95, "limited_by": "p99 ttft<=200ms"});
     change(&mut result);
     std::fs::write(&path, result.to_string()).expect("written");
@@ -131,15 +168,23 @@ fn searched(folder: &Path, change: impl Fn(&mut Value)) {
 #[test]
 fn a_rate_that_was_measured_with_smooth_arrivals_is_refused_for_a_random_split() {
     let folder = folder();
-    for (process, accepted) in [("even", false), ("gamma:0.5", false), ("weibull:0.9", false), ("poisson", true), ("gamma:2", true)] {
+    for (process, accepted) in
+        [("even", false), ("gamma:0.5", false), ("weibull:0.9", false), ("poisson", true), ("gamma:2", true)]
+    {
         searched(folder.path(), |result| result["config"]["process"] = json!(process));
         let (code, shown, said) = sized(folder.path(), &["out", "--demand", "100/s"]);
         assert_eq!(code, Some(if accepted { 0 } else { 2 }), "{process}: {said}");
         if accepted {
             let found = fleet(folder.path(), &["out", "--demand", "100/s"]);
-            assert!(shown.starts_with("13 replicas") && found["assumptions"].to_string().contains("N × rate holds"), "{process}: {shown}");
+            assert!(
+                shown.starts_with("13 replicas") && found["assumptions"].to_string().contains("N × rate holds"),
+                "{process}: {shown}"
+            );
         } else {
-            assert!(said.contains(process) && said.contains("not safe") && said.contains("--process poisson"), "{process}: {said}");
+            assert!(
+                said.contains(process) && said.contains("not safe") && said.contains("--process poisson"),
+                "{process}: {said}"
+            );
             let found = fleet(folder.path(), &["out", "--demand", "100/s", "--balancing", "round-robin"]);
             assert_eq!((&found["replicas"], &found["balancing"]), (&json!(13), &json!("round-robin")), "{process}");
         }
@@ -207,11 +252,24 @@ fn bursts_within_the_window_are_named_and_a_check_plays_them() {
 #[test]
 fn where_no_rate_was_decided_the_largest_observed_one_is_offered_uncertified() {
     let folder = folder();
-    let words = ["run", "--sim", "delay:ttft=1ms,itl=100us", "--output-tokens", "4", "--requests", "20", "--rate", "100", "--out", "out"];
+    let words = [
+        "run",
+        "--sim",
+        "delay:ttft=1ms,itl=100us",
+        "--output-tokens",
+        "4",
+        "--requests",
+        "20",
+        "--rate",
+        "100",
+        "--out",
+        "out",
+    ];
     run(folder.path(), &[&words[..], &["--quiet", "--slo", "p50 e2e<=10s"]].concat());
     let path = folder.path().join("out/result.json");
     let mut result = crate::cli::json(&path);
-    (result["trials"][0]["health"]["healthy"], result["trials"][0]["verdict"]["result"]) = (json!(true), json!("inconclusive"));
+    (result["trials"][0]["health"]["healthy"], result["trials"][0]["verdict"]["result"]) =
+        (json!(true), json!("inconclusive"));
     std::fs::write(&path, result.to_string()).expect("written");
     let (code, shown, said) = sized(folder.path(), &["out", "--demand", "1000/s"]);
     assert!(code == Some(0) && shown.contains("UNCERTIFIED") && shown.contains("no rate was decided"), "{said}{shown}");
@@ -237,7 +295,10 @@ fn classes_of_requests_share_their_replicas_and_growth_multiplies_the_demand() {
     let words = ["--replica-rate", "10/s,2/s", "--name", "chat,rag", "--demand", "30/s,5/s", "--price", "2/h"];
     let found = fleet(folder.path(), &words);
     // 30 ÷ 10 + 5 ÷ 2 = 5.5.
-    assert_eq!((&found["replicas"], &found["demand_per_s"], &found["cost_per_hour"]), (&json!(6), &json!(35.0), &json!(12.0)));
+    assert_eq!(
+        (&found["replicas"], &found["demand_per_s"], &found["cost_per_hour"]),
+        (&json!(6), &json!(35.0), &json!(12.0))
+    );
     let rate = found["per_replica_rate_per_s"].as_f64().expect("a rate");
     assert!((rate - 35.0 / 5.5).abs() < 1e-9, "{rate}");
     assert_eq!(found["choices"][0]["capacity"]["classes"][1]["name"], json!("rag"));
@@ -250,7 +311,18 @@ fn classes_of_requests_share_their_replicas_and_growth_multiplies_the_demand() {
 fn a_check_plays_the_demand_against_simulated_replicas_by_routing() {
     let folder = folder();
     let queue = "mmc:servers=1,service=100ms";
-    let words = ["--replica-rate", "6.71/s", "--demand", "12/s", "--headroom", "50%", "--check", queue, "--slo", "p90 e2e<=700ms"];
+    let words = [
+        "--replica-rate",
+        "6.71/s",
+        "--demand",
+        "12/s",
+        "--headroom",
+        "50%",
+        "--check",
+        queue,
+        "--slo",
+        "p90 e2e<=700ms",
+    ];
     let (code, shown, said) = sized(folder.path(), &words);
     assert_eq!(code, Some(0), "{said}");
     assert!(shown.contains("this is of the simulated mmc"), "{shown}");
@@ -276,7 +348,19 @@ fn a_check_takes_the_requests_of_the_trace_or_of_the_result() {
     assert_eq!(check["policies"].as_array().map(Vec::len), Some(4), "routing by prefix has a meaning");
     let drawn = &fleet(folder.path(), &[&words[..], &slo, &["--check-input", "8..16"]].concat())["check"];
     assert_eq!(drawn["requests_like"], json!("8..16 input, 64 output tokens"));
-    let run = ["run", "--sim", "delay:ttft=1ms,itl=100us", "--output-tokens", "4", "--requests", "20", "--rate", "100", "--out", "out"];
+    let run = [
+        "run",
+        "--sim",
+        "delay:ttft=1ms,itl=100us",
+        "--output-tokens",
+        "4",
+        "--requests",
+        "20",
+        "--rate",
+        "100",
+        "--out",
+        "out",
+    ];
     // Whatever its verdict over so few requests.
     crate::cli::run(folder.path(), &[&run[..], &["--quiet", "--slo", "p50 e2e<=10s"]].concat());
     let path = folder.path().join("out/result.json");
@@ -284,13 +368,19 @@ fn a_check_takes_the_requests_of_the_trace_or_of_the_result() {
     result["trials"][0]["verdict"]["result"] = json!("pass");
     std::fs::write(&path, result.to_string()).expect("written");
     let check = &fleet(folder.path(), &["out", "--demand", "150/s", "--check", "delay:ttft=1ms,itl=100us"])["check"];
-    assert_eq!((&check["requests_like"], &check["objectives"]), (&json!("128 input, 4 output tokens"), &json!(["p50 e2e<=10s"])));
+    assert_eq!(
+        (&check["requests_like"], &check["objectives"]),
+        (&json!("128 input, 4 output tokens"), &json!(["p50 e2e<=10s"]))
+    );
 }
 
 #[test]
 fn the_demand_is_the_peak_of_a_profile_or_of_a_trace() {
     let folder = folder();
-    let profile = fleet(folder.path(), &["--replica-rate", "10/s", "--profile", "ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s"]);
+    let profile = fleet(
+        folder.path(),
+        &["--replica-rate", "10/s", "--profile", "ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s"],
+    );
     assert_eq!((&profile["replicas"], &profile["demand"]["window_s"]), (&json!(10), &json!(60.0)));
     let trace = trace_in(folder.path());
     let words = ["--replica-rate", "10/s", "--demand-trace", trace, "--peak-window", "10s"];

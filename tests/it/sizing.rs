@@ -1,4 +1,5 @@
-//! Owns the promises of fleet sizing that need real traces or long runs: published peaks, and engines whose truth is known.
+//! Owns the promises of fleet sizing that need real traces or long runs: published peaks, and engines whose truth is
+//! known.
 
 #[path = "../../benches/common/served.rs"]
 mod served;
@@ -31,7 +32,9 @@ fn the_demand_of_a_trace_is_its_published_peak() {
         for (key, window_s) in [("peak_1s", 1), ("peak_10s", 10), ("peak_60s", 60)] {
             let demand = demand_of_rows(trace.rows(), Duration::from_secs(window_s), name).unwrap();
             let point = demand.curve.iter().find(|point| Some(point.window_s) == demand.window_s).unwrap();
-            for (found, wanted) in [(demand.rate_per_s.per_s(), "sliding_rate"), (point.peak_to_mean, "sliding_peak_to_mean")] {
+            for (found, wanted) in
+                [(demand.rate_per_s.per_s(), "sliding_rate"), (point.peak_to_mean, "sliding_peak_to_mean")]
+            {
                 let wanted = stats[name][key][wanted].as_f64().unwrap();
                 assert!((found - wanted).abs() <= 1e-11 * wanted, "{name} {key}: {found} {wanted}");
             }
@@ -39,8 +42,8 @@ fn the_demand_of_a_trace_is_its_published_peak() {
     }
 }
 
-/// The engine cells of the coverage table with their truths. Random routing splits Poisson arrivals into Poisson arrivals, so that the formula is
-/// exact; `--nocapture` shows what the other policies make of the same demand.
+/// The engine cells of the coverage table with their truths. Random routing splits Poisson arrivals into Poisson
+/// arrivals, so that the formula is exact; `--nocapture` shows what the other policies make of the same demand.
 #[test]
 #[ignore = "a minute in release: cargo test --release --test it sizing -- --ignored --nocapture"]
 fn by_chance_the_fleet_of_the_truth_meets_the_objectives_and_two_replicas_fewer_do_not() {
@@ -64,7 +67,12 @@ fn by_chance_the_fleet_of_the_truth_meets_the_objectives_and_two_replicas_fewer_
         for policy in &enough.policies {
             println!("  {policy:?}");
         }
-        assert_eq!((enough.policies[0].routing, enough.policies[0].result), ("random", VerdictResult::Pass), "{}", cell.name);
+        assert_eq!(
+            (enough.policies[0].routing, enough.policies[0].result),
+            ("random", VerdictResult::Pass),
+            "{}",
+            cell.name
+        );
         assert_eq!((few.policies[0].routing, few.policies[0].result), ("random", VerdictResult::Fail), "{}", cell.name);
         let fewest: Vec<u64> = enough.policies.iter().map(|policy| policy.least_replicas.unwrap()).collect();
         assert!(fewest.is_sorted_by(|random, better| random >= better), "who knows more needs no more: {fewest:?}");

@@ -11,7 +11,9 @@ use tonnage::engine;
 use tonnage::metrics::{Objectives, Play, TrialView};
 use tonnage::report::{Host, Ink, Report, SCHEMA, Target, Tool, render};
 use tonnage::schedule::Process;
-use tonnage::search::{Blueprint, Bound, Course, Finished, Next, Point, Stability, Sweep, SweepFindings, drive, parse_rates};
+use tonnage::search::{
+    Blueprint, Bound, Course, Finished, Next, Point, Stability, Sweep, SweepFindings, drive, parse_rates,
+};
 use tonnage::seed::Seed;
 use tonnage::sim::engine::{Preset, Setup};
 use tonnage::sim::{LocalTarget, ModelClient, Profile, Session};
@@ -69,17 +71,25 @@ fn swept(sweep: &Sweep, profile: Profile, workload: Workload, seed: u64) -> Swep
 
 /// The live engine, on the caller's clock, without sockets.
 fn live(profile: Profile) -> engine::Session {
-    let settings = engine::Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None };
+    let settings =
+        engine::Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None };
     engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), ModelClient::new(profile, &[], Seed::new(1)))
 }
 
 /// Saturation found ÷ saturation known, over seeds in ascending order.
-fn errors(preset: Preset, (input, output): (u32, u32), points: u32, window_s: u64, seeds: std::ops::Range<u64>) -> Vec<f64> {
+fn errors(
+    preset: Preset,
+    (input, output): (u32, u32),
+    points: u32,
+    window_s: u64,
+    seeds: std::ops::Range<u64>,
+) -> Vec<f64> {
     let setup = Setup::of(preset);
     let known = setup.saturation_per_s(input, output).unwrap();
     let mut errors: Vec<f64> = seeds
         .map(|seed| {
-            let findings = swept(&between(points, window_s), Profile::engine(setup), workload(input, output), seed).findings;
+            let findings =
+                swept(&between(points, window_s), Profile::engine(setup), workload(input, output), seed).findings;
             let saturation = findings.saturation.unwrap();
             assert_eq!(saturation.bound, Bound::Measured);
             assert!(
@@ -117,7 +127,8 @@ fn the_saturation_rate_is_that_of_the_closed_form_for_every_preset_and_shape() {
 #[test]
 fn a_queue_of_known_rate_saturates_there_and_says_why() {
     // M/D/c: four servers of 50 ms carry 80/s.
-    let Swept { findings, trials, points } = swept(&between(8, 20), "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 3);
+    let Swept { findings, trials, points } =
+        swept(&between(8, 20), "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 3);
     let saturation = findings.saturation.as_ref().unwrap();
     assert!((saturation.per_s / 80.0 - 1.0).abs() < 0.02, "{saturation:?}");
     assert!(findings.unloaded_per_s.is_some_and(|per_s| (per_s - 20.0).abs() < 0.01), "{:?}", findings.unloaded_per_s);
@@ -127,7 +138,14 @@ fn a_queue_of_known_rate_saturates_there_and_says_why() {
     let saturated = findings.points.iter().find(|point| point.stability == Some(Stability::Saturated)).unwrap();
     assert!(saturated.rate_per_s.is_some_and(|per_s| per_s > 80.0));
     let said = findings.sentences.join("\n");
-    for wanted in ["saturates at 80", "knee at", "completions fall behind", "the backlog grows", "latency rises", "chance stays below"] {
+    for wanted in [
+        "saturates at 80",
+        "knee at",
+        "completions fall behind",
+        "the backlog grows",
+        "latency rises",
+        "chance stays below",
+    ] {
         assert!(said.contains(wanted), "{wanted}: {said}");
     }
     let rates: std::collections::BTreeSet<String> = points.iter().map(|point| point.load.to_string()).collect();
@@ -139,7 +157,8 @@ fn a_queue_of_known_rate_saturates_there_and_says_why() {
 
 #[test]
 fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
-    let Swept { trials, findings, .. } = swept(&between(4, 12), "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 3);
+    let Swept { trials, findings, .. } =
+        swept(&between(4, 12), "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 3);
     let report = Report {
         schema: SCHEMA,
         tool: Tool { name: "tonnage".to_owned(), version: "0.1.0".to_owned(), git: None },
@@ -150,7 +169,11 @@ fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
         seed: 3,
         plan_fingerprint: "0123456789abcdef0123456789abcdef".to_owned(),
         body_fingerprint: None,
-        target: Target { urls: vec!["http://127.0.0.1:8000".to_owned()], model: "llama-3.1-8b".to_owned(), simulated: true },
+        target: Target {
+            urls: vec!["http://127.0.0.1:8000".to_owned()],
+            model: "llama-3.1-8b".to_owned(),
+            simulated: true,
+        },
         label: None,
         metadata: std::collections::BTreeMap::new(),
         token_estimate: "words-v1".to_owned(),
@@ -170,7 +193,8 @@ fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
 fn rates_are_played_in_order_and_end_at_the_first_that_saturates() {
     let rates = parse_rates("20..200:20").unwrap();
     let sweep = Sweep { course: Course::Rates(rates), window: Duration::from_secs(20), discard: None };
-    let Swept { findings, points, .. } = swept(&sweep, "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 5);
+    let Swept { findings, points, .. } =
+        swept(&sweep, "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 5);
     let played: Vec<f64> = points.iter().filter_map(|point| point.load.rate_per_s()).collect();
     assert_eq!(played, [20.0, 40.0, 60.0, 80.0, 100.0]);
     assert_eq!(findings.finished, Some(Finished::Saturated));
@@ -190,7 +214,11 @@ fn a_load_of_which_nothing_is_answered_ends_the_sweep_and_is_no_saturation() {
     assert_eq!(rates.next(&trials, None), Next::Finish(Finished::NoAnswer));
     let findings = SweepFindings::of(&trials, &[], Some(Finished::NoAnswer));
     assert_eq!((findings.points[1].stability, findings.knee_per_s), (None, Some(5.0)));
-    assert!(findings.sentences[0].contains("stopped at 10/s") && findings.sentences[0].contains("--resume"), "{:?}", findings.sentences);
+    assert!(
+        findings.sentences[0].contains("stopped at 10/s") && findings.sentences[0].contains("--resume"),
+        "{:?}",
+        findings.sentences
+    );
 }
 
 #[test]
@@ -205,7 +233,8 @@ fn what_never_saturates_is_said_to_carry_at_least_that() {
 #[test]
 fn signs_stay_down_below_capacity_and_rise_above_it() {
     // M/M/4 of 40/s at 24 and at 60: exponential gaps and services, the most that a stable queue varies.
-    let sweep = Sweep { course: Course::Rates(parse_rates("24,60").unwrap()), window: Duration::from_secs(12), discard: None };
+    let sweep =
+        Sweep { course: Course::Rates(parse_rates("24,60").unwrap()), window: Duration::from_secs(12), discard: None };
     for seed in 1..5 {
         let findings = swept(&sweep, "mmc:servers=4,service=100ms".parse().unwrap(), workload(8, 1), seed).findings;
         let seen: Vec<_> = findings.points.iter().map(|point| point.stability).collect();
@@ -229,7 +258,11 @@ fn a_rate_above_the_capacity_is_not_called_stable_and_a_window_that_is_too_short
     assert_eq!((short.points[0].stability, short.knee_per_s), (Some(Stability::TooShort), None));
     let wanted_s = short.knee.as_ref().and_then(|knee| knee.tells_in_s).unwrap();
     assert!((40.0..400.0).contains(&wanted_s), "{short:?}");
-    assert!(short.sentences.iter().any(|line| line.contains(&format!("--duration {wanted_s}s"))), "{:?}", short.sentences);
+    assert!(
+        short.sentences.iter().any(|line| line.contains(&format!("--duration {wanted_s}s"))),
+        "{:?}",
+        short.sentences
+    );
     // What it asks for decides.
     let decided = SEEDS.filter(|seed| {
         let window_s = alone("18", 20, *seed).knee.and_then(|knee| knee.tells_in_s).unwrap_or(20.0);
@@ -251,14 +284,21 @@ fn a_rate_below_what_was_completed_under_overload_is_stable() {
         let findings = knees("16,18,60", seed);
         assert_eq!(findings.knee_per_s, Some(18.0), "seed {seed}: {:?}", findings.sentences);
         let knee = findings.knee.unwrap();
-        assert!(knee.high_per_s.is_some_and(|high| (20.0..20.6).contains(&high)) && knee.undecided_per_s.is_empty(), "{seed}: {knee:?}");
+        assert!(
+            knee.high_per_s.is_some_and(|high| (20.0..20.6).contains(&high)) && knee.undecided_per_s.is_empty(),
+            "{seed}: {knee:?}"
+        );
     }
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn the_live_engine_plays_the_same_sweep() {
     let profile: Profile = "mdc:servers=4,service=50ms".parse().unwrap();
-    let sweep = Sweep { course: Course::Rates(parse_rates("20,60,160,240").unwrap()), window: Duration::from_secs(8), discard: None };
+    let sweep = Sweep {
+        course: Course::Rates(parse_rates("20,60,160,240").unwrap()),
+        window: Duration::from_secs(8),
+        discard: None,
+    };
     let findings = played(&mut live(profile), &sweep, workload(8, 1), 5).await.findings;
     let seen: Vec<_> = findings.points.iter().map(|point| (point.rate_per_s, point.stability)).collect();
     let (stable, saturated) = (Some(Stability::Stable), Some(Stability::Saturated));
@@ -289,8 +329,13 @@ async fn the_next_load_is_sent_while_the_last_is_still_followed_and_a_backlog_is
 #[test]
 fn a_limit_is_never_exceeded() {
     let most = Rate::new(30.0).unwrap();
-    let sweep = Sweep { course: Course::Between { points: 5, most: Some(most) }, window: Duration::from_secs(10), discard: None };
-    let Swept { points, findings, .. } = swept(&sweep, "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 1);
+    let sweep = Sweep {
+        course: Course::Between { points: 5, most: Some(most) },
+        window: Duration::from_secs(10),
+        discard: None,
+    };
+    let Swept { points, findings, .. } =
+        swept(&sweep, "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 1);
     let rates: Vec<f64> = points.iter().filter_map(|point| point.load.rate_per_s()).collect();
     assert!(rates.len() == 5 && rates.iter().all(|per_s| *per_s <= 30.0) && rates[4] > 29.9, "{rates:?}");
     assert_eq!(findings.finished, Some(Finished::Played));
@@ -300,7 +345,11 @@ fn a_limit_is_never_exceeded() {
 
 #[test]
 fn stages_find_the_best_configuration_and_advise() {
-    let stages = |list: &[u32]| Sweep { course: Course::Concurrencies(list.to_vec()), window: Duration::from_secs(10), discard: None };
+    let stages = |list: &[u32]| Sweep {
+        course: Course::Concurrencies(list.to_vec()),
+        window: Duration::from_secs(10),
+        discard: None,
+    };
     let of = |list: &[u32]| swept(&stages(list), "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 1);
     let said = |list: &[u32]| of(list).findings.sentences.join("\n");
     assert!(said(&[1, 2]).contains("try more than 2"), "{}", said(&[1, 2]));
@@ -311,7 +360,11 @@ fn stages_find_the_best_configuration_and_advise() {
     (few[0].requests.completed, few[0].run_totals.unresolved) = (few[0].requests.planned / 2, 7);
     let lost = SweepFindings::of(&few, &[], None).sentences.join("\n");
     assert!(lost.contains("lowest latency: 50.0 ms in the mean with 4 in flight"), "{lost}");
-    assert!(lost.contains("7 requests of synchronous were let go when its drain ended") && lost.contains("before concurrent:4"), "{lost}");
+    assert!(
+        lost.contains("7 requests of synchronous were let go when its drain ended")
+            && lost.contains("before concurrent:4"),
+        "{lost}"
+    );
     assert_eq!(
         of(&[1, 4, 2]).trials.iter().map(|trial| trial.label.as_str()).collect::<Vec<_>>(),
         ["synchronous", "concurrent:4", "concurrent:2"]
@@ -323,18 +376,21 @@ proptest! {
 
     #[test]
     fn whatever_the_service_a_sweep_ends_plays_no_rate_twice_and_keeps_its_limit(
-        servers in 1u32..40, service_ms in 5u64..400, points in 1u32..9, most_share in prop::option::of(0.2f64..3.0), window_ms in 200u64..3_000,
+        servers in 1u32..40, service_ms in 5u64..400, points in 1u32..9, most_share in prop::option::of(0.2f64..3.0),
+            window_ms in 200u64..3_000,
     ) {
         let capacity_per_s = f64::from(servers) * 1e3 / service_ms as f64;
         let most = most_share.map(|share| Rate::new(share * capacity_per_s).unwrap());
-        let sweep = Sweep { course: Course::Between { points, most }, window: Duration::from_millis(window_ms), discard: None };
+        let sweep = Sweep { course: Course::Between { points, most }, window: Duration::from_millis(window_ms),
+            discard: None };
         let profile = Profile::mdc(servers, Duration::from_millis(service_ms)).unwrap();
         let Swept { points, findings, .. } = swept(&sweep, profile, workload(8, 1), 1);
         prop_assert!(points.len() <= sweep.most_points());
         prop_assert!(findings.finished.is_some());
         let loads: std::collections::BTreeSet<String> = points.iter().map(|point| point.load.to_string()).collect();
         prop_assert_eq!(loads.len(), points.len());
-        let above = |point: &&Point| most.zip(point.load.rate_per_s()).is_some_and(|(most, per_s)| per_s > most.per_s() * 1.005);
+        let above = |point: &&Point| most.zip(point.load.rate_per_s()).is_some_and(|(most,
+            per_s)| per_s > most.per_s() * 1.005);
         prop_assert_eq!(points.iter().find(above), None);
     }
 }
@@ -347,7 +403,9 @@ fn a_sweep_goes_on_where_it_was_left() {
     let whole = swept(&sweep, profile, workload(8, 1), 2);
     for kept in 0..whole.trials.len() {
         match sweep.next(&whole.trials[..kept], None) {
-            tonnage::search::Next::Play { point, .. } => assert_eq!(point.load, whole.points[kept].load, "after {kept}"),
+            tonnage::search::Next::Play { point, .. } => {
+                assert_eq!(point.load, whole.points[kept].load, "after {kept}")
+            }
             other => panic!("after {kept}: {other:?}"),
         }
     }

@@ -24,13 +24,25 @@ fn swept(folder: &Path, words: &[&str]) -> std::process::Output {
 #[test]
 fn a_sweep_prints_its_table_and_chart_and_is_rendered_again_with_the_same_numbers() {
     let folder = folder();
-    let output =
-        swept(folder.path(), &["--points", "3", "--max-rate", "300", "--duration", "60ms", "--slo", "p50 e2e<=1s", "--label", "quick"]);
+    let output = swept(
+        folder.path(),
+        &["--points", "3", "--max-rate", "300", "--duration", "60ms", "--slo", "p50 e2e<=1s", "--label", "quick"],
+    );
     let (shown, said) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("up to 5 loads") && said.contains("about 300 ms") && said.contains("5/5 300/s"), "{said}");
-    for wanted in ["SIMULATED", "label: quick", "closed 1 ", "closed 512", "300/s", "ttft p50", "itl p50", "attained", "p99 bars: ", "█"]
-    {
+    for wanted in [
+        "SIMULATED",
+        "label: quick",
+        "closed 1 ",
+        "closed 512",
+        "300/s",
+        "ttft p50",
+        "itl p50",
+        "attained",
+        "p99 bars: ",
+        "█",
+    ] {
         assert!(shown.contains(wanted), "{wanted}: {shown}");
     }
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
@@ -48,7 +60,8 @@ fn a_sweep_prints_its_table_and_chart_and_is_rendered_again_with_the_same_number
     }
     let again = run(folder.path(), &["report", "out"]);
     assert_eq!((again.status.code(), text(&again.stdout)), (Some(0), shown), "{}", text(&again.stderr));
-    let printed: Value = serde_json::from_slice(&run(folder.path(), &["report", "out", "--json"]).stdout).expect("JSON");
+    let printed: Value =
+        serde_json::from_slice(&run(folder.path(), &["report", "out", "--json"]).stdout).expect("JSON");
     assert_eq!(printed["sweep"], result["sweep"]);
     // The records of every load are held against what was saved.
     let records = folder.path().join("out/points/05/records.jsonl");
@@ -58,7 +71,9 @@ fn a_sweep_prints_its_table_and_chart_and_is_rendered_again_with_the_same_number
     assert_eq!((refused.status.code(), text(&refused.stderr).contains("points/05/records.jsonl")), (Some(2), true));
     // A run into the same folder leaves nothing of the sweep behind.
     assert_eq!(
-        run(folder.path(), &["run", "--requests", "3", "--rate", "100", "--out", "out", "--force", "--quiet"]).status.code(),
+        run(folder.path(), &["run", "--requests", "3", "--rate", "100", "--out", "out", "--force", "--quiet"])
+            .status
+            .code(),
         Some(0)
     );
     assert!(!folder.path().join("out/points").exists());
@@ -69,7 +84,10 @@ fn a_sweep_killed_at_its_fifth_load_goes_on_and_repeats_none() {
     let folder = folder();
     // So few requests that chance explains any deficit: no load can look saturated, however busy this machine is.
     let mut command = tonnage(folder.path());
-    command.args(sweep(&["--rates", "10..80:10", "--duration", "80ms", "--quiet"])).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(sweep(&["--rates", "10..80:10", "--duration", "80ms", "--quiet"]))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut child = command.spawn().expect("the binary runs");
     let result = folder.path().join("out/result.json");
     let done = || {
@@ -88,17 +106,29 @@ fn a_sweep_killed_at_its_fifth_load_goes_on_and_repeats_none() {
     let kept = before["trials"].as_array().map_or(0, Vec::len);
     assert!((4..8).contains(&kept) && before["sweep"]["finished"].is_null(), "{kept}");
     let half = run(folder.path(), &["report", "out"]);
-    assert!(half.status.success() && text(&half.stdout).contains("not finished: go on with --resume"), "{}", text(&half.stdout));
-    let records = |place: usize| std::fs::read(folder.path().join(format!("out/points/{place:02}/records.jsonl"))).expect("records");
+    assert!(
+        half.status.success() && text(&half.stdout).contains("not finished: go on with --resume"),
+        "{}",
+        text(&half.stdout)
+    );
+    let records = |place: usize| {
+        std::fs::read(folder.path().join(format!("out/points/{place:02}/records.jsonl"))).expect("records")
+    };
     let firsts: Vec<Vec<u8>> = (1..=kept).map(records).collect();
 
     let refused = run(folder.path(), &["sweep", "--resume", "out", "--duration", "1s"]);
-    assert_eq!((refused.status.code(), text(&refused.stderr).contains("--duration: cannot be changed")), (Some(2), true));
+    assert_eq!(
+        (refused.status.code(), text(&refused.stderr).contains("--duration: cannot be changed")),
+        (Some(2), true)
+    );
     // Nor by the back door: what is left would be another sweep's.
     let stored = std::fs::read_to_string(folder.path().join("out/config.yaml")).expect("a configuration");
     std::fs::write(folder.path().join("out/config.yaml"), stored.replace("seed: 17\n", "seed: 2\n")).expect("written");
     let refused = run(folder.path(), &["sweep", "--resume", "out"]);
-    assert_eq!((refused.status.code(), text(&refused.stderr).contains("is not what this configuration")), (Some(2), true));
+    assert_eq!(
+        (refused.status.code(), text(&refused.stderr).contains("is not what this configuration")),
+        (Some(2), true)
+    );
     std::fs::write(folder.path().join("out/config.yaml"), stored).expect("written");
     let output = run(folder.path(), &["sweep", "--resume", "out"]);
     let said = text(&output.stderr);
@@ -106,15 +136,27 @@ fn a_sweep_killed_at_its_fifth_load_goes_on_and_repeats_none() {
     assert!(said.contains(&format!("({kept} are done)")) && !said.contains(&format!("{kept}/8")), "{said}");
     let after = json(&result);
     assert_eq!(after["trials"].as_array().map(Vec::len), Some(8));
-    assert_eq!(after["trials"].as_array().map(|trials| &trials[..kept]), before["trials"].as_array().map(Vec::as_slice));
+    assert_eq!(
+        after["trials"].as_array().map(|trials| &trials[..kept]),
+        before["trials"].as_array().map(Vec::as_slice)
+    );
     assert_eq!((1..=kept).map(records).collect::<Vec<_>>(), firsts);
-    let rates: Vec<&Value> = after["sweep"]["points"].as_array().expect("points").iter().map(|point| &point["rate_per_s"]).collect();
+    let rates: Vec<&Value> =
+        after["sweep"]["points"].as_array().expect("points").iter().map(|point| &point["rate_per_s"]).collect();
     assert_eq!(rates, [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0].map(Value::from).iter().collect::<Vec<_>>());
     assert_eq!((&after["config"], &after["started"]), (&before["config"], &before["started"]));
-    let noted = after["notes"].as_array().expect("notes").iter().any(|note| note.as_str().is_some_and(|note| note.contains("resumed")));
+    let noted = after["notes"]
+        .as_array()
+        .expect("notes")
+        .iter()
+        .any(|note| note.as_str().is_some_and(|note| note.contains("resumed")));
     assert!(noted, "{}", after["notes"]);
     let again = run(folder.path(), &["sweep", "--resume", "out"]);
-    assert!(again.status.success() && text(&again.stderr).contains("nothing is left to play"), "{}", text(&again.stderr));
+    assert!(
+        again.status.success() && text(&again.stderr).contains("nothing is left to play"),
+        "{}",
+        text(&again.stderr)
+    );
 }
 
 #[test]
@@ -137,7 +179,10 @@ fn an_interrupted_sweep_writes_what_it_has_and_goes_on_later() {
     let output = run(folder.path(), &["sweep", "--resume", "out", "--quiet"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let result = json(&folder.path().join("out/result.json"));
-    assert_eq!((&result["trials"][1]["ended"], result["trials"].as_array().map(Vec::len)), (&Value::from("complete"), Some(2)));
+    assert_eq!(
+        (&result["trials"][1]["ended"], result["trials"].as_array().map(Vec::len)),
+        (&Value::from("complete"), Some(2))
+    );
 }
 
 /// Two minutes of real time: `cargo test --test it -- --ignored --nocapture over_sockets_the_capacity`.
@@ -145,12 +190,25 @@ fn an_interrupted_sweep_writes_what_it_has_and_goes_on_later() {
 #[ignore = "two minutes of real time"]
 fn over_sockets_the_capacity_is_found_within_a_tenth() {
     let small = Setup::of(Preset::Small).saturation_per_s(128, 64).expect("a closed form");
-    for (profile, shape, known_per_s) in [("mdc:servers=4,service=50ms", ["8", "1"], 80.0), ("small", ["128", "64"], small)] {
+    for (profile, shape, known_per_s) in
+        [("mdc:servers=4,service=50ms", ["8", "1"], 80.0), ("small", ["128", "64"], small)]
+    {
         let folder = folder();
         let server = Simulated::start(folder.path(), &["--sim", profile]);
         let [input, output] = shape;
-        let words =
-            ["sweep", "--target", &server.url, "--points", "4", "--duration", "8s", "--input-tokens", input, "--output-tokens", output];
+        let words = [
+            "sweep",
+            "--target",
+            &server.url,
+            "--points",
+            "4",
+            "--duration",
+            "8s",
+            "--input-tokens",
+            input,
+            "--output-tokens",
+            output,
+        ];
         let done = run(folder.path(), &[&words[..], &["--out", "out"]].concat());
         assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
         let result = json(&folder.path().join("out/result.json"));
@@ -163,11 +221,16 @@ fn over_sockets_the_capacity_is_found_within_a_tenth() {
 #[test]
 fn closed_stages_are_headed_and_end_in_advice() {
     let folder = folder();
-    let output = swept(folder.path(), &["--concurrency", "1,4,2", "--duration", "60ms", "--records", "off", "--slo", "p50 e2e<=1us"]);
+    let output = swept(
+        folder.path(),
+        &["--concurrency", "1,4,2", "--duration", "60ms", "--records", "off", "--slo", "p50 e2e<=1us"],
+    );
     let shown = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     // What fails at some load fails no sweep: it is there to find out where.
-    for wanted in ["FAIL", "closed loops of 3 loads", "*closed*", "closed 4", "most requests:", "lowest latency:", "offer rates"] {
+    for wanted in
+        ["FAIL", "closed loops of 3 loads", "*closed*", "closed 4", "most requests:", "lowest latency:", "offer rates"]
+    {
         assert!(shown.contains(wanted), "{wanted}: {shown}");
     }
     assert!(!folder.path().join("out/points").exists());

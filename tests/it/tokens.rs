@@ -22,10 +22,13 @@ use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::workload::{Fits, LengthSpec, Load, Plan, Salt, Tokenizer, Workload};
 
-/// Lines of eight words, each word of the list twice, so that tiny vocabularies hold some words whole and spell the others.
+/// Lines of eight words, each word of the list twice, so that tiny vocabularies hold some words whole and spell the
+/// others.
 fn corpus() -> Vec<String> {
     let words: Vec<&str> = include_str!("../../datasets/words.txt").lines().collect();
-    let line = |start: usize| (0..8).map(|step| words[(start * 37 + step * step * 5) % words.len()]).collect::<Vec<_>>().join(" ");
+    let line = |start: usize| {
+        (0..8).map(|step| words[(start * 37 + step * step * 5) % words.len()]).collect::<Vec<_>>().join(" ")
+    };
     (0..256).map(line).collect()
 }
 
@@ -43,9 +46,12 @@ fn byte_level() -> Trained {
 
 /// As Llama 2 does it: no words, spaces are letters, and so merges may cross them.
 fn wordless() -> Trained {
-    let mut tokenizer = Trained::new(BPE::builder().unk_token("<unk>".to_owned()).fuse_unk(true).build().expect("a model"));
-    let spaces =
-        vec![NormalizerWrapper::from(Prepend::new("▁".to_owned())), NormalizerWrapper::from(Replace::new(" ", "▁").expect("a pattern"))];
+    let mut tokenizer =
+        Trained::new(BPE::builder().unk_token("<unk>".to_owned()).fuse_unk(true).build().expect("a model"));
+    let spaces = vec![
+        NormalizerWrapper::from(Prepend::new("▁".to_owned())),
+        NormalizerWrapper::from(Replace::new(" ", "▁").expect("a pattern")),
+    ];
     tokenizer.with_normalizer(Some(Sequence::new(spaces))).expect("a normalizer");
     let unknown = vec![AddedToken::from("<unk>", true)];
     trained(tokenizer, BpeTrainerBuilder::new().show_progress(false).vocab_size(700).special_tokens(unknown).build())
@@ -56,7 +62,10 @@ fn word_piece() -> Trained {
     tokenizer.with_normalizer(Some(BertNormalizer::default())).expect("a normalizer");
     tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
     let unknown = vec![AddedToken::from("[UNK]", true)];
-    trained(tokenizer, WordPieceTrainerBuilder::new().show_progress(false).vocab_size(500).special_tokens(unknown).build())
+    trained(
+        tokenizer,
+        WordPieceTrainerBuilder::new().show_progress(false).vocab_size(500).special_tokens(unknown).build(),
+    )
 }
 
 fn unigram() -> Trained {
@@ -84,9 +93,14 @@ fn loaded(tokenizer: &Trained, name: &str) -> Arc<Tokenizer> {
 }
 
 static ALL: LazyLock<Vec<Arc<Tokenizer>>> = LazyLock::new(|| {
-    [(byte_level as fn() -> Trained, "byte-level BPE"), (wordless, "BPE without words"), (word_piece, "WordPiece"), (unigram, "Unigram")]
-        .map(|(train, name)| loaded(&train(), name))
-        .into()
+    [
+        (byte_level as fn() -> Trained, "byte-level BPE"),
+        (wordless, "BPE without words"),
+        (word_piece, "WordPiece"),
+        (unigram, "Unigram"),
+    ]
+    .map(|(train, name)| loaded(&train(), name))
+    .into()
 });
 
 fn plan(tokenizer: &Arc<Tokenizer>, lengths: &str, salt: Salt) -> Plan {
@@ -114,7 +128,12 @@ fn exact(tokens: u32, count: u64) {
         let mut prompts = BTreeSet::new();
         for id in 0..count {
             let spec = plan.spec(id);
-            assert_eq!((tokenizer.count(&spec.prompt), spec.counted_tokens), (tokens, Some(tokens)), "{tokenizer:?}: {}", spec.prompt);
+            assert_eq!(
+                (tokenizer.count(&spec.prompt), spec.counted_tokens),
+                (tokens, Some(tokens)),
+                "{tokenizer:?}: {}",
+                spec.prompt
+            );
             prompts.insert(spec.prompt);
         }
         assert!(prompts.len() as u64 > count * 9 / 10, "{tokenizer:?}: {} different prompts", prompts.len());
@@ -166,7 +185,8 @@ proptest! {
     fn any_length_is_exact_for_any_tokenizer(tokens in 1u32..3_000, id in 0u64..1_000_000, salt in any::<bool>()) {
         for tokenizer in ALL.iter() {
             let spec = plan(tokenizer, &tokens.to_string(), if salt { salted() } else { Salt::Off }).spec(id);
-            prop_assert_eq!((tokenizer.count(&spec.prompt), spec.counted_tokens), (tokens, Some(tokens)), "{:?}", tokenizer);
+            prop_assert_eq!((tokenizer.count(&spec.prompt), spec.counted_tokens), (tokens, Some(tokens)), "{:?}",
+                tokenizer);
         }
     }
 }
@@ -194,7 +214,11 @@ fn the_salt_is_counted_and_makes_prompts_of_two_runs_differ() {
     let (one, other) = (of(salted()), of(Salt::Text("another".to_owned())));
     assert_eq!((tokenizer.count(&one), tokenizer.count(&other)), (64, 64));
     assert_ne!(one.split(' ').next(), other.split(' ').next());
-    assert_eq!(one.split(' ').next(), plan(tokenizer, "64", salted()).spec(6).prompt.split(' ').next(), "one run, one marker");
+    assert_eq!(
+        one.split(' ').next(),
+        plan(tokenizer, "64", salted()).spec(6).prompt.split(' ').next(),
+        "one run, one marker"
+    );
 }
 
 #[test]
@@ -223,7 +247,8 @@ fn a_block_is_the_same_text_in_every_prompt_that_holds_it() {
 fn tokens_of_pieces_add_up_to_the_whole() {
     let text = "the quick brown fox is not in the list, ünïcödé 漢字 🙂 neither";
     for tokenizer in ALL.iter() {
-        let ends: Vec<u32> = (1..=text.len() as u32).filter(|end| end % 3 == 0 || *end as usize == text.len()).collect();
+        let ends: Vec<u32> =
+            (1..=text.len() as u32).filter(|end| end % 3 == 0 || *end as usize == text.len()).collect();
         let counts = tokenizer.count_by_piece(text, &ends);
         assert_eq!((counts.len(), counts.iter().sum::<u32>()), (ends.len(), tokenizer.count(text)), "{tokenizer:?}");
         assert_eq!(tokenizer.count_by_piece(text, &[text.len() as u32]), [tokenizer.count(text)]);
@@ -235,7 +260,8 @@ fn tokens_of_pieces_add_up_to_the_whole() {
 fn what_is_no_tokenizer_is_refused_with_what_is_accepted() {
     let mut random = byte_level();
     random.with_model(BPE::builder().dropout(0.1).build().expect("a model"));
-    for (bytes, why) in [("{}".to_owned(), "is not a tokenizer"), (random.to_string(false).expect("JSON"), "at random")] {
+    for (bytes, why) in [("{}".to_owned(), "is not a tokenizer"), (random.to_string(false).expect("JSON"), "at random")]
+    {
         let refusal = Tokenizer::from_json(bytes.as_bytes(), "tokenizer.json").expect_err(why).to_string();
         assert!(refusal.contains(why) && refusal.contains("accepted is the `tokenizer.json`"), "{refusal}");
     }

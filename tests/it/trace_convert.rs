@@ -9,7 +9,8 @@ use serde_json::Value;
 use tonnage::trace::{Format, Reading, Trace, write};
 
 fn read(bytes: &[u8], format: Option<Format>) -> Result<Trace, String> {
-    Trace::read(bytes, Path::new("t"), &format.map(Reading::from).unwrap_or_default()).map_err(|error| error.to_string())
+    Trace::read(bytes, Path::new("t"), &format.map(Reading::from).unwrap_or_default())
+        .map_err(|error| error.to_string())
 }
 
 type Seen = (u64, u32, u32, Option<String>, Vec<u64>);
@@ -17,7 +18,13 @@ type Seen = (u64, u32, u32, Option<String>, Vec<u64>);
 fn rows(trace: &Trace) -> Vec<Seen> {
     let session = |place| trace.sessions().of(place).map(|number| trace.sessions().name(number).to_owned());
     let row = |row: &tonnage::trace::Row| {
-        (row.at.as_nanos(), row.input_tokens, row.output_tokens, session(row.place), trace.blocks().ids(row.place).to_vec())
+        (
+            row.at.as_nanos(),
+            row.input_tokens,
+            row.output_tokens,
+            session(row.place),
+            trace.blocks().ids(row.place).to_vec(),
+        )
     };
     trace.rows().iter().map(row).collect()
 }
@@ -26,7 +33,8 @@ fn rows(trace: &Trace) -> Vec<Seen> {
 fn there_and_back(trace: &Trace, format: Format) -> (Trace, String) {
     let mut text = Vec::new();
     let lost = write(trace, format, &mut text).unwrap();
-    let back = read(&text, Some(format)).unwrap_or_else(|why| panic!("{format}: {why}\n{}", String::from_utf8_lossy(&text)));
+    let back =
+        read(&text, Some(format)).unwrap_or_else(|why| panic!("{format}: {why}\n{}", String::from_utf8_lossy(&text)));
     (back, lost.join("; "))
 }
 
@@ -34,20 +42,26 @@ proptest! {
     #[test]
     fn what_a_format_can_hold_comes_back_and_the_rest_is_said(
         times_ns in prop::collection::vec(prop_oneof![0u64..10, 0u64..4_000_000_000_000], 1..20),
-        lengths in prop::collection::vec((1u32..5_000, 0u32..900, prop::option::of("[a-z\", \\\\]{1,5}"), prop::collection::vec(0u64..1000, 0..4)), 20),
+        lengths in prop::collection::vec((1u32..5_000, 0u32..900, prop::option::of("[a-z\", \
+            \\\\]{1,5}"), prop::collection::vec(0u64..1000, 0..4)), 20),
         first_s in 0u64..1_700_000_000, block in prop::sample::select(vec![16u32, 64, 512]),
     ) {
         // Mooncake, Bailian and Weka lines are the ways in: each has blocks of its size.
         let first_ns = first_s * 1_000_000_000;
-        let decimal = |ns: u64, digits: u32| format!("{}.{:0width$}", ns / 10u64.pow(digits), ns % 10u64.pow(digits), width = digits as usize);
+        let decimal = |ns: u64, digits: u32| format!("{}.{:0width$}", ns / 10u64.pow(digits), ns % 10u64.pow(digits),
+            width = digits as usize);
         let mut text = String::new();
         for (at, (input, output, session, ids)) in times_ns.iter().zip(&lengths) {
             let ids: Vec<u64> = ids.iter().copied().take(input.div_ceil(block) as usize).collect();
-            let session = session.as_ref().map_or_else(String::new, |name| format!(", \"session_id\": {}", Value::from(name.as_str())));
+            let session = session.as_ref().map_or_else(String::new, |name| format!(", \"session_id\": \
+                {}", Value::from(name.as_str())));
             let line = match block {
-                512 => format!("{{\"timestamp\": {}, \"input_length\": {input}, \"output_length\": {output}, \"hash_ids\": {ids:?}{session}}}\n", decimal(first_ns + at, 6)),
-                16 => format!("{{\"timestamp\": {}, \"input_length\": {input}, \"output_length\": {output}, \"hash_ids\": {ids:?}}}\n", decimal(first_ns + at, 9)),
-                _ => format!("{{\"id\": \"one\", \"block_size\": 64, \"requests\": [{{\"t\": {}, \"in\": {input}, \"out\": {output}, \"hash_ids\": {ids:?}}}]}}\n", decimal(first_ns + at, 9)),
+                512 => format!("{{\"timestamp\": {}, \"input_length\": {input}, \"output_length\": {output}, \
+                    \"hash_ids\": {ids:?}{session}}}\n", decimal(first_ns + at, 6)),
+                16 => format!("{{\"timestamp\": {}, \"input_length\": {input}, \"output_length\": {output}, \
+                    \"hash_ids\": {ids:?}}}\n", decimal(first_ns + at, 9)),
+                _ => format!("{{\"id\": \"one\", \"block_size\": 64, \"requests\": [{{\"t\": {}, \"in\": {input}, \
+                    \"out\": {output}, \"hash_ids\": {ids:?}}}]}}\n", decimal(first_ns + at, 9)),
             };
             text.push_str(&line);
         }
@@ -67,11 +81,13 @@ proptest! {
             for (one, two) in wanted.iter().zip(&found) {
                 let unit = match format { Format::RagPulse => 1_000_000_000, Format::AiBrix => 1_000_000, _ => 1 };
                 if unit > 1 {
-                    prop_assert!(one.0.abs_diff(two.0) < unit && (one.0 % unit == 0 && first_ns % unit == 0 || lost.contains("times below")) , "{} {}", format, lost);
+                    prop_assert!(one.0.abs_diff(two.0) < unit && (one.0 % unit == 0
+                        && first_ns % unit == 0 || lost.contains("times below")) , "{} {}", format, lost);
                     continue;
                 }
                 prop_assert_eq!((one.0, one.1, one.2), (two.0, two.1, two.2), "{}", format);
-                prop_assert!(one.3 == two.3 || lost.contains("sessions") || (one.3.is_none() && format == Format::Bailian), "{} {:?} {:?}: {}", format, one, two, lost);
+                prop_assert!(one.3 == two.3 || lost.contains("sessions") || (one.3.is_none()
+                    && format == Format::Bailian), "{} {:?} {:?}: {}", format, one, two, lost);
                 prop_assert!(one.4 == two.4 || lost.contains("prefix blocks"), "{} {}", format, lost);
             }
         }
@@ -122,7 +138,8 @@ fn a_plan_that_was_exported_is_a_trace_and_its_laws_are_found_again() {
     assert!((cv - 2.0).abs() < 0.25, "{process}");
     assert!(fit["arrivals"]["ks_distance"].as_f64() < fit["arrivals"]["ks_critical"].as_f64(), "{fit}");
     let law = fit["input_tokens"]["law"].as_str().unwrap();
-    let (mean, sigma) = law.strip_prefix("lognormal:").and_then(|rest| rest.split_once(',')).unwrap_or_else(|| panic!("{law}"));
+    let (mean, sigma) =
+        law.strip_prefix("lognormal:").and_then(|rest| rest.split_once(',')).unwrap_or_else(|| panic!("{law}"));
     // Four standard errors of 2,000 draws.
     assert!((mean.parse::<f64>().unwrap() - 800.0).abs() < 4.0 * 800.0 * 0.95 / 2_000f64.sqrt(), "{law}");
     assert!((sigma.parse::<f64>().unwrap() - 0.9).abs() < 4.0 * 0.9 / 4_000f64.sqrt(), "{law}");
@@ -132,8 +149,10 @@ fn a_plan_that_was_exported_is_a_trace_and_its_laws_are_found_again() {
     let profile = std::fs::read_to_string(folder.path().join("fit/profile.csv")).unwrap();
     assert!(profile.starts_with("t_s,rate\n0.000000,") && profile.lines().count() == knots.len() + 1);
     let number = |value: &Value| value.as_f64().unwrap();
-    let area: f64 =
-        knots.windows(2).map(|pair| 0.5 * (number(&pair[0][1]) + number(&pair[1][1])) * (number(&pair[1][0]) - number(&pair[0][0]))).sum();
+    let area: f64 = knots
+        .windows(2)
+        .map(|pair| 0.5 * (number(&pair[0][1]) + number(&pair[1][1])) * (number(&pair[1][0]) - number(&pair[0][0])))
+        .sum();
     assert!((area - 2_000.0).abs() < 1e-6, "the integral of the rate is the rows: {area}");
     // From wherever it is typed.
     let planned = run(&folder.path().join("fit"), &["plan", "-c", "fit.yaml", "--json"]);
@@ -146,16 +165,28 @@ fn a_plan_that_was_exported_is_a_trace_and_its_laws_are_found_again() {
     // Dispersion of a gamma process of CV 2 is about 4.
     assert!((number(&planned["planned"]) - 2_000.0).abs() < 4.0 * (4.0 * 2_000f64).sqrt(), "{planned}");
     let shown = said(&run(folder.path(), &["trace", "fit", "plan.csv"]));
-    assert!(shown.contains("process: gamma:") && shown.contains("input-tokens: lognormal:") && shown.contains("distance"), "{shown}");
+    assert!(
+        shown.contains("process: gamma:") && shown.contains("input-tokens: lognormal:") && shown.contains("distance"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn lengths_that_no_law_is_near_to_are_read_from_a_file() {
     let folder = tempfile::tempdir().unwrap();
-    let lines: Vec<String> = (0..400).map(|row| format!("{}.5,{},{}\n", row, if row % 2 == 0 { 10 } else { 9_000 }, 1 + row % 7)).collect();
-    std::fs::write(folder.path().join("t.csv"), format!("arrived_at,num_prefill_tokens,num_decode_tokens\n{}", lines.concat())).unwrap();
+    let lines: Vec<String> =
+        (0..400).map(|row| format!("{}.5,{},{}\n", row, if row % 2 == 0 { 10 } else { 9_000 }, 1 + row % 7)).collect();
+    std::fs::write(
+        folder.path().join("t.csv"),
+        format!("arrived_at,num_prefill_tokens,num_decode_tokens\n{}", lines.concat()),
+    )
+    .unwrap();
     let fitted = run(folder.path(), &["trace", "fit", "t.csv", "-o", "fit"]);
-    assert!(said(&fitted).contains("/fit/input.txt") && said(&fitted).contains("A distance above 0.1 is far"), "{}", said(&fitted));
+    assert!(
+        said(&fitted).contains("/fit/input.txt") && said(&fitted).contains("A distance above 0.1 is far"),
+        "{}",
+        said(&fitted)
+    );
     let planned = run(folder.path(), &["plan", "-c", "fit/fit.yaml", "--export", "again.csv"]);
     assert_eq!(planned.status.code(), Some(0), "{}", said(&planned));
     let again = std::fs::read_to_string(folder.path().join("again.csv")).unwrap();
@@ -167,7 +198,11 @@ fn lengths_that_no_law_is_near_to_are_read_from_a_file() {
     assert!(said(&fitted).contains("process: poisson"), "{}", said(&fitted));
     // Three rows at each third second: what is fitted there is the recorder's clock.
     let ticks: Vec<String> = (0..300).map(|row| format!("{},{},5\n", row / 3 * 3, 100 + row)).collect();
-    std::fs::write(folder.path().join("t.csv"), format!("arrived_at,num_prefill_tokens,num_decode_tokens\n{}", ticks.concat())).unwrap();
+    std::fs::write(
+        folder.path().join("t.csv"),
+        format!("arrived_at,num_prefill_tokens,num_decode_tokens\n{}", ticks.concat()),
+    )
+    .unwrap();
     let fitted = run(folder.path(), &["trace", "fit", "t.csv"]);
     assert!(said(&fitted).contains("clock ticks every 3.00 s"), "{}", said(&fitted));
 }
@@ -213,7 +248,8 @@ fn the_samples_of_this_repository_are_made_by_the_commands_beside_them() {
         let made = run(folder.path(), &words);
         assert_eq!(made.status.code(), Some(0), "{command}: {}", said(&made));
         let file = words.last().unwrap();
-        let (wanted, found) = (std::fs::read(own.join("..").join(file)).unwrap(), std::fs::read(folder.path().join(file)).unwrap());
+        let (wanted, found) =
+            (std::fs::read(own.join("..").join(file)).unwrap(), std::fs::read(folder.path().join(file)).unwrap());
         assert_eq!(String::from_utf8_lossy(&wanted), String::from_utf8_lossy(&found), "{command}");
         let trace = read(&found, None).unwrap_or_else(|why| panic!("{file} is not recognised: {why}"));
         if let Some(format) = Format::ALL.into_iter().find(|format| file.contains(&format!("sample_{format}."))) {

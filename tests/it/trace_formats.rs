@@ -1,4 +1,5 @@
-//! Owns what the readers of each format promise: one recording, written in all of them, is the same rows; each format's own traps.
+//! Owns what the readers of each format promise: one recording, written in all of them, is the same rows; each
+//! format's own traps.
 
 use std::path::Path;
 
@@ -17,7 +18,11 @@ fn read(text: &str) -> Result<Trace, String> {
 /// Instants in milliseconds, tokens, and the session's name.
 fn rows(trace: &Trace) -> Vec<(u64, u32, u32, Option<String>)> {
     let session = |place| trace.sessions().of(place).map(|number| trace.sessions().name(number).to_owned());
-    trace.rows().iter().map(|row| (row.at.as_nanos() / 1_000_000, row.input_tokens, row.output_tokens, session(row.place))).collect()
+    trace
+        .rows()
+        .iter()
+        .map(|row| (row.at.as_nanos() / 1_000_000, row.input_tokens, row.output_tokens, session(row.place)))
+        .collect()
 }
 
 fn blocks(trace: &Trace) -> Vec<Vec<u64>> {
@@ -30,23 +35,51 @@ fn wanted(sessions: [Option<&str>; 3]) -> Vec<(u64, u32, u32, Option<String>)> {
     vec![(0, 1_000, 10, of(0)), (1_000, 40, 20, of(1)), (3_000, 1_100, 30, of(2))]
 }
 
-const AZURE: &str = "TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 18:17:03.9799600,1000,10\r\n2023-11-16 18:17:04.9799600,40,20\r\n2023-11-16 18:17:06.9799600,1100,30";
-const BURSTGPT: &str = "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type\n19440110.0,a-b,3,GPT-4,1000,10,1010,Conversation log\n19440111.0,,2,ChatGPT,40,20,60,API log\n19440113.0,a-b,1,GPT-4,1100,30,1130,Conversation log\n";
-const MOONCAKE: &str = "{\"timestamp\": 27000, \"input_length\": 1000, \"output_length\": 10, \"hash_ids\": [0, 1]}\n{\"timestamp\": 28000, \"input_length\": 40, \"output_length\": 20, \"hash_ids\": []}\n{\"timestamp\": 30000, \"input_length\": 1100, \"output_length\": 30, \"hash_ids\": [0, 1, 2]}\n";
-const BAILIAN: &str = "{\"chat_id\": 159, \"parent_chat_id\": -1, \"timestamp\": 61.114, \"input_length\": 1000, \"output_length\": 10, \"type\": \"text\", \"turn\": 1, \"hash_ids\": [1, 2, 3]}\n{\"chat_id\": 160, \"parent_chat_id\": -1, \"timestamp\": 62.114, \"input_length\": 40, \"output_length\": 20, \"type\": \"search\", \"turn\": 1, \"hash_ids\": [9, 8, 7]}\n{\"chat_id\": 161, \"parent_chat_id\": 159, \"timestamp\": 64.114, \"input_length\": 1100, \"output_length\": 30, \"type\": \"text\", \"turn\": 2, \"hash_ids\": [1, 2, 3, 4]}\n";
-const RAGPULSE: &str = "{\"timestamp\": \"82\", \"input_length\": 1000, \"output_length\": 10, \"hash_ids\": {\"sys_prompt\": [1], \"user_input\": [5]}, \"session_id\": \"x\"}\n{\"timestamp\": \"83\", \"input_length\": 40, \"output_length\": 20, \"hash_ids\": {}, \"session_id\": \"y\"}\n{\"timestamp\": \"85\", \"input_length\": 1100, \"output_length\": 30, \"hash_ids\": {\"sys_prompt\": [1]}, \"session_id\": \"x\"}\n\n";
-const WEKA: &str = "{\"id\": \"trace_1\", \"models\": [\"m\"], \"block_size\": 64, \"hash_id_scope\": \"local\", \"requests\": [\n {\"t\": 0.0, \"type\": \"n\", \"in\": 1000, \"out\": 10, \"hash_ids\": [1, 2]},\n {\"t\": 1.0, \"type\": \"s\", \"in\": 40, \"out\": 20, \"hash_ids\": []},\n {\"t\": 3.0, \"type\": \"n\", \"in\": 1100, \"out\": 30, \"hash_ids\": [1, 2, 3]}]}";
-const AIBRIX: &str = "{\"timestamp\": 0, \"requests\": [{\"prompt\": \"\", \"prompt_length\": 1000, \"output_length\": 10, \"session_id\": \"x\"}]}\n{\"timestamp\": 1000, \"requests\": [{\"Prompt Length\": 40, \"Output Length\": 20}]}\n{\"timestamp\": 3000, \"requests\": [{\"prompt_length\": 1100, \"output_length\": 30, \"session_id\": \"x\"}]}\n";
-const VIDUR: &str =
-    "arrived_at,num_prefill_tokens,num_decode_tokens\n199.96150599999999,1000,10\n200.961506,40,20\n202.96150600000001,1100,30\n";
+const AZURE: &str = "TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 18:17:03.9799600,1000,10\r\n2023-11-16 \
+    18:17:04.9799600,40,20\r\n2023-11-16 18:17:06.9799600,1100,30";
+const BURSTGPT: &str = "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log \
+    Type\n19440110.0,a-b,3,GPT-4,1000,10,1010,Conversation log\n19440111.0,,2,ChatGPT,40,20,60,API \
+    log\n19440113.0,a-b,1,GPT-4,1100,30,1130,Conversation log\n";
+const MOONCAKE: &str = "{\"timestamp\": 27000, \"input_length\": 1000, \"output_length\": 10, \"hash_ids\": [0, \
+    1]}\n{\"timestamp\": 28000, \"input_length\": 40, \"output_length\": 20, \"hash_ids\": []}\n{\"timestamp\": 30000, \
+    \"input_length\": 1100, \"output_length\": 30, \"hash_ids\": [0, 1, 2]}\n";
+const BAILIAN: &str = "{\"chat_id\": 159, \"parent_chat_id\": -1, \"timestamp\": 61.114, \"input_length\": 1000, \
+    \"output_length\": 10, \"type\": \"text\", \"turn\": 1, \"hash_ids\": [1, 2, 3]}\n{\"chat_id\": 160, \
+    \"parent_chat_id\": -1, \"timestamp\": 62.114, \"input_length\": 40, \"output_length\": 20, \"type\": \"search\", \
+    \"turn\": 1, \"hash_ids\": [9, 8, 7]}\n{\"chat_id\": 161, \"parent_chat_id\": 159, \"timestamp\": 64.114, \
+    \"input_length\": 1100, \"output_length\": 30, \"type\": \"text\", \"turn\": 2, \"hash_ids\": [1, 2, 3, 4]}\n";
+const RAGPULSE: &str = "{\"timestamp\": \"82\", \"input_length\": 1000, \"output_length\": 10, \"hash_ids\": \
+    {\"sys_prompt\": [1], \"user_input\": [5]}, \"session_id\": \"x\"}\n{\"timestamp\": \"83\", \"input_length\": 40, \
+    \"output_length\": 20, \"hash_ids\": {}, \"session_id\": \"y\"}\n{\"timestamp\": \"85\", \"input_length\": 1100, \
+    \"output_length\": 30, \"hash_ids\": {\"sys_prompt\": [1]}, \"session_id\": \"x\"}\n\n";
+const WEKA: &str = "{\"id\": \"trace_1\", \"models\": [\"m\"], \"block_size\": 64, \"hash_id_scope\": \"local\", \
+    \"requests\": [\n {\"t\": 0.0, \"type\": \"n\", \"in\": 1000, \"out\": 10, \"hash_ids\": [1, 2]},\n {\"t\": 1.0, \
+    \"type\": \"s\", \"in\": 40, \"out\": 20, \"hash_ids\": []},\n {\"t\": 3.0, \"type\": \"n\", \"in\": 1100, \
+    \"out\": 30, \"hash_ids\": [1, 2, 3]}]}";
+const AIBRIX: &str = "{\"timestamp\": 0, \"requests\": [{\"prompt\": \"\", \"prompt_length\": 1000, \"output_length\": \
+    10, \"session_id\": \"x\"}]}\n{\"timestamp\": 1000, \"requests\": [{\"Prompt Length\": 40, \"Output Length\": \
+    20}]}\n{\"timestamp\": 3000, \"requests\": [{\"prompt_length\": 1100, \"output_length\": 30, \"session_id\": \
+    \"x\"}]}\n";
+const VIDUR: &str = "arrived_at,num_prefill_tokens,num_decode_tokens\n\
+    199.96150599999999,1000,10\n200.961506,40,20\n202.96150600000001,1100,30\n";
 const OTEL: &str = r#"{"name": "chat m", "startTimeUnixNano": "1700158623979960000", "attributes": [{"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}}, {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "1000"}}, {"key": "gen_ai.usage.output_tokens", "value": {"intValue": 10}}, {"key": "gen_ai.conversation.id", "value": {"stringValue": "x"}}]}
 {"name": "chat m", "start_time": "2023-11-16T18:17:04.979960", "attributes": {"gen_ai.usage.prompt_tokens": 40, "gen_ai.usage.completion_tokens": 20}}
 {"name": "chat m", "startTimeUnixNano": 1700158626979960000, "attributes": {"gen_ai.usage.input_tokens": 1100, "gen_ai.usage.output_tokens": 30, "gen_ai.conversation.id": "x"}}
 "#;
-const LITELLM: &str = "{\"id\": \"1\", \"startTime\": 1700158626.97996, \"prompt_tokens\": 1100, \"completion_tokens\": 30, \"session_id\": \"x\", \"status\": \"success\"}\n{\"id\": \"2\", \"startTime\": 1700158623.97996, \"prompt_tokens\": 1000, \"completion_tokens\": 10, \"session_id\": \"x\"}\n{\"id\": \"3\", \"startTime\": \"2023-11-16T18:17:04.979960Z\", \"prompt_tokens\": 40, \"completion_tokens\": 20, \"session_id\": null}\n";
-const SPEND: &str = "request_id,call_type,prompt_tokens,completion_tokens,startTime,session_id\n1,chat,1000,10,2023-11-16 18:17:03.97996+00:00,x\n2,chat,40,20,2023-11-16 18:17:04.97996+00:00,\n3,chat,1100,30,2023-11-16 18:17:06.97996+00:00,x\n";
-const CSV: &str = "id,scheduled_ns,input_tokens,output_tokens,class,session\n0,5,1000,10,default,x\n1,1000000005,40,20,default,\n2,3000000005,1100,30,default,x\n";
-const JSONL: &str = "{\"time_s\": 5.25, \"input_tokens\": 1000, \"output_tokens\": 10, \"session\": \"x\"}\n{\"time_s\": 6.25, \"input_tokens\": 40, \"output_tokens\": 20}\n{\"time_s\": 8.25, \"input_tokens\": 1100.0, \"output_tokens\": \"30\", \"session\": \"x\"}\n";
+const LITELLM: &str = "{\"id\": \"1\", \"startTime\": 1700158626.97996, \"prompt_tokens\": 1100, \
+    \"completion_tokens\": 30, \"session_id\": \"x\", \"status\": \"success\"}\n{\"id\": \"2\", \"startTime\": \
+    1700158623.97996, \"prompt_tokens\": 1000, \"completion_tokens\": 10, \"session_id\": \"x\"}\n{\"id\": \"3\", \
+    \"startTime\": \"2023-11-16T18:17:04.979960Z\", \"prompt_tokens\": 40, \"completion_tokens\": 20, \"session_id\": \
+    null}\n";
+const SPEND: &str = "request_id,call_type,prompt_tokens,completion_tokens,startTime,session_id\n\
+    1,chat,1000,10,2023-11-16 18:17:03.97996+00:00,x\n\
+    2,chat,40,20,2023-11-16 18:17:04.97996+00:00,\n\
+    3,chat,1100,30,2023-11-16 18:17:06.97996+00:00,x\n";
+const CSV: &str = "id,scheduled_ns,input_tokens,output_tokens,class,session\n\
+    0,5,1000,10,default,x\n1,1000000005,40,20,default,\n2,3000000005,1100,30,default,x\n";
+const JSONL: &str = "{\"time_s\": 5.25, \"input_tokens\": 1000, \"output_tokens\": 10, \"session\": \
+    \"x\"}\n{\"time_s\": 6.25, \"input_tokens\": 40, \"output_tokens\": 20}\n{\"time_s\": 8.25, \"input_tokens\": \
+    1100.0, \"output_tokens\": \"30\", \"session\": \"x\"}\n";
 
 #[test]
 fn one_recording_is_the_same_rows_in_every_format() {
@@ -104,9 +137,12 @@ fn blocks_keep_the_size_and_the_scope_of_their_format() {
 
 #[test]
 fn an_agent_inside_a_conversation_ends_at_its_time_and_counts_from_its_start() {
-    let text = "{\"id\": \"a\", \"block_size\": 64, \"hash_id_scope\": \"local\", \"requests\": [{\"t\": 0, \"type\": \"n\", \"in\": 1, \"out\": 1, \"hash_ids\": []}, \
-                {\"t\": 50.5, \"type\": \"subagent\", \"duration_ms\": 46500, \"requests\": [{\"t\": 0, \"in\": 2, \"out\": 0}, {\"t\": 5, \"in\": 3, \"out\": null}]}, \
-                {\"t\": 60, \"type\": \"subagent\", \"duration_ms\": null, \"requests\": [{\"t\": 1, \"in\": 4, \"out\": 1}]}]}";
+    let text = "{\"id\": \"a\", \"block_size\": 64, \"hash_id_scope\": \"local\", \"requests\": [{\"t\": 0, \"type\": \
+        \"n\", \"in\": 1, \"out\": 1, \"hash_ids\": []}, \
+                {\"t\": 50.5, \"type\": \"subagent\", \"duration_ms\": 46500, \"requests\": [{\"t\": 0, \"in\": 2, \
+                \"out\": 0}, {\"t\": 5, \"in\": 3, \"out\": null}]}, \
+                {\"t\": 60, \"type\": \"subagent\", \"duration_ms\": null, \"requests\": [{\"t\": 1, \"in\": 4, \
+                \"out\": 1}]}]}";
     let at: Vec<_> = rows(&read(text).unwrap()).into_iter().map(|row| (row.0, row.1, row.2)).collect();
     assert_eq!(at, [(0, 1, 1), (4_000, 2, 0), (9_000, 3, 0), (61_000, 4, 1)]);
     let deep = "{\"t\": 0, \"type\": \"subagent\", \"requests\": [".repeat(12) + &"]}".repeat(12);
@@ -126,7 +162,8 @@ fn sessions_without_a_start_are_given_one_by_seed() {
     assert_ne!(begun, trace.with_session_starts(Rate::new(0.1).unwrap(), Seed::new(2)));
     assert!(begun.rows().is_sorted_by_key(|row| row.at) && begun.rows()[0].at.as_nanos() == 0);
     // 199 gaps of mean 10 s: within four standard deviations.
-    let last_s = begun.rows().iter().filter(|row| row.input_tokens == 1_000).map(|row| row.at.as_secs()).fold(0.0, f64::max);
+    let last_s =
+        begun.rows().iter().filter(|row| row.input_tokens == 1_000).map(|row| row.at.as_secs()).fold(0.0, f64::max);
     assert!((last_s - 1_990.0).abs() < 4.0 * 10.0 * 199f64.sqrt(), "{last_s}");
     assert!(!read(WEKA).unwrap().rows().is_empty(), "one session alone begins at 0");
 }
@@ -152,12 +189,18 @@ fn generic_columns_are_named_and_their_unit_is_never_guessed() {
     }
     let unsaid = Reading { columns: named.clone(), ..Reading::default() };
     let refused = read_with(csv, &unsaid).unwrap_err();
-    assert!(refused.starts_with("t:2: ts is `5`, in a unit that is not said") && refused.contains("--time-unit"), "{refused}");
-    let dates =
-        csv.replace("\"5\"", "2026-01-02 03:04:05").replace(",6,", ",2026-01-02T03:04:06Z,").replace(",8,", ",2026-01-02 04:04:08+01:00,");
+    assert!(
+        refused.starts_with("t:2: ts is `5`, in a unit that is not said") && refused.contains("--time-unit"),
+        "{refused}"
+    );
+    let dates = csv
+        .replace("\"5\"", "2026-01-02 03:04:05")
+        .replace(",6,", ",2026-01-02T03:04:06Z,")
+        .replace(",8,", ",2026-01-02 04:04:08+01:00,");
     let read_dates = read_with(&dates, &unsaid).unwrap();
     assert_eq!((rows(&read_dates), read_dates.time_unit()), (wanted(one), "dates"), "a date says itself what it is");
-    let json = "{\"at\": {\"ms\": 5000}, \"usage\": {\"in\": 1000, \"out\": 10}}\n{\"at\": {\"ms\": 6000.0}, \"usage\": {\"in\": 40, \"out\": 20}}\n{\"at\": {\"ms\": 8e3}, \"usage\": {\"in\": 1100, \"out\": 30}}\n";
+    let json = "{\"at\": {\"ms\": 5000}, \"usage\": {\"in\": 1000, \"out\": 10}}\n{\"at\": {\"ms\": 6000.0}, \
+        \"usage\": {\"in\": 40, \"out\": 20}}\n{\"at\": {\"ms\": 8e3}, \"usage\": {\"in\": 1100, \"out\": 30}}\n";
     let reading = Reading {
         columns: columns("time=at.ms,input=usage.in,output=usage.out"),
         time_unit: Some(TimeUnit::Milliseconds),
@@ -171,13 +214,21 @@ fn generic_columns_are_named_and_their_unit_is_never_guessed() {
             Reading { columns: columns("time=when,input=prompt,output=completion"), ..Reading::default() },
             "t:1: the header `user,ts,prompt,completion` has no column when",
         ),
-        (json, Reading { columns: columns("time=when,input=usage.in,output=usage.out"), ..Reading::default() }, "t:1: has no `when`"),
+        (
+            json,
+            Reading { columns: columns("time=when,input=usage.in,output=usage.out"), ..Reading::default() },
+            "t:1: has no `when`",
+        ),
         (
             AZURE,
             Reading { time_unit: Some(TimeUnit::Seconds), format: Some(Format::Azure), ..Reading::default() },
             "t:1: is read as azure, whose columns",
         ),
-        (CSV, Reading { time_unit: Some(TimeUnit::Seconds), ..Reading::default() }, "t:1: has times in nanoseconds by their name"),
+        (
+            CSV,
+            Reading { time_unit: Some(TimeUnit::Seconds), ..Reading::default() },
+            "t:1: has times in nanoseconds by their name",
+        ),
     ] {
         let refused = read_with(text, &reading).unwrap_err();
         assert!(refused.starts_with(wanted), "{refused}");
@@ -185,7 +236,11 @@ fn generic_columns_are_named_and_their_unit_is_never_guessed() {
     // A number in quotes says no more of its unit than one without.
     assert!(read(&MOONCAKE.replace("27000", "\"27000\"")).unwrap_err().contains("the unit of time cannot be told"));
     // The keys of Mooncake with times in seconds, as other tools write them: said, it is read.
-    let seconds = MOONCAKE.replace("27000", "2.5").replace("28000", "3.5").replace("30000", "5.5").replace(", \"hash_ids\": [0, 1]", "");
+    let seconds = MOONCAKE
+        .replace("27000", "2.5")
+        .replace("28000", "3.5")
+        .replace("30000", "5.5")
+        .replace(", \"hash_ids\": [0, 1]", "");
     assert!(read(&seconds).unwrap_err().contains("--time-unit"));
     let reading = Reading {
         columns: columns("time=timestamp,input=input_length,output=output_length"),
@@ -199,7 +254,10 @@ fn generic_columns_are_named_and_their_unit_is_never_guessed() {
 fn what_more_than_one_format_is_known_by_is_asked() {
     for (text, names) in [
         (BAILIAN.replace("[1, 2, 3]", "{\"user_input\": [1]}"), "bailian and ragpulse"),
-        ("TIMESTAMP,ContextTokens,GeneratedTokens,arrived_at,num_prefill_tokens,num_decode_tokens\n".to_owned(), "azure and vidur"),
+        (
+            "TIMESTAMP,ContextTokens,GeneratedTokens,arrived_at,num_prefill_tokens,num_decode_tokens\n".to_owned(),
+            "azure and vidur",
+        ),
         (JSONL.replace("\"time_s\"", "\"startTime\": 1, \"prompt_tokens\": 1, \"time_s\""), "litellm and jsonl"),
     ] {
         let refused = read(&text).unwrap_err();
@@ -212,7 +270,8 @@ fn what_does_not_say_when_is_refused_with_the_reason() {
     for (text, wanted) in [
         ("INFO:     10.80.23.18:51408 - \"POST /v1/chat/completions HTTP/1.1\" 200 OK\n", "access log without times"),
         (
-            "INFO 02-13 11:33:33 [logger.py:49] Received request chatcmpl-1: params: SamplingParams(max_tokens=100), lora_request: None.\n",
+            "INFO 02-13 11:33:33 [logger.py:49] Received request chatcmpl-1: params: SamplingParams(max_tokens=100), \
+             lora_request: None.\n",
             "no year",
         ),
         ("num_prefill_tokens,num_decode_tokens,num_total_tokens,pd_ratio\n1,2,3,0.5\n", "no arrived_at"),
@@ -232,11 +291,13 @@ fn spans_that_are_no_requests_are_passed_over_and_counted() {
     let document = format!(
         "{{\"resourceSpans\": [{{\"scopeSpans\": [{{\"spans\": [\n{},\n{}]}}]}}]}}",
         OTEL.lines().take(2).collect::<Vec<_>>().join(",\n"),
-        "{\"name\": \"invoke_agent\", \"startTimeUnixNano\": \"1\", \"attributes\": {\"gen_ai.operation.name\": \"invoke_agent\", \"gen_ai.usage.input_tokens\": 9}},\n{\"name\": \"db\"}"
+        "{\"name\": \"invoke_agent\", \"startTimeUnixNano\": \"1\", \"attributes\": {\"gen_ai.operation.name\": \
+         \"invoke_agent\", \"gen_ai.usage.input_tokens\": 9}},\n{\"name\": \"db\"}"
     );
     let trace = read(&document).unwrap();
     assert_eq!((rows(&trace).len(), trace.passed_over()), (2, 2));
-    let session = "{\"trace_id\": \"s\", \"span_count\": 1, \"spans\": [{\"trace_id\": \"s\", \"start_time\": \"2026-01-02T03:04:05.678901\", \"attributes\": {\"gen_ai.operation.name\": \"chat\"}}]}";
+    let session = "{\"trace_id\": \"s\", \"span_count\": 1, \"spans\": [{\"trace_id\": \"s\", \"start_time\": \
+        \"2026-01-02T03:04:05.678901\", \"attributes\": {\"gen_ai.operation.name\": \"chat\"}}]}";
     assert_eq!(
         rows(&read(session).unwrap()),
         [(0, 0, 0, Some("s".to_owned()))],
@@ -247,7 +308,9 @@ fn spans_that_are_no_requests_are_passed_over_and_counted() {
 
 #[test]
 fn one_instant_may_have_several_requests_and_lengths_may_be_missing() {
-    let text = "{\"timestamp\": 0, \"requests\": [{\"prompt_length\": 5, \"output_length\": null}, {\"Prompt Length\": 6, \"Output Length\": 7}]}\n{\"timestamp\": 250, \"requests\": []}\n{\"timestamp\": 500, \"requests\": [{\"prompt_length\": 8, \"output_length\": 9}]}\n";
+    let text = "{\"timestamp\": 0, \"requests\": [{\"prompt_length\": 5, \"output_length\": null}, {\"Prompt Length\": \
+        6, \"Output Length\": 7}]}\n{\"timestamp\": 250, \"requests\": []}\n{\"timestamp\": 500, \"requests\": \
+        [{\"prompt_length\": 8, \"output_length\": 9}]}\n";
     let trace = read(text).unwrap();
     assert_eq!(rows(&trace), [(0, 5, 0, None), (0, 6, 7, None), (500, 8, 9, None)]);
     assert_eq!([0, 1, 2].map(|row: usize| trace.line_of(&trace.rows()[row])), [1, 1, 3]);
@@ -264,7 +327,9 @@ fn a_segment_is_taken_where_a_clock_starts_again() {
     assert_eq!(second.rows().iter().map(|row| row.at.as_secs()).collect::<Vec<_>>(), [0.0, 2.0, 897.0]);
     let selection = second.select(&tonnage::trace::Choice::default(), Path::new("t")).unwrap();
     assert_eq!((selection.read, selection.dropped.values().sum::<u64>()), (5, 2));
-    assert!(read_with(&week, &Reading { segment: Some(3), ..Reading::default() }).unwrap_err().contains("2 recordings"));
+    assert!(
+        read_with(&week, &Reading { segment: Some(3), ..Reading::default() }).unwrap_err().contains("2 recordings")
+    );
     // Logs are written when a request ends: a start long before the line above is no other recording.
     let late = LITELLM.replace("1700158623.97996", "1700150000.5");
     assert_eq!((read(&late).unwrap().segments(), read(&late).unwrap().out_of_order()), (1, 2));
@@ -291,13 +356,20 @@ fn the_public_conversations_are_those_of_the_published_figures() {
         let number = |key: &str| wanted[key].as_u64().unwrap();
         assert_eq!(trace.rows().len() as u64, number("parent_requests") + number("inner_requests"), "{name}");
         assert_eq!(u64::from(trace.blocks().block_tokens()), number("block_size"));
-        for (side, of) in [("input", (|row| row.input_tokens) as fn(&tonnage::trace::Row) -> u32), ("output", |row| row.output_tokens)] {
-            let sum = wanted["parent_tokens"][side].as_u64().unwrap() + wanted["subagent_tokens"][side].as_u64().unwrap();
+        for (side, of) in [
+            ("input", (|row| row.input_tokens) as fn(&tonnage::trace::Row) -> u32),
+            ("output", |row| row.output_tokens),
+        ] {
+            let sum =
+                wanted["parent_tokens"][side].as_u64().unwrap() + wanted["subagent_tokens"][side].as_u64().unwrap();
             assert_eq!(trace.rows().iter().map(|row| u64::from(of(row))).sum::<u64>(), sum, "{name} {side}");
         }
         assert_eq!(u64::from(trace.rows().iter().map(|row| row.input_tokens).max().unwrap()), number("max_input"));
         assert_eq!(Some(trace.rows().last().unwrap().at.as_secs()), wanted["last_parent_t_s"].as_f64(), "{name}");
-        assert_eq!(trace.rows().iter().filter(|row| row.output_tokens == 0).count() as u64, number("zero_output_requests"));
+        assert_eq!(
+            trace.rows().iter().filter(|row| row.output_tokens == 0).count() as u64,
+            number("zero_output_requests")
+        );
         for agent in wanted["subagent_detail"].as_array().unwrap() {
             let start_ns = (agent["inferred_start_s"].as_f64().unwrap() * 1e9).round() as u64;
             assert!(trace.rows().iter().any(|row| row.at.as_nanos().abs_diff(start_ns) < 1_000), "{name}: {agent}");

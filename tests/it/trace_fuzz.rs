@@ -1,4 +1,5 @@
-//! Owns the fuzzing of trace readers without cargo-fuzz: the samples of `traces/`, broken in every way, through the entry points of `tests/fuzz`.
+//! Owns the fuzzing of trace readers without cargo-fuzz: the samples of `traces/`, broken in every way, through the
+//! entry points of `tests/fuzz`.
 
 #[path = "../fuzz/src/lib.rs"]
 #[allow(unreachable_pub, reason = "public for the fuzz targets, which are another package")]
@@ -61,7 +62,8 @@ fn samples() -> Vec<Vec<u8>> {
     names.sort();
     names.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("sample")));
     // A few lines are enough to break, and quick to read.
-    let start = |bytes: Vec<u8>| bytes.split_inclusive(|byte| *byte == b'\n').take(6).flatten().copied().take(6_000).collect();
+    let start =
+        |bytes: Vec<u8>| bytes.split_inclusive(|byte| *byte == b'\n').take(6).flatten().copied().take(6_000).collect();
     names.into_iter().map(|path| start(std::fs::read(path).unwrap())).collect()
 }
 
@@ -131,8 +133,8 @@ fn no_reader_breaks_on_broken_samples() {
     }
 }
 
-/// `cargo test --test it -- --ignored --nocapture every_reader_survives`; `TONNAGE_FUZZ_SECONDS` (300) a reader, `TONNAGE_FUZZ_SEED` (1), four
-/// readers at a time.
+/// `cargo test --test it -- --ignored --nocapture every_reader_survives`; `TONNAGE_FUZZ_SECONDS` (300) a reader,
+/// `TONNAGE_FUZZ_SEED` (1), four readers at a time.
 #[test]
 #[ignore = "five minutes a reader"]
 #[expect(clippy::disallowed_methods, reason = "lasts as long as it is told to, and decides nothing by the clock")]

@@ -20,15 +20,30 @@ fn ten_million_rows_are_planned_within_400_mb() {
         let (seconds, rest) = (us / 1_000_000, us % 1_000_000);
         let (day, hour, minute) = (16 + seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
         let second = seconds % 60;
-        writeln!(file, "2023-11-{day} {hour:02}:{minute:02}:{second:02}.{rest:06}0,{},{}", 1 + row % 4_000, 1 + row % 300).unwrap();
+        writeln!(
+            file,
+            "2023-11-{day} {hour:02}:{minute:02}:{second:02}.{rest:06}0,{},{}",
+            1 + row % 4_000,
+            1 + row % 300
+        )
+        .unwrap();
     }
     file.flush().unwrap();
     drop(file);
     let mut command = Command::new(env!("CARGO_BIN_EXE_tonnage"));
-    let output =
-        crate::cli::alone(&mut command).arg("replay").arg(&path).args(["--plan-only", "--json"]).stdin(Stdio::null()).output().unwrap();
+    let output = crate::cli::alone(&mut command)
+        .arg("replay")
+        .arg(&path)
+        .args(["--plan-only", "--json"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains(&format!("\"planned\": {ROWS}")), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success() && text.contains(&format!("\"planned\": {ROWS}")),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let most_kb = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
     let _ = writeln!(std::io::stderr(), "{ROWS} rows: {} MB resident at most", most_kb / 1_000);
     assert!(most_kb < 400_000, "{most_kb} kB");

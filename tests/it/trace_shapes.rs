@@ -1,4 +1,5 @@
-//! Owns what may be done to a trace's rows: rate scale, loops, gap cap, sample and spread keep their books and their statistics.
+//! Owns what may be done to a trace's rows: rate scale, loops, gap cap, sample and spread keep their books and their
+//! statistics.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -8,7 +9,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tonnage::schedule::TimeScale;
 use tonnage::seed::Seed;
-use tonnage::trace::{Choice, Inspection, OnEmpty, Reading, Reason, Reshape, Row, Selection, Trace, inspect, parse_window};
+use tonnage::trace::{
+    Choice, Inspection, OnEmpty, Reading, Reason, Reshape, Row, Selection, Trace, inspect, parse_window,
+};
 use tonnage::workload::{Load, Plan, Workload, replay};
 
 fn select(text: &str, choice: &Choice) -> Selection {
@@ -37,14 +40,17 @@ fn balanced(selection: &Selection) {
     let dropped: u64 = selection.dropped.values().sum();
     assert_eq!(selection.read + selection.copies, selection.trace.rows().len() as u64 + dropped);
     assert!(selection.trace.rows().is_sorted_by_key(|row| row.at));
-    assert!(
-        selection.length.is_none_or(|length| selection.trace.rows().iter().all(|row| Duration::from_nanos(row.at.as_nanos()) < length))
-    );
+    assert!(selection.length.is_none_or(|length| {
+        selection.trace.rows().iter().all(|row| Duration::from_nanos(row.at.as_nanos()) < length)
+    }));
 }
 
 #[test]
 fn a_gap_cap_cuts_silences_and_nothing_else() {
-    let capped = reshaped(at(&[0.0, 1.0, 31.0, 32.0, 100.0]), &Reshape { gap_cap: Some(Duration::from_secs(10)), ..Reshape::default() });
+    let capped = reshaped(
+        at(&[0.0, 1.0, 31.0, 32.0, 100.0]),
+        &Reshape { gap_cap: Some(Duration::from_secs(10)), ..Reshape::default() },
+    );
     assert_eq!(seconds(&capped), [0.0, 1.0, 11.0, 12.0, 22.0]);
     let said = capped.changes.join("\n");
     assert!(said.contains("2 longer gaps (up to 68.0 s) cut short, 78.0 s of silence taken out"), "{said}");
@@ -55,7 +61,9 @@ fn a_gap_cap_cuts_silences_and_nothing_else() {
 
 #[test]
 fn ties_are_spread_inside_the_tick_that_was_found() {
-    let spread = |seconds: &[f64], how: &str| reshaped(at(seconds), &Reshape { spread: Some(how.parse().unwrap()), ..Reshape::default() });
+    let spread = |seconds: &[f64], how: &str| {
+        reshaped(at(seconds), &Reshape { spread: Some(how.parse().unwrap()), ..Reshape::default() })
+    };
     let even = spread(&[0.0, 0.0, 0.0, 3.0, 6.0, 6.0, 9.001], "even");
     assert_eq!(seconds(&even), [0.0, 1.0, 2.0, 3.0, 6.0, 7.5, 9.001]);
     assert!(even.changes[0].contains("ticks every 3.00 s; 3 rows"), "{:?}", even.changes);
@@ -71,7 +79,8 @@ fn ties_are_spread_inside_the_tick_that_was_found() {
     assert!(spread(&[0.0, 1.5, 4.0], "even").changes[0].contains("nothing is spread"));
     let window = Choice { window: Some(parse_window("0s..7s").unwrap()), ..Choice::default() };
     let text = "Timestamp,Request tokens,Response tokens\n0,1,1\n0,1,1\n3,1,1\n6,1,1\n6,1,1\n";
-    let inside = reshaped(select(text, &window), &Reshape { spread: Some("even".parse().unwrap()), ..Reshape::default() });
+    let inside =
+        reshaped(select(text, &window), &Reshape { spread: Some("even".parse().unwrap()), ..Reshape::default() });
     assert_eq!(seconds(&inside), [0.0, 1.5, 3.0, 6.0, 6.5], "a window asked for is not left");
     balanced(&inside);
 }
@@ -111,10 +120,14 @@ fn sessions_are_taken_or_left_whole() {
             (None, loops, factor) => 100.0 * factor * f64::from(loops),
         };
         // Four standard deviations of 100 or 200 draws.
-        let tolerance = if reshape.sample == Some("30".parse().unwrap()) { 0.0 } else { 4.0 * (expected * 0.7_f64).sqrt() };
+        let tolerance =
+            if reshape.sample == Some("30".parse().unwrap()) { 0.0 } else { 4.0 * (expected * 0.7_f64).sqrt() };
         assert!((turns.len() as f64 - expected).abs() <= tolerance, "{reshape:?}: {}", turns.len());
     }
-    assert_eq!(turns(&reshaped(sessions(10), &Reshape { sample: Some("500".parse().unwrap()), ..Reshape::default() })).len(), 10);
+    assert_eq!(
+        turns(&reshaped(sessions(10), &Reshape { sample: Some("500".parse().unwrap()), ..Reshape::default() })).len(),
+        10
+    );
 }
 
 #[test]
@@ -135,13 +148,19 @@ fn turns_of_a_session_are_counted_and_copies_are_sessions_of_their_own() {
 
 #[test]
 fn copies_have_prefixes_of_their_own() {
-    let line = |at: u32| format!("{{\"timestamp\": {at}, \"input_length\": 1000, \"output_length\": 5, \"hash_ids\": [7, {at}]}}\n");
+    let line = |at: u32| {
+        format!("{{\"timestamp\": {at}, \"input_length\": 1000, \"output_length\": 5, \"hash_ids\": [7, {at}]}}\n")
+    };
     let text = line(1) + &line(2);
     let selection = reshaped(select(&text, &Choice::default()), &scaled("2"));
     let (_, recording) = replay(selection, TimeScale::ONE, "t").unwrap();
     let first: Vec<u64> = (0..4).map(|id| recording.blocks(id).next().unwrap()).collect();
     assert_eq!(first.iter().filter(|id| **id == 7).count(), 2);
-    assert_eq!(first.iter().collect::<std::collections::BTreeSet<_>>().len(), 2, "shared inside a copy, not between copies: {first:?}");
+    assert_eq!(
+        first.iter().collect::<std::collections::BTreeSet<_>>().len(),
+        2,
+        "shared inside a copy, not between copies: {first:?}"
+    );
 }
 
 #[test]
@@ -152,7 +171,10 @@ fn a_loop_repeats_the_trace_after_its_span_and_one_mean_gap() {
     balanced(&looped);
     let window = Choice { window: Some(parse_window("0s..20s").unwrap()), ..Choice::default() };
     let text = "Timestamp,Request tokens,Response tokens\n0,1,1\n5,1,1\n";
-    assert_eq!(seconds(&reshaped(select(text, &window), &Reshape { loops: 2, ..Reshape::default() })), [0.0, 5.0, 20.0, 25.0]);
+    assert_eq!(
+        seconds(&reshaped(select(text, &window), &Reshape { loops: 2, ..Reshape::default() })),
+        [0.0, 5.0, 20.0, 25.0]
+    );
 }
 
 #[test]
@@ -193,14 +215,19 @@ fn a_rate_scale_keeps_peak_to_mean_and_token_quantiles() {
             let deviation = (whole.trace.rows().len() as f64 * chance * (1.0 - chance)).sqrt();
             assert!((rows - wanted).abs() <= 4.0 * deviation, "{name} ×{scale}: {rows} rows");
             let after_seen = seen(&after);
-            let peak_to_mean = |seen: &Inspection| seen.peak.over_60s.fixed as f64 / seen.kept as f64 * seen.span_s / 60.0;
-            // The busiest minute is a count: a thinned one varies by the root of its rows, and its choice as the largest adds to it.
+            let peak_to_mean =
+                |seen: &Inspection| seen.peak.over_60s.fixed as f64 / seen.kept as f64 * seen.span_s / 60.0;
+            // The busiest minute is a count: a thinned one varies by the root of its rows, and its choice as the
+            // largest adds to it.
             let busiest = after_seen.peak.over_60s.fixed as f64;
             let tolerance = if chance == 0.0 { 0.01 } else { 4.0 / busiest.sqrt() };
             let ratio = peak_to_mean(&after_seen) / peak_to_mean(&before);
             assert!((ratio - 1.0).abs() <= tolerance, "{name} ×{scale}: peak to mean ×{ratio}");
-            for (share, of) in [(0.5, before.input_tokens.p50), (0.9, before.input_tokens.p90), (0.99, before.input_tokens.p99)] {
-                let at_most = |rows: &[Row]| rows.iter().filter(|row| row.input_tokens <= of).count() as f64 / rows.len() as f64;
+            for (share, of) in
+                [(0.5, before.input_tokens.p50), (0.9, before.input_tokens.p90), (0.99, before.input_tokens.p99)]
+            {
+                let at_most =
+                    |rows: &[Row]| rows.iter().filter(|row| row.input_tokens <= of).count() as f64 / rows.len() as f64;
                 let (one, two) = (at_most(whole.trace.rows()), at_most(after.trace.rows()));
                 let tolerance = 4.0 * (share * (1.0 - share) / rows).sqrt();
                 assert!((one - two).abs() <= tolerance, "{name} ×{scale}: {share} of inputs, {one} and {two}");
@@ -221,12 +248,15 @@ proptest! {
     fn every_reshaping_keeps_its_books_and_its_seed(
         mut times in prop::collection::vec(0u32..4_000, 1..60), seed in any::<u64>(),
         cap in prop::option::of(1u64..500), spread in prop::option::of(prop_oneof![Just("even"), Just("random")]),
-        sample in prop::option::of(prop_oneof![Just("0.5"), Just("7")]), loops in 1u16..4, scale in 0.01f64..4.0, window in any::<bool>(),
+        sample in prop::option::of(prop_oneof![Just("0.5"), Just("7")]), loops in 1u16..4, scale in 0.01f64..4.0,
+            window in any::<bool>(),
     ) {
         times.sort_unstable();
-        let lines: Vec<String> = times.iter().map(|at| format!("{}.{},{},{},5\n", at / 4, at % 4 * 25, if at % 3 == 0 { "s" } else { "" }, at % 5)).collect();
+        let lines: Vec<String> = times.iter().map(|at| format!("{}.{},{},{},5\n", at / 4, at % 4 * 25,
+            if at % 3 == 0 { "s" } else { "" }, at % 5)).collect();
         let text = format!("Timestamp,Session ID,Request tokens,Response tokens\n{}", lines.concat());
-        let choice = Choice { window: window.then(|| parse_window("1s..500s").unwrap()), on_empty: Some(OnEmpty::Skip), max_input: None };
+        let choice = Choice { window: window.then(|| parse_window("1s..500s").unwrap()),
+            on_empty: Some(OnEmpty::Skip), max_input: None };
         let selection = select(&text, &choice);
         let reshape = Reshape {
             gap_cap: cap.map(Duration::from_secs),

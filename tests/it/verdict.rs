@@ -30,7 +30,9 @@ fn judge(station: Station, requests: (u64, u64), seed: u64, asked: &[String]) ->
 fn decisions(station: Station, requests: (u64, u64), error: f64, asked: &[String]) -> Vec<(u32, u32)> {
     let mut found = vec![(0, 0); asked.len()];
     for seed in 1..=20 {
-        for ((passes, fails), objective) in found.iter_mut().zip(run(station, requests, seed, error, asked).judge().objectives) {
+        for ((passes, fails), objective) in
+            found.iter_mut().zip(run(station, requests, seed, error, asked).judge().objectives)
+        {
             *passes += u32::from(objective.met == Some(true));
             *fails += u32::from(objective.met == Some(false));
         }
@@ -42,9 +44,12 @@ fn decisions(station: Station, requests: (u64, u64), error: f64, asked: &[String
 fn a_limit_at_the_truth_itself_is_rarely_passed_or_failed() {
     // 5 % of 20 is one; three would have a chance of 8 %, four of 2 %, and the seeds are fixed. The full table:
     // `benches/verdict.rs`.
-    for (name, count) in [("M/M/1 0.7", 500), ("M/M/1 0.9", 500), ("M/M/8 0.9", 500), ("M/D/1 0.8", 500), ("independent LN(1)", 1_500)] {
+    for (name, count) in
+        [("M/M/1 0.7", 500), ("M/M/1 0.9", 500), ("M/M/8 0.9", 500), ("M/D/1 0.8", 500), ("independent LN(1)", 1_500)]
+    {
         let station = station(name);
-        let asked = [("p50", 0), ("p90", 1), ("p99", 3), ("mean", 4)].map(|(statistic, place)| limit(station, statistic, place, 1.0));
+        let asked = [("p50", 0), ("p90", 1), ("p99", 3), ("mean", 4)]
+            .map(|(statistic, place)| limit(station, statistic, place, 1.0));
         let found = decisions(station, (2_000, count), 0.0, &asked);
         assert!(found.iter().all(|(passes, fails)| *passes <= 3 && *fails <= 3), "{name}: {found:?}");
     }
@@ -70,7 +75,10 @@ fn a_short_run_of_a_slow_queue_is_not_taken_for_calm() {
     assert!(passes <= 1, "{passes} of 12");
     let open = verdicts.iter().find(|verdict| verdict.result == VerdictResult::Inconclusive).unwrap();
     let reason = &open.reasons[0];
-    assert!(reason.contains("because requests depend on each other they are worth") && reason.contains("--duration"), "{reason}");
+    assert!(
+        reason.contains("because requests depend on each other they are worth") && reason.contains("--duration"),
+        "{reason}"
+    );
 }
 
 #[test]

@@ -8,8 +8,8 @@ use crate::metrics::slo::{Comparison, Limit, Objective, Statistic};
 use crate::metrics::{Metric, OriginOf};
 use crate::units::{Quantile, parse_duration};
 
-const ACCEPTED: &str =
-    "accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`";
+const ACCEPTED: &str = "accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, \
+    `goodput>=5/s`, `attainment>=99%` or `@chat`";
 
 /// Limits lie between these.
 const LEAST: Duration = Duration::from_micros(1);
@@ -43,15 +43,23 @@ pub(super) fn parse_goodput(text: &str, into: &mut Vec<Objective>) -> Result<(),
         let (metric, origin) = parse_metric(name)?;
         let milliseconds: f64 = value.parse().map_err(|_| refuse())?;
         let limit = parse_span(&format!("{milliseconds}ms"), part)?;
-        into.push(Objective::Latency(Limit { statistic: Statistic::EachRequest, metric, origin, comparison: Comparison::AtMost, limit }));
+        into.push(Objective::Latency(Limit {
+            statistic: Statistic::EachRequest,
+            metric,
+            origin,
+            comparison: Comparison::AtMost,
+            limit,
+        }));
     }
     if any { Ok(()) } else { Err(Refusal::new("no goodput limit stands there", accepted)) }
 }
 
 /// Reads one objective.
 pub(super) fn parse_one(text: &str) -> Result<Objective, Refusal> {
-    let signs = [("<=", Sign::AtMost), (">=", Sign::AtLeast), ("≤", Sign::AtMost), ("≥", Sign::AtLeast), ("<", Sign::Below)];
-    let found = signs.into_iter().find_map(|(written, sign)| text.split_once(written).map(|(left, right)| (left, sign, right)));
+    let signs =
+        [("<=", Sign::AtMost), (">=", Sign::AtLeast), ("≤", Sign::AtMost), ("≥", Sign::AtLeast), ("<", Sign::Below)];
+    let found =
+        signs.into_iter().find_map(|(written, sign)| text.split_once(written).map(|(left, right)| (left, sign, right)));
     let refuse = |why: &str| Refusal::new(format!("`{text}` is not an objective: {why}"), ACCEPTED);
     let Some((left, sign, value)) = found else {
         return Err(refuse("it has no `<=`"));
@@ -69,8 +77,11 @@ pub(super) fn parse_one(text: &str) -> Result<Objective, Refusal> {
     }
     if matches!(words.as_slice(), ["throughput" | "tps" | "rps" | "request_throughput" | "output_throughput"]) {
         let per_s = value.trim_end_matches("/s");
-        let instead = format!("write `goodput>={per_s}/s` for good requests per second, or ask `p99 ttft<=200ms` of the requests");
-        let why = format!("`{text}`: a throughput is no objective, as it grows with the load until the service is saturated");
+        let instead = format!(
+            "write `goodput>={per_s}/s` for good requests per second, or ask `p99 ttft<=200ms` of the requests"
+        );
+        let why =
+            format!("`{text}`: a throughput is no objective, as it grows with the load until the service is saturated");
         return Err(Refusal::new(why, instead));
     }
     let comparison = match sign {
@@ -108,7 +119,8 @@ enum Sign {
 /// Reads a metric that an objective may ask for, with `_service` for the clock that starts at the send.
 fn parse_metric(name: &str) -> Result<(Metric, OriginOf), Refusal> {
     let objective_keys = || {
-        let keys: Vec<&str> = Metric::ALL.iter().filter(|metric| metric.is_objective()).map(|metric| metric.key()).collect();
+        let keys: Vec<&str> =
+            Metric::ALL.iter().filter(|metric| metric.is_objective()).map(|metric| metric.key()).collect();
         format!("accepted is {}, each with a time", keys.join(", "))
     };
     let (stem, origin) = match name.strip_suffix("_service") {
@@ -117,13 +129,19 @@ fn parse_metric(name: &str) -> Result<(Metric, OriginOf), Refusal> {
     };
     let metric: Metric = stem.parse().map_err(|refusal: Refusal| Refusal::new(refusal.why, objective_keys()))?;
     if metric == Metric::OutputSpeed {
-        return Err(Refusal::new("output_speed is wanted high, and objectives limit from above", "50 tokens/s is `tpot<=20ms`"));
+        return Err(Refusal::new(
+            "output_speed is wanted high, and objectives limit from above",
+            "50 tokens/s is `tpot<=20ms`",
+        ));
     }
     if !metric.is_objective() {
         return Err(Refusal::new(format!("`{metric}` says nothing about the service"), objective_keys()));
     }
     if !metric.origins().contains(&origin) {
-        return Err(Refusal::new(format!("`{metric}` does not depend on where the clock starts"), format!("write `{metric}`")));
+        return Err(Refusal::new(
+            format!("`{metric}` does not depend on where the clock starts"),
+            format!("write `{metric}`"),
+        ));
     }
     Ok((metric, origin))
 }
@@ -134,7 +152,8 @@ fn parse_span(value: &str, text: &str) -> Result<Duration, Refusal> {
         let why = format!("`{text}`: the time `{value}` has no unit");
         return Err(Refusal::new(why, format!("write {value}ms or {value}s (only --goodput means milliseconds)")));
     }
-    let span = parse_duration(value).map_err(|refusal| Refusal::new(format!("`{text}`: {}", refusal.why), refusal.accepted))?;
+    let span = parse_duration(value)
+        .map_err(|refusal| Refusal::new(format!("`{text}`: {}", refusal.why), refusal.accepted))?;
     let micros = u64::try_from((span.as_nanos() + 500) / 1_000).unwrap_or(u64::MAX);
     let span = Duration::from_micros(micros);
     if (LEAST..=MOST).contains(&span) {
@@ -208,16 +227,26 @@ mod tests {
         insta::assert_snapshot!(said.join("\n"), @"
         `p99 ttft<=200`: the time `200` has no unit; write 200ms or 200s (only --goodput means milliseconds)
         `tft` is not a metric; accepted is ttft, ttfo, e2e, tpot, ntpot, itl, tbt, stall, each with a time
-        `p99 ttft>=200ms` is not an objective: a latency is limited with `<=` or `<`; accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`
-        `p99 ttft 200ms` is not an objective: it has no `<=`; accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`
+        `p99 ttft>=200ms` is not an objective: a latency is limited with `<=` or `<`; accepted is `p99 ttft<=200ms`, \
+        `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`
+        `p99 ttft 200ms` is not an objective: it has no `<=`; accepted is `p99 ttft<=200ms`, `mean e2e<2s`, \
+        `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`
         output_speed is wanted high, and objectives limit from above; 50 tokens/s is `tpot<=20ms`
-        `send_lag` says nothing about the service; accepted is ttft, ttfo, e2e, tpot, ntpot, itl, tbt, stall, each with a time
+        `send_lag` says nothing about the service; accepted is ttft, ttfo, e2e, tpot, ntpot, itl, tbt, stall, each \
+        with a time
         `tpot` does not depend on where the clock starts; write `tpot`
         `p99 ttft<=2h`: a limit of 2h is out of range; accepted is 1us to 1h
         a quantile of 0 is out of range; accepted is p1 to p99.99
-        `attainment<=5%` is not an objective: it is wanted high, so it is written with `>=`; accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`
-        `@chatt` is not a preset; accepted is @chat, @rag, @agentic, @content-generation, @code-generation, @code-completion, @summarization, @analysis, @mlperf:llama2-70b-server, @mlperf:llama2-70b-interactive, @mlperf:mixtral-8x7b-server, @mlperf:llama3.1-8b-server, @mlperf:llama3.1-8b-interactive, @mlperf:llama3.1-405b-server, @mlperf:llama3.1-405b-interactive, @mlperf:deepseek-r1-server, @mlperf:deepseek-r1-interactive, @mlperf:gpt-oss-120b-server, @mlperf:gpt-oss-120b-interactive, @mlperf:qwen3-vl-235b-server, @mlperf:qwen3-vl-235b-interactive
-        an objective is empty; accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`
+        `attainment<=5%` is not an objective: it is wanted high, so it is written with `>=`; accepted is `p99 \
+        ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`
+        `@chatt` is not a preset; accepted is @chat, @rag, @agentic, @content-generation, @code-generation, \
+        @code-completion, @summarization, @analysis, @mlperf:llama2-70b-server, @mlperf:llama2-70b-interactive, \
+        @mlperf:mixtral-8x7b-server, @mlperf:llama3.1-8b-server, @mlperf:llama3.1-8b-interactive, \
+        @mlperf:llama3.1-405b-server, @mlperf:llama3.1-405b-interactive, @mlperf:deepseek-r1-server, \
+        @mlperf:deepseek-r1-interactive, @mlperf:gpt-oss-120b-server, @mlperf:gpt-oss-120b-interactive, \
+        @mlperf:qwen3-vl-235b-server, @mlperf:qwen3-vl-235b-interactive
+        an objective is empty; accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, \
+        `goodput>=5/s`, `attainment>=99%` or `@chat`
         ");
     }
 
@@ -253,10 +282,16 @@ mod tests {
 
     #[test]
     fn the_drain_outlasts_what_the_limits_need_to_decide() {
-        for (text, tokens, seconds) in
-            [("p99 ttft<=2s, p99 e2e<=9s", 100, 9), ("p99 ttft<=2s, p99 tpot<=50ms", 100, 7), ("error_rate<=1%", 100, 0)]
-        {
-            assert_eq!(Objectives::parse(&[text], None, None).unwrap().least_drain(tokens).as_secs(), seconds, "{text}");
+        for (text, tokens, seconds) in [
+            ("p99 ttft<=2s, p99 e2e<=9s", 100, 9),
+            ("p99 ttft<=2s, p99 tpot<=50ms", 100, 7),
+            ("error_rate<=1%", 100, 0),
+        ] {
+            assert_eq!(
+                Objectives::parse(&[text], None, None).unwrap().least_drain(tokens).as_secs(),
+                seconds,
+                "{text}"
+            );
         }
     }
 
@@ -275,7 +310,7 @@ mod tests {
                 (1u32..99_999).prop_map(|k| Statistic::Quantile(Quantile::new(f64::from(k) / 100_000.0).unwrap())),
                 Just(Statistic::Mean), Just(Statistic::Max), Just(Statistic::EachRequest),
             ],
-            metric in prop::sample::select(Metric::ALL.into_iter().filter(|metric| metric.is_objective()).collect::<Vec<_>>()),
+            metric in prop::sample::select(Metric::ALL.into_iter().filter(|m| m.is_objective()).collect::<Vec<_>>()),
             service in any::<bool>(), below in any::<bool>(), micros in 1u64..=3_600_000_000,
         ) -> Objective {
             let origin = if service && metric.origins().len() == 2 { OriginOf::Service } else { OriginOf::Scheduled };
@@ -298,7 +333,8 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_the_parser_panic(text in "\\PC{0,40}", goodput in "[a-z0-9:. ]{0,20}", shaped in "(p[0-9]{0,3} )?[a-z_]{0,9}[<>=≤]{0,2}[0-9.]{0,4}[a-z]{0,2}") {
+        fn no_text_makes_the_parser_panic(text in "\\PC{0,40}", goodput in "[a-z0-9:. \
+            ]{0,20}", shaped in "(p[0-9]{0,3} )?[a-z_]{0,9}[<>=≤]{0,2}[0-9.]{0,4}[a-z]{0,2}") {
             let _ = Objectives::parse(&[&text, &shaped], Some(&goodput), None);
             let _ = Objectives::parse(&[&shaped], None, None);
         }

@@ -16,9 +16,10 @@ type Cell = (f64, f64, f64, f64);
 
 /// The rate of `base` under `overlays`, λ = max(0, ((base ∘ first) ∘ second) …)·c up to the end of `base`.
 ///
-/// It is made of straight pieces, whose integral is exact. They deviate from the formula by at most 10⁻⁵ of the base's rate there and of what is
-/// added (a microsecond at a jump or a touch of 0 excepted): what counts in a plan is the pieces, the same on every machine. c is 1, but where adding
-/// leads below 0: then the integral over the window [0, `window_s`) is made what it is without anything added, whose mean is 0.
+/// It is made of straight pieces, whose integral is exact. They deviate from the formula by at most 10⁻⁵ of the
+/// base's rate there and of what is added (a microsecond at a jump or a touch of 0 excepted): what counts in a plan
+/// is the pieces, the same on every machine. c is 1, but where adding leads below 0: then the integral over the
+/// window [0, `window_s`) is made what it is without anything added, whose mean is 0.
 pub(crate) fn blend(base: &Pieces, overlays: &[Overlay], window_s: f64, seed: Seed) -> Result<Pieces, Refusal> {
     let limit_s = base.end_s();
     let tracks = (0..)
@@ -88,7 +89,10 @@ fn cells(base: &Pieces, tracks: &[&Track], added: f64) -> Result<Vec<Cell>, Refu
 
 /// ∫ of straight pieces over [0, `end_s`).
 fn integral(cells: impl Iterator<Item = Cell>, end_s: f64) -> f64 {
-    cells.filter_map(|cell| before(end_s, cell)).map(|(from_s, to_s, from, to)| 0.5 * (to_s - from_s) * (from + to)).sum()
+    cells
+        .filter_map(|cell| before(end_s, cell))
+        .map(|(from_s, to_s, from, to)| 0.5 * (to_s - from_s) * (from + to))
+        .sum()
 }
 
 /// The part of a straight piece before `end_s`.
@@ -116,9 +120,10 @@ fn halve(rate: &impl Fn(f64, f64) -> f64, ends: (f64, f64), near: &impl Fn(f64, 
     while let Some((from_s, to_s)) = open.pop() {
         let middle_s = 0.5 * (from_s + to_s);
         let (from, to) = (rate(middle_s, from_s), rate(middle_s, to_s));
-        let is_near = [0.25, 0.5, 0.75]
-            .iter()
-            .all(|share| (rate(middle_s, from_s + (to_s - from_s) * share) - (from + (to - from) * share)).abs() <= near(from_s, to_s));
+        let is_near = [0.25, 0.5, 0.75].iter().all(|share| {
+            (rate(middle_s, from_s + (to_s - from_s) * share) - (from + (to - from) * share)).abs()
+                <= near(from_s, to_s)
+        });
         if is_near || to_s - from_s <= SHORTEST_S || cells.len() > Pieces::MOST {
             cells.push((from_s, to_s, from, to));
         } else {

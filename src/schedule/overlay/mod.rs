@@ -28,7 +28,8 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["amp", "period", "peak"],
         usage: "diurnal amp=SIZE [period=24h] [peak=TIME]",
-        formula: "f = 1 + amp·(cos x + ¼·cos 2x)/1.25, x = 2π·(t − peak)/period: a peak by day, a long flat night of −0.6·amp; \
+        formula: "f = 1 + amp·(cos x + ¼·cos 2x)/1.25, x = 2π·(t − peak)/period: a peak by day, a long flat night of \
+            −0.6·amp; \
                   peak: half a period; amp up to 100%",
         example: "diurnal amp=80% period=60s peak=35s",
     },
@@ -37,7 +38,8 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["amp", "period", "duty"],
         usage: "square amp=SIZE period=TIME [duty=50%]",
-        formula: "f = 1 + amp in the first `duty` of each period, 1 − amp·duty/(1 − duty) in the rest, which must not be below 0",
+        formula: "f = 1 + amp in the first `duty` of each period, 1 − amp·duty/(1 − duty) in the rest, which must not \
+            be below 0",
         example: "square amp=60% period=30s duty=40%",
     },
     Form {
@@ -45,8 +47,10 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["height", "rise", "decay", "rate", "every", "at"],
         usage: "spikes height=SIZE decay=TIME [rise=0s] rate=RATE|every=TIME|at=TIME,TIME,…",
-        formula: "f = (1 + height·s)/(1 + height·s̄), s the sum of triangles, each from 0 straight up to 1 within `rise` and down within \
-                  `decay`, s̄ its mean; they begin at Poisson instants of `rate`, or at every/2 and each `every` after, or where \
+        formula: "f = (1 + height·s)/(1 + height·s̄), s the sum of triangles, each from 0 straight up to 1 within \
+            `rise` and down within \
+                  `decay`, s̄ its mean; they begin at Poisson instants of `rate`, or at every/2 and each `every` \
+                  after, or where \
                   `at` says (s̄ is then the mean over the measured window)",
         example: "spikes height=300% rise=1s decay=8s rate=4/min",
     },
@@ -55,7 +59,8 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["sd", "tau"],
         usage: "ou sd=SIZE tau=TIME",
-        formula: "f = exp(σx − σ²/2), σ² = ln(1 + sd²), so that f has mean 1 and deviation sd; x the stationary Ornstein–Uhlenbeck \
+        formula: "f = exp(σx − σ²/2), σ² = ln(1 + sd²), so that f has mean 1 and deviation sd; x the stationary \
+            Ornstein–Uhlenbeck \
                   process of correlation e^(−Δt/tau), drawn every tau/32, f straight between; adding: sd·x",
         example: "ou sd=40% tau=10s",
     },
@@ -72,7 +77,8 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["height", "burst", "calm"],
         usage: "bursts height=SIZE burst=TIME calm=TIME",
-        formula: "f = (1 + height·b)/(1 + height·p), b = 1 in a burst and 0 between, p = burst/(burst + calm): a Poisson process becomes \
+        formula: "f = (1 + height·b)/(1 + height·p), b = 1 in a burst and 0 between, p = burst/(burst + calm): a \
+            Poisson process becomes \
                   a two-state MMPP; `burst` and `calm` are the means of exponential stays",
         example: "bursts height=400% burst=5s calm=20s",
     },
@@ -112,11 +118,13 @@ impl fmt::Display for Size {
 
 /// What lies over a rate: it multiplies λ by f(t) ≥ 0, or adds requests per second, and leaves the mean as it was.
 ///
-/// A SIZE with `%` multiplies; a SIZE that is a rate (`5/s`) adds as many requests per second as the formula varies by, around 0. Several apply in the
-/// order given. t counts from the beginning of the measured window; draws come from the seed's streams `overlay/0`, `overlay/1`, …
+/// A SIZE with `%` multiplies; a SIZE that is a rate (`5/s`) adds as many requests per second as the formula varies
+/// by, around 0. Several apply in the order given. t counts from the beginning of the measured window; draws come
+/// from the seed's streams `overlay/0`, `overlay/1`, …
 ///
-/// E[f(t)] = 1 at every t of a random overlay, and f has mean 1 over a whole period of a periodic one. Where adding leads below 0, λ is 0, and all of
-/// λ is then scaled so that its integral over the measured window is what it is without anything added.
+/// E[f(t)] = 1 at every t of a random overlay, and f has mean 1 over a whole period of a periodic one. Where adding
+/// leads below 0, λ is 0, and all of λ is then scaled so that its integral over the measured window is what it is
+/// without anything added.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overlay(Kind);
 
@@ -162,7 +170,9 @@ impl Overlay {
 
     fn size(&self) -> Size {
         match &self.0 {
-            Kind::Sine { amplitude, .. } | Kind::Diurnal { amplitude, .. } | Kind::Square { amplitude, .. } => *amplitude,
+            Kind::Sine { amplitude, .. } | Kind::Diurnal { amplitude, .. } | Kind::Square { amplitude, .. } => {
+                *amplitude
+            }
             Kind::Spikes { height, .. } | Kind::Bursts { height, .. } => *height,
             Kind::Wander { sd, .. } | Kind::Noise { sd, .. } => *sd,
         }
@@ -176,15 +186,17 @@ impl Overlay {
             }
             match parse_per_s(text) {
                 Ok(per_s) if text.contains('/') && per_s >= 0.0 => values.level(key).map(Size::PerS),
-                _ => {
-                    Err(values.refuse(&format!("`{key}={text}` is neither a share (50%), which multiplies, nor a rate (5/s), which adds")))
-                }
+                _ => Err(values.refuse(&format!(
+                    "`{key}={text}` is neither a share (50%), which multiplies, nor a rate (5/s), which adds"
+                ))),
             }
         };
         Ok(Self(match values.name() {
-            "sine" => {
-                Kind::Sine { amplitude: size("amp", 100.0)?, period: values.time("period")?, phase: values.percent("phase", 0.0, 100.0)? }
-            }
+            "sine" => Kind::Sine {
+                amplitude: size("amp", 100.0)?,
+                period: values.time("period")?,
+                phase: values.percent("phase", 0.0, 100.0)?,
+            },
             "diurnal" => {
                 let period = values.some_time("period")?.unwrap_or(DAY);
                 Kind::Diurnal { amplitude: size("amp", 100.0)?, period, peak: values.span("peak", period / 2)? }
@@ -205,24 +217,31 @@ impl Overlay {
             }
             "ou" => Kind::Wander { sd: size("sd", MOST_PERCENT)?, tau: values.time("tau")? },
             "noise" => Kind::Noise { sd: size("sd", MOST_PERCENT)?, step: values.some_time("step")?.unwrap_or(SECOND) },
-            _ => Kind::Bursts { height: size("height", MOST_PERCENT)?, burst: values.time("burst")?, calm: values.time("calm")? },
+            _ => Kind::Bursts {
+                height: size("height", MOST_PERCENT)?,
+                burst: values.time("burst")?,
+                calm: values.time("calm")?,
+            },
         }))
     }
 
     fn clause(&self) -> Clause {
         let new = Clause::new;
-        let percent = |value: f64, otherwise: f64| (value.to_bits() != otherwise.to_bits()).then(|| format!("{value}%"));
+        let percent =
+            |value: f64, otherwise: f64| (value.to_bits() != otherwise.to_bits()).then(|| format!("{value}%"));
         match &self.0 {
-            Kind::Sine { amplitude, period, phase } => {
-                new("sine").with("amp", amplitude).with("period", Time(*period)).with_some("phase", percent(*phase, 0.0))
-            }
+            Kind::Sine { amplitude, period, phase } => new("sine")
+                .with("amp", amplitude)
+                .with("period", Time(*period))
+                .with_some("phase", percent(*phase, 0.0)),
             Kind::Diurnal { amplitude, period, peak } => new("diurnal")
                 .with("amp", amplitude)
                 .with_some("period", (*period != DAY).then_some(Time(*period)))
                 .with_some("peak", (*peak != *period / 2).then_some(Time(*peak))),
-            Kind::Square { amplitude, period, duty } => {
-                new("square").with("amp", amplitude).with("period", Time(*period)).with_some("duty", percent(*duty, 50.0))
-            }
+            Kind::Square { amplitude, period, duty } => new("square")
+                .with("amp", amplitude)
+                .with("period", Time(*period))
+                .with_some("duty", percent(*duty, 50.0)),
             Kind::Spikes { height, rise, decay, when } => {
                 let clause = new("spikes")
                     .with("height", height)
@@ -231,11 +250,15 @@ impl Overlay {
                 match when {
                     When::Rate(per_s) => clause.with("rate", Level(*per_s)),
                     When::Every(period) => clause.with("every", Time(*period)),
-                    When::At(times) => clause.with("at", times.iter().map(|at| Time(*at).to_string()).collect::<Vec<_>>().join(",")),
+                    When::At(times) => {
+                        clause.with("at", times.iter().map(|at| Time(*at).to_string()).collect::<Vec<_>>().join(","))
+                    }
                 }
             }
             Kind::Wander { sd, tau } => new("ou").with("sd", sd).with("tau", Time(*tau)),
-            Kind::Noise { sd, step } => new("noise").with("sd", sd).with_some("step", (*step != SECOND).then_some(Time(*step))),
+            Kind::Noise { sd, step } => {
+                new("noise").with("sd", sd).with_some("step", (*step != SECOND).then_some(Time(*step)))
+            }
             Kind::Bursts { height, burst, calm } => {
                 new("bursts").with("height", height).with("burst", Time(*burst)).with("calm", Time(*calm))
             }

@@ -34,18 +34,24 @@ struct Knot {
 }
 
 impl Track {
-    /// The course of `overlay` up to `limit_s`; what its mean over the measured window needs is taken over [0, `window_s`).
+    /// The course of `overlay` up to `limit_s`; what its mean over the measured window needs is taken over [0,
+    /// `window_s`).
     pub(super) fn new(overlay: &Overlay, window_s: f64, limit_s: f64, stream: Stream) -> Result<Self, Refusal> {
         let size = overlay.size();
         let (value, adds) = (size.value(), size.adds());
         // What adds varies around 0, what multiplies around 1.
         let base = if adds { 0.0 } else { 1.0 };
         let course = match &overlay.0 {
-            Kind::Sine { period, phase, .. } => Course::Sine { base, amplitude: value, period_s: secs(*period), turns: phase / 100.0 },
-            Kind::Diurnal { period, peak, .. } => Course::Diurnal { base, amplitude: value, period_s: secs(*period), peak_s: secs(*peak) },
+            Kind::Sine { period, phase, .. } => {
+                Course::Sine { base, amplitude: value, period_s: secs(*period), turns: phase / 100.0 }
+            }
+            Kind::Diurnal { period, peak, .. } => {
+                Course::Diurnal { base, amplitude: value, period_s: secs(*period), peak_s: secs(*peak) }
+            }
             Kind::Square { period, duty, .. } => {
                 let share = duty / 100.0;
-                let (high, low) = (base + value, (base - value * share / (1.0 - share)).max(if adds { f64::MIN } else { 0.0 }));
+                let (high, low) =
+                    (base + value, (base - value * share / (1.0 - share)).max(if adds { f64::MIN } else { 0.0 }));
                 let period_s = secs(*period);
                 let mut lines = Lines::new(low);
                 let mut number = 0.0;
@@ -116,7 +122,9 @@ impl Track {
     /// Its value at `at_s`, by the formula that holds around `place_s`.
     pub(super) fn value(&self, place_s: f64, at_s: f64) -> f64 {
         match &self.course {
-            Course::Sine { base, amplitude, period_s, turns } => base + amplitude * libm::sin(TAU * (at_s / period_s + turns)),
+            Course::Sine { base, amplitude, period_s, turns } => {
+                base + amplitude * libm::sin(TAU * (at_s / period_s + turns))
+            }
             Course::Diurnal { base, amplitude, period_s, peak_s } => {
                 let x = TAU * ((at_s - peak_s) / period_s);
                 base + amplitude * ((libm::cos(x) + 0.25 * libm::cos(2.0 * x)) / 1.25)
@@ -125,7 +133,8 @@ impl Track {
         }
     }
 
-    /// Instants up to `limit_s` at which it jumps or bends, close enough together that it neither turns nor bends twice between two of them.
+    /// Instants up to `limit_s` at which it jumps or bends, close enough together that it neither turns nor bends
+    /// twice between two of them.
     pub(super) fn knots(&self, limit_s: f64, into: &mut Vec<f64>) -> Result<(), Refusal> {
         let mut twelfths = |period_s: f64, from_s: f64| {
             if (limit_s / period_s) * 12.0 > Pieces::MOST as f64 {
@@ -213,7 +222,8 @@ fn triangles(begins: &[f64], rise_s: f64, decay_s: f64) -> Vec<Knot> {
     let mut changes: Vec<(f64, f64, f64, i64)> = Vec::with_capacity(3 * begins.len());
     for begin_s in begins {
         let (top_s, end_s) = (begin_s + rise_s, begin_s + rise_s + decay_s);
-        let (up, down) = (if rise_s > 0.0 { 1.0 / rise_s } else { 0.0 }, if decay_s > 0.0 { 1.0 / decay_s } else { 0.0 });
+        let (up, down) =
+            (if rise_s > 0.0 { 1.0 / rise_s } else { 0.0 }, if decay_s > 0.0 { 1.0 / decay_s } else { 0.0 });
         changes.push((*begin_s, if rise_s > 0.0 { 0.0 } else { 1.0 }, up, 1));
         changes.push((top_s, 0.0, -up - down, 0));
         changes.push((end_s, if decay_s > 0.0 { 0.0 } else { -1.0 }, down, -1));

@@ -12,7 +12,8 @@ use crate::schedule::profile::Profile;
 use crate::schedule::profile::stage::Stage;
 use crate::seed::{Stream, normal};
 
-/// λ(t) = max(0, mean + fluctuate·sin(2πt/period) + noise): AIBrix's `sine_fluctuation` without its rounding to whole numbers.
+/// λ(t) = max(0, mean + fluctuate·sin(2πt/period) + noise): AIBrix's `sine_fluctuation` without its rounding to whole
+/// numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Fluctuation {
     /// Requests per second, as are the next two.
@@ -123,13 +124,17 @@ struct Json {
 }
 
 impl Profile {
-    /// Reads AIBrix's `{"fluctuate":2,"mean":6,"noise":0.1,"period_len_ms":300000,"only_rise":false}`: rates in requests per second, without an end.
+    /// Reads AIBrix's `{"fluctuate":2,"mean":6,"noise":0.1,"period_len_ms":300000,"only_rise":false}`: rates in
+    /// requests per second, without an end.
     pub fn from_aibrix(json: &str) -> Result<Self, Refusal> {
         let accepted = r#"accepted is {"fluctuate":2,"mean":6,"noise":0.1,"period_len_ms":300000,"only_rise":false}"#;
         let Json { fluctuate, mean, noise, period_len_ms, only_rise } =
             serde_json::from_str(json).map_err(|why| Refusal::new(format!("AIBrix's JSON: {why}"), accepted))?;
         // By way of the text, whose ranges hold here too.
-        let text = format!("fluctuation {mean}/s fluctuate={fluctuate}/s noise={noise}/s period={period_len_ms}ms only_rise={only_rise}");
+        let text = format!(
+            "fluctuation {mean}/s fluctuate={fluctuate}/s noise={noise}/s period={period_len_ms}ms \
+             only_rise={only_rise}"
+        );
         Self::of(vec![text.parse::<Stage>()?], false)
     }
 }

@@ -19,10 +19,12 @@ use crate::units::Rate;
 use stage::Stage;
 pub(crate) use stage::{FORMS, REPEAT};
 
-/// A rate over time λ(t), t from its beginning: stages one after the other, `ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s`.
+/// A rate over time λ(t), t from its beginning: stages one after the other, `ramp 1/s..100/s 60s; hold 120s; ramp
+/// 100/s..1/s 60s`.
 ///
-/// The last stage may leave out its time and then goes on for as long as it is asked to; so does a profile that ends with `; repeat`, which begins
-/// again. The YAML form is a list of mappings, each with its `shape` and the keys of that shape. `tonnage help profiles` lists all shapes.
+/// The last stage may leave out its time and then goes on for as long as it is asked to; so does a profile that ends
+/// with `; repeat`, which begins again. The YAML form is a list of mappings, each with its `shape` and the keys of
+/// that shape. `tonnage help profiles` lists all shapes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
     stages: Vec<Stage>,
@@ -36,8 +38,9 @@ impl Profile {
         Self { stages: vec![Stage::Constant { rate: rate.per_s(), length: None }], repeat: false }
     }
 
-    /// Straight lines between the points of a CSV file, `t_s,rate`: seconds, rising, and requests per second; two points of one time are a jump. The
-    /// first rate holds from 0. A header is left out; `path` names the file in errors.
+    /// Straight lines between the points of a CSV file, `t_s,rate`: seconds, rising, and requests per second; two
+    /// points of one time are a jump. The first rate holds from 0. A header is left out; `path` names the file in
+    /// errors.
     pub fn from_csv(reader: impl BufRead, path: &Path) -> Result<Self, Error> {
         let points = points::read(reader, path)?;
         Self::of(vec![Stage::Points { points }], false).map_err(|refusal| Error::input(path, refusal.to_string()))
@@ -45,14 +48,20 @@ impl Profile {
 
     fn of(stages: Vec<Stage>, repeat: bool) -> Result<Self, Refusal> {
         let Some((last, others)) = stages.split_last() else {
-            return Err(Refusal::new("a profile without stages", "accepted is one at least, as in `ramp 1/s..100/s 60s`"));
+            return Err(Refusal::new(
+                "a profile without stages",
+                "accepted is one at least, as in `ramp 1/s..100/s 60s`",
+            ));
         };
         if let Some(endless) = others.iter().find(|stage| stage.length().is_none()) {
             let why = format!("`{endless}` has no end, and a stage follows it");
             return Err(Refusal::new(why, "accepted is a time for each stage but the last, as in `hold 60s`"));
         }
         if repeat && last.length().is_none() {
-            return Err(Refusal::new(format!("`{last}` has no end, and cannot be repeated"), "give it a time, or drop `repeat`"));
+            return Err(Refusal::new(
+                format!("`{last}` has no end, and cannot be repeated"),
+                "give it a time, or drop `repeat`",
+            ));
         }
         if matches!(stages.first(), Some(Stage::Hold { .. })) {
             return Err(Refusal::new(
@@ -73,8 +82,8 @@ impl Profile {
         if self.repeat { None } else { self.stages.iter().map(Stage::length).sum() }
     }
 
-    /// Lays it up to `limit_s`, repeated where it says so, and then at the rate at which it ends. Draws of its noise are from `seed`, the same in
-    /// each repetition.
+    /// Lays it up to `limit_s`, repeated where it says so, and then at the rate at which it ends. Draws of its noise
+    /// are from `seed`, the same in each repetition.
     pub(crate) fn lay(&self, layer: &mut Layer, limit_s: f64, seed: Seed) {
         let length_s = secs(self.stages.iter().filter_map(Stage::length).sum());
         let mut round = 0.0;
@@ -83,7 +92,9 @@ impl Profile {
             for (number, stage) in (0..).zip(&self.stages) {
                 end = end.zip(stage.length()).map(|(end, length)| end + length);
                 let end_s = end.map_or(limit_s, |end| round * length_s + secs(end));
-                layer.within(end_s.min(limit_s), |layer| stage.lay(layer, end_s, seed.stream(&format!("profile/{number}"))));
+                layer.within(end_s.min(limit_s), |layer| {
+                    stage.lay(layer, end_s, seed.stream(&format!("profile/{number}")))
+                });
             }
             round += 1.0;
         }
@@ -134,7 +145,8 @@ impl<'de> Deserialize<'de> for Profile {
         let mut items = Vec::<Item>::deserialize(deserializer)?;
         let repeat = items.last().is_some_and(|item| item.0.is_none()) && items.pop().is_some();
         let stages: Option<Vec<Stage>> = items.into_iter().map(|item| item.0).collect();
-        let stages = stages.ok_or_else(|| D::Error::custom("`repeat` stands before a stage; accepted is at the end"))?;
+        let stages =
+            stages.ok_or_else(|| D::Error::custom("`repeat` stands before a stage; accepted is at the end"))?;
         Self::of(stages, repeat).map_err(D::Error::custom)
     }
 }

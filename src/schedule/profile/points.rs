@@ -15,7 +15,8 @@ type Point = (Duration, f64);
 pub(super) fn parse(values: Values<'_>) -> Result<Vec<Point>, Refusal> {
     let mut points = Vec::new();
     for text in values.text("points")?.split(',') {
-        let (at, rate) = text.split_once(':').ok_or_else(|| values.refuse(&format!("`{text}` is no point, TIME:RATE")))?;
+        let (at, rate) =
+            text.split_once(':').ok_or_else(|| values.refuse(&format!("`{text}` is no point, TIME:RATE")))?;
         points.push((values.span_of(at)?, values.level_of(rate)?));
     }
     check(&points).map_err(|why| values.refuse(&why)).map(|()| points)
@@ -32,7 +33,9 @@ fn check(points: &[Point]) -> Result<(), String> {
     }
     match points.last() {
         None | Some((Duration::ZERO, _)) => Err("points that never leave 0s have no length".to_owned()),
-        Some(_) if points.len() > Pieces::MOST => Err(format!("{} points are more than {}", points.len(), Pieces::MOST)),
+        Some(_) if points.len() > Pieces::MOST => {
+            Err(format!("{} points are more than {}", points.len(), Pieces::MOST))
+        }
         Some(_) => Ok(()),
     }
 }
@@ -41,7 +44,8 @@ fn check(points: &[Point]) -> Result<(), String> {
 pub(super) fn read(reader: impl BufRead, path: &Path) -> Result<Vec<Point>, Error> {
     let mut points: Vec<Point> = Vec::new();
     for (number, line) in (1..).zip(reader.lines()) {
-        let line = line.map_err(|why| Error::input_at(path, number, format!("cannot be read: {why}; check the file")))?;
+        let line =
+            line.map_err(|why| Error::input_at(path, number, format!("cannot be read: {why}; check the file")))?;
         let line = line.trim().trim_start_matches('\u{feff}');
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -50,8 +54,13 @@ pub(super) fn read(reader: impl BufRead, path: &Path) -> Result<Vec<Point>, Erro
         if points.is_empty() && fields == ["t_s", "rate"] {
             continue;
         }
-        let refuse =
-            |why: &str| Error::input_at(path, number, format!("`{line}` {why}; accepted is t_s,rate: seconds and requests per second"));
+        let refuse = |why: &str| {
+            Error::input_at(
+                path,
+                number,
+                format!("`{line}` {why}; accepted is t_s,rate: seconds and requests per second"),
+            )
+        };
         let [at, rate] = fields[..] else { return Err(refuse("has not two columns")) };
         let at = parse_duration(&format!("{at}s")).map_err(|_| refuse("has no time from 0 s up"))?;
         let rate: f64 = rate.parse().map_err(|_| refuse("has no rate"))?;

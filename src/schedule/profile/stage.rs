@@ -124,7 +124,8 @@ pub(crate) const FORMS: &[Form] = &[
         words: &["mean", "for"],
         keys: &["fluctuate", "noise", "period", "only_rise"],
         usage: "fluctuation MEAN [TIME] fluctuate=RATE period=TIME [noise=RATE] [only_rise=true]",
-        formula: "AIBrix: λ = max(0, MEAN + fluctuate·sin(2πt/period) + N(0, noise²)), the noise drawn every step of 1 s (period/64 if \
+        formula: "AIBrix: λ = max(0, MEAN + fluctuate·sin(2πt/period) + N(0, noise²)), the noise drawn every step of 1 \
+            s (period/64 if \
                   shorter) and λ straight from step to step, a real number; only_rise: the largest so far",
         example: "fluctuation 6/s 300s fluctuate=2/s noise=0.4/s period=150s",
     },
@@ -221,7 +222,8 @@ impl Stage {
             }
             "hold" => Self::Hold { length: length()? },
             "steps" => {
-                let rates: Result<Vec<f64>, Refusal> = values.text("rates")?.split(',').map(|text| values.level_of(text)).collect();
+                let rates: Result<Vec<f64>, Refusal> =
+                    values.text("rates")?.split(',').map(|text| values.level_of(text)).collect();
                 Self::Steps { rates: rates?, each: values.time("each")? }
             }
             "sine" => Self::Sine {
@@ -233,7 +235,13 @@ impl Stage {
             },
             "square" => {
                 let (from, to) = from_to()?;
-                Self::Square { from, to, length: length()?, period: values.time("period")?, duty: percent("duty", 50.0)? }
+                Self::Square {
+                    from,
+                    to,
+                    length: length()?,
+                    period: values.time("period")?,
+                    duty: percent("duty", 50.0)?,
+                }
             }
             "sawtooth" => {
                 let (from, to) = from_to()?;
@@ -257,12 +265,15 @@ impl Stage {
     pub(crate) fn clause(&self) -> Clause {
         let new = Clause::new;
         let ends = |clause: Clause, from: f64, to: f64| clause.with("from", Level(from)).with("to", Level(to));
-        let percent = |value: f64, otherwise: f64| (value.to_bits() != otherwise.to_bits()).then(|| format!("{value}%"));
+        let percent =
+            |value: f64, otherwise: f64| (value.to_bits() != otherwise.to_bits()).then(|| format!("{value}%"));
         match self {
-            Self::Constant { rate, length } => new("constant").with("rate", Level(*rate)).with_some("for", length.map(Time)),
-            Self::Ramp { from, to, length, exponential } => {
-                ends(new("ramp"), *from, *to).with("for", Time(*length)).with_some("curve", exponential.then_some("exponential"))
+            Self::Constant { rate, length } => {
+                new("constant").with("rate", Level(*rate)).with_some("for", length.map(Time))
             }
+            Self::Ramp { from, to, length, exponential } => ends(new("ramp"), *from, *to)
+                .with("for", Time(*length))
+                .with_some("curve", exponential.then_some("exponential")),
             Self::Hold { length } => new("hold").with_some("for", length.map(Time)),
             Self::Steps { rates, each } => {
                 let rates: Vec<String> = rates.iter().map(|rate| Level(*rate).to_string()).collect();
@@ -287,7 +298,9 @@ impl Stage {
                 .with_some("rise", (!rise.is_zero()).then_some(Time(*rise)))
                 .with("decay", Time(*decay)),
             Self::Points { points } => new("points").with("points", points::text(points)),
-            Self::Preset { preset, mean, length } => new(preset.name()).with("mean", Level(*mean)).with("for", Time(*length)),
+            Self::Preset { preset, mean, length } => {
+                new(preset.name()).with("mean", Level(*mean)).with("for", Time(*length))
+            }
             Self::Fluctuation { what, length } => what.clause(*length),
         }
     }
@@ -328,7 +341,9 @@ impl Stage {
                 layer.flat(*from, end_s - secs(*period) * duty / 100.0);
                 layer.flat(*to, end_s);
             }),
-            Self::Sawtooth { from, to, period, .. } => periods(layer, *period, |layer, end_s| layer.line(*from, *to, end_s)),
+            Self::Sawtooth { from, to, period, .. } => {
+                periods(layer, *period, |layer, end_s| layer.line(*from, *to, end_s))
+            }
             Self::Spike { base, peak, at, rise, decay, .. } => {
                 let top_s = start_s + secs(*at) + secs(*rise);
                 layer.flat(*base, start_s + secs(*at));
@@ -337,7 +352,9 @@ impl Stage {
                 layer.flat(*base, until_s);
             }
             Self::Points { points } => points::lay(points, layer),
-            Self::Preset { preset, mean, length } => preset.fluctuation(*mean, secs(*length)).lay(layer, until_s, stream),
+            Self::Preset { preset, mean, length } => {
+                preset.fluctuation(*mean, secs(*length)).lay(layer, until_s, stream)
+            }
             Self::Fluctuation { what, .. } => what.lay(layer, until_s, stream),
         }
     }

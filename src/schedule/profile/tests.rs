@@ -113,12 +113,20 @@ fn aibrix_presets_are_its_formula_with_real_rates() {
     for (text, low, high) in [("slight_fluctuation 6/s 300s", 5.0, 7.0), ("severe_fluctuation 6/s 300s", 2.6, 9.4)] {
         let rates = rates(text);
         let mean = rates.iter().sum::<f64>() / 300.0;
-        assert!((mean - 6.0).abs() < 0.05 && rates.iter().all(|rate| (low..high).contains(rate)), "{text}: mean {mean}");
+        assert!(
+            (mean - 6.0).abs() < 0.05 && rates.iter().all(|rate| (low..high).contains(rate)),
+            "{text}: mean {mean}"
+        );
         assert!(rates.iter().any(|rate| rate.fract() > 0.2 && rate.fract() < 0.8), "whole numbers only");
     }
-    let json = Profile::from_aibrix(r#"{"fluctuate":2,"mean":6,"noise":0.1,"period_len_ms":300000,"only_rise":false}"#).unwrap();
+    let json = Profile::from_aibrix(r#"{"fluctuate":2,"mean":6,"noise":0.1,"period_len_ms":300000,"only_rise":false}"#)
+        .unwrap();
     assert_eq!(json.to_string(), "fluctuation 6/s fluctuate=2/s period=300s noise=0.1/s");
-    for json in ["{}", r#"{"fluctuate":-2,"mean":6,"noise":0.1,"period_len_ms":3}"#, r#"{"fluctuate":2,"mean":6,"noise":0.1,"period":3}"#] {
+    for json in [
+        "{}",
+        r#"{"fluctuate":-2,"mean":6,"noise":0.1,"period_len_ms":3}"#,
+        r#"{"fluctuate":2,"mean":6,"noise":0.1,"period":3}"#,
+    ] {
         assert!(Profile::from_aibrix(json).is_err(), "{json}");
     }
 }
@@ -147,7 +155,10 @@ fn time() -> impl Strategy<Value = String> {
 }
 
 fn level() -> impl Strategy<Value = String> {
-    prop_oneof![(0.0..100_000.0f64).prop_map(|rate| format!("{rate}/s")), (1u32..1000).prop_map(|rate| format!("{rate}/min"))]
+    prop_oneof![
+        (0.0..100_000.0f64).prop_map(|rate| format!("{rate}/s")),
+        (1u32..1000).prop_map(|rate| format!("{rate}/min"))
+    ]
 }
 
 fn percent() -> impl Strategy<Value = String> {
@@ -158,13 +169,17 @@ fn stage() -> impl Strategy<Value = String> {
     let curve = prop::sample::select(vec!["", " linear"]);
     prop_oneof![
         (level(), time()).prop_map(|(rate, time)| format!("constant {rate} {time}")),
-        (level(), level(), time(), curve).prop_map(|(from, to, time, curve)| format!("ramp {from}..{to} {time}{curve}")),
+        (level(), level(), time(), curve)
+            .prop_map(|(from, to, time, curve)| format!("ramp {from}..{to} {time}{curve}")),
         (level(), level(), time()).prop_map(|(a, b, time)| format!("steps {a},{b},{a} {time}")),
-        (level(), time(), percent(), time(), percent())
-            .prop_map(|(mean, time, amp, period, phase)| format!("sine {mean} {time} amp={amp} period={period} phase={phase}")),
-        (level(), level(), time(), time(), percent())
-            .prop_map(|(from, to, time, period, duty)| format!("square {from}..{to} {time} duty={duty} period={period}")),
-        (level(), level(), time(), time()).prop_map(|(a, b, time, period)| format!("sawtooth {a}..{b} {time} period={period}")),
+        (level(), time(), percent(), time(), percent()).prop_map(|(mean, time, amp, period, phase)| format!(
+            "sine {mean} {time} amp={amp} period={period} phase={phase}"
+        )),
+        (level(), level(), time(), time(), percent()).prop_map(|(from, to, time, period, duty)| format!(
+            "square {from}..{to} {time} duty={duty} period={period}"
+        )),
+        (level(), level(), time(), time())
+            .prop_map(|(a, b, time, period)| format!("sawtooth {a}..{b} {time} period={period}")),
         (level(), level(), time(), time(), time())
             .prop_map(|(a, b, time, at, rise)| format!("spike {a}..{b} {time} at={at} rise={rise} decay={at}")),
         (level(), level(), time()).prop_map(|(a, b, time)| format!("points 0s:{a},{time}:{b}")),
@@ -181,15 +196,22 @@ fn size() -> impl Strategy<Value = String> {
 
 fn overlay() -> impl Strategy<Value = String> {
     prop_oneof![
-        (size(), time(), percent()).prop_map(|(amp, period, phase)| format!("sine amp={amp} period={period} phase={phase}")),
-        (size(), time(), time()).prop_map(|(amp, period, peak)| format!("diurnal amp={amp} period={period} peak={peak}")),
-        (size(), time(), percent()).prop_map(|(amp, period, duty)| format!("square amp={amp} period={period} duty={duty}")),
-        (size(), time(), time()).prop_map(|(height, rise, decay)| format!("spikes height={height} rise={rise} decay={decay} rate=6/h")),
-        (size(), time(), time()).prop_map(|(height, at, decay)| format!("spikes height={height} decay={decay} at={at},{decay}")),
-        (size(), time(), time()).prop_map(|(height, every, decay)| format!("spikes height={height} decay={decay} every={every}")),
+        (size(), time(), percent())
+            .prop_map(|(amp, period, phase)| format!("sine amp={amp} period={period} phase={phase}")),
+        (size(), time(), time())
+            .prop_map(|(amp, period, peak)| format!("diurnal amp={amp} period={period} peak={peak}")),
+        (size(), time(), percent())
+            .prop_map(|(amp, period, duty)| format!("square amp={amp} period={period} duty={duty}")),
+        (size(), time(), time())
+            .prop_map(|(height, rise, decay)| format!("spikes height={height} rise={rise} decay={decay} rate=6/h")),
+        (size(), time(), time())
+            .prop_map(|(height, at, decay)| format!("spikes height={height} decay={decay} at={at},{decay}")),
+        (size(), time(), time())
+            .prop_map(|(height, every, decay)| format!("spikes height={height} decay={decay} every={every}")),
         (size(), time()).prop_map(|(sd, tau)| format!("ou sd={sd} tau={tau}")),
         (size(), time()).prop_map(|(sd, step)| format!("noise sd={sd} step={step}")),
-        (size(), time(), time()).prop_map(|(height, burst, calm)| format!("bursts height={height} burst={burst} calm={calm}")),
+        (size(), time(), time())
+            .prop_map(|(height, burst, calm)| format!("bursts height={height} burst={burst} calm={calm}")),
     ]
 }
 
@@ -215,7 +237,8 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_the_readers_panic(text in "(ramp|constant|points|sine|spikes|ou|square|hold)? ?[-0-9a-z./%=:;, ]{0,40}") {
+    fn no_text_makes_the_readers_panic(text in "(ramp|constant|points|sine|spikes|ou|square|hold)? ?[-0-9a-z./%=:;, \
+        ]{0,40}") {
         let _ = text.parse::<Profile>();
         let _ = text.parse::<Overlay>();
     }

@@ -97,7 +97,9 @@ impl Aim {
 
 /// `objective` as a demand; none where it is judged through another.
 fn demand_of(objective: &Objective, all: &Objectives) -> Result<Option<Demand>, Refusal> {
-    let no_proportion = |instead: &str| Refusal::new(format!("`{objective}` is no share of requests, which a search could count"), instead);
+    let no_proportion = |instead: &str| {
+        Refusal::new(format!("`{objective}` is no share of requests, which a search could count"), instead)
+    };
     match objective {
         Objective::Latency(limit) => match limit.statistic {
             Statistic::Quantile(quantile) => {
@@ -113,10 +115,13 @@ fn demand_of(objective: &Objective, all: &Objectives) -> Result<Option<Demand>, 
         },
         Objective::ErrorRate(most) => Demand::new(most.share(), None).map(Some),
         Objective::Attainment(least) => {
-            let queued = all.limits().filter(|(_, limit)| is_queued(limit.metric)).map(|(_, limit)| limit.limit.as_secs_f64());
+            let queued =
+                all.limits().filter(|(_, limit)| is_queued(limit.metric)).map(|(_, limit)| limit.limit.as_secs_f64());
             Demand::new(1.0 - least.share(), queued.reduce(f64::max)).map(Some)
         }
-        Objective::Goodput(_) => Err(no_proportion("give `attainment>=99%` with limits: the search finds the rate itself")),
+        Objective::Goodput(_) => {
+            Err(no_proportion("give `attainment>=99%` with limits: the search finds the rate itself"))
+        }
     }
 }
 
@@ -143,8 +148,12 @@ mod tests {
             ("mean e2e<=2s, mean tpot<=30ms", vec![(0.05, Some(2.0)), (0.05, None)]),
         ] {
             let found = aim(slo).unwrap();
-            let demands: Vec<_> =
-                found.question.demands().iter().map(|demand| (libm::round(demand.allowed() * 1e6) / 1e6, demand.limit_s())).collect();
+            let demands: Vec<_> = found
+                .question
+                .demands()
+                .iter()
+                .map(|demand| (libm::round(demand.allowed() * 1e6) / 1e6, demand.limit_s()))
+                .collect();
             assert_eq!(demands, expected, "{slo}");
         }
         assert_eq!(

@@ -9,7 +9,12 @@ use crate::search::hunt::{Certificate, Event, Hunt, Journal, Probing, Purpose, W
 use crate::search::step::{Answer, Capacity, Finding, Order, Picture, Probe, Spent, certificate, certified, fits};
 
 /// Plays the certificate, to the end of all its requests.
-pub(super) async fn certify<P, T>(hunt: &mut Hunt<'_, T>, player: &mut P, order: Order, goes_on: impl Fn() -> bool) -> Result<(), Error>
+pub(super) async fn certify<P, T>(
+    hunt: &mut Hunt<'_, T>,
+    player: &mut P,
+    order: Order,
+    goes_on: impl Fn() -> bool,
+) -> Result<(), Error>
 where
     P: Play,
     T: FnMut(&Journal, Event) -> Result<(), Error>,
@@ -33,21 +38,31 @@ impl<T> Hunt<'_, T> {
         let history = &self.journal.history;
         let is_claimed = matches!(answer.finding, Finding::Found | Finding::BudgetSpent) && answer.doubts.is_empty();
         let question = self.journal.question(self.aim);
-        let (Some((in_flight, completions)), Some(Capacity::Reached(per_s))) = (history.saturate_again(), history.capacity) else {
+        let (Some((in_flight, completions)), Some(Capacity::Reached(per_s))) =
+            (history.saturate_again(), history.capacity)
+        else {
             return false;
         };
         let requests = completions + 2 * u64::from(in_flight);
         let spent = history.spent();
         let all = Spent { requests: spent.requests + requests, seconds: spent.seconds + requests as f64 / per_s };
-        question.over() == Over::Rate && !self.saturated_again && is_claimed && !history.probes.is_empty() && question.budget().holds(all)
+        question.over() == Over::Rate
+            && !self.saturated_again
+            && is_claimed
+            && !history.probes.is_empty()
+            && question.budget().holds(all)
     }
 
     /// The certificate that `answer` still needs: where one is wanted, and a load is claimed that nothing speaks
     /// against.
     pub(super) fn certificate_of(&self, answer: &Answer) -> Option<Order> {
         let history = &self.journal.history;
-        let claims = matches!(answer.finding, Finding::Found | Finding::MostReached | Finding::BudgetSpent) && answer.doubts.is_empty();
-        let wanted = self.aim.certificate() != Wanted::Never && self.journal.certificate.is_none() && claims && !history.probes.is_empty();
+        let claims = matches!(answer.finding, Finding::Found | Finding::MostReached | Finding::BudgetSpent)
+            && answer.doubts.is_empty();
+        let wanted = self.aim.certificate() != Wanted::Never
+            && self.journal.certificate.is_none()
+            && claims
+            && !history.probes.is_empty();
         let bracket = answer.bracket.filter(|_| wanted)?;
         let question = self.journal.question(self.aim);
         let order = certificate(&question, history, Figures::of(question.over(), bracket, question.most()).claimed()?)?;

@@ -15,7 +15,8 @@ impl SearchFindings {
         let (noun, [min, max]) = (over.noun(), over.bounds());
         Some(match (self.finished?, self.capacity) {
             (Outcome::Infeasible, _) if self.probes.is_empty() => format!(
-                "{} already when nothing else is asked of the service: no {noun} can meet that; loosen the objective, or mend the service (what it answered \
+                "{} already when nothing else is asked of the service: no {noun} can meet that; loosen the objective, \
+                 or mend the service (what it answered \
                  stands in points/01)",
                 self.unloaded()
             ),
@@ -24,10 +25,14 @@ impl SearchFindings {
                     Over::Rate | Over::TimeScale => "4 % of what it completes",
                     Over::Concurrency => "1",
                 };
-                format!("the lowest {noun} of interest ({min}, else {least}) does not meet {limits}: look for what it misses without load")
+                format!(
+                    "the lowest {noun} of interest ({min}, else {least}) does not meet {limits}: look for what it \
+                    misses without load"
+                )
             }
             (Outcome::MaxRateReached, Some(Capacity::Above(per_s))) => format!(
-                "the service keeps up with {}, and nothing faster was offered: how much more it carries, a higher {max} tells",
+                "the service keeps up with {}, and nothing faster was offered: how much more it carries, a higher \
+                 {max} tells",
                 per_second(per_s)
             ),
             (Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached, _) => {
@@ -37,26 +42,44 @@ impl SearchFindings {
                 let takes = capacity.map_or_else(String::new, |capacity| {
                     let (Capacity::Reached(per_s) | Capacity::Above(per_s) | Capacity::Refuses(per_s)) = capacity;
                     let requests = price(question, PRICED_AT) as f64;
-                    format!("; ±{:.0} % takes about {}", 100.0 * self.precision, seconds(requests / (PRICED_AT * per_s)))
+                    format!(
+                        "; ±{:.0} % takes about \
+                        {}",
+                        100.0 * self.precision,
+                        seconds(requests / (PRICED_AT * per_s))
+                    )
                 });
                 let left = question.budget().left(Spent { requests: self.requests, seconds: self.spent_s });
-                let left = if left.seconds.is_finite() { seconds(left.seconds) } else { format!("{} requests", count(left.requests)) };
+                let left = if left.seconds.is_finite() {
+                    seconds(left.seconds)
+                } else {
+                    format!(
+                        "{} \
+                    requests",
+                        count(left.requests)
+                    )
+                };
                 format!(
-                    "no probe fits into the {left} that are left of the budget: the first two steps took {}{takes}; give a larger --budget",
+                    "no probe fits into the {left} that are left of the budget: the first two steps took {}{takes}; \
+                     give a larger --budget",
                     seconds(self.overhead.seconds)
                 )
             }
             (Outcome::BudgetSpent, _) if self.probes.len() >= MOST_PROBES => format!(
-                "{MOST_PROBES} probes, the most of one search, did not narrow it to ±{:.0} %: search between closer bounds ({min}, {max}), or ask for a wider \
+                "{MOST_PROBES} probes, the most of one search, did not narrow it to ±{:.0} %: search between closer \
+                 bounds ({min}, {max}), or ask for a wider \
                  --precision",
                 100.0 * self.precision
             ),
             (Outcome::BudgetSpent, _) => {
                 "the budget is spent, and this is what it bought; --resume with a larger --budget goes on".to_owned()
             }
-            (Outcome::TargetLost, _) => "the service stopped answering; look at it, then go on with --resume".to_owned(),
+            (Outcome::TargetLost, _) => "the service stopped answering; look at it, then go on with \
+                --resume"
+                .to_owned(),
             (Outcome::GeneratorUnfit, _) => {
-                "this machine could not send what was planned, several loads in a row (see the warnings); use more --workers or a \
+                "this machine could not send what was planned, several loads in a row (see the warnings); use more \
+                 --workers or a \
                                              faster machine, then go on with --resume"
                     .to_owned()
             }
@@ -70,7 +93,8 @@ impl SearchFindings {
         match doubt {
             _ if self.probes.is_empty() => None,
             Doubt::Episodes if !has_misses => Some(format!(
-                "INCONCLUSIVE: no request has missed at any {}, and too few were asked to say how many would; search again with a larger --budget",
+                "INCONCLUSIVE: no request has missed at any {}, and too few were asked to say how many would; search \
+                 again with a larger --budget",
                 over.noun()
             )),
             _ => Some(doubt.sentence(over)),

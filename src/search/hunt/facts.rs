@@ -3,7 +3,9 @@
 use crate::metrics::{Came, Sequence};
 use crate::search::Level;
 use crate::search::hunt::{Aim, Asked};
-use crate::search::step::{Calm, Clusters, Count, End, Order, Probe, Seen, Spent, clusters, clusters_in_rounds, crowding};
+use crate::search::step::{
+    Calm, Clusters, Count, End, Order, Probe, Seen, Spent, clusters, clusters_in_rounds, crowding,
+};
 use crate::units::Offset;
 
 /// Misses of each demand by `now`.
@@ -40,11 +42,19 @@ fn clusters_of(aim: &Aim, level: Level, order: &[Came]) -> Vec<Option<Clusters>>
 
 /// A probe of `order` that ended so at `until`, by when it had sent `requests`; its whole window would have held
 /// `planned` requests.
-pub(super) fn probe_of(aim: &Aim, order: &Order, end: End, sequence: &Sequence, until: Offset, [requests, planned]: [u64; 2]) -> Probe {
+pub(super) fn probe_of(
+    aim: &Aim,
+    order: &Order,
+    end: End,
+    sequence: &Sequence,
+    until: Offset,
+    [requests, planned]: [u64; 2],
+) -> Probe {
     let came = sequence.in_order();
     let counts = counts_of(aim, sequence, until).into_iter().zip(clusters_of(aim, order.level, &came));
     let has_missed = |came: &Came| aim.asked().iter().any(|asked| came.missed(asked.place) == Some(true));
-    let seen: Vec<Seen> = came.iter().map(|came| Seen { missed: has_missed(came), in_flight: came.in_flight }).collect();
+    let seen: Vec<Seen> =
+        came.iter().map(|came| Seen { missed: has_missed(came), in_flight: came.in_flight }).collect();
     let is_open = matches!(order.level, Level::RatePerS(_));
     // Of a window that was cut, what was not sent any more is taken to have met everything.
     let all = if end == End::Overloaded { planned } else { 0 };

@@ -1,4 +1,5 @@
-//! Owns `Figures`, the answer of a search as numbers: in JSON under keys that name what was varied, whole where there are no parts.
+//! Owns `Figures`, the answer of a search as numbers: in JSON under keys that name what was varied, whole where there
+//! are no parts.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,8 @@ use crate::search::step::Bracket;
 use crate::search::{Level, Over};
 use crate::units::plain;
 
-/// Lower bound, best estimate and interval, in the unit of what was varied; none before the first probe, and where nothing meets the objectives.
+/// Lower bound, best estimate and interval, in the unit of what was varied; none before the first probe, and where
+/// nothing meets the objectives.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Figures {
     /// What was varied.
@@ -25,8 +27,8 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Those of `bracket`. Nothing beyond the most is tried: no more than that is claimed. Whole numbers are rounded down: what a part of a user would
-    /// still bear, nobody asks.
+    /// Those of `bracket`. Nothing beyond the most is tried: no more than that is claimed. Whole numbers are rounded
+    /// down: what a part of a user would still bear, nobody asks.
     pub(super) fn of(over: Over, Bracket { low, best, high }: Bracket, most: Option<f64>) -> Self {
         let most = most.unwrap_or(f64::INFINITY);
         let whole = |level: f64| if over == Over::Concurrency { libm::floor(level) } else { level };
@@ -35,13 +37,16 @@ impl Figures {
         Self { over, safe: Some(low), best: Some(best), interval: Some([Some(low), high]) }
     }
 
-    /// Lower bound, best estimate and upper bound without a unit, no digit finer than what lies between; no upper bound where there is none.
+    /// Lower bound, best estimate and upper bound without a unit, no digit finer than what lies between; no upper
+    /// bound where there is none.
     #[must_use]
     pub fn texts(&self) -> Option<([String; 2], Option<String>)> {
         let (low, best) = (self.safe?, self.best?);
         let high = self.interval.and_then(|[_, high]| high);
         Some(match (self.over, high) {
-            (Over::Concurrency, _) => ([low, best].map(|level| format!("{level:.0}")), high.map(|level| format!("{level:.0}"))),
+            (Over::Concurrency, _) => {
+                ([low, best].map(|level| format!("{level:.0}")), high.map(|level| format!("{level:.0}")))
+            }
             (_, Some(high)) => {
                 let [low, best, high] = rounded(low, best, high);
                 ([low, best], Some(high))
@@ -92,7 +97,8 @@ impl<'de> Deserialize<'de> for Figures {
     }
 }
 
-/// Three rates with no digit finer than a fifth of what lies between the outer two: the lower rounded down, the upper up.
+/// Three rates with no digit finer than a fifth of what lies between the outer two: the lower rounded down, the upper
+/// up.
 fn rounded(low: f64, best: f64, high: f64) -> [String; 3] {
     let fifth = (high - low) / 5.0;
     let digits = if fifth > 0.0 { -libm::floor(libm::log10(fifth)) } else { 3.0 };
@@ -116,7 +122,8 @@ mod tests {
 
     #[test]
     fn what_is_claimed_is_what_is_printed_and_no_more_than_may_be_sent() {
-        let claimed = |over, [low, best, high]: [f64; 3], most| Figures::of(over, Bracket { low, best, high }, most).claimed();
+        let claimed =
+            |over, [low, best, high]: [f64; 3], most| Figures::of(over, Bracket { low, best, high }, most).claimed();
         for (found, most, expected) in [
             ([7.84, 8.43, 9.06], None, 7.8),
             ([29.41, 32.45, 35.18], Some(40.0), 29.0),
@@ -148,7 +155,11 @@ mod tests {
     fn keys_name_what_was_varied_and_are_read_again() {
         let bracket = Bracket { low: 21.7, best: 22.9, high: 24.2 };
         for (over, most, expected) in [
-            (Over::Rate, None, r#"{"over":"rate","safe_rate_per_s":21.7,"best_rate_per_s":22.9,"interval_per_s":[21.7,24.2]}"#),
+            (
+                Over::Rate,
+                None,
+                r#"{"over":"rate","safe_rate_per_s":21.7,"best_rate_per_s":22.9,"interval_per_s":[21.7,24.2]}"#,
+            ),
             (
                 Over::Concurrency,
                 None,
@@ -157,14 +168,18 @@ mod tests {
             (
                 Over::Concurrency,
                 Some(22.0),
-                r#"{"over":"concurrency","safe_concurrency":21,"best_concurrency":22,"interval_concurrency":[21,null]}"#,
+                concat!(
+                    r#"{"over":"concurrency","safe_concurrency":21,"best_concurrency":22,"#,
+                    r#""interval_concurrency":[21,null]}"#,
+                ),
             ),
         ] {
             let figures = Figures::of(over, bracket, most);
             assert_eq!(serde_json::to_string(&figures).unwrap(), expected);
             assert_eq!(serde_json::from_str::<Figures>(expected).unwrap(), figures);
         }
-        let text = r#"{"over":"time_scale","safe_time_scale":2.1,"best_time_scale":2.3,"interval_time_scale":[2.1,2.5]}"#;
+        let text =
+            r#"{"over":"time_scale","safe_time_scale":2.1,"best_time_scale":2.3,"interval_time_scale":[2.1,2.5]}"#;
         assert_eq!(
             serde_json::from_str::<Figures>(text).unwrap(),
             Figures::of(Over::TimeScale, Bracket { low: 2.1, best: 2.3, high: 2.5 }, None)

@@ -7,7 +7,8 @@ use crate::search::Over;
 use crate::search::hunt::figures::Figures;
 use crate::search::hunt::{Aim, Certificate, Conclusion, Journal, Kept, Purpose};
 use crate::search::step::{
-    Answer, Capacity, Certified, Count, Demand, Direct, Doubt, End, Finding, History, Picture, Probe, Question, Saturation, Spent, price,
+    Answer, Capacity, Certified, Count, Demand, Direct, Doubt, End, Finding, History, Picture, Probe, Question,
+    Saturation, Spent, price,
 };
 use crate::units::{count, per_second, plain, seconds};
 
@@ -146,7 +147,13 @@ pub struct Load {
 impl SearchFindings {
     /// What `journal` comes to, after these loads; the search ended so, if it has.
     #[must_use]
-    pub fn of(aim: &Aim, journal: &Journal, process: String, loads: Vec<Load>, conclusion: Option<&Conclusion>) -> Self {
+    pub fn of(
+        aim: &Aim,
+        journal: &Journal,
+        process: String,
+        loads: Vec<Load>,
+        conclusion: Option<&Conclusion>,
+    ) -> Self {
         let (history, spent) = (&journal.history, journal.history.spent());
         let question = journal.question(aim);
         let mut findings = Self {
@@ -256,10 +263,12 @@ impl SearchFindings {
     /// What closed loops near the lower bound completed per second, probes weighted by their requests.
     fn completed_per_s(&self) -> Option<f64> {
         let safe = self.figures.safe.filter(|_| self.figures.over == Over::Concurrency)?;
-        let is_near = |level: f64| libm::fabs(libm::log(level / safe)) <= 2.0 * self.precision || libm::fabs(level - safe) <= 1.0;
+        let is_near =
+            |level: f64| libm::fabs(libm::log(level / safe)) <= 2.0 * self.precision || libm::fabs(level - safe) <= 1.0;
         let near = self.probes.iter().filter(|probe| probe.end != End::Overloaded && is_near(probe.level.value()));
         let rates = near.filter_map(|probe| Some((probe.spent.requests as f64, probe.completed_per_s?)));
-        let (weights, sum) = rates.fold((0.0, 0.0), |(weights, sum), (weight, per_s)| (weights + weight, sum + weight * per_s));
+        let (weights, sum) =
+            rates.fold((0.0, 0.0), |(weights, sum), (weight, per_s)| (weights + weight, sum + weight * per_s));
         (weights > 0.0).then(|| sum / weights)
     }
 
@@ -275,45 +284,65 @@ impl SearchFindings {
                 self.figures
                     .best
                     .filter(|_| over == Over::Rate)
-                    .map_or_else(String::new, |best| format!(": the best estimate is {:.0} % of that", 100.0 * best / per_s))
+                    .map_or_else(String::new, |best| format!(": the best estimate is {:.0} % of \
+                        that", 100.0 * best / per_s))
             )),
             Some(Capacity::Above(per_s)) => sentences.push(format!("it was not saturated by {}", per_second(per_s))),
             Some(Capacity::Refuses(_)) => sentences.push(
-                "the server refuses requests when it is given more than it takes (429 or 503): each refusal is a miss, and the answer is what it takes"
+                "the server refuses requests when it is given more than it takes (429 or 503): each refusal is a miss, \
+                 and the answer is what it takes"
                     .to_owned(),
             ),
             None => {}
         }
         sentences.extend(self.is_heavy_tailed.then(|| {
-            "its times have a heavy tail: a few long requests make most of the misses, so that this answer takes many times the requests".to_owned()
+            "its times have a heavy tail: a few long requests make most of the misses, so that this answer takes many \
+             times the requests"
+                .to_owned()
         }));
         sentences.extend(self.unloaded_share.map(|share| {
-            format!("{:.2} % of the requests miss {limits} whatever the {noun}: mend those, and it carries more", 100.0 * share)
+            format!(
+                "{:.2} % of the requests miss {limits} whatever the {noun}: mend those, and it carries more",
+                100.0 * share
+            )
         }));
         sentences.extend(self.direct.and_then(|direct| self.direct_text(direct)));
         sentences.extend(self.certificate.as_ref().map(|certificate| self.certificate_text(certificate)));
         if let Some(safe) = self.figures.safe {
             sentences.push(match over {
-                Over::Rate => format!("other arrivals than {} ones, another answer: the burstier they are, the lower the rate", self.process),
-                Over::Concurrency => "closed loop: each answer releases the next request, so that a slow service is asked less, and latency counts from \
-                                      the release: it holds for users who wait for their answers, and is no measurement of an open load (search \
+                Over::Rate => format!(
+                    "other arrivals than {} ones, another answer: the burstier they are, the lower \
+                    the rate",
+                    self.process
+                ),
+                Over::Concurrency => "closed loop: each answer releases the next request, so that a slow service is \
+                    asked less, and latency counts from \
+                                      the release: it holds for users who wait for their answers, and is no \
+                                      measurement of an open load (search \
                                       without --over)"
                     .to_owned(),
-                Over::TimeScale => "the interval is of what the service does with this trace from pass to pass, each the whole trace from an empty \
+                Over::TimeScale => "the interval is of what the service does with this trace from pass to pass, each \
+                    the whole trace from an empty \
                                     service: another day's trace has another answer"
                     .to_owned(),
             });
             sentences.extend(self.safe_completed_per_s.map(|per_s| {
-                format!("near {} it completes {}: what these users make of it in requests", over.level(safe), per_second(per_s))
-            }));
-            sentences.extend(self.safe_mean_rate_per_s.zip(self.safe_peak_rate_per_s).map(|(mean_per_s, peak_per_s)| {
                 format!(
-                    "{} is {} in the mean, and {} over what was the busiest minute of the trace",
-                    over.level(safe).figure(),
-                    per_second(mean_per_s),
-                    per_second(peak_per_s)
+                    "near {} it completes {}: what these users make of it in requests",
+                    over.level(safe),
+                    per_second(per_s)
                 )
             }));
+            sentences.extend(self.safe_mean_rate_per_s.zip(self.safe_peak_rate_per_s).map(
+                |(mean_per_s, peak_per_s)| {
+                    format!(
+                        "{} is {} in the mean, and {} over what was the busiest minute of the trace",
+                        over.level(safe).figure(),
+                        per_second(mean_per_s),
+                        per_second(peak_per_s)
+                    )
+                },
+            ));
         }
         sentences.extend(self.doubts.iter().filter_map(|doubt| self.doubt_words(*doubt)));
         let thrown = |kept: Kept| self.loads.iter().filter(|load| load.kept == kept).count();
@@ -340,37 +369,57 @@ impl SearchFindings {
             if over == Over::Concurrency { "" } else { " arrivals" },
             count(self.requests),
             self.effective_requests.filter(|_| !self.probes.is_empty()).map_or_else(String::new, |effective| {
-                let episodes = self.episodes.map_or_else(String::new, |episodes| format!(" in {episodes:.0} episodes of misses"));
+                let episodes =
+                    self.episodes.map_or_else(String::new, |episodes| format!(" in {episodes:.0} episodes of misses"));
                 format!(", effective {}{episodes}", count(libm::round(effective).max(0.0) as u64))
             }),
             self.probes.len(),
             if self.probes.len() == 1 { "" } else { "s" },
             seconds(self.spent_s)
         );
-        let by = self.limited_by.as_deref().filter(|by| *by != over.limit()).map_or_else(String::new, |by| format!("; limited by {by}"));
+        let by = self
+            .limited_by
+            .as_deref()
+            .filter(|by| *by != over.limit())
+            .map_or_else(String::new, |by| format!("; limited by {by}"));
         let confidence = format!("with {:.0} % confidence", 100.0 * self.confidence);
         let (doubted, certified) = match self.certificate.as_ref().map(|certificate| certificate.result) {
             Some(Certified::Fail) => ("DOUBTED, the certificate failed: ", ""),
             Some(Certified::Pass) => ("", ", certified by a fresh run"),
             Some(Certified::Undecided) => ("", ", not certified: the fresh run decided nothing"),
             // Nobody has checked it by a load of its own.
-            None if matches!(self.finished, Some(Outcome::Found | Outcome::BudgetSpent)) => ("", " (an estimate: no certificate)"),
+            None if matches!(self.finished, Some(Outcome::Found | Outcome::BudgetSpent)) => {
+                ("", " (an estimate: no certificate)")
+            }
             None => ("", ""),
         };
         let doubted = if doubted.is_empty() && !self.doubts.is_empty() { "DOUBTED: " } else { doubted };
         match (self.finished, self.figures.texts()) {
             (Some(Outcome::Infeasible), _) if self.probes.is_empty() => {
-                format!("INFEASIBLE: the unloaded service misses {}; {took}", self.limited_by.as_deref().unwrap_or_default())
+                format!(
+                    "INFEASIBLE: the unloaded service misses {}; {took}",
+                    self.limited_by.as_deref().unwrap_or_default()
+                )
             }
             (_, Some(([low, best], Some(high)))) => {
-                let verb = if self.finished == Some(Outcome::Infeasible) { "INFEASIBLE: carries no more than" } else { "carries at least" };
+                let verb = if self.finished == Some(Outcome::Infeasible) {
+                    "INFEASIBLE: carries no more than"
+                } else {
+                    "carries at least"
+                };
                 let bound = if self.finished == Some(Outcome::Infeasible) { &high } else { &low };
                 let bound = over.amount(bound);
-                format!("{doubted}{verb} {bound} {confidence}{certified}; best estimate {best}, interval {low}–{high}{by}; {took}")
+                format!(
+                    "{doubted}{verb} {bound} {confidence}{certified}; best estimate {best}, interval {low}–{high}{by}; \
+                     {took}"
+                )
             }
             (_, Some(([low, _], None))) => {
                 let (low, flag) = (over.amount(&low), over.bounds()[1]);
-                format!("{doubted}carries at least {low} {confidence}{certified}, and possibly far more: {flag} ends it; {took}")
+                format!(
+                    "{doubted}carries at least {low} {confidence}{certified}, and possibly far more: {flag} ends it; \
+                     {took}"
+                )
             }
             _ => format!("no answer yet; {took}"),
         }
@@ -381,7 +430,9 @@ impl SearchFindings {
         let over = self.figures.over;
         let amount = |level: f64| over.amount(&plain(level));
         match (direct.passes, direct.fails) {
-            (Some(passes), Some(fails)) => Some(format!("measured directly: {} passes, {} fails", amount(passes), amount(fails))),
+            (Some(passes), Some(fails)) => {
+                Some(format!("measured directly: {} passes, {} fails", amount(passes), amount(fails)))
+            }
             (Some(passes), None) => Some(format!("measured directly: {} passes", amount(passes))),
             (None, Some(fails)) => Some(format!("measured directly: {} fails", amount(fails))),
             (None, None) => None,
@@ -410,7 +461,11 @@ impl SearchFindings {
         let counted = place.and_then(|place| self.floor.as_ref()?.get(place));
         let limits = self.limited_by.as_deref().unwrap_or_default();
         counted.zip(place).map_or_else(String::new, |(floor, place)| match self.mean_s(place, floor) {
-            Some(mean_s) => format!("{} requests take {} in the mean where {limits} is asked", count(floor.decided), seconds(mean_s)),
+            Some(mean_s) => format!(
+                "{} requests take {} in the mean where {limits} is asked",
+                count(floor.decided),
+                seconds(mean_s)
+            ),
             None => format!("{} of {} requests miss {limits}", count(floor.misses), count(floor.decided)),
         })
     }

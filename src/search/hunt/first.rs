@@ -66,7 +66,13 @@ where
         let (settled, elapsed_s) = (sequence.settled(), counts.elapsed.as_secs());
         let counted = counts_of(&aim, sequence, counts.elapsed);
         // Close to a limit more are asked: a share of misses that no rate changes is best learnt here.
-        let is_close = || aim.question.demands().iter().zip(&counted).any(|(demand, counted)| counted.share() > CLOSE * demand.allowed());
+        let is_close = || {
+            aim.question
+                .demands()
+                .iter()
+                .zip(&counted)
+                .any(|(demand, counted)| counted.share() > CLOSE * demand.allowed())
+        };
         (settled >= requests && (settled >= CLOSE_TIMES * requests || !is_close()))
             || settled >= most
             || (settled >= FLOOR_LEAST && elapsed_s >= most_s)
@@ -88,7 +94,12 @@ where
 /// as many bring hardly more; then until `completions` are there. No more are in flight than that takes: a service
 /// that collapses under more, or takes long to work them off, is spared. Where a most is set, that is offered first,
 /// and nothing more if the service keeps up with it. A service that refuses is left alone at once.
-pub(super) async fn saturate<P, T>(hunt: &mut Hunt<'_, T>, player: &mut P, completions: u64, most_per_s: Option<f64>) -> Result<(), Error>
+pub(super) async fn saturate<P, T>(
+    hunt: &mut Hunt<'_, T>,
+    player: &mut P,
+    completions: u64,
+    most_per_s: Option<f64>,
+) -> Result<(), Error>
 where
     P: Play,
     T: FnMut(&Journal, Event) -> Result<(), Error>,
@@ -97,7 +108,8 @@ where
         let left = hunt.left();
         let requests = (AT_MOST as f64).min(BUDGET_SHARE * left.requests as f64);
         let lengths = Lengths::new(0.0, (requests / most.per_s()).min(BUDGET_SHARE * left.seconds), 0.0);
-        let (place, segment) = hunt.begin(Purpose::Saturation, PointLoad::Open(most), &lengths, format!("the most, {most}"))?;
+        let (place, segment) =
+            hunt.begin(Purpose::Saturation, PointLoad::Open(most), &lengths, format!("the most, {most}"))?;
         let enough = Enough::default();
         let full = enough.watching(|counts, _| counts.in_flight >= u64::from(Closed::THROUGHPUT));
         played(hunt, player, (place, Purpose::Saturation), segment, (full, enough), |hunt, trial, view| {
@@ -179,7 +191,8 @@ where
             hunt.journal.history.capacity = Some(Capacity::Refuses(lone_per_s));
             return;
         }
-        let is_saturated = mean_e2e_s(view).zip(hunt.journal.unloaded_s).is_none_or(|(loaded, lone)| loaded >= SATURATED * lone);
+        let is_saturated =
+            mean_e2e_s(view).zip(hunt.journal.unloaded_s).is_none_or(|(loaded, lone)| loaded >= SATURATED * lone);
         // Answers that take the same time come in waves, of which a window may hold one more than its share; all of
         // them together do not.
         let least = view.run_totals.completed as f64 / view.drain_end_s;
@@ -192,7 +205,8 @@ where
         } else if is_last || late {
             // At least it completes what it does one after the other. Where time is short the window may be too short
             // to hold any.
-            let lone_per_s = hunt.journal.unloaded_s.filter(|lone_s| *lone_s > 0.0).map_or(LEAST_PER_S, |lone_s| 1.0 / lone_s);
+            let lone_per_s =
+                hunt.journal.unloaded_s.filter(|lone_s| *lone_s > 0.0).map_or(LEAST_PER_S, |lone_s| 1.0 / lone_s);
             let carried = if late { least } else { found.min(least) };
             hunt.journal.history.capacity = Some(Capacity::Above(carried.max(lone_per_s)));
         }
@@ -202,7 +216,11 @@ where
 }
 
 /// Loads the service once more as it was saturated first, from rest, and keeps what it completes.
-pub(super) async fn saturate_again<P, T>(hunt: &mut Hunt<'_, T>, player: &mut P, goes_on: impl Fn() -> bool) -> Result<(), Error>
+pub(super) async fn saturate_again<P, T>(
+    hunt: &mut Hunt<'_, T>,
+    player: &mut P,
+    goes_on: impl Fn() -> bool,
+) -> Result<(), Error>
 where
     P: Play,
     T: FnMut(&Journal, Event) -> Result<(), Error>,
@@ -261,11 +279,9 @@ struct Enough(Arc<AtomicBool>);
 impl Enough {
     fn watching(&self, enough: impl Fn(&LiveCounts, &Sequence) -> bool + Send + Sync + 'static) -> StopRule {
         let reached = Arc::clone(&self.0);
-        StopRule::Watch(Arc::new(
-            move |counts, sequence| {
-                if enough(counts, sequence) && !reached.swap(true, Relaxed) { Course::Stop } else { Course::GoOn }
-            },
-        ))
+        StopRule::Watch(Arc::new(move |counts, sequence| {
+            if enough(counts, sequence) && !reached.swap(true, Relaxed) { Course::Stop } else { Course::GoOn }
+        }))
     }
 }
 

@@ -38,7 +38,12 @@ impl Samples {
     pub(super) fn add(&mut self, counts: &LiveCounts) {
         if self.taken.last().is_none_or(|last| counts.elapsed.secs_since(last.at) >= self.every_s) {
             let settled = counts.completed + counts.missed;
-            self.taken.push(Sample { at: counts.elapsed, in_flight: counts.in_flight as f64, due: counts.due, settled });
+            self.taken.push(Sample {
+                at: counts.elapsed,
+                in_flight: counts.in_flight as f64,
+                due: counts.due,
+                settled,
+            });
         }
     }
 
@@ -68,14 +73,17 @@ pub(super) fn signs(samples: &[Sample], resolution: f64) -> Signs {
     if came * resolution * resolution < ARRIVALS {
         return Signs::default();
     }
-    let grew = increments(samples, STRETCHES).is_some_and(|steps| steps.iter().filter(|step| **step > 0.0).count() + 1 >= STRETCHES);
+    let grew = increments(samples, STRETCHES)
+        .is_some_and(|steps| steps.iter().filter(|step| **step > 0.0).count() + 1 >= STRETCHES);
     Signs { growth_per_s: slope(samples), completed_share: Some(settled / came), is_steady_growth: grew }
 }
 
 /// By how much the number in flight grew in each of `stretches`; none with fewer than two samples in each.
 fn increments(samples: &[Sample], stretches: usize) -> Option<Vec<f64>> {
     let each = samples.len().checked_sub(1)? / stretches;
-    (each >= 2).then(|| (0..stretches).map(|place| samples[(place + 1) * each].in_flight - samples[place * each].in_flight).collect())
+    (each >= 2).then(|| {
+        (0..stretches).map(|place| samples[(place + 1) * each].in_flight - samples[place * each].in_flight).collect()
+    })
 }
 
 /// Growth over these samples and its standard error, from 16 stretches: the number in flight of a service that does
@@ -88,7 +96,8 @@ pub(super) fn growth(samples: &[Sample]) -> Option<Growth> {
     let seconds = last.at.secs_since(first.at);
     let count = steps.len() as f64;
     let sum: f64 = steps.iter().sum();
-    let variance = steps.iter().map(|step| step - sum / count).map(|off| off * off).sum::<f64>() * count / (count - 1.0);
+    let variance =
+        steps.iter().map(|step| step - sum / count).map(|off| off * off).sum::<f64>() * count / (count - 1.0);
     // A number of requests is known to one of them.
     (seconds > 0.0).then(|| Growth { per_s: sum / seconds, error_per_s: libm::sqrt(variance.max(1.0)) / seconds })
 }

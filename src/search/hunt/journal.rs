@@ -36,7 +36,8 @@ pub struct Certificate {
 }
 
 impl Journal {
-    /// The question in force: where closed loops could not saturate the service, nothing faster than what they completed is sent.
+    /// The question in force: where closed loops could not saturate the service, nothing faster than what they
+    /// completed is sent.
     #[must_use]
     pub fn question(&self, aim: &Aim) -> Question {
         let question = &aim.question;

@@ -72,13 +72,18 @@ pub async fn hunt<P: Play>(
     goes_on: impl Fn() -> bool,
 ) -> Result<Conclusion, Error> {
     let mut began_s = player.elapsed_s() - journal.history.spent().seconds;
-    let mut hunt = Hunt { aim, blueprint, journal, told, lost: false, cut_short: false, rest: false, saturated_again: false };
+    let mut hunt =
+        Hunt { aim, blueprint, journal, told, lost: false, cut_short: false, rest: false, saturated_again: false };
     let mut followed: Option<(Probing, Pin<Box<P::Settling>>)> = None;
     loop {
         hunt.account(player.elapsed_s() - began_s, followed.as_ref().map(|(probing, _)| probing));
         player.follow_at_most(hunt.patience());
         let known = hunt.known(followed.as_ref().map(|(probing, _)| probing));
-        let next = if hunt.has_ended() || !goes_on() { None } else { known.map(|history| step(&hunt.journal.question(aim), &history)) };
+        let next = if hunt.has_ended() || !goes_on() {
+            None
+        } else {
+            known.map(|history| step(&hunt.journal.question(aim), &history))
+        };
         let waits = hunt.rest || !matches!(&next, Some(Step::Probe(_)));
         match (next, followed.take()) {
             // Whatever comes next, it needs to be known for certain what this has shown.
@@ -95,7 +100,8 @@ pub async fn hunt<P: Play>(
                 if let Some(saturation) = &mut hunt.journal.history.saturation {
                     saturation.again_per_s = None;
                 }
-                let (probing, segment, watch) = hunt.probing(Purpose::Probe, order, before.as_ref().map(|(before, _)| before))?;
+                let (probing, segment, watch) =
+                    hunt.probing(Purpose::Probe, order, before.as_ref().map(|(before, _)| before))?;
                 let playing = pin!(player.play(segment, watch.rule()));
                 let settling = alongside(playing, before, |before, trial| hunt.keep(&before, &trial)).await?;
                 let (mut settling, seen) = (Box::pin(settling), watch.seen());
@@ -112,7 +118,9 @@ pub async fn hunt<P: Play>(
                 first::saturate(&mut hunt, player, completions, most_per_s).await?;
                 hunt.rest = true;
             }
-            (Some(Step::Done(answer)), _) if hunt.saturates_again(&answer) => first::saturate_again(&mut hunt, player, &goes_on).await?,
+            (Some(Step::Done(answer)), _) if hunt.saturates_again(&answer) => {
+                first::saturate_again(&mut hunt, player, &goes_on).await?
+            }
             (Some(Step::Done(answer)), _) => match hunt.certificate_of(&answer) {
                 Some(order) => {
                     let before_s = player.elapsed_s();
@@ -169,7 +177,8 @@ struct Lengths {
 impl Lengths {
     /// From seconds.
     fn new(discard_s: f64, window_s: f64, cooldown_s: f64) -> Self {
-        let [discard, window, cooldown] = [discard_s, window_s, cooldown_s].map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
+        let [discard, window, cooldown] =
+            [discard_s, window_s, cooldown_s].map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));
         Self { discard, window, cooldown }
     }
 }
@@ -209,7 +218,13 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
     }
 
     /// The next load: its number and its segment.
-    fn begin(&mut self, purpose: Purpose, load: PointLoad, lengths: &Lengths, label: String) -> Result<(usize, Segment), Error> {
+    fn begin(
+        &mut self,
+        purpose: Purpose,
+        load: PointLoad,
+        lengths: &Lengths,
+        label: String,
+    ) -> Result<(usize, Segment), Error> {
         let place = self.journal.begun;
         let blueprint = Blueprint { window: lengths.window, cooldown: lengths.cooldown, ..self.blueprint.clone() };
         let segment = blueprint.segment(place, &Point { load, discard: lengths.discard }, label)?;
@@ -218,7 +233,12 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         Ok((place, segment))
     }
 
-    fn probing(&mut self, purpose: Purpose, order: Order, before: Option<&Probing>) -> Result<(Probing, Segment, Watch), Error> {
+    fn probing(
+        &mut self,
+        purpose: Purpose,
+        order: Order,
+        before: Option<&Probing>,
+    ) -> Result<(Probing, Segment, Watch), Error> {
         let order = Order { level: order.level.shortened(), ..order };
         let known = self.known(before).unwrap_or_default();
         let question = self.journal.question(self.aim);
@@ -231,7 +251,10 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         let (load, follow_s) = match order.level {
             Level::RatePerS(per_s) => {
                 let rate = Rate::new(per_s).map_err(|refusal| Error::Internal(refusal.to_string()))?;
-                (PointLoad::Open(rate), (blocks * order.window_s).max(limits * limit_s).max(times * in_system_s.unwrap_or(0.0)))
+                (
+                    PointLoad::Open(rate),
+                    (blocks * order.window_s).max(limits * limit_s).max(times * in_system_s.unwrap_or(0.0)),
+                )
             }
             // Twice the time in the system at least: all but a few of those that were released inside the window.
             Level::Concurrency(in_flight) => (PointLoad::Closed(in_flight), order.discard_s),
@@ -248,7 +271,11 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         let (place, segment) = self.begin(purpose, load, &lengths, label)?;
         let aim = self.aim.clone().asking(question);
         // A pass of a trace ends when it ends; it has begun because there was time for it.
-        let left_s = if aim.question.pass().is_none() { aim.question.budget().left(known.spent()).seconds } else { f64::INFINITY };
+        let left_s = if aim.question.pass().is_none() {
+            aim.question.budget().left(known.spent()).seconds
+        } else {
+            f64::INFINITY
+        };
         let watch = Watch::new(&aim, picture, order, follow_s, left_s);
         Ok((Probing { place, purpose, order, plan: Arc::clone(&segment.plan), seen: None }, segment, watch))
     }
@@ -288,7 +315,9 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         }
         // What a budget cut off before its first answer is slow, not lost.
         let totals = &view.run_totals;
-        let is_cut = self.aim.question.budget().seconds.is_some() && totals.unresolved > 0 && totals.failed + totals.timed_out == 0;
+        let is_cut = self.aim.question.budget().seconds.is_some()
+            && totals.unresolved > 0
+            && totals.failed + totals.timed_out == 0;
         if is_lost || (is_unanswered(view) && !is_refused(view) && !is_cut) {
             self.lost = true;
             return Kept::Lost;
@@ -297,7 +326,14 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         if view.health.healthy { Kept::Evidence } else { Kept::Spoilt }
     }
 
-    fn end(&mut self, place: usize, purpose: Purpose, kept: Kept, view: TrialView, plan: Arc<Plan>) -> Result<(), Error> {
+    fn end(
+        &mut self,
+        place: usize,
+        purpose: Purpose,
+        kept: Kept,
+        view: TrialView,
+        plan: Arc<Plan>,
+    ) -> Result<(), Error> {
         let event = Event::Ends { place, purpose, kept, trial: Box::new(view), plan };
         (self.told)(self.journal, event)
     }

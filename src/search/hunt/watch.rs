@@ -80,7 +80,9 @@ impl Watch {
 
     pub(super) fn rule(&self) -> StopRule {
         let watching = Arc::clone(&self.0);
-        StopRule::Watch(Arc::new(move |counts, sequence| watching.lock().unwrap_or_else(PoisonError::into_inner).see(counts, sequence)))
+        StopRule::Watch(Arc::new(move |counts, sequence| {
+            watching.lock().unwrap_or_else(PoisonError::into_inner).see(counts, sequence)
+        }))
     }
 
     /// How the probe stood when the watch ended it; none where something else did.
@@ -120,7 +122,9 @@ impl Watching {
             return Course::GoOn;
         }
         let is_filling = match self.order.level {
-            Level::RatePerS(per_s) => trends(&self.samples.last_half(Offset::ZERO), self.order.resolution / 4.0 * per_s),
+            Level::RatePerS(per_s) => {
+                trends(&self.samples.last_half(Offset::ZERO), self.order.resolution / 4.0 * per_s)
+            }
             // A loop is full from the first instant, and a trace begins as it began.
             Level::Concurrency(_) | Level::TimeScale(_) => false,
         };
@@ -167,7 +171,14 @@ impl Watching {
         alarm(question, &self.picture, &self.order, &counts, planned, &signs).is_some()
     }
 
-    fn end(&mut self, end: End, is_lost: bool, growth: Option<Growth>, counts: &LiveCounts, sequence: &Sequence) -> Course {
+    fn end(
+        &mut self,
+        end: End,
+        is_lost: bool,
+        growth: Option<Growth>,
+        counts: &LiveCounts,
+        sequence: &Sequence,
+    ) -> Course {
         let sent = [counts.due, planned(&self.aim, &self.order)];
         let probe = Probe { growth, ..probe_of(&self.aim, &self.order, end, sequence, counts.elapsed, sent) };
         self.seen = Some(Seen { probe, is_lost });

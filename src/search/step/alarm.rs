@@ -34,7 +34,14 @@ pub enum Alarm {
 
 /// Whether the window of `order`, which will hold `planned` requests, is to be cut after these counts.
 #[must_use]
-pub fn alarm(question: &Question, picture: &Picture, order: &Order, counts: &[Count], planned: u64, signs: &Signs) -> Option<Alarm> {
+pub fn alarm(
+    question: &Question,
+    picture: &Picture,
+    order: &Order,
+    counts: &[Count],
+    planned: u64,
+    signs: &Signs,
+) -> Option<Alarm> {
     let refutes = |(place, count): (usize, &Count)| {
         let allowed = question.demands()[place].allowed();
         let whole = count.decided.max(planned) as f64;
@@ -44,7 +51,8 @@ pub fn alarm(question: &Question, picture: &Picture, order: &Order, counts: &[Co
         if share < many_misses(allowed) {
             return false;
         }
-        let ratio = share * libm::log(share / allowed) + (1.0 - share).max(1e-12) * libm::log((1.0 - share).max(1e-12) / (1.0 - allowed));
+        let ratio = share * libm::log(share / allowed)
+            + (1.0 - share).max(1e-12) * libm::log((1.0 - share).max(1e-12) / (1.0 - allowed));
         whole * ratio / picture.phi(question, place, order.level.value()) > BEYOND_DOUBT
     };
     if counts.iter().enumerate().any(refutes) {

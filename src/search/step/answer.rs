@@ -167,7 +167,10 @@ pub fn step(question: &Question, history: &History) -> Step {
         }));
     }
     let Some(picture) = Picture::of(question, history) else {
-        return Step::Saturate { completions: SATURATION_REQUESTS, most_per_s: question.most().filter(|_| question.over() == Over::Rate) };
+        return Step::Saturate {
+            completions: SATURATION_REQUESTS,
+            most_per_s: question.most().filter(|_| question.over() == Over::Rate),
+        };
     };
     let done = |finding| Step::Done(Box::new(answer(question, history, &picture, finding)));
     let begins_in_time = |order: &Order| fits(question, history, order);
@@ -191,7 +194,8 @@ pub fn step(question: &Question, history: &History) -> Step {
     }
     let precision = precision_at(question, &picture);
     // Nobody is between two whole numbers.
-    let (is_whole, apart) = if question.over() == Over::Concurrency { (libm::floor(low) >= libm::floor(high), 1.0) } else { (false, 0.0) };
+    let (is_whole, apart) =
+        if question.over() == Over::Concurrency { (libm::floor(low) >= libm::floor(high), 1.0) } else { (false, 0.0) };
     let is_near = |level: f64| libm::fabs(libm::log(level / best)) <= precision || libm::fabs(level - best) <= apart;
     let near = history.probes.iter().filter(|probe| is_near(probe.level.value())).count();
     let is_visited = near >= VISITS && (question.over() != Over::Rate || history.probes.len() >= LEAST_PROBES);
@@ -207,9 +211,14 @@ pub fn step(question: &Question, history: &History) -> Step {
     let shortened = (1..=8).map(|half| {
         let by = f64::from(1 << half);
         let order = Order { window_s: order.window_s / by, ..order };
-        if order.window_s < LEAST_REQUESTS / order.level.value() { Order { discard_s: order.discard_s / by, ..order } } else { order }
+        if order.window_s < LEAST_REQUESTS / order.level.value() {
+            Order { discard_s: order.discard_s / by, ..order }
+        } else {
+            order
+        }
     });
-    let shortened = shortened.filter(|order| question.over() == Over::Rate && order.window_s >= least / order.level.value());
+    let shortened =
+        shortened.filter(|order| question.over() == Over::Rate && order.window_s >= least / order.level.value());
     std::iter::once(order).chain(shortened).find(begins_in_time).map_or_else(|| done(Finding::BudgetSpent), Step::Probe)
 }
 
@@ -217,10 +226,14 @@ pub fn step(question: &Question, history: &History) -> Step {
 /// the root of what the probes take.
 fn narrows(question: &Question, history: &History) -> bool {
     let (budget, spent) = (question.budget(), history.spent());
-    let share = |spent: f64, of_first_steps: f64, most: f64| (spent - of_first_steps) / (most - of_first_steps).max(1e-9);
-    let by_requests =
-        budget.requests.map(|most| share(spent.requests as f64, history.overhead.requests as f64, most as f64)).unwrap_or_default();
-    let by_seconds = budget.seconds.map(|most| share(spent.seconds, history.overhead.seconds, most)).unwrap_or_default();
+    let share =
+        |spent: f64, of_first_steps: f64, most: f64| (spent - of_first_steps) / (most - of_first_steps).max(1e-9);
+    let by_requests = budget
+        .requests
+        .map(|most| share(spent.requests as f64, history.overhead.requests as f64, most as f64))
+        .unwrap_or_default();
+    let by_seconds =
+        budget.seconds.map(|most| share(spent.seconds, history.overhead.seconds, most)).unwrap_or_default();
     1.0 - libm::sqrt(by_requests.max(by_seconds)) > NARROWED
 }
 
@@ -285,7 +298,8 @@ fn whole(pass: &Pass, level: Level, resolution: f64) -> Order {
 /// before, the unloaded service first: at worst more in flight complete no more, and fewer are answered no sooner.
 fn rounds(history: &History, level: Level, resolution: f64, [requests, rounds]: [f64; 2]) -> Order {
     let lone_s = history.overhead.seconds / (history.overhead.requests as f64).max(1.0);
-    let (in_flight, in_system_s) = history.probes.last().map_or((1.0, lone_s), |probe| (probe.level.value(), probe.time_in_system_s));
+    let (in_flight, in_system_s) =
+        history.probes.last().map_or((1.0, lone_s), |probe| (probe.level.value(), probe.time_in_system_s));
     let time_s = in_system_s * (level.value() / in_flight).max(1.0);
     let per_s = level.value() / time_s.max(1e-9);
     let window_s = (requests / per_s).max(rounds * time_s);
@@ -301,7 +315,8 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
         _ if turn < QUANTILES.len() || question.over() != Over::Rate => picture.bracket().best,
         _ => picture.quantile(QUANTILES[turn % QUANTILES.len()]),
     };
-    let level = question.over().level(aimed.min(question.most().unwrap_or(f64::INFINITY)).max(question.least().unwrap_or(0.0)));
+    let level =
+        question.over().level(aimed.min(question.most().unwrap_or(f64::INFINITY)).max(question.least().unwrap_or(0.0)));
     let resolution = (RESOLUTION * (high / low - 1.0)).max(precision).min(COARSEST);
     let order = lasting(question, history, level, resolution);
     if question.over() != Over::Rate {
@@ -312,7 +327,8 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
         return moderate;
     }
     let expected = EXPECTED * (turn as f64 / MANY_PROBES).max(1.0);
-    let requests = expected * picture.phi(question, place, picture.bracket().best) / question.demands()[place].allowed();
+    let requests =
+        expected * picture.phi(question, place, picture.bracket().best) / question.demands()[place].allowed();
     // The first probes look for where to search, and none spends much of what all have spent.
     let spent = history.spent().requests as f64;
     let least = if turn as f64 > MANY_PROBES { LEAST_SHARE_OF_ALL * spent } else { 0.0 };
@@ -329,7 +345,11 @@ fn moderate(question: &Question, history: &History, picture: &Picture, resolutio
     let all = if picture.floor_of(place) < FLOOR_MATTERS * allowed {
         0.0
     } else {
-        history.weighed(place, |level| picture.phi(question, place, level)).iter().map(|point| allowed * point.decided).sum()
+        history
+            .weighed(place, |level| picture.phi(question, place, level))
+            .iter()
+            .map(|point| allowed * point.decided)
+            .sum()
     };
     let wanted = FLOOR_KNOWN.max(FLOOR_SHARE * all);
     if history.probes.len() < QUANTILES.len() || known >= wanted {
@@ -346,14 +366,19 @@ fn moderate(question: &Question, history: &History, picture: &Picture, resolutio
 pub(super) fn lasting(question: &Question, history: &History, level: Level, resolution: f64) -> Order {
     match question.pass() {
         Some(pass) => return whole(pass, level, resolution),
-        None if question.over() == Over::Concurrency => return rounds(history, level, resolution, [LEAST_REQUESTS, LEAST_ROUNDS]),
+        None if question.over() == Over::Concurrency => {
+            return rounds(history, level, resolution, [LEAST_REQUESTS, LEAST_ROUNDS]);
+        }
         None => {}
     }
     let last = history.probes.last();
     let time_in_system_s = last.map_or(0.0, |probe| probe.time_in_system_s);
-    let window_s = (question.longest_limit_s() / resolution).max(LEAST_REQUESTS / level.value()).max(LEAST_TIMES * time_in_system_s);
+    let window_s = (question.longest_limit_s() / resolution)
+        .max(LEAST_REQUESTS / level.value())
+        .max(LEAST_TIMES * time_in_system_s);
     let emptied = last.is_none_or(|probe| probe.end == End::Overloaded);
-    let discard_s = (window_s * if emptied { DISCARDED_EMPTIED } else { DISCARDED }).max(DISCARDED_TIMES * time_in_system_s);
+    let discard_s =
+        (window_s * if emptied { DISCARDED_EMPTIED } else { DISCARDED }).max(DISCARDED_TIMES * time_in_system_s);
     Order { level, discard_s, window_s, resolution }
 }
 

@@ -60,7 +60,8 @@ pub fn certificate(question: &Question, history: &History, level: Level) -> Opti
 pub fn certificate_price(question: &Question, share: f64) -> u64 {
     let share = share.clamp(0.01, 0.99);
     let low = share * (1.0 - question.precision().min(1.0 - share));
-    let share_there = |allowed: f64| libm::exp(libm::log(allowed) * libm::pow((1.0 - low) / (1.0 - share), median_bend(Shape::Wall)));
+    let share_there =
+        |allowed: f64| libm::exp(libm::log(allowed) * libm::pow((1.0 - low) / (1.0 - share), median_bend(Shape::Wall)));
     let phi = expected(question, None, low, 1.0);
     let of = |allowed: f64| phi * effective(share_there(allowed), allowed);
     question.demands().iter().map(|demand| of(demand.allowed())).fold(0.0, f64::max) as u64
@@ -116,12 +117,19 @@ mod tests {
 
     /// A search that found episodes of one miss each.
     fn picture(question: &Question) -> Picture {
-        let count = Count { misses: 100, decided: 10_000, clusters: Some(Clusters { phi: 1.0, episodes: 100, powers: [100.0; 4] }) };
+        let count = Count {
+            misses: 100,
+            decided: 10_000,
+            clusters: Some(Clusters { phi: 1.0, episodes: 100, powers: [100.0; 4] }),
+        };
         let demands = question.demands().len();
         let probe = Probe { counts: vec![count; demands], ..Probe::new(Level::RatePerS(5.0), End::Full) };
         let floor = Some(vec![Count { misses: 0, decided: 1_000, clusters: None }; demands]);
-        Picture::of(question, &History { floor, capacity: Some(Capacity::Reached(10.0)), probes: vec![probe; 4], ..History::default() })
-            .unwrap()
+        Picture::of(
+            question,
+            &History { floor, capacity: Some(Capacity::Reached(10.0)), probes: vec![probe; 4], ..History::default() },
+        )
+        .unwrap()
     }
 
     fn run(misses: &[u64], decided: u64, end: End) -> Probe {
@@ -146,7 +154,11 @@ mod tests {
             (vec![1, 9], 300, Certified::Fail),
         ] {
             let asked = question(misses.len());
-            assert_eq!(certified(&asked, &picture(&asked), &run(&misses, decided, End::Full)), expected, "{misses:?} of {decided}");
+            assert_eq!(
+                certified(&asked, &picture(&asked), &run(&misses, decided, End::Full)),
+                expected,
+                "{misses:?} of {decided}"
+            );
         }
     }
 
@@ -167,7 +179,9 @@ mod tests {
 
     #[test]
     fn it_is_long_enough_for_what_the_curve_expects_and_no_longer() {
-        let price = |precision, share| certificate_price(&Question::new(vec![Demand::new(0.01, None).unwrap()], precision).unwrap(), share);
+        let price = |precision, share| {
+            certificate_price(&Question::new(vec![Demand::new(0.01, None).unwrap()], precision).unwrap(), share)
+        };
         assert!(price(0.05, 0.7) > 2 * price(0.1, 0.7) && price(0.1, 0.9) > price(0.1, 0.7), "{}", price(0.1, 0.7));
         assert!((20_000..60_000).contains(&price(0.1, 0.7)), "{}", price(0.1, 0.7));
     }

@@ -91,7 +91,8 @@ pub fn crowding(seen: &[Seen]) -> Option<Episodes> {
     let level = if from(level).abs_diff(wanted) <= from(level + 1).abs_diff(wanted) { level } else { level + 1 };
     let is_tenth = (wanted / 3..=2 * wanted).contains(&from(level)) && from(level) > 0;
     let calm = calm(seen);
-    is_tenth.then(|| Episodes::of(&sizes(seen, |request| request.in_flight < calm, |request| request.in_flight >= level)))
+    is_tenth
+        .then(|| Episodes::of(&sizes(seen, |request| request.in_flight < calm, |request| request.in_flight >= level)))
 }
 
 /// How long requests take that find the service calm: hardly anybody is in front of them, so that their times are
@@ -129,7 +130,11 @@ impl Calm {
     /// By how many times the mean the longest exceeds what is usual for an exponential law, where `all` were taken in
     /// all.
     pub(super) fn excess(&self, all: u64) -> f64 {
-        if self.count < 2 { f64::NEG_INFINITY } else { self.longest_s * self.count as f64 / self.sum_s - libm::log(all as f64) }
+        if self.count < 2 {
+            f64::NEG_INFINITY
+        } else {
+            self.longest_s * self.count as f64 / self.sum_s - libm::log(all as f64)
+        }
     }
 }
 
@@ -160,7 +165,10 @@ fn by(seen: &[Seen], is_over: impl FnMut(&Seen) -> bool) -> Option<Clusters> {
     if count == 0 {
         return None;
     }
-    let batch = |batch: &[Seen]| Batch { hits: batch.iter().filter(|request| request.missed).count() as u64, trials: batch.len() as u64 };
+    let batch = |batch: &[Seen]| Batch {
+        hits: batch.iter().filter(|request| request.missed).count() as u64,
+        trials: batch.len() as u64,
+    };
     let batches: Vec<Batch> = seen.chunks(seen.len().div_ceil(BATCHES)).map(batch).collect();
     let by_batches = dispersion(&batches).map_or(1.0, |found| found.plain);
     Some(Clusters { phi: (powers[1] / powers[0]).max(by_batches).max(1.0), episodes: count, powers })
@@ -172,7 +180,9 @@ mod tests {
 
     fn seen(text: &str) -> Vec<Seen> {
         // Each letter a request: `.` comes to an empty service, `o` to a busy one, `x` to a busy one and misses.
-        text.chars().map(|letter| Seen { missed: letter == 'x', in_flight: if letter == '.' { 0 } else { 5 } }).collect()
+        text.chars()
+            .map(|letter| Seen { missed: letter == 'x', in_flight: if letter == '.' { 0 } else { 5 } })
+            .collect()
     }
 
     #[test]
@@ -187,7 +197,8 @@ mod tests {
 
     #[test]
     fn an_episode_of_a_closed_loop_ends_after_a_round_of_requests_that_met_the_objective() {
-        for (text, phi, episodes) in [("ooxoxoooxo", 5.0 / 3.0, 2), ("xoxooxo", 3.0, 1), ("xxxoooooxo", 10.0 / 4.0, 2)] {
+        for (text, phi, episodes) in [("ooxoxoooxo", 5.0 / 3.0, 2), ("xoxooxo", 3.0, 1), ("xxxoooooxo", 10.0 / 4.0, 2)]
+        {
             let found = clusters_in_rounds(&seen(text), 3).unwrap();
             assert!((found.phi - phi).abs() < 1e-12 && found.episodes == episodes, "{text}: {found:?}");
         }

@@ -87,7 +87,9 @@ impl Floor {
     /// refuted, one below it is not.
     pub(super) fn all(allowed: f64, unloaded: (f64, f64), moderate: &[(f64, f64)]) -> Vec<Self> {
         let others = (1.0 - NO_FLOOR) / (FLOORS.len() - 1) as f64;
-        let of = |(misses, decided): (f64, f64), share: f64| misses * libm::log(share) + (decided - misses) * libm::log(1.0 - share);
+        let of = |(misses, decided): (f64, f64), share: f64| {
+            misses * libm::log(share) + (decided - misses) * libm::log(1.0 - share)
+        };
         let weighed = FLOORS.into_iter().map(|part| {
             let share = allowed * part.max(HARDLY);
             // Where all missed, no share is too high.
@@ -149,7 +151,10 @@ mod tests {
             for depth in [0.03, 0.2, 1.0, 4.6, 9.0, 13.0] {
                 let missed = floor.share + (1.0 - floor.share) * libm::exp(-depth);
                 let [miss, met] = floor.logs(depth);
-                assert!((miss - libm::log(missed)).abs() < 1e-3 && (met - libm::log(1.0 - missed)).abs() < 1e-2, "{depth}: {miss} {met}");
+                assert!(
+                    (miss - libm::log(missed)).abs() < 1e-3 && (met - libm::log(1.0 - missed)).abs() < 1e-2,
+                    "{depth}: {miss} {met}"
+                );
             }
         }
     }
@@ -158,7 +163,10 @@ mod tests {
     fn floors_that_the_unloaded_service_refutes_are_not_weighed() {
         assert_eq!(Floor::all(0.01, (0.0, 100_000.0), &[]).len(), 1);
         assert_eq!(Floor::all(0.01, (0.0, 30.0), &[(0.0, 100_000.0)]).len(), 1, "by a moderate load");
-        assert!(!Floor::all(0.5, (0.0, 600.0), &[(40.0, 40.0), (0.0, 0.0)]).is_empty(), "a moderate load of which all missed");
+        assert!(
+            !Floor::all(0.5, (0.0, 600.0), &[(40.0, 40.0), (0.0, 0.0)]).is_empty(),
+            "a moderate load of which all missed"
+        );
         assert!(Floor::all(0.01, (80.0, 10_000.0), &[]).iter().all(|floor| floor.share > 0.005));
     }
 }

@@ -29,7 +29,10 @@ const LEAST_CALM: u64 = 30;
 /// first probes know no end of the axis.
 pub(super) fn has_drifted(question: &Question, history: &History) -> bool {
     question.over() == Over::Rate
-        && (answers_differ(question, history) || calm_times_differ(history) || growth_contradicts(history) || history.has_lost_capacity())
+        && (answers_differ(question, history)
+            || calm_times_differ(history)
+            || growth_contradicts(history)
+            || history.has_lost_capacity())
 }
 
 /// Whether the earlier probes by themselves come to another answer than the later ones. Isotonic regression does not
@@ -44,7 +47,9 @@ fn answers_differ(question: &Question, history: &History) -> bool {
     };
     let differ = |split: usize| {
         let (early, late) = probes.split_at(split);
-        let apart = |(early, late): ((f64, f64), (f64, f64))| libm::fabs(early.0 - late.0) > APART * libm::hypot(early.1, late.1);
+        let apart = |(early, late): ((f64, f64), (f64, f64))| {
+            libm::fabs(early.0 - late.0) > APART * libm::hypot(early.1, late.1)
+        };
         answered(early).zip(answered(late)).is_some_and(apart)
     };
     splits(probes.len()).any(differ)
@@ -60,9 +65,11 @@ fn splits(count: usize) -> impl Iterator<Item = usize> {
 /// Whether the backlog grew beyond doubt at a rate well below one that was carried.
 fn growth_contradicts(history: &History) -> bool {
     let level = |probe: &Probe| probe.level.value();
-    let is_carried = |probe: &&Probe| probe.end == End::Full && probe.growth.is_some_and(|growth| !growth.exceeds(CARRIED));
+    let is_carried =
+        |probe: &&Probe| probe.end == End::Full && probe.growth.is_some_and(|growth| !growth.exceeds(CARRIED));
     let carried = history.probes.iter().filter(is_carried).map(level).reduce(f64::max);
-    let is_overloaded = |probe: &&Probe| probe.end == End::Overloaded && probe.growth.is_some_and(|growth| growth.exceeds(GREW));
+    let is_overloaded =
+        |probe: &&Probe| probe.end == End::Overloaded && probe.growth.is_some_and(|growth| growth.exceeds(GREW));
     let overloaded = history.probes.iter().filter(is_overloaded).map(level).reduce(f64::min);
     carried.zip(overloaded).is_some_and(|(carried, overloaded)| overloaded < WELL_BELOW * carried)
 }
@@ -95,8 +102,10 @@ fn calm_times_differ(history: &History) -> bool {
         })
     };
     let points: Vec<Point> = history.probes.iter().filter_map(point).collect();
-    splits(points.len())
-        .any(|split| change(&points, split).is_some_and(|(change, error)| libm::fabs(change) > (CALM_APART * error).max(LEAST_CHANGE)))
+    splits(points.len()).any(|split| {
+        change(&points, split)
+            .is_some_and(|(change, error)| libm::fabs(change) > (CALM_APART * error).max(LEAST_CHANGE))
+    })
 }
 
 /// c of the model above and its standard error; none where the points do not determine it.
@@ -105,13 +114,16 @@ fn change(points: &[Point], split: usize) -> Option<(f64, f64)> {
     let weight = |point: &Point| 1.0 / (point.error * point.error);
     let step = |place: usize| if place >= split { 1.0 } else { 0.0 };
     let total: f64 = points.iter().map(weight).sum();
-    let mean = |of: &dyn Fn(usize) -> f64| points.iter().enumerate().map(|(place, point)| weight(point) * of(place)).sum::<f64>() / total;
+    let mean = |of: &dyn Fn(usize) -> f64| {
+        points.iter().enumerate().map(|(place, point)| weight(point) * of(place)).sum::<f64>() / total
+    };
     let rate = |place: usize| points[place].company;
     let time = |place: usize| points[place].time;
     let (mean_rate, mean_time, mean_step) = (mean(&rate), mean(&time), mean(&step));
     let spread = mean(&|place| (rate(place) - mean_rate) * (rate(place) - mean_rate));
-    let slope =
-        |of: &dyn Fn(usize) -> f64| if spread > 1e-12 { mean(&|place| (rate(place) - mean_rate) * of(place)) / spread } else { 0.0 };
+    let slope = |of: &dyn Fn(usize) -> f64| {
+        if spread > 1e-12 { mean(&|place| (rate(place) - mean_rate) * of(place)) / spread } else { 0.0 }
+    };
     let (of_time, of_step) = (slope(&|place| time(place) - mean_time), slope(&|place| step(place) - mean_step));
     let time_rest = |place: usize| time(place) - mean_time - of_time * (rate(place) - mean_rate);
     let step_rest = |place: usize| step(place) - mean_step - of_step * (rate(place) - mean_rate);
@@ -121,7 +133,8 @@ fn change(points: &[Point], split: usize) -> Option<(f64, f64)> {
         return None;
     }
     let found = mean(&|place| step_rest(place) * time_rest(place)) / square;
-    let left = total * mean(&|place| (time_rest(place) - found * step_rest(place)) * (time_rest(place) - found * step_rest(place)));
+    let left = total
+        * mean(&|place| (time_rest(place) - found * step_rest(place)) * (time_rest(place) - found * step_rest(place)));
     Some((found, libm::sqrt((left / degrees).max(1.0) / (total * square))))
 }
 

@@ -280,7 +280,9 @@ impl History {
     #[must_use]
     pub fn saturate_again(&self) -> Option<(u32, u64)> {
         let Some(Capacity::Reached(_)) = self.capacity else { return None };
-        self.saturation.filter(|first| first.again_per_s.is_none()).map(|first| (first.in_flight, first.completions.min(AGAIN)))
+        self.saturation
+            .filter(|first| first.again_per_s.is_none())
+            .map(|first| (first.in_flight, first.completions.min(AGAIN)))
     }
 
     /// Takes the second measurement of the saturated service: one that completes more than at first had not warmed
@@ -324,7 +326,9 @@ mod tests {
 
     #[test]
     fn a_service_that_completes_less_than_at_first_has_lost_capacity_and_one_that_completes_more_has_warmed_up() {
-        for (again_per_s, capacity_per_s, is_lost) in [(9.5, 10.0, false), (10.9, 10.0, false), (7.5, 10.0, true), (14.0, 14.0, false)] {
+        for (again_per_s, capacity_per_s, is_lost) in
+            [(9.5, 10.0, false), (10.9, 10.0, false), (7.5, 10.0, true), (14.0, 14.0, false)]
+        {
             let saturation = Some(Saturation { in_flight: 64, completions: 3_000, again_per_s: None });
             let mut history = History { capacity: Some(Capacity::Reached(10.0)), saturation, ..History::default() };
             assert_eq!(history.saturate_again(), Some((64, AGAIN)));

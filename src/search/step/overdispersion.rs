@@ -103,7 +103,12 @@ pub(super) fn expected(question: &Question, service_cv2: Option<f64>, level: f64
 }
 
 /// The same beside an answer at `centre` (a logarithm).
-pub(super) fn expected_beside(question: &Question, service_cv2: Option<f64>, level: f64, (end, centre): (f64, f64)) -> f64 {
+pub(super) fn expected_beside(
+    question: &Question,
+    service_cv2: Option<f64>,
+    level: f64,
+    (end, centre): (f64, f64),
+) -> f64 {
     let there = expected(question, service_cv2, libm::exp(centre), end);
     expected(question, service_cv2, level, end).min(MOST_RISE * there)
 }
@@ -145,7 +150,8 @@ pub(super) fn overdispersion(
     // Each stands in where what is closer to the misses themselves is silent.
     let of_crowding = if history.is_heavy_tailed() { 0.0 } else { of_crowding.min((ENOUGH - of_misses).max(0.0)) };
     let of_theory = PRIOR_DEGREES * (1.0 - (of_misses + of_crowding) / ENOUGH).clamp(0.0, 1.0) + LEAST_PRIOR_DEGREES;
-    let (by_scatter, of_scatter) = if weights > 2.0 { (squares / (weights - 2.0), PROBE_DEGREES * (weights - 2.0)) } else { (0.0, 0.0) };
+    let (by_scatter, of_scatter) =
+        if weights > 2.0 { (squares / (weights - 2.0), PROBE_DEGREES * (weights - 2.0)) } else { (0.0, 0.0) };
     let degrees = of_misses + of_crowding + of_theory;
     let sum = of_misses * by_misses + of_crowding * by_crowding + of_theory;
     let unseen = if history.is_heavy_tailed() { UNSEEN } else { 1.0 };
@@ -242,5 +248,11 @@ pub(super) fn between_passes(history: &History, place: usize, centre: f64) -> Ov
     let inside = if misses > 0.0 { inside / misses } else { 1.0 };
     let factor = ((inside + squares) / (1.0 + passes.len().saturating_sub(steps) as f64)).max(1.0);
     // Measured to hold without widening.
-    Overdispersion { factor, within: factor, degrees: f64::INFINITY, episodes: f64::INFINITY, all_episodes: f64::INFINITY }
+    Overdispersion {
+        factor,
+        within: factor,
+        degrees: f64::INFINITY,
+        episodes: f64::INFINITY,
+        all_episodes: f64::INFINITY,
+    }
 }

@@ -103,18 +103,26 @@ impl Picture {
         let first = |tail: &[f64]| tail.partition_point(|share| *share > 1.0 - REFUTED);
         let last = |tail: &[f64]| tail.partition_point(|share| *share > REFUTED);
         let from = self.beliefs.iter().map(|belief| first(&belief.beyond)).min().unwrap_or(0).saturating_sub(2);
-        let until = (self.beliefs.iter().map(|belief| last(&belief.beyond)).max().unwrap_or(0) + 2).min(self.levels.len() - 1);
+        let until =
+            (self.beliefs.iter().map(|belief| last(&belief.beyond)).max().unwrap_or(0) + 2).min(self.levels.len() - 1);
         (self.levels[from.min(until - 1)], self.levels[until])
     }
 
     /// The curves to hold probes against, by what is believed so far.
     fn guess(&self) -> Guess {
         let centre = libm::log(self.bracket.best);
-        let of = |(place, belief): (usize, &Belief)| (libm::log(self.bracket_of(place).best), belief.bend, belief.floor);
+        let of =
+            |(place, belief): (usize, &Belief)| (libm::log(self.bracket_of(place).best), belief.bend, belief.floor);
         Guess { centre, curves: self.beliefs.iter().enumerate().map(of).collect() }
     }
 
-    fn around(question: &Question, history: &History, (shape, end): (Shape, f64), guess: &Guess, levels: Vec<f64>) -> Self {
+    fn around(
+        question: &Question,
+        history: &History,
+        (shape, end): (Shape, f64),
+        guess: &Guess,
+        levels: Vec<f64>,
+    ) -> Self {
         let mut beliefs = Vec::new();
         for (place, demand) in question.demands().iter().enumerate() {
             let allowed = demand.allowed();
@@ -122,13 +130,19 @@ impl Picture {
             let shift = |level: f64| reach(shape, libm::log(level), end) - reach(shape, answer, end);
             let fitted = |level: f64| curve::share(allowed, floor, bend, shift(level));
             let overdispersion = match question.over() {
-                Over::Rate | Over::Concurrency => overdispersion(question, history, place, (shape, end, guess.centre), fitted),
+                Over::Rate | Over::Concurrency => {
+                    overdispersion(question, history, place, (shape, end, guess.centre), fitted)
+                }
                 Over::TimeScale => between_passes(history, place, guess.centre),
             };
             let phi = |level: f64| phi_at(question, history.unloaded_cv2, overdispersion, level, (end, guess.centre));
             let of = |probe| Fact::of(question, probe, place, phi, guess.centre);
             let facts = joined(history.probes.iter().filter_map(of).collect());
-            let unloaded = history.floor.as_ref().and_then(|floor| floor.get(place)).map_or((0, 0), |count| (count.misses, count.decided));
+            let unloaded = history
+                .floor
+                .as_ref()
+                .and_then(|floor| floor.get(place))
+                .map_or((0, 0), |count| (count.misses, count.decided));
             let moderate = moderate(history, place, guess.centre, phi);
             let floors = Floor::all(allowed, (unloaded.0 as f64, unloaded.1 as f64), &moderate);
             let (beyond, bend, floor) = marginal(shape, &levels, end, &floors, &facts);
@@ -213,7 +227,8 @@ impl Picture {
     /// Misses, in effective requests, that a floor of all that is allowed would have shown to the unloaded service
     /// and in the probes at moderate levels.
     pub(super) fn known_floor(&self, question: &Question, history: &History, place: usize) -> f64 {
-        let unloaded = history.floor.as_ref().and_then(|floor| floor.get(place)).map_or(0.0, |count| count.decided as f64);
+        let unloaded =
+            history.floor.as_ref().and_then(|floor| floor.get(place)).map_or(0.0, |count| count.decided as f64);
         let moderate = moderate(history, place, libm::log(self.bracket.best), |level| self.phi(question, place, level));
         question.demands()[place].allowed() * (unloaded + moderate.iter().map(|(_, decided)| decided).sum::<f64>())
     }
@@ -221,7 +236,13 @@ impl Picture {
     /// φ of one demand's misses at a level, widened for what is not known of it.
     #[must_use]
     pub fn phi(&self, question: &Question, place: usize, level: f64) -> f64 {
-        phi_at(question, self.service_cv2, self.beliefs[place].overdispersion, level, (self.end, libm::log(self.bracket.best)))
+        phi_at(
+            question,
+            self.service_cv2,
+            self.beliefs[place].overdispersion,
+            level,
+            (self.end, libm::log(self.bracket.best)),
+        )
     }
 
     /// About how many independent episodes of misses of one demand were seen near the answer.
@@ -321,7 +342,9 @@ fn joined(mut facts: Vec<Fact>) -> Vec<Fact> {
     for fact in facts {
         let weight = fact.misses + fact.met;
         match groups.last_mut() {
-            Some((first, group)) if fact.level - *first < ONE_LEVEL && fact.least.is_none() && group.least.is_none() => {
+            Some((first, group))
+                if fact.level - *first < ONE_LEVEL && fact.least.is_none() && group.least.is_none() =>
+            {
                 let sum = group.misses + group.met + weight;
                 group.level += (fact.level - group.level) * weight / sum;
                 group.misses += fact.misses;

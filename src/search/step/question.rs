@@ -81,7 +81,8 @@ impl Budget {
     /// Whether it is enough for all of this.
     #[must_use]
     pub fn holds(&self, all: Spent) -> bool {
-        self.requests.is_none_or(|requests| all.requests <= requests) && self.seconds.is_none_or(|seconds| all.seconds <= seconds)
+        self.requests.is_none_or(|requests| all.requests <= requests)
+            && self.seconds.is_none_or(|seconds| all.seconds <= seconds)
     }
 }
 
@@ -113,12 +114,26 @@ impl Question {
     /// rate, no budget.
     pub fn new(demands: Vec<Demand>, precision: f64) -> Result<Self, Refusal> {
         if demands.is_empty() {
-            return Err(Refusal::new("there is nothing to search for", "give an objective, as in --slo 'p99 ttft<=200ms'"));
+            return Err(Refusal::new(
+                "there is nothing to search for",
+                "give an objective, as in --slo 'p99 ttft<=200ms'",
+            ));
         }
         if !(0.01..=0.5).contains(&precision) {
-            return Err(Refusal::new(format!("a precision of {:.3}% is out of range", precision * 100.0), "accepted is 1% to 50%"));
+            return Err(Refusal::new(
+                format!("a precision of {:.3}% is out of range", precision * 100.0),
+                "accepted is 1% to 50%",
+            ));
         }
-        Ok(Self { axis: Axis::Rate, demands, precision, arrival_cv2: 1.0, least: None, most: None, budget: Budget::default() })
+        Ok(Self {
+            axis: Axis::Rate,
+            demands,
+            precision,
+            arrival_cv2: 1.0,
+            least: None,
+            most: None,
+            budget: Budget::default(),
+        })
     }
 
     /// The same of closed loops: the most requests in flight, each sent when another is answered.

@@ -43,23 +43,28 @@ impl Doubt {
         let (noun, [least, most]) = (over.noun(), over.bounds());
         match self {
             Self::Curve => format!(
-                "INCONCLUSIVE: misses do not rise with the {noun} as the curve behind this answer does; look at the probes, and search again \
+                "INCONCLUSIVE: misses do not rise with the {noun} as the curve behind this answer does; look at the \
+                 probes, and search again \
                  between closer bounds ({least}, {most})"
             ),
             Self::Drift => format!(
-                "INCONCLUSIVE: one {noun} showed unlike shares of misses: the service changed while it was asked; look for what warms up, \
+                "INCONCLUSIVE: one {noun} showed unlike shares of misses: the service changed while it was asked; look \
+                 for what warms up, \
                  scales or throttles there, and search again"
             ),
             Self::Floor => format!(
-                "INCONCLUSIVE: without load the service already uses nearly all that the objective allows, so that the answer hangs on what no {noun} \
+                "INCONCLUSIVE: without load the service already uses nearly all that the objective allows, so that the \
+                 answer hangs on what no {noun} \
                  moves; mend the slow requests, or allow more"
             ),
             Self::Episodes => format!(
-                "INCONCLUSIVE: misses come in groups, and too few groups were seen near this {noun} to say how often they come; search again with a larger \
+                "INCONCLUSIVE: misses come in groups, and too few groups were seen near this {noun} to say how often \
+                 they come; search again with a larger \
                  --budget, or for a lower percentile"
             ),
             Self::Certificate => {
-                "INCONCLUSIVE: the certificate failed, so that the interval is in doubt: the service may have changed since, or \
+                "INCONCLUSIVE: the certificate failed, so that the interval is in doubt: the service may have changed \
+                 since, or \
                                   the interval is one of those few that miss; search again"
                     .to_owned()
             }
@@ -79,8 +84,11 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, 
         let width = if question.over() == Over::TimeScale { NEAR_PASSES } else { NEAR };
         let near = |point: &&(Weighed, f64)| point.0.is_whole && libm::fabs(libm::log(point.0.level) - answer) <= width;
         let pairs: Vec<(Weighed, f64)> = points.into_iter().zip(rising).collect();
-        let against_curve: f64 =
-            pairs.iter().filter(near).map(|(point, level)| deviance(*point, *level) - deviance(*point, curve(point.level))).sum();
+        let against_curve: f64 = pairs
+            .iter()
+            .filter(near)
+            .map(|(point, level)| deviance(*point, *level) - deviance(*point, curve(point.level)))
+            .sum();
         let count = pairs.iter().filter(near).count();
         if is_large(-against_curve, count as f64) {
             found.push(Doubt::Curve);

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-/// What a full block of a prompt holds: the id of the prompt block that its last token lies in (which stands for everything before it
-/// too), and its own place in the prompt.
+/// What a full block of a prompt holds: the id of the prompt block that its last token lies in (which stands for
+/// everything before it too), and its own place in the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) id: u64,
     pub(super) place: u32,
 }
 
-/// A pool of blocks. Each is free, private to a sequence, or keyed; a keyed one is held by at least one sequence, or idle: its content
-/// stays until its room is needed, the one longest unused first (as vLLM does).
+/// A pool of blocks. Each is free, private to a sequence, or keyed; a keyed one is held by at least one sequence, or
+/// idle: its content stays until its room is needed, the one longest unused first (as vLLM does).
 #[derive(Debug, Clone)]
 pub(super) struct Blocks {
     total: u32,
@@ -106,8 +106,8 @@ impl Blocks {
         }
     }
 
-    /// Turns a private block that is now full into a keyed one with one holder; false when that content is there already, in which case
-    /// the block stays private.
+    /// Turns a private block that is now full into a keyed one with one holder; false when that content is there
+    /// already, in which case the block stays private.
     pub(super) fn publish(&mut self, key: Key) -> bool {
         if self.keyed.contains_key(&key) {
             return false;

@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct Batch {
     /// Prompt tokens computed (and tokens computed again after a preemption).
     pub prefill_tokens: u64,
-    /// Σ over prefill tokens of the tokens that each looks at, itself included: for a chunk of n tokens behind k, n·k + n·(n+1)/2.
+    /// Σ over prefill tokens of the tokens that each looks at, itself included: for a chunk of n tokens behind k, n·k
+    /// + n·(n+1)/2.
     pub prefill_pairs: u64,
     /// Sequences that get their next token.
     pub decoding: u64,
@@ -30,12 +31,14 @@ impl Batch {
     }
 }
 
-/// The five coefficients of a step's time, in femtoseconds (10⁻¹⁵ s), so that what one context token costs is a whole number:
+/// The five coefficients of a step's time, in femtoseconds (10⁻¹⁵ s), so that what one context token costs is a whole
+/// number:
 ///
-/// step = c0 + c1·(prefill tokens) + c2·(prefill pairs) + c3·(decoding sequences) + c4·(Σ context of decoding sequences)
+/// step = c0 + c1·(prefill tokens) + c2·(prefill pairs) + c3·(decoding sequences) + c4·(Σ context of decoding
+/// sequences)
 ///
-/// The terms are added: that memory traffic and arithmetic overlap inside a step is left out, which errs towards slow, at most by the
-/// lesser of the two.
+/// The terms are added: that memory traffic and arithmetic overlap inside a step is left out, which errs towards
+/// slow, at most by the lesser of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepCost {
     /// c0: every step (reading the weights, launching).

@@ -15,8 +15,8 @@ pub struct Request<'a> {
     pub prompt_tokens: u32,
     /// Tokens of the answer; none counts as one.
     pub output_tokens: u32,
-    /// Ids of the prompt's blocks, in order. Two prompts that begin with the same ids begin with the same tokens, and an id stands for all
-    /// that comes before it too. Empty: a prompt that shares nothing with any other.
+    /// Ids of the prompt's blocks, in order. Two prompts that begin with the same ids begin with the same tokens, and
+    /// an id stands for all that comes before it too. Empty: a prompt that shares nothing with any other.
     pub blocks: &'a [u64],
     /// Tokens of each of these blocks.
     pub block_tokens: u32,
@@ -91,8 +91,8 @@ pub struct Gauges {
     pub blocks: u32,
 }
 
-/// The engine. Whoever drives it hands in arrivals and lets it advance from event to event: an arrival at `t` comes before
-/// [`Engine::advance`] over an event at `t`, so that a step that begins at `t` sees it.
+/// The engine. Whoever drives it hands in arrivals and lets it advance from event to event: an arrival at `t` comes
+/// before [`Engine::advance`] over an event at `t`, so that a step that begins at `t` sees it.
 #[derive(Debug, Clone)]
 pub struct Engine {
     setup: Setup,
@@ -209,7 +209,8 @@ impl Engine {
         &self.setup
     }
 
-    /// Takes a request in at `at`; one that is earlier than what was handed in before counts as coming together with it.
+    /// Takes a request in at `at`; one that is earlier than what was handed in before counts as coming together with
+    /// it.
     pub fn arrive(&mut self, at: Offset, request: Request<'_>) -> Result<(), TooLong> {
         let (prompt, output) = (request.prompt_tokens.max(1), request.output_tokens.max(1));
         let (asked_tokens, most_tokens) = (u64::from(prompt) + u64::from(output), self.setup.context_tokens());
@@ -418,7 +419,15 @@ impl Engine {
                 sequence.free(blocks);
             }
             if sequence.tag != Request::NOBODY {
-                emit(at, Token { tag: sequence.tag, number: sequence.emitted, last, cached_tokens: sequence.cached.unwrap_or(0) });
+                emit(
+                    at,
+                    Token {
+                        tag: sequence.tag,
+                        number: sequence.emitted,
+                        last,
+                        cached_tokens: sequence.cached.unwrap_or(0),
+                    },
+                );
             }
             !last
         });
@@ -429,17 +438,26 @@ impl Engine {
     #[cfg(test)]
     pub(super) fn check(&self) {
         let private: u32 = self.running.iter().map(|sequence| sequence.held - sequence.keyed.len() as u32).sum();
-        let keyed: std::collections::HashSet<Key> = self.running.iter().flat_map(|sequence| sequence.keyed.iter().copied()).collect();
-        assert_eq!(self.blocks.in_use(), private + keyed.len() as u32, "blocks in use are those that running sequences hold");
+        let keyed: std::collections::HashSet<Key> =
+            self.running.iter().flat_map(|sequence| sequence.keyed.iter().copied()).collect();
+        assert_eq!(
+            self.blocks.in_use(),
+            private + keyed.len() as u32,
+            "blocks in use are those that running sequences hold"
+        );
         assert!(self.blocks.in_use() + self.blocks.idle() <= self.blocks.total());
         assert!(self.waiting.iter().all(|sequence| sequence.held == 0), "who waits holds nothing");
         assert!(self.running.len() <= self.setup.max_seqs() as usize);
-        assert!(self.running.iter().map(|sequence| sequence.chunk).sum::<u32>() <= self.setup.batched_tokens(), "budget");
+        assert!(
+            self.running.iter().map(|sequence| sequence.chunk).sum::<u32>() <= self.setup.batched_tokens(),
+            "budget"
+        );
         for sequence in &self.running {
             assert!(sequence.held >= blocks_for(sequence.computed + sequence.chunk));
         }
         if let [before @ .., _] = self.running.as_slice() {
-            let whole = |sequence: &Sequence| sequence.computed + sequence.chunk == sequence.known() || sequence.missing() == 1;
+            let whole =
+                |sequence: &Sequence| sequence.computed + sequence.chunk == sequence.known() || sequence.missing() == 1;
             assert!(before.iter().all(whole), "only the last can be half prefilled");
         }
     }

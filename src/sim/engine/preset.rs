@@ -4,18 +4,23 @@ use crate::sim::engine::StepCost;
 
 /// A server known by name.
 ///
-/// All but `small` are *derived*, not measured: from published figures of model and accelerator (bf16 weights) and two efficiencies that
-/// are assumptions, stated here: 80 % of the memory bandwidth and 55 % of the dense bf16 arithmetic rate are reached (45 % over four
-/// GPUs), as well-tuned kernels do. With n GPUs sharing each layer, and P parameters:
+/// All but `small` are *derived*, not measured: from published figures of model and accelerator (bf16 weights) and
+/// two efficiencies that are assumptions, stated here: 80 % of the memory bandwidth and 55 % of the dense bf16
+/// arithmetic rate are reached (45 % over four GPUs), as well-tuned kernels do. With n GPUs sharing each layer, and P
+/// parameters:
 ///
-/// - c0 = 2·P bytes ÷ (n · bandwidth · 80 %) + overhead: each step reads all weights. Overhead: 1 ms a step for launching and
-///   scheduling; over several GPUs two all-reduces a layer of 10 µs each besides.
+/// - c0 = 2·P bytes ÷ (n · bandwidth · 80 %) + overhead: each step reads all weights. Overhead: 1 ms a step for
+///   launching and scheduling; over several GPUs two all-reduces a layer of 10 µs each besides.
 /// - c1 = c3 = 2·P operations ÷ (n · rate · efficiency): one multiplication and one addition a parameter and token.
-/// - c2 = 4 · layers · hidden size operations ÷ (n · rate · efficiency): one pair's share in Q·Kᵀ and in the weighted sum of values.
-/// - c4 = 2 · layers · KV heads · head size · 2 bytes ÷ (n · bandwidth · 80 %): one token's keys and values, read once a step.
-/// - KV tokens = (90 % of memory − weights − 2 GB a GPU for activations) ÷ bytes of one token's keys and values; 90 % is vLLM's default.
+/// - c2 = 4 · layers · hidden size operations ÷ (n · rate · efficiency): one pair's share in Q·Kᵀ and in the weighted
+///   sum of values.
+/// - c4 = 2 · layers · KV heads · head size · 2 bytes ÷ (n · bandwidth · 80 %): one token's keys and values, read
+///   once a step.
+/// - KV tokens = (90 % of memory − weights − 2 GB a GPU for activations) ÷ bytes of one token's keys and values; 90 %
+///   is vLLM's default.
 ///
-/// Limits follow vLLM's defaults: blocks of 16 tokens, 256 sequences, a budget of 8192 tokens a step on H100 and of 2048 on A100.
+/// Limits follow vLLM's defaults: blocks of 16 tokens, 256 sequences, a budget of 8192 tokens a step on H100 and of
+/// 2048 on A100.
 ///
 /// | | c0 | c1 | c2 | c3 | c4 | KV tokens |
 /// |---|---|---|---|---|---|---|
@@ -25,16 +30,17 @@ use crate::sim::engine::StepCost;
 /// | `70b-4xh100` | 15.762 ms | 79.23 µs | 1.472 ps | 79.23 µs | 30.6 ps | 423 888 |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Preset {
-    /// No real server: quick to show something with. Alone, 128 prompt tokens take 20 ms to the first token and each further one 5 ms; at
-    /// most 64 sequences. Saturates near 37 requests/s of 128 and 64 tokens.
+    /// No real server: quick to show something with. Alone, 128 prompt tokens take 20 ms to the first token and each
+    /// further one 5 ms; at most 64 sequences. Saturates near 37 requests/s of 128 and 64 tokens.
     #[default]
     Small,
-    /// Llama 3.1 8B (8.03·10⁹ parameters, 32 layers, hidden size 4096, 8 KV heads of 128; model card and configuration) on one H100 SXM
-    /// (3.35 TB/s, 989 TFLOP/s dense bf16, 80 GB; NVIDIA data sheet).
+    /// Llama 3.1 8B (8.03·10⁹ parameters, 32 layers, hidden size 4096, 8 KV heads of 128; model card and
+    /// configuration) on one H100 SXM (3.35 TB/s, 989 TFLOP/s dense bf16, 80 GB; NVIDIA data sheet).
     Llama8bOnH100,
     /// The same on one A100 SXM 80 GB (2.039 TB/s, 312 TFLOP/s dense bf16; NVIDIA data sheet).
     Llama8bOnA100,
-    /// Llama 3.1 70B (70.6·10⁹ parameters, 80 layers, hidden size 8192, 8 KV heads of 128) on four H100 SXM, every layer shared by all four.
+    /// Llama 3.1 70B (70.6·10⁹ parameters, 80 layers, hidden size 8192, 8 KV heads of 128) on four H100 SXM, every
+    /// layer shared by all four.
     Llama70bOnFourH100,
 }
 
@@ -63,8 +69,10 @@ const OVERHEAD_FS: u64 = 1_000_000_000_000;
 const USABLE_MEMORY_PERMILLE: u64 = 900;
 const ACTIVATION_BYTES: u64 = 2_000_000_000;
 
-const LLAMA_8B: Transformer = Transformer { parameters: 8_030_000_000, layers: 32, hidden: 4_096, kv_heads: 8, head_size: 128 };
-const LLAMA_70B: Transformer = Transformer { parameters: 70_600_000_000, layers: 80, hidden: 8_192, kv_heads: 8, head_size: 128 };
+const LLAMA_8B: Transformer =
+    Transformer { parameters: 8_030_000_000, layers: 32, hidden: 4_096, kv_heads: 8, head_size: 128 };
+const LLAMA_70B: Transformer =
+    Transformer { parameters: 70_600_000_000, layers: 80, hidden: 8_192, kv_heads: 8, head_size: 128 };
 const H100: Accelerators = Accelerators {
     count: 1,
     bandwidth_bytes_per_s: 3_350_000_000_000,
@@ -73,8 +81,10 @@ const H100: Accelerators = Accelerators {
     compute_efficiency_permille: 550,
     all_reduce_fs: 0,
 };
-const FOUR_H100: Accelerators = Accelerators { count: 4, compute_efficiency_permille: 450, all_reduce_fs: 10_000_000_000, ..H100 };
-const A100: Accelerators = Accelerators { bandwidth_bytes_per_s: 2_039_000_000_000, flops_per_s: 312_000_000_000_000, ..H100 };
+const FOUR_H100: Accelerators =
+    Accelerators { count: 4, compute_efficiency_permille: 450, all_reduce_fs: 10_000_000_000, ..H100 };
+const A100: Accelerators =
+    Accelerators { bandwidth_bytes_per_s: 2_039_000_000_000, flops_per_s: 312_000_000_000_000, ..H100 };
 
 impl Transformer {
     const fn weight_bytes(&self) -> u64 {
@@ -148,11 +158,14 @@ impl Preset {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::Small => {
-                "the default: a small batching engine that is no real server; alone, 20 ms to the first token of 128 and 5 ms to each further one"
+                "the default: a small batching engine that is no real server; alone, 20 ms to the first token of 128 \
+                 and 5 ms to each further one"
             }
             Self::Llama8bOnH100 => "Llama 3.1 8B, bf16, on one H100 SXM, derived from data sheets",
             Self::Llama8bOnA100 => "Llama 3.1 8B, bf16, on one A100 SXM 80 GB, derived from data sheets",
-            Self::Llama70bOnFourH100 => "Llama 3.1 70B, bf16, on four H100 SXM (tensor parallel), derived from data sheets",
+            Self::Llama70bOnFourH100 => {
+                "Llama 3.1 70B, bf16, on four H100 SXM (tensor parallel), derived from data sheets"
+            }
         }
     }
 

@@ -5,8 +5,8 @@ use std::fmt;
 use crate::error::Refusal;
 use crate::sim::engine::{Preset, StepCost};
 
-/// What an engine is: coefficients of a preset, and limits that may be changed. Written `8b-h100`, `8b-h100:max_seqs=64`; only what
-/// differs from the preset is written.
+/// What an engine is: coefficients of a preset, and limits that may be changed. Written `8b-h100`,
+/// `8b-h100:max_seqs=64`; only what differs from the preset is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setup {
     preset: Preset,
@@ -26,7 +26,10 @@ impl Setup {
         ("max_seqs=N", "sequences in the batch, 1 to 4096 (vLLM: --max-num-seqs)"),
         ("batched_tokens=N", "token budget of a step, max_seqs to 1048576 (--max-num-batched-tokens)"),
         ("kv_tokens=N", "tokens whose keys and values fit, 16 to 16777216, in blocks of 16"),
-        ("prefix_cache=on|off", "whether prompts that begin alike are computed once (--enable-prefix-caching); on unless said"),
+        (
+            "prefix_cache=on|off",
+            "whether prompts that begin alike are computed once (--enable-prefix-caching); on unless said",
+        ),
     ];
 
     /// A preset as it is.
@@ -76,8 +79,10 @@ impl Setup {
             }
         }
         if setup.batched_tokens < setup.max_seqs {
-            let why =
-                format!("a budget of {} tokens a step does not give each of {} sequences its token", setup.batched_tokens, setup.max_seqs);
+            let why = format!(
+                "a budget of {} tokens a step does not give each of {} sequences its token",
+                setup.batched_tokens, setup.max_seqs
+            );
             return Err(refuse(why));
         }
         Ok(setup)

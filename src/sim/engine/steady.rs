@@ -4,7 +4,8 @@ use crate::sim::engine::cost::S_PER_FS;
 use crate::sim::engine::{Setup, StepCost};
 
 impl Setup {
-    /// Time to the first token of a prompt of `prompt_tokens` in an empty engine, in seconds: with p tokens and a budget of B a step,
+    /// Time to the first token of a prompt of `prompt_tokens` in an empty engine, in seconds: with p tokens and a
+    /// budget of B a step,
     ///
     /// ⌈p/B⌉·c0 + c1·p + c2·p(p+1)/2
     ///
@@ -16,8 +17,8 @@ impl Setup {
         S_PER_FS * (steps * self.cost().step_fs as f64 + prefill_fs(&self.cost(), prompt))
     }
 
-    /// Mean time between tokens of a request of p prompt and o output tokens in an empty engine, in seconds: the j-th decode step looks
-    /// at p + j tokens, j = 1 … o−1, so the mean is
+    /// Mean time between tokens of a request of p prompt and o output tokens in an empty engine, in seconds: the j-th
+    /// decode step looks at p + j tokens, j = 1 … o−1, so the mean is
     ///
     /// c0 + c3 + c4·(p + o/2)
     ///
@@ -32,16 +33,19 @@ impl Setup {
         S_PER_FS * ((cost.step_fs + cost.decoding_fs) as f64 + cost.context_token_fs as f64 * context)
     }
 
-    /// Requests per second at saturation when every request has p prompt tokens, shared with no other, and o output tokens: 1 ÷ (s·c0 + w).
+    /// Requests per second at saturation when every request has p prompt tokens, shared with no other, and o output
+    /// tokens: 1 ÷ (s·c0 + w).
     ///
-    /// w is what one request adds to the steps that it is part of, c1·p + c2·p(p+1)/2 + (o−1)·c3 + c4·Σ(p+j), j = 1 … o−1.
-    /// s is the number of steps per request in the steady state, the greater of two:
+    /// w is what one request adds to the steps that it is part of, c1·p + c2·p(p+1)/2 + (o−1)·c3 + c4·Σ(p+j), j = 1 …
+    /// o−1. s is the number of steps per request in the steady state, the greater of two:
     ///
-    /// - (⌈p/B⌉ + o − 1)/n: all n sequences are taken, and a request keeps one for its prefill steps and o − 1 decode steps;
+    /// - (⌈p/B⌉ + o − 1)/n: all n sequences are taken, and a request keeps one for its prefill steps and o − 1 decode
+    ///   steps;
     /// - (p + o − 1)/B: every step's budget of B tokens is spent.
     ///
-    /// `None` where KV blocks could be the limit, n·⌈(p+o−1)/16⌉ of them being more than there are: preemptions have no closed form. Near
-    /// the point where both limits bind, prompts split between steps keep their sequence a step longer, which the first does not count.
+    /// `None` where KV blocks could be the limit, n·⌈(p+o−1)/16⌉ of them being more than there are: preemptions have
+    /// no closed form. Near the point where both limits bind, prompts split between steps keep their sequence a step
+    /// longer, which the first does not count.
     #[must_use]
     pub fn saturation_per_s(&self, prompt_tokens: u32, output_tokens: u32) -> Option<f64> {
         let (prompt, output, cost) = (prompt_tokens.max(1), output_tokens.max(1), self.cost());
@@ -55,7 +59,8 @@ impl Setup {
         let by_sequences = (f64::from(prompt.div_ceil(self.batched_tokens())) + decodes) / f64::from(self.max_seqs());
         let steps = by_sequences.max((p + decodes) / budget);
         let context = decodes * p + decodes * (decodes + 1.0) / 2.0;
-        let work_fs = prefill_fs(&cost, prompt) + decodes * cost.decoding_fs as f64 + context * cost.context_token_fs as f64;
+        let work_fs =
+            prefill_fs(&cost, prompt) + decodes * cost.decoding_fs as f64 + context * cost.context_token_fs as f64;
         Some(1.0 / (S_PER_FS * (steps * cost.step_fs as f64 + work_fs)))
     }
 }

@@ -31,7 +31,11 @@ fn alone_a_request_takes_the_closed_forms() {
             let between_s = tokens[tokens.len() - 1].0.secs_since(tokens[0].0) / f64::from(output - 1);
             let (ttft_s, tpot_s) = (setup.zero_load_ttft_s(prompt), setup.zero_load_tpot_s(prompt, output));
             assert!((first_s / ttft_s - 1.0).abs() < 1e-5, "{} {prompt}: {first_s} s is not {ttft_s} s", preset.name());
-            assert!((between_s / tpot_s - 1.0).abs() < 1e-5, "{} {prompt}: {between_s} s is not {tpot_s} s", preset.name());
+            assert!(
+                (between_s / tpot_s - 1.0).abs() < 1e-5,
+                "{} {prompt}: {between_s} s is not {tpot_s} s",
+                preset.name()
+            );
         }
     }
 }
@@ -69,7 +73,11 @@ fn saturated_it_completes_what_the_steady_state_says() {
             let setup = Setup::of(preset);
             let known = setup.saturation_per_s(prompt, output).unwrap();
             let seen = saturated_per_s(setup, prompt, output);
-            assert!((seen / known - 1.0).abs() < 0.02, "{} {prompt}+{output}: {seen}/s is not {known}/s", preset.name());
+            assert!(
+                (seen / known - 1.0).abs() < 0.02,
+                "{} {prompt}+{output}: {seen}/s is not {known}/s",
+                preset.name()
+            );
         }
     }
 }
@@ -101,7 +109,8 @@ fn the_latest_gives_way_and_is_computed_again_without_emitting_twice() {
     let tokens = drain(&mut engine);
     assert!(engine.counters().preemptions > 0);
     for tag in 0..2 {
-        let numbers: Vec<u32> = tokens.iter().filter(|(_, token)| token.tag == tag).map(|(_, token)| token.number).collect();
+        let numbers: Vec<u32> =
+            tokens.iter().filter(|(_, token)| token.tag == tag).map(|(_, token)| token.number).collect();
         assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
     }
     let end = |tag: u64| tokens.iter().find(|(_, token)| token.tag == tag && token.last).unwrap().0;
@@ -167,7 +176,10 @@ fn who_leaves_gives_room_and_gets_nothing_more() {
 #[test]
 fn what_can_never_fit_is_refused_at_the_door() {
     let mut engine = Engine::new(setup(Preset::Small, "kv_tokens=1000"));
-    assert_eq!(engine.arrive(Offset::ZERO, Request::unique(0, 900, 93)), Err(TooLong { asked_tokens: 993, most_tokens: 992 }));
+    assert_eq!(
+        engine.arrive(Offset::ZERO, Request::unique(0, 900, 93)),
+        Err(TooLong { asked_tokens: 993, most_tokens: 992 })
+    );
     assert_eq!(engine.arrive(Offset::ZERO, Request::unique(0, 900, 92)), Ok(()));
     assert_eq!(drain(&mut engine).len(), 92);
 }
@@ -181,9 +193,16 @@ fn setups_are_read_as_they_are_written() {
     ] {
         assert_eq!(setup(Preset::Llama8bOnH100, text).to_string(), written);
     }
-    for text in
-        ["", "max_seqs", "max_seqs=0", "max_seqs=5000", "speed=3", "prefix_cache=yes", "max_seqs=1,max_seqs=2", "batched_tokens=100"]
-    {
+    for text in [
+        "",
+        "max_seqs",
+        "max_seqs=0",
+        "max_seqs=5000",
+        "speed=3",
+        "prefix_cache=yes",
+        "max_seqs=1,max_seqs=2",
+        "batched_tokens=100",
+    ] {
         assert!(Setup::with(Preset::Llama8bOnH100, text).is_err(), "{text}");
     }
 }
@@ -217,7 +236,8 @@ proptest! {
         asks in asks(), max_seqs in 1u32..12, more_budget in 0u32..200, kv_blocks in 22u32..80, cache: bool,
     ) {
         let cache = if cache { "on" } else { "off" };
-        let changes = format!("max_seqs={max_seqs},batched_tokens={},kv_tokens={},prefix_cache={cache}", max_seqs + more_budget, kv_blocks * 16);
+        let changes = format!("max_seqs={max_seqs},batched_tokens={},kv_tokens={},prefix_cache={cache}",
+            max_seqs + more_budget, kv_blocks * 16);
         let mut engine = Engine::new(setup(Preset::Small, &changes));
         let mut tokens: Vec<(Offset, Token)> = Vec::new();
         let mut arrivals = Vec::new();
@@ -229,7 +249,8 @@ proptest! {
                 engine.check();
             }
             let ids = ids(number, ask);
-            let request = Request { tag: number as u64, prompt_tokens: ask.prompt, output_tokens: ask.output, blocks: &ids, block_tokens: 16 };
+            let request = Request { tag: number as u64, prompt_tokens: ask.prompt, output_tokens: ask.output,
+                blocks: &ids, block_tokens: 16 };
             engine.arrive(at, request).unwrap();
             arrivals.push(at);
         }
@@ -238,7 +259,8 @@ proptest! {
         let mut firsts = Vec::new();
         for (number, ask) in asks.iter().enumerate() {
             let own: Vec<&(Offset, Token)> = tokens.iter().filter(|(_, token)| token.tag == number as u64).collect();
-            prop_assert!(own.iter().map(|(_, token)| token.number).eq(1..=ask.output), "request {} of {}", number, ask.output);
+            prop_assert!(own.iter().map(|(_, token)| token.number).eq(1..=ask.output), "request {} of \
+                {}", number, ask.output);
             prop_assert!(own.windows(2).all(|pair| pair[0].0 < pair[1].0) && own[0].0 > arrivals[number]);
             prop_assert!(own.iter().all(|(_, token)| token.last == (token.number == ask.output)));
             let most = if ask.family == 0 || cache == "off" { 0 } else { (ask.shared * 16).min(ask.prompt - 1) };
@@ -249,17 +271,20 @@ proptest! {
         let asked: u64 = asks.iter().map(|ask| u64::from(ask.output)).sum();
         let prompts: u64 = asks.iter().map(|ask| u64::from(ask.prompt)).sum();
         let counters = engine.counters();
-        prop_assert_eq!((counters.generated_tokens, counters.prompt_tokens, counters.finished), (asked, prompts, asks.len() as u64));
+        prop_assert_eq!((counters.generated_tokens, counters.prompt_tokens, counters.finished), (asked, prompts,
+            asks.len() as u64));
     }
 
     #[test]
     fn whoever_leaves_whenever_the_books_hold_and_the_others_get_everything(
         asks in asks(), leaves in prop::collection::vec((0u64..60, 0usize..400), 0..30), kv_blocks in 22u32..60,
     ) {
-        let mut engine = Engine::new(setup(Preset::Small, &format!("max_seqs=8,batched_tokens=100,kv_tokens={}", kv_blocks * 16)));
+        let mut engine = Engine::new(setup(Preset::Small, &format!("max_seqs=8,batched_tokens=100,kv_tokens={}",
+            kv_blocks * 16)));
         for (number, ask) in asks.iter().enumerate() {
             let ids = ids(number, ask);
-            let request = Request { tag: number as u64, prompt_tokens: ask.prompt, output_tokens: ask.output, blocks: &ids, block_tokens: 16 };
+            let request = Request { tag: number as u64, prompt_tokens: ask.prompt, output_tokens: ask.output,
+                blocks: &ids, block_tokens: 16 };
             engine.arrive(Offset::ZERO, request).unwrap();
         }
         let mut tokens = vec![0; asks.len()];
@@ -282,8 +307,10 @@ proptest! {
     }
 
     #[test]
-    fn a_setup_survives_its_text(preset in 0usize..4, max_seqs in 1u32..4_096, more in 0u32..10_000, kv_tokens in 16u32..1_000_000, cache: bool) {
-        let changes = format!("max_seqs={max_seqs},batched_tokens={},kv_tokens={kv_tokens},prefix_cache={}", max_seqs + more, if cache { "on" } else { "off" });
+    fn a_setup_survives_its_text(preset in 0usize..4, max_seqs in 1u32..4_096, more in 0u32..10_000,
+        kv_tokens in 16u32..1_000_000, cache: bool) {
+        let changes = format!("max_seqs={max_seqs},batched_tokens={},kv_tokens={kv_tokens},prefix_cache={}",
+            max_seqs + more, if cache { "on" } else { "off" });
         let first = setup(Preset::ALL[preset], &changes);
         let text = first.to_string();
         let again = match text.split_once(':') {

@@ -131,11 +131,15 @@ async fn answer(shared: &Shared, stream: &TcpStream, accepted: Offset, head: &He
                 write_all(stream, &page).await?;
                 Ok(After::Next)
             }
-            None => fail(404, "NotFoundError", "only an engine has metrics; this is a delay or a queue".to_owned()).await,
+            None => {
+                fail(404, "NotFoundError", "only an engine has metrics; this is a delay or a queue".to_owned()).await
+            }
         },
         Route::Unknown => fail(404, "NotFoundError", "Not Found".to_owned()).await,
         Route::WrongMethod => fail(405, "MethodNotAllowed", "Method Not Allowed".to_owned()).await,
-        Route::Models | Route::Answer(_) if !authorized => fail(401, "AuthenticationError", "Unauthorized".to_owned()).await,
+        Route::Models | Route::Answer(_) if !authorized => {
+            fail(401, "AuthenticationError", "Unauthorized".to_owned()).await
+        }
         Route::Models => {
             let created = created_s(shared, Offset::ZERO);
             let (name, most_tokens) = (&shared.model_json, shared.desk.context_tokens());
@@ -169,7 +173,9 @@ fn parse_body(shared: &Shared, endpoint: Endpoint, body: &[u8]) -> Result<(Wish,
         (Endpoint::Chat, Some(messages), _) if messages.count > 0 => messages.words,
         (Endpoint::Chat, ..) => return Err(bad("messages must hold at least one message".to_owned())),
         (Endpoint::Completions, _, Some(prompt)) if prompt.count == 1 && prompt.tokens > 0 => prompt.tokens,
-        (Endpoint::Completions, ..) => return Err(bad("the simulated server completes one prompt that is not empty".to_owned())),
+        (Endpoint::Completions, ..) => {
+            return Err(bad("the simulated server completes one prompt that is not empty".to_owned()));
+        }
     };
     // A completion knows `max_tokens` only.
     let length = match endpoint {
@@ -181,10 +187,13 @@ fn parse_body(shared: &Shared, endpoint: Endpoint, body: &[u8]) -> Result<(Wish,
     if !(1..=most_tokens).contains(&output_tokens) {
         return Err(bad(format!("max_tokens must be 1 to {most_tokens}")));
     }
-    if shared.desk.engine().is_some() && u64::from(prompt_tokens.max(1)) + u64::from(output_tokens) > u64::from(most_tokens) {
+    if shared.desk.engine().is_some()
+        && u64::from(prompt_tokens.max(1)) + u64::from(output_tokens) > u64::from(most_tokens)
+    {
         let what = if endpoint == Endpoint::Chat { "messages" } else { "prompt" };
         return Err(bad(format!(
-            "This model's maximum context length is {most_tokens} tokens. However, you requested {output_tokens} output tokens and your \
+            "This model's maximum context length is {most_tokens} tokens. However, you requested {output_tokens} \
+             output tokens and your \
              prompt contains {prompt_tokens} input tokens. Please reduce the length of the {what} or of the completion."
         )));
     }
@@ -242,16 +251,21 @@ async fn played(
 
 /// Hands a request to the simulated server. That it fits has been seen to.
 fn hand_in(shared: &Shared, arrived: Offset, wish: &Wish, blocks: &[u64], fate: &Fate) -> io::Result<Coming> {
-    let output_tokens =
-        if fate.never_ends { shared.desk.context_tokens().saturating_sub(wish.prompt_tokens.max(1)) } else { wish.output_tokens };
+    let output_tokens = if fate.never_ends {
+        shared.desk.context_tokens().saturating_sub(wish.prompt_tokens.max(1))
+    } else {
+        wish.output_tokens
+    };
     let block_tokens = Setup::BLOCK_TOKENS;
-    let request = Request { tag: Request::NOBODY, prompt_tokens: wish.prompt_tokens, output_tokens, blocks, block_tokens };
+    let request =
+        Request { tag: Request::NOBODY, prompt_tokens: wish.prompt_tokens, output_tokens, blocks, block_tokens };
     let coming = shared.desk.arrive(arrived, request).map_err(|_| io::Error::other("too long a request was let in"))?;
     let coming = if wish.length_asked { coming } else { coming.stopping() };
     Ok(if fate.never_ends { coming.endless() } else { coming })
 }
 
-/// The instant of a token, once it is known; an error when the client left before, which takes the request back from an engine.
+/// The instant of a token, once it is known; an error when the client left before, which takes the request back from
+/// an engine.
 async fn reach(stream: &TcpStream, coming: &mut Coming, token: u32) -> io::Result<Offset> {
     if let Some(at) = coming.at(token) {
         return Ok(at);
@@ -342,7 +356,11 @@ async fn stream_answer(
                 script.emit(&mut scratch.events);
             }
             entry.wrote(due, shared.clock.now(), script.sent());
-            if fate.split { Err(scratch.events.clone()) } else { Ok(scratch.write(stream, !head_is_out, last_chunk(&script))?) }
+            if fate.split {
+                Err(scratch.events.clone())
+            } else {
+                Ok(scratch.write(stream, !head_is_out, last_chunk(&script))?)
+            }
         };
         match written {
             Ok(None) => {}
@@ -461,7 +479,8 @@ fn created_s(shared: &Shared, at: Offset) -> u64 {
     wall.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Sends FIN, then waits for the client's, at most a second: closing with bytes unread would send RST and destroy what is on its way.
+/// Sends FIN, then waits for the client's, at most a second: closing with bytes unread would send RST and destroy
+/// what is on its way.
 async fn close(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
     socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write)?;
     tokio::time::timeout(Duration::from_secs(1), until_client_leaves(shared, stream)).await.unwrap_or(Ok(()))

@@ -29,7 +29,8 @@ impl Embedded {
             .name("simulated-server".to_owned())
             .spawn(move || serve(options, &address, stopped))
             .map_err(|why| broken(why.to_string()))?;
-        let address: SocketAddr = listening.recv().map_err(|why| broken(why.to_string()))?.map_err(|why| broken(why.to_string()))?;
+        let address: SocketAddr =
+            listening.recv().map_err(|why| broken(why.to_string()))?.map_err(|why| broken(why.to_string()))?;
         Ok(Self { url: format!("http://{address}"), stop: Some(stop), thread: Some(thread) })
     }
 
@@ -60,7 +61,10 @@ fn serve(
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(async {
         let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        let bound = listener.as_ref().map_err(|why| io::Error::new(why.kind(), why.to_string())).and_then(TcpListener::local_addr);
+        let bound = listener
+            .as_ref()
+            .map_err(|why| io::Error::new(why.kind(), why.to_string()))
+            .and_then(TcpListener::local_addr);
         // Whoever waits for the address has gone only when the process ends.
         _ = address.send(bound);
         Server::new(options).serve(listener?, async { _ = stopped.await }).await

@@ -80,7 +80,8 @@ pub struct Served {
     pub requests: u64,
     /// Actual minus intended instant of every write, in nanoseconds: the server's own error.
     pub late_ns: Histogram<u64>,
-    /// Actual minus intended end of every step of an engine, in nanoseconds: what its own loop adds to the above. Absent without one.
+    /// Actual minus intended end of every step of an engine, in nanoseconds: what its own loop adds to the above.
+    /// Absent without one.
     pub step_late_ns: Option<Histogram<u64>>,
 }
 
@@ -109,7 +110,11 @@ struct Shared {
 
 /// Opens a listening socket with a backlog for load generators (4096, within what the system allows).
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::STREAM,
+        Some(socket2::Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -165,7 +170,12 @@ impl Server {
         background.shutdown().await;
         let shared = Rc::into_inner(shared).ok_or_else(|| io::Error::other("a connection outlived the server"))?;
         let step_late_ns = shared.desk.engine().and_then(|live| live.late_ns());
-        Ok(Served { connections: accepted, requests: shared.sequence.get(), late_ns: shared.ledger.finish()?, step_late_ns })
+        Ok(Served {
+            connections: accepted,
+            requests: shared.sequence.get(),
+            late_ns: shared.ledger.finish()?,
+            step_late_ns,
+        })
     }
 }
 

@@ -46,7 +46,9 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, BadHead> {
     let mut request = httparse::Request::new(&mut headers);
     let length = match request.parse(bytes) {
         Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) if bytes.len() > MOST_HEAD_BYTES => return Err(BadHead(431, "the head exceeds 64 KiB")),
+        Ok(httparse::Status::Partial) if bytes.len() > MOST_HEAD_BYTES => {
+            return Err(BadHead(431, "the head exceeds 64 KiB"));
+        }
         Ok(httparse::Status::Partial) => return Ok(None),
         Err(httparse::Error::TooManyHeaders) => return Err(BadHead(431, "more than 64 header lines")),
         Err(_) => return Err(BadHead(400, "not an HTTP request")),
@@ -127,8 +129,8 @@ impl Body<'_> {
     }
 }
 
-/// The messages of a request: how many, and their words. One word of white-space-separated text counts as one token (`words-v1`):
-/// a documented estimate, the same for every client.
+/// The messages of a request: how many, and their words. One word of white-space-separated text counts as one token
+/// (`words-v1`): a documented estimate, the same for every client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Messages {
     pub(super) count: u32,
@@ -255,8 +257,9 @@ fn words_of(text: &str) -> u32 {
     u32::try_from(text.split_whitespace().count()).unwrap_or(u32::MAX)
 }
 
-/// Ids of the blocks of `block_tokens` words that the prompt of a body is made of, for a prefix cache: each hashes all words up to its
-/// end, and the role and beginning of each message. A token id is a word. An unfinished block has none.
+/// Ids of the blocks of `block_tokens` words that the prompt of a body is made of, for a prefix cache: each hashes
+/// all words up to its end, and the role and beginning of each message. A token id is a word. An unfinished block has
+/// none.
 pub(super) fn prompt_blocks(body: &[u8], endpoint: Endpoint, block_tokens: u32) -> Vec<u64> {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let mut chain = Chain { hash: FNV_OFFSET, words: 0, block_words: block_tokens.max(1), ids: Vec::new() };
@@ -268,7 +271,9 @@ pub(super) fn prompt_blocks(body: &[u8], endpoint: Endpoint, block_tokens: u32) 
         chain.mix(message["role"].as_str().unwrap_or(""));
         match &message["content"] {
             serde_json::Value::String(text) => chain.text(text),
-            serde_json::Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).for_each(|text| chain.text(text)),
+            serde_json::Value::Array(parts) => {
+                parts.iter().filter_map(|part| part["text"].as_str()).for_each(|text| chain.text(text))
+            }
             _ => {}
         }
     }
@@ -325,12 +330,19 @@ mod tests {
 
     #[test]
     fn a_head_says_where_it_goes_and_how_long_the_body_is() {
-        let text = b"POST /v1/chat/completions?x=1 HTTP/1.1\r\nHost: a\r\ncontent-length: 12\r\nX-Request-Id: r-7\r\nAuthorization: Bearer k\r\n\r\nbody";
+        let text = b"POST /v1/chat/completions?x=1 HTTP/1.1\r\nHost: a\r\ncontent-length: 12\r\nX-Request-Id: \
+            r-7\r\nAuthorization: Bearer k\r\n\r\nbody";
         let head = parse_head(text).unwrap().unwrap();
-        assert_eq!((head.route, head.body, head.keep_alive, head.length), (Route::Answer(Endpoint::Chat), 12, true, text.len() - 4));
+        assert_eq!(
+            (head.route, head.body, head.keep_alive, head.length),
+            (Route::Answer(Endpoint::Chat), 12, true, text.len() - 4)
+        );
         assert_eq!((head.request_id.as_deref(), head.authorization.as_deref()), (Some("r-7"), Some("Bearer k")));
         assert_eq!(parse_head(&text[..40]), Ok(None));
-        assert_eq!(parse_head(b"GET /v1/chat/completions HTTP/1.1\r\n\r\n").unwrap().unwrap().route, Route::WrongMethod);
+        assert_eq!(
+            parse_head(b"GET /v1/chat/completions HTTP/1.1\r\n\r\n").unwrap().unwrap().route,
+            Route::WrongMethod
+        );
         assert_eq!(parse_head(b"POST / HTTP/1.1\r\ncontent-length: many\r\n\r\n").unwrap_err().0, 400);
         assert_eq!(parse_head(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap_err().0, 411);
         assert!(!parse_head(b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap().unwrap().keep_alive);
@@ -344,7 +356,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!((chat.messages, chat.length()), (Some(Messages { count: 3, words: 5 }), Some(3)));
-        for (prompt, tokens) in [(r#""three short words""#, 3), (r#"["one two"]"#, 2), ("[11, 12, 13]", 3), ("[[11, 12]]", 2)] {
+        for (prompt, tokens) in
+            [(r#""three short words""#, 3), (r#"["one two"]"#, 2), ("[11, 12, 13]", 3), ("[[11, 12]]", 2)]
+        {
             assert_eq!(serde_json::from_str::<Prompt>(prompt).unwrap(), Prompt { count: 1, tokens }, "{prompt}");
         }
         assert_eq!(serde_json::from_str::<Prompt>(r#"["a", "b c"]"#).unwrap(), Prompt { count: 2, tokens: 3 });
@@ -355,18 +369,28 @@ mod tests {
 
     #[test]
     fn prompts_that_begin_alike_have_the_same_first_blocks() {
-        let blocks =
-            |text: &str| prompt_blocks(format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}]}}"#).as_bytes(), Endpoint::Chat, 2);
+        let blocks = |text: &str| {
+            prompt_blocks(
+                format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}]}}"#).as_bytes(),
+                Endpoint::Chat,
+                2,
+            )
+        };
         assert_eq!(blocks("a b c d e").len(), 2);
         assert_eq!(blocks("a b c d e"), blocks("a b c  d f"));
         assert_eq!(blocks("a b c d")[0], blocks("a b x d")[0]);
         assert_ne!(blocks("a b c d")[1], blocks("a b x d")[1]);
         assert_ne!(blocks("a b c d")[1], blocks("x b c d")[1], "an id stands for all that comes before it");
         assert_ne!(blocks("ab c"), blocks("a bc"));
-        let parts = prompt_blocks(br#"{"messages":[{"role":"user","content":[{"text":"a b"},{"text":"c d"}]}]}"#, Endpoint::Chat, 2);
+        let parts = prompt_blocks(
+            br#"{"messages":[{"role":"user","content":[{"text":"a b"},{"text":"c d"}]}]}"#,
+            Endpoint::Chat,
+            2,
+        );
         assert_eq!(parts, blocks("a b c d"));
         assert!(prompt_blocks(b"{nonsense", Endpoint::Chat, 2).is_empty());
-        let prompt = |prompt: &str| prompt_blocks(format!(r#"{{"prompt":{prompt}}}"#).as_bytes(), Endpoint::Completions, 2);
+        let prompt =
+            |prompt: &str| prompt_blocks(format!(r#"{{"prompt":{prompt}}}"#).as_bytes(), Endpoint::Completions, 2);
         assert_eq!(prompt(r#""a b c d e""#), prompt(r#"["a b c d f"]"#));
         assert_eq!(prompt("[1, 2, 3, 4, 5]").len(), 2);
         assert_eq!(prompt("[1, 2, 3, 4]")[0], prompt("[[1, 2, 9, 4]]")[0]);

@@ -6,7 +6,8 @@ use tokio::net::TcpStream;
 
 /// The head of a streamed answer.
 pub(super) const STREAM_HEAD: &[u8] =
-    b"HTTP/1.1 200 OK\r\nserver: tonnage-sim\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n";
+    b"HTTP/1.1 200 OK\r\nserver: tonnage-sim\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: \
+      chunked\r\n\r\n";
 
 /// An empty chunk would end the body, so nothing is appended for it.
 pub(super) fn append_chunk(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -49,7 +50,8 @@ fn response_of(content_type: &str, status: u16, body: &[u8], keep_alive: bool) -
     let retry = if matches!(status, 429 | 503) { "retry-after: 1\r\n" } else { "" };
     let close = if keep_alive { "" } else { "connection: close\r\n" };
     let mut out = format!(
-        "HTTP/1.1 {status} {reason}\r\nserver: tonnage-sim\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n{retry}{close}\r\n",
+        "HTTP/1.1 {status} {reason}\r\nserver: tonnage-sim\r\ncontent-type: {content_type}\r\ncontent-length: \
+         {}\r\n{retry}{close}\r\n",
         body.len()
     )
     .into_bytes();

@@ -55,14 +55,20 @@ impl Pace {
     /// `seed.stream("regimes")`.
     #[must_use]
     pub fn regimes(speeds: [f64; 2], means_s: [f64; 2], seed: Seed) -> Self {
-        Self { course: Course::Regimes { speeds, means_s, draws: Box::new(seed.stream("regimes").sequence()) }, pieces: 0 }
+        Self {
+            course: Course::Regimes { speeds, means_s, draws: Box::new(seed.stream("regimes").sequence()) },
+            pieces: 0,
+        }
     }
 
     /// Normal speed for an exponential time of mean `mean_s`, then a standstill of `pause_s`, and again. Drawn from
     /// `seed.stream("pauses")`.
     #[must_use]
     pub fn pauses(mean_s: f64, pause_s: f64, seed: Seed) -> Self {
-        Self { course: Course::Pauses { mean_s, pause_s, draws: Box::new(seed.stream("pauses").sequence()) }, pieces: 0 }
+        Self {
+            course: Course::Pauses { mean_s, pause_s, draws: Box::new(seed.stream("pauses").sequence()) },
+            pieces: 0,
+        }
     }
 
     /// The next stretch; the last one has no end.

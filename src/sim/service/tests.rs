@@ -34,7 +34,8 @@ fn millis(at: Offset) -> u64 {
 fn answered(service: &mut dyn Service, arrivals_ms: &[u64]) -> Vec<(u64, u16)> {
     let mut replies = vec![None; arrivals_ms.len()];
     let mut told = Vec::new();
-    for (tag, at) in arrivals_ms.iter().map(|ms| Offset::from_nanos(ms * 1_000_000)).chain([Offset::NEVER]).enumerate() {
+    for (tag, at) in arrivals_ms.iter().map(|ms| Offset::from_nanos(ms * 1_000_000)).chain([Offset::NEVER]).enumerate()
+    {
         while service.next_event().is_some_and(|event| event < at) {
             service.advance(&mut |tag, reply| told.push((tag as usize, reply)));
         }
@@ -82,13 +83,15 @@ fn a_share_of_slow_requests_comes_later_and_keeps_no_server_busy() {
     let arrivals: Vec<u64> = (0..10_000).map(|number| 20 * number).collect();
     let late = times(&mut slow(0.1), &arrivals).iter().zip(&arrivals).filter(|(at, came)| *at - *came == 510).count();
     assert!((900..1_100).contains(&late), "{late} of 10 000");
-    let mut shared = Slow::new(Shared::new(law("100ms"), SEED), Ratio::new(1.0).unwrap(), Duration::from_millis(500), SEED);
+    let mut shared =
+        Slow::new(Shared::new(law("100ms"), SEED), Ratio::new(1.0).unwrap(), Duration::from_millis(500), SEED);
     assert_eq!(times(&mut shared, &[0, 50]), [650, 700], "also where responses are known later");
 }
 
 #[test]
 fn a_share_of_failing_requests_fails_with_its_status_and_does_no_work() {
-    let failing = |share: f64| Failing::new(servers(1, "10ms"), Ratio::new(share).unwrap(), 503, Duration::from_millis(2), SEED);
+    let failing =
+        |share: f64| Failing::new(servers(1, "10ms"), Ratio::new(share).unwrap(), 503, Duration::from_millis(2), SEED);
     assert_eq!(answered(&mut failing(1.0), &[0, 0]), [(2, 503); 2]);
     assert_eq!(answered(&mut failing(0.0), &[0, 0]), [(10, 200), (20, 200)]);
     let arrivals: Vec<u64> = (0..10_000).map(|number| 20 * number).collect();
@@ -99,10 +102,13 @@ fn a_share_of_failing_requests_fails_with_its_status_and_does_no_work() {
 #[test]
 fn a_limiter_refuses_at_once_what_exceeds_its_bucket() {
     let mut limiter = Limiter::new(servers(9, "10ms"), Rate::new(10.0).unwrap(), 2.0);
-    let statuses: Vec<u16> =
-        answered(&mut limiter, &[0, 0, 0, 99, 100, 100, 5_000, 5_000, 5_000]).into_iter().map(|(_, status)| status).collect();
+    let statuses: Vec<u16> = answered(&mut limiter, &[0, 0, 0, 99, 100, 100, 5_000, 5_000, 5_000])
+        .into_iter()
+        .map(|(_, status)| status)
+        .collect();
     assert_eq!(statuses, [200, 200, 429, 429, 200, 429, 200, 200, 429]);
-    let mut polite = Limiter::new(servers(9, "10ms"), Rate::new(10.0).unwrap(), 1.0).refusing_after(Duration::from_millis(7));
+    let mut polite =
+        Limiter::new(servers(9, "10ms"), Rate::new(10.0).unwrap(), 1.0).refusing_after(Duration::from_millis(7));
     assert_eq!(answered(&mut polite, &[0, 1]), [(10, 200), (8, 429)]);
 }
 
@@ -139,7 +145,8 @@ fn pauses_and_regimes_take_their_share_of_the_speed() {
 fn plan(rate_per_s: f64, requests: u64, output: &str) -> Plan {
     let lengths = |text: &str| text.parse::<LengthSpec>().unwrap();
     let rate = Rate::new(rate_per_s).unwrap();
-    let timeline = Timeline::new(Process::Poisson, rate, Extent::Requests(requests), Duration::ZERO, Duration::ZERO, SEED);
+    let timeline =
+        Timeline::new(Process::Poisson, rate, Extent::Requests(requests), Duration::ZERO, Duration::ZERO, SEED);
     Plan::new(Load::Open(timeline), Workload::new(lengths("8"), lengths(output)), SEED, None)
 }
 
@@ -171,7 +178,8 @@ fn the_mean_sojourn_of_a_shared_server_is_that_of_the_closed_form() {
     for needs in ["exp:100ms", "lognormal:100ms,1.5"] {
         let records = played(&mut over(Shared::new(law(needs), SEED)), &plan(6.0, 60_000, "1"));
         let mean_s =
-            records.iter().map(|record| record.exchange.ended.unwrap().secs_since(record.scheduled)).sum::<f64>() / records.len() as f64;
+            records.iter().map(|record| record.exchange.ended.unwrap().secs_since(record.scheduled)).sum::<f64>()
+                / records.len() as f64;
         assert!((mean_s / 0.25 - 1.0).abs() < 0.05, "{needs}: {mean_s} s");
     }
 }
@@ -198,11 +206,18 @@ fn first_and_last_token_come_apart_with_the_others_spread_evenly_between() {
         let after_ms = |at: Option<Offset>| at.map(|at| millis(Offset::from(at.since(record.scheduled))));
         assert_eq!((after_ms(exchange.first_token), after_ms(exchange.last_token)), (Some(30), Some(100)));
         assert_eq!((exchange.events, exchange.event_gaps_us.len()), (8, 7));
-        assert!(exchange.event_gaps_us.iter().all(|gap_us| (9_999..=10_001).contains(gap_us)), "{:?}", exchange.event_gaps_us);
+        assert!(
+            exchange.event_gaps_us.iter().all(|gap_us| (9_999..=10_001).contains(gap_us)),
+            "{:?}",
+            exchange.event_gaps_us
+        );
         assert_eq!(exchange.event_gaps_us.iter().sum::<u32>() / 10, 7_000);
     }
     let one = played(&mut over(Streams), &plan(5.0, 1, "1"));
-    assert_eq!(one[0].exchange.first_token, one[0].exchange.last_token, "a response of one token comes at the last instant");
+    assert_eq!(
+        one[0].exchange.first_token, one[0].exchange.last_token,
+        "a response of one token comes at the last instant"
+    );
 }
 
 fn trial(session: &mut Session, load: Load, slo: &str) -> Trial {
@@ -214,7 +229,14 @@ fn trial(session: &mut Session, load: Load, slo: &str) -> Trial {
 
 fn open(rate_per_s: f64, seconds: u64) -> Load {
     let extent = Extent::Duration(Duration::from_secs(seconds));
-    Load::Open(Timeline::new(Process::Even, Rate::new(rate_per_s).unwrap(), extent, Duration::ZERO, Duration::ZERO, SEED))
+    Load::Open(Timeline::new(
+        Process::Even,
+        Rate::new(rate_per_s).unwrap(),
+        extent,
+        Duration::ZERO,
+        Duration::ZERO,
+        SEED,
+    ))
 }
 
 #[tokio::test]

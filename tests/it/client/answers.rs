@@ -6,7 +6,9 @@ use tonnage::record::{Exchange, FailureClass, Origin, Outcome, Record};
 use tonnage::units::Offset;
 
 use super::Step::{Pause, Request, Reset, Write};
-use super::{Bench, DONE, FINISH, LAST_CHUNK, ROLE, STREAM_HEAD, Step, TOKEN, chunk, class, event, failure_text, paused};
+use super::{
+    Bench, DONE, FINISH, LAST_CHUNK, ROLE, STREAM_HEAD, Step, TOKEN, chunk, class, event, failure_text, paused,
+};
 
 /// The record of one request for `asked` tokens, planned at 0, to a server that follows `script`.
 fn answered(script: Vec<Step>, asked: u32) -> Record {
@@ -134,7 +136,10 @@ fn a_healthy_server_may_write_what_it_likes() {
         say(r#"{"error":[],"choices":[{"delta":{},"finish_reason":"stop"}]}"#),
         say(r#"{"error":0,"choices":[{"delta":{},"finish_reason":"stop"}]}"#),
         say(r#"{"error":false,"choices":[{"delta":{},"finish_reason":"stop"}]}"#),
-        say(r#"{"id":"a","id":"b","choices":[],"choices":[{"delta":null,"finish_reason":null,"finish_reason":"stop"}]}"#),
+        say(concat!(
+            r#"{"id":"a","id":"b","choices":[],"choices":[{"delta":null,"finish_reason":null,"#,
+            r#""finish_reason":"stop"}]}"#,
+        )),
         say(r#"{"code":0,"message":"success","choices":[{"delta":{},"finish_reason":"stop"}]}"#),
         raw("data:\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata:\n\n"),
         raw(": ping\r\rdata:{\"choices\":[{\"delta\":{},\rdata: \"finish_reason\":\"stop\"}]}\r\r"),
@@ -147,7 +152,11 @@ fn a_healthy_server_may_write_what_it_likes() {
     assert_eq!(class(&unended.exchange), None, "a last event without its blank line");
     let numbers = [" price", ":", "6", " dollars"].map(|word| {
         let content = if word == "6" { word.to_owned() } else { format!("\"{word}\"") };
-        delta(&format!(r#"{{"content":{content}}}"#), "null", r#"{"prompt_tokens":0,"completion_tokens":1,"total_tokens":1}"#)
+        delta(
+            &format!(r#"{{"content":{content}}}"#),
+            "null",
+            r#"{"prompt_tokens":0,"completion_tokens":1,"total_tokens":1}"#,
+        )
     });
     let record = answered([numbers.to_vec(), vec![say(FINISH), delta("{}", "null", &count(4))], end()].concat(), 4);
     assert_eq!((class(&record.exchange), output_tokens(&record), record.exchange.usage_odd), (None, Some(4), false));
@@ -176,7 +185,11 @@ fn no_usage_is_odd_enough_to_lose_an_answer_and_no_odd_count_is_believed() {
     }
     // An earlier count stands where a later one is none, or smaller.
     for last in [r#"{"prompt_tokens":-1,"completion_tokens":-1}"#.to_owned(), count(4)] {
-        let events = vec![delta(r#"{"content":"a"}"#, "null", &count(2)), delta(r#"{"content":"b"}"#, "null", &count(5)), say(FINISH)];
+        let events = vec![
+            delta(r#"{"content":"a"}"#, "null", &count(2)),
+            delta(r#"{"content":"b"}"#, "null", &count(5)),
+            say(FINISH),
+        ];
         let record = answered([events, vec![delta("{}", "null", &last)], end()].concat(), 5);
         let seen = (input_tokens(&record), output_tokens(&record), record.exchange.usage_odd);
         assert_eq!(seen, (Some(10), Some(5), true), "{last}");
@@ -186,13 +199,21 @@ fn no_usage_is_odd_enough_to_lose_an_answer_and_no_odd_count_is_believed() {
 #[test]
 fn a_call_begins_with_its_first_byte_be_it_a_name() {
     let call = |function: &str| {
-        delta(&format!(r#"{{"tool_calls":[{{"index":0,"id":"t1","type":"function","function":{function}}}]}}"#), "null", "null")
+        delta(
+            &format!(r#"{{"tool_calls":[{{"index":0,"id":"t1","type":"function","function":{function}}}]}}"#),
+            "null",
+            "null",
+        )
     };
     let arguments = (0..4).flat_map(|_| [call(r#"{"arguments":"{"}"#), Pause(20)]);
-    let script: Vec<Step> = [Pause(100), call(r#"{"name":"look_up","arguments":""}"#), Pause(200)].into_iter().chain(arguments).collect();
+    let script: Vec<Step> =
+        [Pause(100), call(r#"{"name":"look_up","arguments":""}"#), Pause(200)].into_iter().chain(arguments).collect();
     let record = answered([script, vec![delta("{}", r#""tool_calls""#, &count(8))], end()].concat(), 8);
     assert_eq!((class(&record.exchange), milliseconds(&record, Metric::Ttft)), (None, Some(100.0)));
-    let alone = answered([vec![Pause(100), call(r#"{"name":"now"}"#), delta("{}", r#""tool_calls""#, "null")], end()].concat(), 8);
+    let alone = answered(
+        [vec![Pause(100), call(r#"{"name":"now"}"#), delta("{}", r#""tool_calls""#, "null")], end()].concat(),
+        8,
+    );
     assert_eq!((class(&alone.exchange), milliseconds(&alone, Metric::Ttft)), (None, Some(100.0)), "without arguments");
 }
 
@@ -200,11 +221,16 @@ fn a_call_begins_with_its_first_byte_be_it_a_name() {
 fn the_tokens_of_the_first_event_are_no_part_of_the_speed() {
     let events = [
         vec![say(ROLE), Pause(100), delta(r#"{"content":" a a a a a a a a a a"}"#, "null", &count(10))],
-        vec![Pause(60), delta(r#"{"content":" a a a a a a"}"#, "null", &count(16)), delta("{}", r#""length""#, &count(16))],
+        vec![
+            Pause(60),
+            delta(r#"{"content":" a a a a a a"}"#, "null", &count(16)),
+            delta("{}", r#""length""#, &count(16)),
+        ],
         end(),
     ];
     let record = answered(events.concat(), 16);
-    let figures = [Metric::Ttft, Metric::Tpot, Metric::Tbt, Metric::E2e, Metric::Ntpot].map(|metric| milliseconds(&record, metric));
+    let figures = [Metric::Ttft, Metric::Tpot, Metric::Tbt, Metric::E2e, Metric::Ntpot]
+        .map(|metric| milliseconds(&record, metric));
     assert_eq!(figures, [Some(100.0), Some(10.0), Some(10.0), Some(160.0), Some(10.0)]);
     assert_eq!(Metric::OutputSpeed.value(&record, OriginOf::Scheduled), Value::Defined(100_000), "100 tokens/s");
     let mut compact = record.clone();
@@ -226,7 +252,8 @@ fn tokens_in_hiding_are_seen_by_the_count() {
     // Held back in the middle, and never shown at all: the count tells the pace all the same.
     let begun = (1..=2).flat_map(|tokens| [Pause(10), delta(r#"{"content":"a"}"#, "null", &count(tokens))]);
     let silent = (3..=12).flat_map(|tokens| [Pause(10), delta("{}", "null", &count(tokens))]);
-    let record = answered([begun.chain(silent).collect(), vec![delta("{}", r#""length""#, &count(12))], end()].concat(), 12);
+    let record =
+        answered([begun.chain(silent).collect(), vec![delta("{}", r#""length""#, &count(12))], end()].concat(), 12);
     assert_eq!((milliseconds(&record, Metric::Tpot), record.exchange.hidden_tokens), (Some(10.0), 10));
     // A stop token in the last event is no hiding.
     let plain = (1..=4).flat_map(|tokens| [Pause(10), delta(r#"{"content":"a"}"#, "null", &count(tokens))]).collect();
@@ -237,8 +264,10 @@ fn tokens_in_hiding_are_seen_by_the_count() {
 #[test]
 fn an_answer_that_shows_nothing_is_not_one_that_says_nothing() {
     let usage = r#"{"prompt_tokens":10,"completion_tokens":64,"completion_tokens_details":{"reasoning_tokens":64}}"#;
-    let hidden =
-        answered([vec![say(ROLE), Pause(200), delta("{}", r#""length""#, "null"), delta("{}", "null", usage)], end()].concat(), 64);
+    let hidden = answered(
+        [vec![say(ROLE), Pause(200), delta("{}", r#""length""#, "null"), delta("{}", "null", usage)], end()].concat(),
+        64,
+    );
     assert_eq!((class(&hidden.exchange), hidden.exchange.hidden_tokens, output_tokens(&hidden)), (None, 64, Some(64)));
     assert_eq!((milliseconds(&hidden, Metric::Ttft), milliseconds(&hidden, Metric::E2e)), (None, Some(200.0)));
     // Reasoning that is not sent is no part of the speed of what is.
@@ -251,7 +280,10 @@ fn an_answer_that_shows_nothing_is_not_one_that_says_nothing() {
 
 #[test]
 fn one_token_under_two_names_counts_once() {
-    let both = r#"{"choices":[{"index":0,"text":"a","delta":{"role":"assistant","content":"a"},"finish_reason":null}],"usage":null}"#;
+    let both = concat!(
+        r#"{"choices":[{"index":0,"text":"a","delta":{"role":"assistant","content":"a"},"#,
+        r#""finish_reason":null}],"usage":null}"#,
+    );
     let tokens: Vec<Step> = (0..16).flat_map(|_| [Pause(10), say(both)]).collect();
     let script = [vec![Request, Write(STREAM_HEAD.to_vec())], tokens, vec![say(FINISH)], end()].concat();
     let exchange = paused(async { Bench::with(vec![script], |options| options.keep_text = true).await.ask(0).await });
@@ -278,20 +310,28 @@ fn a_whole_answer_is_read_as_leniently() {
     for (body, expected) in [
         (r#"{"choices":[{"message":{"content":6},"finish_reason":"stop"}],"usage":[]}"#, None),
         (r#"{"error":{},"choices":[{"message":{"content":"x","content":"y"},"finish_reason":"length"}]}"#, None),
-        (r#"{"choices":[{"message":{"content":null,"tool_calls":[{"function":{"name":"f"}}]},"finish_reason":"tool_calls"}]}"#, None),
+        (
+            concat!(
+                r#"{"choices":[{"message":{"content":null,"tool_calls":[{"function":{"name":"f"}}]},"#,
+                r#""finish_reason":"tool_calls"}]}"#,
+            ),
+            None,
+        ),
         (r#"{"choices":[{"message":{"content":"x"},"finish_reason":""}]}"#, Some(FailureClass::Truncated)),
         (r#"{"choices":[{"message":{"content":"x"},"finish_reason":"abort"}]}"#, Some(FailureClass::StreamError)),
         (r#"{"object":"error","message":"gave up","code":500}"#, Some(FailureClass::StreamError)),
         (r#"{"choices":[{"message":{"content":""},"finish_reason":"stop"}]}"#, Some(FailureClass::Empty)),
     ] {
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
         let script = vec![Request, Write([head.as_bytes(), body.as_bytes()].concat())];
         let exchange = paused(async { Bench::with(vec![script], |options| options.stream = false).await.ask(0).await });
         assert_eq!(class(&exchange), expected, "{body}");
     }
     // Without a count the plan's stands where the answer ended at its length, and nothing where it did not.
     let planned = |reason: &str| {
-        let exchange = Exchange { outcome: Outcome::Completed, finish_reason: Some(reason.into()), ..Exchange::default() };
+        let exchange =
+            Exchange { outcome: Outcome::Completed, finish_reason: Some(reason.into()), ..Exchange::default() };
         output_tokens(&record(exchange, 16))
     };
     assert_eq!((planned("length"), planned("stop")), (Some(16), None));

@@ -69,7 +69,10 @@ fn a_call_that_is_held_leaves_at_its_departure_and_not_before() {
         assert_eq!(bench.server.requests().len(), 1, "no byte of it has left");
         departure.leave(bench.clock.now());
         send.await;
-        assert_eq!((exchange.outcome, exchange.written, bench.server.accepted()), (Outcome::Completed, departure.sent(), 1));
+        assert_eq!(
+            (exchange.outcome, exchange.written, bench.server.accepted()),
+            (Outcome::Completed, departure.sent(), 1)
+        );
     });
 }
 
@@ -84,7 +87,10 @@ fn a_held_call_whose_connection_closes_takes_another() {
         sleep(Duration::from_millis(5)).await;
         departure.leave(bench.clock.now());
         send.await;
-        assert_eq!((exchange.outcome, bench.server.accepted(), bench.server.requests().len()), (Outcome::Completed, 2, 2));
+        assert_eq!(
+            (exchange.outcome, bench.server.accepted(), bench.server.requests().len()),
+            (Outcome::Completed, 2, 2)
+        );
     });
 }
 
@@ -143,7 +149,9 @@ fn done_settles_even_if_the_body_never_ends() {
 fn a_body_that_ends_after_done_gives_its_connection_back() {
     paused(async {
         let end = Write(LAST_CHUNK.to_vec());
-        let bench = Bench::new(vec![vec![Request, Write(without_its_end()), Pause(100), end, Request, Write(good()), Hold]]).await;
+        let bench =
+            Bench::new(vec![vec![Request, Write(without_its_end()), Pause(100), end, Request, Write(good()), Hold]])
+                .await;
         bench.ask(0).await;
         sleep(Duration::from_millis(200)).await;
         assert_eq!(bench.ask(1).await.outcome, Outcome::Completed);
@@ -154,7 +162,8 @@ fn a_body_that_ends_after_done_gives_its_connection_back() {
 #[test]
 fn a_send_does_not_wait_for_a_body_that_is_still_ending() {
     paused(async {
-        let bench = Bench::new(vec![vec![Request, Write(without_its_end()), Hold], vec![Request, Write(good()), Hold]]).await;
+        let bench =
+            Bench::new(vec![vec![Request, Write(without_its_end()), Hold], vec![Request, Write(good()), Hold]]).await;
         bench.ask(0).await;
         let second = bench.ask(1).await;
         assert_eq!((second.outcome, bench.clock.now().as_nanos()), (Outcome::Completed, 0));
@@ -224,10 +233,12 @@ fn a_server_that_is_not_there_is_a_failure_to_connect() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        let addresses =
-            tonnage::client::Addresses::of(&[tonnage::client::Target::parse(&url).unwrap()], &tonnage::client::Tls::nobody().unwrap())
-                .await
-                .unwrap();
+        let addresses = tonnage::client::Addresses::of(
+            &[tonnage::client::Target::parse(&url).unwrap()],
+            &tonnage::client::Tls::nobody().unwrap(),
+        )
+        .await
+        .unwrap();
         bench.client = std::rc::Rc::new(tonnage::client::HttpClient::new(&addresses, Duration::from_secs(10), 0));
         let call = bench.call(0);
         bench.client.reserve(&call);
@@ -257,7 +268,14 @@ fn letting_go_closes_the_connection_and_keeps_what_was_seen() {
 #[test]
 fn many_streams_at_once_keep_to_their_own_events() {
     paused(async {
-        let script = vec![Request, Pause(10), Write(STREAM_HEAD.to_vec()), Pause(10), Write(good()[STREAM_HEAD.len()..].to_vec()), Hold];
+        let script = vec![
+            Request,
+            Pause(10),
+            Write(STREAM_HEAD.to_vec()),
+            Pause(10),
+            Write(good()[STREAM_HEAD.len()..].to_vec()),
+            Hold,
+        ];
         let bench = std::rc::Rc::new(Bench::new(vec![script]).await);
         let tasks: Vec<_> = (0..300)
             .map(|id| {

@@ -9,8 +9,11 @@ use super::Step::{Request, Write};
 use super::{Server, paused};
 
 fn answer(status: &str, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
-        .into_bytes()
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 fn nobody() -> Tls {
@@ -27,7 +30,9 @@ fn the_first_model_is_found() {
         assert_eq!(discovery.first_model(&server.target()).await.unwrap(), "first");
         let request = server.requests().remove(0).to_lowercase();
         assert!(
-            request.starts_with("get /v1/models ") && request.contains("bearer sk-42") && request.contains("x-team: blue"),
+            request.starts_with("get /v1/models ")
+                && request.contains("bearer sk-42")
+                && request.contains("x-team: blue"),
             "{request}"
         );
     });
@@ -66,7 +71,11 @@ fn a_server_that_loads_is_waited_for() {
     paused(async {
         let loading = vec![Request, Write(answer("503 Busy", "loading"))];
         let server = Server::start(vec![loading.clone(), loading, vec![Request, Write(answer("200 OK", MODELS))]]);
-        Discovery::new(None, &[], &nobody()).unwrap().wait_ready(&server.target(), Duration::from_mins(1)).await.unwrap();
+        Discovery::new(None, &[], &nobody())
+            .unwrap()
+            .wait_ready(&server.target(), Duration::from_mins(1))
+            .await
+            .unwrap();
         assert_eq!(server.accepted(), 3);
     });
 }
@@ -76,7 +85,10 @@ fn patience_ends_and_what_waiting_cannot_mend_ends_it_at_once() {
     for (status, asked) in [("503 Busy", 3), ("401 Unauthorized", 1), ("404 Not Found", 1)] {
         paused(async {
             let server = Server::start(vec![vec![Request, Write(answer(status, ""))]]);
-            let waited = Discovery::new(None, &[], &nobody()).unwrap().wait_ready(&server.target(), Duration::from_secs(1)).await;
+            let waited = Discovery::new(None, &[], &nobody())
+                .unwrap()
+                .wait_ready(&server.target(), Duration::from_secs(1))
+                .await;
             assert!(waited.is_err());
             assert_eq!(server.accepted(), asked, "{status}");
         });
@@ -97,6 +109,8 @@ fn a_server_that_is_not_there_is_named() {
 #[test]
 fn a_name_that_cannot_be_resolved_is_named() {
     let target = tonnage::client::Target::parse("http://no-such-host.invalid").unwrap();
-    let error = paused(async { Discovery::new(None, &[], &nobody()).unwrap().first_model(&target).await.unwrap_err().to_string() });
+    let error = paused(async {
+        Discovery::new(None, &[], &nobody()).unwrap().first_model(&target).await.unwrap_err().to_string()
+    });
     assert!(error.contains("could not be resolved") && error.contains("--target"), "{error}");
 }

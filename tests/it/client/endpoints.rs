@@ -3,7 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use tonnage::client::{Addresses, Client, Departure, Encoder, Endpoint, HttpClient, LengthField, RequestOptions, Target, Tls};
+use tonnage::client::{
+    Addresses, Client, Departure, Encoder, Endpoint, HttpClient, LengthField, RequestOptions, Target, Tls,
+};
 use tonnage::clock::{Pacing, RunClock};
 use tonnage::record::{Exchange, FailureClass, Outcome, Usage};
 use tonnage::sim::{MODEL_NAME, Options, Server, listen};
@@ -40,7 +42,11 @@ fn every_endpoint_is_answered_and_read_to_the_millisecond() {
         assert_eq!(exchange.outcome, Outcome::Completed, "{endpoint}: {exchange:?}");
         assert_eq!(exchange.first_token.map(tonnage::units::Offset::as_nanos), Some(20_000_000), "{endpoint}");
         assert_eq!((exchange.events, exchange.event_gaps_us), (8, vec![5_000; 7]), "{endpoint}");
-        assert_eq!(exchange.usage, Some(Usage { input_tokens: 2, output_tokens: 8, cached_tokens: None }), "{endpoint}");
+        assert_eq!(
+            exchange.usage,
+            Some(Usage { input_tokens: 2, output_tokens: 8, cached_tokens: None }),
+            "{endpoint}"
+        );
         assert_eq!(exchange.finish_reason.as_deref(), Some("length"));
         let whole = asked(endpoint, "", |options| options.stream = false);
         assert_eq!((&whole.outcome, whole.first_token), (&Outcome::Completed, None), "{endpoint}: {whole:?}");
@@ -69,7 +75,11 @@ fn each_fault_has_its_class_at_every_endpoint() {
             ("coalesce:4", None, None),
         ] {
             assert_eq!(class(&asked(endpoint, fault, |_| ())), streamed, "{endpoint} {fault}, streamed");
-            assert_eq!(class(&asked(endpoint, fault, |options| options.stream = false)), whole, "{endpoint} {fault}, whole");
+            assert_eq!(
+                class(&asked(endpoint, fault, |options| options.stream = false)),
+                whole,
+                "{endpoint} {fault}, whole"
+            );
         }
     }
 }
@@ -82,7 +92,11 @@ fn continuous_usage_gives_the_tokens_of_each_event() {
         assert_eq!(counted.usage.map(|usage| usage.output_tokens), Some(8));
         assert_eq!(asked(endpoint, "coalesce:3", |_| ()).event_tokens, [0_u32; 0], "{endpoint}: not asked for");
         let silent = asked(endpoint, "no-usage", |options| options.continuous_usage = true);
-        assert_eq!((silent.outcome, silent.event_tokens), (Outcome::Completed, Vec::new()), "{endpoint}: a server without it");
+        assert_eq!(
+            (silent.outcome, silent.event_tokens),
+            (Outcome::Completed, Vec::new()),
+            "{endpoint}: a server without it"
+        );
     }
 }
 

@@ -140,7 +140,9 @@ async fn read_request(socket: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> 
         let head_end = request.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
         if let Some(end) = head_end {
             let head = String::from_utf8_lossy(&request[..end]).to_lowercase();
-            let body = head.lines().find_map(|line| line.strip_prefix("content-length: ").map(|n| n.parse::<usize>().unwrap()));
+            let body = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: ").map(|n| n.parse::<usize>().unwrap()));
             length = Some(end + body.unwrap_or(0));
         }
         if length.is_some_and(|length| request.len() >= length) {
@@ -199,7 +201,12 @@ pub(crate) fn spec(id: u64) -> RequestSpec {
 
 /// Runs a test where server and client share one thread and one paused clock.
 pub(crate) fn paused<F: Future>(test: F) -> F::Output {
-    Builder::new_current_thread().enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap().block_on(test)
+    Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build_local(LocalOptions::default())
+        .unwrap()
+        .block_on(test)
 }
 
 pub(crate) const ROLE: &str = r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#;
@@ -219,7 +226,8 @@ pub(crate) fn chunk(bytes: &[u8]) -> Vec<u8> {
 
 pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-pub(crate) const STREAM_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+pub(crate) const STREAM_HEAD: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
 /// Head and events, each event a chunk, all in one write; the last chunk too.
 pub(crate) fn streamed(events: &[&str]) -> Vec<u8> {

@@ -6,7 +6,8 @@ use tonnage::record::{Exchange, FailureClass, Outcome, Usage};
 
 use super::Step::{Drip, Hold, Pause, Request, Reset, Write};
 use super::{
-    Bench, DONE, FINISH, LAST_CHUNK, ROLE, STREAM_HEAD, Step, TOKEN, USAGE, chunk, class, event, failure_text, good, paused, streamed,
+    Bench, DONE, FINISH, LAST_CHUNK, ROLE, STREAM_HEAD, Step, TOKEN, USAGE, chunk, class, event, failure_text, good,
+    paused, streamed,
 };
 
 /// The exchange of one request to a server that follows `script` after it has read the request.
@@ -58,13 +59,18 @@ fn bytes_that_come_one_by_one_say_the_same() {
     let (whole, dripped) = (after(vec![Write(good())]), after(vec![Drip(good())]));
     assert_eq!(whole.outcome, Outcome::Completed);
     assert_eq!((dripped.outcome, dripped.events, dripped.usage), (whole.outcome, whole.events, whole.usage));
-    assert_eq!(milliseconds(dripped.ended), Some(u64::try_from(good().len() - LAST_CHUNK.len() - 3).unwrap()), "its last byte but CR LF");
+    assert_eq!(
+        milliseconds(dripped.ended),
+        Some(u64::try_from(good().len() - LAST_CHUNK.len() - 3).unwrap()),
+        "its last byte but CR LF"
+    );
 }
 
 #[test]
 fn every_framing_of_http_is_read() {
     let events: Vec<u8> = [ROLE, TOKEN, FINISH, DONE].iter().flat_map(|data| event(data)).collect();
-    let by_length = [format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", events.len()).as_bytes(), &events].concat();
+    let by_length =
+        [format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", events.len()).as_bytes(), &events].concat();
     let by_close = [b"HTTP/1.0 200 OK\r\n\r\n".as_slice(), &events].concat();
     let long_head = [format!("HTTP/1.1 200 OK\r\nx-long: {}\r\n\r\n", "x".repeat(10_000)).as_bytes(), &events].concat();
     let informed = [b"HTTP/1.1 103 Early Hints\r\n\r\n".as_slice(), &good()].concat();
@@ -113,7 +119,10 @@ fn each_fault_has_its_class() {
 fn a_broken_answer_keeps_its_timings() {
     let exchange = after(vec![Pause(10), Write([STREAM_HEAD, &chunk(&event(TOKEN))].concat()), Pause(10), Reset]);
     assert_eq!(class(&exchange), Some(FailureClass::Reset));
-    assert_eq!((milliseconds(exchange.first_token), milliseconds(exchange.ended), exchange.events), (Some(10), Some(20), 1));
+    assert_eq!(
+        (milliseconds(exchange.first_token), milliseconds(exchange.ended), exchange.events),
+        (Some(10), Some(20), 1)
+    );
 }
 
 #[test]
@@ -136,13 +145,19 @@ fn an_endless_failure_body_is_left_after_1_mib_or_a_second() {
 
 #[test]
 fn an_unstreamed_answer_is_read_whole() {
-    let body = r#"{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
+    let body = concat!(
+        r#"{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"#,
+        r#""completion_tokens":2}}"#,
+    );
     let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
     let exchange = paused(async {
         let script = vec![Request, Write(head.into_bytes()), Pause(9), Write(body.as_bytes().to_vec())];
         Bench::with(vec![script], |options| options.stream = false).await.ask(0).await
     });
-    assert_eq!((exchange.outcome, exchange.first_token, milliseconds(exchange.ended)), (Outcome::Completed, None, Some(9)));
+    assert_eq!(
+        (exchange.outcome, exchange.first_token, milliseconds(exchange.ended)),
+        (Outcome::Completed, None, Some(9))
+    );
     assert_eq!(exchange.usage.map(|usage| usage.output_tokens), Some(2));
 }
 

@@ -115,12 +115,15 @@ fn what_reaches_the_server_is_what_was_prepared() {
             format!("user-agent: tonnage/{}", env!("CARGO_PKG_VERSION")),
             "x-team: blue".to_owned(),
         ];
-        let named = headers.iter().position(|line| line.starts_with("x-request-id: ")).map(|at| headers.remove(at)).unwrap();
+        let named =
+            headers.iter().position(|line| line.starts_with("x-request-id: ")).map(|at| headers.remove(at)).unwrap();
         assert_eq!(headers, expected);
         let groups: Vec<&str> = named["x-request-id: ".len()..].split('-').collect();
         assert_eq!(groups.iter().map(|group| group.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12], "a UUID: {named}");
         assert!(
-            groups[2].starts_with('4') && groups[3].starts_with('a') && groups.concat().chars().all(|c| c.is_ascii_hexdigit()),
+            groups[2].starts_with('4')
+                && groups[3].starts_with('a')
+                && groups.concat().chars().all(|c| c.is_ascii_hexdigit()),
             "{named}"
         );
         assert_eq!(groups[4], "000000000007", "its number stands at its end");
@@ -130,8 +133,10 @@ fn what_reaches_the_server_is_what_was_prepared() {
 #[test]
 fn a_header_of_the_users_own_wins_over_the_request_id() {
     paused(async {
-        let bench =
-            Bench::with(vec![vec![Request, Write(good())]], |options| options.headers = vec!["X-Request-Id: mine".to_owned()]).await;
+        let bench = Bench::with(vec![vec![Request, Write(good())]], |options| {
+            options.headers = vec!["X-Request-Id: mine".to_owned()]
+        })
+        .await;
         bench.ask(7).await;
         let request = bench.server.requests().remove(0).to_lowercase();
         assert_eq!(request.matches("x-request-id: ").count(), 1, "{request}");

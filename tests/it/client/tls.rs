@@ -16,7 +16,9 @@ use tonnage::clock::RunClock;
 use tonnage::record::{Exchange, FailureClass, Outcome};
 use tonnage::units::Offset;
 
-use super::{DONE, FINISH, LAST_CHUNK, STREAM_HEAD, TOKEN, chunk, class, event, failure_text, good, paused, read_request, spec};
+use super::{
+    DONE, FINISH, LAST_CHUNK, STREAM_HEAD, TOKEN, chunk, class, event, failure_text, good, paused, read_request, spec,
+};
 
 const MODELS: &str = r#"{"object":"list","data":[{"id":"first"}]}"#;
 
@@ -41,7 +43,8 @@ impl SecureServer {
         offered: &[&[u8]],
         answers: impl AsyncFn(&mut tokio_rustls::server::TlsStream<TcpStream>) + 'static,
     ) -> Self {
-        let mut params = rcgen::CertificateParams::new(if name.is_empty() { vec![] } else { vec![name.to_owned()] }).unwrap();
+        let mut params =
+            rcgen::CertificateParams::new(if name.is_empty() { vec![] } else { vec![name.to_owned()] }).unwrap();
         adjust(&mut params);
         let pair = rcgen::KeyPair::generate().unwrap();
         let made = params.self_signed(&pair).unwrap();
@@ -114,7 +117,8 @@ struct Asker {
 impl Asker {
     /// A client of `host` at the server's port that trusts as `tls` says.
     async fn new(host: &str, port: u16, tls: &Tls) -> Self {
-        let options = RequestOptions::new(vec![Target::parse(&format!("https://{host}:{port}")).unwrap()], vec!["m".to_owned()]);
+        let options =
+            RequestOptions::new(vec![Target::parse(&format!("https://{host}:{port}")).unwrap()], vec!["m".to_owned()]);
         let addresses = Addresses::of(&options.targets, tls).await.unwrap();
         let client = Rc::new(HttpClient::new(&addresses, Duration::from_secs(10), 0));
         Self { client, encoder: Encoder::new(&options).unwrap(), clock: RunClock::starting_in(Duration::ZERO) }
@@ -124,7 +128,12 @@ impl Asker {
         let mut exchange = Exchange { sent: Some(self.clock.now()), ..Exchange::default() };
         self.client
             .clone()
-            .send(HttpClient::prepare(&self.encoder, spec(id)), self.clock, &Departure::at(self.clock.now()), &mut exchange)
+            .send(
+                HttpClient::prepare(&self.encoder, spec(id)),
+                self.clock,
+                &Departure::at(self.clock.now()),
+                &mut exchange,
+            )
             .await;
         exchange
     }
@@ -175,7 +184,13 @@ fn a_reservation_agrees_on_tls_ahead() {
 fn instants_are_those_of_the_socket() {
     paused(async {
         let server = SecureServer::start("localhost", async |stream| {
-            let pieces = [STREAM_HEAD.to_vec(), chunk(&event(TOKEN)), chunk(&event(TOKEN)), chunk(&event(FINISH)), chunk(&event(DONE))];
+            let pieces = [
+                STREAM_HEAD.to_vec(),
+                chunk(&event(TOKEN)),
+                chunk(&event(TOKEN)),
+                chunk(&event(FINISH)),
+                chunk(&event(DONE)),
+            ];
             read_request(stream).await.unwrap();
             for piece in pieces {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -298,7 +313,11 @@ fn a_server_that_speaks_no_tls_is_a_tls_failure() {
             Asker::new("127.0.0.1", port, &Tls::anyone().unwrap()).await.ask(0).await
         });
         assert_eq!(class(&exchange), Some(FailureClass::Tls), "{exchange:?}");
-        assert_eq!(exchange.ended.map(|at| at.as_nanos() / 1_000_000_000), Some(if slow { 10 } else { 0 }), "the patience for connecting");
+        assert_eq!(
+            exchange.ended.map(|at| at.as_nanos() / 1_000_000_000),
+            Some(if slow { 10 } else { 0 }),
+            "the patience for connecting"
+        );
     }
 }
 
@@ -318,7 +337,8 @@ fn a_stream_cut_without_goodbye_is_broken() {
 #[test]
 fn discovery_trusts_whom_the_run_trusts() {
     paused(async {
-        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{MODELS}", MODELS.len());
+        let answer =
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{MODELS}", MODELS.len());
         let server = SecureServer::start("localhost", async move |stream| {
             read_request(stream).await.unwrap();
             stream.write_all(answer.as_bytes()).await.unwrap();
@@ -328,14 +348,20 @@ fn discovery_trusts_whom_the_run_trusts() {
         for tls in [server.trusted(), Tls::anyone().unwrap()] {
             assert_eq!(Discovery::new(None, &[], &tls).unwrap().first_model(&target).await.unwrap(), "first");
         }
-        let refused = Discovery::new(None, &[], &Tls::machine().unwrap()).unwrap().first_model(&target).await.unwrap_err();
+        let refused =
+            Discovery::new(None, &[], &Tls::machine().unwrap()).unwrap().first_model(&target).await.unwrap_err();
         assert!(refused.to_string().contains("--ca-cert"), "{refused}");
     });
 }
 
 #[test]
 fn a_file_without_certificates_is_refused_by_its_name() {
-    for pem in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n?"] {
+    for pem in [
+        "",
+        "no certificate",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\n?",
+    ] {
         let error = Tls::machine_and(pem.as_bytes(), Path::new("roots.pem")).unwrap_err().to_string();
         assert!(error.contains("roots.pem") && error.contains("--ca-cert"), "{pem}: {error}");
     }

@@ -37,7 +37,8 @@ const REQUESTS: u64 = 20;
 /// Plays 20 requests within 100 ms against `script`, none waited for longer than `timeout`; the records.
 fn play(script: Vec<Step>, secure: bool, healthy: Healthy, timeout: Duration) -> Vec<Record> {
     let address = serve(script, false, healthy);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
     runtime.expect("a runtime").block_on(async {
         let url = format!("{}://{address}", if secure { "https" } else { "http" });
         let options = RequestOptions::new(vec![Target::parse(&url).expect("a target")], vec!["m".to_owned()]);
@@ -50,7 +51,14 @@ fn play(script: Vec<Step>, secure: bool, healthy: Healthy, timeout: Duration) ->
         let settings = Settings { timeout, drain: GUARD, max_in_flight: None };
         let mut session = Session::threads::<HttpClient>(settings, &setup).expect("a session");
         let rate = Rate::new(200.0).expect("a rate");
-        let timeline = Timeline::new(Process::Even, rate, Extent::Requests(REQUESTS), Duration::ZERO, Duration::ZERO, Seed::new(1));
+        let timeline = Timeline::new(
+            Process::Even,
+            rate,
+            Extent::Requests(REQUESTS),
+            Duration::ZERO,
+            Duration::ZERO,
+            Seed::new(1),
+        );
         let workload = tonnage::workload::Workload::new("4".parse().expect("a length"), "4".parse().expect("a length"));
         let plan = Arc::new(Plan::new(Load::Open(timeline), workload, Seed::new(1), None));
         let objectives = Arc::new(Objectives::parse(&[] as &[&str], None, None).expect("no objectives"));
@@ -58,7 +66,12 @@ fn play(script: Vec<Step>, secure: bool, healthy: Healthy, timeout: Duration) ->
         let records: Rc<RefCell<Vec<Record>>> = Rc::default();
         let sink = Rc::clone(&records);
         let sink = Box::new(move |record: &Record| sink.borrow_mut().push(record.clone()));
-        session.play_into(segment, StopRule::Never, Arc::default(), sink).await.expect("it plays").await.expect("it settles");
+        session
+            .play_into(segment, StopRule::Never, Arc::default(), sink)
+            .await
+            .expect("it plays")
+            .await
+            .expect("it settles");
         records.take()
     })
 }
@@ -71,7 +84,9 @@ fn play_guarded(what: &str, script: Vec<Step>, secure: bool, healthy: Healthy, t
 }
 
 fn is_safe(text: &str) -> bool {
-    !text.chars().any(|c| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}'))
+    !text.chars().any(|c| {
+        c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+    })
 }
 
 /// What is wrong with the records of a load that met `case`.
@@ -111,7 +126,8 @@ fn the_table_has_more_than_200_cases_each_with_a_name_of_its_own() {
 #[test]
 fn a_case_of_each_family_ends_with_every_request_accounted_for() {
     let mut families = BTreeSet::new();
-    let cases: Vec<Case> = table().into_iter().filter(|case| !case.at_models && families.insert((case.family, case.fate as u8))).collect();
+    let cases: Vec<Case> =
+        table().into_iter().filter(|case| !case.at_models && families.insert((case.family, case.fate as u8))).collect();
     let (left, found) = (Mutex::new(cases.into_iter()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..4 {

@@ -101,8 +101,10 @@ fn request(socket: &mut TcpStream) -> Option<String> {
     loop {
         if let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4) {
             let head = String::from_utf8_lossy(&read[..end]).into_owned();
-            let length =
-                head.to_ascii_lowercase().lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok());
+            let length = head
+                .to_ascii_lowercase()
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok());
             if read.len() >= end + length.unwrap_or(0) {
                 return Some(head);
             }

@@ -66,7 +66,8 @@ fn json_string(text: &str) -> String {
 
 /// Text as it may stand inside a JSON string where a server does not escape it.
 fn status(line: &str, kind: &str, body: &[u8]) -> Vec<u8> {
-    [format!("HTTP/1.1 {line}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
+    [format!("HTTP/1.1 {line}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes(), body]
+        .concat()
 }
 
 struct Table(Vec<Case>);
@@ -105,9 +106,16 @@ pub(crate) fn table() -> Vec<Case> {
 fn floods(table: &mut Table) {
     use Fate::{Either, Fails};
     for code in ["200 OK", "500 Oh", "307 There"] {
-        for (name, line) in [("lines", "x-a: b\r\n"), ("one line", "a"), ("folded", " a\r\n"), ("long names", &"n".repeat(500))] {
+        for (name, line) in
+            [("lines", "x-a: b\r\n"), ("one line", "a"), ("folded", " a\r\n"), ("long names", &"n".repeat(500))]
+        {
             let start = format!("HTTP/1.1 {code}\r\nx: ").into_bytes();
-            table.add("endless headers", format!("{code}, {name}"), Fails, vec![Write(start), Forever(line.as_bytes().to_vec())]);
+            table.add(
+                "endless headers",
+                format!("{code}, {name}"),
+                Fails,
+                vec![Write(start), Forever(line.as_bytes().to_vec())],
+            );
         }
     }
     for line in ["100 Continue", "102 Processing", "103 Early Hints", "199 Odd"] {
@@ -138,24 +146,41 @@ fn floods(table: &mut Table) {
             ("by length", "content-length: 1000000000000\r\n", bytes.to_vec()),
         ] {
             let start = if how == "chunked" && !start.is_empty() { chunk(start) } else { start.to_vec() };
-            table.add("endless events", format!("{name}, {how}"), *fate, vec![Write(head(more)), Write(start), Forever(piece)]);
+            table.add(
+                "endless events",
+                format!("{name}, {how}"),
+                *fate,
+                vec![Write(head(more)), Write(start), Forever(piece)],
+            );
         }
     }
     for (name, piece) in [("one byte", chunk(b"\n")), ("a byte of a token", chunk(b"d"))] {
-        table.add("endless tiny chunks", name, Fails, vec![Write(head("transfer-encoding: chunked\r\n")), Forever(piece)]);
+        table.add(
+            "endless tiny chunks",
+            name,
+            Fails,
+            vec![Write(head("transfer-encoding: chunked\r\n")), Forever(piece)],
+        );
     }
     for line in ["400 Bad", "500 Oh", "429 Slow"] {
         let start = format!("HTTP/1.1 {line}\r\ncontent-type: application/json\r\n\r\n{{\"error\":\"").into_bytes();
         table.add("endless error body", line, Fails, vec![Write(start), Forever(b"sorry ".to_vec())]);
     }
     // After [DONE] all is said: what follows is not the answer's any more.
-    table.add("endless after [DONE]", "tokens", Either, vec![Write(head("")), Write(stream().into()), Forever(event(TOKEN).into())]);
+    table.add(
+        "endless after [DONE]",
+        "tokens",
+        Either,
+        vec![Write(head("")), Write(stream().into()), Forever(event(TOKEN).into())],
+    );
 }
 
 fn framing(table: &mut Table) {
     use Fate::{Completes, Either, Fails};
     let body = stream();
-    let with = |size: &str| [head("transfer-encoding: chunked\r\n"), format!("{size}\r\n{body}\r\n0\r\n\r\n").into_bytes()].concat();
+    let with = |size: &str| {
+        [head("transfer-encoding: chunked\r\n"), format!("{size}\r\n{body}\r\n0\r\n\r\n").into_bytes()].concat()
+    };
     let right = format!("{:x}", body.len());
     for size in ["-1", "+5", "fffffffffffffffff", "0x10", "zz", "", "99999999999999999999"] {
         table.answer("chunk sizes", size, Fails, with(size));
@@ -164,16 +189,28 @@ fn framing(table: &mut Table) {
     for size in ["ffffffffffffffff", "7fffffffffffffff", "1e3"] {
         table.answer("chunk sizes", size, Either, with(size));
     }
-    for (name, size) in [("space", format!(" {right}")), ("extension", format!("{right};a=b")), ("zeros", format!("0000{right}"))] {
+    for (name, size) in
+        [("space", format!(" {right}")), ("extension", format!("{right};a=b")), ("zeros", format!("0000{right}"))]
+    {
         table.answer("chunk sizes", name, Either, with(&size));
     }
     let start = head("transfer-encoding: chunked\r\n");
     table.add("chunk sizes", "endless size", Fails, vec![Write(start.clone()), Forever(b"0".to_vec())]);
-    table.add("chunk sizes", "endless extension", Fails, vec![Write([&start[..], b"5;"].concat()), Forever(b"a".to_vec())]);
+    table.add(
+        "chunk sizes",
+        "endless extension",
+        Fails,
+        vec![Write([&start[..], b"5;"].concat()), Forever(b"a".to_vec())],
+    );
     let trailers = [&start[..], &chunk(body.as_bytes()), b"0\r\n"].concat();
     table.add("endless trailers", "lines", Either, vec![Write(trailers.clone()), Forever(b"x-a: b\r\n".to_vec())]);
     table.add("endless trailers", "one line", Either, vec![Write(trailers), Forever(b"a".to_vec())]);
-    table.answer("chunk sizes", "data longer than said", Either, [&start[..], b"5\r\n", body.as_bytes(), b"\r\n0\r\n\r\n"].concat());
+    table.answer(
+        "chunk sizes",
+        "data longer than said",
+        Either,
+        [&start[..], b"5\r\n", body.as_bytes(), b"\r\n0\r\n\r\n"].concat(),
+    );
 
     let length = body.len();
     for (name, lie, fate) in [
@@ -188,12 +225,22 @@ fn framing(table: &mut Table) {
         ("two in a list", format!("{length}, 7"), Fails),
         ("empty", String::new(), Fails),
     ] {
-        table.answer("content-length lies", name, fate, [head(&format!("content-length: {lie}\r\n")), body.clone().into_bytes()].concat());
+        table.answer(
+            "content-length lies",
+            name,
+            fate,
+            [head(&format!("content-length: {lie}\r\n")), body.clone().into_bytes()].concat(),
+        );
     }
     let two = head(&format!("content-length: {length}\r\ncontent-length: 7\r\n"));
     table.answer("content-length lies", "two", Fails, [two, body.clone().into_bytes()].concat());
     let longer = head(&format!("content-length: {}\r\n", length + 50));
-    table.add("content-length lies", "too long, held", Either, vec![Write([longer, body.clone().into_bytes()].concat()), Hold]);
+    table.add(
+        "content-length lies",
+        "too long, held",
+        Either,
+        vec![Write([longer, body.clone().into_bytes()].concat()), Hold],
+    );
 
     let framed = [chunk(body.as_bytes()), b"0\r\n\r\n".to_vec()].concat();
     for (name, more) in [
@@ -233,12 +280,22 @@ fn breaks(table: &mut Table) {
             let at = good.len() * part / 10;
             // What has been said in full by then is an answer: that its end did not come takes nothing from it.
             let fate = if at < said { Fails } else { Either };
-            table.add("broken off", format!("{how} after {part}/10"), fate, vec![Write(good[..at].to_vec()), end.clone()]);
+            table.add(
+                "broken off",
+                format!("{how} after {part}/10"),
+                fate,
+                vec![Write(good[..at].to_vec()), end.clone()],
+            );
         }
     }
     for part in [0, 1, 3, 5, 7] {
         let at = good.len() * part / 10;
-        table.answer("broken off", format!("closed after {part}/10"), if at < said { Fails } else { Either }, good[..at].to_vec());
+        table.answer(
+            "broken off",
+            format!("closed after {part}/10"),
+            if at < said { Fails } else { Either },
+            good[..at].to_vec(),
+        );
     }
     table.at_once("broken off", "reset at once", false, vec![Reset]);
     table.at_once("broken off", "closed at once", false, vec![Pause(1)]);
@@ -248,7 +305,12 @@ fn breaks(table: &mut Table) {
     table.add("slow drip", "head in one piece, body slow", Fails, vec![Write(head("")), Drip(stream().into(), 50)]);
     table.add("slow drip", "a comment now and then", Fails, vec![Write(head("")), Drip(b": x\n\n".repeat(200), 20)]);
     table.add("slow drip", "1xx now and then", Fails, vec![Drip(b"HTTP/1.1 102 P\r\n\r\n".repeat(50), 10)]);
-    table.add("slow drip", "error body", Fails, vec![Write(b"HTTP/1.1 500 Oh\r\n\r\n".to_vec()), Drip(b"sorry ".repeat(100), 50)]);
+    table.add(
+        "slow drip",
+        "error body",
+        Fails,
+        vec![Write(b"HTTP/1.1 500 Oh\r\n\r\n".to_vec()), Drip(b"sorry ".repeat(100), 50)],
+    );
 }
 
 fn foreign(table: &mut Table) {
@@ -282,7 +344,12 @@ fn foreign(table: &mut Table) {
     table.at_once("TLS never agreed", "held", true, vec![Hold]);
     table.at_once("TLS never agreed", "closed", true, vec![Pause(1)]);
     table.at_once("TLS never agreed", "reset", true, vec![Reset]);
-    table.at_once("TLS never agreed", "plain HTTP", true, vec![Write(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), Pause(50)]);
+    table.at_once(
+        "TLS never agreed",
+        "plain HTTP",
+        true,
+        vec![Write(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), Pause(50)],
+    );
     table.at_once("TLS never agreed", "dripped", true, vec![Drip(record(22, &[2; 200]), 20)]);
 }
 
@@ -322,7 +389,9 @@ fn statuses(table: &mut Table) {
         table.answer("statuses", code, Fails, status(code, "application/json", body));
     }
     for code in [301, 302, 303, 307, 308] {
-        for (name, to) in [("to itself", "/v1/chat/completions"), ("nowhere", ""), ("elsewhere", "http://127.0.0.1:1/\u{1b}[31m")] {
+        for (name, to) in
+            [("to itself", "/v1/chat/completions"), ("nowhere", ""), ("elsewhere", "http://127.0.0.1:1/\u{1b}[31m")]
+        {
             let bytes = format!("HTTP/1.1 {code} Go\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n").into_bytes();
             table.answer("redirects", format!("{code} {name}"), Fails, bytes);
         }
@@ -334,10 +403,15 @@ fn statuses(table: &mut Table) {
         table.answer("content types", format!("{kind} stream"), Either, status("200 OK", kind, stream().as_bytes()));
     }
     for coding in ["gzip", "deflate", "br", "zstd", "x-\u{1b}[2J"] {
-        let bomb = [head(&format!("content-encoding: {coding}\r\ntransfer-encoding: chunked\r\n")), chunk(&bomb()), b"0\r\n\r\n".to_vec()];
+        let bomb = [
+            head(&format!("content-encoding: {coding}\r\ntransfer-encoding: chunked\r\n")),
+            chunk(&bomb()),
+            b"0\r\n\r\n".to_vec(),
+        ];
         table.answer("gzip bombs", coding, Fails, bomb.concat());
         table.answer("gzip bombs", format!("{coding} error"), Fails, {
-            let start = format!("HTTP/1.1 500 Oh\r\ncontent-encoding: {coding}\r\ncontent-length: {}\r\n\r\n", bomb_bytes());
+            let start =
+                format!("HTTP/1.1 500 Oh\r\ncontent-encoding: {coding}\r\ncontent-length: {}\r\n\r\n", bomb_bytes());
             [start.into_bytes(), self::bomb()].concat()
         });
     }
@@ -372,7 +446,14 @@ fn texts(table: &mut Table) {
         ("body", status("500 Oh", "text/plain", NASTY.as_bytes())),
         ("message", status("400 Bad", "application/json", format!(r#"{{"error":{{"message":{quoted}}}}}"#).as_bytes())),
         ("detail", status("422 What", "application/json", format!(r#"{{"detail":{quoted}}}"#).as_bytes())),
-        ("fields", status("422 What", "application/json", format!(r#"{{"detail":[{{"loc":[{quoted}],"msg":{quoted}}}]}}"#).as_bytes())),
+        (
+            "fields",
+            status(
+                "422 What",
+                "application/json",
+                format!(r#"{{"detail":[{{"loc":[{quoted}],"msg":{quoted}}}]}}"#).as_bytes(),
+            ),
+        ),
         ("other JSON", status("500 Oh", "application/json", format!(r#"{{"why":{quoted}}}"#).as_bytes())),
         ("title", status("502 Who", "text/html", format!("<html><title>{NASTY}</title>").as_bytes())),
         ("content type", status("500 Oh", "\u{9b}31m", b"\xff\xfe\xfd")),
@@ -386,9 +467,19 @@ fn texts(table: &mut Table) {
         table.answer("escape codes", name, Fails, bytes);
     }
     let finish = format!(r#"{{"choices":[{{"delta":{{}},"finish_reason":{quoted}}}]}}"#);
-    table.answer("escape codes", "finish reason", Either, chunked((event(TOKEN) + &event(&finish) + &event("[DONE]")).as_bytes()));
+    table.answer(
+        "escape codes",
+        "finish reason",
+        Either,
+        chunked((event(TOKEN) + &event(&finish) + &event("[DONE]")).as_bytes()),
+    );
     let content = format!(r#"{{"choices":[{{"delta":{{"content":{quoted}}}}}]}}"#);
-    table.answer("escape codes", "content", Completes, chunked((event(&content) + &event(FINISH) + &event("[DONE]")).as_bytes()));
+    table.answer(
+        "escape codes",
+        "content",
+        Completes,
+        chunked((event(&content) + &event(FINISH) + &event("[DONE]")).as_bytes()),
+    );
 
     let bad = b"\xff\xfe\xc3\x28\xed\xa0\x80";
     for (name, bytes) in [
@@ -428,25 +519,55 @@ fn sizes(table: &mut Table) {
             );
         }
     }
-    for number in ["1e999", "-1", "1180591620717411303424", "4.5", "\"7\"", "NaN", "99999999999999999999999999999999999999999999999999"] {
+    for number in [
+        "1e999",
+        "-1",
+        "1180591620717411303424",
+        "4.5",
+        "\"7\"",
+        "NaN",
+        "99999999999999999999999999999999999999999999999999",
+    ] {
         let usage = format!(r#"{{"choices":[],"usage":{{"prompt_tokens":{number},"completion_tokens":{number}}}}}"#);
-        table.answer("odd numbers", format!("usage {number}"), Either, chunked((event(TOKEN) + &event(&usage) + &stream()).as_bytes()));
+        table.answer(
+            "odd numbers",
+            format!("usage {number}"),
+            Either,
+            chunked((event(TOKEN) + &event(&usage) + &stream()).as_bytes()),
+        );
         let index = format!(r#"{{"choices":[{{"index":{number},"delta":{{"content":"a"}}}}]}}"#);
         table.answer("odd numbers", format!("index {number}"), Either, chunked((event(&index) + &stream()).as_bytes()));
     }
     for megabytes in [2, 40] {
         let long = "a".repeat(megabytes << 20);
-        let of = |start: &str, end: &str| [head(""), format!("data: {start}{long}{end}\n\n{}", stream()).into_bytes()].concat();
+        let of = |start: &str, end: &str| {
+            [head(""), format!("data: {start}{long}{end}\n\n{}", stream()).into_bytes()].concat()
+        };
         let name = |what: &str| format!("{megabytes} MiB {what}");
         table.answer("large", name("token"), Either, of(r#"{"choices":[{"delta":{"content":""#, "\"}}]}"));
-        table.answer("large", name("finish reason"), Either, of(r#"{"choices":[{"delta":{},"finish_reason":""#, "\"}]}"));
+        table.answer(
+            "large",
+            name("finish reason"),
+            Either,
+            of(r#"{"choices":[{"delta":{},"finish_reason":""#, "\"}]}"),
+        );
         table.answer("large", name("error"), Fails, of(r#"{"error":{"message":""#, "\"}}"));
         table.answer("large", name("id"), Either, of(r#"{"id":""#, r#"","choices":[]}"#));
         table.answer("large", name("error body"), Fails, status("500 Oh", "text/plain", long.as_bytes()));
-        table.answer("large", name("object"), Fails, status("200 OK", "application/json", format!("{{\"a\":\"{long}\"}}").as_bytes()));
+        table.answer(
+            "large",
+            name("object"),
+            Fails,
+            status("200 OK", "application/json", format!("{{\"a\":\"{long}\"}}").as_bytes()),
+        );
     }
     let choices = vec![r#"{"delta":{"content":"a"}}"#; 20_000].join(",");
-    table.answer("large", "20 000 choices", Completes, chunked((event(&format!(r#"{{"choices":[{choices}]}}"#)) + &stream()).as_bytes()));
+    table.answer(
+        "large",
+        "20 000 choices",
+        Completes,
+        chunked((event(&format!(r#"{{"choices":[{choices}]}}"#)) + &stream()).as_bytes()),
+    );
 }
 
 /// Hostile answers to the question for the models, before any load.
@@ -460,7 +581,10 @@ fn models(table: &mut Table) {
         ("large", vec![Write(list(&json_string(&"m".repeat(3 << 20))))]),
         ("long name", vec![Write(list(&json_string(&"m".repeat(5000))))]),
         ("escape codes in an error", vec![Write(status("500 Oh", "text/plain", NASTY.as_bytes()))]),
-        ("escape codes in a page", vec![Write(status("200 OK", "text/html", format!("<title>{NASTY}</title>").as_bytes()))]),
+        (
+            "escape codes in a page",
+            vec![Write(status("200 OK", "text/html", format!("<title>{NASTY}</title>").as_bytes()))],
+        ),
         ("escape codes in a location", vec![Write(b"HTTP/1.1 302 Go\r\nlocation: /\x1b[31m\r\n\r\n".to_vec())]),
         ("deep", vec![Write(status("200 OK", "application/json", "[".repeat(100_000).as_bytes()))]),
         ("not UTF-8", vec![Write(list("\"\u{fffd}\"")), Reset]),
@@ -468,7 +592,12 @@ fn models(table: &mut Table) {
         (
             "gzip",
             vec![Write(
-                [format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", bomb_bytes()).into(), bomb()].concat(),
+                [
+                    format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", bomb_bytes())
+                        .into(),
+                    bomb(),
+                ]
+                .concat(),
             )],
         ),
         ("escape codes in a name", vec![Write(list(&quoted))]),

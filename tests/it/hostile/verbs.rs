@@ -24,10 +24,46 @@ const MOST_KIB: u64 = 300 << 10;
 fn words(verb: &str) -> Vec<&'static str> {
     let common = ["--timeout", "1s", "--drain", "1s", "--connect-timeout", "1s", "--insecure", "--out", "out"];
     let own: &[&str] = match verb {
-        "run" => &["run", "--rate", "20/s", "--requests", "20", "--process", "even", "--input-tokens", "4", "--output-tokens", "4"],
+        "run" => &[
+            "run",
+            "--rate",
+            "20/s",
+            "--requests",
+            "20",
+            "--process",
+            "even",
+            "--input-tokens",
+            "4",
+            "--output-tokens",
+            "4",
+        ],
         "replay" => &["replay", "trace.csv"],
-        "sweep" => &["sweep", "--rates", "20,40", "--duration", "1s", "--warmup", "0s", "--process", "even", "--output-tokens", "4"],
-        _ => &["search", "--slo", "p90 ttft<=500ms", "--budget", "5s", "--max-rate", "20/s", "--output-tokens", "4", "--input-tokens", "4"],
+        "sweep" => &[
+            "sweep",
+            "--rates",
+            "20,40",
+            "--duration",
+            "1s",
+            "--warmup",
+            "0s",
+            "--process",
+            "even",
+            "--output-tokens",
+            "4",
+        ],
+        _ => &[
+            "search",
+            "--slo",
+            "p90 ttft<=500ms",
+            "--budget",
+            "5s",
+            "--max-rate",
+            "20/s",
+            "--output-tokens",
+            "4",
+            "--input-tokens",
+            "4",
+        ],
     };
     own.iter().chain(&common).copied().collect()
 }
@@ -47,7 +83,8 @@ struct Seen {
 fn play(case: &Case, verb: &str, most_s: f64) -> Seen {
     let folder = folder();
     let rows = (0..20).map(|i| format!("{},4,4", f64::from(i) * 0.05)).collect::<Vec<_>>().join("\n");
-    std::fs::write(folder.path().join("trace.csv"), format!("arrived_at,num_prefill_tokens,num_decode_tokens\n{rows}")).expect("a trace");
+    std::fs::write(folder.path().join("trace.csv"), format!("arrived_at,num_prefill_tokens,num_decode_tokens\n{rows}"))
+        .expect("a trace");
     let address = serve(case.script.clone(), case.at_models, Healthy(0));
     let url = format!("{}://{address}", if case.secure { "https" } else { "http" });
     let mut words = words(verb);
@@ -88,10 +125,9 @@ fn play(case: &Case, verb: &str, most_s: f64) -> Seen {
     }
     for (name, bytes) in [("stdout", &out), ("stderr", &err)] {
         let text = text(bytes);
-        if text
-            .chars()
-            .any(|c| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}'))
-        {
+        if text.chars().any(|c| {
+            (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}')
+        }) {
             seen.wrong.push(format!("{name} acts on a terminal: {text:?}"));
         }
         if text.lines().any(|line| line.starts_with("error: forged")) {
@@ -128,8 +164,10 @@ fn unaccounted(out: &Path, code: Option<i32>) -> Option<String> {
     result["trials"].as_array()?.iter().find_map(|trial| {
         let totals = &trial["run_totals"];
         let number = |key: &str| totals[key].as_u64().unwrap_or(0);
-        let ended = ["completed", "failed", "timed_out", "unresolved", "shed", "cancelled", "skipped", "abandoned"].map(number);
-        let failures: u64 = totals["failures"].as_object().map_or(0, |classes| classes.values().filter_map(Value::as_u64).sum());
+        let ended =
+            ["completed", "failed", "timed_out", "unresolved", "shed", "cancelled", "skipped", "abandoned"].map(number);
+        let failures: u64 =
+            totals["failures"].as_object().map_or(0, |classes| classes.values().filter_map(Value::as_u64).sum());
         (number("planned") != ended.iter().sum::<u64>() || number("failed") != failures || number("abandoned") > 0)
             .then(|| format!("not accounted for: {totals}"))
     })
@@ -164,11 +202,17 @@ fn hostile_answers_and_every_verb() {
         let longest_s = of().map(|seen| seen.took_s).fold(0.0, f64::max);
         let most_kib = of().map(|seen| seen.peak_kib).max().unwrap_or(0);
         let wrong = of().filter(|seen| !seen.wrong.is_empty()).count();
-        _ = writeln!(table, "{verb:8} {:4} plays  longest {longest_s:5.1} s  peak {:4} MiB  wrong {wrong}", of().count(), most_kib >> 10);
+        _ = writeln!(
+            table,
+            "{verb:8} {:4} plays  longest {longest_s:5.1} s  peak {:4} MiB  wrong {wrong}",
+            of().count(),
+            most_kib >> 10
+        );
     }
     let wrong = rows.iter().filter(|(_, _, seen)| !seen.wrong.is_empty());
-    let wrong: Vec<String> =
-        wrong.map(|(case, verb, seen)| format!("{verb}:{}: {}: {}", case.family, case.name, seen.wrong.join("; "))).collect();
+    let wrong: Vec<String> = wrong
+        .map(|(case, verb, seen)| format!("{verb}:{}: {}: {}", case.family, case.name, seen.wrong.join("; ")))
+        .collect();
     println!("{number} plays\n{table}{}", wrong.join("\n"));
     assert!(wrong.is_empty(), "{} of {number} went wrong", wrong.len());
 }

@@ -18,7 +18,16 @@ fn only_the_terminal_writes_to_the_terminal() {
                 continue;
             }
             let source = std::fs::read_to_string(&path).expect("text");
-            let ways = ["io::stdout", "io::stderr", "println!", "eprintln!", "print!(", "eprint!(", ".with_stdout", "/dev/tty"];
+            let ways = [
+                "io::stdout",
+                "io::stderr",
+                "println!",
+                "eprintln!",
+                "print!(",
+                "eprint!(",
+                ".with_stdout",
+                "/dev/tty",
+            ];
             for way in ways.into_iter().filter(|way| source.contains(way) && !path.ends_with("cli/terminal.rs")) {
                 broken.push(format!("{}: {way}", path.display()));
             }
@@ -43,8 +52,15 @@ fn what_a_server_says_is_shown_and_not_obeyed() {
         ("an event", http("200 OK", "text/event-stream", &event)),
         ("no JSON", http("200 OK", "text/event-stream", &format!("data: {HOSTILE}\n\n"))),
         ("a finish reason", stream(HOSTILE, HOSTILE)),
-        ("a kind", b"HTTP/1.1 200 OK\r\ncontent-type: text/\x9b31m\xe2\x80\xae\r\ncontent-length: 2\r\n\r\n{}".to_vec()),
-        ("a place", b"HTTP/1.1 307 Go\x9b2J\r\nlocation: http://\xc2\x9b31m/\xe2\x80\xaex\r\ncontent-length: 0\r\n\r\n".to_vec()),
+        (
+            "a kind",
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/\x9b31m\xe2\x80\xae\r\ncontent-length: 2\r\n\r\n{}".to_vec(),
+        ),
+        (
+            "a place",
+            b"HTTP/1.1 307 Go\x9b2J\r\nlocation: http://\xc2\x9b31m/\xe2\x80\xaex\r\ncontent-length: 0\r\n\r\n"
+                .to_vec(),
+        ),
         ("no HTTP", format!("{HOSTILE}\r\n\r\n").into_bytes()),
         ("an encoding", b"HTTP/1.1 200 OK\r\ncontent-encoding: \x9b31m\r\ncontent-length: 2\r\n\r\n{}".to_vec()),
     ];
@@ -53,15 +69,32 @@ fn what_a_server_says_is_shown_and_not_obeyed() {
             let (answer, folder) = (answer.clone(), folder());
             // The model's name is hostile too; or the list of models is what goes wrong.
             let named = format!("m{HOSTILE}");
-            let server = Echo::start(move |request| if request.starts_with("GET") && lists { models(&named) } else { answer.clone() });
-            let load =
-                ["run", "--target", &server.url, "--requests", "4", "--rate", "200/s", "--output-tokens", "2", "--slo", "error_rate<=1%"];
+            let server = Echo::start(
+                move |request| if request.starts_with("GET") && lists { models(&named) } else { answer.clone() },
+            );
+            let load = [
+                "run",
+                "--target",
+                &server.url,
+                "--requests",
+                "4",
+                "--rate",
+                "200/s",
+                "--output-tokens",
+                "2",
+                "--slo",
+                "error_rate<=1%",
+            ];
             let output = run(folder.path(), &load);
             assert_tame(what, &output.stdout);
             assert_tame(what, &output.stderr);
-            let Some(result) = std::fs::read_dir(folder.path().join("results")).ok().and_then(|mut found| found.next()) else { continue };
+            let Some(result) = std::fs::read_dir(folder.path().join("results")).ok().and_then(|mut found| found.next())
+            else {
+                continue;
+            };
             let model = result.expect("a folder").path();
-            let result = std::fs::read_dir(model).expect("a folder").next().expect("a result").expect("a folder").path();
+            let result =
+                std::fs::read_dir(model).expect("a folder").next().expect("a result").expect("a folder").path();
             assert_tame("the name of the folder", result.to_string_lossy().as_bytes());
             for words in [&["report", "."][..], &["report", ".", "--json"]] {
                 let again = run(&result, words);
@@ -88,12 +121,17 @@ fn what_stands_in_files_is_shown_and_not_obeyed() {
     write("tokens.csv", "time_s,input_tokens,output_tokens\n0,\u{1b}[31m\u{9b}x,1\n");
     write("keys.jsonl", &format!("{{{quoted}: 1}}\n"));
     write("bad.jsonl", &format!("{{{HOSTILE}\n"));
-    write("sessions.csv", &format!("time_s,input_tokens,output_tokens,session\n0,1,1,\"{}\"\n1,1,1,b\n", HOSTILE.replace('"', "")));
+    write(
+        "sessions.csv",
+        &format!("time_s,input_tokens,output_tokens,session\n0,1,1,\"{}\"\n1,1,1,b\n", HOSTILE.replace('"', "")),
+    );
     write("key.yaml", &format!("{quoted}: 1\n"));
     write("value.yaml", &format!("rate: {quoted}\nlabel: {quoted}\n"));
     write(
         "label.yaml",
-        &format!("label: {quoted}\nmetadata: {{a: {quoted}}}\nmodel: {quoted}\nrequests: 3\nrate: 200\noutput-tokens: 2\n"),
+        &format!(
+            "label: {quoted}\nmetadata: {{a: {quoted}}}\nmodel: {quoted}\nrequests: 3\nrate: 200\noutput-tokens: 2\n"
+        ),
     );
     write("bad.yaml", &format!("rate: [{HOSTILE}\n"));
     write("profile.yaml", &format!("- {{shape: {quoted}, rate: 5}}\n"));
@@ -139,7 +177,19 @@ fn what_stands_in_files_is_shown_and_not_obeyed() {
         &["run", "--target", HOSTILE],
         &["run", "--header", HOSTILE],
         &["run", "--label", HOSTILE, "--requests", "3", "--rate", "200", "--output-tokens", "2", "--out", "named"],
-        &["sweep", "--rates", "100,200", "--duration", "50ms", "--label", HOSTILE, "--output-tokens", "1", "--out", "swept"],
+        &[
+            "sweep",
+            "--rates",
+            "100,200",
+            "--duration",
+            "50ms",
+            "--label",
+            HOSTILE,
+            "--output-tokens",
+            "1",
+            "--out",
+            "swept",
+        ],
         &["run", HOSTILE],
         &[HOSTILE],
     ] {
@@ -163,8 +213,23 @@ fn what_stands_in_files_is_shown_and_not_obeyed() {
 #[test]
 fn a_foreign_result_is_shown_and_not_obeyed() {
     let folder = folder();
-    let load = ["run", "--requests", "20", "--rate", "200", "--output-tokens", "2", "--slo", "p50 e2e<=1s", "--slo", "error_rate<=5%"];
-    assert!(matches!(run(folder.path(), &[&load[..], &["--out", "out", "--quiet"]].concat()).status.code(), Some(0 | 4)));
+    let load = [
+        "run",
+        "--requests",
+        "20",
+        "--rate",
+        "200",
+        "--output-tokens",
+        "2",
+        "--slo",
+        "p50 e2e<=1s",
+        "--slo",
+        "error_rate<=5%",
+    ];
+    assert!(matches!(
+        run(folder.path(), &[&load[..], &["--out", "out", "--quiet"]].concat()).status.code(),
+        Some(0 | 4)
+    ));
     std::fs::remove_file(folder.path().join("out/records.jsonl")).expect("removed");
     let whole = json(&folder.path().join("out/result.json"));
     let mut changed = 0;
@@ -188,7 +253,9 @@ fn a_foreign_result_is_shown_and_not_obeyed() {
 fn places_of(value: &serde_json::Value) -> Vec<String> {
     match value {
         serde_json::Value::String(_) => vec![String::new()],
-        serde_json::Value::Array(items) => items.first().into_iter().flat_map(places_of).map(|rest| format!("/0{rest}")).collect(),
+        serde_json::Value::Array(items) => {
+            items.first().into_iter().flat_map(places_of).map(|rest| format!("/0{rest}")).collect()
+        }
         serde_json::Value::Object(keys) => keys
             .iter()
             .filter(|(key, _)| !["histograms", "config", "unit"].contains(&key.as_str()))
@@ -204,19 +271,31 @@ fn names_from_a_trace_are_fields_and_no_formulas_in_a_table() {
     let names = ["=1+1", "@SUM(A1)", "+x", "-cmd", "a,b", "say \"x\"", "two\nlines", "plain", " blank "];
     let lines: Vec<String> = (0..)
         .zip(names)
-        .map(|(at, name)| serde_json::json!({"time_ns": at, "input_tokens": 1, "output_tokens": 1, "session": name}).to_string())
+        .map(|(at, name)| {
+            serde_json::json!({"time_ns": at, "input_tokens": 1, "output_tokens": 1, "session": name}).to_string()
+        })
         .collect();
     std::fs::write(folder.path().join("t.jsonl"), lines.join("\n")).expect("written");
-    let output = tonnage(folder.path()).args(["trace", "convert", "t.jsonl", "--to", "csv", "-o", "t.csv"]).output().expect("it runs");
+    let output = tonnage(folder.path())
+        .args(["trace", "convert", "t.jsonl", "--to", "csv", "-o", "t.csv"])
+        .output()
+        .expect("it runs");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let table = std::fs::read_to_string(folder.path().join("t.csv")).expect("a table");
     for line in table.lines().skip(1) {
         let last = line.rsplit(',').next().unwrap_or_default();
-        assert!(!last.starts_with(['=', '+', '@']) && (last.parse::<f64>().is_ok() || !last.starts_with('-')), "{line}");
+        assert!(
+            !last.starts_with(['=', '+', '@']) && (last.parse::<f64>().is_ok() || !last.starts_with('-')),
+            "{line}"
+        );
     }
     let back = run(folder.path(), &["trace", "convert", "t.csv", "--to", "jsonl", "-o", "back.jsonl"]);
     assert_eq!(back.status.code(), Some(0), "{}", text(&back.stderr));
     let rows = std::fs::read_to_string(folder.path().join("back.jsonl")).expect("rows");
     let row = |line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["session"].to_string();
-    assert_eq!(rows.lines().map(row).collect::<std::collections::BTreeSet<_>>().len(), 9, "no two sessions became one: {rows}");
+    assert_eq!(
+        rows.lines().map(row).collect::<std::collections::BTreeSet<_>>().len(),
+        9,
+        "no two sessions became one: {rows}"
+    );
 }

@@ -24,7 +24,17 @@ fn a_limit_on_the_size_of_files_is_named_once_and_the_result_is_printed() {
         let mut command = Command::new("sh");
         command.current_dir(folder.path()).env_remove("OPENAI_API_KEY").env("NO_COLOR", "1").stdin(Stdio::null());
         // 8 units of 512 bytes or of 1 KiB, as the shell has it.
-        command.args(["-c", "ulimit -f 8; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_tonnage"), verb, "--output-tokens", "2", "--out", "out"]);
+        command.args([
+            "-c",
+            "ulimit -f 8; exec \"$@\"",
+            "sh",
+            env!("CARGO_BIN_EXE_tonnage"),
+            verb,
+            "--output-tokens",
+            "2",
+            "--out",
+            "out",
+        ]);
         let output = command.args(more).output().expect("a shell");
         let (shown, said) = (text(&output.stdout), text(&output.stderr));
         assert_eq!(output.status.code(), Some(2), "{verb} {more:?}: {said}");
@@ -43,7 +53,12 @@ fn a_limit_on_the_size_of_files_is_named_once_and_the_result_is_printed() {
 fn a_folder_that_vanishes_is_named_once_and_the_result_is_printed() {
     let folder = folder();
     let words = ["run", "--rate", "50", "--duration", "3s", "--output-tokens", "2", "--out", "out"];
-    let mut child = tonnage(folder.path()).args(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    let mut child = tonnage(folder.path())
+        .args(words)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
     let out = folder.path().join("out");
     while std::fs::metadata(out.join("records.jsonl")).map_or(0, |about| about.len()) < 2_000 {
         assert!(child.try_wait().expect("a child").is_none(), "it runs on");
@@ -74,7 +89,11 @@ fn what_cannot_be_written_to_says_so() {
         .stdout(full)
         .output()
         .expect("it runs");
-    assert!(output.status.code() == Some(2) && text(&output.stderr).contains("standard output"), "{}", text(&output.stderr));
+    assert!(
+        output.status.code() == Some(2) && text(&output.stderr).contains("standard output"),
+        "{}",
+        text(&output.stderr)
+    );
     assert!(folder.path().join("out/result.json").exists(), "what can be written is written");
 }
 
@@ -92,7 +111,20 @@ fn a_full_disk_is_named_once() {
     let script = "mount -t tmpfs -o size=64k none \"$1\" && shift && \"$@\"; code=$?; ls -la out >&2; exit $code";
     std::fs::create_dir(folder.path().join("out")).expect("a folder");
     let output = Command::new("unshare")
-        .args(["-rm", "sh", "-c", script, "sh", "out", env!("CARGO_BIN_EXE_tonnage"), "run", "--requests", "600", "--rate", "400/s"])
+        .args([
+            "-rm",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            "out",
+            env!("CARGO_BIN_EXE_tonnage"),
+            "run",
+            "--requests",
+            "600",
+            "--rate",
+            "400/s",
+        ])
         .args(["--output-tokens", "2", "--out", "out"])
         .current_dir(folder.path())
         .env("NO_COLOR", "1")

@@ -38,7 +38,8 @@ fn a_line_break_within_quotes_is_text_of_its_field() {
     let refused = read(format!("{text}0.7,x,1,\n").as_bytes(), &named()).expect_err("no number");
     assert!(refused.starts_with("t:5: input is `x`"), "{refused}");
     // One that is never closed swallows what follows: refused with the line where it opens.
-    let refused = read(b"time,input,output,prompt\n0,1,1,\n0.0,10,5,\"I said:\n1.0,77,9,\n0.5,20,6,one\n", &named()).expect_err("open");
+    let refused = read(b"time,input,output,prompt\n0,1,1,\n0.0,10,5,\"I said:\n1.0,77,9,\n0.5,20,6,one\n", &named())
+        .expect_err("open");
     assert!(refused.starts_with("t:3: has a quote that is not closed"), "{refused}");
     // Two that are never closed must not make one row of two.
     let refused = read(b"time,input,output,prompt\n0,1,1,\"a\n1,2,2,\"b\n2,3,3,c\n", &named()).expect_err("broken");
@@ -74,13 +75,18 @@ fn other_separators_are_recognised_or_asked_for_and_never_make_a_wrong_number() 
     assert_eq!(rows(&trace), [(0.0, 1, 0), (1.0, 2, 3)]);
     let folder = folder();
     std::fs::write(folder.path().join("s.csv"), "time;input;output\n0.0;10;5\n0.5;20;6\n1.0;30;7\n").expect("written");
-    let words = ["trace", "inspect", "s.csv", "--columns", "time=time,input=input,output=output", "--time-unit", "s", "--json"];
+    let words =
+        ["trace", "inspect", "s.csv", "--columns", "time=time,input=input,output=output", "--time-unit", "s", "--json"];
     let output = run(folder.path(), &words);
     assert!(text(&output.stderr).contains("separated by `;`"), "{}", text(&output.stderr));
     let seen: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!((&seen["rows"], &seen["input_tokens"]["sum"]), (&3.into(), &60.into()));
     let output = run(folder.path(), &[&words[..], &["--delimiter", ";"]].concat());
-    assert!(output.status.success() && output.stderr.is_empty(), "what was asked for is not said again: {}", text(&output.stderr));
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "what was asked for is not said again: {}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
@@ -91,12 +97,21 @@ fn a_missing_cell_is_an_empty_request_and_counted() {
     let named = ["--columns", "time=time,input=input,output=output", "--time-unit", "s"];
     let seen = |more: &[&str]| {
         let output = run(folder.path(), &[&["trace", "inspect", "n.csv", "--json"][..], &named, more].concat());
-        (output.status.code(), serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_default(), text(&output.stderr))
+        (
+            output.status.code(),
+            serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_default(),
+            text(&output.stderr),
+        )
     };
     let (code, plain, said) = seen(&[]);
     assert_eq!((code, &plain["rows"], &plain["input_tokens"]["zeros"]), (Some(0), &5.into(), &3.into()), "{said}");
     let (_, skipped, _) = seen(&["--on-empty", "skip"]);
-    assert_eq!(skipped["dropped"].as_object().map(|dropped| dropped.values().filter_map(serde_json::Value::as_u64).sum::<u64>()), Some(3));
+    assert_eq!(
+        skipped["dropped"]
+            .as_object()
+            .map(|dropped| dropped.values().filter_map(serde_json::Value::as_u64).sum::<u64>()),
+        Some(3)
+    );
     let (code, _, said) = seen(&["--on-empty", "fail"]);
     assert!(code == Some(2) && said.contains("n.csv:3"), "{said}");
     // A missing time says nothing of when: refused with its line.
@@ -191,7 +206,10 @@ fn a_tokenizer_that_panics_is_an_input_error_with_its_path() {
             let output = run(folder.path(), &["run", "--tokenizer", path]);
             let said = text(&output.stderr);
             assert_eq!(output.status.code(), Some(2), "{broken}: {said}");
-            assert!(said.contains("tokenizer.json is not a tokenizer") && said.lines().count() == 1, "{broken}: {said}");
+            assert!(
+                said.contains("tokenizer.json is not a tokenizer") && said.lines().count() == 1,
+                "{broken}: {said}"
+            );
             assert!(!said.contains("panicked") && !said.contains("RUST_BACKTRACE"), "{broken}: {said}");
         }
     }
@@ -221,7 +239,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn a_tokenizer_with_bytes_changed_never_panics(place in 0..WHOLE.len(), byte in any::<u8>(), gone in 0usize..12, texts in any::<[String; 2]>()) {
+    fn a_tokenizer_with_bytes_changed_never_panics(place in 0..WHOLE.len(), byte in any::<u8>(), gone in 0usize..12,
+        texts in any::<[String; 2]>()) {
         let mut bytes = WHOLE.as_bytes().to_vec();
         bytes[place] = byte;
         bytes.drain(place..(place + gone).min(bytes.len()));
@@ -234,7 +253,8 @@ proptest! {
     }
 
     #[test]
-    fn no_table_makes_the_reader_panic(text in "[\"',;|\t\n\r0-9a-z. ]{0,120}", delimiter in prop_oneof![Just(None), Just(Some(';')), Just(Some('\t'))]) {
+    fn no_table_makes_the_reader_panic(text in "[\"',;|\t\n\r0-9a-z. \
+        ]{0,120}", delimiter in prop_oneof![Just(None), Just(Some(';')), Just(Some('\t'))]) {
         let table = format!("time,input,output\n{text}");
         for bytes in [table.as_bytes(), text.as_bytes()] {
             let _ = read(bytes, &Reading { delimiter, ..named() });
@@ -248,7 +268,12 @@ fn yaml_that_unfolds_without_end_is_refused() {
     let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (name, before) in ('b'..='k').zip('a'..) {
         let item = format!("*{before}, ");
-        bomb.extend([name.to_string(), format!(": &{name} ["), item.repeat(10).trim_end_matches(", ").to_owned(), "]\n".to_owned()]);
+        bomb.extend([
+            name.to_string(),
+            format!(": &{name} ["),
+            item.repeat(10).trim_end_matches(", ").to_owned(),
+            "]\n".to_owned(),
+        ]);
     }
     std::fs::write(folder.path().join("c.yaml"), bomb).expect("written");
     std::fs::write(folder.path().join("deep.yaml"), "[".repeat(100_000)).expect("written");
@@ -263,7 +288,20 @@ fn yaml_that_unfolds_without_end_is_refused() {
 #[test]
 fn records_and_results_cut_at_any_byte_are_input_errors() {
     let folder = folder();
-    let words = ["run", "--requests", "2", "--rate", "200/s", "--process", "even", "--output-tokens", "2", "--out", "out", "--quiet"];
+    let words = [
+        "run",
+        "--requests",
+        "2",
+        "--rate",
+        "200/s",
+        "--process",
+        "even",
+        "--output-tokens",
+        "2",
+        "--out",
+        "out",
+        "--quiet",
+    ];
     assert_eq!(run(folder.path(), &words).status.code(), Some(0));
     let records = std::fs::read(folder.path().join("out/records.jsonl")).expect("a file");
     for cut in 0..records.len() {

@@ -16,8 +16,13 @@ fn a_plan_is_exported_to_standard_output_and_nothing_else_goes_there() {
     assert_eq!(output.stdout, std::fs::read(folder.path().join("t.csv")).expect("a file"));
     assert!(text(&output.stderr).contains("100 rows on standard output"), "{}", text(&output.stderr));
     let both = run(folder.path(), &[&words[..], &["--export", "-", "--json"]].concat());
-    assert!(both.status.code() == Some(2) && both.stdout.is_empty() && text(&both.stderr).contains("--export"), "{}", text(&both.stderr));
-    std::fs::write(folder.path().join("trace.csv"), "time_s,input_tokens,output_tokens\n0,1,1\n1,2,2\n").expect("written");
+    assert!(
+        both.status.code() == Some(2) && both.stdout.is_empty() && text(&both.stderr).contains("--export"),
+        "{}",
+        text(&both.stderr)
+    );
+    std::fs::write(folder.path().join("trace.csv"), "time_s,input_tokens,output_tokens\n0,1,1\n1,2,2\n")
+        .expect("written");
     let replayed = run(folder.path(), &["replay", "trace.csv", "--plan-only", "--export", "-"]);
     assert_eq!(text(&replayed.stdout).lines().count(), 3, "{}", text(&replayed.stdout));
 }
@@ -25,10 +30,12 @@ fn a_plan_is_exported_to_standard_output_and_nothing_else_goes_there() {
 #[test]
 fn what_people_type_is_accepted() {
     let folder = folder();
-    let planned = run(folder.path(), &["plan", "--rate", "1/min", "--duration", "1h30m", "--process", "even", "--json"]);
+    let planned =
+        run(folder.path(), &["plan", "--rate", "1/min", "--duration", "1h30m", "--process", "even", "--json"]);
     let plan: serde_json::Value = serde_json::from_slice(&planned.stdout).expect("JSON");
     assert_eq!((&plan["planned"], &plan["span_s"]), (&90.into(), &5400.0.into()));
-    let sized = run(folder.path(), &["size", "--replica-rate", "5/s", "--demand", "20/s", "--price", "$2.5/h", "--json"]);
+    let sized =
+        run(folder.path(), &["size", "--replica-rate", "5/s", "--demand", "20/s", "--price", "$2.5/h", "--json"]);
     let fleet: serde_json::Value = serde_json::from_slice(&sized.stdout).expect("JSON");
     assert_eq!(fleet["fleet"]["cost_per_hour"], 10.0, "{}", text(&sized.stderr));
     // A port, and a target without a scheme.
@@ -43,7 +50,8 @@ fn what_people_type_is_accepted() {
     assert!(url.starts_with("http://127.0.0.1:"), "{url}");
     let port = url.trim().rsplit(':').next().expect("a port").to_owned();
     for target in [format!("localhost:{port}"), format!("127.0.0.1:{port}/v1")] {
-        let load = ["run", "--target", &target, "--requests", "3", "--rate", "200/s", "--output-tokens", "2", "--quiet"];
+        let load =
+            ["run", "--target", &target, "--requests", "3", "--rate", "200/s", "--output-tokens", "2", "--quiet"];
         let output = run(folder.path(), &load);
         assert_eq!(output.status.code(), Some(0), "{target}: {}", text(&output.stderr));
     }
@@ -61,7 +69,11 @@ fn a_refusal_says_what_to_write() {
         (&[&search[..], &["10"]].concat(), "write 10%; accepted is 1% to 50%", "0% to 100%"),
         (&[&search[..], &["0.1%"]].concat(), "accepted is 1% to 50%", "0% to 100%"),
         (&[&search[..], &["70%"]].concat(), "accepted is 1% to 50%", "0% to 100%"),
-        (&["run", "-c", "nope.yaml"], "nope.yaml: cannot be read: No such file or directory; check the path of --config", "--resume"),
+        (
+            &["run", "-c", "nope.yaml"],
+            "nope.yaml: cannot be read: No such file or directory; check the path of --config",
+            "--resume",
+        ),
         (&["plan", "-c", "nope.yaml"], "No such file or directory", "--resume"),
         (&["sweep", "--resume", "nope"], "--resume", "--config"),
         (&["run", "--target", "nonsense"], "--target", ""),

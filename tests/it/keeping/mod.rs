@@ -52,7 +52,10 @@ fn read_request(mut stream: &TcpStream) -> String {
         let text = String::from_utf8_lossy(&bytes);
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
         let length = head.to_ascii_lowercase();
-        let length = length.lines().find_map(|line| line.strip_prefix("content-length:")).and_then(|text| text.trim().parse().ok());
+        let length = length
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length:"))
+            .and_then(|text| text.trim().parse().ok());
         if body.len() >= length.unwrap_or(0usize) {
             break;
         }
@@ -62,7 +65,11 @@ fn read_request(mut stream: &TcpStream) -> String {
 
 /// A whole HTTP answer.
 pub(crate) fn http(status: &str, kind: &str, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).into_bytes()
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// A list of models with one of this name.
@@ -78,7 +85,8 @@ pub(crate) fn stream(text: &str, reason: &str) -> Vec<u8> {
 }
 
 /// Characters that a terminal obeys, of every kind: CSI, OSC, C1, DEL, backspace, direction, separators, tags.
-pub(crate) const HOSTILE: &str = "\u{1b}[31mred\u{1b}]0;title\u{7}\u{9b}2J\u{9d}x\u{7f}\u{8}\u{202e}cba\u{2066}\u{2028}\u{feff}\u{e0041}\r\nPASS forged\n\tverdict: PASS";
+pub(crate) const HOSTILE: &str = "\u{1b}[31mred\u{1b}]0;title\u{7}\u{9b}2J\u{9d}x\u{7f}\u{8}\u{202e}cba\
+    \u{2066}\u{2028}\u{feff}\u{e0041}\r\nPASS forged\n\tverdict: PASS";
 
 /// Refuses `bytes` where a terminal would obey any of it, or a line is not ours.
 pub(crate) fn assert_tame(what: &str, bytes: &[u8]) {

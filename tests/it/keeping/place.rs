@@ -20,7 +20,8 @@ fn what_is_not_ours_is_never_destroyed() {
         ("result.json", "{\"mine\": true}"),
         (
             "result.json",
-            "{\"schema\": 1, \"tool\": {\"name\": \"other\", \"version\": \"1\", \"git\": null}, \"started\": \"\", \"config\": {}}",
+            "{\"schema\": 1, \"tool\": {\"name\": \"other\", \"version\": \"1\", \"git\": null}, \"started\": \"\", \
+             \"config\": {}}",
         ),
         ("records.jsonl", "mine\n"),
         ("failures.jsonl", "mine\n"),
@@ -38,7 +39,10 @@ fn what_is_not_ours_is_never_destroyed() {
                 let output = run(folder.path(), &[&words[..], more, slo].concat());
                 let said = text(&output.stderr);
                 assert_eq!(output.status.code(), Some(2), "{name} {verb}: {said}");
-                assert!(said.contains(name) && said.contains("not overwritten") && said.contains("--out"), "{name} {verb}: {said}");
+                assert!(
+                    said.contains(name) && said.contains("not overwritten") && said.contains("--out"),
+                    "{name} {verb}: {said}"
+                );
                 assert_eq!(std::fs::read_to_string(out.join(name)).expect("still there"), content);
                 assert_eq!(std::fs::read_dir(&out).expect("a folder").count(), 1, "{name}: nothing is left beside it");
             }
@@ -64,12 +68,23 @@ fn other_files_of_a_folder_stay_beside_the_result() {
 fn a_result_is_replaced_only_when_asked() {
     let folder = folder();
     let out = folder.path().join("out");
-    assert_eq!(run(folder.path(), &[&["run"][..], &QUICK, &["--label", "first", "--quiet"]].concat()).status.code(), Some(0));
+    assert_eq!(
+        run(folder.path(), &[&["run"][..], &QUICK, &["--label", "first", "--quiet"]].concat()).status.code(),
+        Some(0)
+    );
     let refused = run(folder.path(), &[&["run"][..], &QUICK].concat());
     let said = text(&refused.stderr);
-    assert!(refused.status.code() == Some(2) && said.contains("holds the result of 2") && said.contains("--force"), "{said}");
+    assert!(
+        refused.status.code() == Some(2) && said.contains("holds the result of 2") && said.contains("--force"),
+        "{said}"
+    );
     assert_eq!(json(&out.join("result.json"))["label"], "first");
-    assert_eq!(run(folder.path(), &[&["run"][..], &QUICK, &["--label", "second", "--force", "--quiet"]].concat()).status.code(), Some(0));
+    assert_eq!(
+        run(folder.path(), &[&["run"][..], &QUICK, &["--label", "second", "--force", "--quiet"]].concat())
+            .status
+            .code(),
+        Some(0)
+    );
     assert_eq!(json(&out.join("result.json"))["label"], "second");
     // `--force` is of this command line only: it is not stored.
     assert!(!std::fs::read_to_string(out.join("config.yaml")).expect("a file").contains("force"));
@@ -77,7 +92,10 @@ fn a_result_is_replaced_only_when_asked() {
     std::fs::write(out.join("config.yaml"), "rate: 7/s\nlabel: mine\n").expect("written");
     let refused = run(folder.path(), &[&["run"][..], &QUICK, &["--force"]].concat());
     let said = text(&refused.stderr);
-    assert!(refused.status.code() == Some(2) && said.contains("config.yaml") && said.contains("not overwritten"), "{said}");
+    assert!(
+        refused.status.code() == Some(2) && said.contains("config.yaml") && said.contains("not overwritten"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -85,8 +103,18 @@ fn folders_and_files_are_of_their_owner_alone() {
     let folder = folder();
     // Requests that fail leave their prompts.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let words =
-        ["run", "--target", &format!("http://{closed}"), "--model", &"m".repeat(400), "--requests", "3", "--rate", "200/s", "--quiet"];
+    let words = [
+        "run",
+        "--target",
+        &format!("http://{closed}"),
+        "--model",
+        &"m".repeat(400),
+        "--requests",
+        "3",
+        "--rate",
+        "200/s",
+        "--quiet",
+    ];
     assert_eq!(run(folder.path(), &words).status.code(), Some(3));
     let mut path = folder.path().join("results");
     for _ in 0..3 {
@@ -118,7 +146,20 @@ fn no_link_is_followed() {
     // The folders of a sweep's loads, too: it would clear what they lead to.
     let swept = folder();
     let victim = swept.path().join("victim");
-    let sweep = ["sweep", "--rates", "100,200", "--duration", "50ms", "--warmup", "0s", "--output-tokens", "1", "--out", "out", "--quiet"];
+    let sweep = [
+        "sweep",
+        "--rates",
+        "100,200",
+        "--duration",
+        "50ms",
+        "--warmup",
+        "0s",
+        "--output-tokens",
+        "1",
+        "--out",
+        "out",
+        "--quiet",
+    ];
     assert_eq!(run(swept.path(), &sweep).status.code(), Some(0));
     std::fs::create_dir(&victim).expect("a folder");
     std::fs::write(victim.join("records.jsonl"), "precious").expect("written");
@@ -144,7 +185,12 @@ fn no_link_is_followed() {
 fn a_second_writer_is_told_who_writes_and_a_killed_one_keeps_nobody_out() {
     let folder = folder();
     let words = ["run", "--rate", "50", "--duration", "10m", "--output-tokens", "2", "--out", "out", "--quiet"];
-    let mut first = tonnage(folder.path()).args(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary runs");
+    let mut first = tonnage(folder.path())
+        .args(words)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary runs");
     while !folder.path().join("out/records.jsonl").exists() {
         assert!(first.try_wait().expect("a child").is_none(), "it runs on");
         std::thread::yield_now();
@@ -153,7 +199,10 @@ fn a_second_writer_is_told_who_writes_and_a_killed_one_keeps_nobody_out() {
         let second = run(folder.path(), &[verb, "--output-tokens", "2", "--out", "out", "--force"]);
         let said = text(&second.stderr);
         assert_eq!(second.status.code(), Some(2), "{said}");
-        assert!(said.contains(&format!("process {}", first.id())) && said.contains("is writing a result there"), "{said}");
+        assert!(
+            said.contains(&format!("process {}", first.id())) && said.contains("is writing a result there"),
+            "{said}"
+        );
     }
     first.kill().expect("killed");
     first.wait().expect("gone");
@@ -165,12 +214,17 @@ fn a_second_writer_is_told_who_writes_and_a_killed_one_keeps_nobody_out() {
 #[test]
 fn a_fit_does_not_write_over_files_of_ones_own() {
     let folder = folder();
-    std::fs::write(folder.path().join("t.csv"), "time_s,input_tokens,output_tokens\n0,1,1\n1,2,2\n2,3,3\n").expect("written");
+    std::fs::write(folder.path().join("t.csv"), "time_s,input_tokens,output_tokens\n0,1,1\n1,2,2\n2,3,3\n")
+        .expect("written");
     std::fs::write(folder.path().join("input.txt"), "mine").expect("written");
     let words = ["trace", "fit", "t.csv", "--out", "."];
     let refused = run(folder.path(), &words);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(text(&refused.stderr).contains("input.txt") && text(&refused.stderr).contains("--force"), "{}", text(&refused.stderr));
+    assert!(
+        text(&refused.stderr).contains("input.txt") && text(&refused.stderr).contains("--force"),
+        "{}",
+        text(&refused.stderr)
+    );
     assert_eq!(std::fs::read_to_string(folder.path().join("input.txt")).expect("a file"), "mine");
     assert!(!folder.path().join("fit.yaml").exists());
     assert_eq!(run(folder.path(), &[&words[..], &["--force"]].concat()).status.code(), Some(0));

@@ -21,7 +21,13 @@ struct Place {
 }
 
 fn place(name: &'static str, words: &[&str]) -> Place {
-    Place { name, words: words.iter().map(|word| (*word).to_owned()).collect(), variable: None, file: None, is_sent: true }
+    Place {
+        name,
+        words: words.iter().map(|word| (*word).to_owned()).collect(),
+        variable: None,
+        file: None,
+        is_sent: true,
+    }
 }
 
 fn places(url: &str) -> Vec<Place> {
@@ -43,14 +49,40 @@ fn places(url: &str) -> Vec<Place> {
         place("--header Cookie", &["--header", &format!("Cookie: theme=dark; sid={PLAIN}")]),
         place("--secret-header", &["--secret-header", &header("X-Odd")]),
         place("--header named by --secret-header", &["--header", &header("X-Odd"), "--secret-header=x-odd"]),
-        place("--extra-body", &["--extra-body", &serde_json::json!({"a": {"api_key": SECRET}, "top_k": 3}).to_string()]),
-        place("--extra-body list", &["--extra-body", &serde_json::json!({"auth_tokens_and_keys": [PLAIN]}).to_string()]),
+        place(
+            "--extra-body",
+            &["--extra-body", &serde_json::json!({"a": {"api_key": SECRET}, "top_k": 3}).to_string()],
+        ),
+        place(
+            "--extra-body list",
+            &["--extra-body", &serde_json::json!({"auth_tokens_and_keys": [PLAIN]}).to_string()],
+        ),
         unsent(place("--extra-body, broken", &["--extra-body", &format!("{{\"api_key\": \"{PLAIN}\", ")])),
         with_file("api-key in a file", "c.yaml", format!("api-key: {}\n", yaml(SECRET)), &["-c", "../given/c.yaml"]),
-        with_file("header in a file", "c.yaml", format!("header:\n  - 'X-Api-Key: {SECRET}'\n"), &["-c", "../given/c.yaml"]),
-        with_file("header map in a file", "c.yaml", format!("header: {{X-Api-Key: '{SECRET}'}}\n"), &["-c", "../given/c.yaml"]),
-        with_file("extra-body in a file", "c.yaml", format!("extra-body:\n  api_key: {}\n", yaml(SECRET)), &["-c", "../given/c.yaml"]),
-        unsent(with_file("a file with a mistake", "c.yaml", format!("api_key: {}\nraet: 5\n", yaml(PLAIN)), &["-c", "../given/c.yaml"])),
+        with_file(
+            "header in a file",
+            "c.yaml",
+            format!("header:\n  - 'X-Api-Key: {SECRET}'\n"),
+            &["-c", "../given/c.yaml"],
+        ),
+        with_file(
+            "header map in a file",
+            "c.yaml",
+            format!("header: {{X-Api-Key: '{SECRET}'}}\n"),
+            &["-c", "../given/c.yaml"],
+        ),
+        with_file(
+            "extra-body in a file",
+            "c.yaml",
+            format!("extra-body:\n  api_key: {}\n", yaml(SECRET)),
+            &["-c", "../given/c.yaml"],
+        ),
+        unsent(with_file(
+            "a file with a mistake",
+            "c.yaml",
+            format!("api_key: {}\nraet: 5\n", yaml(PLAIN)),
+            &["-c", "../given/c.yaml"],
+        )),
         unsent(place("user of a URL", &["--target", &format!("http://me:{PLAIN}@{host}")])),
         unsent(place("token of a URL", &["--target", &format!("http://{PLAIN}@{host}/v1")])),
         unsent(place("query of a URL", &["--target", &format!("http://{host}/v1?api-version=1&sig={PLAIN}")])),
@@ -83,14 +115,20 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 fn echo() -> Echo {
     let turn = std::sync::atomic::AtomicUsize::new(0);
     Echo::start(move |request| {
-        let values: Vec<&str> =
-            request.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(": ")).map(|pair| pair.1).collect();
+        let values: Vec<&str> = request
+            .lines()
+            .take_while(|line| !line.is_empty())
+            .filter_map(|line| line.split_once(": "))
+            .map(|pair| pair.1)
+            .collect();
         let (head, body) = (values.join(" "), request.split_once("\r\n\r\n").map_or("", |(_, body)| body));
         if request.starts_with("GET") {
             return models(&format!("model {head}"));
         }
         // The secret first, so that it is not what a long text is cut of; or right where it is cut.
-        let sent = |text: &str| [SECRET, PLAIN].into_iter().find(|secret| text.contains(*secret)).unwrap_or("nothing").to_owned();
+        let sent = |text: &str| {
+            [SECRET, PLAIN].into_iter().find(|secret| text.contains(*secret)).unwrap_or("nothing").to_owned()
+        };
         let quoted = body.replace("\\\"", "\"");
         let known = format!("{} {}", sent(&head), sent(&quoted));
         match turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 6 {
@@ -106,10 +144,18 @@ fn echo() -> Echo {
             ),
             2 => http("500 Oops", "text/html", &format!("<html><title>{known}</title>{head} {body}</html>")),
             3 => stream("hi", &sent(&format!("{head} {quoted}"))),
-            4 => http("200 OK", "text/event-stream", &format!("data: {}\n\n", serde_json::json!({"error": {"message": known}}))),
+            4 => http(
+                "200 OK",
+                "text/event-stream",
+                &format!("data: {}\n\n", serde_json::json!({"error": {"message": known}})),
+            ),
             place => {
                 let pad = "x".repeat(270 + place);
-                http("503 Busy", "application/json", &serde_json::json!({"error": {"message": format!("{pad} {known}")}}).to_string())
+                http(
+                    "503 Busy",
+                    "application/json",
+                    &serde_json::json!({"error": {"message": format!("{pad} {known}")}}).to_string(),
+                )
             }
         }
     })
@@ -133,8 +179,13 @@ fn a_secret_goes_to_the_server_and_nowhere_else() {
         if let Some((name, text)) = &place.file {
             std::fs::write(given.join(name), text).expect("written");
         }
-        let target = if place.words.iter().any(|word| word == "--target") { Vec::new() } else { vec!["--target", server.url.as_str()] };
-        let load = ["run", "--requests", "12", "--rate", "200/s", "--process", "even", "--output-tokens", "2", "--out", "out"];
+        let target = if place.words.iter().any(|word| word == "--target") {
+            Vec::new()
+        } else {
+            vec!["--target", server.url.as_str()]
+        };
+        let load =
+            ["run", "--requests", "12", "--rate", "200/s", "--process", "even", "--output-tokens", "2", "--out", "out"];
         server.seen.lock().expect("a lock").clear();
         let mut command = tonnage(&work);
         command.args(load).args(&target).args(&place.words);
@@ -143,9 +194,22 @@ fn a_secret_goes_to_the_server_and_nowhere_else() {
         assert_hidden(place.name, "standard error", &output.stderr);
         if place.is_sent {
             let seen = server.seen.lock().expect("a lock").replace("\\\"", "\"");
-            assert!(seen.contains(SECRET) || seen.contains(PLAIN), "{}: it is sent: {}", place.name, text(&output.stderr));
-            assert!(work.join("out/failures.jsonl").exists() && work.join("out/records.jsonl").exists(), "{}", place.name);
-            assert!(text(&std::fs::read(work.join("out/failures.jsonl")).expect("failures")).contains("(secret)"), "{}", place.name);
+            assert!(
+                seen.contains(SECRET) || seen.contains(PLAIN),
+                "{}: it is sent: {}",
+                place.name,
+                text(&output.stderr)
+            );
+            assert!(
+                work.join("out/failures.jsonl").exists() && work.join("out/records.jsonl").exists(),
+                "{}",
+                place.name
+            );
+            assert!(
+                text(&std::fs::read(work.join("out/failures.jsonl")).expect("failures")).contains("(secret)"),
+                "{}",
+                place.name
+            );
         }
         for path in files_below(&work) {
             assert_hidden(place.name, &path.display().to_string(), &std::fs::read(&path).expect("a file"));
@@ -160,7 +224,11 @@ fn a_secret_goes_to_the_server_and_nowhere_else() {
             &["run", "--raet", "5"],
         ] {
             let output = played(
-                tonnage(&work).args(words).args(if words[0] == "run" && words[1] == "--raet" { &place.words[..] } else { &[] }),
+                tonnage(&work).args(words).args(if words[0] == "run" && words[1] == "--raet" {
+                    &place.words[..]
+                } else {
+                    &[]
+                }),
                 &place,
             );
             assert_hidden(place.name, &format!("{words:?} on standard output"), &output.stdout);
@@ -199,7 +267,8 @@ fn the_journal_of_a_search_and_the_points_of_a_sweep_hold_no_secret() {
 fn what_was_left_out_is_asked_for_again() {
     let server = echo();
     let folder = folder();
-    let load = ["run", "--target", &server.url, "--requests", "2", "--rate", "200/s", "--output-tokens", "2", "--quiet"];
+    let load =
+        ["run", "--target", &server.url, "--requests", "2", "--rate", "200/s", "--output-tokens", "2", "--quiet"];
     let body = serde_json::json!({"api_key": SECRET}).to_string();
     for (name, given, wanted) in [
         ("a", ["--secret-header", "X-Odd: value-of-mine"], "--secret-header"),
@@ -207,10 +276,16 @@ fn what_was_left_out_is_asked_for_again() {
         ("c", ["--extra-body", &body], "--extra-body"),
     ] {
         tonnage(folder.path()).args(load).args(given).args(["--out", name]).output().expect("the binary runs");
-        let again = tonnage(folder.path()).args(["run", "-c", &format!("{name}/config.yaml"), "--out", "again"]).output().expect("it runs");
+        let again = tonnage(folder.path())
+            .args(["run", "-c", &format!("{name}/config.yaml"), "--out", "again"])
+            .output()
+            .expect("it runs");
         let said = text(&again.stderr);
         assert!(
-            again.status.code() == Some(2) && said.contains(wanted) && said.contains("was left out") && said.contains("again"),
+            again.status.code() == Some(2)
+                && said.contains(wanted)
+                && said.contains("was left out")
+                && said.contains("again"),
             "{said}"
         );
         let mut again = tonnage(folder.path());
@@ -229,6 +304,9 @@ fn what_was_left_out_is_asked_for_again() {
     assert!(server.seen.lock().expect("a lock").contains("Bearer k-from-file\r\n"));
     for text_of_file in ["", "one\ntwo\n"] {
         std::fs::write(folder.path().join("key"), text_of_file).expect("written");
-        assert_eq!(tonnage(folder.path()).args(load).args(["--api-key-file", "key"]).output().expect("it runs").status.code(), Some(2));
+        assert_eq!(
+            tonnage(folder.path()).args(load).args(["--api-key-file", "key"]).output().expect("it runs").status.code(),
+            Some(2)
+        );
     }
 }

@@ -20,10 +20,10 @@ async fn tokens_come_at_the_end_of_steps() {
     // A prompt of 4 words: 4.9 ms + 4 × 118 µs; then steps of 4.9 ms + 100 µs and a little for the context.
     assert_eq!(seen.content_ms(), [6, 11, 16, 21, 26, 31]);
     let usage = seen.events().into_iter().rev().nth(1).unwrap();
-    assert!(
-        usage
-            .contains(r#""usage":{"prompt_tokens":4,"total_tokens":10,"completion_tokens":6,"prompt_tokens_details":{"cached_tokens":0}}"#)
-    );
+    assert!(usage.contains(concat!(
+        r#""usage":{"prompt_tokens":4,"total_tokens":10,"completion_tokens":6,"#,
+        r#""prompt_tokens_details":{"cached_tokens":0}}"#,
+    )));
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -32,9 +32,13 @@ async fn a_prompt_sent_again_comes_out_of_the_prefix_cache() {
     let body = STREAMED.replace("four words of prompt", &prompt);
     let both = request(CHAT, &body, "").repeat(2) + &request(CHAT, WHOLE, "connection: close\r\n");
     let text = with_server(options("small", &[]), async |address| read_all(address, &both).await).await.0.text();
-    let cached: Vec<&str> = text.split(r#""cached_tokens":"#).skip(1).filter_map(|rest| rest.split('}').next()).collect();
+    let cached: Vec<&str> =
+        text.split(r#""cached_tokens":"#).skip(1).filter_map(|rest| rest.split('}').next()).collect();
     assert_eq!(cached, ["0", "80", "0"], "90 words are five full blocks");
-    let off = with_server(options("small:prefix_cache=off", &[]), async |address| read_all(address, &both).await).await.0.text();
+    let off = with_server(options("small:prefix_cache=off", &[]), async |address| read_all(address, &both).await)
+        .await
+        .0
+        .text();
     assert!(!off.contains("cached_tokens"));
 }
 
@@ -42,14 +46,19 @@ async fn a_prompt_sent_again_comes_out_of_the_prefix_cache() {
 async fn metrics_have_vllms_names_and_count_what_happened() {
     let (first, _) = with_server(options("small", &[]), async |address| {
         read_all(address, &request(CHAT, STREAMED, "connection: close\r\n")).await;
-        let running = tokio::task::spawn_local(async move { read_all(address, &request(CHAT, STREAMED, "connection: close\r\n")).await });
+        let running = tokio::task::spawn_local(async move {
+            read_all(address, &request(CHAT, STREAMED, "connection: close\r\n")).await
+        });
         tokio::time::sleep(Duration::from_millis(10)).await;
         let page = read_all(address, &request("/metrics", "", "connection: close\r\n")).await.text();
         running.await.unwrap();
         page
     })
     .await;
-    assert!(first.starts_with("HTTP/1.1 200 OK") && first.contains("content-type: text/plain; version=0.0.4"), "{first}");
+    assert!(
+        first.starts_with("HTTP/1.1 200 OK") && first.contains("content-type: text/plain; version=0.0.4"),
+        "{first}"
+    );
     for (name, known) in [
         ("vllm:num_requests_running", 1.0),
         ("vllm:num_requests_waiting", 0.0),
@@ -67,7 +76,10 @@ async fn metrics_have_vllms_names_and_count_what_happened() {
     ] {
         assert!((value(&first, name) - known).abs() < 1e-9, "{name} is {}, not {known}", value(&first, name));
     }
-    assert!(first.contains(r#"vllm:time_to_first_token_seconds_bucket{model_name="tonnage-sim",engine="0",le="0.01"} 2.0"#), "{first}");
+    assert!(
+        first.contains(r#"vllm:time_to_first_token_seconds_bucket{model_name="tonnage-sim",engine="0",le="0.01"} 2.0"#),
+        "{first}"
+    );
     assert!(first.contains(r#"le="+Inf"} 2.0"#));
     let unasked = STREAMED.replace(r#","max_tokens":6"#, "");
     assert_ne!(unasked, STREAMED);
@@ -102,7 +114,10 @@ async fn who_leaves_while_waiting_is_taken_out_of_the_queue() {
         read_all(address, &metrics).await.text()
     })
     .await;
-    assert!(value(&page, "vllm:num_requests_running") < 0.5 && value(&page, "vllm:num_requests_waiting") < 0.5, "{page}");
+    assert!(
+        value(&page, "vllm:num_requests_running") < 0.5 && value(&page, "vllm:num_requests_waiting") < 0.5,
+        "{page}"
+    );
     assert!(page.contains(r#"finished_reason="abort"} 2.0"#), "{page}");
 }
 
@@ -118,7 +133,9 @@ async fn what_exceeds_the_context_is_refused_as_vllm_does() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn faults_strike_an_engine_as_they_do_a_delay() {
-    for (fault, tokens) in [("cut:2", 2), ("drop:3", 3), ("error:1", 1), ("malformed:2", 6), ("empty", 0), ("coalesce:4", 2)] {
+    for (fault, tokens) in
+        [("cut:2", 2), ("drop:3", 3), ("error:1", 1), ("malformed:2", 6), ("empty", 0), ("coalesce:4", 2)]
+    {
         let seen = seen(options("small", &[fault]), CHAT, STREAMED, "").await;
         assert_eq!(seen.contents().len(), tokens, "{fault}: {}", seen.text());
     }
@@ -131,5 +148,8 @@ async fn faults_strike_an_engine_as_they_do_a_delay() {
         read_all(address, &request("/metrics", "", "connection: close\r\n")).await.text()
     });
     let page = endless.await.0;
-    assert!(page.contains(r#"finished_reason="abort"} 1.0"#) && value(&page, "vllm:generation_tokens_total") > 150.0, "{page}");
+    assert!(
+        page.contains(r#"finished_reason="abort"} 1.0"#) && value(&page, "vllm:generation_tokens_total") > 150.0,
+        "{page}"
+    );
 }

@@ -30,7 +30,10 @@ async fn cut_ends_the_body_in_order_without_finish_and_done() {
     assert_eq!((seen.contents().len(), seen.body().1, seen.end), (3, true, End::Closed));
     assert!(!seen.text().contains("[DONE]") && !seen.text().contains(r#""finish_reason":"length""#));
     assert!(streamed(&["cut:0"]).await.contents().is_empty());
-    assert!(streamed(&["cut:7"]).await.text().contains("[DONE]"), "an answer of six tokens has no seventh to be cut after");
+    assert!(
+        streamed(&["cut:7"]).await.text().contains("[DONE]"),
+        "an answer of six tokens has no seventh to be cut after"
+    );
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -103,7 +106,11 @@ async fn error_comes_inside_the_stream_with_status_200() {
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn malformed_puts_one_bad_event_into_a_whole_answer() {
     let seen = streamed(&["malformed:2"]).await;
-    let bad = seen.events().iter().filter(|event| *event != "[DONE]" && serde_json::from_str::<serde_json::Value>(event).is_err()).count();
+    let bad = seen
+        .events()
+        .iter()
+        .filter(|event| *event != "[DONE]" && serde_json::from_str::<serde_json::Value>(event).is_err())
+        .count();
     assert_eq!((bad, seen.contents().len(), seen.body().1), (1, 6, true));
     let whole = super::seen(options("small", &["malformed:0"]), CHAT, WHOLE, "").await.text();
     assert!(serde_json::from_str::<serde_json::Value>(whole.split("\r\n\r\n").nth(1).unwrap()).is_err());
@@ -127,8 +134,9 @@ async fn split_cuts_inside_characters_and_line_ends_and_loses_nothing() {
         // A chunk that ends in `first`, and a chunk that begins with `second`.
         raw.windows(2).enumerate().any(|(at, window)| {
             let next = &raw[at + 1..(at + 8).min(raw.len())];
-            let size_line =
-                next.strip_prefix(b"\r\n").and_then(|next| next.iter().position(|byte| *byte == b'\n').map(|end| &next[end + 1..]));
+            let size_line = next
+                .strip_prefix(b"\r\n")
+                .and_then(|next| next.iter().position(|byte| *byte == b'\n').map(|end| &next[end + 1..]));
             window[0] == first && size_line.is_some_and(|begin| begin.first() == Some(&second))
         })
     };
@@ -164,7 +172,10 @@ async fn coalesce_puts_tokens_together_at_the_instant_of_the_last() {
 async fn reasoning_comes_before_the_answer() {
     let seen = streamed(&["reasoning:2"]).await;
     let reasoning: Vec<String> = seen.events().iter().filter_map(|event| delta(event, "reasoning_content")).collect();
-    assert_eq!((reasoning.concat().as_str(), seen.contents().concat().as_str()), (" the traffic", " naïve of tokens runs"));
+    assert_eq!(
+        (reasoning.concat().as_str(), seen.contents().concat().as_str()),
+        (" the traffic", " naïve of tokens runs")
+    );
     let both = streamed(&["reasoning:2", "coalesce:3"]).await;
     assert_eq!(delta(&both.events()[1], "reasoning_content").as_deref(), Some(" the traffic"));
     assert_eq!(delta(&both.events()[1], "content").as_deref(), Some(" naïve"));
@@ -182,7 +193,11 @@ async fn what_can_be_left_out_is_left_out() {
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn empty_is_an_answer_in_order_without_a_token() {
     let seen = streamed(&["empty"]).await;
-    assert!(seen.contents().is_empty() && seen.text().contains("[DONE]") && seen.text().contains(r#""completion_tokens":0"#));
+    assert!(
+        seen.contents().is_empty()
+            && seen.text().contains("[DONE]")
+            && seen.text().contains(r#""completion_tokens":0"#)
+    );
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

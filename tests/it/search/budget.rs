@@ -36,10 +36,16 @@ fn a_search_ends_within_its_budget_and_a_tenth_whatever_the_service_and_its_obje
             let (took_s, case) = (session.elapsed_s(), format!("{profile} within {seconds} s"));
             assert!(took_s <= 1.1 * seconds, "{case}: {took_s} s");
             let Conclusion::Answered(answer) = &found.conclusion else { panic!("{case}: {:?}", found.conclusion) };
-            assert!((found.journal.history.spent().seconds - took_s).abs() <= 0.1 * seconds, "{case}: it knows what it took");
+            assert!(
+                (found.journal.history.spent().seconds - took_s).abs() <= 0.1 * seconds,
+                "{case}: it knows what it took"
+            );
             let probed = !found.journal.history.probes.is_empty();
             with_answer += u32::from(probed && answer.finding != Finding::Infeasible);
-            assert!(probed || took_s > 0.3 * seconds || answer.finding == Finding::Infeasible, "{case}: no probe, and {took_s} s spent");
+            assert!(
+                probed || took_s > 0.3 * seconds || answer.finding == Finding::Infeasible,
+                "{case}: no probe, and {took_s} s spent"
+            );
         }
     }
     // The others say that not one probe fits, and what is needed.
@@ -54,9 +60,14 @@ fn a_budget_that_ends_before_the_first_answers_calls_no_service_lost() {
             let question = aim.question.clone().within(Budget { requests: None, seconds: Some(seconds) });
             aim.asking(question)
         };
-        let found = now(by(&mut session, "p90 ttft<=3s", workload("1", "4"), 1, bounded, Journal::default(), usize::MAX));
+        let found =
+            now(by(&mut session, "p90 ttft<=3s", workload("1", "4"), 1, bounded, Journal::default(), usize::MAX));
         let Conclusion::Answered(answer) = &found.conclusion else { panic!("{seconds} s: {:?}", found.conclusion) };
         assert_eq!(answer.finding, Finding::BudgetSpent, "{seconds} s: {:?}", answer.bracket);
-        assert!(session.elapsed_s() <= 1.1 * seconds + 1.5, "{seconds} s: one answer may outlast it: {}", session.elapsed_s());
+        assert!(
+            session.elapsed_s() <= 1.1 * seconds + 1.5,
+            "{seconds} s: one answer may outlast it: {}",
+            session.elapsed_s()
+        );
     }
 }

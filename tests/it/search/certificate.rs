@@ -42,9 +42,16 @@ fn a_fresh_run_at_the_printed_lower_bound_passes_and_the_answer_is_that_without_
         assert_eq!(*result, Certified::Pass, "seed {seed}: {run:?}");
         let said = findings(&found);
         assert!(last[0].0.starts_with("certificate ") && said.doubts.is_empty());
-        assert!(said.headline().starts_with(&format!("carries at least {} with 95 % confidence, certified", run.level)), "{said:?}");
+        assert!(
+            said.headline().starts_with(&format!("carries at least {} with 95 % confidence, certified", run.level)),
+            "{said:?}"
+        );
         assert!(run.level.value() <= said.figures.safe.expect("a rate"));
-        assert!(said.sentences.iter().any(|sentence| sentence.ends_with("it passes by itself")), "{:?}", said.sentences);
+        assert!(
+            said.sentences.iter().any(|sentence| sentence.ends_with("it passes by itself")),
+            "{:?}",
+            said.sentences
+        );
     }
 }
 
@@ -91,7 +98,10 @@ fn most_answers_are_certified_and_few_are_refuted() {
             requests += run.spent.requests;
             share += run.spent.requests as f64 / found.answer().spent.requests as f64 / 40.0;
         }
-        println!("{profile}, {slo}: {passed} of 40 pass, {failed} fail; {} requests each, {share:.1} of the search's", requests / 40);
+        println!(
+            "{profile}, {slo}: {passed} of 40 pass, {failed} fail; {} requests each, {share:.1} of the search's",
+            requests / 40
+        );
         assert!(passed >= 32 && failed <= 3);
     }
 }

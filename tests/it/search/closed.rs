@@ -1,4 +1,5 @@
-//! Owns the tests of the search over requests in flight, in virtual time: the answer covers the truth of closed queues, and nobody is asked for more.
+//! Owns the tests of the search over requests in flight, in virtual time: the answer covers the truth of closed
+//! queues, and nobody is asked for more.
 
 use tonnage::search::hunt::{Aim, Conclusion, Journal, Kept, Outcome, SearchFindings};
 use tonnage::search::step::{Finding, Question};
@@ -8,19 +9,22 @@ use tonnage::sim::Session;
 use super::hunt::{Hunted, blueprint, by, hunted, live, workload};
 use crate::coverage::now;
 
-/// Four servers of 100 ms, and the most users of whom a share `allowed` waits longer than the limit: what Erlang says (`tail`).
+/// Four servers of 100 ms, and the most users of whom a share `allowed` waits longer than the limit: what Erlang says
+/// (`tail`).
 const MM4: &str = "mmc:servers=4,service=100ms";
 const P99: (&str, f64, f64) = ("p99 ttft<=1500ms", 1.5, 0.01);
 const P90: (&str, f64, f64) = ("p90 ttft<=400ms", 0.4, 0.1);
 
 /// P(Poisson(mean) ≤ most).
 fn poisson_up_to(most: i64, mean: f64) -> f64 {
-    let term = |number: i64| (-mean + number as f64 * mean.ln() - (1..=number).map(|each| (each as f64).ln()).sum::<f64>()).exp();
+    let term = |number: i64| {
+        (-mean + number as f64 * mean.ln() - (1..=number).map(|each| (each as f64).ln()).sum::<f64>()).exp()
+    };
     (0..=most).map(term).sum()
 }
 
-/// P(time in the system > `time_s`) with so many users of four exponential servers of 10/s, none of whom thinks: who comes finds all others, waits for
-/// N − 4 services at 40/s, an Erlang law, and is then served.
+/// P(time in the system > `time_s`) with so many users of four exponential servers of 10/s, none of whom thinks: who
+/// comes finds all others, waits for N − 4 services at 40/s, an Erlang law, and is then served.
 fn tail(users: i64, time_s: f64) -> f64 {
     let ahead = (users - 4).max(0);
     if ahead == 0 {
@@ -43,12 +47,15 @@ fn over_users(precision: f64, most: Option<f64>) -> impl Fn(Aim) -> Aim {
 }
 
 fn findings(found: &Hunted, slo: &str, precision: f64, most: Option<f64>) -> SearchFindings {
-    let aim = over_users(precision, most)(Aim::new(&blueprint(slo, workload("1", "1"), 1).objectives, 0.1).expect("an aim"));
+    let aim =
+        over_users(precision, most)(Aim::new(&blueprint(slo, workload("1", "1"), 1).objectives, 0.1).expect("an aim"));
     SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion))
 }
 
 fn covers(found: &Hunted, slo: (&str, f64, f64)) -> bool {
-    let [Some(low), Some(high)] = findings(found, slo.0, 0.1, None).figures.interval.expect("an interval") else { panic!("no interval") };
+    let [Some(low), Some(high)] = findings(found, slo.0, 0.1, None).figures.interval.expect("an interval") else {
+        panic!("no interval")
+    };
     low <= truth(slo) && truth(slo) <= high
 }
 
@@ -78,7 +85,10 @@ fn nobody_is_asked_for_more_than_may_be_in_flight() {
     let levels: Vec<f64> = found.journal.history.probes.iter().map(|probe| probe.level.value()).collect();
     assert!(levels.starts_with(&[2.0, 4.0, 6.0]) && levels.iter().all(|users| *users <= 6.0), "{levels:?}");
     let findings = findings(&found, P90.0, 0.1, Some(6.0));
-    assert_eq!((findings.finished, findings.limited_by.as_deref()), (Some(Outcome::MaxConcurrencyReached), Some("max_concurrency")));
+    assert_eq!(
+        (findings.finished, findings.limited_by.as_deref()),
+        (Some(Outcome::MaxConcurrencyReached), Some("max_concurrency"))
+    );
     assert_eq!((findings.figures.safe, findings.figures.interval), (Some(6.0), Some([Some(6.0), None])));
 }
 
@@ -96,18 +106,32 @@ fn what_was_killed_goes_on_and_repeats_nothing() {
     let rest = part(saved.journal(), usize::MAX);
     assert_eq!(rest.answer().finding, Finding::Found);
     let labels: Vec<&str> = first.loads.iter().chain(&rest.loads).map(|(label, ..)| label.as_str()).collect();
-    assert_eq!(labels[..5], ["floor", "probe 2 2 in flight", "probe 3 4 in flight", "probe 4 8 in flight", "probe 5 16 in flight"]);
+    assert_eq!(
+        labels[..5],
+        ["floor", "probe 2 2 in flight", "probe 3 4 in flight", "probe 4 8 in flight", "probe 5 16 in flight"]
+    );
 }
 
 #[tokio::test(start_paused = true, flavor = "local")]
 async fn the_live_engine_plays_it() {
     let mut session = live("mmc:servers=4,service=50ms", &[]);
-    let found = by(&mut session, "p80 ttft<=200ms", workload("1", "1"), 1, over_users(0.4, None), Journal::default(), usize::MAX).await;
+    let found = by(
+        &mut session,
+        "p80 ttft<=200ms",
+        workload("1", "1"),
+        1,
+        over_users(0.4, None),
+        Journal::default(),
+        usize::MAX,
+    )
+    .await;
     assert!(covers(&found, ("p80 ttft<=200ms", 0.4, 0.2)), "{:?}", found.answer());
     assert!(found.loads.iter().all(|(_, kept, _)| *kept == Kept::Evidence), "{:?}", found.loads);
     let probes = &found.journal.history.probes;
     assert!(
-        probes.iter().all(|probe| probe.counts[0].decided >= 20 && probe.completed_per_s.is_some_and(|per_s| per_s > 30.0)),
+        probes
+            .iter()
+            .all(|probe| probe.counts[0].decided >= 20 && probe.completed_per_s.is_some_and(|per_s| per_s > 30.0)),
         "{probes:?}"
     );
 }

@@ -1,4 +1,5 @@
-//! Owns long runs in virtual time, and what they say of the search over the batching engine: do both ends of its interval agree?
+//! Owns long runs in virtual time, and what they say of the search over the batching engine: do both ends of its
+//! interval agree?
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,15 @@ use tonnage::workload::{Load, Plan};
 
 use crate::search::hunt::{hunted, workload};
 
-/// For each objective the share of `requests` that miss it, after two minutes or a tenth as many requests, whichever takes longer.
-pub(crate) fn long_run(profile: &str, (input, output): (&str, &str), slo: &str, rate_per_s: f64, requests: u64) -> Vec<f64> {
+/// For each objective the share of `requests` that miss it, after two minutes or a tenth as many requests, whichever
+/// takes longer.
+pub(crate) fn long_run(
+    profile: &str,
+    (input, output): (&str, &str),
+    slo: &str,
+    rate_per_s: f64,
+    requests: u64,
+) -> Vec<f64> {
     let (rate, none) = (Rate::new(rate_per_s).expect("a rate"), Duration::ZERO);
     let warmup = Duration::from_secs_f64((requests as f64 / 10.0 / rate_per_s).max(120.0));
     let timeline = Timeline::new(Process::Poisson, rate, Extent::Requests(requests), warmup, none, Seed::new(7));
@@ -45,7 +53,8 @@ fn the_interval_of_an_engine_agrees_with_long_runs_at_its_ends() {
                 let agrees = low.iter().all(|share| *share <= 0.01) && high.iter().any(|share| *share >= 0.01);
                 agreeing += u32::from(agrees);
                 println!(
-                    "{preset}, {shape}, seed {seed}: {:?} {bracket:.2?} of {:?}, limited by {}, {} probes, {} requests, {:?}; misses at the \
+                    "{preset}, {shape}, seed {seed}: {:?} {bracket:.2?} of {:?}, limited by {}, {} probes, {} \
+                     requests, {:?}; misses at the \
                      ends {low:.4?} {high:.4?}{}",
                     answer.finding,
                     history.capacity,
@@ -57,7 +66,8 @@ fn the_interval_of_an_engine_agrees_with_long_runs_at_its_ends() {
                 );
             }
             println!("{preset}, {shape}: {agreeing} of 5 agree");
-            // Where a limit lies at the unloaded floor misses hardly depend on the rate, and the long runs are no surer than the interval.
+            // Where a limit lies at the unloaded floor misses hardly depend on the rate, and the long runs are no
+            // surer than the interval.
             assert!(agreeing >= 3, "{preset}, {shape}: {agreeing} of 5");
         }
     }

@@ -66,7 +66,8 @@ impl Hunted {
 /// The live engine, on the runtime and the clock of the test, beside a simulated server with these faults.
 pub(super) fn live(profile: &str, faults: &[Fault]) -> engine::Session {
     let profile: Profile = profile.parse().expect("a profile");
-    let settings = engine::Settings { timeout: Duration::from_mins(1), drain: Duration::from_mins(1), max_in_flight: None };
+    let settings =
+        engine::Settings { timeout: Duration::from_mins(1), drain: Duration::from_mins(1), max_in_flight: None };
     let client = ModelClient::new(profile, faults, Seed::new(1));
     engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), client)
 }
@@ -106,7 +107,8 @@ pub(super) async fn of<P: Play>(
         }
         Ok(())
     };
-    let conclusion = hunt(player, &aim, blueprint, &mut journal, told, || loads.borrow().len() < most_loads).await.expect("played");
+    let conclusion =
+        hunt(player, &aim, blueprint, &mut journal, told, || loads.borrow().len() < most_loads).await.expect("played");
     Hunted { conclusion, journal, loads: loads.into_inner() }
 }
 
@@ -130,7 +132,11 @@ impl Play for Changing {
 
     async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
         self.played += 1;
-        if self.played > self.from { self.after.play(segment, stop).await } else { self.before.play(segment, stop).await }
+        if self.played > self.from {
+            self.after.play(segment, stop).await
+        } else {
+            self.before.play(segment, stop).await
+        }
     }
 
     async fn rest(&mut self) {
@@ -171,9 +177,14 @@ fn the_interval_covers_the_truth_of_a_queue() {
         let answer = found.answer();
         let bracket = answer.bracket.expect("rates");
         assert_eq!((answer.finding, answer.doubts.as_slice()), (Finding::Found, [].as_slice()));
-        assert!(bracket.low <= truth && truth <= bracket.high && bracket.high / bracket.low <= 1.4, "{profile}: {bracket:?}");
+        assert!(
+            bracket.low <= truth && truth <= bracket.high && bracket.high / bracket.low <= 1.4,
+            "{profile}: {bracket:?}"
+        );
         let capacity = found.journal.history.capacity.expect("a capacity");
-        assert!(matches!(capacity, Capacity::Reached(per_s) if (per_s / if profile == MM1.0 { 10.0 } else { 40.0 } - 1.0).abs() < 0.06));
+        let service_per_s = if profile == MM1.0 { 10.0 } else { 40.0 };
+        let near = |per_s: f64| (per_s / service_per_s - 1.0).abs() < 0.06;
+        assert!(matches!(capacity, Capacity::Reached(per_s) if near(per_s)));
         assert!(found.loads.iter().all(|(_, kept, _)| *kept == Kept::Evidence), "{:?}", found.loads);
         assert_eq!(found.journal.history.spent(), answer.spent);
     }
@@ -186,11 +197,16 @@ fn the_same_seed_plays_the_same_loads_and_none_twice() {
     assert_eq!((&one.loads, &one.conclusion, &one.journal), (&again.loads, &again.conclusion, &again.journal));
     assert_ne!(one.loads, other.loads);
     // A closed loop of one length has no draws.
-    let open: Vec<&String> = one.loads.iter().filter(|(label, ..)| label.starts_with("probe ")).map(|(_, _, print)| print).collect();
+    let open: Vec<&String> =
+        one.loads.iter().filter(|(label, ..)| label.starts_with("probe ")).map(|(_, _, print)| print).collect();
     let prints: std::collections::BTreeSet<&&String> = open.iter().collect();
     assert_eq!(prints.len(), open.len(), "each load has draws of its own");
     let labels: Vec<&str> = one.loads[..4].iter().map(|(label, ..)| label.as_str()).collect();
-    assert_eq!(labels[..3], ["floor", "saturation, 4 in flight", "saturation, 16 in flight"], "four servers need no more");
+    assert_eq!(
+        labels[..3],
+        ["floor", "saturation, 4 in flight", "saturation, 16 in flight"],
+        "four servers need no more"
+    );
     assert!(labels[3].starts_with("probe 4 "), "{labels:?}");
     assert_eq!(
         one.loads.last().map(|(label, ..)| label.as_str()),
@@ -240,7 +256,11 @@ fn a_service_whose_floor_misses_is_infeasible_at_once() {
     let aim = Aim::new(&blueprint("p99 ttft<=200ms", workload("1", "8"), 1).objectives, 0.1).expect("an aim");
     let findings = SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion));
     assert_eq!((findings.finished, findings.figures.safe), (Some(Outcome::Infeasible), None));
-    assert!(findings.headline().starts_with("INFEASIBLE: the unloaded service misses p99 ttft<=200ms"), "{}", findings.headline());
+    assert!(
+        findings.headline().starts_with("INFEASIBLE: the unloaded service misses p99 ttft<=200ms"),
+        "{}",
+        findings.headline()
+    );
     assert!(findings.sentences[1].contains("5 of 5 requests miss"), "{:?}", findings.sentences);
 }
 
@@ -253,13 +273,21 @@ fn a_service_that_is_never_saturated_is_carried_to_the_most_and_nothing_faster_i
         });
         let answer = found.answer();
         assert_eq!((answer.finding, found.loads[1].0.as_str()), (Finding::MostReached, label));
-        let Some(Capacity::Above(reached)) = found.journal.history.capacity else { panic!("{:?}", found.journal.history.capacity) };
+        let Some(Capacity::Above(reached)) = found.journal.history.capacity else {
+            panic!("{:?}", found.journal.history.capacity)
+        };
         assert!(most.map_or((reached / 512.0 - 1.0).abs() < 0.1, |most| (reached - most).abs() < 1e-9), "{reached}");
-        assert!(found.journal.history.probes.iter().all(|probe| probe.level.value() <= reached * 1.001), "nothing faster");
+        assert!(
+            found.journal.history.probes.iter().all(|probe| probe.level.value() <= reached * 1.001),
+            "nothing faster"
+        );
         let aim = Aim::new(&blueprint("p90 ttft<=1500ms", workload("1", "1"), 1).objectives, 0.1).expect("an aim");
-        let findings = SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion));
+        let findings =
+            SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion));
         assert_eq!(findings.limited_by.as_deref(), Some("max_rate"));
-        let [Some(low), None] = findings.figures.interval.expect("an interval") else { panic!("{:?}", findings.figures.interval) };
+        let [Some(low), None] = findings.figures.interval.expect("an interval") else {
+            panic!("{:?}", findings.figures.interval)
+        };
         assert!(low <= reached && low > 0.8 * reached, "{low} of {reached}");
     }
 }
@@ -285,21 +313,27 @@ fn a_service_that_slows_down_gets_an_answer_that_is_doubted() {
         let question = aim.question.clone().within(Budget { requests: Some(30_000), seconds: None });
         aim.asking(question)
     };
-    let found = now(by(&mut service, "p99 ttft<=1500ms", workload("1", "1"), 1, bounded, Journal::default(), usize::MAX));
+    let found =
+        now(by(&mut service, "p99 ttft<=1500ms", workload("1", "1"), 1, bounded, Journal::default(), usize::MAX));
     assert!(found.answer().doubts.contains(&Doubt::Drift), "{:?}", found.answer());
 }
 
 #[tokio::test(start_paused = true, flavor = "local")]
 async fn the_live_engine_plays_it_while_the_last_probe_is_still_followed() {
     let mut session = live("mmc:servers=1,service=50ms", &[]);
-    let found = by(&mut session, "p80 e2e<=300ms", workload("1", "1"), 1, within(0.4), Journal::default(), usize::MAX).await;
+    let found =
+        by(&mut session, "p80 e2e<=300ms", workload("1", "1"), 1, within(0.4), Journal::default(), usize::MAX).await;
     // p80 = 1.609/(20 − λ).
     let (bracket, truth) = (found.answer().bracket.expect("rates"), 20.0 - 1.609 / 0.3);
     assert!(bracket.low < truth && truth < bracket.high, "{bracket:?}");
     assert!(found.loads.iter().all(|(_, kept, _)| *kept == Kept::Evidence), "{:?}", found.loads);
     let probes = &found.journal.history.probes;
     let first = found.loads.iter().filter(|(label, ..)| !label.starts_with("probe ")).count();
-    assert_eq!((probes.len() + first, first), (found.loads.len(), 4), "a floor, two stages of saturation, and the last of them again");
+    assert_eq!(
+        (probes.len() + first, first),
+        (found.loads.len(), 4),
+        "a floor, two stages of saturation, and the last of them again"
+    );
     assert!(probes.iter().all(|probe| probe.counts[0].decided > 100 && probe.time_in_system_s > 0.05), "{probes:?}");
 }
 
@@ -314,7 +348,11 @@ fn a_mean_is_searched_for_and_told_as_a_mean() {
     let floor = findings.floor.as_ref().expect("a floor")[0];
     let mean_s = findings.mean_s(0, &floor).expect("a mean");
     assert!((mean_s - 0.1).abs() < 0.02, "unloaded it takes 100 ms: {mean_s}");
-    assert!(!findings.sentences.iter().any(|sentence| sentence.contains("% of the requests miss")), "{:?}", findings.sentences);
+    assert!(
+        !findings.sentences.iter().any(|sentence| sentence.contains("% of the requests miss")),
+        "{:?}",
+        findings.sentences
+    );
 }
 
 /// A server that fails 2 % of the requests, beside a queue.
@@ -326,7 +364,11 @@ fn failing() -> engine::Session {
 async fn failures_beyond_what_an_objective_allows_are_infeasible_whichever_it_is() {
     for slo in ["error_rate<=1%", "p99 e2e<=300ms"] {
         let found = by(&mut failing(), slo, workload("1", "1"), 1, |aim| aim, Journal::default(), usize::MAX).await;
-        assert_eq!((found.answer().finding, found.answer().bracket, found.loads.len()), (Finding::Infeasible, None, 1), "{slo}");
+        assert_eq!(
+            (found.answer().finding, found.answer().bracket, found.loads.len()),
+            (Finding::Infeasible, None, 1),
+            "{slo}"
+        );
         let floor = found.journal.history.floor.as_ref().expect("a floor")[0];
         assert!((0.01..0.04).contains(&floor.share()) && floor.decided < 3_000, "{slo}: {floor:?}");
     }
@@ -334,7 +376,8 @@ async fn failures_beyond_what_an_objective_allows_are_infeasible_whichever_it_is
 
 #[tokio::test(start_paused = true, flavor = "local")]
 async fn failures_that_an_objective_allows_are_misses_like_any_other() {
-    let found = by(&mut failing(), "p80 e2e<=300ms", workload("1", "1"), 1, within(0.4), Journal::default(), usize::MAX).await;
+    let found =
+        by(&mut failing(), "p80 e2e<=300ms", workload("1", "1"), 1, within(0.4), Journal::default(), usize::MAX).await;
     // A constant service of 50 ms never takes 300 ms by itself: what misses unloaded has failed.
     let floor = found.journal.history.floor.as_ref().expect("a floor")[0];
     assert!((0.005..0.04).contains(&floor.share()), "{floor:?}");

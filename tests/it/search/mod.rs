@@ -14,8 +14,8 @@ mod queue;
 use queue::{Cell, cells, search, search_changing};
 use tonnage::search::Level;
 use tonnage::search::step::{
-    Alarm, Budget, Capacity, Clusters, Count, Demand, Doubt, End, Finding, History, Order, Picture, Probe, Question, Signs, Spent, Step,
-    alarm, precision_for, price, step,
+    Alarm, Budget, Capacity, Clusters, Count, Demand, Doubt, End, Finding, History, Order, Picture, Probe, Question,
+    Signs, Spent, Step, alarm, precision_for, price, step,
 };
 use tonnage::seed::Seed;
 
@@ -81,10 +81,10 @@ fn the_same_evidence_is_the_same_step() {
 
 #[test]
 fn what_the_unloaded_service_misses_is_infeasible_at_once() {
-    let mut history = History { floor: Some(vec![Count { misses: 40, decided: 300, clusters: None }]), ..History::default() };
-    assert!(
-        matches!(step(&asked(2.0, 0.1), &history), Step::Done(answer) if answer.finding == Finding::Infeasible && answer.bracket.is_none())
-    );
+    let mut history =
+        History { floor: Some(vec![Count { misses: 40, decided: 300, clusters: None }]), ..History::default() };
+    assert!(matches!(step(&asked(2.0, 0.1), &history),
+            Step::Done(answer) if answer.finding == Finding::Infeasible && answer.bracket.is_none()));
     history.floor = Some(vec![Count { misses: 4, decided: 300, clusters: None }]);
     assert!(matches!(step(&asked(2.0, 0.1), &history), Step::Saturate { .. }), "4 of 300 do not prove more than 1 %");
 }
@@ -99,7 +99,11 @@ fn a_rate_that_may_not_be_exceeded_is_the_answer_where_it_is_met() {
     assert!(found.history.probes.iter().all(|probe| probe.level.value() <= 0.45), "nothing faster was sent");
     let question = cell.question(0.2, Budget::default()).between(Some(0.85), None).expect("a range");
     let found = search(&cell, &question, Seed::new(1)).answer;
-    assert_eq!((found.finding, found.limited_by), (Finding::Infeasible, 0), "the lowest rate of interest is too high: {found:?}");
+    assert_eq!(
+        (found.finding, found.limited_by),
+        (Finding::Infeasible, 0),
+        "the lowest rate of interest is too high: {found:?}"
+    );
 }
 
 #[test]
@@ -118,7 +122,8 @@ fn a_service_that_slows_down_on_the_way_raises_doubts() {
     let (fast, slow) = (cell("M/M/1 T=15"), cell("M/M/1 T=15").slower(1.5));
     let question = fast.question(0.1, Budget { requests: Some(30_000), seconds: None });
     for seed in 1..=3 {
-        let found = search_changing(&question, Seed::new(seed), |probe| if probe < 8 { fast.clone() } else { slow.clone() });
+        let found =
+            search_changing(&question, Seed::new(seed), |probe| if probe < 8 { fast.clone() } else { slow.clone() });
         assert!(found.answer.doubts.contains(&Doubt::Drift), "seed {seed} after the change: {:?}", found.answer);
         let steady = search(&fast, &question, Seed::new(seed)).answer.doubts;
         assert!(steady.is_empty(), "seed {seed} without one: {steady:?}");
@@ -129,11 +134,15 @@ fn a_service_that_slows_down_on_the_way_raises_doubts() {
 fn known(question: &Question, phi: f64) -> Picture {
     let episodes = 10.0;
     let powers = [1, 2, 3, 4].map(|power| episodes * libm::pow(phi, f64::from(power)));
-    let count =
-        Count { misses: (episodes * phi) as u64, decided: (1_000.0 * phi) as u64, clusters: Some(Clusters { phi, episodes: 10, powers }) };
+    let count = Count {
+        misses: (episodes * phi) as u64,
+        decided: (1_000.0 * phi) as u64,
+        clusters: Some(Clusters { phi, episodes: 10, powers }),
+    };
     let probe = Probe { counts: vec![count], ..Probe::new(Level::RatePerS(5.0), End::Full) };
     let floor = Some(vec![Count { misses: 0, decided: 1_000, clusters: None }]);
-    let history = History { floor, capacity: Some(Capacity::Reached(10.0)), probes: vec![probe; 4], ..History::default() };
+    let history =
+        History { floor, capacity: Some(Capacity::Reached(10.0)), probes: vec![probe; 4], ..History::default() };
     Picture::of(question, &history).expect("the capacity is known")
 }
 
@@ -150,14 +159,19 @@ fn a_window_is_cut_only_where_the_rest_of_it_could_not_mend_it() {
     assert_eq!(raised(&clustered, 320, 330, Signs::default()), None, "one episode, as this service has them");
     let growing = Signs { growth_per_s: Some((0.8, 0.1)), completed_share: Some(0.9), is_steady_growth: true };
     assert_eq!(raised(&loose, 0, 500, growing), Some(Alarm::Backlog));
-    assert_eq!(raised(&loose, 0, 500, Signs { completed_share: Some(0.96), ..growing }), None, "completions keep up within the resolution");
+    assert_eq!(
+        raised(&loose, 0, 500, Signs { completed_share: Some(0.96), ..growing }),
+        None,
+        "completions keep up within the resolution"
+    );
     assert_eq!(raised(&loose, 0, 500, Signs { growth_per_s: Some((0.4, 0.1)), ..growing }), None, "within its error");
     assert_eq!(raised(&loose, 0, 500, Signs { is_steady_growth: false, ..growing }), None, "by fits and starts");
 }
 
 #[test]
 fn questions_that_cannot_be_answered_are_refused() {
-    for (allowed, limit) in [(0.0, None), (1.0, None), (f64::NAN, None), (0.01, Some(0.0)), (0.01, Some(f64::INFINITY))] {
+    for (allowed, limit) in [(0.0, None), (1.0, None), (f64::NAN, None), (0.01, Some(0.0)), (0.01, Some(f64::INFINITY))]
+    {
         assert!(Demand::new(allowed, limit).is_err(), "{allowed} {limit:?}");
     }
     let demand = Demand::new(0.01, None).expect("a demand");
@@ -173,13 +187,17 @@ fn questions_that_cannot_be_answered_are_refused() {
 
 #[test]
 fn a_sharper_answer_a_rarer_miss_and_burstier_arrivals_cost_more() {
-    let question =
-        |allowed, precision| Question::new(vec![Demand::new(allowed, Some(1.0)).expect("a demand")], precision).expect("a question");
+    let question = |allowed, precision| {
+        Question::new(vec![Demand::new(allowed, Some(1.0)).expect("a demand")], precision).expect("a question")
+    };
     let plain = price(&question(0.01, 0.1), 0.7);
     assert!(price(&question(0.01, 0.05), 0.7) > 2 * plain);
     assert!(price(&question(0.05, 0.1), 0.7) < plain);
     assert!(2 * price(&question(0.01, 0.1).arriving(4.0), 0.7) > 3 * plain);
-    assert!(price(&question(0.01, 0.1), 0.95) > price(&question(0.01, 0.1), 0.9), "close to the wall no looser than the distance to it");
+    assert!(
+        price(&question(0.01, 0.1), 0.95) > price(&question(0.01, 0.1), 0.9),
+        "close to the wall no looser than the distance to it"
+    );
     let bought = precision_for(&question(0.01, 0.1), 0.7, plain).expect("some precision");
     assert!((bought - 0.1).abs() < 1e-3, "what ±10 % costs buys ±10 %: {bought}");
     assert!(precision_for(&question(0.01, 0.1), 0.7, 25_000).expect("some") > bought);
@@ -196,19 +214,32 @@ fn rates_stay_within_reason_whatever_was_counted() {
         spent: Spent { requests: decided, seconds: 1.0 },
         ..Probe::new(Level::RatePerS(3.0), end)
     };
-    for (misses, decided, end) in
-        [(0, 0, End::Full), (5, 5, End::Overloaded), (0, 1, End::Decided), (u64::from(u32::MAX), u64::from(u32::MAX), End::Full)]
-    {
+    for (misses, decided, end) in [
+        (0, 0, End::Full),
+        (5, 5, End::Overloaded),
+        (0, 1, End::Decided),
+        (u64::from(u32::MAX), u64::from(u32::MAX), End::Full),
+    ] {
         let floor = Some(vec![Count { misses: 0, decided: 300, clusters: None }]);
-        let history =
-            History { floor, capacity: Some(Capacity::Reached(4.0)), probes: vec![any(misses, decided, end); 3], ..History::default() };
+        let history = History {
+            floor,
+            capacity: Some(Capacity::Reached(4.0)),
+            probes: vec![any(misses, decided, end); 3],
+            ..History::default()
+        };
         match step(&question, &history) {
             Step::Probe(order) => assert!(
-                order.level.value() > 0.05 && order.level.value() < 5.0 && order.window_s.is_finite() && order.discard_s.is_finite(),
+                order.level.value() > 0.05
+                    && order.level.value() < 5.0
+                    && order.window_s.is_finite()
+                    && order.discard_s.is_finite(),
                 "{misses} of {decided}: {order:?}"
             ),
             Step::Done(answer) => {
-                assert!(answer.bracket.is_some_and(|bracket| bracket.low > 0.0 && bracket.low <= bracket.high), "{answer:?}");
+                assert!(
+                    answer.bracket.is_some_and(|bracket| bracket.low > 0.0 && bracket.low <= bracket.high),
+                    "{answer:?}"
+                );
             }
             other => panic!("{other:?}"),
         }

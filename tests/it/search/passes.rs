@@ -28,7 +28,8 @@ const EVEN: (&str, &str, f64) = ("constant 10/s 200s", "p90 ttft<=500ms", 3.46);
 fn recorded(shape: &str) -> Recorded {
     let shape: Shape = shape.parse().expect("a profile");
     let pattern = Pattern { profile: shape, overlays: Vec::new() };
-    let timeline = Timeline::shaped(Process::Poisson, pattern, None, Duration::ZERO, Duration::ZERO, Seed::new(99)).expect("a timeline");
+    let timeline = Timeline::shaped(Process::Poisson, pattern, None, Duration::ZERO, Duration::ZERO, Seed::new(99))
+        .expect("a timeline");
     let end = timeline.spans().window.end;
     let instants: Vec<Offset> = timeline.arrivals().map(|arrival| arrival.at).collect();
     Recorded::new(instants.into_iter(), Some(Duration::from_nanos(end.as_nanos())), TimeScale::ONE).expect("a trace")
@@ -40,8 +41,12 @@ fn share(recorded: &Recorded, slo: &str, scale: f64, passes: u64) -> f64 {
     let load = PointLoad::Replay(TimeScale::new(scale).expect("a scale"));
     let plan = Arc::new(blueprint.plan(0, &Point { load, discard: Duration::ZERO }).expect("a plan"));
     let of = |pass: u64| {
-        let segment =
-            Segment { label: String::new(), plan: Arc::clone(&plan), objectives: Arc::clone(&blueprint.objectives), streamed: true };
+        let segment = Segment {
+            label: String::new(),
+            plan: Arc::clone(&plan),
+            objectives: Arc::clone(&blueprint.objectives),
+            streamed: true,
+        };
         let mut session = Session::new(MM4.parse().expect("a profile"), Seed::new(1_000 + pass));
         let trial = now(now(session.play(segment, StopRule::Never)).expect("played")).expect("a trial");
         let tally = trial.summary.tally(0).expect("an objective");
@@ -91,8 +96,9 @@ fn in_virtual_time((shape, slo, _): (&str, &str, f64), seed: u64, precision: f64
 }
 
 fn findings(found: &Hunted, (shape, slo, _): (&str, &str, f64), precision: f64, most: Option<f64>) -> SearchFindings {
-    let aim =
-        at_scale(&recorded(shape), precision, most)(Aim::new(&blueprint(slo, workload("1", "1"), 1).objectives, 0.1).expect("an aim"));
+    let aim = at_scale(&recorded(shape), precision, most)(
+        Aim::new(&blueprint(slo, workload("1", "1"), 1).objectives, 0.1).expect("an aim"),
+    );
     SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion))
 }
 
@@ -106,14 +112,26 @@ fn the_interval_covers_the_scale_that_many_passes_show_to_be_the_last() {
         // What ended by itself was played to its last request.
         let history = &found.journal.history;
         let whole = history.probes.iter().filter(|probe| probe.end != End::Overloaded);
-        assert!(whole.clone().count() > 0 && whole.clone().all(|probe| probe.spent.requests == pass.requests()), "{:?}", history.probes);
-        assert!(history.probes.iter().all(|probe| probe.counts[0].decided >= pass.requests()), "misses are of the whole pass");
+        assert!(
+            whole.clone().count() > 0 && whole.clone().all(|probe| probe.spent.requests == pass.requests()),
+            "{:?}",
+            history.probes
+        );
+        assert!(
+            history.probes.iter().all(|probe| probe.counts[0].decided >= pass.requests()),
+            "misses are of the whole pass"
+        );
         assert!(matches!(history.capacity, Some(Capacity::Reached(per_s)) if (per_s / 40.0 - 1.0).abs() < 0.06));
         let findings = findings(&found, cell, 0.25, None);
-        let (safe, mean, peak) = (findings.figures.safe.expect("safe"), findings.safe_mean_rate_per_s, findings.safe_peak_rate_per_s);
+        let (safe, mean, peak) =
+            (findings.figures.safe.expect("safe"), findings.safe_mean_rate_per_s, findings.safe_peak_rate_per_s);
         assert!(mean.is_some_and(|mean| (mean - pass.mean_per_s(safe)).abs() < 1e-9) && peak > mean, "{findings:?}");
         assert!(findings.headline().contains("× the trace with 95 % confidence"), "{}", findings.headline());
-        assert!(findings.sentences.iter().any(|sentence| sentence.contains("another day's trace")), "{:?}", findings.sentences);
+        assert!(
+            findings.sentences.iter().any(|sentence| sentence.contains("another day's trace")),
+            "{:?}",
+            findings.sentences
+        );
     }
 }
 
@@ -134,7 +152,10 @@ fn no_faster_pass_than_the_most_is_played_and_what_does_not_fit_the_budget_is_no
     let (found, _) = in_virtual_time(EVEN, 1, 0.2, Some(1.5));
     assert!(found.journal.history.probes.iter().all(|probe| probe.level.value() <= 1.5));
     let findings = findings(&found, EVEN, 0.2, Some(1.5));
-    assert_eq!((findings.finished, findings.limited_by.as_deref()), (Some(Outcome::MaxTimeScaleReached), Some("max_time_scale")));
+    assert_eq!(
+        (findings.finished, findings.limited_by.as_deref()),
+        (Some(Outcome::MaxTimeScaleReached), Some("max_time_scale"))
+    );
     let recorded = recorded(EVEN.0);
     let adjust = |aim: Aim| {
         let aim = at_scale(&recorded, 0.1, None)(aim);
@@ -170,7 +191,9 @@ fn what_was_killed_goes_on_and_repeats_nothing() {
 async fn the_live_engine_plays_it() {
     let mut session = live(MM4, &[]);
     let recorded = recorded(EVEN.0);
-    let found = searched(&mut session, (&recorded, EVEN.1, 1), at_scale(&recorded, 0.3, None), Journal::default(), usize::MAX).await;
+    let found =
+        searched(&mut session, (&recorded, EVEN.1, 1), at_scale(&recorded, 0.3, None), Journal::default(), usize::MAX)
+            .await;
     let bracket = found.answer().bracket.expect("scales");
     assert!(bracket.low <= EVEN.2 && EVEN.2 <= bracket.high, "{bracket:?}");
     assert!(found.loads.iter().all(|(_, kept, _)| *kept == Kept::Evidence), "{:?}", found.loads);

@@ -10,7 +10,19 @@ use crate::cli::{Simulated, json, run, text};
 
 /// A run of 40 requests with the tokenizer, into `out`.
 fn counted(folder: &Path, more: &[&str]) -> Output {
-    let words = ["run", "--rate", "100", "--requests", "40", "--input-tokens", "24..48", "--output-tokens", "12", "--out", "out"];
+    let words = [
+        "run",
+        "--rate",
+        "100",
+        "--requests",
+        "40",
+        "--input-tokens",
+        "24..48",
+        "--output-tokens",
+        "12",
+        "--out",
+        "out",
+    ];
     run(folder, &[&words, &["--tokenizer", "."][..], more].concat())
 }
 
@@ -37,10 +49,14 @@ fn asked_counted_and_server_stand_side_by_side() {
     let result = json(&folder.path().join("out/result.json"));
     let tokens = &result["trials"][0]["tokens"];
     assert_eq!(tokens["input"]["asked"], tokens["input"]["counted"]);
-    assert_eq!((&tokens["input"]["counted_not_as_asked"], &tokens["output"]["server"]), (&Value::from(0), &Value::from(12.0)));
+    assert_eq!(
+        (&tokens["input"]["counted_not_as_asked"], &tokens["output"]["server"]),
+        (&Value::from(0), &Value::from(12.0))
+    );
     for record in records(folder.path()) {
         assert_eq!(record["counted_input_tokens"], record["asked_input_tokens"]);
-        let events: u64 = record["event_tokens"].as_array().expect("tokens of events").iter().filter_map(Value::as_u64).sum();
+        let events: u64 =
+            record["event_tokens"].as_array().expect("tokens of events").iter().filter_map(Value::as_u64).sum();
         assert_eq!(record["counted_output_tokens"], events);
     }
     assert!(!folder.path().join("out/.answers.spool").exists());
@@ -55,7 +71,10 @@ fn asked_counted_and_server_stand_side_by_side() {
 fn answers_without_usage_are_counted_after_the_run() {
     let folder = tempfile::tempdir().expect("a folder");
     file_into(folder.path());
-    let server = Simulated::start(folder.path(), &["--fault", "no-usage", "--fault", "coalesce:3", "--sim", "delay:ttft=20ms,itl=5ms"]);
+    let server = Simulated::start(
+        folder.path(),
+        &["--fault", "no-usage", "--fault", "coalesce:3", "--sim", "delay:ttft=20ms,itl=5ms"],
+    );
     let words = ["--target", &server.url];
     let output = counted(folder.path(), &words);
     assert_played(&output);
@@ -63,12 +82,23 @@ fn answers_without_usage_are_counted_after_the_run() {
     let count = |metric: &str| trial["metrics"][metric]["completed_only"]["count"].as_u64().expect("a count");
     assert_eq!((count("tpot"), count("ntpot"), count("output_tokens")), (40, 40, 40));
     assert!(count("tbt") > 40, "{}", trial["metrics"]["tbt"]);
-    assert_eq!((&trial["health"]["usage_missing"], &trial["health"]["usage_counted"]), (&Value::from(40), &Value::from(40)));
+    assert_eq!(
+        (&trial["health"]["usage_missing"], &trial["health"]["usage_counted"]),
+        (&Value::from(40), &Value::from(40))
+    );
     assert_eq!(trial["tokens"]["output"]["server"], Value::Null);
     let counted_mean = trial["tokens"]["output"]["counted"].as_f64().expect("a mean");
-    assert!(counted_mean >= 12.0 && trial["metrics"]["output_tokens"]["value"]["mean"] == counted_mean, "{}", trial["tokens"]);
+    assert!(
+        counted_mean >= 12.0 && trial["metrics"]["output_tokens"]["value"]["mean"] == counted_mean,
+        "{}",
+        trial["tokens"]
+    );
     assert!(text(&output.stdout).contains("those that --tokenizer counts"), "{}", text(&output.stdout));
-    assert_eq!(text(&run(folder.path(), &["report", "out"]).stdout), text(&output.stdout), "folded again, the same text");
+    assert_eq!(
+        text(&run(folder.path(), &["report", "out"]).stdout),
+        text(&output.stdout),
+        "folded again, the same text"
+    );
 
     // Whatever is kept of single requests, the figures are there.
     for detail in ["compact", "off"] {
@@ -76,8 +106,10 @@ fn answers_without_usage_are_counted_after_the_run() {
         assert_played(&output);
         let trial = &json(&folder.path().join("out/result.json"))["trials"][0];
         assert!(trial["metrics"]["tbt"]["completed_only"]["count"].as_u64() > Some(40), "{detail}");
-        let left: Vec<_> =
-            std::fs::read_dir(folder.path().join("out")).expect("a folder").map(|entry| entry.expect("a file").file_name()).collect();
+        let left: Vec<_> = std::fs::read_dir(folder.path().join("out"))
+            .expect("a folder")
+            .map(|entry| entry.expect("a file").file_name())
+            .collect();
         assert_eq!(left.len(), if detail == "off" { 2 } else { 3 }, "{left:?}");
     }
     assert_eq!(server.end().0, Some(0));
@@ -140,7 +172,8 @@ fn a_killed_run_leaves_its_records() {
 fn the_prompts_of_a_sweep_and_of_a_search_have_exactly_the_length_asked_for() {
     let folder = tempfile::tempdir().expect("a folder");
     file_into(folder.path());
-    let load = ["--tokenizer", ".", "--input-tokens", "24..48", "--output-tokens", "2", "--sim", "delay:ttft=2ms,itl=1ms"];
+    let load =
+        ["--tokenizer", ".", "--input-tokens", "24..48", "--output-tokens", "2", "--sim", "delay:ttft=2ms,itl=1ms"];
     for (verb, more) in [
         ("sweep", &["--rates", "40,80", "--duration", "500ms", "--warmup", "0s"][..]),
         ("search", &["--slo", "p90 ttft<=1s", "--max-rate", "100/s", "--budget", "4s"]),
