@@ -1,4 +1,5 @@
-//! Owns the bytes of the controls: a prebuilt request, and finding where a response ends and where its first token stands.
+//! Owns the bytes of the controls: a prebuilt request, and finding where a response ends and where its first token
+//! stands.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -16,7 +17,8 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// A chat request of about `input_tokens` words for `output_tokens` tokens; its `x-request-id` is `raw-` and ten digits.
+    /// A chat request of about `input_tokens` words for `output_tokens` tokens; its `x-request-id` is `raw-` and ten
+    /// digits.
     pub(crate) fn chat(server: SocketAddr, input_tokens: usize, output_tokens: u32, streamed: bool) -> Self {
         let prompt = "sample ".repeat(input_tokens);
         let tail =
@@ -70,7 +72,8 @@ pub(crate) struct Response {
 const END: &[u8; 7] = b"\r\n0\r\n\r\n";
 
 impl Response {
-    /// Takes the next bytes; true when they end the response. One request at a time is on a connection, so nothing follows.
+    /// Takes the next bytes; true when they end the response. One request at a time is on a connection, so nothing
+    /// follows.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<bool, String> {
         let mut body = bytes.len();
         if !self.begun {

@@ -231,7 +231,7 @@ fn advice(calibration: &Calibration) -> Vec<String> {
             }
         }
         None => {
-            advice.push("no rate was kept: p99 send lag was above 5 ms at every one; use a quieter machine".to_owned())
+            advice.push("no rate was kept: p99 send lag was above 5 ms at every one; use a quieter machine".to_owned());
         }
     }
     let floor_s = calibration

@@ -122,7 +122,7 @@ mod tests {
             mean_gap_s: Some(0.0052),
         };
         let near = |found: Option<f64>, expected: f64| {
-            assert!(found.is_some_and(|found| (found - expected).abs() < 1e-9), "{found:?}")
+            assert!(found.is_some_and(|found| (found - expected).abs() < 1e-9), "{found:?}");
         };
         near(seen.added_ttft_s(&rows), 0.0005);
         near(seen.itl_error_s(&rows), 0.0002);

@@ -127,23 +127,10 @@ impl Job {
             plan = plan.counted_by(Arc::clone(tokenizer));
         }
         if play.load.is_some() && play.max_in_flight.is_some() {
-            return Err(Error::usage(
-                "--max-in-flight",
-                "a closed loop has its own number in flight",
-                "drop it, or give --load concurrent:N",
-            ));
+            let why = "a closed loop has its own number in flight";
+            return Err(Error::usage("--max-in-flight", why, "drop it, or give --load concurrent:N"));
         }
-        let whom = match (target.target.is_empty(), target.sim) {
-            (false, Some(_)) => {
-                let why = "cannot be combined with --target: it says how the embedded server behaves, which is not \
-                    asked then";
-                return Err(Error::usage("--sim", why, "drop one of them"));
-            }
-            (false, None) => {
-                Whom::Given(target.target.iter().map(|url| Target::parse(&with_scheme(url))).collect::<Result<_, _>>()?)
-            }
-            (true, profile) => Whom::Embedded(profile.unwrap_or_default()),
-        };
+        let whom = whom_of(&target.target, target.sim)?;
         let tls = trust_of(&target, &whom)?;
         if target.insecure {
             notes.push(INSECURE.to_owned());
@@ -232,6 +219,22 @@ pub(super) fn objectives_of(judgement: &JudgementOptions, streamed: bool) -> Res
         refusal.at("--slo")
     })?;
     Ok(objectives)
+}
+
+/// Whom the run asks: the targets given, or the embedded server.
+fn whom_of(targets: &[String], profile: Option<Profile>) -> Result<Whom, Error> {
+    match (targets.is_empty(), profile) {
+        (false, Some(_)) => {
+            let why = "cannot be combined with --target: it says how the embedded server behaves, which is not \
+                asked then";
+            Err(Error::usage("--sim", why, "drop one of them"))
+        }
+        (false, None) => {
+            let targets = targets.iter().map(|url| Target::parse(&with_scheme(url)));
+            Ok(Whom::Given(targets.collect::<Result<_, _>>()?))
+        }
+        (true, profile) => Ok(Whom::Embedded(profile.unwrap_or_default())),
+    }
 }
 
 fn default_workers(whom: &Whom) -> usize {

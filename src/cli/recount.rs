@@ -65,7 +65,7 @@ impl Counting {
         };
         match detail {
             Some(_) => {
-                fs::rename(&part, &records).map_err(|why| Error::output(&records, format!("{why}; is there room?")))?
+                fs::rename(&part, &records).map_err(|why| Error::output(&records, format!("{why}; is there room?")))?;
             }
             None => [RECORDS, ".records.jsonl.part"].into_iter().try_for_each(|name| folder.remove(name))?,
         }

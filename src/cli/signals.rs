@@ -80,7 +80,7 @@ impl Heard {
         match (earlier, listened) {
             (0, true) => {}
             (0, false) if begun => {
-                say("interrupted: the load is over, and its result is being written; interrupt again to leave it")
+                say("interrupted: the load is over, and its result is being written; interrupt again to leave it");
             }
             (1.., true) => {
                 // What listens lets go, and what is known is written, unless that does not end.

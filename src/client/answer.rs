@@ -287,7 +287,7 @@ impl Answer {
             // A break after all was said takes nothing from the answer. Bytes that are not HTTP do: nothing excuses
             // them.
             End::Broken(failure) if !finished || failure.class == FailureClass::Malformed => {
-                said.fail(failure.class, &failure.text)
+                said.fail(failure.class, &failure.text);
             }
             _ if !finished && events && exchange.first_event.is_none() => {
                 let words = delta::failure_text(start.trim_ascii());

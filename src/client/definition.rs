@@ -352,7 +352,7 @@ fn blocks(stream: &[u8]) -> (Vec<Block>, usize) {
                     ["error", "exception", "failed", "failure", "abort"].iter().any(|end| name.ends_with(end));
             }
             b"error" => {
-                block.told |= !["", "null", "false", "0", "{}", "[]"].contains(&String::from_utf8_lossy(value).trim())
+                block.told |= !["", "null", "false", "0", "{}", "[]"].contains(&String::from_utf8_lossy(value).trim());
             }
             _ => block.told |= object(line.trim_ascii()).is_some_and(|event| is_error(&event)),
         }

@@ -362,7 +362,7 @@ impl Wire {
                     // Let go only after one look more: the server may have closed meanwhile, and no byte is to go
                     // there.
                     Poll::Pending if self.stamps.held.get() && departure.sent().is_some() => {
-                        self.stamps.held.set(false)
+                        self.stamps.held.set(false);
                     }
                     polled => return polled.map(Some),
                 }

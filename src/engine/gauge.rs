@@ -49,7 +49,7 @@ impl Gauge {
         match outcome {
             Outcome::Completed => _ = self.completed.fetch_add(1, Relaxed),
             Outcome::Failed(_) | Outcome::TimedOut | Outcome::Shed | Outcome::Abandoned => {
-                _ = self.missed.fetch_add(1, Relaxed)
+                _ = self.missed.fetch_add(1, Relaxed);
             }
             Outcome::Unresolved | Outcome::Cancelled | Outcome::Skipped => {}
         }

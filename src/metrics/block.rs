@@ -101,7 +101,7 @@ impl Block {
         match value {
             _ if place >= HEADLINES => {}
             Value::Defined(ticks) | Value::Censored(ticks) => {
-                self.times[place].add_one(ticks.saturating_add(500) / 1_000)
+                self.times[place].add_one(ticks.saturating_add(500) / 1_000);
             }
             Value::Miss => self.missed[place] += 1,
             Value::Undefined => {}

@@ -343,7 +343,7 @@ fn compare(points: &mut [PointFindings], saturation: Option<&Saturation>) {
         match point.stability {
             Some(Stability::TooShort) if per_s < least => point.stability = Some(Stability::Stable),
             Some(Stability::Stable) if per_s > high && saturation.bound == Bound::Measured => {
-                point.stability = Some(Stability::TooShort)
+                point.stability = Some(Stability::TooShort);
             }
             _ => {}
         }

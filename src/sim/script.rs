@@ -308,7 +308,7 @@ pub(super) fn odd_lines(events: &[u8]) -> Vec<u8> {
         let data = event.strip_prefix("data: ").unwrap_or(event);
         match data.split_once(r#","choices""#) {
             Some((before, after)) => {
-                out.extend_from_slice(format!("data: {before},\r\ndata:\"choices\"{after}\r\n\r\n").as_bytes())
+                out.extend_from_slice(format!("data: {before},\r\ndata:\"choices\"{after}\r\n\r\n").as_bytes());
             }
             None => out.extend_from_slice(format!("data: {data}\r\n\r\n").as_bytes()),
         }

@@ -296,7 +296,7 @@ pub fn of_body(text: &str) -> Vec<String> {
             Value::String(text) if secret => found.push(text.clone()),
             Value::Array(items) => items.iter().for_each(|item| walk(item, secret, found)),
             Value::Object(keys) => {
-                keys.iter().for_each(|(key, value)| walk(value, secret || is_secret_name(key), found))
+                keys.iter().for_each(|(key, value)| walk(value, secret || is_secret_name(key), found));
             }
             _ => {}
         }

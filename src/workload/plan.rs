@@ -437,7 +437,7 @@ impl Plan {
         let mut hasher = self.hasher();
         match &self.load {
             Load::Open(_) => {
-                self.arrivals().for_each(|arrival| self.hash(&mut hasher, arrival.index, Some(arrival.at)))
+                self.arrivals().for_each(|arrival| self.hash(&mut hasher, arrival.index, Some(arrival.at)));
             }
             Load::Closed(closed) => {
                 hasher.text(&closed.to_string());

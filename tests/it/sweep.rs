@@ -404,7 +404,7 @@ fn a_sweep_goes_on_where_it_was_left() {
     for kept in 0..whole.trials.len() {
         match sweep.next(&whole.trials[..kept], None) {
             tonnage::search::Next::Play { point, .. } => {
-                assert_eq!(point.load, whole.points[kept].load, "after {kept}")
+                assert_eq!(point.load, whole.points[kept].load, "after {kept}");
             }
             other => panic!("after {kept}: {other:?}"),
         }

@@ -93,7 +93,7 @@ impl Profile {
                 end = end.zip(stage.length()).map(|(end, length)| end + length);
                 let end_s = end.map_or(limit_s, |end| round * length_s + secs(end));
                 layer.within(end_s.min(limit_s), |layer| {
-                    stage.lay(layer, end_s, seed.stream(&format!("profile/{number}")))
+                    stage.lay(layer, end_s, seed.stream(&format!("profile/{number}")));
                 });
             }
             round += 1.0;

@@ -342,7 +342,7 @@ impl Stage {
                 layer.flat(*to, end_s);
             }),
             Self::Sawtooth { from, to, period, .. } => {
-                periods(layer, *period, |layer, end_s| layer.line(*from, *to, end_s))
+                periods(layer, *period, |layer, end_s| layer.line(*from, *to, end_s));
             }
             Self::Spike { base, peak, at, rise, decay, .. } => {
                 let top_s = start_s + secs(*at) + secs(*rise);
@@ -353,7 +353,7 @@ impl Stage {
             }
             Self::Points { points } => points::lay(points, layer),
             Self::Preset { preset, mean, length } => {
-                preset.fluctuation(*mean, secs(*length)).lay(layer, until_s, stream)
+                preset.fluctuation(*mean, secs(*length)).lay(layer, until_s, stream);
             }
             Self::Fluctuation { what, .. } => what.lay(layer, until_s, stream),
         }

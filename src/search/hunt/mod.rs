@@ -119,7 +119,7 @@ pub async fn hunt<P: Play>(
                 hunt.rest = true;
             }
             (Some(Step::Done(answer)), _) if hunt.saturates_again(&answer) => {
-                first::saturate_again(&mut hunt, player, &goes_on).await?
+                first::saturate_again(&mut hunt, player, &goes_on).await?;
             }
             (Some(Step::Done(answer)), _) => match hunt.certificate_of(&answer) {
                 Some(order) => {

@@ -272,7 +272,7 @@ pub(super) fn prompt_blocks(body: &[u8], endpoint: Endpoint, block_tokens: u32) 
         match &message["content"] {
             serde_json::Value::String(text) => chain.text(text),
             serde_json::Value::Array(parts) => {
-                parts.iter().filter_map(|part| part["text"].as_str()).for_each(|text| chain.text(text))
+                parts.iter().filter_map(|part| part["text"].as_str()).for_each(|text| chain.text(text));
             }
             _ => {}
         }

@@ -134,7 +134,7 @@ fn what_reaches_the_server_is_what_was_prepared() {
 fn a_header_of_the_users_own_wins_over_the_request_id() {
     paused(async {
         let bench = Bench::with(vec![vec![Request, Write(good())]], |options| {
-            options.headers = vec!["X-Request-Id: mine".to_owned()]
+            options.headers = vec!["X-Request-Id: mine".to_owned()];
         })
         .await;
         bench.ask(7).await;
