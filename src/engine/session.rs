@@ -13,7 +13,8 @@ use crate::clock::{Pacing, RunClock};
 use crate::engine::collect::{Collection, RecordSink, Settling};
 use crate::engine::gauge::Gauge;
 use crate::engine::segment::{Live, Rules};
-use crate::engine::worker::{Preparing, work};
+use crate::engine::source::Preparing;
+use crate::engine::worker::work;
 use crate::error::Error;
 use crate::metrics::{Play, Segment, StopRule};
 
