@@ -16,7 +16,7 @@ use crate::engine::segment::{Live, Rules};
 use crate::engine::source::Preparing;
 use crate::engine::worker::work;
 use crate::error::Error;
-use crate::metrics::{Play, Segment, StopRule};
+use crate::play::{Play, Segment, StopRule};
 
 /// Between the call and the first instant: time to build the first bodies and to open the first connections.
 pub const HEAD_START: Duration = Duration::from_millis(50);

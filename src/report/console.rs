@@ -1,9 +1,9 @@
 //! Owns the console's account of a report: a few tables in the order in which a reader asks, at most 80 columns where
 //! the data allow it.
 
+use crate::figures::{MetricView, Origins, SloView, StatsView, TrialView};
 use crate::metrics::{
-    Counts, Ended, Known, LoadFacts, LoadKind, LoadOrigin, Metric, MetricView, ObjectiveJudgement, Origins, SloView,
-    StatsView, TrialView, VerdictResult,
+    Counts, Ended, Known, LoadFacts, LoadKind, LoadOrigin, Metric, ObjectiveJudgement, VerdictResult,
 };
 use crate::report::Report;
 use crate::report::failures::failures_text;

@@ -22,7 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::metrics::{Ended, Play, Segment, Trial, TrialView};
+use crate::figures::TrialView;
+use crate::metrics::Ended;
+use crate::play::{Play, Segment, Trial};
 use crate::schedule::TimeScale;
 use crate::search::capacity::in_window;
 use crate::search::follow::{alongside, glance};
