@@ -31,6 +31,8 @@ pub mod calibrate;
 pub mod search;
 pub mod sizing;
 
+pub mod results;
+
 pub mod report;
 
 pub mod cli;

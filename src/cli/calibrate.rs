@@ -9,11 +9,11 @@ use serde::Serialize;
 use crate::calibrate::{Calibration, Settings, Spread, Step, calibrate as measure};
 use crate::cli::arguments::CalibrateArguments;
 use crate::cli::exit::Exit;
-use crate::cli::host::{host, tool};
 use crate::cli::simulate::local_runtime;
-use crate::cli::terminal::{json_text, print, say};
+use crate::cli::terminal::{print, say};
 use crate::error::Error;
-use crate::report::{Host, Tool, wrapped};
+use crate::report::wrapped;
+use crate::results::{Host, Tool, host, json_text, tool};
 use crate::units::{count, per_second, seconds};
 
 const WIDTH: usize = 80;

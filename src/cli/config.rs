@@ -7,16 +7,14 @@ use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 use serde_json::{Map, Value};
 
 use crate::cli::arguments::Arguments;
 use crate::cli::elsewhere::brief;
-use crate::cli::files::{Limit, read_text};
-use crate::cli::options::ScheduleOptions;
 use crate::cli::secrets::{line_without_secrets, of_config, of_environment, of_line, stored};
-use crate::cli::terminal::{keep_secret, known_secrets};
 use crate::error::Error;
+use crate::results::{Limit, RunSpec, keep_secret, known_secrets, read_text};
 use crate::units::secrets::SECRET;
 
 /// Options that say where the result goes or how it is shown, not what is measured: never part of the effective
@@ -45,7 +43,7 @@ const RIVALS: &[(&str, &[&str])] = &[
 pub(super) struct Parsed {
     pub(super) arguments: Arguments,
     /// Every option in force, defaults included, secrets replaced.
-    pub(super) effective: Map<String, Value>,
+    pub(super) spec: RunSpec,
     /// The options that were given, on the command line or in the file.
     pub(super) given: BTreeSet<String>,
     /// Those given on the command line.
@@ -68,7 +66,7 @@ impl Parsed {
             if self.given.contains(*key) {
                 return Err(Error::usage(format!("--{key}"), why, *instead));
             }
-            self.effective.remove(*key);
+            self.spec.forget(key)?;
         }
         Ok(())
     }
@@ -119,7 +117,7 @@ pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
     let arguments = Arguments::from_arg_matches(&matches)?;
     Ok(Parsed {
         arguments,
-        effective,
+        spec: RunSpec::of(effective).map_err(Stop::Error)?,
         given,
         typed,
         unused,
@@ -328,23 +326,6 @@ fn scalar(value: Value) -> Option<String> {
     }
 }
 
-/// The load options of a stored configuration.
-pub(super) fn schedule_of(config: &Map<String, Value>) -> Result<ScheduleOptions, Error> {
-    let command = ScheduleOptions::augment_args(Command::new("config"));
-    let mut line = vec!["config".to_owned()];
-    for (key, value) in
-        config.iter().filter(|(key, _)| command.get_arguments().any(|argument| argument.get_long() == Some(key)))
-    {
-        line.extend(texts(key, value.clone()).unwrap_or_default().into_iter().map(|text| format!("--{key}={text}")));
-    }
-    command.try_get_matches_from(line).and_then(|matches| ScheduleOptions::from_arg_matches(&matches)).map_err(
-        |error| {
-            let text = error.to_string();
-            Error::usage("config", text.lines().next().unwrap_or(""), "check the configuration in result.json")
-        },
-    )
-}
-
 /// Every option in force, by its key.
 fn effective(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
     let mut kept = Map::new();
@@ -375,12 +356,6 @@ fn effective(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
     kept
 }
 
-/// The text of a stored configuration.
-pub(super) fn to_yaml(effective: &Map<String, Value>) -> Result<String, Error> {
-    serde_saphyr::to_string(effective)
-        .map_err(|why| Error::Internal(format!("the configuration cannot be written as YAML: {why}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -392,6 +367,11 @@ mod tests {
             Err(Stop::Clap(error)) => panic!("{error}"),
             Err(Stop::Error(error)) => panic!("{error}"),
         }
+    }
+
+    /// The configuration as it is stored.
+    fn stored(line: &[&str]) -> Value {
+        serde_json::to_value(parsed(line).spec).unwrap()
     }
 
     fn file(text: &str) -> (tempfile::TempDir, String) {
@@ -416,8 +396,8 @@ mod tests {
             "a=b",
             "--no-stream",
         ]);
-        let (_folder, path) = file(&to_yaml(&first.effective).unwrap());
-        assert_eq!(parsed(&["tonnage", "run", "-c", &path]).effective, first.effective);
+        let (_folder, path) = file(&first.spec.to_yaml().unwrap());
+        assert_eq!(parsed(&["tonnage", "run", "-c", &path]).spec, first.spec);
     }
 
     #[test]
@@ -425,11 +405,11 @@ mod tests {
         let (_folder, path) = file(
             "rate: 5\nduration: 10s\nmax_in_flight: 7\nslo: ['p99 ttft<=2s', 'tpot<=50ms']\nextra-body: {top_k: 3}\n",
         );
-        let kept = parsed(&["tonnage", "run", "-c", &path, "--requests", "30", "--slo", "ttft<=1s"]).effective;
+        let kept = stored(&["tonnage", "run", "-c", &path, "--requests", "30", "--slo", "ttft<=1s"]);
         assert_eq!((&kept["rate"], &kept["requests"], kept.get("duration")), (&Value::from(5), &Value::from(30), None));
         assert_eq!((&kept["max-in-flight"], &kept["slo"]), (&Value::from(7), &serde_json::json!(["ttft<=1s"])));
         assert_eq!(kept["extra-body"], Value::from(r#"{"top_k":3}"#));
-        assert_eq!(parsed(&["tonnage", "run", "-c", &path, "--load", "synchronous"]).effective.get("rate"), None);
+        assert_eq!(stored(&["tonnage", "run", "-c", &path, "--load", "synchronous"]).get("rate"), None);
     }
 
     #[test]
@@ -459,7 +439,7 @@ mod tests {
             &["--api-key=k3", "--header=authorization: k4"],
         ] {
             let parsed = parsed(&[&["tonnage", "run"], line].concat());
-            let stored = format!("{:?} {:?}", parsed.effective, parsed.command);
+            let stored = format!("{:?} {:?}", parsed.spec, parsed.command);
             assert!(!["k1", "k2", "k3", "k4"].iter().any(|key| stored.contains(key)), "{stored}");
         }
     }
@@ -473,6 +453,20 @@ mod tests {
         }
         let (_folder, path) = file("api-key: (secret)");
         assert!(parsed(&["tonnage", "run", "-c", &path, "--api-key", "again"]).key_is_typed);
+    }
+
+    #[test]
+    fn every_option_that_is_kept_has_a_field_of_its_own() {
+        let command = Arguments::definition();
+        for verb in ["run", "replay", "sweep", "search"] {
+            let definition = command.find_subcommand(verb).unwrap();
+            for key in definition.get_arguments().filter_map(key_of).filter(|key| !NOT_KEPT.contains(key)) {
+                let text = format!(r#"{{"{key}": null}}"#);
+                let spec = serde_json::from_str::<RunSpec>(&text);
+                let others = spec.map(|spec| spec.others).unwrap_or_default();
+                assert!(others.is_empty(), "--{key} of {verb}");
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::error::Error;
 use crate::metrics::{Ended, VerdictResult};
-use crate::report::Report;
+use crate::results::Report;
 use crate::search::Finished;
 use crate::search::hunt::Outcome;
 use crate::search::step::Certified;

@@ -11,19 +11,17 @@ use serde_json::{Map, Value};
 
 use crate::cli::arguments::LoadArguments;
 use crate::cli::config::Parsed;
-use crate::cli::files::{Limit, read_text};
 use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of};
 use crate::cli::options::{JudgementOptions, OutputField, RecordsDetail, TargetOptions};
-use crate::cli::output::Replace;
 use crate::cli::secrets::{lacks_secret, of_headers};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
-use crate::cli::target::{INSECURE, trust_of};
-use crate::cli::terminal::{keep_secret, known_secrets};
+use crate::cli::target::trust_of;
 use crate::cli::tokenizer::tokenizer_of;
 use crate::client::{LengthField, RequestOptions, Secret, Target, Tls};
 use crate::error::Error;
 use crate::metrics::{Objective, Objectives};
 use crate::record::Detail;
+use crate::results::{INSECURE, Limit, Replace, RunSpec, Span, keep_secret, known_secrets, read_text};
 use crate::schedule::Extent;
 use crate::seed::Seed;
 use crate::sim::Profile;
@@ -74,7 +72,7 @@ pub(super) struct Job {
     pub(super) label: Option<String>,
     pub(super) metadata: BTreeMap<String, String>,
     /// Every option in force, the drawn salt among them, so that the stored configuration repeats the very bytes.
-    pub(super) effective: Map<String, Value>,
+    pub(super) spec: RunSpec,
     /// What has to be announced already.
     pub(super) notes: Vec<String>,
 }
@@ -171,7 +169,7 @@ impl Job {
         let workers = play.workers.map_or_else(|| default_workers(&whom), usize::from);
         Ok(Self {
             verb,
-            effective: effective_of(std::mem::take(&mut parsed.effective), &whom, &plan, salt),
+            spec: spec_of(std::mem::take(&mut parsed.spec), &whom, &plan, salt),
             models: models_of(&target.model)?,
             whom,
             chat,
@@ -354,35 +352,33 @@ fn metadata_of(texts: &[String]) -> Result<BTreeMap<String, String>, Error> {
 
 /// What was typed, and what follows from saying nothing: the load in force, the embedded server, the salt that was
 /// drawn.
-fn effective_of(mut effective: Map<String, Value>, whom: &Whom, plan: &Plan, salt: &Salt) -> Map<String, Value> {
+fn spec_of(mut spec: RunSpec, whom: &Whom, plan: &Plan, salt: &Salt) -> RunSpec {
     if let Whom::Embedded(profile) = whom {
-        effective.insert("sim".to_owned(), Value::from(profile.to_string()));
+        spec.sim = Some((*profile).into());
     }
     let extent = match plan.load() {
         Load::Open(timeline) => {
             if let Some((process, _)) = timeline.law() {
-                if effective.contains_key("profile") {
+                if spec.profile.is_some() {
                     // As text, whatever file it came from, so that the stored configuration needs no other.
-                    effective.extend(
-                        timeline
-                            .pattern()
-                            .map(|pattern| ("profile".to_owned(), Value::from(pattern.profile.to_string()))),
-                    );
+                    if let Some(pattern) = timeline.pattern() {
+                        spec.profile = Some(pattern.profile.to_string().into());
+                    }
                 } else {
-                    effective.entry("rate").or_insert_with(|| Value::from(format!("{DEFAULT_RATE_PER_S}/s")));
+                    spec.rate = spec.rate.take().or_else(|| format!("{DEFAULT_RATE_PER_S}/s").parse().ok());
                 }
-                effective.entry("process").or_insert_with(|| Value::from(process.to_string()));
+                spec.process.get_or_insert_with(|| process.into());
             }
             None
         }
         Load::Closed(Closed { extent, .. }) => Some(*extent),
     };
-    let by_itself = effective.contains_key("requests") || effective.contains_key("profile");
+    let by_itself = spec.requests.is_some() || spec.profile.is_some();
     if plan.recording().is_none() && !by_itself && !matches!(extent, Some(Extent::Requests(_))) {
-        effective.entry("duration").or_insert_with(|| Value::from(format!("{}s", DEFAULT_DURATION.as_secs())));
+        spec.duration.get_or_insert_with(|| Span(DEFAULT_DURATION).into());
     }
     if let Salt::Text(text) = salt {
-        effective.insert("salt".to_owned(), Value::from(text.as_str()));
+        spec.salt = Some(text.clone().into());
     }
-    effective
+    spec
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cli::files::{Limit, read_bytes, read_text};
 use crate::cli::options::{ScheduleOptions, WorkloadOptions};
 use crate::cli::progress::LongPass;
 use crate::error::{Error, Refusal};
+use crate::results::{Limit, read_bytes, read_text};
 use crate::schedule::{Extent, Overlay, Pattern, Process, Profile, Spans, Timeline};
 use crate::seed::Seed;
 use crate::units::{Rate, count, seconds};

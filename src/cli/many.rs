@@ -8,18 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use crate::cli::config::Parsed;
+use crate::cli::deliver::show;
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
-use crate::cli::output::{Folder, Replace, show};
-use crate::cli::progress::Lines;
-use crate::cli::report::read;
 use crate::cli::run::default_path;
 use crate::cli::signals::Signals;
 use crate::cli::target::Found;
 use crate::cli::terminal::say;
 use crate::engine::Interrupter;
 use crate::error::Error;
-use crate::report::Report;
+use crate::results::{Folder, Lines, Replace, Report, read};
 
 /// The result that is to go on, and where it is. What would change what is measured is refused.
 pub(super) fn begun_in(folder: &Path, parsed: &Parsed, of_a_resumption: &[&str]) -> Result<(PathBuf, Report), Error> {
@@ -27,7 +25,7 @@ pub(super) fn begun_in(folder: &Path, parsed: &Parsed, of_a_resumption: &[&str])
     let report = read(&path)?;
     // A body with a secret in it is given again: it was not stored whole.
     let again = |key: &str| {
-        key == "extra-body" && report.config.get(key).is_some_and(|saved| parsed.effective.get(key) == Some(saved))
+        key == "extra-body" && report.config.extra_body.is_some() && parsed.spec.extra_body == report.config.extra_body
     };
     if let Some(key) = parsed.typed.iter().find(|key| !of_a_resumption.contains(&key.as_str()) && !again(key)) {
         let why = "cannot be changed when it goes on: its loads would no longer belong together";

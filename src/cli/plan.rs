@@ -15,9 +15,10 @@ use crate::cli::options::ShardOptions;
 use crate::cli::progress::LongPass;
 use crate::cli::replay::{books, sessions_of, sorted};
 use crate::cli::shard::{sharded, until};
-use crate::cli::terminal::{json_text, print, print_rows, say};
+use crate::cli::terminal::{print, print_rows, say};
 use crate::error::Error;
 use crate::report::wrapped;
+use crate::results::json_text;
 use crate::units::{count, seconds};
 use crate::workload::{Description, Load, Plan, Provenance, Salt, describe, export};
 

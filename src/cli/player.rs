@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::cli::filing::{Filing, Kept};
-use crate::cli::output::{Folder, header_after, header_before};
-use crate::cli::progress::{Lines, Progress};
+use crate::cli::progress::Progress;
 use crate::cli::run::{flush, sink_of};
+use crate::cli::terminal::say_all;
 use crate::clock::RunClock;
 use crate::engine::{Gauge, HEAD_START, Session};
 use crate::error::Error;
 use crate::metrics::Course;
 use crate::play::{Play, Segment, StopRule, Trial};
 use crate::record::{Detail, Header};
+use crate::results::{Filing, Folder, Kept, Lines, header_after, header_before};
 use crate::units::Offset;
 
 /// What a progress line begins with.
@@ -57,7 +57,7 @@ impl Player<'_> {
             // The line is cleared when its task is dropped.
             _ = drawn.await;
         }
-        self.lines.say_all();
+        say_all(&self.lines);
     }
 
     /// `stop`, or as soon as the user has asked: a signal between two loads interrupts neither.

@@ -1,16 +1,15 @@
 //! Owns the progress line of a run, on standard error: a look at the live counts, which nobody waits for.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::terminal::say;
+use crate::cli::terminal::{say, say_all};
 use crate::clock::RunClock;
 use crate::engine::Gauge;
+use crate::results::Lines;
 use crate::units::{Offset, count, per_second, seconds, visible};
 
 /// How often it looks.
@@ -30,37 +29,6 @@ pub(super) struct Progress {
     pub(super) lines: Lines,
 }
 
-/// Lines to be said while a progress line is drawn: said by whoever draws, so that neither spoils the other.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Lines {
-    waiting: Rc<RefCell<VecDeque<String>>>,
-    /// What the progress line begins with.
-    prefix: String,
-}
-
-impl Lines {
-    /// The same lines below a progress line that begins with `prefix`.
-    pub(super) fn prefixed(&self, prefix: String) -> Self {
-        Self { waiting: Rc::clone(&self.waiting), prefix }
-    }
-
-    /// Says `line` soon.
-    pub(super) fn push(&self, line: String) {
-        self.waiting.borrow_mut().push_back(line);
-    }
-
-    /// Says all that waits.
-    pub(super) fn say_all(&self) {
-        for line in self.waiting.take() {
-            say(&line);
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.waiting.borrow().is_empty()
-    }
-}
-
 impl Progress {
     /// Draws until dropped.
     pub(super) async fn draw(self) {
@@ -78,7 +46,7 @@ impl Progress {
             let now = self.clock.now();
             let counts = self.gauge.counts(now);
             if !self.lines.is_empty() {
-                bar.suspend(|| self.lines.say_all());
+                bar.suspend(|| say_all(&self.lines));
             }
             looks.push_back((now, counts.sent));
             if looks.len() > RATE_LOOKS {
@@ -89,7 +57,7 @@ impl Progress {
             let draining = if now > self.load_end { " · draining" } else { "" };
             bar.set_message(format!(
                 "{}{:.0} s{total} · {} sent · {} in flight · {} done · {} missed · {}{draining}",
-                visible(&self.lines.prefix),
+                visible(&self.lines.prefix()),
                 now.as_secs(),
                 count(counts.sent),
                 count(counts.in_flight),

@@ -10,20 +10,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::cli::arguments::RunArguments;
-use crate::cli::config::{Parsed, to_yaml};
+use crate::cli::config::Parsed;
+use crate::cli::deliver::deliver;
 use crate::cli::exit::Exit;
-use crate::cli::files::file_name;
-use crate::cli::filing::{Filing, Kept};
-use crate::cli::host::{host, tool};
 use crate::cli::job::Job;
-use crate::cli::output::{Folder, Replace, deliver, header_after, header_before};
 use crate::cli::progress::{LongPass, Progress};
-use crate::cli::recount::{Counting, Recounted};
+use crate::cli::recount::recount;
 use crate::cli::shard::{clock_of, until, wait};
 use crate::cli::signals::{self, Signals};
 use crate::cli::simulate::local_runtime;
-use crate::cli::target::{Found, with_trust};
-use crate::cli::terminal::{hidden, say};
+use crate::cli::target::Found;
+use crate::cli::terminal::{say, say_all};
 use crate::cli::tokenizer::prepare;
 use crate::client::{Encoder, HttpClient, Limits};
 use crate::clock::RunClock;
@@ -31,7 +28,11 @@ use crate::engine::{Gauge, RecordSink, Session, Settings, Setup};
 use crate::error::Error;
 use crate::play::{Segment, StopRule, Trial};
 use crate::record::{Detail, Record};
-use crate::report::{Report, SCHEMA, Target, loss_text};
+use crate::report::loss_text;
+use crate::results::{
+    Counting, Filing, Folder, Kept, Recounted, Replace, Report, SCHEMA, Target, file_name, header_after, header_before,
+    hidden, host, tool,
+};
 use crate::schedule::Spans;
 use crate::units::{Offset, count, per_second, seconds};
 use crate::workload::{ESTIMATE_NAME, Load, Plan, Recording, Removal};
@@ -120,7 +121,7 @@ async fn play(
     report.plan_fingerprint = played.plan_fingerprint;
     report.notes.extend(played.notes);
     report.body_fingerprint.clone_from(&played.trial.body_fingerprint);
-    report.trials.push(with_trust(played.trial.view(), &job.effective));
+    report.trials.push(job.spec.with_trust(played.trial.view()));
     deliver(&job, &mut report, &folder, ending)
 }
 
@@ -170,7 +171,7 @@ pub(super) fn skeleton(job: &Job, found: &Found, started: SystemTime, command: V
         trials: Vec::new(),
         sweep: None,
         search: None,
-        config: job.effective.clone(),
+        config: job.spec.clone(),
     }
 }
 
@@ -263,7 +264,7 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
     let detail = job.records.filter(|_| job.tokenizer.is_none()).unwrap_or(Detail::Full);
     let header = header_before(&job.plan, job.chat.stream, detail);
     let mut session = session_of(job, found)?;
-    folder.write_result(first, &to_yaml(&job.effective)?)?;
+    folder.write_result(first, &job.spec.to_yaml()?)?;
     let kept = Kept { texts: job.tokenizer.is_some(), failures: job.records.is_some() };
     let filed = job.records.is_some() || kept.texts;
     let filing = Rc::new(RefCell::new(filed.then(|| Filing::open(folder, &header, kept)).transpose()?));
@@ -290,7 +291,7 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
     flushed.abort();
     // The line is cleared when its task is dropped, which must happen before anything is printed.
     _ = drawn.await;
-    lines.say_all();
+    say_all(&lines);
     let mut trial = trial?;
     // One pass over the plan, made when the load is over: an hour at 100 000/s takes it a minute.
     let pass = if job.quiet { None } else { LongPass::over(trial.summary.totals().planned + trial.not_due, "hashing") };
@@ -300,13 +301,9 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
     let whole = filing.take().is_none_or(|filing| filing.finish(&header));
     let mut notes = Vec::new();
     if let (Some(tokenizer), true) = (&job.tokenizer, whole) {
-        let counting = Counting {
-            tokenizer: Arc::clone(tokenizer),
-            objectives: Arc::clone(&job.objectives),
-            detail: job.records,
-            hidden,
-        };
-        match counting.recount(folder).await {
+        let counting =
+            Counting { tokenizer: Arc::clone(tokenizer), objectives: Arc::clone(&job.objectives), detail: job.records };
+        match recount(counting, folder, hidden).await {
             Ok(Recounted::All(summary)) => trial.summary = *summary,
             Ok(Recounted::Interrupted) => notes.push(
                 "counting the answers was interrupted: the figures are without our tokenizer's counts; run again and \

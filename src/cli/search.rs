@@ -9,21 +9,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::cli::arguments::SearchArguments;
-use crate::cli::config::{Parsed, to_yaml};
+use crate::cli::config::Parsed;
+use crate::cli::deliver::deliver;
 use crate::cli::job::Job;
 use crate::cli::load::{salt_of, workload_of};
 use crate::cli::many::{begun_in, finished, folder_of, hear, refuse_another_target};
-use crate::cli::output::{Folder, Replace, deliver};
 use crate::cli::player::{Player, Prints};
 use crate::cli::replay::{NOT_OF_A_REPLAY, notes_of, plan_of};
 use crate::cli::run::{announce, ending, make_room, on_target, session_of, skeleton};
 use crate::cli::search_account::{Shown, account, bracket_of, foretell};
 use crate::cli::search_options::SearchOptions;
 use crate::cli::signals::Signals;
-use crate::cli::target::{Found, with_trust};
+use crate::cli::target::Found;
 use crate::clock::RunClock;
 use crate::error::Error;
-use crate::report::Report;
+use crate::results::{Folder, Replace, Report};
 use crate::schedule::{Extent, Process, TimeScale};
 use crate::search::hunt::{Aim, Event, Journal, Load as Played, Outcome, SearchFindings, Wanted, hunt};
 use crate::search::{Blueprint, Over, Pass};
@@ -140,7 +140,7 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
     let salt = salt_of(&load.wire.salt)?;
     let process = load.schedule.process.unwrap_or(Process::Poisson);
     if options.over == Over::Rate {
-        parsed.effective.entry("process").or_insert_with(|| process.to_string().into());
+        parsed.spec.process.get_or_insert_with(|| process.into());
     }
     let trace = match &file {
         Some(file) => Some(plan_of(file, &replay, &load.schedule, salt.clone())?),
@@ -173,7 +173,7 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
     };
     let plan = Plan::new(Load::Closed(heaviest), blueprint.workload.clone(), blueprint.seed, None);
     let mut job = Job::new("search", load, plan, &salt, parsed)?;
-    job.effective.remove("duration");
+    job.spec.duration = None;
     blueprint.objectives = Arc::clone(&job.objectives);
     blueprint.workload = job.counted(blueprint.workload);
     if let Some((plan, recording)) = trace.as_ref().and_then(|plan| Some((plan, plan.recording()?))) {
@@ -289,7 +289,7 @@ async fn play(
              there on",
             report.trials.len()
         ));
-        report.config.clone_from(&job.effective);
+        report.config.clone_from(&job.spec);
         report
     } else {
         let findings = SearchFindings::of(aim, &Journal::default(), blueprint.process.to_string(), Vec::new(), None);
@@ -347,14 +347,14 @@ async fn live(
         halted: Arc::clone(&halted),
         drawn: None,
     };
-    let yaml = to_yaml(&job.effective)?;
+    let yaml = job.spec.to_yaml()?;
     let process = blueprint.process.to_string();
     let told = |journal: &Journal, event: Event| {
         let mut ended = None;
         if let Event::Ends { place, purpose, kept, trial, .. } = event {
             let plan_fingerprint = prints.borrow().get(&place).cloned().unwrap_or_default();
             loads.push(Played { point: place + 1, purpose, kept, plan_fingerprint });
-            let view = with_trust(*trial, &job.effective);
+            let view = job.spec.with_trust(*trial);
             ended = Some((purpose, kept, view.clone()));
             report.trials.push(view);
         }

@@ -8,18 +8,16 @@ use serde_json::{Deserializer, Value, json};
 
 use crate::cli::arguments::SizeArguments;
 use crate::cli::exit::Exit;
-use crate::cli::files::{Limit, read_bytes};
-use crate::cli::host::tool;
 use crate::cli::load::profile_of;
 use crate::cli::options::SizeOptions;
 use crate::cli::replay::{read, refuse_restart};
-use crate::cli::report::{files_of, read as read_result};
 use crate::cli::size_check::{Course, check_of};
 use crate::cli::size_found::Found;
-use crate::cli::terminal::{ink, json_text, print};
+use crate::cli::terminal::{ink, print};
 use crate::error::Error;
 use crate::metrics::Objectives;
-use crate::report::{SCHEMA, render_fleet};
+use crate::report::render_fleet;
+use crate::results::{Limit, SCHEMA, files_of, json_text, read as read_result, read_bytes, tool};
 use crate::sizing::{
     Capacity, Choice, Class, Demand, Foreign, MOST_CHOICES, SearchFigures, Terms, capacity_of_classes,
     capacity_of_rows, capacity_of_search, capacity_of_trials, demand_of_profile, demand_of_rate, demand_of_rows,
@@ -236,7 +234,7 @@ fn found_in(path: &Path, objectives: &Objectives) -> Result<Found, Error> {
             let figures: SearchFigures = serde_json::from_value(search.clone()).map_err(|why| {
                 Error::input(&result, format!("has a search that cannot be read: {why}; is the file whole?"))
             })?;
-            let process = report.config.get("process").and_then(Value::as_str).map(str::to_owned);
+            let process = report.config.process.as_ref().map(|process| process.text().to_owned());
             capacity_of_search(&figures, process)
         } else {
             capacity_of_trials(&report.trials, asked)

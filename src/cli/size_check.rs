@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::cli::load::lengths_of;
 use crate::cli::options::SizeOptions;
 use crate::cli::size_found::Found;
 use crate::error::Error;
 use crate::metrics::Objectives;
+use crate::results::Setting;
 use crate::schedule::{Extent, Pattern, Process, Profile, Recorded, TimeScale, Timeline};
 use crate::seed::Seed;
 use crate::sizing::{Balancing, Check, CheckView, Demand, Growth, Stretch, busiest};
@@ -66,18 +65,8 @@ pub(super) fn check_of(
         let why = "simulates one kind of replica and one kind of request";
         return Err(Error::usage("--check", why, "size one RESULT, or one --replica-rate, with it"));
     };
-    // What looks like a number is kept as one.
-    let asked =
-        |key: &str| one.config.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     let objectives = if objectives.is_empty() {
-        let slo = one
-            .config
-            .get("slo")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect::<Vec<_>>();
+        let slo: Vec<&str> = one.config.slo.iter().map(Setting::text).collect();
         Objectives::parse(&slo, None, None).map_err(|refusal| refusal.at("--slo"))?
     } else {
         objectives
@@ -89,12 +78,13 @@ pub(super) fn check_of(
             "give --slo, as in --slo 'p99 ttft<=200ms'",
         ));
     }
-    let own = |(flag, given): (&str, &Option<String>), key: &str, usual: LengthSpec| {
-        given.clone().or_else(|| asked(key)).map_or(Ok(usual), |text| lengths_of(flag, &text))
+    let own = |(flag, given): (&str, &Option<String>), asked: &Option<Setting<String>>, usual: LengthSpec| {
+        let text = given.as_deref().or(asked.as_ref().map(Setting::text));
+        text.map_or(Ok(usual), |text| lengths_of(flag, text))
     };
     let workload = Workload::new(
-        own(lengths[0], "input-tokens", LengthSpec::DEFAULT_INPUT)?,
-        own(lengths[1], "output-tokens", LengthSpec::DEFAULT_OUTPUT)?,
+        own(lengths[0], &one.config.input_tokens, LengthSpec::DEFAULT_INPUT)?,
+        own(lengths[1], &one.config.output_tokens, LengthSpec::DEFAULT_OUTPUT)?,
     );
     // What a fleet that splits at random passes on is never smoother than Poisson.
     let measured =

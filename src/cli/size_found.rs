@@ -1,7 +1,6 @@
 //! Owns `Found`, what a result that a fleet is sized from says of one replica.
 
-use serde_json::{Map, Value};
-
+use crate::results::RunSpec;
 use crate::sizing::Capacity;
 
 /// What a result says of one replica.
@@ -10,11 +9,11 @@ pub(super) struct Found {
     pub(super) name: String,
     pub(super) simulated: bool,
     /// The options that it was measured with; empty where they are not known.
-    pub(super) config: Map<String, Value>,
+    pub(super) config: RunSpec,
 }
 
 impl Found {
     pub(super) fn of(capacity: Capacity, name: String) -> Self {
-        Self { capacity, name, simulated: false, config: Map::new() }
+        Self { capacity, name, simulated: false, config: RunSpec::default() }
     }
 }

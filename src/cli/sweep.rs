@@ -8,25 +8,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::cli::arguments::SweepArguments;
-use crate::cli::config::{Parsed, to_yaml};
+use crate::cli::config::Parsed;
+use crate::cli::deliver::deliver;
 use crate::cli::job::Job;
 use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of, workload_of};
 use crate::cli::many::{begun_in, finished, folder_of, hear, refuse_another_target};
 use crate::cli::options::SweepOptions;
-use crate::cli::output::{Folder, Replace, deliver};
 use crate::cli::player::{Player, Prints};
 use crate::cli::run::{announce, ending, make_room, on_target, session_of, skeleton};
 use crate::cli::signals::Signals;
-use crate::cli::target::{Found, with_trust};
+use crate::cli::target::Found;
 use crate::clock::RunClock;
 use crate::error::Error;
 use crate::figures::{MetricView, TrialView};
 use crate::metrics::{Ended, Metric};
 use crate::play::Trial;
-use crate::report::{Report, shown_figure};
+use crate::report::shown_figure;
+use crate::results::{Folder, Replace, Report};
 use crate::schedule::{Extent, Process};
 use crate::search::{
     Blueprint, Course, Finished, Point, PointFindings, PointLoad, Stability, Sweep, SweepFindings, drive,
@@ -98,7 +97,7 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
         }
     } else {
         let process = load.schedule.process.unwrap_or(Process::Poisson);
-        parsed.effective.entry("process").or_insert_with(|| process.to_string().into());
+        parsed.spec.process.get_or_insert_with(|| process.into());
     }
     let window = match extent_of(&load.schedule)? {
         Some(Extent::Duration(window)) => window,
@@ -107,7 +106,7 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
     // Its default is no wish: without one the sweep chooses.
     let discard = parsed.given.contains("warmup").then_some(load.schedule.warmup);
     if discard.is_none() {
-        parsed.effective.remove("warmup");
+        parsed.spec.warmup = None;
     }
     let sweep = Sweep { course, window, discard };
     let mut blueprint = Blueprint {
@@ -134,7 +133,7 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
         refuse_many(planned_about(timeline), "--duration")?;
     }
     let mut job = Job::new("sweep", load, plan, &salt, parsed)?;
-    job.effective.remove("rate");
+    job.spec.rate = None;
     blueprint.objectives = Arc::clone(&job.objectives);
     blueprint.workload = job.counted(blueprint.workload);
     Ok((job, sweep, blueprint))
@@ -143,7 +142,7 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
 fn course_of(options: &SweepOptions, parsed: &mut Parsed) -> Result<Course, Error> {
     let between = |flag: &str, parsed: &mut Parsed| {
         let chosen = [("points", parsed.given.contains("points")), ("max-rate", options.max_rate.is_some())];
-        parsed.effective.remove("points");
+        parsed.spec.points = None;
         match chosen.into_iter().find(|(_, given)| *given) {
             Some((key, _)) => Err(Error::usage(
                 format!("--{key}"),
@@ -206,7 +205,7 @@ async fn play(
     if resumed {
         refuse_another_target(&job, &found, &report)?;
     }
-    folder.write_result(&report, &to_yaml(&job.effective)?)?;
+    folder.write_result(&report, &job.spec.to_yaml()?)?;
     let mut report = live(&job, sweep, blueprint, &found, &folder, report, signals).await?;
     deliver(&job, &mut report, &folder, ending)
 }
@@ -224,7 +223,7 @@ fn foretell(job: &mut Job, sweep: &Sweep, done: usize) {
         seconds(sweep.window.as_secs_f64()),
         seconds(left as f64 * each_s)
     ));
-    let typed = job.effective.get("rates").and_then(Value::as_str).and_then(|text| rates_as_given(text).ok());
+    let typed = job.spec.rates.as_ref().and_then(|rates| rates_as_given(rates.text()).ok());
     if let Course::Rates(rates) = &sweep.course
         && typed.is_some_and(|typed| typed != *rates)
     {
@@ -290,9 +289,9 @@ async fn live(
         halted: Arc::clone(&halted),
         drawn: None,
     };
-    let yaml = to_yaml(&job.effective)?;
+    let yaml = job.spec.to_yaml()?;
     let decided = |place: usize, _: &Point, trial: Trial| {
-        let view = with_trust(trial.view(), &job.effective);
+        let view = job.spec.with_trust(trial.view());
         report.trials.push(view.clone());
         report.sweep = Some(SweepFindings::of(&report.trials, &first(report.trials.len()), None));
         // Written before anything else is sent: what is final is never sent again.

@@ -2,19 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
-use crate::cli::files::{Limit, read_bytes};
 use crate::cli::job::{Job, Whom};
 use crate::cli::options::TargetOptions;
 use crate::client::{Addresses, Discovery, Target, Tls};
 use crate::error::Error;
-use crate::figures::TrialView;
+use crate::results::{Limit, read_bytes};
 use crate::sim::{Embedded, MODEL_NAME, Options};
-
-/// What `--insecure` means for a result, told wherever it is shown.
-pub(super) const INSECURE: &str =
-    "certificates were not checked (--insecure): whoever answered, it may not have been the target";
 
 /// Whom the options trust. What speaks of certificates is refused where there are none.
 pub(super) fn trust_of(options: &TargetOptions, whom: &Whom) -> Result<Tls, Error> {
@@ -37,15 +30,6 @@ pub(super) fn trust_of(options: &TargetOptions, whom: &Whom) -> Result<Tls, Erro
         (None, None) if secure => Tls::machine(),
         (None, None) => Tls::nobody(),
     }
-}
-
-/// `view` with what `config` says of the trust behind it. The records do not hold it, so that it is added whenever
-/// they are folded.
-pub(super) fn with_trust(mut view: TrialView, config: &Map<String, Value>) -> TrialView {
-    if config.get("insecure") == Some(&Value::Bool(true)) {
-        view.health.notes.push(INSECURE.to_owned());
-    }
-    view
 }
 
 /// Servers that can be asked.

@@ -2,32 +2,11 @@
 //! here, so that nothing that came from outside reaches a terminal raw, and no secret reaches it at all.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{PoisonError, RwLock};
-
-use serde::Serialize;
 
 use crate::error::Error;
 use crate::report::Ink;
-use crate::units::{Secrets, visible, visible_json, visible_page, wrapped};
-
-/// The secrets that this process knows: what it was given on the command line, in files and in the environment.
-static KNOWN: RwLock<Option<Secrets>> = RwLock::new(None);
-
-/// Takes note of secrets: from now on they are neither printed nor written.
-pub(super) fn keep_secret(secrets: &Secrets) {
-    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
-    *known = Some(known.as_ref().map_or_else(|| secrets.clone(), |known| known.and(secrets)));
-}
-
-/// The secrets that are known.
-pub(super) fn known_secrets() -> Secrets {
-    KNOWN.read().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
-}
-
-/// `text` without the secrets that are known.
-pub(super) fn hidden(text: &str) -> String {
-    known_secrets().hide(text).into_owned()
-}
+use crate::results::{Lines, hidden};
+use crate::units::{visible, visible_page, wrapped};
 
 /// Prints `text`, a page of ours, to standard output. A reader that has gone is no error: it had what it wanted.
 pub(super) fn print(text: &str) -> Result<(), Error> {
@@ -44,13 +23,6 @@ fn unless_gone(written: io::Result<()>) -> Result<(), Error> {
         }
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-/// `value` as JSON that can be printed; `what` it is, for the error.
-pub(super) fn json_text(value: &impl Serialize, what: &str) -> Result<String, Error> {
-    let text =
-        serde_json::to_string_pretty(value).map_err(|why| Error::Internal(format!("{what} is no JSON: {why}")))?;
-    Ok(visible_json(&hidden(&text)).into_owned() + "\n")
 }
 
 /// Characters of a message at most: a file or a server may say much more, and would flood the screen.
@@ -73,6 +45,13 @@ pub(super) fn say(line: &str) {
         None => wrapped(&shown, width, 2),
     };
     _ = writeln!(io::stderr().lock(), "{shown}");
+}
+
+/// Says all that waits.
+pub(super) fn say_all(lines: &Lines) {
+    for line in lines.take() {
+        say(&line);
+    }
 }
 
 /// Says a text of several lines, which are ours, on standard error; those that are wider than a screen are broken.

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
-use crate::cli::files::{Limit, read_bytes};
 use crate::cli::job::Job;
 use crate::cli::signals::Signals;
 use crate::error::Error;
+use crate::results::{Limit, read_bytes};
 use crate::schedule::Extent;
 use crate::units::{count, per_second, seconds};
 use crate::workload::{Fits, Load, Plan, Tokenizer};

@@ -10,14 +10,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::cli::exit::Exit;
-use crate::cli::files::{create, create_folder};
 use crate::cli::replay::{read, refuse_restart};
-use crate::cli::terminal::{ink, json_text, print, say};
+use crate::cli::terminal::{ink, print, say};
 use crate::cli::trace_arguments::{
     ConvertArguments, FitArguments, InspectArguments, SampleArguments, TraceArguments, TraceVerb,
 };
 use crate::error::Error;
 use crate::report::{render_fit, render_inspection};
+use crate::results::{create, create_folder, json_text};
 use crate::schedule::Observer;
 use crate::seed::Seed;
 use crate::trace::{Choice, Format, OnEmpty, Selection, Trace, inspect as inspect_rows, made_up, write};

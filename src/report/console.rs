@@ -1,17 +1,19 @@
 //! Owns the console's account of a report: a few tables in the order in which a reader asks, at most 80 columns where
 //! the data allow it.
 
+use crate::client::Endpoint;
 use crate::figures::{MetricView, Origins, SloView, StatsView, TrialView};
 use crate::metrics::{
     Counts, Ended, Known, LoadFacts, LoadKind, LoadOrigin, Metric, ObjectiveJudgement, VerdictResult,
 };
-use crate::report::Report;
 use crate::report::failures::failures_text;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::offered::offered_text;
 use crate::report::search::search_text;
+use crate::report::shown::shown as without_escapes;
 use crate::report::sweep::sweep_text;
 use crate::report::tokens::tokens_text;
+use crate::results::Report;
 use crate::units::{Offset, count, per_second, plain, seconds, visible};
 use crate::workload::ESTIMATE_NAME;
 
@@ -20,7 +22,7 @@ pub(super) const UNKNOWN: &str = "—";
 /// The text that `run` prints and `report` prints again.
 #[must_use]
 pub fn render(report: &Report, ink: Ink) -> String {
-    let report = &*report.shown();
+    let report = &*without_escapes(report);
     let mut text = header(report, ink);
     if let Some(findings) = &report.sweep {
         text.push('\n');
@@ -70,7 +72,7 @@ fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
 
 /// Whether the server puts prompts into a chat template.
 fn templated(report: &Report) -> bool {
-    report.config.get("endpoint").and_then(serde_json::Value::as_str).is_none_or(|endpoint| endpoint == "chat")
+    report.config.endpoint.as_ref().is_none_or(|endpoint| *endpoint.value() == Endpoint::Chat)
 }
 
 fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
@@ -515,12 +517,7 @@ fn footer(report: &Report, ink: Ink) -> String {
     )];
     parts.extend(report.body_fingerprint.as_deref().map(|hash| format!("bodies {}", short(hash))));
     parts.push(format!("seed {}", report.seed));
-    parts.extend(
-        report
-            .config
-            .get("salt")
-            .map(|salt| format!("salt {}", salt.as_str().map_or_else(|| salt.to_string(), str::to_owned))),
-    );
+    parts.extend(report.config.salt.as_ref().map(|salt| format!("salt {}", salt.text())));
     let how = if report.token_estimate == ESTIMATE_NAME { "estimated" } else { "counted" };
     let line = format!(
         "{}\n{}",

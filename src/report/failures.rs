@@ -2,8 +2,8 @@
 
 use crate::figures::TrialView;
 use crate::metrics::{FailureGroup, Lost};
-use crate::report::Report;
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
+use crate::results::Report;
 use crate::search::Finished;
 use crate::units::{count, per_second, seconds, visible};
 

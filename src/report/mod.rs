@@ -1,4 +1,4 @@
-//! Owns what a result says and how it is shown: the model, and the console's tables.
+//! Owns the pages: what of a result is shown, and how.
 
 mod console;
 mod failures;
@@ -6,9 +6,9 @@ mod fit;
 mod fleet;
 mod inspection;
 mod layout;
-mod model;
 mod offered;
 mod search;
+mod shown;
 mod sweep;
 mod tokens;
 
@@ -18,5 +18,4 @@ pub use fit::render_fit;
 pub use fleet::render_fleet;
 pub use inspection::render_inspection;
 pub use layout::{Ink, WIDTH, wrapped};
-pub use model::{Host, Report, SCHEMA, Target, Tool};
 pub use search::probe_account;

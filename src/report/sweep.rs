@@ -3,10 +3,10 @@
 
 use crate::figures::{StatsView, TrialView};
 use crate::metrics::{Ended, Known, LoadOrigin, Metric, VerdictResult};
-use crate::report::Report;
 use crate::report::console::{UNKNOWN, losses_of, percent, rate, shown, unit_of};
 use crate::report::failures::most_frequent;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::results::Report;
 use crate::search::{PointFindings, Stability, SweepFindings};
 use crate::units::{count, per_second, plain, seconds};
 

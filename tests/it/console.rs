@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tonnage::metrics::{Concurrency, Ended, Frame, LoadFacts, LoadKind, LoadOrigin, Objectives, Summary};
 use tonnage::play::Trial;
 use tonnage::record::{Exchange, Failure, FailureClass, Origin, Outcome, Record, Usage};
-use tonnage::report::{Host, Ink, Report, SCHEMA, Target, Tool, render};
+use tonnage::report::{Ink, render};
+use tonnage::results::{Host, Report, SCHEMA, Target, Tool};
 use tonnage::units::{Offset, Window};
 
 /// Request `id` of an even load of 100/s: answered after 20 to 60 ms without a pattern, 16 tokens 5 ms apart.

@@ -11,7 +11,8 @@ use tonnage::engine;
 use tonnage::figures::TrialView;
 use tonnage::metrics::Objectives;
 use tonnage::play::Play;
-use tonnage::report::{Host, Ink, Report, SCHEMA, Target, Tool, render};
+use tonnage::report::{Ink, render};
+use tonnage::results::{Host, Report, RunSpec, SCHEMA, Target, Tool};
 use tonnage::schedule::Process;
 use tonnage::search::{
     Blueprint, Bound, Course, Finished, Next, Point, Stability, Sweep, SweepFindings, drive, parse_rates,
@@ -167,7 +168,7 @@ fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
         started: "2026-01-02T03:04:05Z".to_owned(),
         host: Host { name: "bench".to_owned(), system: "Linux".to_owned(), cores: 8, workers: 8 },
         command: vec!["tonnage".to_owned(), "sweep".to_owned()],
-        config: serde_json::Map::new(),
+        config: RunSpec::default(),
         seed: 3,
         plan_fingerprint: "0123456789abcdef0123456789abcdef".to_owned(),
         body_fingerprint: None,

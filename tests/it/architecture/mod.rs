@@ -21,6 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["figures"],
     &["engine", "sim"],
     &["search", "calibrate", "sizing"],
+    &["results"],
     &["report"],
     &["cli"],
 ];

@@ -6,33 +6,16 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::cli::report::{Refolded, files_of, read, refold};
-use crate::cli::target::with_trust;
 use crate::error::Error;
 use crate::metrics::{Concurrency, Ended, Merged};
 use crate::play::Trial;
 use crate::record::{Origin, Record};
-use crate::report::Report;
+use crate::results::lines::Lines;
+use crate::results::model::Report;
+use crate::results::reading::{files_of, read};
+use crate::results::refolding::{Refolded, refold};
 use crate::units::{Shard, count, seconds};
 use crate::workload::BodyFingerprint;
-
-/// Options that say what is asked and how it is judged: the same in all shards of one load. The plan's own are in its
-/// fingerprint.
-const OF_ALL: &[&str] = &[
-    "model",
-    "endpoint",
-    "no-stream",
-    "timeout",
-    "extra-body",
-    "ignore-eos",
-    "min-tokens",
-    "continuous-usage",
-    "output-field",
-    "salt",
-    "slo",
-    "attainment",
-    "goodput",
-];
 
 /// One shard as it was read.
 struct Part {
@@ -44,8 +27,8 @@ struct Part {
 }
 
 /// Merges the results in `paths`: every shard of one plan, each once.
-pub(super) fn merge(paths: &[PathBuf]) -> Result<Report, Error> {
-    let mut parts: Vec<Part> = paths.iter().map(|path| part(path)).collect::<Result<_, _>>()?;
+pub fn merge(paths: &[PathBuf], said: &Lines) -> Result<Report, Error> {
+    let mut parts: Vec<Part> = paths.iter().map(|path| part(path, said)).collect::<Result<_, _>>()?;
     parts.sort_by_key(|part| part.shard.number());
     let (first, others) =
         parts.split_first().ok_or_else(|| Error::usage("report", "no result was given", "give a result folder"))?;
@@ -71,7 +54,7 @@ pub(super) fn merge(paths: &[PathBuf]) -> Result<Report, Error> {
 /// The report of the whole: what is one machine's own (its name, its command line) is that of the first shard.
 fn whole(parts: &[Part], first: &Report, trial: &Trial) -> Report {
     let mut report = first.clone();
-    report.config.remove("shard");
+    report.config.shard = None;
     report.body_fingerprint = parts
         .iter()
         .map(|part| part.report.body_fingerprint.as_deref())
@@ -101,12 +84,12 @@ fn whole(parts: &[Part], first: &Report, trial: &Trial) -> Report {
             report.target.urls.push(url.clone());
         }
     }
-    report.trials = vec![with_trust(trial.view(), &report.config)];
+    report.trials = vec![report.config.with_trust(trial.view())];
     report
 }
 
 /// Reads one shard and folds its records, which must be those of its part of the plan.
-fn part(path: &Path) -> Result<Part, Error> {
+fn part(path: &Path, said: &Lines) -> Result<Part, Error> {
     let (result, records) = files_of(path);
     let report = read(&result)?;
     let again = "run it again, or leave all of its plan's shards out";
@@ -143,7 +126,7 @@ fn part(path: &Path) -> Result<Part, Error> {
         ));
     }
     let (mut flights, mut sessions) = (Flights::default(), HashSet::new());
-    let refolded = refold(&records, saved, &report, &report.plan_fingerprint, |record| {
+    let refolded = refold(&records, saved, &report, &report.plan_fingerprint, said, |record| {
         flights.add(record);
         // A later turn that was released goes where the first of its session goes, which stands before it.
         let is_own = match record.origin {
@@ -184,10 +167,9 @@ fn refuse_unlike(first: &Part, other: &Part) -> Result<(), Error> {
     if other.trial.summary.frame() != first.trial.summary.frame() {
         return refuse("has another measured window than".to_owned());
     }
-    let differing = OF_ALL.iter().find(|key| other.report.config.get(**key) != first.report.config.get(**key));
-    if let Some(key) = differing {
-        let shown = |part: &Part| part.report.config.get(*key).map_or_else(|| "not given".to_owned(), Value::to_string);
-        return refuse(format!("has --{key} {}, and {} stands in", shown(other), shown(first)));
+    if let Some((key, theirs, ours)) = other.report.config.first_difference(&first.report.config) {
+        let shown = |value: Value| if value.is_null() { "not given".to_owned() } else { value.to_string() };
+        return refuse(format!("has {key} {}, and {} stands in", shown(theirs), shown(ours)));
     }
     if other.report.target.model != first.report.target.model
         || other.report.target.simulated != first.report.target.simulated

@@ -3,44 +3,40 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
-use crate::cli::config::to_yaml;
-use crate::cli::exit::Exit;
-use crate::cli::files::{Limit, Lock, create, create_folder, read_bytes, read_text};
-use crate::cli::filing::Losses;
-use crate::cli::job::Job;
-use crate::cli::terminal::{hidden, ink, json_text, print, say};
 use crate::error::Error;
 use crate::play::Trial;
 use crate::record::{Detail, Header};
-use crate::report::{Report, Tool, render};
+use crate::results::files::{Limit, Lock, create, create_folder, read_bytes, read_text};
+use crate::results::known::{hidden, json_text};
+use crate::results::losses::Losses;
+use crate::results::model::{Report, Tool};
+use crate::results::spec::RunSpec;
 use crate::workload::Plan;
 
 /// The result.
-const RESULT: &str = "result.json";
+pub(crate) const RESULT: &str = "result.json";
 /// The configuration that repeats it.
 const CONFIG: &str = "config.yaml";
 /// Failed requests with their prompts.
 const FAILURES: &str = "failures.jsonl";
 /// The records file.
-pub(super) const RECORDS: &str = "records.jsonl";
+pub(crate) const RECORDS: &str = "records.jsonl";
 /// The texts of answers, while a tokenizer has still to count them.
-pub(super) const SPOOL: &str = ".answers.spool";
+pub(crate) const SPOOL: &str = ".answers.spool";
 
 /// Where the loads of a sweep have their folders.
 const POINTS: &str = "points";
 
 /// The folder of load number `place` (from 0) of a sweep, inside that of its result: `points/01` and so on.
-pub(super) fn point_folder(place: usize) -> PathBuf {
+pub(crate) fn point_folder(place: usize) -> PathBuf {
     Path::new(POINTS).join(format!("{:02}", place + 1))
 }
 
 /// The header of the records of a load that is about to begin.
-pub(super) fn header_before(plan: &Plan, streamed: bool, detail: Detail) -> Header {
+pub(crate) fn header_before(plan: &Plan, streamed: bool, detail: Detail) -> Header {
     let spans = plan.spans();
     Header {
         plan_fingerprint: None,
@@ -55,7 +51,7 @@ pub(super) fn header_before(plan: &Plan, streamed: bool, detail: Detail) -> Head
 }
 
 /// The same once the load has been decided.
-pub(super) fn header_after(before: &Header, trial: &Trial, plan_fingerprint: String) -> Header {
+pub(crate) fn header_after(before: &Header, trial: &Trial, plan_fingerprint: String) -> Header {
     let frame = trial.summary.frame();
     Header {
         plan_fingerprint: Some(plan_fingerprint),
@@ -69,7 +65,7 @@ pub(super) fn header_after(before: &Header, trial: &Trial, plan_fingerprint: Str
 
 /// What becomes of a result that a folder holds already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Replace {
+pub(crate) enum Replace {
     /// It stays, and the folder is refused.
     Never,
     /// It was asked for with `--force`: it gives way.
@@ -85,7 +81,7 @@ const PARTS: [&str; 4] = [".result.json.part", ".config.yaml.part", ".records.js
 
 /// A folder that can be written into, by this process alone.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
     losses: Losses,
     /// None inside of a folder that is locked.
@@ -95,7 +91,7 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes `path`, locks it and proves that it takes files. What is there and is of no result of ours is never
     /// touched; a result gives way only when that was asked for.
-    pub(super) fn claim(path: &Path, replace: Replace) -> Result<Self, Error> {
+    pub(crate) fn claim(path: &Path, replace: Replace) -> Result<Self, Error> {
         let refuse = |why: io::Error| Error::output(path, format!("{why}; check --out"));
         create_folder(path).map_err(refuse)?;
         let folder = Self { path: path.to_owned(), losses: Losses::default(), lock: Some(Lock::take(path)?) };
@@ -150,27 +146,27 @@ impl Folder {
     }
 
     /// The folder's path.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// What could not be written into it.
-    pub(super) fn losses(&self) -> Losses {
+    pub(crate) fn losses(&self) -> Losses {
         self.losses.clone()
     }
 
     /// The path of a file in it.
-    pub(super) fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// Whether it holds the result of an earlier run.
-    pub(super) fn holds_result(&self) -> bool {
+    pub(crate) fn holds_result(&self) -> bool {
         self.file(RESULT).exists()
     }
 
     /// Takes away what an earlier run left, so that no file of this folder is another run's.
-    pub(super) fn clear(&self) -> Result<(), Error> {
+    pub(crate) fn clear(&self) -> Result<(), Error> {
         for place in 0.. {
             let point = self.inner(point_folder(place));
             if fs::symlink_metadata(&point.path).is_err() {
@@ -189,7 +185,7 @@ impl Folder {
     }
 
     /// The folder of load number `place` (from 0) of a sweep, emptied of what was left of it.
-    pub(super) fn point(&self, place: usize) -> Result<Self, Error> {
+    pub(crate) fn point(&self, place: usize) -> Result<Self, Error> {
         let folder = self.inner(point_folder(place));
         create_folder(&folder.path).map_err(|why| Error::output(&folder.path, format!("{why}; is there room?")))?;
         folder.clear_point()?;
@@ -208,7 +204,7 @@ impl Folder {
     }
 
     /// Takes a file away, if it is there.
-    pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
         let path = self.file(name);
         match fs::remove_file(&path) {
             Err(why) if why.kind() != io::ErrorKind::NotFound => {
@@ -219,7 +215,7 @@ impl Folder {
     }
 
     /// Writes a whole file: all of it or, if that fails, none; on the disk when this returns.
-    pub(super) fn write(&self, name: &str, text: &str) -> Result<(), Error> {
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), Error> {
         let (path, part) = (self.file(name), self.file(&format!(".{name}.part")));
         _ = fs::remove_file(&part);
         let written =
@@ -231,7 +227,7 @@ impl Folder {
     }
 
     /// Takes the folder away again if nothing has been written into it.
-    pub(super) fn abandon(mut self) {
+    pub(crate) fn abandon(mut self) {
         self.lock = None;
         // What is not empty stays, and so it should.
         _ = fs::remove_dir(&self.path);
@@ -239,13 +235,13 @@ impl Folder {
 
     /// Writes the result and the configuration that repeats it. The result comes first: it says whose the other files
     /// are.
-    pub(super) fn write_result(&self, report: &Report, config: &str) -> Result<(), Error> {
+    pub(crate) fn write_result(&self, report: &Report, config: &str) -> Result<(), Error> {
         self.write(RESULT, &json_of(report)?)?;
         self.write(CONFIG, config)
     }
 
     /// The same in the middle of a load: what cannot be written is taken note of, and the load goes on.
-    pub(super) fn keep_result(&self, report: &Report, config: &str) {
+    pub(crate) fn keep_result(&self, report: &Report, config: &str) {
         if !self.losses.any()
             && let Err(error) = self.write_result(report, config)
         {
@@ -261,7 +257,7 @@ struct Saved {
     _schema: u32,
     tool: Tool,
     started: String,
-    config: Map<String, Value>,
+    config: RunSpec,
 }
 
 impl Saved {
@@ -274,43 +270,11 @@ impl Saved {
     /// Whether `path` is the configuration that was written with it.
     fn has_config(&self, path: &Path) -> bool {
         let text = read_text(path, Limit::CONFIG, "check --out").unwrap_or_default();
-        serde_saphyr::from_str::<Map<String, Value>>(&text).is_ok_and(|config| config == self.config)
-    }
-}
-
-/// Prints the result, then writes it: a disk that is full takes nothing from who is waiting for the figures. The exit
-/// code is `ending`'s.
-pub(super) fn deliver(
-    job: &Job,
-    report: &mut Report,
-    folder: &Folder,
-    ending: impl FnOnce(&Report) -> ExitCode,
-) -> Result<ExitCode, Error> {
-    report.notes.extend(folder.losses.left_out());
-    let shown = show(job, report);
-    // Tried whatever was lost before: a result is smaller than its records.
-    let stored = folder.write_result(report, &to_yaml(&job.effective)?).map_err(|error| folder.losses.note(&error));
-    folder.losses.lines().say_all();
-    shown?;
-    if stored.is_ok() && !job.json && !job.quiet {
-        say(&format!("result in {}", folder.path.display()));
-    }
-    let code = ending(report);
-    Ok(if folder.losses.any() && Exit::of_report(report) != Exit::Interrupted { Exit::Output.into() } else { code })
-}
-
-/// Shows the result as it was asked for.
-pub(super) fn show(job: &Job, report: &Report) -> Result<(), Error> {
-    if job.json {
-        print(&json_of(report)?)
-    } else if job.quiet {
-        Ok(())
-    } else {
-        print(&render(report, ink()))
+        serde_saphyr::from_str::<RunSpec>(&text).is_ok_and(|config| config == self.config)
     }
 }
 
 /// `result.json` as text.
-pub(super) fn json_of(report: &Report) -> Result<String, Error> {
+pub(crate) fn json_of(report: &Report) -> Result<String, Error> {
     json_text(report, "the result")
 }

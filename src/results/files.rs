@@ -10,18 +10,18 @@ use crate::error::Error;
 
 /// The most bytes that are read of a kind of file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limit {
+pub(crate) struct Limit {
     bytes: u64,
     what: &'static str,
 }
 
 impl Limit {
-    pub(super) const KEY: Self = Self { bytes: 64 << 10, what: "a file with a key" };
-    pub(super) const CONFIG: Self = Self { bytes: 8 << 20, what: "a configuration" };
-    pub(super) const CERTIFICATES: Self = Self { bytes: 16 << 20, what: "certificates" };
-    pub(super) const PROFILE: Self = Self { bytes: 64 << 20, what: "a profile" };
-    pub(super) const TOKENIZER: Self = Self { bytes: 256 << 20, what: "a tokenizer" };
-    pub(super) const RESULT: Self = Self { bytes: 512 << 20, what: "a result" };
+    pub(crate) const KEY: Self = Self { bytes: 64 << 10, what: "a file with a key" };
+    pub(crate) const CONFIG: Self = Self { bytes: 8 << 20, what: "a configuration" };
+    pub(crate) const CERTIFICATES: Self = Self { bytes: 16 << 20, what: "certificates" };
+    pub(crate) const PROFILE: Self = Self { bytes: 64 << 20, what: "a profile" };
+    pub(crate) const TOKENIZER: Self = Self { bytes: 256 << 20, what: "a tokenizer" };
+    pub(crate) const RESULT: Self = Self { bytes: 512 << 20, what: "a result" };
 
     /// The limit as it is stated.
     fn stated(self) -> String {
@@ -31,7 +31,7 @@ impl Limit {
 
 /// Reads a whole file. One that is larger than `limit` is refused; `advice` ends the message where it cannot be read at
 /// all.
-pub(super) fn read_bytes(path: &Path, limit: Limit, advice: &str) -> Result<Vec<u8>, Error> {
+pub(crate) fn read_bytes(path: &Path, limit: Limit, advice: &str) -> Result<Vec<u8>, Error> {
     let failed = |why: io::Error| Error::input(path, format!("cannot be read: {}; {advice}", plain(&why)));
     let too_large = || {
         Error::input(
@@ -54,7 +54,7 @@ pub(super) fn read_bytes(path: &Path, limit: Limit, advice: &str) -> Result<Vec<
 }
 
 /// The same for a file of text.
-pub(super) fn read_text(path: &Path, limit: Limit, advice: &str) -> Result<String, Error> {
+pub(crate) fn read_text(path: &Path, limit: Limit, advice: &str) -> Result<String, Error> {
     String::from_utf8(read_bytes(path, limit, advice)?)
         .map_err(|_| Error::input(path, format!("is not UTF-8 text; {advice}")))
 }
@@ -66,12 +66,12 @@ fn plain(why: &io::Error) -> String {
 }
 
 /// Creates a file that only its owner reads. It must not be there yet (`O_EXCL`), not even as a link to another file.
-pub(super) fn create(path: &Path) -> io::Result<File> {
+pub(crate) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Makes a folder, and those above it that are missing, that only their owner enters.
-pub(super) fn create_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
@@ -80,7 +80,7 @@ const LONGEST_NAME: usize = 255;
 
 /// `name` as the name of a file: letters, digits and `+-_.`, at most 200 bytes. A name that is cut
 /// ends with a hash of the whole name, so that two long names stay two files.
-pub(super) fn file_name(name: &str) -> String {
+pub(crate) fn file_name(name: &str) -> String {
     const LONGEST: usize = LONGEST_NAME - 55;
     let plain: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || "+-_.".contains(c) { c } else { '_' }).collect();
@@ -94,7 +94,7 @@ pub(super) fn file_name(name: &str) -> String {
 
 /// A folder that one process at a time writes into; free again when dropped, and when the process dies.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     path: PathBuf,
     _file: File,
 }
@@ -104,7 +104,7 @@ const LOCK: &str = ".tonnage.lock";
 
 impl Lock {
     /// Takes the lock of `folder`, or names who holds it.
-    pub(super) fn take(folder: &Path) -> Result<Self, Error> {
+    pub(crate) fn take(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(LOCK);
         let failed = |why: io::Error| Error::output(&path, format!("{}; check --out", plain(&why)));
         // Whoever held it may take it away between two steps of ours.

@@ -1,72 +1,20 @@
 //! Owns the filing of records as they settle, beside the load: what goes wrong is said once, when it happens, and the
 //! load goes on.
 
-use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use serde::Serialize;
 
-use crate::cli::files::create;
-use crate::cli::output::{Folder, RECORDS, SPOOL};
-use crate::cli::progress::Lines;
 use crate::error::Error;
 use crate::record::{Header, Outcome, Record, SpoolWriter, Writer};
-use crate::units::{count, visible_json};
+use crate::results::files::create;
+use crate::results::folder::{Folder, RECORDS, SPOOL};
+use crate::results::losses::{Losses, MOST_FAILURE_BYTES};
+use crate::units::visible_json;
 use crate::workload::Plan;
-
-/// `failures.jsonl` ends at this many bytes: each line has a prompt, and a dead server fails every request.
-const MOST_FAILURE_BYTES: u64 = 64 << 20;
-
-/// What could not be written of a result, shared by all who write into its folder.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Losses(Rc<Noted>);
-
-#[derive(Debug, Default)]
-struct Noted {
-    lines: RefCell<Lines>,
-    /// What went wrong first.
-    first: RefCell<Option<String>>,
-    left_out: Cell<u64>,
-}
-
-impl Losses {
-    /// Takes note that something could not be written. Only the first is said: where a disk is full, all that follows
-    /// fails too.
-    pub(super) fn note(&self, error: &Error) {
-        let mut first = self.0.first.borrow_mut();
-        if first.is_none() {
-            let text = format!("error: {error}");
-            self.0.lines.borrow().push(text.clone());
-            *first = Some(text);
-        }
-    }
-
-    /// Whether anything is lost.
-    pub(super) fn any(&self) -> bool {
-        self.0.first.borrow().is_some()
-    }
-
-    /// The lines to be said, which whoever draws progress says.
-    pub(super) fn lines(&self) -> Lines {
-        self.0.lines.borrow().clone()
-    }
-
-    /// What the result says of failures that `failures.jsonl` has no room for.
-    pub(super) fn left_out(&self) -> Option<String> {
-        let left_out = self.0.left_out.get();
-        (left_out > 0).then(|| {
-            format!(
-                "failures.jsonl ends at {} MiB: {} more failed requests are in the records only, without their prompts",
-                MOST_FAILURE_BYTES >> 20,
-                count(left_out)
-            )
-        })
-    }
-}
 
 /// A failed request, for those who want to repeat it.
 #[derive(Serialize)]
@@ -84,15 +32,15 @@ struct FailedLine<'a> {
 
 /// What is kept beside the records.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     /// The texts of answers, until they are counted.
-    pub(super) texts: bool,
+    pub(crate) texts: bool,
     /// Failed requests with their prompts.
-    pub(super) failures: bool,
+    pub(crate) failures: bool,
 }
 
 /// A file that tells whether it still has a name.
-pub(super) trait Sink: Write + Seek {
+pub(crate) trait Sink: Write + Seek {
     /// Whether it was taken away from the disk while it was written.
     fn is_gone(&self) -> bool;
 }
@@ -105,7 +53,7 @@ impl Sink for BufWriter<File> {
 
 /// Files records as they settle. It runs beside the load and cannot slow it.
 #[derive(Debug)]
-pub(super) struct Filing<S: Sink = BufWriter<File>> {
+pub(crate) struct Filing<S: Sink = BufWriter<File>> {
     writer: Option<Writer<S>>,
     records_path: PathBuf,
     spool: Option<SpoolWriter<S>>,
@@ -134,7 +82,7 @@ fn opened(path: &Path) -> io::Result<BufWriter<File>> {
 impl Filing {
     /// Opens `records.jsonl`, and the spool where texts have to be counted. `failures.jsonl` follows with the first
     /// failure.
-    pub(super) fn open(folder: &Folder, header: &Header, kept: Kept) -> Result<Self, Error> {
+    pub(crate) fn open(folder: &Folder, header: &Header, kept: Kept) -> Result<Self, Error> {
         Self::open_with(folder, header, kept, opened)
     }
 }
@@ -173,7 +121,7 @@ impl<S: Sink> Filing<S> {
     }
 
     /// Files `record`; the prompt of a failed one is made again from `plan`.
-    pub(super) fn file(&mut self, record: &Record, plan: &Plan) {
+    pub(crate) fn file(&mut self, record: &Record, plan: &Plan) {
         if let Some(writer) = &mut self.writer
             && let Err(why) =
                 writer.write(record).and_then(|()| self.spool.as_mut().map_or(Ok(()), |spool| spool.write(record)))
@@ -188,7 +136,7 @@ impl<S: Sink> Filing<S> {
     }
 
     /// Hands what is buffered to the system: what a killed run leaves behind.
-    pub(super) fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         if let Some(writer) = &mut self.writer {
             match writer.flush() {
                 Err(why) => self.give_up_records(&why.to_string()),
@@ -218,7 +166,7 @@ impl<S: Sink> Filing<S> {
     }
 
     /// Completes the files; whether all of them are whole.
-    pub(super) fn finish(mut self, header: &Header) -> bool {
+    pub(crate) fn finish(mut self, header: &Header) -> bool {
         self.flush();
         if let Some(writer) = self.writer.take()
             && let Err(why) = writer.finish(header)
@@ -234,8 +182,7 @@ impl<S: Sink> Filing<S> {
         if let Err(why) = self.failures.finish() {
             self.give_up_failures(&why);
         }
-        let noted = &self.losses.0.left_out;
-        noted.set(noted.get() + self.failures.left_out);
+        self.losses.note_left_out(self.failures.left_out);
         !self.broken
     }
 }
@@ -298,8 +245,8 @@ impl<S: Write> Failures<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::output::Replace;
     use crate::record::{Detail, Exchange, Failure, FailureClass, Origin};
+    use crate::results::folder::Replace;
     use crate::schedule::{Extent, Process, Timeline};
     use crate::seed::Seed;
     use crate::units::{Offset, Rate, Window};
@@ -395,10 +342,10 @@ mod tests {
             filing.file(&failed(id % 9), &plan);
             filing.flush();
         }
-        let first = folder.losses().0.first.borrow().clone().unwrap();
+        let first = folder.losses().first().unwrap();
         assert!(first.contains(".jsonl") && first.contains("the load goes on"), "{first}");
         assert!(!filing.finish(&header()) && folder.losses().any());
-        assert_eq!(folder.losses().0.first.borrow().as_ref(), Some(&first), "named once");
+        assert_eq!(folder.losses().first(), Some(first), "named once");
     }
 
     #[test]
@@ -431,7 +378,7 @@ mod tests {
         filing.file(&failed(1), &plan());
         std::fs::remove_dir_all(folder.path()).unwrap();
         filing.flush();
-        let first = folder.losses().0.first.borrow().clone().unwrap();
+        let first = folder.losses().first().unwrap();
         assert!(first.contains("was taken away"), "{first}");
         assert!(!filing.finish(&header()));
     }

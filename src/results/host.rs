@@ -2,10 +2,10 @@
 
 use std::num::NonZeroUsize;
 
-use crate::report::{Host, Tool};
+use crate::results::model::{Host, Tool};
 
 /// This machine, and how many threads of it send.
-pub(super) fn host(workers: usize) -> Host {
+pub(crate) fn host(workers: usize) -> Host {
     let system = rustix::system::uname();
     Host {
         name: system.nodename().to_string_lossy().into_owned(),
@@ -21,7 +21,7 @@ pub(super) fn host(workers: usize) -> Host {
 }
 
 /// This build. The commit is known where the build was told (`TONNAGE_GIT`).
-pub(super) fn tool() -> Tool {
+pub(crate) fn tool() -> Tool {
     Tool {
         name: env!("CARGO_PKG_NAME").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,15 +1,13 @@
 //! Owns `Report`, what a result says: `result.json` is this, serialised (`cli.md`, "keys others rely on").
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::figures::TrialView;
+use crate::results::spec::RunSpec;
 use crate::search::SweepFindings;
 use crate::search::hunt::SearchFindings;
-use crate::units::{is_hidden, visible};
 
 /// The schema this version writes.
 pub const SCHEMA: u32 = 1;
@@ -28,7 +26,7 @@ pub struct Report {
     /// The command line, secrets replaced.
     pub command: Vec<String>,
     /// Every option in force, secrets replaced; what `config.yaml` holds.
-    pub config: Map<String, Value>,
+    pub config: RunSpec,
     /// The seed.
     pub seed: u64,
     /// Hash of instants, lengths, classes and sessions; empty while the run has not ended, and for ever if it was
@@ -65,18 +63,6 @@ impl Report {
     pub fn is_unfinished(&self) -> bool {
         self.plan_fingerprint.is_empty()
     }
-
-    /// The report as it can be shown: every text in it, names among them, is one line without anything that a
-    /// terminal would obey. Names of models, words of servers and foreign files then cannot make lines of their own,
-    /// whatever page shows them.
-    pub(super) fn shown(&self) -> Cow<'_, Self> {
-        let Ok(value) = serde_json::to_value(self) else { return Cow::Borrowed(self) };
-        if !has_hidden(&value) {
-            return Cow::Borrowed(self);
-        }
-        // What does not read back stays as it is; the terminal's own boundary still holds.
-        serde_json::from_value(without_hidden(value)).map_or(Cow::Borrowed(self), Cow::Owned)
-    }
 }
 
 /// The tool.
@@ -112,24 +98,4 @@ pub struct Target {
     pub model: String,
     /// Whether it was a simulated server, whose figures say nothing about any machine.
     pub simulated: bool,
-}
-
-fn has_hidden(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains(is_hidden),
-        Value::Array(items) => items.iter().any(has_hidden),
-        Value::Object(keys) => keys.iter().any(|(key, value)| key.contains(is_hidden) || has_hidden(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-fn without_hidden(value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::from(visible(&text).into_owned()),
-        Value::Array(items) => items.into_iter().map(without_hidden).collect(),
-        Value::Object(keys) => Value::Object(
-            keys.into_iter().map(|(key, value)| (visible(&key).into_owned(), without_hidden(value))).collect(),
-        ),
-        other => other,
-    }
 }

@@ -1,0 +1,42 @@
+//! Owns how a result reaches who waits for it: printed, then written.
+
+use std::process::ExitCode;
+
+use crate::cli::exit::Exit;
+use crate::cli::job::Job;
+use crate::cli::terminal::{ink, print, say, say_all};
+use crate::error::Error;
+use crate::report::render;
+use crate::results::{Folder, Report, json_of};
+
+/// Prints the result, then writes it: a disk that is full takes nothing from who is waiting for the figures. The exit
+/// code is `ending`'s.
+pub(super) fn deliver(
+    job: &Job,
+    report: &mut Report,
+    folder: &Folder,
+    ending: impl FnOnce(&Report) -> ExitCode,
+) -> Result<ExitCode, Error> {
+    report.notes.extend(folder.losses().left_out());
+    let shown = show(job, report);
+    // Tried whatever was lost before: a result is smaller than its records.
+    let stored = folder.write_result(report, &job.spec.to_yaml()?).map_err(|error| folder.losses().note(&error));
+    say_all(&folder.losses().lines());
+    shown?;
+    if stored.is_ok() && !job.json && !job.quiet {
+        say(&format!("result in {}", folder.path().display()));
+    }
+    let code = ending(report);
+    Ok(if folder.losses().any() && Exit::of_report(report) != Exit::Interrupted { Exit::Output.into() } else { code })
+}
+
+/// Shows the result as it was asked for.
+pub(super) fn show(job: &Job, report: &Report) -> Result<(), Error> {
+    if job.json {
+        print(&json_of(report)?)
+    } else if job.quiet {
+        Ok(())
+    } else {
+        print(&render(report, ink()))
+    }
+}

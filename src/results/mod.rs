@@ -1,0 +1,31 @@
+//! Owns results: what was asked, what came of it, the folder that it stands in, and the ways back from there.
+
+mod files;
+mod filing;
+mod folder;
+mod folding;
+mod host;
+mod known;
+mod lines;
+mod losses;
+mod merging;
+mod model;
+mod reading;
+mod recounting;
+mod refolding;
+mod salvage;
+mod spec;
+
+pub(crate) use files::{Limit, create, create_folder, file_name, read_bytes, read_text};
+pub(crate) use filing::{Filing, Kept};
+pub(crate) use folder::{Folder, Replace, header_after, header_before, json_of};
+pub(crate) use host::{host, tool};
+pub(crate) use known::{hidden, json_text, keep_secret, known_secrets};
+pub use lines::Lines;
+pub use losses::Losses;
+pub use merging::merge;
+pub use model::{Host, Report, SCHEMA, Target, Tool};
+pub(crate) use reading::{files_of, read};
+pub(crate) use recounting::{Counting, Recounted};
+pub use refolding::again;
+pub use spec::{INSECURE, RunSpec, Setting, Span};
