@@ -14,7 +14,7 @@ use crate::cli::arguments::Arguments;
 use crate::cli::elsewhere::brief;
 use crate::cli::secrets::{line_without_secrets, of_config, of_environment, of_line, stored};
 use crate::error::Error;
-use crate::results::{Limit, RunSpec, keep_secret, known_secrets, read_text};
+use crate::results::{Limit, RunSpec, keep_secret, known_secrets, read_text, yaml_words};
 use crate::units::secrets::SECRET;
 
 /// Options that say where the result goes or how it is shown, not what is measured: never part of the effective
@@ -281,7 +281,7 @@ fn read(path: &Path, advice: &str) -> Result<Map<String, Value>, Error> {
     }
     serde_saphyr::from_str(&text).map_err(|why| {
         let line = why.location().map(|location| location.line());
-        let why = why.without_snippet().to_string();
+        let why = yaml_words(&why);
         Error::Input {
             path: path.to_owned(),
             line,

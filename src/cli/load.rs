@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli::options::{ScheduleOptions, WorkloadOptions};
 use crate::cli::progress::LongPass;
 use crate::error::{Error, Refusal};
-use crate::results::{Limit, read_bytes, read_text};
+use crate::results::{Limit, read_bytes, read_text, yaml_words};
 use crate::schedule::{Extent, Overlay, Pattern, Process, Profile, Spans, Timeline};
 use crate::seed::Seed;
 use crate::units::{Rate, count, seconds};
@@ -122,9 +122,7 @@ fn pattern_of(schedule: &ScheduleOptions) -> Result<Option<Pattern>, Error> {
 
 /// Reads a profile: a file by its ending, a list of mappings, AIBrix's JSON, or the text form.
 pub(super) fn profile_of(text: &str) -> Result<Profile, Error> {
-    let yaml = |text: &str| {
-        serde_saphyr::from_str::<Profile>(text).map_err(|why| (why.location(), why.without_snippet().to_string()))
-    };
+    let yaml = |text: &str| serde_saphyr::from_str::<Profile>(text).map_err(|why| (why.location(), yaml_words(&why)));
     let path = Path::new(text);
     let bytes = || read_bytes(path, Limit::PROFILE, "check --profile");
     let whole = || read_text(path, Limit::PROFILE, "check --profile");

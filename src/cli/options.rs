@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use crate::cli::shard::parse_start;
 use crate::client::Endpoint;
 use crate::error::Refusal;
+use crate::results::yaml_words;
 use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim::Profile;
 use crate::sizing::{Balancing, Growth, Price};
@@ -83,9 +84,8 @@ fn overlay(text: &str) -> Result<Overlay, Refusal> {
     if !text.trim_start().starts_with('{') {
         return text.parse();
     }
-    serde_saphyr::from_str(text).map_err(|why| {
-        Refusal::new(why.without_snippet().to_string(), "see `tonnage help profiles` for the keys of each overlay")
-    })
+    serde_saphyr::from_str(text)
+        .map_err(|why| Refusal::new(yaml_words(&why), "see `tonnage help profiles` for the keys of each overlay"))
 }
 
 /// Whom to ask.

@@ -19,6 +19,7 @@ use crate::cli::terminal::{print, print_rows, say};
 use crate::error::Error;
 use crate::report::wrapped;
 use crate::results::json_text;
+use crate::results::not_written;
 use crate::units::{count, seconds};
 use crate::workload::{Description, Load, Plan, Provenance, Salt, describe, export};
 
@@ -54,9 +55,7 @@ pub(super) fn show(plan: &Plan, shard: &ShardOptions, path: Option<&Path>, json:
     }
     // Opened first: a bad path is known before an hour of arrivals is drawn.
     let file = match path {
-        Some(path) => {
-            Some((path, File::create(path).map_err(|why| Error::output(path, format!("{why}; check --export")))?))
-        }
+        Some(path) => Some((path, File::create(path).map_err(|why| not_written(path, &why, "--export"))?)),
         None => None,
     };
     let description = describe(plan).map_err(|refusal| refusal.at("--load"))?;

@@ -71,7 +71,7 @@ impl Progress {
 }
 
 /// A pass over fewer planned requests than this takes no time worth a word.
-const LONG: u64 = 5_000_000;
+pub(super) const LONG: u64 = 5_000_000;
 
 /// Shows that a pass over a long plan goes on, for as long as it is held.
 pub(super) struct LongPass(ProgressBar);

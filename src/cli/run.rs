@@ -14,7 +14,7 @@ use crate::cli::config::Parsed;
 use crate::cli::deliver::deliver;
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
-use crate::cli::progress::{LongPass, Progress};
+use crate::cli::progress::{LONG, LongPass, Progress};
 use crate::cli::recount::recount;
 use crate::cli::shard::{clock_of, until, wait};
 use crate::cli::signals::{self, Signals};
@@ -35,7 +35,7 @@ use crate::results::{
 };
 use crate::schedule::Spans;
 use crate::units::{Offset, count, per_second, seconds};
-use crate::workload::{ESTIMATE_NAME, Load, Plan, Recording, Removal};
+use crate::workload::{ESTIMATE_NAME, Load, NOT_HASHED, Plan, Recording, Removal};
 
 /// Plays the run that the arguments ask for.
 pub(super) fn run(arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
@@ -293,13 +293,10 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
     _ = drawn.await;
     say_all(&lines);
     let mut trial = trial?;
-    // One pass over the plan, made when the load is over: an hour at 100 000/s takes it a minute.
-    let pass = if job.quiet { None } else { LongPass::over(trial.summary.totals().planned + trial.not_due, "hashing") };
-    let plan_fingerprint = job.plan.fingerprint();
-    drop(pass);
+    let mut notes = Vec::new();
+    let plan_fingerprint = fingerprint(job, trial.summary.totals().planned + trial.not_due, &mut notes);
     let header = header_after(&header, &trial, plan_fingerprint.clone());
     let whole = filing.take().is_none_or(|filing| filing.finish(&header));
-    let mut notes = Vec::new();
     if let (Some(tokenizer), true) = (&job.tokenizer, whole) {
         let counting =
             Counting { tokenizer: Arc::clone(tokenizer), objectives: Arc::clone(&job.objectives), detail: job.records };
@@ -314,6 +311,21 @@ async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals
         }
     }
     Ok(Played { trial, plan_fingerprint, started: clock.wall(), notes })
+}
+
+/// The fingerprint of the plan of so many requests: one pass over it, made when the load is over. An hour at 100 000/s
+/// takes it a minute, for which nobody who interrupts should wait.
+fn fingerprint(job: &Job, requests: u64, notes: &mut Vec<String>) -> String {
+    if requests >= LONG && signals::any() {
+        let planned = count(requests);
+        notes.push(format!(
+            "interrupted: the plan of {planned} requests was not hashed; `tonnage plan` with the same load prints its \
+             fingerprint"
+        ));
+        return NOT_HASHED.to_owned();
+    }
+    let _pass = if job.quiet { None } else { LongPass::over(requests, "hashing") };
+    job.plan.fingerprint()
 }
 
 pub(super) fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {

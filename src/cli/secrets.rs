@@ -28,7 +28,10 @@ pub(super) fn of_line(line: &[OsString]) -> Secrets {
     let mut found = Vec::new();
     for (place, word) in words.iter().enumerate() {
         let Some(name) = word.strip_prefix("--") else {
-            found.extend(of_urls(word));
+            let option = place.checked_sub(1).and_then(|before| words[before].strip_prefix("--"));
+            if !option.is_some_and(|name| WITH_AT.contains(&name)) {
+                found.extend(of_urls(word));
+            }
             continue;
         };
         match name.split_once('=') {
@@ -98,9 +101,16 @@ fn of_option(name: &str, value: &str) -> Vec<String> {
             .into_iter()
             .collect(),
         name if is_secret_name(name) && !is_ours(name) => of_header(value),
+        name if WITH_AT.contains(&name) => {
+            value.split([',', ' ']).filter(|part| part.contains("://")).flat_map(of_url).collect()
+        }
         _ => of_urls(value),
     }
 }
+
+/// Options of ours in whose values `@` has a meaning (`@chat`, `status=500@2%`), so that only a whole URL has user
+/// info.
+const WITH_AT: [&str; 3] = ["slo", "fault", "goodput"];
 
 /// Options of ours whose name only sounds like a secret.
 fn is_ours(name: &str) -> bool {
@@ -209,6 +219,15 @@ mod tests {
         let hidden = of_line(&line).hide("typed-wr0ng als0-wrong passw0rd labelled").into_owned();
         // A name that says nothing of a secret hides nothing.
         assert_eq!(hidden, "typed-wr0ng (secret) (secret) (secret)");
+        let line: Vec<OsString> =
+            ["tonnage", "run", "--slo", "ttft<=200ms@p99", "--slo=http://u:p4ss@h", "--targt", "u:w0rd@h", "--slo"]
+                .map(OsString::from)
+                .to_vec();
+        let hidden = of_line(&line).hide("ttft<=200ms@p99 p4ss w0rd").into_owned();
+        assert_eq!(
+            hidden, "ttft<=200ms@p99 (secret) (secret)",
+            "what stands before the host of a URL, and nothing else before `@`"
+        );
         let text = "api_key: 'file-k3y'\nheader:\n  - 'X-Api-Key: file-h3ad'\nsecret-header: ['X-Other: \
             oth3r-one']\nextra-body: {auth_token: b0dy-token}\n";
         let hidden = of_config(text).hide("file-k3y file-h3ad b0dy-token").into_owned();

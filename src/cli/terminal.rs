@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use crate::error::Error;
 use crate::report::Ink;
 use crate::results::{Lines, hidden};
-use crate::units::{visible, visible_page, wrapped};
+use crate::units::{columns, visible, visible_page, wrapped};
 
 /// Prints `text`, a page of ours, to standard output. A reader that has gone is no error: it had what it wanted.
 pub(super) fn print(text: &str) -> Result<(), Error> {
@@ -57,7 +57,7 @@ pub(super) fn say_all(lines: &Lines) {
 /// Says a text of several lines, which are ours, on standard error; those that are wider than a screen are broken.
 pub(super) fn say_page(text: &str) {
     let (text, width) = (hidden(text), width());
-    let line = |line: &str| if line.chars().count() > width { wrapped(line, width, 2) } else { line.to_owned() };
+    let line = |line: &str| if columns(line) > width { wrapped(line, width, 2) } else { line.to_owned() };
     let page: String = visible_page(&text).lines().flat_map(|text| [line(text), "\n".to_owned()]).collect();
     _ = io::stderr().lock().write_all(page.as_bytes());
 }

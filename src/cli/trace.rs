@@ -17,7 +17,7 @@ use crate::cli::trace_arguments::{
 };
 use crate::error::Error;
 use crate::report::{render_fit, render_inspection};
-use crate::results::{create, create_folder, json_text};
+use crate::results::{create, create_out, json_text, not_written};
 use crate::schedule::Observer;
 use crate::seed::Seed;
 use crate::trace::{Choice, Format, OnEmpty, Selection, Trace, inspect as inspect_rows, made_up, write};
@@ -81,7 +81,7 @@ fn sample(arguments: &SampleArguments) -> Result<ExitCode, Error> {
 
 /// Writes `trace` to `path`, compressed where its name says so; what is lost.
 fn write_to(trace: &Trace, format: Format, path: &Path) -> Result<Vec<String>, Error> {
-    let failed = |why: std::io::Error| Error::output(path, format!("{why}; check -o"));
+    let failed = |why: std::io::Error| not_written(path, &why, "--out");
     let mut sink = BufWriter::new(File::create(path).map_err(failed)?);
     let lost = if path.extension().is_some_and(|ending| ending == "gz") {
         let mut packed = GzEncoder::new(&mut sink, Compression::default());
@@ -148,7 +148,7 @@ fn yaml_of(fit: &TraceFit, path: &Path, folder: Option<&Path>) -> Result<String,
 
 /// Writes the files of `--out`. Those that are there already stay, unless they are to be replaced.
 fn write_fit(fit: &TraceFit, selection: &Selection, yaml: &str, folder: &Path, force: bool) -> Result<(), Error> {
-    create_folder(folder).map_err(|why| Error::output(folder, format!("{why}; check --out")))?;
+    create_out(folder)?;
     let lengths = |of: fn(&crate::trace::Row) -> u32| {
         let lines: Vec<String> = selection.trace.rows().iter().map(|row| format!("{}\n", of(row))).collect();
         lines.concat()

@@ -14,9 +14,10 @@
 //! 4. There is at least one token: text, reasoning, a refusal, the name or arguments of a call. Or the server counts
 //!    tokens that it does not show, which is said ([`Exchange::hidden_tokens`]). Or none was asked for.
 //! 5. It was finished: by `[DONE]`, or by a finish reason that is one (not empty, not blank, not a text such as `null`)
-//!    and that no token follows. A server that goes on after a finish reason has shown that its reasons beside text
-//!    mean nothing; its last one then counts in an event without text only.
-//! 6. Its transport ended in order, or broke after it was finished. Bytes that are not HTTP are excused by nothing.
+//!    and that no token of its choice follows; where a choice was finished so, each choice with tokens must be. A
+//! server that goes on after a finish reason has shown that its reasons beside text mean nothing; its last one then
+//! counts in an event without text only. Its text counts, and before `[DONE]` the reason that it gave is kept. 6. Its
+//! transport ended in order, or broke after it was finished. Bytes that are not HTTP are excused by nothing.
 //!
 //! After `[DONE]` nothing is read. An odd `usage` never fails an answer (see `tally`).
 
@@ -24,10 +25,11 @@ use super::delta::{self, Delta, Event};
 use super::finish::gives_up;
 use super::held::{Held, MOST_HELD_BYTES};
 use super::likeness::Likeness;
+use super::said::failure_text;
 use super::sse::{Block, Framer, MOST_EVENT_BYTES};
 use super::tally::Tally;
 use super::text;
-use super::words::MOST_START_BYTES;
+use super::words::{self, MOST_START_BYTES};
 use crate::record::{Exchange, Failure, FailureClass, Outcome};
 use crate::units::Offset;
 
@@ -81,14 +83,20 @@ struct Said {
     done: bool,
     /// At least one token.
     token: bool,
-    /// A token came after a finish reason: the reasons beside tokens mean nothing here.
+    /// The choices that brought a token, one bit each.
+    begun: u64,
+    /// The choices that a finish reason has ended.
+    ended: u64,
+    /// A token of a choice came after its finish reason: the reasons beside tokens mean nothing here.
     went_on: bool,
-    /// Such a reason, for want of a better one.
+    /// A reason beside text, or that text followed, for want of a better one.
     weak_reason: Option<Box<str>>,
     /// The first thing that went wrong; later ones do not replace it.
     failure: Option<Failure>,
     tally: Tally,
     likeness: Likeness,
+    /// The start of the lines that stand between the events.
+    stray: Vec<u8>,
 }
 
 impl Said {
@@ -100,12 +108,18 @@ impl Said {
             Block::Data(event) => self.event(event.trim_ascii(), at, exchange),
             Block::Error(words) => {
                 exchange.first_event.get_or_insert(at);
-                let words = delta::failure_text(words.trim_ascii());
+                let words = failure_text(words.trim_ascii());
                 let words = if words.is_empty() { "an event named error, without a word" } else { &words };
                 self.fail(FailureClass::StreamError, words);
             }
-            // Not an event by the standard: heard only where it is an error.
+            // Not an event by the standard: a failure where it is an error object. Else it is kept, for the words of an
+            // answer that is not whole.
             Block::Stray(line) => {
+                let room = MOST_START_BYTES.saturating_sub(self.stray.len() + 1);
+                if room > 0 && !line.trim_ascii().is_empty() {
+                    self.stray.extend_from_slice(&line[..line.len().min(room)]);
+                    self.stray.push(b'\n');
+                }
                 if let Ok(Delta { error: Some(error), .. }) = delta::read_object(line.trim_ascii()) {
                     self.fail(FailureClass::StreamError, &error);
                 }
@@ -133,7 +147,7 @@ impl Said {
 
     fn meaning(&mut self, event: &[u8]) -> Event {
         if self.likeness.covers(event) {
-            return Event::Delta(Likeness::token());
+            return Event::Delta(self.likeness.token(event));
         }
         let meaning = delta::read(event);
         if let Event::Delta(delta) = &meaning {
@@ -147,9 +161,11 @@ impl Said {
         if let Some(error) = &delta.error {
             self.fail(FailureClass::StreamError, error);
         }
-        if delta.has_token() && exchange.finish_reason.take().is_some() {
-            self.went_on = true;
+        if delta.of_choices & self.ended != 0 {
+            (self.went_on, self.ended) = (true, 0);
+            self.weak_reason = exchange.finish_reason.take();
         }
+        self.begun |= delta.of_choices;
         let finished = exchange.finish_reason.is_some() || delta.finish_reason.is_some();
         self.tally.note(&delta, finished, at, exchange);
         let shows = delta.has_token();
@@ -160,8 +176,14 @@ impl Said {
         } else if self.went_on && shows {
             self.weak_reason = Some(reason);
         } else {
+            self.ended |= delta.ends_choices;
             exchange.finish_reason.get_or_insert(reason);
         }
+    }
+
+    /// Whether a choice has tokens and no finish reason, although another one has both.
+    const fn is_open(&self) -> bool {
+        self.begun & self.ended != 0 && self.begun & !self.ended != 0
     }
 
     fn fail(&mut self, class: FailureClass, why: &str) {
@@ -232,11 +254,6 @@ impl Answer {
         fits && bounded && shared && !said.done
     }
 
-    /// Its first bytes, where events were asked for and none has come.
-    pub(super) fn start(&self) -> &[u8] {
-        &self.start
-    }
-
     /// Whether it has said `[DONE]`.
     pub(super) fn is_done(&self) -> bool {
         self.said.done
@@ -245,7 +262,9 @@ impl Answer {
     /// Decides the outcome. `at` is the instant of the end: of `[DONE]`, of the body's end, or of the break.
     pub(super) fn settle(self, end: End, at: Offset, exchange: &mut Exchange) {
         let Self { body, asked_tokens, kind, start, mut said, held: _held } = self;
+        let kind = kind.as_deref();
         let events = matches!(body, Body::Events(_) | Body::Awaited(_));
+        let whole = matches!(body, Body::Whole(_));
         let orderly = matches!(end, End::Orderly);
         match body {
             Body::Whole(kept_bytes) if orderly => match delta::read_object(kept_bytes.trim_ascii()) {
@@ -257,19 +276,16 @@ impl Answer {
                         text::append_object(kept_bytes.trim_ascii(), kept);
                     }
                 }
-                Err(why) => said.fail(FailureClass::Malformed, &why),
+                Err(why) => {
+                    let (class, why) =
+                        words::of_other(kind, &kept_bytes, false).unwrap_or((FailureClass::Malformed, why));
+                    said.fail(class, &why);
+                }
             },
             Body::Unasked(kept) => {
-                let error = delta::read_object(kept.trim_ascii()).ok().and_then(|delta| delta.error);
-                let start = delta::excerpt(&kept);
-                let (class, why) = match error {
-                    Some(error) => (FailureClass::StreamError, error),
-                    None => (
-                        FailureClass::Malformed,
-                        format!("one JSON object where a stream of events was asked for: `{start}`"),
-                    ),
-                };
-                said.fail(class, &why);
+                if let Some((class, why)) = words::of_other(kind, &kept, true) {
+                    said.fail(class, &why);
+                }
             }
             // A last event without its blank line is heard where all of it came: one cut short says nothing.
             Body::Events(mut framer) if orderly => framer.finish(|block| match block {
@@ -281,20 +297,30 @@ impl Answer {
         if said.done && exchange.finish_reason.is_none() {
             exchange.finish_reason = said.weak_reason.take();
         }
-        std::mem::take(&mut said.tally).settle(said.token, exchange);
-        let finished = said.done || exchange.finish_reason.is_some();
+        std::mem::take(&mut said.tally).settle(said.token, asked_tokens, exchange);
+        if whole && said.token {
+            // No event could have shown them.
+            (exchange.hidden_tokens, exchange.first_event_tokens) = (0, None);
+        }
+        let finished = said.done || (exchange.finish_reason.is_some() && !said.is_open());
+        // Of an answer that began as a stream of events: what else stood in it.
+        let stray = words::of_body(None, &said.stray).filter(|_| exchange.first_event.is_some());
+        let between = stray.map_or_else(String::new, |words| format!("; between its events stands `{words}`"));
         match end {
             // A break after all was said takes nothing from the answer. Bytes that are not HTTP do: nothing excuses
             // them.
             End::Broken(failure) if !finished || failure.class == FailureClass::Malformed => {
-                said.fail(failure.class, &failure.text);
+                said.fail(failure.class, &format!("{}{between}", failure.text));
             }
             _ if !finished && events && exchange.first_event.is_none() => {
-                let words = delta::failure_text(start.trim_ascii());
-                let what = kind.map(|kind| format!(": it calls itself {kind}, and says `{words}`")).unwrap_or_default();
-                said.fail(FailureClass::Truncated, &format!("the answer ended before any event{what}"));
+                let empty = || (FailureClass::Truncated, "the answer ended before any event".to_owned());
+                let (class, why) = words::of_other(kind, &start, true).unwrap_or_else(empty);
+                said.fail(class, &why);
             }
-            _ if !finished => said.fail(FailureClass::Truncated, "the answer ended without a finish reason or [DONE]"),
+            _ if !finished => {
+                let lacks = if said.is_open() { "a finish reason of each choice" } else { "a finish reason" };
+                said.fail(FailureClass::Truncated, &format!("the answer ended without {lacks} or [DONE]{between}"));
+            }
             _ if asked_tokens > 0 && !said.token && exchange.hidden_tokens == 0 => {
                 said.fail(FailureClass::Empty, &format!("no token, although {asked_tokens} were asked for"));
             }

@@ -1,6 +1,8 @@
 //! Owns the definition of a completed answer, read literally and slowly for tests: a JSON reader and an event reader
 //! of its own, so that no fault of the real ones hides here.
 
+use std::collections::BTreeSet;
+
 /// A JSON value. Numbers and texts stay as they are written.
 #[derive(Debug, Clone, PartialEq)]
 enum Json {
@@ -236,6 +238,7 @@ fn token_in(choice: &Json) -> bool {
     let in_parts = |parts: &Json| {
         texts.iter().any(|key| brings(parts.get(key)))
             || parts.get("tool_calls").items().iter().any(calls)
+            || calls(parts.get("tool_calls"))
             || calls(parts.get("function_call"))
     };
     in_parts(choice.get("delta")) || in_parts(choice.get("message")) || brings(choice.get("text"))
@@ -243,6 +246,24 @@ fn token_in(choice: &Json) -> bool {
 
 fn reason_in(choice: &Json) -> Option<String> {
     let value = choice.get("finish_reason");
+    if let Json::List(items) = value {
+        let reasons: Vec<String> =
+            items.iter().filter(|item| !matches!(item, Json::List(_))).filter_map(reason_of).collect();
+        return reasons.iter().find(|reason| gives_up(reason)).or(reasons.first()).cloned();
+    }
+    reason_of(value)
+}
+
+/// The number of a candidate.
+fn index_of(choice: &Json) -> u32 {
+    let index = choice.get("index");
+    let number = if matches!(index, Json::Bool(_)) { None } else { index.word().trim().parse::<f64>().ok() };
+    number
+        .filter(|number| (0.0..=100e6).contains(number) && number.fract() == 0.0)
+        .map_or(0, |number| number.min(63.0) as u32)
+}
+
+fn reason_of(value: &Json) -> Option<String> {
     if value.falsy(true) {
         return None;
     }
@@ -371,6 +392,7 @@ pub(super) fn holds(stream: &[u8], orderly: bool, asked: u32) -> bool {
     let (blocks, ended) = blocks(stream);
     let (mut wrong, mut token, mut counted, mut done, mut went_on) = (false, false, false, false, false);
     let mut finish: Option<String> = None;
+    let (mut begun, mut ended_choices) = (BTreeSet::new(), BTreeSet::new());
     for (number, block) in blocks.iter().enumerate() {
         if done {
             break;
@@ -403,14 +425,20 @@ pub(super) fn holds(stream: &[u8], orderly: bool, asked: u32) -> bool {
         let choices = event.get("choices").items();
         let shows = choices.iter().any(token_in);
         token |= shows;
-        if shows && finish.take().is_some() {
+        let showing: BTreeSet<u32> = choices.iter().filter(|choice| token_in(choice)).map(index_of).collect();
+        if !showing.is_disjoint(&ended_choices) {
             went_on = true;
+            finish = None;
+            ended_choices.clear();
         }
+        begun.extend(showing);
         let reasons: Vec<String> = choices.iter().filter_map(reason_in).collect();
         wrong |= reasons.iter().any(|reason| gives_up(reason));
         if !(went_on && shows) {
+            ended_choices.extend(choices.iter().filter(|choice| reason_in(choice).is_some()).map(index_of));
             finish = finish.or(reasons.into_iter().next());
         }
     }
-    !wrong && (done || finish.is_some()) && (token || counted || asked == 0)
+    let open = !begun.is_disjoint(&ended_choices) && !begun.is_subset(&ended_choices);
+    !wrong && (done || (finish.is_some() && !open)) && (token || counted || asked == 0)
 }

@@ -1,13 +1,11 @@
 //! Owns the meaning of one event: which tokens it brings, and whether it finishes, counts or fails the answer.
 
-use std::borrow::Cow;
-
 use serde::de::{IgnoredAny, MapAccess};
-use serde_json::Value;
 
 use super::finish::{gives_up, reason_of};
 use super::repair::repaired;
-use super::shape::{Body, Flat, Piece};
+use super::said::{excerpt, words_in};
+use super::shape::{Body, Piece};
 use super::value::{Count, Object, Raw, object_of};
 
 /// What one event says.
@@ -34,6 +32,12 @@ pub struct Delta {
     pub usage: Option<Counts>,
     /// The message of an error object.
     pub error: Option<String>,
+    /// Bytes of its text; `u64::MAX` where it brings what is no text.
+    pub bytes: u64,
+    /// The choices that it brings tokens of: one bit each, by their index.
+    pub of_choices: u64,
+    /// The choices that it has a finish reason of.
+    pub ends_choices: u64,
 }
 
 /// What a `usage` object says. A count that is absent, or that is no count, is `None`.
@@ -88,14 +92,29 @@ fn read_text(text: &str) -> Result<Delta, String> {
         return Err("not a JSON object".to_owned());
     }
     let body = Body::read(text).map_err(|error| error.to_string())?;
-    let mut delta = Delta { usage: counts_of(body.usage), error: error_of(&body), ..Delta::default() };
+    let mut delta = Delta { usage: counts_of(body.usage), error: body.failure(), ..Delta::default() };
     for choice in body.choices() {
-        choice.for_each_piece(&mut |piece| match piece {
-            Piece::Answer(_) | Piece::Opaque => delta.answer = true,
-            Piece::Reasoning(_) => delta.reasoning = true,
+        choice.for_each_piece(&mut |piece| {
+            let bytes = match piece {
+                Piece::Answer(text) => {
+                    delta.answer = true;
+                    text.len() as u64
+                }
+                Piece::Reasoning(text) => {
+                    delta.reasoning = true;
+                    text.len() as u64
+                }
+                Piece::Opaque => {
+                    delta.answer = true;
+                    u64::MAX
+                }
+            };
+            delta.bytes = delta.bytes.saturating_add(bytes);
+            delta.of_choices |= choice.bit();
         });
-        delta.error = delta.error.or_else(|| choice.failure().map(said_in));
+        delta.error = delta.error.or_else(|| choice.failure().map(words_in));
         let reason = reason_of(choice.finish_reason);
+        delta.ends_choices |= if reason.is_some() { choice.bit() } else { 0 };
         if delta.finish_reason.is_none() || reason.as_deref().is_some_and(gives_up) {
             delta.finish_reason = reason.or(delta.finish_reason);
         }
@@ -166,75 +185,6 @@ impl<'de> Object<'de> for DetailKeys {
             _ => _ = map.next_value::<IgnoredAny>()?,
         }
         Ok(())
-    }
-}
-
-/// What the event says about a failure: under `error`, or as an error object that stands where an event belongs.
-fn error_of(body: &Body<'_>) -> Option<String> {
-    if !body.error.is_falsy() {
-        return Some(said_in(body.error));
-    }
-    let Flat { object, kind, status, code, error_code, message, detail, msg, success, failure } = body.flat;
-    let message = if message.is_falsy() { msg } else { message };
-    let is = |value: Raw<'_>, words: &[&str]| words.iter().any(|word| value.word().eq_ignore_ascii_case(word));
-    let named = is(object, &["error"]) || !error_code.is_falsy();
-    // What carries an answer may say beside it how well all goes.
-    let alone = body.choices().is_empty();
-    let fine = code.is_falsy() || is(code, &["200", "ok", "success"]);
-    let coded = !message.is_falsy() && !fine;
-    let of_http = status.word().trim().parse::<f64>().is_ok_and(|status| (400.0..600.0).contains(&status));
-    let told = is(kind, &["error"])
-        || is(status, &["error", "failed", "failure"])
-        || of_http
-        || success.as_str() == "false"
-        || is(success, &["false"])
-        || !detail.is_falsy();
-    (named || (alone && (coded || told || !failure.is_falsy()))).then(|| {
-        let said = [failure, message, detail, error_code, code].into_iter().find(|value| !value.is_falsy());
-        said.map_or_else(|| "an error object without a message".to_owned(), said_in)
-    })
-}
-
-/// The message in an error value, however it is wrapped: an object with a message, a text, or JSON inside a text.
-fn said_in(error: Raw<'_>) -> String {
-    let word = error.word();
-    let json = if error.is_object() || error.is_list() { error.as_str() } else { &word };
-    match serde_json::from_str::<Value>(json) {
-        Ok(value @ (Value::Object(_) | Value::Array(_))) => {
-            error_text(&value).unwrap_or_else(|| excerpt(json.as_bytes()).into_owned())
-        }
-        _ => excerpt(json.as_bytes()).into_owned(),
-    }
-}
-
-/// What a server says about a failure in the body of an answer: the `message` of its JSON, else the bytes themselves.
-#[must_use]
-pub fn failure_text(body: &[u8]) -> String {
-    let json: Option<Value> = serde_json::from_slice(body).ok();
-    let said = json.as_ref().and_then(|json| {
-        ["error", "message", "detail"].iter().find_map(|key| match json.get(key) {
-            None | Some(Value::Null) => None,
-            Some(value) => error_text(value),
-        })
-    });
-    said.unwrap_or_else(|| excerpt(body).into_owned())
-}
-
-/// The start of `bytes` as text, for a message.
-pub(super) fn excerpt(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(200)])
-}
-
-/// The text of an `error` value; `None` where it says that there is none.
-fn error_text(value: &Value) -> Option<String> {
-    match value {
-        Value::Null | Value::Bool(false) => None,
-        Value::String(text) => Some(text.clone()),
-        other => match (other.get("message"), other.get("error")) {
-            (Some(Value::String(text)), _) if !text.is_empty() => Some(text.clone()),
-            (_, Some(inner)) if !inner.is_null() => error_text(inner),
-            _ => Some(other.to_string()),
-        },
     }
 }
 
@@ -329,6 +279,9 @@ mod tests {
             (r#"{"\ud83d":1,"content":"a"}"#, true, false),
             (r#"{"tool_calls":[{"index":0,"function":{"arguments":"{"}}]}"#, true, false),
             (r#"{"function_call":{"arguments":"{"}}"#, true, false),
+            (r#"{"tool_calls":{"index":0,"function":{"name":"f"}}}"#, true, false),
+            (r#"{"tool_calls":{"name":"f","arguments":""}}"#, true, false),
+            (r#"{"tool_calls":{}}"#, false, false),
             (r#"{"tool_calls":null,"function_call":null}"#, false, false),
             ("null", false, false),
         ] {
@@ -466,19 +419,6 @@ mod tests {
         }
         for nothing in ["", " ", "null", "{}"] {
             assert_eq!(read(nothing.as_bytes()), Event::Delta(Delta::default()), "{nothing}");
-        }
-    }
-
-    #[test]
-    fn failure_texts_are_found_where_servers_put_them() {
-        for (body, text) in [
-            (r#"{"error":{"message":"bad key","type":"x"}}"#, "bad key"),
-            (r#"{"object":"error","message":"too long"}"#, "too long"),
-            (r#"{"detail":"Not Found"}"#, "Not Found"),
-            ("<html>busy</html>", "<html>busy</html>"),
-            ("", ""),
-        ] {
-            assert_eq!(failure_text(body.as_bytes()), text);
         }
     }
 

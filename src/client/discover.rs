@@ -81,6 +81,8 @@ impl Discovery {
     ) -> Result<Self, Error> {
         let headers: HeaderMap = access_headers(api_key, headers)?;
         let http = reqwest::Client::builder()
+            // A header that is no valid HTTP takes nothing from the status, which says more.
+            .http1_ignore_invalid_headers_in_responses(true)
             .no_proxy()
             .tls_backend_preconfigured(tls.config().clone())
             .redirect(Policy::none())

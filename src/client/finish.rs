@@ -12,11 +12,15 @@ const GIVEN_UP: [&str; 8] =
     ["abort", "error", "cancel", "timeout", "timed_out", "fail", "insufficient_system", "overload"];
 
 /// The finish reason that `value` holds. `null`, `false`, 0, an empty text, and a text that says null are none. Some
-/// servers write an object with a `type`. What cannot be printed is left out, and of a long
-/// reason the length is kept.
+/// servers write an object with a `type`; of a list the first reason counts, or one that gives the request up. What
+/// cannot be printed is left out, and of a long reason the length is kept.
 pub(super) fn reason_of(value: Raw<'_>) -> Option<Box<str>> {
     if value.is_null() || value.is_falsy() {
         return None;
+    }
+    if value.is_list() {
+        let reasons = || value.items().into_iter().filter(|item| !item.is_list()).filter_map(reason_of);
+        return reasons().find(|reason| gives_up(reason)).or_else(|| reasons().next());
     }
     let word = if value.is_object() { object_of::<Typed<'_>>(value).kind.word() } else { value.word() };
     let printable: String = word.trim().chars().filter(|c| !c.is_control()).collect();
@@ -80,7 +84,10 @@ mod tests {
             ("false", None),
             ("{}", None),
             ("[]", None),
-            (r#"["stop"]"#, None),
+            (r#"["stop"]"#, Some("stop")),
+            (r#"[null,"","length","stop"]"#, Some("length")),
+            (r#"["stop","abort"]"#, Some("abort")),
+            (r#"[["stop"]]"#, None),
         ] {
             let raw: Raw<'_> = serde_json::from_str(json).unwrap();
             assert_eq!(reason_of(raw).as_deref(), reason, "{json}");

@@ -69,7 +69,15 @@ impl HttpClient {
             match (wire.exchange(request, clock, departure, &mut exchange.written).await, spare) {
                 // Its connection closed while it was held. No byte of it has left, so that it is no second try.
                 (Err(_), Some(unsent)) if exchange.written.is_none() => request = unsent,
-                (answered, _) => break (wire, answered?),
+                (Err(failure), _) => {
+                    // A redirect to what is no URL, and the like: the status says more than the byte that is wrong.
+                    let head = wire.status_of_head().filter(|_| failure.class == FailureClass::Malformed);
+                    exchange.status = head.as_ref().map(|(status, _)| status.as_u16());
+                    let refused =
+                        head.and_then(|(_, words)| words).map(|words| Failure::new(FailureClass::Status, words));
+                    return Err(refused.unwrap_or(failure));
+                }
+                (Ok(answered), _) => break (wire, answered),
             }
         };
         exchange.headers = Some(wire.last_read(clock));
@@ -121,15 +129,7 @@ impl HttpClient {
                 Err(failure) => break (End::Broken(failure), clock.now()),
             }
         };
-        let start = if exchange.first_event.is_none() { answer.start().to_vec() } else { Vec::new() };
         answer.settle(end, at, exchange);
-        // What ended in order and was no stream at all says best itself what it is.
-        if let (None, Outcome::Failed(failure)) = (exchange.first_event, &mut exchange.outcome)
-            && matches!(failure.class, FailureClass::Truncated | FailureClass::Malformed)
-            && let Some((is_error, said)) = words::of_start(kind.as_deref(), &start)
-        {
-            *failure = Failure::new(if is_error { FailureClass::StreamError } else { FailureClass::Malformed }, said);
-        }
         Ok(())
     }
 }

@@ -26,20 +26,25 @@ pub(super) struct Likeness {
 }
 
 impl Likeness {
-    /// Whether parsing `event` would give what [`Likeness::token`] says.
+    /// Whether parsing `event` would give what [`Likeness::token`] says, but for its bytes.
     pub(super) fn covers(&self, event: &[u8]) -> bool {
         let (head, tail) = self.frame.split_at(self.head);
         !tail.is_empty() && event.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail)).is_some_and(is_plain)
     }
 
-    /// What a covered event says: some of the answer, and nothing more.
-    pub(super) fn token() -> Delta {
-        Delta { answer: true, ..Delta::default() }
+    /// What a covered event says: some of the answer, and nothing more. Its bytes are those that the frame does not
+    /// have.
+    pub(super) fn token(&self, event: &[u8]) -> Delta {
+        Self::plain(event.len().saturating_sub(self.frame.len()) as u64)
+    }
+
+    fn plain(bytes: u64) -> Delta {
+        Delta { answer: true, bytes, of_choices: 1, ..Delta::default() }
     }
 
     /// Keeps the frame of `event`, which was parsed as `delta`, where it is of use.
     pub(super) fn learn(&mut self, event: &[u8], delta: &Delta) {
-        if *delta != Self::token() || event.len() > MOST_FRAME_BYTES {
+        if *delta != Self::plain(delta.bytes) || event.len() > MOST_FRAME_BYTES {
             return;
         }
         for key in KEYS {
@@ -98,6 +103,7 @@ mod tests {
         ] {
             assert_eq!(likeness.covers(chunk(content).as_bytes()), covered, "{content}");
         }
+        assert_eq!(likeness.token(chunk("\"größer\"").as_bytes()).bytes, 8);
         assert!(!likeness.covers(&chunk("\"a\"").as_bytes()[..20]));
         assert!(!likeness.covers(b"") && !Likeness::default().covers(b""));
         assert!(learned(r#"{"choices": [{"text": "a"}]}"#).covers(r#"{"choices": [{"text": "bc"}]}"#.as_bytes()));
@@ -136,7 +142,8 @@ mod tests {
             let from = from.min(event.len());
             event.splice(from..(from + length).min(event.len()), bytes);
             if learned(&first).covers(&event) {
-                prop_assert_eq!(read(&event), Event::Delta(Likeness::token()));
+                let Event::Delta(whole) = read(&event) else { panic!("no event") };
+                prop_assert_eq!(Delta { bytes: 0, ..whole }, Likeness::plain(0));
             }
         }
     }

@@ -19,6 +19,7 @@ mod limits;
 mod mutations;
 mod pool;
 mod repair;
+mod said;
 mod shape;
 pub mod sse;
 mod tally;

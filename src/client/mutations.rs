@@ -193,7 +193,10 @@ const SNIPPETS: [&str; 30] = [
 ];
 
 /// What mutations exchange.
-const SWAPS: [(&str, &str); 22] = [
+const SWAPS: [(&str, &str); 25] = [
+    ("\"index\":0", "\"index\":1"),
+    ("\"length\"", "[null,\"length\"]"),
+    ("_tokens\":64", "_tokens\":64000"),
     ("\"finish_reason\":null", "\"finish_reason\":\"\""),
     ("\"finish_reason\":null", "\"finish_reason\":\"null\""),
     ("\"finish_reason\":null", "\"finish_reason\":\"stop\""),

@@ -2,6 +2,7 @@
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::said::Said;
 use super::value::{Object, Raw, read_object};
 
 /// How deep lists of parts may lie in each other.
@@ -23,24 +24,7 @@ pub(super) enum Piece<'a> {
 pub(super) struct Body<'a> {
     pub(super) choices: Choices<'a>,
     pub(super) usage: Raw<'a>,
-    pub(super) error: Raw<'a>,
-    pub(super) flat: Flat<'a>,
-}
-
-/// The keys of an error object that stands where an event belongs, without a key `error` around it.
-#[derive(Debug, Default)]
-pub(super) struct Flat<'a> {
-    pub(super) object: Raw<'a>,
-    pub(super) kind: Raw<'a>,
-    pub(super) status: Raw<'a>,
-    pub(super) code: Raw<'a>,
-    pub(super) error_code: Raw<'a>,
-    pub(super) message: Raw<'a>,
-    pub(super) detail: Raw<'a>,
-    pub(super) msg: Raw<'a>,
-    pub(super) success: Raw<'a>,
-    /// Names that nothing but a failure has.
-    pub(super) failure: Raw<'a>,
+    pub(super) said: Said<'a>,
 }
 
 /// One candidate.
@@ -49,6 +33,7 @@ pub(super) struct Choice<'a> {
     delta: Parts<'a>,
     message: Parts<'a>,
     text: Raw<'a>,
+    index: Raw<'a>,
     pub(super) finish_reason: Raw<'a>,
     /// What went wrong with this candidate.
     pub(super) error: Raw<'a>,
@@ -73,23 +58,7 @@ impl<'de: 'a, 'a> Object<'de> for Body<'a> {
         match key {
             b"choices" => self.choices = map.next_value()?,
             b"usage" => self.usage = map.next_value()?,
-            b"error" => self.error = map.next_value()?,
-            b"object" => self.flat.object = map.next_value()?,
-            b"type" => self.flat.kind = map.next_value()?,
-            b"status" => self.flat.status = map.next_value()?,
-            b"code" => self.flat.code = map.next_value()?,
-            b"error_code" => self.flat.error_code = map.next_value()?,
-            b"message" => self.flat.message = map.next_value()?,
-            b"detail" => self.flat.detail = map.next_value()?,
-            b"msg" => self.flat.msg = map.next_value()?,
-            b"success" => self.flat.success = map.next_value()?,
-            b"errors" | b"exception" | b"error_message" | b"error_msg" | b"Error" => {
-                let value: Raw<'a> = map.next_value()?;
-                if !value.is_falsy() {
-                    self.flat.failure = value;
-                }
-            }
-            _ => _ = map.next_value::<IgnoredAny>()?,
+            _ => self.said.take(key, map)?,
         }
         Ok(())
     }
@@ -101,6 +70,7 @@ impl<'de: 'a, 'a> Object<'de> for Choice<'a> {
             b"delta" => self.delta = map.next_value()?,
             b"message" => self.message = map.next_value()?,
             b"text" => self.text = map.next_value()?,
+            b"index" => self.index = map.next_value()?,
             b"finish_reason" => self.finish_reason = map.next_value()?,
             b"error" => self.error = map.next_value()?,
             b"usage" => self.usage = map.next_value()?,
@@ -220,6 +190,11 @@ impl<'a> Body<'a> {
         Ok(body)
     }
 
+    /// What it says of a failure, where it is an error object.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.said.failure(self.choices().is_empty())
+    }
+
     /// The choices; none where there are none.
     pub(super) fn choices(&self) -> &[Choice<'a>] {
         if let Choices::List(choices) = &self.choices { choices } else { &[] }
@@ -227,6 +202,11 @@ impl<'a> Body<'a> {
 }
 
 impl<'a> Choice<'a> {
+    /// Its place among the candidates, as a bit: the first where it says nothing, the last one for all beyond.
+    pub(super) fn bit(&self) -> u64 {
+        1 << self.index.count().known().unwrap_or(0).min(63)
+    }
+
     /// What went wrong with this candidate, where it says so.
     pub(super) fn failure(&self) -> Option<Raw<'a>> {
         [self.error, self.delta.error].into_iter().find(|error| !error.is_falsy())
@@ -270,6 +250,8 @@ impl Parts<'_> {
         }
         pieces_of(self.content, false, MOST_DEPTH, each);
         pieces_of(self.refusal, false, MOST_DEPTH, each);
+        // Some servers send one call without the list around it.
+        call_pieces(self.tool_calls, each);
         for call in self.tool_calls.items() {
             call_pieces(call, each);
         }

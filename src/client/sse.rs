@@ -21,7 +21,8 @@ pub enum Block<'a> {
     Data(&'a [u8]),
     /// An event that its name calls an error (`event: error`): its data, else its comments. Or a field `error`.
     Error(&'a [u8]),
-    /// A line that the standard ignores and some servers write an error in: a bare JSON object.
+    /// A line that is no field of the standard, which it ignores: a bare JSON object, a plain text, a line of a page.
+    /// Servers and proxies write there what went wrong.
     Stray(&'a [u8]),
 }
 
@@ -158,7 +159,7 @@ impl Framer {
             if !NO_ERROR.contains(&value.trim_ascii()) {
                 on_block(Block::Error(value));
             }
-        } else if line.trim_ascii_start().first() == Some(&b'{') {
+        } else if !["id", "retry"].iter().any(|name| field(line, name.as_bytes()).is_some()) {
             on_block(Block::Stray(line));
         }
     }
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_or_another_field_is_no_event() {
+    fn a_comment_or_another_line_is_no_event() {
         assert_eq!(events_of(&[b": ping\n\nevent: message\n\ndatabase: 1\n\n"]), Vec::<Vec<u8>>::new());
     }
 
@@ -329,6 +330,11 @@ mod tests {
             ("event: error\nevent: message\ndata: a\n\n", &[('d', "a")]),
             ("event: message\ndata: a\n\n: ping\n\n", &[('d', "a")]),
             ("data: a\n\n{\"error\":1}\n\n", &[('d', "a"), ('s', "{\"error\":1}")]),
+            (
+                "data: a\n\nInternal Server Error\n<p>x: y\n\n",
+                &[('d', "a"), ('s', "Internal Server Error"), ('s', "<p>x: y")],
+            ),
+            ("id: 1\nretry: 5\nid\ndata: a\n\nOops", &[('d', "a"), ('s', "Oops")]),
             ("error: {\"code\":1}\n\n", &[('e', "{\"code\":1}")]),
             ("error: null\ndata: a\n\n", &[('d', "a")]),
             ("data: a\n\ndata: [DONE]", &[('d', "a"), ('d', "[DONE]")]),

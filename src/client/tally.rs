@@ -3,10 +3,17 @@
 //! Counts are believed in this order. Of a running count the largest stands: one that shrinks is no running count. A
 //! count of 0 beside text says nothing. What is negative, not whole, or no number is ignored. Where anything was
 //! ignored, the exchange says so ([`Exchange::usage_odd`]).
+//!
+//! A token of a text has at least one byte. Where text is shown, a total is explained by its bytes, by reasoning tokens
+//! that the server itemises, and by [`UNSHOWN`] tokens of templates and stops. A larger total that the request allows
+//! may be true: the rest counts as hidden. One that also exceeds what was asked is odd, and ignored.
 
 use super::delta::{Counts, Delta};
 use crate::record::{Counting, Exchange};
 use crate::units::Offset;
+
+/// Tokens of templates, channels and stops, which no text shows, in one answer at most. No template has more.
+const UNSHOWN: u32 = 16;
 
 /// What the counts of an answer have said so far.
 #[derive(Debug, Default)]
@@ -24,6 +31,8 @@ pub(super) struct Tally {
     hidden: u32,
     /// Tokens of reasoning, by the details of the count.
     reasoning: u32,
+    /// Bytes of text that were shown.
+    bytes: u64,
     /// Reasoning was shown.
     reasoned: bool,
     odd: bool,
@@ -47,6 +56,7 @@ impl Tally {
     /// before it has a finish reason: what the server counts from then on is a total, or an end token.
     pub(super) fn note(&mut self, delta: &Delta, finished: bool, at: Offset, exchange: &mut Exchange) {
         self.reasoned |= delta.reasoning;
+        self.bytes = self.bytes.saturating_add(delta.bytes);
         if let Some(counts) = delta.usage {
             self.keep(counts, exchange);
             if let Some(count) = counts.output {
@@ -129,8 +139,21 @@ impl Tally {
         };
     }
 
-    /// Decides what to believe, at the end of an answer that showed a token or (`shown`) not.
-    pub(super) fn settle(self, shown: bool, exchange: &mut Exchange) {
+    /// Decides what to believe, at the end of an answer that showed a token or (`shown`) not, and for which
+    /// `asked_tokens` were asked (0: no limit).
+    pub(super) fn settle(mut self, shown: bool, asked_tokens: u32, exchange: &mut Exchange) {
+        let explained = self.bytes.saturating_add(u64::from(self.reasoning)).saturating_add(u64::from(UNSHOWN));
+        let unexplained = |total: u32| shown && u64::from(total) > explained;
+        if let Some(usage) = &mut exchange.usage
+            && unexplained(usage.output_tokens)
+            && asked_tokens > 0
+            && usage.output_tokens > asked_tokens.saturating_add(UNSHOWN)
+        {
+            usage.output_tokens = 0;
+            (self.odd, self.events, self.reasoning) = (true, Events::Unknown, 0);
+            (exchange.event_tokens, exchange.first_event_tokens) = (Vec::new(), None);
+            (exchange.counting, exchange.hidden_tokens) = (None, 0);
+        }
         let total = exchange.server_output_tokens();
         let own = match self.events {
             Events::Own(own) if total.map(u64::from) == Some(own.iter().map(|count| u64::from(*count)).sum()) => {
@@ -147,13 +170,20 @@ impl Tally {
         exchange.usage_odd = self.odd || silent || (self.shrank && !is_own);
         match total {
             Some(total) if !shown => exchange.hidden_tokens = total,
-            Some(total)
-                if exchange.counting.is_none() && !self.reasoned && self.reasoning > 0 && self.reasoning < total =>
-            {
-                exchange.hidden_tokens = self.reasoning;
+            Some(total) if exchange.counting.is_none() => {
+                let reasoning = if self.reasoned || self.reasoning >= total { 0 } else { self.reasoning };
+                let rest = if unexplained(total) {
+                    total.saturating_sub(u32::try_from(self.bytes).unwrap_or(u32::MAX))
+                } else {
+                    0
+                };
+                let hidden = reasoning.max(rest);
+                exchange.hidden_tokens = hidden;
                 // Reasoning that is not sent comes before the first text. A running count of the first event has it.
-                if exchange.events > 0 && exchange.first_event_tokens.is_none_or(|first| first <= self.reasoning) {
-                    exchange.first_event_tokens = Some(self.reasoning + exchange.first_event_tokens.unwrap_or(1));
+                if hidden > 0 && exchange.events > 0 && exchange.first_event_tokens.is_none_or(|first| first <= hidden)
+                {
+                    let first = hidden.saturating_add(exchange.first_event_tokens.unwrap_or(1));
+                    exchange.first_event_tokens = Some(first.min(total));
                 }
             }
             _ => {}

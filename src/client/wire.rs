@@ -12,7 +12,7 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::rt::ReadBufCursor;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -49,6 +49,9 @@ const MOST_PIECES_IN_A_ROW: u32 = 128;
 
 /// Bytes of an answer kept to say what it is, where it is not HTTP.
 const START_BYTES: usize = 16;
+
+/// Bytes kept of the head of an answer, to say its status where the head is no valid HTTP.
+const MOST_HEAD_BYTES: usize = 1 << 10;
 
 /// What a task may still do with one connection before others have their turn.
 #[derive(Debug, Default)]
@@ -97,6 +100,8 @@ struct Stamps {
     turn: Turn,
     /// The first bytes read since the request began, before anyone decrypts them.
     start: Cell<([u8; START_BYTES], u8)>,
+    /// The first bytes of the answer, decrypted; not filled beyond [`MOST_HEAD_BYTES`].
+    head: RefCell<Vec<u8>>,
     /// The request is ready, but may not leave yet.
     held: Cell<bool>,
     written: Cell<Option<Offset>>,
@@ -193,6 +198,7 @@ impl AsyncWrite for Stamped {
 struct Line {
     socket: Socket,
     scratch: Scratch,
+    stamps: Rc<Stamps>,
 }
 
 enum Socket {
@@ -214,6 +220,9 @@ impl hyper::rt::Read for Line {
             Socket::Plain(socket) => Pin::new(socket).poll_read(cx, &mut buffer),
             Socket::Secure(socket) => Pin::new(socket).poll_read(cx, &mut buffer),
         })?;
+        let mut head = this.stamps.head.borrow_mut();
+        let room = MOST_HEAD_BYTES - head.len();
+        head.extend_from_slice(&buffer.filled()[..buffer.filled().len().min(room)]);
         cursor.put_slice(buffer.filled());
         Poll::Ready(Ok(()))
     }
@@ -274,7 +283,8 @@ impl Wire {
     pub(super) async fn over(socket: TcpStream, scratch: Scratch) -> Result<Self, Failure> {
         let stamps = Rc::new(Stamps::default());
         let stamped = Stamped { socket, stamps: stamps.clone() };
-        Self::on(Line { socket: Socket::Plain(stamped), scratch }, stamps, false).await
+        let line = Line { socket: Socket::Plain(stamped), scratch, stamps: stamps.clone() };
+        Self::on(line, stamps, false).await
     }
 
     /// Agrees on TLS with whom `secure` names, then speaks HTTP/1.1.
@@ -291,7 +301,8 @@ impl Wire {
         let stream = agreed.map_err(|error| {
             Failure::new(FailureClass::Tls, format!("TLS could not be agreed: {}", tls_words(&error)))
         })?;
-        Self::on(Line { socket: Socket::Secure(Box::new(stream)), scratch }, stamps, true).await
+        let line = Line { socket: Socket::Secure(Box::new(stream)), scratch, stamps: stamps.clone() };
+        Self::on(line, stamps, true).await
     }
 
     async fn on(line: Line, stamps: Rc<Stamps>, is_secure: bool) -> Result<Self, Failure> {
@@ -349,6 +360,7 @@ impl Wire {
         self.stamps.written.set(None);
         self.stamps.read.set(None);
         self.stamps.start.set(Default::default());
+        self.stamps.head.borrow_mut().clear();
         self.uses += 1;
         let mut response = pin!(self.sender.send_request(request));
         self.stamps.held.set(departure.sent().is_none());
@@ -374,6 +386,12 @@ impl Wire {
             Some(Err(error)) => Err(self.explain(&error, "before the answer")),
             None => Err(Failure::new(FailureClass::Reset, "the connection ended before the answer")),
         }
+    }
+
+    /// The status of an answer whose head is no valid HTTP, where it begins as one, and what went wrong with a status
+    /// other than 2xx.
+    pub(super) fn status_of_head(&self) -> Option<(StatusCode, Option<String>)> {
+        words::of_head(&self.stamps.head.borrow())
     }
 
     /// The next bytes of the body; `None` at its end.
@@ -449,8 +467,9 @@ impl Wire {
             let (start, length) = self.stamps.start.get();
             let start = &start[..usize::from(length)];
             let foreign = words::of_foreign(start).filter(|_| !self.is_secure && !start.starts_with(b"HTTP/"));
-            let text =
-                foreign.map_or_else(|| format!("not HTTP: {error}: {cause}"), |said| format!("not HTTP: {said}"));
+            let (error, cause) = (error.to_string(), cause.to_string());
+            let why = if error.contains(&cause) { error } else { format!("{error}: {cause}") };
+            let text = foreign.map_or_else(|| format!("not HTTP: {why}"), |said| format!("not HTTP: {said}"));
             return Failure::new(FailureClass::Malformed, text);
         }
         let reused = if self.is_reused() { " (a connection kept alive from an earlier request)" } else { "" };

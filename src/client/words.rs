@@ -1,10 +1,12 @@
 //! Owns what a server says of a failure, cut to one line: its JSON's message, its page's title, where it redirects
 //! to, or what it is at all.
 
-use hyper::header::{CONTENT_TYPE, HeaderMap, LOCATION};
-use serde_json::Value;
+use hyper::StatusCode;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 
-use super::delta::failure_text;
+use super::delta::read_object;
+use super::said::{failure_text, spoken_in};
+use crate::record::FailureClass;
 use crate::units::visible;
 
 /// Bytes read of a body that only explains a failure, and of a list of models.
@@ -16,15 +18,31 @@ pub(super) const MOST_START_BYTES: usize = 4 << 10;
 /// Characters of a server's own words.
 const MOST_WORDS: usize = 240;
 
-/// Refused fields that are told of in one line.
-const MOST_FIELDS: usize = 3;
-
 /// What came with a status other than 2xx: `400 Bad Request: too long`.
-pub(super) fn of_status(status: hyper::StatusCode, headers: &HeaderMap, body: &[u8]) -> String {
-    let location = headers.get(LOCATION).filter(|_| status.is_redirection());
-    let said = match location {
-        Some(location) => Some(format!("it redirects to {}", String::from_utf8_lossy(location.as_bytes()))),
-        None => of_body(headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()), body),
+pub(super) fn of_status(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> String {
+    let location = headers.get(LOCATION).map(HeaderValue::as_bytes);
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    of_parts(status, location, || of_body(kind, body))
+}
+
+/// The status in a head that is no valid HTTP, where it begins as one; and the words of one other than 2xx.
+pub(super) fn of_head(head: &[u8]) -> Option<(StatusCode, Option<String>)> {
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let first = lines.next()?.strip_prefix(b"HTTP/1.")?;
+    let status = StatusCode::from_bytes(first.split(|byte| *byte == b' ').nth(1)?.get(..3)?).ok()?;
+    let location = lines.take_while(|line| !line.trim_ascii().is_empty()).find_map(|line| {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        line[..colon].eq_ignore_ascii_case(b"location").then(|| line[colon + 1..].trim_ascii())
+    });
+    let words = || of_parts(status, location, || Some("a header of it is no valid HTTP".to_owned()));
+    Some((status, (!status.is_success()).then(words)))
+}
+
+fn of_parts(status: StatusCode, location: Option<&[u8]>, otherwise: impl FnOnce() -> Option<String>) -> String {
+    let said = match location.filter(|_| status.is_redirection()) {
+        // What a terminal would obey is an escape here already, so that blanks in it stay what they are.
+        Some(location) => Some(format!("it redirects to {}", visible(&String::from_utf8_lossy(location)))),
+        None => otherwise(),
     };
     let status = match (status.as_u16(), status.canonical_reason()) {
         (number, Some(reason)) => format!("{number} {reason}"),
@@ -43,7 +61,7 @@ pub(super) fn of_body(kind: Option<&str>, body: &[u8]) -> Option<String> {
     if body.is_empty() {
         return None;
     }
-    let words = of_fields(body).or_else(|| title_of(body)).unwrap_or_else(|| match std::str::from_utf8(body) {
+    let words = title_of(body).unwrap_or_else(|| match std::str::from_utf8(body) {
         // Cut in the middle of a character it is text all the same.
         Err(why) if why.error_len().is_some() => {
             format!("{} bytes of {}", body.len(), kind.unwrap_or("no stated type"))
@@ -53,25 +71,38 @@ pub(super) fn of_body(kind: Option<&str>, body: &[u8]) -> Option<String> {
     Some(cut(&words))
 }
 
-/// What an answer was that ended without any event, from its first bytes: whether the server says that it failed, and
-/// the words.
-pub(super) fn of_start(kind: Option<&str>, start: &[u8]) -> Option<(bool, String)> {
+/// What an answer was that is not what was asked for, from its first bytes: a stream of events (`stream`) or one JSON
+/// object. The class of the failure, and the words. Nothing where it is empty.
+pub(super) fn of_other(kind: Option<&str>, start: &[u8], stream: bool) -> Option<(FailureClass, String)> {
     let start = start.trim_ascii();
     let words = of_body(kind, start)?;
+    let asked = if stream { "a stream of events" } else { "one JSON object" };
+    let malformed =
+        |what: &str| Some((FailureClass::Malformed, format!("{what} where {asked} was asked for: `{words}`")));
     if let Some(title) = title_of(start) {
-        return Some((false, format!("{title}, where a stream of events was asked for")));
+        return Some((FailureClass::Malformed, format!("{title}, where {asked} was asked for")));
+    }
+    if !stream && [&b"data:"[..], b"event:", b"id:", b"retry:", b":"].iter().any(|field| start.starts_with(field)) {
+        return Some((
+            FailureClass::Malformed,
+            format!("the server streams, although --no-stream asks for {asked}: `{words}`"),
+        ));
     }
     if !start.starts_with(b"{") {
-        return Some((false, format!("the answer ended before any event: `{words}`")));
+        let when = if stream { "the answer ended before any event" } else { "the answer is no JSON object" };
+        return Some((FailureClass::Malformed, format!("{when}: `{words}`")));
     }
-    let whole = serde_json::from_slice::<Value>(start).ok();
-    if whole.as_ref().is_some_and(|json| {
-        ["error", "message", "detail"].iter().any(|key| json.get(key).is_some_and(|said| !said.is_null()))
-    }) {
-        return Some((true, words));
+    let first_line = start.split(|byte| *byte == b'\n').next().unwrap_or(start);
+    let (what, object) = match (read_object(start), read_object(first_line.trim_ascii())) {
+        (Ok(whole), _) => ("one JSON object", whole),
+        (Err(_), Ok(first)) => ("lines of JSON (NDJSON)", first),
+        (Err(_), Err(_)) => return malformed("the start of a JSON object"),
+    };
+    let spoken = || if object.has_token() { None } else { spoken_in(start) };
+    match object.error.clone().or_else(spoken) {
+        Some(error) => Some((FailureClass::StreamError, cut(&error))),
+        None => malformed(what),
     }
-    let what = if whole.is_some() { "one JSON object" } else { "lines of JSON (NDJSON)" };
-    Some((false, format!("{what} where a stream of events was asked for: `{words}`")))
 }
 
 /// What speaks no HTTP, from the first bytes that it sent.
@@ -88,25 +119,6 @@ pub(super) fn of_foreign(start: &[u8]) -> Option<String> {
             visible(&String::from_utf8_lossy(start))
         )),
     }
-}
-
-/// `loc: msg` of the fields that were refused, as `FastAPI` and pydantic list them.
-fn of_fields(body: &[u8]) -> Option<String> {
-    let json: Value = serde_json::from_slice(body).ok()?;
-    let fields = json.get("detail")?.as_array()?;
-    let part = |part: &Value| part.as_str().map_or_else(|| part.to_string(), str::to_owned);
-    let told = fields.iter().take(MOST_FIELDS).filter_map(|field| {
-        let why = field.get("msg")?.as_str()?;
-        let place =
-            field.get("loc").and_then(Value::as_array).map(|loc| loc.iter().map(part).collect::<Vec<_>>().join("."));
-        Some(place.filter(|place| !place.is_empty()).map_or_else(|| why.to_owned(), |place| format!("{place}: {why}")))
-    });
-    let told = told.collect::<Vec<_>>();
-    (!told.is_empty()).then(|| {
-        let more = fields.len().saturating_sub(told.len());
-        let rest = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-        told.join("; ") + &rest
-    })
 }
 
 /// The title of an HTML page, or that it is one.
@@ -144,7 +156,6 @@ fn cut(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyper::StatusCode;
 
     fn said(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> String {
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
@@ -197,22 +208,60 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_events_is_said_for_what_it_is() {
-        for (body, failed, expected) in [
-            (r#"{"error":{"message":"exceeds the context"}}"#, true, "exceeds the context"),
-            ("{\"model\":\"m\"}\n{\"model\":\"m\"}\n", false, "NDJSON"),
-            (r#"{"choices":[]}"#, false, "one JSON object"),
+    fn what_is_not_what_was_asked_for_is_said_for_what_it_is() {
+        use FailureClass::{Malformed, StreamError};
+        for (body, class, expected) in [
+            (r#"{"error":{"message":"exceeds the context"}}"#, StreamError, "exceeds the context"),
+            (r#"{"message":"try later"}"#, StreamError, "try later"),
+            ("{\"error\":\"oom\"}\n{\"error\":\"oom\"}\n", StreamError, "oom"),
+            ("{\"model\":\"m\"}\n{\"model\":\"m\"}\n", Malformed, "NDJSON"),
+            (r#"{"choices":[]}"#, Malformed, "one JSON object"),
+            (r#"{"choices":[{"message":{"content":"a"}}],"message":"fine"}"#, Malformed, "one JSON object"),
+            (r#"{"choices":[{"mess"#, Malformed, "the start of a JSON object where a stream"),
             (
                 "<html><title>Welcome to nginx!</title>",
-                false,
+                Malformed,
                 "an HTML page, \"Welcome to nginx!\", where a stream of events was asked for",
             ),
-            ("hello", false, "the answer ended before any event: `hello`"),
+            ("hello", Malformed, "the answer ended before any event: `hello`"),
         ] {
-            let (said_failed, said) = of_start(None, body.as_bytes()).unwrap();
-            assert!(said_failed == failed && said.contains(expected), "{body}: {said}");
+            let (said_class, said) = of_other(None, body.as_bytes(), true).unwrap();
+            assert!(said_class == class && said.contains(expected), "{body}: {said}");
         }
-        assert_eq!(of_start(None, b" \n"), None);
+        for (body, expected) in [
+            ("data: {}\n\n", "the server streams, although --no-stream asks for one JSON object: `data: {}`"),
+            (
+                ": ping\n\ndata: {}\n\n",
+                "the server streams, although --no-stream asks for one JSON object: `: ping data: {}`",
+            ),
+            ("<html><title>Hi</title>", "an HTML page, \"Hi\", where one JSON object was asked for"),
+            ("hello", "the answer is no JSON object: `hello`"),
+        ] {
+            assert_eq!(of_other(None, body.as_bytes(), false).unwrap(), (Malformed, expected.to_owned()));
+        }
+        assert_eq!(of_other(None, b" \n", true), None);
+    }
+
+    #[test]
+    fn a_head_that_is_no_valid_http_keeps_its_status() {
+        for (head, expected) in [
+            (
+                &b"HTTP/1.1 301 Moved\r\nLocation: /\x1b[2J v1\r\n\r\n"[..],
+                Some((301, Some("it redirects to /\\x1b[2J v1"))),
+            ),
+            (b"HTTP/1.1 308 x\r\nlocation : /a\r\n\r\nlocation: /b", Some((308, Some("no valid HTTP")))),
+            (b"HTTP/1.0 404\r\nx\x01: y", Some((404, Some("404 Not Found: a header of it is no valid HTTP")))),
+            (b"HTTP/1.1 200 OK\r\nx: \x01", Some((200, None))),
+            (b"HTTP/1.1 99 x", None),
+            (b"HTTP/2 200 x", None),
+            (b"", None),
+        ] {
+            let found = of_head(head);
+            assert_eq!(found.as_ref().map(|(status, _)| status.as_u16()), expected.map(|(status, _)| status));
+            let words = found.and_then(|(_, words)| words).unwrap_or_default();
+            let wanted = expected.and_then(|(_, words)| words);
+            assert!(words.contains(wanted.unwrap_or_default()) && words.is_empty() == wanted.is_none(), "{words}");
+        }
     }
 
     #[test]

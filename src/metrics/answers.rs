@@ -43,7 +43,8 @@ impl Default for Answers {
 /// How the completed answers of a cohort came: key `health.answers` in `result.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct AnswersView {
-    /// Answers of whose server's counts some were missing, zero or no counts, or shrank, and were ignored.
+    /// Answers of whose server's counts some were missing, zero or no counts, shrank, or exceeded what text and
+    /// request can hold: those were ignored.
     pub usage_odd: u64,
     /// Answers that ended with `[DONE]` and without a finish reason.
     pub without_finish_reason: u64,
@@ -163,9 +164,9 @@ impl AnswersView {
         }
         if self.usage_odd > 0 {
             notes.push(format!(
-                "{} answers have odd token counts (missing, zero, negative, not whole, or shrinking): what is odd is \
-                 ignored, and an earlier \
-                 count, our own or the planned one stands",
+                "{} answers have odd token counts (missing, zero, negative, not whole, shrinking, or more than their \
+                 text and the request \
+                 can hold): what is odd is ignored, and an earlier count, our own or the planned one stands",
                 count(self.usage_odd)
             ));
         }

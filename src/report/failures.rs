@@ -140,6 +140,12 @@ fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
         "connect" => "check its address, and that it is running",
         "dns" => "check the name in --target",
         "reset" => "the server, or something before it, closes connections: look at its log",
+        "malformed" if says(&["although --no-stream"]) => {
+            "the server answers with a stream whatever it is asked: drop --no-stream, and ttft and itl are measured too"
+        }
+        "malformed" if says(&["where one json object was asked for", "the answer is no json object"]) => {
+            "check --target and --endpoint: an OpenAI-compatible server answers with one JSON object, often below /v1"
+        }
         "malformed" if says(&["ndjson", "html", "json object"]) => {
             "check --target and --endpoint: an OpenAI-compatible server sends events (`data: …`), often below /v1"
         }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::metrics::VerdictResult;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::sizing::{CheckView, ChoiceView, Evidence, Fleet, StretchView};
-use crate::units::{Rate, count, pace, per_second, seconds};
+use crate::units::{Rate, count, cut_to, pace, per_second, seconds};
 
 const UNKNOWN: &str = "—";
 /// The longest name that leaves the tables their width.
@@ -131,10 +131,7 @@ fn money(amount: f64) -> String {
 }
 
 fn name_of(choice: &ChoiceView) -> String {
-    if choice.name.chars().count() <= NAME {
-        return choice.name.clone();
-    }
-    choice.name.chars().take(NAME - 1).chain(['…']).collect()
+    cut_to(&choice.name, NAME).into_owned()
 }
 
 fn rates(fleet: &Fleet) -> Grid {

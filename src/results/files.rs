@@ -65,6 +65,21 @@ fn plain(why: &io::Error) -> String {
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
+/// Why a text is no YAML of the kind that is wanted, without the line, which stands before it.
+pub(crate) fn yaml_words(error: &serde_saphyr::Error) -> String {
+    match error.without_snippet() {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("`{key}` stands twice; keep one of them")
+        }
+        serde_saphyr::Error::DuplicateMappingKey { key: None, .. } => "a key stands twice; keep one of them".to_owned(),
+        other => {
+            let words = other.to_string();
+            let place = other.location().map(|place| format!(" at line {}, column {}", place.line(), place.column()));
+            place.and_then(|place| words.strip_suffix(&place).map(str::to_owned)).unwrap_or(words)
+        }
+    }
+}
+
 /// Creates a file that only its owner reads. It must not be there yet (`O_EXCL`), not even as a link to another file.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
@@ -73,6 +88,30 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
 /// Makes a folder, and those above it that are missing, that only their owner enters.
 pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Makes the folder of `--out`, and those above it that are missing.
+pub(crate) fn create_out(path: &Path) -> Result<(), Error> {
+    let refuse =
+        |why: io::Error| match path.ancestors().find(|above| fs::metadata(above).is_ok_and(|about| !about.is_dir())) {
+            Some(file) if file == path => {
+                "is a file, and --out takes a folder; name another one, or move it away".to_owned()
+            }
+            Some(file) => format!(
+                "`{}` is a file, and no folder can be made in it; name another folder with --out",
+                file.display()
+            ),
+            None => format!("{}; check --out", plain(&why)),
+        };
+    create_folder(path).map_err(|why| Error::output(path, refuse(why)))
+}
+
+/// Why the file `path`, which `flag` names, cannot be written.
+pub(crate) fn not_written(path: &Path, why: &io::Error, flag: &str) -> Error {
+    if path.is_dir() {
+        return Error::output(path, format!("is a folder; name a file in it with {flag}"));
+    }
+    Error::output(path, format!("{}; check {flag}", plain(why)))
 }
 
 /// The longest name of a file that file systems take, in bytes.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::error::Error;
 use crate::play::Trial;
 use crate::record::{Detail, Header};
-use crate::results::files::{Limit, Lock, create, create_folder, read_bytes, read_text};
+use crate::results::files::{Limit, Lock, create, create_folder, create_out, read_bytes, read_text};
 use crate::results::known::{hidden, json_text};
 use crate::results::losses::Losses;
 use crate::results::model::{Report, Tool};
@@ -92,8 +92,7 @@ impl Folder {
     /// Makes `path`, locks it and proves that it takes files. What is there and is of no result of ours is never
     /// touched; a result gives way only when that was asked for.
     pub(crate) fn claim(path: &Path, replace: Replace) -> Result<Self, Error> {
-        let refuse = |why: io::Error| Error::output(path, format!("{why}; check --out"));
-        create_folder(path).map_err(refuse)?;
+        create_out(path)?;
         let folder = Self { path: path.to_owned(), losses: Losses::default(), lock: Some(Lock::take(path)?) };
         folder.respect(replace)?;
         folder.prove()?;

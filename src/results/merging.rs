@@ -15,7 +15,7 @@ use crate::results::model::Report;
 use crate::results::reading::{files_of, read};
 use crate::results::refolding::{Refolded, refold};
 use crate::units::{Shard, count, seconds};
-use crate::workload::BodyFingerprint;
+use crate::workload::{BodyFingerprint, NOT_HASHED};
 
 /// One shard as it was read.
 struct Part {
@@ -160,6 +160,12 @@ fn refuse_unlike(first: &Part, other: &Part) -> Result<(), Error> {
     };
     if other.shard.of() != first.shard.of() {
         return refuse(format!("is shard {} and belongs to another split than {} in", other.shard, first.shard));
+    }
+    if first.report.plan_fingerprint == NOT_HASHED || other.report.plan_fingerprint == NOT_HASHED {
+        return refuse(
+            "or the other one was interrupted before its plan was hashed, so that it cannot be compared with"
+                .to_owned(),
+        );
     }
     if other.report.plan_fingerprint != first.report.plan_fingerprint {
         return refuse("is of another plan (its fingerprint differs) than".to_owned());

@@ -22,8 +22,8 @@ impl BurstGpt {
         let column = |name| table::column(header, name);
         Ok(Self {
             places: table::places(header, COLUMNS)?,
-            session: column("Session ID"),
-            elapsed: column("Elapsed time"),
+            session: column("Session ID")?,
+            elapsed: column("Elapsed time")?,
         })
     }
 }

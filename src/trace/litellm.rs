@@ -44,10 +44,10 @@ impl LiteLlm {
     pub(crate) fn new(line: &str) -> Result<Self, String> {
         let table = (!line.starts_with('{')).then(|| {
             let column = |name| table::column(line, name);
-            table::places(line, KEYS).map(|places| Table {
-                places,
-                session: column("session_id"),
-                end: column("endTime"),
+            Ok::<_, String>(Table {
+                places: table::places(line, KEYS)?,
+                session: column("session_id")?,
+                end: column("endTime")?,
             })
         });
         let table = table.transpose()?;

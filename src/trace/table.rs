@@ -109,22 +109,46 @@ impl Scan {
 
 /// Whether the header `line` has all of `names`, in any place and any case.
 pub(crate) fn has_columns(line: &str, names: &[&str]) -> bool {
-    names.iter().all(|name| column(line, name).is_some())
+    let fields = fields(line);
+    names.iter().all(|name| fields.iter().any(|field| field.eq_ignore_ascii_case(name)))
 }
 
-/// The place of column `name` in the header `line`.
-pub(crate) fn column(line: &str, name: &str) -> Option<usize> {
-    fields(line).iter().position(|field| field.eq_ignore_ascii_case(name))
+/// The place of column `name` in the header `line`, where it has one: of that name, else of that name in another case.
+/// Refused where two columns have it: which of them is meant cannot be told.
+pub(crate) fn column(line: &str, name: &str) -> Result<Option<usize>, String> {
+    let fields = fields(line);
+    let places = |is: fn(&str, &str) -> bool| {
+        let all = fields.iter().enumerate().filter(move |(_, field)| is(field, name));
+        all.map(|(place, _)| place).collect::<Vec<usize>>()
+    };
+    let exact = places(|field, name| field == name);
+    let found = if exact.is_empty() { places(str::eq_ignore_ascii_case) } else { exact };
+    match found.as_slice() {
+        [one, other, ..] => Err(format!(
+            "the header `{}` has the column {} twice (columns {} and {}); rename the one that is not meant, or remove \
+             it",
+            shown(line),
+            shown(name),
+            one + 1,
+            other + 1
+        )),
+        few => Ok(few.first().copied()),
+    }
 }
 
 /// The places of `names` in the header `line`, or what is missing.
 pub(crate) fn places<const N: usize>(line: &str, names: [&str; N]) -> Result<[usize; N], String> {
-    let missing: Vec<&str> = names.into_iter().filter(|name| column(line, name).is_none()).collect();
-    if missing.is_empty() {
-        Ok(names.map(|name| column(line, name).unwrap_or(0)))
-    } else {
-        Err(format!("the header `{}` has no column {}; name those that it has", shown(line), missing.join(", ")))
+    let (mut places, mut missing) = ([0; N], Vec::new());
+    for (slot, name) in places.iter_mut().zip(names) {
+        match column(line, name)? {
+            Some(place) => *slot = place,
+            None => missing.push(name),
+        }
     }
+    if missing.is_empty() {
+        return Ok(places);
+    }
+    Err(format!("the header `{}` has no column {}; name those that it has", shown(line), missing.join(", ")))
 }
 
 /// The fields of `line` at `places`.
@@ -156,6 +180,22 @@ mod tests {
         assert_eq!(
             places("a,c", ["A", "b"]),
             Err("the header `a,c` has no column b; name those that it has".to_owned())
+        );
+        let twice = "the header `a,b,A,b` has the column b twice (columns 2 and 4); rename the one that is not meant, \
+            or remove it";
+        assert_eq!(
+            (places("a,b,A,b", ["A"]), places("a,b,A,b", ["a"])),
+            (Ok([2]), Ok([0])),
+            "a column is meant by its own case first"
+        );
+        assert_eq!(
+            (places("a,b,A,b", ["a", "b"]), column("a,b,A,b", "B")),
+            (Err(twice.to_owned()), Err(twice.replace("column b", "column B")))
+        );
+        assert_eq!(
+            (column("a,b,A,b", "c"), has_columns("b,b", &["B"])),
+            (Ok(None), true),
+            "what is not read may stand twice"
         );
         assert_eq!(pick("1,\"x,y\", 3", &[2, 1]), Ok(["3", "x,y"]));
         assert_eq!(pick("1", &[2]), Err("has 1 fields, and column 3 is needed".to_owned()));

@@ -1,6 +1,10 @@
 //! Owns the one rounding policy of screen and pages, three significant digits and the unit beside the number; and the
 //! breaking of lines.
 
+use std::borrow::Cow;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 use crate::units::visible;
 
 /// Seconds for people: `0 s`, `83.1 µs`, `12.4 ms`, `1.73 s`, `16.6 min`, `2.10 h`; `—` for NaN, `∞` for infinity.
@@ -68,30 +72,84 @@ pub fn plain(value: f64) -> String {
     }
 }
 
-/// A word of a foreign text that is longer than this is broken: no path or address of ours is.
+/// Columns that `text` takes on a screen: the one place where widths are computed. A Chinese character takes two, a
+/// combining mark none.
+#[must_use]
+pub fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// `text` cut to `most` columns; where it is cut it ends in `…`.
+#[must_use]
+pub fn cut_to(text: &str, most: usize) -> Cow<'_, str> {
+    if columns(text) <= most {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{}…", &text[..end_within(text, most.saturating_sub(1))]))
+}
+
+/// Where the start of `text` ends that takes at most `most` columns.
+fn end_within(text: &str, most: usize) -> usize {
+    let mut used = 0;
+    let beyond = text.char_indices().find(|(_, character)| {
+        used += character.width().unwrap_or(0);
+        used > most
+    });
+    beyond.map_or(text.len(), |(end, _)| end)
+}
+
+/// A word of a foreign text that takes more columns is broken: no path or address of ours is.
 const LONGEST_WORD: usize = 160;
-/// Into parts of so many characters.
+/// Into parts of so many columns.
 const PART: usize = 60;
 
 /// `word`, or the parts of one that is too long for any screen.
 fn parts(word: &str) -> Vec<&str> {
-    if word.chars().nth(LONGEST_WORD).is_none() {
+    if columns(word) <= LONGEST_WORD {
         return vec![word];
     }
-    let starts: Vec<usize> = word.char_indices().step_by(PART).map(|(start, _)| start).chain([word.len()]).collect();
-    starts.windows(2).map(|pair| &word[pair[0]..pair[1]]).collect()
+    let (mut parts, mut rest) = (Vec::new(), word);
+    while !rest.is_empty() {
+        let (part, after) = rest.split_at(end_within(rest, PART));
+        parts.push(part);
+        rest = after;
+    }
+    parts
 }
 
-/// `text` broken into lines of at most `width` characters, every line after the first behind `indent` blanks. Line
-/// breaks of the text itself are blanks, and what a terminal would obey is an escape: a text cannot make lines of its
-/// own.
+/// Whether `before` and `after`, with a blank between them, are parts of one number: `64` and `800`.
+fn is_one_number(before: &str, after: &str) -> bool {
+    let head = before.trim_end_matches(|last: char| last.is_ascii_digit());
+    let tail = after.trim_start_matches(|first: char| first.is_ascii_digit());
+    (1..=3).contains(&(before.len() - head.len()))
+        && !head.ends_with(char::is_alphanumeric)
+        && after.len() - tail.len() == 3
+}
+
+/// The words of `text`: what stands between blanks, but for those inside a number.
+fn words(text: &str) -> Vec<Cow<'_, str>> {
+    let mut words: Vec<Cow<'_, str>> = Vec::new();
+    let mut before = "";
+    for word in text.split_whitespace() {
+        match words.last_mut() {
+            Some(last) if is_one_number(before, word) => last.to_mut().extend([" ", word]),
+            _ => words.push(Cow::Borrowed(word)),
+        }
+        before = word;
+    }
+    words
+}
+
+/// `text` broken into lines of at most `width` columns, every line after the first behind `indent` blanks. A number is
+/// never broken. Line breaks of the text itself are blanks, and what a terminal would obey is an escape: a text cannot
+/// make lines of its own.
 #[must_use]
 pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let mut lines = String::new();
     let mut used = indent;
-    for word in text.split_whitespace().flat_map(parts) {
+    for word in words(text).iter().flat_map(|word| parts(word)) {
         let word = &*visible(word);
-        let length = word.chars().count();
+        let length = columns(word);
         if used > indent && used + 1 + length > width {
             lines.push('\n');
             lines.push_str(&" ".repeat(indent));
@@ -137,5 +195,32 @@ mod tests {
         assert_eq!(wrapped("", 11, 2), "");
         let flood = wrapped(&"x".repeat(300), 80, 2);
         assert!(flood.lines().all(|line| line.chars().count() <= 80) && flood.matches('x').count() == 300, "{flood}");
+    }
+
+    #[test]
+    fn a_number_is_never_broken() {
+        for (text, width, expected) in [
+            ("of 64 800 requests", 8, "of\n64 800\nrequests"),
+            ("(1 234 567 B) x", 6, "(1 234 567\nB) x"),
+            ("12 345.6 a", 5, "12 345.6\na"),
+            ("p99 200 ms", 7, "p99 200\nms"),
+            ("a 5 12 b", 4, "a 5\n12 b"),
+            ("1234 567", 6, "1234\n567"),
+            ("3 1000", 4, "3\n1000"),
+        ] {
+            assert_eq!(wrapped(text, width, 0), expected);
+        }
+    }
+
+    #[test]
+    fn widths_are_those_of_the_screen() {
+        assert_eq!((columns("通义千问"), columns("é"), columns("e\u{301}"), columns("▏")), (8, 1, 1, 1));
+        assert_eq!(wrapped("通义千问 通义千问", 12, 0), "通义千问\n通义千问");
+        let flood = wrapped(&"问".repeat(300), 80, 2);
+        assert!(flood.lines().all(|line| columns(line) <= 80) && flood.matches('问').count() == 300, "{flood}");
+        assert_eq!(
+            (cut_to("通义千问", 8), cut_to("通义千问", 7), cut_to("abc", 2)),
+            ("通义千问".into(), "通义千…".into(), "a…".into())
+        );
     }
 }

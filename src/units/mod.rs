@@ -9,7 +9,7 @@ mod shard;
 mod time;
 mod visible;
 
-pub use format::{count, pace, per_second, plain, seconds, wrapped};
+pub use format::{columns, count, cut_to, pace, per_second, plain, seconds, wrapped};
 pub use quantile::Quantile;
 pub use rate::{Rate, parse_per_s};
 pub use ratio::Ratio;

@@ -59,6 +59,9 @@ impl PlanHasher {
     }
 }
 
+/// What stands in a result for the fingerprint of a plan that was not hashed.
+pub const NOT_HASHED: &str = "not hashed";
+
 /// The fingerprint of several plans, played one after the other. 32 hexadecimal digits.
 #[must_use]
 pub fn joint_fingerprint<'a>(fingerprints: impl IntoIterator<Item = &'a str>) -> String {

@@ -21,7 +21,7 @@ pub use closed::Closed;
 pub use describe::{Description, Share, describe};
 pub use exact::Fit;
 pub use export::{EXPORT_HEADER, export};
-pub use fingerprint::{BodyFingerprint, joint_fingerprint};
+pub use fingerprint::{BodyFingerprint, NOT_HASHED, joint_fingerprint};
 pub use lengths::LengthSpec;
 pub use plan::{Dropped, Lengths, Load, Outline, Plan, Planned, Prefix, Removal, RequestSpec, Workload};
 pub use prompts::Fits;

@@ -76,6 +76,16 @@ fn each_failure_is_told_in_the_servers_words_with_the_advice_of_its_class() {
             &["it redirects to http://127.0.0.1:1/chat/completions/", "redirects are not followed: give the URL"],
         ),
         (
+            "301 to what is no URL",
+            status("301 Go", json_kind, "location: /\u{1b}[31m\r\n", ""),
+            &["301 Moved Permanently: it redirects to /\\x1b[31m", "redirects are not followed: give the URL"],
+        ),
+        (
+            "a page inside the stream",
+            status("200 OK", "text/event-stream", "", "data: {}\n\n<html>\n<title>502 Bad Gateway</title>\n"),
+            &["between its events stands `an HTML page, \"502 Bad Gateway\"`", "ended answers early: look at its log"],
+        ),
+        (
             "one bare line of JSON",
             status("200 OK", "text/event-stream", "", bare),
             &[
@@ -141,19 +151,53 @@ fn each_failure_is_told_in_the_servers_words_with_the_advice_of_its_class() {
             status("200 OK", "text/html", "", "<html><title>Welcome to nginx!</title>"),
             &["\"Welcome to nginx!\"", "check --target"],
         ),
+        (
+            "422 inside the stream",
+            status("200 OK", "text/event-stream", "", &format!("data: {fields}\n\n")),
+            &["stream error: body.stream_options: Extra inputs are not permitted"],
+        ),
         ("http to TLS", b"\x15\x03\x01\0\x02\x02\x46".to_vec(), &["speaks TLS there; write https://"]),
         ("HTTP/2 only", b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64".to_vec(), &["speaks HTTP/2 only"]),
     ];
     for (name, bytes, wanted) in cases {
-        let address = serve(vec![Request, Write(bytes.clone()), Request, Write(bytes)], false, Healthy(0));
-        let (code, out, err) = said(address, &[]);
-        assert_eq!(code, Some(3), "{name}: {err}");
-        for part in wanted {
-            assert!(out.contains(part), "{name}: the screen lacks `{part}`: {out}");
-            assert!(err.contains(part), "{name}: the last line lacks `{part}`: {err}");
-        }
-        assert!(!err.contains("its address, its model and its key"), "{name}: {err}");
+        is_told(name, bytes, wanted, &[]);
     }
+}
+
+#[test]
+fn what_comes_instead_of_one_object_is_told() {
+    let cases: [(&str, Vec<u8>, &[&str]); 2] = [
+        (
+            "a stream",
+            status(
+                "200 OK",
+                "text/event-stream",
+                "",
+                "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: [DONE]\n\n",
+            ),
+            &["the server streams, although --no-stream asks for one JSON object", "drop --no-stream"],
+        ),
+        (
+            "a page",
+            status("200 OK", "text/html", "", "<html><title>Hi</title>"),
+            &["an HTML page, \"Hi\", where one JSON object was asked for", "answers with one JSON object"],
+        ),
+    ];
+    for (name, bytes, wanted) in cases {
+        is_told(name, bytes, wanted, &["--no-stream"]);
+    }
+}
+
+/// A server that answers `bytes` is told of on the screen and in the last line with all that is `wanted`.
+fn is_told(name: &str, bytes: Vec<u8>, wanted: &[&str], more: &[&str]) {
+    let address = serve(vec![Request, Write(bytes.clone()), Request, Write(bytes)], false, Healthy(0));
+    let (code, out, err) = said(address, more);
+    assert_eq!(code, Some(3), "{name}: {err}");
+    for part in wanted {
+        assert!(out.contains(part), "{name}: the screen lacks `{part}`: {out}");
+        assert!(err.contains(part), "{name}: the last line lacks `{part}`: {err}");
+    }
+    assert!(!err.contains("its address, its model and its key"), "{name}: {err}");
 }
 
 #[test]
@@ -303,6 +347,33 @@ fn a_second_signal_ends_at_once_and_any_signal_counts() {
         // Half a second is left for writing, which a busy machine may not make: the one before is whole then.
         assert!(json(&folder.path().join("out/result.json"))["trials"].is_array());
     }
+}
+
+#[test]
+fn who_interrupts_a_long_plan_does_not_wait_for_its_hash() {
+    let folder = folder();
+    let load =
+        ["run", "--rate", "100/s", "--process", "even", "--duration", "200h", "--output-tokens", "2", "--out", "out"];
+    let mut child = tonnage(folder.path())
+        .args(load)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary runs");
+    until(folder.path(), "records.jsonl", &mut child);
+    send(&child, Signal::SIGINT);
+    let output = child.wait_with_output().expect("it ends");
+    let shown = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        shown.contains("the plan of 72 000 000 requests was not hashed") && shown.contains("plan not hashed ·"),
+        "{shown}"
+    );
+    assert_eq!(json(&folder.path().join("out/result.json"))["plan_fingerprint"], "not hashed");
+    assert_eq!(
+        text(&run(folder.path(), &["report", "out"]).stdout),
+        text(&output.stdout),
+        "folded again, the same text"
+    );
 }
 
 #[test]

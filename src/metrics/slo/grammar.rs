@@ -101,6 +101,10 @@ pub(super) fn parse_one(text: &str) -> Result<Objective, Refusal> {
         _ => return Err(refuse("before the sign stand a statistic (or none) and one metric")),
     };
     let (metric, origin) = parse_metric(name)?;
+    if let Some((limit, statistic)) = value.split_once('@') {
+        let turned = format!("write `{} {name}{sign_text}{}`", statistic.trim(), limit.trim());
+        return Err(Refusal::new(format!("`{text}`: the statistic stands before the metric"), turned));
+    }
     Ok(Objective::Latency(Limit { statistic, metric, origin, comparison, limit: parse_span(value, text)? }))
 }
 

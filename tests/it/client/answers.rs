@@ -128,6 +128,61 @@ fn an_error_in_the_middle_fails_the_answer_with_the_servers_words() {
 }
 
 #[test]
+fn a_line_that_is_no_event_is_the_reason_of_an_answer_that_is_not_whole() {
+    for (lines, words) in [
+        ("Internal Server Error\n", "Internal Server Error"),
+        ("upstream connect error: reset\n\n", "upstream connect error: reset"),
+        ("<html><head>\n<title>502 Bad Gateway</title>\n</head></html>\n\n", "an HTML page, \"502 Bad Gateway\""),
+        ("Oops\u{1b}[2J", "Oops\\x1b[2J"),
+    ] {
+        let cut = answered(three_then(vec![raw(lines), Write(LAST_CHUNK.to_vec())]), 16);
+        let expected =
+            format!("the answer ended without a finish reason or [DONE]; between its events stands `{words}`");
+        assert_eq!((class(&cut.exchange), failure_text(&cut.exchange)), (Some(FailureClass::Truncated), &*expected));
+        let broken = answered(three_then(vec![raw(&format!("{lines}\n")), Pause(5), Reset]), 16);
+        assert_eq!(class(&broken.exchange), Some(FailureClass::Reset));
+        assert!(
+            failure_text(&broken.exchange).ends_with(&format!("; between its events stands `{words}`")),
+            "{:?}",
+            broken.exchange
+        );
+        let whole = answered(three_then([vec![raw(&format!("{lines}\n\n"))], end()].concat()), 16);
+        assert_eq!(class(&whole.exchange), None, "{lines}: an answer with a proper end is whole");
+    }
+}
+
+#[test]
+fn each_choice_has_its_own_end() {
+    let choice = |index: u32, text: &str, reason: &str| {
+        say(&format!(r#"{{"choices":[{{"index":{index},"delta":{{"content":"{text}"}},"finish_reason":{reason}}}]}}"#))
+    };
+    let (stop, none) = (r#""stop""#, "null");
+    let both = vec![choice(0, " a", none), choice(1, " b", none), choice(0, "", stop), choice(1, " b", none)];
+    let ended = [both.clone(), vec![choice(1, "", r#"["length"]"#)]].concat();
+    for (script, expected, reason) in [
+        ([ended.clone(), vec![Reset]].concat(), None, Some("stop")),
+        ([both.clone(), vec![Reset]].concat(), Some(FailureClass::Reset), Some("stop")),
+        ([both.clone(), vec![Write(LAST_CHUNK.to_vec())]].concat(), Some(FailureClass::Truncated), Some("stop")),
+        ([both, end()].concat(), None, Some("stop")),
+        // Text after the reason of its own choice: it counts, and the reason stands where the answer has a proper end.
+        (
+            [vec![choice(0, " a", none), choice(0, "", r#""length""#), choice(0, " b", none)], end()].concat(),
+            None,
+            Some("length"),
+        ),
+        (
+            vec![choice(0, " a", none), choice(0, "", r#""length""#), choice(0, " b", none), Reset],
+            Some(FailureClass::Reset),
+            None,
+        ),
+    ] {
+        let exchange = answered(script.clone(), 16).exchange;
+        assert_eq!((class(&exchange), exchange.finish_reason.as_deref()), (expected, reason), "{script:?}");
+    }
+    assert_eq!(answered([ended, end()].concat(), 16).exchange.events, 3);
+}
+
+#[test]
 fn a_healthy_server_may_write_what_it_likes() {
     for odd in [
         delta("{}", r#""stop""#, "null"),
@@ -183,6 +238,40 @@ fn no_usage_is_odd_enough_to_lose_an_answer_and_no_odd_count_is_believed() {
         let seen = (input_tokens(&record), output_tokens(&record), record.exchange.usage_odd);
         assert_eq!(seen, (Some(input), Some(output), odd), "{usage}");
     }
+    // Three events show 6 bytes, and 8 tokens were asked for.
+    for (usage, output, hidden, odd) in [
+        (count(8), 8, 0, false),
+        (count(22), 22, 0, false),
+        (count(24), 24, 18, false),
+        (count(25), 3, 0, true),
+        (count(1_000_000), 3, 0, true),
+        (
+            r#"{"prompt_tokens":10,"completion_tokens":1000,"completion_tokens_details":{"reasoning_tokens":990}}"#
+                .to_owned(),
+            1000,
+            990,
+            false,
+        ),
+        (
+            r#"{"prompt_tokens":10,"completion_tokens":90000,"completion_tokens_details":{"reasoning_tokens":990}}"#
+                .to_owned(),
+            3,
+            0,
+            true,
+        ),
+    ] {
+        let record = answered(three_then([vec![say(FINISH), delta("{}", "null", &usage)], end()].concat()), 3);
+        assert_eq!(class(&record.exchange), None, "{usage}");
+        let seen = (output_tokens(&record), record.exchange.hidden_tokens, record.exchange.usage_odd);
+        assert_eq!(seen, (Some(output), hidden, odd), "{usage}");
+    }
+    // What is no text may be worth any number of tokens.
+    let sound = delta(r#"{"audio":{"data":"UklG"}}"#, "null", "null");
+    let record = answered([vec![sound, say(FINISH), delta("{}", "null", &count(500))], end()].concat(), 3);
+    assert_eq!(
+        (output_tokens(&record), record.exchange.hidden_tokens, record.exchange.usage_odd),
+        (Some(500), 0, false)
+    );
     // An earlier count stands where a later one is none, or smaller.
     for last in [r#"{"prompt_tokens":-1,"completion_tokens":-1}"#.to_owned(), count(4)] {
         let events = vec![

@@ -107,6 +107,8 @@ fn each_fault_has_its_class() {
         (vec![Write(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\ndata: x".to_vec())], Broken),
         (vec![Write(b"HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy".to_vec())], Status),
         (vec![Write(b"HTTP/1.1 307 Elsewhere\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n".to_vec())], Status),
+        (vec![Write(b"HTTP/1.1 301 Elsewhere\r\nlocation: /\x1b[2Jx\r\ncontent-length: 0\r\n\r\n".to_vec())], Status),
+        (vec![Write(b"HTTP/1.1 200 OK\r\nx-odd: \x01\r\ncontent-length: 0\r\n\r\n".to_vec())], Malformed),
         (vec![Write(b"HTTP/1.1 500 Oops\r\ncontent-length: 99\r\n\r\n{".to_vec()), Reset], Status),
     ] {
         let exchange = after(script.clone());
@@ -131,6 +133,19 @@ fn a_status_says_what_the_server_said() {
     let answer = format!("HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let exchange = after(vec![Write(answer.into_bytes()), Hold]);
     assert_eq!((exchange.status, failure_text(&exchange)), (Some(400), "400 Bad Request: the prompt is too long"));
+}
+
+#[test]
+fn a_head_that_is_no_valid_http_keeps_its_status_and_says_what_is_wrong_once() {
+    let moved = b"HTTP/1.1 301 Moved\r\nLocation: http://a/\x1b]0;x\x07\r\ncontent-length: 0\r\n\r\n".to_vec();
+    let exchange = after(vec![Drip(moved)]);
+    let expected = "301 Moved Permanently: it redirects to http://a/\\x1b]0;x\\x07";
+    assert_eq!((exchange.status, failure_text(&exchange)), (Some(301), expected));
+    let exchange = after(vec![Write(b"HTTP/1.1 200 OK\r\nx: \x01\r\n\r\n".to_vec())]);
+    assert_eq!(
+        (class(&exchange), failure_text(&exchange)),
+        (Some(FailureClass::Malformed), "not HTTP: invalid HTTP header parsed")
+    );
 }
 
 #[test]

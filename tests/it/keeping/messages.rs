@@ -62,6 +62,18 @@ fn what_people_type_is_accepted() {
 #[test]
 fn a_refusal_says_what_to_write() {
     let folder = folder();
+    for (name, content) in [
+        ("f", ""),
+        ("twice.yaml", "rate: 5/s\nrequests: 3\nrate: 6/s\n"),
+        ("deep.yaml", "rate: 5/s\nextra-body:\n  top_k: 3\n  top_k: 4\n"),
+        ("stages.yaml", "- {shape: constant, rate: 50/s, for: 60s, rate: 5/s}\n"),
+        ("torn.yaml", "rate: [5\n"),
+        ("slo.yaml", "slo:\n  - ttft<=200ms@p99\n"),
+        ("t.csv", "time_s,input_tokens,output_tokens\n0,1,1\n1,2,2\n"),
+        ("twice.csv", "time_s,input_tokens,output_tokens,input_tokens\n0,1,2,3\n"),
+    ] {
+        std::fs::write(folder.path().join(name), content).expect("written");
+    }
     let search = ["search", "--slo", "p99 ttft<=1s", "--precision"];
     for (words, wanted, unwanted) in [
         (&["size", "--replica-rate", "5/s", "--demand", "20/s", "--headroom", "20"][..], "write 20%", ""),
@@ -80,10 +92,38 @@ fn a_refusal_says_what_to_write() {
         (&["simulate", "--listen", "nonsense"], "accepted is 127.0.0.1:8000, :8000", ""),
         (&["plan", "--duration", "30m1h"], "1h30m", ""),
         (&["trace", "inspect", "x.csv", "--delimiter", "x"], "accepted is `,`", ""),
+        (&["run", "--out", "f"], "cannot write f: is a file, and --out takes a folder", "os error"),
+        (&["run", "--out", "f/x"], "`f` is a file, and no folder can be made in it", "os error"),
+        (&["trace", "fit", "t.csv", "--out", "f"], "f: is a file, and --out takes a folder", "os error"),
+        (
+            &["trace", "convert", "t.csv", "--to", "csv", "--out", "."],
+            "is a folder; name a file in it with --out",
+            "os error",
+        ),
+        (&["plan", "--requests", "3", "--export", "."], "is a folder; name a file in it with --export", "os error"),
+        (&["run", "-c", "twice.yaml"], "twice.yaml:3: `rate` stands twice; keep one of them", "DuplicateKeyPolicy"),
+        (&["run", "-c", "deep.yaml"], "deep.yaml:4: `top_k` stands twice; keep one of them", "DuplicateKeyPolicy"),
+        (
+            &["plan", "--profile", "stages.yaml"],
+            "stages.yaml:1: `rate` stands twice; keep one of them",
+            "DuplicateKeyPolicy",
+        ),
+        (&["run", "-c", "torn.yaml"], "torn.yaml:", "at line"),
+        (
+            &["run", "--slo", "ttft<=200ms@p99"],
+            "the statistic stands before the metric; write `p99 ttft<=200ms`",
+            "(secret)",
+        ),
+        (&["run", "-c", "slo.yaml"], "write `p99 ttft<=200ms`", "(secret)"),
+        (&["simulate", "--fault", "explode@5%"], "explode", "(secret)"),
+        (&["run", "--slo", "http://u:pw-4321x@h"], "(secret)@h", "pw-4321x"),
+        (&["trace", "inspect", "twice.csv"], "has the column input_tokens twice (columns 2 and 4)", ""),
         (&["run", "--secret-header", "X-None"], "names no header", ""),
     ] {
         let output = run(folder.path(), words);
         let said = text(&output.stderr);
+        // Lines are broken where the screen ends.
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(output.status.code() == Some(2) && said.contains(wanted), "{words:?}: {said}");
         assert!(unwanted.is_empty() || !said.contains(unwanted), "{words:?}: {said}");
     }
