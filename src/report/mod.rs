@@ -2,6 +2,7 @@
 
 mod console;
 mod failures;
+mod figures;
 mod fit;
 mod fleet;
 mod inspection;
@@ -12,8 +13,9 @@ mod search;
 mod sweep;
 mod tokens;
 
-pub use console::{render, shown_figure};
+pub use console::render;
 pub use failures::loss_text;
+pub use figures::shown_figure;
 pub use fit::render_fit;
 pub use fleet::render_fleet;
 pub use inspection::render_inspection;

@@ -2,8 +2,8 @@
 
 use crate::metrics::TrialView;
 use crate::report::Report;
-use crate::report::console::percent;
 use crate::report::failures::most_frequent;
+use crate::report::figures::percent;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::search::hunt::{Kept, Purpose, SearchFindings};
 use crate::search::step::{Count, End, Probe};
