@@ -11,12 +11,14 @@ mod first;
 mod growth;
 mod journal;
 mod load;
+mod outcome;
 mod watch;
 
 pub use aim::{Aim, Asked, Wanted};
 pub use figures::Figures;
-pub use findings::{Load, Outcome, SearchFindings};
+pub use findings::{Load, SearchFindings};
 pub use journal::{Certificate, Event, Journal, Kept, Purpose};
+pub use outcome::Outcome;
 
 use std::pin::{Pin, pin};
 
