@@ -32,7 +32,7 @@ pub(super) fn graph(sources: &[(Module, String)]) -> Graph {
     let files: BTreeMap<&Module, File> = sources.iter().map(|(module, text)| (module, read(module, text))).collect();
     let tests: BTreeSet<Module> = files
         .iter()
-        .flat_map(|(module, file)| file.tests.iter().map(|name| [&module[..], &[name.clone()]].concat()))
+        .flat_map(|(module, file)| file.tests.iter().map(|name| [&module[..], std::slice::from_ref(name)].concat()))
         .collect();
     let mut graph = Graph::new();
     for (module, file) in &files {
