@@ -3,8 +3,8 @@
 use crate::metrics::TrialView;
 use crate::report::Report;
 use crate::report::failures::most_frequent;
-use crate::report::figures::percent;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::report::numbers::percent;
 use crate::search::hunt::{Kept, Purpose, SearchFindings};
 use crate::search::step::{Count, End, Probe};
 use crate::units::{count, seconds};

@@ -4,8 +4,8 @@
 use crate::metrics::{Ended, Known, LoadOrigin, Metric, StatsView, TrialView, VerdictResult};
 use crate::report::Report;
 use crate::report::failures::{losses_of, most_frequent};
-use crate::report::figures::{UNKNOWN, percent, rate, shown, unit_of};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::report::numbers::{UNKNOWN, percent, rate, shown, unit_of};
 use crate::search::{PointFindings, Stability, SweepFindings};
 use crate::units::{count, per_second, plain, seconds};
 

@@ -1,8 +1,8 @@
 //! Owns the console's table of latencies.
 
 use crate::metrics::{Known, LoadOrigin, Metric, MetricView, StatsView, TrialView};
-use crate::report::figures::{UNKNOWN, interval, shown};
 use crate::report::layout::{Grid, Ink, Tone};
+use crate::report::numbers::{UNKNOWN, interval, shown};
 use crate::units::plain;
 
 const LATENCY_COLUMNS: &[&str] = &["latency", "p50", "p90", "p99", "p99 interval", "p50 sent", "p99 sent"];

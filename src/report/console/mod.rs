@@ -8,8 +8,8 @@ mod requests;
 
 use crate::metrics::TrialView;
 use crate::report::Report;
-use crate::report::figures::UNKNOWN;
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
+use crate::report::numbers::UNKNOWN;
 use crate::report::search::search_text;
 use crate::report::sweep::sweep_text;
 use crate::report::tokens::tokens_text;

@@ -2,8 +2,8 @@
 
 use crate::metrics::{LoadOrigin, ObjectiveJudgement, SloView, TrialView, VerdictResult};
 use crate::report::Report;
-use crate::report::figures::{UNKNOWN, interval, percent, shown, unit_of};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::report::numbers::{UNKNOWN, interval, percent, shown, unit_of};
 use crate::units::{count, per_second};
 
 /// A row for each objective; empty without objectives.

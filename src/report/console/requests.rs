@@ -3,8 +3,8 @@
 use crate::metrics::{LoadOrigin, TrialView};
 use crate::report::Report;
 use crate::report::failures::{failures_of, failures_text};
-use crate::report::figures::{UNKNOWN, rate};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::report::numbers::{UNKNOWN, rate};
 use crate::report::offered::offered_text;
 use crate::units::{count, plain};
 

@@ -1,4 +1,4 @@
-//! Owns figures as the console shows them: latencies, rates, shares, intervals.
+//! Owns how numbers are shown on the console: latencies, rates, shares, intervals.
 
 use crate::metrics::Known;
 use crate::units::{per_second, plain, seconds};
