@@ -36,7 +36,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tonnage::metrics::{Objectives, TrialView};
+use tonnage::figures::TrialView;
+use tonnage::metrics::Objectives;
 use tonnage::schedule::Process;
 use tonnage::search::{Blueprint, Course, Point, Stability, Sweep, SweepFindings, drive};
 use tonnage::seed::Seed;
@@ -117,7 +118,7 @@ impl Cell {
         let mut session = Session::new(self.profile(), Seed::new(seed));
         let mut trials = Vec::new();
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let decided = |_: usize, _: &Point, trial: tonnage::metrics::Trial| Ok(trial.view());
+        let decided = |_: usize, _: &Point, trial: tonnage::play::Trial| Ok(trial.view());
         let finished =
             runtime.block_on(drive(&mut session, &sweep, &blueprint, &mut trials, decided, |_| true)).expect("a sweep");
         let findings = SweepFindings::of(&trials, &[], finished);

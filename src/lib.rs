@@ -20,6 +20,10 @@ pub mod workload;
 pub mod client;
 pub mod metrics;
 
+pub mod play;
+
+pub mod figures;
+
 pub mod engine;
 pub mod sim;
 

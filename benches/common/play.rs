@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tonnage::metrics::{Course, Objectives, Segment, StopRule};
+use tonnage::metrics::{Course, Objectives};
+use tonnage::play::{Segment, StopRule};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::search::Blueprint;
 use tonnage::search::hunt::{Aim, Conclusion, Event, Journal, Purpose, hunt};

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use tonnage::metrics::{Concurrency, Ended, Frame, LoadFacts, Objectives, Summary, Trial};
+use tonnage::metrics::{Concurrency, Ended, Frame, LoadFacts, Objectives, Summary};
+use tonnage::play::Trial;
 use tonnage::record::{Exchange, Failure, FailureClass, Origin, Outcome, Record};
 use tonnage::seed::{Seed, exponential, open_unit};
 use tonnage::units::{Offset, Window};

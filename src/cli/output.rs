@@ -15,7 +15,7 @@ use crate::cli::filing::Losses;
 use crate::cli::job::Job;
 use crate::cli::terminal::{hidden, ink, json_text, print, say};
 use crate::error::Error;
-use crate::metrics::Trial;
+use crate::play::Trial;
 use crate::record::{Detail, Header};
 use crate::report::{Report, Tool, render};
 use crate::workload::Plan;

@@ -18,7 +18,8 @@ use crate::cli::run::{flush, sink_of};
 use crate::clock::RunClock;
 use crate::engine::{Gauge, HEAD_START, Session};
 use crate::error::Error;
-use crate::metrics::{Course, Play, Segment, StopRule, Trial};
+use crate::metrics::Course;
+use crate::play::{Play, Segment, StopRule, Trial};
 use crate::record::{Detail, Header};
 use crate::units::Offset;
 

@@ -21,10 +21,11 @@ use crate::cli::output::{RECORDS, json_of, point_folder};
 use crate::cli::target::with_trust;
 use crate::cli::terminal::{ink, print, say};
 use crate::error::{Error, Refusal};
+use crate::figures::TrialView;
 use crate::metrics::{
-    Concurrency, Counts, Ended, Frame, LoadFacts, LoadKind, LoadOrigin, Objectives, Summary, Trial, TrialView, Verdict,
-    VerdictResult,
+    Concurrency, Counts, Ended, Frame, LoadFacts, LoadKind, LoadOrigin, Objectives, Summary, Verdict, VerdictResult,
 };
+use crate::play::Trial;
 use crate::record::{Detail, Reader, Record};
 use crate::report::{Report, SCHEMA, render};
 use crate::schedule::{Extent, Timeline};

@@ -29,7 +29,7 @@ use crate::client::{Encoder, HttpClient, Limits};
 use crate::clock::RunClock;
 use crate::engine::{Gauge, RecordSink, Session, Settings, Setup};
 use crate::error::Error;
-use crate::metrics::{Segment, StopRule, Trial};
+use crate::play::{Segment, StopRule, Trial};
 use crate::record::{Detail, Record};
 use crate::report::{Report, SCHEMA, Target, loss_text};
 use crate::schedule::Spans;

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::fmt::Write;
 
 use crate::cli::job::Job;
-use crate::metrics::TrialView;
+use crate::figures::TrialView;
 use crate::report::probe_account;
 use crate::search::Over;
 use crate::search::hunt::{Aim, Kept, Purpose, SearchFindings, Wanted};

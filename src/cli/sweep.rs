@@ -23,7 +23,9 @@ use crate::cli::signals::Signals;
 use crate::cli::target::{Found, with_trust};
 use crate::clock::RunClock;
 use crate::error::Error;
-use crate::metrics::{Ended, Metric, MetricView, Trial, TrialView};
+use crate::figures::{MetricView, TrialView};
+use crate::metrics::{Ended, Metric};
+use crate::play::Trial;
 use crate::report::{Report, shown_figure};
 use crate::schedule::{Extent, Process};
 use crate::search::{

@@ -9,7 +9,7 @@ use crate::cli::job::{Job, Whom};
 use crate::cli::options::TargetOptions;
 use crate::client::{Addresses, Discovery, Target, Tls};
 use crate::error::Error;
-use crate::metrics::TrialView;
+use crate::figures::TrialView;
 use crate::sim::{Embedded, MODEL_NAME, Options};
 
 /// What `--insecure` means for a result, told wherever it is shown.

@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 
 use crate::engine::segment::{Live, Posted};
 use crate::error::Error;
-use crate::metrics::{Course, Ended, LoadFacts, Segment, Steering, StopRule, Summary, Trial};
+use crate::metrics::{Course, Ended, LoadFacts, Summary};
+use crate::play::{Segment, Steering, StopRule, Trial};
 use crate::record::Record;
 use crate::units::Offset;
 use crate::workload::{Load, Planned};

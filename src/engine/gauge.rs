@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-use crate::metrics::{Concurrency, LiveCounts};
+use crate::metrics::Concurrency;
+use crate::play::LiveCounts;
 use crate::record::Outcome;
 use crate::units::Offset;
 

@@ -5,6 +5,7 @@ mod desk;
 mod follow;
 mod gauge;
 mod issue;
+mod released;
 mod segment;
 mod session;
 mod source;

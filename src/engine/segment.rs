@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::clock::{Pacing, RunClock};
 use crate::engine::gauge::Gauge;
-use crate::engine::turns::Released;
+use crate::engine::released::Released;
 use crate::record::Record;
 use crate::units::Offset;
 use crate::workload::{BodyFingerprint, Plan};

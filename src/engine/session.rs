@@ -13,9 +13,10 @@ use crate::clock::{Pacing, RunClock};
 use crate::engine::collect::{Collection, RecordSink, Settling};
 use crate::engine::gauge::Gauge;
 use crate::engine::segment::{Live, Rules};
-use crate::engine::worker::{Preparing, work};
+use crate::engine::source::Preparing;
+use crate::engine::worker::work;
 use crate::error::Error;
-use crate::metrics::{Play, Segment, StopRule};
+use crate::play::{Play, Segment, StopRule};
 
 /// Between the call and the first instant: time to build the first bodies and to open the first connections.
 pub const HEAD_START: Duration = Duration::from_millis(50);

@@ -31,6 +31,15 @@ const TURN: Duration = Duration::from_micros(50);
 /// Priority of the preparing thread: below the worker's, so that building a body never delays a send.
 const NICE: i32 = 10;
 
+/// Where requests are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Preparing {
+    /// On a thread beside the worker.
+    Ahead,
+    /// In the worker, when asked for: under a paused clock.
+    Inline,
+}
+
 /// A request ready to be sent.
 #[derive(Debug)]
 pub(super) struct Staged<C: Client> {

@@ -5,93 +5,23 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use crate::client::Client;
 use crate::clock::Pacer;
 use crate::engine::desk::Desk;
+use crate::engine::released::Turn;
 use crate::engine::segment::Live;
-use crate::engine::source::{Staged, stage, yield_to_workers};
-use crate::engine::worker::Preparing;
+use crate::engine::source::{Preparing, Staged, stage, yield_to_workers};
 use crate::error::Error;
 use crate::units::Offset;
 
 /// How long before its instant a turn is encoded and its connection made ready. Thinking may take minutes, in which
 /// its bytes need not be held.
 const LEAD: Duration = Duration::from_millis(100);
-
-/// What the workers of a segment share of its sessions.
-#[derive(Debug)]
-pub(super) struct Released {
-    completed: Box<[Completed]>,
-    /// Sessions that have begun and have a turn to come.
-    sessions: AtomicU64,
-    /// Turns that the end of the run left without an instant.
-    given_up: AtomicU64,
-}
-
-/// Of one worker, turns whose turn before has completed.
-#[derive(Debug, Default)]
-struct Completed {
-    turns: Mutex<Vec<Turn>>,
-    added: Notify,
-}
-
-/// A turn and the instant of its release, the earliest first where they are compared.
-type Turn = (Offset, u64);
-
-impl Released {
-    pub(super) fn new(workers: usize) -> Self {
-        let completed = (0..workers).map(|_| Completed::default()).collect();
-        Self { completed, sessions: AtomicU64::new(0), given_up: AtomicU64::new(0) }
-    }
-
-    /// Hands turn `id` to the driver of `worker`, to be released at `at`.
-    pub(super) fn add(&self, worker: usize, id: u64, at: Offset) {
-        if let Some(completed) = self.completed.get(worker) {
-            completed.turns.lock().unwrap_or_else(PoisonError::into_inner).push((at, id));
-            completed.added.notify_one();
-        }
-    }
-
-    fn take(&self, worker: usize) -> Vec<Turn> {
-        self.completed
-            .get(worker)
-            .map(|completed| std::mem::take(&mut *completed.turns.lock().unwrap_or_else(PoisonError::into_inner)))
-            .unwrap_or_default()
-    }
-
-    async fn added(&self, worker: usize) {
-        if let Some(completed) = self.completed.get(worker) {
-            completed.added.notified().await;
-        }
-    }
-
-    pub(super) fn begin_session(&self) {
-        self.sessions.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Whether that was the last.
-    pub(super) fn end_session(&self) -> bool {
-        self.sessions.fetch_sub(1, Ordering::AcqRel) == 1
-    }
-
-    pub(super) fn any_session(&self) -> bool {
-        self.sessions.load(Ordering::Acquire) > 0
-    }
-
-    pub(super) fn note_given_up(&self, turns: u64) {
-        self.given_up.fetch_add(turns, Ordering::AcqRel);
-    }
-
-    pub(super) fn given_up(&self) -> u64 {
-        self.given_up.load(Ordering::Acquire)
-    }
-}
 
 /// Where turns are encoded: on a thread beside the worker, or when asked for.
 struct Encoding<C: Client> {

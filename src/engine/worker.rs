@@ -8,20 +8,11 @@ use tokio::sync::mpsc;
 use crate::client::Client;
 use crate::engine::issue::{issue_closed, issue_open};
 use crate::engine::segment::Live;
-use crate::engine::source::Source;
+use crate::engine::source::{Preparing, Source};
 use crate::engine::turns::Driver;
 use crate::error::Error;
 use crate::units::Window;
 use crate::workload::Load;
-
-/// Where requests are encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Preparing {
-    /// On a thread beside the worker.
-    Ahead,
-    /// In the worker, when asked for: under a paused clock.
-    Inline,
-}
 
 /// A worker's work: every segment it is handed, in turn. Requests in flight outlive the segment that issued them.
 pub(super) async fn work<C: Client>(

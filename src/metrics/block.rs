@@ -1,5 +1,7 @@
 //! Owns `Block`, a stretch of scheduled time with its own counts, and `Tally`, the exact counts towards one objective.
 
+use serde::{Deserialize, Serialize};
+
 use crate::metrics::buckets::Buckets;
 use crate::metrics::series::Absorb;
 use crate::metrics::{Known, Metric, Standing, Value};
@@ -77,6 +79,25 @@ impl Tally {
         self.service_seen += other.service_seen;
         self.service_sum_ticks += other.service_sum_ticks;
     }
+}
+
+/// A stretch of scheduled time and the quantiles of the requests scheduled in it, to 2 digits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BlockPoint {
+    /// Where it starts, from the run's origin.
+    pub start_s: f64,
+    /// How long it is.
+    pub width_s: f64,
+    /// Requests scheduled in it.
+    pub planned: u64,
+    /// Time to first token.
+    pub ttft_p50_s: Option<Known>,
+    /// Time to first token.
+    pub ttft_p99_s: Option<Known>,
+    /// End-to-end latency.
+    pub e2e_p50_s: Option<Known>,
+    /// End-to-end latency.
+    pub e2e_p99_s: Option<Known>,
 }
 
 /// Headline metrics: the times, which are kept per block.

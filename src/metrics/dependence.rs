@@ -179,7 +179,7 @@ pub(super) fn merged(summary: &Summary, metric: Metric) -> (Buckets<6, u64>, u64
 /// independent ones on the rarer side of the quantile, where the requests in flight grew over the window, or where a
 /// bound falls among values cut off or missed.
 #[must_use]
-pub(super) fn quantile_interval95(summary: &Summary, state: &State, metric: Metric, share: f64) -> Option<[f64; 2]> {
+pub(crate) fn quantile_interval95(summary: &Summary, state: &State, metric: Metric, share: f64) -> Option<[f64; 2]> {
     if matches!(metric, Metric::Itl | Metric::Tbt | Metric::OutputSpeed | Metric::InputTokens | Metric::OutputTokens) {
         return None;
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::metrics::{Concurrency, Ended, Frame, LoadFacts, Objectives, Summary, Trial};
+use crate::metrics::{Concurrency, Ended, Frame, LoadFacts, Objectives, Summary};
+use crate::play::Trial;
 use crate::record::{Counting, Exchange, Failure, FailureClass, Origin, Outcome, Record, Usage};
 use crate::seed::{Seed, exponential, open_unit};
 use crate::units::{Offset, Window};

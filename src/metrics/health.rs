@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{
-    AnswersView, Ended, Known, Limit, LoadKind, Metric, Objective, Objectives, OriginOf, TokenCountsView, Trial,
+    AnswersView, Circumstances, Ended, Known, Limit, LoadKind, Metric, Objective, Objectives, OriginOf, Summary,
+    TokenCountsView,
 };
 use crate::units::{count, seconds};
 
@@ -98,15 +99,14 @@ impl Health {
     }
 }
 
-/// Looks at a trial whose service is asked `objectives`.
+/// Looks at a segment whose service is asked `objectives`.
 #[must_use]
-pub fn examine(trial: &Trial, objectives: &Objectives) -> Health {
-    let summary = &trial.summary;
+pub fn examine(summary: &Summary, went: &Circumstances<'_>, objectives: &Objectives) -> Health {
     let (planned, sent) = summary.planned_and_sent();
     let flow = summary.flow();
-    let window_s = trial.window().length_s();
+    let window_s = went.window.length_s();
     let share = |part: u128, whole: u128| (whole > 0).then(|| part as f64 / whole as f64);
-    let little_residual = trial.concurrency.filter(|_| flow.total_flight_ns > 0).map(|concurrency| {
+    let little_residual = went.concurrency.filter(|_| flow.total_flight_ns > 0).map(|concurrency| {
         let settled_s = flow.total_flight_ns as f64 / 1e9;
         (concurrency.integral_s - settled_s) / settled_s
     });
@@ -140,19 +140,19 @@ pub fn examine(trial: &Trial, objectives: &Objectives) -> Health {
         faults: Vec::new(),
         notes: Vec::new(),
     };
-    let advice = Advice::of(trial.load.kind);
+    let advice = Advice::of(went.load.kind);
     health.faults = faults(&health, &advice);
     if !summary.totals().balance() {
         health.faults.push("the books do not balance, an error of ours; please report it".to_owned());
     }
-    if let Some(due) = trial.due.filter(|due| *due != summary.totals().planned) {
+    if let Some(due) = went.due.filter(|due| *due != summary.totals().planned) {
         let recorded = count(summary.totals().planned);
         health.faults.push(format!(
             "{} planned requests came due and {recorded} left a record, an error of ours; please report it",
             count(due)
         ));
     }
-    if let Some(merged) = trial.load.merged.filter(|merged| merged.origins_apart_s > health.send_lag_limit_s) {
+    if let Some(merged) = went.load.merged.filter(|merged| merged.origins_apart_s > health.send_lag_limit_s) {
         health.faults.push(format!(
             "the shards began {} apart where {} is borne, and so made no one load; give all of them the same \
              --start-at",
@@ -161,7 +161,7 @@ pub fn examine(trial: &Trial, objectives: &Objectives) -> Health {
         ));
     }
     health.healthy = health.faults.is_empty();
-    health.notes = notes(&health, trial, &advice);
+    health.notes = notes(&health, summary, went, &advice);
     health
 }
 
@@ -269,7 +269,7 @@ fn prompts(input: &TokenCountsView) -> Option<String> {
     ))
 }
 
-fn notes(health: &Health, trial: &Trial, advice: &Advice) -> Vec<String> {
+fn notes(health: &Health, summary: &Summary, went: &Circumstances<'_>, advice: &Advice) -> Vec<String> {
     let mut notes = Vec::new();
     let lags = matches!(health.send_lag_p99_s,
         Some(Known::At(lag_s) | Known::Above { above: lag_s }) if lag_s > health.send_lag_limit_s);
@@ -286,7 +286,7 @@ fn notes(health: &Health, trial: &Trial, advice: &Advice) -> Vec<String> {
     if health.steady == Some(false) {
         notes.push(format!("the window is not steady: requests in flight grew or shrank over it; {}", advice.before));
     }
-    let tokens = trial.summary.tokens().view();
+    let tokens = summary.tokens().view();
     if health.length_mismatch > 0 {
         notes.push(lengths(health.length_mismatch, &tokens.output));
     }
@@ -294,7 +294,7 @@ fn notes(health: &Health, trial: &Trial, advice: &Advice) -> Vec<String> {
     notes.extend(health.answers.notes());
     let events = health.usage_missing.saturating_sub(health.usage_counted);
     if events > 0 {
-        let (are, ask) = if trial.summary.frame().streamed {
+        let (are, ask) = if summary.frame().streamed {
             ("events", "ask the server for usage in the stream, or give --tokenizer")
         } else {
             ("those asked for, where they ended at that length, else unknown", "give --tokenizer")
@@ -309,15 +309,15 @@ fn notes(health: &Health, trial: &Trial, advice: &Advice) -> Vec<String> {
             count(health.usage_counted)
         ));
     }
-    if trial.not_due > 0 {
-        notes.push(match trial.ended {
+    if went.not_due > 0 {
+        notes.push(match went.ended {
             Ended::Complete => format!(
                 "{} turns were not due when the drain ended: the turns before them were not over; give a longer \
                  --drain",
-                count(trial.not_due)
+                count(went.not_due)
             ),
             Ended::Stopped | Ended::Interrupted => {
-                format!("{} planned requests were not due when the run was stopped", count(trial.not_due))
+                format!("{} planned requests were not due when the run was stopped", count(went.not_due))
             }
         });
     }

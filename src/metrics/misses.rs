@@ -46,7 +46,7 @@ pub struct Lost {
 
 /// A fold of what failed; in any order the same.
 #[derive(Debug, Clone)]
-pub(super) struct Misses {
+pub(crate) struct Misses {
     /// By kind and words without their numbers: how many, and the first of the alphabet as an example.
     groups: BTreeMap<(String, String), (u64, Box<str>)>,
     slots: Series<Slot>,
@@ -170,7 +170,7 @@ impl Misses {
     }
 
     /// The largest groups, the largest first.
-    pub(super) fn largest(&self) -> Vec<FailureGroup> {
+    pub(crate) fn largest(&self) -> Vec<FailureGroup> {
         let mut groups: Vec<FailureGroup> = self
             .groups
             .iter()
@@ -187,7 +187,7 @@ impl Misses {
     }
 
     /// When the target was lost, if it was: from then on nothing answered, and that is no chance.
-    pub(super) fn lost(&self) -> Option<Lost> {
+    pub(crate) fn lost(&self) -> Option<Lost> {
         let last_answer = self.last_answer?;
         let last = (last_answer.as_nanos() / self.slots.width_ns()) as usize;
         let (before, after) = self.slots.slots().split_at((last + 1).min(self.slots.slots().len()));

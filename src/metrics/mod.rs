@@ -5,6 +5,7 @@ mod block;
 mod buckets;
 mod catalog;
 mod counts;
+mod course;
 mod decide;
 mod dependence;
 mod distribution;
@@ -15,30 +16,31 @@ mod flow;
 #[cfg(test)]
 mod fold_tests;
 mod health;
+mod load;
 mod misses;
 mod sample;
 mod sequence;
 mod series;
 mod slo;
 mod state;
-mod steering;
 mod summary;
 mod tokens;
-mod trial;
 mod value;
 mod verdict;
 #[cfg(test)]
 mod verdict_tests;
-mod view;
 
 pub use answers::AnswersView;
-pub use block::Tally;
+pub use block::{BlockPoint, Tally};
 pub use catalog::{Direction, Metric, OriginOf, Row, Unit, help_metrics};
 pub use counts::Counts;
+pub use course::Course;
 pub use decide::{CONFIDENCE, ObjectiveJudgement};
+pub(crate) use dependence::quantile_interval95;
 pub use distribution::{Distribution, Known};
 pub use flow::Flow;
 pub use health::{Health, examine};
+pub use load::{Circumstances, Concurrency, Ended, LoadFacts, LoadKind, LoadOrigin, Merged};
 pub use misses::{FailureGroup, Lost};
 pub use sample::SamplePoint;
 pub use sequence::{Came, Sequence, Toll};
@@ -46,12 +48,8 @@ pub use slo::{
     Comparison, DEFAULT_ATTAINMENT_PERCENT, Limit, Objective, Objectives, PRESETS, Preset, Standing, Statistic,
     help_slo,
 };
-pub use steering::{Course, Steering, StopRule, Watched};
+pub(crate) use state::State;
 pub use summary::{Frame, Goodness, Summary};
 pub use tokens::{TokenCountsView, TokensView};
-pub use trial::{Concurrency, Ended, LiveCounts, LoadFacts, LoadKind, LoadOrigin, Merged, Play, Segment, Trial};
 pub use value::{Value, input_tokens, output_tokens};
 pub use verdict::{Judgement, Verdict, VerdictResult, judge};
-pub use view::{
-    BlockPoint, ConcurrencyView, MetricView, Origins, Rates, SloView, StatsView, Throughput, TrialView, view,
-};

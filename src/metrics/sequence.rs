@@ -14,7 +14,7 @@ use crate::units::{Offset, Window};
 const MOST_ROWS: usize = 1 << 22;
 
 /// The requests of a segment: those that have settled, 16 bytes each, and the instants of those that are open. It is
-/// kept only where a [`crate::metrics::StopRule::Watch`] asks for it.
+/// kept only where a [`crate::play::StopRule::Watch`] asks for it.
 ///
 /// How a request stands is known when it settles; an end-to-end limit is missed as soon as the age of an open request
 /// exceeds it. What was cut off undecided counts as a miss: whoever looks for what a service bears errs on the safe
@@ -125,12 +125,12 @@ impl Sequence {
     }
 
     /// A planned request comes due at `at`. Released ones are known when they settle.
-    pub(super) fn came(&mut self, at: Offset) {
+    pub(crate) fn came(&mut self, at: Offset) {
         *self.open.entry(at).or_default() += 1;
     }
 
     /// A request has settled.
-    pub(super) fn add(&mut self, record: &Record) {
+    pub(crate) fn add(&mut self, record: &Record) {
         let scheduled = record.scheduled;
         if let Some(number) = self.open.get_mut(&scheduled) {
             *number -= 1;
@@ -173,7 +173,7 @@ impl Sequence {
     }
 
     /// Does to the window what a watch asks for at `now`.
-    pub(super) fn turn(&mut self, course: Course, now: Offset) {
+    pub(crate) fn turn(&mut self, course: Course, now: Offset) {
         self.window = course.window(self.window, now, self.settled == 0);
     }
 

@@ -162,7 +162,7 @@ impl Slots {
 
 /// What the requests in flight say about how long the run is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct State {
+pub(crate) struct State {
     mixing: Option<Mixing>,
     growth_t: f64,
     /// t of the slope of each [`Quantity`] on the requests in flight.

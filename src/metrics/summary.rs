@@ -278,7 +278,7 @@ impl Summary {
     }
 
     /// Why requests failed, and when the target was lost.
-    pub(super) fn misses(&self) -> &Misses {
+    pub(crate) fn misses(&self) -> &Misses {
         &self.misses
     }
 
@@ -338,7 +338,7 @@ impl Summary {
     }
 
     /// Token counts of the cohort by who counted.
-    pub(super) fn tokens(&self) -> &TokenSums {
+    pub(crate) fn tokens(&self) -> &TokenSums {
         &self.tokens
     }
 
@@ -378,7 +378,7 @@ impl Summary {
     }
 
     /// What the requests in flight over the window say; `varies` where the load does by plan.
-    pub(super) fn state(&self, varies: bool) -> State {
+    pub(crate) fn state(&self, varies: bool) -> State {
         self.slots.state(self.frame.window, varies)
     }
 

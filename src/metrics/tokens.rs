@@ -6,7 +6,7 @@ use crate::record::{Outcome, Record};
 
 /// Token counts of the completed requests of a cohort, by who counted. Whole numbers, so that no order of adding shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct TokenSums {
+pub(crate) struct TokenSums {
     input: Side,
     output: Side,
     /// Completed without the server's counts, but with our tokenizer's.
@@ -113,7 +113,7 @@ impl TokenSums {
         self.counted_for_server
     }
 
-    pub(super) fn view(&self) -> TokensView {
+    pub(crate) fn view(&self) -> TokensView {
         TokensView { input: self.input.view(), output: self.output.view() }
     }
 }

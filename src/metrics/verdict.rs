@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::decide::judge_objective;
 use crate::metrics::health::examine;
-use crate::metrics::{CONFIDENCE, Health, ObjectiveJudgement, Summary, Trial};
+use crate::metrics::{CONFIDENCE, Circumstances, Health, ObjectiveJudgement, Summary};
 use crate::stats::proportion::lower_bound;
 
 /// What a trial says about its objectives.
@@ -45,12 +45,11 @@ pub struct Judgement {
     pub verdict: Verdict,
 }
 
-/// Judges a trial by the objectives its summary was folded for.
+/// Judges a segment by the objectives its summary was folded for.
 #[must_use]
-pub fn judge(trial: &Trial) -> Judgement {
-    let summary = &trial.summary;
+pub fn judge(summary: &Summary, went: &Circumstances<'_>) -> Judgement {
     let asked = summary.objectives();
-    let state = summary.state(trial.load.varies());
+    let state = summary.state(went.load.varies());
     let answers = summary.answers();
     let objectives: Vec<ObjectiveJudgement> = (asked.items().iter().enumerate())
         .map(|(place, objective)| {
@@ -67,9 +66,9 @@ pub fn judge(trial: &Trial) -> Judgement {
             }
         })
         .collect();
-    let health = examine(trial, asked);
+    let health = examine(summary, went, asked);
     let good = summary.goodness().met as f64;
-    let (planned, window_s) = (summary.cohort().planned, trial.window().length_s());
+    let (planned, window_s) = (summary.cohort().planned, went.window.length_s());
     Judgement {
         verdict: conclude(&objectives, &health),
         attainment: (planned > 0).then(|| good / planned as f64),

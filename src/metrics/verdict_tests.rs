@@ -1,7 +1,9 @@
 //! Owns the tests of judgement: objectives, health and verdict of whole trials.
 
+use crate::figures::TrialView;
 use crate::metrics::examples::{at, cut, folded, frame, mixture, objectives, shed, status, streamed, trial};
-use crate::metrics::{Judgement, Known, LoadKind, Merged, Summary, Trial, TrialView, VerdictResult};
+use crate::metrics::{Judgement, Known, LoadKind, Merged, Summary, VerdictResult};
+use crate::play::Trial;
 use crate::record::{Outcome, Record};
 
 /// 2 000 requests at 50/s for 40 s; every `slow_every`-th has its first token after 500 ms, the others after about

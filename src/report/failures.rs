@@ -1,6 +1,7 @@
 //! Owns the account of failures: the most frequent ones in the server's own words, each with the advice of its class.
 
-use crate::metrics::{Counts, FailureGroup, Lost, TrialView};
+use crate::figures::TrialView;
+use crate::metrics::{Counts, FailureGroup, Lost};
 use crate::report::Report;
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
 use crate::search::Finished;

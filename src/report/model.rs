@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::metrics::TrialView;
+use crate::figures::TrialView;
 use crate::search::SweepFindings;
 use crate::search::hunt::SearchFindings;
 use crate::units::{is_hidden, visible};

@@ -1,6 +1,6 @@
 //! Owns the console's account of a search: the answer in a sentence, the probes by rate, and what they come to.
 
-use crate::metrics::TrialView;
+use crate::figures::TrialView;
 use crate::report::Report;
 use crate::report::failures::most_frequent;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};

@@ -1,7 +1,8 @@
 //! Owns the console's account of a sweep: its loads side by side, a chart of latency and completions, and what they
 //! come to.
 
-use crate::metrics::{Ended, Known, LoadOrigin, Metric, StatsView, TrialView, VerdictResult};
+use crate::figures::{StatsView, TrialView};
+use crate::metrics::{Ended, Known, LoadOrigin, Metric, VerdictResult};
 use crate::report::Report;
 use crate::report::failures::{losses_of, most_frequent};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
@@ -78,7 +79,7 @@ impl Row<'_> {
     }
 
     fn stats(&self, metric: Metric) -> Option<&StatsView> {
-        self.trial.metrics.get(&metric).map(crate::metrics::MetricView::headline)
+        self.trial.metrics.get(&metric).map(crate::figures::MetricView::headline)
     }
 
     fn figure(&self, metric: Metric, pick: fn(&StatsView) -> Option<Known>) -> String {

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::metrics::{Metric, TrialView};
+use crate::figures::TrialView;
+use crate::metrics::Metric;
 
 /// Stretches of the window by which the uncertainty is taken: few, so that each is long beside what makes completions
 /// come in bursts.

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Error, Refusal};
-use crate::metrics::{LiveCounts, Objectives, Play, Segment, StopRule, Trial, TrialView};
+use crate::figures::TrialView;
+use crate::metrics::Objectives;
+use crate::play::{LiveCounts, Play, Segment, StopRule, Trial};
 use crate::schedule::{Extent, Process, Quota, Recorded, Timeline};
 use crate::search::follow::{alongside, glance};
 use crate::search::{Finished, Next, Pending, Point, PointLoad, Sweep};

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{Known, LoadKind, ObjectiveJudgement, TrialView, VerdictResult};
+use crate::figures::TrialView;
+use crate::metrics::{Known, LoadKind, ObjectiveJudgement, VerdictResult};
 use crate::search::point_findings::evidence;
 use crate::search::saturation::{compare, saturation};
 use crate::search::stages::stage_sentences;

@@ -4,7 +4,7 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 
 use crate::error::Error;
-use crate::metrics::Trial;
+use crate::play::Trial;
 
 /// Awaits `playing`, and meanwhile hands the trial of the load `before` it to `keep` as soon as that is decided: what
 /// is decided is kept at once.

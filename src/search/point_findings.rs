@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::TrialView;
+use crate::figures::TrialView;
 use crate::search::signs::read_signs;
 use crate::search::{
     CompletionRate, PointLoad, Reading, Sign, Stability, Steadiness, completion_rate, is_unanswered, stability_of,

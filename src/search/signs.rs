@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{BlockPoint, Known, LoadOrigin, TrialView};
+use crate::figures::TrialView;
+use crate::metrics::{BlockPoint, Known, LoadOrigin};
 
 /// How many standard deviations a sign must stand out of the noise.
 const SURE: f64 = 1.96;

@@ -1,6 +1,6 @@
 //! Owns what a ladder of closed loops comes to: the best configuration, and what to try next.
 
-use crate::metrics::TrialView;
+use crate::figures::TrialView;
 use crate::search::capacity::mean_e2e_s;
 use crate::units::{per_second, seconds};
 

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{SamplePoint, TrialView};
+use crate::figures::TrialView;
+use crate::metrics::SamplePoint;
 use crate::schedule::Process;
 use crate::search::capacity::mean_e2e_s;
 

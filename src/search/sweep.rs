@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{LiveCounts, TrialView};
+use crate::figures::TrialView;
+use crate::play::LiveCounts;
 use crate::search::capacity::mean_e2e_s;
 use crate::search::rates::significant;
 use crate::search::signs::{knee, read_signs};

@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use crate::metrics::{Concurrency, LiveCounts};
+use crate::metrics::Concurrency;
+use crate::play::LiveCounts;
 use crate::record::{Failure, FailureClass, Outcome, Record};
 use crate::sim::engine::{Request, Token};
 use crate::sim::fleet::Fleet;

@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::metrics::{
-    self, Concurrency, Course, Ended, Frame, LiveCounts, LoadFacts, Play, Steering, StopRule, Summary, Trial,
-};
+use crate::metrics::{Concurrency, Course, Ended, Frame, LoadFacts, Summary};
+use crate::play::{LiveCounts, Play, Segment, Steering, StopRule, Trial};
 use crate::record::{Exchange, Outcome, Record, Usage};
 use crate::seed::Seed;
 use crate::sim::engine::Request;
@@ -140,12 +139,12 @@ impl Session {
             }
         };
         let flight = Flight::new(&mut self.fleet, self.origin, streamed, sink);
-        let mut segment = Segment { names, plan, streamed, ear: &ear, released: &released, flight };
+        let mut playing = Playing { names, plan, streamed, ear: &ear, released: &released, flight };
         let (ended, load_end, mut not_due) = match plan.load() {
-            Load::Open(_) => segment.open(),
-            Load::Closed(closed) => segment.closed(closed),
+            Load::Open(_) => playing.open(),
+            Load::Closed(closed) => playing.closed(closed),
         };
-        let mut flight = segment.flight;
+        let mut flight = playing.flight;
         let before_drain = flight.fleet().without_clients();
         let until = load_end.plus(self.drain_most);
         while flight.is_before(until) && flight.advance() {}
@@ -205,7 +204,7 @@ impl<F: FnMut(Told)> Ear<F> {
 impl Session {
     /// Plays `segment` as [`Play::play`] does, and gives its trial at once.
     #[must_use]
-    pub fn trial(&mut self, segment: metrics::Segment, stop: StopRule) -> Trial {
+    pub fn trial(&mut self, segment: Segment, stop: StopRule) -> Trial {
         let mut summary = Summary::new(segment.frame(), Arc::clone(&segment.objectives));
         let steering = Steering::new(stop, segment.frame(), &segment.objectives);
         let (played, steering) = self.play_through(&segment.plan, segment.streamed, steering, |told| match told {
@@ -248,7 +247,7 @@ impl Play for Session {
     }
 
     /// In virtual time a segment is over at once, so its trial is final when this returns.
-    async fn play(&mut self, segment: metrics::Segment, stop: StopRule) -> Result<Self::Settling, Error> {
+    async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
         Ok(std::future::ready(Ok(self.trial(segment, stop))))
     }
 }
@@ -277,7 +276,7 @@ impl Released {
     }
 }
 
-struct Segment<'a, F, E> {
+struct Playing<'a, F, E> {
     /// Targets and model, as records name them.
     names: (&'a [Arc<str>], Arc<str>),
     plan: &'a Plan,
@@ -287,7 +286,7 @@ struct Segment<'a, F, E> {
     flight: Flight<'a, F>,
 }
 
-impl<F: FnMut(Record), E: FnMut(Told)> Segment<'_, F, E> {
+impl<F: FnMut(Record), E: FnMut(Told)> Playing<'_, F, E> {
     /// How issuing ended, when, and how many planned requests it left out.
     fn open(&mut self) -> (Ended, Offset, u64) {
         let mut arrivals = self.plan.share().map(|arrival| (arrival.at, arrival.index)).peekable();

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
-use crate::metrics::{Objectives, TrialView};
+use crate::figures::TrialView;
+use crate::metrics::Objectives;
 use crate::sizing::judged::rows_of;
 use crate::sizing::{Class, Measured, RateInterval, Standing};
 use crate::units::{Rate, per_second};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::error::Refusal;
-use crate::metrics::{Judgement, ObjectiveJudgement, Objectives, Segment, StopRule, VerdictResult};
+use crate::metrics::{Judgement, ObjectiveJudgement, Objectives, VerdictResult};
+use crate::play::{Segment, StopRule};
 use crate::schedule::{Extent, Process, Recorded, Timeline};
 use crate::seed::Seed;
 use crate::sim::{Profile, Routing, Session};

@@ -1,9 +1,9 @@
 //! Owns `Measured`, a rate that was played and whether the objectives were met at it, as a saved result says.
 
 use crate::error::Refusal;
+use crate::figures::{StatsView, TrialView};
 use crate::metrics::{
-    Ended, Known, Limit, LoadOrigin, Metric, Objective, Objectives, OriginOf, Statistic, StatsView, TrialView,
-    VerdictResult,
+    Ended, Known, Limit, LoadOrigin, Metric, Objective, Objectives, OriginOf, Statistic, VerdictResult,
 };
 
 /// Whether the objectives were met.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tonnage::metrics::{Concurrency, Ended, Frame, LoadFacts, LoadKind, LoadOrigin, Objectives, Summary, Trial};
+use tonnage::metrics::{Concurrency, Ended, Frame, LoadFacts, LoadKind, LoadOrigin, Objectives, Summary};
+use tonnage::play::Trial;
 use tonnage::record::{Exchange, Failure, FailureClass, Origin, Outcome, Record, Usage};
 use tonnage::report::{Host, Ink, Report, SCHEMA, Target, Tool, render};
 use tonnage::units::{Offset, Window};

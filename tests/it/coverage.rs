@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tonnage::metrics::{Metric, Objectives, Play, Segment, StopRule};
+use tonnage::metrics::{Metric, Objectives};
+use tonnage::play::{Play, Segment, StopRule};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::sim::Session;

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
-use tonnage::metrics::StopRule;
+use tonnage::play::StopRule;
 use tonnage::record::Record;
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;

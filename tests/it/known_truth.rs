@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tonnage::metrics::{Ended, Objectives, Play, Segment, StopRule, Trial, VerdictResult};
+use tonnage::metrics::{Ended, Objectives, VerdictResult};
+use tonnage::play::{Play, Segment, StopRule, Trial};
 use tonnage::record::{Origin, Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::{Seed, exponential};

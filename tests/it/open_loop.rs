@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tonnage::clock::RunClock;
 use tonnage::engine::{Gauge, RecordSink, Session, Settings, Setup};
-use tonnage::metrics::{Ended, Known, Metric, Objectives, OriginOf, Play, Segment, StopRule, Trial, VerdictResult};
+use tonnage::metrics::{Ended, Known, Metric, Objectives, OriginOf, VerdictResult};
+use tonnage::play::{Play, Segment, StopRule, Trial};
 use tonnage::record::{Origin, Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;

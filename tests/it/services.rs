@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use long::{Kind, Long, Speed, Unit};
 use mg1::{Need, mg1_rate, rate_on};
-use tonnage::metrics::StopRule;
+use tonnage::play::StopRule;
 use tonnage::record::Outcome;
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;

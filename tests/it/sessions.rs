@@ -13,7 +13,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tonnage::clock::RunClock;
 use tonnage::engine::{Session, Settings, Setup};
-use tonnage::metrics::{Ended, LoadOrigin, Objectives, Segment, StopRule, Trial};
+use tonnage::metrics::{Ended, LoadOrigin, Objectives};
+use tonnage::play::{Segment, StopRule, Trial};
 use tonnage::record::{Origin, Record};
 use tonnage::seed::Seed;
 use tonnage::sim;
@@ -242,7 +243,7 @@ fn turns_that_the_run_does_not_reach_are_in_the_books() {
 
 #[test]
 fn a_stop_rule_leaves_the_same_turns_in_virtual_time() {
-    use tonnage::metrics::Play as _;
+    use tonnage::play::Play as _;
     let rows: Vec<(f64, &str, &str)> = (0..10).map(|turn| (f64::from(turn) * 10.0, "a", "0")).collect();
     let stop = || StopRule::When(Arc::new(|counts| counts.completed >= 3));
     let segment = || Segment {

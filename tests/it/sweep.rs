@@ -8,7 +8,9 @@ use proptest::prelude::*;
 
 use tonnage::clock::RunClock;
 use tonnage::engine;
-use tonnage::metrics::{Objectives, Play, TrialView};
+use tonnage::figures::TrialView;
+use tonnage::metrics::Objectives;
+use tonnage::play::Play;
 use tonnage::report::{Host, Ink, Report, SCHEMA, Target, Tool, render};
 use tonnage::schedule::Process;
 use tonnage::search::{
@@ -52,7 +54,7 @@ async fn played<P: Play>(player: &mut P, sweep: &Sweep, workload: Workload, seed
         streamed: true,
     };
     let (mut trials, mut points) = (Vec::new(), Vec::new());
-    let decided = |place: usize, point: &Point, trial: tonnage::metrics::Trial| {
+    let decided = |place: usize, point: &Point, trial: tonnage::play::Trial| {
         assert_eq!(place, points.len(), "decided in the order played, each once");
         points.push(*point);
         Ok(trial.view())

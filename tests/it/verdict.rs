@@ -1,7 +1,8 @@
 //! Owns the promises of a verdict over services whose truth is known: rarely wrong at the limit itself, decided where
 //! it is obvious.
 
-use tonnage::metrics::{Judgement, Trial, VerdictResult};
+use tonnage::metrics::{Judgement, VerdictResult};
+use tonnage::play::Trial;
 
 #[path = "../../benches/common/station.rs"]
 mod station;

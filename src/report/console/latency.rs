@@ -1,6 +1,7 @@
 //! Owns the console's table of latencies.
 
-use crate::metrics::{Known, LoadOrigin, Metric, MetricView, StatsView, TrialView};
+use crate::figures::{MetricView, StatsView, TrialView};
+use crate::metrics::{Known, LoadOrigin, Metric};
 use crate::report::layout::{Grid, Ink, Tone};
 use crate::report::numbers::{UNKNOWN, interval, shown};
 use crate::units::plain;

@@ -1,6 +1,7 @@
 //! Owns the console's account of a load: what was offered, for how long, and what that means.
 
-use crate::metrics::{Ended, LoadFacts, LoadKind, LoadOrigin, Origins, TrialView};
+use crate::figures::{Origins, TrialView};
+use crate::metrics::{Ended, LoadFacts, LoadKind, LoadOrigin};
 use crate::report::Report;
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
 use crate::units::{Offset, count, per_second, seconds};

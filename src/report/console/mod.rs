@@ -6,7 +6,7 @@ mod load;
 mod objectives;
 mod requests;
 
-use crate::metrics::TrialView;
+use crate::figures::TrialView;
 use crate::report::Report;
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::UNKNOWN;

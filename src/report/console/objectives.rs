@@ -1,6 +1,7 @@
 //! Owns the console's account of objectives: how the service stands towards each, and the verdict.
 
-use crate::metrics::{LoadOrigin, ObjectiveJudgement, SloView, TrialView, VerdictResult};
+use crate::figures::{SloView, TrialView};
+use crate::metrics::{LoadOrigin, ObjectiveJudgement, VerdictResult};
 use crate::report::Report;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::{UNKNOWN, interval, percent, shown, unit_of};

@@ -1,6 +1,7 @@
 //! Owns the console's account of requests: what became of them, and how many a second.
 
-use crate::metrics::{LoadOrigin, TrialView};
+use crate::figures::TrialView;
+use crate::metrics::LoadOrigin;
 use crate::report::Report;
 use crate::report::failures::{failures_of, failures_text};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};

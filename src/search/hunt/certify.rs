@@ -2,7 +2,7 @@
 //! certificate, and what it comes to.
 
 use crate::error::Error;
-use crate::metrics::Play;
+use crate::play::Play;
 use crate::search::Over;
 use crate::search::hunt::figures::Figures;
 use crate::search::hunt::load::{Hunt, Probing};

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Error;
-use crate::metrics::{Course, Ended, LiveCounts, Play, Segment, Sequence, StopRule, Trial, TrialView};
+use crate::figures::TrialView;
+use crate::metrics::{Course, Ended, Sequence};
+use crate::play::{LiveCounts, Play, Segment, StopRule, Trial};
 use crate::search::capacity::{cv2_of, in_window, mean_e2e_s};
 use crate::search::hunt::facts::{counts_of, decided_of};
 use crate::search::hunt::load::{Hunt, Lengths};

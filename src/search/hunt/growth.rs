@@ -1,7 +1,7 @@
 //! Owns the growth of the number in flight while a load runs: its slope, how sure that is, and what completes
 //! meanwhile.
 
-use crate::metrics::LiveCounts;
+use crate::play::LiveCounts;
 use crate::search::step::{Growth, Signs};
 use crate::units::Offset;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::TrialView;
+use crate::figures::TrialView;
 use crate::search::Over;
 use crate::search::hunt::Aim;
 use crate::search::step::{Capacity, Certified, History, Probe, Question, Spent};

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::metrics::{Ended, Segment, Trial, TrialView};
+use crate::figures::TrialView;
+use crate::metrics::Ended;
+use crate::play::{Segment, Trial};
 use crate::schedule::TimeScale;
 use crate::search::capacity::in_window;
 use crate::search::hunt::facts::{planned, probe_of};

@@ -23,7 +23,7 @@ pub use outcome::Outcome;
 use std::pin::{Pin, pin};
 
 use crate::error::Error;
-use crate::metrics::Play;
+use crate::play::Play;
 use crate::search::follow::{alongside, glance};
 use crate::search::hunt::load::{Hunt, MOST_SPOILT, Probing};
 use crate::search::step::{Answer, End, Step, step};

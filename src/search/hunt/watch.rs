@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::metrics::{Course, LiveCounts, Sequence, StopRule};
+use crate::metrics::{Course, Sequence};
+use crate::play::{LiveCounts, StopRule};
 use crate::search::Level;
 use crate::search::hunt::Aim;
 use crate::search::hunt::facts::{counts_of, planned, probe_of};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::metrics::{Objectives, Play, Segment, StopRule, Trial};
+use crate::metrics::Objectives;
+use crate::play::{Play, Segment, StopRule, Trial};
 use crate::record::Record;
 use crate::schedule::{Extent, Process, Timeline};
 use crate::seed::Seed;

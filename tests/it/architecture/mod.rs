@@ -17,6 +17,8 @@ const FLOORS: &[&[&str]] = &[
     &["schedule"],
     &["workload"],
     &["client", "metrics"],
+    &["play"],
+    &["figures"],
     &["engine", "sim"],
     &["search", "calibrate", "sizing"],
     &["report"],

@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use tonnage::client::{Addresses, Encoder, HttpClient, RequestOptions, Target, Tls};
 use tonnage::engine::{Session, Settings, Setup};
-use tonnage::metrics::{Objectives, Segment, StopRule};
+use tonnage::metrics::Objectives;
+use tonnage::play::{Segment, StopRule};
 use tonnage::record::{Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;

@@ -1,6 +1,6 @@
 //! Owns searches within a budget of time, in virtual time: none goes on for much longer, and each gives what it knows.
 
-use tonnage::metrics::Play;
+use tonnage::play::Play;
 use tonnage::search::hunt::{Conclusion, Journal};
 use tonnage::search::step::{Budget, Finding};
 use tonnage::seed::Seed;

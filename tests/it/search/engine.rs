@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tonnage::metrics::{Objectives, Segment, StopRule};
+use tonnage::metrics::Objectives;
+use tonnage::play::{Segment, StopRule};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::sim::Session;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tonnage::engine;
 use tonnage::error::Error;
-use tonnage::metrics::{Objectives, Play, Segment, StopRule};
+use tonnage::metrics::Objectives;
+use tonnage::play::{Play, Segment, StopRule};
 use tonnage::schedule::Process;
 use tonnage::search::Blueprint;
 use tonnage::search::hunt::{Aim, Conclusion, Event, Journal, Kept, Outcome, SearchFindings, hunt};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tonnage::metrics::{Play, Segment, StopRule};
+use tonnage::play::{Play, Segment, StopRule};
 use tonnage::schedule::{Pattern, Process, Profile as Shape, Recorded, TimeScale, Timeline};
 use tonnage::search::hunt::{Aim, Conclusion, Journal, Kept, Outcome, SearchFindings};
 use tonnage::search::step::{Budget, Capacity, End, Finding, Question};

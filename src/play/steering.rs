@@ -4,9 +4,26 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::metrics::{Frame, LiveCounts, Objectives, Sequence};
+use crate::metrics::{Course, Frame, Objectives, Sequence};
 use crate::record::Record;
 use crate::units::{Offset, Window};
+
+/// Counts of a segment while it runs. A stop rule is a pure function of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LiveCounts {
+    /// Since the segment began.
+    pub elapsed: Offset,
+    /// Instants that have passed.
+    pub due: u64,
+    /// Sends begun.
+    pub sent: u64,
+    /// Completed.
+    pub completed: u64,
+    /// Failed, timed out or shed.
+    pub missed: u64,
+    /// In flight now.
+    pub in_flight: u64,
+}
 
 /// When to stop a segment before its plan ends.
 #[derive(Clone)]
@@ -29,30 +46,6 @@ impl fmt::Debug for StopRule {
             Self::When(_) => "When(…)",
             Self::Watch(_) => "Watch(…)",
         })
-    }
-}
-
-/// What becomes of a running segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Course {
-    /// It goes on.
-    GoOn,
-    /// The window opens at this instant instead, and closes as much later; nothing changes once it holds a request.
-    OpenAt(Offset),
-    /// The window closes now, and the load goes on.
-    Close,
-    /// Nothing more is issued, and the window closes.
-    Stop,
-}
-
-impl Course {
-    /// What becomes of `window` at `now`; it may open later while it `is_empty`.
-    pub(super) fn window(self, window: Window, now: Offset, is_empty: bool) -> Window {
-        match self {
-            Self::OpenAt(start) if is_empty => Window { start, end: start.plus(window.end.since(window.start)) },
-            Self::GoOn | Self::OpenAt(_) => window,
-            Self::Close | Self::Stop => Window { start: window.start, end: window.end.min(now).max(window.start) },
-        }
     }
 }
 

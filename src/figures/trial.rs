@@ -8,12 +8,11 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::dependence::quantile_interval95;
-use crate::metrics::state::State;
 use crate::metrics::{
-    Counts, Direction, Distribution, Ended, FailureGroup, Health, Judgement, Known, LoadFacts, LoadOrigin, Lost,
-    Metric, ObjectiveJudgement, OriginOf, SamplePoint, Summary, TokensView, Trial, Verdict,
+    BlockPoint, Counts, Direction, Distribution, Ended, FailureGroup, Health, Judgement, Known, LoadFacts, LoadOrigin,
+    Lost, Metric, ObjectiveJudgement, OriginOf, SamplePoint, State, Summary, TokensView, Verdict, quantile_interval95,
 };
+use crate::play::Trial;
 use crate::units::Window;
 
 /// One trial of `result.json`.
@@ -234,28 +233,15 @@ pub struct SloView {
     pub goodput_per_s: Option<f64>,
 }
 
-/// A stretch of scheduled time and the quantiles of the requests scheduled in it, to 2 digits.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BlockPoint {
-    /// Where it starts, from the run's origin.
-    pub start_s: f64,
-    /// How long it is.
-    pub width_s: f64,
-    /// Requests scheduled in it.
-    pub planned: u64,
-    /// Time to first token.
-    pub ttft_p50_s: Option<Known>,
-    /// Time to first token.
-    pub ttft_p99_s: Option<Known>,
-    /// End-to-end latency.
-    pub e2e_p50_s: Option<Known>,
-    /// End-to-end latency.
-    pub e2e_p99_s: Option<Known>,
+impl Trial {
+    /// The trial and its judgement as they stand in `result.json`.
+    #[must_use]
+    pub fn view(&self) -> TrialView {
+        view(self, &self.judge())
+    }
 }
 
-/// The trial and its judgement as they stand in `result.json`.
-#[must_use]
-pub fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
+fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
     let summary = &trial.summary;
     let state = summary.state(trial.load.varies());
     let window_s = trial.window().length_s();

@@ -1,39 +1,10 @@
-//! Owns `Trial`, one segment of load and its summary, and the contract `Play` that a live engine and the simulator
-//! share.
-
-use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
+//! Owns what is known of a load beside its records: its kind, its rate, how it ended.
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
-use crate::metrics::{Frame, Judgement, Objectives, Sequence, StopRule, Summary, TrialView, judge, view};
 use crate::schedule::Pattern;
-use crate::units::{Offset, Shard, Window};
+use crate::units::{Shard, Window};
 use crate::workload::{Closed, Load, Plan, Provenance};
-
-/// One stretch of load to play.
-#[derive(Debug, Clone)]
-pub struct Segment {
-    /// Its name in the report.
-    pub label: String,
-    /// What to play.
-    pub plan: Arc<Plan>,
-    /// What is asked of the service.
-    pub objectives: Arc<Objectives>,
-    /// Whether answers are streamed.
-    pub streamed: bool,
-}
-
-impl Segment {
-    /// The frame of this segment's summary: the plan's window, and the end of its cool-down.
-    #[must_use]
-    pub fn frame(&self) -> Frame {
-        let spans = self.plan.spans();
-        Frame { window: spans.window, load_end: spans.cooldown.end.max(spans.window.end), streamed: self.streamed }
-    }
-}
 
 /// The kinds of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -142,23 +113,6 @@ impl LoadFacts {
     }
 }
 
-/// Counts of a segment while it runs. A stop rule is a pure function of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LiveCounts {
-    /// Since the segment began.
-    pub elapsed: Offset,
-    /// Instants that have passed.
-    pub due: u64,
-    /// Sends begun.
-    pub sent: u64,
-    /// Completed.
-    pub completed: u64,
-    /// Failed, timed out or shed.
-    pub missed: u64,
-    /// In flight now.
-    pub in_flight: u64,
-}
-
 /// How the issuing of a segment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -180,82 +134,19 @@ pub struct Concurrency {
     pub integral_s: f64,
 }
 
-/// What one segment of load showed. Search and sizing see nothing else.
-#[derive(Debug, Clone)]
-pub struct Trial {
-    /// Its name in the report.
-    pub label: String,
+/// How a segment went: what its judgement needs beside the summary of its records.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
     /// What the load was.
-    pub load: LoadFacts,
-    /// When the drain ended.
-    pub drain_end: Offset,
+    pub load: &'a LoadFacts,
+    /// The measured window, cut short when the segment was.
+    pub window: Window,
     /// How the issuing ended.
     pub ended: Ended,
     /// Planned after the instant at which the segment was cut short.
     pub not_due: u64,
-    /// Planned at or before it, counted from the plan and not from the records; absent in a closed loop and when read
-    /// again.
+    /// Planned at or before it; absent in a closed loop and when read again.
     pub due: Option<u64>,
     /// Requests in flight; absent when read again from records alone.
     pub concurrency: Option<Concurrency>,
-    /// Hash of the bodies sent; absent where none was encoded, and when read again from records.
-    pub body_fingerprint: Option<String>,
-    /// Everything its records said.
-    pub summary: Summary,
-    /// The same request by request, where a watch asked for it; absent when read again.
-    pub sequence: Option<Sequence>,
-}
-
-impl Trial {
-    /// The measured window, cut short when the segment was.
-    #[must_use]
-    pub fn window(&self) -> Window {
-        self.summary.frame().window
-    }
-
-    /// Takes in what another shard of the same plan showed, played from the same origin to the same objectives: the
-    /// books, the summaries. What follows from both together only (the peak in flight) and what speaks of one (its
-    /// shard, its bodies) becomes absent.
-    pub fn merge(&mut self, other: &Self) {
-        self.summary.merge(&other.summary);
-        self.drain_end = self.drain_end.max(other.drain_end);
-        self.not_due += other.not_due;
-        self.due = self.due.zip(other.due).map(|(mine, theirs)| mine + theirs);
-        if self.ended == Ended::Complete {
-            self.ended = other.ended;
-        }
-        (self.concurrency, self.body_fingerprint, self.load.shard, self.sequence) = (None, None, None, None);
-    }
-
-    /// What it says about its objectives (those its summary was folded for), and whether the generator can be trusted.
-    #[must_use]
-    pub fn judge(&self) -> Judgement {
-        judge(self)
-    }
-
-    /// The trial as it stands in `result.json`.
-    #[must_use]
-    pub fn view(&self) -> TrialView {
-        view(self, &self.judge())
-    }
-}
-
-/// Plays segments of load. Queue, cache and clock survive from one segment to the next; late completions settle into
-/// the segment that scheduled them. Implemented by the engine (live) and by the simulator (virtual time).
-pub trait Play {
-    /// The trial to come: final when its cohort is decided. The next segment may be played before that.
-    type Settling: Future<Output = Result<Trial, Error>>;
-
-    /// Plays `segment` until its plan ends or `stop` says so; returns when the last request has been issued.
-    fn play(&mut self, segment: Segment, stop: StopRule) -> impl Future<Output = Result<Self::Settling, Error>>;
-
-    /// Sends nothing until nothing that was sent is in flight any more: after an overload, the backlog is gone.
-    fn rest(&mut self) -> impl Future<Output = ()>;
-
-    /// Follows the requests of the loads to come no longer than this after their load has ended; what is open then is
-    /// cut off undecided.
-    fn follow_at_most(&mut self, drain: Duration);
-
-    /// Seconds since this began to play, by the clock of the service.
-    fn elapsed_s(&self) -> f64;
 }

@@ -1,0 +1,11 @@
+//! Owns the contract between loads and whoever plays them.
+
+mod player;
+mod segment;
+mod steering;
+mod trial;
+
+pub use player::Play;
+pub use segment::Segment;
+pub use steering::{LiveCounts, Steering, StopRule, Watched};
+pub use trial::Trial;

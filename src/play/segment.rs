@@ -1,0 +1,28 @@
+//! Owns `Segment`: one stretch of load to play.
+
+use std::sync::Arc;
+
+use crate::metrics::{Frame, Objectives};
+use crate::workload::Plan;
+
+/// One stretch of load to play.
+#[derive(Debug, Clone)]
+pub struct Segment {
+    /// Its name in the report.
+    pub label: String,
+    /// What to play.
+    pub plan: Arc<Plan>,
+    /// What is asked of the service.
+    pub objectives: Arc<Objectives>,
+    /// Whether answers are streamed.
+    pub streamed: bool,
+}
+
+impl Segment {
+    /// The frame of this segment's summary: the plan's window, and the end of its cool-down.
+    #[must_use]
+    pub fn frame(&self) -> Frame {
+        let spans = self.plan.spans();
+        Frame { window: spans.window, load_end: spans.cooldown.end.max(spans.window.end), streamed: self.streamed }
+    }
+}
