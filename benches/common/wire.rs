@@ -27,7 +27,8 @@ impl Template {
             r#"{{"model":"tonnage-sim","messages":[{{"role":"user","content":"{prompt}"}}],"max_tokens":{output_tokens},"ignore_eos":true,{tail}}}"#
         );
         let head = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: {server}\r\ncontent-type: application/json\r\nx-request-id: raw-"
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: {server}\r\ncontent-type: application/json\r\n\
+             x-request-id: raw-"
         );
         let number_at = head.len();
         let length = body.len();

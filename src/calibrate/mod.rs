@@ -2,6 +2,7 @@
 
 mod machine;
 mod stage;
+mod step;
 mod truth;
 
 use std::num::NonZeroUsize;
@@ -14,9 +15,7 @@ use crate::error::Error;
 use crate::units::{count, per_second, seconds};
 use machine::load_average;
 use stage::{Stage, closed, open};
-
-/// Send lag that a rate may show at p99 and still count as kept.
-pub const MOST_SEND_LAG: Duration = Duration::from_millis(5);
+pub use step::{MOST_SEND_LAG, Spread, Step};
 
 /// What is measured.
 #[derive(Debug, Clone)]
@@ -39,45 +38,6 @@ impl Settings {
             .map(|(rate, length_s)| (rate, Duration::from_secs(length_s)));
         Self { workers, steps: steps.into(), most_rate_per_s: Some(64_000.0), search_step: Duration::from_secs(1) }
     }
-}
-
-/// Two quantiles, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Spread {
-    /// The median.
-    pub p50: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-}
-
-impl Spread {
-    /// The quantiles of `values` by rank; none of none.
-    fn of(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_unstable_by(f64::total_cmp);
-        let rank = |share: f64| values.get(((values.len() as f64 * share).ceil() as usize).saturating_sub(1)).copied();
-        Some(Self { p50: rank(0.5)?, p99: rank(0.99)? })
-    }
-}
-
-/// The error at one rate.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Step {
-    /// Requests per second, Poisson.
-    pub rate_per_s: f64,
-    /// Requests planned.
-    pub planned: u64,
-    /// Of these, completed.
-    pub completed: u64,
-    /// Sent − scheduled.
-    pub send_lag_s: Option<Spread>,
-    /// The client's time to first token from its send − the server's from the request's arrival.
-    pub added_ttft_s: Option<Spread>,
-    /// |the client's mean gap between tokens − the server's|, request by request.
-    pub itl_error_s: Option<Spread>,
-    /// CPU of the sending threads for each request with its events, in microseconds.
-    pub cpu_us_per_request: Option<f64>,
-    /// Whether the rate was kept: every request completed, p99 send lag below 5 ms.
-    pub kept: bool,
 }
 
 /// How far to trust the tool on this machine.
@@ -293,12 +253,5 @@ mod tests {
             search.note(rate, kept);
         }
         assert_eq!((search.kept, search.lost), (Some(100.0), Some(500.0)));
-    }
-
-    #[test]
-    fn quantiles_are_those_of_ranks() {
-        assert_eq!(Spread::of((1..=200).rev().map(f64::from).collect()), Some(Spread { p50: 100.0, p99: 198.0 }));
-        assert_eq!(Spread::of(vec![3.0]), Some(Spread { p50: 3.0, p99: 3.0 }));
-        assert_eq!(Spread::of(vec![]), None);
     }
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::machine::WorkerTime;
+use super::step::{MOST_SEND_LAG, Spread, Step};
 use super::truth::{Log, Seen};
-use super::{MOST_SEND_LAG, Spread, Step};
 use crate::client::{Addresses, Encoder, HttpClient, RequestOptions, Target, Tls};
 use crate::engine::{Session, Settings, Setup};
 use crate::error::{Error, Refusal};

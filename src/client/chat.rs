@@ -1,6 +1,6 @@
 //! Owns the body of a chat request around its prompt: `POST /chat/completions`.
 
-use super::encode::LengthField;
+use super::length_field::LengthField;
 
 pub(super) const PATH: &str = "chat/completions";
 pub(super) const BEFORE_PROMPT: &str = r#""messages":[{"role":"user","content":"#;

@@ -1,6 +1,6 @@
 //! Owns the body of a completion request around its prompt: `POST /completions`, which knows no chat template.
 
-use super::encode::LengthField;
+use super::length_field::LengthField;
 use crate::error::Error;
 
 pub(super) const PATH: &str = "completions";

@@ -11,30 +11,10 @@ use hyper::{Method, Request, Uri};
 use serde_json::{Map, Value};
 
 use super::pool::Reservation;
-use super::{Endpoint, Route, Target};
+use super::{Endpoint, LengthField, Route, Target};
 use crate::error::Error;
 use crate::units::Secrets;
 use crate::workload::RequestSpec;
-
-/// The field that asks for an output length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LengthField {
-    /// `max_completion_tokens`: what OpenAI asks for today, what vLLM and SGLang read, and what their own benchmarks
-    /// send.
-    #[default]
-    MaxCompletionTokens,
-    /// `max_tokens`: deprecated by OpenAI, the only one that older servers know.
-    MaxTokens,
-}
-
-impl LengthField {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::MaxCompletionTokens => "max_completion_tokens",
-            Self::MaxTokens => "max_tokens",
-        }
-    }
-}
 
 /// A text that is never shown.
 #[derive(Clone, PartialEq, Eq)]

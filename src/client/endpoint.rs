@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::encode::LengthField;
+use super::length_field::LengthField;
 use super::{chat, completions};
 use crate::error::{Error, Refusal};
 

@@ -13,6 +13,7 @@ mod endpoint;
 mod finish;
 mod held;
 mod http;
+mod length_field;
 mod likeness;
 mod limits;
 #[cfg(test)]
@@ -40,9 +41,10 @@ use crate::workload::RequestSpec;
 
 pub use departure::Departure;
 pub use discover::Discovery;
-pub use encode::{Call, Encoder, LengthField, RequestOptions, Secret, request_number};
+pub use encode::{Call, Encoder, RequestOptions, Secret, request_number};
 pub use endpoint::Endpoint;
 pub use http::HttpClient;
+pub use length_field::LengthField;
 pub use limits::Limits;
 pub use target::{Addresses, Target};
 pub use tls::Tls;

@@ -1,12 +1,14 @@
 //! Owns what happened: one record for each planned or released request, and its line in a file.
 
+mod answer_text;
 mod codec;
 mod exchange;
 mod line;
 mod row;
 mod spool;
 
+pub use answer_text::AnswerText;
 pub use codec::{Detail, Header, Reader, SCHEMA, Writer};
 pub use exchange::{Counting, Exchange, Failure, FailureClass, Outcome, REFUSALS, Usage};
 pub use row::{Origin, Record};
-pub use spool::{AnswerText, SpoolReader, SpoolWriter};
+pub use spool::{SpoolReader, SpoolWriter};

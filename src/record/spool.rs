@@ -3,17 +3,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 
-use crate::record::Record;
-
-/// The text of an answer as it came, and where each token-bearing event ended in it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AnswerText {
-    /// The text: reasoning, content, refusals and tool arguments in the order in which they came. UTF-8, but for
-    /// characters that the server cut in half.
-    pub bytes: Vec<u8>,
-    /// The end of each token-bearing event in `bytes`; empty where the answer was not streamed.
-    pub event_ends: Vec<u32>,
-}
+use crate::record::{AnswerText, Record};
 
 /// Marks a record without a text. No text is so long.
 const NO_TEXT: u32 = u32::MAX;

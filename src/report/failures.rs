@@ -1,7 +1,7 @@
 //! Owns the account of failures: the most frequent ones in the server's own words, each with the advice of its class.
 
 use crate::figures::TrialView;
-use crate::metrics::{FailureGroup, Lost};
+use crate::metrics::{Counts, FailureGroup, Lost};
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
 use crate::results::Report;
 use crate::search::Finished;
@@ -34,6 +34,25 @@ pub(super) fn most_frequent(trial: &TrialView) -> Option<String> {
     let group = trial.failures.first()?;
     let advice = advice(group, trial).map_or_else(String::new, |advice| format!(" ({advice})"));
     Some(format!("{} × {}{advice}", count(group.count), said(group)))
+}
+
+/// Failures by class.
+pub(super) fn failures_of(counts: &Counts) -> String {
+    counts.failures.iter().map(|(class, number)| format!("{class} {}", count(*number))).collect::<Vec<_>>().join(" · ")
+}
+
+/// What became of the requests that neither completed nor were left out, failures by class; empty where there are none.
+pub(super) fn losses_of(counts: &Counts) -> String {
+    let other = [
+        ("timed out", counts.timed_out),
+        ("unresolved at the end of the drain", counts.unresolved),
+        ("shed", counts.shed),
+    ];
+    let other =
+        other.into_iter().filter(|(_, number)| *number > 0).map(|(what, number)| format!("{} {what}", count(number)));
+    let failed =
+        (!counts.failures.is_empty()).then(|| format!("{} failed ({})", count(counts.failed), failures_of(counts)));
+    failed.into_iter().chain(other).collect::<Vec<_>>().join(" · ")
 }
 
 /// When the target was lost.

@@ -1,9 +1,9 @@
 //! Owns the console's account of a search: the answer in a sentence, the probes by rate, and what they come to.
 
 use crate::figures::TrialView;
-use crate::report::console::percent;
 use crate::report::failures::most_frequent;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::report::numbers::percent;
 use crate::results::Report;
 use crate::search::hunt::{Kept, Purpose, SearchFindings};
 use crate::search::step::{Count, End, Probe};

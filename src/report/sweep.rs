@@ -3,9 +3,9 @@
 
 use crate::figures::{StatsView, TrialView};
 use crate::metrics::{Ended, Known, LoadOrigin, Metric, VerdictResult};
-use crate::report::console::{UNKNOWN, losses_of, percent, rate, shown, unit_of};
-use crate::report::failures::most_frequent;
+use crate::report::failures::{losses_of, most_frequent};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::report::numbers::{UNKNOWN, percent, rate, shown, unit_of};
 use crate::results::Report;
 use crate::search::{PointFindings, Stability, SweepFindings};
 use crate::units::{count, per_second, plain, seconds};

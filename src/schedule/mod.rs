@@ -2,6 +2,7 @@
 
 mod clause;
 mod curve;
+mod extent;
 mod gaps;
 mod help;
 mod law;
@@ -18,6 +19,7 @@ mod timeline;
 mod warp;
 
 pub use curve::Curve;
+pub use extent::Extent;
 pub(crate) use gaps::gamma;
 pub use help::help_profiles;
 pub use law::{LawCheck, LawVerdict};
@@ -29,4 +31,4 @@ pub use profile::Profile;
 pub use quota::{Gate, Period, Quota};
 pub use replay::{Recorded, TimeScale};
 pub use shape::{Dispersion, GapShape, Observer, Shape};
-pub use timeline::{Arrival, Arrivals, Extent, Spans, Timeline};
+pub use timeline::{Arrival, Arrivals, Spans, Timeline};

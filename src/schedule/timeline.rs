@@ -7,18 +7,9 @@ use crate::error::Refusal;
 use crate::schedule::curve::Walk;
 use crate::schedule::gaps::UnitArrivals;
 use crate::schedule::warp::warped;
-use crate::schedule::{Curve, Overlay, Pattern, Process, Recorded};
+use crate::schedule::{Curve, Extent, Overlay, Pattern, Process, Recorded};
 use crate::seed::Seed;
 use crate::units::{Offset, Rate, Window};
-
-/// How long the measured part lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
-    /// A span of scheduled instants.
-    Duration(Duration),
-    /// This many requests inside the window.
-    Requests(u64),
-}
 
 /// Warm-up, window and cool-down as spans of scheduled instants.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,8 +2,7 @@
 
 use crate::figures::TrialView;
 use crate::search::capacity::mean_e2e_s;
-use crate::search::findings::latency_text;
-use crate::units::per_second;
+use crate::units::{per_second, seconds};
 
 /// A stage that completes a smaller share of its requests has more to mend than its concurrency.
 const LEAST_COMPLETED: f64 = 0.95;
@@ -71,4 +70,9 @@ pub(super) fn stage_sentences(trials: &[TrialView]) -> Vec<String> {
 fn completed_share(trial: &TrialView) -> Option<f64> {
     let (planned, completed) = (trial.requests.planned, trial.requests.completed);
     (planned > 0).then(|| completed as f64 / planned as f64)
+}
+
+/// Latency for people, in sentences about a trial.
+fn latency_text(mean_s: Option<f64>) -> String {
+    mean_s.map_or_else(|| "—".to_owned(), seconds)
 }

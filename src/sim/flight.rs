@@ -9,7 +9,6 @@ use crate::play::LiveCounts;
 use crate::record::{Failure, FailureClass, Outcome, Record};
 use crate::sim::engine::{Request, Token};
 use crate::sim::fleet::Fleet;
-use crate::sim::play::later;
 use crate::sim::service::{Call, Reply};
 use crate::sim::station::Station;
 use crate::units::Offset;
@@ -259,6 +258,11 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
     pub(super) fn concurrency(&self) -> Concurrency {
         Concurrency { peak: self.peak, integral_s: self.integral as f64 / 1e9 }
     }
+}
+
+/// An instant of a segment that begins at `origin`, on the servers' clock.
+pub(super) fn later(origin: Offset, offset: Offset) -> Offset {
+    Offset::from_nanos(origin.as_nanos().saturating_add(offset.as_nanos()))
 }
 
 /// The least time that a refusal takes.

@@ -14,7 +14,7 @@ use crate::clock::Timers;
 use crate::seed::Seed;
 use crate::sim::Profile;
 use crate::sim::engine::{Engine, Request, Setup, Token, TooLong};
-use crate::sim::exposition::Latencies;
+use crate::sim::latencies::Latencies;
 use crate::sim::model::{Answer, Instants, Model};
 use crate::sim::profile::Skin;
 use crate::units::Offset;

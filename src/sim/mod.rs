@@ -7,6 +7,7 @@ mod fault;
 mod fleet;
 mod flight;
 mod help;
+mod latencies;
 mod law;
 mod live;
 mod local;

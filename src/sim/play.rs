@@ -15,7 +15,7 @@ use crate::record::{Exchange, Outcome, Record, Usage};
 use crate::seed::Seed;
 use crate::sim::engine::Request;
 use crate::sim::fleet::Fleet;
-use crate::sim::flight::Flight;
+use crate::sim::flight::{Flight, later};
 use crate::sim::local::target;
 use crate::sim::model::Answer;
 use crate::sim::service::{Brought, Call, Service};
@@ -250,10 +250,6 @@ impl Play for Session {
     async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
         Ok(std::future::ready(Ok(self.trial(segment, stop))))
     }
-}
-
-pub(super) fn later(origin: Offset, offset: Offset) -> Offset {
-    Offset::from_nanos(origin.as_nanos().saturating_add(offset.as_nanos()))
 }
 
 /// Later turns whose turn before has completed, by the instant of their release.

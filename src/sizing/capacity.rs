@@ -6,7 +6,7 @@ use crate::error::Refusal;
 use crate::figures::TrialView;
 use crate::metrics::Objectives;
 use crate::sizing::judged::rows_of;
-use crate::sizing::{Class, Measured, Standing};
+use crate::sizing::{Class, Measured, RateInterval, Standing};
 use crate::units::{Rate, per_second};
 
 /// Where a rate is from.
@@ -32,48 +32,6 @@ impl Evidence {
     #[must_use]
     pub const fn is_certified(self) -> bool {
         matches!(self, Self::Search)
-    }
-}
-
-/// A rate and how far it may be off.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct RateInterval {
-    low: Rate,
-    best: Rate,
-    high: Option<Rate>,
-}
-
-impl RateInterval {
-    /// From the bound that is safe over the best estimate to the upper bound, where there is one; refused out of order.
-    pub fn new(low: Rate, best: Rate, high: Option<Rate>) -> Result<Self, Refusal> {
-        if low > best || high.is_some_and(|high| best > high) {
-            return Err(Refusal::new(
-                format!(
-                    "the rates {low}, {best} and {} are out of order",
-                    high.map_or_else(|| "none".to_owned(), |high| high.to_string())
-                ),
-                "accepted is lower bound ≤ best estimate ≤ upper bound",
-            ));
-        }
-        Ok(Self { low, best, high })
-    }
-
-    /// The bound that is safe: what fleets are sized by.
-    #[must_use]
-    pub const fn low(self) -> Rate {
-        self.low
-    }
-
-    /// The best estimate.
-    #[must_use]
-    pub const fn best(self) -> Rate {
-        self.best
-    }
-
-    /// The upper bound; none where nothing above was measured.
-    #[must_use]
-    pub const fn high(self) -> Option<Rate> {
-        self.high
     }
 }
 
@@ -104,7 +62,7 @@ impl Capacity {
     #[must_use]
     pub const fn stated(rate: Rate) -> Self {
         Self {
-            rate_per_s: RateInterval { low: rate, best: rate, high: Some(rate) },
+            rate_per_s: RateInterval::exact(rate),
             evidence: Evidence::Stated,
             limited_by: None,
             process: None,

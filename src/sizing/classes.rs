@@ -1,22 +1,8 @@
-//! Owns `Class`: requests of one kind among several that share the replicas, and what a replica carries of all of
-//! them together.
-
-use serde::Serialize;
+//! Owns what a replica carries of several classes of requests together.
 
 use crate::error::Refusal;
-use crate::sizing::{Capacity, RateInterval};
+use crate::sizing::{Capacity, Class, RateInterval};
 use crate::units::Rate;
-
-/// Requests of one kind.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Class {
-    /// What people call it.
-    pub name: String,
-    /// How many of them are demanded.
-    pub demand_per_s: Rate,
-    /// What one replica carries of them alone.
-    pub rate_per_s: RateInterval,
-}
 
 /// What one replica carries of a mix, by the linear rule: a class that is demanded at R and carried alone at r takes
 /// R ÷ r replicas, so that of Σ R in these proportions a replica carries Σ R ÷ Σ (R ÷ r). Each bound from the same

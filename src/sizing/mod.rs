@@ -4,6 +4,7 @@
 mod bursts;
 mod capacity;
 mod check;
+mod class;
 mod classes;
 mod cost;
 mod demand;
@@ -11,22 +12,26 @@ mod enumerate;
 mod explain;
 mod fleet;
 mod foreign;
+mod interval;
 mod judged;
+mod size;
 mod split;
 mod stretch;
 
 pub use bursts::Burst;
 pub use capacity::{
-    Capacity, CertificateFigures, Evidence, RateInterval, SearchFigures, capacity_of_rows, capacity_of_search,
-    capacity_of_trials,
+    Capacity, CertificateFigures, Evidence, SearchFigures, capacity_of_rows, capacity_of_search, capacity_of_trials,
 };
 pub use check::{Check, CheckView, MOST_REPLICAS, PolicyView, Stretch, StretchView};
-pub use classes::{Class, capacity_of_classes};
+pub use class::Class;
+pub use classes::capacity_of_classes;
 pub use cost::{HOURS_PER_MONTH, Price, UnitCost};
 pub use demand::{Burstiness, Demand, Growth, PeakPoint, demand_of_profile, demand_of_rate, demand_of_rows};
 pub use enumerate::{Machine, Mix, cheapest};
-pub use fleet::{Choice, ChoiceView, Fleet, MOST_CHOICES, Terms, replicas_for, size};
+pub use fleet::{ChoiceView, Fleet};
 pub use foreign::{Foreign, foreign_rows};
+pub use interval::RateInterval;
 pub use judged::{Measured, Standing};
+pub use size::{Choice, MOST_CHOICES, Terms, replicas_for, size};
 pub use split::{Balancing, is_smooth};
 pub use stretch::busiest;

@@ -3,9 +3,9 @@
 
 use serde::Deserialize;
 
-use crate::trace::format::Parser;
 use crate::trace::json::{Figure, parse, tokens_or_none};
 use crate::trace::number::{scaled_decimal, shown};
+use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 
 /// Reads instants.

@@ -1,6 +1,6 @@
 //! Owns the sentences that `trace inspect` says about a trace: what in it is an artefact, and what to do about it.
 
-use crate::trace::inspect::Inspection;
+use crate::trace::inspection::Inspection;
 use crate::trace::{Format, Row, Selection};
 use crate::units::{count, pace, seconds};
 

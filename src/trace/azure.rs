@@ -1,8 +1,8 @@
 //! Owns Azure's CSV: `TIMESTAMP,ContextTokens,GeneratedTokens` (2023, 2024; 2025 with a column between), times as
 //! dates.
 
-use crate::trace::format::Parser;
 use crate::trace::number::{date_ns, shown};
+use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 use crate::trace::table::{self, cell_tokens};
 

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::trace::format::Parser;
 use crate::trace::json::{Figure, parse};
 use crate::trace::number::{scaled_decimal, shown, tokens};
+use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 
 /// Tokens of a block.

@@ -1,8 +1,8 @@
 //! Owns the CSV of `BurstGPT`: times in seconds since a local midnight, columns by name (6 in version 1, 8 in version
 //! 3).
 
-use crate::trace::format::Parser;
 use crate::trace::number::{scaled_decimal, shown};
+use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 use crate::trace::table::{self, cell_tokens};
 

@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::trace::format::Parser;
 use crate::trace::json::{Figure, parse};
 use crate::trace::number::{scaled_decimal, shown, tokens};
+use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 
 /// The keys it is known by, with those of its relatives.

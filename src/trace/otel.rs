@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use crate::trace::format::Parser;
 use crate::trace::number::{date_ns, scaled_decimal, shown, tokens};
+use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 
 /// Operations that are requests to a model; `invoke_agent` and the like wrap them and repeat their token counts.

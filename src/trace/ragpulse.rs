@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::trace::format::Parser;
 use crate::trace::json::{Figure, parse};
 use crate::trace::number::{scaled_decimal, shown, tokens};
+use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 
 /// Reads rows. Its prefix ids are left out: how many tokens each stands for is not in the file.

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::trace::generic::declared_columns;
+use crate::trace::columns::declared_columns;
 use crate::trace::number::shown;
 use crate::trace::otel::is_otel;
 use crate::trace::table::has_columns;

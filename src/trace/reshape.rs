@@ -8,8 +8,8 @@ use rand_chacha::rand_core::Rng;
 
 use crate::error::Refusal;
 use crate::seed::{Seed, Stream, open_unit};
-use crate::trace::inspect::{Counts, Gaps};
 use crate::trace::rows::sort;
+use crate::trace::spacing::{Counts, Gaps, natural_length, tick_of};
 use crate::trace::{Reason, Row, Selection, Sessions, Trace};
 use crate::units::{Offset, count, seconds};
 
@@ -426,42 +426,6 @@ impl Unit {
             None => true,
         })
     }
-}
-
-/// How long the load of `rows` lasts: to one mean gap after the last, or one second where there is no gap to take the
-/// mean of.
-#[must_use]
-pub fn natural_length(rows: &[Row]) -> Duration {
-    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Duration::ZERO };
-    let mean_ns = last.at.since(first.at).as_nanos().checked_div(rows.len() as u128 - 1).unwrap_or(0);
-    let mean = if mean_ns == 0 { Duration::from_secs(1) } else { Duration::from_nanos(mean_ns as u64) };
-    last.at.plus(mean).since(Offset::ZERO)
-}
-
-/// The tick of a recorder's clock in nanoseconds, where rows share instants: the usual step between instants where
-/// nearly all steps are about alike (a recorder that looks every three seconds), otherwise the largest step that all
-/// instants are multiples of (whole seconds).
-pub(crate) fn tick_of(rows: &[Row]) -> Option<u64> {
-    let steps = || rows.windows(2).map(|pair| pair[1].at.as_nanos() - pair[0].at.as_nanos()).filter(|step| *step > 0);
-    let number = steps().count();
-    if number == 0 || number + 1 == rows.len() {
-        return None;
-    }
-    let mut some: Vec<u64> = steps().step_by(number.div_ceil(MOST_STEPS)).collect();
-    let middle = some.len() / 2;
-    let usual = *some.select_nth_unstable(middle).1;
-    let alike = steps().filter(|step| step.abs_diff(usual) <= usual / 10).count();
-    if alike * 10 >= number * 9 { Some(usual) } else { steps().reduce(greatest_common_divisor) }
-}
-
-/// The usual step is the median of so many at most, spread over the trace: of 40 million rows all would be 320 MB.
-const MOST_STEPS: usize = 1_000_000;
-
-fn greatest_common_divisor(mut one: u64, mut two: u64) -> u64 {
-    while two > 0 {
-        (one, two) = (two, one % two);
-    }
-    one
 }
 
 /// What a reshaping may change.

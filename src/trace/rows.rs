@@ -1,15 +1,12 @@
 //! Owns `Trace`: recorded requests in order of time, 24 bytes each, what only some traces have kept beside them.
 
-use std::io::BufRead;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::seed::{Seed, exponential};
-use crate::trace::format::{Format, Reading, opened_with};
-use crate::trace::lines::Lines;
+use crate::trace::format::Format;
 use crate::trace::sides::{AnswerTimes, BlockPool, LineRuns, NewSessions, Sessions};
-use crate::trace::table::with_commas;
 use crate::units::{Offset, Rate};
 
 /// One recorded request.
@@ -70,36 +67,6 @@ impl Trace {
     const RESTART_NS: i64 = 300 * 1_000_000_000;
     /// The most rows that are held.
     pub const MOST_ROWS: u64 = 200_000_000;
-
-    /// Reads `source`, the contents of `path`, compressed (gzip) or not, as `reading` says or, where it says nothing,
-    /// as what its first line says it is. The first row that cannot be read is an error with its line.
-    pub fn read(source: impl BufRead, path: &Path, reading: &Reading) -> Result<Self, Error> {
-        let mut lines = Lines::new(source, path)?;
-        let Some((number, first)) = lines.advance()? else {
-            return Err(Error::input(path, "is empty; give a trace of at least one request"));
-        };
-        let refuse = |number: u64, why: String| Error::input_at(path, number, why);
-        let first = first.to_owned();
-        let (mut opened, delimiter) = opened_with(&first, reading).map_err(|why| refuse(number, why))?;
-        lines.separated_by(delimiter);
-        let mut pending = Pending::new(opened.format, opened.time_unit, reading.segment);
-        if !opened.is_header {
-            pending.number = number;
-            opened.parser.take(&first, &mut pending).map_err(|why| refuse(number, why))?;
-        }
-        pending.trace.delimiter = delimiter;
-        drop(first);
-        while let Some((number, line)) = lines.advance()? {
-            pending.number = number;
-            let taken = if delimiter == ',' {
-                opened.parser.take(line, &mut pending)
-            } else {
-                opened.parser.take(&with_commas(line, delimiter), &mut pending)
-            };
-            taken.map_err(|why| refuse(number, why))?;
-        }
-        pending.finish(opened.parser.time_unit(), path)
-    }
 
     /// Its format.
     #[must_use]
@@ -263,7 +230,7 @@ impl Pending {
     /// bits of nanoseconds.
     const MOST_SPAN_S: f64 = 30.0 * 31_557_600.0;
 
-    fn new(format: Format, time_unit: &'static str, wanted_segment: Option<u32>) -> Self {
+    pub(super) fn new(format: Format, time_unit: &'static str, wanted_segment: Option<u32>) -> Self {
         let trace = Trace {
             format,
             time_unit,
@@ -303,6 +270,11 @@ impl Pending {
             pending.push(row, &ids, Some(&session)).ok()?;
         }
         pending.finish(None, Path::new("")).ok()
+    }
+
+    /// The fields of its table have `delimiter` between them.
+    pub(super) fn separated_by(&mut self, delimiter: char) {
+        self.trace.delimiter = delimiter;
     }
 
     /// The answer of the row that is pushed next took so long, where that is known.
@@ -367,7 +339,7 @@ impl Pending {
         self.new_sessions.number(name)
     }
 
-    fn finish(self, time_unit: Option<&'static str>, path: &Path) -> Result<Trace, Error> {
+    pub(super) fn finish(self, time_unit: Option<&'static str>, path: &Path) -> Result<Trace, Error> {
         let mut trace = self.trace;
         trace.sessions = self.new_sessions.finish();
         trace.time_unit = time_unit.unwrap_or(trace.time_unit);

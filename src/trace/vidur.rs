@@ -1,7 +1,7 @@
 //! Owns Vidur's CSV: `arrived_at,num_prefill_tokens,num_decode_tokens`, times in seconds with a float's noise.
 
-use crate::trace::format::Parser;
 use crate::trace::number::{scaled_decimal, shown};
+use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 use crate::trace::table::{self, cell_tokens};
 

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::trace::format::Parser;
 use crate::trace::json::{Figure, parse, tokens_or_none};
 use crate::trace::number::{scaled_decimal, shown};
+use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 
 /// Tokens of a block where the file does not say.

@@ -1,21 +1,19 @@
 //! Owns `Plan`: when (timeline or closed loop) joined to what (workload). Every request is a pure function of (plan,
 //! id).
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
 
 use crate::record::{Exchange, Origin, Outcome, Record};
 use crate::schedule::{Arrival, Arrivals, Extent, Gate, Quota, Spans, Timeline};
 use crate::seed::{Seed, Stream};
-use crate::trace::Reason;
 use crate::units::{Offset, Shard};
 use crate::workload::blocks::append_blocks;
 use crate::workload::fingerprint::PlanHasher;
 use crate::workload::words::append_words;
-use crate::workload::{Closed, Fit, Fits, LengthSpec, Recording, Salt, Tokenizer, Turns};
+use crate::workload::{
+    Closed, Dropped, Fit, Fits, LengthSpec, Outline, Prefix, Recording, Removal, RequestSpec, Salt, Tokenizer, Turns,
+};
 
 /// When requests leave.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,68 +81,6 @@ impl Default for Workload {
         Self::new(LengthSpec::DEFAULT_INPUT, LengthSpec::DEFAULT_OUTPUT)
     }
 }
-
-/// What is known of a request without making its prompt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outline {
-    /// Its number in the plan, from 0.
-    pub id: u64,
-    /// Its class; `default` without a mix.
-    pub class: Arc<str>,
-    /// Its session, where it has one.
-    pub session: Option<u64>,
-    /// Its turn in the session.
-    pub turn: Option<u32>,
-    /// Input tokens asked for.
-    pub input_tokens: u32,
-    /// Output tokens asked for; 0 where none are.
-    pub output_tokens: u32,
-}
-
-/// What a prompt begins with: blocks of text that stand in other prompts too.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Prefix {
-    /// The blocks in order; equal ids mean equal text. The last may be cut.
-    pub ids: Vec<u64>,
-    /// Tokens of each.
-    pub block_tokens: u32,
-}
-
-/// A request ready to be encoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestSpec {
-    /// Its numbers.
-    pub outline: Outline,
-    /// The prompt text.
-    pub prompt: String,
-    /// Tokens of the prompt text as the plan's tokenizer counts it, special tokens not added; none without a tokenizer.
-    pub counted_tokens: Option<u32>,
-}
-
-/// Why a request was removed from the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Removal {
-    /// Over the provider's quota.
-    Quota,
-    /// A row of a trace that was left out.
-    #[serde(untagged)]
-    Row(Reason),
-}
-
-impl Removal {
-    /// What removed it, for people.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Quota => "over the quota",
-            Self::Row(reason) => reason.name(),
-        }
-    }
-}
-
-/// How many requests were removed from the plan, by reason; reasons that removed none are left out.
-pub type Dropped = BTreeMap<Removal, u64>;
 
 /// When and what, joined. Shared read-only by all workers.
 #[derive(Debug, Clone)]

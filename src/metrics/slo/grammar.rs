@@ -167,18 +167,6 @@ fn parse_span(value: &str, text: &str) -> Result<Duration, Refusal> {
     }
 }
 
-/// A limit as it is written: in the largest unit that needs no fraction.
-pub(super) fn span_text(span: Duration) -> String {
-    let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
-    if micros.is_multiple_of(1_000_000) {
-        format!("{}s", micros / 1_000_000)
-    } else if micros.is_multiple_of(1_000) {
-        format!("{}ms", micros / 1_000)
-    } else {
-        format!("{micros}us")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -1,15 +1,11 @@
-//! Owns AIBrix's fluctuating rate: its formula, its four presets, its JSON.
+//! Owns AIBrix's fluctuating rate: its formula, its four presets.
 
 use std::f64::consts::TAU;
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use crate::error::Refusal;
 use crate::schedule::clause::{Clause, Level, Time, Values, secs};
 use crate::schedule::piece::Layer;
-use crate::schedule::profile::Profile;
-use crate::schedule::profile::stage::Stage;
 use crate::seed::{Stream, normal};
 
 /// λ(t) = max(0, mean + fluctuate·sin(2πt/period) + noise): AIBrix's `sine_fluctuation` without its rounding to whole
@@ -108,33 +104,5 @@ impl Preset {
             period: Duration::from_secs_f64(length_s / periods).max(Duration::from_nanos(1)),
             only_rise,
         }
-    }
-}
-
-/// AIBrix's JSON.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Json {
-    fluctuate: f64,
-    mean: f64,
-    noise: f64,
-    period_len_ms: f64,
-    #[serde(default)]
-    only_rise: bool,
-}
-
-impl Profile {
-    /// Reads AIBrix's `{"fluctuate":2,"mean":6,"noise":0.1,"period_len_ms":300000,"only_rise":false}`: rates in
-    /// requests per second, without an end.
-    pub fn from_aibrix(json: &str) -> Result<Self, Refusal> {
-        let accepted = r#"accepted is {"fluctuate":2,"mean":6,"noise":0.1,"period_len_ms":300000,"only_rise":false}"#;
-        let Json { fluctuate, mean, noise, period_len_ms, only_rise } =
-            serde_json::from_str(json).map_err(|why| Refusal::new(format!("AIBrix's JSON: {why}"), accepted))?;
-        // By way of the text, whose ranges hold here too.
-        let text = format!(
-            "fluctuation {mean}/s fluctuate={fluctuate}/s noise={noise}/s period={period_len_ms}ms \
-             only_rise={only_rise}"
-        );
-        Self::of(vec![text.parse::<Stage>()?], false)
     }
 }

@@ -1,5 +1,6 @@
 //! Owns `Profile`: a rate over time as a sequence of stages, as people write it, and the pieces that it is made of.
 
+mod aibrix;
 mod fluctuation;
 mod points;
 mod stage;

@@ -5,8 +5,9 @@ use crate::error::Error;
 use crate::play::Play;
 use crate::search::Over;
 use crate::search::hunt::figures::Figures;
-use crate::search::hunt::{Certificate, Event, Hunt, Journal, Probing, Purpose, Wanted};
-use crate::search::step::{Answer, Capacity, Finding, Order, Picture, Probe, Spent, certificate, certified, fits};
+use crate::search::hunt::load::{Hunt, Probing};
+use crate::search::hunt::{Event, Journal, Purpose, Wanted};
+use crate::search::step::{Answer, Capacity, Finding, Order, Spent, certificate, fits};
 
 /// Plays the certificate, to the end of all its requests.
 pub(super) async fn certify<P, T>(
@@ -67,11 +68,5 @@ impl<T> Hunt<'_, T> {
         let question = self.journal.question(self.aim);
         let order = certificate(&question, history, Figures::of(question.over(), bracket, question.most()).claimed()?)?;
         (self.aim.certificate() == Wanted::Always || fits(&question, history, &order)).then_some(order)
-    }
-
-    pub(super) fn certified(&mut self, run: Probe) {
-        let question = self.journal.question(self.aim);
-        let result = Picture::of(&question, &self.journal.history).map(|picture| certified(&question, &picture, &run));
-        self.journal.certificate = result.map(|result| Certificate { result, run });
     }
 }

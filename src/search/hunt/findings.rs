@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::search::Over;
 use crate::search::hunt::figures::Figures;
-use crate::search::hunt::{Aim, Certificate, Conclusion, Journal, Kept, Purpose};
+use crate::search::hunt::{Aim, Certificate, Conclusion, Journal, Kept, Outcome, Purpose};
 use crate::search::step::{
     Answer, Capacity, Certified, Count, Demand, Direct, Doubt, End, Finding, History, Picture, Probe, Question,
     Saturation, Spent, price,
@@ -17,38 +17,6 @@ const WORTH_SAYING: f64 = 0.2;
 
 /// What limits where no objective does, but the rate that the service carries at all.
 const CAPACITY: &str = "capacity";
-
-/// How a search ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// The interval is as narrow as was asked.
-    Found,
-    /// The highest rate that may be sent meets the objectives.
-    MaxRateReached,
-    /// The most requests in flight that may be do.
-    MaxConcurrencyReached,
-    /// The highest time scale that may be played does.
-    MaxTimeScaleReached,
-    /// The budget is spent: the interval is what it bought.
-    BudgetSpent,
-    /// The unloaded service misses an objective, or the lowest load of interest does.
-    Infeasible,
-    /// The service stopped answering.
-    TargetLost,
-    /// The generator could not do what was planned, several loads in a row.
-    GeneratorUnfit,
-}
-
-impl Outcome {
-    const fn most_reached(over: Over) -> Self {
-        match over {
-            Over::Rate => Self::MaxRateReached,
-            Over::Concurrency => Self::MaxConcurrencyReached,
-            Over::TimeScale => Self::MaxTimeScaleReached,
-        }
-    }
-}
 
 /// The `search` object of `result.json`. Rates are requests per second.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

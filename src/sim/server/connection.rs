@@ -12,8 +12,8 @@ use crate::sim::exposition::exposition;
 use crate::sim::fault::{Break, Fate, Instead};
 use crate::sim::live::Coming;
 use crate::sim::script::{self, Ending, Script, Wish};
-use crate::sim::server::Shared;
 use crate::sim::server::request::{Body, Head, Route, parse_head, prompt_blocks};
+use crate::sim::server::shared::{Scratch, Shared};
 use crate::sim::server::truth::{Came, Ended, Entry};
 use crate::sim::server::wire::{STREAM_HEAD, append_chunk, error_body, metrics_page, respond, response, write_all};
 use crate::units::Offset;
@@ -22,19 +22,6 @@ use crate::units::Offset;
 const MOST_WRITE_BYTES: usize = 64 << 10;
 /// An idle connection keeps a read buffer of at most this size.
 const MOST_IDLE_BYTES: usize = 8 << 10;
-
-/// Buffers that live between two awaits only.
-pub(super) struct Scratch {
-    read: Vec<u8>,
-    events: Vec<u8>,
-    out: Vec<u8>,
-}
-
-impl Default for Scratch {
-    fn default() -> Self {
-        Self { read: vec![0; 64 << 10], events: Vec::new(), out: Vec::new() }
-    }
-}
 
 /// Whether the connection may be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 mod connection;
 mod embedded;
 mod request;
+mod shared;
 mod truth;
 mod wire;
 
@@ -24,6 +25,7 @@ use crate::sim::fault::Faults;
 use crate::sim::live::Desk;
 use crate::sim::{Fault, MODEL_NAME, Profile};
 pub use embedded::Embedded;
+use shared::Shared;
 use truth::Ledger;
 
 /// What a server is started with.
@@ -89,23 +91,6 @@ pub struct Served {
 #[derive(Debug)]
 pub struct Server {
     options: Options,
-}
-
-/// What all connections share.
-struct Shared {
-    clock: RunClock,
-    timers: Timers,
-    desk: Desk,
-    faults: Faults,
-    model_name: String,
-    /// The name as it stands between the quotes of a JSON text.
-    model_json: String,
-    authorization: Option<String>,
-    keep_alive: Duration,
-    ledger: Ledger,
-    sequence: Cell<u64>,
-    /// Used between two awaits only, so that an idle connection holds no buffer.
-    scratch: RefCell<connection::Scratch>,
 }
 
 /// Opens a listening socket with a backlog for load generators (4096, within what the system allows).

@@ -1,0 +1,21 @@
+//! Owns `LengthField`: the field of a request that asks for an output length.
+
+/// The field that asks for an output length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LengthField {
+    /// `max_completion_tokens`: what OpenAI asks for today, what vLLM and SGLang read, and what their own benchmarks
+    /// send.
+    #[default]
+    MaxCompletionTokens,
+    /// `max_tokens`: deprecated by OpenAI, the only one that older servers know.
+    MaxTokens,
+}
+
+impl LengthField {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::MaxTokens => "max_tokens",
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Owns `Objective`: one objective, or one limit on a latency, as data.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::metrics::{Metric, OriginOf, Value};
+use crate::units::{Quantile, Rate, Ratio};
+
+/// What is asked of a latency over the requests.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Statistic {
+    /// At least this share of the requests meet the limit.
+    Quantile(Quantile),
+    /// The mean meets it.
+    Mean,
+    /// The largest observed value meets it: just that, no inference.
+    Max,
+    /// No statistic: a limit for each request, judged through the joint attainment.
+    EachRequest,
+}
+
+/// How a limit is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `<=`
+    AtMost,
+    /// `<`
+    Below,
+}
+
+/// A limit on a latency.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit {
+    /// Over the requests.
+    pub statistic: Statistic,
+    /// Of what.
+    pub metric: Metric,
+    /// From where the clock starts.
+    pub origin: OriginOf,
+    /// `<=` or `<`.
+    pub comparison: Comparison,
+    /// The limit, 1 µs to 1 h.
+    pub limit: Duration,
+}
+
+/// How one request stands towards a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Within it.
+    Met,
+    /// Beyond it.
+    Missed,
+    /// The metric does not exist for this request.
+    Undefined,
+    /// Cut off before it was known.
+    Undecided,
+}
+
+impl Limit {
+    /// The limit in nanoseconds.
+    #[must_use]
+    pub fn ticks(&self) -> u64 {
+        u64::try_from(self.limit.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// How a request of this value stands.
+    #[must_use]
+    pub fn standing(&self, value: Value) -> Standing {
+        let within = |ticks: u64| match self.comparison {
+            Comparison::AtMost => ticks <= self.ticks(),
+            Comparison::Below => ticks < self.ticks(),
+        };
+        match value {
+            Value::Defined(ticks) if within(ticks) => Standing::Met,
+            Value::Censored(bound) if within(bound) => Standing::Undecided,
+            Value::Defined(_) | Value::Censored(_) | Value::Miss => Standing::Missed,
+            Value::Undefined => Standing::Undefined,
+        }
+    }
+
+    /// Whether each request is held to it (bare, or the limit inside `pQ m<=T`).
+    #[must_use]
+    pub const fn is_per_request(&self) -> bool {
+        matches!(self.statistic, Statistic::Quantile(_) | Statistic::EachRequest)
+    }
+}
+
+/// One objective.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Objective {
+    /// `p99 ttft<=200ms`, `mean e2e<2s`, `max stall<=1s`, `ttft<=200ms`.
+    Latency(Limit),
+    /// `error_rate<=0.1%`: failed, timed out, shed and abandoned over planned.
+    ErrorRate(Ratio),
+    /// `attainment>=99%`: good over planned.
+    Attainment(Ratio),
+    /// `goodput>=5/s`: good per second of window.
+    Goodput(Rate),
+}
+
+impl Objective {
+    /// The limit, where it is one on a mean.
+    #[must_use]
+    pub fn mean(&self) -> Option<&Limit> {
+        match self {
+            Self::Latency(limit) if limit.statistic == Statistic::Mean => Some(limit),
+            Self::Latency(_) | Self::ErrorRate(_) | Self::Attainment(_) | Self::Goodput(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Objective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latency(limit) => {
+                match limit.statistic {
+                    Statistic::Quantile(quantile) => write!(f, "{quantile} ")?,
+                    Statistic::Mean => f.write_str("mean ")?,
+                    Statistic::Max => f.write_str("max ")?,
+                    Statistic::EachRequest => {}
+                }
+                let suffix = if limit.origin == OriginOf::Service { "_service" } else { "" };
+                let sign = if limit.comparison == Comparison::AtMost { "<=" } else { "<" };
+                write!(f, "{}{suffix}{sign}{}", limit.metric, span_text(limit.limit))
+            }
+            Self::ErrorRate(share) => write!(f, "error_rate<={share}"),
+            Self::Attainment(share) => write!(f, "attainment>={share}"),
+            Self::Goodput(rate) => write!(f, "goodput>={rate}"),
+        }
+    }
+}
+
+/// A limit as it is written: in the largest unit that needs no fraction.
+fn span_text(span: Duration) -> String {
+    let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+    if micros.is_multiple_of(1_000_000) {
+        format!("{}s", micros / 1_000_000)
+    } else if micros.is_multiple_of(1_000) {
+        format!("{}ms", micros / 1_000)
+    } else {
+        format!("{micros}us")
+    }
+}

@@ -1,0 +1,99 @@
+//! Owns the console's table of latencies.
+
+use crate::figures::{MetricView, StatsView, TrialView};
+use crate::metrics::{Known, LoadOrigin, Metric};
+use crate::report::layout::{Grid, Ink, Tone};
+use crate::report::numbers::{UNKNOWN, interval, shown};
+use crate::units::plain;
+
+const LATENCY_COLUMNS: &[&str] = &["latency", "p50", "p90", "p99", "p99 interval", "p50 sent", "p99 sent"];
+
+/// The latencies of a trial, a row for each metric; empty where there are none.
+pub(super) fn latency_text(trial: &TrialView, ink: Ink) -> String {
+    let from = match trial.load.origin {
+        LoadOrigin::Planned => "from the planned instant",
+        LoadOrigin::Released => "from the release",
+        LoadOrigin::Mixed => "from instant or release",
+    };
+    let mut grid = Grid::new(LATENCY_COLUMNS);
+    let (mut withheld, mut slow_tail) = (false, false);
+    for metric in shown_metrics(trial) {
+        let Some(row) = trial.metrics.get(&metric) else { continue };
+        let headline = row.headline();
+        if headline.count + headline.missed + headline.censored == 0 {
+            continue;
+        }
+        let name =
+            if metric == Metric::OutputSpeed { "output tok/s".to_owned() } else { metric.key().replace('_', " ") };
+        if headline.count + headline.censored == 0 {
+            let mut cells = vec![name, "all missed".to_owned()];
+            cells.resize(LATENCY_COLUMNS.len(), String::new());
+            grid.row(cells);
+            continue;
+        }
+        let show = |figure: Option<Known>| shown(figure, &row.unit);
+        if let Some(p1) = headline.p1 {
+            // What is wanted high has its bad tail at the low end; its fast tail says nothing that anyone waits for.
+            slow_tail = true;
+            let mut cells = vec![name, show(headline.p50), show(headline.p10), show(Some(p1))];
+            cells.resize(LATENCY_COLUMNS.len(), String::new());
+            grid.row(cells);
+            continue;
+        }
+        let service = |pick: fn(&StatsView) -> Option<Known>| {
+            row.service.as_ref().map_or_else(String::new, |from| show(pick(from)))
+        };
+        withheld |= headline.p99_ci95.is_none();
+        grid.row(vec![
+            name,
+            show(headline.p50),
+            show(headline.p90),
+            show(headline.p99),
+            headline.p99_ci95.map_or_else(|| UNKNOWN.to_owned(), |[low, high]| interval(low, high, &row.unit)),
+            service(|from| from.p50),
+            service(|from| from.p99),
+        ]);
+    }
+    if grid.is_empty() {
+        return String::new();
+    }
+    let mut text = grid.render(ink);
+    let mut note = format!("counted {from} (sent: from the send)");
+    if withheld {
+        note.push_str("; — needs more requests");
+    }
+    if slow_tail {
+        note.push_str("\noutput tok/s: p90 and p99 are of the slow end, what nine of ten exceed");
+    }
+    let tokens = |metric: Metric| {
+        let stats = trial.metrics.get(&metric).map(MetricView::headline).filter(|stats| stats.count > 0)?;
+        Some(format!("mean {}, p99 {}", stats.mean.map_or_else(|| UNKNOWN.to_owned(), plain), shown(stats.p99, "")))
+    };
+    if let (Some(input), Some(output)) = (tokens(Metric::InputTokens), tokens(Metric::OutputTokens)) {
+        note.extend(["\ntokens a request: in ", &input, "; out ", &output]);
+    }
+    text.push_str(&ink.paint(Tone::Faint, &note));
+    text.push('\n');
+    text
+}
+
+/// What a reader asks for first. `ttfo` only where reasoning makes it differ from `ttft`; the rest is in `result.json`.
+fn shown_metrics(trial: &TrialView) -> Vec<Metric> {
+    let headline = |metric: Metric| trial.metrics.get(&metric).and_then(|row| row.scheduled.as_ref());
+    let differs = match (headline(Metric::Ttft), headline(Metric::Ttfo)) {
+        (Some(token), Some(answer)) => (token.p50, token.p99, token.mean) != (answer.p50, answer.p99, answer.mean),
+        _ => false,
+    };
+    let shown = [
+        Metric::Ttft,
+        Metric::Ttfo,
+        Metric::E2e,
+        Metric::Tpot,
+        Metric::Itl,
+        Metric::Tbt,
+        Metric::Stall,
+        Metric::OutputSpeed,
+        Metric::SendLag,
+    ];
+    shown.into_iter().filter(|metric| *metric != Metric::Ttfo || differs).collect()
+}

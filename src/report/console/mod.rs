@@ -1,0 +1,97 @@
+//! Owns the console's account of a report: a few tables in the order in which a reader asks, at most 80 columns where
+//! the data allow it.
+
+mod latency;
+mod load;
+mod objectives;
+mod requests;
+
+use crate::client::Endpoint;
+use crate::figures::TrialView;
+use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
+use crate::report::numbers::UNKNOWN;
+use crate::report::search::search_text;
+use crate::report::shown::shown as without_escapes;
+use crate::report::sweep::sweep_text;
+use crate::report::tokens::tokens_text;
+use crate::results::Report;
+use crate::units::visible;
+use crate::workload::ESTIMATE_NAME;
+use latency::latency_text;
+use load::load_text;
+use objectives::{slo_text, verdict_text};
+use requests::{requests_text, throughput_text};
+
+/// The text that `run` prints and `report` prints again.
+#[must_use]
+pub fn render(report: &Report, ink: Ink) -> String {
+    let report = &*without_escapes(report);
+    let mut text = header(report, ink);
+    if let Some(findings) = &report.sweep {
+        text.push('\n');
+        text.push_str(&sweep_text(report, findings, ink));
+    } else if let Some(findings) = &report.search {
+        text.push('\n');
+        text.push_str(&search_text(report, findings, ink));
+    } else {
+        for trial in &report.trials {
+            text.push('\n');
+            text.push_str(&trial_text(report, trial, ink));
+        }
+    }
+    text.push('\n');
+    text.push_str(&footer(report, ink));
+    text
+}
+
+fn header(report: &Report, ink: Ink) -> String {
+    let target = &report.target;
+    let mut lines = vec![ink.paint(
+        Tone::Heading,
+        &wrapped(&format!("{} at {}", visible(&target.model), visible(&target.urls.join(", "))), WIDTH, 0),
+    )];
+    if target.simulated {
+        lines.push(ink.paint(Tone::Warning, "SIMULATED: these figures describe a pretend server, not any machine."));
+    }
+    if let Some(label) = &report.label {
+        lines.push(format!("label: {label}"));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
+    let mut parts = vec![
+        load_text(report, trial, ink),
+        requests_text(report, trial, ink),
+        throughput_text(trial, ink),
+        latency_text(trial, ink),
+    ];
+    parts.push(tokens_text(&trial.tokens, templated(report), ink));
+    parts.push(slo_text(&trial.slo, trial.load.origin, ink));
+    parts.push(verdict_text(report, trial, ink));
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n")
+}
+
+/// Whether the server puts prompts into a chat template.
+fn templated(report: &Report) -> bool {
+    report.config.endpoint.as_ref().is_none_or(|endpoint| *endpoint.value() == Endpoint::Chat)
+}
+
+fn footer(report: &Report, ink: Ink) -> String {
+    let short = |hash: &str| hash.chars().take(12).collect::<String>();
+    let mut parts = vec![format!(
+        "plan {}",
+        if report.is_unfinished() { UNKNOWN.to_owned() } else { short(&report.plan_fingerprint) }
+    )];
+    parts.extend(report.body_fingerprint.as_deref().map(|hash| format!("bodies {}", short(hash))));
+    parts.push(format!("seed {}", report.seed));
+    parts.extend(report.config.salt.as_ref().map(|salt| format!("salt {}", salt.text())));
+    let how = if report.token_estimate == ESTIMATE_NAME { "estimated" } else { "counted" };
+    let line = format!(
+        "{}\n{}",
+        parts.join(" · "),
+        wrapped(&format!("prompt tokens are {how} by {}", report.token_estimate), WIDTH, 2)
+    );
+    ink.paint(Tone::Faint, &line) + "\n"
+}

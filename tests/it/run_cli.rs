@@ -1,0 +1,225 @@
+//! Owns the tests of `tonnage run` as a person runs it: what is shown, kept and said when it ends.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::cli::{Simulated, folder, interrupt, json, run, text, tonnage};
+
+#[test]
+fn a_run_without_target_is_simulated_and_says_so_everywhere() {
+    let folder = folder();
+    let output = run(
+        folder.path(),
+        &["run", "--rate", "50", "--duration", "1s", "--label", "first", "--metadata", "gpu=none", "--out", "out"],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    assert!(shown.contains("SIMULATED") && shown.contains("label: first"), "{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    let result = json(&folder.path().join("out/result.json"));
+    for key in [
+        "schema",
+        "tool",
+        "started",
+        "host",
+        "command",
+        "config",
+        "seed",
+        "plan_fingerprint",
+        "body_fingerprint",
+        "target",
+        "trials",
+    ] {
+        assert!(!result[key].is_null(), "{key}");
+    }
+    let trial = &result["trials"][0];
+    for key in [
+        "label",
+        "load",
+        "window",
+        "requests",
+        "run_totals",
+        "rates",
+        "throughput",
+        "concurrency",
+        "metrics",
+        "slo",
+        "health",
+        "verdict",
+        "histograms",
+    ] {
+        assert!(!trial[key].is_null(), "{key}");
+    }
+    assert_eq!(
+        (&result["target"]["simulated"], &result["metadata"]["gpu"]),
+        (&Value::from(true), &Value::from("none"))
+    );
+    assert_eq!(trial["requests"]["planned"], trial["requests"]["completed"]);
+    assert_eq!(trial["verdict"]["result"], "none");
+    let records = std::fs::read_to_string(folder.path().join("out/records.jsonl")).expect("records");
+    assert_eq!(Value::from(records.lines().count() - 1), trial["run_totals"]["planned"]);
+
+    let again = run(folder.path(), &["report", "out"]);
+    assert_eq!(text(&again.stdout), shown, "folded again, the same text");
+    let saved = run(folder.path(), &["report", "out/result.json", "--json"]);
+    assert_eq!(serde_json::from_slice::<Value>(&saved.stdout).expect("JSON")["trials"][0]["metrics"], trial["metrics"]);
+    std::fs::remove_file(folder.path().join("out/records.jsonl")).expect("removed");
+    assert_eq!(
+        text(&run(folder.path(), &["report", "out/result.json"]).stdout),
+        shown,
+        "from the saved figures, the same text"
+    );
+
+    // The stored configuration repeats plan and bytes.
+    let repeated = run(folder.path(), &["run", "-c", "out/config.yaml", "--out", "two", "--json"]);
+    let repeated: Value = serde_json::from_slice(&repeated.stdout).expect("nothing but JSON");
+    for key in ["plan_fingerprint", "body_fingerprint", "config"] {
+        assert_eq!(repeated[key], result[key], "{key}");
+    }
+}
+
+#[test]
+fn completions_are_run_with_the_tokens_of_each_event() {
+    let folder = folder();
+    let words = [
+        "run",
+        "--endpoint",
+        "completions",
+        "--continuous-usage",
+        "--rate",
+        "50",
+        "--requests",
+        "20",
+        "--out",
+        "out",
+        "--json",
+    ];
+    let output = run(folder.path(), &words);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let result: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let trial = &result["trials"][0];
+    assert_eq!((&result["config"]["endpoint"], &trial["requests"]["completed"]), (&"completions".into(), &20.into()));
+    assert!(
+        trial["metrics"]["tbt"]["value"]["p50"].as_f64().is_some_and(|tbt_s| tbt_s > 0.0),
+        "{}",
+        trial["metrics"]["tbt"]
+    );
+    let refused = run(
+        folder.path(),
+        &["run", "--endpoint", "completions", "--output-field", "max_completion_tokens", "--requests", "5"],
+    );
+    assert_eq!(
+        (refused.status.code(), text(&refused.stderr).contains("--output-field")),
+        (Some(2), true),
+        "{}",
+        text(&refused.stderr)
+    );
+}
+
+#[test]
+fn a_simulated_server_stays_marked_whatever_its_model_is_called() {
+    // --model skips the question for a name, and used to take the mark with it.
+    let folder = folder();
+    let server = Simulated::start(folder.path(), &[]);
+    let words = [
+        "run",
+        "--target",
+        &server.url,
+        "--model",
+        "mine",
+        "--requests",
+        "3",
+        "--rate",
+        "100",
+        "--output-tokens",
+        "2",
+        "--out",
+        "out",
+    ];
+    let output = run(folder.path(), &words);
+    assert!(text(&output.stdout).contains("SIMULATED"), "{} {}", text(&output.stdout), text(&output.stderr));
+}
+
+#[test]
+fn the_verdict_is_the_exit_code() {
+    let folder = folder();
+    let load = ["run", "--rate", "100", "--duration", "300ms", "--process", "even", "--quiet"];
+    for (slo, code) in [("p50 e2e<=1ms", 1), ("p99 e2e<=10s", 4)] {
+        let output = run(folder.path(), &[&load[..], &["--slo", slo]].concat());
+        assert_eq!(output.status.code(), Some(code), "{slo}: {}", text(&output.stderr));
+        assert!(output.stdout.is_empty() && output.stderr.is_empty(), "quiet is quiet");
+    }
+}
+
+#[test]
+fn a_closed_loop_is_headed_closed() {
+    let folder = folder();
+    let output = run(
+        folder.path(),
+        &[
+            "run",
+            "--load",
+            "concurrent:4",
+            "--requests",
+            "8",
+            "--output-tokens",
+            "4",
+            "--records",
+            "off",
+            "--out",
+            "out",
+        ],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("*closed*"));
+    assert!(!folder.path().join("out/records.jsonl").exists());
+    assert_eq!(json(&folder.path().join("out/result.json"))["trials"][0]["load"]["concurrency"], 4);
+}
+
+#[test]
+fn an_interrupted_run_writes_what_it_has() {
+    let folder = folder();
+    let mut child = tonnage(folder.path());
+    child
+        .args(["run", "--rate", "50", "--duration", "10m", "--output-tokens", "8", "--out", "out", "--quiet"])
+        .stderr(Stdio::piped());
+    let mut child = child.spawn().expect("the binary runs");
+    let records = folder.path().join("out/records.jsonl");
+    while !records.exists() {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended before it was interrupted");
+        std::thread::yield_now();
+    }
+    interrupt(&child);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("interrupt again"));
+    let trial = &json(&folder.path().join("out/result.json"))["trials"][0];
+    assert_eq!(trial["ended"], "interrupted");
+    assert!(trial["requests"]["not_due"].as_u64().is_some_and(|number| number > 20_000), "{}", trial["requests"]);
+}
+
+#[test]
+fn faults_of_a_server_are_counted_and_its_truth_is_written() {
+    let folder = folder();
+    let server = Simulated::start(folder.path(), &["--fault", "status:503@50%", "--truth", "truth.jsonl"]);
+    let words = ["run", "--target", &server.url, "--rate", "40", "--requests", "40", "--out", "out"];
+    let output = run(folder.path(), &words);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stdout).contains("SIMULATED") && text(&output.stdout).contains("status_503"),
+        "{}",
+        text(&output.stdout)
+    );
+    assert_eq!(
+        text(&run(folder.path(), &["report", "out"]).stdout),
+        text(&output.stdout),
+        "failures are folded again too"
+    );
+    let counts = &json(&folder.path().join("out/result.json"))["trials"][0]["requests"];
+    assert_eq!(counts["failed"], counts["failures"]["status_503"]);
+    let (code, said) = server.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("own lateness"), "{said}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("truth.jsonl")).expect("truth").lines().count(), 40);
+}
