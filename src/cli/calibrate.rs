@@ -1,5 +1,8 @@
 //! Owns verb `calibrate`: how far to trust the tool on this machine, as a table or as JSON.
 
+use crate::cli::options::TEMPLATE;
+use crate::cli::options::within;
+use clap::Args;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -7,7 +10,6 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::calibrate::{Calibration, Settings, Spread, Step, calibrate as measure};
-use crate::cli::arguments::CalibrateArguments;
 use crate::cli::exit::Exit;
 use crate::cli::simulate::local_runtime;
 use crate::cli::terminal::{print, say};
@@ -15,6 +17,24 @@ use crate::error::Error;
 use crate::report::wrapped;
 use crate::results::{Host, Tool, host, json_text, tool};
 use crate::units::{count, per_second, seconds};
+
+/// The tool's own error and capacity on this machine, against the embedded simulated server (about 25 s)
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage calibrate              send lag, added TTFT, ITL error, capacity
+  tonnage calibrate --workers 2 --json
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct CalibrateArguments {
+    /// Sending threads [default: one fewer than cores, which the simulated server takes]
+    #[arg(long, value_name = "N", value_parser = within::<u16>(1..=1024))]
+    pub(super) workers: Option<u16>,
+    /// Print the figures as JSON, and nothing else, on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+}
 
 const WIDTH: usize = 80;
 

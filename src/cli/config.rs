@@ -7,41 +7,18 @@ use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, Value};
 
-use crate::cli::arguments::Arguments;
 use crate::cli::elsewhere::brief;
 use crate::cli::secrets::{line_without_secrets, of_config, of_environment, of_line, stored};
+use crate::cli::table::{rival_of, row_of};
 use crate::error::Error;
 use crate::results::{Limit, RunSpec, keep_secret, known_secrets, read_text, yaml_words};
 use crate::units::secrets::SECRET;
 
-/// Options that say where the result goes or how it is shown, not what is measured: never part of the effective
-/// configuration.
-const NOT_KEPT: &[&str] =
-    &["config", "out", "force", "json", "quiet", "export", "plan-only", "resume", "start-at", "help", "version"];
-/// What a flag takes out of the file beside its own key: it and they answer the same question.
-const RIVALS: &[(&str, &[&str])] = &[
-    ("load", &["rate", "process", "profile", "overlay", "quota"]),
-    ("rate", &["load", "profile"]),
-    ("profile", &["load", "rate"]),
-    ("overlay", &["load"]),
-    ("process", &["load"]),
-    ("quota", &["load"]),
-    ("duration", &["requests"]),
-    ("requests", &["duration"]),
-    ("target", &["sim"]),
-    ("sim", &["target"]),
-    ("points", &["rates", "concurrency"]),
-    ("max-rate", &["rates", "concurrency"]),
-    ("rates", &["points", "max-rate", "concurrency"]),
-    ("concurrency", &["points", "max-rate", "rates", "process", "quota"]),
-];
-
 /// The command line with its file merged in.
 pub(super) struct Parsed {
-    pub(super) arguments: Arguments,
     /// Every option in force, defaults included, secrets replaced.
     pub(super) spec: RunSpec,
     /// The options that were given, on the command line or in the file.
@@ -85,10 +62,9 @@ impl From<clap::Error> for Stop {
 }
 
 /// Parses `line`, program name first, reading the file that `--config` names.
-pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
+pub(super) fn parse(line: &[OsString], definition: Command) -> Result<(ArgMatches, Parsed), Stop> {
     keep_secret(&of_environment().and(&of_line(line)));
-    let command =
-        if line.iter().any(|word| word == "-h") { brief(Arguments::definition()) } else { Arguments::definition() };
+    let command = if line.iter().any(|word| word == "-h") { brief(definition) } else { definition };
     let mut matches = command.clone().try_get_matches_from(line)?;
     let (mut unused, mut displaced) = (Vec::new(), Vec::new());
     let typed = given_in(&command, &matches);
@@ -114,9 +90,7 @@ pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
         .and_then(|(name, verb)| command.find_subcommand(name).map(|command| effective(command, verb)))
         .unwrap_or_default();
     let given = given_in(&command, &matches);
-    let arguments = Arguments::from_arg_matches(&matches)?;
-    Ok(Parsed {
-        arguments,
+    let parsed = Parsed {
         spec: RunSpec::of(effective).map_err(Stop::Error)?,
         given,
         typed,
@@ -124,7 +98,8 @@ pub(super) fn parse(line: &[OsString]) -> Result<Parsed, Stop> {
         displaced,
         command: line_without_secrets(line, &known_secrets()),
         key_is_typed,
-    })
+    };
+    Ok((matches, parsed))
 }
 
 /// The key of an argument in a file: its long name, or for what stands alone (the trace of a replay) the name of its
@@ -208,7 +183,7 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
                 "config: a configuration file cannot name another; put the options into one file",
             ));
         }
-        let rival = RIVALS.iter().find(|(flag, rivals)| rivals.contains(&key.as_str()) && is_typed(flag));
+        let rival = rival_of(&key, is_typed);
         if key == "api-key" && value == SECRET {
             merged.key_left_out = true;
             continue;
@@ -216,7 +191,7 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
         if is_typed(&key) {
             continue;
         }
-        if let Some((flag, _)) = rival {
+        if let Some(flag) = rival {
             merged.displaced.push(format!("--{flag} takes the place of `{key}` in {}", path.display()));
             continue;
         }
@@ -333,7 +308,7 @@ fn effective(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
     let named: Vec<String> = named.map(|text| text.to_string_lossy().into_owned()).collect();
     for argument in command.get_arguments() {
         let id = argument.get_id().as_str();
-        let Some(key) = key_of(argument).filter(|key| !NOT_KEPT.contains(key)) else { continue };
+        let Some(key) = key_of(argument).filter(|key| row_of(key).kept) else { continue };
         if matches!(argument.get_action(), ArgAction::SetTrue) {
             if matches.get_flag(id) {
                 kept.insert(key.to_owned(), Value::Bool(true));
@@ -359,11 +334,12 @@ fn effective(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::arguments::Arguments;
 
     fn parsed(line: &[&str]) -> Parsed {
         let line: Vec<OsString> = line.iter().map(OsString::from).collect();
-        match parse(&line) {
-            Ok(parsed) => parsed,
+        match parse(&line, Arguments::definition()) {
+            Ok((_, parsed)) => parsed,
             Err(Stop::Clap(error)) => panic!("{error}"),
             Err(Stop::Error(error)) => panic!("{error}"),
         }
@@ -422,7 +398,7 @@ mod tests {
         ] {
             let (_folder, path) = file(text);
             let line = ["tonnage", "run", "-c", &path].map(OsString::from);
-            match parse(&line) {
+            match parse(&line, Arguments::definition()) {
                 Err(Stop::Error(error)) => {
                     assert!(error.to_string().contains("test.yaml") && error.to_string().contains(wanted), "{error}");
                 }
@@ -447,7 +423,7 @@ mod tests {
     #[test]
     fn a_file_names_no_other_and_a_key_that_is_typed_is_known_as_such() {
         let (_folder, path) = file("config: other.yaml");
-        match parse(&["tonnage", "run", "-c", &path].map(OsString::from)) {
+        match parse(&["tonnage", "run", "-c", &path].map(OsString::from), Arguments::definition()) {
             Err(Stop::Error(error)) => assert!(error.to_string().contains("cannot name another"), "{error}"),
             _ => panic!("it was accepted"),
         }
@@ -460,7 +436,7 @@ mod tests {
         let command = Arguments::definition();
         for verb in ["run", "replay", "sweep", "search"] {
             let definition = command.find_subcommand(verb).unwrap();
-            for key in definition.get_arguments().filter_map(key_of).filter(|key| !NOT_KEPT.contains(key)) {
+            for key in definition.get_arguments().filter_map(key_of).filter(|key| row_of(key).kept) {
                 let text = format!(r#"{{"{key}": null}}"#);
                 let spec = serde_json::from_str::<RunSpec>(&text);
                 let others = spec.map(|spec| spec.others).unwrap_or_default();

@@ -1,8 +1,9 @@
 //! Owns verb `help`: definitions from the catalogue, and the options of a verb.
 
+use crate::cli::options::TEMPLATE;
+use clap::Args;
 use std::process::ExitCode;
 
-use crate::cli::arguments::{Arguments, HelpArguments};
 use crate::cli::exit::Exit;
 use crate::cli::terminal::print;
 use crate::error::Error;
@@ -10,9 +11,25 @@ use crate::metrics::{help_metrics, help_slo};
 use crate::schedule::help_profiles;
 use crate::sim::help_sim;
 
+/// Definitions, printed from the catalogue
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage help metrics    what every number means
+  tonnage help slo        how objectives are written and decided
+  tonnage help profiles   how a rate over time is written
+  tonnage help sim        what the simulated servers are
+  tonnage help run        the options of a verb
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct HelpArguments {
+    /// metrics, slo, profiles, sim, or a verb
+    #[arg(value_name = "TOPIC")]
+    pub(super) topic: Option<String>,
+}
 /// Prints a topic; without one, the whole command line's help.
-pub(super) fn help(arguments: &HelpArguments) -> Result<ExitCode, Error> {
-    let mut command = Arguments::definition();
+pub(super) fn help(arguments: &HelpArguments, mut command: clap::Command) -> Result<ExitCode, Error> {
     command.build();
     let text = match arguments.topic.as_deref() {
         None => command.render_help().to_string(),

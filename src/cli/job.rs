@@ -9,14 +9,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::cli::arguments::LoadArguments;
 use crate::cli::config::Parsed;
-use crate::cli::load::{DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of};
-use crate::cli::options::{JudgementOptions, OutputField, RecordsDetail, TargetOptions};
+use crate::cli::load::{
+    DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of, tokenizer_of,
+};
+use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions};
 use crate::cli::secrets::{lacks_secret, of_headers};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::target::trust_of;
-use crate::cli::tokenizer::tokenizer_of;
 use crate::client::{LengthField, RequestOptions, Secret, Target, Tls};
 use crate::error::Error;
 use crate::metrics::{Objective, Objectives};

@@ -1,14 +1,16 @@
 //! Owns the reading of what is sent and when: from the options to a `Plan`, with the refusals that teach.
 
+use crate::cli::options::{ScheduleOptions, WorkloadOptions};
+use crate::cli::progress::LongPass;
+use crate::workload::Tokenizer;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cli::options::{ScheduleOptions, WorkloadOptions};
-use crate::cli::progress::LongPass;
 use crate::error::{Error, Refusal};
 use crate::results::{Limit, read_bytes, read_text, yaml_words};
 use crate::schedule::{Extent, Overlay, Pattern, Process, Profile, Spans, Timeline};
@@ -264,4 +266,17 @@ fn draw_salt() -> String {
     use std::hash::{BuildHasher, Hasher};
     let drawn = std::collections::hash_map::RandomState::new().build_hasher().finish();
     (0..16).map(|place| char::from(b'a' + ((drawn >> (4 * place)) & 15) as u8)).collect()
+}
+
+/// Reads the tokenizer at `path`: the file itself, or `tokenizer.json` in that folder.
+pub(super) fn tokenizer_of(path: &Path) -> Result<Arc<Tokenizer>, Error> {
+    let (file, name) = if path.is_dir() {
+        let folder = path.file_name().map(|name| format!("{}/", name.to_string_lossy())).unwrap_or_default();
+        (path.join("tokenizer.json"), format!("{folder}tokenizer.json"))
+    } else {
+        (path.to_owned(), path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned())
+    };
+    let bytes = read_bytes(&file, Limit::TOKENIZER, "give --tokenizer a tokenizer.json, or a folder that holds one")?;
+    let tokenizer = Tokenizer::from_json(&bytes, &name).map_err(|refusal| Error::input(&file, refusal.to_string()))?;
+    Ok(Arc::new(tokenizer))
 }

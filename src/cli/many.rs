@@ -11,8 +11,9 @@ use crate::cli::config::Parsed;
 use crate::cli::deliver::show;
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
-use crate::cli::run::default_path;
+use crate::cli::live::default_path;
 use crate::cli::signals::Signals;
+use crate::cli::table::row_of;
 use crate::cli::target::Found;
 use crate::cli::terminal::say;
 use crate::engine::Interrupter;
@@ -20,14 +21,14 @@ use crate::error::Error;
 use crate::results::{Folder, Lines, Replace, Report, read};
 
 /// The result that is to go on, and where it is. What would change what is measured is refused.
-pub(super) fn begun_in(folder: &Path, parsed: &Parsed, of_a_resumption: &[&str]) -> Result<(PathBuf, Report), Error> {
+pub(super) fn begun_in(folder: &Path, parsed: &Parsed) -> Result<(PathBuf, Report), Error> {
     let path = folder.join("result.json");
     let report = read(&path)?;
     // A body with a secret in it is given again: it was not stored whole.
     let again = |key: &str| {
         key == "extra-body" && report.config.extra_body.is_some() && parsed.spec.extra_body == report.config.extra_body
     };
-    if let Some(key) = parsed.typed.iter().find(|key| !of_a_resumption.contains(&key.as_str()) && !again(key)) {
+    if let Some(key) = parsed.typed.iter().find(|key| !row_of(key).resumable && !again(key)) {
         let why = "cannot be changed when it goes on: its loads would no longer belong together";
         return Err(Error::usage(format!("--{key}"), why, "drop it, or begin anew without --resume"));
     }

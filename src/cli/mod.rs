@@ -8,12 +8,14 @@ mod elsewhere;
 mod exit;
 mod help;
 mod job;
+mod live;
 mod load;
 mod many;
 mod options;
 mod plan;
 mod player;
 mod progress;
+mod recorded;
 mod recount;
 mod replay;
 mod report;
@@ -28,7 +30,9 @@ mod simulate;
 mod size;
 mod size_check;
 mod size_found;
+mod size_options;
 mod sweep;
+mod table;
 mod target;
 mod terminal;
 mod tokenizer;
@@ -39,6 +43,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use arguments::{Arguments, Verb};
+use clap::FromArgMatches;
 use config::{Parsed, Stop};
 use exit::Exit;
 
@@ -49,8 +54,12 @@ use crate::error::Error;
 pub fn main() -> ExitCode {
     let line: Vec<OsString> = std::env::args_os().collect();
     outlive_size_limit();
-    let done = match config::parse(&line) {
-        Ok(parsed) => dispatch(parsed),
+    let parsed = config::parse(&line, Arguments::definition()).and_then(|(matches, parsed)| {
+        let arguments = Arguments::from_arg_matches(&matches)?;
+        Ok((arguments.verb, parsed))
+    });
+    let done = match parsed {
+        Ok((verb, parsed)) => dispatch(verb, parsed),
         Err(Stop::Error(error)) => Err(error),
         Err(Stop::Clap(error)) => {
             if let Some(advice) = elsewhere::advice(&error, &Arguments::definition()) {
@@ -84,18 +93,17 @@ fn outlive_size_limit() {
     }
 }
 
-fn dispatch(mut parsed: Parsed) -> Result<ExitCode, Error> {
+fn dispatch(verb: Verb, parsed: Parsed) -> Result<ExitCode, Error> {
     if !parsed.unused.is_empty() {
         terminal::say(&format!("not used by this verb: {}", parsed.unused.join(", ")));
     }
     for phrase in &parsed.displaced {
         terminal::say(phrase);
     }
-    if matches!(parsed.arguments.verb, Verb::Run(_) | Verb::Sweep(_) | Verb::Search(_) | Verb::Replay(_)) {
+    if matches!(verb, Verb::Run(_) | Verb::Sweep(_) | Verb::Search(_) | Verb::Replay(_)) {
         signals::install()?;
     }
-    let help = Arguments { verb: Verb::Help(arguments::HelpArguments { topic: None }) };
-    match std::mem::replace(&mut parsed.arguments, help).verb {
+    match verb {
         Verb::Run(arguments) => run::run(*arguments, parsed),
         Verb::Sweep(arguments) => sweep::sweep(*arguments, parsed),
         Verb::Search(arguments) => search::search(*arguments, parsed),
@@ -106,6 +114,6 @@ fn dispatch(mut parsed: Parsed) -> Result<ExitCode, Error> {
         Verb::Report(arguments) => report::report(&arguments),
         Verb::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Verb::Simulate(arguments) => simulate::simulate(arguments),
-        Verb::Help(arguments) => help::help(&arguments),
+        Verb::Help(arguments) => help::help(&arguments, Arguments::definition()),
     }
 }

@@ -1,19 +1,21 @@
 //! Owns verb `plan`: prints, draws and checks a timeline, and sends nothing.
 
+use crate::cli::options::TEMPLATE;
+use clap::Args;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::cli::arguments::PlanArguments;
 use crate::cli::exit::Exit;
 use crate::cli::load::{idle_overlays, plan_of, planned_about, refuse_empty};
-use crate::cli::options::ShardOptions;
+use crate::cli::options::{ConfigOption, ScheduleOptions, ShardOptions, WorkloadOptions};
 use crate::cli::progress::LongPass;
-use crate::cli::replay::{books, sessions_of, sorted};
+use crate::cli::recorded::{books, sessions_of, sorted};
 use crate::cli::shard::{sharded, until};
 use crate::cli::terminal::{print, print_rows, say};
 use crate::error::Error;
@@ -22,6 +24,34 @@ use crate::results::json_text;
 use crate::results::not_written;
 use crate::units::{count, seconds};
 use crate::workload::{Description, Load, Plan, Provenance, Salt, describe, export};
+
+/// Print, draw and check a timeline; send nothing
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage plan --rate 50/s --duration 60s   counts, gaps, picture, law
+  tonnage plan --rate 200/s --process even --requests 2000 --export timeline.csv
+  tonnage plan --profile 'ramp 1/s..100/s 60s; hold 120s' --overlay 'ou sd=30% tau=20s'
+  tonnage plan -c test.yaml --json
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct PlanArguments {
+    #[command(flatten)]
+    pub(super) schedule: ScheduleOptions,
+    #[command(flatten)]
+    pub(super) shard: ShardOptions,
+    #[command(flatten)]
+    pub(super) workload: WorkloadOptions,
+    /// Write one row for each planned request, warm-up included; to `-`, standard output, nothing else goes then
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) export: Option<PathBuf>,
+    /// Print the figures as JSON, and nothing else, on standard output
+    #[arg(long, help_heading = "Output")]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) config: ConfigOption,
+}
 
 /// Describes the plan.
 pub(super) fn plan(arguments: &PlanArguments) -> Result<ExitCode, Error> {

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use crate::cli::live::{flush, sink_of};
 use crate::cli::progress::Progress;
-use crate::cli::run::{flush, sink_of};
 use crate::cli::terminal::say_all;
 use crate::clock::RunClock;
 use crate::engine::{Gauge, HEAD_START, Session};

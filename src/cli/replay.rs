@@ -1,43 +1,58 @@
 //! Owns verb `replay`: a recorded trace as the plan of a run.
 
-use std::fmt::Write as _;
-use std::fs::File;
-use std::io::BufReader;
-use std::path::Path;
+use crate::cli::options::TEMPLATE;
+use crate::cli::recorded::{notes_of_trace, plan_of_trace};
+use clap::Args;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::arguments::ReplayArguments;
 use crate::cli::config::Parsed;
 use crate::cli::job::Job;
 use crate::cli::load::{idle_overlays, salt_of};
-use crate::cli::options::{ReplayOptions, ScheduleOptions};
+use crate::cli::options::{ConfigOption, LoadArguments, ReplayOptions};
 use crate::cli::plan::show;
 use crate::cli::run::play_job;
 use crate::cli::shard::{salt_of_all, sharded};
+use crate::cli::table::{Playing, refused_by};
 use crate::cli::terminal::say;
 use crate::error::Error;
-use crate::seed::Seed;
-use crate::trace::{Choice, Pauses, Reading, Think, Trace};
-use crate::units::{count, pace, seconds};
-use crate::workload::{Load, Plan, Provenance, Salt, Workload, replay as replay_of, replay_after_completion};
+use crate::workload::Salt;
 
-/// Options of a run that say what a trace says itself, and what to do instead.
-pub(super) const NOT_OF_A_REPLAY: &[(&str, &str)] = &[
-    ("rate", "drop it; --rate-scale 2 is twice the rate, --time-scale 2 twice as fast"),
-    ("process", "drop it; `tonnage run` draws arrivals by a law"),
-    ("profile", "drop it; the rate over time is the trace's, and --overlay 'sine amp=50% period=60s' bends it"),
-    ("duration", "drop it; --window 0s..300s takes a span of trace time"),
-    ("requests", "drop it; --window 0s..300s takes a span of trace time"),
-    ("warmup", "drop it; the trace has no load of its own before its first row"),
-    ("cooldown", "drop it; the trace has no load of its own after its last row"),
-    ("load", "drop it; a closed loop has no instants, and a trace is nothing else: `tonnage run --load` is one"),
-    ("input-tokens", "drop it; the trace brings the length of each request"),
-    ("output-tokens", "drop it; the trace brings the length of each request"),
-];
+/// A recorded trace as the load: its instants, lengths and prefixes
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage replay trace.csv                               at the pace it was recorded
+  tonnage replay trace.csv --plan-only                   what would be sent
+  tonnage replay trace.csv --window 0s..600s --time-scale 10 --target http://h:8000
+  tonnage replay trace.csv --overlay 'bursts height=400% burst=5s calm=60s'   its time bent
+  tonnage replay conversation.jsonl --max-input 32000 --slo 'p99 ttft<=2s'
+  tonnage replay monday.csv.gz --rate-scale 1.5          half as much again, over the same time
+  tonnage replay log.csv --columns time=ts,input=prompt,output=completion --time-unit ms
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct ReplayArguments {
+    /// The trace, in any format of --format
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) replay: ReplayOptions,
+    #[command(flatten)]
+    pub(super) load: LoadArguments,
+    /// With --plan-only: write one row for each planned request; to `-`, standard output, nothing else goes then
+    #[arg(long, value_name = "FILE", help_heading = "Output", requires = "plan_only")]
+    pub(super) export: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) config: ConfigOption,
+}
 
 /// Replays a trace, or shows what would be sent.
 pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
-    parsed.refuse(NOT_OF_A_REPLAY, "has no meaning in a replay, whose instants and lengths are the trace's")?;
+    parsed.refuse(
+        &refused_by(Playing::Replay),
+        "has no meaning in a replay, whose instants and lengths are the trace's",
+    )?;
     let ReplayArguments { file, replay, load, export, config: _ } = arguments;
     let Some(file) = file else {
         return Err(Error::usage("FILE", "no trace is given", "name one, as in `tonnage replay trace.csv`"));
@@ -48,215 +63,15 @@ pub(super) fn replay(arguments: ReplayArguments, mut parsed: Parsed) -> Result<E
         salt_of_all(&load.wire.salt, &load.shard, &parsed.given, load.schedule.seed)?
             .map_or_else(|| salt_of(&load.wire.salt), Ok)?
     };
-    let plan = plan_of(&file, &replay, &load.schedule, salt.clone())?;
+    let plan = plan_of_trace(&file, &replay, &load.schedule, salt.clone())?;
     if replay.plan_only {
         for note in idle_overlays(&load.schedule.overlay, plan.spans()) {
             say(&note);
         }
         return show(&sharded(plan, &load.shard)?, &load.shard, export.as_deref(), load.output.json);
     }
-    let notes = plan.recording().map(|recording| notes_of(recording.provenance(), &plan)).unwrap_or_default();
+    let notes = plan.recording().map(|recording| notes_of_trace(recording.provenance(), &plan)).unwrap_or_default();
     let mut job = Job::new("replay", load, plan, &salt, &mut parsed)?;
     job.notes.splice(..0, notes);
     play_job(job, parsed.command)
-}
-
-/// Reads the trace in `path`.
-pub(super) fn read(path: &Path, reading: &Reading) -> Result<Trace, Error> {
-    let file =
-        File::open(path).map_err(|why| Error::input(path, format!("cannot be opened: {why}; check the path")))?;
-    let trace = Trace::read(BufReader::with_capacity(1 << 18, file), path, reading)?;
-    if trace.delimiter() != ',' && reading.delimiter.is_none() {
-        let name = if trace.delimiter() == '\t' { "tabs".to_owned() } else { format!("`{}`", trace.delimiter()) };
-        say(&format!("{}: its fields are separated by {name}, not by commas; --delimiter says which", path.display()));
-    }
-    Ok(trace)
-}
-
-/// Refuses to lay several recordings of one file over each other.
-pub(super) fn refuse_restart(trace: &Trace, file: &Path) -> Result<(), Error> {
-    if let Some(restart) = trace.restart() {
-        let why = format!(
-            "goes back {} here: {} recordings in one file, which sorting would lay over each other; take one with \
-             --segment 1 to {}",
-            seconds(restart.back_s as f64),
-            trace.segments(),
-            trace.segments()
-        );
-        return Err(Error::input_at(file, restart.line, why));
-    }
-    Ok(())
-}
-
-/// The plan that replays what the options take from the trace in `file`.
-pub(super) fn plan_of(
-    file: &Path,
-    options: &ReplayOptions,
-    schedule: &ScheduleOptions,
-    salt: Salt,
-) -> Result<Plan, Error> {
-    let mut trace = read(file, &options.reading.reading())?;
-    refuse_restart(&trace, file)?;
-    let (seed, sessions) = (Seed::new(schedule.seed), trace.sessions().number());
-    match options.session_rate {
-        Some(rate) if trace.has_relative_sessions() => trace = trace.with_session_starts(rate, seed),
-        Some(_) => {
-            let why = "has no meaning here: the trace says itself when each request came";
-            return Err(Error::usage("--session-rate", why, "drop it; --rate-scale changes the rate"));
-        }
-        None if trace.has_relative_sessions() && sessions > 1 => {
-            let why =
-                format!("{} sessions count each from its own start, which is not recorded", count(u64::from(sessions)));
-            return Err(Error::usage(
-                "--session-rate",
-                why,
-                "say how many begin in a second, minute or hour, as in --session-rate 6/min",
-            ));
-        }
-        None => {}
-    }
-    let choice = Choice { window: options.window, on_empty: Some(options.on_empty), max_input: options.max_input };
-    let selection = trace.select(&choice, file)?;
-    let pauses = pauses_of(&selection.trace, options, schedule)?;
-    let mut selection = selection.reshape(&options.reshape(), seed).map_err(|refusal| refusal.at("--rate-scale"))?;
-    if let Some(rate) = options.session_rate {
-        selection.changes.insert(
-            0,
-            format!(
-                "session rate {}: {} sessions begin by chance at that rate",
-                pace(rate.per_s()),
-                count(u64::from(sessions))
-            ),
-        );
-    }
-    let (read, span_s) = (selection.read, selection.read_span.as_secs());
-    let (name, scale) = (file.to_string_lossy(), options.time_scale);
-    let replayed = match &pauses {
-        None => replay_of(selection, scale, &name),
-        Some(pauses) => replay_after_completion(selection, scale, &name, pauses),
-    };
-    let Some((timeline, mut recording)) = replayed else {
-        let why = format!(
-            "none of its {} rows, from 0 s to {}, is left to replay; check --window, --max-input, --sample and \
-             --on-empty",
-            count(read),
-            seconds(span_s)
-        );
-        return Err(Error::input(file, why));
-    };
-    let timeline = timeline.bent(&schedule.overlay, seed).map_err(|refusal| refusal.at("--overlay"))?;
-    for overlay in &schedule.overlay {
-        recording
-            .note(format!("{overlay}: time is bent by it; no request is added or taken away, and none passes another"));
-    }
-    Ok(Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), seed, schedule.quota))
-}
-
-/// What the turns of `trace` wait for under `--think after-completion`; none where all are sent at recorded instants.
-fn pauses_of(trace: &Trace, options: &ReplayOptions, schedule: &ScheduleOptions) -> Result<Option<Pauses>, Error> {
-    if options.think == Think::Recorded {
-        return Ok(None);
-    }
-    if schedule.quota.is_some() {
-        let why = "cannot be combined with --think after-completion: it takes requests out by their instants, and \
-            later turns have none \
-                   beforehand";
-        return Err(Error::usage("--quota", why, "drop one of them"));
-    }
-    let pauses = Pauses::of(trace, options.gap_cap);
-    if pauses.later() == 0 {
-        let why = if trace.sessions().number() == 0 {
-            "has no meaning here: the trace tells no sessions, so that no request waits for another"
-        } else {
-            "has no meaning here: no session has a second turn among the rows taken"
-        };
-        return Err(Error::usage("--think", why, "drop it"));
-    }
-    Ok(Some(pauses))
-}
-
-/// How the turns of its sessions are timed.
-pub(super) fn sessions_of(trace: &Provenance) -> String {
-    let how = if trace.released == 0 {
-        "their turns at recorded instants (open loop), whether or not the turn before is answered".to_owned()
-    } else {
-        format!(
-            "first turns at recorded instants, {} later ones released after completion of the turn before",
-            count(trace.released)
-        )
-    };
-    format!("{} sessions, {how}", count(trace.sessions))
-}
-
-/// What became of rows out of order. Several recordings in one file are told apart by larger jumps only.
-pub(super) fn sorted(trace: &Provenance) -> String {
-    format!(
-        "{} rows stood behind a later one, the farthest by {}, and were sorted into their place; if another recording \
-         begins there, split the file",
-        count(trace.out_of_order),
-        seconds(trace.farthest_back_s.as_secs())
-    )
-}
-
-/// Where every row read has gone.
-pub(super) fn books(trace: &Provenance) -> String {
-    let mut books = format!("{} rows read", count(trace.rows));
-    // Writing to a string cannot fail.
-    if trace.copies > 0 {
-        _ = write!(books, " + {} copies", count(trace.copies));
-    }
-    _ = match trace.released {
-        0 => write!(books, " = {} scheduled", count(trace.scheduled)),
-        released => write!(
-            books,
-            " = {} planned + {} released after completion",
-            count(trace.scheduled - released),
-            count(released)
-        ),
-    };
-    for (reason, rows) in &trace.dropped {
-        _ = write!(books, " + {} {}", count(*rows), reason.name());
-    }
-    books
-}
-
-/// What is announced before anything is sent: what was read, so that a wrong unit of time shows, and what became of it.
-pub(super) fn notes_of(trace: &Provenance, plan: &Plan) -> Vec<String> {
-    let recorded_s = trace.span_s.as_secs();
-    let recorded_pace =
-        if recorded_s > 0.0 { format!(", {}", pace(trace.rows as f64 / recorded_s)) } else { String::new() };
-    let mut notes = vec![format!(
-        "{}: {} rows of {} over {}{recorded_pace}, times read as {}",
-        trace.file,
-        count(trace.rows),
-        trace.format,
-        seconds(recorded_s),
-        trace.time_unit
-    )];
-    notes.push(books(trace));
-    notes.extend(trace.changes.iter().cloned());
-    if trace.sessions > 0 {
-        notes.push(sessions_of(trace));
-    }
-    let window_s = plan.spans().window.length_s();
-    notes.push(format!(
-        "time scale {}: {} for {}",
-        trace.time_scale,
-        pace(trace.scheduled as f64 / window_s),
-        seconds(window_s)
-    ));
-    if trace.raised > 0 {
-        notes.push(format!("{} rows with 0 input or output tokens ask for 1 (--on-empty min1)", count(trace.raised)));
-    }
-    if trace.out_of_order > 0 {
-        notes.push(sorted(trace));
-    }
-    if let Some(window) = trace.window.filter(|window| window.end.as_secs() > recorded_s) {
-        notes.push(format!(
-            "the window ends at {}, and the last row stands at {}: nothing is sent in between",
-            seconds(window.end.as_secs()),
-            seconds(recorded_s)
-        ));
-    }
-    notes
 }

@@ -1,13 +1,36 @@
 //! Owns verb `report`: a saved result shown again, from its records where they are, with the same numbers.
 
+use crate::cli::options::TEMPLATE;
+use clap::Args;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::cli::arguments::ReportArguments;
 use crate::cli::exit::Exit;
 use crate::cli::terminal::{ink, print, say_all};
 use crate::error::Error;
 use crate::report::render;
 use crate::results::{Lines, again, json_of, merge};
+
+/// Render a saved result again, with the same numbers; or merge the shards of one plan
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage report results/tonnage-sim/20260102T030405Z-run
+  tonnage report results/tonnage-sim/20260102T030405Z-run/result.json --json
+  tonnage report one two three                              all shards of a plan
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct ReportArguments {
+    /// A result folder, or the result.json of one. Records beside it are folded again; without them the saved figures
+    /// are shown. Several must be all shards of one plan, with their records: they are merged into the result of the
+    /// whole
+    #[arg(value_name = "DIR|FILE", required = true)]
+    pub(super) results: Vec<PathBuf>,
+    /// Print the result as JSON, and nothing else, on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+}
 
 /// Shows a result again.
 pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {

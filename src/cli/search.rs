@@ -1,25 +1,29 @@
 //! Owns verb `search`: the highest load that meets the objectives, each load filed as it ends, and what they come to.
 
+use crate::cli::options::TEMPLATE;
+use crate::cli::recorded::{notes_of_trace, plan_of_trace};
+use clap::Args;
 use std::cell::RefCell;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::cli::arguments::SearchArguments;
 use crate::cli::config::Parsed;
 use crate::cli::deliver::deliver;
 use crate::cli::job::Job;
+use crate::cli::live::{announce, ending, make_room, on_target, session_of, skeleton};
 use crate::cli::load::{salt_of, workload_of};
 use crate::cli::many::{begun_in, finished, folder_of, hear, refuse_another_target};
+use crate::cli::options::{ConfigOption, LoadArguments, ReplayOptions};
 use crate::cli::player::{Player, Prints};
-use crate::cli::replay::{NOT_OF_A_REPLAY, notes_of, plan_of};
-use crate::cli::run::{announce, ending, make_room, on_target, session_of, skeleton};
 use crate::cli::search_account::{Shown, account, bracket_of, foretell};
 use crate::cli::search_options::SearchOptions;
 use crate::cli::signals::Signals;
+use crate::cli::table::{Playing, of_a_trace, refused_by};
 use crate::cli::target::Found;
 use crate::clock::RunClock;
 use crate::error::Error;
@@ -31,69 +35,47 @@ use crate::seed::Seed;
 use crate::units::Rate;
 use crate::workload::{Closed, Lengths, Load, Plan, Salt, joint_fingerprint};
 
-/// Options of a run that a search answers itself, and what to do instead.
-pub(super) const NOT_OF_A_SEARCH: &[(&str, &str)] = &[
-    (
-        "rate",
-        "drop it; --min-rate and --max-rate bound the rate that is searched for, and `tonnage run --rate` plays one",
-    ),
-    ("profile", "drop it; each probe has one rate, and `tonnage run --profile` plays one that varies"),
-    ("overlay", "drop it; each probe has one rate, and `tonnage run --overlay` plays one that varies"),
-    ("duration", "drop it; the search chooses how long each probe is, and --budget bounds them all"),
-    ("requests", "drop it; the search chooses how long each probe is, and --budget 50000 bounds them all"),
-    ("warmup", "drop it; the search discards what comes before the service is steady"),
-    ("cooldown", "drop it; the search goes on sending while what it measures is followed"),
-    ("quota", "drop it; --max-rate bounds what is sent"),
-    ("max-in-flight", "drop it; an overload ends its probe by itself, and what would be shed would look like one"),
-    ("shard", "drop it; the probes of a search follow from one another, so one machine plays them all"),
-    ("start-at", "drop it; a search begins at once"),
-    ("load", "drop it; --over concurrency searches closed loops, and `tonnage run --load` plays one"),
-    ("time-scale", "drop it; --over time-scale searches for it, and `tonnage replay --time-scale` plays one"),
-    (
-        "think",
-        "drop it; every turn stands at its recorded instant, as what waits for answers gives way to a slow service",
-    ),
-    ("plan-only", "drop it; `tonnage replay --plan-only` shows what a pass would send"),
-];
-
-/// Options that speak of a trace.
-const OF_A_TRACE: &[&str] = &[
-    "format",
-    "columns",
-    "time-unit",
-    "segment",
-    "rate-scale",
-    "window",
-    "on-empty",
-    "max-input",
-    "gap-cap",
-    "spread",
-    "sample",
-    "loop",
-    "session-rate",
-];
+/// The highest rate that meets the objectives, or the most users, or how many times last Tuesday
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage search --target http://127.0.0.1:8000 --slo 'p99 ttft<=200ms' --slo 'p99 tpot<=50ms'
+  tonnage search --slo 'p99 ttft<=500ms' --precision 20% --budget 10m
+  tonnage search --slo 'error_rate<=1%, p95 e2e<=10s' --process gamma:2 --max-rate 100/s
+  tonnage search --over concurrency --slo 'p99 ttft<=2s'   users that wait, instead of a rate
+  tonnage search --over time-scale tuesday.csv --window 9h..10h --slo 'p99 ttft<=2s'
+  tonnage search --resume results/m/20260102T030405Z-search   go on after a crash
+",
+    after_help = "Exit code:
+  0    answered: found, or the most that may be sent (--max-rate) meets the objectives
+  1    infeasible: the unloaded service, or the least of interest (--min-rate), misses an objective
+  2    wrong usage or input, or the result could not be written
+  3    the service stopped answering, or cannot be used; --resume goes on
+  4    inconclusive: the budget is spent, or the checks disagree
+  130  interrupted; what was measured is written, --resume goes on",
+    help_template = TEMPLATE
+)]
+pub(super) struct SearchArguments {
+    /// With --over time-scale: the trace, in any format of --format
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) search: SearchOptions,
+    #[command(flatten)]
+    pub(super) replay: ReplayOptions,
+    #[command(flatten)]
+    pub(super) load: LoadArguments,
+    #[command(flatten)]
+    pub(super) config: ConfigOption,
+}
 
 /// The most in flight where nobody says.
 const MAX_CONCURRENCY: u32 = 2 * Closed::THROUGHPUT;
 
-/// Options that may be given with `--resume`: they change nothing of what was measured.
-const OF_A_RESUMPTION: &[&str] = &[
-    "resume",
-    "budget",
-    "certificate",
-    "no-certificate",
-    "json",
-    "quiet",
-    "api-key",
-    "api-key-file",
-    "header",
-    "secret-header",
-];
-
 /// Searches, or goes on with a search.
 pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
     let begun = arguments.search.resume.as_deref().map(|folder| begun(folder, &parsed)).transpose()?;
-    parsed.refuse(NOT_OF_A_SEARCH, "has no meaning in a search, which chooses its loads itself")?;
+    parsed.refuse(&refused_by(Playing::Search), "has no meaning in a search, which chooses its loads itself")?;
     let folder = arguments.search.resume.clone();
     let more = arguments.search.resume.is_some() && parsed.typed.contains("budget");
     let (mut job, aim, blueprint) = prepared(arguments, &mut parsed)?;
@@ -112,7 +94,7 @@ pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<E
 
 /// The result of the search that is to go on.
 fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
-    let (path, report) = begun_in(folder, parsed, OF_A_RESUMPTION)?;
+    let (path, report) = begun_in(folder, parsed)?;
     if report.search.is_none() {
         return Err(Error::input(path, "is not the result of a search; give the folder of one to --resume"));
     }
@@ -143,7 +125,7 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         parsed.spec.process.get_or_insert_with(|| process.into());
     }
     let trace = match &file {
-        Some(file) => Some(plan_of(file, &replay, &load.schedule, salt.clone())?),
+        Some(file) => Some(plan_of_trace(file, &replay, &load.schedule, salt.clone())?),
         None => None,
     };
     let recorded = trace
@@ -177,7 +159,7 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
     blueprint.objectives = Arc::clone(&job.objectives);
     blueprint.workload = job.counted(blueprint.workload);
     if let Some((plan, recording)) = trace.as_ref().and_then(|plan| Some((plan, plan.recording()?))) {
-        job.notes.splice(..0, notes_of(recording.provenance(), plan));
+        job.notes.splice(..0, notes_of_trace(recording.provenance(), plan));
         if recording.has_blocks() && salt == Salt::Off {
             job.notes.push(
                 "--salt off: each pass sends the same prefix blocks, which the service may still hold from the one \
@@ -243,7 +225,7 @@ fn refuse_other_axes(over: Over, has_file: bool, parsed: &mut Parsed) -> Result<
         parsed.refuse(&[("certificate", whole)], "is a run of its own, and one pass of a trace is as long as it is")?;
         let says_itself = ["process", "input-tokens", "output-tokens"];
         let says_itself: Vec<_> =
-            NOT_OF_A_REPLAY.iter().filter(|(key, _)| says_itself.contains(key)).copied().collect();
+            refused_by(Playing::Replay).into_iter().filter(|(key, _)| says_itself.contains(key)).collect();
         return parsed.refuse(&says_itself, "has no meaning with --over time-scale: the trace says it itself");
     }
     if has_file {
@@ -254,7 +236,7 @@ fn refuse_other_axes(over: Over, has_file: bool, parsed: &mut Parsed) -> Result<
         ));
     }
     let of_a_trace: Vec<_> =
-        OF_A_TRACE.iter().map(|key| (*key, "drop it, or give --over time-scale and the trace")).collect();
+        of_a_trace().map(|key| (key, "drop it, or give --over time-scale and the trace")).collect();
     parsed.refuse(&of_a_trace, "speaks of a trace, and none is searched over")?;
     if over == Over::Concurrency {
         parsed.refuse(

@@ -11,7 +11,7 @@ use crate::cli::signals::Signals;
 use crate::cli::terminal::say;
 use crate::clock::{RunClock, until_wall};
 use crate::engine::HEAD_START;
-use crate::error::{Error, Refusal};
+use crate::error::Error;
 use crate::units::seconds;
 use crate::workload::{Load, Plan, Salt};
 
@@ -22,12 +22,6 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// The longest wait for a start: beyond, a year is mistyped.
 const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
-
-/// Reads an instant in RFC 3339.
-pub(super) fn parse_start(text: &str) -> Result<Timestamp, Refusal> {
-    let accepted = "accepted is RFC 3339 with its zone, as in 2026-01-02T03:04:05Z or 2026-01-02T04:04:05+01:00";
-    text.trim().parse().map_err(|_| Refusal::new(format!("`{text}` is not an instant"), accepted))
-}
 
 /// The plan of which only the shard asked for is sent. Refused for a closed loop, and where the shard has nothing to
 /// send.

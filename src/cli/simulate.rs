@@ -1,21 +1,78 @@
 //! Owns verb `simulate`: the simulated server, served to whoever asks.
 
+use crate::cli::exit::Exit;
+use crate::cli::options::TEMPLATE;
+use crate::cli::options::whole;
+use crate::cli::signals::Signals;
+use crate::cli::terminal::{print, say};
+use crate::error::Refusal;
+use crate::sim::Fault;
+use crate::sim::Profile;
+use clap::Args;
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use hdrhistogram::Histogram;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
-use crate::cli::arguments::SimulateArguments;
-use crate::cli::exit::Exit;
-use crate::cli::signals::Signals;
-use crate::cli::terminal::{print, say};
 use crate::client::Limits;
 use crate::error::Error;
 use crate::seed::Seed;
 use crate::sim::{Options, Served, Server, listen};
 use crate::units::{count, seconds};
+
+/// Serve the simulated server
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage simulate                              `small` on 127.0.0.1:8000
+  tonnage simulate --sim 8b-h100 --listen 127.0.0.1:0
+  tonnage simulate --fault status:503@10% --fault stall:10s,2s --truth truth.jsonl
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct SimulateArguments {
+    /// Address to listen on; :8000 is of this machine alone (127.0.0.1), 0.0.0.0:8000 of every network; port 0 takes
+    /// any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000", value_parser = parse_listen)]
+    pub(super) listen: std::net::SocketAddr,
+    /// What it behaves like: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms,
+    /// mmc:servers=4,service=100ms (`tonnage help sim` lists all)
+    #[arg(long, value_name = "PROFILE", default_value = "small")]
+    pub(super) sim: Profile,
+    /// What it does wrong on purpose (repeatable; a wrong one lists them all), for a share of requests with @10%
+    #[arg(long, value_name = "FAULT")]
+    pub(super) fault: Vec<Fault>,
+    /// Seed of its random draws
+    #[arg(long, value_name = "N", default_value = "1", value_parser = whole, allow_hyphen_values = true)]
+    pub(super) seed: u64,
+    /// Write what it really did, one JSON line for each request
+    #[arg(long, value_name = "FILE")]
+    pub(super) truth: Option<PathBuf>,
+    /// Ask for this key, and answer 401 without it
+    #[arg(long, value_name = "KEY")]
+    pub(super) api_key: Option<String>,
+}
+
+/// Reads an address to listen on; without a host it is this machine's own.
+pub(super) fn parse_listen(text: &str) -> Result<SocketAddr, Refusal> {
+    let text = text.trim();
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let whole = match host {
+        "" | "localhost" => format!("127.0.0.1:{port}"),
+        "*" => format!("0.0.0.0:{port}"),
+        _ => text.to_owned(),
+    };
+    whole.parse().map_err(|_| {
+        Refusal::new(
+            format!("`{text}` is no address to listen on"),
+            "accepted is 127.0.0.1:8000, :8000 or 0.0.0.0:8000",
+        )
+    })
+}
 
 /// Connections that there is room for beforehand: then nobody waits while the kernel makes more.
 const MOST_CONNECTIONS: u64 = 1 << 15;

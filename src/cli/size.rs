@@ -1,18 +1,20 @@
 //! Owns verb `size`: reads what one replica carries and what is demanded, and prints the fleet that follows.
 
+use crate::cli::options::TEMPLATE;
+use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Deserializer, Value, json};
 
-use crate::cli::arguments::SizeArguments;
 use crate::cli::exit::Exit;
 use crate::cli::load::profile_of;
-use crate::cli::options::SizeOptions;
-use crate::cli::replay::{read, refuse_restart};
+use crate::cli::options::ReadingOptions;
+use crate::cli::recorded::{read, refuse_restart};
 use crate::cli::size_check::{Course, check_of};
 use crate::cli::size_found::Found;
+use crate::cli::size_options::SizeOptions;
 use crate::cli::terminal::{ink, print};
 use crate::error::Error;
 use crate::metrics::Objectives;
@@ -25,6 +27,34 @@ use crate::sizing::{
 };
 use crate::trace::{Choice as Rows, OnEmpty};
 use crate::units::Rate;
+
+/// Replicas, GPUs and cost for a demand
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage size results/m/sweep --demand 50/s --slo 'p99 ttft<80ms'
+  tonnage size --replica-rate 4.43/s --demand 50/s --headroom 20% --redundancy 1
+  tonnage size results/m/sweep --demand-trace trace.csv --peak-window 60s
+  tonnage size h100 l40s --demand 50/s --price 2.5/h,0.9/h --stock 8,40
+  tonnage size vllm-results/ --demand 50/s --slo 'p99 ttft<80ms'
+  tonnage size chat rag --demand 30/s,5/s                classes that share replicas
+  tonnage size --replica-rate 6/s --demand 40/s --check small --slo 'p99 ttft<=1s'
+",
+    help_template = TEMPLATE
+)]
+pub(super) struct SizeArguments {
+    /// What one replica carries: a result folder or result.json of `run` or `sweep`, a GuideLLM report, a file or
+    /// folder of vLLM `bench serve` results. Several are hardware choices, at most 4
+    #[arg(value_name = "RESULT")]
+    pub(super) results: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) size: SizeOptions,
+    #[command(flatten)]
+    pub(super) reading: ReadingOptions,
+    /// Print the fleet as JSON, and nothing else, on standard output
+    #[arg(long, help_heading = "Output")]
+    pub(super) json: bool,
+}
 
 /// The window of the peak of a demand.
 const PEAK_WINDOW: Duration = Duration::from_mins(1);

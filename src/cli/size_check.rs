@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::load::lengths_of;
-use crate::cli::options::SizeOptions;
 use crate::cli::size_found::Found;
+use crate::cli::size_options::SizeOptions;
 use crate::error::Error;
 use crate::metrics::Objectives;
 use crate::results::Setting;

@@ -1,24 +1,29 @@
 //! Owns verb `sweep`: many loads on one session, each filed as it ends, and what they come to.
 
+use crate::cli::config::Parsed;
+use crate::cli::deliver::deliver;
+use crate::cli::job::Job;
+use crate::cli::live::{announce, ending, make_room, on_target, session_of, skeleton};
+use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of, workload_of};
+use crate::cli::many::{begun_in, finished, folder_of, hear, refuse_another_target};
+use crate::cli::options::TEMPLATE;
+use crate::cli::options::within;
+use crate::cli::options::{ConfigOption, LoadArguments};
+use crate::cli::player::{Player, Prints};
+use crate::cli::signals::Signals;
+use crate::cli::table::{Playing, refused_by};
+use crate::cli::target::Found;
+use crate::units::Rate;
+use clap::Args;
 use std::cell::RefCell;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::cli::arguments::SweepArguments;
-use crate::cli::config::Parsed;
-use crate::cli::deliver::deliver;
-use crate::cli::job::Job;
-use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of, workload_of};
-use crate::cli::many::{begun_in, finished, folder_of, hear, refuse_another_target};
-use crate::cli::options::SweepOptions;
-use crate::cli::player::{Player, Prints};
-use crate::cli::run::{announce, ending, make_room, on_target, session_of, skeleton};
-use crate::cli::signals::Signals;
-use crate::cli::target::Found;
 use crate::clock::RunClock;
 use crate::error::Error;
 use crate::figures::{MetricView, TrialView};
@@ -35,24 +40,62 @@ use crate::seed::Seed;
 use crate::units::{per_second, seconds};
 use crate::workload::{Closed, Load, joint_fingerprint};
 
-/// Options of a run that a sweep answers itself, and what to do instead.
-pub(super) const NOT_OF_A_SWEEP: &[(&str, &str)] = &[
-    ("rate", "drop it; --rates 1,2,4.5 names the rates, --max-rate bounds them, and `tonnage run --rate` plays one"),
-    ("profile", "drop it; each load of a sweep has one rate, and `tonnage run --profile` plays one that varies"),
-    ("overlay", "drop it; each load of a sweep has one rate, and `tonnage run --overlay` plays one that varies"),
-    ("shard", "drop it; the loads of a sweep follow from one another, so one machine plays them all"),
-    ("start-at", "drop it; a sweep begins at once"),
-    ("requests", "drop it; --duration is the window of each load"),
-    ("load", "drop it; --concurrency 1,50,100 plays closed loops, and `tonnage run --load` plays one"),
-];
+/// Where a service saturates: synchronous, throughput, and rates between them
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:
+  tonnage sweep --target http://127.0.0.1:8000 --duration 30s
+  tonnage sweep --rates 1..10:0.5 --slo 'p99 ttft<=200ms'
+  tonnage sweep --concurrency 1,50,100,200,300   closed loops
+  tonnage sweep --resume results/m/20260102T030405Z-sweep   go on after a crash
+",
+    after_help = "Exit code:
+  0    done
+  2    wrong usage or input, or the result could not be written
+  3    no request completed, or the target cannot be used
+  130  interrupted; what was measured is written, --resume goes on",
+    help_template = TEMPLATE
+)]
+pub(super) struct SweepArguments {
+    #[command(flatten)]
+    pub(super) sweep: SweepOptions,
+    #[command(flatten)]
+    pub(super) load: LoadArguments,
+    #[command(flatten)]
+    pub(super) config: ConfigOption,
+}
 
-/// Options that may be given with `--resume`: they change nothing of what is measured.
-const OF_A_RESUMPTION: &[&str] = &["resume", "json", "quiet", "api-key", "api-key-file", "header", "secret-header"];
+/// What `--warmup` is in a sweep.
+pub(super) const WARMUP_OF_A_SWEEP: &str = "Sent before each window, and discarded [default: 0.3 of the window (0.7 after an \
+    overload), at least twice \
+     the time in the system]";
+
+/// Which loads a sweep plays.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sweep")]
+pub(super) struct SweepOptions {
+    /// Rates between synchronous and throughput, the last of them around the knee
+    #[arg(long, value_name = "N", default_value = "8", value_parser = within::<u32>(1..=1_000))]
+    pub(super) points: u32,
+    /// These rates instead, ascending, up to the first that saturates: 1,2,4.5 or 1..10:0.5
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub(super) rates: Option<String>,
+    /// Offer no higher rate
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
+    pub(super) max_rate: Option<Rate>,
+    /// Closed loops of so many requests in flight instead, in this order: 1,50,100
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub(super) concurrency: Option<String>,
+    /// Go on with the sweep whose result folder this is, as it was begun; what it has finished is not repeated
+    #[arg(long, value_name = "DIR")]
+    pub(super) resume: Option<PathBuf>,
+}
 
 /// Sweeps, or goes on with a sweep.
 pub(super) fn sweep(arguments: SweepArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
     let begun = arguments.sweep.resume.as_deref().map(|folder| begun(folder, &parsed)).transpose()?;
-    parsed.refuse(NOT_OF_A_SWEEP, "has no meaning in a sweep, which plays many loads of one length each")?;
+    parsed
+        .refuse(&refused_by(Playing::Sweep), "has no meaning in a sweep, which plays many loads of one length each")?;
     let folder = arguments.sweep.resume.clone();
     let (mut job, sweep, blueprint) = prepared(arguments, &mut parsed)?;
     if let Some(report) = begun.as_ref().filter(|report| !report.is_unfinished()) {
@@ -69,7 +112,7 @@ pub(super) fn sweep(arguments: SweepArguments, mut parsed: Parsed) -> Result<Exi
 
 /// The result of the sweep that is to go on, without what was cut off.
 fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
-    let (path, mut report) = begun_in(folder, parsed, OF_A_RESUMPTION)?;
+    let (path, mut report) = begun_in(folder, parsed)?;
     let Some(findings) = report.sweep.as_mut() else {
         return Err(Error::input(path, "is not the result of a sweep; give the folder of one to --resume"));
     };

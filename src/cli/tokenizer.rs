@@ -2,7 +2,6 @@
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,10 +11,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use crate::cli::job::Job;
 use crate::cli::signals::Signals;
 use crate::error::Error;
-use crate::results::{Limit, read_bytes};
 use crate::schedule::Extent;
 use crate::units::{count, per_second, seconds};
-use crate::workload::{Fits, Load, Plan, Tokenizer};
+use crate::workload::{Fits, Load, Plan};
 
 /// Prompts are found ahead for this long; what is left then is found by the preparing threads while the load runs.
 /// Encoding takes about a millisecond for 1 000 tokens: at high rates it must not compete with sending, and a short
@@ -23,19 +21,6 @@ use crate::workload::{Fits, Load, Plan, Tokenizer};
 const MOST_AHEAD: Duration = Duration::from_secs(30);
 /// Prompts found between two looks at the progress.
 const STEP: usize = 256;
-
-/// Reads the tokenizer at `path`: the file itself, or `tokenizer.json` in that folder.
-pub(super) fn tokenizer_of(path: &Path) -> Result<Arc<Tokenizer>, Error> {
-    let (file, name) = if path.is_dir() {
-        let folder = path.file_name().map(|name| format!("{}/", name.to_string_lossy())).unwrap_or_default();
-        (path.join("tokenizer.json"), format!("{folder}tokenizer.json"))
-    } else {
-        (path.to_owned(), path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned())
-    };
-    let bytes = read_bytes(&file, Limit::TOKENIZER, "give --tokenizer a tokenizer.json, or a folder that holds one")?;
-    let tokenizer = Tokenizer::from_json(&bytes, &name).map_err(|refusal| Error::input(&file, refusal.to_string()))?;
-    Ok(Arc::new(tokenizer))
-}
 
 /// Finds the prompts of the job's plan ahead, as many as half a minute allows, on all cores. A prompt that cannot
 /// have the length asked for is refused here; one that only the load meets is sent with the nearest length, and

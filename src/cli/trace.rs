@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::cli::exit::Exit;
-use crate::cli::replay::{read, refuse_restart};
+use crate::cli::recorded::{read, refuse_restart};
 use crate::cli::terminal::{ink, print, say};
 use crate::cli::trace_arguments::{
     ConvertArguments, FitArguments, InspectArguments, SampleArguments, TraceArguments, TraceVerb,

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::arguments::TEMPLATE;
-use crate::cli::options::{ReadingOptions, whole, within};
+use crate::cli::options::{ReadingOptions, TEMPLATE, whole, within};
 use crate::trace::{Format, OnEmpty};
 
 /// Look at a recorded trace, write it in another format, find laws that it is like

@@ -1,0 +1,236 @@
+//! Owns what verbs that play have in common: finding the target, room for connections, what is announced, the session.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use crate::cli::exit::Exit;
+use crate::cli::job::Job;
+use crate::cli::signals::{self, Signals};
+use crate::cli::simulate::local_runtime;
+use crate::cli::target::Found;
+use crate::cli::terminal::say;
+use crate::client::{Encoder, HttpClient, Limits};
+use crate::clock::RunClock;
+use crate::engine::{RecordSink, Session, Settings, Setup};
+use crate::error::Error;
+use crate::record::Record;
+use crate::report::loss_text;
+use crate::results::{Filing, Folder, Report, SCHEMA, Target, file_name, hidden, host, tool};
+use crate::units::{count, per_second, seconds};
+use crate::workload::{ESTIMATE_NAME, Load, Plan, Recording, Removal};
+
+/// Finds the target of `job` and plays there; an interrupt is heard from the beginning.
+pub(super) fn on_target(
+    job: Job,
+    play: impl AsyncFnOnce(Job, Found, Option<Folder>, Signals) -> Result<ExitCode, Error>,
+) -> Result<ExitCode, Error> {
+    let runtime = local_runtime()?;
+    let done = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        match find(&job, &mut signals).await? {
+            Some((found, claimed)) => play(job, found, claimed, signals).await,
+            None => Ok(Exit::Interrupted.into()),
+        }
+    });
+    // A resolver that does not answer cannot be called back: it is left behind.
+    runtime.shutdown_background();
+    done
+}
+
+/// Claims the folder asked for and finds whom to ask; `None` at a signal. What was claimed in vain is given back.
+pub(super) async fn find(job: &Job, signals: &mut Signals) -> Result<Option<(Found, Option<Folder>)>, Error> {
+    let claimed = job.out.as_deref().map(|path| Folder::claim(path, job.replace)).transpose()?;
+    let found = tokio::select! {
+        found = Found::of(job) => found.map(Some),
+        () = signals.next() => Ok(None),
+    };
+    if let Ok(Some(found)) = found {
+        return Ok(Some((found, claimed)));
+    }
+    if let Some(folder) = claimed {
+        folder.abandon();
+    }
+    found.map(|_| None)
+}
+
+/// The exit code of `report`; one that scripts stop at is explained, however quiet it was to be.
+pub(super) fn ending(report: &Report) -> ExitCode {
+    let exit = match Exit::of_report(report) {
+        Exit::Inconclusive if is_unanswered(report) && signals::any() => Exit::Interrupted,
+        exit => exit,
+    };
+    if exit == Exit::Inconclusive && is_unanswered(report) {
+        let why = "the search ended before its answer, and nobody interrupted it: its last load decided nothing; go on \
+            with --resume";
+        say(&format!("error: {why}"));
+    }
+    if exit == Exit::TargetLost {
+        let why = loss_text(report).unwrap_or_else(|| "the target answered nothing".to_owned());
+        say(&format!("error: {why}"));
+    }
+    exit.into()
+}
+
+/// Whether `report` is of a search that has not come to its end.
+fn is_unanswered(report: &Report) -> bool {
+    report.search.as_ref().is_some_and(|search| search.finished.is_none())
+}
+
+/// The result before anything was played.
+pub(super) fn skeleton(job: &Job, found: &Found, started: SystemTime, command: Vec<String>) -> Report {
+    Report {
+        schema: SCHEMA,
+        tool: tool(),
+        started: rfc3339(started),
+        host: host(job.workers),
+        command,
+        seed: job.seed.number(),
+        plan_fingerprint: String::new(),
+        body_fingerprint: None,
+        target: Target {
+            urls: found.targets.iter().map(|target| target.url().to_string()).collect(),
+            model: found.models.join(","),
+            simulated: found.simulated,
+        },
+        label: job.label.clone(),
+        metadata: job.metadata.clone(),
+        token_estimate: job.tokenizer.as_ref().map_or_else(|| ESTIMATE_NAME.to_owned(), |tokenizer| tokenizer.label()),
+        notes: job.notes.clone(),
+        trials: Vec::new(),
+        sweep: None,
+        search: None,
+        config: job.spec.clone(),
+    }
+}
+
+/// Checks, by Little's law, that the machine has room for the connections. What a closed loop holds is certain and
+/// refused if it does not fit; an open load holds rate × time in the system, and the time is not known yet: it is
+/// said how slow answers may become.
+pub(super) fn make_room(job: &mut Job, found: &Found, flag: &str) -> Result<(), Error> {
+    // The embedded server holds the other end of every connection.
+    let ends = if found.embedded.is_some() { 2 } else { 1 };
+    match job.plan.load() {
+        Load::Closed(closed) => {
+            let connections = u64::from(closed.concurrency);
+            let limits = Limits::raised_for(ends * connections);
+            limits.admit(connections, &found.addresses).map_err(|error| match error {
+                Error::Usage { why, accepted, .. } => Error::usage(flag, why, accepted),
+                other => other,
+            })
+        }
+        Load::Open(timeline) => {
+            let rate_per_s = timeline.highest_per_s() * job.plan.fraction();
+            let wanted = (rate_per_s * job.timeout.as_secs_f64()).ceil() as u64;
+            let wanted = wanted.min(job.max_in_flight.unwrap_or(u64::MAX));
+            let limits = Limits::raised_for(ends * wanted);
+            let room = (limits.descriptors.saturating_sub(RESERVED_DESCRIPTORS) / ends)
+                .min(limits.ports * found.addresses.len() as u64);
+            let longest_s = room as f64 / rate_per_s;
+            if room < wanted && longest_s < LONG_ANSWER_S {
+                job.notes.push(format!(
+                    "this machine has room for {} connections at once: at {}, answers slower than {} find none; raise \
+                     `ulimit -n` or \
+                     the range of ephemeral ports, give more targets, or set --max-in-flight",
+                    count(room),
+                    per_second(rate_per_s),
+                    seconds(longest_s)
+                ));
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Files, the runtime, standard streams.
+const RESERVED_DESCRIPTORS: u64 = 128;
+/// Room for answers this slow is taken for enough.
+const LONG_ANSWER_S: f64 = 30.0;
+
+/// Says what is about to be done that was not asked for in so many words.
+pub(super) fn announce(job: &mut Job, found: &Found) {
+    if let Some(quota) = job.plan.quota()
+        && let Some(removed) = job.plan.dropped().get(&Removal::Quota)
+    {
+        job.notes.push(format!(
+            "quota {quota}: {} requests were taken out of the plan beforehand; none was shifted",
+            count(*removed)
+        ));
+    }
+    let looked_at = job.plan.recording().map_or(1_000, Recording::requests);
+    let most_asked = (0..looked_at).map(|id| job.plan.outline(id).output_tokens).max().unwrap_or(0);
+    let needed = job.objectives.least_drain(most_asked);
+    if needed > job.drain {
+        job.notes.push(format!(
+            "the drain is extended from {} to at least {}, which the objectives need to be decided",
+            seconds(job.drain.as_secs_f64()),
+            seconds(needed.as_secs_f64())
+        ));
+    }
+    if job.json || job.quiet {
+        return;
+    }
+    if found.embedded.is_some() {
+        say("no --target given: asking the embedded simulated server");
+    }
+    for note in &job.notes {
+        say(&format!("note: {note}"));
+    }
+}
+
+pub(super) fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {
+    let mut chat = job.chat.clone();
+    chat.targets.clone_from(&found.targets);
+    chat.models.clone_from(&found.models);
+    // Two runs at once must not give one name to two requests.
+    chat.request_id_prefix = format!("{}-{:?}", std::process::id(), RunClock::starting_in(Duration::ZERO).wall());
+    let settings = Settings { timeout: job.timeout, drain: job.drain, max_in_flight: job.max_in_flight };
+    let (addresses, connect_timeout) = (found.addresses.clone(), job.connect_timeout);
+    let next_worker = AtomicUsize::new(0);
+    let setup = Setup {
+        workers: job.workers,
+        encoder: Arc::new(Encoder::new(&chat)?),
+        connect: Arc::new(move || {
+            let worker = next_worker.fetch_add(1, Ordering::Relaxed);
+            Ok(HttpClient::new(&addresses, connect_timeout, worker))
+        }),
+    };
+    Session::threads::<HttpClient>(settings, &setup)
+}
+
+pub(super) fn sink_of(filing: &Rc<RefCell<Option<Filing>>>, plan: &Arc<Plan>) -> RecordSink {
+    let (filing, plan) = (Rc::clone(filing), Arc::clone(plan));
+    Box::new(move |record: &Record| {
+        if let Some(filing) = filing.borrow_mut().as_mut() {
+            filing.file(record, &plan);
+        }
+    })
+}
+
+/// Puts on disk what has been filed, once a second: beside the load, and even while nothing settles.
+pub(super) async fn flush(filing: Rc<RefCell<Option<Filing>>>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if let Some(filing) = filing.borrow_mut().as_mut() {
+            filing.flush();
+        }
+    }
+}
+
+/// `results/<model>/<time>-<verb>`, the model made fit for a folder's name.
+pub(super) fn default_path(found: &Found, started: SystemTime, verb: &str) -> PathBuf {
+    let model = file_name(&hidden(&found.models.join("+")));
+    let time = jiff::Timestamp::try_from(started)
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .strftime("%Y%m%dT%H%M%S%.3fZ")
+        .to_string();
+    PathBuf::from("results").join(if model.is_empty() { "model" } else { &model }).join(format!("{time}-{verb}"))
+}
+
+pub(super) fn rfc3339(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+}

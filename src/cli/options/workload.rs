@@ -1,0 +1,54 @@
+//! Owns the options that say what is asked, and how it is written.
+
+#![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// What is asked.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Workload")]
+pub(in crate::cli) struct WorkloadOptions {
+    /// Input tokens: 512, 128..1024, normal:512,64, lognormal:512,1.2 or file:PATH
+    #[arg(long, value_name = "SPEC", default_value = "128", allow_hyphen_values = true)]
+    pub(in crate::cli) input_tokens: String,
+    /// Output tokens, the same way
+    #[arg(long, value_name = "SPEC", default_value = "64", allow_hyphen_values = true)]
+    pub(in crate::cli) output_tokens: String,
+}
+
+/// How the request is written.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Workload")]
+pub(in crate::cli) struct WireOptions {
+    /// Send ignore_eos (vLLM, SGLang), so that answers have the length asked for
+    #[arg(long)]
+    pub(in crate::cli) ignore_eos: bool,
+    /// Send min_tokens equal to the length asked for (vLLM)
+    #[arg(long)]
+    pub(in crate::cli) min_tokens: bool,
+    /// Ask for the token count in every event (vLLM), which gives tbt, the time between tokens
+    #[arg(long)]
+    pub(in crate::cli) continuous_usage: bool,
+    /// Body field that asks for the output length [default: max_completion_tokens; for completions max_tokens]
+    #[arg(long, value_enum, value_name = "FIELD")]
+    pub(in crate::cli) output_field: Option<OutputField>,
+    /// tokenizer.json of the model, or a folder that holds one: prompts have exactly the length asked for, answers
+    /// are counted after the run, and both stand beside what the server counts [default: words]
+    #[arg(long, value_name = "PATH")]
+    pub(in crate::cli) tokenizer: Option<PathBuf>,
+    /// What makes prompts differ from those of other runs: random, off or a text
+    #[arg(long, value_name = "TEXT", default_value = "random")]
+    pub(in crate::cli) salt: String,
+}
+
+/// The body field that asks for the output length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(in crate::cli) enum OutputField {
+    // What OpenAI, vLLM and SGLang read today.
+    MaxCompletionTokens,
+    // For older servers.
+    MaxTokens,
+}

@@ -1,0 +1,201 @@
+//! Owns the table of options: what each is to the verbs that have it, a row for each option of which there is
+//! something to say.
+
+/// Verbs that take the options of `run` and answer some of them themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Playing {
+    Replay,
+    Sweep,
+    Search,
+}
+
+use Playing::{Replay, Search, Sweep};
+
+/// What is known of one option.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// Its name, which is its key in a configuration.
+    pub(super) key: &'static str,
+    /// Whether it says what is measured, and not where the result goes or how it is shown: then it is stored.
+    pub(super) kept: bool,
+    /// Whether it may be given with `--resume`: it changes nothing of what is measured.
+    pub(super) resumable: bool,
+    /// Whether it speaks of a recorded trace.
+    of_a_trace: bool,
+    /// What it takes out of a file beside its own key when it is typed: they answer the same question.
+    pub(super) rivals: &'static [&'static str],
+    /// The verbs that answer it themselves, each with what to do instead.
+    refused: &'static [(Playing, &'static str)],
+}
+
+const fn row(key: &'static str) -> Row {
+    Row { key, kept: true, resumable: false, of_a_trace: false, rivals: &[], refused: &[] }
+}
+
+impl Row {
+    const fn not_kept(self) -> Self {
+        Self { kept: false, ..self }
+    }
+
+    const fn resumable(self) -> Self {
+        Self { resumable: true, ..self }
+    }
+
+    const fn of_a_trace(self) -> Self {
+        Self { of_a_trace: true, ..self }
+    }
+
+    const fn rivals(self, rivals: &'static [&'static str]) -> Self {
+        Self { rivals, ..self }
+    }
+
+    const fn refused(self, refused: &'static [(Playing, &'static str)]) -> Self {
+        Self { refused, ..self }
+    }
+}
+
+/// Every option that is not as most are: stored, no rival of another, refused by none.
+const TABLE: &[Row] = &[
+    row("api-key").resumable(),
+    row("api-key-file").resumable(),
+    row("budget").resumable(),
+    row("certificate").resumable(),
+    row("columns").of_a_trace(),
+    row("concurrency").rivals(&["points", "max-rate", "rates", "process", "quota"]),
+    row("config").not_kept(),
+    row("cooldown").refused(&[
+        (Replay, "drop it; the trace has no load of its own after its last row"),
+        (Search, "drop it; the search goes on sending while what it measures is followed"),
+    ]),
+    row("delimiter").of_a_trace(),
+    row("duration").rivals(&["requests"]).refused(&[
+        (Replay, "drop it; --window 0s..300s takes a span of trace time"),
+        (Search, "drop it; the search chooses how long each probe is, and --budget bounds them all"),
+    ]),
+    row("export").not_kept(),
+    row("force").not_kept(),
+    row("format").of_a_trace(),
+    row("gap-cap").of_a_trace(),
+    row("header").resumable(),
+    row("help").not_kept(),
+    row("input-tokens").refused(&[(Replay, "drop it; the trace brings the length of each request")]),
+    row("json").not_kept().resumable(),
+    row("load").rivals(&["rate", "process", "profile", "overlay", "quota"]).refused(&[
+        (Replay, "drop it; a closed loop has no instants, and a trace is nothing else: `tonnage run --load` is one"),
+        (Sweep, "drop it; --concurrency 1,50,100 plays closed loops, and `tonnage run --load` plays one"),
+        (Search, "drop it; --over concurrency searches closed loops, and `tonnage run --load` plays one"),
+    ]),
+    row("loop").of_a_trace(),
+    row("max-in-flight").refused(&[(
+        Search,
+        "drop it; an overload ends its probe by itself, and what would be shed would look like one",
+    )]),
+    row("max-input").of_a_trace(),
+    row("max-rate").rivals(&["rates", "concurrency"]),
+    row("no-certificate").resumable(),
+    row("on-empty").of_a_trace(),
+    row("out").not_kept(),
+    row("output-tokens").refused(&[(Replay, "drop it; the trace brings the length of each request")]),
+    row("overlay").rivals(&["load"]).refused(&[
+        (Sweep, "drop it; each load of a sweep has one rate, and `tonnage run --overlay` plays one that varies"),
+        (Search, "drop it; each probe has one rate, and `tonnage run --overlay` plays one that varies"),
+    ]),
+    row("plan-only")
+        .not_kept()
+        .refused(&[(Search, "drop it; `tonnage replay --plan-only` shows what a pass would send")]),
+    row("points").rivals(&["rates", "concurrency"]),
+    row("process").rivals(&["load"]).refused(&[(Replay, "drop it; `tonnage run` draws arrivals by a law")]),
+    row("profile").rivals(&["load", "rate"]).refused(&[
+        (Replay, "drop it; the rate over time is the trace's, and --overlay 'sine amp=50% period=60s' bends it"),
+        (Sweep, "drop it; each load of a sweep has one rate, and `tonnage run --profile` plays one that varies"),
+        (Search, "drop it; each probe has one rate, and `tonnage run --profile` plays one that varies"),
+    ]),
+    row("quiet").not_kept().resumable(),
+    row("quota").rivals(&["load"]).refused(&[(Search, "drop it; --max-rate bounds what is sent")]),
+    row("rate").rivals(&["load", "profile"]).refused(&[
+        (Replay, "drop it; --rate-scale 2 is twice the rate, --time-scale 2 twice as fast"),
+        (Sweep, "drop it; --rates 1,2,4.5 names the rates, --max-rate bounds them, and `tonnage run --rate` plays one"),
+        (
+            Search,
+            "drop it; --min-rate and --max-rate bound the rate that is searched for, and `tonnage run --rate` plays \
+             one",
+        ),
+    ]),
+    row("rate-scale").of_a_trace(),
+    row("rates").rivals(&["points", "max-rate", "concurrency"]),
+    row("requests").rivals(&["duration"]).refused(&[
+        (Replay, "drop it; --window 0s..300s takes a span of trace time"),
+        (Sweep, "drop it; --duration is the window of each load"),
+        (Search, "drop it; the search chooses how long each probe is, and --budget 50000 bounds them all"),
+    ]),
+    row("resume").not_kept().resumable(),
+    row("sample").of_a_trace(),
+    row("secret-header").resumable(),
+    row("segment").of_a_trace(),
+    row("session-rate").of_a_trace(),
+    row("shard").refused(&[
+        (Sweep, "drop it; the loads of a sweep follow from one another, so one machine plays them all"),
+        (Search, "drop it; the probes of a search follow from one another, so one machine plays them all"),
+    ]),
+    row("sim").rivals(&["target"]),
+    row("spread").of_a_trace(),
+    row("start-at")
+        .not_kept()
+        .refused(&[(Sweep, "drop it; a sweep begins at once"), (Search, "drop it; a search begins at once")]),
+    row("target").rivals(&["sim"]),
+    row("think").refused(&[(
+        Search,
+        "drop it; every turn stands at its recorded instant, as what waits for answers gives way to a slow service",
+    )]),
+    row("time-scale").refused(&[(
+        Search,
+        "drop it; --over time-scale searches for it, and `tonnage replay --time-scale` plays one",
+    )]),
+    row("time-unit").of_a_trace(),
+    row("version").not_kept(),
+    row("warmup").refused(&[
+        (Replay, "drop it; the trace has no load of its own before its first row"),
+        (Search, "drop it; the search discards what comes before the service is steady"),
+    ]),
+    row("window").of_a_trace(),
+];
+
+const USUAL: Row = row("");
+
+/// What is known of the option `key`.
+pub(super) fn row_of(key: &str) -> &'static Row {
+    TABLE.iter().find(|row| row.key == key).unwrap_or(&USUAL)
+}
+
+/// The options that `verb` answers itself, each with what to do instead.
+pub(super) fn refused_by(verb: Playing) -> Vec<(&'static str, &'static str)> {
+    let of = |row: &'static Row| Some((row.key, row.refused.iter().find(|(other, _)| *other == verb)?.1));
+    TABLE.iter().filter_map(of).collect()
+}
+
+/// The options that speak of a recorded trace.
+pub(super) fn of_a_trace() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().filter(|row| row.of_a_trace).map(|row| row.key)
+}
+
+/// The option that was typed, by `is_typed`, and takes `key` out of a file.
+pub(super) fn rival_of(key: &str, is_typed: impl Fn(&str) -> bool) -> Option<&'static str> {
+    TABLE.iter().find(|row| row.rivals.contains(&key) && is_typed(row.key)).map(|row| row.key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_of_an_option_and_stands_once_in_order() {
+        let command = crate::cli::arguments::Arguments::definition();
+        let keys: Vec<&str> =
+            command.get_subcommands().flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_long).collect();
+        for row in TABLE {
+            let known = |key: &&str| keys.contains(key) || ["help", "version"].contains(key);
+            assert!(known(&row.key) && row.rivals.iter().all(known), "{row:?}");
+        }
+        assert!(TABLE.windows(2).all(|pair| pair[0].key < pair[1].key), "in the order of the alphabet, each once");
+    }
+}
