@@ -29,6 +29,7 @@ pub mod sim;
 
 pub mod calibrate;
 pub mod search;
+pub mod service;
 pub mod sizing;
 
 pub mod results;

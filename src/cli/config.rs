@@ -14,8 +14,9 @@ use crate::cli::elsewhere::brief;
 use crate::cli::secrets::{line_without_secrets, of_config, of_environment, of_line, stored};
 use crate::cli::table::{rival_of, row_of};
 use crate::error::Error;
-use crate::results::{Limit, RunSpec, keep_secret, known_secrets, read_text, yaml_words};
+use crate::results::{Limit, RunSpec, keep_secret, known_secrets, read_text};
 use crate::units::secrets::SECRET;
+use crate::units::yaml_words;
 
 /// The command line with its file merged in.
 pub(super) struct Parsed {

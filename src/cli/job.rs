@@ -16,7 +16,7 @@ use crate::cli::load::{
 use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions};
 use crate::cli::secrets::{lacks_secret, of_headers};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
-use crate::cli::target::trust_of;
+use crate::cli::trust::trust_of;
 use crate::client::{LengthField, RequestOptions, Secret, Target, Tls};
 use crate::error::Error;
 use crate::metrics::{Objective, Objectives};
@@ -24,19 +24,11 @@ use crate::record::Detail;
 use crate::results::{INSECURE, Limit, Replace, RunSpec, Span, keep_secret, known_secrets, read_text};
 use crate::schedule::Extent;
 use crate::seed::Seed;
+use crate::service::{Wanted, Whom};
 use crate::sim::Profile;
 use crate::units::Secrets;
 use crate::units::secrets::{SECRET, is_secret_name, of_body};
 use crate::workload::{Closed, Load, Plan, Recording, Salt, Tokenizer, Workload};
-
-/// Whom to ask.
-#[derive(Debug)]
-pub(super) enum Whom {
-    /// Servers given by URL.
-    Given(Vec<Target>),
-    /// A simulated server of our own.
-    Embedded(Profile),
-}
 
 /// A run.
 #[derive(Debug)]
@@ -84,6 +76,20 @@ impl Job {
         let salt = of_all.map_or_else(|| salt_of(&arguments.wire.salt), Ok)?;
         let plan = plan_of(&arguments.schedule, &arguments.workload, arguments.play.load.as_deref(), salt.clone())?;
         Self::new("run", arguments, plan, &salt, parsed)
+    }
+
+    /// How the service is looked for.
+    pub(super) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            whom: &self.whom,
+            models: &self.models,
+            tls: &self.tls,
+            api_key: self.chat.api_key.as_ref(),
+            headers: &self.chat.headers,
+            connect_timeout: self.connect_timeout,
+            wait_ready: self.wait_ready,
+            seed: self.seed,
+        }
     }
 
     /// `workload` with prompts of exactly the length that the job's tokenizer counts, where it has one. Of many loads

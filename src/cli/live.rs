@@ -5,29 +5,27 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
 use crate::cli::signals::{self, Signals};
 use crate::cli::simulate::local_runtime;
-use crate::cli::target::Found;
 use crate::cli::terminal::say;
-use crate::client::{Encoder, HttpClient, Limits};
-use crate::clock::RunClock;
-use crate::engine::{RecordSink, Session, Settings, Setup};
+use crate::engine::{RecordSink, Session, Settings};
 use crate::error::Error;
 use crate::record::Record;
 use crate::report::loss_text;
 use crate::results::{Filing, Folder, Report, SCHEMA, Target, file_name, hidden, host, tool};
+use crate::service::Service;
+use crate::service::make_room;
 use crate::units::{count, per_second, seconds};
-use crate::workload::{ESTIMATE_NAME, Load, Plan, Recording, Removal};
+use crate::workload::{ESTIMATE_NAME, Plan, Recording, Removal};
 
 /// Finds the target of `job` and plays there; an interrupt is heard from the beginning.
 pub(super) fn on_target(
     job: Job,
-    play: impl AsyncFnOnce(Job, Found, Option<Folder>, Signals) -> Result<ExitCode, Error>,
+    play: impl AsyncFnOnce(Job, Service, Option<Folder>, Signals) -> Result<ExitCode, Error>,
 ) -> Result<ExitCode, Error> {
     let runtime = local_runtime()?;
     let done = runtime.block_on(async {
@@ -43,10 +41,10 @@ pub(super) fn on_target(
 }
 
 /// Claims the folder asked for and finds whom to ask; `None` at a signal. What was claimed in vain is given back.
-pub(super) async fn find(job: &Job, signals: &mut Signals) -> Result<Option<(Found, Option<Folder>)>, Error> {
+pub(super) async fn find(job: &Job, signals: &mut Signals) -> Result<Option<(Service, Option<Folder>)>, Error> {
     let claimed = job.out.as_deref().map(|path| Folder::claim(path, job.replace)).transpose()?;
     let found = tokio::select! {
-        found = Found::of(job) => found.map(Some),
+        found = Service::find(job.wanted()) => found.map(Some),
         () = signals.next() => Ok(None),
     };
     if let Ok(Some(found)) = found {
@@ -82,7 +80,7 @@ fn is_unanswered(report: &Report) -> bool {
 }
 
 /// The result before anything was played.
-pub(super) fn skeleton(job: &Job, found: &Found, started: SystemTime, command: Vec<String>) -> Report {
+pub(super) fn skeleton(job: &Job, found: &Service, started: SystemTime, command: Vec<String>) -> Report {
     Report {
         schema: SCHEMA,
         tool: tool(),
@@ -108,51 +106,26 @@ pub(super) fn skeleton(job: &Job, found: &Found, started: SystemTime, command: V
     }
 }
 
-/// Checks, by Little's law, that the machine has room for the connections. What a closed loop holds is certain and
-/// refused if it does not fit; an open load holds rate × time in the system, and the time is not known yet: it is
-/// said how slow answers may become.
-pub(super) fn make_room(job: &mut Job, found: &Found, flag: &str) -> Result<(), Error> {
-    // The embedded server holds the other end of every connection.
-    let ends = if found.embedded.is_some() { 2 } else { 1 };
-    match job.plan.load() {
-        Load::Closed(closed) => {
-            let connections = u64::from(closed.concurrency);
-            let limits = Limits::raised_for(ends * connections);
-            limits.admit(connections, &found.addresses).map_err(|error| match error {
-                Error::Usage { why, accepted, .. } => Error::usage(flag, why, accepted),
-                other => other,
-            })
-        }
-        Load::Open(timeline) => {
-            let rate_per_s = timeline.highest_per_s() * job.plan.fraction();
-            let wanted = (rate_per_s * job.timeout.as_secs_f64()).ceil() as u64;
-            let wanted = wanted.min(job.max_in_flight.unwrap_or(u64::MAX));
-            let limits = Limits::raised_for(ends * wanted);
-            let room = (limits.descriptors.saturating_sub(RESERVED_DESCRIPTORS) / ends)
-                .min(limits.ports * found.addresses.len() as u64);
-            let longest_s = room as f64 / rate_per_s;
-            if room < wanted && longest_s < LONG_ANSWER_S {
-                job.notes.push(format!(
-                    "this machine has room for {} connections at once: at {}, answers slower than {} find none; raise \
-                     `ulimit -n` or \
-                     the range of ephemeral ports, give more targets, or set --max-in-flight",
-                    count(room),
-                    per_second(rate_per_s),
-                    seconds(longest_s)
-                ));
-            }
-            Ok(())
-        }
+/// Makes room for the connections of the job; `flag` is blamed where a closed loop does not fit.
+pub(super) fn room_for(job: &mut Job, service: &Service, flag: &str) -> Result<(), Error> {
+    let tight = make_room(&job.plan, service, job.timeout, job.max_in_flight).map_err(|error| match error {
+        Error::Usage { why, accepted, .. } => Error::usage(flag, why, accepted),
+        other => other,
+    })?;
+    if let Some(tight) = tight {
+        job.notes.push(format!(
+            "this machine has room for {} connections at once: at {}, answers slower than {} find none; raise `ulimit \
+             -n` or the range of ephemeral ports, give more targets, or set --max-in-flight",
+            count(tight.connections),
+            per_second(tight.rate_per_s),
+            seconds(tight.slowest_s)
+        ));
     }
+    Ok(())
 }
 
-/// Files, the runtime, standard streams.
-const RESERVED_DESCRIPTORS: u64 = 128;
-/// Room for answers this slow is taken for enough.
-const LONG_ANSWER_S: f64 = 30.0;
-
 /// Says what is about to be done that was not asked for in so many words.
-pub(super) fn announce(job: &mut Job, found: &Found) {
+pub(super) fn announce(job: &mut Job, found: &Service) {
     if let Some(quota) = job.plan.quota()
         && let Some(removed) = job.plan.dropped().get(&Removal::Quota)
     {
@@ -174,7 +147,7 @@ pub(super) fn announce(job: &mut Job, found: &Found) {
     if job.json || job.quiet {
         return;
     }
-    if found.embedded.is_some() {
+    if found.is_embedded() {
         say("no --target given: asking the embedded simulated server");
     }
     for note in &job.notes {
@@ -182,24 +155,9 @@ pub(super) fn announce(job: &mut Job, found: &Found) {
     }
 }
 
-pub(super) fn session_of(job: &Job, found: &Found) -> Result<Session, Error> {
-    let mut chat = job.chat.clone();
-    chat.targets.clone_from(&found.targets);
-    chat.models.clone_from(&found.models);
-    // Two runs at once must not give one name to two requests.
-    chat.request_id_prefix = format!("{}-{:?}", std::process::id(), RunClock::starting_in(Duration::ZERO).wall());
+pub(super) fn session_of(job: &Job, service: &Service) -> Result<Session, Error> {
     let settings = Settings { timeout: job.timeout, drain: job.drain, max_in_flight: job.max_in_flight };
-    let (addresses, connect_timeout) = (found.addresses.clone(), job.connect_timeout);
-    let next_worker = AtomicUsize::new(0);
-    let setup = Setup {
-        workers: job.workers,
-        encoder: Arc::new(Encoder::new(&chat)?),
-        connect: Arc::new(move || {
-            let worker = next_worker.fetch_add(1, Ordering::Relaxed);
-            Ok(HttpClient::new(&addresses, connect_timeout, worker))
-        }),
-    };
-    Session::threads::<HttpClient>(settings, &setup)
+    service.session(&job.chat, settings, job.connect_timeout, job.workers)
 }
 
 pub(super) fn sink_of(filing: &Rc<RefCell<Option<Filing>>>, plan: &Arc<Plan>) -> RecordSink {
@@ -222,7 +180,7 @@ pub(super) async fn flush(filing: Rc<RefCell<Option<Filing>>>) {
 }
 
 /// `results/<model>/<time>-<verb>`, the model made fit for a folder's name.
-pub(super) fn default_path(found: &Found, started: SystemTime, verb: &str) -> PathBuf {
+pub(super) fn default_path(found: &Service, started: SystemTime, verb: &str) -> PathBuf {
     let model = file_name(&hidden(&found.models.join("+")));
     let time = jiff::Timestamp::try_from(started)
         .unwrap_or(jiff::Timestamp::UNIX_EPOCH)

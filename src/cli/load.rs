@@ -2,6 +2,7 @@
 
 use crate::cli::options::{ScheduleOptions, WorkloadOptions};
 use crate::cli::progress::LongPass;
+use crate::units::yaml_words;
 use crate::workload::Tokenizer;
 use std::fs::File;
 use std::io::BufReader;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::error::{Error, Refusal};
-use crate::results::{Limit, read_bytes, read_text, yaml_words};
+use crate::results::{Limit, read_bytes, read_text};
 use crate::schedule::{Extent, Overlay, Pattern, Process, Profile, Spans, Timeline};
 use crate::seed::Seed;
 use crate::units::{Rate, count, seconds};

@@ -14,11 +14,11 @@ use crate::cli::job::Job;
 use crate::cli::live::default_path;
 use crate::cli::signals::Signals;
 use crate::cli::table::row_of;
-use crate::cli::target::Found;
 use crate::cli::terminal::say;
 use crate::engine::Interrupter;
 use crate::error::Error;
 use crate::results::{Folder, Lines, Replace, Report, read};
+use crate::service::Service;
 
 /// The result that is to go on, and where it is. What would change what is measured is refused.
 pub(super) fn begun_in(folder: &Path, parsed: &Parsed) -> Result<(PathBuf, Report), Error> {
@@ -38,7 +38,7 @@ pub(super) fn begun_in(folder: &Path, parsed: &Parsed) -> Result<(PathBuf, Repor
 /// The folder of the result; emptied, unless it goes on.
 pub(super) fn folder_of(
     job: &Job,
-    found: &Found,
+    found: &Service,
     claimed: Option<Folder>,
     started: SystemTime,
     resumed: bool,
@@ -80,7 +80,7 @@ pub(super) fn finished(job: &Job, report: &Report) -> Result<ExitCode, Error> {
 }
 
 /// Refuses to go on elsewhere than where `report` began.
-pub(super) fn refuse_another_target(job: &Job, found: &Found, report: &Report) -> Result<(), Error> {
+pub(super) fn refuse_another_target(job: &Job, found: &Service, report: &Report) -> Result<(), Error> {
     if found.simulated == report.target.simulated {
         return Ok(());
     }

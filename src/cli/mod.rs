@@ -33,11 +33,11 @@ mod size_found;
 mod size_options;
 mod sweep;
 mod table;
-mod target;
 mod terminal;
 mod tokenizer;
 mod trace;
 mod trace_arguments;
+mod trust;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

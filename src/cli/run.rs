@@ -14,13 +14,12 @@ use crate::cli::config::Parsed;
 use crate::cli::deliver::deliver;
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
-use crate::cli::live::{announce, default_path, ending, flush, make_room, on_target, rfc3339, session_of, skeleton};
+use crate::cli::live::{announce, default_path, ending, flush, on_target, rfc3339, room_for, session_of, skeleton};
 use crate::cli::options::{ConfigOption, LoadArguments};
 use crate::cli::progress::{LONG, LongPass, Progress};
 use crate::cli::recount::recount;
 use crate::cli::shard::{clock_of, until, wait};
 use crate::cli::signals::{self, Signals};
-use crate::cli::target::Found;
 use crate::cli::terminal::{say, say_all};
 use crate::cli::tokenizer::prepare;
 use crate::clock::RunClock;
@@ -30,6 +29,7 @@ use crate::play::{Segment, StopRule, Trial};
 use crate::record::Detail;
 use crate::results::{Counting, Filing, Folder, Kept, Recounted, Replace, Report, header_after, header_before};
 use crate::schedule::Spans;
+use crate::service::Service;
 use crate::units::{Offset, count, seconds};
 use crate::workload::{Load, NOT_HASHED};
 
@@ -76,12 +76,12 @@ pub(super) fn play_job(job: Job, command: Vec<String>) -> Result<ExitCode, Error
 
 async fn play(
     mut job: Job,
-    found: Found,
+    found: Service,
     claimed: Option<Folder>,
     mut signals: Signals,
     command: Vec<String>,
 ) -> Result<ExitCode, Error> {
-    make_room(&mut job, &found, "--load")?;
+    room_for(&mut job, &found, "--load")?;
     if prepare(&mut job, &mut signals).await?.is_break() {
         if let Some(folder) = claimed {
             folder.abandon();
@@ -125,7 +125,7 @@ struct Played {
     notes: Vec<String>,
 }
 
-async fn live(job: &Job, found: &Found, folder: &Folder, first: &Report, signals: Signals) -> Result<Played, Error> {
+async fn live(job: &Job, found: &Service, folder: &Folder, first: &Report, signals: Signals) -> Result<Played, Error> {
     let spans = job.plan.spans();
     // What has still to be counted is kept whole until it is.
     let detail = job.records.filter(|_| job.tokenizer.is_none()).unwrap_or(Detail::Full);

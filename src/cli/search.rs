@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::cli::config::Parsed;
 use crate::cli::deliver::deliver;
 use crate::cli::job::Job;
-use crate::cli::live::{announce, ending, make_room, on_target, session_of, skeleton};
+use crate::cli::live::{announce, ending, on_target, room_for, session_of, skeleton};
 use crate::cli::load::{salt_of, workload_of};
 use crate::cli::many::{begun_in, finished, folder_of, hear, refuse_another_target};
 use crate::cli::options::{ConfigOption, LoadArguments, ReplayOptions};
@@ -24,7 +24,6 @@ use crate::cli::search_account::{Shown, account, bracket_of, foretell};
 use crate::cli::search_options::SearchOptions;
 use crate::cli::signals::Signals;
 use crate::cli::table::{Playing, of_a_trace, refused_by};
-use crate::cli::target::Found;
 use crate::clock::RunClock;
 use crate::error::Error;
 use crate::results::{Folder, Replace, Report};
@@ -32,6 +31,7 @@ use crate::schedule::{Extent, Process, TimeScale};
 use crate::search::hunt::{Aim, Event, Journal, Load as Played, Outcome, SearchFindings, Wanted, hunt};
 use crate::search::{Blueprint, Over, Pass};
 use crate::seed::Seed;
+use crate::service::Service;
 use crate::units::Rate;
 use crate::workload::{Closed, Lengths, Load, Plan, Salt, joint_fingerprint};
 
@@ -253,12 +253,12 @@ async fn play(
     aim: &Aim,
     blueprint: &Blueprint,
     begun: Option<Report>,
-    found: Found,
+    found: Service,
     claimed: Option<Folder>,
     signals: Signals,
     command: Vec<String>,
 ) -> Result<ExitCode, Error> {
-    make_room(&mut job, &found, if aim.question.over() == Over::Concurrency { "--max-concurrency" } else { "search" })?;
+    room_for(&mut job, &found, if aim.question.over() == Over::Concurrency { "--max-concurrency" } else { "search" })?;
     let started = RunClock::starting_in(Duration::ZERO).wall();
     let folder = folder_of(&job, &found, claimed, started, begun.is_some())?;
     foretell(&mut job, aim, begun.as_ref().and_then(|report| report.search.as_ref()));
@@ -301,7 +301,7 @@ async fn live(
     job: &Job,
     aim: &Aim,
     blueprint: &Blueprint,
-    found: &Found,
+    found: &Service,
     folder: &Folder,
     mut report: Report,
     signals: Signals,

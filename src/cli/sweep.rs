@@ -3,7 +3,7 @@
 use crate::cli::config::Parsed;
 use crate::cli::deliver::deliver;
 use crate::cli::job::Job;
-use crate::cli::live::{announce, ending, make_room, on_target, session_of, skeleton};
+use crate::cli::live::{announce, ending, on_target, room_for, session_of, skeleton};
 use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of, workload_of};
 use crate::cli::many::{begun_in, finished, folder_of, hear, refuse_another_target};
 use crate::cli::options::TEMPLATE;
@@ -12,7 +12,7 @@ use crate::cli::options::{ConfigOption, LoadArguments};
 use crate::cli::player::{Player, Prints};
 use crate::cli::signals::Signals;
 use crate::cli::table::{Playing, refused_by};
-use crate::cli::target::Found;
+use crate::service::Service;
 use crate::units::Rate;
 use clap::Args;
 use std::cell::RefCell;
@@ -66,9 +66,8 @@ pub(super) struct SweepArguments {
 }
 
 /// What `--warmup` is in a sweep.
-pub(super) const WARMUP_OF_A_SWEEP: &str = "Sent before each window, and discarded [default: 0.3 of the window (0.7 after an \
-    overload), at least twice \
-     the time in the system]";
+pub(super) const WARMUP_OF_A_SWEEP: &str = "Sent before each window, and discarded [default: 0.3 of the window (0.7 after \
+    an overload), at least twice the time in the system]";
 
 /// Which loads a sweep plays.
 #[derive(Debug, Args)]
@@ -219,12 +218,12 @@ async fn play(
     sweep: &Sweep,
     blueprint: &Blueprint,
     begun: Option<Report>,
-    found: Found,
+    found: Service,
     claimed: Option<Folder>,
     signals: Signals,
     command: Vec<String>,
 ) -> Result<ExitCode, Error> {
-    make_room(
+    room_for(
         &mut job,
         &found,
         if matches!(sweep.course, Course::Concurrencies(_)) { "--concurrency" } else { "--points" },
@@ -305,7 +304,7 @@ async fn live(
     job: &Job,
     sweep: &Sweep,
     blueprint: &Blueprint,
-    found: &Found,
+    found: &Service,
     folder: &Folder,
     mut report: Report,
     signals: Signals,

@@ -65,21 +65,6 @@ fn plain(why: &io::Error) -> String {
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
-/// Why a text is no YAML of the kind that is wanted, without the line, which stands before it.
-pub(crate) fn yaml_words(error: &serde_saphyr::Error) -> String {
-    match error.without_snippet() {
-        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
-            format!("`{key}` stands twice; keep one of them")
-        }
-        serde_saphyr::Error::DuplicateMappingKey { key: None, .. } => "a key stands twice; keep one of them".to_owned(),
-        other => {
-            let words = other.to_string();
-            let place = other.location().map(|place| format!(" at line {}, column {}", place.line(), place.column()));
-            place.and_then(|place| words.strip_suffix(&place).map(str::to_owned)).unwrap_or(words)
-        }
-    }
-}
-
 /// Creates a file that only its owner reads. It must not be there yet (`O_EXCL`), not even as a link to another file.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)

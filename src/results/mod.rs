@@ -16,7 +16,7 @@ mod refolding;
 mod salvage;
 mod spec;
 
-pub(crate) use files::{Limit, create, create_out, file_name, not_written, read_bytes, read_text, yaml_words};
+pub(crate) use files::{Limit, create, create_out, file_name, not_written, read_bytes, read_text};
 pub(crate) use filing::{Filing, Kept};
 pub(crate) use folder::{Folder, Replace, header_after, header_before, json_of};
 pub(crate) use host::{host, tool};

@@ -1,5 +1,5 @@
-//! Owns the second pass over the records of a run with a tokenizer, which counts the answers, rewrites the records and folds them
-//! again.
+//! Owns the second pass over the records of a run with a tokenizer, which counts the answers, rewrites the records
+//! and folds them again.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter};

@@ -8,6 +8,7 @@ pub mod secrets;
 mod shard;
 mod time;
 mod visible;
+mod yaml;
 
 pub use format::{columns, count, cut_to, pace, per_second, plain, seconds, wrapped};
 pub use quantile::Quantile;
@@ -17,3 +18,4 @@ pub use secrets::Secrets;
 pub use shard::Shard;
 pub use time::{Offset, Window, parse_duration};
 pub use visible::{csv_field, html_text, is_hidden, visible, visible_json, visible_page};
+pub(crate) use yaml::yaml_words;

@@ -317,7 +317,7 @@ fn what_does_not_fit_together_is_not_merged() {
         (&["a", "a"], &["is shard 1/2, as is a", "once"]),
         (&["a", "third"], &["shard 3/3", "another split"]),
         (&["a", "seeded"], &["seeded", "another plan"]),
-        (&["a", "salted"], &["--salt", "other", "seed-17"]),
+        (&["a", "salted"], &["salt", "other", "seed-17"]),
         (&["a", "compact"], &["compact records", "--records jsonl"]),
         (&["a", "off"], &["records.jsonl", "missing", "--records jsonl"]),
         (&["a", "none"], &["none", "cannot be read"]),

@@ -11,18 +11,8 @@ use clap::Args;
 use jiff::Timestamp;
 
 use crate::error::Refusal;
-use crate::results::yaml_words;
 use crate::schedule::{Overlay, Process, Quota};
 use crate::units::{Rate, Shard, parse_duration};
-
-/// Reads an overlay in its text form, or as the mapping of a configuration file.
-fn overlay(text: &str) -> Result<Overlay, Refusal> {
-    if !text.trim_start().starts_with('{') {
-        return text.parse();
-    }
-    serde_saphyr::from_str(text)
-        .map_err(|why| Refusal::new(yaml_words(&why), "see `tonnage help profiles` for the keys of each overlay"))
-}
 
 /// Reads an instant in RFC 3339.
 pub(in crate::cli) fn parse_start(text: &str) -> Result<Timestamp, Refusal> {
@@ -46,7 +36,7 @@ pub(in crate::cli) struct ScheduleOptions {
     pub(in crate::cli) profile: Option<String>,
     /// What varies the rate around itself, its mean kept (repeatable): 'sine amp=50% period=300s', 'ou sd=30%
     /// tau=20s', 'bursts height=400% burst=5s calm=20s'; see `tonnage help profiles`
-    #[arg(long, value_name = "OVERLAY", value_parser = overlay)]
+    #[arg(long, value_name = "OVERLAY")]
     pub(in crate::cli) overlay: Vec<Overlay>,
     /// Length of the measured window [default: the profile's, else 20s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true)]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::Refusal;
 use crate::schedule::clause::{Clause, Form, Level, Time, Values};
-use crate::units::parse_per_s;
+use crate::units::{parse_per_s, yaml_words};
 pub(crate) use blend::blend;
 
 /// All overlays: what `help profiles` prints, and what is accepted.
@@ -292,6 +292,12 @@ impl std::str::FromStr for Overlay {
 
     /// Reads `NAME KEY=VALUE…`.
     fn from_str(text: &str) -> Result<Self, Refusal> {
+        if text.trim_start().starts_with('{') {
+            // The mapping of a configuration file.
+            return serde_saphyr::from_str(text).map_err(|why| {
+                Refusal::new(yaml_words(&why), "see `tonnage help profiles` for the keys of each overlay")
+            });
+        }
         let (clause, form) = Clause::parse(text, FORMS)?;
         Self::read(clause.values(form))
     }

@@ -20,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
     &["play"],
     &["figures"],
     &["engine", "sim"],
-    &["search", "calibrate", "sizing"],
+    &["search", "calibrate", "sizing", "service"],
     &["results"],
     &["report"],
     &["cli"],
