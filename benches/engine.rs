@@ -113,8 +113,7 @@ fn over_sockets(plan: Plan, server: &Server) -> Vec<Record> {
         let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
         let objectives = Arc::new(Objectives::default());
         let segment = Segment { label: "engine".to_owned(), plan: Arc::new(plan), objectives, streamed: true };
-        let settling =
-            session.play_into(segment, StopRule::Never, Arc::default(), sink).await.unwrap_or_else(|why| broke(&why));
+        let settling = session.play_into(segment, StopRule::Never, sink).await.unwrap_or_else(|why| broke(&why));
         settling.await.unwrap_or_else(|why| broke(&why));
         records.take()
     });

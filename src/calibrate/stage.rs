@@ -14,6 +14,7 @@ use crate::engine::{Session, Settings, Setup};
 use crate::error::{Error, Refusal};
 use crate::metrics::Objectives;
 use crate::play::{Segment, StopRule};
+use crate::record::Record;
 use crate::schedule::{Extent, Process, Timeline};
 use crate::seed::Seed;
 use crate::sim::{Embedded, Law, MODEL_NAME, Options, Profile};
@@ -117,12 +118,7 @@ async fn play(workers: usize, plan: Plan, profile: Profile, streamed: bool, room
     let sink = Rc::clone(&seen);
     let before = WorkerTime::now();
     session
-        .play_into(
-            segment,
-            StopRule::Never,
-            Arc::default(),
-            Box::new(move |record| sink.borrow_mut().push(record.into())),
-        )
+        .play_into(segment, StopRule::Never, Box::new(move |record: &Record| sink.borrow_mut().push(record.into())))
         .await?
         .await?;
     let cpu_s = WorkerTime::now().since_s(&before);

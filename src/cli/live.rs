@@ -1,26 +1,22 @@
 //! Owns what verbs that play have in common: finding the target, room for connections, what is announced, the session.
 
-use std::cell::RefCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
 use crate::cli::signals::{self, Signals};
 use crate::cli::simulate::local_runtime;
 use crate::cli::terminal::say;
-use crate::engine::{RecordSink, Session, Settings};
+use crate::engine::{Session, Settings};
 use crate::error::Error;
-use crate::record::Record;
 use crate::report::loss_text;
-use crate::results::{Filing, Folder, Report, SCHEMA, Target, file_name, hidden, host, tool};
+use crate::results::{Folder, Report, SCHEMA, Target, file_name, hidden, host, tool};
 use crate::service::Service;
 use crate::service::make_room;
 use crate::units::{count, per_second, seconds};
-use crate::workload::{ESTIMATE_NAME, Plan, Recording, Removal};
+use crate::workload::{ESTIMATE_NAME, Recording, Removal};
 
 /// Finds the target of `job` and plays there; an interrupt is heard from the beginning.
 pub(super) fn on_target(
@@ -158,25 +154,6 @@ pub(super) fn announce(job: &mut Job, found: &Service) {
 pub(super) fn session_of(job: &Job, service: &Service) -> Result<Session, Error> {
     let settings = Settings { timeout: job.timeout, drain: job.drain, max_in_flight: job.max_in_flight };
     service.session(&job.chat, settings, job.connect_timeout, job.workers)
-}
-
-pub(super) fn sink_of(filing: &Rc<RefCell<Option<Filing>>>, plan: &Arc<Plan>) -> RecordSink {
-    let (filing, plan) = (Rc::clone(filing), Arc::clone(plan));
-    Box::new(move |record: &Record| {
-        if let Some(filing) = filing.borrow_mut().as_mut() {
-            filing.file(record, &plan);
-        }
-    })
-}
-
-/// Puts on disk what has been filed, once a second: beside the load, and even while nothing settles.
-pub(super) async fn flush(filing: Rc<RefCell<Option<Filing>>>) {
-    loop {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        if let Some(filing) = filing.borrow_mut().as_mut() {
-            filing.flush();
-        }
-    }
 }
 
 /// `results/<model>/<time>-<verb>`, the model made fit for a folder's name.

@@ -9,19 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
-
-use crate::cli::live::{flush, sink_of};
-use crate::cli::progress::Progress;
+use crate::cli::progress::Screen;
 use crate::cli::terminal::say_all;
-use crate::clock::RunClock;
-use crate::engine::{Gauge, HEAD_START, Session};
+use crate::engine::Session;
 use crate::error::Error;
 use crate::metrics::Course;
 use crate::play::{Play, Segment, StopRule, Trial};
 use crate::record::{Detail, Header};
-use crate::results::{Filing, Folder, Kept, Lines, header_after, header_before};
-use crate::units::Offset;
+use crate::results::{Filed, Filing, Folder, Kept, Lines, header_after, header_before};
 
 /// What a progress line begins with.
 pub(super) type Heading<'a> = Box<dyn Fn(usize, &str) -> String + 'a>;
@@ -45,18 +40,14 @@ pub(super) struct Player<'a> {
     pub(super) prints: Prints,
     /// Whether the user has asked us to stop.
     pub(super) halted: Arc<AtomicBool>,
-    /// The progress of the load issued last.
-    pub(super) drawn: Option<JoinHandle<()>>,
+    /// Where progress is drawn.
+    pub(super) screen: Screen,
 }
 
 impl Player<'_> {
     /// Takes the progress line away, and says what waits to be said.
-    pub(super) async fn clear(&mut self) {
-        if let Some(drawn) = self.drawn.take() {
-            drawn.abort();
-            // The line is cleared when its task is dropped.
-            _ = drawn.await;
-        }
+    pub(super) fn clear(&self) {
+        self.screen.clear();
         say_all(&self.lines);
     }
 
@@ -89,34 +80,21 @@ impl Play for Player<'_> {
     type Settling = Pin<Box<dyn Future<Output = Result<Trial, Error>>>>;
 
     async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
-        let spans = segment.plan.spans();
         let header = header_before(&segment.plan, segment.streamed, self.records.unwrap_or(Detail::Full));
         let filing = Rc::new(RefCell::new(self.filing(&header)));
-        let flushed = tokio::task::spawn_local(flush(Rc::clone(&filing)));
-        self.clear().await;
+        self.clear();
         let (place, prints) = (self.place, Rc::clone(&self.prints));
         self.place += 1;
-        let gauge: Arc<Gauge> = Arc::default();
-        let progress = Progress {
-            gauge: Arc::clone(&gauge),
-            clock: RunClock::starting_in(HEAD_START),
-            // What is watched ends when it is decided.
-            load_end: if matches!(stop, StopRule::Watch(_)) {
-                Offset::NEVER
-            } else {
-                spans.cooldown.end.max(spans.window.end)
-            },
-            hidden: self.hidden,
-            lines: self.lines.prefixed((self.heading)(self.place, &segment.label)),
-        };
-        self.drawn = Some(tokio::task::spawn_local(progress.draw()));
+        let lines = self.lines.prefixed((self.heading)(self.place, &segment.label));
+        // What is watched ends when it is decided.
+        let progress = self.screen.progress(self.hidden, lines, matches!(stop, StopRule::Watch(_)));
         let plan = Arc::clone(&segment.plan);
-        let settling = self.session.play_into(segment, self.or_halted(stop), gauge, sink_of(&filing, &plan)).await?;
+        let observer = Box::new((Filed::new(&filing, &plan), progress));
+        let settling = self.session.play_into(segment, self.or_halted(stop), observer).await?;
         // On a task of its own, so that the files are whole as soon as the trial is final, whatever is played
         // meanwhile.
         let filed = tokio::task::spawn_local(async move {
             let trial = settling.await;
-            flushed.abort();
             let trial = trial?;
             let print = plan.fingerprint();
             prints.borrow_mut().insert(place, print.clone());

@@ -1,71 +1,136 @@
-//! Owns the progress line of a run, on standard error: a look at the live counts, which nobody waits for.
+//! Owns the progress line of a load, on standard error: an observer, which nobody waits for.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::terminal::{say, say_all};
 use crate::clock::RunClock;
-use crate::engine::Gauge;
+use crate::play::{Look, Observer, Segment};
 use crate::results::Lines;
 use crate::units::{Offset, count, per_second, seconds, visible};
+use crate::workload::Load;
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(200);
 /// Looks over which the current rate is taken: two seconds.
 const RATE_LOOKS: usize = 10;
 
-/// What the line needs to know.
-pub(super) struct Progress {
-    pub(super) gauge: Arc<Gauge>,
-    pub(super) clock: RunClock,
-    /// When the planned load ends; [`Offset::NEVER`] for a closed loop by count.
-    pub(super) load_end: Offset,
-    /// Hidden on request; hidden too where standard error is no terminal.
-    pub(super) hidden: bool,
-    /// What is to be said above the line.
-    pub(super) lines: Lines,
+/// The screen of a verb that plays: one line at a time, that of the load begun last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Screen(Rc<RefCell<Option<Line>>>);
+
+impl Screen {
+    /// The line of a load that is about to begin takes the place of the line of the load before. It is `hidden` on
+    /// request, and where standard error is no terminal; `lines` are said above it. A load whose end is not known
+    /// (`watched`) has no bar.
+    pub(super) fn progress(&self, hidden: bool, lines: Lines, watched: bool) -> Progress {
+        self.clear();
+        Progress { screen: self.clone(), hidden, lines, watched, line: None }
+    }
+
+    /// Takes the line away.
+    pub(super) fn clear(&self) {
+        self.0.take();
+    }
 }
 
-impl Progress {
-    /// Draws until dropped.
-    pub(super) async fn draw(self) {
+/// A line on the screen, taken away when it is dropped.
+#[derive(Debug)]
+struct Line {
+    number: usize,
+    bar: ProgressBar,
+    /// When the planned load ends; [`Offset::NEVER`] where that is not known.
+    load_end: Offset,
+    looks: VecDeque<(Offset, u64)>,
+    drawn_at: Offset,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The progress of one load.
+#[derive(Debug)]
+pub(super) struct Progress {
+    screen: Screen,
+    hidden: bool,
+    lines: Lines,
+    watched: bool,
+    /// The number of its line, once it has one.
+    line: Option<usize>,
+}
+
+/// Lines are told apart by number: a load that still drains does not draw over the next.
+static NEXT_LINE: AtomicUsize = AtomicUsize::new(0);
+
+impl Observer for Progress {
+    fn begins(&mut self, segment: &Segment, _clock: RunClock) {
+        let spans = segment.plan.spans();
+        let load_end = match segment.plan.load() {
+            _ if self.watched => Offset::NEVER,
+            Load::Open(_) => spans.cooldown.end,
+            Load::Closed(_) => spans.cooldown.end.max(spans.window.end),
+        };
+        let known = load_end != Offset::NEVER;
         let target = if self.hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let known = self.load_end != Offset::NEVER;
-        let bar = ProgressBar::with_draw_target(known.then(|| self.load_end.as_nanos() / 1_000_000), target);
+        let bar = ProgressBar::with_draw_target(known.then(|| load_end.as_nanos() / 1_000_000), target);
         let template = if known { "{bar:12} {wide_msg}" } else { "{spinner} {wide_msg}" };
         // The template is ours; were it wrong, the plain bar would do.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸─"));
         }
-        let mut looks: VecDeque<(Offset, u64)> = VecDeque::with_capacity(RATE_LOOKS + 1);
-        let _clear = Clear(&bar);
-        loop {
-            let now = self.clock.now();
-            let counts = self.gauge.counts(now);
-            if !self.lines.is_empty() {
-                bar.suspend(|| say_all(&self.lines));
-            }
-            looks.push_back((now, counts.sent));
-            if looks.len() > RATE_LOOKS {
-                looks.pop_front();
-            }
-            bar.set_position(now.min(self.load_end).as_nanos() / 1_000_000);
-            let total = if known { format!("/{}", seconds(self.load_end.as_secs())) } else { String::new() };
-            let draining = if now > self.load_end { " · draining" } else { "" };
-            bar.set_message(format!(
-                "{}{:.0} s{total} · {} sent · {} in flight · {} done · {} missed · {}{draining}",
-                visible(&self.lines.prefix()),
-                now.as_secs(),
-                count(counts.sent),
-                count(counts.in_flight),
-                count(counts.completed),
-                count(counts.missed),
-                per_second(rate(&looks)),
-            ));
-            tokio::time::sleep(LOOK).await;
+        let number = NEXT_LINE.fetch_add(1, Ordering::Relaxed);
+        let looks = VecDeque::with_capacity(RATE_LOOKS + 1);
+        self.line = Some(number);
+        *self.screen.0.borrow_mut() = Some(Line { number, bar, load_end, looks, drawn_at: Offset::ZERO });
+    }
+
+    fn tick(&mut self, look: &Look<'_>) {
+        let counts = &look.counts;
+        let now = counts.elapsed;
+        let mut screen = self.screen.0.borrow_mut();
+        let Some(line) = screen.as_mut().filter(|line| Some(line.number) == self.line) else { return };
+        if now.since(line.drawn_at) < LOOK && now > Offset::ZERO {
+            return;
+        }
+        line.drawn_at = now;
+        if !self.lines.is_empty() {
+            line.bar.suspend(|| say_all(&self.lines));
+        }
+        line.looks.push_back((now, counts.sent));
+        if line.looks.len() > RATE_LOOKS {
+            line.looks.pop_front();
+        }
+        let known = line.load_end != Offset::NEVER;
+        line.bar.set_position(now.min(line.load_end).as_nanos() / 1_000_000);
+        let total = if known { format!("/{}", seconds(line.load_end.as_secs())) } else { String::new() };
+        let draining = if now > line.load_end { " · draining" } else { "" };
+        line.bar.set_message(format!(
+            "{}{:.0} s{total} · {} sent · {} in flight · {} done · {} missed · {}{draining}",
+            visible(self.lines.prefix()),
+            now.as_secs(),
+            count(counts.sent),
+            count(counts.in_flight),
+            count(counts.completed),
+            count(counts.missed),
+            per_second(rate(&line.looks)),
+        ));
+    }
+}
+
+impl Drop for Progress {
+    /// The load is over: its line goes, unless another's stands there already.
+    fn drop(&mut self) {
+        let mut screen = self.screen.0.borrow_mut();
+        if screen.as_ref().is_some_and(|line| Some(line.number) == self.line) {
+            screen.take();
         }
     }
 }
@@ -106,14 +171,5 @@ fn rate(looks: &VecDeque<(Offset, u64)>) -> f64 {
             after.saturating_sub(*before) as f64 / until.secs_since(*from)
         }
         _ => 0.0,
-    }
-}
-
-/// Takes the line away when the drawing ends, however it ends.
-struct Clear<'a>(&'a ProgressBar);
-
-impl Drop for Clear<'_> {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
     }
 }

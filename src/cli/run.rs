@@ -1,6 +1,5 @@
 //! Owns verb `run`: a job played against its target, judged, written and shown.
 
-use crate::cli::live::sink_of;
 use crate::cli::options::TEMPLATE;
 use clap::Args;
 use std::cell::RefCell;
@@ -14,24 +13,23 @@ use crate::cli::config::Parsed;
 use crate::cli::deliver::deliver;
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
-use crate::cli::live::{announce, default_path, ending, flush, on_target, rfc3339, room_for, session_of, skeleton};
+use crate::cli::live::{announce, default_path, ending, on_target, rfc3339, room_for, session_of, skeleton};
 use crate::cli::options::{ConfigOption, LoadArguments};
-use crate::cli::progress::{LONG, LongPass, Progress};
+use crate::cli::progress::{LONG, LongPass, Screen};
 use crate::cli::recount::recount;
 use crate::cli::shard::{clock_of, until, wait};
 use crate::cli::signals::{self, Signals};
 use crate::cli::terminal::{say, say_all};
 use crate::cli::tokenizer::prepare;
 use crate::clock::RunClock;
-use crate::engine::Gauge;
+use crate::engine::Interrupter;
 use crate::error::Error;
 use crate::play::{Segment, StopRule, Trial};
 use crate::record::Detail;
-use crate::results::{Counting, Filing, Folder, Kept, Recounted, Replace, Report, header_after, header_before};
-use crate::schedule::Spans;
+use crate::results::{Counting, Filed, Filing, Folder, Kept, Recounted, Replace, Report, header_after, header_before};
 use crate::service::Service;
-use crate::units::{Offset, count, seconds};
-use crate::workload::{Load, NOT_HASHED};
+use crate::units::{count, seconds};
+use crate::workload::NOT_HASHED;
 
 /// One load, one result
 #[derive(Debug, Args)]
@@ -126,7 +124,6 @@ struct Played {
 }
 
 async fn live(job: &Job, found: &Service, folder: &Folder, first: &Report, signals: Signals) -> Result<Played, Error> {
-    let spans = job.plan.spans();
     // What has still to be counted is kept whole until it is.
     let detail = job.records.filter(|_| job.tokenizer.is_none()).unwrap_or(Detail::Full);
     let header = header_before(&job.plan, job.chat.stream, detail);
@@ -135,29 +132,20 @@ async fn live(job: &Job, found: &Service, folder: &Folder, first: &Report, signa
     let kept = Kept { texts: job.tokenizer.is_some(), failures: job.records.is_some() };
     let filed = job.records.is_some() || kept.texts;
     let filing = Rc::new(RefCell::new(filed.then(|| Filing::open(folder, &header, kept)).transpose()?));
-    let flushed = tokio::task::spawn_local(flush(Rc::clone(&filing)));
-    let gauge: Arc<Gauge> = Arc::default();
-    let interrupter = session.interrupter();
     let hidden = job.quiet || job.json;
-    let heard = tokio::task::spawn_local(hear(signals, interrupter, Arc::clone(&gauge), job.drain));
+    let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), job.drain));
     let clock = clock_of(job.start_at)?;
-    let load_end = load_end_of(job, spans);
     let lines = folder.losses().lines();
-    let drawn = tokio::task::spawn_local(
-        Progress { gauge: Arc::clone(&gauge), clock, load_end, hidden, lines: lines.clone() }.draw(),
-    );
+    let progress = Screen::default().progress(hidden, lines.clone(), false);
     let segment = Segment {
         label: job.label.clone().unwrap_or_else(|| job.verb.to_owned()),
         plan: Arc::clone(&job.plan),
         objectives: Arc::clone(&job.objectives),
         streamed: job.chat.stream,
     };
-    let trial = session.play_from(clock, segment, StopRule::Never, gauge, sink_of(&filing, &job.plan)).await?.await;
-    drawn.abort();
+    let observer = Box::new((Filed::new(&filing, &job.plan), progress));
+    let trial = session.play_from(clock, segment, StopRule::Never, observer).await?.await;
     heard.abort();
-    flushed.abort();
-    // The line is cleared when its task is dropped, which must happen before anything is printed.
-    _ = drawn.await;
     say_all(&lines);
     let mut trial = trial?;
     let mut notes = Vec::new();
@@ -195,20 +183,13 @@ fn fingerprint(job: &Job, requests: u64, notes: &mut Vec<String>) -> String {
     job.plan.fingerprint()
 }
 
-fn load_end_of(job: &Job, spans: Spans) -> Offset {
-    match job.plan.load() {
-        Load::Open(_) => spans.cooldown.end,
-        Load::Closed(_) => spans.cooldown.end.max(spans.window.end),
-    }
-}
-
 /// The first signal ends the load and lets the drain settle what is open; the second lets go of it.
-async fn hear(mut signals: Signals, interrupter: crate::engine::Interrupter, gauge: Arc<Gauge>, drain: Duration) {
+async fn hear(mut signals: Signals, interrupter: Interrupter, drain: Duration) {
     signals.next().await;
     interrupter.interrupt();
     say(&format!(
         "interrupted: nothing more is sent; {} in flight are followed for up to {}; interrupt again to let go of them",
-        count(gauge.in_flight()),
+        count(interrupter.counts().map_or(0, |counts| counts.in_flight)),
         seconds(drain.as_secs_f64())
     ));
     loop {

@@ -1,6 +1,7 @@
 //! Owns verb `search`: the highest load that meets the objectives, each load filed as it ends, and what they come to.
 
 use crate::cli::options::TEMPLATE;
+use crate::cli::progress::Screen;
 use crate::cli::recorded::{notes_of_trace, plan_of_trace};
 use clap::Args;
 use std::cell::RefCell;
@@ -327,7 +328,7 @@ async fn live(
         heading: Box::new(move |_, label| format!("{label} · {}", shown.borrow())),
         prints: Rc::clone(&prints),
         halted: Arc::clone(&halted),
-        drawn: None,
+        screen: Screen::default(),
     };
     let yaml = job.spec.to_yaml()?;
     let process = blueprint.process.to_string();
@@ -355,7 +356,7 @@ async fn live(
     let goes_on = || !halted.load(Ordering::Relaxed);
     let conclusion = hunt(&mut player, aim, blueprint, &mut journal, told, goes_on).await;
     heard.abort();
-    player.clear().await;
+    player.clear();
     let conclusion = conclusion?;
     let findings = SearchFindings::of(aim, &journal, process, loads, Some(&conclusion));
     if findings.finished.is_some() {

@@ -10,6 +10,7 @@ use crate::cli::options::TEMPLATE;
 use crate::cli::options::within;
 use crate::cli::options::{ConfigOption, LoadArguments};
 use crate::cli::player::{Player, Prints};
+use crate::cli::progress::Screen;
 use crate::cli::signals::Signals;
 use crate::cli::table::{Playing, refused_by};
 use crate::service::Service;
@@ -329,7 +330,7 @@ async fn live(
         heading: Box::new(|place, label| format!("{place}/{} {label} · ", sweep.most_points())),
         prints: Rc::clone(&prints),
         halted: Arc::clone(&halted),
-        drawn: None,
+        screen: Screen::default(),
     };
     let yaml = job.spec.to_yaml()?;
     let decided = |place: usize, _: &Point, trial: Trial| {
@@ -348,7 +349,7 @@ async fn live(
     };
     let driven = drive(&mut player, sweep, blueprint, &mut trials, decided, goes_on).await;
     heard.abort();
-    player.clear().await;
+    player.clear();
     let finished = driven?;
     let prints = first(report.trials.len());
     report.sweep = Some(SweepFindings::of(&report.trials, &prints, finished));

@@ -12,14 +12,9 @@ use tokio::sync::oneshot;
 use crate::engine::segment::{Live, Posted};
 use crate::error::Error;
 use crate::metrics::{Course, Ended, LoadFacts, Summary};
-use crate::play::{Segment, Steering, StopRule, Trial};
-use crate::record::Record;
+use crate::play::{Look, Observer, Segment, Steering, StopRule, Trial};
 use crate::units::Offset;
 use crate::workload::{Load, Planned};
-
-/// Files one record. It runs on the collector's thread: it may lag, it cannot slow a send; what fails there is its
-/// own to report.
-pub type RecordSink = Box<dyn FnMut(&Record)>;
 
 /// How often the collector looks.
 const TICK: Duration = Duration::from_millis(20);
@@ -36,7 +31,7 @@ pub(super) struct Collection {
     /// How long requests are followed once the load is over, extended to what the objectives need; and the most of
     /// that.
     pub(super) drain: [Duration; 2],
-    pub(super) sink: RecordSink,
+    pub(super) observer: Box<dyn Observer>,
 }
 
 /// The trial to come: final when every request of the segment has settled.
@@ -70,6 +65,7 @@ impl Collection {
         let mut to_come = steering.watches().then(|| live.plan.share().peekable());
         let mut ended = Ended::Complete;
         let mut drain_until = None;
+        self.observer.begins(&self.segment, live.clock);
         loop {
             tokio::select! {
                 biased;
@@ -98,7 +94,11 @@ impl Collection {
                 } else {
                     summary.turn(course, now);
                 }
+                if course != Course::GoOn {
+                    self.observer.turned(course, now);
+                }
             }
+            self.observer.tick(&Look { counts: live.gauge.counts(now), summary: &summary });
             if drain_until.is_none() && (live.is_issued() || now >= self.load_over()) {
                 let [drain, most] = self.drain;
                 drain_until =
@@ -143,7 +143,7 @@ impl Collection {
             }
             summary.add(&record);
             steering.add(&record);
-            (self.sink)(&record);
+            self.observer.settled(&record);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Owns the live counts of a segment: read by the screen, by stop rules and by the in-flight cap, awaited by no one.
+//! Owns the live counts of a segment: read by observers, stop rules and the in-flight cap, awaited by no one.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use crate::units::Offset;
 
 /// Live counts of one segment, shared by its workers.
 #[derive(Debug, Default)]
-pub struct Gauge {
+pub(super) struct Gauge {
     due: AtomicU64,
     sent: AtomicU64,
     completed: AtomicU64,
@@ -63,20 +63,17 @@ impl Gauge {
     }
 
     /// Requests in flight now.
-    #[must_use]
-    pub fn in_flight(&self) -> u64 {
+    pub(super) fn in_flight(&self) -> u64 {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).count
     }
 
     /// Requests that have been issued and have not settled.
-    #[must_use]
-    pub fn open(&self) -> u64 {
+    pub(super) fn open(&self) -> u64 {
         self.due.load(Relaxed).saturating_sub(self.settled.load(Relaxed))
     }
 
     /// The counts at `elapsed`.
-    #[must_use]
-    pub fn counts(&self, elapsed: Offset) -> LiveCounts {
+    pub(super) fn counts(&self, elapsed: Offset) -> LiveCounts {
         LiveCounts {
             elapsed,
             due: self.due.load(Relaxed),
@@ -88,8 +85,7 @@ impl Gauge {
     }
 
     /// Peak of requests in flight so far, and the area under their curve, which is right only when none is.
-    #[must_use]
-    pub fn concurrency(&self) -> Concurrency {
+    pub(super) fn concurrency(&self) -> Concurrency {
         let in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         Concurrency { peak: in_flight.peak, integral_s: in_flight.area_ns as f64 / 1e9 }
     }

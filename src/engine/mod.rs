@@ -13,6 +13,5 @@ mod ticket;
 mod turns;
 mod worker;
 
-pub use collect::{RecordSink, Settling};
-pub use gauge::Gauge;
+pub use collect::Settling;
 pub use session::{HEAD_START, Interrupter, Session, Settings, Setup};

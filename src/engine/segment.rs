@@ -27,7 +27,7 @@ pub(super) struct Live {
     pub(super) timeout: Duration,
     /// More than this in flight and a request is shed.
     pub(super) max_in_flight: Option<u64>,
-    pub(super) gauge: Arc<Gauge>,
+    pub(super) gauge: Gauge,
     /// The most output tokens that any request so far has asked for.
     most_asked_output: AtomicU32,
     /// How often the user has asked us to stop.
@@ -59,14 +59,14 @@ pub(super) struct Rules {
 }
 
 impl Live {
-    pub(super) fn new(plan: Arc<Plan>, clock: RunClock, gauge: Arc<Gauge>, rules: Rules) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, clock: RunClock, rules: Rules) -> Self {
         Self {
             plan,
             clock,
             pacing: rules.pacing,
             timeout: rules.timeout,
             max_in_flight: rules.max_in_flight,
-            gauge,
+            gauge: Gauge::default(),
             most_asked_output: AtomicU32::new(0),
             interrupts: AtomicU8::new(0),
             nudge: Notify::new(),

@@ -10,13 +10,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::client::Client;
 use crate::clock::{Pacing, RunClock};
-use crate::engine::collect::{Collection, RecordSink, Settling};
-use crate::engine::gauge::Gauge;
+use crate::engine::collect::{Collection, Settling};
 use crate::engine::segment::{Live, Rules};
 use crate::engine::source::Preparing;
 use crate::engine::worker::work;
 use crate::error::Error;
-use crate::play::{Play, Segment, StopRule};
+use crate::play::{LiveCounts, Observer, Play, Segment, StopRule};
 
 /// Between the call and the first instant: time to build the first bodies and to open the first connections.
 pub const HEAD_START: Duration = Duration::from_millis(50);
@@ -58,6 +57,14 @@ impl Interrupter {
         for live in self.playing.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade) {
             live.interrupt();
         }
+    }
+
+    /// The counts of what is being played, the latest begun; none where nothing is.
+    #[must_use]
+    pub fn counts(&self) -> Option<LiveCounts> {
+        let playing = self.playing.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = playing.last().and_then(Weak::upgrade)?;
+        Some(live.gauge.counts(live.clock.now()))
     }
 
     /// Whether anything is still issued or in flight.
@@ -123,16 +130,14 @@ impl Session {
         self.interrupter.clone()
     }
 
-    /// Plays `segment`, counting into `gauge` and filing every record with `sink`; returns when the last request has
-    /// been issued.
+    /// Plays `segment` under the eyes of `observer`; returns when the last request has been issued.
     pub async fn play_into(
         &mut self,
         segment: Segment,
         stop_rule: StopRule,
-        gauge: Arc<Gauge>,
-        sink: RecordSink,
+        observer: Box<dyn Observer>,
     ) -> Result<Settling, Error> {
-        self.play_from(RunClock::starting_in(HEAD_START), segment, stop_rule, gauge, sink).await
+        self.play_from(RunClock::starting_in(HEAD_START), segment, stop_rule, observer).await
     }
 
     /// The same from the origin of `clock`, which should lie at least [`HEAD_START`] ahead.
@@ -141,8 +146,7 @@ impl Session {
         clock: RunClock,
         segment: Segment,
         stop_rule: StopRule,
-        gauge: Arc<Gauge>,
-        sink: RecordSink,
+        observer: Box<dyn Observer>,
     ) -> Result<Settling, Error> {
         let rules = Rules {
             pacing: self.pacing,
@@ -150,14 +154,14 @@ impl Session {
             max_in_flight: self.settings.max_in_flight,
             workers: self.workers.len(),
         };
-        let live = Arc::new(Live::new(Arc::clone(&segment.plan), clock, gauge, rules));
+        let live = Arc::new(Live::new(Arc::clone(&segment.plan), clock, rules));
         self.interrupter.watch(&live);
         for worker in &self.workers {
             worker.send(Arc::clone(&live)).map_err(|_| Error::Internal("a worker has died".to_owned()))?;
         }
         let (sender, receiver) = oneshot::channel();
         let drain = [self.settings.drain, self.drain_most];
-        let collection = Collection { segment, live: Arc::clone(&live), stop_rule, drain, sink };
+        let collection = Collection { segment, live: Arc::clone(&live), stop_rule, drain, observer };
         tokio::task::spawn_local(collection.run(sender));
         live.issued().await;
         Ok(Settling(receiver))
@@ -168,7 +172,7 @@ impl Play for Session {
     type Settling = Settling;
 
     fn play(&mut self, segment: Segment, stop: StopRule) -> impl Future<Output = Result<Settling, Error>> {
-        self.play_into(segment, stop, Arc::default(), Box::new(|_| ()))
+        self.play_into(segment, stop, Box::new(()))
     }
 
     async fn rest(&mut self) {

@@ -1,20 +1,28 @@
 //! Owns the filing of records as they settle, beside the load: what goes wrong is said once, when it happens, and the
 //! load goes on.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::play::{Look, Observer};
 use crate::record::{Header, Outcome, Record, SpoolWriter, Writer};
 use crate::results::files::create;
 use crate::results::folder::{Folder, RECORDS, SPOOL};
 use crate::results::losses::{Losses, MOST_FAILURE_BYTES};
-use crate::units::visible_json;
+use crate::units::{Offset, visible_json};
 use crate::workload::Plan;
+
+/// What was filed is on the disk after so long, even while nothing settles.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 /// A failed request, for those who want to repeat it.
 #[derive(Serialize)]
@@ -184,6 +192,37 @@ impl<S: Sink> Filing<S> {
         }
         self.losses.note_left_out(self.failures.left_out);
         !self.broken
+    }
+}
+
+/// Files what settles, and puts it on disk once a second. Who opened the filing still holds it, to complete it.
+pub(crate) struct Filed {
+    filing: Rc<RefCell<Option<Filing>>>,
+    plan: Arc<Plan>,
+    flushed_at: Offset,
+}
+
+impl Filed {
+    pub(crate) fn new(filing: &Rc<RefCell<Option<Filing>>>, plan: &Arc<Plan>) -> Self {
+        Self { filing: Rc::clone(filing), plan: Arc::clone(plan), flushed_at: Offset::ZERO }
+    }
+}
+
+impl Observer for Filed {
+    fn settled(&mut self, record: &Record) {
+        if let Some(filing) = self.filing.borrow_mut().as_mut() {
+            filing.file(record, &self.plan);
+        }
+    }
+
+    fn tick(&mut self, look: &Look<'_>) {
+        let now = look.counts.elapsed;
+        if now.since(self.flushed_at) >= FLUSH_EVERY {
+            self.flushed_at = now;
+            if let Some(filing) = self.filing.borrow_mut().as_mut() {
+                filing.flush();
+            }
+        }
     }
 }
 

@@ -17,7 +17,7 @@ mod salvage;
 mod spec;
 
 pub(crate) use files::{Limit, create, create_out, file_name, not_written, read_bytes, read_text};
-pub(crate) use filing::{Filing, Kept};
+pub(crate) use filing::{Filed, Filing, Kept};
 pub(crate) use folder::{Folder, Replace, header_after, header_before, json_of};
 pub(crate) use host::{host, tool};
 pub(crate) use known::{hidden, json_text, keep_secret, known_secrets};

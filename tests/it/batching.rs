@@ -55,7 +55,7 @@ async fn play<C: Client>(plan: Plan, encoder: C::Encoder, client: C) -> Vec<Reco
         objectives: Arc::new(Objectives::default()),
         streamed: true,
     };
-    session.play_into(segment, StopRule::Never, Arc::default(), sink).await.unwrap().await.unwrap();
+    session.play_into(segment, StopRule::Never, sink).await.unwrap().await.unwrap();
     let mut records = records.take();
     records.sort_by_key(|record| record.id);
     records

@@ -6,9 +6,9 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tonnage::clock::RunClock;
-use tonnage::engine::{Gauge, RecordSink, Session, Settings, Setup};
+use tonnage::engine::{Session, Settings, Setup};
 use tonnage::metrics::{Ended, Known, Metric, Objectives, OriginOf, VerdictResult};
-use tonnage::play::{Play, Segment, StopRule, Trial};
+use tonnage::play::{Observer, Play, Segment, StopRule, Trial};
 use tonnage::record::{Origin, Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
@@ -69,12 +69,7 @@ fn play_segment(
             }
         });
         let (records, sink) = filing();
-        let trial = session
-            .play_into(segment, StopRule::Never, Arc::default(), sink)
-            .await
-            .expect("played")
-            .await
-            .expect("a trial");
+        let trial = session.play_into(segment, StopRule::Never, sink).await.expect("played").await.expect("a trial");
         let mut records = records.take();
         records.sort_by_key(|record| record.id);
         (trial, records)
@@ -82,7 +77,7 @@ fn play_segment(
 }
 
 /// A sink that keeps every record.
-fn filing() -> (Rc<RefCell<Vec<Record>>>, RecordSink) {
+fn filing() -> (Rc<RefCell<Vec<Record>>>, Box<dyn Observer>) {
     let records = Rc::new(RefCell::new(Vec::new()));
     let filed = Rc::clone(&records);
     (records, Box::new(move |record: &Record| filed.borrow_mut().push(record.clone())))
@@ -215,8 +210,6 @@ fn collector_cannot_push_back() {
     // never end.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
-    let gauge = Arc::new(Gauge::default());
-    let watched = Arc::clone(&gauge);
     let (seen, all_sent) = mpsc::channel();
     let trial = runtime.expect("a runtime").block_on(async {
         let encoder = Arc::new(Box::new(|_| Fate::Answers(MS)) as Script);
@@ -226,20 +219,22 @@ fn collector_cannot_push_back() {
         let timeline =
             Timeline::new(Process::Even, rate(2_000.0), extent, Duration::ZERO, Duration::ZERO, Seed::new(1));
         let mut blocked = false;
+        let watched = session.interrupter();
+        let sent = move || watched.counts().map_or(0, |counts| counts.sent);
         let sink = Box::new(move |_: &Record| {
             let deadline = std::time::Duration::from_secs(20);
             let mut waited = Duration::ZERO;
-            while !blocked && watched.counts(Offset::ZERO).sent < 500 && waited < deadline {
+            while !blocked && sent() < 500 && waited < deadline {
                 std::thread::park_timeout(MS);
                 waited += MS;
             }
             if !blocked {
-                seen.send(watched.counts(Offset::ZERO).sent).expect("the test listens");
+                seen.send(sent()).expect("the test listens");
             }
             blocked = true;
         });
         let segment = segment("test", Arc::new(plan(Load::Open(timeline))));
-        session.play_into(segment, StopRule::Never, gauge, sink).await.expect("played").await.expect("a trial")
+        session.play_into(segment, StopRule::Never, sink).await.expect("played").await.expect("a trial")
     });
     assert_eq!(all_sent.recv().expect("the sink ran"), 500, "all were sent while the collector stood still");
     assert_eq!(trial.summary.totals().completed, 500);
@@ -263,12 +258,7 @@ fn play_live(timeline: Timeline, interrupt_after: Option<Duration>) -> (Trial, V
         }
         let (records, sink) = filing();
         let segment = segment("test", Arc::new(plan(Load::Open(timeline))));
-        let trial = session
-            .play_into(segment, StopRule::Never, Arc::default(), sink)
-            .await
-            .expect("played")
-            .await
-            .expect("a trial");
+        let trial = session.play_into(segment, StopRule::Never, sink).await.expect("played").await.expect("a trial");
         (trial, records.take())
     })
 }

@@ -102,12 +102,7 @@ async fn collected(session: &mut Session, plan: Plan) -> (Trial, Vec<Record>) {
         streamed: true,
     };
     let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
-    let trial = session
-        .play_into(segment, StopRule::Never, Arc::default(), sink)
-        .await
-        .expect("played")
-        .await
-        .expect("a trial");
+    let trial = session.play_into(segment, StopRule::Never, sink).await.expect("played").await.expect("a trial");
     let mut records = records.take();
     records.sort_by_key(|record| record.id);
     (trial, records)

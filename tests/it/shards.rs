@@ -113,8 +113,7 @@ fn side_by_side(plans: Vec<Plan>) -> Vec<(Trial, Vec<Record>)> {
                 let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
                 let segment =
                     Segment { label: "test".to_owned(), plan: Arc::new(plan), objectives: asked, streamed: true };
-                let settling =
-                    session.play_from(clock, segment, StopRule::Never, Arc::default(), sink).await.expect("played");
+                let settling = session.play_from(clock, segment, StopRule::Never, sink).await.expect("played");
                 (settling.await.expect("a trial"), records.take())
             }));
         }

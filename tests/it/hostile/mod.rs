@@ -67,12 +67,7 @@ fn play(script: Vec<Step>, secure: bool, healthy: Healthy, timeout: Duration) ->
         let records: Rc<RefCell<Vec<Record>>> = Rc::default();
         let sink = Rc::clone(&records);
         let sink = Box::new(move |record: &Record| sink.borrow_mut().push(record.clone()));
-        session
-            .play_into(segment, StopRule::Never, Arc::default(), sink)
-            .await
-            .expect("it plays")
-            .await
-            .expect("it settles");
+        session.play_into(segment, StopRule::Never, sink).await.expect("it plays").await.expect("it settles");
         records.take()
     })
 }
