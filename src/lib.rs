@@ -2,6 +2,74 @@
 //!
 //! A *plan* is made, a *run* issues it without looking back, each request leaves exactly one *record*, and everything
 //! anyone reads is a pure fold of records.
+//!
+//! # A load against a URL
+//!
+//! [`Run::builder`] plays one and judges it, in ten lines; the example stands there.
+//!
+//! # A search in virtual time
+//!
+//! A search plays its loads on anything that implements [`play::Play`]: a live session, or a simulated server, for
+//! which no time passes.
+//!
+//! ```
+//! use tonnage::metrics::Objectives;
+//! use tonnage::search::Blueprint;
+//! use tonnage::search::hunt::{Aim, Conclusion, Journal, hunt};
+//! use tonnage::{seed::Seed, sim::Session, workload::Workload};
+//!
+//! let objectives = Objectives::parse(&["p90 e2e<=200ms"], None, None)?;
+//! let aim = Aim::new(&objectives, 0.3)?; // ±30 %
+//! let workload = Workload::new("8".parse()?, "1".parse()?);
+//! let blueprint = Blueprint::of_search(workload, objectives, Seed::new(1));
+//! let mut server = Session::new("mmc:servers=4,service=40ms".parse()?, Seed::new(1));
+//! let mut journal = Journal::default();
+//! let hunting = hunt(&mut server, &aim, &blueprint, &mut journal, |_, _| Ok(()), || true);
+//! let conclusion = tokio::runtime::Builder::new_current_thread().build()?.block_on(hunting)?;
+//! let Conclusion::Answered(answer) = conclusion else { panic!("{conclusion:?}") };
+//! let bracket = answer.bracket.expect("found");
+//! assert!(bracket.low < bracket.high && bracket.high < 130.0, "four servers of 25/s: {bracket:?}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # A player of your own
+//!
+//! Whoever can play a [`play::Segment`] can be swept and searched: here a simulated server that counts its loads.
+//!
+//! ```
+//! use std::time::Duration;
+//! use tonnage::error::Error;
+//! use tonnage::play::{Play, Segment, StopRule};
+//! use tonnage::sim::Session;
+//!
+//! struct Counting {
+//!     server: Session,
+//!     loads: usize,
+//! }
+//!
+//! impl Play for Counting {
+//!     type Settling = <Session as Play>::Settling;
+//!
+//!     async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
+//!         self.loads += 1;
+//!         self.server.play(segment, stop).await
+//!     }
+//!
+//!     async fn rest(&mut self) {
+//!         self.server.rest().await;
+//!     }
+//!
+//!     fn follow_at_most(&mut self, drain: Duration) {
+//!         self.server.follow_at_most(drain);
+//!     }
+//!
+//!     fn elapsed_s(&self) -> f64 {
+//!         self.server.elapsed_s()
+//!     }
+//! }
+//! ```
+
+pub use run::Run;
 
 // Floors, lowest first; a module imports only from floors below its own (`tests/it/architecture.rs` holds this).
 pub mod clock;
@@ -33,6 +101,8 @@ pub mod service;
 pub mod sizing;
 
 pub mod results;
+
+pub mod run;
 
 pub mod report;
 

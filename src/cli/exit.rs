@@ -1,4 +1,4 @@
-//! Owns the exit codes (`metrics.md`, "Verdict and exit code").
+//! Owns the exit codes.
 
 use std::process::ExitCode;
 

@@ -67,8 +67,8 @@ pub(super) struct SweepArguments {
 }
 
 /// What `--warmup` is in a sweep.
-pub(super) const WARMUP_OF_A_SWEEP: &str = "Sent before each window, and discarded [default: 0.3 of the window (0.7 after \
-    an overload), at least twice the time in the system]";
+pub(super) const WARMUP_OF_A_SWEEP: &str = "Sent before each window, and discarded [default: 0.3 of the window (0.7 \
+    after an overload), at least twice the time in the system]";
 
 /// Which loads a sweep plays.
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! Owns the trial as it stands in `result.json`: the keys of `cli.md`, `trials[]`, written and read again.
+//! Owns the trial as it stands in `trials[]` of `result.json`, written and read again.
 
 use std::collections::BTreeMap;
 

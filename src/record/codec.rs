@@ -1,4 +1,4 @@
-//! Owns the records file: a header line, then one JSON line for each record (`cli.md`, "A record").
+//! Owns the records file: a header line, then one JSON line for each record.
 
 use std::io::{BufRead, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};

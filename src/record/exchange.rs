@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::record::AnswerText;
 use crate::units::{Offset, Secrets};
 
-/// What one request on the wire left behind. It keeps its timings even when it failed. Definitions: `metrics.md`,
-/// "Instants".
+/// What one request on the wire left behind. It keeps its timings even when it failed.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Exchange {
     /// The send begins: a connection is asked for.

@@ -1,4 +1,4 @@
-//! Owns one line of the records file: the keys of `cli.md`, "A record", and the way from and to `Record`.
+//! Owns one line of the records file: its keys, and the way from and to `Record`.
 
 use std::borrow::Cow;
 use std::sync::Arc;

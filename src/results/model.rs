@@ -1,4 +1,4 @@
-//! Owns `Report`, what a result says: `result.json` is this, serialised (`cli.md`, "keys others rely on").
+//! Owns `Report`, what a result says: `result.json` is this, serialised.
 
 use std::collections::BTreeMap;
 

@@ -39,6 +39,23 @@ pub struct Blueprint {
 }
 
 impl Blueprint {
+    /// Streamed requests of this workload, sent in a Poisson process and held to `objectives`, for a search, which
+    /// chooses the windows itself.
+    #[must_use]
+    pub fn of_search(workload: Workload, objectives: Objectives, seed: Seed) -> Self {
+        Self {
+            workload,
+            process: Process::Poisson,
+            recorded: None,
+            quota: None,
+            seed,
+            window: Duration::ZERO,
+            cooldown: Duration::ZERO,
+            objectives: Arc::new(objectives),
+            streamed: true,
+        }
+    }
+
     /// The plan of load number `place` (from 0): its instants, lengths and prompts come from the streams of
     /// `probe/<place>`, so that no two loads send the same prompt and no evidence is counted twice.
     pub fn plan(&self, place: usize, point: &Point) -> Result<Plan, Refusal> {

@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn one_percent_is_certified_by_the_published_sample_sizes() {
-        // `reference/open_loop_science.md` B.1: k exceedances, 95 % and 99 %.
+        // With k exceedances the least n whose Clopper–Pearson upper bound is 1 %, at 95 % and 99 % confidence.
         for (misses, at_95, at_99) in
             [(0, 299, 459), (1, 473, 662), (2, 628, 838), (10, 1_693, 2_010), (50, 6_323, 6_898)]
         {

@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn the_ranks_of_p99_are_those_of_the_binomial_law() {
-        // `reference/open_loop_science.md` B.1.
+        // Order statistics that enclose the quantile by the binomial law, to the next whole rank.
         for (n, low, high) in [(1_000, 983, 997), (5_000, 4_936, 4_964), (50_000, 49_456, 49_544)] {
             let (from, until) = quantile_interval(0.99, f64::from(n), 0.95).unwrap();
             let (from, until) = ((from * f64::from(n)).floor() as i32, (until * f64::from(n)).ceil() as i32);

@@ -1,4 +1,4 @@
-//! Owns the invariants of the engine, each a test of its name in `architecture.md`, under a paused clock.
+//! Owns the invariants of the engine, each a test of its name, under a paused clock.
 
 use std::cell::RefCell;
 use std::rc::Rc;

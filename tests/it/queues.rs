@@ -1,5 +1,4 @@
-//! Owns closed forms of queues (`open_loop_science.md` B.8): what a measurement of the simulated server must come out
-//! as.
+//! Owns closed forms of queues: what a measurement of the simulated server must come out as.
 
 /// P(sojourn > t) of M/M/1: e^(−(μ−λ)t). Rates per second, t in seconds.
 pub(crate) fn mm1_sojourn_tail(arrival: f64, service: f64, t_s: f64) -> f64 {

@@ -320,7 +320,7 @@ fn what_does_not_fit_together_is_not_merged() {
         (&["a", "compact"], &["compact records", "--records jsonl"]),
         (&["a", "off"], &["records.jsonl", "missing", "--records jsonl"]),
         (&["a", "none"], &["none", "cannot be read"]),
-        (&["a", "judged"], &["judged", "--attainment", "95%", "not given"]),
+        (&["a", "judged"], &["judged", "attainment", "95%", "not given"]),
         (&["a", "cut"], &["cut", "was cut short", "run it again"]),
         (&["a", "other_window"], &["other_window", "measured window"]),
         (&["a", "killed"], &["killed", "did not end", "hole"]),

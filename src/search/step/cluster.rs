@@ -56,7 +56,7 @@ pub(super) fn shrunk(estimate: f64, episodes: f64, prior: f64) -> f64 {
 /// How misses cluster; `None` without any.
 ///
 /// An episode lasts until a request that meets the objective finds fewer in flight than a quarter of the arrivals do;
-/// with S misses in each, φ = Σ S² / Σ S (a compound Poisson law: `open_loop_science.md` B.3). Batch means over 20
+/// with S misses in each, φ = Σ S² / Σ S: the variance of a compound Poisson sum over its mean. Batch means over 20
 /// contiguous batches, merged pairwise, see dependence that outlasts an episode.
 #[must_use]
 pub fn clusters(seen: &[Seen]) -> Option<Clusters> {

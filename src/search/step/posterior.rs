@@ -1,5 +1,5 @@
-//! Owns the posterior of the answer, one for each objective, on a logarithmic grid (`open_loop_science.md` B.6). What
-//! is said of rates holds for whatever is varied.
+//! Owns the posterior of the answer, one for each objective, on a logarithmic grid. What is said of rates holds for
+//! whatever is varied.
 
 use crate::search::Over;
 use crate::search::step::curve::{self, Floor, Shape, bends, median_bend, reach};

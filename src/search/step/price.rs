@@ -19,7 +19,7 @@ const WALL: f64 = 1.5;
 
 /// About how many requests a search of `question` takes where the answer lies at `share` of the capacity (0 to 1).
 ///
-/// The iron law (`open_loop_science.md` §0.4): n = 3.84 φ/(α β² δ²), with `φ = 2(c_a² + 1)ρ/(1 − ρ)²` and β = ln(1/α)
+/// From the delta method on the tail of M/G/1: n = 3.84 φ/(α β² δ²), with `φ = 2(c_a² + 1)ρ/(1 − ρ)²` and β = ln(1/α)
 /// ρ/(1 − ρ), so that the wall cancels: `n = 7.7 (c_a² + 1)/(α ln²(1/α) ρ δ²)`, δ the precision, never looser than 1
 /// − ρ. Close to the wall the episodes that have to be seen cost more than that. What this algorithm takes beyond
 /// both was fitted to M/M/1 and M/D/1; light-tailed queues and engines take 0.3 to 1.5 of it. A service whose own

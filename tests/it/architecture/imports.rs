@@ -150,6 +150,9 @@ impl<'text> Visit<'text> for Inner<'_> {
         visit_path(self, path);
     }
 
+    /// `pub(in crate::cli)` imports nothing.
+    fn visit_visibility(&mut self, _: &'text Visibility) {}
+
     fn visit_stmt(&mut self, statement: &'text syn::Stmt) {
         if let syn::Stmt::Item(Item::Use(item)) = statement {
             let mut found = Vec::new();

@@ -22,7 +22,7 @@ const FLOORS: &[&[&str]] = &[
     &["engine", "sim"],
     &["search", "calibrate", "sizing", "service"],
     &["results"],
-    &["report"],
+    &["report", "run"],
     &["cli"],
 ];
 
@@ -213,4 +213,22 @@ fn a_line_of_121_columns_is_seen() {
     assert_eq!((long_lines(&wide(120)), long_lines(&wide(121))), (vec![], vec![2]));
     let raw = format!("a(r#\"{0}\"#);\nb(r#\"\n{0}\n\"#);\n{0}\n/// | {0} |\n", "x".repeat(130));
     assert_eq!(long_lines(&raw), [5]);
+}
+
+#[test]
+fn no_document_is_cited_that_is_not_here() {
+    let here = |name: &str| ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].contains(&name);
+    let mut broken = Vec::new();
+    for folder in ["src", "benches"] {
+        for path in sources(folder) {
+            let text = fs::read_to_string(&path).expect("source can be read");
+            for (at, _) in text.match_indices(".md`") {
+                let name = text[..at + 3].rsplit(['`', ' ', '/', '(']).next().unwrap_or_default();
+                if !here(name) {
+                    broken.push(format!("{}: {name}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "cited, and not in the repository:\n{}", broken.join("\n"));
 }

@@ -1,0 +1,404 @@
+//! Owns `Run`: one load against a service, made and played in ten lines.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::runtime::{Builder, LocalOptions};
+
+use crate::client::{RequestOptions, Secret, Target, Tls};
+use crate::clock::RunClock;
+use crate::engine::{HEAD_START, Settings};
+use crate::error::{Error, Refusal};
+use crate::metrics::Objectives;
+use crate::play::{Observer, Segment, StopRule};
+use crate::results::{self, Report, RunSpec, SCHEMA, Span};
+use crate::schedule::{Extent, Process, Timeline};
+use crate::seed::Seed;
+use crate::service::{Service, Wanted, Whom, make_room};
+use crate::sim::Profile;
+use crate::units::{Rate, parse_duration};
+use crate::workload::{ESTIMATE_NAME, LengthSpec, Load, Plan, Salt, Workload};
+
+/// One load against a service: planned, refused where it cannot be, and not yet played.
+///
+/// ```
+/// use tonnage::Run;
+/// use tonnage::report::{Ink, render};
+///
+/// let report = Run::builder()
+///     .target("http://127.0.0.1:8000")
+///     # .simulated("delay:ttft=5ms,itl=1ms")
+///     .rate("40/s")
+///     .duration("500ms")
+///     .input_tokens("128")
+///     .output_tokens("4")
+///     .objective("p90 ttft<=200ms")
+///     .play()?;
+/// let page = render(&report, Ink::Plain);
+/// # assert!(page.contains("ttft"));
+/// assert_eq!(report.trials[0].run_totals.completed, report.trials[0].run_totals.planned);
+/// # Ok::<(), tonnage::error::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Run {
+    spec: RunSpec,
+    whom: Whom,
+    requests: RequestOptions,
+    plan: Arc<Plan>,
+    objectives: Arc<Objectives>,
+    seed: Seed,
+    settings: Settings,
+    workers: usize,
+}
+
+/// How long a connection may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Run {
+    /// A run of 10 requests a second for 20 seconds against the simulated server, unless told otherwise.
+    #[must_use]
+    pub fn builder() -> RunBuilder {
+        RunBuilder::default()
+    }
+
+    /// What will be sent, and when.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Plays it, and judges it; it takes as long as the load and its last answers. It makes a runtime of its own, and
+    /// so must not be called inside of one.
+    ///
+    /// Fails where nobody can be asked; what becomes of a request is in the report, and never an error.
+    pub fn play(&self) -> Result<Report, Error> {
+        self.play_watched(Box::new(()))
+    }
+
+    /// The same under the eyes of `observer`.
+    pub fn play_watched(&self, observer: Box<dyn Observer>) -> Result<Report, Error> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+            .map_err(|why| Error::Internal(format!("no runtime: {why}")))?;
+        let report = runtime.block_on(self.played(observer));
+        // A resolver that does not answer cannot be called back: it is left behind.
+        runtime.shutdown_background();
+        report
+    }
+
+    async fn played(&self, observer: Box<dyn Observer>) -> Result<Report, Error> {
+        let secure = matches!(&self.whom, Whom::Given(targets) if targets.iter().any(Target::is_secure));
+        let tls = if secure { Tls::machine()? } else { Tls::nobody()? };
+        let wanted = Wanted {
+            whom: &self.whom,
+            models: &self.requests.models,
+            tls: &tls,
+            api_key: self.requests.api_key.as_ref(),
+            headers: &self.requests.headers,
+            connect_timeout: CONNECT_TIMEOUT,
+            wait_ready: Duration::ZERO,
+            seed: self.seed,
+        };
+        let service = Service::find(wanted).await?;
+        make_room(&self.plan, &service, self.settings.timeout, self.settings.max_in_flight)?;
+        let mut session = service.session(&self.requests, self.settings.clone(), CONNECT_TIMEOUT, self.workers)?;
+        let clock = RunClock::starting_in(HEAD_START);
+        let segment = Segment {
+            label: "run".to_owned(),
+            plan: Arc::clone(&self.plan),
+            objectives: Arc::clone(&self.objectives),
+            streamed: self.requests.stream,
+        };
+        let trial = session.play_from(clock, segment, StopRule::Never, observer).await?.await?;
+        Ok(Report {
+            schema: SCHEMA,
+            tool: results::tool(),
+            started: Timestamp::try_from(clock.wall()).unwrap_or(Timestamp::UNIX_EPOCH).to_string(),
+            host: results::host(self.workers),
+            command: Vec::new(),
+            config: self.spec.clone(),
+            seed: self.seed.number(),
+            plan_fingerprint: self.plan.fingerprint(),
+            body_fingerprint: trial.body_fingerprint.clone(),
+            target: results::Target {
+                urls: service.targets.iter().map(|target| target.url().to_string()).collect(),
+                model: service.models.join(","),
+                simulated: service.simulated,
+            },
+            label: None,
+            metadata: BTreeMap::new(),
+            token_estimate: ESTIMATE_NAME.to_owned(),
+            notes: Vec::new(),
+            trials: vec![trial.view()],
+            sweep: None,
+            search: None,
+        })
+    }
+}
+
+/// A run that is being put together. Values are written as on the command line (`tonnage help run`); what cannot be
+/// is refused by [`RunBuilder::build`], by name.
+#[derive(Debug, Clone)]
+pub struct RunBuilder {
+    targets: Vec<String>,
+    simulated: String,
+    models: Vec<String>,
+    api_key: Option<String>,
+    headers: Vec<String>,
+    rate: String,
+    process: String,
+    duration: String,
+    warmup: String,
+    input_tokens: String,
+    output_tokens: String,
+    objectives: Vec<String>,
+    workload: Option<Workload>,
+    seed: u64,
+    timeout: Duration,
+    drain: Duration,
+    workers: Option<usize>,
+    stream: bool,
+}
+
+impl Default for RunBuilder {
+    fn default() -> Self {
+        Self {
+            targets: Vec::new(),
+            simulated: "small".to_owned(),
+            models: Vec::new(),
+            api_key: None,
+            headers: Vec::new(),
+            rate: "10/s".to_owned(),
+            process: "poisson".to_owned(),
+            duration: "20s".to_owned(),
+            warmup: "0s".to_owned(),
+            input_tokens: "128".to_owned(),
+            output_tokens: "64".to_owned(),
+            objectives: Vec::new(),
+            workload: None,
+            seed: 17,
+            timeout: Duration::from_mins(10),
+            drain: Duration::from_mins(1),
+            workers: None,
+            stream: true,
+        }
+    }
+}
+
+impl RunBuilder {
+    /// Asks the server of this base URL; several are asked in turn. Without one a simulated server is asked.
+    #[must_use]
+    pub fn target(mut self, url: &str) -> Self {
+        self.targets.push(url.to_owned());
+        self
+    }
+
+    /// Asks a simulated server of this profile (`8b-h100`, `mmc:servers=4,service=100ms`), whatever targets there are.
+    #[must_use]
+    pub fn simulated(mut self, profile: &str) -> Self {
+        self.targets.clear();
+        profile.clone_into(&mut self.simulated);
+        self
+    }
+
+    /// Asks for this model; several are asked for in turn. Without one it is the first that the service lists.
+    #[must_use]
+    pub fn model(mut self, name: &str) -> Self {
+        self.models.push(name.to_owned());
+        self
+    }
+
+    /// Sends this key as a bearer token.
+    #[must_use]
+    pub fn api_key(mut self, key: &str) -> Self {
+        self.api_key = Some(key.to_owned());
+        self
+    }
+
+    /// Sends a further header, `NAME: VALUE`.
+    #[must_use]
+    pub fn header(mut self, header: &str) -> Self {
+        self.headers.push(header.to_owned());
+        self
+    }
+
+    /// Requests per second, minute or hour: `50/s`.
+    #[must_use]
+    pub fn rate(mut self, rate: &str) -> Self {
+        rate.clone_into(&mut self.rate);
+        self
+    }
+
+    /// How arrivals are spread: `even`, `poisson`, `gamma:2`, `weibull:0.7`.
+    #[must_use]
+    pub fn process(mut self, law: &str) -> Self {
+        law.clone_into(&mut self.process);
+        self
+    }
+
+    /// Length of the measured window: `60s`.
+    #[must_use]
+    pub fn duration(mut self, time: &str) -> Self {
+        time.clone_into(&mut self.duration);
+        self
+    }
+
+    /// The same load before the window: `10s`.
+    #[must_use]
+    pub fn warmup(mut self, time: &str) -> Self {
+        time.clone_into(&mut self.warmup);
+        self
+    }
+
+    /// Tokens of each prompt: `512`, `128..1024`, `lognormal:512,1.2`.
+    #[must_use]
+    pub fn input_tokens(mut self, lengths: &str) -> Self {
+        lengths.clone_into(&mut self.input_tokens);
+        self
+    }
+
+    /// Tokens of each answer, the same way.
+    #[must_use]
+    pub fn output_tokens(mut self, lengths: &str) -> Self {
+        lengths.clone_into(&mut self.output_tokens);
+        self
+    }
+
+    /// Sends what this workload says, whatever lengths there are.
+    #[must_use]
+    pub fn workload(mut self, workload: Workload) -> Self {
+        self.workload = Some(workload);
+        self
+    }
+
+    /// What is asked of the service: `p99 ttft<=200ms`. Several are asked together.
+    #[must_use]
+    pub fn objective(mut self, objective: &str) -> Self {
+        self.objectives.push(objective.to_owned());
+        self
+    }
+
+    /// The seed: the same is the same plan on every machine.
+    #[must_use]
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// From the send to giving up; 10 minutes else.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long requests are followed once the load is over; a minute else.
+    #[must_use]
+    pub const fn drain(mut self, drain: Duration) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// Threads that send, at least one; as many as there are cores else.
+    #[must_use]
+    pub const fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Whether answers are streamed; they are, unless this says otherwise.
+    #[must_use]
+    pub const fn stream(mut self, stream: bool) -> Self {
+        self.stream = stream;
+        self
+    }
+
+    /// The run. Fails with the name of what cannot be, and what can.
+    pub fn build(&self) -> Result<Run, Error> {
+        let at = |name: &'static str| move |refusal: Refusal| refusal.at(name);
+        let rate: Rate = self.rate.parse().map_err(at("rate"))?;
+        let process: Process = self.process.parse().map_err(at("process"))?;
+        let duration = parse_duration(&self.duration).map_err(at("duration"))?;
+        if duration.is_zero() {
+            return Err(Error::usage("duration", "a window of no length measures nothing", "give a time above 0"));
+        }
+        let warmup = parse_duration(&self.warmup).map_err(at("warmup"))?;
+        let workload = match &self.workload {
+            Some(workload) => workload.clone(),
+            None => {
+                let input: LengthSpec = self.input_tokens.parse().map_err(at("input_tokens"))?;
+                let output: LengthSpec = self.output_tokens.parse().map_err(at("output_tokens"))?;
+                Workload::new(input, output).salted(Salt::Text(format!("seed-{}", self.seed)))
+            }
+        };
+        let objectives = Objectives::parse(&self.objectives, None, None).map_err(at("objective"))?;
+        let profile: Profile = self.simulated.parse().map_err(at("simulated"))?;
+        let targets = self.targets.iter().map(|url| Target::parse(url)).collect::<Result<Vec<_>, _>>()?;
+        let whom = if targets.is_empty() { Whom::Embedded(profile) } else { Whom::Given(targets) };
+        let mut requests = RequestOptions::new(Vec::new(), self.models.clone());
+        requests.api_key = self.api_key.clone().map(Secret::new);
+        requests.headers.clone_from(&self.headers);
+        requests.stream = self.stream;
+        let seed = Seed::new(self.seed);
+        let timeline = Timeline::new(process, rate, Extent::Duration(duration), warmup, Duration::ZERO, seed);
+        let plan = Plan::new(Load::Open(timeline), workload, seed, None);
+        if plan.arrivals().next().is_none() {
+            return Err(Error::usage("duration", "no request falls into so short a time at this rate", "give more"));
+        }
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Ok(Run {
+            spec: RunSpec {
+                duration: Some(Span(duration).into()),
+                process: Some(process.into()),
+                rate: Some(rate.into()),
+                slo: self.objectives.iter().map(|text| text.clone().into()).collect(),
+                ..RunSpec::default()
+            },
+            whom,
+            requests,
+            plan: Arc::new(plan),
+            objectives: Arc::new(objectives),
+            seed,
+            settings: Settings { timeout: self.timeout, drain: self.drain, max_in_flight: None },
+            workers: self.workers.unwrap_or(cores).max(1),
+        })
+    }
+
+    /// [`RunBuilder::build`] and [`Run::play`] in one.
+    pub fn play(&self) -> Result<Report, Error> {
+        self.build()?.play()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_is_refused_by_name() {
+        let refused = |builder: RunBuilder| builder.build().map(|_| ()).unwrap_err().to_string();
+        for (builder, name) in [
+            (Run::builder().rate("fast"), "rate"),
+            (Run::builder().process("odd"), "process"),
+            (Run::builder().duration("0s"), "duration"),
+            (Run::builder().rate("1/h").duration("1s"), "duration"),
+            (Run::builder().input_tokens("many"), "input_tokens"),
+            (Run::builder().objective("p99 ttft is fine"), "objective"),
+            (Run::builder().simulated("none"), "simulated"),
+        ] {
+            let said = refused(builder);
+            assert!(said.starts_with(name), "{name}: {said}");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_is_the_same_plan() {
+        let print = |seed: u64| Run::builder().rate("50/s").seed(seed).build().unwrap().plan().fingerprint();
+        assert_eq!(print(3), print(3));
+        assert_ne!(print(3), print(4));
+    }
+}
