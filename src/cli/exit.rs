@@ -59,12 +59,7 @@ impl Exit {
                 _ if search.certificate.as_ref().is_some_and(|certificate| certificate.result != Certified::Pass) => {
                     Self::Inconclusive
                 }
-                Some(
-                    Outcome::Found
-                    | Outcome::MaxRateReached
-                    | Outcome::MaxConcurrencyReached
-                    | Outcome::MaxTimeScaleReached,
-                ) => Self::Done,
+                Some(Outcome::Found | Outcome::MostReached(_)) => Self::Done,
             };
         }
         let cut_short = report.sweep.as_ref().is_some_and(|findings| findings.finished.is_none());

@@ -30,7 +30,7 @@ use crate::error::Error;
 use crate::results::{Folder, Replace, Report};
 use crate::schedule::{Extent, Process, TimeScale};
 use crate::search::hunt::{Aim, Event, Journal, Load as Played, Outcome, SearchFindings, Wanted, hunt};
-use crate::search::{Blueprint, Over, Pass};
+use crate::search::{Axis, Blueprint, Pass};
 use crate::seed::Seed;
 use crate::service::Service;
 use crate::units::Rate;
@@ -109,9 +109,7 @@ fn is_finished(report: &Report, more: bool, certificate: bool) -> bool {
     match findings.finished {
         None | Some(Outcome::TargetLost | Outcome::GeneratorUnfit) => false,
         Some(Outcome::BudgetSpent) => !more && certified,
-        Some(
-            Outcome::Found | Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached,
-        ) => certified,
+        Some(Outcome::Found | Outcome::MostReached(_)) => certified,
         Some(Outcome::Infeasible) => true,
     }
 }
@@ -122,7 +120,7 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
     refuse_other_axes(options.over, file.is_some(), parsed)?;
     let salt = salt_of(&load.wire.salt)?;
     let process = load.schedule.process.unwrap_or(Process::Poisson);
-    if options.over == Over::Rate {
+    if options.over == Axis::Rate {
         parsed.spec.process.get_or_insert_with(|| process.into());
     }
     let trace = match &file {
@@ -147,8 +145,8 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
     };
     // What the job is checked by: the load that needs the most of this machine.
     let most = match options.over {
-        Over::Rate | Over::TimeScale => Closed::THROUGHPUT,
-        Over::Concurrency => options.max_concurrency.unwrap_or(MAX_CONCURRENCY),
+        Axis::Rate | Axis::TimeScale => Closed::THROUGHPUT,
+        Axis::Concurrency => options.max_concurrency.unwrap_or(MAX_CONCURRENCY),
     };
     let heaviest = Closed {
         concurrency: most,
@@ -178,15 +176,15 @@ fn aim_of(options: &SearchOptions, job: &Job, process: Process, pass: Option<Pas
     let aim = Aim::new(&job.objectives, precision).map_err(|refusal| refusal.at("--slo"))?;
     let question = aim.question.clone().within(options.budget.unwrap_or_default());
     let (question, bounds) = match (options.over, pass) {
-        (Over::TimeScale, Some(pass)) => (
+        (Axis::TimeScale, Some(pass)) => (
             question.replaying(pass),
             [options.min_time_scale, options.max_time_scale].map(|scale| scale.map(TimeScale::factor)),
         ),
-        (Over::Rate | Over::TimeScale, _) => (
+        (Axis::Rate | Axis::TimeScale, _) => (
             question.arriving(process.cv() * process.cv()),
             [options.min_rate, options.max_rate].map(|rate| rate.map(Rate::per_s)),
         ),
-        (Over::Concurrency, _) => {
+        (Axis::Concurrency, _) => {
             let bounds = [options.min_concurrency, options.max_concurrency.or(Some(MAX_CONCURRENCY))];
             (question.in_flight(), bounds.map(|number| number.map(f64::from)))
         }
@@ -194,15 +192,15 @@ fn aim_of(options: &SearchOptions, job: &Job, process: Process, pass: Option<Pas
     let question = question.between(bounds[0], bounds[1]).map_err(|refusal| refusal.at(options.over.bounds()[0]))?;
     let wanted = match (options.certificate, options.no_certificate, options.over) {
         (true, ..) => Wanted::Always,
-        (_, true, _) | (_, _, Over::TimeScale) => Wanted::Never,
+        (_, true, _) | (_, _, Axis::TimeScale) => Wanted::Never,
         _ => Wanted::WithinBudget,
     };
     Ok(aim.asking(question).certified(wanted))
 }
 
 /// Refuses what speaks of something else than what is varied.
-fn refuse_other_axes(over: Over, has_file: bool, parsed: &mut Parsed) -> Result<(), Error> {
-    let others = Over::NAMES.into_iter().filter(|(other, _)| *other != over);
+fn refuse_other_axes(over: Axis, has_file: bool, parsed: &mut Parsed) -> Result<(), Error> {
+    let others = Axis::NAMES.into_iter().filter(|(other, _)| *other != over);
     for (flag, name) in others.flat_map(|(other, name)| other.bounds().map(|flag| (flag, name))) {
         if parsed.given.contains(flag.trim_start_matches('-')) {
             let why = format!("bounds a search over the {name}, and this one is over the {over}");
@@ -213,7 +211,7 @@ fn refuse_other_axes(over: Over, has_file: bool, parsed: &mut Parsed) -> Result<
             ));
         }
     }
-    if over == Over::TimeScale {
+    if over == Axis::TimeScale {
         if !has_file {
             return Err(Error::usage(
                 "FILE",
@@ -239,7 +237,7 @@ fn refuse_other_axes(over: Over, has_file: bool, parsed: &mut Parsed) -> Result<
     let of_a_trace: Vec<_> =
         of_a_trace().map(|key| (key, "drop it, or give --over time-scale and the trace")).collect();
     parsed.refuse(&of_a_trace, "speaks of a trace, and none is searched over")?;
-    if over == Over::Concurrency {
+    if over == Axis::Concurrency {
         parsed.refuse(
             &[("process", "drop one of them")],
             "has no meaning with --over concurrency: closed loops send when answers come",
@@ -259,7 +257,7 @@ async fn play(
     signals: Signals,
     command: Vec<String>,
 ) -> Result<ExitCode, Error> {
-    room_for(&mut job, &found, if aim.question.over() == Over::Concurrency { "--max-concurrency" } else { "search" })?;
+    room_for(&mut job, &found, if aim.question.over() == Axis::Concurrency { "--max-concurrency" } else { "search" })?;
     let started = RunClock::starting_in(Duration::ZERO).wall();
     let folder = folder_of(&job, &found, claimed, started, begun.is_some())?;
     foretell(&mut job, aim, begun.as_ref().and_then(|report| report.search.as_ref()));

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use crate::cli::job::Job;
 use crate::figures::TrialView;
 use crate::report::probe_account;
-use crate::search::Over;
+use crate::search::Axis;
 use crate::search::hunt::{Aim, Kept, Purpose, SearchFindings, Wanted};
 use crate::search::step::{Capacity, Certified, Question, certificate_price, precision_for, price};
 use crate::units::{count, per_second, seconds};
@@ -27,7 +27,7 @@ pub(super) fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>)
         ));
         return;
     }
-    if aim.question.over() == Over::Concurrency {
+    if aim.question.over() == Axis::Concurrency {
         let most = aim.question.most().unwrap_or_default();
         let certificate = match aim.certificate() {
             Wanted::Never => "",
@@ -119,9 +119,9 @@ impl Shown {
     /// About how long it still takes, never longer than was said before; nothing before that is known.
     fn left(&self, findings: &SearchFindings, aim: &Aim) -> String {
         let per_s = match findings.figures.over {
-            Over::Rate => findings.figures.best,
-            Over::TimeScale => findings.figures.best.zip(aim.question.pass()).map(|(best, pass)| pass.mean_per_s(best)),
-            Over::Concurrency => findings.safe_completed_per_s,
+            Axis::Rate => findings.figures.best,
+            Axis::TimeScale => findings.figures.best.zip(aim.question.pass()).map(|(best, pass)| pass.mean_per_s(best)),
+            Axis::Concurrency => findings.safe_completed_per_s,
         };
         let by_requests = findings.left(&aim.question).zip(per_s).map(|(requests, per_s)| requests as f64 / per_s);
         let by_time = aim.question.budget().seconds.map(|most| (most - findings.spent_s).max(0.0));

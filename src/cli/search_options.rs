@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::options::within;
 use crate::error::Refusal;
 use crate::schedule::TimeScale;
-use crate::search::Over;
+use crate::search::Axis;
 use crate::search::step::Budget;
 use crate::units::{Rate, Ratio, parse_duration};
 use crate::workload::Closed;
@@ -22,7 +22,7 @@ pub(super) struct SearchOptions {
     /// What is varied: rate (of an open load), concurrency (of closed loops: users, each of whom waits for an answer)
     /// or time-scale (of the trace in FILE: how many times as fast as recorded)
     #[arg(long, value_name = "WHAT", default_value = "rate", allow_hyphen_values = true)]
-    pub(super) over: Over,
+    pub(super) over: Axis,
     /// Half the width of the interval that is wanted: 1% to 50%
     #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = precision, allow_hyphen_values = true)]
     pub(super) precision: Ratio,

@@ -1,12 +1,12 @@
 //! Owns many loads in a row: which comes next, what saturation looks like, and what a sweep has found.
 
+mod axis;
 mod capacity;
 mod drive;
 mod findings;
 mod follow;
 pub mod hunt;
 mod knee;
-mod over;
 mod pass;
 mod point;
 mod point_findings;
@@ -18,11 +18,11 @@ mod steady;
 pub mod step;
 mod sweep;
 
+pub use axis::{Axis, Level};
 pub use capacity::{CompletionRate, completion_rate, unloaded_per_s};
 pub use drive::{Blueprint, drive};
 pub use findings::SweepFindings;
 pub use knee::Knee;
-pub use over::{Level, Over};
 pub use pass::Pass;
 pub use point::{Point, PointLoad};
 pub use point_findings::PointFindings;

@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use crate::play::Play;
-use crate::search::Over;
+use crate::search::Axis;
 use crate::search::hunt::figures::Figures;
 use crate::search::hunt::load::{Hunt, Probing};
 use crate::search::hunt::{Event, Journal, Purpose, Wanted};
@@ -47,7 +47,7 @@ impl<T> Hunt<'_, T> {
         let requests = completions + 2 * u64::from(in_flight);
         let spent = history.spent();
         let all = Spent { requests: spent.requests + requests, seconds: spent.seconds + requests as f64 / per_s };
-        question.over() == Over::Rate
+        question.over() == Axis::Rate
             && !self.saturated_again
             && is_claimed
             && !history.probes.is_empty()

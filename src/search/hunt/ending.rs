@@ -1,6 +1,6 @@
 //! Owns the sentences on how a search ended and on what is in doubt, with advice.
 
-use crate::search::Over;
+use crate::search::Axis;
 use crate::search::hunt::{Outcome, SearchFindings};
 use crate::search::step::{Capacity, Doubt, MOST_PROBES, Question, Spent, price};
 use crate::units::{count, per_second, seconds};
@@ -22,20 +22,20 @@ impl SearchFindings {
             ),
             (Outcome::Infeasible, _) => {
                 let least = match over {
-                    Over::Rate | Over::TimeScale => "4 % of what it completes",
-                    Over::Concurrency => "1",
+                    Axis::Rate | Axis::TimeScale => "4 % of what it completes",
+                    Axis::Concurrency => "1",
                 };
                 format!(
                     "the lowest {noun} of interest ({min}, else {least}) does not meet {limits}: look for what it \
                     misses without load"
                 )
             }
-            (Outcome::MaxRateReached, Some(Capacity::Above(per_s))) => format!(
+            (Outcome::MostReached(Axis::Rate), Some(Capacity::Above(per_s))) => format!(
                 "the service keeps up with {}, and nothing faster was offered: how much more it carries, a higher \
                  {max} tells",
                 per_second(per_s)
             ),
-            (Outcome::MaxRateReached | Outcome::MaxConcurrencyReached | Outcome::MaxTimeScaleReached, _) => {
+            (Outcome::MostReached(_), _) => {
                 format!("no objective limits it up to there: a higher {max} tells how much more it carries")
             }
             (Outcome::BudgetSpent, capacity) if self.probes.is_empty() => {

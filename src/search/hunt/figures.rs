@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::search::step::Bracket;
-use crate::search::{Level, Over};
+use crate::search::{Axis, Level};
 use crate::units::plain;
 
 /// Lower bound, best estimate and interval, in the unit of what was varied; none before the first probe, and where
@@ -17,7 +17,7 @@ use crate::units::plain;
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Figures {
     /// What was varied.
-    pub over: Over,
+    pub over: Axis,
     /// The headline: the lower bound.
     pub safe: Option<f64>,
     /// The best estimate.
@@ -29,9 +29,9 @@ pub struct Figures {
 impl Figures {
     /// Those of `bracket`. Nothing beyond the most is tried: no more than that is claimed. Whole numbers are rounded
     /// down: what a part of a user would still bear, nobody asks.
-    pub(super) fn of(over: Over, Bracket { low, best, high }: Bracket, most: Option<f64>) -> Self {
+    pub(super) fn of(over: Axis, Bracket { low, best, high }: Bracket, most: Option<f64>) -> Self {
         let most = most.unwrap_or(f64::INFINITY);
-        let whole = |level: f64| if over == Over::Concurrency { libm::floor(level) } else { level };
+        let whole = |level: f64| if over == Axis::Concurrency { libm::floor(level) } else { level };
         let [low, best] = [low, best].map(|level| whole(level.min(most)));
         let high = Some(whole(high)).filter(|_| high <= most);
         Self { over, safe: Some(low), best: Some(best), interval: Some([Some(low), high]) }
@@ -44,7 +44,7 @@ impl Figures {
         let (low, best) = (self.safe?, self.best?);
         let high = self.interval.and_then(|[_, high]| high);
         Some(match (self.over, high) {
-            (Over::Concurrency, _) => {
+            (Axis::Concurrency, _) => {
                 ([low, best].map(|level| format!("{level:.0}")), high.map(|level| format!("{level:.0}")))
             }
             (_, Some(high)) => {
@@ -68,8 +68,8 @@ impl Serialize for Figures {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let [safe, best, interval] = self.over.keys();
         let number = |level: Option<f64>| match self.over {
-            Over::Concurrency => Value::from(level.map(|level| level as u64)),
-            Over::Rate | Over::TimeScale => Value::from(level),
+            Axis::Concurrency => Value::from(level.map(|level| level as u64)),
+            Axis::Rate | Axis::TimeScale => Value::from(level),
         };
         let mut map = serializer.serialize_map(Some(4))?;
         map.serialize_entry("over", &self.over)?;
@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for Figures {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut map: BTreeMap<String, Value> = BTreeMap::deserialize(deserializer)?;
         let mut take = |key: &str| map.remove(key).unwrap_or(Value::Null);
-        let over: Option<Over> = serde_json::from_value(take("over")).map_err(D::Error::custom)?;
+        let over: Option<Axis> = serde_json::from_value(take("over")).map_err(D::Error::custom)?;
         let over = over.unwrap_or_default();
         let [safe, best, interval] = over.keys().map(take);
         Ok(Self {
@@ -131,11 +131,11 @@ mod tests {
             ([512.6, 530.0, 600.0], Some(500.0), 500.0),
             ([0.4, 3.0, 10.0], None, 0.4),
         ] {
-            let level = claimed(Over::Rate, found, most).unwrap().value();
+            let level = claimed(Axis::Rate, found, most).unwrap().value();
             assert!((level - expected).abs() < 1e-9, "{found:?}: {level}");
         }
-        assert_eq!(claimed(Over::Concurrency, [21.7, 22.9, 24.2], None), Some(Level::Concurrency(21)));
-        assert_eq!(claimed(Over::Concurrency, [0.7, 1.2, 2.2], None), None);
+        assert_eq!(claimed(Axis::Concurrency, [21.7, 22.9, 24.2], None), Some(Level::Concurrency(21)));
+        assert_eq!(claimed(Axis::Concurrency, [0.7, 1.2, 2.2], None), None);
     }
 
     #[test]
@@ -156,17 +156,17 @@ mod tests {
         let bracket = Bracket { low: 21.7, best: 22.9, high: 24.2 };
         for (over, most, expected) in [
             (
-                Over::Rate,
+                Axis::Rate,
                 None,
                 r#"{"over":"rate","safe_rate_per_s":21.7,"best_rate_per_s":22.9,"interval_per_s":[21.7,24.2]}"#,
             ),
             (
-                Over::Concurrency,
+                Axis::Concurrency,
                 None,
                 r#"{"over":"concurrency","safe_concurrency":21,"best_concurrency":22,"interval_concurrency":[21,24]}"#,
             ),
             (
-                Over::Concurrency,
+                Axis::Concurrency,
                 Some(22.0),
                 concat!(
                     r#"{"over":"concurrency","safe_concurrency":21,"best_concurrency":22,"#,
@@ -182,9 +182,9 @@ mod tests {
             r#"{"over":"time_scale","safe_time_scale":2.1,"best_time_scale":2.3,"interval_time_scale":[2.1,2.5]}"#;
         assert_eq!(
             serde_json::from_str::<Figures>(text).unwrap(),
-            Figures::of(Over::TimeScale, Bracket { low: 2.1, best: 2.3, high: 2.5 }, None)
+            Figures::of(Axis::TimeScale, Bracket { low: 2.1, best: 2.3, high: 2.5 }, None)
         );
         let before: Figures = serde_json::from_str(r#"{"safe_rate_per_s":7.8}"#).unwrap();
-        assert_eq!((before.over, before.safe, before.best), (Over::Rate, Some(7.8), None));
+        assert_eq!((before.over, before.safe, before.best), (Axis::Rate, Some(7.8), None));
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::search::Over;
+use crate::search::Axis;
 use crate::search::hunt::figures::Figures;
 use crate::search::hunt::{Aim, Certificate, Conclusion, Journal, Kept, Outcome, Purpose};
 use crate::search::step::{
@@ -128,9 +128,9 @@ impl SearchFindings {
             figures: Figures { over: question.over(), ..Figures::default() },
             confidence: Question::CONFIDENCE,
             process: match question.over() {
-                Over::Rate => process,
-                Over::Concurrency => "closed loop".to_owned(),
-                Over::TimeScale => "recorded".to_owned(),
+                Axis::Rate => process,
+                Axis::Concurrency => "closed loop".to_owned(),
+                Axis::TimeScale => "recorded".to_owned(),
             },
             precision: question.precision(),
             objectives: aim.asked().iter().map(|asked| asked.text.clone()).collect(),
@@ -163,7 +163,7 @@ impl SearchFindings {
         {
             let tried = match history.end(&question) {
                 // How far it goes is not known before something fails.
-                Some(Capacity::Above(level)) if question.over() != Over::Rate => Some(level),
+                Some(Capacity::Above(level)) if question.over() != Axis::Rate => Some(level),
                 _ => question.most(),
             };
             findings.figures = Figures::of(question.over(), picture.bracket(), tried);
@@ -202,7 +202,7 @@ impl SearchFindings {
         self.finished = Some(match answer.finding {
             Finding::Found => Outcome::Found,
             Finding::BudgetSpent => Outcome::BudgetSpent,
-            Finding::MostReached => Outcome::most_reached(question.over()),
+            Finding::MostReached => Outcome::MostReached(question.over()),
             Finding::Infeasible => Outcome::Infeasible,
         });
         self.limited_by = Some(aim.text(answer.limited_by).to_owned());
@@ -230,7 +230,7 @@ impl SearchFindings {
 
     /// What closed loops near the lower bound completed per second, probes weighted by their requests.
     fn completed_per_s(&self) -> Option<f64> {
-        let safe = self.figures.safe.filter(|_| self.figures.over == Over::Concurrency)?;
+        let safe = self.figures.safe.filter(|_| self.figures.over == Axis::Concurrency)?;
         let is_near =
             |level: f64| libm::fabs(libm::log(level / safe)) <= 2.0 * self.precision || libm::fabs(level - safe) <= 1.0;
         let near = self.probes.iter().filter(|probe| probe.end != End::Overloaded && is_near(probe.level.value()));
@@ -251,7 +251,7 @@ impl SearchFindings {
                 per_second(per_s),
                 self.figures
                     .best
-                    .filter(|_| over == Over::Rate)
+                    .filter(|_| over == Axis::Rate)
                     .map_or_else(String::new, |best| format!(": the best estimate is {:.0} % of \
                         that", 100.0 * best / per_s))
             )),
@@ -278,18 +278,18 @@ impl SearchFindings {
         sentences.extend(self.certificate.as_ref().map(|certificate| self.certificate_text(certificate)));
         if let Some(safe) = self.figures.safe {
             sentences.push(match over {
-                Over::Rate => format!(
+                Axis::Rate => format!(
                     "other arrivals than {} ones, another answer: the burstier they are, the lower \
                     the rate",
                     self.process
                 ),
-                Over::Concurrency => "closed loop: each answer releases the next request, so that a slow service is \
+                Axis::Concurrency => "closed loop: each answer releases the next request, so that a slow service is \
                     asked less, and latency counts from \
                                       the release: it holds for users who wait for their answers, and is no \
                                       measurement of an open load (search \
                                       without --over)"
                     .to_owned(),
-                Over::TimeScale => "the interval is of what the service does with this trace from pass to pass, each \
+                Axis::TimeScale => "the interval is of what the service does with this trace from pass to pass, each \
                     the whole trace from an empty \
                                     service: another day's trace has another answer"
                     .to_owned(),
@@ -334,7 +334,7 @@ impl SearchFindings {
         let took = format!(
             "{}{}; {} requests{}; {} probe{}, {}",
             self.process,
-            if over == Over::Concurrency { "" } else { " arrivals" },
+            if over == Axis::Concurrency { "" } else { " arrivals" },
             count(self.requests),
             self.effective_requests.filter(|_| !self.probes.is_empty()).map_or_else(String::new, |effective| {
                 let episodes =
@@ -449,7 +449,7 @@ impl SearchFindings {
     pub fn left(&self, question: &Question) -> Option<u64> {
         let (best, spent) = (self.figures.best?, self.requests);
         let left = match (self.figures.over, self.capacity) {
-            (Over::Rate, Some(capacity)) => {
+            (Axis::Rate, Some(capacity)) => {
                 let per_s = match capacity {
                     Capacity::Reached(per_s) => per_s,
                     // As the step assumes.
@@ -460,13 +460,13 @@ impl SearchFindings {
                 let share = (best / per_s).min(1.0 - question.precision() / 4.0);
                 price(question, share).saturating_sub(spent)
             }
-            (Over::Concurrency | Over::TimeScale, _) => {
+            (Axis::Concurrency | Axis::TimeScale, _) => {
                 // The width falls with the root of what is spent.
                 let [low, high] = self.figures.interval?;
                 let wide = (high? / low?.max(1e-3) - 1.0) / (2.0 * question.precision());
                 (spent as f64 * (wide * wide - 1.0).clamp(0.0, 99.0)) as u64
             }
-            (Over::Rate, None) => return None,
+            (Axis::Rate, None) => return None,
         };
         Some(question.budget().requests.map_or(left, |most| left.min(most.saturating_sub(spent))))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::figures::TrialView;
-use crate::search::Over;
+use crate::search::Axis;
 use crate::search::hunt::Aim;
 use crate::search::step::{Capacity, Certified, History, Probe, Question, Spent};
 use crate::workload::Plan;
@@ -42,7 +42,7 @@ impl Journal {
     pub fn question(&self, aim: &Aim) -> Question {
         let question = &aim.question;
         match self.history.capacity {
-            Some(Capacity::Above(per_s)) if question.over() == Over::Rate && question.most().is_none() => {
+            Some(Capacity::Above(per_s)) if question.over() == Axis::Rate && question.most().is_none() => {
                 let least = question.least().filter(|least| *least < per_s);
                 question.clone().between(least, Some(per_s)).unwrap_or_else(|_| question.clone())
             }

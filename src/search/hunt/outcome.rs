@@ -2,20 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::search::Over;
+use crate::error::Refusal;
+use crate::search::Axis;
 
-/// How a search ended.
+/// How a search ended. In JSON it is a word: `found`, `max_rate_reached`, `budget_spent`, …
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum Outcome {
     /// The interval is as narrow as was asked.
     Found,
-    /// The highest rate that may be sent meets the objectives.
-    MaxRateReached,
-    /// The most requests in flight that may be do.
-    MaxConcurrencyReached,
-    /// The highest time scale that may be played does.
-    MaxTimeScaleReached,
+    /// The most that may be sent of what is varied meets the objectives.
+    MostReached(Axis),
     /// The budget is spent: the interval is what it bought.
     BudgetSpent,
     /// The unloaded service misses an objective, or the lowest load of interest does.
@@ -27,12 +24,44 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// That the most of what a search varies was reached.
-    pub(super) const fn most_reached(over: Over) -> Self {
-        match over {
-            Over::Rate => Self::MaxRateReached,
-            Over::Concurrency => Self::MaxConcurrencyReached,
-            Over::TimeScale => Self::MaxTimeScaleReached,
+    const WORDS: [(Self, &'static str); 8] = [
+        (Self::Found, "found"),
+        (Self::MostReached(Axis::Rate), "max_rate_reached"),
+        (Self::MostReached(Axis::Concurrency), "max_concurrency_reached"),
+        (Self::MostReached(Axis::TimeScale), "max_time_scale_reached"),
+        (Self::BudgetSpent, "budget_spent"),
+        (Self::Infeasible, "infeasible"),
+        (Self::TargetLost, "target_lost"),
+        (Self::GeneratorUnfit, "generator_unfit"),
+    ];
+}
+
+impl From<Outcome> for &'static str {
+    fn from(outcome: Outcome) -> Self {
+        Outcome::WORDS.iter().find(|(known, _)| *known == outcome).map_or("", |(_, word)| word)
+    }
+}
+
+impl TryFrom<String> for Outcome {
+    type Error = Refusal;
+
+    fn try_from(text: String) -> Result<Self, Refusal> {
+        let known = Self::WORDS.iter().find(|(_, word)| *word == text).map(|(outcome, _)| *outcome);
+        let accepted = || format!("accepted is {}", Self::WORDS.map(|(_, word)| word).join(", "));
+        known.ok_or_else(|| Refusal::new(format!("`{text}` is no end of a search"), accepted()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_reads_back_from_its_word() {
+        for (outcome, word) in Outcome::WORDS {
+            assert_eq!(serde_json::to_string(&outcome).unwrap(), format!("\"{word}\""));
+            assert_eq!(serde_json::from_str::<Outcome>(&format!("\"{word}\"")).unwrap(), outcome);
         }
+        assert!(serde_json::from_str::<Outcome>("\"tired\"").is_err());
     }
 }

@@ -6,7 +6,7 @@ use crate::search::step::overdispersion::nearness;
 use crate::search::step::posterior::FIRST;
 use crate::search::step::trust::doubts;
 use crate::search::step::{Bracket, Capacity, Count, Doubt, End, History, Picture, Probe, Question, Spent};
-use crate::search::{Level, Over, Pass};
+use crate::search::{Axis, Level, Pass};
 use crate::stats::proportion::lower_bound;
 
 /// Requests of the unloaded service, one at a time.
@@ -169,7 +169,7 @@ pub fn step(question: &Question, history: &History) -> Step {
     let Some(picture) = Picture::of(question, history) else {
         return Step::Saturate {
             completions: SATURATION_REQUESTS,
-            most_per_s: question.most().filter(|_| question.over() == Over::Rate),
+            most_per_s: question.most().filter(|_| question.over() == Axis::Rate),
         };
     };
     let done = |finding| Step::Done(Box::new(answer(question, history, &picture, finding)));
@@ -180,9 +180,9 @@ pub fn step(question: &Question, history: &History) -> Step {
     let Bracket { low, best, high } = picture.bracket();
     let least = question.least().unwrap_or(match question.over() {
         // What fails at a trace of the capacity fails for another reason than load.
-        Over::Rate => LEAST_SHARE * picture.end(),
-        Over::TimeScale => LEAST_SHARE * question.pass().and_then(|pass| history.full_scale(pass)).unwrap_or(0.0),
-        Over::Concurrency => 1.0,
+        Axis::Rate => LEAST_SHARE * picture.end(),
+        Axis::TimeScale => LEAST_SHARE * question.pass().and_then(|pass| history.full_scale(pass)).unwrap_or(0.0),
+        Axis::Concurrency => 1.0,
     });
     let most = question.most();
     let visited = !history.probes.is_empty();
@@ -195,10 +195,10 @@ pub fn step(question: &Question, history: &History) -> Step {
     let precision = precision_at(question, &picture);
     // Nobody is between two whole numbers.
     let (is_whole, apart) =
-        if question.over() == Over::Concurrency { (libm::floor(low) >= libm::floor(high), 1.0) } else { (false, 0.0) };
+        if question.over() == Axis::Concurrency { (libm::floor(low) >= libm::floor(high), 1.0) } else { (false, 0.0) };
     let is_near = |level: f64| libm::fabs(libm::log(level / best)) <= precision || libm::fabs(level - best) <= apart;
     let near = history.probes.iter().filter(|probe| is_near(probe.level.value())).count();
-    let is_visited = near >= VISITS && (question.over() != Over::Rate || history.probes.len() >= LEAST_PROBES);
+    let is_visited = near >= VISITS && (question.over() != Axis::Rate || history.probes.len() >= LEAST_PROBES);
     if visited && (is_whole || high / low <= 1.0 + 2.0 * precision) && is_visited && picture.has_enough_episodes() {
         return done(Finding::Found);
     }
@@ -218,7 +218,7 @@ pub fn step(question: &Question, history: &History) -> Step {
         }
     });
     let shortened =
-        shortened.filter(|order| question.over() == Over::Rate && order.window_s >= least / order.level.value());
+        shortened.filter(|order| question.over() == Axis::Rate && order.window_s >= least / order.level.value());
     std::iter::once(order).chain(shortened).find(begins_in_time).map_or_else(|| done(Finding::BudgetSpent), Step::Probe)
 }
 
@@ -264,8 +264,8 @@ fn taken(question: &Question, history: &History, order: &Order) -> Spent {
 /// of what was asked: the wall itself is known to about ±2 %.
 pub(super) fn precision_at(question: &Question, picture: &Picture) -> f64 {
     let wall = match question.over() {
-        Over::Rate if !picture.is_limited_by_capacity() => 1.0 - picture.bracket().best / picture.end(),
-        Over::Rate | Over::Concurrency | Over::TimeScale => 1.0,
+        Axis::Rate if !picture.is_limited_by_capacity() => 1.0 - picture.bracket().best / picture.end(),
+        Axis::Rate | Axis::Concurrency | Axis::TimeScale => 1.0,
     };
     question.precision().min(wall.max(question.precision() / 4.0))
 }
@@ -276,11 +276,11 @@ pub(super) fn precision_at(question: &Question, picture: &Picture) -> f64 {
 fn growth(question: &Question, history: &History) -> Option<Order> {
     let (over, most) = (question.over(), question.most().unwrap_or(f64::INFINITY));
     match history.end(question)? {
-        Capacity::Above(level) if (over != Over::Rate || history.shape(question) == Shape::Open) && level < most => {
+        Capacity::Above(level) if (over != Axis::Rate || history.shape(question) == Shape::Open) && level < most => {
             let level = over.level((GROWTH * level).max(question.least().unwrap_or(0.0)).min(most));
             Some(match question.pass() {
                 Some(pass) => whole(pass, level, COARSEST),
-                None if over == Over::Rate => lasting(question, history, level, COARSEST),
+                None if over == Axis::Rate => lasting(question, history, level, COARSEST),
                 None => rounds(history, level, COARSEST, [FIRST_REQUESTS, FIRST_ROUNDS]),
             })
         }
@@ -312,14 +312,14 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
     let aimed = match history.capacity {
         Some(Capacity::Above(most)) if turn == 0 => most,
         Some(Capacity::Reached(per_s)) if turn == 0 => FIRST * per_s,
-        _ if turn < QUANTILES.len() || question.over() != Over::Rate => picture.bracket().best,
+        _ if turn < QUANTILES.len() || question.over() != Axis::Rate => picture.bracket().best,
         _ => picture.quantile(QUANTILES[turn % QUANTILES.len()]),
     };
     let level =
         question.over().level(aimed.min(question.most().unwrap_or(f64::INFINITY)).max(question.least().unwrap_or(0.0)));
     let resolution = (RESOLUTION * (high / low - 1.0)).max(precision).min(COARSEST);
     let order = lasting(question, history, level, resolution);
-    if question.over() != Over::Rate {
+    if question.over() != Axis::Rate {
         return order;
     }
     let place = picture.limited_by();
@@ -366,7 +366,7 @@ fn moderate(question: &Question, history: &History, picture: &Picture, resolutio
 pub(super) fn lasting(question: &Question, history: &History, level: Level, resolution: f64) -> Order {
     match question.pass() {
         Some(pass) => return whole(pass, level, resolution),
-        None if question.over() == Over::Concurrency => {
+        None if question.over() == Axis::Concurrency => {
             return rounds(history, level, resolution, [LEAST_REQUESTS, LEAST_ROUNDS]);
         }
         None => {}

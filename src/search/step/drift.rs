@@ -4,7 +4,7 @@
 //! hardly depend on the rate and are known to a few per cent from each probe; whether the service kept up; and what
 //! the saturated service completes, at first and when there is an answer.
 
-use crate::search::Over;
+use crate::search::Axis;
 use crate::search::step::{End, History, Picture, Probe, Question};
 
 /// Shares of the probes after which earlier and later ones are compared.
@@ -28,7 +28,7 @@ const LEAST_CALM: u64 = 30;
 /// Whether the service changed while it was asked. Of rates alone: a search over users begins far below, and its
 /// first probes know no end of the axis.
 pub(super) fn has_drifted(question: &Question, history: &History) -> bool {
-    question.over() == Over::Rate
+    question.over() == Axis::Rate
         && (answers_differ(question, history)
             || calm_times_differ(history)
             || growth_contradicts(history)

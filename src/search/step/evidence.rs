@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::search::step::curve::Shape;
 use crate::search::step::{Calm, Clusters, Episodes, Question, Spent};
-use crate::search::{Level, Over, Pass};
+use crate::search::{Axis, Level, Pass};
 
 /// Misses of one objective in one probe.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -203,7 +203,7 @@ impl History {
     #[must_use]
     pub fn end(&self, question: &Question) -> Option<Capacity> {
         let first = match (question.over(), question.pass()) {
-            (Over::Rate, _) => match self.capacity? {
+            (Axis::Rate, _) => match self.capacity? {
                 Capacity::Reached(per_s) => match self.carried_beyond(question, per_s) {
                     Some(carried) => carried,
                     None => return self.capacity,
@@ -211,8 +211,8 @@ impl History {
                 Capacity::Refuses(per_s) => per_s,
                 Capacity::Above(_) => return self.capacity,
             },
-            (Over::TimeScale, Some(pass)) => self.full_scale(pass)? / 2.0,
-            (Over::Concurrency | Over::TimeScale, _) => 1.0,
+            (Axis::TimeScale, Some(pass)) => self.full_scale(pass)? / 2.0,
+            (Axis::Concurrency | Axis::TimeScale, _) => 1.0,
         };
         let is_missed = |probe: &&Probe| probe.end == End::Overloaded || is_plain(question, &probe.counts, FEW);
         let level = |probe: &Probe| probe.level.value();
@@ -228,7 +228,7 @@ impl History {
             Some(Capacity::Above(_)) | None => true,
             Some(Capacity::Refuses(_)) => false,
         };
-        if question.over() == Over::Rate && has_wall { Shape::Wall } else { Shape::Open }
+        if question.over() == Axis::Rate && has_wall { Shape::Wall } else { Shape::Open }
     }
 
     /// The highest rate that was carried, where that is well beyond what the saturated service completes.

@@ -6,7 +6,7 @@
 //! curve, and 1 where all of them are silent, for φ₀ is what theory expects. φ is then widened for the few degrees
 //! that there are.
 
-use crate::search::Over;
+use crate::search::Axis;
 use crate::search::step::curve::{MOST_BUSY, Shape, reach};
 use crate::search::step::{Clusters, Count, End, Episodes, History, Question};
 use crate::stats::dispersion::student_point;
@@ -72,14 +72,14 @@ impl Overdispersion {
 
 /// How a level at `centre` weighs one at `level` (logarithms) where φ is estimated: a level at which the distance to
 /// the wall is another has episodes of another kind.
-fn likeness(over: Over, level: f64, (shape, end, centre): (Shape, f64, f64)) -> f64 {
+fn likeness(over: Axis, level: f64, (shape, end, centre): (Shape, f64, f64)) -> f64 {
     let away = (reach(shape, level, end) - reach(shape, centre, end)) / ALIKE;
     nearness(over, level, centre) / if shape == Shape::Wall { 1.0 + away * away } else { 1.0 }
 }
 
 /// How a level at `centre` weighs one at `level` (logarithms).
-pub(super) fn nearness(over: Over, level: f64, centre: f64) -> f64 {
-    let away = (level - centre) / if over == Over::TimeScale { NEAR_PASSES } else { NEAR };
+pub(super) fn nearness(over: Axis, level: f64, centre: f64) -> f64 {
+    let away = (level - centre) / if over == Axis::TimeScale { NEAR_PASSES } else { NEAR };
     1.0 / (1.0 + away * away)
 }
 
@@ -91,14 +91,14 @@ pub(super) fn nearness(over: Over, level: f64, centre: f64) -> f64 {
 /// is taken.
 pub(super) fn expected(question: &Question, service_cv2: Option<f64>, level: f64, end: f64) -> f64 {
     match question.over() {
-        Over::Rate => {
+        Axis::Rate => {
             let busy = (level / end).min(MOST_BUSY);
             let service_cv2 = service_cv2.unwrap_or(UNKNOWN_CV2).max(LEAST_CV2);
             (2.0 * (question.arrival_cv2() + service_cv2) * busy / ((1.0 - busy) * (1.0 - busy))).max(1.0)
         }
-        Over::Concurrency => (level / 2.0).max(1.0),
+        Axis::Concurrency => (level / 2.0).max(1.0),
         // What varies from pass to pass is counted (`between_passes`).
-        Over::TimeScale => 1.0,
+        Axis::TimeScale => 1.0,
     }
 }
 
@@ -228,7 +228,7 @@ pub(super) fn between_passes(history: &History, place: usize, centre: f64) -> Ov
     let mut passes: Vec<(f64, Count)> = Vec::new();
     for (probe, count) in history.probes.iter().filter_map(|probe| Some((probe, *probe.counts.get(place)?))) {
         if let Some(clusters) = count.clusters {
-            let weight = nearness(Over::TimeScale, libm::log(probe.level.value()), centre) * count.misses as f64;
+            let weight = nearness(Axis::TimeScale, libm::log(probe.level.value()), centre) * count.misses as f64;
             inside += weight * clusters.phi;
             misses += weight;
         }

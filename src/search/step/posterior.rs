@@ -1,7 +1,7 @@
 //! Owns the posterior of the answer, one for each objective, on a logarithmic grid. What is said of rates holds for
 //! whatever is varied.
 
-use crate::search::Over;
+use crate::search::Axis;
 use crate::search::step::curve::{self, Floor, Shape, bends, median_bend, reach};
 use crate::search::step::overdispersion::{Overdispersion, between_passes, expected_beside, nearness, overdispersion};
 use crate::search::step::steady::carried;
@@ -130,10 +130,10 @@ impl Picture {
             let shift = |level: f64| reach(shape, libm::log(level), end) - reach(shape, answer, end);
             let fitted = |level: f64| curve::share(allowed, floor, bend, shift(level));
             let overdispersion = match question.over() {
-                Over::Rate | Over::Concurrency => {
+                Axis::Rate | Axis::Concurrency => {
                     overdispersion(question, history, place, (shape, end, guess.centre), fitted)
                 }
-                Over::TimeScale => between_passes(history, place, guess.centre),
+                Axis::TimeScale => between_passes(history, place, guess.centre),
             };
             let phi = |level: f64| phi_at(question, history.unloaded_cv2, overdispersion, level, (end, guess.centre));
             let of = |probe| Fact::of(question, probe, place, phi, guess.centre);

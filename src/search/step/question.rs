@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
-use crate::search::{Over, Pass};
+use crate::search::{Axis, Pass};
 
 /// One objective as a search sees it: a share of requests that may miss it. Everything of the grammar but a mean is
 /// one.
@@ -86,18 +86,12 @@ impl Budget {
     }
 }
 
-/// What is varied, with what has to be known of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Axis {
-    Rate,
-    Concurrency,
-    TimeScale(Pass),
-}
-
 /// What a search is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
     axis: Axis,
+    /// Of a replay: the trace whose time scale is varied.
+    pass: Option<Pass>,
     demands: Vec<Demand>,
     precision: f64,
     arrival_cv2: f64,
@@ -127,6 +121,7 @@ impl Question {
         }
         Ok(Self {
             axis: Axis::Rate,
+            pass: None,
             demands,
             precision,
             arrival_cv2: 1.0,
@@ -139,13 +134,13 @@ impl Question {
     /// The same of closed loops: the most requests in flight, each sent when another is answered.
     #[must_use]
     pub fn in_flight(self) -> Self {
-        Self { axis: Axis::Concurrency, ..self }
+        Self { axis: Axis::Concurrency, pass: None, ..self }
     }
 
     /// The same of a recorded trace: how many times as fast it may come.
     #[must_use]
     pub fn replaying(self, pass: Pass) -> Self {
-        Self { axis: Axis::TimeScale(pass), ..self }
+        Self { axis: Axis::TimeScale, pass: Some(pass), ..self }
     }
 
     /// The same for arrivals whose gaps have the squared coefficient of variation `cv2`: 0 even, 1 Poisson, CV² gamma.
@@ -172,21 +167,14 @@ impl Question {
 
     /// What is varied.
     #[must_use]
-    pub const fn over(&self) -> Over {
-        match self.axis {
-            Axis::Rate => Over::Rate,
-            Axis::Concurrency => Over::Concurrency,
-            Axis::TimeScale(_) => Over::TimeScale,
-        }
+    pub const fn over(&self) -> Axis {
+        self.axis
     }
 
     /// The trace whose time scale is varied; none elsewhere.
     #[must_use]
     pub const fn pass(&self) -> Option<&Pass> {
-        match &self.axis {
-            Axis::TimeScale(pass) => Some(pass),
-            Axis::Rate | Axis::Concurrency => None,
-        }
+        self.pass.as_ref()
     }
 
     /// The objectives, all of which must be met.

@@ -5,7 +5,7 @@
 //! error that the probe itself shows; C is the rate that the service carries. The saturated service proposes C and
 //! proves nothing: one that collapses, warms or refuses completes less, or more, than one that keeps up.
 
-use crate::search::Over;
+use crate::search::Axis;
 use crate::search::step::{Capacity, End, History, Probe, Question};
 
 /// The saturated service completes C give or take this share, with the heavy tails of a Cauchy law.
@@ -19,7 +19,7 @@ const MOST_OF_ONE: f64 = 12.0;
 /// P(the service carries more than a level) at each of `levels` (logarithms, rising). 1 where stability is no
 /// question: closed loops and traces.
 pub(super) fn carried(question: &Question, history: &History, end: f64, levels: &[f64]) -> Vec<f64> {
-    if question.over() != Over::Rate {
+    if question.over() != Axis::Rate {
         return vec![1.0; levels.len()];
     }
     let (Some(first), Some(last)) = (levels.first(), levels.last()) else { return Vec::new() };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Gamma};
 
-use crate::search::Over;
+use crate::search::Axis;
 use crate::search::step::drift::has_drifted;
 use crate::search::step::evidence::Weighed;
 use crate::search::step::overdispersion::NEAR_PASSES;
@@ -39,7 +39,7 @@ pub enum Doubt {
 impl Doubt {
     /// In words, with advice, of a search over this.
     #[must_use]
-    pub fn sentence(self, over: Over) -> String {
+    pub fn sentence(self, over: Axis) -> String {
         let (noun, [least, most]) = (over.noun(), over.bounds());
         match self {
             Self::Curve => format!(
@@ -81,7 +81,7 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, 
         let rising = isotonic(points.iter().map(|point| (point.share(), point.decided)));
         let answer = libm::log(picture.bracket_of(place).best);
         let curve = |level: f64| picture.share_at(question, place, level);
-        let width = if question.over() == Over::TimeScale { NEAR_PASSES } else { NEAR };
+        let width = if question.over() == Axis::TimeScale { NEAR_PASSES } else { NEAR };
         let near = |point: &&(Weighed, f64)| point.0.is_whole && libm::fabs(libm::log(point.0.level) - answer) <= width;
         let pairs: Vec<(Weighed, f64)> = points.into_iter().zip(rising).collect();
         let against_curve: f64 = pairs
@@ -102,11 +102,11 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, 
     if has_drifted(question, history) {
         found.push(Doubt::Drift);
     }
-    if claims && question.over() == Over::Rate && !picture.has_enough_episodes() {
+    if claims && question.over() == Axis::Rate && !picture.has_enough_episodes() {
         found.push(Doubt::Episodes);
     }
     let hangs = |(place, demand): (usize, &Demand)| picture.floor_of(place) > MOST_FLOOR * demand.allowed();
-    if claims && question.over() == Over::Rate && question.demands().iter().enumerate().any(hangs) {
+    if claims && question.over() == Axis::Rate && question.demands().iter().enumerate().any(hangs) {
         found.push(Doubt::Floor);
     }
     found.sort_by_key(|doubt| *doubt as u8);

@@ -1,6 +1,7 @@
 //! Owns the tests of the search over requests in flight, in virtual time: the answer covers the truth of closed
 //! queues, and nobody is asked for more.
 
+use tonnage::search::Axis;
 use tonnage::search::hunt::{Aim, Conclusion, Journal, Kept, Outcome, SearchFindings};
 use tonnage::search::step::{Finding, Question};
 use tonnage::seed::Seed;
@@ -87,7 +88,7 @@ fn nobody_is_asked_for_more_than_may_be_in_flight() {
     let findings = findings(&found, P90.0, 0.1, Some(6.0));
     assert_eq!(
         (findings.finished, findings.limited_by.as_deref()),
-        (Some(Outcome::MaxConcurrencyReached), Some("max_concurrency"))
+        (Some(Outcome::MostReached(Axis::Concurrency)), Some("max_concurrency"))
     );
     assert_eq!((findings.figures.safe, findings.figures.interval), (Some(6.0), Some([Some(6.0), None])));
 }

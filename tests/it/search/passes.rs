@@ -8,7 +8,7 @@ use tonnage::play::{Play, Segment, StopRule};
 use tonnage::schedule::{Pattern, Process, Profile as Shape, Recorded, TimeScale, Timeline};
 use tonnage::search::hunt::{Aim, Conclusion, Journal, Kept, Outcome, SearchFindings};
 use tonnage::search::step::{Budget, Capacity, End, Finding, Question};
-use tonnage::search::{Blueprint, Pass, Point, PointLoad};
+use tonnage::search::{Axis, Blueprint, Pass, Point, PointLoad};
 use tonnage::seed::Seed;
 use tonnage::sim::{Profile, Session};
 use tonnage::units::Offset;
@@ -154,7 +154,7 @@ fn no_faster_pass_than_the_most_is_played_and_what_does_not_fit_the_budget_is_no
     let findings = findings(&found, EVEN, 0.2, Some(1.5));
     assert_eq!(
         (findings.finished, findings.limited_by.as_deref()),
-        (Some(Outcome::MaxTimeScaleReached), Some("max_time_scale"))
+        (Some(Outcome::MostReached(Axis::TimeScale)), Some("max_time_scale"))
     );
     let recorded = recorded(EVEN.0);
     let adjust = |aim: Aim| {

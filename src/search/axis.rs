@@ -1,4 +1,4 @@
-//! Owns `Over`, what a search varies, and `Level`, one load on that axis: how both are written, for people and in JSON.
+//! Owns `Axis`, what a search varies, and `Level`, one load on that axis: how both are written, for people and in JSON.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::workload::Closed;
 /// What a search varies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Over {
+pub enum Axis {
     /// The rate of an open load, in requests per second.
     #[default]
     Rate,
@@ -23,7 +23,7 @@ pub enum Over {
     TimeScale,
 }
 
-impl Over {
+impl Axis {
     /// Each, with its name on the command line.
     pub const NAMES: [(Self, &str); 3] =
         [(Self::Rate, "rate"), (Self::Concurrency, "concurrency"), (Self::TimeScale, "time-scale")];
@@ -109,7 +109,7 @@ impl Over {
     }
 }
 
-impl std::str::FromStr for Over {
+impl std::str::FromStr for Axis {
     type Err = Refusal;
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
@@ -121,7 +121,7 @@ impl std::str::FromStr for Over {
     }
 }
 
-impl fmt::Display for Over {
+impl fmt::Display for Axis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(Self::NAMES.into_iter().find(|(over, _)| over == self).map_or("", |(_, name)| name))
     }
