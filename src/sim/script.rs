@@ -333,3 +333,88 @@ pub(super) fn odd_pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         Some(piece)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Seed;
+    use crate::sim::fault::{Fault, Faults};
+    use crate::workload::BodyFingerprint;
+
+    fn wish(endpoint: Endpoint, length_asked: bool, usage_at_end: bool, usage_in_each: bool) -> Wish {
+        Wish {
+            endpoint,
+            sequence: 10,
+            created_s: 1_700_000_000,
+            prompt_tokens: 5,
+            output_tokens: 8,
+            length_asked,
+            usage_at_end,
+            usage_in_each,
+        }
+    }
+
+    /// The bytes of an answer, whole and streamed.
+    fn answer(wish: Wish, fate: &Fate) -> Vec<u8> {
+        let mut script = Script::new(wish, "m", fate);
+        script.note_cached(wish.usage_in_each.then_some(2));
+        let mut out = whole(&wish, "m", fate, None).0;
+        while script.next_token().is_some() {
+            script.emit(&mut out);
+        }
+        out
+    }
+
+    #[test]
+    fn the_bytes_of_each_answer_are_pinned() {
+        let mut found = Vec::new();
+        for endpoint in Endpoint::ALL {
+            for fault in [
+                "",
+                "cut:3",
+                "error:3",
+                "malformed:3",
+                "empty",
+                "no-usage",
+                "no-done",
+                "no-role",
+                "reasoning:3",
+                "coalesce:4",
+            ] {
+                let faults: Vec<Fault> = Some(fault)
+                    .filter(|fault| !fault.is_empty())
+                    .map(|fault| fault.parse().unwrap())
+                    .into_iter()
+                    .collect();
+                let fate = Faults::new(&faults, Seed::new(1)).fate(0);
+                let mut fingerprint = BodyFingerprint::new();
+                for (id, kind) in (0..).zip([(true, false, false), (false, true, false), (true, true, true)]) {
+                    fingerprint.add(id, &answer(wish(endpoint, kind.0, kind.1, kind.2), &fate));
+                }
+                found.push(format!("{} {fault} {}", endpoint.name(), &fingerprint.hex()[..12]));
+            }
+        }
+        insta::assert_snapshot!(found.join("\n"), @"
+        chat  bf2b9f117c41
+        chat cut:3 92100fdb38aa
+        chat error:3 92782693d497
+        chat malformed:3 dcf59202dc06
+        chat empty b0591d1913ce
+        chat no-usage 8c76f8818a9d
+        chat no-done 426aa133f2b0
+        chat no-role 64e46cb2c510
+        chat reasoning:3 46f4bbea0458
+        chat coalesce:4 e4478e7fe465
+        completions  3adfbef2a8a6
+        completions cut:3 9d5280236a0d
+        completions error:3 8ab0a87bfff3
+        completions malformed:3 d82e255d4e69
+        completions empty 980a386bbb17
+        completions no-usage f0b8be16de0b
+        completions no-done fb34e4a0c0b7
+        completions no-role 3adfbef2a8a6
+        completions reasoning:3 3adfbef2a8a6
+        completions coalesce:4 e6d90b1845ab
+        ");
+    }
+}
