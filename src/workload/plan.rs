@@ -336,7 +336,7 @@ impl Plan {
             append_words(&mut prompt, outline.input_tokens - placed, &mut generator);
             None
         };
-        (RequestSpec { outline, prompt, counted_tokens: fit.as_ref().map(Fit::counted) }, fit)
+        (RequestSpec { counted_tokens: fit.as_ref().map(Fit::counted), ..RequestSpec::of_text(outline, prompt) }, fit)
     }
 
     /// The hash of a plan of this kind, before its first request.

@@ -70,7 +70,7 @@ proptest! {
 
         let other = make(prompts.wrapping_add(1));
         prop_assert_eq!(instants(&one), instants(&other), "the prompts' seed moves no arrival");
-        prop_assert_ne!(one.spec(3).prompt, other.spec(3).prompt);
+        prop_assert_ne!(one.spec(3).into_prompt(), other.spec(3).into_prompt());
 
         let salted = Plan::new(one.load().clone(), one.workload().clone().salted(Salt::Text("afternoon".to_owned())),
             Seed::new(prompts), None);
@@ -137,7 +137,7 @@ proptest! {
             let made = Plan::new(sample().load().clone(), Workload::new(length.clone(), length).salted(salt),
                 Seed::new(7), None);
             let spec = made.spec(u64::from(id));
-            prop_assert_eq!((estimate_tokens(&spec.prompt), spec.outline.input_tokens, spec.outline.output_tokens),
+            prop_assert_eq!((estimate_tokens(&spec.prompt()), spec.outline.input_tokens, spec.outline.output_tokens),
                 (tokens, tokens, tokens));
         }
     }
@@ -272,7 +272,7 @@ fn an_hour_at_the_highest_rate_holds_no_arrival_in_memory() {
 #[test]
 fn two_salts_share_no_prompt_and_no_salt_shares_them_all() {
     let with = |salt: Salt| {
-        Plan::new(sample().load().clone(), workload("64", "8").salted(salt), Seed::new(1), None).spec(5).prompt
+        Plan::new(sample().load().clone(), workload("64", "8").salted(salt), Seed::new(1), None).spec(5).into_prompt()
     };
     let text = |salt: &str| Salt::Text(salt.to_owned());
     assert_eq!(with(Salt::Off), with(Salt::Off));
@@ -288,7 +288,7 @@ fn a_request_is_a_function_of_its_number_alone() {
     let backwards: Vec<_> = (0..20).rev().map(|id| made.spec(id)).collect();
     let forwards: Vec<_> = (0..20).map(|id| made.spec(id)).collect();
     assert!(backwards.iter().rev().eq(forwards.iter()));
-    assert!(forwards.windows(2).all(|pair| pair[0].prompt != pair[1].prompt), "no two prompts are alike");
+    assert!(forwards.windows(2).all(|pair| pair[0].messages != pair[1].messages), "no two prompts are alike");
 }
 
 #[test]
