@@ -29,7 +29,7 @@ use crate::search::hunt::{Aim, Event, Journal, Load as Played, Outcome, SearchFi
 use crate::search::{Blueprint, Over, Pass};
 use crate::seed::Seed;
 use crate::units::Rate;
-use crate::workload::{Closed, Lengths, Load, Plan, Salt, joint_fingerprint};
+use crate::workload::{Closed, Load, Plan, Salt, SourceSpec, joint_fingerprint};
 
 /// Options of a run that a search answers itself, and what to do instead.
 pub(super) const NOT_OF_A_SEARCH: &[(&str, &str)] = &[
@@ -301,7 +301,7 @@ async fn play(
 
 /// Refuses to go on with other rows than `report` began with.
 fn refuse_another_trace(blueprint: &Blueprint, report: &Report) -> Result<(), Error> {
-    let Lengths::Recorded(recording) = &blueprint.workload.lengths else { return Ok(()) };
+    let SourceSpec::Recorded(recording) = &blueprint.workload.source else { return Ok(()) };
     let (now, begun) = (recording.provenance(), report.trials.iter().find_map(|trial| trial.load.trace.as_ref()));
     match begun.filter(|begun| (begun.rows, begun.scheduled) != (now.rows, now.scheduled)) {
         None => Ok(()),

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod closed;
+mod content;
 mod describe;
 mod exact;
 mod export;
@@ -16,12 +17,15 @@ mod recording;
 mod removal;
 mod request;
 mod salt;
+mod source;
+mod synthetic;
 mod tokenizer;
 mod trace_fit;
 mod turns;
 mod words;
 
 pub use closed::Closed;
+pub use content::{Content, OwnContent};
 pub use describe::{Description, Share, describe};
 pub use exact::Fit;
 pub use export::{EXPORT_HEADER, export};
@@ -29,11 +33,12 @@ pub use fingerprint::{BodyFingerprint, NOT_HASHED, joint_fingerprint};
 pub use fits::Fits;
 pub use lengths::LengthSpec;
 pub use message::{Few, Message, MessagePart, Role, joined_text};
-pub use plan::{Lengths, Load, Plan, Planned, Workload};
+pub use plan::{Load, Plan, Planned, Workload};
 pub use recording::{Provenance, Recording, replay, replay_after_completion};
 pub use removal::{Dropped, Removal};
 pub use request::{Outline, Prefix, RequestSpec};
 pub use salt::Salt;
+pub use source::{Source, SourceSpec};
 pub use tokenizer::Tokenizer;
 pub use trace_fit::{ArrivalFit, LengthFit, Profile, QuantileErrors, TraceFit, fit_trace};
 pub use turns::{Sequel, Turns};

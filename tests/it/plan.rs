@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use tonnage::schedule::{Arrival, Extent, LawCheck, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::units::{Offset, Rate};
-use tonnage::workload::{Closed, LengthSpec, Lengths, Load, Plan, Salt, Workload, describe, estimate_tokens, export};
+use tonnage::workload::{
+    Closed, Content, Few, LengthSpec, Load, Message, Outline, OwnContent, Plan, Role, Salt, SourceSpec, Workload,
+    describe, estimate_tokens, export,
+};
 
 fn timeline(process: &str, per_s: f64, extent: Extent, seed: u64) -> Timeline {
     Timeline::new(
@@ -311,7 +314,7 @@ fn the_fingerprint_sees_every_number_of_the_plan() {
         of(
             Load::Open(base()),
             Workload {
-                lengths: Lengths::Drawn { input: "128".parse().unwrap(), output: None },
+                source: SourceSpec::Drawn { input: "128".parse().unwrap(), output: None },
                 ..workload("128", "64")
             },
             1,
@@ -323,6 +326,41 @@ fn the_fingerprint_sees_every_number_of_the_plan() {
     ];
     let seen: std::collections::BTreeSet<String> = plans.iter().map(Plan::fingerprint).collect();
     assert_eq!(seen.len(), plans.len());
+}
+
+/// Content of two messages: the instructions, and the number of the request.
+#[derive(Debug)]
+struct Instructed(&'static str);
+
+impl Content for Instructed {
+    fn messages(&self, outline: &Outline) -> Few<Message> {
+        let instructions = Message::new(Role::System, self.0.to_owned());
+        Few::Many(vec![instructions, Message::user(format!("question {}", outline.id))])
+    }
+
+    fn fingerprint(&self) -> String {
+        format!("instructed: {}", self.0)
+    }
+}
+
+#[test]
+fn own_content_is_what_requests_say_and_part_of_the_fingerprint() {
+    let of = |instructions| {
+        let workload = workload("128", "64").saying(OwnContent::new(Instructed(instructions)));
+        Plan::new(sample().load().clone(), workload, Seed::new(1), None)
+    };
+    let (brief, long) = (of("be brief"), of("be long"));
+    let spec = brief.spec(7);
+    assert_eq!(spec.prompt(), "be brief\nquestion 7");
+    assert_eq!((spec.outline, spec.counted_tokens), (sample().outline(7), None), "lengths are those of the source");
+    assert_eq!(brief.fingerprint(), of("be brief").fingerprint());
+    assert_ne!(brief.fingerprint(), long.fingerprint(), "two contents never look equal");
+    assert_ne!(brief.fingerprint(), sample().fingerprint());
+    let closed = |plan: &Plan| {
+        let load = Load::Closed(Closed::synchronous(Extent::Requests(5), Duration::ZERO, Duration::ZERO));
+        Plan::new(load, plan.workload().clone(), Seed::new(1), None).fingerprint()
+    };
+    assert_ne!(closed(&brief), closed(&long), "in a closed loop too");
 }
 
 #[test]
