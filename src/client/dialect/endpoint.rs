@@ -38,6 +38,12 @@ impl Endpoint {
         self.0.capabilities()
     }
 
+    /// An endpoint outside of the table.
+    #[cfg(test)]
+    pub(super) const fn of(dialect: &'static dyn Dialect) -> Self {
+        Self(dialect)
+    }
+
     /// What is to be known of it.
     pub(crate) fn dialect(self) -> &'static dyn Dialect {
         self.0

@@ -10,6 +10,8 @@ mod completions;
 mod endpoint;
 mod kind;
 mod served;
+#[cfg(test)]
+mod third;
 mod written;
 
 pub use endpoint::Endpoint;
