@@ -256,11 +256,11 @@ impl Plan {
         if has_blocks { self.source.prefix(id) } else { Prefix::default() }
     }
 
-    /// Request `id` with its messages: those of the workload's content. Without one, a prompt of exactly as many tokens as asked for, what stands in front included: its prefix
-    /// blocks, where the trace has some, and otherwise the salt's marker. With a tokenizer they are its tokens of the
-    /// prompt text, special tokens not added, and blocks are not made (their text is words, of no exact length to
-    /// it); without one, words. Whether the prompt was found ahead ([`Plan::remember`]) changes the time it takes,
-    /// never the text.
+    /// Request `id` with its messages: those of the workload's content. Without one, a prompt of exactly as many
+    /// tokens as asked for, what stands in front included: its prefix blocks, where the trace has some, and otherwise
+    /// the salt's marker. With a tokenizer they are its tokens of the prompt text, special tokens not added, and blocks
+    /// are not made (their text is words, of no exact length to it); without one, words. Whether the prompt was found
+    /// ahead ([`Plan::remember`]) changes the time it takes, never the text.
     #[must_use]
     pub fn spec(&self, id: u64) -> RequestSpec {
         let (spec, _) = self.compose(id);
