@@ -175,10 +175,7 @@ impl Bench {
     fn call(&self, id: u64) -> <HttpClient as Client>::Call {
         let outline =
             Outline { id, class: "default".into(), session: None, turn: None, input_tokens: 128, output_tokens: 64 };
-        HttpClient::prepare(
-            &self.encoder,
-            RequestSpec { outline, prompt: "some words of a prompt ".repeat(20), counted_tokens: None },
-        )
+        HttpClient::prepare(&self.encoder, RequestSpec::of_text(outline, "some words of a prompt ".repeat(20)))
     }
 
     async fn send(&self, call: <HttpClient as Client>::Call, sent: Offset) -> Exchange {

@@ -34,7 +34,7 @@ use crate::search::{Axis, Blueprint, Pass};
 use crate::seed::Seed;
 use crate::service::Service;
 use crate::units::Rate;
-use crate::workload::{Closed, Lengths, Load, Plan, Salt, joint_fingerprint};
+use crate::workload::{Closed, Load, Plan, Salt, SourceSpec, joint_fingerprint};
 
 /// The highest rate that meets the objectives, or the most users, or how many times last Tuesday
 #[derive(Debug, Args)]
@@ -282,7 +282,7 @@ async fn play(
 
 /// Refuses to go on with other rows than `report` began with.
 fn refuse_another_trace(blueprint: &Blueprint, report: &Report) -> Result<(), Error> {
-    let Lengths::Recorded(recording) = &blueprint.workload.lengths else { return Ok(()) };
+    let SourceSpec::Recorded(recording) = &blueprint.workload.source else { return Ok(()) };
     let (now, begun) = (recording.provenance(), report.trials.iter().find_map(|trial| trial.load.trace.as_ref()));
     match begun.filter(|begun| (begun.rows, begun.scheduled) != (now.rows, now.scheduled)) {
         None => Ok(()),

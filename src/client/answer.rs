@@ -15,19 +15,18 @@
 //!    tokens that it does not show, which is said ([`Exchange::hidden_tokens`]). Or none was asked for.
 //! 5. It was finished: by `[DONE]`, or by a finish reason that is one (not empty, not blank, not a text such as `null`)
 //!    and that no token of its choice follows; where a choice was finished so, each choice with tokens must be. A
-//! server that goes on after a finish reason has shown that its reasons beside text mean nothing; its last one then
-//! counts in an event without text only. Its text counts, and before `[DONE]` the reason that it gave is kept. 6. Its
-//! transport ended in order, or broke after it was finished. Bytes that are not HTTP are excused by nothing.
+//!    server that goes on after a finish reason has shown that its reasons beside text mean nothing; its last one then
+//!    counts in an event without text only. Its text counts, and before `[DONE]` the reason that it gave is kept.
+//! 6. Its transport ended in order, or broke after it was finished. Bytes that are not HTTP are excused by nothing.
 //!
 //! After `[DONE]` nothing is read. An odd `usage` never fails an answer (see `tally`).
 
-use super::delta::{self, Delta, Event};
-use super::finish::gives_up;
-use super::held::{Held, MOST_HELD_BYTES};
-use super::likeness::Likeness;
-use super::said::failure_text;
+use super::delta::Meaning;
+use super::dialect::Endpoint;
+use super::held::{HeldBytes, MOST_HELD_BYTES};
+use super::progress::Progress;
+use super::reading::{read, read_object};
 use super::sse::{Block, Framer, MOST_EVENT_BYTES};
-use super::tally::Tally;
 use super::text;
 use super::words::{self, MOST_START_BYTES};
 use crate::record::{Exchange, Failure, FailureClass, Outcome};
@@ -45,18 +44,18 @@ pub(super) enum End {
 /// An answer being read.
 #[derive(Debug)]
 pub(super) struct Answer {
-    body: Body,
+    framing: Framing,
     asked_tokens: u32,
     /// What the server says it is, where that is not a stream of events.
     kind: Option<Box<str>>,
     /// The first bytes of a stream that has brought no event yet, for a message.
     start: Vec<u8>,
-    said: Said,
-    held: Held,
+    said: Progress,
+    held: HeldBytes,
 }
 
 #[derive(Debug)]
-enum Body {
+enum Framing {
     /// Events are asked for, and nothing but white space has come yet.
     Awaited(Framer),
     Events(Framer),
@@ -70,139 +69,21 @@ enum Body {
 /// the record. A stream that goes on beyond them has no end.
 const MOST_EVENTS: u32 = 1 << 18;
 
-/// Bytes of a text that are kept for a tokenizer: 16 for each of [`MOST_EVENTS`].
-const MOST_TEXT_BYTES: usize = 4 << 20;
-
 /// Bytes of an object that is kept where a stream was asked for: what errors need.
 const MOST_UNASKED_BYTES: usize = 1 << 20;
 
-/// What the answer has said so far.
-#[derive(Debug, Default)]
-struct Said {
-    /// `[DONE]`; what follows is not read.
-    done: bool,
-    /// At least one token.
-    token: bool,
-    /// The choices that brought a token, one bit each.
-    begun: u64,
-    /// The choices that a finish reason has ended.
-    ended: u64,
-    /// A token of a choice came after its finish reason: the reasons beside tokens mean nothing here.
-    went_on: bool,
-    /// A reason beside text, or that text followed, for want of a better one.
-    weak_reason: Option<Box<str>>,
-    /// The first thing that went wrong; later ones do not replace it.
-    failure: Option<Failure>,
-    tally: Tally,
-    likeness: Likeness,
-    /// The start of the lines that stand between the events.
-    stray: Vec<u8>,
-}
-
-impl Said {
-    fn block(&mut self, block: Block<'_>, at: Offset, exchange: &mut Exchange) {
-        if self.done {
-            return;
-        }
-        match block {
-            Block::Data(event) => self.event(event.trim_ascii(), at, exchange),
-            Block::Error(words) => {
-                exchange.first_event.get_or_insert(at);
-                let words = failure_text(words.trim_ascii());
-                let words = if words.is_empty() { "an event named error, without a word" } else { &words };
-                self.fail(FailureClass::StreamError, words);
-            }
-            // Not an event by the standard: a failure where it is an error object. Else it is kept, for the words of an
-            // answer that is not whole.
-            Block::Stray(line) => {
-                let room = MOST_START_BYTES.saturating_sub(self.stray.len() + 1);
-                if room > 0 && !line.trim_ascii().is_empty() {
-                    self.stray.extend_from_slice(&line[..line.len().min(room)]);
-                    self.stray.push(b'\n');
-                }
-                if let Ok(Delta { error: Some(error), .. }) = delta::read_object(line.trim_ascii()) {
-                    self.fail(FailureClass::StreamError, &error);
-                }
-            }
-        }
-    }
-
-    fn event(&mut self, event: &[u8], at: Offset, exchange: &mut Exchange) {
-        exchange.first_event.get_or_insert(at);
-        match self.meaning(event) {
-            Event::Done => self.done = true,
-            Event::Malformed(why) => self.fail(FailureClass::Malformed, &why),
-            Event::Delta(delta) => {
-                if delta.has_token() {
-                    exchange.note_token_event(at, delta.answer);
-                    // What no memory should hold no tokenizer need count.
-                    if let Some(kept) = exchange.text.as_mut().filter(|kept| kept.bytes.len() <= MOST_TEXT_BYTES) {
-                        text::append_event(event, kept);
-                    }
-                }
-                self.facts(delta, at, exchange);
-            }
-        }
-    }
-
-    fn meaning(&mut self, event: &[u8]) -> Event {
-        if self.likeness.covers(event) {
-            return Event::Delta(self.likeness.token(event));
-        }
-        let meaning = delta::read(event);
-        if let Event::Delta(delta) = &meaning {
-            self.likeness.learn(event, delta);
-        }
-        meaning
-    }
-
-    fn facts(&mut self, delta: Delta, at: Offset, exchange: &mut Exchange) {
-        self.token |= delta.has_token();
-        if let Some(error) = &delta.error {
-            self.fail(FailureClass::StreamError, error);
-        }
-        if delta.of_choices & self.ended != 0 {
-            (self.went_on, self.ended) = (true, 0);
-            self.weak_reason = exchange.finish_reason.take();
-        }
-        self.begun |= delta.of_choices;
-        let finished = exchange.finish_reason.is_some() || delta.finish_reason.is_some();
-        self.tally.note(&delta, finished, at, exchange);
-        let shows = delta.has_token();
-        let Some(reason) = delta.finish_reason else { return };
-        if gives_up(&reason) {
-            self.fail(FailureClass::StreamError, &format!("the server gave the request up: finish_reason `{reason}`"));
-            exchange.finish_reason = Some(reason);
-        } else if self.went_on && shows {
-            self.weak_reason = Some(reason);
-        } else {
-            self.ended |= delta.ends_choices;
-            exchange.finish_reason.get_or_insert(reason);
-        }
-    }
-
-    /// Whether a choice has tokens and no finish reason, although another one has both.
-    const fn is_open(&self) -> bool {
-        self.begun & self.ended != 0 && self.begun & !self.ended != 0
-    }
-
-    fn fail(&mut self, class: FailureClass, why: &str) {
-        self.failure.get_or_insert_with(|| Failure::new(class, why));
-    }
-}
-
 impl Answer {
-    /// An answer that has not begun. `content_type` is what the server says it is.
-    pub(super) fn new(stream: bool, content_type: Option<&str>, asked_tokens: u32) -> Self {
-        let body = if stream { Body::Awaited(Framer::default()) } else { Body::Whole(Vec::new()) };
+    /// An answer of `endpoint` that has not begun. `content_type` is what the server says it is.
+    pub(super) fn new(endpoint: Endpoint, stream: bool, content_type: Option<&str>, asked_tokens: u32) -> Self {
+        let framing = if stream { Framing::Awaited(Framer::default()) } else { Framing::Whole(Vec::new()) };
         let kind = content_type.filter(|kind| !kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
         Self {
-            body,
+            framing,
             asked_tokens,
             kind: kind.map(Box::from),
             start: Vec::new(),
-            said: Said::default(),
-            held: Held::default(),
+            said: Progress::new(endpoint.dialect()),
+            held: HeldBytes::default(),
         }
     }
 
@@ -212,29 +93,29 @@ impl Answer {
     /// After a malformed or an error event reading goes on: the server is loaded as planned, and the timings are kept.
     pub(super) fn read(&mut self, piece: &[u8], at: Offset, exchange: &mut Exchange) -> bool {
         let said = &mut self.said;
-        let of_events = !matches!(self.body, Body::Whole(_));
+        let of_events = !matches!(self.framing, Framing::Whole(_));
         if of_events && exchange.first_event.is_none() && self.start.len() < MOST_START_BYTES {
             self.start.extend_from_slice(&piece[..piece.len().min(MOST_START_BYTES - self.start.len())]);
         }
-        if let Body::Awaited(framer) = &mut self.body {
+        if let Framing::Awaited(framer) = &mut self.framing {
             // Some proxies call every answer JSON, and some servers call every answer a stream: only the bytes tell. An
             // object starts with a brace, a stream of events never does.
             match piece.trim_ascii_start().first() {
                 None => {}
-                Some(b'{') => self.body = Body::Unasked(Vec::new()),
-                Some(_) => self.body = Body::Events(std::mem::take(framer)),
+                Some(b'{') => self.framing = Framing::Unasked(Vec::new()),
+                Some(_) => self.framing = Framing::Events(std::mem::take(framer)),
             }
         }
-        let (fits, held, most) = match &mut self.body {
-            Body::Whole(kept) => {
+        let (fits, held, most) = match &mut self.framing {
+            Framing::Whole(kept) => {
                 kept.extend_from_slice(piece);
                 (kept.len() <= MOST_EVENT_BYTES, kept.len(), MOST_EVENT_BYTES)
             }
-            Body::Unasked(kept) => {
+            Framing::Unasked(kept) => {
                 kept.extend_from_slice(&piece[..piece.len().min(MOST_UNASKED_BYTES)]);
                 (kept.len() <= MOST_UNASKED_BYTES, kept.len(), MOST_UNASKED_BYTES)
             }
-            Body::Awaited(framer) | Body::Events(framer) => {
+            Framing::Awaited(framer) | Framing::Events(framer) => {
                 let fits = framer.feed(piece, |block| said.block(block, at, exchange)).is_ok() || said.done;
                 (fits, framer.held_bytes(), MOST_EVENT_BYTES)
             }
@@ -261,38 +142,38 @@ impl Answer {
 
     /// Decides the outcome. `at` is the instant of the end: of `[DONE]`, of the body's end, or of the break.
     pub(super) fn settle(self, end: End, at: Offset, exchange: &mut Exchange) {
-        let Self { body, asked_tokens, kind, start, mut said, held: _held } = self;
-        let kind = kind.as_deref();
-        let events = matches!(body, Body::Events(_) | Body::Awaited(_));
-        let whole = matches!(body, Body::Whole(_));
+        let Self { framing, asked_tokens, kind, start, mut said, held: _held } = self;
+        let (kind, dialect) = (kind.as_deref(), said.dialect);
+        let events = matches!(framing, Framing::Events(_) | Framing::Awaited(_));
+        let whole = matches!(framing, Framing::Whole(_));
         let orderly = matches!(end, End::Orderly);
-        match body {
-            Body::Whole(kept_bytes) if orderly => match delta::read_object(kept_bytes.trim_ascii()) {
+        match framing {
+            Framing::Whole(kept_bytes) if orderly => match read_object(kept_bytes.trim_ascii(), dialect) {
                 Ok(delta) => {
                     said.facts(delta, at, exchange);
                     // A whole answer has no events, and so no tokens of events.
                     exchange.event_tokens = Vec::new();
                     if let Some(kept) = &mut exchange.text {
-                        text::append_object(kept_bytes.trim_ascii(), kept);
+                        text::append_object(kept_bytes.trim_ascii(), dialect, kept);
                     }
                 }
                 Err(why) => {
                     let (class, why) =
-                        words::of_other(kind, &kept_bytes, false).unwrap_or((FailureClass::Malformed, why));
+                        words::of_other(dialect, kind, &kept_bytes, false).unwrap_or((FailureClass::Malformed, why));
                     said.fail(class, &why);
                 }
             },
-            Body::Unasked(kept) => {
-                if let Some((class, why)) = words::of_other(kind, &kept, true) {
+            Framing::Unasked(kept) => {
+                if let Some((class, why)) = words::of_other(dialect, kind, &kept, true) {
                     said.fail(class, &why);
                 }
             }
             // A last event without its blank line is heard where all of it came: one cut short says nothing.
-            Body::Events(mut framer) if orderly => framer.finish(|block| match block {
-                Block::Data(event) if matches!(delta::read(event), Event::Malformed(_)) => {}
+            Framing::Events(mut framer) if orderly => framer.finish(|block| match block {
+                Block::Data(event) if matches!(read(event, dialect), Meaning::Malformed(_)) => {}
                 block => said.block(block, at, exchange),
             }),
-            Body::Events(_) | Body::Whole(_) | Body::Awaited(_) => {}
+            Framing::Events(_) | Framing::Whole(_) | Framing::Awaited(_) => {}
         }
         if said.done && exchange.finish_reason.is_none() {
             exchange.finish_reason = said.weak_reason.take();
@@ -314,7 +195,7 @@ impl Answer {
             }
             _ if !finished && events && exchange.first_event.is_none() => {
                 let empty = || (FailureClass::Truncated, "the answer ended before any event".to_owned());
-                let (class, why) = words::of_other(kind, &start, true).unwrap_or_else(empty);
+                let (class, why) = words::of_other(dialect, kind, &start, true).unwrap_or_else(empty);
                 said.fail(class, &why);
             }
             _ if !finished => {
@@ -353,7 +234,7 @@ mod tests {
     /// Feeds one event a second from second 1, then ends.
     fn streamed(events: &[&str], end: End) -> Exchange {
         let mut exchange = Exchange::default();
-        let mut answer = Answer::new(true, Some("text/event-stream; charset=utf-8"), 8);
+        let mut answer = Answer::new(Endpoint::default(), true, Some("text/event-stream; charset=utf-8"), 8);
         let mut at = Offset::ZERO;
         for event in events {
             at = at.plus(std::time::Duration::from_secs(1));
@@ -457,7 +338,7 @@ mod tests {
 
     fn whole(stream: bool, body: &str) -> Exchange {
         let mut exchange = Exchange::default();
-        let mut answer = Answer::new(stream, Some("application/json"), 8);
+        let mut answer = Answer::new(Endpoint::default(), stream, Some("application/json"), 8);
         answer.read(body.as_bytes(), Offset::ZERO, &mut exchange);
         answer.settle(End::Orderly, Offset::from_secs(2.0), &mut exchange);
         exchange
@@ -483,13 +364,13 @@ mod tests {
     #[test]
     fn a_stream_without_end_is_left_at_a_bound() {
         let mut exchange = Exchange::default();
-        let mut answer = Answer::new(true, None, 8);
+        let mut answer = Answer::new(Endpoint::default(), true, None, 8);
         let many = format!("data: {TOKEN}\n\n").repeat(1_000);
         let reads = (0..1_000).take_while(|_| answer.read(many.as_bytes(), Offset::ZERO, &mut exchange)).count();
         answer.settle(End::Orderly, Offset::ZERO, &mut exchange);
         assert_eq!((reads, class(&exchange)), (MOST_EVENTS as usize / 1_000, Some(FailureClass::Malformed)));
 
-        let (mut answer, mut exchange) = (Answer::new(true, None, 8), Exchange::default());
+        let (mut answer, mut exchange) = (Answer::new(Endpoint::default(), true, None, 8), Exchange::default());
         let braces = "{".repeat(100_000);
         let reads = (0..100).take_while(|_| answer.read(braces.as_bytes(), Offset::ZERO, &mut exchange)).count();
         assert_eq!(reads, MOST_UNASKED_BYTES / 100_000);

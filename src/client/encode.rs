@@ -10,11 +10,12 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Uri};
 use serde_json::{Map, Value};
 
+use super::dialect::{Endpoint, StreamFields};
 use super::pool::Reservation;
-use super::{Endpoint, LengthField, Route, Target};
+use super::{LengthField, Route, Target};
 use crate::error::Error;
 use crate::units::Secrets;
-use crate::workload::RequestSpec;
+use crate::workload::{Message, MessagePart, RequestSpec};
 
 /// A text that is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -101,8 +102,9 @@ impl RequestOptions {
 pub struct Encoder {
     targets: Vec<EncodedTarget>,
     models: Vec<EncodedModel>,
-    /// What stands between the prompt and its length.
-    joint: String,
+    endpoint: Endpoint,
+    /// What stands between the prompt and its length; none where no length is asked for.
+    before_length: Option<String>,
     min_tokens: bool,
     /// The end of every body, closing brace included.
     tail: Vec<u8>,
@@ -136,14 +138,14 @@ impl RequestIds {
         Self { of_run: format!("{}-4{}-a{}", &hash[..4], &hash[4..7], &hash[7..10]), is_given }
     }
 
-    fn mark(&self, headers: &mut HeaderMap, id: u64, prompt: &str) {
+    fn mark(&self, headers: &mut HeaderMap, id: u64, messages: &[Message]) {
         if self.is_given {
             return;
         }
         // FNV-1a: nothing hostile is hashed here, and it costs less than a microsecond.
-        let telling = &prompt.as_bytes()[..prompt.len().min(TELLING_BYTES)];
-        let of_prompt =
-            telling.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+        let texts = messages.iter().flat_map(|message| message.parts.iter()).map(MessagePart::text);
+        let telling = texts.flat_map(str::bytes).take(TELLING_BYTES);
+        let of_prompt = telling.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
         if let Ok(name) =
             HeaderValue::try_from(format!("{of_prompt:08x}-{}-{:012x}", self.of_run, id & 0xffff_ffff_ffff))
         {
@@ -168,19 +170,20 @@ struct EncodedTarget {
 #[derive(Debug)]
 struct EncodedModel {
     name: Arc<str>,
-    /// The start of every body, up to the prompt's opening quote.
+    /// The start of every body, up to the value of the prompt.
     head: Vec<u8>,
 }
 
-/// Keys of the body that options of their own decide.
-const OWNED_KEYS: &[(&str, &str)] = &[
-    ("model", "use --model"),
-    ("messages", "use the workload options"),
-    ("prompt", "use the workload options"),
-    ("stream", "use --no-stream"),
-    ("max_tokens", "use --output-tokens"),
-    ("max_completion_tokens", "use --output-tokens"),
-];
+/// Keys of the body that options of their own decide, whatever the endpoint, and those options.
+fn owned_keys() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let prompts = Endpoint::ALL.iter().map(|endpoint| (endpoint.dialect().prompt_key(), "use the workload options"));
+    let lengths = [LengthField::MaxTokens, LengthField::MaxCompletionTokens];
+    [("model", "use --model")]
+        .into_iter()
+        .chain(prompts)
+        .chain([("stream", "use --no-stream")])
+        .chain(lengths.map(|field| (field.name(), "use --output-tokens")))
+}
 
 impl Encoder {
     /// An encoder for `options`; refuses what cannot be sent.
@@ -199,17 +202,19 @@ impl Encoder {
                 "accepted is the name under which the server serves it",
             ));
         }
-        for (key, instead) in OWNED_KEYS {
-            if options.extra_body.contains_key(*key) {
-                return Err(Error::usage("--extra-body", format!("`{key}` is decided by another option"), *instead));
+        for (key, instead) in owned_keys() {
+            if options.extra_body.contains_key(key) {
+                return Err(Error::usage("--extra-body", format!("`{key}` is decided by another option"), instead));
             }
         }
-        let length_key = options.endpoint.length_key(options.length_field)?;
-        let common = common_headers(options)?;
+        let dialect = options.endpoint.dialect();
+        let length_key = dialect.length_key(options.length_field)?;
+        let stream = options.stream && dialect.capabilities().streams;
+        let common = common_headers(options, stream)?;
         let request_ids = RequestIds::new(&options.request_id_prefix, common.contains_key(REQUEST_ID));
         let mut targets = Vec::with_capacity(options.targets.len());
         for target in &options.targets {
-            let path = target.path(options.endpoint.path());
+            let path = target.path(dialect.path());
             let path: Uri = path
                 .parse()
                 .map_err(|_| Error::usage("--target", format!("`{path}` is not a path"), "accepted is a base URL"))?;
@@ -224,17 +229,18 @@ impl Encoder {
             .iter()
             .map(|name| {
                 let quoted = Value::from(name.as_str());
-                let head = format!(r#"{{"model":{quoted},{}"#, options.endpoint.before_prompt()).into_bytes();
+                let head = format!(r#"{{"model":{quoted},"{}":"#, dialect.prompt_key()).into_bytes();
                 EncodedModel { name: options.secrets.hide(name).as_ref().into(), head }
             })
             .collect();
         Ok(Self {
             targets,
             models,
-            joint: format!(r#"{},"{length_key}":"#, options.endpoint.after_prompt()),
+            endpoint: options.endpoint,
+            before_length: length_key.map(|key| format!(r#","{key}":"#)),
             min_tokens: options.min_tokens && !options.extra_body.contains_key("min_tokens"),
-            tail: body_tail(options),
-            stream: options.stream,
+            tail: body_tail(options, stream),
+            stream,
             keep_text: options.keep_text,
             secrets: options.secrets.clone(),
             request_ids,
@@ -250,12 +256,13 @@ impl Encoder {
         let target = &self.targets[place];
         let model = &self.models[(id / targets % models) as usize];
 
-        let mut body =
-            Vec::with_capacity(model.head.len() + spec.prompt.len() + spec.prompt.len() / 16 + self.tail.len() + 64);
+        let mut body = Vec::with_capacity(model.head.len() + prompt_room(&spec.messages) + self.tail.len() + 64);
         body.extend_from_slice(&model.head);
-        quote(&mut body, &spec.prompt);
-        body.extend_from_slice(self.joint.as_bytes());
-        body.extend_from_slice(asked.to_string().as_bytes());
+        self.endpoint.dialect().write_prompt(&mut body, &spec.messages);
+        if let Some(before_length) = &self.before_length {
+            body.extend_from_slice(before_length.as_bytes());
+            body.extend_from_slice(asked.to_string().as_bytes());
+        }
         if self.min_tokens {
             body.extend_from_slice(format!(r#","min_tokens":{asked}"#).as_bytes());
         }
@@ -266,13 +273,14 @@ impl Encoder {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = target.path.clone();
         *request.headers_mut() = target.headers.clone();
-        self.request_ids.mark(request.headers_mut(), id, &spec.prompt);
+        self.request_ids.mark(request.headers_mut(), id, &spec.messages);
         let route = Route { target: target.url.clone(), model: model.name.clone() };
         Call {
             request,
             body,
             place,
             route,
+            endpoint: self.endpoint,
             asked_tokens: asked,
             stream: self.stream,
             keep_text: self.keep_text,
@@ -290,6 +298,8 @@ pub struct Call {
     /// Which target, counted from 0.
     pub(super) place: usize,
     pub(super) route: Route,
+    /// The endpoint that is asked.
+    pub(super) endpoint: Endpoint,
     pub(super) asked_tokens: u32,
     pub(super) stream: bool,
     /// Whether the text of the answer is kept.
@@ -314,29 +324,15 @@ impl Call {
     }
 }
 
-/// Appends `text` as a JSON string.
-fn quote(body: &mut Vec<u8>, text: &str) {
-    // Writing a string into memory cannot fail; should it ever, an empty prompt would be a valid request and the
-    // fingerprint would tell.
-    if serde_json::to_writer(&mut *body, text).is_err() {
-        body.extend_from_slice(b"\"\"");
-    }
+/// Bytes that the prompt takes at most in most bodies: its texts, their escapes, and the frame of each part.
+fn prompt_room(messages: &[Message]) -> usize {
+    let parts = messages.iter().flat_map(|message| message.parts.iter());
+    parts.map(|part| part.text().len() + part.text().len() / 16 + 48).sum()
 }
 
-fn body_tail(options: &RequestOptions) -> Vec<u8> {
-    let mut keys = Map::new();
-    keys.insert("stream".to_owned(), Value::Bool(options.stream));
-    if options.stream {
-        let mut stream_options = Map::new();
-        stream_options.insert("include_usage".to_owned(), Value::Bool(true));
-        if options.continuous_usage {
-            stream_options.insert("continuous_usage_stats".to_owned(), Value::Bool(true));
-        }
-        keys.insert("stream_options".to_owned(), Value::Object(stream_options));
-    }
-    if options.ignore_eos {
-        keys.insert("ignore_eos".to_owned(), Value::Bool(true));
-    }
+fn body_tail(options: &RequestOptions, stream: bool) -> Vec<u8> {
+    let fields = StreamFields { stream, continuous_usage: options.continuous_usage, ignore_eos: options.ignore_eos };
+    let mut keys = options.endpoint.dialect().fields(fields);
     for (key, value) in &options.extra_body {
         match (keys.get_mut(key), value) {
             // `stream_options` from the user must not switch off the usage that we rely on, unless it says so.
@@ -357,10 +353,10 @@ fn header_value(flag: &str, text: &str) -> Result<HeaderValue, Error> {
 }
 
 /// The headers that `--api-key` and `--header` ask for, ours below them.
-fn common_headers(options: &RequestOptions) -> Result<HeaderMap, Error> {
+fn common_headers(options: &RequestOptions, stream: bool) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let accept = if options.stream { "text/event-stream" } else { "application/json" };
+    let accept = if stream { "text/event-stream" } else { "application/json" };
     headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("tonnage/", env!("CARGO_PKG_VERSION"))));
     headers.extend(access_headers(options.api_key.as_ref(), &options.headers)?);

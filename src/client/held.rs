@@ -13,9 +13,9 @@ static HELD: AtomicUsize = AtomicUsize::new(0);
 
 /// What one answer keeps, as far as it is counted.
 #[derive(Debug, Default)]
-pub(super) struct Held(usize);
+pub(super) struct HeldBytes(usize);
 
-impl Held {
+impl HeldBytes {
     /// Notes that the answer keeps `bytes` now. `false` where it may not: all answers together keep too much.
     pub(super) fn fits(&mut self, bytes: usize) -> bool {
         if bytes <= FREE_BYTES && self.0 == 0 {
@@ -30,7 +30,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         HELD.fetch_sub(self.0, Ordering::Relaxed);
     }
@@ -42,11 +42,11 @@ mod tests {
 
     #[test]
     fn what_many_keep_together_is_bounded_and_given_back() {
-        let mut many: Vec<Held> = (0..20).map(|_| Held::default()).collect();
+        let mut many: Vec<HeldBytes> = (0..20).map(|_| HeldBytes::default()).collect();
         let kept = many.iter_mut().map(|held| held.fits(30 << 20)).filter(|fits| *fits).count();
         assert!((1..=4).contains(&kept), "30 MiB each: {kept}");
         assert!(many[19].fits(1_000), "one that keeps little is never refused");
         drop(many);
-        assert!(Held::default().fits(30 << 20));
+        assert!(HeldBytes::default().fits(30 << 20));
     }
 }

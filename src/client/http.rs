@@ -47,7 +47,7 @@ impl HttpClient {
         departure: &Departure,
         exchange: &mut Exchange,
     ) -> Result<(), Failure> {
-        let Call { mut request, place, asked_tokens, stream, keep_text, reservation, .. } = call;
+        let Call { mut request, place, endpoint, asked_tokens, stream, keep_text, reservation, .. } = call;
         let pool = self
             .pools
             .get(place)
@@ -103,7 +103,7 @@ impl HttpClient {
         }
 
         let kind = text_of(&head.headers, CONTENT_TYPE.as_str()).map(str::to_owned);
-        let mut answer = Answer::new(stream, kind.as_deref(), asked_tokens);
+        let mut answer = Answer::new(endpoint, stream, kind.as_deref(), asked_tokens);
         drop(head);
         exchange.text = keep_text.then(Box::default);
         let (end, at) = loop {

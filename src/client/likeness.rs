@@ -5,9 +5,6 @@ use memchr::memmem;
 
 use super::delta::Delta;
 
-/// Where servers put the text of a token: of a chat answer, and of a completion.
-const KEYS: [&[u8]; 2] = [b"\"content\":", b"\"text\":"];
-
 /// Bytes of an event that is worth keeping: a larger one is no common case, and would be kept for as long as its
 /// answer lasts.
 const MOST_FRAME_BYTES: usize = 16 << 10;
@@ -42,12 +39,13 @@ impl Likeness {
         Delta { answer: true, bytes, of_choices: 1, ..Delta::default() }
     }
 
-    /// Keeps the frame of `event`, which was parsed as `delta`, where it is of use.
-    pub(super) fn learn(&mut self, event: &[u8], delta: &Delta) {
+    /// Keeps the frame of `event`, which was parsed as `delta`, where it is of use. `text_keys`: where the endpoint's
+    /// dialect has the text of a token.
+    pub(super) fn learn(&mut self, event: &[u8], delta: &Delta, text_keys: &[&[u8]]) {
         if *delta != Self::plain(delta.bytes) || event.len() > MOST_FRAME_BYTES {
             return;
         }
-        for key in KEYS {
+        for key in text_keys {
             let Some(at) = memmem::find(event, key) else { continue };
             let mut head = at + key.len();
             while event.get(head) == Some(&b' ') {
@@ -74,7 +72,9 @@ fn is_plain(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::delta::{Event, read};
+    use crate::client::Endpoint;
+    use crate::client::delta::Meaning;
+    use crate::client::reading::read;
     use proptest::prelude::*;
 
     fn chunk(content: &str) -> String {
@@ -83,8 +83,9 @@ mod tests {
 
     fn learned(event: &str) -> Likeness {
         let mut likeness = Likeness::default();
-        if let Event::Delta(delta) = read(event.as_bytes()) {
-            likeness.learn(event.as_bytes(), &delta);
+        let dialect = Endpoint::default().dialect();
+        if let Meaning::Delta(delta) = read(event.as_bytes(), dialect) {
+            likeness.learn(event.as_bytes(), &delta, dialect.text_keys());
         }
         likeness
     }
@@ -142,7 +143,7 @@ mod tests {
             let from = from.min(event.len());
             event.splice(from..(from + length).min(event.len()), bytes);
             if learned(&first).covers(&event) {
-                let Event::Delta(whole) = read(&event) else { panic!("no event") };
+                let Meaning::Delta(whole) = read(&event, Endpoint::default().dialect()) else { panic!("no event") };
                 prop_assert_eq!(Delta { bytes: 0, ..whole }, Likeness::plain(0));
             }
         }

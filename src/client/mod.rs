@@ -1,15 +1,14 @@
 //! Owns the wire: how a request is encoded, sent, and read back as an exchange.
 
 mod answer;
-mod chat;
-mod completions;
+mod counts;
 #[cfg(test)]
 mod definition;
-pub mod delta;
+mod delta;
 mod departure;
+pub(crate) mod dialect;
 mod discover;
 mod encode;
-mod endpoint;
 mod finish;
 mod held;
 mod http;
@@ -19,6 +18,8 @@ mod limits;
 #[cfg(test)]
 mod mutations;
 mod pool;
+mod progress;
+mod reading;
 mod repair;
 mod said;
 mod shape;
@@ -40,9 +41,9 @@ use crate::record::Exchange;
 use crate::workload::RequestSpec;
 
 pub use departure::Departure;
+pub use dialect::{Capabilities, Endpoint};
 pub use discover::Discovery;
 pub use encode::{Call, Encoder, RequestOptions, Secret, request_number};
-pub use endpoint::Endpoint;
 pub use http::HttpClient;
 pub use length_field::LengthField;
 pub use limits::Limits;

@@ -4,6 +4,7 @@
 //! Left out: numbers that no `f64` holds, and half a surrogate pair, where an object belongs. The parser refuses both.
 
 use super::answer::{Answer, End};
+use super::dialect::Endpoint;
 use crate::record::{Exchange, Failure, FailureClass, Outcome};
 use crate::seed::{Seed, open_unit};
 use crate::units::Offset;
@@ -264,7 +265,7 @@ fn mutate(stream: &mut Vec<u8>, draws: &mut Draws) {
 /// Reads `stream` in pieces of any size.
 fn read(stream: &[u8], orderly: bool, asked: u32, draws: &mut Draws) -> Exchange {
     let mut exchange = Exchange { text: Some(Box::default()), ..Exchange::default() };
-    let mut answer = Answer::new(true, Some("text/event-stream"), asked);
+    let mut answer = Answer::new(Endpoint::default(), true, Some("text/event-stream"), asked);
     let (mut rest, mut at, mut more) = (stream, 0, true);
     let widest = [1, 7, 100, 10_000][draws.below(4)];
     while !rest.is_empty() && more {

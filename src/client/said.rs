@@ -171,7 +171,13 @@ pub(super) fn excerpt(bytes: &[u8]) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::delta::read_object;
+    use crate::client::Endpoint;
+    use crate::client::delta::Delta;
+    use crate::client::reading;
+
+    fn read_object(object: &[u8]) -> Result<Delta, String> {
+        reading::read_object(object, Endpoint::default().dialect())
+    }
 
     #[test]
     fn a_failure_is_said_in_the_same_words_as_an_event_as_a_body_and_inside_another() {

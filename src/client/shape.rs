@@ -1,5 +1,7 @@
 //! Owns the shape of an answer's JSON: where servers put text, calls, reasons and counts, read leniently.
 
+use std::cell::Cell;
+
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::said::Said;
@@ -8,9 +10,9 @@ use super::value::{Object, Raw, read_object};
 /// How deep lists of parts may lie in each other.
 const MOST_DEPTH: u8 = 8;
 
-/// One piece of what a model wrote.
+/// One fragment of what a model wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Piece<'a> {
+pub(crate) enum Fragment<'a> {
     /// Text of the answer: content, a refusal, the name or the arguments of a call.
     Answer(&'a [u8]),
     /// Text of the reasoning before it.
@@ -19,19 +21,30 @@ pub(super) enum Piece<'a> {
     Opaque,
 }
 
+/// A place of a candidate in which servers put what the model wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// `delta`: an event of a chat answer.
+    Delta,
+    /// `message`: a whole chat answer.
+    Message,
+    /// `text`: a completion.
+    Text,
+}
+
 /// One event, or one whole answer.
 #[derive(Debug, Default)]
-pub(super) struct Body<'a> {
-    pub(super) choices: Choices<'a>,
+pub(super) struct AnswerObject<'a> {
+    pub(super) choices: Candidates<'a>,
     pub(super) usage: Raw<'a>,
     pub(super) said: Said<'a>,
 }
 
 /// One candidate.
 #[derive(Debug, Default)]
-pub(super) struct Choice<'a> {
-    delta: Parts<'a>,
-    message: Parts<'a>,
+pub(super) struct Candidate<'a> {
+    delta: MessageObject<'a>,
+    message: MessageObject<'a>,
     text: Raw<'a>,
     index: Raw<'a>,
     pub(super) finish_reason: Raw<'a>,
@@ -42,7 +55,7 @@ pub(super) struct Choice<'a> {
 }
 
 #[derive(Debug, Default)]
-struct Parts<'a> {
+struct MessageObject<'a> {
     content: Raw<'a>,
     error: Raw<'a>,
     refusal: Raw<'a>,
@@ -53,7 +66,7 @@ struct Parts<'a> {
     audio: Raw<'a>,
 }
 
-impl<'de: 'a, 'a> Object<'de> for Body<'a> {
+impl<'de: 'a, 'a> Object<'de> for AnswerObject<'a> {
     fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error> {
         match key {
             b"choices" => self.choices = map.next_value()?,
@@ -64,7 +77,7 @@ impl<'de: 'a, 'a> Object<'de> for Body<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Object<'de> for Choice<'a> {
+impl<'de: 'a, 'a> Object<'de> for Candidate<'a> {
     fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error> {
         match key {
             b"delta" => self.delta = map.next_value()?,
@@ -80,7 +93,7 @@ impl<'de: 'a, 'a> Object<'de> for Choice<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Object<'de> for Parts<'a> {
+impl<'de: 'a, 'a> Object<'de> for MessageObject<'a> {
     fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error> {
         let place = match key {
             b"content" => &mut self.content,
@@ -113,78 +126,78 @@ macro_rules! read_as_object {
     )*};
 }
 
-read_as_object!(Choice, Parts);
+read_as_object!(Candidate, MessageObject);
 
 /// What stands under `choices`.
 #[derive(Debug, Default)]
-pub(super) enum Choices<'a> {
+pub(super) enum Candidates<'a> {
     /// Nothing.
     #[default]
     Absent,
     /// A list.
-    List(Vec<Choice<'a>>),
+    List(Vec<Candidate<'a>>),
     /// Something else: no answer of a server that anyone knows.
     Odd,
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for Candidates<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Look<'a>(std::marker::PhantomData<&'a ()>);
         impl<'de: 'a, 'a> Visitor<'de> for Look<'a> {
-            type Value = Choices<'a>;
+            type Value = Candidates<'a>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a list of choices")
             }
 
-            fn visit_unit<E>(self) -> Result<Choices<'a>, E> {
-                Ok(Choices::Absent)
+            fn visit_unit<E>(self) -> Result<Candidates<'a>, E> {
+                Ok(Candidates::Absent)
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Choices<'a>, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Candidates<'a>, A::Error> {
                 let mut choices = Vec::new();
                 while let Some(choice) = seq.next_element()? {
                     choices.push(choice);
                 }
-                Ok(Choices::List(choices))
+                Ok(Candidates::List(choices))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Choices<'a>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Candidates<'a>, A::Error> {
                 while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Choices::Odd)
+                Ok(Candidates::Odd)
             }
 
-            fn visit_bool<E>(self, _: bool) -> Result<Choices<'a>, E> {
-                Ok(Choices::Odd)
+            fn visit_bool<E>(self, _: bool) -> Result<Candidates<'a>, E> {
+                Ok(Candidates::Odd)
             }
 
-            fn visit_i64<E>(self, _: i64) -> Result<Choices<'a>, E> {
-                Ok(Choices::Odd)
+            fn visit_i64<E>(self, _: i64) -> Result<Candidates<'a>, E> {
+                Ok(Candidates::Odd)
             }
 
-            fn visit_u64<E>(self, _: u64) -> Result<Choices<'a>, E> {
-                Ok(Choices::Odd)
+            fn visit_u64<E>(self, _: u64) -> Result<Candidates<'a>, E> {
+                Ok(Candidates::Odd)
             }
 
-            fn visit_f64<E>(self, _: f64) -> Result<Choices<'a>, E> {
-                Ok(Choices::Odd)
+            fn visit_f64<E>(self, _: f64) -> Result<Candidates<'a>, E> {
+                Ok(Candidates::Odd)
             }
 
-            fn visit_str<E>(self, _: &str) -> Result<Choices<'a>, E> {
-                Ok(Choices::Odd)
+            fn visit_str<E>(self, _: &str) -> Result<Candidates<'a>, E> {
+                Ok(Candidates::Odd)
             }
         }
         deserializer.deserialize_any(Look(std::marker::PhantomData))
     }
 }
 
-impl<'a> Body<'a> {
+impl<'a> AnswerObject<'a> {
     /// Reads an object that is valid UTF-8.
     pub(super) fn read(object: &'a str) -> Result<Self, serde_json::Error> {
         let mut json = serde_json::Deserializer::from_str(object);
         let body: Self = read_object(&mut json)?;
         json.end()?;
-        if matches!(body.choices, Choices::Odd) {
+        if matches!(body.choices, Candidates::Odd) {
             return Err(serde::de::Error::custom("`choices` is no list"));
         }
         Ok(body)
@@ -192,16 +205,16 @@ impl<'a> Body<'a> {
 
     /// What it says of a failure, where it is an error object.
     pub(super) fn failure(&self) -> Option<String> {
-        self.said.failure(self.choices().is_empty())
+        self.said.failure(self.candidates().is_empty())
     }
 
     /// The choices; none where there are none.
-    pub(super) fn choices(&self) -> &[Choice<'a>] {
-        if let Choices::List(choices) = &self.choices { choices } else { &[] }
+    pub(super) fn candidates(&self) -> &[Candidate<'a>] {
+        if let Candidates::List(choices) = &self.choices { choices } else { &[] }
     }
 }
 
-impl<'a> Choice<'a> {
+impl<'a> Candidate<'a> {
     /// Its place among the candidates, as a bit: the first where it says nothing, the last one for all beyond.
     pub(super) fn bit(&self) -> u64 {
         1 << self.index.count().known().unwrap_or(0).min(63)
@@ -214,96 +227,95 @@ impl<'a> Choice<'a> {
 
     /// Hands what the model wrote here to `each`, in the order in which a model writes it.
     ///
-    /// Some servers send one token under several names (`delta` and `message`, `delta` and `text`): the first that
-    /// brings anything counts, and the others are its copies.
-    pub(super) fn for_each_piece(&self, each: &mut impl FnMut(Piece<'_>)) {
-        let mut any = false;
-        let mut seen = |piece: Piece<'_>| {
-            any = true;
-            each(piece);
+    /// Some servers send one token in several places (`delta` and `message`, `delta` and `text`): the first of
+    /// `places` that brings anything counts, and the others are its copies.
+    pub(super) fn for_each_fragment(&self, places: &[Place], each: &mut impl FnMut(Fragment<'_>)) {
+        let any = Cell::new(false);
+        let mut seen = |fragment: Fragment<'_>| {
+            any.set(true);
+            each(fragment);
         };
-        self.delta.for_each_piece(&mut seen);
-        if !any {
-            let mut seen = |piece: Piece<'_>| {
-                any = true;
-                each(piece);
-            };
-            self.message.for_each_piece(&mut seen);
-        }
-        if !any {
-            pieces_of(self.text, false, MOST_DEPTH, each);
+        for place in places {
+            match place {
+                Place::Delta => self.delta.for_each_fragment(&mut seen),
+                Place::Message => self.message.for_each_fragment(&mut seen),
+                Place::Text => fragments_of(self.text, false, MOST_DEPTH, &mut seen),
+            }
+            if any.get() {
+                return;
+            }
         }
     }
 }
 
-impl Parts<'_> {
-    fn for_each_piece(&self, each: &mut impl FnMut(Piece<'_>)) {
+impl MessageObject<'_> {
+    fn for_each_fragment(&self, each: &mut impl FnMut(Fragment<'_>)) {
         for reasoning in self.reasoning {
             let mut any = false;
-            pieces_of(reasoning, true, MOST_DEPTH, &mut |piece| {
+            fragments_of(reasoning, true, MOST_DEPTH, &mut |fragment| {
                 any = true;
-                each(piece);
+                each(fragment);
             });
             if any {
                 break;
             }
         }
-        pieces_of(self.content, false, MOST_DEPTH, each);
-        pieces_of(self.refusal, false, MOST_DEPTH, each);
+        fragments_of(self.content, false, MOST_DEPTH, each);
+        fragments_of(self.refusal, false, MOST_DEPTH, each);
         // Some servers send one call without the list around it.
-        call_pieces(self.tool_calls, each);
+        call_fragments(self.tool_calls, each);
         for call in self.tool_calls.items() {
-            call_pieces(call, each);
+            call_fragments(call, each);
         }
-        call_pieces(self.function_call, each);
+        call_fragments(self.function_call, each);
         if !self.audio.is_falsy() {
-            each(Piece::Opaque);
+            each(Fragment::Opaque);
         }
     }
 }
 
 /// Calls `each` with `text`, unless it is empty.
-fn piece(text: &[u8], reasoning: bool, each: &mut impl FnMut(Piece<'_>)) {
+fn fragment(text: &[u8], reasoning: bool, each: &mut impl FnMut(Fragment<'_>)) {
     if !text.is_empty() {
-        each(if reasoning { Piece::Reasoning(text) } else { Piece::Answer(text) });
+        each(if reasoning { Fragment::Reasoning(text) } else { Fragment::Answer(text) });
     }
 }
 
-/// The pieces of a value where a text belongs: a text, a part with a type, or a list of texts and parts.
-fn pieces_of(value: Raw<'_>, reasoning: bool, depth: u8, each: &mut dyn FnMut(Piece<'_>)) {
+/// The fragments of a value where a text belongs: a text, a part with a type, or a list of texts and parts.
+fn fragments_of(value: Raw<'_>, reasoning: bool, depth: u8, each: &mut dyn FnMut(Fragment<'_>)) {
     if depth == 0 || value.is_null() {
         return;
     }
-    let mut each = |piece: Piece<'_>| each(piece);
+    let mut each = |fragment: Fragment<'_>| each(fragment);
     if value.is_list() {
         for item in value.items() {
-            pieces_of(item, reasoning, depth - 1, &mut each);
+            fragments_of(item, reasoning, depth - 1, &mut each);
         }
     } else if value.is_object() {
-        let part: Part<'_> = super::value::object_of(value);
+        let part: TypedPart<'_> = super::value::object_of(value);
         let kind = part.kind.word().to_ascii_lowercase();
         let reasoning = reasoning || kind.contains("think") || kind.contains("reason");
         let mut any = false;
         for payload in part.payloads {
-            pieces_of(payload, reasoning, depth - 1, &mut |piece| {
+            fragments_of(payload, reasoning, depth - 1, &mut |fragment| {
                 any = true;
-                each(piece);
+                each(fragment);
             });
             if any {
                 return;
             }
         }
         if part.other && !reasoning {
-            each(Piece::Opaque);
+            each(Fragment::Opaque);
         }
     } else {
-        piece(&value.text(), reasoning, &mut each);
+        fragment(&value.text(), reasoning, &mut each);
     }
 }
 
 /// A typed part: `{"type":"text","text":…}` and its relatives.
 #[derive(Default)]
-struct Part<'a> {
+struct TypedPart<'a> {
     kind: Raw<'a>,
     /// Its text, under the names that parts have for it; the first that brings any counts.
     payloads: [Raw<'a>; 6],
@@ -311,7 +323,7 @@ struct Part<'a> {
     other: bool,
 }
 
-impl<'de: 'a, 'a> Object<'de> for Part<'a> {
+impl<'de: 'a, 'a> Object<'de> for TypedPart<'a> {
     fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error> {
         let value: Raw<'a> = map.next_value()?;
         match key {
@@ -333,14 +345,14 @@ impl<'de: 'a, 'a> Object<'de> for Part<'a> {
 
 /// A call of a tool: its name and its arguments, which are a text or (some servers) an object.
 #[derive(Default)]
-struct Call<'a> {
+struct ToolCall<'a> {
     /// Where chat answers put both: under `function`, or under `custom`.
     inside: [Raw<'a>; 2],
     name: Raw<'a>,
     arguments: Raw<'a>,
 }
 
-impl<'de: 'a, 'a> Object<'de> for Call<'a> {
+impl<'de: 'a, 'a> Object<'de> for ToolCall<'a> {
     fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error> {
         let value: Raw<'a> = map.next_value()?;
         match key {
@@ -354,16 +366,16 @@ impl<'de: 'a, 'a> Object<'de> for Call<'a> {
     }
 }
 
-/// The pieces of one call: its name, then its arguments.
-fn call_pieces(call: Raw<'_>, each: &mut impl FnMut(Piece<'_>)) {
-    let outer: Call<'_> = super::value::object_of(call);
+/// The fragments of one call: its name, then its arguments.
+fn call_fragments(call: Raw<'_>, each: &mut impl FnMut(Fragment<'_>)) {
+    let outer: ToolCall<'_> = super::value::object_of(call);
     for raw in [outer.inside[0], outer.inside[1], call] {
-        let call: Call<'_> = super::value::object_of(raw);
-        piece(&call.name.text(), false, each);
+        let call: ToolCall<'_> = super::value::object_of(raw);
+        fragment(&call.name.text(), false, each);
         if call.arguments.is_object() || call.arguments.is_list() {
-            piece(call.arguments.as_str().as_bytes(), false, each);
+            fragment(call.arguments.as_str().as_bytes(), false, each);
         } else {
-            piece(&call.arguments.text(), false, each);
+            fragment(&call.arguments.text(), false, each);
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use hyper::Uri;
 use hyper::http::uri::Scheme;
 
-use super::tls::Secure;
-use super::{Endpoint, Tls};
+use super::dialect::Endpoint;
+use super::tls::{Secure, Tls};
 use crate::error::Error;
 use crate::units::seconds;
 

@@ -1,7 +1,8 @@
 //! Owns the text of an answer, read out of its events for a tokenizer that counts it after the run.
 
+use super::dialect::Dialect;
 use super::repair::repaired;
-use super::shape::{Body, Piece};
+use super::shape::Fragment;
 use crate::record::AnswerText;
 
 /// Appends the text of one event, and notes where it ends. The event has been judged already: what is not text passes
@@ -9,35 +10,33 @@ use crate::record::AnswerText;
 ///
 /// A pass of its own over the event, made only when a tokenizer will count the text: a run without one pays nothing for
 /// it.
-pub(super) fn append_event(event: &[u8], text: &mut AnswerText) {
-    append_object(event, text);
+pub(super) fn append_event(event: &[u8], dialect: &dyn Dialect, text: &mut AnswerText) {
+    append_object(event, dialect, text);
     text.event_ends.push(u32::try_from(text.bytes.len()).unwrap_or(u32::MAX));
 }
 
 /// Appends the text of a whole answer.
-pub(super) fn append_object(object: &[u8], text: &mut AnswerText) {
-    let as_it_came = std::str::from_utf8(object).ok().and_then(|object| Body::read(object).ok());
-    if let Some(body) = as_it_came {
-        append_body(&body, text);
-    } else if let Some(whole) = repaired(object)
-        && let Ok(body) = Body::read(&whole)
-    {
-        append_body(&body, text);
-    }
-}
-
-fn append_body(body: &Body<'_>, text: &mut AnswerText) {
-    for choice in body.choices() {
-        choice.for_each_piece(&mut |piece| match piece {
-            Piece::Answer(bytes) | Piece::Reasoning(bytes) => text.bytes.extend_from_slice(bytes),
-            Piece::Opaque => {}
-        });
+pub(super) fn append_object(object: &[u8], dialect: &dyn Dialect, text: &mut AnswerText) {
+    let mut append = |object: &str| {
+        dialect.for_each_fragment(object, &mut |fragment| match fragment {
+            Fragment::Answer(bytes) | Fragment::Reasoning(bytes) => text.bytes.extend_from_slice(bytes),
+            Fragment::Opaque => {}
+        })
+    };
+    let is_read = std::str::from_utf8(object).is_ok_and(&mut append);
+    if !is_read && let Some(whole) = repaired(object) {
+        append(&whole);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Endpoint;
+
+    fn append_event(event: &[u8], text: &mut AnswerText) {
+        super::append_event(event, Endpoint::default().dialect(), text);
+    }
 
     #[test]
     fn texts_are_read_wherever_servers_put_them() {

@@ -4,7 +4,8 @@
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 
-use super::delta::read_object;
+use super::dialect::Dialect;
+use super::reading::read_object;
 use super::said::{failure_text, spoken_in};
 use crate::record::FailureClass;
 use crate::units::visible;
@@ -73,7 +74,12 @@ pub(super) fn of_body(kind: Option<&str>, body: &[u8]) -> Option<String> {
 
 /// What an answer was that is not what was asked for, from its first bytes: a stream of events (`stream`) or one JSON
 /// object. The class of the failure, and the words. Nothing where it is empty.
-pub(super) fn of_other(kind: Option<&str>, start: &[u8], stream: bool) -> Option<(FailureClass, String)> {
+pub(super) fn of_other(
+    dialect: &dyn Dialect,
+    kind: Option<&str>,
+    start: &[u8],
+    stream: bool,
+) -> Option<(FailureClass, String)> {
     let start = start.trim_ascii();
     let words = of_body(kind, start)?;
     let asked = if stream { "a stream of events" } else { "one JSON object" };
@@ -93,7 +99,7 @@ pub(super) fn of_other(kind: Option<&str>, start: &[u8], stream: bool) -> Option
         return Some((FailureClass::Malformed, format!("{when}: `{words}`")));
     }
     let first_line = start.split(|byte| *byte == b'\n').next().unwrap_or(start);
-    let (what, object) = match (read_object(start), read_object(first_line.trim_ascii())) {
+    let (what, object) = match (read_object(start, dialect), read_object(first_line.trim_ascii(), dialect)) {
         (Ok(whole), _) => ("one JSON object", whole),
         (Err(_), Ok(first)) => ("lines of JSON (NDJSON)", first),
         (Err(_), Err(_)) => return malformed("the start of a JSON object"),
@@ -156,6 +162,11 @@ fn cut(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Endpoint;
+
+    fn of_other(kind: Option<&str>, start: &[u8], stream: bool) -> Option<(FailureClass, String)> {
+        super::of_other(Endpoint::default().dialect(), kind, start, stream)
+    }
 
     fn said(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> String {
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();

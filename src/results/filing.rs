@@ -236,6 +236,7 @@ impl<S: Write> Failures<S> {
             return Ok(());
         }
         let failure = if let Outcome::Failed(failure) = &record.exchange.outcome { Some(failure) } else { None };
+        let prompt = plan.spec(record.id).into_prompt();
         let line = FailedLine {
             id: record.id,
             scheduled_s: record.scheduled.as_secs(),
@@ -245,7 +246,7 @@ impl<S: Write> Failures<S> {
             error: failure.map(|failure| &*failure.text),
             target: &record.target,
             model: &record.model,
-            prompt: &plan.spec(record.id).prompt,
+            prompt: &prompt,
         };
         self.line(&serde_json::to_string(&line)?)
     }

@@ -64,7 +64,7 @@ pub struct Arrival {
 /// A trace's timeline has its [`Recorded`] instants instead, as they are, in a window that begins at the origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timeline {
-    source: Source,
+    source: ArrivalSource,
     spans: Spans,
     /// The window holds no more: arrivals of the same nanosecond as its last are not planned.
     most_in_window: Option<u64>,
@@ -73,7 +73,7 @@ pub struct Timeline {
 
 /// Where instants come from.
 #[derive(Debug, Clone, PartialEq)]
-enum Source {
+enum ArrivalSource {
     /// Drawn by a law.
     Drawn { process: Process, curve: Curve, seed: Seed },
     /// Recorded in a trace.
@@ -101,7 +101,7 @@ impl Timeline {
                 }
             }
         };
-        let source = Source::Drawn { process, curve: rate.into(), seed };
+        let source = ArrivalSource::Drawn { process, curve: rate.into(), seed };
         let spans = Spans::consecutive(warmup, window_end, cooldown);
         Self { source, spans, most_in_window: most_of(extent), pattern: None }
     }
@@ -154,7 +154,7 @@ impl Timeline {
         let spans = Spans::consecutive(warmup, window_end, cooldown);
         let most_in_window = extent.and_then(most_of);
         Ok(Self {
-            source: Source::Drawn { process, curve, seed },
+            source: ArrivalSource::Drawn { process, curve, seed },
             spans,
             most_in_window,
             pattern: Some(Arc::new(pattern)),
@@ -165,7 +165,7 @@ impl Timeline {
     #[must_use]
     pub fn recorded(recorded: Recorded) -> Self {
         let spans = Spans::consecutive(Duration::ZERO, recorded.end(), Duration::ZERO);
-        Self { source: Source::Recorded(recorded), spans, most_in_window: None, pattern: None }
+        Self { source: ArrivalSource::Recorded(recorded), spans, most_in_window: None, pattern: None }
     }
 
     /// A trace's timeline with its time bent by `overlays`, their draws from `seed`: as many requests in the same
@@ -173,8 +173,8 @@ impl Timeline {
     /// Refused where an overlay adds.
     pub fn bent(self, overlays: &[Overlay], seed: Seed) -> Result<Self, Refusal> {
         Ok(match self.source {
-            Source::Recorded(recorded) if !overlays.is_empty() => {
-                Self { source: Source::Recorded(warped(recorded, overlays, seed)?), ..self }
+            ArrivalSource::Recorded(recorded) if !overlays.is_empty() => {
+                Self { source: ArrivalSource::Recorded(warped(recorded, overlays, seed)?), ..self }
             }
             source => Self { source, ..self },
         })
@@ -190,8 +190,8 @@ impl Timeline {
     #[must_use]
     pub fn law(&self) -> Option<(Process, &Curve)> {
         match &self.source {
-            Source::Drawn { process, curve, .. } => Some((*process, curve)),
-            Source::Recorded(_) => None,
+            ArrivalSource::Drawn { process, curve, .. } => Some((*process, curve)),
+            ArrivalSource::Recorded(_) => None,
         }
     }
 
@@ -199,8 +199,8 @@ impl Timeline {
     #[must_use]
     pub fn instants(&self) -> Option<&Recorded> {
         match &self.source {
-            Source::Drawn { .. } => None,
-            Source::Recorded(recorded) => Some(recorded),
+            ArrivalSource::Drawn { .. } => None,
+            ArrivalSource::Recorded(recorded) => Some(recorded),
         }
     }
 
@@ -214,8 +214,8 @@ impl Timeline {
     #[must_use]
     pub fn rate_per_s(&self) -> f64 {
         match &self.source {
-            Source::Drawn { curve, .. } => curve.mean_per_s(self.spans.window),
-            Source::Recorded(recorded) => recorded.rate_per_s(),
+            ArrivalSource::Drawn { curve, .. } => curve.mean_per_s(self.spans.window),
+            ArrivalSource::Recorded(recorded) => recorded.rate_per_s(),
         }
     }
 
@@ -230,8 +230,8 @@ impl Timeline {
     pub fn arrivals(&self) -> Arrivals {
         Arrivals {
             instants: match &self.source {
-                Source::Drawn { process, curve, seed } => Instants::new(*process, curve, *seed),
-                Source::Recorded(recorded) => Instants::Recorded { recorded: recorded.clone(), next: 0 },
+                ArrivalSource::Drawn { process, curve, seed } => Instants::new(*process, curve, *seed),
+                ArrivalSource::Recorded(recorded) => Instants::Recorded { recorded: recorded.clone(), next: 0 },
             },
             window: self.spans.window,
             end: self.spans.cooldown.end,

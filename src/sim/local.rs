@@ -162,7 +162,7 @@ impl Client for ModelClient {
     type Encoder = LocalTarget;
 
     fn prepare(encoder: &LocalTarget, spec: RequestSpec) -> LocalCall {
-        LocalCall { outline: spec.outline, prompt: spec.prompt, route: encoder.route.clone() }
+        LocalCall { outline: spec.outline.clone(), route: encoder.route.clone(), prompt: spec.into_prompt() }
     }
 
     fn body(call: &LocalCall) -> &[u8] {
@@ -199,10 +199,7 @@ mod tests {
         let profile = "delay:ttft=20ms,itl=5ms".parse().unwrap();
         let outline =
             Outline { id: 0, class: "default".into(), session: None, turn: None, input_tokens: 7, output_tokens };
-        ModelClient::prepare(
-            &LocalTarget::new(profile),
-            RequestSpec { outline, prompt: String::new(), counted_tokens: None },
-        )
+        ModelClient::prepare(&LocalTarget::new(profile), RequestSpec::of_text(outline, String::new()))
     }
 
     async fn exchange(fault: Option<&str>) -> Exchange {

@@ -2,6 +2,7 @@
 //! no time.
 
 use crate::client::Endpoint;
+use crate::client::dialect::{AnswerIdentity, AnswerUsage, Says};
 use crate::sim::fault::{Break, Fate};
 
 /// The words of every answer, one token each. Some are not ASCII, so that a stream can be cut inside a character.
@@ -41,8 +42,10 @@ pub(super) enum Ending {
 pub(super) struct Script<'a> {
     wish: Wish,
     fate: &'a Fate,
-    /// What stands in front of every event: `data: {"id":…,"model":…,`.
-    prefix: Vec<u8>,
+    /// What every event begins with.
+    beginning: Vec<u8>,
+    /// Text of the event being made.
+    words: String,
     /// Tokens of the whole answer.
     tokens: u32,
     sent: u32,
@@ -54,10 +57,27 @@ pub(super) struct Script<'a> {
     ending: Ending,
 }
 
+impl Wish {
+    /// What tells its answer from others; `model_json` as it stands between the quotes of a JSON text.
+    fn identity<'a>(&self, model_json: &'a str) -> AnswerIdentity<'a> {
+        AnswerIdentity { sequence: self.sequence, created_s: self.created_s, model_json }
+    }
+
+    /// Why its answer ends, where nothing goes wrong.
+    const fn finish_reason(&self) -> &'static str {
+        if self.length_asked { "length" } else { "stop" }
+    }
+
+    /// Where the reasoning of an answer ends: tokens before are reasoning. An endpoint without a place for reasoning
+    /// has none.
+    fn reasoning_end(&self, fate: &Fate) -> u32 {
+        if self.endpoint.capabilities().reasoning { fate.reasoning } else { 0 }
+    }
+}
+
 impl<'a> Script<'a> {
     pub(super) fn new(wish: Wish, model: &str, fate: &'a Fate) -> Self {
-        let mut prefix = b"data: ".to_vec();
-        write_identity(&mut prefix, &wish, true, model);
+        let beginning = wish.endpoint.dialect().beginning(wish.identity(model), true);
         let tokens = match fate {
             Fate { never_ends: true, .. } => u32::MAX,
             Fate { empty: true, .. } => 0,
@@ -67,7 +87,8 @@ impl<'a> Script<'a> {
         Self {
             wish,
             fate,
-            prefix,
+            beginning,
+            words: String::new(),
             tokens,
             sent: 0,
             breaks,
@@ -109,8 +130,8 @@ impl<'a> Script<'a> {
     pub(super) fn emit(&mut self, out: &mut Vec<u8>) {
         if !self.started {
             self.started = true;
-            if !self.fate.no_role && self.wish.endpoint == Endpoint::Chat {
-                self.event(out, br#""delta":{"role":"assistant","content":""}"#, b"null");
+            if !self.fate.no_role {
+                self.say(out, Says::Opening, self.wish.usage_in_each);
             }
         }
         let end = self.next_end();
@@ -147,112 +168,49 @@ impl<'a> Script<'a> {
     }
 
     fn tokens_event(&mut self, out: &mut Vec<u8>, end: u32) {
-        let words = |from: u32, to: u32, out: &mut Vec<u8>| {
-            for token in from..to {
-                out.extend_from_slice(WORDS[token as usize % WORDS.len()].as_bytes());
-            }
-        };
-        if self.wish.endpoint == Endpoint::Completions {
-            // A completion has no reasoning apart from its text.
-            let mut text = br#""text":""#.to_vec();
-            words(self.sent, end, &mut text);
-            text.push(b'"');
-            self.sent = end;
-            return self.event(out, &text, b"null");
-        }
         // An event that straddles the end of the reasoning carries both.
-        let answer_from = self.fate.reasoning.clamp(self.sent, end);
-        let mut delta = Vec::with_capacity(64);
-        delta.extend_from_slice(br#""delta":{"#);
-        let empty = delta.len();
-        if answer_from > self.sent {
-            delta.extend_from_slice(br#""reasoning_content":""#);
-            words(self.sent, answer_from, &mut delta);
-            delta.push(b'"');
-        }
-        if end > answer_from {
-            if delta.len() > empty {
-                delta.push(b',');
-            }
-            delta.extend_from_slice(br#""content":""#);
-            words(answer_from, end, &mut delta);
-            delta.push(b'"');
-        }
-        delta.push(b'}');
+        let answer_from = self.wish.reasoning_end(self.fate).clamp(self.sent, end);
+        let mut words = std::mem::take(&mut self.words);
+        words.clear();
+        push_words(&mut words, self.sent, answer_from);
+        let reasoning_bytes = words.len();
+        push_words(&mut words, answer_from, end);
+        let (reasoning, text) = words.split_at(reasoning_bytes);
         self.sent = end;
-        self.event(out, &delta, b"null");
+        self.say(out, Says::Tokens { reasoning, text }, self.wish.usage_in_each);
+        self.words = words;
     }
 
-    /// One event; `says` is the key and value that hold what it says.
-    fn event(&self, out: &mut Vec<u8>, says: &[u8], finish: &[u8]) {
-        out.extend_from_slice(&self.prefix);
-        out.extend_from_slice(br#""choices":[{"index":0,"#);
-        out.extend_from_slice(says);
-        out.extend_from_slice(br#","logprobs":null,"finish_reason":"#);
-        out.extend_from_slice(finish);
-        out.extend_from_slice(b"}]");
-        if self.wish.usage_in_each && !self.fate.no_usage {
-            out.extend_from_slice(b",");
-            write_usage(out, self.wish.prompt_tokens, self.sent, self.cached_tokens);
-        }
-        out.extend_from_slice(b"}\n\n");
+    /// Appends what the endpoint writes for `says`, with token counts where `counted`.
+    fn say(&self, out: &mut Vec<u8>, says: Says<'_>, counted: bool) {
+        let usage = (counted && !self.fate.no_usage).then_some(AnswerUsage {
+            prompt_tokens: self.wish.prompt_tokens,
+            output_tokens: self.sent,
+            cached_tokens: self.cached_tokens,
+        });
+        self.wish.endpoint.dialect().write(out, &self.beginning, says, usage);
     }
 
     fn tail(&mut self, out: &mut Vec<u8>) {
-        let nothing: &[u8] = match self.wish.endpoint {
-            Endpoint::Chat => br#""delta":{"content":""}"#,
-            Endpoint::Completions => br#""text":"""#,
-        };
-        self.event(out, nothing, finish_reason(&self.wish));
-        if self.wish.usage_at_end && !self.fate.no_usage {
-            out.extend_from_slice(&self.prefix);
-            out.extend_from_slice(br#""choices":[],"#);
-            write_usage(out, self.wish.prompt_tokens, self.sent, self.cached_tokens);
-            out.extend_from_slice(b"}\n\n");
+        self.say(out, Says::Finish(self.wish.finish_reason()), self.wish.usage_in_each);
+        if self.wish.usage_at_end {
+            self.say(out, Says::Counts, true);
         }
         self.done(out);
     }
 
     fn done(&self, out: &mut Vec<u8>) {
         if !self.fate.no_done {
-            out.extend_from_slice(b"data: [DONE]\n\n");
+            self.say(out, Says::End, false);
         }
     }
 }
 
-fn finish_reason(wish: &Wish) -> &'static [u8] {
-    if wish.length_asked { br#""length""# } else { br#""stop""# }
-}
-
-fn write_identity(out: &mut Vec<u8>, wish: &Wish, chunk: bool, model: &str) {
-    let (kind, object) = match (wish.endpoint, chunk) {
-        (Endpoint::Chat, true) => ("chatcmpl", "chat.completion.chunk"),
-        (Endpoint::Chat, false) => ("chatcmpl", "chat.completion"),
-        (Endpoint::Completions, _) => ("cmpl", "text_completion"),
-    };
-    let identity = format!(
-        r#"{{"id":"{kind}-{:032x}","object":"{object}","created":{},"model":"{model}","#,
-        wish.sequence, wish.created_s
-    );
-    out.extend_from_slice(identity.as_bytes());
-}
-
-fn write_usage(out: &mut Vec<u8>, prompt: u32, output: u32, cached: Option<u32>) {
-    let total = u64::from(prompt) + u64::from(output);
-    let details =
-        cached.map_or_else(String::new, |cached| format!(r#","prompt_tokens_details":{{"cached_tokens":{cached}}}"#));
-    let usage =
-        format!(r#""usage":{{"prompt_tokens":{prompt},"total_tokens":{total},"completion_tokens":{output}{details}}}"#);
-    out.extend_from_slice(usage.as_bytes());
-}
-
-/// Appends the words of tokens `from` to `to` under `key`, and a comma.
-fn write_text(out: &mut Vec<u8>, key: &str, from: u32, to: u32) {
-    out.extend_from_slice(format!(r#""{key}":""#).as_bytes());
+/// Appends the words of tokens `from` to `to`.
+fn push_words(text: &mut String, from: u32, to: u32) {
     for token in from..to {
-        out.extend_from_slice(WORDS[token as usize % WORDS.len()].as_bytes());
+        text.push_str(WORDS[token as usize % WORDS.len()]);
     }
-    out.extend_from_slice(br#"","#);
 }
 
 /// Tokens of an answer that is not streamed.
@@ -269,29 +227,19 @@ pub(super) fn whole(wish: &Wish, model: &str, fate: &Fate, cached_tokens: Option
             after,
         );
     }
-    let mut out = Vec::with_capacity(320 + tokens as usize * 7);
-    write_identity(&mut out, wish, false, model);
-    out.extend_from_slice(br#""choices":[{"index":0,"#);
-    match wish.endpoint {
-        Endpoint::Chat => {
-            out.extend_from_slice(br#""message":{"role":"assistant","#);
-            let reasoning = fate.reasoning.min(tokens);
-            if reasoning > 0 {
-                write_text(&mut out, "reasoning_content", 0, reasoning);
-            }
-            write_text(&mut out, "content", reasoning, tokens);
-            out.extend_from_slice(br#""tool_calls":[]},"#);
-        }
-        Endpoint::Completions => write_text(&mut out, "text", 0, tokens),
-    }
-    out.extend_from_slice(br#""logprobs":null,"finish_reason":"#);
-    out.extend_from_slice(finish_reason(wish));
-    out.extend_from_slice(b"}]");
-    if !fate.no_usage {
-        out.push(b',');
-        write_usage(&mut out, wish.prompt_tokens, tokens, cached_tokens);
-    }
-    out.push(b'}');
+    let dialect = wish.endpoint.dialect();
+    let answer_from = wish.reasoning_end(fate).min(tokens);
+    let (mut reasoning, mut text) = (String::new(), String::with_capacity(tokens as usize * 7));
+    push_words(&mut reasoning, 0, answer_from);
+    push_words(&mut text, answer_from, tokens);
+    let usage = (!fate.no_usage).then_some(AnswerUsage {
+        prompt_tokens: wish.prompt_tokens,
+        output_tokens: tokens,
+        cached_tokens,
+    });
+    let says = Says::Whole { reasoning: &reasoning, text: &text, finish: wish.finish_reason() };
+    let mut out = Vec::with_capacity(320 + text.len());
+    dialect.write(&mut out, &dialect.beginning(wish.identity(model), false), says, usage);
     if matches!(fate.breaks, Some((after, Break::Malformed)) if after <= tokens) {
         out.truncate(out.len() / 2);
     }
@@ -332,4 +280,89 @@ pub(super) fn odd_pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         rest = left;
         Some(piece)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Seed;
+    use crate::sim::fault::{Fault, Faults};
+    use crate::workload::BodyFingerprint;
+
+    fn wish(endpoint: Endpoint, length_asked: bool, usage_at_end: bool, usage_in_each: bool) -> Wish {
+        Wish {
+            endpoint,
+            sequence: 10,
+            created_s: 1_700_000_000,
+            prompt_tokens: 5,
+            output_tokens: 8,
+            length_asked,
+            usage_at_end,
+            usage_in_each,
+        }
+    }
+
+    /// The bytes of an answer, whole and streamed.
+    fn answer(wish: Wish, fate: &Fate) -> Vec<u8> {
+        let mut script = Script::new(wish, "m", fate);
+        script.note_cached(wish.usage_in_each.then_some(2));
+        let mut out = whole(&wish, "m", fate, None).0;
+        while script.next_token().is_some() {
+            script.emit(&mut out);
+        }
+        out
+    }
+
+    #[test]
+    fn the_bytes_of_each_answer_are_pinned() {
+        let mut found = Vec::new();
+        for &endpoint in Endpoint::ALL {
+            for fault in [
+                "",
+                "cut:3",
+                "error:3",
+                "malformed:3",
+                "empty",
+                "no-usage",
+                "no-done",
+                "no-role",
+                "reasoning:3",
+                "coalesce:4",
+            ] {
+                let faults: Vec<Fault> = Some(fault)
+                    .filter(|fault| !fault.is_empty())
+                    .map(|fault| fault.parse().unwrap())
+                    .into_iter()
+                    .collect();
+                let fate = Faults::new(&faults, Seed::new(1)).fate(0);
+                let mut fingerprint = BodyFingerprint::new();
+                for (id, kind) in (0..).zip([(true, false, false), (false, true, false), (true, true, true)]) {
+                    fingerprint.add(id, &answer(wish(endpoint, kind.0, kind.1, kind.2), &fate));
+                }
+                found.push(format!("{} {fault} {}", endpoint.name(), &fingerprint.hex()[..12]));
+            }
+        }
+        insta::assert_snapshot!(found.join("\n"), @"
+        chat  bf2b9f117c41
+        chat cut:3 92100fdb38aa
+        chat error:3 92782693d497
+        chat malformed:3 dcf59202dc06
+        chat empty b0591d1913ce
+        chat no-usage 8c76f8818a9d
+        chat no-done 426aa133f2b0
+        chat no-role 64e46cb2c510
+        chat reasoning:3 46f4bbea0458
+        chat coalesce:4 e4478e7fe465
+        completions  3adfbef2a8a6
+        completions cut:3 9d5280236a0d
+        completions error:3 8ab0a87bfff3
+        completions malformed:3 d82e255d4e69
+        completions empty 980a386bbb17
+        completions no-usage f0b8be16de0b
+        completions no-done fb34e4a0c0b7
+        completions no-role 3adfbef2a8a6
+        completions reasoning:3 3adfbef2a8a6
+        completions coalesce:4 e6d90b1845ab
+        ");
+    }
 }

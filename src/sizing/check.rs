@@ -13,7 +13,7 @@ use crate::schedule::{Extent, Process, Recorded, Timeline};
 use crate::seed::Seed;
 use crate::sim::{Profile, Routing, Session};
 use crate::units::Rate;
-use crate::workload::{self, LengthSpec, Lengths, Plan, Workload};
+use crate::workload::{self, LengthSpec, Plan, SourceSpec, Workload};
 
 /// The most replicas that are simulated.
 pub const MOST_REPLICAS: u64 = 64;
@@ -136,12 +136,12 @@ impl Check {
                 ),
             ));
         }
-        let (requests_like, has_prefixes) = match &self.workload.lengths {
-            Lengths::Drawn { input, output } => {
+        let (requests_like, has_prefixes) = match &self.workload.source {
+            SourceSpec::Drawn { input, output } => {
                 let output = output.as_ref().map_or_else(|| "no".to_owned(), ToString::to_string);
                 (format!("{input} input, {output} output tokens"), false)
             }
-            Lengths::Recorded(recording) => (recording.provenance().file.clone(), true),
+            SourceSpec::Recorded(recording) => (recording.provenance().file.clone(), true),
         };
         let tried = Routing::ALL.into_iter().filter(|routing| has_prefixes || *routing != Routing::PrefixHash);
         Ok(CheckView {
@@ -170,7 +170,7 @@ impl Check {
 
     /// That all requests are alike, where an engine serves them: they then end together, and replicas move in step.
     fn notes(&self) -> Vec<String> {
-        let Lengths::Drawn { input, output } = &self.workload.lengths else { return Vec::new() };
+        let SourceSpec::Drawn { input, output } = &self.workload.source else { return Vec::new() };
         // A fixed length is written as a number.
         let fixed = |lengths: &LengthSpec| lengths.to_string().parse::<u32>().is_ok();
         let alike = fixed(input) && output.as_ref().is_none_or(fixed);

@@ -1,18 +1,17 @@
 //! Owns `Plan`: when (timeline or closed loop) joined to what (workload). Every request is a pure function of (plan,
 //! id).
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::record::{Exchange, Origin, Outcome, Record};
 use crate::schedule::{Arrival, Arrivals, Extent, Gate, Quota, Spans, Timeline};
-use crate::seed::{Seed, Stream};
+use crate::seed::Seed;
 use crate::units::{Offset, Shard};
-use crate::workload::blocks::append_blocks;
 use crate::workload::fingerprint::PlanHasher;
-use crate::workload::words::append_words;
+use crate::workload::synthetic::Synthetic;
 use crate::workload::{
-    Closed, Dropped, Fit, Fits, LengthSpec, Outline, Prefix, Recording, Removal, RequestSpec, Salt, Tokenizer, Turns,
+    Closed, Dropped, Fit, Fits, LengthSpec, Outline, OwnContent, Prefix, Recording, Removal, RequestSpec, Salt, Source,
+    SourceSpec, Tokenizer, Turns,
 };
 
 /// When requests leave.
@@ -24,42 +23,37 @@ pub enum Load {
     Closed(Closed),
 }
 
-/// How many tokens requests bring and ask for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Lengths {
-    /// Drawn by laws.
-    Drawn {
-        /// Input tokens of each request.
-        input: LengthSpec,
-        /// Output tokens of each request; none where none are asked for (embeddings, rerank).
-        output: Option<LengthSpec>,
-    },
-    /// Those of a trace, its prefix blocks with them. Request i is row i; after the last row comes the first again.
-    Recorded(Arc<Recording>),
-}
-
 /// What requests ask for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
-    /// Tokens of each request.
-    pub lengths: Lengths,
+    /// What each request is: its tokens and its session.
+    pub source: SourceSpec,
     /// What stands in front of each prompt.
     pub salt: Salt,
     /// What counts the tokens of prompts; `words-v1` without one.
     pub tokenizer: Option<Arc<Tokenizer>>,
+    /// What makes the messages; none: prompts are made up, of exactly the length asked for. With one, `salt` and
+    /// `tokenizer` have no effect on what is sent.
+    pub content: Option<OwnContent>,
 }
 
 impl Workload {
     /// Requests of `input` and `output` tokens, without a salt.
     #[must_use]
     pub const fn new(input: LengthSpec, output: LengthSpec) -> Self {
-        Self { lengths: Lengths::Drawn { input, output: Some(output) }, salt: Salt::Off, tokenizer: None }
+        Self::of(SourceSpec::Drawn { input, output: Some(output) })
     }
 
     /// The lengths and prefix blocks of a trace, without a salt.
     #[must_use]
     pub fn recorded(recording: Recording) -> Self {
-        Self { lengths: Lengths::Recorded(Arc::new(recording)), salt: Salt::Off, tokenizer: None }
+        Self::of(SourceSpec::Recorded(Arc::new(recording)))
+    }
+
+    /// The requests of `source`, made up, without a salt.
+    #[must_use]
+    pub const fn of(source: SourceSpec) -> Self {
+        Self { source, salt: Salt::Off, tokenizer: None, content: None }
     }
 
     /// The same with `salt`.
@@ -72,6 +66,12 @@ impl Workload {
     #[must_use]
     pub fn counted_by(self, tokenizer: Arc<Tokenizer>) -> Self {
         Self { tokenizer: Some(tokenizer), ..self }
+    }
+
+    /// The same with messages made by `content`.
+    #[must_use]
+    pub fn saying(self, content: OwnContent) -> Self {
+        Self { content: Some(content), ..self }
     }
 }
 
@@ -90,24 +90,8 @@ pub struct Plan {
     quota: Option<Quota>,
     shard: Option<Shard>,
     seed: Seed,
-    streams: Streams,
-    class: Arc<str>,
-    fits: Arc<Fits>,
-}
-
-/// The seed's streams that requests draw from, keyed once.
-#[derive(Clone)]
-struct Streams {
-    input_lengths: Stream,
-    output_lengths: Stream,
-    prompts: Stream,
-    blocks: Stream,
-}
-
-impl fmt::Debug for Streams {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Streams(…)")
-    }
+    source: Source,
+    synthetic: Synthetic,
 }
 
 impl Plan {
@@ -120,13 +104,9 @@ impl Plan {
     /// `cli` refuses the pair.
     #[must_use]
     pub fn new(load: Load, workload: Workload, seed: Seed, quota: Option<Quota>) -> Self {
-        let streams = Streams {
-            input_lengths: seed.stream("input_lengths"),
-            output_lengths: seed.stream("output_lengths"),
-            prompts: seed.stream("prompts"),
-            blocks: workload.salt.stream_of_blocks(),
-        };
-        Self { load, workload, quota, shard: None, seed, streams, class: "default".into(), fits: Arc::default() }
+        let source = Source::new(workload.source.clone(), seed);
+        let synthetic = Synthetic::new(workload.salt.clone(), workload.tokenizer.clone(), seed);
+        Self { load, workload, quota, shard: None, seed, source, synthetic }
     }
 
     /// When.
@@ -212,16 +192,13 @@ impl Plan {
     /// The trace its lengths are from.
     #[must_use]
     pub fn recording(&self) -> Option<&Recording> {
-        match &self.workload.lengths {
-            Lengths::Recorded(recording) => Some(recording),
-            Lengths::Drawn { .. } => None,
-        }
+        self.source.recording()
     }
 
     /// Its sessions, where later turns wait for the turn before instead of standing at instants of their own.
     #[must_use]
     pub fn turns(&self) -> Option<&Turns> {
-        self.recording().and_then(Recording::turns)
+        self.source.turns()
     }
 
     /// What sets the instant of request `id`.
@@ -268,31 +245,22 @@ impl Plan {
     /// The numbers of request `id`.
     #[must_use]
     pub fn outline(&self, id: u64) -> Outline {
-        let (input_tokens, output_tokens) = match &self.workload.lengths {
-            Lengths::Drawn { input, output } => (
-                input.tokens(&self.streams.input_lengths, id),
-                output.as_ref().map_or(0, |output| output.tokens(&self.streams.output_lengths, id)),
-            ),
-            Lengths::Recorded(recording) => recording.tokens(id),
-        };
-        let (session, turn) = self.recording().and_then(|recording| recording.session(id)).unzip();
-        Outline { id, class: Arc::clone(&self.class), session, turn, input_tokens, output_tokens }
+        self.source.request(id)
     }
 
     /// The prefix blocks that the prompt of request `id` begins with: those of the trace. None with a tokenizer, as
-    /// the text of blocks has no exact length to it.
+    /// the text of blocks has no exact length to it, and none where a content of its own makes the messages.
     #[must_use]
     pub fn prefix(&self, id: u64) -> Prefix {
-        self.recording().filter(|_| self.workload.tokenizer.is_none()).map_or_else(Prefix::default, |recording| {
-            Prefix { ids: recording.blocks(id).collect(), block_tokens: recording.block_tokens() }
-        })
+        let has_blocks = self.workload.tokenizer.is_none() && self.workload.content.is_none();
+        if has_blocks { self.source.prefix(id) } else { Prefix::default() }
     }
 
-    /// Request `id` with its prompt: exactly as many tokens as asked for, what stands in front included: its prefix
-    /// blocks, where the trace has some, and otherwise the salt's marker. With a tokenizer they are its tokens of the
-    /// prompt text, special tokens not added, and blocks are not made (their text is words, of no exact length to
-    /// it); without one, words. Whether the prompt was found ahead ([`Plan::remember`]) changes the time it takes,
-    /// never the text.
+    /// Request `id` with its messages: those of the workload's content. Without one, a prompt of exactly as many
+    /// tokens as asked for, what stands in front included: its prefix blocks, where the trace has some, and otherwise
+    /// the salt's marker. With a tokenizer they are its tokens of the prompt text, special tokens not added, and blocks
+    /// are not made (their text is words, of no exact length to it); without one, words. Whether the prompt was found
+    /// ahead ([`Plan::remember`]) changes the time it takes, never the text.
     #[must_use]
     pub fn spec(&self, id: u64) -> RequestSpec {
         let (spec, _) = self.compose(id);
@@ -302,41 +270,27 @@ impl Plan {
     /// The same with prompts of exactly the length that `tokenizer` counts.
     #[must_use]
     pub fn counted_by(self, tokenizer: Arc<Tokenizer>) -> Self {
-        Self { workload: self.workload.counted_by(tokenizer), fits: Arc::default(), ..self }
+        let workload = self.workload.counted_by(tokenizer);
+        let synthetic = Synthetic::new(workload.salt.clone(), workload.tokenizer.clone(), self.seed);
+        Self { workload, synthetic, ..self }
     }
 
     /// Takes what was found of the prompts ahead of the run, so that they are made without encoding anything.
     #[must_use]
     pub fn remember(self, fits: Fits) -> Self {
-        Self { fits: Arc::new(fits), ..self }
+        Self { synthetic: self.synthetic.remember(fits), ..self }
     }
 
     /// Request `id`, and with a tokenizer how its prompt was found.
     pub(super) fn compose(&self, id: u64) -> (RequestSpec, Option<Fit>) {
         let outline = self.outline(id);
-        let mut prompt = String::new();
-        let tokenizer = self.workload.tokenizer.as_deref();
-        let prefix = self.prefix(id);
-        let placed = if prefix.ids.is_empty() {
-            self.workload.salt.mark(&mut prompt, outline.input_tokens, tokenizer)
-        } else {
-            append_blocks(
-                &mut prompt,
-                outline.input_tokens,
-                prefix.block_tokens,
-                prefix.ids.into_iter(),
-                &self.streams.blocks,
-            )
-        };
-        let mut generator = self.streams.prompts.at(id);
-        let fit = if let Some(tokenizer) = tokenizer {
-            let known = self.fits.of(id, outline.input_tokens);
-            Some(tokenizer.fill(&mut prompt, placed, outline.input_tokens, &mut generator, known.as_ref()))
-        } else {
-            append_words(&mut prompt, outline.input_tokens - placed, &mut generator);
-            None
-        };
-        (RequestSpec { outline, prompt, counted_tokens: fit.as_ref().map(Fit::counted) }, fit)
+        if let Some(content) = &self.workload.content {
+            let messages = content.messages(&outline);
+            return (RequestSpec { outline, messages, counted_tokens: None }, None);
+        }
+        let (prompt, fit) = self.synthetic.prompt(&outline, self.prefix(id));
+        let counted_tokens = fit.as_ref().map(Fit::counted);
+        (RequestSpec { counted_tokens, ..RequestSpec::of_text(outline, prompt) }, fit)
     }
 
     /// The hash of a plan of this kind, before its first request.
@@ -344,6 +298,10 @@ impl Plan {
         let mut hasher = PlanHasher::new();
         if self.turns().is_some() {
             hasher.text("turns after completion");
+        }
+        if let Some(content) = &self.workload.content {
+            hasher.text("content");
+            hasher.text(&content.fingerprint());
         }
         hasher
     }
@@ -363,8 +321,8 @@ impl Plan {
         }
     }
 
-    /// Hash of instants, lengths, classes, sessions and prefix blocks of each planned request, quota applied; never
-    /// of the salt. One pass over the plan.
+    /// Hash of instants, lengths, classes, sessions and prefix blocks of each planned request, quota applied, and of
+    /// the workload's own content; never of the salt. One pass over the plan.
     ///
     /// A closed loop plans no instants: its hash covers its description (concurrency, extent, warm-up, cool-down) and
     /// the lengths of its first 4 096 requests, fewer where it is shorter by count.

@@ -1,6 +1,9 @@
-//! Owns `RequestSpec`: one request of a plan, its numbers first and its prompt where it is made.
+//! Owns `RequestSpec`: one request of a plan, its numbers first and its messages where they are made.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+
+use crate::workload::{Few, Message, MessagePart, joined_text};
 
 /// What is known of a request without making its prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +36,31 @@ pub struct Prefix {
 pub struct RequestSpec {
     /// Its numbers.
     pub outline: Outline,
-    /// The prompt text.
-    pub prompt: String,
+    /// What it says, message by message.
+    pub messages: Few<Message>,
     /// Tokens of the prompt text as the plan's tokenizer counts it, special tokens not added; none without a tokenizer.
     pub counted_tokens: Option<u32>,
+}
+
+impl RequestSpec {
+    /// A request of `outline` whose one message, by the user, is `text`; without a count of its tokens.
+    #[must_use]
+    pub const fn of_text(outline: Outline, text: String) -> Self {
+        Self { outline, messages: Few::One(Message::user(text)), counted_tokens: None }
+    }
+
+    /// The prompt text: the texts of all messages, with a line break between any two.
+    #[must_use]
+    pub fn prompt(&self) -> Cow<'_, str> {
+        joined_text(&self.messages)
+    }
+
+    /// The same as a text of its own; the text of a single part is moved, not copied.
+    #[must_use]
+    pub fn into_prompt(self) -> String {
+        match self.messages {
+            Few::One(Message { parts: Few::One(MessagePart::Text(text)), .. }) => text,
+            messages => joined_text(&messages).into_owned(),
+        }
+    }
 }

@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use tonnage::schedule::{Arrival, Extent, LawCheck, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::units::{Offset, Rate};
-use tonnage::workload::{Closed, LengthSpec, Lengths, Load, Plan, Salt, Workload, describe, estimate_tokens, export};
+use tonnage::workload::{
+    Closed, Content, Few, LengthSpec, Load, Message, Outline, OwnContent, Plan, Role, Salt, SourceSpec, Workload,
+    describe, estimate_tokens, export,
+};
 
 fn timeline(process: &str, per_s: f64, extent: Extent, seed: u64) -> Timeline {
     Timeline::new(
@@ -70,7 +73,7 @@ proptest! {
 
         let other = make(prompts.wrapping_add(1));
         prop_assert_eq!(instants(&one), instants(&other), "the prompts' seed moves no arrival");
-        prop_assert_ne!(one.spec(3).prompt, other.spec(3).prompt);
+        prop_assert_ne!(one.spec(3).into_prompt(), other.spec(3).into_prompt());
 
         let salted = Plan::new(one.load().clone(), one.workload().clone().salted(Salt::Text("afternoon".to_owned())),
             Seed::new(prompts), None);
@@ -137,7 +140,7 @@ proptest! {
             let made = Plan::new(sample().load().clone(), Workload::new(length.clone(), length).salted(salt),
                 Seed::new(7), None);
             let spec = made.spec(u64::from(id));
-            prop_assert_eq!((estimate_tokens(&spec.prompt), spec.outline.input_tokens, spec.outline.output_tokens),
+            prop_assert_eq!((estimate_tokens(&spec.prompt()), spec.outline.input_tokens, spec.outline.output_tokens),
                 (tokens, tokens, tokens));
         }
     }
@@ -272,7 +275,7 @@ fn an_hour_at_the_highest_rate_holds_no_arrival_in_memory() {
 #[test]
 fn two_salts_share_no_prompt_and_no_salt_shares_them_all() {
     let with = |salt: Salt| {
-        Plan::new(sample().load().clone(), workload("64", "8").salted(salt), Seed::new(1), None).spec(5).prompt
+        Plan::new(sample().load().clone(), workload("64", "8").salted(salt), Seed::new(1), None).spec(5).into_prompt()
     };
     let text = |salt: &str| Salt::Text(salt.to_owned());
     assert_eq!(with(Salt::Off), with(Salt::Off));
@@ -288,7 +291,7 @@ fn a_request_is_a_function_of_its_number_alone() {
     let backwards: Vec<_> = (0..20).rev().map(|id| made.spec(id)).collect();
     let forwards: Vec<_> = (0..20).map(|id| made.spec(id)).collect();
     assert!(backwards.iter().rev().eq(forwards.iter()));
-    assert!(forwards.windows(2).all(|pair| pair[0].prompt != pair[1].prompt), "no two prompts are alike");
+    assert!(forwards.windows(2).all(|pair| pair[0].messages != pair[1].messages), "no two prompts are alike");
 }
 
 #[test]
@@ -311,7 +314,7 @@ fn the_fingerprint_sees_every_number_of_the_plan() {
         of(
             Load::Open(base()),
             Workload {
-                lengths: Lengths::Drawn { input: "128".parse().unwrap(), output: None },
+                source: SourceSpec::Drawn { input: "128".parse().unwrap(), output: None },
                 ..workload("128", "64")
             },
             1,
@@ -323,6 +326,41 @@ fn the_fingerprint_sees_every_number_of_the_plan() {
     ];
     let seen: std::collections::BTreeSet<String> = plans.iter().map(Plan::fingerprint).collect();
     assert_eq!(seen.len(), plans.len());
+}
+
+/// Content of two messages: the instructions, and the number of the request.
+#[derive(Debug)]
+struct Instructed(&'static str);
+
+impl Content for Instructed {
+    fn messages(&self, outline: &Outline) -> Few<Message> {
+        let instructions = Message::new(Role::System, self.0.to_owned());
+        Few::Many(vec![instructions, Message::user(format!("question {}", outline.id))])
+    }
+
+    fn fingerprint(&self) -> String {
+        format!("instructed: {}", self.0)
+    }
+}
+
+#[test]
+fn own_content_is_what_requests_say_and_part_of_the_fingerprint() {
+    let of = |instructions| {
+        let workload = workload("128", "64").saying(OwnContent::new(Instructed(instructions)));
+        Plan::new(sample().load().clone(), workload, Seed::new(1), None)
+    };
+    let (brief, long) = (of("be brief"), of("be long"));
+    let spec = brief.spec(7);
+    assert_eq!(spec.prompt(), "be brief\nquestion 7");
+    assert_eq!((spec.outline, spec.counted_tokens), (sample().outline(7), None), "lengths are those of the source");
+    assert_eq!(brief.fingerprint(), of("be brief").fingerprint());
+    assert_ne!(brief.fingerprint(), long.fingerprint(), "two contents never look equal");
+    assert_ne!(brief.fingerprint(), sample().fingerprint());
+    let closed = |plan: &Plan| {
+        let load = Load::Closed(Closed::synchronous(Extent::Requests(5), Duration::ZERO, Duration::ZERO));
+        Plan::new(load, plan.workload().clone(), Seed::new(1), None).fingerprint()
+    };
+    assert_ne!(closed(&brief), closed(&long), "in a closed loop too");
 }
 
 #[test]

@@ -282,18 +282,18 @@ fn equal_leading_blocks_are_equal_leading_text() {
             (plan(SHARED, &Choice::default(), "1", salt.clone(), 1), plan(SHARED, &Choice::default(), "5", salt, 2));
         for id in 0..3 {
             let spec = one.spec(id);
-            assert_eq!(estimate_tokens(&spec.prompt), spec.outline.input_tokens);
-            assert_eq!(spec.prompt, two.spec(id).prompt, "whatever the plan's seed and pace");
+            assert_eq!(estimate_tokens(&spec.prompt()), spec.outline.input_tokens);
+            assert_eq!(spec.prompt(), two.spec(id).prompt(), "whatever the plan's seed and pace");
         }
         // What follows a shared block may begin with the same word by chance.
-        assert!((512..516).contains(&common(&one.spec(0).prompt, &one.spec(1).prompt)));
+        assert!((512..516).contains(&common(&one.spec(0).prompt(), &one.spec(1).prompt())));
         assert!(
-            (1500..1504).contains(&common(&one.spec(0).prompt, &two.spec(2).prompt)),
+            (1500..1504).contains(&common(&one.spec(0).prompt(), &two.spec(2).prompt())),
             "the partial block is the start of the whole"
         );
     }
     let [plain, salted] = salts.map(|salt| plan(SHARED, &Choice::default(), "1", salt, 1));
-    assert!(common(&plain.spec(0).prompt, &salted.spec(0).prompt) < 4, "another salt, another text");
+    assert!(common(&plain.spec(0).prompt(), &salted.spec(0).prompt()) < 4, "another salt, another text");
     assert_eq!(plain.fingerprint(), salted.fingerprint(), "the plan is the same");
     let other = plan(&SHARED.replace("[7, 11]", "[7, 13]"), &Choice::default(), "1", Salt::Off, 1);
     assert_ne!(plain.fingerprint(), other.fingerprint(), "another block is another plan");
@@ -304,7 +304,7 @@ fn equal_leading_blocks_are_equal_leading_text() {
 fn the_bytes_of_a_block_are_pinned() {
     // A change here changes every replayed prompt: it is a new version of the text, and belongs into the changelog.
     let plan = plan(SHARED, &Choice::default(), "1", Salt::Off, 1);
-    let start: Vec<String> = plan.spec(0).prompt.split(' ').take(6).map(str::to_owned).collect();
+    let start: Vec<String> = plan.spec(0).prompt().split(' ').take(6).map(str::to_owned).collect();
     insta::assert_snapshot!(start.join(" "));
 }
 

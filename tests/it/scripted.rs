@@ -35,7 +35,7 @@ impl Client for Scripted {
     type Call = (Fate, String);
 
     fn prepare(script: &Script, spec: RequestSpec) -> Self::Call {
-        (script(spec.outline.id), spec.prompt)
+        (script(spec.outline.id), spec.into_prompt())
     }
 
     fn body(call: &Self::Call) -> &[u8] {

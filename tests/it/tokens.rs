@@ -129,12 +129,12 @@ fn exact(tokens: u32, count: u64) {
         for id in 0..count {
             let spec = plan.spec(id);
             assert_eq!(
-                (tokenizer.count(&spec.prompt), spec.counted_tokens),
+                (tokenizer.count(&spec.prompt()), spec.counted_tokens),
                 (tokens, Some(tokens)),
                 "{tokenizer:?}: {}",
-                spec.prompt
+                spec.prompt()
             );
-            prompts.insert(spec.prompt);
+            prompts.insert(spec.into_prompt());
         }
         assert!(prompts.len() as u64 > count * 9 / 10, "{tokenizer:?}: {} different prompts", prompts.len());
     }
@@ -170,9 +170,9 @@ fn the_shortest_prompts_are_exact_or_say_what_they_are() {
         for tokens in 1..=8 {
             for salt in [Salt::Off, salted()] {
                 let spec = plan(tokenizer, &tokens.to_string(), salt).spec(7);
-                let counted = tokenizer.count(&spec.prompt);
+                let counted = tokenizer.count(&spec.prompt());
                 assert_eq!(spec.counted_tokens, Some(counted), "{tokenizer:?}");
-                assert_eq!(counted, tokens, "{tokenizer:?}: {:?}", spec.prompt);
+                assert_eq!(counted, tokens, "{tokenizer:?}: {:?}", spec.prompt());
             }
         }
     }
@@ -185,7 +185,7 @@ proptest! {
     fn any_length_is_exact_for_any_tokenizer(tokens in 1u32..3_000, id in 0u64..1_000_000, salt in any::<bool>()) {
         for tokenizer in ALL.iter() {
             let spec = plan(tokenizer, &tokens.to_string(), if salt { salted() } else { Salt::Off }).spec(id);
-            prop_assert_eq!((tokenizer.count(&spec.prompt), spec.counted_tokens), (tokens, Some(tokens)), "{:?}",
+            prop_assert_eq!((tokenizer.count(&spec.prompt()), spec.counted_tokens), (tokens, Some(tokens)), "{:?}",
                 tokenizer);
         }
     }
@@ -210,13 +210,13 @@ fn a_prompt_found_ahead_is_the_prompt_found_on_the_spot() {
 #[test]
 fn the_salt_is_counted_and_makes_prompts_of_two_runs_differ() {
     let tokenizer = &ALL[0];
-    let of = |salt: Salt| plan(tokenizer, "64", salt).spec(5).prompt;
+    let of = |salt: Salt| plan(tokenizer, "64", salt).spec(5).into_prompt();
     let (one, other) = (of(salted()), of(Salt::Text("another".to_owned())));
     assert_eq!((tokenizer.count(&one), tokenizer.count(&other)), (64, 64));
     assert_ne!(one.split(' ').next(), other.split(' ').next());
     assert_eq!(
         one.split(' ').next(),
-        plan(tokenizer, "64", salted()).spec(6).prompt.split(' ').next(),
+        plan(tokenizer, "64", salted()).spec(6).prompt().split(' ').next(),
         "one run, one marker"
     );
 }

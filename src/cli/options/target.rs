@@ -26,7 +26,7 @@ pub(in crate::cli) struct TargetOptions {
     #[arg(long, value_name = "NAME[,NAME…]", value_delimiter = ',')]
     pub(in crate::cli) model: Vec<String>,
     /// Endpoint to ask: chat (/v1/chat/completions) or completions (/v1/completions: a bare prompt, no chat template)
-    #[arg(long, value_name = "KIND", default_value_t = Endpoint::Chat)]
+    #[arg(long, value_name = "KIND", default_value_t = Endpoint::default())]
     pub(in crate::cli) endpoint: Endpoint,
     /// Sent as a bearer token; never stored
     #[arg(long, value_name = "KEY", env = "OPENAI_API_KEY", hide_env_values = true)]

@@ -6,7 +6,6 @@ mod load;
 mod objectives;
 mod requests;
 
-use crate::client::Endpoint;
 use crate::figures::TrialView;
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::UNKNOWN;
@@ -75,7 +74,7 @@ fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
 
 /// Whether the server puts prompts into a chat template.
 fn templated(report: &Report) -> bool {
-    report.config.endpoint.as_ref().is_none_or(|endpoint| *endpoint.value() == Endpoint::Chat)
+    report.config.endpoint.as_ref().is_none_or(|endpoint| endpoint.value().capabilities().chat_template)
 }
 
 fn footer(report: &Report, ink: Ink) -> String {

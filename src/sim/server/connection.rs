@@ -12,7 +12,7 @@ use crate::sim::exposition::exposition;
 use crate::sim::fault::{Break, Fate, Instead};
 use crate::sim::live::Coming;
 use crate::sim::script::{self, Ending, Script, Wish};
-use crate::sim::server::request::{Body, Head, Route, parse_head, prompt_blocks};
+use crate::sim::server::request::{Head, Route, parse_head, prompt_blocks};
 use crate::sim::server::shared::{Scratch, Shared};
 use crate::sim::server::truth::{Came, Ended, Entry};
 use crate::sim::server::wire::{STREAM_HEAD, append_chunk, error_body, metrics_page, respond, response, write_all};
@@ -152,23 +152,13 @@ async fn answer(shared: &Shared, stream: &TcpStream, accepted: Offset, head: &He
 /// What a body asks for, and whether it wants a stream; or the status, type and sentence that refuse it, as vLLM does.
 fn parse_body(shared: &Shared, endpoint: Endpoint, body: &[u8]) -> Result<(Wish, bool), (u16, &'static str, String)> {
     let bad = |why: String| (400, "BadRequestError", why);
-    let asked: Body<'_> = serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?;
+    let dialect = endpoint.dialect();
+    let asked = dialect.read_request(body).map_err(|error| bad(error.to_string()))?;
     if let Some(model) = asked.model.as_deref().filter(|model| *model != shared.model_name) {
         return Err((404, "NotFoundError", format!("The model `{model}` does not exist.")));
     }
-    let prompt_tokens = match (endpoint, asked.messages, asked.prompt) {
-        (Endpoint::Chat, Some(messages), _) if messages.count > 0 => messages.words,
-        (Endpoint::Chat, ..) => return Err(bad("messages must hold at least one message".to_owned())),
-        (Endpoint::Completions, _, Some(prompt)) if prompt.count == 1 && prompt.tokens > 0 => prompt.tokens,
-        (Endpoint::Completions, ..) => {
-            return Err(bad("the simulated server completes one prompt that is not empty".to_owned()));
-        }
-    };
-    // A completion knows `max_tokens` only.
-    let length = match endpoint {
-        Endpoint::Chat => asked.length(),
-        Endpoint::Completions => asked.max_tokens,
-    };
+    let prompt_tokens = asked.prompt_tokens.map_err(|why| bad(why.to_owned()))?;
+    let length = asked.output_tokens;
     let most_tokens = shared.desk.context_tokens();
     let output_tokens = length.unwrap_or(DEFAULT_OUTPUT_TOKENS);
     if !(1..=most_tokens).contains(&output_tokens) {
@@ -177,18 +167,16 @@ fn parse_body(shared: &Shared, endpoint: Endpoint, body: &[u8]) -> Result<(Wish,
     if shared.desk.engine().is_some()
         && u64::from(prompt_tokens.max(1)) + u64::from(output_tokens) > u64::from(most_tokens)
     {
-        let what = if endpoint == Endpoint::Chat { "messages" } else { "prompt" };
+        let what = dialect.prompt_key();
         return Err(bad(format!(
             "This model's maximum context length is {most_tokens} tokens. However, you requested {output_tokens} \
              output tokens and your \
              prompt contains {prompt_tokens} input tokens. Please reduce the length of the {what} or of the completion."
         )));
     }
-    if asked.n.is_some_and(|n| n != 1) {
+    if asked.candidates.is_some_and(|n| n != 1) {
         return Err(bad("the simulated server gives one choice: n must be 1".to_owned()));
     }
-    let options = asked.stream_options.as_ref();
-    let usage_at_end = options.and_then(|options| options.include_usage).unwrap_or(false);
     let wish = Wish {
         endpoint,
         sequence: 0,
@@ -196,10 +184,10 @@ fn parse_body(shared: &Shared, endpoint: Endpoint, body: &[u8]) -> Result<(Wish,
         prompt_tokens,
         output_tokens,
         length_asked: length.is_some(),
-        usage_at_end,
-        usage_in_each: usage_at_end && options.and_then(|options| options.continuous_usage_stats).unwrap_or(false),
+        usage_at_end: asked.usage_at_end,
+        usage_in_each: asked.usage_in_each,
     };
-    Ok((wish, asked.stream.unwrap_or(false)))
+    Ok((wish, asked.streamed && dialect.capabilities().streams))
 }
 
 async fn played(

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
+mod bodies;
 mod connections;
 mod discovery;
 mod endpoints;
@@ -196,7 +197,7 @@ impl Bench {
 
 pub(crate) fn spec(id: u64) -> RequestSpec {
     let outline = Outline { id, class: "default".into(), session: None, turn: None, input_tokens: 1, output_tokens: 8 };
-    RequestSpec { outline, prompt: format!("say \"{id}\"\n"), counted_tokens: None }
+    RequestSpec::of_text(outline, format!("say \"{id}\"\n"))
 }
 
 /// Runs a test where server and client share one thread and one paused clock.

@@ -1,0 +1,283 @@
+//! Owns the dialect `chat`: `POST /chat/completions`, messages in, the server's chat template around them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::choices;
+use super::kind::{Capabilities, Dialect, quote};
+use super::served::{
+    AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, StreamOptions, word_count,
+};
+use super::written::{self, push_all};
+use crate::client::delta::Delta;
+use crate::client::length_field::LengthField;
+use crate::client::shape::{Fragment, Place};
+use crate::error::Error;
+use crate::workload::{Message, MessagePart};
+
+/// The dialect `chat`.
+#[derive(Debug)]
+pub(super) struct Chat;
+
+/// Where a text stands in a choice: an event has `delta`, a whole answer `message`. Some servers add the `text` of a
+/// completion.
+const PLACES: [Place; 3] = [Place::Delta, Place::Message, Place::Text];
+
+impl Dialect for Chat {
+    fn name(&self) -> &'static str {
+        "chat"
+    }
+
+    fn path(&self) -> &'static str {
+        "chat/completions"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { output_tokens: true, streams: true, reasoning: true, chat_template: true }
+    }
+
+    fn prompt_key(&self) -> &'static str {
+        "messages"
+    }
+
+    fn write_prompt(&self, body: &mut Vec<u8>, messages: &[Message]) {
+        body.push(b'[');
+        for (place, message) in messages.iter().enumerate() {
+            let comma = if place > 0 { "," } else { "" };
+            push_all(body, &[comma, r#"{"role":""#, message.role.name(), r#"","content":"#]);
+            write_content(body, &message.parts);
+            body.push(b'}');
+        }
+        body.push(b']');
+    }
+
+    fn length_key(&self, asked: Option<LengthField>) -> Result<Option<&'static str>, Error> {
+        Ok(Some(asked.unwrap_or_default().name()))
+    }
+
+    fn text_keys(&self) -> &'static [&'static [u8]] {
+        &[b"\"content\":", b"\"text\":"]
+    }
+
+    fn read(&self, object: &str) -> Result<Delta, String> {
+        choices::read(object, &PLACES)
+    }
+
+    fn for_each_fragment(&self, object: &str, each: &mut dyn FnMut(Fragment<'_>)) -> bool {
+        choices::for_each_fragment(object, &PLACES, each)
+    }
+}
+
+/// One text is a string; anything else is a list of parts.
+fn write_content(body: &mut Vec<u8>, parts: &[MessagePart]) {
+    if let [MessagePart::Text(text)] = parts {
+        return quote(body, text);
+    }
+    body.push(b'[');
+    for (place, MessagePart::Text(text)) in parts.iter().enumerate() {
+        push_all(body, &[if place > 0 { "," } else { "" }, r#"{"type":"text","text":"#]);
+        quote(body, text);
+        body.push(b'}');
+    }
+    body.push(b']');
+}
+
+/// The body of a request, as far as the answer depends on it. What is asked about is counted, not kept.
+#[derive(Debug, Deserialize)]
+struct ChatBody<'a> {
+    #[serde(borrow)]
+    model: Option<Cow<'a, str>>,
+    messages: Option<MessageCount>,
+    max_tokens: Option<u32>,
+    max_completion_tokens: Option<u32>,
+    n: Option<u32>,
+    stream: Option<bool>,
+    stream_options: Option<StreamOptions>,
+}
+
+impl ServedDialect for Chat {
+    fn read_request<'a>(&self, body: &'a [u8]) -> Result<ServedRequest<'a>, serde_json::Error> {
+        let body: ChatBody<'a> = serde_json::from_slice(body)?;
+        let (usage_at_end, usage_in_each) = StreamOptions::usage(body.stream_options);
+        let messages = body.messages.filter(|messages| messages.messages > 0);
+        Ok(ServedRequest {
+            model: body.model,
+            prompt_tokens: messages.map(|messages| messages.words).ok_or("messages must hold at least one message"),
+            // As in vLLM, `max_completion_tokens` goes before its older name.
+            output_tokens: body.max_completion_tokens.or(body.max_tokens),
+            candidates: body.n,
+            streamed: body.stream.unwrap_or(false),
+            usage_at_end,
+            usage_in_each,
+        })
+    }
+
+    fn for_each_prompt_part(&self, body: &serde_json::Value, each: &mut dyn FnMut(PromptPart<'_>)) {
+        for message in body[self.prompt_key()].as_array().into_iter().flatten() {
+            each(PromptPart::Role(message["role"].as_str().unwrap_or("")));
+            match &message["content"] {
+                serde_json::Value::String(text) => each(PromptPart::Text(text)),
+                serde_json::Value::Array(parts) => {
+                    let texts = parts.iter().filter_map(|part| part["text"].as_str());
+                    texts.for_each(|text| each(PromptPart::Text(text)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn beginning(&self, identity: AnswerIdentity<'_>, streamed: bool) -> Vec<u8> {
+        let object = if streamed { "chat.completion.chunk" } else { "chat.completion" };
+        written::beginning("chatcmpl", object, identity, streamed)
+    }
+
+    fn write(&self, out: &mut Vec<u8>, beginning: &[u8], says: Says<'_>, usage: Option<AnswerUsage>) {
+        let literal = |text: &'static [u8]| move |out: &mut Vec<u8>| out.extend_from_slice(text);
+        match says {
+            Says::Opening => {
+                let role = literal(br#""delta":{"role":"assistant","content":""}"#);
+                written::event(out, beginning, role, None, usage);
+            }
+            Says::Tokens { reasoning, text } => {
+                written::event(out, beginning, |out| write_delta(out, reasoning, text), None, usage);
+            }
+            Says::Finish(reason) => {
+                written::event(out, beginning, literal(br#""delta":{"content":""}"#), Some(reason), usage);
+            }
+            Says::Counts => written::counts(out, beginning, usage),
+            Says::End => out.extend_from_slice(written::END),
+            Says::Whole { reasoning, text, finish } => {
+                let message = |out: &mut Vec<u8>| {
+                    push_all(out, &[r#""message":{"role":"assistant","#]);
+                    if !reasoning.is_empty() {
+                        push_all(out, &[r#""reasoning_content":""#, reasoning, r#"","#]);
+                    }
+                    push_all(out, &[r#""content":""#, text, r#"","tool_calls":[]}"#]);
+                };
+                written::choice(out, beginning, message, Some(finish), usage);
+            }
+        }
+    }
+}
+
+fn write_delta(out: &mut Vec<u8>, reasoning: &str, text: &str) {
+    push_all(out, &[r#""delta":{"#]);
+    if !reasoning.is_empty() {
+        push_all(out, &[r#""reasoning_content":""#, reasoning, "\""]);
+    }
+    if !text.is_empty() {
+        push_all(out, &[if reasoning.is_empty() { "" } else { "," }, r#""content":""#, text, "\""]);
+    }
+    out.push(b'}');
+}
+
+/// The messages of a request: how many, and their words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct MessageCount {
+    messages: u32,
+    words: u32,
+}
+
+impl<'de> Deserialize<'de> for MessageCount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seen;
+        impl<'de> Visitor<'de> for Seen {
+            type Value = MessageCount;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of messages")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<MessageCount, A::Error> {
+                let mut count = MessageCount::default();
+                while let Some(ContentOnly { content }) = list.next_element()? {
+                    count.messages += 1;
+                    count.words = count.words.saturating_add(content.map_or(0, |words| words.0));
+                }
+                Ok(count)
+            }
+        }
+        deserializer.deserialize_seq(Seen)
+    }
+}
+
+#[derive(Deserialize)]
+struct ContentOnly {
+    content: Option<ContentWords>,
+}
+
+/// Words of a text, or of the text parts of a list of parts.
+struct ContentWords(u32);
+
+impl<'de> Deserialize<'de> for ContentWords {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seen;
+        impl<'de> Visitor<'de> for Seen {
+            type Value = ContentWords;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text or a list of parts")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<ContentWords, E> {
+                Ok(ContentWords(word_count(text)))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ContentWords, A::Error> {
+                let mut words = 0u32;
+                while let Some(ContentWords(more)) = list.next_element()? {
+                    words = words.saturating_add(more);
+                }
+                Ok(ContentWords(words))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut part: A) -> Result<ContentWords, A::Error> {
+                let mut words = 0;
+                while let Some(key) = part.next_key::<Cow<'de, str>>()? {
+                    if key == "text" {
+                        words = part.next_value::<ContentWords>()?.0;
+                    } else {
+                        part.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(ContentWords(words))
+            }
+        }
+        deserializer.deserialize_any(Seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::{Few, Role};
+
+    #[test]
+    fn messages_are_written_with_their_roles_and_parts() {
+        let text = |text: &str| MessagePart::Text(text.to_owned());
+        let messages = [
+            Message::new(Role::System, "be \"brief\"".to_owned()),
+            Message { role: Role::User, parts: Few::Many(vec![text("a"), text("b")]) },
+            Message::new(Role::Assistant, String::new()),
+        ];
+        let mut body = Vec::new();
+        Chat.write_prompt(&mut body, &messages);
+        assert_eq!(
+            String::from_utf8(body).unwrap(),
+            concat!(
+                r#"[{"role":"system","content":"be \"brief\""},"#,
+                r#"{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},"#,
+                r#"{"role":"assistant","content":""}]"#
+            )
+        );
+    }
+
+    #[test]
+    fn words_are_counted_in_text_and_in_parts() {
+        let body = br#"{"model":"m","messages":[{"role":"system","content":"be\nbrief  now"},
+            {"role":"assistant","content":null},{"content":[{"type":"text","text":"two words"},
+            {"type":"image_url","image_url":{"url":"text not counted"}}]}],"max_tokens":3,"seed":1}"#;
+        let asked = Chat.read_request(body).unwrap();
+        assert_eq!((asked.prompt_tokens, asked.output_tokens), (Ok(5), Some(3)));
+        assert!(Chat.read_request(br#"{"messages":[]}"#).unwrap().prompt_tokens.is_err());
+        assert!(Chat.read_request(br#"{"messages":"hello"}"#).is_err());
+        assert!(Chat.read_request(br#"{"messages":[],"max_tokens":-1}"#).is_err());
+    }
+}

@@ -1,0 +1,233 @@
+//! Owns the dialect `completions`: `POST /completions`, a bare prompt in, text out, without a chat template.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde_json::Value;
+
+use super::choices;
+use super::kind::{Capabilities, Dialect, quote};
+use super::served::{
+    AnswerIdentity, AnswerUsage, PromptPart, Says, ServedDialect, ServedRequest, StreamOptions, word_count,
+};
+use super::written::{self, push_all};
+use crate::client::delta::Delta;
+use crate::client::length_field::LengthField;
+use crate::client::shape::{Fragment, Place};
+use crate::error::Error;
+use crate::workload::{Message, joined_text};
+
+/// The dialect `completions`.
+#[derive(Debug)]
+pub(super) struct Completions;
+
+/// Where a text stands in a choice: under `text`. Some servers answer as a chat does.
+const PLACES: [Place; 3] = [Place::Text, Place::Delta, Place::Message];
+
+impl Dialect for Completions {
+    fn name(&self) -> &'static str {
+        "completions"
+    }
+
+    fn path(&self) -> &'static str {
+        "completions"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { output_tokens: true, streams: true, reasoning: false, chat_template: false }
+    }
+
+    fn prompt_key(&self) -> &'static str {
+        "prompt"
+    }
+
+    fn write_prompt(&self, body: &mut Vec<u8>, messages: &[Message]) {
+        quote(body, &joined_text(messages));
+    }
+
+    /// This endpoint has one field for the length, and servers ignore the other field in silence.
+    fn length_key(&self, asked: Option<LengthField>) -> Result<Option<&'static str>, Error> {
+        match asked {
+            None | Some(LengthField::MaxTokens) => Ok(Some(LengthField::MaxTokens.name())),
+            Some(LengthField::MaxCompletionTokens) => Err(Error::usage(
+                "--output-field",
+                "the completions endpoint knows no max_completion_tokens",
+                "drop it, or give --output-field max_tokens",
+            )),
+        }
+    }
+
+    fn text_keys(&self) -> &'static [&'static [u8]] {
+        &[b"\"text\":", b"\"content\":"]
+    }
+
+    fn read(&self, object: &str) -> Result<Delta, String> {
+        choices::read(object, &PLACES)
+    }
+
+    fn for_each_fragment(&self, object: &str, each: &mut dyn FnMut(Fragment<'_>)) -> bool {
+        choices::for_each_fragment(object, &PLACES, each)
+    }
+}
+
+/// The body of a request, as far as the answer depends on it. What is asked about is counted, not kept.
+#[derive(Debug, Deserialize)]
+struct CompletionBody<'a> {
+    #[serde(borrow)]
+    model: Option<Cow<'a, str>>,
+    prompt: Option<PromptCount>,
+    max_tokens: Option<u32>,
+    n: Option<u32>,
+    stream: Option<bool>,
+    stream_options: Option<StreamOptions>,
+}
+
+impl ServedDialect for Completions {
+    fn read_request<'a>(&self, body: &'a [u8]) -> Result<ServedRequest<'a>, serde_json::Error> {
+        let body: CompletionBody<'a> = serde_json::from_slice(body)?;
+        let (usage_at_end, usage_in_each) = StreamOptions::usage(body.stream_options);
+        let prompt = body.prompt.filter(|prompt| prompt.prompts == 1 && prompt.tokens > 0);
+        Ok(ServedRequest {
+            model: body.model,
+            prompt_tokens: prompt
+                .map(|prompt| prompt.tokens)
+                .ok_or("the simulated server completes one prompt that is not empty"),
+            output_tokens: body.max_tokens,
+            candidates: body.n,
+            streamed: body.stream.unwrap_or(false),
+            usage_at_end,
+            usage_in_each,
+        })
+    }
+
+    fn for_each_prompt_part(&self, body: &Value, each: &mut dyn FnMut(PromptPart<'_>)) {
+        prompt_parts(&body[self.prompt_key()], each);
+    }
+
+    fn beginning(&self, identity: AnswerIdentity<'_>, streamed: bool) -> Vec<u8> {
+        written::beginning("cmpl", "text_completion", identity, streamed)
+    }
+
+    fn write(&self, out: &mut Vec<u8>, beginning: &[u8], says: Says<'_>, usage: Option<AnswerUsage>) {
+        let write_text = |reasoning: &str, text: &str, out: &mut Vec<u8>| {
+            push_all(out, &[r#""text":""#, reasoning, text, "\""]);
+        };
+        match says {
+            Says::Opening => {}
+            Says::Tokens { reasoning, text } => {
+                written::event(out, beginning, |out| write_text(reasoning, text, out), None, usage);
+            }
+            Says::Finish(reason) => {
+                written::event(out, beginning, |out| write_text("", "", out), Some(reason), usage);
+            }
+            Says::Counts => written::counts(out, beginning, usage),
+            Says::End => out.extend_from_slice(written::END),
+            Says::Whole { reasoning, text, finish } => {
+                written::choice(out, beginning, |out| write_text(reasoning, text, out), Some(finish), usage);
+            }
+        }
+    }
+}
+
+/// The parts of the prompt of a completion, of which there is one: a text, or token ids.
+fn prompt_parts(prompt: &Value, each: &mut dyn FnMut(PromptPart<'_>)) {
+    match prompt {
+        Value::String(text) => each(PromptPart::Text(text)),
+        Value::Number(id) => each(PromptPart::TokenId(id.to_string())),
+        Value::Array(items) => items.iter().for_each(|item| prompt_parts(item, each)),
+        _ => {}
+    }
+}
+
+/// The prompts of a completion: how many, and their tokens: the words of a text, or token ids as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct PromptCount {
+    prompts: u32,
+    tokens: u32,
+}
+
+/// One item of a list: a token id of the one prompt, or a prompt of its own.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PromptItem<'a> {
+    Token(#[expect(dead_code, reason = "that it is a number is all that counts")] u32),
+    Tokens(Vec<u32>),
+    #[serde(borrow)]
+    Text(Cow<'a, str>),
+}
+
+impl<'de> Deserialize<'de> for PromptCount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seen;
+        impl<'de> Visitor<'de> for Seen {
+            type Value = PromptCount;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text, token ids, or a list of either")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<PromptCount, E> {
+                Ok(PromptCount { prompts: 1, tokens: word_count(text) })
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<PromptCount, A::Error> {
+                let (mut ids, mut count) = (0u32, PromptCount::default());
+                while let Some(item) = list.next_element::<PromptItem<'de>>()? {
+                    let tokens = match item {
+                        PromptItem::Token(_) => {
+                            ids += 1;
+                            continue;
+                        }
+                        PromptItem::Tokens(ids) => u32::try_from(ids.len()).unwrap_or(u32::MAX),
+                        PromptItem::Text(text) => word_count(&text),
+                    };
+                    count.prompts += 1;
+                    count.tokens = count.tokens.saturating_add(tokens);
+                }
+                match (ids, count.prompts) {
+                    (0, _) => Ok(count),
+                    (_, 0) => Ok(PromptCount { prompts: 1, tokens: ids }),
+                    _ => Err(serde::de::Error::custom("token ids and prompts in one list")),
+                }
+            }
+        }
+        deserializer.deserialize_any(Seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::Role;
+
+    #[test]
+    fn the_texts_of_all_messages_are_one_prompt() {
+        let mut body = Vec::new();
+        let messages = [Message::new(Role::System, "be brief".to_owned()), Message::user("say \"a\"".to_owned())];
+        Completions.write_prompt(&mut body, &messages);
+        assert_eq!(body, br#""be brief\nsay \"a\"""#);
+    }
+
+    #[test]
+    fn the_own_place_of_an_endpoint_comes_before_the_places_of_others() {
+        let both = r#"{"choices":[{"text":"a","delta":{"reasoning":"so"}}]}"#;
+        let read = |object: &str| Completions.read(object).map(|delta| (delta.answer, delta.reasoning));
+        assert_eq!(read(both), Ok((true, false)));
+        assert_eq!(read(r#"{"choices":[{"text":"","delta":{"reasoning":"so"}}]}"#), Ok((false, true)));
+        assert_eq!(read(r#"{"choices":[{"message":{"content":"a"}}]}"#), Ok((true, false)));
+    }
+
+    #[test]
+    fn prompts_are_counted_as_text_and_as_token_ids() {
+        for (prompt, tokens) in
+            [(r#""three short words""#, 3), (r#"["one two"]"#, 2), ("[11, 12, 13]", 3), ("[[11, 12]]", 2)]
+        {
+            let count: PromptCount = serde_json::from_str(prompt).unwrap();
+            assert_eq!(count, PromptCount { prompts: 1, tokens }, "{prompt}");
+        }
+        let two: PromptCount = serde_json::from_str(r#"["a", "b c"]"#).unwrap();
+        assert_eq!(two, PromptCount { prompts: 2, tokens: 3 });
+        for prompt in ["7", r#"[1, "a"]"#] {
+            assert!(serde_json::from_str::<PromptCount>(prompt).is_err(), "{prompt}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Owns how a server writes answers with `choices`, which chat and completions share: the frame around what differs.
+
+use super::served::{AnswerIdentity, AnswerUsage};
+
+/// What an answer begins with: its id, what it is, when it was made and by which model.
+pub(super) fn beginning(id_prefix: &str, object: &str, identity: AnswerIdentity<'_>, streamed: bool) -> Vec<u8> {
+    let AnswerIdentity { sequence, created_s, model_json } = identity;
+    let event = if streamed { "data: " } else { "" };
+    format!(
+        r#"{event}{{"id":"{id_prefix}-{sequence:032x}","object":"{object}","created":{created_s},"model":"{model_json}","#
+    )
+    .into_bytes()
+}
+
+/// One event with one choice; `write_text` appends the key and the value that hold its text.
+pub(super) fn event(
+    out: &mut Vec<u8>,
+    beginning: &[u8],
+    write_text: impl FnOnce(&mut Vec<u8>),
+    finish: Option<&str>,
+    usage: Option<AnswerUsage>,
+) {
+    choice(out, beginning, write_text, finish, usage);
+    out.extend_from_slice(b"\n\n");
+}
+
+/// The same as an object of its own: a whole answer.
+pub(super) fn choice(
+    out: &mut Vec<u8>,
+    beginning: &[u8],
+    write_text: impl FnOnce(&mut Vec<u8>),
+    finish: Option<&str>,
+    usage: Option<AnswerUsage>,
+) {
+    out.extend_from_slice(beginning);
+    out.extend_from_slice(br#""choices":[{"index":0,"#);
+    write_text(out);
+    out.extend_from_slice(br#","logprobs":null,"finish_reason":"#);
+    match finish {
+        Some(reason) => push_all(out, &["\"", reason, "\""]),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(b"}]");
+    if let Some(usage) = usage {
+        out.push(b',');
+        write_usage(out, usage);
+    }
+    out.push(b'}');
+}
+
+/// The event behind the last token that holds the counts alone.
+pub(super) fn counts(out: &mut Vec<u8>, beginning: &[u8], usage: Option<AnswerUsage>) {
+    let Some(usage) = usage else { return };
+    out.extend_from_slice(beginning);
+    out.extend_from_slice(br#""choices":[],"#);
+    write_usage(out, usage);
+    out.extend_from_slice(b"}\n\n");
+}
+
+/// The event that ends a stream.
+pub(super) const END: &[u8] = b"data: [DONE]\n\n";
+
+/// Appends `texts` one behind the other.
+pub(super) fn push_all(out: &mut Vec<u8>, texts: &[&str]) {
+    for text in texts {
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+fn write_usage(out: &mut Vec<u8>, usage: AnswerUsage) {
+    let AnswerUsage { prompt_tokens, output_tokens, cached_tokens } = usage;
+    let total = u64::from(prompt_tokens) + u64::from(output_tokens);
+    let details = cached_tokens
+        .map_or_else(String::new, |cached| format!(r#","prompt_tokens_details":{{"cached_tokens":{cached}}}"#));
+    let usage = format!(
+        r#""usage":{{"prompt_tokens":{prompt_tokens},"total_tokens":{total},"completion_tokens":{output_tokens}{details}}}"#
+    );
+    out.extend_from_slice(usage.as_bytes());
+}

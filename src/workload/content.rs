@@ -1,0 +1,43 @@
+//! Owns `Content`: what makes the messages of a request, where they are not made up from words.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::workload::{Few, Message, Outline};
+
+/// Makes the messages of requests. A pure function of (content, outline): requests are made ahead of their instant,
+/// in any order, on several threads, and again for the list of failed requests.
+pub trait Content: fmt::Debug + Send + Sync {
+    /// What the request of `outline` says.
+    fn messages(&self, outline: &Outline) -> Few<Message>;
+
+    /// A text that differs between any two contents that make different messages, such as a hash of a data set and
+    /// its version. It is part of the plan's fingerprint.
+    fn fingerprint(&self) -> String;
+}
+
+/// A content that the user of the library brings. Two are equal where their fingerprints are.
+#[derive(Debug, Clone)]
+pub struct OwnContent(Arc<dyn Content>);
+
+impl OwnContent {
+    /// Wraps `content`.
+    #[must_use]
+    pub fn new(content: impl Content + 'static) -> Self {
+        Self(Arc::new(content))
+    }
+}
+
+impl std::ops::Deref for OwnContent {
+    type Target = dyn Content;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl PartialEq for OwnContent {
+    fn eq(&self, other: &Self) -> bool {
+        self.fingerprint() == other.fingerprint()
+    }
+}

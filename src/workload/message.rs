@@ -1,0 +1,128 @@
+//! Owns `Message`: one turn of what a request says, in parts.
+
+use std::borrow::Cow;
+
+/// Who says a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Who runs the service: instructions before the conversation.
+    System,
+    /// Who asks.
+    User,
+    /// The model: an earlier answer.
+    Assistant,
+}
+
+impl Role {
+    /// Its name in a request.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
+/// One part of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MessagePart {
+    /// Text.
+    Text(String),
+}
+
+impl MessagePart {
+    /// Its text; empty where it is no text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        let Self::Text(text) = self;
+        text
+    }
+}
+
+/// A list that is mostly of one item: one item costs no allocation of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Few<T> {
+    /// One item.
+    One(T),
+    /// Any number of items.
+    Many(Vec<T>),
+}
+
+impl<T> std::ops::Deref for Few<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Self::One(item) => std::slice::from_ref(item),
+            Self::Many(items) => items,
+        }
+    }
+}
+
+impl<T> From<T> for Few<T> {
+    fn from(item: T) -> Self {
+        Self::One(item)
+    }
+}
+
+/// One turn of what a request says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Who says it.
+    pub role: Role,
+    /// What is said.
+    pub parts: Few<MessagePart>,
+}
+
+impl Message {
+    /// A message of `role` with one part, a text.
+    #[must_use]
+    pub const fn new(role: Role, text: String) -> Self {
+        Self { role, parts: Few::One(MessagePart::Text(text)) }
+    }
+
+    /// A message of the user with one part, a text.
+    #[must_use]
+    pub const fn user(text: String) -> Self {
+        Self::new(Role::User, text)
+    }
+}
+
+/// What stands between two texts that are joined to one prompt.
+const BETWEEN_TEXTS: &str = "\n";
+
+/// The texts of `messages` as one, in their order, with a line break between any two. One text is borrowed.
+#[must_use]
+pub fn joined_text(messages: &[Message]) -> Cow<'_, str> {
+    let mut texts = messages.iter().flat_map(|message| message.parts.iter()).map(MessagePart::text);
+    let (first, second) = (texts.next().unwrap_or(""), texts.next());
+    let Some(second) = second else { return Cow::Borrowed(first) };
+    let mut joined = [first, BETWEEN_TEXTS, second].concat();
+    for text in texts {
+        joined.push_str(BETWEEN_TEXTS);
+        joined.push_str(text);
+    }
+    Cow::Owned(joined)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_text_is_borrowed_and_several_are_joined_in_their_order() {
+        let text = |text: &str| MessagePart::Text(text.to_owned());
+        let one = [Message::user("a".to_owned())];
+        assert!(matches!(joined_text(&one), Cow::Borrowed("a")));
+        let many = [
+            Message::new(Role::System, "be brief".to_owned()),
+            Message { role: Role::User, parts: Few::Many(vec![text("a"), text("b")]) },
+            Message { role: Role::Assistant, parts: Few::Many(Vec::new()) },
+        ];
+        assert_eq!(joined_text(&many), "be brief\na\nb");
+        assert_eq!(joined_text(&[]), "");
+    }
+}

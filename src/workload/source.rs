@@ -1,0 +1,92 @@
+//! Owns `Source`: what request i of a plan is: its lengths, its session, its class.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::seed::{Seed, Stream};
+use crate::workload::{LengthSpec, Outline, Prefix, Recording, Turns};
+
+/// How many tokens requests bring and ask for, and to which sessions they belong.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SourceSpec {
+    /// Lengths are drawn by laws; there are no sessions.
+    Drawn {
+        /// Input tokens of each request.
+        input: LengthSpec,
+        /// Output tokens of each request; none where none are asked for (embeddings, rerank).
+        output: Option<LengthSpec>,
+    },
+    /// The requests of a trace, with their prefix blocks and sessions. Request i is row i; after the last row comes
+    /// the first again.
+    Recorded(Arc<Recording>),
+}
+
+/// A [`SourceSpec`] with its seed. Each request is a pure function of (source, id), in any order.
+#[derive(Clone)]
+pub struct Source {
+    spec: SourceSpec,
+    class: Arc<str>,
+    input_lengths: Stream,
+    output_lengths: Stream,
+}
+
+/// The class of every request of a plan without a mix of classes.
+const ONLY_CLASS: &str = "default";
+
+impl Source {
+    /// The requests of `spec`, lengths drawn from `seed` (streams `input_lengths` and `output_lengths`, each at the
+    /// request's id).
+    #[must_use]
+    pub fn new(spec: SourceSpec, seed: Seed) -> Self {
+        Self {
+            spec,
+            class: ONLY_CLASS.into(),
+            input_lengths: seed.stream("input_lengths"),
+            output_lengths: seed.stream("output_lengths"),
+        }
+    }
+
+    /// The numbers of request `id`.
+    #[must_use]
+    pub fn request(&self, id: u64) -> Outline {
+        let (input_tokens, output_tokens) = match &self.spec {
+            SourceSpec::Drawn { input, output } => (
+                input.tokens(&self.input_lengths, id),
+                output.as_ref().map_or(0, |output| output.tokens(&self.output_lengths, id)),
+            ),
+            SourceSpec::Recorded(recording) => recording.tokens(id),
+        };
+        let (session, turn) = self.recording().and_then(|recording| recording.session(id)).unzip();
+        Outline { id, class: Arc::clone(&self.class), session, turn, input_tokens, output_tokens }
+    }
+
+    /// The prefix blocks of request `id`; none where lengths are drawn.
+    #[must_use]
+    pub fn prefix(&self, id: u64) -> Prefix {
+        self.recording().map_or_else(Prefix::default, |recording| Prefix {
+            ids: recording.blocks(id).collect(),
+            block_tokens: recording.block_tokens(),
+        })
+    }
+
+    /// The trace that requests are from.
+    #[must_use]
+    pub fn recording(&self) -> Option<&Recording> {
+        match &self.spec {
+            SourceSpec::Recorded(recording) => Some(recording),
+            SourceSpec::Drawn { .. } => None,
+        }
+    }
+
+    /// Its sessions, where later turns wait for the turn before instead of standing at instants of their own.
+    #[must_use]
+    pub fn turns(&self) -> Option<&Turns> {
+        self.recording().and_then(Recording::turns)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.spec).finish()
+    }
+}
