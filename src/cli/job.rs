@@ -19,9 +19,10 @@ use crate::cli::target::trust_of;
 use crate::cli::tokenizer::tokenizer_of;
 use crate::client::{LengthField, RequestOptions, Secret, Target, Tls};
 use crate::error::Error;
-use crate::metrics::{Objective, Objectives};
+use crate::metrics::{Note, Objective, Objectives};
 use crate::record::Detail;
-use crate::results::{INSECURE, Limit, Replace, RunSpec, Span, keep_secret, known_secrets, read_text};
+use crate::report::note;
+use crate::results::{Limit, Replace, RunSpec, Span, keep_secret, known_secrets, read_text};
 use crate::schedule::Extent;
 use crate::seed::Seed;
 use crate::sim::Profile;
@@ -131,7 +132,7 @@ impl Job {
         let whom = whom_of(&target.target, target.sim)?;
         let tls = trust_of(&target, &whom)?;
         if target.insecure {
-            notes.push(INSECURE.to_owned());
+            notes.push(note(&Note::Insecure));
         }
         let objectives = objectives_of(&judgement, !target.no_stream)?;
         if objectives.attainment_implied() {

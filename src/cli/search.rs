@@ -23,6 +23,7 @@ use crate::cli::signals::Signals;
 use crate::cli::target::Found;
 use crate::clock::RunClock;
 use crate::error::Error;
+use crate::report::worded;
 use crate::results::{Folder, Replace, Report};
 use crate::schedule::{Extent, Process, TimeScale};
 use crate::search::hunt::{Aim, Event, Journal, Load as Played, Outcome, SearchFindings, Wanted, hunt};
@@ -366,6 +367,7 @@ async fn live(
             }
         }
         report.search = Some(findings);
+        worded(&mut report);
         // Written before anything else is sent: what is final is never sent again.
         folder.keep_result(&report, &yaml);
         Ok(())

@@ -9,9 +9,13 @@ mod layout;
 mod numbers;
 mod offered;
 mod search;
+mod sentences;
+#[cfg(test)]
+mod sentences_tests;
 mod shown;
 mod sweep;
 mod tokens;
+mod worded;
 
 pub use console::render;
 pub use failures::loss_text;
@@ -21,3 +25,5 @@ pub use inspection::render_inspection;
 pub use layout::{Ink, WIDTH, wrapped};
 pub use numbers::shown_figure;
 pub use search::probe_account;
+pub use sentences::{fault, note, reason, verdict_reason};
+pub use worded::{faults_of, worded};

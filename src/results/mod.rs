@@ -28,4 +28,4 @@ pub use model::{Host, Report, SCHEMA, Target, Tool};
 pub(crate) use reading::{files_of, read};
 pub(crate) use recounting::{Counting, Recounted};
 pub use refolding::again;
-pub use spec::{INSECURE, RunSpec, Setting, Span};
+pub use spec::{RunSpec, Setting, Span};

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::figures::TrialView;
-use crate::metrics::{Known, LoadKind, ObjectiveJudgement, VerdictResult};
+use crate::figures::{ObjectiveView, TrialView};
+use crate::metrics::{Known, LoadKind, Objective, VerdictResult};
 use crate::search::point_findings::evidence;
 use crate::search::saturation::{compare, saturation};
 use crate::search::stages::stage_sentences;
@@ -123,9 +123,9 @@ impl SweepFindings {
 
 /// Why no rate met the objectives for sure, and the largest whose observed figures met them.
 fn undecided(trials: &[TrialView]) -> String {
-    let within = |objective: &ObjectiveJudgement| {
+    let within = |objective: &ObjectiveView| {
         // Those with a lower limit, attainment and goodput, are not looked at here.
-        let most = objective.text.contains('<');
+        let most = matches!(objective.asked(), Some(Objective::Latency(_) | Objective::ErrorRate(_)));
         most && matches!(objective.observed, Some(Known::At(value)) if value <= objective.limit)
     };
     let met = |trial: &&TrialView| {
