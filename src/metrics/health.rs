@@ -50,7 +50,7 @@ pub struct Health {
     pub length_mismatch: u64,
     /// Completed requests without the server's token counts.
     pub usage_missing: u64,
-    /// Those of them whose output tokens `--tokenizer` counted.
+    /// Those of them whose output tokens a tokenizer counted.
     #[serde(default)]
     pub usage_counted: u64,
     /// How the completed answers came, where it was not as an API says.

@@ -47,7 +47,6 @@ pub use sample::SamplePoint;
 pub use sequence::{Came, Sequence, Toll};
 pub use slo::{
     Comparison, DEFAULT_ATTAINMENT_PERCENT, Limit, Objective, Objectives, PRESETS, Preset, Standing, Statistic,
-    help_slo,
 };
 pub(crate) use state::State;
 pub use summary::{Frame, Goodness, Summary};

@@ -6,7 +6,7 @@ use crate::figures::TrialView;
 use crate::report::failures::most_frequent;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::percent;
-use crate::report::worded::faults_of;
+use crate::report::worded::{faults_of, said_of_search};
 use crate::results::Report;
 use crate::search::hunt::{Kept, Purpose, SearchFindings};
 use crate::search::step::{Count, End, Probe};
@@ -15,8 +15,8 @@ use crate::units::{count, seconds};
 /// The text of a search between header and footer.
 pub(super) fn search_text(report: &Report, findings: &SearchFindings, ink: Ink) -> String {
     let unfinished = if findings.finished.is_none() { " (not finished: go on with --resume)" } else { "" };
-    let (headline, rest) =
-        findings.sentences.split_first().map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
+    let sentences = said_of_search(findings);
+    let (headline, rest) = sentences.split_first().map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
     let mut text = ink.paint(Tone::Heading, &wrapped(&format!("{headline}{unfinished}"), WIDTH, 0)) + "\n";
     if !findings.probes.is_empty() {
         text.push('\n');

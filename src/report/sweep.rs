@@ -8,7 +8,7 @@ use crate::metrics::{Ended, Fault, Known, LoadOrigin, Metric, VerdictResult};
 use crate::report::failures::{losses_of, most_frequent};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::{UNKNOWN, percent, rate, shown, unit_of};
-use crate::report::worded::{faults_of, reasons_of};
+use crate::report::worded::{faults_of, reasons_of, said_of_sweep};
 use crate::results::Report;
 use crate::search::{PointFindings, Stability, SweepFindings};
 use crate::units::{count, per_second, plain, seconds};
@@ -38,7 +38,7 @@ pub(super) fn sweep_text(report: &Report, findings: &SweepFindings, ink: Ink) ->
     text.push('\n');
     text.push_str(&chart(&rows, findings, ink));
     text.push('\n');
-    for sentence in &findings.sentences {
+    for sentence in &*said_of_sweep(findings, &report.trials) {
         text.push_str(&wrapped(&format!("- {sentence}"), WIDTH, 2));
         text.push('\n');
     }

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 
 use crate::figures::{HealthView, ObjectiveView, TrialView, VerdictView};
-use crate::report::sentences::{fault, note, reason, verdict_reason};
+use crate::report::sentences::{fault, note, reason, search_sentences, sweep_sentences, verdict_reason};
 use crate::results::Report;
+use crate::search::SweepFindings;
+use crate::search::hunt::SearchFindings;
 
 /// Fills in every sentence of `report` beside its kind. Whoever writes a result, or prints it as JSON, does this first;
 /// pages make the sentences themselves.
@@ -12,6 +14,22 @@ pub fn worded(report: &mut Report) {
     for trial in &mut report.trials {
         word(trial);
     }
+    if let Some(found) = &mut report.sweep {
+        found.sentences = said_of_sweep(found, &report.trials).into_owned();
+    }
+    if let Some(found) = &mut report.search {
+        found.sentences = said_of_search(found).into_owned();
+    }
+}
+
+/// What a sweep comes to, in sentences: those that the result holds, or else made of what was found.
+pub(super) fn said_of_sweep<'a>(found: &'a SweepFindings, trials: &[TrialView]) -> Cow<'a, [String]> {
+    if found.sentences.is_empty() { sweep_sentences(found, trials).into() } else { Cow::Borrowed(&found.sentences) }
+}
+
+/// What a search comes to, in sentences: those that the result holds, or else made of what was found.
+pub(super) fn said_of_search(found: &SearchFindings) -> Cow<'_, [String]> {
+    if found.sentences.is_empty() { search_sentences(found).into() } else { Cow::Borrowed(&found.sentences) }
 }
 
 fn word(trial: &mut TrialView) {

@@ -23,7 +23,7 @@ pub(crate) use host::{host, tool};
 pub(crate) use known::{hidden, json_text, keep_secret, known_secrets};
 pub use lines::Lines;
 pub use losses::Losses;
-pub use merging::merge;
+pub use merging::{merge, note_of};
 pub use model::{Host, Report, SCHEMA, Target, Tool};
 pub(crate) use reading::{files_of, read};
 pub(crate) use recounting::{Counting, Recounted};

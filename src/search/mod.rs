@@ -13,11 +13,11 @@ mod point_findings;
 mod rates;
 mod saturation;
 mod signs;
-mod stages;
 mod steady;
 pub mod step;
 mod sweep;
 
+pub(crate) use capacity::mean_e2e_s;
 pub use capacity::{CompletionRate, completion_rate, unloaded_per_s};
 pub use drive::{Blueprint, drive};
 pub use findings::SweepFindings;

@@ -57,7 +57,8 @@ pub fn fault(fault: &Fault) -> String {
             count(recorded)
         ),
         Fault::ShardsApart { apart_s, limit_s } => format!(
-            "the shards began {} apart where {} is borne, and so made no one load; give all of them the same --start-at",
+            "the shards began {} apart where {} is borne, and so made no one load; give all of them the same \
+             --start-at",
             seconds(apart_s),
             seconds(limit_s)
         ),

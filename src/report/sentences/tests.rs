@@ -1,7 +1,8 @@
 //! Owns the tests of the sentences: every kind of warning, and what is made of a whole trial.
 
 use crate::metrics::{Fault, Known, Lateness, LoadKind, Note, Reason, Remedy, VerdictReason};
-use crate::report::sentences::{fault, note, reason, verdict_reason};
+use crate::report::sentences::{fault, note, reason, sweep_sentences, verdict_reason};
+use crate::search::{Knee, PointFindings, Stability, SweepFindings};
 
 const LATE: Lateness = Lateness { send_lag_p99_s: 0.02, send_lag_limit_s: 0.01, load: LoadKind::Open };
 
@@ -147,5 +148,81 @@ fn advice_names_only_what_the_verb_takes() {
         for (note, option) in notes.iter().map(note).zip(wanted) {
             assert!(note.contains(option) && !note.contains(refused), "{load:?}: {note}");
         }
+    }
+}
+
+fn point(rate_per_s: f64, stability: Stability) -> PointFindings {
+    PointFindings {
+        label: format!("{rate_per_s}/s"),
+        plan_fingerprint: String::new(),
+        rate_per_s: Some(rate_per_s),
+        concurrency: None,
+        stability: Some(stability),
+        signs: Vec::new(),
+        steadiness: None,
+        completion: None,
+        generator_healthy: true,
+    }
+}
+
+#[test]
+fn the_knee_is_said_with_what_would_decide_it() {
+    let [stable, saturated] = [point(1.0, Stability::Stable), point(4.0, Stability::Saturated)];
+    let open = [2.0, 3.0].map(|per_s| point(per_s, Stability::TooShort));
+    for (points, ends, undecided_per_s, tells_in_s, said) in [
+        (
+            vec![stable.clone(), saturated.clone()],
+            (Some(1.0), Some(4.0)),
+            vec![],
+            None,
+            "knee at 1.00/s: the highest stable rate; 4.00/s and more is not carried",
+        ),
+        (
+            vec![stable.clone()],
+            (Some(1.0), Some(3.5)),
+            vec![],
+            None,
+            "knee at 1.00/s: the highest stable rate; 3.50/s and more was never completed",
+        ),
+        (
+            [vec![stable.clone()], open.to_vec(), vec![saturated.clone()]].concat(),
+            (Some(1.0), Some(4.0)),
+            vec![2.0, 3.0],
+            Some(120.0),
+            "knee at 1.00/s at least (stable), below 4.00/s; its window is too short to tell at 2.00/s, 3.00/s; \
+             --duration 120s would tell",
+        ),
+        (
+            vec![stable],
+            (Some(1.0), None),
+            vec![],
+            None,
+            "knee at 1.00/s at least: stable, and no higher rate saturates",
+        ),
+        (
+            open.to_vec(),
+            (None, Some(4.0)),
+            vec![2.0, 3.0],
+            None,
+            "knee not known, but below 4.00/s; its window is too short to tell at 2.00/s, 3.00/s",
+        ),
+        (
+            open[..1].to_vec(),
+            (None, None),
+            vec![2.0],
+            Some(82.0),
+            "knee not known; its window is too short to tell at 2.00/s; --duration 82s would tell",
+        ),
+        (
+            vec![saturated],
+            (None, Some(4.0)),
+            vec![],
+            None,
+            "no knee: signs of saturation are raised from the lowest rate on, 4.00/s; try lower --rates",
+        ),
+    ] {
+        let knee = Knee { low_per_s: ends.0, high_per_s: ends.1, undecided_per_s, tells_in_s };
+        let found = SweepFindings { points, knee: Some(knee), ..SweepFindings::default() };
+        assert_eq!(sweep_sentences(&found, &[])[0], said);
     }
 }
