@@ -230,14 +230,14 @@ fn bar(share: f64) -> String {
 }
 
 /// A fault of a load.
-struct Told {
+struct ToldFault {
     /// Its kind; none in a result of an older version.
     kind: Option<Discriminant<Fault>>,
     /// Its sentence.
     sentence: String,
 }
 
-impl Told {
+impl ToldFault {
     /// Whether `other` is of the same kind, whatever its numbers. Without kinds the sentences have to be equal.
     fn is_like(&self, other: &Self) -> bool {
         self.kind == other.kind && (self.kind.is_some() || self.sentence == other.sentence)
@@ -245,17 +245,17 @@ impl Told {
 }
 
 /// The faults of a load.
-fn told(health: &HealthView) -> Vec<Told> {
+fn told(health: &HealthView) -> Vec<ToldFault> {
     let mut kinds = health.fault_kinds.iter().map(discriminant);
     let sentences = faults_of(health).into_owned().into_iter();
-    sentences.map(|sentence| Told { kind: kinds.next(), sentence }).collect()
+    sentences.map(|sentence| ToldFault { kind: kinds.next(), sentence }).collect()
 }
 
 /// Why the open loads that did not pass did not, what failed, and what is wrong with the generator.
 fn warnings(report: &Report, rows: &[Row<'_>], ink: Ink) -> String {
     let mut lines = Vec::new();
     // Faults of one kind are told once, with the loads that show them.
-    let mut faults: Vec<(Told, Vec<String>)> = Vec::new();
+    let mut faults: Vec<(ToldFault, Vec<String>)> = Vec::new();
     for row in rows {
         let (trial, reasons) = (row.trial, reasons_of(&row.trial.verdict));
         let reason = reasons.first();
@@ -280,7 +280,7 @@ fn warnings(report: &Report, rows: &[Row<'_>], ink: Ink) -> String {
             }
         }
     }
-    for (Told { sentence, .. }, loads) in faults {
+    for (ToldFault { sentence, .. }, loads) in faults {
         let others = if loads.len() > 1 { format!(" (so too: {})", loads[1..].join(", ")) } else { String::new() };
         lines.push(ink.paint(Tone::Warning, &wrapped(&format!("warning: {}: {sentence}{others}", loads[0]), WIDTH, 2)));
     }
