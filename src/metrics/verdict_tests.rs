@@ -92,7 +92,7 @@ fn too_few_requests_are_inconclusive_and_say_how_much_longer_the_run_must_be() {
     assert!((longer_s - needed / 50.0).abs() < 1e-6, "at 50/s: {objective:?}");
     assert!(
         matches!(reason(&judgement), Reason::TooFew { misses: 0, requests: 250, requests_needed, duration_needed_s, .. }
-            if requests_needed as f64 == needed && duration_needed_s == Some(longer_s)),
+            if Some(requests_needed) == objective.requests_needed && duration_needed_s == Some(longer_s)),
         "{judgement:?}"
     );
     assert_eq!(result("p99 ttft<=200ms", &[]), VerdictResult::Inconclusive);
@@ -428,9 +428,9 @@ fn the_kind_of_load_that_decides_the_advice_is_in_the_note() {
 
 #[test]
 fn a_miss_has_the_remedy_that_helps_against_it() {
-    // A third of the requests is refused with 503, nearly all fail with 500, or a few are slow.
+    // Half of the requests are refused with 503, three of four fail with 500, or a few are slow.
     let failing = |code: u16, one_of: u64| -> Vec<Record> {
-        let failed = |record: &Record| record.id % one_of != 0;
+        let failed = |record: &Record| !record.id.is_multiple_of(one_of);
         requests(1_000)
             .into_iter()
             .map(|record| {
