@@ -102,8 +102,8 @@ pub mod sizing;
 
 pub mod results;
 
-pub mod run;
-
 pub mod report;
+
+pub mod run;
 
 pub mod cli;

@@ -14,6 +14,7 @@ use crate::engine::{HEAD_START, Settings};
 use crate::error::{Error, Refusal};
 use crate::metrics::Objectives;
 use crate::play::{Observer, Segment, StopRule};
+use crate::report::worded;
 use crate::results::{self, Report, RunSpec, SCHEMA, Span};
 use crate::schedule::{Extent, Process, Timeline};
 use crate::seed::Seed;
@@ -114,7 +115,7 @@ impl Run {
             streamed: self.requests.stream,
         };
         let trial = session.play_from(clock, segment, StopRule::Never, observer).await?.await?;
-        Ok(Report {
+        let mut report = Report {
             schema: SCHEMA,
             tool: results::tool(),
             started: Timestamp::try_from(clock.wall()).unwrap_or(Timestamp::UNIX_EPOCH).to_string(),
@@ -136,7 +137,9 @@ impl Run {
             trials: vec![trial.view()],
             sweep: None,
             search: None,
-        })
+        };
+        worded(&mut report);
+        Ok(report)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::job::Job;
 use crate::cli::terminal::{ink, print, say, say_all};
 use crate::error::Error;
-use crate::report::render;
+use crate::report::{render, worded};
 use crate::results::{Folder, Report, json_of};
 
 /// Prints the result, then writes it: a disk that is full takes nothing from who is waiting for the figures. The exit
@@ -18,6 +18,7 @@ pub(super) fn deliver(
     ending: impl FnOnce(&Report) -> ExitCode,
 ) -> Result<ExitCode, Error> {
     report.notes.extend(folder.losses().left_out());
+    worded(report);
     let shown = show(job, report);
     // Tried whatever was lost before: a result is smaller than its records.
     let stored = folder.write_result(report, &job.spec.to_yaml()?).map_err(|error| folder.losses().note(&error));

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use crate::cli::exit::Exit;
 use crate::cli::terminal::print;
 use crate::error::Error;
-use crate::metrics::{help_metrics, help_slo};
+use crate::metrics::help_metrics;
+use crate::report::help_slo;
 use crate::schedule::help_profiles;
 use crate::sim::help_sim;
 

@@ -19,9 +19,10 @@ use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::trust::trust_of;
 use crate::client::{LengthField, RequestOptions, Secret, Target, Tls};
 use crate::error::Error;
-use crate::metrics::{Objective, Objectives};
+use crate::metrics::{Note, Objective, Objectives};
 use crate::record::Detail;
-use crate::results::{INSECURE, Limit, Replace, RunSpec, Span, keep_secret, known_secrets, read_text};
+use crate::report::note;
+use crate::results::{Limit, Replace, RunSpec, Span, keep_secret, known_secrets, read_text};
 use crate::schedule::Extent;
 use crate::seed::Seed;
 use crate::service::{Wanted, Whom};
@@ -137,7 +138,7 @@ impl Job {
         let whom = whom_of(&target.target, target.sim)?;
         let tls = trust_of(&target, &whom)?;
         if target.insecure {
-            notes.push(INSECURE.to_owned());
+            notes.push(note(&Note::Insecure));
         }
         let objectives = objectives_of(&judgement, !target.no_stream)?;
         if objectives.attainment_implied() {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use crate::cli::exit::Exit;
 use crate::cli::terminal::{ink, print, say_all};
 use crate::error::Error;
-use crate::report::render;
+use crate::report::{render, worded};
 use crate::results::{Lines, again, json_of, merge};
 
 /// Render a saved result again, with the same numbers; or merge the shards of one plan
@@ -40,7 +40,8 @@ pub(super) fn report(arguments: &ReportArguments) -> Result<ExitCode, Error> {
         paths => merge(paths, &said),
     };
     say_all(&said);
-    let report = report?;
+    let mut report = report?;
+    worded(&mut report);
     print(&if arguments.json { json_of(&report)? } else { render(&report, ink()) })?;
     Ok(Exit::Done.into())
 }

@@ -27,6 +27,7 @@ use crate::cli::signals::Signals;
 use crate::cli::table::{Playing, of_a_trace, refused_by};
 use crate::clock::RunClock;
 use crate::error::Error;
+use crate::report::{bounds_of, worded};
 use crate::results::{Folder, Replace, Report};
 use crate::schedule::{Extent, Process, TimeScale};
 use crate::search::hunt::{Aim, Event, Journal, Load as Played, Outcome, SearchFindings, Wanted, hunt};
@@ -189,7 +190,7 @@ fn aim_of(options: &SearchOptions, job: &Job, process: Process, pass: Option<Pas
             (question.in_flight(), bounds.map(|number| number.map(f64::from)))
         }
     };
-    let question = question.between(bounds[0], bounds[1]).map_err(|refusal| refusal.at(options.over.bounds()[0]))?;
+    let question = question.between(bounds[0], bounds[1]).map_err(|refusal| refusal.at(bounds_of(options.over)[0]))?;
     let wanted = match (options.certificate, options.no_certificate, options.over) {
         (true, ..) => Wanted::Always,
         (_, true, _) | (_, _, Axis::TimeScale) => Wanted::Never,
@@ -201,13 +202,13 @@ fn aim_of(options: &SearchOptions, job: &Job, process: Process, pass: Option<Pas
 /// Refuses what speaks of something else than what is varied.
 fn refuse_other_axes(over: Axis, has_file: bool, parsed: &mut Parsed) -> Result<(), Error> {
     let others = Axis::NAMES.into_iter().filter(|(other, _)| *other != over);
-    for (flag, name) in others.flat_map(|(other, name)| other.bounds().map(|flag| (flag, name))) {
+    for (flag, name) in others.flat_map(|(other, name)| bounds_of(other).map(|flag| (flag, name))) {
         if parsed.given.contains(flag.trim_start_matches('-')) {
             let why = format!("bounds a search over the {name}, and this one is over the {over}");
             return Err(Error::usage(
                 flag,
                 why,
-                format!("drop it, or give --over {name}; {} bound this one", over.bounds().join(" and ")),
+                format!("drop it, or give --over {name}; {} bound this one", bounds_of(over).join(" and ")),
             ));
         }
     }
@@ -347,6 +348,7 @@ async fn live(
             }
         }
         report.search = Some(findings);
+        worded(&mut report);
         // Written before anything else is sent: what is final is never sent again.
         folder.keep_result(&report, &yaml);
         Ok(())

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use crate::cli::job::Job;
 use crate::figures::TrialView;
-use crate::report::probe_account;
+use crate::report::{faults_of, probe_account};
 use crate::search::Axis;
 use crate::search::hunt::{Aim, Kept, Purpose, SearchFindings, Wanted};
 use crate::search::step::{Capacity, Certified, Question, certificate_price, precision_for, price};
@@ -142,7 +142,8 @@ pub(super) fn account(
     let label = &trial.label;
     match (kept, purpose) {
         (Kept::Spoilt, _) => {
-            let why = trial.health.faults.first().map_or("the generator did not do what was planned", String::as_str);
+            let faults = faults_of(&trial.health);
+            let why = faults.first().map_or("the generator did not do what was planned", String::as_str);
             format!("{label}: thrown away: {why}")
         }
         (Kept::Lost, _) => format!("{label}: thrown away: the service stopped answering"),

@@ -12,6 +12,7 @@ use crate::cli::terminal::say;
 use crate::clock::{RunClock, until_wall};
 use crate::engine::HEAD_START;
 use crate::error::Error;
+use crate::results::note_of;
 use crate::units::seconds;
 use crate::workload::{Load, Plan, Salt};
 
@@ -69,11 +70,7 @@ pub(super) fn salt_of_all(
 /// What is announced of a shard.
 pub(super) fn notes_of(plan: &Plan, salt_of_seed: bool, embedded: bool) -> Vec<String> {
     let Some(shard) = plan.shard() else { return Vec::new() };
-    let mut notes = vec![format!(
-        "shard {shard}: every figure is of this part of the load, until `tonnage report` is given the folders of all \
-         {}",
-        shard.of()
-    )];
+    let mut notes = vec![note_of(shard)];
     if salt_of_seed {
         notes.push(format!(
             "the salt is taken from the seed, so that all shards send the prompts of one plan; a second run of seed {} \

@@ -30,7 +30,7 @@ use crate::error::Error;
 use crate::figures::{MetricView, TrialView};
 use crate::metrics::{Ended, Metric};
 use crate::play::Trial;
-use crate::report::shown_figure;
+use crate::report::{shown_figure, worded};
 use crate::results::{Folder, Replace, Report};
 use crate::schedule::{Extent, Process};
 use crate::search::{
@@ -337,6 +337,7 @@ async fn live(
         let view = job.spec.with_trust(trial.view());
         report.trials.push(view.clone());
         report.sweep = Some(SweepFindings::of(&report.trials, &first(report.trials.len()), None));
+        worded(&mut report);
         // Written before anything else is sent: what is final is never sent again.
         folder.keep_result(&report, &yaml);
         if !hidden {

@@ -8,9 +8,10 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 use serde::{Deserialize, Serialize};
 
+use crate::figures::worded::{HealthView, ObjectiveView, VerdictView};
 use crate::metrics::{
-    BlockPoint, Counts, Direction, Distribution, Ended, FailureGroup, Health, Judgement, Known, LoadFacts, LoadOrigin,
-    Lost, Metric, ObjectiveJudgement, OriginOf, SamplePoint, State, Summary, TokensView, Verdict, quantile_interval95,
+    BlockPoint, Counts, Direction, Distribution, Ended, FailureGroup, Judgement, Known, LoadFacts, LoadOrigin, Lost,
+    Metric, OriginOf, SamplePoint, State, Summary, TokensView, quantile_interval95,
 };
 use crate::play::Trial;
 use crate::units::Window;
@@ -55,9 +56,9 @@ pub struct TrialView {
     /// The objectives.
     pub slo: SloView,
     /// The generator's health.
-    pub health: Health,
+    pub health: HealthView,
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: VerdictView,
     /// The run second by second.
     pub samples: Vec<SamplePoint>,
     /// The cohort's quantiles over scheduled time.
@@ -226,7 +227,7 @@ impl StatsView {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SloView {
     /// One each.
-    pub objectives: Vec<ObjectiveJudgement>,
+    pub objectives: Vec<ObjectiveView>,
     /// Good over planned.
     pub attainment: Option<f64>,
     /// Good per second of the window.
@@ -297,12 +298,12 @@ fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
         tokens: summary.tokens().view(),
         metrics: metrics.collect(),
         slo: SloView {
-            objectives: judgement.objectives.clone(),
+            objectives: judgement.objectives.iter().cloned().map(ObjectiveView::from).collect(),
             attainment: judgement.attainment,
             goodput_per_s: judgement.goodput_per_s,
         },
-        health: judgement.health.clone(),
-        verdict: judgement.verdict.clone(),
+        health: judgement.health.clone().into(),
+        verdict: judgement.verdict.clone().into(),
         samples: summary.samples(),
         blocks: summary.block_points(),
         histograms: histograms.collect(),

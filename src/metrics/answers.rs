@@ -4,9 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::counts::NO_REASON;
 use crate::metrics::slo::{Objective, Objectives};
-use crate::metrics::{Counts, Distribution, Known, Metric, Value};
+use crate::metrics::{Counts, Distribution, Known, Metric, Note, Reason, Value};
 use crate::record::{Outcome, Record};
-use crate::units::{count, seconds};
 
 /// Of an answer's tokens, the share that has to be hidden before it is told: a stop token or half a character is no
 /// hiding.
@@ -130,69 +129,28 @@ impl AnswersView {
         self.one_read * 2 > self.several_events
     }
 
-    /// What the reader should know of the answers, each with advice where there is some.
-    pub(super) fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        if self.buffered() {
-            notes.push(format!(
-                "something on the way buffers: all tokens of {} of {} answers came in one read, so that times inside \
-                 an answer are not the \
-                 server's; switch its buffering off (nginx: proxy_buffering off; haproxy: option http-no-delay), or \
-                 ask the server directly",
-                count(self.one_read),
-                count(self.several_events)
-            ));
-        }
-        if self.unseen > 0 {
-            notes.push(format!(
-                "{} answers show no text: the server counts {} tokens in them and sends none (hidden reasoning?). They \
-                 have no ttft and no \
-                 tpot; ask the server to send its reasoning, or raise --output-tokens",
-                count(self.unseen),
-                count(self.unseen_tokens)
-            ));
-        }
-        if self.part_hidden > 0 {
-            notes.push(self.hiding());
-        }
-        if self.without_finish_reason > 0 {
-            notes.push(format!(
-                "{} answers ended with [DONE] and without a finish reason: they count as completed, and whether they \
-                 are whole is not known",
-                count(self.without_finish_reason)
-            ));
-        }
-        if self.usage_odd > 0 {
-            notes.push(format!(
-                "{} answers have odd token counts (missing, zero, negative, not whole, shrinking, or more than their \
-                 text and the request \
-                 can hold): what is odd is ignored, and an earlier count, our own or the planned one stands",
-                count(self.usage_odd)
-            ));
-        }
-        notes
-    }
-
-    fn hiding(&self) -> String {
-        let what = format!(
-            "{} answers hide tokens: the server counts {} that no event shows (text held back, or reasoning that is \
-             not sent). ttft is taken \
-             from the first visible text",
-            count(self.part_hidden),
-            count(self.hidden_tokens)
-        );
-        match (self.first_counted_p50_s, self.first_counted_p99_s) {
-            (Some(Known::At(median_s)), Some(Known::At(high_s))) => format!(
-                "{what}; the first counted token came at p50 {}, p99 {}. tpot is taken from the server's running count",
-                seconds(median_s),
-                seconds(high_s)
+    /// What the reader should know of the answers.
+    pub(super) fn notes(&self) -> Vec<Note> {
+        let notes = [
+            (self.buffered(), Note::Buffered { one_read: self.one_read, answers: self.several_events }),
+            (self.unseen > 0, Note::Unseen { answers: self.unseen, tokens: self.unseen_tokens }),
+            (
+                self.part_hidden > 0,
+                Note::Hidden {
+                    answers: self.part_hidden,
+                    tokens: self.hidden_tokens,
+                    first_counted_p50_s: self.first_counted_p50_s,
+                    first_counted_p99_s: self.first_counted_p99_s,
+                },
             ),
-            _ => format!("{what}; tpot leaves out the tokens hidden before it"),
-        }
+            (self.without_finish_reason > 0, Note::NoFinishReason { answers: self.without_finish_reason }),
+            (self.usage_odd > 0, Note::UsageOdd { answers: self.usage_odd }),
+        ];
+        notes.into_iter().filter(|(holds, _)| *holds).map(|(_, note)| note).collect()
     }
 
     /// Why `objective` cannot be decided, where buffering decides it instead of the server.
-    pub(super) fn doubt(&self, objective: &Objective, objectives: &Objectives) -> Option<String> {
+    pub(super) fn doubt(&self, objective: &Objective, objectives: &Objectives) -> Option<Reason> {
         let touched = match objective {
             Objective::Latency(limit) => is_inside(limit.metric),
             Objective::Attainment(_) | Objective::Goodput(_) => {
@@ -200,13 +158,8 @@ impl AnswersView {
             }
             Objective::ErrorRate(_) => false,
         };
-        (touched && self.buffered()).then(|| {
-            let (one_read, all) = (count(self.one_read), count(self.several_events));
-            format!(
-                "{objective}: something on the way buffers: {one_read} of {all} answers came in one read; see the \
-                warning below"
-            )
-        })
+        (touched && self.buffered())
+            .then_some(Reason::Buffered { one_read: self.one_read, answers: self.several_events })
     }
 }
 
@@ -218,7 +171,7 @@ const fn is_inside(metric: Metric) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::metrics::examples::{folded, frame, hiding, status, streamed, trial};
-    use crate::metrics::{Judgement, Known, VerdictResult};
+    use crate::metrics::{Judgement, Known, Note, Reason, VerdictReason, VerdictResult};
     use crate::record::Record;
 
     /// 2 000 answers of 5 tokens at 50/s, of which `in_one_read` of 10 came in one read.
@@ -255,12 +208,9 @@ mod tests {
         ] {
             let judgement = judged(asked, &records(in_one_read));
             assert_eq!(judgement.verdict.result, expected, "{asked}, {in_one_read} of 10");
-            let said = judgement
-                .verdict
-                .reasons
-                .first()
-                .is_some_and(|reason| reason.contains("something on the way buffers: "));
-            assert_eq!(said, expected == Inconclusive, "{asked}: {:?}", judgement.verdict.reasons);
+            let reason = judgement.verdict.reason_kinds.first().and_then(VerdictReason::of_objective);
+            let buffered = Reason::Buffered { one_read: 200 * in_one_read, answers: 2_000 };
+            assert_eq!(reason == Some(buffered), expected == Inconclusive, "{asked}: {reason:?}");
             assert_eq!(judgement.health.answers.buffered(), in_one_read > 5);
         }
     }
@@ -285,11 +235,14 @@ mod tests {
             matches!(answers.first_counted_p50_s, Some(Known::At(median)) if (median - 0.056).abs() < 0.001),
             "{answers:?}"
         );
-        let said = view.health.notes.join(" ");
         assert!(
-            said.contains("2 000 answers hide tokens: the server counts 10 000")
-                && said.contains("first counted token came at p50 56"),
-            "{said}"
+            view.health.note_kinds.iter().any(|note| matches!(
+                note,
+                Note::Hidden { answers: 2_000, tokens: 10_000, first_counted_p50_s, .. }
+                    if *first_counted_p50_s == answers.first_counted_p50_s
+            )),
+            "{:?}",
+            view.health.note_kinds
         );
 
         let mut unseen = records(0);
@@ -301,13 +254,18 @@ mod tests {
         }
         let judgement = judged("p99 ttft<=200ms", &unseen);
         assert_eq!((judgement.health.answers.unseen, judgement.health.answers.unseen_tokens), (2_000, 10_000));
-        assert!(judgement.verdict.reasons[0].contains("the server hides all output tokens"), "{:?}", judgement.verdict);
+        assert_eq!(
+            judgement.verdict.reason_kinds[0].of_objective(),
+            Some(Reason::NothingSeen { answers: 2_000 }),
+            "{:?}",
+            judgement.verdict
+        );
         // A stop token that no one sees, or half a character, is no hiding.
         let mut stop = records(0);
         for record in &mut stop {
             *record = super::super::examples::hiding(streamed(record.id, 0.1, 0.1, 20, 0.01), 1);
         }
-        assert!(judged("", &stop).health.notes.iter().all(|note| !note.contains("hide tokens")));
+        assert!(judged("", &stop).health.note_kinds.iter().all(|note| !matches!(note, Note::Hidden { .. })));
     }
 
     #[test]
@@ -321,10 +279,9 @@ mod tests {
             view.requests.finish_reasons.iter().map(|(reason, number)| (reason.as_str(), *number)).collect();
         assert_eq!(reasons, [("[DONE] only", 1), ("content_filter", 1), ("length", 1_998)]);
         assert_eq!((view.health.answers.without_finish_reason, view.health.answers.usage_odd), (1, 1));
-        let said = view.health.notes.join(" ");
-        assert!(
-            said.contains("1 answers ended with [DONE]") && said.contains("1 answers have odd token counts"),
-            "{said}"
-        );
+        let notes = &view.health.note_kinds;
+        for wanted in [Note::NoFinishReason { answers: 1 }, Note::UsageOdd { answers: 1 }] {
+            assert!(notes.contains(&wanted), "{notes:?}");
+        }
     }
 }

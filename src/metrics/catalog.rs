@@ -156,9 +156,9 @@ const CATALOGUE: [Row; 12] = [
     row("output_speed", "Output speed per user", Unit::TokensPerSecond, (false, true), Direction::Higher,
         "(n - k) / (last token - first token), n output tokens, k of them in the first event (1 if unknown)."),
     row("input_tokens", "Input tokens", Unit::Tokens, (false, false), Direction::Neither,
-        "Prompt tokens as the server reports them, else as --tokenizer counts them, else as planned."),
+        "Prompt tokens as the server reports them, else as a tokenizer counts them, else as planned."),
     row("output_tokens", "Output tokens", Unit::Tokens, (false, false), Direction::Neither,
-        "Answer tokens as the server reports them, reasoning included; else as --tokenizer counts them; else events."),
+        "Answer tokens as the server reports them, reasoning included; else as a tokenizer counts them; else events."),
 ];
 
 impl Metric {

@@ -7,11 +7,13 @@ use crate::metrics::dependence::{mean_gap_quantile, of_objective};
 use crate::metrics::evidence::{Share, all_far_beyond, decide_share, mean_of, tail};
 use crate::metrics::health::lag_limit_s;
 use crate::metrics::state::State;
-use crate::metrics::{Known, Limit, Metric, Objective, Statistic, Summary};
-use crate::units::{count, per_second, seconds};
+use crate::metrics::{Known, Limit, Metric, Objective, Objectives, Reason, Remedy, Statistic, Summary};
 
 /// The least one-sided confidence of every decision.
 pub const CONFIDENCE: f64 = 0.95;
+
+/// Requests that are worth at least this share of as many independent ones count as independent.
+const WORTH_AS_MANY: f64 = 0.95;
 
 /// What was found about one objective, as it stands in `result.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,11 +56,20 @@ pub struct ObjectiveJudgement {
     /// The send lag in seconds up to which this objective is not doubted; absent where a late send cannot touch it.
     #[serde(default)]
     pub send_lag_limit_s: Option<f64>,
-    /// Why it is not met or not decided, ending with advice.
-    pub reason: Option<String>,
+    /// Why it is not met or not decided. Absent in a result of an older version, which has sentences only.
+    #[serde(default)]
+    pub reason_kind: Option<Reason>,
     /// Whether a `false` rests on misses that neither lateness nor shedding can have caused.
     #[serde(default)]
     pub refuted_firmly: bool,
+}
+
+impl ObjectiveJudgement {
+    /// The objective that `text` stands for; none where it is of another version and this one does not know it.
+    #[must_use]
+    pub fn asked(&self) -> Option<Objective> {
+        Objectives::parse(&[&self.text], None, None).ok()?.items().first().copied()
+    }
 }
 
 /// Judges objective number `place` of the summary.
@@ -90,7 +101,7 @@ pub(super) fn judge_objective(
         duration_needed_s: None,
         effective_requests: None,
         send_lag_limit_s: lag_limit_s(summary.objectives(), objective),
-        reason: None,
+        reason_kind: None,
         refuted_firmly: false,
     };
     let case = Case { summary, state, place, tally: &tally };
@@ -131,13 +142,9 @@ pub(super) fn judge_objective(
             let allowed = 1.0 - rate.per_s() * window_s / offered.max(1.0);
             if allowed < 0.0 {
                 // That nobody asked for more says nothing about what the service can do.
-                let reason = format!(
-                    "{}: only {:.3} requests per second were offered, which proves nothing about the service; offer \
-                     more than {rate}",
-                    start.text,
-                    offered / window_s.max(1e-9)
-                );
-                return ObjectiveJudgement { reason: Some(reason), ..start };
+                let offered_per_s = offered / window_s.max(1e-9);
+                let reason = Reason::OfferedTooLittle { offered_per_s, asked_per_s: rate.per_s() };
+                return ObjectiveJudgement { reason_kind: Some(reason), ..start };
             }
             case.by_share(&joint, None, allowed, start)
         }
@@ -199,7 +206,7 @@ impl Case<'_> {
             met: share.met,
             requests_needed: share.needed,
             duration_needed_s,
-            reason: self.reason(&share, allowed, growing.is_some(), duration_needed_s, &start),
+            reason_kind: self.reason(&share, allowed, growing.is_some(), duration_needed_s, &start),
             refuted_firmly: firmly,
             ..start
         }
@@ -225,71 +232,32 @@ impl Case<'_> {
         growing: bool,
         longer_s: Option<f64>,
         start: &ObjectiveJudgement,
-    ) -> Option<String> {
-        let (misses, decided) = (start.misses, start.decided + start.undecided);
-        let text = &start.text;
-        let missed = || format!("{text}: {} of {} requests missed it", count(misses), count(decided));
+    ) -> Option<Reason> {
+        let (misses, requests) = (start.misses, start.decided + start.undecided);
         Some(match share.met {
             Some(true) => return None,
-            Some(false) => format!(
-                "{text}: {} of {} requests missed it, {:.3}% where {:.3}% are allowed; {}",
-                count(misses),
-                count(start.decided),
-                100.0 * misses as f64 / start.decided.max(1) as f64,
-                100.0 * allowed,
-                remedy(self.summary)
-            ),
-            None if self.summary.cohort().planned == 0 => nothing_measured(start),
-            None if decided == 0 && self.summary.answers().unseen > 0 => {
-                format!("{text}: no answer shows any text, the server hides all output tokens; see the warning below")
+            Some(false) => {
+                Reason::Missed { misses, decided: start.decided, allowed_share: allowed, remedy: remedy(self.summary) }
             }
-            None if decided == 0 => format!("{text}: no request says anything about it; check the target and the mode"),
-            None if share.hangs_on_undecided => {
-                let cut = count(start.undecided);
-                format!(
-                    "{text}: it depends on {cut} requests that were cut off before they were decided; use a longer \
-                     --drain"
-                )
-            }
-            None if growing => format!(
-                "{}, while the requests in flight grew over the whole window, so that later requests may wait longer; \
-                 add --warmup, run longer \
-                 or lower the rate",
-                missed()
-            ),
-            None if allowed <= 0.0 => {
-                format!("{text}: that no request ever misses cannot be certified by any sample; allow a small share")
-            }
-            None => {
-                let worth = match share.effective {
-                    worth if worth >= 0.95 * decided as f64 => String::new(),
-                    worth if worth < 2.0 => {
-                        "; because requests depend on each other they are worth fewer than 2 independent ones"
-                            .to_owned()
-                    }
-                    worth => format!(
-                        "; because requests depend on each other they are worth {} independent ones",
-                        count(worth as u64)
-                    ),
-                };
-                match (share.needed, longer_s) {
-                    (Some(needed), Some(longer_s)) => format!(
-                        "{}{worth}, too few to decide; make --duration about {} longer ({} more requests)",
-                        missed(),
-                        rounded(longer_s),
-                        count(needed)
-                    ),
-                    (Some(needed), None) => {
-                        format!("{}{worth}, too few to decide; send about {} more requests", missed(), count(needed))
-                    }
-                    (None, _) => format!(
-                        "{text}: {:.3}% of the requests missed it, too close to the {:.3}% that are allowed; run \
-                         longer, or choose another limit",
-                        100.0 * misses as f64 / decided as f64,
-                        100.0 * allowed
-                    ),
-                }
-            }
+            None if self.summary.cohort().planned == 0 => Reason::NothingMeasured,
+            None if requests == 0 => match self.summary.answers().unseen {
+                0 => Reason::NothingDecided,
+                answers => Reason::NothingSeen { answers },
+            },
+            None if share.hangs_on_undecided => Reason::DependsOnCutOff { requests: start.undecided },
+            None if growing => Reason::BacklogGrew { misses, requests },
+            None if allowed <= 0.0 => Reason::NoMissAllowed,
+            None => match share.needed {
+                Some(requests_needed) => Reason::TooFew {
+                    misses,
+                    requests,
+                    effective_requests: Some(share.effective)
+                        .filter(|effective| *effective < WORTH_AS_MANY * requests as f64),
+                    requests_needed,
+                    duration_needed_s: longer_s,
+                },
+                None => Reason::TooClose { misses, requests, allowed_share: allowed },
+            },
         })
     }
 
@@ -316,31 +284,16 @@ impl Case<'_> {
             (factor.is_finite() && factor > 1.0 && factor < 30.0).then_some(more as u64)
         });
         let duration_needed_s = needed.and_then(|needed| self.duration_of(needed));
-        let text = &start.text;
         let reason = match (met, interval) {
             (Some(true), _) => None,
-            (Some(false), _) => Some(format!("{text}: the mean is above the limit; lower the rate or raise the limit")),
-            (None, _) if self.summary.cohort().planned == 0 => Some(nothing_measured(&start)),
-            (None, _) if self.tally.undecided > 0 => {
-                let cut = count(self.tally.undecided);
-                Some(format!("{text}: {cut} requests were cut off before their value was known; use a longer --drain"))
+            (Some(false), _) => {
+                Some(Reason::MeanAbove { mean_s: found.map(|mean| mean.value_s), limit_s: start.limit })
             }
-            (None, Some(_)) if self.state.is_growing() && supported => Some(format!(
-                "{text}: the requests in flight grew over the whole window, so that later requests may wait longer; \
-                 add --warmup or run longer"
-            )),
-            (None, None) => {
-                Some(format!("{text}: too few independent requests for an interval of the mean; run longer"))
-            }
-            (None, Some(_)) => Some(match duration_needed_s {
-                Some(longer_s) => {
-                    format!(
-                        "{text}: the interval of the mean holds the limit; make --duration about {} longer",
-                        rounded(longer_s)
-                    )
-                }
-                None => format!("{text}: the interval of the mean holds the limit; run longer"),
-            }),
+            (None, _) if self.summary.cohort().planned == 0 => Some(Reason::NothingMeasured),
+            (None, _) if self.tally.undecided > 0 => Some(Reason::MeanCutOff { requests: self.tally.undecided }),
+            (None, Some(_)) if self.state.is_growing() && supported => Some(Reason::BacklogGrewUnderMean),
+            (None, None) => Some(Reason::MeanTooFew),
+            (None, Some(_)) => Some(Reason::MeanTooClose { duration_needed_s }),
         };
         // A late send adds to a mean; what refutes by itself is the mean counted from the send.
         let service =
@@ -355,52 +308,29 @@ impl Case<'_> {
             requests_needed: needed,
             duration_needed_s,
             met,
-            reason,
+            reason_kind: reason,
             refuted_firmly: met == Some(false) && firmly,
             ..start
         }
     }
 }
 
-/// A duration as a user would type it: two digits.
-fn rounded(duration_s: f64) -> String {
-    let digits = libm::pow(10.0, libm::floor(libm::log10(duration_s.max(1e-3))) - 1.0);
-    seconds(libm::ceil(duration_s / digits) * digits)
-}
-
-/// Why an empty cohort decides nothing.
-fn nothing_measured(start: &ObjectiveJudgement) -> String {
-    format!(
-        "{}: no request fell into the measured window; let the run reach it, or give a shorter --warmup",
-        start.text
-    )
-}
-
-/// The largest observed value, no more.
-/// What to do about requests that missed: lowering the rate mends what is slow, not what is refused or gone.
-fn remedy(summary: &Summary) -> String {
+/// What helps against requests that missed: lowering the rate mends what is slow, not what is refused or gone.
+fn remedy(summary: &Summary) -> Remedy {
     let (cohort, window_s) = (summary.cohort(), summary.frame().window.length_s());
-    let gone = cohort.failed + cohort.timed_out;
+    let (gone, refused, planned) = (cohort.failed + cohort.timed_out, cohort.refused(), cohort.planned);
     if let Some(lost) = summary.misses().lost() {
-        format!("the target was lost at {}: look at its log, and measure again", seconds(lost.at_s))
-    } else if cohort.refused() > 0
-        && 2 * cohort.refused() >= gone
-        && 10 * cohort.refused() >= cohort.planned
-        && window_s > 0.0
-    {
-        let per_s = per_second(cohort.completed as f64 / window_s);
-        format!(
-            "the server refused {} of {}: it let about {per_s} through",
-            count(cohort.refused()),
-            count(cohort.planned)
-        )
-    } else if 2 * gone >= cohort.planned && cohort.planned > 0 {
-        format!("{} of {} failed or timed out: see their reasons", count(gone), count(cohort.planned))
+        Remedy::TargetLost { at_s: lost.at_s }
+    } else if refused > 0 && 2 * refused >= gone && 10 * refused >= planned && window_s > 0.0 {
+        Remedy::Refused { refused, planned, completed_per_s: cohort.completed as f64 / window_s }
+    } else if 2 * gone >= planned && planned > 0 {
+        Remedy::Failures { gone, planned }
     } else {
-        "lower the rate or raise the limit".to_owned()
+        Remedy::LowerRate
     }
 }
 
+/// The largest observed value, no more.
 fn by_max(summary: &Summary, limit: &Limit, tally: &Tally, start: ObjectiveJudgement) -> ObjectiveJudgement {
     let observed = match limit.metric {
         Metric::Itl | Metric::Tbt => mean_gap_quantile(summary, limit.metric, 1.0),
@@ -411,17 +341,11 @@ fn by_max(summary: &Summary, limit: &Limit, tally: &Tally, start: ObjectiveJudge
         (0, 0, 1..) => Some(true),
         _ => None,
     };
-    let reason = match met {
+    let reason_kind = match met {
         Some(true) => None,
-        Some(false) => {
-            Some(format!("{}: {} requests are beyond it; {}", start.text, count(tally.misses), remedy(summary)))
-        }
-        None if summary.cohort().planned == 0 => Some(nothing_measured(&start)),
-        None => Some(format!(
-            "{}: {} requests were cut off before they were decided; use a longer --drain",
-            start.text,
-            count(tally.undecided)
-        )),
+        Some(false) => Some(Reason::BeyondMaximum { misses: tally.misses, remedy: remedy(summary) }),
+        None if summary.cohort().planned == 0 => Some(Reason::NothingMeasured),
+        None => Some(Reason::MaximumCutOff { requests: tally.undecided }),
     };
-    ObjectiveJudgement { observed, met, reason, refuted_firmly: tally.firm_misses > 0, ..start }
+    ObjectiveJudgement { observed, met, reason_kind, refuted_firmly: tally.firm_misses > 0, ..start }
 }

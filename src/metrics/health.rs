@@ -3,10 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{
-    AnswersView, Circumstances, Ended, Known, Limit, LoadKind, Metric, Objective, Objectives, OriginOf, Summary,
-    TokenCountsView,
+    AnswersView, Circumstances, Ended, Fault, Known, Lateness, Limit, LoadKind, Metric, Note, Objective, Objectives,
+    OriginOf, Summary, TokenCountsView,
 };
-use crate::units::{count, seconds};
 
 /// Lag that is never held against the generator.
 const LEAST_LAG_LIMIT_S: f64 = 0.002;
@@ -51,21 +50,23 @@ pub struct Health {
     pub length_mismatch: u64,
     /// Completed requests without the server's token counts.
     pub usage_missing: u64,
-    /// Those of them whose output tokens `--tokenizer` counted.
+    /// Those of them whose output tokens a tokenizer counted.
     #[serde(default)]
     pub usage_counted: u64,
     /// How the completed answers came, where it was not as an API says.
     #[serde(default)]
     pub answers: AnswersView,
     /// Whether the send lag is above that limit, and some objective counts from the planned instant (or there is none).
-    /// Then the first of the faults says so.
+    /// Then `fault_kinds` has it too.
     #[serde(default)]
     pub late: bool,
-    /// What is wrong with the generator: each makes a pass inconclusive (lateness only that of what it can touch). Each
-    /// ends with advice.
-    pub faults: Vec<String>,
-    /// What the reader should know. Each ends with advice where there is some.
-    pub notes: Vec<String>,
+    /// What is wrong with the generator: each makes a pass inconclusive (lateness only that of what it can touch).
+    /// Empty in a result of an older version, which has sentences only.
+    #[serde(default)]
+    pub fault_kinds: Vec<Fault>,
+    /// What the reader should know. Empty in a result of an older version, which has sentences only.
+    #[serde(default)]
+    pub note_kinds: Vec<Note>,
 }
 
 /// The send lag in seconds up to which `limit` is not doubted: max(2 ms, 5 % of it). `None` where it counts from the
@@ -95,7 +96,8 @@ impl Health {
             Some(Known::At(lag_s) | Known::Above { above: lag_s }) => lag_s,
             _ => 0.0,
         };
-        self.faults.len() == usize::from(self.late) && send_lag_limit_s.is_none_or(|limit_s| lag_s <= limit_s)
+        self.fault_kinds.iter().all(|fault| matches!(fault, Fault::Late(_)))
+            && send_lag_limit_s.is_none_or(|limit_s| lag_s <= limit_s)
     }
 }
 
@@ -137,154 +139,93 @@ pub fn examine(summary: &Summary, went: &Circumstances<'_>, objectives: &Objecti
         usage_missing: summary.usage_missing(),
         usage_counted: summary.tokens().counted_for_server(),
         answers: summary.answers(),
-        faults: Vec::new(),
-        notes: Vec::new(),
+        fault_kinds: Vec::new(),
+        note_kinds: Vec::new(),
     };
-    let advice = Advice::of(went.load.kind);
-    health.faults = faults(&health, &advice);
-    if !summary.totals().balance() {
-        health.faults.push("the books do not balance, an error of ours; please report it".to_owned());
-    }
-    if let Some(due) = went.due.filter(|due| *due != summary.totals().planned) {
-        let recorded = count(summary.totals().planned);
-        health.faults.push(format!(
-            "{} planned requests came due and {recorded} left a record, an error of ours; please report it",
-            count(due)
-        ));
-    }
-    if let Some(merged) = went.load.merged.filter(|merged| merged.origins_apart_s > health.send_lag_limit_s) {
-        health.faults.push(format!(
-            "the shards began {} apart where {} is borne, and so made no one load; give all of them the same \
-             --start-at",
-            seconds(merged.origins_apart_s),
-            seconds(health.send_lag_limit_s)
-        ));
-    }
-    health.healthy = health.faults.is_empty();
-    health.notes = notes(&health, summary, went, &advice);
+    health.fault_kinds = faults(&health, summary, went);
+    health.healthy = health.fault_kinds.is_empty();
+    health.note_kinds = notes(&health, summary, went);
     health
 }
 
-/// What can be done about a load: only what its verb takes.
-struct Advice {
-    less: &'static str,
-    before: &'static str,
-    after: &'static str,
-}
-
-impl Advice {
-    const fn of(kind: LoadKind) -> Self {
-        match kind {
-            LoadKind::Open => {
-                Self { less: "a lower rate", before: "add --warmup or run longer", after: "add --cooldown" }
-            }
-            // A trace has no load of its own before its first row, nor after its last.
-            LoadKind::Replay => Self {
-                less: "a smaller --time-scale",
-                before: "where the trace itself is steady, replay a longer --window of it",
-                after: "replay a longer --window",
-            },
-            LoadKind::Synchronous | LoadKind::Concurrent | LoadKind::Throughput => Self {
-                less: "fewer in flight",
-                before: "add --warmup or run longer",
-                after: "give --duration, and add --cooldown",
-            },
-        }
-    }
-}
-
-fn faults(health: &Health, advice: &Advice) -> Vec<String> {
+fn faults(health: &Health, summary: &Summary, went: &Circumstances<'_>) -> Vec<Fault> {
+    let load = went.load.kind;
     let mut faults = Vec::new();
     if health.late {
-        faults.push(lateness(health, advice));
+        faults.push(Fault::Late(lateness(health, load)));
     }
-    if let Some(share) = health.sent_share.filter(|share| *share < LEAST_SENT_SHARE) {
-        faults.push(format!(
-            "only {:.2}% of the planned requests were sent; raise --max-in-flight or use {}",
-            share * 100.0,
-            advice.less
-        ));
+    if let Some(sent_share) = health.sent_share.filter(|share| *share < LEAST_SENT_SHARE) {
+        faults.push(Fault::NotSent { sent_share, load });
     }
     if health.shed > 0 {
-        faults.push(format!("{} requests were shed at the in-flight cap; raise --max-in-flight", count(health.shed)));
+        faults.push(Fault::Shed { requests: health.shed });
     }
     if health.abandoned > 0 {
-        faults.push(format!("{} requests were abandoned by our own tasks; please report it", count(health.abandoned)));
+        faults.push(Fault::Abandoned { requests: health.abandoned });
     }
     if let Some(residual) = health.little_residual.filter(|residual| libm::fabs(*residual) > LITTLE_TOLERANCE) {
-        faults.push(format!("Little's law is off by {:.2}%, an error of ours; please report it", residual * 100.0));
+        faults.push(Fault::LittleLaw { residual });
+    }
+    if !summary.totals().balance() {
+        faults.push(Fault::CountsDoNotBalance);
+    }
+    let recorded = summary.totals().planned;
+    if let Some(due) = went.due.filter(|due| *due != recorded) {
+        faults.push(Fault::RecordsMissing { due, recorded });
+    }
+    let limit_s = health.send_lag_limit_s;
+    if let Some(merged) = went.load.merged.filter(|merged| merged.origins_apart_s > limit_s) {
+        faults.push(Fault::ShardsApart { apart_s: merged.origins_apart_s, limit_s });
     }
     faults
 }
 
-/// That requests were sent late, and what to do.
-fn lateness(health: &Health, advice: &Advice) -> String {
-    let lag = health.send_lag_p99_s.map_or(0.0, |lag| match lag {
+/// How late requests were sent.
+fn lateness(health: &Health, load: LoadKind) -> Lateness {
+    let send_lag_p99_s = health.send_lag_p99_s.map_or(0.0, |lag| match lag {
         Known::At(lag_s) | Known::Above { above: lag_s } | Known::Below { below: lag_s } => lag_s,
     });
-    format!(
-        "requests left late: send lag p99 is {}, above the limit of {}; use more --workers, {} or a faster machine",
-        seconds(lag),
-        seconds(health.send_lag_limit_s),
-        advice.less
-    )
+    Lateness { send_lag_p99_s, send_lag_limit_s: health.send_lag_limit_s, load }
 }
 
-/// Counts that differ by more than this share are told of.
+/// Mean token counts that differ by more than this share get a note.
 const APART: f64 = 0.05;
 
-/// The server's count over what was asked, where both are known and more than a twentieth apart.
-fn apart(tokens: &TokenCountsView) -> Option<(f64, f64, f64)> {
+/// What was asked and the server's count, as means, where both are known and more than a twentieth apart.
+fn apart(tokens: &TokenCountsView) -> Option<(f64, f64)> {
     let (asked, server) = tokens.asked.filter(|asked| *asked > 0.0).zip(tokens.server)?;
-    let ratio = server / asked;
-    (libm::fabs(ratio - 1.0) > APART).then_some((asked, server, ratio))
+    (libm::fabs(server / asked - 1.0) > APART).then_some((asked, server))
 }
 
-/// That answers have another length than was asked, and which option is the one for it.
-fn lengths(number: u64, output: &TokenCountsView) -> String {
-    let number = count(number);
+/// That `answers` have another length than was asked.
+fn lengths(answers: u64, output: &TokenCountsView) -> Note {
     match apart(output) {
-        Some((asked, server, ratio)) if ratio > 1.0 => format!(
-            "{number} answers are longer than was asked (a mean of {server:.0} tokens for {asked:.0}): the server does \
-             not know the field of the length; \
-             try --output-field max_tokens, or max_completion_tokens where that was given"
-        ),
-        _ => format!("{number} answers are not as long as was asked; use --ignore-eos where the server knows it"),
+        Some((asked_mean, server_mean)) if server_mean > asked_mean => {
+            Note::AnswersLonger { answers, asked_mean, server_mean }
+        }
+        _ => Note::LengthMismatch { answers },
     }
 }
 
 /// That the server counts other prompt tokens than were asked.
-fn prompts(input: &TokenCountsView) -> Option<String> {
-    let (asked, server, ratio) = apart(input)?;
-    // A tokenizer of the user's own leaves the chat template alone, which is none of the text.
-    let cause = if input.counted.is_some() {
-        "the chat template, or another tokenizer"
-    } else {
-        "the chat template, or a tokenizer that is not ours"
-    };
-    let advice = if input.counted.is_some() { "" } else { "; --tokenizer makes prompts of the model's own tokens" };
-    Some(format!(
-        "the server counts a mean of {server:.0} prompt tokens where {asked:.0} were asked ({:+.0} %): {cause}{advice}",
-        100.0 * (ratio - 1.0)
-    ))
+fn prompts(input: &TokenCountsView) -> Option<Note> {
+    let (asked_mean, server_mean) = apart(input)?;
+    Some(Note::PromptTokensApart { asked_mean, server_mean, counted: input.counted.is_some() })
 }
 
-fn notes(health: &Health, summary: &Summary, went: &Circumstances<'_>, advice: &Advice) -> Vec<String> {
+fn notes(health: &Health, summary: &Summary, went: &Circumstances<'_>) -> Vec<Note> {
+    let load = went.load.kind;
     let mut notes = Vec::new();
     let lags = matches!(health.send_lag_p99_s,
         Some(Known::At(lag_s) | Known::Above { above: lag_s }) if lag_s > health.send_lag_limit_s);
     if lags && !health.late {
-        notes.push(format!("{}; no objective here counts from the planned instant", lateness(health, advice)));
+        notes.push(Note::LateUntouched(lateness(health, load)));
     }
     if health.tail_unloaded {
-        let share = health.tail_share.unwrap_or_default() * 100.0;
-        notes.push(format!(
-            "tail_unloaded: {share:.0}% of the time in the system lies after the load had ended; {}",
-            advice.after
-        ));
+        notes.push(Note::TailUnloaded { tail_share: health.tail_share.unwrap_or_default(), load });
     }
     if health.steady == Some(false) {
-        notes.push(format!("the window is not steady: requests in flight grew or shrank over it; {}", advice.before));
+        notes.push(Note::Unsteady { window_residual: health.window_residual.unwrap_or_default(), load });
     }
     let tokens = summary.tokens().view();
     if health.length_mismatch > 0 {
@@ -292,33 +233,17 @@ fn notes(health: &Health, summary: &Summary, went: &Circumstances<'_>, advice: &
     }
     notes.extend(prompts(&tokens.input));
     notes.extend(health.answers.notes());
-    let events = health.usage_missing.saturating_sub(health.usage_counted);
-    if events > 0 {
-        let (are, ask) = if summary.frame().streamed {
-            ("events", "ask the server for usage in the stream, or give --tokenizer")
-        } else {
-            ("those asked for, where they ended at that length, else unknown", "give --tokenizer")
-        };
-        notes
-            .push(format!("{} answers came without token counts: their output tokens are {are}; {ask}", count(events)));
+    let uncounted = health.usage_missing.saturating_sub(health.usage_counted);
+    if uncounted > 0 {
+        notes.push(Note::UsageMissing { answers: uncounted, streamed: summary.frame().streamed });
     }
     if health.usage_counted > 0 {
-        notes.push(format!(
-            "{} answers came without the server's token counts: their output tokens are those that --tokenizer counts \
-             in the text",
-            count(health.usage_counted)
-        ));
+        notes.push(Note::UsageCounted { answers: health.usage_counted });
     }
     if went.not_due > 0 {
         notes.push(match went.ended {
-            Ended::Complete => format!(
-                "{} turns were not due when the drain ended: the turns before them were not over; give a longer \
-                 --drain",
-                count(went.not_due)
-            ),
-            Ended::Stopped | Ended::Interrupted => {
-                format!("{} planned requests were not due when the run was stopped", count(went.not_due))
-            }
+            Ended::Complete => Note::TurnsNotDue { turns: went.not_due },
+            Ended::Stopped | Ended::Interrupted => Note::RequestsNotDue { requests: went.not_due },
         });
     }
     notes
@@ -333,18 +258,29 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_the_server_ignores_name_the_option_for_it() {
-        assert!(lengths(16, &counts(4.0, 40.0)).contains("try --output-field max_tokens"));
-        assert!(lengths(16, &counts(40.0, 21.0)).contains("use --ignore-eos"));
+    fn answers_that_are_longer_are_another_kind_than_answers_that_end_early() {
+        assert_eq!(
+            lengths(16, &counts(4.0, 40.0)),
+            Note::AnswersLonger { answers: 16, asked_mean: 4.0, server_mean: 40.0 }
+        );
+        for other in [counts(40.0, 21.0), counts(40.0, 41.0), TokenCountsView::default()] {
+            assert_eq!(lengths(16, &other), Note::LengthMismatch { answers: 16 });
+        }
     }
 
     #[test]
     fn prompt_tokens_more_than_a_twentieth_apart_are_told_of() {
-        let said = prompts(&counts(10.0, 17.0)).unwrap();
-        assert!(
-            said.contains("17 prompt tokens where 10 were asked (+70 %)") && said.contains("--tokenizer"),
-            "{said}"
-        );
-        assert_eq!((prompts(&counts(512.0, 530.0)), prompts(&TokenCountsView::default())), (None, None));
+        let seen = |input: &TokenCountsView| match prompts(input) {
+            Some(Note::PromptTokensApart { asked_mean, server_mean, counted }) => {
+                Some((asked_mean, server_mean, counted))
+            }
+            other => {
+                assert_eq!(other, None);
+                None
+            }
+        };
+        assert_eq!(seen(&counts(10.0, 17.0)), Some((10.0, 17.0, false)));
+        assert_eq!(seen(&TokenCountsView { counted: Some(10.0), ..counts(10.0, 9.0) }), Some((10.0, 9.0, true)));
+        assert_eq!((seen(&counts(512.0, 530.0)), seen(&TokenCountsView::default())), (None, None));
     }
 }

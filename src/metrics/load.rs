@@ -67,7 +67,8 @@ pub struct LoadFacts {
 pub struct Merged {
     /// How many shards.
     pub shards: u32,
-    /// Between the earliest and the latest of their origins, each by its own machine's clock: 0 with one `--start-at`.
+    /// Between the earliest and the latest of their origins, each by its own machine's clock: 0 where they were told
+    /// one instant to start at.
     pub origins_apart_s: f64,
 }
 

@@ -29,6 +29,7 @@ mod value;
 mod verdict;
 #[cfg(test)]
 mod verdict_tests;
+mod warning;
 
 pub use answers::AnswersView;
 pub use block::{BlockPoint, Tally};
@@ -46,10 +47,10 @@ pub use sample::SamplePoint;
 pub use sequence::{Came, Sequence, Toll};
 pub use slo::{
     Comparison, DEFAULT_ATTAINMENT_PERCENT, Limit, Objective, Objectives, PRESETS, Preset, Standing, Statistic,
-    help_slo,
 };
 pub(crate) use state::State;
 pub use summary::{Frame, Goodness, Summary};
 pub use tokens::{TokenCountsView, TokensView};
 pub use value::{Value, input_tokens, output_tokens};
 pub use verdict::{Judgement, Verdict, VerdictResult, judge};
+pub use warning::{Fault, Lateness, Note, Reason, Remedy, VerdictReason};

@@ -132,7 +132,7 @@ pub struct TokensView {
 pub struct TokenCountsView {
     /// Mean of what the plan asked for.
     pub asked: Option<f64>,
-    /// Mean of what `--tokenizer` counts in the text sent or received, special tokens not added.
+    /// Mean of what a tokenizer counts in the text sent or received, special tokens not added.
     pub counted: Option<f64>,
     /// Requests behind `counted`.
     pub counted_requests: u64,

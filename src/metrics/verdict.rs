@@ -1,10 +1,10 @@
-//! Owns `Verdict`, three-valued and with reasons, and the judgement of a whole trial.
+//! Owns `Verdict`, three-valued and with the kinds of its reasons, and the judgement of a whole trial.
 
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::decide::judge_objective;
 use crate::metrics::health::examine;
-use crate::metrics::{CONFIDENCE, Circumstances, Health, ObjectiveJudgement, Summary};
+use crate::metrics::{CONFIDENCE, Circumstances, Health, ObjectiveJudgement, Summary, VerdictReason};
 use crate::stats::proportion::lower_bound;
 
 /// What a trial says about its objectives.
@@ -22,12 +22,13 @@ pub enum VerdictResult {
 }
 
 /// A result and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The result.
     pub result: VerdictResult,
-    /// Why it is not a pass; each ends with advice.
-    pub reasons: Vec<String>,
+    /// Why it is not a pass. Empty in a result of an older version, which has sentences only.
+    #[serde(default)]
+    pub reason_kinds: Vec<VerdictReason>,
 }
 
 /// Everything a trial says.
@@ -59,7 +60,7 @@ pub fn judge(summary: &Summary, went: &Circumstances<'_>) -> Judgement {
                     met: None,
                     requests_needed: None,
                     duration_needed_s: None,
-                    reason: Some(why),
+                    reason_kind: Some(why),
                     ..judged
                 },
                 _ => judged,
@@ -93,29 +94,27 @@ fn errors_alone_refute(summary: &Summary, judged: &ObjectiveJudgement) -> bool {
 fn conclude(objectives: &[ObjectiveJudgement], health: &Health) -> Verdict {
     let deciding: Vec<&ObjectiveJudgement> = objectives.iter().filter(|objective| objective.decides).collect();
     if deciding.is_empty() {
-        return Verdict { result: VerdictResult::None, reasons: Vec::new() };
+        return Verdict { result: VerdictResult::None, reason_kinds: Vec::new() };
     }
     let sound = |objective: &ObjectiveJudgement| health.is_sound_for(objective.send_lag_limit_s);
     let failed =
         |objective: &ObjectiveJudgement| objective.met == Some(false) && (sound(objective) || objective.refuted_firmly);
-    let mut reasons: Vec<String> = Vec::new();
+    let why = |objective: &&ObjectiveJudgement| {
+        objective.reason_kind.map(|reason| VerdictReason::Objective { objective: objective.text.clone(), reason })
+    };
+    let mut reason_kinds: Vec<VerdictReason> = Vec::new();
     let result = if deciding.iter().any(|objective| failed(objective)) {
         // All that are not met, those too that a healthy generator would have to confirm.
-        reasons.extend(
-            deciding
-                .iter()
-                .filter(|objective| objective.met == Some(false))
-                .filter_map(|objective| objective.reason.clone()),
-        );
+        reason_kinds.extend(deciding.iter().filter(|objective| objective.met == Some(false)).filter_map(why));
         VerdictResult::Fail
     } else if deciding.iter().all(|objective| objective.met == Some(true) && sound(objective)) {
         VerdictResult::Pass
     } else {
-        reasons.extend(deciding.iter().filter_map(|objective| objective.reason.clone()));
+        reason_kinds.extend(deciding.iter().filter_map(why));
         VerdictResult::Inconclusive
     };
     if result != VerdictResult::Pass {
-        reasons.extend(health.faults.iter().cloned());
+        reason_kinds.extend(health.fault_kinds.iter().copied().map(VerdictReason::Generator));
     }
-    Verdict { result, reasons }
+    Verdict { result, reason_kinds }
 }

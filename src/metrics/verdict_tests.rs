@@ -2,9 +2,22 @@
 
 use crate::figures::TrialView;
 use crate::metrics::examples::{at, cut, folded, frame, mixture, objectives, shed, status, streamed, trial};
-use crate::metrics::{Judgement, Known, LoadKind, Merged, Summary, VerdictResult};
+use crate::metrics::{
+    Fault, Judgement, Known, Lateness, LoadKind, Merged, Note, Reason, Remedy, Summary, VerdictReason, VerdictResult,
+};
 use crate::play::Trial;
 use crate::record::{Outcome, Record};
+
+/// Why the first objective that is open or missed is so.
+fn reason(judgement: &Judgement) -> Reason {
+    let first = judgement.verdict.reason_kinds.first().and_then(VerdictReason::of_objective);
+    first.unwrap_or_else(|| panic!("no objective is the first reason: {:?}", judgement.verdict))
+}
+
+/// Whether a fault of the generator is among the reasons.
+fn blames(judgement: &Judgement, is: fn(&Fault) -> bool) -> bool {
+    judgement.verdict.reason_kinds.iter().filter_map(VerdictReason::fault).any(|fault| is(&fault))
+}
 
 /// 2 000 requests at 50/s for 40 s; every `slow_every`-th has its first token after 500 ms, the others after about
 /// 100 ms.
@@ -77,7 +90,11 @@ fn too_few_requests_are_inconclusive_and_say_how_much_longer_the_run_must_be() {
     let (needed, longer_s) = (objective.requests_needed.unwrap() as f64, objective.duration_needed_s.unwrap());
     assert!((500.0..2_000.0).contains(&needed), "{objective:?}");
     assert!((longer_s - needed / 50.0).abs() < 1e-6, "at 50/s: {objective:?}");
-    assert!(judgement.verdict.reasons[0].contains("make --duration about"), "{judgement:?}");
+    assert!(
+        matches!(reason(&judgement), Reason::TooFew { misses: 0, requests: 250, requests_needed, duration_needed_s, .. }
+            if Some(requests_needed) == objective.requests_needed && duration_needed_s == Some(longer_s)),
+        "{judgement:?}"
+    );
     assert_eq!(result("p99 ttft<=200ms", &[]), VerdictResult::Inconclusive);
 }
 
@@ -131,7 +148,7 @@ fn a_backlog_that_grows_over_the_whole_window_cannot_pass() {
         (0..2_000).map(|id| streamed(id, id as f64 / 50.0, 0.1 + id as f64 * 0.002, 5, 0.01)).collect();
     let judgement = judged("p99 ttft<=10s", &growing);
     assert_eq!(judgement.verdict.result, VerdictResult::Inconclusive, "{judgement:?}");
-    assert!(judgement.verdict.reasons[0].contains("grew over the whole window"), "{judgement:?}");
+    assert_eq!(reason(&judgement), Reason::BacklogGrew { misses: 0, requests: 2_000 });
     assert_eq!(result("p99 ttft<=1s", &growing), VerdictResult::Fail);
 }
 
@@ -145,7 +162,7 @@ fn requests_cut_off_are_counted_either_way() {
     }
     let judgement = judged("p97 ttft<=5s", &records);
     assert_eq!((judgement.verdict.result, judgement.objectives[0].undecided), (VerdictResult::Inconclusive, 40));
-    assert!(judgement.verdict.reasons[0].ends_with("use a longer --drain"), "{judgement:?}");
+    assert_eq!(reason(&judgement), Reason::DependsOnCutOff { requests: 40 });
     assert_eq!(result("p90 ttft<=5s", &records), VerdictResult::Pass, "it holds with all 40 beyond it");
 }
 
@@ -162,7 +179,10 @@ fn a_late_generator_cannot_pass_and_fails_only_by_what_lateness_cannot_cause() {
     let fast = late(requests(1_000), 0.05);
     let judgement = judged("p99 ttft<=200ms", &fast);
     assert_eq!(judgement.verdict.result, VerdictResult::Inconclusive);
-    assert!(judgement.verdict.reasons.iter().any(|reason| reason.contains("left late")), "{judgement:?}");
+    assert!(
+        blames(&judgement, |fault| matches!(fault, Fault::Late(Lateness { load: LoadKind::Open, .. }))),
+        "{judgement:?}"
+    );
     // Beyond the limit from the planned instant, within it from the send: the lateness may have caused it.
     assert_eq!(result("p99 ttft<=80ms", &fast), VerdictResult::Inconclusive);
     // Beyond it from the send too.
@@ -181,7 +201,7 @@ fn offering_too_little_proves_nothing_about_the_service() {
             (judgement.verdict.result, judgement.objectives[0].refuted_firmly),
             (VerdictResult::Inconclusive, false)
         );
-        assert!(judgement.verdict.reasons[0].ends_with("offer more than 60/s"), "{judgement:?}");
+        assert_eq!(reason(&judgement), Reason::OfferedTooLittle { offered_per_s: 50.0, asked_per_s: 60.0 });
     }
 }
 
@@ -193,7 +213,11 @@ fn a_mean_that_the_send_alone_refutes_fails_whatever_the_generator_did() {
     assert_eq!(result("mean ttft<=80ms", &slow), VerdictResult::Inconclusive, "the lateness may have caused it");
     let both = judged("mean ttft<=80ms, p99 ttft<=40ms", &slow);
     assert_eq!(both.verdict.result, VerdictResult::Fail);
-    assert!(both.verdict.reasons.iter().any(|reason| reason.starts_with("mean ttft<=80ms")), "{both:?}");
+    assert!(
+        both.verdict.reason_kinds.iter().any(|why| matches!(why, VerdictReason::Objective { objective, reason }
+            if objective == "mean ttft<=80ms" && matches!(reason, Reason::MeanAbove { .. }))),
+        "{both:?}"
+    );
 }
 
 #[test]
@@ -226,7 +250,8 @@ fn a_late_send_doubts_only_what_it_can_touch() {
     }
     let judgement = judged("p99 tpot<=50ms", &late);
     assert!(
-        judgement.health.healthy && judgement.health.notes.iter().any(|note| note.contains("left late")),
+        judgement.health.healthy
+            && judgement.health.note_kinds.iter().any(|note| matches!(note, Note::LateUntouched(_))),
         "{judgement:?}"
     );
 }
@@ -237,7 +262,7 @@ fn shedding_makes_a_pass_inconclusive() {
     records[77] = shed(records[77].clone());
     let judgement = judged("p99 ttft<=200ms", &records);
     assert_eq!((judgement.verdict.result, judgement.objectives[0].met), (VerdictResult::Inconclusive, Some(true)));
-    assert!(judgement.verdict.reasons.iter().any(|reason| reason.ends_with("raise --max-in-flight")), "{judgement:?}");
+    assert!(blames(&judgement, |fault| *fault == Fault::Shed { requests: 1 }), "{judgement:?}");
 }
 
 fn with_integral(factor: f64) -> Trial {
@@ -251,14 +276,19 @@ fn books_that_break_littles_law_are_our_error() {
     assert_eq!(with_integral(1.0005).judge().verdict.result, VerdictResult::Pass);
     let judgement = with_integral(1.002).judge();
     assert_eq!(judgement.verdict.result, VerdictResult::Inconclusive);
-    assert!(judgement.verdict.reasons[0].contains("Little's law is off by 0.20%"), "{judgement:?}");
+    assert!(
+        blames(&judgement, |fault| matches!(fault, Fault::LittleLaw { residual } if (residual - 0.002).abs() < 1e-9)),
+        "{judgement:?}"
+    );
 }
 
 #[test]
 fn a_tail_without_load_is_pointed_out() {
     let records: Vec<Record> = (0..100).map(|id| streamed(id, id as f64 / 10.0, 0.1, 20, 0.1)).collect();
     let health = trial(folded(frame(0.0, 10.0), "", &records)).judge().health;
-    assert!(health.tail_unloaded && health.healthy && health.notes[0].ends_with("add --cooldown"), "{health:?}");
+    let share = health.tail_share.expect("a share");
+    assert!(health.tail_unloaded && health.healthy, "{health:?}");
+    assert_eq!(health.note_kinds[0], Note::TailUnloaded { tail_share: share, load: LoadKind::Open });
     let mut cooled = Summary::new(super::Frame { load_end: at(20.0), ..frame(0.0, 10.0) }, objectives(""));
     for record in &records {
         cooled.add(record);
@@ -281,6 +311,31 @@ fn a_trial_survives_result_json() {
     let view = trial(folded(frame(2.0, 9.0), "p99 ttft<=200ms, tpot<=25ms", &mixture(3, 600))).view();
     let text = serde_json::to_string(&view).unwrap();
     assert_eq!(serde_json::from_str::<TrialView>(&text).unwrap(), view);
+}
+
+#[test]
+fn a_result_of_an_older_version_reads_with_its_sentences_and_without_kinds() {
+    let view = trial(folded(frame(2.0, 9.0), "p99 ttft<=200ms", &mixture(3, 600))).view();
+    assert!(!view.verdict.reason_kinds.is_empty(), "the case has something to leave out");
+    let mut json = serde_json::to_value(&view).unwrap();
+    for (pointer, kinds, key, words) in [
+        ("/health", ["fault_kinds", "note_kinds"].as_slice(), "notes", serde_json::json!(["a note"])),
+        ("/verdict", &["reason_kinds"], "reasons", serde_json::json!(["a reason"])),
+        ("/slo/objectives/0", &["reason_kind"], "reason", "why".into()),
+    ] {
+        let object = json.pointer_mut(pointer).and_then(serde_json::Value::as_object_mut).unwrap();
+        for kind in kinds {
+            object.remove(*kind).unwrap();
+        }
+        object.insert(key.to_owned(), words);
+    }
+    let read: TrialView = serde_json::from_value(json).unwrap();
+    assert_eq!(
+        (&read.health.notes[..], &read.verdict.reasons[..]),
+        (&["a note".to_owned()][..], &["a reason".to_owned()][..])
+    );
+    assert_eq!(read.slo.objectives[0].reason.as_deref(), Some("why"));
+    assert!(read.health.note_kinds.is_empty() && read.verdict.reason_kinds.is_empty());
 }
 
 #[test]
@@ -316,9 +371,10 @@ fn result_json_has_the_keys_that_others_rely_on() {
         (
             "/slo/objectives/0",
             "text observed limit misses decided undefined overdispersion interval95 met requests_needed \
-             duration_needed_s effective_requests",
+             duration_needed_s effective_requests reason reason_kind",
         ),
-        ("/verdict", "result reasons"),
+        ("/health", "healthy faults fault_kinds notes note_kinds"),
+        ("/verdict", "result reasons reason_kinds"),
         ("/histograms", "ttft e2e"),
     ] {
         let object = json.pointer(pointer).and_then(serde_json::Value::as_object).unwrap();
@@ -350,34 +406,50 @@ fn a_planned_request_without_a_record_is_an_error_of_ours() {
         || folded(frame(0.0, 100.0), "", &(0..3).map(|id| streamed(id, id as f64, 0.1, 5, 0.01)).collect::<Vec<_>>());
     let trial_of = |due| Trial { due: Some(due), ..trial(summary()) };
     assert!(trial_of(3).judge().health.healthy);
-    assert!(
-        trial_of(4)
-            .judge()
-            .health
-            .faults
-            .iter()
-            .any(|fault| fault.contains("4 planned requests came due and 3 left a record"))
-    );
+    assert_eq!(trial_of(4).judge().health.fault_kinds, [Fault::RecordsMissing { due: 4, recorded: 3 }]);
 }
 
 #[test]
-fn advice_names_only_what_the_verb_takes() {
-    // A load whose requests all end long after it, not steady either: each kind of load is told of its own options.
+fn the_kind_of_load_that_decides_the_advice_is_in_the_note() {
+    // A load whose requests all end long after it, not steady either.
     let records: Vec<Record> = (0..10).map(|id| streamed(id, id as f64 / 10.0, 0.1, 20, 0.1)).collect();
-    let summary = || folded(frame(0.0, 1.0), "", &records);
-    for (kind, wanted, refused) in [
-        (LoadKind::Open, ["--cooldown", "--warmup"], "--window"),
-        (LoadKind::Replay, ["--window", "--window"], "--warmup"),
-        (LoadKind::Throughput, ["--cooldown", "--warmup"], "--window"),
-    ] {
-        let mut trial = trial(summary());
+    for kind in [LoadKind::Open, LoadKind::Replay, LoadKind::Throughput] {
+        let mut trial = trial(folded(frame(0.0, 1.0), "", &records));
         trial.load.kind = kind;
         let health = trial.judge().health;
         assert!(health.tail_unloaded && health.steady == Some(false), "{health:?}");
-        for (note, option) in health.notes.iter().zip(wanted) {
-            assert!(note.contains(option) && !note.contains(refused), "{kind:?}: {note}");
-        }
+        let (tail_share, window_residual) = (health.tail_share.expect("known"), health.window_residual.expect("known"));
+        assert_eq!(
+            health.note_kinds[..2],
+            [Note::TailUnloaded { tail_share, load: kind }, Note::Unsteady { window_residual, load: kind }]
+        );
     }
+}
+
+#[test]
+fn a_miss_has_the_remedy_that_helps_against_it() {
+    // Half of the requests are refused with 503, three of four fail with 500, or a few are slow.
+    let failing = |code: u16, one_of: u64| -> Vec<Record> {
+        let failed = |record: &Record| !record.id.is_multiple_of(one_of);
+        requests(1_000)
+            .into_iter()
+            .map(|record| {
+                let ended_s = record.scheduled.as_secs() + 0.1;
+                if failed(&record) { status(record, code, ended_s) } else { record }
+            })
+            .collect()
+    };
+    let remedy = |records: &[Record]| match reason(&judged("p99 ttft<=200ms", records)) {
+        Reason::Missed { remedy, .. } => remedy,
+        other => panic!("it is missed: {other:?}"),
+    };
+    assert_eq!(
+        remedy(&failing(503, 2)),
+        Remedy::Refused { refused: 1_000, planned: 2_000, completed_per_s: 25.0 },
+        "refused"
+    );
+    assert_eq!(remedy(&failing(500, 4)), Remedy::Failures { gone: 1_500, planned: 2_000 }, "failed");
+    assert_eq!(remedy(&requests(20)), Remedy::LowerRate, "slow");
 }
 
 #[test]
@@ -390,8 +462,6 @@ fn shards_that_began_apart_made_no_one_load() {
     // 5 % of the limit of 10 s is borne.
     assert!(of(0.49).healthy);
     let health = of(0.51);
-    assert!(
-        !health.healthy && health.faults[0].contains("began 510 ms apart") && health.faults[0].ends_with("--start-at"),
-        "{health:?}"
-    );
+    assert!(!health.healthy);
+    assert_eq!(health.fault_kinds, [Fault::ShardsApart { apart_s: 0.51, limit_s: 0.5 }]);
 }

@@ -1,6 +1,6 @@
 //! Owns how numbers are shown on the console: latencies, rates, shares, intervals.
 
-use crate::metrics::Known;
+use crate::metrics::{Known, Objective, ObjectiveJudgement};
 use crate::units::{per_second, plain, seconds};
 
 /// Stands where a figure is not known.
@@ -63,13 +63,11 @@ pub(super) fn interval(low: f64, high: f64, unit: &str) -> String {
     }
 }
 
-/// The unit in which an objective observes: its own text says it.
-pub(super) fn unit_of(text: &str) -> &'static str {
-    if text.starts_with("goodput") {
-        "/s"
-    } else if text.starts_with("error_rate") || text.starts_with("attainment") {
-        "share"
-    } else {
-        "s"
+/// The unit in which an objective observes.
+pub(super) fn unit_of(objective: &ObjectiveJudgement) -> &'static str {
+    match objective.asked() {
+        Some(Objective::Goodput(_)) => "/s",
+        Some(Objective::ErrorRate(_) | Objective::Attainment(_)) => "share",
+        Some(Objective::Latency(_)) | None => "s",
     }
 }

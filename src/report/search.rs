@@ -1,9 +1,12 @@
 //! Owns the console's account of a search: the answer in a sentence, the probes by rate, and what they come to.
 
+use std::borrow::Cow;
+
 use crate::figures::TrialView;
 use crate::report::failures::most_frequent;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::percent;
+use crate::report::worded::{faults_of, said_of_search};
 use crate::results::Report;
 use crate::search::hunt::{Kept, Purpose, SearchFindings};
 use crate::search::step::{Count, End, Probe};
@@ -12,8 +15,8 @@ use crate::units::{count, seconds};
 /// The text of a search between header and footer.
 pub(super) fn search_text(report: &Report, findings: &SearchFindings, ink: Ink) -> String {
     let unfinished = if findings.finished.is_none() { " (not finished: go on with --resume)" } else { "" };
-    let (headline, rest) =
-        findings.sentences.split_first().map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
+    let sentences = said_of_search(findings);
+    let (headline, rest) = sentences.split_first().map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
     let mut text = ink.paint(Tone::Heading, &wrapped(&format!("{headline}{unfinished}"), WIDTH, 0)) + "\n";
     if !findings.probes.is_empty() {
         text.push('\n');
@@ -25,7 +28,7 @@ pub(super) fn search_text(report: &Report, findings: &SearchFindings, ink: Ink) 
         text.push('\n');
     }
     for (trial, load) in report.trials.iter().zip(&findings.loads) {
-        for fault in faults(trial, load.kept) {
+        for fault in &*faults(trial, load.kept) {
             text.push_str(&ink.paint(Tone::Warning, &wrapped(&format!("warning: {}: {fault}", trial.label), WIDTH, 2)));
             text.push('\n');
         }
@@ -43,8 +46,8 @@ pub(super) fn search_text(report: &Report, findings: &SearchFindings, ink: Ink) 
 }
 
 /// Why a load was thrown away, where that was the generator's doing.
-fn faults(trial: &TrialView, kept: Kept) -> &[String] {
-    if kept == Kept::Spoilt { &trial.health.faults } else { &[] }
+fn faults(trial: &TrialView, kept: Kept) -> Cow<'_, [String]> {
+    if kept == Kept::Spoilt { faults_of(&trial.health) } else { Cow::default() }
 }
 
 /// The probes in order of their loads: the picture that isotonic regression sees.

@@ -1,11 +1,14 @@
 //! Owns the console's account of a sweep: its loads side by side, a chart of latency and completions, and what they
 //! come to.
 
-use crate::figures::{StatsView, TrialView};
-use crate::metrics::{Ended, Known, LoadOrigin, Metric, VerdictResult};
+use std::mem::{Discriminant, discriminant};
+
+use crate::figures::{HealthView, StatsView, TrialView};
+use crate::metrics::{Ended, Fault, Known, LoadOrigin, Metric, VerdictResult};
 use crate::report::failures::{losses_of, most_frequent};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::{UNKNOWN, percent, rate, shown, unit_of};
+use crate::report::worded::{faults_of, reasons_of, said_of_sweep};
 use crate::results::Report;
 use crate::search::{PointFindings, Stability, SweepFindings};
 use crate::units::{count, per_second, plain, seconds};
@@ -35,7 +38,7 @@ pub(super) fn sweep_text(report: &Report, findings: &SweepFindings, ink: Ink) ->
     text.push('\n');
     text.push_str(&chart(&rows, findings, ink));
     text.push('\n');
-    for sentence in &findings.sentences {
+    for sentence in &*said_of_sweep(findings, &report.trials) {
         text.push_str(&wrapped(&format!("- {sentence}"), WIDTH, 2));
         text.push('\n');
     }
@@ -148,7 +151,7 @@ fn judgement_table(rows: &[Row<'_>], ink: Ink) -> String {
         trial.slo.objectives.iter().filter(|objective| objective.decides).cloned().collect::<Vec<_>>()
     };
     let texts: Vec<String> =
-        rows.first().map(|row| deciding(row.trial)).unwrap_or_default().into_iter().map(|each| each.text).collect();
+        rows.first().map(|row| deciding(row.trial)).unwrap_or_default().iter().map(|each| each.text.clone()).collect();
     let mut headings = vec!["load", "good/s", "attained"];
     headings.extend(texts.iter().map(String::as_str));
     headings.push("verdict");
@@ -163,7 +166,7 @@ fn judgement_table(rows: &[Row<'_>], ink: Ink) -> String {
         };
         let mut cells =
             vec![row.name(), rate(row.good_per_s()), trial.slo.attainment.map_or_else(|| UNKNOWN.to_owned(), percent)];
-        cells.extend(deciding(trial).iter().map(|objective| shown(objective.observed, unit_of(&objective.text))));
+        cells.extend(deciding(trial).iter().map(|objective| shown(objective.observed, unit_of(objective))));
         cells.push(verdict.to_owned());
         grid.row(cells);
     }
@@ -226,13 +229,36 @@ fn bar(share: f64) -> String {
     "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
 }
 
+/// A fault of a load.
+struct ToldFault {
+    /// Its kind; none in a result of an older version.
+    kind: Option<Discriminant<Fault>>,
+    /// Its sentence.
+    sentence: String,
+}
+
+impl ToldFault {
+    /// Whether `other` is of the same kind, whatever its numbers. Without kinds the sentences have to be equal.
+    fn is_like(&self, other: &Self) -> bool {
+        self.kind == other.kind && (self.kind.is_some() || self.sentence == other.sentence)
+    }
+}
+
+/// The faults of a load.
+fn told(health: &HealthView) -> Vec<ToldFault> {
+    let mut kinds = health.fault_kinds.iter().map(discriminant);
+    let sentences = faults_of(health).into_owned().into_iter();
+    sentences.map(|sentence| ToldFault { kind: kinds.next(), sentence }).collect()
+}
+
 /// Why the open loads that did not pass did not, what failed, and what is wrong with the generator.
 fn warnings(report: &Report, rows: &[Row<'_>], ink: Ink) -> String {
     let mut lines = Vec::new();
-    // Faults of one kind (what stands before the colon) are told once, with the loads that show them.
-    let mut faults: Vec<(&str, Vec<String>)> = Vec::new();
+    // Faults of one kind are told once, with the loads that show them.
+    let mut faults: Vec<(ToldFault, Vec<String>)> = Vec::new();
     for row in rows {
-        let (trial, reason) = (row.trial, row.trial.verdict.reasons.first());
+        let (trial, reasons) = (row.trial, reasons_of(&row.trial.verdict));
+        let reason = reasons.first();
         if let (VerdictResult::Fail | VerdictResult::Inconclusive, LoadOrigin::Planned, Some(reason)) =
             (trial.verdict.result, trial.load.origin, reason)
         {
@@ -247,19 +273,16 @@ fn warnings(report: &Report, rows: &[Row<'_>], ink: Ink) -> String {
             ));
         }
         lines.extend(most_frequent(trial).map(|words| wrapped(&format!("{}: {words}", row.name()), WIDTH, 2)));
-        for fault in trial.health.faults.iter().filter(|fault| reason != Some(*fault)) {
-            let kind = |fault: &str| {
-                fault.split([':', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).next().map(str::to_owned)
-            };
-            match faults.iter_mut().find(|(told, _)| kind(told) == kind(fault)) {
+        for fault in told(&trial.health).into_iter().filter(|fault| reason != Some(&fault.sentence)) {
+            match faults.iter_mut().find(|(told, _)| told.is_like(&fault)) {
                 Some((_, loads)) => loads.push(row.name()),
                 None => faults.push((fault, vec![row.name()])),
             }
         }
     }
-    for (fault, loads) in faults {
+    for (ToldFault { sentence, .. }, loads) in faults {
         let others = if loads.len() > 1 { format!(" (so too: {})", loads[1..].join(", ")) } else { String::new() };
-        lines.push(ink.paint(Tone::Warning, &wrapped(&format!("warning: {}: {fault}{others}", loads[0]), WIDTH, 2)));
+        lines.push(ink.paint(Tone::Warning, &wrapped(&format!("warning: {}: {sentence}{others}", loads[0]), WIDTH, 2)));
     }
     lines.extend(report.notes.iter().map(|note| wrapped(&format!("note: {note}"), WIDTH, 2)));
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()

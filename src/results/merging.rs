@@ -26,6 +26,16 @@ struct Part {
     flights: Flights,
 }
 
+/// What the result of one shard says of itself: merging leaves it out.
+#[must_use]
+pub fn note_of(shard: Shard) -> String {
+    format!(
+        "shard {shard}: every figure is of this part of the load, until `tonnage report` is given the folders of all \
+         {}",
+        shard.of()
+    )
+}
+
 /// Merges the results in `paths`: every shard of one plan, each once.
 pub fn merge(paths: &[PathBuf], said: &Lines) -> Result<Report, Error> {
     let mut parts: Vec<Part> = paths.iter().map(|path| part(path, said)).collect::<Result<_, _>>()?;
@@ -72,8 +82,8 @@ fn whole(parts: &[Part], first: &Report, trial: &Trial) -> Report {
             theirs.started
         ));
         // Its own line already says which part it was of.
-        let of_itself = format!("shard {shard}: ");
-        let own = theirs.notes.iter().filter(|note| !everywhere(note) && !note.starts_with(&of_itself));
+        let of_itself = note_of(*shard);
+        let own = theirs.notes.iter().filter(|note| !everywhere(note) && **note != of_itself);
         report.notes.extend(own.map(|note| format!("shard {shard}: {note}")));
     }
     if parts.iter().any(|part| part.report.label != report.label) {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::error::{Error, Refusal};
 use crate::figures::TrialView;
-use crate::metrics::{Ended, Frame, LoadFacts, LoadKind, LoadOrigin, Summary, Verdict, VerdictResult};
+use crate::metrics::{
+    Ended, Fault, Frame, LoadFacts, LoadKind, LoadOrigin, Summary, Verdict, VerdictReason, VerdictResult,
+};
 use crate::play::Trial;
 use crate::results::folding::{fold, open, whole};
 use crate::results::model::Report;
@@ -14,7 +16,7 @@ use crate::results::spec::{RunSpec, Setting, Span};
 use crate::schedule::{Extent, Pattern, Process, Profile, Timeline};
 use crate::seed::Seed;
 use crate::trace::Think;
-use crate::units::{Offset, Window, count};
+use crate::units::{Offset, Window};
 use crate::workload::{Closed, Load, Plan, Workload};
 
 /// The trial of a run that did not end, from the records that were on disk: as if it had been interrupted at the
@@ -50,14 +52,12 @@ pub(super) fn salvage(path: &Path, report: &Report) -> Result<TrialView, Error> 
         summary,
     };
     let mut view = trial.view();
-    let why = format!(
-        "the run did not end: {} records were on disk, and what was in flight left none; run it again to its end",
-        count(view.run_totals.planned)
-    );
+    let fault = Fault::DidNotEnd { records: view.run_totals.planned };
     view.health.healthy = false;
-    view.health.faults.push(why.clone());
+    view.health.fault_kinds.push(fault);
     if view.verdict.result != VerdictResult::None {
-        view.verdict = Verdict { result: VerdictResult::Inconclusive, reasons: vec![why] };
+        let reason_kinds = vec![VerdictReason::Generator(fault)];
+        view.verdict = Verdict { result: VerdictResult::Inconclusive, reason_kinds }.into();
     }
     Ok(view)
 }

@@ -12,15 +12,11 @@ use serde_json::{Map, Value};
 use crate::client::Endpoint;
 use crate::error::{Error, Refusal};
 use crate::figures::TrialView;
-use crate::metrics::Objectives;
+use crate::metrics::{Note, Objectives};
 use crate::schedule::{Overlay, Process, Quota, TimeScale};
 use crate::sim;
 use crate::trace::{Format, OnEmpty, RateScale, Sample, Spread, Think};
 use crate::units::{Rate, Ratio, Shard, parse_duration};
-
-/// What it means for a result that any certificate was taken, told wherever it is shown.
-pub const INSECURE: &str =
-    "certificates were not checked (--insecure): whoever answered, it may not have been the target";
 
 /// A value as it was written, and what it means. It is stored as it was written: `50/s` stays `50/s`, 50 stays 50.
 #[derive(Debug, Clone, PartialEq)]
@@ -312,7 +308,7 @@ impl RunSpec {
     #[must_use]
     pub fn with_trust(&self, mut view: TrialView) -> TrialView {
         if self.insecure {
-            view.health.notes.push(INSECURE.to_owned());
+            view.health.note_kinds.push(Note::Insecure);
         }
         view
     }

@@ -78,16 +78,6 @@ impl Axis {
         }
     }
 
-    /// The flags that bound it.
-    #[must_use]
-    pub const fn bounds(self) -> [&'static str; 2] {
-        match self {
-            Self::Rate => ["--min-rate", "--max-rate"],
-            Self::Concurrency => ["--min-concurrency", "--max-concurrency"],
-            Self::TimeScale => ["--min-time-scale", "--max-time-scale"],
-        }
-    }
-
     /// What limits where no objective does, as `limited_by` names it.
     #[must_use]
     pub const fn limit(self) -> &'static str {

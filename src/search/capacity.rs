@@ -116,6 +116,6 @@ pub(super) fn cv2_of(trial: &TrialView) -> Option<f64> {
 }
 
 /// Mean end-to-end latency of completed requests in seconds.
-pub(super) fn mean_e2e_s(trial: &TrialView) -> Option<f64> {
+pub(crate) fn mean_e2e_s(trial: &TrialView) -> Option<f64> {
     trial.metrics.get(&Metric::E2e).and_then(|row| row.completed_only.mean).filter(|mean_s| *mean_s > 0.0)
 }

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::search::signs::knee;
 use crate::search::{Bound, PointFindings, Saturation, Stability};
-use crate::units::per_second;
 
 /// Where the knee lies. Rates are requests per second.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,40 +45,6 @@ impl Knee {
         let tells = points.iter().filter(open).filter_map(|point| point.steadiness?.tells_in_s).reduce(f64::max);
         Some(Self { low_per_s: low, high_per_s: high, undecided_per_s: undecided, tells_in_s: tells.map(rounded_up) })
     }
-
-    /// That for people, with what to do.
-    pub(super) fn sentence(&self, points: &[PointFindings]) -> String {
-        let list = self.undecided_per_s.iter().map(|per_s| per_second(*per_s)).collect::<Vec<_>>().join(", ");
-        let longer =
-            self.tells_in_s.map_or_else(String::new, |window_s| format!("; --duration {window_s}s would tell"));
-        let open = if list.is_empty() {
-            String::new()
-        } else {
-            format!("; its window is too short to tell at {list}{longer}")
-        };
-        let raised = points.iter().any(|point| point.stability == Some(Stability::Saturated));
-        match (self.low_per_s, self.high_per_s) {
-            (Some(low), Some(high)) if list.is_empty() => {
-                let above = if raised { "is not carried" } else { "was never completed" };
-                format!("knee at {}: the highest stable rate; {} and more {above}", per_second(low), per_second(high))
-            }
-            (Some(low), Some(high)) => {
-                format!("knee at {} at least (stable), below {}{open}", per_second(low), per_second(high))
-            }
-            (Some(low), None) => {
-                format!("knee at {} at least: stable, and no higher rate saturates{open}", per_second(low))
-            }
-            (None, _) if self.undecided_per_s.is_empty() => {
-                let lowest = points.iter().filter_map(|point| point.rate_per_s).fold(f64::INFINITY, f64::min);
-                format!(
-                    "no knee: signs of saturation are raised from the lowest rate on, {}; try lower --rates",
-                    per_second(lowest)
-                )
-            }
-            (None, Some(high)) => format!("knee not known, but below {}{open}", per_second(high)),
-            (None, None) => format!("knee not known{open}"),
-        }
-    }
 }
 
 /// Two significant digits, upwards.
@@ -109,17 +74,11 @@ mod tests {
     }
 
     #[test]
-    fn the_knee_has_two_ends_and_says_what_would_decide_between_them() {
+    fn the_knee_has_two_ends_and_the_window_that_would_decide_between_them() {
         use Stability::{Saturated, Stable, Strained, TooShort};
         let (one, two) = (Some(81.3), Some(120.0));
-        for (points, ends, undecided, tells, said) in [
-            (
-                vec![point(1.0, Stable, None), point(2.0, Saturated, None)],
-                (Some(1.0), Some(2.0)),
-                vec![],
-                None,
-                "knee at 1.00/s: the highest",
-            ),
+        for (points, ends, undecided, tells) in [
+            (vec![point(1.0, Stable, None), point(2.0, Saturated, None)], (Some(1.0), Some(2.0)), vec![], None),
             (
                 vec![
                     point(1.0, Stable, None),
@@ -130,22 +89,14 @@ mod tests {
                 (Some(1.0), Some(4.0)),
                 vec![2.0, 3.0],
                 Some(120.0),
-                "--duration 120s would tell",
             ),
-            (
-                vec![point(1.0, TooShort, one), point(2.0, Stable, None)],
-                (Some(2.0), None),
-                vec![],
-                None,
-                "no higher rate saturates",
-            ),
-            (vec![point(1.0, TooShort, one)], (None, None), vec![1.0], Some(82.0), "knee not known"),
-            (vec![point(1.0, Saturated, None)], (None, Some(1.0)), vec![], None, "try lower --rates"),
+            (vec![point(1.0, TooShort, one), point(2.0, Stable, None)], (Some(2.0), None), vec![], None),
+            (vec![point(1.0, TooShort, one)], (None, None), vec![1.0], Some(82.0)),
+            (vec![point(1.0, Saturated, None)], (None, Some(1.0)), vec![], None),
         ] {
             let knee = Knee::of(&points, None).unwrap();
             assert_eq!((knee.low_per_s, knee.high_per_s), ends);
             assert_eq!((&knee.undecided_per_s, knee.tells_in_s), (&undecided, tells));
-            assert!(knee.sentence(&points).contains(said), "{}", knee.sentence(&points));
         }
         assert_eq!(Knee::of(&[], None), None);
     }

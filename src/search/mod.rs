@@ -13,12 +13,12 @@ mod point_findings;
 mod rates;
 mod saturation;
 mod signs;
-mod stages;
 mod steady;
 pub mod step;
 mod sweep;
 
 pub use axis::{Axis, Level};
+pub(crate) use capacity::mean_e2e_s;
 pub use capacity::{CompletionRate, completion_rate, unloaded_per_s};
 pub use drive::{Blueprint, drive};
 pub use findings::SweepFindings;

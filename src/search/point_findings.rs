@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::figures::TrialView;
 use crate::search::signs::read_signs;
 use crate::search::{
-    CompletionRate, PointLoad, Reading, Sign, Stability, Steadiness, completion_rate, is_unanswered, stability_of,
-    steadiness,
+    CompletionRate, PointLoad, Reading, Stability, Steadiness, completion_rate, is_unanswered, stability_of, steadiness,
 };
 
 /// What one trial says.
@@ -58,32 +57,4 @@ impl PointFindings {
             generator_healthy: trial.health.healthy,
         }
     }
-}
-
-/// What was seen at a point that is not stable.
-pub(super) fn evidence(point: &PointFindings) -> Option<String> {
-    let stability =
-        point.stability.filter(|stability| matches!(stability, Stability::Strained | Stability::Saturated))?;
-    let raised = point.signs.iter().filter(|reading| reading.raised);
-    let seen: Vec<String> = raised
-        .map(|reading| {
-            let show = |value: f64| {
-                if reading.sign == Sign::Trend { format!("{value:.2} s a second") } else { percent(value) }
-            };
-            format!("{} ({}, chance stays below {})", reading.sign.name(), show(reading.value), show(reading.limit))
-        })
-        .collect();
-    let fills = point.signs.iter().any(|reading| reading.sign == Sign::Deficit && reading.raised)
-        && stability == Stability::Strained;
-    let advice = if fills {
-        "; latency hardly rises, as when answers are longer than what is discarded: try a longer --warmup"
-    } else {
-        ""
-    };
-    Some(format!("{} at {}: {}{advice}", stability.name(), point.label, seen.join("; ")))
-}
-
-fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    if percent < 10.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tonnage::metrics::{Concurrency, Ended, Frame, LoadFacts, LoadKind, LoadOrigin, Objectives, Summary};
 use tonnage::play::Trial;
 use tonnage::record::{Exchange, Failure, FailureClass, Origin, Outcome, Record, Usage};
-use tonnage::report::{Ink, render};
+use tonnage::report::{Ink, render, worded};
 use tonnage::results::{Host, Report, SCHEMA, Target, Tool};
 use tonnage::units::{Offset, Window};
 
@@ -136,6 +136,59 @@ fn a_run_with_failures_and_objectives_missed() {
         *record_of = record(place as u64, if place % 100 == 0 { Outcome::TimedOut } else { Outcome::Failed(failure) });
     }
     insta::assert_snapshot!(drawn(&report(&records, &["p99 ttft<=50ms", "ttft<=200ms", "goodput>=80/s"], open())));
+}
+
+/// A run that misses two objectives, with a late generator and a note.
+fn with_warnings() -> Report {
+    let mut records = completed();
+    for record in &mut records {
+        record.exchange.sent = Some(Offset::from_nanos(record.scheduled.as_nanos() + 15_000_000));
+        record.exchange.usage_odd = record.id == 7;
+    }
+    report(&records, &["p99 ttft<=30ms", "mean e2e<=50ms"], open())
+}
+
+#[test]
+fn result_json_holds_a_sentence_beside_each_kind() {
+    let mut report = with_warnings();
+    let unworded = render(&report, Ink::Plain);
+    worded(&mut report);
+    assert_eq!(render(&report, Ink::Plain), unworded, "a page needs no sentences in the result");
+    let json = serde_json::to_value(&report.trials[0]).expect("JSON");
+    for (kinds, sentences) in [
+        ("/health/fault_kinds", "/health/faults"),
+        ("/health/note_kinds", "/health/notes"),
+        ("/verdict/reason_kinds", "/verdict/reasons"),
+    ] {
+        let list = |pointer: &str| json.pointer(pointer).and_then(|list| list.as_array()).expect("a list").clone();
+        let (kinds, sentences) = (list(kinds), list(sentences));
+        assert!(!kinds.is_empty() && kinds.iter().all(|kind| kind["kind"].is_string()), "{kinds:?}");
+        assert_eq!(kinds.len(), sentences.len(), "{kinds:?} {sentences:?}");
+    }
+    let objective = &json["slo"]["objectives"][0];
+    assert_eq!(json["verdict"]["reasons"][0], objective["reason"], "{objective}");
+    assert_eq!(objective["reason_kind"]["kind"], "missed");
+    assert_eq!(json["verdict"]["reason_kinds"][0]["objective"], objective["text"]);
+}
+
+#[test]
+fn a_result_of_an_older_version_is_shown_with_the_sentences_that_it_holds() {
+    let mut report = with_warnings();
+    worded(&mut report);
+    let page = render(&report, Ink::Plain);
+    let mut json = serde_json::to_value(&report).expect("JSON");
+    let trial = &mut json["trials"][0];
+    for (part, kinds) in [("health", "fault_kinds"), ("health", "note_kinds"), ("verdict", "reason_kinds")] {
+        trial[part].as_object_mut().expect("an object").remove(kinds).expect("kinds");
+    }
+    for objective in trial["slo"]["objectives"].as_array_mut().expect("a list") {
+        objective.as_object_mut().expect("an object").remove("reason_kind").expect("a kind");
+    }
+    let older: Report = serde_json::from_value(json).expect("a report");
+    assert_eq!(render(&older, Ink::Plain), page);
+    let mut again = older.clone();
+    worded(&mut again);
+    assert_eq!(again, older, "nothing is added to what is not known");
 }
 
 #[test]

@@ -199,7 +199,7 @@ async fn a_trial_in_virtual_time_is_judged_as_the_closed_form_says() {
     for (limit, result) in [("p99 ttft<=1.9s", VerdictResult::Pass), ("p99 ttft<=1.2s", VerdictResult::Fail)] {
         let mut session = Session::new(profile("mmc:servers=1,service=100ms"), Seed::new(5));
         let trial = trial(&mut session, poisson(7.0, 200_000), true, limit, StopRule::Never).await;
-        assert_eq!(trial.judge().verdict.result, result, "{limit}: {:?}", trial.judge().verdict.reasons);
+        assert_eq!(trial.judge().verdict.result, result, "{limit}: {:?}", trial.judge().verdict);
         assert_eq!((trial.ended, trial.summary.cohort().completed), (Ended::Complete, 200_000));
         assert!(trial.summary.cohort().balance());
     }
@@ -227,5 +227,5 @@ async fn an_answer_that_is_not_streamed_has_an_end_and_no_token_instants() {
         assert_eq!(record.exchange.ended.unwrap().since(record.scheduled), Duration::from_millis(35));
     }
     let slo = trial(&mut session, poisson(50.0, 2_000), false, "p90 e2e<=40ms", StopRule::Never).await;
-    assert_eq!(slo.judge().verdict.result, VerdictResult::Pass, "{:?}", slo.judge().verdict.reasons);
+    assert_eq!(slo.judge().verdict.result, VerdictResult::Pass, "{:?}", slo.judge().verdict);
 }

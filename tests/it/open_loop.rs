@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tonnage::clock::RunClock;
 use tonnage::engine::{Session, Settings, Setup};
-use tonnage::metrics::{Ended, Known, Metric, Objectives, OriginOf, VerdictResult};
+use tonnage::metrics::{Ended, Known, Metric, Objectives, OriginOf, Reason, VerdictResult};
 use tonnage::play::{Observer, Play, Segment, StopRule, Trial};
 use tonnage::record::{Origin, Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
@@ -317,7 +317,7 @@ fn a_run_interrupted_during_warm_up_measures_nothing_and_its_load_ends_at_the_st
     let verdict = trial.judge().verdict;
     assert_eq!(verdict.result, VerdictResult::Inconclusive);
     assert!(
-        verdict.reasons.iter().take(3).all(|reason| reason.contains("no request fell into the measured window")),
+        verdict.reason_kinds.iter().take(3).all(|why| why.of_objective() == Some(Reason::NothingMeasured)),
         "{verdict:?}"
     );
 }

@@ -11,7 +11,7 @@ use tonnage::engine;
 use tonnage::figures::TrialView;
 use tonnage::metrics::Objectives;
 use tonnage::play::Play;
-use tonnage::report::{Ink, render};
+use tonnage::report::{Ink, render, sweep_sentences};
 use tonnage::results::{Host, Report, RunSpec, SCHEMA, Target, Tool};
 use tonnage::schedule::Process;
 use tonnage::search::{
@@ -140,7 +140,7 @@ fn a_queue_of_known_rate_saturates_there_and_says_why() {
     assert_eq!((trials.len(), points.len(), findings.points.len()), (10, 10, 10));
     let saturated = findings.points.iter().find(|point| point.stability == Some(Stability::Saturated)).unwrap();
     assert!(saturated.rate_per_s.is_some_and(|per_s| per_s > 80.0));
-    let said = findings.sentences.join("\n");
+    let said = sweep_sentences(&findings, &trials).join("\n");
     for wanted in [
         "saturates at 80",
         "knee at",
@@ -196,13 +196,14 @@ fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
 fn rates_are_played_in_order_and_end_at_the_first_that_saturates() {
     let rates = parse_rates("20..200:20").unwrap();
     let sweep = Sweep { course: Course::Rates(rates), window: Duration::from_secs(20), discard: None };
-    let Swept { findings, points, .. } =
+    let Swept { findings, points, trials } =
         swept(&sweep, "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 5);
     let played: Vec<f64> = points.iter().filter_map(|point| point.load.rate_per_s()).collect();
     assert_eq!(played, [20.0, 40.0, 60.0, 80.0, 100.0]);
     assert_eq!(findings.finished, Some(Finished::Saturated));
+    let said = sweep_sentences(&findings, &trials);
     assert!(findings.saturation.is_some_and(|saturation| (saturation.per_s / 80.0 - 1.0).abs() < 0.03));
-    assert!(findings.sentences.iter().any(|sentence| sentence.contains("higher rates were not offered")));
+    assert!(said.iter().any(|sentence| sentence.contains("higher rates were not offered")));
 }
 
 /// A server that died in mid-sweep once counted as one that saturates, at every rate that it did not answer, and the
@@ -217,11 +218,8 @@ fn a_load_of_which_nothing_is_answered_ends_the_sweep_and_is_no_saturation() {
     assert_eq!(rates.next(&trials, None), Next::Finish(Finished::NoAnswer));
     let findings = SweepFindings::of(&trials, &[], Some(Finished::NoAnswer));
     assert_eq!((findings.points[1].stability, findings.knee_per_s), (None, Some(5.0)));
-    assert!(
-        findings.sentences[0].contains("stopped at 10/s") && findings.sentences[0].contains("--resume"),
-        "{:?}",
-        findings.sentences
-    );
+    let said = sweep_sentences(&findings, &trials);
+    assert!(said[0].contains("stopped at 10/s") && said[0].contains("--resume"), "{said:?}");
 }
 
 #[test]
@@ -251,25 +249,23 @@ fn a_rate_above_the_capacity_is_not_called_stable_and_a_window_that_is_too_short
     let profile: Profile = "mmc:servers=1,service=50ms".parse().unwrap();
     let alone = |rate: &str, window_s: u64, seed: u64| {
         let sweep = Sweep { course: Course::Rates(parse_rates(rate).unwrap()), ..between(0, window_s) };
-        swept(&sweep, profile, workload(8, 1), seed).findings
+        swept(&sweep, profile, workload(8, 1), seed)
     };
     for (rate, highest) in [("20.2", 0), ("21", 0), ("24", 0)] {
-        let stable = SEEDS.filter(|seed| alone(rate, 20, *seed).points[0].stability == Some(Stability::Stable)).count();
+        let stable =
+            SEEDS.filter(|seed| alone(rate, 20, *seed).findings.points[0].stability == Some(Stability::Stable)).count();
         assert!(stable <= highest, "{rate}/s: stable in {stable} of 10");
     }
-    let short = alone("18", 20, 1);
+    let Swept { findings: short, trials, .. } = alone("18", 20, 1);
     assert_eq!((short.points[0].stability, short.knee_per_s), (Some(Stability::TooShort), None));
     let wanted_s = short.knee.as_ref().and_then(|knee| knee.tells_in_s).unwrap();
     assert!((40.0..400.0).contains(&wanted_s), "{short:?}");
-    assert!(
-        short.sentences.iter().any(|line| line.contains(&format!("--duration {wanted_s}s"))),
-        "{:?}",
-        short.sentences
-    );
+    let said = sweep_sentences(&short, &trials);
+    assert!(said.iter().any(|line| line.contains(&format!("--duration {wanted_s}s"))), "{said:?}");
     // What it asks for decides.
     let decided = SEEDS.filter(|seed| {
-        let window_s = alone("18", 20, *seed).knee.and_then(|knee| knee.tells_in_s).unwrap_or(20.0);
-        alone("18", window_s as u64, *seed).points[0].stability == Some(Stability::Stable)
+        let window_s = alone("18", 20, *seed).findings.knee.and_then(|knee| knee.tells_in_s).unwrap_or(20.0);
+        alone("18", window_s as u64, *seed).findings.points[0].stability == Some(Stability::Stable)
     });
     assert!(decided.count() >= 5, "18/s is below the capacity");
 }
@@ -285,7 +281,7 @@ fn a_rate_below_what_was_completed_under_overload_is_stable() {
     assert!(SEEDS.filter(|seed| knees("18", *seed).knee_per_s.is_none()).count() > 2, "by itself too short for some");
     for seed in SEEDS {
         let findings = knees("16,18,60", seed);
-        assert_eq!(findings.knee_per_s, Some(18.0), "seed {seed}: {:?}", findings.sentences);
+        assert_eq!(findings.knee_per_s, Some(18.0), "seed {seed}: {:?}", findings.points);
         let knee = findings.knee.unwrap();
         assert!(
             knee.high_per_s.is_some_and(|high| (20.0..20.6).contains(&high)) && knee.undecided_per_s.is_empty(),
@@ -354,14 +350,17 @@ fn stages_find_the_best_configuration_and_advise() {
         discard: None,
     };
     let of = |list: &[u32]| swept(&stages(list), "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 1);
-    let said = |list: &[u32]| of(list).findings.sentences.join("\n");
+    let said = |list: &[u32]| {
+        let Swept { findings, trials, .. } = of(list);
+        sweep_sentences(&findings, &trials).join("\n")
+    };
     assert!(said(&[1, 2]).contains("try more than 2"), "{}", said(&[1, 2]));
     let three = said(&[1, 4, 6, 2]);
     assert!(three.contains("lowest latency: 50.0 ms"), "{three}");
     // What few were answered is no latency of the stage, and what was let go is still the service's to finish.
     let mut few = of(&[1, 4, 6]).trials;
     (few[0].requests.completed, few[0].run_totals.unresolved) = (few[0].requests.planned / 2, 7);
-    let lost = SweepFindings::of(&few, &[], None).sentences.join("\n");
+    let lost = sweep_sentences(&SweepFindings::of(&few, &[], None), &few).join("\n");
     assert!(lost.contains("lowest latency: 50.0 ms in the mean with 4 in flight"), "{lost}");
     assert!(
         lost.contains("7 requests of synchronous were let go when its drain ended")

@@ -1,7 +1,7 @@
 //! Owns the promises of a verdict over services whose truth is known: rarely wrong at the limit itself, decided where
 //! it is obvious.
 
-use tonnage::metrics::{Judgement, VerdictResult};
+use tonnage::metrics::{Judgement, Reason, VerdictResult};
 use tonnage::play::Trial;
 
 #[path = "../../benches/common/station.rs"]
@@ -75,11 +75,12 @@ fn a_short_run_of_a_slow_queue_is_not_taken_for_calm() {
     let passes = verdicts.iter().filter(|verdict| verdict.result == VerdictResult::Pass).count();
     assert!(passes <= 1, "{passes} of 12");
     let open = verdicts.iter().find(|verdict| verdict.result == VerdictResult::Inconclusive).unwrap();
-    let reason = &open.reasons[0];
-    assert!(
-        reason.contains("because requests depend on each other they are worth") && reason.contains("--duration"),
-        "{reason}"
-    );
+    let reason = open.reason_kinds[0].of_objective();
+    let Some(Reason::TooFew { requests, effective_requests: Some(worth), duration_needed_s: Some(_), .. }) = reason
+    else {
+        panic!("a dependence, and how much longer: {reason:?}");
+    };
+    assert!(worth < requests as f64, "{reason:?}");
 }
 
 #[test]

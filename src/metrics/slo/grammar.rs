@@ -154,7 +154,7 @@ fn parse_metric(name: &str) -> Result<(Metric, OriginOf), Refusal> {
 fn parse_span(value: &str, text: &str) -> Result<Duration, Refusal> {
     if value.parse::<f64>().is_ok() {
         let why = format!("`{text}`: the time `{value}` has no unit");
-        return Err(Refusal::new(why, format!("write {value}ms or {value}s (only --goodput means milliseconds)")));
+        return Err(Refusal::new(why, format!("write {value}ms or {value}s (only `ttft:200` means milliseconds)")));
     }
     let span = parse_duration(value)
         .map_err(|refusal| Refusal::new(format!("`{text}`: {}", refusal.why), refusal.accepted))?;
@@ -217,7 +217,7 @@ mod tests {
         .map(|text| objectives(text).unwrap_err().to_string())
         .collect();
         insta::assert_snapshot!(said.join("\n"), @"
-        `p99 ttft<=200`: the time `200` has no unit; write 200ms or 200s (only --goodput means milliseconds)
+        `p99 ttft<=200`: the time `200` has no unit; write 200ms or 200s (only `ttft:200` means milliseconds)
         `tft` is not a metric; accepted is ttft, ttfo, e2e, tpot, ntpot, itl, tbt, stall, each with a time
         `p99 ttft>=200ms` is not an objective: a latency is limited with `<=` or `<`; accepted is `p99 ttft<=200ms`, \
         `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`

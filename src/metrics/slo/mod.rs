@@ -7,4 +7,4 @@ mod presets;
 
 pub use objective::{Comparison, Limit, Objective, Standing, Statistic};
 pub use objectives::{DEFAULT_ATTAINMENT_PERCENT, Objectives};
-pub use presets::{PRESETS, Preset, help_slo};
+pub use presets::{PRESETS, Preset};

@@ -9,7 +9,7 @@ use crate::metrics::slo::grammar;
 use crate::metrics::slo::{Limit, Objective, Statistic};
 use crate::units::Ratio;
 
-/// The share of requests that must meet every bare objective unless `--attainment` says otherwise.
+/// The share of requests that must meet every bare objective unless another share is given.
 pub const DEFAULT_ATTAINMENT_PERCENT: f64 = 99.0;
 
 /// A validated set of objectives; empty when none was given.
@@ -20,8 +20,8 @@ pub struct Objectives {
 }
 
 impl Objectives {
-    /// Reads every `--slo` text (several objectives separated by commas or semicolons, `@preset` among them) and the
-    /// `--goodput` text (`ttft:200 tpot:50`, milliseconds, bare objectives). When bare objectives stand there and no
+    /// Reads every text of objectives (several, separated by commas or semicolons, `@preset` among them) and the
+    /// goodput text (`ttft:200 tpot:50`, milliseconds, bare objectives). When bare objectives stand there and no
     /// attainment does, joint attainment ≥ `attainment` (default 99 %) joins them; [`Objectives::attainment_implied`]
     /// says so.
     pub fn parse(texts: &[impl AsRef<str>], goodput: Option<&str>, attainment: Option<Ratio>) -> Result<Self, Refusal> {

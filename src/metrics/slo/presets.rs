@@ -1,9 +1,6 @@
-//! Owns the named sets of objectives and the text of `help slo`.
-
-use std::fmt::Write as _;
+//! Owns the named sets of objectives.
 
 use crate::error::Refusal;
-use crate::units::wrapped;
 
 /// A named set of objectives with its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,35 +58,6 @@ pub(super) fn find(name: &str) -> Result<&'static Preset, Refusal> {
     })
 }
 
-/// The text of `help slo`: the grammar, and every preset with its source.
-#[must_use]
-pub fn help_slo() -> String {
-    let mut text = String::from(
-        "--slo '[pQ|mean|max] METRIC (<=|<) TIME', with a unit: us, ms, s, m, h. Several\n\
-         are separated by commas.\n\n\
-         p99 ttft<=200ms    at least 99% of the requests have their first token\n                   \
-         within 200 ms\n\
-         mean e2e<2s        the mean; max: the largest observed value, just that\n\
-         ttft<=200ms        no statistic: each request is good or not; joint attainment\n                   \
-         >= --attainment (99%) is asked\n\
-         ttft_service<=1s   the clock starts at the send instead of the planned instant\n\
-         error_rate<=0.1%   failed, timed out and shed, over planned\n\
-         goodput>=5/s       good requests per second of the window\n\
-         attainment>=99%    good requests over planned\n\n\
-         --goodput 'ttft:200 tpot:50 e2el:5000' is the same as bare objectives in\n\
-         milliseconds.\n\n\
-         A quantile is decided as a proportion with 95% confidence, dependence included:\n\
-         pass, fail or inconclusive.\n",
-    );
-    for source in [GUIDELLM, MLPERF] {
-        let _ = writeln!(text, "\nPresets, {source}:");
-        for preset in PRESETS.iter().filter(|preset| preset.source == source) {
-            let _ = writeln!(text, "  @{:<34}{}", preset.name, wrapped(&preset.objectives.join(", "), 80, 37));
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,14 +69,5 @@ mod tests {
             let read = Objectives::parse(&[format!("@{}", preset.name)], None, None).unwrap();
             assert_eq!(read.to_string(), preset.objectives.join(", "), "{}", preset.name);
         }
-    }
-
-    #[test]
-    fn help_names_every_preset_and_its_source() {
-        let text = help_slo();
-        for preset in PRESETS {
-            assert!(text.contains(preset.name) && text.contains(preset.source));
-        }
-        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 }

@@ -4,6 +4,7 @@ use crate::figures::{SloView, TrialView};
 use crate::metrics::{LoadOrigin, ObjectiveJudgement, VerdictResult};
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::{UNKNOWN, interval, percent, shown, unit_of};
+use crate::report::worded::{faults_of, notes_of, reasons_of};
 use crate::results::Report;
 use crate::units::{count, per_second};
 
@@ -53,7 +54,7 @@ fn objective_row(objective: &ObjectiveJudgement) -> Vec<String> {
         // A limit without a statistic is judged through the joint attainment, and shows the share that met it.
         (None, false) => "",
     };
-    let unit = if objective.decides { unit_of(&objective.text) } else { "share" };
+    let unit = if objective.decides { unit_of(objective) } else { "share" };
     let bounds_unit = if objective.allowed_share.is_some() { "share" } else { "s" };
     vec![
         objective.text.clone(),
@@ -79,9 +80,10 @@ pub(super) fn verdict_text(report: &Report, trial: &TrialView, ink: Ink) -> Stri
     if verdict.result != VerdictResult::None {
         lines.push(format!("verdict: {}", ink.paint(tone, word)));
     }
-    lines.extend(verdict.reasons.iter().map(|reason| format!("  {}", wrapped(reason, WIDTH, 2))));
-    let faults = trial.health.faults.iter().filter(|fault| !verdict.reasons.contains(fault));
-    let warnings = faults.chain(&trial.health.notes).map(|warning| wrapped(&format!("warning: {warning}"), WIDTH, 2));
+    let (reasons, faults, notes) = (reasons_of(verdict), faults_of(&trial.health), notes_of(&trial.health));
+    lines.extend(reasons.iter().map(|reason| format!("  {}", wrapped(reason, WIDTH, 2))));
+    let faults = faults.iter().filter(|fault| !reasons.contains(fault));
+    let warnings = faults.chain(&*notes).map(|warning| wrapped(&format!("warning: {warning}"), WIDTH, 2));
     lines.extend(warnings.map(|warning| ink.paint(Tone::Warning, &warning)));
     lines.extend(report.notes.iter().map(|note| wrapped(&format!("note: {note}"), WIDTH, 2)));
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()

@@ -1,4 +1,4 @@
-//! Owns what a search has found, in numbers and in words: the `search` object of `result.json`, from which `--resume`
+//! Owns what a search has found, in numbers: the `search` object of `result.json`, from which `--resume`
 //! goes on.
 
 use serde::{Deserialize, Serialize};
@@ -10,10 +10,12 @@ use crate::search::step::{
     Answer, Capacity, Certified, Count, Demand, Direct, Doubt, End, Finding, History, Picture, Probe, Question,
     Saturation, Spent, price,
 };
-use crate::units::{count, per_second, plain, seconds};
 
 /// A share of misses that load does not cause is told of from this part of the allowed share on.
 const WORTH_SAYING: f64 = 0.2;
+
+/// The share of its capacity at which a service is taken to be probed, where its answer is not known.
+const PRICED_AT: f64 = 0.8;
 
 /// What limits where no objective does, but the rate that the service carries at all.
 const CAPACITY: &str = "capacity";
@@ -77,8 +79,11 @@ pub struct SearchFindings {
     pub spent_s: f64,
     /// The fresh run at the lower bound, where one was asked for and played.
     pub certificate: Option<Certificate>,
-    /// All that in words, with advice.
+    /// All that in words, with advice: empty until `report` makes them.
     pub sentences: Vec<String>,
+    /// Where the budget does not hold a single probe: what is left of it, and what the answer takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub short_of: Option<Shortfall>,
     /// The unloaded service.
     pub floor: Option<Vec<Count>>,
     /// Mean time in the system of the unloaded service.
@@ -97,6 +102,19 @@ pub struct SearchFindings {
     pub spoilt: u32,
     /// One for each of `trials`, in the same order.
     pub loads: Vec<Load>,
+}
+
+/// A budget that does not hold a single probe.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Shortfall {
+    /// Requests that are left of it; absent where the budget bounds time.
+    pub left_requests: Option<u64>,
+    /// Seconds that are left of it; absent where the budget bounds requests alone.
+    pub left_s: Option<f64>,
+    /// Seconds that an answer of the precision that was asked takes, about; absent where the speed of the service is
+    /// not known.
+    pub needed_s: Option<f64>,
 }
 
 /// One load of a search.
@@ -174,7 +192,6 @@ impl SearchFindings {
             findings.safe_mean_rate_per_s = Some(pass.mean_per_s(safe));
             findings.safe_peak_rate_per_s = Some(pass.peak_per_s(safe));
         }
-        findings.sentences = findings.words(&question);
         findings
     }
 
@@ -205,6 +222,8 @@ impl SearchFindings {
             Finding::MostReached => Outcome::MostReached(question.over()),
             Finding::Infeasible => Outcome::Infeasible,
         });
+        self.short_of =
+            (answer.finding == Finding::BudgetSpent && self.probes.is_empty()).then(|| self.shortfall(question));
         self.limited_by = Some(aim.text(answer.limited_by).to_owned());
         if answer.is_limited_by_capacity {
             self.limited_by = Some(CAPACITY.to_owned());
@@ -228,6 +247,17 @@ impl SearchFindings {
         }
     }
 
+    /// What is left of the budget, and what an answer takes.
+    fn shortfall(&self, question: &Question) -> Shortfall {
+        let left = question.budget().left(Spent { requests: self.requests, seconds: self.spent_s });
+        let left_s = Some(left.seconds).filter(|left_s| left_s.is_finite());
+        let needed_s = self.capacity.map(|capacity| {
+            let (Capacity::Reached(per_s) | Capacity::Above(per_s) | Capacity::Refuses(per_s)) = capacity;
+            price(question, PRICED_AT) as f64 / (PRICED_AT * per_s)
+        });
+        Shortfall { left_requests: left_s.is_none().then_some(left.requests), left_s, needed_s }
+    }
+
     /// What closed loops near the lower bound completed per second, probes weighted by their requests.
     fn completed_per_s(&self) -> Option<f64> {
         let safe = self.figures.safe.filter(|_| self.figures.over == Axis::Concurrency)?;
@@ -238,204 +268,6 @@ impl SearchFindings {
         let (weights, sum) =
             rates.fold((0.0, 0.0), |(weights, sum), (weight, per_s)| (weights + weight, sum + weight * per_s));
         (weights > 0.0).then(|| sum / weights)
-    }
-
-    fn words(&self, question: &Question) -> Vec<String> {
-        let mut sentences = vec![self.headline()];
-        let (limits, over) = (self.limited_by.as_deref().unwrap_or_default(), self.figures.over);
-        let noun = over.noun();
-        sentences.extend(self.end_words(question));
-        match self.capacity {
-            Some(Capacity::Reached(per_s)) => sentences.push(format!(
-                "it completes {} when given more{}",
-                per_second(per_s),
-                self.figures
-                    .best
-                    .filter(|_| over == Axis::Rate)
-                    .map_or_else(String::new, |best| format!(": the best estimate is {:.0} % of \
-                        that", 100.0 * best / per_s))
-            )),
-            Some(Capacity::Above(per_s)) => sentences.push(format!("it was not saturated by {}", per_second(per_s))),
-            Some(Capacity::Refuses(_)) => sentences.push(
-                "the server refuses requests when it is given more than it takes (429 or 503): each refusal is a miss, \
-                 and the answer is what it takes"
-                    .to_owned(),
-            ),
-            None => {}
-        }
-        sentences.extend(self.is_heavy_tailed.then(|| {
-            "its times have a heavy tail: a few long requests make most of the misses, so that this answer takes many \
-             times the requests"
-                .to_owned()
-        }));
-        sentences.extend(self.unloaded_share.map(|share| {
-            format!(
-                "{:.2} % of the requests miss {limits} whatever the {noun}: mend those, and it carries more",
-                100.0 * share
-            )
-        }));
-        sentences.extend(self.direct.and_then(|direct| self.direct_text(direct)));
-        sentences.extend(self.certificate.as_ref().map(|certificate| self.certificate_text(certificate)));
-        if let Some(safe) = self.figures.safe {
-            sentences.push(match over {
-                Axis::Rate => format!(
-                    "other arrivals than {} ones, another answer: the burstier they are, the lower \
-                    the rate",
-                    self.process
-                ),
-                Axis::Concurrency => "closed loop: each answer releases the next request, so that a slow service is \
-                    asked less, and latency counts from \
-                                      the release: it holds for users who wait for their answers, and is no \
-                                      measurement of an open load (search \
-                                      without --over)"
-                    .to_owned(),
-                Axis::TimeScale => "the interval is of what the service does with this trace from pass to pass, each \
-                    the whole trace from an empty \
-                                    service: another day's trace has another answer"
-                    .to_owned(),
-            });
-            sentences.extend(self.safe_completed_per_s.map(|per_s| {
-                format!(
-                    "near {} it completes {}: what these users make of it in requests",
-                    over.level(safe),
-                    per_second(per_s)
-                )
-            }));
-            sentences.extend(self.safe_mean_rate_per_s.zip(self.safe_peak_rate_per_s).map(
-                |(mean_per_s, peak_per_s)| {
-                    format!(
-                        "{} is {} in the mean, and {} over what was the busiest minute of the trace",
-                        over.level(safe).figure(),
-                        per_second(mean_per_s),
-                        per_second(peak_per_s)
-                    )
-                },
-            ));
-        }
-        sentences.extend(self.doubts.iter().filter_map(|doubt| self.doubt_words(*doubt)));
-        let thrown = |kept: Kept| self.loads.iter().filter(|load| load.kept == kept).count();
-        for (kept, why) in [
-            (Kept::Spoilt, "the generator did not do what was planned (see the warnings)"),
-            (Kept::Lost, "the service stopped answering"),
-            (Kept::CutShort, "they were cut short"),
-        ] {
-            let number = thrown(kept);
-            if number > 0 {
-                sentences.push(format!("thrown away: {number} of {} loads, as {why}", self.loads.len()));
-            }
-        }
-        sentences
-    }
-
-    /// The answer in one sentence: never a bare number, no digit finer than the interval.
-    #[must_use]
-    pub fn headline(&self) -> String {
-        let over = self.figures.over;
-        let took = format!(
-            "{}{}; {} requests{}; {} probe{}, {}",
-            self.process,
-            if over == Axis::Concurrency { "" } else { " arrivals" },
-            count(self.requests),
-            self.effective_requests.filter(|_| !self.probes.is_empty()).map_or_else(String::new, |effective| {
-                let episodes =
-                    self.episodes.map_or_else(String::new, |episodes| format!(" in {episodes:.0} episodes of misses"));
-                format!(", effective {}{episodes}", count(libm::round(effective).max(0.0) as u64))
-            }),
-            self.probes.len(),
-            if self.probes.len() == 1 { "" } else { "s" },
-            seconds(self.spent_s)
-        );
-        let by = self
-            .limited_by
-            .as_deref()
-            .filter(|by| *by != over.limit())
-            .map_or_else(String::new, |by| format!("; limited by {by}"));
-        let confidence = format!("with {:.0} % confidence", 100.0 * self.confidence);
-        let (doubted, certified) = match self.certificate.as_ref().map(|certificate| certificate.result) {
-            Some(Certified::Fail) => ("DOUBTED, the certificate failed: ", ""),
-            Some(Certified::Pass) => ("", ", certified by a fresh run"),
-            Some(Certified::Undecided) => ("", ", not certified: the fresh run decided nothing"),
-            // Nobody has checked it by a load of its own.
-            None if matches!(self.finished, Some(Outcome::Found | Outcome::BudgetSpent)) => {
-                ("", " (an estimate: no certificate)")
-            }
-            None => ("", ""),
-        };
-        let doubted = if doubted.is_empty() && !self.doubts.is_empty() { "DOUBTED: " } else { doubted };
-        match (self.finished, self.figures.texts()) {
-            (Some(Outcome::Infeasible), _) if self.probes.is_empty() => {
-                format!(
-                    "INFEASIBLE: the unloaded service misses {}; {took}",
-                    self.limited_by.as_deref().unwrap_or_default()
-                )
-            }
-            (_, Some(([low, best], Some(high)))) => {
-                let verb = if self.finished == Some(Outcome::Infeasible) {
-                    "INFEASIBLE: carries no more than"
-                } else {
-                    "carries at least"
-                };
-                let bound = if self.finished == Some(Outcome::Infeasible) { &high } else { &low };
-                let bound = over.amount(bound);
-                format!(
-                    "{doubted}{verb} {bound} {confidence}{certified}; best estimate {best}, interval {low}–{high}{by}; \
-                     {took}"
-                )
-            }
-            (_, Some(([low, _], None))) => {
-                let (low, flag) = (over.amount(&low), over.bounds()[1]);
-                format!(
-                    "{doubted}carries at least {low} {confidence}{certified}, and possibly far more: {flag} ends it; \
-                     {took}"
-                )
-            }
-            _ => format!("no answer yet; {took}"),
-        }
-    }
-
-    /// What the probes show by themselves.
-    fn direct_text(&self, direct: Direct) -> Option<String> {
-        let over = self.figures.over;
-        let amount = |level: f64| over.amount(&plain(level));
-        match (direct.passes, direct.fails) {
-            (Some(passes), Some(fails)) => {
-                Some(format!("measured directly: {} passes, {} fails", amount(passes), amount(fails)))
-            }
-            (Some(passes), None) => Some(format!("measured directly: {} passes", amount(passes))),
-            (None, Some(fails)) => Some(format!("measured directly: {} fails", amount(fails))),
-            (None, None) => None,
-        }
-    }
-
-    fn certificate_text(&self, Certificate { result, run }: &Certificate) -> String {
-        let each = run.counts.iter().zip(&self.objectives).enumerate();
-        let each = each.map(|(place, (counted, text))| match self.mean_s(place, counted) {
-            Some(mean_s) => format!("{} for {text}", seconds(mean_s)),
-            None => format!("{:.2} % miss {text}", 100.0 * counted.share()),
-        });
-        let comes_to = match result {
-            Certified::Pass => "it passes by itself",
-            Certified::Fail => "that is too many for certain",
-            Certified::Undecided if run.end == End::Overloaded => "an overload ended it before it was decided",
-            Certified::Undecided => "neither met nor missed for certain; a longer `tonnage run` of that load tells",
-        };
-        let (requests, each) = (count(run.spent.requests), each.collect::<Vec<_>>().join(", "));
-        format!("certificate: of {requests} fresh requests at {}, {each}: {comes_to}", run.level)
-    }
-
-    /// How often the unloaded service misses what it misses.
-    pub(super) fn unloaded(&self) -> String {
-        let place = self.objectives.iter().position(|text| Some(text) == self.limited_by.as_ref());
-        let counted = place.and_then(|place| self.floor.as_ref()?.get(place));
-        let limits = self.limited_by.as_deref().unwrap_or_default();
-        counted.zip(place).map_or_else(String::new, |(floor, place)| match self.mean_s(place, floor) {
-            Some(mean_s) => format!(
-                "{} requests take {} in the mean where {limits} is asked",
-                count(floor.decided),
-                seconds(mean_s)
-            ),
-            None => format!("{} of {} requests miss {limits}", count(floor.misses), count(floor.decided)),
-        })
     }
 
     /// What `counted` of objective number `place` comes to, where that limits a mean, in seconds.

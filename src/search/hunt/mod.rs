@@ -3,7 +3,6 @@
 
 mod aim;
 mod certify;
-mod ending;
 mod facts;
 mod figures;
 mod findings;
@@ -16,7 +15,7 @@ mod watch;
 
 pub use aim::{Aim, Asked, Wanted};
 pub use figures::Figures;
-pub use findings::{Load, SearchFindings};
+pub use findings::{Load, SearchFindings, Shortfall};
 pub use journal::{Certificate, Event, Journal, Kept, Purpose};
 pub use outcome::Outcome;
 

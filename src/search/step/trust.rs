@@ -36,42 +36,6 @@ pub enum Doubt {
     Certificate,
 }
 
-impl Doubt {
-    /// In words, with advice, of a search over this.
-    #[must_use]
-    pub fn sentence(self, over: Axis) -> String {
-        let (noun, [least, most]) = (over.noun(), over.bounds());
-        match self {
-            Self::Curve => format!(
-                "INCONCLUSIVE: misses do not rise with the {noun} as the curve behind this answer does; look at the \
-                 probes, and search again \
-                 between closer bounds ({least}, {most})"
-            ),
-            Self::Drift => format!(
-                "INCONCLUSIVE: one {noun} showed unlike shares of misses: the service changed while it was asked; look \
-                 for what warms up, \
-                 scales or throttles there, and search again"
-            ),
-            Self::Floor => format!(
-                "INCONCLUSIVE: without load the service already uses nearly all that the objective allows, so that the \
-                 answer hangs on what no {noun} \
-                 moves; mend the slow requests, or allow more"
-            ),
-            Self::Episodes => format!(
-                "INCONCLUSIVE: misses come in groups, and too few groups were seen near this {noun} to say how often \
-                 they come; search again with a larger \
-                 --budget, or for a lower percentile"
-            ),
-            Self::Certificate => {
-                "INCONCLUSIVE: the certificate failed, so that the interval is in doubt: the service may have changed \
-                 since, or \
-                                  the interval is one of those few that miss; search again"
-                    .to_owned()
-            }
-        }
-    }
-}
-
 /// What does not fit, over all demands.
 /// Where the answer `claims` an interval, the misses must be enough for that.
 pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, claims: bool) -> Vec<Doubt> {

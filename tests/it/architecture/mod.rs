@@ -22,7 +22,8 @@ const FLOORS: &[&[&str]] = &[
     &["engine", "sim"],
     &["search", "calibrate", "sizing", "service"],
     &["results"],
-    &["report", "run"],
+    &["report"],
+    &["run"],
     &["cli"],
 ];
 

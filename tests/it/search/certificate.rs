@@ -1,6 +1,7 @@
 //! Owns the tests of the certificate, in virtual time: a fresh run at the lower bound passes where it should, and a
 //! service that has changed since is found out.
 
+use tonnage::report::{headline, search_sentences};
 use tonnage::search::hunt::{Aim, Certificate, Conclusion, Journal, SearchFindings, Wanted};
 use tonnage::search::step::{Certified, Doubt, Finding};
 use tonnage::seed::Seed;
@@ -43,14 +44,14 @@ fn a_fresh_run_at_the_printed_lower_bound_passes_and_the_answer_is_that_without_
         let said = findings(&found);
         assert!(last[0].0.starts_with("certificate ") && said.doubts.is_empty());
         assert!(
-            said.headline().starts_with(&format!("carries at least {} with 95 % confidence, certified", run.level)),
+            headline(&said).starts_with(&format!("carries at least {} with 95 % confidence, certified", run.level)),
             "{said:?}"
         );
         assert!(run.level.value() <= said.figures.safe.expect("a rate"));
         assert!(
-            said.sentences.iter().any(|sentence| sentence.ends_with("it passes by itself")),
+            search_sentences(&said).iter().any(|sentence| sentence.ends_with("it passes by itself")),
             "{:?}",
-            said.sentences
+            search_sentences(&said)
         );
     }
 }
@@ -63,7 +64,7 @@ fn a_service_that_slowed_down_since_fails_it_and_the_interval_is_doubted() {
     assert_eq!((certificate(&found).result, found.answer().finding), (Certified::Fail, Finding::Found));
     let said = findings(&found);
     assert_eq!(said.doubts, [Doubt::Certificate]);
-    assert!(said.headline().starts_with("DOUBTED, the certificate failed: carries at least"), "{}", said.headline());
+    assert!(headline(&said).starts_with("DOUBTED, the certificate failed: carries at least"), "{}", headline(&said));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Owns the tests of the search over requests in flight, in virtual time: the answer covers the truth of closed
 //! queues, and nobody is asked for more.
 
+use tonnage::report::{headline, search_sentences};
 use tonnage::search::Axis;
 use tonnage::search::hunt::{Aim, Conclusion, Journal, Kept, Outcome, SearchFindings};
 use tonnage::search::step::{Finding, Question};
@@ -73,8 +74,8 @@ fn the_interval_covers_the_erlang_law_of_a_closed_queue() {
             findings.safe_completed_per_s
         );
         assert!(
-            findings.headline().contains("users in flight")
-                && findings.sentences.iter().any(|text| text.contains("no measurement of an open load"))
+            headline(&findings).contains("users in flight")
+                && search_sentences(&findings).iter().any(|text| text.contains("no measurement of an open load"))
         );
     }
 }

@@ -9,6 +9,7 @@ use tonnage::engine;
 use tonnage::error::Error;
 use tonnage::metrics::Objectives;
 use tonnage::play::{Play, Segment, StopRule};
+use tonnage::report::{headline, search_sentences};
 use tonnage::schedule::Process;
 use tonnage::search::Blueprint;
 use tonnage::search::hunt::{Aim, Conclusion, Event, Journal, Kept, Outcome, SearchFindings, hunt};
@@ -258,11 +259,12 @@ fn a_service_whose_floor_misses_is_infeasible_at_once() {
     let findings = SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion));
     assert_eq!((findings.finished, findings.figures.safe), (Some(Outcome::Infeasible), None));
     assert!(
-        findings.headline().starts_with("INFEASIBLE: the unloaded service misses p99 ttft<=200ms"),
+        headline(&findings).starts_with("INFEASIBLE: the unloaded service misses p99 ttft<=200ms"),
         "{}",
-        findings.headline()
+        headline(&findings)
     );
-    assert!(findings.sentences[1].contains("5 of 5 requests miss"), "{:?}", findings.sentences);
+    let said = search_sentences(&findings);
+    assert!(said[1].contains("5 of 5 requests miss"), "{said:?}");
 }
 
 #[test]
@@ -349,11 +351,8 @@ fn a_mean_is_searched_for_and_told_as_a_mean() {
     let floor = findings.floor.as_ref().expect("a floor")[0];
     let mean_s = findings.mean_s(0, &floor).expect("a mean");
     assert!((mean_s - 0.1).abs() < 0.02, "unloaded it takes 100 ms: {mean_s}");
-    assert!(
-        !findings.sentences.iter().any(|sentence| sentence.contains("% of the requests miss")),
-        "{:?}",
-        findings.sentences
-    );
+    let said = search_sentences(&findings);
+    assert!(!said.iter().any(|sentence| sentence.contains("% of the requests miss")), "{said:?}");
 }
 
 /// A server that fails 2 % of the requests, beside a queue.

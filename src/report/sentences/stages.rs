@@ -1,7 +1,7 @@
-//! Owns what a ladder of closed loops comes to: the best configuration, and what to try next.
+//! Owns the sentences of a ladder of closed loops: the best configuration, and what to try next.
 
 use crate::figures::TrialView;
-use crate::search::capacity::mean_e2e_s;
+use crate::search::mean_e2e_s;
 use crate::units::{per_second, seconds};
 
 /// A stage that completes a smaller share of its requests has more to mend than its concurrency.

@@ -1,0 +1,196 @@
+//! Owns the sentences of a search: the answer first, then what it rests on, with advice.
+
+use crate::report::sentences::ending::{bounds_of, doubt_of, end_of};
+use crate::search::Axis;
+use crate::search::hunt::{Certificate, Kept, Outcome, SearchFindings};
+use crate::search::step::{Capacity, Certified, Direct, End};
+use crate::units::{count, per_second, plain, seconds};
+
+/// What `found` comes to in words, with advice: the answer first.
+#[must_use]
+pub fn search_sentences(found: &SearchFindings) -> Vec<String> {
+    let (limits, noun) = (found.limited_by.as_deref().unwrap_or_default(), found.figures.over.noun());
+    let mut sentences = vec![headline(found)];
+    sentences.extend(end_of(found));
+    sentences.extend(found.capacity.map(|capacity| capacity_text(found, capacity)));
+    sentences.extend(found.is_heavy_tailed.then(|| {
+        "its times have a heavy tail: a few long requests make most of the misses, so that this answer takes many \
+         times the requests"
+            .to_owned()
+    }));
+    sentences.extend(found.unloaded_share.map(|share| {
+        format!(
+            "{:.2} % of the requests miss {limits} whatever the {noun}: mend those, and it carries more",
+            100.0 * share
+        )
+    }));
+    sentences.extend(found.direct.and_then(|direct| direct_text(found, direct)));
+    sentences.extend(found.certificate.as_ref().map(|certificate| certificate_text(found, certificate)));
+    sentences.extend(found.figures.safe.into_iter().flat_map(|safe| holds_for(found, safe)));
+    sentences.extend(found.doubts.iter().filter_map(|doubt| doubt_of(found, *doubt)));
+    sentences.extend(thrown_away(found));
+    sentences
+}
+
+/// What the saturated service completes.
+fn capacity_text(found: &SearchFindings, capacity: Capacity) -> String {
+    match capacity {
+        Capacity::Reached(per_s) => format!(
+            "it completes {} when given more{}",
+            per_second(per_s),
+            found.figures.best.filter(|_| found.figures.over == Axis::Rate).map_or_else(String::new, |best| format!(
+                ": the best estimate is {:.0} % of that",
+                100.0 * best / per_s
+            ))
+        ),
+        Capacity::Above(per_s) => format!("it was not saturated by {}", per_second(per_s)),
+        Capacity::Refuses(_) => "the server refuses requests when it is given more than it takes (429 or 503): each \
+                                 refusal is a miss, and the answer is what it takes"
+            .to_owned(),
+    }
+}
+
+/// For which load an answer of `safe` holds, and what it means in requests.
+fn holds_for(found: &SearchFindings, safe: f64) -> Vec<String> {
+    let over = found.figures.over;
+    let mut sentences = vec![match over {
+        Axis::Rate => {
+            format!(
+                "other arrivals than {} ones, another answer: the burstier they are, the lower the rate",
+                found.process
+            )
+        }
+        Axis::Concurrency => "closed loop: each answer releases the next request, so that a slow service is asked \
+                              less, and latency counts from the release: it holds for users who wait for their \
+                              answers, and is no measurement of an open load (search without --over)"
+            .to_owned(),
+        Axis::TimeScale => "the interval is of what the service does with this trace from pass to pass, each the \
+                            whole trace from an empty service: another day's trace has another answer"
+            .to_owned(),
+    }];
+    sentences.extend(found.safe_completed_per_s.map(|per_s| {
+        format!("near {} it completes {}: what these users make of it in requests", over.level(safe), per_second(per_s))
+    }));
+    sentences.extend(found.safe_mean_rate_per_s.zip(found.safe_peak_rate_per_s).map(|(mean_per_s, peak_per_s)| {
+        format!(
+            "{} is {} in the mean, and {} over what was the busiest minute of the trace",
+            over.level(safe).figure(),
+            per_second(mean_per_s),
+            per_second(peak_per_s)
+        )
+    }));
+    sentences
+}
+
+/// Which loads are no evidence.
+fn thrown_away(found: &SearchFindings) -> Vec<String> {
+    let reasons = [
+        (Kept::Spoilt, "the generator did not do what was planned (see the warnings)"),
+        (Kept::Lost, "the service stopped answering"),
+        (Kept::CutShort, "they were cut short"),
+    ];
+    let of = found.loads.len();
+    let number = |kept: Kept| found.loads.iter().filter(|load| load.kept == kept).count();
+    let thrown = reasons.map(|(kept, why)| (number(kept), why)).into_iter().filter(|(number, _)| *number > 0);
+    thrown.map(|(number, why)| format!("thrown away: {number} of {of} loads, as {why}")).collect()
+}
+
+/// The answer in one sentence: never a bare number, no digit finer than the interval.
+#[must_use]
+pub fn headline(found: &SearchFindings) -> String {
+    let (over, took) = (found.figures.over, took_text(found));
+    let by = found
+        .limited_by
+        .as_deref()
+        .filter(|by| *by != over.limit())
+        .map_or_else(String::new, |by| format!("; limited by {by}"));
+    let confidence = format!("with {:.0} % confidence", 100.0 * found.confidence);
+    let (doubted, certified) = match found.certificate.as_ref().map(|certificate| certificate.result) {
+        Some(Certified::Fail) => ("DOUBTED, the certificate failed: ", ""),
+        Some(Certified::Pass) => ("", ", certified by a fresh run"),
+        Some(Certified::Undecided) => ("", ", not certified: the fresh run decided nothing"),
+        // Nobody has checked it by a load of its own.
+        None if matches!(found.finished, Some(Outcome::Found | Outcome::BudgetSpent)) => {
+            ("", " (an estimate: no certificate)")
+        }
+        None => ("", ""),
+    };
+    let doubted = if doubted.is_empty() && !found.doubts.is_empty() { "DOUBTED: " } else { doubted };
+    match (found.finished, found.figures.texts()) {
+        (Some(Outcome::Infeasible), _) if found.probes.is_empty() => {
+            format!(
+                "INFEASIBLE: the unloaded service misses {}; {took}",
+                found.limited_by.as_deref().unwrap_or_default()
+            )
+        }
+        (_, Some(([low, best], Some(high)))) => {
+            let verb = if found.finished == Some(Outcome::Infeasible) {
+                "INFEASIBLE: carries no more than"
+            } else {
+                "carries at least"
+            };
+            let bound = if found.finished == Some(Outcome::Infeasible) { &high } else { &low };
+            let bound = over.amount(bound);
+            format!(
+                "{doubted}{verb} {bound} {confidence}{certified}; best estimate {best}, interval {low}–{high}{by}; \
+                 {took}"
+            )
+        }
+        (_, Some(([low, _], None))) => {
+            let (low, flag) = (over.amount(&low), bounds_of(over)[1]);
+            format!(
+                "{doubted}carries at least {low} {confidence}{certified}, and possibly far more: {flag} ends it; \
+                 {took}"
+            )
+        }
+        _ => format!("no answer yet; {took}"),
+    }
+}
+
+/// What the answer took.
+fn took_text(found: &SearchFindings) -> String {
+    format!(
+        "{}{}; {} requests{}; {} probe{}, {}",
+        found.process,
+        if found.figures.over == Axis::Concurrency { "" } else { " arrivals" },
+        count(found.requests),
+        found.effective_requests.filter(|_| !found.probes.is_empty()).map_or_else(String::new, |effective| {
+            let episodes =
+                found.episodes.map_or_else(String::new, |episodes| format!(" in {episodes:.0} episodes of misses"));
+            format!(", effective {}{episodes}", count(libm::round(effective).max(0.0) as u64))
+        }),
+        found.probes.len(),
+        if found.probes.len() == 1 { "" } else { "s" },
+        seconds(found.spent_s)
+    )
+}
+
+/// What the probes show by themselves.
+fn direct_text(found: &SearchFindings, direct: Direct) -> Option<String> {
+    let over = found.figures.over;
+    let amount = |level: f64| over.amount(&plain(level));
+    match (direct.passes, direct.fails) {
+        (Some(passes), Some(fails)) => {
+            Some(format!("measured directly: {} passes, {} fails", amount(passes), amount(fails)))
+        }
+        (Some(passes), None) => Some(format!("measured directly: {} passes", amount(passes))),
+        (None, Some(fails)) => Some(format!("measured directly: {} fails", amount(fails))),
+        (None, None) => None,
+    }
+}
+
+fn certificate_text(found: &SearchFindings, Certificate { result, run }: &Certificate) -> String {
+    let each = run.counts.iter().zip(&found.objectives).enumerate();
+    let each = each.map(|(place, (counted, text))| match found.mean_s(place, counted) {
+        Some(mean_s) => format!("{} for {text}", seconds(mean_s)),
+        None => format!("{:.2} % miss {text}", 100.0 * counted.share()),
+    });
+    let comes_to = match result {
+        Certified::Pass => "it passes by itself",
+        Certified::Fail => "that is too many for certain",
+        Certified::Undecided if run.end == End::Overloaded => "an overload ended it before it was decided",
+        Certified::Undecided => "neither met nor missed for certain; a longer `tonnage run` of that load tells",
+    };
+    let (requests, each) = (count(run.spent.requests), each.collect::<Vec<_>>().join(", "));
+    format!("certificate: of {requests} fresh requests at {}, {each}: {comes_to}", run.level)
+}

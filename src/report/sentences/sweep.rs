@@ -1,0 +1,166 @@
+//! Owns the sentences of a sweep: saturation, knee, the evidence for both, and what the objectives come to.
+
+use crate::figures::{ObjectiveView, TrialView};
+use crate::metrics::{Known, Objective, VerdictResult};
+use crate::report::sentences::stages::stage_sentences;
+use crate::search::{Bound, Finished, Knee, PointFindings, PointLoad, Sign, Stability, SweepFindings, is_unanswered};
+use crate::units::{count, per_second, plain};
+
+/// What `found` in `trials` comes to in words, with advice.
+#[must_use]
+pub fn sweep_sentences(found: &SweepFindings, trials: &[TrialView]) -> Vec<String> {
+    let mut sentences = if found.points.iter().any(|point| point.rate_per_s.is_some()) {
+        rates_sentences(found, trials)
+    } else {
+        stage_sentences(trials)
+    };
+    sentences.extend(leftovers(trials));
+    sentences
+}
+
+/// What the open loads of a sweep come to.
+fn rates_sentences(found: &SweepFindings, trials: &[TrialView]) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if let (Some(Finished::NoAnswer), Some(trial)) = (found.finished, trials.iter().find(|trial| is_unanswered(trial)))
+    {
+        sentences.push(format!(
+            "the sweep stopped at {}, of which nothing was answered: the target is lost, or still busy with what \
+             came before; look at it, then go on with --resume",
+            trial.label
+        ));
+    }
+    if let Some(saturation) = &found.saturation {
+        let [low, high] = saturation.interval95_per_s;
+        let (figure, from) = (per_second(saturation.per_s), saturation.from.join(", "));
+        sentences.push(match saturation.bound {
+            Bound::Measured => {
+                format!(
+                    "saturates at {figure} ({}–{}): what it completes when given more (from {from})",
+                    plain(low),
+                    plain(high)
+                )
+            }
+            Bound::AtLeast if found.points.iter().any(|point| point.stability == Some(Stability::Saturated)) => {
+                format!(
+                    "completes {figure} at least (from {from}), although a load looks saturated: measure it \
+                    again, longer"
+                )
+            }
+            Bound::AtLeast => {
+                format!(
+                    "completes {figure} at least, and no rate was seen to saturate it (from {from}); offer \
+                    more with --rates"
+                )
+            }
+        });
+    }
+    sentences.extend(found.knee.as_ref().map(|knee| knee_text(knee, &found.points)));
+    sentences.extend(found.points.iter().filter_map(evidence));
+    if let Some(met) = found.met_per_s {
+        sentences
+            .push(format!("the objectives were met up to {}, the highest rate measured that did", per_second(met)));
+    } else if trials.iter().any(|trial| trial.verdict.result != VerdictResult::None) {
+        sentences.push(undecided(trials));
+    }
+    if found.finished == Some(Finished::Saturated) {
+        sentences.push("the higher rates were not offered".to_owned());
+    }
+    sentences
+}
+
+/// Where the knee lies, and what to do.
+fn knee_text(knee: &Knee, points: &[PointFindings]) -> String {
+    let list = knee.undecided_per_s.iter().map(|per_s| per_second(*per_s)).collect::<Vec<_>>().join(", ");
+    let longer = knee.tells_in_s.map_or_else(String::new, |window_s| format!("; --duration {window_s}s would tell"));
+    let open =
+        if list.is_empty() { String::new() } else { format!("; its window is too short to tell at {list}{longer}") };
+    let raised = points.iter().any(|point| point.stability == Some(Stability::Saturated));
+    match (knee.low_per_s, knee.high_per_s) {
+        (Some(low), Some(high)) if list.is_empty() => {
+            let above = if raised { "is not carried" } else { "was never completed" };
+            format!("knee at {}: the highest stable rate; {} and more {above}", per_second(low), per_second(high))
+        }
+        (Some(low), Some(high)) => {
+            format!("knee at {} at least (stable), below {}{open}", per_second(low), per_second(high))
+        }
+        (Some(low), None) => {
+            format!("knee at {} at least: stable, and no higher rate saturates{open}", per_second(low))
+        }
+        (None, _) if knee.undecided_per_s.is_empty() => {
+            let lowest = points.iter().filter_map(|point| point.rate_per_s).fold(f64::INFINITY, f64::min);
+            format!(
+                "no knee: signs of saturation are raised from the lowest rate on, {}; try lower --rates",
+                per_second(lowest)
+            )
+        }
+        (None, Some(high)) => format!("knee not known, but below {}{open}", per_second(high)),
+        (None, None) => format!("knee not known{open}"),
+    }
+}
+
+/// What was seen at a point that is not stable.
+fn evidence(point: &PointFindings) -> Option<String> {
+    let stability =
+        point.stability.filter(|stability| matches!(stability, Stability::Strained | Stability::Saturated))?;
+    let raised = point.signs.iter().filter(|reading| reading.raised);
+    let seen: Vec<String> = raised
+        .map(|reading| {
+            let show = |value: f64| {
+                if reading.sign == Sign::Trend { format!("{value:.2} s a second") } else { percent(value) }
+            };
+            format!("{} ({}, chance stays below {})", reading.sign.name(), show(reading.value), show(reading.limit))
+        })
+        .collect();
+    let fills = point.signs.iter().any(|reading| reading.sign == Sign::Deficit && reading.raised)
+        && stability == Stability::Strained;
+    let advice = if fills {
+        "; latency hardly rises, as when answers are longer than what is discarded: try a longer --warmup"
+    } else {
+        ""
+    };
+    Some(format!("{} at {}: {}{advice}", stability.name(), point.label, seen.join("; ")))
+}
+
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent < 10.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
+}
+
+/// Why no rate met the objectives for sure, and the largest whose observed figures met them.
+fn undecided(trials: &[TrialView]) -> String {
+    let within = |objective: &ObjectiveView| {
+        // Those with a lower limit, attainment and goodput, are not looked at here.
+        let most = matches!(objective.asked(), Some(Objective::Latency(_) | Objective::ErrorRate(_)));
+        most && matches!(objective.observed, Some(Known::At(value)) if value <= objective.limit)
+    };
+    let met = |trial: &&TrialView| {
+        let deciding = || trial.slo.objectives.iter().filter(|objective| objective.decides);
+        trial.verdict.result == VerdictResult::Inconclusive && deciding().next().is_some() && deciding().all(within)
+    };
+    let largest =
+        trials.iter().filter(met).filter_map(|trial| PointLoad::of(&trial.load)?.rate_per_s()).reduce(f64::max);
+    match largest {
+        Some(per_s) => format!(
+            "no rate was decided: each window has too few requests to be sure. The observed figures met the objectives \
+             up to {} (uncertified); try a longer --duration",
+            per_second(per_s)
+        ),
+        None => "no rate measured met the objectives for sure; try lower --rates or a longer --duration".to_owned(),
+    }
+}
+
+/// Loads that began while the service may still have held what the load before it had let go.
+fn leftovers(trials: &[TrialView]) -> Vec<String> {
+    let pairs = trials.windows(2).filter(|pair| pair[0].run_totals.unresolved > 0);
+    pairs
+        .map(|pair| {
+            format!(
+                "{} requests of {} were let go when its drain ended, and what the service still held of them stood \
+                 before {}; give a longer --drain",
+                count(pair[0].run_totals.unresolved),
+                pair[0].label,
+                pair[1].label
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,70 @@
+//! Owns the sentences of a result: made of the kinds in it, or as an older version left them.
+
+use std::borrow::Cow;
+
+use crate::figures::{HealthView, ObjectiveView, TrialView, VerdictView};
+use crate::report::sentences::{fault, note, reason, search_sentences, sweep_sentences, verdict_reason};
+use crate::results::Report;
+use crate::search::SweepFindings;
+use crate::search::hunt::SearchFindings;
+
+/// Fills in every sentence of `report` beside its kind. Whoever writes a result, or prints it as JSON, does this first;
+/// pages make the sentences themselves.
+pub fn worded(report: &mut Report) {
+    for trial in &mut report.trials {
+        word(trial);
+    }
+    if let Some(found) = &mut report.sweep {
+        found.sentences = said_of_sweep(found, &report.trials).into_owned();
+    }
+    if let Some(found) = &mut report.search {
+        found.sentences = said_of_search(found).into_owned();
+    }
+}
+
+/// What a sweep comes to, in sentences: those that the result holds, or else made of what was found.
+pub(super) fn said_of_sweep<'a>(found: &'a SweepFindings, trials: &[TrialView]) -> Cow<'a, [String]> {
+    if found.sentences.is_empty() { sweep_sentences(found, trials).into() } else { Cow::Borrowed(&found.sentences) }
+}
+
+/// What a search comes to, in sentences: those that the result holds, or else made of what was found.
+pub(super) fn said_of_search(found: &SearchFindings) -> Cow<'_, [String]> {
+    if found.sentences.is_empty() { search_sentences(found).into() } else { Cow::Borrowed(&found.sentences) }
+}
+
+fn word(trial: &mut TrialView) {
+    trial.health.faults = faults_of(&trial.health).into_owned();
+    trial.health.notes = notes_of(&trial.health).into_owned();
+    trial.verdict.reasons = reasons_of(&trial.verdict).into_owned();
+    for objective in &mut trial.slo.objectives {
+        objective.reason = reason_of(objective);
+    }
+}
+
+/// One sentence for each kind. A result of an older version has no kinds: its sentences stay as they are.
+fn made_of<'a, K>(kinds: &[K], stored: &'a [String], sentence: fn(&K) -> String) -> Cow<'a, [String]> {
+    if kinds.is_empty() { Cow::Borrowed(stored) } else { kinds.iter().map(sentence).collect() }
+}
+
+/// What is wrong with the generator, in sentences.
+#[must_use]
+pub fn faults_of(health: &HealthView) -> Cow<'_, [String]> {
+    made_of(&health.fault_kinds, &health.faults, fault)
+}
+
+/// What a reader should know, in sentences.
+pub(super) fn notes_of(health: &HealthView) -> Cow<'_, [String]> {
+    made_of(&health.note_kinds, &health.notes, note)
+}
+
+/// Why a verdict is not a pass, in sentences.
+pub(super) fn reasons_of(verdict: &VerdictView) -> Cow<'_, [String]> {
+    made_of(&verdict.reason_kinds, &verdict.reasons, verdict_reason)
+}
+
+fn reason_of(objective: &ObjectiveView) -> Option<String> {
+    match &objective.reason_kind {
+        Some(kind) => Some(reason(&objective.text, kind)),
+        None => objective.reason.clone(),
+    }
+}
