@@ -184,9 +184,9 @@ impl<'a> Script<'a> {
     /// Appends what the endpoint writes for `says`, with token counts where `counted`.
     fn say(&self, out: &mut Vec<u8>, says: Says<'_>, counted: bool) {
         let usage = (counted && !self.fate.no_usage).then_some(AnswerUsage {
-            prompt_tokens: self.wish.prompt_tokens,
-            output_tokens: self.sent,
-            cached_tokens: self.cached_tokens,
+            prompt: self.wish.prompt_tokens,
+            output: self.sent,
+            cached: self.cached_tokens,
         });
         self.wish.endpoint.dialect().write(out, &self.beginning, says, usage);
     }
@@ -232,11 +232,8 @@ pub(super) fn whole(wish: &Wish, model: &str, fate: &Fate, cached_tokens: Option
     let (mut reasoning, mut text) = (String::new(), String::with_capacity(tokens as usize * 7));
     push_words(&mut reasoning, 0, answer_from);
     push_words(&mut text, answer_from, tokens);
-    let usage = (!fate.no_usage).then_some(AnswerUsage {
-        prompt_tokens: wish.prompt_tokens,
-        output_tokens: tokens,
-        cached_tokens,
-    });
+    let usage =
+        (!fate.no_usage).then_some(AnswerUsage { prompt: wish.prompt_tokens, output: tokens, cached: cached_tokens });
     let says = Says::Whole { reasoning: &reasoning, text: &text, finish: wish.finish_reason() };
     let mut out = Vec::with_capacity(320 + text.len());
     dialect.write(&mut out, &dialect.beginning(wish.identity(model), false), says, usage);

@@ -51,11 +51,11 @@ pub(crate) struct AnswerIdentity<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AnswerUsage {
     /// Tokens of the prompt.
-    pub(crate) prompt_tokens: u32,
+    pub(crate) prompt: u32,
     /// Tokens of the answer so far.
-    pub(crate) output_tokens: u32,
+    pub(crate) output: u32,
     /// Tokens of the prompt that a prefix cache held; none where the server does not say.
-    pub(crate) cached_tokens: Option<u32>,
+    pub(crate) cached: Option<u32>,
 }
 
 /// What a server says in one step of an answer. Texts stand as they do between the quotes of a JSON text.

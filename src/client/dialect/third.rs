@@ -104,9 +104,9 @@ impl ServedDialect for Typed {
                 out.extend_from_slice(beginning);
                 push_all(out, &[r#""text","delta":""#, text, "\"}\n\n"]);
             }
-            (Says::Counts, Some(AnswerUsage { prompt_tokens, output_tokens, .. })) => {
+            (Says::Counts, Some(AnswerUsage { prompt, output, .. })) => {
                 out.extend_from_slice(beginning);
-                let usage = json!({"in": prompt_tokens, "out": output_tokens});
+                let usage = json!({"in": prompt, "out": output});
                 push_all(out, &[r#""completed","usage":"#, &usage.to_string(), "}\n\n"]);
             }
             _ => {}
@@ -128,7 +128,7 @@ fn a_third_endpoint_is_written_answered_and_read_by_its_own_file() {
     let dialect = endpoint.dialect();
     let asked = dialect.read_request(call.body()).unwrap();
     assert_eq!((asked.prompt_tokens, asked.output_tokens, asked.streamed), (Ok(3), Some(2), true));
-    let usage = AnswerUsage { prompt_tokens: 3, output_tokens: 2, cached_tokens: None };
+    let usage = AnswerUsage { prompt: 3, output: 2, cached: None };
     let beginning = dialect.beginning(AnswerIdentity { sequence: 0, created_s: 0, model_json: "m" }, true);
     let mut exchange = Exchange { text: Some(Box::default()), ..Exchange::default() };
     let mut answer = Answer::new(endpoint, true, Some("text/event-stream"), 2);

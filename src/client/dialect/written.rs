@@ -68,12 +68,11 @@ pub(super) fn push_all(out: &mut Vec<u8>, texts: &[&str]) {
 }
 
 fn write_usage(out: &mut Vec<u8>, usage: AnswerUsage) {
-    let AnswerUsage { prompt_tokens, output_tokens, cached_tokens } = usage;
-    let total = u64::from(prompt_tokens) + u64::from(output_tokens);
-    let details = cached_tokens
-        .map_or_else(String::new, |cached| format!(r#","prompt_tokens_details":{{"cached_tokens":{cached}}}"#));
-    let usage = format!(
-        r#""usage":{{"prompt_tokens":{prompt_tokens},"total_tokens":{total},"completion_tokens":{output_tokens}{details}}}"#
-    );
+    let AnswerUsage { prompt, output, cached } = usage;
+    let total = u64::from(prompt) + u64::from(output);
+    let details =
+        cached.map_or_else(String::new, |cached| format!(r#","prompt_tokens_details":{{"cached_tokens":{cached}}}"#));
+    let usage =
+        format!(r#""usage":{{"prompt_tokens":{prompt},"total_tokens":{total},"completion_tokens":{output}{details}}}"#);
     out.extend_from_slice(usage.as_bytes());
 }
