@@ -39,7 +39,7 @@ use std::time::Duration;
 use tonnage::figures::TrialView;
 use tonnage::metrics::Objectives;
 use tonnage::schedule::Process;
-use tonnage::search::{Blueprint, Course, Point, Stability, Sweep, SweepFindings, drive};
+use tonnage::search::{Blueprint, Point, Stability, Sweep, SweepCourse, SweepFindings, drive};
 use tonnage::seed::Seed;
 use tonnage::sim::{Profile, Session};
 use tonnage::units::Rate;
@@ -98,7 +98,7 @@ impl Cell {
 
     fn swept(
         &self,
-        course: Course,
+        course: SweepCourse,
         window: Duration,
         discard: Option<Duration>,
         seed: u64,
@@ -129,7 +129,7 @@ impl Cell {
         self.capacity_per_s.unwrap_or_else(|| {
             let long = |seed| {
                 let (trials, _) = self.swept(
-                    Course::Concurrencies(vec![512]),
+                    SweepCourse::Concurrencies(vec![512]),
                     Duration::from_mins(15),
                     Some(Duration::from_secs(90)),
                     seed,
@@ -179,7 +179,7 @@ fn points(cell: &Cell, capacity: f64, window: Duration, seeds: u64) {
         let mut tells = Vec::new();
         for seed in 1..=seeds {
             let rate = Rate::new(share * capacity).expect("a rate");
-            let (_, findings) = cell.swept(Course::Rates(vec![rate]), window, None, seed);
+            let (_, findings) = cell.swept(SweepCourse::Rates(vec![rate]), window, None, seed);
             *called.entry(findings.points[0].stability.map_or("none", Stability::name)).or_default() += 1;
             tells.extend(findings.points[0].steadiness.and_then(|steadiness| steadiness.tells_in_s));
         }
@@ -198,7 +198,7 @@ fn sweeps(cell: &Cell, capacity: f64, window: Duration, seeds: u64, each: bool) 
     let (mut knees, mut widths, mut errors, mut stable_above, mut points_above) =
         (Vec::new(), Vec::new(), Vec::new(), 0, 0);
     for seed in 1..=seeds {
-        let (_, findings) = cell.swept(Course::Between { points: 8, most: None }, window, None, seed);
+        let (_, findings) = cell.swept(SweepCourse::Between { points: 8, most: None }, window, None, seed);
         if let Some(knee) = findings.knee_per_s {
             known += 1;
             above += u32::from(knee > capacity);

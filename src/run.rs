@@ -388,7 +388,7 @@ mod tests {
             (Run::builder().rate("fast"), "rate"),
             (Run::builder().process("odd"), "process"),
             (Run::builder().duration("0s"), "duration"),
-            (Run::builder().rate("1/h").duration("1s"), "duration"),
+            (Run::builder().rate("0.001/s").duration("1s"), "duration"),
             (Run::builder().input_tokens("many"), "input_tokens"),
             (Run::builder().objective("p99 ttft is fine"), "objective"),
             (Run::builder().simulated("none"), "simulated"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::machine::WorkerTime;
 use super::step::{MOST_SEND_LAG, Spread, Step};
-use super::truth::{Log, Seen};
+use super::truth::{Log, Received};
 use crate::client::{Addresses, Encoder, HttpClient, RequestOptions, Target, Tls};
 use crate::engine::{Session, Settings, Setup};
 use crate::error::{Error, Refusal};
@@ -58,7 +58,7 @@ pub(super) async fn open(workers: usize, rate_per_s: f64, length: Duration, room
     let played = play(workers, plan, profile, true, room).await?;
     let rows = played.log.rows();
     let seen = &played.seen;
-    let spread = |of: &dyn Fn(&Seen) -> Option<f64>| Spread::of(seen.iter().filter_map(of).collect());
+    let spread = |of: &dyn Fn(&Received) -> Option<f64>| Spread::of(seen.iter().filter_map(of).collect());
     let send_lag_s = spread(&|seen| seen.send_lag_s);
     let completed = seen.iter().filter(|seen| seen.completed).count() as u64;
     let sent = seen.iter().filter(|seen| seen.send_lag_s.is_some()).count() as u64;
@@ -88,7 +88,7 @@ pub(super) async fn closed(workers: usize, length: Duration, room: u64) -> Resul
 }
 
 struct Played {
-    seen: Vec<Seen>,
+    seen: Vec<Received>,
     log: Log,
     cpu_s: Option<f64>,
 }
@@ -114,7 +114,7 @@ async fn play(workers: usize, plan: Plan, profile: Profile, streamed: bool, room
     )?;
     let objectives = Arc::new(Objectives::parse(&[] as &[&str], None, None).map_err(|refusal| defect(&refusal))?);
     let segment = Segment { label: "calibrate".to_owned(), plan: Arc::new(plan), objectives, streamed };
-    let seen: Rc<RefCell<Vec<Seen>>> = Rc::default();
+    let seen: Rc<RefCell<Vec<Received>>> = Rc::default();
     let sink = Rc::clone(&seen);
     let before = WorkerTime::now();
     session

@@ -26,16 +26,16 @@ impl Write for Log {
 
 impl Log {
     /// What it says, by number of the request. Complete once its server has stopped.
-    pub(super) fn rows(&self) -> HashMap<u64, Row> {
+    pub(super) fn rows(&self) -> HashMap<u64, TruthRow> {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let rows = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Row>(line).ok());
+        let rows = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<TruthRow>(line).ok());
         rows.filter_map(|row| Some((request_number(row.x_request_id.as_deref()?)?, row))).collect()
     }
 }
 
 /// What the server knows of one request, in nanoseconds of one clock.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Row {
+pub(super) struct TruthRow {
     x_request_id: Option<String>,
     arrived_ns: u64,
     first_token_write_ns: Option<u64>,
@@ -43,7 +43,7 @@ pub(super) struct Row {
     output_tokens: u32,
 }
 
-impl Row {
+impl TruthRow {
     fn ttft_s(&self) -> Option<f64> {
         Some(self.first_token_write_ns?.checked_sub(self.arrived_ns)? as f64 / 1e9)
     }
@@ -56,7 +56,7 @@ impl Row {
 
 /// What the client saw of one request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seen {
+pub(super) struct Received {
     id: u64,
     pub(super) completed: bool,
     pub(super) events: u32,
@@ -65,7 +65,7 @@ pub(super) struct Seen {
     mean_gap_s: Option<f64>,
 }
 
-impl From<&Record> for Seen {
+impl From<&Record> for Received {
     fn from(record: &Record) -> Self {
         let exchange = &record.exchange;
         let span_s = exchange.last_token.zip(exchange.first_token).map(|(last, first)| last.secs_since(first));
@@ -80,14 +80,14 @@ impl From<&Record> for Seen {
     }
 }
 
-impl Seen {
+impl Received {
     /// What the client adds to the server's own time to first token, in seconds.
-    pub(super) fn added_ttft_s(&self, rows: &HashMap<u64, Row>) -> Option<f64> {
+    pub(super) fn added_ttft_s(&self, rows: &HashMap<u64, TruthRow>) -> Option<f64> {
         Some(self.ttft_s? - rows.get(&self.id)?.ttft_s()?)
     }
 
     /// How far the request's mean gap between tokens is from the server's, in seconds, without sign.
-    pub(super) fn itl_error_s(&self, rows: &HashMap<u64, Row>) -> Option<f64> {
+    pub(super) fn itl_error_s(&self, rows: &HashMap<u64, TruthRow>) -> Option<f64> {
         Some(libm::fabs(self.mean_gap_s? - rows.get(&self.id)?.mean_gap_s()?))
     }
 }
@@ -113,7 +113,7 @@ mod tests {
         }
         let rows = log.rows();
         assert_eq!(rows.len(), 1);
-        let seen = Seen {
+        let seen = Received {
             id: 7,
             completed: true,
             events: 3,
@@ -126,6 +126,6 @@ mod tests {
         };
         near(seen.added_ttft_s(&rows), 0.0005);
         near(seen.itl_error_s(&rows), 0.0002);
-        assert_eq!(Seen { id: 8, ..seen }.added_ttft_s(&rows), None, "a request the server does not know");
+        assert_eq!(Received { id: 8, ..seen }.added_ttft_s(&rows), None, "a request the server does not know");
     }
 }

@@ -1,16 +1,15 @@
 //! Owns the command line as typed: the verbs, their examples and their options.
 
-use crate::cli::calibrate::CalibrateArguments;
-use crate::cli::search::SearchArguments;
-
 use clap::{Command, CommandFactory, Parser, Subcommand};
 
+use crate::cli::calibrate::CalibrateArguments;
 use crate::cli::help::HelpArguments;
 use crate::cli::options::TEMPLATE;
 use crate::cli::plan::PlanArguments;
 use crate::cli::replay::ReplayArguments;
 use crate::cli::report::ReportArguments;
 use crate::cli::run::RunArguments;
+use crate::cli::search::SearchArguments;
 use crate::cli::simulate::SimulateArguments;
 use crate::cli::size::SizeArguments;
 use crate::cli::sweep::{SweepArguments, WARMUP_OF_A_SWEEP};

@@ -1,16 +1,15 @@
 //! Owns verb `calibrate`: how far to trust the tool on this machine, as a table or as JSON.
 
-use crate::cli::options::TEMPLATE;
-use crate::cli::options::within;
-use clap::Args;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
+use clap::Args;
 use serde::Serialize;
 
 use crate::calibrate::{Calibration, Settings, Spread, Step, calibrate as measure};
 use crate::cli::exit::Exit;
+use crate::cli::options::{TEMPLATE, within};
 use crate::cli::simulate::local_runtime;
 use crate::cli::terminal::{print, say};
 use crate::error::Error;

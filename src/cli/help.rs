@@ -1,10 +1,11 @@
 //! Owns verb `help`: definitions from the catalogue, and the options of a verb.
 
-use crate::cli::options::TEMPLATE;
-use clap::Args;
 use std::process::ExitCode;
 
+use clap::Args;
+
 use crate::cli::exit::Exit;
+use crate::cli::options::TEMPLATE;
 use crate::cli::terminal::print;
 use crate::error::Error;
 use crate::metrics::help_metrics;

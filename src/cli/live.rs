@@ -13,8 +13,7 @@ use crate::engine::{Session, Settings};
 use crate::error::Error;
 use crate::report::loss_text;
 use crate::results::{Folder, Report, SCHEMA, Target, file_name, hidden, host, tool};
-use crate::service::Service;
-use crate::service::make_room;
+use crate::service::{Service, make_room};
 use crate::units::{count, per_second, seconds};
 use crate::workload::{ESTIMATE_NAME, Recording, Removal};
 

@@ -1,9 +1,5 @@
 //! Owns the reading of what is sent and when: from the options to a `Plan`, with the refusals that teach.
 
-use crate::cli::options::{ScheduleOptions, WorkloadOptions};
-use crate::cli::progress::LongPass;
-use crate::units::yaml_words;
-use crate::workload::Tokenizer;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -12,12 +8,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::cli::options::{ScheduleOptions, WorkloadOptions};
+use crate::cli::progress::LongPass;
 use crate::error::{Error, Refusal};
 use crate::results::{Limit, read_bytes, read_text};
 use crate::schedule::{Extent, Overlay, Pattern, Process, Profile, Spans, Timeline};
 use crate::seed::Seed;
-use crate::units::{Rate, count, seconds};
-use crate::workload::{Closed, LengthSpec, Load, Plan, Salt, Workload};
+use crate::units::{Rate, count, seconds, yaml_words};
+use crate::workload::{Closed, LengthSpec, Load, Plan, Salt, Tokenizer, Workload};
 
 /// What `run` and `plan` do without being told.
 pub(super) const DEFAULT_RATE_PER_S: f64 = 10.0;

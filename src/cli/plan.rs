@@ -1,27 +1,24 @@
 //! Owns verb `plan`: prints, draws and checks a timeline, and sends nothing.
 
-use crate::cli::options::TEMPLATE;
-use clap::Args;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::cli::exit::Exit;
 use crate::cli::load::{idle_overlays, plan_of, planned_about, refuse_empty};
-use crate::cli::options::{ConfigOption, ScheduleOptions, ShardOptions, WorkloadOptions};
+use crate::cli::options::{ConfigOption, ScheduleOptions, ShardOptions, TEMPLATE, WorkloadOptions};
 use crate::cli::progress::LongPass;
 use crate::cli::recorded::{books, sessions_of, sorted};
 use crate::cli::shard::{sharded, until};
 use crate::cli::terminal::{print, print_rows, say};
 use crate::error::Error;
 use crate::report::wrapped;
-use crate::results::json_text;
-use crate::results::not_written;
+use crate::results::{json_text, not_written};
 use crate::units::{count, seconds};
 use crate::workload::{Description, Load, Plan, Provenance, Salt, describe, export};
 

@@ -1,16 +1,16 @@
 //! Owns verb `replay`: a recorded trace as the plan of a run.
 
-use crate::cli::options::TEMPLATE;
-use crate::cli::recorded::{notes_of_trace, plan_of_trace};
-use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::Args;
 
 use crate::cli::config::Parsed;
 use crate::cli::job::Job;
 use crate::cli::load::{idle_overlays, salt_of};
-use crate::cli::options::{ConfigOption, LoadArguments, ReplayOptions};
+use crate::cli::options::{ConfigOption, LoadArguments, ReplayOptions, TEMPLATE};
 use crate::cli::plan::show;
+use crate::cli::recorded::{notes_of_trace, plan_of_trace};
 use crate::cli::run::play_job;
 use crate::cli::shard::{salt_of_all, sharded};
 use crate::cli::table::{Playing, refused_by};

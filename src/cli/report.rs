@@ -1,11 +1,12 @@
 //! Owns verb `report`: a saved result shown again, from its records where they are, with the same numbers.
 
-use crate::cli::options::TEMPLATE;
-use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
+
 use crate::cli::exit::Exit;
+use crate::cli::options::TEMPLATE;
 use crate::cli::terminal::{ink, print, say_all};
 use crate::error::Error;
 use crate::report::{render, worded};

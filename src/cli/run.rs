@@ -1,7 +1,5 @@
 //! Owns verb `run`: a job played against its target, judged, written and shown.
 
-use crate::cli::options::TEMPLATE;
-use clap::Args;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -9,12 +7,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use clap::Args;
+
 use crate::cli::config::Parsed;
 use crate::cli::deliver::deliver;
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
 use crate::cli::live::{announce, default_path, ending, on_target, rfc3339, room_for, session_of, skeleton};
-use crate::cli::options::{ConfigOption, LoadArguments};
+use crate::cli::options::{ConfigOption, LoadArguments, TEMPLATE};
 use crate::cli::progress::{LONG, LongPass, Screen};
 use crate::cli::recount::recount;
 use crate::cli::shard::{clock_of, until, wait};

@@ -1,17 +1,14 @@
 //! Owns verb `search`: the highest load that meets the objectives, each load filed as it ends, and what they come to.
 
-use crate::cli::options::TEMPLATE;
-use crate::cli::progress::Screen;
-use crate::cli::recorded::{notes_of_trace, plan_of_trace};
-use clap::Args;
 use std::cell::RefCell;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use clap::Args;
 
 use crate::cli::config::Parsed;
 use crate::cli::deliver::deliver;
@@ -19,8 +16,10 @@ use crate::cli::job::Job;
 use crate::cli::live::{announce, ending, on_target, room_for, session_of, skeleton};
 use crate::cli::load::{salt_of, workload_of};
 use crate::cli::many::{begun_in, finished, folder_of, hear, refuse_another_target};
-use crate::cli::options::{ConfigOption, LoadArguments, ReplayOptions};
+use crate::cli::options::{ConfigOption, LoadArguments, ReplayOptions, TEMPLATE};
 use crate::cli::player::{Player, Prints};
+use crate::cli::progress::Screen;
+use crate::cli::recorded::{notes_of_trace, plan_of_trace};
 use crate::cli::search_account::{Shown, account, bracket_of, foretell};
 use crate::cli::search_options::SearchOptions;
 use crate::cli::signals::Signals;
@@ -90,7 +89,7 @@ pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<E
     }
     let command = parsed.command;
     on_target(job, async |job, found, claimed, signals| {
-        play(job, &aim, &blueprint, begun, found, claimed, signals, command).await
+        Box::pin(play(job, &aim, &blueprint, begun, found, claimed, signals, command)).await
     })
 }
 

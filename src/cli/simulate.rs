@@ -1,27 +1,23 @@
 //! Owns verb `simulate`: the simulated server, served to whoever asks.
 
-use crate::cli::exit::Exit;
-use crate::cli::options::TEMPLATE;
-use crate::cli::options::whole;
-use crate::cli::signals::Signals;
-use crate::cli::terminal::{print, say};
-use crate::error::Refusal;
-use crate::sim::Fault;
-use crate::sim::Profile;
-use clap::Args;
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args;
 use hdrhistogram::Histogram;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
+use crate::cli::exit::Exit;
+use crate::cli::options::{TEMPLATE, whole};
+use crate::cli::signals::Signals;
+use crate::cli::terminal::{print, say};
 use crate::client::Limits;
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::seed::Seed;
-use crate::sim::{Options, Served, Server, listen};
+use crate::sim::{Fault, Options, Profile, Served, Server, listen};
 use crate::units::{count, seconds};
 
 /// Serve the simulated server

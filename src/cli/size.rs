@@ -1,18 +1,17 @@
 //! Owns verb `size`: reads what one replica carries and what is demanded, and prints the fleet that follows.
 
-use crate::cli::options::TEMPLATE;
-use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Args;
 use serde_json::{Deserializer, Value, json};
 
 use crate::cli::exit::Exit;
 use crate::cli::load::profile_of;
-use crate::cli::options::ReadingOptions;
+use crate::cli::options::{ReadingOptions, TEMPLATE};
 use crate::cli::recorded::{read, refuse_restart};
-use crate::cli::size_check::{Course, check_of};
+use crate::cli::size_check::{DemandCourse, check_of};
 use crate::cli::size_found::Found;
 use crate::cli::size_options::SizeOptions;
 use crate::cli::terminal::{ink, print};
@@ -84,13 +83,13 @@ pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Resul
 }
 
 /// The demand, and how it comes.
-fn demand_of(arguments: &SizeArguments) -> Result<(Demand, Course), Error> {
+fn demand_of(arguments: &SizeArguments) -> Result<(Demand, DemandCourse), Error> {
     let (demand, course) = demand_today(arguments)?;
     let grown = arguments.size.growth.map_or(Ok(demand.clone()), |growth| demand.grown(growth));
     Ok((grown.map_err(|refusal| refusal.at("--growth"))?, course))
 }
 
-fn demand_today(arguments: &SizeArguments) -> Result<(Demand, Course), Error> {
+fn demand_today(arguments: &SizeArguments) -> Result<(Demand, DemandCourse), Error> {
     let (options, reading) = (&arguments.size, arguments.reading.reading());
     let window = options.peak_window.unwrap_or(PEAK_WINDOW);
     let one = "give one of --demand 50/s, --profile TEXT and --demand-trace FILE";
@@ -117,12 +116,12 @@ fn demand_today(arguments: &SizeArguments) -> Result<(Demand, Course), Error> {
         )),
         ([rates @ .., last], None, None) => {
             let all = rates.iter().map(|rate| rate.per_s()).sum::<f64>() + last.per_s();
-            Ok((demand_of_rate(Rate::new(all).map_err(|refusal| refusal.at("--demand"))?), Course::Steady))
+            Ok((demand_of_rate(Rate::new(all).map_err(|refusal| refusal.at("--demand"))?), DemandCourse::Steady))
         }
         ([], Some(text), None) => {
             let profile = profile_of(text)?;
             let demand = demand_of_profile(&profile, window).map_err(|refusal| refusal.at("--profile"))?;
-            Ok((demand, Course::Profile(profile)))
+            Ok((demand, DemandCourse::Profile(profile)))
         }
         ([], None, Some(file)) => {
             let trace = read(file, &reading)?;
@@ -137,7 +136,7 @@ fn demand_today(arguments: &SizeArguments) -> Result<(Demand, Course), Error> {
             let name = file.to_string_lossy();
             let demand =
                 demand_of_rows(selection.trace.rows(), window, &name).map_err(|refusal| refusal.at("--peak-window"))?;
-            Ok((demand, Course::Trace(Box::new(selection), file.clone())))
+            Ok((demand, DemandCourse::Trace(Box::new(selection), file.clone())))
         }
         ([], None, None) => Err(Error::usage("--demand", "no demand is given", one)),
         _ => Err(Error::usage("--demand", "the demand is given twice", one)),

@@ -27,7 +27,7 @@ const A_DAY: Duration = Duration::from_hours(24);
 const MOST_DRAWN: f64 = 2e7;
 
 /// How the demand comes.
-pub(super) enum Course {
+pub(super) enum DemandCourse {
     /// At one rate.
     Steady,
     /// At a rate that follows this.
@@ -39,7 +39,7 @@ pub(super) enum Course {
 /// A check that was asked for.
 pub(super) struct Asked {
     check: Check,
-    course: Course,
+    course: DemandCourse,
     growth: Option<Growth>,
     /// Whether lengths are drawn although the demand is a trace's.
     drawn: bool,
@@ -50,7 +50,7 @@ pub(super) fn check_of(
     options: &SizeOptions,
     found: &[Found],
     objectives: Objectives,
-    course: Course,
+    course: DemandCourse,
 ) -> Result<Option<Asked>, Error> {
     let lengths = [("--check-input", &options.check_input), ("--check-output", &options.check_output)];
     let Some(profile) = options.check else {
@@ -111,12 +111,12 @@ impl Asked {
         let most = (REQUESTS_EACH * replicas.max(1)) as usize;
         let window_s = demand.window_s.unwrap_or(1.0);
         let played = match course {
-            Course::Steady => check.play(demand.rate_per_s, replicas),
-            Course::Profile(profile) => {
+            DemandCourse::Steady => check.play(demand.rate_per_s, replicas),
+            DemandCourse::Profile(profile) => {
                 let stretch = drawn_of(&profile, check.process, growth, window_s, most)?;
                 check.play_stretch(&stretch, demand.rate_per_s, replicas)
             }
-            Course::Trace(selection, file) => {
+            DemandCourse::Trace(selection, file) => {
                 let (stretch, workload) = recorded_of(*selection, &file, growth, window_s, most)?;
                 if !drawn {
                     check.workload = workload;

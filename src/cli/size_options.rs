@@ -2,13 +2,12 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
 
-use crate::cli::options::MOST;
-use crate::cli::options::within;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
+use crate::cli::options::{MOST, within};
 use crate::sim::Profile;
 use crate::sizing::{Balancing, Growth, Price};
 use crate::units::{Rate, Ratio, parse_duration};

@@ -1,30 +1,26 @@
 //! Owns verb `sweep`: many loads on one session, each filed as it ends, and what they come to.
 
-use crate::cli::config::Parsed;
-use crate::cli::deliver::deliver;
-use crate::cli::job::Job;
-use crate::cli::live::{announce, ending, on_target, room_for, session_of, skeleton};
-use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of, workload_of};
-use crate::cli::many::{begun_in, finished, folder_of, hear, refuse_another_target};
-use crate::cli::options::TEMPLATE;
-use crate::cli::options::within;
-use crate::cli::options::{ConfigOption, LoadArguments};
-use crate::cli::player::{Player, Prints};
-use crate::cli::progress::Screen;
-use crate::cli::signals::Signals;
-use crate::cli::table::{Playing, refused_by};
-use crate::service::Service;
-use crate::units::Rate;
-use clap::Args;
 use std::cell::RefCell;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use clap::Args;
+
+use crate::cli::config::Parsed;
+use crate::cli::deliver::deliver;
+use crate::cli::job::Job;
+use crate::cli::live::{announce, ending, on_target, room_for, session_of, skeleton};
+use crate::cli::load::{DEFAULT_DURATION, extent_of, planned_about, refuse_many, salt_of, workload_of};
+use crate::cli::many::{begun_in, finished, folder_of, hear, refuse_another_target};
+use crate::cli::options::{ConfigOption, LoadArguments, TEMPLATE, within};
+use crate::cli::player::{Player, Prints};
+use crate::cli::progress::Screen;
+use crate::cli::signals::Signals;
+use crate::cli::table::{Playing, refused_by};
 use crate::clock::RunClock;
 use crate::error::Error;
 use crate::figures::{MetricView, TrialView};
@@ -34,11 +30,12 @@ use crate::report::{shown_figure, worded};
 use crate::results::{Folder, Replace, Report};
 use crate::schedule::{Extent, Process};
 use crate::search::{
-    Blueprint, Course, Finished, Point, PointFindings, PointLoad, Stability, Sweep, SweepFindings, drive,
+    Blueprint, Finished, Point, PointFindings, PointLoad, Stability, Sweep, SweepCourse, SweepFindings, drive,
     is_unanswered, parse_concurrencies, parse_rates, rates_as_given,
 };
 use crate::seed::Seed;
-use crate::units::{per_second, seconds};
+use crate::service::Service;
+use crate::units::{Rate, per_second, seconds};
 use crate::workload::{Closed, Load, joint_fingerprint};
 
 /// Where a service saturates: synchronous, throughput, and rates between them
@@ -106,7 +103,7 @@ pub(super) fn sweep(arguments: SweepArguments, mut parsed: Parsed) -> Result<Exi
     }
     let command = parsed.command;
     on_target(job, async |job, found, claimed, signals| {
-        play(job, &sweep, &blueprint, begun, found, claimed, signals, command).await
+        Box::pin(play(job, &sweep, &blueprint, begun, found, claimed, signals, command)).await
     })
 }
 
@@ -128,7 +125,7 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
     let SweepArguments { sweep: options, load, config: _ } = arguments;
     let course = course_of(&options, parsed)?;
     let salt = salt_of(&load.wire.salt)?;
-    if matches!(course, Course::Concurrencies(_)) {
+    if matches!(course, SweepCourse::Concurrencies(_)) {
         let given = [("--process", load.schedule.process.is_some()), ("--quota", load.schedule.quota.is_some())];
         let given = given.into_iter().chain([("--max-in-flight", load.play.max_in_flight.is_some())]);
         if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
@@ -165,9 +162,9 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
     };
     // What the job is checked by: the load that needs the most of this machine.
     let heaviest = match &sweep.course {
-        Course::Between { .. } => PointLoad::Closed(Closed::THROUGHPUT),
-        Course::Concurrencies(stages) => PointLoad::Closed(stages.iter().copied().max().unwrap_or(1)),
-        Course::Rates(rates) => rates.last().map_or(PointLoad::Closed(1), |rate| PointLoad::Open(*rate)),
+        SweepCourse::Between { .. } => PointLoad::Closed(Closed::THROUGHPUT),
+        SweepCourse::Concurrencies(stages) => PointLoad::Closed(stages.iter().copied().max().unwrap_or(1)),
+        SweepCourse::Rates(rates) => rates.last().map_or(PointLoad::Closed(1), |rate| PointLoad::Open(*rate)),
     };
     let plan = blueprint
         .plan(0, &Point { load: heaviest, discard: Duration::ZERO })
@@ -182,7 +179,7 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
     Ok((job, sweep, blueprint))
 }
 
-fn course_of(options: &SweepOptions, parsed: &mut Parsed) -> Result<Course, Error> {
+fn course_of(options: &SweepOptions, parsed: &mut Parsed) -> Result<SweepCourse, Error> {
     let between = |flag: &str, parsed: &mut Parsed| {
         let chosen = [("points", parsed.given.contains("points")), ("max-rate", options.max_rate.is_some())];
         parsed.spec.points = None;
@@ -203,13 +200,13 @@ fn course_of(options: &SweepOptions, parsed: &mut Parsed) -> Result<Course, Erro
         )),
         (Some(rates), None) => {
             between("--rates", parsed)?;
-            Ok(Course::Rates(parse_rates(rates).map_err(|refusal| refusal.at("--rates"))?))
+            Ok(SweepCourse::Rates(parse_rates(rates).map_err(|refusal| refusal.at("--rates"))?))
         }
         (None, Some(stages)) => {
             between("--concurrency", parsed)?;
-            Ok(Course::Concurrencies(parse_concurrencies(stages).map_err(|refusal| refusal.at("--concurrency"))?))
+            Ok(SweepCourse::Concurrencies(parse_concurrencies(stages).map_err(|refusal| refusal.at("--concurrency"))?))
         }
-        (None, None) => Ok(Course::Between { points: options.points, most: options.max_rate }),
+        (None, None) => Ok(SweepCourse::Between { points: options.points, most: options.max_rate }),
     }
 }
 
@@ -227,7 +224,7 @@ async fn play(
     room_for(
         &mut job,
         &found,
-        if matches!(sweep.course, Course::Concurrencies(_)) { "--concurrency" } else { "--points" },
+        if matches!(sweep.course, SweepCourse::Concurrencies(_)) { "--concurrency" } else { "--points" },
     )?;
     let started = RunClock::starting_in(Duration::ZERO).wall();
     let folder = folder_of(&job, &found, claimed, started, begun.is_some())?;
@@ -267,12 +264,12 @@ fn foretell(job: &mut Job, sweep: &Sweep, done: usize) {
         seconds(left as f64 * each_s)
     ));
     let typed = job.spec.rates.as_ref().and_then(|rates| rates_as_given(rates.text()).ok());
-    if let Course::Rates(rates) = &sweep.course
+    if let SweepCourse::Rates(rates) = &sweep.course
         && typed.is_some_and(|typed| typed != *rates)
     {
         job.notes.push("the rates are played ascending, each once".to_owned());
     }
-    if job.max_in_flight.is_some() && matches!(sweep.course, Course::Between { .. }) {
+    if job.max_in_flight.is_some() && matches!(sweep.course, SweepCourse::Between { .. }) {
         job.notes.push("--max-in-flight bounds the open loads; the closed ones hold 1 and 512 in flight".to_owned());
     }
 }

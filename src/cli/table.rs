@@ -8,12 +8,11 @@ pub(super) enum Playing {
     Sweep,
     Search,
 }
-
 use Playing::{Replay, Search, Sweep};
 
 /// What is known of one option.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct OptionRow {
     /// Its name, which is its key in a configuration.
     pub(super) key: &'static str,
     /// Whether it says what is measured, and not where the result goes or how it is shown: then it is stored.
@@ -28,11 +27,11 @@ pub(super) struct Row {
     refused: &'static [(Playing, &'static str)],
 }
 
-const fn row(key: &'static str) -> Row {
-    Row { key, kept: true, resumable: false, of_a_trace: false, rivals: &[], refused: &[] }
+const fn row(key: &'static str) -> OptionRow {
+    OptionRow { key, kept: true, resumable: false, of_a_trace: false, rivals: &[], refused: &[] }
 }
 
-impl Row {
+impl OptionRow {
     const fn not_kept(self) -> Self {
         Self { kept: false, ..self }
     }
@@ -55,7 +54,7 @@ impl Row {
 }
 
 /// Every option that is not as most are: stored, no rival of another, refused by none.
-const TABLE: &[Row] = &[
+const TABLE: &[OptionRow] = &[
     row("api-key").resumable(),
     row("api-key-file").resumable(),
     row("budget").resumable(),
@@ -160,16 +159,16 @@ const TABLE: &[Row] = &[
     row("window").of_a_trace(),
 ];
 
-const USUAL: Row = row("");
+const USUAL: OptionRow = row("");
 
 /// What is known of the option `key`.
-pub(super) fn row_of(key: &str) -> &'static Row {
+pub(super) fn row_of(key: &str) -> &'static OptionRow {
     TABLE.iter().find(|row| row.key == key).unwrap_or(&USUAL)
 }
 
 /// The options that `verb` answers itself, each with what to do instead.
 pub(super) fn refused_by(verb: Playing) -> Vec<(&'static str, &'static str)> {
-    let of = |row: &'static Row| Some((row.key, row.refused.iter().find(|(other, _)| *other == verb)?.1));
+    let of = |row: &'static OptionRow| Some((row.key, row.refused.iter().find(|(other, _)| *other == verb)?.1));
     TABLE.iter().filter_map(of).collect()
 }
 

@@ -10,7 +10,7 @@ use crate::clock::Pacer;
 use crate::engine::desk::Desk;
 use crate::engine::follow::follow;
 use crate::engine::segment::Live;
-use crate::engine::source::Source;
+use crate::engine::source::Supply;
 use crate::engine::ticket::Ticket;
 use crate::record::{Outcome, Record};
 use crate::units::{Offset, Window};
@@ -25,7 +25,7 @@ const STOP_GRACE: Duration = Duration::from_millis(50);
 
 /// Issues one worker's share of an open load. Before a request leaves, this awaits the clock (and its own preparing
 /// thread) only: it holds no channel from completions and no semaphore (`schedule_never_waits`).
-pub(super) async fn issue_open<C: Client>(client: &Rc<C>, live: &Arc<Live>, source: &mut Source<C>, worker: usize) {
+pub(super) async fn issue_open<C: Client>(client: &Rc<C>, live: &Arc<Live>, source: &mut Supply<C>, worker: usize) {
     let mut pacer = Pacer::new(live.clock, live.pacing);
     let desk = Rc::new(Desk::new(Rc::clone(client), Arc::clone(live), worker));
     loop {
@@ -100,7 +100,7 @@ async fn until_stopped(live: &Live, wait: impl Future<Output = ()>) {
 async fn settle_overdue<C: Client>(
     live: &Arc<Live>,
     soon: impl Iterator<Item = Box<Record>>,
-    source: &mut Source<C>,
+    source: &mut Supply<C>,
     worker: usize,
 ) {
     let stop_at = live.stop_at();
@@ -123,7 +123,7 @@ async fn settle_overdue<C: Client>(
 pub(super) async fn issue_closed<C: Client>(
     client: &Rc<C>,
     live: &Arc<Live>,
-    source: Source<C>,
+    source: Supply<C>,
     worker: usize,
     closed: Closed,
     whole: Window,
@@ -141,7 +141,7 @@ pub(super) async fn issue_closed<C: Client>(
 async fn release<C: Client>(
     client: Rc<C>,
     live: Arc<Live>,
-    source: Rc<tokio::sync::Mutex<Source<C>>>,
+    source: Rc<tokio::sync::Mutex<Supply<C>>>,
     worker: usize,
     whole: Window,
 ) {

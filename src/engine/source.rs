@@ -113,7 +113,7 @@ pub(super) fn stage<C: Client>(live: &Live, encoder: &C::Encoder, id: u64, at: O
 }
 
 /// One worker's requests, encoded ahead of their instants.
-pub(super) struct Source<C: Client> {
+pub(super) struct Supply<C: Client> {
     kind: Kind<C>,
     /// The next request, looked at but not taken.
     front: Option<Staged<C>>,
@@ -151,7 +151,7 @@ impl Waiting {
     }
 }
 
-impl<C: Client> Source<C> {
+impl<C: Client> Supply<C> {
     /// A source that encodes on a thread of its own.
     pub(super) fn ahead(live: Arc<Live>, encoder: Arc<C::Encoder>, worker: usize) -> Result<Self, Error> {
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -185,7 +185,7 @@ impl<C: Client> Source<C> {
         self.front.as_ref()
     }
 
-    /// Takes what [`Source::at_hand`] showed.
+    /// Takes what [`Supply::at_hand`] showed.
     pub(super) fn take(&mut self) -> Option<Staged<C>> {
         self.front.take()
     }
@@ -221,7 +221,7 @@ impl<C: Client> Source<C> {
     }
 }
 
-impl<C: Client> Drop for Source<C> {
+impl<C: Client> Drop for Supply<C> {
     fn drop(&mut self) {
         if let Kind::Ahead { waiting, .. } = &self.kind {
             waiting.gone.store(true, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::client::Client;
 use crate::engine::issue::{issue_closed, issue_open};
 use crate::engine::segment::Live;
-use crate::engine::source::{Preparing, Source};
+use crate::engine::source::{Preparing, Supply};
 use crate::engine::turns::Driver;
 use crate::error::Error;
 use crate::units::Window;
@@ -25,8 +25,8 @@ pub(super) async fn work<C: Client>(
     while let Some(live) = segments.recv().await {
         let issuing = Issuing(Arc::clone(&live));
         let mut source = match preparing {
-            Preparing::Ahead => Source::ahead(Arc::clone(&live), Arc::clone(&encoder), worker)?,
-            Preparing::Inline => Source::inline(Arc::clone(&live), Arc::clone(&encoder), worker),
+            Preparing::Ahead => Supply::ahead(Arc::clone(&live), Arc::clone(&encoder), worker)?,
+            Preparing::Inline => Supply::inline(Arc::clone(&live), Arc::clone(&encoder), worker),
         };
         match live.plan.load() {
             Load::Open(_) if live.plan.turns().is_some() => {

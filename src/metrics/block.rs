@@ -34,7 +34,7 @@ pub struct Tally {
 
 /// What one request gives to a `mean`, in ticks: the value from the limit's origin, and from the send.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Seen {
+pub(super) struct SeenValue {
     pub(super) value: Option<u64>,
     pub(super) service: Option<u64>,
 }
@@ -46,7 +46,7 @@ impl Tally {
         self.met + self.misses
     }
 
-    pub(super) fn add(&mut self, standing: Standing, firm: bool, seen: Seen) {
+    pub(super) fn add(&mut self, standing: Standing, firm: bool, seen: SeenValue) {
         match standing {
             Standing::Met => self.met += 1,
             Standing::Missed => {

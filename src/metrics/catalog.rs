@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Refusal;
 use crate::units::wrapped;
 
-/// The metrics, in the order of every table. Definitions: `metrics.md`, "Metrics".
+/// The metrics, in the order of every table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -104,7 +104,7 @@ pub enum Direction {
 
 /// One row of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Row {
+pub struct CatalogueRow {
     /// Key in JSON, CSV and objectives.
     pub key: &'static str,
     /// Heading.
@@ -128,12 +128,12 @@ const fn row(
     flags: (bool, bool),
     better: Direction,
     sentence: &'static str,
-) -> Row {
-    Row { key, title, unit, two_origins: flags.0, streamed_only: flags.1, better, sentence }
+) -> CatalogueRow {
+    CatalogueRow { key, title, unit, two_origins: flags.0, streamed_only: flags.1, better, sentence }
 }
 
 #[rustfmt::skip]
-const CATALOGUE: [Row; 12] = [
+const CATALOGUE: [CatalogueRow; 12] = [
     row("ttft", "Time to first token", Unit::Seconds, (true, true), Direction::Lower,
         "First non-empty delta (reasoning counts) minus origin."),
     row("ttfo", "Time to first answer token", Unit::Seconds, (true, true), Direction::Lower,
@@ -180,7 +180,7 @@ impl Metric {
 
     /// Its row.
     #[must_use]
-    pub const fn row(self) -> &'static Row {
+    pub const fn row(self) -> &'static CatalogueRow {
         &CATALOGUE[self as usize]
     }
 

@@ -33,7 +33,7 @@ mod warning;
 
 pub use answers::AnswersView;
 pub use block::{BlockPoint, Tally};
-pub use catalog::{Direction, Metric, OriginOf, Row, Unit, help_metrics};
+pub use catalog::{CatalogueRow, Direction, Metric, OriginOf, Unit, help_metrics};
 pub use counts::Counts;
 pub use course::Course;
 pub use decide::{CONFIDENCE, ObjectiveJudgement};

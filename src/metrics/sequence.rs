@@ -26,7 +26,7 @@ pub struct Sequence {
     objectives: Arc<Objectives>,
     streamed: bool,
     window: Window,
-    rows: Vec<Row>,
+    rows: Vec<SettledRow>,
     /// Open requests by their instants.
     open: BTreeMap<Offset, u32>,
     tallies: Vec<Toll>,
@@ -52,7 +52,7 @@ pub struct Toll {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Row {
+struct SettledRow {
     scheduled: Offset,
     in_system_us: u32,
     /// Objectives by place, a bit each.
@@ -60,7 +60,7 @@ struct Row {
     counted: u16,
 }
 
-impl Row {
+impl SettledRow {
     fn ended(&self) -> Offset {
         Offset::from_nanos(self.scheduled.as_nanos().saturating_add(u64::from(self.in_system_us) * 1_000))
     }
@@ -168,7 +168,7 @@ impl Sequence {
         }
         if self.rows.len() < MOST_ROWS {
             let in_system_us = u32::try_from(in_system.as_micros()).unwrap_or(u32::MAX);
-            self.rows.push(Row { scheduled, in_system_us, missed, counted });
+            self.rows.push(SettledRow { scheduled, in_system_us, missed, counted });
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::metrics::answers::{Answers, AnswersView};
-use crate::metrics::block::{Block, Seen, Tally};
+use crate::metrics::block::{Block, SeenValue, Tally};
 use crate::metrics::flow::{Flow, for_each_arrival};
 use crate::metrics::misses::Misses;
 use crate::metrics::sample::{Sample, SamplePoint, points};
@@ -164,7 +164,7 @@ impl Summary {
             self.tallies[place].add(standing, firm, seen);
             block.tally(place).add(standing, firm, seen);
         }
-        self.goodness.add(goodness.standing(), false, Seen::default());
+        self.goodness.add(goodness.standing(), false, SeenValue::default());
     }
 
     fn add_sample(&mut self, record: &Record, values: &Values) {
@@ -458,7 +458,7 @@ impl Values {
         objectives: &Objectives,
         record: &Record,
         goodness: Goodness,
-    ) -> (Standing, bool, Seen) {
+    ) -> (Standing, bool, SeenValue) {
         let outcome = &record.exchange.outcome;
         let error = matches!(outcome, Outcome::Failed(_) | Outcome::TimedOut);
         match objective {
@@ -466,20 +466,22 @@ impl Values {
                 let value = self.get(limit.metric, limit.origin);
                 let service = self.get(limit.metric, OriginOf::Service);
                 let ticks = |value| if let Value::Defined(ticks) = value { Some(ticks) } else { None };
-                let seen = Seen { value: ticks(value), service: ticks(service) };
+                let seen = SeenValue { value: ticks(value), service: ticks(service) };
                 let ours = matches!(outcome, Outcome::Shed | Outcome::Abandoned);
                 // Only what the service did to a completed or open request counts as its own undefinedness.
                 let firm = error || (!ours && limit.standing(service) == Standing::Missed);
                 (limit.standing(value), firm, seen)
             }
             Objective::ErrorRate(_) => match outcome {
-                Outcome::Failed(_) | Outcome::TimedOut => (Standing::Missed, true, Seen::default()),
-                Outcome::Shed | Outcome::Abandoned => (Standing::Missed, false, Seen::default()),
-                Outcome::Unresolved => (Standing::Undecided, false, Seen::default()),
-                Outcome::Completed | Outcome::Cancelled | Outcome::Skipped => (Standing::Met, false, Seen::default()),
+                Outcome::Failed(_) | Outcome::TimedOut => (Standing::Missed, true, SeenValue::default()),
+                Outcome::Shed | Outcome::Abandoned => (Standing::Missed, false, SeenValue::default()),
+                Outcome::Unresolved => (Standing::Undecided, false, SeenValue::default()),
+                Outcome::Completed | Outcome::Cancelled | Outcome::Skipped => {
+                    (Standing::Met, false, SeenValue::default())
+                }
             },
             Objective::Attainment(_) | Objective::Goodput(_) => {
-                (goodness.standing(), error || self.refused_by_service(objectives, outcome), Seen::default())
+                (goodness.standing(), error || self.refused_by_service(objectives, outcome), SeenValue::default())
             }
         }
     }

@@ -1,5 +1,4 @@
-//! Owns the extractors: what one record says about one metric, by the definitions of `metrics.md`, "Which requests,
-//! which seconds".
+//! Owns the extractors: what one record says about one metric, by the definitions that `help metrics` prints.
 
 use crate::metrics::{Metric, OriginOf};
 use crate::record::{Outcome, Record};

@@ -62,12 +62,12 @@ fn heading(report: &Report, findings: &SweepFindings) -> String {
 }
 
 /// One load of a sweep.
-struct Row<'a> {
+struct PointRow<'a> {
     trial: &'a TrialView,
     point: &'a PointFindings,
 }
 
-impl Row<'_> {
+impl PointRow<'_> {
     fn name(&self) -> String {
         match (self.point.rate_per_s, self.point.concurrency) {
             (Some(per_s), _) => per_second(per_s),
@@ -95,18 +95,18 @@ impl Row<'_> {
 }
 
 /// Closed loops first, then rates, each ascending.
-fn ordered<'a>(report: &'a Report, findings: &'a SweepFindings) -> Vec<Row<'a>> {
-    let mut rows: Vec<Row<'_>> =
-        report.trials.iter().zip(&findings.points).map(|(trial, point)| Row { trial, point }).collect();
+fn ordered<'a>(report: &'a Report, findings: &'a SweepFindings) -> Vec<PointRow<'a>> {
+    let mut rows: Vec<PointRow<'_>> =
+        report.trials.iter().zip(&findings.points).map(|(trial, point)| PointRow { trial, point }).collect();
     rows.sort_by(|one, other| {
-        let key = |row: &Row<'_>| (row.point.rate_per_s.unwrap_or(0.0), row.point.concurrency.unwrap_or(0));
+        let key = |row: &PointRow<'_>| (row.point.rate_per_s.unwrap_or(0.0), row.point.concurrency.unwrap_or(0));
         let ((rate, in_flight), (other_rate, other_in_flight)) = (key(one), key(other));
         rate.total_cmp(&other_rate).then(in_flight.cmp(&other_in_flight))
     });
     rows
 }
 
-fn flow_table(rows: &[Row<'_>], ink: Ink) -> String {
+fn flow_table(rows: &[PointRow<'_>], ink: Ink) -> String {
     let mut grid = Grid::new(&["load", "sent/s", "done/s", "in flight", "ttft p50", "p99", "e2e p50", "p99"]);
     for row in rows {
         let trial = row.trial;
@@ -126,7 +126,7 @@ fn flow_table(rows: &[Row<'_>], ink: Ink) -> String {
         + "\n"
 }
 
-fn token_table(rows: &[Row<'_>], ink: Ink) -> String {
+fn token_table(rows: &[PointRow<'_>], ink: Ink) -> String {
     let mut grid = Grid::new(&["load", "tpot p50", "p99", "itl p50", "p99", "out tok/s"]);
     for row in rows {
         grid.row(vec![
@@ -141,12 +141,12 @@ fn token_table(rows: &[Row<'_>], ink: Ink) -> String {
     grid.render(ink)
 }
 
-fn is_judged(rows: &[Row<'_>]) -> bool {
+fn is_judged(rows: &[PointRow<'_>]) -> bool {
     rows.iter().any(|row| !row.trial.slo.objectives.is_empty())
 }
 
 /// What each load says about the objectives: a column for each that decides, with what was observed.
-fn judgement_table(rows: &[Row<'_>], ink: Ink) -> String {
+fn judgement_table(rows: &[PointRow<'_>], ink: Ink) -> String {
     let deciding = |trial: &TrialView| {
         trial.slo.objectives.iter().filter(|objective| objective.decides).cloned().collect::<Vec<_>>()
     };
@@ -175,9 +175,9 @@ fn judgement_table(rows: &[Row<'_>], ink: Ink) -> String {
 
 /// Two bars for each load: latency on a logarithmic scale between powers of ten, which are told, so that figures that
 /// are alike have bars that are; completions (good ones, where that is asked) on a linear one.
-fn chart(rows: &[Row<'_>], findings: &SweepFindings, ink: Ink) -> String {
+fn chart(rows: &[PointRow<'_>], findings: &SweepFindings, ink: Ink) -> String {
     let judged = is_judged(rows);
-    let latency = |row: &Row<'_>| match row.stats(Metric::E2e).and_then(|stats| stats.p99) {
+    let latency = |row: &PointRow<'_>| match row.stats(Metric::E2e).and_then(|stats| stats.p99) {
         Some(known @ (Known::At(value_s) | Known::Above { above: value_s } | Known::Below { below: value_s }))
             if value_s > 0.0 =>
         {
@@ -185,7 +185,7 @@ fn chart(rows: &[Row<'_>], findings: &SweepFindings, ink: Ink) -> String {
         }
         _ => None,
     };
-    let done = |row: &Row<'_>| if judged { row.good_per_s() } else { row.trial.throughput.requests_per_s };
+    let done = |row: &PointRow<'_>| if judged { row.good_per_s() } else { row.trial.throughput.requests_per_s };
     let (low_s, high_s) = rows
         .iter()
         .filter_map(latency)
@@ -252,7 +252,7 @@ fn told(health: &HealthView) -> Vec<ToldFault> {
 }
 
 /// Why the open loads that did not pass did not, what failed, and what is wrong with the generator.
-fn warnings(report: &Report, rows: &[Row<'_>], ink: Ink) -> String {
+fn warnings(report: &Report, rows: &[PointRow<'_>], ink: Ink) -> String {
     let mut lines = Vec::new();
     // Faults of one kind are told once, with the loads that show them.
     let mut faults: Vec<(ToldFault, Vec<String>)> = Vec::new();

@@ -30,4 +30,4 @@ pub use rates::{parse_concurrencies, parse_rates, rates_as_given};
 pub use saturation::{Bound, Saturation};
 pub use signs::{Reading, Sign, Stability, read_signs, stability_of};
 pub use steady::{OVERLOAD, Steadiness, steadiness};
-pub use sweep::{Course, Finished, Next, Pending, Sweep, is_unanswered};
+pub use sweep::{Finished, Next, Pending, Sweep, SweepCourse, is_unanswered};

@@ -29,7 +29,7 @@ const LEAST_STEP: f64 = 1.02;
 
 /// Which loads a sweep plays.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Course {
+pub enum SweepCourse {
     /// Synchronous, throughput, then this many rates between them, none above the limit.
     Between {
         /// Rates.
@@ -47,7 +47,7 @@ pub enum Course {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sweep {
     /// Which loads.
-    pub course: Course,
+    pub course: SweepCourse,
     /// The measured window of each.
     pub window: Duration,
     /// Discarded before each window; without it 0.3 of the window (0.7 after an overload), and at least twice the
@@ -112,9 +112,9 @@ impl Sweep {
             return if pending.is_some() { Next::Wait } else { Next::Finish(Finished::NoAnswer) };
         }
         match &self.course {
-            Course::Between { points, most } => self.between(*points, *most, trials, pending),
-            Course::Rates(rates) => self.listed(rates, trials, pending),
-            Course::Concurrencies(stages) => match (pending, stages.get(played)) {
+            SweepCourse::Between { points, most } => self.between(*points, *most, trials, pending),
+            SweepCourse::Rates(rates) => self.listed(rates, trials, pending),
+            SweepCourse::Concurrencies(stages) => match (pending, stages.get(played)) {
                 (Some(_), _) => Next::Wait,
                 (None, Some(in_flight)) => self.play(PointLoad::Closed(*in_flight), trials, None),
                 (None, None) => Next::Finish(Finished::Played),
@@ -126,9 +126,9 @@ impl Sweep {
     #[must_use]
     pub fn most_points(&self) -> usize {
         match &self.course {
-            Course::Between { points, .. } => 2 + *points as usize,
-            Course::Rates(rates) => rates.len(),
-            Course::Concurrencies(stages) => stages.len(),
+            SweepCourse::Between { points, .. } => 2 + *points as usize,
+            SweepCourse::Rates(rates) => rates.len(),
+            SweepCourse::Concurrencies(stages) => stages.len(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Owns `Desk`: a simulated server in real time, where requests come as they come and tokens are waited for.
+//! Owns `ServerDesk`: a simulated server in real time, where requests come as they come and tokens are waited for.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -23,12 +23,12 @@ use crate::units::Offset;
 const ENDLESS_GAP: Duration = Duration::from_millis(10);
 
 /// Where requests are handed in.
-pub(super) enum Desk {
+pub(super) enum ServerDesk {
     Simple(RefCell<Model>),
     Engine(Rc<Live>),
 }
 
-impl Desk {
+impl ServerDesk {
     pub(super) fn new(profile: Profile, seed: Seed) -> Self {
         match profile.0 {
             Skin::Simple(simple) => Self::Simple(RefCell::new(Model::new(simple, seed))),
@@ -61,7 +61,7 @@ impl Desk {
 /// The tokens of one answer.
 pub(super) enum Coming {
     Known { burst: bool, first: Offset, instants: Instants, taken: u32, last: Offset },
-    Stepped(Ticket),
+    Stepped(ServerTicket),
 }
 
 impl Coming {
@@ -194,7 +194,7 @@ impl Live {
         self.inner.borrow().engine.next_event()
     }
 
-    fn arrive(self: &Rc<Self>, at: Offset, request: Request<'_>) -> Result<Ticket, TooLong> {
+    fn arrive(self: &Rc<Self>, at: Offset, request: Request<'_>) -> Result<ServerTicket, TooLong> {
         let mut inner = self.inner.borrow_mut();
         // What should have happened before has happened before, even if nobody has looked yet.
         while inner.engine.next_event().is_some_and(|event| event < at) {
@@ -223,7 +223,7 @@ impl Live {
         }
         drop(inner);
         self.woken.notify_one();
-        Ok(Ticket { live: Rc::clone(self), place, taken: 0, last: at })
+        Ok(ServerTicket { live: Rc::clone(self), place, taken: 0, last: at })
     }
 
     /// Lets everything happen that is to have happened by `now`.
@@ -292,14 +292,14 @@ impl Inbox {
 }
 
 /// One request in an engine. Dropped before its last token, it takes the request back.
-pub(super) struct Ticket {
+pub(super) struct ServerTicket {
     live: Rc<Live>,
     place: usize,
     taken: u32,
     last: Offset,
 }
 
-impl Ticket {
+impl ServerTicket {
     fn at(&mut self, token: u32) -> Option<Offset> {
         let mut inner = self.live.inner.borrow_mut();
         let inbox = inner.inboxes.get_mut(self.place)?.as_mut()?;
@@ -325,7 +325,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for ServerTicket {
     fn drop(&mut self) {
         let mut inner = self.live.inner.borrow_mut();
         if inner.inboxes[self.place].take().is_some_and(|inbox| !inbox.ended) {

@@ -10,7 +10,7 @@ use crate::record::{Exchange, Failure, FailureClass, Outcome, Usage};
 use crate::seed::Seed;
 use crate::sim::engine::Request;
 use crate::sim::fault::{Break, Fate, Faults, Instead};
-use crate::sim::live::{Coming, Desk};
+use crate::sim::live::{Coming, ServerDesk};
 use crate::sim::{DEFAULT_OUTPUT_TOKENS, Fault, MODEL_NAME, Profile};
 use crate::units::Offset;
 use crate::workload::{Outline, RequestSpec};
@@ -19,7 +19,7 @@ use crate::workload::{Outline, RequestSpec};
 /// as over sockets, and leave the outcome that an HTTP client would; `split`, `no-role`, `no-done` and `garbage`'s
 /// bytes have no meaning without bytes.
 pub struct ModelClient {
-    desk: Desk,
+    desk: ServerDesk,
     faults: Faults,
     sequence: Cell<u64>,
     /// The model's own clock: that of the first segment, which goes on through the others.
@@ -59,7 +59,7 @@ impl ModelClient {
     #[must_use]
     pub fn new(profile: Profile, faults: &[Fault], seed: Seed) -> Self {
         Self {
-            desk: Desk::new(profile, seed),
+            desk: ServerDesk::new(profile, seed),
             faults: Faults::new(faults, seed),
             sequence: Cell::new(0),
             own: OnceCell::new(),

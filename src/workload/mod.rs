@@ -40,6 +40,6 @@ pub use request::{Outline, Prefix, RequestSpec};
 pub use salt::Salt;
 pub use source::{Source, SourceSpec};
 pub use tokenizer::Tokenizer;
-pub use trace_fit::{ArrivalFit, LengthFit, Profile, QuantileErrors, TraceFit, fit_trace};
+pub use trace_fit::{ArrivalFit, FittedProfile, LengthFit, QuantileErrors, TraceFit, fit_trace};
 pub use turns::{Sequel, Turns};
 pub use words::{ESTIMATE_NAME, estimate_tokens};

@@ -20,7 +20,7 @@ pub struct TraceFit {
     /// Rows ÷ length.
     pub rate_per_s: f64,
     /// The rate over time.
-    pub profile: Profile,
+    pub profile: FittedProfile,
     /// How arrivals are spread around it.
     pub arrivals: ArrivalFit,
     /// Input tokens.
@@ -31,7 +31,7 @@ pub struct TraceFit {
 
 /// A rate over time: straight lines between knots, its integral the number of rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Profile {
+pub struct FittedProfile {
     /// The knots: seconds, and requests per second there.
     pub knots: Vec<(f64, f64)>,
     /// Its largest rate ÷ the mean rate.
@@ -112,7 +112,7 @@ pub fn fit_trace(selection: &Selection) -> Option<TraceFit> {
     }
     let length_s = natural_length(rows).as_secs_f64();
     let instants_s: Vec<f64> = rows.iter().map(|row| row.at.as_secs()).collect();
-    let profile = Profile::of(&instants_s, length_s);
+    let profile = FittedProfile::of(&instants_s, length_s);
     Some(TraceFit {
         rows: rows.len() as u64,
         length_s,
@@ -124,7 +124,7 @@ pub fn fit_trace(selection: &Selection) -> Option<TraceFit> {
     })
 }
 
-impl Profile {
+impl FittedProfile {
     /// Rows that a window of the profile should have at least, so that it follows the rate and not single arrivals.
     const ROWS_A_WINDOW: usize = 100;
     const MOST_WINDOWS: usize = 60;
@@ -187,7 +187,7 @@ const STEPS: u32 = 8;
 
 /// The process that is nearest to the gaps once the profile is taken out of them.
 fn arrivals(
-    profile: &Profile,
+    profile: &FittedProfile,
     instants_s: &[f64],
     recorded_gap_cv: Option<f64>,
     tick_s: Option<f64>,

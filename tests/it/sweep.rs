@@ -15,7 +15,7 @@ use tonnage::report::{Ink, render, sweep_sentences};
 use tonnage::results::{Host, Report, RunSpec, SCHEMA, Target, Tool};
 use tonnage::schedule::Process;
 use tonnage::search::{
-    Blueprint, Bound, Course, Finished, Next, Point, Stability, Sweep, SweepFindings, drive, parse_rates,
+    Blueprint, Bound, Finished, Next, Point, Stability, Sweep, SweepCourse, SweepFindings, drive, parse_rates,
 };
 use tonnage::seed::Seed;
 use tonnage::sim::engine::{Preset, Setup};
@@ -38,7 +38,7 @@ fn workload(input: u32, output: u32) -> Workload {
 }
 
 fn between(points: u32, window_s: u64) -> Sweep {
-    Sweep { course: Course::Between { points, most: None }, window: Duration::from_secs(window_s), discard: None }
+    Sweep { course: SweepCourse::Between { points, most: None }, window: Duration::from_secs(window_s), discard: None }
 }
 
 /// Plays `sweep` by whoever plays.
@@ -195,7 +195,7 @@ fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
 #[test]
 fn rates_are_played_in_order_and_end_at_the_first_that_saturates() {
     let rates = parse_rates("20..200:20").unwrap();
-    let sweep = Sweep { course: Course::Rates(rates), window: Duration::from_secs(20), discard: None };
+    let sweep = Sweep { course: SweepCourse::Rates(rates), window: Duration::from_secs(20), discard: None };
     let Swept { findings, points, trials } =
         swept(&sweep, "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 5);
     let played: Vec<f64> = points.iter().filter_map(|point| point.load.rate_per_s()).collect();
@@ -210,7 +210,7 @@ fn rates_are_played_in_order_and_end_at_the_first_that_saturates() {
 /// sweep ended well.
 #[test]
 fn a_load_of_which_nothing_is_answered_ends_the_sweep_and_is_no_saturation() {
-    let rates = Sweep { course: Course::Rates(parse_rates("5,10,20").unwrap()), ..between(0, 10) };
+    let rates = Sweep { course: SweepCourse::Rates(parse_rates("5,10,20").unwrap()), ..between(0, 10) };
     let mut trials = swept(&rates, "delay:ttft=20ms,itl=5ms".parse().unwrap(), workload(64, 8), 1).trials;
     trials.truncate(2);
     assert!(matches!(rates.next(&trials, None), Next::Play { .. }), "20/s comes next");
@@ -225,7 +225,7 @@ fn a_load_of_which_nothing_is_answered_ends_the_sweep_and_is_no_saturation() {
 #[test]
 fn what_never_saturates_is_said_to_carry_at_least_that() {
     let rates = parse_rates("10,40").unwrap();
-    let sweep = Sweep { course: Course::Rates(rates), window: Duration::from_secs(20), discard: None };
+    let sweep = Sweep { course: SweepCourse::Rates(rates), window: Duration::from_secs(20), discard: None };
     let findings = swept(&sweep, "delay:ttft=20ms,itl=5ms".parse().unwrap(), workload(8, 16), 5).findings;
     assert_eq!((findings.finished, findings.knee_per_s), (Some(Finished::Played), Some(40.0)));
     assert_eq!(findings.saturation.map(|saturation| saturation.bound), Some(Bound::AtLeast));
@@ -234,8 +234,11 @@ fn what_never_saturates_is_said_to_carry_at_least_that() {
 #[test]
 fn signs_stay_down_below_capacity_and_rise_above_it() {
     // M/M/4 of 40/s at 24 and at 60: exponential gaps and services, the most that a stable queue varies.
-    let sweep =
-        Sweep { course: Course::Rates(parse_rates("24,60").unwrap()), window: Duration::from_secs(12), discard: None };
+    let sweep = Sweep {
+        course: SweepCourse::Rates(parse_rates("24,60").unwrap()),
+        window: Duration::from_secs(12),
+        discard: None,
+    };
     for seed in 1..5 {
         let findings = swept(&sweep, "mmc:servers=4,service=100ms".parse().unwrap(), workload(8, 1), seed).findings;
         let seen: Vec<_> = findings.points.iter().map(|point| point.stability).collect();
@@ -248,7 +251,7 @@ fn signs_stay_down_below_capacity_and_rise_above_it() {
 fn a_rate_above_the_capacity_is_not_called_stable_and_a_window_that_is_too_short_says_so() {
     let profile: Profile = "mmc:servers=1,service=50ms".parse().unwrap();
     let alone = |rate: &str, window_s: u64, seed: u64| {
-        let sweep = Sweep { course: Course::Rates(parse_rates(rate).unwrap()), ..between(0, window_s) };
+        let sweep = Sweep { course: SweepCourse::Rates(parse_rates(rate).unwrap()), ..between(0, window_s) };
         swept(&sweep, profile, workload(8, 1), seed)
     };
     for (rate, highest) in [("20.2", 0), ("21", 0), ("24", 0)] {
@@ -275,7 +278,7 @@ fn a_rate_above_the_capacity_is_not_called_stable_and_a_window_that_is_too_short
 fn a_rate_below_what_was_completed_under_overload_is_stable() {
     // M/D/1 of 20/s: at 18/s the queue wanders too far for 20 s, but its completions under overload do not vary.
     let knees = |rates: &str, seed: u64| {
-        let sweep = Sweep { course: Course::Rates(parse_rates(rates).unwrap()), ..between(0, 20) };
+        let sweep = Sweep { course: SweepCourse::Rates(parse_rates(rates).unwrap()), ..between(0, 20) };
         swept(&sweep, "mdc:servers=1,service=50ms".parse().unwrap(), workload(8, 1), seed).findings
     };
     assert!(SEEDS.filter(|seed| knees("18", *seed).knee_per_s.is_none()).count() > 2, "by itself too short for some");
@@ -294,7 +297,7 @@ fn a_rate_below_what_was_completed_under_overload_is_stable() {
 async fn the_live_engine_plays_the_same_sweep() {
     let profile: Profile = "mdc:servers=4,service=50ms".parse().unwrap();
     let sweep = Sweep {
-        course: Course::Rates(parse_rates("20,60,160,240").unwrap()),
+        course: SweepCourse::Rates(parse_rates("20,60,160,240").unwrap()),
         window: Duration::from_secs(8),
         discard: None,
     };
@@ -309,7 +312,7 @@ async fn the_live_engine_plays_the_same_sweep() {
 async fn the_next_load_is_sent_while_the_last_is_still_followed_and_a_backlog_is_waited_for() {
     // Answers take 3 s and windows 2 s: waiting for each of four cohorts would take 20 s.
     let mut session = live("delay:ttft=3s,itl=0".parse().unwrap());
-    let course = Course::Rates(parse_rates("5,10,15,20").unwrap());
+    let course = SweepCourse::Rates(parse_rates("5,10,15,20").unwrap());
     let sweep = Sweep { course, window: Duration::from_secs(2), discard: Some(Duration::ZERO) };
     let clock = RunClock::starting_in(Duration::ZERO);
     let trials = played(&mut session, &sweep, workload(8, 1), 1).await.trials;
@@ -318,7 +321,7 @@ async fn the_next_load_is_sent_while_the_last_is_still_followed_and_a_backlog_is
     // Of a backlog nothing is left when the session has come to rest.
     session.rest().await;
     let mut queue = live("mdc:servers=1,service=100ms".parse().unwrap());
-    let overload = Sweep { course: Course::Rates(parse_rates("100").unwrap()), ..sweep };
+    let overload = Sweep { course: SweepCourse::Rates(parse_rates("100").unwrap()), ..sweep };
     let clock = RunClock::starting_in(Duration::ZERO);
     let backlog = played(&mut queue, &overload, workload(8, 1), 1).await.trials;
     queue.rest().await;
@@ -329,7 +332,7 @@ async fn the_next_load_is_sent_while_the_last_is_still_followed_and_a_backlog_is
 fn a_limit_is_never_exceeded() {
     let most = Rate::new(30.0).unwrap();
     let sweep = Sweep {
-        course: Course::Between { points: 5, most: Some(most) },
+        course: SweepCourse::Between { points: 5, most: Some(most) },
         window: Duration::from_secs(10),
         discard: None,
     };
@@ -345,7 +348,7 @@ fn a_limit_is_never_exceeded() {
 #[test]
 fn stages_find_the_best_configuration_and_advise() {
     let stages = |list: &[u32]| Sweep {
-        course: Course::Concurrencies(list.to_vec()),
+        course: SweepCourse::Concurrencies(list.to_vec()),
         window: Duration::from_secs(10),
         discard: None,
     };
@@ -383,7 +386,7 @@ proptest! {
     ) {
         let capacity_per_s = f64::from(servers) * 1e3 / service_ms as f64;
         let most = most_share.map(|share| Rate::new(share * capacity_per_s).unwrap());
-        let sweep = Sweep { course: Course::Between { points, most }, window: Duration::from_millis(window_ms),
+        let sweep = Sweep { course: SweepCourse::Between { points, most }, window: Duration::from_millis(window_ms),
             discard: None };
         let profile = Profile::mdc(servers, Duration::from_millis(service_ms)).unwrap();
         let Swept { points, findings, .. } = swept(&sweep, profile, workload(8, 1), 1);

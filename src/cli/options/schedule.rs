@@ -2,14 +2,12 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
 
-use super::numbers::from_one;
-use super::numbers::whole;
-use super::numbers::within;
 use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
 
+use super::numbers::{from_one, whole, within};
 use crate::error::Refusal;
 use crate::schedule::{Overlay, Process, Quota};
 use crate::units::{Rate, Shard, parse_duration};

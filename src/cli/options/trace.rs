@@ -2,12 +2,11 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
 
-use super::numbers::MOST;
-use super::numbers::within;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::numbers::{MOST, within};
 use crate::schedule::TimeScale;
 use crate::trace::{
     Columns, Format, OnEmpty, RateScale, Reading, Reshape, Sample, Spread, Think, TimeUnit, parse_delimiter,

@@ -12,11 +12,11 @@ use crate::seed::{Stream, exponential, normal, open_unit};
 #[derive(Debug)]
 pub(super) struct Track {
     pub(super) adds: bool,
-    course: Course,
+    course: TrackCourse,
 }
 
 #[derive(Debug)]
-enum Course {
+enum TrackCourse {
     /// base + amplitude·sin(2π·(t/period + turns)).
     Sine { base: f64, amplitude: f64, period_s: f64, turns: f64 },
     /// base + amplitude·(cos x + ¼·cos 2x)/1.25, x = 2π·(t − peak)/period.
@@ -43,10 +43,10 @@ impl Track {
         let base = if adds { 0.0 } else { 1.0 };
         let course = match &overlay.0 {
             Kind::Sine { period, phase, .. } => {
-                Course::Sine { base, amplitude: value, period_s: secs(*period), turns: phase / 100.0 }
+                TrackCourse::Sine { base, amplitude: value, period_s: secs(*period), turns: phase / 100.0 }
             }
             Kind::Diurnal { period, peak, .. } => {
-                Course::Diurnal { base, amplitude: value, period_s: secs(*period), peak_s: secs(*peak) }
+                TrackCourse::Diurnal { base, amplitude: value, period_s: secs(*period), peak_s: secs(*peak) }
             }
             Kind::Square { period, duty, .. } => {
                 let share = duty / 100.0;
@@ -61,7 +61,7 @@ impl Track {
                     number += 1.0;
                     lines.check()?;
                 }
-                Course::Lines(lines.knots)
+                TrackCourse::Lines(lines.knots)
             }
             Kind::Spikes { rise, decay, when, .. } => {
                 let (rise_s, decay_s) = (secs(*rise), secs(*decay));
@@ -74,7 +74,7 @@ impl Track {
                     When::At(_) => integral(&knots, window_s) / window_s.max(f64::MIN_POSITIVE),
                 };
                 scale(&mut knots, size, mean);
-                Course::Lines(knots)
+                TrackCourse::Lines(knots)
             }
             Kind::Wander { tau, .. } => {
                 let (decay, step_s) = (libm::exp(-1.0 / 32.0), secs(*tau) / 32.0);
@@ -88,7 +88,7 @@ impl Track {
                     lines.bend(step as f64 * step_s, varied(size, x));
                     lines.check()?;
                 }
-                Course::Lines(lines.knots)
+                TrackCourse::Lines(lines.knots)
             }
             Kind::Noise { step, .. } => {
                 let mut lines = Lines::new(base);
@@ -98,7 +98,7 @@ impl Track {
                     number += 1;
                     lines.check()?;
                 }
-                Course::Lines(lines.knots)
+                TrackCourse::Lines(lines.knots)
             }
             Kind::Bursts { burst, calm, .. } => {
                 let (burst_s, calm_s) = (secs(*burst), secs(*calm));
@@ -113,7 +113,7 @@ impl Track {
                     lines.check()?;
                 }
                 scale(&mut lines.knots, size, share);
-                Course::Lines(lines.knots)
+                TrackCourse::Lines(lines.knots)
             }
         };
         Ok(Self { adds, course })
@@ -122,14 +122,14 @@ impl Track {
     /// Its value at `at_s`, by the formula that holds around `place_s`.
     pub(super) fn value(&self, place_s: f64, at_s: f64) -> f64 {
         match &self.course {
-            Course::Sine { base, amplitude, period_s, turns } => {
+            TrackCourse::Sine { base, amplitude, period_s, turns } => {
                 base + amplitude * libm::sin(TAU * (at_s / period_s + turns))
             }
-            Course::Diurnal { base, amplitude, period_s, peak_s } => {
+            TrackCourse::Diurnal { base, amplitude, period_s, peak_s } => {
                 let x = TAU * ((at_s - peak_s) / period_s);
                 base + amplitude * ((libm::cos(x) + 0.25 * libm::cos(2.0 * x)) / 1.25)
             }
-            Course::Lines(knots) => value(knots, place_s, at_s),
+            TrackCourse::Lines(knots) => value(knots, place_s, at_s),
         }
     }
 
@@ -148,9 +148,9 @@ impl Track {
             Ok(())
         };
         match &self.course {
-            Course::Sine { period_s, turns, .. } => twelfths(*period_s, -turns * period_s),
-            Course::Diurnal { period_s, peak_s, .. } => twelfths(*period_s, *peak_s),
-            Course::Lines(knots) => {
+            TrackCourse::Sine { period_s, turns, .. } => twelfths(*period_s, -turns * period_s),
+            TrackCourse::Diurnal { period_s, peak_s, .. } => twelfths(*period_s, *peak_s),
+            TrackCourse::Lines(knots) => {
                 into.extend(knots.iter().map(|knot| knot.at_s).filter(|at_s| *at_s < limit_s));
                 Ok(())
             }

@@ -10,7 +10,7 @@ use crate::play::{Segment, Trial};
 use crate::schedule::TimeScale;
 use crate::search::capacity::in_window;
 use crate::search::hunt::facts::{planned, probe_of};
-use crate::search::hunt::watch::{Seen, Watch};
+use crate::search::hunt::watch::{ProbeSeen, Watch};
 use crate::search::hunt::{Aim, Certificate, Event, Journal, Kept, Purpose};
 use crate::search::step::{Demand, End, History, Order, Picture, Probe, Spent, certified};
 use crate::search::{Blueprint, Level, Point, PointLoad, is_unanswered};
@@ -53,7 +53,7 @@ pub(super) struct Probing {
     pub(super) purpose: Purpose,
     pub(super) order: Order,
     pub(super) plan: Arc<Plan>,
-    pub(super) seen: Option<Seen>,
+    pub(super) seen: Option<ProbeSeen>,
 }
 
 /// Whether the service refused some: it is there, and takes no more.

@@ -30,7 +30,7 @@ pub(super) struct Watch(Arc<Mutex<Watching>>);
 
 /// How a probe stood when its issuing ended.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Seen {
+pub(super) struct ProbeSeen {
     /// The probe, as far as it was decided.
     pub(super) probe: Probe,
     /// Whether the service seemed to be gone.
@@ -51,7 +51,7 @@ struct Watching {
     follow_s: f64,
     /// The budget ends here.
     ends: Offset,
-    seen: Option<Seen>,
+    seen: Option<ProbeSeen>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,7 +87,7 @@ impl Watch {
     }
 
     /// How the probe stood when the watch ended it; none where something else did.
-    pub(super) fn seen(&self) -> Option<Seen> {
+    pub(super) fn seen(&self) -> Option<ProbeSeen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).seen.clone()
     }
 }
@@ -182,7 +182,7 @@ impl Watching {
     ) -> Course {
         let sent = [counts.due, planned(&self.aim, &self.order)];
         let probe = Probe { growth, ..probe_of(&self.aim, &self.order, end, sequence, counts.elapsed, sent) };
-        self.seen = Some(Seen { probe, is_lost });
+        self.seen = Some(ProbeSeen { probe, is_lost });
         Course::Stop
     }
 }

@@ -77,7 +77,7 @@ fn growth_contradicts(history: &History) -> bool {
 /// One probe: logarithms of the requests that its calm ones find in flight, themselves included, and of their mean
 /// time, and the relative standard error of that.
 #[derive(Debug, Clone, Copy)]
-struct Point {
+struct DriftPoint {
     company: f64,
     time: f64,
     error: f64,
@@ -95,13 +95,13 @@ fn calm_times_differ(history: &History) -> bool {
         let is_fit = probe.end == End::Full && calm.count >= LEAST_CALM && mean_s > 0.0;
         // A time is known to a hundredth at best: what it takes beside company is not a straight line.
         let error = libm::sqrt(variance / count) / mean_s;
-        is_fit.then(|| Point {
+        is_fit.then(|| DriftPoint {
             company: libm::log1p(calm.in_flight as f64 / count),
             time: libm::log(mean_s),
             error: libm::hypot(error, 0.01),
         })
     };
-    let points: Vec<Point> = history.probes.iter().filter_map(point).collect();
+    let points: Vec<DriftPoint> = history.probes.iter().filter_map(point).collect();
     splits(points.len()).any(|split| {
         change(&points, split)
             .is_some_and(|(change, error)| libm::fabs(change) > (CALM_APART * error).max(LEAST_CHANGE))
@@ -109,9 +109,9 @@ fn calm_times_differ(history: &History) -> bool {
 }
 
 /// c of the model above and its standard error; none where the points do not determine it.
-fn change(points: &[Point], split: usize) -> Option<(f64, f64)> {
+fn change(points: &[DriftPoint], split: usize) -> Option<(f64, f64)> {
     // The step and the time, each less its regression on the constant and the rate (Frisch, Waugh and Lovell 1963).
-    let weight = |point: &Point| 1.0 / (point.error * point.error);
+    let weight = |point: &DriftPoint| 1.0 / (point.error * point.error);
     let step = |place: usize| if place >= split { 1.0 } else { 0.0 };
     let total: f64 = points.iter().map(weight).sum();
     let mean = |of: &dyn Fn(usize) -> f64| {
@@ -142,9 +142,9 @@ fn change(points: &[Point], split: usize) -> Option<(f64, f64)> {
 mod tests {
     use super::*;
 
-    fn points(times: impl Fn(usize, f64) -> f64) -> Vec<Point> {
+    fn points(times: impl Fn(usize, f64) -> f64) -> Vec<DriftPoint> {
         let rate = |place: usize| 0.02 * ((place * 7 % 11) as f64 - 5.0);
-        let point = |place: usize| Point { company: rate(place), time: times(place, rate(place)), error: 0.03 };
+        let point = |place: usize| DriftPoint { company: rate(place), time: times(place, rate(place)), error: 0.03 };
         (0..20).map(point).collect()
     }
 

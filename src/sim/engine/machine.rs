@@ -96,9 +96,9 @@ pub struct Gauges {
 #[derive(Debug, Clone)]
 pub struct Engine {
     setup: Setup,
-    waiting: VecDeque<Sequence>,
+    waiting: VecDeque<Running>,
     /// In order of admission. At most the last of them is not prefilled yet.
-    running: Vec<Sequence>,
+    running: Vec<Running>,
     blocks: Blocks,
     phase: Phase,
     latest: Offset,
@@ -116,7 +116,7 @@ enum Phase {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Sequence {
+pub(super) struct Running {
     tag: u64,
     prompt: u32,
     output: u32,
@@ -137,7 +137,7 @@ pub(super) struct Sequence {
     cached: Option<u32>,
 }
 
-impl Sequence {
+impl Running {
     /// Tokens that are known: the prompt and what has been emitted.
     fn known(&self) -> u32 {
         self.prompt + self.emitted
@@ -218,7 +218,7 @@ impl Engine {
             return Err(TooLong { asked_tokens, most_tokens });
         }
         self.latest = self.latest.max(at);
-        self.waiting.push_back(Sequence {
+        self.waiting.push_back(Running {
             tag: request.tag,
             prompt,
             output,
@@ -457,7 +457,7 @@ impl Engine {
         }
         if let [before @ .., _] = self.running.as_slice() {
             let whole =
-                |sequence: &Sequence| sequence.computed + sequence.chunk == sequence.known() || sequence.missing() == 1;
+                |sequence: &Running| sequence.computed + sequence.chunk == sequence.known() || sequence.missing() == 1;
             assert!(before.iter().all(whole), "only the last can be half prefilled");
         }
     }

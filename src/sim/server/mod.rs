@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use crate::clock::{Pacing, RunClock, Timers, monotonic_ns};
 use crate::seed::Seed;
 use crate::sim::fault::Faults;
-use crate::sim::live::Desk;
+use crate::sim::live::ServerDesk;
 use crate::sim::{Fault, MODEL_NAME, Profile};
 pub use embedded::Embedded;
 use shared::Shared;
@@ -123,7 +123,7 @@ impl Server {
         let shared = Rc::new(Shared {
             clock,
             timers: Timers::new(clock, options.pacing),
-            desk: Desk::new(options.profile, options.seed),
+            desk: ServerDesk::new(options.profile, options.seed),
             faults: Faults::new(&options.faults, options.seed),
             model_json: inside_json(&options.model)?,
             model_name: options.model,

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use crate::clock::{RunClock, Timers};
 use crate::sim::fault::Faults;
-use crate::sim::live::Desk;
+use crate::sim::live::ServerDesk;
 use crate::sim::server::truth::Ledger;
 
 /// What all connections share.
 pub(super) struct Shared {
     pub(super) clock: RunClock,
     pub(super) timers: Timers,
-    pub(super) desk: Desk,
+    pub(super) desk: ServerDesk,
     pub(super) faults: Faults,
     pub(super) model_name: String,
     /// The name as it stands between the quotes of a JSON text.

@@ -15,7 +15,7 @@ const BATCH: usize = 256;
 
 /// One line of the truth log. Instants are nanoseconds of this host's `CLOCK_MONOTONIC`.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Row {
+pub(super) struct LogRow {
     pub(super) sequence: u64,
     pub(super) x_request_id: Option<Box<str>>,
     /// When its connection was taken, which may have been for an earlier request.
@@ -59,7 +59,7 @@ pub(super) enum Ended {
 
 /// Collects rows and lateness for one server; lives on its runtime thread.
 pub(super) struct Ledger {
-    rows: RefCell<Vec<Row>>,
+    rows: RefCell<Vec<LogRow>>,
     writer: Option<Writer>,
     late_ns: RefCell<Histogram<u64>>,
     /// `CLOCK_MONOTONIC` at the clock's origin.
@@ -67,7 +67,7 @@ pub(super) struct Ledger {
 }
 
 struct Writer {
-    sender: mpsc::Sender<Vec<Row>>,
+    sender: mpsc::Sender<Vec<LogRow>>,
     thread: JoinHandle<std::io::Result<()>>,
 }
 
@@ -99,7 +99,7 @@ impl Ledger {
         self.late_ns.borrow_mut().saturating_record(by_ns);
     }
 
-    pub(super) fn push(&self, row: Row) {
+    pub(super) fn push(&self, row: LogRow) {
         let mut rows = self.rows.borrow_mut();
         rows.push(row);
         if rows.len() >= BATCH {
@@ -112,7 +112,7 @@ impl Ledger {
         self.hand_over(&mut self.rows.borrow_mut());
     }
 
-    fn hand_over(&self, rows: &mut Vec<Row>) {
+    fn hand_over(&self, rows: &mut Vec<LogRow>) {
         if let Some(writer) = self.writer.as_ref().filter(|_| !rows.is_empty()) {
             // A writer that has died gives its error when it is joined.
             let _ = writer.sender.send(std::mem::take(rows));
@@ -130,7 +130,7 @@ impl Ledger {
     }
 }
 
-fn write_rows(sink: Box<dyn Write + Send>, batches: &mpsc::Receiver<Vec<Row>>) -> std::io::Result<()> {
+fn write_rows(sink: Box<dyn Write + Send>, batches: &mpsc::Receiver<Vec<LogRow>>) -> std::io::Result<()> {
     let mut sink = std::io::BufWriter::with_capacity(1 << 16, sink);
     while let Ok(batch) = batches.recv() {
         for row in batch {
@@ -145,13 +145,13 @@ fn write_rows(sink: Box<dyn Write + Send>, batches: &mpsc::Receiver<Vec<Row>>) -
 /// One request while it is being answered; its row is pushed when it is dropped, however that comes.
 pub(super) struct Entry<'a> {
     ledger: &'a Ledger,
-    row: Row,
+    row: LogRow,
     late_total_ns: u64,
 }
 
 impl<'a> Entry<'a> {
     pub(super) fn new(ledger: &'a Ledger, sequence: u64, came: Came, x_request_id: Option<Box<str>>) -> Self {
-        let row = Row {
+        let row = LogRow {
             sequence,
             x_request_id,
             accepted_ns: ledger.absolute_ns(came.accepted),
@@ -173,7 +173,7 @@ impl<'a> Entry<'a> {
         Self { ledger, row, late_total_ns: 0 }
     }
 
-    pub(super) fn row(&mut self) -> &mut Row {
+    pub(super) fn row(&mut self) -> &mut LogRow {
         &mut self.row
     }
 

@@ -7,13 +7,13 @@ use crate::seed::{Seed, exponential};
 /// The speed of a service as a function of time; 1 is its normal speed.
 #[derive(Debug, Clone)]
 pub struct Pace {
-    course: Course,
+    course: Speeds,
     /// Pieces handed out so far.
     pieces: u64,
 }
 
 #[derive(Debug, Clone)]
-enum Course {
+enum Speeds {
     /// From one speed to another, linearly, then constant.
     Ramp { from: f64, to: f64, length_s: f64 },
     /// One speed for a while, then another.
@@ -42,13 +42,13 @@ impl Pace {
     /// Speed `from` at the start, `to` after `length_s` seconds and from then on, linear between.
     #[must_use]
     pub fn ramp(from: f64, to: f64, length_s: f64) -> Self {
-        Self { course: Course::Ramp { from, to, length_s }, pieces: 0 }
+        Self { course: Speeds::Ramp { from, to, length_s }, pieces: 0 }
     }
 
     /// Normal speed for `after_s` seconds, then `speed`.
     #[must_use]
     pub fn step(after_s: f64, speed: f64) -> Self {
-        Self { course: Course::Step { first: 1.0, length_s: after_s, then: speed }, pieces: 0 }
+        Self { course: Speeds::Step { first: 1.0, length_s: after_s, then: speed }, pieces: 0 }
     }
 
     /// Two speeds in turn, the first of them at the start; each lasts an exponential time of its own mean. Drawn from
@@ -56,7 +56,7 @@ impl Pace {
     #[must_use]
     pub fn regimes(speeds: [f64; 2], means_s: [f64; 2], seed: Seed) -> Self {
         Self {
-            course: Course::Regimes { speeds, means_s, draws: Box::new(seed.stream("regimes").sequence()) },
+            course: Speeds::Regimes { speeds, means_s, draws: Box::new(seed.stream("regimes").sequence()) },
             pieces: 0,
         }
     }
@@ -66,7 +66,7 @@ impl Pace {
     #[must_use]
     pub fn pauses(mean_s: f64, pause_s: f64, seed: Seed) -> Self {
         Self {
-            course: Course::Pauses { mean_s, pause_s, draws: Box::new(seed.stream("pauses").sequence()) },
+            course: Speeds::Pauses { mean_s, pause_s, draws: Box::new(seed.stream("pauses").sequence()) },
             pieces: 0,
         }
     }
@@ -78,13 +78,13 @@ impl Pace {
         let flat = |length_s: f64, speed: f64| Piece { length_s, from: speed, to: speed };
         let turn = (number % 2) as usize;
         match &mut self.course {
-            Course::Ramp { from, to, length_s } if number == 0 => Piece { length_s: *length_s, from: *from, to: *to },
-            Course::Ramp { to, .. } => flat(f64::INFINITY, *to),
-            Course::Step { first, length_s, .. } if number == 0 => flat(*length_s, *first),
-            Course::Step { then, .. } => flat(f64::INFINITY, *then),
-            Course::Regimes { speeds, means_s, draws } => flat(means_s[turn] * exponential(&mut **draws), speeds[turn]),
-            Course::Pauses { mean_s, draws, .. } if turn == 0 => flat(*mean_s * exponential(&mut **draws), 1.0),
-            Course::Pauses { pause_s, .. } => flat(*pause_s, 0.0),
+            Speeds::Ramp { from, to, length_s } if number == 0 => Piece { length_s: *length_s, from: *from, to: *to },
+            Speeds::Ramp { to, .. } => flat(f64::INFINITY, *to),
+            Speeds::Step { first, length_s, .. } if number == 0 => flat(*length_s, *first),
+            Speeds::Step { then, .. } => flat(f64::INFINITY, *then),
+            Speeds::Regimes { speeds, means_s, draws } => flat(means_s[turn] * exponential(&mut **draws), speeds[turn]),
+            Speeds::Pauses { mean_s, draws, .. } if turn == 0 => flat(*mean_s * exponential(&mut **draws), 1.0),
+            Speeds::Pauses { pause_s, .. } => flat(*pause_s, 0.0),
         }
     }
 }
