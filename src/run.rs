@@ -330,13 +330,12 @@ impl RunBuilder {
             return Err(Error::usage("duration", "a window of no length measures nothing", "give a time above 0"));
         }
         let warmup = parse_duration(&self.warmup).map_err(at("warmup"))?;
-        let workload = match &self.workload {
-            Some(workload) => workload.clone(),
-            None => {
-                let input: LengthSpec = self.input_tokens.parse().map_err(at("input_tokens"))?;
-                let output: LengthSpec = self.output_tokens.parse().map_err(at("output_tokens"))?;
-                Workload::new(input, output).salted(Salt::Text(format!("seed-{}", self.seed)))
-            }
+        let workload = if let Some(workload) = &self.workload {
+            workload.clone()
+        } else {
+            let input: LengthSpec = self.input_tokens.parse().map_err(at("input_tokens"))?;
+            let output: LengthSpec = self.output_tokens.parse().map_err(at("output_tokens"))?;
+            Workload::new(input, output).salted(Salt::Text(format!("seed-{}", self.seed)))
         };
         let objectives = Objectives::parse(&self.objectives, None, None).map_err(at("objective"))?;
         let profile: Profile = self.simulated.parse().map_err(at("simulated"))?;

@@ -1,7 +1,5 @@
 //! Owns the options of `size`, with their help texts.
 
-#![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
-
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! Owns the options of a recorded trace: how it is read, what is taken from it.
 
-#![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
-
 use std::time::Duration;
 
 use clap::Args;
