@@ -45,25 +45,29 @@ fn said(address: SocketAddr, more: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), joined(&output.stdout), joined(&output.stderr))
 }
 
-#[test]
-fn each_failure_is_told_in_the_servers_words_with_the_advice_of_its_class() {
-    let json_kind = "application/json";
-    let ctx = concat!(
-        r#"{"object":"error","message":"This model's maximum context length is 4096 tokens. However,"#,
-        r#" you requested 6009 tokens.","type":"BadRequestError","param":null,"code":400}"#,
-    );
-    let bare = concat!(
-        r#"{"error":{"code":400,"message":"request (6009 tokens) exceeds the context (4096 tokens)","#,
-        r#""type":"exceed_context_size_error"}}"#,
-    );
-    let fields = concat!(
-        r#"{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"#,
-        r#""msg":"Extra inputs are not permitted"}]}"#,
-    );
-    let cases: Vec<(&str, Vec<u8>, &[&str])> = vec![
+/// What a server answers, and what is said of it.
+type Told = (&'static str, Vec<u8>, &'static [&'static str]);
+
+const JSON: &str = "application/json";
+const LENGTH: &str = concat!(
+    r#"{"object":"error","message":"This model's maximum context length is 4096 tokens. However,"#,
+    r#" you requested 6009 tokens.","type":"BadRequestError","param":null,"code":400}"#,
+);
+const BARE: &str = concat!(
+    r#"{"error":{"code":400,"message":"request (6009 tokens) exceeds the context (4096 tokens)","#,
+    r#""type":"exceed_context_size_error"}}"#,
+);
+const FIELDS: &str = concat!(
+    r#"{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"#,
+    r#""msg":"Extra inputs are not permitted"}]}"#,
+);
+
+/// Answers that an address, a key or a request is to blame for.
+fn refusals() -> Vec<Told> {
+    vec![
         (
             "400, length",
-            status("400 Bad Request", json_kind, "", ctx),
+            status("400 Bad Request", JSON, "", LENGTH),
             &[
                 "400 Bad Request: This model's maximum context length is 4096 tokens. However, you requested 6009 \
                  tokens.",
@@ -72,12 +76,12 @@ fn each_failure_is_told_in_the_servers_words_with_the_advice_of_its_class() {
         ),
         (
             "307",
-            status("307 Go", json_kind, "location: http://127.0.0.1:1/chat/completions/\r\n", ""),
+            status("307 Go", JSON, "location: http://127.0.0.1:1/chat/completions/\r\n", ""),
             &["it redirects to http://127.0.0.1:1/chat/completions/", "redirects are not followed: give the URL"],
         ),
         (
             "301 to what is no URL",
-            status("301 Go", json_kind, "location: /\u{1b}[31m\r\n", ""),
+            status("301 Go", JSON, "location: /\u{1b}[31m\r\n", ""),
             &["301 Moved Permanently: it redirects to /\\x1b[31m", "redirects are not followed: give the URL"],
         ),
         (
@@ -87,7 +91,7 @@ fn each_failure_is_told_in_the_servers_words_with_the_advice_of_its_class() {
         ),
         (
             "one bare line of JSON",
-            status("200 OK", "text/event-stream", "", bare),
+            status("200 OK", "text/event-stream", "", BARE),
             &[
                 "stream error: request (6009 tokens) exceeds the context (4096 tokens)",
                 "lower --input-tokens or --output-tokens",
@@ -95,19 +99,25 @@ fn each_failure_is_told_in_the_servers_words_with_the_advice_of_its_class() {
         ),
         (
             "401",
-            status("401 No", json_kind, "", r#"{"error":{"message":"Incorrect API key provided"}}"#),
+            status("401 No", JSON, "", r#"{"error":{"message":"Incorrect API key provided"}}"#),
             &["401 Unauthorized: Incorrect API key provided", "give the key with --api-key"],
         ),
         (
             "404 of a path",
-            status("404 No", json_kind, "", r#"{"detail":"Not Found"}"#),
+            status("404 No", JSON, "", r#"{"detail":"Not Found"}"#),
             &["404 Not Found: Not Found", "check --target"],
         ),
         (
             "404 of a model",
-            status("404 No", json_kind, "", r#"{"message":"The model `m` does not exist."}"#),
+            status("404 No", JSON, "", r#"{"message":"The model `m` does not exist."}"#),
             &["The model `m` does not exist.", "check --model"],
         ),
+    ]
+}
+
+/// Answers that a size, a rate, a gateway or a protocol is to blame for.
+fn failures() -> Vec<Told> {
+    vec![
         (
             "413",
             status("413 No", "text/html", "", "<html><head><title>413 Request Entity Too Large</title>"),
@@ -115,7 +125,7 @@ fn each_failure_is_told_in_the_servers_words_with_the_advice_of_its_class() {
         ),
         (
             "422",
-            status("422 No", json_kind, "", fields),
+            status("422 No", JSON, "", FIELDS),
             &[
                 "422 Unprocessable Entity: body.stream_options: Extra inputs are not permitted",
                 "the server refuses what is asked",
@@ -123,7 +133,7 @@ fn each_failure_is_told_in_the_servers_words_with_the_advice_of_its_class() {
         ),
         (
             "429",
-            status("429 No", json_kind, "", r#"{"error":"slow down"}"#),
+            status("429 No", JSON, "", r#"{"error":"slow down"}"#),
             &["429 Too Many Requests: slow down", "limits the rate"],
         ),
         (
@@ -138,7 +148,7 @@ fn each_failure_is_told_in_the_servers_words_with_the_advice_of_its_class() {
         ),
         (
             "JSON for a stream",
-            status("200 OK", json_kind, "", r#"{"object":"chat.completion","choices":[]}"#),
+            status("200 OK", JSON, "", r#"{"object":"chat.completion","choices":[]}"#),
             &["one JSON object where a stream of events was asked for", "check --target and --endpoint"],
         ),
         (
@@ -153,13 +163,17 @@ fn each_failure_is_told_in_the_servers_words_with_the_advice_of_its_class() {
         ),
         (
             "422 inside the stream",
-            status("200 OK", "text/event-stream", "", &format!("data: {fields}\n\n")),
+            status("200 OK", "text/event-stream", "", &format!("data: {FIELDS}\n\n")),
             &["stream error: body.stream_options: Extra inputs are not permitted"],
         ),
         ("http to TLS", b"\x15\x03\x01\0\x02\x02\x46".to_vec(), &["speaks TLS there; write https://"]),
         ("HTTP/2 only", b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64".to_vec(), &["speaks HTTP/2 only"]),
-    ];
-    for (name, bytes, wanted) in cases {
+    ]
+}
+
+#[test]
+fn each_failure_is_told_in_the_servers_words_with_the_advice_of_its_class() {
+    for (name, bytes, wanted) in refusals().into_iter().chain(failures()) {
         is_told(name, bytes, wanted, &[]);
     }
 }
