@@ -66,7 +66,7 @@ pub(super) struct Job {
     pub(super) metadata: BTreeMap<String, String>,
     /// Every option in force, the drawn salt among them, so that the stored configuration repeats the very bytes.
     pub(super) spec: RunSpec,
-    /// What has to be announced already.
+    /// What has to be said before the load begins.
     pub(super) notes: Vec<String>,
 }
 

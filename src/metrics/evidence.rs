@@ -108,7 +108,7 @@ pub(super) fn tail(summary: &Summary, state: &State, limit: &Limit, allowed: f64
     Some(tail)
 }
 
-/// (the quantile with `share` beyond it, values beyond it, their mean excess).
+/// The tail of a share: the value that `share` of all lie beyond, how many do, and by how much in the mean.
 fn beyond(values: &[(f64, u64)], total: u64, share: f64) -> (f64, u64, f64) {
     let wanted = libm::round(share * total as f64) as u64;
     let (mut beyond, mut sum) = (0, 0.0);
