@@ -1,27 +1,23 @@
 //! Owns `Run`: one load against a service, made and played in ten lines.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::runtime::{Builder, LocalOptions};
-
 use crate::client::{RequestOptions, Secret, Target, Tls};
 use crate::clock::RunClock;
-use crate::engine::{HEAD_START, Settings};
+use crate::engine::{HEAD_START, Settings, local_runtime};
 use crate::error::{Error, Refusal};
 use crate::metrics::Objectives;
 use crate::play::{Observer, Segment, StopRule};
 use crate::report::worded;
-use crate::results::{self, Report, RunSpec, SCHEMA, Span};
+use crate::results::{Report, RunSpec};
 use crate::schedule::{Extent, Process, Timeline};
 use crate::seed::Seed;
 use crate::service::{Service, Wanted, Whom, make_room};
 use crate::sim::Profile;
 use crate::units::{Rate, parse_duration};
-use crate::workload::{ESTIMATE_NAME, LengthSpec, Load, Plan, Salt, Workload};
+use crate::workload::{LengthSpec, Load, Plan, Salt, Workload};
 
 /// One load against a service: planned, refused where it cannot be, and not yet played.
 ///
@@ -81,10 +77,7 @@ impl Run {
 
     /// The same under the eyes of `observer`.
     pub fn play_watched(&self, observer: Box<dyn Observer>) -> Result<Report, Error> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build_local(LocalOptions::default())
-            .map_err(|why| Error::Internal(format!("no runtime: {why}")))?;
+        let runtime = local_runtime()?;
         let report = runtime.block_on(self.played(observer));
         // A resolver that does not answer cannot be called back: it is left behind.
         runtime.shutdown_background();
@@ -115,28 +108,12 @@ impl Run {
             streamed: self.requests.stream,
         };
         let trial = session.play_from(clock, segment, StopRule::Never, observer).await?.await?;
+        let begun = Report::begun(self.spec.clone(), self.seed, &service, self.workers, clock.wall());
         let mut report = Report {
-            schema: SCHEMA,
-            tool: results::tool(),
-            started: Timestamp::try_from(clock.wall()).unwrap_or(Timestamp::UNIX_EPOCH).to_string(),
-            host: results::host(self.workers),
-            command: Vec::new(),
-            config: self.spec.clone(),
-            seed: self.seed.number(),
             plan_fingerprint: self.plan.fingerprint(),
             body_fingerprint: trial.body_fingerprint.clone(),
-            target: results::Target {
-                urls: service.targets.iter().map(|target| target.url().to_string()).collect(),
-                model: service.models.join(","),
-                simulated: service.simulated,
-            },
-            label: None,
-            metadata: BTreeMap::new(),
-            token_estimate: ESTIMATE_NAME.to_owned(),
-            notes: Vec::new(),
             trials: vec![trial.view()],
-            sweep: None,
-            search: None,
+            ..begun
         };
         worded(&mut report);
         Ok(report)
@@ -354,7 +331,7 @@ impl RunBuilder {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Run {
             spec: RunSpec {
-                duration: Some(Span(duration).into()),
+                duration: Some(self.duration.parse().map_err(at("duration"))?),
                 process: Some(process.into()),
                 rate: Some(rate.into()),
                 slo: self.objectives.iter().map(|text| text.clone().into()).collect(),

@@ -44,9 +44,8 @@ impl Parsed {
             if self.given.contains(*key) {
                 return Err(Error::usage(format!("--{key}"), why, *instead));
             }
-            self.spec.forget(key)?;
         }
-        Ok(())
+        self.spec.forget(options.iter().map(|(key, _)| *key))
     }
 }
 

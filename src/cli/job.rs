@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::metrics::{Note, Objective, Objectives};
 use crate::record::Detail;
 use crate::report::note;
-use crate::results::{Limit, Replace, RunSpec, Span, keep_secret, known_secrets, read_text};
+use crate::results::{Limit, Replace, RunSpec, keep_secret, known_secrets, read_text};
 use crate::schedule::Extent;
 use crate::seed::Seed;
 use crate::service::{Wanted, Whom};
@@ -388,7 +388,7 @@ fn spec_of(mut spec: RunSpec, whom: &Whom, plan: &Plan, salt: &Salt) -> RunSpec 
     };
     let by_itself = spec.requests.is_some() || spec.profile.is_some();
     if plan.recording().is_none() && !by_itself && !matches!(extent, Some(Extent::Requests(_))) {
-        spec.duration.get_or_insert_with(|| Span(DEFAULT_DURATION).into());
+        spec.duration = spec.duration.take().or_else(|| format!("{}s", DEFAULT_DURATION.as_secs()).parse().ok());
     }
     if let Salt::Text(text) = salt {
         spec.salt = Some(text.clone().into());

@@ -7,15 +7,14 @@ use std::time::SystemTime;
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
 use crate::cli::signals::{self, Signals};
-use crate::cli::simulate::local_runtime;
 use crate::cli::terminal::say;
-use crate::engine::{Session, Settings};
+use crate::engine::{Session, Settings, local_runtime};
 use crate::error::Error;
 use crate::report::loss_text;
-use crate::results::{Folder, Report, SCHEMA, Target, file_name, hidden, host, tool};
+use crate::results::{Folder, Replace, Report, file_name, hidden};
 use crate::service::{Service, make_room};
 use crate::units::{count, per_second, seconds};
-use crate::workload::{ESTIMATE_NAME, Recording, Removal};
+use crate::workload::{Recording, Removal};
 
 /// Finds the target of `job` and plays there; an interrupt is heard from the beginning.
 pub(super) fn on_target(
@@ -76,28 +75,14 @@ fn is_unanswered(report: &Report) -> bool {
 
 /// The result before anything was played.
 pub(super) fn skeleton(job: &Job, found: &Service, started: SystemTime, command: Vec<String>) -> Report {
+    let begun = Report::begun(job.spec.clone(), job.seed, found, job.workers, started);
     Report {
-        schema: SCHEMA,
-        tool: tool(),
-        started: rfc3339(started),
-        host: host(job.workers),
         command,
-        seed: job.seed.number(),
-        plan_fingerprint: String::new(),
-        body_fingerprint: None,
-        target: Target {
-            urls: found.targets.iter().map(|target| target.url().to_string()).collect(),
-            model: found.models.join(","),
-            simulated: found.simulated,
-        },
         label: job.label.clone(),
         metadata: job.metadata.clone(),
-        token_estimate: job.tokenizer.as_ref().map_or_else(|| ESTIMATE_NAME.to_owned(), |tokenizer| tokenizer.label()),
+        token_estimate: job.tokenizer.as_ref().map_or(begun.token_estimate, |tokenizer| tokenizer.label()),
         notes: job.notes.clone(),
-        trials: Vec::new(),
-        sweep: None,
-        search: None,
-        config: job.spec.clone(),
+        ..begun
     }
 }
 
@@ -119,7 +104,7 @@ pub(super) fn room_for(job: &mut Job, service: &Service, flag: &str) -> Result<(
     Ok(())
 }
 
-/// Says what is about to be done that was not asked for in so many words.
+/// Tells the user what the run will do beyond what was typed.
 pub(super) fn announce(job: &mut Job, found: &Service) {
     if let Some(quota) = job.plan.quota()
         && let Some(removed) = job.plan.dropped().get(&Removal::Quota)
@@ -150,21 +135,36 @@ pub(super) fn announce(job: &mut Job, found: &Service) {
     }
 }
 
+/// A live session of the job.
 pub(super) fn session_of(job: &Job, service: &Service) -> Result<Session, Error> {
     let settings = Settings { timeout: job.timeout, drain: job.drain, max_in_flight: job.max_in_flight };
     service.session(&job.chat, settings, job.connect_timeout, job.workers)
 }
 
+/// The folder of the result; emptied, unless it goes on.
+pub(super) fn folder_of(
+    job: &Job,
+    found: &Service,
+    claimed: Option<Folder>,
+    started: SystemTime,
+    resumed: bool,
+) -> Result<Folder, Error> {
+    let folder = claimed.map_or_else(|| Folder::claim(&default_path(found, started, job.verb), Replace::Never), Ok)?;
+    if !resumed {
+        if folder.holds_result() {
+            say(&format!("{} holds an earlier result, which this one replaces", folder.path().display()));
+        }
+        folder.clear()?;
+    }
+    Ok(folder)
+}
+
 /// `results/<model>/<time>-<verb>`, the model made fit for a folder's name.
-pub(super) fn default_path(found: &Service, started: SystemTime, verb: &str) -> PathBuf {
+fn default_path(found: &Service, started: SystemTime, verb: &str) -> PathBuf {
     let model = file_name(&hidden(&found.models.join("+")));
     let time = jiff::Timestamp::try_from(started)
         .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
         .strftime("%Y%m%dT%H%M%S%.3fZ")
         .to_string();
     PathBuf::from("results").join(if model.is_empty() { "model" } else { &model }).join(format!("{time}-{verb}"))
-}
-
-pub(super) fn rfc3339(time: SystemTime) -> String {
-    jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
 }

@@ -131,8 +131,8 @@ pub(super) fn profile_of(text: &str) -> Result<Profile, Error> {
         Some("csv") => return Profile::from_csv(bytes()?.as_slice(), path),
         Some("yaml" | "yml") => {
             let text = whole()?;
-            // What else a file of that ending may be is told apart first: the parser would only say what it stumbled
-            // over.
+            // A file that ends in .yaml may hold something else, which is looked for first: the parser would only name
+            // the place where it gave up.
             let stages = "give a list of stages, as in `- {shape: constant, rate: 50/s, for: 60s}`";
             match serde_saphyr::from_str::<Value>(&text) {
                 Ok(Value::Object(keys)) if keys.contains_key("profile") => {

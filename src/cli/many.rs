@@ -5,19 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
 
 use crate::cli::config::Parsed;
 use crate::cli::deliver::show;
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
-use crate::cli::live::default_path;
 use crate::cli::signals::Signals;
 use crate::cli::table::row_of;
 use crate::cli::terminal::say;
 use crate::engine::Interrupter;
 use crate::error::Error;
-use crate::results::{Folder, Lines, Replace, Report, read};
+use crate::results::{Lines, Report, read};
 use crate::service::Service;
 
 /// The result that is to go on, and where it is. What would change what is measured is refused.
@@ -33,24 +31,6 @@ pub(super) fn begun_in(folder: &Path, parsed: &Parsed) -> Result<(PathBuf, Repor
         return Err(Error::usage(format!("--{key}"), why, "drop it, or begin anew without --resume"));
     }
     Ok((path, report))
-}
-
-/// The folder of the result; emptied, unless it goes on.
-pub(super) fn folder_of(
-    job: &Job,
-    found: &Service,
-    claimed: Option<Folder>,
-    started: SystemTime,
-    resumed: bool,
-) -> Result<Folder, Error> {
-    let folder = claimed.map_or_else(|| Folder::claim(&default_path(found, started, job.verb), Replace::Never), Ok)?;
-    if !resumed {
-        if folder.holds_result() {
-            say(&format!("{} holds an earlier result, which this one replaces", folder.path().display()));
-        }
-        folder.clear()?;
-    }
-    Ok(folder)
 }
 
 /// The first signal ends the load and those that would follow, and lets the drain settle what is open; the second

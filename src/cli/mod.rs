@@ -47,6 +47,7 @@ use clap::FromArgMatches;
 use config::{Parsed, Stop};
 use exit::Exit;
 
+use crate::engine::local_runtime;
 use crate::error::Error;
 
 /// Parses, runs, and says how it went.
@@ -87,7 +88,7 @@ pub fn main() -> ExitCode {
 fn outlive_size_limit() {
     use tokio::signal::unix::{SignalKind, signal};
     const SIGXFSZ: i32 = 25;
-    if let Ok(runtime) = simulate::local_runtime() {
+    if let Ok(runtime) = local_runtime() {
         // Where it cannot be heard, the process ends as it did before.
         _ = runtime.block_on(async { signal(SignalKind::from_raw(SIGXFSZ)).map(drop) });
     }

@@ -67,7 +67,7 @@ pub(super) struct Progress {
     line: Option<usize>,
 }
 
-/// Lines are told apart by number: a load that still drains does not draw over the next.
+/// The number of the next line. A load that still drains knows by it that another load has taken its line.
 static NEXT_LINE: AtomicUsize = AtomicUsize::new(0);
 
 impl Observer for Progress {

@@ -140,7 +140,7 @@ pub(super) fn sessions_of(trace: &Provenance) -> String {
     format!("{} sessions, {how}", count(trace.sessions))
 }
 
-/// What became of rows out of order. Several recordings in one file are told apart by larger jumps only.
+/// Tells how many rows stood behind a later one. A jump of more than five minutes is another recording, and not meant.
 pub(super) fn sorted(trace: &Provenance) -> String {
     format!(
         "{} rows stood behind a later one, the farthest by {}, and were sorted into their place; if another recording \

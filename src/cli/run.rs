@@ -13,7 +13,7 @@ use crate::cli::config::Parsed;
 use crate::cli::deliver::deliver;
 use crate::cli::exit::Exit;
 use crate::cli::job::Job;
-use crate::cli::live::{announce, default_path, ending, on_target, rfc3339, room_for, session_of, skeleton};
+use crate::cli::live::{announce, ending, folder_of, on_target, room_for, session_of, skeleton};
 use crate::cli::options::{ConfigOption, LoadArguments, TEMPLATE};
 use crate::cli::progress::{LONG, LongPass, Screen};
 use crate::cli::recount::recount;
@@ -26,7 +26,7 @@ use crate::engine::Interrupter;
 use crate::error::Error;
 use crate::play::{Segment, StopRule, Trial};
 use crate::record::Detail;
-use crate::results::{Counting, Filed, Filing, Folder, Kept, Recounted, Replace, Report, header_after, header_before};
+use crate::results::{Counting, Filed, Filing, Folder, Kept, Recounted, Report, header_after, header_before, rfc3339};
 use crate::service::Service;
 use crate::units::{count, seconds};
 use crate::workload::NOT_HASHED;
@@ -95,14 +95,7 @@ async fn play(
         return waited.map(|_| Exit::Interrupted.into());
     }
     let started = RunClock::starting_in(Duration::ZERO).wall();
-    let folder = match claimed {
-        Some(folder) => folder,
-        None => Folder::claim(&default_path(&found, started, job.verb), Replace::Never)?,
-    };
-    if folder.holds_result() {
-        say(&format!("{} holds an earlier result, which this one replaces", folder.path().display()));
-    }
-    folder.clear()?;
+    let folder = folder_of(&job, &found, claimed, started, false)?;
     // What a killed run leaves behind: all of it but the trial, which `report` folds from the records.
     let mut report = skeleton(&job, &found, started, command);
     let played = live(&job, &found, &folder, &report, signals).await?;
@@ -168,8 +161,8 @@ async fn live(job: &Job, found: &Service, folder: &Folder, first: &Report, signa
     Ok(Played { trial, plan_fingerprint, started: clock.wall(), notes })
 }
 
-/// The fingerprint of the plan of so many requests: one pass over it, made when the load is over. An hour at 100 000/s
-/// takes it a minute, for which nobody who interrupts should wait.
+/// Hashes the plan, which has so many requests, once the load is over. For an hour at 100 000/s that takes a minute, and
+/// who interrupts should not wait for it.
 fn fingerprint(job: &Job, requests: u64, notes: &mut Vec<String>) -> String {
     if requests >= LONG && signals::any() {
         let planned = count(requests);

@@ -8,13 +8,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use hdrhistogram::Histogram;
-use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
 use crate::cli::exit::Exit;
 use crate::cli::options::{TEMPLATE, whole};
 use crate::cli::signals::Signals;
 use crate::cli::terminal::{print, say};
 use crate::client::Limits;
+use crate::engine::local_runtime;
 use crate::error::{Error, Refusal};
 use crate::seed::Seed;
 use crate::sim::{Fault, Options, Profile, Served, Server, listen};
@@ -152,12 +152,4 @@ fn account(served: &Served) -> String {
     let steps = served.step_late_ns.as_ref().filter(|late_ns| !late_ns.is_empty());
     let steps = steps.map_or_else(String::new, |late_ns| format!("; {}", lateness(late_ns, "steps")));
     format!("{} requests on {} connections; {writes}{steps}", count(served.requests), count(served.connections))
-}
-
-/// A current-thread runtime that can spawn local tasks.
-pub(super) fn local_runtime() -> Result<LocalRuntime, Error> {
-    Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
-        .map_err(|why| Error::Internal(format!("no runtime: {why}")))
 }

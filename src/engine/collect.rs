@@ -78,8 +78,9 @@ impl Collection {
             let now = live.clock.now();
             announce(&mut to_come, now.min(live.stop_at()), &mut steering);
             self.fold(posted, &mut summary, &mut steering);
+            let counts = live.gauge.counts(now);
             if ended == Ended::Complete && drain_until.is_none() {
-                let course = if live.interrupts() > 0 { Course::Stop } else { steering.ask(&live.gauge.counts(now)) };
+                let course = if live.interrupts() > 0 { Course::Stop } else { steering.ask(&counts) };
                 if course == Course::Stop {
                     ended = if live.interrupts() > 0 { Ended::Interrupted } else { Ended::Stopped };
                     // A watch takes its time to decide: what has come meanwhile is load, and none of what it has
@@ -98,7 +99,7 @@ impl Collection {
                     self.observer.turned(course, now);
                 }
             }
-            self.observer.tick(&Look { counts: live.gauge.counts(now), summary: &summary });
+            self.observer.tick(&Look { counts, summary: &summary });
             if drain_until.is_none() && (live.is_issued() || now >= self.load_over()) {
                 let [drain, most] = self.drain;
                 drain_until =

@@ -6,6 +6,7 @@ mod follow;
 mod gauge;
 mod issue;
 mod released;
+mod runtime;
 mod segment;
 mod session;
 mod source;
@@ -14,4 +15,5 @@ mod turns;
 mod worker;
 
 pub use collect::Settling;
+pub use runtime::local_runtime;
 pub use session::{HEAD_START, Interrupter, Session, Settings, Setup};

@@ -1,5 +1,6 @@
 //! Owns results: what was asked, what came of it, the folder that it stands in, and the ways back from there.
 
+mod begun;
 mod files;
 mod filing;
 mod folder;
@@ -16,6 +17,7 @@ mod refolding;
 mod salvage;
 mod spec;
 
+pub(crate) use begun::rfc3339;
 pub(crate) use files::{Limit, create, create_out, file_name, not_written, read_bytes, read_text};
 pub(crate) use filing::{Filed, Filing, Kept};
 pub(crate) use folder::{Folder, Replace, header_after, header_before, json_of};

@@ -77,15 +77,6 @@ impl<'text, T: FromStr<Err: fmt::Display>> Deserialize<'text> for Setting<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.subsec_nanos() {
-            0 => write!(f, "{}s", self.0.as_secs()),
-            _ => write!(f, "{}ns", self.0.as_nanos()),
-        }
-    }
-}
-
 impl FromStr for Span {
     type Err = Refusal;
 
@@ -279,12 +270,14 @@ impl RunSpec {
         })
     }
 
-    /// Takes out the option of this key, as if it had not been said.
-    pub fn forget(&mut self, key: &str) -> Result<(), Error> {
+    /// Takes out the options of these keys, as if they had not been said.
+    pub fn forget<'key>(&mut self, keys: impl Iterator<Item = &'key str>) -> Result<(), Error> {
         let Ok(Value::Object(mut options)) = serde_json::to_value(&*self) else {
             return Err(Error::Internal("the configuration is no JSON object".to_owned()));
         };
-        options.remove(key);
+        for key in keys {
+            options.remove(key);
+        }
         *self = Self::of(options)?;
         Ok(())
     }
@@ -316,19 +309,29 @@ impl RunSpec {
     /// The first option in which two shards of one load differ, and how it stands in each; none where they asked and
     /// judged alike. What makes the plan is in its fingerprint.
     #[must_use]
-    pub fn first_difference(&self, other: &Self) -> Option<(&'static str, Value, Value)> {
+    pub fn first_difference(&self, other: &Self) -> Option<(String, Value, Value)> {
         macro_rules! differ {
-            ($($name:ident $key:literal),*) => {
+            ($($name:ident),*) => {
                 $(if self.$name != other.$name {
                     let shown = |spec: &Self| serde_json::to_value(&spec.$name).unwrap_or_default();
-                    return Some(($key, shown(self), shown(other)));
+                    return Some((stringify!($name).replace('_', "-"), shown(self), shown(other)));
                 })*
             };
         }
         differ!(
-            model "model", endpoint "endpoint", no_stream "no-stream", timeout "timeout", extra_body "extra-body",
-            ignore_eos "ignore-eos", min_tokens "min-tokens", continuous_usage "continuous-usage",
-            output_field "output-field", salt "salt", slo "slo", attainment "attainment", goodput "goodput"
+            model,
+            endpoint,
+            no_stream,
+            timeout,
+            extra_body,
+            ignore_eos,
+            min_tokens,
+            continuous_usage,
+            output_field,
+            salt,
+            slo,
+            attainment,
+            goodput
         );
         None
     }
@@ -362,7 +365,7 @@ mod tests {
         let one =
             RunSpec { model: vec!["a".parse().unwrap()], rate: Some("5/s".parse().unwrap()), ..RunSpec::default() };
         let two = RunSpec { model: vec!["b".parse().unwrap()], rate: None, ..RunSpec::default() };
-        assert_eq!(one.first_difference(&two).map(|(key, ..)| key), Some("model"));
+        assert_eq!(one.first_difference(&two).map(|(key, ..)| key), Some("model".to_owned()));
         assert_eq!(one.first_difference(&RunSpec { rate: None, ..one.clone() }), None, "the plan tells of the rate");
     }
 }

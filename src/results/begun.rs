@@ -1,0 +1,47 @@
+//! Owns the result of a run before anything was played.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+
+use crate::results::host::{host, tool};
+use crate::results::model::{Report, SCHEMA, Target};
+use crate::results::spec::RunSpec;
+use crate::seed::Seed;
+use crate::service::Service;
+use crate::workload::ESTIMATE_NAME;
+
+impl Report {
+    /// What is known when `workers` threads are about to send what `config` says to `service`.
+    pub(crate) fn begun(config: RunSpec, seed: Seed, service: &Service, workers: usize, started: SystemTime) -> Self {
+        Self {
+            schema: SCHEMA,
+            tool: tool(),
+            started: rfc3339(started),
+            host: host(workers),
+            command: Vec::new(),
+            config,
+            seed: seed.number(),
+            plan_fingerprint: String::new(),
+            body_fingerprint: None,
+            target: Target {
+                urls: service.targets.iter().map(|target| target.url().to_string()).collect(),
+                model: service.models.join(","),
+                simulated: service.simulated,
+            },
+            label: None,
+            metadata: BTreeMap::new(),
+            token_estimate: ESTIMATE_NAME.to_owned(),
+            notes: Vec::new(),
+            trials: Vec::new(),
+            sweep: None,
+            search: None,
+        }
+    }
+}
+
+/// An instant as results hold it.
+pub(crate) fn rfc3339(time: SystemTime) -> String {
+    Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
+}
