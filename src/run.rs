@@ -16,7 +16,7 @@ use crate::schedule::{Extent, Process, Timeline};
 use crate::seed::Seed;
 use crate::service::{Service, Wanted, Whom, make_room};
 use crate::sim::Profile;
-use crate::units::{Rate, parse_duration};
+use crate::units::{Rate, Secrets, parse_duration};
 use crate::workload::{LengthSpec, Load, Plan, Salt, Workload};
 
 /// One load against a service: planned, refused where it cannot be, and not yet played.
@@ -320,6 +320,8 @@ impl RunBuilder {
         let whom = if targets.is_empty() { Whom::Embedded(profile) } else { Whom::Given(targets) };
         let mut requests = RequestOptions::new(Vec::new(), self.models.clone());
         requests.api_key = self.api_key.clone().map(Secret::new);
+        // A server may echo it.
+        requests.secrets = Secrets::new(self.api_key.clone());
         requests.headers.clone_from(&self.headers);
         requests.stream = self.stream;
         let seed = Seed::new(self.seed);
@@ -330,13 +332,7 @@ impl RunBuilder {
         }
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Ok(Run {
-            spec: RunSpec {
-                duration: Some(self.duration.parse().map_err(at("duration"))?),
-                process: Some(process.into()),
-                rate: Some(rate.into()),
-                slo: self.objectives.iter().map(|text| text.clone().into()).collect(),
-                ..RunSpec::default()
-            },
+            spec: self.spec()?,
             whom,
             requests,
             plan: Arc::new(plan),
@@ -344,6 +340,27 @@ impl RunBuilder {
             seed,
             settings: Settings { timeout: self.timeout, drain: self.drain, max_in_flight: None },
             workers: self.workers.unwrap_or(cores).max(1),
+        })
+    }
+
+    /// What is kept of it with its result: all of it but the key, the headers and a workload of one's own.
+    fn spec(&self) -> Result<RunSpec, Error> {
+        let at = |name: &'static str| move |refusal: Refusal| refusal.at(name);
+        let lengths = |text: &String| self.workload.is_none().then(|| text.clone().into());
+        let texts = |texts: &[String]| texts.iter().map(|text| text.clone().into()).collect();
+        Ok(RunSpec {
+            duration: Some(self.duration.parse().map_err(at("duration"))?),
+            input_tokens: lengths(&self.input_tokens),
+            model: texts(&self.models),
+            no_stream: !self.stream,
+            output_tokens: lengths(&self.output_tokens),
+            process: Some(self.process.parse().map_err(at("process"))?),
+            rate: Some(self.rate.parse().map_err(at("rate"))?),
+            seed: Some(self.seed.into()),
+            slo: texts(&self.objectives),
+            target: texts(&self.targets),
+            warmup: Some(self.warmup.parse().map_err(at("warmup"))?),
+            ..RunSpec::default()
         })
     }
 
@@ -372,6 +389,16 @@ mod tests {
             let said = refused(builder);
             assert!(said.starts_with(name), "{name}: {said}");
         }
+    }
+
+    #[test]
+    fn its_configuration_is_as_it_was_written_and_reads_back() {
+        let run = Run::builder().rate("50").duration("500ms").objective("p99 ttft<=2s").build().unwrap();
+        let text = serde_json::to_string(&run.spec).unwrap();
+        for part in [r#""rate":50,"#, r#""duration":"500ms""#, r#""slo":["p99 ttft<=2s"]"#, r#""input-tokens":128"#] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert_eq!(serde_json::from_str::<RunSpec>(&text).unwrap(), run.spec);
     }
 
     #[test]
