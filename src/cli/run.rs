@@ -161,8 +161,8 @@ async fn live(job: &Job, found: &Service, folder: &Folder, first: &Report, signa
     Ok(Played { trial, plan_fingerprint, started: clock.wall(), notes })
 }
 
-/// Hashes the plan, which has so many requests, once the load is over. For an hour at 100 000/s that takes a minute, and
-/// who interrupts should not wait for it.
+/// Hashes the plan, which has so many requests, once the load is over. For an hour at 100 000/s that takes a minute,
+/// and who interrupts should not wait for it.
 fn fingerprint(job: &Job, requests: u64, notes: &mut Vec<String>) -> String {
     if requests >= LONG && signals::any() {
         let planned = count(requests);
