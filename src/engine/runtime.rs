@@ -9,5 +9,5 @@ pub fn local_runtime() -> Result<LocalRuntime, Error> {
     Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
-        .map_err(|why| Error::Internal(format!("no runtime: {why}")))
+        .map_err(|why| Error::Internal(format!("cannot start a runtime: {why}")))
 }

@@ -105,8 +105,8 @@ impl Session {
             std::thread::Builder::new()
                 .name(format!("worker-{worker}"))
                 .spawn(move || run_worker(&*connect, encoder, worker, receiver, &ready))
-                .map_err(|error| Error::Internal(format!("no thread for worker {worker}: {error}")))?;
-            is_ready.recv().map_err(|_| Error::Internal(format!("worker {worker} died at its start")))??;
+                .map_err(|error| Error::Internal(format!("cannot start the thread of worker {worker}: {error}")))?;
+            is_ready.recv().map_err(|_| Error::Internal(format!("worker {worker} died while it started")))??;
             workers.push(sender);
         }
         Ok(Self::of(settings, Pacing::Precise, workers))
@@ -207,7 +207,7 @@ fn run_worker<C: Client>(
         Ok(runtime) => runtime,
         Err(error) => {
             // The maker of the session waits for this message; if it has gone, nobody needs the worker.
-            _ = ready.send(Err(Error::Internal(format!("no runtime for worker {worker}: {error}"))));
+            _ = ready.send(Err(Error::Internal(format!("cannot start a runtime for worker {worker}: {error}"))));
             return;
         }
     };

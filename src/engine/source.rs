@@ -165,7 +165,7 @@ impl<C: Client> Supply<C> {
         std::thread::Builder::new()
             .name(format!("prepare-{worker}"))
             .spawn(move || prepare::<C>(&live, &encoder, worker, &sender, &seen))
-            .map_err(|error| Error::Internal(format!("no thread to prepare requests on: {error}")))?;
+            .map_err(|error| Error::Internal(format!("cannot start a thread that prepares requests: {error}")))?;
         Ok(Self { kind: Kind::Ahead { receiver, waiting }, front: None, ended: false })
     }
 

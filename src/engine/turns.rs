@@ -54,7 +54,7 @@ impl<C: Client> Encoding<C> {
                             true
                         })
                     })
-                    .map_err(|error| Error::Internal(format!("no thread to prepare turns on: {error}")))?;
+                    .map_err(|error| Error::Internal(format!("cannot start a thread that prepares turns: {error}")))?;
                 Some(ask)
             }
         };
