@@ -87,7 +87,7 @@ fn refusals() -> Vec<Told> {
         (
             "a page inside the stream",
             status("200 OK", "text/event-stream", "", "data: {}\n\n<html>\n<title>502 Bad Gateway</title>\n"),
-            &["between its events stands `an HTML page, \"502 Bad Gateway\"`", "ended answers early: look at its log"],
+            &["text between its events: `an HTML page, \"502 Bad Gateway\"`", "ended answers early: look at its log"],
         ),
         (
             "one bare line of JSON",
