@@ -55,11 +55,11 @@ pub struct RequestOptions {
     pub extra_body: Map<String, Value>,
     /// The endpoint that requests go to.
     pub endpoint: Endpoint,
-    /// Whether the answer is streamed.
+    /// Whether the response is streamed.
     pub stream: bool,
     /// The field that asks for the output length; `None`: the endpoint's default.
     pub length_field: Option<LengthField>,
-    /// Send `ignore_eos: true` (vLLM, SGLang), so that the answer has the length asked for.
+    /// Send `ignore_eos: true` (vLLM, SGLang), so that the response has the length asked for.
     pub ignore_eos: bool,
     /// Send `min_tokens` equal to the length asked for (vLLM).
     pub min_tokens: bool,

@@ -24,9 +24,9 @@ pub(crate) enum Fragment<'a> {
 /// A key of a choice under which servers put what the model wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// `delta`: an event of a chat answer.
+    /// `delta`: an event of a chat response.
     Delta,
-    /// `message`: a whole chat answer.
+    /// `message`: a whole chat response.
     Message,
     /// `text`: a completion.
     Text,
