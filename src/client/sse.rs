@@ -10,7 +10,7 @@ pub const MOST_EVENT_BYTES: usize = 32 << 20;
 /// The byte order mark that a stream may start with.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// An event grew past [`MOST_EVENT_BYTES`].
+/// An event grew past the limit of its framer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Oversize;
 

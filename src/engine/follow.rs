@@ -1,4 +1,4 @@
-//! Owns the following of one request on the wire: from its send to its record.
+//! Owns the life of one request on the wire: from its send to the end of its exchange.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -87,8 +87,8 @@ impl Live {
         self.outboxes.len()
     }
 
-    /// Hands a settled record to the collector. The lock is held only for a push; the collector holds it for a move of
-    /// the list.
+    /// Hands a settled record to the collector. The lock is held for one push; the collector holds it while it moves
+    /// the records out.
     pub(super) fn post(&self, worker: usize, record: Box<Record>) {
         if let Some(outbox) = self.outboxes.get(worker) {
             outbox.lock().unwrap_or_else(PoisonError::into_inner).push(record);

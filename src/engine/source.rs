@@ -136,8 +136,8 @@ struct Waiting {
     gone: AtomicBool,
     /// Most requests that may wait.
     most_requests: usize,
-    /// The preparing thread. It is woken when half of `most_requests` is left: during its full sleep a closed loop
-    /// could use up all waiting requests.
+    /// The preparing thread. It is woken when half of `most_requests` is left: if it slept on, a closed loop could use
+    /// up all waiting requests.
     thread: OnceLock<Thread>,
 }
 
