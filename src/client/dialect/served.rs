@@ -10,8 +10,8 @@ use serde::Deserialize;
 pub(crate) struct ServedRequest<'a> {
     /// The requested model; `None` when the body names none.
     pub(crate) model: Option<Cow<'a, str>>,
-    /// Tokens of the prompt; the error says why the server cannot serve the prompt. Each word (separated by white space)
-    /// counts as one token (`words-v1`): a documented estimate, the same for every client.
+    /// Tokens of the prompt; the error says why the server cannot serve the prompt. Each word (separated by white
+    /// space) counts as one token (`words-v1`): a documented estimate, the same for every client.
     pub(crate) prompt_tokens: Result<u32, &'static str>,
     /// Output tokens asked for.
     pub(crate) output_tokens: Option<u32>,
