@@ -1,9 +1,10 @@
-//! Owns what calibration reads of the machine: CPU time of the sending threads, load averages.
+//! Owns what calibration reads from the machine: CPU time of the sending threads, load average.
 
 use std::collections::HashMap;
 use std::fs;
 
-/// CPU time so far of this process's worker threads, by thread id. Empty where the system does not say.
+/// CPU time so far of this process's worker threads, in nanoseconds, by thread id. Empty when the system does not
+/// report it.
 #[derive(Debug, Default)]
 pub(super) struct WorkerTime(HashMap<String, u64>);
 
@@ -19,7 +20,7 @@ impl WorkerTime {
         Self(tasks.filter_map(of).collect())
     }
 
-    /// Seconds of CPU since `before`, of the threads that live now; none where the system does not say.
+    /// CPU time since `before`, in seconds, of the threads that exist now; `None` when the system does not report it.
     pub(super) fn since_s(&self, before: &Self) -> Option<f64> {
         if self.0.is_empty() {
             return None;
@@ -35,7 +36,7 @@ fn on_cpu_ns(schedstat: &str) -> Option<u64> {
     schedstat.split_whitespace().next()?.parse().ok()
 }
 
-/// The load average of the last minute, where the system tells.
+/// The load average of the last minute; `None` when the system does not report it.
 pub(super) fn load_average() -> Option<f64> {
     fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }

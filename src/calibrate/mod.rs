@@ -1,4 +1,4 @@
-//! Owns calibration: the tool's own error and capacity on this machine, held against a server whose truth is known.
+//! Owns calibration: measures the tool's own error and capacity on this machine against a server with known timings.
 
 mod machine;
 mod stage;
@@ -17,21 +17,21 @@ use machine::load_average;
 use stage::{Stage, closed, open};
 pub use step::{MOST_SEND_LAG, Spread, Step};
 
-/// What is measured.
+/// What calibration measures.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Sending threads.
     pub workers: usize,
-    /// Rates at which the error is measured, in requests per second, and for how long; in rising order.
+    /// Rates at which the error is measured, in requests per second, each with its duration; in rising order.
     pub steps: Vec<(f64, Duration)>,
-    /// The highest rate that is tried for the capacity, in requests per second; none: no capacity is sought.
+    /// The highest rate that the capacity search tries, in requests per second; `None`: no capacity search.
     pub most_rate_per_s: Option<f64>,
-    /// Length of a step of the search for the capacity, and of the closed loop.
+    /// Duration of each step of the capacity search, and of the closed loop.
     pub search_step: Duration,
 }
 
 impl Settings {
-    /// What `tonnage calibrate` does, in about 25 s.
+    /// The settings of `tonnage calibrate`; they take about 25 s.
     #[must_use]
     pub fn standard(workers: usize) -> Self {
         let steps = [(10.0, 5), (100.0, 3), (500.0, 2), (1_000.0, 2)]
@@ -40,37 +40,38 @@ impl Settings {
     }
 }
 
-/// How far to trust the tool on this machine.
+/// The tool's error and capacity on this machine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Calibration {
     /// Cores of this machine that the process may use.
     pub cores: usize,
     /// Sending threads.
     pub workers: usize,
-    /// Output tokens of each streamed request, one an event.
+    /// Output tokens of each streamed request, one for each event.
     pub output_tokens: u32,
-    /// Load average of the last minute before and after.
+    /// Load average of the last minute, before and after calibration.
     pub load_average: [Option<f64>; 2],
-    /// The error by rate.
+    /// The error at each rate.
     pub steps: Vec<Step>,
-    /// The rates tried for the capacity, in the order tried.
+    /// The rates that the capacity search tried, in that order.
     pub search: Vec<Step>,
-    /// The highest rate that was kept, in requests per second; none where none was.
+    /// The highest rate that was kept, in requests per second; `None` when no rate was kept.
     pub capacity_per_s: Option<f64>,
-    /// Whether the search ended at a rate that was not kept; otherwise the capacity is higher still.
+    /// Whether a higher rate was tried and not kept; otherwise the capacity may be higher.
     pub capacity_is_bounded: bool,
     /// Requests per second of a closed loop of unstreamed requests.
     pub closed_loop_per_s: f64,
-    /// CPU of the sending threads for one unstreamed request, in microseconds.
+    /// CPU time of the sending threads for one unstreamed request, in microseconds.
     pub cpu_us_per_request: Option<f64>,
-    /// CPU of the sending threads for one event of a stream, in microseconds: what the last step used beyond its
-    /// requests.
+    /// CPU time of the sending threads for one event of a stream, in microseconds: that of the last step, less
+    /// `cpu_us_per_request` for each request, divided by the number of events.
     pub cpu_us_per_event: Option<f64>,
-    /// What follows.
+    /// Conclusions for the user, most important first.
     pub advice: Vec<String>,
 }
 
-/// Calibrates. `told` hears of each stage before it begins. Must run inside a tokio `LocalRuntime` or `LocalSet`.
+/// Calibrates. Calls `told` with the name of each stage before it begins. Must run inside a tokio `LocalRuntime` or
+/// `LocalSet`.
 pub async fn calibrate(settings: &Settings, mut told: impl FnMut(&str)) -> Result<Calibration, Error> {
     let before = load_average();
     // The embedded server holds the other end of every connection.
@@ -113,7 +114,8 @@ pub async fn calibrate(settings: &Settings, mut told: impl FnMut(&str)) -> Resul
     Ok(calibration)
 }
 
-/// The search for the highest rate that is kept: doubling, then halving the ratio twice.
+/// The search for the highest rate that is kept. It doubles or halves the rate until a kept rate and a lost rate are
+/// known, then tries their geometric mean, twice.
 #[derive(Debug)]
 struct Search {
     kept: Option<f64>,
@@ -124,7 +126,7 @@ struct Search {
 
 impl Search {
     const REFINEMENTS: u32 = 2;
-    /// Where a search begins without a step, and the least rate that is tried.
+    /// Requests per second: the first rate of a search without earlier steps, and the lowest rate that is tried.
     const LEAST_PER_S: f64 = 10.0;
 
     fn after(stages: &[Stage], most_per_s: Option<f64>) -> Self {
@@ -135,8 +137,8 @@ impl Search {
         search
     }
 
-    /// A rate kept after a lower one was lost tells that the loss was the machine's, at that moment: the lower one is
-    /// forgiven.
+    /// Notes whether a rate was kept. If a rate is kept although a lower one was lost, the machine was disturbed during
+    /// the lower one, and that loss no longer counts.
     fn note(&mut self, rate_per_s: f64, kept: bool) {
         if kept {
             self.kept = Some(self.kept.map_or(rate_per_s, |best| best.max(rate_per_s)));
@@ -166,7 +168,7 @@ impl Search {
     }
 }
 
-/// What follows from the figures, most important first.
+/// Conclusions from the measurements, most important first.
 fn advice(calibration: &Calibration) -> Vec<String> {
     let mut advice = Vec::new();
     let (cores, workers) = (calibration.cores, calibration.workers);
@@ -175,7 +177,7 @@ fn advice(calibration: &Calibration) -> Vec<String> {
         Some(capacity) => {
             let bound = if calibration.capacity_is_bounded { "up to about" } else { "at least" };
             advice.push(format!(
-                "{bound} {} ({} events/s) with {sending} on this machine, the simulated server beside it",
+                "{bound} {} ({} events/s) with {sending}, with the simulated server on the same machine",
                 per_second(capacity),
                 count((capacity * f64::from(calibration.output_tokens)) as u64)
             ));
@@ -186,12 +188,16 @@ fn advice(calibration: &Calibration) -> Vec<String> {
                     "a machine with more cores".to_owned()
                 };
                 advice.push(format!(
-                    "above that use {more}, and look at send lag in the result: it tells when the tool is the limit"
+                    "above that rate use {more}; a high send lag in the result means that the tool is the limit"
                 ));
             }
         }
         None => {
-            advice.push("no rate was kept: p99 send lag was above 5 ms at every one; use a quieter machine".to_owned());
+            advice.push(
+                "no rate was kept: at every rate, send lag p99 was 5 ms or more, or a request did not complete; use a \
+                 quieter machine"
+                    .to_owned(),
+            );
         }
     }
     let floor_s = calibration
@@ -203,13 +209,14 @@ fn advice(calibration: &Calibration) -> Vec<String> {
         .fold(0.0, f64::max);
     if floor_s > 0.0 {
         advice.push(format!(
-            "differences in TTFT below {} may be the tool's own (p99 of what it adds at the rates kept)",
+            "TTFT differences below {} may be the tool's own error (p99 of the delay that it adds, at the rates kept)",
             seconds(floor_s)
         ));
     }
     if let Some(load) = calibration.load_average[0].filter(|load| *load > 0.25 * cores as f64) {
         advice.push(format!(
-            "the machine was busy before (load average {load:.2} on {cores} cores): calibrate again when it is quiet"
+            "the machine was busy before the start (load average {load:.2} on {cores} cores): calibrate again when it \
+             is quiet"
         ));
     }
     advice
@@ -219,7 +226,7 @@ fn advice(calibration: &Calibration) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// The rates tried on a machine that keeps up to `true_per_s`, and what is found.
+    /// The rates tried on a machine that keeps rates up to `true_per_s`, and the capacity found.
     fn found(mut search: Search, true_per_s: f64) -> (Vec<f64>, Option<f64>) {
         let mut tried = Vec::new();
         while let Some(rate) = search.next() {
@@ -243,7 +250,7 @@ mod tests {
         assert_eq!(found(search(None, Some(1_000.0)), 130.0), (vec![500.0, 250.0, 125.0, 177.0, 149.0], Some(125.0)));
         assert_eq!(found(search(None, Some(1_000.0)), 0.0).1, None);
         let none = Search { kept: Some(5.0), lost: None, most_per_s: None, refinements: 0 };
-        assert_eq!(found(none, 1e9), (vec![], Some(5.0)), "nothing is sought where nothing is asked");
+        assert_eq!(found(none, 1e9), (vec![], Some(5.0)), "without a highest rate there is no search");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Owns one stage of calibration: a load against a fresh embedded server, and what it showed.
+//! Owns one stage of calibration: a load against a new embedded server, and its results.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -23,31 +23,31 @@ use crate::workload::{Closed, LengthSpec, Load, Plan, Workload};
 
 /// Output tokens of a streamed request.
 pub(super) const OUTPUT_TOKENS: u32 = 16;
-/// Words of a prompt.
+/// Words of a prompt, which are its input tokens.
 const INPUT_TOKENS: u32 = 64;
-/// More in flight than any rate that is kept holds.
+/// In-flight cap of an open stage: higher than any kept rate needs.
 pub(super) const MOST_IN_FLIGHT: u64 = 8_192;
-/// In flight of the closed loop.
+/// Requests in flight in the closed loop.
 const CLOSED_IN_FLIGHT: u32 = 32;
-/// What a stage that is not kept may take to end.
+/// Drain of a stage: limits the time that a stage which cannot keep its rate takes to end.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// What an open stage showed.
+/// The results of an open stage.
 pub(super) struct Stage {
     pub(super) step: Step,
     pub(super) sent: u64,
     pub(super) events: u64,
-    /// CPU of the sending threads.
+    /// CPU time of the sending threads, in seconds.
     pub(super) cpu_s: Option<f64>,
 }
 
-/// What the closed loop showed.
+/// The results of the closed loop.
 pub(super) struct Loop {
     pub(super) per_s: f64,
     pub(super) cpu_us_per_request: Option<f64>,
 }
 
-/// Plays Poisson arrivals at `rate_per_s` for `length`, streamed, at most `room` in flight.
+/// Sends streamed requests with Poisson arrivals at `rate_per_s` for `length`, at most `room` in flight.
 pub(super) async fn open(workers: usize, rate_per_s: f64, length: Duration, room: u64) -> Result<Stage, Error> {
     let rate = Rate::new(rate_per_s).map_err(|refusal| defect(&refusal))?;
     let timeline =
@@ -76,7 +76,7 @@ pub(super) async fn open(workers: usize, rate_per_s: f64, length: Duration, room
     Ok(Stage { step, sent, events: seen.iter().map(|seen| u64::from(seen.events)).sum(), cpu_s: played.cpu_s })
 }
 
-/// Plays a closed loop of unstreamed requests that the server answers at once.
+/// Runs a closed loop of unstreamed requests for `length`; the server responds without delay.
 pub(super) async fn closed(workers: usize, length: Duration, room: u64) -> Result<Loop, Error> {
     let closed = Closed::concurrent(CLOSED_IN_FLIGHT, Extent::Duration(length), Duration::ZERO, Duration::ZERO)
         .map_err(|refusal| defect(&refusal))?;
@@ -122,7 +122,8 @@ async fn play(workers: usize, plan: Plan, profile: Profile, streamed: bool, room
         .await?
         .await?;
     let cpu_s = WorkerTime::now().since_s(&before);
-    // Workers first, so that the server sees every connection closed; its log is whole once it has stopped.
+    // Workers are dropped first, so that the server sees every connection close. Its log is complete once it has
+    // stopped.
     drop(session);
     drop(server);
     Ok(Played { seen: seen.take(), log, cpu_s })
@@ -139,7 +140,7 @@ fn constant(milliseconds: u64) -> Result<Law, Error> {
     Law::constant(Duration::from_millis(milliseconds)).map_err(|refusal| defect(&refusal))
 }
 
-/// A refusal of what we chose ourselves.
+/// An internal error: a value that this module chose was refused.
 fn defect(refusal: &Refusal) -> Error {
     Error::Internal(refusal.to_string())
 }

@@ -1,10 +1,10 @@
-//! Owns `Step`: what calibration measured at one rate.
+//! Owns `Step`: the measurements of calibration at one rate.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// Send lag that a rate may show at p99 and still count as kept.
+/// A rate counts as kept only if its send lag p99 is below this.
 pub const MOST_SEND_LAG: Duration = Duration::from_millis(5);
 
 /// Two quantiles, in seconds.
@@ -17,7 +17,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// The quantiles of `values` by rank; none of none.
+    /// The quantiles of `values` by rank; `None` when `values` is empty.
     pub(super) fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_unstable_by(f64::total_cmp);
         let rank = |share: f64| values.get(((values.len() as f64 * share).ceil() as usize).saturating_sub(1)).copied();
@@ -25,22 +25,22 @@ impl Spread {
     }
 }
 
-/// The error at one rate.
+/// The tool's error at one rate.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step {
     /// Requests per second, Poisson.
     pub rate_per_s: f64,
     /// Requests planned.
     pub planned: u64,
-    /// Of these, completed.
+    /// Requests completed.
     pub completed: u64,
-    /// Sent − scheduled.
+    /// Send lag: sent − scheduled, in seconds.
     pub send_lag_s: Option<Spread>,
-    /// The client's time to first token from its send − the server's from the request's arrival.
+    /// Client's time to first token (from its send) − server's (from the request's arrival), in seconds.
     pub added_ttft_s: Option<Spread>,
-    /// |the client's mean gap between tokens − the server's|, request by request.
+    /// |client's mean gap between tokens − server's| for each request, in seconds.
     pub itl_error_s: Option<Spread>,
-    /// CPU of the sending threads for each request with its events, in microseconds.
+    /// CPU time of the sending threads for each request with its events, in microseconds.
     pub cpu_us_per_request: Option<f64>,
     /// Whether the rate was kept: every request completed, p99 send lag below 5 ms.
     pub kept: bool,

@@ -1,4 +1,4 @@
-//! Owns the comparison of what the client saw with what the simulated server knows it did, request by request.
+//! Owns the comparison of the client's measurements with the simulated server's own log, request by request.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::client::request_number;
 use crate::record::{Outcome, Record};
 
-/// A truth log in memory.
+/// The truth log of the simulated server, in memory.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -25,7 +25,7 @@ impl Write for Log {
 }
 
 impl Log {
-    /// What it says, by number of the request. Complete once its server has stopped.
+    /// Its rows, by request number. Complete only after its server has stopped.
     pub(super) fn rows(&self) -> HashMap<u64, TruthRow> {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<TruthRow>(line).ok());
@@ -33,7 +33,7 @@ impl Log {
     }
 }
 
-/// What the server knows of one request, in nanoseconds of one clock.
+/// The server's row for one request; instants in nanoseconds of one clock.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct TruthRow {
     x_request_id: Option<String>,
@@ -54,7 +54,7 @@ impl TruthRow {
     }
 }
 
-/// What the client saw of one request.
+/// The client's measurements of one request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Received {
     id: u64,
@@ -81,12 +81,12 @@ impl From<&Record> for Received {
 }
 
 impl Received {
-    /// What the client adds to the server's own time to first token, in seconds.
+    /// Time to first token as the client measured it minus the server's own, in seconds.
     pub(super) fn added_ttft_s(&self, rows: &HashMap<u64, TruthRow>) -> Option<f64> {
         Some(self.ttft_s? - rows.get(&self.id)?.ttft_s()?)
     }
 
-    /// How far the request's mean gap between tokens is from the server's, in seconds, without sign.
+    /// Absolute difference between the client's and the server's mean gap between tokens, in seconds.
     pub(super) fn itl_error_s(&self, rows: &HashMap<u64, TruthRow>) -> Option<f64> {
         Some(libm::fabs(self.mean_gap_s? - rows.get(&self.id)?.mean_gap_s()?))
     }
@@ -126,6 +126,6 @@ mod tests {
         };
         near(seen.added_ttft_s(&rows), 0.0005);
         near(seen.itl_error_s(&rows), 0.0002);
-        assert_eq!(Received { id: 8, ..seen }.added_ttft_s(&rows), None, "a request the server does not know");
+        assert_eq!(Received { id: 8, ..seen }.added_ttft_s(&rows), None, "the server does not know this request");
     }
 }

@@ -1,25 +1,27 @@
-//! Owns how an answer's bytes become an exchange: events folded as they come, and the outcome at the end. No I/O here.
+//! Owns how the bytes of a response become an exchange: folds events as they come, and decides the outcome. No I/O.
 //!
-//! # When an answer is *completed*
+//! # When a response is *completed*
 //!
-//! All of these hold; else it is *failed*, and keeps its timings.
+//! All of these must hold. Otherwise the response is *failed*, and its timings are kept.
 //!
 //! 1. The status is 2xx.
-//! 2. No event says that something went wrong. An event says so by an `error` value that is not falsy (`null`,
-//!    `false`, 0, an empty text, or a list or object of nothing else), by its name (`event: error`), by being an error
-//!    object itself (`object: "error"`, an `error_code`, or a `message` with a `code` and no choices), or by a finish
-//!    reason that gives the request up (`abort`, `error`, `cancelled`, `timeout` and their relatives).
-//! 3. Every event is readable: a JSON object, `[DONE]`, `null`, or no data at all. A repeated key is no fault, the last
-//!    one stands; a value of an odd type is no fault either, but for `choices` that are no list.
-//! 4. There is at least one token: text, reasoning, a refusal, the name or arguments of a call. Or the server counts
-//!    tokens that it does not show, which is said ([`Exchange::hidden_tokens`]). Or none was asked for.
-//! 5. It was finished: by `[DONE]`, or by a finish reason that is one (not empty, not blank, not a text such as `null`)
-//!    and that no token of its choice follows; where a choice was finished so, each choice with tokens must be. A
-//!    server that goes on after a finish reason has shown that its reasons beside text mean nothing; its last one then
-//!    counts in an event without text only. Its text counts, and before `[DONE]` the reason that it gave is kept.
-//! 6. Its transport ended in order, or broke after it was finished. Bytes that are not HTTP are excused by nothing.
+//! 2. No event reports an error. An event reports an error in one of these ways:
+//!    - an `error` value that is not falsy (falsy: `null`, `false`, 0, an empty text, a list or object of only these);
+//!    - its name (`event: error`);
+//!    - it is an error object (`object: "error"`, an `error_code`, or a `message` with a `code` and no choices);
+//!    - a finish reason that gives up the request (`abort`, `error`, `cancelled`, `timeout` and similar ones).
+//! 3. Every event is readable: a JSON object, `[DONE]`, `null`, or no data. A repeated key is allowed, and its last
+//!    value counts. A value of an odd type is allowed too, except `choices` that are not a list.
+//! 4. There is at least one token: text, reasoning, a refusal, or the name or arguments of a call. No token is needed
+//!    if the server counts tokens that it does not show ([`Exchange::hidden_tokens`]), or if none was asked for.
+//! 5. The response was finished, by `[DONE]` or by a finish reason.
+//!    - A finish reason is not empty, not blank, and not a text such as `null`. No token of its choice follows it.
+//!    - If a finish reason ended one choice, each choice with tokens needs one.
+//!    - When a token follows a finish reason, the server's reasons beside text mean nothing. From then on a reason
+//!      counts only in an event without text. The text counts, and the earlier reason is kept if `[DONE]` follows.
+//! 6. The transport ended in order, or broke after the response was finished. Bytes that are not HTTP always fail it.
 //!
-//! After `[DONE]` nothing is read. An odd `usage` never fails an answer (see `tally`).
+//! After `[DONE]` nothing is read. An odd `usage` never fails a response (see `tally`).
 
 use super::delta::Meaning;
 use super::dialect::Endpoint;
@@ -32,23 +34,23 @@ use super::words::{self, MOST_START_BYTES};
 use crate::record::{Exchange, Failure, FailureClass, Outcome};
 use crate::units::Offset;
 
-/// How the transport ended an answer.
+/// How the transport of a response ended.
 #[derive(Debug)]
 pub(super) enum End {
-    /// As its framing said: last chunk, full length, or a close where the close is the end.
+    /// As its framing said: last chunk, full length, or a close where a close marks the end.
     Orderly,
-    /// Not so.
+    /// Before the end that its framing said.
     Broken(Failure),
 }
 
-/// An answer being read.
+/// A response being read.
 #[derive(Debug)]
 pub(super) struct Answer {
     framing: Framing,
     asked_tokens: u32,
-    /// What the server says it is, where that is not a stream of events.
+    /// The content type that the server states, if it is not a stream of events.
     kind: Option<Box<str>>,
-    /// The first bytes of a stream that has brought no event yet, for a message.
+    /// The first bytes of a stream, kept until its first event, for a message.
     start: Vec<u8>,
     said: Progress,
     held: HeldBytes,
@@ -56,24 +58,24 @@ pub(super) struct Answer {
 
 #[derive(Debug)]
 enum Framing {
-    /// Events are asked for, and nothing but white space has come yet.
+    /// Events were asked for, and only white space has come so far.
     Awaited(Framer),
     Events(Framer),
     /// One JSON object, kept until its end.
     Whole(Vec<u8>),
-    /// A whole object where events were asked for: an error in it is told, anything else is malformed.
+    /// A whole object where events were asked for: an error in it is reported, anything else is malformed.
     Unasked(Vec<u8>),
 }
 
-/// Token-bearing events of one answer: a quarter of a million, four times the longest answer of any model, and 2 MiB in
-/// the record. A stream that goes on beyond them has no end.
+/// Most token-bearing events of one response: 262 144, four times the longest response of any model, and 2 MiB in the
+/// record. A stream with more events is taken as endless.
 const MOST_EVENTS: u32 = 1 << 18;
 
-/// Bytes of an object that is kept where a stream was asked for: what errors need.
+/// Bytes that are kept of an object where a stream was asked for: enough for an error message.
 const MOST_UNASKED_BYTES: usize = 1 << 20;
 
 impl Answer {
-    /// An answer of `endpoint` that has not begun. `content_type` is what the server says it is.
+    /// A response of `endpoint` that has not begun. `content_type` is the type that the server states.
     pub(super) fn new(endpoint: Endpoint, stream: bool, content_type: Option<&str>, asked_tokens: u32) -> Self {
         let framing = if stream { Framing::Awaited(Framer::default()) } else { Framing::Whole(Vec::new()) };
         let kind = content_type.filter(|kind| !kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
@@ -87,10 +89,11 @@ impl Answer {
         }
     }
 
-    /// Takes the next bytes, read from the socket at `at`. `false` when no more need be read: `[DONE]`, or more than
-    /// can be kept.
+    /// Takes the next bytes, read from the socket at `at`. Returns `false` when no more should be read: after `[DONE]`,
+    /// or when a limit is exceeded.
     ///
-    /// After a malformed or an error event reading goes on: the server is loaded as planned, and the timings are kept.
+    /// After a malformed event or an error event, reading continues: the server keeps its planned load, and the timings
+    /// are kept.
     pub(super) fn read(&mut self, piece: &[u8], at: Offset, exchange: &mut Exchange) -> bool {
         let said = &mut self.said;
         let of_events = !matches!(self.framing, Framing::Whole(_));
@@ -98,8 +101,8 @@ impl Answer {
             self.start.extend_from_slice(&piece[..piece.len().min(MOST_START_BYTES - self.start.len())]);
         }
         if let Framing::Awaited(framer) = &mut self.framing {
-            // Some proxies call every answer JSON, and some servers call every answer a stream: only the bytes tell. An
-            // object starts with a brace, a stream of events never does.
+            // Some proxies label every response as JSON, and some servers label every response as a stream. Only the
+            // bytes decide: an object starts with a brace, a stream of events never does.
             match piece.trim_ascii_start().first() {
                 None => {}
                 Some(b'{') => self.framing = Framing::Unasked(Vec::new()),
@@ -127,20 +130,18 @@ impl Answer {
         } else if !bounded {
             said.fail(FailureClass::Malformed, &format!("more than {MOST_EVENTS} events with text, and no end"));
         } else if !shared {
-            let why = format!(
-                "the answers in flight keep more than {MOST_HELD_BYTES} bytes of events and bodies without an end"
-            );
+            let why = format!("unfinished events and bodies of all requests in flight exceed {MOST_HELD_BYTES} bytes");
             said.fail(FailureClass::Malformed, &why);
         }
         fits && bounded && shared && !said.done
     }
 
-    /// Whether it has said `[DONE]`.
+    /// Whether `[DONE]` has come.
     pub(super) fn is_done(&self) -> bool {
         self.said.done
     }
 
-    /// Decides the outcome. `at` is the instant of the end: of `[DONE]`, of the body's end, or of the break.
+    /// Decides the outcome. `at` is the instant of `[DONE]`, of the end of the body, or of the break.
     pub(super) fn settle(self, end: End, at: Offset, exchange: &mut Exchange) {
         let Self { framing, asked_tokens, kind, start, mut said, held: _held } = self;
         let (kind, dialect) = (kind.as_deref(), said.dialect);
@@ -151,7 +152,7 @@ impl Answer {
             Framing::Whole(kept_bytes) if orderly => match read_object(kept_bytes.trim_ascii(), dialect) {
                 Ok(delta) => {
                     said.facts(delta, at, exchange);
-                    // A whole answer has no events, and so no tokens of events.
+                    // A whole response has no events, and so no tokens of events.
                     exchange.event_tokens = Vec::new();
                     if let Some(kept) = &mut exchange.text {
                         text::append_object(kept_bytes.trim_ascii(), dialect, kept);
@@ -168,7 +169,7 @@ impl Answer {
                     said.fail(class, &why);
                 }
             }
-            // A last event without its blank line is heard where all of it came: one cut short says nothing.
+            // A last event without its blank line counts if it is complete. One that was cut is ignored.
             Framing::Events(mut framer) if orderly => framer.finish(|block| match block {
                 Block::Data(event) if matches!(read(event, dialect), Meaning::Malformed(_)) => {}
                 block => said.block(block, at, exchange),
@@ -180,16 +181,15 @@ impl Answer {
         }
         std::mem::take(&mut said.tally).settle(said.token, asked_tokens, exchange);
         if whole && said.token {
-            // No event could have shown them.
+            // A whole response has no events, and so no hidden tokens.
             (exchange.hidden_tokens, exchange.first_event_tokens) = (0, None);
         }
         let finished = said.done || (exchange.finish_reason.is_some() && !said.is_open());
-        // Of an answer that began as a stream of events: what else stood in it.
+        // If the response was a stream of events: other text found between the events.
         let stray = words::of_body(None, &said.stray).filter(|_| exchange.first_event.is_some());
-        let between = stray.map_or_else(String::new, |words| format!("; between its events stands `{words}`"));
+        let between = stray.map_or_else(String::new, |words| format!("; text between its events: `{words}`"));
         match end {
-            // A break after all was said takes nothing from the answer. Bytes that are not HTTP do: nothing excuses
-            // them.
+            // A break after the finish does not fail the response. Bytes that are not HTTP always fail it.
             End::Broken(failure) if !finished || failure.class == FailureClass::Malformed => {
                 said.fail(failure.class, &format!("{}{between}", failure.text));
             }
@@ -199,7 +199,7 @@ impl Answer {
                 said.fail(class, &why);
             }
             _ if !finished => {
-                let lacks = if said.is_open() { "a finish reason of each choice" } else { "a finish reason" };
+                let lacks = if said.is_open() { "a finish reason for each choice" } else { "a finish reason" };
                 said.fail(FailureClass::Truncated, &format!("the answer ended without {lacks} or [DONE]{between}"));
             }
             _ if asked_tokens > 0 && !said.token && exchange.hidden_tokens == 0 => {

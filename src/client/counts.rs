@@ -1,11 +1,11 @@
-//! Owns the reading of `usage` objects: token counts under the names that servers have for them.
+//! Owns the reading of `usage` objects: token counts under the key names that servers use.
 
 use serde::de::{IgnoredAny, MapAccess};
 
 use super::delta::Counts;
 use super::value::{Count, Object, Raw, object_of};
 
-/// The counts of a `usage` value; `None` where it holds none and nothing odd.
+/// The counts in a `usage` value; `None` when it holds no count and nothing odd.
 pub(super) fn counts_of(usage: Raw<'_>) -> Option<Counts> {
     if !usage.is_object() {
         return (!usage.is_falsy()).then_some(Counts { odd: true, ..Counts::default() });

@@ -1,5 +1,5 @@
-//! Owns the definition of a completed answer, read literally and slowly for tests: a JSON reader and an event reader
-//! of its own, so that no fault of the real ones hides here.
+//! Owns the definition of a completed response, implemented literally and slowly for tests. It has its own JSON reader
+//! and event reader, so that it does not share a fault with the real ones.
 
 use std::collections::BTreeSet;
 
@@ -212,7 +212,7 @@ fn object(bytes: &[u8]) -> Option<Json> {
     (parser.at == text.len() && matches!(value, Json::Object(_))).then_some(value)
 }
 
-/// Whether a value where a text belongs brings any.
+/// Whether a value in the place of a text contains any text.
 fn brings(value: &Json) -> bool {
     match value {
         Json::List(items) => items.iter().any(brings),
@@ -254,7 +254,7 @@ fn reason_in(choice: &Json) -> Option<String> {
     reason_of(value)
 }
 
-/// The number of a candidate.
+/// The index of a choice.
 fn index_of(choice: &Json) -> u32 {
     let index = choice.get("index");
     let number = if matches!(index, Json::Bool(_)) { None } else { index.word().trim().parse::<f64>().ok() };
@@ -312,7 +312,7 @@ fn is_error(event: &Json) -> bool {
             || !event.get("detail").falsy(true))
 }
 
-/// Tokens that the server counts in an event.
+/// Whether the server counts any output token in an event.
 fn counts_in(event: &Json) -> bool {
     let counted = |usage: &Json| {
         ["completion_tokens", "output_tokens"].iter().any(|key| {
@@ -329,11 +329,11 @@ fn counts_in(event: &Json) -> bool {
 struct Block {
     named_error: bool,
     data: Option<Vec<u8>>,
-    /// A field `error`, or a bare error object.
+    /// Whether it has a field `error` or a bare error object.
     told: bool,
 }
 
-/// The blocks, and how many of them a blank line ended.
+/// The blocks, and how many of them end with a blank line.
 fn blocks(stream: &[u8]) -> (Vec<Block>, usize) {
     let stream = stream.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stream);
     let mut lines: Vec<(Vec<u8>, bool)> = Vec::new();
@@ -383,8 +383,8 @@ fn blocks(stream: &[u8]) -> (Vec<Block>, usize) {
     (all, ended)
 }
 
-/// Whether an answer is completed that came as `stream`, whose transport ended in order or broke, and of which `asked`
-/// tokens were asked for.
+/// Whether a response is completed. It came as `stream`; its transport ended in order (`orderly`) or broke; `asked`
+/// output tokens were asked for.
 pub(super) fn holds(stream: &[u8], orderly: bool, asked: u32) -> bool {
     if stream.trim_ascii_start().first() == Some(&b'{') {
         return false;

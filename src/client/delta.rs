@@ -1,38 +1,39 @@
-//! Owns `Delta`: what one event of an answer says, whatever the endpoint.
+//! Owns `Delta`: the content of one event of a response, independent of the endpoint.
 
-/// What one event says.
+/// The meaning of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// `[DONE]`: nothing follows.
     Done,
-    /// A well-formed object, or an event without data, which says nothing.
+    /// A well-formed object; or an event without data, as an empty delta.
     Delta(Delta),
-    /// Not an event: why.
+    /// Not a valid event; holds the reason.
     Malformed(String),
 }
 
-/// What one JSON object of an answer says; a whole unstreamed answer reads the same way.
+/// The content of one JSON object of a response: an event, or a whole unstreamed response.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Delta {
-    /// Non-empty `content`, `text` (of a completion), `refusal`, or name or arguments of a tool call.
+    /// Whether it has a non-empty `content`, `text` (of a completion), `refusal`, or name or arguments of a tool call.
     pub(crate) answer: bool,
-    /// Non-empty `reasoning` or `reasoning_content`, or a part of the content whose type is thinking.
+    /// Whether it has a non-empty `reasoning` or `reasoning_content`, or a content part whose type is thinking.
     pub(crate) reasoning: bool,
-    /// `finish_reason`: of the first choice that gives the request up, else of the first that has one.
+    /// The `finish_reason` of the last choice whose reason gives up the request, or else of the first choice with a
+    /// reason.
     pub(crate) finish_reason: Option<Box<str>>,
-    /// Token counts, where the event carries any.
+    /// Token counts, if the event carries any.
     pub(crate) usage: Option<Counts>,
     /// The message of an error object.
     pub(crate) error: Option<String>,
-    /// Bytes of its text; `u64::MAX` where it brings what is no text.
+    /// Bytes of its text; `u64::MAX` when it holds something that is not text.
     pub(crate) bytes: u64,
-    /// The choices that it brings tokens of: one bit each, by their index.
+    /// The choices for which it has tokens, one bit each, by index.
     pub(crate) of_choices: u64,
-    /// The choices that it has a finish reason of.
+    /// The choices for which it has a finish reason, one bit each, by index.
     pub(crate) ends_choices: u64,
 }
 
-/// What a `usage` object says. A count that is absent, or that is no count, is `None`.
+/// The counts of a `usage` object. A count that is absent or invalid is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Counts {
     /// `prompt_tokens`, or `input_tokens`.
@@ -41,14 +42,14 @@ pub(crate) struct Counts {
     pub(crate) output: Option<u32>,
     /// `cached_tokens` of the prompt's details.
     pub(crate) cached: Option<u32>,
-    /// `reasoning_tokens` of the answer's details.
+    /// `reasoning_tokens` of the output's details.
     pub(crate) reasoning: Option<u32>,
-    /// Something stood where a count belongs, and was none.
+    /// Whether a value in the place of a count was not a valid count.
     pub(crate) odd: bool,
 }
 
 impl Delta {
-    /// Whether it brings any token.
+    /// Whether it has any token.
     #[must_use]
     pub(crate) const fn has_token(&self) -> bool {
         self.answer || self.reasoning

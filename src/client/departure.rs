@@ -1,4 +1,4 @@
-//! Owns `Departure`: the word that a request may leave.
+//! Owns `Departure`: the signal that a request may be written.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -7,29 +7,30 @@ use std::task::Poll;
 
 use crate::units::Offset;
 
-/// Whether a request may leave, and since when. Its clones are one word, shared by who gives it and who heeds it.
+/// Whether a request may be written, and since when. Clones share one state: one side gives the signal, the other waits
+/// for it.
 #[derive(Debug, Clone, Default)]
 pub struct Departure(Rc<Cell<Option<Offset>>>);
 
 impl Departure {
-    /// The word for a request that may leave at once.
+    /// The signal for a request that may be written at once.
     #[must_use]
     pub fn at(sent: Offset) -> Self {
         Self(Rc::new(Cell::new(Some(sent))))
     }
 
-    /// Gives the word. Nobody is woken by it: whoever gives it polls the request next.
+    /// Gives the signal. It wakes no task: the caller must poll the request next.
     pub fn leave(&self, sent: Offset) {
         self.0.set(Some(sent));
     }
 
-    /// When the word was given.
+    /// The instant of the signal; `None` before it.
     #[must_use]
     pub fn sent(&self) -> Option<Offset> {
         self.0.get()
     }
 
-    /// Returns when the word has been given: its instant.
+    /// Waits for the signal and returns its instant.
     pub async fn left(&self) -> Offset {
         poll_fn(|_| self.sent().map_or(Poll::Pending, Poll::Ready)).await
     }

@@ -1,4 +1,4 @@
-//! Owns what is asked of a server before the run, off the hot path: whether it is ready, and which model it serves.
+//! Owns discovery before the run, off the hot path: whether a server is ready, and which model it serves.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ use crate::clock::RunClock;
 use crate::error::Error;
 use crate::units::{Offset, count, visible};
 
-/// How long one question may take.
+/// Timeout of one query.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long to wait before asking a server that is not ready again.
+/// Pause between two queries to a server that is not ready.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Bytes that the name of a model may have: more is no name, and would stand in every request and every record.
+/// Most bytes of a model's name. A longer text is not a name, and it would be repeated in every request and record.
 const MOST_NAME_BYTES: usize = 512;
 
-/// Asks servers about themselves. No proxy, no redirect, no retry.
+/// Queries servers about themselves. No proxy, no redirect, no retry.
 #[derive(Debug, Clone)]
 pub struct Discovery {
     http: reqwest::Client,
@@ -42,12 +42,12 @@ struct Model {
     id: String,
 }
 
-/// A name as servers write it: a text, or a number where a text is meant.
+/// Reads a model's name: a text, or a number that some servers write instead.
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     match serde_json::Value::deserialize(deserializer)? {
         serde_json::Value::String(name) => Ok(name),
         serde_json::Value::Number(name) => Ok(name.to_string()),
-        other => Err(serde::de::Error::custom(format!("a model's id is no name: {}", kind_of(&other)))),
+        other => Err(serde::de::Error::custom(format!("a model's id is not a name but {}", kind_of(&other)))),
     }
 }
 
@@ -60,19 +60,19 @@ fn kind_of(value: &serde_json::Value) -> &'static str {
     }
 }
 
-/// Why a question has no answer, and whether asking again may help.
+/// Why a query failed, and whether a new try may help.
 struct Unanswered {
     error: Error,
     passing: bool,
 }
 
 impl Discovery {
-    /// Questions with the same key, headers and trust as the requests of the run.
+    /// A client for queries, with the same key, headers and trusted certificates as the requests of the run.
     pub fn new(api_key: Option<&Secret>, headers: &[String], tls: &Tls) -> Result<Self, Error> {
         Self::connecting_within(PATIENCE, api_key, headers, tls)
     }
 
-    /// The same, with a bound on the whole of connecting: name, TCP, TLS.
+    /// Like [`Discovery::new`], with `patience` as the time limit for connecting: name lookup, TCP and TLS together.
     pub fn connecting_within(
         patience: Duration,
         api_key: Option<&Secret>,
@@ -81,7 +81,7 @@ impl Discovery {
     ) -> Result<Self, Error> {
         let headers: HeaderMap = access_headers(api_key, headers)?;
         let http = reqwest::Client::builder()
-            // A header that is no valid HTTP takes nothing from the status, which says more.
+            // A response with an invalid header still has a status, which says more than the header.
             .http1_ignore_invalid_headers_in_responses(true)
             .no_proxy()
             .tls_backend_preconfigured(tls.config().clone())
@@ -91,20 +91,20 @@ impl Discovery {
             .connect_timeout(patience)
             .default_headers(headers)
             .build()
-            .map_err(|error| Error::Internal(format!("no HTTP client: {error}")))?;
+            .map_err(|error| Error::Internal(format!("cannot make an HTTP client: {error}")))?;
         Ok(Self { http })
     }
 
-    /// The first model that the server lists.
+    /// The first model that the server lists. Fails when the server does not answer or lists no model.
     pub async fn first_model(&self, target: &Target) -> Result<String, Error> {
         let models = self.models(target).await.map_err(|unanswered| unanswered.error)?;
         let first = models.into_iter().next();
         first.ok_or_else(|| Error::target(&**target.url(), "it lists no model; give one with --model"))
     }
 
-    /// Waits until the server lists its models, asking every half second for at most `patience`; asks at least once.
+    /// Waits until the server lists its models. Queries it every half second for at most `patience`, and at least once.
     ///
-    /// What waiting cannot mend (a refused key, a page that is no API) ends it at once.
+    /// A failure that waiting cannot cure (a refused key, a page that is not an API) ends the wait at once.
     pub async fn wait_ready(&self, target: &Target, patience: Duration) -> Result<(), Error> {
         let clock = RunClock::starting_in(Duration::ZERO);
         let deadline = Offset::from(patience);
@@ -170,7 +170,7 @@ impl Discovery {
             );
             return Err(refuse(false, why));
         }
-        // By way of a tree of values, in which the last of a repeated key stands.
+        // Parsed into a tree of values first: there the last value of a repeated key counts.
         let tree = serde_json::from_slice::<serde_json::Value>(&body);
         let models: Models = tree.and_then(serde_json::from_value).map_err(|error| {
             let said = words::of_body(None, &body).map_or_else(String::new, |said| format!(", but with `{said}`"));
@@ -192,7 +192,7 @@ impl Discovery {
     }
 }
 
-/// A whole body; nothing where it is longer than such a body may be.
+/// The whole body; `None` when it is longer than [`MOST_ASIDE_BYTES`].
 async fn body_of(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await? {
@@ -204,7 +204,7 @@ async fn body_of(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Err
     Ok(Some(body))
 }
 
-/// What kept a question from reaching the server.
+/// The text for a query that did not reach the server.
 fn unreachable_text(error: &reqwest::Error) -> String {
     let cause = visible(&innermost(error)).into_owned();
     if error.is_timeout() && error.is_connect() {
@@ -217,7 +217,7 @@ fn unreachable_text(error: &reqwest::Error) -> String {
     } else if cause.contains("resolve") || cause.contains("lookup") || cause.contains("Name or service") {
         format!("its name could not be resolved ({cause}); check --target, or give the address itself")
     } else if let Some(tls) = tls_error(error) {
-        format!("TLS could not be agreed: {}", tls_words(tls))
+        format!("the TLS handshake failed: {}", tls_words(tls))
     } else if speaks_no_http(error) {
         format!(
             "something answers there, and it does not speak HTTP ({cause}); check the port of --target, and whether it \
@@ -229,7 +229,7 @@ fn unreachable_text(error: &reqwest::Error) -> String {
     }
 }
 
-/// Whether what came back could not be read as HTTP.
+/// Whether the response could not be read as HTTP.
 fn speaks_no_http(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(this) = cause {
@@ -241,7 +241,7 @@ fn speaks_no_http(error: &reqwest::Error) -> bool {
     false
 }
 
-/// The cause that no other cause stands behind, as text.
+/// The innermost cause of `error`, as text.
 fn innermost(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {

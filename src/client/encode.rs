@@ -1,4 +1,4 @@
-//! Owns how a request is encoded: options to headers and body bytes, made ahead of the instant.
+//! Owns the encoding of requests: options become headers and body bytes, before the request is due.
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -40,7 +40,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// How requests are made.
+/// The options from which requests are made.
 #[derive(Debug, Clone)]
 pub struct RequestOptions {
     /// The servers, used in turn by request id.
@@ -53,29 +53,29 @@ pub struct RequestOptions {
     pub headers: Vec<String>,
     /// Further keys of the body; they replace ours, except those that other options decide.
     pub extra_body: Map<String, Value>,
-    /// The endpoint that is asked.
+    /// The endpoint that requests go to.
     pub endpoint: Endpoint,
-    /// Whether the answer is streamed.
+    /// Whether the response is streamed.
     pub stream: bool,
-    /// How the output length is asked for; none: as the endpoint has it.
+    /// The field that asks for the output length; `None`: the endpoint's default.
     pub length_field: Option<LengthField>,
-    /// Send `ignore_eos: true` (vLLM, SGLang), so that the answer has the length asked for.
+    /// Send `ignore_eos: true` (vLLM, SGLang), so that the response has the length asked for.
     pub ignore_eos: bool,
     /// Send `min_tokens` equal to the length asked for (vLLM).
     pub min_tokens: bool,
     /// Ask for the token count in every event (vLLM's `continuous_usage_stats`).
     pub continuous_usage: bool,
-    /// Keep the text of answers, for a tokenizer that counts it after the run.
+    /// Keep the response text, for a tokenizer that counts it after the run.
     pub keep_text: bool,
-    /// What must stand in no record, should a server echo it.
+    /// Texts that are hidden in records if a server echoes them.
     pub secrets: Secrets,
-    /// What the `x-request-id` of this run begins with, hashed. Servers key requests by it: two runs at once need two
-    /// texts.
+    /// A text whose hash stands in each `x-request-id` of this run. Servers use that id as a key, so two runs at the
+    /// same time need two texts.
     pub request_id_prefix: String,
 }
 
 impl RequestOptions {
-    /// Streamed requests to `targets` for `models`, nothing special about them.
+    /// Streamed requests to `targets` for `models`, with all other options at their defaults.
     #[must_use]
     pub fn new(targets: Vec<Target>, models: Vec<String>) -> Self {
         Self {
@@ -97,13 +97,13 @@ impl RequestOptions {
     }
 }
 
-/// Makes calls out of request specs: everything that does not depend on the request is rendered once.
+/// Makes calls from request specs. Everything that does not depend on the request is rendered once.
 #[derive(Debug)]
 pub struct Encoder {
     targets: Vec<EncodedTarget>,
     models: Vec<EncodedModel>,
     endpoint: Endpoint,
-    /// What stands between the prompt and its length; none where no length is asked for.
+    /// The bytes between the prompt and the output length; `None` when no length is asked for.
     before_length: Option<String>,
     min_tokens: bool,
     /// The end of every body, closing brace included.
@@ -117,19 +117,21 @@ pub struct Encoder {
 /// The name of `x-request-id`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Makes the `x-request-id` of each request: a UUID (RFC 9562, version 4), which some servers insist on. Its first
-/// group is of the prompt, so that two loads of one session, each of which counts its requests from 0, do not give
-/// one name to two requests in flight; the next three are of the run; the last is the number of the request, so that
-/// a line in a server's log can be found among the records.
+/// Makes the `x-request-id` of each request: a UUID (RFC 9562, version 4), because some servers require one.
+///
+/// - The first group is a hash of the prompt. Two loads of one session both number their requests from 0; the hash
+///   keeps their ids apart while both are in flight.
+/// - The next three groups are a hash of the run.
+/// - The last group is the request number, so that a line in a server's log can be matched to a record.
 #[derive(Debug)]
 struct RequestIds {
-    /// Groups two to four, with the version and the variant in their places.
+    /// Groups two to four, version and variant included.
     of_run: String,
-    /// `--header` sets one for all.
+    /// The user's headers set one id for all requests.
     is_given: bool,
 }
 
-/// Bytes of a prompt that tell it from the others.
+/// Bytes at the start of a prompt that are hashed to tell it from other prompts.
 const TELLING_BYTES: usize = 256;
 
 impl RequestIds {
@@ -142,7 +144,7 @@ impl RequestIds {
         if self.is_given {
             return;
         }
-        // FNV-1a: nothing hostile is hashed here, and it costs less than a microsecond.
+        // FNV-1a: the input is not hostile, and the hash takes less than a microsecond.
         let texts = messages.iter().flat_map(|message| message.parts.iter()).map(MessagePart::text);
         let telling = texts.flat_map(str::bytes).take(TELLING_BYTES);
         let of_prompt = telling.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
@@ -154,7 +156,7 @@ impl RequestIds {
     }
 }
 
-/// The number of the request whose `x-request-id` this is.
+/// The request number in `x_request_id`; `None` when it holds none.
 #[must_use]
 pub fn request_number(x_request_id: &str) -> Option<u64> {
     u64::from_str_radix(x_request_id.rsplit_once('-')?.1, 16).ok()
@@ -174,7 +176,7 @@ struct EncodedModel {
     head: Vec<u8>,
 }
 
-/// Keys of the body that options of their own decide, whatever the endpoint, and those options.
+/// Body keys that another option sets, for every endpoint, each with the advice to use that option.
 fn owned_keys() -> impl Iterator<Item = (&'static str, &'static str)> {
     let prompts = Endpoint::ALL.iter().map(|endpoint| (endpoint.dialect().prompt_key(), "use the workload options"));
     let lengths = [LengthField::MaxTokens, LengthField::MaxCompletionTokens];
@@ -186,7 +188,7 @@ fn owned_keys() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 impl Encoder {
-    /// An encoder for `options`; refuses what cannot be sent.
+    /// An encoder for `options`. Refuses options that cannot be sent.
     pub fn new(options: &RequestOptions) -> Result<Self, Error> {
         if options.targets.is_empty() {
             return Err(Error::usage(
@@ -295,16 +297,16 @@ impl Encoder {
 pub struct Call {
     pub(super) request: Request<Full<Bytes>>,
     pub(super) body: Bytes,
-    /// Which target, counted from 0.
+    /// Index of the target, from 0.
     pub(super) place: usize,
     pub(super) route: Route,
-    /// The endpoint that is asked.
+    /// The endpoint that the request goes to.
     pub(super) endpoint: Endpoint,
     pub(super) asked_tokens: u32,
     pub(super) stream: bool,
-    /// Whether the text of the answer is kept.
+    /// Whether the response text is kept.
     pub(super) keep_text: bool,
-    /// What must not stand in its record.
+    /// Texts that are hidden in its record.
     pub(super) secrets: Secrets,
     /// Held from `reserve` until the send, or until the call is dropped unsent.
     pub(super) reservation: OnceCell<Reservation>,
@@ -317,14 +319,14 @@ impl Call {
         &self.body
     }
 
-    /// The headers, all of them but `content-length`.
+    /// All headers except `content-length`.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         self.request.headers()
     }
 }
 
-/// Bytes that the prompt takes at most in most bodies: its texts, their escapes, and the frame of each part.
+/// Estimated bytes of the encoded prompt, enough for most bodies: its texts, their escapes, and the frame of each part.
 fn prompt_room(messages: &[Message]) -> usize {
     let parts = messages.iter().flat_map(|message| message.parts.iter());
     parts.map(|part| part.text().len() + part.text().len() / 16 + 48).sum()
@@ -335,7 +337,7 @@ fn body_tail(options: &RequestOptions, stream: bool) -> Vec<u8> {
     let mut keys = options.endpoint.dialect().fields(fields);
     for (key, value) in &options.extra_body {
         match (keys.get_mut(key), value) {
-            // `stream_options` from the user must not switch off the usage that we rely on, unless it says so.
+            // `stream_options` from the user must not switch off `include_usage` by omission: the metrics need it.
             (Some(Value::Object(ours)), Value::Object(theirs)) => ours.extend(theirs.clone()),
             _ => {
                 keys.insert(key.clone(), value.clone());
@@ -352,7 +354,7 @@ fn header_value(flag: &str, text: &str) -> Result<HeaderValue, Error> {
         .map_err(|_| Error::usage(flag, "the value cannot stand in a header", "accepted is printable text on one line"))
 }
 
-/// The headers that `--api-key` and `--header` ask for, ours below them.
+/// The headers of every request. The user's (`--api-key`, `--header`) replace ours.
 fn common_headers(options: &RequestOptions, stream: bool) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -363,7 +365,7 @@ fn common_headers(options: &RequestOptions, stream: bool) -> Result<HeaderMap, E
     Ok(headers)
 }
 
-/// What `--api-key` and `--header 'K: V'` come to.
+/// The headers given by `--api-key` and `--header 'K: V'`.
 pub(super) fn access_headers(api_key: Option<&Secret>, lines: &[String]) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     if let Some(key) = api_key {

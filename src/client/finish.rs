@@ -1,19 +1,19 @@
-//! Owns finish reasons: what counts as one, and which of them say that the server gave the request up.
+//! Owns finish reasons: which values are one, and which of them say that the server gave up the request.
 
 use super::value::{Object, Raw, object_of, says_nothing};
 use serde::de::{IgnoredAny, MapAccess};
 
-/// Characters of a finish reason that are kept.
+/// Characters of the longest finish reason that is kept.
 const MOST_CHARACTERS: usize = 48;
 
-/// Parts of the reasons by which servers say that they gave a request up: vLLM and SGLang `abort` and `error`,
-/// TensorRT-LLM `cancelled` and `timeout`, `DeepSeek` `insufficient_system_resource`.
+/// A finish reason that contains one of these says that the server gave up the request: vLLM and SGLang `abort` and
+/// `error`, TensorRT-LLM `cancelled` and `timeout`, `DeepSeek` `insufficient_system_resource`.
 const GIVEN_UP: [&str; 8] =
     ["abort", "error", "cancel", "timeout", "timed_out", "fail", "insufficient_system", "overload"];
 
-/// The finish reason that `value` holds. `null`, `false`, 0, an empty text, and a text that says null are none. Some
-/// servers write an object with a `type`; of a list the first reason counts, or one that gives the request up. What
-/// cannot be printed is left out, and of a long reason the length is kept.
+/// The finish reason in `value`. `null`, `false`, 0, an empty text and a null-like text are not a reason. Some servers
+/// write an object with a `type`. In a list, the first reason that gives up the request counts, or else the first
+/// reason. Control characters are dropped, and of a long reason only the length is kept.
 pub(super) fn reason_of(value: Raw<'_>) -> Option<Box<str>> {
     if value.is_null() || value.is_falsy() {
         return None;
@@ -24,8 +24,7 @@ pub(super) fn reason_of(value: Raw<'_>) -> Option<Box<str>> {
     }
     let word = if value.is_object() { object_of::<Typed<'_>>(value).kind.word() } else { value.word() };
     let printable: String = word.trim().chars().filter(|c| !c.is_control()).collect();
-    // A text of the server's that is none of the known short words may hold anything, a key among it: no part of it
-    // is kept.
+    // A long text from the server may contain anything, even an API key: no part of it is kept.
     let is_long = printable.chars().nth(MOST_CHARACTERS).is_some();
     let reason = if is_long {
         format!(
@@ -39,7 +38,7 @@ pub(super) fn reason_of(value: Raw<'_>) -> Option<Box<str>> {
     (!says_nothing(&reason)).then(|| reason.into_boxed_str())
 }
 
-/// Whether `reason` says that the server gave the request up.
+/// Whether `reason` says that the server gave up the request.
 pub(super) fn gives_up(reason: &str) -> bool {
     let reason = reason.to_ascii_lowercase();
     GIVEN_UP.iter().any(|part| reason.contains(part))

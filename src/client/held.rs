@@ -1,22 +1,23 @@
-//! Owns the bound on memory for answers in flight: what all of them together may keep of events and bodies that have
-//! not ended.
+//! Owns the memory bound for responses in flight: the bytes that all of them together may keep of unfinished events
+//! and bodies.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes that all answers in flight of this process may keep together. Ordinary answers keep nothing or a few KiB each.
+/// Bytes that all responses in flight in this process may keep together. A normal response keeps at most a few KiB.
 pub(super) const MOST_HELD_BYTES: usize = 64 << 20;
 
-/// Below this an answer is not counted: the common case pays nothing. 20 000 answers in flight stay below 1.3 GiB.
+/// A response that keeps at most this many bytes is not counted, so the common case costs nothing. 20 000 uncounted
+/// responses stay below 1.3 GiB.
 const FREE_BYTES: usize = 64 << 10;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
-/// What one answer keeps, as far as it is counted.
+/// The bytes that are counted for one response; 0 while it keeps few.
 #[derive(Debug, Default)]
 pub(super) struct HeldBytes(usize);
 
 impl HeldBytes {
-    /// Notes that the answer keeps `bytes` now. `false` where it may not: all answers together keep too much.
+    /// Notes that the response keeps `bytes` now. Returns `false` when all responses together would keep too much.
     pub(super) fn fits(&mut self, bytes: usize) -> bool {
         if bytes <= FREE_BYTES && self.0 == 0 {
             return true;

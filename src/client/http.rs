@@ -1,5 +1,5 @@
-//! Owns the HTTP client: one call from check-out to settled exchange. No proxy, no redirect, no retry, no
-//! decompression.
+//! Owns the HTTP client: one call, from taking a connection to the settled exchange. No proxy, no redirect, no retry,
+//! no decompression.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -19,18 +19,18 @@ use crate::record::{Exchange, Failure, FailureClass, Outcome};
 use crate::units::visible;
 use crate::workload::RequestSpec;
 
-/// How long the body that explains a failure may take.
+/// How long the body of a failed response may take to arrive.
 const FAILURE_GRACE: Duration = Duration::from_secs(1);
 
-/// Sends requests over HTTP/1.1, each on a connection of its own while it lasts. One for each worker thread; what it
-/// opens ahead runs in local tasks, so its runtime must be a `LocalRuntime` or inside a `LocalSet`.
+/// Sends requests over HTTP/1.1. A request has its connection alone until it has settled. There is one client for each
+/// worker thread. It opens connections ahead in local tasks, so it must run in a `LocalRuntime` or a `LocalSet`.
 pub struct HttpClient {
     pools: Vec<Rc<Pool>>,
 }
 
 impl HttpClient {
-    /// A client for these targets, in the order of the encoder's. `worker` is its number among the workers: each
-    /// starts at another address.
+    /// A client for `targets`, which must be in the order of the encoder's targets. `worker` is the index of its
+    /// worker: each worker starts at another address.
     #[must_use]
     pub fn new(targets: &[Addresses], connect_timeout: Duration, worker: usize) -> Self {
         let clock = RunClock::starting_in(Duration::ZERO);
@@ -51,7 +51,7 @@ impl HttpClient {
         let pool = self
             .pools
             .get(place)
-            .ok_or_else(|| Failure::new(FailureClass::Connect, "a call for a target that this client lacks"))?;
+            .ok_or_else(|| Failure::new(FailureClass::Connect, "the client does not know the target of this call"))?;
         let mut reservation = reservation.into_inner();
         let mut early = if departure.sent().is_none() { pool.take_idle() } else { None };
         let (mut wire, response) = loop {
@@ -67,10 +67,11 @@ impl HttpClient {
                 (wire, None)
             };
             match (wire.exchange(request, clock, departure, &mut exchange.written).await, spare) {
-                // Its connection closed while it was held. No byte of it has left, so that it is no second try.
+                // The connection closed while the request was held. No byte was written, so this is not a retry.
                 (Err(_), Some(unsent)) if exchange.written.is_none() => request = unsent,
                 (Err(failure), _) => {
-                    // A redirect to what is no URL, and the like: the status says more than the byte that is wrong.
+                    // The head is not valid HTTP, for example a redirect to an invalid URL. Its status says more than
+                    // the parse error.
                     let head = wire.status_of_head().filter(|_| failure.class == FailureClass::Malformed);
                     exchange.status = head.as_ref().map(|(status, _)| status.as_u16());
                     let refused =
@@ -163,7 +164,7 @@ impl Client for HttpClient {
             exchange.outcome = Outcome::Failed(failure);
         }
         exchange.hide(&secrets);
-        // A server's words go to screens and files: none of them may act there.
+        // A server's text goes to screens and files: control characters in it are escaped.
         if let Outcome::Failed(failure) = &mut exchange.outcome
             && let Cow::Owned(shown) = visible(&failure.text)
         {
@@ -177,8 +178,8 @@ impl Client for HttpClient {
     }
 }
 
-/// What the server says with a status other than 2xx, and whether its body ended within the bytes and the time that
-/// we give it. The status is known: a body that comes to no end changes nothing about it.
+/// Reads the body of a response whose status is not 2xx. Returns its bytes, and whether it ended within
+/// [`MOST_ASIDE_BYTES`] and [`FAILURE_GRACE`]. An endless body does not matter, because the status is known.
 async fn failure_body(wire: &mut Wire, body: &mut Incoming) -> (Vec<u8>, bool) {
     let mut kept = Vec::new();
     let reading = async {

@@ -3,11 +3,10 @@
 /// The field that asks for an output length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LengthField {
-    /// `max_completion_tokens`: what OpenAI asks for today, what vLLM and SGLang read, and what their own benchmarks
-    /// send.
+    /// `max_completion_tokens`: OpenAI's current field. vLLM and SGLang read it, and their own benchmarks send it.
     #[default]
     MaxCompletionTokens,
-    /// `max_tokens`: deprecated by OpenAI, the only one that older servers know.
+    /// `max_tokens`: deprecated by OpenAI, but the only field that older servers know.
     MaxTokens,
 }
 

@@ -1,36 +1,35 @@
-//! Owns the short cut for streams: an event that differs from an earlier one only inside the text of its token means
-//! the same.
+//! Owns the fast path for streams: an event that differs from an earlier one only in the text of its token is not
+//! parsed again.
 
 use memchr::memmem;
 
 use super::delta::Delta;
 
-/// Bytes of an event that is worth keeping: a larger one is no common case, and would be kept for as long as its
-/// answer lasts.
+/// Bytes of the largest event that is kept as a frame. Larger events are rare, and a frame is kept as long as its
+/// response lasts.
 const MOST_FRAME_BYTES: usize = 16 << 10;
 
-/// What surrounds the text in an event that was parsed and brought one plain token.
+/// The bytes around the text of a parsed event that brought one plain token.
 ///
-/// A JSON object stays valid, and says the same of everything else, when one of its strings gives way to another. All
-/// that is asked of the text of a token is whether there is any; so nothing is assumed about a server here, and what
-/// is not alike is parsed in full.
+/// If one string of a JSON object is replaced by another, the object stays valid and its other values do not change.
+/// Of a token's text, only its presence and its length matter. So this assumes nothing about the server, and an event
+/// with another frame is parsed in full.
 #[derive(Debug, Default)]
 pub(super) struct Likeness {
     /// The event without the text.
     frame: Box<[u8]>,
-    /// Bytes of the frame before the text, its opening quote among them.
+    /// Bytes of the frame before the text, opening quote included.
     head: usize,
 }
 
 impl Likeness {
-    /// Whether parsing `event` would give what [`Likeness::token`] says, but for its bytes.
+    /// Whether parsing `event` would give [`Likeness::token`], except for the number of bytes.
     pub(super) fn covers(&self, event: &[u8]) -> bool {
         let (head, tail) = self.frame.split_at(self.head);
         !tail.is_empty() && event.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail)).is_some_and(is_plain)
     }
 
-    /// What a covered event says: some of the answer, and nothing more. Its bytes are those that the frame does not
-    /// have.
+    /// The content of a covered event: answer text and nothing else. Its bytes are those beyond the frame.
     pub(super) fn token(&self, event: &[u8]) -> Delta {
         Self::plain(event.len().saturating_sub(self.frame.len()) as u64)
     }
@@ -39,8 +38,8 @@ impl Likeness {
         Delta { answer: true, bytes, of_choices: 1, ..Delta::default() }
     }
 
-    /// Keeps the frame of `event`, which was parsed as `delta`, where it is of use. `text_keys`: where the endpoint's
-    /// dialect has the text of a token.
+    /// Keeps the frame of `event`, which was parsed as `delta`, if the event is a plain token. `text_keys` are the keys
+    /// under which the endpoint's dialect puts the text of a token.
     pub(super) fn learn(&mut self, event: &[u8], delta: &Delta, text_keys: &[&[u8]]) {
         if *delta != Self::plain(delta.bytes) || event.len() > MOST_FRAME_BYTES {
             return;
@@ -62,7 +61,7 @@ impl Likeness {
     }
 }
 
-/// Whether `text`, between two quotes, is a JSON string that is not empty. Says no to escapes.
+/// Whether `text`, put between quotes, is a non-empty JSON string without escapes.
 fn is_plain(text: &[u8]) -> bool {
     !text.is_empty()
         && text.iter().all(|byte| *byte >= b' ' && !matches!(byte, b'"' | b'\\'))

@@ -1,4 +1,4 @@
-//! Owns what the machine allows: descriptors and ephemeral ports, compared with the connections that a run needs.
+//! Owns the limits of the machine: file descriptors and ephemeral ports, compared with the connections of a run.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,32 +8,32 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::Addresses;
 use crate::error::Error;
 
-/// Descriptors for everything that is no connection: files, the runtime, standard streams.
+/// File descriptors reserved for everything else than connections: files, the runtime, standard streams.
 const OTHER_DESCRIPTORS: u64 = 128;
 
-/// Room in the kernel's table of descriptors is made for so many at most: 8 bytes each.
+/// Most entries for which the kernel's descriptor table is enlarged ahead. Each entry takes 8 bytes.
 const MOST_ROOM: u64 = 1 << 16;
 
-/// Linux's default range of ephemeral ports.
+/// Number of ephemeral ports in Linux's default range (32768 to 60999).
 const DEFAULT_PORTS: u64 = 28_232;
 
-/// What the machine allows.
+/// The limits of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Descriptors that this process may hold.
+    /// File descriptors that this process may have open.
     pub descriptors: u64,
-    /// Connections to one address and port.
+    /// Connections that can be open to one address and port: the number of ephemeral ports.
     pub ports: u64,
 }
 
 impl Limits {
-    /// Raises the soft limit of descriptors as far as `connections` need and the hard limit allows, has the kernel
-    /// make room for them, and reads what holds then.
+    /// Raises the soft limit of file descriptors for `connections`, as far as the hard limit allows. Enlarges the
+    /// kernel's descriptor table for them. Returns the limits that then apply.
     #[must_use]
     pub fn raised_for(connections: u64) -> Self {
         let wanted = connections.saturating_add(OTHER_DESCRIPTORS);
         let limit = getrlimit(Resource::Nofile);
-        // `None` stands for no limit.
+        // `None` means no limit.
         let (soft, hard) = (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX));
         let mut descriptors = soft;
         if soft < wanted {
@@ -47,7 +47,8 @@ impl Limits {
         Self { descriptors, ports: port_count(&range).unwrap_or(DEFAULT_PORTS) }
     }
 
-    /// Refuses a run whose `connections` at once, spread evenly over `targets`, do not fit. Margins are the caller's.
+    /// Refuses a run with `connections` open at the same time, spread evenly over `targets`, if they exceed the limits.
+    /// The caller adds any safety margin.
     pub fn admit(&self, connections: u64, targets: &[Addresses]) -> Result<(), Error> {
         let wanted = connections.saturating_add(OTHER_DESCRIPTORS);
         if wanted > self.descriptors {
@@ -80,19 +81,19 @@ impl Limits {
     }
 }
 
-/// Has the kernel make its table of descriptors large enough for `descriptors` now. A process of several threads that
-/// opens its 257th, 513th, 1 025th … waits for an RCU grace period while the table grows (`expand_fdtable`): 5 to 15
-/// ms in which nothing is sent and nothing read.
+/// Makes the kernel enlarge its descriptor table for `descriptors` entries now. Otherwise the table grows when the
+/// process opens its 257th, 513th, 1 025th … descriptor. A process with several threads then waits for an RCU grace
+/// period (`expand_fdtable`): for 5 to 15 ms nothing is sent and nothing read.
 fn make_room(descriptors: u64) {
     let (Ok(file), Ok(last)) = (std::fs::File::open("/dev/null"), i32::try_from(descriptors.saturating_sub(1))) else {
         return;
     };
-    // The table keeps its size when the descriptor goes. One that cannot be had leaves it as it is.
+    // The table keeps its size when the descriptor is closed. If the call fails, the table stays as it is.
     _ = rustix::io::fcntl_dupfd_cloexec(&file, last);
 }
 
-/// How many of `connections` go to each address: requests take targets in turn, connections of a target its addresses
-/// in turn.
+/// How many of `connections` go to each address. Requests use the targets in turn, and the connections of a target use
+/// its addresses in turn.
 fn shares(connections: u64, targets: &[Addresses]) -> BTreeMap<SocketAddr, u64> {
     let mut shares = BTreeMap::new();
     let each = connections.div_ceil(targets.len().max(1) as u64);
@@ -104,7 +105,7 @@ fn shares(connections: u64, targets: &[Addresses]) -> BTreeMap<SocketAddr, u64> 
     shares
 }
 
-/// Reads `32768\t60999`.
+/// Number of ports in a range written as `32768\t60999`; `None` when it cannot be read.
 fn port_count(range: &str) -> Option<u64> {
     let mut bounds = range.split_whitespace().map(str::parse::<u64>);
     let (first, last) = (bounds.next()?.ok()?, bounds.next()?.ok()?);

@@ -1,4 +1,4 @@
-//! Owns the wire: how a request is encoded, sent, and read back as an exchange.
+//! Owns the client: how a request is encoded and sent, and how its response is read as an exchange.
 
 mod answer;
 mod counts;
@@ -50,16 +50,16 @@ pub use limits::Limits;
 pub use target::{Addresses, Target};
 pub use tls::Tls;
 
-/// Sends requests. Two implementations: HTTP, and the simulator's model without sockets (for engine tests).
+/// Sends requests. There are two implementations: HTTP, and the simulator's model without sockets (for engine tests).
 ///
 /// One client lives on one worker thread; it is shared by that worker's tasks and never leaves the thread.
 pub trait Client: 'static {
-    /// What [`Client::prepare`] needs: shared by all workers.
+    /// What [`Client::prepare`] needs; all workers share it.
     type Encoder: Send + Sync + 'static;
     /// A request encoded ahead of its instant.
     type Call: Send + 'static;
 
-    /// Encodes `spec`: pure, done ahead of the instant, perhaps on another thread.
+    /// Encodes `spec` before the request is due, perhaps on another thread. Has no side effect.
     fn prepare(encoder: &Self::Encoder, spec: RequestSpec) -> Self::Call;
 
     /// The encoded body, for fingerprints and memory bounds.
@@ -71,14 +71,14 @@ pub trait Client: 'static {
     /// Announces that `call` will be sent within the next few milliseconds, so that a connection is ready by then.
     /// Never waits.
     ///
-    /// The announcement ends with the call: when it has its connection, or when it is dropped unsent.
+    /// The reservation ends when the call has its connection, or when the call is dropped unsent.
     fn reserve(self: &Rc<Self>, call: &Self::Call);
 
-    /// Sends `call` and reads the answer into `exchange`, instants as they happen, outcome last.
+    /// Sends `call` and reads the response into `exchange`: instants as they happen, the outcome last.
     ///
-    /// No byte leaves before `departure` says so. Polled earlier, the future readies what it can without waiting for
-    /// anything; when the word is given it is polled again, and what is left to do then is to write. Dropping it lets
-    /// go of the request; what `exchange` holds by then is kept.
+    /// No byte is written before `departure` gives the signal. Polled earlier, the future prepares the request as far
+    /// as it can without waiting. After the signal it is polled again and only has to write. Dropping the future gives
+    /// up the request; what `exchange` holds by then is kept.
     fn send(
         self: Rc<Self>,
         call: Self::Call,

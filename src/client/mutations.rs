@@ -1,7 +1,8 @@
-//! Owns the fuzz-like test of the answer reader: streams of real servers, mutated, against the definition read
-//! literally.
+//! Owns the fuzz-like test of the response reader: mutated streams of real servers, compared with a literal reading of
+//! the definition.
 //!
-//! Left out: numbers that no `f64` holds, and half a surrogate pair, where an object belongs. The parser refuses both.
+//! Not covered: numbers beyond the range of `f64`, and half a surrogate pair, where an object belongs. The parser
+//! refuses both.
 
 use super::answer::{Answer, End};
 use super::dialect::Endpoint;
@@ -9,7 +10,7 @@ use crate::record::{Exchange, Failure, FailureClass, Outcome};
 use crate::seed::{Seed, open_unit};
 use crate::units::Offset;
 
-/// Streams as servers send them, shortened: a name, and the bytes.
+/// Shortened streams of real servers: a name and the bytes.
 const STREAMS: [(&str, &str); 9] = [
     (
         "vllm",
@@ -159,7 +160,7 @@ const STREAMS: [(&str, &str); 9] = [
     ),
 ];
 
-/// What mutations put in.
+/// Texts that a mutation inserts.
 const SNIPPETS: [&str; 30] = [
     "event: error\n: gave up\n\n",
     "event: error\n",
@@ -193,7 +194,7 @@ const SNIPPETS: [&str; 30] = [
     "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n",
 ];
 
-/// What mutations exchange.
+/// Texts that a mutation replaces, each with its replacement.
 const SWAPS: [(&str, &str); 25] = [
     ("\"index\":0", "\"index\":1"),
     ("\"length\"", "[null,\"length\"]"),
@@ -243,7 +244,7 @@ fn mutate(stream: &mut Vec<u8>, draws: &mut Draws) {
         }
         3 if at < stream.len() => stream[at] = draws.below(256) as u8,
         4 | 5 => {
-            // At the start of a line half of the times: what is a field there is noise elsewhere.
+            // Half of the insertions are at the start of a line: only there is the text a field.
             let line = stream[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             let at = if draws.below(2) == 0 { line } else { at };
             stream.splice(at..at, SNIPPETS[draws.below(SNIPPETS.len())].bytes());
@@ -262,7 +263,7 @@ fn mutate(stream: &mut Vec<u8>, draws: &mut Draws) {
     }
 }
 
-/// Reads `stream` in pieces of any size.
+/// Reads `stream` in pieces of random size.
 fn read(stream: &[u8], orderly: bool, asked: u32, draws: &mut Draws) -> Exchange {
     let mut exchange = Exchange { text: Some(Box::default()), ..Exchange::default() };
     let mut answer = Answer::new(Endpoint::default(), true, Some("text/event-stream"), asked);
@@ -279,7 +280,7 @@ fn read(stream: &[u8], orderly: bool, asked: u32, draws: &mut Draws) -> Exchange
     exchange
 }
 
-/// What holds of every exchange, whatever was sent.
+/// Checks what must hold for every exchange, whatever the stream was.
 fn assert_sound(exchange: &Exchange, context: &str) {
     assert_eq!(exchange.event_gaps_us.len(), (exchange.events as usize).saturating_sub(1), "{context}");
     assert!([0, exchange.events as usize].contains(&exchange.event_tokens.len()), "{context}");

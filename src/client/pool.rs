@@ -1,4 +1,4 @@
-//! Owns the open connections to one target: kept idle between requests, opened ahead of those that are reserved.
+//! Owns the open connections to one target: kept idle between requests, and opened before reserved requests are due.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -21,21 +21,20 @@ use crate::clock::RunClock;
 use crate::record::{Failure, FailureClass};
 use crate::units::Offset;
 
-/// An idle connection is given up after this long: vLLM's server closes at 5 s, and a request that meets the close is
-/// lost.
+/// An idle connection is dropped after this long: vLLM's server closes it at 5 s, and a request sent just then is lost.
 const MOST_IDLE: Duration = Duration::from_secs(4);
 
-/// Connections being opened ahead at once, over all targets of one client, so that a start is no connect burst.
+/// Most connections being opened ahead at the same time, over all targets of one client: avoids a burst at the start.
 const MOST_CONNECTING: usize = 128;
 
-/// How long an answer that has said `[DONE]` may take to end before its connection is given up.
+/// How long a response may take to end after `[DONE]` before its connection is dropped.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
-/// How long an address that could not be reached is left out, while another one can.
+/// How long an address that could not be reached is tried only after the other addresses.
 const AVOIDED_FOR: Duration = Duration::from_secs(10);
 
-/// A send to come: as long as it lives, its pool keeps a connection for it. Lives in the call, so that a call that is
-/// never sent lets go.
+/// A future send. While this value lives, the pool keeps a connection for the send. It lives in the call, so that
+/// dropping an unsent call frees the connection.
 #[derive(Debug)]
 pub(super) struct Reservation(Arc<AtomicUsize>);
 
@@ -45,14 +44,14 @@ impl Drop for Reservation {
     }
 }
 
-/// What all pools of one client share.
+/// State that all pools of one client share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// Tells idle times; any origin will do.
+    /// Measures idle times and deadlines; its origin does not matter.
     pub(super) clock: RunClock,
     pub(super) connect_timeout: Duration,
     pub(super) scratch: Scratch,
-    /// Connections being opened ahead.
+    /// Connections being opened ahead, over all pools.
     pub(super) connecting: Cell<usize>,
 }
 
@@ -61,7 +60,7 @@ struct Idle {
     since: Offset,
 }
 
-/// A send that waits for a connection being opened. Its reservation ends when it gets one.
+/// A send that waits for a connection being opened. Its reservation ends when it gets the connection.
 struct Waiting {
     give: oneshot::Sender<Wire>,
     _reservation: Option<Reservation>,
@@ -72,19 +71,19 @@ struct Address {
     avoid_until: Cell<Offset>,
 }
 
-/// The connections to one target. The oldest idle one goes first: connections that spread over the servers behind a
-/// balancer stay so spread, where newest-first would settle on a few.
+/// The connections to one target. The connection that has been idle longest is used first. This keeps connections
+/// spread over the servers behind a load balancer; newest-first would concentrate the load on a few.
 pub(super) struct Pool {
     shared: Rc<Shared>,
     addresses: Vec<Address>,
     secure: Option<Secure>,
     next_address: Cell<usize>,
     idle: RefCell<VecDeque<Idle>>,
-    /// Connections being opened ahead.
+    /// Connections of this pool being opened ahead.
     opening: Cell<usize>,
-    /// Connections whose answer is settled, but whose body has not ended yet.
+    /// Connections whose request has settled but whose response body has not ended yet.
     draining: Cell<usize>,
-    /// Sends that take the next connection that comes; never more than are being opened.
+    /// Sends that wait for the next connection; never more than connections being opened.
     waiting: RefCell<VecDeque<Waiting>>,
     reserved: Arc<AtomicUsize>,
 }
@@ -115,7 +114,7 @@ impl Pool {
         }
     }
 
-    /// Announces a send: opens what is missing for the sends announced so far. Never waits.
+    /// Reserves a connection for a send: opens the connections that the reserved sends still lack. Never waits.
     pub(super) fn reserve(self: &Rc<Self>) -> Reservation {
         self.reserved.fetch_add(1, Ordering::Relaxed);
         self.open_missing();
@@ -144,9 +143,9 @@ impl Pool {
         }
     }
 
-    /// Forgets the idle connection at `place` in the queue if the server has closed it, and those that take its
-    /// place. Asked for the place of the latest reservation, so that every connection is looked at once, shortly
-    /// before its turn.
+    /// Drops the idle connection at `place` in the queue if the server has closed it, then checks the connection that
+    /// moves up to `place`. The caller passes the place of the latest reservation, so that every connection is checked
+    /// once, shortly before its use.
     fn forget_closed(&self, place: usize) {
         let mut idle = self.idle.borrow_mut();
         while idle.get_mut(place).is_some_and(|idle| !idle.wire.is_idle_now()) {
@@ -165,8 +164,8 @@ impl Pool {
         }
     }
 
-    /// A connection for a send: an idle one, else one being opened that nobody waits for, else a new one. A send
-    /// never waits for the bound on connecting. However it comes by one, it takes no longer than the time to connect.
+    /// A connection for a send: an idle one, else one being opened that no other send waits for, else a new one. The
+    /// bound on connections being opened does not delay a send. Fails after the connect timeout at the latest.
     pub(super) async fn check_out(self: &Rc<Self>, reservation: Option<Reservation>) -> Result<CheckedOut, Failure> {
         let deadline = self.shared.clock.now().plus(self.shared.connect_timeout);
         if let Some(wire) = self.take_idle() {
@@ -180,13 +179,13 @@ impl Pool {
                 return Ok(CheckedOut { wire, opened: true });
             }
         } else {
-            // Nobody need keep one for it any longer.
+            // The pool need not keep a connection for this send any longer.
             drop(reservation);
         }
         Ok(CheckedOut { wire: self.open(deadline).await?, opened: true })
     }
 
-    /// Takes a connection that has come to rest: for a send that waits, else to be kept.
+    /// Takes an idle connection: hands it to a waiting send, or else keeps it.
     fn check_in(&self, mut wire: Wire) {
         loop {
             let first = self.waiting.borrow_mut().pop_front();
@@ -200,9 +199,8 @@ impl Pool {
         self.idle.borrow_mut().push_back(Idle { wire, since: self.shared.clock.now() });
     }
 
-    /// Takes a connection back after an answer: at once if it is at rest, a little later if the answer's body has not
-    /// ended yet, never if it is spent. The request is settled already: its connection may take its time, but not for
-    /// ever.
+    /// Takes a connection back after a response: at once if it is idle, after draining if the body has not ended yet,
+    /// never if it broke. The request has settled, so draining delays no result; it takes at most [`DRAIN_GRACE`].
     pub(super) async fn give_back(self: &Rc<Self>, mut wire: Wire, rest: Option<Incoming>) {
         if let Some(mut body) = rest {
             match read_out(&mut wire, &mut body).await {
@@ -220,8 +218,8 @@ impl Pool {
         }
     }
 
-    /// Opens a connection to the next address in turn, the others after it if it cannot be reached; agreed and all by
-    /// `deadline`.
+    /// Opens a connection to the next address in turn, or to the following ones if it cannot be reached. Everything,
+    /// TLS included, must be done by `deadline`.
     async fn open(&self, deadline: Offset) -> Result<Wire, Failure> {
         let start = self.next_address.get();
         self.next_address.set(start.wrapping_add(1));
@@ -269,8 +267,8 @@ impl Pool {
     }
 }
 
-/// Reads what is at hand of a body: `Some(true)` when it has ended, `Some(false)` when it broke, `None` when more may
-/// come.
+/// Reads the bytes of a body that have already come. Returns `Some(true)` when the body has ended, `Some(false)` when
+/// it broke, `None` when more may come.
 async fn read_out(wire: &mut Wire, body: &mut Incoming) -> Option<bool> {
     loop {
         match wire.piece_at_hand(body).await {
@@ -282,7 +280,7 @@ async fn read_out(wire: &mut Wire, body: &mut Incoming) -> Option<bool> {
     }
 }
 
-/// A connection that will soon be idle, counted as such as long as this lives.
+/// A connection that will soon be idle. `counter` counts it while this value lives.
 struct Coming {
     pool: Rc<Pool>,
     counter: fn(&Pool) -> &Cell<usize>,
@@ -298,8 +296,8 @@ impl Coming {
         let pool = self.pool.clone();
         let opened = pool.open(pool.shared.clock.now().plus(pool.shared.connect_timeout)).await;
         pool.shared.connecting.set(pool.shared.connecting.get() - 1);
-        // A failure is not told here: the send that needs the connection meets it, and it is its record that must
-        // hold it. Nor is another one opened at once: a server that refuses is not to be hammered.
+        // A failure is not reported here: the send that needs the connection meets it too and records it. No other
+        // connection is opened at once, so that a refusing server is not flooded.
         if let Ok(wire) = opened {
             pool.check_in(wire);
             drop(self);
@@ -323,7 +321,7 @@ impl Drop for Coming {
     fn drop(&mut self) {
         let counter = (self.counter)(&self.pool);
         counter.set(counter.get() - 1);
-        // A send that counted on a connection which does not come must not wait for another: it opens its own.
+        // A send whose connection does not come must not wait for another one: it opens its own.
         let mut waiting = self.pool.waiting.borrow_mut();
         waiting.retain(|waiting| !waiting.give.is_closed());
         waiting.truncate(self.pool.opening.get());

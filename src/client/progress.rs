@@ -1,4 +1,4 @@
-//! Owns `Progress`: what an answer has said so far, folded event by event.
+//! Owns `Progress`: the state of a response so far, folded event by event.
 
 use super::delta::{Delta, Meaning};
 use super::dialect::Dialect;
@@ -13,36 +13,37 @@ use super::words::MOST_START_BYTES;
 use crate::record::{Exchange, Failure, FailureClass};
 use crate::units::Offset;
 
-/// Bytes of a text that are kept for a tokenizer: 16 for each of the most events with text that an answer may have.
+/// Bytes of response text that are kept for a tokenizer: 16 for each token-bearing event that a response may have.
 const MOST_TEXT_BYTES: usize = 4 << 20;
 
-/// What the answer has said so far.
+/// The state of a response so far.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// How the endpoint says it.
+    /// The dialect of the endpoint.
     pub(super) dialect: &'static dyn Dialect,
-    /// `[DONE]`; what follows is not read.
+    /// `[DONE]` has come; nothing after it is read.
     pub(super) done: bool,
-    /// At least one token.
+    /// At least one token has come.
     pub(super) token: bool,
-    /// The choices that brought a token, one bit each.
+    /// The choices that have had a token, one bit each.
     begun: u64,
-    /// The choices that a finish reason has ended.
+    /// The choices that a finish reason has ended, one bit each.
     ended: u64,
-    /// A token of a choice came after its finish reason: the reasons beside tokens mean nothing here.
+    /// A token of a choice came after its finish reason: from then on, a reason beside a token does not count.
     went_on: bool,
-    /// A reason beside text, or that text followed, for want of a better one.
+    /// A finish reason that stood beside text or was followed by text. It is kept if `[DONE]` comes without a better
+    /// one.
     pub(super) weak_reason: Option<Box<str>>,
-    /// The first thing that went wrong; later ones do not replace it.
+    /// The first failure; later ones do not replace it.
     pub(super) failure: Option<Failure>,
     pub(super) tally: Tally,
     likeness: Likeness,
-    /// The start of the lines that stand between the events.
+    /// The start of the lines between the events.
     pub(super) stray: Vec<u8>,
 }
 
 impl Progress {
-    /// Nothing yet.
+    /// The state before the first event.
     pub(super) fn new(dialect: &'static dyn Dialect) -> Self {
         Self {
             dialect,
@@ -59,7 +60,7 @@ impl Progress {
         }
     }
 
-    /// Takes what the framer found in bytes read at `at`.
+    /// Folds a block that the framer found in bytes read at `at`.
     pub(super) fn block(&mut self, block: Block<'_>, at: Offset, exchange: &mut Exchange) {
         if self.done {
             return;
@@ -69,11 +70,11 @@ impl Progress {
             Block::Error(words) => {
                 exchange.first_event.get_or_insert(at);
                 let words = failure_text(words.trim_ascii());
-                let words = if words.is_empty() { "an event named error, without a word" } else { &words };
+                let words = if words.is_empty() { "an event named error, without a message" } else { &words };
                 self.fail(FailureClass::StreamError, words);
             }
-            // Not an event by the standard: a failure where it is an error object. Else it is kept, for the words of an
-            // answer that is not whole.
+            // Not an event by the standard. An error object is a failure. Any other line is kept for the message of a
+            // response that ends early.
             Block::Stray(line) => {
                 let room = MOST_START_BYTES.saturating_sub(self.stray.len() + 1);
                 if room > 0 && !line.trim_ascii().is_empty() {
@@ -95,7 +96,7 @@ impl Progress {
             Meaning::Delta(delta) => {
                 if delta.has_token() {
                     exchange.note_token_event(at, delta.answer);
-                    // What no memory should hold no tokenizer need count.
+                    // Text beyond the memory bound is not kept, and the tokenizer does not count it.
                     if let Some(kept) = exchange.text.as_mut().filter(|kept| kept.bytes.len() <= MOST_TEXT_BYTES) {
                         text::append_event(event, self.dialect, kept);
                     }
@@ -116,7 +117,7 @@ impl Progress {
         meaning
     }
 
-    /// Takes what one event, or a whole answer, says.
+    /// Folds one event, or a whole response.
     pub(super) fn facts(&mut self, delta: Delta, at: Offset, exchange: &mut Exchange) {
         self.token |= delta.has_token();
         if let Some(error) = &delta.error {
@@ -132,7 +133,7 @@ impl Progress {
         let shows = delta.has_token();
         let Some(reason) = delta.finish_reason else { return };
         if gives_up(&reason) {
-            self.fail(FailureClass::StreamError, &format!("the server gave the request up: finish_reason `{reason}`"));
+            self.fail(FailureClass::StreamError, &format!("the server gave up the request: finish_reason `{reason}`"));
             exchange.finish_reason = Some(reason);
         } else if self.went_on && shows {
             self.weak_reason = Some(reason);
@@ -142,7 +143,7 @@ impl Progress {
         }
     }
 
-    /// Whether a choice has tokens and no finish reason, although another one has both.
+    /// Whether one choice has tokens and no finish reason while another choice has both.
     pub(super) const fn is_open(&self) -> bool {
         self.begun & self.ended != 0 && self.begun & !self.ended != 0
     }

@@ -1,4 +1,4 @@
-//! Owns the reading of one event: the end marker, an object in the endpoint's dialect, or what is malformed.
+//! Owns the reading of one event: the end marker, an object in the endpoint's dialect, or malformed data.
 
 use super::delta::{Delta, Meaning};
 use super::dialect::Dialect;
@@ -20,8 +20,8 @@ pub(super) fn read(event: &[u8], dialect: &dyn Dialect) -> Meaning {
     }
 }
 
-/// Reads one JSON object, repaired where it cannot be read as it came. The error says what is wrong with it, and
-/// quotes its start.
+/// Reads one JSON object; if that fails, reads its repaired form. The error says what is wrong and quotes the start of
+/// the object.
 pub(super) fn read_object(object: &[u8], dialect: &dyn Dialect) -> Result<Delta, String> {
     let read_text = |text: &str| {
         if text.starts_with('{') { dialect.read(text) } else { Err("not a JSON object".to_owned()) }
@@ -31,7 +31,7 @@ pub(super) fn read_object(object: &[u8], dialect: &dyn Dialect) -> Result<Delta,
     found.map_err(|why| format!("{why}: `{}`", excerpt(object)))
 }
 
-/// Whether `event` is the end marker. Some servers write it as a JSON string, or in small letters.
+/// Whether `event` is the end marker. Some servers write it as a JSON string or in lower case.
 fn is_done(event: &[u8]) -> bool {
     let bare = event.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(event);
     bare.trim_ascii().eq_ignore_ascii_case(b"[DONE]")

@@ -1,13 +1,14 @@
-//! Owns the repair of JSON as some servers write it: bytes that are not UTF-8, and numbers that JSON does not have.
+//! Owns the repair of invalid JSON that some servers write: bytes that are not UTF-8, and numbers such as `NaN`.
 
-/// Numbers that Python writes and JSON does not have, the longest first.
+/// Numbers that Python writes and JSON does not allow, the longest first.
 const NO_NUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
 
-/// A larger event is none that a server meant well: it would keep a worker busy for others to wait.
+/// Bytes. A larger object is not repaired: the pass would keep a worker busy and delay its other requests.
 const MOST_BYTES: usize = 1 << 20;
 
-/// `object` with every byte that is not UTF-8 replaced by U+FFFD, and `NaN`, `Infinity` and `-Infinity` outside of
-/// texts by `null`; none where nothing of that is in it. Only what could not be read as it came is worth the pass.
+/// Returns `object` with every invalid UTF-8 byte replaced by U+FFFD, and `NaN`, `Infinity` and `-Infinity` outside
+/// strings replaced by `null`. Returns `None` when there is nothing to replace or `object` is too large. Called only
+/// for objects that could not be read.
 pub(super) fn repaired(object: &[u8]) -> Option<String> {
     if object.len() > MOST_BYTES {
         return None;
@@ -25,7 +26,7 @@ pub(super) fn repaired(object: &[u8]) -> Option<String> {
         let mut length = letter.len_utf8();
         match letter {
             '"' => in_text = !in_text,
-            // What follows is part of the text, a quote too.
+            // The next character belongs to the string, even when it is a quote.
             '\\' if in_text => length += rest[length..].chars().next().map_or(0, char::len_utf8),
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! Owns what a server's JSON says of a failure: whether an object is an error object, and its words.
+//! Owns error messages in a server's JSON: whether an object is an error object, and its message.
 
 use std::borrow::Cow;
 
@@ -6,8 +6,8 @@ use serde::de::{IgnoredAny, MapAccess};
 
 use super::value::{Object, Raw, object_of};
 
-/// The keys under which servers say what went wrong, in the order in which they are heard. Every reader of failures
-/// uses this list: for an event, for a body, and for an object inside either.
+/// The keys under which servers put an error message, in order of preference. Every reader of failures uses this list:
+/// for an event, for a body, and for an object inside either.
 const KEYS: [&[u8]; 11] = [
     b"error",
     b"errors",
@@ -23,31 +23,31 @@ const KEYS: [&[u8]; 11] = [
 ];
 
 const ERROR: usize = 0;
-/// Keys that nothing but a failure has.
+/// Indices of keys that occur only in failures.
 const FAILURES: std::ops::Range<usize> = 1..6;
-/// Keys of a text, which a healthy answer may have too.
+/// Indices of keys of a text; a healthy response may have them too.
 const TEXTS: std::ops::Range<usize> = 6..8;
 const DETAIL: usize = 8;
 const ERROR_CODE: usize = 9;
 const CODE: usize = 10;
 
-/// How deep an error may lie in errors.
+/// Deepest nesting of errors that is read.
 const MOST_DEPTH: u8 = 8;
 
-/// Items of a list that are told of in one line.
+/// Items of a list that are put into a message.
 const MOST_ITEMS: usize = 3;
 
-/// Bytes of a text that is no JSON, for a message.
+/// Bytes of a text that is not JSON which are put into a message.
 const MOST_EXCERPT_BYTES: usize = 200;
 
-/// The keys of an object by which it can be an error object, with or without a key `error`.
+/// The values of an object that can make it an error object, with or without a key `error`.
 #[derive(Debug, Default)]
 pub(super) struct Said<'a> {
     object: Raw<'a>,
     kind: Raw<'a>,
     status: Raw<'a>,
     success: Raw<'a>,
-    /// Of `FastAPI` and pydantic: the place of the field that was refused.
+    /// The path of the refused field, as `FastAPI` and pydantic write it.
     loc: Raw<'a>,
     /// The values of [`KEYS`].
     values: [Raw<'a>; KEYS.len()],
@@ -72,14 +72,14 @@ impl<'de: 'a, 'a> Object<'de> for Said<'a> {
 
 impl<'a> Said<'a> {
     fn take_words(&mut self, at: usize, value: Raw<'a>) {
-        // A repeated key: the last one stands, but for a failure that nothing takes back.
+        // When a key is repeated, the last value counts; but a falsy value never removes a failure.
         if !(FAILURES.contains(&at) && value.is_falsy()) {
             self.values[at] = value;
         }
     }
 
-    /// The words of an error object; none where it is no error object. `alone`: no choices stand beside it. What
-    /// carries an answer may say beside it how well all goes.
+    /// The message of an error object; `None` when it is not an error object. `alone` says that the object has no
+    /// choices: with choices, a healthy response may also carry a status or a message.
     pub(super) fn failure(&self, alone: bool) -> Option<String> {
         let is = |value: Raw<'_>, words: &[&str]| words.iter().any(|word| value.word().eq_ignore_ascii_case(word));
         let any = |keys: std::ops::Range<usize>| self.values[keys].iter().any(|value| !value.is_falsy());
@@ -101,7 +101,7 @@ impl<'a> Said<'a> {
         })
     }
 
-    /// The words under the first key that has some: a text rather than a number or `true`.
+    /// The message under the first key that has one; a text is preferred to a number or `true`.
     fn words(&self, depth: u8) -> Option<String> {
         let values = || self.values[..ERROR_CODE].iter().filter(|value| !value.is_falsy());
         let wordy = |text: &String| text != "true" && text.contains(char::is_alphabetic);
@@ -116,8 +116,8 @@ impl<'a> Said<'a> {
     }
 }
 
-/// The words of a value, however they are wrapped: a text, an object with a message, a list of either, or JSON inside
-/// a text. None where it says that there is nothing.
+/// The message in a value: a text, an object with a message, a list of either, or JSON inside a text. `None` when the
+/// value is falsy.
 fn words_of(value: Raw<'_>, depth: u8) -> Option<String> {
     if value.is_falsy() {
         return None;
@@ -141,24 +141,24 @@ fn words_of(value: Raw<'_>, depth: u8) -> Option<String> {
     inside.and_then(|inside| words_of(inside, depth - 1)).or_else(|| Some(text.into_owned()))
 }
 
-/// The words of an error value, wherever it was found.
+/// The message in an error value; empty when the value is falsy.
 pub(super) fn words_in(error: Raw<'_>) -> String {
     words_of(error, MOST_DEPTH).unwrap_or_default()
 }
 
-/// What JSON says that stands where an answer belongs, be it an error object or not.
+/// The message in a JSON body, whether or not it is an error object; `None` when there is none or the body is not JSON.
 pub(super) fn spoken_in(body: &[u8]) -> Option<String> {
     let json = json_of(body)?;
     if json.is_object() { object_of::<Said<'_>>(json).words(MOST_DEPTH) } else { words_of(json, MOST_DEPTH) }
 }
 
-/// What a server says about a failure in the body of an answer or the data of an error event: the words of its JSON,
-/// else the bytes themselves.
+/// The server's message in the body of a failed response or in the data of an error event: the message in its JSON, or
+/// else the start of the bytes.
 pub(super) fn failure_text(body: &[u8]) -> String {
     spoken_in(body).unwrap_or_else(|| excerpt(body).into_owned())
 }
 
-/// The JSON value that `bytes` are, where they are one.
+/// `bytes` as a JSON value; `None` when they are not JSON.
 fn json_of(bytes: &[u8]) -> Option<Raw<'_>> {
     serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()
 }

@@ -1,4 +1,4 @@
-//! Owns the shape of an answer's JSON: where servers put text, calls, reasons and counts, read leniently.
+//! Owns the shape of a response's JSON: where servers put text, tool calls, finish reasons and counts. Reads leniently.
 
 use std::cell::Cell;
 
@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use super::said::Said;
 use super::value::{Object, Raw, read_object};
 
-/// How deep lists of parts may lie in each other.
+/// Deepest nesting of lists of parts that is read.
 const MOST_DEPTH: u8 = 8;
 
 /// One fragment of what a model wrote.
@@ -15,24 +15,24 @@ const MOST_DEPTH: u8 = 8;
 pub(crate) enum Fragment<'a> {
     /// Text of the answer: content, a refusal, the name or the arguments of a call.
     Answer(&'a [u8]),
-    /// Text of the reasoning before it.
+    /// Text of the reasoning before the answer.
     Reasoning(&'a [u8]),
-    /// A part of the answer that is no text: an image, a sound.
+    /// A part of the answer that is not text: an image, a sound.
     Opaque,
 }
 
-/// A place of a candidate in which servers put what the model wrote.
+/// A key of a choice under which servers put what the model wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// `delta`: an event of a chat answer.
+    /// `delta`: an event of a chat response.
     Delta,
-    /// `message`: a whole chat answer.
+    /// `message`: a whole chat response.
     Message,
     /// `text`: a completion.
     Text,
 }
 
-/// One event, or one whole answer.
+/// One event, or one whole response.
 #[derive(Debug, Default)]
 pub(super) struct AnswerObject<'a> {
     pub(super) choices: Candidates<'a>,
@@ -40,7 +40,7 @@ pub(super) struct AnswerObject<'a> {
     pub(super) said: Said<'a>,
 }
 
-/// One candidate.
+/// One choice.
 #[derive(Debug, Default)]
 pub(super) struct Candidate<'a> {
     delta: MessageObject<'a>,
@@ -48,9 +48,9 @@ pub(super) struct Candidate<'a> {
     text: Raw<'a>,
     index: Raw<'a>,
     pub(super) finish_reason: Raw<'a>,
-    /// What went wrong with this candidate.
+    /// The error of this choice.
     pub(super) error: Raw<'a>,
-    /// Where some servers put what others put beside the choices.
+    /// Token counts. Some servers put them here, most put them beside the choices.
     pub(super) usage: Raw<'a>,
 }
 
@@ -59,7 +59,7 @@ struct MessageObject<'a> {
     content: Raw<'a>,
     error: Raw<'a>,
     refusal: Raw<'a>,
-    /// The same text under the names that servers have for it: the first that is there counts.
+    /// The reasoning text, under the keys that servers use for it. The first key with any text counts.
     reasoning: [Raw<'a>; 4],
     tool_calls: Raw<'a>,
     function_call: Raw<'a>,
@@ -128,15 +128,15 @@ macro_rules! read_as_object {
 
 read_as_object!(Candidate, MessageObject);
 
-/// What stands under `choices`.
+/// The value of `choices`.
 #[derive(Debug, Default)]
 pub(super) enum Candidates<'a> {
-    /// Nothing.
+    /// Absent or `null`.
     #[default]
     Absent,
     /// A list.
     List(Vec<Candidate<'a>>),
-    /// Something else: no answer of a server that anyone knows.
+    /// Another type, which no known server sends.
     Odd,
 }
 
@@ -192,43 +192,43 @@ impl<'de: 'a, 'a> Deserialize<'de> for Candidates<'a> {
 }
 
 impl<'a> AnswerObject<'a> {
-    /// Reads an object that is valid UTF-8.
+    /// Reads an object. Fails when the JSON is invalid or `choices` is not a list.
     pub(super) fn read(object: &'a str) -> Result<Self, serde_json::Error> {
         let mut json = serde_json::Deserializer::from_str(object);
         let body: Self = read_object(&mut json)?;
         json.end()?;
         if matches!(body.choices, Candidates::Odd) {
-            return Err(serde::de::Error::custom("`choices` is no list"));
+            return Err(serde::de::Error::custom("`choices` is not a list"));
         }
         Ok(body)
     }
 
-    /// What it says of a failure, where it is an error object.
+    /// The message, if it is an error object.
     pub(super) fn failure(&self) -> Option<String> {
         self.said.failure(self.candidates().is_empty())
     }
 
-    /// The choices; none where there are none.
+    /// The choices; empty when there are none.
     pub(super) fn candidates(&self) -> &[Candidate<'a>] {
         if let Candidates::List(choices) = &self.choices { choices } else { &[] }
     }
 }
 
 impl<'a> Candidate<'a> {
-    /// Its place among the candidates, as a bit: the first where it says nothing, the last one for all beyond.
+    /// Its index as a bit: bit 0 when it has no index, bit 63 for every index above 62.
     pub(super) fn bit(&self) -> u64 {
         1 << self.index.count().known().unwrap_or(0).min(63)
     }
 
-    /// What went wrong with this candidate, where it says so.
+    /// The error of this choice, if it has one.
     pub(super) fn failure(&self) -> Option<Raw<'a>> {
         [self.error, self.delta.error].into_iter().find(|error| !error.is_falsy())
     }
 
-    /// Hands what the model wrote here to `each`, in the order in which a model writes it.
+    /// Hands the fragments of this choice to `each`, in the order in which the model wrote them.
     ///
-    /// Some servers send one token in several places (`delta` and `message`, `delta` and `text`): the first of
-    /// `places` that brings anything counts, and the others are its copies.
+    /// Some servers send the same token in several places (`delta` and `message`, `delta` and `text`). The first of
+    /// `places` with any content counts; the others are copies.
     pub(super) fn for_each_fragment(&self, places: &[Place], each: &mut impl FnMut(Fragment<'_>)) {
         let any = Cell::new(false);
         let mut seen = |fragment: Fragment<'_>| {
@@ -262,7 +262,7 @@ impl MessageObject<'_> {
         }
         fragments_of(self.content, false, MOST_DEPTH, each);
         fragments_of(self.refusal, false, MOST_DEPTH, each);
-        // Some servers send one call without the list around it.
+        // Some servers send a single call without a list around it.
         call_fragments(self.tool_calls, each);
         for call in self.tool_calls.items() {
             call_fragments(call, each);
@@ -281,7 +281,8 @@ fn fragment(text: &[u8], reasoning: bool, each: &mut impl FnMut(Fragment<'_>)) {
     }
 }
 
-/// The fragments of a value where a text belongs: a text, a part with a type, or a list of texts and parts.
+/// Hands the fragments of a value in the place of a text to `each`. The value is a text, a typed part, or a list of
+/// texts and parts.
 fn fragments_of(value: Raw<'_>, reasoning: bool, depth: u8, each: &mut dyn FnMut(Fragment<'_>)) {
     if depth == 0 || value.is_null() {
         return;
@@ -313,13 +314,13 @@ fn fragments_of(value: Raw<'_>, reasoning: bool, depth: u8, each: &mut dyn FnMut
     }
 }
 
-/// A typed part: `{"type":"text","text":…}` and its relatives.
+/// A typed part: `{"type":"text","text":…}` and similar objects.
 #[derive(Default)]
 struct TypedPart<'a> {
     kind: Raw<'a>,
-    /// Its text, under the names that parts have for it; the first that brings any counts.
+    /// Its text, under the keys that parts use for it. The first key with any text counts.
     payloads: [Raw<'a>; 6],
-    /// It holds something that is not text.
+    /// Whether it holds something that is not text.
     other: bool,
 }
 
@@ -343,10 +344,10 @@ impl<'de: 'a, 'a> Object<'de> for TypedPart<'a> {
     }
 }
 
-/// A call of a tool: its name and its arguments, which are a text or (some servers) an object.
+/// A tool call: its name and its arguments, which are a text or, from some servers, an object.
 #[derive(Default)]
 struct ToolCall<'a> {
-    /// Where chat answers put both: under `function`, or under `custom`.
+    /// Chat responses put name and arguments in here: under `function` or under `custom`.
     inside: [Raw<'a>; 2],
     name: Raw<'a>,
     arguments: Raw<'a>,
@@ -366,7 +367,7 @@ impl<'de: 'a, 'a> Object<'de> for ToolCall<'a> {
     }
 }
 
-/// The fragments of one call: its name, then its arguments.
+/// Hands the fragments of one call to `each`: its name, then its arguments.
 fn call_fragments(call: Raw<'_>, each: &mut impl FnMut(Fragment<'_>)) {
     let outer: ToolCall<'_> = super::value::object_of(call);
     for raw in [outer.inside[0], outer.inside[1], call] {

@@ -1,56 +1,57 @@
-//! Owns the framing of event streams: bytes in any pieces to events, as the WHATWG standard reads them, without a
-//! limit on lines.
+//! Owns the framing of event streams: cuts bytes, in pieces of any size, into events as the WHATWG standard defines
+//! them, without a limit on lines.
 
 use memchr::memchr2;
 
-/// Bytes that one event may hold before the stream counts as malformed. Not a limit on lines: a bound on what a
-/// broken server can make us keep.
+/// Bytes that one event may hold before the stream counts as malformed. It bounds the memory that a broken server can
+/// make us use.
 pub const MOST_EVENT_BYTES: usize = 32 << 20;
 
 /// The byte order mark that a stream may start with.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// An event grew past [`MOST_EVENT_BYTES`].
+/// An event grew past the limit of its framer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Oversize;
 
-/// What stands between two blank lines.
+/// One finding in the stream: an event, or a line that matters on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Block<'a> {
     /// The data of an event.
     Data(&'a [u8]),
-    /// An event that its name calls an error (`event: error`): its data, else its comments. Or a field `error`.
+    /// An event whose name says error (`event: error`): its data, or else its comments. Also the value of a field
+    /// `error`.
     Error(&'a [u8]),
-    /// A line that is no field of the standard, which it ignores: a bare JSON object, a plain text, a line of a page.
-    /// Servers and proxies write there what went wrong.
+    /// A line that is not a field of the standard: a bare JSON object, plain text, a line of an HTML page. The standard
+    /// ignores such lines, but servers and proxies write error messages there.
     Stray(&'a [u8]),
 }
 
-/// Values of a field `error` that say that there is none.
+/// Values of a field `error` that mean no error.
 const NO_ERROR: [&[u8]; 6] = [b"", b"null", b"false", b"0", b"{}", b"[]"];
 
-/// Bytes of the comments of one event that are kept, in case its name calls it an error.
+/// Bytes of an event's comments that are kept, in case its name says error.
 const MOST_WORDS_BYTES: usize = 300;
 
 /// Cuts a byte stream into events. Lines end in LF, CRLF or CR; `data` lines of one event are joined by LF. Comments
-/// and other fields pass unseen, but for those by which servers say that something went wrong. An event that no blank
-/// line ends is delivered by [`Framer::finish`] only. Works on bytes, so that a character split between reads is whole
-/// again inside its event.
+/// and other fields are ignored, except where servers report errors in them. An event without a closing blank line is
+/// delivered only by [`Framer::finish`]. The framer works on bytes, so that a character split between two reads is
+/// whole again inside its event.
 #[derive(Debug)]
 pub struct Framer {
-    /// The line that has not ended yet, unless it lies wholly in the current piece.
+    /// The bytes of the unfinished line from earlier pieces.
     line: Vec<u8>,
-    /// The data of the event that has not ended yet.
+    /// The data of the unfinished event.
     data: Vec<u8>,
-    /// Whether `data` holds at least one (perhaps empty) data line.
+    /// Whether `data` holds at least one data line, which may be empty.
     has_data: bool,
-    /// Whether the event that has not ended yet is named an error.
+    /// Whether the name of the unfinished event says error.
     is_error: bool,
-    /// The start of its comments.
+    /// The start of the comments of the unfinished event.
     words: Vec<u8>,
-    /// The last piece ended in CR: an LF at the start of the next one belongs to it.
+    /// The last piece ended in CR: an LF at the start of the next piece belongs to the same line end.
     after_cr: bool,
-    /// No line has been read: a byte order mark may still come.
+    /// No line has been read yet: a byte order mark may still come.
     at_start: bool,
     most_bytes: usize,
 }
@@ -77,21 +78,21 @@ impl Framer {
         }
     }
 
-    /// Bytes kept of what has not ended.
+    /// Bytes kept of the unfinished line and event.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.line.len() + self.data.len()
     }
 
     /// Takes the next piece and hands each block that it completes to `on_block`, borrowed from the piece where
-    /// possible.
+    /// possible. Fails when an event is too large.
     pub fn feed(&mut self, piece: &[u8], mut on_block: impl FnMut(Block<'_>)) -> Result<(), Oversize> {
         let mut rest = piece;
         if self.after_cr && !rest.is_empty() {
             self.after_cr = false;
             rest = rest.strip_prefix(b"\n").unwrap_or(rest);
         }
-        // The only data line of the current event, while it lies in this piece and nothing had to be copied.
+        // The data line of the current event, while it is the only one and lies in this piece: no copy is needed.
         let mut borrowed: Option<&[u8]> = None;
         while let Some(end) = memchr2(b'\n', b'\r', rest) {
             let (head, tail) = rest.split_at(end);
@@ -133,7 +134,7 @@ impl Framer {
         if std::mem::take(&mut self.at_start) { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line }
     }
 
-    /// Copies a data line into the event that has not ended yet.
+    /// Copies a data line into the unfinished event.
     fn keep(&mut self, value: Option<&[u8]>) {
         if let Some(value) = value {
             if self.has_data {
@@ -178,7 +179,7 @@ impl Framer {
         self.words.clear();
     }
 
-    /// Hands on what the stream ended in without a blank line, once all of it was fed.
+    /// Hands over the last event, which has no closing blank line. Call it after the whole stream was fed.
     pub fn finish(&mut self, mut on_block: impl FnMut(Block<'_>)) {
         let line = std::mem::take(&mut self.line);
         let line = self.without_mark(&line);
@@ -200,7 +201,7 @@ fn field<'line>(line: &'line [u8], name: &[u8]) -> Option<&'line [u8]> {
     }
 }
 
-/// Whether the name of an event says that something went wrong: `error`, `response.failed`, `exception` and the like.
+/// Whether the name of an event says error: `error`, `response.failed`, `exception` and similar names.
 fn names_error(name: &[u8]) -> bool {
     let name = name.trim_ascii().to_ascii_lowercase();
     ["error", "exception", "failed", "failure", "abort"].iter().any(|word| name.ends_with(word.as_bytes()))
@@ -226,7 +227,7 @@ mod tests {
         events
     }
 
-    /// The standard, read literally: the whole stream at once, one byte at a time, no thought of speed.
+    /// The standard, implemented literally: reads the whole stream byte by byte, without care for speed.
     fn oracle(stream: &[u8]) -> Vec<Vec<u8>> {
         let stream = stream.strip_prefix(BYTE_ORDER_MARK).unwrap_or(stream);
         let mut lines = vec![];

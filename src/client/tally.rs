@@ -1,59 +1,60 @@
-//! Owns the tally of an answer's tokens: what the server's counts say of each event, and which of them to believe.
+//! Owns the tally of a response's tokens: what the server counts for each event, and which counts to believe.
 //!
-//! Counts are believed in this order. Of a running count the largest stands: one that shrinks is no running count. A
-//! count of 0 beside text says nothing. What is negative, not whole, or no number is ignored. Where anything was
-//! ignored, the exchange says so ([`Exchange::usage_odd`]).
+//! The largest count is used; a count that shrinks is not a running count. A count of 0 beside text means nothing. A
+//! count that is negative, not whole or not a number is ignored. When anything was ignored, the exchange says so
+//! ([`Exchange::usage_odd`]).
 //!
-//! A token of a text has at least one byte. Where text is shown, a total is explained by its bytes, by reasoning tokens
-//! that the server itemises, and by [`UNSHOWN`] tokens of templates and stops. A larger total that the request allows
-//! may be true: the rest counts as hidden. One that also exceeds what was asked is odd, and ignored.
+//! A token of a text has at least one byte. When text was shown, a total can be explained by the bytes of the text, by
+//! the reasoning tokens that the server itemises, and by [`UNSHOWN`] tokens of templates and stops. A larger total may
+//! be true if the request allows it: the rest counts as hidden tokens. A total that also exceeds the tokens asked for
+//! is odd and ignored.
 
 use super::delta::{Counts, Delta};
 use crate::record::{Counting, Exchange};
 use crate::units::Offset;
 
-/// Tokens of templates, channels and stops, which no text shows, in one answer at most. No template has more.
+/// Most tokens of templates, channels and stops in one response. No text shows them, and no template has more.
 const UNSHOWN: u32 = 16;
 
-/// What the counts of an answer have said so far.
+/// The counts of a response so far.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// The largest count.
+    /// The largest output token count so far.
     counted: u32,
-    /// The count at the last token-bearing event.
+    /// The output token count at the last token-bearing event.
     shown: u32,
     events: Events,
     /// Events in which the count grew, before the finish reason.
     grown: u32,
-    /// How it grew.
+    /// The first and the last of these events, with their counts.
     span: Option<Counting>,
-    /// By how much it grew in events without text.
+    /// Tokens by which the count grew in events without text, before the finish reason.
     hidden: u32,
-    /// Tokens of reasoning, by the details of the count.
+    /// Reasoning tokens, from the details of the count.
     reasoning: u32,
     /// Bytes of text that were shown.
     bytes: u64,
-    /// Reasoning was shown.
+    /// Whether reasoning text was shown.
     reasoned: bool,
     odd: bool,
     shrank: bool,
 }
 
-/// What the counts of token-bearing events are.
+/// What the counts in token-bearing events mean.
 #[derive(Debug, Default)]
 enum Events {
-    /// A running count: the differences are the tokens of each event, and stand in the exchange.
+    /// A running count: the differences are the tokens of each event, kept in the exchange.
     #[default]
     Running,
-    /// Perhaps each event's own count: to be believed where they add up to the final one.
+    /// Perhaps the tokens of each event alone: believed if they add up to the final count.
     Own(Vec<u32>),
-    /// Neither.
+    /// Neither of the two.
     Unknown,
 }
 
 impl Tally {
-    /// Takes what an event read at `at` says, once its text is noted in `exchange`. `finished` where it or an event
-    /// before it has a finish reason: what the server counts from then on is a total, or an end token.
+    /// Takes the counts of an event read at `at`; its text must already be noted in `exchange`. `finished`: this event
+    /// or an earlier one has a finish reason. From then on the server counts a total or an end token.
     pub(super) fn note(&mut self, delta: &Delta, finished: bool, at: Offset, exchange: &mut Exchange) {
         self.reasoned |= delta.reasoning;
         self.bytes = self.bytes.saturating_add(delta.bytes);
@@ -97,7 +98,7 @@ impl Tally {
         if !shows {
             self.hidden += more;
         }
-        // One count in the middle of an answer is no running count.
+        // A single count in the middle of a response is not a running count.
         if self.grown >= 2 && self.hidden > 0 {
             exchange.counting = Some(*span);
             exchange.hidden_tokens = self.hidden;
@@ -139,8 +140,8 @@ impl Tally {
         };
     }
 
-    /// Decides what to believe, at the end of an answer that showed a token or (`shown`) not, and for which
-    /// `asked_tokens` were asked (0: no limit).
+    /// Decides at the end of a response which counts to believe. `shown`: the response showed a token. `asked_tokens`:
+    /// the output tokens asked for (0: no limit).
     pub(super) fn settle(mut self, shown: bool, asked_tokens: u32, exchange: &mut Exchange) {
         let explained = self.bytes.saturating_add(u64::from(self.reasoning)).saturating_add(u64::from(UNSHOWN));
         let unexplained = |total: u32| shown && u64::from(total) > explained;
@@ -179,7 +180,8 @@ impl Tally {
                 };
                 let hidden = reasoning.max(rest);
                 exchange.hidden_tokens = hidden;
-                // Reasoning that is not sent comes before the first text. A running count of the first event has it.
+                // Reasoning that is not shown comes before the first text. A running count at the first event includes
+                // it already.
                 if hidden > 0 && exchange.events > 0 && exchange.first_event_tokens.is_none_or(|first| first <= hidden)
                 {
                     let first = hidden.saturating_add(exchange.first_event_tokens.unwrap_or(1));

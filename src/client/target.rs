@@ -1,4 +1,4 @@
-//! Owns `Target`, a base URL taken apart, and its addresses, looked up once before the run.
+//! Owns `Target`, a parsed base URL, and its addresses, which are looked up once before the run.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::tls::{Secure, Tls};
 use crate::error::Error;
 use crate::units::seconds;
 
-/// One server: its base URL, taken apart.
+/// One server: its parsed base URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     url: Arc<str>,
@@ -20,7 +20,7 @@ pub struct Target {
     host: String,
     port: u16,
     authority: String,
-    /// What stands before `/chat/completions`, version included.
+    /// The path before `/chat/completions`, version included.
     api: String,
 }
 
@@ -87,20 +87,20 @@ impl Target {
         format!("{}://{}{}", self.scheme, self.authority, self.path(endpoint))
     }
 
-    /// What the `host` header says.
+    /// The value of the `host` header: host and port as given.
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// Whether it is asked over TLS.
+    /// Whether requests to it use TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.scheme == "https"
     }
 
-    /// Looks the host up, once, for at most `patience`; a numeric address needs no lookup. An https target is trusted
-    /// as `tls` says.
+    /// Looks up the host once, for at most `patience`; a numeric address needs no lookup. For an https target, `tls`
+    /// decides which certificates are trusted.
     pub async fn resolve(&self, tls: &Tls, patience: Duration) -> Result<Addresses, Error> {
         let addresses = if let Ok(ip) = self.host.parse::<IpAddr>() {
             vec![SocketAddr::new(ip, self.port)]
@@ -140,7 +140,7 @@ impl Target {
     }
 }
 
-/// Where a target can be reached: shared by all workers.
+/// The addresses of a target; all workers share them.
 #[derive(Debug, Clone)]
 pub struct Addresses {
     url: Arc<str>,
@@ -149,7 +149,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// All addresses, in the order the resolver gave them; at least one.
+    /// All addresses, in the resolver's order; at least one.
     #[must_use]
     pub fn all(&self) -> &[SocketAddr] {
         &self.all
@@ -166,12 +166,12 @@ impl Addresses {
         &self.url
     }
 
-    /// How connections are secured; none: plain.
+    /// How connections are secured; `None`: plain TCP.
     pub(super) fn secure(&self) -> Option<&Secure> {
         self.secure.as_ref()
     }
 
-    /// Looks up every target, each for as long as the resolver takes.
+    /// Looks up every target, without a practical time limit (one hour each).
     pub async fn of(targets: &[Target], tls: &Tls) -> Result<Vec<Self>, Error> {
         Self::within(targets, tls, Duration::from_hours(1)).await
     }

@@ -1,21 +1,21 @@
-//! Owns the text of an answer, read out of its events for a tokenizer that counts it after the run.
+//! Owns the text of a response, read from its events for a tokenizer that counts it after the run.
 
 use super::dialect::Dialect;
 use super::repair::repaired;
 use super::shape::Fragment;
 use crate::record::AnswerText;
 
-/// Appends the text of one event, and notes where it ends. The event has been judged already: what is not text passes
-/// unseen.
+/// Appends the text of one event, and notes where it ends. The event was checked before, so anything that is not text
+/// is skipped.
 ///
-/// A pass of its own over the event, made only when a tokenizer will count the text: a run without one pays nothing for
-/// it.
+/// This is a separate pass over the event, made only when a tokenizer will count the text. A run without a tokenizer
+/// pays nothing for it.
 pub(super) fn append_event(event: &[u8], dialect: &dyn Dialect, text: &mut AnswerText) {
     append_object(event, dialect, text);
     text.event_ends.push(u32::try_from(text.bytes.len()).unwrap_or(u32::MAX));
 }
 
-/// Appends the text of a whole answer.
+/// Appends the text of a whole response.
 pub(super) fn append_object(object: &[u8], dialect: &dyn Dialect, text: &mut AnswerText) {
     let mut append = |object: &str| {
         dialect.for_each_fragment(object, &mut |fragment| match fragment {

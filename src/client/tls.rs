@@ -1,4 +1,4 @@
-//! Owns TLS towards servers: whom to trust, and the one configuration that the hot path and discovery share.
+//! Owns TLS towards servers: which certificates to trust, and the configuration that hot path and discovery share.
 
 use std::error::Error as StdError;
 use std::path::Path;
@@ -18,20 +18,20 @@ use tokio_rustls::TlsConnector;
 use crate::error::Error;
 use crate::units::visible;
 
-/// Whom to trust. TLS 1.2 and 1.3 with `ring`, HTTP/1.1 only, the server's name sent along (SNI). Shared by all
-/// workers.
+/// The TLS configuration: TLS 1.2 and 1.3 with `ring`, HTTP/1.1 only, the server's name is sent (SNI). It decides which
+/// certificates are trusted. All workers share it.
 #[derive(Debug, Clone)]
 pub struct Tls {
     config: Arc<ClientConfig>,
 }
 
 impl Tls {
-    /// Trusts nobody, and so costs nothing: for runs over plain HTTP.
+    /// Trusts no certificate, and costs nothing to make: for runs over plain HTTP.
     pub fn nobody() -> Result<Self, Error> {
         Ok(Self::over(builder()?.0.with_root_certificates(RootCertStore::empty()).with_no_client_auth()))
     }
 
-    /// Trusts the authorities of this machine, or of `SSL_CERT_FILE`.
+    /// Trusts the certificate authorities of this machine, or those in `SSL_CERT_FILE`. Refuses when there are none.
     pub fn machine() -> Result<Self, Error> {
         let roots = machine_roots();
         if roots.is_empty() {
@@ -44,7 +44,8 @@ impl Tls {
         Ok(Self::over(builder()?.0.with_root_certificates(roots).with_no_client_auth()))
     }
 
-    /// Trusts the authorities of this machine, and those in `pem`, which was read from `path`.
+    /// Trusts the certificate authorities of this machine and the certificates in `pem`, which was read from `path`.
+    /// Refuses a `pem` without a usable certificate.
     pub fn machine_and(pem: &[u8], path: &Path) -> Result<Self, Error> {
         let refuse =
             |why: String| Error::input(path, format!("{why}; --ca-cert takes certificates in PEM (BEGIN CERTIFICATE)"));
@@ -68,7 +69,7 @@ impl Tls {
         Ok(Self::over(builder.dangerous().with_custom_certificate_verifier(given).with_no_client_auth()))
     }
 
-    /// Takes any certificate from anyone (`--insecure`).
+    /// Accepts any certificate from any server (`--insecure`).
     pub fn anyone() -> Result<Self, Error> {
         let (builder, provider) = builder()?;
         let anyone = Anyone { schemes: provider.signature_verification_algorithms.supported_schemes() };
@@ -84,7 +85,7 @@ impl Tls {
         &self.config
     }
 
-    /// The TLS side of connections to `host`, a name or an address.
+    /// The TLS settings for connections to `host`, a name or an address.
     pub(super) fn towards(&self, host: &str) -> Result<Secure, Error> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
             Error::usage(
@@ -116,20 +117,21 @@ fn builder() -> Result<(Builder, Arc<CryptoProvider>), Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|why| Error::Internal(format!("no TLS: {why}")))?;
+        .map_err(|why| Error::Internal(format!("cannot set up TLS: {why}")))?;
     Ok((builder, provider))
 }
 
-/// What cannot be read or parsed is left out, as every browser does: one odd file must not take all trust away.
+/// The certificate authorities of this machine. Certificates that cannot be read or parsed are left out, as in
+/// browsers: one bad file must not disable all others.
 fn machine_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     roots
 }
 
-/// Believes the authorities of `inner`, and a server that shows one of the certificates given, whatever that says of
-/// itself: `openssl req -x509` marks what it makes as an authority, and by the rules an authority is no server. Its
-/// name and its time are checked all the same.
+/// Trusts the certificate authorities of `inner`, and a server that shows one of the `given` certificates, even if the
+/// certificate is marked as an authority. `openssl req -x509` sets that mark, and by the rules an authority is not a
+/// server. The name and the validity period of the certificate are still checked.
 #[derive(Debug)]
 struct Given {
     inner: Arc<WebPkiServerVerifier>,
@@ -147,7 +149,8 @@ impl ServerCertVerifier for Given {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match &verified {
-            // Told only after its time was looked at; its signature on the handshake is checked beside.
+            // rustls reports this error only after it has checked the validity period. It checks the signature on the
+            // handshake separately.
             Err(rustls::Error::InvalidCertificate(CertificateError::Other(why)))
                 if why.to_string().contains("CaUsedAsEndEntity")
                     && self.given.iter().any(|given| given == end_entity) =>
@@ -182,27 +185,27 @@ impl ServerCertVerifier for Given {
     }
 }
 
-/// The TLS error behind `error`, however deep.
+/// The TLS error in the chain of causes of `error`, at any depth.
 pub(super) fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
     let mut cause = Some(error);
     while let Some(this) = cause {
         if let Some(found) = this.downcast_ref::<rustls::Error>() {
             return Some(found);
         }
-        // An I/O error does not count what it wraps as its source.
+        // An I/O error does not return the error that it wraps as its source.
         let wrapped = this.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         cause = wrapped.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| this.source());
     }
     None
 }
 
-/// Why TLS was not agreed, and what to do.
+/// Why the TLS handshake failed, and what to do.
 pub(super) fn tls_words(error: &(dyn StdError + 'static)) -> String {
     use rustls::{AlertDescription, Error as Tls};
     let Some(tls) = tls_error(error) else {
         return match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
             Some(std::io::ErrorKind::UnexpectedEof) => {
-                "the server ended the connection during the handshake; is https:// right, and is it this port?"
+                "the server ended the connection during the handshake; check that https:// and the port are right"
                     .to_owned()
             }
             _ => error.to_string(),
@@ -278,7 +281,7 @@ pub(super) fn tls_words(error: &(dyn StdError + 'static)) -> String {
     }
 }
 
-/// The names in a certificate, which rustls hands over as `DnsName("localhost")`.
+/// The names in a certificate; rustls gives each as `DnsName("localhost")`.
 fn names_of(presented: &[String]) -> String {
     let name = |text: &String| match text.split_once('(') {
         Some((_, inside)) => inside.trim_end_matches(')').trim_matches('"').to_owned(),
@@ -287,7 +290,7 @@ fn names_of(presented: &[String]) -> String {
     visible(&presented.iter().map(name).collect::<Vec<_>>().join(", ")).into_owned()
 }
 
-/// Believes everyone.
+/// Accepts every certificate.
 #[derive(Debug)]
 struct Anyone {
     schemes: Vec<SignatureScheme>,

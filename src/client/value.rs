@@ -1,6 +1,6 @@
-//! Owns `Raw`, one JSON value as its bytes: what text, count, truth or list it holds, whatever type a server gave it.
+//! Owns `Raw`, one unparsed JSON value: reads it as text, count, truth value or list, whatever its JSON type is.
 //!
-//! Nothing here refuses a value for its type. Syntax is checked by the parser that handed the value out.
+//! Nothing here refuses a value because of its type. The parser that returned the value has checked its syntax.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A count above this is no count of tokens of one request: ten times the longest context that any model has.
+/// Tokens. A larger number is not a token count of one request: this is ten times the longest context of any model.
 const MOST_TOKENS: f64 = 100e6;
 
 /// One JSON value, unparsed.
@@ -27,41 +27,41 @@ impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
     }
 }
 
-/// What a value says where a count of tokens belongs.
+/// A value read as a token count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Count {
-    /// Nothing: it is absent or `null`.
+    /// Absent or `null`.
     #[default]
     Absent,
-    /// Something that is no count: negative, not whole, not a number, or beyond any context.
+    /// Not a count: negative, not whole, not a number, or above [`MOST_TOKENS`].
     Odd,
     /// A count.
     Of(u32),
 }
 
 impl Count {
-    /// The count, where it is one.
+    /// The count; `None` when the value is absent or odd.
     pub(super) const fn known(self) -> Option<u32> {
         if let Self::Of(count) = self { Some(count) } else { None }
     }
 
-    /// This, unless it is absent: then `other`.
+    /// `self`, or `other` when `self` is absent.
     pub(super) const fn or(self, other: Self) -> Self {
         if matches!(self, Self::Absent) { other } else { self }
     }
 }
 
-/// Words by which a server says in a string that there is nothing.
+/// Strings by which servers mean an absent value.
 const NOTHING: [&str; 4] = ["null", "none", "nil", "undefined"];
 
-/// Whether `word` says that there is nothing: it is empty, blank, or a null of some language.
+/// Whether `word` means an absent value: it is empty, blank, or the null of some programming language.
 pub(super) fn says_nothing(word: &str) -> bool {
     let word = word.trim();
     word.is_empty() || NOTHING.iter().any(|nothing| word.eq_ignore_ascii_case(nothing))
 }
 
 impl<'a> Raw<'a> {
-    /// The bytes as they stand.
+    /// The unparsed JSON text.
     pub(super) const fn as_str(self) -> &'a str {
         self.0
     }
@@ -70,7 +70,7 @@ impl<'a> Raw<'a> {
         self.0.as_bytes().first() == Some(&byte)
     }
 
-    /// Whether it is `null`, or was absent.
+    /// Whether it is `null` or absent.
     pub(super) fn is_null(self) -> bool {
         self.0 == "null"
     }
@@ -85,9 +85,10 @@ impl<'a> Raw<'a> {
         self.starts_with(b'{')
     }
 
-    /// The text of a scalar: of a string its bytes, of a number or `true` how it is written; of anything else nothing.
+    /// The text of a scalar: the bytes of a string, the written form of a number or `true`; empty for anything else.
     ///
-    /// Bytes, because half a surrogate pair (a character cut between tokens) is valid JSON, though not a valid `str`.
+    /// It returns bytes because half a surrogate pair (a character cut between tokens) is valid JSON but not a valid
+    /// `str`.
     pub(super) fn text(self) -> Cow<'a, [u8]> {
         match self.0.as_bytes() {
             [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => Cow::Borrowed(inner),
@@ -101,7 +102,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The same as a `str`, for words and messages.
+    /// [`Raw::text`] as a `str`, for words and messages; invalid UTF-8 is replaced.
     pub(super) fn word(self) -> Cow<'a, str> {
         match self.text() {
             Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
@@ -109,8 +110,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// Whether it says that there is nothing: `null`, `false`, 0, an empty or null-like string, or a list or an object
-    /// of nothing else.
+    /// Whether it is falsy: `null`, `false`, 0, an empty or null-like string, or a list or object of falsy values only.
     pub(super) fn is_falsy(self) -> bool {
         match self.0.as_bytes().first() {
             Some(b'"') => {
@@ -124,12 +124,12 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The elements of a list; none of anything else.
+    /// The elements of a list; empty for anything else.
     pub(super) fn items(self) -> Vec<Self> {
         if self.is_list() { serde_json::from_str(self.0).unwrap_or_default() } else { Vec::new() }
     }
 
-    /// What it says where a count belongs. A whole number in a string is a count, however odd it is to write it so.
+    /// Reads it as a token count. A whole number in a string is a count too.
     pub(super) fn count(self) -> Count {
         if self.is_null() {
             return Count::Absent;
@@ -174,7 +174,7 @@ fn json_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::
     deserializer.deserialize_bytes(Bytes)
 }
 
-/// A key of an object, as bytes: one with half a surrogate pair is a key that nobody asks for, not an error.
+/// A key of an object, as bytes: a key with half a surrogate pair is an unknown key, not an error.
 struct Key<'de>(Cow<'de, [u8]>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
@@ -187,7 +187,7 @@ impl<'de> Deserialize<'de> for Key<'de> {
                 f.write_str("a key")
             }
 
-            // Bytes as they stand: the parser lets control characters pass here, which JSON does not.
+            // The parser accepts control characters here; JSON forbids them.
             fn visit_borrowed_bytes<E: serde::de::Error>(self, key: &'de [u8]) -> Result<Key<'de>, E> {
                 if key.iter().any(|byte| *byte < b' ') {
                     return Err(E::custom("a control character in a key"));
@@ -203,13 +203,13 @@ impl<'de> Deserialize<'de> for Key<'de> {
     }
 }
 
-/// An object of which some keys are asked for. The last of a repeated key stands.
+/// An object of which some keys are read. When a key is repeated, its last value counts.
 pub(super) trait Object<'de>: Default {
-    /// Takes the value of `key`: one of `map`'s, exactly.
+    /// Reads the value of `key`. Must take exactly one value from `map`.
     fn take<A: MapAccess<'de>>(&mut self, key: &[u8], map: &mut A) -> Result<(), A::Error>;
 }
 
-/// Reads an object; whatever is none reads as one without keys.
+/// Reads an object; a value of another type reads as an object without keys.
 pub(super) fn read_object<'de, T: Object<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     struct Keys<T>(std::marker::PhantomData<T>);
     impl<'de, T: Object<'de>> Visitor<'de> for Keys<T> {
@@ -259,7 +259,7 @@ pub(super) fn read_object<'de, T: Object<'de>, D: Deserializer<'de>>(deserialize
     deserializer.deserialize_any(Keys(std::marker::PhantomData))
 }
 
-/// Reads the object that `raw` is; one without keys where it is none.
+/// Reads `raw` as an object; a value of another type reads as an object without keys.
 pub(super) fn object_of<'de, T: Object<'de>>(raw: Raw<'de>) -> T {
     let mut json = serde_json::Deserializer::from_str(raw.0);
     if raw.is_object() { read_object(&mut json).unwrap_or_default() } else { T::default() }

@@ -1,4 +1,4 @@
-//! Owns one open connection: bytes stamped as they pass, requests and answers through hyper, driven by whoever uses it.
+//! Owns one open connection: hyper on a socket that stamps its bytes, driven by the task that uses the connection.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -24,11 +24,12 @@ use crate::clock::RunClock;
 use crate::record::{Failure, FailureClass};
 use crate::units::Offset;
 
-/// Bytes that a head, or what waits between two reads, may take. Keeps ten thousand open streams small.
+/// Bytes of the largest response head, and of the buffer between two reads. A small limit keeps the memory of ten
+/// thousand open streams small.
 const MOST_BUFFERED_BYTES: usize = 64 << 10;
 
-/// One read buffer for all connections of a worker: a read is copied out before anything else runs, so that no
-/// connection needs its own.
+/// One read buffer for all connections of a worker. Each read is copied out before other code runs, so no connection
+/// needs its own buffer.
 pub(super) type Scratch = Rc<RefCell<Box<[u8]>>>;
 
 /// A [`Scratch`] of the right size.
@@ -36,24 +37,23 @@ pub(super) fn scratch() -> Scratch {
     Rc::new(RefCell::new(vec![0; MOST_BUFFERED_BYTES].into_boxed_slice()))
 }
 
-/// Bytes read from one socket in a row. Then the other tasks of the worker have their turn: an answer that never
-/// pauses must delay neither a send, nor another answer, nor a deadline. Parsing 32 KiB takes less than a
-/// millisecond.
+/// Bytes read from one socket in a row. Then the other tasks of the worker have their turn: a response that never
+/// pauses must not delay a send, another response or a deadline. Parsing 32 KiB takes less than a millisecond.
 const MOST_READ_IN_A_ROW: usize = 32 << 10;
 
-/// Reads of one socket in a row: a server that sends a byte at a time costs a system call each.
+/// Reads from one socket in a row: a server that sends single bytes costs one system call a byte.
 const MOST_READS_IN_A_ROW: u32 = 32;
 
-/// Pieces of a body handed over in a row, for chunks of a few bytes each.
+/// Pieces of a body handed over in a row. This limit matters for chunks of a few bytes.
 const MOST_PIECES_IN_A_ROW: u32 = 128;
 
-/// Bytes of an answer kept to say what it is, where it is not HTTP.
+/// Bytes of a response that are kept, to say what it is if it is not HTTP.
 const START_BYTES: usize = 16;
 
-/// Bytes kept of the head of an answer, to say its status where the head is no valid HTTP.
+/// Bytes of a response's head that are kept, to report its status if the head is not valid HTTP.
 const MOST_HEAD_BYTES: usize = 1 << 10;
 
-/// What a task may still do with one connection before others have their turn.
+/// What a task may still do on one connection before other tasks have their turn.
 #[derive(Debug, Default)]
 struct Turn {
     bytes: Cell<usize>,
@@ -62,7 +62,7 @@ struct Turn {
 }
 
 impl Turn {
-    /// Begins: whoever polls has just been woken.
+    /// Begins a turn, when the polling task has just been woken.
     fn begin(&self) {
         self.bytes.set(MOST_READ_IN_A_ROW);
         self.reads.set(MOST_READS_IN_A_ROW);
@@ -87,22 +87,22 @@ impl Turn {
     }
 }
 
-/// Wakes `cx` when the other tasks of the worker, and its sockets and timers, have had their turn.
+/// Wakes `cx` after the other tasks, the sockets and the timers of the worker have had their turn.
 fn wake_later(cx: &mut Context<'_>) {
-    // Tokio defers this wake-up until the driver was polled; a plain wake-up would come back before it.
+    // Tokio defers this wake-up until its driver has been polled; a plain wake-up would come before that.
     _ = pin!(tokio::task::yield_now()).poll(cx);
 }
 
-/// When bytes passed. Shared by the socket, which sits deep inside hyper, and the driver of the request.
+/// The instants at which bytes passed. The socket, deep inside hyper, and the driver of the request share them.
 #[derive(Debug, Default)]
 struct Stamps {
     clock: Cell<Option<RunClock>>,
     turn: Turn,
-    /// The first bytes read since the request began, before anyone decrypts them.
+    /// The first bytes read since the request began, before decryption.
     start: Cell<([u8; START_BYTES], u8)>,
-    /// The first bytes of the answer, decrypted; not filled beyond [`MOST_HEAD_BYTES`].
+    /// The first bytes of the response, decrypted; at most [`MOST_HEAD_BYTES`].
     head: RefCell<Vec<u8>>,
-    /// The request is ready, but may not leave yet.
+    /// The request is ready but must not be written yet.
     held: Cell<bool>,
     written: Cell<Option<Offset>>,
     read: Cell<Option<Offset>>,
@@ -124,8 +124,8 @@ impl Stamps {
     }
 }
 
-/// A socket that notes when the first byte of a request left, and when the last bytes were read, before anyone
-/// decrypts or parses them.
+/// A socket that notes when the first byte of a request was written, and when bytes were last read, before they are
+/// decrypted or parsed.
 #[derive(Debug)]
 struct Stamped {
     socket: TcpStream,
@@ -148,7 +148,7 @@ impl AsyncRead for Stamped {
 }
 
 impl Stamped {
-    /// Runs one write and keeps the instant just before it, if it is the first of this request that moved bytes.
+    /// Runs one write. If it is the first of this request that moves bytes, keeps the instant just before it.
     fn stamp_write(
         &mut self,
         write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<usize>>,
@@ -194,7 +194,7 @@ impl AsyncWrite for Stamped {
     }
 }
 
-/// What hyper reads and writes. TLS stands above the stamps, so that decrypting is never taken for the server's time.
+/// What hyper reads and writes. Bytes are stamped below TLS, so that decryption never counts as the server's time.
 struct Line {
     socket: Socket,
     scratch: Scratch,
@@ -266,20 +266,20 @@ impl hyper::rt::Write for Line {
     }
 }
 
-/// An open connection. Nothing happens on it unless one of its methods is awaited: no task of its own, no wake
-/// between tasks.
+/// An open connection. Nothing happens on it unless one of its methods is awaited: it has no task of its own, so no
+/// wake-up between tasks is needed.
 pub(super) struct Wire {
     sender: SendRequest<Full<Bytes>>,
-    /// `None` once hyper is through with it.
+    /// `None` once hyper has finished with the connection.
     connection: Option<Box<Connection<Line, Full<Bytes>>>>,
     stamps: Rc<Stamps>,
     is_secure: bool,
-    /// Requests sent on it so far.
+    /// Requests sent on this connection so far.
     uses: u32,
 }
 
 impl Wire {
-    /// Speaks HTTP/1.1 on `socket`.
+    /// Begins HTTP/1.1 on `socket`.
     pub(super) async fn over(socket: TcpStream, scratch: Scratch) -> Result<Self, Failure> {
         let stamps = Rc::new(Stamps::default());
         let stamped = Stamped { socket, stamps: stamps.clone() };
@@ -287,7 +287,7 @@ impl Wire {
         Self::on(line, stamps, false).await
     }
 
-    /// Agrees on TLS with whom `secure` names, then speaks HTTP/1.1.
+    /// Makes the TLS handshake with the server that `secure` names, then begins HTTP/1.1.
     pub(super) async fn secured(socket: TcpStream, scratch: Scratch, secure: &Secure) -> Result<Self, Failure> {
         let stamps = Rc::new(Stamps::default());
         let stamped = Stamped { socket, stamps: stamps.clone() };
@@ -299,7 +299,7 @@ impl Wire {
         })
         .await;
         let stream = agreed.map_err(|error| {
-            Failure::new(FailureClass::Tls, format!("TLS could not be agreed: {}", tls_words(&error)))
+            Failure::new(FailureClass::Tls, format!("the TLS handshake failed: {}", tls_words(&error)))
         })?;
         let line = Line { socket: Socket::Secure(Box::new(stream)), scratch, stamps: stamps.clone() };
         Self::on(line, stamps, true).await
@@ -311,32 +311,32 @@ impl Wire {
         Ok(Self { sender, connection: Some(Box::new(connection)), stamps, is_secure, uses: 0 })
     }
 
-    /// Whether an earlier request used it.
+    /// Whether an earlier request used this connection.
     pub(super) fn is_reused(&self) -> bool {
         self.uses > 1
     }
 
-    /// The instant at which the socket was last read; now, if it never was.
+    /// The instant of the last read from the socket; the present instant if there was none.
     pub(super) fn last_read(&self, clock: RunClock) -> Offset {
         self.stamps.read.get().unwrap_or_else(|| clock.now())
     }
 
-    /// Moves bytes as far as the socket lets it.
+    /// Moves bytes as far as the socket allows.
     fn drive(&mut self, cx: &mut Context<'_>) {
         if let Some(connection) = &mut self.connection {
-            // What went wrong reaches the one who waits for the answer or its body.
+            // An error reaches the task that waits for the response or its body.
             if Pin::new(connection).poll(cx).is_ready() {
                 self.connection = None;
             }
         }
     }
 
-    /// Whether it can take a request now: nothing is going on, and the server has not closed it.
+    /// Whether it can take a request now: no exchange is in progress, and the server has not closed it.
     pub(super) async fn is_idle(&mut self) -> bool {
         poll_fn(|cx| Poll::Ready(self.looks_idle(cx))).await
     }
 
-    /// The same, asked in passing: nobody is woken when it changes.
+    /// Like [`Wire::is_idle`], but registers no wake-up for a change.
     pub(super) fn is_idle_now(&mut self) -> bool {
         self.looks_idle(&mut Context::from_waker(Waker::noop()))
     }
@@ -347,8 +347,8 @@ impl Wire {
         self.connection.is_some() && self.sender.is_ready()
     }
 
-    /// Sends `request`, not before its departure, and reads the head of its answer. `written` is filled as soon as
-    /// the first byte is out.
+    /// Sends `request`, not before its departure, and reads the head of its response. `written` is set as soon as the
+    /// first byte has been written.
     pub(super) async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
@@ -371,8 +371,8 @@ impl Wire {
                 *written = self.stamps.written.get();
                 match response.as_mut().poll(cx) {
                     Poll::Pending if self.connection.is_none() => return Poll::Ready(None),
-                    // Let go only after one look more: the server may have closed meanwhile, and no byte is to go
-                    // there.
+                    // The connection was polled just before: if the server has closed it meanwhile, no byte is
+                    // written.
                     Poll::Pending if self.stamps.held.get() && departure.sent().is_some() => {
                         self.stamps.held.set(false);
                     }
@@ -388,8 +388,7 @@ impl Wire {
         }
     }
 
-    /// The status of an answer whose head is no valid HTTP, where it begins as one, and what went wrong with a status
-    /// other than 2xx.
+    /// The status of a response whose head begins like HTTP but is not valid, with a message if the status is not 2xx.
     pub(super) fn status_of_head(&self) -> Option<(StatusCode, Option<String>)> {
         words::of_head(&self.stamps.head.borrow())
     }
@@ -398,8 +397,8 @@ impl Wire {
     pub(super) async fn piece(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
         let mut woken = false;
         poll_fn(|cx| {
-            // Asked anew it is still the turn of before, which the pieces at hand use up; only a wake-up begins
-            // another.
+            // A new call continues the current turn, so that the pieces at hand use it up. Only a wake-up begins a new
+            // turn.
             if std::mem::replace(&mut woken, true) {
                 self.stamps.turn.begin();
             }
@@ -408,7 +407,7 @@ impl Wire {
         .await
     }
 
-    /// The same, but `None` inside where nothing has come yet.
+    /// Like [`Wire::piece`], but never waits: the outer `None` means that nothing has come yet.
     pub(super) async fn piece_at_hand(&mut self, body: &mut Incoming) -> Option<Result<Option<Bytes>, Failure>> {
         poll_fn(|cx| match self.poll_piece(cx, body) {
             Poll::Ready(piece) => Poll::Ready(Some(piece)),
@@ -427,7 +426,7 @@ impl Wire {
             match Pin::new(&mut *body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(bytes) => return Poll::Ready(Ok(Some(bytes))),
-                    // Trailers say nothing that we ask for.
+                    // Trailers hold nothing that we use.
                     Err(_) => driven = false,
                 },
                 Poll::Ready(Some(Err(error))) => {
@@ -449,7 +448,7 @@ impl Wire {
         }
     }
 
-    /// What a hyper error means for the request: bytes that are not HTTP, or a connection that broke.
+    /// What a hyper error means for the request: a TLS error, bytes that are not HTTP, or a broken connection.
     fn explain(&self, error: &hyper::Error, when: &str) -> Failure {
         if let Some(tls) = tls_error(error) {
             return Failure::new(FailureClass::Tls, format!("TLS broke {when}: {}", tls_words(tls)));

@@ -1,5 +1,5 @@
-//! Owns what a server says of a failure, cut to one line: its JSON's message, its page's title, where it redirects
-//! to, or what it is at all.
+//! Owns the one-line text for a server's failure: the message in its JSON, the title of its page, the target of its
+//! redirect, or what kind of server it is.
 
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
@@ -10,23 +10,24 @@ use super::said::{failure_text, spoken_in};
 use crate::record::FailureClass;
 use crate::units::visible;
 
-/// Bytes read of a body that only explains a failure, and of a list of models.
+/// Most bytes that are read of a body that explains a failure, and of a list of models.
 pub(super) const MOST_ASIDE_BYTES: usize = 1 << 20;
 
-/// Bytes kept of an answer that has brought no event yet, to say what it is if none comes.
+/// Bytes kept of a response before its first event, to say what it is if no event comes.
 pub(super) const MOST_START_BYTES: usize = 4 << 10;
 
-/// Characters of a server's own words.
+/// Most characters of a server's own text in a message.
 const MOST_WORDS: usize = 240;
 
-/// What came with a status other than 2xx: `400 Bad Request: too long`.
+/// The text for a status other than 2xx, such as `400 Bad Request: too long`.
 pub(super) fn of_status(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> String {
     let location = headers.get(LOCATION).map(HeaderValue::as_bytes);
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     of_parts(status, location, || of_body(kind, body))
 }
 
-/// The status in a head that is no valid HTTP, where it begins as one; and the words of one other than 2xx.
+/// The status in a head that is not valid HTTP, with the text for it if it is not 2xx. `None` when the head does not
+/// begin like HTTP/1.
 pub(super) fn of_head(head: &[u8]) -> Option<(StatusCode, Option<String>)> {
     let mut lines = head.split(|byte| *byte == b'\n');
     let first = lines.next()?.strip_prefix(b"HTTP/1.")?;
@@ -35,13 +36,13 @@ pub(super) fn of_head(head: &[u8]) -> Option<(StatusCode, Option<String>)> {
         let colon = line.iter().position(|byte| *byte == b':')?;
         line[..colon].eq_ignore_ascii_case(b"location").then(|| line[colon + 1..].trim_ascii())
     });
-    let words = || of_parts(status, location, || Some("a header of it is no valid HTTP".to_owned()));
+    let words = || of_parts(status, location, || Some("one of its headers is not valid HTTP".to_owned()));
     Some((status, (!status.is_success()).then(words)))
 }
 
 fn of_parts(status: StatusCode, location: Option<&[u8]>, otherwise: impl FnOnce() -> Option<String>) -> String {
     let said = match location.filter(|_| status.is_redirection()) {
-        // What a terminal would obey is an escape here already, so that blanks in it stay what they are.
+        // Escaped before `cut` joins words, so that control characters that count as white space stay visible.
         Some(location) => Some(format!("it redirects to {}", visible(&String::from_utf8_lossy(location)))),
         None => otherwise(),
     };
@@ -56,14 +57,14 @@ fn of_parts(status: StatusCode, location: Option<&[u8]>, otherwise: impl FnOnce(
     }
 }
 
-/// What a body says that explains a failure; nothing where it is empty.
+/// The text of a body that explains a failure; `None` when the body is empty.
 pub(super) fn of_body(kind: Option<&str>, body: &[u8]) -> Option<String> {
     let body = body.trim_ascii();
     if body.is_empty() {
         return None;
     }
     let words = title_of(body).unwrap_or_else(|| match std::str::from_utf8(body) {
-        // Cut in the middle of a character it is text all the same.
+        // A body cut in the middle of a character is still text.
         Err(why) if why.error_len().is_some() => {
             format!("{} bytes of {}", body.len(), kind.unwrap_or("no stated type"))
         }
@@ -72,8 +73,9 @@ pub(super) fn of_body(kind: Option<&str>, body: &[u8]) -> Option<String> {
     Some(cut(&words))
 }
 
-/// What an answer was that is not what was asked for, from its first bytes: a stream of events (`stream`) or one JSON
-/// object. The class of the failure, and the words. Nothing where it is empty.
+/// Describes a response that is not what was asked for, from its first bytes `start`. `stream` says that a stream of
+/// events was asked for; otherwise one JSON object was. Returns the failure class and the text; `None` when `start` is
+/// empty.
 pub(super) fn of_other(
     dialect: &dyn Dialect,
     kind: Option<&str>,
@@ -111,26 +113,26 @@ pub(super) fn of_other(
     }
 }
 
-/// What speaks no HTTP, from the first bytes that it sent.
+/// Describes a server that does not speak HTTP/1.1, from the first bytes that it sent; `None` when it sent none.
 pub(super) fn of_foreign(start: &[u8]) -> Option<String> {
-    // RFC 9113, section 4.1: three bytes of length, then the type. A server sends SETTINGS first, or GOAWAY at once.
+    // HTTP/2 (RFC 9113, section 4.1): three bytes of length, then the type. A server sends SETTINGS or GOAWAY first.
     match start {
         [0x15 | 0x16, 0x03, ..] => Some("the server speaks TLS there; write https:// in --target".to_owned()),
-        [0, 0, _, 4 | 7, ..] => Some(
-            "the server speaks HTTP/2 only there, and tonnage speaks HTTP/1.1; ask a port that offers it".to_owned(),
-        ),
+        [0, 0, _, 4 | 7, ..] => {
+            Some("the server speaks only HTTP/2 on this port, and tonnage needs HTTP/1.1; use another port".to_owned())
+        }
         [] => None,
         _ => Some(format!(
-            "the server does not speak HTTP there; it began with `{}`",
+            "the server does not speak HTTP on this port; its first bytes are `{}`",
             visible(&String::from_utf8_lossy(start))
         )),
     }
 }
 
-/// The title of an HTML page, or that it is one.
+/// A text for an HTML page, with its title if it has one; `None` when `body` is not an HTML page.
 fn title_of(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&body[..body.len().min(64 << 10)]);
-    // Of ASCII letters alone, so that places in one are places in the other.
+    // Only ASCII letters change, so that byte positions are the same in both texts.
     let lower = text.to_ascii_lowercase();
     if !lower.starts_with('<')
         || !["<html", "<!doctype html", "<head", "<title", "<body"].iter().any(|tag| lower.contains(tag))
@@ -149,7 +151,7 @@ fn title_of(body: &[u8]) -> Option<String> {
     )
 }
 
-/// One line, without what acts on a terminal, cut between words where it is long.
+/// `words` as one line: control characters escaped, and cut between words when it is long.
 fn cut(words: &str) -> String {
     let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = visible(&line);
@@ -260,8 +262,8 @@ mod tests {
                 &b"HTTP/1.1 301 Moved\r\nLocation: /\x1b[2J v1\r\n\r\n"[..],
                 Some((301, Some("it redirects to /\\x1b[2J v1"))),
             ),
-            (b"HTTP/1.1 308 x\r\nlocation : /a\r\n\r\nlocation: /b", Some((308, Some("no valid HTTP")))),
-            (b"HTTP/1.0 404\r\nx\x01: y", Some((404, Some("404 Not Found: a header of it is no valid HTTP")))),
+            (b"HTTP/1.1 308 x\r\nlocation : /a\r\n\r\nlocation: /b", Some((308, Some("not valid HTTP")))),
+            (b"HTTP/1.0 404\r\nx\x01: y", Some((404, Some("404 Not Found: one of its headers is not valid HTTP")))),
             (b"HTTP/1.1 200 OK\r\nx: \x01", Some((200, None))),
             (b"HTTP/1.1 99 x", None),
             (b"HTTP/2 200 x", None),
@@ -281,8 +283,8 @@ mod tests {
             (&b"\x15\x03\x01\x00\x02"[..], "https://"),
             (b"\0\0\x12\x04\0\0\0\0\0", "HTTP/2"),
             (b"\0\0\x08\x07\0\0\0\0\0", "HTTP/2"),
-            (b"SSH-2.0-Open", "began with `SSH-2.0-Open`"),
-            (b"\x1b[2J", "began with `\\x1b[2J`"),
+            (b"SSH-2.0-Open", "first bytes are `SSH-2.0-Open`"),
+            (b"\x1b[2J", "first bytes are `\\x1b[2J`"),
         ] {
             assert!(of_foreign(start).unwrap().contains(expected), "{expected}");
         }

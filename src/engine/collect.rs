@@ -1,4 +1,4 @@
-//! Owns the collector: takes settled records, folds and files them, and decides when a segment is over.
+//! Owns the collector: folds settled records into the summary, and decides when a segment is over.
 
 use std::future::Future;
 use std::iter::Peekable;
@@ -16,25 +16,25 @@ use crate::play::{Look, Observer, Segment, Steering, StopRule, Trial};
 use crate::units::Offset;
 use crate::workload::{Load, Planned};
 
-/// How often the collector looks.
+/// Longest pause between two rounds of the collector.
 const TICK: Duration = Duration::from_millis(20);
-/// Records folded in one go.
+/// Records folded before the thread yields. On a core shared with a worker, a due send waits for at most this many.
 const AT_ONCE: usize = 4;
-/// A stop takes effect this much after it is asked for, so that every issuer knows of it before its instant.
+/// A stop takes effect this long after it is requested, so that every issuer learns of it in time.
 const STOP_AHEAD: Duration = Duration::from_millis(2);
 
-/// What a segment is collected with.
+/// What the collector of one segment works with.
 pub(super) struct Collection {
     pub(super) segment: Segment,
     pub(super) live: Arc<Live>,
     pub(super) stop_rule: StopRule,
-    /// How long requests are followed once the load is over, extended to what the objectives need; and the most of
-    /// that.
+    /// How long requests are followed after the load has ended (the objectives may extend it), and the upper limit
+    /// with that extension.
     pub(super) drain: [Duration; 2],
     pub(super) observer: Box<dyn Observer>,
 }
 
-/// The trial to come: final when every request of the segment has settled.
+/// A future trial: ready when every request of the segment has settled.
 #[derive(Debug)]
 pub struct Settling(pub(super) oneshot::Receiver<Result<Trial, Error>>);
 
@@ -52,7 +52,7 @@ impl Future for Settling {
 impl Collection {
     /// Collects until the segment is over and sends its trial.
     pub(super) async fn run(mut self, done: oneshot::Sender<Result<Trial, Error>>) {
-        // Whoever asked may have gone; then nobody wants the trial.
+        // Sending fails when the caller has dropped the receiver; then nobody needs the trial.
         _ = done.send(Ok(self.collect().await));
     }
 
@@ -61,7 +61,8 @@ impl Collection {
         let spans = live.plan.spans();
         let mut summary = Summary::new(self.segment.frame(), Arc::clone(&self.segment.objectives));
         let mut steering = Steering::new(self.stop_rule.clone(), self.segment.frame(), &self.segment.objectives);
-        // Only who watches hears of each request that comes due: from the plan, so that no send is slower for it.
+        // Only a rule that watches is told of each request that comes due. It is told from the plan, so that no send
+        // is slowed down.
         let mut to_come = steering.watches().then(|| live.plan.share().peekable());
         let mut ended = Ended::Complete;
         let mut drain_until = None;
@@ -74,7 +75,7 @@ impl Collection {
                 () = tokio::time::sleep(TICK) => {}
             }
             let posted = live.take_posted();
-            // Later than whatever was posted, so that each is announced before it settles.
+            // Read after the records were taken, so that each request is announced before its record is folded.
             let now = live.clock.now();
             announce(&mut to_come, now.min(live.stop_at()), &mut steering);
             self.fold(posted, &mut summary, &mut steering);
@@ -83,8 +84,8 @@ impl Collection {
                 let course = if live.interrupts() > 0 { Course::Stop } else { steering.ask(&counts) };
                 if course == Course::Stop {
                     ended = if live.interrupts() > 0 { Ended::Interrupted } else { Ended::Stopped };
-                    // A watch takes its time to decide: what has come meanwhile is load, and none of what it has
-                    // decided on.
+                    // A watch takes time to decide. Requests that came due meanwhile are load; the decision does not
+                    // cover them, so the window closes first.
                     if steering.watches() {
                         summary.turn(Course::Close, now);
                     }
@@ -114,10 +115,10 @@ impl Collection {
         }
         announce(&mut to_come, live.clock.now().min(live.stop_at()), &mut steering);
         self.fold(live.take_posted(), &mut summary, &mut steering);
-        // A stop takes effect a little after it is asked for, and nothing drains before it has.
+        // A stop takes effect shortly after it is requested; the drain cannot end before that.
         let drain_end = live.clock.now().max(if ended == Ended::Complete { Offset::ZERO } else { live.stop_at() });
         if spans.window.end == Offset::NEVER {
-            // A closed loop by count is over when its last request is, unless it was stopped before.
+            // A closed loop with a request count ends with its last request, unless it was stopped earlier.
             summary.end_window_at(drain_end);
         }
         let (due, not_due) = self.planned();
@@ -138,8 +139,7 @@ impl Collection {
     fn fold(&mut self, posted: Posted, summary: &mut Summary, steering: &mut Steering) {
         for (place, record) in posted.into_iter().enumerate() {
             if place % AT_ONCE == AT_ONCE - 1 {
-                // Where a worker shares this core, a send that is due waits for a few records and not for all since
-                // the last look.
+                // On a core shared with a worker, a due send waits for a few records, not for the whole batch.
                 std::thread::yield_now();
             }
             summary.add(&record);
@@ -148,9 +148,9 @@ impl Collection {
         }
     }
 
-    /// The instant after which nothing is issued any more. A closed loop reports its workers done only when its last
-    /// request has settled, so its drain begins here; so does that of sessions, whose later turns go on while it
-    /// lasts.
+    /// The instant after which nothing new is issued: the drain begins here at the latest. A closed loop needs it
+    /// because its workers report done only when their last request has settled. Sessions need it because their later
+    /// turns continue during the drain.
     fn load_over(&self) -> Offset {
         self.live.stop_at().min(match self.live.plan.load() {
             Load::Open(_) if self.live.plan.turns().is_none() => Offset::NEVER,
@@ -158,8 +158,8 @@ impl Collection {
         })
     }
 
-    /// Planned requests that came due, and those whose instant never came: from the plan, so that the records can be
-    /// held against it.
+    /// Returns how many planned requests came due (`None` for a closed loop) and how many never came due. Both are
+    /// counted from the plan, so that the records can be checked against it.
     fn planned(&self) -> (Option<u64>, u64) {
         match self.live.plan.load() {
             Load::Closed(_) => (None, 0),
@@ -175,7 +175,7 @@ impl Collection {
     }
 }
 
-/// Tells `steering` of the requests that have come due by `now`.
+/// Tells `steering` about the requests that have come due by `now`.
 fn announce(to_come: &mut Option<Peekable<Planned>>, now: Offset, steering: &mut Steering) {
     let Some(planned) = to_come else { return };
     while let Some(arrival) = planned.next_if(|arrival| arrival.at <= now) {

@@ -1,5 +1,5 @@
-//! Owns the desk of one worker: requests whose connection is reserved, each sent the moment anyone on the worker sees
-//! it due.
+//! Owns the desk of one worker: requests with a reserved connection, each sent as soon as any task of the worker sees
+//! that it is due.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -20,33 +20,33 @@ use crate::record::{Exchange, Outcome, Record};
 use crate::units::Offset;
 use crate::workload::BodyFingerprint;
 
-/// Overdue requests sent at one look, so that many of them do not keep the sockets waiting.
+/// Overdue requests sent in one call. More would delay the reading of sockets.
 const AT_ONCE: u32 = 8;
-/// How long before its instant a request is written as far as it goes without a byte on the wire. A write wakes the
-/// server, which takes some 20 µs; checking a connection out and encoding takes 5 to 8 µs more, which the request
-/// behind it would wait for too.
+/// How long before its instant a request is held: everything but the write to the socket is done. A write wakes the
+/// server, which takes about 20 µs. Taking a connection and encoding take another 5 to 8 µs, which would also delay
+/// the next request.
 const HOLD_LEAD: Duration = Duration::from_millis(2);
-/// What is due so much later is held at the same waking.
+/// Requests due up to this much later are held at the same wake-up.
 const HOLD_STEP: Duration = Duration::from_micros(500);
 
-/// What will leave within the reservation lead, the first of it held: ready but for its last step.
+/// The requests due within the reservation lead. The first of them are held: ready except for the write.
 ///
-/// The issuer sleeps until the next instant; but on a busy worker it then queues behind the tasks that read answers.
-/// So each of those looks at the clock first and sends what has come due: a flood of events delays a send by one
-/// event, not by the queue.
+/// The issuer sleeps until the next instant. On a busy worker it then queues behind the tasks that read responses.
+/// So each of these tasks first looks at the clock and sends what is due: a flood of events delays a send by one
+/// event, not by the whole queue.
 pub(super) struct Desk<C: Client> {
     client: Rc<C>,
     live: Arc<Live>,
     worker: usize,
     held: RefCell<VecDeque<Held>>,
-    /// All later than those held.
+    /// Requests with a reserved connection, in the order of their instants; all due after the held ones.
     reserved: RefCell<VecDeque<Staged<C>>>,
-    /// The instant of the first of all.
+    /// The instant of the first request, held or reserved.
     due: Cell<Offset>,
     bodies: RefCell<BodyFingerprint>,
 }
 
-/// A request that waits for its departure alone.
+/// A request that waits only for its departure.
 struct Held {
     record: Box<Record>,
     bodies: BodyFingerprint,
@@ -56,8 +56,8 @@ struct Held {
 
 type Sending = Pin<Box<dyn Future<Output = Exchange>>>;
 
-/// Moves `sending` as far as it goes; `None` where it panics. Whoever is to be woken by that is forgotten: it is
-/// polled again at its departure, and by its own task after that.
+/// Polls `sending` once; returns `None` when it panics. No wake-up is registered: it is polled again at its departure,
+/// and then by its own task.
 fn advance(sending: &mut Sending) -> Option<Poll<Exchange>> {
     let mut cx = Context::from_waker(Waker::noop());
     catch_unwind(AssertUnwindSafe(|| sending.as_mut().poll(&mut cx))).ok()
@@ -82,7 +82,7 @@ impl<C: Client> Desk<C> {
         self.client.reserve(&staged.call);
         {
             let mut reserved = self.reserved.borrow_mut();
-            // The plan's come in order; what completions release need not.
+            // Planned requests come in order; turns released by completions may not.
             let place = reserved.partition_point(|other| other.record.scheduled <= staged.record.scheduled);
             reserved.insert(place, staged);
         }
@@ -95,12 +95,13 @@ impl<C: Client> Desk<C> {
         self.due.set(first.unwrap_or(Offset::NEVER));
     }
 
-    /// The next instant; [`Offset::NEVER`] when nothing is reserved.
+    /// The instant of the next request; [`Offset::NEVER`] when there is none.
     pub(super) fn due(&self) -> Offset {
         self.due.get()
     }
 
-    /// Holds the next request that is near, unless the cap may shed it; says whether there was one. Never waits.
+    /// Holds the next request if it is due soon and the in-flight cap cannot shed it. Returns whether it did. Never
+    /// waits.
     pub(super) fn hold_next(&self) -> bool {
         let near =
             |staged: &Staged<C>| self.live.clock.until_before(staged.record.scheduled, HOLD_LEAD + HOLD_STEP).is_zero();
@@ -112,13 +113,14 @@ impl<C: Client> Desk<C> {
         }
         let next = self.reserved.borrow_mut().pop_front();
         let Some(mut held) = next.map(|staged| self.begun(staged)) else { return false };
-        // Where it panics it does so again at its departure, and leaves its record then.
+        // A request that panics here panics again at its departure, and its record is written then.
         _ = advance(&mut held.sending);
         self.held.borrow_mut().push_back(held);
         true
     }
 
-    /// How long until the next request is to be held; `None` where it is, or is too near to wake for.
+    /// How long until the next request should be held; `None` when one is held already or is due too soon for a
+    /// wake-up.
     pub(super) fn hold_in(&self) -> Option<Duration> {
         let left = self.live.clock.until_before(self.due.get(), HOLD_LEAD);
         (self.held.borrow().is_empty() && !left.is_zero()).then_some(left)
@@ -130,7 +132,7 @@ impl<C: Client> Desk<C> {
         Held { record: staged.record, bodies: staged.bodies, departure, sending }
     }
 
-    /// Sends what has come due, at most a few. Never waits.
+    /// Sends requests that are due, at most [`AT_ONCE`]. Never waits.
     pub(super) fn send_due(self: &Rc<Self>) {
         for _ in 0..AT_ONCE {
             let due = self.due.get();
@@ -163,12 +165,12 @@ impl<C: Client> Desk<C> {
         match advance(&mut sending) {
             Some(Poll::Pending) => _ = tokio::task::spawn_local(attend(Rc::clone(self), sending, ticket)),
             Some(Poll::Ready(exchange)) => ticket.settle(exchange),
-            // A panic is its own: its ticket writes the record.
+            // The request panicked: dropping its ticket writes the record.
             None => drop(ticket),
         }
     }
 
-    /// Gives back the numbers of those that are reserved, not held, and would come too late.
+    /// Removes the reserved requests (not the held ones) that would be sent too late, and returns their ids.
     pub(super) fn withdraw_late(&self) -> Vec<u64> {
         let (late, kept) =
             self.reserved.take().into_iter().partition(|staged| self.live.is_over(staged.record.scheduled));
@@ -177,7 +179,7 @@ impl<C: Client> Desk<C> {
         late.into_iter().map(|staged: Staged<C>| staged.record.id).collect()
     }
 
-    /// Gives back the records of what was reserved and not sent, in order, and the fingerprint of what was sent.
+    /// Returns the records of the requests that were not sent, in order, and the fingerprint of the bodies sent.
     pub(super) fn close(&self) -> (impl Iterator<Item = Box<Record>> + use<C>, BodyFingerprint) {
         self.due.set(Offset::NEVER);
         let held = self.held.take().into_iter().map(|held| held.record);
@@ -185,7 +187,7 @@ impl<C: Client> Desk<C> {
     }
 }
 
-/// Awaits the end of one request; at each of its turns, first sends what has come due.
+/// Awaits the end of one request. Each time it is polled, it first sends the requests that are due.
 async fn attend<C: Client>(desk: Rc<Desk<C>>, mut sending: Sending, ticket: Ticket) {
     let exchange = poll_fn(|cx| {
         desk.send_due();

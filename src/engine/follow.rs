@@ -1,4 +1,4 @@
-//! Owns the life of one request on the wire: from its send to its record.
+//! Owns the life of one request on the wire: from its send to the end of its exchange.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use crate::client::{Client, Departure};
 use crate::engine::segment::Live;
 use crate::record::{Exchange, Outcome};
 
-/// Follows one request from its send to the end of its exchange. Begun before its departure, it readies what it can,
-/// and does not end before.
+/// Follows one request from its send to the end of its exchange. Polled before the departure, it prepares the send as
+/// far as possible; it never ends before the departure.
 pub(super) async fn follow<C: Client>(client: Rc<C>, live: Arc<Live>, call: C::Call, departure: Departure) -> Exchange {
     let mut exchange = Exchange::default();
     let given_up = {
         let send = client.send(call, live.clock, &departure, &mut exchange);
-        // The deadlines first: an answer that never pauses uses up what a task may do at one waking, and what is
-        // polled after it would never be seen to have come.
+        // Deadlines are polled first: a response that never pauses uses up the task's budget at each wake-up, and a
+        // deadline polled after it would never be seen.
         tokio::select! {
             biased;
             outcome = given_up(&live, &departure) => Some(outcome),
@@ -29,7 +29,7 @@ pub(super) async fn follow<C: Client>(client: Rc<C>, live: Arc<Live>, call: C::C
     exchange
 }
 
-/// Returns when a request that has left is no longer waited for, and why.
+/// Returns when a sent request is given up, with the reason.
 async fn given_up(live: &Live, departure: &Departure) -> Outcome {
     let sent = departure.left().await;
     tokio::select! {

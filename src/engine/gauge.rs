@@ -1,4 +1,4 @@
-//! Owns the live counts of a segment: read by observers, stop rules and the in-flight cap, awaited by no one.
+//! Owns the live counts of a segment: observers, stop rules and the in-flight cap read them; nothing waits for them.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -19,24 +19,24 @@ pub(super) struct Gauge {
     in_flight: Mutex<InFlight>,
 }
 
-/// Requests in flight and the area under their curve.
+/// Requests in flight, their peak and their integral over time.
 #[derive(Debug, Default)]
 struct InFlight {
     count: u64,
     peak: u64,
-    /// Σ instants of leaving − Σ instants of entering, which is the area once all have left. Unlike a running sum of
-    /// count × time it does not mind that reports of two workers come out of order, and whoever enters and never
-    /// leaves upsets it for good.
+    /// Σ settling instants − Σ sending instants, in nanoseconds. It equals ∫ in-flight dt once all requests have
+    /// settled. Unlike a running sum of count × time, it stays right when reports of two workers come out of order. A
+    /// request that is sent and never settles makes it wrong for good.
     area_ns: i128,
 }
 
 impl Gauge {
-    /// Notes an instant that has come.
+    /// Counts a request that has come due.
     pub(super) fn note_due(&self) {
         self.due.fetch_add(1, Relaxed);
     }
 
-    /// Notes a send begun at `at`.
+    /// Counts a send that began at `at`.
     pub(super) fn note_sent(&self, at: Offset) {
         self.sent.fetch_add(1, Relaxed);
         let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
@@ -45,7 +45,7 @@ impl Gauge {
         in_flight.peak = in_flight.peak.max(in_flight.count);
     }
 
-    /// Notes a request settled at `at`; `was_sent` tells whether it had been counted in flight.
+    /// Counts a request that settled at `at`; `was_sent` says whether it was counted in flight.
     pub(super) fn note_settled(&self, at: Offset, was_sent: bool, outcome: &Outcome) {
         match outcome {
             Outcome::Completed => _ = self.completed.fetch_add(1, Relaxed),
@@ -84,7 +84,8 @@ impl Gauge {
         }
     }
 
-    /// Peak of requests in flight so far, and the area under their curve, which is right only when none is.
+    /// Peak of requests in flight so far, and their integral over time in request-seconds. The integral is right only
+    /// when no request is in flight.
     pub(super) fn concurrency(&self) -> Concurrency {
         let in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         Concurrency { peak: in_flight.peak, integral_s: in_flight.area_ns as f64 / 1e9 }

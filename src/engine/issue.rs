@@ -1,4 +1,4 @@
-//! Owns the issuer: each request leaves at its instant, whatever became of those before it.
+//! Owns the issuer: sends each request at its instant, whatever happened to earlier requests.
 
 use std::future::Future;
 use std::rc::Rc;
@@ -16,15 +16,15 @@ use crate::record::{Outcome, Record};
 use crate::units::{Offset, Window};
 use crate::workload::{BodyFingerprint, Closed};
 
-/// How long before its instant a connection is made ready for a request.
+/// How long before a request's instant its connection is made ready.
 pub(super) const RESERVE_LEAD: Duration = Duration::from_millis(20);
-/// Reservations are made in steps of this, so that they cost few wake-ups and open no burst of connections.
+/// Shortest time between two wake-ups for reservations: few wake-ups, and no burst of new connections.
 const RESERVE_STEP: Duration = Duration::from_millis(2);
-/// How long after a stop requests that were already overdue are still sent; what is left then is counted, unsent.
+/// After a stop, overdue requests are still sent for this long. The rest are recorded as unresolved.
 const STOP_GRACE: Duration = Duration::from_millis(50);
 
-/// Issues one worker's share of an open load. Before a request leaves, this awaits the clock (and its own preparing
-/// thread) only: it holds no channel from completions and no semaphore (`schedule_never_waits`).
+/// Issues one worker's share of an open load. Before a send it waits only for the clock and its own preparing thread:
+/// it holds no channel from completions and no semaphore (test `schedule_never_waits`).
 pub(super) async fn issue_open<C: Client>(client: &Rc<C>, live: &Arc<Live>, source: &mut Supply<C>, worker: usize) {
     let mut pacer = Pacer::new(live.clock, live.pacing);
     let desk = Rc::new(Desk::new(Rc::clone(client), Arc::clone(live), worker));
@@ -43,7 +43,7 @@ pub(super) async fn issue_open<C: Client>(client: &Rc<C>, live: &Arc<Live>, sour
             if source.has_ended() {
                 break;
             }
-            // Nothing has been built yet: only the preparing thread can say what comes next, or that nothing does.
+            // No request has been built yet: only the preparing thread knows whether one comes, and when it is due.
             until_stopped(live, source.arrives()).await;
             continue;
         };
@@ -59,7 +59,7 @@ pub(super) async fn issue_open<C: Client>(client: &Rc<C>, live: &Arc<Live>, sour
         if left.is_zero() {
             desk.send_due();
             if live.clock.until(desk.due()).is_zero() {
-                // Answers are read between two handfuls of overdue sends.
+                // Let other tasks read responses between two batches of overdue sends.
                 tokio::task::yield_now().await;
             }
             continue;
@@ -67,8 +67,8 @@ pub(super) async fn issue_open<C: Client>(client: &Rc<C>, live: &Arc<Live>, sour
         if desk.hold_next() {
             continue;
         }
-        // Wake for the send, to hold it, for the next reservations where those come clearly earlier, or to learn what
-        // comes next: a send never waits for the request after it to be built.
+        // Wake to send, to hold, to reserve (if that is clearly earlier), or when the next request has been built. A
+        // send never waits until the request after it is built.
         let reserve_in = to_reserve.map_or(left, |at| live.clock.until_before(at, RESERVE_LEAD).max(RESERVE_STEP));
         let wake_in = reserve_in.min(desk.hold_in().unwrap_or(left));
         let unknown = to_reserve.is_none() && !source.has_ended();
@@ -83,7 +83,8 @@ pub(super) async fn issue_open<C: Client>(client: &Rc<C>, live: &Arc<Live>, sour
     live.merge_bodies(&bodies);
 }
 
-/// Awaits `wait`, or until issuing is told to stop; after that it is awaited undisturbed, as requests may still be due.
+/// Awaits `wait` or the call to stop, whichever comes first. After the call to stop it awaits `wait` alone, because
+/// requests may still be due.
 async fn until_stopped(live: &Live, wait: impl Future<Output = ()>) {
     if live.stop_at() == Offset::NEVER {
         tokio::select! {
@@ -96,7 +97,7 @@ async fn until_stopped(live: &Live, wait: impl Future<Output = ()>) {
     }
 }
 
-/// Due before the stop, yet not sent when it came: those are ours, and are counted.
+/// Records as unresolved every request that was due before the stop and was not sent: the delay was the generator's.
 async fn settle_overdue<C: Client>(
     live: &Arc<Live>,
     soon: impl Iterator<Item = Box<Record>>,
@@ -110,7 +111,7 @@ async fn settle_overdue<C: Client>(
     for record in soon.take_while(|record| record.scheduled < stop_at) {
         Ticket::new(record, Arc::clone(live), worker).settle_unsent(Outcome::Unresolved);
     }
-    // The preparing thread ends at the stop too, so this ends soon.
+    // The preparing thread ends at the stop too, so this loop is short.
     while let Some(staged) = source.next().await {
         if staged.record.scheduled >= stop_at {
             break;
@@ -119,7 +120,7 @@ async fn settle_overdue<C: Client>(
     }
 }
 
-/// Plays one worker's share of a closed loop: each slot releases its next request when the one before has settled.
+/// Issues one worker's share of a closed loop: each slot sends its next request when its previous one has settled.
 pub(super) async fn issue_closed<C: Client>(
     client: &Rc<C>,
     live: &Arc<Live>,

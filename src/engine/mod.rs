@@ -1,4 +1,4 @@
-//! Owns one run: issues a plan without looking back, and settles each request exactly once.
+//! Owns one run: sends the planned requests on time without waiting for responses, and settles each exactly once.
 
 mod collect;
 mod desk;

@@ -1,4 +1,4 @@
-//! Owns `Released`: later turns of sessions, on their way from the completion of the turn before to whoever sends them.
+//! Owns `Released`: later turns of sessions, between the completion of the previous turn and their own send.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,24 +7,24 @@ use tokio::sync::Notify;
 
 use crate::units::Offset;
 
-/// What the workers of a segment share of its sessions.
+/// The state of a segment's sessions that its workers share.
 #[derive(Debug)]
 pub(super) struct Released {
     completed: Box<[Completed]>,
-    /// Sessions that have begun and have a turn to come.
+    /// Sessions that have begun and still have a turn to send.
     sessions: AtomicU64,
-    /// Turns that the end of the run left without an instant.
+    /// Turns that never came due because the run ended first.
     given_up: AtomicU64,
 }
 
-/// Of one worker, turns whose turn before has completed.
+/// One worker's turns whose previous turn has completed.
 #[derive(Debug, Default)]
 struct Completed {
     turns: Mutex<Vec<Turn>>,
     added: Notify,
 }
 
-/// A turn and the instant of its release, the earliest first where they are compared.
+/// The release instant of a turn, then its id: in this order, turns sort by instant.
 pub(super) type Turn = (Offset, u64);
 
 impl Released {
@@ -33,7 +33,7 @@ impl Released {
         Self { completed, sessions: AtomicU64::new(0), given_up: AtomicU64::new(0) }
     }
 
-    /// Hands turn `id` to the driver of `worker`, to be released at `at`.
+    /// Hands turn `id` to the driver of `worker`, which releases it at `at`.
     pub(super) fn add(&self, worker: usize, id: u64, at: Offset) {
         if let Some(completed) = self.completed.get(worker) {
             completed.turns.lock().unwrap_or_else(PoisonError::into_inner).push((at, id));
@@ -41,7 +41,7 @@ impl Released {
         }
     }
 
-    /// What has been handed over since the last call.
+    /// The turns handed to `worker` since the last call.
     pub(super) fn take(&self, worker: usize) -> Vec<Turn> {
         self.completed
             .get(worker)
@@ -49,7 +49,7 @@ impl Released {
             .unwrap_or_default()
     }
 
-    /// Returns when a turn of `worker` has been handed over.
+    /// Returns when a turn has been handed to `worker`.
     pub(super) async fn added(&self, worker: usize) {
         if let Some(completed) = self.completed.get(worker) {
             completed.added.notified().await;
@@ -60,7 +60,7 @@ impl Released {
         self.sessions.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Whether that was the last.
+    /// Ends one session; returns whether it was the last open one.
     pub(super) fn end_session(&self) -> bool {
         self.sessions.fetch_sub(1, Ordering::AcqRel) == 1
     }

@@ -1,5 +1,4 @@
-//! Owns what the workers of one segment share: the plan, the clock, the instants at which to stop, and where records
-//! go.
+//! Owns what the workers of one segment share: the plan, the clock, the stop instants and the outboxes for records.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,18 +13,18 @@ use crate::record::Record;
 use crate::units::Offset;
 use crate::workload::{BodyFingerprint, Plan};
 
-/// Records on their way to the collector; boxed, so that a push under the lock moves a pointer and not half a kilobyte.
+/// Records on their way to the collector. They are boxed, so that a push under the lock moves a pointer, not 500 bytes.
 pub(super) type Posted = Vec<Box<Record>>;
 
-/// One segment being played.
+/// One running segment.
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) plan: Arc<Plan>,
     pub(super) clock: RunClock,
     pub(super) pacing: Pacing,
-    /// From `sent` to giving up.
+    /// From `sent` until the request is given up as timed out.
     pub(super) timeout: Duration,
-    /// More than this in flight and a request is shed.
+    /// At this many open requests, a new one is shed.
     pub(super) max_in_flight: Option<u64>,
     pub(super) gauge: Gauge,
     /// The most output tokens that any request so far has asked for.
@@ -34,13 +33,14 @@ pub(super) struct Live {
     interrupts: AtomicU8,
     /// Wakes the collector before its tick.
     nudge: Notify,
-    /// Issuing ends at this instant (nanoseconds); later than any while it goes on.
+    /// Issuing ends at this instant (nanoseconds); `u64::MAX` while no stop was requested.
     stop_at: AtomicU64,
     stop: Notify,
-    /// Everything still open is let go at this instant.
+    /// Wakes the tasks that wait for `let_go_at`.
     let_go: Notify,
+    /// At this instant (nanoseconds) every open request is given up as unresolved; `u64::MAX` before.
     let_go_at: AtomicU64,
-    /// Later turns of sessions, on their way from a completion to their release.
+    /// Later turns of sessions, between a completion and their release.
     pub(super) released: Released,
     /// Workers that still issue.
     issuing: AtomicUsize,
@@ -49,7 +49,7 @@ pub(super) struct Live {
     body_fingerprint: Mutex<BodyFingerprint>,
 }
 
-/// What a segment is played with.
+/// The settings with which a segment is run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     pub(super) pacing: Pacing,
@@ -87,14 +87,15 @@ impl Live {
         self.outboxes.len()
     }
 
-    /// Hands a settled record over. The lock is held for a push; the collector holds it for a swap.
+    /// Hands a settled record to the collector. The lock is held for one push; the collector holds it while it moves
+    /// the records out.
     pub(super) fn post(&self, worker: usize, record: Box<Record>) {
         if let Some(outbox) = self.outboxes.get(worker) {
             outbox.lock().unwrap_or_else(PoisonError::into_inner).push(record);
         }
     }
 
-    /// Takes what has been posted since the last call.
+    /// Takes the records posted since the last call.
     pub(super) fn take_posted(&self) -> Posted {
         let mut taken = Vec::new();
         for outbox in &self.outboxes {
@@ -111,7 +112,7 @@ impl Live {
         self.most_asked_output.load(Ordering::Relaxed)
     }
 
-    /// The user asks us to stop; a second time, to let go.
+    /// The user asks for a stop; a second call also gives up every open request.
     pub(super) fn interrupt(&self) {
         self.interrupts.fetch_add(1, Ordering::AcqRel);
         self.nudge.notify_one();
@@ -121,7 +122,7 @@ impl Live {
         self.interrupts.load(Ordering::Acquire)
     }
 
-    /// Returns when the collector should look at once.
+    /// Returns when the collector should start a round before its tick.
     pub(super) async fn nudged(&self) {
         self.nudge.notified().await;
     }
@@ -140,17 +141,17 @@ impl Live {
         self.stop.notify_waiters();
     }
 
-    /// When issuing was told to stop; [`Offset::NEVER`] while it was not.
+    /// The instant at which issuing stops; [`Offset::NEVER`] while no stop was requested.
     pub(super) fn stop_at(&self) -> Offset {
         Offset::from_nanos(self.stop_at.load(Ordering::Acquire))
     }
 
-    /// Returns when issuing has been told to stop.
+    /// Returns when a stop has been requested.
     pub(super) async fn stopped(&self) {
         until(&self.stop, || self.stop_at() != Offset::NEVER).await;
     }
 
-    /// Lets go of everything still open.
+    /// Gives up every open request: each settles as unresolved.
     pub(super) fn let_go(&self, at: Offset) {
         _ = self.let_go_at.compare_exchange(u64::MAX, at.as_nanos(), Ordering::AcqRel, Ordering::Acquire);
         self.let_go.notify_waiters();
@@ -160,32 +161,32 @@ impl Live {
         self.let_go_at.load(Ordering::Acquire) != u64::MAX
     }
 
-    /// Returns when everything still open is let go.
+    /// Returns when open requests are given up.
     pub(super) async fn letting_go(&self) {
         until(&self.let_go, || self.has_let_go()).await;
     }
 
-    /// One worker has issued all that it will.
+    /// One worker will issue no further request.
     pub(super) fn worker_issued_all(&self) {
         if self.issuing.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.issued.notify_waiters();
         }
     }
 
-    /// One session releases no further turn.
+    /// One session will release no further turn.
     pub(super) fn end_session(&self) {
         if self.released.end_session() {
             self.issued.notify_waiters();
         }
     }
 
-    /// Turn `id` and those after it will not come due: the run ends first.
+    /// Turn `id` and the later turns of its session will not come due: the run ends first.
     pub(super) fn give_up(&self, id: u64) {
         self.released.note_given_up(self.plan.requests_from(id));
         self.end_session();
     }
 
-    /// Whether nothing more will be sent: no worker issues, and no session has a turn to come.
+    /// Whether nothing more will be sent: no worker issues requests, and no session has a turn left.
     pub(super) fn is_issued(&self) -> bool {
         self.issuing.load(Ordering::Acquire) == 0 && !self.released.any_session()
     }
@@ -195,13 +196,13 @@ impl Live {
         at >= self.stop_at() || self.has_let_go()
     }
 
-    /// Returns when every worker has issued all that it will.
+    /// Returns when nothing more will be sent.
     pub(super) async fn issued(&self) {
         until(&self.issued, || self.is_issued()).await;
     }
 }
 
-/// Waits until `done`, woken by `notify`. The waiter enlists before it looks, so that no notice is missed.
+/// Waits until `done`, woken by `notify`. The waiter registers before it checks `done`, so it misses no wake-up.
 async fn until(notify: &Notify, done: impl Fn() -> bool) {
     loop {
         let notified = notify.notified();

@@ -1,4 +1,4 @@
-//! Owns the session: workers, their connections and requests in flight, which outlive any one segment of load.
+//! Owns the session: workers, their connections and requests in flight, which outlive a single segment of load.
 
 use std::future::Future;
 use std::num::NonZeroU64;
@@ -17,24 +17,24 @@ use crate::engine::worker::work;
 use crate::error::Error;
 use crate::play::{LiveCounts, Observer, Play, Segment, StopRule};
 
-/// Between the call and the first instant: time to build the first bodies and to open the first connections.
+/// Time between the call and the origin of the clock: enough to build the first bodies and open the first connections.
 pub const HEAD_START: Duration = Duration::from_millis(50);
 
-/// How often a session at rest looks whether anything is in flight.
+/// How often a resting session checks whether a request is in flight.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How a session plays.
+/// How a session runs its loads.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// From `sent` to giving up: the user's patience.
+    /// From `sent` until the request is given up as timed out: the user's patience.
     pub timeout: Duration,
-    /// How long requests are followed after the load has ended; extended to what the objectives need.
+    /// How long requests are followed after the load has ended; the objectives may extend it.
     pub drain: Duration,
-    /// More than this in flight and a request is shed and counted.
+    /// At this many open requests, a new one is shed and counted.
     pub max_in_flight: Option<u64>,
 }
 
-/// How a session is set up: one client for each worker, made on the worker's own thread.
+/// What a session is made of: one client for each worker, made on the worker's own thread.
 pub struct Setup<C: Client> {
     /// Worker threads, at least 1.
     pub workers: usize,
@@ -44,22 +44,22 @@ pub struct Setup<C: Client> {
     pub connect: Arc<dyn Fn() -> Result<C, Error> + Send + Sync>,
 }
 
-/// Stops a session from outside: the first call stops issuing and lets the drain settle what is open, the second lets
-/// go at once.
+/// Stops a session from outside. The first call stops issuing, and the drain settles the open requests. The second
+/// call gives up the open requests at once.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupter {
     playing: Arc<Mutex<Vec<Weak<Live>>>>,
 }
 
 impl Interrupter {
-    /// Interrupts whatever is being played.
+    /// Interrupts every running segment.
     pub fn interrupt(&self) {
         for live in self.playing.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade) {
             live.interrupt();
         }
     }
 
-    /// The counts of what is being played, the latest begun; none where nothing is.
+    /// The counts of the running segment that began last; `None` when none runs.
     #[must_use]
     pub fn counts(&self) -> Option<LiveCounts> {
         let playing = self.playing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,7 +67,7 @@ impl Interrupter {
         Some(live.gauge.counts(live.clock.now()))
     }
 
-    /// Whether anything is still issued or in flight.
+    /// Whether any segment still issues requests or has one open.
     fn is_playing(&self) -> bool {
         let playing = self.playing.lock().unwrap_or_else(PoisonError::into_inner);
         playing.iter().filter_map(Weak::upgrade).any(|live| !live.is_issued() || live.gauge.open() > 0)
@@ -80,7 +80,7 @@ impl Interrupter {
     }
 }
 
-/// Workers and what they hold open. Must be used inside a tokio `LocalRuntime` or `LocalSet`, which also runs the
+/// Workers and their open connections. Must be used inside a tokio `LocalRuntime` or `LocalSet`, which also runs the
 /// collectors.
 #[derive(Debug)]
 pub struct Session {
@@ -88,7 +88,7 @@ pub struct Session {
     pacing: Pacing,
     workers: Vec<mpsc::UnboundedSender<Arc<Live>>>,
     interrupter: Interrupter,
-    /// However long the drain would be.
+    /// Upper limit of the drain, whatever the settings and the objectives ask for.
     drain_most: Duration,
     clock: RunClock,
 }
@@ -105,8 +105,8 @@ impl Session {
             std::thread::Builder::new()
                 .name(format!("worker-{worker}"))
                 .spawn(move || run_worker(&*connect, encoder, worker, receiver, &ready))
-                .map_err(|error| Error::Internal(format!("no thread for worker {worker}: {error}")))?;
-            is_ready.recv().map_err(|_| Error::Internal(format!("worker {worker} died at its start")))??;
+                .map_err(|error| Error::Internal(format!("cannot start the thread of worker {worker}: {error}")))?;
+            is_ready.recv().map_err(|_| Error::Internal(format!("worker {worker} died while it started")))??;
             workers.push(sender);
         }
         Ok(Self::of(settings, Pacing::Precise, workers))
@@ -124,13 +124,14 @@ impl Session {
         Self { settings, pacing, workers, interrupter: Interrupter::default(), drain_most: Duration::MAX, clock }
     }
 
-    /// What stops this session from outside.
+    /// A handle that stops this session from outside.
     #[must_use]
     pub fn interrupter(&self) -> Interrupter {
         self.interrupter.clone()
     }
 
-    /// Plays `segment` under the eyes of `observer`; returns when the last request has been issued.
+    /// Runs `segment` and reports to `observer`. Returns when the last request has been issued. Fails when a worker has
+    /// died.
     pub async fn play_into(
         &mut self,
         segment: Segment,
@@ -140,7 +141,8 @@ impl Session {
         self.play_from(RunClock::starting_in(HEAD_START), segment, stop_rule, observer).await
     }
 
-    /// The same from the origin of `clock`, which should lie at least [`HEAD_START`] ahead.
+    /// Like [`Session::play_into`], with instants counted from the origin of `clock`, which should lie at least
+    /// [`HEAD_START`] ahead.
     pub async fn play_from(
         &mut self,
         clock: RunClock,
@@ -197,25 +199,25 @@ fn run_worker<C: Client>(
     segments: mpsc::UnboundedReceiver<Arc<Live>>,
     ready: &std::sync::mpsc::Sender<Result<(), Error>>,
 ) {
-    // Refused only where the system has no such thing; then sleeps end up to 50 µs later.
+    // Fails only on a system without timer slack; then sleeps end up to 50 µs later.
     _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            // Whoever made the session waits for this; if it has gone, nobody needs the worker.
-            _ = ready.send(Err(Error::Internal(format!("no runtime for worker {worker}: {error}"))));
+            // The maker of the session waits for this message; if it has gone, nobody needs the worker.
+            _ = ready.send(Err(Error::Internal(format!("cannot start a runtime for worker {worker}: {error}"))));
             return;
         }
     };
-    // The client may look at the runtime's sockets, so it is made inside.
+    // The client may need the runtime for its sockets, so it is made inside.
     let made = runtime.block_on(async { connect() });
     match made {
         Err(error) => _ = ready.send(Err(error)),
         Ok(client) => {
             _ = ready.send(Ok(()));
-            // A preparing thread that cannot be started leaves its segment with nothing issued; the books then say so.
+            // If a preparing thread cannot be started, its segment issues nothing; the record counts then show it.
             _ = runtime.block_on(work(Rc::new(client), encoder, worker, Preparing::Ahead, segments));
         }
     }

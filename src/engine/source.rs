@@ -1,4 +1,4 @@
-//! Owns what is built ahead: requests encoded before their instant, in order, in bounded memory.
+//! Owns the supply of requests: encoded before their instant, in order, in bounded memory.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,16 +16,16 @@ use crate::workload::{BodyFingerprint, Load, Planned};
 
 /// How far ahead of its instant a request is encoded.
 const HORIZON: Duration = Duration::from_millis(500);
-/// Encoded bodies that may wait, in bytes for each worker; one request is always allowed.
+/// Most bytes of encoded bodies that may wait, for each worker; one request is always allowed.
 const MOST_BYTES: usize = 64 << 20;
-/// Encoded requests that may wait beyond the slots of a closed loop.
+/// Encoded requests that may wait in a closed loop, in addition to one for each slot.
 const CLOSED_AHEAD: usize = 64;
-/// How long the preparing thread rests when it is far enough ahead.
+/// Longest sleep of the preparing thread when it is far enough ahead.
 const REST: Duration = Duration::from_millis(10);
-/// The shortest rest: few wakings at high rates.
+/// Shortest sleep of the preparing thread: few wake-ups at high rates.
 const STEP: Duration = Duration::from_millis(4);
-/// The preparing thread gives the worker of its core a turn after so long: what is due then waits for a few requests
-/// to be built, not for this thread's slice of time to end. A turn after each request would cost two switches a
+/// The preparing thread yields its core to the worker after this long: a due send waits until a few requests are
+/// built, not until this thread's time slice ends. To yield after each request would cost two context switches a
 /// request.
 const TURN: Duration = Duration::from_micros(50);
 /// Priority of the preparing thread: below the worker's, so that building a body never delays a send.
@@ -36,21 +36,21 @@ const NICE: i32 = 10;
 pub(super) enum Preparing {
     /// On a thread beside the worker.
     Ahead,
-    /// In the worker, when asked for: under a paused clock.
+    /// In the worker, on demand: for a paused clock.
     Inline,
 }
 
 /// A request ready to be sent.
 #[derive(Debug)]
 pub(super) struct Staged<C: Client> {
-    /// Its record, without an exchange yet but for the count of its prompt.
+    /// Its record. The exchange is empty except for the token count of the prompt.
     pub(super) record: Box<Record>,
     pub(super) call: C::Call,
     pub(super) bodies: BodyFingerprint,
     bytes: usize,
 }
 
-/// Numbers and instants of one worker's share of the plan, in order.
+/// Ids and instants of one worker's share of the plan, in order.
 enum Share {
     Open(Box<std::iter::StepBy<std::iter::Skip<Planned>>>),
     /// Ids worker, worker + workers, …, below the end.
@@ -124,19 +124,20 @@ pub(super) struct Supply<C: Client> {
 enum Kind<C: Client> {
     /// Encoded on a thread of its own.
     Ahead { receiver: mpsc::UnboundedReceiver<Staged<C>>, waiting: Arc<Waiting> },
-    /// Encoded when asked for: under a paused clock, where another thread would lose its time.
+    /// Encoded on demand: for a paused clock, which does not wait for another thread.
     Inline { live: Arc<Live>, encoder: Arc<C::Encoder>, share: Share },
 }
 
-/// What waits in the channel, and whether anyone still wants it.
+/// What waits in the channel, and whether the receiver still exists.
 #[derive(Debug, Default)]
 struct Waiting {
     requests: AtomicUsize,
     bytes: AtomicUsize,
     gone: AtomicBool,
-    /// No more than this may wait.
+    /// Most requests that may wait.
     most_requests: usize,
-    /// Who prepares. Woken at half of the most: a closed loop may take them all while it rests.
+    /// The preparing thread. It is woken when half of `most_requests` is left: if it slept on, a closed loop could use
+    /// up all waiting requests.
     thread: OnceLock<Thread>,
 }
 
@@ -164,7 +165,7 @@ impl<C: Client> Supply<C> {
         std::thread::Builder::new()
             .name(format!("prepare-{worker}"))
             .spawn(move || prepare::<C>(&live, &encoder, worker, &sender, &seen))
-            .map_err(|error| Error::Internal(format!("no thread to prepare requests on: {error}")))?;
+            .map_err(|error| Error::Internal(format!("cannot start a thread that prepares requests: {error}")))?;
         Ok(Self { kind: Kind::Ahead { receiver, waiting }, front: None, ended: false })
     }
 
@@ -174,7 +175,7 @@ impl<C: Client> Supply<C> {
         Self { kind: Kind::Inline { live, encoder, share }, front: None, ended: false }
     }
 
-    /// The next request, left in place, if it has been built; an inline source builds it.
+    /// The next request, left in place; `None` while it has not been built. An inline source builds it.
     pub(super) fn at_hand(&mut self) -> Option<&Staged<C>> {
         if self.front.is_none() && !self.ended {
             self.front = match &mut self.kind {
@@ -185,12 +186,12 @@ impl<C: Client> Supply<C> {
         self.front.as_ref()
     }
 
-    /// Takes what [`Supply::at_hand`] showed.
+    /// Takes the request that [`Supply::at_hand`] returned.
     pub(super) fn take(&mut self) -> Option<Staged<C>> {
         self.front.take()
     }
 
-    /// Whether nothing more will come; known once the end has been met.
+    /// Whether no further request will come; true only after the end has been seen.
     pub(super) fn has_ended(&self) -> bool {
         self.ended && self.front.is_none()
     }
@@ -229,13 +230,13 @@ impl<C: Client> Drop for Supply<C> {
     }
 }
 
-/// Lets whoever sends go before this thread.
+/// Lowers the priority of this thread below the workers'.
 pub(super) fn yield_to_workers() {
-    // A refusal only means that this thread keeps the priority it has.
+    // If this fails, the thread only keeps its priority.
     _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
 }
 
-/// The preparing thread: encodes its share in order, never far ahead, until done or no longer wanted.
+/// The preparing thread: encodes its share in order, never far ahead, until done or until the receiver is gone.
 fn prepare<C: Client>(
     live: &Live,
     encoder: &C::Encoder,
@@ -243,7 +244,8 @@ fn prepare<C: Client>(
     sender: &mpsc::UnboundedSender<Staged<C>>,
     waiting: &Waiting,
 ) {
-    // In a closed loop nothing is due but what has been built: whoever gives way is waited for, request by request.
+    // A closed loop does not yield: its requests are due as soon as they are built, so the workers wait for this
+    // thread.
     let gives_way = matches!(live.plan.load(), Load::Open(_));
     if gives_way {
         yield_to_workers();
@@ -252,7 +254,7 @@ fn prepare<C: Client>(
     let mut turn_at = live.clock.now().plus(TURN);
     for (id, at) in share(live, worker) {
         loop {
-            // What is due only after the stop will never be asked for.
+            // A request that is due after the stop is never sent.
             if waiting.gone.load(Ordering::Relaxed) || at >= live.stop_at() {
                 return;
             }

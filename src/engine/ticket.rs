@@ -1,5 +1,5 @@
-//! Owns `Ticket`: the promise that a request which came due leaves exactly one record, and that its session hears of
-//! it.
+//! Owns `Ticket`: it guarantees that each request that came due leaves exactly one record, and that its session is
+//! told.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::record::{Exchange, Outcome, Record};
 use crate::units::Offset;
 use crate::workload::Sequel;
 
-/// One request that has come due. It is consumed by [`Ticket::settle`]; dropped unsettled, it posts `Abandoned`.
+/// One request that has come due. [`Ticket::settle`] consumes it. A ticket dropped unsettled posts `Abandoned`.
 #[derive(Debug)]
 pub(super) struct Ticket {
     record: Option<Box<Record>>,
@@ -31,7 +31,7 @@ impl Ticket {
         Self { record: Some(record), live, worker, sent: None }
     }
 
-    /// Notes that the send begins now, and says when that is.
+    /// Notes that the send begins now; returns the instant.
     pub(super) fn begin(&mut self) -> Offset {
         let sent = self.live.clock.now();
         self.live.gauge.note_sent(sent);
@@ -52,13 +52,13 @@ impl Ticket {
 
     fn post(&mut self, exchange: Exchange) {
         if let Some(mut record) = self.record.take() {
-            // The prompt was counted when it was made, which the wire knows nothing of.
+            // The prompt tokens were counted when the prompt was made; `exchange` does not contain the count.
             let counted_input_tokens = record.exchange.counted_input_tokens;
             record.exchange = Exchange { counted_input_tokens, ..exchange };
             let ended = record.exchange.ended.unwrap_or_else(|| self.live.clock.now());
             let outcome = record.exchange.outcome.clone();
-            // The record is posted before the count says that it is settled, so that a collector which sees no open
-            // request has seen every record, and what follows from it.
+            // The record is posted before the gauge counts it as settled. So when a collector sees no open request,
+            // every record and every follow-up turn has already been handed over.
             let skipped = self.follow_up(&record, ended);
             self.live.post(self.worker, record);
             for record in skipped {
@@ -72,7 +72,7 @@ impl Ticket {
 }
 
 impl Ticket {
-    /// Tells the rest of a session how its turn ended; the records of those that it will not send.
+    /// Tells the rest of a session how its turn ended. Returns the records of the turns that will be skipped.
     fn follow_up(&self, record: &Record, ended: Offset) -> Vec<Record> {
         let live = &*self.live;
         match live.plan.turns().and_then(|turns| turns.sequel(record.id, &record.exchange.outcome, ended)) {

@@ -1,4 +1,4 @@
-//! Owns the later turns of sessions: released by completions, by a driver of their own beside the issuer and never in
+//! Owns the driver of later session turns: completions release them, and the driver runs beside the issuer, never in
 //! it.
 
 use std::cmp::Reverse;
@@ -19,11 +19,11 @@ use crate::engine::source::{Preparing, Staged, stage, yield_to_workers};
 use crate::error::Error;
 use crate::units::Offset;
 
-/// How long before its instant a turn is encoded and its connection made ready. Thinking may take minutes, in which
-/// its bytes need not be held.
+/// How long before its instant a turn is encoded and its connection made ready. Think time may last minutes, and its
+/// bytes need not be held in memory that long.
 const LEAD: Duration = Duration::from_millis(100);
 
-/// Where turns are encoded: on a thread beside the worker, or when asked for.
+/// Where turns are encoded: on a thread beside the worker, or on demand.
 struct Encoding<C: Client> {
     aside: Option<std::sync::mpsc::Sender<Turn>>,
     live: Arc<Live>,
@@ -44,7 +44,7 @@ impl<C: Client> Encoding<C> {
                     .name(format!("turns-{worker}"))
                     .spawn(move || {
                         yield_to_workers();
-                        // It ends with the driver, which may leave before the last is encoded.
+                        // This thread ends with the driver, which may end before the last turn is encoded.
                         asked.into_iter().all(|(at, id)| {
                             if let Ok(staged) = catch_unwind(AssertUnwindSafe(|| stage::<C>(&live, &encoder, id, at))) {
                                 return sender.send(staged).is_ok();
@@ -54,7 +54,7 @@ impl<C: Client> Encoding<C> {
                             true
                         })
                     })
-                    .map_err(|error| Error::Internal(format!("no thread to prepare turns on: {error}")))?;
+                    .map_err(|error| Error::Internal(format!("cannot start a thread that prepares turns: {error}")))?;
                 Some(ask)
             }
         };
@@ -62,7 +62,7 @@ impl<C: Client> Encoding<C> {
     }
 
     fn ask(&self, (at, id): Turn) {
-        // Neither end goes before the other while a turn is on its way.
+        // Sending cannot fail: both ends of the channel live as long as a turn is on its way.
         _ = match &self.aside {
             Some(ask) => ask.send((at, id)).map_err(|_| ()),
             None => self.sender.send(stage::<C>(&self.live, &self.encoder, id, at)).map_err(|_| ()),
@@ -76,12 +76,12 @@ pub(super) struct Driver<C: Client> {
     worker: usize,
     encoding: Encoding<C>,
     desk: Rc<Desk<C>>,
-    /// Turns whose think time runs.
+    /// Turns in their think time.
     thinking: BinaryHeap<Reverse<Turn>>,
 }
 
 impl<C: Client> Driver<C> {
-    /// Fails where it needs a thread and gets none.
+    /// Fails when the preparing thread cannot be started.
     pub(super) fn new(
         client: Rc<C>,
         live: Arc<Live>,
@@ -98,7 +98,7 @@ impl<C: Client> Driver<C> {
         })
     }
 
-    /// Runs until no session of the segment has a turn to come.
+    /// Runs until nothing more will be sent in the segment.
     pub(super) async fn run(mut self) {
         let live = Arc::clone(&self.live);
         let mut pacer = Pacer::new(live.clock, live.pacing);
@@ -111,7 +111,7 @@ impl<C: Client> Driver<C> {
             let next = self.encode_soon();
             self.desk.send_due();
             let due = self.desk.due();
-            // The next to be sent, or the next to be encoded.
+            // Wake for the next send or for the next encoding, whichever is earlier.
             let (at, lead) = if live.clock.until(due) <= live.clock.until_before(next, LEAD) {
                 (due, Duration::ZERO)
             } else {
@@ -124,7 +124,7 @@ impl<C: Client> Driver<C> {
                 () = live.stopped(), if !stopping => {}
                 () = live.released.added(self.worker) => {}
                 Some(staged) = self.encoding.receiver.recv() => self.keep(staged),
-                // Overdue sends go by the handful; answers are read in between.
+                // Overdue sends go in batches; other tasks read responses in between.
                 () = async { pacer.sleep_until_before(at, lead).await; tokio::task::yield_now().await },
                     if at != Offset::NEVER => {}
             }
@@ -133,7 +133,7 @@ impl<C: Client> Driver<C> {
         live.merge_bodies(&bodies);
     }
 
-    /// Has encoded what is soon to be sent; the instant of the next behind.
+    /// Has every turn encoded that is due within [`LEAD`]. Returns the instant of the turn after these.
     fn encode_soon(&mut self) -> Offset {
         while let Some(Reverse((at, id))) = self.thinking.peek().copied() {
             if !self.live.clock.until_before(at, LEAD).is_zero() {
@@ -153,7 +153,7 @@ impl<C: Client> Driver<C> {
         }
     }
 
-    /// Gives up, once the run ends, what would come too late.
+    /// Gives up the turns that would be sent too late once the run ends.
     fn give_up_late(&mut self) {
         let live = &self.live;
         self.thinking.retain(|Reverse((at, id))| {

@@ -1,4 +1,4 @@
-//! Owns one worker: a client, its connections, and the segments it plays one after the other.
+//! Owns one worker: a client, its connections, and the segments that it runs one after the other.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use crate::error::Error;
 use crate::units::Window;
 use crate::workload::Load;
 
-/// A worker's work: every segment it is handed, in turn. Requests in flight outlive the segment that issued them.
+/// Runs every segment that the worker is handed, one after the other. Requests in flight outlive the segment that
+/// issued them.
 pub(super) async fn work<C: Client>(
     client: Rc<C>,
     encoder: Arc<C::Encoder>,
@@ -50,7 +51,7 @@ pub(super) async fn work<C: Client>(
     Ok(())
 }
 
-/// Says on drop that this worker has issued all that it will, however it came to that.
+/// Reports on drop that this worker will issue no further request, however its work ended.
 struct Issuing(Arc<Live>);
 
 impl Drop for Issuing {

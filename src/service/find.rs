@@ -1,4 +1,4 @@
-//! Owns finding the service: the embedded server started, names looked up, readiness awaited, the model asked for.
+//! Owns finding the service: starts the embedded server, looks up names, waits until ready, finds the model.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,53 +11,53 @@ use crate::error::Error;
 use crate::seed::Seed;
 use crate::sim::{Embedded, MODEL_NAME, Options, Profile};
 
-/// Whom to ask.
+/// The servers to send requests to.
 #[derive(Debug, Clone)]
 pub enum Whom {
-    /// Servers given by URL, asked in turn.
+    /// Servers given by URL, used in turn.
     Given(Vec<Target>),
-    /// A simulated server of our own.
+    /// A simulated server in this process.
     Embedded(Profile),
 }
 
-/// How a service is looked for.
+/// The options for finding a service.
 #[derive(Debug)]
 pub struct Wanted<'a> {
-    /// Whom to ask.
+    /// The servers to send requests to.
     pub whom: &'a Whom,
-    /// The models to ask for; without any, the first that the service lists.
+    /// The models to request; if empty, the first model that the service lists.
     pub models: &'a [String],
-    /// Whom to trust.
+    /// The certificates to trust.
     pub tls: &'a Tls,
     /// Sent as a bearer token.
     pub api_key: Option<&'a Secret>,
     /// Further headers.
     pub headers: &'a [String],
-    /// The most that opening a connection may take.
+    /// Timeout for opening a connection.
     pub connect_timeout: Duration,
-    /// How long the service may take to become ready; 0 asks nothing.
+    /// How long to wait until the service is ready; 0 does not wait and does not query readiness.
     pub wait_ready: Duration,
-    /// Of the embedded server's draws.
+    /// Seed of the embedded server's random draws.
     pub seed: Seed,
 }
 
-/// Servers that can be asked.
+/// Servers that can take requests.
 #[derive(Debug)]
 pub struct Service {
     /// Their base URLs.
     pub targets: Vec<Target>,
     /// Their addresses.
     pub addresses: Vec<Addresses>,
-    /// The models to ask for, in turn.
+    /// The models to request, in turn.
     pub models: Vec<String>,
-    /// Whether any of it is pretence.
+    /// Whether any of the servers is simulated.
     pub simulated: bool,
-    /// Runs as long as it is held.
+    /// The embedded server; it runs as long as this value is held.
     embedded: Option<Embedded>,
 }
 
 impl Service {
-    /// Finds whom is `wanted`. Fails where a name is unknown, nobody answers, or no model is listed.
+    /// Finds the `wanted` service. Fails when a name is unknown, a server does not answer, or no model is listed.
     pub async fn find(wanted: Wanted<'_>) -> Result<Self, Error> {
         let (targets, embedded) = match wanted.whom {
             Whom::Given(targets) => (targets.clone(), None),
@@ -79,7 +79,7 @@ impl Service {
             (true, Some(first)) => vec![discovery.first_model(first).await?],
             _ => wanted.models.to_vec(),
         };
-        // A server of ours may also run elsewhere (`tonnage simulate`), under whatever model's name it is asked for.
+        // A simulated server may also run in another process (`tonnage simulate`) and serve any model name.
         let simulated = embedded.is_some()
             || models.iter().any(|model| model == MODEL_NAME)
             || pretends(&discovery, &targets).await;
@@ -92,7 +92,8 @@ impl Service {
         self.embedded.is_some()
     }
 
-    /// A live session with it: `workers` threads that send what `requests` says, targets and models filled in.
+    /// A session with this service: `workers` threads that send requests as `requests` says, with the targets and
+    /// models of this service. Fails when the options cannot be sent, or a thread or client cannot be made.
     pub fn session(
         &self,
         requests: &RequestOptions,
@@ -103,7 +104,7 @@ impl Service {
         let mut requests = requests.clone();
         requests.targets.clone_from(&self.targets);
         requests.models.clone_from(&self.models);
-        // Two runs at once must not give one name to two requests.
+        // Two runs at the same time must not give the same id to two requests.
         requests.request_id_prefix =
             format!("{}-{:?}", std::process::id(), RunClock::starting_in(Duration::ZERO).wall());
         let (addresses, next_worker) = (self.addresses.clone(), AtomicUsize::new(0));
@@ -119,10 +120,11 @@ impl Service {
     }
 }
 
-/// How long it may take to find out whether a target is a simulated server.
+/// Timeout for finding out whether a target is a simulated server.
 const GLANCE: Duration = Duration::from_secs(1);
 
-/// Whether any of them lists the simulated server's model. A server that does not say so soon is taken for a real one.
+/// Whether any target lists the simulated server's model. A server that does not answer within [`GLANCE`] counts as a
+/// real one.
 async fn pretends(discovery: &Discovery, targets: &[Target]) -> bool {
     let looked = tokio::time::timeout(GLANCE, async {
         for target in targets {

@@ -1,4 +1,4 @@
-//! Owns the service under test: found, started where it is ours, and reached with as many connections as fit.
+//! Owns the service under test: finds it, starts it if it is embedded, and makes room for its connections.
 
 mod find;
 mod room;

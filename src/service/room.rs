@@ -1,4 +1,4 @@
-//! Owns the room for connections: whether this machine can hold as many as a load needs.
+//! Owns the room for connections: whether this machine can hold as many connections as a load needs.
 
 use std::time::Duration;
 
@@ -7,25 +7,25 @@ use crate::error::Error;
 use crate::service::find::Service;
 use crate::workload::{Load, Plan};
 
-/// Files, the runtime, standard streams.
+/// File descriptors reserved for everything else than connections: files, the runtime, standard streams.
 const RESERVED_DESCRIPTORS: u64 = 128;
-/// Room for answers this slow is taken for enough.
+/// Seconds. No warning is given if connections run out only when responses take this long.
 const LONG_ANSWER_S: f64 = 30.0;
 
-/// Less room than slow answers would need.
+/// A warning: there may be too few connections if responses are slow.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tight {
-    /// Connections that can be open at once.
+    /// Connections that can be open at the same time.
     pub connections: u64,
-    /// The most requests a second that the plan sends.
+    /// The highest rate of the plan, in requests per second.
     pub rate_per_s: f64,
-    /// Answers slower than this find no connection.
+    /// Seconds. If responses take longer than this at `rate_per_s`, connections run out.
     pub slowest_s: f64,
 }
 
-/// Checks, by Little's law, that the machine has room for the connections of `plan`, and raises its limits where it
-/// may. What a closed loop holds is certain and refused if it does not fit; an open load holds rate × time in the
-/// system, and the time is not known yet: it is told how slow answers may become.
+/// Checks by Little's law that the machine has room for the connections of `plan`, and raises its limits as far as
+/// allowed. A closed loop needs a known number of connections; it is refused if they do not fit. An open load needs
+/// rate × time in the system, and this time is not known yet: the returned warning says how slow responses may become.
 pub fn make_room(
     plan: &Plan,
     service: &Service,

@@ -87,7 +87,7 @@ fn refusals() -> Vec<Told> {
         (
             "a page inside the stream",
             status("200 OK", "text/event-stream", "", "data: {}\n\n<html>\n<title>502 Bad Gateway</title>\n"),
-            &["between its events stands `an HTML page, \"502 Bad Gateway\"`", "ended answers early: look at its log"],
+            &["text between its events: `an HTML page, \"502 Bad Gateway\"`", "ended answers early: look at its log"],
         ),
         (
             "one bare line of JSON",
@@ -167,7 +167,7 @@ fn failures() -> Vec<Told> {
             &["stream error: body.stream_options: Extra inputs are not permitted"],
         ),
         ("http to TLS", b"\x15\x03\x01\0\x02\x02\x46".to_vec(), &["speaks TLS there; write https://"]),
-        ("HTTP/2 only", b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64".to_vec(), &["speaks HTTP/2 only"]),
+        ("HTTP/2 only", b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64".to_vec(), &["speaks only HTTP/2"]),
     ]
 }
 

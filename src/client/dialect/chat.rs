@@ -1,4 +1,4 @@
-//! Owns the dialect `chat`: `POST /chat/completions`, messages in, the server's chat template around them.
+//! Owns the dialect `chat`: `POST /chat/completions` takes messages, which the server puts into its chat template.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,8 +22,8 @@ use crate::workload::{Message, MessagePart};
 #[derive(Debug)]
 pub(super) struct Chat;
 
-/// Where a text stands in a choice: an event has `delta`, a whole answer `message`. Some servers add the `text` of a
-/// completion.
+/// Where a choice holds its text: an event under `delta`, a whole response under `message`. Some servers add the `text`
+/// of a completion.
 const PLACES: [Place; 3] = [Place::Delta, Place::Message, Place::Text];
 
 impl Dialect for Chat {
@@ -71,7 +71,7 @@ impl Dialect for Chat {
     }
 }
 
-/// One text is a string; anything else is a list of parts.
+/// Writes a single text as a string, anything else as a list of parts.
 fn write_content(body: &mut Vec<u8>, parts: &[MessagePart]) {
     if let [MessagePart::Text(text)] = parts {
         return quote(body, text);
@@ -85,7 +85,7 @@ fn write_content(body: &mut Vec<u8>, parts: &[MessagePart]) {
     body.push(b']');
 }
 
-/// The body of a request, as far as the answer depends on it. What is asked about is counted, not kept.
+/// The part of a request body on which the response depends. The messages are counted, not kept.
 #[derive(Debug, Deserialize)]
 struct ChatBody<'a> {
     #[serde(borrow)]
@@ -106,7 +106,7 @@ impl ServedDialect for Chat {
         Ok(ServedRequest {
             model: body.model,
             prompt_tokens: messages.map(|messages| messages.words).ok_or("messages must hold at least one message"),
-            // As in vLLM, `max_completion_tokens` goes before its older name.
+            // As in vLLM, `max_completion_tokens` takes precedence over its older name.
             output_tokens: body.max_completion_tokens.or(body.max_tokens),
             candidates: body.n,
             streamed: body.stream.unwrap_or(false),
@@ -174,7 +174,7 @@ fn write_delta(out: &mut Vec<u8>, reasoning: &str, text: &str) {
     out.push(b'}');
 }
 
-/// The messages of a request: how many, and their words.
+/// The number of messages in a request, and the number of their words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct MessageCount {
     messages: u32,
@@ -207,7 +207,7 @@ struct ContentOnly {
     content: Option<ContentWords>,
 }
 
-/// Words of a text, or of the text parts of a list of parts.
+/// Number of words in a text, or in the text parts of a list of parts.
 struct ContentWords(u32);
 
 impl<'de> Deserialize<'de> for ContentWords {

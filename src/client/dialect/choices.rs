@@ -1,4 +1,4 @@
-//! Owns the meaning of an object with `choices`, which chat and completions share: only the places of text differ.
+//! Owns the reading of an object with `choices`, for chat and completions: only the places of the text differ.
 
 use crate::client::counts::counts_of;
 use crate::client::delta::Delta;
@@ -6,7 +6,8 @@ use crate::client::finish::{gives_up, reason_of};
 use crate::client::said::words_in;
 use crate::client::shape::{AnswerObject, Fragment, Place};
 
-/// What an object says. One pass, typed; what is not asked for is checked and skipped, no tree is built.
+/// Reads an object in one typed pass. Unknown keys are checked and skipped, and no tree is built. The error says why
+/// the object is malformed.
 pub(super) fn read(object: &str, places: &[Place]) -> Result<Delta, String> {
     let object = AnswerObject::read(object).map_err(|error| error.to_string())?;
     let mut delta = Delta { usage: counts_of(object.usage), error: object.failure(), ..Delta::default() };
@@ -40,7 +41,7 @@ pub(super) fn read(object: &str, places: &[Place]) -> Result<Delta, String> {
     Ok(delta)
 }
 
-/// Hands each fragment of text in an object to `each`; `false` where the object is malformed.
+/// Hands each fragment of text in an object to `each`; returns `false` when the object is malformed.
 pub(super) fn for_each_fragment(object: &str, places: &[Place], each: &mut dyn FnMut(Fragment<'_>)) -> bool {
     let Ok(object) = AnswerObject::read(object) else { return false };
     for candidate in object.candidates() {

@@ -1,4 +1,4 @@
-//! Owns the dialect `completions`: `POST /completions`, a bare prompt in, text out, without a chat template.
+//! Owns the dialect `completions`: `POST /completions` takes a bare prompt and returns text, without a chat template.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,7 +23,7 @@ use crate::workload::{Message, joined_text};
 #[derive(Debug)]
 pub(super) struct Completions;
 
-/// Where a text stands in a choice: under `text`. Some servers answer as a chat does.
+/// Where a choice holds its text: under `text`. Some servers respond in the form of chat.
 const PLACES: [Place; 3] = [Place::Text, Place::Delta, Place::Message];
 
 impl Dialect for Completions {
@@ -47,7 +47,7 @@ impl Dialect for Completions {
         quote(body, &joined_text(messages));
     }
 
-    /// This endpoint has one field for the length, and servers ignore the other field in silence.
+    /// This endpoint has one field for the length. Servers ignore the other field silently, so it is refused.
     fn length_key(&self, asked: Option<LengthField>) -> Result<Option<&'static str>, Error> {
         match asked {
             None | Some(LengthField::MaxTokens) => Ok(Some(LengthField::MaxTokens.name())),
@@ -72,7 +72,7 @@ impl Dialect for Completions {
     }
 }
 
-/// The body of a request, as far as the answer depends on it. What is asked about is counted, not kept.
+/// The part of a request body on which the response depends. The prompt is counted, not kept.
 #[derive(Debug, Deserialize)]
 struct CompletionBody<'a> {
     #[serde(borrow)]
@@ -93,7 +93,7 @@ impl ServedDialect for Completions {
             model: body.model,
             prompt_tokens: prompt
                 .map(|prompt| prompt.tokens)
-                .ok_or("the simulated server completes one prompt that is not empty"),
+                .ok_or("the simulated server takes exactly one prompt, which must not be empty"),
             output_tokens: body.max_tokens,
             candidates: body.n,
             streamed: body.stream.unwrap_or(false),
@@ -131,7 +131,7 @@ impl ServedDialect for Completions {
     }
 }
 
-/// The parts of the prompt of a completion, of which there is one: a text, or token ids.
+/// Hands the parts of the one prompt of a completion to `each`: its text, or its token ids.
 fn prompt_parts(prompt: &Value, each: &mut dyn FnMut(PromptPart<'_>)) {
     match prompt {
         Value::String(text) => each(PromptPart::Text(text)),
@@ -141,14 +141,14 @@ fn prompt_parts(prompt: &Value, each: &mut dyn FnMut(PromptPart<'_>)) {
     }
 }
 
-/// The prompts of a completion: how many, and their tokens: the words of a text, or token ids as they are.
+/// The number of prompts in a completion request, and their tokens. A word of a text and a token id each count as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct PromptCount {
     prompts: u32,
     tokens: u32,
 }
 
-/// One item of a list: a token id of the one prompt, or a prompt of its own.
+/// One item of a prompt list: a token id of the only prompt, or a whole prompt.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum PromptItem<'a> {
@@ -186,7 +186,7 @@ impl<'de> Deserialize<'de> for PromptCount {
                 match (ids, count.prompts) {
                     (0, _) => Ok(count),
                     (_, 0) => Ok(PromptCount { prompts: 1, tokens: ids }),
-                    _ => Err(serde::de::Error::custom("token ids and prompts in one list")),
+                    _ => Err(serde::de::Error::custom("one list holds both token ids and prompts")),
                 }
             }
         }

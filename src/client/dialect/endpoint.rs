@@ -1,4 +1,4 @@
-//! Owns `Endpoint` and the table of the kinds of endpoint that can be asked.
+//! Owns `Endpoint` and the table of the supported kinds of endpoint.
 
 use std::fmt;
 
@@ -7,16 +7,16 @@ use super::completions::Completions;
 use super::kind::{Capabilities, Dialect};
 use crate::error::Refusal;
 
-/// A kind of endpoint: how a request is written for it, and how its answer is read.
+/// A kind of endpoint: how its requests are written and its responses read.
 #[derive(Clone, Copy)]
 pub struct Endpoint(&'static dyn Dialect);
 
 impl Endpoint {
     /// Every kind; the first is the default.
     pub const ALL: &'static [Self] = &[
-        // /v1/chat/completions: messages in, the server's chat template around them.
+        // /v1/chat/completions: takes messages; the server puts them into its chat template.
         Self(&Chat),
-        // /v1/completions: a bare prompt in, text out.
+        // /v1/completions: takes a bare prompt and returns text.
         Self(&Completions),
     ];
 
@@ -32,19 +32,19 @@ impl Endpoint {
         self.0.path()
     }
 
-    /// What it can do, and so which metrics are defined for it.
+    /// What it can do; this decides which metrics are defined for it.
     #[must_use]
     pub fn capabilities(self) -> Capabilities {
         self.0.capabilities()
     }
 
-    /// An endpoint outside of the table.
+    /// An endpoint that is not in the table.
     #[cfg(test)]
     pub(super) const fn of(dialect: &'static dyn Dialect) -> Self {
         Self(dialect)
     }
 
-    /// What is to be known of it.
+    /// Its dialect.
     pub(crate) fn dialect(self) -> &'static dyn Dialect {
         self.0
     }

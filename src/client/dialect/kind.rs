@@ -1,4 +1,4 @@
-//! Owns `Dialect`: what a client needs to know of a kind of endpoint, from its path to what its answers say.
+//! Owns `Dialect`: what a client needs to know about a kind of endpoint, from its path to the meaning of its responses.
 
 use std::fmt;
 
@@ -16,27 +16,27 @@ use crate::workload::Message;
 pub struct Capabilities {
     /// It generates output tokens. Without them no metric of output tokens is defined: tpot, ntpot, output speed.
     pub output_tokens: bool,
-    /// Its answers can be streamed. Without a stream no metric of single events is defined: ttft, ttfo, itl, tbt,
+    /// Its responses can be streamed. Without a stream no metric of single events is defined: ttft, ttfo, itl, tbt,
     /// stall.
     pub streams: bool,
-    /// Its answers have a place of their own for reasoning. Without it ttfo is ttft.
+    /// Its responses have a separate place for reasoning. Without it, ttfo equals ttft.
     pub reasoning: bool,
-    /// The server puts the prompt into a chat template, so that it counts more prompt tokens than were sent.
+    /// The server puts the prompt into a chat template, so it counts more prompt tokens than were sent.
     pub chat_template: bool,
 }
 
-/// The options of a request that decide what stands behind its prompt and its length.
+/// The options of a request that decide which keys follow its prompt and its output length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StreamFields {
-    /// Whether the answer is streamed.
+    /// Whether the response is streamed.
     pub(crate) stream: bool,
-    /// Whether each event of a stream is to carry the token count so far.
+    /// Whether each event of a stream must carry the token count so far.
     pub(crate) continuous_usage: bool,
-    /// Whether the model is to go on to the length asked for.
+    /// Whether the model must continue until the length asked for.
     pub(crate) ignore_eos: bool,
 }
 
-/// A kind of endpoint. A value of this trait holds no state: there is one for each kind, in `Endpoint::ALL`.
+/// A kind of endpoint. Implementations hold no state; `Endpoint::ALL` has one value for each kind.
 pub(crate) trait Dialect: ServedDialect + fmt::Debug + Send + Sync {
     /// Its name on the command line.
     fn name(&self) -> &'static str;
@@ -53,11 +53,11 @@ pub(crate) trait Dialect: ServedDialect + fmt::Debug + Send + Sync {
     /// Appends the JSON value of [`Dialect::prompt_key`].
     fn write_prompt(&self, body: &mut Vec<u8>, messages: &[Message]);
 
-    /// The key that asks for the output length; none where no length can be asked for. `asked` is what the user
-    /// chose; a field that the endpoint does not know is refused.
+    /// The key that asks for the output length; `None` when no length can be asked for. `asked` is the field that the
+    /// user chose; a field that the endpoint does not know is refused.
     fn length_key(&self, asked: Option<LengthField>) -> Result<Option<&'static str>, Error>;
 
-    /// The keys that stand behind the prompt and its length, before those that the user adds.
+    /// The keys after the prompt and the output length, before the keys that the user adds.
     fn fields(&self, asked: StreamFields) -> Map<String, Value> {
         let mut keys = Map::new();
         keys.insert("stream".to_owned(), Value::Bool(asked.stream));
@@ -75,24 +75,24 @@ pub(crate) trait Dialect: ServedDialect + fmt::Debug + Send + Sync {
         keys
     }
 
-    /// The keys, with quotes and colon, under which an event holds the text of a token, the most likely first. A
-    /// string under one of them means nothing but its text: an event that differs from an earlier one only inside
-    /// such a string is not parsed again.
+    /// The keys, with quotes and colon, under which an event holds the text of a token, the most likely key first. A
+    /// string under such a key must mean only its text: an event that differs from an earlier one only inside the
+    /// string is not parsed again.
     fn text_keys(&self) -> &'static [&'static [u8]];
 
-    /// What a JSON object of an answer says: the data of an event, or a whole answer that is not streamed. The error
-    /// says why it is malformed.
+    /// Reads a JSON object of a response: the data of an event, or a whole response that is not streamed. The error
+    /// says why the object is malformed.
     fn read(&self, object: &str) -> Result<Delta, String>;
 
-    /// Hands each fragment of the model's text in a JSON object to `each`, in the order in which the model wrote
-    /// them. `false` where the object is malformed.
+    /// Hands each fragment of the model's text in a JSON object to `each`, in the order in which the model wrote them.
+    /// Returns `false` when the object is malformed.
     fn for_each_fragment(&self, object: &str, each: &mut dyn FnMut(Fragment<'_>)) -> bool;
 }
 
 /// Appends `text` as a JSON string.
 pub(super) fn quote(body: &mut Vec<u8>, text: &str) {
-    // Writing a string into memory cannot fail; should it ever, an empty prompt would be a valid request and the
-    // fingerprint would tell.
+    // Writing a string into memory cannot fail. If it ever did, the request would have an empty prompt, and the body
+    // fingerprint would differ.
     if serde_json::to_writer(&mut *body, text).is_err() {
         body.extend_from_slice(b"\"\"");
     }

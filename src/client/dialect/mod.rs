@@ -1,8 +1,8 @@
-//! Owns the dialects: each kind of endpoint in one file, and the table of them in `endpoint.rs`.
+//! Owns the dialects: one file for each kind of endpoint, and the table of all kinds in `endpoint.rs`.
 //!
-//! To add an endpoint: write its file beside `chat.rs` (`Dialect` is what a client needs of it, `ServedDialect` what
-//! the simulated server needs), and add its row to `Endpoint::ALL`. Encoder, reader, simulator and the tests of all
-//! endpoints take the value from there.
+//! To add an endpoint, write its file beside `chat.rs` and add its row to `Endpoint::ALL`. The client needs the trait
+//! `Dialect`, the simulated server needs `ServedDialect`. Encoder, reader, simulator and the tests of all endpoints use
+//! the table.
 
 mod chat;
 mod choices;

@@ -1,34 +1,34 @@
-//! Owns `ServedDialect`: how a server of a kind of endpoint reads requests and writes answers. The simulated server
-//! is one.
+//! Owns `ServedDialect`: how a server (for example the simulated one) reads requests and writes responses for one kind
+//! of endpoint.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// What the answer to a request depends on, read from its body.
+/// The content of a request body on which the response depends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServedRequest<'a> {
-    /// The model that is asked; none where the body names none.
+    /// The requested model; `None` when the body names none.
     pub(crate) model: Option<Cow<'a, str>>,
-    /// Tokens of the prompt; the error says why the prompt cannot be answered. One word of white-space-separated text
-    /// counts as one token (`words-v1`): a documented estimate, equal for every client.
+    /// Tokens of the prompt; the error says why the server cannot serve the prompt. Each word (separated by white
+    /// space) counts as one token (`words-v1`): a documented estimate, the same for every client.
     pub(crate) prompt_tokens: Result<u32, &'static str>,
     /// Output tokens asked for.
     pub(crate) output_tokens: Option<u32>,
-    /// Candidates asked for (`n`).
+    /// Choices asked for (`n`).
     pub(crate) candidates: Option<u32>,
-    /// Whether the answer is to be streamed.
+    /// Whether the response must be streamed.
     pub(crate) streamed: bool,
-    /// Whether a stream is to end with token counts.
+    /// Whether a stream must end with token counts.
     pub(crate) usage_at_end: bool,
-    /// Whether each event is to carry token counts.
+    /// Whether each event must carry token counts.
     pub(crate) usage_in_each: bool,
 }
 
-/// One part of a prompt, as a prefix cache tells prompts apart.
+/// One part of a prompt, as a prefix cache compares prompts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PromptPart<'a> {
-    /// A message begins, of this role.
+    /// A message with this role begins.
     Role(&'a str),
     /// Text.
     Text(&'a str),
@@ -36,34 +36,34 @@ pub(crate) enum PromptPart<'a> {
     TokenId(String),
 }
 
-/// What tells one answer from another.
+/// What identifies a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AnswerIdentity<'a> {
-    /// The number of the request, from 0.
+    /// Number of the request, from 0.
     pub(crate) sequence: u64,
     /// Seconds since 1970.
     pub(crate) created_s: u64,
-    /// The model's name as it stands between the quotes of a JSON text.
+    /// The model's name, escaped for JSON, without the quotes.
     pub(crate) model_json: &'a str,
 }
 
-/// Token counts of an answer.
+/// Token counts of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AnswerUsage {
     /// Tokens of the prompt.
     pub(crate) prompt: u32,
-    /// Tokens of the answer so far.
+    /// Output tokens so far.
     pub(crate) output: u32,
-    /// Tokens of the prompt that a prefix cache held; none where the server does not say.
+    /// Tokens of the prompt that a prefix cache held; `None` when the server does not report them.
     pub(crate) cached: Option<u32>,
 }
 
-/// What a server says in one step of an answer. Texts stand as they do between the quotes of a JSON text.
+/// What a server says in one step of a response. Texts are escaped for JSON, without the quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Says<'a> {
-    /// The stream begins, and no token has come.
+    /// The stream begins, before the first token.
     Opening,
-    /// Tokens of the reasoning, then of the answer; either may be empty.
+    /// Reasoning tokens, then answer tokens; either text may be empty.
     Tokens {
         /// Text of the reasoning.
         reasoning: &'a str,
@@ -72,11 +72,11 @@ pub(crate) enum Says<'a> {
     },
     /// The model has finished, for this reason.
     Finish(&'a str),
-    /// The token counts of a stream, after its end.
+    /// The token counts of a stream, after its last token.
     Counts,
     /// The stream is over.
     End,
-    /// A whole answer that is not streamed.
+    /// A whole response that is not streamed.
     Whole {
         /// Text of the reasoning.
         reasoning: &'a str,
@@ -87,19 +87,19 @@ pub(crate) enum Says<'a> {
     },
 }
 
-/// How a server of a kind of endpoint reads requests and writes answers.
+/// How a server reads requests and writes responses for one kind of endpoint.
 pub(crate) trait ServedDialect {
     /// Reads a request; the error says what is wrong with its JSON.
     fn read_request<'a>(&self, body: &'a [u8]) -> Result<ServedRequest<'a>, serde_json::Error>;
 
-    /// Hands each part of the prompt of a request to `each`, in order; nothing where there is no prompt.
+    /// Hands each part of a request's prompt to `each`, in order; does nothing when there is no prompt.
     fn for_each_prompt_part(&self, body: &serde_json::Value, each: &mut dyn FnMut(PromptPart<'_>));
 
-    /// What all events of one answer begin with, or with `streamed` false a whole answer. Made once, and handed to
-    /// [`ServedDialect::write`].
+    /// The bytes with which all events of one response begin; with `streamed` false, the bytes with which a whole
+    /// response begins. They are made once and passed to [`ServedDialect::write`].
     fn beginning(&self, identity: AnswerIdentity<'_>, streamed: bool) -> Vec<u8>;
 
-    /// Appends the events that say `says`: one, none, or several. `usage` where token counts stand beside it.
+    /// Appends the events that say `says`: none, one, or several. They carry the token counts `usage`, if given.
     fn write(&self, out: &mut Vec<u8>, beginning: &[u8], says: Says<'_>, usage: Option<AnswerUsage>);
 }
 
@@ -118,7 +118,7 @@ impl StreamOptions {
     }
 }
 
-/// Words of `text`, parted by white space.
+/// Number of words in `text`, separated by white space.
 pub(super) fn word_count(text: &str) -> u32 {
     u32::try_from(text.split_whitespace().count()).unwrap_or(u32::MAX)
 }

@@ -1,5 +1,5 @@
-//! Owns the proof that an endpoint is one file: a third one, with events of its own, is written, answered and read
-//! without a change elsewhere.
+//! Owns the proof that an endpoint is one file: a third endpoint, with its own events, is written, served and read
+//! without a change in another file.
 
 use serde_json::{Map, Value, json};
 
@@ -16,7 +16,7 @@ use crate::record::{Exchange, Outcome, Usage};
 use crate::units::Offset;
 use crate::workload::{Message, Outline, RequestSpec, joined_text};
 
-/// Events with a type each, as `/v1/responses` has them; the length goes by another name.
+/// Each event has a type, as in `/v1/responses`; the key for the output length has another name.
 #[derive(Debug)]
 struct Typed;
 

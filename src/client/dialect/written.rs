@@ -1,8 +1,8 @@
-//! Owns how a server writes answers with `choices`, which chat and completions share: the frame around what differs.
+//! Owns how a server writes responses with `choices`, for chat and completions: everything except the text of a choice.
 
 use super::served::{AnswerIdentity, AnswerUsage};
 
-/// What an answer begins with: its id, what it is, when it was made and by which model.
+/// The bytes with which a response begins: its id, its object type, its time of creation and its model.
 pub(super) fn beginning(id_prefix: &str, object: &str, identity: AnswerIdentity<'_>, streamed: bool) -> Vec<u8> {
     let AnswerIdentity { sequence, created_s, model_json } = identity;
     let event = if streamed { "data: " } else { "" };
@@ -24,7 +24,7 @@ pub(super) fn event(
     out.extend_from_slice(b"\n\n");
 }
 
-/// The same as an object of its own: a whole answer.
+/// Like [`event`], but without the blank line that ends an event: a whole response.
 pub(super) fn choice(
     out: &mut Vec<u8>,
     beginning: &[u8],
@@ -48,7 +48,7 @@ pub(super) fn choice(
     out.push(b'}');
 }
 
-/// The event behind the last token that holds the counts alone.
+/// The event after the last token that holds only the token counts.
 pub(super) fn counts(out: &mut Vec<u8>, beginning: &[u8], usage: Option<AnswerUsage>) {
     let Some(usage) = usage else { return };
     out.extend_from_slice(beginning);
@@ -60,7 +60,7 @@ pub(super) fn counts(out: &mut Vec<u8>, beginning: &[u8], usage: Option<AnswerUs
 /// The event that ends a stream.
 pub(super) const END: &[u8] = b"data: [DONE]\n\n";
 
-/// Appends `texts` one behind the other.
+/// Appends `texts`, one after the other.
 pub(super) fn push_all(out: &mut Vec<u8>, texts: &[&str]) {
     for text in texts {
         out.extend_from_slice(text.as_bytes());

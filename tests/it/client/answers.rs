@@ -137,12 +137,12 @@ fn a_line_that_is_no_event_is_the_reason_of_an_answer_that_is_not_whole() {
     ] {
         let cut = answered(three_then(vec![raw(lines), Write(LAST_CHUNK.to_vec())]), 16);
         let expected =
-            format!("the answer ended without a finish reason or [DONE]; between its events stands `{words}`");
+            format!("the answer ended without a finish reason or [DONE]; text between its events: `{words}`");
         assert_eq!((class(&cut.exchange), failure_text(&cut.exchange)), (Some(FailureClass::Truncated), &*expected));
         let broken = answered(three_then(vec![raw(&format!("{lines}\n")), Pause(5), Reset]), 16);
         assert_eq!(class(&broken.exchange), Some(FailureClass::Reset));
         assert!(
-            failure_text(&broken.exchange).ends_with(&format!("; between its events stands `{words}`")),
+            failure_text(&broken.exchange).ends_with(&format!("; text between its events: `{words}`")),
             "{:?}",
             broken.exchange
         );
