@@ -38,10 +38,10 @@ pub fn help_profiles() -> String {
     say(
         &mut text,
         "--overlay OVERLAY (repeatable, over --rate or --profile; in a replay it moves the recorded instants): the \
-         rate is λ·f if SIZE is a share (50%), and λ + SIZE·… if SIZE is a rate (5/s). t counts from the beginning of the \
-         measured window. The mean does not change: E[f] = 1. Where an added rate would take λ below 0, λ is 0; then \
-         the whole of λ is scaled so that its integral over the window is that of the profile. Drawn over 50/s for \
-         120 s:",
+         rate is λ·f if SIZE is a share (50%), and λ + SIZE·… if SIZE is a rate (5/s). t counts from the beginning of \
+         the measured window. The mean does not change: E[f] = 1. Where an added rate would take λ below 0, λ is 0; \
+         then the whole of λ is scaled so that its integral over the window is that of the profile. Drawn over 50/s \
+         for 120 s:",
     );
     let base = Rate::new(50.0).ok().map(Profile::constant);
     for form in overlay::FORMS {
@@ -50,8 +50,8 @@ pub fn help_profiles() -> String {
     say(
         &mut text,
         "Arrival i is at the instant where the integral of λ is S(i); S is the process of rate 1 (--process). So \
-         counts in any time span follow the integral, without steps of one second and without drift. The warm-up has the \
-         profile's first rate. The cool-down continues the profile, or its last rate.",
+         counts in any time span follow the integral, without steps of one second and without drift. The warm-up has \
+         the profile's first rate. The cool-down continues the profile, or its last rate.",
     );
     text.pop();
     text
