@@ -129,7 +129,8 @@ impl Timeline {
                 let length = pattern.profile.length().map(|length| start.plus(length));
                 let mut limit_s = window_s;
                 loop {
-                    // The N-th request may come late, so there is room after the nominal end; more in the next round.
+                    // The N-th request may come after the nominal end: leave room for it, and more in each further
+                    // round.
                     limit_s = length.map_or(1.1 * limit_s + 1.0, |end| end.secs_since(start));
                     let curve = pattern.curve(warmup, window_s, limit_s + cooldown_s, seed)?;
                     let mut instants = Instants::new(process, &curve, seed);

@@ -8,8 +8,8 @@ use crate::seed::Seed;
 use crate::units::Rate;
 
 /// `recorded` under `overlays`: an instant t moves to F⁻¹(t·F(T)/T), where F is the integral of the overlays' factor
-/// f over the window [0, T). The rate around each instant is multiplied by f(t)·T/F(T), whose mean over the window is
-/// 1. The requests, their order and the window stay the same.
+/// f over the window [0, T). The rate around each instant is multiplied by f(t)·T/F(T); the mean of this product over
+/// the window is 1. The requests, their order and the window stay the same.
 ///
 /// Refused if an overlay adds requests per second: a trace has no rate to add to.
 pub(super) fn warped(recorded: Recorded, overlays: &[Overlay], seed: Seed) -> Result<Recorded, Refusal> {

@@ -78,8 +78,8 @@ impl LengthSpec {
         }
     }
 
-    /// Lognormal of `mean` tokens; `sigma` is the standard deviation of the logarithm. Refused unless 1 ≤ mean ≤ 10
-    /// 000 000 and 0 ≤ sigma ≤ 5.
+    /// Lognormal of `mean` tokens; `sigma` is the standard deviation of the logarithm. Refused unless 0 ≤ sigma ≤ 5 and
+    /// 1 ≤ mean ≤ 10 000 000.
     pub fn log_normal(mean: f64, sigma: f64) -> Result<Self, Refusal> {
         if (0.0..=5.0).contains(&sigma) {
             Ok(Self { law: Law::LogNormal { mean: mean_in_range(mean)?, sigma } })

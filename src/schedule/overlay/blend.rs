@@ -17,10 +17,10 @@ type Cell = (f64, f64, f64, f64);
 /// The rate of `base` under `overlays`, λ = max(0, ((base ∘ first) ∘ second) …)·c up to the end of `base`.
 ///
 /// The result is made of straight pieces, whose integral is exact. They deviate from the formula by at most 10⁻⁵ of
-/// the base's rate there plus the SIZEs of the adding overlays, except within a microsecond of a jump or a touch of
-/// 0. The plan uses the pieces, which are the same on every machine. c is 1, unless an adding overlay takes the rate
-/// below 0. Then c makes the integral over the window [0, `window_s`) equal to the integral without adding overlays,
-/// because their mean is 0.
+/// the base's rate there plus the SIZEs of the adding overlays, except within a microsecond of a jump or of a place
+/// where the rate touches 0. The plan uses the pieces, which are the same on every machine. c is 1, unless an adding
+/// overlay takes the rate below 0. Then c makes the integral over the window [0, `window_s`) equal to the integral
+/// without adding overlays, because their mean is 0.
 pub(crate) fn blend(base: &Pieces, overlays: &[Overlay], window_s: f64, seed: Seed) -> Result<Pieces, Refusal> {
     let limit_s = base.end_s();
     let tracks = (0..)
