@@ -16,22 +16,22 @@ mod timers;
 
 pub use timers::{Sleep, Timers};
 
-/// Nanoseconds on this host's `CLOCK_MONOTONIC`, which every process of the host can compare. Never paused: for truth
-/// logs only.
+/// Nanoseconds on this host's `CLOCK_MONOTONIC`, which all processes of the host share. A test cannot pause it: for
+/// ground-truth logs only.
 #[must_use]
 pub fn monotonic_ns() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
-/// How long until the instant `wall` of the system's clock, which may be set meanwhile; `None` when it has passed.
+/// Time until the instant `wall` of the system's clock, which may be set meanwhile; `None` if the instant has passed.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
 pub fn until_wall(wall: SystemTime) -> Option<Duration> {
     wall.duration_since(SystemTime::now()).ok()
 }
 
-/// The run's clock: an origin, and how far from it we are. Tokio's clock underneath, so that a test can pause it.
+/// The run's clock: it counts from an origin. It uses Tokio's clock, so that a test can pause it.
 #[derive(Debug, Clone, Copy)]
 pub struct RunClock {
     origin: Instant,
@@ -39,27 +39,27 @@ pub struct RunClock {
 }
 
 impl RunClock {
-    /// A clock whose origin lies `ahead` of now, so that what must be ready at the first instant can be made ready.
+    /// A clock whose origin is `ahead` later than now, which leaves time to prepare for the first instant.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
     pub fn starting_in(ahead: Duration) -> Self {
         Self { origin: Instant::now() + ahead, wall: SystemTime::now() + ahead }
     }
 
-    /// A clock whose origin is the instant `wall` of the system's clock; `None` when that has passed.
+    /// A clock whose origin is the instant `wall` of the system's clock; `None` if the instant has passed.
     #[must_use]
     pub fn starting_at(wall: SystemTime) -> Option<Self> {
         Some(Self { wall, ..Self::starting_in(until_wall(wall)?) })
     }
 
-    /// Now, as an offset from the origin; the origin itself while it lies ahead.
+    /// Now, as an offset from the origin; zero before the origin.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
     pub fn now(&self) -> Offset {
         Offset::from(Instant::now().saturating_duration_since(self.origin))
     }
 
-    /// Nanoseconds until `at`; zero when it is past. Unlike `at − now()` this is right before the origin too.
+    /// Time until `at`; zero if it is past. Unlike `at − now()`, this is also right before the origin.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
     pub fn until(&self, at: Offset) -> Duration {
@@ -72,7 +72,7 @@ impl RunClock {
         self.origin + Duration::from_nanos(at.as_nanos().min(u64::MAX / 4))
     }
 
-    /// How long until the instant `lead` before `at`, which may lie before the origin; zero when it is past.
+    /// Time until the instant `lead` before `at`, which may lie before the origin; zero if it is past.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place where time enters")]
     pub fn until_before(&self, at: Offset, lead: Duration) -> Duration {
@@ -88,17 +88,18 @@ impl RunClock {
     }
 }
 
-/// A processor that has been idle needs this long to wake (p50 40–100 µs here), so a long sleep is told to end this
-/// much early and the rest is spent yielding: `benches/pacing`.
+/// The timer of a long sleep ends this much early, and the rest is spent yielding. An idle processor needs this long to
+/// wake (p50 40–100 µs here: `benches/pacing`).
 const EARLY: Duration = Duration::from_micros(120);
-/// From here on a sleep is long: the yielding then takes at most a twentieth of the time.
+/// A longer sleep is long: yielding then takes at most 6 % of the sleep.
 const LONG: Duration = Duration::from_millis(2);
-/// Between sends that follow closely the processor does not sleep deeply. How much too late three of four such sleeps
-/// end at most is learnt, up when one does and down when it does not: at rates of 1 000/s a fixed 40 µs would move
-/// one gap in 25.
+/// Step up of the time by which the timer of a short sleep ends early, after a sleep that was late. With [`EARLIER`] it
+/// learns the 75th percentile of the oversleep. Between close sends the processor does not sleep deeply, so a fixed
+/// time would be wrong: at 1 000 requests/s, 40 µs would move one gap in 25.
 const LATER: Duration = Duration::from_nanos(1_500);
+/// Step down of that time, after a sleep that was not late.
 const EARLIER: Duration = Duration::from_nanos(500);
-/// A short sleep, too, gives up no more than a twentieth of itself to yielding.
+/// A short sleep spends at most 1/20 of its time yielding.
 const PART: u32 = 20;
 
 /// How a runtime sleeps until an instant.
@@ -111,12 +112,12 @@ pub enum Pacing {
     Coarse,
 }
 
-/// Sleeps until instants of one [`RunClock`]; one sleeper at a time. Lives in the runtime that made it.
+/// Sleeps until instants of one [`RunClock`]; one sleeper at a time. It works only in the runtime that made it.
 #[derive(Debug)]
 pub struct Pacer {
     clock: RunClock,
     timer: Option<AsyncFd<OwnedFd>>,
-    /// What short sleeps are cut by.
+    /// The timer of a short sleep ends this much early; learnt.
     early: Duration,
 }
 
@@ -131,13 +132,13 @@ impl Pacer {
         Self { clock, timer, early: Duration::ZERO }
     }
 
-    /// What it really does, for the report.
+    /// The pacing in use, for the report.
     #[must_use]
     pub fn pacing(&self) -> Pacing {
         if self.timer.is_some() { Pacing::Precise } else { Pacing::Coarse }
     }
 
-    /// Returns at `at` or just after; at once when `at` is past.
+    /// Returns at `at` or just after; at once if `at` is past.
     pub async fn sleep_until(&mut self, at: Offset) {
         self.sleep_until_before(at, Duration::ZERO).await;
     }
@@ -155,7 +156,7 @@ impl Pacer {
                 return;
             };
             if yields {
-                // The sockets are looked at between two looks at the clock: nothing that is read waits for this.
+                // The runtime polls the sockets between two clock reads: this loop does not delay incoming data.
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -197,7 +198,7 @@ async fn wait(timer: &AsyncFd<OwnedFd>) -> io::Result<()> {
         if let Ok(read) =
             guard.try_io(|inner| rustix::io::read(inner.get_ref(), &mut expirations).map_err(io::Error::from))
         {
-            // What was read is gone: left as it is, the readiness would cost the next sleep a read in vain.
+            // The expirations have been read. If the readiness stayed set, the next sleep would try a useless read.
             guard.clear_ready();
             return read.map(|_| ());
         }
@@ -225,7 +226,10 @@ mod tests {
         let left = clock.until(Offset::ZERO);
         assert_eq!(clock.wall(), wall);
         assert!(left <= Duration::from_mins(1) && left > Duration::from_secs(50), "{left:?}");
-        assert!(RunClock::starting_at(wall - Duration::from_secs(61)).is_none(), "what has passed is no origin");
+        assert!(
+            RunClock::starting_at(wall - Duration::from_secs(61)).is_none(),
+            "an instant that has passed cannot be the origin"
+        );
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
-//! Owns `Error`: what can go wrong with *us*, sorted by who can fix it. A request's failure is data, never an `Error`.
+//! Owns `Error`: what can go wrong in tonnage itself, sorted by who can fix it. A request's failure is data, never an
+//! `Error`.
 
 use std::path::{Path, PathBuf};
 
@@ -16,12 +17,12 @@ pub enum Error {
         /// What is accepted, or what to do next.
         accepted: String,
     },
-    /// A file that we were told to read cannot be used. Exit code 2.
+    /// An input file cannot be used. Exit code 2.
     #[error("{}{}: {why}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
     Input {
         /// The file.
         path: PathBuf,
-        /// The line, counted from 1, where one is at fault.
+        /// The line at fault, counted from 1; absent if no single line is.
         line: Option<u64>,
         /// What is wrong and what to do next.
         why: String,
@@ -42,7 +43,7 @@ pub enum Error {
         /// What is wrong and what to do next.
         why: String,
     },
-    /// A defect of ours, or a machine that gave way under us. Exit code 3.
+    /// A defect in tonnage, or a failure of the machine it runs on. Exit code 3.
     #[error("internal: {0}; please report this with the command line")]
     Internal(String),
 }
@@ -74,7 +75,7 @@ impl Error {
     }
 }
 
-/// What a parser of one value says when it refuses: why, and what is accepted. `cli` adds the flag.
+/// Why a parser refuses a value, and what it accepts. `cli` adds the flag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}; {accepted}")]
 pub struct Refusal {

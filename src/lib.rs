@@ -1,16 +1,16 @@
 //! Tonnage: an open-loop, rate-based traffic generator for LLM inference services.
 //!
-//! A *plan* is made, a *run* issues it without looking back, each request leaves exactly one *record*, and everything
-//! anyone reads is a pure fold of records.
+//! A *plan* fixes all requests and instants. A *run* sends the plan without waiting for responses. Each request
+//! leaves exactly one *record*. All results are a pure fold of records.
 //!
 //! # A load against a URL
 //!
-//! [`Run::builder`] plays one and judges it, in ten lines; the example stands there.
+//! [`Run::builder`] sends a load and judges it, in ten lines; see the example there.
 //!
 //! # A search in virtual time
 //!
-//! A search plays its loads on anything that implements [`play::Play`]: a live session, or a simulated server, for
-//! which no time passes.
+//! A search sends its loads to anything that implements [`play::Play`]: a live session, or a simulated server in
+//! virtual time.
 //!
 //! ```
 //! use tonnage::metrics::Objectives;
@@ -34,7 +34,8 @@
 //!
 //! # A player of your own
 //!
-//! Whoever can play a [`play::Segment`] can be swept and searched: here a simulated server that counts its loads.
+//! Any type that can play a [`play::Segment`] can be swept and searched. This example is a simulated server that
+//! counts its loads.
 //!
 //! ```
 //! use std::time::Duration;
@@ -71,7 +72,7 @@
 
 pub use run::Run;
 
-// Floors, lowest first; a module imports only from floors below its own (`tests/it/architecture.rs` holds this).
+// Floors, lowest first; a module imports only from floors below its own (`tests/it/architecture.rs` checks this).
 pub mod clock;
 pub mod error;
 pub mod seed;

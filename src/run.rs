@@ -1,4 +1,4 @@
-//! Owns `Run`: one load against a service, made and played in ten lines.
+//! Owns `Run`: one load against a service, built and run in ten lines.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::sim::Profile;
 use crate::units::{Rate, Secrets, parse_duration};
 use crate::workload::{LengthSpec, Load, Plan, Salt, Workload};
 
-/// One load against a service: planned, refused where it cannot be, and not yet played.
+/// One load against a service: planned and validated, but not yet run.
 ///
 /// ```
 /// use tonnage::Run;
@@ -51,11 +51,11 @@ pub struct Run {
     workers: usize,
 }
 
-/// How long a connection may take to open.
+/// How long opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Run {
-    /// A run of 10 requests a second for 20 seconds against the simulated server, unless told otherwise.
+    /// A run of 10 requests per second for 20 seconds against the simulated server, by default.
     #[must_use]
     pub fn builder() -> RunBuilder {
         RunBuilder::default()
@@ -67,19 +67,19 @@ impl Run {
         &self.plan
     }
 
-    /// Plays it, and judges it; it takes as long as the load and its last answers. It makes a runtime of its own, and
-    /// so must not be called inside of one.
+    /// Runs the load and judges it. It takes as long as the load and its last answers. It creates its own runtime, so
+    /// it must not be called inside a runtime.
     ///
-    /// Fails where nobody can be asked; what becomes of a request is in the report, and never an error.
+    /// Fails if the service cannot be reached. The outcome of a request is in the report, and never an error.
     pub fn play(&self) -> Result<Report, Error> {
         self.play_watched(Box::new(()))
     }
 
-    /// The same under the eyes of `observer`.
+    /// Like [`Run::play`], and reports progress to `observer`.
     pub fn play_watched(&self, observer: Box<dyn Observer>) -> Result<Report, Error> {
         let runtime = local_runtime()?;
         let report = runtime.block_on(self.played(observer));
-        // A resolver that does not answer cannot be called back: it is left behind.
+        // A DNS resolver that does not answer cannot be cancelled: its thread is left behind.
         runtime.shutdown_background();
         report
     }
@@ -120,8 +120,8 @@ impl Run {
     }
 }
 
-/// A run that is being put together. Values are written as on the command line (`tonnage help run`); what cannot be
-/// is refused by [`RunBuilder::build`], by name.
+/// The options of a run. Values are written as on the command line (`tonnage help run`). [`RunBuilder::build`]
+/// refuses an impossible value with the name of its option.
 #[derive(Debug, Clone)]
 pub struct RunBuilder {
     targets: Vec<String>,
@@ -170,14 +170,16 @@ impl Default for RunBuilder {
 }
 
 impl RunBuilder {
-    /// Asks the server of this base URL; several are asked in turn. Without one a simulated server is asked.
+    /// Sends requests to the server of this base URL; several servers are used in turn. Without a target, a simulated
+    /// server is used.
     #[must_use]
     pub fn target(mut self, url: &str) -> Self {
         self.targets.push(url.to_owned());
         self
     }
 
-    /// Asks a simulated server of this profile (`8b-h100`, `mmc:servers=4,service=100ms`), whatever targets there are.
+    /// Sends requests to a simulated server of this profile (`8b-h100`, `mmc:servers=4,service=100ms`), and removes
+    /// all targets.
     #[must_use]
     pub fn simulated(mut self, profile: &str) -> Self {
         self.targets.clear();
@@ -185,7 +187,8 @@ impl RunBuilder {
         self
     }
 
-    /// Asks for this model; several are asked for in turn. Without one it is the first that the service lists.
+    /// Requests this model; several models are requested in turn. Without one, the first model that the service lists
+    /// is used.
     #[must_use]
     pub fn model(mut self, name: &str) -> Self {
         self.models.push(name.to_owned());
@@ -199,7 +202,7 @@ impl RunBuilder {
         self
     }
 
-    /// Sends a further header, `NAME: VALUE`.
+    /// Sends another header, `NAME: VALUE`.
     #[must_use]
     pub fn header(mut self, header: &str) -> Self {
         self.headers.push(header.to_owned());
@@ -227,7 +230,7 @@ impl RunBuilder {
         self
     }
 
-    /// The same load before the window: `10s`.
+    /// Time of the same load before the measured window: `10s`.
     #[must_use]
     pub fn warmup(mut self, time: &str) -> Self {
         time.clone_into(&mut self.warmup);
@@ -241,63 +244,63 @@ impl RunBuilder {
         self
     }
 
-    /// Tokens of each answer, the same way.
+    /// Tokens of each answer, written like those of the prompt.
     #[must_use]
     pub fn output_tokens(mut self, lengths: &str) -> Self {
         lengths.clone_into(&mut self.output_tokens);
         self
     }
 
-    /// Sends what this workload says, whatever lengths there are.
+    /// Sends this workload; `input_tokens` and `output_tokens` are then ignored.
     #[must_use]
     pub fn workload(mut self, workload: Workload) -> Self {
         self.workload = Some(workload);
         self
     }
 
-    /// What is asked of the service: `p99 ttft<=200ms`. Several are asked together.
+    /// An objective of the service: `p99 ttft<=200ms`. All given objectives must hold.
     #[must_use]
     pub fn objective(mut self, objective: &str) -> Self {
         self.objectives.push(objective.to_owned());
         self
     }
 
-    /// The seed: the same is the same plan on every machine.
+    /// The seed: equal seeds give equal plans on every machine.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// From the send to giving up; 10 minutes else.
+    /// Timeout of a request, from its send; 10 minutes by default.
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How long requests are followed once the load is over; a minute else.
+    /// How long requests are followed after the load has ended; 1 minute by default.
     #[must_use]
     pub const fn drain(mut self, drain: Duration) -> Self {
         self.drain = drain;
         self
     }
 
-    /// Threads that send, at least one; as many as there are cores else.
+    /// Number of sending threads, at least 1; by default the number of cores.
     #[must_use]
     pub const fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
     }
 
-    /// Whether answers are streamed; they are, unless this says otherwise.
+    /// Whether answers are streamed; true by default.
     #[must_use]
     pub const fn stream(mut self, stream: bool) -> Self {
         self.stream = stream;
         self
     }
 
-    /// The run. Fails with the name of what cannot be, and what can.
+    /// Builds the run. Fails with the name of the impossible option, and with what is accepted.
     pub fn build(&self) -> Result<Run, Error> {
         let at = |name: &'static str| move |refusal: Refusal| refusal.at(name);
         let rate: Rate = self.rate.parse().map_err(at("rate"))?;
@@ -320,7 +323,7 @@ impl RunBuilder {
         let whom = if targets.is_empty() { Whom::Embedded(profile) } else { Whom::Given(targets) };
         let mut requests = RequestOptions::new(Vec::new(), self.models.clone());
         requests.api_key = self.api_key.clone().map(Secret::new);
-        // A server may echo it.
+        // A server may echo the key.
         requests.secrets = Secrets::new(self.api_key.clone());
         requests.headers.clone_from(&self.headers);
         requests.stream = self.stream;
@@ -343,7 +346,7 @@ impl RunBuilder {
         })
     }
 
-    /// What is kept of it with its result: all of it but the key, the headers and a workload of one's own.
+    /// The options kept with the result: all except the key, the headers and a given workload.
     fn spec(&self) -> Result<RunSpec, Error> {
         let at = |name: &'static str| move |refusal: Refusal| refusal.at(name);
         let lengths = |text: &String| self.workload.is_none().then(|| text.clone().into());

@@ -1,4 +1,4 @@
-//! Owns `Seed`: one number from which every random stream of a run is drawn, by name and with random access.
+//! Owns `Seed`: the number that determines every random stream of a run. Streams have names and random access.
 
 use std::fmt;
 
@@ -24,8 +24,8 @@ impl Seed {
         self.0
     }
 
-    /// The independent stream called `name` (`"arrivals"`, `"prompts"`, `"probe/7/arrivals"`). Drawing from one moves
-    /// no other.
+    /// The independent stream called `name` (`"arrivals"`, `"prompts"`, `"probe/7/arrivals"`). Drawing from one
+    /// stream does not change another.
     #[must_use]
     pub fn stream(self, name: &str) -> Stream {
         let mut hasher = blake3::Hasher::new_derive_key("tonnage 2026 named seed stream");
@@ -34,8 +34,8 @@ impl Seed {
         Stream { key: *hasher.finalize().as_bytes() }
     }
 
-    /// The seed of a part of the run called `name` (`"probe/7"`), whose streams are all fresh: independent of this
-    /// one's and of those of every other part.
+    /// The seed of a part of the run called `name` (`"probe/7"`), whose streams are independent of the streams of
+    /// this seed and of every other part.
     #[must_use]
     pub fn derived(self, name: &str) -> Self {
         let mut first = [0; 8];
@@ -63,7 +63,7 @@ impl Stream {
         ChaCha8Rng::from_seed(self.key)
     }
 
-    /// A sequence of its own for item `id`, reached without drawing the ones before. `id` below 2⁶⁴ − 1.
+    /// The sequence of item `id`, reached without drawing the sequences before it. `id` is below 2⁶⁴ − 1.
     #[must_use]
     pub fn at(&self, id: u64) -> ChaCha8Rng {
         let mut generator = ChaCha8Rng::from_seed(self.key);
@@ -78,13 +78,13 @@ pub fn open_unit(generator: &mut impl Rng) -> f64 {
     ((generator.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }
 
-/// A draw of the exponential law of mean 1, by inversion with `libm`.
+/// A draw from the exponential distribution of mean 1, by inversion with `libm`.
 #[must_use]
 pub fn exponential(generator: &mut impl Rng) -> f64 {
     -libm::log(open_unit(generator))
 }
 
-/// A draw of the standard normal law (Box–Muller, cosine branch, with `libm`).
+/// A draw from the standard normal distribution (Box–Muller, cosine branch, with `libm`).
 #[must_use]
 pub fn normal(generator: &mut impl Rng) -> f64 {
     let radius = libm::sqrt(-2.0 * libm::log(open_unit(generator)));

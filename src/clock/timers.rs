@@ -16,7 +16,7 @@ use crate::units::Offset;
 
 /// Sleeps until instants of one [`RunClock`], for any number of sleepers on one runtime thread. Cloning shares it.
 ///
-/// With [`Pacing::Precise`] somebody must run [`Timers::drive`] on the same runtime, or nobody wakes.
+/// With [`Pacing::Precise`], [`Timers::drive`] must run on the same runtime, or no sleeper wakes.
 #[derive(Debug, Clone)]
 pub struct Timers {
     clock: RunClock,
@@ -36,7 +36,7 @@ struct Queue {
     /// The sleeper of each slot; a slot is free again only once its entry has left the heap.
     slots: Vec<Slot>,
     free: Vec<usize>,
-    /// What the timer is set to; `Offset::NEVER` when it is not.
+    /// The instant the timer is set to; `Offset::NEVER` if it is not set.
     armed: Offset,
 }
 
@@ -45,7 +45,7 @@ enum Slot {
     Free,
     Waiting(Waker),
     Fired,
-    /// The sleeper has left before its instant.
+    /// The sleeper was dropped before its instant.
     Dropped,
 }
 
@@ -61,13 +61,13 @@ impl Timers {
         Self { clock, shared: timer.map(|timer| Rc::new(Shared { timer, queue })) }
     }
 
-    /// What it really does.
+    /// The pacing in use.
     #[must_use]
     pub fn pacing(&self) -> Pacing {
         if self.shared.is_some() { Pacing::Precise } else { Pacing::Coarse }
     }
 
-    /// The clock it sleeps on.
+    /// The clock of these timers.
     #[must_use]
     pub fn clock(&self) -> RunClock {
         self.clock
@@ -80,8 +80,8 @@ impl Timers {
         };
         loop {
             if wait(&shared.timer).await.is_err() {
-                // A timerfd that cannot be read is not expected on any system that could open one; a millisecond
-                // keeps sleepers alive.
+                // A system that can open a timerfd can also read it. If a read fails all the same, sleepers are woken
+                // every millisecond.
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
             let now = self.clock.now();
@@ -94,7 +94,7 @@ impl Timers {
         }
     }
 
-    /// Returns at `at` or just after; at once when `at` is past.
+    /// Returns at `at` or just after; at once if `at` is past.
     pub async fn sleep_until(&self, at: Offset) {
         if self.clock.until(at).is_zero() {
             return;
@@ -226,7 +226,7 @@ mod tests {
             () = timers.drive() => unreachable!(),
             _ = everyone => {}
         }
-        // Their order is not asserted: on a slow machine several are due at once, and `join!` polls as it likes.
+        // The order is not asserted: on a slow machine several are due at once, and `join!` polls in any order.
         let mut woken = woken.into_inner();
         woken.sort_unstable();
         assert_eq!(woken, [3_000, 3_001, 6_000, 9_000]);

@@ -16,7 +16,7 @@ pub const SCHEMA: u32 = 1;
 /// Bytes of the header line, its newline included: padded with spaces, so that it can be completed in place.
 const HEADER_BYTES: usize = 1_024;
 
-/// No line is longer: a file without newlines must not fill the memory.
+/// Maximum length of a line: a file without newlines must not fill the memory.
 const MOST_LINE_BYTES: u64 = 64 << 20;
 
 /// How much of each record is written.
@@ -44,13 +44,13 @@ pub struct Header {
     pub not_due: Option<u64>,
     /// Whether answers were streamed: without streaming there is no ttft, ttfo, tpot, itl, tbt, stall or output speed.
     pub streamed: bool,
-    /// What the lines hold.
+    /// How much of each record the lines hold.
     pub detail: Detail,
-    /// The part of the plan that they are of; none is all of it.
+    /// The part of the plan that the records belong to; absent for the whole plan.
     pub shard: Option<Shard>,
 }
 
-/// The header as it stands in the file.
+/// The header as written in the file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HeaderLine {
@@ -116,7 +116,7 @@ impl Header {
     }
 }
 
-/// Writes a records file. Buffering is the sink's: hand in a `BufWriter`.
+/// Writes a records file. It does not buffer: pass a `BufWriter`.
 #[derive(Debug)]
 pub struct Writer<W: Write + Seek> {
     sink: W,
@@ -141,17 +141,17 @@ impl<W: Write + Seek> Writer<W> {
         self.sink.write_all(&self.line)
     }
 
-    /// What is written into.
+    /// The sink that the file is written to.
     pub fn sink(&self) -> &W {
         &self.sink
     }
 
-    /// Hands what is buffered to the system, so that a killed run loses little.
+    /// Flushes the sink, so that a killed run loses little.
     pub fn flush(&mut self) -> std::io::Result<()> {
         self.sink.flush()
     }
 
-    /// Completes the header in place (its `detail` stays the one the file was started with) and flushes.
+    /// Completes the header in place (`detail` stays as the file was started) and flushes.
     pub fn finish(mut self, header: &Header) -> std::io::Result<()> {
         let header = Header { detail: self.detail, ..header.clone() };
         self.sink.seek(SeekFrom::Start(self.start))?;

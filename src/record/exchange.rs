@@ -1,16 +1,16 @@
-//! Owns `Exchange`: the instants and facts of one request on the wire, and how it ended.
+//! Owns `Exchange`: the instants and counts of one request on the wire, and its outcome.
 
 use serde::{Deserialize, Serialize};
 
 use crate::record::AnswerText;
 use crate::units::{Offset, Secrets};
 
-/// What one request on the wire left behind. It keeps its timings even when it failed.
+/// What was observed of one request on the wire. A failed request keeps its timings.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Exchange {
     /// The send begins: a connection is asked for.
     pub sent: Option<Offset>,
-    /// A connection opened for this request was ready. Absent when an open one was used.
+    /// A connection opened for this request was ready. Absent if the request reused an open connection.
     pub connected: Option<Offset>,
     /// First byte handed to the transport.
     pub written: Option<Offset>,
@@ -24,60 +24,60 @@ pub struct Exchange {
     pub first_answer: Option<Offset>,
     /// Last non-empty delta.
     pub last_token: Option<Offset>,
-    /// Stream closed, or the instant we let go.
+    /// Stream closed, or the instant at which tonnage stopped waiting.
     pub ended: Option<Offset>,
     /// Events that carried a non-empty delta.
     pub events: u32,
-    /// Gaps between successive token-bearing events, in whole microseconds of a cumulative clock, so that they add up
-    /// without drift.
+    /// Gaps between successive token-bearing events, in whole microseconds of a cumulative clock, so that their sum
+    /// does not drift.
     pub event_gaps_us: Vec<u32>,
-    /// Tokens of each token-bearing event, where known; else empty.
+    /// Tokens of each token-bearing event; empty if unknown.
     pub event_tokens: Vec<u32>,
-    /// Tokens that had been written when the first token-bearing event was read, where they are known and more than
-    /// one.
+    /// Tokens generated up to the first token-bearing event; absent if unknown or at most 1.
     pub first_event_tokens: Option<u32>,
-    /// The server's running count, where it grew in events without text.
+    /// The server's running count of output tokens, if it grew in events without text.
     pub counting: Option<Counting>,
-    /// Tokens that the server counts and no event showed, before its finish reason.
+    /// Tokens that the server counted before its finish reason, but that no event showed.
     pub hidden_tokens: u32,
-    /// Whether all token-bearing events, two at least, came in one read of the socket.
+    /// Whether all token-bearing events (at least two) came in one read of the socket.
     pub one_read: bool,
     /// Token counts as the server reports them.
     pub usage: Option<Usage>,
-    /// Some of the server's counts were missing, zero or no counts, or shrank, and were ignored.
+    /// Whether some of the server's counts were ignored, because they were missing, zero, invalid, or smaller than
+    /// before.
     pub usage_odd: bool,
-    /// Tokens of the prompt text by the client's own tokenizer, special tokens not added; absent without one.
+    /// Tokens of the prompt text by the client's own tokenizer, without special tokens; absent without a tokenizer.
     pub counted_input_tokens: Option<u32>,
-    /// Tokens of the answer's text by the client's own tokenizer, counted after the run; absent without one, or
-    /// without a text.
+    /// Tokens of the answer's text by the client's own tokenizer, counted after the run; absent without a tokenizer
+    /// or a text.
     pub counted_output_tokens: Option<u32>,
-    /// The answer's text, where a tokenizer is to count it; it goes to the spool, never into the records file.
+    /// The answer's text, if a tokenizer is to count it; it goes to the spool, never into the records file.
     pub text: Option<Box<AnswerText>>,
     /// HTTP status.
     pub status: Option<u16>,
     /// The server's finish reason.
     pub finish_reason: Option<Box<str>>,
-    /// How it ended.
+    /// How the request ended.
     pub outcome: Outcome,
 }
 
-/// Statuses by which a server that works says that it takes no more for now.
+/// HTTP statuses with which a working server refuses a request because of load.
 pub const REFUSALS: [u16; 3] = [429, 503, 529];
 
 impl Exchange {
-    /// Whether a server that works refused it for load (status 429, 503 or 529).
+    /// Whether a working server refused the request because of load (status 429, 503 or 529).
     #[must_use]
     pub fn is_refused(&self) -> bool {
         matches!(self.outcome, Outcome::Failed(_)) && self.status.is_some_and(|status| REFUSALS.contains(&status))
     }
 
-    /// Whether what came was no answer: nothing in it is a token.
+    /// Whether the response was malformed: nothing in such a response counts as a token.
     #[must_use]
     pub fn is_malformed(&self) -> bool {
         matches!(&self.outcome, Outcome::Failed(failure) if failure.class == FailureClass::Malformed)
     }
 
-    /// Takes `secrets` out of what the server said, should it echo them.
+    /// Removes `secrets` from the server's texts, because a server may echo them.
     pub fn hide(&mut self, secrets: &Secrets) {
         if secrets.is_empty() {
             return;
@@ -88,13 +88,13 @@ impl Exchange {
         self.finish_reason = self.finish_reason.take().map(|reason| secrets.hide(&reason).into());
     }
 
-    /// The server's count of the answer's tokens, where it gives one.
+    /// The server's count of the answer's tokens, if it gives one.
     #[must_use]
     pub fn server_output_tokens(&self) -> Option<u32> {
         self.usage.map(|usage| usage.output_tokens).filter(|tokens| *tokens > 0)
     }
 
-    /// The server's count of the prompt's tokens, where it gives one.
+    /// The server's count of the prompt's tokens, if it gives one.
     #[must_use]
     pub fn server_input_tokens(&self) -> Option<u32> {
         self.usage.map(|usage| usage.input_tokens).filter(|tokens| *tokens > 0)
@@ -122,20 +122,20 @@ impl Exchange {
 pub struct Counting {
     /// The first event with a count above 0.
     pub first: Offset,
-    /// Its count.
+    /// The count in the first event.
     pub first_tokens: u32,
     /// The last event before the finish reason with a larger count than any before it.
     pub last: Offset,
-    /// Its count.
+    /// The count in the last event.
     pub last_tokens: u32,
 }
 
 /// Token counts from the server's `usage` object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
-    /// `prompt_tokens`; 0 where the server does not say.
+    /// `prompt_tokens`; 0 if the server does not report it.
     pub input_tokens: u32,
-    /// `completion_tokens`, reasoning included; 0 where the server does not say, although it wrote some.
+    /// `completion_tokens`, reasoning included; 0 if the server does not report it, although it generated some.
     pub output_tokens: u32,
     /// `prompt_tokens_details.cached_tokens`.
     pub cached_tokens: Option<u32>,
@@ -146,11 +146,11 @@ pub struct Usage {
 pub enum Outcome {
     /// HTTP 2xx, no in-stream error, at least one token, a finish reason or `[DONE]`, every event well formed.
     Completed,
-    /// It went wrong.
+    /// The request failed.
     Failed(Failure),
-    /// The user's patience (`--timeout`, from `sent`) ran out.
+    /// The request exceeded `--timeout` (from `sent`): the user gave up.
     TimedOut,
-    /// Our drain ended first: censored at its age.
+    /// The drain ended before the request did: censored at its age.
     Unresolved,
     /// Never sent: the in-flight cap was reached.
     Shed,
@@ -158,7 +158,7 @@ pub enum Outcome {
     Cancelled,
     /// A later turn of a session whose earlier turn failed.
     Skipped,
-    /// Our own task died. Must not happen.
+    /// Tonnage's own task died. Must not happen.
     #[default]
     Abandoned,
 }
@@ -193,13 +193,14 @@ pub enum FailureClass {
     Reset,
     /// An HTTP status other than 2xx.
     Status,
-    /// An error inside the stream: an `error` object, an event named so, or a finish reason that gives the request up.
+    /// An error inside the stream: an `error` object, an event with the name of an error, or a finish reason that
+    /// reports a failure.
     StreamError,
-    /// The stream ended in order, but without a finish reason or `[DONE]`.
+    /// The stream ended normally, but without a finish reason or `[DONE]`.
     Truncated,
     /// Bytes that are neither HTTP nor a valid event.
     Malformed,
-    /// Everything in order, but no token although some were asked for.
+    /// A valid response without a token, although tokens were asked for.
     Empty,
 }
 

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::record::{Counting, Exchange, Failure, Origin, Outcome, Record, Usage};
 use crate::units::Offset;
 
-/// A record as it is written. What is absent is left out, never `null`: half the bytes, and the same to every reader
-/// of JSON.
+/// A record as written. Absent values are left out, never `null`: this halves the bytes, and JSON readers treat both
+/// alike.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Line<'a> {
@@ -80,7 +80,7 @@ pub(super) struct Line<'a> {
     model: Cow<'a, str>,
 }
 
-/// [`Counting`] as it is written.
+/// [`Counting`] as written.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CountingLine {
@@ -114,7 +114,7 @@ fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-/// [`Outcome`] without what it carries.
+/// [`Outcome`] without its failure.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum OutcomeName {
@@ -183,19 +183,19 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The record of this line; `names` keeps one copy of names that repeat.
+    /// The record of this line; `names` keeps one copy of repeated names.
     pub(super) fn into_record(self, names: &mut Names) -> Result<Record, String> {
         let usage = match (self.input_tokens, self.output_tokens) {
             (Some(input_tokens), Some(output_tokens)) => {
                 Some(Usage { input_tokens, output_tokens, cached_tokens: self.cached_tokens })
             }
             (None, None) if self.cached_tokens.is_none() => None,
-            _ => return Err("`input_tokens` and `output_tokens` stand together or not at all".to_owned()),
+            _ => return Err("`input_tokens` and `output_tokens` must both be present or both be absent".to_owned()),
         };
         let outcome = match (self.outcome, self.failure) {
             (OutcomeName::Failed, Some(failure)) => Outcome::Failed(failure.into_owned()),
             (OutcomeName::Failed, None) => return Err("the outcome is `failed` without a failure".to_owned()),
-            (_, Some(_)) => return Err("a failure stands beside an outcome that is not `failed`".to_owned()),
+            (_, Some(_)) => return Err("there is a failure, but the outcome is not `failed`".to_owned()),
             (OutcomeName::Completed, None) => Outcome::Completed,
             (OutcomeName::TimedOut, None) => Outcome::TimedOut,
             (OutcomeName::Unresolved, None) => Outcome::Unresolved,

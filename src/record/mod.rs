@@ -1,4 +1,4 @@
-//! Owns what happened: one record for each planned or released request, and its line in a file.
+//! Owns records: one for each planned or released request, and its line in a file.
 
 mod answer_text;
 mod codec;

@@ -1,4 +1,4 @@
-//! Owns `Record`, the noun: one request, what was planned and what happened. Facts only, no derived number.
+//! Owns `Record`: what was planned for one request, and what was observed. No derived numbers.
 
 use std::sync::Arc;
 
@@ -7,28 +7,28 @@ use serde::{Deserialize, Serialize};
 use crate::record::Exchange;
 use crate::units::Offset;
 
-/// One planned or released request and what became of it.
+/// One planned or released request and its outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// Its number in the plan, from 0, warm-up included.
+    /// The request's number in the plan, from 0, warm-up included.
     pub id: u64,
-    /// Its class in a mix; `default` without one.
+    /// The request's class in a mix; `default` without a mix.
     pub class: Arc<str>,
-    /// Its session, where it has one.
+    /// The request's session, if it has one.
     pub session: Option<u64>,
-    /// Its turn in the session, from 0.
+    /// The request's turn in its session, from 0.
     pub turn: Option<u32>,
-    /// Whether the plan or a completion set its instant.
+    /// Whether the plan or the end of an earlier request set `scheduled`.
     pub origin: Origin,
     /// The planned instant, or the instant of release. Never moves.
     pub scheduled: Offset,
     /// Input tokens asked for, by the plan's count.
     pub asked_input_tokens: u32,
-    /// Output tokens asked for; 0 where none was asked.
+    /// Output tokens asked for; 0 if none were asked for.
     pub asked_output_tokens: u32,
-    /// Base URL it went to.
+    /// Base URL that the request went to.
     pub target: Arc<str>,
-    /// Model it asked for.
+    /// Model that the request asked for.
     pub model: Arc<str>,
     /// What happened on the wire.
     pub exchange: Exchange,
@@ -41,6 +41,6 @@ pub enum Origin {
     /// The plan (open loop).
     #[default]
     Planned,
-    /// A completion before it (closed loop, or a session's later turn).
+    /// The end of an earlier request (closed loop, or a later turn of a session).
     Released,
 }

@@ -1,11 +1,11 @@
-//! Owns the spool of answer texts: kept beside the records while a run lasts, so that no tokenizer runs while streams
-//! are open.
+//! Owns the spool of answer texts: it keeps them beside the records during a run, so that no tokenizer runs while
+//! streams are open.
 
 use std::io::{self, ErrorKind, Read, Write};
 
 use crate::record::{AnswerText, Record};
 
-/// Marks a record without a text. No text is so long.
+/// Marks a record without a text. No text is this long.
 const NO_TEXT: u32 = u32::MAX;
 
 /// Writes the texts of records in the order of the records file.
@@ -15,12 +15,12 @@ pub struct SpoolWriter<W: Write> {
 }
 
 impl<W: Write> SpoolWriter<W> {
-    /// A spool into `sink`. Buffering is the sink's.
+    /// A spool that writes to `sink`, without buffering.
     pub fn new(sink: W) -> Self {
         Self { sink }
     }
 
-    /// Appends the text of `record`, or the note that it has none.
+    /// Appends the text of `record`, or a mark that it has none.
     pub fn write(&mut self, record: &Record) -> io::Result<()> {
         self.sink.write_all(&record.id.to_le_bytes())?;
         let text = record
@@ -37,7 +37,7 @@ impl<W: Write> SpoolWriter<W> {
         self.sink.write_all(&text.bytes)
     }
 
-    /// Hands what is buffered to the system.
+    /// Flushes the sink.
     pub fn finish(mut self) -> io::Result<()> {
         self.sink.flush()
     }
@@ -50,17 +50,17 @@ pub struct SpoolReader<R: Read> {
 }
 
 impl<R: Read> SpoolReader<R> {
-    /// Reads from `source`. Buffering is the source's.
+    /// Reads from `source`, without buffering.
     pub fn new(source: R) -> Self {
         Self { source }
     }
 
-    /// The text of the next record, which must be `id`; `None` where it has none.
+    /// The text of the next record, whose id must be `id`; `None` if it has none.
     pub fn next(&mut self, id: u64) -> io::Result<Option<AnswerText>> {
         let mut found = [0; 8];
         self.source.read_exact(&mut found)?;
         if u64::from_le_bytes(found) != id {
-            return Err(io::Error::new(ErrorKind::InvalidData, "the spooled texts are not those of the records"));
+            return Err(io::Error::new(ErrorKind::InvalidData, "the spooled texts do not belong to these records"));
         }
         let length = self.number()?;
         if length == NO_TEXT {

@@ -1,5 +1,4 @@
-//! Owns the clause, `NAME WORD… KEY=VALUE…`: what a stage of a profile and an overlay are written as, in text and in
-//! YAML.
+//! Owns the clause, `NAME WORD… KEY=VALUE…`: the notation of profile stages and overlays, in text and in YAML.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,20 +11,20 @@ use serde_json::{Map, Value};
 use crate::error::Refusal;
 use crate::units::{Offset, Rate, parse_duration, parse_per_s};
 
-/// How a clause is written, and what it means: its row of the catalogue.
+/// One row of the catalogue of clauses: how the clause is written, and what it means.
 #[derive(Debug)]
 pub(crate) struct Form {
-    /// Its first word.
+    /// The clause's first word.
     pub(crate) name: &'static str,
-    /// Keys of the words that stand without one, in order; `from..to` is two of them in one word.
+    /// Keys of the words without `KEY=`, in order; `from..to` is two keys in one word.
     pub(crate) words: &'static [&'static str],
-    /// Keys of the others.
+    /// Keys that are written as `KEY=VALUE`.
     pub(crate) keys: &'static [&'static str],
-    /// The whole, for people.
+    /// The whole clause, for people.
     pub(crate) usage: &'static str,
-    /// Its formula.
+    /// The formula of the rate.
     pub(crate) formula: &'static str,
-    /// One to copy and to draw.
+    /// An example to copy and to draw.
     pub(crate) example: &'static str,
 }
 
@@ -41,13 +40,13 @@ impl Clause {
         Self { name: name.to_owned(), values: Vec::new() }
     }
 
-    /// The same with `value` under `key`.
+    /// The clause with `value` added under `key`.
     pub(crate) fn with(mut self, key: &str, value: impl fmt::Display) -> Self {
         self.values.push((key.to_owned(), value.to_string()));
         self
     }
 
-    /// The same, where `value` says more than leaving it out would.
+    /// The clause with `value` added under `key` if there is one; `None` leaves the key out.
     pub(crate) fn with_some(self, key: &str, value: Option<impl fmt::Display>) -> Self {
         match value {
             Some(value) => self.with(key, value),
@@ -55,7 +54,7 @@ impl Clause {
         }
     }
 
-    /// Reads `NAME WORD… KEY=VALUE…`, where `forms` says which words a name takes.
+    /// Reads `NAME WORD… KEY=VALUE…`; `forms` says which words and keys each name takes.
     pub(crate) fn parse(text: &str, forms: &'static [Form]) -> Result<(Self, &'static Form), Refusal> {
         let mut words = text.split_whitespace();
         let form = form_of(words.next().unwrap_or(""), forms)?;
@@ -67,7 +66,7 @@ impl Clause {
                 continue;
             }
             let Some(place) = places.next() else {
-                return Err(form.refuse(&format!("`{word}` has no place in `{}`", form.name)));
+                return Err(form.refuse(&format!("`{word}` is one word too many for `{}`", form.name)));
             };
             match place.split_once("..") {
                 None => clause.put(place, word, form)?,
@@ -86,7 +85,7 @@ impl Clause {
     fn put(&mut self, key: &str, value: &str, form: &Form) -> Result<(), Refusal> {
         let known = form.keys.contains(&key) || form.words.iter().any(|word| word.split("..").any(|part| part == key));
         if !known {
-            return Err(form.refuse(&format!("`{key}` means nothing to `{}`", form.name)));
+            return Err(form.refuse(&format!("`{}` has no key `{key}`", form.name)));
         }
         if self.get(key).is_some() {
             return Err(form.refuse(&format!("`{key}` is given twice")));
@@ -126,7 +125,7 @@ impl Clause {
         Values { clause: self, form }
     }
 
-    /// A clause out of a mapping whose key `shape` is the name.
+    /// A clause from a mapping; its key `shape` holds the name.
     fn of_map(map: Map<String, Value>, forms: &'static [Form]) -> Result<(Self, &'static Form), Refusal> {
         let name = map.get("shape").and_then(Value::as_str).unwrap_or("");
         let form = form_of(name, forms)?;
@@ -137,7 +136,7 @@ impl Clause {
                 Value::Number(number) => number.to_string(),
                 Value::Bool(truth) => truth.to_string(),
                 Value::Null | Value::Array(_) | Value::Object(_) => {
-                    return Err(form.refuse(&format!("`{key}` has no single value")));
+                    return Err(form.refuse(&format!("`{key}` must have a single value")));
                 }
             };
             if key != "shape" {
@@ -147,7 +146,7 @@ impl Clause {
         Ok((clause, form))
     }
 
-    /// Reads a mapping; for the `Deserialize` of what is written as clauses.
+    /// Reads a mapping; for the `Deserialize` of types that are written as clauses.
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
         forms: &'static [Form],
@@ -171,7 +170,7 @@ fn form_of(name: &str, forms: &'static [Form]) -> Result<&'static Form, Refusal>
     forms.iter().find(|form| form.name == name).ok_or_else(|| {
         let names: Vec<&str> = forms.iter().map(|form| form.name).collect();
         Refusal::new(
-            format!("`{name}` is no shape"),
+            format!("`{name}` is not a shape"),
             format!("accepted is one of {}; see `tonnage help profiles`", names.join(", ")),
         )
     })
@@ -183,7 +182,7 @@ impl Form {
     }
 }
 
-/// The longest time in a clause, 50 days: seconds are exact to the nanosecond below 52, so that text is exact.
+/// The longest time in a clause, 50 days: below 52 days, seconds as text are exact to the nanosecond.
 pub(crate) const LONGEST: Duration = Duration::from_hours(50 * 24);
 
 /// Reads the values of a clause by type; each refusal names the key and shows the form.
@@ -219,7 +218,7 @@ impl<'a> Values<'a> {
     pub(crate) fn level_of(self, text: &str) -> Result<f64, Refusal> {
         let per_s = parse_per_s(text)?;
         if (0.0..=Rate::MAX_PER_S).contains(&per_s) {
-            // A minus before the zero would be shown, and mean nothing.
+            // A minus sign before zero would be shown without a meaning.
             Ok(per_s.abs())
         } else {
             Err(self.refuse(&format!("a rate of `{text}` is out of range, 0/s to 100000/s")))
@@ -232,12 +231,12 @@ impl<'a> Values<'a> {
         if time.is_zero() { Err(self.refuse(&format!("`{key}` must be above 0"))) } else { Ok(time) }
     }
 
-    /// The same, where it may be left out.
+    /// A time above 0; `None` if it is left out.
     pub(crate) fn some_time(self, key: &str) -> Result<Option<Duration>, Refusal> {
         self.optional(key).map(|_| self.time(key)).transpose()
     }
 
-    /// A time of 0 or more; `otherwise` where it is left out.
+    /// A time of 0 or more; `otherwise` if it is left out.
     pub(crate) fn span(self, key: &str, otherwise: Duration) -> Result<Duration, Refusal> {
         self.optional(key).map_or(Ok(otherwise), |text| self.span_of(text))
     }
@@ -247,7 +246,7 @@ impl<'a> Values<'a> {
         if span <= LONGEST { Ok(span) } else { Err(self.refuse(&format!("`{text}` is longer than 50 days"))) }
     }
 
-    /// A percentage from 0 to `most`; `otherwise` where it is left out.
+    /// A percentage from 0 to `most`; `otherwise` if it is left out.
     pub(crate) fn percent(self, key: &str, otherwise: f64, most: f64) -> Result<f64, Refusal> {
         let Some(text) = self.optional(key) else { return Ok(otherwise) };
         let percent: Option<f64> = text.strip_suffix('%').and_then(|number| number.trim().parse().ok());
@@ -257,7 +256,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// A time as [`parse_duration`] reads it back, exactly.
+/// A time as text that [`parse_duration`] reads back exactly.
 pub(crate) struct Time(pub(crate) Duration);
 
 impl fmt::Display for Time {
@@ -266,7 +265,7 @@ impl fmt::Display for Time {
     }
 }
 
-/// A rate as it is read back, exactly.
+/// A rate as text that [`parse_per_s`] reads back exactly.
 pub(crate) struct Level(pub(crate) f64);
 
 impl fmt::Display for Level {

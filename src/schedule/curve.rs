@@ -1,5 +1,4 @@
-//! Owns `Curve`: the rate over time λ(t) that a timeline follows, its integral Λ(t), and the arrivals that its
-//! inverse places.
+//! Owns `Curve`: the rate over time λ(t) of a timeline, its integral Λ(t), and the inverse that gives the arrivals.
 
 use std::sync::Arc;
 
@@ -9,8 +8,8 @@ use crate::units::{Offset, Rate, Window};
 /// λ(t) ≥ 0 in requests per second, and Λ(t) = ∫ λ from the origin, in requests. Cheap to clone.
 ///
 /// A process of rate 1 with arrivals S(i) becomes one of rate λ(t) by the exact change of time t(i) = Λ⁻¹(S(i)):
-/// counts in any span have the mean ∫ λ, and Λ(t(i)) has the law of the process, whatever λ is. Where Λ stands still
-/// (λ = 0) the latest such t is taken.
+/// counts in any span have the mean ∫ λ, and Λ(t(i)) has the law of the process, whatever λ is. Where Λ is constant
+/// (λ = 0), the latest t with that Λ is taken.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve(Kind);
 
@@ -21,7 +20,7 @@ enum Kind {
 }
 
 impl From<Rate> for Curve {
-    /// The same rate without end.
+    /// A constant rate without end.
     fn from(rate: Rate) -> Self {
         Self(Kind::Constant(rate))
     }
@@ -34,7 +33,7 @@ impl From<Pieces> for Curve {
 }
 
 impl Curve {
-    /// The rate, where it is the same for ever.
+    /// The rate, if it is constant.
     #[must_use]
     pub fn constant(&self) -> Option<Rate> {
         match &self.0 {
@@ -70,7 +69,7 @@ impl Curve {
         }
     }
 
-    /// The mean rate inside `window`, ∫ λ over its length; λ at its start where it has none.
+    /// The mean rate inside `window`: ∫ λ ÷ its length, or λ at its start if its length is 0.
     #[must_use]
     pub fn mean_per_s(&self, window: Window) -> f64 {
         match &self.0 {
@@ -80,7 +79,7 @@ impl Curve {
         }
     }
 
-    /// What λ never exceeds.
+    /// An upper bound of λ, in requests per second.
     #[must_use]
     pub fn highest_per_s(&self) -> f64 {
         match &self.0 {
@@ -89,20 +88,20 @@ impl Curve {
         }
     }
 
-    /// Λ⁻¹: the instant at which so many requests are expected to have come; [`Offset::NEVER`] where they never are.
+    /// Λ⁻¹: the instant at which `reached` requests are expected to have arrived; [`Offset::NEVER`] if there is none.
     #[must_use]
     pub fn instant(&self, reached: f64) -> Offset {
         self.walk().instant(reached)
     }
 
-    /// Λ⁻¹ for numbers that only rise.
+    /// Λ⁻¹ for numbers that never fall.
     pub(crate) fn walk(&self) -> Walk {
         Walk { curve: self.clone(), number: 0 }
     }
 }
 
-/// Goes along a [`Curve`]: Λ⁻¹ of numbers that never fall, each from its own number alone, the piece it lies in found
-/// from the last one's.
+/// Λ⁻¹ of a [`Curve`] for numbers that never fall. Each result depends only on its own number; the search for its
+/// piece starts at the last piece found.
 #[derive(Debug, Clone)]
 pub(crate) struct Walk {
     curve: Curve,

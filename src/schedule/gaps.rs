@@ -15,7 +15,7 @@ pub(crate) struct UnitArrivals {
     reached: f64,
 }
 
-/// The law of the gaps, its parameters worked out once.
+/// The law of the gaps, with its parameters computed once.
 #[derive(Debug, Clone, Copy)]
 enum Gaps {
     Even,
@@ -50,7 +50,7 @@ impl UnitArrivals {
         Self { gaps: process.into(), generator, next_index: 0, reached: 0.0 }
     }
 
-    /// The next arrival, in mean gaps since the origin. Even arrivals are their index, so that nothing adds up.
+    /// The next arrival, in mean gaps since the origin. An even arrival is its index, so that no error accumulates.
     pub(crate) fn advance(&mut self) -> f64 {
         let first = self.next_index == 0;
         let generator = &mut self.generator;
@@ -58,16 +58,16 @@ impl UnitArrivals {
             Gaps::Even => self.next_index as f64,
             Gaps::Poisson => self.reached + exponential(generator),
             Gaps::Gamma { shape } => {
-                // The origin falls into a gap as an outsider sees it: length-biased (shape + 1), at a uniform place
-                // inside (the equilibrium law; Cox, Renewal Theory, 1962, ch. 5). Otherwise the rate near the origin
-                // would be wrong.
+                // The gap around the origin is length-biased (shape + 1), and the origin is uniform inside it: the
+                // equilibrium law (Cox, Renewal Theory, 1962, ch. 5). Otherwise the rate near the origin would be
+                // wrong.
                 let gap =
                     if first { open_unit(generator) * gamma(shape + 1.0, generator) } else { gamma(shape, generator) };
                 self.reached + gap / shape
             }
             Gaps::Weibull { shape, scale } => {
-                // Inversion: (gap/scale)^shape is exponential. For the first, as above: where a gap's chance is
-                // weighted by its length, x·f(x), the same power has the gamma law of shape 1 + 1/c.
+                // Inversion: (gap/scale)^shape is exponential. The first gap is length-biased as above, with density
+                // proportional to x·f(x): its power then has the gamma law of shape 1 + 1/c.
                 let power = |of: f64| scale * libm::exp(libm::log(of) / shape);
                 let gap = if first {
                     open_unit(generator) * power(gamma(1.0 + 1.0 / shape, generator))
@@ -92,7 +92,7 @@ pub(crate) fn gamma(shape: f64, generator: &mut impl Rng) -> f64 {
     gamma_from_one(shape, generator)
 }
 
-/// The same for `shape` ≥ 1.
+/// Like [`gamma`], for `shape` ≥ 1.
 fn gamma_from_one(shape: f64, generator: &mut impl Rng) -> f64 {
     // The paper's d, c, x, v, U.
     let centre = shape - 1.0 / 3.0;
@@ -106,7 +106,7 @@ fn gamma_from_one(shape: f64, generator: &mut impl Rng) -> f64 {
         let cube = root * root * root;
         let uniform = open_unit(generator);
         let squared = x * x;
-        // The cheap test accepts nearly always and spares two logarithms.
+        // The cheap test nearly always accepts, and saves two logarithms.
         if uniform < 1.0 - 0.0331 * squared * squared
             || libm::log(uniform) < 0.5 * squared + centre * (1.0 - cube + libm::log(cube))
         {
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_first_gap_has_the_equilibrium_law() {
-        // Its mean is (1 + CV²)/2, not 1.
+        // The mean of the first gap is (1 + CV²)/2, not 1.
         for (process, mean) in [
             ("poisson", 1.0),
             ("gamma:0.5", 0.625),

@@ -1,5 +1,5 @@
 //! Owns the text of `help profiles`: every shape and every overlay with its formula, and its example drawn by the
-//! code that plays it.
+//! code of a run.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -10,39 +10,37 @@ use crate::schedule::{Extent, Pattern, Process, Profile, Timeline, overlay, prof
 use crate::seed::Seed;
 use crate::units::{Rate, Window, per_second, wrapped};
 
-/// What rates over time are made of, as text.
+/// The text of `help profiles`.
 #[must_use]
 pub fn help_profiles() -> String {
     let mut text = String::new();
     let say = |text: &mut String, words: &str| text.extend([&wrapped(words, WIDTH, 0), "\n\n"]);
     say(
         &mut text,
-        "--profile 'STAGE; STAGE; …' or a file, in `tonnage run` and `tonnage plan`: the rate over time, requests per \
-         second, t from the \
-         stage's beginning. The measured window is as long as the profile. The last stage may leave out its TIME, or \
-         the profile end with \
-         `repeat`: then --duration or --requests say how long.",
+        "--profile 'STAGE; STAGE; …' or a file, for `tonnage run` and `tonnage plan`: the rate over time λ(t), in \
+         requests per second; t counts from the beginning of the stage. The measured window is as long as the \
+         profile. If the last stage has no TIME, or the profile ends with `repeat`, --duration or --requests set \
+         the length.",
     );
     for form in profile::FORMS {
         entry(&mut text, form, form.example.parse().ok(), Vec::new());
     }
     say(
         &mut text,
-        "As a file: .csv is `points`, a line `t_s,rate` each; .yaml is a list of stages by key, and so is `profile` in \
-         a configuration file:",
+        "As a file: .csv holds `points`, one line `t_s,rate` for each; .yaml holds a list of stages by key, like \
+         `profile` in a configuration file:",
     );
     text.push_str(
-        "  - {shape: ramp, from: 1/s, to: 100/s, for: 60s}\n  - {shape: hold, for: 120s}\n\nAIBrix's JSON is taken as \
-         it is:\n\n",
+        "  - {shape: ramp, from: 1/s, to: 100/s, for: 60s}\n  - {shape: hold, for: 120s}\n\nAIBrix's JSON is read \
+         unchanged:\n\n",
     );
     text.push_str("  {\"fluctuate\":2,\"mean\":6,\"noise\":0.1,\"period_len_ms\":300000,\"only_rise\":false}\n\n");
     say(
         &mut text,
-        "--overlay OVERLAY (repeatable, over --rate or --profile; in a replay it bends time): λ·f, where SIZE is a \
-         share (50%); λ + SIZE·…, \
-         where it is a rate (5/s). t counts from the beginning of the measured window. The mean stays: E[f] = 1. Where \
-         adding leads below 0, \
-         λ is 0, and all of it is scaled so that its integral over the window is that of the profile. Drawn over 50/s \
+        "--overlay OVERLAY (repeatable, over --rate or --profile; in a replay it moves the recorded instants): the \
+         rate is λ·f if SIZE is a share (50%), and λ + SIZE·… if SIZE is a rate (5/s). t counts from the beginning of \
+         the measured window. The mean does not change: E[f] = 1. Where an added rate would take λ below 0, λ is 0; \
+         then the whole of λ is scaled so that its integral over the window is that of the profile. Drawn over 50/s \
          for 120 s:",
     );
     let base = Rate::new(50.0).ok().map(Profile::constant);
@@ -51,16 +49,15 @@ pub fn help_profiles() -> String {
     }
     say(
         &mut text,
-        "Arrival i stands where the integral of λ is S(i), S the process of rate 1 (--process): counts in any span \
-         follow the integral, there \
-         are no steps of a second and no drift. A warm-up has the profile's first rate, a cool-down goes on with the \
-         profile or its last rate.",
+        "Arrival i is at the instant where the integral of λ is S(i); S is the process of rate 1 (--process). So \
+         counts in any time span follow the integral, without steps of one second and without drift. The warm-up has \
+         the profile's first rate. The cool-down continues the profile, or its last rate.",
     );
     text.pop();
     text
 }
 
-/// One shape: how it is written, its formula, its example as it is played.
+/// One shape: how it is written, its formula, and its example as a run would send it.
 fn entry(text: &mut String, form: &Form, profile: Option<Profile>, overlays: Vec<overlay::Overlay>) {
     _ = writeln!(text, "  {}\n      {}", wrapped(form.usage, WIDTH, 6), wrapped(form.formula, WIDTH, 6));
     let drawn = profile.and_then(|profile| drawing(Pattern { profile, overlays }));
@@ -71,7 +68,7 @@ fn entry(text: &mut String, form: &Form, profile: Option<Profile>, overlays: Vec
 const WIDTH: usize = 80;
 const DRAWN: u32 = 60;
 
-/// The rate of `pattern` in as many columns, over its own length or two minutes.
+/// The rate of `pattern` in [`DRAWN`] columns, over its own length or two minutes.
 fn drawing(pattern: Pattern) -> Option<String> {
     let length = pattern.profile.length().unwrap_or(Duration::from_mins(2));
     let (extent, none) = (Some(Extent::Duration(length)), Duration::ZERO);

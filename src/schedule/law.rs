@@ -1,4 +1,4 @@
-//! Owns the check that planned instants follow the law that was asked for.
+//! Owns the check that planned instants follow the requested law.
 
 use serde::Serialize;
 use statrs::function::gamma::checked_gamma_lr;
@@ -6,27 +6,27 @@ use statrs::function::gamma::checked_gamma_lr;
 use crate::schedule::{Arrival, Curve, Cv, Process};
 use crate::stats::{ks_critical, ks_distance};
 
-/// How instants compare with the law asked for.
+/// How instants compare with the requested law.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LawVerdict {
-    /// The process asked for.
+    /// The requested process.
     pub asked: Process,
-    /// Random process: Kolmogorov–Smirnov distance of the gaps in operational time (gap × rate, at a constant one)
-    /// from the law, 0 to 1. Even: the furthest that an instant is from its place, in seconds.
+    /// Random process: Kolmogorov–Smirnov distance between the gaps in operational time (gap × rate, if the rate is
+    /// constant) and the law, 0 to 1. Even: the largest distance of an instant from its place, in seconds.
     pub statistic: f64,
-    /// What the statistic may reach. Random process: its 1 − 10⁻⁴ quantile under the law. Even: 1 ns.
+    /// Upper limit of the statistic. Random process: its 1 − 10⁻⁴ quantile under the law. Even: 1 ns.
     pub critical: f64,
-    /// Whether the statistic stays within it.
+    /// Whether the statistic is at most `critical`.
     pub holds: bool,
 }
 
-/// Judges a stream of planned instants against `process` at the rate of a curve, by time rescaling: if t(i) follow
-/// it, then Λ(t(i)) follow the process of rate 1, whatever the rate is.
+/// Tests a stream of planned instants against `process` at the rate of a curve, by time rescaling: if t(i) follow it,
+/// then Λ(t(i)) follow the process of rate 1, whatever the rate is.
 ///
-/// The gaps between successive arrivals are judged (not the first, from the origin, which has the equilibrium law),
-/// the first 2²⁰ of them, since the distance needs them sorted: 8 MiB at most. Instants are whole nanoseconds, so
-/// that a gap is known to ±1 ns only; the distance allows for that, at the curve's highest rate, otherwise the ties
-/// of a strongly bunched process would be held against it.
+/// It tests the first 2²⁰ gaps between successive arrivals (8 MiB at most, because the distance needs sorted gaps).
+/// The gap from the origin to the first arrival is left out: it has the equilibrium law. Instants are whole
+/// nanoseconds, so a gap is known only to ±1 ns. The distance allows for this at the curve's highest rate. Otherwise
+/// the ties of a strongly bunched process would count against it.
 #[derive(Debug, Clone)]
 pub struct LawCheck {
     process: Process,
@@ -37,12 +37,11 @@ pub struct LawCheck {
 }
 
 impl LawCheck {
-    /// Most gaps that are judged.
+    /// Maximum number of gaps that are tested.
     pub const MOST_GAPS: usize = 1 << 20;
-    /// The chance that a process which follows its law is refused.
+    /// The probability that a process which follows its law fails the test.
     pub const ALPHA: f64 = 1e-4;
-    /// How far an even arrival may stand from its place: rounding to the nanosecond, and of the seconds it is held
-    /// against.
+    /// Seconds. How far an even arrival may be from its place: the instant and the expected seconds are both rounded.
     const EVEN_TOLERANCE_S: f64 = 1e-9;
 
     /// A check that has seen nothing yet.
@@ -65,22 +64,22 @@ impl LawCheck {
         }
     }
 
-    /// How far an even arrival is from where it belongs.
+    /// How far an even arrival is from its place, in seconds.
     fn deviation_s(&self, arrival: Arrival) -> f64 {
         let index = arrival.index as f64;
         if let Some(rate) = self.curve.constant() {
-            // Held against the index in integers, apart from the arithmetic of `Timeline`.
+            // Compared with the index in nanoseconds, independent of the arithmetic of `Timeline`.
             return (arrival.at.as_nanos() as f64 - index * 1e9 / rate.per_s()).abs() / 1e9;
         }
-        // By the integral, apart from its inverse: what is missing, over the rate there; half a nanosecond either
-        // side is the rounding of the instant, and the last bits are those of so large a sum.
+        // Uses the integral, not its inverse: the difference from the index ÷ the rate there. Half a nanosecond on
+        // either side allows for the rounding of the instant, 4 ε·index for the rounding of the sum.
         let at_s = arrival.at.as_secs();
         let (early, late) = (self.curve.expected((at_s - 0.5e-9).max(0.0)), self.curve.expected(at_s + 0.5e-9));
         let off = (early - index).max(index - late) - 4.0 * f64::EPSILON * index;
         if off <= 0.0 { 0.0 } else { off / self.curve.rate_per_s(at_s) }
     }
 
-    /// The verdict; none where there is nothing to judge (no arrival, or a single one of a random process).
+    /// The verdict; `None` if there is nothing to test (no arrival, or a single arrival of a random process).
     #[must_use]
     pub fn verdict(mut self) -> Option<LawVerdict> {
         let (statistic, critical) = match self.process {

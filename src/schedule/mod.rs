@@ -1,4 +1,4 @@
-//! Owns when: the rate over time, arrival processes, and the timeline of planned instants, made on demand.
+//! Owns the schedule: the rate over time, arrival processes, and the timeline of planned instants, made on demand.
 
 mod clause;
 mod curve;

@@ -1,5 +1,5 @@
-//! Owns `Pattern`: a profile and what lies over it, and the curve that they make of a load with its warm-up and
-//! cool-down.
+//! Owns `Pattern`: a profile with its overlays, and the curve of a load that follows them, warm-up and cool-down
+//! included.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,14 +13,13 @@ use crate::seed::Seed;
 
 /// The rate over time as asked for: a profile, and overlays in the order in which they apply.
 ///
-/// The profile begins with the measured window. The warm-up before it has the profile's first rate, without overlays;
-/// the cool-down after it goes on with the profile, overlays and all, and where that is over, at the rate at which it
-/// ended.
+/// The profile begins with the measured window. The warm-up before it has the profile's first rate, without overlays.
+/// The cool-down after it continues the profile with its overlays. After the profile's end, it keeps the last rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pattern {
-    /// What varies by itself.
+    /// The rate over time, without overlays.
     pub profile: Profile,
-    /// What lies over it.
+    /// The overlays on the profile, in order.
     pub overlays: Vec<Overlay>,
 }
 
@@ -28,7 +27,7 @@ impl Pattern {
     /// The longest load: one year, in seconds.
     pub(crate) const LONGEST_S: f64 = 3.2e7;
 
-    /// It in words, cut short where it is longer than a line or two.
+    /// The pattern as text, cut after 160 characters.
     #[must_use]
     pub fn brief(&self) -> String {
         let text = self.to_string();
@@ -38,20 +37,20 @@ impl Pattern {
         }
     }
 
-    /// The length of the measured window of `extent`; by count the nominal one, at which so many requests are
-    /// expected. Without an extent it is the profile's. Refused where it is longer than the profile, which could then
-    /// be held, repeated or a mistake.
+    /// The length of the measured window of `extent`, in seconds. By count it is the nominal length, at which that
+    /// many requests are expected. Without an extent it is the profile's length. Refused if it is longer than the
+    /// profile, because the rest could mean holding, repeating, or a mistake.
     pub(crate) fn window_s(&self, extent: Option<Extent>, seed: Seed) -> Result<f64, Refusal> {
-        let endless = "end it with `; hold` (its last rate goes on) or `; repeat` (it begins again)";
+        let endless = "end it with `; hold` (it keeps its last rate) or `; repeat` (it starts again)";
         match (extent, self.profile.length()) {
             (None, Some(length)) => Ok(secs(length)),
             (None, None) => Err(Refusal::new(
-                "the profile has no end of its own",
-                "give --duration or --requests, or its last stage a time",
+                "the profile has no end",
+                "give --duration or --requests, or give its last stage a time",
             )),
             (Some(Extent::Duration(asked)), Some(length)) if asked > length => Err(Refusal::new(
-                format!("the profile lasts {}, and {} are asked for", Time(length), Time(asked)),
-                format!("give --duration {} at most, or {endless}", Time(length)),
+                format!("the profile lasts {}, but {} were asked for", Time(length), Time(asked)),
+                format!("give at most --duration {}, or {endless}", Time(length)),
             )),
             (Some(Extent::Duration(asked)), _) => Ok(secs(asked)),
             (Some(Extent::Requests(count)), length) => {
@@ -64,7 +63,7 @@ impl Pattern {
                     }
                     if length.is_some() && base.area(limit_s) < reached {
                         let why = format!(
-                            "the profile brings about {:.0} requests, and {count} are asked for",
+                            "the profile has about {:.0} requests, but {count} were asked for",
                             base.area(limit_s)
                         );
                         return Err(Refusal::new(why, format!("ask for fewer, or {endless}")));
@@ -72,7 +71,7 @@ impl Pattern {
                         return Ok(limit_s);
                     }
                     if limit_s >= Self::LONGEST_S {
-                        let why = format!("the profile brings no {count} requests within a year");
+                        let why = format!("the profile does not reach {count} requests within a year");
                         return Err(Refusal::new(why, "ask for fewer, or give it a higher rate"));
                     }
                     limit_s = (2.0 * limit_s).min(Self::LONGEST_S);
@@ -87,15 +86,15 @@ impl Pattern {
         layer.done()
     }
 
-    /// The curve of a load: `warmup`, then the pattern until `limit_s` after the window's beginning; `window_s` is
-    /// what the overlays' means are over.
+    /// The curve of a load: `warmup`, then the pattern until `limit_s` after the window's beginning. The means of the
+    /// overlays are taken over `window_s`.
     pub(crate) fn curve(&self, warmup: Duration, window_s: f64, limit_s: f64, seed: Seed) -> Result<Curve, Refusal> {
         let base = self.base(limit_s, seed)?;
         let first = base.rate(0.0);
         if first == 0.0 && !warmup.is_zero() {
             return Err(Refusal::new(
-                "a warm-up has the profile's first rate, which is 0/s here, and would send nothing",
-                "drop --warmup, or begin the profile above 0/s",
+                "the warm-up uses the profile's first rate, which is 0/s: it would send nothing",
+                "drop --warmup, or start the profile above 0/s",
             ));
         }
         let laid = if self.overlays.is_empty() { base } else { blend(&base, &self.overlays, window_s, seed)? };

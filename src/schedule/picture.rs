@@ -21,12 +21,12 @@ const MOST_COLUMNS: f64 = 60.0;
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 impl Picture {
-    /// A picture of `span_s` seconds in at most 60 columns, all of one width but the last, which takes what is left
-    /// over.
+    /// A picture of `span_s` seconds in at most 60 columns. All columns but the last have one width; the last takes
+    /// the remaining time.
     pub(crate) fn new(span_s: f64) -> Self {
         let least = span_s / MOST_COLUMNS;
-        // Up to the rounding of the division, so that 60 s make 60 columns of 1 s. Beyond the table: sixty columns of
-        // whatever width.
+        // The factor allows for the rounding of the division, so that 60 s make 60 columns of 1 s. Beyond the table:
+        // 60 columns of any width.
         let width_s = WIDTHS_S.into_iter().find(|width_s| *width_s >= least * 0.999_999).unwrap_or(least);
         let columns = libm::round(span_s / width_s).clamp(1.0, MOST_COLUMNS) as usize;
         Self { width_s, span_s, counts: vec![0; columns] }
@@ -38,14 +38,14 @@ impl Picture {
         self.counts[((at_s / self.width_s) as usize).min(last)] += 1;
     }
 
-    /// Two lines: the columns (their height the rate, from 0 to the highest; `·` where nothing arrives), then the
-    /// scale. Without arrivals: one line.
+    /// Two lines: the columns (height: the rate, from 0 to the highest; `·`: no arrivals), then the scale. Without
+    /// arrivals: one line.
     pub(crate) fn draw(&self) -> String {
         let rates: Vec<f64> = (0..self.counts.len()).map(|i| self.counts[i] as f64 / self.length_s(i)).collect();
         self.draw_of(&rates).unwrap_or_else(|| "no arrivals".to_owned())
     }
 
-    /// How long column `i` is: the last takes what is left over.
+    /// The length of column `i` in seconds; the last column takes the remaining time.
     fn length_s(&self, i: usize) -> f64 {
         let last = self.counts.len() - 1;
         if i == last { self.span_s - last as f64 * self.width_s } else { self.width_s }
@@ -62,7 +62,7 @@ impl Picture {
     }
 }
 
-/// The rate of `curve` over [0, `end`), drawn as arrivals are: the mean of each column.
+/// The rate of `curve` over [0, `end`), drawn like arrivals: the mean rate in each column.
 pub(crate) fn draw_rate(curve: &Curve, end: Offset) -> String {
     let picture = Picture::new(end.as_secs());
     let mean = |i: usize| {
@@ -72,7 +72,7 @@ pub(crate) fn draw_rate(curve: &Curve, end: Offset) -> String {
     picture.draw_of(&(0..picture.counts.len()).map(mean).collect::<Vec<_>>()).unwrap_or_else(|| "no rate".to_owned())
 }
 
-/// One block for each rate, and the highest; none where all are 0.
+/// One block for each rate, and the highest rate; `None` if all rates are 0.
 pub(crate) fn bars(rates: &[f64]) -> Option<(String, f64)> {
     let highest = rates.iter().copied().fold(0.0, f64::max);
     let bar = |rate: &f64| if *rate <= 0.0 { '·' } else { BLOCKS[((rate / highest * 8.0) as usize).min(7)] };

@@ -1,10 +1,11 @@
-//! Owns the pieces of a rate over time, λ(τ) ≥ 0 by one formula each: their exact integral and its inverse.
+//! Owns the pieces of a rate over time: each has one formula λ(τ) ≥ 0, its exact integral, and the integral's
+//! inverse.
 
 use std::f64::consts::TAU;
 
 use crate::error::Refusal;
 
-/// How the rate runs inside one piece; τ is seconds since the piece began, λ requests per second.
+/// The rate inside one piece. τ is seconds since the piece began, λ is requests per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Law {
     /// λ(τ) = from + slope·τ.
@@ -42,7 +43,7 @@ impl Law {
             Self::Exponential { from, growth } => from * libm::exp(growth * tau_s),
             Self::Wave { mean, amplitude, turn, phase } => mean + amplitude * libm::sin(phase + turn * tau_s),
         };
-        // What is 0 by its formula may come out a rounding below.
+        // A rate of 0 may be rounded to slightly below 0.
         rate.max(0.0)
     }
 
@@ -52,7 +53,7 @@ impl Law {
             Self::Line { from, slope } => tau_s * (from + 0.5 * slope * tau_s),
             Self::Exponential { from, growth } => from * (libm::expm1(growth * tau_s) / growth),
             Self::Wave { mean, amplitude, turn, phase } => {
-                // cos a − cos b as a product, which loses no digits where the piece is short.
+                // cos a − cos b as a product, which loses no digits if the piece is short.
                 let half = 0.5 * turn * tau_s;
                 mean * tau_s + 2.0 * amplitude / turn * libm::sin(phase + half) * libm::sin(half)
             }
@@ -64,12 +65,12 @@ impl Law {
     /// to 10⁻¹² s or the last bit.
     fn inverse(self, area: f64, length_s: f64) -> f64 {
         if area <= 0.0 {
-            // Where λ begins at 0 the formulas below divide 0 by 0.
+            // If λ begins at 0, the formulas below divide 0 by 0.
             return 0.0;
         }
         match self {
             Self::Line { from, slope: 0.0 } => area / from,
-            // The root of slope/2·τ² + from·τ = area in the form that subtracts nothing of like size.
+            // The root of slope/2·τ² + from·τ = area, in the form without cancellation.
             Self::Line { from, slope } => 2.0 * area / (from + libm::sqrt((from * from + 2.0 * slope * area).max(0.0))),
             Self::Exponential { from, growth } => libm::log1p(growth * (area / from)) / growth,
             Self::Wave { .. } => self.solve(area, length_s),
@@ -79,7 +80,7 @@ impl Law {
 
     fn solve(self, area: f64, length_s: f64) -> f64 {
         let (mut low, mut high) = (0.0, length_s);
-        // Begun from the straight line through both ends, which is off by less than 2 % of so short a piece.
+        // Starts from the straight line through both ends. In so short a piece its error is below 2 %.
         let (from, to) = (self.rate(0.0), self.rate(length_s));
         let line = Self::Line { from, slope: (to - from) / length_s };
         let mut tau = line.inverse(area * (line.area(length_s) / self.area(length_s)), length_s);
@@ -92,7 +93,7 @@ impl Law {
             }
             let step = off / self.rate(tau);
             let next = tau - step;
-            // Where λ touches 0 a step leaves the bracket, or is no number: halve instead.
+            // Where λ touches 0, a step leaves the bracket or is not a number: halve instead.
             let next = if next > low && next < high { next } else { 0.5 * (low + high) };
             let moved = (next - tau).abs();
             tau = next;
@@ -134,18 +135,18 @@ impl Pieces {
     /// The most pieces of one curve: 16 MiB.
     pub(crate) const MOST: usize = 1 << 18;
 
-    /// Where they end.
+    /// The end of the last piece, in seconds.
     pub(crate) fn end_s(&self) -> f64 {
         self.end_s
     }
 
-    /// The piece at `at_s`, a place inside, its ends belonging to the next.
+    /// The piece that holds `at_s`. The end of a piece belongs to the next piece.
     fn at(&self, at_s: f64) -> Option<&Piece> {
         let next = self.laid.partition_point(|piece| piece.start_s <= at_s);
         self.laid.get(next.checked_sub(1)?)
     }
 
-    /// The law of the piece around `place_s`, read at `at_s`, so that both sides of a jump can be asked for.
+    /// λ at `at_s` by the law of the piece around `place_s`, so that both sides of a jump can be read.
     pub(crate) fn rate_near(&self, place_s: f64, at_s: f64) -> f64 {
         self.at(place_s).map_or(0.0, |piece| piece.law.rate((at_s - piece.start_s).clamp(0.0, piece.length_s)))
     }
@@ -164,11 +165,12 @@ impl Pieces {
             .map_or(0.0, |piece| piece.before + piece.law.area((at_s - piece.start_s).clamp(0.0, piece.length_s)))
     }
 
-    /// The number of the piece that `reached` of the integral falls into, `from` on: the latest that begins at or
-    /// below it, so that an arrival at the end of one piece stands at the beginning of the next that has any rate.
+    /// The number of the piece in which the integral passes `reached`, searched from piece `from` on: the last piece
+    /// that begins at or below `reached`. So an arrival at the end of one piece moves to the beginning of the next
+    /// piece with a rate above 0.
     pub(crate) fn find(&self, reached: f64, from: usize) -> usize {
         let begun = |number: usize| self.laid.get(number).is_some_and(|piece| piece.before <= reached);
-        // Nearly always here or in one of the next: strides that double, then the halves of the last.
+        // It is nearly always this piece or one of the next: strides that double, then bisection of the last stride.
         let mut stride = 1;
         while begun(from + stride) {
             stride *= 2;
@@ -180,8 +182,7 @@ impl Pieces {
             .map_or(0, |rest| rest.partition_point(|piece| piece.before <= reached).saturating_sub(1))
     }
 
-    /// The instant, in seconds, at which the integral passes `reached`, which piece `number` holds; none beyond the
-    /// end.
+    /// The instant, in seconds, at which the integral passes `reached` inside piece `number`; `None` beyond the end.
     pub(crate) fn inverse_in(&self, number: usize, reached: f64) -> Option<f64> {
         let piece = self.laid.get(number).filter(|_| reached < self.total)?;
         Some(piece.start_s + piece.law.inverse(reached - piece.before, piece.length_s))
@@ -197,7 +198,7 @@ impl Pieces {
         self.laid.last().map_or(0.0, |piece| piece.law.rate(piece.length_s))
     }
 
-    /// The same pieces behind `lead_s` seconds at `level`.
+    /// These pieces after `lead_s` seconds at rate `level`.
     pub(crate) fn after(self, level: f64, lead_s: f64) -> Result<Self, Refusal> {
         if lead_s == 0.0 {
             return Ok(self);
@@ -216,20 +217,20 @@ impl Pieces {
     }
 }
 
-/// Lays piece after piece up to an end; what goes beyond is cut off.
+/// Adds piece after piece up to an end, and cuts off the rest.
 #[derive(Debug)]
 pub(crate) struct Layer {
     so_far: Pieces,
     limit_s: f64,
-    /// What rounding has taken from the total (Kahan, CACM 8 (1965) 40), so that the last of 262 144 sums is as good
-    /// as the first.
+    /// The rounding error of the total (Kahan, CACM 8 (1965) 40), so that the last of 262 144 sums is as exact as the
+    /// first.
     lost: f64,
-    /// How often something was laid: where equal rates become one piece, more often than there are pieces.
+    /// How many pieces were added: more than there are now, if equal rates became one piece.
     times: usize,
 }
 
 impl Layer {
-    /// Nothing yet, to be laid up to `limit_s`.
+    /// An empty layer that ends at `limit_s`.
     pub(crate) fn new(limit_s: f64) -> Self {
         Self { so_far: Pieces { laid: Vec::new(), end_s: 0.0, total: 0.0 }, limit_s, lost: 0.0, times: 0 }
     }
@@ -239,7 +240,7 @@ impl Layer {
         self.so_far.end_s
     }
 
-    /// Does `lay` with nothing laid beyond `limit_s`.
+    /// Runs `lay` with a limit of at most `limit_s`: nothing is added beyond it.
     pub(crate) fn within(&mut self, limit_s: f64, lay: impl FnOnce(&mut Self)) {
         let outer_s = self.limit_s;
         self.limit_s = outer_s.min(limit_s);
@@ -247,12 +248,12 @@ impl Layer {
         self.limit_s = outer_s;
     }
 
-    /// λ at the end of the last piece; 0 where there is none.
+    /// λ at the end of the last piece; 0 without a piece.
     pub(crate) fn reached(&self) -> f64 {
         self.so_far.last_rate()
     }
 
-    /// Whether nothing more can be laid: the end is reached, or there are too many pieces.
+    /// Whether no more can be added: the end is reached, or there are too many pieces.
     pub(crate) fn is_full(&self) -> bool {
         self.so_far.end_s >= self.limit_s || self.times > Pieces::MOST
     }
@@ -265,7 +266,7 @@ impl Layer {
         }
         self.times += 1;
         self.so_far.end_s = until_s;
-        // What goes on at the same rate is the same piece: its instants are then those of a constant rate, to the bit.
+        // Equal rates become one piece: its instants are then bit for bit those of a constant rate.
         if let (Law::Line { from, slope: 0.0 }, Some(last)) = (law, self.so_far.laid.last_mut())
             && last.law == (Law::Line { from, slope: 0.0 })
         {
@@ -298,7 +299,7 @@ impl Layer {
         }
     }
 
-    /// λ from `from` to `to`, both above 0, by the same factor in equal times, until `until_s`.
+    /// λ from `from` to `to`, both above 0, exponential (equal factors in equal times), until `until_s`.
     pub(crate) fn exponential(&mut self, from: f64, to: f64, until_s: f64) {
         let length_s = until_s - self.so_far.end_s;
         let growth = libm::log(to / from) / length_s;
@@ -320,11 +321,11 @@ impl Layer {
         }
     }
 
-    /// What was laid; refused where it was too much.
+    /// The pieces; refused if there are more than [`Pieces::MOST`].
     pub(crate) fn done(self) -> Result<Pieces, Refusal> {
         if self.times > Pieces::MOST {
             return Err(Refusal::new(
-                format!("this makes more than {} pieces of rate", Pieces::MOST),
+                format!("this needs more than {} pieces of rate", Pieces::MOST),
                 "accepted is a longer period, step or tau, or a shorter load",
             ));
         }
@@ -337,7 +338,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Pieces of every law, one after the other, a silence among them.
+    /// Pieces of every law, one after another, with silences between them.
     fn pieces() -> Pieces {
         let mut layer = Layer::new(1_000.0);
         layer.flat(0.0, 3.0);
@@ -425,7 +426,7 @@ mod tests {
             let pieces = pieces();
             let reached = share * pieces.total;
             let at_s = pieces.inverse_in(pieces.find(reached, 0), reached).unwrap();
-            // In seconds: what is missing from the integral over the rate there, with the last bit of so large a sum.
+            // In seconds: the error of the integral ÷ the rate there, plus the rounding of the sum.
             let off = (pieces.area(at_s) - reached).abs();
             prop_assert!(off <= 1e-10 * pieces.rate(at_s) + 1e-11, "{} requests off at {}", off, at_s);
         }
@@ -433,7 +434,7 @@ mod tests {
         #[test]
         fn the_integral_rises_as_the_rate_says(from_s in 0.0..130.0f64, length_s in 0.0..5.0f64) {
             let pieces = pieces();
-            // Simpson's rule on a fine mesh, by the rate alone.
+            // The trapezoidal rule on a fine mesh, from the rate alone.
             let n = 4_000;
             let h = length_s / f64::from(n);
             let rate = |i: i32| pieces.rate(from_s + f64::from(i) * h);

@@ -1,4 +1,4 @@
-//! Owns `Process`: how arrivals are spread at a given rate, and how people write it.
+//! Owns `Process`: the random law of arrivals at a given rate, and its notation.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::error::Refusal;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Process {
-    /// Exactly even: arrival i at i.
+    /// Exactly even: arrival i is at i.
     Even,
     /// Poisson: exponential gaps.
     Poisson,
@@ -20,7 +20,7 @@ pub enum Process {
         /// Standard deviation over mean (1 is Poisson).
         cv: Cv,
     },
-    /// Weibull gaps of the given coefficient of variation: above 1 a heavier tail than gamma's.
+    /// Weibull gaps of the given coefficient of variation; above 1 the tail is heavier than that of gamma gaps.
     Weibull {
         /// Standard deviation over mean (1 is Poisson).
         cv: Cv,

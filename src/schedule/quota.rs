@@ -1,5 +1,5 @@
-//! Owns `Quota`: a provider's limit, applied to planned instants so that the plan never asks for what the provider
-//! would refuse.
+//! Owns `Quota`: a provider's rate limit, applied to planned instants so that the plan holds no request that the
+//! provider would refuse.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -13,18 +13,18 @@ use governor::state::{InMemoryState, NotKeyed};
 use crate::error::Refusal;
 use crate::units::Offset;
 
-/// So many requests a second, minute or hour. Written `500/min`.
+/// A number of requests per second, minute or hour. Written `500/min`.
 ///
-/// Applied by GCRA (the leaky bucket as a meter, ITU-T I.371) with a burst of the whole count: from rest `count`
-/// requests may come at once, then one every period/count. Any span of one period thus holds fewer than 2 · count,
-/// and the long-run rate is count a period.
+/// Applied by GCRA (the leaky bucket as a meter, ITU-T I.371) with a burst of the whole count: after a pause, `count`
+/// requests may come at once, then one every period/count. So any span of one period holds fewer than 2 · count
+/// requests, and the long-run rate is count per period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
     count: NonZeroU32,
     period: Period,
 }
 
-/// What a quota counts by.
+/// The period of a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Period {
     /// One second.
@@ -36,7 +36,7 @@ pub enum Period {
 }
 
 impl Quota {
-    /// The largest count, so that one request's share of the period is known to the nanosecond within 0.1 %.
+    /// The largest count. At this count, rounding period/count to whole nanoseconds is an error of at most 0.1 %.
     pub const MAX_COUNT: u32 = 1_000_000;
 
     /// `count` requests a `period`; refused outside 1 to 1 000 000.
@@ -50,10 +50,10 @@ impl Quota {
         }
     }
 
-    /// A gate that has seen nothing yet.
+    /// A gate that has seen no request yet.
     #[must_use]
     pub fn gate(self) -> Gate {
-        // Each of these allows a burst of the whole count.
+        // Each of these quotas allows a burst of the whole count.
         let limit = match self.period {
             Period::Second => governor::Quota::per_second(self.count),
             Period::Minute => governor::Quota::per_minute(self.count),
@@ -97,7 +97,7 @@ impl fmt::Display for Quota {
     }
 }
 
-/// Decides, instant after instant, what a [`Quota`] lets through. Its clock is fed with planned instants only.
+/// Decides for each instant whether a [`Quota`] admits a request. Only planned instants move its clock.
 #[derive(Debug)]
 pub struct Gate {
     limiter: RateLimiter<NotKeyed, InMemoryState, FakeRelativeClock, NoOpMiddleware<Nanos>>,
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_quota_lets_its_count_through_at_once_and_then_its_rate() {
-        // Per case: the quota, the gap of the planned instants in ms, how many are planned, how many pass.
+        // Per case: the quota, the gap between planned instants in ms, how many are planned, how many pass.
         for (quota, gap_ms, planned, passed) in [
             ("10/s", 0, 50, 10),       // a burst: the count, no more
             ("10/s", 100, 50, 50),     // at the quota: all

@@ -1,4 +1,4 @@
-//! Owns recorded instants: those of a trace on the run's clock, faster or slower, and the window they fill.
+//! Owns recorded instants: the instants of a trace on the run's clock, at a time scale, and the window they fill.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,19 +7,19 @@ use std::time::Duration;
 use crate::error::Refusal;
 use crate::units::Offset;
 
-/// How many times as fast as recorded: instants are divided by it.
+/// Speed-up of a trace: recorded instants are divided by this factor (10 is ten times as fast as recorded).
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct TimeScale(f64);
 
 impl TimeScale {
-    /// As recorded.
+    /// The recorded speed.
     pub const ONE: Self = Self(1.0);
     /// The smallest factor.
     pub const LEAST: f64 = 1e-3;
     /// The largest.
     pub const MOST: f64 = 1e6;
 
-    /// Instants ÷ `factor`; refused outside 0.001 to 1 000 000.
+    /// A time scale of `factor`; refused outside 0.001 to 1 000 000.
     pub fn new(factor: f64) -> Result<Self, Refusal> {
         if (Self::LEAST..=Self::MOST).contains(&factor) {
             Ok(Self(factor))
@@ -43,12 +43,12 @@ impl TimeScale {
         if self == Self::ONE { time } else { Duration::from_nanos(libm::floor(self.apply(Offset::from(time))) as u64) }
     }
 
-    /// `at` ÷ factor, rounded down, so that what lies before the window's end stays before it.
+    /// `at` ÷ factor, rounded down, so that an instant before the window's end stays before it.
     fn earlier(self, at: Offset) -> Offset {
         if self == Self::ONE { at } else { Offset::from_nanos(libm::floor(self.apply(at)) as u64) }
     }
 
-    /// `at` ÷ factor in nanoseconds, exact at 1, otherwise within a nanosecond below 100 days.
+    /// `at` ÷ factor in nanoseconds: exact at factor 1, otherwise within 1 ns below 100 days.
     fn apply(self, at: Offset) -> f64 {
         at.as_nanos() as f64 / self.0
     }
@@ -75,19 +75,19 @@ impl fmt::Display for TimeScale {
     }
 }
 
-/// Recorded instants on the run's clock, in order, at least one, all before the end of their window. Eight bytes each.
+/// Recorded instants on the run's clock: sorted, at least one, all before the end of their window. Eight bytes each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
     scale: TimeScale,
-    // Not a slice of its own: that would be copied once more, and a trace may be most of a machine's memory.
+    // Not an `Arc<[Offset]>`: it would need one more copy, and a trace may fill most of a machine's memory.
     instants: Arc<Vec<Offset>>,
     end: Offset,
 }
 
 impl Recorded {
-    /// `instants` ÷ `scale`. The window is `length` ÷ `scale` long where there is one, and otherwise ends one mean
-    /// gap after the last instant (one second, where there is no gap to take the mean of). None where there are no
-    /// instants, or one falls outside `length`.
+    /// `instants` ÷ `scale`. With a `length`, the window is `length` ÷ `scale` long. Otherwise it ends one mean gap
+    /// after the last instant (1 s if the mean gap is 0). `None` if there are no instants, or if one lies outside
+    /// `length`.
     #[must_use]
     pub fn new(instants: impl Iterator<Item = Offset>, length: Option<Duration>, scale: TimeScale) -> Option<Self> {
         let length = length.map(Offset::from);
@@ -110,12 +110,12 @@ impl Recorded {
                 last.plus(if mean_ns == 0 { Duration::from_secs(1) } else { Duration::from_nanos(mean_ns as u64) })
             }
         };
-        // One that lies closer to the end than rounding can tell is still inside.
+        // An instant that rounding moved to the end is still inside.
         let end = end.max(last.plus(Duration::from_nanos(1)));
         Some(Self { scale, instants: Arc::new(scaled), end })
     }
 
-    /// The same `times` as fast as these.
+    /// These instants, `times` as fast.
     #[must_use]
     pub fn faster(&self, times: TimeScale) -> Self {
         let instants: Vec<Offset> = self.instants.iter().map(|at| times.earlier(*at)).collect();
@@ -124,14 +124,14 @@ impl Recorded {
         Self { scale: TimeScale(self.scale.0 * times.0), instants: Arc::new(instants), end }
     }
 
-    /// How many times as fast as recorded they are.
+    /// The speed-up relative to the recorded speed.
     #[must_use]
     pub fn scale(&self) -> TimeScale {
         self.scale
     }
 
-    /// The same with every instant moved by `to`, which keeps their order; what it moves out of the window stays at
-    /// its end. Nothing is copied where no one else holds the instants.
+    /// The instants, each moved by `to`, which must keep their order. An instant moved out of the window is placed at
+    /// its end. The instants are copied only if someone else holds them.
     pub(crate) fn moved(self, to: impl Fn(Offset) -> Offset) -> Self {
         let last = Offset::from_nanos(self.end.as_nanos().saturating_sub(1));
         let mut instants = Arc::unwrap_or_clone(self.instants);
@@ -153,7 +153,7 @@ impl Recorded {
         self.end
     }
 
-    /// Instants ÷ window.
+    /// Number of instants ÷ length of the window, per second.
     #[must_use]
     pub fn rate_per_s(&self) -> f64 {
         self.instants.len() as f64 / self.end.as_secs()

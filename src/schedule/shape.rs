@@ -1,35 +1,35 @@
-//! Owns `Shape`: what a stream of instants looks like (count, gaps, dispersion, picture), seen in one pass.
+//! Owns `Shape`: a summary of a stream of instants (count, gaps, dispersion, picture), computed in one pass.
 
 use serde::Serialize;
 
 use crate::schedule::picture::Picture;
 use crate::units::Offset;
 
-/// What a stream of instants over [0, span) looks like.
+/// The summary of a stream of instants over [0, span).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
-    /// How many arrivals.
+    /// Number of arrivals.
     pub count: u64,
-    /// The gaps between them.
+    /// The gaps between successive arrivals.
     pub gap: GapShape,
-    /// How far their counts vary.
+    /// How far the counts of arrivals vary.
     pub dispersion: Dispersion,
-    /// Their rate over time: two lines of text of at most 72 columns.
+    /// The arrival rate over time: two lines of text of at most 72 columns.
     pub picture: String,
 }
 
 /// The gaps between successive arrivals.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct GapShape {
-    /// Their mean in seconds; none with fewer than two arrivals.
+    /// Mean gap in seconds; `None` with fewer than two arrivals.
     pub mean_s: Option<f64>,
-    /// Their population standard deviation over their mean; none with fewer than three arrivals, or where all arrive
-    /// at once.
+    /// Population standard deviation of the gaps ÷ their mean; `None` with fewer than three arrivals, or if all
+    /// arrive at once.
     pub cv: Option<f64>,
 }
 
-/// Index of dispersion of the counts in complete windows [kW, (k+1)W) from the origin: population variance over mean;
-/// 1 for Poisson, 0 for even arrivals. None with fewer than two complete windows, or where all of them are empty.
+/// Index of dispersion of the counts in complete windows [kW, (k+1)W) from the origin: population variance ÷ mean; 1
+/// for Poisson, 0 for even arrivals. `None` with fewer than two complete windows, or if all of them are empty.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Dispersion {
     /// W = 1 s.
@@ -43,7 +43,7 @@ pub struct Dispersion {
     pub over_60s: Option<f64>,
 }
 
-/// Looks at instants, in order, and keeps only sums.
+/// Reads instants in order, and keeps only sums.
 #[derive(Debug, Clone)]
 pub struct Observer {
     count: u64,
@@ -79,7 +79,7 @@ impl Observer {
         self.picture.add(at.as_secs());
     }
 
-    /// What it saw.
+    /// The summary of all instants added.
     #[must_use]
     pub fn shape(self) -> Shape {
         let [over_1s, over_10s, over_60s] = self.windows.map(|windows| windows.dispersion(self.span));
@@ -122,7 +122,7 @@ struct Windows {
     length_ns: u64,
     open: u64,
     in_open: u64,
-    /// Sums over the windows before the open one; empty ones add nothing to either.
+    /// Sums over the windows before the open one; an empty window adds 0.
     sum: f64,
     squares: f64,
 }
@@ -156,7 +156,7 @@ impl Windows {
         if complete < 2 || self.sum == 0.0 {
             return None;
         }
-        // Whole numbers below 2⁵³, so that nothing cancels.
+        // The sums are whole numbers below 2⁵³: they are exact.
         let windows = complete as f64;
         let mean = self.sum / windows;
         Some((self.squares / windows - mean * mean) / mean)

@@ -1,4 +1,4 @@
-//! Owns `Timeline`: the ordered planned instants of a run, made on demand, absolute from one origin.
+//! Owns `Timeline`: the planned instants of a run in order, made on demand, as offsets from one origin.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct Spans {
     pub warmup: Window,
     /// The measured window.
     pub window: Window,
-    /// After it.
+    /// The cool-down, after the measured window.
     pub cooldown: Window,
 }
 
@@ -44,29 +44,29 @@ impl Spans {
 /// One planned instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
-    /// Its number, from 0, warm-up included.
+    /// The arrival's number, from 0, warm-up included.
     pub index: u64,
-    /// Its instant.
+    /// The planned instant.
     pub at: Offset,
 }
 
 /// The planned instants of an open-loop load: arrival i at Λ⁻¹(S(i)), rounded to the nanosecond, where Λ is the
 /// integral of the rate and S the stationary process of rate 1 drawn from the seed's stream `arrivals`. At a constant
-/// rate that is S(i)/rate. Even arrivals are where Λ is i, computed from i, so that nothing drifts.
+/// rate that is S(i)/rate. Even arrivals are where Λ is i, computed from i, so that there is no drift.
 ///
-/// Nothing is rescaled to a length or a count: a longer timeline has the shorter one as its prefix, and the counts
+/// Instants are never rescaled to a length or a count: a longer timeline begins with the shorter one, and the counts
 /// vary as the law says.
 ///
-/// [`Extent::Requests`] puts exactly N arrivals into the window, which ends where the next one would come: N over the
-/// length of that window has the asked rate as its mean (for Poisson arrivals exactly, as E[N ÷ S(N + 1)] = 1). An
-/// end at the N-th arrival, or at N/rate where that is later, would be biased by the draw.
+/// [`Extent::Requests`] puts exactly N arrivals into the window. The window ends where the next arrival would come,
+/// so that the mean of N ÷ window length is the requested rate (exactly so for Poisson arrivals: E[N ÷ S(N + 1)] =
+/// 1). A window that ends at the N-th arrival, or at N/rate if that is later, would be biased by the draw.
 ///
-/// A trace's timeline has its [`Recorded`] instants instead, as they are, in a window that begins at the origin.
+/// The timeline of a trace has the unchanged [`Recorded`] instants, in a window that begins at the origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timeline {
     source: ArrivalSource,
     spans: Spans,
-    /// The window holds no more: arrivals of the same nanosecond as its last are not planned.
+    /// Maximum number of arrivals in the window: further arrivals in the nanosecond of the last one are left out.
     most_in_window: Option<u64>,
     pattern: Option<Arc<Pattern>>,
 }
@@ -83,8 +83,8 @@ enum ArrivalSource {
 impl Timeline {
     /// A timeline of `process` at `rate` over `extent`, with the same load before (`warmup`) and after (`cooldown`).
     ///
-    /// A random process with [`Extent::Requests`] is drawn once here, up to its N-th request, to find where the
-    /// window ends: some 30 to 150 ms for each million.
+    /// With [`Extent::Requests`], a random process is drawn once here, up to its N-th request, to find the window's
+    /// end: about 30 to 150 ms per million requests.
     #[must_use]
     pub fn new(process: Process, rate: Rate, extent: Extent, warmup: Duration, cooldown: Duration, seed: Seed) -> Self {
         let start = Offset::from(warmup);
@@ -106,12 +106,12 @@ impl Timeline {
         Self { source, spans, most_in_window: most_of(extent), pattern: None }
     }
 
-    /// A timeline of `process` whose rate follows `pattern`, which begins with the measured window; without an
-    /// `extent` the window is the profile's length. The warm-up has the profile's first rate, the cool-down goes on
-    /// with the pattern.
+    /// A timeline of `process` whose rate follows `pattern`, which begins with the measured window. Without an
+    /// `extent`, the window is as long as the profile. The warm-up has the profile's first rate. The cool-down
+    /// continues the pattern.
     ///
-    /// With [`Extent::Requests`] every process is drawn once here, up to its N-th request. Refused where the profile
-    /// is over before the extent is.
+    /// With [`Extent::Requests`], every process is drawn once here, up to its N-th request. Refused if the profile
+    /// ends before the extent.
     pub fn shaped(
         process: Process,
         pattern: Pattern,
@@ -129,12 +129,13 @@ impl Timeline {
                 let length = pattern.profile.length().map(|length| start.plus(length));
                 let mut limit_s = window_s;
                 loop {
-                    // The N-th may come late: room for it, and more where that was not enough.
+                    // The N-th request may come after the nominal end: leave room for it, and more in each further
+                    // round.
                     limit_s = length.map_or(1.1 * limit_s + 1.0, |end| end.secs_since(start));
                     let curve = pattern.curve(warmup, window_s, limit_s + cooldown_s, seed)?;
                     let mut instants = Instants::new(process, &curve, seed);
                     let last = nth_from(&mut instants, start, count);
-                    // Where the profile is over before the next arrival, the window ends with it.
+                    // If the profile ends before the next arrival, the window ends with the profile.
                     let latest = length.unwrap_or(Offset::from_secs(start.as_secs() + limit_s));
                     let next = if last == Offset::NEVER { Offset::NEVER } else { instants.advance().max(after(last)) };
                     if last < latest && (next <= latest || length.is_some()) {
@@ -142,8 +143,8 @@ impl Timeline {
                     }
                     if length.is_some() || limit_s > Pattern::LONGEST_S {
                         return Err(Refusal::new(
-                            format!("the profile is over before its request {count}"),
-                            "ask for fewer, or end it with `; hold` (its last rate goes on) or `; repeat` (it begins \
+                            format!("the profile ends before request {count}"),
+                            "ask for fewer, or end it with `; hold` (it keeps its last rate) or `; repeat` (it starts \
                              again)",
                         ));
                     }
@@ -168,9 +169,9 @@ impl Timeline {
         Self { source: ArrivalSource::Recorded(recorded), spans, most_in_window: None, pattern: None }
     }
 
-    /// A trace's timeline with its time bent by `overlays`, their draws from `seed`: as many requests in the same
-    /// window, the rate around each of them multiplied. A drawn one stays as it is: its pattern has its overlays.
-    /// Refused where an overlay adds.
+    /// A trace's timeline with its instants moved by `overlays`, whose draws come from `seed`. The window and the
+    /// number of requests stay the same; the rate around each request is multiplied. A drawn timeline does not
+    /// change, because its pattern has its overlays. Refused if an overlay adds requests per second.
     pub fn bent(self, overlays: &[Overlay], seed: Seed) -> Result<Self, Refusal> {
         Ok(match self.source {
             ArrivalSource::Recorded(recorded) if !overlays.is_empty() => {
@@ -186,7 +187,7 @@ impl Timeline {
         self.spans
     }
 
-    /// The law of the gaps and the rate that they follow; none where instants are recorded.
+    /// The law of the gaps and their rate over time; `None` if instants are recorded.
     #[must_use]
     pub fn law(&self) -> Option<(Process, &Curve)> {
         match &self.source {
@@ -195,7 +196,7 @@ impl Timeline {
         }
     }
 
-    /// The instants of a trace, where they are recorded.
+    /// The recorded instants of a trace; `None` if instants are drawn.
     #[must_use]
     pub fn instants(&self) -> Option<&Recorded> {
         match &self.source {
@@ -204,7 +205,7 @@ impl Timeline {
         }
     }
 
-    /// What the rate follows, where it varies.
+    /// The pattern of the rate, if the rate varies.
     #[must_use]
     pub fn pattern(&self) -> Option<&Pattern> {
         self.pattern.as_deref()
@@ -219,13 +220,13 @@ impl Timeline {
         }
     }
 
-    /// The rate that a drawn one never exceeds; the mean of a recorded one.
+    /// The maximum rate of a drawn timeline, or the mean rate of a recorded one, in requests per second.
     #[must_use]
     pub fn highest_per_s(&self) -> f64 {
         self.law().map_or_else(|| self.rate_per_s(), |(_, curve)| curve.highest_per_s())
     }
 
-    /// Every arrival in order; cheap to start again, nothing held.
+    /// Every arrival in order. Cheap to restart, because arrivals are not stored.
     #[must_use]
     pub fn arrivals(&self) -> Arrivals {
         Arrivals {
@@ -241,7 +242,7 @@ impl Timeline {
     }
 }
 
-/// How many requests the window holds at most.
+/// The maximum number of requests in the window; `None` if only a duration limits it.
 fn most_of(extent: Extent) -> Option<u64> {
     match extent {
         Extent::Duration(_) => None,
@@ -275,7 +276,7 @@ fn even(index: u64, rate: Rate) -> Offset {
 
 /// The index of the first even arrival at or after `start`.
 fn first_even_from(start: Offset, rate: Rate) -> u64 {
-    // Rounded down and one before, so that rounding cannot pass it over.
+    // Starts one index lower, so that rounding cannot skip the first arrival.
     let mut index = ((start.as_secs() * rate.per_s()) as u64).saturating_sub(1);
     while even(index, rate) < start {
         index += 1;
@@ -288,7 +289,7 @@ fn instant(reached: f64, rate: Rate) -> Offset {
     Offset::from_secs(reached / rate.per_s())
 }
 
-/// Instants on the run's clock: those of a process without end, those of a trace followed by [`Offset::NEVER`].
+/// Instants on the run's clock: an endless process, or a trace followed by [`Offset::NEVER`].
 #[derive(Debug, Clone)]
 enum Instants {
     Drawn { unit: Box<UnitArrivals>, walk: Walk },
@@ -315,7 +316,7 @@ impl Instants {
     }
 }
 
-/// Iterator over the arrivals of a [`Timeline`]: a few hundred bytes, however long the timeline.
+/// Iterator over the arrivals of a [`Timeline`]: a few hundred bytes for any length of the timeline.
 #[derive(Debug, Clone)]
 pub struct Arrivals {
     instants: Instants,
@@ -332,8 +333,7 @@ impl Iterator for Arrivals {
         loop {
             let at = self.instants.advance();
             if at >= self.end {
-                // The next call must not find an earlier instant: there is none, but the process must not run on for
-                // nothing.
+                // Every later call must return `None` after a single draw.
                 self.end = Offset::ZERO;
                 return None;
             }

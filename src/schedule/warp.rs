@@ -1,4 +1,4 @@
-//! Owns overlays on recorded instants: time is bent, and nothing is added or taken away.
+//! Owns overlays on recorded instants: they move instants, but add and remove none.
 
 use std::time::Duration;
 
@@ -7,22 +7,25 @@ use crate::schedule::{Overlay, Pattern, Profile, Recorded};
 use crate::seed::Seed;
 use crate::units::Rate;
 
-/// `recorded` under `overlays`: what stood at t stands at F⁻¹(t·F(T)/T), F the integral of the overlays' factor f
-/// over the window [0, T). The rate around each instant is multiplied by f(t)·T/F(T), whose mean over the window is
-/// 1: as many requests, in the same order, in the same window.
+/// `recorded` under `overlays`: an instant t moves to F⁻¹(t·F(T)/T), where F is the integral of the overlays' factor
+/// f over the window [0, T). The rate around each instant is multiplied by f(t)·T/F(T); the mean of this product over
+/// the window is 1. The requests, their order and the window stay the same.
 ///
-/// Refused where an overlay adds: a trace has no rate of its own that something could be added to.
+/// Refused if an overlay adds requests per second: a trace has no rate to add to.
 pub(super) fn warped(recorded: Recorded, overlays: &[Overlay], seed: Seed) -> Result<Recorded, Refusal> {
     if let Some(adding) = overlays.iter().find(|overlay| overlay.adds()) {
-        let why = format!("`{adding}` adds requests per second, and a trace has no rate to add to");
-        return Err(Refusal::new(why, "give its SIZE in percent, which bends the trace's time"));
+        let why = format!("`{adding}` adds requests per second, but a trace has no rate to add to");
+        return Err(Refusal::new(why, "give its SIZE in percent, which moves the trace's instants"));
     }
     let length_s = recorded.end().as_secs();
     let pattern = Pattern { profile: Profile::constant(Rate::new(1.0)?), overlays: overlays.to_vec() };
     let curve = pattern.curve(Duration::ZERO, length_s, length_s, seed)?;
     let factor = curve.expected(length_s) / length_s;
     if factor <= 0.0 {
-        return Err(Refusal::new("the overlays leave no time at all", "give smaller SIZEs, or a longer window"));
+        return Err(Refusal::new(
+            "the overlays make the rate 0 over the whole window",
+            "give smaller SIZEs, or a longer window",
+        ));
     }
     Ok(recorded.moved(|at| curve.instant(at.as_secs() * factor)))
 }
@@ -66,7 +69,7 @@ mod tests {
         let off = |(one, other): (&Offset, &Offset)| one.as_nanos().abs_diff(other.as_nanos()) <= 1;
         assert!(
             kept.instants().iter().zip(even(6_000, 60).instants()).all(off),
-            "what varies by nothing moves nothing"
+            "an overlay of size 0 moves no instant"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Owns overdispersion: by how much the counts of dependent requests vary more than those of independent ones.
+//! Owns overdispersion: how much more the counts of dependent requests vary than the counts of independent requests.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -11,13 +11,13 @@ pub struct Batch {
     pub trials: u64,
 }
 
-/// Fewer events than this say nothing about how they cluster.
+/// Minimum number of hits, and of non-hits, for an estimate: fewer say nothing about how they cluster.
 pub const LEAST_HITS: u64 = 10;
 
-/// Batches below which no variance is estimated.
+/// Minimum number of batches for an estimate of a variance.
 const LEAST_BATCHES: usize = 8;
 
-/// What batches say about φ, the variance of a count of hits over that of independent trials.
+/// The estimate of φ from batches. φ is the variance of a count of hits ÷ its variance under independent trials.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dispersion {
     /// The largest batch-means φ over the batch sizes, at least 1.
@@ -29,9 +29,9 @@ pub struct Dispersion {
 /// φ from contiguous batches in order of time. `None` with fewer than 10 hits, 10 non-hits, or 8 batches that hold
 /// requests.
 ///
-/// Batch means: φ = Σ (kᵦ − p nᵦ)² / (p (1 − p) Σ nᵦ) · B/(B − 1), p the overall share. Dependence longer than a batch
-/// is invisible to it, so neighbours are merged pairwise while at least 8 batches remain, and the largest φ counts, at
-/// least 1.
+/// Batch means: φ = Σ (kᵦ − p nᵦ)² / (p (1 − p) Σ nᵦ) · B/(B − 1), p the overall share. This formula cannot see
+/// dependence longer than a batch. So neighbours are merged pairwise while at least 8 batches remain, and the result
+/// is the largest φ, at least 1.
 #[must_use]
 pub fn dispersion(batches: &[Batch]) -> Option<Dispersion> {
     let hits: u64 = batches.iter().map(|batch| batch.hits).sum();
@@ -56,7 +56,7 @@ pub fn dispersion(batches: &[Batch]) -> Option<Dispersion> {
     }
 }
 
-/// The 95 % point of the standard normal law.
+/// The 95 % point of the standard normal distribution.
 const NORMAL_95: f64 = 1.644_853_626_951_472_7;
 
 fn square(value: f64) -> f64 {
@@ -69,7 +69,7 @@ fn joined(batches: &[Batch]) -> Batch {
         .fold(Batch::default(), |sum, batch| Batch { hits: sum.hits + batch.hits, trials: sum.trials + batch.trials })
 }
 
-/// The `share` point of Student's law with `degrees` (≥ 1) of freedom.
+/// The `share` point of Student's t distribution with `degrees` (≥ 1) of freedom.
 #[must_use]
 pub fn student_point(share: f64, degrees: f64) -> f64 {
     StudentsT::new(0.0, 1.0, degrees.max(1.0)).map_or(f64::INFINITY, |law| law.inverse_cdf(share))
@@ -80,13 +80,14 @@ pub fn student_point(share: f64, degrees: f64) -> f64 {
 pub struct Portion {
     /// Sum of the values.
     pub sum: f64,
-    /// How many.
+    /// Number of values.
     pub count: u64,
 }
 
-/// φ of a mean: the variance of the mean of `portions` over that of as many independent values of `variance`, by batch
-/// means (ratio estimator) as in [`dispersion`], each widened by (t/z)² of the 95 % points for having been estimated
-/// from few batches; at least 1. `None` with fewer than 8 portions that hold values.
+/// φ of a mean: the variance of the mean of `portions` ÷ the variance of the mean of as many independent values, each
+/// of variance `variance`. Estimated by batch means (ratio estimator) as in [`dispersion`]; at least 1. Each estimate
+/// is multiplied by (t/z)² of the 95 % points, because it comes from few batches. `None` with fewer than 8 portions
+/// that hold values.
 #[must_use]
 pub fn mean_dispersion(portions: &[Portion], variance: f64) -> Option<f64> {
     let (sum, count) =
@@ -122,8 +123,8 @@ mod tests {
 
     #[test]
     fn counts_that_vary_like_independent_ones_have_phi_near_one() {
-        // Binomial(100, 1/2) has standard deviation 5: half the batches 5 above the mean, half 5 below, in an order
-        // without waves.
+        // Binomial(100, 1/2) has standard deviation 5. Half the batches lie 5 above the mean, half 5 below, in an
+        // order without waves.
         let counts = batches((0..64u64).map(|i| if (i * 37 + i / 8).is_multiple_of(2) { 45 } else { 55 }), 100);
         let found = dispersion(&counts).unwrap();
         assert!((1.0..1.6).contains(&found.plain), "{found:?}");
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn dependence_longer_than_a_block_is_found_by_merging() {
-        // Eight blocks high, eight low: 64 single blocks see 25, the blocks of 8 see eight times as much.
+        // Eight blocks high, eight low: 64 single blocks give φ = 25, merged blocks of 8 give eight times as much.
         let found = dispersion(&batches((0..64u64).map(|i| if (i / 8) % 2 == 0 { 75 } else { 25 }), 100)).unwrap();
         assert!(found.plain > 190.0, "{found:?}");
     }

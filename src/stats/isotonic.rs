@@ -1,6 +1,6 @@
 //! Owns isotonic regression: the rising levels closest to a series.
 
-/// The rising levels closest to shares with their weights, which are in order (pool adjacent violators).
+/// The rising levels closest to the (share, weight) points, which come in order (pool adjacent violators).
 #[must_use]
 pub fn isotonic(points: impl Iterator<Item = (f64, f64)>) -> Vec<f64> {
     // (sum of weight × share, weight, points) of each level.

@@ -3,9 +3,9 @@
 /// The Kolmogorov–Smirnov distance between the sample `sorted` (ascending) and the law `cdf`, 0 to 1; 0 for an empty
 /// sample.
 ///
-/// D = max over i of max(i/n − F(xᵢ), F(xᵢ) − (i − 1)/n). Where each value is only known to ±`rounding`, the smallest
-/// distance that some unrounded sample could have had is given: i/n is held against F(xᵢ + rounding), (i − 1)/n
-/// against F(xᵢ − rounding).
+/// D = max over i of max(i/n − F(xᵢ), F(xᵢ) − (i − 1)/n). If each value is known only to ±`rounding`, the result is
+/// the smallest distance that an unrounded sample could have: i/n is compared with F(xᵢ + rounding), (i − 1)/n with
+/// F(xᵢ − rounding).
 pub fn ks_distance(sorted: &[f64], rounding: f64, cdf: impl Fn(f64) -> f64) -> f64 {
     let n = sorted.len() as f64;
     let mut largest = 0.0_f64;
@@ -47,7 +47,7 @@ fn kolmogorov_tail(x: f64) -> f64 {
     2.0 * sum
 }
 
-/// The x with P(K > x) = `alpha`, by bisection; the tail falls from 1 to below 1e-40 on 0.2 to 7.
+/// The x with P(K > x) = `alpha`, by bisection between 0.2 and 7, where the tail falls from 1 to below 1e-40.
 fn kolmogorov_quantile(alpha: f64) -> f64 {
     let (mut low, mut high) = (0.2, 7.0);
     for _ in 0..80 {
@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn rounding_is_never_counted_against_the_law() {
-        // A fine uniform sample rounded to tenths: without the allowance the ties look like a departure.
+        // A fine uniform sample rounded to tenths: without the allowance, the ties look like a deviation from the
+        // law.
         let rounded: Vec<f64> = (0..1000).map(|i| (f64::from(i) / 100.0).round() / 10.0).collect();
         let uniform = |x: f64| x.clamp(0.0, 1.0);
         assert!(ks_distance(&rounded, 0.0, uniform) > 0.04);

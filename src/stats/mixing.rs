@@ -1,34 +1,35 @@
-//! Owns how often a state renews itself over a series of it, and whether a quantity depends on that state.
+//! Owns the memory of a time series: its effective sample size, its growth, and how a quantity depends on it.
 
-/// What a series says about its own memory.
+/// The effective sample size of a time series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mixing {
-    /// Independent samples that the series is worth: best estimate.
+    /// Number of independent samples with the same information as the series: best estimate.
     pub effective: f64,
-    /// The lower 95 % bound of that number; 0 where the series may never return to its mean.
+    /// Lower 95 % bound of the effective sample size; 0 if the series may never return to its mean.
     pub effective_low: f64,
 }
 
-/// Points below which nothing is said.
+/// Minimum number of points for an estimate.
 const LEAST_POINTS: usize = 16;
-/// The lag-1 autocorrelation that is looked for: the coarsest spacing at which points are still so alike is used.
+/// Lag-1 autocorrelation, no unit: the fit uses the coarsest spacing at which neighbours have at least this
+/// correlation.
 const ALIKE: f64 = 0.6;
-/// Divisor of the lower bound, no unit: queues remember longer than the autoregression fitted to them. Measured: the
-/// long-run variance of misses is 1.2 to 1.6 times what the fit gives (M/M/1, M/M/8, M/D/1, lognormal service).
+/// Divisor of the lower bound, no unit: queues have a longer memory than the autoregression fitted to them. Measured:
+/// the long-run variance of misses is 1.2 to 1.6 times what the fit gives (M/M/1, M/M/8, M/D/1, lognormal service).
 const MEMORY: f64 = 1.6;
 /// Normal 95 % point.
 const NORMAL_95: f64 = 1.644_853_626_951_472_7;
 
-/// How often the state `series` (evenly spaced) renews itself. `None` with fewer than 16 points, or where it never
+/// The effective sample size of `series` (evenly spaced). `None` with fewer than 16 points, or if the series never
 /// changes.
 ///
-/// An AR(1) process is fitted at the coarsest spacing at which neighbours still have a correlation of 0.6 (at the
-/// finest spacing where none has). With G points and an estimate â, x = G (1 − â) estimates c, the number of relaxation
-/// times in the series; it overestimates c in short series, which therefore look calm: without any return to the mean
-/// (c = 0) x exceeds 14 in 5 % of series (Dickey and Fuller, 1979). The lower bound is the c whose 95 % point x
-/// reaches: x₉₅(c) = c + 4 + 1.645 √(c (2 − c/G) + 37), which gives 14 at c = 0 and the normal limit at large c (bias
-/// 4/G of â, variance (1 − a²)/G: Marriott and Pope, 1954). The series is worth −G ln(a)/2 samples, and the lower bound
-/// is divided by 1.6 for memory that is longer than the fit.
+/// An AR(1) process is fitted at the coarsest spacing at which neighbours have a correlation of at least 0.6, or at
+/// the finest spacing if there is none. With G steps between points and an estimate â, x = G (1 − â) estimates c, the
+/// number of relaxation times in the series. In short series x overestimates c: without any return to the mean (c =
+/// 0), x exceeds 14 in 5 % of series (Dickey and Fuller, 1979). The lower bound is the c at which x is the 95 %
+/// point: x₉₅(c) = c + 4 + 1.645 √(c (2 − c/G) + 37). This gives 14 at c = 0 and the normal limit at large c (bias
+/// 4/G of â, variance (1 − a²)/G: Marriott and Pope, 1954). The effective sample size is −G ln(a)/2. Its lower bound
+/// is divided by 1.6, for memory that is longer than the fit.
 #[must_use]
 pub fn mixing(series: &[f64]) -> Option<Mixing> {
     let mut step = 1;
@@ -37,7 +38,7 @@ pub fn mixing(series: &[f64]) -> Option<Mixing> {
     }
     loop {
         let points: Vec<f64> = series.iter().step_by(step).copied().collect();
-        // At a coarse spacing a series that seldom changes may show no change at all.
+        // At a coarse spacing, a series that seldom changes may show no change at all.
         let alike = autoregression(&points);
         if step == 1 || alike.is_some_and(|alike| alike >= ALIKE) {
             return alike.map(|alike| bounded(alike, points.len() as f64 - 1.0));
@@ -54,13 +55,14 @@ fn bounded(alike: f64, length: f64) -> Mixing {
         let middle = f64::midpoint(low, high);
         if beyond(middle) <= seen { low = middle } else { high = middle }
     }
-    // Correlations below what such a series can show are not distinguished from that.
+    // A series of this length cannot show a smaller correlation.
     let least = 1.0 / libm::sqrt(length);
     let worth = |correlation: f64| (-0.5 * length * libm::log(correlation.clamp(least, 1.0))).max(0.0);
     Mixing { effective: worth(alike + 4.0 / length), effective_low: worth(1.0 - low / length) / MEMORY }
 }
 
-/// The least-squares coefficient of each point on the one before, with a constant.
+/// The least-squares coefficient of each point on the previous point, with an intercept. `None` with fewer than 16
+/// points, or if they do not vary.
 fn autoregression(points: &[f64]) -> Option<f64> {
     if points.len() < LEAST_POINTS {
         return None;
@@ -76,19 +78,19 @@ fn autoregression(points: &[f64]) -> Option<f64> {
     (square > 0.0).then(|| along / square)
 }
 
-/// What was seen of a quantity in one state.
+/// The observations of a quantity in one state.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Response {
     /// The state.
     pub state: f64,
     /// Mean of the quantity.
     pub mean: f64,
-    /// Values in that mean.
+    /// Number of values in the mean.
     pub weight: f64,
 }
 
-/// The t value of the weighted least-squares slope of the quantity on the state: how surely the quantity rises with it.
-/// 0 where the state or the quantity never changes.
+/// The t value of the weighted least-squares slope of the quantity on the state: how certain it is that the quantity
+/// rises with the state. 0 with fewer than 4 responses, or if the state or the quantity never changes.
 #[must_use]
 pub fn slope_t(responses: &[Response]) -> f64 {
     let weight: f64 = responses.iter().map(|one| one.weight).sum();
@@ -105,7 +107,8 @@ pub fn slope_t(responses: &[Response]) -> f64 {
     correlation * libm::sqrt((responses.len() as f64 - 2.0) / (1.0 - correlation * correlation).max(1e-12))
 }
 
-/// The t value of the mean step of `series` over 16 equal parts: how surely it grows from its first point to its last.
+/// The t value of the mean step of `series` over 16 equal parts: how certain it is that the series grows. 0 with
+/// fewer than 9 points.
 #[must_use]
 pub fn growth_t(series: &[f64]) -> f64 {
     let parts = 16.min(series.len().saturating_sub(1));
@@ -129,7 +132,7 @@ pub fn growth_t(series: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
-    /// Uniform draws from a seed (`SplitMix64`), as this floor knows no generator.
+    /// Uniform draws from a seed (`SplitMix64`), because this layer has no generator.
     fn uniform(seed: u64) -> impl FnMut() -> f64 {
         let mut state = (seed + 1).wrapping_mul(0xD134_2543_DE82_EF95);
         move || {
@@ -157,8 +160,8 @@ mod tests {
 
     #[test]
     fn a_series_is_worth_what_its_memory_leaves() {
-        // 1 000 points with correlation e^(−1/τ): 1 000 / 2τ independent ones. The bound is below that in nearly all
-        // series.
+        // 1 000 points with correlation e^(−1/τ) have 1 000 / 2τ independent samples. The bound is below that in
+        // nearly all series.
         for (tau, least) in [(2.0, 60.0), (10.0, 10.0), (40.0, 1.0)] {
             let truth = 1_000.0 / (2.0 * tau);
             let found: Vec<Mixing> =

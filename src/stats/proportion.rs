@@ -4,8 +4,8 @@
 use statrs::function::beta::beta_reg;
 
 /// One-sided upper confidence bound of a proportion after `hits` of `trials` (both real, 0 ≤ hits ≤ trials): the p at
-/// which seeing so few has probability 1 − `confidence`. Clopper and Pearson 1934; `I_p(hits + 1, trials − hits) =
-/// confidence`. 1 where nothing was tried or everything hit.
+/// which at most `hits` hits have probability 1 − `confidence`. Clopper and Pearson 1934; `I_p(hits + 1, trials −
+/// hits) = confidence`. 1 without trials, or if every trial hit.
 #[must_use]
 pub fn upper_bound(hits: f64, trials: f64, confidence: f64) -> f64 {
     if !(trials > 0.0 && hits < trials) {
@@ -16,7 +16,7 @@ pub fn upper_bound(hits: f64, trials: f64, confidence: f64) -> f64 {
 }
 
 /// One-sided lower confidence bound of a proportion after `hits` of `trials`: `I_p(hits, trials − hits + 1) = 1 −
-/// confidence`. 0 where nothing was tried or nothing hit.
+/// confidence`. 0 without trials or without hits.
 #[must_use]
 pub fn lower_bound(hits: f64, trials: f64, confidence: f64) -> f64 {
     if !(trials > 0.0 && hits > 0.0) {
@@ -26,9 +26,9 @@ pub fn lower_bound(hits: f64, trials: f64, confidence: f64) -> f64 {
     solve(|share| beta_reg(hits, trials - hits + 1.0, share) < 1.0 - confidence)
 }
 
-/// The trials at which `upper_bound(share · trials, trials)` falls to `allowed`: how large a sample must be to certify
-/// `allowed` if the proportion stays at `share`. `None` where no sample is large enough (`share` ≥ `allowed`, or
-/// beyond 10¹²).
+/// The sample size that certifies `allowed` if the proportion stays at `share`: the trials at which
+/// `upper_bound(share · trials, trials)` falls to `allowed`. `None` if no sample is large enough (`share` ≥
+/// `allowed`, or beyond 10¹²).
 #[must_use]
 pub fn trials_to_certify(share: f64, allowed: f64, confidence: f64) -> Option<f64> {
     if !(share >= 0.0 && share < allowed && allowed < 1.0) {
@@ -37,8 +37,8 @@ pub fn trials_to_certify(share: f64, allowed: f64, confidence: f64) -> Option<f6
     smallest(|trials| upper_bound(share * trials, trials, confidence) <= allowed)
 }
 
-/// The trials at which `lower_bound(share · trials, trials)` exceeds `allowed`: how large a sample must be to refute
-/// it.
+/// The sample size that refutes `allowed` if the proportion stays at `share`: the trials at which `lower_bound(share
+/// · trials, trials)` exceeds `allowed`. `None` if no sample is large enough (`share` ≤ `allowed`, or beyond 10¹²).
 #[must_use]
 pub fn trials_to_refute(share: f64, allowed: f64, confidence: f64) -> Option<f64> {
     if !(share > allowed && share <= 1.0 && allowed >= 0.0) {
@@ -47,7 +47,8 @@ pub fn trials_to_refute(share: f64, allowed: f64, confidence: f64) -> Option<f64
     smallest(|trials| lower_bound(share * trials, trials, confidence) > allowed)
 }
 
-/// The smallest trials, to a thousandth, at which `enough` holds; it must hold from there on.
+/// The smallest number of trials at which `enough` holds, to one part in 1 000. `enough` must hold for all larger
+/// numbers. `None` beyond 10¹².
 fn smallest(enough: impl Fn(f64) -> bool) -> Option<f64> {
     let mut high = 1.0;
     while !enough(high) {
@@ -82,7 +83,7 @@ mod tests {
 
     #[test]
     fn one_percent_is_certified_by_the_published_sample_sizes() {
-        // With k exceedances the least n whose Clopper–Pearson upper bound is 1 %, at 95 % and 99 % confidence.
+        // The least n whose Clopper–Pearson upper bound is 1 % with k misses, at 95 % and 99 % confidence.
         for (misses, at_95, at_99) in
             [(0, 299, 459), (1, 473, 662), (2, 628, 838), (10, 1_693, 2_010), (50, 6_323, 6_898)]
         {

@@ -2,12 +2,16 @@
 
 use statrs::function::beta::beta_reg;
 
-/// The two-sided interval of the `share` quantile (0 < share < 1) after `effective` independent observations, as
-/// shares of the sorted sample: (low, high), each 0 to 1. With F(X₍ᵣ₎) ~ Beta(r, n + 1 − r), `low` is the largest
-/// rank ÷ n that lies above the quantile with no more than its part of the risk 1 − confidence, `high` the smallest
-/// that lies below it with its part. Ranks are real-valued, because `effective` = n/φ is. Each side has half the
-/// risk; where even the extreme observation bears more, it has what it bears and the other side the rest, down to a
-/// tenth of the risk. `None` below that (p99 at 95 %: fewer than 309 observations; with halves it would be 367).
+/// The two-sided confidence interval of the `share` quantile (0 < share < 1) after `effective` independent
+/// observations: (low, high) as shares of the sorted sample, each 0 to 1.
+///
+/// F(X₍ᵣ₎) ~ Beta(r, n + 1 − r). `low` is the largest rank ÷ n that lies above the quantile with at most its part of
+/// the risk 1 − confidence. `high` is the smallest rank ÷ n that lies below the quantile with at most its part. Ranks
+/// are real-valued, because `effective` = n/φ is real-valued.
+///
+/// Each side gets half the risk. If the extreme observation on one side has more than half, that side gets the risk
+/// of this observation, and the other side gets the rest. `None` if the rest is less than a tenth of the risk (p99 at
+/// 95 %: fewer than 309 observations; with equal halves it would be 367).
 #[must_use]
 pub fn quantile_interval(share: f64, effective: f64, confidence: f64) -> Option<(f64, f64)> {
     let risk = 1.0 - confidence;
@@ -38,7 +42,7 @@ mod tests {
 
     #[test]
     fn the_ranks_of_p99_are_those_of_the_binomial_law() {
-        // Order statistics that enclose the quantile by the binomial law, to the next whole rank.
+        // Order statistics that enclose the quantile by the binomial distribution, to the next whole rank.
         for (n, low, high) in [(1_000, 983, 997), (5_000, 4_936, 4_964), (50_000, 49_456, 49_544)] {
             let (from, until) = quantile_interval(0.99, f64::from(n), 0.95).unwrap();
             let (from, until) = ((from * f64::from(n)).floor() as i32, (until * f64::from(n)).ceil() as i32);

@@ -1,23 +1,23 @@
-//! Owns one-sided bounds from few effective observations of a skewed quantity: of a mean, and of a share far out in a
-//! tail.
+//! Owns one-sided bounds of the mean of a skewed quantity from few effective observations.
 
 use statrs::function::gamma::gamma_lr;
 
-/// By what the observed mean of `effective` independent exponential values has to be multiplied for its upper
-/// `confidence` bound: e ÷ the (1 − confidence) point of a gamma law of shape e. At one value 19.5, at ten 1.84, at a
-/// hundred 1.19 (95 %).
+/// The factor from the observed mean of `effective` (e) independent exponential values to its upper `confidence`
+/// bound: e ÷ the (1 − confidence) point of a gamma distribution of shape e. At 95 %: 19.5 for 1 value, 1.84 for 10,
+/// 1.19 for 100.
 #[must_use]
 pub fn mean_factor(effective: f64, confidence: f64) -> f64 {
     effective / gamma_point(effective, 1.0 - confidence)
 }
 
-/// The same downwards: e ÷ the `confidence` point.
+/// The factor from the observed mean to its lower `confidence` bound: e ÷ the `confidence` point of the gamma
+/// distribution.
 #[must_use]
 pub fn mean_factor_down(effective: f64, confidence: f64) -> f64 {
     effective / gamma_point(effective, confidence)
 }
 
-/// The `share` point of the gamma law of this shape and scale 1, by bisection.
+/// The `share` point of the gamma distribution of this shape and scale 1, by bisection.
 fn gamma_point(shape: f64, share: f64) -> f64 {
     let mut high = shape + 1.0;
     while gamma_lr(shape, high) < share {

@@ -1,5 +1,5 @@
-//! Owns the one rounding policy of screen and pages, three significant digits and the unit beside the number; and the
-//! breaking of lines.
+//! Owns the one rounding policy of screen and pages (three significant digits, the unit beside the number) and line
+//! breaking.
 
 use std::borrow::Cow;
 
@@ -79,7 +79,7 @@ pub fn columns(text: &str) -> usize {
     text.width()
 }
 
-/// `text` cut to `most` columns; where it is cut it ends in `…`.
+/// `text` cut to `most` columns; it ends in `…` if it was cut.
 #[must_use]
 pub fn cut_to(text: &str, most: usize) -> Cow<'_, str> {
     if columns(text) <= most {
@@ -88,7 +88,7 @@ pub fn cut_to(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}…", &text[..end_within(text, most.saturating_sub(1))]))
 }
 
-/// Where the start of `text` ends that takes at most `most` columns.
+/// The byte index up to which `text` takes at most `most` columns.
 fn end_within(text: &str, most: usize) -> usize {
     let mut used = 0;
     let beyond = text.char_indices().find(|(_, character)| {
@@ -98,12 +98,12 @@ fn end_within(text: &str, most: usize) -> usize {
     beyond.map_or(text.len(), |(end, _)| end)
 }
 
-/// A word of a foreign text that takes more columns is broken: no path or address of ours is.
+/// Columns. A longer word of foreign text is broken; no path or address that tonnage writes is that long.
 const LONGEST_WORD: usize = 160;
-/// Into parts of so many columns.
+/// Columns of each part of a broken word.
 const PART: usize = 60;
 
-/// `word`, or the parts of one that is too long for any screen.
+/// `word`, or its parts if it is too long for any screen.
 fn parts(word: &str) -> Vec<&str> {
     if columns(word) <= LONGEST_WORD {
         return vec![word];
@@ -126,7 +126,7 @@ fn is_one_number(before: &str, after: &str) -> bool {
         && after.len() - tail.len() == 3
 }
 
-/// The words of `text`: what stands between blanks, but for those inside a number.
+/// The words of `text`: it is split at blanks, except at a blank inside a number.
 fn words(text: &str) -> Vec<Cow<'_, str>> {
     let mut words: Vec<Cow<'_, str>> = Vec::new();
     let mut before = "";
@@ -140,9 +140,9 @@ fn words(text: &str) -> Vec<Cow<'_, str>> {
     words
 }
 
-/// `text` broken into lines of at most `width` columns, every line after the first behind `indent` blanks. A number is
-/// never broken. Line breaks of the text itself are blanks, and what a terminal would obey is an escape: a text cannot
-/// make lines of its own.
+/// `text` broken into lines of at most `width` columns, every line after the first behind `indent` blanks. A number
+/// is never broken. Line breaks in `text` become blanks, and characters that a terminal would obey become escapes:
+/// `text` cannot add lines of its own.
 #[must_use]
 pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
     let mut lines = String::new();

@@ -1,4 +1,4 @@
-//! Owns the words of measurement: instants, rates, shares, quantiles, and how they are read and shown.
+//! Owns the units of measurement: instants, rates, shares, quantiles, and how they are read and shown.
 
 mod format;
 mod quantile;

@@ -42,13 +42,13 @@ impl std::str::FromStr for Rate {
     /// Reads `12.5/s`, `90/min`, `100/h`, or a bare number of requests per second.
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let per_s = parse_per_s(text)?;
-        // As it was typed, which may be shorter than all of its digits.
+        // The refusal quotes the text as typed, which may be shorter than the number with all its digits.
         Self::new(per_s)
             .map_err(|refusal| Refusal::new(format!("a rate of {} is out of range", text.trim()), refusal.accepted))
     }
 }
 
-/// Reads requests per second from what a [`Rate`] is read from; whatever number it is, its range is the caller's.
+/// Reads requests per second from the same text as a [`Rate`], but accepts any number: the caller checks the range.
 pub fn parse_per_s(text: &str) -> Result<f64, Refusal> {
     let (number, unit) = text.trim().split_once('/').unwrap_or((text.trim(), "s"));
     let refuse = || {

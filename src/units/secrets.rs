@@ -1,11 +1,11 @@
-//! Owns `Secrets`: which names say that their value is a credential, the values that are known, and texts without them.
+//! Owns `Secrets`: names whose value is a credential, the known secret values, and their removal from text.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-/// What stands where a secret was.
+/// The text that replaces a secret.
 pub const SECRET: &str = "(secret)";
 
 /// Parts of a name that make its value a credential.
@@ -27,39 +27,39 @@ const SECRET_PARTS: [&str; 16] = [
     "jwt",
     "private",
 ];
-/// Whole names that make it one.
+/// Whole names that make their value a credential.
 const SECRET_NAMES: [&str; 6] = ["sig", "pwd", "pass", "sas", "code", "credentials"];
-/// Names that have such a part and count tokens or name a tokenizer.
+/// Parts of harmless names that contain a secret part: they count tokens, or name a tokenizer or an author.
 const HARMLESS_PARTS: [&str; 6] = ["tokens", "tokenizer", "token_id", "token-id", "tokenize", "author"];
-/// Fields of a query that say what is asked for, and not who asks.
+/// Query fields that say what is requested, not who requests it.
 const HARMLESS_QUERY: [&str; 10] =
     ["api-version", "version", "v", "model", "deployment", "deployment-id", "region", "location", "stream", "beta"];
-/// A value of fewer bytes is not looked for in pages: it would be found in words that have nothing to do with it.
+/// Bytes. A shorter value is not searched for in pages, because it would match unrelated words.
 const SHORTEST: usize = 4;
-/// A value of fewer bytes is not looked for in the words of servers either.
+/// Bytes. A shorter value is not searched for in server texts either.
 const SHORTEST_ECHO: usize = 3;
-/// The beginning of a secret at the end of a text that was cut has at least so many bytes; the text has at least so
-/// many characters.
+/// Bytes. A shorter beginning of a secret at the end of a cut text is not recognised.
 const SHORTEST_CUT: usize = 6;
+/// Characters. A shorter text was not cut.
 const SHORTEST_CUT_TEXT: usize = 100;
-/// A value of fewer bytes is replaced only where it stands as a word.
+/// Bytes. A shorter value is replaced only where it is a whole word.
 const SURE: usize = 8;
 
-/// Whether the name of a header, an option, a field of a query or a key of a body says that its value is a credential.
+/// Whether the name of a header, option, query field or body key says that its value is a credential.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
     let name = name.trim().to_ascii_lowercase();
     if SECRET_NAMES.contains(&name.as_str()) {
         return true;
     }
-    // What counts tokens is taken out first, so that `x-auth-tokens` still has `auth` in it.
+    // Only the harmless parts are removed, so that `x-auth-tokens` still contains `auth`.
     let name = HARMLESS_PARTS.iter().fold(name, |name, part| {
         if *part == "author" && name.contains("authori") { name } else { name.replace(part, "") }
     });
     SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 
-/// A header line without its value, where its name (or one of `named`) says that the value is a credential.
+/// A header line, without its value if its name (or one of `named`) says that the value is a credential.
 #[must_use]
 pub fn header_without_secret(line: &str, named: &[String]) -> String {
     let (name, _) = line.split_once(':').unwrap_or((line, ""));
@@ -68,7 +68,7 @@ pub fn header_without_secret(line: &str, named: &[String]) -> String {
     if asked || is_secret_name(name) { format!("{name}: {SECRET}") } else { line.to_owned() }
 }
 
-/// `body` with the texts under key-like names replaced, at any depth.
+/// `body` with the texts under secret names replaced, at any depth.
 #[must_use]
 pub fn body_without_secrets(body: &Value) -> Value {
     fn walk(value: &Value, secret: bool) -> Value {
@@ -87,9 +87,9 @@ pub fn body_without_secrets(body: &Value) -> Value {
 /// Values that must never be written or shown. Cloning shares them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
-    /// Longest first, so that the whole is replaced before its part.
+    /// Longest first, so that a whole secret is replaced before a part of it.
     values: Arc<[String]>,
-    /// Those that are words or numbers as others are: replaced only in what a server said.
+    /// Secrets that look like ordinary words or numbers: replaced only in server texts.
     common: Arc<[String]>,
 }
 
@@ -100,7 +100,7 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// The secrets in `given`. What is a common word, a number or very short is replaced only in what a server said.
+    /// The secrets in `given`. A common word, a number or a very short value is replaced only in server texts.
     pub fn new(given: impl IntoIterator<Item = String>) -> Self {
         let all = given.into_iter().flat_map(|value| forms_of(&value)).filter(|value| value != SECRET);
         let (values, common): (Vec<String>, Vec<String>) = all.partition(|value| is_distinct(value));
@@ -110,14 +110,14 @@ impl Secrets {
         }
     }
 
-    /// These and `others`.
+    /// The secrets of `self` and of `others`.
     #[must_use]
     pub fn and(&self, others: &Self) -> Self {
         let both = |ours: &[String], theirs: &[String]| ordered(ours.iter().chain(theirs).cloned().collect());
         Self { values: both(&self.values, &others.values), common: both(&self.common, &others.common) }
     }
 
-    /// Whether there is none.
+    /// Whether there are no secrets.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty() && self.common.is_empty()
@@ -135,8 +135,8 @@ impl Secrets {
         shown
     }
 
-    /// The same for what a server said, which may echo a secret, whatever it looks like, and may have been cut in the
-    /// middle of it.
+    /// Like [`Secrets::hide`], for a server text: it may echo any secret, even a common word, and may be cut in the
+    /// middle of a secret.
     #[must_use]
     pub fn hide_echo<'text>(&self, text: &'text str) -> Cow<'text, str> {
         let mut shown = self.hide(text);
@@ -167,14 +167,14 @@ fn ordered(mut values: Vec<String>) -> Arc<[String]> {
     values.into()
 }
 
-/// Whether a value can be told from other text wherever it stands.
+/// Whether a value cannot be confused with ordinary text.
 fn is_distinct(value: &str) -> bool {
     let plain_word = value.bytes().all(|byte| byte.is_ascii_lowercase());
     let number = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     value.len() >= SHORTEST && (value.len() >= SURE || !(plain_word || number))
 }
 
-/// `text` without `value`; none where it is not in it.
+/// `text` without `value`; `None` if `text` does not contain it.
 fn replaced(text: &str, value: &str) -> Option<String> {
     if !text.contains(value) {
         return None;
@@ -182,7 +182,7 @@ fn replaced(text: &str, value: &str) -> Option<String> {
     if value.len() >= SURE { Some(text.replace(value, SECRET)) } else { without_word(text, value) }
 }
 
-/// `text` without `value` where it stands as a word; none where it is not in it.
+/// `text` without `value` where it is a whole word; `None` if `text` does not contain it.
 fn without_word(text: &str, value: &str) -> Option<String> {
     if !text.contains(value) {
         return None;
@@ -202,7 +202,7 @@ fn without_word(text: &str, value: &str) -> Option<String> {
     Some(without)
 }
 
-/// The forms in which a value may come back: as it is, in JSON, in a URL and out of one.
+/// The forms in which a value may come back: unchanged, in JSON, percent-encoded and percent-decoded.
 fn forms_of(value: &str) -> Vec<String> {
     let value = value.trim().to_owned();
     let json = Value::from(value.as_str()).to_string();
@@ -236,8 +236,8 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// The secrets of a header's value: the whole, what stands behind its scheme, the values of its cookies, and what
-/// `Basic` encodes.
+/// The secrets in a header's value: the whole value, the part after the scheme, the values of cookies, and the
+/// credentials that `Basic` encodes.
 #[must_use]
 pub fn of_header(value: &str) -> Vec<String> {
     let value = value.trim();
@@ -264,7 +264,7 @@ fn of_basic(code: &str) -> Vec<String> {
     })
 }
 
-/// The secrets of a URL: who is named before the host, and the fields of its query that may be one.
+/// The secrets in a URL: the user and password before the host, and the query fields that may be secret.
 #[must_use]
 pub fn of_url(url: &str) -> Vec<String> {
     use base64::Engine as _;
@@ -288,7 +288,7 @@ pub fn of_url(url: &str) -> Vec<String> {
     found
 }
 
-/// The secrets of a body given as JSON, valid or not: texts under key-like names.
+/// The secrets in a JSON body, valid or not: texts under secret names.
 #[must_use]
 pub fn of_body(text: &str) -> Vec<String> {
     fn walk(value: &Value, secret: bool, found: &mut Vec<String>) {
@@ -305,7 +305,7 @@ pub fn of_body(text: &str) -> Vec<String> {
     if let Ok(value) = serde_json::from_str::<Value>(text) {
         walk(&value, false, &mut found);
     } else {
-        // What is no JSON is refused, and quoted in the refusal.
+        // Invalid JSON is refused, and the refusal quotes it.
         let words: Vec<&str> = text
             .split(['"', '\'', ':', ',', '{', '}', '[', ']'])
             .map(str::trim)

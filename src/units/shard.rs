@@ -1,4 +1,4 @@
-//! Owns `Shard`, which of N parts of a plan one machine sends.
+//! Owns `Shard`: which of the N parts of a plan one machine sends.
 
 use std::fmt;
 
@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
 
-/// Part `number` of `of`, counted from 1, as people write it: `2/4`. It holds the requests whose index leaves the
-/// remainder number − 1 when divided by `of`, so that the parts together are the plan, each request once, whatever
-/// law its arrivals follow.
+/// Part `number` of `of`, counted from 1, written `2/4`. It holds the requests with index mod `of` = number − 1. The
+/// parts together hold each request of the plan exactly once, whatever law its arrivals follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Shard {
@@ -17,7 +16,7 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// The most parts of one plan.
+    /// Maximum number of parts of one plan.
     pub const MOST: u32 = 10_000;
 
     /// Part `number` of `of`; refused outside 1 to `of`, and beyond 10 000 parts.
@@ -44,7 +43,7 @@ impl Shard {
         self.of
     }
 
-    /// Whether the request of this index (from 0) belongs to it.
+    /// Whether the request of this index (from 0) belongs to the part.
     #[must_use]
     pub const fn takes(self, index: u64) -> bool {
         index % self.of as u64 == self.number as u64 - 1

@@ -120,8 +120,8 @@ impl Window {
     }
 }
 
-/// Reads a span of time with its unit: `300ms`, `1.5s`, `2m`, `1h`, or several, the largest first: `1h30m`. `0` alone
-/// needs none.
+/// Reads a span of time with its unit: `300ms`, `1.5s`, `2m`, `1h`, or several parts, the largest unit first:
+/// `1h30m`. `0` alone needs no unit.
 pub fn parse_duration(text: &str) -> Result<Duration, Refusal> {
     let accepted = "a time with its unit: 250us, 300ms, 1.5s, 2m, 1h, 1h30m";
     let refuse = || Refusal::new(format!("`{text}` is not a span of time"), format!("accepted is {accepted}"));
@@ -143,7 +143,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, Refusal> {
             "h" => 3600.0,
             _ => return Err(refuse()),
         };
-        // Each part behind a larger one, and none below 0: `30m1h` and `1h-5m` are mistakes.
+        // Units must fall, and no later part may be negative: `30m1h` and `1h-5m` are mistakes.
         if unit_s >= unit_before_s || (number < 0.0 && unit_before_s.is_finite()) {
             return Err(refuse());
         }

@@ -1,15 +1,15 @@
-//! Owns the display of foreign text: what a terminal, a table or a web page would obey becomes an escape that can be
-//! seen.
+//! Owns the display of foreign text: characters that a terminal, a table or a web page would obey become visible
+//! escapes.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// The codes that our own pages colour text with
+/// The codes of the colours on our own pages
 /// ([SGR](https://www.ecma-international.org/publications-and-standards/standards/ecma-48/)).
 const OWN_CODES: [&str; 6] = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[1;34m", "\u{1b}[1;35m", "\u{1b}[33m"];
 
 /// Whether a terminal obeys `character` instead of showing it: control characters (C0, DEL, C1), line and paragraph
-/// separators, marks that turn the direction of text, and characters without a width that hide what stands there.
+/// separators, marks that change the direction of text, and invisible characters without a width.
 #[must_use]
 pub fn is_hidden(character: char) -> bool {
     character.is_control()
@@ -19,14 +19,14 @@ pub fn is_hidden(character: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// `text` as one line that can be shown: every character that a terminal would obey is an escape, line breaks among
-/// them (`\n`, `\x1b`, `\u{202e}`).
+/// `text` as one line that is safe to show: every character that a terminal would obey, line breaks included, becomes
+/// an escape (`\n`, `\x1b`, `\u{202e}`).
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false)
 }
 
-/// A page of ours: as [`visible`], but lines stay lines, and the colours of our own pages stay colours.
+/// Like [`visible`], for a page of ours: it keeps line breaks and the colours of our own pages.
 #[must_use]
 pub fn visible_page(text: &str) -> Cow<'_, str> {
     if !text.contains(|character| character != '\n' && is_hidden(character)) {
@@ -45,8 +45,8 @@ pub fn visible_page(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// JSON text that is the same value, with every character that a terminal would obey as an escape of JSON. Outside of
-/// strings JSON has only line breaks and tabs of these, which stay.
+/// JSON text of the same value, in which every character that a terminal would obey is a JSON escape. Line breaks and
+/// tabs stay: outside strings, JSON has no other such characters.
 #[must_use]
 pub fn visible_json(text: &str) -> Cow<'_, str> {
     let kept = |character| character == '\n' || character == '\t' || !is_hidden(character);
@@ -67,9 +67,9 @@ pub fn visible_json(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// A field of a CSV file (RFC 4180): quoted where it has a separator, a quote, a line break or blanks around it. A
-/// spreadsheet runs a field that begins with `=`, `+`, `-`, `@`, a tab or a carriage return as a formula: such a text
-/// begins with an apostrophe instead.
+/// A field of a CSV file (RFC 4180): quoted if it contains a separator, a quote, a line break or outer blanks. A
+/// spreadsheet runs a field that begins with `=`, `+`, `-`, `@`, a tab or a carriage return as a formula. Such a
+/// field gets an apostrophe in front, unless it is a number.
 #[must_use]
 pub fn csv_field(text: &str) -> Cow<'_, str> {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();

@@ -1,4 +1,4 @@
-//! Owns `Closed`: loads released by completions, and how people write them.
+//! Owns `Closed`: closed loops, in which the end of one request releases the next, and their notation.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,23 +7,23 @@ use crate::error::Refusal;
 use crate::schedule::{Extent, Spans};
 use crate::units::{Offset, Window};
 
-/// A closed loop: `concurrency` requests in flight, each completion releases the next.
+/// A closed loop: `concurrency` requests in flight; the end of each request releases the next.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Closed {
-    /// Requests in flight: 1 synchronous, N concurrent, 512 throughput.
+    /// Requests in flight: 1 for `synchronous`, N for `concurrent:N`, 512 for `throughput`.
     pub concurrency: u32,
-    /// How long, or how many requests.
+    /// How long the measured part lasts, or how many requests it has.
     pub extent: Extent,
-    /// Released before the window opens.
+    /// How long requests are released before the window opens.
     pub warmup: Duration,
-    /// Released after it has closed.
+    /// How long requests are released after the window has closed.
     pub cooldown: Duration,
 }
 
 impl Closed {
     /// Requests in flight of the load called `throughput`.
     pub const THROUGHPUT: u32 = 512;
-    /// The most requests in flight.
+    /// The maximum number of requests in flight.
     pub const MOST: u32 = 100_000;
 
     /// One request at a time.
@@ -41,7 +41,7 @@ impl Closed {
         }
     }
 
-    /// 512 requests in flight: more than most servers run at once, so that the queue is never empty.
+    /// 512 requests in flight: more than most servers run at once, so that the server's queue is never empty.
     #[must_use]
     pub const fn throughput(extent: Extent, warmup: Duration, cooldown: Duration) -> Self {
         Self { concurrency: Self::THROUGHPUT, extent, warmup, cooldown }
@@ -65,7 +65,8 @@ impl Closed {
         }
     }
 
-    /// The most requests that it releases: its count, or no bound where time ends it. Ids run from 0 up to here.
+    /// The maximum number of requests that the loop releases: its count, or `u64::MAX` if time ends the loop. Ids run
+    /// from 0 to below this number.
     #[must_use]
     pub const fn most_requests(&self) -> u64 {
         match self.extent {

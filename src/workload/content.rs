@@ -1,14 +1,14 @@
-//! Owns `Content`: what makes the messages of a request, where they are not made up from words.
+//! Owns `Content`: a user's own source of messages, instead of synthetic prompts.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::workload::{Few, Message, Outline};
 
-/// Makes the messages of requests. A pure function of (content, outline): requests are made ahead of their instant,
-/// in any order, on several threads, and again for the list of failed requests.
+/// Makes the messages of requests. It must be a pure function of (content, outline): requests are made before their
+/// instant, in any order, on several threads, and made again for the list of failed requests.
 pub trait Content: fmt::Debug + Send + Sync {
-    /// What the request of `outline` says.
+    /// The messages of the request of `outline`.
     fn messages(&self, outline: &Outline) -> Few<Message>;
 
     /// A text that differs between any two contents that make different messages, such as a hash of a data set and
@@ -16,7 +16,7 @@ pub trait Content: fmt::Debug + Send + Sync {
     fn fingerprint(&self) -> String;
 }
 
-/// A content that the user of the library brings. Two are equal where their fingerprints are.
+/// A content from the user of the library. Two contents are equal if their fingerprints are equal.
 #[derive(Debug, Clone)]
 pub struct OwnContent(Arc<dyn Content>);
 

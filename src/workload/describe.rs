@@ -1,4 +1,4 @@
-//! Owns `Description`: what verb `plan` says of a plan before anything is sent.
+//! Owns `Description`: the summary of a plan that `tonnage plan` shows before anything is sent.
 
 use serde::Serialize;
 
@@ -10,34 +10,34 @@ use crate::workload::{Dropped, Load, Plan, Removal, Turns};
 /// A plan in numbers. Serialises to the keys of `plan --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Description {
-    /// Requests planned, warm-up and cool-down included, quota applied: all of them, whatever the shard.
+    /// Planned requests of all shards together, warm-up and cool-down included, quota applied.
     pub planned: u64,
-    /// Later turns of sessions, which have no instant beforehand: each is released when the turn before has completed.
+    /// Number of later turns of sessions. They have no planned instant: each is released when the previous turn has
+    /// completed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub released: Option<u64>,
     /// From the origin to the end of the cool-down, in seconds.
     pub span_s: f64,
-    /// Planned ÷ span; none for an empty span.
+    /// `planned` ÷ `span_s`, per second; `None` for an empty span.
     pub rate_per_s: Option<f64>,
     /// Gaps between planned requests, quota applied.
     pub gap: GapShape,
     /// Dispersion of the counts of planned requests, quota applied.
     pub dispersion: Dispersion,
-    /// Whether the arrivals follow the law asked for. Judged on the arrivals *before* a quota, since what a quota
-    /// leaves follows no such law; none where there is nothing to judge, or the instants are recorded and follow
-    /// none.
+    /// Whether the arrivals follow the requested law. The test uses the arrivals *before* a quota, because arrivals
+    /// after a quota no longer follow the law. `None` if there is nothing to test, or if the instants are recorded.
     pub law: Option<LawVerdict>,
     /// [`Plan::fingerprint`].
     pub fingerprint: String,
     /// The part that one shard sends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
-    /// Requests removed, by reason.
+    /// Number of removed requests, by reason.
     pub dropped: Dropped,
     /// The rate over time, quota applied: two lines of text of at most 72 columns.
     #[serde(skip)]
     pub picture: String,
-    /// The rate that was asked for over time, where it varies: two lines likewise.
+    /// The requested rate over time, if it varies: two lines of text of at most 72 columns.
     #[serde(skip)]
     pub rate_picture: Option<String>,
 }
@@ -45,13 +45,13 @@ pub struct Description {
 /// The part of a plan that one shard sends.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Share {
-    /// Which.
+    /// The shard.
     pub shard: Shard,
-    /// Its requests.
+    /// Number of planned requests of the shard.
     pub planned: u64,
 }
 
-/// Describes the plan of an open load, in one pass; refused for a closed loop, which plans no instants.
+/// Describes the plan of an open load, in one pass. Refused for a closed loop, which has no planned instants.
 pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
     let Load::Open(timeline) = plan.load() else {
         return Err(Refusal::new(

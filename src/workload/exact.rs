@@ -1,5 +1,5 @@
-//! Owns prompts of an exact length: pieces laid to a number of tokens, encoded as a whole, and corrected until the
-//! count is right.
+//! Owns prompts of an exact length: pieces are appended up to a number of tokens, encoded as a whole, and corrected
+//! until the count is right.
 
 use rand_chacha::rand_core::Rng;
 
@@ -7,15 +7,15 @@ use crate::workload::Tokenizer;
 use crate::workload::pieces::Laid;
 use crate::workload::words::WordDraw;
 
-/// Corrections before a length is given up. Most tokenizers need none; one that merges across words hits one time in
-/// five.
+/// Maximum number of corrections of one text. Most tokenizers need none; a tokenizer that merges across words is
+/// right in one attempt out of five.
 const MOST_CORRECTIONS: usize = 128;
-/// Pieces taken away beyond what is too much, by attempt. Few: the longer the new end, the less is known of its
-/// count. Now and then many, to leave a place in which no end fits.
+/// Pieces removed beyond the excess, by attempt. Usually few, because the count of a longer new end is less certain.
+/// Sometimes many, to leave a place where no end fits.
 const TAKEN: [usize; 8] = [1, 2, 3, 1, 2, 3, 4, 16];
 
-/// What the tokenizer counted in each attempt at one text. It takes one encoding an attempt to find, and none to
-/// repeat: the same text follows from the same seed and these counts.
+/// The tokenizer's counts in each attempt at one text. Finding them takes one encoding per attempt. Repeating takes
+/// none: the seed and these counts give the same text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fit {
     counts: Vec<u32>,
@@ -33,7 +33,8 @@ impl Fit {
         self.counts == [self.asked]
     }
 
-    /// Tokens of the text, as the tokenizer counts it: what was asked for, or the nearest that could be made.
+    /// Tokens of the text, as the tokenizer counts it: the requested number, or the nearest number that could be
+    /// reached.
     #[must_use]
     pub fn counted(&self) -> u32 {
         self.counts.iter().copied().min_by_key(|count| count.abs_diff(self.asked)).unwrap_or(0)
@@ -45,7 +46,7 @@ impl Fit {
         self.asked
     }
 
-    /// Whether the text has the length asked for.
+    /// Whether the text has the requested length.
     #[must_use]
     pub fn is_exact(&self) -> bool {
         self.counted() == self.asked
@@ -53,25 +54,25 @@ impl Fit {
 }
 
 impl Tokenizer {
-    /// Appends pieces that cost `tokens` as far as costs add up, without encoding anything: a function of the
-    /// generator alone once `text` is not empty, and so the way to make a block that stands in many prompts. Returns
-    /// the tokens that could not be spent.
+    /// Appends pieces that cost `tokens`, if costs add up, without encoding anything. Once `text` is not empty, the
+    /// result depends only on the generator, so it can make a block for many prompts. Returns the tokens that no
+    /// piece could fill.
     pub fn append(&self, text: &mut String, tokens: u32, generator: &mut impl Rng) -> u32 {
         self.pieces.lay(text, tokens, &mut WordDraw::default(), generator, |_| ())
     }
 
-    /// Appends up to `count` drawn words that leave at least one of `total` tokens, and no gap that cannot be closed;
-    /// returns their cost.
+    /// Appends up to `count` drawn words, so that at least one of `total` tokens remains and the remaining gap can be
+    /// closed. Returns the words' cost in tokens.
     pub(super) fn append_marker(&self, text: &mut String, count: u32, total: u32, generator: &mut impl Rng) -> u32 {
         self.pieces.lay_words(text, count, total, &mut WordDraw::default(), generator)
     }
 
-    /// Fills `text`, an opening that costs about `opening_tokens` and is left as it is, up to exactly `tokens` tokens
-    /// of the whole as [`Tokenizer::count`] counts them: lay, encode, and where the count is off lay a new end
-    /// against the difference. `known` is the fit of an earlier call with the same arguments, which spares the
-    /// encoding.
+    /// Extends `text` to exactly `tokens` tokens, as [`Tokenizer::count`] counts the whole. `text` starts with an
+    /// opening of about `opening_tokens`, which does not change. Each attempt appends pieces and encodes the text; if
+    /// the count is wrong, the next attempt replaces the end. `known` is the fit of an earlier call with the same
+    /// arguments, which saves the encoding.
     ///
-    /// Where 128 corrections do not reach the number, the text is the nearest that was seen, and the fit says so.
+    /// If 128 corrections do not reach the number, the text is the nearest attempt, and the fit says so.
     pub fn fill(
         &self,
         text: &mut String,
@@ -85,7 +86,7 @@ impl Tokenizer {
         let mut draw = WordDraw::default();
         let mut laid: Vec<Laid> = Vec::with_capacity(tokens as usize);
         let mut spent = i64::from(opening_tokens);
-        // What the tokenizer counts beyond the sum of costs.
+        // The tokenizer's count minus the sum of costs.
         let mut excess = 0;
         let mut fit = Fit { counts: Vec::new(), asked: tokens };
         let mut nearest: Option<(u32, String)> = None;
@@ -106,7 +107,7 @@ impl Tokenizer {
                 nearest = Some((off, text.clone()));
             }
             excess = i64::from(counted) - spent;
-            // What is too much goes, and a few pieces more, so that no attempt repeats another.
+            // Removes the excess and a few more pieces, so that no attempt repeats another.
             let mut also = TAKEN[attempt % TAKEN.len()];
             while let Some(last) = laid.pop_if(|_| spent + excess > i64::from(tokens) || also > 0) {
                 if spent + excess <= i64::from(tokens) {

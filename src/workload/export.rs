@@ -7,8 +7,9 @@ use crate::workload::Plan;
 /// The header of an exported plan.
 pub const EXPORT_HEADER: &str = "id,scheduled_ns,input_tokens,output_tokens,class,session";
 
-/// Writes one row for each planned request of an open load (of its shard, where it has one), warm-up included, quota
-/// applied: instants in nanoseconds from the origin, `session` empty where there is none. A closed loop has no rows.
+/// Writes one row for each planned request of an open load (of its shard, if it has one), warm-up included, quota
+/// applied. Instants are in nanoseconds from the origin; `session` is empty if there is none. A closed loop has no
+/// rows.
 pub fn export(plan: &Plan, sink: impl Write) -> io::Result<()> {
     let mut sink = BufWriter::new(sink);
     writeln!(sink, "{EXPORT_HEADER}")?;

@@ -21,8 +21,9 @@ impl PlanHasher {
         }
     }
 
-    /// Takes the next planned request: instant (none in a closed loop), lengths, class, session and turn. Every field
-    /// has its length or a mark of absence in front, so that no two plans give the same bytes.
+    /// Adds the next planned request: instant (none in a closed loop), lengths, class, session and turn. A length
+    /// precedes each text, and a mark of absence each optional number, so that two different plans never give the
+    /// same bytes.
     pub(crate) fn add(&mut self, at: Option<Offset>, outline: &Outline) {
         self.number(at.map(Offset::as_nanos));
         self.pending.extend_from_slice(&outline.input_tokens.to_le_bytes());
@@ -36,13 +37,13 @@ impl PlanHasher {
         }
     }
 
-    /// Takes the prefix blocks of the request taken last.
+    /// Adds the prefix blocks of the last request added.
     pub(crate) fn blocks(&mut self, ids: impl ExactSizeIterator<Item = u64>) {
         self.pending.extend_from_slice(&(ids.len() as u64).to_le_bytes());
         self.pending.extend(ids.flat_map(u64::to_le_bytes));
     }
 
-    /// Takes a description that is part of the plan.
+    /// Adds a description that is part of the plan.
     pub(crate) fn text(&mut self, text: &str) {
         self.pending.extend_from_slice(&(text.len() as u64).to_le_bytes());
         self.pending.extend_from_slice(text.as_bytes());
@@ -59,10 +60,10 @@ impl PlanHasher {
     }
 }
 
-/// What stands in a result for the fingerprint of a plan that was not hashed.
+/// The value in a result for the fingerprint of a plan that was not hashed.
 pub const NOT_HASHED: &str = "not hashed";
 
-/// The fingerprint of several plans, played one after the other. 32 hexadecimal digits.
+/// The fingerprint of several plans that are sent one after another. 32 hexadecimal digits.
 #[must_use]
 pub fn joint_fingerprint<'a>(fingerprints: impl IntoIterator<Item = &'a str>) -> String {
     let mut hasher = PlanHasher::new();
@@ -70,8 +71,9 @@ pub fn joint_fingerprint<'a>(fingerprints: impl IntoIterator<Item = &'a str>) ->
     hasher.hex()
 }
 
-/// The hash of all request bodies of a run, whatever their order and whoever sent them: the sum modulo 2¹²⁸ of BLAKE3
-/// over (id, bytes) of each. Workers keep one each and merge them. Each id is to be added once.
+/// The hash of all request bodies of a run: the sum modulo 2¹²⁸ of BLAKE3 over (id, bytes) of each body. It depends
+/// neither on the order nor on the sender. Each worker keeps its own hash, and these are merged. Each id must be
+/// added once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BodyFingerprint {
     sum: u128,
@@ -79,13 +81,13 @@ pub struct BodyFingerprint {
 }
 
 impl BodyFingerprint {
-    /// A fingerprint of no body.
+    /// The fingerprint of no bodies.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the body of request `id`.
+    /// Adds the body of request `id`.
     pub fn add(&mut self, id: u64, body: &[u8]) {
         let mut hasher = blake3::Hasher::new_derive_key("tonnage 2026 body fingerprint");
         hasher.update(&id.to_le_bytes());
@@ -96,13 +98,13 @@ impl BodyFingerprint {
         self.bodies += 1;
     }
 
-    /// Takes all bodies of `other`.
+    /// Adds all bodies of `other`.
     pub fn merge(&mut self, other: &Self) {
         self.sum = self.sum.wrapping_add(other.sum);
         self.bodies += other.bodies;
     }
 
-    /// The fingerprint of all bodies behind several others, no body behind two of them; `None` where one is not 32
+    /// The fingerprint of all bodies of several fingerprints, which must not share a body; `None` if one is not 32
     /// hexadecimal digits.
     pub fn hex_of_all<'a>(others: impl IntoIterator<Item = &'a str>) -> Option<String> {
         let mut sum = 0u128;
@@ -112,7 +114,7 @@ impl BodyFingerprint {
         Some(hex(&sum.to_be_bytes()))
     }
 
-    /// How many bodies it has taken.
+    /// Number of bodies added.
     #[must_use]
     pub fn bodies(&self) -> u64 {
         self.bodies

@@ -1,4 +1,4 @@
-//! Owns `LengthSpec`: how many tokens requests ask for, and how people write it.
+//! Owns `LengthSpec`: a law of token counts of requests, and its notation.
 
 use std::fmt;
 use std::io::BufRead;
@@ -10,8 +10,7 @@ use rand_chacha::rand_core::Rng;
 use crate::error::{Error, Refusal};
 use crate::seed::{Stream, normal};
 
-/// A law of token counts, each draw 1 to 10 000 000 tokens. Draws outside are moved to the nearer end, others rounded
-/// to whole tokens.
+/// A law of token counts. Each draw is rounded to whole tokens, and limited to 1 to 10 000 000 tokens.
 ///
 /// | written | law |
 /// |---|---|
@@ -34,7 +33,7 @@ enum Law {
     Table { name: Arc<str>, lengths: Arc<[u32]> },
 }
 
-/// The largest file of lengths.
+/// The largest file of lengths, in bytes.
 const MOST_FILE_BYTES: u64 = 64 << 20;
 
 const ACCEPTED: &str = "accepted is 512, 128..1024, normal:512,64, lognormal:512,1.2 or file:PATH (genai-bench's \
@@ -44,9 +43,9 @@ impl LengthSpec {
     /// The largest length, in tokens.
     pub const MAX_TOKENS: u32 = 10_000_000;
 
-    /// What requests bring without `--input-tokens`: 128 tokens.
+    /// Input tokens of requests without `--input-tokens`: 128.
     pub const DEFAULT_INPUT: Self = Self { law: Law::Fixed(128) };
-    /// What requests ask for without `--output-tokens`: 64 tokens.
+    /// Output tokens of requests without `--output-tokens`: 64.
     pub const DEFAULT_OUTPUT: Self = Self { law: Law::Fixed(64) };
 
     /// Always `tokens`; refused outside 1 to 10 000 000.
@@ -54,7 +53,7 @@ impl LengthSpec {
         Ok(Self { law: Law::Fixed(in_range(tokens)?) })
     }
 
-    /// Uniform from `low` to `high`, both included; refused when they are out of order or range.
+    /// Uniform from `low` to `high`, both included; refused if they are out of order or out of range.
     pub fn uniform(low: u32, high: u32) -> Result<Self, Refusal> {
         if low > high {
             return Err(Refusal::new(
@@ -79,8 +78,8 @@ impl LengthSpec {
         }
     }
 
-    /// Lognormal of `mean` tokens, `sigma` being the standard deviation of the logarithm; refused unless 1 ≤ mean ≤
-    /// 10 000 000 and 0 ≤ sigma ≤ 5.
+    /// Lognormal of `mean` tokens; `sigma` is the standard deviation of the logarithm. Refused unless 0 ≤ sigma ≤ 5 and
+    /// 1 ≤ mean ≤ 10 000 000.
     pub fn log_normal(mean: f64, sigma: f64) -> Result<Self, Refusal> {
         if (0.0..=5.0).contains(&sigma) {
             Ok(Self { law: Law::LogNormal { mean: mean_in_range(mean)?, sigma } })
@@ -98,8 +97,8 @@ impl LengthSpec {
         text.trim().strip_prefix("file:")
     }
 
-    /// An empirical law: one whole number of tokens a line, each line as likely; empty lines and lines that start
-    /// with `#` are passed over. Refused beyond 64 MiB: what has no end must not be read to it.
+    /// An empirical law: one whole number of tokens per line, all lines equally likely. Empty lines and lines that
+    /// start with `#` are skipped. Refused beyond 64 MiB, because an endless file must not be read to its end.
     pub fn from_lines(source: impl BufRead, path: &Path) -> Result<Self, Error> {
         let mut source = source.take(MOST_FILE_BYTES + 1);
         let mut lengths = Vec::new();
@@ -170,7 +169,7 @@ fn to_tokens(length: f64) -> u32 {
     libm::round(length).clamp(1.0, f64::from(LengthSpec::MAX_TOKENS)) as u32
 }
 
-/// A uniform whole number below `bound`: the high half of a 128-bit product, off by less than bound/2⁶⁴.
+/// A uniform whole number below `bound`: the high half of a 128-bit product, with a bias below bound/2⁶⁴.
 fn below(generator: &mut impl Rng, bound: u64) -> u64 {
     ((u128::from(generator.next_u64()) * u128::from(bound)) >> 64) as u64
 }
@@ -178,7 +177,7 @@ fn below(generator: &mut impl Rng, bound: u64) -> u64 {
 impl std::str::FromStr for LengthSpec {
     type Err = Refusal;
 
-    /// Reads every form of the table above but `file:`, which needs a reader.
+    /// Reads every form in the table above except `file:`, which needs a reader.
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let refuse = || Refusal::new(format!("`{text}` is not a token length"), ACCEPTED);
         let whole = |text: &str| text.trim().parse::<u32>().map_err(|_| refuse());
@@ -341,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_file_without_end_is_refused() {
-        // Zeros for ever, as from /dev/zero, and lines for ever, long ones: neither may be read to its end.
+        // Endless zeros, as from /dev/zero, and endless long lines: neither may be read to the end.
         struct Ruled;
         impl std::io::Read for Ruled {
             fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {

@@ -1,20 +1,20 @@
-//! Owns `Message`: one turn of what a request says, in parts.
+//! Owns `Message`: one message of a request, in parts.
 
 use std::borrow::Cow;
 
-/// Who says a message.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Who runs the service: instructions before the conversation.
+    /// The operator of the service: instructions before the conversation.
     System,
-    /// Who asks.
+    /// The user.
     User,
     /// The model: an earlier answer.
     Assistant,
 }
 
 impl Role {
-    /// Its name in a request.
+    /// The role's name in a request.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ pub enum MessagePart {
 }
 
 impl MessagePart {
-    /// Its text; empty where it is no text.
+    /// The text of the part; empty if the part is not text.
     #[must_use]
     pub fn text(&self) -> &str {
         let Self::Text(text) = self;
@@ -42,7 +42,7 @@ impl MessagePart {
     }
 }
 
-/// A list that is mostly of one item: one item costs no allocation of the list.
+/// A list that mostly has one item: one item needs no allocation for the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Few<T> {
     /// One item.
@@ -68,12 +68,12 @@ impl<T> From<T> for Few<T> {
     }
 }
 
-/// One turn of what a request says.
+/// One message of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Who says it.
+    /// The author of the message.
     pub role: Role,
-    /// What is said.
+    /// The content of the message.
     pub parts: Few<MessagePart>,
 }
 
@@ -91,10 +91,10 @@ impl Message {
     }
 }
 
-/// What stands between two texts that are joined to one prompt.
+/// The separator between two texts that are joined to one prompt.
 const BETWEEN_TEXTS: &str = "\n";
 
-/// The texts of `messages` as one, in their order, with a line break between any two. One text is borrowed.
+/// The texts of `messages` joined in their order, with a line break between any two. A single text is borrowed.
 #[must_use]
 pub fn joined_text(messages: &[Message]) -> Cow<'_, str> {
     let mut texts = messages.iter().flat_map(|message| message.parts.iter()).map(MessagePart::text);

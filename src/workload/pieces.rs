@@ -1,51 +1,52 @@
-//! Owns `Pieces`: words, each with the tokens it costs, and the laying of them to a number of tokens.
+//! Owns `Pieces`: words with their cost in tokens, and text of a given number of tokens made from them.
 
 use rand_chacha::rand_core::Rng;
 
 use crate::workload::words::{WordDraw, words};
 
-/// Lengths up to which it is known which can be reached; every longer one can.
+/// Tokens. For gaps below this length, a table says which can be closed; every longer gap can.
 const REACH: usize = 128;
-/// A piece that costs more is of no use: it would be spelt out byte by byte.
+/// Tokens. A piece that costs more is not used: the tokenizer spells it byte by byte.
 const MOST_COST: u32 = 32;
-/// Words drawn in vain before a piece is looked for that fits.
+/// Number of words that may be drawn without a fit, before all pieces are searched for one that fits.
 const MOST_DRAWS: usize = 8;
-/// The words between which a piece is measured.
+/// The word before a piece whose cost is measured.
 const BEFORE: &str = "because";
+/// The word after a piece whose cost is measured.
 const AFTER: &str = "around";
 
-/// One piece and what it costs, in tokens; 0 where it is of no use in that place.
+/// One piece and its cost in tokens; cost 0 means that the piece is not used in that place.
 #[derive(Debug, Clone)]
 struct Piece {
     text: String,
-    /// With what precedes it parted from it by a space.
+    /// Whether a space separates the piece from the text before it.
     spaced: bool,
-    /// At the start of a text.
+    /// Cost at the start of a text.
     first: u32,
-    /// After another piece.
+    /// Cost after another piece.
     later: u32,
 }
 
-/// A piece laid: where the text ended before it, and its cost.
+/// An appended piece: where the text ended before it, and its cost.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Laid {
     pub(super) start: usize,
     pub(super) cost: u32,
 }
 
-/// The words of `words-v1` in their order, then spare pieces that close gaps which no word fits: what each costs is
-/// measured once, and mostly adds up, since most tokenizers part words before they encode them. Whoever lays pieces
-/// encodes the whole to be sure.
+/// The words of `words-v1` in their order, then spare pieces that close gaps which no word fits. The cost of each is
+/// measured once. Costs mostly add up, because most tokenizers split text into words before they encode it. The
+/// caller must encode the whole text to be sure.
 #[derive(Debug, Clone)]
 pub(super) struct Pieces {
     all: Vec<Piece>,
     word_count: usize,
-    /// Whether a gap of so many tokens can be closed after another piece.
+    /// For each number of tokens: whether a gap of this length can be closed after another piece.
     closable: Vec<bool>,
 }
 
 impl Pieces {
-    /// Measures all pieces with `count`; `None` where a text cannot be encoded, or where no piece is of use.
+    /// Measures all pieces with `count`; `None` if a text cannot be encoded, or if no piece can be used.
     pub(super) fn measured(count: impl Fn(&str) -> Option<u32>) -> Option<Self> {
         let around = count(&format!("{BEFORE} {AFTER}"))?;
         let measure = |text: String, spaced: bool| {
@@ -58,7 +59,7 @@ impl Pieces {
         let mut all: Vec<Piece> =
             words().iter().map(|word| measure((*word).to_owned(), true)).collect::<Option<_>>()?;
         let word_count = all.len();
-        // In the order in which they are tried: the less they look like prose, the later.
+        // In the order in which they are tried: pieces that look least like prose come last.
         for letter in ('a'..='z').chain('0'..='9') {
             all.push(measure(letter.to_string(), true)?);
         }
@@ -79,13 +80,13 @@ impl Pieces {
         (!costs.is_empty()).then_some(Self { all, word_count, closable })
     }
 
-    /// Whether a gap of `tokens` can be closed after another piece, as far as costs add up.
+    /// Whether a gap of `tokens` can be closed after another piece, if costs add up.
     fn is_closable(&self, tokens: u32) -> bool {
         self.closable.get(tokens as usize).copied().unwrap_or(true)
     }
 
-    /// Lays pieces onto `text` until exactly `left` tokens are spent or no piece fits; `note` hears of each. Returns
-    /// the tokens left.
+    /// Appends pieces to `text` until exactly `left` tokens are used or no piece fits; calls `note` for each piece.
+    /// Returns the tokens left.
     pub(super) fn lay(
         &self,
         text: &mut String,
@@ -109,8 +110,8 @@ impl Pieces {
         left
     }
 
-    /// Lays up to `count` drawn words that cost at most `most` tokens together and leave a gap of `total` that can be
-    /// closed; returns their cost.
+    /// Appends up to `count` drawn words, so that at least one of `total` tokens remains and the remaining gap can be
+    /// closed. Returns the words' cost in tokens.
     pub(super) fn lay_words(
         &self,
         text: &mut String,
@@ -123,7 +124,7 @@ impl Pieces {
         for _ in 0..count {
             let place = draw.next(generator);
             let first = text.is_empty();
-            // At least one token remains the prompt's own.
+            // At least one token remains for the prompt itself.
             let left = total.saturating_sub(spent);
             if left < 2 || !self.fits(place, left - 1, first) || !self.fits(place, left, first) {
                 break;
@@ -137,7 +138,7 @@ impl Pieces {
         spent
     }
 
-    /// The next piece: a drawn word where one fits, else any piece that does, words before marks.
+    /// The next piece: a drawn word if one fits, else any piece that fits, words before spare pieces.
     fn choose(&self, left: u32, first: bool, draw: &mut WordDraw, generator: &mut impl Rng) -> Option<usize> {
         for _ in 0..MOST_DRAWS {
             let place = draw.next(generator);
@@ -146,7 +147,7 @@ impl Pieces {
             }
         }
         let fitting: Vec<usize> = (0..self.all.len()).filter(|place| self.fits(*place, left, first)).collect();
-        // Words among themselves are equals; a spare piece is taken only where no word fits.
+        // All words are equal candidates; a spare piece is taken only if no word fits.
         let equals = match fitting.iter().filter(|place| **place < self.word_count).count() {
             0 => fitting.len().min(1 + (draw.next(generator) & 3)),
             words => words,
@@ -154,7 +155,7 @@ impl Pieces {
         (equals > 0).then(|| fitting[draw.next(generator) % equals])
     }
 
-    /// Whether a piece may be laid where `left` tokens are left: what is left after it must be closable too.
+    /// Whether a piece may be appended with `left` tokens left: it must be possible to close the gap after it.
     fn fits(&self, place: usize, left: u32, first: bool) -> bool {
         let piece = &self.all[place];
         let cost = if first { piece.first } else { piece.later };

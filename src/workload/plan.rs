@@ -1,4 +1,4 @@
-//! Owns `Plan`: when (timeline or closed loop) joined to what (workload). Every request is a pure function of (plan,
+//! Owns `Plan`: a load (timeline or closed loop) joined to a workload. Every request is a pure function of (plan,
 //! id).
 
 use std::sync::Arc;
@@ -14,26 +14,26 @@ use crate::workload::{
     SourceSpec, Tokenizer, Turns,
 };
 
-/// When requests leave.
+/// When requests are sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Load {
-    /// Planned instants, independent of completion.
+    /// Planned instants, independent of responses.
     Open(Timeline),
-    /// Released by completions: a reference, never a measurement of an open load.
+    /// Each request is released by the end of another: a reference, never a measurement of an open load.
     Closed(Closed),
 }
 
 /// What requests ask for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
-    /// What each request is: its tokens and its session.
+    /// The tokens and the session of each request.
     pub source: SourceSpec,
-    /// What stands in front of each prompt.
+    /// The salt in front of each prompt.
     pub salt: Salt,
-    /// What counts the tokens of prompts; `words-v1` without one.
+    /// The tokenizer that counts the tokens of prompts; without one, `words-v1` does.
     pub tokenizer: Option<Arc<Tokenizer>>,
-    /// What makes the messages; none: prompts are made up, of exactly the length asked for. With one, `salt` and
-    /// `tokenizer` have no effect on what is sent.
+    /// The user's own source of messages. With one, `salt` and `tokenizer` have no effect on what is sent. Without
+    /// one, prompts are synthetic, with exactly the requested length.
     pub content: Option<OwnContent>,
 }
 
@@ -50,13 +50,13 @@ impl Workload {
         Self::of(SourceSpec::Recorded(Arc::new(recording)))
     }
 
-    /// The requests of `source`, made up, without a salt.
+    /// The requests of `source` with synthetic prompts, without a salt.
     #[must_use]
     pub const fn of(source: SourceSpec) -> Self {
         Self { source, salt: Salt::Off, tokenizer: None, content: None }
     }
 
-    /// The same with `salt`.
+    /// The workload with `salt`.
     #[must_use]
     pub fn salted(self, salt: Salt) -> Self {
         Self { salt, ..self }
@@ -68,7 +68,7 @@ impl Workload {
         Self { tokenizer: Some(tokenizer), ..self }
     }
 
-    /// The same with messages made by `content`.
+    /// The workload with messages made by `content`.
     #[must_use]
     pub fn saying(self, content: OwnContent) -> Self {
         Self { content: Some(content), ..self }
@@ -82,7 +82,7 @@ impl Default for Workload {
     }
 }
 
-/// When and what, joined. Shared read-only by all workers.
+/// A load joined to a workload. Shared read-only by all workers.
 #[derive(Debug, Clone)]
 pub struct Plan {
     load: Load,
@@ -98,10 +98,10 @@ impl Plan {
     /// `load` joined to `workload`, whose lengths and prompts are drawn from `seed` (streams `input_lengths`,
     /// `output_lengths`, `prompts`, each at the request's id).
     ///
-    /// What `quota` would refuse is removed, never shifted, and counted ([`Plan::dropped`]); the others keep the
-    /// numbers they would have without it, and so their lengths and prompts. A window by count then holds fewer than
-    /// its count, by what was removed inside. A quota has no meaning for a closed loop, which plans no instants:
-    /// `cli` refuses the pair.
+    /// Requests that `quota` would refuse are removed, never shifted, and counted ([`Plan::dropped`]). The other
+    /// requests keep their numbers, and so their lengths and prompts. A window by count then holds fewer requests
+    /// than its count. A quota has no meaning for a closed loop, which has no planned instants: `cli` refuses the
+    /// pair.
     #[must_use]
     pub fn new(load: Load, workload: Workload, seed: Seed, quota: Option<Quota>) -> Self {
         let source = Source::new(workload.source.clone(), seed);
@@ -109,39 +109,39 @@ impl Plan {
         Self { load, workload, quota, shard: None, seed, source, synthetic }
     }
 
-    /// When.
+    /// The load: when requests are sent.
     #[must_use]
     pub fn load(&self) -> &Load {
         &self.load
     }
 
-    /// What.
+    /// The workload: what requests ask for.
     #[must_use]
     pub fn workload(&self) -> &Workload {
         &self.workload
     }
 
-    /// The provider's quota it keeps to.
+    /// The provider's quota that was applied, if any.
     #[must_use]
     pub fn quota(&self) -> Option<Quota> {
         self.quota
     }
 
-    /// The same plan, of which this process sends one part ([`Plan::share`]). Everything else speaks of the whole:
-    /// its arrivals, its fingerprint, the numbers and prompts of its requests. Without meaning for a closed loop,
-    /// which plans no instants: `cli` refuses the pair.
+    /// The plan, of which this process sends only one part ([`Plan::share`]). Everything else is about the whole
+    /// plan: arrivals, fingerprint, request numbers and prompts. A shard has no meaning for a closed loop, which has
+    /// no planned instants: `cli` refuses the pair.
     #[must_use]
     pub fn sharded(self, shard: Shard) -> Self {
         Self { shard: Some(shard), ..self }
     }
 
-    /// The part that is sent; none is all of it.
+    /// The part of the plan that is sent; `None` for the whole plan.
     #[must_use]
     pub fn shard(&self) -> Option<Shard> {
         self.shard
     }
 
-    /// How much of its load is sent, 0 to 1.
+    /// The share of the load that is sent, 0 to 1.
     #[must_use]
     pub fn fraction(&self) -> f64 {
         self.shard.map_or(1.0, |shard| 1.0 / f64::from(shard.of()))
@@ -162,8 +162,8 @@ impl Plan {
         }
     }
 
-    /// Planned instants of an open load in order, quota applied; empty for a closed loop. Cheap to start again,
-    /// nothing held.
+    /// Planned instants of an open load in order, quota applied; empty for a closed loop. Cheap to restart, because
+    /// arrivals are not stored.
     #[must_use]
     pub fn arrivals(&self) -> Planned {
         let arrivals = match &self.load {
@@ -173,13 +173,13 @@ impl Plan {
         Planned { arrivals, gate: self.quota.map(Quota::gate), shard: None, refused: 0 }
     }
 
-    /// Of these, the ones that this process sends: those of its shard, all without one.
+    /// The planned instants that this process sends: those of its shard, or all without a shard.
     #[must_use]
     pub fn share(&self) -> Planned {
         Planned { shard: self.shard, ..self.arrivals() }
     }
 
-    /// What the quota removed, and what was left out of the trace. One pass over the plan.
+    /// The requests that the quota removed, and the rows of the trace that were left out. One pass over the plan.
     #[must_use]
     pub fn dropped(&self) -> Dropped {
         let mut planned = self.arrivals();
@@ -189,13 +189,13 @@ impl Plan {
         dropped
     }
 
-    /// The trace its lengths are from.
+    /// The trace that the lengths come from, if any.
     #[must_use]
     pub fn recording(&self) -> Option<&Recording> {
         self.source.recording()
     }
 
-    /// Its sessions, where later turns wait for the turn before instead of standing at instants of their own.
+    /// The sessions, if later turns wait for the previous turn; `None` if all turns have planned instants.
     #[must_use]
     pub fn turns(&self) -> Option<&Turns> {
         self.source.turns()
@@ -210,14 +210,15 @@ impl Plan {
         }
     }
 
-    /// How many requests there are from `id` on: itself, and the later turns of its session where they wait for it.
+    /// Number of requests that depend on `id`: the request itself, and the later turns of its session that wait for
+    /// it.
     #[must_use]
     pub fn requests_from(&self, id: u64) -> u64 {
         let after = self.turns().map_or(0..0, |turns| turns.after(id));
         1 + after.end - after.start
     }
 
-    /// The record of turn `id`, which is not sent because `before`, a turn before it, was lost.
+    /// The record of turn `id`, which is not sent because an earlier turn, `before`, was lost.
     #[must_use]
     pub fn skipped(&self, id: u64, before: &Record) -> Record {
         let at = before.exchange.ended.unwrap_or(before.scheduled);
@@ -237,7 +238,7 @@ impl Plan {
         }
     }
 
-    /// The rows of the trace that were left out beforehand, by reason.
+    /// The rows of the trace that were left out before the run, by reason.
     pub(crate) fn left_out(&self) -> Dropped {
         self.recording().map(|recording| recording.provenance().dropped.clone()).unwrap_or_default()
     }
@@ -248,19 +249,20 @@ impl Plan {
         self.source.request(id)
     }
 
-    /// The prefix blocks that the prompt of request `id` begins with: those of the trace. None with a tokenizer, as
-    /// the text of blocks has no exact length to it, and none where a content of its own makes the messages.
+    /// The prefix blocks of the trace that the prompt of request `id` begins with. Empty with a tokenizer, because
+    /// the text of blocks has no exact length in its tokens. Empty if the workload's content makes the messages.
     #[must_use]
     pub fn prefix(&self, id: u64) -> Prefix {
         let has_blocks = self.workload.tokenizer.is_none() && self.workload.content.is_none();
         if has_blocks { self.source.prefix(id) } else { Prefix::default() }
     }
 
-    /// Request `id` with its messages: those of the workload's content. Without one, a prompt of exactly as many
-    /// tokens as asked for, what stands in front included: its prefix blocks, where the trace has some, and otherwise
-    /// the salt's marker. With a tokenizer they are its tokens of the prompt text, special tokens not added, and blocks
-    /// are not made (their text is words, of no exact length to it); without one, words. Whether the prompt was found
-    /// ahead ([`Plan::remember`]) changes the time it takes, never the text.
+    /// Request `id` with its messages. The workload's content makes the messages if there is one. Otherwise they are
+    /// one prompt of exactly the requested number of tokens. It begins with its prefix blocks if the trace has some,
+    /// otherwise with the salt's marker; both count as part of its length. With a tokenizer, its tokens of the prompt
+    /// text are counted, without special tokens, and there are no prefix blocks (their text has no exact length in
+    /// its tokens). Without one, words are counted. A fit found before the run ([`Plan::remember`]) changes the time
+    /// this takes, never the text.
     #[must_use]
     pub fn spec(&self, id: u64) -> RequestSpec {
         let (spec, _) = self.compose(id);
@@ -275,13 +277,14 @@ impl Plan {
         Self { workload, synthetic, ..self }
     }
 
-    /// Takes what was found of the prompts ahead of the run, so that they are made without encoding anything.
+    /// The plan with the fits of its prompts found before the run, so that prompts are made without encoding
+    /// anything.
     #[must_use]
     pub fn remember(self, fits: Fits) -> Self {
         Self { synthetic: self.synthetic.remember(fits), ..self }
     }
 
-    /// Request `id`, and with a tokenizer how its prompt was found.
+    /// Request `id`, and with a tokenizer the fit of its prompt.
     pub(super) fn compose(&self, id: u64) -> (RequestSpec, Option<Fit>) {
         let outline = self.outline(id);
         if let Some(content) = &self.workload.content {
@@ -293,7 +296,7 @@ impl Plan {
         (RequestSpec { counted_tokens, ..RequestSpec::of_text(outline, prompt) }, fit)
     }
 
-    /// The hash of a plan of this kind, before its first request.
+    /// The hasher of this plan, before its first request.
     pub(crate) fn hasher(&self) -> PlanHasher {
         let mut hasher = PlanHasher::new();
         if self.turns().is_some() {
@@ -306,8 +309,8 @@ impl Plan {
         hasher
     }
 
-    /// Puts a planned request into the hash: its instant (none in a closed loop), lengths, class, session, and its
-    /// blocks where the plan is of a trace; behind it the later turns that wait for it, each with its think time.
+    /// Adds a planned request to the hash: its instant (none in a closed loop), lengths, class and session, and its
+    /// blocks if the plan replays a trace. Then adds the later turns that wait for it, each with its think time.
     pub(crate) fn hash(&self, hasher: &mut PlanHasher, id: u64, at: Option<Offset>) {
         let mut one = |id: u64, at: Option<Offset>| {
             hasher.add(at, &self.outline(id));
@@ -324,8 +327,8 @@ impl Plan {
     /// Hash of instants, lengths, classes, sessions and prefix blocks of each planned request, quota applied, and of
     /// the workload's own content; never of the salt. One pass over the plan.
     ///
-    /// A closed loop plans no instants: its hash covers its description (concurrency, extent, warm-up, cool-down) and
-    /// the lengths of its first 4 096 requests, fewer where it is shorter by count.
+    /// A closed loop has no planned instants: its hash covers its description (concurrency, extent, warm-up,
+    /// cool-down) and the lengths of its first 4 096 requests, or of all if its count is smaller.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hasher = self.hasher();
@@ -362,13 +365,13 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// What the quota has removed so far, from the whole plan.
+    /// The requests that the quota has removed so far, from the whole plan.
     #[must_use]
     pub fn dropped(&self) -> Dropped {
         if self.refused == 0 { Dropped::new() } else { Dropped::from([(Removal::Quota, self.refused)]) }
     }
 
-    /// The next of the whole plan.
+    /// The next admitted arrival of the whole plan.
     fn admitted(&mut self) -> Option<Arrival> {
         let arrivals = self.arrivals.as_mut()?;
         let Some(gate) = &mut self.gate else { return arrivals.next() };

@@ -1,14 +1,14 @@
-//! Owns the finding of the prompts of a plan ahead of the run, on all cores.
+//! Owns the search for the fits of a plan's prompts before the run, on all cores.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::workload::{Fit, Fits, Plan};
 
-/// Prompts that one thread takes at a time.
+/// Number of prompts that one thread takes at a time.
 const SHARE: usize = 4;
 
 impl Fits {
-    /// Finds the fits of `ids` on `threads` threads; `stop` ends it early, with what has been found by then.
+    /// Finds the fits of `ids` on `threads` threads. `stop` ends the search early; the fits found so far are kept.
     pub fn find(&mut self, plan: &Plan, ids: &[u64], threads: usize, stop: &AtomicBool) {
         let next = AtomicUsize::new(0);
         let work = || {
@@ -25,7 +25,7 @@ impl Fits {
         let found: Vec<Vec<(u64, Fit)>> = std::thread::scope(|scope| {
             let threads: Vec<_> = (1..threads.max(1)).map(|_| scope.spawn(work)).collect();
             let mut found = vec![work()];
-            // A thread that died has found nothing: its prompts are made when they are needed.
+            // The fits of a thread that panicked are lost: its prompts are made when they are needed.
             found.extend(threads.into_iter().filter_map(|thread| thread.join().ok()));
             found
         });

@@ -1,5 +1,5 @@
-//! Owns `Recording`: the lengths, prefix blocks and sessions of a trace, row by row, where they come from, and the
-//! replay of all.
+//! Owns `Recording`: the lengths, prefix blocks and sessions of a trace, row by row, their provenance, and their
+//! replay.
 
 use std::collections::HashMap;
 
@@ -10,38 +10,38 @@ use crate::trace::{BlockPool, Format, Pauses, Row, Selection, Sessions, natural_
 use crate::units::{Offset, Window};
 use crate::workload::{Dropped, Removal, Turns};
 
-/// Where recorded requests come from and what was taken: rows + copies = scheduled + all dropped.
+/// Where recorded requests come from, and which were taken: rows + copies = scheduled + all dropped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// The file, as named.
     pub file: String,
-    /// Its format.
+    /// The format of the file.
     pub format: Format,
-    /// The unit its times were read in.
+    /// The unit in which the file's times were read.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub time_unit: String,
     /// Rows read.
     pub rows: u64,
     /// From the first row read to the last, in seconds of trace time.
     pub span_s: Offset,
-    /// Rows planned as requests, those among them that are released.
+    /// Rows planned as requests, `released` ones included.
     pub scheduled: u64,
-    /// Of these, later turns of sessions, each released when the turn before has completed; none where all stand at
-    /// recorded instants.
+    /// Later turns of sessions among `scheduled`; each is released when the previous turn has completed. 0 if all
+    /// turns are at recorded instants.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub released: u64,
     /// Rows left out, by reason.
     pub dropped: Dropped,
     /// Rows with 0 input or output tokens, planned with 1.
     pub raised: u64,
-    /// Rows sorted into their place.
+    /// Rows that were out of order in the file, and were sorted.
     pub out_of_order: u64,
-    /// How far behind a later row one of them stood at most, in seconds of trace time.
+    /// The largest time by which a row in the file came after a later row, in seconds of trace time.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub farthest_back_s: Offset,
-    /// How many times as fast as recorded.
+    /// The speed-up: recorded instants are divided by this factor.
     pub time_scale: f64,
-    /// The span of trace time taken; none for all of it.
+    /// The span of trace time that was taken; `None` for the whole trace.
     pub window: Option<Window>,
     /// Copies added by a loop or by a rate scale.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -49,7 +49,7 @@ pub struct Provenance {
     /// Sessions planned.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub sessions: u64,
-    /// What was done to the rows, a sentence each.
+    /// The changes made to the rows, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
 }
@@ -64,8 +64,7 @@ fn is_nothing(time: &Offset) -> bool {
     *time == Offset::ZERO
 }
 
-/// The requests of a trace: 24 bytes a row, those of the trace itself, at least one row; blocks and sessions beside
-/// them.
+/// The requests of a trace: its rows (at least one, 24 bytes each), their blocks and sessions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recording {
     rows: Vec<Row>,
@@ -75,28 +74,28 @@ pub struct Recording {
     provenance: Provenance,
 }
 
-/// How the turns of a session stand in the plan.
+/// When the turns of a session are sent.
 #[derive(Debug, Clone, PartialEq)]
 enum Order {
-    /// At recorded instants: the turn of each row in its session; empty without sessions.
+    /// All turns at recorded instants. Holds the turn of each row in its session; empty without sessions.
     Recorded(Vec<u32>),
-    /// One behind the other.
+    /// Each turn after the end of the previous turn.
     AfterCompletion(Turns),
 }
 
 impl Recording {
-    /// Adds a sentence to what was done to its rows.
+    /// Adds a sentence about a change made to the rows.
     pub fn note(&mut self, change: String) {
         self.provenance.changes.push(change);
     }
 
-    /// Where it comes from.
+    /// Where the recording comes from.
     #[must_use]
     pub fn provenance(&self) -> &Provenance {
         &self.provenance
     }
 
-    /// How many requests it has; at least one.
+    /// Number of requests; at least one.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.rows.len() as u64
@@ -109,9 +108,9 @@ impl Recording {
         (row.input_tokens, row.output_tokens)
     }
 
-    /// The prefix blocks of request `id`, the last of them partial where it ends the prompt. Those of a copy have ids
-    /// of their own: within a copy prefixes repeat as they were recorded, and none between copies, which would fill a
-    /// server's cache with what nobody sent.
+    /// The prefix blocks of request `id`. The last block is partial if it ends the prompt. Each copy has its own ids:
+    /// prefixes repeat within a copy as recorded, but never between copies. Otherwise copies would cause cache hits
+    /// that the trace does not have.
     #[must_use]
     pub fn blocks(&self, id: u64) -> impl ExactSizeIterator<Item = u64> {
         let row = self.row(id);
@@ -125,7 +124,7 @@ impl Recording {
         self.blocks.block_tokens()
     }
 
-    /// The session of request `id`, a copy's another than its original's, and its turn there, from 0.
+    /// The session of request `id` and its turn in the session, from 0. A copy has another session than its original.
     #[must_use]
     pub(crate) fn session(&self, id: u64) -> Option<(u64, u32)> {
         let session = session_of(&self.sessions, self.row(id))?;
@@ -136,7 +135,7 @@ impl Recording {
         Some((session, turn))
     }
 
-    /// Its turns that wait for each other; none where all stand at recorded instants.
+    /// The turns that wait for each other; `None` if all turns are at recorded instants.
     #[must_use]
     pub fn turns(&self) -> Option<&Turns> {
         match &self.turns {
@@ -151,7 +150,7 @@ impl Recording {
         !self.blocks.is_empty() && self.rows.iter().any(|row| !self.blocks.ids(row.place).is_empty())
     }
 
-    /// Row `id`, from the first again after the last.
+    /// Row `id`; after the last row the first follows again.
     fn row(&self, id: u64) -> &Row {
         &self.rows[(id % self.requests()) as usize]
     }
@@ -161,8 +160,8 @@ fn session_of(sessions: &Sessions, row: &Row) -> Option<u64> {
     sessions.of(row.place).map(|session| u64::from(row.copy) * u64::from(sessions.number()) + u64::from(session))
 }
 
-/// The timeline and the requests of what was taken from the trace in `file`, `scale` times as fast, every turn at its
-/// recorded instant; none where nothing was taken.
+/// The timeline and the requests of a selection from the trace in `file`, `scale` times as fast, with every turn at
+/// its recorded instant. `None` if the selection is empty.
 #[must_use]
 pub fn replay(selection: Selection, scale: TimeScale, file: &str) -> Option<(Timeline, Recording)> {
     let recorded = Recorded::new(selection.trace.rows().iter().map(|row| row.at), selection.length, scale)?;
@@ -183,8 +182,8 @@ pub fn replay(selection: Selection, scale: TimeScale, file: &str) -> Option<(Tim
     ))
 }
 
-/// The same with only the first turn of each session at its recorded instant; the later ones wait for the turn
-/// before, and then for the pause that `pauses` has. The window is that of all rows.
+/// Like [`replay`], but only the first turn of each session is at its recorded instant. Each later turn waits for the
+/// end of the previous turn, and then for its pause in `pauses`. The window is that of all rows.
 #[must_use]
 pub fn replay_after_completion(
     selection: Selection,
@@ -202,7 +201,8 @@ pub fn replay_after_completion(
     provenance.changes.push(pauses.sentence());
     if provenance.window.is_some() {
         provenance.changes.push(
-            "of each session the turns recorded inside the window are taken, the first of them as its first".to_owned(),
+            "of each session, only the turns recorded inside the window are taken; the first of them starts it"
+                .to_owned(),
         );
     }
     Some((
@@ -211,7 +211,7 @@ pub fn replay_after_completion(
     ))
 }
 
-/// Where the rows of a selection come from, and they.
+/// The provenance of a selection, and its rows, blocks and sessions.
 fn taken(selection: Selection, scale: TimeScale, file: &str) -> (Provenance, Vec<Row>, BlockPool, Sessions) {
     let Selection { trace, window, read, read_span, dropped, raised, copies, length: _, changes } = selection;
     let provenance = Provenance {

@@ -18,7 +18,7 @@ pub enum Removal {
 }
 
 impl Removal {
-    /// What removed it, for people.
+    /// The reason in words.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Owns `Salt`: what makes the prompts of one run differ from those of another.
+//! Owns `Salt`: it makes the prompts of one run differ from the prompts of another run.
 
 use rand_chacha::ChaCha8Rng;
 
@@ -6,22 +6,22 @@ use crate::seed::{Seed, Stream};
 use crate::workload::Tokenizer;
 use crate::workload::words::append_words;
 
-/// What makes the prompts of one run differ from those of another, so that no prefix cache survives between runs.
+/// Makes the prompts of one run differ from the prompts of another run, so that no prefix cache helps across runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Salt {
     /// No salt: the same prompts for the same seed.
     Off,
-    /// A marker of three words, drawn by the hash of this text, in front of every prompt and part of its length.
-    /// Words rather than the text itself, so that a tokenizer counts them as we do; three, so that two texts share a
-    /// marker once in 10⁹. A prompt of fewer than four tokens has a shorter marker, so that at least one word remains
-    /// the prompt's own.
+    /// A marker of three words in front of every prompt, drawn by the hash of this text; it counts as part of the
+    /// prompt's length. Words instead of the text itself, so that a tokenizer counts them as `words-v1` does. Three
+    /// words, so that two texts share a marker only once in 10⁹. A prompt of fewer than four tokens has a shorter
+    /// marker, so that at least one word remains for the prompt itself.
     Text(String),
 }
 
 impl Salt {
     const MARKER_WORDS: u32 = 3;
 
-    /// Another one for each `place`: what one text draws, no other does.
+    /// A different salt for each `place`.
     #[must_use]
     pub fn of(&self, place: usize) -> Self {
         match self {
@@ -30,9 +30,9 @@ impl Salt {
         }
     }
 
-    /// The stream that the text of prefix blocks is drawn from, each at its id: of the salt alone, whatever the
-    /// plan's seed. Salted blocks need no marker in front, which would push every one of them across the borders of a
-    /// server's cache.
+    /// The stream from which the text of prefix blocks is drawn, each block at its id. It depends only on the salt,
+    /// not on the plan's seed. Salted blocks need no marker in front: a marker would shift every block across the
+    /// block borders of a server's cache.
     pub(crate) fn stream_of_blocks(&self) -> Stream {
         match self {
             Self::Off => Seed::new(0).stream("blocks"),
@@ -40,8 +40,8 @@ impl Salt {
         }
     }
 
-    /// Puts the marker for a prompt of `tokens` tokens into the empty `text`; returns how many tokens it has, words
-    /// of `words-v1` or, with one, as `tokenizer` counts them.
+    /// Puts the marker for a prompt of `tokens` tokens into the empty `text`. Returns the marker's tokens: as
+    /// `tokenizer` counts them, or its words without one.
     pub(crate) fn mark(&self, text: &mut String, tokens: u32, tokenizer: Option<&Tokenizer>) -> u32 {
         let Self::Text(salt) = self else { return 0 };
         let mut words: ChaCha8Rng = Seed::new(0).stream(&format!("salt/{salt}")).sequence();

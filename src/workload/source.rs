@@ -1,4 +1,4 @@
-//! Owns `Source`: what request i of a plan is: its lengths, its session, its class.
+//! Owns `Source`: the lengths, session and class of each request of a plan.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,18 +6,18 @@ use std::sync::Arc;
 use crate::seed::{Seed, Stream};
 use crate::workload::{LengthSpec, Outline, Prefix, Recording, Turns};
 
-/// How many tokens requests bring and ask for, and to which sessions they belong.
+/// The input and output tokens of requests, and their sessions.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SourceSpec {
     /// Lengths are drawn by laws; there are no sessions.
     Drawn {
         /// Input tokens of each request.
         input: LengthSpec,
-        /// Output tokens of each request; none where none are asked for (embeddings, rerank).
+        /// Output tokens of each request; `None` if none are asked for (embeddings, rerank).
         output: Option<LengthSpec>,
     },
-    /// The requests of a trace, with their prefix blocks and sessions. Request i is row i; after the last row comes
-    /// the first again.
+    /// The requests of a trace, with their prefix blocks and sessions. Request i is row i; after the last row the
+    /// first follows again.
     Recorded(Arc<Recording>),
 }
 
@@ -34,8 +34,8 @@ pub struct Source {
 const ONLY_CLASS: &str = "default";
 
 impl Source {
-    /// The requests of `spec`, lengths drawn from `seed` (streams `input_lengths` and `output_lengths`, each at the
-    /// request's id).
+    /// The requests of `spec`, with lengths drawn from `seed` (streams `input_lengths` and `output_lengths`, each at
+    /// the request's id).
     #[must_use]
     pub fn new(spec: SourceSpec, seed: Seed) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl Source {
         Outline { id, class: Arc::clone(&self.class), session, turn, input_tokens, output_tokens }
     }
 
-    /// The prefix blocks of request `id`; none where lengths are drawn.
+    /// The prefix blocks of request `id`; empty if lengths are drawn.
     #[must_use]
     pub fn prefix(&self, id: u64) -> Prefix {
         self.recording().map_or_else(Prefix::default, |recording| Prefix {
@@ -69,7 +69,7 @@ impl Source {
         })
     }
 
-    /// The trace that requests are from.
+    /// The trace that the requests come from, if any.
     #[must_use]
     pub fn recording(&self) -> Option<&Recording> {
         match &self.spec {
@@ -78,7 +78,7 @@ impl Source {
         }
     }
 
-    /// Its sessions, where later turns wait for the turn before instead of standing at instants of their own.
+    /// The sessions, if later turns wait for the previous turn; `None` if all turns have planned instants.
     #[must_use]
     pub fn turns(&self) -> Option<&Turns> {
         self.recording().and_then(Recording::turns)

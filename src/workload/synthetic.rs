@@ -1,4 +1,4 @@
-//! Owns `Synthetic`: the content that is made up. Words of `words-v1`, exact tokens of a tokenizer, or the blocks of a
+//! Owns `Synthetic`: synthetic prompts from words of `words-v1`, exact tokens of a tokenizer, or the blocks of a
 //! trace.
 
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::workload::blocks::append_blocks;
 use crate::workload::words::append_words;
 use crate::workload::{Fit, Fits, Outline, Prefix, Salt, Tokenizer};
 
-/// Makes prompts of exactly the length asked for. A pure function of (content, outline, prefix).
+/// Makes prompts of exactly the requested length. A pure function of (content, outline, prefix).
 #[derive(Clone)]
 pub(super) struct Synthetic {
     salt: Salt,
@@ -20,20 +20,20 @@ pub(super) struct Synthetic {
 }
 
 impl Synthetic {
-    /// Prompts drawn from `seed` (stream `prompts`, at the request's id) behind what `salt` puts in front, counted by
-    /// `tokenizer`, or by words without one.
+    /// Prompts drawn from `seed` (stream `prompts`, at the request's id), after the marker of `salt`. `tokenizer`
+    /// counts their tokens; without one, each word counts as a token.
     pub(super) fn new(salt: Salt, tokenizer: Option<Arc<Tokenizer>>, seed: Seed) -> Self {
         let blocks = salt.stream_of_blocks();
         Self { salt, tokenizer, prompts: seed.stream("prompts"), blocks, fits: Arc::default() }
     }
 
-    /// The same with `fits`, found ahead of the run: prompts are then made without encoding anything.
+    /// The maker of prompts with `fits` found before the run: prompts are then made without encoding anything.
     pub(super) fn remember(self, fits: Fits) -> Self {
         Self { fits: Arc::new(fits), ..self }
     }
 
-    /// The prompt of `outline`, and with a tokenizer how it was found. It begins with the blocks of `prefix`, or
-    /// without any with the salt's marker.
+    /// The prompt of `outline`, and with a tokenizer its fit. The prompt begins with the blocks of `prefix`, or with
+    /// the salt's marker if there are no blocks.
     pub(super) fn prompt(&self, outline: &Outline, prefix: Prefix) -> (String, Option<Fit>) {
         let (id, tokens) = (outline.id, outline.input_tokens);
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Owns `Tokenizer`: counts the tokens of a text as a model's own `tokenizer.json` does, without special tokens.
+//! Owns `Tokenizer`: it counts the tokens of a text as a model's own `tokenizer.json` does, without special tokens.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,7 +10,7 @@ use tokenizers::ModelWrapper;
 use crate::error::Refusal;
 use crate::workload::pieces::Pieces;
 
-/// What is accepted where this one cannot be used.
+/// What is accepted, for refusals.
 const ACCEPTED: &str = "accepted is the `tokenizer.json` of a Hugging Face model, or a folder that holds one";
 
 /// A tokenizer read from a `tokenizer.json`. Shared read-only by all threads.
@@ -22,8 +22,8 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads the bytes of a `tokenizer.json`; `name` is what reports call it. Refuses what is no tokenizer, what does
-    /// not count the same text the same way twice, and what cannot take the words that prompts are made of.
+    /// Reads the bytes of a `tokenizer.json`; `name` is its name in reports. Refused if the bytes are not a
+    /// tokenizer, if its counts cannot be repeated, or if it cannot encode the words that prompts are made of.
     pub fn from_json(bytes: &[u8], name: &str) -> Result<Self, Refusal> {
         let refuse = |why: String| Refusal::new(format!("{name} {why}"), ACCEPTED);
         let read = guarded(|| tokenizers::Tokenizer::from_bytes(bytes).map_err(|why| why.to_string()));
@@ -32,10 +32,10 @@ impl Tokenizer {
             && model.dropout.is_some_and(|share| share > 0.0)
         {
             return Err(refuse(
-                "drops merges at random (`model.dropout`), so that no count can be repeated".to_owned(),
+                "drops merges at random (`model.dropout`), so its counts cannot be repeated".to_owned(),
             ));
         }
-        // A stored limit or padding would make every count the limit's.
+        // A stored limit or padding would change the counts.
         let unlimited = guarded(|| inner.with_truncation(None).map(|_| ()).map_err(|why| why.to_string()));
         unlimited.and_then(|done| done).map_err(|why| refuse(format!("cannot be used ({why})")))?;
         inner.with_padding(None);
@@ -45,29 +45,29 @@ impl Tokenizer {
         Ok(Self { inner, name: name.to_owned(), digest: blake3::hash(bytes).to_hex()[..16].to_owned(), pieces })
     }
 
-    /// What reports call it.
+    /// The tokenizer's name in reports.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its name and the first 16 hexadecimal digits of the BLAKE3 hash of its file.
+    /// The tokenizer's name, and the first 16 hexadecimal digits of the BLAKE3 hash of its file.
     #[must_use]
     pub fn label(&self) -> String {
         format!("{} (blake3 {})", self.name, self.digest)
     }
 
-    /// Tokens of `text`, special tokens not added. Zero where the tokenizer cannot take the text at all, which is a
+    /// Tokens of `text`, without special tokens. Zero if the tokenizer cannot encode the text at all, which is a
     /// defect of its file.
     #[must_use]
     pub fn count(&self, text: &str) -> u32 {
         count_with(&self.inner, text).unwrap_or(0)
     }
 
-    /// Tokens of `text`, special tokens not added, by the pieces they arrived in: `ends` are the pieces' ends in
-    /// bytes, in order, the last being the text's. One encoding of the whole text, so the counts add up to
-    /// [`Tokenizer::count`]: a token belongs to the piece that brought its last byte. (Encoding each piece alone
-    /// would cut tokens that span two; encoding every prefix would take quadratic time.)
+    /// Tokens of each piece of `text`, without special tokens. `ends` are the ends of the pieces in bytes, in order;
+    /// the last is the end of the text. The whole text is encoded once, so the counts add up to [`Tokenizer::count`].
+    /// A token belongs to the piece that holds its last byte. (Encoding each piece alone would cut tokens that span
+    /// two pieces; encoding every prefix would take quadratic time.)
     #[must_use]
     pub fn count_by_piece(&self, text: &str, ends: &[u32]) -> Vec<u32> {
         let mut counts = vec![0; ends.len()];
@@ -81,13 +81,13 @@ impl Tokenizer {
     }
 }
 
-/// Tokens of `text`; `None` where it cannot be encoded.
+/// Tokens of `text`; `None` if it cannot be encoded.
 fn count_with(tokenizer: &tokenizers::Tokenizer, text: &str) -> Option<u32> {
     let encoding = guarded(|| tokenizer.encode_fast(text, false)).ok()?.ok()?;
     Some(u32::try_from(encoding.len()).unwrap_or(u32::MAX))
 }
 
-/// Calls the library, which panics on some files and some texts; what it panics with is an error, and is not printed.
+/// Calls the library, which panics on some files and some texts. A panic becomes an error, and is not printed.
 fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
@@ -99,13 +99,13 @@ fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, String> {
         }));
     });
     let outer = GUARDED.replace(true);
-    // Nothing of ours is changed by the call, and what the library left half done is thrown away or asked again.
+    // The call changes no state of ours. An unfinished result of the library is dropped or requested again.
     let called = panic::catch_unwind(AssertUnwindSafe(call));
     GUARDED.set(outer);
     called.map_err(|what| {
         let text = what.downcast_ref::<String>().map(String::as_str).or_else(|| what.downcast_ref::<&str>().copied());
         format!(
-            "it cannot be used as it is: {}",
+            "the tokenizer library failed on it: {}",
             text.unwrap_or("no reason is given").chars().take(200).collect::<String>()
         )
     })
@@ -117,7 +117,7 @@ thread_local! {
 }
 
 impl PartialEq for Tokenizer {
-    /// The same file.
+    /// Whether both come from the same file.
     fn eq(&self, other: &Self) -> bool {
         self.digest == other.digest
     }

@@ -1,5 +1,4 @@
-//! Owns `TraceFit`: laws that a recorded trace is like (rate over time, arrivals, lengths), each with how far off it
-//! is.
+//! Owns `TraceFit`: laws fitted to a recorded trace (rate over time, arrivals, lengths), each with its error.
 
 use serde::Serialize;
 
@@ -10,18 +9,18 @@ use crate::trace::{Quantity, Reshape, Selection, Spread, inspect, natural_length
 use crate::units::{Offset, Rate};
 use crate::workload::LengthSpec;
 
-/// Laws that a trace is like. Serialises to the keys of `trace fit --json`.
+/// Laws fitted to a trace. Serialises to the keys of `trace fit --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TraceFit {
     /// Rows that the laws are fitted to.
     pub rows: u64,
-    /// How long the load lasts: to one mean gap after the last row, in seconds.
+    /// Length of the load in seconds: up to one mean gap after the last row.
     pub length_s: f64,
-    /// Rows ÷ length.
+    /// `rows` ÷ `length_s`.
     pub rate_per_s: f64,
     /// The rate over time.
     pub profile: FittedProfile,
-    /// How arrivals are spread around it.
+    /// How arrivals are spread around the rate over time.
     pub arrivals: ArrivalFit,
     /// Input tokens.
     pub input_tokens: LengthFit,
@@ -29,32 +28,32 @@ pub struct TraceFit {
     pub output_tokens: LengthFit,
 }
 
-/// A rate over time: straight lines between knots, its integral the number of rows.
+/// A rate over time: straight lines between knots. Its integral is the number of rows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FittedProfile {
     /// The knots: seconds, and requests per second there.
     pub knots: Vec<(f64, f64)>,
-    /// Its largest rate ÷ the mean rate.
+    /// The largest rate ÷ the mean rate.
     pub peak_to_mean: f64,
 }
 
 /// How arrivals are spread around the profile.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ArrivalFit {
-    /// The law that is nearest.
+    /// The nearest law.
     pub process: Process,
-    /// Its Kolmogorov–Smirnov distance from the gaps, each stretched by the profile so that their mean is 1; none for
-    /// `even`, whose gaps are all alike.
+    /// Kolmogorov–Smirnov distance between the law and the gaps, which are stretched by the profile to mean 1. `None`
+    /// for `even`, whose gaps are all equal.
     pub ks_distance: Option<f64>,
-    /// What that distance exceeds once in ten thousand where the law is true.
+    /// The value that `ks_distance` exceeds with probability 10⁻⁴ if the law is true.
     pub ks_critical: Option<f64>,
-    /// Coefficient of variation of those stretched gaps.
+    /// Coefficient of variation of the gaps stretched by the profile.
     pub gap_cv: f64,
-    /// The same of the gaps as recorded, the changes of the rate among them.
+    /// Coefficient of variation of the recorded gaps, which includes changes of the rate.
     pub recorded_gap_cv: Option<f64>,
-    /// The tick of the recorder's clock in seconds, where at least a tenth of the rows share an instant: the law is
-    /// then fitted to rows moved by chance into their tick (as `--spread random` does), since that of the rows as
-    /// they are would be the recorder's.
+    /// The tick of the recorder's clock in seconds, if at least a tenth of the rows share an instant. Then the law is
+    /// fitted to rows spread at random within their tick (as `--spread random` does), because the recorded instants
+    /// would show the recorder's clock instead of the arrivals.
     pub tick_s: Option<f64>,
 }
 
@@ -63,11 +62,11 @@ pub struct ArrivalFit {
 pub struct LengthFit {
     /// The nearest law, as `--input-tokens` takes it.
     pub law: String,
-    /// Its Kolmogorov–Smirnov distance from the lengths, rounding to whole tokens allowed for.
+    /// Kolmogorov–Smirnov distance between the law and the lengths. It allows for rounding to whole tokens.
     pub ks_distance: f64,
     /// (law − trace) ÷ trace at the median, the 90th and the 99th percentile.
     pub quantile_errors: QuantileErrors,
-    /// The lengths themselves, in numbers.
+    /// Statistics of the recorded lengths.
     pub recorded: Quantity,
 }
 
@@ -83,7 +82,7 @@ pub struct QuantileErrors {
 }
 
 impl LengthFit {
-    /// A distance beyond which no closed law is worth using: the lengths themselves are (`file:PATH`).
+    /// Distance beyond which a law is not worth using: use the lengths themselves instead (`file:PATH`).
     pub const FAR: f64 = 0.1;
 
     /// Whether the law is worth using.
@@ -93,8 +92,8 @@ impl LengthFit {
     }
 }
 
-/// Fits laws to what was taken from a trace, rows of 0 tokens left out; none with fewer than two rows, or where all
-/// stand at one instant.
+/// Fits laws to a selection from a trace. Rows of 0 tokens are left out. `None` with fewer than two rows, or if all
+/// rows share one instant.
 #[must_use]
 pub fn fit_trace(selection: &Selection) -> Option<TraceFit> {
     let seen = inspect(selection)?;
@@ -125,12 +124,12 @@ pub fn fit_trace(selection: &Selection) -> Option<TraceFit> {
 }
 
 impl FittedProfile {
-    /// Rows that a window of the profile should have at least, so that it follows the rate and not single arrivals.
+    /// Minimum mean number of rows in a window of the profile, so that it follows the rate and not single arrivals.
     const ROWS_A_WINDOW: usize = 100;
     const MOST_WINDOWS: usize = 60;
 
-    /// The profile of `instants_s` over [0, `length_s`): the rate of equal windows at their middles, level before the
-    /// first and after the last.
+    /// The profile of `instants_s` over [0, `length_s`): the rate of equal windows at their middles, constant before
+    /// the first middle and after the last.
     fn of(instants_s: &[f64], length_s: f64) -> Self {
         let windows = (instants_s.len() / Self::ROWS_A_WINDOW).clamp(1, Self::MOST_WINDOWS);
         let width_s = length_s / windows as f64;
@@ -142,7 +141,7 @@ impl FittedProfile {
         let mut knots = vec![(0.0, rates[0])];
         knots.extend((0..windows).map(|window| ((window as f64 + 0.5) * width_s, rates[window])));
         knots.push((length_s, rates[windows - 1]));
-        // Straight lines cut the corners of peaks: scaled, so that as many requests come out as went in.
+        // Straight lines cut the corners of peaks. Scaling keeps the number of requests.
         let area: f64 = knots.windows(2).map(|pair| 0.5 * (pair[0].1 + pair[1].1) * (pair[1].0 - pair[0].0)).sum();
         let factor = instants_s.len() as f64 / area;
         for knot in &mut knots {
@@ -159,7 +158,7 @@ impl FittedProfile {
         format!("t_s,rate\n{}", lines.concat())
     }
 
-    /// The expected number of requests before each of `instants_s`, which ascend.
+    /// The expected number of requests before each of `instants_s`, which are in ascending order.
     fn expected(&self, instants_s: &[f64]) -> Vec<f64> {
         let (mut piece, mut before) = (0, 0.0);
         let area = |from: (f64, f64), at_s: f64, to: (f64, f64)| {
@@ -178,14 +177,14 @@ impl FittedProfile {
     }
 }
 
-/// Gaps of less variation are even: what is left is the rounding of the recorder.
+/// Coefficient of variation below which gaps are even: the rest is the recorder's rounding.
 const EVEN_CV: f64 = 0.01;
-/// Gaps that the search for a law looks at.
+/// Maximum number of gaps that the search for a law uses.
 const LOOKED_AT: usize = 2_000;
-/// Steps of each walk of that search.
+/// Number of steps in each round of the search.
 const STEPS: u32 = 8;
 
-/// The process that is nearest to the gaps once the profile is taken out of them.
+/// The process that is nearest to the gaps after removing the profile.
 fn arrivals(
     profile: &FittedProfile,
     instants_s: &[f64],
@@ -202,17 +201,17 @@ fn arrivals(
     let variance = gaps.iter().map(|gap| (gap - 1.0) * (gap - 1.0)).sum::<f64>() / gaps.len() as f64;
     let gap_cv = libm::sqrt(variance);
     gaps.sort_unstable_by(f64::total_cmp);
-    // The search looks at every k-th gap of them in order, which has the same law.
+    // The search uses every k-th of the sorted gaps, which have the same law.
     let step = gaps.len().div_ceil(LOOKED_AT);
     let few: Vec<f64> = gaps.iter().skip(step / 2).step_by(step).copied().collect();
     let mut best = (Process::Poisson, distance(Process::Poisson, &few)?.0);
-    // Another law is looked for only where chance does not explain the distance, once in twenty times.
+    // Other laws are tried only if the Poisson law is refuted at the 5 % level.
     let poisson_holds = distance(Process::Poisson, &gaps)?.0 <= ks_critical(gaps.len() as u64, 0.05);
     for law in [Process::gamma, Process::weibull].into_iter().filter(|_| !poisson_holds) {
         let near = nearest(|cv| law(cv).ok().and_then(|process| distance(process, &few)).map_or(1.0, |found| found.0));
         let process = law(near).ok()?;
         let found = distance(process, &few)?.0;
-        // Another parameter has to earn its keep.
+        // One more parameter must reduce the distance by at least 20 %.
         if found < 0.8 * best.1 {
             best = (process, found);
         }
@@ -229,7 +228,7 @@ fn arrivals(
     })
 }
 
-/// The distance of `gaps`, of mean 1, from the law of `process`, and what it may be.
+/// The distance of `gaps`, of mean 1, from the law of `process`, and its critical value.
 fn distance(process: Process, gaps: &[f64]) -> Option<(f64, f64)> {
     let mut check = LawCheck::new(process, Rate::new(1.0).ok()?);
     let mut reached = 0.0;
@@ -241,8 +240,8 @@ fn distance(process: Process, gaps: &[f64]) -> Option<(f64, f64)> {
     check.verdict().map(|verdict| (verdict.statistic, verdict.critical))
 }
 
-/// The coefficient of variation, to two decimals, at which `distance` is least: a coarse walk over its range, then
-/// finer ones around the best.
+/// The coefficient of variation, to two decimals, at which `distance` is smallest: a coarse grid over its range, then
+/// finer grids around the best value.
 fn nearest(distance: impl Fn(f64) -> f64) -> f64 {
     let (mut low, mut high) = (libm::log(0.05), libm::log(30.0));
     let mut best = 0.0;
@@ -261,7 +260,7 @@ fn nearest(distance: impl Fn(f64) -> f64) -> f64 {
     (libm::round(libm::exp(best) * 100.0) / 100.0).clamp(0.05, 30.0)
 }
 
-/// A closed law of lengths, its spec, its distribution and its quantiles.
+/// A law of lengths: its spec, its distribution function, and its quantiles at 50, 90 and 99 %.
 struct Law {
     spec: LengthSpec,
     cdf: Box<dyn Fn(f64) -> f64>,
@@ -283,7 +282,7 @@ fn lengths(tokens: impl Iterator<Item = u32> + Clone) -> Option<LengthFit> {
     Some(LengthFit { law: law.spec.to_string(), ks_distance, quantile_errors, recorded })
 }
 
-/// Laws with the moments of `sorted`, in whole tokens and three digits of a spread, as people write them.
+/// Laws with the moments of `sorted`, rounded as people write them: whole tokens, three decimals of sigma.
 fn laws(sorted: &[f64], recorded: &Quantity) -> Vec<Law> {
     let count = sorted.len() as f64;
     let spread = |values: &dyn Fn(f64) -> f64| {
@@ -305,7 +304,7 @@ fn laws(sorted: &[f64], recorded: &Quantity) -> Vec<Law> {
     let first = f64::from(low) - 0.5;
     let mut laws = Vec::new();
     let mut add = |spec: Result<LengthSpec, crate::error::Refusal>, cdf: Box<dyn Fn(f64) -> f64>, quantiles| {
-        // Moments outside the range of a law leave that law out.
+        // A law is left out if the moments are outside its range.
         laws.extend(spec.ok().map(|spec| Law { spec, cdf, quantiles }));
     };
     if low == high {

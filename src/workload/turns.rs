@@ -1,5 +1,5 @@
-//! Owns `Turns`: sessions whose later turns wait for the turn before. Who is next, and when, is a pure function of
-//! how a turn ended.
+//! Owns `Turns`: sessions whose later turns wait for the previous turn. The next turn and its instant are a pure
+//! function of how a turn ended.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,37 +11,37 @@ use crate::units::Offset;
 
 /// The later turns of the sessions of a plan.
 ///
-/// Ids 0 to `planned` are requests with a planned instant, in its order: the first turn of each session, and what
-/// belongs to none. Behind them stand the later turns, session after session in the order of the first turns, each
-/// session's in a row.
+/// Ids below `planned` are requests with a planned instant, in order of time: the first turn of each session, and
+/// requests without a session. The later turns follow, session after session in the order of the first turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turns {
     planned: u64,
-    /// Of each planned request, how many later turns stand before its own; and how many there are at all.
+    /// For each planned request, the number of later turns before its own later turns; then the number of all later
+    /// turns.
     starts: Vec<u32>,
     /// The think time before each later turn, in nanoseconds of the run's clock.
     think_ns: Vec<u64>,
 }
 
-/// What the end of a turn means for those after it in its session.
+/// What the end of a turn means for the following turns of its session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sequel {
-    /// The next, `id`, is released at `at`.
+    /// The next turn, `id`, is released at `at`.
     Release {
-        /// Its number in the plan.
+        /// The next turn's number in the plan.
         id: u64,
-        /// The end of the turn before and the think time.
+        /// The end of the previous turn plus the think time.
         at: Offset,
     },
-    /// None of these is ever released: the turn was lost, and nobody goes on without its answer.
+    /// None of these turns is ever released: the turn was lost, and a session does not continue without its answer.
     Skip(Range<u64>),
-    /// None of these has come due: the run ended before the turn did.
+    /// None of these turns has come due: the run ended before the turn did.
     NotDue(Range<u64>),
 }
 
 impl Turns {
-    /// Puts `rows` into the order of their ids, as `pauses` tells first turns from later ones; `session_of` tells
-    /// copies apart. Think times are divided by `scale` as instants are.
+    /// Puts `rows` into the order of their ids. `pauses` says which turns are first; `session_of` distinguishes
+    /// copies. Think times are divided by `scale`, like instants.
     pub(super) fn arrange(
         rows: &mut Vec<Row>,
         pauses: &Pauses,
@@ -67,19 +67,19 @@ impl Turns {
         Self { planned, starts, think_ns }
     }
 
-    /// How many requests have a planned instant.
+    /// Number of requests with a planned instant.
     #[must_use]
     pub fn planned(&self) -> u64 {
         self.planned
     }
 
-    /// How many are released by completions, if all complete.
+    /// Number of requests that are released by the previous turn, if all turns complete.
     #[must_use]
     pub fn later(&self) -> u64 {
         self.think_ns.len() as u64
     }
 
-    /// Whether request `id` waits for another.
+    /// Whether request `id` waits for another request.
     #[must_use]
     pub fn is_later(&self, id: u64) -> bool {
         id >= self.planned
@@ -103,8 +103,8 @@ impl Turns {
         id.checked_sub(self.planned).and_then(|place| self.think_ns.get(place as usize)).copied().unwrap_or(0)
     }
 
-    /// What follows when turn `id` has ended in `outcome` at `ended`; none where it was the last. A turn that
-    /// completed releases the next; one that was lost (failed, timed out, shed, cancelled, abandoned) ends its
+    /// What follows when turn `id` has ended in `outcome` at `ended`; `None` if it was the last turn. A completed
+    /// turn releases the next turn. A lost turn (failed, timed out, shed, cancelled, skipped, abandoned) ends its
     /// session.
     #[must_use]
     pub fn sequel(&self, id: u64, outcome: &Outcome, ended: Offset) -> Option<Sequel> {

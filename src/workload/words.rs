@@ -4,15 +4,17 @@ use std::sync::LazyLock;
 
 use rand_chacha::rand_core::Rng;
 
-/// The word list (`datasets/README.md`): changing it changes every prompt, and is a new version of the name.
+/// The word list (`datasets/README.md`). A change of the list changes every prompt, and needs a new version of the
+/// name.
 static WORDS: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| include_str!("../../datasets/words.txt").lines().collect());
 
 /// The name of the estimate, for reports.
 pub const ESTIMATE_NAME: &str = "words-v1";
 
-/// Tokens of `text` by `words-v1`: one token a word, words being parted by white space. Right for prompts made here
-/// as far as a tokenizer has each listed word, with its leading space, as one token; a rough guess for other text.
+/// Tokens of `text` by `words-v1`: one token per word; white space separates words. For prompts made here it is exact
+/// if the tokenizer has each listed word, with its leading space, as one token. For other text it is a rough
+/// estimate.
 #[must_use]
 pub fn estimate_tokens(text: &str) -> u32 {
     u32::try_from(text.split_ascii_whitespace().count()).unwrap_or(u32::MAX)
@@ -23,7 +25,7 @@ pub(super) fn words() -> &'static [&'static str] {
     WORDS.as_slice()
 }
 
-/// Draws words one after the other.
+/// Draws words one after another.
 #[derive(Debug, Default)]
 pub(super) struct WordDraw {
     bits: u64,
@@ -31,8 +33,8 @@ pub(super) struct WordDraw {
 }
 
 impl WordDraw {
-    /// The place of the next word in the list. Four words a draw: 16 bits each, scaled to the list (exactly uniform,
-    /// its length being a power of two).
+    /// The place of the next word in the list. Each random number gives four words: 16 bits each, scaled to the list.
+    /// The draw is exactly uniform, because the length of the list is a power of two.
     pub(super) fn next(&mut self, generator: &mut impl Rng) -> usize {
         if self.left == 0 {
             self.bits = generator.next_u64();

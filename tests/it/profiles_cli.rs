@@ -146,7 +146,7 @@ fn what_cannot_be_is_refused_with_the_way_out() {
     }
     let trace = "trace.csv";
     for (words, wanted) in [
-        (&["plan", "--profile", "wobble 5/s"][..], &["--profile", "`wobble` is no shape", "sawtooth"][..]),
+        (&["plan", "--profile", "wobble 5/s"][..], &["--profile", "`wobble` is not a shape", "sawtooth"][..]),
         (&["plan", "--profile", "ramp 1/s..5/s 10s", "--rate", "5/s"], &["--rate", "--profile", "drop one"]),
         (&["plan", "--profile", "ramp 1/s..5/s 10s", "--duration", "11s"], &["--profile", "; hold", "; repeat"]),
         (&["plan", "--profile", "hold 10s"], &["--profile", "no rate to hold"]),

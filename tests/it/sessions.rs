@@ -321,7 +321,7 @@ fn think_times_are_scaled_capped_and_cut_with_the_rest() {
     let cut = of("1", Some("1s..5s"), &Reshape::default());
     assert_eq!(instants(&cut), [0, 1_500, 2_000, 2_700], "what is inside of a session is a session");
     let changes = cut.recording().unwrap().provenance().changes.join("\n");
-    assert!(changes.contains("of each session the turns recorded inside the window"), "{changes}");
+    assert!(changes.contains("of each session, only the turns recorded inside the window"), "{changes}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Owns what a rate becomes under its overlays: straight pieces close to the product, never below 0, of the same mean.
+//! Owns the rate under its overlays: straight pieces close to the formula, never below 0, with the same mean.
 
 use crate::error::Refusal;
 use crate::schedule::overlay::Overlay;
@@ -6,9 +6,9 @@ use crate::schedule::overlay::track::Track;
 use crate::schedule::piece::{Layer, Pieces};
 use crate::seed::Seed;
 
-/// How far a straight piece may be from the formula, as a share of the base's rate there and of what is added.
+/// Maximum error of a straight piece, as a share of the base's rate there plus the SIZEs of the adding overlays.
 const NEAR: f64 = 1e-5;
-/// No piece is halved below this length.
+/// Seconds. A piece of at most this length is not halved.
 const SHORTEST_S: f64 = 1e-6;
 
 /// A straight piece: from, to in seconds, λ at both ends.
@@ -16,10 +16,11 @@ type Cell = (f64, f64, f64, f64);
 
 /// The rate of `base` under `overlays`, λ = max(0, ((base ∘ first) ∘ second) …)·c up to the end of `base`.
 ///
-/// It is made of straight pieces, whose integral is exact. They deviate from the formula by at most 10⁻⁵ of the
-/// base's rate there and of what is added (a microsecond at a jump or a touch of 0 excepted): what counts in a plan
-/// is the pieces, the same on every machine. c is 1, but where adding leads below 0: then the integral over the
-/// window [0, `window_s`) is made what it is without anything added, whose mean is 0.
+/// The result is made of straight pieces, whose integral is exact. They deviate from the formula by at most 10⁻⁵ of
+/// the base's rate there plus the SIZEs of the adding overlays, except within a microsecond of a jump or of a place
+/// where the rate touches 0. The plan uses the pieces, which are the same on every machine. c is 1, unless an adding
+/// overlay takes the rate below 0. Then c makes the integral over the window [0, `window_s`) equal to the integral
+/// without adding overlays, because their mean is 0.
 pub(crate) fn blend(base: &Pieces, overlays: &[Overlay], window_s: f64, seed: Seed) -> Result<Pieces, Refusal> {
     let limit_s = base.end_s();
     let tracks = (0..)
@@ -35,8 +36,8 @@ pub(crate) fn blend(base: &Pieces, overlays: &[Overlay], window_s: f64, seed: Se
         let clamped = integral(cells.iter().filter_map(|cell| above_zero(*cell)), window_s);
         if wanted <= 0.0 || clamped <= 0.0 {
             return Err(Refusal::new(
-                "what is added leads below 0, and no mean is left to preserve",
-                "accepted is a smaller SIZE, one in percent, which multiplies, or a profile above 0/s",
+                "the overlays take the rate below 0, and no mean is left to preserve",
+                "accepted is a smaller SIZE, a SIZE in percent (it multiplies), or a profile above 0/s",
             ));
         }
         factor = wanted / clamped;
@@ -52,7 +53,7 @@ pub(crate) fn blend(base: &Pieces, overlays: &[Overlay], window_s: f64, seed: Se
     layer.done()
 }
 
-/// Straight pieces near enough to `base` under `tracks`, not yet held above 0.
+/// Straight pieces near enough to `base` under `tracks`, not yet cut off at 0.
 fn cells(base: &Pieces, tracks: &[&Track], added: f64) -> Result<Vec<Cell>, Refusal> {
     let limit_s = base.end_s();
     let mut knots: Vec<f64> = base.starts().collect();
@@ -69,7 +70,7 @@ fn cells(base: &Pieces, tracks: &[&Track], added: f64) -> Result<Vec<Cell>, Refu
             if track.adds { rate + value } else { rate * value }
         })
     };
-    // Judged by what is there, and not by the whole, so that a longer load begins as the shorter does.
+    // Depends only on the rate at this place, so that a longer load begins exactly like a shorter one.
     let near = |from_s: f64, to_s: f64| {
         let middle_s = 0.5 * (from_s + to_s);
         NEAR * (added + base.rate_near(middle_s, from_s).max(base.rate_near(middle_s, to_s)))
@@ -79,7 +80,7 @@ fn cells(base: &Pieces, tracks: &[&Track], added: f64) -> Result<Vec<Cell>, Refu
         halve(&rate, (pair[0], pair[1]), &near, &mut cells);
         if cells.len() > Pieces::MOST {
             return Err(Refusal::new(
-                format!("the rate under its overlays takes more than {} straight pieces", Pieces::MOST),
+                format!("the rate under its overlays needs more than {} straight pieces", Pieces::MOST),
                 "accepted is a longer period, step, tau or stay, or a shorter load",
             ));
         }
@@ -114,7 +115,7 @@ fn above_zero((from_s, to_s, from, to): Cell) -> Option<Cell> {
     }
 }
 
-/// Halves a piece until a straight line is near enough in its middle and at its quarters.
+/// Halves a piece until a straight line is near enough at its middle and its quarters.
 fn halve(rate: &impl Fn(f64, f64) -> f64, ends: (f64, f64), near: &impl Fn(f64, f64) -> f64, cells: &mut Vec<Cell>) {
     let mut open = vec![ends];
     while let Some((from_s, to_s)) = open.pop() {

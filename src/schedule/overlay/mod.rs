@@ -1,4 +1,4 @@
-//! Owns `Overlay`: what makes a rate vary around itself, as people write it.
+//! Owns `Overlay`: a variation of the rate around itself, and its notation.
 
 mod blend;
 mod track;
@@ -13,7 +13,7 @@ use crate::schedule::clause::{Clause, Form, Level, Time, Values};
 use crate::units::{parse_per_s, yaml_words};
 pub(crate) use blend::blend;
 
-/// All overlays: what `help profiles` prints, and what is accepted.
+/// All overlays: `help profiles` prints this list, and the parser accepts it.
 pub(crate) const FORMS: &[Form] = &[
     Form {
         name: "sine",
@@ -28,9 +28,8 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["amp", "period", "peak"],
         usage: "diurnal amp=SIZE [period=24h] [peak=TIME]",
-        formula: "f = 1 + amp·(cos x + ¼·cos 2x)/1.25, x = 2π·(t − peak)/period: a peak by day, a long flat night of \
-            −0.6·amp; \
-                  peak: half a period; amp up to 100%",
+        formula: "f = 1 + amp·(cos x + ¼·cos 2x)/1.25, x = 2π·(t − peak)/period: a peak by day, a long flat night at \
+            1 − 0.6·amp; peak is half a period by default; amp up to 100%",
         example: "diurnal amp=80% period=60s peak=35s",
     },
     Form {
@@ -38,8 +37,8 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["amp", "period", "duty"],
         usage: "square amp=SIZE period=TIME [duty=50%]",
-        formula: "f = 1 + amp in the first `duty` of each period, 1 − amp·duty/(1 − duty) in the rest, which must not \
-            be below 0",
+        formula: "f = 1 + amp in the first `duty` of each period, 1 − amp·duty/(1 − duty) in the rest; the rest must \
+            not be below 0",
         example: "square amp=60% period=30s duty=40%",
     },
     Form {
@@ -47,11 +46,10 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["height", "rise", "decay", "rate", "every", "at"],
         usage: "spikes height=SIZE decay=TIME [rise=0s] rate=RATE|every=TIME|at=TIME,TIME,…",
-        formula: "f = (1 + height·s)/(1 + height·s̄), s the sum of triangles, each from 0 straight up to 1 within \
-            `rise` and down within \
-                  `decay`, s̄ its mean; they begin at Poisson instants of `rate`, or at every/2 and each `every` \
-                  after, or where \
-                  `at` says (s̄ is then the mean over the measured window)",
+        formula: "f = (1 + height·s)/(1 + height·s̄); s is a sum of triangles, s̄ its mean; each triangle \
+            rises straight from 0 to 1 within `rise` and falls straight to 0 within `decay`; triangles begin at \
+            Poisson instants of `rate`, or at every/2 and then each `every`, or at the times in `at` (s̄ is then the \
+            mean over the measured window)",
         example: "spikes height=300% rise=1s decay=8s rate=4/min",
     },
     Form {
@@ -59,9 +57,9 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["sd", "tau"],
         usage: "ou sd=SIZE tau=TIME",
-        formula: "f = exp(σx − σ²/2), σ² = ln(1 + sd²), so that f has mean 1 and deviation sd; x the stationary \
-            Ornstein–Uhlenbeck \
-                  process of correlation e^(−Δt/tau), drawn every tau/32, f straight between; adding: sd·x",
+        formula: "f = exp(σx − σ²/2), σ² = ln(1 + sd²): f has mean 1 and standard deviation sd; x is the stationary \
+            Ornstein–Uhlenbeck process with correlation e^(−Δt/tau), drawn every tau/32; f is straight between \
+            draws; if sd is a rate, sd·x is added",
         example: "ou sd=40% tau=10s",
     },
     Form {
@@ -69,7 +67,8 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["sd", "step"],
         usage: "noise sd=SIZE [step=1s]",
-        formula: "f = exp(σz − σ²/2), σ² = ln(1 + sd²), z a fresh normal draw for each step; adding: sd·z",
+        formula: "f = exp(σz − σ²/2), σ² = ln(1 + sd²); z is a new normal draw for each step; if sd is a rate, sd·z is \
+            added",
         example: "noise sd=30% step=1s",
     },
     Form {
@@ -77,9 +76,8 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["height", "burst", "calm"],
         usage: "bursts height=SIZE burst=TIME calm=TIME",
-        formula: "f = (1 + height·b)/(1 + height·p), b = 1 in a burst and 0 between, p = burst/(burst + calm): a \
-            Poisson process becomes \
-                  a two-state MMPP; `burst` and `calm` are the means of exponential stays",
+        formula: "f = (1 + height·b)/(1 + height·p), b = 1 in a burst and 0 between bursts, p = burst/(burst + calm): \
+            a Poisson process becomes a two-state MMPP; `burst` and `calm` are the means of exponential durations",
         example: "bursts height=400% burst=5s calm=20s",
     },
 ];
@@ -94,7 +92,7 @@ pub(crate) enum Size {
 }
 
 impl Size {
-    /// As a share for what multiplies, in requests per second for what adds.
+    /// A share if the overlay multiplies, requests per second if it adds.
     fn value(self) -> f64 {
         match self {
             Self::Percent(percent) => percent / 100.0,
@@ -116,15 +114,15 @@ impl fmt::Display for Size {
     }
 }
 
-/// What lies over a rate: it multiplies λ by f(t) ≥ 0, or adds requests per second, and leaves the mean as it was.
+/// A variation over a rate: it multiplies λ by f(t) ≥ 0, or adds requests per second. The mean does not change.
 ///
-/// A SIZE with `%` multiplies; a SIZE that is a rate (`5/s`) adds as many requests per second as the formula varies
-/// by, around 0. Several apply in the order given. t counts from the beginning of the measured window; draws come
+/// A SIZE with `%` multiplies. A SIZE that is a rate (`5/s`) adds the formula's variation around 0, in requests per
+/// second. Several overlays apply in the given order. t counts from the beginning of the measured window. Draws come
 /// from the seed's streams `overlay/0`, `overlay/1`, …
 ///
-/// E[f(t)] = 1 at every t of a random overlay, and f has mean 1 over a whole period of a periodic one. Where adding
-/// leads below 0, λ is 0, and all of λ is then scaled so that its integral over the measured window is what it is
-/// without anything added.
+/// E[f(t)] = 1 at every t of a random overlay, and f has mean 1 over a whole period of a periodic one. Where an
+/// adding overlay would take λ below 0, λ is 0. Then the whole of λ is scaled so that its integral over the measured
+/// window equals the integral without adding overlays.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overlay(Kind);
 
@@ -152,13 +150,13 @@ const DAY: Duration = Duration::from_hours(24);
 const SECOND: Duration = Duration::from_secs(1);
 
 impl Overlay {
-    /// Whether it adds requests per second instead of multiplying.
+    /// Whether the overlay adds requests per second instead of multiplying.
     #[must_use]
     pub fn adds(&self) -> bool {
         self.size().adds()
     }
 
-    /// Whether it leaves the first `length` as it is, because its first spike comes only after that.
+    /// Whether the overlay does not change the first `length`, because its first spike comes later.
     #[must_use]
     pub fn comes_after(&self, length: Duration) -> bool {
         match &self.0 {
@@ -204,7 +202,7 @@ impl Overlay {
             "square" => {
                 let (amplitude, duty) = (size("amp", MOST_PERCENT)?, values.percent("duty", 50.0, 99.9)?);
                 if matches!(amplitude, Size::Percent(percent) if percent * duty > 100.0 * (100.0 - duty)) {
-                    return Err(values.refuse("amp·duty/(1 − duty) above 1 leads below 0"));
+                    return Err(values.refuse("amp·duty/(1 − duty) is above 1, which takes the rate below 0"));
                 }
                 Kind::Square { amplitude, period: values.time("period")?, duty }
             }
@@ -266,14 +264,14 @@ impl Overlay {
     }
 }
 
-/// A hundred times the rate: beyond, a profile says it better.
+/// Maximum SIZE, 100 times the rate: for larger variations, a profile is clearer.
 const MOST_PERCENT: f64 = 10_000.0;
 
 impl When {
     fn read(values: Values<'_>) -> Result<Self, Refusal> {
         match (values.optional("rate"), values.optional("every"), values.optional("at")) {
             (Some(_), None, None) => match values.level("rate")? {
-                0.0 => Err(values.refuse("spikes at a rate of 0 never come")),
+                0.0 => Err(values.refuse("spikes at a rate of 0 never occur")),
                 per_s => Ok(Self::Rate(per_s)),
             },
             (None, Some(_), None) => values.time("every").map(Self::Every),
@@ -306,7 +304,7 @@ impl std::str::FromStr for Overlay {
 impl fmt::Display for Overlay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let clause = self.clause();
-        // Every clause of ours has its form.
+        // Every clause of an overlay has its form.
         FORMS.iter().find(|form| form.name == clause.name).map_or(Ok(()), |form| f.write_str(&clause.text(form)))
     }
 }

@@ -1,4 +1,4 @@
-//! Owns the course of one overlay over time: what λ is multiplied by, or what is added to it.
+//! Owns the course of one overlay over time: the factor of λ, or the rate added to λ.
 
 use std::f64::consts::TAU;
 
@@ -21,11 +21,11 @@ enum TrackCourse {
     Sine { base: f64, amplitude: f64, period_s: f64, turns: f64 },
     /// base + amplitude·(cos x + ¼·cos 2x)/1.25, x = 2π·(t − peak)/period.
     Diurnal { base: f64, amplitude: f64, period_s: f64, peak_s: f64 },
-    /// Straight from knot to knot, with jumps.
+    /// Straight between knots, with jumps at knots.
     Lines(Vec<Knot>),
 }
 
-/// Where a course bends or jumps: its value just before, and from here on.
+/// Where a course bends or jumps: its value just before, and its value from here on.
 #[derive(Debug, Clone, Copy)]
 struct Knot {
     at_s: f64,
@@ -34,12 +34,12 @@ struct Knot {
 }
 
 impl Track {
-    /// The course of `overlay` up to `limit_s`; what its mean over the measured window needs is taken over [0,
-    /// `window_s`).
+    /// The course of `overlay` up to `limit_s`. The mean of spikes at given times is taken over the measured window
+    /// [0, `window_s`).
     pub(super) fn new(overlay: &Overlay, window_s: f64, limit_s: f64, stream: Stream) -> Result<Self, Refusal> {
         let size = overlay.size();
         let (value, adds) = (size.value(), size.adds());
-        // What adds varies around 0, what multiplies around 1.
+        // An adding overlay varies around 0, a multiplying overlay around 1.
         let base = if adds { 0.0 } else { 1.0 };
         let course = match &overlay.0 {
             Kind::Sine { period, phase, .. } => {
@@ -119,7 +119,7 @@ impl Track {
         Ok(Self { adds, course })
     }
 
-    /// Its value at `at_s`, by the formula that holds around `place_s`.
+    /// The value at `at_s`, by the formula that holds around `place_s`.
     pub(super) fn value(&self, place_s: f64, at_s: f64) -> f64 {
         match &self.course {
             TrackCourse::Sine { base, amplitude, period_s, turns } => {
@@ -133,8 +133,8 @@ impl Track {
         }
     }
 
-    /// Instants up to `limit_s` at which it jumps or bends, close enough together that it neither turns nor bends
-    /// twice between two of them.
+    /// Adds the instants up to `limit_s` at which the course jumps or bends. They are close enough that the course
+    /// has at most one extremum or bend between two of them.
     pub(super) fn knots(&self, limit_s: f64, into: &mut Vec<f64>) -> Result<(), Refusal> {
         let mut twelfths = |period_s: f64, from_s: f64| {
             if (limit_s / period_s) * 12.0 > Pieces::MOST as f64 {
@@ -160,12 +160,13 @@ impl Track {
 
 fn too_fine() -> Refusal {
     Refusal::new(
-        format!("an overlay changes more than {} times over so long a load", Pieces::MOST),
+        format!("an overlay changes more than {} times during the load", Pieces::MOST),
         "accepted is a longer period, step, tau or stay, or a shorter load",
     )
 }
 
-/// What a standard normal `x` makes of the rate: lognormal of mean 1 and deviation `size`, or `size`·x to be added.
+/// The factor for a standard normal `x`, lognormal with mean 1 and standard deviation `size`; or the rate `size`·x to
+/// add.
 fn varied(size: Size, x: f64) -> f64 {
     let value = size.value();
     if size.adds() {
@@ -175,7 +176,8 @@ fn varied(size: Size, x: f64) -> f64 {
     libm::exp(libm::sqrt(variance) * x - 0.5 * variance)
 }
 
-/// Turns a course s ≥ 0 of mean `mean` into (1 + size·s)/(1 + size·mean), or into size·(s − mean) to be added.
+/// Turns a course s ≥ 0 of mean `mean` into the factor (1 + size·s)/(1 + size·mean), or the rate size·(s − mean) to
+/// add.
 fn scale(knots: &mut [Knot], size: Size, mean: f64) {
     let value = size.value();
     let scaled = |s: f64| if size.adds() { value * (s - mean) } else { (1.0 + value * s) / (1.0 + value * mean) };
@@ -184,7 +186,7 @@ fn scale(knots: &mut [Knot], size: Size, mean: f64) {
     }
 }
 
-/// When spikes begin, those among them that began before 0 and still last.
+/// When spikes begin, in seconds; includes spikes that began before 0 and still last.
 fn begins(when: &When, length_s: f64, limit_s: f64, stream: Stream) -> Result<Vec<f64>, Refusal> {
     let mut begins = Vec::new();
     match when {
@@ -216,9 +218,9 @@ fn begins(when: &When, length_s: f64, limit_s: f64, stream: Stream) -> Result<Ve
     Ok(begins)
 }
 
-/// The sum of triangles that begin at `begins`: up to 1 within `rise_s`, down to 0 within `decay_s`.
+/// The sum of triangles that begin at `begins`: each rises to 1 within `rise_s` and falls to 0 within `decay_s`.
 fn triangles(begins: &[f64], rise_s: f64, decay_s: f64) -> Vec<Knot> {
-    // Where its value jumps and its slope changes, and how many triangles last from there on.
+    // (instant, jump of the value, change of the slope, change of the number of triangles that last).
     let mut changes: Vec<(f64, f64, f64, i64)> = Vec::with_capacity(3 * begins.len());
     for begin_s in begins {
         let (top_s, end_s) = (begin_s + rise_s, begin_s + rise_s + decay_s);
@@ -233,7 +235,7 @@ fn triangles(begins: &[f64], rise_s: f64, decay_s: f64) -> Vec<Knot> {
     for (at_s, jump, turn, count) in changes {
         let before = if lasting == 0 { 0.0 } else { (value + slope * (at_s - before_s)).max(0.0) };
         lasting += count;
-        // Where none lasts the sum is 0, and what rounding has left of it is dropped.
+        // While no triangle lasts the sum is exactly 0: rounding errors are dropped.
         (value, slope) = if lasting == 0 { (0.0, 0.0) } else { ((before + jump).max(0.0), slope + turn) };
         before_s = at_s;
         knots.push(Knot { at_s, before, after: value });
@@ -244,7 +246,7 @@ fn triangles(begins: &[f64], rise_s: f64, decay_s: f64) -> Vec<Knot> {
     knots
 }
 
-/// Gathers knots in order.
+/// Collects knots in order.
 struct Lines {
     knots: Vec<Knot>,
 }
@@ -258,7 +260,7 @@ impl Lines {
         self.knots.push(Knot { at_s, before: value, after: value });
     }
 
-    /// Flat up to here, and at `value` from here on.
+    /// Constant up to here, and `value` from here on.
     fn jump(&mut self, at_s: f64, value: f64) {
         let before = self.knots.last().map_or(value, |knot| knot.after);
         self.knots.push(Knot { at_s, before, after: value });

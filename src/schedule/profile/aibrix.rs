@@ -25,7 +25,7 @@ impl Profile {
         let accepted = r#"accepted is {"fluctuate":2,"mean":6,"noise":0.1,"period_len_ms":300000,"only_rise":false}"#;
         let Json { fluctuate, mean, noise, period_len_ms, only_rise } =
             serde_json::from_str(json).map_err(|why| Refusal::new(format!("AIBrix's JSON: {why}"), accepted))?;
-        // By way of the text, whose ranges hold here too.
+        // Parsed as the text of a stage, so that the same ranges apply.
         let text = format!(
             "fluctuation {mean}/s fluctuate={fluctuate}/s noise={noise}/s period={period_len_ms}ms \
              only_rise={only_rise}"

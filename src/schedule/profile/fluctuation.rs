@@ -1,4 +1,4 @@
-//! Owns AIBrix's fluctuating rate: its formula, its four presets.
+//! Owns AIBrix's fluctuating rate: its formula and its four presets.
 
 use std::f64::consts::TAU;
 use std::time::Duration;
@@ -12,13 +12,14 @@ use crate::seed::{Stream, normal};
 /// numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Fluctuation {
-    /// Requests per second, as are the next two.
+    /// Requests per second.
     mean: f64,
+    /// Requests per second.
     fluctuate: f64,
-    /// Standard deviation of what is added at each step.
+    /// Standard deviation of the noise added at each step, in requests per second.
     noise: f64,
     period: Duration,
-    /// Never below what it was.
+    /// The rate never falls.
     only_rise: bool,
 }
 
@@ -64,7 +65,7 @@ impl Fluctuation {
     }
 }
 
-/// AIBrix's presets of a fluctuation, around a mean and over a length.
+/// AIBrix's presets of a fluctuation with a given mean and length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Preset {
     QuickRising,
@@ -89,7 +90,8 @@ impl Preset {
         }
     }
 
-    /// AIBrix's figures: fluctuate as a share of the mean, periods over the length, whether it only rises; noise 0.1/s.
+    /// AIBrix's values: fluctuate as a share of the mean, periods within the length, whether the rate only rises;
+    /// noise 0.1/s.
     pub(super) fn fluctuation(self, mean: f64, length_s: f64) -> Fluctuation {
         let (share, periods, only_rise) = match self {
             Self::QuickRising => (0.5, 5.0, true),

@@ -1,4 +1,4 @@
-//! Owns `Profile`: a rate over time as a sequence of stages, as people write it, and the pieces that it is made of.
+//! Owns `Profile`: a rate over time as a sequence of stages, its notation, and its pieces.
 
 mod aibrix;
 mod fluctuation;
@@ -20,12 +20,12 @@ use crate::units::Rate;
 use stage::Stage;
 pub(crate) use stage::{FORMS, REPEAT};
 
-/// A rate over time λ(t), t from its beginning: stages one after the other, `ramp 1/s..100/s 60s; hold 120s; ramp
+/// A rate over time λ(t), t from its beginning: a sequence of stages, `ramp 1/s..100/s 60s; hold 120s; ramp
 /// 100/s..1/s 60s`.
 ///
-/// The last stage may leave out its time and then goes on for as long as it is asked to; so does a profile that ends
-/// with `; repeat`, which begins again. The YAML form is a list of mappings, each with its `shape` and the keys of
-/// that shape. `tonnage help profiles` lists all shapes.
+/// The last stage may leave out its time: then it lasts as long as the load. A profile that ends with `; repeat`
+/// starts again until the load ends. The YAML form is a list of mappings, each with its `shape` and the keys of that
+/// shape. `tonnage help profiles` lists all shapes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
     stages: Vec<Stage>,
@@ -33,14 +33,14 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The same rate without end.
+    /// A constant rate without end.
     #[must_use]
     pub fn constant(rate: Rate) -> Self {
         Self { stages: vec![Stage::Constant { rate: rate.per_s(), length: None }], repeat: false }
     }
 
-    /// Straight lines between the points of a CSV file, `t_s,rate`: seconds, rising, and requests per second; two
-    /// points of one time are a jump. The first rate holds from 0. A header is left out; `path` names the file in
+    /// Straight lines between the points of a CSV file, `t_s,rate`: seconds in rising order, and requests per second.
+    /// Two points at one time are a jump. The first rate holds from 0. A header is skipped; `path` names the file in
     /// errors.
     pub fn from_csv(reader: impl BufRead, path: &Path) -> Result<Self, Error> {
         let points = points::read(reader, path)?;
@@ -50,17 +50,17 @@ impl Profile {
     fn of(stages: Vec<Stage>, repeat: bool) -> Result<Self, Refusal> {
         let Some((last, others)) = stages.split_last() else {
             return Err(Refusal::new(
-                "a profile without stages",
-                "accepted is one at least, as in `ramp 1/s..100/s 60s`",
+                "the profile has no stages",
+                "accepted is at least one stage, as in `ramp 1/s..100/s 60s`",
             ));
         };
         if let Some(endless) = others.iter().find(|stage| stage.length().is_none()) {
-            let why = format!("`{endless}` has no end, and a stage follows it");
+            let why = format!("`{endless}` has no end, but a stage follows it");
             return Err(Refusal::new(why, "accepted is a time for each stage but the last, as in `hold 60s`"));
         }
         if repeat && last.length().is_none() {
             return Err(Refusal::new(
-                format!("`{last}` has no end, and cannot be repeated"),
+                format!("`{last}` has no end, so it cannot be repeated"),
                 "give it a time, or drop `repeat`",
             ));
         }
@@ -72,19 +72,19 @@ impl Profile {
         }
         let profile = Self { stages, repeat };
         if profile.length().is_some_and(|length| length > LONGEST) {
-            return Err(Refusal::new("a profile of more than 50 days", "accepted is 50 days, or `; repeat`"));
+            return Err(Refusal::new("the profile is longer than 50 days", "accepted is 50 days, or `; repeat`"));
         }
         Ok(profile)
     }
 
-    /// How long it lasts; none where it goes on for ever.
+    /// The length of the profile; `None` if it has no end.
     #[must_use]
     pub fn length(&self) -> Option<Duration> {
         if self.repeat { None } else { self.stages.iter().map(Stage::length).sum() }
     }
 
-    /// Lays it up to `limit_s`, repeated where it says so, and then at the rate at which it ends. Draws of its noise
-    /// are from `seed`, the same in each repetition.
+    /// Adds the profile to `layer` up to `limit_s`: repeated if it ends with `repeat`, otherwise followed by its last
+    /// rate. The noise comes from `seed`, and is the same in each repetition.
     pub(crate) fn lay(&self, layer: &mut Layer, limit_s: f64, seed: Seed) {
         let length_s = secs(self.stages.iter().filter_map(Stage::length).sum());
         let mut round = 0.0;
@@ -132,7 +132,7 @@ impl Serialize for Profile {
 impl<'de> Deserialize<'de> for Profile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error as _;
-        /// A stage, or the word that ends the list.
+        /// A stage, or the word `repeat`.
         struct Item(Option<Stage>);
         impl<'de> Deserialize<'de> for Item {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -146,8 +146,7 @@ impl<'de> Deserialize<'de> for Profile {
         let mut items = Vec::<Item>::deserialize(deserializer)?;
         let repeat = items.last().is_some_and(|item| item.0.is_none()) && items.pop().is_some();
         let stages: Option<Vec<Stage>> = items.into_iter().map(|item| item.0).collect();
-        let stages =
-            stages.ok_or_else(|| D::Error::custom("`repeat` stands before a stage; accepted is at the end"))?;
+        let stages = stages.ok_or_else(|| D::Error::custom("`repeat` comes before a stage; accepted is at the end"))?;
         Self::of(stages, repeat).map_err(D::Error::custom)
     }
 }

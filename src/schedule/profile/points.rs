@@ -1,4 +1,4 @@
-//! Owns points of a rate over time: their text, their CSV, the straight lines between them.
+//! Owns points of a rate over time: their text, their CSV file, and the straight lines between them.
 
 use std::io::BufRead;
 use std::path::Path;
@@ -16,25 +16,25 @@ pub(super) fn parse(values: Values<'_>) -> Result<Vec<Point>, Refusal> {
     let mut points = Vec::new();
     for text in values.text("points")?.split(',') {
         let (at, rate) =
-            text.split_once(':').ok_or_else(|| values.refuse(&format!("`{text}` is no point, TIME:RATE")))?;
+            text.split_once(':').ok_or_else(|| values.refuse(&format!("`{text}` is not a point TIME:RATE")))?;
         points.push((values.span_of(at)?, values.level_of(rate)?));
     }
     check(&points).map_err(|why| values.refuse(&why)).map(|()| points)
 }
 
-/// What [`parse`] reads back.
+/// The text that [`parse`] reads back.
 pub(super) fn text(points: &[Point]) -> String {
     points.iter().map(|(at, rate)| format!("{}:{}", Time(*at), Level(*rate))).collect::<Vec<_>>().join(",")
 }
 
 fn check(points: &[Point]) -> Result<(), String> {
     if let Some(pair) = points.windows(2).find(|pair| pair[1].0 < pair[0].0) {
-        return Err(format!("the point at {} stands behind the one at {}", Time(pair[1].0), Time(pair[0].0)));
+        return Err(format!("the point at {} comes after the point at {}", Time(pair[1].0), Time(pair[0].0)));
     }
     match points.last() {
-        None | Some((Duration::ZERO, _)) => Err("points that never leave 0s have no length".to_owned()),
+        None | Some((Duration::ZERO, _)) => Err("no point is later than 0s, so the points have no length".to_owned()),
         Some(_) if points.len() > Pieces::MOST => {
-            Err(format!("{} points are more than {}", points.len(), Pieces::MOST))
+            Err(format!("{} points are more than the maximum of {}", points.len(), Pieces::MOST))
         }
         Some(_) => Ok(()),
     }
@@ -61,14 +61,14 @@ pub(super) fn read(reader: impl BufRead, path: &Path) -> Result<Vec<Point>, Erro
                 format!("`{line}` {why}; accepted is t_s,rate: seconds and requests per second"),
             )
         };
-        let [at, rate] = fields[..] else { return Err(refuse("has not two columns")) };
-        let at = parse_duration(&format!("{at}s")).map_err(|_| refuse("has no time from 0 s up"))?;
+        let [at, rate] = fields[..] else { return Err(refuse("does not have two columns")) };
+        let at = parse_duration(&format!("{at}s")).map_err(|_| refuse("has no time of 0 s or more"))?;
         let rate: f64 = rate.parse().map_err(|_| refuse("has no rate"))?;
         if !(0.0..=Rate::MAX_PER_S).contains(&rate) {
             return Err(refuse("has a rate out of range, 0 to 100000"));
         }
         if points.last().is_some_and(|(before, _)| at < *before) {
-            return Err(refuse("stands behind a later time"));
+            return Err(refuse("comes after a later time"));
         }
         points.push((at, rate.abs()));
     }
@@ -76,7 +76,7 @@ pub(super) fn read(reader: impl BufRead, path: &Path) -> Result<Vec<Point>, Erro
     Ok(points)
 }
 
-/// Lays straight lines between them; the first rate holds before the first of them.
+/// Adds straight lines between the points to `layer`; the first rate holds before the first point.
 pub(super) fn lay(points: &[Point], layer: &mut Layer) {
     let start_s = layer.at_s();
     let mut before = points.first().map_or(0.0, |(_, rate)| *rate);

@@ -1,4 +1,4 @@
-//! Owns the shapes of a stage: how each is written, its formula, and the pieces it is laid in.
+//! Owns the shapes of a stage: the notation, the formula and the pieces of each.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::schedule::profile::fluctuation::{Fluctuation, Preset};
 use crate::schedule::profile::points;
 use crate::seed::Stream;
 
-/// The last word of a profile that begins again.
+/// The last word of a profile that starts again.
 pub(crate) const REPEAT: &str = "repeat";
 
-/// All shapes: what `help profiles` prints, and what is accepted.
+/// All shapes: `help profiles` prints this list, and the parser accepts it.
 pub(crate) const FORMS: &[Form] = &[
     Form {
         name: "constant",
@@ -76,7 +76,8 @@ pub(crate) const FORMS: &[Form] = &[
         words: &["from..to", "for"],
         keys: &["at", "rise", "decay"],
         usage: "spike BASE..PEAK [TIME] at=TIME decay=TIME [rise=0s]",
-        formula: "λ = BASE; from `at` straight up to PEAK within `rise`, then straight down within `decay`",
+        formula: "λ = BASE; from `at` on it rises straight to PEAK within `rise`, then falls straight to \
+            BASE within `decay`",
         example: "spike 10/s..100/s 120s at=40s rise=4s decay=40s",
     },
     Form {
@@ -84,7 +85,7 @@ pub(crate) const FORMS: &[Form] = &[
         words: &["points"],
         keys: &[],
         usage: "points TIME:RATE,TIME:RATE,…",
-        formula: "λ straight from point to point, two of one TIME are a jump; as a file: CSV `t_s,rate`",
+        formula: "λ is straight between points; two points at one TIME are a jump; as a file: CSV `t_s,rate`",
         example: "points 0s:10/s,30s:80/s,60s:80/s,60s:20/s,120s:40/s",
     },
     Form {
@@ -92,7 +93,7 @@ pub(crate) const FORMS: &[Form] = &[
         words: &["mean", "for"],
         keys: &[],
         usage: "quick_rising MEAN TIME",
-        formula: "AIBrix: `fluctuation` of fluctuate=MEAN/2, noise=0.1/s, 5 periods, only_rise",
+        formula: "AIBrix: `fluctuation` with fluctuate=MEAN/2, noise=0.1/s, 5 periods, only_rise",
         example: "quick_rising 6/s 300s",
     },
     Form {
@@ -124,9 +125,8 @@ pub(crate) const FORMS: &[Form] = &[
         words: &["mean", "for"],
         keys: &["fluctuate", "noise", "period", "only_rise"],
         usage: "fluctuation MEAN [TIME] fluctuate=RATE period=TIME [noise=RATE] [only_rise=true]",
-        formula: "AIBrix: λ = max(0, MEAN + fluctuate·sin(2πt/period) + N(0, noise²)), the noise drawn every step of 1 \
-            s (period/64 if \
-                  shorter) and λ straight from step to step, a real number; only_rise: the largest so far",
+        formula: "AIBrix: λ = max(0, MEAN + fluctuate·sin(2πt/period) + N(0, noise²)); the noise is drawn every 1 s \
+            (period/64 if shorter); λ is straight between draws and not rounded; only_rise: the largest value so far",
         example: "fluctuation 6/s 300s fluctuate=2/s noise=0.4/s period=150s",
     },
     Form {
@@ -134,12 +134,12 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &[],
         usage: "repeat",
-        formula: "at the end of a profile: it begins again, for as long as --duration or --requests say",
+        formula: "at the end of a profile: it starts again, until --duration or --requests end the load",
         example: "ramp 10/s..50/s 10s; hold 20s; repeat",
     },
 ];
 
-/// One stage, valid by construction. Rates in requests per second.
+/// One stage, valid by construction. Rates are in requests per second.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Stage {
     Constant {
@@ -188,7 +188,7 @@ pub(crate) enum Stage {
         rise: Duration,
         decay: Duration,
     },
-    /// Times never fall, the last is above 0.
+    /// Times never fall; the last time is above 0.
     Points {
         points: Vec<(Duration, f64)>,
     },
@@ -215,8 +215,8 @@ impl Stage {
                 let exponential = match values.optional("curve") {
                     None | Some("linear") => false,
                     Some("exponential") if from > 0.0 && to > 0.0 => true,
-                    Some("exponential") => return Err(values.refuse("an exponential ramp has no way from or to 0/s")),
-                    Some(other) => return Err(values.refuse(&format!("`{other}` is no curve of a ramp"))),
+                    Some("exponential") => return Err(values.refuse("an exponential ramp cannot start or end at 0/s")),
+                    Some(other) => return Err(values.refuse(&format!("`{other}` is not a curve of a ramp"))),
                 };
                 Self::Ramp { from, to, length: values.time("for")?, exponential }
             }
@@ -256,12 +256,12 @@ impl Stage {
             "fluctuation" => Self::Fluctuation { what: Fluctuation::read(values)?, length: length()? },
             name => match Preset::named(name) {
                 Some(preset) => Self::Preset { preset, mean: values.level("mean")?, length: values.time("for")? },
-                None => return Err(values.refuse(&format!("`{name}` stands at the end of a profile only"))),
+                None => return Err(values.refuse(&format!("`{name}` is allowed only at the end of a profile"))),
             },
         })
     }
 
-    /// What [`Stage::read`] reads back.
+    /// The clause that [`Stage::read`] reads back.
     pub(crate) fn clause(&self) -> Clause {
         let new = Clause::new;
         let ends = |clause: Clause, from: f64, to: f64| clause.with("from", Level(from)).with("to", Level(to));
@@ -305,7 +305,7 @@ impl Stage {
         }
     }
 
-    /// How long it lasts; none where it goes on.
+    /// The length of the stage; `None` if it has no end.
     pub(crate) fn length(&self) -> Option<Duration> {
         match self {
             Self::Ramp { length, .. } | Self::Preset { length, .. } => Some(*length),
@@ -321,7 +321,7 @@ impl Stage {
         }
     }
 
-    /// Lays it until `until_s`, which the layer does not go beyond; draws of noise from `stream`.
+    /// Adds the stage to `layer` until `until_s`, where the layer ends. Noise is drawn from `stream`.
     pub(crate) fn lay(&self, layer: &mut Layer, until_s: f64, stream: Stream) {
         let start_s = layer.at_s();
         match self {
@@ -360,7 +360,8 @@ impl Stage {
     }
 }
 
-/// Lays period after period, the end of each counted from the first, until the layer is full; the last may be cut.
+/// Adds period after period until the layer is full; the last period may be cut. Each end is computed from the first
+/// start.
 fn periods(layer: &mut Layer, period: Duration, lay: impl Fn(&mut Layer, f64)) {
     let (start_s, mut number) = (layer.at_s(), 0.0);
     while !layer.is_full() {
@@ -381,7 +382,7 @@ impl std::str::FromStr for Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let clause = self.clause();
-        // Every clause of ours has its form.
+        // Every clause of a stage has its form.
         FORMS.iter().find(|form| form.name == clause.name).map_or(Ok(()), |form| f.write_str(&clause.text(form)))
     }
 }

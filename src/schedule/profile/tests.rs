@@ -1,4 +1,4 @@
-//! Owns the tests of profiles: what is read, what is refused, what round-trips, what each shape's integral is.
+//! Owns the tests of profiles: what is read, what is refused, what round-trips, and the integral of each shape.
 
 use proptest::prelude::*;
 
@@ -88,7 +88,7 @@ fn each_shape_has_the_integral_of_its_formula() {
         ("spike 10/s..100/s 120s at=40s rise=4s decay=40s", 120.0, 1_200.0 + 0.5 * 90.0 * 44.0),
         ("spike 10/s..100/s 60s at=40s decay=40s", 60.0, 600.0 + 0.75 * 90.0 * 20.0),
         ("points 10s:10/s,30s:80/s,30s:20/s,60s:40/s", 60.0, 100.0 + 900.0 + 900.0),
-        // Two rounds of 1 300, and of a third the ramp and 5 s of the hold.
+        // Two rounds of 1 300 requests, then the ramp and 5 s of the hold.
         ("ramp 10/s..50/s 10s; hold 20s; repeat", 75.0, 2.0 * 1_300.0 + 300.0 + 250.0),
     ] {
         let laid = laid(text, length_s);
@@ -100,7 +100,8 @@ fn each_shape_has_the_integral_of_its_formula() {
 
 #[test]
 fn aibrix_presets_are_its_formula_with_real_rates() {
-    // Without the rounding: the quick ones reach 1.5 means soon and never fall, the others come back to their mean.
+    // Without the rounding: the rising presets reach 1.5 times the mean and never fall, the others return to their
+    // mean.
     let rates = |text: &str| {
         let laid = laid(text, 300.0);
         (0..300).map(|second| laid.rate(f64::from(second) + 0.5)).collect::<Vec<_>>()
@@ -137,11 +138,11 @@ fn a_csv_of_points_is_read_and_its_faults_name_the_line() {
     let profile = read("t_s,rate\n# quiet\n0, 10\n30,80.5\n\n30,20\n120,40\n").unwrap();
     assert_eq!(profile.to_string(), "points 0s:10/s,30s:80.5/s,30s:20/s,120s:40/s");
     for (text, wanted) in [
-        ("", "load.csv: points that never leave"),
+        ("", "load.csv: no point is later than 0s"),
         ("t_s,rate\n0,1\nx,2\n", "load.csv:3: `x,2` has no time"),
         ("0,1\n5,-2\n", "load.csv:2: `5,-2` has a rate out of range"),
-        ("0,1\n5\n", "load.csv:2: `5` has not two columns"),
-        ("0,1\n5,1\n4,1\n", "load.csv:3: `4,1` stands behind"),
+        ("0,1\n5\n", "load.csv:2: `5` does not have two columns"),
+        ("0,1\n5,1\n4,1\n", "load.csv:3: `4,1` comes after a later time"),
         ("0,1\n5,nan\n", "load.csv:2"),
     ] {
         let error = read(text).unwrap_err().to_string();
@@ -149,7 +150,7 @@ fn a_csv_of_points_is_read_and_its_faults_name_the_line() {
     }
 }
 
-/// Times and rates as people write them and as computers do.
+/// Times as text.
 fn time() -> impl Strategy<Value = String> {
     (1u64..4_000_000_000_000_000).prop_map(|ns| Time(Duration::from_nanos(ns)).to_string())
 }
@@ -219,7 +220,7 @@ proptest! {
     #[test]
     fn a_profile_survives_text_yaml_and_json(stages in prop::collection::vec(stage(), 1..5), repeat in any::<bool>()) {
         let text = stages.join("; ") + if repeat { "; repeat" } else { "" };
-        // Sums beyond 50 days are refused, which is no matter of its form.
+        // Sums beyond 50 days are refused: that is not a matter of notation.
         let Ok(profile) = text.parse::<Profile>() else { return Ok(()) };
         prop_assert_eq!(&profile.to_string().parse::<Profile>().unwrap(), &profile);
         let yaml = serde_saphyr::to_string(&profile).unwrap();
