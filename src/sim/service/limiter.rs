@@ -1,4 +1,4 @@
-//! Owns `Limiter`: a token bucket before a service, which refuses at once what exceeds its rate.
+//! Owns `Limiter`: a token bucket before a service. Requests above its rate are refused at once.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use crate::units::{Offset, Rate};
 /// The status of a refusal: too many requests.
 const TOO_MANY: u16 = 429;
 
-/// A service behind a token bucket: a request takes one token of the bucket or is refused at once with status 429.
+/// A service behind a token bucket. A request takes one token of the bucket; when the bucket is empty, it is refused
+/// at once with status 429.
 #[derive(Debug, Clone)]
 pub struct Limiter<S> {
     service: S,
@@ -28,7 +29,7 @@ impl<S: Service> Limiter<S> {
         Self { service, rate, burst, refusal: Duration::ZERO, tokens: burst, at: Offset::ZERO }
     }
 
-    /// The same limiter, whose refusals come this long after the request.
+    /// The same limiter, with each refusal sent this long after its request.
     #[must_use]
     pub fn refusing_after(self, refusal: Duration) -> Self {
         Self { refusal, ..self }
