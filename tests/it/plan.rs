@@ -156,8 +156,8 @@ proptest! {
         prop_assert_eq!(kept.len() as u64 + removed, every.len() as u64);
         for arrival in &kept {
             prop_assert_eq!(every[arrival.index as usize], *arrival, "its number and instant must not change");
-            prop_assert_eq!(thinned.spec(arrival.index), whole.spec(arrival.index), "and so are its lengths and \
-                prompt");
+            prop_assert_eq!(thinned.spec(arrival.index), whole.spec(arrival.index), "its lengths and prompt must \
+                not change");
         }
         prop_assert!(kept.len() as u64 <= u64::from(count) * 6, "at most the burst, then the quota per second");
     }
