@@ -3,10 +3,10 @@
 //!
 //! # How to run
 //!
-//! `cargo bench --bench coverage [-- [NAME…] [--repeats N] [--from SEED] [--threads N]]` runs N searches (default
-//! 200) of each cell at ±10 %, the first with SEED (default 1), two at a time by default. A NAME is a cell, in
-//! quotes, or a group; without a NAME the groups `queues engines audit means` run. A search takes 0.1 to 0.5 s of a
-//! core; a cell of 200 searches takes half a minute to a minute on two cores.
+//! `cargo bench --bench coverage [-- [NAME…] [--repeats N] [--from SEED] [--threads N]]` runs N searches of each cell
+//! at ±10 % (200 by default), the first with SEED (1 by default), two at a time by default. A NAME is a cell, in quotes,
+//! or a group; without a NAME the groups `queues engines audit means` run. A search takes 0.1 to 0.5 s of a core; a cell
+//! of 200 searches takes half a minute to a minute on two cores.
 //!
 //! | group | cells | truths |
 //! |---|---|---|

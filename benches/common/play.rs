@@ -79,7 +79,7 @@ impl Asked<'_> {
         };
         let playing = hunt(session, &aim, &blueprint, &mut journal, told, || true);
         let Poll::Ready(played) = std::pin::pin!(playing).poll(&mut Context::from_waker(Waker::noop())) else {
-            panic!("virtual time waits for nothing")
+            panic!("virtual time must not wait")
         };
         (played.expect("played"), journal.history)
     }

@@ -32,7 +32,7 @@ impl Routing {
     /// All routings.
     pub const ALL: [Self; 4] = [Self::Random, Self::RoundRobin, Self::LeastLoaded, Self::PrefixHash];
 
-    /// Its name.
+    /// The routing's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

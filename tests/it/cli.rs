@@ -1,4 +1,4 @@
-//! Owns the command line's tests: the binary as a person runs it.
+//! Owns the command line's tests: the binary as a user runs it.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -80,7 +80,7 @@ fn refusals() -> Vec<Told> {
             &["it redirects to http://127.0.0.1:1/chat/completions/", "redirects are not followed: give the URL"],
         ),
         (
-            "301 to what is no URL",
+            "301 to an invalid URL",
             status("301 Go", JSON, "location: /\u{1b}[31m\r\n", ""),
             &["301 Moved Permanently: it redirects to /\\x1b[31m", "redirects are not followed: give the URL"],
         ),

@@ -1,4 +1,4 @@
-//! Owns the simulated server over real sockets, read byte by byte under a paused clock.
+//! Owns the tests of the simulated server over real sockets, read byte by byte under a paused clock.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -236,7 +236,7 @@ async fn a_connection_serves_many_requests_and_is_closed_after_idling() {
     assert_eq!(seen.text().matches("HTTP/1.1 200 OK").count(), 2);
     assert_eq!(seen.text().matches("[DONE]").count(), 2);
     assert_eq!((seen.end, served.requests, served.connections), (End::Closed, 2, 1));
-    assert_eq!(seen.ended_ms, 2 * 45 + 5_000, "two answers, then the keep-alive time");
+    assert_eq!(seen.ended_ms, 2 * 45 + 5_000, "two responses, then the keep-alive time");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

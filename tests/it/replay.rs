@@ -22,7 +22,7 @@ pub(crate) fn public(name: &str) -> Option<PathBuf> {
         // Not `println`: the reason must show although the output of passing tests is captured.
         let _ = writeln!(
             std::io::stderr(),
-            "skipped: {} is not at hand (it is not redistributed with this repository)",
+            "skipped: {} is not available (it is not redistributed with this repository)",
             path.display()
         );
         return None;

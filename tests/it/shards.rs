@@ -377,7 +377,7 @@ fn who_waits_for_the_start_can_be_interrupted_and_leaves_nothing() {
     let mut said = String::new();
     let mut lines = BufReader::new(waiting.stderr.take().expect("piped"));
     while !said.contains("starting at") {
-        assert!(lines.read_line(&mut said).expect("text") > 0, "it ended: {said}");
+        assert!(lines.read_line(&mut said).expect("text") > 0, "the run must still wait: {said}");
     }
     interrupt(&waiting);
     assert_eq!(waiting.wait().expect("it ends").code(), Some(130), "{said}");

@@ -213,7 +213,7 @@ fn a_load_of_which_nothing_is_answered_ends_the_sweep_and_is_no_saturation() {
     let rates = Sweep { course: SweepCourse::Rates(parse_rates("5,10,20").unwrap()), ..between(0, 10) };
     let mut trials = swept(&rates, "delay:ttft=20ms,itl=5ms".parse().unwrap(), workload(64, 8), 1).trials;
     trials.truncate(2);
-    assert!(matches!(rates.next(&trials, None), Next::Play { .. }), "20/s comes next");
+    assert!(matches!(rates.next(&trials, None), Next::Play { .. }), "20/s must come next");
     (trials[1].run_totals.completed, trials[1].requests.completed) = (0, 0);
     assert_eq!(rates.next(&trials, None), Next::Finish(Finished::NoAnswer));
     let findings = SweepFindings::of(&trials, &[], Some(Finished::NoAnswer));
@@ -276,7 +276,8 @@ fn a_rate_above_the_capacity_is_not_called_stable_and_a_window_that_is_too_short
 /// The completions under overload decide rates that their own windows leave open.
 #[test]
 fn a_rate_below_what_was_completed_under_overload_is_stable() {
-    // M/D/1 of 20/s: at 18/s the queue wanders too far for 20 s, but its completions under overload do not vary.
+    // M/D/1 of 20/s: at 18/s the queue varies too much for a window of 20 s, but its completions under overload do
+    // not vary.
     let knees = |rates: &str, seed: u64| {
         let sweep = Sweep { course: SweepCourse::Rates(parse_rates(rates).unwrap()), ..between(0, 20) };
         swept(&sweep, "mdc:servers=1,service=50ms".parse().unwrap(), workload(8, 1), seed).findings

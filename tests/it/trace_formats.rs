@@ -354,7 +354,7 @@ fn the_public_conversations_are_those_of_the_published_figures() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traces");
     let Ok(stats) = std::fs::read_to_string(folder.join("stats.json")) else {
         use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), "skipped: {} is not at hand", folder.display());
+        let _ = writeln!(std::io::stderr(), "skipped: {} is not available", folder.display());
         return;
     };
     let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();

@@ -200,7 +200,7 @@ fn a_rate_scale_keeps_peak_to_mean_and_token_quantiles() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traces");
     for name in ["azure_llm_2023_code.csv", "mooncake_conversation_rows1-6000.jsonl", "burstgpt_1_first400.csv"] {
         let Ok(text) = std::fs::read_to_string(folder.join(name)) else {
-            let _ = writeln!(std::io::stderr(), "skipped: {name} is not at hand");
+            let _ = writeln!(std::io::stderr(), "skipped: {name} is not available");
             return;
         };
         let whole = select(&text, &Choice { on_empty: Some(OnEmpty::Skip), ..Choice::default() });

@@ -136,7 +136,7 @@ impl Preset {
     /// All presets.
     pub const ALL: [Self; 4] = [Self::Small, Self::Llama8bOnH100, Self::Llama8bOnA100, Self::Llama70bOnFourH100];
 
-    /// Its name.
+    /// The preset's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

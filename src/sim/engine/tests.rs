@@ -269,7 +269,7 @@ proptest! {
             prop_assert!(own[0].1.cached_tokens <= most, "{} of at most {}", own[0].1.cached_tokens, most);
             firsts.push(own[0].0);
         }
-        prop_assert!(firsts.windows(2).all(|pair| pair[0] <= pair[1]), "first tokens leave in order of arrival");
+        prop_assert!(firsts.windows(2).all(|pair| pair[0] <= pair[1]), "first tokens must leave in order of arrival");
         let asked: u64 = asks.iter().map(|ask| u64::from(ask.output)).sum();
         let prompts: u64 = asks.iter().map(|ask| u64::from(ask.prompt)).sum();
         let counters = engine.counters();

@@ -34,7 +34,7 @@ impl Embedded {
         Ok(Self { url: format!("http://{address}"), stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Its base URL.
+    /// The server's base URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url

@@ -22,7 +22,8 @@ pub struct Limiter<S> {
 }
 
 impl<S: Service> Limiter<S> {
-    /// `rate` tokens flow into a bucket that holds at most `burst` of them (at least 1) and is full at the start.
+    /// A bucket that gains `rate` tokens per second, holds at most `burst` of them (at least 1), and is full at the
+    /// start.
     #[must_use]
     pub fn new(service: S, rate: Rate, burst: f64) -> Self {
         let burst = burst.max(1.0);

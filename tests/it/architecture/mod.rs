@@ -1,4 +1,4 @@
-//! Owns the house rules: floors, file sizes, first lines.
+//! Owns the tests of the house rules: floors, file sizes, first lines.
 
 mod imports;
 

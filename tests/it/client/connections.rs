@@ -65,7 +65,7 @@ fn a_call_that_is_held_leaves_at_its_departure_and_not_before() {
         bench.ask(0).await;
         let (departure, mut exchange) = (Departure::default(), Exchange::default());
         let mut send = Box::pin(bench.client.clone().send(bench.call(1), bench.clock, &departure, &mut exchange));
-        assert!(is_pending(send.as_mut()).await, "it waits");
+        assert!(is_pending(send.as_mut()).await, "the held call must wait");
         sleep(Duration::from_millis(5)).await;
         assert_eq!(bench.server.requests().len(), 1, "no byte of the held call may have left");
         departure.leave(bench.clock.now());

@@ -210,7 +210,7 @@ fn hostile_answers_and_every_verb() {
         let wrong = of().filter(|seen| !seen.wrong.is_empty()).count();
         _ = writeln!(
             table,
-            "{verb:8} {:4} plays  longest {longest_s:5.1} s  peak {:4} MiB  wrong {wrong}",
+            "{verb:8} {:4} runs   longest {longest_s:5.1} s  peak {:4} MiB  wrong {wrong}",
             of().count(),
             most_kib >> 10
         );

@@ -1,4 +1,4 @@
-//! Owns the batching engine over sockets: shape, prefix cache, metrics, clients that leave, faults.
+//! Owns the tests of the batching engine over sockets: shape, prefix cache, metrics, clients that leave, faults.
 
 use std::time::Duration;
 

@@ -258,7 +258,7 @@ fn a_service_whose_floor_misses_is_infeasible_at_once() {
     let found = hunted("delay:ttft=300ms,itl=1ms", "p99 ttft<=200ms", workload("1", "8"), 1, |aim| aim);
     let answer = found.answer();
     assert_eq!((answer.finding, answer.bracket, found.loads.len()), (Finding::Infeasible, None, 1));
-    assert!(answer.spent.requests < 20, "a handful tells: {:?}", answer.spent);
+    assert!(answer.spent.requests < 20, "a few requests must be enough: {:?}", answer.spent);
     let aim = Aim::new(&blueprint("p99 ttft<=200ms", workload("1", "8"), 1).objectives, 0.1).expect("an aim");
     let findings = SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion));
     assert_eq!((findings.finished, findings.figures.safe), (Some(Outcome::Infeasible), None));
@@ -286,7 +286,7 @@ fn a_service_that_is_never_saturated_is_carried_to_the_most_and_nothing_faster_i
         assert!(most.map_or((reached / 512.0 - 1.0).abs() < 0.1, |most| (reached - most).abs() < 1e-9), "{reached}");
         assert!(
             found.journal.history.probes.iter().all(|probe| probe.level.value() <= reached * 1.001),
-            "nothing faster"
+            "no faster load may be sent"
         );
         let aim = Aim::new(&blueprint("p90 ttft<=1500ms", workload("1", "1"), 1).objectives, 0.1).expect("an aim");
         let findings =

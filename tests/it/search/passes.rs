@@ -140,7 +140,7 @@ fn a_bad_beginning_ends_no_pass_and_a_quiet_one_decides_none() {
     let mut session = Session::new(MM4.parse::<Profile>().expect("a profile"), Seed::new(1));
     let adjust = at_scale(&recorded, 0.2, Some(1.0));
     let found = now(searched(&mut session, (&recorded, slo, 1), adjust, Journal::default(), 4));
-    let [probe] = found.journal.history.probes.as_slice() else { panic!("one pass: {:?}", found.loads) };
+    let [probe] = found.journal.history.probes.as_slice() else { panic!("one pass must be enough: {:?}", found.loads) };
     assert_eq!((probe.end, probe.spent.requests), (End::Full, Pass::of(&recorded).requests()));
     assert!((0.3..0.48).contains(&probe.counts[0].share()), "{probe:?}");
 }
