@@ -1,5 +1,4 @@
-//! Owns the judgement of accuracy: how much the client adds to the server's own time to first token, request by
-//! request.
+//! Owns the accuracy benchmark: how much the client adds to the server's own time to first token, per request.
 //!
 //! `cargo bench --bench accuracy -- [--quick] [--repeats N]`: about 2 minutes.
 #![expect(
@@ -26,7 +25,7 @@ use tonnage::schedule::Process;
 
 const INPUT_TOKENS: usize = 64;
 
-/// A load, and how many of its streams are open at once.
+/// A load, and its number of streams open at once.
 struct Case {
     what: &'static str,
     sim: &'static str,
@@ -34,7 +33,7 @@ struct Case {
     output_tokens: u32,
     most_p50_ms: Option<f64>,
     most_p99_ms: f64,
-    /// Whether the control's p99 is added to what is allowed.
+    /// Whether the limit includes the control's p99.
     beside_control: bool,
 }
 
@@ -60,7 +59,7 @@ const CASES: [Case; 2] = [
     },
 ];
 
-/// Added time to first token over the repeats, in milliseconds: medians of each repeat's figures.
+/// Added time to first token over the repeats, in milliseconds: the median of each repeat's percentiles.
 #[derive(Default)]
 struct Added {
     mean: Vec<f64>,
@@ -129,7 +128,7 @@ fn main() {
     sheet.close(&format!("{repeats} interleaved repeats, medians over repeats"));
 }
 
-/// The server's own time to first token by request id, in milliseconds.
+/// The server's own time to first token, in milliseconds, by request id.
 fn truth_ms(rows: Vec<Truth>) -> HashMap<String, f64> {
     rows.into_iter()
         .filter_map(|row| Some((row.request_id, row.first_token_ns?.saturating_sub(row.arrived_ns) as f64 / 1e6)))
@@ -145,7 +144,7 @@ fn tool_added(folder: &Path, case: &Case, seconds: f64, seed: u64) -> Vec<f64> {
     );
     let run = run(folder, &server, &arguments);
     run.must_be_whole(case.what);
-    // The tool numbers its requests; whatever stands before the number is the same for all.
+    // The tool numbers its requests; the prefix before the number is the same for all.
     let truth = truth_ms(server.stop());
     let prefix = truth
         .keys()

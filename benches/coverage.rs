@@ -1,12 +1,12 @@
-//! Owns the measurement of the search's coverage: services whose answer is known, searched over by the driver that
-//! also searches over live ones.
+//! Owns the measurement of the search's coverage: searches over services of known truth, with the driver that also
+//! searches over live services.
 //!
 //! # How to run
 //!
-//! `cargo bench --bench coverage [-- [NAME…] [--repeats N] [--from SEED] [--threads N]]`: N searches (200) of each
-//! cell at ±10 %, the first with SEED (1), two at a time. A NAME is a cell, in quotes, or a group; without one it is
-//! `queues engines audit means`. A search takes 0.1 to 0.5 s of a core, a cell of 200 half a minute to a minute on two
-//! cores.
+//! `cargo bench --bench coverage [-- [NAME…] [--repeats N] [--from SEED] [--threads N]]` runs N searches of each cell
+//! at ±10 % (200 by default), the first with SEED (1 by default), two at a time by default. A NAME is a cell, in quotes,
+//! or a group; without a NAME the groups `queues engines audit means` run. A search takes 0.1 to 0.5 s of a core; a cell
+//! of 200 searches takes half a minute to a minute on two cores.
 //!
 //! | group | cells | truths |
 //! |---|---|---|
@@ -16,31 +16,31 @@
 //! | `means` | ten queues held to a mean, `common/means.rs` | closed forms |
 //! | `held` | twenty-one services different in kind, `common/held.rs` | the same |
 //!
-//! `held` runs only by name. It is run once, at the end of a change to the search; no constant is ever chosen on it.
-//! Cells with a star are held back in the same way, but have been looked at.
+//! `held` runs only by name. It is run once, at the end of a change to the search; no constant is ever tuned on it.
+//! Cells with a star are held back from tuning too, but their results have been looked at.
 //!
-//! Other modes: `truths [NAME…]` finds the truths that have no closed form again (minutes a cell); `bisection` adds
-//! plain bisection over queues and engines to the table; `at-truth [NAME…]` plays a long load at R* against the
-//! service of each cell, without a search, and prints the share of misses beside what is allowed; `drift` plays
-//! services that get slower on the way.
+//! Other modes: `truths [NAME…]` computes the truths without a closed form again (minutes per cell). `bisection` adds
+//! plain bisection over queues and engines to the table. `at-truth [NAME…]` runs a long load at R* against the
+//! service of each cell, without a search, and prints the share of misses beside the allowed share. `drift` runs
+//! searches over services that become slower during the search.
 //!
-//! # What is printed
+//! # Columns
 //!
-//! For each cell R*, its share of the capacity; of the searches that end with an interval how many cover R* and how
-//! many have a lower end that is safe (no higher than R*), bias and root mean square error of the best estimate,
-//! median width; median requests, all requests ÷ the price said beforehand, mean probes, searches without an
-//! interval, shares doubted and found. Behind the bar, of those *found without a doubt*: how many, how many of them
-//! cover and are safe, and the share of all searches that are so and do not cover. At the end the same pooled, of
-//! cells that constants of the search were chosen on, of all others, and of all.
+//! Each cell shows R* and its share of the capacity. Of the searches that end with an interval: how many cover R*,
+//! how many have a safe lower end (no higher than R*), bias and root mean square error of the best estimate, and
+//! median width. Then median requests, all requests ÷ the predicted number, mean probes, searches without an
+//! interval, and the shares of doubted and of found answers. After the bar, for answers *found without a doubt*:
+//! their number, how many of them cover, how many are safe, and the share of all searches that are found without a
+//! doubt and do not cover. The last lines pool the cells used for tuning, all other cells, and all cells.
 //!
 //! # Measured
 //!
-//! ±10 %. Queues with seeds 301 to 340 (the step as it is), engines with 1 to 6 and 301 to 306, means with 301 to
-//! 320, the cells of the audit with 1 to 8 (few, as heavy tails take millions of requests a search). Constants of the
-//! step were chosen on fast FIFO queues of another simulator (M/M/1, M/D/1, M/M/8, gamma/M/1, LN(3), Pareto 2.5 and
-//! 1.5, H2(5), M/M/16 and 64 with other limits, floors), and the margin of φ on the seeds 1 to 30 of the queues here.
-//! *Sure* is found without a doubt. Before: the step that this one replaced, on the same cells (seeds 1 to 30), as
-//! sure / covers of these / wrong and sure of all.
+//! All at ±10 %. Queues use seeds 301 to 340 (the current step), engines seeds 1 to 6 and 301 to 306, means seeds 301
+//! to 320. The cells of the audit use seeds 1 to 8: few, because heavy tails take millions of requests per search.
+//! Constants of the step were tuned on fast FIFO queues of another simulator (M/M/1, M/D/1, M/M/8, gamma/M/1, LN(3),
+//! Pareto 2.5 and 1.5, H2(5), M/M/16 and 64 with other limits, floors), and the margin of φ on the seeds 1 to 30 of
+//! the queues here. *Sure* means found without a doubt. *Before* is the step that this one replaced, on the same
+//! cells (seeds 1 to 30), as sure / covers of these / wrong and sure of all.
 //!
 //! | cell | R*/C | covers | safe | bias | RMSE | median width | requests (÷ price) | sure: covers | doubted | before |
 //! |---|---|---|---|---|---|---|---|---|---|---|
@@ -71,22 +71,22 @@
 //! | M/M/1 floor 0.5 % * | 0.65 | 100 % | 100 % | −1.8 % | 3.3 % | 19.3 % | 174 000 (4) | 7 of 7 | 13 % | covers 72 % |
 //! | M/M/1 floor 0.8 % * | 0.59 | 100 % | 100 % | −2.1 % | 4.4 % | 19.8 % | 150 100 (4) | 7 of 7 | 0 | covers 31 % |
 //!
-//! `held`, run once, on seeds 1 to 5, with the step as it is (20 of the 21 cells; "70B, 32 sequences", run after them
-//! on seeds 1 to 6, covers 6 of 6): 100 of 100 intervals cover and are safe; 79 searches are sure, all of them cover;
-//! median cost 0.4 to 59 × the price (heavy tails), RMSE 1 to 5 % by cell. "LN(3), floor 0.6 %" is never found within
-//! 200 probes, "two regimes p95" and "0.4 % fail, wall" are doubted 4 times in 5.
+//! `held` was run once, on seeds 1 to 5, with the current step, on 20 of the 21 cells: 100 of 100 intervals cover and
+//! are safe; 79 searches are sure, and all of them cover. The median cost is 0.4 to 59 × the price (heavy tails), the
+//! RMSE 1 to 5 % per cell. "70B, 32 sequences" was run afterwards on seeds 1 to 6 and covers 6 of 6. "LN(3), floor
+//! 0.6 %" is never found within 200 probes; "two regimes p95" and "0.4 % fail, wall" are doubted 4 times in 5.
 //!
-//! Two changes came after the runs of the table: the times of calm requests are compared beside their company (fewer
-//! false doubts close to the wall), and answers that hang on a floor close to what is allowed are doubted. With them
-//! M/M/16 (8 seeds): covers 75 %, safe 100 %, 3 of 4 sure ones cover. That cell is the weakest: there nearly all
-//! misses are single long services.
+//! Two changes came after the runs of the table. The latencies of calm requests are compared with those of the
+//! requests around them (fewer false doubts near saturation). Answers that depend on a floor close to the allowed
+//! share are doubted. With these changes M/M/16 (8 seeds) covers 75 %, is safe in 100 %, and 3 of 4 sure answers
+//! cover. It is the weakest cell: nearly all of its misses are single long services.
 //!
 //! # Measured before
 //!
-//! Seeds 1 to 200, ±10 %. Constants of the step were chosen on the first five queues (on seeds 1 to 60 of them, and
-//! on M/M/1 at shares 0.3 to 0.95 with seeds from 1001) and on the two 8B engines (the prior of the bend, on seeds 1
-//! to 60: around 1 the chats took 1.6 and 1.4 times the price); those with a star were held back. Queues were then
-//! played by a loop of the bench's own, not by the driver.
+//! Seeds 1 to 200, ±10 %. Constants of the step were tuned on the first five queues (on their seeds 1 to 60, and on
+//! M/M/1 at shares 0.3 to 0.95 with seeds from 1001) and on the two 8B engines (the prior of the bend, on seeds 1 to
+//! 60; with a prior around 1 the chats took 1.6 and 1.4 times the price). Cells with a star were held back. At that
+//! time the queues ran in a loop of this benchmark, not in the driver.
 //!
 //! | cell | R*/C | covers | safe | bias | RMSE | median width | requests (÷ price) | bisection 7 × 300: bias, > 5 % high | 7 × 1 000 |
 //! |---|---|---|---|---|---|---|---|---|---|
@@ -107,16 +107,17 @@
 //! | 70B long * | 0.64 | 99.5 % | 100 % | +0.1 % | 2.9 % | 19.5 % | 21 900 (0.87) | +11 %, 70 % | +3 %, 42 % |
 //! | engines pooled | | 98.8 % | 100 % | | 2.8 % | | | | |
 //!
-//! Truths of the engines, by five runs of 2·10⁶ requests within 3 % of the answer (intervals by batch means): 8B chat
-//! 90.64/s ± 0.16 %, 8B long 1.921/s ± 0.20 %, 70B chat 37.97/s ± 0.16 % (these three limited by TPOT), 70B long
-//! 0.725/s ± 0.22 % (by TTFT).
+//! Truths of the engines, from five runs of 2·10⁶ requests within 3 % of the answer (intervals by batch means): 8B
+//! chat 90.64/s ± 0.16 %, 8B long 1.921/s ± 0.20 %, 70B chat 37.97/s ± 0.16 % (these three limited by TPOT), 70B long
+//! 0.725/s ± 0.22 % (limited by TTFT).
 //!
-//! # A service that gets slower
+//! # A service that becomes slower
 //!
-//! `-- drift`: the service gets slower after a given number of probes. Shown: how many answers are doubted, and how
-//! many are narrow, undoubted and above what the slower service bears. Measured, seeds 1 to 60, ± 10 %, of searches
-//! that had not ended before (before answers of earlier and later probes were compared, in brackets). Without a
-//! budget a search goes on until what it sees is the slower service, and then mostly answers for that.
+//! With `-- drift` the service becomes slower after a given number of probes. The table shows how many answers are
+//! doubted, and how many are narrow, undoubted and above the highest rate of the slower service. Measured at ±10 %,
+//! seeds 1 to 60, over the searches that had not ended before the change. In brackets: before the version that
+//! compares answers of earlier and later probes. Without a budget, a search continues until most of its evidence
+//! comes from the slower service, and its answer then mostly holds for the slower service.
 //!
 //! | slower, after | budget | M/M/1 T=15 | M/D/1 T=8 | M/M/4 T=7.5 | narrow, undoubted, too high |
 //! |---|---|---|---|---|---|
@@ -126,7 +127,7 @@
 //! | 1.25 ×, 8 | none | 50 % (48 %) | 25 % (7 %) | 40 % (0 %) | none |
 //! | 1.1 ×, 8 | none | 2 % (0 %) | 2 % (0 %) | 0 % (0 %) | 3 %, 2 %, 3 % (the same) |
 //!
-//! In the first table one of 2 000 searches over queues is doubted, and of the engines (seeds 1 to 60) none of 240.
+//! In the first table, one of 2 000 searches over queues is doubted, and none of 240 over engines (seeds 1 to 60).
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench that cannot go on says so by stopping")]
 
@@ -156,13 +157,13 @@ use tonnage::search::step::{Answer, Budget, Finding};
 use tonnage::seed::Seed;
 use tonnage::sim::Session;
 
-/// What the command line asks for.
+/// The options of the command line.
 struct Asked {
     /// Searches of each cell.
     repeats: Option<u64>,
     /// The first seed.
     from: u64,
-    /// Searches at a time.
+    /// Searches that run at the same time.
     threads: usize,
     quick: bool,
     /// Names of cells, groups and modes.
@@ -171,7 +172,7 @@ struct Asked {
 
 impl Asked {
     const MODES: [&str; 4] = ["truths", "at-truth", "drift", "bisection"];
-    /// Run where nothing is named: `held` is run once, at the end, by name.
+    /// The groups that run without a NAME; `held` runs only by name, once, at the end of a change.
     const USUAL: [&str; 4] = ["queues", "engines", "audit", "means"];
 
     fn read() -> Self {
@@ -187,7 +188,7 @@ impl Asked {
                 "--from" => asked.from = number(),
                 "--threads" => asked.threads = number() as usize,
                 "--quick" => asked.quick = true,
-                // Cargo's own.
+                // Added by Cargo.
                 "--bench" => {}
                 _ => asked.names.push(word),
             }
@@ -241,8 +242,8 @@ fn cells() -> Vec<Cell> {
     queues.chain(engines).chain(audit::cells()).chain(means::cells()).chain(held::cells()).collect()
 }
 
-/// Searches over a service that gets slower by a factor after a given number of probes: how many are doubted,
-/// and how many end narrow, without a doubt, and above what the service bears at the end.
+/// Searches over a service that becomes slower by a factor after a given number of probes: counts the doubted
+/// answers, and the answers that are narrow, undoubted and above the highest rate of the slower service.
 fn drift(seeds: u64) {
     println!("a service that gets slower, ±10 %, seeds 1 to {seeds}");
     println!("cell                 slower  after  budget   doubted  narrow, undoubted, wrong");
@@ -257,7 +258,7 @@ fn drift(seeds: u64) {
                 let found = search_changing(&question, Seed::new(seed), |probe| {
                     if probe < after { cell.clone() } else { changed.clone() }
                 });
-                // Where it had ended before, nothing had changed.
+                // A search that ended before the change is not counted.
                 if found.history.probes.len() <= after + 1 {
                     continue;
                 }
@@ -278,7 +279,7 @@ fn drift(seeds: u64) {
     }
 }
 
-/// Finds the truths of cells that have no closed form.
+/// Computes the truths of cells without a closed form.
 fn truths(asked: &Asked) {
     let cells = cells();
     let wanted = |name: &str| cells.iter().any(|cell| cell.name == name && asked.wants(cell));
@@ -303,7 +304,7 @@ fn truths(asked: &Asked) {
     }
 }
 
-/// Plays a long load at the truth of each cell, a little below and above it, straight against its service.
+/// Runs a long load slightly below, at and above the truth of each cell, directly against its service.
 fn at_truth(asked: &Asked) {
     let (requests, seed) = (if asked.quick { 20_000 } else { 400_000 }, Seed::new(asked.from));
     println!("misses ÷ allowed, of each objective, among {requests} requests at 0.98, 1 and 1.02 of R*");

@@ -1,7 +1,7 @@
-//! Owns the measurement of the batching engine: how fast virtual time runs, and whether sockets show what virtual
-//! time says.
+//! Owns the measurement of the batching engine: the speed of virtual time, and whether runs over sockets agree with
+//! virtual time.
 //!
-//! `cargo bench --bench engine -- [--quick] [virtual] [sockets]`: about 5 minutes whole.
+//! `cargo bench --bench engine -- [--quick] [virtual] [sockets]`: about 5 minutes in all.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -35,7 +35,7 @@ use common::stats::quantile;
 use common::tool::Server;
 use common::{Asked, broken};
 
-/// What sockets may differ by from virtual time, at every figure.
+/// The largest relative difference allowed between sockets and virtual time, for every figure.
 const MOST_DIFFERENCE: f64 = 0.05;
 
 fn plan(per_s: f64, extent: Extent, input_tokens: u32, output_tokens: u32, seed: u64) -> Plan {
@@ -84,7 +84,7 @@ fn virtual_time(asked: &Asked, sheet: &mut Sheet) {
     sheet.table("Virtual time (prompt 128, output 64)", &head, &rows);
 }
 
-/// Plays `plan` by the live engine against the server; its records by id.
+/// Runs `plan` on the live run engine against the server; returns the records by id.
 fn over_sockets(plan: Plan, server: &Server) -> Vec<Record> {
     let broke = |why: &dyn std::fmt::Display| -> ! { broken(&why.to_string()) };
     let runtime = Builder::new_current_thread()
@@ -100,7 +100,7 @@ fn over_sockets(plan: Plan, server: &Server) -> Vec<Record> {
             workers: 1,
             encoder: Arc::new(Encoder::new(&options).unwrap_or_else(|why| broke(&why))),
             connect: Arc::new(move || {
-                // The worker's own thread comes by here once, at its start.
+                // The worker thread calls this once, at its start.
                 pin(tool_cpu());
                 Ok(HttpClient::new(&addresses, Duration::from_secs(5), 0))
             }),
@@ -139,7 +139,7 @@ fn sockets(asked: &Asked, folder: &Path, sheet: &mut Sheet) {
     let mut rows = Vec::new();
     for text in ["small", "8b-h100"] {
         for share in [0.5, 0.8] {
-            // The 8B engine is loaded with few long answers: at its full rate it would measure the writes of 10 000
+            // The 8B engine gets few long requests: at its full rate the benchmark would measure the writes of 10 000
             // tokens a second.
             let (input, output) = if text == "small" { (128, 64) } else { (1_024, 32) };
             let per_s = share * capacity_per_s(profile(text), input, output);

@@ -1,7 +1,7 @@
-//! Owns the judgement of pacing: send lag and arrival gaps of the tool against `clock_nanosleep`, interleaved on the
+//! Owns the pacing benchmark: send lag and arrival gaps of the tool against `clock_nanosleep`, interleaved on the
 //! same cores.
 //!
-//! `cargo bench --bench pacing -- [--quick] [--repeats N] [candidates] [slow] [tool]`: about 10 minutes whole.
+//! `cargo bench --bench pacing -- [--quick] [--repeats N] [candidates] [slow] [tool]`: about 10 minutes in all.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -23,19 +23,19 @@ use common::wire::Template;
 use common::{Asked, broken, pair};
 use tonnage::schedule::Process;
 
-/// Rates and how many seconds one repeat takes; at 1 000/s ten repeats must give more than 10 000 gaps.
+/// Rates, and the seconds of one repeat; at 1 000/s ten repeats must give more than 10 000 gaps.
 const RATES: [(u32, f64); 4] = [(10, 5.0), (100, 3.0), (1_000, 1.5), (5_000, 1.0)];
-/// The rate at which the gaps are judged. From it on, a bare sender loads server and cores as the tool does: what it
-/// then shows is the machine's.
+/// The rate at which the gaps are judged. From this rate on, a bare sender loads server and cores as much as the
+/// tool, so its results show the limits of the machine.
 const JUDGED: u32 = 1_000;
-/// The server answers one token after 20 ms: pacing is judged here, reading in `throughput`.
+/// The server sends one token after 20 ms: this benchmark judges pacing; `throughput` judges reading.
 const SIM: &str = "delay:ttft=20ms,itl=5ms";
-/// Kept-alive connections of the control sender, in seconds of its load: each is asked again 200 ms after a request
-/// that takes 20, so that a stall of the machine makes nobody ask twice at once.
+/// Kept-alive connections of the control sender, in seconds of its load. Each connection sends again 200 ms after a
+/// request that takes 20 ms, so a stall of the machine does not put two requests on one connection at once.
 const CONNECTIONS_S: f64 = 0.2;
 const INPUT_TOKENS: usize = 64;
 
-/// What the repeats of one rate and process gave.
+/// The results of the repeats of one rate and process.
 #[derive(Default)]
 struct Seen {
     planned: u64,
@@ -50,7 +50,7 @@ struct Seen {
     control_gaps: Gaps,
 }
 
-/// Gaps between arrivals as the server saw them.
+/// Gaps between arrivals, as the server saw them.
 #[derive(Default)]
 struct Gaps {
     variation: Vec<f64>,
@@ -117,8 +117,8 @@ fn candidates(sheet: &Sheet, asked: &Asked, repeats: usize) {
     sheet.table("Ways to pace (Poisson)", &["rate/s", "how", "late p50 µs", "late p99 µs", "CPU % of a core"], &rows);
 }
 
-/// Gaps of a second, longer than any look-ahead: whoever waits for the next request to be built before sending this
-/// one is late here.
+/// Gaps of a second, longer than any look-ahead: a load generator that builds the next request before it sends the
+/// present one is late here.
 fn slow(sheet: &mut Sheet) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = Server::start(folder.path(), SIM, false);
@@ -151,7 +151,8 @@ fn tool(sheet: &mut Sheet, asked: &Asked, repeats: usize) {
                 seconds: asked.span(seconds).as_secs_f64(),
                 seed: repeat as u64 + 1,
             };
-            // Whoever comes first may find the machine otherwise than whoever comes second.
+            // The order alternates, because the first of a pair may meet another state of the machine than the
+            // second.
             if repeat % 2 == 0 {
                 one_control(folder.path(), &case, seen);
                 one_run(folder.path(), &case, seen);

@@ -1,5 +1,5 @@
-//! Owns the judgement of planning: how long 10⁶ arrivals take under each profile and overlay, beside the constant
-//! rate (the control).
+//! Owns the planning benchmark: how long 10⁶ arrivals take under each profile and overlay, beside the constant rate
+//! (the control).
 //!
 //! `cargo bench --bench plan -- [--quick]`: a few seconds.
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench prints, and stops where its machine fails it")]
@@ -12,7 +12,7 @@ use tonnage::schedule::{Extent, Pattern, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::workload::{Load, Plan, Workload, describe};
 
-/// A hundred seconds at 10 000/s on average, shaped as they may be.
+/// Loads of a hundred seconds at 10 000/s on average, with every shape and overlay.
 const PATTERNS: &[(&str, &[&str])] = &[
     ("ramp 100/s..19900/s 100s", &[]),
     ("ramp 1000/s..37700/s 100s exponential", &[]),
@@ -31,14 +31,14 @@ const PATTERNS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// How long `work` takes, in seconds, and what it gives.
+/// The seconds that `work` takes, and its result.
 fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let clock = RunClock::starting_in(Duration::ZERO);
     let made = work();
     (clock.now().as_secs(), made)
 }
 
-/// Prints how long `timeline` takes to be made, gone through, and described as `tonnage plan` does it.
+/// Prints how long it takes to create `timeline`, to iterate over it, and to describe it as `tonnage plan` does.
 fn row(name: &str, make: impl FnOnce() -> Timeline) {
     let (made_s, timeline) = timed(make);
     let (drawn_s, count) = timed(|| timeline.arrivals().map(black_box).count());

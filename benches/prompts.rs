@@ -1,8 +1,8 @@
-//! Owns the judgement of prompts: how fast prompts of exact length are found, made again once found, and made in
-//! words (the control).
+//! Owns the prompt benchmark: how fast prompts of exact length are found, made again once found, and made from words
+//! (the control).
 //!
-//! `cargo bench --bench prompts -- [--quick]`: a few seconds. With `TONNAGE_TOKENIZER=PATH` also for a
-//! `tokenizer.json` of yours.
+//! `cargo bench --bench prompts -- [--quick]`: a few seconds. With `TONNAGE_TOKENIZER=PATH` also for your own
+//! `tokenizer.json`.
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench prints, and stops where its machine fails it")]
 
 use std::hint::black_box;
@@ -20,8 +20,8 @@ use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::workload::{Fits, LengthSpec, Load, Plan, Salt, Tokenizer, Workload};
 
-/// Byte-level BPE over the word list: with 8 000 tokens every word is one, as in the vocabularies of today; with 600
-/// most are spelt out.
+/// Byte-level BPE over the word list. With 8 000 tokens every word is one token, as in current vocabularies; with 600
+/// most words are spelt out.
 fn tokenizer(vocabulary: usize) -> Tokenizer {
     let words: Vec<&str> = include_str!("../datasets/words.txt").lines().collect();
     let lines = (0..512_usize)
@@ -45,7 +45,7 @@ fn plan(tokens: u32) -> Plan {
     Plan::new(Load::Open(timeline), workload, Seed::new(1), None)
 }
 
-/// How long `work` takes, in seconds.
+/// The seconds that `work` takes.
 fn timed(work: impl FnOnce()) -> f64 {
     let clock = RunClock::starting_in(Duration::ZERO);
     work();

@@ -1,6 +1,7 @@
-//! Owns the judgement of the search's own cost: one step over a long history, and whole searches in virtual time.
+//! Owns the benchmark of the search's own cost: one step over a long history, and whole searches in virtual time.
 //!
-//! `cargo bench --bench search`: a few seconds. Each row names its limit; a row beyond it ends the bench with exit 1.
+//! `cargo bench --bench search`: a few seconds. Each row shows its limit; a row above its limit ends the benchmark
+//! with exit code 1.
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench prints, and stops where its machine fails it")]
 
@@ -25,14 +26,14 @@ use tonnage::search::step::{
 };
 use tonnage::seed::Seed;
 
-/// How long `work` takes, in seconds, and what it gives.
+/// The seconds that `work` takes, and its result.
 fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let clock = RunClock::starting_in(Duration::ZERO);
     let made = work();
     (clock.now().as_secs(), made)
 }
 
-/// A question of `demands` objectives and `probes` probes around 7/s of 10/s, which have not answered it.
+/// A question of `demands` objectives, and a history of `probes` probes around 7/s of 10/s that have not answered it.
 fn long_search(demands: usize, probes: usize) -> (Question, History) {
     let demand = |place: usize| Demand::new([0.01, 0.05, 0.1, 0.001][place % 4], Some(1.5)).expect("a demand");
     let question = Question::new((0..demands).map(demand).collect(), 0.01).expect("a question");
@@ -73,7 +74,7 @@ fn main() {
             }
         });
         let what = if ordered == repeats { "orders a probe" } else { "ends" };
-        // The limit is that of 50 probes; the longest search there is has three times as many.
+        // The limit is set for 50 probes; the longest possible search has three times as many.
         row(
             &format!("one step, {demands} objectives, {probes} probes"),
             took_s / f64::from(repeats),

@@ -1,12 +1,12 @@
-//! Owns the measurement of sweeps over services whose capacity is known: how often a rate above it is called stable,
-//! where the knee lies, and how often the saturation interval covers it.
+//! Owns the measurement of sweeps over services of known capacity: how often a rate above the capacity is called
+//! stable, where the knee lies, and how often the saturation interval covers the capacity.
 //!
-//! `cargo bench --bench sweep [-- [--seeds N] [--window SECONDS] [--no-points] [--no-sweeps] [--each] [NAME…]]`:
-//! seeds 1 to 100 in virtual time, windows of 20 s.
+//! `cargo bench --bench sweep [-- [--seeds N] [--window SECONDS] [--no-points] [--no-sweeps] [--each] [NAME…]]`: by
+//! default seeds 1 to 100 in virtual time, windows of 20 s.
 //!
-//! Whole sweeps of eight rates, 100 seeds (before: 60 seeds of the version that called a rate stable when no sign was
-//! raised). Constants were chosen while looking at the first five, and the interval was mended after looking at the two
-//! engines with lengths that vary; nothing was chosen for the others.
+//! Whole sweeps of eight rates, 100 seeds. *Before*: 60 seeds of the version that called a rate stable when no sign
+//! was raised. Constants were tuned on the first five services, and the interval was corrected after a look at the
+//! two engines with varying lengths; nothing was tuned on the others.
 //!
 //! | service | knee above capacity: before | after | median knee | saturation interval covers: before | after | half width |
 //! |---|---|---|---|---|---|---|
@@ -23,13 +23,13 @@
 //! | 16 sequences, uniform lengths | 2 % | 0 % | 0.92 C | 80 % | 100 % | 2.1 % |
 //! | 8B chat * | 0 % | 0 % | 0.74 C | 100 % | 100 % | 18.6 % |
 //!
-//! The closed loop of the 8B engine completes in waves of 13 s, of which a window holds one and a half: its interval is
-//! wide, and its knee is low for that.
+//! The closed loop of the 8B engine completes in waves of 13 s, and a window holds one and a half waves. Its interval
+//! is therefore wide and its knee low.
 //!
-//! One rate alone, M/M/1 of 20/s, is called stable at 1.01, 1.05, 1.1 and 1.2 times the capacity in 80, 66, 46 and 10
-//! % of 50 windows before, and in none of 60 after; at 0.5, 0.7, 0.8 and 0.9 in 95, 63, 18 and 2 %, else too short to
-//! tell. The most above capacity is 3 % (M/D/1 at 1.01). M/M/64 with a service of 1 s takes about 70 s at half its
-//! capacity.
+//! A single rate on M/M/1 of 20/s: at 1.01, 1.05, 1.1 and 1.2 times the capacity, 80, 66, 46 and 10 % of 50 windows
+//! were called stable before, and none of 60 after. At 0.5, 0.7, 0.8 and 0.9 times the capacity, 95, 63, 18 and 2 %
+//! are called stable, and the rest too short to tell. The highest share above the capacity is 3 % (M/D/1 at 1.01).
+//! M/M/64 with a service of 1 s takes about 70 s at half its capacity.
 
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench prints, and stops where its machine fails it")]
 
@@ -45,7 +45,7 @@ use tonnage::sim::{Profile, Session};
 use tonnage::units::Rate;
 use tonnage::workload::{LengthSpec, Workload};
 
-/// Shares of the capacity that are played alone.
+/// Shares of the capacity that are offered as single rates.
 const SHARES: [f64; 9] = [0.5, 0.7, 0.8, 0.9, 0.95, 1.01, 1.05, 1.1, 1.2];
 
 /// A service of known capacity.
@@ -54,9 +54,9 @@ struct Cell {
     profile: &'static str,
     lengths: (&'static str, &'static str),
     process: Process,
-    /// In requests per second: closed form; none where a long saturated run tells it.
+    /// Capacity in requests per second, by closed form; `None` if a long saturated run must measure it.
     capacity_per_s: Option<f64>,
-    /// Whether constants were chosen while looking at it.
+    /// Whether constants were tuned on it.
     tuned_on: bool,
 }
 
@@ -172,7 +172,7 @@ fn main() {
     }
 }
 
-/// One rate alone, share by share: what it is called.
+/// Single rates: how each share of the capacity is classified.
 fn points(cell: &Cell, capacity: f64, window: Duration, seeds: u64) {
     for share in SHARES {
         let mut called = std::collections::BTreeMap::<&str, u32>::new();

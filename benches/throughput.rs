@@ -1,8 +1,7 @@
-//! Owns the judgement of cost: what the tool does on one core, against a raw reader of the same stream on the same
-//! core.
+//! Owns the cost benchmark: the tool on one core, against a raw reader of the same stream on the same core.
 //!
 //! `cargo bench --bench throughput -- [--quick] [--long] [--repeats N] [cpu saturation limit closed streams start]
-//! [growth]`: about 8 minutes whole; `growth` (two million requests, some minutes more) runs when named or with
+//! [growth]`: about 8 minutes in all; `growth` (two million requests, some more minutes) runs when named or with
 //! `--long`.
 #![expect(
     clippy::print_stdout,
@@ -27,15 +26,15 @@ use common::wire::Template;
 use common::{Asked, broken};
 use tonnage::schedule::Process;
 
-/// First token after 20 ms, one every 5 ms, each in a segment of its own.
+/// First token after 20 ms, then one every 5 ms, each in its own segment.
 const STREAMED: &str = "delay:ttft=20ms,itl=5ms";
-/// Everything at once: the load generator is the bottleneck.
+/// All tokens at once: the load generator is the bottleneck.
 const AT_ONCE: &str = "delay:ttft=0s,itl=0s";
 const INPUT_TOKENS: usize = 64;
-/// What counts as the start of a run.
+/// The period that counts as the start of a run, in nanoseconds.
 const START_NS: u64 = 50_000_000;
 
-/// A section: its name, and what measures it.
+/// A section: its name, and the function that measures it.
 type Section = (&'static str, fn(&mut Sheet, &Asked, &Path));
 
 const SECTIONS: [Section; 6] = [
@@ -64,7 +63,7 @@ fn main() {
     sheet.close("medians over interleaved repeats where repeats are given");
 }
 
-/// One figure of each repeat, tool and reader.
+/// One figure of each repeat, for the tool and the reader.
 #[derive(Default)]
 struct Pair {
     tool: Vec<f64>,
@@ -156,8 +155,8 @@ fn saturation(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
     let repeats = asked.repeats(3);
     let length = asked.span(5.0);
     let mut rows = Vec::new();
-    // One event a segment at a gap of 1 ms keeps the server as busy as the tool; all at once, the server is hardly
-    // busy.
+    // With one event per segment and a gap of 1 ms the server is as busy as the tool; with all events at once the
+    // server is hardly busy.
     for (what, sim, in_flight) in
         [("one event a segment", "delay:ttft=1ms,itl=1ms", 256_usize), ("events in bulk", AT_ONCE, 32)]
     {
@@ -196,10 +195,10 @@ fn saturation(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
         }
         let ratio = rate.0 / rate.1;
         if sim == AT_ONCE {
-            // For the record: here every event is parsed by the one and skipped by the other.
+            // Shown without a criterion: here the tool parses every event and the reader skips them.
             continue;
         }
-        // Below a busy core, what was saturated is the server, and the ratio says less than the cost of an event does.
+        // If the core is not busy, the server is the limit; the cost per event then says more than the ratio.
         let bound = if rate.0 * cost.0 / 1e4 < 90.0 { "; bound by the server" } else { "" };
         let seen = format!("{ratio:.2} of the raw reader's{bound}");
         sheet.criterion("events/s at saturation, one event a segment", seen, "≥ 0.85", ratio >= 0.85);
@@ -222,7 +221,7 @@ fn highest_rate(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
                 row.push("–".to_owned());
                 continue;
             }
-            // One disturbed run must not end the climb: a rate counts as held when one of two runs held it.
+            // One disturbed run must not end the climb: a rate counts as held if one of two runs held it.
             let lag_ms =
                 (0..2).map(|seed| lag_at(folder, who == 0, rate, length, seed + 1)).fold(f64::INFINITY, f64::min);
             holds[who] = lag_ms < MOST_LAG_MS;
@@ -346,7 +345,7 @@ fn start(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
         let server = Server::start(folder, STREAMED, true);
         let whole = run(folder, &server, &streamed_run(4_000.0, 0.6, repeat as u64 + 1));
         whole.must_be_whole("start");
-        // The server's own stamps: one for each connection, as it took it.
+        // The server's own timestamps: one per connection, at its acceptance.
         let mut accepted: Vec<u64> = server.stop().iter().map(|row| row.accepted_ns).collect();
         accepted.sort_unstable();
         accepted.dedup();
@@ -384,15 +383,16 @@ fn start(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
     sheet.table(&format!("Start, {repeats} repeats"), &["what", "median", "most"], &rows);
     let first = median(&first_ms);
     sheet.criterion("launch to first request", format!("{first:.0} ms"), "≤ 200 ms", first <= 200.0);
-    // 4 000/s open 40 in 10 ms before any connection comes back; more than three times that would be a burst.
+    // At 4 000/s, 40 connections open in 10 ms before the first one is free again; more than three times as many
+    // would be a burst.
     let most = median(&most_at_start);
     sheet.criterion("no connect burst at 4 000/s", format!("{most:.0} in 10 ms"), "≤ 128 in 10 ms", most <= 128.0);
 }
 
 fn growth(sheet: &mut Sheet, asked: &Asked, folder: &Path) {
     choose_cores();
-    // Closed, so that it is over as soon as the machine allows; the server answers at once, so requests pass at an
-    // even pace.
+    // A closed loop ends as soon as the machine allows. The server responds at once, so requests pass at an even
+    // pace.
     let total = if asked.quick { 100_000 } else { 2_000_000 };
     let server = Server::start(folder, AT_ONCE, false);
     let arguments = format!(

@@ -1,14 +1,15 @@
-//! Owns the measurement of `run`'s verdict and of the intervals that it prints, over services whose truth is known.
+//! Owns the measurement of `run`'s verdict and of its printed intervals, over services of known truth.
 //!
-//! `cargo bench --bench verdict [-- [held] [--seeds N] [--counts 500,2000] [--only NAME] [--warmup REQUESTS]]`; `held`
-//! plays the services that the method was not chosen on. `-- truths`: quantiles and means by long runs.
+//! `cargo bench --bench verdict [-- [held] [--seeds N] [--counts 500,2000] [--only NAME] [--warmup REQUESTS]]`;
+//! `held` runs the services that the method was not tuned on. `-- truths`: quantiles and means from long runs.
 //!
 //! Each run is judged on p50, p90, p99 and mean limits at 0.7 to 2 times the truth, and on error rates and
 //! attainments at 1/4 to 4 times the true share. Measured before and after the verdict counted independent requests,
-//! 5 000 requests of warm-up, 120 seeds (60 at 20 000 requests; before: 200 and 100). At the limit itself: percent of
-//! runs that pass or fail wrongly, the larger, of quantiles (the worst of three), mean, error rate and attainment;
-//! asked: 5. p90: percent of runs that print its interval → percent of these that cover. Open: percent inconclusive
-//! at 1.3 and 2 times the truth (p50, p90, p99, mean together). With a star: held back, run once at the end.
+//! with 5 000 requests of warm-up and 120 seeds (60 at 20 000 requests; before: 200 and 100). *Wrong*: percent of
+//! runs that pass or fail wrongly at the limit itself, whichever is larger, for quantiles (the worst of three), mean,
+//! error rate and attainment; the target is 5. *p90*: percent of runs that print its interval → percent of these that
+//! cover. *Open*: percent inconclusive at 1.3 and 2 times the truth (p50, p90, p99 and mean together). Services with
+//! a star are held back and run once at the end.
 //!
 //! | service, requests | wrong before | after | p90 before | after | open before | after |
 //! |---|---|---|---|---|---|---|
@@ -66,15 +67,16 @@
 //! | spells *, 20000 | | 2 5 5 0 | | 100→100 | | 54 8 |
 //!
 //! What does not hold, and why:
-//! - *Means under a Pareto service* (variance of the wait infinite): 7 to 10 % wrong passes, from 31 to 42 %.
-//! - *Rare stalls* in runs of 200 to 2 000 requests (passes up to 51 %, p90 intervals cover 73 to 92 %), and *spells*
-//!   that are longer than the run: what did not happen in the run cannot be bounded by it.
-//! - An interval that few runs print covers less: these are the runs that look calm. Of the runs of M/Pareto with 500
-//!   requests 12 % print one of p90, and 2.5 % a wrong one; of M/M/1 at 0.9 with 500, 2 % print one of p50.
+//! - *Means under a Pareto service* (the wait has infinite variance): 7 to 10 % wrong passes, before 31 to 42 %.
+//! - *Rare stalls* in runs of 200 to 2 000 requests (wrong passes up to 51 %, p90 intervals cover 73 to 92 %), and
+//!   *spells* longer than the run: a run cannot bound events that did not happen in it.
+//! - An interval that few runs print covers less often: the runs that print it are those that look calm. Of the runs
+//!   of M/Pareto with 500 requests, 12 % print a p90 interval, and 2.5 % a wrong one; of M/M/1 at 0.9 with 500, 2 %
+//!   print a p50 interval.
 //!
-//! M/M/32 was looked at once before its figures were final, and counts as one that the method was chosen on.
-//! `run --sim mmc:servers=8,service=400ms --rate 18/s --duration 20s --slo 'p90 e2e<=1430ms'` (true p90 1 583 ms): 0
-//! of 12 seeds pass over sockets; 6 of 12 did.
+//! M/M/32 was looked at once before its figures were final, so it counts as a service that the method was tuned on.
+//! For `run --sim mmc:servers=8,service=400ms --rate 18/s --duration 20s --slo 'p90 e2e<=1430ms'` (true p90 1 583
+//! ms), 0 of 12 seeds pass over sockets; before, 6 of 12 passed.
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench that cannot go on says so by stopping")]
 
 #[path = "common/station.rs"]
@@ -88,7 +90,7 @@ use tonnage::metrics::Metric;
 
 /// Limit ÷ truth.
 const FACTORS: [f64; 6] = [0.7, 0.9, 1.0, 1.1, 1.3, 2.0];
-/// Share of failed requests in the second fold.
+/// Share of requests that fail in the second trial of each run, which judges error rates and attainment.
 const ERROR: f64 = 0.02;
 /// Requests before the window.
 const WARMUP: u64 = 5_000;
@@ -116,11 +118,11 @@ impl Score {
 
 #[derive(Debug, Default, Clone)]
 struct Cell {
-    /// By kind (p50, p90, p99, mean) and factor.
+    /// Scores by kind (p50, p90, p99, mean) and factor.
     latency: [[Score; 6]; 4],
-    /// Allowed ÷ true share of errors 1/4, 1/2, 1, 2, 4.
+    /// Scores of the error rate at allowed ÷ true share 1/4, 1/2, 1, 2, 4.
     errors: [Score; 5],
-    /// Attainment: judged by the share of requests that are not good.
+    /// Scores of attainment, judged by the share of requests that are not good.
     attainment: [Score; 5],
     printed: [u32; 3],
     covered: [u32; 3],
@@ -206,7 +208,7 @@ fn print(title: &str, cell: &Cell) {
     row("attainment", &cell.attainment);
 }
 
-/// Quantiles and mean by long runs: ten of `count` requests each, and the half width of their 95 % interval.
+/// Quantiles and mean from long runs: ten of `count` requests each, with the half width of their 95 % interval.
 fn truths(station: Station, count: usize) -> String {
     let runs: Vec<[f64; 5]> = (0..10)
         .map(|seed| {

@@ -1,5 +1,5 @@
-//! Owns the measurement of what the client itself costs: CPU of an event and of a request, added time to first token,
-//! memory of a stream.
+//! Owns the measurement of the client's own cost: CPU per event and per request, added time to first token, memory
+//! per stream.
 //!
 //! `cargo bench --bench wire`. The server is another process of this program, so that only the client's CPU is counted.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints, and fails by panicking")]
@@ -21,7 +21,7 @@ use tonnage::record::{Exchange, Outcome};
 use tonnage::units::Offset;
 use tonnage::workload::{Outline, RequestSpec};
 
-/// What a server answers: `segments` writes, `gap` apart, of `events` events each.
+/// A server's response: `segments` writes, `gap` apart, of `events` events each.
 #[derive(Clone, Copy)]
 struct Answer {
     segments: u32,
@@ -50,7 +50,7 @@ fn report(what: &str, unit: &str, cost_us: f64) {
     println!("{what:<48} {cost_us:>7.2} {unit}");
 }
 
-/// CPU microseconds per event when `streams` tasks send `rounds` requests each, one after the other.
+/// CPU microseconds per event when `streams` tasks send `rounds` requests each, one after another.
 fn crowd(answer: Answer, streams: u64, rounds: u64) -> f64 {
     let (server, target) = start(answer);
     let cpu_us = runtime().block_on(async {
@@ -80,7 +80,7 @@ fn crowd(answer: Answer, streams: u64, rounds: u64) -> f64 {
     cpu_us / (streams * rounds) as f64 / f64::from(answer.segments * answer.events)
 }
 
-/// Time to first token at an even rate, from a server that answers at once: what the client and loopback add.
+/// Time to first token at an even rate, from a server that responds at once: what the client and loopback add.
 fn open_loop(rate_per_s: f64, requests: u64) {
     let (server, target) = start(Answer { segments: 1, events: 1, gap: Duration::ZERO });
     runtime().block_on(async {
@@ -228,7 +228,7 @@ fn serve(answer: Answer) {
         loop {
             let (socket, _) = listener.accept().await.unwrap();
             tokio::task::spawn_local(async move {
-                // The client closing is the end of the conversation.
+                // The conversation ends when the client closes.
                 let _ = converse(socket, answer).await;
             });
         }
@@ -249,12 +249,12 @@ async fn converse(mut socket: TcpStream, answer: Answer) -> std::io::Result<()> 
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
     let mut request = vec![0; 16_384];
     loop {
-        // Requests of this bench are small and come one at a time: one read is one request.
+        // Requests of this benchmark are small and come one at a time: one read is one request.
         if socket.read(&mut request).await? == 0 {
             return Ok(());
         }
         for number in 0..answer.segments {
-            // Even a sleep of nothing would end on the next millisecond.
+            // Even a sleep of length 0 would end on the next millisecond.
             if !answer.gap.is_zero() {
                 tokio::time::sleep(answer.gap).await;
             }

@@ -1,5 +1,5 @@
-//! Owns the cells of the coverage table that an independent audit of the search was made on: heavy tails, many
-//! servers, misses that load does not cause, a service that changes, one that refuses.
+//! Owns the cells of the coverage table that come from an independent audit of the search: heavy tails, many servers,
+//! misses without load, a service that changes, a service that refuses.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::mg1::{Need, mg1_rate};
 use crate::queue::{PS_RATE, mm1_rate, mmc_rate};
 use crate::served::Served;
 
-/// `count` servers before which requests wait in order, their service by the law `text`.
+/// `count` servers behind a first-come, first-served queue, with the service law `text`.
 pub(crate) fn servers(count: u32, text: &str, seed: Seed) -> Servers {
     Servers::new(NonZeroU32::new(count).expect("servers"), law(text), seed)
 }
@@ -23,18 +23,18 @@ pub(crate) fn law(text: &str) -> Law {
     text.parse().expect("a law")
 }
 
-/// A session over what `make` gives for each seed.
+/// Opens a session over the service that `make` returns for each seed.
 pub(crate) fn over<S: Service + 'static>(make: impl Fn(Seed) -> S + Send + Sync + 'static) -> Open {
     Box::new(move |seed| Session::over(Box::new(make(seed))))
 }
 
-/// A session over servers.
+/// Opens a session over a queue with `count` servers.
 pub(crate) fn queue(count: u32, text: &'static str) -> Open {
     over(move |seed| servers(count, text, seed))
 }
 
-/// Service laws of mean 1 s: squared coefficient of variation 3, 5; the shape of a Pareto law, and its largest value
-/// over its smallest.
+/// Service laws of mean 1 s, by name: squared coefficient of variation 3 or 5; the shape of a Pareto law and its
+/// largest ÷ smallest value.
 pub(crate) const LN3: &str = "lognormal:1s,1.7320508075688772";
 pub(crate) const H2_5: &str = "hyper:1s,2.23606797749979";
 pub(crate) const PARETO_2_5: &str = "pareto:1s,2.5";
@@ -45,19 +45,20 @@ fn cell(name: &'static str, slo: &str, open: Open, (truth, truth_error): (f64, f
     Cell { name, group: "audit", tuned_on: false, process: "poisson", slo, tokens, open, truth, truth_error, capacity }
 }
 
-/// The share of all requests that may miss where `floor` of them miss anyway, as the share of the others.
+/// The share of the other requests that may miss, when `allowed` of all requests may miss and `floor` of them miss at
+/// any load.
 pub(crate) fn beside(allowed: f64, floor: f64) -> f64 {
     (allowed - floor) / (1.0 - floor)
 }
 
-/// M/M/1 of mean 1 s where a share of requests takes 60 s longer whatever the load.
+/// M/M/1 of mean 1 s where a share of requests takes 60 s longer at any load.
 fn floored(name: &'static str, floor: f64) -> Cell {
     let share = Ratio::new(floor).expect("a share");
     let open = over(move |seed| Slow::new(servers(1, "exp:1s", seed), share, Duration::from_mins(1), seed));
     cell(name, "p99 e2e<=15s", open, (mm1_rate(beside(0.01, floor), 15.0), 0.0), 1.0)
 }
 
-/// An engine whose limit no load exceeds: its answer is the highest rate that it completes.
+/// An engine that meets its limit at any load: its answer is the highest rate that it completes.
 pub(crate) const UNLIMITED: Served = Served {
     name: "tpot, 16 sequences",
     profile: "8b-h100:max_seqs=16",
@@ -82,7 +83,7 @@ pub(crate) fn longs() -> Vec<(&'static str, Vec<Long>)> {
     ]
 }
 
-/// All of them.
+/// All cells of the audit.
 pub(crate) fn cells() -> Vec<Cell> {
     let unit = "exp:100ms";
     vec![
@@ -134,8 +135,8 @@ pub(crate) fn cells() -> Vec<Cell> {
                 UNLIMITED.capacity,
             )
         },
-        // Close to what is allowed, with no load far beyond it: 0.3 % of the requests miss at 0.9 of the capacity,
-        // 0.7 % under overload.
+        // Close to the allowed share, and never far beyond it: 0.3 % of the requests miss at 0.9 of the capacity, 0.7
+        // % under overload.
         Cell {
             tokens: (UNLIMITED.input_tokens, UNLIMITED.output_tokens),
             ..cell(

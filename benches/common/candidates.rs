@@ -1,5 +1,5 @@
-//! Owns the two ways of pacing that were considered, as primitives: a `timerfd` awaited in the worker, and a thread
-//! that spins and hops.
+//! Owns the two pacing methods that were considered, in minimal form: a `timerfd` awaited in the worker, and a thread
+//! that spins and passes each instant to the worker.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use tonnage::units::Offset;
 
 use crate::common::host::{no_timer_slack, now_ns, pin, sleep_until, thread_cpu_s, tool_cpu};
 
-/// Lateness at each instant, and what it cost.
+/// Lateness at each instant, and the CPU cost.
 pub(crate) struct Paced {
     pub(crate) late_us: Vec<f64>,
     pub(crate) cpu_s: f64,
 }
 
-/// Between the call and the origin of the instants.
+/// The time between the call and the origin of the instants.
 const HEAD_START: Duration = Duration::from_millis(2);
-/// The pacing thread stops sleeping and spins this long before an instant.
+/// The pacing thread stops sleeping this many nanoseconds before an instant, and spins.
 const SPIN_NS: u64 = 100_000;
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// (a) `timerfd` in the worker's own poll: what the tool does.
+/// (a) `timerfd` in the worker's own poll, as in the tool.
 pub(crate) fn timerfd(instants: &[u64]) -> Paced {
     let run = || {
         pin(tool_cpu());
@@ -45,13 +45,14 @@ pub(crate) fn timerfd(instants: &[u64]) -> Paced {
     std::thread::scope(|scope| scope.spawn(run).join().expect("candidate (a) runs"))
 }
 
-/// (b) A thread on `pacer_cpu` sleeps to 100 µs before the instant, spins, and hops to the worker through a channel.
+/// (b) A thread on `pacer_cpu` sleeps until 100 µs before the instant, spins, and signals the worker through a
+/// channel.
 pub(crate) fn spinning(instants: &[u64], pacer_cpu: usize) -> Paced {
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let pace = || {
         pin(pacer_cpu);
         no_timer_slack();
-        // The sender moves in, so that the worker's channel closes when this thread is done.
+        // The sender moves into this thread, so that the worker's channel closes when the thread ends.
         let sender = sender;
         let before = thread_cpu_s();
         let origin = now_ns() + HEAD_START.as_nanos() as u64;

@@ -1,4 +1,5 @@
-//! Owns a cell of the coverage table: a service, what is asked of it, its truth, and what searches over it come to.
+//! Owns a cell of the coverage table: a service, its objectives, its true highest rate, and the results of searches
+//! over it.
 #![allow(dead_code, reason = "each mode of the bench uses its part")]
 
 use std::sync::Mutex;
@@ -11,15 +12,15 @@ use tonnage::sim::Session;
 
 use crate::play::Asked;
 
-/// Opens the service of a cell, its draws from the seed.
+/// Opens the service of a cell; its random numbers come from the seed.
 pub(crate) type Open = Box<dyn Fn(Seed) -> Session + Send + Sync>;
 
-/// A service, what is asked of it, and the highest rate at which it gives that.
+/// A service, its objectives, and the highest rate that meets them.
 pub(crate) struct Cell {
     pub(crate) name: &'static str,
-    /// The name by which the command line asks for it and others of its kind.
+    /// The name of its group on the command line.
     pub(crate) group: &'static str,
-    /// Whether constants of the search were chosen on it.
+    /// Whether constants of the search were tuned on it.
     pub(crate) tuned_on: bool,
     pub(crate) process: &'static str,
     pub(crate) slo: String,
@@ -27,13 +28,13 @@ pub(crate) struct Cell {
     pub(crate) open: Open,
     /// R*, requests per second.
     pub(crate) truth: f64,
-    /// Half of the truth's own 95 % interval, relative; 0 where it is a closed form.
+    /// Half width of the truth's 95 % interval, relative; 0 for a closed form.
     pub(crate) truth_error: f64,
-    /// What the service completes per second at most.
+    /// The service's highest completion rate, per second.
     pub(crate) capacity: f64,
 }
 
-/// What one search came to.
+/// The result of one search.
 struct Outcome {
     answer: Option<Answer>,
     probes: usize,
@@ -50,12 +51,12 @@ impl Cell {
         Outcome { answer, probes: history.probes.len() }
     }
 
-    /// Requests that a search is said to take.
+    /// The predicted number of requests of a search.
     fn price(&self, precision: f64) -> u64 {
         price(&self.asked(precision).aim().question, (self.truth / self.capacity).min(1.0))
     }
 
-    /// Searches with each of `count` seeds from `from` on, `threads` at a time.
+    /// The results of searches with `count` seeds starting at `from`, `threads` at a time.
     pub(crate) fn score(&self, precision: f64, (from, count): (u64, u64), threads: usize) -> Score {
         let (next, outcomes) = (AtomicU64::new(0), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
@@ -84,7 +85,7 @@ impl Cell {
     }
 }
 
-/// What searches over one cell, or over several, came to.
+/// The results of searches over one cell, or over several.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Score {
     searches: f64,
@@ -96,12 +97,12 @@ pub(crate) struct Score {
     squares: f64,
     widths: Vec<f64>,
     spent: Vec<f64>,
-    /// Requests that all searches were said to take.
+    /// The predicted number of requests of all searches.
     prices: f64,
     probes: f64,
     doubted: f64,
     found: f64,
-    /// Found without a doubt, and of these.
+    /// Searches that found an answer without a doubt, and the counts among them.
     sure: f64,
     sure_covered: f64,
     sure_safe: f64,
@@ -117,7 +118,7 @@ impl Score {
         self.doubted += yes(!answer.doubts.is_empty());
         self.found += yes(answer.finding == Finding::Found);
         let Some(bracket) = answer.bracket else { return };
-        // Of an answer that only says "at least" no upper end is printed.
+        // An answer of the form "at least" has no printed upper end.
         let high = if answer.finding == Finding::MostReached { f64::INFINITY } else { bracket.high };
         let (safe, covered) = (bracket.low <= truth, bracket.low <= truth && truth <= high);
         let error = bracket.best / truth - 1.0;
@@ -134,7 +135,7 @@ impl Score {
         }
     }
 
-    /// Takes in another cell's.
+    /// Adds the results of another cell.
     pub(crate) fn pool(&mut self, other: &Self) {
         for (mine, others) in [
             (&mut self.searches, other.searches),
@@ -162,7 +163,7 @@ impl Score {
         requests ÷price probes  none \
          doubted  found |  sure covers   safe  wrong";
 
-    /// Whether there is anything in it.
+    /// Whether it holds no search.
     pub(crate) const fn is_empty(&self) -> bool {
         self.searches == 0.0
     }

@@ -1,5 +1,5 @@
-//! Owns the cells of the coverage table that are kept back: services different in kind from all others. They are run
-//! once, at the end of a change to the search; no constant is ever chosen on them.
+//! Owns the held-back cells of the coverage table: services different in kind from all others. They are run once, at
+//! the end of a change to the search; no constant is ever tuned on them.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::mg1::{Need, mg1_rate};
 use crate::queue::{mm1_rate, mmc_rate};
 use crate::served::Served;
 
-/// Engines among them.
+/// The engines of the held-back cells.
 pub(crate) const ENGINES: &[Served] = &[
     Served {
         name: "8B a100, mixed",
@@ -46,7 +46,7 @@ fn cell(name: &'static str, slo: &str, open: Open, (truth, truth_error): (f64, f
     Cell { name, group: "held", tuned_on: false, process: "poisson", slo, tokens, open, truth, truth_error, capacity }
 }
 
-/// All of them.
+/// All held-back cells.
 pub(crate) fn cells() -> Vec<Cell> {
     let mut cells = vec![
         cell("M/gamma(0.25)/4", "p99 e2e<=6s", queue(4, "gamma:1s,0.5"), (3.4597, 0.0006), 4.0),
@@ -127,7 +127,7 @@ pub(crate) fn cells() -> Vec<Cell> {
                 let share = Ratio::new(0.004).expect("a share");
                 Failing::new(servers(4, "exp:100ms", seed), share, 500, Duration::from_millis(5), seed)
             }),
-            // What fails keeps no server busy, and misses the limit too.
+            // Failed requests keep no server busy, and miss the limit too.
             (10.0 * mmc_rate(4, beside(0.01, 0.004), 24.0) / 0.996, 0.0),
             40.0 / 0.996,
         ),
@@ -150,7 +150,7 @@ pub(crate) fn cells() -> Vec<Cell> {
     cells
 }
 
-/// The cells whose truth comes from long runs; of several objectives the lowest rate.
+/// The cells whose truth comes from long runs; with several objectives, the lowest rate counts.
 pub(crate) fn longs() -> Vec<(&'static str, Vec<Long>)> {
     let (queue, p99) = (Long::queue, 0.01);
     let millis = |long: Long| Long { mean_s: 0.1, ..long };

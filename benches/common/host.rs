@@ -1,4 +1,5 @@
-//! Owns the machine: the monotonic clock, sleeping, cores, CPU time, and how disturbed the machine was.
+//! Owns the machine: the monotonic clock, sleeping, cores, CPU time, and how much other processes disturbed the
+//! machine.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,29 +9,29 @@ use nix::sys::resource::{Usage, UsageWho, getrusage};
 use rustix::thread::{ClockId, CpuSet, clock_nanosleep_absolute, sched_setaffinity};
 use rustix::time::{Timespec, clock_gettime};
 
-/// The core of whatever generates load: the first, until [`choose_cores`] has looked.
+/// The core of the load generator: the first core, until [`choose_cores`] has measured.
 static TOOL_CPU: AtomicUsize = AtomicUsize::new(0);
-/// How long the cores are watched, and the shortest gap between two looks at the clock that somebody else must have
-/// caused.
+/// How long the cores are observed, and the shortest gap between two clock readings, in nanoseconds, that counts as
+/// caused by another process.
 const WATCH: Duration = Duration::from_millis(2_200);
 const FOREIGN: u64 = 100_000;
 
-/// The core of whatever generates load.
+/// The core of the load generator.
 pub(crate) fn tool_cpu() -> usize {
     TOOL_CPU.load(Ordering::Relaxed)
 }
 
-/// The core of the server, and of the bench itself while it waits.
+/// The core of the server, and of the benchmark itself while it waits.
 pub(crate) fn server_cpu() -> usize {
     1 - tool_cpu()
 }
 
-/// Gives the load generator, tool and control alike, whichever core loses less time to others, and the calling thread
-/// the other. Both are kept busy with looking at the clock, and the gaps counted.
+/// Gives the load generator (the tool and the control alike) the core that loses less time to other processes, and
+/// the calling thread the other core. Both cores read the clock in a busy loop, and the gaps are added up.
 ///
-/// A machine's own daemons stay on one core for minutes. The one of the machine where these figures were taken runs 5
-/// to 15 ms of every second above normal priority (seen by `sched_switch`): a p99 of a run on its core is a figure of
-/// that daemon.
+/// The daemons of a machine stay on one core for minutes. On the machine of the recorded figures, one daemon runs for
+/// 5 to 15 ms of every second above normal priority (seen by `sched_switch`). The p99 of a run on its core would
+/// measure the daemon.
 pub(crate) fn choose_cores() {
     let lost = |cpu: usize| {
         move || {
@@ -78,14 +79,14 @@ pub(crate) fn sleep(length: Duration) {
     sleep_until(now_ns() + length.as_nanos() as u64);
 }
 
-/// Puts the calling thread, and every child and thread it makes from now on, on one core.
+/// Pins the calling thread, and every child and thread that it creates later, to one core.
 pub(crate) fn pin(cpu: usize) {
     let mut set = CpuSet::new();
     set.set(cpu);
     sched_setaffinity(None, &set).expect("this bench needs two cores to itself");
 }
 
-/// Timer slack of 1 ns for the calling thread, as the tool has it.
+/// Sets the timer slack of the calling thread to 1 ns, as the tool does.
 pub(crate) fn no_timer_slack() {
     rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1)).expect("timer slack can be set");
 }
@@ -110,7 +111,7 @@ pub(crate) fn children_cpu_s() -> f64 {
     seconds(&getrusage(UsageWho::RUSAGE_CHILDREN).expect("getrusage"))
 }
 
-/// CPU seconds so far of a process that still runs, to a hundredth.
+/// CPU seconds so far of a running process, to a hundredth.
 pub(crate) fn running_cpu_s(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or("");
@@ -118,7 +119,7 @@ pub(crate) fn running_cpu_s(pid: u32) -> f64 {
     ticks / 100.0
 }
 
-/// A size of `/proc/PID/status` in MiB: `VmHWM` is the peak resident set, `VmRSS` what is resident now.
+/// A size from `/proc/PID/status` in MiB: `VmHWM` is the peak resident set, `VmRSS` the current one.
 pub(crate) fn memory_mib(pid: u32, key: &str) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
@@ -156,7 +157,7 @@ impl Disturbance {
         }
     }
 
-    /// Load averages, and the share of CPU time that the hypervisor took between `before` and now.
+    /// Load averages, and the share of CPU time that the hypervisor stole between `before` and now.
     pub(crate) fn since(&self, before: &Self) -> String {
         let share = 100.0 * (self.steal - before.steal) / (self.total - before.total).max(1.0);
         format!("load average {} before, {} after; steal {share:.2} % in between", before.load, self.load)

@@ -6,8 +6,8 @@ use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::units::Rate;
 
-/// The planned instants of `process` at `rate` over `length`, in nanoseconds from the origin: those of `tonnage run`
-/// with this seed.
+/// The planned instants of `process` at `rate` over `length`, in nanoseconds from the origin; the same as in `tonnage
+/// run` with this seed.
 pub(crate) fn instants(process: Process, rate: f64, length: Duration, seed: u64) -> Vec<u64> {
     let rate = Rate::new(rate).expect("a rate in range");
     let timeline =

@@ -1,5 +1,5 @@
-//! Owns long runs of simple services, from which the truths of cells without a closed form are taken: loops of their
-//! own that share no line and no draw with the simulator, the summary or the search.
+//! Owns long runs of simple services. They give the truths of cells without a closed form. Their loops share no code
+//! and no random numbers with the simulator, the summary or the search.
 #![allow(dead_code, reason = "each mode of the bench uses its part")]
 
 use std::cmp::Reverse;
@@ -20,7 +20,7 @@ impl Draws {
         }))
     }
 
-    /// Strictly between 0 and 1.
+    /// A uniform number, strictly between 0 and 1.
     fn unit(&mut self) -> f64 {
         let [a, b, c, d] = &mut self.0;
         let drawn = a.wrapping_add(*d).rotate_left(23).wrapping_add(*a);
@@ -42,7 +42,7 @@ impl Draws {
         (-2.0 * self.unit().ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos()
     }
 
-    /// Marsaglia and Tsang 2000; scale 1.
+    /// Gamma law of scale 1 (Marsaglia and Tsang 2000).
     fn gamma(&mut self, shape: f64) -> f64 {
         if shape < 1.0 {
             return self.gamma(shape + 1.0) * self.unit().powf(1.0 / shape);
@@ -101,45 +101,45 @@ impl Unit {
     }
 }
 
-/// How the speed changes.
+/// How the speed changes over time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Speed {
-    /// 1 throughout.
+    /// Always 1.
     Steady,
-    /// Two speeds in turn, each for an exponential time of its own mean, in seconds.
+    /// Two alternating speeds; each lasts an exponential time with its own mean, in seconds.
     Regimes([f64; 2], [f64; 2]),
-    /// 1 for an exponential time of this mean, then 0 for this long, in seconds.
+    /// Speed 1 for an exponential time of this mean, then 0 for this long, both in seconds.
     Pauses(f64, f64),
 }
 
-/// Who serves.
+/// How requests are served.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Kind {
-    /// A number of servers, first come, first served.
+    /// This many servers, first come, first served.
     Servers(u32),
-    /// One, shared by all.
+    /// One server, shared by all requests.
     Shared,
-    /// Nobody waits: a token bucket of this rate and size refuses. Refusals are misses, whatever the limit.
+    /// No request waits: a token bucket of this rate and size refuses. Refusals count as misses for any limit.
     Limiter(f64, f64),
 }
 
-/// A service under a stream of arrivals, and the share of requests that may miss.
+/// A service with its arrivals, and the share of requests that may miss.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Long {
     pub(crate) gaps: Unit,
     pub(crate) need: Unit,
-    /// Mean of what each request needs, in seconds.
+    /// Mean service need of a request, in seconds.
     pub(crate) mean_s: f64,
     pub(crate) kind: Kind,
     pub(crate) speed: Speed,
-    /// Share of requests that miss whatever the load.
+    /// Share of requests that miss at any load.
     pub(crate) floor: f64,
-    /// A sojourn above it is a miss, in seconds.
+    /// The limit of the sojourn time, in seconds; a longer sojourn is a miss.
     pub(crate) limit_s: f64,
     pub(crate) allowed: f64,
 }
 
-/// Batches whose means tell how far a share may be off.
+/// Batches for the standard error of a share (batch means).
 const BATCHES: usize = 50;
 
 impl Long {
@@ -149,7 +149,7 @@ impl Long {
         Self { gaps, need, mean_s: 1.0, kind: Kind::Servers(servers), speed, floor: 0.0, limit_s, allowed }
     }
 
-    /// What it completes per second at most.
+    /// The highest completion rate, per second.
     pub(crate) fn capacity(&self) -> f64 {
         let speed = match self.speed {
             Speed::Steady => 1.0,
@@ -164,8 +164,8 @@ impl Long {
             }
     }
 
-    /// The share of `requests` that miss at this rate, after a tenth as many that are not counted, and its standard
-    /// error by batch means.
+    /// The share of `requests` that miss at this rate, after a warm-up of a tenth as many, and its standard error by
+    /// batch means.
     pub(crate) fn share(&self, rate_per_s: f64, requests: u64, seed: u64) -> (f64, f64) {
         let discarded = requests / 10;
         let mut misses = [0u64; BATCHES];
@@ -179,12 +179,12 @@ impl Long {
         let mean = misses.iter().sum::<u64>() as f64 / requests as f64;
         let variance =
             misses.iter().map(|batch| (*batch as f64 / each - mean).powi(2)).sum::<f64>() / (BATCHES - 1) as f64;
-        // What misses by itself is known without a run.
+        // The requests that miss at any load are known without a run.
         let others = 1.0 - self.floor;
         (self.floor + others * mean, others * (variance / BATCHES as f64).sqrt())
     }
 
-    /// Tells of each request, by its number, whether it misses the limit.
+    /// Calls `count` for each request with its number and whether it misses the limit.
     fn run(&self, rate_per_s: f64, requests: u64, seed: u64, mut count: impl FnMut(u64, bool)) {
         let (mut gaps, mut needs) = (Draws::new(2 * seed + 1), Draws::new(2 * seed + 2));
         let (gap_s, mut now) = (1.0 / rate_per_s, 0.0);
@@ -263,7 +263,7 @@ struct Work {
     speed: Speed,
     draws: Draws,
     turns: u64,
-    /// (beginning, work done by then, speed) of each stretch, and where the last of them ends.
+    /// (start, work done by then, speed) of each piece, and the end of the last piece.
     stretches: VecDeque<(f64, f64, f64)>,
     end: (f64, f64),
 }
@@ -287,7 +287,7 @@ impl Work {
         }
     }
 
-    /// The work done by `at`, before which nothing is asked any more.
+    /// The work done by `at`; later calls never ask for an earlier instant.
     fn done_at(&mut self, at: f64) -> f64 {
         if self.speed == Speed::Steady {
             return at;
@@ -300,7 +300,7 @@ impl Work {
         done + speed * (at - begins)
     }
 
-    /// The work done by a later instant.
+    /// The work done by an instant that may lie ahead of the latest arrival.
     fn done_ahead(&mut self, at: f64) -> f64 {
         if self.speed == Speed::Steady {
             return at;
@@ -312,7 +312,7 @@ impl Work {
     }
 }
 
-/// An instant that orders itself.
+/// An instant with a total order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct At(f64);
 
@@ -330,15 +330,16 @@ impl Ord for At {
     }
 }
 
-/// Where runs are made, in half widths around the answer so far.
+/// The rates of the runs of each stage, in half widths around the estimate so far.
 const STAGES: [&[f64]; 3] = [&[-1.0, 0.0, 1.0], &[-1.0, 0.0, 1.0], &[-1.0, -0.5, 0.0, 0.5, 1.0]];
 
-/// The highest rate at which no more than is allowed misses, and half of its own 95 % interval, relative: by
-/// bisection over short runs, by three longer ones, twice, and at last by five of `requests` each close around the
-/// answer, to whose shares a parabola is fitted in the logarithms. Told line by line.
+/// The highest rate at which the allowed share of misses is not exceeded, and half the width of its 95 % interval,
+/// relative. It bisects over short runs, then makes three longer runs, twice, and at last five runs of `requests`
+/// each close around the estimate. A parabola in the logarithms is fitted to their shares. `told` receives each line
+/// of the report.
 pub(crate) fn truth(name: &str, long: &Long, requests: u64, told: impl Fn(String)) -> (f64, f64) {
     let capacity = long.capacity();
-    // A limiter bears a little more than its rate.
+    // A limiter accepts slightly more than its rate.
     let (mut low, mut high) = (0.02 * capacity, 1.02 * capacity);
     for round in 0..10 {
         let middle = f64::midpoint(low, high);
@@ -372,16 +373,16 @@ pub(crate) fn truth(name: &str, long: &Long, requests: u64, told: impl Fn(String
             196.0 * error,
             rate / capacity
         ));
-        // From half to twice what is allowed, where the curve is straight enough.
+        // From half to twice the allowed share, where the curve is straight enough.
         half = (0.5 / slope).clamp(0.002, 0.05);
     }
     found
 }
 
-/// ln q = ln α + β ln(r ÷ R*) through points (ln r, q, standard error of q), by weighted least squares: (R*, standard
-/// error of ln R*, β).
+/// Fits ln q = ln α + β ln(r ÷ R*) to points (ln r, q, standard error of q) by weighted least squares; returns (R*,
+/// standard error of ln R*, β).
 pub(crate) fn crossing(points: &[(f64, f64, f64)], allowed: f64) -> (f64, f64, f64) {
-    // A point's ln q varies by its relative error.
+    // The standard error of ln q is the relative error of q.
     let weight = |(_, share, error): &(f64, f64, f64)| share * share / (error * error);
     let total: f64 = points.iter().map(weight).sum();
     let mean = |of: &dyn Fn(&(f64, f64, f64)) -> f64| {
@@ -395,11 +396,11 @@ pub(crate) fn crossing(points: &[(f64, f64, f64)], allowed: f64) -> (f64, f64, f
     ((rate + away).exp(), error, slope)
 }
 
-/// The same with a parabola: (R*, standard error of ln R*, slope at R*).
+/// Fits a parabola instead of a line; returns (R*, standard error of ln R*, slope at R*).
 fn bent_crossing(points: &[(f64, f64, f64)], allowed: f64) -> (f64, f64, f64) {
     let (start, _, first_slope) = crossing(points, allowed);
     let start = start.ln();
-    // Rates in units of the widest distance, so that the equations are well conditioned.
+    // Rates in units of the widest distance keep the equations well conditioned.
     let unit = points.iter().map(|point| (point.0 - start).abs()).fold(1e-12, f64::max);
     let mut rows = [[0.0; 6]; 3];
     for (rate, share, error) in points {
@@ -417,7 +418,7 @@ fn bent_crossing(points: &[(f64, f64, f64)], allowed: f64) -> (f64, f64, f64) {
         };
         points.iter().map(of).sum()
     });
-    // Gauss and Jordan: the inverse stands in the last three columns.
+    // Gauss–Jordan elimination: the last three columns become the inverse.
     for (place, row) in rows.iter_mut().enumerate() {
         row[3 + place] = 1.0;
     }

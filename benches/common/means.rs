@@ -1,5 +1,5 @@
-//! Owns the cells of the coverage table whose objective is a mean: closed forms by Pollaczek and Khinchine, and by
-//! Erlang.
+//! Owns the cells of the coverage table with an objective on the mean: closed forms by Pollaczek and Khinchine, and
+//! by Erlang.
 
 use tonnage::seed::Seed;
 use tonnage::sim::Shared;
@@ -23,13 +23,14 @@ fn cell(name: &'static str, limit_s: f64, open: Open, truth: f64, capacity: f64)
     }
 }
 
-/// Poisson arrivals at one server of mean 1 s, first come first served: W = 1 + λ E[S²] ÷ 2(1 − λ) at the limit.
+/// Poisson arrivals at one server of mean 1 s, first come, first served: the rate at which W = 1 + λ E[S²] ÷ 2(1 − λ)
+/// equals the limit.
 fn one_server(name: &'static str, text: &'static str, square: f64, limit_s: f64) -> Cell {
     let waiting_s = limit_s - 1.0;
     cell(name, limit_s, queue(1, text), waiting_s / (waiting_s + square / 2.0), 1.0)
 }
 
-/// The same at `count` exponential servers: W = 1 + C ÷ (c − λ), with Erlang's C; the rate by bisection.
+/// Poisson arrivals at `count` exponential servers: W = 1 + C ÷ (c − λ), with Erlang's C; the rate by bisection.
 fn many_servers(name: &'static str, count: u32, limit_s: f64) -> Cell {
     let servers = f64::from(count);
     let mean_s = |load: f64| {
@@ -45,7 +46,7 @@ fn many_servers(name: &'static str, count: u32, limit_s: f64) -> Cell {
     cell(name, limit_s, queue(count, "exp:1s"), low, servers)
 }
 
-/// The cells.
+/// All cells with an objective on the mean.
 pub(crate) fn cells() -> Vec<Cell> {
     let shared = over(|seed: Seed| Shared::new(law("exp:1s"), seed));
     vec![

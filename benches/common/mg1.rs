@@ -1,8 +1,8 @@
-//! Owns M/G/1: the law of the sojourn by the formula of Pollaczek and Khinchine, and the rate at which it gives what
-//! is asked.
+//! Owns M/G/1: the law of the sojourn time by the Pollaczek–Khinchine formula, and the highest rate that meets an
+//! objective.
 #![allow(dead_code, reason = "each bench uses its part")]
 
-/// Points of the grid between 0 and the limit: doubled, no rate below changes by more than 0.02 %.
+/// Points of the grid between 0 and the limit. Twice as many points change no rate below by more than 0.02 %.
 const POINTS: usize = 1_000;
 
 /// A law of mean 1.
@@ -16,7 +16,7 @@ pub(crate) enum Need {
 }
 
 impl Need {
-    /// P(S > x) and E min(S, x), the integral of the former from 0 to x.
+    /// P(S > x) and E min(S, x); the latter is the integral of the former from 0 to x.
     fn tail_and_bounded(self, x: f64) -> (f64, f64) {
         if x <= 0.0 {
             return (1.0, 0.0);
@@ -28,7 +28,7 @@ impl Need {
                 let spread = libm::sqrt(variance);
                 let above = |z: f64| 0.5 * libm::erfc(z / std::f64::consts::SQRT_2);
                 let z = (libm::log(x) + variance / 2.0) / spread;
-                // E(S; S ≤ x) of mean 1 is Φ(z − spread).
+                // For mean 1, E(S; S ≤ x) is Φ(z − spread).
                 (above(z), above(spread - z) + x * above(z))
             }
             Self::Pareto(shape, cut) => {
@@ -39,7 +39,7 @@ impl Need {
                     return (1.0, x);
                 }
                 let tail = (libm::pow(ratio, -shape) - beyond) / (1.0 - beyond);
-                // The integral of the tail from the least value on, in least values.
+                // The integral of the tail from the smallest value on, in units of the smallest value.
                 let from_least =
                     ((1.0 - libm::pow(ratio, 1.0 - shape)) / (shape - 1.0) - beyond * (ratio - 1.0)) / (1.0 - beyond);
                 (tail, least * (1.0 + from_least))
@@ -48,16 +48,16 @@ impl Need {
     }
 }
 
-/// The highest Poisson rate at which P(sojourn > `limit`) of one server of mean service 1 is no more than `allowed`.
+/// The highest Poisson rate at which P(sojourn > `limit`) of one server with mean service 1 is at most `allowed`.
 pub(crate) fn mg1_rate(need: Need, allowed: f64, limit: f64) -> f64 {
     rate_on(need, allowed, limit, POINTS)
 }
 
-/// The distribution on a grid of this number of points.
+/// The same rate, computed on a grid with this number of points.
 pub(crate) fn rate_on(need: Need, allowed: f64, limit: f64, points: usize) -> f64 {
     let step = limit / points as f64;
     let at: Vec<f64> = (0..=points).map(|place| need.tail_and_bounded((place as f64 + 0.5) * step).1).collect();
-    // The wait is a sum of a geometric number of residual services, each rounded to the grid.
+    // The wait is the sum of a geometric number of residual services, each rounded to the grid.
     let residual: Vec<f64> =
         (0..=points).map(|place| if place == 0 { at[0] } else { at[place] - at[place - 1] }).collect();
     let tails: Vec<f64> = (0..=points).map(|place| need.tail_and_bounded((points - place) as f64 * step).0).collect();

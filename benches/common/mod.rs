@@ -1,4 +1,5 @@
-//! Owns what the benches share: the machine, statistics, the tool as a child, raw-socket controls, the printed sheet.
+//! Owns the shared parts of the benchmarks: the machine, statistics, the tool as a child process, raw-socket
+//! controls, the printed sheet.
 #![allow(dead_code, reason = "each bench is a program of its own and uses its part")]
 
 pub(crate) mod candidates;
@@ -13,12 +14,11 @@ pub(crate) mod wire;
 
 use std::time::Duration;
 
-/// What the command line of a bench asks for: `cargo bench --bench NAME -- [--quick] [--long] [--repeats N]
-/// [SECTION…]`.
+/// The command line of a benchmark: `cargo bench --bench NAME -- [--quick] [--long] [--repeats N] [SECTION…]`.
 pub(crate) struct Asked {
-    /// Few and short repeats: does everything run?
+    /// Few and short repeats, to check that everything runs.
     pub(crate) quick: bool,
-    /// The sections that take minutes, too.
+    /// Whether to run the sections that take minutes too.
     pub(crate) long: bool,
     repeats: Option<usize>,
     sections: Vec<String>,
@@ -38,7 +38,7 @@ impl Asked {
                 "--quick" => asked.quick = true,
                 "--long" => asked.long = true,
                 "--repeats" => asked.repeats = words.next().and_then(|number| number.parse().ok()),
-                // Cargo's own.
+                // Added by Cargo.
                 "--bench" => {}
                 section => asked.sections.push(section.to_owned()),
             }
@@ -46,7 +46,7 @@ impl Asked {
         asked
     }
 
-    /// Whether `section` runs: it is named, or none is.
+    /// Whether `section` runs: it is named, or no section is named.
     pub(crate) fn wants(&self, section: &str) -> bool {
         self.sections.is_empty() || self.sections.iter().any(|asked| asked == section)
     }
@@ -56,18 +56,18 @@ impl Asked {
         self.sections.iter().any(|asked| asked == section)
     }
 
-    /// How often each measurement is taken: as asked, else 2 when quick, else `usual`.
+    /// Repeats of each measurement: as given, otherwise 2 with --quick, otherwise `usual`.
     pub(crate) fn repeats(&self, usual: usize) -> usize {
         self.repeats.unwrap_or(if self.quick { 2 } else { usual }).max(1)
     }
 
-    /// `usual` seconds, or a third of that when quick.
+    /// `usual` seconds, or a third of it with --quick.
     pub(crate) fn span(&self, usual: f64) -> Duration {
         Duration::from_secs_f64(if self.quick { usual / 3.0 } else { usual })
     }
 }
 
-/// Ends the bench: what was to be measured is broken, so no figure of it is worth printing.
+/// Ends the benchmark: the measured system is broken, so no figure of it is worth printing.
 pub(crate) fn broken(why: &str) -> ! {
     println!("\nBROKEN: {why}");
     tool::end_children();

@@ -1,5 +1,5 @@
-//! Owns the pacing controls: a bare `clock_nanosleep`, and a sender that sleeps to each instant while another thread
-//! drains.
+//! Owns the pacing controls: a bare `clock_nanosleep`, and a sender that sleeps until each instant while another
+//! thread reads the responses.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,10 +10,10 @@ use rustix::event::epoll;
 use crate::common::host::{no_timer_slack, now_ns, pin, sleep_until, tool_cpu};
 use crate::common::wire::{Response, Template, connect};
 
-/// Between the call and the origin of the instants.
+/// The time between the call and the origin of the instants, in nanoseconds.
 const HEAD_START: u64 = 2_000_000;
 
-/// How late `clock_nanosleep` returns at each instant, in microseconds; alone on the tool's core.
+/// The lateness of `clock_nanosleep` at each instant, in microseconds; it runs alone on the tool's core.
 pub(crate) fn bare(instants: &[u64]) -> Vec<f64> {
     let run = || {
         pin(tool_cpu());
@@ -29,7 +29,8 @@ pub(crate) fn bare(instants: &[u64]) -> Vec<f64> {
 }
 
 /// Writes a prebuilt request at each instant on the next of `connections` kept-alive connections, and reads the
-/// answers in a second thread; both on the tool's core. How late each write began, in microseconds.
+/// responses in a second thread; both threads run on the tool's core. Returns how late each write began, in
+/// microseconds.
 pub(crate) fn send(
     server: SocketAddr,
     template: &Template,

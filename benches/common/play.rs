@@ -1,4 +1,4 @@
-//! Owns the playing of a whole search in virtual time, by the driver that also plays it against a live service.
+//! Owns a whole search in virtual time, with the driver that also runs it against a live service.
 #![allow(dead_code, reason = "each bench and the test use their part")]
 
 use std::future::Future;
@@ -17,14 +17,14 @@ use tonnage::sim::Session;
 use tonnage::units::Rate;
 use tonnage::workload::{Load, Plan, Workload};
 
-/// What a search is asked, and how requests come.
+/// The question of a search, and its load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked<'a> {
-    /// As after `--slo`.
+    /// The objectives, in the form of `--slo`.
     pub(crate) slo: &'a str,
-    /// As after `--process`.
+    /// The arrival process, in the form of `--process`.
     pub(crate) process: &'a str,
-    /// Lengths of prompts and responses, as after `--input-tokens` and `--output-tokens`.
+    /// Lengths of prompts and responses, in the form of `--input-tokens` and `--output-tokens`.
     pub(crate) tokens: (&'a str, &'a str),
     /// Half the relative width of the interval.
     pub(crate) precision: f64,
@@ -39,19 +39,19 @@ impl Asked<'_> {
         Objectives::parse(&[self.slo.to_owned()], None, None).expect("objectives")
     }
 
-    /// What the driver is given, as the command line makes it.
+    /// The aim of the driver, built as the command line builds it.
     pub(crate) fn aim(&self) -> Aim {
         let aim = Aim::new(&self.objectives(), self.precision).expect("an aim");
         let question = aim.question.clone().arriving(self.process().cv() * self.process().cv());
         aim.asking(question)
     }
 
-    /// Plays the whole search against `session`.
+    /// Runs the whole search against `session`.
     pub(crate) fn search(&self, session: &mut Session, seed: Seed) -> (Conclusion, History) {
         self.search_asking(session, seed, self.aim().question, |_| ())
     }
 
-    /// The same with another question; `begins` hears the number of each probe before it begins.
+    /// Runs the search with an adjusted question; `begins` receives the number of each probe before it begins.
     pub(crate) fn search_asking(
         &self,
         session: &mut Session,
@@ -79,15 +79,15 @@ impl Asked<'_> {
         };
         let playing = hunt(session, &aim, &blueprint, &mut journal, told, || true);
         let Poll::Ready(played) = std::pin::pin!(playing).poll(&mut Context::from_waker(Waker::noop())) else {
-            panic!("virtual time waits for nothing")
+            panic!("virtual time must not wait")
         };
         (played.expect("played"), journal.history)
     }
 }
 
 impl Asked<'_> {
-    /// The share of misses of each demand among `requests` at this rate, after a tenth as many that are not counted:
-    /// no search, no step.
+    /// The share of misses of each demand among `requests` at this rate, after a warm-up of a tenth as many; without
+    /// a search.
     pub(crate) fn misses_at(
         &self,
         session: &mut Session,

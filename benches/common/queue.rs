@@ -1,4 +1,4 @@
-//! Owns queues in virtual time whose answer is known in closed form, and the search played over them.
+//! Owns queues in virtual time with a closed-form answer, and searches over them.
 #![allow(dead_code, reason = "the bench and the test each use their part")]
 
 use std::cmp::Reverse;
@@ -17,7 +17,7 @@ use tonnage::units::{Offset, Rate};
 
 use super::play::{Asked, answer_of};
 
-/// When requests come.
+/// The arrival process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Arrivals {
     Even,
@@ -26,35 +26,35 @@ pub(crate) enum Arrivals {
     GammaCv2,
 }
 
-/// The law of what each needs.
+/// The law of the service time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Service {
     Exponential,
     Constant,
 }
 
-/// Who is served.
+/// The service discipline.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Discipline {
-    /// First come, first served by so many servers.
+    /// First come, first served by this many servers.
     Fifo(usize),
-    /// All at once by one server, shared.
+    /// Processor sharing by one server.
     Shared,
 }
 
-/// A service, what is asked of it, and the highest rate at which it gives that.
+/// A service, its objectives, and the highest rate that meets them.
 #[derive(Debug, Clone)]
 pub(crate) struct Cell {
     pub(crate) name: &'static str,
     pub(crate) arrivals: Arrivals,
     pub(crate) service: Service,
     pub(crate) discipline: Discipline,
-    /// Mean of what each needs.
+    /// Mean service time.
     pub(crate) mean_s: f64,
     /// (share allowed to exceed, sojourn time).
     pub(crate) limits: Vec<(f64, f64)>,
     pub(crate) truth: f64,
-    /// Whether constants of the step were chosen on it.
+    /// Whether constants of the step were tuned on it.
     pub(crate) tuned_on: bool,
 }
 
@@ -74,7 +74,7 @@ impl Cell {
         Self { name, arrivals, service, discipline, mean_s: 1.0, limits: limits.to_vec(), truth, tuned_on }
     }
 
-    /// The law of what each request needs.
+    /// The law of the service time.
     fn law(&self) -> Law {
         let mean = Duration::from_secs_f64(self.mean_s);
         match self.service {
@@ -84,7 +84,7 @@ impl Cell {
         .expect("a law")
     }
 
-    /// The service at rest.
+    /// The idle service.
     pub(crate) fn open(&self, seed: Seed) -> Box<dyn Served> {
         match self.discipline {
             Discipline::Fifo(servers) => Box::new(Servers::new(count(servers), self.law(), seed)),
@@ -92,7 +92,7 @@ impl Cell {
         }
     }
 
-    /// The arrival process, as after `--process`.
+    /// The arrival process, in the form of `--process`.
     pub(crate) const fn process(&self) -> &'static str {
         match self.arrivals {
             Arrivals::Even => "even",
@@ -101,7 +101,7 @@ impl Cell {
         }
     }
 
-    /// What is asked of it, as after `--slo`.
+    /// The objectives, in the form of `--slo`.
     pub(crate) fn slo(&self) -> String {
         let one =
             |(allowed, limit_s): &(f64, f64)| format!("p{} e2e<={limit_s}s", libm::round((1.0 - allowed) * 1e4) / 1e2);
@@ -115,7 +115,8 @@ impl Cell {
         }
     }
 
-    /// The same service, each request taking `by` times as long: the first limit is shorter for it, and so is the rate.
+    /// The same service with each request taking `by` times as long; relative to it, the first limit is shorter, and
+    /// the highest rate is lower.
     pub(crate) fn slower(&self, by: f64) -> Self {
         let (allowed, limit) = self.limits[0];
         let rate = match (self.service, self.discipline) {
@@ -145,7 +146,7 @@ impl Cell {
     }
 }
 
-/// The cells of the coverage table. Mean service 1; each truth from a closed form of its own.
+/// The cells of the coverage table. Mean service 1; each truth has its own closed form.
 pub(crate) fn cells() -> Vec<Cell> {
     use Arrivals::{Even, GammaCv2, Poisson};
     use Discipline::{Fifo, Shared};
@@ -172,11 +173,11 @@ pub(crate) fn cells() -> Vec<Cell> {
     ]
 }
 
-/// M/M/1-PS, p99 of the sojourn at most 30 mean services: by simulation, as there is no closed form. Four bisections
-/// of our own with 12 × 3 000 000 requests each give 0.7592 to 0.7599.
+/// M/M/1-PS, p99 of the sojourn time at most 30 mean services. There is no closed form: four independent bisections
+/// with 12 × 3 000 000 requests each give 0.7592 to 0.7599.
 pub(crate) const PS_RATE: f64 = 0.759;
 
-/// The rate at which a falling `slack` is 0.
+/// The rate at which a decreasing `slack` is 0.
 fn root(mut low: f64, mut high: f64, slack: impl Fn(f64) -> f64) -> f64 {
     for _ in 0..100 {
         let middle = f64::midpoint(low, high);
@@ -185,24 +186,24 @@ fn root(mut low: f64, mut high: f64, slack: impl Fn(f64) -> f64) -> f64 {
     f64::midpoint(low, high)
 }
 
-/// M/M/1 of mean service 1: the sojourn is exponential with rate 1 − λ.
+/// M/M/1 of mean service 1: the sojourn time is exponential with rate 1 − λ.
 pub(crate) fn mm1_rate(allowed: f64, limit: f64) -> f64 {
     1.0 + libm::log(allowed) / limit
 }
 
-/// GI/M/1: the sojourn is exponential with rate 1 − σ, σ = A*(1 − σ) the transform of the gaps.
+/// GI/M/1: the sojourn time is exponential with rate 1 − σ, where σ = A*(1 − σ) and A* is the transform of the gaps.
 fn gim1_rate(arrivals: Arrivals, allowed: f64, limit: f64) -> f64 {
     let transform = |rate: f64, at: f64| match arrivals {
         Arrivals::Even => libm::exp(-at / rate),
         Arrivals::Poisson => rate / (rate + at),
         Arrivals::GammaCv2 => libm::pow(1.0 + 4.0 * at / rate, -0.25),
     };
-    // σ is the smallest root: the transform lies above the diagonal before it.
+    // σ is the smallest root: before it the transform lies above the diagonal.
     let sigma = |rate: f64| root(0.0, 1.0 - 1e-9, |sigma| transform(rate, 1.0 - sigma) - sigma);
     root(1e-3, 1.0 - 1e-6, |rate| limit + libm::log(allowed) / (1.0 - sigma(rate)))
 }
 
-/// M/D/1 by Cramér and Lundberg: P(W > t) ≈ (1 − ρ)/(λ e^θ − 1) e^(−θt), λ(e^θ − 1) = θ; the sojourn is W + 1.
+/// M/D/1 by Cramér and Lundberg: P(W > t) ≈ (1 − ρ)/(λ e^θ − 1) e^(−θt), λ(e^θ − 1) = θ; the sojourn time is W + 1.
 fn md1_rate(allowed: f64, limit: f64) -> f64 {
     let tail = |rate: f64| {
         let theta = root(1e-9, 20.0, |theta| theta - rate * (libm::exp(theta) - 1.0));
@@ -223,18 +224,18 @@ pub(crate) fn mmc_rate(servers: u32, allowed: f64, limit: f64) -> f64 {
     root(0.01, f64::from(servers) * 0.9999, |rate| allowed - tail(rate))
 }
 
-/// What a search came to.
+/// The result of a search.
 pub(crate) struct Searched {
     pub(crate) answer: Answer,
     pub(crate) history: History,
 }
 
-/// Plays a whole search over `cell` with the draws of `seed`.
+/// Runs a whole search over `cell` with the random numbers of `seed`.
 pub(crate) fn search(cell: &Cell, question: &Question, seed: Seed) -> Searched {
     played(cell, question, &mut Session::over(cell.open(seed)), seed, |_| ())
 }
 
-/// The same over a first-come-first-served queue that is as slow in each probe as `cell_of` its number is.
+/// Runs a search over a first-come, first-served queue that in each probe is as slow as `cell_of` the probe's number.
 pub(crate) fn search_changing(question: &Question, seed: Seed, cell_of: impl Fn(usize) -> Cell) -> Searched {
     let cell = cell_of(0);
     let Discipline::Fifo(servers) = cell.discipline else { panic!("servers") };
@@ -256,7 +257,7 @@ fn played(cell: &Cell, question: &Question, session: &mut Session, seed: Seed, b
     Searched { answer: answer_of(conclusion).unwrap_or_else(|| panic!("{} {seed}: no answer", cell.name)), history }
 }
 
-/// Servers, first come, first served, whose mean service is set from outside.
+/// Servers, first come, first served, with a mean service time set from outside.
 #[derive(Debug, Clone)]
 struct Changing {
     unit: Law,
@@ -281,8 +282,8 @@ impl Served for Changing {
     }
 }
 
-/// Plain bisection between 0 and the capacity: each of `probes` starts with an empty queue and asks `requests`; the
-/// middle of the last bracket.
+/// Plain bisection between 0 and the capacity: each of `probes` starts with an empty queue and sends `requests`.
+/// Returns the middle of the last bracket.
 pub(crate) fn bisection(cell: &Cell, probes: u32, requests: u32, seed: Seed) -> f64 {
     let (mut low, mut high) = (0.0, cell.capacity());
     let process: Process = cell.process().parse().expect("a process");
@@ -302,7 +303,8 @@ pub(crate) fn bisection(cell: &Cell, probes: u32, requests: u32, seed: Seed) -> 
     f64::midpoint(low, high)
 }
 
-/// Seconds that each request spends in `service`, in the order of their responses; it is followed until it is empty.
+/// The sojourn time of each request in `service`, in seconds, in the order of the responses; the service is followed
+/// until it is empty.
 fn sojourns(service: &mut dyn Served, arrivals: &[Offset]) -> Vec<f64> {
     let mut sojourns = Vec::with_capacity(arrivals.len());
     let mut open: HashMap<u64, Offset> = HashMap::new();

@@ -1,5 +1,5 @@
-//! Owns the raw reader: one thread, one epoll, requests at their instants, bytes read to the end of each response,
-//! nothing parsed.
+//! Owns the raw reader: one thread and one epoll that send requests at their instants and read the bytes of each
+//! response to its end, without parsing.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,28 +16,28 @@ use crate::common::wire::{CONTENT, Response, Template, connect, holds_token};
 /// When the reader sends.
 #[derive(Clone, Copy)]
 pub(crate) enum When<'a> {
-    /// At these instants, nanoseconds from the start.
+    /// At these instants, in nanoseconds from the start.
     At(&'a [u64]),
-    /// So many in flight, for so long.
+    /// With this many requests in flight, for this long.
     Closed(usize, Duration),
 }
 
-/// What the reader saw.
+/// The measurements of the reader.
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) sent: u64,
     pub(crate) completed: u64,
     pub(crate) bytes: u64,
     pub(crate) cpu_s: f64,
-    /// From the first send to the last response.
+    /// Seconds from the first send to the last response.
     pub(crate) span_s: f64,
-    /// Send − instant, microseconds.
+    /// Send lag: send − planned instant, in microseconds.
     pub(crate) lag_us: Vec<f64>,
-    /// (request number, write to first token in microseconds), where asked for.
+    /// (request number, time from write to first token in microseconds), if asked for.
     pub(crate) ttft_us: Vec<(u64, f64)>,
 }
 
-/// Runs the reader on the tool's core, in a thread of its own; `idle` connections are opened before the start.
+/// Runs the reader on the tool's core, in its own thread; `idle` connections are opened before the start.
 pub(crate) fn read(
     server: SocketAddr,
     template: &Template,
@@ -141,12 +141,12 @@ impl Reader<'_> {
         Ok(connection.written_ns)
     }
 
-    /// Reads what has come for one connection; true when its response is over.
+    /// Reads the available bytes of one connection; returns true when its response is complete.
     fn receive(&mut self, slot: usize) -> Result<bool, String> {
         let connection = &mut self.connections[slot];
         let read = match connection.stream.read(&mut self.buffer) {
             Ok(0) if !connection.busy => {
-                // The server's keep-alive ran out.
+                // The server's keep-alive time ended.
                 connection.closed = true;
                 epoll::delete(&self.epoll, &connection.stream).map_err(text)?;
                 return Ok(false);
@@ -156,7 +156,7 @@ impl Reader<'_> {
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(text(error)),
         };
-        // The tool stamps every read, so the reader does.
+        // The tool stamps every read, so the reader does too.
         let now = now_ns();
         self.seen.bytes += read as u64;
         let bytes = &self.buffer[..read];
@@ -198,7 +198,7 @@ impl Reader<'_> {
                 let sent = self.send()?;
                 self.seen.lag_us.push((sent - at) as f64 / 1e3);
                 next = planned.next().map(|at| start + at);
-                // Sockets are looked at between overdue sends, as in the tool.
+                // Sockets are polled between overdue sends, as in the tool.
                 if self.seen.sent.is_multiple_of(32) {
                     break;
                 }
@@ -237,5 +237,5 @@ impl Reader<'_> {
     }
 }
 
-/// How long no byte may come while responses are open.
+/// The longest silence while responses are open, in nanoseconds.
 const PATIENCE_NS: u64 = 30_000_000_000;

@@ -1,5 +1,5 @@
-//! Owns the cells of the coverage table that are engines, and their truth: the highest rate that meets both limits,
-//! by runs of 10⁷ requests.
+//! Owns the engine cells of the coverage table, and their truth: the highest rate that meets both limits, from runs
+//! of 10⁷ requests.
 #![allow(dead_code, reason = "each mode of the bench uses its part")]
 
 use std::time::Duration;
@@ -20,24 +20,24 @@ use super::play::{Asked, answer_of};
 /// Share of requests that may exceed each limit.
 pub(crate) const ALLOWED: f64 = 0.01;
 
-/// An engine, what it is asked, and the highest Poisson rate at which p99 TTFT and p99 TPOT both hold.
+/// An engine, its load and objectives, and the highest Poisson rate at which p99 TTFT and p99 TPOT both hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Served {
     pub(crate) name: &'static str,
     pub(crate) profile: &'static str,
     pub(crate) input_tokens: &'static str,
     pub(crate) output_tokens: &'static str,
-    /// p99 of the time to the first token, from the scheduled instant.
+    /// The limit of p99 TTFT from the scheduled instant, in seconds.
     pub(crate) ttft_s: f64,
-    /// p99 of the mean time between tokens.
+    /// The limit of p99 TPOT (mean time between tokens), in seconds.
     pub(crate) tpot_s: f64,
-    /// By `cargo bench --bench coverage -- truths`.
+    /// The truth, in requests per second, from `cargo bench --bench coverage -- truths`.
     pub(crate) truth: f64,
-    /// Half of the truth's own 95 % interval, relative.
+    /// Half width of the truth's 95 % interval, relative.
     pub(crate) truth_error: f64,
-    /// Completions per second when it is given more.
+    /// Completions per second under overload.
     pub(crate) capacity: f64,
-    /// Whether constants of the step were chosen on it.
+    /// Whether constants of the step were tuned on it.
     pub(crate) tuned_on: bool,
 }
 
@@ -93,10 +93,10 @@ pub(crate) const SERVED: &[Served] = &[
     },
 ];
 
-/// Batches whose means tell how far a share may be off.
+/// Batches for the standard error of a share (batch means).
 const BATCHES: usize = 40;
 
-/// Shares of requests beyond each limit (TTFT, TPOT) and their standard errors by batch means.
+/// Shares of requests above each limit (TTFT, TPOT), and their standard errors by batch means.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shares {
     pub(crate) share: [f64; 2],
@@ -127,8 +127,8 @@ impl Served {
         Plan::new(Load::Open(timeline), self.workload(), seed, None)
     }
 
-    /// Plain bisection between 0 and the capacity: each of `probes` starts with an empty engine and asks `requests`;
-    /// the middle of the last bracket.
+    /// Plain bisection between 0 and the capacity: each of `probes` starts with an empty engine and sends `requests`.
+    /// Returns the middle of the last bracket.
     pub(crate) fn bisection(&self, probes: u64, requests: u64, seed: Seed) -> f64 {
         let (mut low, mut high) = (0.0, self.capacity);
         for probe in 0..probes {
@@ -139,12 +139,12 @@ impl Served {
         f64::midpoint(low, high)
     }
 
-    /// A run of so many requests after a tenth as many that are not counted.
+    /// A run of `requests` after a warm-up of a tenth as many.
     pub(crate) fn long_run(&self, rate_per_s: f64, requests: u64, seed: Seed) -> Shares {
         self.run(rate_per_s, requests / 10, requests, seed)
     }
 
-    /// A run of `requests` after some that are not counted, straight on the engine: no record, no summary, nothing of
+    /// A run of `requests` after a warm-up of `discarded`, directly on the engine: no record, no summary, no part of
     /// the search.
     fn run(&self, rate_per_s: f64, discarded: u64, requests: u64, seed: Seed) -> Shares {
         let plan = self.plan(rate_per_s, discarded + requests, seed);
@@ -200,7 +200,7 @@ impl Served {
         Shares { share: [ttft, tpot], error: [ttft_error, tpot_error] }
     }
 
-    /// Completions per second of the middle half of so many requests that were there from the start.
+    /// Completions per second over the middle half of `requests` that are all in the engine from the start.
     pub(crate) fn saturated_per_s(&self, requests: u64) -> f64 {
         let plan = self.plan(1e5, requests, Seed::new(1));
         let mut engine = Engine::new(self.setup());
@@ -223,9 +223,9 @@ impl Served {
     }
 }
 
-/// Finds the truth of `cell` and tells of it line by line: by bisection over short runs, by three longer ones, and at
-/// last by five of `requests` each close around the answer, to whose shares a curve is fitted that is straight in the
-/// logarithms. No draw of the search is in it.
+/// Finds the truth of `cell` and reports it line by line. It bisects over short runs, makes three longer runs, and at
+/// last five runs of `requests` each close around the estimate. A line in the logarithms is fitted to their shares.
+/// It uses no random numbers of the search.
 pub(crate) fn truth(cell: &Served, requests: u64, told: impl Fn(String)) {
     let capacity = cell.saturated_per_s(10_000);
     let misses = |shares: &Shares| shares.share[0].max(shares.share[1]);
@@ -272,7 +272,7 @@ pub(crate) fn truth(cell: &Served, requests: u64, told: impl Fn(String)) {
             answers[1 - limit].0,
             rate / capacity
         ));
-        // From half to twice what is allowed, where the curve is straight enough.
+        // From half to twice the allowed share, where the curve is straight enough.
         (centre, half) = (rate, (0.5 / slope).clamp(0.002, 0.03));
     }
 }
@@ -282,19 +282,19 @@ impl Served {
         format!("p99 ttft<={}ms, p99 tpot<={}ms", 1e3 * self.ttft_s, 1e3 * self.tpot_s)
     }
 
-    /// What the search is asked of it.
+    /// The aim of the search over it.
     pub(crate) fn aim(&self, precision: f64) -> Aim {
         let objectives = Objectives::parse(&[self.slo()], None, None).expect("objectives");
         Aim::new(&objectives, precision).expect("an aim")
     }
 
-    /// What the driver is given.
+    /// The question and load for the driver.
     pub(crate) fn asked<'a>(&'a self, slo: &'a str, precision: f64) -> Asked<'a> {
         Asked { slo, process: "poisson", tokens: (self.input_tokens, self.output_tokens), precision }
     }
 
-    /// A whole search over the simulated engine in virtual time, by the driver that plays it live; what it answers,
-    /// and what it tried.
+    /// A whole search over the simulated engine in virtual time, with the driver of live searches; returns the answer
+    /// and the history.
     pub(crate) fn search(&self, precision: f64, seed: Seed) -> (Answer, History) {
         let mut session = Session::new(self.profile.parse().expect("a profile"), seed);
         let (conclusion, history) = self.asked(&self.slo(), precision).search(&mut session, seed);

@@ -2,7 +2,7 @@
 
 use crate::common::host::{Disturbance, machine};
 
-/// Prints what was measured as it comes, and the criteria at the end.
+/// Prints measurements as they come, and the criteria at the end.
 pub(crate) struct Sheet {
     before: Disturbance,
     criteria: Vec<[String; 4]>,
@@ -23,8 +23,8 @@ impl Sheet {
         println!("\n({})\n", Disturbance::now().since(&self.before));
     }
 
-    /// Notes a criterion: what was seen and what is asked. It never ends the bench: the machine is noisy, a reader
-    /// decides.
+    /// Notes a criterion: the measured value and the required value. It never ends the benchmark: the machine is
+    /// noisy, so a reader decides.
     pub(crate) fn criterion(
         &mut self,
         what: impl Into<String>,
@@ -46,7 +46,7 @@ impl Sheet {
     }
 }
 
-/// Prints one line of progress to standard error, which is no part of the sheet.
+/// Prints one line of progress to standard error, outside the sheet.
 pub(crate) fn progress(line: &str) {
     eprintln!("  {line}");
 }

@@ -1,4 +1,4 @@
-//! Owns services in virtual time (queues, independent latencies, stalls) whose sojourn times are folded straight into a
+//! Owns services in virtual time (queues, independent latencies, stalls) whose sojourn times go directly into a
 //! `Summary`.
 #![allow(dead_code, reason = "the bench and the test each use their part")]
 
@@ -13,7 +13,7 @@ use tonnage::units::{Offset, Window};
 /// Mean service time of one server, in seconds.
 pub(crate) const SERVICE_S: f64 = 0.1;
 
-/// The law of a service time, of mean 1.
+/// The law of a service time with mean 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Law {
     Exponential,
@@ -22,7 +22,7 @@ pub(crate) enum Law {
     Lognormal(f64),
     /// Pareto with this tail exponent.
     Pareto(f64),
-    /// Two exponentials of balanced means, with this squared coefficient of variation.
+    /// Two exponential branches of balanced means, with this squared coefficient of variation.
     Hyper(f64),
 }
 
@@ -33,10 +33,10 @@ pub(crate) enum Kind {
     Fifo(usize),
     /// No queue: each latency is an independent draw.
     Independent,
-    /// One server that stands still for an exponential time: (mean distance, mean length), in mean service times.
+    /// One server that stalls for exponential times: (mean time between stalls, mean length), in mean service times.
     Stalls(f64, f64),
-    /// One server that is slower by a factor in spells: (factor, mean length of a fast and of a slow spell in mean
-    /// service times).
+    /// One server that alternates between fast and slow periods: (slowdown factor, mean length of a fast and of a
+    /// slow period in mean service times).
     Spells(f64, f64),
 }
 
@@ -47,11 +47,11 @@ pub(crate) struct Station {
     pub(crate) kind: Kind,
     pub(crate) law: Law,
     pub(crate) even: bool,
-    /// Arrivals in a mean service time, per server.
+    /// Arrivals per mean service time and server.
     pub(crate) load: f64,
     /// True p50, p90, p95, p99 and mean of the sojourn time, in mean service times.
     pub(crate) truth: [f64; 5],
-    /// Whether constants of the method were chosen with it in view.
+    /// Whether constants of the method were tuned on it.
     pub(crate) tuned_on: bool,
 }
 
@@ -118,7 +118,7 @@ impl Iterator for Requests {
         match self.station.kind {
             Kind::Independent => return Some((self.clock, need)),
             Kind::Stalls(apart, length) => {
-                // A stall stands in the queue as work does.
+                // A stall waits in the queue as work does.
                 while self.next_stall <= self.clock {
                     let begun = self.free[0].max(self.next_stall);
                     self.free[0] = begun + exponential(&mut self.draw) * length;
@@ -140,8 +140,8 @@ impl Iterator for Requests {
     }
 }
 
-/// `count` requests of `station` after `warmup` others, folded into a trial. Each fails with probability `error`, by
-/// itself.
+/// `count` requests of `station` after `warmup` others, summarised as a trial. Each request fails independently with
+/// probability `error`.
 pub(crate) fn trial(station: Station, (warmup, count): (u64, u64), seed: u64, error: f64, asked: &[&str]) -> Trial {
     let objectives = Arc::new(Objectives::parse(asked, None, None).expect("objectives"));
     let mut errors = Seed::new(seed).stream("errors").sequence();
@@ -196,8 +196,8 @@ const fn station(name: &'static str, kind: Kind, law: Law, load: f64, truth: [f6
     Station { name, kind, law, even: false, load, truth, tuned_on }
 }
 
-/// The stations. Truths: closed forms for M/M/1 and independent latencies, else `cargo bench --bench verdict --
-/// truths`.
+/// The stations. Truths: closed forms for M/M/1 and independent latencies, otherwise from `cargo bench --bench
+/// verdict -- truths`.
 pub(crate) const STATIONS: &[Station] = &[
     station("M/M/1 0.7", Kind::Fifo(1), Law::Exponential, 0.7, [2.3105, 7.6753, 9.9858, 15.3506, 3.3333], true),
     station("M/M/1 0.9", Kind::Fifo(1), Law::Exponential, 0.9, [6.9315, 23.0259, 29.9573, 46.0517, 10.0], true),

@@ -8,7 +8,7 @@ pub(crate) fn quantile(values: &[f64], q: f64) -> f64 {
     sorted.get(rank.saturating_sub(1).min(sorted.len().wrapping_sub(1))).copied().unwrap_or(f64::NAN)
 }
 
-/// The median, the mean of the middle two for an even number.
+/// The median; the mean of the two middle values for an even number of values.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -24,14 +24,14 @@ pub(crate) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Standard deviation over mean.
+/// Standard deviation ÷ mean.
 pub(crate) fn variation(values: &[f64]) -> f64 {
     let mean = mean(values);
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     (squares / (values.len() as f64 - 1.0)).sqrt() / mean
 }
 
-/// Differences between neighbours of `instants`, sorted first.
+/// Differences between neighbours of the sorted `instants`.
 pub(crate) fn gaps(instants: &[u64]) -> Vec<f64> {
     let mut sorted = instants.to_vec();
     sorted.sort_unstable();

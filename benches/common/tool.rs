@@ -1,4 +1,5 @@
-//! Owns the tool as a child: the simulated server with its truth log, a run with its result, CPU time and memory.
+//! Owns the tool as a child process: the simulated server with its truth log, a run with its result, CPU time and
+//! memory.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use crate::common::host::{children_cpu_s, memory_mib, now_ns, pin, running_cpu_s
 
 const TONNAGE: &str = env!("CARGO_BIN_EXE_tonnage");
 
-/// One line of the truth log, as far as benches need it. Instants are nanoseconds on `CLOCK_MONOTONIC`.
+/// One line of the truth log, with the fields that benchmarks need. Instants are nanoseconds on `CLOCK_MONOTONIC`.
 pub(crate) struct Truth {
     pub(crate) request_id: String,
     pub(crate) accepted_ns: u64,
@@ -30,14 +31,14 @@ pub(crate) struct Server {
     truth: PathBuf,
 }
 
-/// Children that have not been waited for, so that a broken bench leaves none behind.
+/// Children that have not been waited for, so that a failed benchmark leaves none behind.
 static CHILDREN: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 fn children() -> MutexGuard<'static, Vec<Pid>> {
     CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends whatever this bench has started and not waited for.
+/// Ends the children that this benchmark has started and not waited for.
 pub(crate) fn end_children() {
     for child in children().drain(..) {
         _ = kill_process(child, Signal::KILL);
@@ -70,7 +71,7 @@ fn address_in(text: &str) -> Option<SocketAddr> {
 }
 
 impl Server {
-    /// Starts a server of profile `sim`; with a truth log where `truth` says so.
+    /// Starts a server with profile `sim`, with a truth log if `truth` is set.
     pub(crate) fn start(folder: &Path, sim: &str, truth: bool) -> Self {
         let (log, said) = (folder.join("truth.jsonl"), folder.join("simulate.out"));
         _ = fs::remove_file(&log);
@@ -107,7 +108,7 @@ impl Server {
         running_cpu_s(self.child.id())
     }
 
-    /// Stops it; what it logged, where it did.
+    /// Stops the server; returns the lines of its truth log, if it had one.
     pub(crate) fn stop(mut self) -> Vec<Truth> {
         let pid = Pid::from_child(&self.child);
         if kill_process(pid, Signal::INT).is_err() || self.child.wait().is_err() {
@@ -130,13 +131,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Only when a bench ends early; a server that was stopped is gone already.
+        // Only needed when a benchmark ends early; a stopped server is already gone.
         _ = self.child.kill();
         _ = self.child.wait();
     }
 }
 
-/// What a run of the tool left behind.
+/// The result of a run of the tool.
 pub(crate) struct Run {
     pub(crate) spawned_ns: u64,
     pub(crate) cpu_s: f64,
@@ -145,7 +146,7 @@ pub(crate) struct Run {
     records: PathBuf,
 }
 
-/// What is watched while the tool runs.
+/// A callback while the tool runs; it receives the tool's process id and the nanoseconds since its start.
 pub(crate) type Watch<'a> = &'a mut dyn FnMut(u32, u64);
 
 /// Runs `tonnage run` with one worker on the tool's core against `server`, to its end.
@@ -153,7 +154,8 @@ pub(crate) fn run(folder: &Path, server: &Server, arguments: &str) -> Run {
     run_watched(folder, server, arguments, Duration::from_millis(40), &mut |_, _| ())
 }
 
-/// The same; every `step` it calls `watch` with the tool's process id and the nanoseconds since it was spawned.
+/// Runs `tonnage run` as `run` does, and calls `watch` every `step` with the tool's process id and the nanoseconds
+/// since it was spawned.
 pub(crate) fn run_watched(folder: &Path, server: &Server, arguments: &str, step: Duration, watch: Watch<'_>) -> Run {
     let (out, said) = (folder.join("run.json"), folder.join("run.err"));
     let results = folder.join("results");
@@ -198,7 +200,7 @@ impl Run {
         self.trial["run_totals"][what].as_u64().unwrap_or(0)
     }
 
-    /// A figure of a metric in its own unit; NaN where it is undefined or censored.
+    /// A figure of a metric in its own unit; NaN if it is undefined or censored.
     pub(crate) fn metric(&self, path: &str) -> f64 {
         let figure = path.split('.').fold(&self.trial["metrics"], |value, key| &value[key]);
         figure.as_f64().unwrap_or(f64::NAN)
@@ -209,7 +211,7 @@ impl Run {
         path.split('.').fold(&self.trial, |value, key| &value[key]).as_f64().unwrap_or(f64::NAN)
     }
 
-    /// Ends the bench unless everything planned was sent and answered.
+    /// Ends the benchmark unless every planned request was sent and completed.
     pub(crate) fn must_be_whole(&self, what: &str) {
         let counts = ["planned", "sent", "completed"].map(|name| self.count(name));
         if counts[0] != counts[1] || counts[1] != counts[2] {

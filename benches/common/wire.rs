@@ -1,5 +1,4 @@
-//! Owns the bytes of the controls: a prebuilt request, and finding where a response ends and where its first token
-//! stands.
+//! Owns the bytes of the controls: a prebuilt request, and finding the end of a response and its first token.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -52,18 +51,18 @@ pub(crate) fn request_id(number: u64) -> String {
     format!("raw-{number:0DIGITS$}")
 }
 
-/// A connection as the tool opens them: no delay.
+/// A connection as the tool opens it: with `TCP_NODELAY`.
 pub(crate) fn connect(server: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(server)?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// How far into one response a connection is. It looks for the end only; no event is parsed.
+/// The position of a connection inside one response. It looks for the end only and parses no event.
 #[derive(Default)]
 pub(crate) struct Response {
     begun: bool,
-    /// Body bytes to come where the length is known; else the body is chunked.
+    /// Remaining body bytes if the length is known; otherwise the body is chunked.
     left: Option<usize>,
     /// The last bytes seen.
     tail: [u8; END.len()],
@@ -73,8 +72,8 @@ pub(crate) struct Response {
 const END: &[u8; 7] = b"\r\n0\r\n\r\n";
 
 impl Response {
-    /// Takes the next bytes; true when they end the response. One request at a time is on a connection, so nothing
-    /// follows.
+    /// Takes the next bytes; returns true when they end the response. A connection carries one request at a time, so
+    /// nothing follows.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<bool, String> {
         let mut body = bytes.len();
         if !self.begun {
@@ -101,10 +100,10 @@ impl Response {
     }
 }
 
-/// Whether these bytes hold a delta with content in it.
+/// Whether these bytes contain a delta with content.
 pub(crate) fn holds_token(finder: &memmem::Finder<'_>, bytes: &[u8]) -> bool {
     finder.find_iter(bytes).any(|at| bytes.get(at + CONTENT.len()).is_some_and(|byte| *byte != b'"'))
 }
 
-/// What stands before the text of a delta.
+/// The bytes before the text of a delta.
 pub(crate) const CONTENT: &[u8] = br#""content":""#;

@@ -1,11 +1,11 @@
-//! Owns what `GET /metrics` of a simulated engine says: vLLM's names in the text format of Prometheus.
+//! Owns the text of `GET /metrics` of a simulated engine: vLLM's metric names in the Prometheus text format.
 
 use std::fmt::Write;
 
 use crate::sim::latencies::Tally;
 use crate::sim::live::Inner;
 
-/// Text of Prometheus, metric by metric.
+/// Prometheus text, built metric by metric.
 struct Page {
     text: String,
     labels: String,
@@ -39,8 +39,8 @@ impl Page {
     }
 }
 
-/// What the engine says of itself. `model` is as it stands inside a JSON text, which escapes what a label needs
-/// escaped.
+/// The metrics of the engine. `model` must be escaped as inside a JSON string; this also escapes what a Prometheus
+/// label needs.
 pub(super) fn exposition(inner: &Inner, model: &str) -> String {
     let (gauges, counters, latencies) = (inner.engine.gauges(), inner.engine.counters(), &inner.latencies);
     let mut page = Page { text: String::with_capacity(8 << 10), labels: format!(r#"model_name="{model}",engine="0""#) };

@@ -1,4 +1,4 @@
-//! Owns `Fault`: what the simulated server does wrong on purpose, how that is written, and which requests it strikes.
+//! Owns `Fault`: an injected fault of the simulated server, its text form, and which requests it hits.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::seed::{Seed, Stream, open_unit};
 use crate::sim::law::write_span;
 use crate::units::{Offset, Ratio, parse_duration};
 
-/// One fault, and the share of requests that it strikes (all of them unless `@10%` follows).
+/// One fault, and the share of requests that it hits (all of them unless `@10%` follows).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fault {
     kind: Kind,
@@ -39,36 +39,33 @@ pub(super) enum Kind {
 }
 
 impl Fault {
-    /// Every form with what it does, for help and for refusals. `N` counts tokens.
+    /// Every form with its effect, for help and for refusals. `N` counts tokens.
     pub const FORMS: &[(&str, &str)] = &[
         ("status:CODE", "answers with this status, 400 to 599 (429 and 503 with Retry-After: 1)"),
         (
             "refuse",
-            "accepts the connection and resets it at once (a refusal to connect is a port where nobody listens)",
+            "accepts the connection and resets it at once (to get a refused connection, use a port without a listener)",
         ),
-        ("cut:N", "ends the answer in order after N tokens, without finish reason and [DONE]"),
-        ("drop:N", "closes the connection (FIN) after N tokens, inside the answer"),
+        ("cut:N", "ends the response properly after N tokens, without finish reason and [DONE]"),
+        ("drop:N", "closes the connection (FIN) after N tokens, inside the response"),
         ("reset:N", "resets the connection (RST) after N tokens"),
         (
             "stall:AT,FOR",
-            "from AT after the start, for FOR, the whole server writes no token; all go out at its end (stall:10s,2s)",
+            "at AT after the start the whole server stops writing tokens for FOR, then writes them all (stall:10s,2s)",
         ),
         ("hang", "takes the request and never answers"),
         ("never-ends", "sends tokens until the client leaves"),
         ("error:N", "an error object inside the stream after N tokens, status 200"),
-        ("malformed:N", "an event that is not JSON after N tokens, then goes on"),
+        ("malformed:N", "an event that is not JSON after N tokens, then continues"),
         ("garbage", "answers with bytes that are not HTTP"),
-        (
-            "split",
-            "cuts the stream at odd places: inside UTF-8 and CRLF; with comments and events of several data lines",
-        ),
-        ("slow-first-byte:TIME", "sends the whole answer, its head included, this much later"),
-        ("coalesce:N", "N tokens an event, at the instant of the last"),
+        ("split", "splits writes at odd places: inside UTF-8 and CRLF; adds comments and events of several data lines"),
+        ("slow-first-byte:TIME", "delays the whole response, including its head, by TIME"),
+        ("coalesce:N", "N tokens per event, at the instant of the last one"),
         ("reasoning:N", "the first N tokens as reasoning_content"),
-        ("no-role", "no role event first"),
+        ("no-role", "no role event at the start"),
         ("no-usage", "no usage even when asked for"),
         ("no-done", "no [DONE]"),
-        ("empty", "an answer in order without a token"),
+        ("empty", "a valid response without a token"),
     ];
 
     fn refuse(why: String) -> Refusal {
@@ -120,7 +117,7 @@ impl std::str::FromStr for Fault {
             "split" => plain(Kind::Split)?,
             "slow-first-byte" => Kind::SlowFirstByte(parse_duration(value.ok_or_else(lacks)?)?),
             "coalesce" => match count()? {
-                0 => return Err(Self::refuse("an event of 0 tokens is none".to_owned())),
+                0 => return Err(Self::refuse("an event needs at least 1 token".to_owned())),
                 tokens => Kind::Coalesce(tokens),
             },
             "reasoning" => Kind::Reasoning(count()?),
@@ -131,7 +128,7 @@ impl std::str::FromStr for Fault {
             _ => return Err(Self::refuse(format!("`{name}` is not a fault"))),
         };
         if matches!(kind, Kind::Stall { .. }) && share.share() < 1.0 {
-            return Err(Self::refuse("a stall holds the whole server and takes no share of requests".to_owned()));
+            return Err(Self::refuse("a stall stops the whole server, so it takes no share of requests".to_owned()));
         }
         Ok(Self { kind, share })
     }
@@ -172,7 +169,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// All faults of a server. Whether one strikes request n is a pure function of the seed, its place in the list, and n.
+/// All faults of a server. Whether a fault hits request n depends only on the seed, the fault's place in the list,
+/// and n.
 #[derive(Clone, Default)]
 pub(super) struct Faults {
     dice: Vec<(Fault, Stream)>,
@@ -192,7 +190,7 @@ impl Faults {
         Self { dice, stalls }
     }
 
-    /// When something planned for `at` really goes out: `at`, or the end of the stall that holds it.
+    /// When a write planned for `at` really goes out: at `at`, or at the end of the stall that holds it.
     pub(super) fn held(&self, at: Offset) -> Offset {
         self.stalls.iter().fold(at, |at, (from, until)| if *from <= at && at < *until { *until } else { at })
     }
@@ -206,7 +204,7 @@ impl Faults {
         self.dice.iter().any(|(fault, stream)| fault.kind == Kind::Refuse && Self::strikes(fault.share, stream, number))
     }
 
-    /// What befalls request `number`. Of several faults that exclude each other the first given wins.
+    /// The faults of request `number`. Of several faults that exclude each other, the first in the list wins.
     pub(super) fn fate(&self, number: u64) -> Fate {
         let mut fate = Fate::default();
         for (fault, stream) in &self.dice {
@@ -233,7 +231,7 @@ impl Faults {
                 Kind::NoUsage => fate.no_usage = true,
                 Kind::NoDone => fate.no_done = true,
                 Kind::Empty => fate.empty = true,
-                // A matter of the connection and of the clock, not of one request.
+                // These concern the connection and the clock, not one request.
                 Kind::Refuse | Kind::Stall { .. } => {}
             }
         }
@@ -241,11 +239,11 @@ impl Faults {
     }
 }
 
-/// What befalls one request.
+/// The faults of one request.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fate {
     pub(super) instead: Option<Instead>,
-    /// After this many tokens.
+    /// How the response breaks, and after how many tokens.
     pub(super) breaks: Option<(u32, Break)>,
     pub(super) never_ends: bool,
     pub(super) split: bool,
@@ -258,7 +256,7 @@ pub(super) struct Fate {
     pub(super) empty: bool,
 }
 
-/// What comes in place of an answer.
+/// What replaces the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Instead {
     Status(u16),
@@ -266,7 +264,7 @@ pub(super) enum Instead {
     Garbage,
 }
 
-/// How an answer breaks.
+/// How a response breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Break {
     Cut,

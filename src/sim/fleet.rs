@@ -1,4 +1,4 @@
-//! Owns `Fleet`: equal simulated servers behind a router, which sends each request to one of them as it comes.
+//! Owns `Fleet`: equal simulated servers behind a router, which sends each request to one of them as it arrives.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,25 +14,25 @@ use crate::sim::service::{Brought, Reply};
 use crate::sim::station::Station;
 use crate::units::Offset;
 
-/// Who gets a request.
+/// How the router chooses the replica for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Routing {
-    /// Any replica, by chance.
+    /// A random replica.
     Random,
-    /// One after the other.
+    /// The replicas in turn.
     RoundRobin,
-    /// The one with the fewest requests in it; among equals the next in turn.
+    /// The replica with the fewest requests in it; among equals, the next in turn.
     LeastLoaded,
-    /// The one that the hash of the prompt's first prefix block says, so that what begins alike stays on one replica;
-    /// without blocks that of its session; a request that has neither goes anywhere, by chance.
+    /// The replica given by the hash of the prompt's first prefix block, so that prompts with the same beginning stay
+    /// on one replica. Without blocks the hash of the session is used; without a session, a random replica.
     PrefixHash,
 }
 
 impl Routing {
-    /// All of them.
+    /// All routings.
     pub const ALL: [Self; 4] = [Self::Random, Self::RoundRobin, Self::LeastLoaded, Self::PrefixHash];
 
-    /// Its name.
+    /// The routing's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -44,12 +44,12 @@ impl Routing {
     }
 }
 
-/// Equal servers and what sends requests to them. Instants are on the servers' own clock.
+/// Equal servers and their router. Instants are on the servers' own clock.
 #[derive(Debug)]
 pub(super) struct Fleet {
     replicas: Vec<Replica>,
     routing: Routing,
-    /// Whose turn it is.
+    /// The replica whose turn it is.
     turn: usize,
     draws: Box<ChaCha8Rng>,
 }
@@ -57,7 +57,8 @@ pub(super) struct Fleet {
 #[derive(Debug)]
 struct Replica {
     station: Station,
-    /// When each request leaves that came to a server whose answers are known on arrival; kept where the router asks.
+    /// When each request leaves a server that knows its responses on arrival; kept only for the routing that needs
+    /// it.
     leaving: BinaryHeap<Reverse<Offset>>,
 }
 
@@ -66,7 +67,7 @@ impl Replica {
         Self { station, leaving: BinaryHeap::new() }
     }
 
-    /// Requests in it at `at`, which no call before was later than.
+    /// Requests in the replica at `at`. Calls come in order of time.
     fn load(&mut self, at: Offset) -> usize {
         if let Station::Engine(engine) = &self.station {
             let gauges = engine.gauges();
@@ -80,8 +81,8 @@ impl Replica {
 }
 
 impl Fleet {
-    /// `count` servers of `profile` at rest. The first draws from `seed` itself, as it would alone, replica k from
-    /// `seed.derived("replica/<k>")`, the router from `seed.stream("routing")`.
+    /// `count` idle servers of `profile`. The first uses `seed` itself, as it would alone; replica k uses
+    /// `seed.derived("replica/<k>")`, the router `seed.stream("routing")`.
     pub(super) fn new(profile: Profile, count: NonZeroU32, routing: Routing, seed: Seed) -> Self {
         let own = |number: u32| if number == 0 { seed } else { seed.derived(&format!("replica/{number}")) };
         Self {
@@ -92,13 +93,13 @@ impl Fleet {
         }
     }
 
-    /// One service that the caller brought.
+    /// A fleet of one service of the caller's own.
     pub(super) fn of(brought: Brought) -> Self {
         let draws = Box::new(Seed::new(0).stream("routing").sequence());
         Self { replicas: vec![Replica::new(Station::Brought(brought))], routing: Routing::RoundRobin, turn: 0, draws }
     }
 
-    /// Who gets the request that comes at `at` with the first prefix block (or the session) `key`.
+    /// The replica for the request that arrives at `at`; `key` is its first prefix block, or else its session.
     pub(super) fn route(&mut self, at: Offset, key: Option<u64>) -> usize {
         let count = self.replicas.len();
         if count == 1 {
@@ -116,7 +117,7 @@ impl Fleet {
         }
     }
 
-    /// The replica `further` places behind whose turn it is; the turn is then the next one's.
+    /// The replica `further` places after the one whose turn it is; the turn then passes to the replica after it.
     fn in_turn(&mut self, further: usize) -> usize {
         let chosen = (self.turn + further) % self.replicas.len();
         self.turn = (chosen + 1) % self.replicas.len();
@@ -134,7 +135,8 @@ impl Fleet {
         }
     }
 
-    /// When the next step of an engine begins or ends, and whose; the first of those that coincide.
+    /// The instant of the next event of an engine or a caller's service, and its replica; the lowest replica of those
+    /// with the same instant.
     pub(super) fn next_event(&self) -> Option<(Offset, usize)> {
         let event = |(place, replica): (usize, &Replica)| match &replica.station {
             Station::Simple(_) => None,
@@ -144,7 +146,8 @@ impl Fleet {
         self.replicas.iter().enumerate().filter_map(event).min()
     }
 
-    /// Lets that of `replica` happen; `emit` gets each token that leaves, and whether the engine has a prefix cache.
+    /// Handles the next event of the engine `replica`; `emit` gets each token that leaves, and whether the engine has
+    /// a prefix cache.
     pub(super) fn advance(&mut self, replica: usize, mut emit: impl FnMut(Token, bool)) {
         if let Station::Engine(engine) = &mut self.replicas[replica].station {
             let cached = engine.setup().prefix_cache();
@@ -152,15 +155,15 @@ impl Fleet {
         }
     }
 
-    /// Lets the next event of a service that was brought happen; `tell` takes the place of each request that it
-    /// answers.
+    /// Handles the next event of the caller's service `replica`; `tell` takes the place of each request that it
+    /// answers, and the response.
     pub(super) fn advance_brought(&mut self, replica: usize, tell: impl FnMut(u64, Reply)) {
         if let Station::Brought(brought) = &mut self.replicas[replica].station {
             brought.advance(tell);
         }
     }
 
-    /// The fleet as it stands, with what is in it but nobody who waits for it; `None` where answers are known on
+    /// A copy of the fleet with the requests in it, whose clients no longer wait; `None` where responses are known on
     /// arrival, so that draining changes nothing.
     pub(super) fn without_clients(&self) -> Option<Self> {
         let alone = |replica: &Replica| match &replica.station {
@@ -177,13 +180,13 @@ impl Fleet {
     }
 }
 
-/// A number from 0 to `count` − 1 in proportion to `bits` among all of them.
+/// A number from 0 to `count` − 1, proportional to `bits` within its range.
 fn share(bits: u64, count: usize) -> usize {
     ((u128::from(bits) * count as u128) >> 64) as usize
 }
 
-/// Ids of blocks are small numbers in order; each bit of theirs moves every bit of this (the finaliser of
-/// `SplitMix64`).
+/// Block ids are small consecutive numbers. This mixes them: each bit of the id changes every bit of the result (the
+/// finaliser of `SplitMix64`).
 const fn mixed(key: u64) -> u64 {
     let key = (key ^ (key >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let key = (key ^ (key >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -213,8 +216,8 @@ mod tests {
             replica
         };
         assert_eq!([send(0.0, 9.0), send(0.0, 2.0), send(0.0, 9.0)], [0, 1, 2]);
-        assert_eq!(send(1.0, 9.0), 0, "all hold one: the next in turn");
-        assert_eq!(send(2.0, 9.0), 1, "who leaves at an instant has left before the next comes");
+        assert_eq!(send(1.0, 9.0), 0, "each replica holds one request: the next in turn");
+        assert_eq!(send(2.0, 9.0), 1, "a request that leaves at an instant has left before an arrival at it");
         assert_eq!(send(2.0, 9.0), 2);
     }
 
@@ -226,7 +229,7 @@ mod tests {
             for key in 0..40_000 {
                 counts[fleet.route(Offset::ZERO, Some(key))] += 1;
             }
-            // A deviation of the binomial law is 87.
+            // The standard deviation of the binomial law is 87.
             assert!(counts.iter().all(|count| count.abs_diff(10_000) < 350), "{routing:?}: {counts:?}");
         }
     }
@@ -239,6 +242,6 @@ mod tests {
             assert!((0..5).all(|_| fleet.route(Offset::ZERO, Some(key)) == first));
         }
         let anywhere: std::collections::HashSet<usize> = (0..100).map(|_| fleet.route(Offset::ZERO, None)).collect();
-        assert_eq!(anywhere.len(), 5, "what has no prefix is spread");
+        assert_eq!(anywhere.len(), 5, "requests without a prefix are spread over all replicas");
     }
 }

@@ -20,12 +20,12 @@ pub(super) struct Flight<'a, F> {
     origin: Offset,
     streamed: bool,
     now: Offset,
-    /// When each request whose end is known ends, and the place of its record; earliest first.
+    /// The end of each request whose end is known, and the place of its record; earliest first.
     open: BinaryHeap<Reverse<(Offset, usize)>>,
-    /// Places of records are the engine's tags.
+    /// The place of a record is its tag in the engine.
     records: Vec<Option<Record>>,
     free: Vec<usize>,
-    /// What a service that was brought has told in one step; empty between steps.
+    /// Responses that a caller's service reported in one step; empty between steps.
     told: Vec<(usize, Reply)>,
     sink: F,
     sent: u64,
@@ -76,7 +76,7 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         self.completed + self.missed
     }
 
-    /// Lets time pass to `at`, in which nothing happens.
+    /// Lets time pass to `at`; the caller makes sure that no event comes before.
     pub(super) fn pass_to(&mut self, at: Offset) {
         self.integral += u128::from(self.in_flight()) * at.since(self.now).as_nanos();
         self.now = self.now.max(at);
@@ -86,19 +86,19 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         self.open.peek().map(|Reverse((ends, _))| *ends)
     }
 
-    /// When the next step of an engine begins or ends, and whose; the segment's origin where that was before.
+    /// The next event of a replica and its replica; an event before the segment's origin counts as at the origin.
     fn next_step(&self) -> Option<(Offset, usize)> {
         let (at, replica) = self.fleet.next_event()?;
         Some((Offset::from_nanos(at.as_nanos().saturating_sub(self.origin.as_nanos())), replica))
     }
 
-    /// Whether something is to happen before an arrival at `at`: a request that ends at that instant ends before, a
-    /// step that begins then begins after.
+    /// Whether an event comes before an arrival at `at`. A request that ends at `at` ends before the arrival; a step
+    /// that begins or ends at `at` comes after it.
     pub(super) fn is_before(&self, at: Offset) -> bool {
         self.next_end().is_some_and(|ends| ends <= at) || self.next_step().is_some_and(|(step, _)| step < at)
     }
 
-    /// Lets time pass to the next event; false when there is none.
+    /// Handles the next event; returns false when there is none.
     pub(super) fn advance(&mut self) -> bool {
         match (self.next_end(), self.next_step()) {
             (None, None) => return false,
@@ -172,7 +172,7 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         }
     }
 
-    /// A request to `replica` whose end is known.
+    /// Sends a request whose end is known to `replica`.
     pub(super) fn sent(&mut self, record: Record, replica: usize) {
         let ends = record.exchange.ended.unwrap_or(record.scheduled);
         self.fleet.leaves(replica, later(self.origin, ends));
@@ -180,7 +180,7 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         self.open.push(Reverse((ends, place)));
     }
 
-    /// A request for the engine `replica`, which refuses at once what it could never hold.
+    /// Sends a request to the engine `replica`. A request that can never fit into the engine is refused at once.
     pub(super) fn ask(&mut self, record: Record, request: Request<'_>, replica: usize) {
         let at = record.scheduled;
         let place = self.place(record);
@@ -201,7 +201,7 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         }
     }
 
-    /// A request to a service that was brought.
+    /// Sends a request to the caller's service `replica`.
     pub(super) fn call(&mut self, record: Record, call: Call, replica: usize) {
         let at = record.scheduled;
         let place = self.place(record);
@@ -211,12 +211,12 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         }
     }
 
-    /// Writes into its record how the request at `place` is answered, and settles it at that instant.
+    /// Writes the response to the request at `place` into its record, and settles the request at that instant.
     fn answered(&mut self, place: usize, reply: Reply) {
         let (origin, now) = (self.origin, self.now);
         if let Some(record) = self.records.get_mut(place).and_then(Option::as_mut) {
-            // Nothing is answered before it came; what fails takes an instant, or a closed loop over what refuses at
-            // once would stand still.
+            // No response comes before its request. A failure takes at least `REFUSAL`; otherwise a closed loop
+            // against a service that refuses at once would never advance.
             let least = if reply.is_failure() { record.scheduled.max(now).plus(REFUSAL) } else { record.scheduled };
             write_reply(
                 record,
@@ -227,7 +227,7 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
         }
     }
 
-    /// Cuts off at `until` what is still open, undecided, as a client does whose patience is over.
+    /// Ends every open request at `until` as unresolved, as a client does at the end of its drain time.
     pub(super) fn let_go(&mut self, until: Offset) {
         if self.in_flight() == 0 {
             return;
@@ -260,15 +260,15 @@ impl<'a, F: FnMut(Record)> Flight<'a, F> {
     }
 }
 
-/// An instant of a segment that begins at `origin`, on the servers' clock.
+/// The instant `offset` of a segment that begins at `origin`, on the servers' clock.
 pub(super) fn later(origin: Offset, offset: Offset) -> Offset {
     Offset::from_nanos(origin.as_nanos().saturating_add(offset.as_nanos()))
 }
 
-/// The least time that a refusal takes.
+/// The shortest time of a failed request, 1 µs: it keeps a closed loop advancing when a service refuses at once.
 const REFUSAL: Duration = Duration::from_micros(1);
 
-/// Writes a response into the record of its request, as a perfect generator would see it.
+/// Writes a response into the record of its request, as a perfect load generator would see it.
 fn write_reply(record: &mut Record, reply: Reply, streamed: bool) {
     let tokens = record.exchange.usage.map_or(1, |usage| usage.output_tokens.max(1));
     let exchange = &mut record.exchange;
@@ -297,7 +297,7 @@ fn write_reply(record: &mut Record, reply: Reply, streamed: bool) {
     exchange.event_gaps_us = (0..gaps).map(gap_us).collect();
 }
 
-/// Writes a token that comes at `at` into its record, as a perfect generator would.
+/// Writes a token that comes at `at` into its record, as a perfect load generator would see it.
 fn note(record: &mut Record, at: Offset, token: &Token, streamed: bool, cached: bool) {
     let exchange = &mut record.exchange;
     if streamed {

@@ -1,5 +1,5 @@
-//! Owns the text of `help sim`: every profile, and the engines' figures computed by the expressions that tests hold
-//! them to.
+//! Owns the text of `help sim`: every profile, and the figures of the engines, from the same closed forms that the
+//! tests check.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use crate::sim::Profile;
 use crate::sim::engine::{Preset, Setup};
 use crate::units::wrapped;
 
-/// What the simulated servers are, as text.
+/// The text that describes the simulated servers.
 #[must_use]
 pub fn help_sim() -> String {
     let mut text = String::from("--sim PROFILE, in `tonnage simulate` and, without --target, in `tonnage run`:\n\n");
@@ -15,20 +15,20 @@ pub fn help_sim() -> String {
         _ = writeln!(text, "{}", entry(form, what));
     }
     text.push_str(
-        "\nA law is a mean and what its shape needs: lognormal and gamma the coefficient of\n\
-         variation (above 0 to 10), hyper (two exponential branches of balanced means)\n\
-         one above 1, pareto the exponent of its tail (above 1) and, where there is one,\n\
-         the ratio of its largest to its smallest value. A service of any other kind is\n\
-         brought as code: `sim::Service` in the library.\n",
+        "\nA law is a mean and the parameters of its shape: lognormal and gamma take the\n\
+         coefficient of variation (above 0, at most 10), hyper (two exponential branches\n\
+         with balanced means) a coefficient of variation above 1, pareto the exponent of\n\
+         its tail (above 1) and optionally the ratio of its largest to smallest value.\n\
+         For any other kind of service, implement `sim::Service` of the library.\n",
     );
     text.push_str("\nLimits of an engine that can be changed:\n\n");
     for (key, what) in Setup::KEYS {
         _ = writeln!(text, "{}", entry(key, what));
     }
     text.push_str(
-        "\nAn engine goes from step to step as vLLM's scheduler does: FIFO queue, decodes\n\
-         first, prefills split to fit the token budget, admission while sequences and KV\n\
-         blocks last, the latest preempted and computed again, prefix cache with LRU. All\n\
+        "\nAn engine works in steps, as vLLM's scheduler does: FIFO queue, decodes first,\n\
+         prefills split to fit the token budget, admission while sequences and KV blocks\n\
+         are free, the latest sequence preempted and recomputed, LRU prefix cache. All\n\
          tokens of a step leave at its end.\n\n  \
          step = c0 + c1 prefill tokens + c2 prefill tokens x context\n       \
          + c3 decoding sequences + c4 sum of their contexts\n\n",
@@ -56,9 +56,7 @@ pub fn help_sim() -> String {
             setup.kv_tokens()
         );
     }
-    text.push_str(
-        "\nWhat follows for prompts of 512 tokens that share nothing, and 128 output tokens\n(closed form):\n\n",
-    );
+    text.push_str("\nResults for prompts of 512 tokens that share nothing, and 128 output tokens\n(closed form):\n\n");
     _ = writeln!(text, "  {:<13}{:>12}{:>12}{:>14}", "", "TTFT alone", "TPOT alone", "saturates at");
     for preset in Preset::ALL {
         let setup = Setup::of(preset);
@@ -73,22 +71,22 @@ pub fn help_sim() -> String {
         );
     }
     text.push_str(
-        "\nsmall is no real server. The others are derived, not measured: Llama 3.1's\n\
+        "\nsmall is not a real server. The others are derived, not measured: Llama 3.1's\n\
          published sizes in bf16, NVIDIA's data sheets (H100 SXM 3.35 TB/s, 989 TFLOP/s,\n\
          80 GB; A100 SXM 2.039 TB/s, 312 TFLOP/s, 80 GB), and these assumptions: 80% of\n\
          the bandwidth and 55% of the arithmetic rate are reached (45% over four GPUs),\n\
-         1 ms a step of overhead, 10 us an all-reduce, 2 a layer; 90% of the memory is\n\
-         used, 2 GB a GPU of it for activations. Memory traffic and arithmetic of a step\n\
-         are added, not overlapped.\n",
+         1 ms of overhead per step, two all-reduces of 10 us per layer; 90% of the memory\n\
+         is used, 2 GB of it per GPU for activations. Memory traffic and arithmetic of a\n\
+         step are added, not overlapped.\n",
     );
     text
 }
 
-/// Columns of the text, and where explanations begin.
+/// The width of the text, and the column where explanations begin.
 const WIDTH: usize = 80;
 const COLUMN: usize = 38;
 
-/// What is written, and what it is.
+/// One entry: the form to write, and its explanation.
 fn entry(form: &str, what: &str) -> String {
     format!("  {form:<width$}{}", wrapped(what, WIDTH, COLUMN), width = COLUMN - 2)
 }

@@ -1,8 +1,8 @@
-//! Owns `Latencies`: histograms of an engine's latencies, with vLLM's bounds.
+//! Owns `Latencies`: histograms of an engine's latencies, with vLLM's bucket bounds.
 
 use std::time::Duration;
 
-/// Upper bounds in seconds, as vLLM has them.
+/// Upper bucket bounds in seconds, as in vLLM.
 const TTFT_S: &[f64] = &[
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0,
     160.0, 640.0, 2560.0,
@@ -14,11 +14,11 @@ const E2E_S: &[f64] = &[
     1920.0, 7680.0,
 ];
 
-/// A cumulative histogram in the making.
+/// A histogram under construction; the exposition makes it cumulative.
 #[derive(Debug, Clone)]
 pub(super) struct Tally {
     pub(super) bounds_s: &'static [f64],
-    /// One count for each bound, and one above all of them.
+    /// One count for each bound, and one for values above all bounds.
     pub(super) counts: Vec<u64>,
     pub(super) sum_s: f64,
 }
@@ -35,7 +35,7 @@ impl Tally {
     }
 }
 
-/// Latencies of an engine's requests from their arrival, by the engine's own clock.
+/// Latencies of an engine's requests, counted from their arrival on the engine's own clock.
 #[derive(Debug, Clone)]
 pub(super) struct Latencies {
     pub(super) first_token: Tally,

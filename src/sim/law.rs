@@ -1,4 +1,4 @@
-//! Owns `Law`: how one span of the simulated server's time is drawn.
+//! Owns `Law`: the distribution of one duration of the simulated server.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use crate::schedule::gamma;
 use crate::seed;
 use crate::units::parse_duration;
 
-/// What a law's text may be.
+/// The accepted forms of a law's text.
 pub(crate) const ACCEPTED: &str = "20ms, exp:20ms, lognormal:20ms,0.5, gamma:20ms,0.5, hyper:20ms,2 (mean, coefficient \
     of variation), \
      pareto:20ms,2.5 or pareto:20ms,1.5,1000 (mean, shape, largest ÷ smallest value)";
 
-/// The law of a span of time, mean 0 to 1 hour, drawn in whole nanoseconds.
+/// The law of a duration: mean 0 to 1 hour, drawn in whole nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Law {
     mean_ns: u64,
@@ -34,27 +34,27 @@ enum Shape {
     Hyperexponential(f64),
     Pareto {
         shape: f64,
-        /// Largest ÷ smallest value; infinite where there is no largest.
+        /// Largest ÷ smallest value; infinite without a cut.
         cut: f64,
-        /// The smallest value, in means.
+        /// The smallest value ÷ the mean.
         least: f64,
-        /// P(above the largest) of the law without a cut.
+        /// P(X > largest value) of the law without a cut.
         beyond: f64,
     },
 }
 
 impl Law {
-    /// Always `span`; at most 1 hour.
+    /// Always `span`, at most 1 hour.
     pub fn constant(span: Duration) -> Result<Self, Refusal> {
         Self::new(span, Shape::Constant)
     }
 
-    /// Exponential of this mean, at most 1 hour.
+    /// Exponential law of this mean, at most 1 hour.
     pub fn exponential(mean: Duration) -> Result<Self, Refusal> {
         Self::new(mean, Shape::Exponential)
     }
 
-    /// Lognormal of this mean (at most 1 hour) and coefficient of variation (above 0, at most 10): mean·exp(σz −
+    /// Lognormal law of this mean (at most 1 hour) and coefficient of variation (above 0, at most 10): mean·exp(σz −
     /// σ²/2), σ² = ln(1 + CV²).
     pub fn lognormal(mean: Duration, variation: f64) -> Result<Self, Refusal> {
         if variation > 0.0 && variation <= 10.0 {
@@ -79,9 +79,9 @@ impl Law {
         }
     }
 
-    /// Hyperexponential law of two branches of this mean (at most 1 hour) and coefficient of variation (above 1, at
-    /// most 10), with balanced means: the branch of probability p has mean `mean`/2p, p = ½ + ½√((CV² − 1)/(CV² + 1))
-    /// (Whitt, "Approximating a point process by a renewal process", 1982, eq. 3.7).
+    /// Hyperexponential law of this mean (at most 1 hour) and coefficient of variation (above 1, at most 10), with
+    /// two branches of balanced means. The branch of probability p has mean `mean`/2p, p = ½ + ½√((CV² − 1)/(CV² +
+    /// 1)) (Whitt, "Approximating a point process by a renewal process", 1982, eq. 3.7).
     pub fn hyperexponential(mean: Duration, variation: f64) -> Result<Self, Refusal> {
         if variation > 1.0 && variation <= 10.0 {
             Self::new(mean, Shape::Hyperexponential(variation))
@@ -93,14 +93,14 @@ impl Law {
         }
     }
 
-    /// Pareto law of this mean (at most 1 hour): P(X > x) = (m/x)^`shape` from the smallest value m on; shape above
+    /// Pareto law of this mean (at most 1 hour): P(X > x) = (m/x)^`shape` for x ≥ the smallest value m; shape above
     /// 1, at most 100.
     pub fn pareto(mean: Duration, shape: f64) -> Result<Self, Refusal> {
         Self::pareto_cut(mean, shape, f64::INFINITY)
     }
 
-    /// Pareto law of `shape`, conditioned on values below `cut` (above 1) times the smallest one; the mean is that of
-    /// the law with the cut.
+    /// Pareto law of `shape`, conditioned on values below `cut` (above 1) times the smallest value; `mean` is the
+    /// mean of the law with the cut.
     pub fn pareto_cut(mean: Duration, shape: f64, cut: f64) -> Result<Self, Refusal> {
         if !(shape > 1.0 && shape <= 100.0) {
             return Err(Refusal::new(
@@ -116,12 +116,12 @@ impl Law {
         }
         let power = |exponent: f64| if cut.is_finite() { libm::exp(exponent * libm::log(cut)) } else { 0.0 };
         let beyond = power(-shape);
-        // The mean over the smallest value: shape/(shape − 1) · (1 − cut^(1 − shape))/(1 − cut^−shape).
+        // Mean ÷ smallest value: shape/(shape − 1) · (1 − cut^(1 − shape))/(1 − cut^−shape).
         let mean_over_least = shape / (shape - 1.0) * (1.0 - power(1.0 - shape)) / (1.0 - beyond);
         Self::new(mean, Shape::Pareto { shape, cut, least: 1.0 / mean_over_least, beyond })
     }
 
-    /// The default profile's laws; the caller keeps to the ranges of [`Law::lognormal`].
+    /// The laws of the default profile; `mean_ms` must be within the range of [`Law::lognormal`].
     pub(super) const fn modest(mean_ms: u64) -> Self {
         Self { mean_ns: mean_ms * 1_000_000, shape: Shape::Lognormal(0.1) }
     }
@@ -154,8 +154,8 @@ impl Law {
         matches!(self.shape, Shape::Exponential)
     }
 
-    /// One draw in nanoseconds. A constant draws nothing from `generator`, an exponential and a Pareto one number, a
-    /// lognormal and a hyperexponential two, a gamma as many as its rejections take.
+    /// One draw in nanoseconds. A constant takes no random number from `generator`, an exponential and a Pareto law
+    /// one, a lognormal and a hyperexponential law two, a gamma law as many as its rejections need.
     pub fn draw_ns(&self, generator: &mut impl Rng) -> u64 {
         let mean_ns = self.mean_ns as f64;
         match self.shape {
@@ -239,7 +239,7 @@ impl fmt::Display for Law {
     }
 }
 
-/// Writes a span so that [`parse_duration`] reads exactly the same one.
+/// Writes a duration so that [`parse_duration`] reads the same value.
 pub(super) fn write_span(f: &mut fmt::Formatter<'_>, span: Duration) -> fmt::Result {
     let nanos = span.as_nanos();
     if nanos.is_multiple_of(1_000_000_000) {
@@ -271,7 +271,8 @@ mod tests {
             ("hyper:20ms,2", 2.0),
             // CV² of a Pareto law: 1/(shape · (shape − 2)).
             ("pareto:20ms,6", 0.2041),
-            // By the moments of the law with a cut: in smallest values E X = 3 · 0.9/0.999, E X² = 3 · 9/0.999.
+            // From the moments of the law with a cut; in units of the smallest value, E X = 3 · 0.9/0.999, E X² = 3 ·
+            // 9/0.999.
             ("pareto:20ms,1.5,100", 1.6432),
         ] {
             let law: Law = text.parse().unwrap();

@@ -1,4 +1,5 @@
-//! Owns `ServerDesk`: a simulated server in real time, where requests come as they come and tokens are waited for.
+//! Owns `ServerDesk`: a simulated server in real time, which accepts requests as they arrive and lets callers wait
+//! for tokens.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -19,10 +20,10 @@ use crate::sim::model::{Answer, Instants, Model};
 use crate::sim::profile::Skin;
 use crate::units::Offset;
 
-/// Between tokens of an answer that never ends, once the engine has given all that fit its context.
+/// The gap between tokens of a response that never ends, once the engine has emitted all tokens that fit its context.
 const ENDLESS_GAP: Duration = Duration::from_millis(10);
 
-/// Where requests are handed in.
+/// The entry point for requests.
 pub(super) enum ServerDesk {
     Simple(RefCell<Model>),
     Engine(Rc<Live>),
@@ -36,7 +37,7 @@ impl ServerDesk {
         }
     }
 
-    /// The engine, where it is one.
+    /// The engine; `None` for a delay or a queue.
     pub(super) fn engine(&self) -> Option<&Rc<Live>> {
         match self {
             Self::Simple(_) => None,
@@ -44,12 +45,12 @@ impl ServerDesk {
         }
     }
 
-    /// The longest prompt and answer together.
+    /// The longest prompt and response together, in tokens.
     pub(super) fn context_tokens(&self) -> u32 {
         self.engine().map_or(Setup::MOST_CONTEXT_TOKENS, |live| live.borrow().engine.setup().context_tokens())
     }
 
-    /// Hands a request in that has arrived at `at`.
+    /// Accepts a request that arrived at `at`.
     pub(super) fn arrive(&self, at: Offset, request: Request<'_>) -> Result<Coming, TooLong> {
         match self {
             Self::Simple(model) => Ok(Coming::known(model.borrow_mut().arrive(at))),
@@ -58,7 +59,7 @@ impl ServerDesk {
     }
 }
 
-/// The tokens of one answer.
+/// The tokens of one response.
 pub(super) enum Coming {
     Known { burst: bool, first: Offset, instants: Instants, taken: u32, last: Offset },
     Stepped(ServerTicket),
@@ -75,7 +76,7 @@ impl Coming {
         matches!(self, Self::Known { burst: true, .. })
     }
 
-    /// The same, for a request that asked for no length: its answer ends of its own accord.
+    /// The same response, marked as one without a requested length: it ends with `stop`.
     pub(super) fn stopping(self) -> Self {
         if let Self::Stepped(ticket) = &self
             && let Some(Some(inbox)) = ticket.live.inner.borrow_mut().inboxes.get_mut(ticket.place)
@@ -85,7 +86,8 @@ impl Coming {
         self
     }
 
-    /// The same, but with a gap between tokens where all would come at once: an endless burst would fill memory.
+    /// The same response, with a gap between tokens if all would come at once: an endless burst would fill the
+    /// memory.
     pub(super) fn endless(self) -> Self {
         match self {
             Self::Known { burst: true, first, .. } => Self::known(Answer::even(first, ENDLESS_GAP)),
@@ -93,7 +95,7 @@ impl Coming {
         }
     }
 
-    /// When the first token comes, where that is known on arrival.
+    /// The instant of the first token, if it is known on arrival.
     pub(super) fn planned_first_token(&self) -> Option<Offset> {
         match self {
             Self::Known { first, .. } => Some(*first),
@@ -101,8 +103,8 @@ impl Coming {
         }
     }
 
-    /// The instant of token number `token`, from 1; `None` while it is not known. Numbers never go down from call to
-    /// call.
+    /// The instant of token number `token`, from 1; `None` while it is not known. `token` must not decrease from call
+    /// to call.
     pub(super) fn at(&mut self, token: u32) -> Option<Offset> {
         match self {
             Self::Known { instants, taken, last, .. } => {
@@ -116,7 +118,7 @@ impl Coming {
         }
     }
 
-    /// The same, waiting until it is known. For an engine that somebody drives ([`Live::drive`]).
+    /// Waits for the instant of token number `token`. For an engine, a task must run [`Live::drive`].
     pub(super) async fn reach(&mut self, token: u32) -> Offset {
         poll_fn(|context| match (self.at(token), &mut *self) {
             (Some(at), _) => Poll::Ready(at),
@@ -129,7 +131,7 @@ impl Coming {
         .await
     }
 
-    /// Prompt tokens that the prefix cache held, where there is a cache and the first token is out.
+    /// Prompt tokens found in the prefix cache; `None` without a cache, or before the first token.
     pub(super) fn cached_tokens(&self) -> Option<u32> {
         match self {
             Self::Known { .. } => None,
@@ -138,34 +140,34 @@ impl Coming {
     }
 }
 
-/// An engine that goes with a clock. Its steps count from where they should have ended, however late somebody looks,
-/// so that a slow machine delays tokens but takes none of the engine's capacity.
+/// An engine in real time. Each step begins where the last one should have ended, however late the engine is polled.
+/// A slow machine therefore delays tokens but does not reduce the engine's capacity.
 pub(super) struct Live {
     inner: RefCell<Inner>,
-    /// Told when an engine at rest got work.
+    /// Notified when an idle engine gets work.
     woken: Notify,
 }
 
 pub(super) struct Inner {
     pub(super) engine: Engine,
-    /// Places are the engine's tags.
+    /// The place of an inbox is its request's tag in the engine.
     inboxes: Vec<Option<Inbox>>,
     free: Vec<usize>,
     pub(super) latencies: Latencies,
-    /// Of the finished requests, those that ended of their own accord (`stop`) and not at the length asked for.
+    /// Finished requests without a requested length (finish reason `stop`).
     pub(super) stopped: u64,
     /// Actual minus intended end of every step, in nanoseconds.
     late_ns: Option<Histogram<u64>>,
 }
 
-/// What has come for one request and was not taken yet.
+/// The tokens that have come for one request and have not been taken yet.
 struct Inbox {
     arrived: Offset,
-    /// When its last token came, and how many have come.
+    /// The instant of the latest token; `None` before the first.
     last: Option<Offset>,
     instants: VecDeque<Offset>,
     cached_tokens: Option<u32>,
-    /// No length was asked for: its last token is a `stop`.
+    /// The request set no length: its finish reason is `stop`.
     stops: bool,
     ended: bool,
     waker: Option<Waker>,
@@ -179,7 +181,7 @@ impl Live {
             free: Vec::new(),
             latencies: Latencies::default(),
             stopped: 0,
-            // 1 ns to 1 h at 3 digits, which HDR can always hold.
+            // 1 ns to 1 h at 3 digits; HDR can always hold this range.
             late_ns: Histogram::new_with_bounds(1, 3_600_000_000_000, 3).ok(),
         };
         Self { inner: RefCell::new(inner), woken: Notify::new() }
@@ -189,14 +191,14 @@ impl Live {
         self.inner.borrow()
     }
 
-    /// When the engine's next step begins or ends.
+    /// The instant at which the engine's next step begins or ends.
     pub(super) fn next_event(&self) -> Option<Offset> {
         self.inner.borrow().engine.next_event()
     }
 
     fn arrive(self: &Rc<Self>, at: Offset, request: Request<'_>) -> Result<ServerTicket, TooLong> {
         let mut inner = self.inner.borrow_mut();
-        // What should have happened before has happened before, even if nobody has looked yet.
+        // Events due before `at` are handled first, even if nothing has polled the engine yet.
         while inner.engine.next_event().is_some_and(|event| event < at) {
             inner.advance(at);
         }
@@ -226,7 +228,7 @@ impl Live {
         Ok(ServerTicket { live: Rc::clone(self), place, taken: 0, last: at })
     }
 
-    /// Lets everything happen that is to have happened by `now`.
+    /// Handles every event due by `now`.
     pub(super) fn advance_to(&self, now: Offset) {
         let mut inner = self.inner.borrow_mut();
         while inner.engine.next_event().is_some_and(|event| event <= now) {
@@ -234,11 +236,11 @@ impl Live {
         }
     }
 
-    /// Goes from step to step, one sleep each; never returns. Drop it to stop.
+    /// Runs step after step with one sleep each; never returns. Drop the future to stop.
     pub(super) async fn drive(&self, timers: &Timers) {
         loop {
             match self.next_event() {
-                // Only an arrival begins a step of an engine at rest; whoever else arrives during a step waits for
+                // Only an arrival begins a step of an idle engine; other requests that arrive during a step wait for
                 // its end.
                 None => self.woken.notified().await,
                 Some(at) => timers.sleep_until(at).await,
@@ -247,14 +249,14 @@ impl Live {
         }
     }
 
-    /// The lateness of all steps so far.
+    /// The lateness of all steps so far, in nanoseconds.
     pub(super) fn late_ns(&self) -> Option<Histogram<u64>> {
         self.inner.borrow().late_ns.clone()
     }
 }
 
 impl Inner {
-    /// One event of the engine, at `now` by the clock.
+    /// Handles one event of the engine, at `now` by the clock.
     fn advance(&mut self, now: Offset) {
         if self.engine.is_in_step()
             && let (Some(late_ns), Some(end)) = (&mut self.late_ns, self.engine.next_event())
@@ -291,7 +293,7 @@ impl Inbox {
     }
 }
 
-/// One request in an engine. Dropped before its last token, it takes the request back.
+/// One request in an engine. Dropping it before the last token cancels the request.
 pub(super) struct ServerTicket {
     live: Rc<Live>,
     place: usize,

@@ -1,4 +1,5 @@
-//! Owns `ModelClient`: the model as a client without sockets, for tests of the engine under a paused clock.
+//! Owns `ModelClient`: the simulated server as a client without sockets, for tests of the run engine under a paused
+//! clock.
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
@@ -15,18 +16,18 @@ use crate::sim::{DEFAULT_OUTPUT_TOKENS, Fault, MODEL_NAME, Profile};
 use crate::units::Offset;
 use crate::workload::{Outline, RequestSpec};
 
-/// Answers calls from a simulated server after tokio sleeps (whole milliseconds). Faults strike by order of sending,
-/// as over sockets, and leave the outcome that an HTTP client would; `split`, `no-role`, `no-done` and `garbage`'s
-/// bytes have no meaning without bytes.
+/// Answers calls from a simulated server after tokio sleeps (whole milliseconds). Faults hit requests by order of
+/// sending, as over sockets, and give the outcome that an HTTP client would see. `split`, `no-role`, `no-done` and
+/// the bytes of `garbage` have no effect here, because there are no bytes.
 pub struct ModelClient {
     desk: ServerDesk,
     faults: Faults,
     sequence: Cell<u64>,
-    /// The model's own clock: that of the first segment, which goes on through the others.
+    /// The server's own clock: the clock of the first segment, which continues through later segments.
     own: OnceCell<RunClock>,
 }
 
-/// What [`ModelClient`] needs to encode: nothing but where calls seem to go.
+/// What [`ModelClient`] needs to encode a call: only the route that records show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalTarget {
     route: Route,
@@ -36,7 +37,7 @@ pub struct LocalTarget {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalCall {
     outline: Outline,
-    /// What a body would hold; only fingerprints read it.
+    /// The prompt that a body would hold; only fingerprints read it.
     prompt: String,
     route: Route,
 }
@@ -55,7 +56,7 @@ pub(super) fn target(profile: Profile) -> Arc<str> {
 }
 
 impl ModelClient {
-    /// A client of a fresh model.
+    /// A client of a new simulated server.
     #[must_use]
     pub fn new(profile: Profile, faults: &[Fault], seed: Seed) -> Self {
         Self {
@@ -66,7 +67,7 @@ impl ModelClient {
         }
     }
 
-    /// Waits until `at` of the model's own clock; the instant on the caller's.
+    /// Waits until `at` on the server's own clock; returns the instant on the caller's clock.
     async fn until(&self, clock: RunClock, at: Offset) -> Offset {
         tokio::time::sleep_until(self.own(clock).instant(at)).await;
         clock.now()
@@ -76,8 +77,8 @@ impl ModelClient {
         *self.own.get_or_init(|| clock)
     }
 
-    /// The instant of token number `token`. There is no task that drives an engine here: whoever waits for it lets it
-    /// advance.
+    /// The instant of token number `token`. No task drives an engine here: the caller that waits for the token
+    /// advances the engine.
     async fn reach(&self, coming: &mut Coming, token: u32, clock: RunClock) -> Offset {
         loop {
             if let Some(at) = coming.at(token) {
@@ -173,7 +174,7 @@ impl Client for ModelClient {
         call.route.clone()
     }
 
-    /// There is nothing to reserve.
+    /// Does nothing: there is no connection to reserve.
     fn reserve(self: &Rc<Self>, _call: &LocalCall) {}
 
     async fn send(self: Rc<Self>, call: LocalCall, clock: RunClock, departure: &Departure, exchange: &mut Exchange) {
@@ -263,7 +264,7 @@ mod tests {
             assert_eq!(
                 (endless.outcome, endless.ended),
                 (Outcome::Abandoned, None),
-                "{fault}: still going after a minute"
+                "{fault}: not over after a minute"
             );
         }
     }

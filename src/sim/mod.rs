@@ -1,5 +1,4 @@
-//! Owns the pretend server: a batching engine and simple queues, the same in virtual time, without sockets, and over
-//! HTTP.
+//! Owns the simulated server: a batching engine and simple queues, in virtual time, without sockets, and over HTTP.
 
 pub mod engine;
 mod exposition;
@@ -32,5 +31,5 @@ pub use service::{Call, Collapse, Failing, Limiter, Pace, Paced, Reply, Servers,
 /// The one model that the simulated server offers.
 pub const MODEL_NAME: &str = "tonnage-sim";
 
-/// Output tokens of an answer whose request does not say how many.
+/// Tokens of the response to a request that sets no output length.
 pub const DEFAULT_OUTPUT_TOKENS: u32 = 64;

@@ -11,8 +11,9 @@ use crate::sim::Law;
 use crate::sim::profile::Simple;
 use crate::units::Offset;
 
-/// A simple simulated server without sockets. Whoever drives it (virtual time or the HTTP server) hands in arrivals
-/// in order; the k-th arrival gets the k-th draw, so that truth is the same on every machine and in both.
+/// A simple simulated server without sockets. Its caller (virtual time or the HTTP server) hands in arrivals in
+/// order. The k-th arrival gets the k-th draw, so its true latencies are the same on every machine, in virtual time
+/// and over HTTP.
 #[derive(Debug)]
 pub(super) struct Model {
     state: State,
@@ -29,16 +30,17 @@ enum State {
     },
     Queue {
         service: Law,
-        /// One long sequence: draw k is the service of arrival k.
+        /// One long sequence: draw k is the service time of arrival k.
         draws: Box<ChaCha8Rng>,
-        /// When each server is free, earliest first: the Kiefer–Wolfowitz workload vector in absolute time.
+        /// The instant at which each server becomes free, earliest first: the Kiefer–Wolfowitz workload vector in
+        /// absolute time.
         free: BinaryHeap<Reverse<u64>>,
     },
 }
 
 impl Model {
-    /// A model at rest. All draws come from `seed.stream("service")`: for a delay, arrival k draws its TTFT and then
-    /// its gaps from `.at(k)`; for a queue, arrival k has draw k of `.sequence()`.
+    /// An idle model. All draws come from `seed.stream("service")`: for a delay, arrival k draws its TTFT and then
+    /// its gaps from `.at(k)`; for a queue, arrival k takes draw k of `.sequence()`.
     pub(super) fn new(simple: Simple, seed: Seed) -> Self {
         let stream = seed.stream("service");
         let state = match simple {
@@ -52,8 +54,8 @@ impl Model {
         Self { state, latest: Offset::ZERO }
     }
 
-    /// Takes the next request in at `at` and says when its tokens come. Arrivals are in order; one that is not counts
-    /// as coming together with the one before.
+    /// Accepts the next request at `at` and returns the instants of its tokens. A request earlier than a previous
+    /// call counts as arriving at the instant of that call.
     pub(super) fn arrive(&mut self, at: Offset) -> Answer {
         let at = at.max(self.latest);
         self.latest = at;
@@ -84,7 +86,7 @@ impl Model {
     }
 }
 
-/// When the tokens of one request come.
+/// The instants of one request's tokens.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     first_token: Offset,
@@ -103,7 +105,7 @@ enum Gaps {
 }
 
 impl Answer {
-    /// When the first token comes.
+    /// The instant of the first token.
     pub(super) fn first_token(&self) -> Offset {
         self.first_token
     }
@@ -113,18 +115,18 @@ impl Answer {
         matches!(self.gaps, Gaps::Burst)
     }
 
-    /// The instant of each token, without end: take as many as were asked for.
+    /// The instants of the tokens, an endless iterator: take as many as the request asked for.
     pub(super) fn instants(self) -> Instants {
         Instants { next: self.first_token, gaps: self.gaps }
     }
 
-    /// A first token at `first_token`, the others each `gap` after the one before.
+    /// A first token at `first_token`, then one token after every `gap`.
     pub(super) fn even(first_token: Offset, gap: Duration) -> Self {
         Self { first_token, gaps: Gaps::Even(gap) }
     }
 }
 
-/// The instants of tokens, without end.
+/// The instants of tokens, an endless iterator.
 #[derive(Debug, Clone)]
 pub(super) struct Instants {
     next: Offset,

@@ -1,4 +1,5 @@
-//! Owns virtual time: plans played against the model in a pure event loop, as a perfect generator would see them.
+//! Owns virtual time: plans run against the simulated server in a pure event loop, as a perfect load generator would
+//! run them.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -24,8 +25,8 @@ use crate::sim::{DEFAULT_OUTPUT_TOKENS, MODEL_NAME, Profile, Routing};
 use crate::units::{Offset, Window};
 use crate::workload::{Closed, Load, Plan, Sequel};
 
-/// Plays `plan` against a fresh server of `profile` whose draws come from `seed`, answers streamed; gives the records
-/// by id.
+/// Runs `plan` with streamed responses against a new server of `profile`, whose random numbers come from `seed`.
+/// Returns the records, sorted by id.
 #[must_use]
 pub fn run(plan: &Plan, profile: Profile, seed: Seed) -> Vec<Record> {
     let mut records = Vec::new();
@@ -34,30 +35,30 @@ pub fn run(plan: &Plan, profile: Profile, seed: Seed) -> Vec<Record> {
     records
 }
 
-/// A simulated server, or a fleet of equal ones behind a router, that outlives any one segment of load: queues,
-/// prefix caches and the clock go on where the last segment stopped issuing.
+/// A simulated server, or a fleet of equal servers behind a router. It lasts over many segments of load: queues,
+/// prefix caches and the clock continue from the instant at which the last segment stopped issuing.
 ///
-/// An engine's answers depend on who comes after. The requests of a segment that are in flight when its issuing ends
-/// are settled as if nobody came after them; to the next segment they are there all the same, and get in its way as
-/// they would have.
+/// An engine's response times depend on later arrivals. Requests that are in flight when a segment stops issuing are
+/// settled as if no request came after them. The next segment still finds them in the engine, where they compete with
+/// its own requests.
 #[derive(Debug)]
 pub struct Session {
     fleet: Fleet,
-    /// As records name them, by replica.
+    /// The names of the replicas in records.
     targets: Vec<Arc<str>>,
     model_name: Arc<str>,
-    /// Origin of the next segment, on the model's own clock.
+    /// The origin of the next segment, on the servers' own clock.
     origin: Offset,
-    /// When the last request of all segments settled, on the same clock.
+    /// When the last request of all segments settled, on the servers' own clock.
     drained: Offset,
-    /// Requests are followed this long after the issuing has ended.
+    /// How long after the end of issuing requests are followed.
     drain_most: Duration,
 }
 
-/// What a segment showed beside its records. Instants are counted from the segment's origin.
+/// The result of a segment besides its records. Instants are counted from the segment's origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Played {
-    /// The measured window, cut short when the segment was.
+    /// The measured window; shortened when the segment was stopped.
     pub window: Window,
     /// When issuing ended; the next segment begins here.
     pub load_end: Offset,
@@ -65,20 +66,21 @@ pub struct Played {
     pub drain_end: Offset,
     /// How the issuing ended.
     pub ended: Ended,
-    /// Planned after the instant at which the segment was cut short.
+    /// Requests planned after the instant at which the segment was stopped.
     pub not_due: u64,
-    /// Requests of this segment in flight.
+    /// The concurrency: requests of this segment in flight.
     pub concurrency: Concurrency,
 }
 
 impl Session {
-    /// A server at rest.
+    /// A session of one idle server.
     #[must_use]
     pub fn new(profile: Profile, seed: Seed) -> Self {
         Self { targets: vec![target(profile)], ..Self::fleet(profile, NonZeroU32::MIN, Routing::RoundRobin, seed) }
     }
 
-    /// A service of the caller's own, as it stands; its clock starts now. Records name it `sim:service`.
+    /// A session over a service of the caller's own, in its present state. The service's clock starts now. Records
+    /// name it `sim:service`.
     #[must_use]
     pub fn over(service: Box<dyn Service>) -> Self {
         Self {
@@ -91,7 +93,8 @@ impl Session {
         }
     }
 
-    /// `replicas` servers of `profile` at rest behind a router. Records name the one that answered: `sim:small#0`.
+    /// A session of `replicas` idle servers of `profile` behind a router. Records name the server that responded:
+    /// `sim:small#0`.
     #[must_use]
     pub fn fleet(profile: Profile, replicas: NonZeroU32, routing: Routing, seed: Seed) -> Self {
         Self {
@@ -104,9 +107,9 @@ impl Session {
         }
     }
 
-    /// Plays `plan` until it ends or `stop` says so (asked at each arrival, before it is sent, and at each
-    /// completion), and follows every request to its end. Records go to `sink` in order of completion, as a perfect
-    /// generator would leave them: sent when scheduled, no connection to open, every instant the model's own.
+    /// Runs `plan` until it ends or `stop` ends it, and follows every request to its end. `stop` is asked at each
+    /// arrival before it is sent, and at each completion. Records go to `sink` in order of completion, as a perfect
+    /// load generator would write them: sent when scheduled, no connection to open, every instant the server's own.
     pub fn play_into(&mut self, plan: &Plan, streamed: bool, stop: &StopRule, mut sink: impl FnMut(Record)) -> Played {
         let spans = plan.spans();
         let frame = Frame { window: spans.window, load_end: spans.cooldown.end.max(spans.window.end), streamed };
@@ -119,7 +122,8 @@ impl Session {
         .0
     }
 
-    /// The same; `hear` is told everything in the order in which it happens.
+    /// Does the work of `play_into`; `hear` receives every record and every turn of the stop rule, in the order in
+    /// which they happen.
     fn play_through(
         &mut self,
         plan: &Plan,
@@ -150,7 +154,7 @@ impl Session {
         while flight.is_before(until) && flight.advance() {}
         flight.let_go(until);
         let (drained, concurrency) = (flight.now(), flight.concurrency());
-        // Sessions that would have gone on after the stop.
+        // Turns that sessions would have sent after the stop.
         not_due += released.turns.borrow().iter().map(|Reverse((_, id))| plan.requests_from(*id)).sum::<u64>();
         if let Some(fleet) = before_drain {
             self.fleet = fleet;
@@ -161,14 +165,14 @@ impl Session {
         let steering = ear.into_inner().steering;
         let mut window = steering.window();
         if ended == Ended::Complete && window.end == Offset::NEVER {
-            // A closed loop by count is over when its last request is.
+            // A closed loop by count ends when its last request ends.
             window.end = drain_end;
         }
         (Played { window, load_end, drain_end, ended, not_due, concurrency }, steering)
     }
 }
 
-/// What is told of a segment while it is played.
+/// What the listener receives while a segment runs.
 #[expect(
     clippy::large_enum_variant,
     reason = "handed on once, never stored: a box would cost each request an allocation"
@@ -176,11 +180,11 @@ impl Session {
 enum Told {
     /// A request settled.
     Settled(Record),
-    /// The rule turned the segment, at this instant.
+    /// The stop rule changed the course of the segment at this instant.
     Turned(Course, Offset),
 }
 
-/// Who hears of what happens: the rule first.
+/// The receivers of events: the stop rule first, then `hear`.
 struct Ear<F> {
     steering: Steering,
     hear: F,
@@ -202,7 +206,7 @@ impl<F: FnMut(Told)> Ear<F> {
 }
 
 impl Session {
-    /// Plays `segment` as [`Play::play`] does, and gives its trial at once.
+    /// Runs `segment` as [`Play::play`] does, and returns its trial at once.
     #[must_use]
     pub fn trial(&mut self, segment: Segment, stop: StopRule) -> Trial {
         let mut summary = Summary::new(segment.frame(), Arc::clone(&segment.objectives));
@@ -222,7 +226,7 @@ impl Session {
             not_due: played.not_due,
             due: None,
             concurrency: Some(played.concurrency),
-            // There are no bodies without bytes.
+            // Without bytes there are no bodies.
             body_fingerprint: None,
             summary,
             sequence: steering.finish(),
@@ -233,7 +237,8 @@ impl Session {
 impl Play for Session {
     type Settling = Ready<Result<Trial, Error>>;
 
-    /// The next segment begins when the last request has settled; what the engine still holds it has then computed.
+    /// Moves the origin of the next segment to the instant at which the last request settled. By then the engine has
+    /// computed everything it held.
     async fn rest(&mut self) {
         self.origin = self.origin.max(self.drained);
     }
@@ -246,20 +251,20 @@ impl Play for Session {
         self.origin.as_secs()
     }
 
-    /// In virtual time a segment is over at once, so its trial is final when this returns.
+    /// In virtual time a segment takes no real time, so its trial is final when this returns.
     async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
         Ok(std::future::ready(Ok(self.trial(segment, stop))))
     }
 }
 
-/// Later turns whose turn before has completed, by the instant of their release.
+/// Turns whose previous turn has completed, by the instant of their release.
 #[derive(Debug, Default)]
 struct Released {
     turns: RefCell<BinaryHeap<Reverse<(Offset, u64)>>>,
 }
 
 impl Released {
-    /// Takes in how a turn ended; the records of those that its session will not send.
+    /// Records how a turn ended; returns the records of the turns that its session will not send.
     fn hear(&self, plan: &Plan, record: &Record) -> Vec<Record> {
         let ended = record.exchange.ended.unwrap_or(record.scheduled);
         match plan.turns().and_then(|turns| turns.sequel(record.id, &record.exchange.outcome, ended)) {
@@ -270,14 +275,14 @@ impl Released {
         Vec::new()
     }
 
-    /// The next, and its instant.
+    /// The next released turn: its instant and its id.
     fn next(&self) -> Option<(Offset, u64)> {
         self.turns.borrow().peek().map(|Reverse(turn)| *turn)
     }
 }
 
 struct Playing<'a, F, E> {
-    /// Targets and model, as records name them.
+    /// The names of targets and model in records.
     names: (&'a [Arc<str>], Arc<str>),
     plan: &'a Plan,
     streamed: bool,
@@ -287,7 +292,8 @@ struct Playing<'a, F, E> {
 }
 
 impl<F: FnMut(Record), E: FnMut(Told)> Playing<'_, F, E> {
-    /// How issuing ended, when, and how many planned requests it left out.
+    /// Issues the plan of an open loop. Returns how issuing ended, when, and how many planned requests were not
+    /// issued.
     fn open(&mut self) -> (Ended, Offset, u64) {
         let mut arrivals = self.plan.share().map(|arrival| (arrival.at, arrival.index)).peekable();
         loop {
@@ -297,7 +303,7 @@ impl<F: FnMut(Record), E: FnMut(Told)> Playing<'_, F, E> {
             if next.is_none() && !in_wait {
                 return (Ended::Complete, self.plan.spans().cooldown.end.max(self.flight.now()), 0);
             }
-            // What ends before may release an earlier one.
+            // A request that ends before may release an earlier turn.
             let at = next.map_or(Offset::NEVER, |(at, _)| at);
             let stopped = match self.event_before(at) {
                 Some(false) => continue,
@@ -322,7 +328,7 @@ impl<F: FnMut(Record), E: FnMut(Told)> Playing<'_, F, E> {
     }
 
     fn closed(&mut self, closed: &Closed) -> (Ended, Offset, u64) {
-        // Never, where a count ends it.
+        // `Offset::NEVER` when the loop ends by count.
         let until = self.plan.spans().cooldown.end;
         for id in 0..closed.most_requests() {
             while self.flight.in_flight() >= u64::from(closed.concurrency) && self.flight.advance() {}
@@ -338,7 +344,7 @@ impl<F: FnMut(Record), E: FnMut(Told)> Playing<'_, F, E> {
         (Ended::Complete, self.flight.now(), 0)
     }
 
-    /// Lets time pass until `at`; the instant at which the rule asked to stop, if it did.
+    /// Lets time pass until `at`; returns the instant at which the stop rule stopped the segment, if it did.
     fn stopped_by(&mut self, at: Offset) -> Option<Offset> {
         while let Some(stops) = self.event_before(at) {
             if stops {
@@ -349,7 +355,7 @@ impl<F: FnMut(Record), E: FnMut(Told)> Playing<'_, F, E> {
         self.asks_to_stop().then_some(at)
     }
 
-    /// Lets the next event before `at` happen, where there is one, and says whether the rule then asks to stop.
+    /// Handles the next event before `at`, if there is one; returns whether the stop rule then stops the segment.
     fn event_before(&mut self, at: Offset) -> Option<bool> {
         if !self.flight.is_before(at) {
             return None;
@@ -424,12 +430,12 @@ impl<F: FnMut(Record), E: FnMut(Told)> Playing<'_, F, E> {
     }
 }
 
-/// Tokens of an answer to a request that asked for `asked`; 0 is a request that did not say.
+/// Tokens of the response to a request for `asked` tokens; 0 means that the request set no length.
 const fn given(asked: u32) -> u32 {
     if asked == 0 { DEFAULT_OUTPUT_TOKENS } else { asked }
 }
 
-/// The instants of a streamed answer of `tokens`, counted from `origin`.
+/// The instants of a streamed response of `tokens` tokens, counted from `origin`.
 fn streamed(answer: Answer, origin: Offset, sent: Offset, tokens: u32) -> Exchange {
     let here = |at: Offset| Offset::from_nanos(at.as_nanos() - origin.as_nanos());
     let first = here(answer.first_token());
@@ -452,7 +458,7 @@ fn streamed(answer: Answer, origin: Offset, sent: Offset, tokens: u32) -> Exchan
     exchange
 }
 
-/// The instants of an answer that comes whole with its last token, counted from `origin`.
+/// The instants of a response that arrives whole with its last token, counted from `origin`.
 fn whole(answer: Answer, origin: Offset, tokens: u32) -> Exchange {
     let last =
         if answer.is_burst() { Some(answer.first_token()) } else { answer.instants().take(tokens as usize).last() };

@@ -1,4 +1,4 @@
-//! Owns `Profile`: what the simulated server behaves like, and how that is written.
+//! Owns `Profile`: the behaviour of the simulated server, and its text form.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ const ACCEPTED: &str = "accepted is small, 8b-h100, 8b-a100, 70b-4xh100 (each al
      queue:servers=2,service=lognormal:50ms,1.7; \
      tonnage help sim says what they are";
 
-/// What the simulated server behaves like.
+/// The behaviour of the simulated server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Profile(pub(super) Skin);
 
@@ -23,42 +23,42 @@ pub struct Profile(pub(super) Skin);
 pub(super) enum Skin {
     /// Continuous batching, step by step.
     Engine(Setup),
-    /// When its tokens come is known when a request arrives.
+    /// A server that knows the instants of a request's tokens when the request arrives.
     Simple(Simple),
 }
 
-/// The servers that say at once when the tokens of a request will come.
+/// The servers that know the instants of a request's tokens when it arrives.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Simple {
     /// M/G/∞: no request waits for another.
     Delay { ttft: Law, itl: Law },
-    /// FIFO before `servers` servers: M/G/c under Poisson load, M/M/c and M/D/c among them.
+    /// A FIFO queue before `servers` servers: M/G/c under Poisson load, including M/M/c and M/D/c.
     Queue { servers: u32, service: Law },
 }
 
 impl Profile {
     /// The most servers of a queue.
     pub const MOST_SERVERS: u32 = 4_096;
-    /// The names and forms of profile text, for help.
+    /// The accepted forms of profile text with their descriptions, for help.
     pub const FORMS: &[(&str, &str)] = &[
         ("small", Preset::Small.sentence()),
         ("8b-h100", Preset::Llama8bOnH100.sentence()),
         ("8b-a100", Preset::Llama8bOnA100.sentence()),
         ("70b-4xh100", Preset::Llama70bOnFourH100.sentence()),
         ("8b-h100:max_seqs=64", "an engine with limits of your own; several are separated by commas"),
-        ("delay", "lognormal, CV 0.1: 20 ms to the first token, 5 ms to each further one"),
+        ("delay", "lognormal, CV 0.1: 20 ms to the first token, then 5 ms per token"),
         (
             "delay:ttft=20ms,itl=5ms",
             "pure delay (M/G/∞): no request waits for another; each law also exp:20ms or lognormal:20ms,0.5",
         ),
         (
             "mmc:servers=4,service=100ms",
-            "FIFO queue, exponential service; the whole answer leaves at once, so TTFT = E2E = time in the system",
+            "FIFO queue, exponential service; all tokens leave at once, so TTFT = E2E = time in the system",
         ),
-        ("mdc:servers=2,service=50ms", "the same with constant service"),
+        ("mdc:servers=2,service=50ms", "FIFO queue, constant service"),
         (
             "queue:servers=2,service=gamma:1s,2",
-            "the same with any law of service: also lognormal:1s,1.7, hyper:1s,2, pareto:1s,2.5, pareto:1s,1.5,1000",
+            "FIFO queue, any law of service: also lognormal:1s,1.7, hyper:1s,2, pareto:1s,2.5, pareto:1s,1.5,1000",
         ),
     ];
 
@@ -74,7 +74,7 @@ impl Profile {
         Self(Skin::Engine(setup))
     }
 
-    /// The engine behind this profile, where there is one.
+    /// The engine of this profile; `None` for a delay or a queue.
     #[must_use]
     pub const fn setup(&self) -> Option<Setup> {
         match self.0 {
@@ -83,30 +83,33 @@ impl Profile {
         }
     }
 
-    /// `delay` alone: TTFT 20 ms, gaps 5 ms, both lognormal with a coefficient of variation of 0.1, no queue.
+    /// The profile of the text `delay`: TTFT 20 ms, gaps 5 ms, both lognormal with a coefficient of variation of 0.1,
+    /// no queue.
     #[must_use]
     pub const fn modest_delay() -> Self {
         Self::delay(Law::modest(20), Law::modest(5))
     }
 
-    /// Pure delay (M/G/∞): the first token after a draw of `ttft`, each further one after a draw of `itl`.
+    /// Pure delay (M/G/∞): the first token comes after a draw of `ttft`, each later token after a draw of `itl`.
     #[must_use]
     pub const fn delay(ttft: Law, itl: Law) -> Self {
         Self(Skin::Simple(Simple::Delay { ttft, itl }))
     }
 
-    /// A FIFO queue before `servers` (1 to 4096) servers, exponential service of this mean. The answer leaves in one
-    /// burst.
+    /// A FIFO queue before `servers` (1 to 4096) servers, with exponential service of mean `mean_service`. All tokens
+    /// of a response leave at once.
     pub fn mmc(servers: u32, mean_service: std::time::Duration) -> Result<Self, Refusal> {
         Self::queue(servers, Law::exponential(mean_service)?)
     }
 
-    /// A FIFO queue before `servers` (1 to 4096) servers, constant service. The answer leaves in one burst.
+    /// A FIFO queue before `servers` (1 to 4096) servers, with constant service. All tokens of a response leave at
+    /// once.
     pub fn mdc(servers: u32, service: std::time::Duration) -> Result<Self, Refusal> {
         Self::queue(servers, Law::constant(service)?)
     }
 
-    /// A FIFO queue before `servers` (1 to 4096) servers, service by any law. The answer leaves in one burst.
+    /// A FIFO queue before `servers` (1 to 4096) servers, with any law of service. All tokens of a response leave at
+    /// once.
     pub fn queue(servers: u32, service: Law) -> Result<Self, Refusal> {
         if (1..=Self::MOST_SERVERS).contains(&servers) {
             Ok(Self(Skin::Simple(Simple::Queue { servers, service })))
@@ -128,7 +131,7 @@ impl std::str::FromStr for Profile {
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let text = text.trim();
         let refuse = |why: String| Refusal::new(why, ACCEPTED);
-        // `engine:small` says the same as `small`.
+        // `engine:small` means `small`.
         let (text, engine) = text.strip_prefix("engine:").map_or((text, false), |rest| (rest, true));
         let (name, changes) = text.split_once(':').map_or((text, None), |(name, changes)| (name, Some(changes)));
         match (Preset::named(name), changes) {
@@ -159,7 +162,7 @@ impl std::str::FromStr for Profile {
 }
 
 /// Reads `key=value,key=value` with exactly these keys in any order. A comma inside a value (`lognormal:20ms,0.5`)
-/// belongs to it.
+/// belongs to the value.
 fn fields<const N: usize>(text: &str, keys: [&str; N]) -> Result<[String; N], String> {
     let mut values: [Option<String>; N] = std::array::from_fn(|_| None);
     let mut current: Option<usize> = None;

@@ -1,17 +1,17 @@
-//! Owns `Script`: the body of one answer, event by event, each with the token it waits for. Pure: bytes, no sockets,
-//! no time.
+//! Owns `Script`: the body of one response, event by event, each with the token that it waits for. Pure: bytes, no
+//! sockets, no time.
 
 use crate::client::Endpoint;
 use crate::client::dialect::{AnswerIdentity, AnswerUsage, Says};
 use crate::sim::fault::{Break, Fate};
 
-/// The words of every answer, one token each. Some are not ASCII, so that a stream can be cut inside a character.
+/// The words of every response, one token each. Some are not ASCII, so that a stream can be cut inside a character.
 pub(super) const WORDS: [&str; 16] = [
     " the", " traffic", " naïve", " of", " tokens", " runs", " über", " open", " loops", " and", " waits", " 数据",
     " for", " nobody", " at", " all",
 ];
 
-/// What one request asks for, as far as the answer depends on it.
+/// The parts of a request that the response depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wish {
     pub(super) endpoint: Endpoint,
@@ -19,18 +19,18 @@ pub(super) struct Wish {
     pub(super) created_s: u64,
     pub(super) prompt_tokens: u32,
     pub(super) output_tokens: u32,
-    /// Whether the client set the length; then the answer ends by `length`, else by `stop`.
+    /// Whether the client set the length. The finish reason is then `length`, otherwise `stop`.
     pub(super) length_asked: bool,
     pub(super) usage_at_end: bool,
     pub(super) usage_in_each: bool,
 }
 
-/// How the connection goes on after an answer.
+/// What happens to the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// In order; the connection may be used again.
+    /// The response is complete; the connection may be used again.
     Whole,
-    /// The body ends in order, the connection is closed.
+    /// The body ends properly, then the connection is closed.
     Cut,
     /// FIN inside the body.
     Drop,
@@ -38,38 +38,38 @@ pub(super) enum Ending {
     Reset,
 }
 
-/// The events of one streamed answer.
+/// The events of one streamed response.
 pub(super) struct Script<'a> {
     wish: Wish,
     fate: &'a Fate,
-    /// What every event begins with.
+    /// The bytes that every event begins with.
     beginning: Vec<u8>,
     /// Text of the event being made.
     words: String,
-    /// Tokens of the whole answer.
+    /// Tokens of the whole response.
     tokens: u32,
     sent: u32,
     breaks: Option<(u32, Break)>,
     started: bool,
     over: bool,
-    /// Prompt tokens that a prefix cache held, once known.
+    /// Prompt tokens found in a prefix cache, once known.
     cached_tokens: Option<u32>,
     ending: Ending,
 }
 
 impl Wish {
-    /// What tells its answer from others; `model_json` as it stands between the quotes of a JSON text.
+    /// The identity of its response; `model_json` is the model name, escaped as inside a JSON string.
     fn identity<'a>(&self, model_json: &'a str) -> AnswerIdentity<'a> {
         AnswerIdentity { sequence: self.sequence, created_s: self.created_s, model_json }
     }
 
-    /// Why its answer ends, where nothing goes wrong.
+    /// The finish reason of a response without a fault.
     const fn finish_reason(&self) -> &'static str {
         if self.length_asked { "length" } else { "stop" }
     }
 
-    /// Where the reasoning of an answer ends: tokens before are reasoning. An endpoint without a place for reasoning
-    /// has none.
+    /// The number of reasoning tokens at the start of the response; 0 for an endpoint that has no field for
+    /// reasoning.
     fn reasoning_end(&self, fate: &Fate) -> u32 {
         if self.endpoint.capabilities().reasoning { fate.reasoning } else { 0 }
     }
@@ -99,13 +99,13 @@ impl<'a> Script<'a> {
         }
     }
 
-    /// The number of the token, from 1, with which the next write is due; `None` when the answer is over. What needs
-    /// no token comes with the first.
+    /// The number of the token, from 1, with which the next write is due; `None` when the response is over. A write
+    /// that needs no token comes with the first token.
     pub(super) fn next_token(&self) -> Option<u32> {
         (!self.over).then(|| self.next_end().max(1))
     }
 
-    /// Notes how much of the prompt was cached.
+    /// Stores the number of cached prompt tokens.
     pub(super) fn note_cached(&mut self, tokens: Option<u32>) {
         self.cached_tokens = tokens;
     }
@@ -115,12 +115,12 @@ impl<'a> Script<'a> {
         self.sent
     }
 
-    /// How it ended; meaningful once [`Script::next_token`] is `None`.
+    /// How the response ended; meaningful once [`Script::next_token`] is `None`.
     pub(super) fn ending(&self) -> Ending {
         self.ending
     }
 
-    /// The tokens after the next event.
+    /// Tokens written once the next event is out.
     fn next_end(&self) -> u32 {
         let limit = self.breaks.map_or(self.tokens, |(after, _)| after);
         self.sent.saturating_add(self.fate.tokens_per_event).min(limit)
@@ -146,7 +146,7 @@ impl<'a> Script<'a> {
                 Break::Drop => return self.ending = Ending::Drop,
                 Break::Reset => return self.ending = Ending::Reset,
                 Break::Error => {
-                    // As vLLM ends a stream whose engine has failed.
+                    // vLLM ends a stream this way when its engine has failed.
                     out.extend_from_slice(
                         concat!(
                             r#"data: {"error":{"message":"injected fault","type":"InternalServerError","#,
@@ -168,7 +168,7 @@ impl<'a> Script<'a> {
     }
 
     fn tokens_event(&mut self, out: &mut Vec<u8>, end: u32) {
-        // An event that straddles the end of the reasoning carries both.
+        // An event across the end of the reasoning carries both reasoning and answer text.
         let answer_from = self.wish.reasoning_end(self.fate).clamp(self.sent, end);
         let mut words = std::mem::take(&mut self.words);
         words.clear();
@@ -181,7 +181,7 @@ impl<'a> Script<'a> {
         self.words = words;
     }
 
-    /// Appends what the endpoint writes for `says`, with token counts where `counted`.
+    /// Appends what the endpoint writes for `says`, with token counts if `counted`.
     fn say(&self, out: &mut Vec<u8>, says: Says<'_>, counted: bool) {
         let usage = (counted && !self.fate.no_usage).then_some(AnswerUsage {
             prompt: self.wish.prompt_tokens,
@@ -213,12 +213,12 @@ fn push_words(text: &mut String, from: u32, to: u32) {
     }
 }
 
-/// Tokens of an answer that is not streamed.
+/// Tokens of a response that is not streamed.
 pub(super) fn whole_tokens(wish: &Wish, fate: &Fate) -> u32 {
     if fate.empty { 0 } else { wish.output_tokens }
 }
 
-/// The body of an answer that is not streamed, and its tokens.
+/// The body of a response that is not streamed, and its tokens.
 pub(super) fn whole(wish: &Wish, model: &str, fate: &Fate, cached_tokens: Option<u32>) -> (Vec<u8>, u32) {
     let tokens = whole_tokens(wish, fate);
     if let Some((after, Break::Error)) = fate.breaks.filter(|(after, _)| *after <= tokens) {
@@ -243,8 +243,8 @@ pub(super) fn whole(wish: &Wish, model: &str, fate: &Fate, cached_tokens: Option
     (out, tokens)
 }
 
-/// Rewrites a stream of whole events as oddly as SSE allows: CRLF lines, a comment before each event, and the JSON of
-/// each event over two `data:` lines (a line end is white space there).
+/// Rewrites a stream of whole events in unusual but legal SSE: CRLF line ends, a comment before each event, and the
+/// JSON of each event over two `data:` lines (a line end is white space there).
 pub(super) fn odd_lines(events: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(events.len() * 2);
     let text = String::from_utf8_lossy(events);
@@ -261,7 +261,7 @@ pub(super) fn odd_lines(events: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Cuts bytes into pieces of 1 to 7, and always inside CRLF and inside every character that is not ASCII.
+/// Cuts bytes into pieces of 1 to 7 bytes, and always inside CRLF and inside every character that is not ASCII.
 pub(super) fn odd_pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes;
     let mut turn = 0;
@@ -299,7 +299,7 @@ mod tests {
         }
     }
 
-    /// The bytes of an answer, whole and streamed.
+    /// The bytes of a response, first whole, then streamed.
     fn answer(wish: Wish, fate: &Fate) -> Vec<u8> {
         let mut script = Script::new(wish, "m", fate);
         script.note_cached(wish.usage_in_each.then_some(2));

@@ -1,4 +1,5 @@
-//! Owns `Station`: any kind of simulated server, known on arrival, working step by step, or brought by the caller.
+//! Owns `Station`: any kind of simulated server: a simple model, a step-by-step engine, or a service of the caller's
+//! own.
 
 use crate::seed::Seed;
 use crate::sim::Profile;
@@ -10,16 +11,16 @@ use crate::sim::service::Brought;
 /// A simulated server at work.
 #[derive(Debug)]
 pub(super) enum Station {
-    /// Says on arrival when each token will come.
+    /// Knows on arrival when each token will come.
     Simple(Model),
-    /// Goes from step to step; when a token comes depends on who comes after.
+    /// Advances step by step; the instant of a token depends on later arrivals.
     Engine(Box<Engine>),
-    /// Does what a [`Service`](crate::sim::Service) of the caller does.
+    /// A [`Service`](crate::sim::Service) of the caller's own.
     Brought(Brought),
 }
 
 impl Station {
-    /// A server of `profile` at rest, its draws from `seed`; an engine draws nothing.
+    /// An idle server of `profile`. Its random numbers come from `seed`; an engine uses none.
     pub(super) fn new(profile: Profile, seed: Seed) -> Self {
         match profile.0 {
             Skin::Engine(setup) => Self::Engine(Box::new(Engine::new(setup))),

@@ -1,5 +1,5 @@
-//! Owns the batching engine played in virtual time, without sockets and over sockets: the same plan gives the same
-//! instants.
+//! Owns the tests of the batching engine in virtual time, without sockets, and over sockets: the same plan gives the
+//! same instants.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -35,13 +35,13 @@ fn profile(text: &str) -> Profile {
     text.parse().unwrap()
 }
 
-/// TTFT and time to the end in whole milliseconds, as a clock shows them that stands still in between.
+/// TTFT and time to the end in whole milliseconds, as measured by a clock that moves in whole milliseconds.
 fn millis(record: &Record) -> (u64, u64) {
     let since = |at: tonnage::units::Offset| at.since(record.scheduled).as_nanos().div_ceil(1_000_000) as u64;
     (since(record.exchange.first_token.unwrap()), since(record.exchange.last_token.unwrap()))
 }
 
-/// Plays `plan` by the live engine with this client, on this runtime; its records by id.
+/// Runs `plan` on the live run engine with this client, on this runtime; returns the records by id.
 async fn play<C: Client>(plan: Plan, encoder: C::Encoder, client: C) -> Vec<Record> {
     let settings =
         engine::Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None };
@@ -85,7 +85,8 @@ fn agree(played: &[Record], known: &[Record]) {
     }
 }
 
-/// Even arrivals on whole milliseconds, near half and near nine tenths of what it bears.
+/// Even arrivals on whole milliseconds: (requests per second, seconds), near one half and nine tenths of the engine's
+/// capacity.
 const LOADS: [(f64, u64); 2] = [(20.0, 5), (40.0, 5)];
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -96,7 +97,8 @@ async fn over_sockets_every_instant_is_the_one_in_virtual_time() {
     }
 }
 
-/// A replay in virtual time once shared no prefixes, so that its engine did all the work that a cache spares.
+/// Regression: a replay in virtual time once shared no prefixes, so its engine computed everything that a cache would
+/// save.
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_replayed_trace_finds_its_prefixes_in_the_cache_alike_in_virtual_time_and_over_sockets() {
     const ROWS: &str = r#"{"timestamp": 0, "input_length": 1200, "output_length": 5, "hash_ids": [1, 2, 3]}
@@ -113,7 +115,7 @@ async fn a_replayed_trace_finds_its_prefixes_in_the_cache_alike_in_virtual_time_
     };
     let known = run(&plan(), profile("small"), Seed::new(1));
     let cached: Vec<_> = known.iter().map(|record| record.exchange.usage.unwrap().cached_tokens).collect();
-    assert_eq!(cached, [Some(0), Some(1024), Some(1088), Some(0)], "whole blocks of 16 tokens");
+    assert_eq!(cached, [Some(0), Some(1024), Some(1088), Some(0)], "cached tokens must be whole blocks of 16");
     agree(&play_over_sockets(plan(), "small", Pacing::Coarse).await, &known);
 }
 
@@ -168,13 +170,13 @@ fn what_is_in_the_engine_when_a_segment_ends_is_in_the_way_of_the_next() {
     let mut seen = Vec::new();
     session.play_into(&quiet, true, &StopRule::Never, |record| seen.push((record.id, ttft_s(&record))));
     seen.sort_by_key(|(id, _)| *id);
-    // All that wait are prefilled 16 at a time, a quarter of a second each.
+    // The waiting requests are prefilled 16 at a time; each group takes a quarter of a second.
     assert!(
         (seen[0].1 - worst_s).abs() < 0.3,
-        "the first comes behind all that wait: {} s after {worst_s} s",
+        "the first request must wait behind the whole queue: {} s after {worst_s} s",
         seen[0].1
     );
-    assert!(seen[99].1 < 0.03, "{} s when all that is over", seen[99].1);
+    assert!(seen[99].1 < 0.03, "{} s, although the queue is empty by then", seen[99].1);
 }
 
 #[test]

@@ -22,7 +22,7 @@ async fn every_request_is_matched_with_the_servers_truth() {
         for spread in [lag, added, itl] {
             assert!(spread.p50 <= spread.p99 && spread.p99 < 2.0, "{step:?}");
         }
-        assert!(added.p50 > 0.0, "the client sees a token after the server wrote it: {step:?}");
+        assert!(added.p50 > 0.0, "the client must see a token after the server wrote it: {step:?}");
     }
     assert!(found.search.is_empty() && found.closed_loop_per_s > 0.0 && !found.advice.is_empty(), "{found:?}");
 }

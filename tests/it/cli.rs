@@ -1,4 +1,4 @@
-//! Owns the command line's tests: the binary as a person runs it.
+//! Owns the command line's tests: the binary as a user runs it.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -12,11 +12,11 @@ pub(crate) fn tonnage(folder: &Path) -> Command {
     command
 }
 
-/// Takes from `command` whatever the environment of the tests says of keys, proxies, terminals, time zones and
+/// Removes from `command` the environment variables of the test that set keys, proxies, terminals, time zones and
 /// languages.
 pub(crate) fn alone(command: &mut Command) -> &mut Command {
     let kept = ["PATH", "HOME", "TMPDIR"].map(|name| (name, std::env::var_os(name)));
-    // Messages in one line, so that their words can be looked for.
+    // With wide columns each message is one line, so the tests can search for its words.
     command.env_clear().envs(kept.into_iter().filter_map(|(name, value)| Some((name, value?)))).env("COLUMNS", "9999")
 }
 
@@ -24,8 +24,8 @@ pub(crate) fn run(folder: &Path, words: &[&str]) -> Output {
     tonnage(folder).args(words).output().expect("the binary runs")
 }
 
-/// Each of `cases` (words, and what the refusal says) is refused with exit 2, nothing on standard output, and nothing
-/// left behind.
+/// Each of `cases` (arguments, and the words of the refusal) must be refused with exit code 2, an empty standard
+/// output, and no file left behind.
 pub(crate) fn all_refused(folder: &Path, cases: &[(&[&str], &[&str])]) {
     for (words, wanted) in cases {
         let output = run(folder, words);
@@ -36,7 +36,7 @@ pub(crate) fn all_refused(folder: &Path, cases: &[(&[&str], &[&str])]) {
             assert!(said.contains(part), "{words:?} lacks `{part}`: {said}");
         }
     }
-    assert!(!folder.join("results").exists(), "what is refused leaves nothing behind");
+    assert!(!folder.join("results").exists(), "a refused command must leave no folder behind");
 }
 
 pub(crate) fn folder() -> tempfile::TempDir {
@@ -51,7 +51,7 @@ pub(crate) fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON")
 }
 
-/// A simulated server in a process of its own; killed when dropped.
+/// A simulated server in its own process; killed when dropped.
 pub(crate) struct Simulated {
     child: Child,
     pub(crate) url: String,
@@ -67,7 +67,7 @@ impl Simulated {
         Self { child, url: url.trim().to_owned() }
     }
 
-    /// Asks it to end as Ctrl-C does; what it said on standard error.
+    /// Ends it as Ctrl-C does; returns the exit code and the standard error.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         interrupt(&self.child);
         let said = std::io::read_to_string(self.child.stderr.take().expect("piped")).expect("text");
@@ -208,7 +208,8 @@ fn a_target_that_cannot_be_used_is_said_at_once() {
     let server = Simulated::start(folder.path(), &["--api-key", "right"]);
     let output = run(folder.path(), &["run", "--target", &server.url, "--api-key", "wrong"]);
     assert_eq!((output.status.code(), text(&output.stderr).contains("--api-key")), (Some(3), true));
-    // With a model nothing is asked beforehand: refused connections are counted, and no request completes.
+    // With --model the server is not asked for its models first: refused connections are counted, and no request
+    // completes.
     let words = [
         "run",
         "--target",
@@ -251,7 +252,7 @@ fn a_plan_is_described_exported_and_the_same_again() {
 
 #[test]
 fn the_usage_line_names_tonnage_whatever_the_file_is_called() {
-    // A renamed binary, or a path with a build's name, must not turn up in what people copy.
+    // The usage line is copied by users, so it must not show the name of a renamed binary or a build path.
     let folder = folder();
     let mut command = tonnage(folder.path());
     std::os::unix::process::CommandExt::arg0(&mut command, "/tmp/elsewhere");
@@ -261,7 +262,8 @@ fn the_usage_line_names_tonnage_whatever_the_file_is_called() {
 
 #[test]
 fn a_plan_under_a_quota_says_when_its_law_was_judged() {
-    // What a quota leaves is no Poisson process; the law holds of what was drawn.
+    // The arrivals that a quota leaves are not a Poisson process; the law is checked on the arrivals before the
+    // quota.
     let output = run(folder().path(), &["plan", "--rate", "50", "--duration", "10s", "--quota", "600/min"]);
     assert!(text(&output.stdout).contains("judged before the quota"), "{}", text(&output.stdout));
 }

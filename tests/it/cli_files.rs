@@ -1,4 +1,4 @@
-//! Owns the command line's tests of result folders that are not whole: altered, cut short, or left by a killed run.
+//! Owns the command line's tests of incomplete result folders: altered, cut short, or left by a killed run.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -19,7 +19,7 @@ fn write(folder: &Path, lines: &[String]) {
 
 #[test]
 fn records_that_are_not_those_of_the_run_are_refused() {
-    // Lines lost, doubled, or touched up: each used to be folded without a word, into other numbers than the run's.
+    // Lost, duplicated or edited lines: before the check, `report` gave wrong numbers for them without a warning.
     let folder = folder();
     let words = [
         "run",
@@ -61,7 +61,8 @@ fn records_that_are_not_those_of_the_run_are_refused() {
 
 #[test]
 fn a_killed_run_leaves_what_was_on_disk() {
-    // SIGKILL: nothing is written on the way out, so records, configuration and a first result must be there already.
+    // SIGKILL: the process writes nothing when it ends, so records, configuration and a first result must already be
+    // on disk.
     let folder = folder();
     let mut command = tonnage(folder.path());
     command.args([
@@ -81,14 +82,14 @@ fn a_killed_run_leaves_what_was_on_disk() {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary runs");
     let records = folder.path().join("out/records.jsonl");
     while std::fs::read(&records).map_or(0, |bytes| bytes.split(|byte| *byte == b'\n').count()) < 8 {
-        assert!(child.try_wait().expect("a child").is_none(), "it runs on");
+        assert!(child.try_wait().expect("a child").is_none(), "the run must still be in progress");
         std::thread::yield_now();
     }
     child.kill().expect("killed");
     child.wait().expect("gone");
     assert!(folder.path().join("out/config.yaml").exists());
     assert_eq!(json(&folder.path().join("out/result.json"))["trials"], Value::Array(Vec::new()));
-    // As if the last line had been cut short on its way to the disk.
+    // As if the last line had been only partly written.
     let whole = std::fs::read_to_string(&records).expect("records");
     let held = whole.matches('\n').count() - 1;
     std::fs::write(&records, whole + "{\"id\":").expect("written");
@@ -107,7 +108,7 @@ fn a_killed_run_leaves_what_was_on_disk() {
     assert_eq!((&trial["run_totals"]["planned"], &trial["ended"]), (&Value::from(held), &Value::from("interrupted")));
     assert!(
         trial["window"]["end_s"].as_f64().is_some_and(|end_s| end_s < 300.0),
-        "cut where the records end: {}",
+        "the window must end with the records: {}",
         trial["window"]
     );
     std::fs::remove_file(&records).expect("removed");
@@ -117,7 +118,8 @@ fn a_killed_run_leaves_what_was_on_disk() {
 
 #[test]
 fn a_key_that_was_left_out_of_a_stored_configuration_is_asked_for() {
-    // Run as another user, or the stored file of a colleague: without its key the run would only collect refusals.
+    // The configuration of another user, without its key: without a check, the run would only get refusals from the
+    // server.
     let folder = folder();
     std::fs::write(folder.path().join("stored.yaml"), "api-key: (secret)\n").expect("a file");
     let output = run(folder.path(), &["run", "-c", "stored.yaml"]);

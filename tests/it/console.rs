@@ -1,4 +1,4 @@
-//! Owns the console's snapshots: reports made by hand, drawn as a person sees them.
+//! Owns the console's snapshots: hand-made reports, rendered as the user sees them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tonnage::report::{Ink, render, worded};
 use tonnage::results::{Host, Report, SCHEMA, Target, Tool};
 use tonnage::units::{Offset, Window};
 
-/// Request `id` of an even load of 100/s: answered after 20 to 60 ms without a pattern, 16 tokens 5 ms apart.
+/// Request `id` of an even load of 100/s: TTFT varies from 20 to 60 ms without a pattern; 16 tokens 5 ms apart.
 fn record(id: u64, outcome: Outcome) -> Record {
     let scheduled = Offset::from_nanos(id * 10_000_000);
     let later = |ms: u64| Offset::from_nanos(scheduled.as_nanos() + ms * 1_000_000);
@@ -108,12 +108,12 @@ fn completed() -> Vec<Record> {
     (0..3_000).map(|id| record(id, Outcome::Completed)).collect()
 }
 
-/// The text, once it is known to survive `result.json` and to fit.
+/// The text, after checks that it survives `result.json` and fits the width.
 fn drawn(report: &Report) -> String {
     let json = serde_json::to_string(report).expect("JSON");
     let again: Report = serde_json::from_str(&json).expect("a report");
     let text = render(report, Ink::Plain);
-    assert_eq!(render(&again, Ink::Plain), text, "result.json loses nothing that is shown");
+    assert_eq!(render(&again, Ink::Plain), text, "result.json must keep everything that is shown");
     let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
     assert!(widest <= 80, "{widest} columns:\n{text}");
     text
@@ -153,7 +153,7 @@ fn result_json_holds_a_sentence_beside_each_kind() {
     let mut report = with_warnings();
     let unworded = render(&report, Ink::Plain);
     worded(&mut report);
-    assert_eq!(render(&report, Ink::Plain), unworded, "a page needs no sentences in the result");
+    assert_eq!(render(&report, Ink::Plain), unworded, "a page must not depend on sentences in the result");
     let json = serde_json::to_value(&report.trials[0]).expect("JSON");
     for (kinds, sentences) in [
         ("/health/fault_kinds", "/health/faults"),
@@ -188,7 +188,7 @@ fn a_result_of_an_older_version_is_shown_with_the_sentences_that_it_holds() {
     assert_eq!(render(&older, Ink::Plain), page);
     let mut again = older.clone();
     worded(&mut again);
-    assert_eq!(again, older, "nothing is added to what is not known");
+    assert_eq!(again, older, "unknown kinds must stay as they are");
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_closed_loop_of_a_simulated_server() {
 
 #[test]
 fn a_run_in_which_everything_was_missed_still_has_its_rows() {
-    // The worst run has no value to show: every row says that all missed it, or above what it must lie.
+    // The worst case has no value to show: every row says that all requests missed, or gives a lower bound.
     let failure = Failure::new(FailureClass::Connect, "refused");
     let missed: Vec<Record> = (0..100).map(|id| record(id, Outcome::Failed(failure.clone()))).collect();
     let text = drawn(&report(&missed, &["p99 ttft<=200ms"], open()));
@@ -222,7 +222,7 @@ fn a_run_in_which_everything_was_missed_still_has_its_rows() {
 
 #[test]
 fn a_run_interrupted_during_warm_up_says_that_nothing_was_measured() {
-    // An empty window has no length, no rates and no verdict worth the name.
+    // An empty window has no length, no rates and no meaningful verdict.
     let mut report = report(&[], &["p99 ttft<=200ms"], open());
     let trial = &mut report.trials[0];
     trial.ended = Ended::Interrupted;
@@ -236,7 +236,7 @@ fn a_run_interrupted_during_warm_up_says_that_nothing_was_measured() {
 
 #[test]
 fn failures_of_several_targets_are_told_apart() {
-    // Two targets in turn, one of them refusing: the sum alone would hide which.
+    // Two targets in turn, one of which refuses: the total alone would hide which one.
     let mut records = completed();
     for odd in records.iter_mut().skip(1).step_by(2) {
         *odd = record(odd.id, Outcome::Failed(Failure::new(FailureClass::Connect, "refused")));
@@ -246,12 +246,13 @@ fn failures_of_several_targets_are_told_apart() {
     report.target.urls.push("http://127.0.0.1:8001".to_owned());
     let text = drawn(&report);
     assert!(text.contains("failed or timed out: http://127.0.0.1:8000 0 · http://127.0.0.1:8001 1 500"), "{text}");
-    assert!(text.contains("of the released"), "a closed loop offers nothing: {text}");
+    assert!(text.contains("of the released"), "a closed loop has no offered rate: {text}");
 }
 
 #[test]
 fn what_answers_say_about_themselves_stands_on_the_page() {
-    // Four tokens an event, a filter that ends every tenth answer, and a proxy that hands each over in one piece.
+    // Four tokens per event, a filter that ends every tenth response, and a proxy that sends each response in one
+    // piece.
     let mut records = completed();
     for record in &mut records {
         record.exchange.event_tokens = vec![4; 16];

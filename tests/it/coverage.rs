@@ -1,5 +1,5 @@
-//! Owns the promise of printed intervals: over published seeds, the 95 % intervals of p90 and p99 cover the closed
-//! form of the queue.
+//! Owns the coverage tests of printed intervals: over published seeds, the 95 % intervals of p90 and p99 cover the
+//! closed form of the queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl Queue {
     }
 }
 
-/// The printed intervals of p90 and p99 of one run of `requests`, after a warm-up of a tenth of it.
+/// The printed intervals of p90 and p99 of one run of `requests` requests, after a warm-up of a tenth as many.
 fn interval(queue: Queue, load: f64, requests: u64, seed: u64) -> [Option<[f64; 2]>; 2] {
     let rate = Rate::new(queue.per_s(load)).unwrap();
     let warmup = Duration::from_secs_f64(requests as f64 / 10.0 / rate.per_s());
@@ -72,16 +72,16 @@ fn interval(queue: Queue, load: f64, requests: u64, seed: u64) -> [Option<[f64; 
     [stats.p90_ci95, stats.p99_ci95]
 }
 
-/// What a future that never waits comes to.
+/// The output of a future that never waits.
 pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
         std::task::Poll::Ready(value) => value,
-        std::task::Poll::Pending => panic!("virtual time waits for nothing"),
+        std::task::Poll::Pending => panic!("virtual time must not wait"),
     }
 }
 
-/// Of p90 and p99: runs whose interval was printed, and those whose interval covers the closed form.
+/// For p90 and p99: the runs with a printed interval, and the runs whose interval covers the closed form.
 fn score(queue: Queue, load: f64, requests: u64, seeds: std::ops::RangeInclusive<u64>) -> [(u32, u32); 2] {
     let truths_s = [0.9, 0.99].map(|share| queue.truth_s(load, share));
     let mut found = [(0, 0); 2];
@@ -97,7 +97,7 @@ fn score(queue: Queue, load: f64, requests: u64, seeds: std::ops::RangeInclusive
 
 #[test]
 fn printed_intervals_cover_the_closed_form() {
-    // p90 of 10 000 requests is always printed; p99 may be withheld.
+    // p90 of 10 000 requests always has a printed interval; the interval of p99 may be withheld.
     for queue in Queue::ALL {
         let [p90, p99] = score(queue, 0.7, 10_000, 1..=8);
         assert!(p90.0 == 8 && p90.1 >= 7 && p99.1 + 1 >= p99.0, "{queue:?}: {p90:?} {p99:?}");

@@ -1,4 +1,4 @@
-//! Owns the tests of how things end: the words of failures and what to do about them, a target that is lost, signals.
+//! Owns the tests of how runs end: failure messages with advice, a lost target, and signals.
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
@@ -32,7 +32,7 @@ const LOAD: [&str; 13] = [
     "500ms",
 ];
 
-/// What a run against `address` says: exit code, standard output and standard error, with lines joined again.
+/// Runs against `address`; returns exit code, standard output and standard error, with wrapped lines joined.
 fn said(address: SocketAddr, more: &[&str]) -> (Option<i32>, String, String) {
     let folder = folder();
     let scheme = if more.contains(&"--insecure") { "https" } else { "http" };
@@ -45,7 +45,7 @@ fn said(address: SocketAddr, more: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), joined(&output.stdout), joined(&output.stderr))
 }
 
-/// What a server answers, and what is said of it.
+/// A name, the server's response, and the words that the output must contain.
 type Told = (&'static str, Vec<u8>, &'static [&'static str]);
 
 const JSON: &str = "application/json";
@@ -62,7 +62,7 @@ const FIELDS: &str = concat!(
     r#""msg":"Extra inputs are not permitted"}]}"#,
 );
 
-/// Answers that an address, a key or a request is to blame for.
+/// Responses caused by a wrong address, key or request.
 fn refusals() -> Vec<Told> {
     vec![
         (
@@ -80,7 +80,7 @@ fn refusals() -> Vec<Told> {
             &["it redirects to http://127.0.0.1:1/chat/completions/", "redirects are not followed: give the URL"],
         ),
         (
-            "301 to what is no URL",
+            "301 to an invalid URL",
             status("301 Go", JSON, "location: /\u{1b}[31m\r\n", ""),
             &["301 Moved Permanently: it redirects to /\\x1b[31m", "redirects are not followed: give the URL"],
         ),
@@ -115,7 +115,7 @@ fn refusals() -> Vec<Told> {
     ]
 }
 
-/// Answers that a size, a rate, a gateway or a protocol is to blame for.
+/// Responses caused by a size, a rate, a gateway or a protocol.
 fn failures() -> Vec<Told> {
     vec![
         (
@@ -202,7 +202,7 @@ fn what_comes_instead_of_one_object_is_told() {
     }
 }
 
-/// A server that answers `bytes` is told of on the screen and in the last line with all that is `wanted`.
+/// When a server answers with `bytes`, the screen and the last line must contain every text of `wanted`.
 fn is_told(name: &str, bytes: Vec<u8>, wanted: &[&str], more: &[&str]) {
     let address = serve(vec![Request, Write(bytes.clone()), Request, Write(bytes)], false, Healthy(0));
     let (code, out, err) = said(address, more);
@@ -244,15 +244,19 @@ fn the_account_of_failures_is_as_it_was() {
     let folder = folder();
     let url = format!("http://{address}");
     let output = run(folder.path(), &[&LOAD[..], &["--target", &url, "--model", "m", "--out", "out"]].concat());
-    assert_eq!(output.status.code(), Some(0), "some were answered: {}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "some requests completed: {}", text(&output.stderr));
     let shown = text(&output.stdout);
     let from = shown.find("failures:").expect("an account");
     let until = from + shown[from..].find("throughput").expect("the next table");
     insta::assert_snapshot!("failures", &shown[from..until]);
-    assert_eq!(text(&run(folder.path(), &["report", "out"]).stdout), shown, "folded again, the same text");
+    assert_eq!(
+        text(&run(folder.path(), &["report", "out"]).stdout),
+        shown,
+        "a report from the records must give the same text"
+    );
 }
 
-/// Answers `answers` requests, one a connection, and is gone.
+/// Answers `answers` requests, one per connection, then stops.
 fn mortal(answers: usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -260,7 +264,7 @@ fn mortal(answers: usize) -> SocketAddr {
         let mut left = answers;
         while left > 0 {
             let Ok((mut socket, _)) = listener.accept() else { return };
-            // The model is asked for on connections of its own, which count for nothing.
+            // Requests for the model list come on their own connections and do not count.
             let mut head = [0; 4];
             _ = std::io::Read::read_exact(&mut socket, &mut head);
             left -= usize::from(&head == b"POST");
@@ -307,7 +311,7 @@ fn a_target_that_dies_during_the_load_is_lost_and_it_is_said_when() {
     );
 }
 
-/// A run that waits for answers of a server that gives none.
+/// A run that waits for a server that never responds.
 fn waiting(folder: &std::path::Path, script: Vec<Step>, at_models: bool, more: &[&str]) -> Child {
     let url = format!("http://{}", serve(script, at_models, Healthy(0)));
     let mut command = tonnage(folder);
@@ -333,10 +337,10 @@ fn send(child: &Child, signal: Signal) {
     kill(nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("an id")), signal).expect("a signal");
 }
 
-/// Waits until its folder holds `name`.
+/// Waits until the folder of the run contains `name`.
 fn until(folder: &std::path::Path, name: &str, child: &mut Child) {
     while !folder.join("out").join(name).exists() {
-        assert!(child.try_wait().expect("a child").is_none(), "it ended too early");
+        assert!(child.try_wait().expect("a child").is_none(), "the run must still be in progress");
         std::thread::yield_now();
     }
 }
@@ -349,16 +353,17 @@ fn a_second_signal_ends_at_once_and_any_signal_counts() {
         until(folder.path(), "records.jsonl", &mut child);
         let mut heard = BufReader::new(child.stderr.take().expect("piped"));
         send(&child, first);
-        // The next comes when this one was taken: two at once may be one to the system.
+        // The second signal is sent when the first was handled: the system may merge two signals that come together.
         let mut line = String::new();
         while !line.contains("interrupt again") {
             line.clear();
-            assert!(heard.read_line(&mut line).expect("a line") > 0, "it ended without a word");
+            assert!(heard.read_line(&mut line).expect("a line") > 0, "the run must announce the first signal");
         }
-        // The drain would take 20 minutes: that it ends is the second signal's doing.
+        // The drain would take 20 minutes, so only the second signal can end the run.
         send(&child, second);
         assert_eq!(child.wait().expect("it ends").code(), Some(130));
-        // Half a second is left for writing, which a busy machine may not make: the one before is whole then.
+        // The run has half a second left to write its result. On a busy machine this can be too short; the previous
+        // result is then complete.
         assert!(json(&folder.path().join("out/result.json"))["trials"].is_array());
     }
 }
@@ -386,7 +391,7 @@ fn who_interrupts_a_long_plan_does_not_wait_for_its_hash() {
     assert_eq!(
         text(&run(folder.path(), &["report", "out"]).stdout),
         text(&output.stdout),
-        "folded again, the same text"
+        "a report from the records must give the same text"
     );
 }
 
@@ -395,7 +400,7 @@ fn before_anything_was_sent_one_signal_ends_it_and_leaves_nothing() {
     let folder = folder();
     let mut child = waiting(folder.path(), vec![Request, Hold], true, &["--wait-ready", "10m"]);
     while !folder.path().join("out").exists() {
-        assert!(child.try_wait().expect("a child").is_none(), "it ended too early");
+        assert!(child.try_wait().expect("a child").is_none(), "the run must still be in progress");
         std::thread::yield_now();
     }
     send(&child, Signal::SIGTERM);

@@ -1,5 +1,4 @@
-//! Owns what is known of several simulated servers behind a router: closed forms of each routing, and where prefixes
-//! go.
+//! Owns the tests of several simulated servers behind a router: closed forms of each routing, and where prefixes go.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -49,7 +48,7 @@ fn quantile_of(records: &[Record], share: f64) -> f64 {
     sojourns[(sojourns.len() as f64 * share) as usize]
 }
 
-/// The p-quantile of the sojourn in `E_n/M/1`: exponential with rate μ(1 − σ), σ = (nλ/(nλ + μ(1 − σ)))^n.
+/// The p-quantile of the sojourn time in `E_n/M/1`: exponential with rate μ(1 − σ), σ = (nλ/(nλ + μ(1 − σ)))^n.
 fn erlang_quantile_s(n: u32, per_s: f64, served_per_s: f64, share: f64) -> f64 {
     let rate = f64::from(n) * per_s;
     let sigma = (0..10_000).fold(0.5, |sigma, _| libm::pow(rate / (rate + served_per_s * (1.0 - sigma)), f64::from(n)));
@@ -58,7 +57,7 @@ fn erlang_quantile_s(n: u32, per_s: f64, served_per_s: f64, share: f64) -> f64 {
 
 #[test]
 fn by_chance_each_replica_is_a_queue_of_its_own_with_its_share() {
-    // Four times M/M/1 at 7/s and 10/s: e^(−3t).
+    // Four M/M/1 queues of 7/s and 10/s: the sojourn tail is e^(−3t).
     let records = played(&poisson(28.0, 200_000, 1), MARKOV, 4, Routing::Random);
     for share in [0.5, 0.9, 0.99] {
         let (seen_s, known_s) = (quantile_of(&records, share), -libm::log(1.0 - share) / 3.0);
@@ -67,7 +66,7 @@ fn by_chance_each_replica_is_a_queue_of_its_own_with_its_share() {
     assert_eq!(
         records.iter().map(|record| &record.target).collect::<BTreeSet<_>>().len(),
         4,
-        "a replica is named in its records"
+        "records must name the replica"
     );
 }
 
@@ -103,7 +102,8 @@ fn engines_work_side_by_side_as_they_would_alone() {
     let plan = poisson(40.0, 600, 16);
     let fleet = played(&plan, "small", 3, Routing::RoundRobin);
     assert_eq!(fleet.len(), 600);
-    // Each third request goes to the first replica: alone with these it answers at the same instants.
+    // Every third request goes to the first replica. A single server with only these requests responds at the same
+    // instants.
     let every_third: BTreeMap<u64, &Record> =
         fleet.iter().filter(|record| record.id % 3 == 0).map(|record| (record.id, record)).collect();
     assert!(every_third.values().all(|record| &*record.target == "sim:small#0"));
@@ -115,7 +115,10 @@ fn engines_work_side_by_side_as_they_would_alone() {
     let mut one = played(&plan, "small", 1, Routing::LeastLoaded);
     one.sort_by_key(|record| record.id);
     let known = run(&plan, "small".parse().unwrap(), Seed::new(5));
-    assert!(one.iter().zip(&known).all(|(one, known)| one.exchange == known.exchange), "a fleet of one is the server");
+    assert!(
+        one.iter().zip(&known).all(|(one, known)| one.exchange == known.exchange),
+        "a fleet of one must behave as the single server"
+    );
 }
 
 #[test]
@@ -151,12 +154,12 @@ fn the_same_seed_is_the_same_fleet_and_what_is_in_it_outlives_a_segment() {
         numbers.iter().map(|number| format!("sim:mdc:servers=1,service=1s#{number}")).collect::<Vec<_>>()
     };
     assert_eq!(targets(&even(3)), names(&[0, 1, 0]));
-    assert_eq!(targets(&even(1)), names(&[1]), "two are still in the first, one in the second");
+    assert_eq!(targets(&even(1)), names(&[1]), "two requests are still in the first replica, one in the second");
 }
 
 #[test]
 fn prefixes_stay_on_their_replica_and_are_found_in_its_cache() {
-    // Sixteen conversations of eight turns in turn, each beginning with a block of its own.
+    // Sixteen interleaved conversations of eight turns, each with its own first block.
     let row = |place: u32| {
         let (talk, turn) = (place % 16, place / 16);
         let ids: Vec<String> = (0..=turn).map(|block| (1_000 * (talk + 1) + block).to_string()).collect();
@@ -183,8 +186,11 @@ fn prefixes_stay_on_their_replica_and_are_found_in_its_cache() {
         homes.entry(record.id % 16).or_default().insert(record.target.to_string());
     }
     assert!(homes.values().all(|targets| targets.len() == 1), "{homes:?}");
-    assert!(homes.values().flatten().collect::<BTreeSet<_>>().len() > 1, "not all on one");
+    assert!(
+        homes.values().flatten().collect::<BTreeSet<_>>().len() > 1,
+        "the conversations must not all be on one replica"
+    );
     let known: u64 = (0..128).map(|place| 512 * (place / 16)).sum();
-    assert_eq!(cached(&hashed), known, "every turn finds all that came before it");
+    assert_eq!(cached(&hashed), known, "every turn must find all its earlier blocks in the cache");
     assert!(cached(&spread) < known * 2 / 3, "{} of {known}", cached(&spread));
 }

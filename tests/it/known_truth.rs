@@ -1,4 +1,4 @@
-//! Owns what is known beforehand: the simulated server against recursions and closed forms that owe it nothing.
+//! Owns the tests of known truth: the simulated server against independent recursions and closed forms.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +36,8 @@ fn sojourn_s(record: &Record) -> f64 {
     record.exchange.last_token.unwrap().secs_since(record.scheduled)
 }
 
-/// Sojourns by the Kiefer–Wolfowitz recursion in seconds (Lindley's for one server): the sorted workloads of the
-/// servers, the least of which is the next arrival's wait.
+/// Sojourn times in seconds by the Kiefer–Wolfowitz recursion (Lindley's for one server): the sorted workloads of the
+/// servers; the smallest is the wait of the next arrival.
 fn recursion(plan: &Plan, servers: usize, service_s: impl Fn() -> f64) -> Vec<f64> {
     let mut workloads = vec![0.0f64; servers];
     let mut before_s = 0.0;
@@ -66,7 +66,10 @@ fn agrees_with_recursion(text: &str, per_s: f64, servers: usize, mean_s: f64, co
     for (record, expected_s) in records.iter().zip(expected) {
         let seen_s = sojourn_s(record);
         assert!((seen_s - expected_s).abs() < 1e-6, "{text}, request {}: {seen_s} s is not {expected_s} s", record.id);
-        assert_eq!(record.exchange.first_token, record.exchange.last_token, "a queue's answer leaves at once");
+        assert_eq!(
+            record.exchange.first_token, record.exchange.last_token,
+            "all tokens of a queue's response must leave at once"
+        );
     }
 }
 
@@ -111,7 +114,7 @@ fn long_runs_of_the_queues_come_to_the_closed_forms() {
 fn a_delay_gives_every_request_its_constants() {
     for record in run(&poisson(50.0, 500), profile("delay:ttft=20ms,itl=5ms"), Seed::new(1)) {
         let exchange = &record.exchange;
-        assert_eq!(exchange.sent, Some(record.scheduled), "a perfect generator is never late");
+        assert_eq!(exchange.sent, Some(record.scheduled), "a perfect load generator must never be late");
         assert_eq!(exchange.first_token.unwrap().since(record.scheduled), Duration::from_millis(20));
         assert_eq!(exchange.last_token.unwrap().since(record.scheduled), Duration::from_millis(35));
         assert_eq!((exchange.events, exchange.event_gaps_us.as_slice()), (4, [5_000; 3].as_slice()));
@@ -136,7 +139,7 @@ fn the_queue_survives_from_one_segment_to_the_next() {
     let mut first = Vec::new();
     let played = session.play_into(&overload, true, &StopRule::Never, |record| first.push(sojourn_s(&record)));
     assert_eq!(played.load_end, Offset::from_secs(1.0));
-    assert_eq!(played.drain_end, Offset::from_secs(2.0), "twenty requests of 100 ms");
+    assert_eq!(played.drain_end, Offset::from_secs(2.0), "twenty requests of 100 ms take 2 s");
     let mut second = Vec::new();
     session.play_into(&overload, true, &StopRule::Never, |record| second.push(sojourn_s(&record)));
     assert!((first[0] - 0.1).abs() < 1e-9 && (second[0] - 1.1).abs() < 1e-9, "{first:?} {second:?}");
@@ -160,7 +163,8 @@ fn a_stop_rule_ends_the_issuing_at_the_event_that_met_it() {
     let rule = StopRule::When(Arc::new(|counts| counts.in_flight >= 10));
     let played = session.play_into(&plan, true, &rule, |_| records += 1);
     assert_eq!((played.ended, records + played.not_due), (Ended::Stopped, 200));
-    // Twenty come and ten go each second: the tenth in flight is seen when the next one is due, before it is sent.
+    // Twenty requests arrive and ten complete per second. The rule sees the tenth request in flight when the next one
+    // is due, before that one is sent.
     assert!((18..=21).contains(&records), "{records}");
     assert_eq!(played.window.end, played.load_end);
 }
@@ -181,11 +185,11 @@ fn a_closed_loop_releases_on_completion() {
     assert_eq!(
         (count, played.concurrency.peak, played.load_end.as_secs()),
         (12, 3, 1.0),
-        "released before 1 s: three, then one each 100 ms"
+        "three requests at the start, then one every 100 ms, before 1 s"
     );
 }
 
-/// Plays `plan` as a trial judged by `slo`.
+/// Runs `plan` as a trial with the objective `slo`.
 async fn trial(session: &mut Session, plan: Plan, streamed: bool, slo: &str, stop: StopRule) -> Trial {
     let slo: Vec<&str> = if slo.is_empty() { Vec::new() } else { vec![slo] };
     let objectives = Arc::new(Objectives::parse(&slo, None, None).unwrap());
@@ -213,7 +217,11 @@ async fn a_stopped_trial_ends_its_window_where_it_was_stopped() {
     let trial = trial(&mut session, plan, true, "", rule).await;
     assert_eq!((trial.ended, trial.not_due), (Ended::Stopped, 150));
     let cohort = trial.summary.cohort();
-    assert_eq!((cohort.planned, cohort.completed), (50, 50), "those in flight at the stop are followed to their end");
+    assert_eq!(
+        (cohort.planned, cohort.completed),
+        (50, 50),
+        "requests in flight at the stop must be followed to their end"
+    );
     assert!(trial.window().end < Offset::from_secs(3.0) && trial.drain_end >= Offset::from_secs(5.0));
 }
 

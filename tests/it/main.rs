@@ -1,4 +1,4 @@
-//! Owns the list of integration tests: one binary, one module a subject.
+//! Owns the list of integration tests: one binary, one module per subject.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by stopping")]
 

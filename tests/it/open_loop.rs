@@ -1,4 +1,4 @@
-//! Owns the invariants of the engine, each a test of its name, under a paused clock.
+//! Owns the invariants of the run engine, each a test of its name, under a paused clock.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -38,12 +38,13 @@ fn paused<T>(test: impl Future<Output = T>) -> T {
     builder.build_local(tokio::runtime::LocalOptions::default()).expect("a runtime").block_on(test)
 }
 
-/// Plays `plan` against `script` in virtual time; the trial and every record, by id.
+/// Runs `plan` against `script` in virtual time; returns the trial and every record, by id.
 fn play(plan: Plan, settings: Settings, script: impl Fn(u64) -> Fate + Send + Sync + 'static) -> (Trial, Vec<Record>) {
     play_segment(segment("test", Arc::new(plan)), settings, &[], script)
 }
 
-/// The same, interrupted at each of these milliseconds after the call (the origin lies 50 ms after it).
+/// Runs `plan` as `play` does, interrupted at each of these milliseconds after the call (the origin lies 50 ms after
+/// the call).
 fn play_interrupted(
     segment: Segment,
     at_ms: &'static [u64],
@@ -94,9 +95,9 @@ fn outcomes(records: &[Record], name: &str) -> usize {
 #[test]
 fn schedule_never_waits() {
     let (_, records) = play(even(100.0, 5), settings(), |_| Fate::Hangs);
-    assert_eq!(records.len(), 500, "all were issued although none was ever answered");
+    assert_eq!(records.len(), 500, "all requests must be issued although none is ever answered");
     for record in &records {
-        assert_eq!(record.exchange.sent, Some(record.scheduled), "request {} left at its instant", record.id);
+        assert_eq!(record.exchange.sent, Some(record.scheduled), "request {} must leave at its instant", record.id);
     }
 }
 
@@ -110,22 +111,22 @@ fn latency_counts_from_scheduled() {
     });
     for record in &records {
         let planned = Offset::from_nanos(record.id * 100_000_000);
-        assert_eq!(record.scheduled, planned, "a stall moves no planned instant");
+        assert_eq!(record.scheduled, planned, "a stall must not move a planned instant");
         let answered = record.exchange.first_token.expect("answered");
         let expected = if (10..60).contains(&record.id) { stall_end } else { planned.plus(20 * MS) };
         assert_eq!(answered, expected);
     }
     let p99 = trial.summary.distribution(Metric::Ttft, OriginOf::Scheduled).at_share(0.99).expect("a p99");
-    assert!(matches!(p99, Known::At(p99_s) if (4.85..=5.01).contains(&p99_s)), "the stall shows in p99: {p99:?}");
+    assert!(matches!(p99, Known::At(p99_s) if (4.85..=5.01).contains(&p99_s)), "the stall must show in p99: {p99:?}");
 
-    // Who waits for the answer before sending the next meets the same stall once: its p99, counted from the send,
-    // does not show it.
+    // A client that waits for each response before it sends the next request meets the stall only once. Its p99,
+    // counted from the send, does not show the stall.
     let waits = Closed::concurrent(1, Extent::Requests(300), Duration::ZERO, Duration::ZERO).expect("one slot");
     let (trial, records) =
         play(plan(Load::Closed(waits)), settings(), |id| Fate::Answers(if id == 50 { 5_000 * MS } else { 20 * MS }));
-    assert!(records[50].exchange.ended.expect("ended").as_secs() >= 6.0, "it stalled from 1 s to 6 s");
+    assert!(records[50].exchange.ended.expect("ended").as_secs() >= 6.0, "the server must stall from 1 s to 6 s");
     let p99 = trial.summary.distribution(Metric::Ttft, OriginOf::Service).at_share(0.99).expect("a p99");
-    assert!(matches!(p99, Known::At(p99_s) if p99_s < 0.03), "a generator that waits leaves the stall out: {p99:?}");
+    assert!(matches!(p99, Known::At(p99_s) if p99_s < 0.03), "a waiting generator must hide the stall: {p99:?}");
 }
 
 #[test]
@@ -137,8 +138,8 @@ fn one_record_per_planned_request() {
         _ => Fate::Answers(MS),
     });
     let ids: Vec<u64> = records.iter().map(|record| record.id).collect();
-    assert_eq!(ids, (0..1_000).collect::<Vec<_>>(), "each planned request left exactly one record");
-    assert_eq!(outcomes(&records, "abandoned"), 100, "a task that died still left its record");
+    assert_eq!(ids, (0..1_000).collect::<Vec<_>>(), "each planned request must leave exactly one record");
+    assert_eq!(outcomes(&records, "abandoned"), 100, "a task that died must still leave its record");
     assert_eq!(outcomes(&records, "unresolved"), 100);
     assert_eq!(outcomes(&records, "failed"), 100);
     assert_eq!(trial.ended, Ended::Complete);
@@ -147,7 +148,10 @@ fn one_record_per_planned_request() {
         .map(|record| record.exchange.ended.expect("ended").secs_since(record.exchange.sent.expect("sent")))
         .sum();
     let area_s = trial.concurrency.expect("counted").integral_s;
-    assert!((area_s / in_flight_s - 1.0).abs() < 1e-9, "the area counts those that died too: {area_s} {in_flight_s}");
+    assert!(
+        (area_s / in_flight_s - 1.0).abs() < 1e-9,
+        "the concurrency integral must count abandoned requests too: {area_s} {in_flight_s}"
+    );
 }
 
 #[test]
@@ -169,17 +173,17 @@ fn books_balance() {
     let totals = trial.summary.totals();
     assert_eq!(totals.planned, 1_000);
     let settled = [totals.completed, totals.failed, totals.timed_out, totals.unresolved, totals.shed, totals.abandoned];
-    assert_eq!(settled.iter().sum::<u64>(), totals.planned, "planned is the sum of its outcomes");
+    assert_eq!(settled.iter().sum::<u64>(), totals.planned, "planned must be the sum of its outcomes");
 }
 
 #[test]
 fn nothing_is_silent() {
     let capped = Settings { max_in_flight: Some(5), ..settings() };
     let (trial, records) = play(even(100.0, 1), capped, |_| Fate::Answers(Duration::from_secs(10)));
-    assert_eq!(outcomes(&records, "shed"), 95, "over the cap a request is shed, not delayed");
+    assert_eq!(outcomes(&records, "shed"), 95, "a request over the cap must be shed, not delayed");
     assert!(records.iter().take(5).all(|record| record.exchange.sent == Some(record.scheduled)));
     let health = trial.judge().health;
-    assert!(!health.healthy && health.shed == 95, "health says that the cap was hit: {health:?}");
+    assert!(!health.healthy && health.shed == 95, "health must say that the cap was hit: {health:?}");
 }
 
 #[test]
@@ -200,14 +204,14 @@ fn a_timeout_counts_from_the_send_and_is_a_miss() {
     for record in &records {
         assert_eq!(record.exchange.outcome, Outcome::TimedOut);
         assert_eq!(record.exchange.ended, Some(record.scheduled.plus(Duration::from_secs(2))));
-        assert_eq!(record.exchange.events, 3, "what was seen before is kept");
+        assert_eq!(record.exchange.events, 3, "events before the timeout must be kept");
     }
 }
 
 #[test]
 fn collector_cannot_push_back() {
-    // The sink blocks on the first record until every request has been sent: were sends to wait for it, this would
-    // never end.
+    // The sink blocks on the first record until every request has been sent. If sends waited for the sink, this test
+    // would never end.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
     let (seen, all_sent) = mpsc::channel();
@@ -236,11 +240,11 @@ fn collector_cannot_push_back() {
         let segment = segment("test", Arc::new(plan(Load::Open(timeline))));
         session.play_into(segment, StopRule::Never, sink).await.expect("played").await.expect("a trial")
     });
-    assert_eq!(all_sent.recv().expect("the sink ran"), 500, "all were sent while the collector stood still");
+    assert_eq!(all_sent.recv().expect("the sink ran"), 500, "all requests must be sent while the collector is blocked");
     assert_eq!(trial.summary.totals().completed, 500);
 }
 
-/// Plays `timeline` on a worker thread of its own, in real time, interrupted after a while if asked; the trial and
+/// Runs `timeline` on its own worker thread in real time, interrupted after a while if asked; returns the trial and
 /// every record.
 fn play_live(timeline: Timeline, interrupt_after: Option<Duration>) -> (Trial, Vec<Record>) {
     let runtime =
@@ -265,8 +269,8 @@ fn play_live(timeline: Timeline, interrupt_after: Option<Duration>) -> (Trial, V
 
 #[test]
 fn a_request_does_not_wait_for_the_next_one_to_be_built() {
-    // The issuer looked at the next request before it sent the one that was due, and that one is built only 500 ms
-    // ahead: at one request in 1.4 s, each left 0.9 s late.
+    // Regression: the issuer built the next request before it sent the one that was due. A request is built only 500
+    // ms ahead, so at one request per 1.4 s each request left 0.9 s late.
     let timeline =
         Timeline::new(Process::Even, rate(0.7), Extent::Requests(2), Duration::ZERO, Duration::ZERO, Seed::new(1));
     let (_, records) = play_live(timeline, None);
@@ -279,7 +283,8 @@ fn a_request_does_not_wait_for_the_next_one_to_be_built() {
 
 #[test]
 fn an_interrupt_is_heard_although_the_next_request_is_a_minute_away() {
-    // It was heard only when the next request had been built, and the one already due then was never sent.
+    // Regression: the interrupt was noticed only when the next request had been built, and a request already due then
+    // was never sent.
     let timeline =
         Timeline::new(Process::Even, rate(0.01), Extent::Requests(2), Duration::ZERO, Duration::ZERO, Seed::new(1));
     let (trial, records) = play_live(timeline, Some(Duration::from_millis(300)));
@@ -294,16 +299,16 @@ fn an_interrupted_run_ends_its_window_at_that_instant() {
     let (trial, records) = play_interrupted(segment, &[3_050], |_| Fate::Answers(30 * MS));
     assert_eq!(trial.ended, Ended::Interrupted);
     let end = trial.window().end;
-    assert!((2.9..3.1).contains(&end.as_secs()), "the window ends at the stop, {end}");
+    assert!((2.9..3.1).contains(&end.as_secs()), "the window must end at the stop, not at {end}");
     assert!(records.iter().all(|record| record.scheduled < end && record.exchange.outcome == Outcome::Completed));
-    assert_eq!(records.len() as u64 + trial.not_due, 100, "what was not due is counted apart");
+    assert_eq!(records.len() as u64 + trial.not_due, 100, "requests that were not due must be counted separately");
     assert_eq!(trial.summary.cohort().planned, records.len() as u64);
 }
 
 #[test]
 fn a_run_interrupted_during_warm_up_measures_nothing_and_its_load_ends_at_the_stop() {
-    // 5 s of warm-up, stopped at 1.59 s: an empty window, a load that ended then, and objectives that nothing speaks
-    // of.
+    // 5 s of warm-up, stopped at 1.59 s: the window is empty, the load ended at the stop, and no request belongs to
+    // an objective.
     let extent = Extent::Duration(Duration::from_secs(10));
     let timeline =
         Timeline::new(Process::Even, rate(10.0), extent, Duration::from_secs(5), Duration::ZERO, Seed::new(1));
@@ -326,7 +331,7 @@ fn a_run_interrupted_during_warm_up_measures_nothing_and_its_load_ends_at_the_st
 fn a_second_interrupt_lets_go_at_once_with_the_books_closed() {
     let segment = segment("test", Arc::new(even(10.0, 10)));
     let (trial, records) = play_interrupted(segment, &[1_050, 1_550], |_| Fate::Hangs);
-    assert!(trial.drain_end.as_secs() < 1.7, "nothing waited for the drain: {}", trial.drain_end);
+    assert!(trial.drain_end.as_secs() < 1.7, "the end must not wait for the drain: {}", trial.drain_end);
     assert_eq!(records.len(), outcomes(&records, "unresolved"));
     assert_eq!(records.len() as u64 + trial.not_due, 100);
 }
@@ -359,11 +364,11 @@ fn segments_follow_one_another_without_draining() {
         let gap = clock.now();
         (first.await.expect("a trial"), second.await.expect("a trial"), gap)
     });
-    assert!(gap < Offset::from_secs(1.2), "the second segment did not wait for the first one's answers: {gap}");
+    assert!(gap < Offset::from_secs(1.2), "the second segment must not wait for the responses of the first: {gap}");
     assert_eq!(
         (first.summary.cohort().completed, second.summary.cohort().completed),
         (10, 10),
-        "each settles into its own segment"
+        "each request must settle in its own segment"
     );
 }
 

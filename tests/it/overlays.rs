@@ -1,4 +1,5 @@
-//! Owns the promises of overlays: the mean is kept, in law or over the window, and they vary as they say.
+//! Owns the tests of overlays: the mean of the rate is kept, in law or over the window, and the rate varies as
+//! specified.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tonnage::units::Offset;
 
 use crate::profiles::{PROCESSES, curve, pattern, shaped};
 
-/// λ of the overlay over 50/s at a few places and its integral over 60 s, for many seeds.
+/// λ(t) of the overlay over 50/s at a few instants, and its integral over 60 s, for many seeds.
 fn over_fifty(overlay: &str, seeds: u64) -> (Vec<Vec<f64>>, Vec<f64>) {
     (0..seeds)
         .map(|seed| {
@@ -67,7 +68,7 @@ fn periodic_and_fixed_overlays_keep_the_integral() {
         "square amp=10/s period=15s duty=90%",
         "spikes height=300% rise=1s decay=8s every=20s",
         "spikes height=300% rise=1s decay=8s at=5s,9s,55s",
-        // Far below 0 by themselves.
+        // These overlays alone go far below 0.
         "sine amp=400/s period=20s",
         "square amp=500/s period=15s duty=20%",
         "noise sd=200/s step=3s",
@@ -92,12 +93,11 @@ fn the_wander_forgets_as_its_tau_says() {
     let (one, sd_one) = moments(&pairs.iter().map(|pair| pair.0).collect::<Vec<_>>());
     let (two, sd_two) = moments(&pairs.iter().map(|pair| pair.1).collect::<Vec<_>>());
     let correlation = pairs.iter().map(|pair| (pair.0 - one) * (pair.1 - two)).sum::<f64>() / 599.0 / sd_one / sd_two;
-    // Its standard error is (1 − ρ²)/√600 = 0.035.
+    // The standard error of the correlation is (1 − ρ²)/√600 = 0.035.
     assert!((correlation - (-1.0_f64).exp()).abs() < 0.14, "{correlation}");
 }
 
-/// Stages with rates and times that meet each other's edges: 0/s, whole numbers of requests, equal rates, the
-/// unforeseen.
+/// Stages with edge cases of rates and times: 0/s, whole numbers of requests, equal rates, and random values.
 fn stages() -> impl Strategy<Value = String> {
     let rate = || {
         prop_oneof![prop::sample::select(vec![0.0, 1.0, 10.0, 100.0]), 0.0..200.0f64]
@@ -150,7 +150,7 @@ proptest! {
         seed in any::<u64>()) {
         let made = Timeline::shaped(Process::Even, pattern(&profile, &overlays), None, Duration::ZERO, Duration::ZERO,
             Seed::new(seed));
-        // Nothing is left to preserve where the profile is silent.
+        // A profile of rate 0 has no mean to preserve.
         let Ok(made) = made else { return Ok(()) };
         let curve = curve(&made);
         let expected = curve.expected(made.spans().total_s());
@@ -180,12 +180,12 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let profile = "ramp 10/s..80/s 7s; repeat";
-        // Their means are those of their laws, and no draw depends on how long the load is.
+        // The means of these overlays are those of their laws, and no draw depends on the length of the load.
         let short: Vec<Arrival> = shaped(process, pattern(profile, &[overlay]), 11.0, seed).arrivals().collect();
         let long: Vec<Arrival> = shaped(process, pattern(profile, &[overlay]), 29.0,
             seed).arrivals().take(short.len()).collect();
-        // To the bit up to the last bend; in the piece that the shorter one cuts, as near as straight pieces are to
-        // their formula.
+        // Bit-identical up to the last bend. In the piece that the shorter load cuts, equal within the error of
+        // straight pieces against their formula.
         let same = |(one, other): (&Arrival, &Arrival)| {
             one == other || (one.at > Offset::from_secs(7.0)
                 && one.at.as_nanos().abs_diff(other.at.as_nanos()) <= 50_000)

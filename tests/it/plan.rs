@@ -1,4 +1,5 @@
-//! Owns the promises of a plan: same seed same bytes, exact windows, the law asked for, prompts of exact length.
+//! Owns the tests of plans: the same seed gives the same bytes, windows are exact, arrivals follow the requested law,
+//! prompts have the exact length.
 
 use std::path::Path;
 use std::time::Duration;
@@ -49,12 +50,12 @@ fn sample() -> Plan {
     Plan::new(Load::Open(timeline("poisson", 10.0, for_s(60.0), 1)), workload("128", "64"), Seed::new(1), None)
 }
 
-/// `plan` without what a quota would refuse.
+/// `plan` without the requests that a quota would refuse.
 fn limited(plan: &Plan, quota: &str) -> Plan {
     Plan::new(plan.load().clone(), plan.workload().clone(), plan.seed(), Some(quota.parse().unwrap()))
 }
 
-/// Every kind of process, by what people write.
+/// Every kind of arrival process, as users write it.
 fn any_process() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["even", "poisson", "gamma:0.3", "gamma:1", "gamma:3", "weibull:0.4", "weibull:2"])
 }
@@ -72,12 +73,12 @@ proptest! {
         prop_assert_eq!(one.spec(3), two.spec(3));
 
         let other = make(prompts.wrapping_add(1));
-        prop_assert_eq!(instants(&one), instants(&other), "the prompts' seed moves no arrival");
+        prop_assert_eq!(instants(&one), instants(&other), "the seed of the prompts must not move an arrival");
         prop_assert_ne!(one.spec(3).into_prompt(), other.spec(3).into_prompt());
 
         let salted = Plan::new(one.load().clone(), one.workload().clone().salted(Salt::Text("afternoon".to_owned())),
             Seed::new(prompts), None);
-        prop_assert_eq!(csv(&one), csv(&salted), "a salt moves no arrival and changes no length");
+        prop_assert_eq!(csv(&one), csv(&salted), "a salt must not move an arrival or change a length");
         prop_assert_eq!(one.fingerprint(), salted.fingerprint());
     }
 
@@ -120,8 +121,8 @@ proptest! {
             prop_assert!((spans.window.length_s() - nominal_s).abs() < 1.0 / per_s + 1e-8, "{} against \
                 {nominal_s}", spans.window.length_s());
         } else {
-            // It ends where the next one comes, so that no draw of its own end biases the rate; at the earliest
-            // behind its last.
+            // The window ends at the next arrival, so that the rate is not biased by a separate draw for the end; at
+            // the earliest after its last arrival.
             let next = made.arrivals().find(|arrival| arrival.at >= spans.window.end);
             let last = made.arrivals().filter(|arrival| arrival.at < spans.window.end).last();
             let last = last.map_or(spans.window.start, |last| last.at);
@@ -130,7 +131,7 @@ proptest! {
                 || next.is_none_or(|next| next.at == ends), "{next:?}");
         }
         let law = describe(&plan(made, seed)).unwrap().law;
-        prop_assert!(law.is_none_or(|law| law.asked != Process::Even || law.holds), "no even arrival is missing");
+        prop_assert!(law.is_none_or(|law| law.asked != Process::Even || law.holds), "no even arrival may be missing");
     }
 
     #[test]
@@ -154,11 +155,11 @@ proptest! {
         let removed: u64 = thinned.dropped().values().sum();
         prop_assert_eq!(kept.len() as u64 + removed, every.len() as u64);
         for arrival in &kept {
-            prop_assert_eq!(every[arrival.index as usize], *arrival, "its number and instant are those it had");
-            prop_assert_eq!(thinned.spec(arrival.index), whole.spec(arrival.index), "and so are its lengths and \
-                prompt");
+            prop_assert_eq!(every[arrival.index as usize], *arrival, "its number and instant must not change");
+            prop_assert_eq!(thinned.spec(arrival.index), whole.spec(arrival.index), "its lengths and prompt must \
+                not change");
         }
-        prop_assert!(kept.len() as u64 <= u64::from(count) * 6, "the count at once, then the count a second");
+        prop_assert!(kept.len() as u64 <= u64::from(count) * 6, "at most the burst, then the quota per second");
     }
 }
 
@@ -204,7 +205,7 @@ fn warmup_and_cooldown_carry_the_same_load() {
 
 #[test]
 fn random_processes_follow_their_law_at_every_rate() {
-    // A false alarm has chance 10⁻⁴ a case; the seeds are fixed.
+    // A false alarm has probability 10⁻⁴ per case; the seeds are fixed.
     for process in [
         "poisson",
         "gamma:0.1",
@@ -243,11 +244,11 @@ fn the_law_check_refuses_a_wrong_law() {
         let mut check = LawCheck::new(asked.parse().unwrap(), rate);
         timeline(made, 50.0, for_s(400.0), 1).arrivals().for_each(|arrival| check.add(arrival));
         let law = check.verdict().unwrap();
-        assert!(!law.holds, "{made} taken for {asked}: {} within {}", law.statistic, law.critical);
+        assert!(!law.holds, "{made} arrivals passed as {asked}: {} within {}", law.statistic, law.critical);
     }
     let mut check = LawCheck::new(Process::Poisson, Rate::new(52.5).unwrap());
     timeline("poisson", 50.0, for_s(400.0), 1).arrivals().for_each(|arrival| check.add(arrival));
-    assert!(!check.verdict().unwrap().holds, "a rate 5 % off is seen in 20 000 gaps");
+    assert!(!check.verdict().unwrap().holds, "a rate error of 5 % must show in 20 000 gaps");
 }
 
 #[test]
@@ -266,7 +267,7 @@ fn counts_vary_as_the_law_says_and_their_mean_is_the_rate() {
 #[test]
 fn an_hour_at_the_highest_rate_holds_no_arrival_in_memory() {
     let made = timeline("poisson", 100_000.0, for_s(3_600.0), 1);
-    assert!(size_of_val(&made.arrivals()) < 1_024, "the iterator is all there is");
+    assert!(size_of_val(&made.arrivals()) < 1_024, "the iterator must hold no arrivals");
     let slice: Vec<Arrival> = made.arrivals().skip(200_000).take(3).collect();
     assert_eq!(slice.iter().map(|arrival| arrival.index).collect::<Vec<_>>(), [200_000, 200_001, 200_002]);
     assert!((1.9..2.1).contains(&slice[0].at.as_secs()));
@@ -282,7 +283,7 @@ fn two_salts_share_no_prompt_and_no_salt_shares_them_all() {
     assert_eq!(with(text("a")), with(text("a")));
     let [one, two, off] = [with(text("a")), with(text("b")), with(Salt::Off)]
         .map(|prompt| prompt.split(' ').take(3).map(str::to_owned).collect::<Vec<_>>());
-    assert!(one != two && one != off && two != off, "the first three words tell them apart");
+    assert!(one != two && one != off && two != off, "the first three words must differ");
 }
 
 #[test]
@@ -291,7 +292,7 @@ fn a_request_is_a_function_of_its_number_alone() {
     let backwards: Vec<_> = (0..20).rev().map(|id| made.spec(id)).collect();
     let forwards: Vec<_> = (0..20).map(|id| made.spec(id)).collect();
     assert!(backwards.iter().rev().eq(forwards.iter()));
-    assert!(forwards.windows(2).all(|pair| pair[0].messages != pair[1].messages), "no two prompts are alike");
+    assert!(forwards.windows(2).all(|pair| pair[0].messages != pair[1].messages), "no two prompts may be equal");
 }
 
 #[test]
@@ -352,15 +353,15 @@ fn own_content_is_what_requests_say_and_part_of_the_fingerprint() {
     let (brief, long) = (of("be brief"), of("be long"));
     let spec = brief.spec(7);
     assert_eq!(spec.prompt(), "be brief\nquestion 7");
-    assert_eq!((spec.outline, spec.counted_tokens), (sample().outline(7), None), "lengths are those of the source");
+    assert_eq!((spec.outline, spec.counted_tokens), (sample().outline(7), None), "lengths must come from the source");
     assert_eq!(brief.fingerprint(), of("be brief").fingerprint());
-    assert_ne!(brief.fingerprint(), long.fingerprint(), "two contents never look equal");
+    assert_ne!(brief.fingerprint(), long.fingerprint(), "two contents must have different fingerprints");
     assert_ne!(brief.fingerprint(), sample().fingerprint());
     let closed = |plan: &Plan| {
         let load = Load::Closed(Closed::synchronous(Extent::Requests(5), Duration::ZERO, Duration::ZERO));
         Plan::new(load, plan.workload().clone(), Seed::new(1), None).fingerprint()
     };
-    assert_ne!(closed(&brief), closed(&long), "in a closed loop too");
+    assert_ne!(closed(&brief), closed(&long), "also in a closed loop");
 }
 
 #[test]
@@ -408,7 +409,11 @@ fn a_quota_is_announced_and_the_law_is_judged_before_it() {
         serde_json::json!({ "quota": described.dropped.values().sum::<u64>() })
     );
     assert_eq!(described.planned, made.arrivals().count() as u64);
-    assert!((119..=120).contains(&described.planned), "60 at once, then one a second for 60 s: {}", described.planned);
+    assert!(
+        (119..=120).contains(&described.planned),
+        "the quota allows 60 at once, then one per second for 60 s: {}",
+        described.planned
+    );
     assert_eq!(described.fingerprint, made.fingerprint());
     assert_eq!(described.law, describe(&sample()).unwrap().law);
 }
@@ -433,7 +438,7 @@ fn a_plan_is_drawn_in_a_few_narrow_lines() {
 #[test]
 fn the_sample_trace_is_what_we_plan_today() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/poisson_10_per_s_60s.csv");
-    assert_eq!(std::fs::read_to_string(path).unwrap(), csv(&sample()), "remake it as traces/README.md says");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), csv(&sample()), "recreate it as described in traces/README.md");
 }
 
 #[test]
@@ -446,7 +451,7 @@ fn remake_the_sample_trace() {
 
 #[test]
 fn a_window_of_few_requests_is_as_long_as_the_rate_says() {
-    // Over 2 000 draws of 20 requests N ÷ length has the asked rate as its mean: E[1 ÷ S(N + 1)] = 1 ÷ N.
+    // Over 2 000 draws of 20 requests, N ÷ length has the requested rate as its mean: E[1 ÷ S(N + 1)] = 1 ÷ N.
     let offered = |seed| {
         let (rate, none) = (Rate::new(10.0).unwrap(), Duration::ZERO);
         let made = Timeline::new(Process::Poisson, rate, Extent::Requests(20), none, none, Seed::new(seed));

@@ -1,4 +1,4 @@
-//! Owns the simulated server over real sockets, read byte by byte under a paused clock.
+//! Owns the tests of the simulated server over real sockets, read byte by byte under a paused clock.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -19,16 +19,16 @@ const STREAMED: &str = concat!(
 const WHOLE: &str = r#"{"messages":[{"role":"user","content":"two words"}],"max_completion_tokens":6}"#;
 const CHAT: &str = "/v1/chat/completions";
 
-/// How the server left a connection.
+/// The state of the connection when the server left it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Closed,
     Reset,
-    /// Nothing more came for a minute.
+    /// No byte came for a minute.
     Silent,
 }
 
-/// The bytes of each read with the millisecond at which they came, and how it ended.
+/// The bytes of each read with their instant in milliseconds, and how the connection ended.
 struct Seen {
     reads: Vec<(u64, Vec<u8>)>,
     end: End,
@@ -44,7 +44,7 @@ impl Seen {
         String::from_utf8_lossy(&self.bytes()).into_owned()
     }
 
-    /// The body with its chunking undone, and whether it ended in order.
+    /// The body without its chunk framing, and whether it ended properly.
     fn body(&self) -> (String, bool) {
         let bytes = self.bytes();
         let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
@@ -70,7 +70,7 @@ impl Seen {
         self.events().iter().filter_map(|event| delta(event, "content")).filter(|text| !text.is_empty()).collect()
     }
 
-    /// When each read that brought content came, in milliseconds.
+    /// The instant of each read that brought content, in milliseconds.
     fn content_ms(&self) -> Vec<u64> {
         let brings = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(r#""delta":{"content":" "#);
         self.reads.iter().filter(|(_, bytes)| brings(bytes)).map(|(at, _)| *at).collect()
@@ -90,8 +90,7 @@ fn request(path: &str, body: &str, more: &str) -> String {
     )
 }
 
-/// Runs `client` against a server on a port of the system's choice, both on this runtime; gives what the server says
-/// of itself too.
+/// Runs `client` against a server on a free port, both on this runtime; returns the server's own counts too.
 async fn with_server<T>(options: Options, client: impl AsyncFnOnce(std::net::SocketAddr) -> T) -> (T, Served) {
     let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
@@ -181,7 +180,7 @@ async fn a_completion_has_vllms_shape() {
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn latencies_over_sockets_are_exact_to_the_millisecond() {
     let seen = streamed(&[]).await;
-    assert_eq!(seen.reads[0].0, 0, "the head goes out before the first token");
+    assert_eq!(seen.reads[0].0, 0, "the head must leave before the first token");
     assert_eq!(seen.content_ms(), [20, 25, 30, 35, 40, 45]);
 }
 
@@ -201,7 +200,7 @@ async fn a_queue_over_sockets_gives_what_the_model_says() {
             let seen = one.await.unwrap();
             assert_eq!(seen.contents().len(), 6);
             let at: Vec<u64> = seen.reads.iter().map(|(at, _)| *at).collect();
-            assert!(at.iter().all(|other| *other == at[0]), "one burst, but read at {at:?}");
+            assert!(at.iter().all(|other| *other == at[0]), "one burst must be read at one instant, not at {at:?}");
             ends.push(at[0]);
         }
         ends.sort_unstable();
@@ -237,7 +236,7 @@ async fn a_connection_serves_many_requests_and_is_closed_after_idling() {
     assert_eq!(seen.text().matches("HTTP/1.1 200 OK").count(), 2);
     assert_eq!(seen.text().matches("[DONE]").count(), 2);
     assert_eq!((seen.end, served.requests, served.connections), (End::Closed, 2, 1));
-    assert_eq!(seen.ended_ms, 2 * 45 + 5_000, "two answers, then the keep-alive time");
+    assert_eq!(seen.ended_ms, 2 * 45 + 5_000, "two responses, then the keep-alive time");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -322,7 +321,7 @@ async fn bytes_that_are_not_http_are_answered_with_400_and_a_request_in_pieces_i
     assert!(text.contains("[DONE]"));
 }
 
-/// A sink whose bytes the test keeps a hold of.
+/// A sink that keeps its bytes for the test.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<u8>>>);
 
@@ -369,7 +368,7 @@ async fn the_truth_log_tells_each_request_even_one_cut_off_by_the_shutdown() {
     assert_eq!(instants, [20, 0, 20, 45, 45]);
     assert_eq!((rows[1]["ended"].as_str(), rows[1]["output_tokens"].as_u64()), (Some("shutdown"), Some(2)));
     assert_eq!((served.requests, served.late_ns.len()), (2, 7 + 3));
-    assert!(served.late_ns.max() < 2_000_000, "late by {} ns under a clock that cannot be late", served.late_ns.max());
+    assert!(served.late_ns.max() < 2_000_000, "late by {} ns under a paused clock", served.late_ns.max());
 }
 
 mod engine;

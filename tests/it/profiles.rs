@@ -1,5 +1,5 @@
-//! Owns the promises of rates over time: counts follow the integral, rescaled gaps follow the process, nothing lies
-//! on a lattice, a mean is kept.
+//! Owns the tests of rates over time: counts follow the integral, rescaled gaps follow the process, instants lie on
+//! no lattice, means are kept.
 
 use std::f64::consts::TAU;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use tonnage::workload::{Load, Plan, Workload, describe};
 const ALPHA: f64 = 1e-4;
 pub(crate) const PROCESSES: [&str; 5] = ["even", "poisson", "gamma:0.5", "gamma:2", "weibull:2"];
 
-/// λ(t), written down once more.
+/// λ(t), written independently of the library.
 type Formula = fn(f64) -> f64;
 
-/// Profiles of every shape and overlays of every kind, each 120 s at about 50/s, and λ(t) where it is a formula.
+/// Profiles of every shape and overlays of every kind, each 120 s at about 50/s, with λ(t) if there is a formula.
 const PATTERNS: &[(&str, &[&str], Option<Formula>)] = &[
     ("constant 50/s 120s", &[], Some(|_| 50.0)),
     ("ramp 1/s..100/s 60s; hold 20s; ramp 100/s..1/s 40s", &[], Some(trapezium)),
@@ -75,7 +75,7 @@ const PATTERNS: &[(&str, &[&str], Option<Formula>)] = &[
     ("constant 50/s 120s", &["noise sd=30% step=0.5s"], None),
     ("constant 50/s 120s", &["noise sd=30/s step=2s", "ou sd=20/s tau=5s"], None),
     ("ramp 10/s..90/s 120s", &["bursts height=400% burst=3s calm=12s"], None),
-    // Each period begins at 0/s with a whole number of requests before it.
+    // Each period begins at 0/s, after a whole number of requests.
     ("sawtooth 0/s..100/s 120s period=4s", &[], Some(|t| 25.0 * (t % 4.0))),
 ];
 
@@ -122,7 +122,7 @@ pub(crate) fn curve(timeline: &Timeline) -> &Curve {
     timeline.law().unwrap().1
 }
 
-/// ∫ of a formula, by the middle of many thin slices.
+/// The integral of a formula, by the midpoint rule with many thin slices.
 fn integral(formula: Formula, from_s: f64, to_s: f64) -> f64 {
     let slices = 2_000;
     let width = (to_s - from_s) / f64::from(slices);
@@ -135,7 +135,7 @@ fn the_curve_is_the_formula() {
         let Some(formula) = formula else { continue };
         let made = shaped("even", pattern(profile, overlays), 120.0, 1);
         for step in 0..60 {
-            // Off the whole seconds, where formulas jump.
+            // Not at whole seconds, where formulas jump.
             let t = 2.0 * f64::from(step) + 0.123;
             let (seen, wanted) = (curve(&made).rate_per_s(t), formula(t));
             assert!(
@@ -145,7 +145,7 @@ fn the_curve_is_the_formula() {
             let from_s = (t - 10.0).max(0.0);
             let (seen, wanted) =
                 (curve(&made).expected(t) - curve(&made).expected(from_s), integral(*formula, from_s, t));
-            // Where the formula jumps, a slice of the sum is off.
+            // At a jump of the formula, one slice of the sum is wrong.
             assert!(
                 (seen - wanted).abs() < 0.8,
                 "{profile} {overlays:?} from {from_s} s to {t} s: {seen} against {wanted}"
@@ -171,8 +171,8 @@ fn even_counts_match_the_integral_within_one_in_every_window() {
     }
 }
 
-/// Σ (count − expected)²/expected over 40 windows of equal expectation is χ² of 40 degrees for a Poisson process, and
-/// over n seeds of 40 n: neither above nor below what chance allows.
+/// Σ (count − expected)²/expected over 40 windows of equal expectation follows χ² with 40 degrees of freedom for a
+/// Poisson process, and with 40 n over n seeds. The sum must be neither above nor below its chance limits.
 fn counts_of_poisson_follow_the_integral(seeds: std::ops::Range<u64>) {
     let law = ChiSquared::new(40.0 * (seeds.end - seeds.start) as f64).unwrap();
     let allowed = law.inverse_cdf(ALPHA / 2.0)..law.inverse_cdf(1.0 - ALPHA / 2.0);
@@ -205,7 +205,7 @@ fn poisson_counts_follow_the_integral_over_a_hundred_seeds() {
 
 #[test]
 fn poisson_counts_in_fixed_windows_follow_the_formula() {
-    // Apart from our own integral: windows of 3 s, the formula summed up on its own.
+    // Independent of the library's integral: windows of 3 s, with the formula integrated here.
     for (profile, overlays, formula) in PATTERNS {
         let Some(formula) = formula else { continue };
         let made = shaped("poisson", pattern(profile, overlays), 120.0, 5);
@@ -224,12 +224,13 @@ fn poisson_counts_in_fixed_windows_follow_the_formula() {
         assert!(statistic < critical, "{profile} {overlays:?}: {statistic} above {critical}");
         assert!(
             counts.iter().zip(&expected).all(|(count, expected)| *expected > 1e-6 || *count == 0.0),
-            "{profile}: arrivals at no rate"
+            "{profile}: arrivals although the rate is 0"
         );
     }
 }
 
-/// Every profile × process by time rescaling; the rate is multiplied until so many arrivals are expected.
+/// Every combination of profile and process, by time rescaling; the rate is multiplied until `arrivals` arrivals are
+/// expected.
 fn rescaled_gaps_follow_the_process(arrivals: f64, seed: u64) {
     for (profile, overlays, _) in PATTERNS {
         for process in PROCESSES {
@@ -267,7 +268,7 @@ fn the_law_check_refuses_a_wrong_profile() {
         let asked = shaped("poisson", pattern(other, &[]), 120.0, 1);
         let mut check = LawCheck::new(process.parse().unwrap(), curve(&asked).clone());
         made.arrivals().for_each(|arrival| check.add(arrival));
-        assert!(!check.verdict().unwrap().holds, "taken for {process} under {other}");
+        assert!(!check.verdict().unwrap().holds, "a wrong profile passed as {process} under {other}");
     }
     let even = shaped("even", pattern("ramp 10/s..90/s 120s", &[]), 120.0, 1);
     let mut check = LawCheck::new(
@@ -278,8 +279,8 @@ fn the_law_check_refuses_a_wrong_profile() {
     assert!(!check.verdict().unwrap().holds);
 }
 
-/// Fractional parts of Poisson instants at 1 ms and 10 ms are uniform, at 1 s as the rate says, and no two instants
-/// are one.
+/// The fractional parts of Poisson instants are uniform at 1 ms and 10 ms, follow the rate at 1 s, and no two
+/// instants are equal.
 fn no_mass_on_any_lattice(rounds: u32) {
     for (profile, overlays, _) in PATTERNS {
         let mut pattern = pattern(profile, overlays);
@@ -290,7 +291,10 @@ fn no_mass_on_any_lattice(rounds: u32) {
         let seconds = 120 * rounds;
         let made = shaped("poisson", pattern, f64::from(seconds), 7);
         let instants: Vec<u64> = made.arrivals().map(|arrival| arrival.at.as_nanos()).collect();
-        assert!(instants.windows(2).all(|pair| pair[0] < pair[1]), "{profile} {overlays:?}: two at once");
+        assert!(
+            instants.windows(2).all(|pair| pair[0] < pair[1]),
+            "{profile} {overlays:?}: two arrivals at one instant"
+        );
         let critical = ks_critical(instants.len() as u64, ALPHA);
         for lattice_ns in [1_000_000, 10_000_000] {
             let mut parts: Vec<f64> = instants.iter().map(|at| (at % lattice_ns) as f64 / lattice_ns as f64).collect();
@@ -298,7 +302,7 @@ fn no_mass_on_any_lattice(rounds: u32) {
             let distance = ks_distance(&parts, 0.5 / lattice_ns as f64, |x| x.clamp(0.0, 1.0));
             assert!(distance < critical, "{profile} {overlays:?} at {lattice_ns} ns: {distance} above {critical}");
         }
-        // Within a second the rate changes, and by how much is known.
+        // The rate changes within a second, by a known amount.
         let total = curve(&made).expected(f64::from(seconds));
         for hundredth in 1..20 {
             let x = f64::from(hundredth) / 20.0;
@@ -342,7 +346,7 @@ fn the_same_seed_is_the_same_bytes_on_every_machine() {
         assert_eq!(print(1), print(1));
         let random =
             process != "even" || overlays.iter().any(|text| text.starts_with("ou") || text.starts_with("bursts"));
-        assert!(!random || print(1) != print(2), "{process} under {profile} {overlays:?}: the seed moves nothing");
+        assert!(!random || print(1) != print(2), "{process} under {profile} {overlays:?}: the seed has no effect");
         lines.push(format!("{} {process} {profile} {}", print(1), overlays.join(" + ")));
     }
     insta::assert_snapshot!(lines.join("\n"));
@@ -450,7 +454,7 @@ proptest! {
                 Seed::new(seed),
         );
         let Ok(made) = made else {
-            // What is added may leave nothing of a short window.
+            // An added overlay can leave no rate in a short window.
             prop_assert!(overlays.iter().any(|overlay| overlay.contains("/s")), "{:?}", made);
             return Ok(());
         };
@@ -459,7 +463,7 @@ proptest! {
         prop_assert_eq!(arrivals.iter().filter(|arrival| spans.window.contains(arrival.at)).count() as u64, count);
         prop_assert!(arrivals.windows(2).all(|pair| pair[0].at <= pair[1].at && pair[0].index + 1 == pair[1].index));
         let law = describe(&Plan::new(Load::Open(made), Workload::default(), Seed::new(1), None)).unwrap().law;
-        prop_assert!(law.is_none_or(|law| law.asked != Process::Even || law.holds), "no even arrival is missing");
+        prop_assert!(law.is_none_or(|law| law.asked != Process::Even || law.holds), "no even arrival may be missing");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Owns the tests of rates over time on the command line: text, files and configuration say the same, and what cannot
-//! be is refused.
+//! Owns the tests of rates over time on the command line: text, files and configuration give the same plan, and
+//! impossible profiles are refused.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -64,11 +64,15 @@ fn text_yaml_csv_and_configuration_are_one_plan() {
     }
     for file in ["inner.yaml", "texts.yaml"] {
         assert_eq!(fingerprint(&["-c", file]), plain, "{file}");
-        assert_ne!(fingerprint(&["-c", file, "--overlay", "sine amp=40% period=6s"]), plain, "flags win");
+        assert_ne!(
+            fingerprint(&["-c", file, "--overlay", "sine amp=40% period=6s"]),
+            plain,
+            "flags must override the file"
+        );
         assert_ne!(
             fingerprint(&["-c", file, "--rate", "20/s", "--duration", "30s"]),
             plain,
-            "a rate takes the place of the profile"
+            "a rate must replace the profile"
         );
     }
     let aibrix = r#"{"fluctuate":2,"mean":6,"noise":0.1,"period_len_ms":30000,"only_rise":false}"#;
@@ -120,7 +124,7 @@ fn a_killed_run_still_says_what_it_played() {
     let mut child = tonnage(folder.path()).args(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let records = folder.path().join("out/records.jsonl");
     while std::fs::read(&records).map_or(0, |bytes| bytes.split(|byte| *byte == b'\n').count()) < 4 {
-        assert!(child.try_wait().unwrap().is_none(), "it runs on");
+        assert!(child.try_wait().unwrap().is_none(), "the run must still be in progress");
         std::thread::yield_now();
     }
     child.kill().unwrap();
@@ -203,7 +207,7 @@ fn an_overlay_bends_the_time_of_a_trace_and_says_so() {
     std::fs::write(folder.path().join("trace.csv"), rows).unwrap();
     let plan = |words: &[&str]| said(folder.path(), &[&["replay", "trace.csv", "--plan-only"], words].concat());
     let (plain, bent) = (plan(&[]), plan(&["--overlay", "square amp=80% period=20s"]));
-    assert_eq!(line(&plain, "planned"), line(&bent, "planned"), "as many in the same window");
+    assert_eq!(line(&plain, "planned"), line(&bent, "planned"), "the number of requests in the window must not change");
     assert_ne!(line(&plain, "fingerprint"), line(&bent, "fingerprint"));
     assert!(line(&bent, "changed").contains("square amp=80% period=20s: time is bent"), "{bent}");
 }

@@ -1,4 +1,4 @@
-//! Owns closed forms of queues: what a measurement of the simulated server must come out as.
+//! Owns closed forms of queues: the values that a measurement of the simulated server must reproduce.
 
 /// P(sojourn > t) of M/M/1: e^(−(μ−λ)t). Rates per second, t in seconds.
 pub(crate) fn mm1_sojourn_tail(arrival: f64, service: f64, t_s: f64) -> f64 {
@@ -34,8 +34,8 @@ pub(crate) struct MdC {
 }
 
 impl MdC {
-    /// Solves p = law of max(N − c, 0) + Poisson(λD) (Crommelin 1932: whoever is in service now is gone one D later),
-    /// on 0 to 999.
+    /// Solves p = law of max(N − c, 0) + Poisson(λD) on 0 to 999 (Crommelin 1932: every request now in service has
+    /// left after time D).
     pub(crate) fn new(servers: usize, arrival: f64, service_s: f64) -> Self {
         let states = 1_000;
         let mean = arrival * service_s;
@@ -68,8 +68,8 @@ impl MdC {
         Self { servers, arrival, service_s, waiting }
     }
 
-    /// P(wait ≤ t) by Franx (2001): e^(−λ(kD−t)) Σ over j < kc of Q(kc−1−j) (λ(kD−t))^j / j!, (k−1)D ≤ t < kD. Good
-    /// while kc is some hundreds.
+    /// P(wait ≤ t) by Franx (2001): e^(−λ(kD−t)) Σ over j < kc of Q(kc−1−j) (λ(kD−t))^j / j!, (k−1)D ≤ t < kD.
+    /// Accurate while kc is at most a few hundred.
     pub(crate) fn wait_at_most(&self, t_s: f64) -> f64 {
         let k = (t_s / self.service_s).floor() as usize + 1;
         let x = self.arrival * (k as f64 * self.service_s - t_s);
@@ -81,13 +81,13 @@ impl MdC {
         })
     }
 
-    /// P(sojourn > t): sojourn is wait plus D.
+    /// P(sojourn > t): the sojourn time is the wait plus D.
     pub(crate) fn sojourn_tail(&self, t_s: f64) -> f64 {
         if t_s < self.service_s { 1.0 } else { 1.0 - self.wait_at_most(t_s - self.service_s) }
     }
 }
 
-/// The t at which a falling tail comes to 1 − `quantile`, between 0 and `most_s`.
+/// The t at which a decreasing tail equals 1 − `quantile`, between 0 and `most_s`.
 pub(crate) fn quantile_s(tail: impl Fn(f64) -> f64, quantile: f64, most_s: f64) -> f64 {
     let (mut low, mut high) = (0.0, most_s);
     for _ in 0..80 {

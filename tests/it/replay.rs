@@ -1,4 +1,4 @@
-//! Owns the promises of a replay: the file's instants, lengths and prefixes, every row accounted for.
+//! Owns the tests of replays: the file's instants, lengths and prefixes are kept, and every row is accounted for.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,14 +15,14 @@ const AZURE: &str = "azure_llm_2023_code.csv";
 const BURSTGPT: &str = "burstgpt_1_first400.csv";
 const MOONCAKE: &str = "mooncake_conversation_rows1-6000.jsonl";
 
-/// A public trace; none, with the reason printed, where the traces are not at hand.
+/// The path of a public trace; `None`, with the reason printed, if the traces are not available.
 pub(crate) fn public(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traces").join(name);
     if !path.exists() {
-        // Not `println`: the reason is to be seen where output is captured only on failure.
+        // Not `println`: the reason must show although the output of passing tests is captured.
         let _ = writeln!(
             std::io::stderr(),
-            "skipped: {} is not at hand (it is not redistributed with this repository)",
+            "skipped: {} is not available (it is not redistributed with this repository)",
             path.display()
         );
         return None;
@@ -47,7 +47,7 @@ fn plan(text: &str, choice: &Choice, scale: &str, salt: Salt, seed: u64) -> Plan
     Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), Seed::new(seed), None)
 }
 
-/// `a` and `b` equal to twelve digits: the expected figures are rounded sums of floats.
+/// Checks that `a` and `b` agree to twelve digits: the expected figures are rounded sums of floats.
 fn same(a: &Value, b: f64, what: &str) {
     let a = a.as_f64().unwrap_or_else(|| panic!("{what} is {a}"));
     assert!((a - b).abs() <= 1e-11 * a.abs().max(1.0), "{what}: expected {a}, found {b}");
@@ -157,8 +157,8 @@ fn compare(wanted: &Value, selection: &Selection, seen: &Inspection) {
     );
 }
 
-/// Seconds of the day (Azure), seconds (`BurstGPT`) or milliseconds (Mooncake) as the file says them, in nanoseconds,
-/// and the row's tokens: read here in another way than by the library.
+/// The instants of a file's rows in nanoseconds, and their tokens. The file gives seconds of the day (Azure), seconds
+/// (`BurstGPT`) or milliseconds (Mooncake). This code is independent of the library.
 fn rows_of(name: &str, text: &str) -> Vec<(u64, u32, u32)> {
     let mut rows: Vec<(u64, u32, u32)> = match name {
         MOONCAKE => text
@@ -224,7 +224,7 @@ fn planned_offsets_are_those_of_the_file() {
         let length_s = plan.spans().window.length_s();
         let wanted_s = end_s.map_or_else(
             || {
-                // One mean gap after the last.
+                // The window ends one mean gap after the last row.
                 let (first, last) = (wanted[0].0, wanted.last().unwrap().0);
                 last as f64 / 1e9 + (last - first) as f64 / 1e9 / (wanted.len() - 1) as f64
             },
@@ -263,13 +263,13 @@ fn every_row_read_is_scheduled_or_dropped_for_a_reason() {
     assert!((0..400).all(|id| raised.outline(id).input_tokens > 0 && raised.outline(id).output_tokens > 0));
 }
 
-/// Three requests of a conversation: they share one block, two of them three.
+/// Three requests of a conversation: all share one block, two of them share three.
 const SHARED: &str = r#"{"timestamp": 0, "input_length": 1500, "output_length": 5, "hash_ids": [7, 8, 9]}
 {"timestamp": 27, "input_length": 700, "output_length": 6, "hash_ids": [7, 11]}
 {"timestamp": 30, "input_length": 2100, "output_length": 7, "hash_ids": [7, 8, 9, 10, 12]}
 "#;
 
-/// How many leading words two prompts have in common.
+/// The number of leading words that two prompts have in common.
 fn common(one: &str, two: &str) -> usize {
     one.split(' ').zip(two.split(' ')).take_while(|(one, two)| one == two).count()
 }
@@ -283,26 +283,27 @@ fn equal_leading_blocks_are_equal_leading_text() {
         for id in 0..3 {
             let spec = one.spec(id);
             assert_eq!(estimate_tokens(&spec.prompt()), spec.outline.input_tokens);
-            assert_eq!(spec.prompt(), two.spec(id).prompt(), "whatever the plan's seed and pace");
+            assert_eq!(spec.prompt(), two.spec(id).prompt(), "the plan's seed and scale must not change a prompt");
         }
-        // What follows a shared block may begin with the same word by chance.
+        // The text after a shared block can begin with the same word by chance.
         assert!((512..516).contains(&common(&one.spec(0).prompt(), &one.spec(1).prompt())));
         assert!(
             (1500..1504).contains(&common(&one.spec(0).prompt(), &two.spec(2).prompt())),
-            "the partial block is the start of the whole"
+            "the partial block must be the start of the whole block"
         );
     }
     let [plain, salted] = salts.map(|salt| plan(SHARED, &Choice::default(), "1", salt, 1));
-    assert!(common(&plain.spec(0).prompt(), &salted.spec(0).prompt()) < 4, "another salt, another text");
-    assert_eq!(plain.fingerprint(), salted.fingerprint(), "the plan is the same");
+    assert!(common(&plain.spec(0).prompt(), &salted.spec(0).prompt()) < 4, "another salt must give another text");
+    assert_eq!(plain.fingerprint(), salted.fingerprint(), "a salt must not change the plan");
     let other = plan(&SHARED.replace("[7, 11]", "[7, 13]"), &Choice::default(), "1", Salt::Off, 1);
-    assert_ne!(plain.fingerprint(), other.fingerprint(), "another block is another plan");
+    assert_ne!(plain.fingerprint(), other.fingerprint(), "another block must give another plan");
     assert_eq!(plain.recording().unwrap().blocks(2).collect::<Vec<_>>(), [7, 8, 9, 10, 12]);
 }
 
 #[test]
 fn the_bytes_of_a_block_are_pinned() {
-    // A change here changes every replayed prompt: it is a new version of the text, and belongs into the changelog.
+    // A change here changes every replayed prompt: it is a new version of the text, and must be noted in the
+    // changelog.
     let plan = plan(SHARED, &Choice::default(), "1", Salt::Off, 1);
     let start: Vec<String> = plan.spec(0).prompt().split(' ').take(6).map(str::to_owned).collect();
     insta::assert_snapshot!(start.join(" "));

@@ -1,4 +1,4 @@
-//! Owns the verbs `replay` and `trace` as a person runs them, on a trace written here.
+//! Owns the tests of the verbs `replay` and `trace` as a user runs them, on a trace written here.
 
 use std::fmt::Write as _;
 
@@ -10,8 +10,8 @@ fn json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap_or_else(|why| panic!("{why}: {}", text(bytes)))
 }
 
-/// A folder with a conversation of 40 rows, one every 250 ms in pairs, two of them empty and one long; and an Azure
-/// file of one row.
+/// A folder with a conversation of 40 rows, two rows every 500 ms (two rows without output tokens, one with a long
+/// input), and an Azure file of one row.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let mut rows = String::new();
@@ -63,7 +63,11 @@ fn a_replay_sends_the_trace_and_its_configuration_repeats_it() {
     assert_eq!(trial["label"], "replay");
     assert_eq!(trial["window"], serde_json::json!({"start_s": 0.0, "end_s": 0.7}));
 
-    assert_eq!(text(&run(folder.path(), &["report", "out"]).stdout), shown, "rendered again, the same text");
+    assert_eq!(
+        text(&run(folder.path(), &["report", "out"]).stdout),
+        shown,
+        "a second rendering must give the same text"
+    );
     let again = json(&run(folder.path(), &["replay", "-c", "out/config.yaml", "--out", "two", "--json"]).stdout);
     for key in ["plan_fingerprint", "body_fingerprint", "config"] {
         assert_eq!(again[key], result[key], "{key}");
@@ -72,7 +76,11 @@ fn a_replay_sends_the_trace_and_its_configuration_repeats_it() {
         folder.path(),
         &["replay", "one.csv", "-c", "out/config.yaml", "--window", "0s..1s", "--out", "three", "--json"],
     );
-    assert_eq!(json(&faster.stdout)["trials"][0]["load"]["trace"]["file"], "one.csv", "the file typed wins");
+    assert_eq!(
+        json(&faster.stdout)["trials"][0]["load"]["trace"]["file"],
+        "one.csv",
+        "the file on the command line must override the stored one"
+    );
 }
 
 #[test]
@@ -130,7 +138,7 @@ fn what_was_done_to_a_trace_is_in_the_books_the_notes_and_the_stored_configurati
     let again = json(&run(folder.path(), &["replay", "-c", "out/config.yaml", "--out", "two", "--json"]).stdout);
     assert_eq!((&again["plan_fingerprint"], &again["config"]), (&result["plan_fingerprint"], &result["config"]));
     let other = json(&run(folder.path(), &[&words[..], &["--plan-only", "--seed", "6", "--json"]].concat()).stdout);
-    assert_ne!(other["fingerprint"], result["plan_fingerprint"], "another seed, another choice");
+    assert_ne!(other["fingerprint"], result["plan_fingerprint"], "another seed must select other rows");
 }
 
 #[test]
@@ -157,7 +165,7 @@ fn plan_only_is_plan_for_a_replay() {
     let mut wanted = ["planned", "span_s", "rate_per_s", "gap", "dispersion", "law", "fingerprint", "dropped"];
     wanted.sort_unstable();
     assert_eq!(keys, wanted);
-    assert!(!folder.path().join("results").exists(), "nothing was sent");
+    assert!(!folder.path().join("results").exists(), "no request may be sent");
 }
 
 #[test]
@@ -228,7 +236,7 @@ fn inspect_shows_what_it_found_and_says_it_as_json() {
     assert_eq!(
         (&alone["span_s"], &alone["rate_per_s"], &alone["gap_cv"]),
         (&Value::from(0.0), &Value::Null, &Value::Null),
-        "undefined is null"
+        "an undefined value must be null"
     );
 }
 
@@ -292,11 +300,11 @@ fn what_a_trace_says_itself_is_refused() {
     all_refused(folder.path(), cases);
 }
 
-/// Rows that were sorted were told of before a run, and not where a plan is only shown.
+/// Regression: sorted rows were reported before a run, but not for `--plan-only`.
 #[test]
 fn a_plan_says_how_many_rows_were_out_of_order() {
     let folder = tempfile::tempdir().unwrap();
-    // Nothing tells such a file from two recordings, so it is said how far back they stood.
+    // Such a file looks like two recordings, so the message says how far back the rows stood.
     let rows = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.0,5,5\n2023-11-16 \
         18:15:48.0,5,5\n2023-11-16 18:15:47.0,5,5\n";
     std::fs::write(folder.path().join("t.csv"), rows).unwrap();

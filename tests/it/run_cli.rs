@@ -1,4 +1,4 @@
-//! Owns the tests of `tonnage run` as a person runs it: what is shown, kept and said when it ends.
+//! Owns the tests of `tonnage run` as a user runs it: what it shows, what it stores, and what it prints when it ends.
 
 use std::process::Stdio;
 
@@ -61,17 +61,17 @@ fn a_run_without_target_is_simulated_and_says_so_everywhere() {
     assert_eq!(Value::from(records.lines().count() - 1), trial["run_totals"]["planned"]);
 
     let again = run(folder.path(), &["report", "out"]);
-    assert_eq!(text(&again.stdout), shown, "folded again, the same text");
+    assert_eq!(text(&again.stdout), shown, "a report from the records must give the same text");
     let saved = run(folder.path(), &["report", "out/result.json", "--json"]);
     assert_eq!(serde_json::from_slice::<Value>(&saved.stdout).expect("JSON")["trials"][0]["metrics"], trial["metrics"]);
     std::fs::remove_file(folder.path().join("out/records.jsonl")).expect("removed");
     assert_eq!(
         text(&run(folder.path(), &["report", "out/result.json"]).stdout),
         shown,
-        "from the saved figures, the same text"
+        "a report from the saved figures must give the same text"
     );
 
-    // The stored configuration repeats plan and bytes.
+    // The stored configuration repeats the plan and the request bytes.
     let repeated = run(folder.path(), &["run", "-c", "out/config.yaml", "--out", "two", "--json"]);
     let repeated: Value = serde_json::from_slice(&repeated.stdout).expect("nothing but JSON");
     for key in ["plan_fingerprint", "body_fingerprint", "config"] {
@@ -119,7 +119,7 @@ fn completions_are_run_with_the_tokens_of_each_event() {
 
 #[test]
 fn a_simulated_server_stays_marked_whatever_its_model_is_called() {
-    // --model skips the question for a name, and used to take the mark with it.
+    // Regression: --model skips model discovery, and once lost the SIMULATED mark too.
     let folder = folder();
     let server = Simulated::start(folder.path(), &[]);
     let words = [
@@ -148,7 +148,7 @@ fn the_verdict_is_the_exit_code() {
     for (slo, code) in [("p50 e2e<=1ms", 1), ("p99 e2e<=10s", 4)] {
         let output = run(folder.path(), &[&load[..], &["--slo", slo]].concat());
         assert_eq!(output.status.code(), Some(code), "{slo}: {}", text(&output.stderr));
-        assert!(output.stdout.is_empty() && output.stderr.is_empty(), "quiet is quiet");
+        assert!(output.stdout.is_empty() && output.stderr.is_empty(), "--quiet must print nothing");
     }
 }
 
@@ -187,7 +187,7 @@ fn an_interrupted_run_writes_what_it_has() {
     let mut child = child.spawn().expect("the binary runs");
     let records = folder.path().join("out/records.jsonl");
     while !records.exists() {
-        assert!(child.try_wait().expect("a child").is_none(), "it ended before it was interrupted");
+        assert!(child.try_wait().expect("a child").is_none(), "the run must still be in progress");
         std::thread::yield_now();
     }
     interrupt(&child);
@@ -214,7 +214,7 @@ fn faults_of_a_server_are_counted_and_its_truth_is_written() {
     assert_eq!(
         text(&run(folder.path(), &["report", "out"]).stdout),
         text(&output.stdout),
-        "failures are folded again too"
+        "a report from the records must include the failures"
     );
     let counts = &json(&folder.path().join("out/result.json"))["trials"][0]["requests"];
     assert_eq!(counts["failed"], counts["failures"]["status_503"]);

@@ -1,4 +1,4 @@
-//! Owns `Scripted`, a client without a server: what becomes of request `id` is a function of `id`.
+//! Owns `Scripted`, a client without a server: the fate of request `id` is a function of `id`.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,22 +9,22 @@ use tonnage::clock::RunClock;
 use tonnage::record::{Exchange, Failure, FailureClass, Outcome, Usage};
 use tonnage::workload::RequestSpec;
 
-/// What becomes of one request.
+/// The fate of one request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fate {
-    /// One token after this long.
+    /// One token after this time.
     Answers(Duration),
-    /// Three tokens, the first after this long and then one each time; then silence for ever.
+    /// Three tokens, one every this much time; then silence forever.
     Stalls(Duration),
-    /// Silence for ever.
+    /// Silence forever.
     Hangs,
-    /// A broken connection after this long.
+    /// A broken connection after this time.
     Breaks(Duration),
-    /// The task that follows it panics.
+    /// The task of the request panics.
     Panics,
 }
 
-/// A client that plays a script.
+/// A client that follows a script.
 pub(crate) struct Scripted;
 
 /// The script: id to fate.

@@ -1,4 +1,5 @@
-//! Owns the tests of `tonnage search` as a person runs it: the answer and what is kept of it, verdicts and exit codes.
+//! Owns the tests of `tonnage search` as a user runs it: the answer and what is stored of it, verdicts and exit
+//! codes.
 
 use std::path::Path;
 use std::process::Output;
@@ -10,7 +11,7 @@ use tonnage::clock::RunClock;
 use crate::cli::{Simulated, folder, json, run, text};
 use crate::search::engine::long_run;
 
-/// A service that is known within seconds: four servers of 2 ms, asked for their p50.
+/// A service that a search measures within seconds: four servers of 2 ms, with an objective on p50.
 const QUICK: &[&str] = &[
     "--sim",
     "mmc:servers=4,service=2ms",
@@ -77,7 +78,7 @@ fn a_search_states_its_answer_and_is_rendered_again_with_the_same_numbers() {
         let point = load["point"].as_u64().expect("a number");
         assert!(folder.path().join(format!("out/points/{point:02}/records.jsonl")).exists(), "{load}");
     }
-    // What the probes count is what their trials show.
+    // The counts of the probes must equal the counts of their trials.
     let probing = loads.iter().zip(trials).filter(|(load, _)| load["purpose"] == "probe" && load["kept"] == "evidence");
     for ((load, trial), probe) in probing.zip(search["probes"].as_array().into_iter().flatten()) {
         assert_eq!(probe["rate_per_s"], trial["load"]["rate_per_s"], "{load}");
@@ -149,12 +150,12 @@ fn a_search_over_users_says_that_its_loop_is_closed_sizes_no_fleet_and_is_certif
     assert_eq!(
         (&played[..trials.len()], played.len()),
         (trials.as_slice(), trials.len() + 1),
-        "one load more, the others as they were"
+        "one more load, and the other loads unchanged"
     );
     let again = searched(folder.path(), &["--resume", "out", "--certificate"]);
     assert!(
         text(&again.stderr).contains("had finished"),
-        "a finished certificate is not repeated: {}",
+        "a finished certificate must not be repeated: {}",
         text(&again.stderr)
     );
 }
@@ -223,7 +224,7 @@ fn a_search_over_the_time_scale_plays_passes_of_a_trace_and_says_what_they_mean(
         "{}",
         text(&resumed.stderr)
     );
-    // One that was not: what has been played has been played of these rows.
+    // An unfinished search must not be resumed with other rows: its loads were sent with these rows.
     let mut unfinished = result.clone();
     unfinished["search"]["finished"] = Value::Null;
     std::fs::write(folder.path().join("out/result.json"), unfinished.to_string()).expect("written");
@@ -342,7 +343,7 @@ fn what_a_search_cannot_do_is_refused_with_what_to_do_instead() {
 fn over_sockets_the_interval_covers_the_truth_of_virtual_time() {
     for (profile, input, output, slo, allowed) in [
         ("mmc:servers=4,service=40ms", "1", "1", "p99 ttft<=300ms", 0.01),
-        // Short answers, some hundred a second: ±20 % of this engine at 33/s would take half an hour.
+        // Short responses at some hundred per second: ±20 % of this engine at 33/s would take half an hour.
         ("small", "64", "8", "p90 ttft<=200ms", 0.1),
     ] {
         let folder = folder();

@@ -1,5 +1,5 @@
-//! Owns the tests of searches that are cut off, by a service that dies, a kill or an interrupt: what is kept of them,
-//! and how they go on.
+//! Owns the tests of searches cut off by a dead service, a kill or an interrupt: what is stored of them, and how they
+//! resume.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -88,7 +88,7 @@ fn a_search_that_was_killed_or_interrupted_goes_on_and_repeats_nothing() {
     let prefix = |value: &Value, number: usize| value["trials"].as_array().expect("trials")[..number].to_vec();
     for before in [killed, interrupted] {
         let kept = before["trials"].as_array().map_or(0, Vec::len);
-        assert!(kept >= 1 && prefix(&after, kept) == prefix(&before, kept), "{kept} loads are kept as they were");
+        assert!(kept >= 1 && prefix(&after, kept) == prefix(&before, kept), "{kept} loads must be kept unchanged");
     }
     let loads = after["search"]["loads"].as_array().expect("loads");
     let number =
@@ -97,21 +97,21 @@ fn a_search_that_was_killed_or_interrupted_goes_on_and_repeats_nothing() {
     let mut prints: Vec<&str> = loads.iter().filter_map(|load| load["plan_fingerprint"].as_str()).collect();
     prints.sort_unstable();
     prints.dedup();
-    assert_eq!(prints.len(), loads.len(), "each load has draws of its own");
+    assert_eq!(prints.len(), loads.len(), "each load must have its own draws");
     let notes = after["notes"].to_string();
     assert!(notes.contains("resumed"), "{notes}");
 }
 
-/// Waits until the search has so many loads on disk.
+/// Waits until the search has `loads` loads on disk.
 fn until(result: &Path, loads: usize, child: &mut std::process::Child) {
     holds(result, child, |value| value["trials"].as_array().map_or(0, Vec::len) >= loads);
 }
 
-/// Waits until what is on disk is so.
+/// Waits until the result on disk satisfies `is_so`.
 fn holds(result: &Path, child: &mut std::process::Child, is_so: impl Fn(&Value) -> bool) {
     let read = || std::fs::read(result).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
     while !read().is_some_and(|value| is_so(&value)) {
-        assert!(child.try_wait().expect("a child").is_none(), "it goes on");
+        assert!(child.try_wait().expect("a child").is_none(), "the search must still be in progress");
         std::thread::yield_now();
     }
 }

@@ -1,5 +1,5 @@
-//! Owns the promise that the simulator's services are what they are called: as many requests miss a limit as closed
-//! forms say, and as loops that share no line with the simulator count.
+//! Owns the tests that the simulator's services behave as named: the share of requests that miss a limit agrees with
+//! closed forms, and with independent loops.
 
 #[path = "../../benches/common/long.rs"]
 pub(crate) mod long;
@@ -22,7 +22,7 @@ use tonnage::workload::{Load, Plan, Workload};
 const BATCHES: usize = 25;
 const SEED: Seed = Seed::new(11);
 
-/// A name, a service, how requests come, the same as a loop, and requests per second.
+/// A name, a service, its arrival process, the same service as an independent loop, and requests per second.
 type Compared = (&'static str, Box<dyn Service>, &'static str, Long, f64);
 
 /// The share of `requests` to `service` that miss the limit of `long`, and its standard error by batch means.
@@ -119,7 +119,7 @@ fn services_miss_limits_as_often_as_independent_loops_count() {
         let (expected, own) = long.share(rate, 400_000, 1);
         let away = (found - expected) / libm::hypot(error, own);
         assert!((0.01..0.5).contains(&expected), "{name}: {expected} tells little");
-        // One comparison in 15 000 is 4 standard errors off by chance; the seed is fixed.
+        // By chance, one comparison in 15 000 differs by 4 standard errors; the seed is fixed.
         assert!(away.abs() < 4.0, "{name}: {found:.4} ± {error:.4} against {expected:.4} ± {own:.4}");
     }
 }

@@ -1,6 +1,6 @@
-//! Owns the promises of `--think after-completion`: a turn is released when the one before has completed and its
-//! think time has passed, a lost turn ends its session, the live engine and virtual time agree, and every turn is in
-//! the books.
+//! Owns the tests of `--think after-completion`: a turn is released when the previous turn has completed and its
+//! think time has passed, a lost turn ends its session, the live engine and virtual time agree, and every turn is
+//! accounted for.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -26,7 +26,8 @@ use crate::scripted::{Fate, Script, Scripted};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// A trace of `BurstGPT`: (instant in seconds, session, seconds the answer took); one token each way.
+/// A trace in the `BurstGPT` format: (instant in seconds, session, seconds that the response took); one input and one
+/// output token.
 pub(crate) fn trace_of(rows: &[(f64, &str, &str)]) -> String {
     rows.iter().fold(
         "Timestamp,Session ID,Elapsed time,Request tokens,Response tokens\n".to_owned(),
@@ -37,7 +38,7 @@ pub(crate) fn trace_of(rows: &[(f64, &str, &str)]) -> String {
     )
 }
 
-/// Two sessions and a request of none: `a` thinks 1 s and then 0.5 s, `b` 3 s.
+/// Two sessions and requests without a session: `a` thinks 1 s and then 0.5 s, `b` 3 s.
 const ROWS: &[(f64, &str, &str)] = &[
     (0.0, "a", "2"),
     (1.0, "b", "1"),
@@ -68,8 +69,8 @@ fn settings() -> Settings {
     Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None }
 }
 
-/// Plays `plan` on the engine under a paused clock, interrupted after so many milliseconds if asked; the trial and
-/// every record, by id.
+/// Runs `plan` on the run engine under a paused clock, interrupted after `interrupt_ms` if given; returns the trial
+/// and every record, by id.
 fn play(
     plan: Plan,
     settings: Settings,
@@ -108,7 +109,7 @@ async fn collected(session: &mut Session, plan: Plan) -> (Trial, Vec<Record>) {
     (trial, records)
 }
 
-/// Id, turn, what set the instant, the instant in milliseconds, and what became of it.
+/// Id, turn, origin of the instant, the instant in milliseconds, and the outcome.
 fn schedule(records: &[Record]) -> Vec<(u64, Option<u32>, Origin, u64, &'static str)> {
     let line = |record: &Record| {
         (record.id, record.turn, record.origin, record.scheduled.as_nanos() / 1_000_000, record.exchange.outcome.name())
@@ -130,24 +131,27 @@ fn a_turn_is_released_when_the_one_before_has_completed_and_thought() {
     ];
     let (trial, live) = play(plain(ROWS), settings(), None, |_| Fate::Answers(200 * MS));
     let virtually = sim::run(&plain(ROWS), "delay:ttft=200ms,itl=1ms".parse().unwrap(), Seed::new(1));
-    assert_eq!(schedule(&live), wanted, "on the engine");
+    assert_eq!(schedule(&live), wanted, "on the run engine");
     assert_eq!(schedule(&virtually), wanted, "in virtual time");
-    assert!(live.iter().all(|record| record.exchange.sent == Some(record.scheduled)), "each left at its instant");
+    assert!(
+        live.iter().all(|record| record.exchange.sent == Some(record.scheduled)),
+        "each request must leave at its instant"
+    );
     assert_eq!(trial.load.origin, LoadOrigin::Mixed);
     assert_eq!((trial.due, trial.not_due, trial.ended), (Some(7), 0, Ended::Complete));
     let view = trial.view();
     let origins = view.origins.expect("a load of both kinds");
     assert_eq!((origins.planned, origins.released, view.requests.planned), (4, 3, 7));
     let offered = view.rates.offered_per_s.expect("planned") * view.window.length_s();
-    assert!((offered - 4.0).abs() < 1e-9, "only planned instants are offered: {offered}");
+    assert!((offered - 4.0).abs() < 1e-9, "only planned requests count as offered: {offered}");
     assert!(view.health.healthy, "{:?}", view.health.fault_kinds);
-    // Recorded instants are as they were: every turn at its own, whatever is answered.
+    // With recorded think times every turn keeps its own instant, whatever the responses.
     let selection = Trace::read(trace_of(ROWS).as_bytes(), Path::new("t"), &Reading::default()).unwrap();
     let selection = selection.select(&Choice::default(), Path::new("t")).unwrap();
     let (timeline, recording) = replay(selection, "1".parse().unwrap(), "t").unwrap();
     let recorded = Plan::new(Load::Open(timeline), Workload::recorded(recording), Seed::new(1), None);
     assert_eq!((recorded.arrivals().count(), recorded.turns()), (7, None));
-    assert_eq!(recorded.spans().window, plain(ROWS).spans().window, "the window is the same");
+    assert_eq!(recorded.spans().window, plain(ROWS).spans().window, "the window must be the same");
 }
 
 #[test]
@@ -175,13 +179,17 @@ fn a_lost_turn_skips_the_rest_of_its_session() {
         let (trial, records) =
             play(plain(&long), patience, None, move |id| if id == 5 { fate } else { Fate::Answers(10 * MS) });
         let names: Vec<&str> = records.iter().map(|record| record.exchange.outcome.name()).collect();
-        assert_eq!((names[5], names.len()), (outcome, 40), "every turn left a record");
+        assert_eq!((names[5], names.len()), (outcome, 40), "every turn must leave a record");
         for record in &records {
             let skipped = (6..21).contains(&record.id);
             assert_eq!(record.exchange.outcome.name() == "skipped", skipped, "{outcome}: {}", record.id);
-            assert_eq!(skipped, record.exchange.sent.is_none(), "what is skipped is not sent");
+            assert_eq!(skipped, record.exchange.sent.is_none(), "a skipped turn must not be sent");
             if skipped {
-                assert_eq!(Some(record.scheduled), records[5].exchange.ended, "it was lost when its turn before was");
+                assert_eq!(
+                    Some(record.scheduled),
+                    records[5].exchange.ended,
+                    "a skipped turn must carry the instant at which the lost turn ended"
+                );
             }
         }
         let totals = trial.summary.totals();
@@ -193,13 +201,13 @@ fn a_lost_turn_skips_the_rest_of_its_session() {
             view.health
         );
     }
-    // At the cap a turn is shed like any request, and its session ends there.
+    // At the cap a turn is shed as any request, and its session ends there.
     let capped = Settings { max_in_flight: Some(1), ..settings() };
     let (trial, records) =
         play(plain(&[(0.0, "a", "0"), (1.0, "b", "0"), (9.0, "b", "0")]), capped, None, |_| Fate::Answers(3_000 * MS));
     let names: Vec<&str> = records.iter().map(|record| record.exchange.outcome.name()).collect();
     assert_eq!((names, trial.summary.totals().balance()), (vec!["completed", "shed", "skipped"], true));
-    // A model that refuses a turn does the same in virtual time.
+    // In virtual time, a simulated server that refuses a turn ends the session too.
     let refused = "Timestamp,Session ID,Request tokens,Response tokens\n0,a,1,1\n1,a,900000,1\n2,a,1,1\n3,b,1,1\n";
     let records = sim::run(&plan(refused, "1", None, &Reshape::default()), "8b-h100".parse().unwrap(), Seed::new(1));
     let names: Vec<&str> = records.iter().map(|record| record.exchange.outcome.name()).collect();
@@ -208,7 +216,7 @@ fn a_lost_turn_skips_the_rest_of_its_session() {
 
 #[test]
 fn turns_that_the_run_does_not_reach_are_in_the_books() {
-    // A turn of session a comes due every 10 s plus its answer; b hangs.
+    // Session a sends a turn every 10 s plus the response time; b hangs.
     let rows: Vec<(f64, &str, &str)> = (0..10)
         .map(|turn| (f64::from(turn) * 10.0, "a", "0"))
         .chain((0..5).map(|turn| (f64::from(turn), "b", "0")))
@@ -216,13 +224,13 @@ fn turns_that_the_run_does_not_reach_are_in_the_books() {
     let script = |id| if id == 1 { Fate::Hangs } else { Fate::Answers(4_000 * MS) };
     let check = |what: &str, (trial, records): (Trial, Vec<Record>), not_due: u64| {
         assert_eq!(trial.not_due, not_due, "{what}");
-        assert_eq!(trial.summary.totals().planned + trial.not_due, 15, "{what}: every row read is somewhere");
+        assert_eq!(trial.summary.totals().planned + trial.not_due, 15, "{what}: every row must be accounted for");
         assert_eq!((trial.due, trial.summary.totals().balance()), (Some(records.len() as u64), true), "{what}");
         let faults = trial.judge().health.fault_kinds;
         assert!(!faults.iter().any(is_ours), "{what}: {faults:?}");
         trial
     };
-    // The window is 90 s and a mean gap; turn 9 of a would come at 126 s, which a drain of a minute still sees.
+    // The window is 90 s plus a mean gap. Turn 9 of a would come at 126 s, still within a drain of a minute.
     let long = check("a long drain", play(plain(&rows), settings(), None, script), 4);
     assert!(long.drain_end.as_secs() > 130.0 && long.ended == Ended::Complete);
     let short = check(
@@ -232,10 +240,10 @@ fn turns_that_the_run_does_not_reach_are_in_the_books() {
     );
     let notes = short.judge().health.note_kinds;
     assert!(notes.contains(&Note::TurnsNotDue { turns: 6 }), "{notes:?}");
-    // Interrupted while a thinks, and b hangs.
+    // Interrupted while a thinks and b hangs.
     let cut = check("interrupted", play(plain(&rows), settings(), Some(30_050), script), 11);
     assert_eq!(cut.ended, Ended::Interrupted);
-    // Before its first turn has come, a session is not due as a whole.
+    // A session whose first turn is not due is not due as a whole.
     let late: Vec<(f64, &str, &str)> =
         rows.iter().map(|(at, session, took)| (at + f64::from(*session == "b") * 50.0, *session, *took)).collect();
     check("before b begins", play(plain(&late), settings(), Some(30_050), script), 12);
@@ -315,11 +323,11 @@ fn think_times_are_scaled_capped_and_cut_with_the_rest() {
     };
     let of = |scale: &str, window: Option<&str>, reshape: &Reshape| plan(&trace_of(ROWS), scale, window, reshape);
     assert_eq!(instants(&of("10", None, &Reshape::default())), [0, 100, 250, 800, 300, 550, 600]);
-    // The gaps between rows are cut too: the last of them from 3 s to 1 s.
+    // The gaps between rows are capped too: the last one from 3 s to 1 s.
     let capped = Reshape { gap_cap: Some(Duration::from_secs(1)), ..Reshape::default() };
     assert_eq!(instants(&of("1", None, &capped)), [0, 1_000, 2_000, 5_000, 1_200, 1_900, 2_200]);
     let cut = of("1", Some("1s..5s"), &Reshape::default());
-    assert_eq!(instants(&cut), [0, 1_500, 2_000, 2_700], "what is inside of a session is a session");
+    assert_eq!(instants(&cut), [0, 1_500, 2_000, 2_700], "the turns inside the window must stay a session");
     let changes = cut.recording().unwrap().provenance().changes.join("\n");
     assert!(changes.contains("of each session, only the turns recorded inside the window"), "{changes}");
 }
@@ -327,10 +335,10 @@ fn think_times_are_scaled_capped_and_cut_with_the_rest() {
 #[test]
 fn the_choice_is_in_the_fingerprint() {
     let one = plain(ROWS).fingerprint();
-    assert_eq!(one, plain(ROWS).fingerprint(), "the same plan twice");
+    assert_eq!(one, plain(ROWS).fingerprint(), "the same plan must give the same fingerprint");
     let mut slower = ROWS.to_vec();
     slower[0].2 = "1.5";
-    assert_ne!(one, plain(&slower).fingerprint(), "another think time");
+    assert_ne!(one, plain(&slower).fingerprint(), "another think time must change the fingerprint");
     let described = tonnage::workload::describe(&plain(ROWS)).unwrap();
     assert_eq!((described.fingerprint, described.planned, described.released), (one, 4, Some(3)));
 }
@@ -354,7 +362,7 @@ fn a_session_belongs_to_one_shard_whole() {
     assert_eq!(schedule(&parts), schedule(&sim::run(&plain(&rows), profile(), Seed::new(1))));
 }
 
-/// Real time, threads of their own and turns encoded beside them: a smoke test with no bound on time but the drain.
+/// Real time, worker threads, and turns encoded during the run: a smoke test with no time limit but the drain.
 #[test]
 fn live_workers_release_the_turns_of_their_own_sessions() {
     let rows: Vec<(f64, String)> = (0..60).map(|row| (f64::from(row) / 500.0, format!("s{}", row % 12))).collect();
@@ -375,15 +383,15 @@ fn live_workers_release_the_turns_of_their_own_sessions() {
     for record in records.iter().filter(|record| record.origin == Origin::Released) {
         let before = ended[&(record.session, record.turn.map(|turn| turn - 1))];
         let thought_ms = (record.scheduled.secs_since(before) * 1e3).round();
-        assert!((thought_ms - 24.0).abs() < 0.5, "twelve rows of 2 ms lie between two turns: {thought_ms} ms");
-        assert!(record.exchange.sent >= Some(record.scheduled), "none leaves early");
+        assert!((thought_ms - 24.0).abs() < 0.5, "two turns are twelve rows of 2 ms apart: {thought_ms} ms");
+        assert!(record.exchange.sent >= Some(record.scheduled), "no request may leave early");
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever the trace and whatever is done to it: each turn once, each session in its order, each think time kept.
+    /// For any trace and any change to it: each turn is sent once, each session in order, with every think time kept.
     #[test]
     fn every_turn_is_sent_once_in_its_sessions_order(
         rows in prop::collection::vec((0u32..100_000, 0usize..6, prop::option::of(0u32..20_000)), 1..40),

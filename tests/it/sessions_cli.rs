@@ -1,11 +1,12 @@
-//! Owns the tests of `--think after-completion` as a person gives it: what a plan and a report say, what is refused.
+//! Owns the tests of `--think after-completion` as a user gives it: the plan, the report, and refusals.
 
 use std::path::Path;
 
 use crate::cli::{all_refused, folder, json, run, text};
 use crate::sessions::trace_of;
 
-/// The project's own sample, its sessions released, beside the test: no test knows how long the path to the project is.
+/// The repository's own sample, copied beside the test, with its sessions released: a short path keeps the output
+/// independent of where the repository is.
 fn sample(folder: &Path) -> String {
     let name = "sample.jsonl";
     std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/sample_mooncake.jsonl"), folder.join(name))
@@ -34,10 +35,10 @@ fn a_plan_and_a_report_name_both_origins() {
     let result = json(&folder.path().join("whole/result.json"));
     let trial = &result["trials"][0];
     assert_eq!((&trial["load"]["origin"], &trial["load"]["trace"]["released"]), (&"mixed".into(), &23.into()));
-    assert_eq!(trial["run_totals"]["planned"], 40, "every row of the trace");
+    assert_eq!(trial["run_totals"]["planned"], 40, "every row of the trace must be planned");
     assert!(result["notes"].to_string().contains("17 planned + 23 released after completion"), "{}", result["notes"]);
     let again = run(folder.path(), &["report", "whole"]);
-    assert_eq!(text(&again.stdout).lines().nth(2), said.lines().nth(2), "read again it is the same");
+    assert_eq!(text(&again.stdout).lines().nth(2), said.lines().nth(2), "a second report must show the same line");
     for part in ["1/2", "2/2"] {
         let done = run(
             folder.path(),
@@ -52,7 +53,7 @@ fn a_plan_and_a_report_name_both_origins() {
         assert_eq!(merged[key], result[key], "{key}");
     }
     assert_eq!(merged["trials"][0]["run_totals"]["completed"], 40);
-    // As a killed run leaves it: no trial, and records up to some instant.
+    // The files of a killed run: no trial, and records up to some instant.
     let mut left = result.clone();
     (left["plan_fingerprint"], left["trials"]) = ("".into(), serde_json::json!([]));
     std::fs::write(folder.path().join("whole/result.json"), left.to_string()).expect("written");

@@ -1,4 +1,4 @@
-//! Owns what is promised of shards: several machines send one plan, and merged they are one run of it.
+//! Owns the tests of shards: several machines send one plan, and their merged results equal one run of the plan.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ fn shard(number: u32, of: u32) -> Shard {
     Shard::new(number, of).expect("a shard")
 }
 
-/// Gamma arrivals for 6 s after 1 s of warm-up, with a quota that takes some out.
+/// Gamma arrivals for 6 s after 1 s of warm-up, with a quota that removes some.
 fn plan() -> Plan {
     let (rate, second) = (Rate::new(40.0).expect("a rate"), Duration::from_secs(1));
     let timeline = Timeline::new(
@@ -49,17 +49,28 @@ fn plan() -> Plan {
 fn the_shards_of_a_plan_are_the_plan_each_request_once_with_its_own_number() {
     let whole = plan();
     let every: Vec<Arrival> = whole.arrivals().collect();
-    assert!(whole.dropped().values().sum::<u64>() > 0, "the quota took some out, so that numbers have gaps");
+    assert!(
+        whole.dropped().values().sum::<u64>() > 0,
+        "the quota must remove some requests, so that numbers have gaps"
+    );
     for of in [1, 2, 3, 7] {
         let mut together: Vec<Arrival> = Vec::new();
         for number in 1..=of {
             let part = whole.clone().sharded(shard(number, of));
-            assert_eq!(part.fingerprint(), whole.fingerprint(), "of the whole, whatever the shard");
+            assert_eq!(
+                part.fingerprint(),
+                whole.fingerprint(),
+                "every shard must carry the fingerprint of the whole plan"
+            );
             assert_eq!(part.arrivals().collect::<Vec<_>>(), every);
             let share: Vec<Arrival> = part.share().collect();
             assert!(share.iter().all(|arrival| arrival.index % u64::from(of) == u64::from(number) - 1));
             for arrival in share.iter().step_by(13) {
-                assert_eq!(part.spec(arrival.index), whole.spec(arrival.index), "its prompt is that of the whole plan");
+                assert_eq!(
+                    part.spec(arrival.index),
+                    whole.spec(arrival.index),
+                    "its prompt must be the prompt of the whole plan"
+                );
             }
             let described = describe(&part).expect("a description");
             assert_eq!(
@@ -77,11 +88,12 @@ fn the_shards_of_a_plan_are_the_plan_each_request_once_with_its_own_number() {
     let simulated = sim::run(&whole.clone().sharded(shard(2, 3)), "delay".parse().expect("a profile"), Seed::new(1));
     assert!(
         simulated.iter().all(|record| record.id % 3 == 1) && !simulated.is_empty(),
-        "virtual time sends the share too"
+        "virtual time must send only the shard too"
     );
 }
 
-/// Some requests are slow, some break, a few hang or stall: by their number, whoever sends them.
+/// Some requests are slow, some break, a few hang or stall. The fate depends only on the request number, not on the
+/// sender.
 fn fate(id: u64) -> Fate {
     match id % 23 {
         3 => Fate::Breaks(7 * MS),
@@ -92,7 +104,7 @@ fn fate(id: u64) -> Fate {
     }
 }
 
-/// Plays each of `plans` in a session of its own, side by side under one paused clock, from one origin.
+/// Runs each of `plans` in its own session, concurrently under one paused clock, from one origin.
 fn side_by_side(plans: Vec<Plan>) -> Vec<(Trial, Vec<Record>)> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().start_paused(true);
@@ -145,13 +157,13 @@ fn shards_side_by_side_and_merged_equal_one_run_of_the_whole_plan() {
         assert_eq!((trial.due, trial.load.shard.map(Shard::of)), (Some(records.len() as u64), Some(3)));
     }
     let bodies: Vec<&str> = parts.iter().filter_map(|(trial, _)| trial.body_fingerprint.as_deref()).collect();
-    assert_eq!(BodyFingerprint::hex_of_all(bodies), one.body_fingerprint, "the same bytes");
-    // In any order of merging: counts, histograms, blocks, samples, tallies, verdict.
+    assert_eq!(BodyFingerprint::hex_of_all(bodies), one.body_fingerprint, "the request bytes must be the same");
+    // The merged result is the same in any order: counts, histograms, blocks, samples, tallies, verdict.
     for order in [[0, 1, 2], [2, 0, 1]] {
         let mut merged = parts[order[0]].0.clone();
         order[1..].iter().for_each(|place| merged.merge(&parts[*place].0));
         assert_eq!((merged.due, merged.ended), (one.due, one.ended));
-        // When the last request has settled is seen at the next look, every 20 ms.
+        // The end of the drain is noticed at the next poll, every 20 ms.
         assert!((merged.drain_end.as_secs() - one.drain_end.as_secs()).abs() < 0.03);
         merged.drain_end = one.drain_end;
         let integral_s = parts.iter().filter_map(|(trial, _)| trial.concurrency).map(|held| held.integral_s).sum();
@@ -164,11 +176,11 @@ fn shards_side_by_side_and_merged_equal_one_run_of_the_whole_plan() {
     }
     assert!(
         one.summary.distribution(Metric::Ttft, tonnage::metrics::OriginOf::Scheduled).misses() > 0,
-        "the test has something to count"
+        "the test must have requests to count"
     );
 }
 
-/// Instants by number, out of a records file.
+/// Scheduled instants by request number, from a records file.
 fn scheduled(records: &Path) -> BTreeMap<u64, String> {
     let text = std::fs::read_to_string(records).expect("records");
     let rows = text.lines().skip(1).map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
@@ -204,7 +216,7 @@ fn two_processes_from_one_instant_merge_into_the_run_of_the_whole() {
             command.stderr(std::process::Stdio::piped()).spawn().expect("the binary runs")
         })
         .collect();
-    // The whole, meanwhile: with the salt that shards take from the seed.
+    // Meanwhile a run of the whole plan, with the salt that shards derive from the seed.
     let whole: Vec<&str> = load.iter().copied().chain(["--salt", "seed-17", "--out", "whole"]).collect();
     let done = run(folder.path(), &whole);
     assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
@@ -218,13 +230,17 @@ fn two_processes_from_one_instant_merge_into_the_run_of_the_whole() {
     assert_eq!(
         one["started"].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok()),
         start.parse().ok(),
-        "the origin asked for"
+        "both must start at the requested origin"
     );
     let mut union = scheduled(&folder.path().join("one/records.jsonl"));
     let second = scheduled(&folder.path().join("two/records.jsonl"));
     assert_eq!((union.len(), second.len()), (30, 30));
     union.extend(second);
-    assert_eq!(union, scheduled(&folder.path().join("whole/records.jsonl")), "identical scheduled instants");
+    assert_eq!(
+        union,
+        scheduled(&folder.path().join("whole/records.jsonl")),
+        "the scheduled instants must be identical"
+    );
 
     let merged = run(folder.path(), &["report", "two", "one", "--json"]);
     assert_eq!(merged.status.code(), Some(0), "{}", text(&merged.stderr));
@@ -256,7 +272,7 @@ fn two_processes_from_one_instant_merge_into_the_run_of_the_whole() {
     );
 }
 
-/// Edits a file of a shard that is already there.
+/// Edits a file of an existing shard.
 fn altered(folder: &Path, from: &str, to: &str, replace: &[(&str, &str)]) {
     std::fs::create_dir_all(folder.join(to)).expect("a folder");
     for file in ["result.json", "records.jsonl"] {
@@ -337,7 +353,7 @@ fn what_does_not_fit_together_is_not_merged() {
     of("c", &["--shard", "1/3"]);
     let said = text(&run(folder.path(), &["report", "c", "third"]).stderr);
     assert!(said.contains("2/3 was not given"), "{said}");
-    // What is stored repeats the shard, and its salt.
+    // The stored configuration repeats the shard and its salt.
     let again = run(folder.path(), &["run", "-c", "a/config.yaml", "--out", "again", "--json"]);
     let again: Value = serde_json::from_slice(&again.stdout).expect("JSON");
     let first = json(&folder.path().join("a/result.json"));
@@ -345,7 +361,7 @@ fn what_does_not_fit_together_is_not_merged() {
     for key in ["plan_fingerprint", "body_fingerprint", "config"] {
         assert_eq!(again[key], first[key], "{key}");
     }
-    // Begun seconds apart, they made no one load: a fault of the generation, and the verdict must not pass.
+    // Shards that began seconds apart are not one load: a fault of the load generator, and the verdict must not pass.
     let apart = run(folder.path(), &["report", "a", "b"]);
     let shown = text(&apart.stdout);
     assert!(apart.status.success() && shown.contains("the shards began") && shown.contains("--start-at"), "{shown}");
@@ -361,7 +377,7 @@ fn who_waits_for_the_start_can_be_interrupted_and_leaves_nothing() {
     let mut said = String::new();
     let mut lines = BufReader::new(waiting.stderr.take().expect("piped"));
     while !said.contains("starting at") {
-        assert!(lines.read_line(&mut said).expect("text") > 0, "it ended: {said}");
+        assert!(lines.read_line(&mut said).expect("text") > 0, "the run must still wait: {said}");
     }
     interrupt(&waiting);
     assert_eq!(waiting.wait().expect("it ends").code(), Some(130), "{said}");
@@ -371,7 +387,7 @@ fn who_waits_for_the_start_can_be_interrupted_and_leaves_nothing() {
         said.contains("every figure is of this part") && said.contains("the salt is taken from the seed"),
         "{said}"
     );
-    assert!(!folder.path().join("out").exists(), "nothing was sent, and nothing is left");
+    assert!(!folder.path().join("out").exists(), "no request was sent, so no folder may be left");
 }
 
 #[test]
@@ -396,7 +412,7 @@ fn shard_and_start_are_refused_where_they_cannot_be_met() {
             assert!(said.contains(part), "{words:?} lacks `{part}`: {said}");
         }
     }
-    assert!(!folder.path().join("results").exists(), "nothing was left behind");
+    assert!(!folder.path().join("results").exists(), "a refused command must leave no folder behind");
     let start = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3_600)).to_string();
     let words = ["plan", "--rate", "10", "--requests", "100", "--shard", "2/3", "--start-at", &start];
     let shown = text(&run(folder.path(), &words).stdout);

@@ -1,4 +1,4 @@
-//! Owns the tests of `tonnage size` as a person runs it: what it prints, what it reads, what it refuses.
+//! Owns the tests of `tonnage size` as a user runs it: what it prints, reads and refuses.
 
 use std::path::Path;
 
@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use crate::cli::{folder, run, text};
 
-/// The table that the tool has to size by: rates and p99 TTFT in milliseconds.
+/// The table used for sizing: rates and p99 TTFT in milliseconds.
 const TABLE: [(f64, f64); 8] =
     [(1.04, 25.5), (1.60, 25.4), (2.19, 27.9), (2.75, 38.9), (3.32, 38.6), (3.89, 71.1), (4.43, 75.3), (4.98, 90.7)];
 
-/// A folder of results of vLLM's `bench serve`, one for each rate of the table.
+/// A folder of results of vLLM's `bench serve`, one per rate of the table.
 fn vllm(folder: &Path) {
     std::fs::create_dir(folder).expect("a folder");
     for (rate, p99_ms) in TABLE {
@@ -79,11 +79,11 @@ fn rates_that_were_measured_size_by_their_verdicts_or_by_their_figures() {
     ];
     let output = run(folder.path(), &[&words[..], &["--quiet"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    // How late a busy machine sent is not what is tested here.
+    // The send lag of a busy machine is not tested here.
     let path = folder.path().join("out/result.json");
     let mut result = crate::cli::json(&path);
     result["trials"][0]["health"]["healthy"] = json!(true);
-    // As a sweep would have found at twice the rate.
+    // A second trial as a sweep would have found it at twice the rate.
     let mut twice = result["trials"][0].clone();
     twice["load"]["rate_per_s"] = json!(200.0);
     result["trials"].as_array_mut().expect("trials").push(twice);
@@ -115,14 +115,14 @@ fn rates_that_were_measured_size_by_their_verdicts_or_by_their_figures() {
     }
     std::fs::write(&path, result.to_string()).expect("written");
     let found = fleet(folder.path(), &["out", "--demand", "1000/s"]);
-    assert_eq!((&found["replicas"], &found["interval"]), (&json!(10), &json!([5, 10])), "by the verdicts");
+    assert_eq!((&found["replicas"], &found["interval"]), (&json!(10), &json!([5, 10])), "the verdicts must decide");
     result["trials"][1]["health"]["healthy"] = json!(false);
     std::fs::write(&path, result.to_string()).expect("written");
     let found = fleet(folder.path(), &["out", "--demand", "1000/s", "--slo", "p50 e2e<=10s"]);
     assert_eq!(
         (&found["replicas"], &found["interval"]),
         (&json!(10), &json!([5, 10])),
-        "a generator that was late proves no rate"
+        "a late load generator must not prove a rate"
     );
 }
 
@@ -148,7 +148,7 @@ fn a_search_is_read_by_the_keys_of_its_result() {
     assert!(words.contains("limited by p99 ttft<=200ms"), "{words}");
 }
 
-/// A result with a search in it, as `change` makes it.
+/// A result with a search, modified by `change`.
 fn searched(folder: &Path, change: impl Fn(&mut Value)) {
     let out = folder.join("out");
     if !out.exists() {
@@ -216,7 +216,7 @@ fn a_search_without_an_answer_is_refused_and_one_that_is_weak_is_used_with_a_war
     }
 }
 
-/// 10/s, and 60/s for the first 5 s of each minute: half of what comes comes in a twelfth of the time.
+/// 10/s, and 60/s for the first 5 s of each minute.
 #[test]
 fn bursts_within_the_window_are_named_and_a_check_plays_them() {
     let folder = folder();
@@ -244,7 +244,7 @@ fn bursts_within_the_window_are_named_and_a_check_plays_them() {
         }
         assert!(!shown.contains("safe") && shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     }
-    // A steady demand of the same peak hides them.
+    // A steady demand with the same peak has no bursts.
     let steady = fleet(folder.path(), &[&words[..], &["--demand", "14.2/s"]].concat());
     assert_eq!((&steady["demand"]["burst"], &steady["check"]["policies"][0]["result"]), (&Value::Null, &json!("pass")));
 }
@@ -330,7 +330,8 @@ fn a_check_plays_the_demand_against_simulated_replicas_by_routing() {
     insta::assert_snapshot!("size_check", shown);
 }
 
-/// The project's own trace, beside the test: no test knows how long the path to the project is.
+/// The repository's own trace, copied beside the test: a short path keeps the output independent of where the
+/// repository is.
 fn trace_in(folder: &Path) -> &'static str {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/poisson_10_per_s_60s.csv");
     std::fs::copy(own, folder.join("trace.csv")).expect("a copy");
@@ -345,7 +346,7 @@ fn a_check_takes_the_requests_of_the_trace_or_of_the_result() {
     let words = ["--replica-rate", "8/s", "--demand-trace", trace, "--check", "delay:ttft=10ms,itl=1us"];
     let check = &fleet(folder.path(), &[&words[..], &slo].concat())["check"];
     assert_eq!(check["requests_like"], json!(trace));
-    assert_eq!(check["policies"].as_array().map(Vec::len), Some(4), "routing by prefix has a meaning");
+    assert_eq!(check["policies"].as_array().map(Vec::len), Some(4), "routing by prefix must be checked too");
     let drawn = &fleet(folder.path(), &[&words[..], &slo, &["--check-input", "8..16"]].concat())["check"];
     assert_eq!(drawn["requests_like"], json!("8..16 input, 64 output tokens"));
     let run = [
@@ -361,7 +362,7 @@ fn a_check_takes_the_requests_of_the_trace_or_of_the_result() {
         "--out",
         "out",
     ];
-    // Whatever its verdict over so few requests.
+    // The verdict over so few requests does not matter.
     crate::cli::run(folder.path(), &[&run[..], &["--quiet", "--slo", "p50 e2e<=10s"]].concat());
     let path = folder.path().join("out/result.json");
     let mut result = crate::cli::json(&path);

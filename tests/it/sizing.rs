@@ -1,5 +1,4 @@
-//! Owns the promises of fleet sizing that need real traces or long runs: published peaks, and engines whose truth is
-//! known.
+//! Owns the tests of fleet sizing that need real traces or long runs: published peaks, and engines of known truth.
 
 #[path = "../../benches/common/served.rs"]
 mod served;
@@ -43,13 +42,13 @@ fn the_demand_of_a_trace_is_its_published_peak() {
 }
 
 /// The engine cells of the coverage table with their truths. Random routing splits Poisson arrivals into Poisson
-/// arrivals, so that the formula is exact; `--nocapture` shows what the other policies make of the same demand.
+/// arrivals, so the formula is exact; `--nocapture` shows how the other routing policies handle the same demand.
 #[test]
 #[ignore = "a minute in release: cargo test --release --test it sizing -- --ignored --nocapture"]
 fn by_chance_the_fleet_of_the_truth_meets_the_objectives_and_two_replicas_fewer_do_not() {
     for cell in SERVED {
         let rate = |per_s: f64| Rate::new(per_s).unwrap();
-        // Half a replica to spare, as fleets have on average.
+        // Half a replica of spare capacity, the average of real fleets.
         let demand = rate(7.5 * cell.truth);
         let terms = Terms { headroom: Ratio::new(0.0).unwrap(), imbalance: Ratio::new(0.0).unwrap(), redundancy: 0 };
         let replicas = replicas_for(demand, &terms, rate(cell.truth));
@@ -75,6 +74,9 @@ fn by_chance_the_fleet_of_the_truth_meets_the_objectives_and_two_replicas_fewer_
         );
         assert_eq!((few.policies[0].routing, few.policies[0].result), ("random", VerdictResult::Fail), "{}", cell.name);
         let fewest: Vec<u64> = enough.policies.iter().map(|policy| policy.least_replicas.unwrap()).collect();
-        assert!(fewest.is_sorted_by(|random, better| random >= better), "who knows more needs no more: {fewest:?}");
+        assert!(
+            fewest.is_sorted_by(|random, better| random >= better),
+            "better-informed routing must not need more replicas: {fewest:?}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Owns the sweep's tests in virtual time: capacities known in closed form, knees, explanations, and what the sweep
-//! does after what.
+//! Owns the sweep's tests in virtual time: capacities known in closed form, knees, explanations, and the order of
+//! loads.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,13 +23,13 @@ use tonnage::sim::{LocalTarget, ModelClient, Profile, Session};
 use tonnage::units::{Offset, Rate};
 use tonnage::workload::{LengthSpec, Workload};
 
-/// The seeds of every statistical statement here.
+/// The seeds of all statistical tests here.
 const SEEDS: std::ops::Range<u64> = 1..11;
 
 struct Swept {
     trials: Vec<TrialView>,
     findings: SweepFindings,
-    /// Discards, as they were played.
+    /// The loads in the order sent, with their discard times.
     points: Vec<Point>,
 }
 
@@ -41,7 +41,7 @@ fn between(points: u32, window_s: u64) -> Sweep {
     Sweep { course: SweepCourse::Between { points, most: None }, window: Duration::from_secs(window_s), discard: None }
 }
 
-/// Plays `sweep` by whoever plays.
+/// Runs `sweep` with any player.
 async fn played<P: Play>(player: &mut P, sweep: &Sweep, workload: Workload, seed: u64) -> Swept {
     let blueprint = Blueprint {
         workload,
@@ -56,7 +56,7 @@ async fn played<P: Play>(player: &mut P, sweep: &Sweep, workload: Workload, seed
     };
     let (mut trials, mut points) = (Vec::new(), Vec::new());
     let decided = |place: usize, point: &Point, trial: tonnage::play::Trial| {
-        assert_eq!(place, points.len(), "decided in the order played, each once");
+        assert_eq!(place, points.len(), "each load must be decided once, in the order sent");
         points.push(*point);
         Ok(trial.view())
     };
@@ -65,21 +65,21 @@ async fn played<P: Play>(player: &mut P, sweep: &Sweep, workload: Workload, seed
     Swept { trials, findings, points }
 }
 
-/// In virtual time.
+/// Runs `sweep` in virtual time.
 fn swept(sweep: &Sweep, profile: Profile, workload: Workload, seed: u64) -> Swept {
     let mut session = Session::new(profile, Seed::new(seed));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(played(&mut session, sweep, workload, seed))
 }
 
-/// The live engine, on the caller's clock, without sockets.
+/// The live run engine, on the caller's clock, without sockets.
 fn live(profile: Profile) -> engine::Session {
     let settings =
         engine::Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None };
     engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), ModelClient::new(profile, &[], Seed::new(1)))
 }
 
-/// Saturation found ÷ saturation known, over seeds in ascending order.
+/// Measured saturation ÷ known saturation, over seeds, in ascending order.
 fn errors(
     preset: Preset,
     (input, output): (u32, u32),
@@ -152,8 +152,8 @@ fn a_queue_of_known_rate_saturates_there_and_says_why() {
         assert!(said.contains(wanted), "{wanted}: {said}");
     }
     let rates: std::collections::BTreeSet<String> = points.iter().map(|point| point.load.to_string()).collect();
-    assert_eq!(rates.len(), points.len(), "no load is played twice: {rates:?}");
-    // The prompts and instants of no two loads are the same.
+    assert_eq!(rates.len(), points.len(), "no load may be sent twice: {rates:?}");
+    // No two loads have the same prompts or instants.
     let offered: Vec<u64> = trials.iter().map(|trial| trial.requests.planned).collect();
     assert_eq!(offered.iter().collect::<std::collections::BTreeSet<_>>().len(), offered.len());
 }
@@ -189,7 +189,7 @@ fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     insta::assert_snapshot!("sweep", shown);
     let again: Report = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
-    assert_eq!(again, report, "a sweep survives its JSON");
+    assert_eq!(again, report, "a sweep must survive its JSON");
 }
 
 #[test]
@@ -206,14 +206,14 @@ fn rates_are_played_in_order_and_end_at_the_first_that_saturates() {
     assert!(said.iter().any(|sentence| sentence.contains("higher rates were not offered")));
 }
 
-/// A server that died in mid-sweep once counted as one that saturates, at every rate that it did not answer, and the
-/// sweep ended well.
+/// Regression: a server that died during a sweep once counted as saturated at every rate without completions, and the
+/// sweep ended normally.
 #[test]
 fn a_load_of_which_nothing_is_answered_ends_the_sweep_and_is_no_saturation() {
     let rates = Sweep { course: SweepCourse::Rates(parse_rates("5,10,20").unwrap()), ..between(0, 10) };
     let mut trials = swept(&rates, "delay:ttft=20ms,itl=5ms".parse().unwrap(), workload(64, 8), 1).trials;
     trials.truncate(2);
-    assert!(matches!(rates.next(&trials, None), Next::Play { .. }), "20/s comes next");
+    assert!(matches!(rates.next(&trials, None), Next::Play { .. }), "20/s must come next");
     (trials[1].run_totals.completed, trials[1].requests.completed) = (0, 0);
     assert_eq!(rates.next(&trials, None), Next::Finish(Finished::NoAnswer));
     let findings = SweepFindings::of(&trials, &[], Some(Finished::NoAnswer));
@@ -233,7 +233,7 @@ fn what_never_saturates_is_said_to_carry_at_least_that() {
 
 #[test]
 fn signs_stay_down_below_capacity_and_rise_above_it() {
-    // M/M/4 of 40/s at 24 and at 60: exponential gaps and services, the most that a stable queue varies.
+    // M/M/4 of 40/s at 24/s and 60/s: exponential gaps and services give the largest variation of a stable queue.
     let sweep = Sweep {
         course: SweepCourse::Rates(parse_rates("24,60").unwrap()),
         window: Duration::from_secs(12),
@@ -246,7 +246,7 @@ fn signs_stay_down_below_capacity_and_rise_above_it() {
     }
 }
 
-/// M/M/1 of 20/s: a window of 20 s holds 400 requests, whose counts vary by 5 % by themselves.
+/// M/M/1 of 20/s: a window of 20 s holds 400 requests, and their number varies by 5 % by chance.
 #[test]
 fn a_rate_above_the_capacity_is_not_called_stable_and_a_window_that_is_too_short_says_so() {
     let profile: Profile = "mmc:servers=1,service=50ms".parse().unwrap();
@@ -257,7 +257,7 @@ fn a_rate_above_the_capacity_is_not_called_stable_and_a_window_that_is_too_short
     for (rate, highest) in [("20.2", 0), ("21", 0), ("24", 0)] {
         let stable =
             SEEDS.filter(|seed| alone(rate, 20, *seed).findings.points[0].stability == Some(Stability::Stable)).count();
-        assert!(stable <= highest, "{rate}/s: stable in {stable} of 10");
+        assert!(stable <= highest, "{rate}/s: called stable with {stable} of 10 seeds");
     }
     let Swept { findings: short, trials, .. } = alone("18", 20, 1);
     assert_eq!((short.points[0].stability, short.knee_per_s), (Some(Stability::TooShort), None));
@@ -265,23 +265,27 @@ fn a_rate_above_the_capacity_is_not_called_stable_and_a_window_that_is_too_short
     assert!((40.0..400.0).contains(&wanted_s), "{short:?}");
     let said = sweep_sentences(&short, &trials);
     assert!(said.iter().any(|line| line.contains(&format!("--duration {wanted_s}s"))), "{said:?}");
-    // What it asks for decides.
+    // A window of the advised length decides.
     let decided = SEEDS.filter(|seed| {
         let window_s = alone("18", 20, *seed).findings.knee.and_then(|knee| knee.tells_in_s).unwrap_or(20.0);
         alone("18", window_s as u64, *seed).findings.points[0].stability == Some(Stability::Stable)
     });
-    assert!(decided.count() >= 5, "18/s is below the capacity");
+    assert!(decided.count() >= 5, "18/s is below the capacity, so it must be stable for most seeds");
 }
 
-/// What was completed when more was offered decides what the windows alone could not.
+/// The completions under overload decide rates that their own windows leave open.
 #[test]
 fn a_rate_below_what_was_completed_under_overload_is_stable() {
-    // M/D/1 of 20/s: at 18/s the queue wanders too far for 20 s, but its completions under overload do not vary.
+    // M/D/1 of 20/s: at 18/s the queue varies too much for a window of 20 s, but its completions under overload do
+    // not vary.
     let knees = |rates: &str, seed: u64| {
         let sweep = Sweep { course: SweepCourse::Rates(parse_rates(rates).unwrap()), ..between(0, 20) };
         swept(&sweep, "mdc:servers=1,service=50ms".parse().unwrap(), workload(8, 1), seed).findings
     };
-    assert!(SEEDS.filter(|seed| knees("18", *seed).knee_per_s.is_none()).count() > 2, "by itself too short for some");
+    assert!(
+        SEEDS.filter(|seed| knees("18", *seed).knee_per_s.is_none()).count() > 2,
+        "the window alone must be too short for some seeds"
+    );
     for seed in SEEDS {
         let findings = knees("16,18,60", seed);
         assert_eq!(findings.knee_per_s, Some(18.0), "seed {seed}: {:?}", findings.points);
@@ -310,7 +314,7 @@ async fn the_live_engine_plays_the_same_sweep() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn the_next_load_is_sent_while_the_last_is_still_followed_and_a_backlog_is_waited_for() {
-    // Answers take 3 s and windows 2 s: waiting for each of four cohorts would take 20 s.
+    // Responses take 3 s and windows 2 s: waiting for each of four cohorts would take 20 s.
     let mut session = live("delay:ttft=3s,itl=0".parse().unwrap());
     let course = SweepCourse::Rates(parse_rates("5,10,15,20").unwrap());
     let sweep = Sweep { course, window: Duration::from_secs(2), discard: Some(Duration::ZERO) };
@@ -318,7 +322,7 @@ async fn the_next_load_is_sent_while_the_last_is_still_followed_and_a_backlog_is
     let trials = played(&mut session, &sweep, workload(8, 1), 1).await.trials;
     assert_eq!(trials.len(), 4);
     assert!(clock.now() < Offset::from_secs(15.0), "{}", clock.now());
-    // Of a backlog nothing is left when the session has come to rest.
+    // After `rest` no backlog is left.
     session.rest().await;
     let mut queue = live("mdc:servers=1,service=100ms".parse().unwrap());
     let overload = Sweep { course: SweepCourse::Rates(parse_rates("100").unwrap()), ..sweep };
@@ -341,7 +345,7 @@ fn a_limit_is_never_exceeded() {
     let rates: Vec<f64> = points.iter().filter_map(|point| point.load.rate_per_s()).collect();
     assert!(rates.len() == 5 && rates.iter().all(|per_s| *per_s <= 30.0) && rates[4] > 29.9, "{rates:?}");
     assert_eq!(findings.finished, Some(Finished::Played));
-    // A closed loop alone proves no saturation: it may be its own limit.
+    // A closed loop alone proves no saturation: its concurrency may be the limit.
     assert!(findings.saturation.is_some_and(|found| found.bound == Bound::AtLeast && (found.per_s - 80.0).abs() < 1.0));
 }
 
@@ -360,7 +364,7 @@ fn stages_find_the_best_configuration_and_advise() {
     assert!(said(&[1, 2]).contains("try more than 2"), "{}", said(&[1, 2]));
     let three = said(&[1, 4, 6, 2]);
     assert!(three.contains("lowest latency: 50.0 ms"), "{three}");
-    // What few were answered is no latency of the stage, and what was let go is still the service's to finish.
+    // Few completions give no latency of the stage, and unresolved requests still load the service.
     let mut few = of(&[1, 4, 6]).trials;
     (few[0].requests.completed, few[0].run_totals.unresolved) = (few[0].requests.planned / 2, 7);
     let lost = sweep_sentences(&SweepFindings::of(&few, &[], None), &few).join("\n");
@@ -402,7 +406,7 @@ proptest! {
 
 #[test]
 fn a_sweep_goes_on_where_it_was_left() {
-    // Whatever has been decided decides the rest: cut anywhere, the same loads follow.
+    // The decided loads determine the rest: cut at any point, the same loads follow.
     let sweep = between(6, 10);
     let profile: Profile = "mdc:servers=4,service=50ms".parse().unwrap();
     let whole = swept(&sweep, profile, workload(8, 1), 2);

@@ -1,5 +1,5 @@
-//! Owns the tests of `tonnage sweep` as a person runs it: what it prints and keeps, killed and resumed, interrupted,
-//! rendered again.
+//! Owns the tests of `tonnage sweep` as a user runs it: what it prints and stores, after a kill, an interrupt and a
+//! resume, and rendered again.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -63,13 +63,13 @@ fn a_sweep_prints_its_table_and_chart_and_is_rendered_again_with_the_same_number
     let printed: Value =
         serde_json::from_slice(&run(folder.path(), &["report", "out", "--json"]).stdout).expect("JSON");
     assert_eq!(printed["sweep"], result["sweep"]);
-    // The records of every load are held against what was saved.
+    // The records of every load are compared with the stored figures.
     let records = folder.path().join("out/points/05/records.jsonl");
     let whole = std::fs::read_to_string(&records).expect("records");
     std::fs::write(&records, whole.lines().take(3).collect::<Vec<_>>().join("\n") + "\n").expect("written");
     let refused = run(folder.path(), &["report", "out"]);
     assert_eq!((refused.status.code(), text(&refused.stderr).contains("points/05/records.jsonl")), (Some(2), true));
-    // A run into the same folder leaves nothing of the sweep behind.
+    // A run into the same folder removes all files of the sweep.
     assert_eq!(
         run(folder.path(), &["run", "--requests", "3", "--rate", "100", "--out", "out", "--force", "--quiet"])
             .status
@@ -82,7 +82,7 @@ fn a_sweep_prints_its_table_and_chart_and_is_rendered_again_with_the_same_number
 #[test]
 fn a_sweep_killed_at_its_fifth_load_goes_on_and_repeats_none() {
     let folder = folder();
-    // So few requests that chance explains any deficit: no load can look saturated, however busy this machine is.
+    // So few requests that chance explains any deficit: no load can look saturated, even on a busy machine.
     let mut command = tonnage(folder.path());
     command
         .args(sweep(&["--rates", "10..80:10", "--duration", "80ms", "--quiet"]))
@@ -97,7 +97,7 @@ fn a_sweep_killed_at_its_fifth_load_goes_on_and_repeats_none() {
             .map_or(0, |value| value["trials"].as_array().map_or(0, Vec::len))
     };
     while done() < 4 {
-        assert!(child.try_wait().expect("a child").is_none(), "it goes on");
+        assert!(child.try_wait().expect("a child").is_none(), "the sweep must still be in progress");
         std::thread::yield_now();
     }
     child.kill().expect("killed");
@@ -121,7 +121,7 @@ fn a_sweep_killed_at_its_fifth_load_goes_on_and_repeats_none() {
         (refused.status.code(), text(&refused.stderr).contains("--duration: cannot be changed")),
         (Some(2), true)
     );
-    // Nor by the back door: what is left would be another sweep's.
+    // An edited configuration must be refused too: the remaining loads would belong to another sweep.
     let stored = std::fs::read_to_string(folder.path().join("out/config.yaml")).expect("a configuration");
     std::fs::write(folder.path().join("out/config.yaml"), stored.replace("seed: 17\n", "seed: 2\n")).expect("written");
     let refused = run(folder.path(), &["sweep", "--resume", "out"]);
@@ -162,7 +162,7 @@ fn a_sweep_killed_at_its_fifth_load_goes_on_and_repeats_none() {
 #[test]
 fn an_interrupted_sweep_writes_what_it_has_and_goes_on_later() {
     let folder = folder();
-    // So few requests that chance explains any deficit: no load can look saturated, however busy this machine is.
+    // So few requests that chance explains any deficit: no load can look saturated, even on a busy machine.
     let mut command = tonnage(folder.path());
     command.args(sweep(&["--rates", "100,200", "--duration", "300ms"])).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the binary runs");
@@ -227,7 +227,7 @@ fn closed_stages_are_headed_and_end_in_advice() {
     );
     let shown = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    // What fails at some load fails no sweep: it is there to find out where.
+    // A failed objective at some load does not fail the sweep: the sweep looks for that load.
     for wanted in
         ["FAIL", "closed loops of 3 loads", "*closed*", "closed 4", "most requests:", "lowest latency:", "offer rates"]
     {
@@ -237,13 +237,13 @@ fn closed_stages_are_headed_and_end_in_advice() {
     assert_eq!(text(&run(folder.path(), &["report", "out"]).stdout), shown);
     let output = swept(folder.path(), &["--concurrency", "1", "--duration", "60ms", "--json", "--force"]);
     let printed: Value = serde_json::from_slice(&output.stdout).expect("JSON, and nothing else");
-    assert!(printed == json(&folder.path().join("out/result.json")), "what is printed is what is kept");
+    assert!(printed == json(&folder.path().join("out/result.json")), "the printed JSON must equal the stored JSON");
 }
 
 #[test]
 fn what_a_sweep_cannot_be_is_refused() {
     let folder = folder();
-    // A list in a file is the list that is typed.
+    // A list in a file equals a typed list.
     std::fs::write(folder.path().join("list.yaml"), "rates: [2, fast]\n").expect("a file");
     let cases: &[(&[&str], &[&str])] = &[
         (&["--rate", "5"], &["--rate", "--rates 1,2,4.5", "--max-rate"]),

@@ -1,4 +1,5 @@
-//! Owns the tests of token truth: prompts of exact length by any tokenizer, and answers counted after the run.
+//! Owns the tests of exact token counts: prompts of exact length with any tokenizer, and responses counted after the
+//! run.
 
 mod counted;
 
@@ -22,8 +23,8 @@ use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
 use tonnage::workload::{Fits, LengthSpec, Load, Plan, Salt, Tokenizer, Workload};
 
-/// Lines of eight words, each word of the list twice, so that tiny vocabularies hold some words whole and spell the
-/// others.
+/// Lines of eight words, with each word of the list twice, so that tiny vocabularies hold some words whole and spell
+/// the others.
 fn corpus() -> Vec<String> {
     let words: Vec<&str> = include_str!("../../datasets/words.txt").lines().collect();
     let line = |start: usize| {
@@ -44,7 +45,7 @@ fn byte_level() -> Trained {
     trained(tokenizer, BpeTrainerBuilder::new().show_progress(false).vocab_size(900).initial_alphabet(alphabet).build())
 }
 
-/// As Llama 2 does it: no words, spaces are letters, and so merges may cross them.
+/// As in Llama 2: text is not split into words, and spaces are letters, so merges may cross word boundaries.
 fn wordless() -> Trained {
     let mut tokenizer =
         Trained::new(BPE::builder().unk_token("<unk>".to_owned()).fuse_unk(true).build().expect("a model"));
@@ -84,7 +85,7 @@ fn unigram() -> Trained {
 /// The file of a small byte-level tokenizer.
 fn file_into(folder: &Path) -> std::path::PathBuf {
     let path = folder.join("tokenizer.json");
-    byte_level().save(&path, false).expect("it is written");
+    byte_level().save(&path, false).expect("the tokenizer file is written");
     path
 }
 
@@ -121,7 +122,8 @@ fn salted() -> Salt {
     Salt::Text("a run".to_owned())
 }
 
-/// Every prompt of `count` is exact, and differs from the others where there is room to.
+/// Checks that each of `count` prompts has exactly `tokens` tokens, and that prompts differ where the length allows
+/// it.
 fn exact(tokens: u32, count: u64) {
     for tokenizer in ALL.iter() {
         let plan = plan(tokenizer, &tokens.to_string(), salted());
@@ -217,7 +219,7 @@ fn the_salt_is_counted_and_makes_prompts_of_two_runs_differ() {
     assert_eq!(
         one.split(' ').next(),
         plan(tokenizer, "64", salted()).spec(6).prompt().split(' ').next(),
-        "one run, one marker"
+        "one run must have one marker"
     );
 }
 

@@ -1,4 +1,5 @@
-//! Owns what the readers of traces promise: the traps of real files, refusals that name the line, no panic on any byte.
+//! Owns the tests of the trace readers: the peculiarities of real files, refusals that name the line, no panic on any
+//! byte.
 
 use std::path::Path;
 
@@ -102,7 +103,7 @@ fn a_unit_of_time_is_never_guessed() {
         let refused = read(&text).unwrap_err();
         assert!(refused.starts_with("t:1: ") && refused.contains(wanted), "{text}: {refused}");
     }
-    // Named, it is milliseconds, fractions and all.
+    // With the format named, the unit is milliseconds, and fractions are allowed.
     let text = line("") + &line("").replace("61", "61.25");
     assert_eq!(rows(&read_as(text.as_bytes(), Some(Format::Mooncake)).unwrap()), [(0, 600, 1), (250_000, 600, 1)]);
     let refused = read_as(text.as_bytes(), Some(Format::Azure)).unwrap_err();
@@ -152,7 +153,7 @@ fn anomalies_teach_what_is_an_artefact() {
     );
 }
 
-/// Lines that look like rows, some of them broken.
+/// Lines that look like rows, some of them malformed.
 fn any_line() -> impl Strategy<Value = String> {
     prop_oneof![
         "[-0-9.,:TZ\" ]{0,40}",

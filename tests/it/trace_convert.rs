@@ -1,5 +1,5 @@
-//! Owns what `trace convert` and `trace fit` promise: what a format can hold comes back, what it cannot is said, laws
-//! are usable.
+//! Owns the tests of `trace convert` and `trace fit`: a round trip keeps what the format can hold and reports the
+//! rest, and fitted laws are usable.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -29,7 +29,7 @@ fn rows(trace: &Trace) -> Vec<Seen> {
     trace.rows().iter().map(row).collect()
 }
 
-/// `trace` written as `format` and read again, and what was said to be lost.
+/// `trace` written as `format` and read again, and the message about lost data.
 fn there_and_back(trace: &Trace, format: Format) -> (Trace, String) {
     let mut text = Vec::new();
     let lost = write(trace, format, &mut text).unwrap();
@@ -46,7 +46,7 @@ proptest! {
             \\\\]{1,5}"), prop::collection::vec(0u64..1000, 0..4)), 20),
         first_s in 0u64..1_700_000_000, block in prop::sample::select(vec![16u32, 64, 512]),
     ) {
-        // Mooncake, Bailian and Weka lines are the ways in: each has blocks of its size.
+        // The input is Mooncake, Bailian or Weka lines, because their block sizes differ.
         let first_ns = first_s * 1_000_000_000;
         let decimal = |ns: u64, digits: u32| format!("{}.{:0width$}", ns / 10u64.pow(digits), ns % 10u64.pow(digits),
             width = digits as usize);
@@ -67,14 +67,15 @@ proptest! {
         }
         let from = match block { 512 => Format::Mooncake, 16 => Format::Bailian, _ => Format::Weka };
         let trace = read(text.as_bytes(), Some(from)).unwrap();
-        // Backwards by more than five minutes is another recording, wherever a clock is the recording's own.
+        // If a format counts times from the start of its recording, a step back of more than five minutes starts
+        // another recording.
         let wanted = rows(&trace);
         for format in Format::ALL {
             let (back, lost) = there_and_back(&trace, format);
             let found = rows(&back);
             prop_assert_eq!(found.len(), wanted.len());
             if format == Format::Weka && !trace.has_relative_sessions() {
-                // Conversations from their own start: only the lengths can be held against each other.
+                // Conversations start at their own time 0, so only the lengths can be compared.
                 prop_assert!(lost.contains("begins") || lost.contains("without a session"), "{}", lost);
                 continue;
             }
@@ -104,7 +105,8 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// 2,000 rows of a known load: Poisson gaps, a rate that doubles in the middle, lognormal inputs, outputs of two kinds.
+/// 2,000 rows of a known load: Poisson gaps, a rate that doubles in the middle, lognormal inputs, two kinds of
+/// outputs.
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let words = [
@@ -153,8 +155,8 @@ fn a_plan_that_was_exported_is_a_trace_and_its_laws_are_found_again() {
         .windows(2)
         .map(|pair| 0.5 * (number(&pair[0][1]) + number(&pair[1][1])) * (number(&pair[1][0]) - number(&pair[0][0])))
         .sum();
-    assert!((area - 2_000.0).abs() < 1e-6, "the integral of the rate is the rows: {area}");
-    // From wherever it is typed.
+    assert!((area - 2_000.0).abs() < 1e-6, "the integral of the rate must be the number of rows: {area}");
+    // The fitted files work from any folder.
     let planned = run(&folder.path().join("fit"), &["plan", "-c", "fit.yaml", "--json"]);
     assert_eq!(planned.status.code(), Some(0), "{}", said(&planned));
     let planned: Value = serde_json::from_slice(&planned.stdout).unwrap();
@@ -192,11 +194,11 @@ fn lengths_that_no_law_is_near_to_are_read_from_a_file() {
     let again = std::fs::read_to_string(folder.path().join("again.csv")).unwrap();
     assert!(again.lines().skip(1).all(|line| line.contains(",10,") || line.contains(",9000,")));
     assert!(said(&fitted).contains("process: even"), "{}", said(&fitted));
-    // Poisson arrivals are called that.
+    // Poisson arrivals must be recognised as Poisson.
     run(folder.path(), &["plan", "--rate", "7/s", "--requests", "3000", "--export", "p.csv"]);
     let fitted = run(folder.path(), &["trace", "fit", "p.csv"]);
     assert!(said(&fitted).contains("process: poisson"), "{}", said(&fitted));
-    // Three rows at each third second: what is fitted there is the recorder's clock.
+    // Three rows every third second: the fit must report the recorder's clock tick.
     let ticks: Vec<String> = (0..300).map(|row| format!("{},{},5\n", row / 3 * 3, 100 + row)).collect();
     std::fs::write(
         folder.path().join("t.csv"),
@@ -216,7 +218,11 @@ fn convert_writes_every_format_and_says_what_is_lost() {
     let packed = std::fs::read(folder.path().join("azure.csv.gz")).unwrap();
     assert!(packed.starts_with(&[0x1f, 0x8b]));
     let wanted = read(&std::fs::read(folder.path().join("plan.csv")).unwrap(), None).unwrap();
-    assert_eq!(rows(&read(&packed, None).unwrap()), rows(&wanted), "to the nanosecond, through dates and compression");
+    assert_eq!(
+        rows(&read(&packed, None).unwrap()),
+        rows(&wanted),
+        "rows must be equal to the nanosecond, also with dates and compression"
+    );
     let apart = "{\"id\": \"a\", \"block_size\": 64, \"requests\": [{\"t\": 0, \"in\": 1, \"out\": 1}]}\n";
     std::fs::write(folder.path().join("w.jsonl"), apart.to_owned() + &apart.replace("\"a\"", "\"b\"")).unwrap();
     let together = run(folder.path(), &["trace", "convert", "w.jsonl", "--to", "csv", "-o", "w.csv"]);
@@ -257,7 +263,7 @@ fn the_samples_of_this_repository_are_made_by_the_commands_beside_them() {
             seen.push(format);
         }
     }
-    assert_eq!(seen.len(), Format::ALL.len(), "one sample a format");
+    assert_eq!(seen.len(), Format::ALL.len(), "there must be one sample per format");
     let listed = std::fs::read_dir(&own).unwrap().count();
-    assert_eq!(listed, Format::ALL.len() + 2, "nothing else lies there but the page and the timeline");
+    assert_eq!(listed, Format::ALL.len() + 2, "the folder may hold only the samples, the page and the timeline");
 }

@@ -1,5 +1,5 @@
-//! Owns what the readers of each format promise: one recording, written in all of them, is the same rows; each
-//! format's own traps.
+//! Owns the tests of each format's reader: one recording written in every format gives the same rows; peculiarities
+//! of each format.
 
 use std::path::Path;
 
@@ -101,10 +101,14 @@ fn one_recording_is_the_same_rows_in_every_format() {
     ] {
         let trace = read(text).unwrap_or_else(|why| panic!("{format}: {why}"));
         assert_eq!((trace.format(), rows(&trace), trace.time_unit()), (format, wanted(sessions), unit));
-        assert_eq!(trace.rows()[1].at.as_nanos(), 1_000_000_000, "{format}: to the nanosecond");
-        assert_eq!(serde_json::to_value(format).unwrap(), format.name(), "in a result it is called what people write");
+        assert_eq!(trace.rows()[1].at.as_nanos(), 1_000_000_000, "{format}: instants must be exact to the nanosecond");
+        assert_eq!(
+            serde_json::to_value(format).unwrap(),
+            format.name(),
+            "the name in a result must be the name that users type"
+        );
         assert_eq!(rows(&read_with(text, &format.into()).unwrap()), wanted(sessions), "{format}, named");
-        // A byte-order mark, CR at line ends and no end of the last line change nothing.
+        // A byte-order mark, CR line ends and a missing last line end change nothing.
         let other = format!("\u{feff}{}", text.trim_end().replace("\r\n", "\n").replace('\n', "\r\n"));
         assert_eq!(rows(&read(&other).unwrap()), wanted(sessions), "{format}, other line ends");
         let seen = inspect(&trace.select(&tonnage::trace::Choice::default(), Path::new("t")).unwrap()).unwrap();
@@ -120,8 +124,8 @@ fn blocks_keep_the_size_and_the_scope_of_their_format() {
         let blocks = blocks(&trace);
         assert!(!blocks[0].is_empty() && blocks[2].starts_with(&blocks[0]), "{blocks:?}");
     }
-    assert!(read(RAGPULSE).unwrap().blocks().is_empty(), "lengths of its ids are in other files");
-    // Equal ids of two conversations are not the same text, where the file says so.
+    assert!(read(RAGPULSE).unwrap().blocks().is_empty(), "the lengths of its ids are in other files");
+    // With local ids, equal ids of two conversations stand for different text.
     let both = format!("{}\n{}", WEKA.replace('\n', ""), WEKA.replace('\n', "").replace("trace_1", "trace_2"));
     let trace = read(&both).unwrap();
     let found = blocks(&trace);
@@ -156,7 +160,11 @@ fn sessions_without_a_start_are_given_one_by_seed() {
     let text: Vec<String> = (0..200).map(line).collect();
     let trace = read(&text.join("\n")).unwrap();
     assert!(trace.has_relative_sessions());
-    assert_eq!(trace.rows().iter().filter(|row| row.at.as_nanos() == 0).count(), 200, "as read they all begin at once");
+    assert_eq!(
+        trace.rows().iter().filter(|row| row.at.as_nanos() == 0).count(),
+        200,
+        "without a seed all sessions begin at time 0"
+    );
     let begun = trace.clone().with_session_starts(Rate::new(0.1).unwrap(), Seed::new(1));
     assert_eq!(begun, trace.clone().with_session_starts(Rate::new(0.1).unwrap(), Seed::new(1)));
     assert_ne!(begun, trace.with_session_starts(Rate::new(0.1).unwrap(), Seed::new(2)));
@@ -165,7 +173,7 @@ fn sessions_without_a_start_are_given_one_by_seed() {
     let last_s =
         begun.rows().iter().filter(|row| row.input_tokens == 1_000).map(|row| row.at.as_secs()).fold(0.0, f64::max);
     assert!((last_s - 1_990.0).abs() < 4.0 * 10.0 * 199f64.sqrt(), "{last_s}");
-    assert!(!read(WEKA).unwrap().rows().is_empty(), "one session alone begins at 0");
+    assert!(!read(WEKA).unwrap().rows().is_empty(), "a single session begins at 0");
 }
 
 #[test]
@@ -198,7 +206,7 @@ fn generic_columns_are_named_and_their_unit_is_never_guessed() {
         .replace(",6,", ",2026-01-02T03:04:06Z,")
         .replace(",8,", ",2026-01-02 04:04:08+01:00,");
     let read_dates = read_with(&dates, &unsaid).unwrap();
-    assert_eq!((rows(&read_dates), read_dates.time_unit()), (wanted(one), "dates"), "a date says itself what it is");
+    assert_eq!((rows(&read_dates), read_dates.time_unit()), (wanted(one), "dates"), "a date needs no unit");
     let json = "{\"at\": {\"ms\": 5000}, \"usage\": {\"in\": 1000, \"out\": 10}}\n{\"at\": {\"ms\": 6000.0}, \
         \"usage\": {\"in\": 40, \"out\": 20}}\n{\"at\": {\"ms\": 8e3}, \"usage\": {\"in\": 1100, \"out\": 30}}\n";
     let reading = Reading {
@@ -233,9 +241,9 @@ fn generic_columns_are_named_and_their_unit_is_never_guessed() {
         let refused = read_with(text, &reading).unwrap_err();
         assert!(refused.starts_with(wanted), "{refused}");
     }
-    // A number in quotes says no more of its unit than one without.
+    // A quoted number does not give its unit either.
     assert!(read(&MOONCAKE.replace("27000", "\"27000\"")).unwrap_err().contains("the unit of time cannot be told"));
-    // The keys of Mooncake with times in seconds, as other tools write them: said, it is read.
+    // Mooncake keys with times in seconds, as other tools write them: read when the unit is given.
     let seconds = MOONCAKE
         .replace("27000", "2.5")
         .replace("28000", "3.5")
@@ -301,7 +309,7 @@ fn spans_that_are_no_requests_are_passed_over_and_counted() {
     assert_eq!(
         rows(&read(session).unwrap()),
         [(0, 0, 0, Some("s".to_owned()))],
-        "usage that was not recorded is no tokens, counted as empty"
+        "a row without usage has no tokens and counts as empty"
     );
     assert!(read("{\"spans\": [{\"name\": \"db\"}]}").unwrap_err().contains("1 entries are no requests"));
 }
@@ -330,7 +338,7 @@ fn a_segment_is_taken_where_a_clock_starts_again() {
     assert!(
         read_with(&week, &Reading { segment: Some(3), ..Reading::default() }).unwrap_err().contains("2 recordings")
     );
-    // Logs are written when a request ends: a start long before the line above is no other recording.
+    // Logs are written when a request ends: a start long before the line above does not begin another recording.
     let late = LITELLM.replace("1700158623.97996", "1700150000.5");
     assert_eq!((read(&late).unwrap().segments(), read(&late).unwrap().out_of_order()), (1, 2));
 }
@@ -346,7 +354,7 @@ fn the_public_conversations_are_those_of_the_published_figures() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traces");
     let Ok(stats) = std::fs::read_to_string(folder.join("stats.json")) else {
         use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), "skipped: {} is not at hand", folder.display());
+        let _ = writeln!(std::io::stderr(), "skipped: {} is not available", folder.display());
         return;
     };
     let stats: serde_json::Value = serde_json::from_str(&stats).unwrap();
@@ -376,7 +384,7 @@ fn the_public_conversations_are_those_of_the_published_figures() {
         }
         assert!(
             trace.rows().iter().all(|row| trace.blocks().ids(row.place).len() as u32 == row.input_tokens / 64),
-            "the partial block is dropped"
+            "the partial block must be dropped"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! Owns the fuzzing of trace readers without cargo-fuzz: the samples of `traces/`, broken in every way, through the
-//! entry points of `tests/fuzz`.
+//! Owns the fuzzing of trace readers without cargo-fuzz: randomly damaged samples of `traces/`, through the entry
+//! points of `tests/fuzz`.
 
 #[path = "../fuzz/src/lib.rs"]
 #[allow(unreachable_pub, reason = "public for the fuzz targets, which are another package")]
@@ -13,7 +13,7 @@ use rand_chacha::rand_core::Rng;
 use tonnage::seed::Seed;
 use tonnage::trace::Format;
 
-/// What breaks readers: edges of numbers, of text, of structure.
+/// Inputs that often break readers: edge cases of numbers, text and structure.
 const PIECES: &[&str] = &[
     "-1",
     "0",
@@ -61,7 +61,7 @@ fn samples() -> Vec<Vec<u8>> {
     let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.sort();
     names.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("sample")));
-    // A few lines are enough to break, and quick to read.
+    // A few lines are enough to damage, and quick to read.
     let start =
         |bytes: Vec<u8>| bytes.split_inclusive(|byte| *byte == b'\n').take(6).flatten().copied().take(6_000).collect();
     names.into_iter().map(|path| start(std::fs::read(path).unwrap())).collect()
@@ -71,10 +71,10 @@ fn below(generator: &mut ChaCha8Rng, bound: usize) -> usize {
     (generator.next_u64() % bound.max(1) as u64) as usize
 }
 
-/// One to eight changes of `bytes`: bits, cuts, repeats, pieces put in, parts of `other`.
+/// One to eight changes of `bytes`: flipped bits, cuts, repeats, inserted pieces, parts of `other`.
 fn broken(bytes: &[u8], other: &[u8], generator: &mut ChaCha8Rng) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
-    // Half of all inputs have one change, so that some get past the first check.
+    // Half of the inputs have one change, so that some pass the first check.
     for _ in 0..=generator.next_u32().trailing_zeros().min(7) {
         let at = below(generator, bytes.len() + 1);
         let until = at + below(generator, (bytes.len() - at).min(40) + 1);
@@ -98,12 +98,13 @@ fn broken(bytes: &[u8], other: &[u8], generator: &mut ChaCha8Rng) -> Vec<u8> {
     bytes
 }
 
-/// Puts `format` through broken samples until `done`; how many inputs, and how many of them were read all the same.
+/// Feeds damaged samples to the reader of `format` until `done`; returns the number of inputs, and the number of
+/// inputs that were still read.
 fn fuzz(format: Option<Format>, seed: u64, done: impl Fn(u64) -> bool) -> (u64, u64) {
     let samples = samples();
     let mut generator = Seed::new(seed).stream(format.map_or("any", Format::name)).sequence();
     let (mut inputs, mut read) = (0, 0);
-    // Its own sample first: of the others hardly any is read.
+    // The format's own samples first: hardly any other sample is read.
     let own: Vec<&Vec<u8>> = samples.iter().filter(|sample| entry::exercise(sample, format)).collect();
     assert!(!own.is_empty());
     while !done(inputs) {
@@ -129,12 +130,12 @@ fn everyone() -> impl Iterator<Item = Option<Format>> {
 fn no_reader_breaks_on_broken_samples() {
     for format in everyone() {
         let (_, read) = fuzz(format, 1, |inputs| inputs >= 300);
-        assert!(read > 0, "{format:?}: every input was refused, so that nothing behind the first check was seen");
+        assert!(read > 0, "{format:?}: every input was refused, so only the first check was tested");
     }
 }
 
-/// `cargo test --test it -- --ignored --nocapture every_reader_survives`; `TONNAGE_FUZZ_SECONDS` (300) a reader,
-/// `TONNAGE_FUZZ_SEED` (1), four readers at a time.
+/// `cargo test --test it -- --ignored --nocapture every_reader_survives`; `TONNAGE_FUZZ_SECONDS` (default 300) per
+/// reader, `TONNAGE_FUZZ_SEED` (default 1), four readers at a time.
 #[test]
 #[ignore = "five minutes a reader"]
 #[expect(clippy::disallowed_methods, reason = "lasts as long as it is told to, and decides nothing by the clock")]

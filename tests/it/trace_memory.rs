@@ -1,4 +1,4 @@
-//! Owns the promise of memory: a trace of ten million rows is planned within 400 MB.
+//! Owns the test of the memory limit: a trace of ten million rows is planned within 400 MB.
 
 use std::io::{BufWriter, Write};
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ fn ten_million_rows_are_planned_within_400_mb() {
     let mut file = BufWriter::new(std::fs::File::create(&path).unwrap());
     writeln!(file, "TIMESTAMP,ContextTokens,GeneratedTokens").unwrap();
     for row in 0..ROWS {
-        // 14 ms apart with a wobble, over a day and a half.
+        // Rows 14 ms apart with some variation, over a day and a half.
         let us = row * 14_000 + (row * 7_919) % 9_000;
         let (seconds, rest) = (us / 1_000_000, us % 1_000_000);
         let (day, hour, minute) = (16 + seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);

@@ -1,5 +1,5 @@
-//! Owns what may be done to a trace's rows: rate scale, loops, gap cap, sample and spread keep their books and their
-//! statistics.
+//! Owns the tests of changes to a trace's rows: rate scale, loops, gap cap, sample and spread account for every row
+//! and keep the statistics.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -67,21 +67,21 @@ fn ties_are_spread_inside_the_tick_that_was_found() {
     let even = spread(&[0.0, 0.0, 0.0, 3.0, 6.0, 6.0, 9.001], "even");
     assert_eq!(seconds(&even), [0.0, 1.0, 2.0, 3.0, 6.0, 7.5, 9.001]);
     assert!(even.changes[0].contains("ticks every 3.00 s; 3 rows"), "{:?}", even.changes);
-    // Whole seconds far apart: the tick is the second.
+    // Whole seconds far apart: the tick is one second.
     let seconds_apart = spread(&[0.0, 7.0, 7.0, 90.0, 200.0, 201.0, 1000.0], "even");
     assert_eq!(seconds(&seconds_apart), [0.0, 7.0, 7.5, 90.0, 200.0, 201.0, 1000.0]);
     let random = spread(&[0.0, 0.0, 0.0, 3.0, 6.0, 6.0, 9.0], "random");
     for (before, after) in [0.0, 0.0, 0.0, 3.0, 6.0, 6.0, 9.0].iter().zip(seconds(&random)) {
         assert!((*before..before + 3.0).contains(&after));
     }
-    assert!(random.trace.rows().iter().map(|row| row.place).is_sorted(), "those of one instant keep their order");
+    assert!(random.trace.rows().iter().map(|row| row.place).is_sorted(), "rows of one instant must keep their order");
     assert_eq!(seconds(&random), seconds(&spread(&[0.0, 0.0, 0.0, 3.0, 6.0, 6.0, 9.0], "random")));
     assert!(spread(&[0.0, 1.5, 4.0], "even").changes[0].contains("nothing is spread"));
     let window = Choice { window: Some(parse_window("0s..7s").unwrap()), ..Choice::default() };
     let text = "Timestamp,Request tokens,Response tokens\n0,1,1\n0,1,1\n3,1,1\n6,1,1\n6,1,1\n";
     let inside =
         reshaped(select(text, &window), &Reshape { spread: Some("even".parse().unwrap()), ..Reshape::default() });
-    assert_eq!(seconds(&inside), [0.0, 1.5, 3.0, 6.0, 6.5], "a window asked for is not left");
+    assert_eq!(seconds(&inside), [0.0, 1.5, 3.0, 6.0, 6.5], "rows must stay inside the requested window");
     balanced(&inside);
 }
 
@@ -92,7 +92,7 @@ fn sessions(number: u32) -> Selection {
     select(&format!("Timestamp,Session ID,Request tokens,Response tokens\n{}", lines.concat()), &Choice::default())
 }
 
-/// Turns left of each session, copies apart.
+/// The number of turns left in each session; copies count separately.
 fn turns(selection: &Selection) -> BTreeMap<(u16, Option<u32>), usize> {
     let mut turns = BTreeMap::new();
     for row in selection.trace.rows() {
@@ -159,7 +159,7 @@ fn copies_have_prefixes_of_their_own() {
     assert_eq!(
         first.iter().collect::<std::collections::BTreeSet<_>>().len(),
         2,
-        "shared inside a copy, not between copies: {first:?}"
+        "prefixes must be shared inside a copy, not between copies: {first:?}"
     );
 }
 
@@ -186,9 +186,9 @@ fn copies_stand_between_the_rows_and_the_time_stays() {
     assert_eq!(
         (thinned.length, thinned.dropped.get(&Reason::RateScale)),
         (Some(Duration::from_secs(4)), Some(&4)),
-        "nothing is left, and counted"
+        "no row is left, and every row is counted"
     );
-    assert_eq!(reshaped(at(&[0.0, 1.0]), &scaled("1")), at(&[0.0, 1.0]), "as recorded, nothing is done");
+    assert_eq!(reshaped(at(&[0.0, 1.0]), &scaled("1")), at(&[0.0, 1.0]), "scale 1 must change nothing");
 }
 
 fn seen(selection: &Selection) -> Inspection {
@@ -200,7 +200,7 @@ fn a_rate_scale_keeps_peak_to_mean_and_token_quantiles() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traces");
     for name in ["azure_llm_2023_code.csv", "mooncake_conversation_rows1-6000.jsonl", "burstgpt_1_first400.csv"] {
         let Ok(text) = std::fs::read_to_string(folder.join(name)) else {
-            let _ = writeln!(std::io::stderr(), "skipped: {name} is not at hand");
+            let _ = writeln!(std::io::stderr(), "skipped: {name} is not available");
             return;
         };
         let whole = select(&text, &Choice { on_empty: Some(OnEmpty::Skip), ..Choice::default() });
@@ -210,15 +210,15 @@ fn a_rate_scale_keeps_peak_to_mean_and_token_quantiles() {
             balanced(&after);
             let factor: f64 = scale.parse().unwrap();
             let (rows, wanted) = (after.trace.rows().len() as f64, factor * whole.trace.rows().len() as f64);
-            // Thinning is Bernoulli: four standard deviations of what chance decides.
+            // Thinning is a Bernoulli draw per row: the tolerance is four standard deviations.
             let chance = factor.fract();
             let deviation = (whole.trace.rows().len() as f64 * chance * (1.0 - chance)).sqrt();
             assert!((rows - wanted).abs() <= 4.0 * deviation, "{name} ×{scale}: {rows} rows");
             let after_seen = seen(&after);
             let peak_to_mean =
                 |seen: &Inspection| seen.peak.over_60s.fixed as f64 / seen.kept as f64 * seen.span_s / 60.0;
-            // The busiest minute is a count: a thinned one varies by the root of its rows, and its choice as the
-            // largest adds to it.
+            // The busiest minute is a count: after thinning it varies by the square root of its rows, and choosing
+            // the largest adds to this.
             let busiest = after_seen.peak.over_60s.fixed as f64;
             let tolerance = if chance == 0.0 { 0.01 } else { 4.0 / busiest.sqrt() };
             let ratio = peak_to_mean(&after_seen) / peak_to_mean(&before);

@@ -1,5 +1,5 @@
-//! Owns the promises of a verdict over services whose truth is known: rarely wrong at the limit itself, decided where
-//! it is obvious.
+//! Owns the tests of verdicts over services of known truth: rarely wrong at the limit itself, decided when far from
+//! it.
 
 use tonnage::metrics::{Judgement, Reason, VerdictResult};
 use tonnage::play::Trial;
@@ -13,7 +13,7 @@ fn station(name: &str) -> Station {
     *STATIONS.iter().find(|station| station.name == name).unwrap()
 }
 
-/// `pQ e2e<=T` (or `mean`), T this many times the truth; `place` of the truth: p50, p90, p95, p99, mean.
+/// `pQ e2e<=T` (or `mean`), with T = `factor` × the truth; `place` selects the truth: p50, p90, p95, p99, mean.
 fn limit(station: Station, statistic: &str, place: usize, factor: f64) -> String {
     format!("{statistic} e2e<={}us", (station.truth[place] * factor * SERVICE_S * 1e6).round())
 }
@@ -43,8 +43,8 @@ fn decisions(station: Station, requests: (u64, u64), error: f64, asked: &[String
 
 #[test]
 fn a_limit_at_the_truth_itself_is_rarely_passed_or_failed() {
-    // 5 % of 20 is one; three would have a chance of 8 %, four of 2 %, and the seeds are fixed. The full table:
-    // `benches/verdict.rs`.
+    // 5 % of 20 is one; three wrong verdicts have a probability of 8 %, four of 2 %, and the seeds are fixed. The
+    // full table is in `benches/verdict.rs`.
     for (name, count) in
         [("M/M/1 0.7", 500), ("M/M/1 0.9", 500), ("M/M/8 0.9", 500), ("M/D/1 0.8", 500), ("independent LN(1)", 1_500)]
     {
@@ -60,7 +60,7 @@ fn a_limit_at_the_truth_itself_is_rarely_passed_or_failed() {
 fn errors_and_attainment_at_the_limit_itself_are_rarely_decided() {
     let station = station("M/M/1 0.7");
     let limit_us = (station.truth[2] * SERVICE_S * 1e6).round();
-    // 95 % are within the limit, of which 2 % fail.
+    // 95 % of the requests are within the limit, and 2 % of those fail.
     let asked = ["error_rate<=2%".to_owned(), "attainment>=93.1%".to_owned(), format!("e2e<={limit_us}us")];
     let found = decisions(station, (2_000, 1_500), 0.02, &asked);
     assert!(found[..2].iter().all(|(passes, fails)| *passes <= 3 && *fails <= 3), "{found:?}");
@@ -68,7 +68,7 @@ fn errors_and_attainment_at_the_limit_itself_are_rarely_decided() {
 
 #[test]
 fn a_short_run_of_a_slow_queue_is_not_taken_for_calm() {
-    // M/M/8 at 0.9 from an empty start, 360 requests: half a relaxation time. 90 % of the true p90 is asked.
+    // M/M/8 at load 0.9 from an empty start, 360 requests: half a relaxation time. The limit is 90 % of the true p90.
     let station = station("M/M/8 0.9");
     let asked = [limit(station, "p90", 1, 0.903)];
     let verdicts: Vec<_> = (1..=12).map(|seed| judge(station, (0, 360), seed, &asked).verdict).collect();
@@ -78,7 +78,7 @@ fn a_short_run_of_a_slow_queue_is_not_taken_for_calm() {
     let reason = open.reason_kinds[0].of_objective();
     let Some(Reason::TooFew { requests, effective_requests: Some(worth), duration_needed_s: Some(_), .. }) = reason
     else {
-        panic!("a dependence, and how much longer: {reason:?}");
+        panic!("the reason must be the dependence and give the missing length: {reason:?}");
     };
     assert!(worth < requests as f64, "{reason:?}");
 }

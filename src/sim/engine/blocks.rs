@@ -1,23 +1,24 @@
-//! Owns `Blocks`: the KV blocks of the engine, and the prefix cache in those that nobody uses.
+//! Owns `Blocks`: the KV blocks of the engine, and the prefix cache in the blocks that no sequence uses.
 
 use std::collections::{BTreeMap, HashMap};
 
-/// What a full block of a prompt holds: the id of the prompt block that its last token lies in (which stands for
-/// everything before it too), and its own place in the prompt.
+/// The content of a full prompt block: the id of the prompt block that holds its last token (the id stands for
+/// everything before it too), and its place in the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) id: u64,
     pub(super) place: u32,
 }
 
-/// A pool of blocks. Each is free, private to a sequence, or keyed; a keyed one is held by at least one sequence, or
-/// idle: its content stays until its room is needed, the one longest unused first (as vLLM does).
+/// A pool of blocks. Each block is free, private to a sequence, or keyed. A keyed block is held by at least one
+/// sequence, or idle. An idle block keeps its content until its room is needed; the least recently used block goes
+/// first (as in vLLM).
 #[derive(Debug, Clone)]
 pub(super) struct Blocks {
     total: u32,
     private: u32,
     keyed: HashMap<Key, Held>,
-    /// Idle keyed blocks by the moment of their last use, which is a count, not a time.
+    /// Idle keyed blocks, ordered by last use. The key is a counter, not a time.
     idle: BTreeMap<u64, Key>,
     moments: u64,
 }
@@ -25,7 +26,7 @@ pub(super) struct Blocks {
 #[derive(Debug, Clone, Copy)]
 struct Held {
     holders: u32,
-    /// When it became idle; meaningful without holders.
+    /// The counter value at which it became idle; meaningful only without holders.
     since: u64,
 }
 
@@ -38,12 +39,12 @@ impl Blocks {
         self.total
     }
 
-    /// Blocks that some sequence uses.
+    /// Blocks that at least one sequence uses.
     pub(super) fn in_use(&self) -> u32 {
         self.private + (self.keyed.len() - self.idle.len()) as u32
     }
 
-    /// Blocks that nobody uses but whose content could be hit.
+    /// Blocks that no sequence uses but whose content can still be reused.
     pub(super) fn idle(&self) -> u32 {
         self.idle.len() as u32
     }
@@ -52,7 +53,8 @@ impl Blocks {
         self.total - self.private - self.keyed.len() as u32
     }
 
-    /// How many of these keys, from the first on, are in the cache; and how many of those are idle.
+    /// How many of these keys, counted from the first without a gap, are in the cache, and how many of the found
+    /// blocks are idle.
     pub(super) fn find(&self, keys: impl Iterator<Item = Key>) -> (u32, u32) {
         let (mut found, mut idle) = (0, 0);
         for held in keys.map_while(|key| self.keyed.get(&key)) {
@@ -62,12 +64,12 @@ impl Blocks {
         (found, idle)
     }
 
-    /// Blocks that can be taken: free ones, and idle ones at the cost of their content.
+    /// Blocks that can be taken: the free ones, and the idle ones, whose content is then lost.
     pub(super) fn room(&self) -> u32 {
         self.free() + self.idle()
     }
 
-    /// Takes `count` private blocks; false when there are not that many.
+    /// Takes `count` private blocks; returns false when there are fewer.
     pub(super) fn take(&mut self, count: u32) -> bool {
         if self.room() < count {
             return false;
@@ -84,7 +86,7 @@ impl Blocks {
         self.private -= count;
     }
 
-    /// Holds a keyed block that is there.
+    /// Adds a holder to a keyed block, if the block exists.
     pub(super) fn hold(&mut self, key: Key) {
         if let Some(held) = self.keyed.get_mut(&key) {
             if held.holders == 0 {
@@ -94,7 +96,7 @@ impl Blocks {
         }
     }
 
-    /// Lets a keyed block go.
+    /// Removes a holder from a keyed block.
     pub(super) fn release(&mut self, key: Key) {
         if let Some(held) = self.keyed.get_mut(&key) {
             held.holders -= 1;
@@ -106,8 +108,8 @@ impl Blocks {
         }
     }
 
-    /// Turns a private block that is now full into a keyed one with one holder; false when that content is there
-    /// already, in which case the block stays private.
+    /// Turns a private block that is now full into a keyed one with one holder. Returns false when the content is
+    /// already there; the block then stays private.
     pub(super) fn publish(&mut self, key: Key) -> bool {
         if self.keyed.contains_key(&key) {
             return false;
@@ -138,11 +140,11 @@ mod tests {
         }
         assert_eq!((blocks.in_use(), blocks.idle()), (0, 3));
         assert!(blocks.take(1));
-        assert_eq!(blocks.find([key(1)].into_iter()), (0, 0), "1 was let go first");
+        assert_eq!(blocks.find([key(1)].into_iter()), (0, 0), "block 1 was evicted first");
         assert_eq!(blocks.find([key(0), key(2), key(1)].into_iter()), (2, 2));
         blocks.hold(key(0));
         assert!(!blocks.take(2) && blocks.take(1));
-        assert_eq!(blocks.find([key(0)].into_iter()), (1, 0), "what is held stays");
+        assert_eq!(blocks.find([key(0)].into_iter()), (1, 0), "a held block stays");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Owns `StepCost`: how long one step of the engine takes.
+//! Owns `StepCost`: the duration of one engine step.
 
 use std::time::Duration;
 
@@ -7,49 +7,49 @@ use std::time::Duration;
 pub struct Batch {
     /// Prompt tokens computed (and tokens computed again after a preemption).
     pub prefill_tokens: u64,
-    /// Σ over prefill tokens of the tokens that each looks at, itself included: for a chunk of n tokens behind k, n·k
-    /// + n·(n+1)/2.
+    /// Σ over prefill tokens of the tokens that each attends to, itself included: for a chunk of n tokens behind k,
+    /// n·k + n·(n+1)/2.
     pub prefill_pairs: u64,
-    /// Sequences that get their next token.
+    /// Sequences that decode their next token.
     pub decoding: u64,
-    /// Σ over decoding sequences of the tokens each looks at, itself included.
+    /// Σ over decoding sequences of the tokens that each attends to, itself included.
     pub context_tokens: u64,
 }
 
 impl Batch {
-    /// Adds a chunk of `tokens` prompt tokens that stand behind `computed` others.
+    /// Adds a chunk of `tokens` prompt tokens that follow `computed` tokens already in the cache.
     pub(super) fn add_prefill(&mut self, computed: u32, tokens: u32) {
         let (computed, tokens) = (u64::from(computed), u64::from(tokens));
         self.prefill_tokens += tokens;
         self.prefill_pairs += tokens * computed + tokens * (tokens + 1) / 2;
     }
 
-    /// Adds a sequence that decodes one token behind `computed` others.
+    /// Adds a sequence that decodes one token after `computed` others.
     pub(super) fn add_decode(&mut self, computed: u32) {
         self.decoding += 1;
         self.context_tokens += u64::from(computed) + 1;
     }
 }
 
-/// The five coefficients of a step's time, in femtoseconds (10⁻¹⁵ s), so that what one context token costs is a whole
-/// number:
+/// The five coefficients of the step time, in femtoseconds (10⁻¹⁵ s). This unit makes the cost of one context token a
+/// whole number:
 ///
 /// step = c0 + c1·(prefill tokens) + c2·(prefill pairs) + c3·(decoding sequences) + c4·(Σ context of decoding
 /// sequences)
 ///
-/// The terms are added: that memory traffic and arithmetic overlap inside a step is left out, which errs towards
-/// slow, at most by the lesser of the two.
+/// The terms are added. The model ignores that memory traffic and arithmetic overlap within a step, so it
+/// overestimates the step time, at most by the smaller of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepCost {
-    /// c0: every step (reading the weights, launching).
+    /// c0: per step (reading the weights, launching).
     pub step_fs: u64,
-    /// c1: every prefill token (arithmetic).
+    /// c1: per prefill token (arithmetic).
     pub prefill_token_fs: u64,
-    /// c2: every pair of a prefill token and a token it looks at (attention arithmetic).
+    /// c2: per pair of a prefill token and a token that it attends to (attention arithmetic).
     pub prefill_pair_fs: u64,
-    /// c3: every decoding sequence (arithmetic).
+    /// c3: per decoding sequence (arithmetic).
     pub decoding_fs: u64,
-    /// c4: every token of a decoding sequence's context (reading its keys and values).
+    /// c4: per token of a decoding sequence's context (reading its keys and values).
     pub context_token_fs: u64,
 }
 
@@ -57,7 +57,7 @@ pub struct StepCost {
 const FS_PER_NS: u64 = 1_000_000;
 
 impl StepCost {
-    /// How long a step with this batch takes, in whole nanoseconds (rounded down, at least 1).
+    /// The duration of a step with this batch, in whole nanoseconds (rounded down, at least 1).
     #[must_use]
     pub fn step(&self, batch: &Batch) -> Duration {
         Duration::from_nanos((self.step_fs(batch) / FS_PER_NS).max(1))

@@ -6,24 +6,24 @@ use crate::sim::engine::blocks::{Blocks, Key};
 use crate::sim::engine::{Batch, Setup};
 use crate::units::Offset;
 
-/// What one request asks of the engine.
+/// One request to the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request<'a> {
-    /// Whatever the caller wants to know it by; [`Request::NOBODY`] wants nothing back.
+    /// The caller's identifier for the request; with [`Request::NOBODY`] the engine emits no tokens for it.
     pub tag: u64,
-    /// Tokens of the prompt; none counts as one (every prompt has a beginning).
+    /// Tokens of the prompt; 0 counts as 1 (every prompt has a beginning).
     pub prompt_tokens: u32,
-    /// Tokens of the answer; none counts as one.
+    /// Tokens of the response; 0 counts as 1.
     pub output_tokens: u32,
-    /// Ids of the prompt's blocks, in order. Two prompts that begin with the same ids begin with the same tokens, and
-    /// an id stands for all that comes before it too. Empty: a prompt that shares nothing with any other.
+    /// Ids of the prompt's blocks, in order. An id stands for its block and everything before it: two prompts that
+    /// begin with the same ids begin with the same tokens. Empty: the prompt shares nothing with any other.
     pub blocks: &'a [u64],
-    /// Tokens of each of these blocks.
+    /// Tokens in each of the prompt's blocks.
     pub block_tokens: u32,
 }
 
 impl Request<'_> {
-    /// The tag of a request whose tokens nobody waits for.
+    /// The tag of a request whose tokens no client waits for.
     pub const NOBODY: u64 = u64::MAX;
 
     /// A request whose prompt shares nothing with any other.
@@ -33,12 +33,12 @@ impl Request<'_> {
     }
 }
 
-/// A request that no engine of this setup could ever hold: prompt and answer exceed its longest context.
+/// A request that can never fit into an engine of this setup: prompt and response exceed its longest context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong {
     /// Prompt and output tokens asked for.
     pub asked_tokens: u64,
-    /// The longest context.
+    /// The longest context, in tokens.
     pub most_tokens: u32,
 }
 
@@ -47,32 +47,32 @@ pub struct TooLong {
 pub struct Token {
     /// The request's tag.
     pub tag: u64,
-    /// Which token of the answer it is, from 1.
+    /// The number of the token in the response, from 1.
     pub number: u32,
-    /// Whether it is the last.
+    /// Whether it is the last token of the response.
     pub last: bool,
-    /// Prompt tokens that the prefix cache held when the request first came in.
+    /// Prompt tokens found in the prefix cache when the request was first admitted.
     pub cached_tokens: u32,
 }
 
-/// What an engine has done since it was made.
+/// What an engine has done since it was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Steps begun.
+    /// Steps started.
     pub steps: u64,
-    /// Prompt tokens of all requests that have their first token.
+    /// Prompt tokens of all requests whose first token has been emitted.
     pub prompt_tokens: u64,
-    /// Tokens that have left.
+    /// Tokens emitted.
     pub generated_tokens: u64,
-    /// Requests answered to the end.
+    /// Requests completed.
     pub finished: u64,
-    /// Requests taken back by their client.
+    /// Requests cancelled by their client.
     pub cancelled: u64,
-    /// Times a sequence gave way to be computed again.
+    /// Preemptions: times that a sequence lost its blocks, to be computed again.
     pub preemptions: u64,
     /// Prompt tokens looked up in the prefix cache.
     pub cache_queried_tokens: u64,
-    /// Prompt tokens found there.
+    /// Prompt tokens found in the prefix cache.
     pub cache_hit_tokens: u64,
 }
 
@@ -91,13 +91,13 @@ pub struct Gauges {
     pub blocks: u32,
 }
 
-/// The engine. Whoever drives it hands in arrivals and lets it advance from event to event: an arrival at `t` comes
-/// before [`Engine::advance`] over an event at `t`, so that a step that begins at `t` sees it.
+/// The engine. Its caller hands in arrivals and advances it from event to event. An arrival at `t` must be handed in
+/// before [`Engine::advance`] handles an event at `t`, so that a step that begins at `t` sees the arrival.
 #[derive(Debug, Clone)]
 pub struct Engine {
     setup: Setup,
     waiting: VecDeque<Running>,
-    /// In order of admission. At most the last of them is not prefilled yet.
+    /// In order of admission. Only the last sequence can be partly prefilled.
     running: Vec<Running>,
     blocks: Blocks,
     phase: Phase,
@@ -109,7 +109,7 @@ pub struct Engine {
 enum Phase {
     /// Nothing to do.
     Idle,
-    /// Work waits; a step begins at this instant.
+    /// There is work; a step begins at this instant.
     Due(Offset),
     /// A step ends at this instant.
     Busy(Offset),
@@ -121,15 +121,15 @@ pub(super) struct Running {
     prompt: u32,
     output: u32,
     emitted: u32,
-    /// Tokens whose keys and values are there.
+    /// Tokens whose keys and values are in the KV cache.
     computed: u32,
-    /// Tokens that the step under way computes.
+    /// Tokens that the current step computes.
     chunk: u32,
     /// Blocks held, private and keyed.
     pub(super) held: u32,
-    /// Those of them that are keyed, in order of place.
+    /// The held blocks that are keyed, in order of place.
     pub(super) keyed: Vec<Key>,
-    /// Full prompt blocks offered to the prefix cache so far.
+    /// Full prompt blocks already offered to the prefix cache.
     offered: u32,
     ids: Box<[u64]>,
     id_tokens: u32,
@@ -138,7 +138,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Tokens that are known: the prompt and what has been emitted.
+    /// Known tokens: the prompt and the emitted tokens.
     fn known(&self) -> u32 {
         self.prompt + self.emitted
     }
@@ -147,7 +147,7 @@ impl Running {
         self.known() - self.computed
     }
 
-    /// The key of the prompt's full block at `place`, where it has one.
+    /// The key of the prompt's full block at `place`; `None` where the prompt has no ids or no full block there.
     fn key(&self, place: u32) -> Option<Key> {
         let end = u64::from(place + 1) * u64::from(Setup::BLOCK_TOKENS);
         let id = self.ids.get(((end - 1) / u64::from(self.id_tokens)) as usize)?;
@@ -162,7 +162,8 @@ impl Running {
         }
     }
 
-    /// Gives all blocks back, the end of the prompt first, so that beginnings, which more prompts share, stay longest.
+    /// Gives all blocks back, the end of the prompt first: more prompts share the beginning, so the beginning should
+    /// stay in the cache longest.
     fn free(&mut self, blocks: &mut Blocks) {
         blocks.give_back(self.held - self.keyed.len() as u32);
         self.held = 0;
@@ -171,7 +172,7 @@ impl Running {
         }
     }
 
-    /// Offers prompt blocks that are full now to the prefix cache.
+    /// Offers the prompt blocks that are now full to the prefix cache.
     fn offer(&mut self, blocks: &mut Blocks) {
         while u64::from(self.offered + 1) * u64::from(Setup::BLOCK_TOKENS) <= u64::from(self.computed) {
             let Some(key) = self.key(self.offered) else { return };
@@ -189,7 +190,7 @@ const fn blocks_for(tokens: u32) -> u32 {
 }
 
 impl Engine {
-    /// An engine at rest.
+    /// An idle engine.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         Self {
@@ -203,14 +204,14 @@ impl Engine {
         }
     }
 
-    /// What it is.
+    /// Its setup.
     #[must_use]
     pub fn setup(&self) -> &Setup {
         &self.setup
     }
 
-    /// Takes a request in at `at`; one that is earlier than what was handed in before counts as coming together with
-    /// it.
+    /// Accepts a request that arrives at `at`. A request earlier than a previous call counts as arriving at the
+    /// instant of that call.
     pub fn arrive(&mut self, at: Offset, request: Request<'_>) -> Result<(), TooLong> {
         let (prompt, output) = (request.prompt_tokens.max(1), request.output_tokens.max(1));
         let (asked_tokens, most_tokens) = (u64::from(prompt) + u64::from(output), self.setup.context_tokens());
@@ -238,13 +239,14 @@ impl Engine {
         Ok(())
     }
 
-    /// The latest instant that it has heard of.
+    /// The latest instant of any arrival or event so far.
     #[must_use]
     pub fn latest(&self) -> Offset {
         self.latest
     }
 
-    /// When something happens next if nobody arrives: a step begins or ends. `None`: nothing will.
+    /// The instant of the next event (a step begins or ends) if no request arrives before. `None`: no event will
+    /// come.
     #[must_use]
     pub fn next_event(&self) -> Option<Offset> {
         match self.phase {
@@ -253,13 +255,14 @@ impl Engine {
         }
     }
 
-    /// Whether a step is under way; [`Engine::next_event`] is then its end.
+    /// Whether a step is in progress; [`Engine::next_event`] is then its end.
     #[must_use]
     pub fn is_in_step(&self) -> bool {
         matches!(self.phase, Phase::Busy(_))
     }
 
-    /// Lets that happen; `emit` gets the tokens that leave, with their instant. Does nothing when nothing is to happen.
+    /// Handles the next event. `emit` gets the tokens that leave, with their instant. Does nothing when there is no
+    /// event.
     pub fn advance(&mut self, emit: impl FnMut(Offset, Token)) {
         match self.phase {
             Phase::Idle => {}
@@ -274,7 +277,7 @@ impl Engine {
         }
     }
 
-    /// Takes the request with this tag back, as when its client left; a step under way takes as long as it would have.
+    /// Cancels the request with this tag, as when its client left. A step in progress still takes its full time.
     pub fn cancel(&mut self, tag: u64) {
         if let Some(place) = self.running.iter().position(|sequence| sequence.tag == tag) {
             self.running.remove(place).free(&mut self.blocks);
@@ -289,18 +292,19 @@ impl Engine {
         }
     }
 
-    /// From now on nobody waits for what is in the engine, which goes on with it.
+    /// Sets every request's tag to [`Request::NOBODY`]: the engine computes its requests to the end, but emits no
+    /// tokens for them.
     pub fn disown(&mut self) {
         self.running.iter_mut().chain(&mut self.waiting).for_each(|sequence| sequence.tag = Request::NOBODY);
     }
 
-    /// What it has done.
+    /// What it has done so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// What it holds.
+    /// What it holds now.
     #[must_use]
     pub fn gauges(&self) -> Gauges {
         Gauges {
@@ -318,7 +322,7 @@ impl Engine {
 
     fn begin_step(&mut self, at: Offset) {
         let mut step = Step { budget: self.setup.batched_tokens(), batch: Batch::default() };
-        // Where blocks run out nobody new comes in, or it would take the room that was just made.
+        // After a preemption no new sequence is admitted: it would take the room that was just made.
         if self.schedule_running(&mut step) {
             while self.admit(&mut step) {}
         }
@@ -326,7 +330,7 @@ impl Engine {
         self.phase = Phase::Busy(at.plus(self.setup.cost().step(&step.batch)));
     }
 
-    /// Gives every running sequence its tokens; false when one had to give way.
+    /// Gives every running sequence its tokens; returns false when a sequence was preempted.
     fn schedule_running(&mut self, step: &mut Step) -> bool {
         let before = self.counters.preemptions;
         let mut place = 0;
@@ -362,13 +366,13 @@ impl Engine {
         }
     }
 
-    /// Takes the first that waits into the step; false when there is none, or no room.
+    /// Admits the first waiting request to the step; returns false when none waits or there is no room.
     fn admit(&mut self, step: &mut Step) -> bool {
         if step.budget == 0 || self.running.len() >= self.setup.max_seqs() as usize {
             return false;
         }
         let Some(head) = self.waiting.front() else { return false };
-        // The last known token is computed in any case, or there would be nothing to take the next one from.
+        // The last known token is always computed: the next token follows from it.
         let most_hits = (head.known() - 1) / Setup::BLOCK_TOKENS;
         let (hits, idle_hits) = self.blocks.find((0..most_hits).map_while(|place| head.key(place)));
         let computed = hits * Setup::BLOCK_TOKENS;
@@ -434,7 +438,7 @@ impl Engine {
         self.phase = if self.is_empty() { Phase::Idle } else { Phase::Due(at) };
     }
 
-    /// Panics where the books of blocks or the order of sequences do not hold.
+    /// Panics when the block counts or the order of sequences are inconsistent.
     #[cfg(test)]
     pub(super) fn check(&self) {
         let private: u32 = self.running.iter().map(|sequence| sequence.held - sequence.keyed.len() as u32).sum();
@@ -443,14 +447,14 @@ impl Engine {
         assert_eq!(
             self.blocks.in_use(),
             private + keyed.len() as u32,
-            "blocks in use are those that running sequences hold"
+            "the blocks in use must be the blocks that running sequences hold"
         );
         assert!(self.blocks.in_use() + self.blocks.idle() <= self.blocks.total());
-        assert!(self.waiting.iter().all(|sequence| sequence.held == 0), "who waits holds nothing");
+        assert!(self.waiting.iter().all(|sequence| sequence.held == 0), "a waiting request must hold no blocks");
         assert!(self.running.len() <= self.setup.max_seqs() as usize);
         assert!(
             self.running.iter().map(|sequence| sequence.chunk).sum::<u32>() <= self.setup.batched_tokens(),
-            "budget"
+            "a step must stay within its token budget"
         );
         for sequence in &self.running {
             assert!(sequence.held >= blocks_for(sequence.computed + sequence.chunk));
@@ -458,12 +462,12 @@ impl Engine {
         if let [before @ .., _] = self.running.as_slice() {
             let whole =
                 |sequence: &Running| sequence.computed + sequence.chunk == sequence.known() || sequence.missing() == 1;
-            assert!(before.iter().all(whole), "only the last can be half prefilled");
+            assert!(before.iter().all(whole), "only the last sequence can be partly prefilled");
         }
     }
 }
 
-/// A step while it is put together.
+/// A step while it is being scheduled.
 struct Step {
     budget: u32,
     batch: Batch,

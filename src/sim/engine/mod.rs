@@ -1,11 +1,12 @@
 //! Owns the continuous-batching engine: a pure discrete-event model of an LLM server, after vLLM's scheduler, in
 //! whole nanoseconds.
 //!
-//! One step after the other: every decoding sequence gets one token, what is left of the token budget goes to
-//! prefills in order of arrival (split where it does not suffice), new sequences come in while sequences and KV
-//! blocks last, the latest gives way when blocks run out and is computed again later. A step's tokens all leave at
-//! its end. [`StepCost`] says how long a step takes, [`Setup`] what the server is, [`Engine`] plays it, and the
-//! closed expressions of [`Setup`] say what it must come to.
+//! The engine runs step after step. Every decoding sequence gets one token. The rest of the token budget goes to
+//! prefills in order of arrival; a prefill that does not fit is split. New sequences are admitted while sequences and
+//! KV blocks are free. When blocks run out, the latest sequence is preempted and computed again later. All tokens of
+//! a step leave at its end. [`StepCost`] gives the duration of a step, [`Setup`] describes the server, and [`Engine`]
+//! simulates it. The closed forms of [`Setup`] give the latencies and the throughput that the simulation must
+//! reproduce.
 
 mod blocks;
 mod cost;

@@ -1,23 +1,22 @@
-//! Owns `Preset`: the servers known by name, each with the published figures that its coefficients are derived from.
+//! Owns `Preset`: the named servers, each with the published figures that its coefficients are derived from.
 
 use crate::sim::engine::StepCost;
 
-/// A server known by name.
+/// A named server.
 ///
-/// All but `small` are *derived*, not measured: from published figures of model and accelerator (bf16 weights) and
-/// two efficiencies that are assumptions, stated here: 80 % of the memory bandwidth and 55 % of the dense bf16
-/// arithmetic rate are reached (45 % over four GPUs), as well-tuned kernels do. With n GPUs sharing each layer, and P
-/// parameters:
+/// All presets but `small` are *derived*, not measured: from published figures of the model and the accelerator (bf16
+/// weights) and from two assumed efficiencies. Well-tuned kernels reach 80 % of the memory bandwidth and 55 % of the
+/// dense bf16 arithmetic rate (45 % over four GPUs). With n GPUs sharing each layer, and P parameters:
 ///
 /// - c0 = 2·P bytes ÷ (n · bandwidth · 80 %) + overhead: each step reads all weights. Overhead: 1 ms a step for
-///   launching and scheduling; over several GPUs two all-reduces a layer of 10 µs each besides.
-/// - c1 = c3 = 2·P operations ÷ (n · rate · efficiency): one multiplication and one addition a parameter and token.
-/// - c2 = 4 · layers · hidden size operations ÷ (n · rate · efficiency): one pair's share in Q·Kᵀ and in the weighted
-///   sum of values.
-/// - c4 = 2 · layers · KV heads · head size · 2 bytes ÷ (n · bandwidth · 80 %): one token's keys and values, read
-///   once a step.
-/// - KV tokens = (90 % of memory − weights − 2 GB a GPU for activations) ÷ bytes of one token's keys and values; 90 %
-///   is vLLM's default.
+///   launching and scheduling; with several GPUs also two all-reduces of 10 µs per layer.
+/// - c1 = c3 = 2·P operations ÷ (n · rate · efficiency): one multiplication and one addition per parameter and token.
+/// - c2 = 4 · layers · hidden size operations ÷ (n · rate · efficiency): the share of one pair in Q·Kᵀ and in the
+///   weighted sum of values.
+/// - c4 = 2 · layers · KV heads · head size · 2 bytes ÷ (n · bandwidth · 80 %): the keys and values of one token,
+///   read once a step.
+/// - KV tokens = (90 % of memory − weights − 2 GB per GPU for activations) ÷ bytes of one token's keys and values; 90
+///   % is vLLM's default.
 ///
 /// Limits follow vLLM's defaults: blocks of 16 tokens, 256 sequences, a budget of 8192 tokens a step on H100 and of
 /// 2048 on A100.
@@ -30,21 +29,22 @@ use crate::sim::engine::StepCost;
 /// | `70b-4xh100` | 15.762 ms | 79.23 µs | 1.472 ps | 79.23 µs | 30.6 ps | 423 888 |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Preset {
-    /// No real server: quick to show something with. Alone, 128 prompt tokens take 20 ms to the first token and each
-    /// further one 5 ms; at most 64 sequences. Saturates near 37 requests/s of 128 and 64 tokens.
+    /// Not a real server: quick, for demonstrations. Without other load, 128 prompt tokens take 20 ms to the first
+    /// token, and each further token takes 5 ms. At most 64 sequences. Saturates near 37 requests/s of 128 prompt and
+    /// 64 output tokens.
     #[default]
     Small,
     /// Llama 3.1 8B (8.03·10⁹ parameters, 32 layers, hidden size 4096, 8 KV heads of 128; model card and
     /// configuration) on one H100 SXM (3.35 TB/s, 989 TFLOP/s dense bf16, 80 GB; NVIDIA data sheet).
     Llama8bOnH100,
-    /// The same on one A100 SXM 80 GB (2.039 TB/s, 312 TFLOP/s dense bf16; NVIDIA data sheet).
+    /// Llama 3.1 8B on one A100 SXM 80 GB (2.039 TB/s, 312 TFLOP/s dense bf16; NVIDIA data sheet).
     Llama8bOnA100,
     /// Llama 3.1 70B (70.6·10⁹ parameters, 80 layers, hidden size 8192, 8 KV heads of 128) on four H100 SXM, every
     /// layer shared by all four.
     Llama70bOnFourH100,
 }
 
-/// A transformer with grouped-query attention, as its configuration describes it.
+/// A transformer with grouped-query attention, with the sizes from its configuration.
 struct Transformer {
     parameters: u64,
     layers: u64,
@@ -53,7 +53,7 @@ struct Transformer {
     head_size: u64,
 }
 
-/// Accelerators that share each layer, as their data sheet describes one of them.
+/// Accelerators that share each layer; the figures are those of one accelerator's data sheet.
 struct Accelerators {
     count: u64,
     bandwidth_bytes_per_s: u64,
@@ -110,7 +110,7 @@ impl Accelerators {
     }
 }
 
-/// What a preset comes to.
+/// The figures of a preset.
 pub(super) struct Figures {
     pub(super) cost: StepCost,
     pub(super) kv_tokens: u32,
@@ -133,10 +133,10 @@ const fn derived(model: &Transformer, hardware: &Accelerators, batched_tokens: u
 }
 
 impl Preset {
-    /// All of them.
+    /// All presets.
     pub const ALL: [Self; 4] = [Self::Small, Self::Llama8bOnH100, Self::Llama8bOnA100, Self::Llama70bOnFourH100];
 
-    /// Its name.
+    /// The preset's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -147,19 +147,19 @@ impl Preset {
         }
     }
 
-    /// The one with this name.
+    /// The preset with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|preset| preset.name() == name)
     }
 
-    /// What it is, in one line.
+    /// Its description, in one line.
     #[must_use]
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::Small => {
-                "the default: a small batching engine that is no real server; alone, 20 ms to the first token of 128 \
-                 and 5 ms to each further one"
+                "the default: a small batching engine, not a real server; without other load, 20 ms to the first token \
+                 for a prompt of 128 tokens, then 5 ms per token"
             }
             Self::Llama8bOnH100 => "Llama 3.1 8B, bf16, on one H100 SXM, derived from data sheets",
             Self::Llama8bOnA100 => "Llama 3.1 8B, bf16, on one A100 SXM 80 GB, derived from data sheets",

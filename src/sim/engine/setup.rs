@@ -1,12 +1,12 @@
-//! Owns `Setup`: a preset and the limits that were changed, and how that is written.
+//! Owns `Setup`: a preset with changed limits, and its text form.
 
 use std::fmt;
 
 use crate::error::Refusal;
 use crate::sim::engine::{Preset, StepCost};
 
-/// What an engine is: coefficients of a preset, and limits that may be changed. Written `8b-h100`,
-/// `8b-h100:max_seqs=64`; only what differs from the preset is written.
+/// The setup of an engine: the coefficients of a preset, and limits that can be changed. Text form: `8b-h100`,
+/// `8b-h100:max_seqs=64`; only values that differ from the preset are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setup {
     preset: Preset,
@@ -17,22 +17,22 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Tokens of a KV block; vLLM's default.
+    /// Tokens in a KV block; vLLM's default.
     pub const BLOCK_TOKENS: u32 = 16;
-    /// The longest context of any setup: prompt and answer together. Llama 3.1's own limit.
+    /// The longest context of any setup, prompt and response together, in tokens: the limit of Llama 3.1.
     pub const MOST_CONTEXT_TOKENS: u32 = 131_072;
-    /// Every limit that can be changed, with what it is, for help.
+    /// Every limit that can be changed, with its description, for help.
     pub const KEYS: &[(&str, &str)] = &[
         ("max_seqs=N", "sequences in the batch, 1 to 4096 (vLLM: --max-num-seqs)"),
         ("batched_tokens=N", "token budget of a step, max_seqs to 1048576 (--max-num-batched-tokens)"),
-        ("kv_tokens=N", "tokens whose keys and values fit, 16 to 16777216, in blocks of 16"),
+        ("kv_tokens=N", "tokens that the KV cache holds, 16 to 16777216, in blocks of 16"),
         (
             "prefix_cache=on|off",
-            "whether prompts that begin alike are computed once (--enable-prefix-caching); on unless said",
+            "whether a shared prompt prefix is computed once (--enable-prefix-caching); default on",
         ),
     ];
 
-    /// A preset as it is.
+    /// The preset without changes.
     #[must_use]
     pub const fn of(preset: Preset) -> Self {
         let figures = preset.figures();
@@ -45,7 +45,7 @@ impl Setup {
         }
     }
 
-    /// The preset with limits as in `max_seqs=64,kv_tokens=8192`.
+    /// The preset with limits changed as in `max_seqs=64,kv_tokens=8192`.
     pub fn with(preset: Preset, changes: &str) -> Result<Self, Refusal> {
         let refuse = |why: String| {
             let keys: Vec<&str> = Self::KEYS.iter().map(|(key, _)| *key).collect();
@@ -80,7 +80,7 @@ impl Setup {
         }
         if setup.batched_tokens < setup.max_seqs {
             let why = format!(
-                "a budget of {} tokens a step does not give each of {} sequences its token",
+                "a budget of {} tokens a step is less than one token for each of {} sequences",
                 setup.batched_tokens, setup.max_seqs
             );
             return Err(refuse(why));
@@ -88,13 +88,13 @@ impl Setup {
         Ok(setup)
     }
 
-    /// The preset that it comes from.
+    /// The preset behind this setup.
     #[must_use]
     pub const fn preset(&self) -> Preset {
         self.preset
     }
 
-    /// How long its steps take.
+    /// The cost of its steps.
     #[must_use]
     pub const fn cost(&self) -> StepCost {
         self.preset.figures().cost
@@ -112,19 +112,20 @@ impl Setup {
         self.batched_tokens
     }
 
-    /// Tokens whose keys and values fit.
+    /// Tokens that the KV cache holds.
     #[must_use]
     pub const fn kv_tokens(&self) -> u32 {
         self.kv_tokens
     }
 
-    /// Whether prompts that begin alike are computed once.
+    /// Whether a shared prompt prefix is computed once.
     #[must_use]
     pub const fn prefix_cache(&self) -> bool {
         self.prefix_cache
     }
 
-    /// The longest prompt and answer together: what fits into whole KV blocks, at most [`Setup::MOST_CONTEXT_TOKENS`].
+    /// The longest prompt and response together, in tokens: what fits into whole KV blocks, at most
+    /// [`Setup::MOST_CONTEXT_TOKENS`].
     #[must_use]
     pub const fn context_tokens(&self) -> u32 {
         let fit = self.kv_tokens / Self::BLOCK_TOKENS * Self::BLOCK_TOKENS;

@@ -1,15 +1,15 @@
-//! Owns the closed expressions of the engine: what it must come to alone, and at saturation.
+//! Owns the closed forms of the engine: its latency without other load, and its throughput at saturation.
 
 use crate::sim::engine::cost::S_PER_FS;
 use crate::sim::engine::{Setup, StepCost};
 
 impl Setup {
-    /// Time to the first token of a prompt of `prompt_tokens` in an empty engine, in seconds: with p tokens and a
-    /// budget of B a step,
+    /// Time to the first token for a prompt of `prompt_tokens` in an empty engine, in seconds. With p tokens and a
+    /// budget of B per step it is
     ///
     /// ⌈p/B⌉·c0 + c1·p + c2·p(p+1)/2
     ///
-    /// (however a prompt is split, every token looks at all before it and at itself).
+    /// However a prompt is split, every token attends to all tokens before it and to itself.
     #[must_use]
     pub fn zero_load_ttft_s(&self, prompt_tokens: u32) -> f64 {
         let prompt = prompt_tokens.max(1);
@@ -17,12 +17,12 @@ impl Setup {
         S_PER_FS * (steps * self.cost().step_fs as f64 + prefill_fs(&self.cost(), prompt))
     }
 
-    /// Mean time between tokens of a request of p prompt and o output tokens in an empty engine, in seconds: the j-th
-    /// decode step looks at p + j tokens, j = 1 … o−1, so the mean is
+    /// Mean time between tokens of a request with p prompt and o output tokens in an empty engine, in seconds. The
+    /// j-th decode step attends to p + j tokens, j = 1 … o−1, so the mean is
     ///
     /// c0 + c3 + c4·(p + o/2)
     ///
-    /// Zero for an answer of one token, which has no time between tokens.
+    /// Zero for a response of one token: it has no time between tokens.
     #[must_use]
     pub fn zero_load_tpot_s(&self, prompt_tokens: u32, output_tokens: u32) -> f64 {
         if output_tokens < 2 {
@@ -33,19 +33,19 @@ impl Setup {
         S_PER_FS * ((cost.step_fs + cost.decoding_fs) as f64 + cost.context_token_fs as f64 * context)
     }
 
-    /// Requests per second at saturation when every request has p prompt tokens, shared with no other, and o output
-    /// tokens: 1 ÷ (s·c0 + w).
+    /// Requests per second at saturation, when every request has o output tokens and p prompt tokens that it shares
+    /// with no other: 1 ÷ (s·c0 + w).
     ///
-    /// w is what one request adds to the steps that it is part of, c1·p + c2·p(p+1)/2 + (o−1)·c3 + c4·Σ(p+j), j = 1 …
-    /// o−1. s is the number of steps per request in the steady state, the greater of two:
+    /// w is the work that one request adds to its steps: c1·p + c2·p(p+1)/2 + (o−1)·c3 + c4·Σ(p+j), j = 1 … o−1. s is
+    /// the number of steps per request in the steady state, the greater of two:
     ///
-    /// - (⌈p/B⌉ + o − 1)/n: all n sequences are taken, and a request keeps one for its prefill steps and o − 1 decode
-    ///   steps;
-    /// - (p + o − 1)/B: every step's budget of B tokens is spent.
+    /// - (⌈p/B⌉ + o − 1)/n: all n sequences are in use, and a request keeps one for its prefill steps and o − 1
+    ///   decode steps;
+    /// - (p + o − 1)/B: the budget of B tokens is used up in every step.
     ///
-    /// `None` where KV blocks could be the limit, n·⌈(p+o−1)/16⌉ of them being more than there are: preemptions have
-    /// no closed form. Near the point where both limits bind, prompts split between steps keep their sequence a step
-    /// longer, which the first does not count.
+    /// `None` where KV blocks could be the limit, that is where n·⌈(p+o−1)/16⌉ exceeds the number of blocks:
+    /// preemptions have no closed form. Near the point where both limits bind, a prompt split between steps keeps its
+    /// sequence one step longer. The first term does not count this step.
     #[must_use]
     pub fn saturation_per_s(&self, prompt_tokens: u32, output_tokens: u32) -> Option<f64> {
         let (prompt, output, cost) = (prompt_tokens.max(1), output_tokens.max(1), self.cost());

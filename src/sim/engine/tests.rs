@@ -9,7 +9,7 @@ fn setup(preset: Preset, changes: &str) -> Setup {
     Setup::with(preset, changes).unwrap()
 }
 
-/// Advances until nothing is left, checking the books at each event; gives every token with its instant.
+/// Advances until no event is left and checks the block counts at each event; returns every token with its instant.
 fn drain(engine: &mut Engine) -> Vec<(Offset, Token)> {
     let mut tokens = Vec::new();
     while engine.next_event().is_some() {
@@ -47,7 +47,8 @@ fn small_looks_like_twenty_and_five_milliseconds() {
     assert!((small.zero_load_tpot_s(128, 64) / 0.005 - 1.0).abs() < 0.02, "{}", small.zero_load_tpot_s(128, 64));
 }
 
-/// Requests per second between the completion of a third and of two thirds, all of them there from the start.
+/// Completions per second between one third and two thirds of all completions; all requests are in the engine from
+/// the start.
 fn saturated_per_s(setup: Setup, prompt: u32, output: u32) -> f64 {
     let count = u64::from(setup.max_seqs()) * 9;
     let mut engine = Engine::new(setup);
@@ -95,13 +96,14 @@ fn a_long_prompt_is_split_and_decodes_go_on_beside_it() {
     engine.arrive(Offset::ZERO, Request::unique(0, 10, 8)).unwrap();
     engine.arrive(Offset::ZERO, Request::unique(1, 200, 1)).unwrap();
     let order: Vec<(u64, u32)> = drain(&mut engine).iter().map(|(_, token)| (token.tag, token.number)).collect();
-    // Of the second prompt 54 tokens in the first step, 63 in the second and third beside a decode, 20 in the fourth.
+    // The second prompt computes 54 tokens in the first step, 63 each in the second and third beside a decode, and 20
+    // in the fourth.
     assert_eq!(order[..5], [(0, 1), (0, 2), (0, 3), (0, 4), (1, 1)]);
 }
 
 #[test]
 fn the_latest_gives_way_and_is_computed_again_without_emitting_twice() {
-    // Eight blocks: two prompts of three blocks grow until nine would be needed.
+    // Eight blocks: two prompts of three blocks grow until they would need nine.
     let mut engine = Engine::new(setup(Preset::Small, "kv_tokens=128,max_seqs=4"));
     for tag in 0..2 {
         engine.arrive(Offset::ZERO, Request::unique(tag, 48, 40)).unwrap();
@@ -137,10 +139,10 @@ fn a_prompt_seen_before_is_computed_once() {
     };
     assert_eq!(cached(request(0, 128, 4)).0, 0);
     let (hit, took_s) = cached(request(1, 128, 4));
-    assert_eq!(hit, 112, "the last token is computed in any case, and with it its block");
+    assert_eq!(hit, 112, "the last token is always computed, and its whole block with it");
     let known_s = 1e-15 * (4.9e12 + 16.0 * 118e9);
     assert!((took_s / known_s - 1.0).abs() < 0.01, "{took_s} s is not {known_s} s");
-    assert_eq!(cached(request(2, 70, 2)).0, 64, "what is shared is hit, the rest is not");
+    assert_eq!(cached(request(2, 70, 2)).0, 64, "only the shared blocks are found in the cache");
     assert_eq!(cached(Request::unique(3, 128, 1)).0, 0);
     let counters = engine.counters();
     assert_eq!((counters.cache_queried_tokens, counters.cache_hit_tokens), (128 + 128 + 70 + 128, 112 + 64));
@@ -212,7 +214,7 @@ struct Ask {
     gap_ns: u64,
     prompt: u32,
     output: u32,
-    /// 0: a unique prompt; else one of a few families, sharing this many leading blocks.
+    /// 0: a unique prompt; otherwise one of a few families whose prompts share this many leading blocks.
     family: u64,
     shared: u32,
 }
@@ -267,7 +269,7 @@ proptest! {
             prop_assert!(own[0].1.cached_tokens <= most, "{} of at most {}", own[0].1.cached_tokens, most);
             firsts.push(own[0].0);
         }
-        prop_assert!(firsts.windows(2).all(|pair| pair[0] <= pair[1]), "first tokens leave in order of arrival");
+        prop_assert!(firsts.windows(2).all(|pair| pair[0] <= pair[1]), "first tokens must leave in order of arrival");
         let asked: u64 = asks.iter().map(|ask| u64::from(ask.output)).sum();
         let prompts: u64 = asks.iter().map(|ask| u64::from(ask.prompt)).sum();
         let counters = engine.counters();

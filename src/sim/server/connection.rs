@@ -1,4 +1,4 @@
-//! Owns one connection: reads requests, writes answers at their instants.
+//! Owns one connection: reads requests and writes responses at their instants.
 
 use std::io;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::sim::server::truth::{Came, Ended, Entry};
 use crate::sim::server::wire::{STREAM_HEAD, append_chunk, error_body, metrics_page, respond, response, write_all};
 use crate::units::Offset;
 
-/// Events due at one instant leave in one write, up to about this size.
+/// Events due at one instant leave in one write of up to about this size, in bytes.
 const MOST_WRITE_BYTES: usize = 64 << 10;
 /// An idle connection keeps a read buffer of at most this size.
 const MOST_IDLE_BYTES: usize = 8 << 10;
@@ -27,7 +27,7 @@ const MOST_IDLE_BYTES: usize = 8 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum After {
     Next,
-    /// FIN, once all is out.
+    /// FIN, once all bytes are out.
     Close,
     /// RST.
     Reset,
@@ -35,7 +35,7 @@ enum After {
 
 /// Serves a connection until one side closes it.
 pub(super) async fn serve(shared: &Shared, stream: &TcpStream) {
-    // An error here is a client that left, which the truth log knows; there is nobody else to tell.
+    // An error here means that the client left. The truth log records this; no other part needs it.
     let _ = requests(shared, stream).await;
 }
 
@@ -61,7 +61,7 @@ async fn requests(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// Reads until `buffer` begins with one whole request; `None` when the client closed or stayed silent too long.
+/// Reads until `buffer` begins with one whole request; `None` when the client closed or was silent for too long.
 async fn read_request(shared: &Shared, stream: &TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<Head>> {
     let mut head: Option<Head> = None;
     loop {
@@ -149,7 +149,8 @@ async fn answer(shared: &Shared, stream: &TcpStream, accepted: Offset, head: &He
     }
 }
 
-/// What a body asks for, and whether it wants a stream; or the status, type and sentence that refuse it, as vLLM does.
+/// The request in a body, and whether it wants a stream. The error is the status, type and message of the refusal, as
+/// vLLM gives them.
 fn parse_body(shared: &Shared, endpoint: Endpoint, body: &[u8]) -> Result<(Wish, bool), (u16, &'static str, String)> {
     let bad = |why: String| (400, "BadRequestError", why);
     let dialect = endpoint.dialect();
@@ -224,7 +225,7 @@ async fn played(
     result
 }
 
-/// Hands a request to the simulated server. That it fits has been seen to.
+/// Hands a request to the simulated server. `parse_body` has already checked that the request fits.
 fn hand_in(shared: &Shared, arrived: Offset, wish: &Wish, blocks: &[u64], fate: &Fate) -> io::Result<Coming> {
     let output_tokens = if fate.never_ends {
         shared.desk.context_tokens().saturating_sub(wish.prompt_tokens.max(1))
@@ -234,13 +235,12 @@ fn hand_in(shared: &Shared, arrived: Offset, wish: &Wish, blocks: &[u64], fate: 
     let block_tokens = Setup::BLOCK_TOKENS;
     let request =
         Request { tag: Request::NOBODY, prompt_tokens: wish.prompt_tokens, output_tokens, blocks, block_tokens };
-    let coming = shared.desk.arrive(arrived, request).map_err(|_| io::Error::other("too long a request was let in"))?;
+    let coming = shared.desk.arrive(arrived, request).map_err(|_| io::Error::other("a request exceeds the context"))?;
     let coming = if wish.length_asked { coming } else { coming.stopping() };
     Ok(if fate.never_ends { coming.endless() } else { coming })
 }
 
-/// The instant of a token, once it is known; an error when the client left before, which takes the request back from
-/// an engine.
+/// Waits for the instant of a token. Fails when the client leaves before; an engine then cancels the request.
 async fn reach(stream: &TcpStream, coming: &mut Coming, token: u32) -> io::Result<Offset> {
     if let Some(at) = coming.at(token) {
         return Ok(at);
@@ -252,14 +252,14 @@ async fn reach(stream: &TcpStream, coming: &mut Coming, token: u32) -> io::Resul
     }
 }
 
-/// Ready when the client has closed; never when it has sent something more.
+/// Ready when the client has closed; never ready once the client has sent more bytes.
 async fn client_left(stream: &TcpStream) {
     if stream.peek(&mut [0]).await.is_ok_and(|length| length > 0) {
         std::future::pending::<()>().await;
     }
 }
 
-/// A fault in place of an answer. The model never hears of the request.
+/// Sends a fault in place of a response. The simulated server never sees the request.
 async fn in_place(
     shared: &Shared,
     stream: &TcpStream,
@@ -303,7 +303,8 @@ async fn stream_answer(
     fate: &Fate,
     entry: &mut Entry<'_>,
 ) -> io::Result<After> {
-    // Like vLLM, a server that streams sends its head before it has a token; a queue's answer leaves in one piece.
+    // As in vLLM, a streaming server sends its head before it has a token; the response of a queue leaves in one
+    // piece.
     let mut head_is_out = false;
     if !coming.is_burst() {
         let due = shared.faults.held(arrived.plus(fate.delay));
@@ -354,7 +355,7 @@ async fn stream_answer(
     Ok(after(ending))
 }
 
-/// Whether the HTTP body is to be ended now.
+/// Whether the HTTP body ends now.
 fn last_chunk(script: &Script<'_>) -> bool {
     script.next_token().is_none() && matches!(script.ending(), Ending::Whole | Ending::Cut)
 }
@@ -368,7 +369,7 @@ fn after(ending: Ending) -> After {
 }
 
 impl Scratch {
-    /// Writes `events` as one HTTP chunk; what the socket did not take is given back.
+    /// Writes `events` as one HTTP chunk; returns the bytes that the socket did not accept.
     fn write(&mut self, stream: &TcpStream, with_head: bool, last: bool) -> io::Result<Option<Vec<u8>>> {
         self.out.clear();
         if with_head {
@@ -384,13 +385,13 @@ impl Scratch {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(self.out.clone()),
             Err(error) => return Err(error),
         };
-        // A burst is rare; its buffer need not stay.
+        // A large burst is rare; its buffer is not kept.
         self.out.shrink_to(MOST_WRITE_BYTES * 2);
         Ok(rest)
     }
 }
 
-/// Each piece is a chunk and a write of its own, and the client gets a turn to read it alone.
+/// Sends each piece as its own chunk in its own write, and yields so that the client can read the piece alone.
 async fn in_odd_pieces(stream: &TcpStream, events: &[u8], last: bool) -> io::Result<()> {
     for piece in script::odd_pieces(&script::odd_lines(events)) {
         let mut out = Vec::with_capacity(piece.len() + 8);
@@ -435,7 +436,7 @@ async fn whole_answer(
     Ok(after(ending))
 }
 
-/// Swallows whatever the client sends until it closes.
+/// Discards what the client sends until it closes.
 async fn until_client_leaves(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
     loop {
         stream.readable().await?;
@@ -454,8 +455,8 @@ fn created_s(shared: &Shared, at: Offset) -> u64 {
     wall.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Sends FIN, then waits for the client's, at most a second: closing with bytes unread would send RST and destroy
-/// what is on its way.
+/// Sends FIN, then waits for the client's FIN for at most a second. Closing with unread bytes would send RST and
+/// destroy data on its way to the client.
 async fn close(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
     socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write)?;
     tokio::time::timeout(Duration::from_secs(1), until_client_leaves(shared, stream)).await.unwrap_or(Ok(()))

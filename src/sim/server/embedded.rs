@@ -20,9 +20,9 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Starts one.
+    /// Starts a server and returns once its port is known.
     pub fn start(options: Options) -> Result<Self, Error> {
-        let broken = |why: String| Error::Internal(format!("no simulated server: {why}"));
+        let broken = |why: String| Error::Internal(format!("the simulated server did not start: {why}"));
         let (stop, stopped) = oneshot::channel();
         let (address, listening) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new()
@@ -34,7 +34,7 @@ impl Embedded {
         Ok(Self { url: format!("http://{address}"), stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Its base URL.
+    /// The server's base URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -43,7 +43,7 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        // A server that is gone already needs no telling, and what it did is not asked for.
+        // The server may have stopped already; its result is not needed.
         if let Some(stop) = self.stop.take() {
             _ = stop.send(());
         }
@@ -65,7 +65,7 @@ fn serve(
             .as_ref()
             .map_err(|why| io::Error::new(why.kind(), why.to_string()))
             .and_then(TcpListener::local_addr);
-        // Whoever waits for the address has gone only when the process ends.
+        // The receiver of the address is gone only when the process ends.
         _ = address.send(bound);
         Server::new(options).serve(listener?, async { _ = stopped.await }).await
     })

@@ -28,23 +28,23 @@ pub use embedded::Embedded;
 use shared::Shared;
 use truth::Ledger;
 
-/// What a server is started with.
+/// The options of a server.
 pub struct Options {
-    /// What it behaves like.
+    /// The behaviour of the server.
     pub profile: Profile,
-    /// What it does wrong.
+    /// The faults that the server injects.
     pub faults: Vec<Fault>,
-    /// Where its draws come from.
+    /// The seed of its random numbers.
     pub seed: Seed,
-    /// The key that `/v1` asks for (`Authorization: Bearer …`); anyone may come without one.
+    /// The key that requests to `/v1` must carry (`Authorization: Bearer …`); `None`: no key is needed.
     pub api_key: Option<String>,
-    /// The name of its one model.
+    /// The name of the only model.
     pub model: String,
-    /// How long a connection without a request stays open. vLLM: 5 s.
+    /// How long the server waits for the bytes of a request before it closes the connection. vLLM: 5 s.
     pub keep_alive: Duration,
-    /// Where the truth log goes, one JSON line a request.
+    /// The destination of the truth log, one JSON line per request.
     pub truth: Option<Box<dyn Write + Send>>,
-    /// How it sleeps: precise on a real clock, coarse under a paused test clock.
+    /// How the server sleeps: precisely on a real clock, coarsely under a paused test clock.
     pub pacing: Pacing,
 }
 
@@ -73,17 +73,17 @@ impl fmt::Debug for Options {
     }
 }
 
-/// What a server did, known once it is shut down.
+/// The counts of a server, known once it has shut down.
 #[derive(Debug, Clone)]
 pub struct Served {
     /// Connections accepted.
     pub connections: u64,
-    /// Chat and completion requests taken in.
+    /// Chat and completion requests accepted.
     pub requests: u64,
-    /// Actual minus intended instant of every write, in nanoseconds: the server's own error.
+    /// Actual minus intended instant of every write, in nanoseconds: the server's own timing error.
     pub late_ns: Histogram<u64>,
-    /// Actual minus intended end of every step of an engine, in nanoseconds: what its own loop adds to the above.
-    /// Absent without one.
+    /// Actual minus intended end of every engine step, in nanoseconds: the part of the write error that the engine's
+    /// own loop adds. `None` for a delay or a queue.
     pub step_late_ns: Option<Histogram<u64>>,
 }
 
@@ -93,7 +93,8 @@ pub struct Server {
     options: Options,
 }
 
-/// Opens a listening socket with a backlog for load generators (4096, within what the system allows).
+/// Opens a listening socket with a backlog of 4096 connections (within the system's limit), enough for load
+/// generators.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(
         socket2::Domain::for_address(address),
@@ -114,7 +115,7 @@ impl Server {
         Self { options }
     }
 
-    /// Serves `listener` until `shutdown` is ready, then closes all connections and writes the truth log out.
+    /// Serves `listener` until `shutdown` is ready, then closes all connections and writes the rest of the truth log.
     ///
     /// Must run where `spawn_local` works (a `LocalRuntime` or a `LocalSet`).
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<Served> {
@@ -186,7 +187,7 @@ async fn accept_until(
                     take(shared, stream, accepted, connections);
                     accepted += 1;
                 }
-                // Out of descriptors, most likely: what is open must be able to finish and give some back.
+                // Probably out of file descriptors: wait, so that open connections can finish and free some.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             },
             Some(_) = connections.join_next() => {}

@@ -1,11 +1,11 @@
-//! Owns what a client asked: the head of an HTTP request, and the blocks that its prompt is made of.
+//! Owns what a client asked for: the head of an HTTP request, and the blocks of its prompt.
 
 use crate::client::Endpoint;
 use crate::client::dialect::PromptPart;
 
-/// The largest body that is taken in.
+/// The largest accepted body, in bytes.
 const MOST_BODY_BYTES: usize = 64 << 20;
-/// The largest head.
+/// The largest accepted head, in bytes.
 const MOST_HEAD_BYTES: usize = 64 << 10;
 
 /// Where a request goes.
@@ -20,7 +20,7 @@ pub(super) enum Route {
     Unknown,
 }
 
-/// The head of a request, as far as it matters here.
+/// The parts of a request's head that the server uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) route: Route,
@@ -32,7 +32,7 @@ pub(super) struct Head {
     pub(super) request_id: Option<Box<str>>,
 }
 
-/// Why a head cannot be used: the status that says so, and a sentence.
+/// Why a head is refused: the status of the refusal, and its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadHead(pub(super) u16, pub(super) &'static str);
 
@@ -49,7 +49,7 @@ fn route(method: &str, path: &str) -> Route {
     if method == expected { known } else { Route::WrongMethod }
 }
 
-/// Reads a head from the front of `bytes`; `None` while it is incomplete. No byte makes it panic.
+/// Reads a head from the front of `bytes`; `None` while the head is incomplete. No input makes it panic.
 pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, BadHead> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);
@@ -101,9 +101,9 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, BadHead> {
     Ok(Some(head))
 }
 
-/// Ids of the blocks of `block_tokens` words that the prompt of a body is made of, for a prefix cache: each hashes
-/// all words up to its end, and the role and beginning of each message. A token id is a word. An unfinished block has
-/// none.
+/// Ids of the prompt's blocks of `block_tokens` words, for a prefix cache. Each id hashes all words up to the end of
+/// its block, with the role and the start of each message. A token id counts as a word. An incomplete block has no
+/// id.
 pub(super) fn prompt_blocks(body: &[u8], endpoint: Endpoint, block_tokens: u32) -> Vec<u64> {
     let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let mut chain = Chain { hash: FNV_OFFSET, words: 0, block_words: block_tokens.max(1), ids: Vec::new() };
@@ -128,7 +128,7 @@ struct Chain {
 
 impl Chain {
     fn mix(&mut self, word: &str) {
-        // The byte after the word occurs in no UTF-8 text, so that two words are not one.
+        // The byte 0xff occurs in no UTF-8 text, so it separates words.
         for byte in word.bytes().chain([0xff]) {
             self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
         }
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(blocks("a b c d e"), blocks("a b c  d f"));
         assert_eq!(blocks("a b c d")[0], blocks("a b x d")[0]);
         assert_ne!(blocks("a b c d")[1], blocks("a b x d")[1]);
-        assert_ne!(blocks("a b c d")[1], blocks("x b c d")[1], "an id stands for all that comes before it");
+        assert_ne!(blocks("a b c d")[1], blocks("x b c d")[1], "an id covers everything before its block too");
         assert_ne!(blocks("ab c"), blocks("a bc"));
         let parts = prompt_blocks(
             br#"{"messages":[{"role":"user","content":[{"text":"a b"},{"text":"c d"}]}]}"#,

@@ -1,4 +1,4 @@
-//! Owns what all connections of a simulated server share.
+//! Owns the state that all connections of a simulated server share.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -8,24 +8,24 @@ use crate::sim::fault::Faults;
 use crate::sim::live::ServerDesk;
 use crate::sim::server::truth::Ledger;
 
-/// What all connections share.
+/// The state that all connections share.
 pub(super) struct Shared {
     pub(super) clock: RunClock,
     pub(super) timers: Timers,
     pub(super) desk: ServerDesk,
     pub(super) faults: Faults,
     pub(super) model_name: String,
-    /// The name as it stands between the quotes of a JSON text.
+    /// The model name, escaped as inside a JSON string.
     pub(super) model_json: String,
     pub(super) authorization: Option<String>,
     pub(super) keep_alive: Duration,
     pub(super) ledger: Ledger,
     pub(super) sequence: Cell<u64>,
-    /// Used between two awaits only, so that an idle connection holds no buffer.
+    /// Used only between two awaits, so that an idle connection holds no buffer.
     pub(super) scratch: RefCell<Scratch>,
 }
 
-/// Buffers that live between two awaits only.
+/// Buffers that are used only between two awaits.
 pub(super) struct Scratch {
     pub(super) read: Vec<u8>,
     pub(super) events: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Owns the truth log: what the server itself knows of each request, and how late it was.
+//! Owns the truth log: the server's own record of each request, and how late its writes were.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::units::Offset;
 
-/// Rows are handed to the writer in batches, so that the disk never holds up a stream.
+/// Rows per batch. The writer gets rows in batches, so that the disk never delays a stream.
 const BATCH: usize = 256;
 
 /// One line of the truth log. Instants are nanoseconds of this host's `CLOCK_MONOTONIC`.
@@ -18,7 +18,7 @@ const BATCH: usize = 256;
 pub(super) struct LogRow {
     pub(super) sequence: u64,
     pub(super) x_request_id: Option<Box<str>>,
-    /// When its connection was taken, which may have been for an earlier request.
+    /// When its connection was accepted, possibly for an earlier request.
     pub(super) accepted_ns: u64,
     pub(super) arrived_ns: u64,
     pub(super) planned_first_token_ns: Option<u64>,
@@ -36,7 +36,7 @@ pub(super) struct LogRow {
     pub(super) ended: Ended,
 }
 
-/// When a request came, and before it the connection that it came on.
+/// When a request arrived, and when its connection was accepted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Came {
     pub(super) accepted: Offset,
@@ -47,9 +47,9 @@ pub(super) struct Came {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Ended {
-    /// Answered to the end.
+    /// The response is complete.
     Whole,
-    /// A fault ended it before its time.
+    /// A fault replaced the response or cut it short.
     Fault,
     /// The client left first.
     ClientLeft,
@@ -57,12 +57,12 @@ pub(super) enum Ended {
     Shutdown,
 }
 
-/// Collects rows and lateness for one server; lives on its runtime thread.
+/// Collects rows and lateness for one server, on the server's runtime thread.
 pub(super) struct Ledger {
     rows: RefCell<Vec<LogRow>>,
     writer: Option<Writer>,
     late_ns: RefCell<Histogram<u64>>,
-    /// `CLOCK_MONOTONIC` at the clock's origin.
+    /// `CLOCK_MONOTONIC` at the clock's origin, in nanoseconds.
     origin_ns: u64,
 }
 
@@ -86,7 +86,7 @@ impl Ledger {
         Ok(Self { rows: RefCell::default(), writer, late_ns: RefCell::new(late), origin_ns })
     }
 
-    /// Whether anybody reads the rows.
+    /// Whether a truth log is written.
     pub(super) fn is_kept(&self) -> bool {
         self.writer.is_some()
     }
@@ -107,24 +107,24 @@ impl Ledger {
         }
     }
 
-    /// Hands over what has gathered, however little.
+    /// Hands the collected rows to the writer, however few.
     pub(super) fn flush(&self) {
         self.hand_over(&mut self.rows.borrow_mut());
     }
 
     fn hand_over(&self, rows: &mut Vec<LogRow>) {
         if let Some(writer) = self.writer.as_ref().filter(|_| !rows.is_empty()) {
-            // A writer that has died gives its error when it is joined.
+            // If the writer has failed, `finish` returns its error.
             let _ = writer.sender.send(std::mem::take(rows));
         }
     }
 
-    /// Writes everything out; gives the lateness of all writes.
+    /// Writes all rows; returns the lateness of all writes, in nanoseconds.
     pub(super) fn finish(self) -> std::io::Result<Histogram<u64>> {
         self.flush();
         if let Some(Writer { sender, thread }) = self.writer {
             drop(sender);
-            thread.join().map_err(|_| std::io::Error::other("the truth writer died"))??;
+            thread.join().map_err(|_| std::io::Error::other("the thread that writes the truth log panicked"))??;
         }
         Ok(self.late_ns.into_inner())
     }
@@ -142,7 +142,7 @@ fn write_rows(sink: Box<dyn Write + Send>, batches: &mpsc::Receiver<Vec<LogRow>>
     sink.flush()
 }
 
-/// One request while it is being answered; its row is pushed when it is dropped, however that comes.
+/// One request while it is being answered. Its row is pushed when it is dropped, for any reason.
 pub(super) struct Entry<'a> {
     ledger: &'a Ledger,
     row: LogRow,
@@ -181,7 +181,7 @@ impl<'a> Entry<'a> {
         self.row.planned_first_token_ns = Some(self.ledger.absolute_ns(at));
     }
 
-    /// Notes a write begun at `now` that was due at `due`, after which `tokens` are out.
+    /// Records a write that began at `now` and was due at `due`; `tokens` is the total after it.
     pub(super) fn wrote(&mut self, due: Offset, now: Offset, tokens: u32) {
         let late_ns = now.as_nanos().saturating_sub(due.as_nanos());
         self.ledger.late(late_ns);

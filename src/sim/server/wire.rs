@@ -1,15 +1,15 @@
-//! Owns the bytes of HTTP answers, and writing them.
+//! Owns the bytes of HTTP responses, and writing them.
 
 use std::io;
 
 use tokio::net::TcpStream;
 
-/// The head of a streamed answer.
+/// The head of a streamed response.
 pub(super) const STREAM_HEAD: &[u8] =
     b"HTTP/1.1 200 OK\r\nserver: tonnage-sim\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: \
       chunked\r\n\r\n";
 
-/// An empty chunk would end the body, so nothing is appended for it.
+/// Appends `bytes` as one HTTP chunk. Appends nothing for no bytes, because an empty chunk would end the body.
 pub(super) fn append_chunk(out: &mut Vec<u8>, bytes: &[u8]) {
     use std::io::Write;
     if !bytes.is_empty() {
@@ -20,7 +20,7 @@ pub(super) fn append_chunk(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// An error body as vLLM writes it.
+/// An error body in vLLM's format.
 pub(super) fn error_body(status: u16, kind: &str, why: &str) -> Vec<u8> {
     let why = serde_json::to_string(why).unwrap_or_default();
     format!(r#"{{"error":{{"message":{why},"type":"{kind}","param":null,"code":{status}}}}}"#).into_bytes()

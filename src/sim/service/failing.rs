@@ -1,4 +1,4 @@
-//! Owns `Failing`: a share of requests that fail whatever the load.
+//! Owns `Failing`: a share of requests that fail at any load.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::seed::{Seed, open_unit};
 use crate::sim::service::{Call, Reply, Service};
 use crate::units::{Offset, Ratio};
 
-/// A service that answers some requests with an error and does no work for them.
+/// A service that answers a share of the requests with an error. Failed requests cost it no work.
 #[derive(Debug, Clone)]
 pub struct Failing<S> {
     service: S,
@@ -19,8 +19,8 @@ pub struct Failing<S> {
 }
 
 impl<S: Service> Failing<S> {
-    /// `share` of the requests fail with `status` (400 to 599) `after` their arrival; which ones is drawn from
-    /// `seed.stream("failing")`.
+    /// `share` of the requests fail with `status` (400 to 599) `after` their arrival. Which requests fail is drawn
+    /// from `seed.stream("failing")`.
     #[must_use]
     pub fn new(service: S, share: Ratio, status: u16, after: Duration, seed: Seed) -> Self {
         Self { service, share, status, after, draws: Box::new(seed.stream("failing").sequence()) }

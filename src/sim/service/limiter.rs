@@ -1,4 +1,4 @@
-//! Owns `Limiter`: a token bucket before a service, which refuses at once what exceeds its rate.
+//! Owns `Limiter`: a token bucket before a service. Requests above its rate are refused at once.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use crate::units::{Offset, Rate};
 /// The status of a refusal: too many requests.
 const TOO_MANY: u16 = 429;
 
-/// A service behind a token bucket: a request takes one token of the bucket or is refused at once with status 429.
+/// A service behind a token bucket. A request takes one token of the bucket; when the bucket is empty, it is refused
+/// at once with status 429.
 #[derive(Debug, Clone)]
 pub struct Limiter<S> {
     service: S,
@@ -21,14 +22,15 @@ pub struct Limiter<S> {
 }
 
 impl<S: Service> Limiter<S> {
-    /// `rate` tokens flow into a bucket that holds at most `burst` of them (at least 1) and is full at the start.
+    /// A bucket that gains `rate` tokens per second, holds at most `burst` of them (at least 1), and is full at the
+    /// start.
     #[must_use]
     pub fn new(service: S, rate: Rate, burst: f64) -> Self {
         let burst = burst.max(1.0);
         Self { service, rate, burst, refusal: Duration::ZERO, tokens: burst, at: Offset::ZERO }
     }
 
-    /// The same limiter, whose refusals come this long after the request.
+    /// The same limiter, with each refusal sent this long after its request.
     #[must_use]
     pub fn refusing_after(self, refusal: Duration) -> Self {
         Self { refusal, ..self }

@@ -1,4 +1,4 @@
-//! Owns `Service`: a simulated service in virtual time that anybody can bring, what it is told, and what it answers.
+//! Owns `Service`: a simulated service in virtual time that a caller can supply, with its requests and responses.
 
 mod failing;
 mod limiter;
@@ -22,38 +22,37 @@ use std::fmt;
 
 use crate::units::Offset;
 
-/// A service in virtual time. [`Session::over`](crate::sim::Session::over) plays any load against it: a run, a sweep,
+/// A service in virtual time. [`Session::over`](crate::sim::Session::over) runs any load against it: a run, a sweep,
 /// a whole search.
 ///
 /// # What a service does
 ///
-/// The player is a load generator without a fault of its own: it hands in each request at its instant, and writes
-/// down each response as it comes. All instants are on the service's own clock. The clock starts at [`Offset::ZERO`]
-/// and runs through every segment of load, through all probes of a search, so that a service can warm up, drift or
-/// stand still by it.
+/// The session is a perfect load generator: it hands in each request at its instant, and records each response as it
+/// comes. All instants are on the service's own clock. The clock starts at [`Offset::ZERO`] and runs through every
+/// segment of load and all probes of a search, so a service can warm up, drift or pause by this clock.
 ///
-/// - A service whose responses are known on arrival (first come, first served) returns them from [`Service::arrive`]
-///   and needs nothing else.
-/// - A service whose responses depend on later arrivals (processor sharing) returns `None` there. It says in
-///   [`Service::next_event`] when something happens next, and reports responses from [`Service::advance`].
+/// - A service that knows its response on arrival (first come, first served) returns it from [`Service::arrive`] and
+///   needs nothing else.
+/// - A service whose responses depend on later arrivals (processor sharing) returns `None` from [`Service::arrive`].
+///   Its [`Service::next_event`] gives the instant of its next event, and its [`Service::advance`] reports responses.
 ///
-/// The player calls in the order of time: `arrive` never before the instant of an earlier call, `advance` once for
-/// each event that lies before the next arrival.
+/// Calls come in the order of time: `arrive` never before the instant of an earlier call, `advance` once for each
+/// event before the next arrival.
 ///
-/// A response is a [`Reply`]: the instants of its first and its last token, and an HTTP status. A status from 400 on
-/// is a failure. It counts as a miss of every objective and as an error of `error_rate`, and its instant is when the
-/// client learns of it. A failure takes 1 µs at least, so that a closed loop over a service that refuses at once
-/// still reaches its end.
+/// A response is a [`Reply`]: the instants of its first and its last token, and an HTTP status. A status of 400 or
+/// more is a failure. A failure counts as a miss of every objective and as an error of `error_rate`, and its instant
+/// is when the client learns of it. A failure takes at least 1 µs, so that a closed loop against a service that
+/// refuses at once still ends.
 ///
-/// A service draws its random numbers from streams of a [`Seed`](crate::seed::Seed). Then the same seed plays the
-/// same load to the nanosecond, on every machine.
+/// A service draws its random numbers from streams of a [`Seed`](crate::seed::Seed). The same seed then gives the
+/// same results to the nanosecond, on every machine.
 ///
 /// # Services to build from
 ///
-/// [`Servers`] (first come, first served) and [`Shared`] (processor sharing) do the work. Around any service goes
-/// what also happens to one: [`Slow`] (a share of requests is slow whatever the load), [`Failing`] (a share fails),
-/// [`Limiter`] (a token bucket refuses with 429), [`Paced`] (the speed changes over time: warm-up, drift, regimes,
-/// pauses). The order says what is inside what: a limiter around slow servers refuses first.
+/// [`Servers`] (first come, first served) and [`Shared`] (processor sharing) do the work. Four wrappers change any
+/// service: [`Slow`] (a share of requests is slow at any load), [`Failing`] (a share fails), [`Limiter`] (a token
+/// bucket refuses with 429), [`Paced`] (the speed changes over time: warm-up, drift, regimes, pauses). The order of
+/// nesting matters: a limiter around slow servers refuses first.
 ///
 /// ```
 /// # use std::{num::NonZeroU32, time::Duration};
@@ -68,11 +67,10 @@ use crate::units::Offset;
 /// # }
 /// ```
 ///
-/// # A service of one's own, searched over
+/// # A service of your own, searched over
 ///
-/// One server whose service takes twice as long while more than 20 requests wait, and the highest rate at which 99 %
-/// of its responses come within two seconds. The search is the one that `tonnage search` plays against a live
-/// service.
+/// One server whose service takes twice as long while more than 20 requests are in it, and the highest rate at which
+/// 99 % of its responses come within two seconds. `tonnage search` runs the same search against a live service.
 ///
 /// ```
 /// use std::collections::VecDeque;
@@ -93,7 +91,7 @@ use crate::units::Offset;
 /// #[derive(Clone)]
 /// struct Tires {
 ///     draws: rand_chacha::ChaCha8Rng,
-///     /// When each response leaves that has not left yet.
+///     /// The departure of each response that is still in the server.
 ///     leaving: VecDeque<Offset>,
 /// }
 ///
@@ -132,34 +130,34 @@ use crate::units::Offset;
 /// };
 /// let (mut session, mut journal) = (Session::over(Box::new(service)), Journal::default());
 /// let search = hunt(&mut session, &aim, &blueprint, &mut journal, |_, _| Ok(()), || true);
-/// // In virtual time nothing is waited for: the search is over when it is first polled.
+/// // Virtual time needs no waiting: the first poll completes the search.
 /// let polled = std::pin::pin!(search).poll(&mut Context::from_waker(Waker::noop()));
 /// let Poll::Ready(Ok(Conclusion::Answered(answer))) = polled else { return Err("no answer".into()) };
 /// let bracket = answer.bracket.ok_or("no rate meets the objective")?;
-/// // Below the 5/s that the tired server completes everything is calm; a fresh one completes 10/s.
+/// // The slowed server completes 5/s and the fresh one 10/s, so the answer must lie between 2/s and 10/s.
 /// assert!(bracket.low > 2.0 && bracket.high < 10.0, "{bracket:?}");
 /// # Ok(())
 /// # }
 /// ```
 pub trait Service: Send {
-    /// A request arrives at `at`. Returns its response where that is known already; otherwise [`Service::advance`]
-    /// reports it later under `call.tag`.
+    /// A request arrives at `at`. Returns its response if it is already known; otherwise [`Service::advance`] reports
+    /// it later under `call.tag`.
     fn arrive(&mut self, at: Offset, call: Call) -> Option<Reply>;
 
-    /// The instant at which something happens next if no request arrives before; `None` where nothing will.
+    /// The instant of the next event if no request arrives before; `None` when no event will come.
     fn next_event(&self) -> Option<Offset> {
         None
     }
 
-    /// Lets the event of [`Service::next_event`] happen. `tell` takes the tag and the response of each request whose
-    /// response is known now; its instants may lie in the future.
+    /// Handles the event of [`Service::next_event`]. `tell` takes the tag and the response of each request whose
+    /// response has become known; the instants of a response may lie in the future.
     fn advance(&mut self, tell: &mut dyn FnMut(u64, Reply)) {
         let _ = tell;
     }
 
-    /// A copy with the same state and the same draws to come: `Box::new(self.clone())`. The player needs it because
-    /// requests of a segment are followed to their end as if no request came after them, and then the next segment
-    /// goes on from where the last one stopped issuing.
+    /// A copy with the same state and the same random numbers to come: `Box::new(self.clone())`. The session needs it
+    /// at the end of a segment: it follows the requests of the segment to their end as if no request came after them.
+    /// The next segment then continues from the copy, at the instant at which the last segment stopped issuing.
     fn fork(&self) -> Box<dyn Service>;
 }
 
@@ -190,7 +188,7 @@ impl Clone for Box<dyn Service> {
 /// A request as a service sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {
-    /// Names the request when its response is reported later. No two requests inside the service have the same tag.
+    /// Identifies the request when its response is reported later. No two requests in the service have the same tag.
     pub tag: u64,
     /// Tokens of the prompt.
     pub input_tokens: u32,
@@ -201,22 +199,22 @@ pub struct Call {
 /// The response to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
-    /// The instant of the first token. A response of one token comes at `last`.
+    /// The instant of the first token. If the response has one token, it comes at `last` instead.
     pub first: Offset,
-    /// The instant of the last token; the others are spread evenly between the two.
+    /// The instant of the last token; the tokens between the first and the last are spread evenly.
     pub last: Offset,
-    /// The HTTP status. From 400 on the request failed at `last`, without a token.
+    /// The HTTP status. With 400 or more the request failed at `last`, without a token.
     pub status: u16,
 }
 
 impl Reply {
-    /// All tokens at `at`.
+    /// A response with all tokens at `at`.
     #[must_use]
     pub const fn whole(at: Offset) -> Self {
         Self { first: at, last: at, status: 200 }
     }
 
-    /// The first token at `first`, the last one at `last`.
+    /// A response with its first token at `first` and its last token at `last`.
     #[must_use]
     pub const fn streamed(first: Offset, last: Offset) -> Self {
         Self { first, last, status: 200 }
@@ -234,7 +232,7 @@ impl Reply {
         self.status >= 400
     }
 
-    /// The same response with both instants put through `map`.
+    /// The same response with both instants mapped by `map`.
     #[must_use]
     pub(crate) fn at(self, mut map: impl FnMut(Offset) -> Offset) -> Self {
         let first = map(self.first);
@@ -242,10 +240,11 @@ impl Reply {
     }
 }
 
-/// A service that was brought, and which segment of load its requests belong to.
+/// A caller's service, and the segment of load that new requests belong to.
 pub(super) struct Brought {
     service: Box<dyn Service>,
-    /// Segments of load before this one: requests of those are still inside, but no client waits for them.
+    /// The number of segments before this one. Requests of earlier segments may still be in the service, but no
+    /// client waits for them.
     segment: u64,
 }
 
@@ -257,7 +256,7 @@ impl Brought {
         Self { service, segment: 0 }
     }
 
-    /// A request arrives whose place within the segment is `call.tag`.
+    /// A request arrives; `call.tag` is its place within the segment.
     pub(super) fn arrive(&mut self, at: Offset, call: Call) -> Option<Reply> {
         self.service.arrive(at, Call { tag: (self.segment << PLACE_BITS) | call.tag, ..call })
     }
@@ -266,7 +265,7 @@ impl Brought {
         self.service.next_event()
     }
 
-    /// Lets the next event happen; `tell` takes the place within the segment.
+    /// Handles the next event; `tell` takes a request's place within the segment and its response.
     pub(super) fn advance(&mut self, mut tell: impl FnMut(u64, Reply)) {
         let segment = self.segment;
         self.service.advance(&mut |tag, reply| {
@@ -276,7 +275,7 @@ impl Brought {
         });
     }
 
-    /// The service as it stands, for the next segment.
+    /// A copy of the service in its present state, for the next segment.
     pub(super) fn without_clients(&self) -> Self {
         Self { service: self.service.fork(), segment: self.segment + 1 }
     }

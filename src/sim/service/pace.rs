@@ -8,23 +8,23 @@ use crate::seed::{Seed, exponential};
 #[derive(Debug, Clone)]
 pub struct Pace {
     course: Speeds,
-    /// Pieces handed out so far.
+    /// The number of pieces returned so far.
     pieces: u64,
 }
 
 #[derive(Debug, Clone)]
 enum Speeds {
-    /// From one speed to another, linearly, then constant.
+    /// From one speed to another, linearly; constant after that.
     Ramp { from: f64, to: f64, length_s: f64 },
     /// One speed for a while, then another.
     Step { first: f64, length_s: f64, then: f64 },
-    /// Two speeds in turn, each for an exponential time of its own mean.
+    /// Two alternating speeds; each lasts an exponential time with its own mean.
     Regimes { speeds: [f64; 2], means_s: [f64; 2], draws: Box<ChaCha8Rng> },
-    /// Normal speed for an exponential time, then a standstill of fixed length.
+    /// Normal speed for an exponential time, then a pause of fixed length.
     Pauses { mean_s: f64, pause_s: f64, draws: Box<ChaCha8Rng> },
 }
 
-/// A stretch over which the speed changes linearly.
+/// A period over which the speed changes linearly.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Piece {
     pub(super) length_s: f64,
@@ -33,13 +33,14 @@ pub(super) struct Piece {
 }
 
 impl Pace {
-    /// A service `times` as slow at the start that warms up: its speed grows linearly to 1 within `over_s` seconds.
+    /// A service that warms up: it starts `times` times slower than normal, and its speed grows linearly to 1 within
+    /// `over_s` seconds.
     #[must_use]
     pub fn warming(times: f64, over_s: f64) -> Self {
         Self::ramp(1.0 / times, 1.0, over_s)
     }
 
-    /// Speed `from` at the start, `to` after `length_s` seconds and from then on, linear between.
+    /// Speed `from` at the start, linear to `to` at `length_s` seconds, then constant.
     #[must_use]
     pub fn ramp(from: f64, to: f64, length_s: f64) -> Self {
         Self { course: Speeds::Ramp { from, to, length_s }, pieces: 0 }
@@ -51,7 +52,7 @@ impl Pace {
         Self { course: Speeds::Step { first: 1.0, length_s: after_s, then: speed }, pieces: 0 }
     }
 
-    /// Two speeds in turn, the first of them at the start; each lasts an exponential time of its own mean. Drawn from
+    /// Two alternating speeds, starting with the first; each lasts an exponential time with its own mean. Drawn from
     /// `seed.stream("regimes")`.
     #[must_use]
     pub fn regimes(speeds: [f64; 2], means_s: [f64; 2], seed: Seed) -> Self {
@@ -61,7 +62,7 @@ impl Pace {
         }
     }
 
-    /// Normal speed for an exponential time of mean `mean_s`, then a standstill of `pause_s`, and again. Drawn from
+    /// Normal speed for an exponential time with mean `mean_s`, then a pause of `pause_s`, repeatedly. Drawn from
     /// `seed.stream("pauses")`.
     #[must_use]
     pub fn pauses(mean_s: f64, pause_s: f64, seed: Seed) -> Self {
@@ -71,7 +72,7 @@ impl Pace {
         }
     }
 
-    /// The next stretch; the last one has no end.
+    /// The next piece; the last piece of a ramp or a step has no end.
     pub(super) fn next_piece(&mut self) -> Piece {
         let number = self.pieces;
         self.pieces += 1;

@@ -6,15 +6,15 @@ use crate::sim::service::pace::Piece;
 use crate::sim::service::{Call, Pace, Reply, Service};
 use crate::units::Offset;
 
-/// A service whose speed follows a [`Pace`]: what it does in one second at speed 1 takes two seconds at speed 0.5,
-/// and at speed 0 it stands still. What is under way slows down too.
+/// A service whose speed follows a [`Pace`]: one second of work at speed 1 takes two seconds at speed 0.5, and at
+/// speed 0 the service stands still. Requests in service slow down too.
 ///
-/// The service inside runs on a clock of its own: work done, the integral of the speed.
+/// The inner service runs on a clock of its own. This clock counts work done, the integral of the speed.
 #[derive(Debug, Clone)]
 pub struct Paced<S> {
     service: S,
     pace: Pace,
-    /// The stretches that the past no longer needs are gone; those that are needed so far are there.
+    /// The pieces needed so far; pieces that end before the latest arrival are dropped.
     stretches: VecDeque<Stretch>,
     next: Option<Offset>,
 }
@@ -28,7 +28,7 @@ struct Stretch {
 }
 
 impl Stretch {
-    /// Work done `after_s` into it.
+    /// Work done in the first `after_s` seconds of this stretch.
     fn work_s(&self, after_s: f64) -> f64 {
         let Piece { length_s, from, to } = self.piece;
         let slope = if length_s.is_finite() && length_s > 0.0 { (to - from) / length_s } else { 0.0 };
@@ -44,19 +44,19 @@ impl Stretch {
         if length_s.is_finite() { self.done_s + 0.5 * length_s * (from + to) } else { f64::INFINITY }
     }
 
-    /// When this much work is done, which happens inside it.
+    /// The instant at which this much work is done; it must lie inside this stretch.
     fn when_s(&self, done_s: f64) -> f64 {
         let Piece { length_s, from, to } = self.piece;
         let work_s = (done_s - self.done_s).max(0.0);
         let slope = if length_s.is_finite() && length_s > 0.0 { (to - from) / length_s } else { 0.0 };
-        // Of work = from·t + slope·t²/2 the root that stays exact where the slope is small.
+        // Of work = from·t + slope·t²/2, take the root that stays exact where the slope is small.
         let speed = libm::sqrt((from * from + 2.0 * slope * work_s).max(0.0));
         let after_s = if from + speed > 0.0 { 2.0 * work_s / (from + speed) } else { 0.0 };
         self.start_s + after_s.min(length_s)
     }
 }
 
-/// The work done by `at`; stretches that end before are dropped.
+/// The work done by `at`; stretches that end before `at` are dropped.
 fn work_at(stretches: &mut VecDeque<Stretch>, pace: &mut Pace, at: Offset) -> Offset {
     let at_s = at.as_secs();
     while stretches.back().is_none_or(|last| last.end_s() < at_s) {
@@ -78,14 +78,14 @@ fn when(stretches: &mut VecDeque<Stretch>, pace: &mut Pace, done: Offset) -> Off
     inside.map_or(done, |stretch| Offset::from_secs(stretch.when_s(done_s)))
 }
 
-/// Lays the next piece behind the last one.
+/// Appends the next piece.
 fn extend(stretches: &mut VecDeque<Stretch>, pace: &mut Pace) {
     let (start_s, done_s) = stretches.back().map_or((0.0, 0.0), |last| (last.end_s(), last.end_done_s()));
     stretches.push_back(Stretch { start_s, done_s, piece: pace.next_piece() });
 }
 
 impl<S: Service> Paced<S> {
-    /// `service` at this pace.
+    /// Wraps `service`, whose speed then follows this pace.
     #[must_use]
     pub fn new(service: S, pace: Pace) -> Self {
         Self { service, pace, stretches: VecDeque::new(), next: None }
@@ -100,7 +100,7 @@ impl<S: Service + Clone + 'static> Service for Paced<S> {
     fn arrive(&mut self, at: Offset, call: Call) -> Option<Reply> {
         let Self { service, pace, stretches, .. } = self;
         let done = work_at(stretches, pace, at);
-        // Rounding must not bring a response back before its request.
+        // Rounding must not place a response before its request.
         let reply = service.arrive(done, call).map(|reply| reply.at(|done| when(stretches, pace, done).max(at)));
         self.look_ahead();
         reply

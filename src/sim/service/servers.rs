@@ -1,4 +1,4 @@
-//! Owns `Servers`: first come, first served before equal servers.
+//! Owns `Servers`: a first-come, first-served queue before equal servers.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,12 +12,12 @@ use crate::sim::Law;
 use crate::sim::service::{Call, Reply, Service};
 use crate::units::Offset;
 
-/// G/G/c: `count` equal servers, first come, first served. A response leaves in one piece when its service ends.
+/// G/G/c: `count` equal servers, first come, first served. All tokens of a response leave when its service ends.
 #[derive(Debug, Clone)]
 pub struct Servers {
     law: Law,
     draws: Box<ChaCha8Rng>,
-    /// When each server is free, in nanoseconds, earliest first.
+    /// The instant at which each server becomes free, in nanoseconds, earliest first.
     free: BinaryHeap<Reverse<u64>>,
 }
 

@@ -1,4 +1,4 @@
-//! Owns `Shared`: processor sharing, with a total speed that may collapse under too many requests.
+//! Owns `Shared`: processor sharing, with a total speed that can collapse when too many requests are in service.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,8 +10,8 @@ use crate::sim::Law;
 use crate::sim::service::{Call, Reply, Service};
 use crate::units::Offset;
 
-/// Processor sharing: one server of speed 1 serves all requests inside at once, each at an equal part of its speed. A
-/// response leaves in one piece when its service ends.
+/// Processor sharing: one server of speed 1 serves all its requests at once, each at an equal share of its speed. All
+/// tokens of a response leave when its service ends.
 #[derive(Debug, Clone)]
 pub struct Shared {
     law: Law,
@@ -19,22 +19,22 @@ pub struct Shared {
     collapse: Option<Collapse>,
     /// The instant up to which `attained_ns` counts.
     now: Offset,
-    /// Service that a request inside since the beginning would have had, in nanoseconds of service.
+    /// Service attained by a request that has been in the server since it was last empty, in nanoseconds of service.
     attained_ns: f64,
-    /// The value of `attained_ns` at which each request leaves, and its tag; earliest first.
+    /// The value of `attained_ns` at which each request leaves, and its tag; the first to leave comes first.
     inside: BinaryHeap<Reverse<(Ordered, u64)>>,
 }
 
-/// A fall of the total speed.
+/// A drop of the total speed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Collapse {
-    /// Requests inside above which the speed has fallen.
+    /// With more requests than this in the server, the speed drops.
     pub above: usize,
-    /// The total speed then, 1 before.
+    /// The total speed after the drop; it is 1 before.
     pub speed: f64,
 }
 
-/// A finite number in its natural order.
+/// A finite number with its natural order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Ordered(f64);
 
@@ -60,13 +60,13 @@ impl Shared {
         Self { law, draws, collapse: None, now: Offset::ZERO, attained_ns: 0.0, inside: BinaryHeap::new() }
     }
 
-    /// The same server, whose total speed falls under too many requests.
+    /// The same server, with a total speed that drops when too many requests are in it.
     #[must_use]
     pub fn collapsing(self, collapse: Collapse) -> Self {
         Self { collapse: Some(collapse), ..self }
     }
 
-    /// Service per time that each request inside gets.
+    /// The speed at which each request in the server is served.
     fn share(&self) -> f64 {
         let count = self.inside.len();
         let total = self.collapse.filter(|collapse| count > collapse.above).map_or(1.0, |collapse| collapse.speed);
@@ -77,7 +77,7 @@ impl Shared {
         self.attained_ns += at.since(self.now).as_nanos() as f64 * self.share();
         self.now = self.now.max(at);
         if self.inside.is_empty() {
-            // Keeps the sum small, and with it exact.
+            // A small sum stays exact.
             self.attained_ns = 0.0;
         }
     }

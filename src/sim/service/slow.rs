@@ -1,4 +1,4 @@
-//! Owns `Slow`: a share of requests that take longer whatever the load.
+//! Owns `Slow`: a share of requests that take longer at any load.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::seed::{Seed, open_unit};
 use crate::sim::service::{Call, Reply, Service};
 use crate::units::{Offset, Ratio};
 
-/// A service of which some responses come later by a fixed delay, whatever the load. The delay keeps no server busy.
+/// A service that delays some responses by a fixed time, at any load. The delay keeps no server busy.
 #[derive(Debug, Clone)]
 pub struct Slow<S> {
     service: S,
@@ -18,7 +18,8 @@ pub struct Slow<S> {
 }
 
 impl<S: Service> Slow<S> {
-    /// `share` of the responses of `service` come later by `delay`; which ones is drawn from `seed.stream("slow")`.
+    /// `share` of the responses of `service` are delayed by `delay`. Which responses are delayed is drawn from
+    /// `seed.stream("slow")`.
     #[must_use]
     pub fn new(service: S, share: Ratio, delay: Duration, seed: Seed) -> Self {
         Self { service, share, delay, draws: Box::new(seed.stream("slow").sequence()) }

@@ -1,4 +1,4 @@
-//! Owns the tests of services: each by itself against known answers, and played through a session.
+//! Owns the tests of services: each service alone against known answers, and in a session.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ fn millis(at: Offset) -> u64 {
     at.as_nanos().div_ceil(1_000_000)
 }
 
-/// When each of the requests that arrive at these milliseconds is answered, in milliseconds, and with which status;
-/// to the end of all of them.
+/// The instant of each response in milliseconds and its status, for requests that arrive at these milliseconds; runs
+/// until every request is answered.
 fn answered(service: &mut dyn Service, arrivals_ms: &[u64]) -> Vec<(u64, u16)> {
     let mut replies = vec![None; arrivals_ms.len()];
     let mut told = Vec::new();
@@ -45,7 +45,7 @@ fn answered(service: &mut dyn Service, arrivals_ms: &[u64]) -> Vec<(u64, u16)> {
         }
     }
     for (tag, reply) in told {
-        assert!(replies[tag].replace(reply).is_none(), "request {tag} is answered once");
+        assert!(replies[tag].replace(reply).is_none(), "request {tag} must be answered only once");
     }
     replies.into_iter().flatten().map(|reply| (millis(reply.last), reply.status)).collect()
 }
@@ -62,17 +62,17 @@ fn servers_serve_in_order_of_arrival_on_the_first_that_is_free() {
 #[test]
 fn a_shared_server_gives_each_request_inside_an_equal_part() {
     let mut shared = Shared::new(law("100ms"), SEED);
-    // The first is alone for 50 ms, then both have half the speed.
+    // The first request is alone for 50 ms, then both get half the speed.
     assert_eq!(times(&mut shared, &[0, 50]), [150, 200]);
-    assert_eq!(times(&mut shared, &[1_000, 1_000, 1_000]), [1_300; 3], "three share");
+    assert_eq!(times(&mut shared, &[1_000, 1_000, 1_000]), [1_300; 3], "three requests share the server");
 }
 
 #[test]
 fn a_shared_server_collapses_above_its_number_and_recovers() {
     let collapse = Collapse { above: 1, speed: 0.5 };
     let mut shared = Shared::new(law("100ms"), SEED).collapsing(collapse);
-    // 50 ms alone; then a quarter of the speed each, until the first is done 200 ms later; the second has 50 ms left,
-    // alone.
+    // The first request is alone for 50 ms. Then each request gets a quarter of the speed until the first ends 200 ms
+    // later. The second then has 50 ms of work left, alone.
     assert_eq!(times(&mut shared, &[0, 50]), [250, 300]);
 }
 
@@ -86,7 +86,7 @@ fn a_share_of_slow_requests_comes_later_and_keeps_no_server_busy() {
     assert!((900..1_100).contains(&late), "{late} of 10 000");
     let mut shared =
         Slow::new(Shared::new(law("100ms"), SEED), Ratio::new(1.0).unwrap(), Duration::from_millis(500), SEED);
-    assert_eq!(times(&mut shared, &[0, 50]), [650, 700], "also where responses are known later");
+    assert_eq!(times(&mut shared, &[0, 50]), [650, 700], "responses that are known later are changed too");
 }
 
 #[test]
@@ -116,21 +116,21 @@ fn a_limiter_refuses_at_once_what_exceeds_its_bucket() {
 #[test]
 fn a_pace_stretches_what_is_under_way() {
     for (pace, needs, arrives_ms, expected_ms, why) in [
-        (Pace::warming(2.0, 10.0), "7.5s", 0, 10_000, "at half speed at first: 7.5 s of work in 10 s"),
+        (Pace::warming(2.0, 10.0), "7.5s", 0, 10_000, "half speed at the start: 7.5 s of work in 10 s"),
         (Pace::warming(2.0, 10.0), "1s", 20_000, 21_000, "warm"),
-        (Pace::step(2.0, 0.5), "2s", 1_000, 4_000, "one second of work before the step, the other takes two"),
+        (Pace::step(2.0, 0.5), "2s", 1_000, 4_000, "the first second of work takes 1 s, the second 2 s"),
         (Pace::ramp(1.0, 0.5, 10.0), "7.5s", 0, 10_000, "slows down"),
-        (Pace::ramp(1.0, 1.0, 10.0), "3s", 500, 3_500, "even"),
+        (Pace::ramp(1.0, 1.0, 10.0), "3s", 500, 3_500, "constant speed"),
     ] {
         assert_eq!(times(&mut Paced::new(servers(1, needs), pace), &[arrives_ms]), [expected_ms], "{why}");
     }
     let mut shared = Paced::new(Shared::new(law("100ms"), SEED), Pace::step(0.0, 0.5));
-    assert_eq!(times(&mut shared, &[0, 100]), [300, 400], "also where responses are known later");
+    assert_eq!(times(&mut shared, &[0, 100]), [300, 400], "responses that are known later are changed too");
 }
 
 #[test]
 fn pauses_and_regimes_take_their_share_of_the_speed() {
-    // A request that needs 10 000 s of work, alone.
+    // Four requests of 50 min each, one after another: 12 000 s of work.
     for (pace, speed) in [
         (Pace::pauses(9.0, 1.0, SEED), 0.9),
         (Pace::regimes([1.0, 0.5], [6.0, 4.0], SEED), 0.8),
@@ -175,7 +175,8 @@ fn servers_that_were_brought_answer_as_the_profile_does_with_the_same_draws() {
 
 #[test]
 fn the_mean_sojourn_of_a_shared_server_is_that_of_the_closed_form() {
-    // M/M/1-PS and, because the law does not matter (Kleinrock 1967), M/LN/1-PS: mean ÷ (1 − ρ).
+    // M/M/1-PS and M/LN/1-PS have the mean sojourn time mean ÷ (1 − ρ): the law of service does not matter (Kleinrock
+    // 1967).
     for needs in ["exp:100ms", "lognormal:100ms,1.5"] {
         let records = played(&mut over(Shared::new(law(needs), SEED)), &plan(6.0, 60_000, "1"));
         let mean_s =
@@ -217,7 +218,7 @@ fn first_and_last_token_come_apart_with_the_others_spread_evenly_between() {
     let one = played(&mut over(Streams), &plan(5.0, 1, "1"));
     assert_eq!(
         one[0].exchange.first_token, one[0].exchange.last_token,
-        "a response of one token comes at the last instant"
+        "the token of a one-token response comes at the last instant"
     );
 }
 
@@ -272,7 +273,7 @@ fn a_closed_loop_over_what_refuses_at_once_ends_by_the_clock() {
     let extent = Extent::Duration(Duration::from_millis(2));
     let load = Load::Closed(Closed::concurrent(8, extent, Duration::ZERO, Duration::ZERO).unwrap());
     let view = trial(&mut session, load, "error_rate<=1%").view();
-    // One of the eight is served; a refusal takes a microsecond.
+    // One of the eight clients is served; each refusal takes a microsecond.
     assert!((13_990..14_010).contains(&view.run_totals.planned), "{:?}", view.run_totals);
 }
 
@@ -299,7 +300,8 @@ proptest! {
             prop_assert!(left >= came);
         }
         prop_assert!(fixed.is_sorted());
-        // One server, constant work: processor sharing and a queue are empty at the same instants, whatever the pace.
+        // One server with constant work: a processor-sharing server and a queue become empty at the same instants at
+        // any pace.
         let shared = times(&mut Paced::new(Shared::new(law("400ms"), SEED), pace), &arrivals);
         let (last, shared_last) = (fixed.iter().max().unwrap(), shared.iter().max().unwrap());
         prop_assert!(last.abs_diff(*shared_last) <= 1, "{last} ms and {shared_last} ms");

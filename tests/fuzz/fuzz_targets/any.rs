@@ -1,4 +1,4 @@
-//! Owns the fuzz target of the recognition of formats.
+//! Owns the fuzz target of format recognition.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Owns the reading of imports: which file of a crate uses which, re-exports followed to where things are declared.
+//! Owns the reading of imports: which file of a crate imports from which; a re-export counts as the file that
+//! declares the item.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,23 +12,23 @@ pub(super) type Module = Vec<String>;
 /// A crate's files by module, each with the modules that it imports from.
 pub(super) type Graph = BTreeMap<Module, BTreeSet<Module>>;
 
-/// What one file says.
+/// The imports and declarations of one file.
 #[derive(Default)]
 struct File {
-    /// Names that it re-exports, each with the path that it comes from.
+    /// Re-exported names, each with the path that it comes from.
     passes_on: BTreeMap<String, Vec<String>>,
-    /// Paths that it uses, from the root of the crate.
+    /// Used paths, from the root of the crate.
     uses: BTreeSet<Vec<String>>,
-    /// Modules in files of their own that exist in tests only.
+    /// Modules that exist in tests only, each in its own file.
     tests: BTreeSet<String>,
-    /// Whether it holds anything but declarations of modules and imports.
+    /// Whether the file contains more than module declarations and imports.
     has_code: bool,
 }
 
-/// The imports between the files of a crate: `(module, text)`, the root as `[]`.
+/// The imports between the files of a crate. `sources` holds (module, text); the root is `[]`.
 ///
-/// Tests inside a file do not count, nor does a file that only declares modules and re-exports: who imports through it
-/// imports from the file that declares the thing.
+/// Tests inside a file do not count. A file that only declares modules and re-exports does not count either: an
+/// import through it is an import from the file that declares the item.
 pub(super) fn graph(sources: &[(Module, String)]) -> Graph {
     let files: BTreeMap<&Module, File> = sources.iter().map(|(module, text)| (module, read(module, text))).collect();
     let tests: BTreeSet<Module> = files
@@ -45,7 +46,7 @@ pub(super) fn graph(sources: &[(Module, String)]) -> Graph {
     graph
 }
 
-/// The file that declares what stands at `path`.
+/// The file that declares the item at `path`.
 fn declared_in(files: &BTreeMap<&Module, File>, path: &[String], depth: usize) -> Option<Module> {
     let known = (1..=path.len()).rev().find(|length| files.contains_key(&path[..*length].to_vec()))?;
     let module = path[..known].to_vec();
@@ -57,7 +58,7 @@ fn declared_in(files: &BTreeMap<&Module, File>, path: &[String], depth: usize) -
 }
 
 fn read(module: &Module, text: &str) -> File {
-    let parsed = syn::parse_file(text).unwrap_or_else(|why| panic!("{module:?} is no Rust: {why}"));
+    let parsed = syn::parse_file(text).unwrap_or_else(|why| panic!("{module:?} is not valid Rust: {why}"));
     let mut file = File::default();
     for item in &parsed.items {
         match item {
@@ -93,7 +94,7 @@ fn is_test(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// `{a, b as c}` taken apart: each name, with the path that it stands for.
+/// Splits `{a, b as c}` into its names, each with the path that it stands for.
 fn flatten(tree: &UseTree, before: &mut Vec<String>, found: &mut Vec<(String, Vec<String>)>) {
     match tree {
         UseTree::Path(path) => {
@@ -113,7 +114,7 @@ fn with(before: &[String], last: &syn::Ident) -> Vec<String> {
     if last == "self" { before.to_vec() } else { [before, &[last]].concat() }
 }
 
-/// A path as it is written in `module`, from the root of the crate; none where it leads to another crate.
+/// A path written in `module`, from the root of the crate; `None` if it leads to another crate.
 fn from_root(module: &Module, path: &[String]) -> Option<Vec<String>> {
     let first = path.first()?;
     match first.as_str() {
@@ -124,7 +125,7 @@ fn from_root(module: &Module, path: &[String]) -> Option<Vec<String>> {
             let above = module.len().checked_sub(up)?;
             Some([&module[..above], &path[up..]].concat())
         }
-        // A child module named without `self`, or another crate, which is not among the files.
+        // A child module named without `self`, or another crate; other crates are not among the files.
         _ => Some([&module[..], path].concat()),
     }
 }
@@ -163,7 +164,7 @@ impl<'text> Visit<'text> for Inner<'_> {
     }
 }
 
-/// The circles of `graph`: groups of files each of which is reached from each, by Tarjan's algorithm.
+/// The circles of `graph`: groups of files that all reach each other, by Tarjan's algorithm.
 pub(super) fn circles(graph: &Graph) -> Vec<Vec<String>> {
     let mut search = Search { graph, found: BTreeMap::new(), stack: Vec::new(), circles: Vec::new() };
     for module in graph.keys() {
@@ -176,7 +177,7 @@ pub(super) fn circles(graph: &Graph) -> Vec<Vec<String>> {
 
 struct Search<'a> {
     graph: &'a Graph,
-    /// Order of discovery, and the lowest order that is reached.
+    /// Order of discovery, and the lowest order reached from here.
     found: BTreeMap<&'a Module, (usize, usize)>,
     stack: Vec<&'a Module>,
     circles: Vec<Vec<String>>,

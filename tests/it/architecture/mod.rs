@@ -1,4 +1,4 @@
-//! Owns the house rules: floors, file sizes, first lines.
+//! Owns the tests of the house rules: floors, file sizes, first lines.
 
 mod imports;
 
@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use imports::{Graph, Module};
 
-/// Modules by floor, lowest first. A module imports only from floors below its own; neighbours do not know each other.
+/// Modules by floor, lowest first. A module imports only from floors below its own; modules on one floor do not
+/// import from each other.
 const FLOORS: &[&[&str]] = &[
     &["error"],
     &["units", "stats"],
@@ -67,7 +68,7 @@ fn library() -> Vec<(Module, String)> {
     files.map(|path| (place_of(&path), fs::read_to_string(&path).expect("source can be read"))).collect()
 }
 
-/// What in `graph` is imported from a floor that is not below.
+/// The imports in `graph` that do not come from a lower floor.
 fn upward(graph: &Graph) -> Vec<String> {
     let mut broken = Vec::new();
     for (file, imports) in graph {
@@ -90,7 +91,7 @@ fn floors_hold() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     let used: BTreeSet<&str> = graph.keys().filter_map(|file| file.first()).map(String::as_str).collect();
     let named: BTreeSet<&str> = FLOORS.iter().copied().flatten().copied().collect();
-    assert_eq!(used, named, "every module has a floor, and no floor is kept for one that does not exist");
+    assert_eq!(used, named, "every module must have a floor, and every module in FLOORS must exist");
 }
 
 #[test]
@@ -170,8 +171,8 @@ fn every_file_says_what_it_owns() {
     }
 }
 
-/// The lines of `text` that are too long, by number. The rows of a table in a comment and what stands in a raw string
-/// (bytes as a server sends them, a snapshot) cannot be broken, and are let pass.
+/// The numbers of the lines of `text` that are too long. Table rows in comments and the contents of raw strings
+/// (bytes from a server, a snapshot) cannot be wrapped, so they are exempt.
 fn long_lines(text: &str) -> Vec<usize> {
     let mut long = Vec::new();
     let mut raw = None;
@@ -231,5 +232,5 @@ fn no_document_is_cited_that_is_not_here() {
             }
         }
     }
-    assert!(broken.is_empty(), "cited, and not in the repository:\n{}", broken.join("\n"));
+    assert!(broken.is_empty(), "cited but not in the repository:\n{}", broken.join("\n"));
 }

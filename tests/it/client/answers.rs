@@ -1,5 +1,5 @@
-//! Owns the tests of what servers say oddly or wrongly inside an answer: its outcome, its counts, and the figures
-//! that follow.
+//! Owns the tests of unusual or wrong content inside a response: the outcome, the counts, and the metrics that follow
+//! from them.
 
 use tonnage::metrics::{Metric, OriginOf, Value, input_tokens, output_tokens};
 use tonnage::record::{Exchange, FailureClass, Origin, Outcome, Record};
@@ -10,7 +10,7 @@ use super::{
     Bench, DONE, FINISH, LAST_CHUNK, ROLE, STREAM_HEAD, Step, TOKEN, chunk, class, event, failure_text, paused,
 };
 
-/// The record of one request for `asked` tokens, planned at 0, to a server that follows `script`.
+/// The record of one request for `asked` tokens, scheduled at 0, to a server that follows `script`.
 fn answered(script: Vec<Step>, asked: u32) -> Record {
     let script = [vec![Request, Write(STREAM_HEAD.to_vec())], script].concat();
     let exchange = paused(async { Bench::new(vec![script]).await.ask(0).await });
@@ -38,7 +38,7 @@ fn say(data: &str) -> Step {
     Write(chunk(&event(data)))
 }
 
-/// Bytes of a stream as an HTTP chunk.
+/// The bytes of a stream as one HTTP chunk.
 fn raw(bytes: &str) -> Step {
     Write(chunk(bytes.as_bytes()))
 }
@@ -47,7 +47,7 @@ fn end() -> Vec<Step> {
     vec![say(DONE), Write(LAST_CHUNK.to_vec())]
 }
 
-/// A delta with a reason and a usage, both as JSON.
+/// A delta with a finish reason and a usage, both as JSON.
 fn delta(delta: &str, reason: &str, usage: &str) -> Step {
     say(&format!(r#"{{"choices":[{{"index":0,"delta":{delta},"finish_reason":{reason}}}],"usage":{usage}}}"#))
 }
@@ -60,7 +60,7 @@ fn count(tokens: u32) -> String {
     format!(r#"{{"prompt_tokens":10,"completion_tokens":{tokens},"total_tokens":{}}}"#, tokens + 10)
 }
 
-/// A role, three tokens 10 ms apart, then `last`.
+/// A role event, three tokens 10 ms apart, then `last`.
 fn three_then(last: Vec<Step>) -> Vec<Step> {
     let three = (0..3).flat_map(|_| [Pause(10), text(" a")]);
     [say(ROLE)].into_iter().chain(three).chain(last).collect()
@@ -84,7 +84,11 @@ fn a_reason_that_is_none_finishes_nothing() {
     }
     let stop = delta(r#"{"content":" a"}"#, r#""stop""#, "null");
     let cut = answered(vec![stop.clone(), Pause(10), stop, Reset], 16);
-    assert_eq!(class(&cut.exchange), Some(FailureClass::Reset), "a reason in each event finishes nothing either");
+    assert_eq!(
+        class(&cut.exchange),
+        Some(FailureClass::Reset),
+        "a finish reason in every event does not finish the response"
+    );
 }
 
 #[test]
@@ -123,7 +127,7 @@ fn an_error_in_the_middle_fails_the_answer_with_the_servers_words() {
         let record = answered(three_then([vec![error.clone()], end()].concat()), 16);
         assert_eq!(class(&record.exchange), Some(FailureClass::StreamError), "{error:?}");
         assert_eq!(failure_text(&record.exchange), "engine gave up");
-        assert_eq!(record.exchange.events, 3, "what came before keeps its timings");
+        assert_eq!(record.exchange.events, 3, "events before the error keep their timings");
     }
 }
 
@@ -147,7 +151,7 @@ fn a_line_that_is_no_event_is_the_reason_of_an_answer_that_is_not_whole() {
             broken.exchange
         );
         let whole = answered(three_then([vec![raw(&format!("{lines}\n\n"))], end()].concat()), 16);
-        assert_eq!(class(&whole.exchange), None, "{lines}: an answer with a proper end is whole");
+        assert_eq!(class(&whole.exchange), None, "{lines}: a response with a proper end is complete");
     }
 }
 
@@ -164,7 +168,8 @@ fn each_choice_has_its_own_end() {
         ([both.clone(), vec![Reset]].concat(), Some(FailureClass::Reset), Some("stop")),
         ([both.clone(), vec![Write(LAST_CHUNK.to_vec())]].concat(), Some(FailureClass::Truncated), Some("stop")),
         ([both, end()].concat(), None, Some("stop")),
-        // Text after the reason of its own choice: it counts, and the reason stands where the answer has a proper end.
+        // Text after its choice's finish reason: the text counts, and the finish reason stays valid if the response
+        // has a proper end.
         (
             [vec![choice(0, " a", none), choice(0, "", r#""length""#), choice(0, " b", none)], end()].concat(),
             None,
@@ -204,7 +209,7 @@ fn a_healthy_server_may_write_what_it_likes() {
         assert_eq!((record.exchange.events, record.exchange.finish_reason.as_deref()), (3, Some("stop")), "{odd:?}");
     }
     let unended = answered(three_then(vec![raw("data: [DONE]"), Write(LAST_CHUNK.to_vec())]), 3);
-    assert_eq!(class(&unended.exchange), None, "a last event without its blank line");
+    assert_eq!(class(&unended.exchange), None, "the last event may lack its blank line");
     let numbers = [" price", ":", "6", " dollars"].map(|word| {
         let content = if word == "6" { word.to_owned() } else { format!("\"{word}\"") };
         delta(
@@ -215,7 +220,11 @@ fn a_healthy_server_may_write_what_it_likes() {
     });
     let record = answered([numbers.to_vec(), vec![say(FINISH), delta("{}", "null", &count(4))], end()].concat(), 4);
     assert_eq!((class(&record.exchange), output_tokens(&record), record.exchange.usage_odd), (None, Some(4), false));
-    assert_eq!(record.exchange.event_tokens, [1, 1, 1, 1], "each event's own count, for they add up to the last one");
+    assert_eq!(
+        record.exchange.event_tokens,
+        [1, 1, 1, 1],
+        "each event's own count is used, because the counts add up to the last one"
+    );
 }
 
 #[test]
@@ -238,7 +247,7 @@ fn no_usage_is_odd_enough_to_lose_an_answer_and_no_odd_count_is_believed() {
         let seen = (input_tokens(&record), output_tokens(&record), record.exchange.usage_odd);
         assert_eq!(seen, (Some(input), Some(output), odd), "{usage}");
     }
-    // Three events show 6 bytes, and 8 tokens were asked for.
+    // Three events show 6 bytes, and the request asked for 8 tokens.
     for (usage, output, hidden, odd) in [
         (count(8), 8, 0, false),
         (count(22), 22, 0, false),
@@ -265,14 +274,14 @@ fn no_usage_is_odd_enough_to_lose_an_answer_and_no_odd_count_is_believed() {
         let seen = (output_tokens(&record), record.exchange.hidden_tokens, record.exchange.usage_odd);
         assert_eq!(seen, (Some(output), hidden, odd), "{usage}");
     }
-    // What is no text may be worth any number of tokens.
+    // Content other than text can stand for any number of tokens.
     let sound = delta(r#"{"audio":{"data":"UklG"}}"#, "null", "null");
     let record = answered([vec![sound, say(FINISH), delta("{}", "null", &count(500))], end()].concat(), 3);
     assert_eq!(
         (output_tokens(&record), record.exchange.hidden_tokens, record.exchange.usage_odd),
         (Some(500), 0, false)
     );
-    // An earlier count stands where a later one is none, or smaller.
+    // An earlier count is kept when a later one is invalid or smaller.
     for last in [r#"{"prompt_tokens":-1,"completion_tokens":-1}"#.to_owned(), count(4)] {
         let events = vec![
             delta(r#"{"content":"a"}"#, "null", &count(2)),
@@ -324,7 +333,7 @@ fn the_tokens_of_the_first_event_are_no_part_of_the_speed() {
     assert_eq!(Metric::OutputSpeed.value(&record, OriginOf::Scheduled), Value::Defined(100_000), "100 tokens/s");
     let mut compact = record.clone();
     compact.exchange.event_tokens.clear();
-    assert_eq!(milliseconds(&compact, Metric::Tpot), Some(10.0), "compact records keep what it takes");
+    assert_eq!(milliseconds(&compact, Metric::Tpot), Some(10.0), "compact records must keep the inputs of TPOT");
 }
 
 #[test]
@@ -338,13 +347,13 @@ fn tokens_in_hiding_are_seen_by_the_count() {
     assert_eq!((milliseconds(&record, Metric::Ttft), milliseconds(&record, Metric::Tpot)), (Some(160.0), Some(10.0)));
     let counting = record.exchange.counting.expect("a running count");
     assert_eq!((counting.first.as_nanos() / 1_000_000, record.exchange.hidden_tokens), (10, 15));
-    // Held back in the middle, and never shown at all: the count tells the pace all the same.
+    // Tokens held back in the middle, and tokens never shown: in both cases TPOT follows from the count.
     let begun = (1..=2).flat_map(|tokens| [Pause(10), delta(r#"{"content":"a"}"#, "null", &count(tokens))]);
     let silent = (3..=12).flat_map(|tokens| [Pause(10), delta("{}", "null", &count(tokens))]);
     let record =
         answered([begun.chain(silent).collect(), vec![delta("{}", r#""length""#, &count(12))], end()].concat(), 12);
     assert_eq!((milliseconds(&record, Metric::Tpot), record.exchange.hidden_tokens), (Some(10.0), 10));
-    // A stop token in the last event is no hiding.
+    // A stop token in the last event does not count as a hidden token.
     let plain = (1..=4).flat_map(|tokens| [Pause(10), delta(r#"{"content":"a"}"#, "null", &count(tokens))]).collect();
     let record = answered([plain, vec![Pause(10), delta("{}", r#""stop""#, &count(5))], end()].concat(), 5);
     assert_eq!((record.exchange.counting, record.exchange.hidden_tokens), (None, 0));
@@ -359,7 +368,7 @@ fn an_answer_that_shows_nothing_is_not_one_that_says_nothing() {
     );
     assert_eq!((class(&hidden.exchange), hidden.exchange.hidden_tokens, output_tokens(&hidden)), (None, 64, Some(64)));
     assert_eq!((milliseconds(&hidden, Metric::Ttft), milliseconds(&hidden, Metric::E2e)), (None, Some(200.0)));
-    // Reasoning that is not sent is no part of the speed of what is.
+    // Reasoning that is not sent does not count towards the speed of the visible tokens.
     let usage = r#"{"prompt_tokens":10,"completion_tokens":67,"completion_tokens_details":{"reasoning_tokens":64}}"#;
     let part = answered(three_then([vec![say(FINISH), delta("{}", "null", usage)], end()].concat()), 67);
     assert_eq!((part.exchange.hidden_tokens, milliseconds(&part, Metric::Tpot)), (64, Some(10.0)));
@@ -391,7 +400,7 @@ fn what_came_in_one_read_is_known() {
     let streamed = answered([vec![text("a"), Pause(1), text("b"), say(FINISH)], end()].concat(), 2);
     assert!(!streamed.exchange.one_read);
     let single = answered([vec![text("a"), say(FINISH)], end()].concat(), 1);
-    assert!(!single.exchange.one_read, "one event says nothing about what is on the way");
+    assert!(!single.exchange.one_read, "a single event cannot show that something on the way buffers");
 }
 
 #[test]
@@ -417,7 +426,7 @@ fn a_whole_answer_is_read_as_leniently() {
         let exchange = paused(async { Bench::with(vec![script], |options| options.stream = false).await.ask(0).await });
         assert_eq!(class(&exchange), expected, "{body}");
     }
-    // Without a count the plan's stands where the answer ended at its length, and nothing where it did not.
+    // Without a count, the planned length is used if the finish reason is `length`; otherwise there is no count.
     let planned = |reason: &str| {
         let exchange =
             Exchange { outcome: Outcome::Completed, finish_reason: Some(reason.into()), ..Exchange::default() };

@@ -1,4 +1,4 @@
-//! Owns the promise that request bodies do not change by accident: the fingerprint of each configuration is pinned.
+//! Owns the tests that request bodies do not change by accident: the fingerprint of each configuration is pinned.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tonnage::trace::{Choice, Reading, Trace};
 use tonnage::units::Rate;
 use tonnage::workload::{BodyFingerprint, Load, Plan, Salt, Tokenizer, Workload, replay};
 
-/// Rows that share prefix blocks, the last block of each partial.
+/// Rows that share prefix blocks; the last block of each is partial.
 const BLOCKS: &str = r#"{"timestamp": 0, "input_length": 1500, "output_length": 5, "hash_ids": [7, 8, 9]}
 {"timestamp": 27, "input_length": 700, "output_length": 6, "hash_ids": [7, 11]}
 {"timestamp": 30, "input_length": 2100, "output_length": 7, "hash_ids": [7, 8, 9, 10, 12]}
@@ -35,7 +35,7 @@ fn recorded(salt: Salt) -> Plan {
     Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), Seed::new(3), None)
 }
 
-/// One token a word, as the estimate counts: prompts have the same text, made by another path.
+/// One token per word, as the estimate counts. Prompts get the same text by another code path.
 fn word_level() -> Arc<Tokenizer> {
     let words = include_str!("../../../datasets/words.txt").lines().chain(["[UNK]"]);
     let vocabulary = words.zip(0u32..).map(|(word, id)| (word.to_owned(), id)).collect();
@@ -58,7 +58,7 @@ fn fingerprint(plan: &Plan, adjust: impl FnOnce(&mut RequestOptions)) -> String 
 
 #[test]
 fn the_bodies_of_each_configuration_are_pinned() {
-    // A change here changes what is sent for a seed: it belongs into the changelog.
+    // A change here changes the bytes sent for a seed: note it in the changelog.
     let salt = || Salt::Text("afternoon".to_owned());
     let completions = |options: &mut RequestOptions| options.endpoint = "completions".parse().unwrap();
     let plain = drawn(Salt::Off);

@@ -1,4 +1,5 @@
-//! Owns the tests of the pool: connections are reused, opened ahead, given up, and never waited for in vain.
+//! Owns the tests of the connection pool: connections are reused, opened ahead and closed when idle, and no request
+//! waits for one without reason.
 
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -43,12 +44,12 @@ fn a_reservation_notices_that_the_server_closed_its_connection() {
         let call = bench.call(1);
         bench.client.reserve(&call);
         sleep(Duration::from_millis(20)).await;
-        assert_eq!(bench.server.accepted(), 2, "another one is opened ahead");
+        assert_eq!(bench.server.accepted(), 2, "a second connection must be opened ahead");
         assert_eq!(bench.send(call).await.connected, None);
     });
 }
 
-/// Polls `send` once.
+/// Polls `send` once; returns whether it is pending.
 async fn is_pending(send: Pin<&mut impl Future>) -> bool {
     tokio::select! {
         biased;
@@ -64,9 +65,9 @@ fn a_call_that_is_held_leaves_at_its_departure_and_not_before() {
         bench.ask(0).await;
         let (departure, mut exchange) = (Departure::default(), Exchange::default());
         let mut send = Box::pin(bench.client.clone().send(bench.call(1), bench.clock, &departure, &mut exchange));
-        assert!(is_pending(send.as_mut()).await, "it waits");
+        assert!(is_pending(send.as_mut()).await, "the held call must wait");
         sleep(Duration::from_millis(5)).await;
-        assert_eq!(bench.server.requests().len(), 1, "no byte of it has left");
+        assert_eq!(bench.server.requests().len(), 1, "no byte of the held call may have left");
         departure.leave(bench.clock.now());
         send.await;
         assert_eq!(
@@ -141,7 +142,7 @@ fn done_settles_even_if_the_body_never_ends() {
         let exchange = bench.ask(0).await;
         assert_eq!((exchange.outcome, bench.clock.now().as_nanos()), (Outcome::Completed, 0));
         sleep(Duration::from_secs(2)).await;
-        assert_eq!(bench.server.closed_by_client(), 1, "the connection is given up after a grace");
+        assert_eq!(bench.server.closed_by_client(), 1, "the connection must be closed after the grace time");
     });
 }
 
@@ -180,7 +181,7 @@ fn a_reserved_send_finds_its_connection_open() {
             bench.client.reserve(call);
         }
         sleep(Duration::from_millis(20)).await;
-        assert_eq!(bench.server.accepted(), 3, "one for each call, however often it is announced");
+        assert_eq!(bench.server.accepted(), 3, "one connection per call, however often it is reserved");
         for call in calls {
             assert_eq!(bench.send(call).await.connected, None);
         }
@@ -209,7 +210,7 @@ fn a_call_dropped_unsent_reserves_nothing() {
             bench.client.reserve(&bench.call(id));
             sleep(Duration::from_millis(1)).await;
         }
-        assert_eq!(bench.server.accepted(), 1, "one connection does for all that come to nothing");
+        assert_eq!(bench.server.accepted(), 1, "calls that are dropped unsent must share one connection");
     });
 }
 

@@ -1,4 +1,4 @@
-//! Owns the tests of what is asked of a server before a run.
+//! Owns the tests of model discovery before a run.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ fn each_refusal_says_what_to_do() {
 
 #[test]
 fn what_answers_and_speaks_no_http_is_not_called_absent() {
-    // A database on that port: asking whether a server runs there sends the reader the wrong way.
+    // A database listens on the port: "no server is running" would mislead the user.
     let error = paused(async {
         let server = Server::start(vec![vec![Request, Write(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec())]]);
         Discovery::new(None, &[], &nobody()).unwrap().first_model(&server.target()).await.unwrap_err()

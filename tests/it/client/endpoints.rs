@@ -1,4 +1,5 @@
-//! Owns the tests of the endpoints against the simulated server: the same truth, read the same way, whatever is asked.
+//! Owns the tests of the endpoints against the simulated server: every endpoint gives the same true latencies and
+//! counts.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use tonnage::sim::{MODEL_NAME, Options, Server, listen};
 
 use super::{class, paused, spec};
 
-/// What becomes of one request for eight tokens to a simulated server with `fault` ("" for none).
+/// The exchange of one request for eight tokens to a simulated server with `fault` ("" for none).
 fn asked(endpoint: Endpoint, fault: &str, adjust: impl FnOnce(&mut RequestOptions)) -> Exchange {
     paused(async {
         let faults = if fault.is_empty() { Vec::new() } else { vec![fault.parse().unwrap()] };
@@ -90,12 +91,16 @@ fn continuous_usage_gives_the_tokens_of_each_event() {
         let counted = asked(endpoint, "coalesce:3", |options| options.continuous_usage = true);
         assert_eq!((counted.events, counted.event_tokens), (3, vec![3, 3, 2]), "{endpoint}");
         assert_eq!(counted.usage.map(|usage| usage.output_tokens), Some(8));
-        assert_eq!(asked(endpoint, "coalesce:3", |_| ()).event_tokens, [0_u32; 0], "{endpoint}: not asked for");
+        assert_eq!(
+            asked(endpoint, "coalesce:3", |_| ()).event_tokens,
+            [0_u32; 0],
+            "{endpoint}: continuous usage was not requested"
+        );
         let silent = asked(endpoint, "no-usage", |options| options.continuous_usage = true);
         assert_eq!(
             (silent.outcome, silent.event_tokens),
             (Outcome::Completed, Vec::new()),
-            "{endpoint}: a server without it"
+            "{endpoint}: the server sends no continuous usage"
         );
     }
 }

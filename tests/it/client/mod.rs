@@ -1,5 +1,5 @@
-//! Owns the tests of the client over real sockets: a server that writes exactly the bytes a test tells it to, and the
-//! clock paused.
+//! Owns the tests of the client over real sockets: a server that writes exactly the bytes of a script, under a paused
+//! clock.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod answers;
@@ -25,16 +25,16 @@ use tonnage::clock::RunClock;
 use tonnage::record::{Exchange, FailureClass, Outcome};
 use tonnage::workload::{Outline, RequestSpec};
 
-/// What the server does on one connection, one step after the other; at the end of its script it closes.
+/// The steps of the server on one connection. At the end of its script it closes.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     /// Reads one whole request.
     Request,
     /// Writes these bytes.
     Write(Vec<u8>),
-    /// Writes these bytes one at a time, each in a segment of its own.
+    /// Writes these bytes one at a time, each in its own segment.
     Drip(Vec<u8>),
-    /// Lets this many milliseconds pass.
+    /// Waits this many milliseconds.
     Pause(u64),
     /// Breaks the connection (RST).
     Reset,
@@ -42,8 +42,8 @@ pub(crate) enum Step {
     Hold,
 }
 
-/// A server that follows scripts: one for each connection, in the order of acceptance, the last one for all that
-/// follow.
+/// A server that follows scripts: one per connection in the order of acceptance; the last script also serves all
+/// later connections.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     state: Rc<State>,
@@ -58,8 +58,8 @@ struct State {
 
 impl Server {
     pub(crate) fn start(scripts: Vec<Vec<Step>>) -> Self {
-        // Room for a crowd: a connection beyond the backlog is tried again by the kernel after a real second, which a
-        // paused clock skips.
+        // A large backlog: the kernel retries a connection beyond the backlog after a real second, and a paused clock
+        // skips that second.
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let listener = socket.listen(1024).unwrap();
@@ -115,7 +115,7 @@ async fn follow(mut socket: TcpStream, script: Vec<Step>, state: Rc<State>) {
                     if socket.write_all(&[byte]).await.is_err() {
                         return;
                     }
-                    // Time moves only when all is read: each byte arrives alone.
+                    // The paused clock moves only when all bytes have been read, so each byte arrives alone.
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             }
@@ -133,7 +133,7 @@ async fn follow(mut socket: TcpStream, script: Vec<Step>, state: Rc<State>) {
     }
 }
 
-/// One request, by its content length; `None` when the client closes.
+/// Reads one request, by its content length; `None` when the client closes.
 async fn read_request(socket: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut request = Vec::new();
     let mut length = None;
@@ -157,7 +157,7 @@ async fn read_request(socket: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> 
     }
 }
 
-/// A client of one server, and the run's clock.
+/// A client of one server, and the clock of the run.
 pub(crate) struct Bench {
     pub(crate) server: Server,
     pub(crate) client: Rc<HttpClient>,
@@ -200,7 +200,7 @@ pub(crate) fn spec(id: u64) -> RequestSpec {
     RequestSpec::of_text(outline, format!("say \"{id}\"\n"))
 }
 
-/// Runs a test where server and client share one thread and one paused clock.
+/// Runs a test with server and client on one thread and one paused clock.
 pub(crate) fn paused<F: Future>(test: F) -> F::Output {
     Builder::new_current_thread()
         .enable_all()
@@ -230,13 +230,13 @@ pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 pub(crate) const STREAM_HEAD: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
-/// Head and events, each event a chunk, all in one write; the last chunk too.
+/// Head and events in one write; each event is a chunk, and the last chunk is included.
 pub(crate) fn streamed(events: &[&str]) -> Vec<u8> {
     let chunks: Vec<u8> = events.iter().flat_map(|data| chunk(&event(data))).collect();
     [STREAM_HEAD, &chunks, LAST_CHUNK].concat()
 }
 
-/// A whole good answer.
+/// A complete, valid response.
 pub(crate) fn good() -> Vec<u8> {
     streamed(&[ROLE, TOKEN, TOKEN, FINISH, USAGE, DONE])
 }

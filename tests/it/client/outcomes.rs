@@ -1,5 +1,4 @@
-//! Owns the tests of how answers are read: instants, odd transports, and the outcome of everything a server can do
-//! wrong.
+//! Owns the tests of how responses are read: instants, unusual transports, and the outcome of every server fault.
 
 use proptest::prelude::*;
 use tonnage::record::{Exchange, FailureClass, Outcome, Usage};
@@ -62,7 +61,7 @@ fn bytes_that_come_one_by_one_say_the_same() {
     assert_eq!(
         milliseconds(dripped.ended),
         Some(u64::try_from(good().len() - LAST_CHUNK.len() - 3).unwrap()),
-        "its last byte but CR LF"
+        "the last byte before CR LF"
     );
 }
 
@@ -113,7 +112,7 @@ fn each_fault_has_its_class() {
     ] {
         let exchange = after(script.clone());
         assert_eq!(class(&exchange), Some(expected), "{script:?}: {exchange:?}");
-        assert!(exchange.ended.is_some() && exchange.written.is_some(), "instants are kept: {exchange:?}");
+        assert!(exchange.ended.is_some() && exchange.written.is_some(), "instants must be kept: {exchange:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Owns the tests of what is sent: headers, body, targets and models in turn.
+//! Owns the tests of the bytes that are sent: headers, body, and targets and models in turn.
 
 use serde_json::{Value, json};
 use tonnage::client::{Client, Encoder, HttpClient, LengthField, RequestOptions, Secret, Target};
@@ -126,7 +126,7 @@ fn what_reaches_the_server_is_what_was_prepared() {
                 && groups.concat().chars().all(|c| c.is_ascii_hexdigit()),
             "{named}"
         );
-        assert_eq!(groups[4], "000000000007", "its number stands at its end");
+        assert_eq!(groups[4], "000000000007", "the request id must end with the request number");
     });
 }
 

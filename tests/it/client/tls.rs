@@ -1,4 +1,4 @@
-//! Owns the tests of TLS: certificates made on the spot, over loopback, the clock paused.
+//! Owns the tests of TLS: certificates created by the test, over loopback, under a paused clock.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,12 +22,13 @@ use super::{
 
 const MODELS: &str = r#"{"object":"list","data":[{"id":"first"}]}"#;
 
-/// A server that speaks TLS with a self-signed certificate for `name`, and answers every request of every connection.
+/// A server that speaks TLS with a self-signed certificate for `name`, and responds to every request on every
+/// connection.
 struct SecureServer {
     address: SocketAddr,
     /// The certificate, as `--ca-cert` takes it.
     pem: String,
-    /// What clients called it, and connections agreed.
+    /// The server name that each client sent, one entry per completed handshake.
     seen: Rc<std::cell::RefCell<Vec<Option<String>>>>,
 }
 
@@ -36,7 +37,7 @@ impl SecureServer {
         Self::certified(name, |_| (), &[b"h2", b"http/1.1"], answers)
     }
 
-    /// The same with a certificate that is adjusted, offering these protocols.
+    /// A server with an adjusted certificate that offers these protocols.
     fn certified(
         name: &str,
         adjust: impl FnOnce(&mut rcgen::CertificateParams),
@@ -83,7 +84,7 @@ impl SecureServer {
         Self { address, pem: made.pem(), seen }
     }
 
-    /// One that gives good answers.
+    /// A server that sends valid responses.
     fn good(name: &str) -> Self {
         Self::start(name, async |stream| {
             while read_request(stream).await.is_some() {
@@ -93,7 +94,7 @@ impl SecureServer {
         })
     }
 
-    /// One that gives good answers with an adjusted certificate.
+    /// A server that sends valid responses, with an adjusted certificate.
     fn good_with(name: &str, adjust: impl FnOnce(&mut rcgen::CertificateParams), offered: &[&[u8]]) -> Self {
         Self::certified(name, adjust, offered, async |stream| {
             while read_request(stream).await.is_some() {
@@ -115,7 +116,7 @@ struct Asker {
 }
 
 impl Asker {
-    /// A client of `host` at the server's port that trusts as `tls` says.
+    /// A client of `host` at the server's port; `tls` says which certificates it trusts.
     async fn new(host: &str, port: u16, tls: &Tls) -> Self {
         let options =
             RequestOptions::new(vec![Target::parse(&format!("https://{host}:{port}")).unwrap()], vec!["m".to_owned()]);
@@ -150,7 +151,7 @@ fn a_trusted_server_is_asked_over_one_connection_and_called_by_its_name() {
         let asker = Asker::new("localhost", server.address.port(), &server.trusted()).await;
         let (first, second) = (asker.ask(0).await, asker.ask(1).await);
         assert_eq!((&first.outcome, &second.outcome), (&Outcome::Completed, &Outcome::Completed), "{first:?}");
-        assert!(first.connected.is_some() && second.connected.is_none(), "the connection is used again");
+        assert!(first.connected.is_some() && second.connected.is_none(), "the connection must be reused");
         assert_eq!(first.events, 2);
         assert_eq!(*server.seen.borrow(), [Some("localhost".to_owned())]);
     });
@@ -161,7 +162,7 @@ fn an_address_is_trusted_by_the_address_in_its_certificate() {
     paused(async {
         let server = SecureServer::good("127.0.0.1");
         assert_eq!(asked("127.0.0.1", &server, &server.trusted()).await.outcome, Outcome::Completed);
-        assert_eq!(*server.seen.borrow(), [None], "an address is not sent as a name");
+        assert_eq!(*server.seen.borrow(), [None], "an IP address must not be sent as a server name");
     });
 }
 
@@ -224,7 +225,7 @@ fn whom_we_do_not_trust_is_a_tls_failure_unless_anyone_will_do() {
     });
 }
 
-/// As `openssl req -x509` makes it: an authority by its own word.
+/// The parameters of `openssl req -x509`: the certificate declares itself a certificate authority.
 fn authority(params: &mut rcgen::CertificateParams) {
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
 }
@@ -238,7 +239,10 @@ fn a_self_signed_certificate_given_is_trusted_whatever_it_says_of_itself() {
         assert!(failure_text(&wrong_name).contains("is for localhost, not for 127.0.0.1"), "{wrong_name:?}");
         let other = SecureServer::good_with("localhost", authority, &[b"http/1.1"]);
         let refused = asked("localhost", &server, &other.trusted()).await;
-        assert!(failure_text(&refused).contains("--ca-cert"), "another certificate of the same name: {refused:?}");
+        assert!(
+            failure_text(&refused).contains("--ca-cert"),
+            "another certificate with the same name must be refused: {refused:?}"
+        );
     });
 }
 
@@ -271,7 +275,8 @@ fn each_way_in_which_tls_fails_says_what_to_do() {
 
 #[test]
 fn the_time_to_connect_is_bounded_as_a_whole() {
-    // A connection opened ahead comes to nothing; the send that waited for it has no whole patience left for another.
+    // A connection opened ahead fails. The send that waited for it gets only the rest of the connect timeout for
+    // another one.
     paused(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -316,7 +321,7 @@ fn a_server_that_speaks_no_tls_is_a_tls_failure() {
         assert_eq!(
             exchange.ended.map(|at| at.as_nanos() / 1_000_000_000),
             Some(if slow { 10 } else { 0 }),
-            "the patience for connecting"
+            "must take the connect timeout"
         );
     }
 }

@@ -1,10 +1,9 @@
-//! Owns the tests of hostile answers: whatever a server sends, the run ends in time, within memory, with every
-//! request accounted for.
+//! Owns the tests of hostile responses: whatever a server sends, the run ends in time, within its memory limit, with
+//! every request accounted for.
 //!
-//! `cargo test` plays one case of each family through the engine. The long form plays every case with the binary and
-//! four verbs, and watches time, memory and what is printed; it takes about a quarter of an hour: `cargo test
-//! --release --test it hostile_answers_and_every_verb -- --ignored --nocapture` (`TONNAGE_HOSTILE=run:floods` for a
-//! part).
+//! `cargo test` runs one case of each family through the run engine. The long test runs every case with the binary
+//! and four verbs, and checks time, memory and output. It takes about a quarter of an hour: `cargo test --release
+//! --test it hostile_answers_and_every_verb -- --ignored --nocapture` (`TONNAGE_HOSTILE=run:floods` for a part).
 
 pub(crate) mod server;
 pub(crate) mod table;
@@ -30,12 +29,12 @@ use tonnage::workload::{Load, Plan};
 use server::{Healthy, Step, serve};
 use table::{Case, Fate, table};
 
-/// Longer than any of this takes, however slow the machine: what has not ended by then hangs.
+/// Longer than any case takes, even on a slow machine: a case that has not ended by then hangs.
 const GUARD: Duration = Duration::from_mins(2);
-/// Requests of one load.
+/// Requests per load.
 const REQUESTS: u64 = 20;
 
-/// Plays 20 requests within 100 ms against `script`, none waited for longer than `timeout`; the records.
+/// Sends 20 requests within 100 ms to a server that follows `script`, each with `timeout`; returns the records.
 fn play(script: Vec<Step>, secure: bool, healthy: Healthy, timeout: Duration) -> Vec<Record> {
     let address = serve(script, false, healthy);
     let runtime =
@@ -72,7 +71,7 @@ fn play(script: Vec<Step>, secure: bool, healthy: Healthy, timeout: Duration) ->
     })
 }
 
-/// The same in a thread of its own, which must end.
+/// Does the work of `play` in its own thread, which must end within the guard time.
 fn play_guarded(what: &str, script: Vec<Step>, secure: bool, healthy: Healthy, timeout: Duration) -> Vec<Record> {
     let (done, ended) = channel();
     std::thread::spawn(move || done.send(play(script, secure, healthy, timeout)));
@@ -85,7 +84,7 @@ fn is_safe(text: &str) -> bool {
     })
 }
 
-/// What is wrong with the records of a load that met `case`.
+/// What is wrong with the records of a load against `case`; `None` if nothing is.
 fn wrong(case: &Case, records: &[Record]) -> Option<String> {
     if records.len() as u64 != REQUESTS {
         return Some(format!("{} records", records.len()));
@@ -131,7 +130,7 @@ fn a_case_of_each_family_ends_with_every_request_accounted_for() {
                 loop {
                     let Some(case) = left.lock().expect("no panic").next() else { return };
                     let what = format!("{}: {}", case.family, case.name);
-                    // An answer that is to complete is waited for, however slow this machine is.
+                    // A response that must complete gets a long timeout, because this machine may be slow.
                     let timeout = if case.fate == Fate::Completes { GUARD / 2 } else { Duration::from_millis(300) };
                     let records = play_guarded(&what, case.script.clone(), case.secure, Healthy(0), timeout);
                     if let Some(why) = wrong(&case, &records) {
@@ -147,7 +146,7 @@ fn a_case_of_each_family_ends_with_every_request_accounted_for() {
 
 #[test]
 fn an_answer_without_an_end_keeps_no_other_from_completing() {
-    // Every tenth request meets a flood. The others share its worker.
+    // Every tenth request gets an endless response. The other requests share its worker thread.
     for family in ["endless events", "endless 1xx", "endless headers"] {
         let flood = table().into_iter().find(|case| case.family == family).expect("a case");
         let (done, ended) = channel();

@@ -1,4 +1,4 @@
-//! Owns the hostile server: one thread a connection, each following the same script of raw bytes until the client
+//! Owns the hostile server: one thread per connection; each follows the same script of raw bytes until the client
 //! leaves.
 
 use std::io::{Read, Write};
@@ -7,33 +7,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What it does on a connection, one after the other; at the end it closes.
+/// The steps of the server on a connection. At the end of its script it closes.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
-    /// Reads one request. What asks for the models gets them, unless the script is for that question.
+    /// Reads one request. A request for the models gets a valid list, unless the script applies to it too.
     Request,
     /// Writes these bytes.
     Write(Vec<u8>),
-    /// Writes these bytes again and again until the client leaves.
+    /// Writes these bytes repeatedly until the client leaves.
     Forever(Vec<u8>),
-    /// Writes these bytes one by one, so many milliseconds apart.
+    /// Writes these bytes one by one, with this many milliseconds between them.
     Drip(Vec<u8>, u64),
-    /// Waits so many milliseconds.
+    /// Waits this many milliseconds.
     Pause(u64),
     /// Breaks the connection.
     Reset,
-    /// Says and reads nothing until the client leaves.
+    /// Neither writes nor reads until the client leaves.
     Hold,
 }
 
-/// How many requests in a row get a good answer before each that gets the script.
+/// The number of good responses before each response that follows the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Healthy(pub(crate) u64);
 
-/// A list of models as it should be.
+/// A valid list of models.
 const MODELS: &str = r#"{"object":"list","data":[{"id":"m"}]}"#;
 
-/// Serves `script` to every connection; asked for its models too where `at_models`. Its threads end with the process.
+/// Serves `script` to every connection; requests for the models get the script only with `at_models`. The threads end
+/// with the process.
 pub(crate) fn serve(script: Vec<Step>, at_models: bool, healthy: Healthy) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -42,7 +43,7 @@ pub(crate) fn serve(script: Vec<Step>, at_models: bool, healthy: Healthy) -> Soc
         for socket in listener.incoming() {
             let Ok(socket) = socket else { continue };
             let (script, asked) = (Arc::clone(&script), Arc::clone(&asked));
-            // A client that reads nothing any more, and does not leave either, keeps no thread for ever.
+            // Without a write timeout, a client that stops reading and does not leave would block the thread forever.
             _ = socket.set_write_timeout(Some(Duration::from_mins(1)));
             _ = socket.set_nodelay(true);
             std::thread::spawn(move || follow(socket, &script, at_models, healthy, &asked));
@@ -67,7 +68,7 @@ fn follow(mut socket: TcpStream, script: &[Step], at_models: bool, healthy: Heal
             },
             Step::Write(bytes) => socket.write_all(bytes).ok()?,
             Step::Forever(bytes) => {
-                // Many at once, so that this side is not what limits the flood.
+                // Large writes, so that this server does not limit the flood.
                 let many = bytes.repeat((64 << 10) / bytes.len().max(1) + 1);
                 loop {
                     socket.write_all(&many).ok()?;
@@ -81,7 +82,7 @@ fn follow(mut socket: TcpStream, script: &[Step], at_models: bool, healthy: Heal
             }
             Step::Pause(ms) => std::thread::sleep(Duration::from_millis(*ms)),
             Step::Reset => {
-                // Bytes of the client that nobody has read make the close a reset.
+                // Unread bytes of the client turn the close into a reset.
                 socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO)).ok()?;
                 return None;
             }
@@ -94,7 +95,7 @@ fn follow(mut socket: TcpStream, script: &[Step], at_models: bool, healthy: Heal
     None
 }
 
-/// The head of one request, its body read too; nothing where the client leaves.
+/// Reads one request with its body and returns the head; `None` when the client leaves.
 fn request(socket: &mut TcpStream) -> Option<String> {
     let mut read = Vec::new();
     let mut piece = [0; 4096];

@@ -1,4 +1,4 @@
-//! Owns the long form: the binary and each verb that sends load, against every case of the table.
+//! Owns the long test: the binary and each verb that sends load, against every case of the table.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,11 +14,11 @@ use super::server::{Healthy, serve};
 use super::table::{Case, Fate, table};
 use crate::cli::{folder, json, text, tonnage};
 
-/// Verbs, and within what time each must have ended: load, timeout and drain of each of its loads, one second, and
-/// the start of a process beside five others on two cores. Of a search that is answered, the time is its budget's
-/// affair: here it must end at all.
+/// Verbs, and the most seconds that each may take: load, timeout and drain of each of its loads, one second, and the
+/// start of a process beside five others on two cores. A search whose requests complete takes as long as its budget
+/// allows; here it must only end.
 const VERBS: [(&str, f64); 4] = [("run", 6.0), ("replay", 6.0), ("sweep", 9.0), ("search", 110.0)];
-/// What one process may take at 20 in flight.
+/// The memory limit of one process with 20 requests in flight, in KiB.
 const MOST_KIB: u64 = 300 << 10;
 
 fn words(verb: &str) -> Vec<&'static str> {
@@ -68,9 +68,9 @@ fn words(verb: &str) -> Vec<&'static str> {
     own.iter().chain(&common).copied().collect()
 }
 
-/// The most memory that a process has had so far.
+/// The peak memory of a process so far, in KiB.
 fn peak_kib(child: &Child) -> Option<u64> {
-    // Until it has become tonnage, what is read is the memory of this test.
+    // Before the child has executed tonnage, the file shows the memory of this test.
     let program = std::fs::read_link(format!("/proc/{}/exe", child.id())).ok()?;
     if program != std::fs::canonicalize(env!("CARGO_BIN_EXE_tonnage")).ok()? {
         return None;
@@ -141,7 +141,7 @@ fn play(case: &Case, verb: &str, most_s: f64) -> Seen {
     }
     let expected: &[i32] = match (case.fate, verb) {
         (Fate::Fails, _) => &[3],
-        // Slow enough, an answer misses the objective.
+        // A slow response misses the objective.
         (Fate::Completes | Fate::Either, "search") => &[0, 1, 3, 4],
         (Fate::Completes, _) => &[0],
         (Fate::Either, _) => &[0, 3],
@@ -159,7 +159,8 @@ fn read_all(pipe: &mut impl std::io::Read) -> Vec<u8> {
     all
 }
 
-/// What the result does not account for. Where the target could not be used at all, there is none.
+/// What the result does not account for; `None` if nothing is missing, or if the target could not be used and there
+/// is no result.
 fn unaccounted(out: &Path, code: Option<i32>) -> Option<String> {
     let result = out.join("result.json");
     if !result.exists() {
@@ -209,7 +210,7 @@ fn hostile_answers_and_every_verb() {
         let wrong = of().filter(|seen| !seen.wrong.is_empty()).count();
         _ = writeln!(
             table,
-            "{verb:8} {:4} plays  longest {longest_s:5.1} s  peak {:4} MiB  wrong {wrong}",
+            "{verb:8} {:4} runs   longest {longest_s:5.1} s  peak {:4} MiB  wrong {wrong}",
             of().count(),
             most_kib >> 10
         );

@@ -1,4 +1,4 @@
-//! Owns the test of the boundary to the terminal: escapes fed through every place where text comes from outside.
+//! Owns the tests of the terminal boundary: escape sequences are fed through every place where external text enters.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::cli::{folder, json, run, text, tonnage};
 
 #[test]
 fn only_the_terminal_writes_to_the_terminal() {
-    // A new page cannot forget the boundary: there is no other way out.
+    // A new page cannot bypass the boundary: there is no other way to the terminal.
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     let mut broken = Vec::new();
     while let Some(folder) = folders.pop() {
@@ -36,7 +36,7 @@ fn only_the_terminal_writes_to_the_terminal() {
     assert!(broken.is_empty(), "{broken:?}");
 }
 
-/// Whatever a server says, in every form that is shown.
+/// Every text from a server, in every form that is shown.
 #[test]
 fn what_a_server_says_is_shown_and_not_obeyed() {
     let error = serde_json::json!({"error": {"message": HOSTILE, "type": HOSTILE, "code": HOSTILE}}).to_string();
@@ -67,7 +67,7 @@ fn what_a_server_says_is_shown_and_not_obeyed() {
     for (what, answer) in cases {
         for lists in [true, false] {
             let (answer, folder) = (answer.clone(), folder());
-            // The model's name is hostile too; or the list of models is what goes wrong.
+            // The model's name is hostile too, or the list of models is the faulty response.
             let named = format!("m{HOSTILE}");
             let server = Echo::start(
                 move |request| if request.starts_with("GET") && lists { models(&named) } else { answer.clone() },
@@ -108,7 +108,7 @@ fn what_a_server_says_is_shown_and_not_obeyed() {
     }
 }
 
-/// Whatever stands in a file, and in its name.
+/// Every text in a file, and the name of the file.
 #[test]
 fn what_stands_in_files_is_shown_and_not_obeyed() {
     let folder = folder();
@@ -196,8 +196,7 @@ fn what_stands_in_files_is_shown_and_not_obeyed() {
         let output = run(folder.path(), words);
         let what = format!("{words:?}");
         assert_tame(&what, &output.stdout);
-        // An own command line that is refused by clap is quoted as it was typed, over lines; a terminal obeys none of
-        // it all the same.
+        // A command line refused by clap is quoted as typed, over several lines; no terminal may obey it.
         let typed = words.contains(&HOSTILE);
         if typed {
             let shown = text(&output.stderr);
@@ -209,7 +208,7 @@ fn what_stands_in_files_is_shown_and_not_obeyed() {
     assert_tame("fit.yaml", &std::fs::read(folder.path().join("fit/fit.yaml")).expect("a file"));
 }
 
-/// A result that was made elsewhere: every text in it may be anything.
+/// A result from elsewhere: every text in it can be anything.
 #[test]
 fn a_foreign_result_is_shown_and_not_obeyed() {
     let folder = folder();
@@ -233,7 +232,7 @@ fn a_foreign_result_is_shown_and_not_obeyed() {
     std::fs::remove_file(folder.path().join("out/records.jsonl")).expect("removed");
     let whole = json(&folder.path().join("out/result.json"));
     let mut changed = 0;
-    // One text after the other, wherever it stands: what then still reads is shown.
+    // Replaces one text after another; every result that can still be read is shown.
     for place in places_of(&whole) {
         let mut result = whole.clone();
         let Some(text) = result.pointer_mut(&place) else { continue };
@@ -246,10 +245,10 @@ fn a_foreign_result_is_shown_and_not_obeyed() {
             changed += u32::from(words.len() == 2 && output.status.code() == Some(0));
         }
     }
-    assert!(changed > 10, "most of the texts are free: {changed}");
+    assert!(changed > 10, "most texts of a result must accept any content: {changed}");
 }
 
-/// Pointers to the texts of a value, one of each list; histograms left out.
+/// JSON pointers to the texts of a value, one per list; without histograms.
 fn places_of(value: &serde_json::Value) -> Vec<String> {
     match value {
         serde_json::Value::String(_) => vec![String::new()],
@@ -296,6 +295,6 @@ fn names_from_a_trace_are_fields_and_no_formulas_in_a_table() {
     assert_eq!(
         rows.lines().map(row).collect::<std::collections::BTreeSet<_>>().len(),
         9,
-        "no two sessions became one: {rows}"
+        "no two sessions may become one: {rows}"
     );
 }

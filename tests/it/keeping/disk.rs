@@ -1,19 +1,19 @@
-//! Owns the tests of a disk that takes no more, or that vanishes: the result is printed, the failure named once, the
-//! exit code says so.
+//! Owns the tests of a full disk or a vanished folder: the result is printed, the failure is named once, and the exit
+//! code shows it.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
 use crate::cli::{folder, run, text, tonnage};
 
-/// What stands on standard error about writing.
+/// The number of messages about writing on standard error.
 fn complaints(output: &Output) -> usize {
     text(&output.stderr).lines().filter(|line| line.contains("cannot write")).count()
 }
 
 #[test]
 fn a_limit_on_the_size_of_files_is_named_once_and_the_result_is_printed() {
-    // RLIMIT_FSIZE is a disk that is full after so many bytes; its signal used to kill the process.
+    // RLIMIT_FSIZE acts like a disk that is full after this many bytes; its signal once killed the process.
     for (verb, more) in [
         ("run", &["--requests", "400", "--rate", "400/s", "--input-tokens", "20"][..]),
         ("run", &["--requests", "400", "--rate", "400/s", "--input-tokens", "20", "--json"]),
@@ -23,7 +23,7 @@ fn a_limit_on_the_size_of_files_is_named_once_and_the_result_is_printed() {
         let folder = folder();
         let mut command = Command::new("sh");
         command.current_dir(folder.path()).env_remove("OPENAI_API_KEY").env("NO_COLOR", "1").stdin(Stdio::null());
-        // 8 units of 512 bytes or of 1 KiB, as the shell has it.
+        // 8 units of 512 bytes or of 1 KiB, depending on the shell.
         command.args([
             "-c",
             "ulimit -f 8; exec \"$@\"",
@@ -61,15 +61,15 @@ fn a_folder_that_vanishes_is_named_once_and_the_result_is_printed() {
         .expect("the binary runs");
     let out = folder.path().join("out");
     while std::fs::metadata(out.join("records.jsonl")).map_or(0, |about| about.len()) < 2_000 {
-        assert!(child.try_wait().expect("a child").is_none(), "it runs on");
+        assert!(child.try_wait().expect("a child").is_none(), "the run must still be in progress");
         std::thread::yield_now();
     }
     std::fs::remove_dir_all(&out).expect("removed");
-    // Named when it happens: before the load has ended.
+    // The failure is named when it happens, before the load ends.
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
-    let named = lines.find(|line| line.contains("cannot write")).expect("it is named");
+    let named = lines.find(|line| line.contains("cannot write")).expect("a message about writing");
     assert!(named.contains("was taken away") || named.contains("No such file"), "{named}");
-    assert!(child.try_wait().expect("a child").is_none(), "the load goes on");
+    assert!(child.try_wait().expect("a child").is_none(), "the load must continue");
     let rest: Vec<String> = lines.collect();
     assert!(!rest.iter().any(|line| line.contains("cannot write")), "{rest:?}");
     let output = child.wait_with_output().expect("it ends");
@@ -94,10 +94,10 @@ fn what_cannot_be_written_to_says_so() {
         "{}",
         text(&output.stderr)
     );
-    assert!(folder.path().join("out/result.json").exists(), "what can be written is written");
+    assert!(folder.path().join("out/result.json").exists(), "the writable files must be written");
 }
 
-/// Whether this user may mount a file system of its own.
+/// Whether this user may mount a file system.
 fn may_mount() -> bool {
     Command::new("unshare").args(["-rm", "true"]).output().is_ok_and(|output| output.status.success())
 }

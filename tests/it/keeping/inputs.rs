@@ -1,4 +1,4 @@
-//! Owns the tests of input files that are too large, cut short, compressed to burst, or quoted in their own way.
+//! Owns the tests of input files that are too large, cut short, compression bombs, or quoted in unusual ways.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -34,23 +34,23 @@ fn a_line_break_within_quotes_is_text_of_its_field() {
         let trace = read(text.replace('\n', ending).as_bytes(), &named()).expect("rows");
         assert_eq!(rows(&trace), [(0.0, 10, 5), (0.5, 20, 6)]);
     }
-    // Lines are counted on, so that a message still names the right one.
+    // Lines inside quotes are counted, so that a message names the right line.
     let refused = read(format!("{text}0.7,x,1,\n").as_bytes(), &named()).expect_err("no number");
     assert!(refused.starts_with("t:5: input is `x`"), "{refused}");
-    // One that is never closed swallows what follows: refused with the line where it opens.
+    // An unclosed quote would include all later rows in its field: refused with the line where the quote opens.
     let refused = read(b"time,input,output,prompt\n0,1,1,\n0.0,10,5,\"I said:\n1.0,77,9,\n0.5,20,6,one\n", &named())
         .expect_err("open");
     assert!(refused.starts_with("t:3: has a quote that is not closed"), "{refused}");
-    // Two that are never closed must not make one row of two.
+    // Two unclosed quotes must not merge two rows into one.
     let refused = read(b"time,input,output,prompt\n0,1,1,\"a\n1,2,2,\"b\n2,3,3,c\n", &named()).expect_err("broken");
     assert!(refused.starts_with("t:2: has a quote that is closed in line 3"), "{refused}");
     // A quote within a field is a character.
     let trace = read(b"time,input,output,prompt\n0,1,2,5\" disk\n1,3,4,say \"x\n", &named()).expect("rows");
     assert_eq!(rows(&trace), [(0.0, 1, 2), (1.0, 3, 4)]);
-    // Quotes of two before and after: text with separators and breaks of its own.
+    // Doubled quotes at both ends of a field: text that contains separators and line breaks.
     let trace = read(b"prompt,time,input,output\n\"a \"\"b\"\",\n9,9,9\",0,1,2\n\"\",1,3,4\n", &named()).expect("rows");
     assert_eq!(rows(&trace), [(0.0, 1, 2), (1.0, 3, 4)]);
-    // The header too.
+    // The header may be quoted too.
     let trace = read(b"\"two\nlines\",time,input,output\n x,0,1,2\n", &named()).expect("rows");
     assert_eq!(rows(&trace), [(0.0, 1, 2)]);
 }
@@ -63,14 +63,17 @@ fn other_separators_are_recognised_or_asked_for_and_never_make_a_wrong_number() 
         assert_eq!((rows(&trace), trace.delimiter()), (vec![(0.0, 10, 5), (0.5, 20, 6), (1.0, 30, 7)], delimiter));
         let asked = read(text.as_bytes(), &Reading { delimiter: Some(delimiter), ..named() }).expect("rows");
         assert_eq!(rows(&asked), rows(&trace));
-        assert!(read(text.as_bytes(), &Reading { delimiter: Some(','), ..named() }).is_err(), "as it was asked for");
+        assert!(
+            read(text.as_bytes(), &Reading { delimiter: Some(','), ..named() }).is_err(),
+            "the requested separator must be used"
+        );
         let declared = "time_s;input_tokens;output_tokens\n0;1;2\n".replace(';', &delimiter.to_string());
         assert_eq!(rows(&read(declared.as_bytes(), &Reading::default()).expect("rows")), [(0.0, 1, 2)]);
     }
-    // A decimal comma is no separator, and no number that is read.
+    // A decimal comma is not a separator, and a number with one is not read.
     let refused = read(b"time;input;output\n0,0;10;5\n0,5;20;6\n", &named()).expect_err("no number");
     assert!(refused.starts_with("t:2: time is `0,0`"), "{refused}");
-    // Empty fields at the end of a line stay fields.
+    // Empty fields at the end of a line remain fields.
     let trace = read(b"time\tinput\toutput\n0\t1\t\n1\t2\t3\n", &named()).expect("rows");
     assert_eq!(rows(&trace), [(0.0, 1, 0), (1.0, 2, 3)]);
     let folder = folder();
@@ -84,7 +87,7 @@ fn other_separators_are_recognised_or_asked_for_and_never_make_a_wrong_number() 
     let output = run(folder.path(), &[&words[..], &["--delimiter", ";"]].concat());
     assert!(
         output.status.success() && output.stderr.is_empty(),
-        "what was asked for is not said again: {}",
+        "a requested separator must not be reported: {}",
         text(&output.stderr)
     );
 }
@@ -114,13 +117,13 @@ fn a_missing_cell_is_an_empty_request_and_counted() {
     );
     let (code, _, said) = seen(&["--on-empty", "fail"]);
     assert!(code == Some(2) && said.contains("n.csv:3"), "{said}");
-    // A missing time says nothing of when: refused with its line.
+    // A row without a time has no instant: refused with its line.
     assert!(read(b"time,input,output\n0,1,1\n,1,1\n", &self::named()).expect_err("no time").starts_with("t:3: "));
     let planned = run(folder.path(), &[&["replay", "n.csv", "--plan-only", "--on-empty", "min1"][..], &named].concat());
     assert!(text(&planned.stdout).contains("5 requests"), "{}", text(&planned.stdout));
 }
 
-/// `pieces`, each packed by itself: a file of several members unpacks to all of them.
+/// `pieces`, each compressed separately: a file of several gzip members unpacks to all of them.
 fn packed(pieces: &[(&[u8], usize)]) -> Vec<u8> {
     let pack = |piece: &[u8]| {
         let mut packer = GzEncoder::new(Vec::new(), Compression::best());
@@ -132,7 +135,7 @@ fn packed(pieces: &[(&[u8], usize)]) -> Vec<u8> {
 
 #[test]
 fn a_compressed_bomb_is_refused_and_a_trace_that_packs_well_is_read() {
-    // 300 MiB of one byte pack to 300 KiB: blank lines, one line, one field, one document.
+    // 300 MiB of one byte compress to 300 KiB: blank lines, one line, one field, one document.
     let header: (&[u8], usize) = (b"time_s,input_tokens,output_tokens\n0,1,1\n", 1);
     let mebibyte = |byte: u8| vec![byte; 1 << 20];
     for (what, bomb, wanted) in [
@@ -144,10 +147,10 @@ fn a_compressed_bomb_is_refused_and_a_trace_that_packs_well_is_read() {
         let refused = read(&bomb, &Reading::default()).expect_err(what);
         assert!(refused.contains(wanted), "{what}: {refused}");
     }
-    // 200 000 equal rows pack to a thousandth, and are small.
+    // 200 000 equal rows compress to a thousandth, and are small.
     let trace = packed(&[header, (&b"1,1,1\n".repeat(200_000), 1)]);
     assert_eq!(read(&trace, &Reading::default()).expect("rows").rows().len(), 200_001);
-    // Cut anywhere it is an error or what it holds, never a panic.
+    // Cut at any byte, the file gives an error or its rows, never a panic.
     let small = packed(&[(b"time_s,input_tokens,output_tokens\n0,1,1\n1,2,2\n", 1)]);
     for cut in 0..small.len() {
         assert!(read(&small[..cut], &Reading::default()).is_err(), "cut at {cut}");
@@ -157,7 +160,7 @@ fn a_compressed_bomb_is_refused_and_a_trace_that_packs_well_is_read() {
 #[test]
 fn files_above_a_stated_size_are_refused() {
     let folder = folder();
-    // Sparse: they take no room.
+    // Sparse files take no disk space.
     let large = |name: &str, bytes: u64| {
         std::fs::File::create(folder.path().join(name)).and_then(|file| file.set_len(bytes)).expect("written");
     };
@@ -177,7 +180,7 @@ fn files_above_a_stated_size_are_refused() {
         (&["run", "--profile", "profile.yaml"], "64 MiB"),
         (&["run", "--input-tokens", "file:lengths.txt"], "64 MiB"),
         (&["run", "--api-key-file", "key"], "64 KiB"),
-        // Without an end, and without a size to look at.
+        // A file without an end and without a size to check.
         (&["run", "-c", "/dev/zero"], "8 MiB"),
         (&["run", "--api-key-file", "/dev/zero"], "64 KiB"),
         (&["run", "--profile", "/dev/zero"], "/dev/zero"),
@@ -190,7 +193,7 @@ fn files_above_a_stated_size_are_refused() {
     }
 }
 
-/// Files on which the library panics, and what else a broken one may be.
+/// Files on which the tokenizer library panics, and other broken tokenizer files.
 const BROKEN: [&str; 3] = [
     r#"{"decoder":{"#,
     r#"{"normalizer":{"type":"Precompiled","precompiled_charsmap":"x"}"#,
@@ -215,7 +218,7 @@ fn a_tokenizer_that_panics_is_an_input_error_with_its_path() {
     }
 }
 
-/// A whole tokenizer, as `tokenizers` writes them.
+/// A complete tokenizer, as `tokenizers` writes it.
 const WHOLE: &str = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[{"id":9,"content":"<s>","single_word":false,
 "lstrip":false,"rstrip":false,"normalized":false,"special":true}],"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},
 {"type":"Replace","pattern":{"Regex":"(a+)+$"},"content":"b"}]},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,
@@ -229,7 +232,7 @@ fn a_tokenizer_cut_at_any_byte_is_an_input_error() {
     for file in BROKEN.iter().chain(&[WHOLE]) {
         for cut in 0..file.len() {
             if let Ok(tokenizer) = Tokenizer::from_json(&file.as_bytes()[..cut], "t") {
-                panic!("cut at {cut}, and read: {tokenizer:?}");
+                panic!("cut at {cut}, the tokenizer was still read: {tokenizer:?}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Owns the tests of what people type: forms that are accepted, and refusals that say what to write.
+//! Owns the tests of what users type: accepted forms, and refusals that say what to write.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -38,7 +38,7 @@ fn what_people_type_is_accepted() {
         run(folder.path(), &["size", "--replica-rate", "5/s", "--demand", "20/s", "--price", "$2.5/h", "--json"]);
     let fleet: serde_json::Value = serde_json::from_slice(&sized.stdout).expect("JSON");
     assert_eq!(fleet["fleet"]["cost_per_hour"], 10.0, "{}", text(&sized.stderr));
-    // A port, and a target without a scheme.
+    // A port alone, and a target without a scheme.
     let mut child = tonnage(folder.path())
         .args(["simulate", "--listen", ":0"])
         .stdout(Stdio::piped())
@@ -122,7 +122,7 @@ fn a_refusal_says_what_to_write() {
     ] {
         let output = run(folder.path(), words);
         let said = text(&output.stderr);
-        // Lines are broken where the screen ends.
+        // Lines are wrapped at the width of the screen.
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(output.status.code() == Some(2) && said.contains(wanted), "{words:?}: {said}");
         assert!(unwanted.is_empty() || !said.contains(unwanted), "{words:?}: {said}");

@@ -1,5 +1,5 @@
-//! Owns the tests of what is kept and shown: nothing leaks, nothing is destroyed, nothing from outside reaches the
-//! terminal raw.
+//! Owns the tests of stored and shown data: no secret leaks, no file is destroyed, no external text reaches the
+//! terminal unescaped.
 
 mod boundary;
 mod disk;
@@ -12,11 +12,11 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// A server in a thread that answers each request (its head and body as text) with bytes, and then closes. It ends with
-/// the test.
+/// A server in a thread. It answers each request (head and body as text) with bytes, then closes the connection. It
+/// ends with the test.
 pub(crate) struct Echo {
     pub(crate) url: String,
-    /// Every request that came.
+    /// Every request received so far.
     pub(crate) seen: Arc<Mutex<String>>,
 }
 
@@ -63,7 +63,7 @@ fn read_request(mut stream: &TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// A whole HTTP answer.
+/// A complete HTTP response.
 pub(crate) fn http(status: &str, kind: &str, body: &str) -> Vec<u8> {
     format!(
         "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
@@ -72,12 +72,12 @@ pub(crate) fn http(status: &str, kind: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A list of models with one of this name.
+/// A model list with one model of this name.
 pub(crate) fn models(name: &str) -> Vec<u8> {
     http("200 OK", "application/json", &serde_json::json!({"object": "list", "data": [{"id": name}]}).to_string())
 }
 
-/// A stream of one token that ends with this reason.
+/// A stream of one token with this finish reason.
 pub(crate) fn stream(text: &str, reason: &str) -> Vec<u8> {
     let first = serde_json::json!({"choices": [{"index": 0, "delta": {"content": text}}]});
     let last = serde_json::json!({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]});
@@ -88,7 +88,7 @@ pub(crate) fn stream(text: &str, reason: &str) -> Vec<u8> {
 pub(crate) const HOSTILE: &str = "\u{1b}[31mred\u{1b}]0;title\u{7}\u{9b}2J\u{9d}x\u{7f}\u{8}\u{202e}cba\
     \u{2066}\u{2028}\u{feff}\u{e0041}\r\nPASS forged\n\tverdict: PASS";
 
-/// Refuses `bytes` where a terminal would obey any of it, or a line is not ours.
+/// Panics if a terminal would obey any part of `bytes`, or if it contains a forged line.
 pub(crate) fn assert_tame(what: &str, bytes: &[u8]) {
     let text = std::str::from_utf8(bytes).unwrap_or_else(|_| panic!("{what}: not UTF-8"));
     let raw = text.chars().find(|character| *character != '\n' && tonnage::units::is_hidden(*character));

@@ -1,5 +1,5 @@
-//! Owns the tests of `--out`: what is not ours stays, a result is replaced only on demand, one process writes at a
-//! time.
+//! Owns the tests of `--out`: foreign files are kept, a result is replaced only on request, and only one process
+//! writes at a time.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -44,7 +44,11 @@ fn what_is_not_ours_is_never_destroyed() {
                     "{name} {verb}: {said}"
                 );
                 assert_eq!(std::fs::read_to_string(out.join(name)).expect("still there"), content);
-                assert_eq!(std::fs::read_dir(&out).expect("a folder").count(), 1, "{name}: nothing is left beside it");
+                assert_eq!(
+                    std::fs::read_dir(&out).expect("a folder").count(),
+                    1,
+                    "{name}: no other file may be left beside it"
+                );
             }
         }
     }
@@ -86,9 +90,9 @@ fn a_result_is_replaced_only_when_asked() {
         Some(0)
     );
     assert_eq!(json(&out.join("result.json"))["label"], "second");
-    // `--force` is of this command line only: it is not stored.
+    // `--force` applies to this command line only and is not stored.
     assert!(!std::fs::read_to_string(out.join("config.yaml")).expect("a file").contains("force"));
-    // A configuration that was written into since is the user's.
+    // A configuration that was edited since belongs to the user.
     std::fs::write(out.join("config.yaml"), "rate: 7/s\nlabel: mine\n").expect("written");
     let refused = run(folder.path(), &[&["run"][..], &QUICK, &["--force"]].concat());
     let said = text(&refused.stderr);
@@ -101,7 +105,7 @@ fn a_result_is_replaced_only_when_asked() {
 #[test]
 fn folders_and_files_are_of_their_owner_alone() {
     let folder = folder();
-    // Requests that fail leave their prompts.
+    // Failed requests store their prompts.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let words = [
         "run",
@@ -143,7 +147,7 @@ fn no_link_is_followed() {
         assert_eq!(output.status.code(), Some(2), "{name}: {}", text(&output.stderr));
         assert_eq!(std::fs::read_to_string(&victim).expect("a file"), "precious", "{name}");
     }
-    // The folders of a sweep's loads, too: it would clear what they lead to.
+    // The folders of a sweep's loads too: following such a link would clear the folder behind it.
     let swept = folder();
     let victim = swept.path().join("victim");
     let sweep = [
@@ -169,7 +173,7 @@ fn no_link_is_followed() {
     let output = run(swept.path(), &[&sweep[..], &["--force"]].concat());
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     assert_eq!(std::fs::read_to_string(victim.join("records.jsonl")).expect("a file"), "precious");
-    // Those that stand in the way of what is written for a moment are taken away, and what they lead to stays.
+    // Links in place of temporary files are removed, and the files that they point to stay.
     for name in [".result.json.part", ".config.yaml.part", ".tonnage-proof"] {
         let folder = folder();
         let (out, victim) = (folder.path().join("out"), folder.path().join("victim"));
@@ -192,7 +196,7 @@ fn a_second_writer_is_told_who_writes_and_a_killed_one_keeps_nobody_out() {
         .spawn()
         .expect("the binary runs");
     while !folder.path().join("out/records.jsonl").exists() {
-        assert!(first.try_wait().expect("a child").is_none(), "it runs on");
+        assert!(first.try_wait().expect("a child").is_none(), "the run must still be in progress");
         std::thread::yield_now();
     }
     for verb in ["run", "sweep"] {

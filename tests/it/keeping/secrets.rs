@@ -1,4 +1,4 @@
-//! Owns the matrix of secrets: every place where one can be given, and every place where text goes.
+//! Owns the matrix of secrets: every place where a secret can be given, and every place where text is written.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -6,12 +6,12 @@ use std::process::{Command, Output};
 use super::{Echo, http, models, stream};
 use crate::cli::{folder, text, tonnage};
 
-/// A secret with characters that JSON, YAML and URLs write in their own way.
+/// A secret with characters that JSON, YAML and URLs escape.
 const SECRET: &str = "Zx9/q+7\"=Wv2Kp";
-/// One that stands in a URL as it is.
+/// A secret that a URL contains without escapes.
 const PLAIN: &str = "Zx9-q_7~Wv2Kp";
 
-/// Where a secret is given: words of the command line, a variable, files; and whether it is sent.
+/// A place where a secret is given: command line arguments, a variable, files; and whether the secret is sent.
 struct Place {
     name: &'static str,
     words: Vec<String>,
@@ -92,7 +92,7 @@ fn places(url: &str) -> Vec<Place> {
     ]
 }
 
-/// Everything that a file or a stream may hold of the secret: as it is, and as JSON or a URL writes it.
+/// Checks that `bytes` does not contain the secret, neither as it is nor in the form of JSON or a URL.
 fn assert_hidden(place: &str, what: &str, bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let json = SECRET.replace('"', "\\\"");
@@ -111,7 +111,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Answers with all that it was sent: in the model's name, in errors of several forms, in a finish reason.
+/// Answers with everything that it received: in the model's name, in errors of several forms, in a finish reason.
 fn echo() -> Echo {
     let turn = std::sync::atomic::AtomicUsize::new(0);
     Echo::start(move |request| {
@@ -125,7 +125,7 @@ fn echo() -> Echo {
         if request.starts_with("GET") {
             return models(&format!("model {head}"));
         }
-        // The secret first, so that it is not what a long text is cut of; or right where it is cut.
+        // The secret comes first, so that a cut of a long text keeps it whole, or exactly where a long text is cut.
         let sent = |text: &str| {
             [SECRET, PLAIN].into_iter().find(|secret| text.contains(*secret)).unwrap_or("nothing").to_owned()
         };
@@ -196,7 +196,7 @@ fn a_secret_goes_to_the_server_and_nowhere_else() {
             let seen = server.seen.lock().expect("a lock").replace("\\\"", "\"");
             assert!(
                 seen.contains(SECRET) || seen.contains(PLAIN),
-                "{}: it is sent: {}",
+                "{}: the secret must be sent: {}",
                 place.name,
                 text(&output.stderr)
             );
@@ -215,7 +215,8 @@ fn a_secret_goes_to_the_server_and_nowhere_else() {
             assert_hidden(place.name, &path.display().to_string(), &std::fs::read(&path).expect("a file"));
             assert_hidden(place.name, "the name of a file", path.to_string_lossy().as_bytes());
         }
-        // Shown again, repeated from what was stored, and with a mistake that makes the line be quoted.
+        // Shown again, repeated from the stored configuration, and with a mistake that makes the message quote the
+        // line.
         for words in [
             &["report", "out"][..],
             &["report", "out", "--json"],
@@ -292,7 +293,7 @@ fn what_was_left_out_is_asked_for_again() {
         again.args(["run", "-c", &format!("{name}/config.yaml"), "--out", &format!("{name}2"), "--quiet"]).args(given);
         assert_ne!(again.output().expect("it runs").status.code(), Some(2));
     }
-    // A key and a file of a key answer the same question; a file in the environment's place does not.
+    // A key and a key file both answer the request for the key; a file in place of the environment variable does not.
     std::fs::write(folder.path().join("key"), "  k-from-file\n\n").expect("written");
     let both = ["--api-key", "k-typed", "--api-key-file", "key"];
     let output = tonnage(folder.path()).args(load).args(both).output().expect("it runs");

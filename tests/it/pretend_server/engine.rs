@@ -1,4 +1,4 @@
-//! Owns the batching engine over sockets: shape, prefix cache, metrics, clients that leave, faults.
+//! Owns the tests of the batching engine over sockets: shape, prefix cache, metrics, clients that leave, faults.
 
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ fn value(page: &str, name: &str) -> f64 {
 async fn tokens_come_at_the_end_of_steps() {
     let seen = seen(options("small", &[]), CHAT, STREAMED, "").await;
     assert_eq!(seen.contents().len(), 6);
-    // A prompt of 4 words: 4.9 ms + 4 × 118 µs; then steps of 4.9 ms + 100 µs and a little for the context.
+    // A prompt of 4 words takes 4.9 ms + 4 × 118 µs; each later step takes 4.9 ms + 100 µs and a little for the
+    // context.
     assert_eq!(seen.content_ms(), [6, 11, 16, 21, 26, 31]);
     let usage = seen.events().into_iter().rev().nth(1).unwrap();
     assert!(usage.contains(concat!(

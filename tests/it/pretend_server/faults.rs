@@ -1,4 +1,4 @@
-//! Owns the proof that each fault shows a client the bytes it promises.
+//! Owns the tests that each fault sends the client the promised bytes.
 
 use super::*;
 
@@ -32,7 +32,7 @@ async fn cut_ends_the_body_in_order_without_finish_and_done() {
     assert!(streamed(&["cut:0"]).await.contents().is_empty());
     assert!(
         streamed(&["cut:7"]).await.text().contains("[DONE]"),
-        "an answer of six tokens has no seventh to be cut after"
+        "a response of six tokens has no seventh token to be cut after"
     );
 }
 
@@ -131,7 +131,7 @@ async fn split_cuts_inside_characters_and_line_ends_and_loses_nothing() {
     assert!(body.contains("\r\n") && body.contains(": a comment"));
     let raw = seen.bytes();
     let cut_between = |first: u8, second: u8| {
-        // A chunk that ends in `first`, and a chunk that begins with `second`.
+        // Whether one chunk ends in `first` and the next begins with `second`.
         raw.windows(2).enumerate().any(|(at, window)| {
             let next = &raw[at + 1..(at + 8).min(raw.len())];
             let size_line = next
@@ -140,9 +140,9 @@ async fn split_cuts_inside_characters_and_line_ends_and_loses_nothing() {
             window[0] == first && size_line.is_some_and(|begin| begin.first() == Some(&second))
         })
     };
-    assert!(cut_between(0xC3, 0xAF), "the ï of naïve lies in two chunks");
-    assert!(cut_between(b'\r', b'\n'), "a CRLF lies in two chunks");
-    // Framed as the standard says: comments dropped, data lines of one event joined by a line feed.
+    assert!(cut_between(0xC3, 0xAF), "the ï of naïve must lie in two chunks");
+    assert!(cut_between(b'\r', b'\n'), "a CRLF must lie in two chunks");
+    // Parsed as the SSE standard says: comments dropped, the data lines of one event joined by a line feed.
     let contents: Vec<String> = body
         .split("\r\n\r\n")
         .filter_map(|event| {

@@ -1,4 +1,5 @@
-//! Owns searches within a budget of time, in virtual time: none goes on for much longer, and each gives what it knows.
+//! Owns the tests of searches with a time budget, in virtual time: no search runs much longer, and each reports what
+//! it found.
 
 use tonnage::play::Play;
 use tonnage::search::hunt::{Conclusion, Journal};
@@ -10,8 +11,8 @@ use tonnage::workload::Workload;
 use super::hunt::{by, workload};
 use crate::coverage::now;
 
-/// From a service that answers at once to one of which a budget holds a dozen answers: the profile, what is sent,
-/// what is asked of it.
+/// Services from one that responds at once to one that completes about a dozen requests within a budget: the profile,
+/// the workload, and the objectives.
 fn services() -> [(&'static str, Workload, &'static str); 5] {
     [
         ("delay:ttft=200ms,itl=5ms", workload("1", "8"), "p90 ttft<=1s"),
@@ -38,18 +39,18 @@ fn a_search_ends_within_its_budget_and_a_tenth_whatever_the_service_and_its_obje
             let Conclusion::Answered(answer) = &found.conclusion else { panic!("{case}: {:?}", found.conclusion) };
             assert!(
                 (found.journal.history.spent().seconds - took_s).abs() <= 0.1 * seconds,
-                "{case}: it knows what it took"
+                "{case}: the history must record the time spent"
             );
             let probed = !found.journal.history.probes.is_empty();
             with_answer += u32::from(probed && answer.finding != Finding::Infeasible);
             assert!(
                 probed || took_s > 0.3 * seconds || answer.finding == Finding::Infeasible,
-                "{case}: no probe, and {took_s} s spent"
+                "{case}: no probe ran, and only {took_s} s were spent"
             );
         }
     }
-    // The others say that not one probe fits, and what is needed.
-    assert!(with_answer >= 16, "{with_answer} of 30 have an answer");
+    // The other searches report that no probe fits the budget, and how much is needed.
+    assert!(with_answer >= 16, "only {with_answer} of 30 searches have an answer");
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn a_budget_that_ends_before_the_first_answers_calls_no_service_lost() {
         assert_eq!(answer.finding, Finding::BudgetSpent, "{seconds} s: {:?}", answer.bracket);
         assert!(
             session.elapsed_s() <= 1.1 * seconds + 1.5,
-            "{seconds} s: one answer may outlast it: {}",
+            "{seconds} s: only one response may outlast the budget: {}",
             session.elapsed_s()
         );
     }

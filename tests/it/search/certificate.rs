@@ -1,5 +1,5 @@
-//! Owns the tests of the certificate, in virtual time: a fresh run at the lower bound passes where it should, and a
-//! service that has changed since is found out.
+//! Owns the tests of the certificate, in virtual time: a fresh run at the lower bound passes where it should, and
+//! fails if the service has become slower since.
 
 use tonnage::report::{headline, search_sentences};
 use tonnage::search::hunt::{Aim, Certificate, Conclusion, Journal, SearchFindings, Wanted};
@@ -17,7 +17,7 @@ fn certified(aim: Aim) -> Aim {
 fn findings(found: &Hunted) -> SearchFindings {
     let aim = certified(Aim::new(&blueprint(QUICK, workload("1", "1"), 1).objectives, 0.1).expect("an aim"));
     let findings = SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion));
-    // On disk and back.
+    // Written to JSON and read again.
     let read = serde_json::from_str(&serde_json::to_string(&findings).expect("JSON")).expect("findings");
     assert_eq!(findings, read);
     read
@@ -29,15 +29,19 @@ fn certificate(found: &Hunted) -> &Certificate {
 
 #[test]
 fn a_fresh_run_at_the_printed_lower_bound_passes_and_the_answer_is_that_without_it() {
-    // Of forty answers a few lie so close to the truth that no run of this length decides
-    // (`most_answers_are_certified…`): seed 1 has such a one.
+    // Of forty answers a few lie so close to the truth that a run of this length is inconclusive
+    // (`most_answers_are_certified…`), for example the answer of seed 1.
     let plain = hunted(MM4.0, QUICK, workload("1", "1"), 2, within(0.3));
     for seed in 2..=3 {
         let found = hunted(MM4.0, QUICK, workload("1", "1"), seed, certified);
         let (before, last) = found.loads.split_at(found.loads.len() - 1);
         if seed == 2 {
             assert_eq!((&found.conclusion, &found.journal.history), (&plain.conclusion, &plain.journal.history));
-            assert_eq!(before, plain.loads.as_slice(), "one load more, of its own draws");
+            assert_eq!(
+                before,
+                plain.loads.as_slice(),
+                "the certificate must be one additional load with its own draws"
+            );
         }
         let Certificate { result, run } = certificate(&found);
         assert_eq!(*result, Certified::Pass, "seed {seed}: {run:?}");
@@ -77,7 +81,7 @@ fn an_interrupted_certificate_is_repeated_with_fresh_draws_and_a_finished_one_is
     let probes = whole.loads.len() - 1;
     let halted = part(Journal::default(), probes);
     assert_eq!((&halted.conclusion, &halted.journal.certificate), (&Conclusion::Halted, &None));
-    // Killed in it: it had begun.
+    // Killed during the certificate, which had already begun.
     let killed = Journal { begun: probes + 1, ..findings(&halted).journal() };
     let resumed = part(killed, usize::MAX);
     assert_eq!((resumed.loads.len(), certificate(&resumed).result), (1, Certified::Pass));

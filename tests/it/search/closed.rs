@@ -1,5 +1,5 @@
-//! Owns the tests of the search over requests in flight, in virtual time: the answer covers the truth of closed
-//! queues, and nobody is asked for more.
+//! Owns the tests of the search over concurrency, in virtual time: the interval covers the truth of closed queues,
+//! and the concurrency limit is kept.
 
 use tonnage::report::{headline, search_sentences};
 use tonnage::search::Axis;
@@ -11,8 +11,8 @@ use tonnage::sim::Session;
 use super::hunt::{Hunted, blueprint, by, hunted, live, workload};
 use crate::coverage::now;
 
-/// Four servers of 100 ms, and the most users of whom a share `allowed` waits longer than the limit: what Erlang says
-/// (`tail`).
+/// Four servers of 100 ms. An objective, its limit in seconds, and the share of requests allowed to exceed it; the
+/// truth is the highest number of users that meets it by the Erlang law (`tail`).
 const MM4: &str = "mmc:servers=4,service=100ms";
 const P99: (&str, f64, f64) = ("p99 ttft<=1500ms", 1.5, 0.01);
 const P90: (&str, f64, f64) = ("p90 ttft<=400ms", 0.4, 0.1);
@@ -25,8 +25,8 @@ fn poisson_up_to(most: i64, mean: f64) -> f64 {
     (0..=most).map(term).sum()
 }
 
-/// P(time in the system > `time_s`) with so many users of four exponential servers of 10/s, none of whom thinks: who
-/// comes finds all others, waits for N − 4 services at 40/s, an Erlang law, and is then served.
+/// P(time in the system > `time_s`) for `users` users without think time and four exponential servers of 10/s. A
+/// request finds all other users in the system, waits for N − 4 services at 40/s (an Erlang law), and is then served.
 fn tail(users: i64, time_s: f64) -> f64 {
     let ahead = (users - 4).max(0);
     if ahead == 0 {

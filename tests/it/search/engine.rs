@@ -1,5 +1,5 @@
-//! Owns long runs in virtual time, and what they say of the search over the batching engine: do both ends of its
-//! interval agree?
+//! Owns long runs in virtual time that check the search over the batching engine: do both ends of its interval agree
+//! with them?
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use tonnage::workload::{Load, Plan};
 
 use crate::search::hunt::{hunted, workload};
 
-/// For each objective the share of `requests` that miss it, after two minutes or a tenth as many requests, whichever
-/// takes longer.
+/// For each objective, the share of `requests` that miss it, after a warm-up of two minutes or a tenth as many
+/// requests, whichever is longer.
 pub(crate) fn long_run(
     profile: &str,
     (input, output): (&str, &str),
@@ -67,9 +67,9 @@ fn the_interval_of_an_engine_agrees_with_long_runs_at_its_ends() {
                 );
             }
             println!("{preset}, {shape}: {agreeing} of 5 agree");
-            // Where a limit lies at the unloaded floor misses hardly depend on the rate, and the long runs are no
-            // surer than the interval.
-            assert!(agreeing >= 3, "{preset}, {shape}: {agreeing} of 5");
+            // If a limit is close to the unloaded latency, misses hardly depend on the rate, and the long runs are no
+            // more certain than the interval.
+            assert!(agreeing >= 3, "{preset}, {shape}: only {agreeing} of 5 agree");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Owns the tests of a whole search played over the simulator in virtual time: the answer covers the truth, and the
-//! same seed plays the same loads.
+//! Owns the tests of a whole search against the simulator in virtual time: the interval covers the truth, and the
+//! same seed gives the same loads.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -39,11 +39,11 @@ pub(super) fn blueprint(slo: &str, workload: Workload, seed: u64) -> Blueprint {
     }
 }
 
-/// What a search came to, and what was told of it.
+/// The result of a search, and the events that it reported.
 pub(super) struct Hunted {
     pub(super) conclusion: Conclusion,
     pub(super) journal: Journal,
-    /// (label, what became of it, hash of its plan) of each load.
+    /// (label, whether it was kept, hash of its plan) of each load.
     pub(super) loads: Vec<(String, Kept, String)>,
 }
 
@@ -55,7 +55,7 @@ impl Hunted {
         }
     }
 
-    /// What it came to, in one line of a long form.
+    /// The result in one line, for the long tests.
     pub(super) fn told(&self, name: &str, seed: u64, truth: f64) -> String {
         let (answer, probes) = (self.answer(), self.journal.history.probes.len());
         format!(
@@ -65,7 +65,7 @@ impl Hunted {
     }
 }
 
-/// The live engine, on the runtime and the clock of the test, beside a simulated server with these faults.
+/// The live run engine, on the runtime and the clock of the test, with a simulated server that has these faults.
 pub(super) fn live(profile: &str, faults: &[Fault]) -> engine::Session {
     let profile: Profile = profile.parse().expect("a profile");
     let settings =
@@ -79,7 +79,7 @@ pub(super) fn hunted(profile: &str, slo: &str, workload: Workload, seed: u64, ad
     now(by(&mut session, slo, workload, seed, adjust, Journal::default(), usize::MAX))
 }
 
-/// A search by whoever plays, after what `journal` knows, ended by the user after so many loads.
+/// A search with any player, resumed from `journal`, and ended by the user after `most_loads` loads.
 pub(super) async fn by<P: Play>(
     player: &mut P,
     slo: &str,
@@ -92,7 +92,7 @@ pub(super) async fn by<P: Play>(
     of(player, &blueprint(slo, workload, seed), adjust, journal, most_loads).await
 }
 
-/// The same of any blueprint.
+/// A search with any player and any blueprint.
 pub(super) async fn of<P: Play>(
     player: &mut P,
     blueprint: &Blueprint,
@@ -114,7 +114,7 @@ pub(super) async fn of<P: Play>(
     Hunted { conclusion, journal, loads: loads.into_inner() }
 }
 
-/// A service that is another one from its load number `from` on.
+/// A service that changes to another one at load number `from`.
 pub(super) struct Changing {
     before: Session,
     after: Session,
@@ -156,11 +156,11 @@ impl Play for Changing {
     }
 }
 
-/// A queue, what is asked of it, and the highest rate that meets that, in closed form.
+/// A queue, an objective, and the highest rate that meets the objective, in closed form.
 pub(super) const MM1: (&str, &str, f64) = ("mmc:servers=1,service=100ms", "p99 e2e<=1500ms", 6.93);
 pub(super) const MM4: (&str, &str, f64) = ("mmc:servers=4,service=100ms", "p99 ttft<=750ms", 32.9);
 
-/// What takes fewer requests: misses are more frequent.
+/// An objective that needs fewer requests, because misses are more frequent.
 pub(super) const QUICK: &str = "p90 ttft<=400ms";
 
 pub(super) fn within(precision: f64) -> impl Fn(Aim) -> Aim {
@@ -172,8 +172,8 @@ pub(super) fn within(precision: f64) -> impl Fn(Aim) -> Aim {
 
 #[test]
 fn the_interval_covers_the_truth_of_a_queue() {
-    // One seed each: one interval in twenty misses (that of MM4's seed 2 does), and how many do is measured in
-    // `benches/coverage.rs`.
+    // One seed per queue. One interval in twenty misses the truth (for example seed 2 of MM4); `benches/coverage.rs`
+    // measures how many do.
     for ((profile, slo, truth), seed) in [(MM1, 1), ((MM4.0, QUICK, 32.65), 3)] {
         let found = hunted(profile, slo, workload("1", "1"), seed, within(0.2));
         let answer = found.answer();
@@ -198,22 +198,22 @@ fn the_same_seed_plays_the_same_loads_and_none_twice() {
     let (one, again, other) = (play(1), play(1), play(2));
     assert_eq!((&one.loads, &one.conclusion, &one.journal), (&again.loads, &again.conclusion, &again.journal));
     assert_ne!(one.loads, other.loads);
-    // A closed loop of one length has no draws.
+    // A closed loop with fixed lengths has no random draws.
     let open: Vec<&String> =
         one.loads.iter().filter(|(label, ..)| label.starts_with("probe ")).map(|(_, _, print)| print).collect();
     let prints: std::collections::BTreeSet<&&String> = open.iter().collect();
-    assert_eq!(prints.len(), open.len(), "each load has draws of its own");
+    assert_eq!(prints.len(), open.len(), "each load must have its own draws");
     let labels: Vec<&str> = one.loads[..4].iter().map(|(label, ..)| label.as_str()).collect();
     assert_eq!(
         labels[..3],
         ["floor", "saturation, 4 in flight", "saturation, 16 in flight"],
-        "four servers need no more"
+        "four servers need only two stages of saturation"
     );
     assert!(labels[3].starts_with("probe 4 "), "{labels:?}");
     assert_eq!(
         one.loads.last().map(|(label, ..)| label.as_str()),
         Some("saturation again, 16 in flight"),
-        "it is measured again at the end"
+        "saturation must be measured again at the end"
     );
 }
 
@@ -226,12 +226,16 @@ fn what_was_killed_goes_on_and_repeats_nothing() {
     let whole = part(Journal::default(), usize::MAX);
     let first = part(Journal::default(), 4);
     assert_eq!((&first.conclusion, first.loads.as_slice()), (&Conclusion::Halted, &whole.loads[..4]));
-    // On disk and back.
+    // Written to JSON and read again.
     let aim = within(0.3)(Aim::new(&blueprint(QUICK, workload("1", "1"), 1).objectives, 0.1).expect("an aim"));
     let findings = SearchFindings::of(&aim, &first.journal, "poisson".to_owned(), Vec::new(), Some(&first.conclusion));
     let text = serde_json::to_string(&findings).expect("JSON");
     let saved: SearchFindings = serde_json::from_str(&text).expect("findings");
-    assert_eq!((&saved.finished, saved.figures.interval.is_some()), (&None, true), "the bracket as it stood");
+    assert_eq!(
+        (&saved.finished, saved.figures.interval.is_some()),
+        (&None, true),
+        "the findings must hold the bracket of that moment"
+    );
     assert_eq!(saved.journal(), first.journal);
     let rest = part(saved.journal(), usize::MAX);
     assert_eq!(rest.answer().finding, Finding::Found);
@@ -244,7 +248,7 @@ fn what_was_killed_goes_on_and_repeats_nothing() {
     assert_eq!(
         (prints.len(), rest.journal.history.probes.len()),
         (played, played - 3),
-        "fresh draws, one floor and two stages of saturation"
+        "fresh draws, but only one floor and two stages of saturation"
     );
     assert!(probes.iter().all(|(label, ..)| label.starts_with("probe ")), "{probes:?}");
 }
@@ -254,7 +258,7 @@ fn a_service_whose_floor_misses_is_infeasible_at_once() {
     let found = hunted("delay:ttft=300ms,itl=1ms", "p99 ttft<=200ms", workload("1", "8"), 1, |aim| aim);
     let answer = found.answer();
     assert_eq!((answer.finding, answer.bracket, found.loads.len()), (Finding::Infeasible, None, 1));
-    assert!(answer.spent.requests < 20, "a handful tells: {:?}", answer.spent);
+    assert!(answer.spent.requests < 20, "a few requests must be enough: {:?}", answer.spent);
     let aim = Aim::new(&blueprint("p99 ttft<=200ms", workload("1", "8"), 1).objectives, 0.1).expect("an aim");
     let findings = SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion));
     assert_eq!((findings.finished, findings.figures.safe), (Some(Outcome::Infeasible), None));
@@ -282,7 +286,7 @@ fn a_service_that_is_never_saturated_is_carried_to_the_most_and_nothing_faster_i
         assert!(most.map_or((reached / 512.0 - 1.0).abs() < 0.1, |most| (reached - most).abs() < 1e-9), "{reached}");
         assert!(
             found.journal.history.probes.iter().all(|probe| probe.level.value() <= reached * 1.001),
-            "nothing faster"
+            "no faster load may be sent"
         );
         let aim = Aim::new(&blueprint("p90 ttft<=1500ms", workload("1", "1"), 1).objectives, 0.1).expect("an aim");
         let findings =
@@ -305,7 +309,7 @@ fn a_budget_that_is_spent_leaves_what_it_bought() {
     let bracket = answer.bracket.expect("rates");
     assert_eq!(answer.finding, Finding::BudgetSpent);
     assert!((5_000..=7_000).contains(&answer.spent.requests) && bracket.high / bracket.low > 1.2, "{answer:?}");
-    assert_eq!(answer.doubts, [Doubt::Episodes], "few groups of misses were seen");
+    assert_eq!(answer.doubts, [Doubt::Episodes], "few clusters of misses were seen");
     assert!(bracket.low < MM4.2 && MM4.2 < bracket.high);
 }
 
@@ -335,7 +339,7 @@ async fn the_live_engine_plays_it_while_the_last_probe_is_still_followed() {
     assert_eq!(
         (probes.len() + first, first),
         (found.loads.len(), 4),
-        "a floor, two stages of saturation, and the last of them again"
+        "a floor, two stages of saturation, and the last stage again"
     );
     assert!(probes.iter().all(|probe| probe.counts[0].decided > 100 && probe.time_in_system_s > 0.05), "{probes:?}");
 }
@@ -350,12 +354,12 @@ fn a_mean_is_searched_for_and_told_as_a_mean() {
     let findings = SearchFindings::of(&aim, &found.journal, "poisson".to_owned(), Vec::new(), Some(&found.conclusion));
     let floor = findings.floor.as_ref().expect("a floor")[0];
     let mean_s = findings.mean_s(0, &floor).expect("a mean");
-    assert!((mean_s - 0.1).abs() < 0.02, "unloaded it takes 100 ms: {mean_s}");
+    assert!((mean_s - 0.1).abs() < 0.02, "the unloaded mean must be 100 ms, not {mean_s} s");
     let said = search_sentences(&findings);
     assert!(!said.iter().any(|sentence| sentence.contains("% of the requests miss")), "{said:?}");
 }
 
-/// A server that fails 2 % of the requests, beside a queue.
+/// A queue that fails 2 % of the requests.
 fn failing() -> engine::Session {
     live("mdc:servers=1,service=50ms", &["status:503@2%".parse().expect("a fault")])
 }
@@ -378,10 +382,10 @@ async fn failures_beyond_what_an_objective_allows_are_infeasible_whichever_it_is
 async fn failures_that_an_objective_allows_are_misses_like_any_other() {
     let found =
         by(&mut failing(), "p80 e2e<=300ms", workload("1", "1"), 1, within(0.4), Journal::default(), usize::MAX).await;
-    // A constant service of 50 ms never takes 300 ms by itself: what misses unloaded has failed.
+    // A constant service of 50 ms never takes 300 ms: every unloaded miss is a failure.
     let floor = found.journal.history.floor.as_ref().expect("a floor")[0];
     assert!((0.005..0.04).contains(&floor.share()), "{floor:?}");
-    // Those that fail ask nothing of the queue: 0.02 + 0.98 P(sojourn at 0.98 λ > 300 ms) = 0.2, by the law of Erlang.
+    // Failed requests do not load the queue: 0.02 + 0.98 P(sojourn at 0.98 λ > 300 ms) = 0.2, by the Erlang law.
     let (bracket, truth) = (found.answer().bracket.expect("rates"), 17.34);
     assert!(found.answer().finding == Finding::Found && bracket.low < truth && truth < bracket.high, "{bracket:?}");
 }
@@ -389,7 +393,7 @@ async fn failures_that_an_objective_allows_are_misses_like_any_other() {
 #[test]
 #[ignore = "a minute in release: cargo test --release --test it search::hunt -- --ignored --nocapture"]
 fn the_interval_covers_the_truth_on_twenty_seeds() {
-    // Engines, whose truth takes long runs, are played so in `benches/coverage.rs`.
+    // Engines need long runs for their truth; `benches/coverage.rs` covers them.
     for (profile, slo, truth) in [MM1, MM4] {
         let mut covered = 0;
         for seed in 1..=20 {

@@ -1,4 +1,4 @@
-//! Owns what is promised of the search's step, over queues whose answer is known in closed form.
+//! Owns the tests of the search's step function, over queues with a closed-form answer.
 
 mod budget;
 mod certificate;
@@ -27,7 +27,7 @@ fn asked(limit_s: f64, precision: f64) -> Question {
     Question::new(vec![Demand::new(0.01, Some(limit_s)).expect("a demand")], precision).expect("a question")
 }
 
-/// Seeds of which the interval holds the truth, of which the lower end is safe, and how many were asked.
+/// The number of seeds whose interval covers the truth, the number whose lower end is safe, and the number of seeds.
 fn covered(cell: &Cell, precision: f64, seeds: std::ops::RangeInclusive<u64>) -> (u32, u32, u32) {
     let question = cell.question(precision, Budget::default());
     let (mut holds, mut safe, mut asked) = (0, 0, 0);
@@ -43,8 +43,8 @@ fn covered(cell: &Cell, precision: f64, seeds: std::ops::RangeInclusive<u64>) ->
     (holds, safe, asked)
 }
 
-// The short form of `benches/coverage.rs`: 20 seeds each of two cells that constants were chosen on and one that was
-// held back, ±20 %.
+// The short form of `benches/coverage.rs`: 20 seeds each of two cells used to tune constants and of one held-back
+// cell, at ±20 %.
 #[test]
 fn intervals_cover_the_closed_form_of_markov_arrivals_and_services() {
     let (holds, safe, asked) = covered(&cell("M/M/1 T=15"), 0.2, 1..=20);
@@ -68,13 +68,15 @@ fn the_same_evidence_is_the_same_step() {
     let cell = cell("M/M/1 T=15");
     let question = cell.question(0.2, Budget::default());
     let found = search(&cell, &question, Seed::new(3));
-    // Killed after any probe and resumed from what was on disk, the search orders the very probe that it ordered.
+    // Killed after any probe and resumed from the stored history, the search orders the same next probe.
     for length in 0..found.history.probes.len() {
         let so_far = History { probes: found.history.probes[..length].to_vec(), ..found.history.clone() };
         let text = serde_json::to_string(&so_far).expect("JSON");
         let read: History = serde_json::from_str(&text).expect("a history");
         assert_eq!(read, so_far);
-        let Step::Probe(order) = step(&question, &read) else { panic!("it had not ended after {length} probes") };
+        let Step::Probe(order) = step(&question, &read) else {
+            panic!("the search must continue after {length} probes")
+        };
         assert_eq!(order.level.shortened().value().to_bits(), found.history.probes[length].level.value().to_bits());
     }
 }
@@ -86,7 +88,10 @@ fn what_the_unloaded_service_misses_is_infeasible_at_once() {
     assert!(matches!(step(&asked(2.0, 0.1), &history),
             Step::Done(answer) if answer.finding == Finding::Infeasible && answer.bracket.is_none()));
     history.floor = Some(vec![Count { misses: 4, decided: 300, clusters: None }]);
-    assert!(matches!(step(&asked(2.0, 0.1), &history), Step::Saturate { .. }), "4 of 300 do not prove more than 1 %");
+    assert!(
+        matches!(step(&asked(2.0, 0.1), &history), Step::Saturate { .. }),
+        "4 misses of 300 do not prove more than 1 %"
+    );
 }
 
 #[test]
@@ -96,13 +101,13 @@ fn a_rate_that_may_not_be_exceeded_is_the_answer_where_it_is_met() {
     let found = search(&cell, &question, Seed::new(1));
     assert_eq!(found.answer.finding, Finding::MostReached);
     assert_eq!(found.history.capacity, Some(Capacity::Above(0.45)));
-    assert!(found.history.probes.iter().all(|probe| probe.level.value() <= 0.45), "nothing faster was sent");
+    assert!(found.history.probes.iter().all(|probe| probe.level.value() <= 0.45), "no faster probe may be sent");
     let question = cell.question(0.2, Budget::default()).between(Some(0.85), None).expect("a range");
     let found = search(&cell, &question, Seed::new(1)).answer;
     assert_eq!(
         (found.finding, found.limited_by),
         (Finding::Infeasible, 0),
-        "the lowest rate of interest is too high: {found:?}"
+        "the lowest rate allowed is too high: {found:?}"
     );
 }
 
@@ -126,11 +131,11 @@ fn a_service_that_slows_down_on_the_way_raises_doubts() {
             search_changing(&question, Seed::new(seed), |probe| if probe < 8 { fast.clone() } else { slow.clone() });
         assert!(found.answer.doubts.contains(&Doubt::Drift), "seed {seed} after the change: {:?}", found.answer);
         let steady = search(&fast, &question, Seed::new(seed)).answer.doubts;
-        assert!(steady.is_empty(), "seed {seed} without one: {steady:?}");
+        assert!(steady.is_empty(), "seed {seed} without a change: {steady:?}");
     }
 }
 
-/// A search over a service of 10/s that found episodes of `phi` misses at 5/s.
+/// The state of a search over a service of 10/s that found clusters of `phi` misses each at 5/s.
 fn known(question: &Question, phi: f64) -> Picture {
     let episodes = 10.0;
     let powers = [1, 2, 3, 4].map(|power| episodes * libm::pow(phi, f64::from(power)));
@@ -155,17 +160,25 @@ fn a_window_is_cut_only_where_the_rest_of_it_could_not_mend_it() {
         alarm(&question, picture, &order, &[Count { misses, decided, clusters: None }], 1_000, &signs)
     };
     assert_eq!(raised(&loose, 320, 330, Signs::default()), Some(Alarm::Misses));
-    assert_eq!(raised(&loose, 290, 300, Signs::default()), None, "less than 30 % of the whole window, one bad moment");
-    assert_eq!(raised(&clustered, 320, 330, Signs::default()), None, "one episode, as this service has them");
+    assert_eq!(
+        raised(&loose, 290, 300, Signs::default()),
+        None,
+        "less than 30 % of the whole window: it may be one bad moment"
+    );
+    assert_eq!(raised(&clustered, 320, 330, Signs::default()), None, "one cluster of the size that this service has");
     let growing = Signs { growth_per_s: Some((0.8, 0.1)), completed_share: Some(0.9), is_steady_growth: true };
     assert_eq!(raised(&loose, 0, 500, growing), Some(Alarm::Backlog));
     assert_eq!(
         raised(&loose, 0, 500, Signs { completed_share: Some(0.96), ..growing }),
         None,
-        "completions keep up within the resolution"
+        "completions must count as keeping up within the resolution"
     );
-    assert_eq!(raised(&loose, 0, 500, Signs { growth_per_s: Some((0.4, 0.1)), ..growing }), None, "within its error");
-    assert_eq!(raised(&loose, 0, 500, Signs { is_steady_growth: false, ..growing }), None, "by fits and starts");
+    assert_eq!(
+        raised(&loose, 0, 500, Signs { growth_per_s: Some((0.4, 0.1)), ..growing }),
+        None,
+        "the growth is within its error"
+    );
+    assert_eq!(raised(&loose, 0, 500, Signs { is_steady_growth: false, ..growing }), None, "the growth is not steady");
 }
 
 #[test]
@@ -196,17 +209,17 @@ fn a_sharper_answer_a_rarer_miss_and_burstier_arrivals_cost_more() {
     assert!(2 * price(&question(0.01, 0.1).arriving(4.0), 0.7) > 3 * plain);
     assert!(
         price(&question(0.01, 0.1), 0.95) > price(&question(0.01, 0.1), 0.9),
-        "close to the wall no looser than the distance to it"
+        "near saturation the precision must not exceed the distance to it"
     );
     let bought = precision_for(&question(0.01, 0.1), 0.7, plain).expect("some precision");
-    assert!((bought - 0.1).abs() < 1e-3, "what ±10 % costs buys ±10 %: {bought}");
+    assert!((bought - 0.1).abs() < 1e-3, "the price of ±10 % must buy ±10 %: {bought}");
     assert!(precision_for(&question(0.01, 0.1), 0.7, 25_000).expect("some") > bought);
     assert_eq!(precision_for(&question(0.01, 0.1), 0.7, 5_000), None);
 }
 
 #[test]
 fn rates_stay_within_reason_whatever_was_counted() {
-    // Impossible evidence must not make the step fail, nor order a probe of no rate or no end.
+    // Impossible evidence must not make the step fail, or order a probe with rate 0 or an infinite window.
     let question = asked(1.0, 0.1);
     let any = |misses, decided, end| Probe {
         counts: vec![Count { misses, decided, clusters: None }],

@@ -1,5 +1,5 @@
-//! Owns the tests of the search over the time scale of a trace, in virtual time: the answer covers what many passes
-//! at each scale show.
+//! Owns the tests of the search over the time scale of a trace, in virtual time: the interval covers the scale that
+//! many passes show.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,11 @@ use crate::coverage::now;
 
 const MM4: &str = "mmc:servers=4,service=100ms";
 
-/// A trace of 200 s whose middle has three times the rate of the rest, and the scale up to which it meets the
-/// objective: where the mean share of misses of 200 passes crosses what is allowed
+/// A trace of 200 s with three times the rate in its middle, an objective, and the highest scale that meets the
+/// objective: where the mean share of misses of 200 passes crosses the allowed share
 /// (`the_truths_are_what_many_passes_show`).
 const PEAK: (&str, &str, f64) = ("constant 5/s 80s; constant 15/s 40s; constant 5/s 80s", "p90 ttft<=1s", 2.59);
-/// One that hardly varies.
+/// A trace whose rate hardly varies.
 const EVEN: (&str, &str, f64) = ("constant 10/s 200s", "p90 ttft<=500ms", 3.46);
 
 fn recorded(shape: &str) -> Recorded {
@@ -36,7 +36,7 @@ fn recorded(shape: &str) -> Recorded {
     Recorded::new(instants.into_iter(), Some(Duration::from_nanos(end.as_nanos())), TimeScale::ONE).expect("a trace")
 }
 
-/// The mean share of misses of so many passes, each of a service with draws of its own.
+/// The mean share of misses of `passes` passes, each against a service with its own draws.
 fn share(recorded: &Recorded, slo: &str, scale: f64, passes: u64) -> f64 {
     let blueprint = Blueprint { recorded: Some(recorded.clone()), ..blueprint(slo, workload("1", "1"), 1) };
     let load = PointLoad::Replay(TimeScale::new(scale).expect("a scale"));
@@ -76,7 +76,7 @@ fn at_scale(recorded: &Recorded, precision: f64, most: Option<f64>) -> impl Fn(A
     }
 }
 
-/// A search over the time scale of `recorded`, by whoever plays.
+/// A search over the time scale of `recorded`, with any player.
 async fn searched<P: Play>(
     player: &mut P,
     (recorded, slo, seed): (&Recorded, &str, u64),
@@ -110,7 +110,7 @@ fn the_interval_covers_the_scale_that_many_passes_show_to_be_the_last() {
         let (answer, bracket) = (found.answer(), found.answer().bracket.expect("scales"));
         assert_eq!(answer.finding, Finding::Found, "{answer:?}");
         assert!(bracket.low <= cell.2 && cell.2 <= bracket.high, "{}, seed {seed}: {bracket:?}", cell.0);
-        // What ended by itself was played to its last request.
+        // A probe that was not stopped for overload must send every request of the pass.
         let history = &found.journal.history;
         let whole = history.probes.iter().filter(|probe| probe.end != End::Overloaded);
         assert!(
@@ -120,7 +120,7 @@ fn the_interval_covers_the_scale_that_many_passes_show_to_be_the_last() {
         );
         assert!(
             history.probes.iter().all(|probe| probe.counts[0].decided >= pass.requests()),
-            "misses are of the whole pass"
+            "misses must be counted over the whole pass"
         );
         assert!(matches!(history.capacity, Some(Capacity::Reached(per_s)) if (per_s / 40.0 - 1.0).abs() < 0.06));
         let findings = findings(&found, cell, 0.25, None);
@@ -135,12 +135,12 @@ fn the_interval_covers_the_scale_that_many_passes_show_to_be_the_last() {
 
 #[test]
 fn a_bad_beginning_ends_no_pass_and_a_quiet_one_decides_none() {
-    // The rush is over after 10 s: nearly all of its requests miss, and nobody else.
+    // The burst ends after 10 s: nearly all of its requests miss, and no others.
     let (recorded, slo) = (recorded("constant 100/s 10s; constant 2/s 990s"), "p50 ttft<=300ms");
     let mut session = Session::new(MM4.parse::<Profile>().expect("a profile"), Seed::new(1));
     let adjust = at_scale(&recorded, 0.2, Some(1.0));
     let found = now(searched(&mut session, (&recorded, slo, 1), adjust, Journal::default(), 4));
-    let [probe] = found.journal.history.probes.as_slice() else { panic!("one pass: {:?}", found.loads) };
+    let [probe] = found.journal.history.probes.as_slice() else { panic!("one pass must be enough: {:?}", found.loads) };
     assert_eq!((probe.end, probe.spent.requests), (End::Full, Pass::of(&recorded).requests()));
     assert!((0.3..0.48).contains(&probe.counts[0].share()), "{probe:?}");
 }

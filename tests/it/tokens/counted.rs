@@ -1,4 +1,4 @@
-//! Owns the tests of the second pass: answers counted after the run, through the binary as a person runs it.
+//! Owns the tests of the second pass: responses counted after the run, through the binary as a user runs it.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -26,7 +26,7 @@ fn counted(folder: &Path, more: &[&str]) -> Output {
     run(folder, &[&words, &["--tokenizer", "."][..], more].concat())
 }
 
-/// A machine that is too busy to send in time makes the verdict inconclusive (4), which is not what is asked here.
+/// A machine that is too busy to send in time makes the verdict inconclusive (4); this is not tested here.
 fn assert_played(output: &Output) {
     assert!(matches!(output.status.code(), Some(0 | 4)), "{}", text(&output.stderr));
 }
@@ -60,7 +60,11 @@ fn asked_counted_and_server_stand_side_by_side() {
         assert_eq!(record["counted_output_tokens"], events);
     }
     assert!(!folder.path().join("out/.answers.spool").exists());
-    assert_eq!(text(&run(folder.path(), &["report", "out"]).stdout), shown, "folded again, the same text");
+    assert_eq!(
+        text(&run(folder.path(), &["report", "out"]).stdout),
+        shown,
+        "a report from the records must give the same text"
+    );
 
     let repeated = run(folder.path(), &["run", "-c", "out/config.yaml", "--out", "two", "--json"]);
     let repeated: Value = serde_json::from_slice(&repeated.stdout).expect("nothing but JSON");
@@ -97,10 +101,10 @@ fn answers_without_usage_are_counted_after_the_run() {
     assert_eq!(
         text(&run(folder.path(), &["report", "out"]).stdout),
         text(&output.stdout),
-        "folded again, the same text"
+        "a report from the records must give the same text"
     );
 
-    // Whatever is kept of single requests, the figures are there.
+    // With any record detail, the figures are there.
     for detail in ["compact", "off"] {
         let output = counted(folder.path(), &[&words[..], &["--records", detail, "--force"]].concat());
         assert_played(&output);
@@ -136,7 +140,7 @@ fn lengths_that_cannot_be_reached_and_files_that_are_no_tokenizer_are_refused() 
         assert_eq!(output.status.code(), Some(2));
         assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
     }
-    // Every letter twice: no text has an odd number of tokens.
+    // Every letter is doubled: no text has an odd number of tokens.
     let doubled = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":{"type":"Replace","pattern":{"Regex":"(.)"},"content":"ab"},
         "pre_tokenizer":null,"post_processor":null,"decoder":null,"model":{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":null,
         "end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":false,"vocab":{"a":0,"b":1},"merges":[]}}"#;

@@ -1,4 +1,4 @@
-//! Owns the cases of answers that are broken off, or that drip.
+//! Owns the cases of responses that break off, or that arrive byte by byte.
 
 use super::{Fate, Table, good, head, stream};
 use crate::hostile::server::Step::{Drip, Hold, Pause, Reset, Write};
@@ -10,7 +10,7 @@ pub(super) fn breaks(table: &mut Table) {
     for (how, end) in [("reset", Reset), ("hold", Hold)] {
         for part in 0..10 {
             let at = good.len() * part / 10;
-            // What has been said in full by then is an answer: that its end did not come takes nothing from it.
+            // A response that is complete by then counts, even if its end marker is missing.
             let fate = if at < said { Fails } else { Either };
             table.add(
                 "broken off",

@@ -1,4 +1,4 @@
-//! Owns the cases of answers without an end: headers, events, chunks, bodies.
+//! Owns the cases of endless responses: headers, events, chunks, bodies.
 
 use super::{FINISH, Fate, TOKEN, Table, chunk, event, head, stream};
 use crate::hostile::server::Step::{Forever, Write};
@@ -66,7 +66,7 @@ pub(super) fn floods(table: &mut Table) {
         let start = format!("HTTP/1.1 {line}\r\ncontent-type: application/json\r\n\r\n{{\"error\":\"").into_bytes();
         table.add("endless error body", line, Fails, vec![Write(start), Forever(b"sorry ".to_vec())]);
     }
-    // After [DONE] all is said: what follows is not the answer's any more.
+    // The response is complete with [DONE]; bytes after it do not belong to it.
     table.add(
         "endless after [DONE]",
         "tokens",

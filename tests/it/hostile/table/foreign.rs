@@ -1,4 +1,4 @@
-//! Owns the cases of servers that speak something else than HTTP, or than TLS.
+//! Owns the cases of servers that do not speak HTTP or TLS.
 
 use super::{Fate, NASTY, Table};
 use crate::hostile::server::Step::{Drip, Forever, Hold, Pause, Reset, Write};

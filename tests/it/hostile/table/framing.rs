@@ -1,4 +1,4 @@
-//! Owns the cases of answers whose framing lies: chunk sizes, lengths, versions, NULs.
+//! Owns the cases of responses with wrong framing: chunk sizes, lengths, versions, NULs.
 
 use super::{Fate, Table, chunk, event, head, stream};
 use crate::hostile::server::Step::{Forever, Hold, Write};
@@ -13,7 +13,7 @@ pub(super) fn framing(table: &mut Table) {
     for size in ["-1", "+5", "fffffffffffffffff", "0x10", "zz", "", "99999999999999999999"] {
         table.answer("chunk sizes", size, Fails, with(size));
     }
-    // Larger than what comes; but all that an answer has to say is inside.
+    // The announced size exceeds the data, but the data contains the complete response.
     for size in ["ffffffffffffffff", "7fffffffffffffff", "1e3"] {
         table.answer("chunk sizes", size, Either, with(size));
     }

@@ -1,4 +1,4 @@
-//! Owns the table of hostile answers: families times parameters, each with what must become of a request that meets it.
+//! Owns the table of hostile responses: families and their parameters, each with the required outcome of a request.
 
 mod breaks;
 mod floods;
@@ -11,14 +11,14 @@ mod texts;
 
 use super::server::Step::{self, Request, Write};
 
-/// What must become of a request.
+/// The required outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It completes: odd as it is, the answer says all that an answer must.
+    /// The request completes: the response is unusual but contains everything needed.
     Completes,
-    /// It does not.
+    /// The request fails.
     Fails,
-    /// Either: a parser may be strict or liberal here. It ends, and is counted.
+    /// Either outcome: a parser may be strict or lenient here. The request must end and be counted.
     Either,
 }
 
@@ -29,13 +29,13 @@ pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) script: Vec<Step>,
     pub(crate) fate: Fate,
-    /// Asked over TLS.
+    /// Whether the client uses TLS.
     pub(crate) secure: bool,
-    /// What is asked for the models gets this, too.
+    /// Whether requests for the models follow the script too.
     pub(crate) at_models: bool,
 }
 
-/// Acts on terminals in all the ways there are: titles, colours, C1, bells, directions, forged lines.
+/// Text that acts on terminals in every known way: titles, colours, C1, bells, direction marks, forged lines.
 pub(crate) const NASTY: &str =
     "\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}[31m\u{9b}31m\u{90}\u{202e}evil\u{8}\u{7f}\u{0}\r\nerror: forged\u{85}\u{2028}x";
 
@@ -51,8 +51,8 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn head(more: &str) -> Vec<u8> {
-    // Each connection has one answer: a request that meets its close would fail for another reason than the one in
-    // question.
+    // One response per connection: a request that hits the close of a reused connection would fail for another reason
+    // than the tested one.
     format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n{more}\r\n").into_bytes()
 }
 
@@ -64,7 +64,7 @@ fn stream() -> String {
     event(TOKEN).repeat(3) + &event(FINISH) + &event("[DONE]")
 }
 
-/// An answer as it should be.
+/// A valid response.
 pub(crate) fn good() -> Vec<u8> {
     chunked(stream().as_bytes())
 }
@@ -73,7 +73,7 @@ fn json_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Text as it may stand inside a JSON string where a server does not escape it.
+/// An HTTP response with this status line, content type and body.
 fn status(line: &str, kind: &str, body: &[u8]) -> Vec<u8> {
     [format!("HTTP/1.1 {line}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes(), body]
         .concat()
@@ -92,13 +92,13 @@ impl Table {
         self.add(family, name, fate, vec![Write(bytes)]);
     }
 
-    /// What is done before any request is read.
+    /// A case whose script acts before it reads any request.
     fn at_once(&mut self, family: &'static str, name: impl Into<String>, secure: bool, script: Vec<Step>) {
         self.0.push(Case { family, name: name.into(), script, fate: Fate::Fails, secure, at_models: false });
     }
 }
 
-/// All of them.
+/// All cases.
 pub(crate) fn table() -> Vec<Case> {
     let mut table = Table(Vec::new());
     floods::floods(&mut table);

@@ -1,4 +1,4 @@
-//! Owns the cases of hostile answers to the question for the models, before any load.
+//! Owns the cases of hostile responses to the request for the models, before any load.
 
 use super::statuses::{bomb, bomb_bytes};
 use super::{Fate, NASTY, Table, json_string, status};
@@ -37,7 +37,7 @@ pub(super) fn models(table: &mut Table) {
         ("not HTTP", vec![Write(NASTY.as_bytes().to_vec())]),
     ];
     for (name, script) in whole {
-        // Where a name comes of it, the load meets the same answer: no stream.
+        // If a name is read from the response, the load gets the same response, which is not a stream.
         table.add("models", name, Fate::Fails, script).at_models = true;
     }
 }

@@ -1,4 +1,4 @@
-//! Owns the cases of answers that are deep, large, or hold odd numbers.
+//! Owns the cases of responses that are deeply nested, large, or contain unusual numbers.
 
 use super::{Fate, TOKEN, Table, chunked, event, head, status, stream};
 
@@ -8,7 +8,7 @@ pub(super) fn sizes(table: &mut Table) {
         for (name, open, close) in [("lists", "[", "]"), ("objects", "{\"a\":", "}")] {
             let nested = format!("{}1{}", open.repeat(deep), close.repeat(deep));
             let event_of = |key: &str| chunked((event(&format!(r#"{{"{key}":{nested}}}"#)) + &stream()).as_bytes());
-            // Well formed, and skipped without recursion: a healthy answer follows.
+            // Well formed and skipped without recursion: a healthy response follows.
             table.answer("deep JSON", format!("{deep} {name} as choices"), Either, event_of("choices"));
             table.answer("deep JSON", format!("{deep} {name} as error"), Either, event_of("error"));
             table.answer("deep JSON", format!("{deep} {name} as another"), Either, event_of("other"));

@@ -1,4 +1,4 @@
-//! Owns the cases of odd statuses, content types, and compressed answers.
+//! Owns the cases of unusual statuses, content types, and compressed responses.
 
 use super::{Fate, TOKEN, Table, chunk, head, status, stream};
 

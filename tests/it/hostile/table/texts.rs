@@ -1,4 +1,4 @@
-//! Owns the cases of texts that act on a terminal, or are no UTF-8.
+//! Owns the cases of texts that act on a terminal, or that are not valid UTF-8.
 
 use super::{FINISH, Fate, NASTY, TOKEN, Table, chunked, event, json_string, status, stream};
 
@@ -52,7 +52,7 @@ pub(super) fn texts(table: &mut Table) {
         ("inside a string", [&b"data: {\"choices\":[{\"delta\":{\"content\":\""[..], bad, b"\"}}]}\n\n"].concat()),
         ("inside an error", [&b"data: {\"error\":{\"message\":\""[..], bad, b"\"}}\n\n"].concat()),
     ] {
-        // Half a character inside a text is a token of a healthy server; what follows is a whole answer.
+        // Half a character inside a text can be a token of a healthy server; a complete response follows.
         let fate = if name == "inside a string" { Completes } else { Fails };
         table.answer("invalid UTF-8", name, fate, chunked(&[&bytes[..], stream().as_bytes()].concat()));
     }
