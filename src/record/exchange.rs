@@ -185,7 +185,7 @@ impl Failure {
 pub enum FailureClass {
     /// The connection could not be opened (refused, unreachable, no port left, timed out).
     Connect,
-    /// TLS could not be agreed.
+    /// the TLS handshake failed.
     Tls,
     /// The name could not be resolved.
     Dns,
