@@ -21,6 +21,7 @@ use common::stats::{mean, median, quantile};
 use common::tool::{Server, Truth, run};
 use common::wire::{Template, request_id};
 use common::{Asked, broken};
+use tonnage::client::request_number;
 use tonnage::schedule::Process;
 
 const INPUT_TOKENS: usize = 64;
@@ -144,15 +145,12 @@ fn tool_added(folder: &Path, case: &Case, seconds: f64, seed: u64) -> Vec<f64> {
     );
     let run = run(folder, &server, &arguments);
     run.must_be_whole(case.what);
-    // The tool numbers its requests; the prefix before the number is the same for all.
-    let truth = truth_ms(server.stop());
-    let prefix = truth
-        .keys()
-        .next()
-        .map(|id| id.trim_end_matches(|digit: char| digit.is_ascii_digit()).to_owned())
-        .unwrap_or_default();
+    let by_number: HashMap<u64, f64> = truth_ms(server.stop())
+        .into_iter()
+        .filter_map(|(request_id, server_ms)| Some((request_number(&request_id)?, server_ms)))
+        .collect();
     let added = |record: &serde_json::Value| {
-        let server_ms = truth.get(&format!("{prefix}{}", record["id"]))?;
+        let server_ms = by_number.get(&record["id"].as_u64()?)?;
         Some(1e3 * (record["first_token_s"].as_f64()? - record["sent_s"].as_f64()?) - server_ms)
     };
     let added: Vec<f64> = run.records().iter().filter_map(added).collect();
