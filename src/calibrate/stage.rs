@@ -68,6 +68,7 @@ pub(super) async fn open(workers: usize, rate_per_s: f64, length: Duration, room
         planned,
         completed,
         send_lag_s,
+        wake_lag_s: spread(&|seen| seen.wake_lag_s),
         added_ttft_s: spread(&|seen| seen.added_ttft_s(&rows)),
         itl_error_s: spread(&|seen| seen.itl_error_s(&rows)),
         cpu_us_per_request: played.cpu_s.filter(|_| sent > 0).map(|cpu_s| cpu_s * 1e6 / sent as f64),

@@ -36,6 +36,8 @@ pub struct Step {
     pub completed: u64,
     /// Send lag: sent − scheduled, in seconds.
     pub send_lag_s: Option<Spread>,
+    /// Wake lag: our read of the first token − the kernel's stamp, in seconds; absent if the kernel does not stamp.
+    pub wake_lag_s: Option<Spread>,
     /// Client's time to first token (from its send) − server's (from the request's arrival), in seconds.
     pub added_ttft_s: Option<Spread>,
     /// |client's mean gap between tokens − server's| for each request, in seconds.

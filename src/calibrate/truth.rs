@@ -61,6 +61,7 @@ pub(super) struct Received {
     pub(super) completed: bool,
     pub(super) events: u32,
     pub(super) send_lag_s: Option<f64>,
+    pub(super) wake_lag_s: Option<f64>,
     ttft_s: Option<f64>,
     mean_gap_s: Option<f64>,
 }
@@ -74,6 +75,7 @@ impl From<&Record> for Received {
             completed: exchange.outcome == Outcome::Completed,
             events: exchange.events,
             send_lag_s: exchange.sent.map(|sent| sent.secs_since(record.scheduled)),
+            wake_lag_s: exchange.wake_lag.map(|lag| lag.as_secs_f64()),
             ttft_s: exchange.first_token.zip(exchange.sent).map(|(first, sent)| first.secs_since(sent)),
             mean_gap_s: span_s.filter(|_| exchange.events > 1).map(|span_s| span_s / f64::from(exchange.events - 1)),
         }
@@ -118,6 +120,7 @@ mod tests {
             completed: true,
             events: 3,
             send_lag_s: Some(0.0),
+            wake_lag_s: None,
             ttft_s: Some(0.0205),
             mean_gap_s: Some(0.0052),
         };

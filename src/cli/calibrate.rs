@@ -85,6 +85,18 @@ fn text_of(calibration: &Calibration) -> String {
     }
     line(String::new());
     line("Medians and p99; the error of a request's mean ITL at p99 only.".to_owned());
+    let highest_kept = calibration.steps.iter().chain(&calibration.search).filter(|step| step.kept);
+    let highest_kept = highest_kept.max_by(|one, other| one.rate_per_s.total_cmp(&other.rate_per_s));
+    if let Some((step, lag)) = highest_kept.and_then(|step| Some((step, step.wake_lag_s?))) {
+        line(format!(
+            "wake lag at {}: {}, p99 {}; the kernel stamps what comes, so no latency has it",
+            per_second(step.rate_per_s),
+            seconds(lag.p50),
+            seconds(lag.p99)
+        ));
+    } else {
+        line("latencies have the wake lag of our threads in them: the kernel does not stamp here".to_owned());
+    }
     line(format!("closed loop, not streamed: {}", per_second(calibration.closed_loop_per_s)));
     let cpu = |us: Option<f64>| us.map_or_else(|| "unknown".to_owned(), |us| seconds(us / 1e6));
     line(format!(
@@ -137,6 +149,7 @@ mod tests {
             planned: 1_000,
             completed: 1_000,
             send_lag_s: spread,
+            wake_lag_s: spread,
             added_ttft_s: spread,
             itl_error_s: None,
             cpu_us_per_request: None,

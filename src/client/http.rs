@@ -11,6 +11,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use super::answer::{Answer, End};
 use super::encode::{Call, Encoder};
 use super::pool::{CheckedOut, Pool, Shared};
+use super::receive::{ReceiveClock, Receiver};
 use super::wire::{self, Wire};
 use super::words::{self, MOST_ASIDE_BYTES};
 use super::{Addresses, Client, Departure, Route};
@@ -30,12 +31,22 @@ pub struct HttpClient {
 
 impl HttpClient {
     /// A client for `targets`, which must be in the order of the encoder's targets. `worker` is the index of its
-    /// worker: each worker starts at another address.
+    /// worker: each worker starts at another address. Responses are stamped by the kernel.
     #[must_use]
     pub fn new(targets: &[Addresses], connect_timeout: Duration, worker: usize) -> Self {
-        let clock = RunClock::starting_in(Duration::ZERO);
-        let shared =
-            Rc::new(Shared { clock, connect_timeout, scratch: wire::scratch(), connecting: std::cell::Cell::new(0) });
+        Self::stamped_by(ReceiveClock::Kernel, targets, connect_timeout, worker)
+    }
+
+    /// Like [`HttpClient::new`], with the clock that stamps responses.
+    #[must_use]
+    pub fn stamped_by(clock: ReceiveClock, targets: &[Addresses], connect_timeout: Duration, worker: usize) -> Self {
+        let shared = Rc::new(Shared {
+            clock: RunClock::starting_in(Duration::ZERO),
+            connect_timeout,
+            scratch: wire::scratch(),
+            receiver: Rc::new(Receiver::new(clock)),
+            connecting: std::cell::Cell::new(0),
+        });
         let pools = targets.iter().map(|target| Rc::new(Pool::new(shared.clone(), target, worker))).collect();
         Self { pools }
     }
@@ -81,13 +92,13 @@ impl HttpClient {
                 (Ok(answered), _) => break (wire, answered),
             }
         };
-        exchange.headers = Some(wire.last_read(clock));
+        exchange.headers = Some(wire.last_arrival(clock));
         let (head, mut body) = response.into_parts();
         exchange.status = Some(head.status.as_u16());
 
         if !head.status.is_success() {
             let (said, ended) = failure_body(&mut wire, &mut body).await;
-            exchange.ended = Some(wire.last_read(clock));
+            exchange.ended = Some(wire.last_arrival(clock));
             let text = words::of_status(head.status, &head.headers, &said);
             if ended {
                 pool.give_back(wire, None).await;
@@ -110,8 +121,12 @@ impl HttpClient {
         let (end, at) = loop {
             match wire.piece(&mut body).await {
                 Ok(Some(piece)) => {
-                    let at = wire.last_read(clock);
+                    let at = wire.last_arrival(clock);
                     let goes_on = answer.read(&piece, at, exchange);
+                    // What a stamp of our own would have added: to the first token, or to the end of a whole response.
+                    if !stream || (exchange.first_token.is_some() && exchange.wake_lag.is_none()) {
+                        exchange.wake_lag = wire.wake_lag();
+                    }
                     if !goes_on {
                         let whole = answer.is_done();
                         answer.settle(End::Orderly, at, exchange);
@@ -123,7 +138,7 @@ impl HttpClient {
                     }
                 }
                 Ok(None) => {
-                    let at = wire.last_read(clock);
+                    let at = wire.last_arrival(clock);
                     pool.give_back(wire, None).await;
                     break (End::Orderly, at);
                 }

@@ -20,6 +20,7 @@ mod mutations;
 mod pool;
 mod progress;
 mod reading;
+mod receive;
 mod repair;
 mod said;
 mod shape;
@@ -47,6 +48,7 @@ pub use encode::{Call, Encoder, RequestOptions, Secret, request_number};
 pub use http::HttpClient;
 pub use length_field::LengthField;
 pub use limits::Limits;
+pub use receive::{ReceiveClock, receive_clock};
 pub use target::{Addresses, Target};
 pub use tls::Tls;
 

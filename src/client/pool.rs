@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::Addresses;
+use super::receive::Receiver;
 use super::tls::Secure;
 use super::wire::{Scratch, Wire};
 use crate::clock::RunClock;
@@ -51,6 +52,7 @@ pub(super) struct Shared {
     pub(super) clock: RunClock,
     pub(super) connect_timeout: Duration,
     pub(super) scratch: Scratch,
+    pub(super) receiver: Rc<Receiver>,
     /// Connections being opened ahead, over all pools.
     pub(super) connecting: Cell<usize>,
 }
@@ -257,10 +259,11 @@ impl Pool {
         let socket = connected.map_err(refused)?;
         socket.set_nodelay(true).map_err(refused)?;
         match &self.secure {
-            None => Wire::over(socket, self.shared.scratch.clone()).await,
+            None => Wire::over(socket, self.shared.scratch.clone(), &self.shared.receiver).await,
             Some(secure) => {
                 let left = deadline.since(self.shared.clock.now());
-                let agreed = timeout(left, Wire::secured(socket, self.shared.scratch.clone(), secure)).await;
+                let securing = Wire::secured(socket, self.shared.scratch.clone(), &self.shared.receiver, secure);
+                let agreed = timeout(left, securing).await;
                 agreed.unwrap_or_else(|_| Err(late(FailureClass::Tls, "TLS")))
             }
         }
@@ -331,6 +334,7 @@ impl Drop for Coming {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::receive::ReceiveClock;
     use crate::client::wire::scratch;
     use std::future::Future;
     use tokio::net::{TcpListener, TcpSocket};
@@ -347,8 +351,13 @@ mod tests {
 
     fn pool(addresses: &[SocketAddr]) -> Rc<Pool> {
         let clock = RunClock::starting_in(Duration::ZERO);
-        let shared =
-            Shared { clock, connect_timeout: Duration::from_secs(10), scratch: scratch(), connecting: Cell::new(0) };
+        let shared = Shared {
+            clock,
+            connect_timeout: Duration::from_secs(10),
+            scratch: scratch(),
+            receiver: Rc::new(Receiver::new(ReceiveClock::UserSpace)),
+            connecting: Cell::new(0),
+        };
         let pool = Pool::new(Rc::new(shared), &Addresses::plain(addresses), 0);
         Rc::new(pool)
     }

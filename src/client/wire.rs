@@ -6,6 +6,7 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -18,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::Departure;
+use super::receive::Receiver;
 use super::tls::{Secure, tls_error, tls_words};
 use super::words;
 use crate::clock::RunClock;
@@ -105,12 +107,25 @@ struct Stamps {
     /// The request is ready but must not be written yet.
     held: Cell<bool>,
     written: Cell<Option<Offset>>,
+    /// When the bytes of the last read arrived.
     read: Cell<Option<Offset>>,
+    /// How much later than their arrival they were read; `None` without a stamp of the kernel.
+    lag: Cell<Option<Duration>>,
 }
 
 impl Stamps {
     fn now(&self) -> Option<Offset> {
         self.clock.get().map(|clock| clock.now())
+    }
+
+    /// Notes a read whose bytes the kernel received `age` ago. An arrival is never before the request was written or
+    /// before the arrival of earlier bytes.
+    fn note_arrival(&self, age: Option<Duration>) {
+        let Some(now) = self.now() else { return };
+        let arrived = now.minus(age.unwrap_or_default());
+        let earliest = self.read.get().max(self.written.get()).unwrap_or(Offset::ZERO).min(now);
+        self.read.set(Some(arrived.max(earliest)));
+        self.lag.set(age);
     }
 
     fn keep_start(&self, bytes: &[u8]) {
@@ -124,23 +139,24 @@ impl Stamps {
     }
 }
 
-/// A socket that notes when the first byte of a request was written, and when bytes were last read, before they are
-/// decrypted or parsed.
+/// A socket that notes when the first byte of a request was written, and when the bytes last read arrived, before they
+/// are decrypted or parsed.
 #[derive(Debug)]
 struct Stamped {
     socket: TcpStream,
+    receiver: Rc<Receiver>,
     stamps: Rc<Stamps>,
 }
 
 impl AsyncRead for Stamped {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if !self.stamps.turn.may_read() {
             wake_later(cx);
             return Poll::Pending;
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
-        self.stamps.read.set(self.stamps.now());
+        let age = ready!(self.receiver.poll_read(&self.socket, cx, buffer))?;
+        self.stamps.note_arrival(age);
         self.stamps.turn.note_read(buffer.filled().len() - before);
         self.stamps.keep_start(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
@@ -148,6 +164,11 @@ impl AsyncRead for Stamped {
 }
 
 impl Stamped {
+    fn new(socket: TcpStream, receiver: &Rc<Receiver>, stamps: &Rc<Stamps>) -> Self {
+        receiver.prepare(&socket);
+        Self { socket, receiver: receiver.clone(), stamps: stamps.clone() }
+    }
+
     /// Runs one write. If it is the first of this request that moves bytes, keeps the instant just before it.
     fn stamp_write(
         &mut self,
@@ -280,17 +301,22 @@ pub(super) struct Wire {
 
 impl Wire {
     /// Begins HTTP/1.1 on `socket`.
-    pub(super) async fn over(socket: TcpStream, scratch: Scratch) -> Result<Self, Failure> {
+    pub(super) async fn over(socket: TcpStream, scratch: Scratch, receiver: &Rc<Receiver>) -> Result<Self, Failure> {
         let stamps = Rc::new(Stamps::default());
-        let stamped = Stamped { socket, stamps: stamps.clone() };
+        let stamped = Stamped::new(socket, receiver, &stamps);
         let line = Line { socket: Socket::Plain(stamped), scratch, stamps: stamps.clone() };
         Self::on(line, stamps, false).await
     }
 
     /// Makes the TLS handshake with the server that `secure` names, then begins HTTP/1.1.
-    pub(super) async fn secured(socket: TcpStream, scratch: Scratch, secure: &Secure) -> Result<Self, Failure> {
+    pub(super) async fn secured(
+        socket: TcpStream,
+        scratch: Scratch,
+        receiver: &Rc<Receiver>,
+        secure: &Secure,
+    ) -> Result<Self, Failure> {
         let stamps = Rc::new(Stamps::default());
-        let stamped = Stamped { socket, stamps: stamps.clone() };
+        let stamped = Stamped::new(socket, receiver, &stamps);
         let (connector, name) = secure.connector();
         let mut agreeing = pin!(connector.connect(name, stamped));
         let agreed = poll_fn(|cx| {
@@ -316,9 +342,14 @@ impl Wire {
         self.uses > 1
     }
 
-    /// The instant of the last read from the socket; the present instant if there was none.
-    pub(super) fn last_read(&self, clock: RunClock) -> Offset {
+    /// When the bytes last read from the socket arrived; the present instant if none were read.
+    pub(super) fn last_arrival(&self, clock: RunClock) -> Offset {
         self.stamps.read.get().unwrap_or_else(|| clock.now())
+    }
+
+    /// How much later than their arrival the bytes were last read; `None` without a stamp of the kernel.
+    pub(super) fn wake_lag(&self) -> Option<Duration> {
+        self.stamps.lag.get()
     }
 
     /// Moves bytes as far as the socket allows.
@@ -359,6 +390,7 @@ impl Wire {
         self.stamps.clock.set(Some(clock));
         self.stamps.written.set(None);
         self.stamps.read.set(None);
+        self.stamps.lag.set(None);
         self.stamps.start.set(Default::default());
         self.stamps.head.borrow_mut().clear();
         self.uses += 1;

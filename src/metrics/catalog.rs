@@ -30,6 +30,8 @@ pub enum Metric {
     Stall,
     /// How late the generator sent.
     SendLag,
+    /// How late the generator read the first token.
+    WakeLag,
     /// Tokens per second one user sees.
     OutputSpeed,
     /// Tokens in.
@@ -133,7 +135,7 @@ const fn row(
 }
 
 #[rustfmt::skip]
-const CATALOGUE: [CatalogueRow; 12] = [
+const CATALOGUE: [CatalogueRow; 13] = [
     row("ttft", "Time to first token", Unit::Seconds, (true, true), Direction::Lower,
         "First non-empty delta (reasoning counts) minus origin."),
     row("ttfo", "Time to first answer token", Unit::Seconds, (true, true), Direction::Lower,
@@ -153,6 +155,8 @@ const CATALOGUE: [CatalogueRow; 12] = [
         "The longest gap between token-bearing events of a request: what a person sees as a freeze."),
     row("send_lag", "Send lag", Unit::Seconds, (false, false), Direction::Lower,
         "Sent minus scheduled: the generator's own error, nothing else."),
+    row("wake_lag", "Wake lag", Unit::Seconds, (false, false), Direction::Lower,
+        "Our thread's read minus the kernel's stamp, of the first token: in no latency, where the kernel stamps."),
     row("output_speed", "Output speed per user", Unit::TokensPerSecond, (false, true), Direction::Higher,
         "(n - k) / (last token - first token), n output tokens, k of them in the first event (1 if unknown)."),
     row("input_tokens", "Input tokens", Unit::Tokens, (false, false), Direction::Neither,
@@ -163,7 +167,7 @@ const CATALOGUE: [CatalogueRow; 12] = [
 
 impl Metric {
     /// Every metric, in the order of the catalogue.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Ttft,
         Self::Ttfo,
         Self::E2e,
@@ -173,6 +177,7 @@ impl Metric {
         Self::Tbt,
         Self::Stall,
         Self::SendLag,
+        Self::WakeLag,
         Self::OutputSpeed,
         Self::InputTokens,
         Self::OutputTokens,
@@ -202,10 +207,10 @@ impl Metric {
         if self.row().two_origins { &[OriginOf::Scheduled, OriginOf::Service] } else { &[OriginOf::Scheduled] }
     }
 
-    /// Whether an objective may ask for it: the latencies of the service, not the generator's lag, speeds or counts.
+    /// Whether an objective may ask for it: the latencies of the service, not the generator's lags, speeds or counts.
     #[must_use]
     pub const fn is_objective(self) -> bool {
-        matches!(self.unit(), Unit::Seconds) && !matches!(self, Self::SendLag)
+        matches!(self.unit(), Unit::Seconds) && !matches!(self, Self::SendLag | Self::WakeLag)
     }
 }
 

@@ -27,7 +27,14 @@ pub struct Health {
     pub healthy: bool,
     /// p99 of send lag of the planned requests, in seconds.
     pub send_lag_p99_s: Option<Known>,
-    /// What it is held against: max(2 ms, 5 % of the smallest limit that counts from the planned instant).
+    /// p50 of the wake lag: how much later than its arrival our thread read the first token. No latency contains it if
+    /// the kernel stamps; absent if the kernel does not.
+    #[serde(default)]
+    pub wake_lag_p50_s: Option<Known>,
+    /// p99 of the wake lag.
+    #[serde(default)]
+    pub wake_lag_p99_s: Option<Known>,
+    /// The limit of the send lag p99: max(2 ms, 5 % of the smallest limit that counts from the planned instant).
     pub send_lag_limit_s: f64,
     /// Sent over planned, of the planned requests; absent without any.
     pub sent_share: Option<f64>,
@@ -120,11 +127,14 @@ pub fn examine(summary: &Summary, went: &Circumstances<'_>, objectives: &Objecti
         objectives.items().iter().filter_map(|objective| lag_limit_s(objectives, objective)).min_by(f64::total_cmp);
     let send_lag_limit_s = touched.unwrap_or(LEAST_LAG_LIMIT_S);
     let send_lag_p99_s = summary.planned_send_lag().at_share(0.99);
+    let wake_lag = summary.distribution(Metric::WakeLag, OriginOf::Scheduled);
     let lags =
         matches!(send_lag_p99_s, Some(Known::At(lag_s) | Known::Above { above: lag_s }) if lag_s > send_lag_limit_s);
     let mut health = Health {
         healthy: true,
         send_lag_p99_s,
+        wake_lag_p50_s: wake_lag.at_share(0.5),
+        wake_lag_p99_s: wake_lag.at_share(0.99),
         send_lag_limit_s,
         late: lags && (objectives.is_empty() || touched.is_some()),
         sent_share: (planned > 0).then(|| sent as f64 / planned as f64),

@@ -113,6 +113,7 @@ impl Metric {
             Self::SendLag => {
                 exchange.sent.map_or(Value::Undefined, |sent| Value::Defined(ticks_between(record.scheduled, sent)))
             }
+            Self::WakeLag => exchange.wake_lag.map_or(Value::Undefined, |lag| Value::Defined(lag.as_nanos() as u64)),
             Self::InputTokens => input_tokens(record).map_or(Value::Undefined, Value::Defined),
             Self::OutputTokens => output_tokens(record).map_or(Value::Undefined, Value::Defined),
             _ => {

@@ -363,7 +363,10 @@ fn result_json_has_the_keys_that_others_rely_on() {
             "requests_per_s input_tokens_per_s output_tokens_per_s total_tokens_per_s good_output_tokens_per_s",
         ),
         ("/concurrency", "mean peak"),
-        ("/metrics", "ttft ttfo e2e tpot ntpot itl tbt stall send_lag output_speed input_tokens output_tokens"),
+        (
+            "/metrics",
+            "ttft ttfo e2e tpot ntpot itl tbt stall send_lag wake_lag output_speed input_tokens output_tokens",
+        ),
         ("/metrics/ttft", "unit scheduled service completed_only"),
         ("/metrics/tpot", "unit value completed_only"),
         ("/metrics/ttft/scheduled", "count mean std min p50 p75 p90 p95 p99 p999 max p99_ci95"),

@@ -1,5 +1,7 @@
 //! Owns `Exchange`: the instants and counts of one request on the wire, and its outcome.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::record::AnswerText;
@@ -39,6 +41,9 @@ pub struct Exchange {
     pub counting: Option<Counting>,
     /// Tokens that the server counted before its finish reason, but that no event showed.
     pub hidden_tokens: u32,
+    /// How much later than its arrival our thread read the first token (the whole response, if it was not streamed):
+    /// what a user-space stamp would have added. Absent without a stamp of the kernel.
+    pub wake_lag: Option<Duration>,
     /// Whether all token-bearing events (at least two) came in one read of the socket.
     pub one_read: bool,
     /// Token counts as the server reports them.

@@ -51,6 +51,8 @@ pub(super) struct Line<'a> {
     counting: Option<CountingLine>,
     #[serde(default, skip_serializing_if = "is_zero")]
     hidden_tokens: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wake_lag_s: Option<Offset>,
     #[serde(default, skip_serializing_if = "is_false")]
     one_read: bool,
     #[serde(default, skip_serializing_if = "is_false")]
@@ -165,6 +167,7 @@ impl<'a> Line<'a> {
             first_event_tokens: exchange.first_event_tokens,
             counting: exchange.counting.map(CountingLine::from),
             hidden_tokens: exchange.hidden_tokens,
+            wake_lag_s: exchange.wake_lag.map(Offset::from),
             one_read: exchange.one_read,
             usage_odd: exchange.usage_odd,
             input_tokens: exchange.usage.map(|usage| usage.input_tokens),
@@ -231,6 +234,7 @@ impl<'a> Line<'a> {
                 first_event_tokens: self.first_event_tokens,
                 counting: self.counting.map(Counting::from),
                 hidden_tokens: self.hidden_tokens,
+                wake_lag: self.wake_lag_s.map(|lag| lag.since(Offset::ZERO)),
                 one_read: self.one_read,
                 usage_odd: self.usage_odd,
                 usage,

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use crate::client::receive_clock;
 use crate::results::model::{Host, Tool};
 
 /// This machine, and how many threads of it send.
@@ -17,6 +18,7 @@ pub(crate) fn host(workers: usize) -> Host {
         ),
         cores: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         workers,
+        receive_clock: Some(receive_clock()),
     }
 }
 

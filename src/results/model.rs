@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::client::ReceiveClock;
 use crate::figures::TrialView;
 use crate::results::spec::RunSpec;
 use crate::search::SweepFindings;
@@ -87,6 +88,10 @@ pub struct Host {
     pub cores: usize,
     /// Threads that sent.
     pub workers: usize,
+    /// Who stamps the bytes of responses: `kernel` when they arrive, `user_space` after our threads have read them.
+    /// Absent in a result of an older version, which had stamps of user space.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receive_clock: Option<ReceiveClock>,
 }
 
 /// Who was asked.

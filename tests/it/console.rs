@@ -74,7 +74,7 @@ fn report(records: &[Record], slo: &[&str], load: LoadFacts) -> Report {
         schema: SCHEMA,
         tool: Tool { name: "tonnage".to_owned(), version: "0.1.0".to_owned(), git: None },
         started: "2026-01-02T03:04:05Z".to_owned(),
-        host: Host { name: "bench".to_owned(), system: "Linux".to_owned(), cores: 8, workers: 8 },
+        host: Host { name: "bench".to_owned(), system: "Linux".to_owned(), cores: 8, workers: 8, receive_clock: None },
         command: vec!["tonnage".to_owned(), "run".to_owned()],
         config: serde_json::from_str(r#"{"salt": "abcdefgh"}"#).expect("a map"),
         seed: 1,

@@ -166,7 +166,7 @@ fn a_sweep_is_shown_as_tables_a_chart_and_sentences() {
         schema: SCHEMA,
         tool: Tool { name: "tonnage".to_owned(), version: "0.1.0".to_owned(), git: None },
         started: "2026-01-02T03:04:05Z".to_owned(),
-        host: Host { name: "bench".to_owned(), system: "Linux".to_owned(), cores: 8, workers: 8 },
+        host: Host { name: "bench".to_owned(), system: "Linux".to_owned(), cores: 8, workers: 8, receive_clock: None },
         command: vec!["tonnage".to_owned(), "sweep".to_owned()],
         config: RunSpec::default(),
         seed: 3,
