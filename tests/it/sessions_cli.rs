@@ -30,7 +30,7 @@ fn a_plan_and_a_report_name_both_origins() {
         run(folder.path(), &[&played[..], &["--salt", "seed-17", "--workers", "1", "--out", "whole"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let said = text(&output.stdout);
-    assert!(said.contains("*mixed*: ") && said.contains(" released after completion of the turn before"), "{said}");
+    assert!(said.contains("*mixed*: ") && said.contains(" released after completion of the previous turn"), "{said}");
     let result = json(&folder.path().join("whole/result.json"));
     let trial = &result["trials"][0];
     assert_eq!((&trial["load"]["origin"], &trial["load"]["trace"]["released"]), (&"mixed".into(), &23.into()));

@@ -183,7 +183,7 @@ fn lengths_that_no_law_is_near_to_are_read_from_a_file() {
     .unwrap();
     let fitted = run(folder.path(), &["trace", "fit", "t.csv", "-o", "fit"]);
     assert!(
-        said(&fitted).contains("/fit/input.txt") && said(&fitted).contains("A distance above 0.1 is far"),
+        said(&fitted).contains("/fit/input.txt") && said(&fitted).contains("A distance above 0.1 is a poor fit"),
         "{}",
         said(&fitted)
     );
