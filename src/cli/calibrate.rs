@@ -27,7 +27,7 @@ use crate::units::{count, per_second, seconds};
     help_template = TEMPLATE
 )]
 pub(super) struct CalibrateArguments {
-    /// Sending threads [default: one fewer than cores, which the simulated server takes]
+    /// Sending threads [default: one less than the number of cores; the simulated server takes the other core]
     #[arg(long, value_name = "N", value_parser = within::<u16>(1..=1024))]
     pub(super) workers: Option<u16>,
     /// Print the figures as JSON, and nothing else, on standard output

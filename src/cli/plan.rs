@@ -40,7 +40,8 @@ pub(super) struct PlanArguments {
     pub(super) shard: ShardOptions,
     #[command(flatten)]
     pub(super) workload: WorkloadOptions,
-    /// Write one row for each planned request, warm-up included; to `-`, standard output, nothing else goes then
+    /// Write one row for each planned request, warm-up included; `-` is standard output, to which nothing else is then
+    /// written
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) export: Option<PathBuf>,
     /// Print the figures as JSON, and nothing else, on standard output

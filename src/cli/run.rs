@@ -41,7 +41,7 @@ use crate::workload::NOT_HASHED;
   tonnage run --target http://127.0.0.1:8000 --slo 'p99 ttft<=200ms'
   tonnage run --target http://h:8000 --profile 'ramp 1/s..50/s 60s; hold 60s'
   tonnage run --target http://127.0.0.1:8000 --load concurrent:32 --requests 500
-  tonnage run -c test.yaml --rate 80/s  flags win over the file
+  tonnage run -c test.yaml --rate 80/s  flags override the file
   tonnage run --target http://h:8000 --shard 1/2 --start-at 2026-01-02T03:04:05Z
 ",
     after_help = "Exit code:

@@ -36,24 +36,24 @@ use crate::service::Service;
 use crate::units::Rate;
 use crate::workload::{Closed, Load, Plan, Salt, SourceSpec, joint_fingerprint};
 
-/// The highest rate that meets the objectives, or the most users, or how many times last Tuesday
+/// The highest rate that meets the objectives; or the most users, or the highest speed of a recorded trace
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
   tonnage search --target http://127.0.0.1:8000 --slo 'p99 ttft<=200ms' --slo 'p99 tpot<=50ms'
   tonnage search --slo 'p99 ttft<=500ms' --precision 20% --budget 10m
   tonnage search --slo 'error_rate<=1%, p95 e2e<=10s' --process gamma:2 --max-rate 100/s
-  tonnage search --over concurrency --slo 'p99 ttft<=2s'   users that wait, instead of a rate
+  tonnage search --over concurrency --slo 'p99 ttft<=2s'   users in closed loops, instead of a rate
   tonnage search --over time-scale tuesday.csv --window 9h..10h --slo 'p99 ttft<=2s'
-  tonnage search --resume results/m/20260102T030405Z-search   go on after a crash
+  tonnage search --resume results/m/20260102T030405Z-search   continue after a crash
 ",
     after_help = "Exit code:
-  0    answered: found, or the most that may be sent (--max-rate) meets the objectives
-  1    infeasible: the unloaded service, or the least of interest (--min-rate), misses an objective
+  0    answered: found, or the highest rate allowed (--max-rate) meets the objectives
+  1    infeasible: the unloaded service, or the lowest rate of interest (--min-rate), misses an objective
   2    wrong usage or input, or the result could not be written
-  3    the service stopped answering, or cannot be used; --resume goes on
+  3    the service stopped answering, or cannot be used; --resume continues
   4    inconclusive: the budget is spent, or the checks disagree
-  130  interrupted; what was measured is written, --resume goes on",
+  130  interrupted; the results so far are written, --resume continues",
     help_template = TEMPLATE
 )]
 pub(super) struct SearchArguments {

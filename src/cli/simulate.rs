@@ -31,24 +31,24 @@ use crate::units::{count, seconds};
     help_template = TEMPLATE
 )]
 pub(super) struct SimulateArguments {
-    /// Address to listen on; :8000 is of this machine alone (127.0.0.1), 0.0.0.0:8000 of every network; port 0 takes
-    /// any free one
+    /// Address to listen on; :8000 serves this machine only (127.0.0.1), 0.0.0.0:8000 serves every network; port 0
+    /// takes any free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000", value_parser = parse_listen)]
     pub(super) listen: std::net::SocketAddr,
-    /// What it behaves like: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms,
+    /// Behaviour of the server: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms,
     /// mmc:servers=4,service=100ms (`tonnage help sim` lists all)
     #[arg(long, value_name = "PROFILE", default_value = "small")]
     pub(super) sim: Profile,
-    /// What it does wrong on purpose (repeatable; a wrong one lists them all), for a share of requests with @10%
+    /// Fault to inject (repeatable; an unknown fault lists them all), for a share of requests with @10%
     #[arg(long, value_name = "FAULT")]
     pub(super) fault: Vec<Fault>,
     /// Seed of its random draws
     #[arg(long, value_name = "N", default_value = "1", value_parser = whole, allow_hyphen_values = true)]
     pub(super) seed: u64,
-    /// Write what it really did, one JSON line for each request
+    /// Write what the server really did, one JSON line for each request
     #[arg(long, value_name = "FILE")]
     pub(super) truth: Option<PathBuf>,
-    /// Ask for this key, and answer 401 without it
+    /// Require this key, and answer 401 without it
     #[arg(long, value_name = "KEY")]
     pub(super) api_key: Option<String>,
 }

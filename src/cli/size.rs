@@ -42,8 +42,8 @@ use crate::units::Rate;
     help_template = TEMPLATE
 )]
 pub(super) struct SizeArguments {
-    /// What one replica carries: a result folder or result.json of `run` or `sweep`, a GuideLLM report, a file or
-    /// folder of vLLM `bench serve` results. Several are hardware choices, at most 4
+    /// What one replica carries: a result folder or result.json of `run`, `sweep` or `search`, a GuideLLM report, a
+    /// file or folder of vLLM `bench serve` results. Several are hardware choices, at most 4
     #[arg(value_name = "RESULT")]
     pub(super) results: Vec<PathBuf>,
     #[command(flatten)]

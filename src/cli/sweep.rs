@@ -45,13 +45,13 @@ use crate::workload::{Closed, Load, joint_fingerprint};
   tonnage sweep --target http://127.0.0.1:8000 --duration 30s
   tonnage sweep --rates 1..10:0.5 --slo 'p99 ttft<=200ms'
   tonnage sweep --concurrency 1,50,100,200,300   closed loops
-  tonnage sweep --resume results/m/20260102T030405Z-sweep   go on after a crash
+  tonnage sweep --resume results/m/20260102T030405Z-sweep   continue after a crash
 ",
     after_help = "Exit code:
   0    done
   2    wrong usage or input, or the result could not be written
   3    no request completed, or the target cannot be used
-  130  interrupted; what was measured is written, --resume goes on",
+  130  interrupted; the results so far are written, --resume continues",
     help_template = TEMPLATE
 )]
 pub(super) struct SweepArguments {
@@ -64,26 +64,27 @@ pub(super) struct SweepArguments {
 }
 
 /// What `--warmup` is in a sweep.
-pub(super) const WARMUP_OF_A_SWEEP: &str = "Sent before each window, and discarded [default: 0.3 of the window (0.7 \
+pub(super) const WARMUP_OF_A_SWEEP: &str = "Load before each window, which is discarded [default: 0.3 of the window (0.7 \
     after an overload), at least twice the time in the system]";
 
 /// Which loads a sweep plays.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sweep")]
 pub(super) struct SweepOptions {
-    /// Rates between synchronous and throughput, the last of them around the knee
+    /// Number of rates between synchronous and throughput; the last ones lie around the knee
     #[arg(long, value_name = "N", default_value = "8", value_parser = within::<u32>(1..=1_000))]
     pub(super) points: u32,
-    /// These rates instead, ascending, up to the first that saturates: 1,2,4.5 or 1..10:0.5
+    /// Run these rates instead, in ascending order, up to the first that saturates: 1,2,4.5 or 1..10:0.5
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(super) rates: Option<String>,
-    /// Offer no higher rate
+    /// Highest rate to offer
     #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     pub(super) max_rate: Option<Rate>,
-    /// Closed loops of so many requests in flight instead, in this order: 1,50,100
+    /// Run closed loops with these numbers of requests in flight instead, in this order: 1,50,100
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(super) concurrency: Option<String>,
-    /// Go on with the sweep whose result folder this is, as it was begun; what it has finished is not repeated
+    /// Continue the sweep in this result folder with the options that it was started with; finished loads are not
+    /// repeated
     #[arg(long, value_name = "DIR")]
     pub(super) resume: Option<PathBuf>,
 }

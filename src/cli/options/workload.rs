@@ -13,7 +13,7 @@ pub(in crate::cli) struct WorkloadOptions {
     /// Input tokens: 512, 128..1024, normal:512,64, lognormal:512,1.2 or file:PATH
     #[arg(long, value_name = "SPEC", default_value = "128", allow_hyphen_values = true)]
     pub(in crate::cli) input_tokens: String,
-    /// Output tokens, the same way
+    /// Output tokens, in the same forms
     #[arg(long, value_name = "SPEC", default_value = "64", allow_hyphen_values = true)]
     pub(in crate::cli) output_tokens: String,
 }
@@ -34,11 +34,11 @@ pub(in crate::cli) struct WireOptions {
     /// Body field that asks for the output length [default: max_completion_tokens; for completions max_tokens]
     #[arg(long, value_enum, value_name = "FIELD")]
     pub(in crate::cli) output_field: Option<OutputField>,
-    /// tokenizer.json of the model, or a folder that holds one: prompts have exactly the length asked for, answers
-    /// are counted after the run, and both stand beside what the server counts [default: words]
+    /// tokenizer.json of the model, or a folder that holds one: prompts then have exactly the length asked for, answers
+    /// are counted after the run, and both counts are shown beside the server's [default: words]
     #[arg(long, value_name = "PATH")]
     pub(in crate::cli) tokenizer: Option<PathBuf>,
-    /// What makes prompts differ from those of other runs: random, off or a text
+    /// Text that makes prompts differ from those of other runs: random, off or a text
     #[arg(long, value_name = "TEXT", default_value = "random")]
     pub(in crate::cli) salt: String,
 }
