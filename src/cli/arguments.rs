@@ -48,8 +48,8 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// The command line's definition. A replay and a sweep take the options of a run, but those that they answer
-    /// themselves: these are known, so that they can be refused with the reason, and not shown.
+    /// The definition of the command line. `replay`, `search` and `sweep` take the options of `run`. The options that
+    /// such a verb sets itself are defined but hidden, so that they can be refused with a reason.
     pub(super) fn definition() -> Command {
         let without = |verb: Command, options: &[(&str, &str)]| {
             options

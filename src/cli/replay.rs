@@ -1,4 +1,4 @@
-//! Owns verb `replay`: a recorded trace as the plan of a run.
+//! Owns verb `replay`: a run whose plan is a recorded trace.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

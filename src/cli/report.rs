@@ -1,4 +1,4 @@
-//! Owns verb `report`: a saved result shown again, from its records where they are, with the same numbers.
+//! Owns verb `report`: shows a saved result again with the same numbers, from its records if they exist.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

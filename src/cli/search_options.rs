@@ -15,7 +15,7 @@ use crate::workload::Closed;
 /// The most requests in flight.
 const CLOSED_MOST: u64 = Closed::MOST as u64;
 
-/// What is searched for, and at what price.
+/// What is searched for, and at what cost.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Search")]
 pub(super) struct SearchOptions {
@@ -61,7 +61,7 @@ pub(super) struct SearchOptions {
     pub(super) resume: Option<PathBuf>,
 }
 
-/// Fewer requests than this hold no probe beside the first steps of a search.
+/// The smallest budget in requests: with fewer, the first steps of a search leave no room for a probe.
 const LEAST_BUDGET: u64 = 500;
 
 /// Reads `30m` or `50000`.
@@ -90,11 +90,11 @@ fn budget(text: &str) -> Result<Budget, Refusal> {
     Ok(Budget { requests: None, seconds: Some(time.as_secs_f64()) })
 }
 
-/// Reads `--precision`: the one range that it has.
+/// Reads `--precision`: 1 % to 50 %.
 fn precision(text: &str) -> Result<Ratio, Refusal> {
     let typed = text.trim();
     let percent = typed.strip_suffix('%').unwrap_or(typed).trim().parse::<f64>();
-    // A bare number from 1 up is meant as a percentage.
+    // A bare number from 1 to 50 is probably meant as a percentage.
     let meant = percent.ok().filter(|percent| !typed.ends_with('%') && (1.0..=50.0).contains(percent));
     let meant = meant.map_or_else(String::new, |percent| format!("for {percent} % write {percent}%; "));
     let accepted = format!("{meant}accepted is 1% to 50%");

@@ -14,7 +14,7 @@ const DEMAND: &str = "Demand";
 const REPLICAS: &str = "Replicas (one value for all, or one for each RESULT)";
 const CHECK: &str = "Check by simulation";
 
-/// What is demanded of a fleet, and of what it may be made.
+/// The demand on a fleet, and the replicas that it may be made of.
 #[derive(Debug, Args)]
 pub(super) struct SizeOptions {
     /// The rate that the fleet must carry; several, with commas, are classes of requests that share the replicas: one

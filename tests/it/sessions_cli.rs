@@ -23,7 +23,7 @@ fn a_plan_and_a_report_name_both_origins() {
     let shown = text(&plan.stdout);
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     insta::assert_snapshot!("replay_after_completion_plan", shown);
-    assert!(text(&plan.stderr).contains("23 later turns have no instant beforehand"), "{}", text(&plan.stderr));
+    assert!(text(&plan.stderr).contains("23 later turns have no planned instant"), "{}", text(&plan.stderr));
     let played =
         ["replay", &sample, "--think", "after-completion", "--time-scale", "100", "--sim", "delay:ttft=20ms,itl=0ms"];
     let output =

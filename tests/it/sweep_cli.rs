@@ -153,7 +153,7 @@ fn a_sweep_killed_at_its_fifth_load_goes_on_and_repeats_none() {
     assert!(noted, "{}", after["notes"]);
     let again = run(folder.path(), &["sweep", "--resume", "out"]);
     assert!(
-        again.status.success() && text(&again.stderr).contains("nothing is left to play"),
+        again.status.success() && text(&again.stderr).contains("nothing is left to run"),
         "{}",
         text(&again.stderr)
     );

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::units::Ratio;
 
-/// What is good enough.
+/// The objectives.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Judgement")]
 pub(in crate::cli) struct JudgementOptions {
@@ -59,7 +59,7 @@ pub(in crate::cli) enum RecordsDetail {
     Off,
 }
 
-/// Where options come from beside the command line.
+/// The configuration file.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ConfigOption {
     /// YAML file of options: every option is a key; flags override the file

@@ -1,4 +1,4 @@
-//! Owns the options that say when requests leave, and how the load is played.
+//! Owns the options that say when requests are sent, and how the load is run.
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
 
@@ -18,7 +18,7 @@ pub(in crate::cli) fn parse_start(text: &str) -> Result<Timestamp, Refusal> {
     text.trim().parse().map_err(|_| Refusal::new(format!("`{text}` is not an instant"), accepted))
 }
 
-/// When requests leave.
+/// When requests are sent.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub(in crate::cli) struct ScheduleOptions {
@@ -57,7 +57,7 @@ pub(in crate::cli) struct ScheduleOptions {
     pub(in crate::cli) quota: Option<Quota>,
 }
 
-/// Which part of the load, and from when.
+/// Which part of the load is sent, and from which instant.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub(in crate::cli) struct ShardOptions {
@@ -70,7 +70,7 @@ pub(in crate::cli) struct ShardOptions {
     pub(in crate::cli) start_at: Option<Timestamp>,
 }
 
-/// How the load is played.
+/// How the load is run.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub(in crate::cli) struct PlayOptions {

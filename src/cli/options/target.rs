@@ -1,4 +1,4 @@
-//! Owns the options that say whom to ask.
+//! Owns the options of the target.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::client::Endpoint;
 use crate::sim::Profile;
 use crate::units::parse_duration;
 
-/// Whom to ask.
+/// The target, and how to connect to it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Target")]
 pub(in crate::cli) struct TargetOptions {

@@ -1,4 +1,4 @@
-//! Owns the options of a recorded trace: how it is read, what is taken from it.
+//! Owns the options of a recorded trace: how it is read, and what is taken from it.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ impl ReadingOptions {
     }
 }
 
-/// What is taken from a trace, and what is done to it.
+/// What is taken from a trace, and how it is changed.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Trace")]
 pub(in crate::cli) struct ReplayOptions {

@@ -1,4 +1,4 @@
-//! Owns the options that say what is asked, and how it is written.
+//! Owns the options of the workload: the content of requests, and how they are written.
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
 
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-/// What is asked.
+/// The lengths of requests and answers.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Workload")]
 pub(in crate::cli) struct WorkloadOptions {
@@ -47,8 +47,8 @@ pub(in crate::cli) struct WireOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(in crate::cli) enum OutputField {
-    // What OpenAI, vLLM and SGLang read today.
+    // OpenAI, vLLM and SGLang read this field today.
     MaxCompletionTokens,
-    // For older servers.
+    // Older servers read this field.
     MaxTokens,
 }
