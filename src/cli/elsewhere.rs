@@ -162,6 +162,6 @@ mod tests {
         ] {
             assert!(said(&line).is_some_and(|text| text.contains(wanted)), "{line:?}: {:?}", said(&line));
         }
-        assert_eq!((said(&["run", "--nonsense"]), said(&["dance"])), (None, None), "what nobody knows is left to clap");
+        assert_eq!((said(&["run", "--nonsense"]), said(&["dance"])), (None, None), "unknown words are left to clap");
     }
 }

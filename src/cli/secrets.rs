@@ -226,7 +226,7 @@ mod tests {
         let hidden = of_line(&line).hide("ttft<=200ms@p99 p4ss w0rd").into_owned();
         assert_eq!(
             hidden, "ttft<=200ms@p99 (secret) (secret)",
-            "what stands before the host of a URL, and nothing else before `@`"
+            "user info of a URL is hidden, other text before `@` is not"
         );
         let text = "api_key: 'file-k3y'\nheader:\n  - 'X-Api-Key: file-h3ad'\nsecret-header: ['X-Other: \
             oth3r-one']\nextra-body: {auth_token: b0dy-token}\n";

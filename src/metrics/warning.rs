@@ -258,7 +258,7 @@ pub enum Reason {
     BacklogGrew {
         /// Requests that missed the limit.
         misses: u64,
-        /// Requests, those that were cut off too.
+        /// Requests, including those that were cut off.
         requests: u64,
     },
     /// The requests in flight grew over the whole window, and the objective limits a mean.
@@ -269,7 +269,7 @@ pub enum Reason {
     TooFew {
         /// Requests that missed the limit.
         misses: u64,
-        /// Requests, those that were cut off too.
+        /// Requests, including those that were cut off.
         requests: u64,
         /// How many independent requests `requests` are worth; absent where that is at least 95 % of `requests`.
         effective_requests: Option<f64>,
@@ -283,7 +283,7 @@ pub enum Reason {
     TooClose {
         /// Requests that missed the limit.
         misses: u64,
-        /// Requests, those that were cut off too.
+        /// Requests, including those that were cut off.
         requests: u64,
         /// The share of misses that is allowed, 0 to 1.
         allowed_share: f64,
