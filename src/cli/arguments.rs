@@ -25,7 +25,7 @@ use crate::cli::trace_arguments::TraceArguments;
     about = "Open-loop traffic generator for LLM inference services: the load is planned, latency counts from the \
         planned instant.",
     before_help = "Examples:
-  tonnage run                                  show me, with a simulated server
+  tonnage run                                  a first look: a simulated server
   tonnage run --target http://127.0.0.1:8000 --rate 50/s --slo 'p99 ttft<=200ms'
   tonnage sweep --target http://127.0.0.1:8000 where it saturates
   tonnage search --slo 'p99 ttft<=200ms'       the highest rate that meets it
@@ -33,7 +33,7 @@ use crate::cli::trace_arguments::TraceArguments;
   tonnage replay trace.csv --time-scale 10     a trace, ten times as fast
   tonnage plan --rate 50/s --process gamma:2   what would be sent
   tonnage simulate --listen 127.0.0.1:8000     serve the simulated server
-  tonnage calibrate                            how far to trust all that here
+  tonnage calibrate                            how accurate the tool is here
   tonnage help metrics                         what every number means
 ",
     help_template = TEMPLATE,
@@ -48,8 +48,8 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// The command line's definition. A replay and a sweep take the options of a run, but those that they answer
-    /// themselves: these are known, so that they can be refused with the reason, and not shown.
+    /// The definition of the command line. `replay`, `search` and `sweep` take the options of `run`. The options that
+    /// such a verb sets itself are defined but hidden, so that they can be refused with a reason.
     pub(super) fn definition() -> Command {
         let without = |verb: Command, options: &[(&str, &str)]| {
             options

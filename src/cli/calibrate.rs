@@ -1,4 +1,4 @@
-//! Owns verb `calibrate`: how far to trust the tool on this machine, as a table or as JSON.
+//! Owns verb `calibrate`: the tool's own error on this machine, as a table or as JSON.
 
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
@@ -27,7 +27,7 @@ use crate::units::{count, per_second, seconds};
     help_template = TEMPLATE
 )]
 pub(super) struct CalibrateArguments {
-    /// Sending threads [default: one fewer than cores, which the simulated server takes]
+    /// Sending threads [default: one less than the number of cores; the simulated server takes the other core]
     #[arg(long, value_name = "N", value_parser = within::<u16>(1..=1024))]
     pub(super) workers: Option<u16>,
     /// Print the figures as JSON, and nothing else, on standard output
@@ -46,7 +46,7 @@ struct Printed<'a> {
     calibration: &'a Calibration,
 }
 
-/// Measures and says.
+/// Measures the tool's own error and capacity, and prints them.
 pub(super) fn calibrate(arguments: &CalibrateArguments) -> Result<ExitCode, Error> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let workers = arguments.workers.map_or_else(|| cores.saturating_sub(1).max(1), usize::from);
@@ -84,18 +84,18 @@ fn text_of(calibration: &Calibration) -> String {
         line(row(&cells(step)));
     }
     line(String::new());
-    line("Medians and p99; the error of a request's mean ITL at p99 only.".to_owned());
+    line("Medians and p99; ITL error: of a request's mean ITL, p99 only.".to_owned());
     let highest_kept = calibration.steps.iter().chain(&calibration.search).filter(|step| step.kept);
     let highest_kept = highest_kept.max_by(|one, other| one.rate_per_s.total_cmp(&other.rate_per_s));
     if let Some((step, lag)) = highest_kept.and_then(|step| Some((step, step.wake_lag_s?))) {
         line(format!(
-            "wake lag at {}: {}, p99 {}; the kernel stamps what comes, so no latency has it",
+            "wake lag at {}: {}, p99 {}; the kernel stamps arriving bytes, so no latency includes it",
             per_second(step.rate_per_s),
             seconds(lag.p50),
             seconds(lag.p99)
         ));
     } else {
-        line("latencies have the wake lag of our threads in them: the kernel does not stamp here".to_owned());
+        line("the kernel does not stamp arriving bytes here: latencies include the wake lag of our threads".to_owned());
     }
     line(format!("closed loop, not streamed: {}", per_second(calibration.closed_loop_per_s)));
     let cpu = |us: Option<f64>| us.map_or_else(|| "unknown".to_owned(), |us| seconds(us / 1e6));

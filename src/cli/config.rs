@@ -1,5 +1,5 @@
-//! Owns the configuration file: its keys are the options of the verb, so that neither can know something that the
-//! other does not.
+//! Owns the configuration file: its keys are the options of the verb, so that file and command line always accept the
+//! same options.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -24,21 +24,21 @@ pub(super) struct Parsed {
     pub(super) spec: RunSpec,
     /// The options that were given, on the command line or in the file.
     pub(super) given: BTreeSet<String>,
-    /// Those given on the command line.
+    /// The options that were given on the command line.
     pub(super) typed: BTreeSet<String>,
-    /// Keys of the file that this verb has no use for.
+    /// Keys of the file that this verb does not use.
     pub(super) unused: Vec<String>,
-    /// What flags have taken out of the file beside their own keys, a phrase each.
+    /// Keys of the file that flags of another name have replaced, one sentence each.
     pub(super) displaced: Vec<String>,
     /// The command line as typed, secrets replaced.
     pub(super) command: Vec<String>,
-    /// Whether the key stands on the command line or in the file, and not in the environment only.
+    /// Whether the API key was given on the command line or in the file, not only in the environment.
     pub(super) key_is_typed: bool,
 }
 
 impl Parsed {
-    /// Refuses the options of a run that have no meaning for a verb, each with what to do instead, and forgets their
-    /// defaults, so that the stored configuration does not ask for them.
+    /// Refuses the options of `run` that have no meaning for a verb, each with what to do instead. Removes their
+    /// defaults, so that the stored configuration does not contain them. Fails if one of `options` was given.
     pub(super) fn refuse(&mut self, options: &[(&str, &str)], why: &str) -> Result<(), Error> {
         for (key, instead) in options {
             if self.given.contains(*key) {
@@ -49,7 +49,7 @@ impl Parsed {
     }
 }
 
-/// Why there is nothing to run: clap has something to print (help is one), or the file is at fault.
+/// Why nothing is run: clap has something to print (for example help), or there is an error.
 pub(super) enum Stop {
     Clap(Box<clap::Error>),
     Error(Error),
@@ -61,7 +61,7 @@ impl From<clap::Error> for Stop {
     }
 }
 
-/// Parses `line`, program name first, reading the file that `--config` names.
+/// Parses `line`, which begins with the program name, and reads the file that `--config` names.
 pub(super) fn parse(line: &[OsString], definition: Command) -> Result<(ArgMatches, Parsed), Stop> {
     keep_secret(&of_environment().and(&of_line(line)));
     let command = if line.iter().any(|word| word == "-h") { brief(definition) } else { definition };
@@ -70,7 +70,7 @@ pub(super) fn parse(line: &[OsString], definition: Command) -> Result<(ArgMatche
     let typed = given_in(&command, &matches);
     let path = verb_of(&matches).and_then(|(_, verb)| {
         let of = |key: &str| verb.try_get_one::<PathBuf>(key).ok().flatten().cloned();
-        // What goes on goes on as it was begun.
+        // A resumed run keeps the options that it was started with.
         of("config").or_else(|| of("resume").map(|folder| folder.join("config.yaml")))
     });
     if let Some(path) = path {
@@ -102,13 +102,12 @@ pub(super) fn parse(line: &[OsString], definition: Command) -> Result<(ArgMatche
     Ok((matches, parsed))
 }
 
-/// The key of an argument in a file: its long name, or for what stands alone (the trace of a replay) the name of its
-/// place.
+/// The key of an argument in a file: its long name, or for a positional argument (the trace of a replay) its id.
 fn key_of(argument: &Arg) -> Option<&str> {
     argument.get_long().or_else(|| argument.is_positional().then(|| argument.get_id().as_str()))
 }
 
-/// The keys of the options that `matches` were given.
+/// The keys of the options that were given in `matches`.
 fn given_in(command: &Command, matches: &ArgMatches) -> BTreeSet<String> {
     let Some((verb, matches)) = verb_of(matches).and_then(|(name, verb)| Some((command.find_subcommand(name)?, verb)))
     else {
@@ -121,24 +120,24 @@ fn verb_of(matches: &ArgMatches) -> Option<(&str, &ArgMatches)> {
     matches.subcommand()
 }
 
-/// Whether there is a key, from wherever.
+/// Whether there is an API key, whatever its source.
 fn has_key(matches: &ArgMatches) -> bool {
     let key = verb_of(matches).and_then(|(_, verb)| verb.try_get_one::<String>("api_key").ok().flatten());
     key.is_some_and(|key| !key.is_empty())
 }
 
-/// The command line with the file's keys put in as flags.
+/// The command line with the keys of the file added as flags.
 struct Merged {
     line: Vec<OsString>,
     keys: Vec<String>,
     unused: Vec<String>,
     displaced: Vec<String>,
-    /// The file says that a key was used, and not which.
+    /// Whether the file says that an API key was used, without its value.
     key_left_out: bool,
 }
 
 impl Merged {
-    /// An error of the merged line: the file's, where it is about one of its keys.
+    /// An error of the merged line. If it is about a key of the file, the file is named.
     fn blame(&self, error: clap::Error, path: &Path) -> Stop {
         let flag = match error.get(ContextKind::InvalidArg) {
             Some(ContextValue::String(flag)) => {
@@ -166,7 +165,7 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
     let is_typed = |key: &str| is_typed(verb, typed, key);
     let mut merged =
         Merged { line: Vec::new(), keys: Vec::new(), unused: Vec::new(), displaced: Vec::new(), key_left_out: false };
-    // The verb stands after the program's name: the program itself takes no options before it.
+    // The verb follows the program name, because the program itself takes no options before the verb.
     merged.line.extend(line.iter().take(2).cloned());
     for (key, value) in file {
         let key = key.replace('_', "-");
@@ -192,7 +191,7 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
             continue;
         }
         if let Some(flag) = rival {
-            merged.displaced.push(format!("--{flag} takes the place of `{key}` in {}", path.display()));
+            merged.displaced.push(format!("--{flag} replaces `{key}` in {}", path.display()));
             continue;
         }
         if matches!(argument.get_action(), ArgAction::SetTrue) {
@@ -202,7 +201,7 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
                 other => {
                     return Err(Error::input(
                         path,
-                        format!("{key}: `{other}` is no switch; accepted is true or false"),
+                        format!("{key}: `{other}` is not a switch value; accepted is true or false"),
                     ));
                 }
             }
@@ -210,7 +209,7 @@ fn merge(command: &Command, matches: &ArgMatches, line: &[OsString], path: &Path
             let mut given = texts(&key, value)
                 .ok_or_else(|| Error::input(path, format!("{key}: nested values have no meaning here")))?;
             if given.len() > 1 && matches!(argument.get_action(), ArgAction::Set) {
-                // A list of what is written as one text: `rates: [1, 2, 4.5]`.
+                // A list for an option that takes one text: `rates: [1, 2, 4.5]`.
                 given = vec![given.join(",")];
             }
             for text in given {
@@ -265,11 +264,12 @@ fn read(path: &Path, advice: &str) -> Result<Map<String, Value>, Error> {
     })
 }
 
-/// A value as the texts of its flag: one, or one for each item of a list; a mapping as JSON, as `K: V` or as `K=V`.
+/// A value as the texts of its flag: one text, or one for each item of a list. A mapping becomes JSON, `K: V` or `K=V`.
+/// `None` for other nested values.
 fn texts(key: &str, value: Value) -> Option<Vec<String>> {
     Some(match value {
         Value::Null => Vec::new(),
-        // A list of stages is one profile; an overlay is a text or a mapping.
+        // A list of stages is one profile. An overlay is a text or a mapping.
         Value::Array(stages) if key == "profile" => vec![Value::Array(stages).to_string()],
         Value::Array(items) if key == "overlay" => {
             items.into_iter().map(|item| texts(key, item)).collect::<Option<Vec<_>>>()?.concat()
@@ -301,7 +301,7 @@ fn scalar(value: Value) -> Option<String> {
     }
 }
 
-/// Every option in force, by its key.
+/// Every option in force by its key, secrets replaced.
 fn effective(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
     let mut kept = Map::new();
     let named = matches.try_get_raw("secret_header").ok().flatten().into_iter().flatten();
@@ -393,7 +393,7 @@ mod tests {
         for (text, wanted) in [
             ("raet: 5/s", "did you mean `rate`?"),
             ("rate: fast", "--rate"),
-            ("json: 7", "no switch"),
+            ("json: 7", "not a switch value"),
             ("rate: [", "test.yaml:"),
         ] {
             let (_folder, path) = file(text);

@@ -1,4 +1,4 @@
-//! Owns how a result reaches who waits for it: printed, then written.
+//! Owns the delivery of a result: it is printed first, then written.
 
 use std::process::ExitCode;
 
@@ -9,8 +9,8 @@ use crate::error::Error;
 use crate::report::{render, worded};
 use crate::results::{Folder, Report, json_of};
 
-/// Prints the result, then writes it: a disk that is full takes nothing from who is waiting for the figures. The exit
-/// code is `ending`'s.
+/// Prints the result, then writes it, so that a full disk does not lose the figures. Returns the exit code of `ending`,
+/// or that of a failed output where something could not be written and the run was not interrupted.
 pub(super) fn deliver(
     job: &Job,
     report: &mut Report,
@@ -20,7 +20,7 @@ pub(super) fn deliver(
     report.notes.extend(folder.losses().left_out());
     worded(report);
     let shown = show(job, report);
-    // Tried whatever was lost before: a result is smaller than its records.
+    // Tried even after records could not be written, because a result is smaller than its records.
     let stored = folder.write_result(report, &job.spec.to_yaml()?).map_err(|error| folder.losses().note(&error));
     say_all(&folder.losses().lines());
     shown?;
@@ -31,7 +31,7 @@ pub(super) fn deliver(
     Ok(if folder.losses().any() && Exit::of_report(report) != Exit::Interrupted { Exit::Output.into() } else { code })
 }
 
-/// Shows the result as it was asked for.
+/// Prints the result in the form that was asked for: JSON, nothing or text.
 pub(super) fn show(job: &Job, report: &Report) -> Result<(), Error> {
     if job.json {
         print(&json_of(report)?)

@@ -1,10 +1,10 @@
-//! Owns the way to an option for who does not know it yet: the short help (`-h`), what options of other load
-//! generators are called here, and what to do when one of theirs, a bare URL or a misspelt verb is typed.
+//! Owns the help for new users: the short help (`-h`), and advice for options of other load generators, bare URLs and
+//! misspelt verbs.
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// Options that are written otherwise here: what is typed, and what to write.
+/// Options that have another name here: the names in other tools, and what to write instead.
 const OPTIONS: &[(&[&str], &str)] = &[
     (&["--request-rate", "--qps", "--rps", "--req-rate", "--arrival-rate"], "write --rate 5/s"),
     (
@@ -18,10 +18,9 @@ const OPTIONS: &[(&[&str], &str)] = &[
     (
         &["--concurrency", "--max-concurrency", "--num-concurrent", "--parallel", "--users", "--num-users"],
         "`tonnage run --load concurrent:16` keeps 16 in flight, a closed loop; `tonnage sweep --concurrency 1,4,16` \
-         plays several; in an open loop \
-         --max-in-flight bounds what a rate puts in flight",
+         runs several; in an open loop --max-in-flight limits the requests in flight",
     ),
-    (&["--speed", "--speedup", "--replay-speed"], "write --time-scale 10: ten times as fast as recorded"),
+    (&["--speed", "--speedup", "--replay-speed"], "write --time-scale 10: ten times the recorded speed"),
     (&["--max-seconds", "--time", "--duration-s", "--run-time"], "write --duration 60s"),
     (
         &["--input-len", "--random-input-len", "--isl", "--prompt-tokens", "--synthetic-input-tokens-mean"],
@@ -36,17 +35,17 @@ const OPTIONS: &[(&[&str], &str)] = &[
     (&["--dry-run"], "`tonnage plan` takes the same load, prints and draws it, and sends nothing"),
     (
         &["-v", "--verbose", "--debug"],
-        "what is going on stands on the screen already; the result folder holds every request (records.jsonl)",
+        "progress is already on the screen; the result folder holds every request (records.jsonl)",
     ),
     (&["--output", "--output-dir", "--result-dir", "-o"], "write --out DIR"),
     (&["--save-result"], "drop it: each result is kept (--out DIR says where)"),
     (&["--api_key", "--token", "--key"], "write --api-key KEY, or set OPENAI_API_KEY"),
-    (&["--stream", "--streaming"], "drop it: answers are streamed; --no-stream does not"),
+    (&["--stream", "--streaming"], "drop it: answers are streamed by default; --no-stream turns streaming off"),
     (&["--goodput-config"], "write --goodput 'ttft:200 tpot:50', in milliseconds"),
-    (&["--version", "-V"], "`tonnage --version` stands before any verb"),
+    (&["--version", "-V"], "write `tonnage --version`, without a verb"),
 ];
 
-/// Options that `-h` shows; `--help` shows all.
+/// The options that `-h` shows; `--help` shows all.
 const USUAL: &[&str] = &[
     "target",
     "sim",
@@ -80,11 +79,11 @@ const USUAL: &[&str] = &[
     "config",
     "help",
 ];
-/// Verbs of fewer options show them all.
+/// A verb with fewer options than this shows all of them with `-h`.
 const FEW: usize = 20;
 
-/// `command` with a short help of each verb: the usual options. Clap has such a help, too, and shows the long one in
-/// another form then.
+/// `command` with a short help for each verb, which shows the usual options only. Clap's own short help is not used,
+/// because it changes the form of the long help.
 pub(super) fn brief(command: Command) -> Command {
     command.mut_subcommands(|verb| {
         if verb.get_arguments().count() < FEW {
@@ -99,7 +98,7 @@ pub(super) fn brief(command: Command) -> Command {
     })
 }
 
-/// What to do instead, where `error` is about something that other tools know; none elsewhere.
+/// What to do instead, if `error` is about an option of another tool, a bare URL or a misspelt verb; `None` otherwise.
 pub(super) fn advice(error: &clap::Error, command: &Command) -> Option<String> {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -110,9 +109,9 @@ pub(super) fn advice(error: &clap::Error, command: &Command) -> Option<String> {
             let typed = text(ContextKind::InvalidArg)?;
             let name = typed.split_once('=').map_or(typed, |(name, _)| name);
             if let Some((_, instead)) = OPTIONS.iter().find(|(names, _)| names.contains(&name)) {
-                return Some(format!("{name} is no option here: {instead}"));
+                return Some(format!("{name} is not an option here: {instead}"));
             }
-            is_address(typed).then(|| format!("an address stands after --target: write --target {typed}"))
+            is_address(typed).then(|| format!("an address needs --target: write --target {typed}"))
         }
         ErrorKind::InvalidSubcommand => {
             let typed = text(ContextKind::InvalidSubcommand)?;
@@ -122,13 +121,13 @@ pub(super) fn advice(error: &clap::Error, command: &Command) -> Option<String> {
             let verbs = command.get_subcommands().map(Command::get_name);
             let near = |verb: &&str| strsim::damerau_levenshtein(verb, typed) <= 2;
             let verb = verbs.filter(near).min_by_key(|verb| strsim::damerau_levenshtein(verb, typed))?;
-            Some(format!("`{typed}` is no verb: did you mean `tonnage {verb}`?"))
+            Some(format!("`{typed}` is not a verb: did you mean `tonnage {verb}`?"))
         }
         _ => None,
     }
 }
 
-/// Whether `text` is where a service listens: a URL, or a host with its port.
+/// Whether `text` is the address of a service: a URL, or a host with a port.
 fn is_address(text: &str) -> bool {
     let has_port = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     text.starts_with("http://") || text.starts_with("https://") || has_port
@@ -163,6 +162,6 @@ mod tests {
         ] {
             assert!(said(&line).is_some_and(|text| text.contains(wanted)), "{line:?}: {:?}", said(&line));
         }
-        assert_eq!((said(&["run", "--nonsense"]), said(&["dance"])), (None, None), "what nobody knows is left to clap");
+        assert_eq!((said(&["run", "--nonsense"]), said(&["dance"])), (None, None), "unknown words are left to clap");
     }
 }

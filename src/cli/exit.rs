@@ -9,7 +9,7 @@ use crate::search::Finished;
 use crate::search::hunt::Outcome;
 use crate::search::step::Certified;
 
-/// How the process ends.
+/// How the process ends; each case has an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
     /// Objectives met, or none given.
@@ -18,18 +18,18 @@ pub(super) enum Exit {
     Failed,
     /// The command line, the configuration or a file is at fault.
     Usage,
-    /// The result could not be written; what there was of it was printed.
+    /// The result, or a part of it, could not be written; it was printed.
     Output,
     /// No request completed, or the target cannot be used.
     TargetLost,
-    /// Neither met nor refuted.
+    /// The objectives are neither met nor refuted.
     Inconclusive,
     /// Stopped by a signal; the partial result is written.
     Interrupted,
 }
 
 impl Exit {
-    /// The number the shell sees.
+    /// The exit code of the process.
     pub(super) const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -41,15 +41,15 @@ impl Exit {
         }
     }
 
-    /// How a run ends, in the order of the contract: interruption before loss of the target before the verdict.
+    /// How a run ends. An interruption counts first, then the loss of the target, then the verdict.
     pub(super) fn of_report(report: &Report) -> Self {
         if let Some(search) = &report.search {
             return match search.finished {
-                // Without a signal it has not been interrupted, whatever ended it: there is no answer yet.
+                // No signal came, so the search was not interrupted: it has no answer yet.
                 None if report.trials.iter().all(|trial| trial.ended != Ended::Interrupted) => Self::Inconclusive,
                 None => Self::Interrupted,
                 Some(Outcome::TargetLost) => Self::TargetLost,
-                // Refused to the last one: that says nothing of a rate.
+                // All requests were refused, which says nothing about a rate.
                 Some(Outcome::Infeasible) if report.trials.iter().all(|trial| trial.run_totals.completed == 0) => {
                     Self::TargetLost
                 }
@@ -71,7 +71,7 @@ impl Exit {
         if unanswered || is_lost || report.trials.iter().all(|trial| trial.run_totals.completed == 0) {
             return Self::TargetLost;
         }
-        // A sweep is to go on to where objectives fail.
+        // A sweep deliberately continues to rates at which objectives fail.
         if report.sweep.is_some() {
             return Self::Done;
         }

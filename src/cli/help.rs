@@ -30,7 +30,7 @@ pub(super) struct HelpArguments {
     #[arg(value_name = "TOPIC")]
     pub(super) topic: Option<String>,
 }
-/// Prints a topic; without one, the whole command line's help.
+/// Prints a topic; without a topic, the help of the whole command line.
 pub(super) fn help(arguments: &HelpArguments, mut command: clap::Command) -> Result<ExitCode, Error> {
     command.build();
     let text = match arguments.topic.as_deref() {
@@ -44,7 +44,7 @@ pub(super) fn help(arguments: &HelpArguments, mut command: clap::Command) -> Res
             let accepted = format!("accepted is metrics, slo, profiles, sim, or a verb: {}", verbs.join(", "));
             let found = command.find_subcommand_mut(verb);
             found
-                .ok_or_else(|| Error::usage("help", format!("`{verb}` is no topic"), accepted))?
+                .ok_or_else(|| Error::usage("help", format!("`{verb}` is not a topic"), accepted))?
                 .render_help()
                 .to_string()
         }

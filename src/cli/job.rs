@@ -1,4 +1,5 @@
-//! Owns `Job`, a run as validated data: whatever can be refused without the world has been refused when one exists.
+//! Owns `Job`, a validated run: every option that can be checked without the target and the result folder has been
+//! checked.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -34,44 +35,44 @@ use crate::workload::{Closed, Load, Plan, Recording, Salt, Tokenizer, Workload};
 /// A run.
 #[derive(Debug)]
 pub(super) struct Job {
-    /// What asks for it.
+    /// The verb of the run.
     pub(super) verb: &'static str,
     pub(super) whom: Whom,
-    /// Empty: to be asked of the target.
+    /// The models to request. Empty: the first model that the target lists.
     pub(super) models: Vec<String>,
-    /// How requests are written; targets and models are filled in when they are known.
+    /// How requests are written. Targets and models are filled in when they are known.
     pub(super) chat: RequestOptions,
     pub(super) tls: Tls,
     pub(super) connect_timeout: Duration,
     pub(super) wait_ready: Duration,
     pub(super) plan: Arc<Plan>,
-    /// What counts prompts and answers; `words-v1` without one.
+    /// The tokenizer that counts prompts and answers; without one, `words-v1` is used.
     pub(super) tokenizer: Option<Arc<Tokenizer>>,
     pub(super) seed: Seed,
     pub(super) objectives: Arc<Objectives>,
     pub(super) timeout: Duration,
     pub(super) drain: Duration,
     pub(super) max_in_flight: Option<u64>,
-    /// Where the origin lies on the system's clock; none is at once.
+    /// The origin of the load on the system's clock; `None` means at once.
     pub(super) start_at: Option<Timestamp>,
     pub(super) workers: usize,
     pub(super) out: Option<PathBuf>,
-    /// What becomes of a result that stands in `out`.
+    /// What to do with an earlier result in `out`.
     pub(super) replace: Replace,
-    /// None: nothing is kept of single requests.
+    /// What is kept of each request; `None`: nothing.
     pub(super) records: Option<Detail>,
     pub(super) json: bool,
     pub(super) quiet: bool,
     pub(super) label: Option<String>,
     pub(super) metadata: BTreeMap<String, String>,
-    /// Every option in force, the drawn salt among them, so that the stored configuration repeats the very bytes.
+    /// Every option in force, with the drawn salt, so that the stored configuration repeats the same bytes.
     pub(super) spec: RunSpec,
-    /// What has to be said before the load begins.
+    /// Notes to print before the load begins.
     pub(super) notes: Vec<String>,
 }
 
 impl Job {
-    /// Validates a run as typed. Reads no file but the tokenizer's and those of `file:PATH` lengths.
+    /// Validates the options of `run`. Reads no files but the tokenizer's and those of `file:PATH` lengths.
     pub(super) fn of_run(arguments: LoadArguments, parsed: &mut Parsed) -> Result<Self, Error> {
         let of_all = salt_of_all(&arguments.wire.salt, &arguments.shard, &parsed.given, arguments.schedule.seed)?;
         let salt = of_all.map_or_else(|| salt_of(&arguments.wire.salt), Ok)?;
@@ -79,7 +80,7 @@ impl Job {
         Self::new("run", arguments, plan, &salt, parsed)
     }
 
-    /// How the service is looked for.
+    /// How to find the service.
     pub(super) fn wanted(&self) -> Wanted<'_> {
         Wanted {
             whom: &self.whom,
@@ -93,20 +94,20 @@ impl Job {
         }
     }
 
-    /// `workload` with prompts of exactly the length that the job's tokenizer counts, where it has one. Of many loads
-    /// the prompts are found while each is played, and answers are counted by the server.
+    /// `workload` with prompts of exactly the length that the job's tokenizer counts, if it has one. For many loads,
+    /// the prompts are prepared while each load runs, and the server counts the answers.
     pub(super) fn counted(&mut self, workload: Workload) -> Workload {
         let Some(tokenizer) = &self.tokenizer else { return workload };
         self.notes.push(format!(
             "prompts have exactly the length that {} counts; they are made while the load runs, about a millisecond \
-             for 1 000 tokens, and the server \
-             counts the answers",
+             for 1 000 tokens, and the server counts the answers",
             tokenizer.name()
         ));
         workload.counted_by(Arc::clone(tokenizer))
     }
 
-    /// Validates everything around a plan. Reads no file but the tokenizer's and that of `--ca-cert`.
+    /// Validates everything around a plan. Reads no files but the tokenizer's, that of `--ca-cert` and that of
+    /// `--api-key-file`.
     pub(super) fn new(
         verb: &'static str,
         arguments: LoadArguments,
@@ -143,7 +144,7 @@ impl Job {
         let objectives = objectives_of(&judgement, !target.no_stream)?;
         if objectives.attainment_implied() {
             notes.push(
-                "objectives without a statistic: joint attainment of 99 % is asked (--attainment changes it)"
+                "objectives without a statistic: joint attainment of 99 % is required (--attainment changes it)"
                     .to_owned(),
             );
         }
@@ -161,7 +162,7 @@ impl Job {
         chat.stream = !target.no_stream;
         chat.ignore_eos = wire.ignore_eos;
         chat.min_tokens = wire.min_tokens;
-        // Of the many loads of a sweep or a search answers are counted by the server; texts would fill the disk.
+        // In a sweep or a search the server counts the answers, because the texts of many loads would fill the disk.
         chat.keep_text = tokenizer.is_some() && !matches!(verb, "sweep" | "search");
         chat.length_field = wire.output_field.map(|field| match field {
             OutputField::MaxCompletionTokens => LengthField::MaxCompletionTokens,
@@ -208,7 +209,7 @@ impl Job {
     }
 }
 
-/// Reads the objectives and says which option is at fault.
+/// Reads the objectives. An error names the option at fault.
 pub(super) fn objectives_of(judgement: &JudgementOptions, streamed: bool) -> Result<Objectives, Error> {
     Objectives::parse(&judgement.slo, None, None).map_err(|refusal| refusal.at("--slo"))?;
     let goodput = judgement.goodput.as_deref();
@@ -226,7 +227,7 @@ pub(super) fn objectives_of(judgement: &JudgementOptions, streamed: bool) -> Res
     Ok(objectives)
 }
 
-/// Whom the run asks: the targets given, or the embedded server.
+/// The service that the run uses: the given targets, or the embedded server.
 fn whom_of(targets: &[String], profile: Option<Profile>) -> Result<Whom, Error> {
     match (targets.is_empty(), profile) {
         (false, Some(_)) => {
@@ -267,8 +268,7 @@ fn models_of(names: &[String]) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// The key that requests are sent with, wherever it was given: a file that was named counts for more than the
-/// environment.
+/// The API key that is sent with requests. A key file has precedence over the environment.
 fn api_key_of(target: &TargetOptions, parsed: &Parsed) -> Result<Option<String>, Error> {
     let given = target.api_key.clone().filter(|key| !key.is_empty() && key != SECRET);
     let Some(path) = &target.api_key_file else { return Ok(given) };
@@ -287,7 +287,7 @@ fn api_key_of(target: &TargetOptions, parsed: &Parsed) -> Result<Option<String>,
     }
 }
 
-/// A target as people type it: without a scheme it is asked over plain HTTP.
+/// The URL of a target as typed. Without a scheme, plain HTTP is used.
 fn with_scheme(url: &str) -> String {
     let url = url.trim();
     if url.starts_with('[') && url.contains(']') {
@@ -299,7 +299,7 @@ fn with_scheme(url: &str) -> String {
     let host = url.split(['/', ':']).next().unwrap_or("");
     let plain = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
     let port = url[host.len()..].strip_prefix(':').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    // A name alone may be a slip; a port or a dot says that it is an address.
+    // A name alone may be a typing error; with a port or a dot it is an address.
     if !url.contains("://") && plain && (port || host.contains('.') || host == "localhost") {
         format!("http://{url}")
     } else {
@@ -307,7 +307,7 @@ fn with_scheme(url: &str) -> String {
     }
 }
 
-/// All headers asked for. A `--secret-header` without a colon only names one of them.
+/// All headers to send. A `--secret-header` without a colon only names one of the other headers.
 fn headers_of(headers: Vec<String>, secret: Vec<String>) -> Result<Vec<String>, Error> {
     keep_secret(&of_headers(&headers, &secret));
     let named: Vec<&String> = secret.iter().filter(|header| !header.contains(':')).collect();
@@ -327,7 +327,7 @@ fn headers_of(headers: Vec<String>, secret: Vec<String>) -> Result<Vec<String>, 
     for (flag, header) in &all {
         let (name, value) = header.split_once(':').unwrap_or((header, ""));
         if value.trim().is_empty() {
-            // What stands behind the first word may be the value, a key among it.
+            // The text after the first word may be the value, and may contain a key.
             let shown = name.split([' ', '=', '\t']).next().unwrap_or_default();
             let why = format!("`{shown}…` has no `:` with a value behind it");
             return Err(Error::usage(*flag, why, "accepted is 'NAME: VALUE'"));
@@ -363,8 +363,7 @@ fn metadata_of(texts: &[String]) -> Result<BTreeMap<String, String>, Error> {
     texts.iter().map(pair).collect()
 }
 
-/// What was typed, and what follows from saying nothing: the load in force, the embedded server, the salt that was
-/// drawn.
+/// The options as typed, completed by defaults: the load in force, the embedded server, the drawn salt.
 fn spec_of(mut spec: RunSpec, whom: &Whom, plan: &Plan, salt: &Salt) -> RunSpec {
     if let Whom::Embedded(profile) = whom {
         spec.sim = Some((*profile).into());
@@ -373,7 +372,7 @@ fn spec_of(mut spec: RunSpec, whom: &Whom, plan: &Plan, salt: &Salt) -> RunSpec 
         Load::Open(timeline) => {
             if let Some((process, _)) = timeline.law() {
                 if spec.profile.is_some() {
-                    // As text, whatever file it came from, so that the stored configuration needs no other.
+                    // Stored as text even if it came from a file, so that the stored configuration needs no other file.
                     if let Some(pattern) = timeline.pattern() {
                         spec.profile = Some(pattern.profile.to_string().into());
                     }

@@ -1,4 +1,4 @@
-//! Owns what verbs that play have in common: finding the target, room for connections, what is announced, the session.
+//! Owns the common steps of verbs that run loads: finding the target, room for connections, announcements, the session.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use crate::service::{Service, make_room};
 use crate::units::{count, per_second, seconds};
 use crate::workload::{Recording, Removal};
 
-/// Finds the target of `job` and plays there; an interrupt is heard from the beginning.
+/// Finds the target of `job` and calls `play` with it. Signals are handled from the start.
 pub(super) fn on_target(
     job: Job,
     play: impl AsyncFnOnce(Job, Service, Option<Folder>, Signals) -> Result<ExitCode, Error>,
@@ -29,12 +29,13 @@ pub(super) fn on_target(
             None => Ok(Exit::Interrupted.into()),
         }
     });
-    // A resolver that does not answer cannot be called back: it is left behind.
+    // A resolver that does not answer cannot be stopped, so its thread is left running.
     runtime.shutdown_background();
     done
 }
 
-/// Claims the folder asked for and finds whom to ask; `None` at a signal. What was claimed in vain is given back.
+/// Claims the result folder and finds the service; `None` after a signal. If no service is found, the folder is
+/// released.
 pub(super) async fn find(job: &Job, signals: &mut Signals) -> Result<Option<(Service, Option<Folder>)>, Error> {
     let claimed = job.out.as_deref().map(|path| Folder::claim(path, job.replace)).transpose()?;
     let found = tokio::select! {
@@ -50,30 +51,30 @@ pub(super) async fn find(job: &Job, signals: &mut Signals) -> Result<Option<(Ser
     found.map(|_| None)
 }
 
-/// The exit code of `report`; one that scripts stop at is explained, however quiet it was to be.
+/// The exit code of `report`. A code that stops scripts is explained on standard error, even with `--quiet`.
 pub(super) fn ending(report: &Report) -> ExitCode {
     let exit = match Exit::of_report(report) {
         Exit::Inconclusive if is_unanswered(report) && signals::any() => Exit::Interrupted,
         exit => exit,
     };
     if exit == Exit::Inconclusive && is_unanswered(report) {
-        let why = "the search ended before its answer, and nobody interrupted it: its last load decided nothing; go on \
-            with --resume";
+        let why = "the search ended without an answer, and nobody interrupted it: its last load decided nothing; \
+            continue with --resume";
         say(&format!("error: {why}"));
     }
     if exit == Exit::TargetLost {
-        let why = loss_text(report).unwrap_or_else(|| "the target answered nothing".to_owned());
+        let why = loss_text(report).unwrap_or_else(|| "the target did not answer".to_owned());
         say(&format!("error: {why}"));
     }
     exit.into()
 }
 
-/// Whether `report` is of a search that has not come to its end.
+/// Whether `report` is of a search that has no answer yet.
 fn is_unanswered(report: &Report) -> bool {
     report.search.as_ref().is_some_and(|search| search.finished.is_none())
 }
 
-/// The result before anything was played.
+/// The result before any load has run.
 pub(super) fn skeleton(job: &Job, found: &Service, started: SystemTime, command: Vec<String>) -> Report {
     let begun = Report::begun(job.spec.clone(), job.seed, found, job.workers, started);
     Report {
@@ -86,7 +87,7 @@ pub(super) fn skeleton(job: &Job, found: &Service, started: SystemTime, command:
     }
 }
 
-/// Makes room for the connections of the job; `flag` is blamed where a closed loop does not fit.
+/// Makes room for the connections of the job. Fails, naming `flag`, if a closed loop has too many connections.
 pub(super) fn room_for(job: &mut Job, service: &Service, flag: &str) -> Result<(), Error> {
     let tight = make_room(&job.plan, service, job.timeout, job.max_in_flight).map_err(|error| match error {
         Error::Usage { why, accepted, .. } => Error::usage(flag, why, accepted),
@@ -94,8 +95,8 @@ pub(super) fn room_for(job: &mut Job, service: &Service, flag: &str) -> Result<(
     })?;
     if let Some(tight) = tight {
         job.notes.push(format!(
-            "this machine has room for {} connections at once: at {}, answers slower than {} find none; raise `ulimit \
-             -n` or the range of ephemeral ports, give more targets, or set --max-in-flight",
+            "this machine has room for {} connections at once: at {}, too few if answers take longer than {}; raise \
+             `ulimit -n` or the range of ephemeral ports, give more targets, or set --max-in-flight",
             count(tight.connections),
             per_second(tight.rate_per_s),
             seconds(tight.slowest_s)
@@ -104,7 +105,7 @@ pub(super) fn room_for(job: &mut Job, service: &Service, flag: &str) -> Result<(
     Ok(())
 }
 
-/// Tells the user what the run will do beyond what was typed.
+/// Prints what the run will do beyond the typed options.
 pub(super) fn announce(job: &mut Job, found: &Service) {
     if let Some(quota) = job.plan.quota()
         && let Some(removed) = job.plan.dropped().get(&Removal::Quota)
@@ -119,7 +120,7 @@ pub(super) fn announce(job: &mut Job, found: &Service) {
     let needed = job.objectives.least_drain(most_asked);
     if needed > job.drain {
         job.notes.push(format!(
-            "the drain is extended from {} to at least {}, which the objectives need to be decided",
+            "the drain is extended from {} to at least {}, so that the objectives can be decided",
             seconds(job.drain.as_secs_f64()),
             seconds(needed.as_secs_f64())
         ));
@@ -128,20 +129,20 @@ pub(super) fn announce(job: &mut Job, found: &Service) {
         return;
     }
     if found.is_embedded() {
-        say("no --target given: asking the embedded simulated server");
+        say("no --target given: using the embedded simulated server");
     }
     for note in &job.notes {
         say(&format!("note: {note}"));
     }
 }
 
-/// A live session of the job.
+/// A live session for the job.
 pub(super) fn session_of(job: &Job, service: &Service) -> Result<Session, Error> {
     let settings = Settings { timeout: job.timeout, drain: job.drain, max_in_flight: job.max_in_flight };
     service.session(&job.chat, settings, job.connect_timeout, job.workers)
 }
 
-/// The folder of the result; emptied, unless it goes on.
+/// The folder of the result; emptied unless the run is `resumed`.
 pub(super) fn folder_of(
     job: &Job,
     found: &Service,
@@ -159,7 +160,7 @@ pub(super) fn folder_of(
     Ok(folder)
 }
 
-/// `results/<model>/<time>-<verb>`, the model made fit for a folder's name.
+/// `results/<model>/<time>-<verb>`; characters of the model that a folder's name cannot hold are replaced.
 fn default_path(found: &Service, started: SystemTime, verb: &str) -> PathBuf {
     let model = file_name(&hidden(&found.models.join("+")));
     let time = jiff::Timestamp::try_from(started)

@@ -1,4 +1,4 @@
-//! Owns the reading of what is sent and when: from the options to a `Plan`, with the refusals that teach.
+//! Owns the step from the options to a `Plan`: what is sent and when, with refusals that say what to do.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -17,7 +17,7 @@ use crate::seed::Seed;
 use crate::units::{Rate, count, seconds, yaml_words};
 use crate::workload::{Closed, LengthSpec, Load, Plan, Salt, Tokenizer, Workload};
 
-/// What `run` and `plan` do without being told.
+/// The default rate of `run` and `plan`, in requests per second; [`DEFAULT_DURATION`] is their default window.
 pub(super) const DEFAULT_RATE_PER_S: f64 = 10.0;
 pub(super) const DEFAULT_DURATION: Duration = Duration::from_secs(20);
 
@@ -50,14 +50,14 @@ pub(super) fn plan_of(
     Ok(Plan::new(load, workload_of(workload, salt)?, Seed::new(schedule.seed), schedule.quota))
 }
 
-/// What the options ask for in each request.
+/// The workload that the options ask for: the content of each request.
 pub(super) fn workload_of(options: &WorkloadOptions, salt: Salt) -> Result<Workload, Error> {
     let (input, output) =
         (lengths_of("--input-tokens", &options.input_tokens)?, lengths_of("--output-tokens", &options.output_tokens)?);
     Ok(Workload::new(input, output).salted(salt))
 }
 
-/// The timeline that the options ask for. By count it is drawn here, to find where it ends.
+/// The timeline that the options ask for. With `--requests` it is drawn here, to find its end.
 pub(super) fn timeline_of(schedule: &ScheduleOptions) -> Result<Timeline, Error> {
     let (extent, process, seed) =
         (extent_of(schedule)?, schedule.process.unwrap_or(Process::Poisson), Seed::new(schedule.seed));
@@ -70,7 +70,7 @@ pub(super) fn timeline_of(schedule: &ScheduleOptions) -> Result<Timeline, Error>
     let flag = if schedule.requests.is_some() { "--requests" } else { "--duration" };
     if let Some(pattern) = pattern {
         let blamed = if schedule.profile.is_some() { "--profile" } else { "--overlay" };
-        // Without a profile what varies is --rate, which has no length of its own.
+        // Without a profile the overlays vary --rate, which has no length of its own.
         let extent = extent.or(schedule.profile.is_none().then_some(Extent::Duration(DEFAULT_DURATION)));
         let _pass = LongPass::over(drawn, "drawing");
         let timeline =
@@ -99,12 +99,12 @@ pub(super) fn refuse_many(planned: u64, flag: &str) -> Result<(), Error> {
     Err(Error::usage(flag, why, "lower --rate, --duration or --requests, or split the load into several runs"))
 }
 
-/// About how many requests a timeline plans; none of its own where they are recorded.
+/// About how many requests a timeline plans; 0 for a recorded timeline.
 pub(super) fn planned_about(timeline: &Timeline) -> u64 {
     timeline.law().map_or(0, |(_, curve)| curve.expected(timeline.spans().total_s()) as u64)
 }
 
-/// What the rate follows over time; none where it is the same all along.
+/// The rate over time; `None` if the rate is constant.
 fn pattern_of(schedule: &ScheduleOptions) -> Result<Option<Pattern>, Error> {
     let profile = match (&schedule.profile, schedule.rate) {
         (Some(_), Some(_)) => {
@@ -131,8 +131,8 @@ pub(super) fn profile_of(text: &str) -> Result<Profile, Error> {
         Some("csv") => return Profile::from_csv(bytes()?.as_slice(), path),
         Some("yaml" | "yml") => {
             let text = whole()?;
-            // A file that ends in .yaml may hold something else, which is looked for first: the parser would only name
-            // the place where it gave up.
+            // Check first whether a .yaml file holds something else, because the parser's message would only name the
+            // place of the error.
             let stages = "give a list of stages, as in `- {shape: constant, rate: 50/s, for: 60s}`";
             match serde_saphyr::from_str::<Value>(&text) {
                 Ok(Value::Object(keys)) if keys.contains_key("profile") => {
@@ -167,15 +167,17 @@ pub(super) fn profile_of(text: &str) -> Result<Profile, Error> {
     read.map_err(|refusal| refusal.at("--profile"))
 }
 
-/// What is said of overlays that do nothing, because the load is over before they begin.
+/// One note for each overlay that has no effect because the load ends before it begins.
 pub(super) fn idle_overlays(overlays: &[Overlay], spans: Spans) -> Vec<String> {
     let length = spans.cooldown.end.since(spans.window.start);
     let idle = overlays.iter().filter(|overlay| overlay.comes_after(length));
-    idle.map(|overlay| format!("{overlay}: does nothing, as the load is over after {}", seconds(length.as_secs_f64())))
-        .collect()
+    idle.map(|overlay| {
+        format!("{overlay}: has no effect, because the load ends after {}", seconds(length.as_secs_f64()))
+    })
+    .collect()
 }
 
-/// Refuses an open load of no request.
+/// Refuses an open load without requests.
 pub(super) fn refuse_empty(plan: &Plan) -> Result<(), Error> {
     let Load::Open(timeline) = plan.load() else { return Ok(()) };
     if plan.arrivals().next().is_none() {
@@ -197,7 +199,7 @@ fn rate_of(schedule: &ScheduleOptions) -> Result<Rate, Error> {
     }
 }
 
-/// Where the measured window ends, if the options say so.
+/// The end of the measured window, by time or by count; `None` if the options do not give it.
 pub(super) fn extent_of(schedule: &ScheduleOptions) -> Result<Option<Extent>, Error> {
     match (schedule.duration, schedule.requests) {
         (Some(_), Some(_)) => Err(Error::usage(
@@ -216,7 +218,7 @@ pub(super) fn extent_of(schedule: &ScheduleOptions) -> Result<Option<Extent>, Er
     }
 }
 
-/// A closed loop has no instants of its own; what speaks of instants is refused, not ignored.
+/// Refuses the options of an open load for a closed loop, which has no planned instants.
 fn refuse_open_options(schedule: &ScheduleOptions) -> Result<(), Error> {
     let given = [
         ("--rate", schedule.rate.is_some()),
@@ -247,8 +249,7 @@ pub(super) fn lengths_of(flag: &str, text: &str) -> Result<LengthSpec, Error> {
     }
 }
 
-/// What `--salt` asks for; `random` is drawn here, once, so that the stored configuration repeats the bytes of this
-/// run.
+/// The salt of `--salt`. `random` is drawn here, once, so that the stored configuration repeats the bytes of this run.
 pub(super) fn salt_of(text: &str) -> Result<Salt, Error> {
     match text {
         "" => Err(Error::usage("--salt", "an empty text marks nothing", "accepted is random, off or a text")),
@@ -258,9 +259,9 @@ pub(super) fn salt_of(text: &str) -> Result<Salt, Error> {
     }
 }
 
-/// Sixteen letters that differ from run to run: the one number of a run that does not come from its seed. The
-/// standard library keys its hash maps with the system's entropy, which is all that is needed here. Letters only:
-/// YAML takes no word for a number.
+/// Sixteen letters that differ from run to run: the only random value of a run that does not come from its seed. It
+/// uses the random keys of the standard library's hash maps, which come from the system's entropy. Letters only, so
+/// that YAML does not read it as a number.
 fn draw_salt() -> String {
     use std::hash::{BuildHasher, Hasher};
     let drawn = std::collections::hash_map::RandomState::new().build_hasher().finish();

@@ -1,5 +1,4 @@
-//! Owns what verbs of many loads share: going on with a begun result, its folder, signals, and what is shown where
-//! nothing is left.
+//! Owns what verbs of many loads share: resuming a result, handling signals, and showing a finished result.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,11 +17,11 @@ use crate::error::Error;
 use crate::results::{Lines, Report, read};
 use crate::service::Service;
 
-/// The result that is to go on, and where it is. What would change what is measured is refused.
+/// The result to resume, and its path. Options that would change what is measured are refused.
 pub(super) fn begun_in(folder: &Path, parsed: &Parsed) -> Result<(PathBuf, Report), Error> {
     let path = folder.join("result.json");
     let report = read(&path)?;
-    // A body with a secret in it is given again: it was not stored whole.
+    // A body with a secret must be given again, because it was not stored completely.
     let again = |key: &str| {
         key == "extra-body" && report.config.extra_body.is_some() && parsed.spec.extra_body == report.config.extra_body
     };
@@ -33,33 +32,34 @@ pub(super) fn begun_in(folder: &Path, parsed: &Parsed) -> Result<(PathBuf, Repor
     Ok((path, report))
 }
 
-/// The first signal ends the load and those that would follow, and lets the drain settle what is open; the second
-/// lets go of it.
+/// The first signal ends the load and skips later loads; open requests are followed until the drain ends. The second
+/// signal cuts off the open requests.
 pub(super) async fn hear(mut signals: Signals, interrupter: Interrupter, halted: Arc<AtomicBool>, lines: Lines) {
     signals.next().await;
     halted.store(true, Ordering::Relaxed);
     interrupter.interrupt();
     lines.push(
-        "interrupted: nothing more is sent; what is in flight is followed to its end; interrupt again to let go of it"
+        "interrupted: no more requests are sent; requests in flight are followed to their end; interrupt again to \
+         cut them off"
             .to_owned(),
     );
     loop {
         signals.next().await;
         interrupter.interrupt();
-        lines.push("interrupted again: letting go".to_owned());
+        lines.push("interrupted again: requests in flight are cut off".to_owned());
     }
 }
 
-/// Shows a result with which there is nothing to go on.
+/// Shows a result that has nothing left to run.
 pub(super) fn finished(job: &Job, report: &Report) -> Result<ExitCode, Error> {
     if !job.quiet && !job.json {
-        say(&format!("this {} had finished: nothing is left to play", job.verb));
+        say(&format!("this {} had finished: nothing is left to run", job.verb));
     }
     show(job, report)?;
     Ok(Exit::of_report(report).into())
 }
 
-/// Refuses to go on elsewhere than where `report` began.
+/// Refuses to resume `report` on another kind of target (simulated or not) than it began with.
 pub(super) fn refuse_another_target(job: &Job, found: &Service, report: &Report) -> Result<(), Error> {
     if found.simulated == report.target.simulated {
         return Ok(());

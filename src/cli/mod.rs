@@ -50,7 +50,7 @@ use exit::Exit;
 use crate::engine::local_runtime;
 use crate::error::Error;
 
-/// Parses, runs, and says how it went.
+/// Parses the command line, runs the verb, and returns the exit code. Errors are printed on standard error.
 #[must_use]
 pub fn main() -> ExitCode {
     let line: Vec<OsString> = std::env::args_os().collect();
@@ -68,11 +68,11 @@ pub fn main() -> ExitCode {
                 return Exit::Usage.into();
             }
             if error.use_stderr() {
-                // It quotes what was typed, or what stands in a file.
+                // The message quotes the command line or a file, so it is filtered.
                 terminal::say_page(&error.to_string());
                 return Exit::Usage.into();
             }
-            // Help, every word of it ours; a reader that has gone is no error.
+            // The help text contains only our own words. A closed standard output is not an error.
             _ = error.print();
             return Exit::Done.into();
         }
@@ -83,13 +83,13 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Lets a limit on the size of files (`ulimit -f`) be an error of the write, and not the end of the process: once
-/// heard, SIGXFSZ kills no more.
+/// Makes a limit on the size of files (`ulimit -f`) an error of the write instead of the end of the process: a handled
+/// SIGXFSZ does not kill the process.
 fn outlive_size_limit() {
     use tokio::signal::unix::{SignalKind, signal};
     const SIGXFSZ: i32 = 25;
     if let Ok(runtime) = local_runtime() {
-        // Where it cannot be heard, the process ends as it did before.
+        // If the signal cannot be handled, it still ends the process.
         _ = runtime.block_on(async { signal(SignalKind::from_raw(SIGXFSZ)).map(drop) });
     }
 }

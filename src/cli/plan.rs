@@ -40,7 +40,8 @@ pub(super) struct PlanArguments {
     pub(super) shard: ShardOptions,
     #[command(flatten)]
     pub(super) workload: WorkloadOptions,
-    /// Write one row for each planned request, warm-up included; to `-`, standard output, nothing else goes then
+    /// Write one row for each planned request, warm-up included; `-` is standard output, to which nothing else is then
+    /// written
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) export: Option<PathBuf>,
     /// Print the figures as JSON, and nothing else, on standard output
@@ -80,7 +81,7 @@ pub(super) fn show(plan: &Plan, shard: &ShardOptions, path: Option<&Path>, json:
         say(&format!("{} rows on standard output", count(rows.saturating_sub(1))));
         return Ok(Exit::Done.into());
     }
-    // Opened first: a bad path is known before an hour of arrivals is drawn.
+    // Open the file first, so that a bad path is reported before an hour of arrivals is drawn.
     let file = match path {
         Some(path) => Some((path, File::create(path).map_err(|why| not_written(path, &why, "--export"))?)),
         None => None,
@@ -91,7 +92,7 @@ pub(super) fn show(plan: &Plan, shard: &ShardOptions, path: Option<&Path>, json:
         let rows = description.share.map_or(description.planned, |share| share.planned);
         say(&format!("{} rows in {}", count(rows), path.display()));
         if let Some(released) = description.released.filter(|released| *released > 0) {
-            say(&format!("{} later turns have no instant beforehand, and are not in it", count(released)));
+            say(&format!("{} later turns have no planned instant, so the file does not include them", count(released)));
         }
     }
     if json {
@@ -104,7 +105,7 @@ pub(super) fn show(plan: &Plan, shard: &ShardOptions, path: Option<&Path>, json:
     Ok(Exit::Done.into())
 }
 
-/// A description, and the start asked for.
+/// A description, and the start given by `--start-at`.
 #[derive(Serialize)]
 struct Described<'a> {
     #[serde(flatten)]
@@ -113,7 +114,7 @@ struct Described<'a> {
     start_at: Option<String>,
 }
 
-/// Columns of the text, and those of them that the names take.
+/// Width of the text in columns; [`NAMES`] is the width of the names.
 const WIDTH: usize = 80;
 const NAMES: usize = 13;
 
@@ -160,7 +161,7 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         let trace = recording.provenance();
         row("trace", format!("{}: {} rows of {}", trace.file, count(trace.rows), trace.format));
         row("taken", taken(trace));
-        row("books", books(trace));
+        row("rows", books(trace));
         if trace.out_of_order > 0 {
             row("sorted", sorted(trace));
         }
@@ -210,20 +211,21 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
     text
 }
 
-/// How rows became requests.
+/// The part of the trace that is used, and its speed.
 fn taken(trace: &Provenance) -> String {
     let mut text = match trace.window {
         None => "all of its time".to_owned(),
         Some(window) => format!("{} to {} of it", seconds(window.start.as_secs()), seconds(window.end.as_secs())),
     };
     _ = match trace.time_scale {
-        1.0 => write!(text, ", as fast as recorded"),
-        scale => write!(text, ", {scale} times as fast as recorded"),
+        1.0 => write!(text, ", at the recorded speed"),
+        scale => write!(text, ", at {scale} times the recorded speed"),
     };
     text
 }
 
-/// A Kolmogorov distance of 1 is the largest there is: where almost any is allowed, none says anything.
+/// A Kolmogorov distance is at most 1. If the critical distance is above this, almost any distance is allowed, and the
+/// test proves nothing.
 const TELLING: f64 = 0.5;
 
 fn law_of(description: &Description) -> String {

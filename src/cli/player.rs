@@ -1,4 +1,4 @@
-//! Owns the playing of one load after the other on one live session, each with its files and its progress.
+//! Owns `Player`, which runs loads one after the other on one live session, each with its files and its progress line.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -18,40 +18,41 @@ use crate::play::{Play, Segment, StopRule, Trial};
 use crate::record::{Detail, Header};
 use crate::results::{Filed, Filing, Folder, Kept, Lines, header_after, header_before};
 
-/// What a progress line begins with.
+/// Returns the beginning of a progress line, for a load's number (from 1) and label.
 pub(super) type Heading<'a> = Box<dyn Fn(usize, &str) -> String + 'a>;
 
-/// Hashes of plans by the numbers of their loads: made once, when a load is filed.
+/// Hashes of plans by the numbers of their loads. A hash is computed once, when its load is filed.
 pub(super) type Prints = Rc<RefCell<BTreeMap<usize, String>>>;
 
-/// A live session that files what it plays.
+/// A live session that files the loads that it runs.
 pub(super) struct Player<'a> {
     pub(super) session: Session,
     pub(super) folder: &'a Folder,
-    /// None: nothing is kept of single requests.
+    /// What is kept of each request; `None`: nothing.
     pub(super) records: Option<Detail>,
     pub(super) hidden: bool,
     pub(super) lines: Lines,
     /// The number of the next load, from 0.
     pub(super) place: usize,
-    /// What the progress line of load number so-and-so (from 1) of this label begins with.
+    /// Returns the beginning of the progress line of a load.
     pub(super) heading: Heading<'a>,
-    /// The hash of the plan of each load that has been filed, by its number from 0.
+    /// The hash of the plan of each filed load, by the load's number from 0.
     pub(super) prints: Prints,
     /// Whether the user has asked us to stop.
     pub(super) halted: Arc<AtomicBool>,
-    /// Where progress is drawn.
+    /// The screen on which progress is drawn.
     pub(super) screen: Screen,
 }
 
 impl Player<'_> {
-    /// Takes the progress line away, and says what waits to be said.
+    /// Removes the progress line, and prints the waiting messages.
     pub(super) fn clear(&self) {
         self.screen.clear();
         say_all(&self.lines);
     }
 
-    /// `stop`, or as soon as the user has asked: a signal between two loads interrupts neither.
+    /// The rule `stop`, extended to stop as soon as the user has asked. Without it a signal between two loads would
+    /// stop neither.
     fn or_halted(&self, stop: StopRule) -> StopRule {
         let halted = Arc::clone(&self.halted);
         match stop {
@@ -65,7 +66,8 @@ impl Player<'_> {
         }
     }
 
-    /// The files of the next load. A disk that takes none any more does not end what is measured.
+    /// The files of the next load; `None` if none are kept or the disk is full. A full disk does not end the
+    /// measurement.
     fn filing(&self, header: &Header) -> Option<Filing> {
         if self.records.is_none() || self.folder.losses().any() {
             return None;
@@ -86,20 +88,19 @@ impl Play for Player<'_> {
         let (place, prints) = (self.place, Rc::clone(&self.prints));
         self.place += 1;
         let lines = self.lines.prefixed((self.heading)(self.place, &segment.label));
-        // What is watched ends when it is decided.
+        // A watched load ends when it is decided, so its end is not known.
         let progress = self.screen.progress(self.hidden, lines, matches!(stop, StopRule::Watch(_)));
         let plan = Arc::clone(&segment.plan);
         let observer = Box::new((Filed::new(&filing, &plan), progress));
         let settling = self.session.play_into(segment, self.or_halted(stop), observer).await?;
-        // On a task of its own, so that the files are whole as soon as the trial is final, whatever is played
-        // meanwhile.
+        // A separate task, so that the files are complete as soon as the trial is final, even while the next load runs.
         let filed = tokio::task::spawn_local(async move {
             let trial = settling.await;
             let trial = trial?;
             let print = plan.fingerprint();
             prints.borrow_mut().insert(place, print.clone());
             let header = header_after(&header, &trial, print);
-            // What could not be filed has been taken note of.
+            // A failure to write has already been noted.
             _ = filing.take().map(|filing| filing.finish(&header));
             Ok(trial)
         });

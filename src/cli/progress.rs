@@ -1,4 +1,4 @@
-//! Owns the progress line of a load, on standard error: an observer, which nobody waits for.
+//! Owns the progress line of a load on standard error: an observer that no other code waits for.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -15,36 +15,36 @@ use crate::results::Lines;
 use crate::units::{Offset, count, per_second, seconds, visible};
 use crate::workload::Load;
 
-/// How often it looks.
+/// Time between two updates of the line.
 const LOOK: Duration = Duration::from_millis(200);
-/// Looks over which the current rate is taken: two seconds.
+/// Number of updates over which the current rate is computed: two seconds.
 const RATE_LOOKS: usize = 10;
 
-/// The screen of a verb that plays: one line at a time, that of the load begun last.
+/// The screen of a verb that runs loads. It shows one line: that of the load that began last.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Screen(Rc<RefCell<Option<Line>>>);
 
 impl Screen {
-    /// The line of a load that is about to begin takes the place of the line of the load before. It is `hidden` on
-    /// request, and where standard error is no terminal; `lines` are said above it. A load whose end is not known
-    /// (`watched`) has no bar.
+    /// The progress of a load that is about to begin. Its line replaces the line of the previous load. The line is
+    /// `hidden` on request, and if standard error is not a terminal. `lines` are printed above it. A load whose end is
+    /// not known (`watched`) has no bar.
     pub(super) fn progress(&self, hidden: bool, lines: Lines, watched: bool) -> Progress {
         self.clear();
         Progress { screen: self.clone(), hidden, lines, watched, line: None }
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub(super) fn clear(&self) {
         self.0.take();
     }
 }
 
-/// A line on the screen, taken away when it is dropped.
+/// A line on the screen, which is removed when this is dropped.
 #[derive(Debug)]
 struct Line {
     number: usize,
     bar: ProgressBar,
-    /// When the planned load ends; [`Offset::NEVER`] where that is not known.
+    /// When the planned load ends; [`Offset::NEVER`] if that is not known.
     load_end: Offset,
     looks: VecDeque<(Offset, u64)>,
     drawn_at: Offset,
@@ -63,11 +63,11 @@ pub(super) struct Progress {
     hidden: bool,
     lines: Lines,
     watched: bool,
-    /// The number of its line, once it has one.
+    /// The number of its line; `None` before the load begins.
     line: Option<usize>,
 }
 
-/// The number of the next line. A load that still drains knows by it that another load has taken its line.
+/// The number of the next line. It tells a load that still drains whether another load has taken the line.
 static NEXT_LINE: AtomicUsize = AtomicUsize::new(0);
 
 impl Observer for Progress {
@@ -82,7 +82,7 @@ impl Observer for Progress {
         let target = if self.hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(known.then(|| load_end.as_nanos() / 1_000_000), target);
         let template = if known { "{bar:12} {wide_msg}" } else { "{spinner} {wide_msg}" };
-        // The template is ours; were it wrong, the plain bar would do.
+        // The template is a constant of ours. If it were wrong, the default bar would be used.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸─"));
         }
@@ -126,7 +126,7 @@ impl Observer for Progress {
 }
 
 impl Drop for Progress {
-    /// The load is over: its line goes, unless another's stands there already.
+    /// Removes the line of the finished load, unless it is already another load's line.
     fn drop(&mut self) {
         let mut screen = self.screen.0.borrow_mut();
         if screen.as_ref().is_some_and(|line| Some(line.number) == self.line) {
@@ -135,21 +135,21 @@ impl Drop for Progress {
     }
 }
 
-/// A pass over fewer planned requests than this takes no time worth a word.
+/// A pass over at least this many planned requests is announced, because it takes noticeable time.
 pub(super) const LONG: u64 = 5_000_000;
 
-/// Shows that a pass over a long plan goes on, for as long as it is held.
+/// Shows a spinner during a pass over a long plan, until it is dropped.
 pub(super) struct LongPass(ProgressBar);
 
 impl LongPass {
-    /// Says what is being done to so many planned requests, where they are many.
+    /// Announces a pass over `requests` planned requests; `None` if they are few. `doing` names the work.
     pub(super) fn over(requests: u64, doing: &str) -> Option<Self> {
         if requests < LONG {
             return None;
         }
         say(&format!("{doing} {} planned requests, which takes a while", count(requests)));
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        // The template is ours; were it wrong, the plain spinner would do.
+        // The template is a constant of ours. If it were wrong, the default spinner would be used.
         if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}") {
             bar.set_style(style);
         }
@@ -164,7 +164,7 @@ impl Drop for LongPass {
     }
 }
 
-/// Sends per second over the looks kept.
+/// Requests sent per second over the kept updates.
 fn rate(looks: &VecDeque<(Offset, u64)>) -> f64 {
     match (looks.front(), looks.back()) {
         (Some((from, before)), Some((until, after))) if until > from => {

@@ -1,4 +1,4 @@
-//! Owns the reading of a recorded trace as a plan, and what is said of it.
+//! Owns the step from a recorded trace to a plan, with the notes on the trace.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -20,12 +20,12 @@ pub(super) fn read(path: &Path, reading: &Reading) -> Result<Trace, Error> {
     let trace = Trace::read(BufReader::with_capacity(1 << 18, file), path, reading)?;
     if trace.delimiter() != ',' && reading.delimiter.is_none() {
         let name = if trace.delimiter() == '\t' { "tabs".to_owned() } else { format!("`{}`", trace.delimiter()) };
-        say(&format!("{}: its fields are separated by {name}, not by commas; --delimiter says which", path.display()));
+        say(&format!("{}: its fields are separated by {name}, not by commas (--delimiter overrides)", path.display()));
     }
     Ok(trace)
 }
 
-/// Refuses to lay several recordings of one file over each other.
+/// Refuses a file with several recordings, which sorting would mix.
 pub(super) fn refuse_restart(trace: &Trace, file: &Path) -> Result<(), Error> {
     if let Some(restart) = trace.restart() {
         let why = format!(
@@ -40,7 +40,7 @@ pub(super) fn refuse_restart(trace: &Trace, file: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The plan that replays what the options take from the trace in `file`.
+/// The plan that replays the part of the trace in `file` that the options select.
 pub(super) fn plan_of_trace(
     file: &Path,
     options: &ReplayOptions,
@@ -98,13 +98,12 @@ pub(super) fn plan_of_trace(
     };
     let timeline = timeline.bent(&schedule.overlay, seed).map_err(|refusal| refusal.at("--overlay"))?;
     for overlay in &schedule.overlay {
-        recording
-            .note(format!("{overlay}: time is bent by it; no request is added or taken away, and none passes another"));
+        recording.note(format!("{overlay}: it changes the speed over time; requests and their order stay"));
     }
     Ok(Plan::new(Load::Open(timeline), Workload::recorded(recording).salted(salt), seed, schedule.quota))
 }
 
-/// What the turns of `trace` wait for under `--think after-completion`; none where all are sent at recorded instants.
+/// What the turns of `trace` wait for with `--think after-completion`; `None` if all are sent at recorded instants.
 fn pauses_of(trace: &Trace, options: &ReplayOptions, schedule: &ScheduleOptions) -> Result<Option<Pauses>, Error> {
     if options.think == Think::Recorded {
         return Ok(None);
@@ -127,30 +126,30 @@ fn pauses_of(trace: &Trace, options: &ReplayOptions, schedule: &ScheduleOptions)
     Ok(Some(pauses))
 }
 
-/// How the turns of its sessions are timed.
+/// The text on how the turns of the sessions are timed.
 pub(super) fn sessions_of(trace: &Provenance) -> String {
     let how = if trace.released == 0 {
-        "their turns at recorded instants (open loop), whether or not the turn before is answered".to_owned()
+        "their turns at recorded instants (open loop), even if the previous turn has no answer yet".to_owned()
     } else {
         format!(
-            "first turns at recorded instants, {} later ones released after completion of the turn before",
+            "first turns at recorded instants, {} later turns released after completion of the previous one",
             count(trace.released)
         )
     };
     format!("{} sessions, {how}", count(trace.sessions))
 }
 
-/// Tells how many rows stood behind a later one. A jump of more than five minutes is another recording, and not meant.
+/// The text on rows that were out of order. Jumps of more than five minutes are not among them, because they start
+/// another recording.
 pub(super) fn sorted(trace: &Provenance) -> String {
     format!(
-        "{} rows stood behind a later one, the farthest by {}, and were sorted into their place; if another recording \
-         begins there, split the file",
+        "{} rows were out of order, by up to {}, and were sorted; if another recording begins there, split the file",
         count(trace.out_of_order),
         seconds(trace.farthest_back_s.as_secs())
     )
 }
 
-/// Where every row read has gone.
+/// The sum that accounts for every row read.
 pub(super) fn books(trace: &Provenance) -> String {
     let mut books = format!("{} rows read", count(trace.rows));
     // Writing to a string cannot fail.
@@ -172,7 +171,8 @@ pub(super) fn books(trace: &Provenance) -> String {
     books
 }
 
-/// What is announced before anything is sent: what was read, so that a wrong unit of time shows, and what became of it.
+/// The notes that are printed before anything is sent: what was read, so that a wrong unit of time is visible, and what
+/// was made of it.
 pub(super) fn notes_of_trace(trace: &Provenance, plan: &Plan) -> Vec<String> {
     let recorded_s = trace.span_s.as_secs();
     let recorded_pace =
@@ -205,7 +205,7 @@ pub(super) fn notes_of_trace(trace: &Provenance, plan: &Plan) -> Vec<String> {
     }
     if let Some(window) = trace.window.filter(|window| window.end.as_secs() > recorded_s) {
         notes.push(format!(
-            "the window ends at {}, and the last row stands at {}: nothing is sent in between",
+            "the window ends at {}, and the last row is at {}: nothing is sent in between",
             seconds(window.end.as_secs()),
             seconds(recorded_s)
         ));

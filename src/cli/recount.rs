@@ -1,4 +1,4 @@
-//! Owns `--tokenizer` after the load: the second pass with its progress, ended by a signal.
+//! Owns `--tokenizer` after the load: the pass that counts the answers, with its progress; a signal ends it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::results::{Counting, Folder, Recounted};
 use crate::units::count;
 
-/// Counts the answers of the records in `folder`, on a thread of its own.
+/// Counts the tokens of the answers in the records of `folder`, on a separate thread.
 pub(super) async fn recount(counting: Counting, folder: &Folder, hidden: bool) -> Result<Recounted, Error> {
     let mut signals = Signals::listen()?;
     let stop = Arc::new(AtomicBool::new(false));

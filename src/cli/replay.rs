@@ -1,4 +1,4 @@
-//! Owns verb `replay`: a recorded trace as the plan of a run.
+//! Owns verb `replay`: a run whose plan is a recorded trace.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,12 +22,12 @@ use crate::workload::Salt;
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
-  tonnage replay trace.csv                               at the pace it was recorded
+  tonnage replay trace.csv                               at the recorded speed
   tonnage replay trace.csv --plan-only                   what would be sent
   tonnage replay trace.csv --window 0s..600s --time-scale 10 --target http://h:8000
-  tonnage replay trace.csv --overlay 'bursts height=400% burst=5s calm=60s'   its time bent
+  tonnage replay trace.csv --overlay 'bursts height=400% burst=5s calm=60s'   with bursts
   tonnage replay conversation.jsonl --max-input 32000 --slo 'p99 ttft<=2s'
-  tonnage replay monday.csv.gz --rate-scale 1.5          half as much again, over the same time
+  tonnage replay monday.csv.gz --rate-scale 1.5          1.5 times the rate, over the same time
   tonnage replay log.csv --columns time=ts,input=prompt,output=completion --time-unit ms
 ",
     help_template = TEMPLATE
@@ -40,7 +40,8 @@ pub(super) struct ReplayArguments {
     pub(super) replay: ReplayOptions,
     #[command(flatten)]
     pub(super) load: LoadArguments,
-    /// With --plan-only: write one row for each planned request; to `-`, standard output, nothing else goes then
+    /// With --plan-only: write one row for each planned request; `-` is standard output, to which nothing else is then
+    /// written
     #[arg(long, value_name = "FILE", help_heading = "Output", requires = "plan_only")]
     pub(super) export: Option<PathBuf>,
     #[command(flatten)]

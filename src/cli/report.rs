@@ -1,4 +1,4 @@
-//! Owns verb `report`: a saved result shown again, from its records where they are, with the same numbers.
+//! Owns verb `report`: shows a saved result again with the same numbers, from its records if they exist.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::report::{render, worded};
 use crate::results::{Lines, again, json_of, merge};
 
-/// Render a saved result again, with the same numbers; or merge the shards of one plan
+/// Print a saved result again, with the same numbers; or merge the shards of one plan
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
@@ -23,9 +23,9 @@ use crate::results::{Lines, again, json_of, merge};
     help_template = TEMPLATE
 )]
 pub(super) struct ReportArguments {
-    /// A result folder, or the result.json of one. Records beside it are folded again; without them the saved figures
-    /// are shown. Several must be all shards of one plan, with their records: they are merged into the result of the
-    /// whole
+    /// A result folder, or its result.json. Records in the folder are evaluated again; without records the saved
+    /// figures are shown. Several results must be all shards of one plan, with their records: they are merged into one
+    /// result
     #[arg(value_name = "DIR|FILE", required = true)]
     pub(super) results: Vec<PathBuf>,
     /// Print the result as JSON, and nothing else, on standard output

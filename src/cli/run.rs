@@ -1,4 +1,4 @@
-//! Owns verb `run`: a job played against its target, judged, written and shown.
+//! Owns verb `run`: runs a job against its target, judges it, and shows and writes the result.
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
@@ -41,7 +41,7 @@ use crate::workload::NOT_HASHED;
   tonnage run --target http://127.0.0.1:8000 --slo 'p99 ttft<=200ms'
   tonnage run --target http://h:8000 --profile 'ramp 1/s..50/s 60s; hold 60s'
   tonnage run --target http://127.0.0.1:8000 --load concurrent:32 --requests 500
-  tonnage run -c test.yaml --rate 80/s  flags win over the file
+  tonnage run -c test.yaml --rate 80/s  flags override the file
   tonnage run --target http://h:8000 --shard 1/2 --start-at 2026-01-02T03:04:05Z
 ",
     after_help = "Exit code:
@@ -60,13 +60,13 @@ pub(super) struct RunArguments {
     pub(super) config: ConfigOption,
 }
 
-/// Plays the run that the arguments ask for.
+/// Runs the load that the arguments ask for.
 pub(super) fn run(arguments: RunArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
     let job = Job::of_run(arguments.load, &mut parsed)?;
     play_job(job, parsed.command)
 }
 
-/// Plays a job: finds its target, sends, judges, writes, shows.
+/// Runs a job: finds its target, sends the load, judges it, shows and writes the result.
 pub(super) fn play_job(job: Job, command: Vec<String>) -> Result<ExitCode, Error> {
     job.start_at.map(until).transpose()?;
     on_target(job, async |job, found, claimed, signals| play(job, found, claimed, signals, command).await)
@@ -96,7 +96,7 @@ async fn play(
     }
     let started = RunClock::starting_in(Duration::ZERO).wall();
     let folder = folder_of(&job, &found, claimed, started, false)?;
-    // What a killed run leaves behind: all of it but the trial, which `report` folds from the records.
+    // A killed run leaves this result behind. Only the trial is missing, which `report` folds from the records.
     let mut report = skeleton(&job, &found, started, command);
     let played = live(&job, &found, &folder, &report, signals).await?;
     report.started = rfc3339(played.started);
@@ -107,17 +107,17 @@ async fn play(
     deliver(&job, &mut report, &folder, ending)
 }
 
-/// What a load left behind.
+/// The outcome of a load.
 struct Played {
     trial: Trial,
     plan_fingerprint: String,
     started: SystemTime,
-    /// What has to be announced since.
+    /// Notes that arose during the load.
     notes: Vec<String>,
 }
 
 async fn live(job: &Job, found: &Service, folder: &Folder, first: &Report, signals: Signals) -> Result<Played, Error> {
-    // What has still to be counted is kept whole until it is.
+    // Records whose answers must still be counted are kept in full until then.
     let detail = job.records.filter(|_| job.tokenizer.is_none()).unwrap_or(Detail::Full);
     let header = header_before(&job.plan, job.chat.stream, detail);
     let mut session = session_of(job, found)?;
@@ -151,8 +151,8 @@ async fn live(job: &Job, found: &Service, folder: &Folder, first: &Report, signa
         match recount(counting, folder, hidden).await {
             Ok(Recounted::All(summary)) => trial.summary = *summary,
             Ok(Recounted::Interrupted) => notes.push(
-                "counting the answers was interrupted: the figures are without our tokenizer's counts; run again and \
-                 let it end"
+                "counting the answers was interrupted: the figures do not include our tokenizer's counts; run again \
+                 without interrupting"
                     .to_owned(),
             ),
             Err(error) => folder.losses().note(&error),
@@ -161,8 +161,8 @@ async fn live(job: &Job, found: &Service, folder: &Folder, first: &Report, signa
     Ok(Played { trial, plan_fingerprint, started: clock.wall(), notes })
 }
 
-/// Hashes the plan, which has so many requests, once the load is over. For an hour at 100 000/s that takes a minute,
-/// and who interrupts should not wait for it.
+/// Hashes the plan of `requests` requests after the load. For an hour at 100 000/s this takes a minute, so a long plan
+/// is not hashed after an interrupt.
 fn fingerprint(job: &Job, requests: u64, notes: &mut Vec<String>) -> String {
     if requests >= LONG && signals::any() {
         let planned = count(requests);
@@ -176,18 +176,20 @@ fn fingerprint(job: &Job, requests: u64, notes: &mut Vec<String>) -> String {
     job.plan.fingerprint()
 }
 
-/// The first signal ends the load and lets the drain settle what is open; the second lets go of it.
+/// The first signal ends the load; open requests are followed until the drain ends. The second signal cuts off the open
+/// requests.
 async fn hear(mut signals: Signals, interrupter: Interrupter, drain: Duration) {
     signals.next().await;
     interrupter.interrupt();
     say(&format!(
-        "interrupted: nothing more is sent; {} in flight are followed for up to {}; interrupt again to let go of them",
+        "interrupted: no more requests are sent; {} in flight are followed for up to {}; interrupt again to cut them \
+         off",
         count(interrupter.counts().map_or(0, |counts| counts.in_flight)),
         seconds(drain.as_secs_f64())
     ));
     loop {
         signals.next().await;
         interrupter.interrupt();
-        say("interrupted again: letting go");
+        say("interrupted again: requests in flight are cut off");
     }
 }

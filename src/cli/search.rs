@@ -1,4 +1,4 @@
-//! Owns verb `search`: the highest load that meets the objectives, each load filed as it ends, and what they come to.
+//! Owns verb `search`: finds the highest load that meets the objectives; each load is filed as it ends.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -36,24 +36,24 @@ use crate::service::Service;
 use crate::units::Rate;
 use crate::workload::{Closed, Load, Plan, Salt, SourceSpec, joint_fingerprint};
 
-/// The highest rate that meets the objectives, or the most users, or how many times last Tuesday
+/// The highest rate that meets the objectives; or the most users, or the highest speed of a recorded trace
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
   tonnage search --target http://127.0.0.1:8000 --slo 'p99 ttft<=200ms' --slo 'p99 tpot<=50ms'
   tonnage search --slo 'p99 ttft<=500ms' --precision 20% --budget 10m
   tonnage search --slo 'error_rate<=1%, p95 e2e<=10s' --process gamma:2 --max-rate 100/s
-  tonnage search --over concurrency --slo 'p99 ttft<=2s'   users that wait, instead of a rate
+  tonnage search --over concurrency --slo 'p99 ttft<=2s'   users in closed loops, instead of a rate
   tonnage search --over time-scale tuesday.csv --window 9h..10h --slo 'p99 ttft<=2s'
-  tonnage search --resume results/m/20260102T030405Z-search   go on after a crash
+  tonnage search --resume results/m/20260102T030405Z-search   continue after a crash
 ",
     after_help = "Exit code:
-  0    answered: found, or the most that may be sent (--max-rate) meets the objectives
-  1    infeasible: the unloaded service, or the least of interest (--min-rate), misses an objective
+  0    answered: found, or the highest rate allowed (--max-rate) meets the objectives
+  1    infeasible: the unloaded service, or the lowest rate of interest (--min-rate), misses an objective
   2    wrong usage or input, or the result could not be written
-  3    the service stopped answering, or cannot be used; --resume goes on
+  3    the service stopped answering, or cannot be used; --resume continues
   4    inconclusive: the budget is spent, or the checks disagree
-  130  interrupted; what was measured is written, --resume goes on",
+  130  interrupted; the results so far are written, --resume continues",
     help_template = TEMPLATE
 )]
 pub(super) struct SearchArguments {
@@ -70,10 +70,10 @@ pub(super) struct SearchArguments {
     pub(super) config: ConfigOption,
 }
 
-/// The most in flight where nobody says.
+/// The most requests in flight if `--max-concurrency` is not given.
 const MAX_CONCURRENCY: u32 = 2 * Closed::THROUGHPUT;
 
-/// Searches, or goes on with a search.
+/// Runs a search, or resumes one.
 pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
     let begun = arguments.search.resume.as_deref().map(|folder| begun(folder, &parsed)).transpose()?;
     parsed.refuse(&refused_by(Playing::Search), "has no meaning in a search, which chooses its loads itself")?;
@@ -93,7 +93,7 @@ pub(super) fn search(arguments: SearchArguments, mut parsed: Parsed) -> Result<E
     })
 }
 
-/// The result of the search that is to go on.
+/// The result of the search to resume.
 fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
     let (path, report) = begun_in(folder, parsed)?;
     if report.search.is_none() {
@@ -102,7 +102,7 @@ fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
     Ok(report)
 }
 
-/// Whether there is nothing to go on with; `more` is to be spent, and whether a certificate is wanted.
+/// Whether nothing is left to run. `more`: there is more budget to spend. `certificate`: a certificate is wanted.
 fn is_finished(report: &Report, more: bool, certificate: bool) -> bool {
     let Some(findings) = &report.search else { return false };
     let certified = !certificate || findings.certificate.is_some() || !findings.doubts.is_empty();
@@ -114,7 +114,7 @@ fn is_finished(report: &Report, more: bool, certificate: bool) -> bool {
     }
 }
 
-/// The options as a job, what is searched for, and what all loads have in common.
+/// The options as a job, the aim of the search, and what all loads have in common.
 fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim, Blueprint), Error> {
     let SearchArguments { file, search: options, replay, load, config: _ } = arguments;
     refuse_other_axes(options.over, file.is_some(), parsed)?;
@@ -143,7 +143,7 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         objectives: Arc::default(),
         streamed: !load.target.no_stream,
     };
-    // What the job is checked by: the load that needs the most of this machine.
+    // The job is checked with the load that needs the most resources of this machine.
     let most = match options.over {
         Axis::Rate | Axis::TimeScale => Closed::THROUGHPUT,
         Axis::Concurrency => options.max_concurrency.unwrap_or(MAX_CONCURRENCY),
@@ -161,8 +161,8 @@ fn prepared(arguments: SearchArguments, parsed: &mut Parsed) -> Result<(Job, Aim
         job.notes.splice(..0, notes_of_trace(recording.provenance(), plan));
         if recording.has_blocks() && salt == Salt::Off {
             job.notes.push(
-                "--salt off: each pass sends the same prefix blocks, which the service may still hold from the one \
-                 before"
+                "--salt off: each pass sends the same prefix blocks, which the service may still have cached from \
+                 the previous pass"
                     .to_owned(),
             );
         }
@@ -198,7 +198,7 @@ fn aim_of(options: &SearchOptions, job: &Job, process: Process, pass: Option<Pas
     Ok(aim.asking(question).certified(wanted))
 }
 
-/// Refuses what speaks of something else than what is varied.
+/// Refuses the options that belong to another axis than the one that is varied.
 fn refuse_other_axes(over: Axis, has_file: bool, parsed: &mut Parsed) -> Result<(), Error> {
     let others = Axis::NAMES.into_iter().filter(|(other, _)| *other != over);
     for (flag, name) in others.flat_map(|(other, name)| bounds_of(other).map(|flag| (flag, name))) {
@@ -266,8 +266,8 @@ async fn play(
         refuse_another_target(&job, &found, &report)?;
         refuse_another_trace(blueprint, &report)?;
         report.notes.push(format!(
-            "interrupted after {} loads and resumed: connections, and whatever the service remembered, are new from \
-             there on",
+            "interrupted after {} loads and resumed: from there on connections are new, and the service may have lost \
+             its caches",
             report.trials.len()
         ));
         report.config.clone_from(&job.spec);
@@ -280,7 +280,7 @@ async fn play(
     deliver(&job, &mut report, &folder, ending)
 }
 
-/// Refuses to go on with other rows than `report` began with.
+/// Refuses to resume with a trace whose rows differ from those that `report` began with.
 fn refuse_another_trace(blueprint: &Blueprint, report: &Report) -> Result<(), Error> {
     let SourceSpec::Recorded(recording) = &blueprint.workload.source else { return Ok(()) };
     let (now, begun) = (recording.provenance(), report.trials.iter().find_map(|trial| trial.load.trace.as_ref()));
@@ -348,7 +348,7 @@ async fn live(
         }
         report.search = Some(findings);
         worded(&mut report);
-        // Written before anything else is sent: what is final is never sent again.
+        // Written before the next load is sent, so that a finished load is never sent again.
         folder.keep_result(&report, &yaml);
         Ok(())
     };

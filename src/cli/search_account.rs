@@ -1,5 +1,4 @@
-//! Owns what is said of a search beside its answer: its price beforehand, one line for each load, and how long it
-//! still takes.
+//! Owns the messages during a search: its cost in advance, one line for each load, and the time that is left.
 
 use std::cell::Cell;
 use std::fmt::Write;
@@ -12,16 +11,15 @@ use crate::search::hunt::{Aim, Kept, Purpose, SearchFindings, Wanted};
 use crate::search::step::{Capacity, Certified, Question, certificate_price, precision_for, price};
 use crate::units::{count, per_second, seconds};
 
-/// Where most answers lie: a share of the saturation rate.
+/// The range in which most answers lie, as shares of the saturation rate.
 const SHARES: [f64; 2] = [0.6, 0.9];
 
-/// Says the price beforehand: in requests, as nobody knows yet how fast the service is.
+/// Announces the cost in advance, in requests, because the speed of the service is not known yet.
 pub(super) fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>) {
     if let Some(pass) = aim.question.pass() {
         job.notes.push(format!(
-            "each probe is one pass of the trace, {} requests: {} as recorded, so much less the faster; ten to forty \
-             are needed for ±10 %, and how long they \
-             take is said as soon as the speed of the service is known",
+            "each probe is one pass of the trace, {} requests: {} at the recorded speed, shorter when sped up; ±10 % \
+             needs ten to forty passes; the time they take is printed once the speed of the service is known",
             count(pass.requests()),
             seconds(pass.length_s(1.0))
         ));
@@ -32,20 +30,20 @@ pub(super) fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>)
         let certificate = match aim.certificate() {
             Wanted::Never => "",
             Wanted::WithinBudget => {
-                "; the certificate takes some hundreds more for each, where the budget has room for it"
+                "; the certificate takes some hundreds more for each user, if the budget has room for it"
             }
-            Wanted::Always => "; the certificate takes some hundreds more for each, whatever the budget",
+            Wanted::Always => "; the certificate takes some hundreds more for each user, whatever the budget",
         };
         job.notes.push(format!(
-            "closed loops of 1, 2, 4 and so on in flight, up to {most:.0}, until an objective is plainly missed; then \
-             some ten more near the \
-             answer, each of about a hundred requests for each user{certificate}"
+            "closed loops of 1, 2, 4 and so on in flight, up to {most:.0}, until an objective is clearly missed; then \
+             about ten more near the answer, each of about a hundred requests for each user{certificate}"
         ));
         return;
     }
     let question = &aim.question;
     let [one, other] = SHARES.map(|share| price(question, share));
-    let spent = known.map_or_else(String::new, |findings| format!(", of which {} are spent", count(findings.requests)));
+    let spent =
+        known.map_or_else(String::new, |findings| format!(", {} of them already spent", count(findings.requests)));
     let precision = 100.0 * question.precision();
     let (least, most) = (one.min(other), one.max(other));
     let mut note = format!(
@@ -59,7 +57,7 @@ pub(super) fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>)
         note.push_str("; ");
         note.push_str(&bought_text((bought > 0.0).then_some(bought), question.precision()));
     } else if question.budget().seconds.is_some() {
-        note.push_str("; what your budget buys is said as soon as the speed of the service is known");
+        note.push_str("; what your budget buys is printed once the speed of the service is known");
     }
     if aim.certificate() != Wanted::Never {
         let [one, other] = SHARES.map(|share| certificate_price(question, share));
@@ -67,15 +65,15 @@ pub(super) fn foretell(job: &mut Job, aim: &Aim, known: Option<&SearchFindings>)
         let room = if aim.certificate() == Wanted::Always {
             "whatever the budget"
         } else {
-            "where the budget has room (--no-certificate: none)"
+            "if the budget has room (--no-certificate: none)"
         };
         let _ = write!(note, "; the certificate takes about {least} to {most} more, {room}");
     }
     job.notes.push(note);
 }
 
-/// The time that a number of requests takes. The rate is the answer of an interrupted search, or `--max-rate`. Without
-/// both, the times at 10/s and 100/s are given.
+/// The text on the time for a number of requests, at the answer of an interrupted search or at `--max-rate`. Without
+/// both, the times at 10/s and at 100/s.
 fn times(question: &Question, known: Option<&SearchFindings>, requests: [u64; 2]) -> String {
     let at = |per_s: f64| {
         let [least, most] = requests.map(|requests| seconds(requests as f64 / per_s));
@@ -87,18 +85,18 @@ fn times(question: &Question, known: Option<&SearchFindings>, requests: [u64; 2]
     }
 }
 
-/// To the hundred: a price is no exact figure.
+/// The number rounded up to a hundred, because a cost is not exact.
 fn hundreds(requests: u64) -> String {
     count(requests.div_ceil(100) * 100)
 }
-/// The bracket as it stands, for the progress line.
+/// The current bracket, for the progress line; empty before there is one.
 pub(super) fn bracket_of(findings: &SearchFindings, aim: &Aim, shown: &Shown) -> String {
     let (over, interval) = (findings.figures.over, findings.figures.interval);
     match (findings.figures.texts(), interval) {
         (Some(([low_text, _], Some(high_text))), Some([Some(low), Some(high)])) => {
             let between = over.amount(&format!("{low_text}–{high_text}"));
             let half = 50.0 * (high / low.max(1e-9) - 1.0);
-            let width = if half <= WIDEST { format!(" (±{half:.0} %)") } else { " (hardly known yet)".to_owned() };
+            let width = if half <= WIDEST { format!(" (±{half:.0} %)") } else { " (still very wide)".to_owned() };
             format!("{between}{width}{} · ", shown.left(findings, aim))
         }
         (Some(([low, _], None)), _) => format!("at least {}{} · ", over.amount(&low), shown.left(findings, aim)),
@@ -106,17 +104,17 @@ pub(super) fn bracket_of(findings: &SearchFindings, aim: &Aim, shown: &Shown) ->
     }
 }
 
-/// The widest bracket whose width is said, ± per cent.
+/// The widest bracket whose width is shown, in ± per cent.
 const WIDEST: f64 = 100.0;
 
-/// What was said before of the time that is left.
+/// The time left that was shown last.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
     left_s: Cell<Option<f64>>,
 }
 
 impl Shown {
-    /// About how long it still takes, never longer than was said before; nothing before that is known.
+    /// The text on the time left, never longer than the text before; empty while the time is not known.
     fn left(&self, findings: &SearchFindings, aim: &Aim) -> String {
         let per_s = match findings.figures.over {
             Axis::Rate => findings.figures.best,
@@ -131,7 +129,7 @@ impl Shown {
     }
 }
 
-/// One load in a line.
+/// The line on one load.
 pub(super) fn account(
     findings: &SearchFindings,
     aim: &Aim,
@@ -143,11 +141,11 @@ pub(super) fn account(
     match (kept, purpose) {
         (Kept::Spoilt, _) => {
             let faults = faults_of(&trial.health);
-            let why = faults.first().map_or("the generator did not do what was planned", String::as_str);
-            format!("{label}: thrown away: {why}")
+            let why = faults.first().map_or("the load generator did not send what was planned", String::as_str);
+            format!("{label}: discarded: {why}")
         }
-        (Kept::Lost, _) => format!("{label}: thrown away: the service stopped answering"),
-        (Kept::CutShort, _) => format!("{label}: thrown away: it was cut short"),
+        (Kept::Lost, _) => format!("{label}: discarded: the service stopped answering"),
+        (Kept::CutShort, _) => format!("{label}: discarded: it was cut short"),
         (Kept::Evidence, Purpose::Floor) => {
             let unloaded = findings.unloaded_s.map_or_else(String::new, |lone_s| format!(", {} each", seconds(lone_s)));
             format!("{label}: {} requests, one at a time{unloaded}", count(trial.requests.planned))
@@ -170,7 +168,7 @@ pub(super) fn account(
                 let result = match certificate.result {
                     Certified::Pass => "passes by itself",
                     Certified::Fail => "FAILS",
-                    Certified::Undecided => "decides nothing",
+                    Certified::Undecided => "undecided",
                 };
                 format!("{} · {result}", probe_account(findings, &certificate.run))
             });
@@ -179,29 +177,29 @@ pub(super) fn account(
     }
 }
 
-/// What a budget of time buys of a service of this speed.
+/// The text on what the budget of time buys for a service of this speed.
 fn buys(aim: &Aim, findings: &SearchFindings, capacity_per_s: f64) -> String {
-    // Probes run at about this share of it.
+    // Probes run at about this share of the capacity.
     const BUSY: f64 = 0.8;
     let question = &aim.question;
     if let Some(pass) = question.pass() {
         let full = capacity_per_s / pass.mean_per_s(1.0);
         let ten_s = 10.0 * pass.length_s(full);
         return format!(
-            ", {full:.2} × the trace in the mean; ten passes at half of that to all of it take {} to {}",
+            ", {full:.2} × the recorded speed on average; ten passes at half to all of that speed take {} to {}",
             seconds(2.0 * ten_s),
             seconds(ten_s)
         );
     }
     let Some(left_s) = question.budget().seconds.map(|most| most - findings.spent_s) else {
         let left_s = price(question, BUSY).saturating_sub(findings.requests) as f64 / (BUSY * capacity_per_s);
-        return format!("; about {} to go", seconds(left_s));
+        return format!("; about {} left", seconds(left_s));
     };
     let affordable = findings.requests + (left_s.max(0.0) * BUSY * capacity_per_s) as u64;
     format!("; {}", bought_text(precision_for(question, BUSY, affordable), question.precision()))
 }
 
-/// What a budget buys; no more than was asked for.
+/// The text on the precision that a budget buys; never finer than the precision asked for.
 fn bought_text(bought: Option<f64>, asked: f64) -> String {
     bought.map_or_else(
         || "your budget does not buy ±50 %: the answer will be very wide".to_owned(),

@@ -15,52 +15,53 @@ use crate::workload::Closed;
 /// The most requests in flight.
 const CLOSED_MOST: u64 = Closed::MOST as u64;
 
-/// What is searched for, and at what price.
+/// What is searched for, and at what cost.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Search")]
 pub(super) struct SearchOptions {
-    /// What is varied: rate (of an open load), concurrency (of closed loops: users, each of whom waits for an answer)
-    /// or time-scale (of the trace in FILE: how many times as fast as recorded)
+    /// What to vary: rate (of an open load), concurrency (of closed loops: users, each of whom waits for an answer) or
+    /// time-scale (the speed of the trace in FILE, in times its recorded speed)
     #[arg(long, value_name = "WHAT", default_value = "rate", allow_hyphen_values = true)]
     pub(super) over: Axis,
-    /// Half the width of the interval that is wanted: 1% to 50%
+    /// Wanted half width of the interval: 1% to 50%
     #[arg(long, value_name = "SHARE", default_value = "10%", value_parser = precision, allow_hyphen_values = true)]
     pub(super) precision: Ratio,
-    /// Nothing slower is of interest: where this rate fails, the search ends
+    /// Lowest rate of interest: if this rate fails, the search ends
     #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     pub(super) min_rate: Option<Rate>,
-    /// Offer no higher rate
+    /// Highest rate to offer
     #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     pub(super) max_rate: Option<Rate>,
-    /// The same of --over concurrency: fewer requests in flight are of no interest
+    /// With --over concurrency: fewest requests in flight of interest
     #[arg(long, value_name = "N", value_parser = within::<u32>(1..=CLOSED_MOST), allow_hyphen_values = true)]
     pub(super) min_concurrency: Option<u32>,
-    /// Put no more in flight [default: 1024]
+    /// With --over concurrency: most requests in flight [default: 1024]
     #[arg(long, value_name = "N", value_parser = within::<u32>(1..=CLOSED_MOST), allow_hyphen_values = true)]
     pub(super) max_concurrency: Option<u32>,
-    /// The same of --over time-scale: slower is of no interest
+    /// With --over time-scale: lowest speed of interest
     #[arg(long, value_name = "K", allow_hyphen_values = true)]
     pub(super) min_time_scale: Option<TimeScale>,
-    /// Play the trace no faster
+    /// With --over time-scale: highest speed
     #[arg(long, value_name = "K", allow_hyphen_values = true)]
     pub(super) max_time_scale: Option<TimeScale>,
-    /// What it may take, in time (30m) or requests (50000): then what is known is the answer [default: what the
+    /// Most time (30m) or requests (50000) to spend: the search then answers with what it knows [default: what the
     /// precision takes]
     #[arg(long, value_name = "TIME|N", value_parser = budget, allow_hyphen_values = true)]
     pub(super) budget: Option<Budget>,
-    /// Play a certificate whatever the budget: a fresh run at the lower bound of the answer, which has to pass by
-    /// itself [default: where --budget has room for it; its price is said beforehand]
+    /// Run a certificate whatever the budget: a new run at the lower bound of the answer, which must pass by itself
+    /// [default: if --budget has room for it; its cost is printed in advance]
     #[arg(long, overrides_with = "no_certificate")]
     pub(super) certificate: bool,
-    /// Play no certificate: the answer is an estimate
+    /// Run no certificate: the answer is an estimate
     #[arg(long, overrides_with = "certificate")]
     pub(super) no_certificate: bool,
-    /// Go on with the search whose result folder this is, as it was begun; no finished load is repeated
+    /// Continue the search in this result folder with the options that it was started with; finished loads are not
+    /// repeated
     #[arg(long, value_name = "DIR")]
     pub(super) resume: Option<PathBuf>,
 }
 
-/// Fewer requests than this hold no probe beside the first steps of a search.
+/// The smallest budget in requests: with fewer, the first steps of a search leave no room for a probe.
 const LEAST_BUDGET: u64 = 500;
 
 /// Reads `30m` or `50000`.
@@ -89,11 +90,11 @@ fn budget(text: &str) -> Result<Budget, Refusal> {
     Ok(Budget { requests: None, seconds: Some(time.as_secs_f64()) })
 }
 
-/// Reads `--precision`: the one range that it has.
+/// Reads `--precision`: 1 % to 50 %.
 fn precision(text: &str) -> Result<Ratio, Refusal> {
     let typed = text.trim();
     let percent = typed.strip_suffix('%').unwrap_or(typed).trim().parse::<f64>();
-    // A bare number from 1 up is meant as a percentage.
+    // A bare number from 1 to 50 is probably meant as a percentage.
     let meant = percent.ok().filter(|percent| !typed.ends_with('%') && (1.0..=50.0).contains(percent));
     let meant = meant.map_or_else(String::new, |percent| format!("for {percent} % write {percent}%; "));
     let accepted = format!("{meant}accepted is 1% to 50%");

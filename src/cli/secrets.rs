@@ -1,4 +1,4 @@
-//! Owns where secrets are given: options, configuration files and the environment; and what is stored in their place.
+//! Owns the sources of secrets (options, configuration files, the environment) and what is stored in place of a secret.
 
 use std::ffi::OsString;
 
@@ -9,12 +9,12 @@ use crate::units::secrets::{
     SECRET, body_without_secrets, header_without_secret, is_secret_name, of_body, of_header, of_url,
 };
 
-/// Variables of the environment that hold a key.
+/// Environment variables that hold a key.
 const KEY_VARIABLES: [&str; 1] = ["OPENAI_API_KEY"];
-/// Variables of the environment that name a proxy, with a password in them perhaps.
+/// Environment variables that name a proxy, and may hold a password.
 const PROXY_VARIABLES: [&str; 6] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
-/// The secrets of the environment.
+/// The secrets in the environment.
 pub(super) fn of_environment() -> Secrets {
     let value = |name: &&str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let keys = KEY_VARIABLES.iter().filter_map(value);
@@ -22,7 +22,7 @@ pub(super) fn of_environment() -> Secrets {
     Secrets::new(keys.chain(proxies))
 }
 
-/// The secrets of a command line, before anything of it is understood.
+/// The secrets in a command line, found before it is parsed.
 pub(super) fn of_line(line: &[OsString]) -> Secrets {
     let words: Vec<String> = line.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let mut found = Vec::new();
@@ -48,7 +48,7 @@ pub(super) fn of_line(line: &[OsString]) -> Secrets {
     Secrets::new(found)
 }
 
-/// The secrets of headers: of those whose name says so, and of those that are `named` as secret.
+/// The secrets in headers: in headers with the name of a credential, and in headers that are `named` as secret.
 pub(super) fn of_headers(headers: &[String], named: &[String]) -> Secrets {
     let is_named = |name: &str| {
         named.iter().any(|other| other.split(':').next().unwrap_or("").trim().eq_ignore_ascii_case(name.trim()))
@@ -59,7 +59,7 @@ pub(super) fn of_headers(headers: &[String], named: &[String]) -> Secrets {
     )
 }
 
-/// The secrets of a configuration's text, before anything of it is understood: of each line `key: value`.
+/// The secrets in the text of a configuration, found in each line `key: value` before it is parsed.
 pub(super) fn of_config(text: &str) -> Secrets {
     let mut found = Vec::new();
     let mut listed = String::new();
@@ -70,7 +70,7 @@ pub(super) fn of_config(text: &str) -> Secrets {
             .split_once(':')
             .map(|(key, value)| (key.trim_matches(['"', '\'', '-', ' ']), value.trim().trim_matches(['"', '\''])));
         match (item, pair) {
-            // An item of a list belongs to the key above it.
+            // An item of a list belongs to the key above the list.
             (Some(item), _) => found.extend(of_option(&listed, item.trim_matches(['"', '\'']))),
             (None, Some((key, value))) => {
                 key.clone_into(&mut listed);
@@ -83,7 +83,7 @@ pub(super) fn of_config(text: &str) -> Secrets {
     Secrets::new(found)
 }
 
-/// The secrets of an option.
+/// The secrets in the value of an option.
 fn of_option(name: &str, value: &str) -> Vec<String> {
     if value.is_empty() || value == SECRET || name == "api-key-file" {
         return Vec::new();
@@ -108,11 +108,11 @@ fn of_option(name: &str, value: &str) -> Vec<String> {
     }
 }
 
-/// Options of ours in whose values `@` has a meaning (`@chat`, `status=500@2%`), so that only a whole URL has user
+/// Our options whose values may contain `@` (`@chat`, `status=500@2%`). In these values only a whole URL can hold user
 /// info.
 const WITH_AT: [&str; 3] = ["slo", "fault", "goodput"];
 
-/// Options of ours whose name only sounds like a secret.
+/// Whether this is one of our options whose name only looks like that of a secret.
 fn is_ours(name: &str) -> bool {
     ["input-tokens", "output-tokens", "min-tokens", "tokenizer", "session-rate"].contains(&name)
 }
@@ -121,7 +121,7 @@ fn of_urls(text: &str) -> Vec<String> {
     text.split([',', ' ']).filter(|part| part.contains("://") || part.contains('@')).flat_map(of_url).collect()
 }
 
-/// What is stored of an option's value.
+/// The value of an option as it is stored, without secrets.
 pub(super) fn stored(key: &str, text: &str, named: &[String]) -> Value {
     match key {
         "api-key" => Value::from(SECRET),
@@ -153,7 +153,7 @@ fn stored_fact(text: &str) -> String {
     }
 }
 
-/// Whether a body has a place where a secret was left out.
+/// Whether a secret was left out of a stored body.
 pub(super) fn lacks_secret(body: &Map<String, Value>) -> bool {
     body.values().any(|value| match value {
         Value::String(text) => text == SECRET,
@@ -217,7 +217,7 @@ mod tests {
         .map(OsString::from)
         .to_vec();
         let hidden = of_line(&line).hide("typed-wr0ng als0-wrong passw0rd labelled").into_owned();
-        // A name that says nothing of a secret hides nothing.
+        // A value is hidden only if its name is that of a secret.
         assert_eq!(hidden, "typed-wr0ng (secret) (secret) (secret)");
         let line: Vec<OsString> =
             ["tonnage", "run", "--slo", "ttft<=200ms@p99", "--slo=http://u:p4ss@h", "--targt", "u:w0rd@h", "--slo"]
@@ -226,7 +226,7 @@ mod tests {
         let hidden = of_line(&line).hide("ttft<=200ms@p99 p4ss w0rd").into_owned();
         assert_eq!(
             hidden, "ttft<=200ms@p99 (secret) (secret)",
-            "what stands before the host of a URL, and nothing else before `@`"
+            "user info of a URL is hidden, other text before `@` is not"
         );
         let text = "api_key: 'file-k3y'\nheader:\n  - 'X-Api-Key: file-h3ad'\nsecret-header: ['X-Other: \
             oth3r-one']\nextra-body: {auth_token: b0dy-token}\n";

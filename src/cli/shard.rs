@@ -1,4 +1,4 @@
-//! Owns `--shard` and `--start-at`: one plan sent by several machines, from one instant.
+//! Owns `--shard` and `--start-at`: one plan that several machines send, from one instant.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -16,16 +16,17 @@ use crate::results::note_of;
 use crate::units::seconds;
 use crate::workload::{Load, Plan, Salt};
 
-/// Before the origin: time for threads, the first bodies and the first connections. Of it, [`HEAD_START`] is the least.
+/// Time before the origin to start threads and prepare the first bodies and connections. At least [`HEAD_START`] of it
+/// must be left.
 const LEAD: Duration = Duration::from_millis(500);
-/// Between two looks at the system's clock, which may be set while we wait.
+/// Time between two readings of the system's clock, which may be set during the wait.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The longest wait for a start: beyond, a year is mistyped.
+/// The longest wait for a start. A later start is probably a mistyped year.
 const LONGEST_WAIT: Duration = Duration::from_hours(30 * 24);
 
-/// The plan of which only the shard asked for is sent. Refused for a closed loop, and where the shard has nothing to
-/// send.
+/// The plan, restricted to the shard that the options ask for. Refused for a closed loop, and if the shard has no
+/// request.
 pub(super) fn sharded(plan: Plan, options: &ShardOptions) -> Result<Plan, Error> {
     let Some(shard) = options.shard else { return Ok(plan) };
     if matches!(plan.load(), Load::Closed(_)) {
@@ -45,8 +46,8 @@ pub(super) fn sharded(plan: Plan, options: &ShardOptions) -> Result<Plan, Error>
     Ok(plan)
 }
 
-/// What `--salt random` means to a shard: one text for all shards, drawn from the seed that they share. Refused where
-/// `random` was typed.
+/// The salt of a shard with `--salt random`: one text for all shards, made from their common seed. `None` without a
+/// shard or with another salt. Refused if `random` was given explicitly.
 pub(super) fn salt_of_all(
     text: &str,
     options: &ShardOptions,
@@ -67,28 +68,26 @@ pub(super) fn salt_of_all(
     Ok(Some(Salt::Text(format!("seed-{seed}"))))
 }
 
-/// What is announced of a shard.
+/// The notes on a shard.
 pub(super) fn notes_of(plan: &Plan, salt_of_seed: bool, embedded: bool) -> Vec<String> {
     let Some(shard) = plan.shard() else { return Vec::new() };
     let mut notes = vec![note_of(shard)];
     if salt_of_seed {
         notes.push(format!(
-            "the salt is taken from the seed, so that all shards send the prompts of one plan; a second run of seed {} \
-             meets the \
-             prefix cache of the first: give --salt TEXT to tell them apart",
+            "the salt is taken from the seed, so that all shards send the prompts of one plan; a second run with seed \
+             {} hits the prefix cache of the first: give --salt TEXT to separate them",
             plan.seed().number()
         ));
     }
     if embedded {
         notes.push(
-            "without --target each shard asks an embedded server of its own, which meets its part of the load only"
-                .to_owned(),
+            "without --target each shard uses its own embedded server, which gets only its part of the load".to_owned(),
         );
     }
     notes
 }
 
-/// Refuses a start that has passed or is too near to be met; how long until it else.
+/// The time until `start`. Refused if the start has passed, is too near, or is more than 30 days away.
 pub(super) fn until(start: Timestamp) -> Result<Duration, Error> {
     let refuse = |why: String| {
         Error::usage(
@@ -109,7 +108,7 @@ pub(super) fn until(start: Timestamp) -> Result<Duration, Error> {
     }
 }
 
-/// Waits until shortly before `start`, by the system's clock, and says so; breaks off at a signal.
+/// Announces the start and waits until shortly before it, by the system's clock. Returns `Break` after a signal.
 pub(super) async fn wait(
     start: Option<Timestamp>,
     hidden: bool,
@@ -134,7 +133,8 @@ pub(super) async fn wait(
     }
 }
 
-/// The clock of a run: its origin is the start asked for, or as near as the first requests can be made ready.
+/// The clock of a run. Its origin is the start asked for, or the earliest instant at which the first requests can be
+/// ready.
 pub(super) fn clock_of(start: Option<Timestamp>) -> Result<RunClock, Error> {
     let Some(start) = start else { return Ok(RunClock::starting_in(HEAD_START)) };
     until(start)?;

@@ -1,5 +1,5 @@
-//! Owns the signals that ask us to stop: SIGINT, SIGTERM and SIGHUP, alike. A thread of its own hears them from the
-//! start of the process, so that none has to wait for what the process is doing.
+//! Owns the signals that ask us to stop: SIGINT, SIGTERM and SIGHUP, with the same effect. A separate thread receives
+//! them from the start of the process, so that no signal waits for other work.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,24 +12,23 @@ use crate::cli::exit::Exit;
 use crate::cli::terminal::say;
 use crate::error::Error;
 
-/// After a second signal, what is known has this long to be written. Then the process ends, whatever it is doing.
+/// Time after a second signal to write the partial result. Then the process ends, whatever it is doing.
 const LAST_GRACE: Duration = Duration::from_millis(500);
 
-/// What has been heard, by whom it will be taken.
+/// The signals received so far, and who listens to them.
 #[derive(Debug, Default)]
 struct Heard {
     signals: AtomicU32,
-    /// Those who listen now.
+    /// Number of current listeners.
     listening: AtomicU32,
-    /// Whether anyone has listened yet: before that nothing was sent.
+    /// 1 once a listener has existed. Before that nothing was sent.
     begun: AtomicU32,
     news: Notify,
 }
 
 static HEARD: OnceLock<Arc<Heard>> = OnceLock::new();
 
-/// Hears signals from now on: until someone listens, the first one ends the process. Once is enough; later calls do
-/// nothing.
+/// Starts to receive signals. Without a listener, the first signal ends the process. Later calls do nothing.
 pub(super) fn install() -> Result<(), Error> {
     let broken = |why: std::io::Error| Error::Internal(format!("signals cannot be heard: {why}"));
     if HEARD.get().is_some() {
@@ -37,7 +36,7 @@ pub(super) fn install() -> Result<(), Error> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
     let heard = Arc::clone(HEARD.get_or_init(Arc::default));
-    // Registered before this returns, so that no signal falls between.
+    // The handlers are registered before this function returns, so that no signal is missed.
     let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
     if !hangup_is_ignored() {
         kinds.push(SignalKind::hangup());
@@ -62,7 +61,7 @@ pub(super) fn install() -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether SIGHUP was ignored when the process began, as under `nohup`: then the terminal may go.
+/// Whether SIGHUP was ignored when the process began, as under `nohup`. Then the process outlives its terminal.
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
@@ -80,32 +79,33 @@ impl Heard {
         match (earlier, listened) {
             (0, true) => {}
             (0, false) if begun => {
-                say("interrupted: the load is over, and its result is being written; interrupt again to leave it");
+                say("interrupted: the load is over, and its result is being written; interrupt again to abort");
             }
             (1.., true) => {
-                // What listens lets go, and what is known is written, unless that does not end.
+                // The listener cuts off open requests and the partial result is written. If that takes too long, the
+                // process ends.
                 std::thread::spawn(|| {
                     std::thread::sleep(LAST_GRACE);
                     end();
                 });
             }
-            // Nothing was sent yet, or only writing is left, which was said to be left.
+            // Either nothing was sent yet, or the user gives up the writing of the result.
             _ => end(),
         }
     }
 }
 
-/// Ends the process. Nothing is said: whatever is said might have to wait.
+/// Ends the process without a message, because writing a message might block.
 fn end() {
     std::process::exit(i32::from(Exit::Interrupted.code()));
 }
 
-/// Whether any signal has come.
+/// Whether any signal was received.
 pub(super) fn any() -> bool {
     HEARD.get().is_some_and(|heard| heard.signals.load(Ordering::Acquire) > 0)
 }
 
-/// Takes signals as long as it is held: then the first does not end the process.
+/// Listens to signals until it is dropped. Meanwhile the first signal does not end the process.
 #[derive(Debug)]
 pub(super) struct Signals {
     heard: Arc<Heard>,
@@ -123,12 +123,12 @@ impl Signals {
         Ok(Self { heard, taken })
     }
 
-    /// Returns at the next one.
+    /// Returns at the next signal.
     pub(super) async fn next(&mut self) {
         loop {
             let news = self.heard.news.notified();
             tokio::pin!(news);
-            // Enlists before it looks, so that none is missed.
+            // Registers before it looks at the counter, so that no signal is missed.
             news.as_mut().enable();
             if self.heard.signals.load(Ordering::Acquire) > self.taken {
                 self.taken += 1;

@@ -1,4 +1,4 @@
-//! Owns verb `simulate`: the simulated server, served to whoever asks.
+//! Owns verb `simulate`: serves the simulated server over HTTP.
 
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Write};
@@ -31,29 +31,29 @@ use crate::units::{count, seconds};
     help_template = TEMPLATE
 )]
 pub(super) struct SimulateArguments {
-    /// Address to listen on; :8000 is of this machine alone (127.0.0.1), 0.0.0.0:8000 of every network; port 0 takes
-    /// any free one
+    /// Address to listen on; :8000 serves this machine only (127.0.0.1), 0.0.0.0:8000 serves every network; port 0
+    /// takes any free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000", value_parser = parse_listen)]
     pub(super) listen: std::net::SocketAddr,
-    /// What it behaves like: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms,
+    /// Behaviour of the server: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms,
     /// mmc:servers=4,service=100ms (`tonnage help sim` lists all)
     #[arg(long, value_name = "PROFILE", default_value = "small")]
     pub(super) sim: Profile,
-    /// What it does wrong on purpose (repeatable; a wrong one lists them all), for a share of requests with @10%
+    /// Fault to inject (repeatable; an unknown fault lists them all), for a share of requests with @10%
     #[arg(long, value_name = "FAULT")]
     pub(super) fault: Vec<Fault>,
     /// Seed of its random draws
     #[arg(long, value_name = "N", default_value = "1", value_parser = whole, allow_hyphen_values = true)]
     pub(super) seed: u64,
-    /// Write what it really did, one JSON line for each request
+    /// Write what the server really did, one JSON line for each request
     #[arg(long, value_name = "FILE")]
     pub(super) truth: Option<PathBuf>,
-    /// Ask for this key, and answer 401 without it
+    /// Require this key, and answer 401 without it
     #[arg(long, value_name = "KEY")]
     pub(super) api_key: Option<String>,
 }
 
-/// Reads an address to listen on; without a host it is this machine's own.
+/// Reads an address to listen on; without a host it is 127.0.0.1.
 pub(super) fn parse_listen(text: &str) -> Result<SocketAddr, Refusal> {
     let text = text.trim();
     let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
@@ -64,18 +64,18 @@ pub(super) fn parse_listen(text: &str) -> Result<SocketAddr, Refusal> {
     };
     whole.parse().map_err(|_| {
         Refusal::new(
-            format!("`{text}` is no address to listen on"),
+            format!("`{text}` is not an address to listen on"),
             "accepted is 127.0.0.1:8000, :8000 or 0.0.0.0:8000",
         )
     })
 }
 
-/// Connections that there is room for beforehand: then nobody waits while the kernel makes more.
+/// Connections to make room for in advance, so that no client waits while the kernel makes room.
 const MOST_CONNECTIONS: u64 = 1 << 15;
 
-/// Serves until told to stop.
+/// Serves until a signal.
 pub(super) fn simulate(arguments: SimulateArguments) -> Result<ExitCode, Error> {
-    // Whatever is allowed of it; who connects is not known yet.
+    // As many as the limits of this machine allow; the number of clients is not known yet.
     _ = Limits::raised_for(MOST_CONNECTIONS);
     let truth: Option<Box<dyn Write + Send>> = match &arguments.truth {
         Some(path) => {
@@ -95,7 +95,7 @@ pub(super) fn simulate(arguments: SimulateArguments) -> Result<ExitCode, Error> 
     };
     let model = options.model.clone();
     let served = local_runtime()?.block_on(async {
-        // Before the address is said, so that whoever reads it can stop us.
+        // Before the address is printed, so that a reader of the address can already stop the server.
         let mut signals = Signals::listen()?;
         let listener = listen(arguments.listen).map_err(|why| {
             Error::usage(
@@ -127,7 +127,7 @@ pub(super) fn simulate(arguments: SimulateArguments) -> Result<ExitCode, Error> 
     Ok(Exit::Done.into())
 }
 
-/// Whether an error is of a disk that takes no more, and not of a socket.
+/// Whether an error is from a disk that accepts no more data, and not from a socket.
 fn is_of_a_disk(kind: ErrorKind) -> bool {
     matches!(
         kind,
@@ -135,7 +135,7 @@ fn is_of_a_disk(kind: ErrorKind) -> bool {
     )
 }
 
-/// What a server did, and how exactly.
+/// The line on what the server did, and how late it was.
 fn account(served: &Served) -> String {
     let lateness = |late_ns: &Histogram<u64>, what: &str| {
         let late = |share: f64| seconds(late_ns.value_at_quantile(share) as f64 / 1e9);

@@ -1,4 +1,4 @@
-//! Owns verb `size`: reads what one replica carries and what is demanded, and prints the fleet that follows.
+//! Owns verb `size`: reads the capacity of one replica and the demand, and prints the fleet for them.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -42,8 +42,8 @@ use crate::units::Rate;
     help_template = TEMPLATE
 )]
 pub(super) struct SizeArguments {
-    /// What one replica carries: a result folder or result.json of `run` or `sweep`, a GuideLLM report, a file or
-    /// folder of vLLM `bench serve` results. Several are hardware choices, at most 4
+    /// What one replica carries: a result folder or result.json of `run`, `sweep` or `search`, a GuideLLM report, a
+    /// file or folder of vLLM `bench serve` results. Several are hardware choices, at most 4
     #[arg(value_name = "RESULT")]
     pub(super) results: Vec<PathBuf>,
     #[command(flatten)]
@@ -55,10 +55,10 @@ pub(super) struct SizeArguments {
     pub(super) json: bool,
 }
 
-/// The window of the peak of a demand.
+/// The default window of the peak of a demand.
 const PEAK_WINDOW: Duration = Duration::from_mins(1);
 
-/// Sizes a fleet.
+/// Sizes a fleet, and prints it.
 pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Result<ExitCode, Error> {
     let options = &arguments.size;
     let (demand, course) = demand_of(arguments)?;
@@ -82,7 +82,7 @@ pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Resul
     Ok(Exit::Done.into())
 }
 
-/// The demand, and how it comes.
+/// The demand with its growth, and its course over time.
 fn demand_of(arguments: &SizeArguments) -> Result<(Demand, DemandCourse), Error> {
     let (demand, course) = demand_today(arguments)?;
     let grown = arguments.size.growth.map_or(Ok(demand.clone()), |growth| demand.grown(growth));
@@ -131,7 +131,7 @@ fn demand_today(arguments: &SizeArguments) -> Result<(Demand, DemandCourse), Err
                     --demand instead";
                 return Err(Error::input(file, why));
             }
-            // As a replay would send it.
+            // The same rows that a replay would send.
             let selection = trace.select(&Rows { on_empty: Some(OnEmpty::Skip), ..Rows::default() }, file)?;
             let name = file.to_string_lossy();
             let demand =
@@ -143,7 +143,8 @@ fn demand_today(arguments: &SizeArguments) -> Result<(Demand, DemandCourse), Err
     }
 }
 
-/// One of `values` for each of `count` choices: none, one for all, or one for each.
+/// One of `values` for each of `count` choices. `values` may hold none, one for all, or one for each; other numbers are
+/// refused.
 fn each<T: Clone>(flag: &str, values: &[T], count: usize) -> Result<Vec<Option<T>>, Error> {
     match values {
         [] => Ok(vec![None; count]),
@@ -157,7 +158,7 @@ fn each<T: Clone>(flag: &str, values: &[T], count: usize) -> Result<Vec<Option<T
     }
 }
 
-/// What is said of each kind of replica, or of replicas under each class of requests.
+/// The capacity of each kind of replica, or of a replica under each class of requests.
 fn replicas_of(results: &[PathBuf], options: &SizeOptions, objectives: &Objectives) -> Result<Vec<Found>, Error> {
     let mut found: Vec<Found> = match (results, options.replica_rate.as_slice()) {
         ([], []) => {
@@ -199,7 +200,8 @@ fn replicas_of(results: &[PathBuf], options: &SizeOptions, objectives: &Objectiv
     Ok(found)
 }
 
-/// One kind of replica that classes of requests share: each as demanded and as carried alone.
+/// The one kind of replica that several classes of requests share, from the demand of each class and the rate that a
+/// replica carries of it alone.
 fn shared(found: Vec<Found>, options: &SizeOptions) -> Result<Choice, Error> {
     if found.len() != options.demand.len() {
         return Err(Error::usage(
@@ -243,7 +245,7 @@ fn found_in(path: &Path, objectives: &Objectives) -> Result<Found, Error> {
         .file_stem()
         .map_or_else(|| path.to_string_lossy().into_owned(), |stem| stem.to_string_lossy().into_owned());
     let refuse = |refusal: crate::error::Refusal| Error::input(path, refusal.to_string());
-    // A folder of ours has its result in it; a folder of vLLM's holds one file for each rate.
+    // A folder of tonnage holds its result.json; a folder of vLLM holds one file for each rate.
     let files = if path.is_dir() && !result.exists() { json_files(path)? } else { vec![result.clone()] };
     let mut values = Vec::new();
     for file in &files {
@@ -311,7 +313,7 @@ fn json_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-/// The JSON values of a file, one after the other.
+/// The JSON values of a file, in order.
 fn values_of(path: &Path) -> Result<Vec<Value>, Error> {
     let text = read_bytes(path, Limit::RESULT, "give a result folder or a file")?;
     Deserializer::from_slice(&text)

@@ -1,4 +1,4 @@
-//! Owns `size --check`: how the demand comes, and the simulated replicas that it is played against.
+//! Owns `size --check`: the course of the demand over time, and its run against simulated replicas.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,35 +17,35 @@ use crate::trace::{Choice as Rows, OnEmpty, Reshape, Selection};
 use crate::units::{Offset, Window};
 use crate::workload::{LengthSpec, Workload, replay};
 
-/// The seed of a check.
+/// The seed of every check.
 const SEED: Seed = Seed::new(1);
-/// Its requests for each replica.
+/// Requests of a check for each replica.
 const REQUESTS_EACH: u64 = 5_000;
-/// How long a profile without an end is looked at.
+/// The length that is used of a profile without an end.
 const A_DAY: Duration = Duration::from_hours(24);
-/// The most arrivals that are drawn of a profile, to find its busiest stretch.
+/// The most arrivals that are drawn from a profile to find its busiest stretch.
 const MOST_DRAWN: f64 = 2e7;
 
-/// How the demand comes.
+/// The course of the demand over time.
 pub(super) enum DemandCourse {
-    /// At one rate.
+    /// One constant rate.
     Steady,
-    /// At a rate that follows this.
+    /// A rate that follows this profile.
     Profile(Profile),
-    /// As the rows of the trace in this file.
+    /// The rows of the trace in this file.
     Trace(Box<Selection>, PathBuf),
 }
 
-/// A check that was asked for.
+/// A check that the options ask for.
 pub(super) struct Asked {
     check: Check,
     course: DemandCourse,
     growth: Option<Growth>,
-    /// Whether lengths are drawn although the demand is a trace's.
+    /// Whether lengths are drawn even if the demand is a trace.
     drawn: bool,
 }
 
-/// The check that was asked for, of the one replica in `found`.
+/// The check that the options ask for, of the one replica in `found`; `None` without `--check`.
 pub(super) fn check_of(
     options: &SizeOptions,
     found: &[Found],
@@ -86,7 +86,7 @@ pub(super) fn check_of(
         own(lengths[0], &one.config.input_tokens, LengthSpec::DEFAULT_INPUT)?,
         own(lengths[1], &one.config.output_tokens, LengthSpec::DEFAULT_OUTPUT)?,
     );
-    // What a fleet that splits at random passes on is never smoother than Poisson.
+    // A fleet that splits requests at random never sends a replica smoother arrivals than Poisson.
     let measured =
         one.capacity.process.as_ref().and_then(|text| text.parse::<Process>().ok()).unwrap_or(Process::Poisson);
     let process =
@@ -104,8 +104,8 @@ pub(super) fn check_of(
 }
 
 impl Asked {
-    /// What `replicas` simulated ones make of `demand`: of a trace or a profile as it comes, whole or the stretch
-    /// around its peak that has [`REQUESTS_EACH`] requests for each replica.
+    /// The results of `replicas` simulated replicas under `demand`. A trace or a profile is run as it comes: the whole
+    /// of it, or the stretch around its peak with [`REQUESTS_EACH`] requests for each replica.
     pub(super) fn play(self, demand: &Demand, replicas: u64) -> Result<CheckView, Error> {
         let Self { mut check, course, growth, drawn } = self;
         let most = (REQUESTS_EACH * replicas.max(1)) as usize;
@@ -128,8 +128,8 @@ impl Asked {
     }
 }
 
-/// The busiest stretch of arrivals that follow `profile`; with a growth as many independent draws on top of each
-/// other, the last thinned.
+/// The busiest stretch of arrivals that follow `profile`. With a growth, as many independent draws are added together;
+/// the last one is thinned.
 fn drawn_of(
     profile: &Profile,
     process: Process,
@@ -151,7 +151,7 @@ fn drawn_of(
             return Err(Error::usage("--check", why, "give a shorter --profile, of the busy hours only"));
         }
         let share = (factor - copy as f64).min(1.0);
-        // Every arrival whose place crosses a whole number times the share: a thinning that keeps the shape.
+        // Keeps an evenly spaced share of the arrivals, so that the shape stays.
         let kept = |index: u64| libm::floor((index + 1) as f64 * share) > libm::floor(index as f64 * share);
         instants.extend(timeline.arrivals().filter(|arrival| kept(arrival.index)).map(|arrival| arrival.at));
     }
@@ -166,7 +166,7 @@ fn drawn_of(
     Ok(Stretch { recorded, process: process.to_string(), whole })
 }
 
-/// The busiest stretch of a trace, and its requests; with a growth copies of its rows are laid over it, as `replay
+/// The busiest stretch of a trace, and its requests. With a growth, copies of its rows are added, as `replay
 /// --rate-scale` does.
 fn recorded_of(
     selection: Selection,

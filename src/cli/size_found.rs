@@ -1,14 +1,14 @@
-//! Owns `Found`, what a result that a fleet is sized from says of one replica.
+//! Owns `Found`, what a result says about one replica of the fleet.
 
 use crate::results::RunSpec;
 use crate::sizing::Capacity;
 
-/// What a result says of one replica.
+/// What a result says about one replica.
 pub(super) struct Found {
     pub(super) capacity: Capacity,
     pub(super) name: String,
     pub(super) simulated: bool,
-    /// The options that it was measured with; empty where they are not known.
+    /// The options that the replica was measured with; empty if they are not known.
     pub(super) config: RunSpec,
 }
 

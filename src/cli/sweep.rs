@@ -1,4 +1,4 @@
-//! Owns verb `sweep`: many loads on one session, each filed as it ends, and what they come to.
+//! Owns verb `sweep`: runs many loads on one session, and files each as it ends.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -45,13 +45,13 @@ use crate::workload::{Closed, Load, joint_fingerprint};
   tonnage sweep --target http://127.0.0.1:8000 --duration 30s
   tonnage sweep --rates 1..10:0.5 --slo 'p99 ttft<=200ms'
   tonnage sweep --concurrency 1,50,100,200,300   closed loops
-  tonnage sweep --resume results/m/20260102T030405Z-sweep   go on after a crash
+  tonnage sweep --resume results/m/20260102T030405Z-sweep   continue after a crash
 ",
     after_help = "Exit code:
   0    done
   2    wrong usage or input, or the result could not be written
   3    no request completed, or the target cannot be used
-  130  interrupted; what was measured is written, --resume goes on",
+  130  interrupted; the results so far are written, --resume continues",
     help_template = TEMPLATE
 )]
 pub(super) struct SweepArguments {
@@ -63,32 +63,33 @@ pub(super) struct SweepArguments {
     pub(super) config: ConfigOption,
 }
 
-/// What `--warmup` is in a sweep.
-pub(super) const WARMUP_OF_A_SWEEP: &str = "Sent before each window, and discarded [default: 0.3 of the window (0.7 \
-    after an overload), at least twice the time in the system]";
+/// The help text of `--warmup` in a sweep.
+pub(super) const WARMUP_OF_A_SWEEP: &str = "Load before each window, which is discarded [default: 0.3 of the window \
+    (0.7 after an overload), at least twice the time in the system]";
 
-/// Which loads a sweep plays.
+/// Which loads a sweep runs.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sweep")]
 pub(super) struct SweepOptions {
-    /// Rates between synchronous and throughput, the last of them around the knee
+    /// Number of rates between synchronous and throughput; the last ones lie around the knee
     #[arg(long, value_name = "N", default_value = "8", value_parser = within::<u32>(1..=1_000))]
     pub(super) points: u32,
-    /// These rates instead, ascending, up to the first that saturates: 1,2,4.5 or 1..10:0.5
+    /// Run these rates instead, in ascending order, up to the first that saturates: 1,2,4.5 or 1..10:0.5
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(super) rates: Option<String>,
-    /// Offer no higher rate
+    /// Highest rate to offer
     #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     pub(super) max_rate: Option<Rate>,
-    /// Closed loops of so many requests in flight instead, in this order: 1,50,100
+    /// Run closed loops with these numbers of requests in flight instead, in this order: 1,50,100
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(super) concurrency: Option<String>,
-    /// Go on with the sweep whose result folder this is, as it was begun; what it has finished is not repeated
+    /// Continue the sweep in this result folder with the options that it was started with; finished loads are not
+    /// repeated
     #[arg(long, value_name = "DIR")]
     pub(super) resume: Option<PathBuf>,
 }
 
-/// Sweeps, or goes on with a sweep.
+/// Runs a sweep, or resumes one.
 pub(super) fn sweep(arguments: SweepArguments, mut parsed: Parsed) -> Result<ExitCode, Error> {
     let begun = arguments.sweep.resume.as_deref().map(|folder| begun(folder, &parsed)).transpose()?;
     parsed
@@ -107,7 +108,7 @@ pub(super) fn sweep(arguments: SweepArguments, mut parsed: Parsed) -> Result<Exi
     })
 }
 
-/// The result of the sweep that is to go on, without what was cut off.
+/// The result of the sweep to resume, without loads that were cut off or not answered.
 fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
     let (path, mut report) = begun_in(folder, parsed)?;
     let Some(findings) = report.sweep.as_mut() else {
@@ -120,7 +121,7 @@ fn begun(folder: &Path, parsed: &Parsed) -> Result<Report, Error> {
     Ok(report)
 }
 
-/// The options as a job, a sweep and what its loads have in common.
+/// The options as a job, a sweep, and what all loads have in common.
 fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Sweep, Blueprint), Error> {
     let SweepArguments { sweep: options, load, config: _ } = arguments;
     let course = course_of(&options, parsed)?;
@@ -143,7 +144,7 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
         Some(Extent::Duration(window)) => window,
         Some(Extent::Requests(_)) | None => DEFAULT_DURATION,
     };
-    // Its default is no wish: without one the sweep chooses.
+    // The default of --warmup does not count: unless it was given, the sweep chooses.
     let discard = parsed.given.contains("warmup").then_some(load.schedule.warmup);
     if discard.is_none() {
         parsed.spec.warmup = None;
@@ -160,7 +161,7 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
         objectives: Arc::default(),
         streamed: !load.target.no_stream,
     };
-    // What the job is checked by: the load that needs the most of this machine.
+    // The job is checked with the load that needs the most resources of this machine.
     let heaviest = match &sweep.course {
         SweepCourse::Between { .. } => PointLoad::Closed(Closed::THROUGHPUT),
         SweepCourse::Concurrencies(stages) => PointLoad::Closed(stages.iter().copied().max().unwrap_or(1)),
@@ -234,8 +235,8 @@ async fn play(
     let report = if let Some(report) = begun {
         let mut report = resumable(report, blueprint, &folder)?;
         report.notes.push(format!(
-            "interrupted after load {} and resumed: connections, and whatever the service remembered, are new from \
-             there on",
+            "interrupted after load {} and resumed: from there on connections are new, and the service may have lost \
+             its caches",
             report.trials.len()
         ));
         report
@@ -250,14 +251,14 @@ async fn play(
     deliver(&job, &mut report, &folder, ending)
 }
 
-/// Says beforehand how long it will take.
+/// Announces how long the sweep will take.
 fn foretell(job: &mut Job, sweep: &Sweep, done: usize) {
     let most = sweep.most_points();
     let left = most.saturating_sub(done);
     let each_s = sweep.about_s() / most.max(1) as f64;
     let resumed = if done > 0 { format!(" ({done} are done)") } else { String::new() };
     job.notes.push(format!(
-        "up to {left} {}{resumed} of {} each, window {}: about {}, and what slow answers and draining take",
+        "up to {left} {}{resumed} of {} each, window {}: about {}, plus the time of slow answers and draining",
         if left == 1 { "load" } else { "loads" },
         seconds(each_s),
         seconds(sweep.window.as_secs_f64()),
@@ -267,14 +268,14 @@ fn foretell(job: &mut Job, sweep: &Sweep, done: usize) {
     if let SweepCourse::Rates(rates) = &sweep.course
         && typed.is_some_and(|typed| typed != *rates)
     {
-        job.notes.push("the rates are played ascending, each once".to_owned());
+        job.notes.push("the rates are run in ascending order, each once".to_owned());
     }
     if job.max_in_flight.is_some() && matches!(sweep.course, SweepCourse::Between { .. }) {
-        job.notes.push("--max-in-flight bounds the open loads; the closed ones hold 1 and 512 in flight".to_owned());
+        job.notes.push("--max-in-flight limits the open loads; the closed loads have 1 and 512 in flight".to_owned());
     }
 }
 
-/// The begun result, if its loads are those that this sweep would have played.
+/// The result to resume. Refused if its loads are not those that this sweep would have run.
 fn resumable(report: Report, blueprint: &Blueprint, folder: &Folder) -> Result<Report, Error> {
     let saved = report.sweep.iter().flat_map(|findings| &findings.points);
     for (place, (trial, point)) in report.trials.iter().zip(saved).enumerate() {
@@ -291,7 +292,7 @@ fn resumable(report: Report, blueprint: &Blueprint, folder: &Folder) -> Result<R
     Ok(report)
 }
 
-/// The fingerprint of the plan behind `trial`, load number `place`.
+/// The fingerprint of the plan of `trial`, load number `place`; `None` if it cannot be made.
 fn plan_fingerprint(blueprint: &Blueprint, place: usize, trial: &TrialView) -> Option<String> {
     let discard = Duration::from_nanos(trial.window.start.as_nanos());
     let point = Point { load: PointLoad::of(&trial.load)?, discard };
@@ -335,7 +336,7 @@ async fn live(
         report.trials.push(view.clone());
         report.sweep = Some(SweepFindings::of(&report.trials, &first(report.trials.len()), None));
         worded(&mut report);
-        // Written before anything else is sent: what is final is never sent again.
+        // Written before the next load is sent, so that a finished load is never sent again.
         folder.keep_result(&report, &yaml);
         if !hidden {
             lines.push(format!("{}/{} {}", place + 1, sweep.most_points(), account(&view)));
@@ -357,7 +358,7 @@ async fn live(
     Ok(report)
 }
 
-/// One load in a line.
+/// The line on one load.
 fn account(trial: &TrialView) -> String {
     let p99 =
         |metric: Metric| shown_figure(trial.metrics.get(&metric).map(MetricView::headline).and_then(|stats| stats.p99));

@@ -1,7 +1,6 @@
-//! Owns the table of options: what each is to the verbs that have it, a row for each option of which there is
-//! something to say.
+//! Owns the table of options: one row for each option with special rules (storing, resuming, rivals, refusals).
 
-/// Verbs that take the options of `run` and answer some of them themselves.
+/// Verbs that take the options of `run` but set some of them themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Playing {
     Replay,
@@ -10,20 +9,20 @@ pub(super) enum Playing {
 }
 use Playing::{Replay, Search, Sweep};
 
-/// What is known of one option.
+/// The rules for one option.
 #[derive(Debug)]
 pub(super) struct OptionRow {
-    /// Its name, which is its key in a configuration.
+    /// Name of the option, which is its key in a configuration.
     pub(super) key: &'static str,
-    /// Whether it says what is measured, and not where the result goes or how it is shown: then it is stored.
+    /// Whether the option is stored with the result. Options on where the result goes or how it is shown are not.
     pub(super) kept: bool,
-    /// Whether it may be given with `--resume`: it changes nothing of what is measured.
+    /// Whether the option may be given with `--resume`, because it does not change what is measured.
     pub(super) resumable: bool,
-    /// Whether it speaks of a recorded trace.
+    /// Whether the option is about a recorded trace.
     of_a_trace: bool,
-    /// What it takes out of a file beside its own key when it is typed: they answer the same question.
+    /// Other keys of a file that the option replaces when it is typed, because they set the same thing.
     pub(super) rivals: &'static [&'static str],
-    /// The verbs that answer it themselves, each with what to do instead.
+    /// The verbs that set this themselves and refuse the option, each with what to do instead.
     refused: &'static [(Playing, &'static str)],
 }
 
@@ -53,7 +52,7 @@ impl OptionRow {
     }
 }
 
-/// Every option that is not as most are: stored, no rival of another, refused by none.
+/// Every option that differs from the usual rules: stored, without rivals, refused by no verb.
 const TABLE: &[OptionRow] = &[
     row("api-key").resumable(),
     row("api-key-file").resumable(),
@@ -161,23 +160,23 @@ const TABLE: &[OptionRow] = &[
 
 const USUAL: OptionRow = row("");
 
-/// What is known of the option `key`.
+/// The rules for the option `key`.
 pub(super) fn row_of(key: &str) -> &'static OptionRow {
     TABLE.iter().find(|row| row.key == key).unwrap_or(&USUAL)
 }
 
-/// The options that `verb` answers itself, each with what to do instead.
+/// The options that `verb` sets itself and refuses, each with what to do instead.
 pub(super) fn refused_by(verb: Playing) -> Vec<(&'static str, &'static str)> {
     let of = |row: &'static OptionRow| Some((row.key, row.refused.iter().find(|(other, _)| *other == verb)?.1));
     TABLE.iter().filter_map(of).collect()
 }
 
-/// The options that speak of a recorded trace.
+/// The options about a recorded trace.
 pub(super) fn of_a_trace() -> impl Iterator<Item = &'static str> {
     TABLE.iter().filter(|row| row.of_a_trace).map(|row| row.key)
 }
 
-/// The option that was typed, by `is_typed`, and takes `key` out of a file.
+/// The typed option, by `is_typed`, that replaces `key` of a file; `None` without one.
 pub(super) fn rival_of(key: &str, is_typed: impl Fn(&str) -> bool) -> Option<&'static str> {
     TABLE.iter().find(|row| row.rivals.contains(&key) && is_typed(row.key)).map(|row| row.key)
 }

@@ -1,5 +1,5 @@
-//! Owns what is printed: the result to standard output, everything else to standard error. All printing goes through
-//! here, so that nothing that came from outside reaches a terminal raw, and no secret reaches it at all.
+//! Owns all printing: the result to standard output, everything else to standard error. Foreign text is filtered here
+//! before it reaches a terminal, and secrets are removed.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -8,14 +8,15 @@ use crate::report::Ink;
 use crate::results::{Lines, hidden};
 use crate::units::{columns, visible, visible_page, wrapped};
 
-/// Prints `text`, a page of ours, to standard output. A reader that has gone is no error: it had what it wanted.
+/// Prints `text`, a page of several lines made by us, to standard output. A closed reader is not an error, because it
+/// has read what it wanted.
 pub(super) fn print(text: &str) -> Result<(), Error> {
     let text = hidden(text);
     let mut out = io::stdout().lock();
     unless_gone(out.write_all(visible_page(&text).as_bytes()).and_then(|()| out.flush()))
 }
 
-/// A failure to write to standard output, unless its reader has gone.
+/// Passes on a failure to write to standard output, unless the reader has closed it.
 fn unless_gone(written: io::Result<()>) -> Result<(), Error> {
     match written {
         Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
@@ -25,17 +26,16 @@ fn unless_gone(written: io::Result<()>) -> Result<(), Error> {
     }
 }
 
-/// Characters of a message at most: a file or a server may say much more, and would flood the screen.
+/// The most characters of a message: texts of files and servers may be longer, and would flood the screen.
 const LONGEST_LINE: usize = 8_000;
 
-/// Columns of a message, unless `COLUMNS` says otherwise.
+/// Width of a message in columns, unless `COLUMNS` gives another.
 const WIDTH: usize = 80;
-/// Fewer would tear words apart.
+/// The least width in columns: fewer would break words.
 const LEAST_WIDTH: usize = 40;
 
-/// Says `line` on standard error: one message, whatever stands in it, broken at the width of a screen with what
-/// follows behind two blanks, so that no second message can be forged. Where that is closed there is no one left to
-/// tell.
+/// Prints `line` as one message on standard error. Lines after the first begin with two blanks, so that foreign text
+/// cannot forge a second message. A closed standard error is ignored.
 pub(super) fn say(line: &str) {
     let line = hidden(line);
     let shown = visible(&line);
@@ -47,14 +47,14 @@ pub(super) fn say(line: &str) {
     _ = writeln!(io::stderr().lock(), "{shown}");
 }
 
-/// Says all that waits.
+/// Prints all waiting messages.
 pub(super) fn say_all(lines: &Lines) {
     for line in lines.take() {
         say(&line);
     }
 }
 
-/// Says a text of several lines, which are ours, on standard error; those that are wider than a screen are broken.
+/// Prints a text of several lines made by us on standard error; lines wider than the screen are broken.
 pub(super) fn say_page(text: &str) {
     let (text, width) = (hidden(text), width());
     let line = |line: &str| if columns(line) > width { wrapped(line, width, 2) } else { line.to_owned() };
@@ -62,7 +62,7 @@ pub(super) fn say_page(text: &str) {
     _ = io::stderr().lock().write_all(page.as_bytes());
 }
 
-/// Columns of a message.
+/// Width of a message in columns.
 fn width() -> usize {
     std::env::var("COLUMNS")
         .ok()
@@ -70,14 +70,15 @@ fn width() -> usize {
         .map_or(WIDTH, |columns: usize| columns.max(LEAST_WIDTH))
 }
 
-/// Writes rows of a table of ours to standard output, line by line; how many. A reader that has gone is no error.
+/// Writes the rows of a table to standard output, line by line, and returns their number. A closed reader is not an
+/// error.
 pub(super) fn print_rows(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<u64, Error> {
     let mut rows = Rows { out: io::stdout().lock(), number: 0 };
     let written = write(&mut rows).and_then(|()| rows.out.flush());
     unless_gone(written).map(|()| rows.number)
 }
 
-/// Counts the lines that go through.
+/// A writer that counts the lines written.
 struct Rows<'a> {
     out: io::StdoutLock<'a>,
     number: u64,
@@ -95,7 +96,8 @@ impl Write for Rows<'_> {
     }
 }
 
-/// Whether standard output takes colour: a terminal, and `NO_COLOR` (<https://no-color.org>) not set.
+/// Whether standard output takes colours: it is a terminal that is not dumb, and `NO_COLOR` (<https://no-color.org>) is
+/// not set.
 pub(super) fn ink() -> Ink {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");

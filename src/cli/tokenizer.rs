@@ -1,4 +1,4 @@
-//! Owns `--tokenizer` before the load: the file read, and prompts of exact length found ahead on all cores.
+//! Owns `--tokenizer` before the load: prompts of exact length are found in advance, on all cores.
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -15,16 +15,16 @@ use crate::schedule::Extent;
 use crate::units::{count, per_second, seconds};
 use crate::workload::{Fits, Load, Plan};
 
-/// Prompts are found ahead for this long; what is left then is found by the preparing threads while the load runs.
-/// Encoding takes about a millisecond for 1 000 tokens: at high rates it must not compete with sending, and a short
-/// run should not wait for a long plan.
+/// The longest time spent to find prompts in advance. The preparing threads find the others while the load runs.
+/// Encoding takes about a millisecond for 1 000 tokens: at high rates it must not compete with sending, but a short run
+/// should not wait for a long plan.
 const MOST_AHEAD: Duration = Duration::from_secs(30);
-/// Prompts found between two looks at the progress.
+/// Number of prompts found between two updates of the progress.
 const STEP: usize = 256;
 
-/// Finds the prompts of the job's plan ahead, as many as half a minute allows, on all cores. A prompt that cannot
-/// have the length asked for is refused here; one that only the load meets is sent with the nearest length, and
-/// counted. Breaks off at a signal.
+/// Finds the prompts of the job's plan in advance on all cores, as many as 30 s allow. Fails if a prompt cannot have
+/// the length asked for; such a prompt that is only found during the load is sent with the nearest length, and counted.
+/// Returns `Break` after a signal.
 pub(super) async fn prepare(job: &mut Job, signals: &mut Signals) -> Result<ControlFlow<()>, Error> {
     let Some(tokenizer) = job.tokenizer.clone() else { return Ok(ControlFlow::Continue(())) };
     let stop = Arc::new(AtomicBool::new(false));
@@ -67,8 +67,8 @@ pub(super) async fn prepare(job: &mut Job, signals: &mut Signals) -> Result<Cont
     if !all && late {
         let found_per_s = fits.found() as f64 / MOST_AHEAD.as_secs_f64();
         let mut note = format!(
-            "{} prompts were found in {} before the load; the rest are found while it runs, which takes a share of the \
-             processor",
+            "{} prompts were found in {} before the load; the rest are found while it runs, which uses \
+             CPU time",
             count(fits.found()),
             seconds(MOST_AHEAD.as_secs_f64())
         );
@@ -76,7 +76,7 @@ pub(super) async fn prepare(job: &mut Job, signals: &mut Signals) -> Result<Cont
             && timeline.rate_per_s() * job.plan.fraction() > found_per_s
         {
             let rate = per_second(timeline.rate_per_s() * job.plan.fraction());
-            note.extend(["; at ", &rate, " they will come late: lower --rate or --input-tokens, or drop --tokenizer"]);
+            note.extend(["; at ", &rate, " they will be late: lower --rate or --input-tokens, or drop --tokenizer"]);
         }
         job.notes.push(note);
     }
@@ -84,7 +84,8 @@ pub(super) async fn prepare(job: &mut Job, signals: &mut Signals) -> Result<Cont
     Ok(flow)
 }
 
-/// Finds until all is found, one cannot be, or `stop`; and whether that was all.
+/// Finds prompts until all are found, one cannot be made, or `stop` is set. Returns the prompts, and whether these are
+/// all.
 fn find(plan: &Plan, stop: &AtomicBool, bar: &ProgressBar) -> (Fits, bool) {
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let mut fits = Fits::default();
@@ -103,8 +104,8 @@ fn find(plan: &Plan, stop: &AtomicBool, bar: &ProgressBar) -> (Fits, bool) {
     }
 }
 
-/// The requests that are known beforehand. How many a closed loop by time will release is not: its prompts are found
-/// as it runs.
+/// The requests that are known in advance. The number of requests of a closed loop by time is not known, so its prompts
+/// are found while it runs.
 fn ids_of(plan: &Plan) -> Box<dyn Iterator<Item = u64> + '_> {
     match plan.load() {
         Load::Open(_) => Box::new(plan.share().flat_map(|arrival| {

@@ -1,5 +1,5 @@
-//! Owns verb `trace`: looks at a recorded trace, and says what in it to beware of; writes it in another format; finds
-//! laws it is like; makes one up.
+//! Owns verb `trace`: inspects a recorded trace and its anomalies, writes it in another format, fits laws to it, and
+//! makes up a sample.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -24,7 +24,7 @@ use crate::trace::{Choice, Format, OnEmpty, Selection, Trace, inspect as inspect
 use crate::units::{Offset, count, visible};
 use crate::workload::{LengthFit, TraceFit, fit_trace};
 
-/// Does what the verb under `trace` says.
+/// Runs the verb under `trace`.
 pub(super) fn trace(arguments: &TraceArguments) -> Result<ExitCode, Error> {
     match &arguments.verb {
         TraceVerb::Inspect(arguments) => inspect(arguments),
@@ -79,7 +79,7 @@ fn sample(arguments: &SampleArguments) -> Result<ExitCode, Error> {
     Ok(Exit::Done.into())
 }
 
-/// Writes `trace` to `path`, compressed where its name says so; what is lost.
+/// Writes `trace` to `path`, compressed if its name ends in .gz. Returns what the format cannot hold.
 fn write_to(trace: &Trace, format: Format, path: &Path) -> Result<Vec<String>, Error> {
     let failed = |why: std::io::Error| not_written(path, &why, "--out");
     let mut sink = BufWriter::new(File::create(path).map_err(failed)?);
@@ -94,7 +94,7 @@ fn write_to(trace: &Trace, format: Format, path: &Path) -> Result<Vec<String>, E
 
 fn fit(arguments: &FitArguments) -> Result<ExitCode, Error> {
     let path = &arguments.file;
-    // In full: a configuration is read from wherever `run -c` is typed.
+    // An absolute path, because `run -c` may be typed in another folder.
     let folder = arguments
         .out
         .as_deref()
@@ -121,8 +121,8 @@ fn fit(arguments: &FitArguments) -> Result<ExitCode, Error> {
     Ok(Exit::Done.into())
 }
 
-/// What `run -c` and `plan -c` take in the trace's place. Lengths that no law is near to are read from the files of
-/// --out.
+/// The configuration that `run -c` and `plan -c` use instead of the trace. Lengths that no law fits are read from the
+/// files of --out.
 fn yaml_of(fit: &TraceFit, path: &Path, folder: Option<&Path>) -> Result<String, Error> {
     let law = |lengths: &LengthFit, file: &str| match folder {
         Some(folder) if !lengths.is_near() => format!("file:{}", folder.join(file).display()),
@@ -137,16 +137,16 @@ fn yaml_of(fit: &TraceFit, path: &Path, folder: Option<&Path>) -> Result<String,
         "output-tokens": law(&fit.output_tokens, "output.txt"),
     });
     if let (Some(folder), Some(options)) = (folder, options.as_object_mut()) {
-        // The rate over time says how long it lasts, too.
+        // The profile gives the rate and the duration.
         options.retain(|key, _| key != "rate" && key != "duration");
         options.insert("profile".to_owned(), folder.join("profile.csv").display().to_string().into());
     }
     let text = serde_saphyr::to_string(&options)
         .map_err(|why| Error::Internal(format!("the laws cannot be written as YAML: {why}")))?;
-    Ok(format!("# laws that {} is like\n{text}", visible(&path.to_string_lossy())))
+    Ok(format!("# laws fitted to {}\n{text}", visible(&path.to_string_lossy())))
 }
 
-/// Writes the files of `--out`. Those that are there already stay, unless they are to be replaced.
+/// Writes the files of `--out`. Fails if one exists already, unless `force` is set.
 fn write_fit(fit: &TraceFit, selection: &Selection, yaml: &str, folder: &Path, force: bool) -> Result<(), Error> {
     create_out(folder)?;
     let lengths = |of: fn(&crate::trace::Row) -> u32| {
@@ -178,7 +178,7 @@ fn write_fit(fit: &TraceFit, selection: &Selection, yaml: &str, folder: &Path, f
     Ok(())
 }
 
-/// The rate over trace time.
+/// The drawing of the rate over trace time.
 fn picture_of(selection: &Selection) -> String {
     let rows = selection.trace.rows();
     let last = rows.last().map_or(Offset::ZERO, |row| row.at);

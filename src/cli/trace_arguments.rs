@@ -7,13 +7,13 @@ use clap::{Args, Subcommand};
 use crate::cli::options::{ReadingOptions, TEMPLATE, whole, within};
 use crate::trace::{Format, OnEmpty};
 
-/// Look at a recorded trace, write it in another format, find laws that it is like
+/// Inspect a recorded trace, write it in another format, or fit laws to it
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
-  tonnage trace inspect trace.csv   rows, rate, peaks, and what to beware of
+  tonnage trace inspect trace.csv   rows, rate, peaks, anomalies
   tonnage trace convert trace.csv --to mooncake -o trace.jsonl
-  tonnage trace fit trace.csv       laws that `run` and `plan` take in its place
+  tonnage trace fit trace.csv       laws that `run` and `plan` use instead of it
 ",
     help_template = TEMPLATE,
     subcommand_required = true,
@@ -34,7 +34,7 @@ pub(super) enum TraceVerb {
     Sample(SampleArguments),
 }
 
-/// Rows, span, rate, peaks, variation, token quantiles, and what to beware of
+/// Rows, span, rate, peaks, variation, token quantiles, and anomalies
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
@@ -49,7 +49,7 @@ pub(super) struct InspectArguments {
     pub(super) file: PathBuf,
     #[command(flatten)]
     pub(super) reading: ReadingOptions,
-    /// What to do with rows of 0 input or output tokens: skip, min1 or fail [default: leave them as they are]
+    /// What to do with rows that have 0 input or output tokens: skip, min1 or fail [default: leave them as they are]
     #[arg(long, value_name = "POLICY")]
     pub(super) on_empty: Option<OnEmpty>,
     /// Print the figures as JSON, and nothing else, on standard output
@@ -80,7 +80,7 @@ pub(super) struct ConvertArguments {
     pub(super) out: PathBuf,
 }
 
-/// Laws that a trace is like: rate over time, arrivals, lengths, each with how far off it is
+/// Fit laws to a trace: rate over time, arrivals, lengths, each with its error
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:
@@ -123,7 +123,7 @@ pub(super) struct SampleArguments {
     /// File to write; compressed (gzip) where its name ends in .gz
     #[arg(short = 'o', long, value_name = "FILE")]
     pub(super) out: PathBuf,
-    /// How many requests
+    /// Number of requests
     #[arg(long, value_name = "N", default_value = "40", value_parser = within::<u32>(1..=1_000_000))]
     pub(super) requests: u32,
     /// Seed of its random draws

@@ -1,4 +1,4 @@
-//! Owns whom the options trust.
+//! Owns the choice of the certificates to trust.
 
 use crate::cli::options::TargetOptions;
 use crate::client::{Target, Tls};
@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::results::{Limit, read_bytes};
 use crate::service::Whom;
 
-/// Whom the options trust. What speaks of certificates is refused where there are none.
+/// The certificates that the options trust. Options about certificates are refused if no target uses TLS.
 pub(super) fn trust_of(options: &TargetOptions, whom: &Whom) -> Result<Tls, Error> {
     let secure = matches!(whom, Whom::Given(targets) if targets.iter().any(Target::is_secure));
     let flag = if options.insecure { Some("--insecure") } else { options.ca_cert.as_ref().map(|_| "--ca-cert") };

@@ -1,4 +1,4 @@
-//! Owns a trial in figures, as it stands in `result.json`: what sweeps, sizing and pages read.
+//! Owns the figures of a trial as they stand in `result.json`, read by sweeps, sizing and pages.
 
 mod trial;
 mod worded;

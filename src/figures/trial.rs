@@ -1,4 +1,4 @@
-//! Owns the trial as it stands in `trials[]` of `result.json`, written and read again.
+//! Owns the trial as it stands in `trials[]` of `result.json`, both written and read.
 
 use std::collections::BTreeMap;
 
@@ -19,9 +19,9 @@ use crate::units::Window;
 /// One trial of `result.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrialView {
-    /// Its name.
+    /// Name of the trial.
     pub label: String,
-    /// What the load was.
+    /// The load.
     pub load: LoadFacts,
     /// The measured window.
     pub window: Window,
@@ -29,29 +29,29 @@ pub struct TrialView {
     pub ended: Ended,
     /// When the drain ended, in seconds from the origin.
     pub drain_end_s: f64,
-    /// The cohort by outcome.
+    /// The requests of the cohort by outcome.
     pub requests: Counts,
     /// All requests by outcome.
     pub run_totals: Counts,
-    /// What the most frequent failures said, the most frequent first.
+    /// The texts of the most frequent failures, the most frequent first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<FailureGroup>,
     /// Present where the target was lost for good during the load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<Lost>,
-    /// The cohort by what set the instants, where both the plan and completions did.
+    /// The cohort by the origin of the instants; absent unless both the plan and completions set instants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origins: Option<Origins>,
-    /// Cohort ÷ window.
+    /// Counts of the cohort ÷ length of the window.
     pub rates: Rates,
-    /// Arrivals in the window ÷ window.
+    /// Completions and tokens that arrived in the window ÷ length of the window.
     pub throughput: Throughput,
     /// Requests in flight.
     pub concurrency: ConcurrencyView,
     /// Tokens asked for, counted by `--tokenizer` and reported by the server, side by side.
     #[serde(default)]
     pub tokens: TokensView,
-    /// By key.
+    /// The metrics by key.
     pub metrics: BTreeMap<Metric, MetricView>,
     /// The objectives.
     pub slo: SloView,
@@ -59,121 +59,123 @@ pub struct TrialView {
     pub health: HealthView,
     /// The verdict.
     pub verdict: VerdictView,
-    /// The run second by second.
+    /// The run second by second (coarser in long runs).
     pub samples: Vec<SamplePoint>,
-    /// The cohort's quantiles over scheduled time.
+    /// Quantiles of the cohort over scheduled time.
     pub blocks: Vec<BlockPoint>,
-    /// Headline values seen, `HdrHistogram` V2 in base64: microseconds, thousandths of tokens per second, or tokens.
+    /// Histograms of the observed values, `HdrHistogram` V2 in base64: microseconds, thousandths of tokens per second,
+    /// or tokens.
     pub histograms: BTreeMap<Metric, String>,
 }
 
-/// Requests by what set their instants. The others are skipped turns, which never had one.
+/// Requests by the origin of their instants. The other requests are skipped turns, which have no instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origins {
-    /// Planned.
+    /// Requests with a planned instant.
     pub planned: u64,
-    /// Released by a completion.
+    /// Requests released by a completion.
     pub released: u64,
 }
 
 /// Requests per second of the window; absent with an empty window.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Rates {
-    /// Planned; absent for a closed loop, which offers nothing by itself. Released turns are not offered either.
+    /// Planned requests per second. Absent for a closed loop, which has no planned rate. Released turns are not
+    /// included.
     pub offered_per_s: Option<f64>,
-    /// Sent.
+    /// Sent requests per second.
     pub sent_per_s: Option<f64>,
-    /// Completed.
+    /// Completed requests per second.
     pub completed_per_s: Option<f64>,
-    /// Good.
+    /// Good requests per second.
     pub good_per_s: Option<f64>,
 }
 
-/// What arrived inside the window, per second; absent with an empty window.
+/// Completions and tokens that arrived inside the window, per second; absent with an empty window.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Throughput {
-    /// Completed requests.
+    /// Completed requests per second.
     pub requests_per_s: Option<f64>,
-    /// Input tokens, at first token.
+    /// Input tokens per second; the input tokens of a request count at its first token.
     pub input_tokens_per_s: Option<f64>,
-    /// Output tokens.
+    /// Output tokens per second.
     pub output_tokens_per_s: Option<f64>,
-    /// Both.
+    /// Input and output tokens per second.
     pub total_tokens_per_s: Option<f64>,
-    /// Output tokens of good requests.
+    /// Output tokens of good requests per second.
     pub good_output_tokens_per_s: Option<f64>,
 }
 
 /// Requests in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ConcurrencyView {
-    /// Time average over the window.
+    /// Time average of the requests in flight over the window; absent with an empty window.
     pub mean: Option<f64>,
-    /// The most at any instant of the run; absent when read again from records alone.
+    /// The most requests in flight at any instant of the run; absent when read again from records alone.
     pub peak: Option<u64>,
 }
 
-/// One metric. With two origins `scheduled` and `service`, else `value`.
+/// Statistics of one metric: `scheduled` and `service` where it has two origins, else `value`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricView {
     /// `s`, `tokens/s` or `tokens`.
     pub unit: String,
-    /// From the planned instant.
+    /// Statistics counted from the planned instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<StatsView>,
-    /// From the send.
+    /// Statistics counted from the send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<StatsView>,
-    /// Where there is only one origin.
+    /// Statistics of a metric with only one origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<StatsView>,
-    /// Over completed requests, from the planned instant.
+    /// Statistics over completed requests only, counted from the planned instant.
     pub completed_only: StatsView,
 }
 
 impl MetricView {
-    /// The headline: from the planned instant, or the only one.
+    /// The headline statistics: from the planned instant, or those of the only origin.
     #[must_use]
     pub fn headline(&self) -> &StatsView {
         self.scheduled.as_ref().or(self.value.as_ref()).unwrap_or(&self.completed_only)
     }
 }
 
-/// Statistics of one metric from one origin. Quantiles rank what was missed and cut off too; an undefined value is
+/// Statistics of one metric from one origin. Quantiles also rank missed and censored values; an undefined value is
 /// `null`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StatsView {
-    /// Values seen.
+    /// Number of observed values.
     pub count: u64,
-    /// Requests that missed it (+∞, or 0 where higher is better).
+    /// Requests that missed the metric (ranked as +∞, or as 0 where higher is better).
     pub missed: u64,
-    /// Requests cut off before it was known.
+    /// Requests cut off before their value was known.
     pub censored: u64,
-    /// Over the values seen.
+    /// Mean over the observed values.
     pub mean: Option<f64>,
-    /// Over the values seen (n − 1).
+    /// Standard deviation over the observed values (n − 1).
     pub std: Option<f64>,
-    /// The smallest seen.
+    /// Smallest observed value.
     pub min: Option<f64>,
-    /// Of what is wanted high, the slow tail: the value that all but 1 % exceed. Absent elsewhere.
+    /// 1st percentile: the bad tail of a metric where higher is better. Absent for other metrics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p1: Option<Known>,
-    /// The same of 10 %.
+    /// 10th percentile: the bad tail of a metric where higher is better. Absent for other metrics.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p10: Option<Known>,
     /// Median.
     pub p50: Option<Known>,
-    /// Quantile.
+    /// 75th percentile.
     pub p75: Option<Known>,
-    /// Quantile.
+    /// 90th percentile.
     pub p90: Option<Known>,
-    /// Quantile.
+    /// 95th percentile.
     pub p95: Option<Known>,
-    /// Quantile.
+    /// 99th percentile.
     pub p99: Option<Known>,
-    /// Quantile.
+    /// 99.9th percentile.
     pub p999: Option<Known>,
-    /// The largest.
+    /// Largest value.
     pub max: Option<Known>,
     /// 95 % interval of the median; `null` where withheld.
     pub p50_ci95: Option<[f64; 2]>,
@@ -226,11 +228,11 @@ impl StatsView {
 /// The objectives of a trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SloView {
-    /// One each.
+    /// One for each objective.
     pub objectives: Vec<ObjectiveView>,
-    /// Good over planned.
+    /// Good requests ÷ planned requests.
     pub attainment: Option<f64>,
-    /// Good per second of the window.
+    /// Good requests per second of the window.
     pub goodput_per_s: Option<f64>,
 }
 
@@ -310,7 +312,7 @@ fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
     }
 }
 
-/// The values seen as an `HdrHistogram` of 3 digits, V2, base64; `None` without any.
+/// The observed values as an `HdrHistogram` of 3 digits, V2, base64; `None` without values.
 fn encoded(distribution: &Distribution) -> Option<String> {
     let mut histogram = Histogram::<u64>::new_with_bounds(1, 3_600_000_000, 3).ok()?;
     for (count, times) in distribution.counts() {

@@ -8,7 +8,7 @@ use crate::metrics::{Health, ObjectiveJudgement, Verdict};
 
 /// The key `health` of a trial: the generator's health, and its warnings as sentences.
 ///
-/// The sentences are empty until `report` makes them of the kinds.
+/// The sentences are empty until `report` makes them from the kinds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HealthView {
     /// Figures and kinds.
@@ -17,7 +17,7 @@ pub struct HealthView {
     /// The sentences of `fault_kinds`. Each ends with advice.
     #[serde(default)]
     pub faults: Vec<String>,
-    /// The sentences of `note_kinds`. Each ends with advice where there is some.
+    /// The sentences of `note_kinds`. Each ends with advice where advice exists.
     #[serde(default)]
     pub notes: Vec<String>,
 }
@@ -44,7 +44,7 @@ pub struct ObjectiveView {
     pub reason: Option<String>,
 }
 
-/// A view reads as what it is a view of, and is made of it with no sentences.
+/// Lets a view be used like the value that it wraps, and builds it from that value without sentences.
 macro_rules! view_of {
     ($view:ident { $inner:ident: $of:ty, $($sentences:ident),+ }) => {
         impl From<$of> for $view {

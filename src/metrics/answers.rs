@@ -1,4 +1,4 @@
-//! Owns `Answers`: how the answers of a cohort came, where it was not as an API says, and what that does to figures.
+//! Owns `Answers`: how the answers of a cohort deviate from the API, and which figures such a deviation affects.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,11 +7,11 @@ use crate::metrics::slo::{Objective, Objectives};
 use crate::metrics::{Counts, Distribution, Known, Metric, Note, Reason, Value};
 use crate::record::{Outcome, Record};
 
-/// Of an answer's tokens, the share that has to be hidden before it is told: a stop token or half a character is no
-/// hiding.
+/// The least share of hidden tokens at which an answer counts as hiding tokens. 10 %, because a hidden stop token or
+/// half a character is normal.
 const LEAST_HIDDEN_SHARE: f64 = 0.1;
 
-/// Completed answers of the cohort by how they came. Whole numbers, so that no order of adding shows.
+/// Counts of the completed answers of the cohort. Whole numbers, so that the order of adding has no effect.
 #[derive(Debug, Clone)]
 pub(super) struct Answers {
     usage_odd: u64,
@@ -39,34 +39,35 @@ impl Default for Answers {
     }
 }
 
-/// How the completed answers of a cohort came: key `health.answers` in `result.json`.
+/// How the completed answers of a cohort deviate from the API: key `health.answers` in `result.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct AnswersView {
-    /// Answers of whose server's counts some were missing, zero or no counts, shrank, or exceeded what text and
-    /// request can hold: those were ignored.
+    /// Answers with invalid token counts from the server: missing, zero, not a number, shrinking, or more than text and
+    /// request can hold. Invalid counts are ignored.
     pub usage_odd: u64,
     /// Answers that ended with `[DONE]` and without a finish reason.
     pub without_finish_reason: u64,
     /// Answers that show no text at all, although the server counts tokens.
     pub unseen: u64,
-    /// The tokens of those.
+    /// The server's token count of the answers that show no text.
     pub unseen_tokens: u64,
-    /// Answers a tenth or more of whose tokens no event shows.
+    /// Answers with text in which at least a tenth of the tokens appears in no event.
     pub part_hidden: u64,
-    /// The tokens that no event of those shows.
+    /// The tokens that appear in no event, over the answers of `part_hidden`.
     pub hidden_tokens: u64,
-    /// Of those with a running count: the median of the first counted token, from the planned instant, in seconds.
+    /// The median time from the planned instant to the first counted token, in seconds, over the answers of
+    /// `part_hidden` that have a running count.
     pub first_counted_p50_s: Option<Known>,
-    /// The same, p99.
+    /// The 99th percentile of the time from the planned instant to the first counted token, in seconds.
     pub first_counted_p99_s: Option<Known>,
-    /// Answers of two token-bearing events or more.
+    /// Answers with two or more token-bearing events.
     pub several_events: u64,
-    /// Those of them whose token-bearing events all came in one read.
+    /// Answers with two or more token-bearing events that all came in one read.
     pub one_read: u64,
 }
 
 impl Answers {
-    /// Adds a record of the cohort; one that did not complete says nothing here.
+    /// Adds a record of the cohort. A record that did not complete is ignored.
     pub(super) fn add(&mut self, record: &Record) {
         let exchange = &record.exchange;
         if exchange.outcome != Outcome::Completed {
@@ -104,7 +105,7 @@ impl Answers {
         self.one_read += other.one_read;
     }
 
-    /// What stands in the result; `counts` are those of the same cohort.
+    /// The view for `result.json`; `counts` must be the counts of the same cohort.
     pub(super) fn view(&self, counts: &Counts) -> AnswersView {
         AnswersView {
             usage_odd: self.usage_odd,
@@ -122,14 +123,14 @@ impl Answers {
 }
 
 impl AnswersView {
-    /// Whether most answers came in one read: something on the way buffers, and times inside an answer are not the
-    /// server's.
+    /// Whether most answers with several events came in one read. Then something on the way buffers, and times inside
+    /// an answer are not the server's.
     #[must_use]
     pub const fn buffered(&self) -> bool {
         self.one_read * 2 > self.several_events
     }
 
-    /// What the reader should know of the answers.
+    /// The notes on the answers for the reader.
     pub(super) fn notes(&self) -> Vec<Note> {
         let notes = [
             (self.buffered(), Note::Buffered { one_read: self.one_read, answers: self.several_events }),
@@ -149,7 +150,8 @@ impl AnswersView {
         notes.into_iter().filter(|(holds, _)| *holds).map(|(_, note)| note).collect()
     }
 
-    /// Why `objective` cannot be decided, where buffering decides it instead of the server.
+    /// Why `objective` cannot be decided. `None` unless answers were buffered and the objective limits a time inside an
+    /// answer.
     pub(super) fn doubt(&self, objective: &Objective, objectives: &Objectives) -> Option<Reason> {
         let touched = match objective {
             Objective::Latency(limit) => is_inside(limit.metric),
@@ -163,7 +165,7 @@ impl AnswersView {
     }
 }
 
-/// Whether a metric is taken from instants inside an answer, which a buffer moves.
+/// Whether a metric is computed from instants inside an answer, which buffering shifts.
 const fn is_inside(metric: Metric) -> bool {
     matches!(metric, Metric::Ttft | Metric::Ttfo | Metric::Tpot | Metric::Itl | Metric::Tbt | Metric::Stall)
 }
@@ -174,7 +176,7 @@ mod tests {
     use crate::metrics::{Judgement, Known, Note, Reason, VerdictReason, VerdictResult};
     use crate::record::Record;
 
-    /// 2 000 answers of 5 tokens at 50/s, of which `in_one_read` of 10 came in one read.
+    /// 2 000 answers of 5 tokens at 50/s; of every 10, `in_one_read` came in one read.
     fn records(in_one_read: u64) -> Vec<Record> {
         let record = |id: u64| {
             let mut record = streamed(id, id as f64 / 50.0, 0.1 + (id * 7 % 13) as f64 * 1e-3, 5, 0.01);
@@ -260,7 +262,7 @@ mod tests {
             "{:?}",
             judgement.verdict
         );
-        // A stop token that no one sees, or half a character, is no hiding.
+        // A hidden stop token, or half a character, does not count as hiding tokens.
         let mut stop = records(0);
         for record in &mut stop {
             *record = super::super::examples::hiding(streamed(record.id, 0.1, 0.1, 20, 0.01), 1);

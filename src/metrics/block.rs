@@ -11,28 +11,28 @@ use crate::metrics::{Known, Metric, Standing, Value};
 pub struct Tally {
     /// Requests within the limit.
     pub met: u64,
-    /// Requests beyond it.
+    /// Requests beyond the limit.
     pub misses: u64,
-    /// Of the misses, those that a late send or a shed request cannot have caused: failed, timed out, or too slow
-    /// counted from the send.
+    /// Misses that neither a late send nor shedding can have caused: failed, timed out, or beyond the limit counted
+    /// from the send.
     pub firm_misses: u64,
     /// Requests for which the metric does not exist.
     pub undefined: u64,
-    /// Requests cut off before they were decided; a verdict must hold with them counted either way.
+    /// Requests cut off before they were decided. A verdict must hold whether they count as met or as missed.
     pub undecided: u64,
-    /// Values seen, for `mean`.
+    /// Number of observed values, for `mean`.
     pub seen: u64,
-    /// Their sum in ticks.
+    /// Sum of the observed values, in ticks.
     pub sum_ticks: u128,
-    /// The largest in ticks.
+    /// The largest observed value, in ticks.
     pub max_ticks: u64,
-    /// Values seen counted from the send, for a `mean` that lateness cannot have caused.
+    /// Number of observed values counted from the send, for a `mean` that a late send cannot have raised.
     pub service_seen: u64,
-    /// Their sum in ticks.
+    /// Sum of the observed values counted from the send, in ticks.
     pub service_sum_ticks: u128,
 }
 
-/// What one request gives to a `mean`, in ticks: the value from the limit's origin, and from the send.
+/// What one request adds to a `mean`, in ticks: its value from the limit's origin, and its value from the send.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SeenValue {
     pub(super) value: Option<u64>,
@@ -40,7 +40,7 @@ pub(super) struct SeenValue {
 }
 
 impl Tally {
-    /// Requests that are decided.
+    /// Requests that met or missed the limit.
     #[must_use]
     pub fn decided(&self) -> u64 {
         self.met + self.misses
@@ -84,23 +84,23 @@ impl Tally {
 /// A stretch of scheduled time and the quantiles of the requests scheduled in it, to 2 digits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BlockPoint {
-    /// Where it starts, from the run's origin.
+    /// Where the block starts, in seconds from the run's origin.
     pub start_s: f64,
-    /// How long it is.
+    /// Length of the block, in seconds.
     pub width_s: f64,
-    /// Requests scheduled in it.
+    /// Requests scheduled in the block.
     pub planned: u64,
-    /// Time to first token.
+    /// Median time to first token, in seconds.
     pub ttft_p50_s: Option<Known>,
-    /// Time to first token.
+    /// 99th percentile of the time to first token, in seconds.
     pub ttft_p99_s: Option<Known>,
-    /// End-to-end latency.
+    /// Median end-to-end latency, in seconds.
     pub e2e_p50_s: Option<Known>,
-    /// End-to-end latency.
+    /// 99th percentile of the end-to-end latency, in seconds.
     pub e2e_p99_s: Option<Known>,
 }
 
-/// Headline metrics: the times, which are kept per block.
+/// Number of metrics kept per block: the times, which come first in the catalogue.
 pub(super) const HEADLINES: usize = Metric::SendLag as usize + 1;
 
 /// A stretch of scheduled time.
@@ -108,11 +108,11 @@ pub(super) const HEADLINES: usize = Metric::SendLag as usize + 1;
 pub(super) struct Block {
     /// Requests of the cohort.
     pub(super) planned: u64,
-    /// Times by metric, to 2 digits, in microseconds: what was seen, and what was cut off at its bound.
+    /// Times by metric, to 2 digits, in microseconds: observed values, and censored values at their bounds.
     times: [Buckets<6, u32>; HEADLINES],
-    /// Misses by metric: beyond every threshold.
+    /// Misses by metric. A miss lies beyond every threshold.
     missed: [u64; HEADLINES],
-    /// By objective; empty while the block is.
+    /// Tallies by objective; empty while the block is empty.
     tallies: Vec<Tally>,
 }
 
@@ -145,13 +145,13 @@ impl Block {
         self.times[metric as usize].iter()
     }
 
-    /// (requests beyond `class`, requests).
+    /// The number of requests beyond `class`, and the number of all requests.
     pub(super) fn beyond(&self, metric: Metric, class: usize) -> (u64, u64) {
         let (times, missed) = (&self.times[metric as usize], self.missed[metric as usize]);
         (times.above(class) + missed, times.len() + missed)
     }
 
-    /// A quantile, to 2 digits, in seconds; what was cut off is ranked at its bound. `None` without a request.
+    /// A quantile, to 2 digits, in seconds; a censored value is ranked at its bound. `None` without a request.
     pub(super) fn quantile(&self, metric: Metric, share: f64) -> Option<Known> {
         let (times, missed) = (&self.times[metric as usize], self.missed[metric as usize]);
         let ranked = times.len() + missed;

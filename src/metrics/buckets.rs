@@ -1,11 +1,11 @@
-//! Owns `Buckets`, counts by logarithmic class: the layout of `HdrHistogram`, holding only the classes between the
-//! extremes seen.
+//! Owns `Buckets`, counts by logarithmic class: the layout of `HdrHistogram`, with only the classes between the
+//! smallest and the largest value.
 
 use std::ops::AddAssign;
 
-/// Counts of whole numbers in classes 2^−BITS wide relative to their value (10: 3 significant digits, the classes of an
-/// `HdrHistogram` of 3 digits; 6: 2 digits). Numbers below 2^(BITS + 1) have a class each. `C` is the counter, `u32`
-/// or `u64`.
+/// Counts of whole numbers in classes that are 2^−BITS wide relative to their value. BITS 10 gives 3 significant
+/// digits, the classes of an `HdrHistogram` of 3 digits; BITS 6 gives 2 digits. Each number below 2^(BITS + 1) has a
+/// class of its own. `C` is the counter, `u32` or `u64`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Buckets<const BITS: u32, C> {
     first: usize,
@@ -35,7 +35,7 @@ impl<const BITS: u32, C: Copy + Default + AddAssign + From<u32> + Into<u64>> Buc
         if self.counts.is_empty() {
             self.first = class;
         } else if class < self.first {
-            // Grows downwards rarely: room for half an octave more than needed.
+            // The first class rarely moves down, so reserve half an octave more than needed.
             let first = class.saturating_sub(1 << (BITS - 1));
             self.counts.splice(0..0, std::iter::repeat_n(C::default(), self.first - first));
             self.first = first;
@@ -54,7 +54,7 @@ impl<const BITS: u32, C: Copy + Default + AddAssign + From<u32> + Into<u64>> Buc
         }
     }
 
-    /// Classes with a count, ascending.
+    /// The classes with a count above 0 and their counts, in ascending order.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (usize, C)> {
         let first = self.first;
         let seen = |(_, count): &(usize, C)| (*count).into() > 0;
@@ -67,12 +67,12 @@ impl<const BITS: u32, C: Copy + Default + AddAssign + From<u32> + Into<u64>> Buc
         self.counts.capacity() * size_of::<C>()
     }
 
-    /// Numbers counted.
+    /// How many numbers were counted.
     pub(super) fn len(&self) -> u64 {
         self.counts.iter().map(|count| (*count).into()).sum()
     }
 
-    /// Numbers counted in classes above `class`.
+    /// How many numbers were counted in classes above `class`.
     pub(super) fn above(&self, class: usize) -> u64 {
         let from = (class + 1).saturating_sub(self.first).min(self.counts.len());
         self.counts[from..].iter().map(|count| (*count).into()).sum()

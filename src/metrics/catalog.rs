@@ -1,5 +1,5 @@
-//! Owns `Metric`, the catalogue: what each metric is called, its unit, its origins and its meaning. Everything else
-//! iterates it.
+//! Owns `Metric`, the catalogue of metrics: key, title, unit, origins and meaning of each. All other code iterates the
+//! catalogue.
 
 use std::fmt::{self, Write as _};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Refusal;
 use crate::units::wrapped;
 
-/// The metrics, in the order of every table.
+/// The metrics, in the order in which every table lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -16,27 +16,27 @@ pub enum Metric {
     Ttft,
     /// Time to first token that is not reasoning.
     Ttfo,
-    /// Time to the last token, or to the end of an answer that is not streamed.
+    /// Time to the last token; for an answer that is not streamed, time to its end.
     E2e,
     /// Time per output token after the first.
     Tpot,
-    /// End-to-end time over all output tokens.
+    /// End-to-end time divided by the number of output tokens.
     Ntpot,
     /// Gaps between token-bearing events, pooled.
     Itl,
-    /// The same gaps, weighted by tokens.
+    /// Gaps between token-bearing events, weighted by tokens.
     Tbt,
     /// The longest gap of a request.
     Stall,
-    /// How late the generator sent.
+    /// How late the generator sent the request.
     SendLag,
     /// How late the generator read the first token.
     WakeLag,
-    /// Tokens per second one user sees.
+    /// Tokens per second that one user sees.
     OutputSpeed,
-    /// Tokens in.
+    /// Input tokens.
     InputTokens,
-    /// Tokens out.
+    /// Output tokens.
     OutputTokens,
 }
 
@@ -50,8 +50,8 @@ pub enum OriginOf {
     Service,
 }
 
-/// What a metric counts, and the whole unit ("tick") it is folded in: sums of ticks are exact, so no order of folding
-/// shows.
+/// The unit of a metric. Values are summed in whole "ticks" of the unit: such sums are exact, so the order of adding
+/// has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Seconds; ticks are nanoseconds.
@@ -83,7 +83,7 @@ impl Unit {
         }
     }
 
-    /// Ticks in one count of the histogram's scale: times are kept in whole microseconds.
+    /// Ticks in one step of the histogram's scale. Histograms keep times in whole microseconds.
     #[must_use]
     pub const fn ticks_per_count(self) -> u64 {
         match self {
@@ -96,9 +96,9 @@ impl Unit {
 /// Which way is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// Lower is better; what is missing counts as +∞.
+    /// Lower is better; a missing value counts as +∞.
     Lower,
-    /// Higher is better; what is missing counts as 0.
+    /// Higher is better; a missing value counts as 0.
     Higher,
     /// Neither.
     Neither,
@@ -109,17 +109,17 @@ pub enum Direction {
 pub struct CatalogueRow {
     /// Key in JSON, CSV and objectives.
     pub key: &'static str,
-    /// Heading.
+    /// Heading in tables.
     pub title: &'static str,
-    /// Unit.
+    /// Unit of the values.
     pub unit: Unit,
-    /// Whether it exists from both origins.
+    /// Whether the metric exists from both origins.
     pub two_origins: bool,
-    /// Whether it exists only when answers are streamed.
+    /// Whether the metric exists only when answers are streamed.
     pub streamed_only: bool,
     /// Which way is better.
     pub better: Direction,
-    /// What it means, in one sentence.
+    /// What the metric means, in one sentence.
     pub sentence: &'static str,
 }
 
@@ -150,7 +150,7 @@ const CATALOGUE: [CatalogueRow; 13] = [
     row("itl", "Inter-token latency", Unit::Seconds, (false, true), Direction::Lower,
         "Each gap between successive token-bearing events, pooled; objectives judge the mean gap of each request."),
     row("tbt", "Time between tokens", Unit::Seconds, (false, true), Direction::Lower,
-        "The same gaps, a gap that brings k tokens counted as k samples of gap / k; absent where k is unknown."),
+        "The gaps of itl weighted by tokens: a gap with k tokens is k samples of gap / k; absent where k is unknown."),
     row("stall", "Longest stall", Unit::Seconds, (false, true), Direction::Lower,
         "The longest gap between token-bearing events of a request: what a person sees as a freeze."),
     row("send_lag", "Send lag", Unit::Seconds, (false, false), Direction::Lower,
@@ -201,13 +201,14 @@ impl Metric {
         self.row().unit
     }
 
-    /// Its origins: both, or `Scheduled` alone where the metric does not depend on one.
+    /// Its origins: both, or only `Scheduled` where the metric does not depend on the origin.
     #[must_use]
     pub const fn origins(self) -> &'static [OriginOf] {
         if self.row().two_origins { &[OriginOf::Scheduled, OriginOf::Service] } else { &[OriginOf::Scheduled] }
     }
 
-    /// Whether an objective may ask for it: the latencies of the service, not the generator's lags, speeds or counts.
+    /// Whether an objective may limit it: true for the latencies of the service; false for the generator's lags, speeds
+    /// and counts.
     #[must_use]
     pub const fn is_objective(self) -> bool {
         matches!(self.unit(), Unit::Seconds) && !matches!(self, Self::SendLag | Self::WakeLag)
@@ -251,9 +252,10 @@ impl std::str::FromStr for Metric {
 #[must_use]
 pub fn help_metrics() -> String {
     let mut text = String::from(
-        "Every latency counts from the planned instant (`scheduled`); the same from the\n\
-         send stands beside it (`_service`). Failed, timed-out and shed requests count as\n\
-         +inf; what our drain cut off is censored at its age, never dropped.\n\n",
+        "Every latency counts from the planned instant (`scheduled`); the latency from\n\
+         the send is shown beside it (`_service`). Failed, timed-out and shed requests\n\
+         count as +inf. A request that our drain cut off is censored at its age, never\n\
+         dropped.\n\n",
     );
     for metric in Metric::ALL {
         let row = metric.row();

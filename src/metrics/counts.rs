@@ -1,4 +1,4 @@
-//! Owns `Counts`, requests by how they ended: the books that must balance.
+//! Owns `Counts`, requests by outcome: the outcomes must add up to the planned requests.
 
 use std::collections::BTreeMap;
 
@@ -9,47 +9,47 @@ use crate::record::{FailureClass, Outcome, REFUSALS, Record};
 /// Requests by outcome. planned = completed + failed + timed out + unresolved + shed + cancelled + skipped + abandoned.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
-    /// All of them, released ones included.
+    /// All requests, released ones included.
     pub planned: u64,
-    /// Sends begun.
+    /// Requests of which the send began.
     pub sent: u64,
-    /// See [`Outcome`].
+    /// Requests with outcome [`Outcome::Completed`].
     pub completed: u64,
-    /// See [`Outcome`].
+    /// Requests with outcome [`Outcome::Failed`].
     pub failed: u64,
-    /// See [`Outcome`].
+    /// Requests with outcome [`Outcome::TimedOut`].
     pub timed_out: u64,
-    /// See [`Outcome`].
+    /// Requests with outcome [`Outcome::Unresolved`].
     pub unresolved: u64,
-    /// See [`Outcome`].
+    /// Requests with outcome [`Outcome::Shed`].
     pub shed: u64,
-    /// See [`Outcome`].
+    /// Requests with outcome [`Outcome::Cancelled`].
     pub cancelled: u64,
-    /// See [`Outcome`].
+    /// Requests with outcome [`Outcome::Skipped`].
     pub skipped: u64,
-    /// See [`Outcome`].
+    /// Requests with outcome [`Outcome::Abandoned`].
     pub abandoned: u64,
-    /// Planned after the instant at which the run was cut short; outside `planned`.
+    /// Requests planned after the instant at which the run was cut short; not part of `planned`.
     pub not_due: u64,
-    /// The failed ones by class; a status has its number (`status_429`).
+    /// The failed requests by class; a status has its number (`status_429`).
     pub failures: BTreeMap<String, u64>,
-    /// Those that failed or timed out, by target.
+    /// Requests that failed or timed out, by target.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub missed_by_target: BTreeMap<String, u64>,
-    /// Finish reasons, as servers gave them; `[DONE] only` where a completed answer had none.
+    /// Number of answers by finish reason, as the server gave it; `[DONE] only` for a completed answer without one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub finish_reasons: BTreeMap<String, u64>,
 }
 
-/// Under which completed answers without a finish reason are counted.
+/// The name under which completed answers without a finish reason are counted.
 pub(super) const NO_REASON: &str = "[DONE] only";
-/// Under which finish reasons beyond the first [`MOST_REASONS`] by name are counted.
+/// The name under which all finish reasons but the first [`MOST_REASONS`] in alphabetical order are counted.
 const OTHER_REASONS: &str = "~ other";
-/// Distinct finish reasons that are kept: ten times as many as any server has.
+/// The most distinct finish reasons that are kept by name: ten times as many as any server has.
 const MOST_REASONS: usize = 64;
 
-/// Counts `number` more under `reason`. Which reasons keep a name depends on the names alone, so that no order of
-/// adding shows: the first by name do.
+/// Adds `number` to the count of `reason`. The first reasons in alphabetical order keep their names, so that the order
+/// of adding has no effect.
 fn add_reason(reasons: &mut BTreeMap<String, u64>, reason: &str, number: u64) {
     match reasons.get_mut(reason) {
         Some(known) => *known += number,
@@ -125,13 +125,13 @@ impl Counts {
         }
     }
 
-    /// Those that a server that works refused for load.
+    /// Requests that a working server refused because of load.
     #[must_use]
     pub fn refused(&self) -> u64 {
         REFUSALS.iter().filter_map(|status| self.failures.get(&format!("status_{status}"))).sum()
     }
 
-    /// Those that neither completed nor failed.
+    /// Requests that neither completed nor failed.
     #[must_use]
     pub fn rest(&self) -> u64 {
         self.planned.saturating_sub(self.completed + self.failed)

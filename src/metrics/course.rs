@@ -1,22 +1,22 @@
-//! Owns `Course`: what becomes of a running segment, and of its window.
+//! Owns `Course`: how a running segment and its window continue.
 
 use crate::units::{Offset, Window};
 
-/// What becomes of a running segment.
+/// How a running segment continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Course {
-    /// It goes on.
+    /// The load continues unchanged.
     GoOn,
-    /// The window opens at this instant instead, and closes as much later; nothing changes once it holds a request.
+    /// The window opens at this instant instead and keeps its length. Ignored once the window holds a request.
     OpenAt(Offset),
-    /// The window closes now, and the load goes on.
+    /// The window closes now, and the load continues.
     Close,
-    /// Nothing more is issued, and the window closes.
+    /// The window closes, and no more requests are issued.
     Stop,
 }
 
 impl Course {
-    /// What becomes of `window` at `now`; it may open later while it `is_empty`.
+    /// The new window at `now`. The start of the window may move only while the window `is_empty`.
     #[must_use]
     pub fn window(self, window: Window, now: Offset, is_empty: bool) -> Window {
         match self {

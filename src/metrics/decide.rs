@@ -1,4 +1,4 @@
-//! Owns the decision of one objective: by proportion, with the requests' dependence taken out of the sample size.
+//! Owns the decision of one objective: by proportion, with the sample size reduced for the dependence of the requests.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,63 +9,66 @@ use crate::metrics::health::lag_limit_s;
 use crate::metrics::state::State;
 use crate::metrics::{Known, Limit, Metric, Objective, Objectives, Reason, Remedy, Statistic, Summary};
 
-/// The least one-sided confidence of every decision.
+/// The least one-sided confidence of every decision, as a share.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// Requests that are worth at least this share of as many independent ones count as independent.
+/// Requests count as independent when n/φ is at least this share of n. A smaller n/φ is reported with the reason.
 const WORTH_AS_MANY: f64 = 0.95;
 
-/// What was found about one objective, as it stands in `result.json`.
+/// The judgement of one objective, as it stands in `result.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ObjectiveJudgement {
-    /// The objective, canonically.
+    /// The objective in its canonical text.
     pub text: String,
     /// The observed quantile, mean or maximum in seconds; the observed share for error rate, attainment and bare
     /// limits; good requests per second for goodput.
     pub observed: Option<Known>,
-    /// The limit in the same unit (a bare limit's in seconds).
+    /// The limit, in the unit of `observed`; the limit of a bare objective is in seconds.
     pub limit: f64,
     /// Requests beyond the limit (for attainment and goodput: not good).
     pub misses: u64,
-    /// Requests for which that is decided.
+    /// Requests that met or missed the limit.
     pub decided: u64,
     /// Completed requests for which the metric does not exist.
     pub undefined: u64,
-    /// Requests cut off before they were decided: counted either way.
+    /// Requests cut off before they were decided. The decision holds whether they count as met or as missed.
     pub undecided: u64,
-    /// The share of misses that is allowed, where the decision is by proportion.
+    /// The share of misses that is allowed, 0 to 1; absent where the decision is not by proportion.
     pub allowed_share: Option<f64>,
-    /// φ: how much more the misses vary than independent ones; absent where the data cannot give it.
+    /// φ: the variance of the misses over that of independent misses; absent where the data cannot give it.
     pub overdispersion: Option<f64>,
-    /// The one-sided bounds, lower and upper, of what is decided, each with 95 % confidence at least: the share of
-    /// misses, or the mean in seconds. Undecided requests count as met in the lower and as misses in the upper. Absent
-    /// where the requests are worth fewer than four independent ones.
+    /// The lower and the upper one-sided bound of the share of misses, or of the mean in seconds. Each has at least 95
+    /// % confidence. Undecided requests count as met in the lower bound and as misses in the upper bound. Absent where
+    /// the requests are worth fewer than four independent ones.
     pub interval95: Option<[f64; 2]>,
-    /// `true` met, `false` not met, absent inconclusive or (bare limits) judged through the attainment.
+    /// `true`: met. `false`: not met. Absent: inconclusive, or a bare limit, which is judged through the attainment.
     pub met: Option<bool>,
-    /// Whether the verdict asks for it by itself; bare limits are judged through the attainment.
+    /// Whether the verdict depends on this objective directly. `false` for bare limits, which are judged through the
+    /// attainment.
     pub decides: bool,
-    /// Requests still needed for a decision, at the shares and the dependence seen so far.
+    /// Requests still needed for a decision, at the share of misses and the dependence observed so far.
     pub requests_needed: Option<u64>,
-    /// How much longer the window has to be for them at the rate of the run, in seconds.
+    /// By how many seconds the window has to be longer to hold `requests_needed` more requests at the rate of the run.
     #[serde(default)]
     pub duration_needed_s: Option<f64>,
-    /// Independent requests that the requests are worth: `decided` ÷ `overdispersion`.
+    /// Effective sample size: how many independent requests the requests are worth. For a share, (`decided` +
+    /// `undecided`) ÷ `overdispersion`.
     #[serde(default)]
     pub effective_requests: Option<f64>,
-    /// The send lag in seconds up to which this objective is not doubted; absent where a late send cannot touch it.
+    /// The p99 send lag, in seconds, up to which this objective is not doubted; absent where a late send cannot affect
+    /// it.
     #[serde(default)]
     pub send_lag_limit_s: Option<f64>,
-    /// Why it is not met or not decided. Absent in a result of an older version, which has sentences only.
+    /// Why the objective is not met or not decided. Absent in a result of an older version, which has sentences only.
     #[serde(default)]
     pub reason_kind: Option<Reason>,
-    /// Whether a `false` rests on misses that neither lateness nor shedding can have caused.
+    /// Whether `met: false` rests on misses that neither lateness nor shedding can have caused.
     #[serde(default)]
     pub refuted_firmly: bool,
 }
 
 impl ObjectiveJudgement {
-    /// The objective that `text` stands for; none where it is of another version and this one does not know it.
+    /// The objective that `text` stands for; `None` where another version wrote it and this version does not know it.
     #[must_use]
     pub fn asked(&self) -> Option<Objective> {
         Objectives::parse(&[&self.text], None, None).ok()?.items().first().copied()
@@ -141,7 +144,7 @@ pub(super) fn judge_objective(
             // Good per second ≥ G ⇔ the share that is not good ≤ 1 − G · window ÷ offered.
             let allowed = 1.0 - rate.per_s() * window_s / offered.max(1.0);
             if allowed < 0.0 {
-                // That nobody asked for more says nothing about what the service can do.
+                // Fewer requests were offered than the goodput needs, which says nothing about the service.
                 let offered_per_s = offered / window_s.max(1e-9);
                 let reason = Reason::OfferedTooLittle { offered_per_s, asked_per_s: rate.per_s() };
                 return ObjectiveJudgement { reason_kind: Some(reason), ..start };
@@ -172,8 +175,8 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// By counts, and where they leave it open by how far the values lie below `limit`. Without metrics it is about
-    /// errors.
+    /// Decides a share by counts; where the counts leave it open, by how far the values lie below `limit`. Without
+    /// `metrics` the objective is about errors.
     fn by_share(
         &self,
         metrics: &[Metric],
@@ -183,7 +186,7 @@ impl Case<'_> {
     ) -> ObjectiveJudgement {
         let dependence = of_objective(self.summary, self.state, self.place, metrics);
         let tail = limit.and_then(|limit| tail(self.summary, self.state, limit, allowed));
-        // A backlog makes latencies worse and worse; errors need not follow it.
+        // A growing backlog raises latencies; it need not raise errors.
         let growing = (self.state.is_growing() && !metrics.is_empty()).then(|| self.last_quarter());
         let mut share = decide_share(self.tally, allowed, dependence, tail.as_ref(), growing);
         if limit.is_some_and(|limit| all_far_beyond(self.summary, self.tally, limit)) {
@@ -212,14 +215,14 @@ impl Case<'_> {
         }
     }
 
-    /// (misses, requests) of the last quarter of the blocks.
+    /// Misses and decided requests of the last quarter of the blocks.
     fn last_quarter(&self) -> (u64, u64) {
         let blocks = self.summary.blocks().slots();
         let last = blocks[blocks.len() * 3 / 4..].iter().map(|block| block.tally_of(self.place));
         last.fold((0, 0), |(misses, of), tally| (misses + tally.misses, of + tally.decided()))
     }
 
-    /// How much longer the window has to be for `requests` more, at the rate of the run.
+    /// By how many seconds the window has to be longer to hold `requests` more requests, at the rate of the run.
     fn duration_of(&self, requests: u64) -> Option<f64> {
         let (planned, window_s) = (self.summary.cohort().planned, self.summary.frame().window.length_s());
         (planned > 0 && window_s > 0.0).then(|| requests as f64 / planned as f64 * window_s)
@@ -261,13 +264,13 @@ impl Case<'_> {
         })
     }
 
-    /// The mean over the values seen.
+    /// Decides a mean, taken over the observed values.
     fn by_mean(&self, limit: &Limit, start: ObjectiveJudgement) -> ObjectiveJudgement {
         let found = mean_of(self.summary, self.state, self.place, limit, |tally| (tally.sum_ticks, tally.seen));
         let refuted = |low_s: Option<f64>, alone: bool| alone || low_s.is_some_and(|low_s| low_s > start.limit);
         let interval = found.and_then(|mean| mean.interval);
         let supported = interval.is_some_and(|[_, high]| high <= start.limit);
-        // What was cut off may have been anything longer: it can refute, never support.
+        // A censored value may be any larger value: it can refute the limit, never support it.
         let met = if found.is_some_and(|mean| refuted(interval.map(|[low, _]| low), mean.refutes_alone(start.limit))) {
             Some(false)
         } else if supported && self.tally.undecided == 0 && !self.state.is_growing() {
@@ -276,7 +279,7 @@ impl Case<'_> {
             None
         };
         let effective = found.map(|mean| self.tally.seen as f64 / mean.phi);
-        // The half width falls with the square root of the length.
+        // The half width of the interval falls with the square root of the window's length.
         let needed = found.zip(interval).filter(|_| met.is_none()).and_then(|(mean, [low, high])| {
             let bound = if mean.value_s <= start.limit { high } else { low };
             let factor = (bound - mean.value_s) / (start.limit - mean.value_s);
@@ -295,7 +298,7 @@ impl Case<'_> {
             (None, None) => Some(Reason::MeanTooFew),
             (None, Some(_)) => Some(Reason::MeanTooClose { duration_needed_s }),
         };
-        // A late send adds to a mean; what refutes by itself is the mean counted from the send.
+        // A late send raises the mean from the planned instant. Only the mean from the send refutes firmly.
         let service =
             mean_of(self.summary, self.state, self.place, limit, |tally| (tally.service_sum_ticks, tally.service_seen));
         let firmly =
@@ -315,7 +318,8 @@ impl Case<'_> {
     }
 }
 
-/// What helps against requests that missed: lowering the rate mends what is slow, not what is refused or gone.
+/// The remedy for requests that missed. A lower rate helps against slow requests, not against failures or a lost
+/// target.
 fn remedy(summary: &Summary) -> Remedy {
     let (cohort, window_s) = (summary.cohort(), summary.frame().window.length_s());
     let (gone, refused, planned) = (cohort.failed + cohort.timed_out, cohort.refused(), cohort.planned);
@@ -330,7 +334,7 @@ fn remedy(summary: &Summary) -> Remedy {
     }
 }
 
-/// The largest observed value, no more.
+/// Decides a maximum by the largest observed value, without inference.
 fn by_max(summary: &Summary, limit: &Limit, tally: &Tally, start: ObjectiveJudgement) -> ObjectiveJudgement {
     let observed = match limit.metric {
         Metric::Itl | Metric::Tbt => mean_gap_quantile(summary, limit.metric, 1.0),

@@ -1,25 +1,25 @@
-//! Owns what a summary says about dependence: how many independent requests its requests are worth, and the interval of
-//! a quantile.
+//! Owns the dependence between the requests of a summary: how many independent requests they are worth, and the
+//! interval of a quantile.
 //!
 //! Latencies near saturation depend on each other: a request that waits leaves a queue to the next one. `n` requests
-//! are then worth n/φ independent ones, φ the overdispersion of their misses. Two sources of φ are combined, and the
-//! larger one counts:
+//! are then worth n/φ independent ones; φ is the overdispersion of their misses. φ is estimated from two sources, and
+//! the larger estimate counts:
 //!
-//! 1. **The requests in flight** ([`crate::metrics::state`]) are the state that carries dependence from one request
-//!    to the next. They are known at every instant, whereas misses are rare. The lower 95 % bound of the independent
-//!    samples of that state, by an autoregression whose bound is that of a unit-root test (Dickey and Fuller, 1979),
-//!    bounds n/φ from above. A short run of a slow service looks calm; the bound is then near zero, because such a
-//!    series cannot be told from one that never returns to its mean. It is left out where a latency does not depend on
-//!    the requests in flight (slope of its logarithm on them).
-//! 2. **The misses themselves**: batch means over the blocks (Conway, 1963), the largest over batch sizes, its
-//!    excess over 1 raised to the upper 90 % bound for the number of blocks that carry the misses (*episodes*; Σ²/Σ of
-//!    their counts), and averaged with a prior by those episodes. The prior is the larger of 4 and the φ of exceeding
-//!    p50 and p90, and is worth 6 episodes.
+//! 1. **The requests in flight** ([`crate::metrics::state`]) are the state that carries dependence from one request to
+//!    the next. They are known at every instant, whereas misses are rare. An autoregression gives the lower 95 % bound
+//!    of the number of independent samples of that state; the bound is that of a unit-root test (Dickey and Fuller,
+//!    1979). n/φ is at most this bound. A short run of a slow service looks calm. The bound is then near zero, because
+//!    such a series cannot be distinguished from one that never returns to its mean. This source is left out where a
+//!    latency does not depend on the requests in flight (slope of its logarithm on them).
+//! 2. **The misses themselves**: φ by batch means over the blocks (Conway, 1963), the largest over the batch sizes. Its
+//!    excess over 1 is raised to the upper 90 % bound for the number of *episodes*, the blocks that carry the misses:
+//!    (Σ k)² / Σ k² of their counts k. The result is averaged with a prior, weighted by episodes. The prior is the
+//!    larger of 4 and the φ of exceeding p50 and p90, and is worth 6 episodes.
 //!
-//! A kind of event that did not happen in the run cannot be bounded by any of it: without a miss, the prior of 4 is all
-//! that stands for episodes that were not seen.
+//! Neither source can bound a kind of event that did not happen in the run. Without a miss, only the prior of 4 allows
+//! for episodes that were not observed.
 //!
-//! Measured figures, of services that the method was chosen on and of others: `benches/verdict.rs`.
+//! Measured error rates, on the services that the method was chosen on and on others: `benches/verdict.rs`.
 
 use crate::metrics::block::Block;
 use crate::metrics::buckets::Buckets;
@@ -31,32 +31,32 @@ use crate::stats::mixing::Mixing;
 use crate::stats::ranks::quantile_interval;
 use crate::stats::tail::mean_factor;
 
-/// φ assumed where no miss shows how misses cluster. With 4, no miss among 1 476 requests certifies 1 %.
+/// φ assumed where no miss shows how misses cluster, no unit. With 4, no miss among 1 476 requests certifies 1 %.
 const PRIOR_PHI: f64 = 4.0;
-/// Episodes that the prior is worth.
+/// Weight of the prior, in episodes.
 const PRIOR_EPISODES: f64 = 6.0;
-/// Confidence of the raised φ of the misses.
+/// One-sided confidence of the upper bound to which the φ of the misses is raised.
 const OWN_CONFIDENCE: f64 = 0.9;
-/// Confidence at which ranks are computed so that the printed interval covers 95 %, φ being estimated.
+/// Confidence at which ranks are computed. Above 95 %, because φ is estimated: the printed interval then covers 95 %.
 const RANK_CONFIDENCE: f64 = 0.98;
-/// Independent requests on the rarer side of a quantile below which its interval is not printed.
+/// The least number of independent requests on the rarer side of a quantile for which its interval is printed.
 const LEAST_BEYOND: f64 = 4.0;
-/// Episodes below which an interval is not printed.
+/// The least number of episodes for which an interval is printed.
 const LEAST_EPISODES: f64 = 5.0;
 
-/// What requests are worth for a decision about a share of them.
+/// The dependence of requests, for a decision about a share of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Dependence {
-    /// Overdispersion to decide with, at least 1.
+    /// Overdispersion to decide with: an upper estimate, at least 1.
     pub(super) phi: f64,
-    /// Best estimate of it, to foretell the requests still needed.
+    /// Best estimate of the overdispersion, to predict the requests still needed.
     pub(super) likely_phi: f64,
-    /// Blocks that carry the misses, (Σ k)² / Σ k²; 0 without any.
+    /// Number of blocks that carry the misses, (Σ k)² / Σ k²; 0 without misses.
     pub(super) episodes: f64,
 }
 
-/// The dependence of the hits of `batches`; `prior` is the φ of more frequent events, `worth` what the requests in
-/// flight say.
+/// The dependence of the hits of `batches`. `prior` is the φ of more frequent events; `worth` is the number of
+/// independent samples by the requests in flight.
 pub(super) fn dependence(batches: &[Batch], prior: f64, worth: Option<Mixing>) -> Dependence {
     let total = |of: fn(&Batch) -> u64| batches.iter().map(of).sum::<u64>() as f64;
     let (hits, trials) = (total(|batch| batch.hits), total(|batch| batch.trials));
@@ -64,8 +64,8 @@ pub(super) fn dependence(batches: &[Batch], prior: f64, worth: Option<Mixing>) -
     let (plain, raised, episodes) = if let Some(Dispersion { plain, episodes }) = dispersion(batches) {
         (plain, 1.0 + (plain - 1.0) * mean_factor(episodes.max(1.0), OWN_CONFIDENCE), episodes)
     } else {
-        // Too few misses for batch means: their runs stand for the episodes. Where nearly all missed, those of the few
-        // that met do.
+        // Too few misses for batch means: runs of blocks with misses are the episodes. Where nearly all requests
+        // missed, runs of blocks with requests that met are.
         let few = hits.min(trials - hits);
         let squares = run_squares(batches, hits <= trials / 2.0);
         if few > 0.0 { (squares / few, squares / few, few * few / squares) } else { (1.0, 1.0, 0.0) }
@@ -81,8 +81,8 @@ pub(super) fn dependence(batches: &[Batch], prior: f64, worth: Option<Mixing>) -
     }
 }
 
-/// Σ of the squared hits of runs of blocks (of those that met, without `misses`): blocks with hits belong to one run
-/// when no more than one block without lies between them.
+/// Σ of the squared hits of runs of blocks. Hits are the misses, or without `misses` the requests that met. Two blocks
+/// with hits belong to one run when at most one block without hits lies between them.
 fn run_squares(batches: &[Batch], misses: bool) -> f64 {
     let (mut squares, mut open, mut empty) = (0.0, 0u64, 0);
     for batch in batches {
@@ -97,7 +97,7 @@ fn run_squares(batches: &[Batch], misses: bool) -> f64 {
     squares + (open * open) as f64
 }
 
-/// The dependence of the misses of objective number `place`, whose latencies, where it has any, are of `metrics`.
+/// The dependence of the misses of objective number `place`. `metrics` are the latencies that it limits, if any.
 pub(super) fn of_objective(summary: &Summary, state: &State, place: usize, metrics: &[Metric]) -> Dependence {
     let batches: Vec<Batch> = summary.blocks().slots().iter().map(|block| batch_of(block, place)).collect();
     let hits: u64 = batches.iter().map(|batch| batch.hits).sum();
@@ -119,7 +119,7 @@ fn batch_of(block: &Block, place: usize) -> Batch {
     Batch { hits: tally.misses, trials: tally.decided() + tally.undecided }
 }
 
-/// φ of exceeding the observed p50 and p90 of `metric`, the larger.
+/// The larger φ of exceeding the observed p50 and of exceeding the observed p90 of `metric`, at least 1.
 fn frequent_phi(summary: &Summary, metric: Metric) -> f64 {
     [0.5, 0.9]
         .into_iter()
@@ -127,7 +127,7 @@ fn frequent_phi(summary: &Summary, metric: Metric) -> f64 {
         .fold(1.0, f64::max)
 }
 
-/// The dependence of exceeding the class of values at `share`.
+/// The dependence of the events "a value of `metric` exceeds its quantile at `share`".
 pub(super) fn of_exceedances(summary: &Summary, state: &State, metric: Metric, share: f64) -> Option<Dependence> {
     let prior = frequent_phi(summary, metric);
     let worth = state.worth(&quantities(&[metric]));
@@ -136,9 +136,9 @@ pub(super) fn of_exceedances(summary: &Summary, state: &State, metric: Metric, s
 
 /// Exceedances of the observed `share` quantile of `metric` over the blocks; `None` without values.
 ///
-/// The threshold is the class of the blocks' histograms (2 digits) whose share beyond it is closest to 1 − `share`, and
-/// between half and twice of it. When one class holds so much that none is, as in a service of constant latency, only
-/// the number beyond any class could vary, and it is taken as evenly spread.
+/// The threshold is the class of the blocks' histograms (2 digits) whose share beyond it is closest to 1 − `share`, if
+/// that share is between half and twice 1 − `share`. Otherwise one class holds too many values, as in a service of
+/// constant latency; the exceedances are then taken as evenly spread over the blocks.
 fn exceedances(summary: &Summary, metric: Metric, share: f64) -> Option<Vec<Batch>> {
     let (classes, missed) = merged(summary, metric);
     let ranked = classes.len() + missed;
@@ -161,7 +161,7 @@ fn exceedances(summary: &Summary, metric: Metric, share: f64) -> Option<Vec<Batc
     Some(even.collect())
 }
 
-/// The times of `metric` over all blocks, and the requests that missed it.
+/// The times of `metric` over all blocks, and the number of requests that missed it.
 pub(super) fn merged(summary: &Summary, metric: Metric) -> (Buckets<6, u64>, u64) {
     let mut all = Buckets::<6, u64>::default();
     let mut missed = 0;
@@ -175,9 +175,9 @@ pub(super) fn merged(summary: &Summary, metric: Metric) -> (Buckets<6, u64>, u64
 }
 
 /// The 95 % interval of a displayed quantile of a time of the cohort, from the planned instant, in seconds: order
-/// statistics at exact ranks of n/φ. `None` ("more requests needed") where the requests are worth fewer than four
-/// independent ones on the rarer side of the quantile, where the requests in flight grew over the window, or where a
-/// bound falls among values cut off or missed.
+/// statistics at exact ranks of n/φ. `None` ("more requests needed") in any of these cases: fewer than four independent
+/// requests on the rarer side of the quantile, fewer than five episodes, requests in flight that grew over the window,
+/// or a bound among censored or missed values.
 #[must_use]
 pub(crate) fn quantile_interval95(summary: &Summary, state: &State, metric: Metric, share: f64) -> Option<[f64; 2]> {
     if matches!(metric, Metric::Itl | Metric::Tbt | Metric::OutputSpeed | Metric::InputTokens | Metric::OutputTokens) {

@@ -1,12 +1,11 @@
-//! Owns `Distribution`, one metric over many requests: what was seen, what was missed, what was cut off, and its
-//! quantiles.
+//! Owns `Distribution`, one metric over many requests: its observed, missed and censored values, and its quantiles.
 
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::buckets::Buckets;
 use crate::metrics::{Direction, Metric, Value};
 
-/// The largest count of a histogram: one hour in microseconds. Longer saturates there.
+/// The largest value of a histogram, in microseconds: one hour. Longer times are recorded as one hour.
 const MOST_COUNT: u64 = 3_600_000_000;
 
 /// Exact moments and a histogram of 3 significant digits.
@@ -54,26 +53,26 @@ impl Pool {
     }
 }
 
-/// A number as far as it is known; in JSON a number, `{"above": x}`, or `{"below": x}` where higher is better and the
-/// bound of what was cut off is thus an upper one.
+/// A number as far as it is known. In JSON: a number, `{"above": x}`, or `{"below": x}`. `below` occurs only where
+/// higher is better, because a censored value then has an upper bound.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Known {
-    /// It is this.
+    /// The number itself.
     At(f64),
-    /// It falls among values cut off or missed.
+    /// The number falls among censored or missed values.
     Above {
-        /// It is larger than this.
+        /// The number is larger than this.
         above: f64,
     },
-    /// It falls among values cut off, of a metric where higher is better.
+    /// The number falls among censored values of a metric where higher is better.
     Below {
-        /// It is at most this.
+        /// The number is at most this.
         below: f64,
     },
 }
 
-/// One metric over many requests. Mergeable; the order of adding never shows.
+/// One metric over many requests. Mergeable; the order of adding has no effect.
 #[derive(Debug, Clone)]
 pub struct Distribution {
     metric: Metric,
@@ -91,7 +90,7 @@ impl Distribution {
         Self { metric, completed: None, rest: None, bounds: None, misses: 0, undefined: 0 }
     }
 
-    /// Adds a value; `completed` says whether its request was.
+    /// Adds a value; `completed` says whether its request completed.
     pub fn add(&mut self, value: Value, completed: bool) {
         match value {
             Value::Defined(ticks) => self.add_seen(ticks, 1, completed),
@@ -101,7 +100,7 @@ impl Distribution {
         }
     }
 
-    /// Adds `times` samples of `ticks` that were seen.
+    /// Adds `times` observed samples of `ticks`.
     pub fn add_seen(&mut self, ticks: u64, times: u64, completed: bool) {
         let place = if completed { &mut self.completed } else { &mut self.rest };
         pool(place).add(ticks, times, self.metric.unit().ticks_per_count());
@@ -120,31 +119,31 @@ impl Distribution {
         self.undefined += other.undefined;
     }
 
-    /// The same, over completed requests only.
+    /// The distribution over completed requests only.
     #[must_use]
     pub fn completed_only(&self) -> Self {
         Self { completed: self.completed.clone(), ..Self::new(self.metric) }
     }
 
-    /// Values seen.
+    /// Number of observed values.
     #[must_use]
     pub fn seen(&self) -> u64 {
         len(self.completed.as_deref()) + len(self.rest.as_deref())
     }
 
-    /// Requests that missed it.
+    /// Number of requests that missed the metric.
     #[must_use]
     pub fn misses(&self) -> u64 {
         self.misses
     }
 
-    /// Requests cut off before it was known.
+    /// Number of requests cut off before their value was known.
     #[must_use]
     pub fn censored(&self) -> u64 {
         len(self.bounds.as_deref())
     }
 
-    /// Everything a quantile ranks: seen, missed and cut off.
+    /// Number of values that a quantile ranks: observed, missed and censored.
     #[must_use]
     pub fn ranked(&self) -> u64 {
         self.seen() + self.misses + self.censored()
@@ -154,14 +153,14 @@ impl Distribution {
         self.completed.as_deref().into_iter().chain(self.rest.as_deref())
     }
 
-    /// Mean over the values seen, in the metric's unit; `None` without one.
+    /// Mean over the observed values, in the metric's unit; `None` without a value.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
         let sum: u128 = self.pools().map(|pool| pool.sum_ticks).sum();
         (self.seen() > 0).then(|| sum as f64 / self.seen() as f64 / self.metric.unit().ticks())
     }
 
-    /// Standard deviation (n − 1) over the values seen, in the metric's unit; `None` below two.
+    /// Standard deviation (n − 1) over the observed values, in the metric's unit; `None` below two values.
     #[must_use]
     pub fn std(&self) -> Option<f64> {
         let seen = self.seen() as f64;
@@ -171,23 +170,23 @@ impl Distribution {
             .then(|| libm::sqrt(((squares - sum * sum / seen) / (seen - 1.0)).max(0.0)) / self.metric.unit().ticks())
     }
 
-    /// Smallest value seen, exact.
+    /// Smallest observed value, exact, in the metric's unit.
     #[must_use]
     pub fn min(&self) -> Option<f64> {
         self.pools().map(|pool| pool.min_ticks).min().map(|ticks| ticks as f64 / self.metric.unit().ticks())
     }
 
-    /// Largest value; above the largest seen where something was missed or cut off.
+    /// Largest value, in the metric's unit; `Above` where a miss or a censored value may be larger.
     #[must_use]
     pub fn max(&self) -> Option<Known> {
         self.at_share(1.0)
     }
 
     /// The quantile at `share` (above 0, at most 1) in the metric's unit: the smallest value with at least `share` of
-    /// the ranked requests at or below it, to 3 digits. What was cut off is ranked at both ends of what it may have
-    /// been; where that makes a difference, or the rank falls among the missed, the answer is `Above`. Where higher
-    /// is better what was missed is 0 and what was cut off lies between 0 and its bound: the answer is then `Below`.
-    /// `None` where nothing is ranked, or nothing bounds the answer.
+    /// the ranked requests at or below it, to 3 digits. A censored value is ranked at both ends of its possible range.
+    /// Where the two ranks give different values, or the rank falls among the misses, the result is `Above`. Where
+    /// higher is better, a miss is 0 and a censored value lies between 0 and its bound: the result is then `Below`.
+    /// `None` where nothing is ranked, or nothing bounds the result.
     #[must_use]
     pub fn at_share(&self, share: f64) -> Option<Known> {
         let ranked = self.ranked();
@@ -205,7 +204,7 @@ impl Distribution {
             return if same(low, high) {
                 Some(Known::At(high))
             } else {
-                // A request let go before its first token may have had any speed.
+                // A request cut off before its first token may have any speed.
                 (high < saturated).then_some(Known::Below { below: high })
             };
         }
@@ -217,8 +216,8 @@ impl Distribution {
         })
     }
 
-    /// The value at `rank` among the seen, and the bounds of the cut off if `with_bounds`; 0 at rank 0, `None` beyond
-    /// the last.
+    /// The value at `rank` among the observed values, and among the bounds of the censored values if `with_bounds`. 0
+    /// at rank 0; `None` beyond the last rank.
     fn value_at(&self, rank: u64, with_bounds: bool) -> Option<f64> {
         if rank == 0 {
             return Some(0.0);
@@ -258,8 +257,8 @@ impl Distribution {
         ticks as f64 / self.metric.unit().ticks()
     }
 
-    /// The counts of the values seen as (largest number of the class, count), ascending, in microseconds, thousandths
-    /// of tokens per second, or tokens.
+    /// The histogram of the observed values as (largest number of the class, count), in ascending order. The unit is
+    /// microseconds, thousandths of tokens per second, or tokens.
     #[must_use]
     pub fn counts(&self) -> Vec<(u64, u64)> {
         let mut counts: Vec<(u64, u64)> = self

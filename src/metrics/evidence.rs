@@ -1,4 +1,5 @@
-//! Owns the evidence for and against an objective: by counts, by how far the values lie below the limit, and of a mean.
+//! Owns the evidence for and against an objective: counts of misses, the distance of the values from the limit, and
+//! means.
 
 use crate::metrics::block::Tally;
 use crate::metrics::buckets::Buckets;
@@ -9,66 +10,67 @@ use crate::stats::dispersion::{Portion, mean_dispersion};
 use crate::stats::proportion::{lower_bound, upper_bound};
 use crate::stats::tail::{mean_factor, mean_factor_down};
 
-/// One-sided confidence of a fail.
+/// One-sided confidence of the bound behind a fail.
 const FAIL: f64 = 0.95;
-/// One-sided confidence of the bounds behind a pass. φ is estimated, and errs low most often in the calm runs that
-/// pass: with 97.5 %, fewer than 5 % of the passes at the limit itself are wrong.
+/// One-sided confidence of the bounds behind a pass. Above 95 %, because φ is estimated, and its estimate is most often
+/// too low in the calm runs that pass. With 97.5 %, fewer than 5 % of the passes at the limit itself are wrong.
 const PASS: f64 = 0.975;
-/// Misses expected at the limit itself, below which no distance of the values replaces them: p99 needs 1 000 requests.
+/// The tail is used only where at least this many misses would be expected at the limit itself: p99 needs 1 000
+/// requests.
 const LEAST_EXPECTED: f64 = 9.99;
-/// The tail is fitted to the values beyond the quantile at which this many times the allowed share lie.
+/// Multiple of the allowed share: the tail is fitted to the largest values that make up this share of all values.
 const TAIL_SHARE: f64 = 10.0;
-/// A share that is this many times the allowed one refutes it whatever the dependence: a mean of 1/20 of something
-/// positive is exceeded twentyfold with probability 5 % at most (Markov's inequality).
+/// An observed share above this many times the allowed one refutes the objective whatever the dependence: a positive
+/// variable exceeds 20 times its mean with probability 5 % at most (Markov's inequality).
 const MARKOV: f64 = 20.0;
 
-/// Where every request took this many times the limit, the quantile is not met whatever the dependence.
+/// Where every request took at least this many times the limit, the quantile is not met whatever the dependence.
 const FAR: u32 = 10;
-/// Requests at least for that.
+/// The least number of requests for the rule of [`FAR`].
 const FAR_REQUESTS: u64 = 10;
 
-/// Whether every request missed `limit`, and none took less than ten times it.
+/// Whether every request missed `limit`, and none took less than ten times the limit.
 pub(super) fn all_far_beyond(summary: &Summary, tally: &Tally, limit: &Limit) -> bool {
     let far = (limit.limit * FAR).as_secs_f64();
     let least = summary.distribution(limit.metric, limit.origin).min();
     tally.met + tally.undecided == 0 && tally.misses >= FAR_REQUESTS && least.is_none_or(|least_s| least_s >= far)
 }
 
-/// A share decided against what is allowed.
+/// The decision of an observed share of misses against the allowed share.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Share {
     pub(super) met: Option<bool>,
-    /// Its bounds; absent where the requests are worth fewer than four independent ones.
+    /// Lower and upper bound of the share; absent where the requests are worth fewer than four independent ones.
     pub(super) interval: Option<[f64; 2]>,
-    /// Requests still needed at the share and the dependence seen.
+    /// Requests still needed for a decision, at the observed share and dependence.
     pub(super) needed: Option<u64>,
-    /// Decided but for the undecided.
+    /// Whether the decision depends on the undecided requests.
     pub(super) hangs_on_undecided: bool,
-    /// Independent requests that the requests are worth.
+    /// Effective sample size: how many independent requests the requests are worth.
     pub(super) effective: f64,
 }
 
-/// Independent requests below which bounds are not printed.
+/// The least effective sample size for which bounds are printed.
 const LEAST_EFFECTIVE: f64 = 4.0;
 
-/// The values of a metric, as far as they lie above chosen quantiles.
+/// The tail of a metric: its values above chosen quantiles.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tail {
     limit_s: f64,
-    /// The threshold in seconds, the share of requests beyond it, and φ of exceeding it.
+    /// The threshold in seconds; `share` is the share of requests beyond it, `phi` the φ of exceeding it.
     threshold_s: f64,
     share: f64,
     phi: f64,
-    /// Mean excess over the threshold and over the quantile with half its share beyond, with that share and its φ.
+    /// (mean excess in seconds, share beyond, φ), for the threshold and for the quantile with half the share beyond.
     excesses: Vec<(f64, f64, f64)>,
 }
 
 impl Tail {
-    /// The upper bound of the share beyond the limit, if the requests were worth `factor` times what they are: the
+    /// The upper bound of the share beyond the limit, for an effective sample size `factor` times as large. It is the
     /// share beyond the threshold by counts, times an exponential tail whose scale is the upper bound of the mean
-    /// excess. A tail that is heavier than exponential has a mean excess that grows with the threshold: the larger of
-    /// two counts. The independent exceedances bound the scale; one at least, which puts it at 39 times the mean
-    /// excess.
+    /// excess. The mean excess of a tail heavier than exponential grows with the threshold, so it is taken at two
+    /// thresholds and the larger bound counts. The bound follows from the number of independent exceedances, taken as 1
+    /// at least, where the scale is 39 times the mean excess.
     fn share_beyond(&self, trials: f64, factor: f64) -> f64 {
         let effective = |phi: f64| (trials / phi).max(1.0) * factor;
         let scales =
@@ -79,8 +81,9 @@ impl Tail {
     }
 }
 
-/// The tail of the latency of `limit` beyond a share ten times the allowed one. `None` where values were missed or cut
-/// off, where the threshold already lies at the limit, or where the allowed share is no tail.
+/// The tail of the latency of `limit`: the largest values, ten times the allowed share of all (at most half). `None`
+/// where values were missed or censored, where the threshold is not below the limit, or where the allowed share is too
+/// large for a tail.
 pub(super) fn tail(summary: &Summary, state: &State, limit: &Limit, allowed: f64) -> Option<Tail> {
     let values = values(summary, limit)?;
     let total: u64 = values.iter().map(|(_, count)| count).sum();
@@ -102,13 +105,14 @@ pub(super) fn tail(summary: &Summary, state: &State, limit: &Limit, allowed: f64
         if tail.excesses.is_empty() {
             (tail.threshold_s, tail.share, tail.phi) = (threshold_s, beyond as f64 / total as f64, phi);
         }
-        // Values are known to 1.6 %: where nothing lies beyond the class of the threshold, so much may.
+        // Values are known to 1.6 %: an excess of that size within the class of the threshold is possible.
         tail.excesses.push((excess_s.max(0.016 * threshold_s), share, phi));
     }
     Some(tail)
 }
 
-/// The tail of a share: the value that `share` of all lie beyond, how many do, and by how much in the mean.
+/// The tail of a share: the value beyond which `share` of all values lie, how many lie beyond it, and their mean
+/// excess.
 fn beyond(values: &[(f64, u64)], total: u64, share: f64) -> (f64, u64, f64) {
     let wanted = libm::round(share * total as f64) as u64;
     let (mut beyond, mut sum) = (0, 0.0);
@@ -122,7 +126,8 @@ fn beyond(values: &[(f64, u64)], total: u64, share: f64) -> (f64, u64, f64) {
     (0.0, beyond, if beyond > 0 { sum / beyond as f64 } else { 0.0 })
 }
 
-/// Classes of the values in seconds, ascending, with their counts. `None` where some were missed or cut off.
+/// Classes of the observed values in seconds, in ascending order, with their counts. `None` without values, or where
+/// some were missed or censored.
 fn values(summary: &Summary, limit: &Limit) -> Option<Vec<(f64, u64)>> {
     let distribution = summary.distribution(limit.metric, limit.origin);
     if distribution.misses() + distribution.censored() > 0 || distribution.seen() == 0 {
@@ -137,8 +142,8 @@ fn values(summary: &Summary, limit: &Limit) -> Option<Vec<(f64, u64)>> {
     Some(distribution.counts().into_iter().map(|(micros, count)| (micros as f64 / 1e6, count)).collect())
 }
 
-/// Decides a share by its counts, and where they leave it open, a pass by `tail`. `growing` says that the requests in
-/// flight grew over the window, and holds the misses and requests of its last quarter.
+/// Decides a share by its counts; where the counts leave it open, `tail` may decide a pass. `growing` is present when
+/// the requests in flight grew over the window; it holds the misses and the decided requests of the last quarter.
 pub(super) fn decide_share(
     tally: &Tally,
     allowed: f64,
@@ -198,7 +203,7 @@ pub(super) fn decide_share(
     }
 }
 
-/// The least factor, to 5 %, at which `enough` holds; `None` beyond a thousand: nobody waits so long.
+/// The least factor, to 5 %, at which `enough` holds; `None` beyond a thousand, which is too long for any run.
 fn least_factor(enough: impl Fn(f64) -> bool) -> Option<f64> {
     let mut factor = 1.05;
     while factor < 1e3 {
@@ -214,29 +219,32 @@ fn least_factor(enough: impl Fn(f64) -> bool) -> Option<f64> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Mean {
     pub(super) value_s: f64,
-    /// Absent where the requests are worth fewer than four independent ones.
+    /// Lower and upper bound; absent where the requests are worth fewer than four independent ones.
     pub(super) interval: Option<[f64; 2]>,
     /// φ of the values.
     pub(super) phi: f64,
 }
 
 impl Mean {
-    /// Whether the mean refutes `limit_s` whatever the dependence.
+    /// Whether the mean exceeds `limit_s` so far that it refutes it whatever the dependence.
     pub(super) fn refutes_alone(&self, limit_s: f64) -> bool {
         self.value_s > MARKOV * limit_s
     }
 }
 
-/// Confidence of the body of a mean's bound, and of what its tail adds: (share of the values, confidence).
+/// One-sided confidence of the body of a mean's upper bound; [`MEAN_TAILS`] holds the tails: (share of the values,
+/// confidence).
 const MEAN_BODY: f64 = 0.98;
 const MEAN_TAILS: [(f64, f64); 2] = [(0.1, 0.99), (0.01, 0.975)];
 
-/// The mean of `limit`'s metric from its origin, over the values seen; `part` picks (sum in ticks, values) of a tally.
+/// The mean of `limit`'s metric from its origin, over the observed values; `part` picks (sum in ticks, number of
+/// values) from a tally.
 ///
-/// Bounds: the values are worth n/φ independent ones, and their sum is taken as gamma, with the coefficient of
-/// variation seen. Upwards the part of the mean that lies in the tail is raised to the upper bound of its mean excess,
-/// by the independent values in that tail, times the factor by which the mean excess itself grows from p90 to p97.5;
-/// both errors are added by squares. φ is the larger of that of batch means and that of the requests in flight.
+/// Bounds: the values are worth n/φ independent ones, and their sum is taken as gamma-distributed with the observed
+/// coefficient of variation. For the upper bound, the tail's part of the mean is raised to the upper bound of the mean
+/// excess, by the number of independent values in the tail, times the factor by which the mean excess grows from p90 to
+/// p97.5. The errors of body and tail are added by squares. φ is the larger of two: by batch means, and by the requests
+/// in flight.
 pub(super) fn mean_of(
     summary: &Summary,
     state: &State,
@@ -282,7 +290,7 @@ pub(super) fn mean_of(
     Some(Mean { value_s: mean_s, interval: Some([mean_s * mean_factor_down(shape, FAIL), high]), phi })
 }
 
-/// Classes of the values that were seen, whatever else was missed.
+/// Classes of the observed values in seconds, with their counts; missed and censored values are left out.
 fn seen_values(summary: &Summary, limit: &Limit) -> Vec<(f64, u64)> {
     if matches!(limit.metric, Metric::Itl | Metric::Tbt) {
         let (classes, _) = merged(summary, limit.metric);

@@ -1,4 +1,4 @@
-//! Owns the records that the tests of this folder are made of.
+//! Owns the example records for the tests of this folder.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub(super) fn streamed(id: u64, scheduled_s: f64, ttft_s: f64, tokens: u32, gap_
     }
 }
 
-/// The same, ended otherwise at `ended_s`, with what was seen by then.
+/// `record` with `outcome`, ended at `ended_s`: it keeps only the events up to that instant.
 pub(super) fn cut(mut record: Record, outcome: Outcome, ended_s: f64) -> Record {
     let whole = std::mem::take(&mut record.exchange);
     let mut exchange = Exchange { sent: whole.sent, outcome, ended: Some(at(ended_s)), ..Exchange::default() };
@@ -66,7 +66,7 @@ pub(super) fn status(record: Record, status: u16, ended_s: f64) -> Record {
     record
 }
 
-/// The same, `more` tokens more in its first event.
+/// `record` with `more` additional tokens in its first event.
 pub(super) fn bundled(mut record: Record, more: u32) -> Record {
     let exchange = &mut record.exchange;
     exchange.event_tokens[0] += more;
@@ -75,7 +75,7 @@ pub(super) fn bundled(mut record: Record, more: u32) -> Record {
     record
 }
 
-/// The same, `hidden` tokens written one a hundredth of a second before its first text, each counted as it was.
+/// `record` with `hidden` tokens before its first text, one every 10 ms, each in the server's running count.
 pub(super) fn hiding(record: Record, hidden: u32) -> Record {
     let mut record = bundled(record, hidden);
     let exchange = &mut record.exchange;
@@ -90,7 +90,7 @@ pub(super) fn hiding(record: Record, hidden: u32) -> Record {
     record
 }
 
-/// `count` requests of every fate at 50/s, from `seed`.
+/// `count` requests with every kind of outcome, at 50/s, drawn from `seed`.
 pub(super) fn mixture(seed: u64, count: u64) -> Vec<Record> {
     let stream = Seed::new(seed).stream("test/mixture");
     (0..count)

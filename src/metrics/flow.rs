@@ -1,10 +1,12 @@
-//! Owns `Flow`, what arrived inside the window whoever sent it, and the time requests spent in the system.
+//! Owns `Flow`, the completions and tokens that arrived inside the window, and the time that requests spent in the
+//! system.
 
 use crate::metrics::value::{output_tokens, sent_input_tokens};
 use crate::record::{Outcome, Record};
 use crate::units::{Offset, Window};
 
-/// Arrivals inside the window, and time in flight. Whole numbers, so that no order of adding shows.
+/// Completions and tokens that arrived inside the window, whenever their request was sent, and time in flight. Whole
+/// numbers, so that the order of adding has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Flow {
     /// Requests that completed inside the window.
@@ -13,15 +15,15 @@ pub struct Flow {
     pub input_tokens: u64,
     /// Output tokens that came inside the window, in millionths.
     pub output_microtokens: u128,
-    /// The same, of good requests.
+    /// Output tokens of good requests that came inside the window, in millionths.
     pub good_output_microtokens: u128,
     /// Σ of the overlaps of [sent, ended) with the window.
     pub window_flight_ns: u128,
     /// Σ (ended − sent) of the cohort.
     pub cohort_flight_ns: u128,
-    /// The part of it after the planned load ended.
+    /// The part of `cohort_flight_ns` after the planned load ended.
     pub tail_flight_ns: u128,
-    /// Σ (ended − sent) of all requests: Little's law against the player's own count.
+    /// Σ (ended − sent) of all requests, for the check of Little's law against the engine's own count.
     pub total_flight_ns: u128,
 }
 
@@ -39,7 +41,7 @@ impl Flow {
         }
     }
 
-    /// Adds what arrived of one request; `output_microtokens` are those inside the window.
+    /// Adds the arrivals of one request; `output_microtokens` are its output tokens inside the window, in millionths.
     pub(super) fn add_arrivals(&mut self, record: &Record, window: Window, output_microtokens: u128, good: bool) {
         let exchange = &record.exchange;
         let inside = |at: Option<Offset>| at.is_some_and(|at| window.contains(at));
@@ -69,7 +71,7 @@ impl Flow {
     }
 }
 
-/// Events over which the tokens of a compact record are spread at most.
+/// The most events over which the tokens of a compact record are spread.
 const MOST_SPREAD: u32 = 4_096;
 
 /// whole · part / parts, part < parts.
@@ -80,9 +82,9 @@ fn portion(whole: u64, part: u64, parts: u64) -> u64 {
     }
 }
 
-/// Calls `each` with the instant and the millionths of tokens of every token-bearing event: the tokens of the event
-/// where known, else the request's tokens spread evenly over its events; records without gaps (compact) spread their
-/// events evenly from first to last token. An answer that was not streamed arrives when it ends.
+/// Calls `each` with the instant and the millionths of tokens of every token-bearing event. Where the tokens of an
+/// event are unknown, the request's tokens are spread evenly over its events. In a record without gaps (compact) the
+/// events are spread evenly from first to last token. An answer that was not streamed arrives when it ends.
 pub(super) fn for_each_arrival(record: &Record, mut each: impl FnMut(Offset, u64)) {
     let exchange = &record.exchange;
     if exchange.is_malformed() {
@@ -100,7 +102,7 @@ pub(super) fn for_each_arrival(record: &Record, mut each: impl FnMut(Offset, u64
     let most = if known || gapped { u32::MAX } else { MOST_SPREAD };
     let events = u64::from(exchange.events.clamp(1, most));
     let total: u64 = if known { exchange.event_tokens.iter().map(|k| u64::from(*k)).sum() } else { events };
-    // Shares of what is left, so that rounding never loses a token.
+    // Each event takes a share of the remaining tokens, so that rounding never loses a token.
     let (mut weight_left, mut left) = (total.max(1), tokens * 1_000_000);
     let mut since_first_us = 0u64;
     for event in 0..events {

@@ -1,4 +1,4 @@
-//! Owns the tests of the fold: order, merging, reading again, and who counts.
+//! Owns the tests of the fold: order, merging, reading again, and which requests count.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -59,7 +59,7 @@ fn reread_equals_live() {
     assert_eq!(live, again);
     assert!(
         live.requests.planned > 300 && live.metrics[&Metric::Itl].headline().count > 3_000,
-        "the example says something"
+        "the example has enough requests and gaps"
     );
 }
 
@@ -81,7 +81,7 @@ fn compact_records_keep_everything_but_the_gaps() {
 
 #[test]
 fn slow_requests_count() {
-    // 97 answer in 100 ms; one outlives the user's patience, one is shed, one outlives our drain.
+    // 97 complete after 100 ms; one exceeds the user's timeout, one is shed, one exceeds our drain.
     let mut records: Vec<Record> = (0..97).map(|id| streamed(id, id as f64 / 10.0, 0.1, 5, 0.01)).collect();
     records.push(cut(streamed(97, 9.7, 50.0, 5, 0.01), Outcome::TimedOut, 19.7));
     records.push(shed(streamed(98, 9.8, 0.1, 5, 0.01)));
@@ -91,17 +91,17 @@ fn slow_requests_count() {
     assert_eq!((ttft.seen(), ttft.misses(), ttft.censored(), ttft.ranked()), (97, 2, 1, 100));
     assert_eq!(ttft.at_share(0.97), Some(Known::At(0.1)));
     assert_eq!(ttft.at_share(0.98), Some(Known::Above { above: 12.0 }), "the drain ended at its age of 12 s");
-    assert_eq!(ttft.at_share(0.99), Some(Known::Above { above: 12.0 }), "infinite, above everything seen");
+    assert_eq!(ttft.at_share(0.99), Some(Known::Above { above: 12.0 }), "a miss: above every observed value");
     let tally = |place| summary.tally(place).map(|tally| (tally.met, tally.misses, tally.undecided)).unwrap();
-    assert_eq!(tally(0), (97, 3, 0), "12 s of age is beyond 5 s already");
+    assert_eq!(tally(0), (97, 3, 0), "an age of 12 s is beyond 5 s already");
     assert_eq!(tally(1), (97, 2, 1), "but not beyond 30 s");
-    assert_eq!(tally(2), (97, 2, 1), "no token: nothing is known of its speed");
+    assert_eq!(tally(2), (97, 2, 1), "without a token its speed is unknown");
 }
 
 #[test]
 fn a_request_cut_off_while_streaming_keeps_what_was_seen() {
-    // First token at 0.1 s, then one every 0.5 s; asked for 11 tokens, let go at 4 s: (4 − 0.1) / 10 = 390 ms a token
-    // at least.
+    // First token at 0.1 s, then one every 0.5 s; 11 tokens asked for, cut off at 4 s: at least (4 − 0.1) / 10 = 390 ms
+    // a token.
     let record = cut(streamed(0, 0.0, 0.1, 11, 0.5), Outcome::Unresolved, 4.0);
     let summary = folded(
         frame(0.0, 1.0),
@@ -113,7 +113,7 @@ fn a_request_cut_off_while_streaming_keeps_what_was_seen() {
         [standing(0), standing(1), standing(2), standing(3), standing(4)],
         [(1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 0), (0, 0, 1)]
     );
-    assert_eq!(summary.goodness().misses, 1, "one limit is missed whatever comes");
+    assert_eq!(summary.goodness().misses, 1, "one limit is already missed");
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn only_the_cohort_counts_but_everything_is_totalled() {
 
 #[test]
 fn tokens_are_counted_when_they_arrive_whoever_sent_them() {
-    // Sent before the window; of 10 tokens, one a second from 5 s on, five arrive inside [10 s, 20 s).
+    // Sent before the window: 10 tokens, one a second from 5 s on; five of them arrive inside [10 s, 20 s).
     let records = [streamed(0, 4.9, 0.1, 10, 1.0)];
     for detail in [Detail::Full, Detail::Compact] {
         let view = trial(folded(frame(10.0, 20.0), "", &reread(&records, detail))).view();
@@ -171,7 +171,8 @@ fn a_stopped_run_ends_its_window_and_forgets_nothing() {
 
 #[test]
 fn a_long_run_needs_no_more_memory_than_a_short_one() {
-    // Latencies over four decades, the widest that a service shows, at 50/s: 4 s, and as if it were 23 days.
+    // Latencies over four decades, the widest range of a service, at 50/s. The short run is 80 s, the long one
+    // stretched to 23 days.
     let bytes = |stretch: f64| {
         let records = mixture(9, 4_000).into_iter().enumerate().map(|(place, record)| {
             let scheduled_s = place as f64 / 50.0 * stretch;
@@ -217,8 +218,8 @@ fn without_streaming_there_is_no_first_token() {
 
 #[test]
 fn a_speed_cut_off_is_at_most_its_bound() {
-    // 40 answers at 10 tokens/s; 10 of 11 tokens asked, let go 5 s after their first: at most 2 tokens/s, so the slow
-    // end is below 2.
+    // 40 answers at 10 tokens/s. 10 more asked for 11 tokens and were cut off 5 s after the first: at most 2 tokens/s,
+    // so the slow end is below 2.
     let mut records: Vec<Record> = (0..40).map(|id| streamed(id, id as f64 / 100.0, 0.1, 11, 0.1)).collect();
     records.extend((40..50).map(|id| {
         let record = streamed(id, id as f64 / 100.0, 0.1, 11, 4.0);

@@ -1,4 +1,4 @@
-//! Owns `Health`: whether the generator did what was planned, and what the numbers cannot show.
+//! Owns `Health`: whether the generator sent what was planned, and the notes on what the figures cannot show.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,23 +7,23 @@ use crate::metrics::{
     OriginOf, Summary, TokenCountsView,
 };
 
-/// Lag that is never held against the generator.
+/// Send lag in seconds up to which the generator is never late: 2 ms, whatever the limits.
 const LEAST_LAG_LIMIT_S: f64 = 0.002;
-/// Share of a limit up to which a lag is not held against the generator.
+/// Send lag, as a share of a limit, up to which the generator is not late.
 const LAG_SHARE: f64 = 0.05;
-/// Of the planned requests, those that have to be sent.
+/// The least share of the planned requests that must be sent.
 const LEAST_SENT_SHARE: f64 = 0.999;
-/// Little's law may be off by this much.
+/// The largest relative residual of Little's law over the whole run.
 const LITTLE_TOLERANCE: f64 = 0.001;
-/// Of the cohort's time in the system, what may lie after the load.
+/// The largest share of the cohort's time in the system that may lie after the end of the load.
 const MOST_TAIL_SHARE: f64 = 0.05;
-/// Little's residual over the window beyond which the window is not called steady.
+/// The largest relative residual of Little's law over the window at which the window is called steady.
 const STEADY_RESIDUAL: f64 = 0.1;
 
-/// The generator's own health: *sent* against *planned*, never against a law.
+/// The generator's own health. It compares *sent* with *planned*, never with an arrival law.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Health {
-    /// Whether nothing below is wrong with the generator.
+    /// Whether `fault_kinds` is empty.
     pub healthy: bool,
     /// p99 of send lag of the planned requests, in seconds.
     pub send_lag_p99_s: Option<Known>,
@@ -34,58 +34,60 @@ pub struct Health {
     /// p99 of the wake lag.
     #[serde(default)]
     pub wake_lag_p99_s: Option<Known>,
-    /// The limit of the send lag p99: max(2 ms, 5 % of the smallest limit that counts from the planned instant).
+    /// The limit of `send_lag_p99_s`, in seconds: max(2 ms, 5 % of the smallest limit that counts from the planned
+    /// instant).
     pub send_lag_limit_s: f64,
-    /// Sent over planned, of the planned requests; absent without any.
+    /// Sent ÷ planned, of the planned requests; absent without planned requests.
     pub sent_share: Option<f64>,
     /// Requests shed because the in-flight cap was reached.
     pub shed: u64,
-    /// Tasks of ours that died; must be 0.
+    /// Requests whose task in the generator died; must be 0.
     pub abandoned: u64,
-    /// (∫ in flight dt − Σ (ended − sent)) ÷ the latter, over the whole run; absent where the player did not count.
+    /// (∫ in flight dt − Σ (ended − sent)) ÷ Σ (ended − sent), over the whole run; absent where requests in flight were
+    /// not counted.
     pub little_residual: Option<f64>,
-    /// The same over the window, mean in flight against rate × time in the system: a sign of steady state, never of
-    /// health.
+    /// Relative difference of ∫ in flight dt over the window from the cohort's time in the system: a sign of steady
+    /// state, never of health.
     pub window_residual: Option<f64>,
-    /// Whether the window looks steady (residual ≤ 10 %).
+    /// Whether the window looks steady: `window_residual` is within ±10 %.
     pub steady: Option<bool>,
-    /// Share of the cohort's time in the system after the load had ended.
+    /// Share of the cohort's time in the system that lies after the end of the load.
     pub tail_share: Option<f64>,
-    /// More than 5 %: its last requests saw an emptying server.
+    /// Whether `tail_share` is above 5 %: the cohort's last requests saw an emptying server.
     pub tail_unloaded: bool,
     /// Completed requests whose length differs from what was asked.
     pub length_mismatch: u64,
     /// Completed requests without the server's token counts.
     pub usage_missing: u64,
-    /// Those of them whose output tokens a tokenizer counted.
+    /// Completed requests without the server's token counts whose output tokens a tokenizer counted.
     #[serde(default)]
     pub usage_counted: u64,
-    /// How the completed answers came, where it was not as an API says.
+    /// Counts of the completed answers that deviate from the API.
     #[serde(default)]
     pub answers: AnswersView,
-    /// Whether the send lag is above that limit, and some objective counts from the planned instant (or there is none).
-    /// Then `fault_kinds` has it too.
+    /// Whether the p99 send lag is above `send_lag_limit_s` and can affect the verdict: a latency objective counts from
+    /// the planned instant, or there are no objectives. Then `fault_kinds` has a `late` fault.
     #[serde(default)]
     pub late: bool,
-    /// What is wrong with the generator: each makes a pass inconclusive (lateness only that of what it can touch).
-    /// Empty in a result of an older version, which has sentences only.
+    /// What is wrong with the generator. Each fault makes a pass inconclusive; lateness does so only for objectives
+    /// that it can affect. Empty in a result of an older version, which has sentences only.
     #[serde(default)]
     pub fault_kinds: Vec<Fault>,
-    /// What the reader should know. Empty in a result of an older version, which has sentences only.
+    /// Notes for the reader. Empty in a result of an older version, which has sentences only.
     #[serde(default)]
     pub note_kinds: Vec<Note>,
 }
 
-/// The send lag in seconds up to which `limit` is not doubted: max(2 ms, 5 % of it). `None` where it counts from the
-/// send or between tokens, which a late send cannot touch.
+/// The send lag in seconds up to which `limit` is not doubted: max(2 ms, 5 % of the limit). `None` where the limit
+/// counts from the send or between tokens, because a late send cannot affect it.
 fn lag_limit_of(limit: &Limit) -> Option<f64> {
     let planned = limit.origin == OriginOf::Scheduled
         && matches!(limit.metric, Metric::Ttft | Metric::Ttfo | Metric::E2e | Metric::Ntpot);
     planned.then(|| (limit.limit.as_secs_f64() * LAG_SHARE).max(LEAST_LAG_LIMIT_S))
 }
 
-/// The send lag up to which `objective` is not doubted; `None` where a late send cannot touch it. Attainment and
-/// goodput have the smallest of the limits that each request is held to.
+/// The send lag in seconds up to which `objective` is not doubted; `None` where a late send cannot affect it. For
+/// attainment and goodput it is the smallest over all per-request limits.
 pub(super) fn lag_limit_s(objectives: &Objectives, objective: &Objective) -> Option<f64> {
     match objective {
         Objective::Latency(limit) => lag_limit_of(limit),
@@ -97,7 +99,8 @@ pub(super) fn lag_limit_s(objectives: &Objectives, objective: &Objective) -> Opt
 }
 
 impl Health {
-    /// Whether nothing is wrong that concerns an objective which bears `send_lag_limit_s`.
+    /// Whether no fault affects an objective whose send lag limit is `send_lag_limit_s` (`None`: a late send cannot
+    /// affect it).
     pub(super) fn is_sound_for(&self, send_lag_limit_s: Option<f64>) -> bool {
         let lag_s = match self.send_lag_p99_s {
             Some(Known::At(lag_s) | Known::Above { above: lag_s }) => lag_s,
@@ -108,7 +111,7 @@ impl Health {
     }
 }
 
-/// Looks at a segment whose service is asked `objectives`.
+/// Examines the generator's health over a segment that is judged by `objectives`.
 #[must_use]
 pub fn examine(summary: &Summary, went: &Circumstances<'_>, objectives: &Objectives) -> Health {
     let (planned, sent) = summary.planned_and_sent();
@@ -119,7 +122,7 @@ pub fn examine(summary: &Summary, went: &Circumstances<'_>, objectives: &Objecti
         let settled_s = flow.total_flight_ns as f64 / 1e9;
         (concurrency.integral_s - settled_s) / settled_s
     });
-    // Both over the same length: ∫ over the window against the cohort's own time in the system.
+    // Both cover the window's length: ∫ in flight over the window, and the cohort's time in the system.
     let window_residual =
         share(flow.window_flight_ns, flow.cohort_flight_ns).filter(|_| window_s > 0.0).map(|ratio| ratio - 1.0);
     let tail_share = share(flow.tail_flight_ns, flow.cohort_flight_ns);
@@ -190,7 +193,7 @@ fn faults(health: &Health, summary: &Summary, went: &Circumstances<'_>) -> Vec<F
     faults
 }
 
-/// How late requests were sent.
+/// The lateness of a segment, for a fault or a note.
 fn lateness(health: &Health, load: LoadKind) -> Lateness {
     let send_lag_p99_s = health.send_lag_p99_s.map_or(0.0, |lag| match lag {
         Known::At(lag_s) | Known::Above { above: lag_s } | Known::Below { below: lag_s } => lag_s,
@@ -198,16 +201,16 @@ fn lateness(health: &Health, load: LoadKind) -> Lateness {
     Lateness { send_lag_p99_s, send_lag_limit_s: health.send_lag_limit_s, load }
 }
 
-/// Mean token counts that differ by more than this share get a note.
+/// Mean token counts that differ by more than this share get a note: 5 %.
 const APART: f64 = 0.05;
 
-/// What was asked and the server's count, as means, where both are known and more than a twentieth apart.
+/// The mean tokens asked for and the server's mean count, where both are known and more than 5 % apart.
 fn apart(tokens: &TokenCountsView) -> Option<(f64, f64)> {
     let (asked, server) = tokens.asked.filter(|asked| *asked > 0.0).zip(tokens.server)?;
     (libm::fabs(server / asked - 1.0) > APART).then_some((asked, server))
 }
 
-/// That `answers` have another length than was asked.
+/// The note that the length of `answers` answers differs from the length asked for.
 fn lengths(answers: u64, output: &TokenCountsView) -> Note {
     match apart(output) {
         Some((asked_mean, server_mean)) if server_mean > asked_mean => {
@@ -217,7 +220,7 @@ fn lengths(answers: u64, output: &TokenCountsView) -> Note {
     }
 }
 
-/// That the server counts other prompt tokens than were asked.
+/// The note that the server's count of prompt tokens differs from the number asked for.
 fn prompts(input: &TokenCountsView) -> Option<Note> {
     let (asked_mean, server_mean) = apart(input)?;
     Some(Note::PromptTokensApart { asked_mean, server_mean, counted: input.counted.is_some() })

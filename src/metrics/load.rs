@@ -1,4 +1,4 @@
-//! Owns what is known of a load beside its records: its kind, its rate, how it ended.
+//! Owns the description of a load apart from its records: its kind, its rate, how it ended.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::schedule::Pattern;
 use crate::units::{Shard, Window};
 use crate::workload::{Closed, Load, Plan, Provenance};
 
-/// The kinds of load.
+/// The kind of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadKind {
@@ -17,69 +17,70 @@ pub enum LoadKind {
     Replay,
     /// One request in flight, the next on completion.
     Synchronous,
-    /// A fixed number in flight.
+    /// A fixed number of requests in flight.
     Concurrent,
-    /// As many in flight as the service bears.
+    /// A closed loop of 512 requests in flight, more than most servers run at once.
     Throughput,
 }
 
-/// What set the instants of a load's requests.
+/// What determines the instants of a load's requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadOrigin {
-    /// The plan, all of them (open loop).
+    /// The plan sets all instants (open loop).
     #[default]
     Planned,
-    /// Completions, all of them (closed loop).
+    /// Completions set all instants (closed loop).
     Released,
-    /// The plan those of each session's first turn, completions those of the later ones.
+    /// The plan sets the instant of each session's first turn, completions set the instants of later turns.
     Mixed,
 }
 
-/// What the report says of a load.
+/// The description of a load in the report.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct LoadFacts {
-    /// Its kind.
+    /// Kind of the load.
     pub kind: LoadKind,
     /// Whether the plan or completions set the instants.
     pub origin: LoadOrigin,
     /// The mean rate of planned instants inside the window, in requests per second.
     pub rate_per_s: Option<f64>,
-    /// The law of its gaps as typed (`poisson`, `gamma:2`), where planned.
+    /// The law of the gaps as typed (`poisson`, `gamma:2`); absent unless a law set the instants.
     pub process: Option<String>,
-    /// Its profile and overlays, cut short where they are long, where there are any.
+    /// The profile and overlays, shortened where long; absent without any.
     pub profile: Option<String>,
-    /// Requests in flight of a closed loop.
+    /// Requests in flight of a closed loop; absent for an open load.
     pub concurrency: Option<u32>,
-    /// Of a replay: the trace, and what was taken from it.
+    /// The trace of a replay, and what was taken from the trace; absent for other loads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Provenance>,
-    /// The part of the load that was sent; then every count and rate but the two above is of this part.
+    /// The shard of the load that was sent. Then every count and rate but `rate_per_s` and `concurrency` is of this
+    /// shard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
-    /// Where several shards were merged into the whole.
+    /// Present where all shards were merged into the whole load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<Merged>,
 }
 
-/// What is known of a trial merged from all shards of a plan.
+/// How a trial was merged from all shards of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Merged {
     /// How many shards.
     pub shards: u32,
-    /// Between the earliest and the latest of their origins, each by its own machine's clock: 0 where they were told
-    /// one instant to start at.
+    /// Seconds between the earliest and the latest origin of the shards, each by the clock of its own machine; 0 where
+    /// all shards were given one instant to start at.
     pub origins_apart_s: f64,
 }
 
 impl LoadFacts {
-    /// Whether its rate varies by plan: a profile, or a recorded trace.
+    /// Whether its rate varies by plan: it has a profile or is a recorded trace.
     #[must_use]
     pub fn varies(&self) -> bool {
         self.kind == LoadKind::Replay || self.profile.is_some()
     }
 
-    /// What a plan says of its load.
+    /// The description of a plan's load.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
         match plan.load() {
@@ -126,27 +127,29 @@ pub enum Ended {
     Interrupted,
 }
 
-/// Requests in flight, as the player counted them event by event.
+/// Requests in flight, as the engine counted them event by event.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Concurrency {
-    /// The most at any instant.
+    /// The most requests in flight at any instant.
     pub peak: u64,
-    /// ∫ requests in flight dt from the first send to the last settle, in request-seconds (Little's law check).
+    /// ∫ requests in flight dt from the first send to the end of the last request, in request-seconds (for the check of
+    /// Little's law).
     pub integral_s: f64,
 }
 
-/// How a segment went: what its judgement needs beside the summary of its records.
+/// What the judgement of a segment needs besides the summary of its records.
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstances<'a> {
-    /// What the load was.
+    /// The load.
     pub load: &'a LoadFacts,
-    /// The measured window, cut short when the segment was.
+    /// The measured window; it ends early if the segment was cut short.
     pub window: Window,
     /// How the issuing ended.
     pub ended: Ended,
-    /// Planned after the instant at which the segment was cut short.
+    /// Requests planned after the instant at which the segment was cut short.
     pub not_due: u64,
-    /// Planned at or before it; absent in a closed loop and when read again.
+    /// Requests planned at or before the instant at which the segment ended or was cut short; absent in a closed loop
+    /// and when read again from records.
     pub due: Option<u64>,
     /// Requests in flight; absent when read again from records alone.
     pub concurrency: Option<Concurrency>,

@@ -1,4 +1,5 @@
-//! Owns `Misses`: why requests failed, grouped by what the server said, and the instant from which the target was lost.
+//! Owns `Misses`: why requests failed, grouped by the text of the failure, and the instant at which the target was
+//! lost.
 
 use std::collections::BTreeMap;
 
@@ -9,51 +10,52 @@ use crate::metrics::series::{Absorb, Series};
 use crate::record::{Exchange, Failure, FailureClass, Outcome, Record};
 use crate::units::Offset;
 
-/// Groups kept: of more, those whose words come first in the alphabet, so that the order of records does not show.
+/// The most groups kept. The first groups in alphabetical order are kept, so that the order of records has no effect.
 const MOST_GROUPS: usize = 256;
-/// Groups in a result, the largest first.
+/// The most groups in a result, the largest first.
 const MOST_SHOWN: usize = 8;
-/// Slots in which answers and lost connections are counted, at first this wide.
+/// The most slots of time in which answers and lost connections are counted. [`FIRST_SLOT_NS`] is their first width, in
+/// nanoseconds.
 const MOST_SLOTS: usize = 256;
 const FIRST_SLOT_NS: u64 = 50_000_000;
-/// Requests in a row without a connection that make a target lost, at the least.
+/// A target is lost only after at least this many requests in a row without an answer.
 const LEAST_LOST: u64 = 3;
-/// The target is lost where chance, at the share of lost connections before, would give so long a row less often than
-/// this.
+/// A target is lost only where the row of unanswered requests has a smaller probability than this by chance, at the
+/// earlier share of lost connections.
 const CHANCE: f64 = 1e-4;
 
-/// Failures of one kind that said the same, numbers aside.
+/// Failures of one kind with the same text, numbers aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailureGroup {
     /// The class as in `failures`, or `timed_out`.
     pub kind: String,
-    /// How many.
+    /// How many requests failed so.
     pub count: u64,
-    /// What one of them said.
+    /// The text of one of these failures.
     pub words: String,
 }
 
-/// When the target was lost for good.
+/// When the target was lost: nothing answered until the end of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Lost {
-    /// The first failure after which nothing was answered any more, in seconds from the origin.
+    /// The first failure after the last answer, in seconds from the origin.
     pub at_s: f64,
     /// The end of the last answer, in seconds from the origin.
     pub last_answer_s: f64,
-    /// Requests that went unanswered from then on: no connection, a broken one, 502 or 504.
+    /// Requests from then on that had no connection, a broken connection, or status 502 or 504.
     pub requests: u64,
 }
 
-/// A fold of what failed; in any order the same.
+/// A fold of the failures; the order of adding has no effect.
 #[derive(Debug, Clone)]
 pub(crate) struct Misses {
-    /// By kind and words without their numbers: how many, and the first of the alphabet as an example.
+    /// By kind and words without numbers: how many failures, and the alphabetically first words as an example.
     groups: BTreeMap<(String, String), (u64, Box<str>)>,
     slots: Series<Slot>,
     last_answer: Option<Offset>,
 }
 
-/// What settled in one slot of time.
+/// Requests that settled in one slot of time.
 #[derive(Debug, Clone, Default)]
 struct Slot {
     answered: u64,
@@ -79,13 +81,13 @@ impl Default for Misses {
     }
 }
 
-/// What a settled request says of whether the target is there.
+/// Whether a settled request shows that the target is reachable.
 enum Presence {
-    /// It, or something that speaks for it, answered.
+    /// The target, or a server in front of it, answered.
     Answered,
-    /// No connection came about, or it broke, or what stands before it says that it is gone.
+    /// The connection failed or broke, or a server in front of the target says that the target is gone.
     Gone,
-    /// Nothing: a timeout is as well an overload's, and a shortage of our own says nothing of the target.
+    /// It shows nothing: a timeout may be caused by an overload, and a shortage on this machine is not the target's.
     Unknown,
 }
 
@@ -104,7 +106,7 @@ impl Presence {
     }
 }
 
-/// Whether this machine ran out of descriptors or ports.
+/// Whether this machine ran out of file descriptors or ports.
 fn is_ours(failure: &Failure) -> bool {
     // EMFILE, ENFILE and EADDRNOTAVAIL, as the standard library writes them.
     ["(os error 24)", "(os error 23)", "(os error 99)"].iter().any(|error| failure.text.contains(error))
@@ -118,9 +120,9 @@ impl Misses {
             Outcome::Failed(failure) => self.group(Counts::kind_of(failure.class, exchange.status), &failure.text),
             Outcome::TimedOut => {
                 let how_far = match (exchange.first_token, exchange.headers) {
-                    (Some(_), _) => "an answer had begun, and was not finished",
-                    (None, Some(_)) => "an answer had begun without a token",
-                    (None, None) => "no byte of an answer had come",
+                    (Some(_), _) => "the answer had begun but was not finished",
+                    (None, Some(_)) => "the headers had arrived, but no token",
+                    (None, None) => "no byte of an answer had arrived",
                 };
                 self.group("timed_out".to_owned(), how_far);
             }
@@ -169,7 +171,7 @@ impl Misses {
         self.last_answer = self.last_answer.max(other.last_answer);
     }
 
-    /// The largest groups, the largest first.
+    /// The largest groups, in descending order of size.
     pub(crate) fn largest(&self) -> Vec<FailureGroup> {
         let mut groups: Vec<FailureGroup> = self
             .groups
@@ -180,13 +182,13 @@ impl Misses {
                 words: words.to_string(),
             })
             .collect();
-        // Stable: among equals the order of the alphabet stays.
+        // The sort is stable: groups of equal size stay in alphabetical order.
         groups.sort_by_key(|group| std::cmp::Reverse(group.count));
         groups.truncate(MOST_SHOWN);
         groups
     }
 
-    /// When the target was lost, if it was: from then on nothing answered, and that is no chance.
+    /// When the target was lost; `None` if it answered again, or if chance alone explains the unanswered requests.
     pub(crate) fn lost(&self) -> Option<Lost> {
         let last_answer = self.last_answer?;
         let last = (last_answer.as_nanos() / self.slots.width_ns()) as usize;
@@ -205,7 +207,7 @@ impl Misses {
     }
 }
 
-/// `words` with `#` for every word that has a digit in it: lengths asked for, names of requests, ports.
+/// `words` with `#` in place of every word that has a digit: lengths asked for, names of requests, ports.
 fn without_numbers(words: &str) -> String {
     let mut kept = String::with_capacity(words.len());
     for part in words.split_inclusive(|c: char| !c.is_alphanumeric()) {
@@ -267,18 +269,18 @@ mod tests {
         let lost = run(&until(20)).unwrap();
         assert_eq!((lost.at_s, lost.last_answer_s, lost.requests), (10.0, 9.5, 20));
         assert!(run(&until(37)).is_some());
-        assert_eq!(run(&until(38)), None, "two failures at the end are no death");
-        assert_eq!(run(&until(0)), None, "what never answered was not lost");
+        assert_eq!(run(&until(38)), None, "two failures at the end are too few");
+        assert_eq!(run(&until(0)), None, "a target that never answered was not lost");
         assert_eq!(run(&|i| if i % 2 == 0 { Outcome::Completed } else { refused() }), None);
         assert_eq!(
             run(&|i| if i % 2 == 0 && i < 34 { Outcome::Completed } else { refused() }),
             None,
-            "half of all break anyway"
+            "half of all connections break anyway"
         );
         assert_eq!(
             run(&|i| if i < 20 { Outcome::Completed } else { Outcome::TimedOut }),
             None,
-            "an overload looks like that"
+            "an overload looks the same"
         );
         let ours = |i| {
             if i < 20 { Outcome::Completed } else { failed(FailureClass::Connect, "no address left (os error 99)") }

@@ -1,4 +1,5 @@
-//! Owns the meaning: what each metric is, how records fold into a summary, and what it says about the objectives.
+//! Owns the meaning: the definition of each metric, the fold of records into a summary, and the judgement of
+//! objectives.
 
 mod answers;
 mod block;

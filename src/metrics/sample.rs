@@ -1,4 +1,4 @@
-//! Owns `Sample`, one second (or more, in long runs) of a run for the charts.
+//! Owns `Sample`, the counts of one second of a run (more in long runs), for the charts.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ impl Latency {
     }
 }
 
-/// What is kept of a slot. In flight follows from sums of instants, which merge by addition.
+/// The sums of one slot. The requests in flight follow from sums of instants, which merge by addition.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sample {
     pub(super) scheduled: u64,
@@ -65,29 +65,29 @@ impl Absorb for Sample {
 /// One point of the charts, over [start, start + width).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SamplePoint {
-    /// Where it starts.
+    /// Where the slot starts, in seconds from the run's origin.
     pub start_s: f64,
-    /// How long it is.
+    /// Length of the slot, in seconds.
     pub width_s: f64,
-    /// Requests scheduled in it.
+    /// Requests scheduled in the slot.
     pub scheduled: u64,
-    /// Sends begun in it.
+    /// Requests of which the send began in the slot.
     pub sent: u64,
-    /// Requests that completed in it.
+    /// Requests that completed in the slot.
     pub completed: u64,
-    /// Requests that failed, timed out or were shed in it.
+    /// Requests that failed, timed out or were shed in the slot.
     pub missed: u64,
-    /// Output tokens that arrived in it.
+    /// Output tokens that arrived in the slot.
     pub output_tokens: f64,
-    /// Mean requests in flight.
+    /// Mean number of requests in flight over the slot.
     pub in_flight: f64,
-    /// Mean time to first token of the requests scheduled in it.
+    /// Mean time to first token of the requests scheduled in the slot, in seconds.
     pub ttft_mean_s: Option<f64>,
-    /// The largest.
+    /// Largest time to first token of the requests scheduled in the slot, in seconds.
     pub ttft_max_s: Option<f64>,
-    /// Mean end-to-end latency of the requests scheduled in it.
+    /// Mean end-to-end latency of the requests scheduled in the slot, in seconds.
     pub e2e_mean_s: Option<f64>,
-    /// The largest.
+    /// Largest end-to-end latency of the requests scheduled in the slot, in seconds.
     pub e2e_max_s: Option<f64>,
 }
 
@@ -98,7 +98,7 @@ pub(super) fn points(samples: &Series<Sample>) -> Vec<SamplePoint> {
     let mut open = 0u128;
     let point = |(place, sample): (usize, &Sample)| {
         let end_ns = (place as u128 + 1) * width_ns;
-        // Each one that entered is there until the slot's end, unless it left.
+        // Each request that entered counts until the slot's end, unless it left.
         let entered = u128::from(sample.entered) * end_ns - sample.entered_ns;
         let left = u128::from(sample.left) * end_ns - sample.left_ns;
         let in_flight_ns = (open * width_ns + entered).saturating_sub(left);

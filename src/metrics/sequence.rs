@@ -1,5 +1,4 @@
-//! Owns `Sequence`: the requests of a segment in the order in which they came, as far as a watch or a search has to
-//! know them.
+//! Owns `Sequence`: the requests of a segment in order of their instants, with what a watch or a search needs of each.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -10,31 +9,31 @@ use crate::metrics::{Course, Frame, Limit, Metric, Objective, Objectives, Origin
 use crate::record::{Outcome, Record};
 use crate::units::{Offset, Window};
 
-/// Rows that are kept at most: 64 MB. What comes after is counted, and has no place in the order.
+/// The most rows kept: 64 MB. Later requests are counted but left out of the order.
 const MOST_ROWS: usize = 1 << 22;
 
-/// The requests of a segment: those that have settled, 16 bytes each, and the instants of those that are open. It is
-/// kept only where a [`crate::play::StopRule::Watch`] asks for it.
+/// The requests of a segment: the settled requests, 16 bytes each, and the instants of the open requests. It is kept
+/// only where a [`crate::play::StopRule::Watch`] asks for it.
 ///
-/// How a request stands is known when it settles; an end-to-end limit is missed as soon as the age of an open request
-/// exceeds it. What was cut off undecided counts as a miss: whoever looks for what a service bears errs on the safe
-/// side.
+/// Whether a request met its limits is known when it settles. An end-to-end limit is missed as soon as the age of an
+/// open request exceeds it. A request that was cut off undecided counts as a miss, which is the safe side in a search
+/// for capacity.
 ///
-/// A mean is counted too: see [`Sequence::MEAN_WHOLE`].
+/// Objectives on a mean are counted as misses, too: see [`Sequence::MEAN_WHOLE`].
 #[derive(Debug, Clone)]
 pub struct Sequence {
     objectives: Arc<Objectives>,
     streamed: bool,
     window: Window,
     rows: Vec<SettledRow>,
-    /// Open requests by their instants.
+    /// Number of open requests by their instants.
     open: BTreeMap<Offset, u32>,
     tallies: Vec<Toll>,
-    /// For each objective the age at which an open request has missed it, where age tells.
+    /// For each objective, the age at which an open request has missed it; `None` where age does not decide.
     ages_ns: Vec<Option<u64>>,
-    /// For each objective on a mean, what has been added up towards its next miss: between 0 and 1.
+    /// For each objective on a mean, the sum towards its next miss: between 0 and 1.
     means: Vec<Option<f64>>,
-    /// Σ time in the system of those of the window that have settled, in nanoseconds.
+    /// Σ time in the system of the settled requests of the window, in nanoseconds.
     in_system_ns: u128,
     settled: u64,
     lost_in_a_row: u32,
@@ -43,11 +42,11 @@ pub struct Sequence {
 /// Misses of one objective among the settled requests of the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Toll {
-    /// Requests that missed it, those cut off undecided among them.
+    /// Requests that missed the objective, including requests cut off undecided.
     pub misses: u64,
-    /// Requests for which the objective has a meaning.
+    /// Requests for which the objective is defined.
     pub decided: u64,
-    /// Requests cut off before they were decided.
+    /// Requests cut off before they were decided; they count as misses, too.
     pub cut_off: u64,
 }
 
@@ -55,7 +54,7 @@ pub struct Toll {
 struct SettledRow {
     scheduled: Offset,
     in_system_us: u32,
-    /// Objectives by place, a bit each.
+    /// One bit for each objective, by place.
     missed: u16,
     counted: u16,
 }
@@ -69,7 +68,7 @@ impl SettledRow {
 /// One request of the window that has settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Came {
-    /// Requests of the segment in flight when it came.
+    /// Requests of the segment in flight at its instant.
     pub in_flight: u32,
     in_system_us: u32,
     missed: u16,
@@ -83,7 +82,7 @@ impl Came {
         f64::from(self.in_system_us) / 1e6
     }
 
-    /// Whether it missed objective number `place`; none where that has no meaning for it.
+    /// Whether it missed objective number `place`; `None` where the objective is undefined for it.
     #[must_use]
     pub const fn missed(&self, place: usize) -> Option<bool> {
         let bit = 1 << place;
@@ -92,22 +91,23 @@ impl Came {
 }
 
 impl Sequence {
-    /// The most objectives it tells apart; those beyond are not counted.
+    /// The most objectives that it counts: one bit each in 16. Later objectives are not counted.
     pub const MOST_OBJECTIVES: usize = 16;
 
-    /// `mean x <= T` as a share of misses: each request adds min(x, 20 T) ÷ 20 T to a sum, and is a miss where the
-    /// sum passes a whole number. At a mean of T one request in 20 is a miss then, so that whatever weighs shares of
-    /// misses weighs means. No chance enters: over any stretch the misses differ from the sum by less than one. What
-    /// a value exceeds 20 limits by is not counted; over M/M/1 that is 2·10⁻⁹ of the mean, over a queue whose times
-    /// have a Pareto tail of index 2.5 about 1 %.
+    /// The number of limits that make one miss of a mean, no unit. `mean x <= T` becomes a share of misses: each
+    /// request adds min(x, 20 T) ÷ 20 T to a sum, and is a miss when the sum passes a whole number. At a mean of T, one
+    /// request in 20 is a miss, so that the methods for shares of misses also decide means. The rule is not random:
+    /// over any stretch the number of misses differs from the sum by less than one. The part of a value above 20 limits
+    /// is not counted. Over M/M/1 this part is 2·10⁻⁹ of the mean; over a queue whose times have a Pareto tail of index
+    /// 2.5 it is about 1 %.
     pub const MEAN_WHOLE: f64 = 20.0;
 
-    /// Of no request yet.
+    /// An empty sequence.
     #[must_use]
     pub fn new(frame: Frame, objectives: Arc<Objectives>) -> Self {
         let tallies = vec![Toll::default(); objectives.items().len()];
         let ages_ns = objectives.items().iter().map(|objective| age_of(objective, &objectives)).collect();
-        // Half a miss to begin with: the sum is rounded, not cut.
+        // The sum starts at half a miss, so that it is rounded and not truncated.
         let means = objectives.items().iter().map(|objective| objective.mean().map(|_| 0.5)).collect();
         Self {
             streamed: frame.streamed,
@@ -124,12 +124,12 @@ impl Sequence {
         }
     }
 
-    /// A planned request comes due at `at`. Released ones are known when they settle.
+    /// Notes that a planned request is due at `at`. Released requests become known when they settle.
     pub(crate) fn came(&mut self, at: Offset) {
         *self.open.entry(at).or_default() += 1;
     }
 
-    /// A request has settled.
+    /// Adds a settled request.
     pub(crate) fn add(&mut self, record: &Record) {
         let scheduled = record.scheduled;
         if let Some(number) = self.open.get_mut(&scheduled) {
@@ -172,19 +172,19 @@ impl Sequence {
         }
     }
 
-    /// Does to the window what a watch asks for at `now`.
+    /// Changes the window as a watch asks for at `now`.
     pub(crate) fn turn(&mut self, course: Course, now: Offset) {
         self.window = course.window(self.window, now, self.settled == 0);
     }
 
-    /// The window, as it stands.
+    /// The current window.
     #[must_use]
     pub fn window(&self) -> Window {
         self.window
     }
 
-    /// Misses of objective number `place` by `now`: of the settled requests of the window, and of the open ones by
-    /// their age.
+    /// Misses of objective number `place` at `now`: by the settled requests of the window, and by the age of its open
+    /// requests.
     #[must_use]
     pub fn toll(&self, place: usize, now: Offset) -> Toll {
         let mut toll = self.tallies.get(place).copied().unwrap_or_default();
@@ -198,7 +198,8 @@ impl Sequence {
         toll
     }
 
-    /// The age of the oldest open request of the window in seconds, where it counts towards objective number `place`.
+    /// The age of the oldest open request of the window, in seconds. `None` where age does not decide objective number
+    /// `place`, or no request is open.
     #[must_use]
     pub fn oldest_age_s(&self, place: usize, now: Offset) -> Option<f64> {
         self.ages_ns.get(place).copied().flatten()?;
@@ -209,31 +210,31 @@ impl Sequence {
         self.open.range(self.window.start..self.window.end.max(self.window.start)).next().map(|(at, _)| *at)
     }
 
-    /// Whether planned requests of the window are open.
+    /// Whether any planned request of the window is open.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.oldest_open().is_some()
     }
 
-    /// Requests of the window that have settled.
+    /// Number of settled requests of the window.
     #[must_use]
     pub const fn settled(&self) -> u64 {
         self.settled
     }
 
-    /// How many of the requests that settled last were neither completed nor refused, in a row.
+    /// How many of the latest settled requests in a row neither completed nor were refused.
     #[must_use]
     pub const fn lost_in_a_row(&self) -> u32 {
         self.lost_in_a_row
     }
 
-    /// Mean time in the system of the settled requests of the window, in seconds; 0 without any.
+    /// Mean time in the system of the settled requests of the window, in seconds; 0 without a request.
     #[must_use]
     pub fn time_in_system_s(&self) -> f64 {
         if self.settled == 0 { 0.0 } else { self.in_system_ns as f64 / 1e9 / self.settled as f64 }
     }
 
-    /// The settled requests of the window in the order of their instants.
+    /// The settled requests of the window, in order of their instants.
     #[must_use]
     pub fn in_order(&self) -> Vec<Came> {
         let mut rows = self.rows.clone();
@@ -258,8 +259,8 @@ impl Sequence {
     }
 }
 
-/// Adds a value of `ticks` to the sum of a mean, and says whether that completes a miss. A request without a value is
-/// a miss like any other.
+/// Adds a value of `ticks` to the sum of a mean, and returns whether the sum passes a whole number: a miss. A request
+/// without a value is a miss, too, and is not added here.
 fn completes_a_miss(sum: &mut f64, limit: &Limit, ticks: u64) -> bool {
     *sum += (ticks as f64 / (Sequence::MEAN_WHOLE * limit.ticks() as f64)).min(1.0);
     let misses = *sum >= 1.0;
@@ -267,8 +268,8 @@ fn completes_a_miss(sum: &mut f64, limit: &Limit, ticks: u64) -> bool {
     misses
 }
 
-/// The age at which an open request misses `objective` for certain: none for what may have been met before the answer
-/// ends.
+/// The age in nanoseconds at which an open request has certainly missed `objective`. `None` for limits that may already
+/// be met before the answer ends.
 fn age_of(objective: &Objective, all: &Objectives) -> Option<u64> {
     let of = |limit: &Limit| {
         (limit.metric == Metric::E2e && limit.origin == OriginOf::Scheduled && limit.is_per_request())
@@ -286,7 +287,7 @@ mod tests {
     use super::*;
     use crate::metrics::examples::{at, frame, objectives, streamed};
 
-    /// A request of two tokens, the last of them `e2e_s` after its instant.
+    /// A request of two tokens, the last one `e2e_s` after its instant.
     fn completed(scheduled_s: f64, ttft_s: f64, e2e_s: f64) -> Record {
         streamed(0, scheduled_s, ttft_s, 2, e2e_s - ttft_s)
     }
@@ -306,18 +307,18 @@ mod tests {
         assert_eq!(
             sequence.toll(0, at(13.1)),
             Toll { misses: 1, decided: 2, cut_off: 0 },
-            "the one of 11 s is older than 2 s"
+            "the request of 11 s is older than 2 s"
         );
         assert_eq!(
             sequence.toll(1, at(13.1)),
             Toll { misses: 1, decided: 1, cut_off: 0 },
-            "a first token may have come to it"
+            "its first token may have arrived"
         );
         assert_eq!((sequence.oldest_age_s(0, at(13.5)), sequence.oldest_age_s(1, at(13.5))), (Some(2.5), None));
         assert!(sequence.is_open());
         sequence.add(&completed(11.0, 3.0, 4.0));
         sequence.add(&completed(13.0, 0.5, 1.0));
-        assert!(!sequence.is_open(), "the one of 21 s is beyond the window");
+        assert!(!sequence.is_open(), "the request of 21 s is beyond the window");
         assert_eq!(sequence.toll(0, at(99.0)), Toll { misses: 1, decided: 3, cut_off: 0 });
         let order: Vec<_> =
             sequence.in_order().iter().map(|came| (came.in_flight, came.missed(0), came.missed(1))).collect();
@@ -328,7 +329,7 @@ mod tests {
     #[test]
     fn misses_of_a_mean_add_up_to_the_mean() {
         let mut sequence = sequence("mean e2e<=1s");
-        // 0.5 s a hundred times, then 40 s, of which 20 count.
+        // A hundred times 0.5 s, then one time of 40 s, of which 20 s count.
         for place in 0..100 {
             sequence.add(&completed(10.0 + 0.05 * f64::from(place), 0.1, 0.5));
         }

@@ -1,13 +1,14 @@
-//! Owns `Series`, slots of equal width over time that merge pairwise as the run grows, so that memory stays flat.
+//! Owns `Series`, slots of equal width over time that merge pairwise as the run grows, so that memory stays constant.
 
-/// What a slot of a [`Series`] can do: take in its right neighbour. Commutative sums only, so that no order shows.
+/// A slot of a [`Series`], which can absorb its right neighbour. Only commutative sums, so that the order has no
+/// effect.
 pub(super) trait Absorb: Default + Clone {
     /// Adds everything of `other`.
     fn absorb(&mut self, other: &Self);
 }
 
-/// Slots of equal width from 0 on, at most `most` (even) of them; the width doubles when time outgrows them. Which
-/// width is reached depends only on the latest instant seen, never on the order.
+/// At most `most` (an even number) slots of equal width, from time 0 on. The width doubles when an instant lies beyond
+/// the last slot. The width depends only on the latest instant, never on the order.
 #[derive(Debug, Clone)]
 pub(super) struct Series<T> {
     width_ns: u64,
@@ -25,12 +26,12 @@ impl<T: Absorb> Series<T> {
         self.width_ns
     }
 
-    /// The slots in order; those after the last one touched do not exist.
+    /// The slots in order of time, up to the last slot that was used.
     pub(super) fn slots(&self) -> &[T] {
         &self.slots
     }
 
-    /// The slot of the instant `at_ns`, made if need be.
+    /// The slot of the instant `at_ns`, created if it does not exist.
     pub(super) fn at(&mut self, at_ns: u64) -> &mut T {
         while at_ns / self.width_ns >= self.most as u64 {
             self.coarsen();

@@ -1,5 +1,5 @@
-//! Owns `State`: the requests in flight over the run, how often they renew themselves, and whether a latency depends on
-//! them.
+//! Owns `State`: the number of requests in flight over the run, how many independent samples of it the run holds, and
+//! whether a latency depends on it.
 
 use crate::metrics::series::{Absorb, Series};
 use crate::metrics::{Metric, Value};
@@ -7,34 +7,35 @@ use crate::record::{Outcome, Record};
 use crate::stats::mixing::{Mixing, Response, growth_t, mixing, slope_t};
 use crate::units::Window;
 
-/// Slots of time: up to this many, at first this wide in nanoseconds. 4 096 slots of 72 bytes hold the correlation time
-/// of a run that is 1 000 correlation times long.
+/// The most slots of time; [`FIRST_SLOT_NS`] is their first width in nanoseconds. 4 096 slots of 72 bytes resolve the
+/// correlation time of a run that is 1 000 correlation times long.
 const MOST_SLOTS: usize = 4_096;
 const FIRST_SLOT_NS: u64 = 1_000_000;
-/// Parts of one natural logarithm in which logarithms are summed, so that the order of adding never shows.
+/// Natural logarithms are summed in whole parts of 1 ÷ this value, so that the order of adding has no effect.
 const LOG_PARTS: f64 = 1_048_576.0;
 
-/// Parts of the window in each of which the mean of the requests in flight is taken as planned, where the load varies
-/// by plan.
+/// Number of equal parts of the window. Where the load varies by plan, the mean of the requests in flight over each
+/// part is taken as planned.
 const PLANNED_PARTS: usize = 16;
 
-/// What is summed for a quantity of the requests scheduled in a slot.
+/// The sum of a quantity over the requests scheduled in a slot.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sum {
     count: u32,
     parts: i64,
 }
 
-/// What is kept of one slot.
+/// The counts and sums of one slot of time.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Slot {
-    /// Requests sent in it.
+    /// Requests sent in the slot.
     entered: u32,
-    /// Requests that settled in it.
+    /// Requests that settled in the slot.
     left: u32,
-    /// Logarithms of time to first token, end-to-end latency and time per token, of the requests scheduled in it.
+    /// Sums of the logarithms of time to first token, end-to-end latency and time per token, over the requests
+    /// scheduled in the slot.
     logs: [Sum; 3],
-    /// Requests scheduled in it (`count`), and those that failed or timed out (`parts`).
+    /// `count`: requests scheduled in the slot. `parts`: those of them that failed or timed out.
     errors: Sum,
 }
 
@@ -64,7 +65,7 @@ impl Quantity {
     const LOGS: [(Self, Metric); 3] =
         [(Self::FirstToken, Metric::Ttft), (Self::EndToEnd, Metric::E2e), (Self::PerToken, Metric::Tpot)];
 
-    /// The quantity that stands for `metric`.
+    /// The quantity that represents `metric`.
     pub(super) const fn of(metric: Metric) -> Self {
         match metric {
             Metric::Ttft | Metric::Ttfo => Self::FirstToken,
@@ -74,7 +75,7 @@ impl Quantity {
     }
 }
 
-/// The slots, over time from the run's origin.
+/// The slots of time, from the run's origin.
 #[derive(Debug, Clone)]
 pub(super) struct Slots(Series<Slot>);
 
@@ -85,10 +86,10 @@ impl Default for Slots {
 }
 
 impl Slots {
-    /// Adds a settled request; `value` gives its metrics from the planned instant.
+    /// Adds a settled request; `value` returns its metrics from the planned instant.
     pub(super) fn add(&mut self, record: &Record, value: impl Fn(Metric) -> Value) {
         let exchange = &record.exchange;
-        // What our own drain cut off says nothing of when it would have left; it counts as a possible miss elsewhere.
+        // When a request that our drain cut off would have left is unknown. It counts as a possible miss elsewhere.
         let settled = !matches!(exchange.outcome, Outcome::Unresolved | Outcome::Cancelled);
         if let Some(sent) = exchange.sent.filter(|_| settled) {
             let ended = exchange.ended.unwrap_or(sent).max(sent);
@@ -116,8 +117,8 @@ impl Slots {
         size_of_val(self.0.slots())
     }
 
-    /// What the slots inside `window` say. Where the load varies by plan (`varies`), so do the requests in flight: what
-    /// changes over more than a sixteenth of the window is then taken as planned, and growth as no sign of a backlog.
+    /// The state over `window`. Where the load varies by plan (`varies`), the requests in flight vary with it. Changes
+    /// over more than a sixteenth of the window are then taken as planned, and growth is not a sign of a backlog.
     pub(super) fn state(&self, window: Window, varies: bool) -> State {
         let width = self.0.width_ns();
         let (first, end) =
@@ -127,8 +128,8 @@ impl Slots {
         let empty = Slot::default();
         for place in 0..end {
             let slot = self.0.slots().get(place).unwrap_or(&empty);
-            // Requests scheduled in a slot are held against those that were in flight before it, themselves never among
-            // them.
+            // Requests scheduled in a slot are compared with the number in flight before the slot, so that they are
+            // never counted themselves.
             if place > first {
                 for (responses, sum) in responses.iter_mut().zip(slot.logs.iter().chain([&slot.errors])) {
                     let count = f64::from(sum.count);
@@ -160,7 +161,7 @@ impl Slots {
     }
 }
 
-/// What the requests in flight say about how long the run is.
+/// The state of the requests in flight over a window.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct State {
     mixing: Option<Mixing>,
@@ -169,32 +170,34 @@ pub(crate) struct State {
     slopes: [f64; 4],
 }
 
-/// A slope with a smaller t value than this is none. Low, because a dependence that is overlooked costs more than one
-/// that is not there.
+/// A quantity depends on the requests in flight if the t value of its slope is above this. Low, because missing a
+/// dependence costs more than assuming one that does not exist.
 const LEAST_SLOPE_T: f64 = 1.0;
-/// A slope of the error share with a smaller t value than this is none: the 97.5 % point of the normal law.
+/// The share of errors depends on the requests in flight if the t value of its slope is above this: about the 97.5 %
+/// point of the normal law.
 const LEAST_ERROR_T: f64 = 2.0;
-/// Independent samples of the requests in flight below which the run has not shown enough of them to say that a
-/// quantity does not depend on them.
+/// With fewer independent samples of the requests in flight than this, the run is too short to show that a quantity
+/// does not depend on them.
 const LEAST_SHOWN: f64 = 2.0;
-/// The 95 % point of Student's law with 15 degrees of freedom.
+/// The t value of the growth above which a backlog is assumed: the 95 % point of Student's law with 15 degrees of
+/// freedom.
 const GROWING_T: f64 = 1.753;
 
 impl State {
-    /// Whether the requests in flight grew over the window: the service may not keep up.
+    /// Whether the requests in flight grew over the window, so that the service may not keep up.
     pub(super) fn is_growing(&self) -> bool {
         self.growth_t > GROWING_T
     }
 
-    /// The independent samples that the run is worth to `quantities`: lower bound and best estimate. `None` where none
-    /// of them depends on the requests in flight, or these never changed.
+    /// The number of independent samples in the run for `quantities`: lower bound and best estimate. `None` where none
+    /// of `quantities` depends on the requests in flight, or where the requests in flight never changed.
     pub(super) fn worth(&self, quantities: &[Quantity]) -> Option<Mixing> {
         let depends = quantities.iter().any(|quantity| self.slopes[*quantity as usize] > LEAST_SLOPE_T);
         self.mixing.filter(|mixing| depends || mixing.effective_low < LEAST_SHOWN)
     }
 
-    /// What the run is worth to errors; `None` unless they clearly come with more requests in flight. Most errors do
-    /// not.
+    /// The number of independent samples in the run for errors. `None` unless the share of errors clearly grows with
+    /// the requests in flight; for most errors it does not.
     pub(super) fn worth_to_errors(&self) -> Option<Mixing> {
         self.mixing.filter(|_| self.slopes[Quantity::Errors as usize] > LEAST_ERROR_T)
     }

@@ -1,4 +1,4 @@
-//! Owns `Summary`, the mergeable, order-free fold of records that everything else reads.
+//! Owns `Summary`, the mergeable fold of records that all other code reads. The order of records has no effect.
 
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ use crate::metrics::{
 use crate::record::{Header, Origin, Outcome, Record};
 use crate::units::{Offset, Window};
 
-/// Blocks of scheduled time: up to this many, at first this wide.
+/// The most blocks of scheduled time; [`FIRST_BLOCK_NS`] is their first width.
 const MOST_BLOCKS: usize = 64;
 const FIRST_BLOCK_NS: u64 = 50_000_000;
-/// Samples for the charts: up to this many, at first one second.
+/// The most samples for the charts; at first a sample is one second.
 const MOST_SAMPLES: usize = 3_600;
 const FIRST_SAMPLE_NS: u64 = 1_000_000_000;
 
-/// What a summary has to know of the run besides its records.
+/// What a summary needs to know of the run besides its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
     /// The measured window of scheduled instants.
@@ -40,19 +40,18 @@ impl From<&Header> for Frame {
     }
 }
 
-/// How one request stands towards everything asked: the fate a live screen may colour it by.
+/// Whether one request is good by all objectives. A live screen may colour the request by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goodness {
     /// It completed and met every per-request limit.
     Good,
-    /// It did not.
+    /// It did not complete, or it missed a limit.
     NotGood,
-    /// Cut off before it was known.
+    /// It was cut off before that was known.
     Undecided,
 }
 
-/// A fold of records. `add` in any order, `merge` in any order: the same summary. Memory is flat: about 4 MB, below 8
-/// MB.
+/// A fold of records. `add` and `merge` in any order give the same summary. Memory is bounded: about 4 MB, below 8 MB.
 #[derive(Debug, Clone)]
 pub struct Summary {
     frame: Frame,
@@ -156,7 +155,7 @@ impl Summary {
             }
         }
         for (place, objective) in self.objectives.items().iter().enumerate() {
-            // A skipped turn was never asked of the service: no latency objective speaks of it.
+            // A skipped turn was never sent to the service, so no latency objective applies to it.
             if exchange.outcome == Outcome::Skipped && matches!(objective, Objective::Latency(_)) {
                 continue;
             }
@@ -196,7 +195,7 @@ impl Summary {
         }
     }
 
-    /// Output tokens into the samples; returns those inside the window, in millionths.
+    /// Adds output tokens to the samples; returns the tokens inside the window, in millionths.
     fn add_tokens(&mut self, record: &Record) -> u128 {
         let window = self.frame.window;
         let mut inside = 0;
@@ -236,7 +235,7 @@ impl Summary {
         self.frame.load_end = self.frame.load_end.min(other.frame.load_end);
     }
 
-    /// Does to the window what a watch asks for at `now`; it opens later only while the cohort is empty.
+    /// Changes the window as a watch asks for at `now`. The window opens later only while the cohort is empty.
     pub fn turn(&mut self, course: Course, now: Offset) {
         if course == Course::Stop {
             return self.end_window_at(now);
@@ -244,22 +243,22 @@ impl Summary {
         self.frame.window = course.window(self.frame.window, now, self.cohort.planned == 0);
     }
 
-    /// Ends the window (and the load) at `instant`, where a run was stopped. Every record added before must have
-    /// settled before `instant`, so that nothing counted so far lies beyond it. Later than the window's end changes
-    /// the load's end only; before its start leaves an empty window.
+    /// Ends the window and the load at `instant`, where a run was stopped. Every record added before must have settled
+    /// before `instant`, so that no counted request lies beyond it. An instant after the window's end changes only the
+    /// load's end; an instant before the window's start leaves an empty window.
     pub fn end_window_at(&mut self, instant: Offset) {
         let window = &mut self.frame.window;
         window.end = window.end.min(instant).max(window.start);
         self.frame.load_end = self.frame.load_end.min(instant);
     }
 
-    /// Window, load end and mode, the window cut where the run was stopped.
+    /// Window, load end and mode. The window ends where the run was stopped.
     #[must_use]
     pub fn frame(&self) -> Frame {
         self.frame
     }
 
-    /// What was asked.
+    /// The objectives.
     #[must_use]
     pub fn objectives(&self) -> &Arc<Objectives> {
         &self.objectives
@@ -282,7 +281,7 @@ impl Summary {
         &self.misses
     }
 
-    /// (planned, sent) of the cohort without released requests: what generator health compares.
+    /// (planned, sent) of the cohort without released requests: the numbers that generator health compares.
     #[must_use]
     pub fn planned_and_sent(&self) -> (u64, u64) {
         (self.planned, self.planned_sent)
@@ -306,7 +305,7 @@ impl Summary {
         self.tallies.get(place)
     }
 
-    /// Good requests (`met`), the others and the undecided ones of the cohort.
+    /// Requests of the cohort that are good (`met`), not good (`misses`) and undecided.
     #[must_use]
     pub fn goodness(&self) -> &Tally {
         &self.goodness
@@ -324,14 +323,14 @@ impl Summary {
         self.length_mismatches
     }
 
-    /// Completed requests of the cohort without the server's token counts: their output tokens are our tokenizer's,
-    /// or events.
+    /// Completed requests of the cohort without the server's token counts. Their output tokens are counted by our
+    /// tokenizer, or as events.
     #[must_use]
     pub fn usage_missing(&self) -> u64 {
         self.usage_missing
     }
 
-    /// How the completed answers of the cohort came.
+    /// How the completed answers of the cohort deviate from the API.
     #[must_use]
     pub fn answers(&self) -> AnswersView {
         self.answers.view(&self.cohort)
@@ -377,7 +376,7 @@ impl Summary {
             + self.slots.heap_bytes()
     }
 
-    /// What the requests in flight over the window say; `varies` where the load does by plan.
+    /// The state of the requests in flight over the window; `varies` says whether the load varies by plan.
     pub(crate) fn state(&self, varies: bool) -> State {
         self.slots.state(self.frame.window, varies)
     }
@@ -387,8 +386,8 @@ impl Summary {
     }
 }
 
-/// How `record` stands towards each objective, in order, and the ticks of the value that the objective limits, where
-/// it has one.
+/// For each objective in order: the standing of `record`, and the value that the objective limits, in ticks, if it is
+/// known.
 pub(super) fn standings(
     record: &Record,
     streamed: bool,
@@ -427,7 +426,7 @@ impl Values {
         self.0[metric as usize][usize::from(origin == OriginOf::Service && metric.row().two_origins)]
     }
 
-    /// Good, not good, or cut off before that was known. What is undefined for a completed request counts as met.
+    /// The goodness of a record. A limit that is undefined for a completed request counts as met.
     fn goodness(&self, record: &Record, objectives: &Objectives) -> Goodness {
         let outcome = &record.exchange.outcome;
         if !matches!(outcome, Outcome::Completed | Outcome::Unresolved | Outcome::Cancelled) {
@@ -442,7 +441,7 @@ impl Values {
         if *outcome == Outcome::Completed { Goodness::Good } else { Goodness::Undecided }
     }
 
-    /// Whether a per-request limit is missed even counted from the send: a late send cannot have caused that.
+    /// Whether a per-request limit is missed even counted from the send, which a late send cannot have caused.
     fn refused_by_service(&self, objectives: &Objectives, outcome: &Outcome) -> bool {
         let ours = matches!(outcome, Outcome::Shed | Outcome::Abandoned | Outcome::Skipped);
         let missed = |origin| {
@@ -451,7 +450,7 @@ impl Values {
         !ours && missed(OriginOf::Service)
     }
 
-    /// (standing, whether a miss is firm, what it gives to a `mean`) towards one objective.
+    /// For one objective: the standing, whether a miss is firm, and what the record adds to a `mean`.
     fn towards(
         &self,
         objective: &Objective,
@@ -468,7 +467,8 @@ impl Values {
                 let ticks = |value| if let Value::Defined(ticks) = value { Some(ticks) } else { None };
                 let seen = SeenValue { value: ticks(value), service: ticks(service) };
                 let ours = matches!(outcome, Outcome::Shed | Outcome::Abandoned);
-                // Only what the service did to a completed or open request counts as its own undefinedness.
+                // A miss is firm if it is an error, or if the limit is missed counted from the send and the miss is not
+                // ours.
                 let firm = error || (!ours && limit.standing(service) == Standing::Missed);
                 (limit.standing(value), firm, seen)
             }

@@ -1,15 +1,16 @@
-//! Owns token truth: what was asked for, what our tokenizer counted and what the server reported, side by side.
+//! Owns token counts side by side: asked for by the plan, counted by our tokenizer, reported by the server.
 
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Outcome, Record};
 
-/// Token counts of the completed requests of a cohort, by who counted. Whole numbers, so that no order of adding shows.
+/// Token counts of the completed requests of a cohort, by source. Whole numbers, so that the order of adding has no
+/// effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct TokenSums {
     input: Side,
     output: Side,
-    /// Completed without the server's counts, but with our tokenizer's.
+    /// Completed requests with our tokenizer's counts but without the server's.
     counted_for_server: u64,
 }
 
@@ -18,9 +19,9 @@ struct Side {
     asked: Sum,
     counted: Sum,
     server: Sum,
-    /// Requests of which our tokenizer counts another number than was asked for.
+    /// Requests for which our tokenizer counts another number than was asked for.
     off: u64,
-    /// The least and the most that the server counted beyond our tokenizer.
+    /// The smallest and the largest difference of the server's count minus our tokenizer's count.
     excess: Option<(i64, i64)>,
 }
 
@@ -89,7 +90,7 @@ fn wider(one: Option<(i64, i64)>, other: Option<(i64, i64)>) -> Option<(i64, i64
 }
 
 impl TokenSums {
-    /// Adds a record of the cohort; one that did not complete says nothing here.
+    /// Adds a record of the cohort. A record that did not complete is ignored.
     pub(super) fn add(&mut self, record: &Record) {
         let exchange = &record.exchange;
         if exchange.outcome != Outcome::Completed {
@@ -108,7 +109,7 @@ impl TokenSums {
         self.counted_for_server += other.counted_for_server;
     }
 
-    /// Completed requests whose output tokens are our tokenizer's for want of the server's.
+    /// Completed requests whose output tokens our tokenizer counted because the server did not.
     pub(super) fn counted_for_server(&self) -> u64 {
         self.counted_for_server
     }
@@ -121,28 +122,28 @@ impl TokenSums {
 /// Token counts side by side, over the completed requests of the cohort: key `tokens` of a trial in `result.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct TokensView {
-    /// Of prompts.
+    /// Token counts of prompts.
     pub input: TokenCountsView,
-    /// Of answers.
+    /// Token counts of answers.
     pub output: TokenCountsView,
 }
 
-/// Tokens a request, by who counted. What nobody counted is `null`.
+/// Tokens per request, by source. A count that no source gives is `null`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct TokenCountsView {
-    /// Mean of what the plan asked for.
+    /// Mean number of tokens that the plan asked for.
     pub asked: Option<f64>,
-    /// Mean of what a tokenizer counts in the text sent or received, special tokens not added.
+    /// Mean number of tokens that a tokenizer counts in the text sent or received, without special tokens.
     pub counted: Option<f64>,
-    /// Requests behind `counted`.
+    /// Number of requests in the mean of `counted`.
     pub counted_requests: u64,
-    /// Requests among them whose count is not what was asked for.
+    /// Number of requests for which the tokenizer's count differs from the number asked for.
     pub counted_not_as_asked: u64,
-    /// Mean of what the server's `usage` says.
+    /// Mean number of tokens in the server's `usage`.
     pub server: Option<f64>,
-    /// Requests behind `server`.
+    /// Number of requests in the mean of `server`.
     pub server_requests: u64,
-    /// The least and the most by which the server's count of a request exceeds ours: equal for a chat template, apart
-    /// for another tokenizer.
+    /// The smallest and the largest excess of the server's count over ours, per request. They are equal if the server
+    /// adds a chat template; they differ if it uses another tokenizer.
     pub server_minus_counted: Option<[i64; 2]>,
 }

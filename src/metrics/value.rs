@@ -1,23 +1,24 @@
-//! Owns the extractors: what one record says about one metric, by the definitions that `help metrics` prints.
+//! Owns the extractors: the value of one metric for one record, by the definitions that `help metrics` prints.
 
 use crate::metrics::{Metric, OriginOf};
 use crate::record::{Outcome, Record};
 use crate::units::Offset;
 
-/// What one record says about one metric, in ticks of the metric's unit ([`crate::metrics::Unit`]).
+/// The value of one metric for one record, in ticks of the metric's unit ([`crate::metrics::Unit`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value {
-    /// It was seen.
+    /// The value was observed.
     Defined(u64),
-    /// It does not exist for this request (TPOT at n = 1).
+    /// The metric does not exist for this request (TPOT at n = 1).
     Undefined,
     /// The request failed, timed out, was shed or abandoned: +∞, or 0 where higher is better.
     Miss,
-    /// Cut off by our drain, or cancelled by the plan: at least this (at most this, where higher is better).
+    /// The request was cut off by our drain or cancelled by the plan. The value is at least this (at most this, where
+    /// higher is better).
     Censored(u64),
 }
 
-/// How an outcome counts in a metric that a failure misses.
+/// How an outcome counts in a metric for which a failed request is a miss.
 enum Fate {
     Complete,
     Miss,
@@ -27,7 +28,7 @@ enum Fate {
     Absent,
 }
 
-/// The latest instant the record knows: where we let go of a request that did not end.
+/// The latest instant of the record: for a request that did not end, the instant at which it was cut off.
 fn last_known(record: &Record) -> Offset {
     let exchange = &record.exchange;
     exchange.ended.or(exchange.last_token).or(exchange.first_event).or(exchange.sent).unwrap_or(record.scheduled)
@@ -46,12 +47,13 @@ fn ticks_between(from: Offset, until: Offset) -> u64 {
     until.as_nanos().saturating_sub(from.as_nanos())
 }
 
-/// Output tokens: the server's count, else our tokenizer's, else token-bearing events; of an answer that came whole and
-/// that its length limit ended, else what was asked for. `None` where none of them is known.
+/// Output tokens: the server's count, else our tokenizer's count, else the number of token-bearing events, else the
+/// number asked for if the answer completed and ended at its length limit, else the server's `usage`. `None` where none
+/// of them is known.
 #[must_use]
 pub fn output_tokens(record: &Record) -> Option<u64> {
     let exchange = &record.exchange;
-    // A text that the tokenizer finds nothing in still came in events.
+    // A text in which the tokenizer finds no token still came in events.
     let counted = exchange.counted_output_tokens.filter(|tokens| *tokens > 0);
     let events = Some(exchange.events).filter(|events| *events > 0);
     let planned = || {
@@ -62,7 +64,8 @@ pub fn output_tokens(record: &Record) -> Option<u64> {
     known.or(exchange.usage.map(|usage| usage.output_tokens)).map(u64::from)
 }
 
-/// Input tokens: the server's count, else for a request that completed our tokenizer's, else the plan's.
+/// Input tokens: the server's count; else, for a completed request, our tokenizer's count, else the plan's. `None`
+/// where none of them is known.
 #[must_use]
 pub fn input_tokens(record: &Record) -> Option<u64> {
     let completed = record.exchange.outcome == Outcome::Completed;
@@ -70,22 +73,22 @@ pub fn input_tokens(record: &Record) -> Option<u64> {
     known.map(u64::from)
 }
 
-/// Tokens written by the first token-bearing event; 1 where that is not known.
+/// Tokens in the first token-bearing event; 1 where that is not known.
 fn tokens_of_first_event(record: &Record) -> u64 {
     let exchange = &record.exchange;
     exchange.first_event_tokens.or(exchange.event_tokens.first().copied()).map_or(1, |tokens| tokens.max(1)).into()
 }
 
-/// A stretch of a streamed answer and the tokens written in it: what the time per token and its speed are taken from.
+/// A stretch of a streamed answer and the tokens in it, from which time per token and output speed are computed.
 #[derive(Debug, Clone, Copy)]
 struct Stretch {
     ticks: u64,
     tokens: u64,
 }
 
-/// From the first to the last token-bearing event, with the tokens after the first event. Where the server's count grew
-/// in events without text, from the first to the last growth of the count. `None` where no time passed (a burst read at
-/// once is no speed) or no token came after the first event.
+/// The stretch from the first to the last token-bearing event, with the tokens after the first event. Where the
+/// server's count grew in events without text, the stretch from the first to the last growth of the count. `None` where
+/// no time passed (a burst that is read at once has no speed) or no token came after the first event.
 fn stretch(record: &Record) -> Option<Stretch> {
     let exchange = &record.exchange;
     let (from, until, tokens) = if let Some(counting) = exchange.counting {
@@ -98,14 +101,14 @@ fn stretch(record: &Record) -> Option<Stretch> {
     (ticks > 0 && tokens > 0).then_some(Stretch { ticks, tokens })
 }
 
-/// Tokens of the prompt that was sent, as far as we know: by our tokenizer, else by the plan.
+/// Tokens of the prompt that was sent: by our tokenizer's count, else by the plan.
 pub(super) fn sent_input_tokens(record: &Record) -> u32 {
     record.exchange.counted_input_tokens.unwrap_or(record.asked_input_tokens)
 }
 
 impl Metric {
-    /// What `record` says about this metric from `origin`. For `itl` and `tbt` it is the request's mean gap, on which
-    /// objectives are decided; their pooled samples are [`Metric::for_each_gap`].
+    /// The value of this metric for `record`, counted from `origin`. For `itl` and `tbt` it is the request's mean gap,
+    /// on which objectives are decided; [`Metric::for_each_gap`] gives their pooled samples.
     #[must_use]
     pub fn value(self, record: &Record, origin: OriginOf) -> Value {
         let exchange = &record.exchange;
@@ -135,7 +138,7 @@ impl Metric {
     fn of_completed(self, record: &Record, start: Offset) -> Option<u64> {
         let exchange = &record.exchange;
         let e2e = || exchange.last_token.or(exchange.ended).map(|last| ticks_between(start, last));
-        // Zero would be a burst read at once, not a speed: undefined, never 0.
+        // A stretch of 0 is a burst that was read at once, which has no speed: the value is undefined, never 0.
         let streaming = || Some(ticks_between(exchange.first_token?, exchange.last_token?)).filter(|ticks| *ticks > 0);
         let tokens = output_tokens(record).unwrap_or(0);
         match self {
@@ -155,7 +158,7 @@ impl Metric {
         }
     }
 
-    /// The value, or its bound, of a request followed until `until`.
+    /// The value, or its bound, of a request that was followed until `until`.
     fn of_censored(self, record: &Record, start: Offset, until: Offset) -> Value {
         let exchange = &record.exchange;
         let age = ticks_between(start, until);
@@ -177,10 +180,10 @@ impl Metric {
             }
             Self::OutputSpeed => match since_first {
                 Some(ticks) if ticks > 0 => Value::Censored(milli_per_second(tokens.max(2) - 1, ticks)),
-                // No token yet: nothing bounds the speed of those to come.
+                // No token yet: nothing bounds the speed of later tokens.
                 _ => Value::Censored(u64::MAX),
             },
-            // Tpot, itl and tbt: (now − first token) over the gaps asked for.
+            // Tpot, itl and tbt: (`until` − first token) ÷ the number of later tokens asked for or seen.
             _ => {
                 let later = tokens.saturating_sub(tokens_of_first_event(record)).max(1);
                 Value::Censored(since_first.map_or(0, |ticks| ticks / later))
@@ -188,8 +191,9 @@ impl Metric {
         }
     }
 
-    /// The pooled gaps of `itl` and `tbt` as (ticks, how many); nothing for other metrics. Whatever the outcome: what
-    /// was observed. But what was no answer at all (malformed: a flood of events, say) has no gaps between tokens.
+    /// Calls `each` with the pooled gaps of `itl` or `tbt` as (ticks, number of samples); never for other metrics. Gaps
+    /// count whatever the outcome, except for a malformed answer (for example a flood of events), which has no gaps
+    /// between tokens.
     pub fn for_each_gap(self, record: &Record, mut each: impl FnMut(u64, u64)) {
         let exchange = &record.exchange;
         if exchange.is_malformed() {
@@ -198,7 +202,8 @@ impl Metric {
         match self {
             Self::Itl => exchange.event_gaps_us.iter().for_each(|gap_us| each(u64::from(*gap_us) * 1_000, 1)),
             Self::Tbt => {
-                // An event that ends no token (half a character) lengthens the gap before the next that does.
+                // An event that completes no token (half a character) lengthens the gap before the next event that
+                // does.
                 let mut since_token_us = 0;
                 for (gap_us, tokens) in exchange.event_gaps_us.iter().zip(exchange.event_tokens.iter().skip(1)) {
                     since_token_us += u64::from(*gap_us);
@@ -213,12 +218,12 @@ impl Metric {
     }
 }
 
-/// `ticks` over `parts` (above 0), rounded to the tick.
+/// `ticks` ÷ `parts` (above 0), rounded to the tick.
 fn divide(ticks: u64, parts: u64) -> u64 {
     (ticks + parts / 2) / parts
 }
 
-/// Tokens in `nanos` (above 0) as thousandths of a token per second.
+/// The speed of `tokens` in `nanos` nanoseconds (above 0), in thousandths of a token per second.
 fn milli_per_second(tokens: u64, nanos: u64) -> u64 {
     u64::try_from(u128::from(tokens) * 1_000_000_000_000 / u128::from(nanos)).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Owns `Verdict`, three-valued and with the kinds of its reasons, and the judgement of a whole trial.
+//! Owns `Verdict`, the result of a trial with the kinds of its reasons, and the judgement of a whole trial.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,38 +7,38 @@ use crate::metrics::health::examine;
 use crate::metrics::{CONFIDENCE, Circumstances, Health, ObjectiveJudgement, Summary, VerdictReason};
 use crate::stats::proportion::lower_bound;
 
-/// What a trial says about its objectives.
+/// The result of a trial by its objectives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VerdictResult {
-    /// Nothing was asked.
+    /// There is no objective to decide.
     None,
-    /// Every objective is met, with confidence, by a healthy generator.
+    /// Every objective is met with confidence, and the generator was healthy.
     Pass,
-    /// At least one is not met, with confidence.
+    /// At least one objective is not met, with confidence.
     Fail,
-    /// The data, or the generator, cannot tell.
+    /// The data do not suffice, or the generator was not healthy.
     Inconclusive,
 }
 
-/// A result and why.
+/// The result of a trial and its reasons.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The result.
     pub result: VerdictResult,
-    /// Why it is not a pass. Empty in a result of an older version, which has sentences only.
+    /// Why the result is not a pass. Empty in a result of an older version, which has sentences only.
     #[serde(default)]
     pub reason_kinds: Vec<VerdictReason>,
 }
 
-/// Everything a trial says.
+/// The judgement of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
-    /// One for each objective, in order.
+    /// One judgement for each objective, in order.
     pub objectives: Vec<ObjectiveJudgement>,
-    /// Good over planned; absent with an empty cohort.
+    /// Good requests ÷ planned requests; absent with an empty cohort.
     pub attainment: Option<f64>,
-    /// Good per second of the window; absent with an empty window.
+    /// Good requests per second of the window; absent with an empty window.
     pub goodput_per_s: Option<f64>,
     /// The generator's health.
     pub health: Health,
@@ -46,7 +46,7 @@ pub struct Judgement {
     pub verdict: Verdict,
 }
 
-/// Judges a segment by the objectives its summary was folded for.
+/// Judges a segment by the objectives of its summary.
 #[must_use]
 pub fn judge(summary: &Summary, went: &Circumstances<'_>) -> Judgement {
     let asked = summary.objectives();
@@ -79,7 +79,8 @@ pub fn judge(summary: &Summary, went: &Circumstances<'_>) -> Judgement {
     }
 }
 
-/// Whether the requests that failed or timed out are alone more than `judged` allows: no other doubt excuses them.
+/// Whether the failed and timed-out requests alone are more than `judged` allows. Then the objective is not met
+/// whatever else is in doubt.
 fn errors_alone_refute(summary: &Summary, judged: &ObjectiveJudgement) -> bool {
     let (cohort, decided) = (summary.cohort(), judged.decided as f64);
     let errors = ((cohort.failed + cohort.timed_out) as f64).min(decided);
@@ -88,9 +89,9 @@ fn errors_alone_refute(summary: &Summary, judged: &ObjectiveJudgement) -> bool {
     judged.met == Some(false) && judged.allowed_share.is_some_and(|allowed| lower > allowed)
 }
 
-/// A fail outweighs what is open. An unhealthy generator turns a pass into inconclusive and leaves a fail only where
-/// misses refute it that neither lateness nor shedding can have caused. A late send by itself doubts only the
-/// objectives that it can have touched.
+/// A fail of one objective outweighs undecided ones. An unhealthy generator turns a pass into inconclusive. A fail then
+/// remains only if it rests on misses that neither lateness nor shedding can have caused. Lateness alone puts only the
+/// objectives in doubt that it can affect.
 fn conclude(objectives: &[ObjectiveJudgement], health: &Health) -> Verdict {
     let deciding: Vec<&ObjectiveJudgement> = objectives.iter().filter(|objective| objective.decides).collect();
     if deciding.is_empty() {
@@ -104,7 +105,7 @@ fn conclude(objectives: &[ObjectiveJudgement], health: &Health) -> Verdict {
     };
     let mut reason_kinds: Vec<VerdictReason> = Vec::new();
     let result = if deciding.iter().any(|objective| failed(objective)) {
-        // All that are not met, those too that a healthy generator would have to confirm.
+        // All objectives that are not met, including those that only a healthy generator could confirm.
         reason_kinds.extend(deciding.iter().filter(|objective| objective.met == Some(false)).filter_map(why));
         VerdictResult::Fail
     } else if deciding.iter().all(|objective| objective.met == Some(true) && sound(objective)) {

@@ -8,13 +8,13 @@ use crate::metrics::{
 use crate::play::Trial;
 use crate::record::{Outcome, Record};
 
-/// Why the first objective that is open or missed is so.
+/// The reason of the first objective that is undecided or missed.
 fn reason(judgement: &Judgement) -> Reason {
     let first = judgement.verdict.reason_kinds.first().and_then(VerdictReason::of_objective);
     first.unwrap_or_else(|| panic!("no objective is the first reason: {:?}", judgement.verdict))
 }
 
-/// Whether a fault of the generator is among the reasons.
+/// Whether a fault of the generator of this kind is among the reasons.
 fn blames(judgement: &Judgement, is: fn(&Fault) -> bool) -> bool {
     judgement.verdict.reason_kinds.iter().filter_map(VerdictReason::fault).any(|fault| is(&fault))
 }
@@ -68,7 +68,7 @@ fn every_kind_of_objective_can_pass_and_fail() {
 
 #[test]
 fn a_burst_of_misses_decides_less_than_the_same_misses_spread() {
-    // 1.8 % miss either way; spread they refute 1 %, in one burst they may be an accident.
+    // 1.8 % miss in both cases. Spread, the misses refute 1 %; in one burst they may be an accident.
     let spread = requests(55);
     let burst: Vec<Record> = (0..2_000)
         .map(|id| streamed(id, id as f64 / 50.0, if (700..736).contains(&id) { 0.5 } else { 0.1 }, 5, 0.01))
@@ -100,13 +100,12 @@ fn too_few_requests_are_inconclusive_and_say_how_much_longer_the_run_must_be() {
 
 #[test]
 fn values_far_below_the_limit_pass_without_a_miss() {
-    // 1 468 requests, the slowest at 28.6 ms, of a p99 limit of 50 ms: every generator of such a service is sure of it.
+    // 1 468 requests, the slowest at 28.6 ms, and a p99 limit of 50 ms: far enough below the limit to pass.
     let fast: Vec<Record> = (0..1_468)
         .map(|id| streamed(id, id as f64 / 36.7, 0.012 + (id * 7919 % 1_468) as f64 / 1_468.0 * 0.0166, 5, 0.002))
         .collect();
     assert_eq!(result("p99 ttft<=50ms", &fast), VerdictResult::Pass);
-    // The same requests with a limit just beyond the slowest one: 14.7 misses are expected at the limit itself, none
-    // came.
+    // The limit is just beyond the slowest request: 14.7 misses are expected at the limit itself, none was observed.
     let judgement = judged("p99 ttft<=28.7ms", &fast);
     assert_eq!(judgement.verdict.result, VerdictResult::Inconclusive, "{judgement:?}");
 }
@@ -143,7 +142,8 @@ fn a_share_twenty_times_the_allowed_one_refutes_it_even_in_one_episode() {
 
 #[test]
 fn a_backlog_that_grows_over_the_whole_window_cannot_pass() {
-    // Each request waits 2 ms longer than the one before: 0.1 to 4.1 s, and the next run of it would wait longer still.
+    // Each request waits 2 ms longer than the one before, from 0.1 to 4.1 s. In a longer run requests would wait
+    // longer.
     let growing: Vec<Record> =
         (0..2_000).map(|id| streamed(id, id as f64 / 50.0, 0.1 + id as f64 * 0.002, 5, 0.01)).collect();
     let judgement = judged("p99 ttft<=10s", &growing);
@@ -154,7 +154,7 @@ fn a_backlog_that_grows_over_the_whole_window_cannot_pass() {
 
 #[test]
 fn requests_cut_off_are_counted_either_way() {
-    // 40 of 2 000 were let go at an age of 1 s: beyond 200 ms, undecided at 5 s.
+    // 40 of 2 000 were cut off at an age of 1 s: beyond 200 ms, undecided at 5 s.
     let mut records = requests(1_000);
     for record in records.iter_mut().skip(1_960) {
         let scheduled_s = record.scheduled.as_secs();
@@ -166,7 +166,7 @@ fn requests_cut_off_are_counted_either_way() {
     assert_eq!(result("p90 ttft<=5s", &records), VerdictResult::Pass, "it holds with all 40 beyond it");
 }
 
-/// The same records, sent `late_s` late.
+/// `records`, each sent `late_s` late.
 fn late(mut records: Vec<Record>, late_s: f64) -> Vec<Record> {
     for record in &mut records {
         record.exchange.sent = Some(at(record.scheduled.as_secs() + late_s));
@@ -185,7 +185,7 @@ fn a_late_generator_cannot_pass_and_fails_only_by_what_lateness_cannot_cause() {
     );
     // Beyond the limit from the planned instant, within it from the send: the lateness may have caused it.
     assert_eq!(result("p99 ttft<=80ms", &fast), VerdictResult::Inconclusive);
-    // Beyond it from the send too.
+    // Beyond the limit from the send, too.
     assert_eq!(result("p99 ttft<=40ms", &fast), VerdictResult::Fail);
     let errors: Vec<Record> = late(requests(1_000), 0.05).into_iter().map(|record| status(record, 500, 60.0)).collect();
     assert_eq!(result("error_rate<=1%", &errors), VerdictResult::Fail, "errors are never the generator's");
@@ -193,8 +193,8 @@ fn a_late_generator_cannot_pass_and_fails_only_by_what_lateness_cannot_cause() {
 
 #[test]
 fn offering_too_little_proves_nothing_about_the_service() {
-    // 50/s were offered and all were good: more was never asked for, so 60/s is open, even where the generator was
-    // late too.
+    // 50/s were offered and all were good. More was never offered, so 60/s is undecided, even where the generator was
+    // late.
     for records in [requests(1_000), late(requests(1_000), 0.05)] {
         let judgement = judged("goodput>=60/s", &records);
         assert_eq!(
@@ -207,7 +207,7 @@ fn offering_too_little_proves_nothing_about_the_service() {
 
 #[test]
 fn a_mean_that_the_send_alone_refutes_fails_whatever_the_generator_did() {
-    // 50 ms late: of the mean of 101 ms from the planned instant the service took 51 ms.
+    // 50 ms late: the mean is about 100 ms from the planned instant, and the service took about 50 ms of it.
     let slow = late(requests(1_000), 0.05);
     assert_eq!(result("mean ttft<=40ms", &slow), VerdictResult::Fail);
     assert_eq!(result("mean ttft<=80ms", &slow), VerdictResult::Inconclusive, "the lateness may have caused it");
@@ -414,7 +414,7 @@ fn a_planned_request_without_a_record_is_an_error_of_ours() {
 
 #[test]
 fn the_kind_of_load_that_decides_the_advice_is_in_the_note() {
-    // A load whose requests all end long after it, not steady either.
+    // All requests end long after the load, and the window is not steady.
     let records: Vec<Record> = (0..10).map(|id| streamed(id, id as f64 / 10.0, 0.1, 20, 0.1)).collect();
     for kind in [LoadKind::Open, LoadKind::Replay, LoadKind::Throughput] {
         let mut trial = trial(folded(frame(0.0, 1.0), "", &records));
@@ -431,7 +431,7 @@ fn the_kind_of_load_that_decides_the_advice_is_in_the_note() {
 
 #[test]
 fn a_miss_has_the_remedy_that_helps_against_it() {
-    // Half of the requests are refused with 503, three of four fail with 500, or a few are slow.
+    // Three cases: half of the requests are refused with 503, three of four fail with 500, a few are slow.
     let failing = |code: u16, one_of: u64| -> Vec<Record> {
         let failed = |record: &Record| !record.id.is_multiple_of(one_of);
         requests(1_000)
@@ -462,7 +462,7 @@ fn shards_that_began_apart_made_no_one_load() {
         trial.load.merged = Some(Merged { shards: 2, origins_apart_s });
         trial.judge().health
     };
-    // 5 % of the limit of 10 s is borne.
+    // The limit is 5 % of 10 s: 0.5 s.
     assert!(of(0.49).healthy);
     let health = of(0.51);
     assert!(!health.healthy);

@@ -9,7 +9,7 @@ use crate::metrics::{Known, LoadKind};
 pub struct Lateness {
     /// The 99th percentile of the send lag, in seconds.
     pub send_lag_p99_s: f64,
-    /// The limit of it, in seconds.
+    /// The limit of the send lag, in seconds.
     pub send_lag_limit_s: f64,
     /// The kind of load: the advice depends on it.
     pub load: LoadKind,
@@ -23,7 +23,7 @@ pub enum Fault {
     Late(Lateness),
     /// Fewer requests were sent than planned.
     NotSent {
-        /// Sent over planned, 0 to 1.
+        /// Sent ÷ planned requests, 0 to 1.
         sent_share: f64,
         /// The kind of load: the advice depends on it.
         load: LoadKind,
@@ -35,7 +35,7 @@ pub enum Fault {
     },
     /// Tasks of the generator died.
     Abandoned {
-        /// How many requests they held.
+        /// How many requests these tasks held.
         requests: u64,
     },
     /// Requests in flight and the time in the system contradict each other (Little's law).
@@ -49,24 +49,24 @@ pub enum Fault {
     RecordsMissing {
         /// Planned requests that came due.
         due: u64,
-        /// Records.
+        /// Planned requests that left a record.
         recorded: u64,
     },
     /// The shards of one load did not start at the same instant.
     ShardsApart {
-        /// Between the earliest and the latest start, in seconds.
+        /// Time between the earliest and the latest start, in seconds.
         apart_s: f64,
-        /// The limit of it, in seconds.
+        /// The limit of this time, in seconds.
         limit_s: f64,
     },
-    /// The run was killed: its figures are of the records that were on disk.
+    /// The run was killed: its figures cover only the records that were on disk.
     DidNotEnd {
         /// How many records.
         records: u64,
     },
 }
 
-/// What a reader should know of a trial: `health.note_kinds` in `result.json`. It changes no verdict.
+/// A note on a trial for the reader: `health.note_kinds` in `result.json`. It changes no verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Note {
@@ -74,7 +74,7 @@ pub enum Note {
     LateUntouched(Lateness),
     /// The last requests saw an emptying server.
     TailUnloaded {
-        /// Share of the time in the system after the load had ended, 0 to 1.
+        /// Share of the cohort's time in the system that lies after the end of the load, 0 to 1.
         tail_share: f64,
         /// The kind of load: the advice depends on it.
         load: LoadKind,
@@ -86,27 +86,27 @@ pub enum Note {
         /// The kind of load: the advice depends on it.
         load: LoadKind,
     },
-    /// Answers are longer than was asked: the server does not know the field of the length.
+    /// Answers are longer than was asked for: the server does not know the field that limits the length.
     AnswersLonger {
-        /// Answers of another length than was asked.
+        /// Answers whose length differs from the length asked for.
         answers: u64,
         /// Mean output tokens asked for.
         asked_mean: f64,
         /// Mean output tokens by the server's count.
         server_mean: f64,
     },
-    /// Answers have another length than was asked, and are not longer in the mean.
+    /// The length of answers differs from the length asked for, but the mean length is not more than 5 % longer.
     LengthMismatch {
         /// How many.
         answers: u64,
     },
-    /// The server counts other prompt tokens than were asked.
+    /// The server's mean count of prompt tokens is more than 5 % off the number asked for.
     PromptTokensApart {
         /// Mean prompt tokens asked for.
         asked_mean: f64,
         /// Mean prompt tokens by the server's count.
         server_mean: f64,
-        /// Whether the model's own tokenizer made the prompts.
+        /// Whether a tokenizer (`--tokenizer`) counted the prompts.
         counted: bool,
     },
     /// Most answers came in one read: something between server and generator buffers.
@@ -123,15 +123,16 @@ pub enum Note {
         /// Their tokens by the server's count.
         tokens: u64,
     },
-    /// Answers hide a part of their tokens.
+    /// Answers hide a tenth or more of their tokens.
     Hidden {
         /// How many.
         answers: u64,
         /// Tokens that no event shows.
         tokens: u64,
-        /// Median of the first counted token, from the planned instant, in seconds; absent without a running count.
+        /// Median time from the planned instant to the first counted token, in seconds; absent without a running count.
         first_counted_p50_s: Option<Known>,
-        /// The 99th percentile of the first counted token, in seconds.
+        /// 99th percentile of the time from the planned instant to the first counted token, in seconds; absent without
+        /// a running count.
         first_counted_p99_s: Option<Known>,
     },
     /// Answers ended with `[DONE]` and without a finish reason.
@@ -148,7 +149,7 @@ pub enum Note {
     UsageMissing {
         /// How many.
         answers: u64,
-        /// Whether the answers were streamed: then events were counted in place of tokens.
+        /// Whether the answers were streamed. Then events were counted instead of tokens.
         streamed: bool,
     },
     /// Answers came without token counts, and a tokenizer counted their text.
@@ -156,7 +157,7 @@ pub enum Note {
         /// How many.
         answers: u64,
     },
-    /// Turns whose turn before them was not over when the drain ended.
+    /// Turns of which the previous turn had not ended when the drain ended.
     TurnsNotDue {
         /// How many.
         turns: u64,
@@ -170,16 +171,17 @@ pub enum Note {
     Insecure,
 }
 
-/// What helps against requests that missed: a lower rate mends what is slow, not what is refused or gone.
+/// The remedy for requests that missed. A lower rate helps against slow requests, not against failures or a lost
+/// target.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Remedy {
     /// The target was lost: look at it.
     TargetLost {
-        /// When, in seconds from the origin.
+        /// When the target was lost, in seconds from the origin.
         at_s: f64,
     },
-    /// The server refused requests: ask for no more than it takes.
+    /// The server refused requests: offer no more than it accepts.
     Refused {
         /// Refused requests.
         refused: u64,
@@ -190,7 +192,7 @@ pub enum Remedy {
     },
     /// Most requests failed or timed out: look at their reasons.
     Failures {
-        /// Failed and timed out.
+        /// Failed and timed-out requests.
         gone: u64,
         /// Planned requests.
         planned: u64,
@@ -203,11 +205,11 @@ pub enum Remedy {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Reason {
-    /// Not met: more requests missed it than are allowed.
+    /// Not met: more requests missed the limit than are allowed.
     Missed {
-        /// Requests that missed it.
+        /// Requests that missed the limit.
         misses: u64,
-        /// Requests for which that is decided.
+        /// Requests that met or missed the limit.
         decided: u64,
         /// The share of misses that is allowed, 0 to 1.
         allowed_share: f64,
@@ -235,7 +237,7 @@ pub enum Reason {
         /// Answers without any text.
         answers: u64,
     },
-    /// No request says anything about it.
+    /// No request decides the objective.
     NothingDecided,
     /// The share of misses depends on requests that were cut off.
     DependsOnCutOff {
@@ -254,49 +256,50 @@ pub enum Reason {
     },
     /// The requests in flight grew over the whole window.
     BacklogGrew {
-        /// Requests that missed it.
+        /// Requests that missed the limit.
         misses: u64,
-        /// Requests, those that were cut off too.
+        /// Requests, including those that were cut off.
         requests: u64,
     },
     /// The requests in flight grew over the whole window, and the objective limits a mean.
     BacklogGrewUnderMean,
-    /// No miss at all is allowed, which no sample can certify.
+    /// No miss is allowed, which no sample can certify.
     NoMissAllowed,
-    /// Too few requests to decide it.
+    /// Too few requests for a decision.
     TooFew {
-        /// Requests that missed it.
+        /// Requests that missed the limit.
         misses: u64,
-        /// Requests, those that were cut off too.
+        /// Requests, including those that were cut off.
         requests: u64,
-        /// The independent requests that they are worth; absent where that is about as many.
+        /// How many independent requests `requests` are worth; absent where that is at least 95 % of `requests`.
         effective_requests: Option<f64>,
-        /// Further requests that a decision needs, about.
+        /// About how many more requests a decision needs.
         requests_needed: u64,
-        /// How much longer the window has to be for them, in seconds; absent where that is not known.
+        /// By how many seconds the window has to be longer to hold `requests_needed` more requests; absent where that
+        /// is not known.
         duration_needed_s: Option<f64>,
     },
-    /// The share of misses is too close to the allowed one.
+    /// The share of misses is too close to the allowed share.
     TooClose {
-        /// Requests that missed it.
+        /// Requests that missed the limit.
         misses: u64,
-        /// Requests, those that were cut off too.
+        /// Requests, including those that were cut off.
         requests: u64,
         /// The share of misses that is allowed, 0 to 1.
         allowed_share: f64,
     },
     /// Too few independent requests for an interval of the mean.
     MeanTooFew,
-    /// The interval of the mean holds the limit.
+    /// The interval of the mean contains the limit.
     MeanTooClose {
-        /// How much longer the window has to be for a decision, in seconds; absent where that is not known.
+        /// By how many seconds the window has to be longer for a decision; absent where that is not known.
         duration_needed_s: Option<f64>,
     },
-    /// Fewer requests were offered than the goodput that is asked.
+    /// The offered rate is below the goodput that the objective asks for.
     OfferedTooLittle {
         /// Planned requests per second of the window.
         offered_per_s: f64,
-        /// Good requests per second that are asked.
+        /// Good requests per second that the objective asks for.
         asked_per_s: f64,
     },
     /// Something between server and generator buffers, and the objective limits a time inside an answer.
@@ -314,7 +317,7 @@ pub enum Reason {
 pub enum VerdictReason {
     /// An objective is not met or not decided.
     Objective {
-        /// The objective, canonically.
+        /// The objective in its canonical text.
         objective: String,
         /// Why.
         #[serde(flatten)]
@@ -325,7 +328,7 @@ pub enum VerdictReason {
 }
 
 impl VerdictReason {
-    /// The kind of an objective's reason; none where the generator is at fault.
+    /// The kind of an objective's reason; `None` where the generator is at fault.
     #[must_use]
     pub const fn of_objective(&self) -> Option<Reason> {
         match self {
@@ -334,7 +337,7 @@ impl VerdictReason {
         }
     }
 
-    /// The generator's fault; none where an objective is the reason.
+    /// The generator's fault; `None` where an objective is the reason.
     #[must_use]
     pub const fn fault(&self) -> Option<Fault> {
         match self {

@@ -1,4 +1,4 @@
-//! Owns the account of failures: the most frequent ones in the server's own words, each with the advice of its class.
+//! Owns the text on failures: the most frequent ones in the server's own words, each with advice for its class.
 
 use crate::figures::TrialView;
 use crate::metrics::{Counts, FailureGroup, Lost};
@@ -7,10 +7,10 @@ use crate::results::Report;
 use crate::search::Finished;
 use crate::units::{count, per_second, seconds, visible};
 
-/// Groups shown on the screen; the others are in the result.
+/// The most groups shown on the console; the other groups are in the result.
 const SHOWN: usize = 3;
 
-/// The failures of a trial, the most frequent first; empty where there are none.
+/// The failures of a trial, the most frequent first; empty without failures.
 pub(super) fn failures_text(trial: &TrialView, ink: Ink) -> String {
     let mut text = String::new();
     if let Some(lost) = &trial.lost {
@@ -26,7 +26,7 @@ pub(super) fn failures_text(trial: &TrialView, ink: Ink) -> String {
     text
 }
 
-/// The most frequent failure in a line, or that the target was lost.
+/// One line: that the target was lost, or else the most frequent failure. `None` without failures.
 pub(super) fn most_frequent(trial: &TrialView) -> Option<String> {
     if let Some(lost) = &trial.lost {
         return Some(lost_words(lost));
@@ -36,12 +36,12 @@ pub(super) fn most_frequent(trial: &TrialView) -> Option<String> {
     Some(format!("{} × {}{advice}", count(group.count), said(group)))
 }
 
-/// Failures by class.
+/// The failures by class, in one line.
 pub(super) fn failures_of(counts: &Counts) -> String {
     counts.failures.iter().map(|(class, number)| format!("{class} {}", count(*number))).collect::<Vec<_>>().join(" · ")
 }
 
-/// What became of the requests that neither completed nor were left out, failures by class; empty where there are none.
+/// The counts of failed requests (by class), timed-out, unresolved and shed requests; empty if all are 0.
 pub(super) fn losses_of(counts: &Counts) -> String {
     let other = [
         ("timed out", counts.timed_out),
@@ -55,10 +55,10 @@ pub(super) fn losses_of(counts: &Counts) -> String {
     failed.into_iter().chain(other).collect::<Vec<_>>().join(" · ")
 }
 
-/// When the target was lost.
+/// The sentence on when the target was lost.
 fn lost_words(lost: &Lost) -> String {
     format!(
-        "the target was lost at {}: {} requests went unanswered from then on, and none was answered after {}",
+        "the target was lost at {}: {} requests got no answer from then on; the last answer ended at {}",
         seconds(lost.at_s),
         count(lost.requests),
         seconds(lost.last_answer_s)
@@ -66,7 +66,7 @@ fn lost_words(lost: &Lost) -> String {
 }
 
 fn said(group: &FailureGroup) -> String {
-    // A result may come from elsewhere: what it holds is not trusted to be text.
+    // A result may come from another source: its texts may hold escape sequences.
     let words = visible(&group.words);
     match group.kind.as_str() {
         "timed_out" => format!("timed out: {words}"),
@@ -75,7 +75,7 @@ fn said(group: &FailureGroup) -> String {
     }
 }
 
-/// Why the process ends with the code of a lost target, and what to do.
+/// Why the process exits with the code of a lost target, and what to do. `None` for a report without trials.
 #[must_use]
 pub fn loss_text(report: &Report) -> Option<String> {
     let last = report.trials.last()?;
@@ -88,15 +88,15 @@ pub fn loss_text(report: &Report) -> Option<String> {
     }
     let totals = &last.run_totals;
     let of = if report.trials.len() > 1 {
-        format!("the last load ({}) was not answered", visible(&last.label))
+        format!("the last load ({}) got no answer", visible(&last.label))
     } else {
         "no request completed".to_owned()
     };
     let went_on = report.sweep.as_ref().is_some_and(|findings| findings.finished == Some(Finished::NoAnswer));
-    let rest = if went_on || report.search.is_some() { "; then go on with --resume" } else { "" };
+    let rest = if went_on || report.search.is_some() { "; then continue with --resume" } else { "" };
     let Some(group) = last.failures.first() else {
         return Some(format!(
-            "{of}: {} were unanswered when the drain ended; give them longer with --drain and --timeout{rest}",
+            "{of}: {} had no answer when the drain ended; allow more time with --drain and --timeout{rest}",
             count(totals.unresolved)
         ));
     };
@@ -104,7 +104,7 @@ pub fn loss_text(report: &Report) -> Option<String> {
     Some(format!("{of}: {} of {}: {}{advice}{rest}", count(group.count), count(totals.planned), said(group)))
 }
 
-/// What to do about failures of one kind.
+/// What to do about failures of one kind; `None` where there is no advice.
 fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
     let words = group.words.to_lowercase();
     let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
@@ -119,13 +119,15 @@ fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
     ]);
     let advice = match group.kind.as_str() {
         "status_413" => {
-            "the request is too large for the server or a proxy before it: lower --input-tokens, or raise that limit"
+            "the request is too large for the server or a proxy in front of it: lower --input-tokens, or raise \
+             the limit"
         }
         "status_400" | "status_422" | "stream_error" if too_long => {
-            "prompt and answer do not fit: lower --input-tokens or --output-tokens, or raise the server's limit"
+            "prompt and answer exceed the context length: lower --input-tokens or --output-tokens, or raise the \
+             server's limit"
         }
         "status_400" | "status_422" => {
-            "the server refuses what is asked: --output-field, --extra-body, --endpoint and --model change the request"
+            "the server refuses the request: --output-field, --extra-body, --endpoint and --model change it"
         }
         "status_401" | "status_403" => "give the key with --api-key or OPENAI_API_KEY, another header with --header",
         "status_404" if says(&["model"]) => "check --model: the server lists its names under /v1/models",
@@ -137,30 +139,33 @@ fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
             "the server is overloaded or still loading: lower the rate, or wait with --wait-ready 5m"
         }
         "status_502" | "status_504" => {
-            "what stands before the server gets no answer from it: look at its log, and at the gateway's timeout"
+            "the gateway in front of the server gets no answer from it: look at the server's log and the gateway's \
+             timeout"
         }
-        "status_402" => "the account behind the key has no credit, or the plan does not hold what is asked",
+        "status_402" => "the account of the key has no credit, or its plan does not include this request",
         "status_408" => {
-            "the server waited too long for the request: look at what stands before it, or lower --input-tokens"
+            "the server waited too long for the request: look at the proxy in front of it, or lower --input-tokens"
         }
         "status_415" | "status_426" => {
-            "check --target and --endpoint: what listens there does not take JSON over HTTP/1.1"
+            "check --target and --endpoint: the server there does not accept JSON over HTTP/1.1"
         }
         kind if kind.starts_with("status_3") && !says(&["redirects to"]) => {
-            "check --target: it answers with a redirect that leads nowhere"
+            "check --target: it answers with a redirect without a usable URL"
         }
-        kind if kind.starts_with("status_3") => "redirects are not followed: give the URL that it names with --target",
+        kind if kind.starts_with("status_3") => {
+            "redirects are not followed: give the URL of the redirect with --target"
+        }
         kind if kind.starts_with("status_5") => "look at the server's log",
         "connect" if says(&["(os error 24)", "(os error 23)"]) => {
-            "this machine ran out of descriptors: raise `ulimit -n`, or set --max-in-flight"
+            "this machine ran out of file descriptors: raise `ulimit -n`, or set --max-in-flight"
         }
         "connect" if says(&["(os error 99)"]) => "this machine ran out of ports: give more targets, or lower the rate",
-        "connect" if says(&["within"]) => "check the address and the firewall between, or raise --connect-timeout",
+        "connect" if says(&["within"]) => "check the address and the firewalls, or raise --connect-timeout",
         "connect" => "check its address, and that it is running",
         "dns" => "check the name in --target",
-        "reset" => "the server, or something before it, closes connections: look at its log",
+        "reset" => "the server, or something in front of it, closes connections: look at its log",
         "malformed" if says(&["although --no-stream"]) => {
-            "the server answers with a stream whatever it is asked: drop --no-stream, and ttft and itl are measured too"
+            "the server always streams its answer: drop --no-stream, and ttft and itl are measured, too"
         }
         "malformed" if says(&["where one json object was asked for", "the answer is no json object"]) => {
             "check --target and --endpoint: an OpenAI-compatible server answers with one JSON object, often below /v1"
@@ -168,15 +173,15 @@ fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
         "malformed" if says(&["ndjson", "html", "json object"]) => {
             "check --target and --endpoint: an OpenAI-compatible server sends events (`data: …`), often below /v1"
         }
-        "malformed" if says(&["compressed"]) => "have the server or its proxy send answers as they are",
-        "timed_out" => "give a longer --timeout, or lower the rate; where nothing ever comes, check the server's log",
-        "truncated" => "the server, or something before it, ended answers early: look at its log",
+        "malformed" if says(&["compressed"]) => "configure the server or its proxy to send answers uncompressed",
+        "timed_out" => "give a longer --timeout, or lower the rate; if no answer ever comes, check the server's log",
+        "truncated" => "the server, or something in front of it, ended answers early: look at its log",
         _ => return None,
     };
     Some(advice.to_owned())
 }
 
-/// What a server that refuses lets through.
+/// The advice for a server that limits the rate, with the rate that it let through.
 fn refused(trial: &TrialView) -> String {
     match trial.throughput.requests_per_s.filter(|per_s| *per_s > 0.0) {
         Some(per_s) => {

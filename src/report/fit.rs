@@ -1,4 +1,4 @@
-//! Owns the console's account of the laws that a trace is like: at most 80 columns, and the options that ask for them.
+//! Owns the text on the laws fitted to a trace: at most 80 columns, and the options that select these laws.
 
 use std::fmt::Write as _;
 
@@ -6,14 +6,14 @@ use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::units::{count, pace, seconds};
 use crate::workload::{LengthFit, TraceFit};
 
-/// The text that `trace fit` prints of `file`; `yaml` are the options in the trace's place.
+/// The text that `trace fit` prints for `file`; `yaml` holds the options that replace the trace.
 #[must_use]
 pub fn render_fit(file: &str, fit: &TraceFit, yaml: &str, ink: Ink) -> String {
-    let mut text = ink.paint(Tone::Heading, &wrapped(&format!("{file}: laws that it is like"), WIDTH, 0)) + "\n";
+    let mut text = ink.paint(Tone::Heading, &wrapped(&format!("{file}: laws that fit it"), WIDTH, 0)) + "\n";
     let arrivals = &fit.arrivals;
     let cv = |cv: Option<f64>| cv.map_or_else(|| "—".to_owned(), |cv| format!("{cv:.2}"));
     let judged = arrivals.ks_distance.zip(arrivals.ks_critical).map_or_else(String::new, |(distance, critical)| {
-        let far = if distance > critical { "further than chance explains" } else { "within chance" };
+        let far = if distance > critical { "more than chance explains" } else { "within chance" };
         format!("Kolmogorov distance {distance:.4} ({far}: {critical:.4}); ")
     });
     let facts = [
@@ -29,8 +29,8 @@ pub fn render_fit(file: &str, fit: &TraceFit, yaml: &str, ink: Ink) -> String {
         (
             "arrivals",
             format!(
-                "{} around that rate: {judged}coefficient of variation of the gaps {:.2} (as recorded, the changes of \
-                 the rate among it, {})",
+                "{} around that rate: {judged}coefficient of variation of the gaps {:.2} (as recorded, with the \
+                 changes of the rate, {})",
                 arrivals.process,
                 arrivals.gap_cv,
                 cv(arrivals.recorded_gap_cv)
@@ -42,12 +42,12 @@ pub fn render_fit(file: &str, fit: &TraceFit, yaml: &str, ink: Ink) -> String {
         _ = writeln!(text, "{name:<12}{}", wrapped(&value, WIDTH, 12));
     }
     if let Some(tick_s) = arrivals.tick_s {
-        let beware = format!(
-            "the recorder's clock ticks every {}: fitted to rows moved by chance into their tick, as --spread random \
-             does",
+        let clock = format!(
+            "the recorder's clock ticks every {}: the fit uses rows spread at random within their tick, as with \
+             --spread random",
             seconds(tick_s)
         );
-        _ = writeln!(text, "{:<12}{}", "beware", wrapped(&beware, WIDTH, 12));
+        _ = writeln!(text, "{:<12}{}", "clock", wrapped(&clock, WIDTH, 12));
     }
     text.push('\n');
     let mut grid = Grid::new(&["tokens", "law", "distance", "p50 off", "p90 off", "p99 off"]);
@@ -66,8 +66,8 @@ pub fn render_fit(file: &str, fit: &TraceFit, yaml: &str, ink: Ink) -> String {
     text.push_str(&grid.render(ink));
     if ![&fit.input_tokens, &fit.output_tokens].into_iter().all(LengthFit::is_near) {
         let advice = format!(
-            "A distance above {:.1} is far: --out DIR writes the lengths themselves, which the options then read as \
-             file:PATH.",
+            "A distance above {:.1} is a poor fit: --out DIR writes the lengths themselves, and the options then read \
+             them with file:PATH.",
             LengthFit::FAR
         );
         _ = writeln!(text, "\n{}", wrapped(&advice, WIDTH, 0));

@@ -1,5 +1,4 @@
-//! Owns the console's account of a fleet: how many replicas, why, what they cost, what that rests on; at most 80
-//! columns.
+//! Owns the text on a fleet: number of replicas, reasons, cost and assumptions; at most 80 columns.
 
 use std::fmt::Write as _;
 
@@ -9,7 +8,7 @@ use crate::sizing::{CheckView, ChoiceView, Evidence, Fleet, StretchView};
 use crate::units::{Rate, count, cut_to, pace, per_second, seconds};
 
 const UNKNOWN: &str = "—";
-/// The longest name that leaves the tables their width.
+/// The longest name in the tables, in columns, so that they fit 80 columns.
 const NAME: usize = 16;
 
 /// The text that `size` prints.
@@ -28,17 +27,17 @@ pub fn render_fleet(fleet: &Fleet, ink: Ink) -> String {
     let mut text = ink.paint(Tone::Heading, &wrapped(&title, WIDTH, 0)) + "\n";
     if fleet.choices.iter().any(|choice| choice.simulated) {
         text.push_str(
-            &ink.paint(Tone::Warning, "SIMULATED: these figures describe a pretend server, not any machine."),
+            &ink.paint(Tone::Warning, "SIMULATED: these figures describe a simulated server, not a real machine."),
         );
         text.push('\n');
     }
     if !fleet.certified {
-        text.push_str(&ink.paint(Tone::Warning, "UNCERTIFIED: no interval stands behind the rate of a replica."));
+        text.push_str(&ink.paint(Tone::Warning, "UNCERTIFIED: the rate of a replica has no confidence interval."));
         text.push('\n');
     }
     if let Some(burst) = fleet.demand.burst.filter(|burst| burst.rate_per_s > fleet.carried_per_s()) {
         let what = format!(
-            "NOT COVERED: bursts of {} for {}, below under `to know`",
+            "NOT COVERED: bursts of {} for {}, see `to know` below",
             pace(burst.rate_per_s),
             seconds(burst.length_s)
         );
@@ -93,7 +92,7 @@ fn facts(fleet: &Fleet) -> Vec<(&'static str, String)> {
     } else if kinds.any(|choice| choice.capacity.evidence != Evidence::Stated) {
         facts.push((
             "replicas",
-            format!("{least} by the largest rate that met the objectives, {most} by the next that was measured"),
+            format!("{least} by the largest rate that met the objectives, {most} by the next measured rate"),
         ));
     }
     if let Some((hour, month)) = fleet.cost_per_hour.zip(fleet.cost_per_month) {
@@ -102,13 +101,13 @@ fn facts(fleet: &Fleet) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// That the check is not met, where requests are split at random, in a sentence.
+/// The sentence on a check that fails under random routing; `None` if it does not fail.
 fn missed(check: &CheckView) -> Option<String> {
     let random = check.policies.first().filter(|policy| policy.result == VerdictResult::Fail)?;
     let good =
         random.attainment.map_or_else(String::new, |share| format!(", {:.2}% of requests are good", share * 100.0));
     let fewest = random.least_replicas.map_or_else(
-        || "; nor would many more meet them".to_owned(),
+        || "; many more replicas would not meet them either".to_owned(),
         |least| format!("; {} would meet them", count(least)),
     );
     let replicas = match check.replicas {
@@ -118,7 +117,7 @@ fn missed(check: &CheckView) -> Option<String> {
     Some(format!("MISSED IN THE CHECK: {replicas} the objectives under {} routing{good}{fewest}", random.routing))
 }
 
-/// Amounts of money: cents from 1 up, else four significant digits.
+/// The text of an amount of money: whole units from 10 000 up, cents from 1 up, four significant digits below 1.
 fn money(amount: f64) -> String {
     if amount >= 10_000.0 {
         return count(amount.round() as u64);
@@ -158,7 +157,7 @@ fn costs(fleet: &Fleet) -> Grid {
     let mut grid = Grid::new(&["cost at the SLO rate", "1 000 requests", "1 000 good", "10⁶ output tokens"]);
     for (choice, cost) in fleet.choices.iter().filter_map(|choice| Some((choice, choice.at_slo_rate?))) {
         let show = |known: Option<f64>| known.map_or_else(|| UNKNOWN.to_owned(), money);
-        // One alone costs less than money has digits for.
+        // The cost of one request has too few digits, so the cost of 1 000 is shown.
         let thousand = |known: Option<f64>| show(known.map(|one| 1_000.0 * one));
         let row =
             [thousand(Some(cost.per_request)), thousand(cost.per_good_request), show(cost.per_million_output_tokens)];
@@ -167,7 +166,7 @@ fn costs(fleet: &Fleet) -> Grid {
     grid
 }
 
-/// What simulated replicas make of the demand.
+/// The results of the check against simulated replicas.
 fn checked(check: &CheckView, ink: Ink) -> String {
     let CheckView { profile, rate_per_s, process, requests_like, replicas, seed, .. } = check;
     let heading = ink.paint(Tone::Heading, "checked by simulation");
@@ -186,7 +185,7 @@ fn checked(check: &CheckView, ink: Ink) -> String {
     };
     let load = format!(
         "{what} {process} of {requests_like} (seed {seed}) against replicas of the simulated {profile}: {objectives}; \
-         the fewest replicas that meet it"
+         the table gives the fewest replicas that meet it"
     );
     let mut text = format!("\n{heading}\n  {}\n\n", wrapped(&load, WIDTH, 2));
     let at = format!("{} replicas", count(*replicas));
@@ -212,7 +211,7 @@ fn checked(check: &CheckView, ink: Ink) -> String {
         text.push_str(&wrapped(&format!("note: {note}"), WIDTH, 2));
         text.push('\n');
     }
-    let whose = format!("this is of the simulated {profile}, not of the server that was measured");
+    let whose = format!("this describes the simulated {profile}, not the server that was measured");
     text.push_str(&ink.paint(Tone::Warning, &wrapped(&whose, WIDTH, 0)));
     text.push('\n');
     text

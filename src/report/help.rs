@@ -13,19 +13,18 @@ pub fn help_slo() -> String {
          are separated by commas.\n\n\
          p99 ttft<=200ms    at least 99% of the requests have their first token\n                   \
          within 200 ms\n\
-         mean e2e<2s        the mean; max: the largest observed value, just that\n\
+         mean e2e<2s        the mean; max: the largest observed value, no inference\n\
          ttft<=200ms        no statistic: each request is good or not; joint attainment\n                   \
-         >= --attainment (99%) is asked\n\
+         >= --attainment (99%) is required\n\
          ttft_service<=1s   the clock starts at the send instead of the planned instant\n\
-         error_rate<=0.1%   failed, timed out and shed, over planned\n\
+         error_rate<=0.1%   failed, timed-out, shed and abandoned requests / planned\n\
          goodput>=5/s       good requests per second of the window\n\
-         attainment>=99%    good requests over planned\n\n\
-         --goodput 'ttft:200 tpot:50 e2el:5000' is the same as bare objectives in\n\
-         milliseconds.\n\n\
-         A quantile is decided as a proportion with 95% confidence, dependence included:\n\
-         pass, fail or inconclusive.\n",
+         attainment>=99%    good requests / planned requests\n\n\
+         --goodput 'ttft:200 tpot:50 e2el:5000' means bare objectives in milliseconds.\n\n\
+         A quantile is decided as a proportion with 95% confidence; the dependence of\n\
+         requests is taken into account. The result is pass, fail or inconclusive.\n",
     );
-    // Presets of one source stand together.
+    // Presets of one source are listed together.
     let mut source = "";
     for preset in PRESETS {
         if preset.source != source {

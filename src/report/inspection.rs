@@ -1,4 +1,4 @@
-//! Owns the console's account of a trace: a few tables, at most 80 columns, and the sentences that teach.
+//! Owns the text on an inspected trace: a few tables, at most 80 columns, and the sentences on anomalies.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::units::{count, pace, seconds};
 const WIDTH: usize = 80;
 const UNKNOWN: &str = "—";
 
-/// The text that `trace inspect` prints of `file`; `picture` draws its rate over time.
+/// The text that `trace inspect` prints for `file`; `picture` is the drawing of its rate over time.
 #[must_use]
 pub fn render_inspection(file: &str, seen: &Inspection, picture: &str, ink: Ink) -> String {
     let mut text =
@@ -25,7 +25,7 @@ pub fn render_inspection(file: &str, seen: &Inspection, picture: &str, ink: Ink)
     _ = write!(text, "\n{}\n", picture.trim_end());
     if !seen.anomalies.is_empty() {
         text.push('\n');
-        text.push_str(&ink.paint(Tone::Heading, "beware"));
+        text.push_str(&ink.paint(Tone::Heading, "anomalies"));
         text.push('\n');
         for anomaly in &seen.anomalies {
             _ = writeln!(text, "  - {}", wrapped(anomaly, WIDTH, 4));

@@ -1,23 +1,23 @@
-//! Owns the look of text: colours that need no colour vision, and tables that fit 80 columns.
+//! Owns the layout of text: colours that are never needed to understand it, and tables that fit 80 columns.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::units::visible;
 pub use crate::units::wrapped;
 
-/// Columns that text keeps to where it can.
+/// The width of text in columns, where the data allow it.
 pub const WIDTH: usize = 80;
 
-/// Whether text may carry colour.
+/// Whether text may contain colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ink {
-    /// Letters only.
+    /// No colours.
     Plain,
-    /// With ANSI colours. Each says only what a word beside it says too.
+    /// ANSI colours. A word beside each colour has the same meaning.
     Colour,
 }
 
-/// What a piece of text is, for those who see colour: blue for good and magenta for bad differ in every kind of
+/// The kind of a piece of text, which selects its colour. Blue for good and magenta for bad differ in every kind of
 /// colour vision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
@@ -43,7 +43,7 @@ impl Ink {
     }
 }
 
-/// A table whose first column is text and whose others are figures.
+/// A table: the first column holds text, the other columns hold figures.
 pub(super) struct Grid {
     table: Table,
     columns: usize,
@@ -67,7 +67,7 @@ impl Grid {
         self.table.is_empty()
     }
 
-    /// The lines, the headings in their colour, two blanks between columns.
+    /// The lines of the table, with coloured headings and two blanks between columns.
     pub(super) fn render(mut self, ink: Ink) -> String {
         for index in 0..self.columns {
             if let Some(column) = self.table.column_mut(index) {

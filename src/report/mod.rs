@@ -1,4 +1,4 @@
-//! Owns the pages: what of a result is shown, and how.
+//! Owns the pages: which parts of a result are shown, and how.
 
 mod console;
 mod failures;

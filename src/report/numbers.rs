@@ -3,26 +3,26 @@
 use crate::metrics::{Known, Objective, ObjectiveJudgement};
 use crate::units::{per_second, plain, seconds};
 
-/// Stands where a figure is not known.
+/// Shown in place of an unknown figure.
 pub(super) const UNKNOWN: &str = "—";
 
-/// A rate per second.
+/// The text of a rate per second.
 pub(super) fn rate(per_s: Option<f64>) -> String {
     per_s.map_or_else(|| UNKNOWN.to_owned(), plain)
 }
 
-/// A latency as the tables show it.
+/// The text of a latency, as in the tables.
 #[must_use]
 pub fn shown_figure(figure: Option<Known>) -> String {
     shown(figure, "s")
 }
 
-/// A figure in `unit`, or the bound that is known of it.
+/// The text of a figure in `unit`, or of its known bound.
 pub(super) fn shown(figure: Option<Known>, unit: &str) -> String {
     match figure {
         None => UNKNOWN.to_owned(),
         Some(Known::At(value)) => value_text(value, unit),
-        // Cut off before anything could be said of it.
+        // The request was cut off before the figure had a bound.
         Some(Known::Above { above }) if above <= 0.0 => "unknown".to_owned(),
         Some(Known::Above { above }) => format!(">{}", value_text(above, unit)),
         Some(Known::Below { below }) => format!("<{}", value_text(below, unit)),
@@ -38,7 +38,7 @@ fn value_text(value: f64, unit: &str) -> String {
     }
 }
 
-/// A share with as many digits as tell 99.9 % from 100 %.
+/// The text of a share in percent, with enough digits to distinguish 99.9 % from 100 %.
 pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let digits = if percent == 0.0 || (percent - 100.0).abs() < f64::EPSILON {
@@ -51,7 +51,7 @@ pub(super) fn percent(share: f64) -> String {
     format!("{percent:.digits$} %")
 }
 
-/// Two ends, the unit once where both have the same.
+/// The text of an interval. The unit is written once if both ends have the same unit.
 pub(super) fn interval(low: f64, high: f64, unit: &str) -> String {
     let (low, high) = (value_text(low, unit), value_text(high, unit));
     if low == high {
@@ -63,7 +63,7 @@ pub(super) fn interval(low: f64, high: f64, unit: &str) -> String {
     }
 }
 
-/// The unit in which an objective observes.
+/// The unit of the value that an objective observes.
 pub(super) fn unit_of(objective: &ObjectiveJudgement) -> &'static str {
     match objective.asked() {
         Some(Objective::Goodput(_)) => "/s",

@@ -1,5 +1,5 @@
-//! Owns the line that holds the offered rate against the asked one, and says what made the difference: the draw, or a
-//! generator that was late.
+//! Owns the line that compares the offered rate with the rate asked for, and explains the difference: by chance, or by
+//! a late generator.
 
 use std::fmt::Write;
 
@@ -7,11 +7,11 @@ use crate::metrics::{Counts, LoadFacts, LoadKind, LoadOrigin};
 use crate::schedule::Process;
 use crate::units::{count, per_second};
 
-/// A share of planned requests that were not sent is told of from this on.
+/// The share of planned requests that were not sent is reported if it is above this.
 const WORTH_SAYING: f64 = 0.001;
 
-/// `asked 10.0/s, offered 10.4/s: 9 requests more, by chance (0.6 standard deviations)`. None for loads whose rate
-/// nobody asked for: closed loops, traces.
+/// For example `asked 10.0/s, offered 10.4/s: 9 requests more, by chance (0.6 standard deviations)`. `None` for loads
+/// without a rate that was asked for: closed loops and traces.
 pub(super) fn offered_text(load: &LoadFacts, window_s: f64, requests: &Counts) -> Option<String> {
     if load.kind != LoadKind::Open || load.origin != LoadOrigin::Planned || window_s <= 0.0 {
         return None;
@@ -21,7 +21,7 @@ pub(super) fn offered_text(load: &LoadFacts, window_s: f64, requests: &Counts) -
     let off = planned - expected;
     let deviation = load.process.as_ref()?.parse::<Process>().ok()?.cv() * libm::sqrt(expected);
     let mut text = format!("asked {}, offered {}", per_second(asked), per_second(planned / window_s));
-    // Even arrivals are what was asked to within one.
+    // The number of even arrivals differs by less than one from the number asked for.
     if libm::fabs(off) >= 1.0 && deviation > 0.0 {
         let more = if off > 0.0 { "more" } else { "fewer" };
         let off = libm::fabs(off);
@@ -37,7 +37,7 @@ pub(super) fn offered_text(load: &LoadFacts, window_s: f64, requests: &Counts) -
         let (sent, unsent) = (per_second(requests.sent as f64 / window_s), count(unsent));
         let _ = write!(
             text,
-            "; sent {sent}, {unsent} not sent: the load generator was too late for them, or a limit kept them back"
+            "; sent {sent}, {unsent} not sent: the load generator was too late for them, or a limit prevented them"
         );
     }
     Some(text)
@@ -73,7 +73,7 @@ mod tests {
                 200,
                 150,
                 "asked 10.0/s, offered 10.0/s; sent 7.50/s, 50 not sent: the load generator was too late for them, or \
-                 a limit kept them back",
+                 a limit prevented them",
             ),
         ] {
             assert_eq!(text(process, planned, sent).as_deref(), Some(expected));

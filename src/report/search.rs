@@ -1,4 +1,5 @@
-//! Owns the console's account of a search: the answer in a sentence, the probes by rate, and what they come to.
+//! Owns the text of a search on the console: the answer in one sentence, the table of probes by load, and the
+//! conclusions.
 
 use std::borrow::Cow;
 
@@ -14,7 +15,7 @@ use crate::units::{count, seconds};
 
 /// The text of a search between header and footer.
 pub(super) fn search_text(report: &Report, findings: &SearchFindings, ink: Ink) -> String {
-    let unfinished = if findings.finished.is_none() { " (not finished: go on with --resume)" } else { "" };
+    let unfinished = if findings.finished.is_none() { " (not finished: continue with --resume)" } else { "" };
     let sentences = said_of_search(findings);
     let (headline, rest) = sentences.split_first().map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
     let mut text = ink.paint(Tone::Heading, &wrapped(&format!("{headline}{unfinished}"), WIDTH, 0)) + "\n";
@@ -45,12 +46,12 @@ pub(super) fn search_text(report: &Report, findings: &SearchFindings, ink: Ink) 
     text
 }
 
-/// Why a load was thrown away, where that was the generator's doing.
+/// The faults of the generator that spoilt a load; empty for other loads.
 fn faults(trial: &TrialView, kept: Kept) -> Cow<'_, [String]> {
     if kept == Kept::Spoilt { faults_of(&trial.health) } else { Cow::default() }
 }
 
-/// The probes in order of their loads: the picture that isotonic regression sees.
+/// The table of probes in order of their loads, as the isotonic regression uses them.
 fn probe_table(findings: &SearchFindings, ink: Ink) -> String {
     let mut headings = vec!["probe", findings.figures.over.heading(), "requests"];
     headings.extend(findings.objectives.iter().map(String::as_str));
@@ -66,7 +67,10 @@ fn probe_table(findings: &SearchFindings, ink: Ink) -> String {
         grid.row(row);
     }
     let means = if findings.mean_whole_s.is_empty() { "" } else { ", or the mean" };
-    let note = format!("objectives: share of requests that missed{means}; ×: how much more it varies than by chance");
+    let note = format!(
+        "objectives: share of requests that missed{means}; ×N: the misses have N times the variance of \
+         independent misses"
+    );
     grid.render(ink) + &ink.paint(Tone::Faint, &wrapped(&note, WIDTH, 0)) + "\n"
 }
 
@@ -89,7 +93,7 @@ const fn ended(end: End) -> &'static str {
     }
 }
 
-/// What one probe showed, in a line.
+/// The result of one probe, in one line.
 #[must_use]
 pub fn probe_account(findings: &SearchFindings, probe: &Probe) -> String {
     let counts = probe.counts.iter().zip(&findings.objectives).enumerate();

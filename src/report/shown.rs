@@ -1,4 +1,4 @@
-//! Owns a report as it can be shown: without anything that a terminal would obey.
+//! Owns the report for display: without anything that controls a terminal.
 
 use std::borrow::Cow;
 
@@ -7,15 +7,14 @@ use serde_json::Value;
 use crate::results::Report;
 use crate::units::{is_hidden, visible};
 
-/// The report as it can be shown: every text in it, names among them, is one line without anything that a terminal
-/// would obey. Names of models, words of servers and foreign files then cannot make lines of their own, whatever page
-/// shows them.
+/// The report for display. Every text and every name in it is one line without control characters. Names of models,
+/// texts of servers and foreign files then cannot add lines to any page.
 pub(super) fn shown(report: &Report) -> Cow<'_, Report> {
     let Ok(value) = serde_json::to_value(report) else { return Cow::Borrowed(report) };
     if !has_hidden(&value) {
         return Cow::Borrowed(report);
     }
-    // What does not read back stays as it is; the terminal's own boundary still holds.
+    // If the result cannot be read back, it stays unchanged; the terminal output is still filtered elsewhere.
     serde_json::from_value(without_hidden(value)).map_or(Cow::Borrowed(report), Cow::Owned)
 }
 

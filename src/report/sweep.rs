@@ -1,5 +1,5 @@
-//! Owns the console's account of a sweep: its loads side by side, a chart of latency and completions, and what they
-//! come to.
+//! Owns the text of a sweep on the console: its loads side by side, a chart of latency and completions, and the
+//! conclusions.
 
 use std::mem::{Discriminant, discriminant};
 
@@ -13,7 +13,7 @@ use crate::results::Report;
 use crate::search::{PointFindings, Stability, SweepFindings};
 use crate::units::{count, per_second, plain, seconds};
 
-/// Cells of the longest bar.
+/// Length of the longest bar, in cells.
 const BAR: usize = 14;
 
 /// The text of a sweep between header and footer.
@@ -23,8 +23,9 @@ pub(super) fn sweep_text(report: &Report, findings: &SweepFindings, ink: Ink) ->
         return text;
     }
     if report.trials.iter().any(|trial| trial.load.origin == LoadOrigin::Released) {
-        text.push_str("*closed*: each answer releases the next request, so a slow server is asked less:\n");
-        text.push_str("a reference, no measurement of an open load. Latency counts from the release.\n");
+        text.push_str("*closed*: each answer releases the next request, so a slow server gets fewer\n");
+        text.push_str("requests. This is a reference, not a measurement of an open load. Latency counts\n");
+        text.push_str("from the release.\n");
     }
     let rows = ordered(report, findings);
     text.push('\n');
@@ -53,8 +54,8 @@ fn heading(report: &Report, findings: &SweepFindings) -> String {
         report.trials.first().map_or_else(String::new, |trial| format!(", {} each", seconds(trial.window.length_s())));
     let end = match (findings.finished, report.trials.iter().any(|trial| trial.ended != Ended::Complete)) {
         (Some(_), _) => "",
-        (None, true) => ", INTERRUPTED: go on with --resume",
-        (None, false) => ", not finished: go on with --resume",
+        (None, true) => ", INTERRUPTED: continue with --resume",
+        (None, false) => ", not finished: continue with --resume",
     };
     let loads = report.trials.len();
     let each = if loads == 1 { "load" } else { "loads" };
@@ -76,7 +77,7 @@ impl PointRow<'_> {
         }
     }
 
-    /// Good requests per second of an open load. A closed loop's cohort is no measure: it begins with a burst.
+    /// Good requests per second of an open load. `None` for a closed loop, because its cohort begins with a burst.
     fn good_per_s(&self) -> Option<f64> {
         self.trial.rates.good_per_s.filter(|_| self.trial.load.origin == LoadOrigin::Planned)
     }
@@ -94,7 +95,7 @@ impl PointRow<'_> {
     }
 }
 
-/// Closed loops first, then rates, each ascending.
+/// The loads in order: first closed loops, then rates, each ascending.
 fn ordered<'a>(report: &'a Report, findings: &'a SweepFindings) -> Vec<PointRow<'a>> {
     let mut rows: Vec<PointRow<'_>> =
         report.trials.iter().zip(&findings.points).map(|(trial, point)| PointRow { trial, point }).collect();
@@ -145,7 +146,7 @@ fn is_judged(rows: &[PointRow<'_>]) -> bool {
     rows.iter().any(|row| !row.trial.slo.objectives.is_empty())
 }
 
-/// What each load says about the objectives: a column for each that decides, with what was observed.
+/// The table of objectives by load: one column for each objective that decides, with its observed value.
 fn judgement_table(rows: &[PointRow<'_>], ink: Ink) -> String {
     let deciding = |trial: &TrialView| {
         trial.slo.objectives.iter().filter(|objective| objective.decides).cloned().collect::<Vec<_>>()
@@ -173,8 +174,9 @@ fn judgement_table(rows: &[PointRow<'_>], ink: Ink) -> String {
     grid.render(ink)
 }
 
-/// Two bars for each load: latency on a logarithmic scale between powers of ten, which are told, so that figures that
-/// are alike have bars that are; completions (good ones, where that is asked) on a linear one.
+/// The chart: two bars for each load. The latency bar is on a logarithmic scale between powers of ten, which a note
+/// gives, so that similar figures have similar bars. The bar of completions (of good requests, if there are objectives)
+/// is on a linear scale.
 fn chart(rows: &[PointRow<'_>], findings: &SweepFindings, ink: Ink) -> String {
     let judged = is_judged(rows);
     let latency = |row: &PointRow<'_>| match row.stats(Metric::E2e).and_then(|stats| stats.p99) {
@@ -215,14 +217,14 @@ fn chart(rows: &[PointRow<'_>], findings: &SweepFindings, ink: Ink) -> String {
     if low_s <= high_s {
         let ends =
             [low_exponent, high_exponent.max(low_exponent + 1.0)].map(|exponent| seconds(libm::pow(10.0, exponent)));
-        let note = format!("p99 bars: {} to {}, logarithmic; the others: from 0", ends[0], ends[1]);
+        let note = format!("p99 bars: {} to {}, logarithmic; other bars: linear, from 0", ends[0], ends[1]);
         text.push_str(&ink.paint(Tone::Faint, &note));
         text.push('\n');
     }
     text
 }
 
-/// A bar of 1 to [`BAR`] cells, in eighths.
+/// A bar of up to [`BAR`] cells, in eighths of a cell, at least one eighth.
 fn bar(share: f64) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let eighths = libm::round(share.clamp(0.0, 1.0) * (BAR * 8) as f64).max(1.0) as usize;
@@ -231,14 +233,14 @@ fn bar(share: f64) -> String {
 
 /// A fault of a load.
 struct ToldFault {
-    /// Its kind; none in a result of an older version.
+    /// The kind of the fault; `None` in a result of an older version.
     kind: Option<Discriminant<Fault>>,
-    /// Its sentence.
+    /// The sentence of the fault.
     sentence: String,
 }
 
 impl ToldFault {
-    /// Whether `other` is of the same kind, whatever its numbers. Without kinds the sentences have to be equal.
+    /// Whether `other` is of the same kind, whatever its numbers. Without kinds, the sentences must be equal.
     fn is_like(&self, other: &Self) -> bool {
         self.kind == other.kind && (self.kind.is_some() || self.sentence == other.sentence)
     }
@@ -251,10 +253,10 @@ fn told(health: &HealthView) -> Vec<ToldFault> {
     sentences.map(|sentence| ToldFault { kind: kinds.next(), sentence }).collect()
 }
 
-/// Why the open loads that did not pass did not, what failed, and what is wrong with the generator.
+/// The lines on why open loads did not pass, on failures, and on faults of the generator.
 fn warnings(report: &Report, rows: &[PointRow<'_>], ink: Ink) -> String {
     let mut lines = Vec::new();
-    // Faults of one kind are told once, with the loads that show them.
+    // Faults of one kind are printed once, with all their loads.
     let mut faults: Vec<(ToldFault, Vec<String>)> = Vec::new();
     for row in rows {
         let (trial, reasons) = (row.trial, reasons_of(&row.trial.verdict));
@@ -281,7 +283,7 @@ fn warnings(report: &Report, rows: &[PointRow<'_>], ink: Ink) -> String {
         }
     }
     for (ToldFault { sentence, .. }, loads) in faults {
-        let others = if loads.len() > 1 { format!(" (so too: {})", loads[1..].join(", ")) } else { String::new() };
+        let others = if loads.len() > 1 { format!(" (also: {})", loads[1..].join(", ")) } else { String::new() };
         lines.push(ink.paint(Tone::Warning, &wrapped(&format!("warning: {}: {sentence}{others}", loads[0]), WIDTH, 2)));
     }
     lines.extend(report.notes.iter().map(|note| wrapped(&format!("note: {note}"), WIDTH, 2)));

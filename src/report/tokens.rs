@@ -1,11 +1,11 @@
-//! Owns the console's lines on token truth: asked, counted and reported by the server, side by side.
+//! Owns the lines on token counts: asked for, counted by our tokenizer, and reported by the server, side by side.
 
 use crate::metrics::{TokenCountsView, TokensView};
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
 use crate::units::count;
 
-/// One line for prompts and one for answers, where somebody counted them; `templated` where the server wraps prompts
-/// in a template.
+/// One line for prompts and one for answers, each only if tokenizer or server counted them. `templated` says whether
+/// the server wraps prompts in a chat template.
 pub(super) fn tokens_text(tokens: &TokensView, templated: bool, ink: Ink) -> String {
     let frame = if templated { "chat template" } else { "special tokens" };
     [("input tokens", &tokens.input, frame), ("output tokens", &tokens.output, "special tokens")]
@@ -34,7 +34,7 @@ fn line(name: &str, counts: &TokenCountsView, cause: &str) -> String {
     format!("{name}: asked {asked}, counted {counted}{off}, server {server}{difference}")
 }
 
-/// A mean with as many decimals as it needs, at most two.
+/// The text of a mean, with up to two decimals.
 fn mean(tokens: f64) -> String {
     let text = format!("{tokens:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

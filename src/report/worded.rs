@@ -1,4 +1,4 @@
-//! Owns the sentences of a result: made of the kinds in it, or as an older version left them.
+//! Owns the sentences of a result: made from its kinds, or read from a result of an older version.
 
 use std::borrow::Cow;
 
@@ -8,8 +8,8 @@ use crate::results::Report;
 use crate::search::SweepFindings;
 use crate::search::hunt::SearchFindings;
 
-/// Fills in every sentence of `report` beside its kind. Whoever writes a result, or prints it as JSON, does this first;
-/// pages make the sentences themselves.
+/// Fills in every sentence of `report` beside its kind. Call it before a result is written or printed as JSON; pages
+/// make the sentences themselves.
 pub fn worded(report: &mut Report) {
     for trial in &mut report.trials {
         word(trial);
@@ -22,12 +22,12 @@ pub fn worded(report: &mut Report) {
     }
 }
 
-/// What a sweep comes to, in sentences: those that the result holds, or else made of what was found.
+/// The conclusions of a sweep in sentences: those stored in the result, or else made from its findings.
 pub(super) fn said_of_sweep<'a>(found: &'a SweepFindings, trials: &[TrialView]) -> Cow<'a, [String]> {
     if found.sentences.is_empty() { sweep_sentences(found, trials).into() } else { Cow::Borrowed(&found.sentences) }
 }
 
-/// What a search comes to, in sentences: those that the result holds, or else made of what was found.
+/// The conclusions of a search in sentences: those stored in the result, or else made from its findings.
 pub(super) fn said_of_search(found: &SearchFindings) -> Cow<'_, [String]> {
     if found.sentences.is_empty() { search_sentences(found).into() } else { Cow::Borrowed(&found.sentences) }
 }
@@ -46,13 +46,13 @@ fn made_of<'a, K>(kinds: &[K], stored: &'a [String], sentence: fn(&K) -> String)
     if kinds.is_empty() { Cow::Borrowed(stored) } else { kinds.iter().map(sentence).collect() }
 }
 
-/// What is wrong with the generator, in sentences.
+/// The faults of the generator, in sentences.
 #[must_use]
 pub fn faults_of(health: &HealthView) -> Cow<'_, [String]> {
     made_of(&health.fault_kinds, &health.faults, fault)
 }
 
-/// What a reader should know, in sentences.
+/// The notes for the reader, in sentences.
 pub(super) fn notes_of(health: &HealthView) -> Cow<'_, [String]> {
     made_of(&health.note_kinds, &health.notes, note)
 }

@@ -128,7 +128,7 @@ fn failures() -> Vec<Told> {
             status("422 No", JSON, "", FIELDS),
             &[
                 "422 Unprocessable Entity: body.stream_options: Extra inputs are not permitted",
-                "the server refuses what is asked",
+                "the server refuses the request",
             ],
         ),
         (
@@ -225,7 +225,7 @@ fn what_never_answers_is_told_by_how_far_it_came() {
     let (code, out, err) = said(silent, &["--timeout", "200ms"]);
     assert_eq!(code, Some(3));
     assert!(
-        out.contains("timed out: no byte of an answer had come") && err.contains("longer --timeout"),
+        out.contains("timed out: no byte of an answer had arrived") && err.contains("longer --timeout"),
         "{out} {err}"
     );
     let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");

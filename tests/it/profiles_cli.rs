@@ -185,7 +185,7 @@ fn an_overlay_that_comes_too_late_is_told() {
         let overlay = format!("spikes height=300% decay=8s {when}");
         let output = run(folder().path(), &["plan", "--duration", "10s", "--overlay", &overlay]);
         assert!(
-            text(&output.stderr).contains("does nothing, as the load is over after 10.0 s"),
+            text(&output.stderr).contains("has no effect, because the load ends after 10.0 s"),
             "{when}: {}",
             text(&output.stderr)
         );

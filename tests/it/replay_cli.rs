@@ -309,5 +309,5 @@ fn a_plan_says_how_many_rows_were_out_of_order() {
         18:15:48.0,5,5\n2023-11-16 18:15:47.0,5,5\n";
     std::fs::write(folder.path().join("t.csv"), rows).unwrap();
     let shown = text(&run(folder.path(), &["replay", "t.csv", "--plan-only"]).stdout);
-    assert!(shown.contains("sorted       1 rows stood behind a later one, the farthest by 1.00 s"), "{shown}");
+    assert!(shown.contains("sorted       1 rows were out of order, by up to 1.00 s"), "{shown}");
 }

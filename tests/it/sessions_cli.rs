@@ -24,14 +24,14 @@ fn a_plan_and_a_report_name_both_origins() {
     let shown = text(&plan.stdout);
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     insta::assert_snapshot!("replay_after_completion_plan", shown);
-    assert!(text(&plan.stderr).contains("23 later turns have no instant beforehand"), "{}", text(&plan.stderr));
+    assert!(text(&plan.stderr).contains("23 later turns have no planned instant"), "{}", text(&plan.stderr));
     let played =
         ["replay", &sample, "--think", "after-completion", "--time-scale", "100", "--sim", "delay:ttft=20ms,itl=0ms"];
     let output =
         run(folder.path(), &[&played[..], &["--salt", "seed-17", "--workers", "1", "--out", "whole"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let said = text(&output.stdout);
-    assert!(said.contains("*mixed*: ") && said.contains(" released after completion of the turn before"), "{said}");
+    assert!(said.contains("*mixed*: ") && said.contains(" released after completion of the previous turn"), "{said}");
     let result = json(&folder.path().join("whole/result.json"));
     let trial = &result["trials"][0];
     assert_eq!((&trial["load"]["origin"], &trial["load"]["trace"]["released"]), (&"mixed".into(), &23.into()));

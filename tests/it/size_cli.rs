@@ -325,7 +325,7 @@ fn a_check_plays_the_demand_against_simulated_replicas_by_routing() {
     ];
     let (code, shown, said) = sized(folder.path(), &words);
     assert_eq!(code, Some(0), "{said}");
-    assert!(shown.contains("this is of the simulated mmc"), "{shown}");
+    assert!(shown.contains("this describes the simulated mmc"), "{shown}");
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     insta::assert_snapshot!("size_check", shown);
 }

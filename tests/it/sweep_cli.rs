@@ -107,7 +107,7 @@ fn a_sweep_killed_at_its_fifth_load_goes_on_and_repeats_none() {
     assert!((4..8).contains(&kept) && before["sweep"]["finished"].is_null(), "{kept}");
     let half = run(folder.path(), &["report", "out"]);
     assert!(
-        half.status.success() && text(&half.stdout).contains("not finished: go on with --resume"),
+        half.status.success() && text(&half.stdout).contains("not finished: continue with --resume"),
         "{}",
         text(&half.stdout)
     );
@@ -153,7 +153,7 @@ fn a_sweep_killed_at_its_fifth_load_goes_on_and_repeats_none() {
     assert!(noted, "{}", after["notes"]);
     let again = run(folder.path(), &["sweep", "--resume", "out"]);
     assert!(
-        again.status.success() && text(&again.stderr).contains("nothing is left to play"),
+        again.status.success() && text(&again.stderr).contains("nothing is left to run"),
         "{}",
         text(&again.stderr)
     );
@@ -173,7 +173,7 @@ fn an_interrupted_sweep_writes_what_it_has_and_goes_on_later() {
     interrupt(&child);
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("INTERRUPTED: go on with --resume"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("INTERRUPTED: continue with --resume"), "{}", text(&output.stdout));
     let result = json(&folder.path().join("out/result.json"));
     assert_eq!((result["trials"][1]["ended"] == "complete", &result["plan_fingerprint"]), (false, &Value::from("")));
     let output = run(folder.path(), &["sweep", "--resume", "out", "--quiet"]);

@@ -163,7 +163,7 @@ fn a_plan_that_was_exported_is_a_trace_and_its_laws_are_found_again() {
     let yaml = std::fs::read_to_string(folder.path().join("fit/fit.yaml")).unwrap();
     assert!(yaml.contains("/fit/profile.csv") && !yaml.contains("rate:"), "{yaml}");
     let other = run(folder.path(), &["plan", "-c", "fit/fit.yaml", "--rate", "5/s", "--requests", "20"]);
-    assert!(said(&other).contains("--rate takes the place of `profile` in fit/fit.yaml"), "{}", said(&other));
+    assert!(said(&other).contains("--rate replaces `profile` in fit/fit.yaml"), "{}", said(&other));
     // Dispersion of a gamma process of CV 2 is about 4.
     assert!((number(&planned["planned"]) - 2_000.0).abs() < 4.0 * (4.0 * 2_000f64).sqrt(), "{planned}");
     let shown = said(&run(folder.path(), &["trace", "fit", "plan.csv"]));
@@ -185,7 +185,7 @@ fn lengths_that_no_law_is_near_to_are_read_from_a_file() {
     .unwrap();
     let fitted = run(folder.path(), &["trace", "fit", "t.csv", "-o", "fit"]);
     assert!(
-        said(&fitted).contains("/fit/input.txt") && said(&fitted).contains("A distance above 0.1 is far"),
+        said(&fitted).contains("/fit/input.txt") && said(&fitted).contains("A distance above 0.1 is a poor fit"),
         "{}",
         said(&fitted)
     );

@@ -1,4 +1,4 @@
-//! Owns what every verb that sends takes.
+//! Owns the options of every verb that sends requests.
 
 use clap::Args;
 
@@ -7,11 +7,11 @@ use super::{
     WorkloadOptions,
 };
 
-/// About, examples, then the rest: who reads help wants a line to copy.
+/// The help template: about, examples, then the rest, because readers of help want a line to copy.
 pub(in crate::cli) const TEMPLATE: &str =
     "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
 
-/// What every verb that sends takes.
+/// The options of every verb that sends requests.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct LoadArguments {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Owns the reading of numbers on the command line, with the refusals that teach.
+//! Owns the reading of numbers on the command line, with refusals that say what is accepted.
 
 use std::ops::RangeInclusive;
 
@@ -19,7 +19,7 @@ pub(in crate::cli) fn from_one(text: &str) -> Result<u64, Refusal> {
     }
 }
 
-/// The most where nothing else bounds a number.
+/// The upper bound of a number that has no other bound.
 pub(in crate::cli) const MOST: u64 = u32::MAX as u64;
 
 /// Reads a whole number within `range`.

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::units::Ratio;
 
-/// What is good enough.
+/// The objectives.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Judgement")]
 pub(in crate::cli) struct JudgementOptions {
@@ -31,10 +31,10 @@ pub(in crate::cli) struct OutputOptions {
     /// Result folder [default: results/<model>/<time>-<verb>]
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) out: Option<PathBuf>,
-    /// Replace the result that --out holds; files that are not of a result are never touched
+    /// Replace the result that --out holds; files that are not part of a result are never touched
     #[arg(long)]
     pub(in crate::cli) force: bool,
-    /// What is kept of each request: everything, all but its event gaps, or nothing
+    /// What to keep of each request: everything, everything but its event gaps, or nothing
     #[arg(long, value_enum, value_name = "DETAIL", default_value_t = RecordsDetail::Jsonl)]
     pub(in crate::cli) records: RecordsDetail,
     /// Print the result as JSON, and nothing else, on standard output
@@ -46,7 +46,7 @@ pub(in crate::cli) struct OutputOptions {
     /// A name for this result
     #[arg(long, value_name = "TEXT")]
     pub(in crate::cli) label: Option<String>,
-    /// A fact to keep with the result (repeatable)
+    /// A key and a value to store with the result (repeatable)
     #[arg(long, value_name = "K=V")]
     pub(in crate::cli) metadata: Vec<String>,
 }
@@ -59,10 +59,10 @@ pub(in crate::cli) enum RecordsDetail {
     Off,
 }
 
-/// Where options come from beside the command line.
+/// The configuration file.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ConfigOption {
-    /// YAML file: every option is also a key of it; flags win
+    /// YAML file of options: every option is a key; flags override the file
     #[arg(short = 'c', long, value_name = "FILE.yaml", help_heading = "Output")]
     pub(in crate::cli) config: Option<PathBuf>,
 }

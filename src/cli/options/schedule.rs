@@ -1,4 +1,4 @@
-//! Owns the options that say when requests leave, and how the load is played.
+//! Owns the options that say when requests are sent, and how the load is run.
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
 
@@ -18,22 +18,22 @@ pub(in crate::cli) fn parse_start(text: &str) -> Result<Timestamp, Refusal> {
     text.trim().parse().map_err(|_| Refusal::new(format!("`{text}` is not an instant"), accepted))
 }
 
-/// When requests leave.
+/// When requests are sent.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub(in crate::cli) struct ScheduleOptions {
     /// Requests per second, minute or hour: 50/s, 90/min [default: 10/s]
     #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     pub(in crate::cli) rate: Option<Rate>,
-    /// How arrivals are spread: even, poisson, gamma:CV or weibull:CV [default: poisson]
+    /// Law of the arrivals: even, poisson, gamma:CV or weibull:CV [default: poisson]
     #[arg(long, value_name = "LAW", allow_hyphen_values = true)]
     pub(in crate::cli) process: Option<Process>,
     /// Rate over time, instead of --rate: 'ramp 1/s..100/s 60s; hold 120s; ramp 100/s..1/s 60s', or a file: .csv
     /// (t_s,rate) or .yaml (`tonnage help profiles` lists all shapes)
     #[arg(long, value_name = "PROFILE")]
     pub(in crate::cli) profile: Option<String>,
-    /// What varies the rate around itself, its mean kept (repeatable): 'sine amp=50% period=300s', 'ou sd=30%
-    /// tau=20s', 'bursts height=400% burst=5s calm=20s'; see `tonnage help profiles`
+    /// Variation of the rate that keeps its mean (repeatable): 'sine amp=50% period=300s', 'ou sd=30% tau=20s', 'bursts
+    /// height=400% burst=5s calm=20s'; see `tonnage help profiles`
     #[arg(long, value_name = "OVERLAY")]
     pub(in crate::cli) overlay: Vec<Overlay>,
     /// Length of the measured window [default: the profile's, else 20s]
@@ -42,27 +42,27 @@ pub(in crate::cli) struct ScheduleOptions {
     /// Requests in the measured window, instead of its length
     #[arg(long, value_name = "N", value_parser = from_one, allow_hyphen_values = true)]
     pub(in crate::cli) requests: Option<u64>,
-    /// The same load before the measured window
+    /// Time for which the same load runs before the measured window
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(in crate::cli) warmup: Duration,
-    /// The same load after the measured window
+    /// Time for which the same load runs after the measured window
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(in crate::cli) cooldown: Duration,
-    /// Seed of every random draw: the same seed is the same plan on every machine. The default is a typical draw: its
-    /// number of arrivals is within one standard deviation of the asked one over every usual length
+    /// Seed of every random draw: the same seed gives the same plan on every machine. The default seed is typical: over
+    /// every usual length, its number of arrivals is within one standard deviation of the expected number
     #[arg(long, value_name = "N", default_value = "17", value_parser = whole, allow_hyphen_values = true)]
     pub(in crate::cli) seed: u64,
-    /// A provider's limit (500/min): requests over it are taken out of the plan beforehand, and counted
+    /// A provider's rate limit (500/min): requests above it are removed from the plan before the run, and counted
     #[arg(long, value_name = "LIMIT", allow_hyphen_values = true)]
     pub(in crate::cli) quota: Option<Quota>,
 }
 
-/// Which part of the load, and from when.
+/// Which part of the load is sent, and from which instant.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub(in crate::cli) struct ShardOptions {
-    /// Send part I of N of the plan, every N-th request, where each of N machines sends one; `tonnage report` merges
-    /// their folders
+    /// Send part I of N of the plan (every N-th request): each of N machines sends one part, and `tonnage report`
+    /// merges their folders
     #[arg(long, value_name = "I/N")]
     pub(in crate::cli) shard: Option<Shard>,
     /// Origin of the load on the system's clock, the same for all shards: 2026-01-02T03:04:05Z [default: at once]
@@ -70,18 +70,18 @@ pub(in crate::cli) struct ShardOptions {
     pub(in crate::cli) start_at: Option<Timestamp>,
 }
 
-/// How the load is played.
+/// How the load is run.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub(in crate::cli) struct PlayOptions {
-    /// Closed loop instead of a rate: synchronous, concurrent:N or throughput (a reference, no measurement of an open
-    /// load)
+    /// Closed loop instead of a rate: synchronous, concurrent:N or throughput (a reference, not a measurement of an
+    /// open load)
     #[arg(long, value_name = "LOOP")]
     pub(in crate::cli) load: Option<String>,
-    /// How long requests are followed after the load; extended to what the objectives need
+    /// How long to follow requests after the load; extended if the objectives need more time
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(in crate::cli) drain: Duration,
-    /// Shed, and count, what would put more than N requests in flight
+    /// Shed, and count, requests that would exceed N in flight
     #[arg(long, value_name = "N", value_parser = from_one, allow_hyphen_values = true)]
     pub(in crate::cli) max_in_flight: Option<u64>,
     /// Sending threads [default: one for each core; one fewer with the embedded server]

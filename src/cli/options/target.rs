@@ -1,4 +1,4 @@
-//! Owns the options that say whom to ask.
+//! Owns the options of the target.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,52 +9,53 @@ use crate::client::Endpoint;
 use crate::sim::Profile;
 use crate::units::parse_duration;
 
-/// Whom to ask.
+/// The target, and how to connect to it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Target")]
 pub(in crate::cli) struct TargetOptions {
     /// Base URL, with or without /v1; several are used in turn [default: the embedded simulated server]
     #[arg(long, value_name = "URL[,URL…]", value_delimiter = ',')]
     pub(in crate::cli) target: Vec<String>,
-    /// What the embedded simulated server behaves like: small, 8b-h100, 70b-4xh100:max_seqs=64,
-    /// delay:ttft=20ms,itl=5ms, mmc:servers=4,service=100ms (`tonnage help sim` lists all) [default: small]
+    /// Behaviour of the embedded simulated server: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms,
+    /// mmc:servers=4,service=100ms (`tonnage help sim` lists all) [default: small]
     #[arg(long, value_name = "PROFILE")]
     pub(in crate::cli) sim: Option<Profile>,
-    /// Model to ask for; several are used in turn [default: the first of /v1/models]
+    /// Model to request; several are used in turn [default: the first of /v1/models]
     #[arg(long, value_name = "NAME[,NAME…]", value_delimiter = ',')]
     pub(in crate::cli) model: Vec<String>,
-    /// Endpoint to ask: chat (/v1/chat/completions) or completions (/v1/completions: a bare prompt, no chat template)
+    /// Endpoint to use: chat (/v1/chat/completions) or completions (/v1/completions: a bare prompt, no chat template)
     #[arg(long, value_name = "KIND", default_value_t = Endpoint::default())]
     pub(in crate::cli) endpoint: Endpoint,
-    /// Sent as a bearer token; never stored
+    /// API key, sent as a bearer token; never stored
     #[arg(long, value_name = "KEY", env = "OPENAI_API_KEY", hide_env_values = true)]
     pub(in crate::cli) api_key: Option<String>,
     /// File that holds the key, alone on one line
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) api_key_file: Option<PathBuf>,
-    /// Further header (repeatable); a value under a name of a credential (key, token, secret, auth, cookie, …) is
-    /// never stored
+    /// Additional header (repeatable); its value is never stored if its name is that of a credential (key, token,
+    /// secret, auth, cookie, …)
     #[arg(long, value_name = "'K: V'")]
     pub(in crate::cli) header: Vec<String>,
-    /// The same, its value never stored whatever its name (repeatable); or the name of one of --header
+    /// Additional header whose value is never stored, whatever its name (repeatable); or the name of a header given by
+    /// --header
     #[arg(long, value_name = "'K: V'|K")]
     pub(in crate::cli) secret_header: Vec<String>,
-    /// Further keys of the request body, as a JSON object
+    /// Additional keys of the request body, as a JSON object
     #[arg(long, value_name = "JSON")]
     pub(in crate::cli) extra_body: Option<String>,
-    /// Ask for whole answers instead of streams (TTFT and what follows from it are then undefined)
+    /// Ask for whole answers instead of streams (TTFT, TPOT and other times inside an answer are then undefined)
     #[arg(long)]
     pub(in crate::cli) no_stream: bool,
-    /// From the send to giving up: a user's patience
+    /// Longest time from the send to the end of the answer; a request that takes longer counts as timed out
     #[arg(long, value_name = "TIME", default_value = "600s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(in crate::cli) timeout: Duration,
-    /// The same for opening a connection
+    /// Longest time to open a connection
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration, allow_hyphen_values = true)]
     pub(in crate::cli) connect_timeout: Duration,
-    /// Certificate authorities to trust for https, in PEM, beside those of this machine
+    /// Certificate authorities to trust for https, in PEM, in addition to those of this machine
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) ca_cert: Option<PathBuf>,
-    /// Take any certificate for https; the result says so
+    /// Accept any certificate for https; the result records this
     #[arg(long)]
     pub(in crate::cli) insecure: bool,
     /// Wait this long for the target to become ready

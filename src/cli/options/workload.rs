@@ -1,4 +1,4 @@
-//! Owns the options that say what is asked, and how it is written.
+//! Owns the options of the workload: the content of requests, and how they are written.
 
 #![expect(clippy::doc_markdown, reason = "these comments are help texts, printed as they stand")]
 
@@ -6,14 +6,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-/// What is asked.
+/// The lengths of requests and answers.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Workload")]
 pub(in crate::cli) struct WorkloadOptions {
     /// Input tokens: 512, 128..1024, normal:512,64, lognormal:512,1.2 or file:PATH
     #[arg(long, value_name = "SPEC", default_value = "128", allow_hyphen_values = true)]
     pub(in crate::cli) input_tokens: String,
-    /// Output tokens, the same way
+    /// Output tokens, in the same forms
     #[arg(long, value_name = "SPEC", default_value = "64", allow_hyphen_values = true)]
     pub(in crate::cli) output_tokens: String,
 }
@@ -34,11 +34,11 @@ pub(in crate::cli) struct WireOptions {
     /// Body field that asks for the output length [default: max_completion_tokens; for completions max_tokens]
     #[arg(long, value_enum, value_name = "FIELD")]
     pub(in crate::cli) output_field: Option<OutputField>,
-    /// tokenizer.json of the model, or a folder that holds one: prompts have exactly the length asked for, answers
-    /// are counted after the run, and both stand beside what the server counts [default: words]
+    /// tokenizer.json of the model, or a folder that holds one: prompts then have exactly the length asked for, answers
+    /// are counted after the run, and both counts are shown beside the server's [default: words]
     #[arg(long, value_name = "PATH")]
     pub(in crate::cli) tokenizer: Option<PathBuf>,
-    /// What makes prompts differ from those of other runs: random, off or a text
+    /// Text that makes prompts differ from those of other runs: random, off or a text
     #[arg(long, value_name = "TEXT", default_value = "random")]
     pub(in crate::cli) salt: String,
 }
@@ -47,8 +47,8 @@ pub(in crate::cli) struct WireOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(in crate::cli) enum OutputField {
-    // What OpenAI, vLLM and SGLang read today.
+    // OpenAI, vLLM and SGLang read this field today.
     MaxCompletionTokens,
-    // For older servers.
+    // Older servers read this field.
     MaxTokens,
 }

@@ -1,4 +1,4 @@
-//! Owns the grammar of objectives: `[pQ|mean|max] metric (<=|<) value[unit]` and its relatives.
+//! Owns the grammar of objectives: `[pQ|mean|max] metric (<=|<) value[unit]` and its variants.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::units::{Quantile, parse_duration};
 const ACCEPTED: &str = "accepted is `p99 ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, \
     `goodput>=5/s`, `attainment>=99%` or `@chat`";
 
-/// Limits lie between these.
+/// The smallest limit of an objective; [`MOST`] is the largest.
 const LEAST: Duration = Duration::from_micros(1);
 const MOST: Duration = Duration::from_hours(1);
 
-/// Reads objectives separated by commas, semicolons or newlines, presets among them.
+/// Reads objectives and presets (`@name`) separated by commas, semicolons or newlines.
 pub(super) fn parse_list(text: &str, into: &mut Vec<Objective>) -> Result<(), Refusal> {
     let mut any = false;
     for part in text.split([',', ';', '\n']).map(str::trim).filter(|part| !part.is_empty()) {
@@ -51,7 +51,7 @@ pub(super) fn parse_goodput(text: &str, into: &mut Vec<Objective>) -> Result<(),
             limit,
         }));
     }
-    if any { Ok(()) } else { Err(Refusal::new("no goodput limit stands there", accepted)) }
+    if any { Ok(()) } else { Err(Refusal::new("no goodput limit is given", accepted)) }
 }
 
 /// Reads one objective.
@@ -72,16 +72,16 @@ pub(super) fn parse_one(text: &str) -> Result<Objective, Refusal> {
         (["attainment"], Sign::AtLeast) => return value.parse().map(Objective::Attainment),
         (["goodput"], Sign::AtLeast) => return value.parse().map(Objective::Goodput),
         (["error_rate"], _) => return Err(refuse("an error rate is limited with `<=`")),
-        (["attainment" | "goodput"], _) => return Err(refuse("it is wanted high, so it is written with `>=`")),
+        (["attainment" | "goodput"], _) => return Err(refuse("higher is better, so write it with `>=`")),
         _ => {}
     }
     if matches!(words.as_slice(), ["throughput" | "tps" | "rps" | "request_throughput" | "output_throughput"]) {
         let per_s = value.trim_end_matches("/s");
         let instead = format!(
-            "write `goodput>={per_s}/s` for good requests per second, or ask `p99 ttft<=200ms` of the requests"
+            "write `goodput>={per_s}/s` for good requests per second, or limit a latency, as in `p99 ttft<=200ms`"
         );
         let why =
-            format!("`{text}`: a throughput is no objective, as it grows with the load until the service is saturated");
+            format!("`{text}`: a throughput is not an objective, because it grows with the load until saturation");
         return Err(Refusal::new(why, instead));
     }
     let comparison = match sign {
@@ -95,20 +95,20 @@ pub(super) fn parse_one(text: &str) -> Result<Objective, Refusal> {
         ["max", name] => (Statistic::Max, name),
         [name, statistic] if is_statistic(statistic) && parse_metric(name).is_ok() => {
             let turned = format!("write `{statistic} {name}{sign_text}{value}`");
-            return Err(Refusal::new(format!("`{text}`: the statistic stands before the metric"), turned));
+            return Err(Refusal::new(format!("`{text}`: the statistic comes before the metric"), turned));
         }
         [quantile, name] => (Statistic::Quantile(quantile.parse()?), name),
-        _ => return Err(refuse("before the sign stand a statistic (or none) and one metric")),
+        _ => return Err(refuse("before the sign, write one metric, with at most one statistic before it")),
     };
     let (metric, origin) = parse_metric(name)?;
     if let Some((limit, statistic)) = value.split_once('@') {
         let turned = format!("write `{} {name}{sign_text}{}`", statistic.trim(), limit.trim());
-        return Err(Refusal::new(format!("`{text}`: the statistic stands before the metric"), turned));
+        return Err(Refusal::new(format!("`{text}`: the statistic comes before the metric"), turned));
     }
     Ok(Objective::Latency(Limit { statistic, metric, origin, comparison, limit: parse_span(value, text)? }))
 }
 
-/// Whether `word` is a statistic of the requests.
+/// Whether `word` is a statistic: `mean`, `max` or a quantile.
 fn is_statistic(word: &str) -> bool {
     matches!(word, "mean" | "max") || word.parse::<Quantile>().is_ok()
 }
@@ -120,7 +120,7 @@ enum Sign {
     AtLeast,
 }
 
-/// Reads a metric that an objective may ask for, with `_service` for the clock that starts at the send.
+/// Reads a metric that an objective may limit. The suffix `_service` means that the clock starts at the send.
 fn parse_metric(name: &str) -> Result<(Metric, OriginOf), Refusal> {
     let objective_keys = || {
         let keys: Vec<&str> =
@@ -134,7 +134,7 @@ fn parse_metric(name: &str) -> Result<(Metric, OriginOf), Refusal> {
     let metric: Metric = stem.parse().map_err(|refusal: Refusal| Refusal::new(refusal.why, objective_keys()))?;
     if metric == Metric::OutputSpeed {
         return Err(Refusal::new(
-            "output_speed is wanted high, and objectives limit from above",
+            "output_speed is better when higher, and a latency objective is an upper limit",
             "50 tokens/s is `tpot<=20ms`",
         ));
     }
@@ -150,7 +150,7 @@ fn parse_metric(name: &str) -> Result<(Metric, OriginOf), Refusal> {
     Ok((metric, origin))
 }
 
-/// Reads the time of a limit, to the microsecond.
+/// Reads the time of a limit, rounded to the microsecond.
 fn parse_span(value: &str, text: &str) -> Result<Duration, Refusal> {
     if value.parse::<f64>().is_ok() {
         let why = format!("`{text}`: the time `{value}` has no unit");
@@ -223,13 +223,13 @@ mod tests {
         `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`
         `p99 ttft 200ms` is not an objective: it has no `<=`; accepted is `p99 ttft<=200ms`, `mean e2e<2s`, \
         `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`
-        output_speed is wanted high, and objectives limit from above; 50 tokens/s is `tpot<=20ms`
+        output_speed is better when higher, and a latency objective is an upper limit; 50 tokens/s is `tpot<=20ms`
         `send_lag` says nothing about the service; accepted is ttft, ttfo, e2e, tpot, ntpot, itl, tbt, stall, each \
         with a time
         `tpot` does not depend on where the clock starts; write `tpot`
         `p99 ttft<=2h`: a limit of 2h is out of range; accepted is 1us to 1h
         a quantile of 0 is out of range; accepted is p1 to p99.99
-        `attainment<=5%` is not an objective: it is wanted high, so it is written with `>=`; accepted is `p99 \
+        `attainment<=5%` is not an objective: higher is better, so write it with `>=`; accepted is `p99 \
         ttft<=200ms`, `mean e2e<2s`, `ttft<=200ms`, `error_rate<=0.1%`, `goodput>=5/s`, `attainment>=99%` or `@chat`
         `@chatt` is not a preset; accepted is @chat, @rag, @agentic, @content-generation, @code-generation, \
         @code-completion, @summarization, @analysis, @mlperf:llama2-70b-server, @mlperf:llama2-70b-interactive, \

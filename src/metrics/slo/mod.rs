@@ -1,4 +1,4 @@
-//! Owns objectives: their form as data, their grammar, the presets.
+//! Owns objectives: their types, their grammar, the presets.
 
 mod grammar;
 mod objective;

@@ -1,4 +1,4 @@
-//! Owns `Objective`: one objective, or one limit on a latency, as data.
+//! Owns `Objective`: one objective, with its limit on a latency.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,36 +6,36 @@ use std::time::Duration;
 use crate::metrics::{Metric, OriginOf, Value};
 use crate::units::{Quantile, Rate, Ratio};
 
-/// What is asked of a latency over the requests.
+/// The statistic of a latency over the requests that an objective limits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Statistic {
     /// At least this share of the requests meet the limit.
     Quantile(Quantile),
-    /// The mean meets it.
+    /// The mean meets the limit.
     Mean,
-    /// The largest observed value meets it: just that, no inference.
+    /// The largest observed value meets the limit. No inference is made.
     Max,
     /// No statistic: a limit for each request, judged through the joint attainment.
     EachRequest,
 }
 
-/// How a limit is compared.
+/// How a value is compared with the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
-    /// `<=`
+    /// `<=`: a value equal to the limit meets it.
     AtMost,
-    /// `<`
+    /// `<`: a value equal to the limit misses it.
     Below,
 }
 
 /// A limit on a latency.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limit {
-    /// Over the requests.
+    /// The statistic over the requests.
     pub statistic: Statistic,
-    /// Of what.
+    /// The metric.
     pub metric: Metric,
-    /// From where the clock starts.
+    /// Where the clock of the metric starts.
     pub origin: OriginOf,
     /// `<=` or `<`.
     pub comparison: Comparison,
@@ -43,16 +43,16 @@ pub struct Limit {
     pub limit: Duration,
 }
 
-/// How one request stands towards a limit.
+/// Whether one request meets a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Within it.
+    /// It is within the limit.
     Met,
-    /// Beyond it.
+    /// It is beyond the limit.
     Missed,
     /// The metric does not exist for this request.
     Undefined,
-    /// Cut off before it was known.
+    /// It was cut off before that was known.
     Undecided,
 }
 
@@ -63,7 +63,7 @@ impl Limit {
         u64::try_from(self.limit.as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// How a request of this value stands.
+    /// The standing of a request with this value.
     #[must_use]
     pub fn standing(&self, value: Value) -> Standing {
         let within = |ticks: u64| match self.comparison {
@@ -78,7 +78,7 @@ impl Limit {
         }
     }
 
-    /// Whether each request is held to it (bare, or the limit inside `pQ m<=T`).
+    /// Whether the limit applies to each request (a bare limit, or the limit inside `pQ m<=T`).
     #[must_use]
     pub const fn is_per_request(&self) -> bool {
         matches!(self.statistic, Statistic::Quantile(_) | Statistic::EachRequest)
@@ -90,16 +90,16 @@ impl Limit {
 pub enum Objective {
     /// `p99 ttft<=200ms`, `mean e2e<2s`, `max stall<=1s`, `ttft<=200ms`.
     Latency(Limit),
-    /// `error_rate<=0.1%`: failed, timed out, shed and abandoned over planned.
+    /// `error_rate<=0.1%`: failed, timed-out, shed and abandoned requests ÷ planned requests.
     ErrorRate(Ratio),
-    /// `attainment>=99%`: good over planned.
+    /// `attainment>=99%`: good requests ÷ planned requests.
     Attainment(Ratio),
-    /// `goodput>=5/s`: good per second of window.
+    /// `goodput>=5/s`: good requests per second of the window.
     Goodput(Rate),
 }
 
 impl Objective {
-    /// The limit, where it is one on a mean.
+    /// The limit, if the objective limits a mean.
     #[must_use]
     pub fn mean(&self) -> Option<&Limit> {
         match self {
@@ -130,7 +130,7 @@ impl fmt::Display for Objective {
     }
 }
 
-/// A limit as it is written: in the largest unit that needs no fraction.
+/// The text of a limit, in the largest unit (s, ms, us) that needs no fraction.
 fn span_text(span: Duration) -> String {
     let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
     if micros.is_multiple_of(1_000_000) {

@@ -1,4 +1,4 @@
-//! Owns `Objectives`, what the user asked of the service, as validated data.
+//! Owns `Objectives`, the validated set of the user's objectives.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::metrics::slo::grammar;
 use crate::metrics::slo::{Limit, Objective, Statistic};
 use crate::units::Ratio;
 
-/// The share of requests that must meet every bare objective unless another share is given.
+/// The percentage of requests that must meet all bare objectives, unless another is given.
 pub const DEFAULT_ATTAINMENT_PERCENT: f64 = 99.0;
 
 /// A validated set of objectives; empty when none was given.
@@ -20,10 +20,10 @@ pub struct Objectives {
 }
 
 impl Objectives {
-    /// Reads every text of objectives (several, separated by commas or semicolons, `@preset` among them) and the
-    /// goodput text (`ttft:200 tpot:50`, milliseconds, bare objectives). When bare objectives stand there and no
-    /// attainment does, joint attainment ≥ `attainment` (default 99 %) joins them; [`Objectives::attainment_implied`]
-    /// says so.
+    /// Reads the texts of objectives (each may hold several, separated by commas or semicolons, and `@preset`) and the
+    /// goodput text (`ttft:200 tpot:50`, milliseconds, bare objectives). If there are bare objectives and no
+    /// attainment, the objective joint attainment ≥ `attainment` is added; where the default of 99 % was used,
+    /// [`Objectives::attainment_implied`] is true.
     pub fn parse(texts: &[impl AsRef<str>], goodput: Option<&str>, attainment: Option<Ratio>) -> Result<Self, Refusal> {
         let mut items: Vec<Objective> = Vec::new();
         for text in texts {
@@ -49,25 +49,25 @@ impl Objectives {
         Ok(objectives)
     }
 
-    /// The objectives, in the order given; an implied attainment last.
+    /// The objectives in the order given; an added attainment is last.
     #[must_use]
     pub fn items(&self) -> &[Objective] {
         &self.items
     }
 
-    /// Whether there are none.
+    /// Whether there are no objectives.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// Whether the attainment among them is the default and has to be announced.
+    /// Whether an attainment objective with the default share was added, so that it must be announced.
     #[must_use]
     pub fn attainment_implied(&self) -> bool {
         self.attainment_implied
     }
 
-    /// The latency limits that each request is held to, with their places among the items.
+    /// The latency limits that apply to each request, with their places among the items.
     pub fn limits(&self) -> impl Iterator<Item = (usize, &Limit)> {
         self.latencies().filter(|(_, limit)| limit.is_per_request())
     }
@@ -79,7 +79,8 @@ impl Objectives {
         })
     }
 
-    /// Refuses objectives that cannot exist without streaming.
+    /// Checks that every objective exists in this mode. Fails if an objective needs streamed answers and `streamed` is
+    /// false.
     pub fn check_mode(&self, streamed: bool) -> Result<(), Refusal> {
         match self.latencies().find(|(_, limit)| limit.metric.row().streamed_only && !streamed) {
             None => Ok(()),
@@ -90,8 +91,8 @@ impl Objectives {
         }
     }
 
-    /// The drain these need at least, so that what is still open at its end is decided: the largest limit on ttft,
-    /// ttfo, e2e or stall, plus `asked_output_tokens_max` × the largest limit per token.
+    /// The shortest drain after which every request that is still open is decided: the largest limit on ttft, ttfo, e2e
+    /// or stall, plus `asked_output_tokens_max` × the largest limit per token.
     #[must_use]
     pub fn least_drain(&self, asked_output_tokens_max: u32) -> Duration {
         let per_token = |metric| matches!(metric, Metric::Tpot | Metric::Ntpot | Metric::Itl | Metric::Tbt);

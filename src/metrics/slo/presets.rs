@@ -5,11 +5,11 @@ use crate::error::Refusal;
 /// A named set of objectives with its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
-    /// Its name, without the `@`.
+    /// Name of the preset, without the `@`.
     pub name: &'static str,
-    /// Its objectives.
+    /// The objectives, one text each.
     pub objectives: &'static [&'static str],
-    /// Who says so.
+    /// The document that the limits are taken from.
     pub source: &'static str,
 }
 
@@ -24,7 +24,8 @@ const fn mlperf(name: &'static str, objectives: &'static [&'static str]) -> Pres
     Preset { name, objectives, source: MLPERF }
 }
 
-/// Every preset. `GuideLLM`'s ITL limits are judged on each request's mean gap, its batch throughputs as goodput.
+/// All presets. The ITL limits of `GuideLLM` are judged on the mean gap of each request, its batch throughputs as
+/// goodput.
 pub const PRESETS: &[Preset] = &[
     guidellm("chat", &["p99 ttft<=200ms", "p99 itl<=50ms"]),
     guidellm("rag", &["p99 ttft<=300ms", "p99 itl<=100ms", "p99 e2e<=3s"]),
@@ -49,7 +50,7 @@ pub const PRESETS: &[Preset] = &[
     mlperf("mlperf:qwen3-vl-235b-interactive", &["p99 e2e<=1500ms"]),
 ];
 
-/// The preset called `name`.
+/// The preset called `name`, in any case. Fails with a list of all names if there is none.
 pub(super) fn find(name: &str) -> Result<&'static Preset, Refusal> {
     let name = name.trim().to_ascii_lowercase();
     PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! Owns the console's table of latencies.
+//! Owns the latency table of the console.
 
 use crate::figures::{MetricView, StatsView, TrialView};
 use crate::metrics::{Known, LoadOrigin, Metric};
@@ -8,7 +8,7 @@ use crate::units::plain;
 
 const LATENCY_COLUMNS: &[&str] = &["latency", "p50", "p90", "p99", "p99 interval", "p50 sent", "p99 sent"];
 
-/// The latencies of a trial, a row for each metric; empty where there are none.
+/// The latency table of a trial, one row for each metric; empty without latencies.
 pub(super) fn latency_text(trial: &TrialView, ink: Ink) -> String {
     let from = match trial.load.origin {
         LoadOrigin::Planned => "from the planned instant",
@@ -33,7 +33,7 @@ pub(super) fn latency_text(trial: &TrialView, ink: Ink) -> String {
         }
         let show = |figure: Option<Known>| shown(figure, &row.unit);
         if let Some(p1) = headline.p1 {
-            // What is wanted high has its bad tail at the low end; its fast tail says nothing that anyone waits for.
+            // Where higher is better, the bad tail is at the low end; the fast tail is not shown.
             slow_tail = true;
             let mut cells = vec![name, show(headline.p50), show(headline.p10), show(Some(p1))];
             cells.resize(LATENCY_COLUMNS.len(), String::new());
@@ -63,21 +63,22 @@ pub(super) fn latency_text(trial: &TrialView, ink: Ink) -> String {
         note.push_str("; — needs more requests");
     }
     if slow_tail {
-        note.push_str("\noutput tok/s: p90 and p99 are of the slow end, what nine of ten exceed");
+        note.push_str("\noutput tok/s: 90 % and 99 % of the requests are above the values of p90 and p99");
     }
     let tokens = |metric: Metric| {
         let stats = trial.metrics.get(&metric).map(MetricView::headline).filter(|stats| stats.count > 0)?;
         Some(format!("mean {}, p99 {}", stats.mean.map_or_else(|| UNKNOWN.to_owned(), plain), shown(stats.p99, "")))
     };
     if let (Some(input), Some(output)) = (tokens(Metric::InputTokens), tokens(Metric::OutputTokens)) {
-        note.extend(["\ntokens a request: in ", &input, "; out ", &output]);
+        note.extend(["\ntokens per request: in ", &input, "; out ", &output]);
     }
     text.push_str(&ink.paint(Tone::Faint, &note));
     text.push('\n');
     text
 }
 
-/// What a reader asks for first. `ttfo` only where reasoning makes it differ from `ttft`; the rest is in `result.json`.
+/// The metrics that a reader needs first. `ttfo` is shown only where reasoning makes it differ from `ttft`; the other
+/// metrics are in `result.json`.
 fn shown_metrics(trial: &TrialView) -> Vec<Metric> {
     let headline = |metric: Metric| trial.metrics.get(&metric).and_then(|row| row.scheduled.as_ref());
     let differs = match (headline(Metric::Ttft), headline(Metric::Ttfo)) {

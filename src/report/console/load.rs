@@ -1,4 +1,4 @@
-//! Owns the console's account of a load: what was offered, for how long, and what that means.
+//! Owns the description of a load on the console: what was offered, for how long, and what that means.
 
 use crate::figures::{Origins, TrialView};
 use crate::metrics::{Ended, LoadFacts, LoadKind, LoadOrigin};
@@ -6,7 +6,7 @@ use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
 use crate::results::Report;
 use crate::units::{Offset, count, per_second, seconds};
 
-/// What was offered.
+/// The lines that describe the offered load.
 pub(super) fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let load = &trial.load;
     let closed = load.origin == LoadOrigin::Released;
@@ -43,8 +43,8 @@ pub(super) fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String 
         text.push('\n');
     }
     if load.shard.is_some() {
-        text.push_str("*shard*: every figure is of this part of the load, and the service bore the others too;\n");
-        text.push_str("the folders of all shards together give `tonnage report` the whole.\n");
+        text.push_str("*shard*: every figure is of this part of the load; the service got all parts.\n");
+        text.push_str("Give the folders of all shards to `tonnage report` for the whole load.\n");
     }
     if let Some(merged) = load.merged {
         text.extend([
@@ -57,18 +57,18 @@ pub(super) fn load_text(report: &Report, trial: &TrialView, ink: Ink) -> String 
         text.push_str(&mixed_text(trial, origins));
     }
     if closed {
-        text.push_str("*closed*: each answer releases the next request, so a slow server is asked less:\n");
-        text.push_str("a reference, no measurement of an open load. Latency counts from the release.\n");
+        text.push_str("*closed*: each answer releases the next request, so a slow server gets fewer\n");
+        text.push_str("requests. This is a reference, not a measurement of an open load. Latency counts\n");
+        text.push_str("from the release.\n");
     }
     text
 }
 
-/// What a load of sessions has that an open loop has not.
+/// The lines for a load of sessions, in which later turns are released by completions.
 fn mixed_text(trial: &TrialView, origins: Origins) -> String {
     let mut line = format!(
-        "*mixed*: {} planned, {} released after completion of the turn before, so that a slow server is asked less. \
-         Latency counts from the \
-         planned instant, or from the release.",
+        "*mixed*: {} planned, {} released after completion of the previous turn, so that a slow server gets fewer \
+         requests. Latency counts from the planned instant, or from the release.",
         count(origins.planned),
         count(origins.released)
     );
@@ -85,7 +85,7 @@ fn open_load(load: &LoadFacts) -> String {
         if load.origin == LoadOrigin::Mixed {
             return format!("replay of {}, sessions begun{}", trace.file, rate(per_second));
         }
-        // No one has typed this rate: rounded as every measured one.
+        // The user did not give this rate, so it is rounded like a measured one.
         return format!("open loop: replay of {}{}", trace.file, rate(per_second));
     }
     if let Some(profile) = &load.profile {

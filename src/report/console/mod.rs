@@ -1,5 +1,5 @@
-//! Owns the console's account of a report: a few tables in the order in which a reader asks, at most 80 columns where
-//! the data allow it.
+//! Owns the text of a report on the console: a few tables in the order in which a reader needs them, at most 80 columns
+//! wide where the data allow it.
 
 mod latency;
 mod load;
@@ -21,7 +21,7 @@ use load::load_text;
 use objectives::{slo_text, verdict_text};
 use requests::{requests_text, throughput_text};
 
-/// The text that `run` prints and `report` prints again.
+/// The text of a report, as `run` prints it and `report` prints it again.
 #[must_use]
 pub fn render(report: &Report, ink: Ink) -> String {
     let report = &*without_escapes(report);
@@ -50,7 +50,9 @@ fn header(report: &Report, ink: Ink) -> String {
         &wrapped(&format!("{} at {}", visible(&target.model), visible(&target.urls.join(", "))), WIDTH, 0),
     )];
     if target.simulated {
-        lines.push(ink.paint(Tone::Warning, "SIMULATED: these figures describe a pretend server, not any machine."));
+        lines.push(
+            ink.paint(Tone::Warning, "SIMULATED: these figures describe a simulated server, not a real machine."),
+        );
     }
     if let Some(label) = &report.label {
         lines.push(format!("label: {label}"));
@@ -72,7 +74,7 @@ fn trial_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     parts.join("\n")
 }
 
-/// Whether the server puts prompts into a chat template.
+/// Whether the server wraps prompts in a chat template.
 fn templated(report: &Report) -> bool {
     report.config.endpoint.as_ref().is_none_or(|endpoint| endpoint.value().capabilities().chat_template)
 }

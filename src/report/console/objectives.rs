@@ -1,4 +1,4 @@
-//! Owns the console's account of objectives: how the service stands towards each, and the verdict.
+//! Owns the objectives on the console: the result of each, and the verdict.
 
 use crate::figures::{SloView, TrialView};
 use crate::metrics::{LoadOrigin, ObjectiveJudgement, VerdictResult};
@@ -8,7 +8,7 @@ use crate::report::worded::{faults_of, notes_of, reasons_of};
 use crate::results::Report;
 use crate::units::{count, per_second};
 
-/// A row for each objective; empty without objectives.
+/// The table of objectives, one row each; empty without objectives.
 pub(super) fn slo_text(slo: &SloView, origin: LoadOrigin, ink: Ink) -> String {
     if slo.objectives.is_empty() {
         return String::new();
@@ -35,7 +35,7 @@ pub(super) fn slo_text(slo: &SloView, origin: LoadOrigin, ink: Ink) -> String {
     }
     if undecided > 0 {
         notes.push(format!(
-            "{} were cut off before they were decided, and count either way in the bounds",
+            "{} were cut off before they were decided; the bounds count them as met and as missed",
             count(undecided)
         ));
     }
@@ -51,7 +51,7 @@ fn objective_row(objective: &ObjectiveJudgement) -> Vec<String> {
         (Some(true), _) => "yes",
         (Some(false), _) => "NO",
         (None, true) => "unsure",
-        // A limit without a statistic is judged through the joint attainment, and shows the share that met it.
+        // A limit without a statistic is judged through the joint attainment. Its row shows the share that met it.
         (None, false) => "",
     };
     let unit = if objective.decides { unit_of(objective) } else { "share" };
@@ -67,7 +67,7 @@ fn objective_row(objective: &ObjectiveJudgement) -> Vec<String> {
     ]
 }
 
-/// The verdict with its reasons, and what else to know of the run.
+/// The verdict with its reasons, and the warnings and notes on the run.
 pub(super) fn verdict_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let verdict = &trial.verdict;
     let (tone, word) = match verdict.result {

@@ -1,4 +1,4 @@
-//! Owns the console's account of requests: what became of them, and how many a second.
+//! Owns the requests on the console: their outcomes, and their rates.
 
 use crate::figures::TrialView;
 use crate::metrics::LoadOrigin;
@@ -9,17 +9,17 @@ use crate::report::offered::offered_text;
 use crate::results::Report;
 use crate::units::{count, plain};
 
-/// Finish reasons that need no word.
+/// Finish reasons that are not worth a line.
 const USUAL_REASONS: [&str; 3] = ["length", "stop", "tool_calls"];
 
-/// What became of the requests.
+/// The table of requests by outcome, with the lines on failures.
 pub(super) fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> String {
     let (counts, rates) = (&trial.requests, &trial.rates);
-    // Without objectives every completed request is good, which says nothing.
+    // Without objectives every completed request is good, so the column is left out.
     let judged = !trial.slo.objectives.is_empty();
     let good = (rates.good_per_s.unwrap_or(0.0) * trial.window.length_s()).round() as u64;
-    // The usual columns always, the unusual only when there is something to see; a mixed load has a column more than
-    // others.
+    // The usual columns are always shown, the others only when their count is not 0. A mixed load has one column more
+    // than other loads.
     let mixed = trial.load.origin == LoadOrigin::Mixed;
     let (planned, released) = match (trial.load.origin, trial.origins) {
         (LoadOrigin::Released, _) => (0, counts.planned),
@@ -62,7 +62,7 @@ pub(super) fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> Str
         text.push('\n');
     }
     text.push_str(&failures_text(trial, ink));
-    // A reason that is not the usual one says why answers are short, or which of them were held back.
+    // An unusual finish reason shows why answers are short, or that answers were filtered.
     if counts.finish_reasons.keys().any(|reason| !USUAL_REASONS.contains(&reason.as_str())) {
         let each = counts.finish_reasons.iter().map(|(reason, number)| format!("{reason} {}", count(*number)));
         text.push_str(&wrapped(&format!("finish reasons: {}", each.collect::<Vec<_>>().join(" · ")), WIDTH, 2));
@@ -79,7 +79,7 @@ pub(super) fn requests_text(report: &Report, trial: &TrialView, ink: Ink) -> Str
     text
 }
 
-/// Rates inside the window, and requests in flight.
+/// The table of throughput inside the window, with the requests in flight.
 pub(super) fn throughput_text(trial: &TrialView, ink: Ink) -> String {
     let flow = &trial.throughput;
     let mut headings = vec!["throughput", "requests/s", "in tok/s", "out tok/s"];

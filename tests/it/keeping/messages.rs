@@ -111,7 +111,7 @@ fn a_refusal_says_what_to_write() {
         (&["run", "-c", "torn.yaml"], "torn.yaml:", "at line"),
         (
             &["run", "--slo", "ttft<=200ms@p99"],
-            "the statistic stands before the metric; write `p99 ttft<=200ms`",
+            "the statistic comes before the metric; write `p99 ttft<=200ms`",
             "(secret)",
         ),
         (&["run", "-c", "slo.yaml"], "write `p99 ttft<=200ms`", "(secret)"),
