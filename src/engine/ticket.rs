@@ -52,9 +52,9 @@ impl Ticket {
 
     fn post(&mut self, exchange: Exchange) {
         if let Some(mut record) = self.record.take() {
-            // The prompt tokens were counted when the prompt was made; `exchange` does not contain the count.
-            let counted_input_tokens = record.exchange.counted_input_tokens;
-            record.exchange = Exchange { counted_input_tokens, ..exchange };
+            // What was noted when the request was built; `exchange` does not contain it.
+            let Exchange { counted_input_tokens, built_late, .. } = record.exchange;
+            record.exchange = Exchange { counted_input_tokens, built_late, ..exchange };
             let ended = record.exchange.ended.unwrap_or_else(|| self.live.clock.now());
             let outcome = record.exchange.outcome.clone();
             // The record is posted before the gauge counts it as settled. So when a collector sees no open request,

@@ -250,7 +250,7 @@ fn view(trial: &Trial, judgement: &Judgement) -> TrialView {
     let window_s = trial.window().length_s();
     let per_s = |amount: f64| (window_s > 0.0).then(|| amount / window_s);
     let (cohort, flow) = (summary.cohort(), summary.flow());
-    let (planned, _) = summary.planned_and_sent();
+    let planned = summary.punctuality().planned;
     let output = flow.output_microtokens as f64 / 1e6;
     let distribution = |metric, origin| summary.distribution(metric, origin);
     let metrics = Metric::ALL.into_iter().map(|metric| {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::{
     AnswersView, Circumstances, Ended, Fault, Known, Lateness, Limit, LoadKind, Metric, Note, Objective, Objectives,
-    OriginOf, Summary, TokenCountsView,
+    OriginOf, Punctuality, Summary, TokenCountsView,
 };
 
 /// Send lag in seconds up to which the generator is never late: 2 ms, whatever the limits.
@@ -39,6 +39,9 @@ pub struct Health {
     pub send_lag_limit_s: f64,
     /// Sent ÷ planned, of the planned requests; absent without planned requests.
     pub sent_share: Option<f64>,
+    /// Planned requests whose body was built after the planned instant. More than 0.1 % of them are a fault.
+    #[serde(default)]
+    pub bodies_late: u64,
     /// Requests shed because the in-flight cap was reached.
     pub shed: u64,
     /// Requests whose task in the generator died; must be 0.
@@ -114,7 +117,7 @@ impl Health {
 /// Examines the generator's health over a segment that is judged by `objectives`.
 #[must_use]
 pub fn examine(summary: &Summary, went: &Circumstances<'_>, objectives: &Objectives) -> Health {
-    let (planned, sent) = summary.planned_and_sent();
+    let &Punctuality { planned, sent, bodies_late, .. } = summary.punctuality();
     let flow = summary.flow();
     let window_s = went.window.length_s();
     let share = |part: u128, whole: u128| (whole > 0).then(|| part as f64 / whole as f64);
@@ -129,7 +132,7 @@ pub fn examine(summary: &Summary, went: &Circumstances<'_>, objectives: &Objecti
     let touched =
         objectives.items().iter().filter_map(|objective| lag_limit_s(objectives, objective)).min_by(f64::total_cmp);
     let send_lag_limit_s = touched.unwrap_or(LEAST_LAG_LIMIT_S);
-    let send_lag_p99_s = summary.planned_send_lag().at_share(0.99);
+    let send_lag_p99_s = summary.punctuality().send_lag.at_share(0.99);
     let wake_lag = summary.distribution(Metric::WakeLag, OriginOf::Scheduled);
     let lags =
         matches!(send_lag_p99_s, Some(Known::At(lag_s) | Known::Above { above: lag_s }) if lag_s > send_lag_limit_s);
@@ -141,6 +144,7 @@ pub fn examine(summary: &Summary, went: &Circumstances<'_>, objectives: &Objecti
         send_lag_limit_s,
         late: lags && (objectives.is_empty() || touched.is_some()),
         sent_share: (planned > 0).then(|| sent as f64 / planned as f64),
+        bodies_late,
         shed: summary.cohort().shed,
         abandoned: summary.totals().abandoned,
         little_residual,
@@ -169,6 +173,10 @@ fn faults(health: &Health, summary: &Summary, went: &Circumstances<'_>) -> Vec<F
     }
     if let Some(sent_share) = health.sent_share.filter(|share| *share < LEAST_SENT_SHARE) {
         faults.push(Fault::NotSent { sent_share, load });
+    }
+    let late_share = health.bodies_late as f64 / summary.punctuality().planned.max(1) as f64;
+    if late_share > 1.0 - LEAST_SENT_SHARE {
+        faults.push(Fault::BodiesLate { requests: health.bodies_late, share: late_share, load });
     }
     if health.shed > 0 {
         faults.push(Fault::Shed { requests: health.shed });

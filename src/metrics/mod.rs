@@ -19,6 +19,7 @@ mod fold_tests;
 mod health;
 mod load;
 mod misses;
+mod punctuality;
 mod sample;
 mod sequence;
 mod series;
@@ -44,6 +45,7 @@ pub use flow::Flow;
 pub use health::{Health, examine};
 pub use load::{Circumstances, Concurrency, Ended, LoadFacts, LoadKind, LoadOrigin, Merged};
 pub use misses::{FailureGroup, Lost};
+pub use punctuality::Punctuality;
 pub use sample::SamplePoint;
 pub use sequence::{Came, Sequence, Toll};
 pub use slo::{

@@ -11,9 +11,9 @@ use crate::metrics::series::Series;
 use crate::metrics::state::{Slots, State};
 use crate::metrics::tokens::TokenSums;
 use crate::metrics::{
-    BlockPoint, Counts, Course, Distribution, Metric, Objective, Objectives, OriginOf, Standing, Value,
+    BlockPoint, Counts, Course, Distribution, Metric, Objective, Objectives, OriginOf, Punctuality, Standing, Value,
 };
-use crate::record::{Header, Origin, Outcome, Record};
+use crate::record::{Header, Outcome, Record};
 use crate::units::{Offset, Window};
 
 /// The most blocks of scheduled time; [`FIRST_BLOCK_NS`] is their first width.
@@ -59,9 +59,7 @@ pub struct Summary {
     cohort: Counts,
     totals: Counts,
     misses: Misses,
-    planned: u64,
-    planned_sent: u64,
-    planned_send_lag: Distribution,
+    punctuality: Punctuality,
     distributions: Vec<[Distribution; 2]>,
     tallies: Vec<Tally>,
     goodness: Tally,
@@ -84,9 +82,7 @@ impl Summary {
             cohort: Counts::default(),
             totals: Counts::default(),
             misses: Misses::default(),
-            planned: 0,
-            planned_sent: 0,
-            planned_send_lag: Distribution::new(Metric::SendLag),
+            punctuality: Punctuality::default(),
             distributions: Metric::ALL
                 .iter()
                 .map(|metric| [Distribution::new(*metric), Distribution::new(*metric)])
@@ -128,11 +124,7 @@ impl Summary {
         self.cohort.add(record);
         self.tokens.add(record);
         self.answers.add(record);
-        if record.origin == Origin::Planned {
-            self.planned += 1;
-            self.planned_sent += u64::from(exchange.sent.is_some());
-            self.planned_send_lag.add(values.get(Metric::SendLag, OriginOf::Scheduled), completed);
-        }
+        self.punctuality.add(record);
         if completed {
             let server = exchange.server_output_tokens();
             self.usage_missing += u64::from(server.is_none());
@@ -213,9 +205,7 @@ impl Summary {
         self.cohort.merge(&other.cohort);
         self.totals.merge(&other.totals);
         self.misses.merge(&other.misses);
-        self.planned += other.planned;
-        self.planned_sent += other.planned_sent;
-        self.planned_send_lag.merge(&other.planned_send_lag);
+        self.punctuality.merge(&other.punctuality);
         for (mine, theirs) in self.distributions.iter_mut().flatten().zip(other.distributions.iter().flatten()) {
             mine.merge(theirs);
         }
@@ -281,16 +271,10 @@ impl Summary {
         &self.misses
     }
 
-    /// (planned, sent) of the cohort without released requests: the numbers that generator health compares.
+    /// How well the generator kept the plan.
     #[must_use]
-    pub fn planned_and_sent(&self) -> (u64, u64) {
-        (self.planned, self.planned_sent)
-    }
-
-    /// The send lag of planned requests alone.
-    #[must_use]
-    pub fn planned_send_lag(&self) -> &Distribution {
-        &self.planned_send_lag
+    pub fn punctuality(&self) -> &Punctuality {
+        &self.punctuality
     }
 
     /// The distribution of `metric` over the cohort.
@@ -372,7 +356,7 @@ impl Summary {
         distributions
             + blocks
             + size_of_val(self.samples.slots())
-            + self.planned_send_lag.heap_bytes()
+            + self.punctuality.send_lag.heap_bytes()
             + self.slots.heap_bytes()
     }
 

@@ -28,6 +28,15 @@ pub enum Fault {
         /// The kind of load: the advice depends on it.
         load: LoadKind,
     },
+    /// Bodies of requests were not built in time.
+    BodiesLate {
+        /// How many.
+        requests: u64,
+        /// Their share of the planned requests, 0 to 1.
+        share: f64,
+        /// The kind of load: the advice depends on it.
+        load: LoadKind,
+    },
     /// Requests were shed at the in-flight cap.
     Shed {
         /// How many.

@@ -10,6 +10,8 @@ use crate::units::{Offset, Secrets};
 /// What was observed of one request on the wire. A failed request keeps its timings.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Exchange {
+    /// How long after the planned instant the body of this request was built; absent if it was built in time.
+    pub built_late: Option<Duration>,
     /// The send begins: a connection is asked for.
     pub sent: Option<Offset>,
     /// A connection opened for this request was ready. Absent if the request reused an open connection.

@@ -23,6 +23,8 @@ pub(super) struct Line<'a> {
     origin: Origin,
     scheduled_s: Offset,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    built_late_s: Option<Offset>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     sent_s: Option<Offset>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     connected_s: Option<Offset>,
@@ -167,6 +169,7 @@ impl<'a> Line<'a> {
             first_event_tokens: exchange.first_event_tokens,
             counting: exchange.counting.map(CountingLine::from),
             hidden_tokens: exchange.hidden_tokens,
+            built_late_s: exchange.built_late.map(Offset::from),
             wake_lag_s: exchange.wake_lag.map(Offset::from),
             one_read: exchange.one_read,
             usage_odd: exchange.usage_odd,
@@ -234,6 +237,7 @@ impl<'a> Line<'a> {
                 first_event_tokens: self.first_event_tokens,
                 counting: self.counting.map(Counting::from),
                 hidden_tokens: self.hidden_tokens,
+                built_late: self.built_late_s.map(|late| late.since(Offset::ZERO)),
                 wake_lag: self.wake_lag_s.map(|lag| lag.since(Offset::ZERO)),
                 one_read: self.one_read,
                 usage_odd: self.usage_odd,

@@ -23,6 +23,7 @@ fn every_fault_has_its_sentence() {
             Fault::Late(Lateness { load: LoadKind::Replay, ..LATE }),
             Fault::Late(Lateness { load: LoadKind::Concurrent, ..LATE }),
             Fault::NotSent { sent_share: 0.9876, load: LoadKind::Open },
+            Fault::BodiesLate { requests: 42, share: 0.021, load: LoadKind::Open },
             Fault::Shed { requests: 1_234 },
             Fault::Abandoned { requests: 2 },
             Fault::LittleLaw { residual: -0.0123 },

@@ -41,6 +41,13 @@ pub fn fault(fault: &Fault) -> String {
             sent_share * 100.0,
             Advice::of(load).less
         ),
+        Fault::BodiesLate { requests, share, load } => format!(
+            "{} request bodies ({:.2}%) were not built in time: another process took the cores; free a core, give \
+             tonnage a higher priority (`nice -n -10`), or use {}",
+            count(requests),
+            share * 100.0,
+            Advice::of(load).less
+        ),
         Fault::Shed { requests } => {
             format!("{} requests were shed at the in-flight cap; raise --max-in-flight", count(requests))
         }
