@@ -101,7 +101,7 @@ pub struct BlockPoint {
 }
 
 /// Number of metrics kept per block: the times, which come first in the catalogue.
-pub(super) const HEADLINES: usize = Metric::SendLag as usize + 1;
+pub(super) const HEADLINES: usize = Metric::WakeLag as usize + 1;
 
 /// A stretch of scheduled time.
 #[derive(Debug, Clone, Default)]
