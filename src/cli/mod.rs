@@ -49,6 +49,7 @@ use exit::Exit;
 
 use crate::engine::local_runtime;
 use crate::error::Error;
+use crate::report::error_text;
 
 /// Parses, runs, and says how it went.
 #[must_use]
@@ -78,7 +79,7 @@ pub fn main() -> ExitCode {
         }
     };
     done.unwrap_or_else(|error| {
-        terminal::say(&format!("error: {error}"));
+        terminal::say(&format!("error: {}", error_text(&error)));
         Exit::from(&error).into()
     })
 }

@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use crate::error::Error;
-use crate::report::Ink;
+use crate::report::{Ink, with_flags};
 use crate::results::{Lines, hidden};
 use crate::units::{columns, visible, visible_page, wrapped};
 
@@ -37,7 +37,8 @@ const LEAST_WIDTH: usize = 40;
 /// follows behind two blanks, so that no second message can be forged. Where that is closed there is no one left to
 /// tell.
 pub(super) fn say(line: &str) {
-    let line = hidden(line);
+    let line = with_flags(line);
+    let line = hidden(&line);
     let shown = visible(&line);
     let width = width();
     let shown = match shown.char_indices().nth(LONGEST_LINE) {
@@ -56,7 +57,8 @@ pub(super) fn say_all(lines: &Lines) {
 
 /// Says a text of several lines, which are ours, on standard error; those that are wider than a screen are broken.
 pub(super) fn say_page(text: &str) {
-    let (text, width) = (hidden(text), width());
+    let text = with_flags(text);
+    let (text, width) = (hidden(&text), width());
     let line = |line: &str| if columns(line) > width { wrapped(line, width, 2) } else { line.to_owned() };
     let page: String = visible_page(&text).lines().flat_map(|text| [line(text), "\n".to_owned()]).collect();
     _ = io::stderr().lock().write_all(page.as_bytes());

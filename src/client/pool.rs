@@ -250,8 +250,9 @@ impl Pool {
     async fn open_to(&self, address: SocketAddr, patience: Duration) -> Result<Wire, Failure> {
         let deadline = self.shared.clock.now().plus(patience);
         let limit_s = self.shared.connect_timeout.as_secs_f64();
-        let late =
-            |class, what: &str| Failure::new(class, format!("no {what} within {limit_s:.1} s (--connect-timeout)"));
+        let late = |class, what: &str| {
+            Failure::new(class, format!("no {what} within {limit_s:.1} s (the option connect-timeout)"))
+        };
         let connected = timeout(patience, TcpStream::connect(address))
             .await
             .map_err(|_| late(FailureClass::Connect, "connection"))?;

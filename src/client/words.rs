@@ -91,7 +91,7 @@ pub(super) fn of_other(
     if !stream && [&b"data:"[..], b"event:", b"id:", b"retry:", b":"].iter().any(|field| start.starts_with(field)) {
         return Some((
             FailureClass::Malformed,
-            format!("the server streams, although --no-stream asks for {asked}: `{words}`"),
+            format!("the server streams, although {asked} was asked for: `{words}`"),
         ));
     }
     if !start.starts_with(b"{") {
@@ -115,7 +115,7 @@ pub(super) fn of_other(
 pub(super) fn of_foreign(start: &[u8]) -> Option<String> {
     // RFC 9113, section 4.1: three bytes of length, then the type. A server sends SETTINGS first, or GOAWAY at once.
     match start {
-        [0x15 | 0x16, 0x03, ..] => Some("the server speaks TLS there; write https:// in --target".to_owned()),
+        [0x15 | 0x16, 0x03, ..] => Some("the server speaks TLS there; write https:// in the option target".to_owned()),
         [0, 0, _, 4 | 7, ..] => Some(
             "the server speaks HTTP/2 only there, and tonnage speaks HTTP/1.1; ask a port that offers it".to_owned(),
         ),
@@ -240,11 +240,8 @@ mod tests {
             assert!(said_class == class && said.contains(expected), "{body}: {said}");
         }
         for (body, expected) in [
-            ("data: {}\n\n", "the server streams, although --no-stream asks for one JSON object: `data: {}`"),
-            (
-                ": ping\n\ndata: {}\n\n",
-                "the server streams, although --no-stream asks for one JSON object: `: ping data: {}`",
-            ),
+            ("data: {}\n\n", "the server streams, although one JSON object was asked for: `data: {}`"),
+            (": ping\n\ndata: {}\n\n", "the server streams, although one JSON object was asked for: `: ping data: {}`"),
             ("<html><title>Hi</title>", "an HTML page, \"Hi\", where one JSON object was asked for"),
             ("hello", "the answer is no JSON object: `hello`"),
         ] {

@@ -2,6 +2,7 @@
 
 use crate::figures::TrialView;
 use crate::metrics::{Counts, FailureGroup, Lost};
+use crate::report::flags::with_flags;
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
 use crate::results::Report;
 use crate::search::Finished;
@@ -68,6 +69,7 @@ fn lost_words(lost: &Lost) -> String {
 fn said(group: &FailureGroup) -> String {
     // A result may come from elsewhere: what it holds is not trusted to be text.
     let words = visible(&group.words);
+    let words = with_flags(&words);
     match group.kind.as_str() {
         "timed_out" => format!("timed out: {words}"),
         kind if kind.starts_with("status_") => words.into_owned(),
@@ -159,7 +161,7 @@ fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
         "connect" => "check its address, and that it is running",
         "dns" => "check the name in --target",
         "reset" => "the server, or something before it, closes connections: look at its log",
-        "malformed" if says(&["although --no-stream"]) => {
+        "malformed" if says(&["the server streams, although"]) => {
             "the server answers with a stream whatever it is asked: drop --no-stream, and ttft and itl are measured too"
         }
         "malformed" if says(&["where one json object was asked for", "the answer is no json object"]) => {

@@ -47,11 +47,11 @@ impl Pattern {
             (None, Some(length)) => Ok(secs(length)),
             (None, None) => Err(Refusal::new(
                 "the profile has no end of its own",
-                "give --duration or --requests, or its last stage a time",
+                "give the option duration or the option requests, or its last stage a time",
             )),
             (Some(Extent::Duration(asked)), Some(length)) if asked > length => Err(Refusal::new(
                 format!("the profile lasts {}, and {} are asked for", Time(length), Time(asked)),
-                format!("give --duration {} at most, or {endless}", Time(length)),
+                format!("give the option duration {} at most, or {endless}", Time(length)),
             )),
             (Some(Extent::Duration(asked)), _) => Ok(secs(asked)),
             (Some(Extent::Requests(count)), length) => {
@@ -95,7 +95,7 @@ impl Pattern {
         if first == 0.0 && !warmup.is_zero() {
             return Err(Refusal::new(
                 "a warm-up has the profile's first rate, which is 0/s here, and would send nothing",
-                "drop --warmup, or begin the profile above 0/s",
+                "drop the option warmup, or begin the profile above 0/s",
             ));
         }
         let laid = if self.overlays.is_empty() { base } else { blend(&base, &self.overlays, window_s, seed)? };

@@ -134,7 +134,7 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &[],
         usage: "repeat",
-        formula: "at the end of a profile: it begins again, for as long as --duration or --requests say",
+        formula: "at the end of a profile: it begins again, for as long as the load's duration or requests say",
         example: "ramp 10/s..50/s 10s; hold 20s; repeat",
     },
 ];

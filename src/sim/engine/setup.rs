@@ -23,12 +23,12 @@ impl Setup {
     pub const MOST_CONTEXT_TOKENS: u32 = 131_072;
     /// Every limit that can be changed, with what it is, for help.
     pub const KEYS: &[(&str, &str)] = &[
-        ("max_seqs=N", "sequences in the batch, 1 to 4096 (vLLM: --max-num-seqs)"),
-        ("batched_tokens=N", "token budget of a step, max_seqs to 1048576 (--max-num-batched-tokens)"),
+        ("max_seqs=N", "sequences in the batch, 1 to 4096 (vLLM: max-num-seqs)"),
+        ("batched_tokens=N", "token budget of a step, max_seqs to 1048576 (vLLM: max-num-batched-tokens)"),
         ("kv_tokens=N", "tokens whose keys and values fit, 16 to 16777216, in blocks of 16"),
         (
             "prefix_cache=on|off",
-            "whether prompts that begin alike are computed once (--enable-prefix-caching); on unless said",
+            "whether prompts that begin alike are computed once (vLLM: enable-prefix-caching); on unless said",
         ),
     ];
 

@@ -1,6 +1,8 @@
 //! Owns the house rules: floors, file sizes, first lines.
 
+mod flags;
 mod imports;
+mod literals;
 
 use std::collections::BTreeSet;
 use std::fs;
