@@ -140,7 +140,7 @@ impl Discovery {
             Err(error) => return Err(refuse(true, format!("the answer to {url} broke off ({})", innermost(&error)))),
         };
         if !status.is_success() {
-            let said = words::of_status(status, &head, &body);
+            let said = words::of_status(status, &head, &body).text;
             let skip = "check the option target, or give the option model to skip this question";
             return Err(match status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {

@@ -390,7 +390,7 @@ impl Wire {
 
     /// The status of an answer whose head is no valid HTTP, where it begins as one, and what went wrong with a status
     /// other than 2xx.
-    pub(super) fn status_of_head(&self) -> Option<(StatusCode, Option<String>)> {
+    pub(super) fn status_of_head(&self) -> Option<(StatusCode, Option<Failure>)> {
         words::of_head(&self.stamps.head.borrow())
     }
 
