@@ -224,6 +224,7 @@ mod tests {
 
     #[test]
     fn what_is_not_what_was_asked_for_is_said_for_what_it_is() {
+        use FailureCause::{NoObject, StreamUnasked};
         use FailureClass::{Malformed, StreamError};
         for (body, class, expected) in [
             (r#"{"error":{"message":"exceeds the context"}}"#, StreamError, "exceeds the context"),
@@ -245,7 +246,6 @@ mod tests {
             let asked = said.text.contains("where a stream of events was asked for");
             assert_eq!(said.cause == FailureCause::NoEvents, asked, "{body}: {said:?}");
         }
-        use FailureCause::{NoObject, StreamUnasked};
         for (body, cause, expected) in [
             ("data: {}\n\n", StreamUnasked, "the server streams, although one JSON object was asked for: `data: {}`"),
             (

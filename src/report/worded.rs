@@ -63,7 +63,7 @@ pub(super) fn assumptions_of(fleet: &Fleet) -> Vec<String> {
 
 /// What to bear in mind of a check, in sentences.
 pub(super) fn notes_of_check(check: &CheckView) -> Vec<String> {
-    check.note_kinds.iter().map(check_note).collect()
+    check.note_kinds.iter().copied().map(check_note).collect()
 }
 
 /// What a sweep comes to, in sentences: those that the result holds, or else made of what was found.

@@ -119,7 +119,7 @@ fn effect_of(burst: &Burst, replicas: u64, backlog: Option<&Backlog>) -> String 
 }
 
 /// What to bear in mind of a check by simulation, and what to do.
-pub(crate) fn check_note(note: &CheckNote) -> String {
+pub(crate) fn check_note(note: CheckNote) -> String {
     match note {
         CheckNote::LengthsAlike => "every request has the same lengths, so that answers begin and end together and \
              latencies come in steps; give lengths that vary, as in --check-input lognormal:512,0.8 --check-output \
