@@ -69,8 +69,9 @@ impl Blueprint {
                 Load::Open(Timeline::new(self.process, rate, extent, point.discard, self.cooldown, seed))
             }
             PointLoad::Replay(scale) => {
-                let refuse =
-                    || Refusal::new("there is no trace to replay", "give one, as in --over time-scale trace.csv");
+                let refuse = || {
+                    Refusal::new("there is no trace to replay", "give one, as in the option over time-scale trace.csv")
+                };
                 Load::Open(Timeline::recorded(self.recorded.as_ref().ok_or_else(refuse)?.faster(scale)))
             }
         };

@@ -345,7 +345,7 @@ impl Pending {
         trace.time_unit = time_unit.unwrap_or(trace.time_unit);
         if let Some(wanted) = self.wanted_segment.filter(|wanted| *wanted > trace.segments) {
             let why = format!(
-                "holds {} recordings and no {wanted}. one; give --segment 1 to {}",
+                "holds {} recordings and no {wanted}. one; give the option segment 1 to {}",
                 trace.segments, trace.segments
             );
             return Err(Error::input(path, why));

@@ -63,8 +63,7 @@ impl BlockPool {
         if ids.len() > most {
             return Err(format!(
                 "has {} hash_ids for {input_tokens} tokens, and blocks of {} tokens make at most {most}; blocks of 512 \
-                 tokens are \
-                 mooncake's, of 16 bailian's, of 64 weka's: check --format",
+                 tokens are mooncake's, of 16 bailian's, of 64 weka's: check the option format",
                 ids.len(),
                 self.block_tokens
             ));

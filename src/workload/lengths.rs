@@ -191,7 +191,8 @@ impl std::str::FromStr for LengthSpec {
             if arguments.contains('/') || (name == "D" && arguments.contains(',')) {
                 return Err(Refusal::new(
                     format!("`{text}` names input and output at once"),
-                    "accepted is one length for each of --input-tokens and --output-tokens, as in D(100) or N(480,240)",
+                    "accepted is one length for each of the option input-tokens and the option output-tokens, as in \
+                     D(100) or N(480,240)",
                 ));
             }
             return match name {
@@ -293,8 +294,8 @@ mod tests {
             assert!(refusal.accepted.starts_with("accepted is"), "{refusal}");
         }
         insta::assert_snapshot!("D(100,1000)".parse::<LengthSpec>().unwrap_err(), @"`D(100,1000)` names input and \
-            output at once; accepted is one length for each of --input-tokens and --output-tokens, as in D(100) or \
-            N(480,240)");
+             output at once; accepted is one length for each of the option input-tokens and the option output-tokens, \
+             as in D(100) or N(480,240)");
     }
 
     #[test]
