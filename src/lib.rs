@@ -39,7 +39,7 @@
 //! ```
 //! use std::time::Duration;
 //! use tonnage::error::Error;
-//! use tonnage::play::{Play, Segment, StopRule};
+//! use tonnage::play::{Issued, Play, Segment, StopRule};
 //! use tonnage::sim::Session;
 //!
 //! struct Counting {
@@ -50,7 +50,7 @@
 //! impl Play for Counting {
 //!     type Settling = <Session as Play>::Settling;
 //!
-//!     async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
+//!     async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Issued<Self::Settling>, Error> {
 //!         self.loads += 1;
 //!         self.server.play(segment, stop).await
 //!     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tonnage::metrics::{Course, Objectives};
-use tonnage::play::{Segment, StopRule};
+use tonnage::metrics::Objectives;
+use tonnage::play::{Segment, WatchRule};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::search::Blueprint;
 use tonnage::search::hunt::{Aim, Conclusion, Event, Journal, Purpose, hunt};
@@ -101,7 +101,7 @@ impl Asked<'_> {
         let plan = Arc::new(Plan::new(Load::Open(timeline), self.workload(), seed, None));
         let objectives = Arc::new(self.objectives());
         let segment = Segment { label: "at R*".to_owned(), plan, objectives, streamed: true };
-        let trial = session.trial(segment, StopRule::Watch(Arc::new(|_, _| Course::GoOn)));
+        let trial = session.trial(segment, WatchRule::Never.into());
         let sequence = trial.sequence.as_ref().expect("it was watched");
         let aim = self.aim();
         let of = |(demand, asked): (&Demand, &tonnage::search::hunt::Asked)| {

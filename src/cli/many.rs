@@ -3,8 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cli::config::Parsed;
 use crate::cli::deliver::show;
@@ -13,7 +11,7 @@ use crate::cli::job::Job;
 use crate::cli::signals::Signals;
 use crate::cli::table::row_of;
 use crate::cli::terminal::say;
-use crate::engine::Interrupter;
+use crate::engine::{Halt, Interrupter};
 use crate::error::Error;
 use crate::results::{Lines, Report, read};
 use crate::service::Service;
@@ -35,9 +33,9 @@ pub(super) fn begun_in(folder: &Path, parsed: &Parsed) -> Result<(PathBuf, Repor
 
 /// The first signal ends the load and those that would follow, and lets the drain settle what is open; the second
 /// lets go of it.
-pub(super) async fn hear(mut signals: Signals, interrupter: Interrupter, halted: Arc<AtomicBool>, lines: Lines) {
+pub(super) async fn hear(mut signals: Signals, interrupter: Interrupter, halt: Halt, lines: Lines) {
     signals.next().await;
-    halted.store(true, Ordering::Relaxed);
+    halt.ask();
     interrupter.interrupt();
     lines.push(
         "interrupted: nothing more is sent; what is in flight is followed to its end; interrupt again to let go of it"

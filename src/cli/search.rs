@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -25,6 +24,7 @@ use crate::cli::search_options::SearchOptions;
 use crate::cli::signals::Signals;
 use crate::cli::table::{Playing, of_a_trace, refused_by};
 use crate::clock::RunClock;
+use crate::engine::Halt;
 use crate::error::Error;
 use crate::report::{bounds_of, worded};
 use crate::results::{Folder, Replace, Report};
@@ -305,10 +305,11 @@ async fn live(
     mut report: Report,
     signals: Signals,
 ) -> Result<Report, Error> {
-    let session = session_of(job, found)?;
+    let mut session = session_of(job, found)?;
     let lines = folder.losses().lines();
-    let halted = Arc::new(AtomicBool::new(false));
-    let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), Arc::clone(&halted), lines.clone()));
+    let halt = Halt::default();
+    session.halted_by(halt.clone());
+    let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), halt.clone(), lines.clone()));
     let hidden = job.quiet || job.json;
     let (mut journal, mut loads) =
         report.search.as_ref().map(|findings| (findings.journal(), findings.loads.clone())).unwrap_or_default();
@@ -325,7 +326,6 @@ async fn live(
         place: journal.begun,
         heading: Box::new(move |_, label| format!("{label} · {}", shown.borrow())),
         prints: Rc::clone(&prints),
-        halted: Arc::clone(&halted),
         screen: Screen::default(),
     };
     let yaml = job.spec.to_yaml()?;
@@ -352,7 +352,7 @@ async fn live(
         folder.keep_result(&report, &yaml);
         Ok(())
     };
-    let goes_on = || !halted.load(Ordering::Relaxed);
+    let goes_on = || !halt.is_asked();
     let conclusion = hunt(&mut player, aim, blueprint, &mut journal, told, goes_on).await;
     heard.abort();
     player.clear();

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -22,6 +21,7 @@ use crate::cli::progress::Screen;
 use crate::cli::signals::Signals;
 use crate::cli::table::{Playing, refused_by};
 use crate::clock::RunClock;
+use crate::engine::Halt;
 use crate::error::Error;
 use crate::figures::{MetricView, TrialView};
 use crate::metrics::{Ended, Metric};
@@ -307,10 +307,11 @@ async fn live(
     mut report: Report,
     signals: Signals,
 ) -> Result<Report, Error> {
-    let session = session_of(job, found)?;
+    let mut session = session_of(job, found)?;
     let lines = folder.losses().lines();
-    let halted = Arc::new(AtomicBool::new(false));
-    let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), Arc::clone(&halted), lines.clone()));
+    let halt = Halt::default();
+    session.halted_by(halt.clone());
+    let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), halt.clone(), lines.clone()));
     let hidden = job.quiet || job.json;
     let mut trials = std::mem::take(&mut report.trials);
     report.trials.clone_from(&trials);
@@ -326,7 +327,6 @@ async fn live(
         place: trials.len(),
         heading: Box::new(|place, label| format!("{place}/{} {label} · ", sweep.most_points())),
         prints: Rc::clone(&prints),
-        halted: Arc::clone(&halted),
         screen: Screen::default(),
     };
     let yaml = job.spec.to_yaml()?;
@@ -342,9 +342,8 @@ async fn live(
         }
         Ok(view)
     };
-    let goes_on = |trials: &[TrialView]| {
-        !halted.load(Ordering::Relaxed) && trials.last().is_none_or(|trial| trial.ended == Ended::Complete)
-    };
+    let goes_on =
+        |trials: &[TrialView]| !halt.is_asked() && trials.last().is_none_or(|trial| trial.ended == Ended::Complete);
     let driven = drive(&mut player, sweep, blueprint, &mut trials, decided, goes_on).await;
     heard.abort();
     player.clear();

@@ -14,7 +14,7 @@ use crate::units::{Offset, Window};
 const MOST_ROWS: usize = 1 << 22;
 
 /// The requests of a segment: those that have settled, 16 bytes each, and the instants of those that are open. It is
-/// kept only where a [`crate::play::StopRule::Watch`] asks for it.
+/// kept only where a stop rule watches the requests.
 ///
 /// How a request stands is known when it settles; an end-to-end limit is missed as soon as the age of an open request
 /// exceeds it. What was cut off undecided counts as a miss: whoever looks for what a service bears errs on the safe
@@ -49,6 +49,14 @@ pub struct Toll {
     pub decided: u64,
     /// Requests cut off before they were decided.
     pub cut_off: u64,
+}
+
+impl Toll {
+    /// The share of misses; 0 where nothing is decided.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        if self.decided == 0 { 0.0 } else { self.misses as f64 / self.decided as f64 }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

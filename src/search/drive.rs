@@ -2,13 +2,13 @@
 //! still followed.
 
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, Refusal};
 use crate::figures::TrialView;
 use crate::metrics::Objectives;
-use crate::play::{LiveCounts, Play, Segment, StopRule, Trial};
+use crate::play::{Issued, Play, Segment, StopRule, Trial};
 use crate::schedule::{Extent, Process, Quota, Recorded, Timeline};
 use crate::search::follow::{alongside, glance};
 use crate::search::{Finished, Next, Pending, Point, PointLoad, Sweep};
@@ -118,15 +118,14 @@ pub async fn drive<P: Play>(
                         continue;
                     }
                 }
-                let counts: Arc<Mutex<LiveCounts>> = Arc::default();
-                let playing = pin!(player.play(segment, watching(&counts)));
+                let playing = pin!(player.play(segment, StopRule::Never));
                 let before = before.map(|followed| (followed.pending.point, followed.settling));
                 let keep = |point: Point, trial: Trial| {
                     trials.push(decided(trials.len(), &point, trial)?);
                     Ok(())
                 };
-                let mut settling = Box::pin(alongside(playing, before, keep).await?);
-                let counts = *counts.lock().unwrap_or_else(PoisonError::into_inner);
+                let Issued { counts, settling, .. } = alongside(playing, before, keep).await?;
+                let mut settling = Box::pin(settling);
                 // In virtual time it is decided at once, and the decision can use it.
                 match glance(settling.as_mut()).await {
                     Some(trial) => trials.push(decided(place, &point, trial?)?),
@@ -147,13 +146,4 @@ pub async fn drive<P: Play>(
 struct Followed<S> {
     pending: Pending,
     settling: Pin<Box<S>>,
-}
-
-/// A rule that never stops and leaves the counts it has seen last.
-fn watching(counts: &Arc<Mutex<LiveCounts>>) -> StopRule {
-    let counts = Arc::clone(counts);
-    StopRule::When(Arc::new(move |seen| {
-        *counts.lock().unwrap_or_else(PoisonError::into_inner) = *seen;
-        false
-    }))
 }

@@ -2,10 +2,10 @@
 //! certificate, and what it comes to.
 
 use crate::error::Error;
-use crate::play::Play;
+use crate::play::{Issued, Play};
 use crate::search::Axis;
 use crate::search::hunt::figures::Figures;
-use crate::search::hunt::load::{Hunt, Probing};
+use crate::search::hunt::load::Hunt;
 use crate::search::hunt::{Event, Journal, Purpose, Wanted};
 use crate::search::step::{Answer, Capacity, Finding, Order, Spent, certificate, fits};
 
@@ -26,9 +26,9 @@ where
             return Ok(());
         }
     }
-    let (probing, segment, watch) = hunt.probing(Purpose::Certificate, order, None)?;
-    let settling = player.play(segment, watch.rule()).await?;
-    let probing = Probing { seen: watch.seen(), ..probing };
+    let (probing, segment, rule) = hunt.probing(Purpose::Certificate, order, None)?;
+    let Issued { counts, watched, settling } = player.play(segment, rule).await?;
+    let probing = probing.issued(hunt.aim, &counts, watched.as_ref());
     hunt.keep(&probing, &settling.await?)
 }
 

@@ -1,20 +1,21 @@
 //! Owns the first two steps of a search: the unloaded service, and the saturated one.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::error::Error;
 use crate::figures::TrialView;
-use crate::metrics::{Course, Ended, Sequence};
-use crate::play::{LiveCounts, Play, Segment, StopRule, Trial};
+use crate::metrics::Ended;
+use crate::play::{
+    AgainRule, FloorObjective, FloorRule, Issued, Play, Segment, StageRule, StopReason, Trial, WatchRule,
+};
 use crate::search::capacity::{cv2_of, in_window, mean_e2e_s};
-use crate::search::hunt::facts::{counts_of, decided_of};
+use crate::search::hunt::facts::decided_of;
 use crate::search::hunt::load::{Hunt, Lengths};
 use crate::search::hunt::watch::LOST;
-use crate::search::hunt::{Aim, Event, Journal, Kept, Purpose};
-use crate::search::step::{Capacity, Saturation, Spent, failing};
+use crate::search::hunt::{Asked, Event, Journal, Kept, Purpose};
+use crate::search::step::{Capacity, Demand, FAILING, Saturation, Spent};
 use crate::search::{PointLoad, Stability, read_signs, stability_of};
-use crate::units::{Offset, Rate};
+use crate::units::Rate;
 use crate::workload::Closed;
 
 /// A first step ends by its rule, long before this.
@@ -60,31 +61,28 @@ where
 {
     let lengths = Lengths::new(0.0, LONGEST_S, 0.0);
     let (place, segment) = hunt.begin(Purpose::Floor, PointLoad::Closed(1), &lengths, "floor".to_owned())?;
-    let aim: Aim = hunt.aim.clone();
+    let aim = hunt.aim;
     let budget = aim.question.budget();
-    let most = budget.requests.map_or(u64::MAX, |requests| ((FLOOR_SHARE * requests as f64) as u64).max(FLOOR_LEAST));
+    let most_requests = budget.requests.map(|requests| ((FLOOR_SHARE * requests as f64) as u64).max(FLOOR_LEAST));
     let most_s = budget.seconds.map_or(FLOOR_S, |seconds| (FLOOR_SHARE * seconds).min(FLOOR_S));
-    let enough = Enough::default();
-    let rule = enough.watching(move |counts, sequence| {
-        let (settled, elapsed_s) = (sequence.settled(), counts.elapsed.as_secs());
-        let counted = counts_of(&aim, sequence, counts.elapsed);
-        // Close to a limit more are asked: a share of misses that no rate changes is best learnt here.
-        let is_close = || {
-            aim.question
-                .demands()
-                .iter()
-                .zip(&counted)
-                .any(|(demand, counted)| counted.share() > CLOSE * demand.allowed())
-        };
-        (settled >= requests && (settled >= CLOSE_TIMES * requests || !is_close()))
-            || settled >= most
-            || (settled >= FLOOR_LEAST && elapsed_s >= most_s)
-            // Slow answers, one after the other, are not to take all that there is.
-            || (settled > 0 && elapsed_s >= FLOOR_OVER * most_s && most_s < FLOOR_S)
-            || (LOOKS.contains(&settled) && failing(&aim.question, &counted).is_some())
-            || sequence.lost_in_a_row() >= LOST
+    let objective = |(demand, asked): (&Demand, &Asked)| FloorObjective {
+        place: asked.place,
+        allowed: demand.allowed(),
+        close: CLOSE * demand.allowed(),
+    };
+    let rule = WatchRule::Floor(FloorRule {
+        requests,
+        close_requests: CLOSE_TIMES * requests,
+        most_requests,
+        least_requests: FLOOR_LEAST,
+        most_s,
+        longest_s: (most_s < FLOOR_S).then_some(FLOOR_OVER * most_s),
+        looks: LOOKS.to_vec(),
+        certainty: FAILING,
+        lost_in_a_row: LOST,
+        objectives: aim.question.demands().iter().zip(aim.asked()).map(objective).collect(),
     });
-    played(hunt, player, (place, Purpose::Floor), segment, (rule, enough), |hunt, trial, view| {
+    played(hunt, player, (place, Purpose::Floor), segment, rule, |hunt, trial, view, _| {
         let Some(sequence) = &trial.sequence else { return };
         hunt.journal.history.floor = Some(decided_of(hunt.aim, sequence, trial.drain_end));
         hunt.journal.unloaded_s = mean_e2e_s(view);
@@ -113,9 +111,8 @@ where
         let lengths = Lengths::new(0.0, (requests / most.per_s()).min(BUDGET_SHARE * left.seconds), 0.0);
         let (place, segment) =
             hunt.begin(Purpose::Saturation, PointLoad::Open(most), &lengths, format!("the most, {most}"))?;
-        let enough = Enough::default();
-        let full = enough.watching(|counts, _| counts.in_flight >= u64::from(Closed::THROUGHPUT));
-        played(hunt, player, (place, Purpose::Saturation), segment, (full, enough), |hunt, trial, view| {
+        let full = WatchRule::InFlight(u64::from(Closed::THROUGHPUT));
+        played(hunt, player, (place, Purpose::Saturation), segment, full, |hunt, trial, view, _| {
             if trial.ended == Ended::Complete && stability_of(&read_signs(view)) != Stability::Saturated {
                 hunt.journal.history.capacity = Some(Capacity::Above(most.per_s()));
             }
@@ -162,33 +159,19 @@ where
     let lengths = Lengths::new(filling_s, LONGEST_S, 0.0);
     let label = format!("saturation, {in_flight} in flight");
     let (place, segment) = hunt.begin(Purpose::Saturation, PointLoad::Closed(in_flight), &lengths, label)?;
-    let first_look = STAGE_ROUNDS * u64::from(in_flight);
-    let filled = Filled::after(filling_s);
-    let (refused, full) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(is_last)));
-    let (is_refused, is_full) = (Arc::clone(&refused), Arc::clone(&full));
-    let enough = Enough::default();
-    let rule = enough.watching(move |counts, _| {
-        if counts.missed >= u64::from(LOST) && counts.missed > counts.completed {
-            is_refused.store(true, Relaxed);
-            return true;
-        }
-        if counts.elapsed.as_secs() >= most_s {
-            return true;
-        }
-        let Some((since, since_s)) = filled.since(counts) else { return false };
-        if since < first_look {
-            return false;
-        }
-        let per_s = since as f64 / since_s.max(1e-9);
-        if since == first_look && before.is_some_and(|before| per_s < GAIN * before) {
-            is_full.store(true, Relaxed);
-        }
-        since >= completions || !is_full.load(Relaxed)
+    let rule = WatchRule::Stage(StageRule {
+        filled_s: filling_s,
+        most_s,
+        first_look: STAGE_ROUNDS * u64::from(in_flight),
+        least_per_s: before.map(|before| GAIN * before),
+        is_last,
+        completions,
+        refused: u64::from(LOST),
     });
     let mut completed = None;
-    played(hunt, player, (place, Purpose::Saturation), segment, (rule, enough), |hunt, _, view| {
+    played(hunt, player, (place, Purpose::Saturation), segment, rule, |hunt, _, view, reason| {
         completed = in_window(view).map(|rate| rate.per_s);
-        if refused.load(Relaxed) {
+        if reason == Some(StopReason::Refused) {
             // One after the other it was answered.
             let lone_per_s = hunt.journal.unloaded_s.map_or(1.0, |lone_s| 1.0 / lone_s);
             hunt.journal.history.capacity = Some(Capacity::Refuses(lone_per_s));
@@ -201,7 +184,7 @@ where
         let least = view.run_totals.completed as f64 / view.drain_end_s;
         let found = completed.unwrap_or(least);
         let late = view.drain_end_s >= most_s;
-        if full.load(Relaxed) && is_saturated {
+        if reason.map_or(is_last, |reason| reason == StopReason::Saturated) && is_saturated {
             hunt.journal.history.capacity = Some(Capacity::Reached(found));
             let completions = in_window(view).map_or(0, |_| view.requests.completed);
             hunt.journal.history.saturation = Some(Saturation { in_flight, completions, again_per_s: None });
@@ -239,53 +222,13 @@ where
     let lengths = Lengths::new(filling_s, LONGEST_S, 0.0);
     let label = format!("saturation again, {in_flight} in flight");
     let (place, segment) = hunt.begin(Purpose::Saturation, PointLoad::Closed(in_flight), &lengths, label)?;
-    let (filled, enough) = (Filled::after(filling_s), Enough::default());
-    let rule = enough.watching(move |counts, sequence| {
-        filled.since(counts).is_some_and(|(since, _)| since >= completions || sequence.lost_in_a_row() >= LOST)
-    });
-    played(hunt, player, (place, Purpose::Saturation), segment, (rule, enough), |hunt, _, view| {
+    let rule = WatchRule::Again(AgainRule { filled_s: filling_s, completions, lost_in_a_row: LOST });
+    played(hunt, player, (place, Purpose::Saturation), segment, rule, |hunt, _, view, _| {
         if let Some(rate) = in_window(view) {
             hunt.journal.history.saturated_again(rate.per_s);
         }
     })
     .await
-}
-
-/// What a closed loop completes once it has filled the service.
-#[derive(Debug)]
-struct Filled {
-    after: Offset,
-    counts: Mutex<Option<LiveCounts>>,
-}
-
-impl Filled {
-    /// The service is full `filling_s` after the load began.
-    fn after(filling_s: f64) -> Self {
-        Self { after: Offset::from_secs(filling_s), counts: Mutex::default() }
-    }
-
-    /// Requests completed since then, and seconds; none before.
-    fn since(&self, counts: &LiveCounts) -> Option<(u64, f64)> {
-        if counts.elapsed < self.after {
-            return None;
-        }
-        let mut first = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = first.get_or_insert(*counts);
-        Some((counts.completed - first.completed, counts.elapsed.secs_since(first.elapsed)))
-    }
-}
-
-/// Whether a rule ended its load, and not the user.
-#[derive(Debug, Clone, Default)]
-struct Enough(Arc<AtomicBool>);
-
-impl Enough {
-    fn watching(&self, enough: impl Fn(&LiveCounts, &Sequence) -> bool + Send + Sync + 'static) -> StopRule {
-        let reached = Arc::clone(&self.0);
-        StopRule::Watch(Arc::new(move |counts, sequence| {
-            if enough(counts, sequence) && !reached.swap(true, Relaxed) { Course::Stop } else { Course::GoOn }
-        }))
-    }
 }
 
 /// Plays a load to the end of all its requests; what is evidence is learnt from, before anyone is told.
@@ -294,22 +237,24 @@ async fn played<'a, P, T>(
     player: &mut P,
     (place, purpose): (usize, Purpose),
     segment: Segment,
-    (rule, enough): (StopRule, Enough),
-    learn: impl FnOnce(&mut Hunt<'a, T>, &Trial, &TrialView),
+    rule: WatchRule,
+    learn: impl FnOnce(&mut Hunt<'a, T>, &Trial, &TrialView, Option<StopReason>),
 ) -> Result<(), Error>
 where
     P: Play,
     T: FnMut(&Journal, Event) -> Result<(), Error>,
 {
     let plan = Arc::clone(&segment.plan);
-    let trial = player.play(segment, rule).await?.await?;
+    let Issued { watched, settling, .. } = player.play(segment, rule.into()).await?;
+    let reason = watched.map(|watched| watched.reason);
+    let trial = settling.await?;
     let view = trial.view();
-    let by_itself = trial.ended == Ended::Complete || (trial.ended == Ended::Stopped && enough.0.load(Relaxed));
+    let by_itself = trial.ended == Ended::Complete || (trial.ended == Ended::Stopped && reason.is_some());
     let lost = trial.sequence.as_ref().is_some_and(|sequence| sequence.lost_in_a_row() >= LOST);
     let kept = hunt.judge(&view, !by_itself, lost);
     hunt.journal.waste(Spent { requests: view.run_totals.planned, seconds: trial.drain_end.as_secs() });
     if kept == Kept::Evidence {
-        learn(hunt, &trial, &view);
+        learn(hunt, &trial, &view, reason);
     }
     hunt.end(place, purpose, kept, view, plan)
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::figures::TrialView;
 use crate::metrics::Ended;
-use crate::play::{Segment, Trial};
+use crate::play::{LiveCounts, Segment, StopRule, Trial, Watched};
 use crate::schedule::TimeScale;
 use crate::search::capacity::in_window;
 use crate::search::hunt::facts::{planned, probe_of};
-use crate::search::hunt::watch::{ProbeSeen, Watch};
+use crate::search::hunt::watch::{ProbeSeen, rule_of, seen_of};
 use crate::search::hunt::{Aim, Certificate, Event, Journal, Kept, Purpose};
 use crate::search::step::{Demand, End, History, Order, Picture, Probe, Spent, certified};
 use crate::search::{Blueprint, Level, Point, PointLoad, is_unanswered};
@@ -77,6 +77,14 @@ impl Lengths {
     }
 }
 
+impl Probing {
+    /// The same once its issuing has ended.
+    pub(super) fn issued(self, aim: &Aim, counts: &LiveCounts, watched: Option<&Watched>) -> Self {
+        let seen = watched.map(|watched| seen_of(aim, &self.order, counts, watched));
+        Self { seen, ..self }
+    }
+}
+
 impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
     /// Whether nothing more is to be played, answer or not.
     pub(super) fn has_ended(&self) -> bool {
@@ -132,7 +140,7 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         purpose: Purpose,
         order: Order,
         before: Option<&Probing>,
-    ) -> Result<(Probing, Segment, Watch), Error> {
+    ) -> Result<(Probing, Segment, StopRule), Error> {
         let order = Order { level: order.level.shortened(), ..order };
         let known = self.known(before).unwrap_or_default();
         let question = self.journal.question(self.aim);
@@ -170,8 +178,8 @@ impl<T: FnMut(&Journal, Event) -> Result<(), Error>> Hunt<'_, T> {
         } else {
             f64::INFINITY
         };
-        let watch = Watch::new(&aim, picture, order, follow_s, left_s);
-        Ok((Probing { place, purpose, order, plan: Arc::clone(&segment.plan), seen: None }, segment, watch))
+        let rule = rule_of(&aim, &picture, &order, follow_s, left_s);
+        Ok((Probing { place, purpose, order, plan: Arc::clone(&segment.plan), seen: None }, segment, rule))
     }
 
     /// Takes the trial of a probe as evidence, unless it is none.

@@ -7,7 +7,6 @@ mod facts;
 mod figures;
 mod findings;
 mod first;
-mod growth;
 mod journal;
 mod load;
 mod outcome;
@@ -22,7 +21,7 @@ pub use outcome::Outcome;
 use std::pin::{Pin, pin};
 
 use crate::error::Error;
-use crate::play::Play;
+use crate::play::{Issued, Play};
 use crate::search::follow::{alongside, glance};
 use crate::search::hunt::load::{Hunt, MOST_SPOILT, Probing};
 use crate::search::step::{Answer, End, Step, step};
@@ -81,14 +80,15 @@ pub async fn hunt<P: Play>(
                 if let Some(saturation) = &mut hunt.journal.history.saturation {
                     saturation.again_per_s = None;
                 }
-                let (probing, segment, watch) =
+                let (probing, segment, rule) =
                     hunt.probing(Purpose::Probe, order, before.as_ref().map(|(before, _)| before))?;
-                let playing = pin!(player.play(segment, watch.rule()));
-                let settling = alongside(playing, before, |before, trial| hunt.keep(&before, &trial)).await?;
-                let (mut settling, seen) = (Box::pin(settling), watch.seen());
+                let playing = pin!(player.play(segment, rule));
+                let issued = alongside(playing, before, |before, trial| hunt.keep(&before, &trial)).await?;
+                let Issued { counts, watched, settling } = issued;
+                let mut settling = Box::pin(settling);
+                let probing = probing.issued(aim, &counts, watched.as_ref());
                 hunt.rest = !matches!(probing.order.level, Level::RatePerS(_))
-                    || seen.as_ref().is_some_and(|seen| seen.probe.end == End::Overloaded);
-                let probing = Probing { seen, ..probing };
+                    || probing.seen.as_ref().is_some_and(|seen| seen.probe.end == End::Overloaded);
                 match glance(settling.as_mut()).await {
                     Some(trial) => hunt.keep(&probing, &trial?)?,
                     None => followed = Some((probing, settling)),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tonnage::engine;
 use tonnage::error::Error;
 use tonnage::metrics::Objectives;
-use tonnage::play::{Play, Segment, StopRule};
+use tonnage::play::{Issued, Play, Segment, StopRule};
 use tonnage::report::{headline, search_sentences};
 use tonnage::schedule::Process;
 use tonnage::search::Blueprint;
@@ -132,7 +132,7 @@ impl Changing {
 impl Play for Changing {
     type Settling = <Session as Play>::Settling;
 
-    async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
+    async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Issued<Self::Settling>, Error> {
         self.played += 1;
         if self.played > self.from {
             self.after.play(segment, stop).await

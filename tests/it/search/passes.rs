@@ -49,7 +49,7 @@ fn share(recorded: &Recorded, slo: &str, scale: f64, passes: u64) -> f64 {
             streamed: true,
         };
         let mut session = Session::new(MM4.parse().expect("a profile"), Seed::new(1_000 + pass));
-        let trial = now(now(session.play(segment, StopRule::Never)).expect("played")).expect("a trial");
+        let trial = now(now(session.play(segment, StopRule::Never)).expect("played").settling).expect("a trial");
         let tally = trial.summary.tally(0).expect("an objective");
         tally.misses as f64 / tally.decided() as f64
     };
