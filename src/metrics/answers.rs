@@ -12,7 +12,7 @@ use crate::record::{Outcome, Record};
 const LEAST_HIDDEN_SHARE: f64 = 0.1;
 
 /// Completed answers of the cohort by how they came. Whole numbers, so that no order of adding shows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Answers {
     usage_odd: u64,
     unseen: u64,

@@ -1,11 +1,13 @@
 //! Owns `Flow`, what arrived inside the window whoever sent it, and the time requests spent in the system.
 
+use serde::{Deserialize, Serialize};
+
 use crate::metrics::value::{output_tokens, sent_input_tokens};
 use crate::record::{Outcome, Record};
 use crate::units::{Offset, Window};
 
 /// Arrivals inside the window, and time in flight. Whole numbers, so that no order of adding shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Flow {
     /// Requests that completed inside the window.
     pub requests: u64,

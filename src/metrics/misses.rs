@@ -45,16 +45,17 @@ pub struct Lost {
 }
 
 /// A fold of what failed; in any order the same.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Misses {
     /// By kind and words without their numbers: how many, and the first of the alphabet as an example.
+    #[serde(with = "crate::metrics::pairs")]
     groups: BTreeMap<(String, String), (u64, Box<str>)>,
     slots: Series<Slot>,
     last_answer: Option<Offset>,
 }
 
 /// What settled in one slot of time.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Slot {
     answered: u64,
     gone: u64,

@@ -5,6 +5,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::settled_row::SettledRow;
 use crate::metrics::summary::standings;
 use crate::metrics::{Course, Frame, Limit, Metric, Objective, Objectives, OriginOf, Standing};
 use crate::record::{Outcome, Record};
@@ -21,13 +24,15 @@ const MOST_ROWS: usize = 1 << 22;
 /// side.
 ///
 /// A mean is counted too: see [`Sequence::MEAN_WHOLE`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sequence {
     objectives: Arc<Objectives>,
     streamed: bool,
     window: Window,
+    #[serde(with = "crate::metrics::settled_row")]
     rows: Vec<SettledRow>,
     /// Open requests by their instants.
+    #[serde(with = "crate::metrics::pairs")]
     open: BTreeMap<Offset, u32>,
     tallies: Vec<Toll>,
     /// For each objective the age at which an open request has missed it, where age tells.
@@ -41,7 +46,7 @@ pub struct Sequence {
 }
 
 /// Misses of one objective among the settled requests of the window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Toll {
     /// Requests that missed it, those cut off undecided among them.
     pub misses: u64,
@@ -56,21 +61,6 @@ impl Toll {
     #[must_use]
     pub fn share(&self) -> f64 {
         if self.decided == 0 { 0.0 } else { self.misses as f64 / self.decided as f64 }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct SettledRow {
-    scheduled: Offset,
-    in_system_us: u32,
-    /// Objectives by place, a bit each.
-    missed: u16,
-    counted: u16,
-}
-
-impl SettledRow {
-    fn ended(&self) -> Offset {
-        Offset::from_nanos(self.scheduled.as_nanos().saturating_add(u64::from(self.in_system_us) * 1_000))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Owns `Series`, slots of equal width over time that merge pairwise as the run grows, so that memory stays flat.
 
+use serde::{Deserialize, Serialize};
+
 /// What a slot of a [`Series`] can do: take in its right neighbour. Commutative sums only, so that no order shows.
 pub(super) trait Absorb: Default + Clone {
     /// Adds everything of `other`.
@@ -8,7 +10,7 @@ pub(super) trait Absorb: Default + Clone {
 
 /// Slots of equal width from 0 on, at most `most` (even) of them; the width doubles when time outgrows them. Which
 /// width is reached depends only on the latest instant seen, never on the order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Series<T> {
     width_ns: u64,
     most: usize,

@@ -1,6 +1,8 @@
 //! Owns `State`: the requests in flight over the run, how often they renew themselves, and whether a latency depends on
 //! them.
 
+use serde::{Deserialize, Serialize};
+
 use crate::metrics::series::{Absorb, Series};
 use crate::metrics::{Metric, Value};
 use crate::record::{Outcome, Record};
@@ -19,14 +21,14 @@ const LOG_PARTS: f64 = 1_048_576.0;
 const PLANNED_PARTS: usize = 16;
 
 /// What is summed for a quantity of the requests scheduled in a slot.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Sum {
     count: u32,
     parts: i64,
 }
 
 /// What is kept of one slot.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Slot {
     /// Requests sent in it.
     entered: u32,
@@ -75,7 +77,7 @@ impl Quantity {
 }
 
 /// The slots, over time from the run's origin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Slots(Series<Slot>);
 
 impl Default for Slots {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::record::{Outcome, Record};
 
 /// Token counts of the completed requests of a cohort, by who counted. Whole numbers, so that no order of adding shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct TokenSums {
     input: Side,
     output: Side,
@@ -13,7 +13,7 @@ pub(crate) struct TokenSums {
     counted_for_server: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Side {
     asked: Sum,
     counted: Sum,
@@ -24,7 +24,7 @@ struct Side {
     excess: Option<(i64, i64)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Sum {
     requests: u64,
     tokens: u64,

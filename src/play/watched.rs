@@ -1,10 +1,12 @@
 //! Owns `Watched`, how a segment stood when its rule ended it, and `Ruling`, what a rule says of a running segment.
 
+use serde::{Deserialize, Serialize};
+
 use crate::metrics::{Course, Sequence};
 use crate::play::growth::Growth;
 
 /// Why a rule ended its segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StopReason {
     /// What was asked for is there: a count is reached, the window was sent and its requests were followed, or the
     /// budget is spent.
@@ -20,7 +22,7 @@ pub enum StopReason {
 }
 
 /// How a watched segment stood when its rule ended it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Watched {
     /// Why the rule ended it.
     pub reason: StopReason,

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Refusal;
 use crate::schedule::clause::{Time, secs};
 use crate::schedule::overlay::{Overlay, blend};
@@ -16,7 +18,7 @@ use crate::seed::Seed;
 /// The profile begins with the measured window. The warm-up before it has the profile's first rate, without overlays;
 /// the cool-down after it goes on with the profile, overlays and all, and where that is over, at the rate at which it
 /// ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pattern {
     /// What varies by itself.
     pub profile: Profile,

@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Refusal;
 use crate::units::Offset;
 
 /// How many times as fast as recorded: instants are divided by it.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct TimeScale(f64);
 
 impl TimeScale {
@@ -76,7 +78,7 @@ impl fmt::Display for TimeScale {
 }
 
 /// Recorded instants on the run's clock, in order, at least one, all before the end of their window. Eight bytes each.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
     scale: TimeScale,
     // Not a slice of its own: that would be copied once more, and a trace may be most of a machine's memory.

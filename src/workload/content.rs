@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::Serializer;
+use serde::ser::Error as _;
+
 use crate::workload::{Few, Message, Outline};
 
 /// Makes the messages of requests. A pure function of (content, outline): requests are made ahead of their instant,
@@ -40,4 +43,11 @@ impl PartialEq for OwnContent {
     fn eq(&self, other: &Self) -> bool {
         self.fingerprint() == other.fingerprint()
     }
+}
+
+/// Refuses to write what exists in this process alone.
+pub(super) fn stays_here<T, S: Serializer>(_: &Option<T>, _: S) -> Result<S::Ok, S::Error> {
+    Err(S::Error::custom(
+        "a tokenizer, and a content of the caller's own, cannot be sent to another process; play this plan here",
+    ))
 }

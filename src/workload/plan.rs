@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::record::{Exchange, Origin, Outcome, Record};
 use crate::schedule::{Arrival, Arrivals, Extent, Gate, Quota, Spans, Timeline};
 use crate::seed::Seed;
 use crate::units::{Offset, Shard};
+use crate::workload::content::stays_here;
 use crate::workload::fingerprint::PlanHasher;
 use crate::workload::synthetic::Synthetic;
 use crate::workload::{
@@ -15,7 +18,7 @@ use crate::workload::{
 };
 
 /// When requests leave.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Load {
     /// Planned instants, independent of completion.
     Open(Timeline),
@@ -24,16 +27,18 @@ pub enum Load {
 }
 
 /// What requests ask for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Workload {
     /// What each request is: its tokens and its session.
     pub source: SourceSpec,
     /// What stands in front of each prompt.
     pub salt: Salt,
-    /// What counts the tokens of prompts; `words-v1` without one.
+    /// What counts the tokens of prompts; `words-v1` without one. It cannot be sent to another process.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none", serialize_with = "stays_here")]
     pub tokenizer: Option<Arc<Tokenizer>>,
     /// What makes the messages; none: prompts are made up, of exactly the length asked for. With one, `salt` and
-    /// `tokenizer` have no effect on what is sent.
+    /// `tokenizer` have no effect on what is sent. It cannot be sent to another process.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none", serialize_with = "stays_here")]
     pub content: Option<OwnContent>,
 }
 

@@ -66,7 +66,7 @@ fn is_nothing(time: &Offset) -> bool {
 
 /// The requests of a trace: 24 bytes a row, those of the trace itself, at least one row; blocks and sessions beside
 /// them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recording {
     rows: Vec<Row>,
     blocks: BlockPool,
@@ -76,7 +76,7 @@ pub struct Recording {
 }
 
 /// How the turns of a session stand in the plan.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Order {
     /// At recorded instants: the turn of each row in its session; empty without sessions.
     Recorded(Vec<u32>),

@@ -1,13 +1,14 @@
 //! Owns `Salt`: what makes the prompts of one run differ from those of another.
 
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::seed::{Seed, Stream};
 use crate::workload::Tokenizer;
 use crate::workload::words::append_words;
 
 /// What makes the prompts of one run differ from those of another, so that no prefix cache survives between runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Salt {
     /// No salt: the same prompts for the same seed.
     Off,

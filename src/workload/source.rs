@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::seed::{Seed, Stream};
 use crate::workload::{LengthSpec, Outline, Prefix, Recording, Turns};
 
 /// How many tokens requests bring and ask for, and to which sessions they belong.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum SourceSpec {
     /// Lengths are drawn by laws; there are no sessions.
     Drawn {

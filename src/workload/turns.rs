@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::record::Outcome;
 use crate::schedule::TimeScale;
 use crate::trace::{Pauses, Row};
@@ -14,7 +16,7 @@ use crate::units::Offset;
 /// Ids 0 to `planned` are requests with a planned instant, in its order: the first turn of each session, and what
 /// belongs to none. Behind them stand the later turns, session after session in the order of the first turns, each
 /// session's in a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turns {
     planned: u64,
     /// Of each planned request, how many later turns stand before its own; and how many there are at all.
