@@ -29,8 +29,8 @@ use crate::error::Error;
 use crate::report::{bounds_of, worded};
 use crate::results::{Folder, Replace, Report};
 use crate::schedule::{Extent, Process, TimeScale};
-use crate::search::hunt::{Aim, Event, Journal, Load as Played, Outcome, SearchFindings, Wanted, hunt};
-use crate::search::{Axis, Blueprint, Pass};
+use crate::search::hunt::{Aim, Journal, Load as Played, Outcome, Purpose, SearchCampaign, SearchFindings, Wanted};
+use crate::search::{Axis, Blueprint, Event, Pass, drive};
 use crate::seed::Seed;
 use crate::service::Service;
 use crate::units::Rate;
@@ -311,7 +311,7 @@ async fn live(
     session.halted_by(halt.clone());
     let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), halt.clone(), lines.clone()));
     let hidden = job.quiet || job.json;
-    let (mut journal, mut loads) =
+    let (journal, mut loads) =
         report.search.as_ref().map(|findings| (findings.journal(), findings.loads.clone())).unwrap_or_default();
     let status: Rc<RefCell<String>> = Rc::default();
     let shown = Rc::clone(&status);
@@ -330,7 +330,8 @@ async fn live(
     };
     let yaml = job.spec.to_yaml()?;
     let process = blueprint.process.to_string();
-    let told = |journal: &Journal, event: Event| {
+    let mut search = SearchCampaign::after(aim.clone(), journal);
+    let told = |search: &SearchCampaign, event: Event<Purpose>| {
         let mut ended = None;
         if let Event::Ends { place, purpose, kept, trial, .. } = event {
             let plan_fingerprint = prints.borrow().get(&place).cloned().unwrap_or_default();
@@ -339,7 +340,7 @@ async fn live(
             ended = Some((purpose, kept, view.clone()));
             report.trials.push(view);
         }
-        let findings = SearchFindings::of(aim, journal, process.clone(), loads.clone(), None);
+        let findings = SearchFindings::of(aim, search.journal(), process.clone(), loads.clone(), None);
         if let Some((purpose, kept, view)) = ended {
             *status.borrow_mut() = bracket_of(&findings, aim, &left_shown);
             if !hidden {
@@ -352,12 +353,11 @@ async fn live(
         folder.keep_result(&report, &yaml);
         Ok(())
     };
-    let goes_on = || !halt.is_asked();
-    let conclusion = hunt(&mut player, aim, blueprint, &mut journal, told, goes_on).await;
+    let conclusion = drive(&mut player, &mut search, blueprint, told, || halt.is_asked()).await;
     heard.abort();
     player.clear();
     let conclusion = conclusion?;
-    let findings = SearchFindings::of(aim, &journal, process, loads, Some(&conclusion));
+    let findings = SearchFindings::of(aim, search.journal(), process, loads, Some(&conclusion));
     if findings.finished.is_some() {
         report.plan_fingerprint = joint_fingerprint(findings.loads.iter().map(|load| load.plan_fingerprint.as_str()));
     }

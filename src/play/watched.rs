@@ -7,6 +7,7 @@ use crate::play::growth::Growth;
 
 /// Why a rule ended its segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// What was asked for is there: a count is reached, the window was sent and its requests were followed, or the
     /// budget is spent.
