@@ -23,7 +23,7 @@ pub async fn drive<P: Play, C: Campaign>(
     mut told: impl FnMut(&C, Event<C::Purpose>) -> Result<(), Error>,
     is_halted: impl Fn() -> bool,
 ) -> Result<C::End, Error> {
-    let mut followed: Option<(Playing<C::Purpose>, Pin<Box<P::Settling>>)> = None;
+    let mut followed: Option<Followed<C::Purpose, P::Settling>> = None;
     loop {
         let next = campaign.next(player.elapsed_s(), is_halted())?;
         player.follow_at_most(campaign.patience());
@@ -65,6 +65,9 @@ pub async fn drive<P: Play, C: Campaign>(
         }
     }
 }
+
+/// A load whose requests are still followed, and its trial to come.
+type Followed<P, S> = (Playing<P>, Pin<Box<S>>);
 
 /// A load that has begun and is not decided.
 struct Playing<P> {

@@ -46,6 +46,7 @@ impl PartialEq for OwnContent {
 }
 
 /// Refuses to write what exists in this process alone.
+#[expect(clippy::ref_option, reason = "serde hands out references")]
 pub(super) fn stays_here<T, S: Serializer>(_: &Option<T>, _: S) -> Result<S::Ok, S::Error> {
     Err(S::Error::custom(
         "a tokenizer, and a content of the caller's own, cannot be sent to another process; play this plan here",
