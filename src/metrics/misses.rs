@@ -65,16 +65,17 @@ pub struct Lost {
 }
 
 /// A fold of the failures; the order of adding has no effect.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Misses {
     /// By kind, words without numbers, and cause: how many failures, and the alphabetically first words as an example.
+    #[serde(with = "crate::metrics::pairs")]
     groups: BTreeMap<(String, String, FailureCause), (u64, Box<str>)>,
     slots: Series<Slot>,
     last_answer: Option<Offset>,
 }
 
 /// Requests that settled in one slot of time.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Slot {
     answered: u64,
     gone: u64,

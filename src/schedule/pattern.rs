@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Refusal;
 use crate::schedule::clause::{Time, secs};
 use crate::schedule::overlay::{Overlay, blend};
@@ -15,7 +17,7 @@ use crate::seed::Seed;
 ///
 /// The profile begins with the measured window. The warm-up before it has the profile's first rate, without overlays.
 /// The cool-down after it continues the profile with its overlays. After the profile's end, it keeps the last rate.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pattern {
     /// The rate over time, without overlays.
     pub profile: Profile,
