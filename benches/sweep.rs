@@ -39,7 +39,7 @@ use std::time::Duration;
 use tonnage::figures::TrialView;
 use tonnage::metrics::Objectives;
 use tonnage::schedule::Process;
-use tonnage::search::{Blueprint, Point, Stability, Sweep, SweepCourse, SweepFindings, drive};
+use tonnage::search::{Blueprint, Stability, Sweep, SweepCampaign, SweepCourse, SweepFindings, drive};
 use tonnage::seed::Seed;
 use tonnage::sim::{Profile, Session};
 use tonnage::units::Rate;
@@ -116,11 +116,11 @@ impl Cell {
             streamed: true,
         };
         let mut session = Session::new(self.profile(), Seed::new(seed));
-        let mut trials = Vec::new();
+        let mut campaign = SweepCampaign::new(sweep);
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let decided = |_: usize, _: &Point, trial: tonnage::play::Trial| Ok(trial.view());
-        let finished =
-            runtime.block_on(drive(&mut session, &sweep, &blueprint, &mut trials, decided, |_| true)).expect("a sweep");
+        let driving = drive(&mut session, &mut campaign, &blueprint, |_, _| Ok(()), || false);
+        let finished = runtime.block_on(driving).expect("a sweep");
+        let trials = campaign.into_trials();
         let findings = SweepFindings::of(&trials, &[], finished);
         (trials, findings)
     }

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// The command line or configuration asks for something impossible. Exit code 2.
-    #[error("{flag}: {why}; {accepted}")]
+    #[error("{option}: {why}; {accepted}")]
     Usage {
-        /// The flag or configuration key at fault, as typed (`--rate`).
-        flag: String,
+        /// The option at fault, by its name in a configuration file (`rate`). The command line says what was typed.
+        option: String,
         /// What is wrong, quoting the value.
         why: String,
         /// What is accepted, or what to do next.
@@ -49,9 +49,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// A usage error for `flag`, with what is wrong and what is accepted.
-    pub fn usage(flag: impl Into<String>, why: impl Into<String>, accepted: impl Into<String>) -> Self {
-        Self::Usage { flag: flag.into(), why: why.into(), accepted: accepted.into() }
+    /// A usage error of `option`, with what is wrong and what is accepted.
+    pub fn usage(option: impl Into<String>, why: impl Into<String>, accepted: impl Into<String>) -> Self {
+        Self::Usage { option: option.into(), why: why.into(), accepted: accepted.into() }
     }
 
     /// An input error for `path`, without a line.
@@ -75,7 +75,7 @@ impl Error {
     }
 }
 
-/// Why a parser refuses a value, and what it accepts. `cli` adds the flag.
+/// Why a parser refuses a value, and what it accepts. The reader of the value adds the name of its option.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}; {accepted}")]
 pub struct Refusal {
@@ -91,8 +91,8 @@ impl Refusal {
         Self { why: why.into(), accepted: accepted.into() }
     }
 
-    /// The same refusal as a usage error of `flag`.
-    pub fn at(self, flag: impl Into<String>) -> Error {
-        Error::Usage { flag: flag.into(), why: self.why, accepted: self.accepted }
+    /// This refusal as a usage error of `option`.
+    pub fn at(self, option: impl Into<String>) -> Error {
+        Error::Usage { option: option.into(), why: self.why, accepted: self.accepted }
     }
 }

@@ -14,8 +14,8 @@
 //!
 //! ```
 //! use tonnage::metrics::Objectives;
-//! use tonnage::search::Blueprint;
-//! use tonnage::search::hunt::{Aim, Conclusion, Journal, hunt};
+//! use tonnage::search::hunt::{Aim, Conclusion, SearchCampaign};
+//! use tonnage::search::{Blueprint, drive};
 //! use tonnage::{seed::Seed, sim::Session, workload::Workload};
 //!
 //! let objectives = Objectives::parse(&["p90 e2e<=200ms"], None, None)?;
@@ -23,9 +23,9 @@
 //! let workload = Workload::new("8".parse()?, "1".parse()?);
 //! let blueprint = Blueprint::of_search(workload, objectives, Seed::new(1));
 //! let mut server = Session::new("mmc:servers=4,service=40ms".parse()?, Seed::new(1));
-//! let mut journal = Journal::default();
-//! let hunting = hunt(&mut server, &aim, &blueprint, &mut journal, |_, _| Ok(()), || true);
-//! let conclusion = tokio::runtime::Builder::new_current_thread().build()?.block_on(hunting)?;
+//! let mut search = SearchCampaign::new(aim);
+//! let driving = drive(&mut server, &mut search, &blueprint, |_, _| Ok(()), || false);
+//! let conclusion = tokio::runtime::Builder::new_current_thread().build()?.block_on(driving)?;
 //! let Conclusion::Answered(answer) = conclusion else { panic!("{conclusion:?}") };
 //! let bracket = answer.bracket.expect("found");
 //! assert!(bracket.low < bracket.high && bracket.high < 130.0, "four servers of 25/s: {bracket:?}");
@@ -40,7 +40,7 @@
 //! ```
 //! use std::time::Duration;
 //! use tonnage::error::Error;
-//! use tonnage::play::{Play, Segment, StopRule};
+//! use tonnage::play::{Issued, Play, Segment, StopRule};
 //! use tonnage::sim::Session;
 //!
 //! struct Counting {
@@ -51,7 +51,7 @@
 //! impl Play for Counting {
 //!     type Settling = <Session as Play>::Settling;
 //!
-//!     async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
+//!     async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Issued<Self::Settling>, Error> {
 //!         self.loads += 1;
 //!         self.server.play(segment, stop).await
 //!     }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tonnage::metrics::{Course, Objectives};
-use tonnage::play::{Segment, StopRule};
+use tonnage::metrics::Objectives;
+use tonnage::play::{Segment, WatchRule};
 use tonnage::schedule::{Extent, Process, Timeline};
-use tonnage::search::Blueprint;
-use tonnage::search::hunt::{Aim, Conclusion, Event, Journal, Purpose, hunt};
+use tonnage::search::hunt::{Aim, Conclusion, Purpose, SearchCampaign};
 use tonnage::search::step::{Answer, Demand, History, Question};
+use tonnage::search::{Blueprint, Event, drive};
 use tonnage::seed::Seed;
 use tonnage::sim::Session;
 use tonnage::units::Rate;
@@ -70,18 +70,18 @@ impl Asked<'_> {
             objectives: Arc::new(self.objectives()),
             streamed: true,
         };
-        let (aim, mut journal) = (self.aim().asking(question), Journal::default());
-        let told = |journal: &Journal, event: Event| {
+        let mut search = SearchCampaign::new(self.aim().asking(question));
+        let told = |search: &SearchCampaign, event: Event<Purpose>| {
             if let Event::Begins { purpose: Purpose::Probe, .. } = event {
-                begins(journal.history.probes.len());
+                begins(search.journal().history.probes.len());
             }
             Ok(())
         };
-        let playing = hunt(session, &aim, &blueprint, &mut journal, told, || true);
+        let playing = drive(session, &mut search, &blueprint, told, || false);
         let Poll::Ready(played) = std::pin::pin!(playing).poll(&mut Context::from_waker(Waker::noop())) else {
             panic!("virtual time must not wait")
         };
-        (played.expect("played"), journal.history)
+        (played.expect("played"), search.into_journal().history)
     }
 }
 
@@ -101,7 +101,7 @@ impl Asked<'_> {
         let plan = Arc::new(Plan::new(Load::Open(timeline), self.workload(), seed, None));
         let objectives = Arc::new(self.objectives());
         let segment = Segment { label: "at R*".to_owned(), plan, objectives, streamed: true };
-        let trial = session.trial(segment, StopRule::Watch(Arc::new(|_, _| Course::GoOn)));
+        let trial = session.trial(segment, WatchRule::Never.into());
         let sequence = trial.sequence.as_ref().expect("it was watched");
         let aim = self.aim();
         let of = |(demand, asked): (&Demand, &tonnage::search::hunt::Asked)| {

@@ -183,7 +183,7 @@ fn advice(calibration: &Calibration) -> Vec<String> {
             ));
             if calibration.capacity_is_bounded {
                 let more = if workers < cores {
-                    format!("--workers {cores} against a server elsewhere")
+                    format!("{cores} workers against a server elsewhere")
                 } else {
                     "a machine with more cores".to_owned()
                 };

@@ -9,8 +9,7 @@ use crate::cli::options::TEMPLATE;
 use crate::cli::terminal::print;
 use crate::error::Error;
 use crate::metrics::help_metrics;
-use crate::report::help_slo;
-use crate::schedule::help_profiles;
+use crate::report::{help_profiles, help_slo};
 use crate::sim::help_sim;
 
 /// Definitions, printed from the catalogue
@@ -38,7 +37,10 @@ pub(super) fn help(arguments: &HelpArguments, mut command: clap::Command) -> Res
         Some("metrics") => help_metrics(),
         Some("slo") => help_slo(),
         Some("profiles") => help_profiles(),
-        Some("sim") => help_sim(),
+        Some("sim") => {
+            let where_given = "--sim PROFILE, in `tonnage simulate` and, without --target, in `tonnage run`:";
+            format!("{where_given}\n\n{}", help_sim())
+        }
         Some(verb) => {
             let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
             let accepted = format!("accepted is metrics, slo, profiles, sim, or a verb: {}", verbs.join(", "));

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cli::config::Parsed;
 use crate::cli::deliver::show;
@@ -12,7 +10,7 @@ use crate::cli::job::Job;
 use crate::cli::signals::Signals;
 use crate::cli::table::row_of;
 use crate::cli::terminal::say;
-use crate::engine::Interrupter;
+use crate::engine::{Halt, Interrupter};
 use crate::error::Error;
 use crate::results::{Lines, Report, read};
 use crate::service::Service;
@@ -34,9 +32,9 @@ pub(super) fn begun_in(folder: &Path, parsed: &Parsed) -> Result<(PathBuf, Repor
 
 /// The first signal ends the load and skips later loads; open requests are followed until the drain ends. The second
 /// signal cuts off the open requests.
-pub(super) async fn hear(mut signals: Signals, interrupter: Interrupter, halted: Arc<AtomicBool>, lines: Lines) {
+pub(super) async fn hear(mut signals: Signals, interrupter: Interrupter, halt: Halt, lines: Lines) {
     signals.next().await;
-    halted.store(true, Ordering::Relaxed);
+    halt.ask();
     interrupter.interrupt();
     lines.push(
         "interrupted: no more requests are sent; requests in flight are followed to their end; interrupt again to \

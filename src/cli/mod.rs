@@ -49,6 +49,7 @@ use exit::Exit;
 
 use crate::engine::local_runtime;
 use crate::error::Error;
+use crate::report::error_text;
 
 /// Parses the command line, runs the verb, and returns the exit code. Errors are printed on standard error.
 #[must_use]
@@ -78,7 +79,7 @@ pub fn main() -> ExitCode {
         }
     };
     done.unwrap_or_else(|error| {
-        terminal::say(&format!("error: {error}"));
+        terminal::say(&format!("error: {}", error_text(&error)));
         Exit::from(&error).into()
     })
 }

@@ -17,7 +17,7 @@ use crate::cli::recorded::{books, sessions_of, sorted};
 use crate::cli::shard::{sharded, until};
 use crate::cli::terminal::{print, print_rows, say};
 use crate::error::Error;
-use crate::report::wrapped;
+use crate::report::{with_flags, wrapped};
 use crate::results::{json_text, not_written};
 use crate::units::{count, seconds};
 use crate::workload::{Description, Load, Plan, Provenance, Salt, describe, export};
@@ -83,7 +83,7 @@ pub(super) fn show(plan: &Plan, shard: &ShardOptions, path: Option<&Path>, json:
     }
     // Open the file first, so that a bad path is reported before an hour of arrivals is drawn.
     let file = match path {
-        Some(path) => Some((path, File::create(path).map_err(|why| not_written(path, &why, "--export"))?)),
+        Some(path) => Some((path, File::create(path).map_err(|why| not_written(path, &why, "export"))?)),
         None => None,
     };
     let description = describe(plan).map_err(|refusal| refusal.at("--load"))?;
@@ -165,7 +165,7 @@ fn text_of(plan: &Plan, start_at: Option<Timestamp>, description: &Description) 
         if trace.out_of_order > 0 {
             row("sorted", sorted(trace));
         }
-        trace.changes.iter().for_each(|change| row("changed", change.clone()));
+        trace.changes.iter().for_each(|change| row("changed", with_flags(change).into_owned()));
         if trace.sessions > 0 {
             row("sessions", sessions_of(trace));
         }

@@ -6,15 +6,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::cli::progress::Screen;
 use crate::cli::terminal::say_all;
 use crate::engine::Session;
 use crate::error::Error;
-use crate::metrics::Course;
-use crate::play::{Play, Segment, StopRule, Trial};
+use crate::play::{Issued, Play, Segment, StopRule, Trial};
 use crate::record::{Detail, Header};
 use crate::results::{Filed, Filing, Folder, Kept, Lines, header_after, header_before};
 
@@ -38,8 +36,6 @@ pub(super) struct Player<'a> {
     pub(super) heading: Heading<'a>,
     /// The hash of the plan of each filed load, by the load's number from 0.
     pub(super) prints: Prints,
-    /// Whether the user has asked us to stop.
-    pub(super) halted: Arc<AtomicBool>,
     /// The screen on which progress is drawn.
     pub(super) screen: Screen,
 }
@@ -49,21 +45,6 @@ impl Player<'_> {
     pub(super) fn clear(&self) {
         self.screen.clear();
         say_all(&self.lines);
-    }
-
-    /// The rule `stop`, extended to stop as soon as the user has asked. Without it a signal between two loads would
-    /// stop neither.
-    fn or_halted(&self, stop: StopRule) -> StopRule {
-        let halted = Arc::clone(&self.halted);
-        match stop {
-            StopRule::Watch(watched) => StopRule::Watch(Arc::new(move |counts, sequence| {
-                if halted.load(Ordering::Relaxed) { Course::Stop } else { watched(counts, sequence) }
-            })),
-            StopRule::When(rule) => {
-                StopRule::When(Arc::new(move |counts| rule(counts) || halted.load(Ordering::Relaxed)))
-            }
-            StopRule::Never => StopRule::When(Arc::new(move |_| halted.load(Ordering::Relaxed))),
-        }
     }
 
     /// The files of the next load; `None` if none are kept or the disk is full. A full disk does not end the
@@ -81,7 +62,7 @@ impl Player<'_> {
 impl Play for Player<'_> {
     type Settling = Pin<Box<dyn Future<Output = Result<Trial, Error>>>>;
 
-    async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
+    async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Issued<Self::Settling>, Error> {
         let header = header_before(&segment.plan, segment.streamed, self.records.unwrap_or(Detail::Full));
         let filing = Rc::new(RefCell::new(self.filing(&header)));
         self.clear();
@@ -92,7 +73,7 @@ impl Play for Player<'_> {
         let progress = self.screen.progress(self.hidden, lines, matches!(stop, StopRule::Watch(_)));
         let plan = Arc::clone(&segment.plan);
         let observer = Box::new((Filed::new(&filing, &plan), progress));
-        let settling = self.session.play_into(segment, self.or_halted(stop), observer).await?;
+        let Issued { counts, watched, settling } = self.session.play_into(segment, stop, observer).await?;
         // A separate task, so that the files are complete as soon as the trial is final, even while the next load runs.
         let filed = tokio::task::spawn_local(async move {
             let trial = settling.await;
@@ -104,9 +85,10 @@ impl Play for Player<'_> {
             _ = filing.take().map(|filing| filing.finish(&header));
             Ok(trial)
         });
-        Ok(Box::pin(
-            async move { filed.await.map_err(|why| Error::Internal(format!("a load could not be filed: {why}")))? },
-        ))
+        let settling: Self::Settling = Box::pin(async move {
+            filed.await.map_err(|why| Error::Internal(format!("a load could not be filed: {why}")))?
+        });
+        Ok(Issued { counts, watched, settling })
     }
 
     async fn rest(&mut self) {

@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::cli::options::{ReplayOptions, ScheduleOptions};
 use crate::cli::terminal::say;
 use crate::error::Error;
+use crate::report::with_flags;
 use crate::seed::Seed;
 use crate::trace::{Choice, Pauses, Reading, Think, Trace};
 use crate::units::{count, pace, seconds};
@@ -166,7 +167,7 @@ pub(super) fn books(trace: &Provenance) -> String {
         ),
     };
     for (reason, rows) in &trace.dropped {
-        _ = write!(books, " + {} {}", count(*rows), reason.name());
+        _ = write!(books, " + {} {}", count(*rows), with_flags(reason.name()));
     }
     books
 }
@@ -186,7 +187,7 @@ pub(super) fn notes_of_trace(trace: &Provenance, plan: &Plan) -> Vec<String> {
         trace.time_unit
     )];
     notes.push(books(trace));
-    notes.extend(trace.changes.iter().cloned());
+    notes.extend(trace.changes.iter().map(|change| with_flags(change).into_owned()));
     if trace.sessions > 0 {
         notes.push(sessions_of(trace));
     }

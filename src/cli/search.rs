@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -25,12 +24,13 @@ use crate::cli::search_options::SearchOptions;
 use crate::cli::signals::Signals;
 use crate::cli::table::{Playing, of_a_trace, refused_by};
 use crate::clock::RunClock;
+use crate::engine::Halt;
 use crate::error::Error;
 use crate::report::{bounds_of, worded};
 use crate::results::{Folder, Replace, Report};
 use crate::schedule::{Extent, Process, TimeScale};
-use crate::search::hunt::{Aim, Event, Journal, Load as Played, Outcome, SearchFindings, Wanted, hunt};
-use crate::search::{Axis, Blueprint, Pass};
+use crate::search::hunt::{Aim, Journal, Load as Played, Outcome, Purpose, SearchCampaign, SearchFindings, Wanted};
+use crate::search::{Axis, Blueprint, Event, Pass, drive};
 use crate::seed::Seed;
 use crate::service::Service;
 use crate::units::Rate;
@@ -305,12 +305,13 @@ async fn live(
     mut report: Report,
     signals: Signals,
 ) -> Result<Report, Error> {
-    let session = session_of(job, found)?;
+    let mut session = session_of(job, found)?;
     let lines = folder.losses().lines();
-    let halted = Arc::new(AtomicBool::new(false));
-    let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), Arc::clone(&halted), lines.clone()));
+    let halt = Halt::default();
+    session.halted_by(halt.clone());
+    let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), halt.clone(), lines.clone()));
     let hidden = job.quiet || job.json;
-    let (mut journal, mut loads) =
+    let (journal, mut loads) =
         report.search.as_ref().map(|findings| (findings.journal(), findings.loads.clone())).unwrap_or_default();
     let status: Rc<RefCell<String>> = Rc::default();
     let shown = Rc::clone(&status);
@@ -325,12 +326,12 @@ async fn live(
         place: journal.begun,
         heading: Box::new(move |_, label| format!("{label} · {}", shown.borrow())),
         prints: Rc::clone(&prints),
-        halted: Arc::clone(&halted),
         screen: Screen::default(),
     };
     let yaml = job.spec.to_yaml()?;
     let process = blueprint.process.to_string();
-    let told = |journal: &Journal, event: Event| {
+    let mut search = SearchCampaign::after(aim.clone(), journal);
+    let told = |search: &SearchCampaign, event: Event<Purpose>| {
         let mut ended = None;
         if let Event::Ends { place, purpose, kept, trial, .. } = event {
             let plan_fingerprint = prints.borrow().get(&place).cloned().unwrap_or_default();
@@ -339,7 +340,7 @@ async fn live(
             ended = Some((purpose, kept, view.clone()));
             report.trials.push(view);
         }
-        let findings = SearchFindings::of(aim, journal, process.clone(), loads.clone(), None);
+        let findings = SearchFindings::of(aim, search.journal(), process.clone(), loads.clone(), None);
         if let Some((purpose, kept, view)) = ended {
             *status.borrow_mut() = bracket_of(&findings, aim, &left_shown);
             if !hidden {
@@ -352,12 +353,11 @@ async fn live(
         folder.keep_result(&report, &yaml);
         Ok(())
     };
-    let goes_on = || !halted.load(Ordering::Relaxed);
-    let conclusion = hunt(&mut player, aim, blueprint, &mut journal, told, goes_on).await;
+    let conclusion = drive(&mut player, &mut search, blueprint, told, || halt.is_asked()).await;
     heard.abort();
     player.clear();
     let conclusion = conclusion?;
-    let findings = SearchFindings::of(aim, &journal, process, loads, Some(&conclusion));
+    let findings = SearchFindings::of(aim, search.journal(), process, loads, Some(&conclusion));
     if findings.finished.is_some() {
         report.plan_fingerprint = joint_fingerprint(findings.loads.iter().map(|load| load.plan_fingerprint.as_str()));
     }

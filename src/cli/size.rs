@@ -17,7 +17,7 @@ use crate::cli::size_options::SizeOptions;
 use crate::cli::terminal::{ink, print};
 use crate::error::Error;
 use crate::metrics::Objectives;
-use crate::report::render_fleet;
+use crate::report::{render_fleet, worded_fleet};
 use crate::results::{Limit, SCHEMA, files_of, json_text, read as read_result, read_bytes, tool};
 use crate::sizing::{
     Capacity, Choice, Class, Demand, Foreign, MOST_CHOICES, SearchFigures, Terms, capacity_of_classes,
@@ -74,6 +74,7 @@ pub(super) fn size_fleet(arguments: &SizeArguments, command: &[String]) -> Resul
         fleet = fleet.checked(view);
     }
     if arguments.json {
+        worded_fleet(&mut fleet);
         let page = json!({"schema": SCHEMA, "tool": tool(), "command": command, "fleet": fleet});
         print(&json_text(&page, "the fleet")?)?;
     } else {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
@@ -22,16 +21,16 @@ use crate::cli::progress::Screen;
 use crate::cli::signals::Signals;
 use crate::cli::table::{Playing, refused_by};
 use crate::clock::RunClock;
+use crate::engine::Halt;
 use crate::error::Error;
 use crate::figures::{MetricView, TrialView};
 use crate::metrics::{Ended, Metric};
-use crate::play::Trial;
 use crate::report::{shown_figure, worded};
 use crate::results::{Folder, Replace, Report};
 use crate::schedule::{Extent, Process};
 use crate::search::{
-    Blueprint, Finished, Point, PointFindings, PointLoad, Stability, Sweep, SweepCourse, SweepFindings, drive,
-    is_unanswered, parse_concurrencies, parse_rates, rates_as_given,
+    Blueprint, Event, Finished, Level, Point, PointFindings, Stability, Sweep, SweepCampaign, SweepCourse,
+    SweepFindings, drive, is_unanswered, parse_concurrencies, parse_rates, rates_as_given,
 };
 use crate::seed::Seed;
 use crate::service::Service;
@@ -163,12 +162,12 @@ fn prepared(arguments: SweepArguments, parsed: &mut Parsed) -> Result<(Job, Swee
     };
     // The job is checked with the load that needs the most resources of this machine.
     let heaviest = match &sweep.course {
-        SweepCourse::Between { .. } => PointLoad::Closed(Closed::THROUGHPUT),
-        SweepCourse::Concurrencies(stages) => PointLoad::Closed(stages.iter().copied().max().unwrap_or(1)),
-        SweepCourse::Rates(rates) => rates.last().map_or(PointLoad::Closed(1), |rate| PointLoad::Open(*rate)),
+        SweepCourse::Between { .. } => Level::Concurrency(Closed::THROUGHPUT),
+        SweepCourse::Concurrencies(stages) => Level::Concurrency(stages.iter().copied().max().unwrap_or(1)),
+        SweepCourse::Rates(rates) => rates.last().map_or(Level::Concurrency(1), |rate| (*rate).into()),
     };
     let plan = blueprint
-        .plan(0, &Point { load: heaviest, discard: Duration::ZERO })
+        .plan(0, &Point { level: heaviest, discard: Duration::ZERO })
         .map_err(|refusal| refusal.at("--concurrency"))?;
     if let Load::Open(timeline) = plan.load() {
         refuse_many(planned_about(timeline), "--duration")?;
@@ -295,7 +294,7 @@ fn resumable(report: Report, blueprint: &Blueprint, folder: &Folder) -> Result<R
 /// The fingerprint of the plan of `trial`, load number `place`; `None` if it cannot be made.
 fn plan_fingerprint(blueprint: &Blueprint, place: usize, trial: &TrialView) -> Option<String> {
     let discard = Duration::from_nanos(trial.window.start.as_nanos());
-    let point = Point { load: PointLoad::of(&trial.load)?, discard };
+    let point = Point { level: Level::of(&trial.load)?, discard };
     blueprint.plan(place, &point).ok().map(|plan| plan.fingerprint())
 }
 
@@ -308,13 +307,13 @@ async fn live(
     mut report: Report,
     signals: Signals,
 ) -> Result<Report, Error> {
-    let session = session_of(job, found)?;
+    let mut session = session_of(job, found)?;
     let lines = folder.losses().lines();
-    let halted = Arc::new(AtomicBool::new(false));
-    let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), Arc::clone(&halted), lines.clone()));
+    let halt = Halt::default();
+    session.halted_by(halt.clone());
+    let heard = tokio::task::spawn_local(hear(signals, session.interrupter(), halt.clone(), lines.clone()));
     let hidden = job.quiet || job.json;
-    let mut trials = std::mem::take(&mut report.trials);
-    report.trials.clone_from(&trials);
+    let trials = report.trials.clone();
     let saved = report.sweep.iter().flat_map(|findings| &findings.points).map(|point| point.plan_fingerprint.clone());
     let prints: Prints = Rc::new(RefCell::new(saved.enumerate().collect()));
     let first = |loads: usize| prints.borrow().values().take(loads).cloned().collect::<Vec<_>>();
@@ -327,12 +326,13 @@ async fn live(
         place: trials.len(),
         heading: Box::new(|place, label| format!("{place}/{} {label} · ", sweep.most_points())),
         prints: Rc::clone(&prints),
-        halted: Arc::clone(&halted),
         screen: Screen::default(),
     };
     let yaml = job.spec.to_yaml()?;
-    let decided = |place: usize, _: &Point, trial: Trial| {
-        let view = job.spec.with_trust(trial.view());
+    let mut campaign = SweepCampaign::after(sweep.clone(), trials);
+    let told = |_: &SweepCampaign, event: Event<Point>| {
+        let Event::Ends { place, trial, .. } = event else { return Ok(()) };
+        let view = job.spec.with_trust(*trial);
         report.trials.push(view.clone());
         report.sweep = Some(SweepFindings::of(&report.trials, &first(report.trials.len()), None));
         worded(&mut report);
@@ -341,12 +341,9 @@ async fn live(
         if !hidden {
             lines.push(format!("{}/{} {}", place + 1, sweep.most_points(), account(&view)));
         }
-        Ok(view)
+        Ok(())
     };
-    let goes_on = |trials: &[TrialView]| {
-        !halted.load(Ordering::Relaxed) && trials.last().is_none_or(|trial| trial.ended == Ended::Complete)
-    };
-    let driven = drive(&mut player, sweep, blueprint, &mut trials, decided, goes_on).await;
+    let driven = drive(&mut player, &mut campaign, blueprint, told, || halt.is_asked()).await;
     heard.abort();
     player.clear();
     let finished = driven?;

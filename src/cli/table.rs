@@ -194,6 +194,8 @@ mod tests {
             let known = |key: &&str| keys.contains(key) || ["help", "version"].contains(key);
             assert!(known(&row.key) && row.rivals.iter().all(known), "{row:?}");
         }
+        let unknown: Vec<_> = crate::report::NAMED_BELOW.iter().filter(|name| !keys.contains(name)).collect();
+        assert!(unknown.is_empty(), "options that messages below `report` name: {unknown:?}");
         assert!(TABLE.windows(2).all(|pair| pair[0].key < pair[1].key), "in the order of the alphabet, each once");
     }
 }

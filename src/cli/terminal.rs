@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use crate::error::Error;
-use crate::report::Ink;
+use crate::report::{Ink, with_flags};
 use crate::results::{Lines, hidden};
 use crate::units::{columns, visible, visible_page, wrapped};
 
@@ -37,7 +37,8 @@ const LEAST_WIDTH: usize = 40;
 /// Prints `line` as one message on standard error. Lines after the first begin with two blanks, so that foreign text
 /// cannot forge a second message. A closed standard error is ignored.
 pub(super) fn say(line: &str) {
-    let line = hidden(line);
+    let line = with_flags(line);
+    let line = hidden(&line);
     let shown = visible(&line);
     let width = width();
     let shown = match shown.char_indices().nth(LONGEST_LINE) {
@@ -56,7 +57,8 @@ pub(super) fn say_all(lines: &Lines) {
 
 /// Prints a text of several lines made by us on standard error; lines wider than the screen are broken.
 pub(super) fn say_page(text: &str) {
-    let (text, width) = (hidden(text), width());
+    let text = with_flags(text);
+    let (text, width) = (hidden(&text), width());
     let line = |line: &str| if columns(line) > width { wrapped(line, width, 2) } else { line.to_owned() };
     let page: String = visible_page(&text).lines().flat_map(|text| [line(text), "\n".to_owned()]).collect();
     _ = io::stderr().lock().write_all(page.as_bytes());

@@ -16,7 +16,7 @@ use crate::cli::trace_arguments::{
     ConvertArguments, FitArguments, InspectArguments, SampleArguments, TraceArguments, TraceVerb,
 };
 use crate::error::Error;
-use crate::report::{render_fit, render_inspection};
+use crate::report::{render_fit, render_inspection, worded_inspection};
 use crate::results::{create, create_out, json_text, not_written};
 use crate::schedule::Observer;
 use crate::seed::Seed;
@@ -38,10 +38,11 @@ fn inspect(arguments: &InspectArguments) -> Result<ExitCode, Error> {
     let path = &arguments.file;
     let choice = Choice { on_empty: arguments.on_empty, ..Choice::default() };
     let selection = read(path, &arguments.reading.reading())?.select(&choice, path)?;
-    let Some(inspection) = inspect_rows(&selection) else {
+    let Some(mut inspection) = inspect_rows(&selection) else {
         return Err(Error::input(path, "has no row that is not empty; drop --on-empty to see it as it is"));
     };
     if arguments.json {
+        worded_inspection(&mut inspection);
         print(&json_text(&inspection, "the figures")?)?;
     } else {
         print(&render_inspection(&path.to_string_lossy(), &inspection, &picture_of(&selection), ink()))?;
@@ -81,7 +82,7 @@ fn sample(arguments: &SampleArguments) -> Result<ExitCode, Error> {
 
 /// Writes `trace` to `path`, compressed if its name ends in .gz. Returns what the format cannot hold.
 fn write_to(trace: &Trace, format: Format, path: &Path) -> Result<Vec<String>, Error> {
-    let failed = |why: std::io::Error| not_written(path, &why, "--out");
+    let failed = |why: std::io::Error| not_written(path, &why, "out");
     let mut sink = BufWriter::new(File::create(path).map_err(failed)?);
     let lost = if path.extension().is_some_and(|ending| ending == "gz") {
         let mut packed = GzEncoder::new(&mut sink, Compression::default());

@@ -31,7 +31,7 @@ use super::reading::{read, read_object};
 use super::sse::{Block, Framer, MOST_EVENT_BYTES};
 use super::text;
 use super::words::{self, MOST_START_BYTES};
-use crate::record::{Exchange, Failure, FailureClass, Outcome};
+use crate::record::{Exchange, Failure, FailureCause, FailureClass, Outcome};
 use crate::units::Offset;
 
 /// How the transport of a response ended.
@@ -159,14 +159,13 @@ impl Answer {
                     }
                 }
                 Err(why) => {
-                    let (class, why) =
-                        words::of_other(dialect, kind, &kept_bytes, false).unwrap_or((FailureClass::Malformed, why));
-                    said.fail(class, &why);
+                    let empty = || Failure::new(FailureClass::Malformed, why).because(FailureCause::NoObject);
+                    said.fail_with(words::of_other(dialect, kind, &kept_bytes, false).unwrap_or_else(empty));
                 }
             },
             Framing::Unasked(kept) => {
-                if let Some((class, why)) = words::of_other(dialect, kind, &kept, true) {
-                    said.fail(class, &why);
+                if let Some(failure) = words::of_other(dialect, kind, &kept, true) {
+                    said.fail_with(failure);
                 }
             }
             // A last event without its blank line counts if it is complete. One that was cut is ignored.
@@ -191,12 +190,12 @@ impl Answer {
         match end {
             // A break after the finish does not fail the response. Bytes that are not HTTP always fail it.
             End::Broken(failure) if !finished || failure.class == FailureClass::Malformed => {
-                said.fail(failure.class, &format!("{}{between}", failure.text));
+                let text = format!("{}{between}", failure.text);
+                said.fail_with(failure.told(text));
             }
             _ if !finished && events && exchange.first_event.is_none() => {
-                let empty = || (FailureClass::Truncated, "the answer ended before any event".to_owned());
-                let (class, why) = words::of_other(dialect, kind, &start, true).unwrap_or_else(empty);
-                said.fail(class, &why);
+                let empty = || Failure::new(FailureClass::Truncated, "the answer ended before any event");
+                said.fail_with(words::of_other(dialect, kind, &start, true).unwrap_or_else(empty));
             }
             _ if !finished => {
                 let lacks = if said.is_open() { "a finish reason for each choice" } else { "a finish reason" };

@@ -99,7 +99,7 @@ impl Discovery {
     pub async fn first_model(&self, target: &Target) -> Result<String, Error> {
         let models = self.models(target).await.map_err(|unanswered| unanswered.error)?;
         let first = models.into_iter().next();
-        first.ok_or_else(|| Error::target(&**target.url(), "it lists no model; give one with --model"))
+        first.ok_or_else(|| Error::target(&**target.url(), "it lists no model; give one with the option model"))
     }
 
     /// Waits until the server lists its models. Queries it every half second for at most `patience`, and at least once.
@@ -132,26 +132,28 @@ impl Discovery {
                 return Err(refuse(
                     false,
                     format!(
-                        "{url} answers with more than {most} bytes; check --target, or give --model to skip this \
-                         question"
+                        "{url} answers with more than {most} bytes; check the option target, or give the option model \
+                         to skip this question"
                     ),
                 ));
             }
             Err(error) => return Err(refuse(true, format!("the answer to {url} broke off ({})", innermost(&error)))),
         };
         if !status.is_success() {
-            let said = words::of_status(status, &head, &body);
-            let skip = "check --target, or give --model to skip this question";
+            let said = words::of_status(status, &head, &body).text;
+            let skip = "check the option target, or give the option model to skip this question";
             return Err(match status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                    refuse(false, format!("it answers {said}; give the key with --api-key or OPENAI_API_KEY"))
+                    refuse(false, format!("it answers {said}; give the key with the option api-key or OPENAI_API_KEY"))
                 }
                 StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
                     refuse(false, format!("{url} answers {said}: not an OpenAI-compatible base URL; {skip}"))
                 }
                 _ if status.is_redirection() => refuse(
                     false,
-                    format!("{url} answers {said}; redirects are not followed: give the final URL with --target"),
+                    format!(
+                        "{url} answers {said}; redirects are not followed: give the final URL with the option target"
+                    ),
                 ),
                 _ => refuse(
                     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS,
@@ -165,7 +167,7 @@ impl Discovery {
             .filter(|encoding| *encoding != "identity")
         {
             let why = format!(
-                "{url} answers compressed ({}), which was not asked for; give --model to skip this question",
+                "{url} answers compressed ({}), which was not asked for; give the option model to skip this question",
                 visible(encoding)
             );
             return Err(refuse(false, why));
@@ -178,14 +180,16 @@ impl Discovery {
             refuse(
                 false,
                 format!(
-                    "{url} does not answer with a list of models{said} ({error}); check --target, or give --model to \
-                     skip this question"
+                    "{url} does not answer with a list of models{said} ({error}); check the option target, or give the \
+                     option model to skip this question"
                 ),
             )
         })?;
         if models.data.iter().any(|model| model.id.len() > MOST_NAME_BYTES) {
-            let why =
-                format!("{url} lists a model whose name has more than {MOST_NAME_BYTES} bytes; give one with --model");
+            let why = format!(
+                "{url} lists a model whose name has more than {MOST_NAME_BYTES} bytes; give one with the option \
+                     model"
+            );
             return Err(refuse(false, why));
         }
         Ok(models.data.into_iter().map(|model| model.id).collect())
@@ -208,24 +212,25 @@ async fn body_of(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Err
 fn unreachable_text(error: &reqwest::Error) -> String {
     let cause = visible(&innermost(error)).into_owned();
     if error.is_timeout() && error.is_connect() {
-        "no connection within --connect-timeout; check --target, or wait for the server with --wait-ready 5m".to_owned()
+        "no connection within the option connect-timeout; check the option target, or wait for the server with the \
+         option wait-ready 5m"
+            .to_owned()
     } else if error.is_timeout() {
         format!(
-            "no answer within {} s; check --target, or wait for the server with --wait-ready 5m",
+            "no answer within {} s; check the option target, or wait for the server with the option wait-ready 5m",
             PATIENCE.as_secs()
         )
     } else if cause.contains("resolve") || cause.contains("lookup") || cause.contains("Name or service") {
-        format!("its name could not be resolved ({cause}); check --target, or give the address itself")
+        format!("its name could not be resolved ({cause}); check the option target, or give the address itself")
     } else if let Some(tls) = tls_error(error) {
         format!("the TLS handshake failed: {}", tls_words(tls))
     } else if speaks_no_http(error) {
         format!(
-            "something answers there, and it does not speak HTTP ({cause}); check the port of --target, and whether it \
-             wants https:// or \
-             speaks HTTP/2 only"
+            "something answers there, and it does not speak HTTP ({cause}); check the port of the option target, and \
+             whether it wants https:// or speaks HTTP/2 only"
         )
     } else {
-        format!("no connection ({cause}); is the server running? --wait-ready 5m waits for it")
+        format!("no connection ({cause}); is the server running? the option wait-ready 5m waits for it")
     }
 }
 

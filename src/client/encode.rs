@@ -180,11 +180,11 @@ struct EncodedModel {
 fn owned_keys() -> impl Iterator<Item = (&'static str, &'static str)> {
     let prompts = Endpoint::ALL.iter().map(|endpoint| (endpoint.dialect().prompt_key(), "use the workload options"));
     let lengths = [LengthField::MaxTokens, LengthField::MaxCompletionTokens];
-    [("model", "use --model")]
+    [("model", "use the option model")]
         .into_iter()
         .chain(prompts)
-        .chain([("stream", "use --no-stream")])
-        .chain(lengths.map(|field| (field.name(), "use --output-tokens")))
+        .chain([("stream", "use the option no-stream")])
+        .chain(lengths.map(|field| (field.name(), "use the option output-tokens")))
 }
 
 impl Encoder {
@@ -192,21 +192,21 @@ impl Encoder {
     pub fn new(options: &RequestOptions) -> Result<Self, Error> {
         if options.targets.is_empty() {
             return Err(Error::usage(
-                "--target",
+                "target",
                 "no target given",
                 "accepted is a base URL such as http://127.0.0.1:8000",
             ));
         }
         if options.models.is_empty() {
             return Err(Error::usage(
-                "--model",
+                "model",
                 "no model given",
                 "accepted is the name under which the server serves it",
             ));
         }
         for (key, instead) in owned_keys() {
             if options.extra_body.contains_key(key) {
-                return Err(Error::usage("--extra-body", format!("`{key}` is decided by another option"), instead));
+                return Err(Error::usage("extra-body", format!("`{key}` is decided by another option"), instead));
             }
         }
         let dialect = options.endpoint.dialect();
@@ -219,10 +219,10 @@ impl Encoder {
             let path = target.path(dialect.path());
             let path: Uri = path
                 .parse()
-                .map_err(|_| Error::usage("--target", format!("`{path}` is not a path"), "accepted is a base URL"))?;
+                .map_err(|_| Error::usage("target", format!("`{path}` is not a path"), "accepted is a base URL"))?;
             let mut headers = common.clone();
             if !headers.contains_key(header::HOST) {
-                headers.insert(header::HOST, header_value("--target", target.authority())?);
+                headers.insert(header::HOST, header_value("target", target.authority())?);
             }
             targets.push(EncodedTarget { url: target.url().clone(), path, headers });
         }
@@ -349,9 +349,10 @@ fn body_tail(options: &RequestOptions, stream: bool) -> Vec<u8> {
     tail
 }
 
-fn header_value(flag: &str, text: &str) -> Result<HeaderValue, Error> {
-    HeaderValue::try_from(text)
-        .map_err(|_| Error::usage(flag, "the value cannot stand in a header", "accepted is printable text on one line"))
+fn header_value(option: &str, text: &str) -> Result<HeaderValue, Error> {
+    HeaderValue::try_from(text).map_err(|_| {
+        Error::usage(option, "the value cannot stand in a header", "accepted is printable text on one line")
+    })
 }
 
 /// The headers of every request. The user's (`--api-key`, `--header`) replace ours.
@@ -369,14 +370,14 @@ fn common_headers(options: &RequestOptions, stream: bool) -> Result<HeaderMap, E
 pub(super) fn access_headers(api_key: Option<&Secret>, lines: &[String]) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     if let Some(key) = api_key {
-        let mut bearer = header_value("--api-key", &format!("Bearer {}", key.reveal()))?;
+        let mut bearer = header_value("api-key", &format!("Bearer {}", key.reveal()))?;
         bearer.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, bearer);
     }
     for line in lines {
         let refuse = |why: &str| {
             Error::usage(
-                "--header",
+                "header",
                 format!("`{}` {why}", line.split(':').next().unwrap_or("")),
                 "accepted is 'Name: value'",
             )
@@ -386,7 +387,7 @@ pub(super) fn access_headers(api_key: Option<&Secret>, lines: &[String]) -> Resu
         if [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE].contains(&name) {
             return Err(refuse("is decided by the transport"));
         }
-        let mut value = header_value("--header", value.trim())?;
+        let mut value = header_value("header", value.trim())?;
         value.set_sensitive(name == header::AUTHORIZATION);
         headers.insert(name, value);
     }

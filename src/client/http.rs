@@ -16,7 +16,7 @@ use super::wire::{self, Wire};
 use super::words::{self, MOST_ASIDE_BYTES};
 use super::{Addresses, Client, Departure, Route};
 use crate::clock::RunClock;
-use crate::record::{Exchange, Failure, FailureClass, Outcome};
+use crate::record::{Exchange, Failure, FailureCause, FailureClass, Outcome};
 use crate::units::visible;
 use crate::workload::RequestSpec;
 
@@ -85,9 +85,7 @@ impl HttpClient {
                     // the parse error.
                     let head = wire.status_of_head().filter(|_| failure.class == FailureClass::Malformed);
                     exchange.status = head.as_ref().map(|(status, _)| status.as_u16());
-                    let refused =
-                        head.and_then(|(_, words)| words).map(|words| Failure::new(FailureClass::Status, words));
-                    return Err(refused.unwrap_or(failure));
+                    return Err(head.and_then(|(_, refused)| refused).unwrap_or(failure));
                 }
                 (Ok(answered), _) => break (wire, answered),
             }
@@ -99,19 +97,17 @@ impl HttpClient {
         if !head.status.is_success() {
             let (said, ended) = failure_body(&mut wire, &mut body).await;
             exchange.ended = Some(wire.last_arrival(clock));
-            let text = words::of_status(head.status, &head.headers, &said);
+            let failure = words::of_status(head.status, &head.headers, &said);
             if ended {
                 pool.give_back(wire, None).await;
             }
-            return Err(Failure::new(FailureClass::Status, text));
+            return Err(failure);
         }
         if let Some(encoding) =
             text_of(&head.headers, CONTENT_ENCODING.as_str()).filter(|encoding| *encoding != "identity")
         {
-            return Err(Failure::new(
-                FailureClass::Malformed,
-                format!("the answer is compressed ({encoding}), which was not asked for"),
-            ));
+            let text = format!("the answer is compressed ({encoding}), which was not asked for");
+            return Err(Failure::new(FailureClass::Malformed, text).because(FailureCause::Compressed));
         }
 
         let kind = text_of(&head.headers, CONTENT_TYPE.as_str()).map(str::to_owned);
@@ -183,7 +179,7 @@ impl Client for HttpClient {
         if let Outcome::Failed(failure) = &mut exchange.outcome
             && let Cow::Owned(shown) = visible(&failure.text)
         {
-            *failure = Failure::new(failure.class, shown);
+            *failure = failure.clone().told(shown);
         }
         if let Some(reason) = &mut exchange.finish_reason
             && let Cow::Owned(shown) = visible(reason)

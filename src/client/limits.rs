@@ -53,27 +53,27 @@ impl Limits {
         let wanted = connections.saturating_add(OTHER_DESCRIPTORS);
         if wanted > self.descriptors {
             return Err(Error::usage(
-                "--rate",
+                "rate",
                 format!(
                     "about {connections} connections at once need {wanted} file descriptors, and {} are allowed",
                     self.descriptors
                 ),
                 format!(
-                    "raise the limit (`ulimit -n {wanted}`, as root `ulimit -Hn {wanted}` first), or lower --rate or \
-                     --max-in-flight"
+                    "raise the limit (`ulimit -n {wanted}`, as root `ulimit -Hn {wanted}` first), or lower the option \
+                     rate or the option max-in-flight"
                 ),
             ));
         }
         for (address, share) in shares(connections, targets) {
             if share > self.ports {
                 return Err(Error::usage(
-                    "--rate",
+                    "rate",
                     format!(
                         "about {share} connections at once to {address} need as many ephemeral ports, and {} are there",
                         self.ports
                     ),
                     "widen the range (`sysctl net.ipv4.ip_local_port_range='1024 65535'`), give more targets, or lower \
-                     --rate or --max-in-flight",
+                     the option rate or the option max-in-flight",
                 ));
             }
         }

@@ -19,7 +19,7 @@ use super::receive::Receiver;
 use super::tls::Secure;
 use super::wire::{Scratch, Wire};
 use crate::clock::RunClock;
-use crate::record::{Failure, FailureClass};
+use crate::record::{Failure, FailureCause, FailureClass};
 use crate::units::Offset;
 
 /// An idle connection is dropped after this long: vLLM's server closes it at 5 s, and a request sent just then is lost.
@@ -239,7 +239,8 @@ impl Pool {
                     return Ok(wire);
                 }
                 Err(met) => {
-                    failure = Failure::new(met.class, format!("{}: {}", address.socket, met.text));
+                    let text = format!("{}: {}", address.socket, met.text);
+                    failure = met.told(text);
                     address.avoid_until.set(self.shared.clock.now().plus(AVOIDED_FOR));
                 }
             }
@@ -250,12 +251,16 @@ impl Pool {
     async fn open_to(&self, address: SocketAddr, patience: Duration) -> Result<Wire, Failure> {
         let deadline = self.shared.clock.now().plus(patience);
         let limit_s = self.shared.connect_timeout.as_secs_f64();
-        let late =
-            |class, what: &str| Failure::new(class, format!("no {what} within {limit_s:.1} s (--connect-timeout)"));
+        let late = |class, what: &str| {
+            Failure::new(class, format!("no {what} within {limit_s:.1} s (the option connect-timeout)"))
+                .because(FailureCause::ConnectTimeout)
+        };
         let connected = timeout(patience, TcpStream::connect(address))
             .await
             .map_err(|_| late(FailureClass::Connect, "connection"))?;
-        let refused = |error: io::Error| Failure::new(FailureClass::Connect, error.to_string());
+        let refused = |error: io::Error| {
+            Failure::new(FailureClass::Connect, error.to_string()).because(FailureCause::of_connection(&error))
+        };
         let socket = connected.map_err(refused)?;
         socket.set_nodelay(true).map_err(refused)?;
         match &self.secure {

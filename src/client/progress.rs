@@ -10,7 +10,7 @@ use super::sse::Block;
 use super::tally::Tally;
 use super::text;
 use super::words::MOST_START_BYTES;
-use crate::record::{Exchange, Failure, FailureClass};
+use crate::record::{Exchange, Failure, FailureCause, FailureClass};
 use crate::units::Offset;
 
 /// Bytes of response text that are kept for a tokenizer: 16 for each token-bearing event that a response may have.
@@ -92,7 +92,11 @@ impl Progress {
         exchange.first_event.get_or_insert(at);
         match self.meaning(event) {
             Meaning::Done => self.done = true,
-            Meaning::Malformed(why) => self.fail(FailureClass::Malformed, &why),
+            Meaning::Malformed(why) => {
+                let is_object = event.trim_ascii().starts_with(b"{");
+                let cause = if is_object { FailureCause::Other } else { FailureCause::NoEvents };
+                self.fail_with(Failure::new(FailureClass::Malformed, why).because(cause));
+            }
             Meaning::Delta(delta) => {
                 if delta.has_token() {
                     exchange.note_token_event(at, delta.answer);
@@ -150,6 +154,11 @@ impl Progress {
 
     /// Notes a failure, unless there is one already.
     pub(super) fn fail(&mut self, class: FailureClass, why: &str) {
-        self.failure.get_or_insert_with(|| Failure::new(class, why));
+        self.fail_with(Failure::new(class, why));
+    }
+
+    /// Notes a failure, unless there is one already.
+    pub(super) fn fail_with(&mut self, failure: Failure) {
+        self.failure.get_or_insert(failure);
     }
 }

@@ -33,7 +33,7 @@ impl Target {
     /// Reads one base URL, with or without `/v1`.
     pub fn parse(url: &str) -> Result<Self, Error> {
         let refuse = |why: &str| {
-            Error::usage("--target", format!("`{url}` {why}"), "accepted is a base URL such as http://127.0.0.1:8000")
+            Error::usage("target", format!("`{url}` {why}"), "accepted is a base URL such as http://127.0.0.1:8000")
         };
         let uri: Uri = url.parse().map_err(|_| refuse("is not a URL"))?;
         let (scheme, port) = match uri.scheme() {
@@ -43,7 +43,7 @@ impl Target {
         };
         let authority = uri.authority().ok_or_else(|| refuse("names no host"))?;
         if authority.as_str().contains('@') {
-            return Err(refuse("carries a password: give it with --api-key or --header"));
+            return Err(refuse("carries a password: give it with the option api-key or the option header"));
         }
         if uri.query().is_some() {
             return Err(refuse("carries a query"));
@@ -111,7 +111,9 @@ impl Target {
                     format!("no answer about the name `{}` within {}", self.host, seconds(patience.as_secs_f64()));
                 Error::target(
                     &*self.url,
-                    format!("{why} (--connect-timeout); check the machine's resolver, or give the address itself"),
+                    format!(
+                        "{why} (the option connect-timeout); check the machine's resolver, or give the address itself"
+                    ),
                 )
             })?;
             let mut distinct: Vec<SocketAddr> = Vec::new();
@@ -133,7 +135,7 @@ impl Target {
         Error::target(
             &*self.url,
             format!(
-                "the name `{}` could not be resolved ({why}); check --target, or give the address itself",
+                "the name `{}` could not be resolved ({why}); check the option target, or give the address itself",
                 self.host
             ),
         )
@@ -221,7 +223,7 @@ mod tests {
             "http://host:99999",
         ] {
             let error = Target::parse(url).unwrap_err().to_string();
-            assert!(error.starts_with("--target: ") && error.contains("accepted is"), "{url}: {error}");
+            assert!(error.starts_with("target: ") && error.contains("accepted is"), "{url}: {error}");
         }
     }
 

@@ -36,9 +36,9 @@ impl Tls {
         let roots = machine_roots();
         if roots.is_empty() {
             return Err(Error::usage(
-                "--target",
+                "target",
                 "https needs certificate authorities to trust, and this machine has none",
-                "install its ca-certificates, or give --ca-cert FILE",
+                "install its ca-certificates, or give the option ca-cert FILE",
             ));
         }
         Ok(Self::over(builder()?.0.with_root_certificates(roots).with_no_client_auth()))
@@ -47,8 +47,9 @@ impl Tls {
     /// Trusts the certificate authorities of this machine and the certificates in `pem`, which was read from `path`.
     /// Refuses a `pem` without a usable certificate.
     pub fn machine_and(pem: &[u8], path: &Path) -> Result<Self, Error> {
-        let refuse =
-            |why: String| Error::input(path, format!("{why}; --ca-cert takes certificates in PEM (BEGIN CERTIFICATE)"));
+        let refuse = |why: String| {
+            Error::input(path, format!("{why}; the option ca-cert takes certificates in PEM (BEGIN CERTIFICATE)"))
+        };
         let mut roots = machine_roots();
         let mut given = Vec::new();
         for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -89,7 +90,7 @@ impl Tls {
     pub(super) fn towards(&self, host: &str) -> Result<Secure, Error> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
             Error::usage(
-                "--target",
+                "target",
                 format!("`{host}` cannot stand in a certificate"),
                 "accepted is a host name or an address",
             )
@@ -217,8 +218,7 @@ pub(super) fn tls_words(error: &(dyn StdError + 'static)) -> String {
     };
     match tls {
         Tls::InvalidMessage(_) => format!(
-            "what answers there does not speak TLS ({tls}); for a plain port write \
-            http:// in --target"
+            "what answers there does not speak TLS ({tls}); for a plain port write http:// in the option target"
         ),
         Tls::NoApplicationProtocol | Tls::AlertReceived(AlertDescription::NoApplicationProtocol) => {
             "the server offers no HTTP/1.1 (ALPN), perhaps HTTP/2 only; ask a port that offers HTTP/1.1".to_owned()
@@ -230,27 +230,30 @@ pub(super) fn tls_words(error: &(dyn StdError + 'static)) -> String {
             )
         }
         Tls::InvalidCertificate(why) => match why {
-            CertificateError::Expired => "the server's certificate has expired; renew it, or give \
-                --insecure"
-                .to_owned(),
-            CertificateError::ExpiredContext { not_after, .. } => {
-                format!("the server's certificate expired on {}; renew it, or give --insecure", date(*not_after))
+            CertificateError::Expired => {
+                "the server's certificate has expired; renew it, or give the option insecure".to_owned()
             }
-            CertificateError::NotValidYet => "the server's certificate is not valid yet; check the clocks, or give \
-                --insecure"
-                .to_owned(),
+            CertificateError::ExpiredContext { not_after, .. } => {
+                format!(
+                    "the server's certificate expired on {}; renew it, or give the option insecure",
+                    date(*not_after)
+                )
+            }
+            CertificateError::NotValidYet => {
+                "the server's certificate is not valid yet; check the clocks, or give the \
+                 option insecure"
+                    .to_owned()
+            }
             CertificateError::NotValidYetContext { not_before, .. } => {
                 format!(
-                    "the server's certificate is valid from {} on; check the clocks, or give \
-                    --insecure",
+                    "the server's certificate is valid from {} on; check the clocks, or give the option insecure",
                     date(*not_before)
                 )
             }
             CertificateError::UnknownIssuer => {
                 "the server's certificate comes from an authority that is not trusted here, or the server does not \
-                 send the \
-                 intermediate certificate; give the authority or the certificate itself with --ca-cert, or give \
-                 --insecure"
+                 send the intermediate certificate; give the authority or the certificate itself with the option \
+                 ca-cert, or give the option insecure"
                     .to_owned()
             }
             CertificateError::NotValidForNameContext { expected, presented } => {
@@ -262,20 +265,21 @@ pub(super) fn tls_words(error: &(dyn StdError + 'static)) -> String {
                     names_of(presented)
                 };
                 format!(
-                    "the server's certificate is for {names}, not for {}; ask it by its name, or give \
-                    --insecure",
+                    "the server's certificate is for {names}, not for {}; ask it by its name, or give the option \
+                     insecure",
                     expected.to_str()
                 )
             }
             CertificateError::NotValidForName => {
-                "the server's certificate is for another name; ask it by its name, or give --insecure".to_owned()
-            }
-            CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-                "the server shows a self-signed certificate; give that certificate with --ca-cert, or give \
-                 --insecure"
+                "the server's certificate is for another name; ask it by its name, or give the option insecure"
                     .to_owned()
             }
-            _ => format!("{tls}; give --insecure to connect all the same"),
+            CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+                "the server shows a self-signed certificate; give that certificate with the option ca-cert, or give \
+                 the option insecure"
+                    .to_owned()
+            }
+            _ => format!("{tls}; give the option insecure to connect all the same"),
         },
         _ => tls.to_string(),
     }

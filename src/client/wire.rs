@@ -421,7 +421,7 @@ impl Wire {
     }
 
     /// The status of a response whose head begins like HTTP but is not valid, with a message if the status is not 2xx.
-    pub(super) fn status_of_head(&self) -> Option<(StatusCode, Option<String>)> {
+    pub(super) fn status_of_head(&self) -> Option<(StatusCode, Option<Failure>)> {
         words::of_head(&self.stamps.head.borrow())
     }
 

@@ -7,7 +7,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use super::dialect::Dialect;
 use super::reading::read_object;
 use super::said::{failure_text, spoken_in};
-use crate::record::FailureClass;
+use crate::record::{Failure, FailureCause, FailureClass};
 use crate::units::visible;
 
 /// Most bytes that are read of a body that explains a failure, and of a list of models.
@@ -19,16 +19,16 @@ pub(super) const MOST_START_BYTES: usize = 4 << 10;
 /// Most characters of a server's own text in a message.
 const MOST_WORDS: usize = 240;
 
-/// The text for a status other than 2xx, such as `400 Bad Request: too long`.
-pub(super) fn of_status(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> String {
+/// The failure of a status other than 2xx, with a text such as `400 Bad Request: too long`.
+pub(super) fn of_status(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
     let location = headers.get(LOCATION).map(HeaderValue::as_bytes);
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     of_parts(status, location, || of_body(kind, body))
 }
 
-/// The status in a head that is not valid HTTP, with the text for it if it is not 2xx. `None` when the head does not
-/// begin like HTTP/1.
-pub(super) fn of_head(head: &[u8]) -> Option<(StatusCode, Option<String>)> {
+/// The status in a head that is not valid HTTP, with the failure if it is not 2xx. `None` when the head does not begin
+/// like HTTP/1.
+pub(super) fn of_head(head: &[u8]) -> Option<(StatusCode, Option<Failure>)> {
     let mut lines = head.split(|byte| *byte == b'\n');
     let first = lines.next()?.strip_prefix(b"HTTP/1.")?;
     let status = StatusCode::from_bytes(first.split(|byte| *byte == b' ').nth(1)?.get(..3)?).ok()?;
@@ -36,12 +36,14 @@ pub(super) fn of_head(head: &[u8]) -> Option<(StatusCode, Option<String>)> {
         let colon = line.iter().position(|byte| *byte == b':')?;
         line[..colon].eq_ignore_ascii_case(b"location").then(|| line[colon + 1..].trim_ascii())
     });
-    let words = || of_parts(status, location, || Some("one of its headers is not valid HTTP".to_owned()));
-    Some((status, (!status.is_success()).then(words)))
+    let failure = || of_parts(status, location, || Some("one of its headers is not valid HTTP".to_owned()));
+    Some((status, (!status.is_success()).then(failure)))
 }
 
-fn of_parts(status: StatusCode, location: Option<&[u8]>, otherwise: impl FnOnce() -> Option<String>) -> String {
-    let said = match location.filter(|_| status.is_redirection()) {
+fn of_parts(status: StatusCode, location: Option<&[u8]>, otherwise: impl FnOnce() -> Option<String>) -> Failure {
+    let location = location.filter(|_| status.is_redirection());
+    let cause = if location.is_some() { FailureCause::Redirected } else { FailureCause::Other };
+    let said = match location {
         // Escaped before `cut` joins words, so that control characters that count as white space stay visible.
         Some(location) => Some(format!("it redirects to {}", visible(&String::from_utf8_lossy(location)))),
         None => otherwise(),
@@ -51,10 +53,11 @@ fn of_parts(status: StatusCode, location: Option<&[u8]>, otherwise: impl FnOnce(
         (529, None) => "529 Overloaded".to_owned(),
         (number, None) => number.to_string(),
     };
-    match said {
+    let text = match said {
         Some(said) => format!("{status}: {}", cut(&said)),
         None => status,
-    }
+    };
+    Failure::new(FailureClass::Status, text).because(cause)
 }
 
 /// The text of a body that explains a failure; `None` when the body is empty.
@@ -74,42 +77,41 @@ pub(super) fn of_body(kind: Option<&str>, body: &[u8]) -> Option<String> {
 }
 
 /// Describes a response that is not what was asked for, from its first bytes `start`. `stream` says that a stream of
-/// events was asked for; otherwise one JSON object was. Returns the failure class and the text; `None` when `start` is
-/// empty.
-pub(super) fn of_other(
-    dialect: &dyn Dialect,
-    kind: Option<&str>,
-    start: &[u8],
-    stream: bool,
-) -> Option<(FailureClass, String)> {
+/// events was asked for; otherwise one JSON object was. `None` when `start` is empty.
+pub(super) fn of_other(dialect: &dyn Dialect, kind: Option<&str>, start: &[u8], stream: bool) -> Option<Failure> {
     let start = start.trim_ascii();
     let words = of_body(kind, start)?;
-    let asked = if stream { "a stream of events" } else { "one JSON object" };
-    let malformed =
-        |what: &str| Some((FailureClass::Malformed, format!("{what} where {asked} was asked for: `{words}`")));
+    let (asked, cause) = if stream {
+        ("a stream of events", FailureCause::NoEvents)
+    } else {
+        ("one JSON object", FailureCause::NoObject)
+    };
+    let malformed = |text: String, cause| Some(Failure::new(FailureClass::Malformed, text).because(cause));
+    let not_asked = |what: &str| malformed(format!("{what} where {asked} was asked for: `{words}`"), cause);
     if let Some(title) = title_of(start) {
-        return Some((FailureClass::Malformed, format!("{title}, where {asked} was asked for")));
+        return malformed(format!("{title}, where {asked} was asked for"), cause);
     }
     if !stream && [&b"data:"[..], b"event:", b"id:", b"retry:", b":"].iter().any(|field| start.starts_with(field)) {
-        return Some((
-            FailureClass::Malformed,
-            format!("the server streams, although --no-stream asks for {asked}: `{words}`"),
-        ));
+        let text = format!("the server streams, although {asked} was asked for: `{words}`");
+        return malformed(text, FailureCause::StreamUnasked);
     }
     if !start.starts_with(b"{") {
-        let when = if stream { "the answer ended before any event" } else { "the answer is no JSON object" };
-        return Some((FailureClass::Malformed, format!("{when}: `{words}`")));
+        return if stream {
+            malformed(format!("the answer ended before any event: `{words}`"), FailureCause::Other)
+        } else {
+            malformed(format!("the answer is no JSON object: `{words}`"), cause)
+        };
     }
     let first_line = start.split(|byte| *byte == b'\n').next().unwrap_or(start);
     let (what, object) = match (read_object(start, dialect), read_object(first_line.trim_ascii(), dialect)) {
         (Ok(whole), _) => ("one JSON object", whole),
         (Err(_), Ok(first)) => ("lines of JSON (NDJSON)", first),
-        (Err(_), Err(_)) => return malformed("the start of a JSON object"),
+        (Err(_), Err(_)) => return not_asked("the start of a JSON object"),
     };
     let spoken = || if object.has_token() { None } else { spoken_in(start) };
     match object.error.clone().or_else(spoken) {
-        Some(error) => Some((FailureClass::StreamError, cut(&error))),
-        None => malformed(what),
+        Some(error) => Some(Failure::new(FailureClass::StreamError, cut(&error))),
+        None => not_asked(what),
     }
 }
 
@@ -117,7 +119,7 @@ pub(super) fn of_other(
 pub(super) fn of_foreign(start: &[u8]) -> Option<String> {
     // HTTP/2 (RFC 9113, section 4.1): three bytes of length, then the type. A server sends SETTINGS or GOAWAY first.
     match start {
-        [0x15 | 0x16, 0x03, ..] => Some("the server speaks TLS there; write https:// in --target".to_owned()),
+        [0x15 | 0x16, 0x03, ..] => Some("the server speaks TLS there; write https:// in the option target".to_owned()),
         [0, 0, _, 4 | 7, ..] => {
             Some("the server speaks only HTTP/2 on this port, and tonnage needs HTTP/1.1; use another port".to_owned())
         }
@@ -166,13 +168,13 @@ mod tests {
     use super::*;
     use crate::client::Endpoint;
 
-    fn of_other(kind: Option<&str>, start: &[u8], stream: bool) -> Option<(FailureClass, String)> {
+    fn of_other(kind: Option<&str>, start: &[u8], stream: bool) -> Option<Failure> {
         super::of_other(Endpoint::default().dialect(), kind, start, stream)
     }
 
     fn said(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> String {
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        of_status(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes())
+        of_status(StatusCode::from_u16(status).unwrap(), &headers, body.as_bytes()).text.into()
     }
 
     #[test]
@@ -222,6 +224,7 @@ mod tests {
 
     #[test]
     fn what_is_not_what_was_asked_for_is_said_for_what_it_is() {
+        use FailureCause::{NoObject, StreamUnasked};
         use FailureClass::{Malformed, StreamError};
         for (body, class, expected) in [
             (r#"{"error":{"message":"exceeds the context"}}"#, StreamError, "exceeds the context"),
@@ -238,19 +241,23 @@ mod tests {
             ),
             ("hello", Malformed, "the answer ended before any event: `hello`"),
         ] {
-            let (said_class, said) = of_other(None, body.as_bytes(), true).unwrap();
-            assert!(said_class == class && said.contains(expected), "{body}: {said}");
+            let said = of_other(None, body.as_bytes(), true).unwrap();
+            assert!(said.class == class && said.text.contains(expected), "{body}: {said:?}");
+            let asked = said.text.contains("where a stream of events was asked for");
+            assert_eq!(said.cause == FailureCause::NoEvents, asked, "{body}: {said:?}");
         }
-        for (body, expected) in [
-            ("data: {}\n\n", "the server streams, although --no-stream asks for one JSON object: `data: {}`"),
+        for (body, cause, expected) in [
+            ("data: {}\n\n", StreamUnasked, "the server streams, although one JSON object was asked for: `data: {}`"),
             (
                 ": ping\n\ndata: {}\n\n",
-                "the server streams, although --no-stream asks for one JSON object: `: ping data: {}`",
+                StreamUnasked,
+                "the server streams, although one JSON object was asked for: `: ping data: {}`",
             ),
-            ("<html><title>Hi</title>", "an HTML page, \"Hi\", where one JSON object was asked for"),
-            ("hello", "the answer is no JSON object: `hello`"),
+            ("<html><title>Hi</title>", NoObject, "an HTML page, \"Hi\", where one JSON object was asked for"),
+            ("hello", NoObject, "the answer is no JSON object: `hello`"),
         ] {
-            assert_eq!(of_other(None, body.as_bytes(), false).unwrap(), (Malformed, expected.to_owned()));
+            let expected = Failure::new(Malformed, expected).because(cause);
+            assert_eq!(of_other(None, body.as_bytes(), false).unwrap(), expected);
         }
         assert_eq!(of_other(None, b" \n", true), None);
     }
@@ -271,7 +278,10 @@ mod tests {
         ] {
             let found = of_head(head);
             assert_eq!(found.as_ref().map(|(status, _)| status.as_u16()), expected.map(|(status, _)| status));
-            let words = found.and_then(|(_, words)| words).unwrap_or_default();
+            let failure = found.and_then(|(_, failure)| failure);
+            let redirects = failure.as_ref().is_some_and(|failure| failure.cause == FailureCause::Redirected);
+            assert_eq!(redirects, matches!(expected, Some((301, _))), "{failure:?}");
+            let words = failure.map_or_else(String::new, |failure| failure.text.into());
             let wanted = expected.and_then(|(_, words)| words);
             assert!(words.contains(wanted.unwrap_or_default()) && words.is_empty() == wanted.is_none(), "{words}");
         }

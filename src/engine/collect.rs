@@ -1,18 +1,21 @@
 //! Owns the collector: folds settled records into the summary, and decides when a segment is over.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::iter::Peekable;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::engine::halt::Halt;
 use crate::engine::segment::{Live, Posted};
 use crate::error::Error;
 use crate::metrics::{Course, Ended, LoadFacts, Summary};
-use crate::play::{Look, Observer, Segment, Steering, StopRule, Trial};
+use crate::play::{Look, Observer, Segment, Steering, Trial};
 use crate::units::Offset;
 use crate::workload::{Load, Planned};
 
@@ -27,7 +30,10 @@ const STOP_AHEAD: Duration = Duration::from_millis(2);
 pub(super) struct Collection {
     pub(super) segment: Segment,
     pub(super) live: Arc<Live>,
-    pub(super) stop_rule: StopRule,
+    /// The stop rule while it is followed, shared with whoever waits for the issuing to end.
+    pub(super) steering: Rc<RefCell<Steering>>,
+    /// Whether the user has asked that nothing more is sent.
+    pub(super) halt: Halt,
     /// How long requests are followed after the load has ended (the objectives may extend it), and the upper limit
     /// with that extension.
     pub(super) drain: [Duration; 2],
@@ -60,10 +66,10 @@ impl Collection {
         let live = Arc::clone(&self.live);
         let spans = live.plan.spans();
         let mut summary = Summary::new(self.segment.frame(), Arc::clone(&self.segment.objectives));
-        let mut steering = Steering::new(self.stop_rule.clone(), self.segment.frame(), &self.segment.objectives);
+        let steering = Rc::clone(&self.steering);
         // Only a rule that watches is told of each request that comes due. It is told from the plan, so that no send
         // is slowed down.
-        let mut to_come = steering.watches().then(|| live.plan.share().peekable());
+        let mut to_come = steering.borrow().watches().then(|| live.plan.share().peekable());
         let mut ended = Ended::Complete;
         let mut drain_until = None;
         self.observer.begins(&self.segment, live.clock);
@@ -77,21 +83,22 @@ impl Collection {
             let posted = live.take_posted();
             // Read after the records were taken, so that each request is announced before its record is folded.
             let now = live.clock.now();
-            announce(&mut to_come, now.min(live.stop_at()), &mut steering);
-            self.fold(posted, &mut summary, &mut steering);
+            announce(&mut to_come, now.min(live.stop_at()), &mut steering.borrow_mut());
+            self.fold(posted, &mut summary, &mut steering.borrow_mut());
             let counts = live.gauge.counts(now);
             if ended == Ended::Complete && drain_until.is_none() {
-                let course = if live.interrupts() > 0 { Course::Stop } else { steering.ask(&counts) };
+                let is_ended = live.interrupts() > 0 || self.halt.is_asked();
+                let course = if is_ended { Course::Stop } else { steering.borrow_mut().ask(&counts) };
                 if course == Course::Stop {
                     ended = if live.interrupts() > 0 { Ended::Interrupted } else { Ended::Stopped };
                     // A watch takes time to decide. Requests that came due meanwhile are load; the decision does not
                     // cover them, so the window closes first.
-                    if steering.watches() {
+                    if steering.borrow().watches() {
                         summary.turn(Course::Close, now);
                     }
                     let at = live.clock.now().plus(STOP_AHEAD);
                     summary.end_window_at(at);
-                    steering.turn(Course::Stop, at);
+                    steering.borrow_mut().turn(Course::Stop, at);
                     live.stop_issuing(at);
                 } else {
                     summary.turn(course, now);
@@ -113,8 +120,8 @@ impl Collection {
                 break;
             }
         }
-        announce(&mut to_come, live.clock.now().min(live.stop_at()), &mut steering);
-        self.fold(live.take_posted(), &mut summary, &mut steering);
+        announce(&mut to_come, live.clock.now().min(live.stop_at()), &mut steering.borrow_mut());
+        self.fold(live.take_posted(), &mut summary, &mut steering.borrow_mut());
         // A stop takes effect shortly after it is requested; the drain cannot end before that.
         let drain_end = live.clock.now().max(if ended == Ended::Complete { Offset::ZERO } else { live.stop_at() });
         if spans.window.end == Offset::NEVER {
@@ -132,7 +139,7 @@ impl Collection {
             concurrency: Some(live.gauge.concurrency()),
             body_fingerprint: Some(live.body_fingerprint()),
             summary,
-            sequence: steering.finish(),
+            sequence: steering.borrow_mut().finish(),
         }
     }
 

@@ -4,6 +4,7 @@ mod collect;
 mod desk;
 mod follow;
 mod gauge;
+mod halt;
 mod issue;
 mod released;
 mod runtime;
@@ -15,5 +16,6 @@ mod turns;
 mod worker;
 
 pub use collect::Settling;
+pub use halt::Halt;
 pub use runtime::local_runtime;
 pub use session::{HEAD_START, Interrupter, Session, Settings, Setup};

@@ -1,5 +1,6 @@
 //! Owns the session: workers, their connections and requests in flight, which outlive a single segment of load.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::num::NonZeroU64;
 use std::rc::Rc;
@@ -11,11 +12,12 @@ use tokio::sync::{mpsc, oneshot};
 use crate::client::Client;
 use crate::clock::{Pacing, RunClock};
 use crate::engine::collect::{Collection, Settling};
+use crate::engine::halt::Halt;
 use crate::engine::segment::{Live, Rules};
 use crate::engine::source::Preparing;
 use crate::engine::worker::work;
 use crate::error::Error;
-use crate::play::{LiveCounts, Observer, Play, Segment, StopRule};
+use crate::play::{Issued, LiveCounts, Observer, Play, Segment, Steering, StopRule};
 
 /// Time between the call and the origin of the clock: enough to build the first bodies and open the first connections.
 pub const HEAD_START: Duration = Duration::from_millis(50);
@@ -88,6 +90,7 @@ pub struct Session {
     pacing: Pacing,
     workers: Vec<mpsc::UnboundedSender<Arc<Live>>>,
     interrupter: Interrupter,
+    halt: Halt,
     /// Upper limit of the drain, whatever the settings and the objectives ask for.
     drain_most: Duration,
     clock: RunClock,
@@ -121,13 +124,19 @@ impl Session {
 
     fn of(settings: Settings, pacing: Pacing, workers: Vec<mpsc::UnboundedSender<Arc<Live>>>) -> Self {
         let clock = RunClock::starting_in(Duration::ZERO);
-        Self { settings, pacing, workers, interrupter: Interrupter::default(), drain_most: Duration::MAX, clock }
+        let (interrupter, halt) = (Interrupter::default(), Halt::default());
+        Self { settings, pacing, workers, interrupter, halt, drain_most: Duration::MAX, clock }
     }
 
     /// A handle that stops this session from outside.
     #[must_use]
     pub fn interrupter(&self) -> Interrupter {
         self.interrupter.clone()
+    }
+
+    /// Ends the segment that is played, and every one begun later, as soon as `halt` is asked.
+    pub fn halted_by(&mut self, halt: Halt) {
+        self.halt = halt;
     }
 
     /// Runs `segment` and reports to `observer`. Returns when the last request has been issued. Fails when a worker has
@@ -137,7 +146,7 @@ impl Session {
         segment: Segment,
         stop_rule: StopRule,
         observer: Box<dyn Observer>,
-    ) -> Result<Settling, Error> {
+    ) -> Result<Issued<Settling>, Error> {
         self.play_from(RunClock::starting_in(HEAD_START), segment, stop_rule, observer).await
     }
 
@@ -149,7 +158,7 @@ impl Session {
         segment: Segment,
         stop_rule: StopRule,
         observer: Box<dyn Observer>,
-    ) -> Result<Settling, Error> {
+    ) -> Result<Issued<Settling>, Error> {
         let rules = Rules {
             pacing: self.pacing,
             timeout: self.settings.timeout,
@@ -163,17 +172,22 @@ impl Session {
         }
         let (sender, receiver) = oneshot::channel();
         let drain = [self.settings.drain, self.drain_most];
-        let collection = Collection { segment, live: Arc::clone(&live), stop_rule, drain, observer };
+        let steering = Steering::new(stop_rule, segment.frame(), &segment.objectives);
+        let steering = Rc::new(RefCell::new(steering));
+        let halt = self.halt.clone();
+        let collection =
+            Collection { segment, live: Arc::clone(&live), steering: Rc::clone(&steering), halt, drain, observer };
         tokio::task::spawn_local(collection.run(sender));
         live.issued().await;
-        Ok(Settling(receiver))
+        let mut steering = steering.borrow_mut();
+        Ok(Issued { counts: steering.counts(), watched: steering.watched(), settling: Settling(receiver) })
     }
 }
 
 impl Play for Session {
     type Settling = Settling;
 
-    fn play(&mut self, segment: Segment, stop: StopRule) -> impl Future<Output = Result<Settling, Error>> {
+    fn play(&mut self, segment: Segment, stop: StopRule) -> impl Future<Output = Result<Issued<Settling>, Error>> {
         self.play_into(segment, stop, Box::new(()))
     }
 

@@ -12,7 +12,7 @@ use crate::record::{Outcome, Record};
 const LEAST_HIDDEN_SHARE: f64 = 0.1;
 
 /// Counts of the completed answers of the cohort. Whole numbers, so that the order of adding has no effect.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Answers {
     usage_odd: u64,
     unseen: u64,

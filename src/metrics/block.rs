@@ -7,7 +7,7 @@ use crate::metrics::series::Absorb;
 use crate::metrics::{Known, Metric, Standing, Value};
 
 /// Exact counts towards one objective.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tally {
     /// Requests within the limit.
     pub met: u64,
@@ -104,7 +104,7 @@ pub struct BlockPoint {
 pub(super) const HEADLINES: usize = Metric::WakeLag as usize + 1;
 
 /// A stretch of scheduled time.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Block {
     /// Requests of the cohort.
     pub(super) planned: u64,

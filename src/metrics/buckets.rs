@@ -3,6 +3,14 @@
 
 use std::ops::AddAssign;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer as V2Deserializer, Serializer as _, V2Serializer};
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// Counts of whole numbers in classes that are 2^−BITS wide relative to their value. BITS 10 gives 3 significant
 /// digits, the classes of an `HdrHistogram` of 3 digits; BITS 6 gives 2 digits. Each number below 2^(BITS + 1) has a
 /// class of its own. `C` is the counter, `u32` or `u64`.
@@ -96,6 +104,45 @@ impl<const BITS: u32> Buckets<BITS, u64> {
     }
 }
 
+/// Significant digits of the histogram that counts are written as: its classes are those of 10 bits, and parts of
+/// those of 6 bits.
+const DIGITS: u8 = 3;
+
+/// As an `HdrHistogram` in V2 bytes and base64; an empty text without counts.
+impl<const BITS: u32, C: Copy + Default + AddAssign + From<u32> + Into<u64>> Serialize for Buckets<BITS, C> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut histogram = Histogram::<u64>::new(DIGITS).map_err(S::Error::custom)?;
+        for (class, count) in self.iter() {
+            histogram.record_n(Self::highest(class), count.into()).map_err(S::Error::custom)?;
+        }
+        let mut bytes = Vec::new();
+        if !histogram.is_empty() {
+            V2Serializer::new().serialize(&histogram, &mut bytes).map_err(S::Error::custom)?;
+        }
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+}
+
+impl<'de, const BITS: u32, C> Deserialize<'de> for Buckets<BITS, C>
+where
+    C: Copy + Default + AddAssign + From<u32> + Into<u64> + TryFrom<u64>,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)?;
+        let mut buckets = Self::default();
+        if bytes.is_empty() {
+            return Ok(buckets);
+        }
+        let histogram: Histogram<u64> =
+            V2Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(D::Error::custom)?;
+        for value in histogram.iter_recorded() {
+            let count = C::try_from(value.count_at_value()).map_err(|_| D::Error::custom("a count is too large"))?;
+            *buckets.count_mut(class_of::<BITS>(value.value_iterated_to())) += count;
+        }
+        Ok(buckets)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -112,6 +159,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn counts_survive_their_text(values in prop::collection::vec((0u64..1 << 54, 1u64..9), 0..30)) {
+            let (mut fine, mut rough) = (Buckets::<10, u64>::default(), Buckets::<6, u32>::default());
+            for (value, times) in values {
+                fine.add(value, times);
+                rough.add_one(value);
+            }
+            let text = serde_json::to_string(&(&fine, &rough)).unwrap();
+            let (fine_again, rough_again): (Buckets<10, u64>, Buckets<6, u32>) = serde_json::from_str(&text).unwrap();
+            prop_assert!(fine.iter().eq(fine_again.iter()) && rough.iter().eq(rough_again.iter()), "{}", text);
+        }
+
         #[test]
         fn a_number_lies_in_its_class(value in 0u64..1 << 50) {
             let class = class_of::<6>(value);

@@ -9,7 +9,7 @@ use crate::metrics::{Direction, Metric, Value};
 const MOST_COUNT: u64 = 3_600_000_000;
 
 /// Exact moments and a histogram of 3 significant digits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Pool {
     buckets: Buckets<10, u64>,
     len: u64,
@@ -73,7 +73,7 @@ pub enum Known {
 }
 
 /// One metric over many requests. Mergeable; the order of adding has no effect.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Distribution {
     metric: Metric,
     completed: Option<Box<Pool>>,

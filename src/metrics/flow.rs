@@ -1,13 +1,15 @@
 //! Owns `Flow`, the completions and tokens that arrived inside the window, and the time that requests spent in the
 //! system.
 
+use serde::{Deserialize, Serialize};
+
 use crate::metrics::value::{output_tokens, sent_input_tokens};
 use crate::record::{Outcome, Record};
 use crate::units::{Offset, Window};
 
 /// Completions and tokens that arrived inside the window, whenever their request was sent, and time in flight. Whole
 /// numbers, so that the order of adding has no effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Flow {
     /// Requests that completed inside the window.
     pub requests: u64,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metrics::Counts;
 use crate::metrics::series::{Absorb, Series};
-use crate::record::{Exchange, Failure, FailureClass, Outcome, Record};
+use crate::record::{Exchange, FailureCause, FailureClass, Outcome, Record};
 use crate::units::Offset;
 
 /// The most groups kept. The first groups in alphabetical order are kept, so that the order of records has no effect.
@@ -26,13 +26,31 @@ const CHANCE: f64 = 1e-4;
 
 /// Failures of one kind with the same text, numbers aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredGroup")]
 pub struct FailureGroup {
     /// The class as in `failures`, or `timed_out`.
     pub kind: String,
+    /// What is known of the cause, beyond the class.
+    pub cause: FailureCause,
     /// How many requests failed so.
     pub count: u64,
     /// The text of one of these failures.
     pub words: String,
+}
+
+/// A group as it is stored. Older versions stored no cause; then it is read from the words.
+#[derive(Deserialize)]
+struct StoredGroup {
+    kind: String,
+    cause: Option<FailureCause>,
+    count: u64,
+    words: String,
+}
+
+impl From<StoredGroup> for FailureGroup {
+    fn from(StoredGroup { kind, cause, count, words }: StoredGroup) -> Self {
+        Self { cause: cause.unwrap_or_else(|| FailureCause::in_words(&kind, &words)), kind, count, words }
+    }
 }
 
 /// When the target was lost: nothing answered until the end of the run.
@@ -47,16 +65,17 @@ pub struct Lost {
 }
 
 /// A fold of the failures; the order of adding has no effect.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Misses {
-    /// By kind and words without numbers: how many failures, and the alphabetically first words as an example.
-    groups: BTreeMap<(String, String), (u64, Box<str>)>,
+    /// By kind, words without numbers, and cause: how many failures, and the alphabetically first words as an example.
+    #[serde(with = "crate::metrics::pairs")]
+    groups: BTreeMap<(String, String, FailureCause), (u64, Box<str>)>,
     slots: Series<Slot>,
     last_answer: Option<Offset>,
 }
 
 /// Requests that settled in one slot of time.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Slot {
     answered: u64,
     gone: u64,
@@ -96,7 +115,12 @@ impl Presence {
         match &exchange.outcome {
             Outcome::Completed => Self::Answered,
             Outcome::Failed(failure) => match failure.class {
-                FailureClass::Connect if is_ours(failure) => Self::Unknown,
+                // This machine ran out of descriptors or ports.
+                FailureClass::Connect
+                    if matches!(failure.cause, FailureCause::NoDescriptors | FailureCause::NoPorts) =>
+                {
+                    Self::Unknown
+                }
                 FailureClass::Connect | FailureClass::Dns | FailureClass::Tls | FailureClass::Reset => Self::Gone,
                 FailureClass::Status if matches!(exchange.status, Some(502 | 504)) => Self::Gone,
                 _ => Self::Answered,
@@ -106,25 +130,21 @@ impl Presence {
     }
 }
 
-/// Whether this machine ran out of file descriptors or ports.
-fn is_ours(failure: &Failure) -> bool {
-    // EMFILE, ENFILE and EADDRNOTAVAIL, as the standard library writes them.
-    ["(os error 24)", "(os error 23)", "(os error 99)"].iter().any(|error| failure.text.contains(error))
-}
-
 impl Misses {
     /// Adds one settled request.
     pub(super) fn add(&mut self, record: &Record) {
         let exchange = &record.exchange;
         match &exchange.outcome {
-            Outcome::Failed(failure) => self.group(Counts::kind_of(failure.class, exchange.status), &failure.text),
+            Outcome::Failed(failure) => {
+                self.group(Counts::kind_of(failure.class, exchange.status), failure.cause, &failure.text);
+            }
             Outcome::TimedOut => {
                 let how_far = match (exchange.first_token, exchange.headers) {
                     (Some(_), _) => "the answer had begun but was not finished",
                     (None, Some(_)) => "the headers had arrived, but no token",
                     (None, None) => "no byte of an answer had arrived",
                 };
-                self.group("timed_out".to_owned(), how_far);
+                self.group("timed_out".to_owned(), FailureCause::Other, how_far);
             }
             _ => {}
         }
@@ -143,8 +163,8 @@ impl Misses {
         }
     }
 
-    fn group(&mut self, kind: String, words: &str) {
-        let group = self.groups.entry((kind, without_numbers(words))).or_insert_with(|| (0, words.into()));
+    fn group(&mut self, kind: String, cause: FailureCause, words: &str) {
+        let group = self.groups.entry((kind, without_numbers(words), cause)).or_insert_with(|| (0, words.into()));
         group.0 += 1;
         if words < &*group.1 {
             group.1 = words.into();
@@ -176,8 +196,9 @@ impl Misses {
         let mut groups: Vec<FailureGroup> = self
             .groups
             .iter()
-            .map(|((kind, _), (count, words))| FailureGroup {
+            .map(|((kind, _, cause), (count, words))| FailureGroup {
                 kind: kind.clone(),
+                cause: *cause,
                 count: *count,
                 words: words.to_string(),
             })
@@ -225,6 +246,7 @@ fn without_numbers(words: &str) -> String {
 mod tests {
     use super::*;
     use crate::metrics::examples;
+    use crate::record::Failure;
     use proptest::prelude::*;
 
     fn record(ended_s: f64, outcome: Outcome) -> Record {
@@ -258,6 +280,16 @@ mod tests {
     }
 
     #[test]
+    fn a_group_has_the_cause_of_its_failures_and_one_of_an_older_version_reads_it_from_the_words() {
+        let left = Failure::new(FailureClass::Connect, "no address left").because(FailureCause::NoPorts);
+        let groups = of(&[record(1.0, Outcome::Failed(left)), record(2.0, failed(FailureClass::Connect, "refused"))]);
+        let causes: Vec<FailureCause> = groups.largest().iter().map(|group| group.cause).collect();
+        assert_eq!(causes, [FailureCause::NoPorts, FailureCause::Other]);
+        let old = r#"{"kind":"status_307","count":2,"words":"307 Temporary Redirect: it redirects to /v1"}"#;
+        assert_eq!(serde_json::from_str::<FailureGroup>(old).unwrap().cause, FailureCause::Redirected);
+    }
+
+    #[test]
     fn a_target_is_lost_where_nothing_answers_any_more_and_that_is_no_chance() {
         let refused = || failed(FailureClass::Connect, "connection refused (os error 111)");
         let run = |outcome: &dyn Fn(usize) -> Outcome| {
@@ -283,7 +315,8 @@ mod tests {
             "an overload looks the same"
         );
         let ours = |i| {
-            if i < 20 { Outcome::Completed } else { failed(FailureClass::Connect, "no address left (os error 99)") }
+            let left = Failure::new(FailureClass::Connect, "no address left").because(FailureCause::NoPorts);
+            if i < 20 { Outcome::Completed } else { Outcome::Failed(left) }
         };
         assert_eq!(run(&ours), None);
         let busy = |i| if i == 39 { failed(FailureClass::Status, "503") } else { until(20)(i) };

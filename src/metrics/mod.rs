@@ -16,13 +16,16 @@ mod examples;
 mod flow;
 #[cfg(test)]
 mod fold_tests;
+mod frame;
 mod health;
 mod load;
 mod misses;
+mod pairs;
 mod punctuality;
 mod sample;
 mod sequence;
 mod series;
+mod settled_row;
 mod slo;
 mod state;
 mod summary;
@@ -42,6 +45,7 @@ pub use decide::{CONFIDENCE, ObjectiveJudgement};
 pub(crate) use dependence::quantile_interval95;
 pub use distribution::{Distribution, Known};
 pub use flow::Flow;
+pub use frame::Frame;
 pub use health::{Health, examine};
 pub use load::{Circumstances, Concurrency, Ended, LoadFacts, LoadKind, LoadOrigin, Merged};
 pub use misses::{FailureGroup, Lost};
@@ -52,7 +56,7 @@ pub use slo::{
     Comparison, DEFAULT_ATTAINMENT_PERCENT, Limit, Objective, Objectives, PRESETS, Preset, Standing, Statistic,
 };
 pub(crate) use state::State;
-pub use summary::{Frame, Goodness, Summary};
+pub use summary::{Goodness, Summary};
 pub use tokens::{TokenCountsView, TokensView};
 pub use value::{Value, input_tokens, output_tokens};
 pub use verdict::{Judgement, Verdict, VerdictResult, judge};

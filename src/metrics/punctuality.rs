@@ -1,11 +1,13 @@
 //! Owns `Punctuality`: how well the generator kept the plan, over the planned requests of a cohort. Released requests
 //! are left out, because their instants follow from answers.
 
+use serde::{Deserialize, Serialize};
+
 use crate::metrics::{Distribution, Metric, OriginOf};
 use crate::record::{Origin, Outcome, Record};
 
 /// How well the generator kept the plan.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Punctuality {
     /// Planned requests.
     pub planned: u64,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::series::{Absorb, Series};
 
 /// Count, sum and maximum of a latency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Latency {
     count: u64,
     sum_ns: u128,
@@ -31,7 +31,7 @@ impl Latency {
 }
 
 /// The sums of one slot. The requests in flight follow from sums of instants, which merge by addition.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Sample {
     pub(super) scheduled: u64,
     pub(super) sent: u64,

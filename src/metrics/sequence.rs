@@ -4,6 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::settled_row::SettledRow;
 use crate::metrics::summary::standings;
 use crate::metrics::{Course, Frame, Limit, Metric, Objective, Objectives, OriginOf, Standing};
 use crate::record::{Outcome, Record};
@@ -12,21 +15,23 @@ use crate::units::{Offset, Window};
 /// The most rows kept: 64 MB. Later requests are counted but left out of the order.
 const MOST_ROWS: usize = 1 << 22;
 
-/// The requests of a segment: the settled requests, 16 bytes each, and the instants of the open requests. It is kept
-/// only where a [`crate::play::StopRule::Watch`] asks for it.
+/// The requests of a segment: those that have settled, 16 bytes each, and the instants of those that are open. It is
+/// kept only where a stop rule watches the requests.
 ///
 /// Whether a request met its limits is known when it settles. An end-to-end limit is missed as soon as the age of an
 /// open request exceeds it. A request that was cut off undecided counts as a miss, which is the safe side in a search
 /// for capacity.
 ///
 /// Objectives on a mean are counted as misses, too: see [`Sequence::MEAN_WHOLE`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sequence {
     objectives: Arc<Objectives>,
     streamed: bool,
     window: Window,
+    #[serde(with = "crate::metrics::settled_row")]
     rows: Vec<SettledRow>,
     /// Number of open requests by their instants.
+    #[serde(with = "crate::metrics::pairs")]
     open: BTreeMap<Offset, u32>,
     tallies: Vec<Toll>,
     /// For each objective, the age at which an open request has missed it; `None` where age does not decide.
@@ -40,7 +45,7 @@ pub struct Sequence {
 }
 
 /// Misses of one objective among the settled requests of the window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Toll {
     /// Requests that missed the objective, including requests cut off undecided.
     pub misses: u64,
@@ -50,18 +55,11 @@ pub struct Toll {
     pub cut_off: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct SettledRow {
-    scheduled: Offset,
-    in_system_us: u32,
-    /// One bit for each objective, by place.
-    missed: u16,
-    counted: u16,
-}
-
-impl SettledRow {
-    fn ended(&self) -> Offset {
-        Offset::from_nanos(self.scheduled.as_nanos().saturating_add(u64::from(self.in_system_us) * 1_000))
+impl Toll {
+    /// The share of misses; 0 where nothing is decided.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        if self.decided == 0 { 0.0 } else { self.misses as f64 / self.decided as f64 }
     }
 }
 

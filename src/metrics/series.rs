@@ -1,5 +1,7 @@
 //! Owns `Series`, slots of equal width over time that merge pairwise as the run grows, so that memory stays constant.
 
+use serde::{Deserialize, Serialize};
+
 /// A slot of a [`Series`], which can absorb its right neighbour. Only commutative sums, so that the order has no
 /// effect.
 pub(super) trait Absorb: Default + Clone {
@@ -9,7 +11,7 @@ pub(super) trait Absorb: Default + Clone {
 
 /// At most `most` (an even number) slots of equal width, from time 0 on. The width doubles when an instant lies beyond
 /// the last slot. The width depends only on the latest instant, never on the order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Series<T> {
     width_ns: u64,
     most: usize,

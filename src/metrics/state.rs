@@ -1,6 +1,8 @@
 //! Owns `State`: the number of requests in flight over the run, how many independent samples of it the run holds, and
 //! whether a latency depends on it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::metrics::series::{Absorb, Series};
 use crate::metrics::{Metric, Value};
 use crate::record::{Outcome, Record};
@@ -19,14 +21,14 @@ const LOG_PARTS: f64 = 1_048_576.0;
 const PLANNED_PARTS: usize = 16;
 
 /// The sum of a quantity over the requests scheduled in a slot.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Sum {
     count: u32,
     parts: i64,
 }
 
 /// The counts and sums of one slot of time.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Slot {
     /// Requests sent in the slot.
     entered: u32,
@@ -76,7 +78,7 @@ impl Quantity {
 }
 
 /// The slots of time, from the run's origin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Slots(Series<Slot>);
 
 impl Default for Slots {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::metrics::answers::{Answers, AnswersView};
 use crate::metrics::block::{Block, SeenValue, Tally};
 use crate::metrics::flow::{Flow, for_each_arrival};
@@ -11,10 +13,11 @@ use crate::metrics::series::Series;
 use crate::metrics::state::{Slots, State};
 use crate::metrics::tokens::TokenSums;
 use crate::metrics::{
-    BlockPoint, Counts, Course, Distribution, Metric, Objective, Objectives, OriginOf, Punctuality, Standing, Value,
+    BlockPoint, Counts, Course, Distribution, Frame, Metric, Objective, Objectives, OriginOf, Punctuality, Standing,
+    Value,
 };
-use crate::record::{Header, Outcome, Record};
-use crate::units::{Offset, Window};
+use crate::record::{Outcome, Record};
+use crate::units::Offset;
 
 /// The most blocks of scheduled time; [`FIRST_BLOCK_NS`] is their first width.
 const MOST_BLOCKS: usize = 64;
@@ -22,23 +25,6 @@ const FIRST_BLOCK_NS: u64 = 50_000_000;
 /// The most samples for the charts; at first a sample is one second.
 const MOST_SAMPLES: usize = 3_600;
 const FIRST_SAMPLE_NS: u64 = 1_000_000_000;
-
-/// What a summary needs to know of the run besides its records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Frame {
-    /// The measured window of scheduled instants.
-    pub window: Window,
-    /// When the planned load ends, cool-down included.
-    pub load_end: Offset,
-    /// Whether answers are streamed.
-    pub streamed: bool,
-}
-
-impl From<&Header> for Frame {
-    fn from(header: &Header) -> Self {
-        Self { window: header.window, load_end: header.load_end, streamed: header.streamed }
-    }
-}
 
 /// Whether one request is good by all objectives. A live screen may colour the request by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +38,7 @@ pub enum Goodness {
 }
 
 /// A fold of records. `add` and `merge` in any order give the same summary. Memory is bounded: about 4 MB, below 8 MB.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Summary {
     frame: Frame,
     objectives: Arc<Objectives>,

@@ -6,7 +6,7 @@ use crate::record::{Outcome, Record};
 
 /// Token counts of the completed requests of a cohort, by source. Whole numbers, so that the order of adding has no
 /// effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct TokenSums {
     input: Side,
     output: Side,
@@ -14,7 +14,7 @@ pub(crate) struct TokenSums {
     counted_for_server: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Side {
     asked: Sum,
     counted: Sum,
@@ -25,7 +25,7 @@ struct Side {
     excess: Option<(i64, i64)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Sum {
     requests: u64,
     tokens: u64,

@@ -2,8 +2,8 @@
 
 use crate::clock::RunClock;
 use crate::metrics::{Course, Summary};
+use crate::play::counts::LiveCounts;
 use crate::play::segment::Segment;
-use crate::play::steering::LiveCounts;
 use crate::record::Record;
 use crate::units::Offset;
 

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::metrics::{Frame, Objectives};
 use crate::workload::Plan;
 
 /// One stretch of load to play.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Segment {
     /// Its name in the report.
     pub label: String,

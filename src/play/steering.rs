@@ -1,61 +1,23 @@
-//! Owns `StopRule`, what ends a segment before its plan does or moves its window, and `Steering`, the rule with what
-//! it sees.
+//! Owns `Steering`: a stop rule while it is followed, with what it sees.
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::metrics::{Course, Frame, Objectives, Sequence};
+use crate::play::counts::LiveCounts;
+use crate::play::stop::{Following, StopRule};
+use crate::play::watched::{Ruling, Watched};
 use crate::record::Record;
 use crate::units::{Offset, Window};
 
-/// Counts of a segment while it runs. A stop rule is a pure function of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LiveCounts {
-    /// Since the segment began.
-    pub elapsed: Offset,
-    /// Instants that have passed.
-    pub due: u64,
-    /// Sends begun.
-    pub sent: u64,
-    /// Completed.
-    pub completed: u64,
-    /// Failed, timed out or shed.
-    pub missed: u64,
-    /// In flight now.
-    pub in_flight: u64,
-}
-
-/// When to stop a segment before its plan ends.
-#[derive(Clone)]
-pub enum StopRule {
-    /// Play the plan to its end.
-    Never,
-    /// Stop issuing as soon as this says so.
-    When(Arc<dyn Fn(&LiveCounts) -> bool + Send + Sync>),
-    /// Do what this says; it sees how the requests stand, too.
-    Watch(Watched),
-}
-
-/// What steers a segment: a fold of what it has seen so far.
-pub type Watched = Arc<dyn Fn(&LiveCounts, &Sequence) -> Course + Send + Sync>;
-
-impl fmt::Debug for StopRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Never => "Never",
-            Self::When(_) => "When(…)",
-            Self::Watch(_) => "Watch(…)",
-        })
-    }
-}
-
-/// A rule and what it sees: the same for whoever plays, live or in virtual time. Where the rule watches nothing,
-/// nothing is kept.
+/// A rule while it is followed, with what it sees: the same for whoever plays, live or in virtual time. Where the rule
+/// watches nothing, nothing is kept.
 #[derive(Debug)]
 pub struct Steering {
-    rule: StopRule,
+    rule: Following,
     window: Window,
     sequence: Option<Sequence>,
+    counts: LiveCounts,
+    watched: Option<Watched>,
 }
 
 impl Steering {
@@ -63,7 +25,7 @@ impl Steering {
     #[must_use]
     pub fn new(rule: StopRule, frame: Frame, objectives: &Arc<Objectives>) -> Self {
         let sequence = matches!(rule, StopRule::Watch(_)).then(|| Sequence::new(frame, Arc::clone(objectives)));
-        Self { rule, window: frame.window, sequence }
+        Self { rule: rule.into(), window: frame.window, sequence, counts: LiveCounts::default(), watched: None }
     }
 
     /// Whether it wants to hear of each planned request.
@@ -86,12 +48,18 @@ impl Steering {
         }
     }
 
-    /// What becomes of the segment.
+    /// What becomes of the segment. A player asks until this says stop, and not again after that.
     pub fn ask(&mut self, counts: &LiveCounts) -> Course {
-        let course = match (&self.rule, &self.sequence) {
-            (StopRule::When(rule), _) if rule(counts) => Course::Stop,
-            (StopRule::Watch(rule), Some(sequence)) => rule(counts, sequence),
-            _ => Course::GoOn,
+        self.counts = *counts;
+        let course = match (&mut self.rule, &self.sequence) {
+            (Following::Watch(rule), Some(sequence)) => match rule.see(counts, sequence) {
+                Ruling::Turn(course) => course,
+                Ruling::Stop(reason, growth) => {
+                    self.watched = Some(Watched { reason, growth, sequence: sequence.clone() });
+                    Course::Stop
+                }
+            },
+            (rule, _) => rule.by_counts(counts),
         };
         self.turn(course, counts.elapsed);
         course
@@ -113,9 +81,19 @@ impl Steering {
         self.window
     }
 
-    /// What was kept of the requests.
+    /// The counts that the rule saw last.
     #[must_use]
-    pub fn finish(self) -> Option<Sequence> {
-        self.sequence
+    pub const fn counts(&self) -> LiveCounts {
+        self.counts
+    }
+
+    /// How the segment stood when the rule ended it; none where the rule did not, or watches nothing.
+    pub fn watched(&mut self) -> Option<Watched> {
+        self.watched.take()
+    }
+
+    /// What was kept of the requests, once the last of them has settled.
+    pub fn finish(&mut self) -> Option<Sequence> {
+        self.sequence.take()
     }
 }

@@ -1,10 +1,12 @@
 //! Owns `Trial`: one segment of load and what its records said. Search and sizing see nothing else.
 
+use serde::{Deserialize, Serialize};
+
 use crate::metrics::{Circumstances, Concurrency, Ended, Judgement, LoadFacts, Sequence, Summary, judge};
 use crate::units::{Offset, Window};
 
 /// What one segment of load showed. Search and sizing see nothing else.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Trial {
     /// Its name in the report.
     pub label: String,

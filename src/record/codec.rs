@@ -271,7 +271,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::record::{Counting, Exchange, Failure, FailureClass, Origin, Outcome, Usage};
+    use crate::record::{Counting, Exchange, Failure, FailureCause, FailureClass, Origin, Outcome, Usage};
 
     fn header(detail: Detail) -> Header {
         Header {
@@ -345,8 +345,9 @@ mod tests {
                 }),
                 status, finish_reason: reason.map(String::into_boxed_str),
                 outcome: [
-                    Outcome::Completed, Outcome::Failed(Failure::new(FailureClass::StreamError, text)),
-                        Outcome::TimedOut,
+                    Outcome::Completed,
+                    Outcome::Failed(Failure::new(FailureClass::StreamError, text).because(FailureCause::NoPorts)),
+                    Outcome::TimedOut,
                     Outcome::Unresolved, Outcome::Shed, Outcome::Cancelled, Outcome::Skipped, Outcome::Abandoned,
                 ][outcome].clone(),
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::AnswerText;
+use crate::record::{AnswerText, FailureCause};
 use crate::units::{Offset, Secrets};
 
 /// What was observed of one request on the wire. A failed request keeps its timings.
@@ -170,19 +170,49 @@ pub enum Outcome {
     Abandoned,
 }
 
-/// A failure: its class, and the text that explains it.
+/// A failure: its class, what is known of its cause, and the text that explains it to people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredFailure")]
 pub struct Failure {
     /// The class it is counted under.
     pub class: FailureClass,
+    /// What is known beyond the class.
+    pub cause: FailureCause,
     /// What was seen, shortened to 300 characters.
     pub text: Box<str>,
+}
+
+/// A failure as it is stored: older versions stored no cause, which then stands in the text alone.
+#[derive(Deserialize)]
+struct StoredFailure {
+    class: FailureClass,
+    cause: Option<FailureCause>,
+    text: Box<str>,
+}
+
+impl From<StoredFailure> for Failure {
+    fn from(StoredFailure { class, cause, text }: StoredFailure) -> Self {
+        Self { class, cause: cause.unwrap_or_else(|| FailureCause::in_words(class.name(), &text)), text }
+    }
 }
 
 impl Failure {
     /// A failure of `class`, explained by `text` (shortened to 300 characters).
     pub fn new(class: FailureClass, text: impl AsRef<str>) -> Self {
-        Self { class, text: text.as_ref().chars().take(300).collect::<String>().into_boxed_str() }
+        let text = text.as_ref().chars().take(300).collect::<String>().into_boxed_str();
+        Self { class, cause: FailureCause::Other, text }
+    }
+
+    /// This failure with its cause.
+    #[must_use]
+    pub fn because(self, cause: FailureCause) -> Self {
+        Self { cause, ..self }
+    }
+
+    /// This failure with another text.
+    #[must_use]
+    pub fn told(self, text: impl AsRef<str>) -> Self {
+        Self::new(self.class, text).because(self.cause)
     }
 }
 

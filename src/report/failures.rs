@@ -2,6 +2,8 @@
 
 use crate::figures::TrialView;
 use crate::metrics::{Counts, FailureGroup, Lost};
+use crate::record::FailureCause;
+use crate::report::flags::with_flags;
 use crate::report::layout::{Ink, Tone, WIDTH, wrapped};
 use crate::results::Report;
 use crate::search::Finished;
@@ -68,6 +70,7 @@ fn lost_words(lost: &Lost) -> String {
 fn said(group: &FailureGroup) -> String {
     // A result may come from another source: its texts may hold escape sequences.
     let words = visible(&group.words);
+    let words = with_flags(&words);
     match group.kind.as_str() {
         "timed_out" => format!("timed out: {words}"),
         kind if kind.starts_with("status_") => words.into_owned(),
@@ -104,7 +107,8 @@ pub fn loss_text(report: &Report) -> Option<String> {
     Some(format!("{of}: {} of {}: {}{advice}{rest}", count(group.count), count(totals.planned), said(group)))
 }
 
-/// What to do about failures of one kind; `None` where there is no advice.
+/// What to do about failures of one kind, by their class and cause; by the server's words where only they tell. `None`
+/// where there is no advice.
 fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
     let words = group.words.to_lowercase();
     let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
@@ -149,31 +153,35 @@ fn advice(group: &FailureGroup, trial: &TrialView) -> Option<String> {
         "status_415" | "status_426" => {
             "check --target and --endpoint: the server there does not accept JSON over HTTP/1.1"
         }
-        kind if kind.starts_with("status_3") && !says(&["redirects to"]) => {
-            "check --target: it answers with a redirect without a usable URL"
-        }
-        kind if kind.starts_with("status_3") => {
+        kind if kind.starts_with("status_3") && group.cause == FailureCause::Redirected => {
             "redirects are not followed: give the URL of the redirect with --target"
         }
+        kind if kind.starts_with("status_3") => "check --target: it answers with a redirect without a usable URL",
         kind if kind.starts_with("status_5") => "look at the server's log",
-        "connect" if says(&["(os error 24)", "(os error 23)"]) => {
-            "this machine ran out of file descriptors: raise `ulimit -n`, or set --max-in-flight"
-        }
-        "connect" if says(&["(os error 99)"]) => "this machine ran out of ports: give more targets, or lower the rate",
-        "connect" if says(&["within"]) => "check the address and the firewalls, or raise --connect-timeout",
-        "connect" => "check its address, and that it is running",
+        "connect" => match group.cause {
+            FailureCause::NoDescriptors => {
+                "this machine ran out of file descriptors: raise `ulimit -n`, or set --max-in-flight"
+            }
+            FailureCause::NoPorts => "this machine ran out of ports: give more targets, or lower the rate",
+            FailureCause::ConnectTimeout => "check the address and the firewalls, or raise --connect-timeout",
+            _ => "check its address, and that it is running",
+        },
         "dns" => "check the name in --target",
         "reset" => "the server, or something in front of it, closes connections: look at its log",
-        "malformed" if says(&["although --no-stream"]) => {
-            "the server always streams its answer: drop --no-stream, and ttft and itl are measured, too"
-        }
-        "malformed" if says(&["where one json object was asked for", "the answer is no json object"]) => {
-            "check --target and --endpoint: an OpenAI-compatible server answers with one JSON object, often below /v1"
-        }
-        "malformed" if says(&["ndjson", "html", "json object"]) => {
-            "check --target and --endpoint: an OpenAI-compatible server sends events (`data: …`), often below /v1"
-        }
-        "malformed" if says(&["compressed"]) => "configure the server or its proxy to send answers uncompressed",
+        "malformed" => match group.cause {
+            FailureCause::StreamUnasked => {
+                "the server always streams its answer: drop --no-stream, and ttft and itl are measured, too"
+            }
+            FailureCause::NoObject => {
+                "check --target and --endpoint: an OpenAI-compatible server answers with one JSON object, often below \
+                 /v1"
+            }
+            FailureCause::NoEvents => {
+                "check --target and --endpoint: an OpenAI-compatible server sends events (`data: …`), often below /v1"
+            }
+            FailureCause::Compressed => "configure the server or its proxy to send answers uncompressed",
+            _ => return None,
+        },
         "timed_out" => "give a longer --timeout, or lower the rate; if no answer ever comes, check the server's log",
         "truncated" => "the server, or something in front of it, ended answers early: look at its log",
         _ => return None,

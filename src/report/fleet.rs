@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use crate::metrics::VerdictResult;
 use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
+use crate::report::sentences::formula;
+use crate::report::worded::{assumptions_of, notes_of_check, notes_of_fleet};
 use crate::sizing::{CheckView, ChoiceView, Evidence, Fleet, StretchView};
 use crate::units::{Rate, count, cut_to, pace, per_second, seconds};
 
@@ -61,10 +63,10 @@ pub fn render_fleet(fleet: &Fleet, ink: Ink) -> String {
     if let Some(check) = &fleet.check {
         text.push_str(&checked(check, ink));
     }
-    for (heading, lines) in [("to know", &fleet.sentences), ("rests on", &fleet.assumptions)] {
+    for (heading, lines) in [("to know", notes_of_fleet(fleet)), ("rests on", assumptions_of(fleet))] {
         _ = writeln!(text, "\n{}", ink.paint(Tone::Heading, heading));
         for line in lines {
-            _ = writeln!(text, "  - {}", wrapped(line, WIDTH, 4));
+            _ = writeln!(text, "  - {}", wrapped(&line, WIDTH, 4));
         }
     }
     text
@@ -79,7 +81,7 @@ fn facts(fleet: &Fleet) -> Vec<(&'static str, String)> {
     let [most, least] = fleet.interval.map(|replicas| replicas.map_or_else(|| UNKNOWN.to_owned(), count));
     let mut facts = vec![
         ("demand", demand),
-        ("formula", fleet.formula.clone()),
+        ("formula", formula(fleet)),
         ("to carry", format!("{} without headroom and spares", count(fleet.replicas_to_carry))),
     ];
     let mut kinds = fleet.choices.iter().filter(|choice| choice.replicas > 0);
@@ -207,7 +209,7 @@ fn checked(check: &CheckView, ink: Ink) -> String {
         ]);
     }
     text.push_str(&grid.render(ink));
-    for note in &check.notes {
+    for note in notes_of_check(check) {
         text.push_str(&wrapped(&format!("note: {note}"), WIDTH, 2));
         text.push('\n');
     }

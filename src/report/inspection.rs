@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::report::flags::with_flags;
 use crate::report::layout::{Grid, Ink, Tone, wrapped};
+use crate::report::worded::anomalies_of;
 use crate::trace::{Inspection, Peak, Quantity};
 use crate::units::{count, pace, seconds};
 
@@ -23,12 +25,12 @@ pub fn render_inspection(file: &str, seen: &Inspection, picture: &str, ink: Ink)
     text.push('\n');
     text.push_str(&tokens(seen).render(ink));
     _ = write!(text, "\n{}\n", picture.trim_end());
-    if !seen.anomalies.is_empty() {
+    if !seen.anomaly_kinds.is_empty() {
         text.push('\n');
         text.push_str(&ink.paint(Tone::Heading, "anomalies"));
         text.push('\n');
-        for anomaly in &seen.anomalies {
-            _ = writeln!(text, "  - {}", wrapped(anomaly, WIDTH, 4));
+        for anomaly in anomalies_of(seen) {
+            _ = writeln!(text, "  - {}", wrapped(&anomaly, WIDTH, 4));
         }
     }
     text
@@ -38,7 +40,7 @@ fn facts(seen: &Inspection) -> Vec<(&'static str, String)> {
     let figure = |value: Option<f64>, show: fn(f64) -> String| value.map_or_else(|| UNKNOWN.to_owned(), show);
     let mut rows = format!("{} over {}: {}", count(seen.rows), seconds(seen.span_s), figure(seen.rate_per_s, pace));
     for (reason, dropped) in &seen.dropped {
-        _ = write!(rows, "; {} left out ({})", count(*dropped), reason.name());
+        _ = write!(rows, "; {} left out ({})", count(*dropped), with_flags(reason.name()));
     }
     let times = match seen.max_tie {
         1 => "no two rows at one instant".to_owned(),

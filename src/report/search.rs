@@ -9,7 +9,8 @@ use crate::report::layout::{Grid, Ink, Tone, WIDTH, wrapped};
 use crate::report::numbers::percent;
 use crate::report::worded::{faults_of, said_of_search};
 use crate::results::Report;
-use crate::search::hunt::{Kept, Purpose, SearchFindings};
+use crate::search::Kept;
+use crate::search::hunt::{Purpose, SearchFindings};
 use crate::search::step::{Count, End, Probe};
 use crate::units::{count, seconds};
 

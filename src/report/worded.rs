@@ -3,10 +3,15 @@
 use std::borrow::Cow;
 
 use crate::figures::{HealthView, ObjectiveView, TrialView, VerdictView};
-use crate::report::sentences::{fault, note, reason, search_sentences, sweep_sentences, verdict_reason};
+use crate::report::sentences::{
+    anomaly, assumption, check_note, fault, fleet_note, formula, note, rate_doubt, reason, search_sentences,
+    sweep_sentences, verdict_reason,
+};
 use crate::results::Report;
 use crate::search::SweepFindings;
 use crate::search::hunt::SearchFindings;
+use crate::sizing::{CheckView, Fleet};
+use crate::trace::Inspection;
 
 /// Fills in every sentence of `report` beside its kind. Call it before a result is written or printed as JSON; pages
 /// make the sentences themselves.
@@ -20,6 +25,45 @@ pub fn worded(report: &mut Report) {
     if let Some(found) = &mut report.search {
         found.sentences = said_of_search(found).into_owned();
     }
+}
+
+/// Fills in every sentence of `fleet` beside its kind. Call it before a fleet is printed as JSON; the page makes the
+/// sentences itself.
+pub fn worded_fleet(fleet: &mut Fleet) {
+    fleet.formula = formula(fleet);
+    fleet.sentences = notes_of_fleet(fleet);
+    fleet.assumptions = assumptions_of(fleet);
+    for choice in &mut fleet.choices {
+        choice.capacity.doubts = choice.capacity.doubt_kinds.iter().map(rate_doubt).collect();
+    }
+    if let Some(check) = &mut fleet.check {
+        check.notes = notes_of_check(check);
+    }
+}
+
+/// Fills in every sentence of `inspection` beside its kind. Call it before it is printed as JSON.
+pub fn worded_inspection(inspection: &mut Inspection) {
+    inspection.anomalies = anomalies_of(inspection);
+}
+
+/// The anomalies of a trace, in sentences.
+pub(super) fn anomalies_of(inspection: &Inspection) -> Vec<String> {
+    inspection.anomaly_kinds.iter().map(anomaly).collect()
+}
+
+/// The notes on a fleet, in sentences.
+pub(super) fn notes_of_fleet(fleet: &Fleet) -> Vec<String> {
+    fleet.sentence_kinds.iter().map(fleet_note).collect()
+}
+
+/// The assumptions of a fleet, in sentences.
+pub(super) fn assumptions_of(fleet: &Fleet) -> Vec<String> {
+    fleet.assumption_kinds.iter().map(assumption).collect()
+}
+
+/// The notes on a check, in sentences.
+pub(super) fn notes_of_check(check: &CheckView) -> Vec<String> {
+    check.note_kinds.iter().copied().map(check_note).collect()
 }
 
 /// The conclusions of a sweep in sentences: those stored in the result, or else made from its findings.

@@ -80,23 +80,23 @@ pub(crate) fn create_out(path: &Path) -> Result<(), Error> {
     let refuse =
         |why: io::Error| match path.ancestors().find(|above| fs::metadata(above).is_ok_and(|about| !about.is_dir())) {
             Some(file) if file == path => {
-                "is a file, and --out takes a folder; name another one, or move it away".to_owned()
+                "is a file, and the option out takes a folder; name another one, or move it away".to_owned()
             }
             Some(file) => format!(
-                "`{}` is a file, and no folder can be made in it; name another folder with --out",
+                "`{}` is a file, and no folder can be made in it; name another folder with the option out",
                 file.display()
             ),
-            None => format!("{}; check --out", plain(&why)),
+            None => format!("{}; check the option out", plain(&why)),
         };
     create_folder(path).map_err(|why| Error::output(path, refuse(why)))
 }
 
-/// Why the file `path`, which `flag` names, cannot be written.
-pub(crate) fn not_written(path: &Path, why: &io::Error, flag: &str) -> Error {
+/// Why the file `path`, which `option` names, cannot be written.
+pub(crate) fn not_written(path: &Path, why: &io::Error, option: &str) -> Error {
     if path.is_dir() {
-        return Error::output(path, format!("is a folder; name a file in it with {flag}"));
+        return Error::output(path, format!("is a folder; name a file in it with the option {option}"));
     }
-    Error::output(path, format!("{}; check {flag}", plain(why)))
+    Error::output(path, format!("{}; check the option {option}", plain(why)))
 }
 
 /// The longest name of a file that file systems take, in bytes.
@@ -130,7 +130,7 @@ impl Lock {
     /// Takes the lock of `folder`, or names who holds it.
     pub(crate) fn take(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(LOCK);
-        let failed = |why: io::Error| Error::output(&path, format!("{}; check --out", plain(&why)));
+        let failed = |why: io::Error| Error::output(&path, format!("{}; check the option out", plain(&why)));
         // Whoever held it may take it away between two steps of ours.
         for _ in 0..100 {
             let mut file = match create(&path) {
@@ -188,7 +188,7 @@ fn held(folder: &Path, mut file: &File) -> Error {
     let who = if read.is_ok() && !who.trim().is_empty() { who.trim().to_owned() } else { "another process".to_owned() };
     Error::output(
         folder,
-        format!("{who} is writing a result there; wait until it ends, or name another folder with --out"),
+        format!("{who} is writing a result there; wait until it ends, or name another folder with the option out"),
     )
 }
 

@@ -106,10 +106,10 @@ impl<S: Sink> Filing<S> {
         let writer = open(&records_path)
             .and_then(|sink| Writer::new(sink, header))
             .and_then(|mut writer| writer.flush().map(|()| writer))
-            .map_err(|why| Error::output(&records_path, format!("{why}; check --out")))?;
+            .map_err(|why| Error::output(&records_path, format!("{why}; check the option out")))?;
         let spool_path = folder.file(SPOOL);
         let spool = kept.texts.then(|| open(&spool_path)).transpose();
-        let spool = spool.map_err(|why| Error::output(&spool_path, format!("{why}; check --out")))?;
+        let spool = spool.map_err(|why| Error::output(&spool_path, format!("{why}; check the option out")))?;
         Ok(Self {
             writer: Some(writer),
             records_path,

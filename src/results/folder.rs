@@ -100,7 +100,7 @@ impl Folder {
     }
 
     fn prove(&self) -> Result<(), Error> {
-        let refuse = |why: io::Error| Error::output(&self.path, format!("{why}; check --out"));
+        let refuse = |why: io::Error| Error::output(&self.path, format!("{why}; check the option out"));
         let proof = self.file(".tonnage-proof");
         _ = fs::remove_file(&proof);
         create(&proof).map_err(refuse)?;
@@ -113,7 +113,7 @@ impl Folder {
         let foreign = |name: &str, why: &str| {
             Err(Error::output(
                 self.file(name),
-                format!("{why}, and is not overwritten; name another folder with --out, or move it away"),
+                format!("{why}, and is not overwritten; name another folder with the option out, or move it away"),
             ))
         };
         for name in OURS.into_iter().chain([POINTS]) {
@@ -136,7 +136,8 @@ impl Folder {
         }
         if replace == Replace::Never {
             let why = format!(
-                "it holds the result of {}; give --force to replace it, or name another folder with --out",
+                "it holds the result of {}; give the option force to replace it, or name another folder with the \
+                 option out",
                 saved.started
             );
             return Err(Error::output(&self.path, why));
@@ -196,7 +197,7 @@ impl Folder {
         if !fs::symlink_metadata(&self.path).is_ok_and(|about| about.is_dir()) {
             return Err(Error::output(
                 &self.path,
-                "is a link or no folder of a result; name another folder with --out, or move it away",
+                "is a link or no folder of a result; name another folder with the option out, or move it away",
             ));
         }
         [RECORDS, FAILURES].into_iter().try_for_each(|name| self.remove(name))
@@ -262,13 +263,13 @@ struct Saved {
 impl Saved {
     /// The result in `path`; none where there is none of ours.
     fn of(path: &Path) -> Option<Self> {
-        let bytes = read_bytes(path, Limit::RESULT, "check --out").ok()?;
+        let bytes = read_bytes(path, Limit::RESULT, "check the option out").ok()?;
         serde_json::from_slice(&bytes).ok().filter(|saved: &Self| saved.tool.name == env!("CARGO_PKG_NAME"))
     }
 
     /// Whether `path` is the configuration that was written with it.
     fn has_config(&self, path: &Path) -> bool {
-        let text = read_text(path, Limit::CONFIG, "check --out").unwrap_or_default();
+        let text = read_text(path, Limit::CONFIG, "check the option out").unwrap_or_default();
         serde_saphyr::from_str::<RunSpec>(&text).is_ok_and(|config| config == self.config)
     }
 }

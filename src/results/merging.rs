@@ -119,7 +119,8 @@ fn part(path: &Path, said: &Lines) -> Result<Part, Error> {
     let Some(shard) = saved.load.shard else {
         return Err(Error::input(
             &result,
-            "is no shard of a plan: several results are merged only where each was made with --shard; give it alone",
+            "is no shard of a plan: several results are merged only where each was made with the option shard; give it \
+             alone",
         ));
     };
     if saved.ended != Ended::Complete {
@@ -132,7 +133,7 @@ fn part(path: &Path, said: &Lines) -> Result<Part, Error> {
     if !records.exists() {
         return Err(Error::input(
             &records,
-            "is missing: shards are merged from their records; restore it, or run with --records jsonl",
+            "is missing: shards are merged from their records; restore it, or run with the option records jsonl",
         ));
     }
     let (mut flights, mut sessions) = (Flights::default(), HashSet::new());
@@ -157,9 +158,10 @@ fn part(path: &Path, said: &Lines) -> Result<Part, Error> {
     })?;
     match refolded {
         Refolded::Same { trial, .. } => Ok(Part { path: path.to_owned(), shard, trial, flights, report }),
-        Refolded::Lacking(why) => {
-            Err(Error::input(&records, format!("cannot be merged: {why}; run the shards with --records jsonl")))
-        }
+        Refolded::Lacking(why) => Err(Error::input(
+            &records,
+            format!("cannot be merged: {why}; run the shards with the option records jsonl"),
+        )),
     }
 }
 

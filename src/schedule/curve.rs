@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::schedule::piece::Pieces;
 use crate::units::{Offset, Rate, Window};
 
@@ -10,10 +12,10 @@ use crate::units::{Offset, Rate, Window};
 /// A process of rate 1 with arrivals S(i) becomes one of rate λ(t) by the exact change of time t(i) = Λ⁻¹(S(i)):
 /// counts in any span have the mean ∫ λ, and Λ(t(i)) has the law of the process, whatever λ is. Where Λ is constant
 /// (λ = 0), the latest t with that Λ is taken.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Curve(Kind);
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Kind {
     Constant(Rate),
     Shaped(Arc<Pieces>),

@@ -21,7 +21,7 @@ mod warp;
 pub use curve::Curve;
 pub use extent::Extent;
 pub(crate) use gaps::gamma;
-pub use help::help_profiles;
+pub use help::{overlay_forms, profile_forms};
 pub use law::{LawCheck, LawVerdict};
 pub use overlay::Overlay;
 pub use pattern::Pattern;

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Refusal;
 use crate::schedule::clause::{Time, secs};
 use crate::schedule::overlay::{Overlay, blend};
@@ -15,7 +17,7 @@ use crate::seed::Seed;
 ///
 /// The profile begins with the measured window. The warm-up before it has the profile's first rate, without overlays.
 /// The cool-down after it continues the profile with its overlays. After the profile's end, it keeps the last rate.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pattern {
     /// The rate over time, without overlays.
     pub profile: Profile,
@@ -46,11 +48,11 @@ impl Pattern {
             (None, Some(length)) => Ok(secs(length)),
             (None, None) => Err(Refusal::new(
                 "the profile has no end",
-                "give --duration or --requests, or give its last stage a time",
+                "give the option duration or the option requests, or give its last stage a time",
             )),
             (Some(Extent::Duration(asked)), Some(length)) if asked > length => Err(Refusal::new(
                 format!("the profile lasts {}, but {} were asked for", Time(length), Time(asked)),
-                format!("give at most --duration {}, or {endless}", Time(length)),
+                format!("give at most the option duration {}, or {endless}", Time(length)),
             )),
             (Some(Extent::Duration(asked)), _) => Ok(secs(asked)),
             (Some(Extent::Requests(count)), length) => {
@@ -94,7 +96,7 @@ impl Pattern {
         if first == 0.0 && !warmup.is_zero() {
             return Err(Refusal::new(
                 "the warm-up uses the profile's first rate, which is 0/s: it would send nothing",
-                "drop --warmup, or start the profile above 0/s",
+                "drop the option warmup, or start the profile above 0/s",
             ));
         }
         let laid = if self.overlays.is_empty() { base } else { blend(&base, &self.overlays, window_s, seed)? };

@@ -3,10 +3,12 @@
 
 use std::f64::consts::TAU;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Refusal;
 
 /// The rate inside one piece. τ is seconds since the piece began, λ is requests per second.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Law {
     /// λ(τ) = from + slope·τ.
     Line {
@@ -114,7 +116,7 @@ impl Law {
 }
 
 /// One piece on the clock of its curve.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Piece {
     start_s: f64,
     length_s: f64,
@@ -124,7 +126,7 @@ pub(crate) struct Piece {
 }
 
 /// Consecutive pieces from 0 on.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Pieces {
     laid: Vec<Piece>,
     end_s: f64,

@@ -9,6 +9,7 @@ use governor::clock::FakeRelativeClock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
+use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
 use crate::units::Offset;
@@ -18,14 +19,14 @@ use crate::units::Offset;
 /// Applied by GCRA (the leaky bucket as a meter, ITU-T I.371) with a burst of the whole count: after a pause, `count`
 /// requests may come at once, then one every period/count. So any span of one period holds fewer than 2 · count
 /// requests, and the long-run rate is count per period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
     count: NonZeroU32,
     period: Period,
 }
 
 /// The period of a quota.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Period {
     /// One second.
     Second,

@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Refusal;
 use crate::units::Offset;
 
 /// Speed-up of a trace: recorded instants are divided by this factor (10 is ten times as fast as recorded).
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct TimeScale(f64);
 
 impl TimeScale {
@@ -76,7 +78,7 @@ impl fmt::Display for TimeScale {
 }
 
 /// Recorded instants on the run's clock: sorted, at least one, all before the end of their window. Eight bytes each.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
     scale: TimeScale,
     // Not an `Arc<[Offset]>`: it would need one more copy, and a trace may fill most of a machine's memory.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Refusal;
 use crate::schedule::curve::Walk;
 use crate::schedule::gaps::UnitArrivals;
@@ -12,7 +14,7 @@ use crate::seed::Seed;
 use crate::units::{Offset, Rate, Window};
 
 /// Warm-up, window and cool-down as spans of scheduled instants.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spans {
     /// [0, warm-up).
     pub warmup: Window,
@@ -62,7 +64,7 @@ pub struct Arrival {
 /// 1). A window that ends at the N-th arrival, or at N/rate if that is later, would be biased by the draw.
 ///
 /// The timeline of a trace has the unchanged [`Recorded`] instants, in a window that begins at the origin.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Timeline {
     source: ArrivalSource,
     spans: Spans,
@@ -72,7 +74,7 @@ pub struct Timeline {
 }
 
 /// Where instants come from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum ArrivalSource {
     /// Drawn by a law.
     Drawn { process: Process, curve: Curve, seed: Seed },

@@ -1,16 +1,18 @@
-//! Owns `Axis`, what a search varies, and `Level`, one load on that axis: how both are written, for people and in JSON.
+//! Owns `Axis`, what a sweep or a search varies, and `Level`, one load on that axis: unit, bounds, and how both are
+//! written, for people and in JSON.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
+use crate::metrics::{LoadFacts, LoadKind};
 use crate::schedule::TimeScale;
 use crate::search::rates::significant;
 use crate::units::{Rate, per_second, plain};
 use crate::workload::Closed;
 
-/// What a search varies.
+/// What a sweep or a search varies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Axis {
@@ -117,7 +119,7 @@ impl fmt::Display for Axis {
     }
 }
 
-/// One load on the axis of a search. In JSON its key says which: `rate_per_s`, `concurrency`, `time_scale`.
+/// One load on the axis of a sweep or a search. In JSON its key says which: `rate_per_s`, `concurrency`, `time_scale`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -130,6 +132,39 @@ pub enum Level {
 }
 
 impl Level {
+    /// The level of the load that `facts` describe; none for a replay, of which they tell no scale, and for a rate that
+    /// no open load has.
+    #[must_use]
+    pub fn of(facts: &LoadFacts) -> Option<Self> {
+        match facts.kind {
+            LoadKind::Open => Rate::new(facts.rate_per_s?).ok().map(Self::from),
+            LoadKind::Synchronous | LoadKind::Concurrent | LoadKind::Throughput => {
+                facts.concurrency.map(Self::Concurrency)
+            }
+            LoadKind::Replay => None,
+        }
+    }
+
+    /// Its rate in requests per second, if it is one.
+    #[must_use]
+    pub const fn rate_per_s(self) -> Option<f64> {
+        match self {
+            Self::RatePerS(per_s) => Some(per_s),
+            Self::Concurrency(_) | Self::TimeScale(_) => None,
+        }
+    }
+
+    /// As the loads of a sweep are labelled: `synchronous`, `throughput`, `concurrent:50`, `12.6/s`.
+    #[must_use]
+    pub fn label(self) -> String {
+        match self {
+            Self::Concurrency(1) => "synchronous".to_owned(),
+            Self::Concurrency(Closed::THROUGHPUT) => "throughput".to_owned(),
+            Self::Concurrency(in_flight) => format!("concurrent:{in_flight}"),
+            Self::RatePerS(_) | Self::TimeScale(_) => self.to_string(),
+        }
+    }
+
     /// Where it stands on its axis.
     #[must_use]
     pub fn value(self) -> f64 {
@@ -160,8 +195,14 @@ impl Level {
     }
 }
 
+impl From<Rate> for Level {
+    fn from(rate: Rate) -> Self {
+        Self::RatePerS(rate.per_s())
+    }
+}
+
 impl fmt::Display for Level {
-    /// As loads are labelled, every digit of it.
+    /// As the probes of a search are labelled, every digit of it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RatePerS(per_s) => write!(f, "{per_s}/s"),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::figures::TrialView;
 use crate::metrics::{LoadKind, VerdictResult};
 use crate::search::saturation::{compare, saturation};
-use crate::search::{Finished, Knee, PointFindings, PointLoad, Saturation, unloaded_per_s};
+use crate::search::{Finished, Knee, Level, PointFindings, Saturation, unloaded_per_s};
 
 /// The `sweep` object of `result.json`. Rates are requests per second.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ impl SweepFindings {
         let saturation = saturation(&points);
         compare(&mut points, saturation.as_ref());
         let met = |trial: &&TrialView| trial.verdict.result == VerdictResult::Pass;
-        let rate = |trial: &TrialView| PointLoad::of(&trial.load)?.rate_per_s();
+        let rate = |trial: &TrialView| Level::of(&trial.load)?.rate_per_s();
         let knee = Knee::of(&points, saturation.as_ref());
         Self {
             finished,

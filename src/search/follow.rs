@@ -4,7 +4,7 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 
 use crate::error::Error;
-use crate::play::Trial;
+use crate::play::{Issued, Trial};
 
 /// Awaits `playing`, and meanwhile hands the trial of the load `before` it to `keep` as soon as that is decided: what
 /// is decided is kept at once.
@@ -12,19 +12,19 @@ pub(super) async fn alongside<B, S, F>(
     mut playing: Pin<&mut F>,
     before: Option<(B, Pin<Box<S>>)>,
     mut keep: impl FnMut(B, Trial) -> Result<(), Error>,
-) -> Result<S, Error>
+) -> Result<Issued<S>, Error>
 where
     S: Future<Output = Result<Trial, Error>>,
-    F: Future<Output = Result<S, Error>>,
+    F: Future<Output = Result<Issued<S>, Error>>,
 {
     let Some((before, mut settles)) = before else { return playing.await };
     tokio::select! {
         biased;
         trial = settles.as_mut() => keep(before, trial?)?,
-        settling = playing.as_mut() => {
+        issued = playing.as_mut() => {
             // The load before outlived this one: slow answers, followed to their end.
             keep(before, settles.await?)?;
-            return settling;
+            return issued;
         }
     }
     playing.await

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::figures::TrialView;
 use crate::search::signs::read_signs;
 use crate::search::{
-    CompletionRate, PointLoad, Reading, Stability, Steadiness, completion_rate, is_unanswered, stability_of, steadiness,
+    CompletionRate, Level, Reading, Stability, Steadiness, completion_rate, is_unanswered, stability_of, steadiness,
 };
 
 /// What one trial says.
@@ -36,9 +36,9 @@ impl PointFindings {
     /// What `trial`, of the plan with this fingerprint, says.
     #[must_use]
     pub fn of(trial: &TrialView, plan_fingerprint: String) -> Self {
-        let load = PointLoad::of(&trial.load);
+        let load = Level::of(&trial.load);
         let signs = read_signs(trial);
-        let rate_per_s = load.and_then(PointLoad::rate_per_s);
+        let rate_per_s = load.and_then(Level::rate_per_s);
         let steadiness = rate_per_s.and_then(|_| steadiness(trial));
         let shown = match stability_of(&signs) {
             Stability::Stable if !steadiness.is_some_and(|steadiness| steadiness.steady) => Stability::TooShort,

@@ -10,7 +10,7 @@ use crate::play::LiveCounts;
 use crate::search::capacity::mean_e2e_s;
 use crate::search::rates::significant;
 use crate::search::signs::{knee, read_signs};
-use crate::search::{Point, PointLoad, Stability, completion_rate, stability_of, unloaded_per_s};
+use crate::search::{Level, Point, Stability, completion_rate, stability_of, unloaded_per_s};
 use crate::units::Rate;
 use crate::workload::Closed;
 
@@ -67,7 +67,7 @@ pub struct Pending {
 
 /// What a sweep does next.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Next {
+pub enum SweepStep {
     /// Plays this; with `rest` only when nothing is in flight any more.
     Play {
         /// The load.
@@ -105,19 +105,19 @@ struct Tried {
 impl Sweep {
     /// What comes after `trials`, all that have been decided, in the order in which they were played, and `pending`.
     #[must_use]
-    pub fn next(&self, trials: &[TrialView], pending: Option<&Pending>) -> Next {
+    pub fn next(&self, trials: &[TrialView], pending: Option<&Pending>) -> SweepStep {
         let played = trials.len() + usize::from(pending.is_some());
         // Whether it is lost or drowned, it has shown nothing, and will show nothing more to higher rates.
         if trials.last().is_some_and(is_unanswered) {
-            return if pending.is_some() { Next::Wait } else { Next::Finish(Finished::NoAnswer) };
+            return if pending.is_some() { SweepStep::Wait } else { SweepStep::Finish(Finished::NoAnswer) };
         }
         match &self.course {
             SweepCourse::Between { points, most } => self.between(*points, *most, trials, pending),
             SweepCourse::Rates(rates) => self.listed(rates, trials, pending),
             SweepCourse::Concurrencies(stages) => match (pending, stages.get(played)) {
-                (Some(_), _) => Next::Wait,
-                (None, Some(in_flight)) => self.play(PointLoad::Closed(*in_flight), trials, None),
-                (None, None) => Next::Finish(Finished::Played),
+                (Some(_), _) => SweepStep::Wait,
+                (None, Some(in_flight)) => self.play(Level::Concurrency(*in_flight), trials, None),
+                (None, None) => SweepStep::Finish(Finished::Played),
             },
         }
     }
@@ -141,102 +141,102 @@ impl Sweep {
         self.most_points() as f64 * (discard_s + window_s)
     }
 
-    fn between(&self, points: u32, most: Option<Rate>, trials: &[TrialView], pending: Option<&Pending>) -> Next {
-        if pending.is_some_and(|pending| matches!(pending.point.load, PointLoad::Closed(_))) {
-            return Next::Wait;
+    fn between(&self, points: u32, most: Option<Rate>, trials: &[TrialView], pending: Option<&Pending>) -> SweepStep {
+        if pending.is_some_and(|pending| matches!(pending.point.level, Level::Concurrency(_))) {
+            return SweepStep::Wait;
         }
         let (Some(first), second) = (trials.first(), trials.get(1)) else {
-            return self.play(PointLoad::Closed(1), trials, None);
+            return self.play(Level::Concurrency(1), trials, None);
         };
         let Some(second) = second else {
             return match unloaded_per_s(first) {
-                Some(_) => self.play(PointLoad::Closed(Closed::THROUGHPUT), trials, None),
-                None => Next::Finish(Finished::NoAnswer),
+                Some(_) => self.play(Level::Concurrency(Closed::THROUGHPUT), trials, None),
+                None => SweepStep::Finish(Finished::NoAnswer),
             };
         };
         let (Some(unloaded), Some(full)) = (unloaded_per_s(first), completion_rate(second)) else {
-            return Next::Finish(Finished::NoAnswer);
+            return SweepStep::Finish(Finished::NoAnswer);
         };
         let tried = tried(trials);
         let rates: Vec<f64> = tried
             .iter()
             .map(|tried| tried.per_s)
-            .chain(pending.and_then(|pending| pending.point.load.rate_per_s()))
+            .chain(pending.and_then(|pending| pending.point.level.rate_per_s()))
             .collect();
         if rates.len() >= points as usize {
-            return if pending.is_some() { Next::Wait } else { Next::Finish(Finished::Played) };
+            return if pending.is_some() { SweepStep::Wait } else { SweepStep::Finish(Finished::Played) };
         }
         let saturated = tried.iter().any(|tried| tried.stability == Stability::Saturated);
         let climb =
             Climb { points, unloaded_per_s: unloaded, full_per_s: full.per_s, most_per_s: most.map(Rate::per_s) };
         if !saturated && let Some(rung) = climb.next_rung(&rates) {
             return if pending.is_some_and(|pending| is_backlogged(pending, trials)) {
-                Next::Wait
+                SweepStep::Wait
             } else {
                 self.open(rung, trials, pending)
             };
         }
         if pending.is_some() {
-            return Next::Wait;
+            return SweepStep::Wait;
         }
         let highest = rates.iter().copied().fold(0.0, f64::max);
         if !saturated && climb.tops_out(highest) {
-            return Next::Finish(Finished::Played);
+            return SweepStep::Finish(Finished::Played);
         }
         if !saturated {
             return match climb.above(highest, self.window.as_secs_f64()) {
                 Some(per_s) => self.open(per_s, trials, None),
-                None => Next::Finish(Finished::Played),
+                None => SweepStep::Finish(Finished::Played),
             };
         }
         match refined(&tried, full.per_s, self.window.as_secs_f64()) {
             Some(per_s) => self.open(per_s, trials, None),
-            None => Next::Finish(Finished::Resolved),
+            None => SweepStep::Finish(Finished::Resolved),
         }
     }
 
-    fn listed(&self, rates: &[Rate], trials: &[TrialView], pending: Option<&Pending>) -> Next {
+    fn listed(&self, rates: &[Rate], trials: &[TrialView], pending: Option<&Pending>) -> SweepStep {
         let played = trials.len() + usize::from(pending.is_some());
         let saturated = tried(trials).iter().any(|tried| tried.stability == Stability::Saturated);
         match rates.get(played) {
-            _ if pending.is_some_and(|pending| is_backlogged(pending, trials)) => Next::Wait,
-            Some(rate) if !saturated => self.play(PointLoad::Open(*rate), trials, pending),
-            _ if pending.is_some() => Next::Wait,
-            Some(_) => Next::Finish(Finished::Saturated),
-            None => Next::Finish(Finished::Played),
+            _ if pending.is_some_and(|pending| is_backlogged(pending, trials)) => SweepStep::Wait,
+            Some(rate) if !saturated => self.play((*rate).into(), trials, pending),
+            _ if pending.is_some() => SweepStep::Wait,
+            Some(_) => SweepStep::Finish(Finished::Saturated),
+            None => SweepStep::Finish(Finished::Played),
         }
     }
 
     /// Plays an open load at `per_s`, rounded to what can be read: the same rate comes out of `result.json`.
-    fn open(&self, per_s: f64, trials: &[TrialView], pending: Option<&Pending>) -> Next {
+    fn open(&self, per_s: f64, trials: &[TrialView], pending: Option<&Pending>) -> SweepStep {
         match Rate::new(significant(per_s, 3)) {
-            Ok(rate) => self.play(PointLoad::Open(rate), trials, pending),
-            Err(_) => Next::Finish(Finished::Resolved),
+            Ok(rate) => self.play(rate.into(), trials, pending),
+            Err(_) => SweepStep::Finish(Finished::Resolved),
         }
     }
 
-    fn play(&self, load: PointLoad, trials: &[TrialView], pending: Option<&Pending>) -> Next {
-        let overloaded = trials.last().is_some_and(|trial| match PointLoad::of(&trial.load) {
-            Some(PointLoad::Closed(in_flight)) => in_flight > 1,
+    fn play(&self, level: Level, trials: &[TrialView], pending: Option<&Pending>) -> SweepStep {
+        let overloaded = trials.last().is_some_and(|trial| match Level::of(&trial.load) {
+            Some(Level::Concurrency(in_flight)) => in_flight > 1,
             _ => stability_of(&read_signs(trial)) != Stability::Stable,
         });
         let rest = pending.is_none() && overloaded;
-        Next::Play { point: Point { load, discard: self.discard_before(load, rest, trials) }, rest }
+        SweepStep::Play { point: Point { level, discard: self.discard_before(level, rest, trials) }, rest }
     }
 
-    fn discard_before(&self, load: PointLoad, rest: bool, trials: &[TrialView]) -> Duration {
+    fn discard_before(&self, level: Level, rest: bool, trials: &[TrialView]) -> Duration {
         if let Some(discard) = self.discard {
             return discard;
         }
         let window_s = self.window.as_secs_f64();
         // A closed loop starts with all of its requests at once: the first wave and the next are no steady state.
-        let times = if matches!(load, PointLoad::Closed(2..)) { DISCARD_TIMES + 1.0 } else { DISCARD_TIMES };
-        let steady = |trial: &&TrialView| match PointLoad::of(&trial.load) {
-            Some(PointLoad::Closed(in_flight)) => in_flight == 1,
+        let times = if matches!(level, Level::Concurrency(2..)) { DISCARD_TIMES + 1.0 } else { DISCARD_TIMES };
+        let steady = |trial: &&TrialView| match Level::of(&trial.load) {
+            Some(Level::Concurrency(in_flight)) => in_flight == 1,
             _ => stability_of(&read_signs(trial)) != Stability::Saturated,
         };
         let in_system_s = trials.iter().rev().find(steady).and_then(mean_e2e_s).unwrap_or(0.0);
-        let share = if rest && matches!(load, PointLoad::Open(_)) { DISCARD_AFTER_DRAIN } else { DISCARD };
+        let share = if rest && matches!(level, Level::RatePerS(_)) { DISCARD_AFTER_DRAIN } else { DISCARD };
         Duration::from_secs_f64((times * in_system_s).clamp(share * window_s, MOST_DISCARD * window_s))
     }
 }
@@ -250,7 +250,7 @@ pub fn is_unanswered(trial: &TrialView) -> bool {
 /// The open trials among `trials`.
 fn tried(trials: &[TrialView]) -> Vec<Tried> {
     let open = trials.iter().filter_map(|trial| {
-        let per_s = PointLoad::of(&trial.load)?.rate_per_s()?;
+        let per_s = Level::of(&trial.load)?.rate_per_s()?;
         Some(Tried { per_s, stability: stability_of(&read_signs(trial)) })
     });
     open.collect()
@@ -324,7 +324,7 @@ fn refined(tried: &[Tried], full_per_s: f64, window_s: f64) -> Option<f64> {
 /// Whether far more is in flight at the end of a load than steady state holds, rate × the time in the system seen so
 /// far: then it may have saturated, and nothing higher is offered until that is known.
 fn is_backlogged(pending: &Pending, trials: &[TrialView]) -> bool {
-    let Some(per_s) = pending.point.load.rate_per_s() else { return false };
+    let Some(per_s) = pending.point.level.rate_per_s() else { return false };
     // Without an earlier trial there is no telling what is much.
     let Some(in_system_s) = trials.iter().filter_map(mean_e2e_s).reduce(f64::max) else { return true };
     let due = pending.counts.due as f64;

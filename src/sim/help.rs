@@ -10,7 +10,7 @@ use crate::units::wrapped;
 /// The text that describes the simulated servers.
 #[must_use]
 pub fn help_sim() -> String {
-    let mut text = String::from("--sim PROFILE, in `tonnage simulate` and, without --target, in `tonnage run`:\n\n");
+    let mut text = String::new();
     for (form, what) in Profile::FORMS {
         _ = writeln!(text, "{}", entry(form, what));
     }

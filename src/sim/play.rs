@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::metrics::{Concurrency, Course, Ended, Frame, LoadFacts, Summary};
-use crate::play::{LiveCounts, Play, Segment, Steering, StopRule, Trial};
+use crate::play::{Issued, LiveCounts, Play, Segment, Steering, StopRule, Trial};
 use crate::record::{Exchange, Outcome, Record, Usage};
 use crate::seed::Seed;
 use crate::sim::engine::Request;
@@ -209,16 +209,22 @@ impl Session {
     /// Runs `segment` as [`Play::play`] does, and returns its trial at once.
     #[must_use]
     pub fn trial(&mut self, segment: Segment, stop: StopRule) -> Trial {
+        self.issue(segment, stop).settling
+    }
+
+    /// The same with how it stood when its issuing ended.
+    fn issue(&mut self, segment: Segment, stop: StopRule) -> Issued<Trial> {
         let mut summary = Summary::new(segment.frame(), Arc::clone(&segment.objectives));
         let steering = Steering::new(stop, segment.frame(), &segment.objectives);
-        let (played, steering) = self.play_through(&segment.plan, segment.streamed, steering, |told| match told {
+        let (played, mut steering) = self.play_through(&segment.plan, segment.streamed, steering, |told| match told {
             Told::Settled(record) => summary.add(&record),
             Told::Turned(course, at) => summary.turn(course, at),
         });
         if segment.plan.spans().window.end == Offset::NEVER {
             summary.end_window_at(played.window.end);
         }
-        Trial {
+        let (counts, watched) = (steering.counts(), steering.watched());
+        let trial = Trial {
             label: segment.label,
             load: LoadFacts::of(&segment.plan),
             drain_end: played.drain_end,
@@ -230,7 +236,8 @@ impl Session {
             body_fingerprint: None,
             summary,
             sequence: steering.finish(),
-        }
+        };
+        Issued { counts, watched, settling: trial }
     }
 }
 
@@ -252,8 +259,9 @@ impl Play for Session {
     }
 
     /// In virtual time a segment takes no real time, so its trial is final when this returns.
-    async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
-        Ok(std::future::ready(Ok(self.trial(segment, stop))))
+    async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Issued<Self::Settling>, Error> {
+        let Issued { counts, watched, settling } = self.issue(segment, stop);
+        Ok(Issued { counts, watched, settling: std::future::ready(Ok(settling)) })
     }
 }
 

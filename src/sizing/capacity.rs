@@ -6,8 +6,8 @@ use crate::error::Refusal;
 use crate::figures::TrialView;
 use crate::metrics::Objectives;
 use crate::sizing::judged::rows_of;
-use crate::sizing::{Class, Measured, RateInterval, Standing};
-use crate::units::{Rate, per_second};
+use crate::sizing::{Class, Measured, RateDoubt, RateInterval, Standing};
+use crate::units::Rate;
 
 /// Where a rate is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -50,8 +50,10 @@ pub struct Capacity {
     pub output_tokens: Option<f64>,
     /// The share of requests that met every objective, where known.
     pub good_share: Option<f64>,
-    /// What speaks against it.
+    /// The sentences of `doubt_kinds`; empty until `report` makes them.
     pub doubts: Vec<String>,
+    /// What speaks against it.
+    pub doubt_kinds: Vec<RateDoubt>,
     /// Where it is of a mix of classes: each of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<Class>,
@@ -69,6 +71,7 @@ impl Capacity {
             output_tokens: None,
             good_share: None,
             doubts: Vec::new(),
+            doubt_kinds: Vec::new(),
             classes: Vec::new(),
         }
     }
@@ -122,10 +125,9 @@ fn not_said() -> Option<String> {
 fn no_answer(finished: Option<&str>) -> Option<Refusal> {
     let refuse = |why: &str, what: &str| Some(Refusal::new(why, what));
     match finished {
-        None => refuse(
-            "the search is not finished: it was stopped before it had an answer",
-            "go on with `tonnage search --resume DIR`",
-        ),
+        None => {
+            refuse("the search is not finished: it was stopped before it had an answer", "go on with the option resume")
+        }
         Some("infeasible") => refuse(
             "the search found its objectives infeasible: an unloaded service misses them",
             "loosen the objectives, or search a faster service",
@@ -143,30 +145,16 @@ fn no_answer(finished: Option<&str>) -> Option<Refusal> {
 }
 
 /// What is plainly to be known of the lower bound that a fleet is sized by.
-fn doubts_of(found: &SearchFigures) -> Vec<String> {
-    let mut doubts: Vec<String> = found
-        .doubts
-        .iter()
-        .map(|doubt| format!("the search is in doubt ({doubt}): search again before you buy by it"))
-        .collect();
+fn doubts_of(found: &SearchFigures) -> Vec<RateDoubt> {
+    let mut doubts: Vec<RateDoubt> =
+        found.doubts.iter().map(|doubt| RateDoubt::SearchInDoubt { doubt: doubt.clone() }).collect();
     if found.finished.as_deref() == Some("budget_spent") {
-        doubts.push(
-            "the search spent its budget before its interval was narrow: its lower bound counts; a larger --budget may \
-             save replicas"
-                .to_owned(),
-        );
+        doubts.push(RateDoubt::BudgetSpent);
     }
     match found.certificate.as_ref().map(|certificate| certificate.result.as_str()) {
         Some("pass") => {}
-        Some(result) => doubts.push(format!(
-            "the certificate of the search did not pass ({result}): its lower bound is \
-            an estimate"
-        )),
-        None => doubts.push(
-            "the search has no certificate: its lower bound is an estimate; `tonnage search --resume DIR \
-             --certificate` tests it"
-                .to_owned(),
-        ),
+        Some(result) => doubts.push(RateDoubt::CertificateNotPassed { result: result.to_owned() }),
+        None => doubts.push(RateDoubt::NoCertificate),
     }
     doubts
 }
@@ -180,8 +168,8 @@ pub fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Res
         );
         return Err(Refusal::new(
             why,
-            "search a rate with the same objectives (`tonnage search` without --over), or state one with \
-             --replica-rate",
+            "search a rate with the same objectives (without the option over), or state one with the option \
+             replica-rate",
         ));
     }
     if let Some(refusal) = no_answer(found.finished.as_deref()) {
@@ -201,7 +189,7 @@ pub fn capacity_of_search(found: &SearchFigures, process: Option<String>) -> Res
         evidence: Evidence::Search,
         limited_by: found.limited_by.clone(),
         process,
-        doubts: doubts_of(found),
+        doubt_kinds: doubts_of(found),
         ..Capacity::stated(low)
     })
 }
@@ -226,7 +214,7 @@ pub fn capacity_of_rows(rows: &[Measured], evidence: Evidence) -> Result<Capacit
         return Err(if rows.is_empty() {
             Refusal::new(
                 "it has no open load with a rate",
-                "give a result of rates, as of `tonnage sweep --rates` or `tonnage run --rate`",
+                "give a result of rates: of a sweep with the option rates, or of a run with the option rate",
             )
         } else {
             let many = rows.len();
@@ -240,25 +228,13 @@ pub fn capacity_of_rows(rows: &[Measured], evidence: Evidence) -> Result<Capacit
     let above = rows.iter().map(|row| row.rate_per_s).filter(|rate| *rate > met.rate_per_s).reduce(f64::min);
     let low = Rate::new(met.rate_per_s)?;
     let missed = rows.iter().filter(|row| row.standing == Standing::Missed && row.rate_per_s < met.rate_per_s);
-    let mut doubts: Vec<String> = missed
-        .map(|row| row.rate_per_s)
-        .reduce(f64::min)
-        .map(|lower| {
-            format!(
-                "{} did not meet the objectives, and {} above it did: measure both again, longer",
-                per_second(lower),
-                per_second(met.rate_per_s)
-            )
-        })
+    let lower = missed.map(|row| row.rate_per_s).reduce(f64::min);
+    let mut doubt_kinds: Vec<RateDoubt> = lower
+        .map(|missed_per_s| RateDoubt::LowerRateMissed { missed_per_s, met_per_s: met.rate_per_s })
         .into_iter()
         .collect();
     if decided.is_none() {
-        doubts.push(format!(
-            "no rate was decided: each window has too few requests. {} is the largest whose observed figures met the \
-             objectives; measure it \
-             again with a longer --duration",
-            per_second(met.rate_per_s)
-        ));
+        doubt_kinds.push(RateDoubt::NoRateDecided { largest_per_s: met.rate_per_s });
     }
     Ok(Capacity {
         rate_per_s: RateInterval::new(low, low, above.map(Rate::new).transpose()?)?,
@@ -266,7 +242,7 @@ pub fn capacity_of_rows(rows: &[Measured], evidence: Evidence) -> Result<Capacit
         process: met.process.clone(),
         output_tokens: met.output_tokens,
         good_share: met.good_share,
-        doubts,
+        doubt_kinds,
         ..Capacity::stated(low)
     })
 }
@@ -294,7 +270,7 @@ mod tests {
         let rows = p99_ttft_ms.map(|(rate, ttft_ms)| row(rate, Standing::of(ttft_ms < 80.0)));
         let found = capacity_of_rows(&rows, Evidence::Measured).unwrap();
         assert_eq!((found.rate_per_s.low().per_s(), found.rate_per_s.high().map(Rate::per_s)), (4.43, Some(4.98)));
-        assert!(!found.evidence.is_certified() && found.doubts.is_empty());
+        assert!(!found.evidence.is_certified() && found.doubt_kinds.is_empty());
     }
 
     #[test]
@@ -303,7 +279,7 @@ mod tests {
             [row(1.0, Standing::Met), row(2.0, Standing::Missed), row(3.0, Standing::Met), row(4.0, Standing::Open)];
         let found = capacity_of_rows(&rows, Evidence::Measured).unwrap();
         assert_eq!((found.rate_per_s.low().per_s(), found.rate_per_s.high().map(Rate::per_s)), (3.0, Some(4.0)));
-        assert!(found.doubts[0].contains("2.00/s did not"), "{:?}", found.doubts);
+        assert_eq!(found.doubt_kinds, [RateDoubt::LowerRateMissed { missed_per_s: 2.0, met_per_s: 3.0 }]);
     }
 
     #[test]
@@ -327,11 +303,8 @@ mod tests {
         ];
         let found = capacity_of_rows(&rows, Evidence::Measured).unwrap();
         assert_eq!((found.rate_per_s.low().per_s(), found.evidence), (2.0, Evidence::Observed));
-        assert!(
-            !found.evidence.is_certified() && found.doubts[0].contains("no rate was decided"),
-            "{:?}",
-            found.doubts
-        );
+        assert!(!found.evidence.is_certified());
+        assert_eq!(found.doubt_kinds, [RateDoubt::NoRateDecided { largest_per_s: 2.0 }]);
         let found =
             capacity_of_rows(&[row(1.0, Standing::Met), row(2.0, Standing::Seems)], Evidence::Measured).unwrap();
         assert_eq!(
@@ -348,7 +321,7 @@ mod tests {
             capacity_of_search(&serde_json::from_str(&text).unwrap(), None)
         };
         for (more, wanted) in [
-            (r#","finished":null"#, "--resume"),
+            (r#","finished":null"#, "the option resume"),
             (r#","finished":"infeasible""#, "loosen"),
             (r#","finished":"target_lost""#, "stopped answering"),
             (r#","finished":"generator_unfit""#, "more free cores"),
@@ -356,21 +329,19 @@ mod tests {
             let refused = of(more).unwrap_err().to_string();
             assert!(refused.contains(wanted), "{more}: {refused}");
         }
-        for (more, wanted, doubts) in [
-            (r#","finished":"budget_spent","certificate":{"result":"pass"}"#, "spent its budget", 1),
-            (r#","finished":"found","doubts":["drift"],"certificate":{"result":"pass"}"#, "in doubt (drift)", 1),
-            (r#","finished":"found","certificate":null"#, "has no certificate", 1),
-            (r#","finished":"found","certificate":{"result":"undecided"}"#, "did not pass (undecided)", 1),
-            (r#","finished":"found","certificate":{"result":"pass"}"#, "", 0),
+        let undecided = RateDoubt::CertificateNotPassed { result: "undecided".to_owned() };
+        for (more, doubts) in [
+            (r#","finished":"budget_spent","certificate":{"result":"pass"}"#, vec![RateDoubt::BudgetSpent]),
+            (
+                r#","finished":"found","doubts":["drift"],"certificate":{"result":"pass"}"#,
+                vec![RateDoubt::SearchInDoubt { doubt: "drift".to_owned() }],
+            ),
+            (r#","finished":"found","certificate":null"#, vec![RateDoubt::NoCertificate]),
+            (r#","finished":"found","certificate":{"result":"undecided"}"#, vec![undecided]),
+            (r#","finished":"found","certificate":{"result":"pass"}"#, vec![]),
         ] {
             let found = of(more).unwrap();
-            assert_eq!(
-                (found.rate_per_s.low().per_s(), found.doubts.len()),
-                (7.8, doubts),
-                "{more}: {:?}",
-                found.doubts
-            );
-            assert!(found.doubts.join("").contains(wanted), "{more}: {:?}", found.doubts);
+            assert_eq!((found.rate_per_s.low().per_s(), found.doubt_kinds), (7.8, doubts), "{more}");
         }
     }
 

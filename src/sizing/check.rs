@@ -61,9 +61,20 @@ pub struct CheckView {
     /// The stretch of the demand that was played as it is; none where the demand is one rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stretch: Option<StretchView>,
-    /// What to bear in mind.
+    /// The sentences of `note_kinds`; empty until `report` makes them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What to bear in mind.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub note_kinds: Vec<CheckNote>,
+}
+
+/// What to bear in mind of a check: one of `fleet.check.note_kinds`. `report` turns it into a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum CheckNote {
+    /// All requests have the same lengths, and the replicas are engines: answers begin and end together.
+    LengthsAlike,
 }
 
 /// The part of a demand over time that was played.
@@ -164,20 +175,18 @@ impl Check {
                     whole: *whole,
                 }),
             },
-            notes: self.notes(),
+            notes: Vec::new(),
+            note_kinds: self.notes(),
         })
     }
 
     /// That all requests are alike, where an engine serves them: they then end together, and replicas move in step.
-    fn notes(&self) -> Vec<String> {
+    fn notes(&self) -> Vec<CheckNote> {
         let SourceSpec::Drawn { input, output } = &self.workload.source else { return Vec::new() };
         // A fixed length is written as a number.
         let fixed = |lengths: &LengthSpec| lengths.to_string().parse::<u32>().is_ok();
         let alike = fixed(input) && output.as_ref().is_none_or(fixed);
-        let note = "every request has the same lengths, so that answers begin and end together and latencies come in \
-            steps; \
-                    give lengths that vary, as in --check-input lognormal:512,0.8 --check-output lognormal:128,0.8";
-        if alike && self.profile.setup().is_some() { vec![note.to_owned()] } else { Vec::new() }
+        if alike && self.profile.setup().is_some() { vec![CheckNote::LengthsAlike] } else { Vec::new() }
     }
 
     fn policy(&self, load: Load<'_>, rate: Rate, replicas: u64, routing: Routing) -> PolicyView {
@@ -327,7 +336,7 @@ mod tests {
             "{random:?}"
         );
         assert!(random.attainment.is_some_and(|share| (0.3..0.7).contains(&share)), "{random:?}");
-        assert!(found.notes.is_empty(), "a queue does not ask for lengths");
+        assert!(found.note_kinds.is_empty(), "a queue does not ask for lengths");
     }
 
     #[test]

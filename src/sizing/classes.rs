@@ -1,7 +1,7 @@
 //! Owns what a replica carries of several classes of requests together.
 
 use crate::error::Refusal;
-use crate::sizing::{Capacity, Class, RateInterval};
+use crate::sizing::{Capacity, Class, RateDoubt, RateInterval};
 use crate::units::Rate;
 
 /// What one replica carries of a mix, by the linear rule: a class that is demanded at R and carried alone at r takes
@@ -28,9 +28,14 @@ pub fn capacity_of_classes(classes: &[(Class, Capacity)]) -> Result<Capacity, Re
     let above = |rate: Rate, bound: Rate| if rate < bound { bound } else { rate };
     let best = above(Rate::new(mixed(&|rate| Some(rate.best())).unwrap_or_default())?, low);
     let high = mixed(&|rate| rate.high()).map(Rate::new).transpose()?.map(|high| above(high, best));
-    let doubts = classes
+    let of_class = |class: &Class, doubt: &RateDoubt| RateDoubt::OfClass {
+        class: class.name.clone(),
+        doubt: Box::new(doubt.clone()),
+    };
+    let doubt_kinds = classes
         .iter()
-        .flat_map(|(class, capacity)| capacity.doubts.iter().map(|doubt| format!("{}: {doubt}", class.name)));
+        .flat_map(|(class, capacity)| capacity.doubt_kinds.iter().map(|doubt| of_class(class, doubt)))
+        .collect();
     let process = certain
         .process
         .clone()
@@ -41,7 +46,7 @@ pub fn capacity_of_classes(classes: &[(Class, Capacity)]) -> Result<Capacity, Re
         process,
         output_tokens: mean(&|capacity| capacity.output_tokens),
         good_share: mean(&|capacity| capacity.good_share),
-        doubts: doubts.collect(),
+        doubt_kinds,
         classes: classes.iter().map(|(class, _)| class.clone()).collect(),
         ..Capacity::stated(low)
     })

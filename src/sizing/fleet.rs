@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::sizing::{Balancing, Capacity, CheckView, Demand, Price, UnitCost};
+use crate::sizing::{Assumption, Balancing, Capacity, CheckView, Demand, FleetNote, Price, UnitCost};
 
 /// One kind of hardware, as it stands in the result.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,7 +31,7 @@ pub struct ChoiceView {
     pub at_slo_rate: Option<UnitCost>,
 }
 
-/// The `fleet` object of `result.json`.
+/// The `fleet` object of `result.json`. Its words are empty until `report` makes them of the kinds and the numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Fleet {
     /// Replicas that carry the demand, imbalance included, with neither headroom nor spares.
@@ -70,10 +70,14 @@ pub struct Fleet {
     pub choices: Vec<ChoiceView>,
     /// The formula with its numbers in it.
     pub formula: String,
-    /// What else there is to know, and what more testing would buy.
+    /// The sentences of `sentence_kinds`.
     pub sentences: Vec<String>,
-    /// What all that rests on.
+    /// What else there is to know, and what more testing would buy.
+    pub sentence_kinds: Vec<FleetNote>,
+    /// The sentences of `assumption_kinds`.
     pub assumptions: Vec<String>,
+    /// What all that rests on.
+    pub assumption_kinds: Vec<Assumption>,
     /// What simulated replicas make of the demand, where that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check: Option<CheckView>,

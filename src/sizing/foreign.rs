@@ -48,8 +48,8 @@ fn judged(objectives: &Objectives, lost: f64, figure_s: impl Fn(&Limit) -> Optio
         let refuse = || {
             Refusal::new(
                 format!("`{item}` cannot be told from this result"),
-                "accepted is a quantile or mean that it holds (write p99 of ttft, tpot and e2el with \
-                 --percentile-metrics), or error_rate",
+                "accepted is a quantile or mean that it holds (write p99 of ttft, tpot and e2el with vLLM: \
+                 percentile-metrics), or error_rate",
             )
         };
         standing = standing.and(match item {

@@ -87,7 +87,7 @@ fn by_verdict(trial: &TrialView) -> Result<Standing, Refusal> {
         VerdictResult::None => {
             return Err(Refusal::new(
                 "the result was measured without objectives",
-                "give them here, as in --slo 'p99 ttft<=200ms'",
+                "give them here, as in the option slo 'p99 ttft<=200ms'",
             ));
         }
     })
@@ -127,7 +127,8 @@ fn by_figures(trial: &TrialView, asked: &Objectives) -> Result<Standing, Refusal
 fn not_saved(item: &Objective) -> Refusal {
     Refusal::new(
         format!("`{item}` cannot be told from saved figures"),
-        "accepted is a quantile, a mean or a maximum of a latency, or error_rate; or measure again with this --slo",
+        "accepted is a quantile, a mean or a maximum of a latency, or error_rate; or measure again with this in the \
+         option slo",
     )
 }
 

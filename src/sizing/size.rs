@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::error::Refusal;
 use crate::sizing::enumerate::{Machine, Mix, cheapest, replicas};
-use crate::sizing::explain::{assumptions, formula, sentences};
+use crate::sizing::explain::{assumptions, notes};
 use crate::sizing::{Balancing, Capacity, CheckView, ChoiceView, Demand, Fleet, HOURS_PER_MONTH, Price, UnitCost};
 use crate::units::{Rate, Ratio};
 
@@ -79,12 +79,10 @@ impl Fleet {
         Self { check: Some(check), ..self }.explained()
     }
 
-    /// Its words, written anew.
+    /// Its notes and assumptions, made anew.
     fn explained(mut self) -> Self {
-        let terms = (1.0 + self.imbalance) * (1.0 + self.headroom);
-        self.formula = formula(&self, self.demand_per_s * terms);
-        self.sentences = sentences(&self);
-        self.assumptions = assumptions(&self);
+        self.sentence_kinds = notes(&self);
+        self.assumption_kinds = assumptions(&self);
         self
     }
 }
@@ -154,7 +152,9 @@ pub fn size(demand: &Demand, terms: &Terms, choices: &[Choice]) -> Result<Fleet,
         choices: choices.iter().zip(&mix.counts).map(|(choice, count)| view(choice, *count, demand, terms)).collect(),
         formula: String::new(),
         sentences: Vec::new(),
+        sentence_kinds: Vec::new(),
         assumptions: Vec::new(),
+        assumption_kinds: Vec::new(),
         check: None,
     };
     Ok(fleet.explained())
@@ -186,7 +186,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sizing::{Evidence, RateInterval, demand_of_rate};
+    use crate::sizing::{Evidence, FleetNote, RateInterval, demand_of_rate};
 
     fn rate(per_s: f64) -> Rate {
         Rate::new(per_s).unwrap()
@@ -207,18 +207,19 @@ mod tests {
         let demand = demand_of_rate(rate(50.0));
         let fleet = size(&demand, &terms(0.0, 0.0, 0), &[choice("one", 4.43, 4.43, Some(4.98))]).unwrap();
         assert_eq!((fleet.replicas, fleet.replicas_to_carry, fleet.interval), (12, 12, [Some(11), Some(12)]));
-        assert_eq!(fleet.formula, "N = ⌈50 × (1 + 0%) × (1 + 0%) ÷ 4.43⌉ + 0 = ⌈11.29⌉ + 0 = 12");
-        assert!(fleet.sentences.iter().any(|line| line.contains("1 of 12 replicas")), "{:?}", fleet.sentences);
+        let between_per_s = Some([4.43, 4.98]);
+        let saved = FleetNote::TestingCouldSaveAtMost { replicas: 12, saved_at_most: 1, between_per_s };
+        assert_eq!(fleet.sentence_kinds, [saved]);
     }
 
     #[test]
-    fn headroom_imbalance_and_spares_stand_in_the_formula() {
+    fn headroom_imbalance_and_spares_add_replicas() {
         for (headroom, imbalance, spares, expected) in
             [(0.2, 0.0, 0, 14), (0.2, 0.1, 0, 15), (0.2, 0.1, 2, 17), (0.0, 0.0, 1, 13)]
         {
             let demand = demand_of_rate(rate(50.0));
             let fleet = size(&demand, &terms(headroom, imbalance, spares), &[choice("one", 4.43, 4.5, None)]).unwrap();
-            assert_eq!(fleet.replicas, expected, "{}", fleet.formula);
+            assert_eq!(fleet.replicas, expected, "{headroom} {imbalance} {spares}");
             assert_eq!(fleet.replicas, replicas_for(rate(50.0), &terms(headroom, imbalance, spares), rate(4.43)));
         }
     }

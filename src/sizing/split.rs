@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::error::Refusal;
 use crate::schedule::Process;
-use crate::sizing::{Capacity, Evidence};
+use crate::sizing::{Capacity, Evidence, RateDoubt};
 
 /// How requests are split among replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -46,28 +46,19 @@ impl Balancing {
             return Ok(capacity);
         }
         let process = capacity.process.clone().unwrap_or_default();
-        let why = format!(
-            "the rate was measured with {process} arrivals, and a fleet that splits requests at random sends each \
-             replica nearly Poisson \
-             arrivals, which miss more: N × rate is not safe"
-        );
-        let verb = if capacity.evidence == Evidence::Search { "search" } else { "sweep" };
         match capacity.evidence {
             Evidence::Vllm | Evidence::Guidellm => {
-                let doubts = capacity
-                    .doubts
-                    .into_iter()
-                    .chain([format!("{why}; measure again with Poisson arrivals")])
-                    .collect();
-                Ok(Capacity { doubts, ..capacity })
+                let mut capacity = capacity;
+                capacity.doubt_kinds.push(RateDoubt::SmoothArrivals { process });
+                Ok(capacity)
             }
             Evidence::Stated | Evidence::Search | Evidence::Measured | Evidence::Observed => Err(Refusal::new(
-                why,
                 format!(
-                    "measure with Poisson arrivals: `tonnage {verb} … --process poisson`; or give --balancing \
-                     round-robin, where requests \
-                     come to the fleet evenly and are dealt in turn"
+                    "the rate was measured with {process} arrivals, and a fleet that splits requests at random sends \
+                     each replica nearly Poisson arrivals, which miss more: N × rate is not safe"
                 ),
+                "measure with Poisson arrivals (the option process poisson); or give the option balancing round-robin, \
+                 where requests come to the fleet evenly and are dealt in turn",
             )),
         }
     }
@@ -94,11 +85,11 @@ mod tests {
             };
             assert_eq!(Balancing::Random.hold(of(Evidence::Search)).is_err(), smooth, "{process:?}");
             assert_eq!(
-                Balancing::Random.hold(of(Evidence::Guidellm)).unwrap().doubts.len(),
+                Balancing::Random.hold(of(Evidence::Guidellm)).unwrap().doubt_kinds.len(),
                 usize::from(smooth),
                 "{process:?}"
             );
-            assert!(Balancing::RoundRobin.hold(of(Evidence::Search)).unwrap().doubts.is_empty(), "{process:?}");
+            assert!(Balancing::RoundRobin.hold(of(Evidence::Search)).unwrap().doubt_kinds.is_empty(), "{process:?}");
         }
         let even = Capacity {
             process: Some("even".to_owned()),
@@ -106,6 +97,6 @@ mod tests {
             ..Capacity::stated(Rate::new(4.0).unwrap())
         };
         let refused = Balancing::Random.hold(even).unwrap_err().to_string();
-        assert!(refused.contains("not safe") && refused.contains("--process poisson"), "{refused}");
+        assert!(refused.contains("not safe") && refused.contains("the option process poisson"), "{refused}");
     }
 }

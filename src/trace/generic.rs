@@ -14,13 +14,13 @@ use crate::trace::table::{self, cell_tokens};
 fn settled(names: &[&str], columns: Option<&Columns>, unit: Option<TimeUnit>) -> Result<(Columns, Clock), String> {
     let declared = declared_columns(names);
     let columns = columns.cloned().or_else(|| declared.as_ref().map(|(columns, _)| columns.clone()));
-    let columns = columns.ok_or("needs its columns named: --columns time=NAME,input=NAME,output=NAME")?;
+    let columns = columns.ok_or("needs its columns named, with the option columns time=NAME,input=NAME,output=NAME")?;
     let declared_unit = declared.filter(|(declared, _)| declared.time == columns.time).map(|(_, unit)| unit);
     if let (Some(said), Some(declared)) = (unit, declared_unit)
         && said != declared
     {
         return Err(format!(
-            "has times in {} by their name, {}, and --time-unit says {}; drop --time-unit",
+            "has times in {} by their name, {}, and the option time-unit says {}; drop the option time-unit",
             declared.plural(),
             columns.time,
             said.plural()
@@ -42,7 +42,7 @@ impl Clock {
             None if date_ns(text).is_some() => TimeUnit::Date,
             None => {
                 return Err(format!(
-                    "{name} is `{}`, in a unit that is not said; add --time-unit s, ms, us, ns or date",
+                    "{name} is `{}`, in a unit that is not said; add the option time-unit s, ms, us, ns or date",
                     shown(text)
                 ));
             }
@@ -125,10 +125,10 @@ impl Parser for GenericJson {
     fn take(&mut self, line: &str, pending: &mut Pending) -> Result<(), String> {
         let object: HashMap<String, Figure<'_>> = parse(line, "JSON object")?;
         let Columns { time, input, output, session } = &self.columns;
-        let at = find(&object, time).ok_or_else(|| format!("has no `{time}`; check --columns"))?;
+        let at = find(&object, time).ok_or_else(|| format!("has no `{time}`; check the option columns"))?;
         let at_ns = self.clock.read(time, at.text())?;
         let count = |name: &str| {
-            let found = find(&object, name).ok_or_else(|| format!("has no `{name}`; check --columns"))?;
+            let found = find(&object, name).ok_or_else(|| format!("has no `{name}`; check the option columns"))?;
             tokens_or_none(name, Some(found).filter(|found| found.text() != "null"))
         };
         let row = RawRow { at_ns, input_tokens: count(input)?, output_tokens: count(output)? };

@@ -45,13 +45,14 @@ pub fn inspect(selection: &Selection) -> Option<Inspection> {
         input_tokens: Quantity::of(rows.iter().map(|row| row.input_tokens))?,
         output_tokens: Quantity::of(rows.iter().map(|row| row.output_tokens))?,
         anomalies: Vec::new(),
+        anomaly_kinds: Vec::new(),
         kept: rows.len() as u64,
         max_gap_after_row: gaps.longest.map(|(_, row)| row),
         tick_s: tick_of(rows).map(|tick_ns| tick_ns as f64 / 1e9),
         sessions: u64::from(trace.sessions().number()),
         blocks: shared_blocks(selection),
     };
-    inspection.anomalies = anomalies(selection, &inspection);
+    inspection.anomaly_kinds = anomalies(selection, &inspection);
     Some(inspection)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::trace::{Format, Quantity, Reason};
+use crate::trace::{Anomaly, Format, Quantity, Reason};
 
 /// A trace in numbers. Serialises to the keys of `trace inspect --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,8 +37,10 @@ pub struct Inspection {
     pub input_tokens: Quantity,
     /// Output tokens.
     pub output_tokens: Quantity,
-    /// What a reader should know before replaying it, a sentence each.
+    /// The sentences of `anomaly_kinds`; empty until `report` makes them.
     pub anomalies: Vec<String>,
+    /// What a reader should know before replaying it.
+    pub anomaly_kinds: Vec<Anomaly>,
     /// Rows that the figures cover: those read without those left out.
     #[serde(skip)]
     pub kept: u64,

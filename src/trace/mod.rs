@@ -3,6 +3,7 @@
 
 mod aibrix;
 mod anomalies;
+mod anomaly;
 mod azure;
 mod bailian;
 mod burstgpt;
@@ -36,6 +37,7 @@ mod vidur;
 mod weka;
 mod write;
 
+pub use anomaly::Anomaly;
 pub use columns::Columns;
 pub use format::{Format, TimeUnit};
 pub use inspect::inspect;

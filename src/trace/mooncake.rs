@@ -35,7 +35,7 @@ impl Parser for Mooncake {
         let time = line.timestamp.text();
         if !self.named && time.contains(['.', 'e', 'E']) {
             return Err(format!(
-                "timestamp {} has a fraction, as seconds have; if it is milliseconds, say --format mooncake",
+                "timestamp {} has a fraction, as seconds have; if it is milliseconds, say the option format mooncake",
                 shown(time)
             ));
         }

@@ -31,7 +31,7 @@ pub(crate) struct Opened {
 pub(crate) fn opened_with(line: &str, reading: &Reading) -> Result<(Opened, char), String> {
     if line.starts_with(['{', '[']) {
         if reading.delimiter.is_some() {
-            return Err("is JSON, whose fields nothing separates; drop --delimiter".to_owned());
+            return Err("is JSON, whose fields nothing separates; drop the option delimiter".to_owned());
         }
         return parser_of(line, reading).map(|opened| (opened, ','));
     }
@@ -64,15 +64,15 @@ pub(crate) fn parser_of(line: &str, reading: &Reading) -> Result<Opened, String>
     };
     if asks_columns && !format.is_generic() {
         return Err(format!(
-            "is read as {format}, whose columns and unit of time are known ({}); drop --columns and --time-unit, or \
-             say --format csv or jsonl",
+            "is read as {format}, whose columns and unit of time are known ({}); drop the option columns and the \
+             option time-unit, or say the option format csv or jsonl",
             format.time_unit()
         ));
     }
     let named = reading.format.is_some();
     let parser = parser(format, line, reading, named).map_err(|why| {
         if named && !format.is_generic() {
-            format!("{why}; a {format} trace starts with its header, check --format")
+            format!("{why}; a {format} trace starts with its header, check the option format")
         } else {
             why
         }

@@ -144,7 +144,7 @@ impl Pauses {
             ]);
         }
         if self.cut > 0 {
-            text.extend(["; ", &count(self.cut), " think times are cut to --gap-cap"]);
+            text.extend(["; ", &count(self.cut), " think times are cut to the option gap-cap"]);
         }
         text
     }

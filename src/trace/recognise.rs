@@ -40,7 +40,7 @@ pub(crate) fn format_of(line: &str) -> Result<Format, String> {
 
 fn ambiguous(formats: &[Format]) -> String {
     let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
-    format!("has what {} are known by; say which with --format", names.join(" and "))
+    format!("has what {} are known by; say which with the option format", names.join(" and "))
 }
 
 /// Every format whose keys `object` has.
@@ -71,24 +71,23 @@ fn formats_of(object: &Map<String, Value>) -> Vec<Format> {
 fn unknown_object(object: &Map<String, Value>) -> String {
     if mooncake::KEYS.into_iter().all(|key| object.contains_key(key)) {
         return "has the keys of a Mooncake trace, but not its whole numbers of milliseconds and lists of hash_ids: the \
-            unit of time cannot be \
-                told. If it is milliseconds, say --format mooncake; otherwise --columns \
-                time=timestamp,input=input_length,output=output_length with --time-unit"
+             unit of time cannot be told. If it is milliseconds, say the option format mooncake; otherwise name them \
+             with the option columns time=timestamp,input=input_length,output=output_length with the option time-unit"
             .to_owned();
     }
     let keys: Vec<&str> = object.keys().map(String::as_str).take(8).collect();
     let missing: Vec<&str> = mooncake::KEYS.into_iter().filter(|key| !object.contains_key(*key)).collect();
     if missing.len() < mooncake::KEYS.len() {
         return format!(
-            "has the keys {}; a Mooncake trace, which it looks like, has {} too: give it, or name others by --columns",
+            "has the keys {}; a Mooncake trace, which it looks like, has {} too: give it, or name others by the option \
+             columns",
             keys.join(", "),
             missing.join(", ")
         );
     }
     format!(
-        "has the keys {}, which are no format's that is recognised; say --format, or name them: --columns \
-         time=KEY,input=KEY,output=KEY \
-         --time-unit s",
+        "has the keys {}, which are no format's that is recognised; say the option format, or name them with the \
+         option columns time=KEY,input=KEY,output=KEY and the option time-unit s",
         keys.join(", ")
     )
 }
@@ -97,8 +96,8 @@ fn unknown_line(line: &str) -> String {
     let shown = shown(line);
     if has_columns(line, &vidur::COLUMNS[1..]) {
         return format!(
-            "`{shown}` has lengths and no arrived_at: nothing says when; `tonnage run --input-tokens file:PATH` draws \
-             from lengths"
+            "`{shown}` has lengths and no arrived_at: nothing says when; a run with the option input-tokens file:PATH \
+             draws from lengths"
         );
     }
     if line.contains("\" 200") || line.contains(" - \"POST ") || line.contains(" - \"GET ") {
@@ -114,9 +113,9 @@ fn unknown_line(line: &str) -> String {
         );
     }
     format!(
-        "`{shown}` is the header of no trace that is recognised; say --format, or name its columns: --columns \
-         time=…,input=…,output=… \
-         --time-unit s (known are azure: {}; burstgpt: {}; vidur: {}; litellm: {})",
+        "`{shown}` is the header of no trace that is recognised; say the option format, or name its columns with the \
+         option columns time=…,input=…,output=… and the option time-unit s (known are azure: {}; burstgpt: {}; \
+         vidur: {}; litellm: {})",
         azure::COLUMNS.join(", "),
         burstgpt::COLUMNS.join(", "),
         vidur::COLUMNS.join(", "),

@@ -182,7 +182,10 @@ impl Selection {
                 count(copies),
                 count(Trace::MOST_ROWS)
             );
-            return Err(Refusal::new(why, "lower --loop or --rate-scale, or take a --window or a --sample"));
+            return Err(Refusal::new(
+                why,
+                "lower the option loop or the option rate-scale, or give the option window or the option sample",
+            ));
         }
         if length.as_secs_f64() * f64::from(reshape.loops) > MOST_LENGTH_S {
             let why = format!(
@@ -190,7 +193,7 @@ impl Selection {
                 seconds(length.as_secs_f64()),
                 reshape.loops
             );
-            return Err(Refusal::new(why, "lower --loop, or take a --window"));
+            return Err(Refusal::new(why, "lower the option loop, or give the option window"));
         }
         if reshape.loops > 1 {
             self.repeat(reshape.loops, length);

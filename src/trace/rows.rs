@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Error;
 use crate::seed::{Seed, exponential};
 use crate::trace::format::Format;
@@ -10,7 +12,7 @@ use crate::trace::sides::{AnswerTimes, BlockPool, LineRuns, NewSessions, Session
 use crate::units::{Offset, Rate};
 
 /// One recorded request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// Its instant, from the trace's first.
     pub at: Offset,
@@ -345,7 +347,7 @@ impl Pending {
         trace.time_unit = time_unit.unwrap_or(trace.time_unit);
         if let Some(wanted) = self.wanted_segment.filter(|wanted| *wanted > trace.segments) {
             let why = format!(
-                "holds {} recordings and no {wanted}. one; give --segment 1 to {}",
+                "holds {} recordings and no {wanted}. one; give the option segment 1 to {}",
                 trace.segments, trace.segments
             );
             return Err(Error::input(path, why));

@@ -79,10 +79,10 @@ impl Reason {
         match self {
             Self::Window => "outside the window",
             Self::Empty => "with 0 input or output tokens",
-            Self::MaxInput => "above --max-input",
+            Self::MaxInput => "above the option max-input",
             Self::Segment => "in another segment",
             Self::Sample => "outside the sample",
-            Self::RateScale => "thinned by --rate-scale",
+            Self::RateScale => "thinned by the option rate-scale",
         }
     }
 }
@@ -163,8 +163,8 @@ impl Trace {
         });
         if let Some(row) = refused {
             let why = format!(
-                "has {} input and {} output tokens, which --on-empty fail refuses; skip leaves such rows out, min1 \
-                 sends them with 1 token",
+                "has {} input and {} output tokens, which the option on-empty fail refuses; skip leaves such rows out, \
+                 min1 sends them with 1 token",
                 row.input_tokens, row.output_tokens
             );
             return Err(Error::input_at(path, self.line_of(&row), why));

@@ -1,11 +1,13 @@
 //! Owns what only some traces have beside a row's instant and lengths: prefix blocks, sessions, times of answers,
 //! lines; kept apart, by the row's place.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::HashMap;
 use std::time::Duration;
 
 /// The prefix block ids of all rows, one list after the other. Equal ids stand for equal text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockPool {
     block_tokens: u32,
     /// Where the list of the row at a place starts; empty until a row has blocks.
@@ -63,8 +65,7 @@ impl BlockPool {
         if ids.len() > most {
             return Err(format!(
                 "has {} hash_ids for {input_tokens} tokens, and blocks of {} tokens make at most {most}; blocks of 512 \
-                 tokens are \
-                 mooncake's, of 16 bailian's, of 64 weka's: check --format",
+                 tokens are mooncake's, of 16 bailian's, of 64 weka's: check the option format",
                 ids.len(),
                 self.block_tokens
             ));
@@ -87,7 +88,7 @@ impl BlockPool {
 }
 
 /// Which rows belong together as turns of one conversation, and what the file calls it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Sessions {
     /// By place the session, from 1, and 0 for none; empty until a row has one.
     of: Vec<u32>,

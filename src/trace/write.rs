@@ -94,11 +94,12 @@ impl Writer<'_> {
         );
         note(
             self.format == Format::Mooncake && not_whole(1_000_000),
-            "nothing, but times have fractions of a millisecond: say --format mooncake when reading them",
+            "nothing, but times have fractions of a millisecond: say the option format mooncake when reading them",
         );
         note(
             self.format == Format::Mooncake && self.trace.blocks().is_empty() && !not_whole(1_000_000),
-            "nothing, but without prefix blocks the format cannot be recognised: say --format mooncake when reading it",
+            "nothing, but without prefix blocks the format cannot be recognised: say the option format mooncake when \
+             reading it",
         );
         lost
     }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::Refusal;
 
-/// An instant: whole nanoseconds since the run's origin. Serialised as seconds (exact to the nanosecond below 52 days).
+/// An instant: whole nanoseconds since the run's origin. Serialised as seconds (exact to the nanosecond below 52 days,
+/// and [`Offset::NEVER`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Offset(u64);
 
@@ -87,7 +88,9 @@ impl Serialize for Offset {
 impl<'de> Deserialize<'de> for Offset {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let seconds = f64::deserialize(deserializer)?;
-        if seconds.is_finite() && (0.0..4e9).contains(&seconds) {
+        if seconds.to_bits() == Self::NEVER.as_secs().to_bits() {
+            Ok(Self::NEVER)
+        } else if seconds.is_finite() && (0.0..4e9).contains(&seconds) {
             Ok(Self::from_secs(seconds))
         } else {
             Err(serde::de::Error::custom(format!("an instant must be 0 to 4e9 seconds, not {seconds}")))
@@ -203,6 +206,8 @@ mod tests {
             let offset = Offset::from_nanos(nanos);
             let text = serde_json::to_string(&offset).unwrap();
             prop_assert_eq!(serde_json::from_str::<Offset>(&text).unwrap(), offset);
+            let never = serde_json::to_string(&Offset::NEVER).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Offset>(&never).unwrap(), Offset::NEVER);
         }
     }
 }

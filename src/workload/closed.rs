@@ -3,12 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Refusal;
 use crate::schedule::{Extent, Spans};
 use crate::units::{Offset, Window};
 
 /// A closed loop: `concurrency` requests in flight; the end of each request releases the next.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Closed {
     /// Requests in flight: 1 for `synchronous`, N for `concurrent:N`, 512 for `throughput`.
     pub concurrency: u32,

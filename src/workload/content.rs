@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::Serializer;
+use serde::ser::Error as _;
+
 use crate::workload::{Few, Message, Outline};
 
 /// Makes the messages of requests. It must be a pure function of (content, outline): requests are made before their
@@ -40,4 +43,12 @@ impl PartialEq for OwnContent {
     fn eq(&self, other: &Self) -> bool {
         self.fingerprint() == other.fingerprint()
     }
+}
+
+/// Refuses to write what exists in this process alone.
+#[expect(clippy::ref_option, reason = "serde hands out references")]
+pub(super) fn stays_here<T, S: Serializer>(_: &Option<T>, _: S) -> Result<S::Ok, S::Error> {
+    Err(S::Error::custom(
+        "a tokenizer, and a content of the caller's own, cannot be sent to another process; play this plan here",
+    ))
 }

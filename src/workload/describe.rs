@@ -56,7 +56,7 @@ pub fn describe(plan: &Plan) -> Result<Description, Refusal> {
     let Load::Open(timeline) = plan.load() else {
         return Err(Refusal::new(
             "a closed loop has no timeline: its requests are released by completions",
-            "accepted is an open load, as in --rate 10/s",
+            "accepted is an open load, as in the option rate 10/s",
         ));
     };
     let spans = timeline.spans();

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rand_chacha::rand_core::Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Refusal};
 use crate::seed::{Stream, normal};
@@ -19,12 +20,12 @@ use crate::seed::{Stream, normal};
 /// | `normal:512,64`, `N(512,64)` | normal of mean 512 and standard deviation 64 |
 /// | `lognormal:512,1.2` | lognormal of *mean* 512 (before the ends are cut), 1.2 being the standard deviation of the logarithm: exp(ln 512 − 1.2²/2 + 1.2·z) |
 /// | `file:PATH` | one of the numbers in the file, each line as likely ([`LengthSpec::from_lines`]) |
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LengthSpec {
     law: Law,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Law {
     Fixed(u32),
     Uniform { low: u32, high: u32 },
@@ -191,7 +192,8 @@ impl std::str::FromStr for LengthSpec {
             if arguments.contains('/') || (name == "D" && arguments.contains(',')) {
                 return Err(Refusal::new(
                     format!("`{text}` names input and output at once"),
-                    "accepted is one length for each of --input-tokens and --output-tokens, as in D(100) or N(480,240)",
+                    "accepted is one length for each of the option input-tokens and the option output-tokens, as in \
+                     D(100) or N(480,240)",
                 ));
             }
             return match name {
@@ -293,8 +295,8 @@ mod tests {
             assert!(refusal.accepted.starts_with("accepted is"), "{refusal}");
         }
         insta::assert_snapshot!("D(100,1000)".parse::<LengthSpec>().unwrap_err(), @"`D(100,1000)` names input and \
-            output at once; accepted is one length for each of --input-tokens and --output-tokens, as in D(100) or \
-            N(480,240)");
+             output at once; accepted is one length for each of the option input-tokens and the option output-tokens, \
+             as in D(100) or N(480,240)");
     }
 
     #[test]

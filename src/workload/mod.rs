@@ -12,6 +12,7 @@ mod lengths;
 mod message;
 mod pieces;
 mod plan;
+mod plan_parts;
 mod prompts;
 mod recording;
 mod removal;

@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::record::{Exchange, Origin, Outcome, Record};
 use crate::schedule::{Arrival, Arrivals, Extent, Gate, Quota, Spans, Timeline};
 use crate::seed::Seed;
 use crate::units::{Offset, Shard};
+use crate::workload::content::stays_here;
 use crate::workload::fingerprint::PlanHasher;
 use crate::workload::synthetic::Synthetic;
 use crate::workload::{
@@ -15,7 +18,7 @@ use crate::workload::{
 };
 
 /// When requests are sent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Load {
     /// Planned instants, independent of responses.
     Open(Timeline),
@@ -24,16 +27,18 @@ pub enum Load {
 }
 
 /// What requests ask for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Workload {
     /// The tokens and the session of each request.
     pub source: SourceSpec,
     /// The salt in front of each prompt.
     pub salt: Salt,
-    /// The tokenizer that counts the tokens of prompts; without one, `words-v1` does.
+    /// The tokenizer that counts the tokens of prompts; without one, `words-v1` does. It cannot be sent to another process.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none", serialize_with = "stays_here")]
     pub tokenizer: Option<Arc<Tokenizer>>,
     /// The user's own source of messages. With one, `salt` and `tokenizer` have no effect on what is sent. Without
-    /// one, prompts are synthetic, with exactly the requested length.
+    /// one, prompts are synthetic, with exactly the requested length. It cannot be sent to another process.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none", serialize_with = "stays_here")]
     pub content: Option<OwnContent>,
 }
 

@@ -65,7 +65,7 @@ fn is_nothing(time: &Offset) -> bool {
 }
 
 /// The requests of a trace: its rows (at least one, 24 bytes each), their blocks and sessions.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recording {
     rows: Vec<Row>,
     blocks: BlockPool,
@@ -75,7 +75,7 @@ pub struct Recording {
 }
 
 /// When the turns of a session are sent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Order {
     /// All turns at recorded instants. Holds the turn of each row in its session; empty without sessions.
     Recorded(Vec<u32>),

@@ -1,13 +1,14 @@
 //! Owns `Salt`: it makes the prompts of one run differ from the prompts of another run.
 
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::seed::{Seed, Stream};
 use crate::workload::Tokenizer;
 use crate::workload::words::append_words;
 
 /// Makes the prompts of one run differ from the prompts of another run, so that no prefix cache helps across runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Salt {
     /// No salt: the same prompts for the same seed.
     Off,

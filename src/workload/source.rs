@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::seed::{Seed, Stream};
 use crate::workload::{LengthSpec, Outline, Prefix, Recording, Turns};
 
 /// The input and output tokens of requests, and their sessions.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum SourceSpec {
     /// Lengths are drawn by laws; there are no sessions.
     Drawn {

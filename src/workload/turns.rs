@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::record::Outcome;
 use crate::schedule::TimeScale;
 use crate::trace::{Pauses, Row};
@@ -13,7 +15,7 @@ use crate::units::Offset;
 ///
 /// Ids below `planned` are requests with a planned instant, in order of time: the first turn of each session, and
 /// requests without a session. The later turns follow, session after session in the order of the first turns.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turns {
     planned: u64,
     /// For each planned request, the number of later turns before its own later turns; then the number of all later

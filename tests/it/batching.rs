@@ -182,7 +182,7 @@ fn what_is_in_the_engine_when_a_segment_ends_is_in_the_way_of_the_next() {
 #[test]
 fn a_stop_rule_hears_of_completions_step_by_step() {
     let plan = open(Process::Even, 50.0, 20, workload(128, 16));
-    let rule = StopRule::When(Arc::new(|counts| counts.completed >= 100));
+    let rule = StopRule::Completed(100);
     let mut records = 0;
     let played = Session::new(profile("small"), Seed::new(1)).play_into(&plan, true, &rule, |_| records += 1);
     assert_eq!((played.ended, records + played.not_due), (Ended::Stopped, 1_000));

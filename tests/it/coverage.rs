@@ -65,7 +65,7 @@ fn interval(queue: Queue, load: f64, requests: u64, seed: u64) -> [Option<[f64; 
     let plan = Arc::new(Plan::new(Load::Open(timeline), workload, Seed::new(seed), None));
     let segment = Segment { label: String::new(), plan, objectives: Arc::new(Objectives::default()), streamed: true };
     let mut session = Session::new(queue.profile().parse().unwrap(), Seed::new(seed));
-    let trial = now(now(session.play(segment, StopRule::Never)).unwrap()).unwrap();
+    let trial = now(now(session.play(segment, StopRule::Never)).unwrap().settling).unwrap();
     assert_eq!(trial.summary.cohort().planned, requests);
     let view = trial.view();
     let stats = view.metrics[&Metric::E2e].headline();

@@ -189,7 +189,7 @@ fn what_comes_instead_of_one_object_is_told() {
                 "",
                 "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: [DONE]\n\n",
             ),
-            &["the server streams, although --no-stream asks for one JSON object", "drop --no-stream"],
+            &["the server streams, although one JSON object was asked for", "drop --no-stream"],
         ),
         (
             "a page",

@@ -160,7 +160,7 @@ fn a_stop_rule_ends_the_issuing_at_the_event_that_met_it() {
     let mut session = Session::new(profile("mdc:servers=1,service=100ms"), Seed::new(1));
     let plan = open(Process::Even, 20.0, Extent::Duration(Duration::from_secs(10)));
     let mut records = 0;
-    let rule = StopRule::When(Arc::new(|counts| counts.in_flight >= 10));
+    let rule = StopRule::InFlight(10);
     let played = session.play_into(&plan, true, &rule, |_| records += 1);
     assert_eq!((played.ended, records + played.not_due), (Ended::Stopped, 200));
     // Twenty requests arrive and ten complete per second. The rule sees the tenth request in flight when the next one
@@ -213,7 +213,7 @@ async fn a_trial_in_virtual_time_is_judged_as_the_closed_form_says() {
 async fn a_stopped_trial_ends_its_window_where_it_was_stopped() {
     let mut session = Session::new(profile("mdc:servers=1,service=100ms"), Seed::new(1));
     let plan = open(Process::Even, 20.0, Extent::Duration(Duration::from_secs(10)));
-    let rule = StopRule::When(Arc::new(|counts| counts.sent >= 50));
+    let rule = StopRule::Sent(50);
     let trial = trial(&mut session, plan, true, "", rule).await;
     assert_eq!((trial.ended, trial.not_due), (Ended::Stopped, 150));
     let cohort = trial.summary.cohort();

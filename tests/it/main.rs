@@ -29,6 +29,7 @@ mod scripted;
 mod search;
 mod search_cli;
 mod search_cut_off;
+mod sent;
 mod services;
 mod sessions;
 mod sessions_cli;

@@ -342,7 +342,7 @@ fn a_stop_rule_is_asked_while_the_load_runs() {
         let mut session =
             Session::local::<Scripted>(settings(), Arc::new(Box::new(|_| Fate::Answers(MS)) as Script), Scripted);
         let segment = segment("test", Arc::new(even(100.0, 60)));
-        let rule = StopRule::When(Arc::new(|counts| counts.completed >= 200));
+        let rule = StopRule::Completed(200);
         session.play(segment, rule).await.expect("played").await.expect("a trial")
     });
     assert_eq!(trial.ended, Ended::Stopped);

@@ -424,7 +424,7 @@ fn a_closed_loop_has_no_timeline_to_describe() {
     let made = Plan::new(Load::Closed(closed), workload("128", "64"), Seed::new(1), None);
     assert_eq!(made.arrivals().count(), 0);
     insta::assert_snapshot!(describe(&made).unwrap_err(), @"a closed loop has no timeline: its requests are released \
-        by completions; accepted is an open load, as in --rate 10/s");
+        by completions; accepted is an open load, as in the option rate 10/s");
 }
 
 #[test]

@@ -403,12 +403,12 @@ fn what_is_ambiguous_or_impossible_is_refused_with_the_way_out() {
     let ten = Duration::from_secs(10);
     for (profile, overlays, extent, warmup, wanted) in [
         ("ramp 1/s..9/s 60s", &[][..], seconds(61), Duration::ZERO, "`; hold` (it keeps its last rate) or `; repeat`"),
-        ("ramp 1/s..9/s 60s; hold", &[], None, Duration::ZERO, "give --duration or --requests"),
-        ("ramp 1/s..9/s 60s; repeat", &[], None, Duration::ZERO, "give --duration or --requests"),
+        ("ramp 1/s..9/s 60s; hold", &[], None, Duration::ZERO, "give the option duration or the option requests"),
+        ("ramp 1/s..9/s 60s; repeat", &[], None, Duration::ZERO, "give the option duration or the option requests"),
         ("constant 5/s 60s", &[], Some(Extent::Requests(301)), Duration::ZERO, "about 300 requests"),
         ("constant 5/s 60s", &[], Some(Extent::Requests(300)), Duration::ZERO, "ends before request 300"),
         ("constant 5/s 60s; constant 0/s", &[], Some(Extent::Requests(301)), Duration::ZERO, "within a year"),
-        ("ramp 0/s..9/s 60s", &[], None, ten, "drop --warmup"),
+        ("ramp 0/s..9/s 60s", &[], None, ten, "drop the option warmup"),
         ("constant 0/s 60s", &["sine amp=1/s period=60s"], None, Duration::ZERO, "no mean is left to preserve"),
         ("constant 5/s 600h", &["noise sd=10% step=1s"], None, Duration::ZERO, "a longer period"),
         ("sine 5/s 600h amp=10% period=1s", &[], None, Duration::ZERO, "a longer period"),

@@ -219,7 +219,7 @@ fn inspect_shows_what_it_found_and_says_it_as_json() {
         "dispersion_1s",
         "distinct_times",
     ];
-    keys.extend(["max_tie", "out_of_order", "peak", "input_tokens", "output_tokens", "anomalies"]);
+    keys.extend(["max_tie", "out_of_order", "peak", "input_tokens", "output_tokens", "anomalies", "anomaly_kinds"]);
     keys.sort_unstable();
     let object = found.as_object().expect("an object");
     assert_eq!(object.keys().map(String::as_str).collect::<Vec<_>>(), keys);

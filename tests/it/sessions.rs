@@ -253,7 +253,7 @@ fn turns_that_the_run_does_not_reach_are_in_the_books() {
 fn a_stop_rule_leaves_the_same_turns_in_virtual_time() {
     use tonnage::play::Play as _;
     let rows: Vec<(f64, &str, &str)> = (0..10).map(|turn| (f64::from(turn) * 10.0, "a", "0")).collect();
-    let stop = || StopRule::When(Arc::new(|counts| counts.completed >= 3));
+    let stop = || StopRule::Completed(3);
     let segment = || Segment {
         label: "test".to_owned(),
         plan: Arc::new(plain(&rows)),

@@ -216,6 +216,36 @@ fn a_search_without_an_answer_is_refused_and_one_that_is_weak_is_used_with_a_war
     }
 }
 
+#[test]
+fn every_sentence_of_a_fleet_has_its_kind_beside_it() {
+    let folder = folder();
+    searched(folder.path(), |_| ());
+    let check = ["--slo", "p99 ttft<=2s", "--check", "small", "--check-input", "64", "--check-output", "8"];
+    for words in [vec!["out"], [&["--replica-rate", "7/s"][..], &check].concat()] {
+        let found = fleet(folder.path(), &[&words[..], &["--demand", "10/s"]].concat());
+        for (kinds, sentences) in [
+            ("/sentence_kinds", "/sentences"),
+            ("/assumption_kinds", "/assumptions"),
+            ("/choices/0/capacity/doubt_kinds", "/choices/0/capacity/doubts"),
+            ("/check/note_kinds", "/check/notes"),
+        ] {
+            let of = |key: &str| found.pointer(key).and_then(Value::as_array).cloned().unwrap_or_default();
+            let (kinds, sentences) = (of(kinds), of(sentences));
+            assert_eq!(kinds.len(), sentences.len(), "{kinds:?}: {sentences:?}");
+            assert!(kinds.iter().all(|kind| kind["kind"].is_string()) && sentences.iter().all(Value::is_string));
+        }
+        if words.len() > 1 {
+            assert_eq!(found["check"]["note_kinds"], json!([{"kind": "lengths_alike"}]));
+        } else {
+            let doubt = json!({"kind": "no_certificate"});
+            assert_eq!(found["choices"][0]["capacity"]["doubt_kinds"], json!([doubt]));
+            let name = &found["choices"][0]["name"];
+            let in_doubt = json!({"kind": "rate_in_doubt", "choice": name, "doubt": doubt});
+            assert_eq!(found["sentence_kinds"][1], in_doubt);
+        }
+    }
+}
+
 /// 10/s, and 60/s for the first 5 s of each minute.
 #[test]
 fn bursts_within_the_window_are_named_and_a_check_plays_them() {

@@ -15,7 +15,8 @@ use tonnage::report::{Ink, render, sweep_sentences};
 use tonnage::results::{Host, Report, RunSpec, SCHEMA, Target, Tool};
 use tonnage::schedule::Process;
 use tonnage::search::{
-    Blueprint, Bound, Finished, Next, Point, Stability, Sweep, SweepCourse, SweepFindings, drive, parse_rates,
+    Blueprint, Bound, Event, Finished, Point, Stability, Sweep, SweepCampaign, SweepCourse, SweepFindings, SweepStep,
+    drive, parse_rates,
 };
 use tonnage::seed::Seed;
 use tonnage::sim::engine::{Preset, Setup};
@@ -54,13 +55,17 @@ async fn played<P: Play>(player: &mut P, sweep: &Sweep, workload: Workload, seed
         objectives: Arc::new(Objectives::default()),
         streamed: true,
     };
-    let (mut trials, mut points) = (Vec::new(), Vec::new());
-    let decided = |place: usize, point: &Point, trial: tonnage::play::Trial| {
-        assert_eq!(place, points.len(), "each load must be decided once, in the order sent");
-        points.push(*point);
-        Ok(trial.view())
+    let (mut campaign, mut points) = (SweepCampaign::new(sweep.clone()), Vec::new());
+    let told = |campaign: &SweepCampaign, event: Event<Point>| {
+        if let Event::Ends { place, purpose: point, .. } = event {
+            assert_eq!(place, points.len(), "each load must be decided once, in the order sent");
+            points.push(point);
+            assert_eq!(campaign.trials().len(), points.len(), "a load must be learnt before it is told");
+        }
+        Ok(())
     };
-    let finished = drive(player, sweep, &blueprint, &mut trials, decided, |_| true).await.unwrap();
+    let finished = drive(player, &mut campaign, &blueprint, told, || false).await.unwrap();
+    let trials = campaign.into_trials();
     let findings = SweepFindings::of(&trials, &[], finished);
     Swept { trials, findings, points }
 }
@@ -151,7 +156,7 @@ fn a_queue_of_known_rate_saturates_there_and_says_why() {
     ] {
         assert!(said.contains(wanted), "{wanted}: {said}");
     }
-    let rates: std::collections::BTreeSet<String> = points.iter().map(|point| point.load.to_string()).collect();
+    let rates: std::collections::BTreeSet<String> = points.iter().map(|point| point.level.label()).collect();
     assert_eq!(rates.len(), points.len(), "no load may be sent twice: {rates:?}");
     // No two loads have the same prompts or instants.
     let offered: Vec<u64> = trials.iter().map(|trial| trial.requests.planned).collect();
@@ -198,7 +203,7 @@ fn rates_are_played_in_order_and_end_at_the_first_that_saturates() {
     let sweep = Sweep { course: SweepCourse::Rates(rates), window: Duration::from_secs(20), discard: None };
     let Swept { findings, points, trials } =
         swept(&sweep, "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 5);
-    let played: Vec<f64> = points.iter().filter_map(|point| point.load.rate_per_s()).collect();
+    let played: Vec<f64> = points.iter().filter_map(|point| point.level.rate_per_s()).collect();
     assert_eq!(played, [20.0, 40.0, 60.0, 80.0, 100.0]);
     assert_eq!(findings.finished, Some(Finished::Saturated));
     let said = sweep_sentences(&findings, &trials);
@@ -213,9 +218,9 @@ fn a_load_of_which_nothing_is_answered_ends_the_sweep_and_is_no_saturation() {
     let rates = Sweep { course: SweepCourse::Rates(parse_rates("5,10,20").unwrap()), ..between(0, 10) };
     let mut trials = swept(&rates, "delay:ttft=20ms,itl=5ms".parse().unwrap(), workload(64, 8), 1).trials;
     trials.truncate(2);
-    assert!(matches!(rates.next(&trials, None), Next::Play { .. }), "20/s must come next");
+    assert!(matches!(rates.next(&trials, None), SweepStep::Play { .. }), "20/s must come next");
     (trials[1].run_totals.completed, trials[1].requests.completed) = (0, 0);
-    assert_eq!(rates.next(&trials, None), Next::Finish(Finished::NoAnswer));
+    assert_eq!(rates.next(&trials, None), SweepStep::Finish(Finished::NoAnswer));
     let findings = SweepFindings::of(&trials, &[], Some(Finished::NoAnswer));
     assert_eq!((findings.points[1].stability, findings.knee_per_s), (None, Some(5.0)));
     let said = sweep_sentences(&findings, &trials);
@@ -342,7 +347,7 @@ fn a_limit_is_never_exceeded() {
     };
     let Swept { points, findings, .. } =
         swept(&sweep, "mdc:servers=4,service=50ms".parse().unwrap(), workload(8, 1), 1);
-    let rates: Vec<f64> = points.iter().filter_map(|point| point.load.rate_per_s()).collect();
+    let rates: Vec<f64> = points.iter().filter_map(|point| point.level.rate_per_s()).collect();
     assert!(rates.len() == 5 && rates.iter().all(|per_s| *per_s <= 30.0) && rates[4] > 29.9, "{rates:?}");
     assert_eq!(findings.finished, Some(Finished::Played));
     // A closed loop alone proves no saturation: its concurrency may be the limit.
@@ -396,9 +401,9 @@ proptest! {
         let Swept { points, findings, .. } = swept(&sweep, profile, workload(8, 1), 1);
         prop_assert!(points.len() <= sweep.most_points());
         prop_assert!(findings.finished.is_some());
-        let loads: std::collections::BTreeSet<String> = points.iter().map(|point| point.load.to_string()).collect();
+        let loads: std::collections::BTreeSet<String> = points.iter().map(|point| point.level.label()).collect();
         prop_assert_eq!(loads.len(), points.len());
-        let above = |point: &&Point| most.zip(point.load.rate_per_s()).is_some_and(|(most,
+        let above = |point: &&Point| most.zip(point.level.rate_per_s()).is_some_and(|(most,
             per_s)| per_s > most.per_s() * 1.005);
         prop_assert_eq!(points.iter().find(above), None);
     }
@@ -412,8 +417,8 @@ fn a_sweep_goes_on_where_it_was_left() {
     let whole = swept(&sweep, profile, workload(8, 1), 2);
     for kept in 0..whole.trials.len() {
         match sweep.next(&whole.trials[..kept], None) {
-            tonnage::search::Next::Play { point, .. } => {
-                assert_eq!(point.load, whole.points[kept].load, "after {kept}");
+            SweepStep::Play { point, .. } => {
+                assert_eq!(point.level, whole.points[kept].level, "after {kept}");
             }
             other => panic!("after {kept}: {other:?}"),
         }

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use proptest::prelude::*;
+use tonnage::report::worded_inspection;
 use tonnage::trace::{Choice, Format, Reading, Row, Trace, inspect};
 
 fn read_as(bytes: &[u8], format: Option<Format>) -> Result<Trace, String> {
@@ -21,7 +22,10 @@ fn rows(trace: &Trace) -> Vec<(u64, u32, u32)> {
 }
 
 fn anomalies(trace: Trace) -> Vec<String> {
-    inspect(&trace.select(&Choice::default(), Path::new("t")).unwrap()).unwrap().anomalies
+    let mut seen = inspect(&trace.select(&Choice::default(), Path::new("t")).unwrap()).unwrap();
+    worded_inspection(&mut seen);
+    assert_eq!(seen.anomalies.len(), seen.anomaly_kinds.len(), "a kind beside each sentence");
+    seen.anomalies
 }
 
 #[test]
@@ -108,7 +112,8 @@ fn a_unit_of_time_is_never_guessed() {
     assert_eq!(rows(&read_as(text.as_bytes(), Some(Format::Mooncake)).unwrap()), [(0, 600, 1), (250_000, 600, 1)]);
     let refused = read_as(text.as_bytes(), Some(Format::Azure)).unwrap_err();
     assert!(
-        refused.contains("no column TIMESTAMP, ContextTokens, GeneratedTokens") && refused.contains("--format"),
+        refused.contains("no column TIMESTAMP, ContextTokens, GeneratedTokens")
+            && refused.contains("the option format"),
         "{refused}"
     );
 }

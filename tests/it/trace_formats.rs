@@ -198,7 +198,7 @@ fn generic_columns_are_named_and_their_unit_is_never_guessed() {
     let unsaid = Reading { columns: named.clone(), ..Reading::default() };
     let refused = read_with(csv, &unsaid).unwrap_err();
     assert!(
-        refused.starts_with("t:2: ts is `5`, in a unit that is not said") && refused.contains("--time-unit"),
+        refused.starts_with("t:2: ts is `5`, in a unit that is not said") && refused.contains("the option time-unit"),
         "{refused}"
     );
     let dates = csv
@@ -249,7 +249,7 @@ fn generic_columns_are_named_and_their_unit_is_never_guessed() {
         .replace("28000", "3.5")
         .replace("30000", "5.5")
         .replace(", \"hash_ids\": [0, 1]", "");
-    assert!(read(&seconds).unwrap_err().contains("--time-unit"));
+    assert!(read(&seconds).unwrap_err().contains("the option time-unit"));
     let reading = Reading {
         columns: columns("time=timestamp,input=input_length,output=output_length"),
         time_unit: Some(TimeUnit::Seconds),
@@ -269,7 +269,10 @@ fn what_more_than_one_format_is_known_by_is_asked() {
         (JSONL.replace("\"time_s\"", "\"startTime\": 1, \"prompt_tokens\": 1, \"time_s\""), "litellm and jsonl"),
     ] {
         let refused = read(&text).unwrap_err();
-        assert!(refused.starts_with("t:1: ") && refused.contains(names) && refused.contains("--format"), "{refused}");
+        assert!(
+            refused.starts_with("t:1: ") && refused.contains(names) && refused.contains("the option format"),
+            "{refused}"
+        );
     }
 }
 

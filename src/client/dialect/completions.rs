@@ -52,9 +52,9 @@ impl Dialect for Completions {
         match asked {
             None | Some(LengthField::MaxTokens) => Ok(Some(LengthField::MaxTokens.name())),
             Some(LengthField::MaxCompletionTokens) => Err(Error::usage(
-                "--output-field",
+                "output-field",
                 "the completions endpoint knows no max_completion_tokens",
-                "drop it, or give --output-field max_tokens",
+                "drop it, or give the option output-field max_tokens",
             )),
         }
     }

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::metrics::{Metric, OriginOf, Value};
 use crate::units::{Quantile, Rate, Ratio};
 
 /// The statistic of a latency over the requests that an objective limits.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Statistic {
     /// At least this share of the requests meet the limit.
     Quantile(Quantile),
@@ -20,7 +22,7 @@ pub enum Statistic {
 }
 
 /// How a value is compared with the limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Comparison {
     /// `<=`: a value equal to the limit meets it.
     AtMost,
@@ -29,7 +31,7 @@ pub enum Comparison {
 }
 
 /// A limit on a latency.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
     /// The statistic over the requests.
     pub statistic: Statistic,
@@ -86,7 +88,7 @@ impl Limit {
 }
 
 /// One objective.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Objective {
     /// `p99 ttft<=200ms`, `mean e2e<2s`, `max stall<=1s`, `ttft<=200ms`.
     Latency(Limit),

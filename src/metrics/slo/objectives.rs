@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Refusal;
 use crate::metrics::Metric;
 use crate::metrics::slo::grammar;
@@ -13,7 +15,7 @@ use crate::units::Ratio;
 pub const DEFAULT_ATTAINMENT_PERCENT: f64 = 99.0;
 
 /// A validated set of objectives; empty when none was given.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Objectives {
     items: Vec<Objective>,
     attainment_implied: bool,

@@ -1,14 +1,25 @@
-//! Owns the sentences of a result: of warnings, of a sweep and of a search. They are made here and nowhere below.
+//! Owns the sentences of a result: of warnings, of a sweep, of a search and of a fleet. They are made here and nowhere
+//! below.
 
+mod anomalies;
+mod assumptions;
 mod ending;
+mod formula;
 mod search;
+mod sizing;
+#[cfg(test)]
+mod sizing_tests;
 mod stages;
 mod sweep;
 #[cfg(test)]
 mod tests;
 mod warnings;
 
+pub(super) use anomalies::anomaly;
+pub(super) use assumptions::assumption;
 pub use ending::bounds_of;
+pub(super) use formula::formula;
 pub use search::{headline, search_sentences};
+pub(super) use sizing::{check_note, fleet_note, rate_doubt};
 pub use sweep::sweep_sentences;
 pub use warnings::{fault, note, reason, verdict_reason};

@@ -1,9 +1,9 @@
 //! Owns the sentences of a search: the answer first, then what it rests on, with advice.
 
 use crate::report::sentences::ending::{bounds_of, doubt_of, end_of};
-use crate::search::Axis;
-use crate::search::hunt::{Certificate, Kept, Outcome, SearchFindings};
+use crate::search::hunt::{Certificate, Outcome, SearchFindings};
 use crate::search::step::{Capacity, Certified, Direct, End};
+use crate::search::{Axis, Kept};
 use crate::units::{count, per_second, plain, seconds};
 
 /// What `found` comes to in words, with advice: the answer first.

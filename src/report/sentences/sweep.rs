@@ -3,7 +3,7 @@
 use crate::figures::{ObjectiveView, TrialView};
 use crate::metrics::{Known, Objective, VerdictResult};
 use crate::report::sentences::stages::stage_sentences;
-use crate::search::{Bound, Finished, Knee, PointFindings, PointLoad, Sign, Stability, SweepFindings, is_unanswered};
+use crate::search::{Bound, Finished, Knee, Level, PointFindings, Sign, Stability, SweepFindings, is_unanswered};
 use crate::units::{count, per_second, plain};
 
 /// What `found` in `trials` comes to in words, with advice.
@@ -137,8 +137,7 @@ fn undecided(trials: &[TrialView]) -> String {
         let deciding = || trial.slo.objectives.iter().filter(|objective| objective.decides);
         trial.verdict.result == VerdictResult::Inconclusive && deciding().next().is_some() && deciding().all(within)
     };
-    let largest =
-        trials.iter().filter(met).filter_map(|trial| PointLoad::of(&trial.load)?.rate_per_s()).reduce(f64::max);
+    let largest = trials.iter().filter(met).filter_map(|trial| Level::of(&trial.load)?.rate_per_s()).reduce(f64::max);
     match largest {
         Some(per_s) => format!(
             "no rate was decided: each window has too few requests to be sure. The observed figures met the objectives \

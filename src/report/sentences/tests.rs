@@ -7,7 +7,7 @@ use crate::search::{Knee, PointFindings, Stability, SweepFindings};
 const LATE: Lateness = Lateness { send_lag_p99_s: 0.02, send_lag_limit_s: 0.01, load: LoadKind::Open };
 
 /// `rows` with their kinds in front, one in each line.
-fn table<K: serde::Serialize>(kinds: &[K], sentence: impl Fn(&K) -> String) -> String {
+pub(super) fn table<K: serde::Serialize>(kinds: &[K], sentence: impl Fn(&K) -> String) -> String {
     let line = |kind: &K| {
         let json = serde_json::to_value(kind).unwrap();
         format!("{}: {}\n", json["kind"].as_str().unwrap(), sentence(kind))

@@ -134,7 +134,7 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &[],
         usage: "repeat",
-        formula: "at the end of a profile: it starts again, until --duration or --requests end the load",
+        formula: "at the end of a profile: it starts again, until the load's duration or requests end it",
         example: "ramp 10/s..50/s 10s; hold 20s; repeat",
     },
 ];

@@ -169,6 +169,6 @@ mod tests {
             assert!(aim(slo).is_err(), "{slo}");
         }
         assert!(aim("max e2e<=2s").unwrap_err().to_string().contains("p99"));
-        assert!(Aim::new(&Objectives::default(), 0.1).unwrap_err().to_string().contains("--slo"));
+        assert!(Aim::new(&Objectives::default(), 0.1).unwrap_err().to_string().contains("the option slo"));
     }
 }

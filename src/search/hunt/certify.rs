@@ -1,44 +1,19 @@
-//! Owns what is played once there is an answer: whether the saturated service is measured again, which answers get a
-//! certificate, and what it comes to.
+//! Owns what is played once there is an answer: whether the saturated service is measured again, and which answers get
+//! a certificate.
 
-use crate::error::Error;
-use crate::play::Play;
 use crate::search::Axis;
+use crate::search::hunt::Wanted;
 use crate::search::hunt::figures::Figures;
-use crate::search::hunt::load::{Hunt, Probing};
-use crate::search::hunt::{Event, Journal, Purpose, Wanted};
+use crate::search::hunt::state::SearchCampaign;
 use crate::search::step::{Answer, Capacity, Finding, Order, Spent, certificate, fits};
 
-/// Plays the certificate, to the end of all its requests.
-pub(super) async fn certify<P, T>(
-    hunt: &mut Hunt<'_, T>,
-    player: &mut P,
-    order: Order,
-    goes_on: impl Fn() -> bool,
-) -> Result<(), Error>
-where
-    P: Play,
-    T: FnMut(&Journal, Event) -> Result<(), Error>,
-{
-    if std::mem::take(&mut hunt.rest) {
-        player.rest().await;
-        if !goes_on() {
-            return Ok(());
-        }
-    }
-    let (probing, segment, watch) = hunt.probing(Purpose::Certificate, order, None)?;
-    let settling = player.play(segment, watch.rule()).await?;
-    let probing = Probing { seen: watch.seen(), ..probing };
-    hunt.keep(&probing, &settling.await?)
-}
-
-impl<T> Hunt<'_, T> {
+impl SearchCampaign {
     /// Whether the saturated service is to be measured again before `answer` is given: nothing speaks against that,
     /// and the budget has room.
     pub(super) fn saturates_again(&self, answer: &Answer) -> bool {
         let history = &self.journal.history;
         let is_claimed = matches!(answer.finding, Finding::Found | Finding::BudgetSpent) && answer.doubts.is_empty();
-        let question = self.journal.question(self.aim);
+        let question = self.journal.question(&self.aim);
         let (Some((in_flight, completions)), Some(Capacity::Reached(per_s))) =
             (history.saturate_again(), history.capacity)
         else {
@@ -65,7 +40,7 @@ impl<T> Hunt<'_, T> {
             && claims
             && !history.probes.is_empty();
         let bracket = answer.bracket.filter(|_| wanted)?;
-        let question = self.journal.question(self.aim);
+        let question = self.journal.question(&self.aim);
         let order = certificate(&question, history, Figures::of(question.over(), bracket, question.most()).claimed()?)?;
         (self.aim.certificate() == Wanted::Always || fits(&question, history, &order)).then_some(order)
     }

@@ -3,13 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::search::Axis;
 use crate::search::hunt::figures::Figures;
-use crate::search::hunt::{Aim, Certificate, Conclusion, Journal, Kept, Outcome, Purpose};
+use crate::search::hunt::{Aim, Certificate, Conclusion, Journal, Outcome, Purpose};
 use crate::search::step::{
     Answer, Capacity, Certified, Count, Demand, Direct, Doubt, End, Finding, History, Picture, Probe, Question,
     Saturation, Spent, price,
 };
+use crate::search::{Axis, Kept};
 
 /// A share of misses that load does not cause is told of from this part of the allowed share on.
 const WORTH_SAYING: f64 = 0.2;

@@ -1,20 +1,16 @@
 //! Owns the first two steps of a search: the unloaded service, and the saturated one.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
-
-use crate::error::Error;
 use crate::figures::TrialView;
-use crate::metrics::{Course, Ended, Sequence};
-use crate::play::{LiveCounts, Play, Segment, StopRule, Trial};
+use crate::metrics::Ended;
+use crate::play::{AgainRule, FloorObjective, FloorRule, StageRule, StopReason, Trial, WatchRule};
 use crate::search::capacity::{cv2_of, in_window, mean_e2e_s};
-use crate::search::hunt::facts::{counts_of, decided_of};
-use crate::search::hunt::load::{Hunt, Lengths};
+use crate::search::hunt::facts::decided_of;
+use crate::search::hunt::state::{Begun, Ordered, Saturating, SearchCampaign, lengths};
 use crate::search::hunt::watch::LOST;
-use crate::search::hunt::{Aim, Event, Journal, Kept, Purpose};
-use crate::search::step::{Capacity, Saturation, Spent, failing};
-use crate::search::{PointLoad, Stability, read_signs, stability_of};
-use crate::units::{Offset, Rate};
+use crate::search::hunt::{Asked, Purpose};
+use crate::search::step::{Capacity, Demand, FAILING, Saturation, Spent};
+use crate::search::{Kept, Level, NextLoad, Point, Stability, read_signs, stability_of};
+use crate::units::Rate;
 use crate::workload::Closed;
 
 /// A first step ends by its rule, long before this.
@@ -51,265 +47,198 @@ const LEAST_PER_S: f64 = 1e-3;
 const BUDGET_SHARE: f64 = 0.25;
 const LEAST_COMPLETIONS: u64 = 100;
 
-/// Asks the unloaded service, one request at a time: `requests`, or as many as come back in a minute; fewer where it
-/// fails for certain.
-pub(super) async fn floor<P, T>(hunt: &mut Hunt<'_, T>, player: &mut P, requests: u64) -> Result<(), Error>
-where
-    P: Play,
-    T: FnMut(&Journal, Event) -> Result<(), Error>,
-{
-    let lengths = Lengths::new(0.0, LONGEST_S, 0.0);
-    let (place, segment) = hunt.begin(Purpose::Floor, PointLoad::Closed(1), &lengths, "floor".to_owned())?;
-    let aim: Aim = hunt.aim.clone();
-    let budget = aim.question.budget();
-    let most = budget.requests.map_or(u64::MAX, |requests| ((FLOOR_SHARE * requests as f64) as u64).max(FLOOR_LEAST));
-    let most_s = budget.seconds.map_or(FLOOR_S, |seconds| (FLOOR_SHARE * seconds).min(FLOOR_S));
-    let enough = Enough::default();
-    let rule = enough.watching(move |counts, sequence| {
-        let (settled, elapsed_s) = (sequence.settled(), counts.elapsed.as_secs());
-        let counted = counts_of(&aim, sequence, counts.elapsed);
-        // Close to a limit more are asked: a share of misses that no rate changes is best learnt here.
-        let is_close = || {
-            aim.question
-                .demands()
-                .iter()
-                .zip(&counted)
-                .any(|(demand, counted)| counted.share() > CLOSE * demand.allowed())
+impl SearchCampaign {
+    /// Asks the unloaded service, one request at a time: `requests`, or as many as come back in a minute; fewer where
+    /// it fails for certain.
+    pub(super) fn floor(&mut self, requests: u64) -> NextLoad<Purpose> {
+        let aim = &self.aim;
+        let budget = aim.question.budget();
+        let most_requests = budget.requests.map(|requests| ((FLOOR_SHARE * requests as f64) as u64).max(FLOOR_LEAST));
+        let most_s = budget.seconds.map_or(FLOOR_S, |seconds| (FLOOR_SHARE * seconds).min(FLOOR_S));
+        let objective = |(demand, asked): (&Demand, &Asked)| FloorObjective {
+            place: asked.place,
+            allowed: demand.allowed(),
+            close: CLOSE * demand.allowed(),
         };
-        (settled >= requests && (settled >= CLOSE_TIMES * requests || !is_close()))
-            || settled >= most
-            || (settled >= FLOOR_LEAST && elapsed_s >= most_s)
-            // Slow answers, one after the other, are not to take all that there is.
-            || (settled > 0 && elapsed_s >= FLOOR_OVER * most_s && most_s < FLOOR_S)
-            || (LOOKS.contains(&settled) && failing(&aim.question, &counted).is_some())
-            || sequence.lost_in_a_row() >= LOST
-    });
-    played(hunt, player, (place, Purpose::Floor), segment, (rule, enough), |hunt, trial, view| {
-        let Some(sequence) = &trial.sequence else { return };
-        hunt.journal.history.floor = Some(decided_of(hunt.aim, sequence, trial.drain_end));
-        hunt.journal.unloaded_s = mean_e2e_s(view);
-        hunt.journal.history.unloaded_cv2 = cv2_of(view);
-    })
-    .await
-}
+        let rule = WatchRule::Floor(FloorRule {
+            requests,
+            close_requests: CLOSE_TIMES * requests,
+            most_requests,
+            least_requests: FLOOR_LEAST,
+            most_s,
+            longest_s: (most_s < FLOOR_S).then_some(FLOOR_OVER * most_s),
+            looks: LOOKS.to_vec(),
+            certainty: FAILING,
+            lost_in_a_row: LOST,
+            objectives: aim.question.demands().iter().zip(aim.asked()).map(objective).collect(),
+        });
+        self.ordered = Some(Ordered::Floor);
+        first(Purpose::Floor, Level::Concurrency(1), [0.0, LONGEST_S], "floor".to_owned(), rule)
+    }
 
-/// Loads the service beyond what it can do, with 4, 16, 64, 256 and at last 512 requests in flight, until four times
-/// as many bring hardly more; then until `completions` are there. No more are in flight than that takes: a service
-/// that collapses under more, or takes long to work them off, is spared. Where a most is set, that is offered first,
-/// and nothing more if the service keeps up with it. A service that refuses is left alone at once.
-pub(super) async fn saturate<P, T>(
-    hunt: &mut Hunt<'_, T>,
-    player: &mut P,
-    completions: u64,
-    most_per_s: Option<f64>,
-) -> Result<(), Error>
-where
-    P: Play,
-    T: FnMut(&Journal, Event) -> Result<(), Error>,
-{
-    if let Some(most) = most_per_s.and_then(|per_s| Rate::new(per_s).ok()) {
-        let left = hunt.left();
+    /// Loads the service beyond what it can do, with 4, 16, 64, 256 and at last 512 requests in flight, until four
+    /// times as many bring hardly more; then until `completions` are there. No more are in flight than that takes: a
+    /// service that collapses under more, or takes long to work them off, is spared. Where a most is set, that is
+    /// offered first, and nothing more if the service keeps up with it. A service that refuses is left alone at once.
+    pub(super) fn saturate(&mut self, completions: u64, most_per_s: Option<f64>) -> NextLoad<Purpose> {
+        let Some(most) = most_per_s.and_then(|per_s| Rate::new(per_s).ok()) else {
+            let saturating = self.stages(completions);
+            return self.stage(saturating);
+        };
+        let left = self.left();
         let requests = (AT_MOST as f64).min(BUDGET_SHARE * left.requests as f64);
-        let lengths = Lengths::new(0.0, (requests / most.per_s()).min(BUDGET_SHARE * left.seconds), 0.0);
-        let (place, segment) =
-            hunt.begin(Purpose::Saturation, PointLoad::Open(most), &lengths, format!("the most, {most}"))?;
-        let enough = Enough::default();
-        let full = enough.watching(|counts, _| counts.in_flight >= u64::from(Closed::THROUGHPUT));
-        played(hunt, player, (place, Purpose::Saturation), segment, (full, enough), |hunt, trial, view| {
-            if trial.ended == Ended::Complete && stability_of(&read_signs(view)) != Stability::Saturated {
-                hunt.journal.history.capacity = Some(Capacity::Above(most.per_s()));
-            }
-        })
-        .await?;
-        if hunt.journal.history.capacity.is_some() || hunt.has_ended() {
-            return Ok(());
-        }
+        let window_s = (requests / most.per_s()).min(BUDGET_SHARE * left.seconds);
+        let full = WatchRule::InFlight(u64::from(Closed::THROUGHPUT));
+        self.ordered = Some(Ordered::Most { per_s: most.per_s(), completions });
+        first(Purpose::Saturation, most.into(), [0.0, window_s], format!("the most, {most}"), full)
     }
-    // A first step must leave something for the probes.
-    let (left, begun) = (hunt.left(), hunt.journal.history.spent());
-    let requests = (BUDGET_SHARE * left.requests as f64) as u64;
-    let completions = completions.min(requests.max(LEAST_COMPLETIONS));
-    let until_s = begun.seconds + (BUDGET_SHARE * left.seconds).min(LONGEST_S);
-    let mut before = None;
-    for in_flight in STAGES {
-        let spent = hunt.journal.history.spent();
-        // A stage asks for a few rounds of all that are in flight.
-        let affordable = spent.requests - begun.requests + (STAGE_ROUNDS + 1) * u64::from(in_flight) <= requests;
-        let most_s = if affordable || before.is_none() { (until_s - spent.seconds).max(0.0) } else { 0.0 };
-        before = stage(hunt, player, (in_flight, completions, most_s), before).await?;
-        if hunt.journal.history.capacity.is_some() || hunt.has_ended() {
-            break;
-        }
-    }
-    Ok(())
-}
 
-/// Plays a closed loop of `in_flight`, for `completions` where more in flight no longer bring much beside the
-/// `before` completed per second by the stage before, or where there is no next stage; else only until that is known.
-/// Gives what it completed per second.
-async fn stage<P, T>(
-    hunt: &mut Hunt<'_, T>,
-    player: &mut P,
-    (in_flight, completions, most_s): (u32, u64, f64),
-    before: Option<f64>,
-) -> Result<Option<f64>, Error>
-where
-    P: Play,
-    T: FnMut(&Journal, Event) -> Result<(), Error>,
-{
-    let is_last = in_flight == Closed::THROUGHPUT;
-    let filling_s = FILLING * hunt.journal.unloaded_s.unwrap_or(0.0);
-    let lengths = Lengths::new(filling_s, LONGEST_S, 0.0);
-    let label = format!("saturation, {in_flight} in flight");
-    let (place, segment) = hunt.begin(Purpose::Saturation, PointLoad::Closed(in_flight), &lengths, label)?;
-    let first_look = STAGE_ROUNDS * u64::from(in_flight);
-    let filled = Filled::after(filling_s);
-    let (refused, full) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(is_last)));
-    let (is_refused, is_full) = (Arc::clone(&refused), Arc::clone(&full));
-    let enough = Enough::default();
-    let rule = enough.watching(move |counts, _| {
-        if counts.missed >= u64::from(LOST) && counts.missed > counts.completed {
-            is_refused.store(true, Relaxed);
-            return true;
+    /// The stages of a saturation, before the first of them. A first step must leave something for the probes.
+    fn stages(&self, completions: u64) -> Saturating {
+        let (left, begun) = (self.left(), self.journal.history.spent());
+        let requests = (BUDGET_SHARE * left.requests as f64) as u64;
+        Saturating {
+            completions: completions.min(requests.max(LEAST_COMPLETIONS)),
+            requests,
+            begun_requests: begun.requests,
+            until_s: begun.seconds + (BUDGET_SHARE * left.seconds).min(LONGEST_S),
+            stage: 0,
+            before_per_s: None,
         }
-        if counts.elapsed.as_secs() >= most_s {
-            return true;
+    }
+
+    /// A closed loop, for all completions where more in flight no longer bring much beside what the stage before
+    /// completed per second, or where there is no next stage; else only until that is known.
+    pub(super) fn stage(&mut self, saturating: Saturating) -> NextLoad<Purpose> {
+        self.saturating = Some(saturating);
+        let in_flight = STAGES[saturating.stage.min(STAGES.len() - 1)];
+        let (spent, before) = (self.journal.history.spent(), saturating.before_per_s);
+        // A stage asks for a few rounds of all that are in flight.
+        let taken = spent.requests - saturating.begun_requests + (STAGE_ROUNDS + 1) * u64::from(in_flight);
+        let is_affordable = taken <= saturating.requests;
+        let most_s =
+            if is_affordable || before.is_none() { (saturating.until_s - spent.seconds).max(0.0) } else { 0.0 };
+        let filled_s = self.filled_s();
+        let rule = WatchRule::Stage(StageRule {
+            filled_s,
+            most_s,
+            first_look: STAGE_ROUNDS * u64::from(in_flight),
+            least_per_s: before.map(|before| GAIN * before),
+            is_last: in_flight == Closed::THROUGHPUT,
+            completions: saturating.completions,
+            refused: u64::from(LOST),
+        });
+        self.ordered = Some(Ordered::Stage { in_flight, most_s });
+        let label = format!("saturation, {in_flight} in flight");
+        first(Purpose::Saturation, Level::Concurrency(in_flight), [filled_s, LONGEST_S], label, rule)
+    }
+
+    /// Loads the service once more as it was saturated first, from rest; none where that is done.
+    pub(super) fn saturate_again(&mut self) -> Option<NextLoad<Purpose>> {
+        let (in_flight, completions) = self.journal.history.saturate_again()?;
+        let filled_s = self.filled_s();
+        let rule = WatchRule::Again(AgainRule { filled_s, completions, lost_in_a_row: LOST });
+        self.ordered = Some(Ordered::Again);
+        let label = format!("saturation again, {in_flight} in flight");
+        let load = first(Purpose::Saturation, Level::Concurrency(in_flight), [filled_s, LONGEST_S], label, rule);
+        Some(NextLoad { rests: true, ..load })
+    }
+
+    /// Seconds that a closed loop is given to fill the service.
+    fn filled_s(&self) -> f64 {
+        FILLING * self.journal.unloaded_s.unwrap_or(0.0)
+    }
+
+    /// Learns from a load of the first steps, where it is evidence.
+    pub(super) fn learn_first(&mut self, begun: &Begun, trial: &Trial, view: &TrialView) -> Kept {
+        let by_itself = trial.ended == Ended::Complete || (trial.ended == Ended::Stopped && begun.reason.is_some());
+        let lost = trial.sequence.as_ref().is_some_and(|sequence| sequence.lost_in_a_row() >= LOST);
+        let kept = self.judge(view, !by_itself, lost);
+        self.journal.waste(Spent { requests: view.run_totals.planned, seconds: trial.drain_end.as_secs() });
+        let is_evidence = kept == Kept::Evidence;
+        match begun.ordered {
+            Ordered::Floor if is_evidence => {
+                if let Some(sequence) = &trial.sequence {
+                    self.journal.history.floor = Some(decided_of(&self.aim, sequence, trial.drain_end));
+                    self.journal.unloaded_s = mean_e2e_s(view);
+                    self.journal.history.unloaded_cv2 = cv2_of(view);
+                }
+            }
+            Ordered::Most { per_s, completions } => {
+                let is_kept_up =
+                    trial.ended == Ended::Complete && stability_of(&read_signs(view)) != Stability::Saturated;
+                if is_evidence && is_kept_up {
+                    self.journal.history.capacity = Some(Capacity::Above(per_s));
+                }
+                self.saturating = Some(self.stages(completions));
+                self.end_saturation_if_known();
+            }
+            Ordered::Stage { in_flight, most_s } => {
+                if is_evidence {
+                    self.learn_stage((in_flight, most_s), begun.reason, view);
+                }
+                if let Some(saturating) = &mut self.saturating {
+                    saturating.stage += 1;
+                    saturating.before_per_s = in_window(view).filter(|_| is_evidence).map(|rate| rate.per_s);
+                }
+                self.end_saturation_if_known();
+            }
+            Ordered::Again => {
+                if let Some(rate) = in_window(view).filter(|_| is_evidence) {
+                    self.journal.history.saturated_again(rate.per_s);
+                }
+            }
+            Ordered::Floor | Ordered::Probe(_) | Ordered::Certificate(_) => {}
         }
-        let Some((since, since_s)) = filled.since(counts) else { return false };
-        if since < first_look {
-            return false;
+        kept
+    }
+
+    /// Ends the saturation where the capacity is known, nothing more is to be played, or the last stage was.
+    fn end_saturation_if_known(&mut self) {
+        let is_over = self.saturating.is_some_and(|saturating| saturating.stage >= STAGES.len());
+        if self.journal.history.capacity.is_some() || self.has_ended() || is_over {
+            self.saturating = None;
+            self.rests = true;
         }
-        let per_s = since as f64 / since_s.max(1e-9);
-        if since == first_look && before.is_some_and(|before| per_s < GAIN * before) {
-            is_full.store(true, Relaxed);
-        }
-        since >= completions || !is_full.load(Relaxed)
-    });
-    let mut completed = None;
-    played(hunt, player, (place, Purpose::Saturation), segment, (rule, enough), |hunt, _, view| {
-        completed = in_window(view).map(|rate| rate.per_s);
-        if refused.load(Relaxed) {
+    }
+
+    fn learn_stage(&mut self, (in_flight, most_s): (u32, f64), reason: Option<StopReason>, view: &TrialView) {
+        let is_last = in_flight == Closed::THROUGHPUT;
+        let (lone_s, history) = (self.journal.unloaded_s, &mut self.journal.history);
+        if reason == Some(StopReason::Refused) {
             // One after the other it was answered.
-            let lone_per_s = hunt.journal.unloaded_s.map_or(1.0, |lone_s| 1.0 / lone_s);
-            hunt.journal.history.capacity = Some(Capacity::Refuses(lone_per_s));
+            history.capacity = Some(Capacity::Refuses(lone_s.map_or(1.0, |lone_s| 1.0 / lone_s)));
             return;
         }
-        let is_saturated =
-            mean_e2e_s(view).zip(hunt.journal.unloaded_s).is_none_or(|(loaded, lone)| loaded >= SATURATED * lone);
+        let is_loaded = mean_e2e_s(view).zip(lone_s).is_none_or(|(loaded, lone)| loaded >= SATURATED * lone);
         // Answers that take the same time come in waves, of which a window may hold one more than its share; all of
         // them together do not.
         let least = view.run_totals.completed as f64 / view.drain_end_s;
-        let found = completed.unwrap_or(least);
+        let found = in_window(view).map_or(least, |rate| rate.per_s);
         let late = view.drain_end_s >= most_s;
-        if full.load(Relaxed) && is_saturated {
-            hunt.journal.history.capacity = Some(Capacity::Reached(found));
+        if reason.map_or(is_last, |reason| reason == StopReason::Saturated) && is_loaded {
+            history.capacity = Some(Capacity::Reached(found));
             let completions = in_window(view).map_or(0, |_| view.requests.completed);
-            hunt.journal.history.saturation = Some(Saturation { in_flight, completions, again_per_s: None });
+            history.saturation = Some(Saturation { in_flight, completions, again_per_s: None });
         } else if is_last || late {
             // At least it completes what it does one after the other. Where time is short the window may be too short
             // to hold any.
-            let lone_per_s =
-                hunt.journal.unloaded_s.filter(|lone_s| *lone_s > 0.0).map_or(LEAST_PER_S, |lone_s| 1.0 / lone_s);
+            let lone_per_s = lone_s.filter(|lone_s| *lone_s > 0.0).map_or(LEAST_PER_S, |lone_s| 1.0 / lone_s);
             let carried = if late { least } else { found.min(least) };
-            hunt.journal.history.capacity = Some(Capacity::Above(carried.max(lone_per_s)));
+            history.capacity = Some(Capacity::Above(carried.max(lone_per_s)));
         }
-    })
-    .await?;
-    Ok(completed)
-}
-
-/// Loads the service once more as it was saturated first, from rest, and keeps what it completes.
-pub(super) async fn saturate_again<P, T>(
-    hunt: &mut Hunt<'_, T>,
-    player: &mut P,
-    goes_on: impl Fn() -> bool,
-) -> Result<(), Error>
-where
-    P: Play,
-    T: FnMut(&Journal, Event) -> Result<(), Error>,
-{
-    let Some((in_flight, completions)) = hunt.journal.history.saturate_again() else { return Ok(()) };
-    hunt.saturated_again = true;
-    player.rest().await;
-    hunt.rest = true;
-    if !goes_on() {
-        return Ok(());
-    }
-    let filling_s = FILLING * hunt.journal.unloaded_s.unwrap_or(0.0);
-    let lengths = Lengths::new(filling_s, LONGEST_S, 0.0);
-    let label = format!("saturation again, {in_flight} in flight");
-    let (place, segment) = hunt.begin(Purpose::Saturation, PointLoad::Closed(in_flight), &lengths, label)?;
-    let (filled, enough) = (Filled::after(filling_s), Enough::default());
-    let rule = enough.watching(move |counts, sequence| {
-        filled.since(counts).is_some_and(|(since, _)| since >= completions || sequence.lost_in_a_row() >= LOST)
-    });
-    played(hunt, player, (place, Purpose::Saturation), segment, (rule, enough), |hunt, _, view| {
-        if let Some(rate) = in_window(view) {
-            hunt.journal.history.saturated_again(rate.per_s);
-        }
-    })
-    .await
-}
-
-/// What a closed loop completes once it has filled the service.
-#[derive(Debug)]
-struct Filled {
-    after: Offset,
-    counts: Mutex<Option<LiveCounts>>,
-}
-
-impl Filled {
-    /// The service is full `filling_s` after the load began.
-    fn after(filling_s: f64) -> Self {
-        Self { after: Offset::from_secs(filling_s), counts: Mutex::default() }
-    }
-
-    /// Requests completed since then, and seconds; none before.
-    fn since(&self, counts: &LiveCounts) -> Option<(u64, f64)> {
-        if counts.elapsed < self.after {
-            return None;
-        }
-        let mut first = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = first.get_or_insert(*counts);
-        Some((counts.completed - first.completed, counts.elapsed.secs_since(first.elapsed)))
     }
 }
 
-/// Whether a rule ended its load, and not the user.
-#[derive(Debug, Clone, Default)]
-struct Enough(Arc<AtomicBool>);
-
-impl Enough {
-    fn watching(&self, enough: impl Fn(&LiveCounts, &Sequence) -> bool + Send + Sync + 'static) -> StopRule {
-        let reached = Arc::clone(&self.0);
-        StopRule::Watch(Arc::new(move |counts, sequence| {
-            if enough(counts, sequence) && !reached.swap(true, Relaxed) { Course::Stop } else { Course::GoOn }
-        }))
-    }
-}
-
-/// Plays a load to the end of all its requests; what is evidence is learnt from, before anyone is told.
-async fn played<'a, P, T>(
-    hunt: &mut Hunt<'a, T>,
-    player: &mut P,
-    (place, purpose): (usize, Purpose),
-    segment: Segment,
-    (rule, enough): (StopRule, Enough),
-    learn: impl FnOnce(&mut Hunt<'a, T>, &Trial, &TrialView),
-) -> Result<(), Error>
-where
-    P: Play,
-    T: FnMut(&Journal, Event) -> Result<(), Error>,
-{
-    let plan = Arc::clone(&segment.plan);
-    let trial = player.play(segment, rule).await?.await?;
-    let view = trial.view();
-    let by_itself = trial.ended == Ended::Complete || (trial.ended == Ended::Stopped && enough.0.load(Relaxed));
-    let lost = trial.sequence.as_ref().is_some_and(|sequence| sequence.lost_in_a_row() >= LOST);
-    let kept = hunt.judge(&view, !by_itself, lost);
-    hunt.journal.waste(Spent { requests: view.run_totals.planned, seconds: trial.drain_end.as_secs() });
-    if kept == Kept::Evidence {
-        learn(hunt, &trial, &view);
-    }
-    hunt.end(place, purpose, kept, view, plan)
+/// A load of the first steps, played by itself: its discard and its window in seconds, and nothing behind them.
+fn first(
+    purpose: Purpose,
+    level: Level,
+    [discard_s, window_s]: [f64; 2],
+    label: String,
+    rule: WatchRule,
+) -> NextLoad<Purpose> {
+    let (discard, lengths) = lengths(discard_s, window_s, 0.0);
+    let point = Point { level, discard };
+    NextLoad { purpose, point, lengths, label, stop: rule.into(), rests: false, is_alone: true }
 }

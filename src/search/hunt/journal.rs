@@ -1,14 +1,10 @@
-//! Owns `Journal`, what a search knows and has begun, as it is kept on disk; and what is told of each load.
-
-use std::sync::Arc;
+//! Owns `Journal`: what a search knows and has begun, as it is kept on disk.
 
 use serde::{Deserialize, Serialize};
 
-use crate::figures::TrialView;
 use crate::search::Axis;
 use crate::search::hunt::Aim;
 use crate::search::step::{Capacity, Certified, History, Probe, Question, Spent};
-use crate::workload::Plan;
 
 /// What a search knows. A search that was killed goes on from it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -68,43 +64,4 @@ pub enum Purpose {
     Probe,
     /// Whether it meets them at the lower bound of the answer, by itself.
     Certificate,
-}
-
-/// What becomes of a load that was played.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kept {
-    /// It is evidence.
-    Evidence,
-    /// The generator did not do what was planned: thrown away.
-    Spoilt,
-    /// The service stopped answering: thrown away.
-    Lost,
-    /// The user ended it: thrown away.
-    CutShort,
-}
-
-/// What is told while a search goes on.
-#[derive(Debug)]
-pub enum Event {
-    /// Load number `place` begins.
-    Begins {
-        /// Its number, from 0.
-        place: usize,
-        /// What it is for.
-        purpose: Purpose,
-    },
-    /// It is over, and the journal knows of it.
-    Ends {
-        /// Its number, from 0.
-        place: usize,
-        /// What it was for.
-        purpose: Purpose,
-        /// What becomes of it.
-        kept: Kept,
-        /// What it showed.
-        trial: Box<TrialView>,
-        /// What was played.
-        plan: Arc<Plan>,
-    },
 }

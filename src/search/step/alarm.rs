@@ -1,5 +1,6 @@
-//! Owns the alarm that cuts the window of a probe: only where the rest of it could not mend what was seen.
+//! Owns the numbers of the alarms that cut the window of a probe, by what is known of the service.
 
+use crate::play::{BacklogAlarm, MissAlarm, Signs};
 use crate::search::step::evidence::many_misses;
 use crate::search::step::{Count, Order, Picture, Question};
 
@@ -9,18 +10,6 @@ const BEYOND_DOUBT: f64 = 6.0;
 const GROWING: f64 = 5.0;
 /// Of the resolution of a probe, by how much completions must fall short of arrivals.
 const SHORT: f64 = 0.5;
-
-/// How the number in flight develops over the window so far.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Signs {
-    /// Growth of the number in flight, in requests per second, and its standard error; none where too few requests
-    /// came to tell.
-    pub growth_per_s: Option<(f64, f64)>,
-    /// Completions ÷ arrivals meanwhile.
-    pub completed_share: Option<f64>,
-    /// Whether the number in flight grew in nearly every stretch of the window.
-    pub is_steady_growth: bool,
-}
 
 /// Why a window is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,23 +31,28 @@ pub fn alarm(
     planned: u64,
     signs: &Signs,
 ) -> Option<Alarm> {
-    let refutes = |(place, count): (usize, &Count)| {
-        let allowed = question.demands()[place].allowed();
-        let whole = count.decided.max(planned) as f64;
-        let share = count.misses as f64 / whole;
-        // Cutting sooner would cut off the long episodes, which hold most of the misses: of an M/H2/1 queue only half
-        // of them would be seen.
-        if share < many_misses(allowed) {
-            return false;
-        }
-        let ratio = share * libm::log(share / allowed)
-            + (1.0 - share).max(1e-12) * libm::log((1.0 - share).max(1e-12) / (1.0 - allowed));
-        whole * ratio / picture.phi(question, place, order.level.value()) > BEYOND_DOUBT
+    let refutes = |(demand, count): (usize, &Count)| {
+        miss_alarm(question, picture, order, [demand, demand]).refutes(count.misses, count.decided, planned)
     };
     if counts.iter().enumerate().any(refutes) {
         return Some(Alarm::Misses);
     }
-    let grows = signs.is_steady_growth && signs.growth_per_s.is_some_and(|(growth, error)| growth > GROWING * error);
-    let falls_short = signs.completed_share.is_some_and(|share| share < 1.0 - SHORT * order.resolution);
-    (grows && falls_short).then_some(Alarm::Backlog)
+    backlog_alarm(order).is_raised(signs).then_some(Alarm::Backlog)
+}
+
+/// The alarm over the misses of demand number `demand`, which is objective number `place`.
+pub(in crate::search) fn miss_alarm(
+    question: &Question,
+    picture: &Picture,
+    order: &Order,
+    [demand, place]: [usize; 2],
+) -> MissAlarm {
+    let allowed = question.demands()[demand].allowed();
+    let phi = picture.phi(question, demand, order.level.value());
+    MissAlarm { place, allowed, plain: many_misses(allowed), phi, threshold: BEYOND_DOUBT }
+}
+
+/// The alarm over the number in flight.
+pub(in crate::search) fn backlog_alarm(order: &Order) -> BacklogAlarm {
+    BacklogAlarm { growing: GROWING, short: SHORT * order.resolution }
 }

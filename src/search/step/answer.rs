@@ -68,7 +68,7 @@ const NARROWED: f64 = 0.04;
 /// Without a least rate, nobody is interested in less than this share of the capacity.
 const LEAST_SHARE: f64 = 0.04;
 /// How certain it must be that the unloaded service fails, at each of the few looks at it.
-const FAILING: f64 = 0.995;
+pub(in crate::search) const FAILING: f64 = 0.995;
 /// How certain the answer must be to lie beyond an end of the range.
 const CERTAIN: f64 = 0.975;
 

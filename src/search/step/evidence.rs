@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::play::Growth;
 use crate::search::step::curve::Shape;
 use crate::search::step::{Calm, Clusters, Episodes, Question, Spent};
 use crate::search::{Axis, Level, Pass};
@@ -86,22 +87,6 @@ pub enum End {
     /// So many missed that the rest of the window could not have mended it, or the backlog grew beyond doubt: the
     /// window was cut. Its misses are then counted against the whole window: at least so many of it missed.
     Overloaded,
-}
-
-/// How the number in flight grew over the window of a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Growth {
-    /// Requests per second.
-    pub per_s: f64,
-    /// Its standard error, from the stretches of the window.
-    pub error_per_s: f64,
-}
-
-impl Growth {
-    /// Whether it is more than so many standard errors.
-    pub(super) fn exceeds(&self, errors: f64) -> bool {
-        self.per_s > errors * self.error_per_s
-    }
 }
 
 /// One probe at a level.

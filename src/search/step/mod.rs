@@ -44,12 +44,15 @@ mod question;
 mod steady;
 mod trust;
 
-pub use alarm::{Alarm, Signs, alarm};
+pub use crate::play::{Growth, Signs};
+pub use alarm::{Alarm, alarm};
+pub(super) use alarm::{backlog_alarm, miss_alarm};
+pub(super) use answer::FAILING;
 pub use answer::{Answer, Finding, MOST_PROBES, Order, Step, failing, fits, step};
 pub use certify::{Certified, certificate, certificate_price, certified};
 pub use cluster::{Calm, Clusters, Episodes, Seen, clusters, clusters_in_rounds, crowding};
 pub use direct::Direct;
-pub use evidence::{Capacity, Count, End, Growth, History, Probe, Saturation, is_plain};
+pub use evidence::{Capacity, Count, End, History, Probe, Saturation, is_plain};
 pub use posterior::{Bracket, Picture};
 pub use price::{precision_for, price};
 pub use question::{Budget, Demand, Question, Spent};

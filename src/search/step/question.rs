@@ -110,7 +110,7 @@ impl Question {
         if demands.is_empty() {
             return Err(Refusal::new(
                 "there is nothing to search for",
-                "give an objective, as in --slo 'p99 ttft<=200ms'",
+                "give an objective, as in the option slo 'p99 ttft<=200ms'",
             ));
         }
         if !(0.01..=0.5).contains(&precision) {

@@ -23,12 +23,12 @@ impl Setup {
     pub const MOST_CONTEXT_TOKENS: u32 = 131_072;
     /// Every limit that can be changed, with its description, for help.
     pub const KEYS: &[(&str, &str)] = &[
-        ("max_seqs=N", "sequences in the batch, 1 to 4096 (vLLM: --max-num-seqs)"),
-        ("batched_tokens=N", "token budget of a step, max_seqs to 1048576 (--max-num-batched-tokens)"),
+        ("max_seqs=N", "sequences in the batch, 1 to 4096 (vLLM: max-num-seqs)"),
+        ("batched_tokens=N", "token budget of a step, max_seqs to 1048576 (vLLM: max-num-batched-tokens)"),
         ("kv_tokens=N", "tokens that the KV cache holds, 16 to 16777216, in blocks of 16"),
         (
             "prefix_cache=on|off",
-            "whether a shared prompt prefix is computed once (--enable-prefix-caching); default on",
+            "whether a shared prompt prefix is computed once (vLLM: enable-prefix-caching); default on",
         ),
     ];
 

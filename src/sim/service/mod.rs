@@ -81,8 +81,8 @@ use crate::units::Offset;
 ///
 /// use tonnage::metrics::Objectives;
 /// use tonnage::schedule::Process;
-/// use tonnage::search::Blueprint;
-/// use tonnage::search::hunt::{Aim, Conclusion, Journal, hunt};
+/// use tonnage::search::{Blueprint, drive};
+/// use tonnage::search::hunt::{Aim, Conclusion, SearchCampaign};
 /// use tonnage::seed::{Seed, exponential};
 /// use tonnage::sim::{Call, Reply, Service, Session};
 /// use tonnage::units::Offset;
@@ -128,9 +128,9 @@ use crate::units::Offset;
 ///     objectives: Arc::new(objectives),
 ///     streamed: true,
 /// };
-/// let (mut session, mut journal) = (Session::over(Box::new(service)), Journal::default());
-/// let search = hunt(&mut session, &aim, &blueprint, &mut journal, |_, _| Ok(()), || true);
-/// // Virtual time needs no waiting: the first poll completes the search.
+/// let (mut session, mut search) = (Session::over(Box::new(service)), SearchCampaign::new(aim));
+/// let search = drive(&mut session, &mut search, &blueprint, |_, _| Ok(()), || false);
+/// // In virtual time nothing is waited for: the search is over when it is first polled.
 /// let polled = std::pin::pin!(search).poll(&mut Context::from_waker(Waker::noop()));
 /// let Poll::Ready(Ok(Conclusion::Answered(answer))) = polled else { return Err("no answer".into()) };
 /// let bracket = answer.bracket.ok_or("no rate meets the objective")?;

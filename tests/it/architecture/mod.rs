@@ -1,6 +1,8 @@
 //! Owns the tests of the house rules: floors, file sizes, first lines.
 
+mod flags;
 mod imports;
+mod literals;
 
 use std::collections::BTreeSet;
 use std::fs;

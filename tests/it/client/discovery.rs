@@ -41,10 +41,10 @@ fn the_first_model_is_found() {
 #[test]
 fn each_refusal_says_what_to_do() {
     for (status, body, said) in [
-        ("401 Unauthorized", r#"{"error":{"message":"bad key"}}"#, "--api-key"),
-        ("404 Not Found", "", "--target"),
+        ("401 Unauthorized", r#"{"error":{"message":"bad key"}}"#, "the option api-key"),
+        ("404 Not Found", "", "the option target"),
         ("200 OK", "<html>", "not answer with a list of models"),
-        ("200 OK", r#"{"data":[]}"#, "--model"),
+        ("200 OK", r#"{"data":[]}"#, "the option model"),
         ("307 Elsewhere", "", "307"),
         ("503 Busy", "loading", "loading"),
     ] {
@@ -63,7 +63,10 @@ fn what_answers_and_speaks_no_http_is_not_called_absent() {
         let server = Server::start(vec![vec![Request, Write(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec())]]);
         Discovery::new(None, &[], &nobody()).unwrap().first_model(&server.target()).await.unwrap_err()
     });
-    assert!(error.to_string().contains("does not speak HTTP") && error.to_string().contains("--target"), "{error}");
+    assert!(
+        error.to_string().contains("does not speak HTTP") && error.to_string().contains("the option target"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -103,7 +106,7 @@ fn a_server_that_is_not_there_is_named() {
         drop(listener);
         Discovery::new(None, &[], &nobody()).unwrap().first_model(&target).await.unwrap_err().to_string()
     });
-    assert!(error.contains("refused") && error.contains("--wait-ready"), "{error}");
+    assert!(error.contains("refused") && error.contains("the option wait-ready"), "{error}");
 }
 
 #[test]
@@ -112,5 +115,5 @@ fn a_name_that_cannot_be_resolved_is_named() {
     let error = paused(async {
         Discovery::new(None, &[], &nobody()).unwrap().first_model(&target).await.unwrap_err().to_string()
     });
-    assert!(error.contains("could not be resolved") && error.contains("--target"), "{error}");
+    assert!(error.contains("could not be resolved") && error.contains("the option target"), "{error}");
 }

@@ -119,5 +119,5 @@ fn a_completion_asks_for_its_length_by_the_one_name_it_knows() {
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap(), expected);
     options.length_field = Some(LengthField::MaxCompletionTokens);
     let error = Encoder::new(&options).unwrap_err().to_string();
-    assert!(error.starts_with("--output-field: ") && error.contains("max_tokens"), "{error}");
+    assert!(error.starts_with("output-field: ") && error.contains("max_tokens"), "{error}");
 }

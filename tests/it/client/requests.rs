@@ -51,7 +51,7 @@ fn keys_that_other_options_decide_are_refused() {
         let mut options = options();
         options.extra_body.insert(key.to_owned(), json!(1));
         let error = Encoder::new(&options).unwrap_err().to_string();
-        assert!(error.starts_with("--extra-body: ") && error.contains(key), "{error}");
+        assert!(error.starts_with("extra-body: ") && error.contains(key), "{error}");
     }
 }
 
@@ -61,7 +61,7 @@ fn headers_that_cannot_be_sent_are_refused() {
         let mut options = options();
         options.headers.push(header.to_owned());
         let error = Encoder::new(&options).unwrap_err().to_string();
-        assert!(error.starts_with("--header: "), "{header}: {error}");
+        assert!(error.starts_with("header: "), "{header}: {error}");
     }
 }
 

@@ -240,7 +240,7 @@ fn a_self_signed_certificate_given_is_trusted_whatever_it_says_of_itself() {
         let other = SecureServer::good_with("localhost", authority, &[b"http/1.1"]);
         let refused = asked("localhost", &server, &other.trusted()).await;
         assert!(
-            failure_text(&refused).contains("--ca-cert"),
+            failure_text(&refused).contains("the option ca-cert"),
             "another certificate with the same name must be refused: {refused:?}"
         );
     });
@@ -355,7 +355,7 @@ fn discovery_trusts_whom_the_run_trusts() {
         }
         let refused =
             Discovery::new(None, &[], &Tls::machine().unwrap()).unwrap().first_model(&target).await.unwrap_err();
-        assert!(refused.to_string().contains("--ca-cert"), "{refused}");
+        assert!(refused.to_string().contains("the option ca-cert"), "{refused}");
     });
 }
 
@@ -368,6 +368,6 @@ fn a_file_without_certificates_is_refused_by_its_name() {
         "-----BEGIN CERTIFICATE-----\n?",
     ] {
         let error = Tls::machine_and(pem.as_bytes(), Path::new("roots.pem")).unwrap_err().to_string();
-        assert!(error.contains("roots.pem") && error.contains("--ca-cert"), "{pem}: {error}");
+        assert!(error.contains("roots.pem") && error.contains("the option ca-cert"), "{pem}: {error}");
     }
 }

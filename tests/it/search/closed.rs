@@ -2,9 +2,9 @@
 //! and the concurrency limit is kept.
 
 use tonnage::report::{headline, search_sentences};
-use tonnage::search::Axis;
-use tonnage::search::hunt::{Aim, Conclusion, Journal, Kept, Outcome, SearchFindings};
+use tonnage::search::hunt::{Aim, Conclusion, Journal, Outcome, SearchFindings};
 use tonnage::search::step::{Finding, Question};
+use tonnage::search::{Axis, Kept};
 use tonnage::seed::Seed;
 use tonnage::sim::Session;
 

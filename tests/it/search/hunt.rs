@@ -8,12 +8,12 @@ use std::time::Duration;
 use tonnage::engine;
 use tonnage::error::Error;
 use tonnage::metrics::Objectives;
-use tonnage::play::{Play, Segment, StopRule};
+use tonnage::play::{Issued, Play, Segment, StopRule};
 use tonnage::report::{headline, search_sentences};
 use tonnage::schedule::Process;
-use tonnage::search::Blueprint;
-use tonnage::search::hunt::{Aim, Conclusion, Event, Journal, Kept, Outcome, SearchFindings, hunt};
+use tonnage::search::hunt::{Aim, Conclusion, Journal, Outcome, Purpose, SearchCampaign, SearchFindings};
 use tonnage::search::step::{Answer, Budget, Capacity, Doubt, Finding, Question};
+use tonnage::search::{Blueprint, Event, Kept, drive};
 use tonnage::seed::Seed;
 use tonnage::sim::{Fault, LocalTarget, ModelClient, Profile, Session};
 use tonnage::workload::{LengthSpec, Workload};
@@ -97,21 +97,22 @@ pub(super) async fn of<P: Play>(
     player: &mut P,
     blueprint: &Blueprint,
     adjust: impl Fn(Aim) -> Aim,
-    mut journal: Journal,
+    journal: Journal,
     most_loads: usize,
 ) -> Hunted {
     let aim = adjust(Aim::new(&blueprint.objectives, 0.1).expect("an aim"));
     let loads = RefCell::new(Vec::new());
-    let told = |journal: &Journal, event: Event| {
+    let mut search = SearchCampaign::after(aim, journal);
+    let told = |search: &SearchCampaign, event: Event<Purpose>| {
         if let Event::Ends { place, kept, trial, plan, .. } = event {
-            assert!(place < journal.begun);
+            assert!(place < search.journal().begun);
             loads.borrow_mut().push((trial.label.clone(), kept, plan.fingerprint()));
         }
         Ok(())
     };
-    let conclusion =
-        hunt(player, &aim, blueprint, &mut journal, told, || loads.borrow().len() < most_loads).await.expect("played");
-    Hunted { conclusion, journal, loads: loads.into_inner() }
+    let is_halted = || loads.borrow().len() >= most_loads;
+    let conclusion = drive(player, &mut search, blueprint, told, is_halted).await.expect("played");
+    Hunted { conclusion, journal: search.into_journal(), loads: loads.into_inner() }
 }
 
 /// A service that changes to another one at load number `from`.
@@ -132,7 +133,7 @@ impl Changing {
 impl Play for Changing {
     type Settling = <Session as Play>::Settling;
 
-    async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Self::Settling, Error> {
+    async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Issued<Self::Settling>, Error> {
         self.played += 1;
         if self.played > self.from {
             self.after.play(segment, stop).await

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tonnage::play::{Play, Segment, StopRule};
 use tonnage::report::{headline, search_sentences};
 use tonnage::schedule::{Pattern, Process, Profile as Shape, Recorded, TimeScale, Timeline};
-use tonnage::search::hunt::{Aim, Conclusion, Journal, Kept, Outcome, SearchFindings};
+use tonnage::search::hunt::{Aim, Conclusion, Journal, Outcome, SearchFindings};
 use tonnage::search::step::{Budget, Capacity, End, Finding, Question};
-use tonnage::search::{Axis, Blueprint, Pass, Point, PointLoad};
+use tonnage::search::{Axis, Blueprint, Kept, Level, Pass, Point};
 use tonnage::seed::Seed;
 use tonnage::sim::{Profile, Session};
 use tonnage::units::Offset;
@@ -39,8 +39,8 @@ fn recorded(shape: &str) -> Recorded {
 /// The mean share of misses of `passes` passes, each against a service with its own draws.
 fn share(recorded: &Recorded, slo: &str, scale: f64, passes: u64) -> f64 {
     let blueprint = Blueprint { recorded: Some(recorded.clone()), ..blueprint(slo, workload("1", "1"), 1) };
-    let load = PointLoad::Replay(TimeScale::new(scale).expect("a scale"));
-    let plan = Arc::new(blueprint.plan(0, &Point { load, discard: Duration::ZERO }).expect("a plan"));
+    let level = Level::TimeScale(scale);
+    let plan = Arc::new(blueprint.plan(0, &Point { level, discard: Duration::ZERO }).expect("a plan"));
     let of = |pass: u64| {
         let segment = Segment {
             label: String::new(),
@@ -49,7 +49,7 @@ fn share(recorded: &Recorded, slo: &str, scale: f64, passes: u64) -> f64 {
             streamed: true,
         };
         let mut session = Session::new(MM4.parse().expect("a profile"), Seed::new(1_000 + pass));
-        let trial = now(now(session.play(segment, StopRule::Never)).expect("played")).expect("a trial");
+        let trial = now(now(session.play(segment, StopRule::Never)).expect("played").settling).expect("a trial");
         let tally = trial.summary.tally(0).expect("an objective");
         tally.misses as f64 / tally.decided() as f64
     };

@@ -1,9 +1,38 @@
 //! Owns the growth of the number in flight while a load runs: its slope, how sure that is, and what completes
 //! meanwhile.
 
-use crate::play::LiveCounts;
-use crate::search::step::{Growth, Signs};
+use serde::{Deserialize, Serialize};
+
+use crate::play::counts::LiveCounts;
 use crate::units::Offset;
+
+/// How the number in flight grew over a window.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Growth {
+    /// Requests per second.
+    pub per_s: f64,
+    /// Its standard error, from the stretches of the window.
+    pub error_per_s: f64,
+}
+
+impl Growth {
+    /// Whether it is more than so many standard errors.
+    pub(crate) fn exceeds(&self, errors: f64) -> bool {
+        self.per_s > errors * self.error_per_s
+    }
+}
+
+/// How the number in flight develops over the window so far.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Signs {
+    /// Growth of the number in flight, in requests per second, and its standard error; none where too few requests
+    /// came to tell.
+    pub growth_per_s: Option<(f64, f64)>,
+    /// Completions ÷ arrivals meanwhile.
+    pub completed_share: Option<f64>,
+    /// Whether the number in flight grew in nearly every stretch of the window.
+    pub is_steady_growth: bool,
+}
 
 /// Stretches of time by which the uncertainty is taken.
 const STRETCHES: usize = 8;
