@@ -40,6 +40,23 @@ struct Outcome {
     probes: usize,
 }
 
+impl Outcome {
+    /// One answer: its interval and best estimate as multiples of the truth.
+    fn line(&self, seed: u64, truth: f64) -> String {
+        let Some(answer) = &self.answer else { return format!("  seed {seed}: no answer") };
+        let interval = answer.bracket.map_or_else(String::new, |bracket| {
+            let [low, best, high] = [bracket.low, bracket.best, bracket.high].map(|level| level / truth);
+            let misses = if low > 1.0 || high < 1.0 { ", misses the truth" } else { "" };
+            format!("{low:.3} to {high:.3}, best {best:.3}{misses}")
+        });
+        let (finding, doubts, probes) = (answer.finding, &answer.doubts, self.probes);
+        format!(
+            "  seed {seed}: {finding:?} {interval}; {} requests, {probes} probes, doubts {doubts:?}",
+            answer.spent.requests
+        )
+    }
+}
+
 impl Cell {
     pub(crate) fn asked(&self, precision: f64) -> Asked<'_> {
         Asked { slo: &self.slo, process: self.process, tokens: self.tokens, precision }
@@ -56,8 +73,8 @@ impl Cell {
         price(&self.asked(precision).aim().question, (self.truth / self.capacity).min(1.0))
     }
 
-    /// The results of searches with `count` seeds starting at `from`, `threads` at a time.
-    pub(crate) fn score(&self, precision: f64, (from, count): (u64, u64), threads: usize) -> Score {
+    /// The results of searches with `count` seeds starting at `from`, `threads` at a time. `each` prints every answer.
+    pub(crate) fn score(&self, precision: f64, (from, count): (u64, u64), threads: usize, each: bool) -> Score {
         let (next, outcomes) = (AtomicU64::new(0), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
             for _ in 0..threads {
@@ -77,7 +94,10 @@ impl Cell {
         // Sums of floating-point numbers depend on their order.
         outcomes.sort_by_key(|(place, _)| *place);
         let mut score = Score::default();
-        for (_, outcome) in &outcomes {
+        for (place, outcome) in &outcomes {
+            if each {
+                println!("{}", outcome.line(from + place, self.truth));
+            }
             score.add(outcome, self.truth);
         }
         score.prices = self.price(precision) as f64 * score.searches;

@@ -43,24 +43,24 @@ fn covered(cell: &Cell, precision: f64, seeds: std::ops::RangeInclusive<u64>) ->
     (holds, safe, asked)
 }
 
-// The short form of `benches/coverage.rs`: 20 seeds each of two cells used to tune constants and of one held-back
-// cell, at ±20 %.
+/// The short form of `benches/coverage.rs`, at ±20 %: two cells used to tune constants, then a held-back cell.
+const CELLS: [&str; 3] = ["M/M/1 T=15", "M/D/1 T=8", "M/M/1 p95 T=10"];
+
 #[test]
-fn intervals_cover_the_closed_form_of_markov_arrivals_and_services() {
-    let (holds, safe, asked) = covered(&cell("M/M/1 T=15"), 0.2, 1..=20);
-    assert!(holds >= 17 && safe >= 18, "{holds} and {safe} of {asked}");
+fn intervals_cover_the_closed_form_of_queues() {
+    for name in CELLS {
+        let (holds, safe, asked) = covered(&cell(name), 0.2, 1..=5);
+        assert!(holds >= 4 && safe >= 4, "{name}: {holds} and {safe} of {asked}");
+    }
 }
 
 #[test]
-fn intervals_cover_the_closed_form_of_constant_services() {
-    let (holds, safe, asked) = covered(&cell("M/D/1 T=8"), 0.2, 1..=20);
-    assert!(holds >= 17 && safe >= 18, "{holds} and {safe} of {asked}");
-}
-
-#[test]
-fn intervals_cover_the_closed_form_of_a_p95_which_nothing_was_tuned_on() {
-    let (holds, safe, asked) = covered(&cell("M/M/1 p95 T=10"), 0.2, 1..=20);
-    assert!(holds >= 17 && safe >= 18, "{holds} and {safe} of {asked}");
+#[ignore = "twenty seeds each, half a minute: cargo test --release --test it search -- --ignored"]
+fn intervals_cover_the_closed_form_of_queues_over_more_seeds() {
+    for name in CELLS {
+        let (holds, safe, asked) = covered(&cell(name), 0.2, 1..=20);
+        assert!(holds >= 17 && safe >= 18, "{name}: {holds} and {safe} of {asked}");
+    }
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_spent_budget_gives_the_interval_that_it_bought() {
 fn a_service_that_slows_down_on_the_way_raises_doubts() {
     let (fast, slow) = (cell("M/M/1 T=15"), cell("M/M/1 T=15").slower(1.5));
     let question = fast.question(0.1, Budget { requests: Some(30_000), seconds: None });
-    for seed in 1..=3 {
+    for seed in 1..=2 {
         let found =
             search_changing(&question, Seed::new(seed), |probe| if probe < 8 { fast.clone() } else { slow.clone() });
         assert!(found.answer.doubts.contains(&Doubt::Drift), "seed {seed} after the change: {:?}", found.answer);
