@@ -135,7 +135,7 @@ fn packed(pieces: &[(&[u8], usize)]) -> Vec<u8> {
 
 #[test]
 fn a_compressed_bomb_is_refused_and_a_trace_that_packs_well_is_read() {
-    // 300 MiB of one byte compress to 300 KiB: blank lines, one line, one field, one document.
+    // 100 MiB of one byte compress to 100 KiB: blank lines, one line, one field, one document.
     let header: (&[u8], usize) = (b"time_s,input_tokens,output_tokens\n0,1,1\n", 1);
     let mebibyte = |byte: u8| vec![byte; 1 << 20];
     for (what, bomb, wanted) in [
