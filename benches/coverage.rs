@@ -3,9 +3,9 @@
 //!
 //! # How to run
 //!
-//! `cargo bench --bench coverage [-- [NAME…] [--repeats N] [--from SEED] [--threads N] [--each]]` runs N searches of each
-//! cell at ±10 % (200 by default), the first with SEED (1 by default), two at a time by default. A NAME is a cell, in
-//! quotes, or a group; without a NAME the groups `queues engines audit means` run. `--each` prints every answer. A
+//! `cargo bench --bench coverage [-- [NAME…] [--repeats N] [--from SEED] [--threads N] [--each]]` runs N searches of
+//! each cell at ±10 % (200 by default), the first with SEED (1 by default), two at a time by default. A NAME is a cell,
+//! in quotes, or a group; without a NAME the groups `queues engines audit means` run. `--each` prints every answer. A
 //! search takes 0.1 to 0.5 s of a core; a cell of 200 searches takes half a minute to a minute on two cores.
 //!
 //! | group | cells | truths |
@@ -155,7 +155,7 @@ use queue::{bisection, search_changing};
 use served::{SERVED, truth};
 use tonnage::search::step::{Answer, Budget, Finding};
 use tonnage::seed::Seed;
-use tonnage::sim::Session;
+use tonnage::sim::VirtualPlayer;
 
 /// The options of the command line.
 struct Asked {
@@ -228,7 +228,7 @@ fn cells() -> Vec<Cell> {
         truth: cell.truth,
         truth_error: 0.0,
         capacity: cell.capacity(),
-        open: Box::new(move |seed| Session::over(cell.open(seed))),
+        open: Box::new(move |seed| VirtualPlayer::over(cell.open(seed))),
     });
     let engines = SERVED.iter().map(|cell| Cell {
         name: cell.name,
@@ -240,7 +240,7 @@ fn cells() -> Vec<Cell> {
         truth: cell.truth,
         truth_error: cell.truth_error,
         capacity: cell.capacity,
-        open: Box::new(|seed| Session::new(cell.profile.parse().expect("a profile"), seed)),
+        open: Box::new(|seed| VirtualPlayer::new(cell.profile.parse().expect("a profile"), seed)),
     });
     queues.chain(engines).chain(audit::cells()).chain(means::cells()).chain(held::cells()).collect()
 }

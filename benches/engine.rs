@@ -19,13 +19,13 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tonnage::client::{Addresses, Encoder, HttpClient, RequestOptions, Target, Tls};
-use tonnage::engine::{Session, Settings, Setup};
+use tonnage::engine::{LivePlayer, Settings, Setup};
 use tonnage::metrics::Objectives;
 use tonnage::play::{Segment, StopRule};
 use tonnage::record::{Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
-use tonnage::sim::{MODEL_NAME, Profile, run};
+use tonnage::sim::{MODEL_NAME, ServiceProfile, run};
 use tonnage::units::{Offset, Rate};
 use tonnage::workload::{LengthSpec, Load, Plan, Workload};
 
@@ -45,11 +45,11 @@ fn plan(per_s: f64, extent: Extent, input_tokens: u32, output_tokens: u32, seed:
     Plan::new(Load::Open(timeline), Workload::new(length(input_tokens), length(output_tokens)), Seed::new(seed), None)
 }
 
-fn profile(text: &str) -> Profile {
+fn profile(text: &str) -> ServiceProfile {
     text.parse().unwrap_or_else(|_| broken(text))
 }
 
-fn capacity_per_s(profile: Profile, input_tokens: u32, output_tokens: u32) -> f64 {
+fn capacity_per_s(profile: ServiceProfile, input_tokens: u32, output_tokens: u32) -> f64 {
     let most = profile.setup().and_then(|setup| setup.saturation_per_s(input_tokens, output_tokens));
     most.unwrap_or_else(|| broken("no closed form for this load"))
 }
@@ -107,7 +107,7 @@ fn over_sockets(plan: Plan, server: &Server) -> Vec<Record> {
         };
         let settings =
             Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None };
-        let mut session = Session::threads::<HttpClient>(settings, &setup).unwrap_or_else(|why| broke(&why));
+        let mut session = LivePlayer::threads::<HttpClient>(settings, &setup).unwrap_or_else(|why| broke(&why));
         let records = Rc::new(RefCell::new(Vec::new()));
         let filed = Rc::clone(&records);
         let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));

@@ -41,7 +41,7 @@ use tonnage::metrics::Objectives;
 use tonnage::schedule::Process;
 use tonnage::search::{Blueprint, Stability, Sweep, SweepCampaign, SweepCourse, SweepFindings, drive};
 use tonnage::seed::Seed;
-use tonnage::sim::{Profile, Session};
+use tonnage::sim::{ServiceProfile, VirtualPlayer};
 use tonnage::units::Rate;
 use tonnage::workload::{LengthSpec, Workload};
 
@@ -92,7 +92,7 @@ impl Cell {
         Workload::new(lengths(self.lengths.0), lengths(self.lengths.1))
     }
 
-    fn profile(&self) -> Profile {
+    fn profile(&self) -> ServiceProfile {
         self.profile.parse().expect("a profile")
     }
 
@@ -115,7 +115,7 @@ impl Cell {
             objectives: Arc::new(Objectives::default()),
             streamed: true,
         };
-        let mut session = Session::new(self.profile(), Seed::new(seed));
+        let mut session = VirtualPlayer::new(self.profile(), Seed::new(seed));
         let mut campaign = SweepCampaign::new(sweep);
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let driving = drive(&mut session, &mut campaign, &blueprint, |_, _| Ok(()), || false);

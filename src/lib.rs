@@ -16,13 +16,13 @@
 //! use tonnage::metrics::Objectives;
 //! use tonnage::search::hunt::{Aim, Conclusion, SearchCampaign};
 //! use tonnage::search::{Blueprint, drive};
-//! use tonnage::{seed::Seed, sim::Session, workload::Workload};
+//! use tonnage::{seed::Seed, sim::VirtualPlayer, workload::Workload};
 //!
 //! let objectives = Objectives::parse(&["p90 e2e<=200ms"], None, None)?;
 //! let aim = Aim::new(&objectives, 0.3)?; // ±30 %
 //! let workload = Workload::new("8".parse()?, "1".parse()?);
 //! let blueprint = Blueprint::of_search(workload, objectives, Seed::new(1));
-//! let mut server = Session::new("mmc:servers=4,service=40ms".parse()?, Seed::new(1));
+//! let mut server = VirtualPlayer::new("mmc:servers=4,service=40ms".parse()?, Seed::new(1));
 //! let mut search = SearchCampaign::new(aim);
 //! let driving = drive(&mut server, &mut search, &blueprint, |_, _| Ok(()), || false);
 //! let conclusion = tokio::runtime::Builder::new_current_thread().build()?.block_on(driving)?;
@@ -41,15 +41,15 @@
 //! use std::time::Duration;
 //! use tonnage::error::Error;
 //! use tonnage::play::{Issued, Play, Segment, StopRule};
-//! use tonnage::sim::Session;
+//! use tonnage::sim::VirtualPlayer;
 //!
 //! struct Counting {
-//!     server: Session,
+//!     server: VirtualPlayer,
 //!     loads: usize,
 //! }
 //!
 //! impl Play for Counting {
-//!     type Settling = <Session as Play>::Settling;
+//!     type Settling = <VirtualPlayer as Play>::Settling;
 //!
 //!     async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Issued<Self::Settling>, Error> {
 //!         self.loads += 1;

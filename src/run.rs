@@ -15,7 +15,7 @@ use crate::results::{Report, RunSpec};
 use crate::schedule::{Extent, Process, Timeline};
 use crate::seed::Seed;
 use crate::service::{Service, Wanted, Whom, make_room};
-use crate::sim::Profile;
+use crate::sim::ServiceProfile;
 use crate::units::{Rate, Secrets, parse_duration};
 use crate::workload::{LengthSpec, Load, Plan, Salt, Workload};
 
@@ -318,7 +318,7 @@ impl RunBuilder {
             Workload::new(input, output).salted(Salt::Text(format!("seed-{}", self.seed)))
         };
         let objectives = Objectives::parse(&self.objectives, None, None).map_err(at("objective"))?;
-        let profile: Profile = self.simulated.parse().map_err(at("simulated"))?;
+        let profile: ServiceProfile = self.simulated.parse().map_err(at("simulated"))?;
         let targets = self.targets.iter().map(|url| Target::parse(url)).collect::<Result<Vec<_>, _>>()?;
         let whom = if targets.is_empty() { Whom::Embedded(profile) } else { Whom::Given(targets) };
         let mut requests = RequestOptions::new(Vec::new(), self.models.clone());

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tonnage::seed::Seed;
-use tonnage::sim::{Collapse, Law, Limiter, Pace, Paced, Servers, Service, Session, Shared, Slow};
+use tonnage::sim::{Collapse, Law, Limiter, Pace, Paced, Servers, Service, Shared, Slow, VirtualPlayer};
 use tonnage::units::{Rate, Ratio};
 
 use crate::cell::{Cell, Open};
@@ -25,7 +25,7 @@ pub(crate) fn law(text: &str) -> Law {
 
 /// Opens a session over the service that `make` returns for each seed.
 pub(crate) fn over<S: Service + 'static>(make: impl Fn(Seed) -> S + Send + Sync + 'static) -> Open {
-    Box::new(move |seed| Session::over(Box::new(make(seed))))
+    Box::new(move |seed| VirtualPlayer::over(Box::new(make(seed))))
 }
 
 /// Opens a session over a queue with `count` servers.
@@ -130,7 +130,7 @@ pub(crate) fn cells() -> Vec<Cell> {
             ..cell(
                 UNLIMITED.name,
                 "p99 tpot<=50ms",
-                Box::new(|seed| Session::new(UNLIMITED.profile.parse().expect("a profile"), seed)),
+                Box::new(|seed| VirtualPlayer::new(UNLIMITED.profile.parse().expect("a profile"), seed)),
                 (UNLIMITED.truth, UNLIMITED.truth_error),
                 UNLIMITED.capacity,
             )
@@ -142,7 +142,7 @@ pub(crate) fn cells() -> Vec<Cell> {
             ..cell(
                 "tpot, 16, close",
                 "p99 tpot<=8.9ms",
-                Box::new(|seed| Session::new(UNLIMITED.profile.parse().expect("a profile"), seed)),
+                Box::new(|seed| VirtualPlayer::new(UNLIMITED.profile.parse().expect("a profile"), seed)),
                 (UNLIMITED.truth, UNLIMITED.truth_error),
                 UNLIMITED.capacity,
             )

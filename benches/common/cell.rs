@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tonnage::search::hunt::Conclusion;
 use tonnage::search::step::{Answer, Finding, price};
 use tonnage::seed::Seed;
-use tonnage::sim::Session;
+use tonnage::sim::VirtualPlayer;
 
 use crate::play::Asked;
 
 /// Opens the service of a cell; its random numbers come from the seed.
-pub(crate) type Open = Box<dyn Fn(Seed) -> Session + Send + Sync>;
+pub(crate) type Open = Box<dyn Fn(Seed) -> VirtualPlayer + Send + Sync>;
 
 /// A service, its objectives, and the highest rate that meets them.
 pub(crate) struct Cell {

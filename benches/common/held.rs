@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tonnage::sim::{Failing, Limiter, Pace, Paced, Session, Shared, Slow};
+use tonnage::sim::{Failing, Limiter, Pace, Paced, Shared, Slow, VirtualPlayer};
 use tonnage::units::{Rate, Ratio};
 
 use crate::audit::{LN3, beside, law, over, queue, servers};
@@ -140,7 +140,7 @@ pub(crate) fn cells() -> Vec<Cell> {
         ),
     ];
     cells.extend(ENGINES.iter().map(|engine| {
-        let open: Open = Box::new(|seed| Session::new(engine.profile.parse().expect("a profile"), seed));
+        let open: Open = Box::new(|seed| VirtualPlayer::new(engine.profile.parse().expect("a profile"), seed));
         let truth = (engine.truth, engine.truth_error);
         Cell {
             tokens: (engine.input_tokens, engine.output_tokens),

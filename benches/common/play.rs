@@ -13,7 +13,7 @@ use tonnage::search::hunt::{Aim, Conclusion, Purpose, SearchCampaign};
 use tonnage::search::step::{Answer, Demand, History, Question};
 use tonnage::search::{Blueprint, Event, drive};
 use tonnage::seed::Seed;
-use tonnage::sim::Session;
+use tonnage::sim::VirtualPlayer;
 use tonnage::units::Rate;
 use tonnage::workload::{Load, Plan, Workload};
 
@@ -47,14 +47,14 @@ impl Asked<'_> {
     }
 
     /// Runs the whole search against `session`.
-    pub(crate) fn search(&self, session: &mut Session, seed: Seed) -> (Conclusion, History) {
+    pub(crate) fn search(&self, session: &mut VirtualPlayer, seed: Seed) -> (Conclusion, History) {
         self.search_asking(session, seed, self.aim().question, |_| ())
     }
 
     /// Runs the search with an adjusted question; `begins` receives the number of each probe before it begins.
     pub(crate) fn search_asking(
         &self,
-        session: &mut Session,
+        session: &mut VirtualPlayer,
         seed: Seed,
         question: Question,
         mut begins: impl FnMut(usize),
@@ -90,7 +90,7 @@ impl Asked<'_> {
     /// a search.
     pub(crate) fn misses_at(
         &self,
-        session: &mut Session,
+        session: &mut VirtualPlayer,
         rate_per_s: f64,
         requests: u64,
         seed: Seed,

@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::search::step::{Answer, Budget, Demand, History, Question};
 use tonnage::seed::Seed;
-use tonnage::sim::{Call, Law, Reply, Servers, Service as Served, Session, Shared};
+use tonnage::sim::{Call, Law, Reply, Servers, Service as Served, Shared, VirtualPlayer};
 use tonnage::units::{Offset, Rate};
 
 use super::play::{Asked, answer_of};
@@ -232,7 +232,7 @@ pub(crate) struct Searched {
 
 /// Runs a whole search over `cell` with the random numbers of `seed`.
 pub(crate) fn search(cell: &Cell, question: &Question, seed: Seed) -> Searched {
-    played(cell, question, &mut Session::over(cell.open(seed)), seed, |_| ())
+    played(cell, question, &mut VirtualPlayer::over(cell.open(seed)), seed, |_| ())
 }
 
 /// Runs a search over a first-come, first-served queue that in each probe is as slow as `cell_of` the probe's number.
@@ -247,10 +247,16 @@ pub(crate) fn search_changing(question: &Question, seed: Seed, cell_of: impl Fn(
         free: std::iter::repeat_n(Reverse(Offset::ZERO), servers).collect(),
     };
     let begins = |probe| mean_s.store(cell_of(probe).mean_s.to_bits(), Ordering::Relaxed);
-    played(&cell, question, &mut Session::over(Box::new(service)), seed, begins)
+    played(&cell, question, &mut VirtualPlayer::over(Box::new(service)), seed, begins)
 }
 
-fn played(cell: &Cell, question: &Question, session: &mut Session, seed: Seed, begins: impl FnMut(usize)) -> Searched {
+fn played(
+    cell: &Cell,
+    question: &Question,
+    session: &mut VirtualPlayer,
+    seed: Seed,
+    begins: impl FnMut(usize),
+) -> Searched {
     let slo = cell.slo();
     let asked = Asked { slo: &slo, process: cell.process(), tokens: ("1", "1"), precision: question.precision() };
     let (conclusion, history) = asked.search_asking(session, seed, question.clone(), begins);

@@ -10,7 +10,7 @@ use tonnage::search::hunt::Aim;
 use tonnage::search::step::{Answer, History};
 use tonnage::seed::Seed;
 use tonnage::sim::engine::{Engine, Request, Setup, Token};
-use tonnage::sim::{Profile, Session};
+use tonnage::sim::{ServiceProfile, VirtualPlayer};
 use tonnage::units::{Offset, Rate};
 use tonnage::workload::{Load, Plan, Workload};
 
@@ -113,7 +113,7 @@ struct Open {
 
 impl Served {
     fn setup(&self) -> Setup {
-        self.profile.parse::<Profile>().ok().and_then(|profile| profile.setup()).expect("an engine")
+        self.profile.parse::<ServiceProfile>().ok().and_then(|profile| profile.setup()).expect("an engine")
     }
 
     pub(crate) fn workload(&self) -> Workload {
@@ -296,7 +296,7 @@ impl Served {
     /// A whole search over the simulated engine in virtual time, with the driver of live searches; returns the answer
     /// and the history.
     pub(crate) fn search(&self, precision: f64, seed: Seed) -> (Answer, History) {
-        let mut session = Session::new(self.profile.parse().expect("a profile"), seed);
+        let mut session = VirtualPlayer::new(self.profile.parse().expect("a profile"), seed);
         let (conclusion, history) = self.asked(&self.slo(), precision).search(&mut session, seed);
         (answer_of(conclusion).unwrap_or_else(|| panic!("{} {seed}: no answer", self.name)), history)
     }

@@ -10,14 +10,14 @@ use super::machine::WorkerTime;
 use super::step::{MOST_SEND_LAG, Spread, Step};
 use super::truth::{Log, Received};
 use crate::client::{Addresses, Encoder, HttpClient, RequestOptions, Target, Tls};
-use crate::engine::{Session, Settings, Setup};
+use crate::engine::{LivePlayer, Settings, Setup};
 use crate::error::{Error, Refusal};
 use crate::metrics::Objectives;
 use crate::play::{Segment, StopRule};
 use crate::record::Record;
 use crate::schedule::{Extent, Process, Timeline};
 use crate::seed::Seed;
-use crate::sim::{Embedded, Law, MODEL_NAME, Options, Profile};
+use crate::sim::{Embedded, Law, MODEL_NAME, Options, ServiceProfile};
 use crate::units::Rate;
 use crate::workload::{Closed, LengthSpec, Load, Plan, Workload};
 
@@ -54,7 +54,7 @@ pub(super) async fn open(workers: usize, rate_per_s: f64, length: Duration, room
         Timeline::new(Process::Poisson, rate, Extent::Duration(length), Duration::ZERO, Duration::ZERO, Seed::new(1));
     let plan = Plan::new(Load::Open(timeline), workload(OUTPUT_TOKENS)?, Seed::new(1), None);
     let planned = plan.arrivals().count() as u64;
-    let profile = Profile::delay(constant(20)?, constant(5)?);
+    let profile = ServiceProfile::delay(constant(20)?, constant(5)?);
     let played = play(workers, plan, profile, true, room).await?;
     let rows = played.log.rows();
     let seen = &played.seen;
@@ -82,7 +82,7 @@ pub(super) async fn closed(workers: usize, length: Duration, room: u64) -> Resul
     let closed = Closed::concurrent(CLOSED_IN_FLIGHT, Extent::Duration(length), Duration::ZERO, Duration::ZERO)
         .map_err(|refusal| defect(&refusal))?;
     let plan = Plan::new(Load::Closed(closed), workload(1)?, Seed::new(1), None);
-    let played = play(workers, plan, Profile::delay(constant(0)?, constant(0)?), false, room).await?;
+    let played = play(workers, plan, ServiceProfile::delay(constant(0)?, constant(0)?), false, room).await?;
     let completed = played.seen.iter().filter(|seen| seen.completed).count() as f64;
     let cpu_us_per_request = played.cpu_s.filter(|_| completed > 0.0).map(|cpu_s| cpu_s * 1e6 / completed);
     Ok(Loop { per_s: completed / length.as_secs_f64(), cpu_us_per_request })
@@ -94,7 +94,7 @@ struct Played {
     cpu_s: Option<f64>,
 }
 
-async fn play(workers: usize, plan: Plan, profile: Profile, streamed: bool, room: u64) -> Result<Played, Error> {
+async fn play(workers: usize, plan: Plan, profile: ServiceProfile, streamed: bool, room: u64) -> Result<Played, Error> {
     let log = Log::default();
     let server = Embedded::start(Options { profile, truth: Some(Box::new(log.clone())), ..Options::default() })?;
     let mut options = RequestOptions::new(vec![Target::parse(server.url())?], vec![MODEL_NAME.to_owned()]);
@@ -109,7 +109,7 @@ async fn play(workers: usize, plan: Plan, profile: Profile, streamed: bool, room
         }),
     };
     let max_in_flight = matches!(plan.load(), Load::Open(_)).then_some(room);
-    let mut session = Session::threads::<HttpClient>(
+    let mut session = LivePlayer::threads::<HttpClient>(
         Settings { timeout: Duration::from_mins(1), drain: DRAIN, max_in_flight },
         &setup,
     )?;

@@ -14,7 +14,7 @@ use crate::cli::config::Parsed;
 use crate::cli::load::{
     DEFAULT_DURATION, DEFAULT_RATE_PER_S, idle_overlays, plan_of, refuse_empty, salt_of, tokenizer_of,
 };
-use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions};
+use crate::cli::options::{JudgementOptions, LoadArguments, OutputField, RecordsDetail, TargetOptions, WireOptions};
 use crate::cli::secrets::{lacks_secret, of_headers};
 use crate::cli::shard::{notes_of, salt_of_all, sharded};
 use crate::cli::trust::trust_of;
@@ -27,7 +27,7 @@ use crate::results::{Limit, Replace, RunSpec, keep_secret, known_secrets, read_t
 use crate::schedule::Extent;
 use crate::seed::Seed;
 use crate::service::{Wanted, Whom};
-use crate::sim::Profile;
+use crate::sim::ServiceProfile;
 use crate::units::Secrets;
 use crate::units::secrets::{SECRET, is_secret_name, of_body};
 use crate::workload::{Closed, Load, Plan, Recording, Salt, Tokenizer, Workload};
@@ -122,15 +122,7 @@ impl Job {
         notes.extend(notes_of(&plan, !parsed.given.contains("salt"), target.target.is_empty()));
         let tokenizer = wire.tokenizer.as_deref().map(tokenizer_of).transpose()?;
         if let Some(tokenizer) = &tokenizer {
-            if plan.recording().is_some_and(Recording::has_blocks) {
-                let why = "cannot size a trace's prefix blocks, whose text is made of words";
-                return Err(Error::usage(
-                    "--tokenizer",
-                    why,
-                    "drop it, or replay a trace without blocks (Azure, BurstGPT)",
-                ));
-            }
-            plan = plan.counted_by(Arc::clone(tokenizer));
+            plan = counted(plan, tokenizer)?;
         }
         if play.load.is_some() && play.max_in_flight.is_some() {
             let why = "a closed loop has its own number in flight";
@@ -148,32 +140,9 @@ impl Job {
                     .to_owned(),
             );
         }
-        let mut chat = RequestOptions::new(Vec::new(), Vec::new());
-        chat.api_key = api_key_of(&target, parsed)?.map(Secret::new);
-        chat.headers = headers_of(target.header, target.secret_header)?;
-        let authorized =
-            chat.headers.iter().any(|header| header.to_ascii_lowercase().trim_start().starts_with("authorization"));
-        if authorized && parsed.key_is_typed && chat.api_key.is_some() {
-            let why = "an Authorization header cannot be combined with --api-key, which sets that header too";
-            return Err(Error::usage("--header", why, "drop one of them"));
-        }
-        chat.extra_body = target.extra_body.as_deref().map_or_else(|| Ok(Map::new()), extra_body_of)?;
-        chat.secrets = known_secrets();
-        chat.stream = !target.no_stream;
-        chat.ignore_eos = wire.ignore_eos;
-        chat.min_tokens = wire.min_tokens;
         // In a sweep or a search the server counts the answers, because the texts of many loads would fill the disk.
-        chat.keep_text = tokenizer.is_some() && !matches!(verb, "sweep" | "search");
-        chat.length_field = wire.output_field.map(|field| match field {
-            OutputField::MaxCompletionTokens => LengthField::MaxCompletionTokens,
-            OutputField::MaxTokens => LengthField::MaxTokens,
-        });
-        chat.endpoint = target.endpoint;
-        if wire.continuous_usage && target.no_stream {
-            let why = "asks for a token count in every event, and --no-stream for an answer without events";
-            return Err(Error::usage("--continuous-usage", why, "drop one of them"));
-        }
-        chat.continuous_usage = wire.continuous_usage;
+        let keep_text = tokenizer.is_some() && !matches!(verb, "sweep" | "search");
+        let chat = RequestOptions { keep_text, ..request_options(&target, &wire, parsed)? };
         let workers = play.workers.map_or_else(|| default_workers(&whom), usize::from);
         Ok(Self {
             verb,
@@ -209,6 +178,44 @@ impl Job {
     }
 }
 
+/// The options of every request: key, headers, and the fields of its body.
+fn request_options(target: &TargetOptions, wire: &WireOptions, parsed: &Parsed) -> Result<RequestOptions, Error> {
+    let mut chat = RequestOptions::new(Vec::new(), Vec::new());
+    chat.api_key = api_key_of(target, parsed)?.map(Secret::new);
+    chat.headers = headers_of(target.header.clone(), target.secret_header.clone())?;
+    let authorized =
+        chat.headers.iter().any(|header| header.to_ascii_lowercase().trim_start().starts_with("authorization"));
+    if authorized && parsed.key_is_typed && chat.api_key.is_some() {
+        let why = "an Authorization header cannot be combined with --api-key, which sets that header too";
+        return Err(Error::usage("--header", why, "drop one of them"));
+    }
+    chat.extra_body = target.extra_body.as_deref().map_or_else(|| Ok(Map::new()), extra_body_of)?;
+    chat.secrets = known_secrets();
+    chat.stream = !target.no_stream;
+    chat.ignore_eos = wire.ignore_eos;
+    chat.min_tokens = wire.min_tokens;
+    chat.length_field = wire.output_field.map(|field| match field {
+        OutputField::MaxCompletionTokens => LengthField::MaxCompletionTokens,
+        OutputField::MaxTokens => LengthField::MaxTokens,
+    });
+    chat.endpoint = target.endpoint;
+    if wire.continuous_usage && target.no_stream {
+        let why = "asks for a token count in every event, and --no-stream for an answer without events";
+        return Err(Error::usage("--continuous-usage", why, "drop one of them"));
+    }
+    chat.continuous_usage = wire.continuous_usage;
+    Ok(chat)
+}
+
+/// `plan` with prompts counted by `tokenizer`.
+fn counted(plan: Plan, tokenizer: &Arc<Tokenizer>) -> Result<Plan, Error> {
+    if plan.recording().is_some_and(Recording::has_blocks) {
+        let why = "cannot size a trace's prefix blocks, whose text is made of words";
+        return Err(Error::usage("--tokenizer", why, "drop it, or replay a trace without blocks (Azure, BurstGPT)"));
+    }
+    Ok(plan.counted_by(Arc::clone(tokenizer)))
+}
+
 /// Reads the objectives. An error names the option at fault.
 pub(super) fn objectives_of(judgement: &JudgementOptions, streamed: bool) -> Result<Objectives, Error> {
     Objectives::parse(&judgement.slo, None, None).map_err(|refusal| refusal.at("--slo"))?;
@@ -228,7 +235,7 @@ pub(super) fn objectives_of(judgement: &JudgementOptions, streamed: bool) -> Res
 }
 
 /// The service that the run uses: the given targets, or the embedded server.
-fn whom_of(targets: &[String], profile: Option<Profile>) -> Result<Whom, Error> {
+fn whom_of(targets: &[String], profile: Option<ServiceProfile>) -> Result<Whom, Error> {
     match (targets.is_empty(), profile) {
         (false, Some(_)) => {
             let why = "cannot be combined with --target: it says how the embedded server behaves, which is not \

@@ -8,7 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::job::Job;
 use crate::cli::signals::{self, Signals};
 use crate::cli::terminal::say;
-use crate::engine::{Session, Settings, local_runtime};
+use crate::engine::{LivePlayer, Settings, local_runtime};
 use crate::error::Error;
 use crate::report::loss_text;
 use crate::results::{Folder, Replace, Report, file_name, hidden};
@@ -137,7 +137,7 @@ pub(super) fn announce(job: &mut Job, found: &Service) {
 }
 
 /// A live session for the job.
-pub(super) fn session_of(job: &Job, service: &Service) -> Result<Session, Error> {
+pub(super) fn session_of(job: &Job, service: &Service) -> Result<LivePlayer, Error> {
     let settings = Settings { timeout: job.timeout, drain: job.drain, max_in_flight: job.max_in_flight };
     service.session(&job.chat, settings, job.connect_timeout, job.workers)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::cli::progress::Screen;
 use crate::cli::terminal::say_all;
-use crate::engine::Session;
+use crate::engine::LivePlayer;
 use crate::error::Error;
 use crate::play::{Issued, Play, Segment, StopRule, Trial};
 use crate::record::{Detail, Header};
@@ -24,7 +24,7 @@ pub(super) type Prints = Rc<RefCell<BTreeMap<usize, String>>>;
 
 /// A live session that files the loads that it runs.
 pub(super) struct Player<'a> {
-    pub(super) session: Session,
+    pub(super) session: LivePlayer,
     pub(super) folder: &'a Folder,
     /// What is kept of each request; `None`: nothing.
     pub(super) records: Option<Detail>,

@@ -17,7 +17,7 @@ use crate::client::Limits;
 use crate::engine::local_runtime;
 use crate::error::{Error, Refusal};
 use crate::seed::Seed;
-use crate::sim::{Fault, Options, Profile, Served, Server, listen};
+use crate::sim::{InjectedFault, Options, Served, Server, ServiceProfile, listen};
 use crate::units::{count, seconds};
 
 /// Serve the simulated server
@@ -38,10 +38,10 @@ pub(super) struct SimulateArguments {
     /// Behaviour of the server: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms,
     /// mmc:servers=4,service=100ms (`tonnage help sim` lists all)
     #[arg(long, value_name = "PROFILE", default_value = "small")]
-    pub(super) sim: Profile,
+    pub(super) sim: ServiceProfile,
     /// Fault to inject (repeatable; an unknown fault lists them all), for a share of requests with @10%
     #[arg(long, value_name = "FAULT")]
-    pub(super) fault: Vec<Fault>,
+    pub(super) fault: Vec<InjectedFault>,
     /// Seed of its random draws
     #[arg(long, value_name = "N", default_value = "1", value_parser = whole, allow_hyphen_values = true)]
     pub(super) seed: u64,

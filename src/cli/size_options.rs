@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::options::{MOST, within};
-use crate::sim::Profile;
+use crate::sim::ServiceProfile;
 use crate::sizing::{Balancing, Growth, Price};
 use crate::units::{Rate, Ratio, parse_duration};
 
@@ -74,7 +74,7 @@ pub(super) struct SizeOptions {
     /// routing policy, and find the fewest that meet the objectives: a simulated server (`tonnage help sim`), not the
     /// one measured
     #[arg(long, value_name = "PROFILE", help_heading = CHECK)]
-    pub(super) check: Option<Profile>,
+    pub(super) check: Option<ServiceProfile>,
     /// Input tokens of the simulated requests [default: those of the trace, else of the RESULT, else 128]
     #[arg(long, value_name = "SPEC", help_heading = CHECK)]
     pub(super) check_input: Option<String>,

@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 use crate::engine::halt::Halt;
 use crate::engine::segment::{Live, Posted};
 use crate::error::Error;
-use crate::metrics::{Course, Ended, LoadFacts, Summary};
-use crate::play::{Look, Observer, Segment, Steering, Trial};
+use crate::metrics::{Course, Ended, LoadFacts, Sequence, Summary};
+use crate::play::{LiveCounts, Look, Observer, Segment, Steering, Trial};
 use crate::units::Offset;
 use crate::workload::{Load, Planned};
 
@@ -87,25 +87,7 @@ impl Collection {
             self.fold(posted, &mut summary, &mut steering.borrow_mut());
             let counts = live.gauge.counts(now);
             if ended == Ended::Complete && drain_until.is_none() {
-                let is_ended = live.interrupts() > 0 || self.halt.is_asked();
-                let course = if is_ended { Course::Stop } else { steering.borrow_mut().ask(&counts) };
-                if course == Course::Stop {
-                    ended = if live.interrupts() > 0 { Ended::Interrupted } else { Ended::Stopped };
-                    // A watch takes time to decide. Requests that came due meanwhile are load; the decision does not
-                    // cover them, so the window closes first.
-                    if steering.borrow().watches() {
-                        summary.turn(Course::Close, now);
-                    }
-                    let at = live.clock.now().plus(STOP_AHEAD);
-                    summary.end_window_at(at);
-                    steering.borrow_mut().turn(Course::Stop, at);
-                    live.stop_issuing(at);
-                } else {
-                    summary.turn(course, now);
-                }
-                if course != Course::GoOn {
-                    self.observer.turned(course, now);
-                }
+                ended = self.steer(&counts, now, &mut summary, &mut steering.borrow_mut());
             }
             self.observer.tick(&Look { counts, summary: &summary });
             if drain_until.is_none() && (live.is_issued() || now >= self.load_over()) {
@@ -128,18 +110,49 @@ impl Collection {
             // A closed loop with a request count ends with its last request, unless it was stopped earlier.
             summary.end_window_at(drain_end);
         }
+        let sequence = steering.borrow_mut().finish();
+        self.trial(ended, drain_end, summary, sequence)
+    }
+
+    /// Asks the rule what becomes of the segment at `now`, and does it. Returns how the segment has ended, if it has.
+    fn steer(&mut self, counts: &LiveCounts, now: Offset, summary: &mut Summary, steering: &mut Steering) -> Ended {
+        let live = Arc::clone(&self.live);
+        let is_ended = live.interrupts() > 0 || self.halt.is_asked();
+        let course = if is_ended { Course::Stop } else { steering.ask(counts) };
+        let mut ended = Ended::Complete;
+        if course == Course::Stop {
+            ended = if live.interrupts() > 0 { Ended::Interrupted } else { Ended::Stopped };
+            // A watch takes time to decide. Requests that came due meanwhile are load; the decision does not cover
+            // them, so the window closes first.
+            if steering.watches() {
+                summary.turn(Course::Close, now);
+            }
+            let at = live.clock.now().plus(STOP_AHEAD);
+            summary.end_window_at(at);
+            steering.turn(Course::Stop, at);
+            live.stop_issuing(at);
+        } else {
+            summary.turn(course, now);
+        }
+        if course != Course::GoOn {
+            self.observer.turned(course, now);
+        }
+        ended
+    }
+
+    fn trial(&self, ended: Ended, drain_end: Offset, summary: Summary, sequence: Option<Sequence>) -> Trial {
         let (due, not_due) = self.planned();
         Trial {
             label: self.segment.label.clone(),
-            load: LoadFacts::of(&live.plan),
+            load: LoadFacts::of(&self.live.plan),
             drain_end,
             ended,
             not_due,
             due,
-            concurrency: Some(live.gauge.concurrency()),
-            body_fingerprint: Some(live.body_fingerprint()),
+            concurrency: Some(self.live.gauge.concurrency()),
+            body_fingerprint: Some(self.live.body_fingerprint()),
             summary,
-            sequence: steering.borrow_mut().finish(),
+            sequence,
         }
     }
 

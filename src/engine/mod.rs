@@ -6,10 +6,10 @@ mod follow;
 mod gauge;
 mod halt;
 mod issue;
+mod player;
 mod released;
 mod runtime;
 mod segment;
-mod session;
 mod source;
 mod ticket;
 mod turns;
@@ -17,5 +17,5 @@ mod worker;
 
 pub use collect::Settling;
 pub use halt::Halt;
+pub use player::{HEAD_START, Interrupter, LivePlayer, Settings, Setup};
 pub use runtime::local_runtime;
-pub use session::{HEAD_START, Interrupter, Session, Settings, Setup};

@@ -4,7 +4,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 
 use crate::error::Error;
 
-/// A single-threaded runtime on the caller's thread, for a [`crate::engine::Session`] or any other player.
+/// A single-threaded runtime on the caller's thread, for a [`crate::engine::LivePlayer`] or any other player.
 pub fn local_runtime() -> Result<LocalRuntime, Error> {
     Builder::new_current_thread()
         .enable_all()

@@ -235,7 +235,7 @@ options! {
     /// The part of the plan that is sent.
     shard: Option<Setting<Shard>>,
     /// What the embedded server behaves like.
-    sim: Option<Setting<sim::Profile>>,
+    sim: Option<Setting<sim::ServiceProfile>>,
     /// Objectives.
     slo: Vec<Setting<String>>,
     /// What becomes of rows that share an instant.

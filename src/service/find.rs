@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::client::{Addresses, Discovery, Encoder, HttpClient, RequestOptions, Secret, Target, Tls};
 use crate::clock::RunClock;
-use crate::engine::{Session, Settings, Setup};
+use crate::engine::{LivePlayer, Settings, Setup};
 use crate::error::Error;
 use crate::seed::Seed;
-use crate::sim::{Embedded, MODEL_NAME, Options, Profile};
+use crate::sim::{Embedded, MODEL_NAME, Options, ServiceProfile};
 
 /// The servers to send requests to.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub enum Whom {
     /// Servers given by URL, used in turn.
     Given(Vec<Target>),
     /// A simulated server in this process.
-    Embedded(Profile),
+    Embedded(ServiceProfile),
 }
 
 /// The options for finding a service.
@@ -100,7 +100,7 @@ impl Service {
         settings: Settings,
         connect_timeout: Duration,
         workers: usize,
-    ) -> Result<Session, Error> {
+    ) -> Result<LivePlayer, Error> {
         let mut requests = requests.clone();
         requests.targets.clone_from(&self.targets);
         requests.models.clone_from(&self.models);
@@ -116,7 +116,7 @@ impl Service {
                 Ok(HttpClient::new(&addresses, connect_timeout, worker))
             }),
         };
-        Session::threads::<HttpClient>(settings, &setup)
+        LivePlayer::threads::<HttpClient>(settings, &setup)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Owns `Fault`: an injected fault of the simulated server, its text form, and which requests it hits.
+//! Owns `InjectedFault`: an injected fault of the simulated server, its text form, and which requests it hits.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::units::{Offset, Ratio, parse_duration};
 
 /// One fault, and the share of requests that it hits (all of them unless `@10%` follows).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fault {
+pub struct InjectedFault {
     kind: Kind,
     share: Ratio,
 }
@@ -38,7 +38,7 @@ pub(super) enum Kind {
     Empty,
 }
 
-impl Fault {
+impl InjectedFault {
     /// Every form with its effect, for help and for refusals. `N` counts tokens.
     pub const FORMS: &[(&str, &str)] = &[
         ("status:CODE", "answers with this status, 400 to 599 (429 and 503 with Retry-After: 1)"),
@@ -74,7 +74,7 @@ impl Fault {
     }
 }
 
-impl std::str::FromStr for Fault {
+impl std::str::FromStr for InjectedFault {
     type Err = Refusal;
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
@@ -134,7 +134,7 @@ impl std::str::FromStr for Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for InjectedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             Kind::Status(code) => write!(f, "status:{code}"),
@@ -173,12 +173,12 @@ impl fmt::Display for Fault {
 /// and n.
 #[derive(Clone, Default)]
 pub(super) struct Faults {
-    dice: Vec<(Fault, Stream)>,
+    dice: Vec<(InjectedFault, Stream)>,
     stalls: Vec<(Offset, Offset)>,
 }
 
 impl Faults {
-    pub(super) fn new(faults: &[Fault], seed: Seed) -> Self {
+    pub(super) fn new(faults: &[InjectedFault], seed: Seed) -> Self {
         let dice =
             faults.iter().enumerate().map(|(place, fault)| (*fault, seed.stream(&format!("faults/{place}")))).collect();
         let stalls = faults.iter().filter_map(|fault| match fault.kind {
@@ -300,12 +300,15 @@ mod tests {
 
     #[test]
     fn every_form_in_the_help_is_read_and_written_back() {
-        for (form, _) in Fault::FORMS {
+        for (form, _) in InjectedFault::FORMS {
             let text =
                 form.replace("CODE", "429").replace("AT,FOR", "10s,500ms").replace("TIME", "5s").replace('N', "3");
-            assert_eq!(text.parse::<Fault>().map(|fault| fault.to_string()), Ok(text.clone()), "{form}");
+            assert_eq!(text.parse::<InjectedFault>().map(|fault| fault.to_string()), Ok(text.clone()), "{form}");
         }
-        assert_eq!("status:500@10%".parse::<Fault>().map(|fault| fault.to_string()).as_deref(), Ok("status:500@10%"));
+        assert_eq!(
+            "status:500@10%".parse::<InjectedFault>().map(|fault| fault.to_string()).as_deref(),
+            Ok("status:500@10%")
+        );
     }
 
     #[test]
@@ -324,9 +327,9 @@ mod tests {
             "hang@200%",
             "stall:1s,1s@5%",
         ] {
-            assert!(text.parse::<Fault>().is_err(), "{text}");
+            assert!(text.parse::<InjectedFault>().is_err(), "{text}");
         }
-        assert!("explode".parse::<Fault>().unwrap_err().accepted.contains("slow-first-byte:TIME"));
+        assert!("explode".parse::<InjectedFault>().unwrap_err().accepted.contains("slow-first-byte:TIME"));
     }
 
     #[test]
@@ -352,8 +355,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_breaks_the_parser(text in "(status|cut|stall|hang|coalesce|slow-first-byte)?[:@,%a-z0-9. ]*") {
-            if let Ok(fault) = text.parse::<Fault>() {
-                prop_assert_eq!(fault.to_string().parse::<Fault>(), Ok(fault));
+            if let Ok(fault) = text.parse::<InjectedFault>() {
+                prop_assert_eq!(fault.to_string().parse::<InjectedFault>(), Ok(fault));
             }
         }
     }

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 use crate::seed::Seed;
-use crate::sim::Profile;
+use crate::sim::ServiceProfile;
 use crate::sim::engine::Token;
 use crate::sim::service::{Brought, Reply};
 use crate::sim::station::Station;
@@ -83,7 +83,7 @@ impl Replica {
 impl Fleet {
     /// `count` idle servers of `profile`. The first uses `seed` itself, as it would alone; replica k uses
     /// `seed.derived("replica/<k>")`, the router `seed.stream("routing")`.
-    pub(super) fn new(profile: Profile, count: NonZeroU32, routing: Routing, seed: Seed) -> Self {
+    pub(super) fn new(profile: ServiceProfile, count: NonZeroU32, routing: Routing, seed: Seed) -> Self {
         let own = |number: u32| if number == 0 { seed } else { seed.derived(&format!("replica/{number}")) };
         Self {
             replicas: (0..count.get()).map(|number| Replica::new(Station::new(profile, own(number)))).collect(),

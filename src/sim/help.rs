@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::sim::Profile;
+use crate::sim::ServiceProfile;
 use crate::sim::engine::{Preset, Setup};
 use crate::units::wrapped;
 
@@ -11,7 +11,7 @@ use crate::units::wrapped;
 #[must_use]
 pub fn help_sim() -> String {
     let mut text = String::new();
-    for (form, what) in Profile::FORMS {
+    for (form, what) in ServiceProfile::FORMS {
         _ = writeln!(text, "{}", entry(form, what));
     }
     text.push_str(
@@ -113,7 +113,7 @@ mod tests {
         let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let one = words(&text);
         assert!(
-            Profile::FORMS
+            ServiceProfile::FORMS
                 .iter()
                 .chain(Setup::KEYS)
                 .all(|(form, what)| one.contains(form) && one.contains(&words(what)))

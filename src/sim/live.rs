@@ -13,11 +13,11 @@ use tokio::sync::Notify;
 
 use crate::clock::Timers;
 use crate::seed::Seed;
-use crate::sim::Profile;
+use crate::sim::ServiceProfile;
 use crate::sim::engine::{Engine, Request, Setup, Token, TooLong};
 use crate::sim::latencies::Latencies;
 use crate::sim::model::{Answer, Instants, Model};
-use crate::sim::profile::Skin;
+use crate::sim::service_profile::Skin;
 use crate::units::Offset;
 
 /// The gap between tokens of a response that never ends, once the engine has emitted all tokens that fit its context.
@@ -30,7 +30,7 @@ pub(super) enum ServerDesk {
 }
 
 impl ServerDesk {
-    pub(super) fn new(profile: Profile, seed: Seed) -> Self {
+    pub(super) fn new(profile: ServiceProfile, seed: Seed) -> Self {
         match profile.0 {
             Skin::Simple(simple) => Self::Simple(RefCell::new(Model::new(simple, seed))),
             Skin::Engine(setup) => Self::Engine(Rc::new(Live::new(Engine::new(setup)))),

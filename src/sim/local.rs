@@ -12,7 +12,7 @@ use crate::seed::Seed;
 use crate::sim::engine::Request;
 use crate::sim::fault::{Break, Fate, Faults, Instead};
 use crate::sim::live::{Coming, ServerDesk};
-use crate::sim::{DEFAULT_OUTPUT_TOKENS, Fault, MODEL_NAME, Profile};
+use crate::sim::{DEFAULT_OUTPUT_TOKENS, InjectedFault, MODEL_NAME, ServiceProfile};
 use crate::units::Offset;
 use crate::workload::{Outline, RequestSpec};
 
@@ -45,20 +45,20 @@ pub struct LocalCall {
 impl LocalTarget {
     /// The simulated server `profile`, written `sim:small`.
     #[must_use]
-    pub fn new(profile: Profile) -> Self {
+    pub fn new(profile: ServiceProfile) -> Self {
         Self { route: Route { target: target(profile), model: Arc::from(MODEL_NAME) } }
     }
 }
 
 /// The name of a simulated target in records.
-pub(super) fn target(profile: Profile) -> Arc<str> {
+pub(super) fn target(profile: ServiceProfile) -> Arc<str> {
     format!("sim:{profile}").into()
 }
 
 impl ModelClient {
     /// A client of a new simulated server.
     #[must_use]
-    pub fn new(profile: Profile, faults: &[Fault], seed: Seed) -> Self {
+    pub fn new(profile: ServiceProfile, faults: &[InjectedFault], seed: Seed) -> Self {
         Self {
             desk: ServerDesk::new(profile, seed),
             faults: Faults::new(faults, seed),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     async fn exchange(fault: Option<&str>) -> Exchange {
-        let faults: Vec<Fault> = fault.iter().map(|text| text.parse().unwrap()).collect();
+        let faults: Vec<InjectedFault> = fault.iter().map(|text| text.parse().unwrap()).collect();
         let client = Rc::new(ModelClient::new("delay:ttft=20ms,itl=5ms".parse().unwrap(), &faults, Seed::new(1)));
         let clock = RunClock::starting_in(Duration::ZERO);
         let mut exchange = Exchange::default();

@@ -12,21 +12,21 @@ mod live;
 mod local;
 mod model;
 mod play;
-mod profile;
 mod script;
 mod server;
 mod service;
+mod service_profile;
 mod station;
 
-pub use fault::Fault;
+pub use fault::InjectedFault;
 pub use fleet::Routing;
 pub use help::help_sim;
 pub use law::Law;
 pub use local::{LocalCall, LocalTarget, ModelClient};
-pub use play::{Played, Session, run};
-pub use profile::Profile;
+pub use play::{Played, VirtualPlayer, run};
 pub use server::{Embedded, Options, Served, Server, listen};
 pub use service::{Call, Collapse, Failing, Limiter, Pace, Paced, Reply, Servers, Service, Shared, Slow};
+pub use service_profile::ServiceProfile;
 
 /// The one model that the simulated server offers.
 pub const MODEL_NAME: &str = "tonnage-sim";

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::seed::{Seed, Stream};
 use crate::sim::Law;
-use crate::sim::profile::Simple;
+use crate::sim::service_profile::Simple;
 use crate::units::Offset;
 
 /// A simple simulated server without sockets. Its caller (virtual time or the HTTP server) hands in arrivals in
@@ -150,11 +150,11 @@ impl Iterator for Instants {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::Profile;
-    use crate::sim::profile::Skin;
+    use crate::sim::ServiceProfile;
+    use crate::sim::service_profile::Skin;
 
     fn model(text: &str, seed: u64) -> Model {
-        match text.parse::<Profile>().unwrap().0 {
+        match text.parse::<ServiceProfile>().unwrap().0 {
             Skin::Simple(simple) => Model::new(simple, Seed::new(seed)),
             Skin::Engine(_) => unreachable!(),
         }

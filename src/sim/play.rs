@@ -21,16 +21,16 @@ use crate::sim::local::target;
 use crate::sim::model::Answer;
 use crate::sim::service::{Brought, Call, Service};
 use crate::sim::station::Station;
-use crate::sim::{DEFAULT_OUTPUT_TOKENS, MODEL_NAME, Profile, Routing};
+use crate::sim::{DEFAULT_OUTPUT_TOKENS, MODEL_NAME, Routing, ServiceProfile};
 use crate::units::{Offset, Window};
 use crate::workload::{Closed, Load, Plan, Sequel};
 
 /// Runs `plan` with streamed responses against a new server of `profile`, whose random numbers come from `seed`.
 /// Returns the records, sorted by id.
 #[must_use]
-pub fn run(plan: &Plan, profile: Profile, seed: Seed) -> Vec<Record> {
+pub fn run(plan: &Plan, profile: ServiceProfile, seed: Seed) -> Vec<Record> {
     let mut records = Vec::new();
-    Session::new(profile, seed).play_into(plan, true, &StopRule::Never, |record| records.push(record));
+    VirtualPlayer::new(profile, seed).play_into(plan, true, &StopRule::Never, |record| records.push(record));
     records.sort_unstable_by_key(|record| record.id);
     records
 }
@@ -42,7 +42,7 @@ pub fn run(plan: &Plan, profile: Profile, seed: Seed) -> Vec<Record> {
 /// settled as if no request came after them. The next segment still finds them in the engine, where they compete with
 /// its own requests.
 #[derive(Debug)]
-pub struct Session {
+pub struct VirtualPlayer {
     fleet: Fleet,
     /// The names of the replicas in records.
     targets: Vec<Arc<str>>,
@@ -72,10 +72,10 @@ pub struct Played {
     pub concurrency: Concurrency,
 }
 
-impl Session {
+impl VirtualPlayer {
     /// A session of one idle server.
     #[must_use]
-    pub fn new(profile: Profile, seed: Seed) -> Self {
+    pub fn new(profile: ServiceProfile, seed: Seed) -> Self {
         Self { targets: vec![target(profile)], ..Self::fleet(profile, NonZeroU32::MIN, Routing::RoundRobin, seed) }
     }
 
@@ -96,7 +96,7 @@ impl Session {
     /// A session of `replicas` idle servers of `profile` behind a router. Records name the server that responded:
     /// `sim:small#0`.
     #[must_use]
-    pub fn fleet(profile: Profile, replicas: NonZeroU32, routing: Routing, seed: Seed) -> Self {
+    pub fn fleet(profile: ServiceProfile, replicas: NonZeroU32, routing: Routing, seed: Seed) -> Self {
         Self {
             fleet: Fleet::new(profile, replicas, routing, seed),
             targets: (0..replicas.get()).map(|number| format!("{}#{number}", target(profile)).into()).collect(),
@@ -205,7 +205,7 @@ impl<F: FnMut(Told)> Ear<F> {
     }
 }
 
-impl Session {
+impl VirtualPlayer {
     /// Runs `segment` as [`Play::play`] does, and returns its trial at once.
     #[must_use]
     pub fn trial(&mut self, segment: Segment, stop: StopRule) -> Trial {
@@ -241,7 +241,7 @@ impl Session {
     }
 }
 
-impl Play for Session {
+impl Play for VirtualPlayer {
     type Settling = Ready<Result<Trial, Error>>;
 
     /// Moves the origin of the next segment to the instant at which the last request settled. By then the engine has

@@ -283,7 +283,7 @@ pub(super) fn odd_pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 mod tests {
     use super::*;
     use crate::seed::Seed;
-    use crate::sim::fault::{Fault, Faults};
+    use crate::sim::fault::{Faults, InjectedFault};
     use crate::workload::BodyFingerprint;
 
     fn wish(endpoint: Endpoint, length_asked: bool, usage_at_end: bool, usage_in_each: bool) -> Wish {
@@ -326,7 +326,7 @@ mod tests {
                 "reasoning:3",
                 "coalesce:4",
             ] {
-                let faults: Vec<Fault> = Some(fault)
+                let faults: Vec<InjectedFault> = Some(fault)
                     .filter(|fault| !fault.is_empty())
                     .map(|fault| fault.parse().unwrap())
                     .into_iter()

@@ -2,11 +2,11 @@
 //! own.
 
 use crate::seed::Seed;
-use crate::sim::Profile;
+use crate::sim::ServiceProfile;
 use crate::sim::engine::Engine;
 use crate::sim::model::Model;
-use crate::sim::profile::Skin;
 use crate::sim::service::Brought;
+use crate::sim::service_profile::Skin;
 
 /// A simulated server at work.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) enum Station {
 
 impl Station {
     /// An idle server of `profile`. Its random numbers come from `seed`; an engine uses none.
-    pub(super) fn new(profile: Profile, seed: Seed) -> Self {
+    pub(super) fn new(profile: ServiceProfile, seed: Seed) -> Self {
         match profile.0 {
             Skin::Engine(setup) => Self::Engine(Box::new(Engine::new(setup))),
             Skin::Simple(simple) => Self::Simple(Model::new(simple, seed)),

@@ -11,7 +11,7 @@ use crate::metrics::{Judgement, ObjectiveJudgement, Objectives, VerdictResult};
 use crate::play::{Segment, StopRule};
 use crate::schedule::{Extent, Process, Recorded, Timeline};
 use crate::seed::Seed;
-use crate::sim::{Profile, Routing, Session};
+use crate::sim::{Routing, ServiceProfile, VirtualPlayer};
 use crate::units::Rate;
 use crate::workload::{self, LengthSpec, Plan, SourceSpec, Workload};
 
@@ -26,7 +26,7 @@ const WARMUP: f64 = 0.2;
 #[derive(Debug, Clone)]
 pub struct Check {
     /// One replica.
-    pub profile: Profile,
+    pub profile: ServiceProfile,
     /// What is sent.
     pub workload: Workload,
     /// How arrivals are spread.
@@ -250,7 +250,7 @@ impl Check {
             streamed: true,
         };
         let count = NonZeroU32::new(replicas as u32).unwrap_or(NonZeroU32::MIN);
-        Session::fleet(self.profile, count, routing, seed).trial(segment, StopRule::Never).judge()
+        VirtualPlayer::fleet(self.profile, count, routing, seed).trial(segment, StopRule::Never).judge()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::trace::{Anomaly, Format, Quantity, Reason};
+use crate::trace::{Anomaly, Format, Quantity, RemovalReason};
 
 /// A trace in numbers. Serialises to the keys of `trace inspect --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -14,7 +14,7 @@ pub struct Inspection {
     /// Rows read.
     pub rows: u64,
     /// Rows left out of the figures below, by reason.
-    pub dropped: BTreeMap<Reason, u64>,
+    pub dropped: BTreeMap<RemovalReason, u64>,
     /// From the first row to the last, in seconds.
     pub span_s: f64,
     /// Rows ÷ span; none where all stand at one instant.

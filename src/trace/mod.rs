@@ -48,7 +48,7 @@ pub use reading::Reading;
 pub use reshape::{RateScale, Reshape, Sample, Spread};
 pub use rows::{Restart, Row, Trace};
 pub use sample::made_up;
-pub use select::{Choice, OnEmpty, Reason, Selection, parse_window};
+pub use select::{Choice, OnEmpty, RemovalReason, Selection, parse_window};
 pub use sides::{BlockPool, Sessions};
 pub use spacing::{natural_length, sliding_peak};
 pub use table::parse_delimiter;

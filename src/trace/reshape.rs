@@ -10,7 +10,7 @@ use crate::error::Refusal;
 use crate::seed::{Seed, Stream, open_unit};
 use crate::trace::rows::sort;
 use crate::trace::spacing::{Counts, Gaps, natural_length, tick_of};
-use crate::trace::{Reason, Row, Selection, Sessions, Trace};
+use crate::trace::{RemovalReason, Row, Selection, Sessions, Trace};
 use crate::units::{Offset, count, seconds};
 
 /// How many times the rate, over the same time: below 1 rows are left out, above 1 copies are laid over them.
@@ -288,7 +288,7 @@ impl Selection {
                 }
             }
         };
-        let kept = self.leave_out(Reason::Sample, |row| draw(row) <= most);
+        let kept = self.leave_out(RemovalReason::Sample, |row| draw(row) <= most);
         let what = unit.name();
         self.changes.push(match sample {
             Sample::Share(share) => {
@@ -331,7 +331,7 @@ impl Selection {
         let unit = Unit { sessions: self.trace.sessions().clone() };
         let keeps = |row: &Row, chance: f64| open_unit(&mut stream.at(unit.key(row))) < chance;
         if scale < 1.0 {
-            let kept = self.leave_out(Reason::RateScale, |row| keeps(row, scale));
+            let kept = self.leave_out(RemovalReason::RateScale, |row| keeps(row, scale));
             self.changes.push(format!(
                 "rate scale {scale}: thinned, each {} kept with chance {scale}, {} rows in all, over the same time",
                 unit.name(),
@@ -388,7 +388,7 @@ impl Selection {
     }
 
     /// Leaves out what `keep` does not keep, for `reason`; how many rows are left.
-    fn leave_out(&mut self, reason: Reason, keep: impl Fn(&Row) -> bool) -> u64 {
+    fn leave_out(&mut self, reason: RemovalReason, keep: impl Fn(&Row) -> bool) -> u64 {
         let mut out = (0, 0);
         self.trace.rows_mut().retain(|row| {
             let kept = keep(row);

@@ -57,7 +57,7 @@ impl std::str::FromStr for OnEmpty {
 /// Why a row was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Reason {
+pub enum RemovalReason {
     /// Outside the window.
     Window,
     /// 0 input or 0 output tokens.
@@ -72,7 +72,7 @@ pub enum Reason {
     RateScale,
 }
 
-impl Reason {
+impl RemovalReason {
     /// What left it out, for people.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -110,7 +110,7 @@ pub struct Selection {
     /// From the first row read to the last, before any choice.
     pub read_span: Offset,
     /// Rows left out, by reason; reasons that left none out are not listed.
-    pub dropped: BTreeMap<Reason, u64>,
+    pub dropped: BTreeMap<RemovalReason, u64>,
     /// Rows with a 0 taken for 1.
     pub raised: u64,
     /// Copies of rows, added by a loop or by a rate scale: read + copies = rows here + left out.
@@ -130,7 +130,7 @@ impl Trace {
         let read_span = self.rows().last().map_or(Offset::ZERO, |row| row.at);
         let mut dropped = BTreeMap::new();
         if self.other_segments() > 0 {
-            dropped.insert(Reason::Segment, self.other_segments());
+            dropped.insert(RemovalReason::Segment, self.other_segments());
         }
         let (mut raised, mut refused) = (0, None);
         self.rows_mut().retain_mut(|row| {
@@ -140,14 +140,14 @@ impl Trace {
             };
             if let Some(window) = choice.window {
                 if !window.contains(row.at) {
-                    return leave_out(Reason::Window);
+                    return leave_out(RemovalReason::Window);
                 }
                 row.at = Offset::from(row.at.since(window.start));
             }
             if row.input_tokens == 0 || row.output_tokens == 0 {
                 match choice.on_empty {
                     None => {}
-                    Some(OnEmpty::Skip) => return leave_out(Reason::Empty),
+                    Some(OnEmpty::Skip) => return leave_out(RemovalReason::Empty),
                     Some(OnEmpty::Min1) => {
                         raised += 1;
                         row.input_tokens = row.input_tokens.max(1);
@@ -157,7 +157,7 @@ impl Trace {
                 }
             }
             if choice.max_input.is_some_and(|most| row.input_tokens > most) {
-                return leave_out(Reason::MaxInput);
+                return leave_out(RemovalReason::MaxInput);
             }
             true
         });
@@ -219,7 +219,10 @@ mod tests {
             "nothing is left out that was not asked for"
         );
         let some = select(choice(Some("1s..4s"), OnEmpty::Skip, Some(1_000)));
-        assert_eq!(some.dropped, BTreeMap::from([(Reason::Window, 2), (Reason::Empty, 2), (Reason::MaxInput, 1)]));
+        assert_eq!(
+            some.dropped,
+            BTreeMap::from([(RemovalReason::Window, 2), (RemovalReason::Empty, 2), (RemovalReason::MaxInput, 1)])
+        );
         assert_eq!((some.read, some.trace.rows().len()), (5, 0));
         let raised = select(choice(Some("1s..3s"), OnEmpty::Min1, None));
         let lengths: Vec<_> = raised

@@ -33,7 +33,8 @@ pub struct Workload {
     pub source: SourceSpec,
     /// The salt in front of each prompt.
     pub salt: Salt,
-    /// The tokenizer that counts the tokens of prompts; without one, `words-v1` does. It cannot be sent to another process.
+    /// The tokenizer that counts the tokens of prompts; without one, `words-v1` does. It cannot be sent to another
+    /// process.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none", serialize_with = "stays_here")]
     pub tokenizer: Option<Arc<Tokenizer>>,
     /// The user's own source of messages. With one, `salt` and `tokenizer` have no effect on what is sent. Without

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::trace::Reason;
+use crate::trace::RemovalReason;
 
 /// Why a request was removed from the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ pub enum Removal {
     Quota,
     /// A row of a trace that was left out.
     #[serde(untagged)]
-    Row(Reason),
+    Row(RemovalReason),
 }
 
 impl Removal {

@@ -15,7 +15,7 @@ use tonnage::play::{Segment, StopRule};
 use tonnage::record::{Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
-use tonnage::sim::{LocalTarget, MODEL_NAME, ModelClient, Options, Profile, Server, Session, listen, run};
+use tonnage::sim::{LocalTarget, MODEL_NAME, ModelClient, Options, Server, ServiceProfile, VirtualPlayer, listen, run};
 use tonnage::trace::{Choice, OnEmpty, Reading, Trace};
 use tonnage::units::Rate;
 use tonnage::workload::{Closed, LengthSpec, Load, Plan, Workload, replay};
@@ -31,7 +31,7 @@ fn open(process: Process, per_s: f64, seconds: u64, workload: Workload) -> Plan 
     Plan::new(Load::Open(timeline), workload, Seed::new(11), None)
 }
 
-fn profile(text: &str) -> Profile {
+fn profile(text: &str) -> ServiceProfile {
     text.parse().unwrap()
 }
 
@@ -45,7 +45,7 @@ fn millis(record: &Record) -> (u64, u64) {
 async fn play<C: Client>(plan: Plan, encoder: C::Encoder, client: C) -> Vec<Record> {
     let settings =
         engine::Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None };
-    let mut session = engine::Session::local(settings, Arc::new(encoder), client);
+    let mut session = engine::LivePlayer::local(settings, Arc::new(encoder), client);
     let records = Rc::new(RefCell::new(Vec::new()));
     let filed = Rc::clone(&records);
     let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));
@@ -144,7 +144,7 @@ fn a_closed_loop_larger_than_the_batch_completes_what_the_closed_form_says() {
 
 #[test]
 fn in_virtual_time_littles_law_holds_and_every_token_has_its_event() {
-    let mut session = Session::new(profile("8b-h100"), Seed::new(1));
+    let mut session = VirtualPlayer::new(profile("8b-h100"), Seed::new(1));
     let mut in_system_s = 0.0;
     let mut records = 0;
     let plan = open(Process::Poisson, 10.0, 60, workload(300, 50));
@@ -163,7 +163,7 @@ fn what_is_in_the_engine_when_a_segment_ends_is_in_the_way_of_the_next() {
     let overload = open(Process::Even, 100.0, 2, workload(128, 8));
     let quiet = open(Process::Even, 5.0, 20, workload(128, 8));
     let ttft_s = |record: &Record| record.exchange.first_token.unwrap().secs_since(record.scheduled);
-    let mut session = Session::new(profile("small"), Seed::new(1));
+    let mut session = VirtualPlayer::new(profile("small"), Seed::new(1));
     let mut worst_s = 0.0_f64;
     let played = session.play_into(&overload, true, &StopRule::Never, |record| worst_s = worst_s.max(ttft_s(&record)));
     assert!(worst_s > 0.5 && played.drain_end.as_secs() > 2.5, "{worst_s} s, {}", played.drain_end);
@@ -184,7 +184,7 @@ fn a_stop_rule_hears_of_completions_step_by_step() {
     let plan = open(Process::Even, 50.0, 20, workload(128, 16));
     let rule = StopRule::Completed(100);
     let mut records = 0;
-    let played = Session::new(profile("small"), Seed::new(1)).play_into(&plan, true, &rule, |_| records += 1);
+    let played = VirtualPlayer::new(profile("small"), Seed::new(1)).play_into(&plan, true, &rule, |_| records += 1);
     assert_eq!((played.ended, records + played.not_due), (Ended::Stopped, 1_000));
     assert!((100..140).contains(&records), "{records}");
 }
@@ -205,7 +205,7 @@ fn an_answer_in_one_piece_comes_with_its_last_token() {
     let plan = open(Process::Even, 2.0, 2, workload(128, 10));
     let small = profile("small");
     let mut whole = Vec::new();
-    Session::new(small, Seed::new(1)).play_into(&plan, false, &StopRule::Never, |record| whole.push(record));
+    VirtualPlayer::new(small, Seed::new(1)).play_into(&plan, false, &StopRule::Never, |record| whole.push(record));
     for (whole, streamed) in whole.iter().zip(run(&plan, small, Seed::new(1))) {
         assert_eq!((whole.exchange.first_token, whole.exchange.events), (None, 0));
         assert_eq!((whole.exchange.ended, whole.exchange.headers), (streamed.exchange.ended, streamed.exchange.ended));

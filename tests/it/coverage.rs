@@ -8,7 +8,7 @@ use tonnage::metrics::{Metric, Objectives};
 use tonnage::play::{Play, Segment, StopRule};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
-use tonnage::sim::Session;
+use tonnage::sim::VirtualPlayer;
 use tonnage::units::Rate;
 use tonnage::workload::{LengthSpec, Load, Plan, Workload};
 
@@ -64,7 +64,7 @@ fn interval(queue: Queue, load: f64, requests: u64, seed: u64) -> [Option<[f64; 
     let workload = Workload::new(LengthSpec::fixed(16).unwrap(), LengthSpec::fixed(1).unwrap());
     let plan = Arc::new(Plan::new(Load::Open(timeline), workload, Seed::new(seed), None));
     let segment = Segment { label: String::new(), plan, objectives: Arc::new(Objectives::default()), streamed: true };
-    let mut session = Session::new(queue.profile().parse().unwrap(), Seed::new(seed));
+    let mut session = VirtualPlayer::new(queue.profile().parse().unwrap(), Seed::new(seed));
     let trial = now(now(session.play(segment, StopRule::Never)).unwrap().settling).unwrap();
     assert_eq!(trial.summary.cohort().planned, requests);
     let view = trial.view();

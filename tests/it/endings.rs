@@ -144,7 +144,7 @@ fn failures() -> Vec<Told> {
         (
             "502",
             status("502 No", "text/html", "", "<html><title>502 Bad Gateway</title>"),
-            &["\"502 Bad Gateway\"", "at the gateway"],
+            &["\"502 Bad Gateway\"", "the gateway's timeout"],
         ),
         (
             "JSON for a stream",

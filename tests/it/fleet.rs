@@ -9,7 +9,7 @@ use tonnage::play::StopRule;
 use tonnage::record::Record;
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
-use tonnage::sim::{Profile, Routing, Session, run};
+use tonnage::sim::{Routing, ServiceProfile, VirtualPlayer, run};
 use tonnage::trace::{Choice, OnEmpty, Reading, Trace};
 use tonnage::units::Rate;
 use tonnage::workload::{LengthSpec, Load, Plan, Workload, replay};
@@ -34,8 +34,8 @@ fn poisson(per_s: f64, requests: u64, output_tokens: u32) -> Plan {
 }
 
 fn played(plan: &Plan, profile: &str, replicas: u32, routing: Routing) -> Vec<Record> {
-    let profile: Profile = profile.parse().unwrap();
-    let mut session = Session::fleet(profile, NonZeroU32::new(replicas).unwrap(), routing, Seed::new(5));
+    let profile: ServiceProfile = profile.parse().unwrap();
+    let mut session = VirtualPlayer::fleet(profile, NonZeroU32::new(replicas).unwrap(), routing, Seed::new(5));
     let mut records = Vec::new();
     session.play_into(plan, true, &StopRule::Never, |record| records.push(record));
     records
@@ -127,7 +127,7 @@ fn the_same_seed_is_the_same_fleet_and_what_is_in_it_outlives_a_segment() {
     for routing in Routing::ALL {
         assert_eq!(played(&plan, MARKOV, 4, routing), played(&plan, MARKOV, 4, routing), "{routing:?}");
     }
-    let mut session = Session::fleet(
+    let mut session = VirtualPlayer::fleet(
         "mdc:servers=1,service=1s".parse().unwrap(),
         NonZeroU32::new(2).unwrap(),
         Routing::LeastLoaded,

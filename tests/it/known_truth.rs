@@ -8,7 +8,7 @@ use tonnage::play::{Play, Segment, StopRule, Trial};
 use tonnage::record::{Origin, Outcome, Record};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::{Seed, exponential};
-use tonnage::sim::{Profile, Session, run};
+use tonnage::sim::{ServiceProfile, VirtualPlayer, run};
 use tonnage::units::{Offset, Rate};
 use tonnage::workload::{Closed, LengthSpec, Load, Plan, Workload};
 
@@ -28,7 +28,7 @@ fn poisson(per_s: f64, requests: u64) -> Plan {
     open(Process::Poisson, per_s, Extent::Requests(requests))
 }
 
-fn profile(text: &str) -> Profile {
+fn profile(text: &str) -> ServiceProfile {
     text.parse().unwrap()
 }
 
@@ -134,7 +134,7 @@ fn the_same_seed_gives_the_same_records() {
 
 #[test]
 fn the_queue_survives_from_one_segment_to_the_next() {
-    let mut session = Session::new(profile("mdc:servers=1,service=100ms"), Seed::new(1));
+    let mut session = VirtualPlayer::new(profile("mdc:servers=1,service=100ms"), Seed::new(1));
     let overload = open(Process::Even, 20.0, Extent::Duration(Duration::from_secs(1)));
     let mut first = Vec::new();
     let played = session.play_into(&overload, true, &StopRule::Never, |record| first.push(sojourn_s(&record)));
@@ -147,7 +147,7 @@ fn the_queue_survives_from_one_segment_to_the_next() {
 
 #[test]
 fn littles_law_holds_in_virtual_time() {
-    let mut session = Session::new(profile("mmc:servers=4,service=100ms"), Seed::new(1));
+    let mut session = VirtualPlayer::new(profile("mmc:servers=4,service=100ms"), Seed::new(1));
     let mut in_system_s = 0.0;
     let played =
         session.play_into(&poisson(30.0, 5_000), true, &StopRule::Never, |record| in_system_s += sojourn_s(&record));
@@ -157,7 +157,7 @@ fn littles_law_holds_in_virtual_time() {
 
 #[test]
 fn a_stop_rule_ends_the_issuing_at_the_event_that_met_it() {
-    let mut session = Session::new(profile("mdc:servers=1,service=100ms"), Seed::new(1));
+    let mut session = VirtualPlayer::new(profile("mdc:servers=1,service=100ms"), Seed::new(1));
     let plan = open(Process::Even, 20.0, Extent::Duration(Duration::from_secs(10)));
     let mut records = 0;
     let rule = StopRule::InFlight(10);
@@ -181,7 +181,7 @@ fn a_closed_loop_releases_on_completion() {
     let by_time =
         Plan::new(Load::Closed(closed(Extent::Duration(Duration::from_secs(1)))), workload(4), Seed::new(1), None);
     let mut count = 0;
-    let played = Session::new(queue, Seed::new(1)).play_into(&by_time, true, &StopRule::Never, |_| count += 1);
+    let played = VirtualPlayer::new(queue, Seed::new(1)).play_into(&by_time, true, &StopRule::Never, |_| count += 1);
     assert_eq!(
         (count, played.concurrency.peak, played.load_end.as_secs()),
         (12, 3, 1.0),
@@ -190,7 +190,7 @@ fn a_closed_loop_releases_on_completion() {
 }
 
 /// Runs `plan` as a trial with the objective `slo`.
-async fn trial(session: &mut Session, plan: Plan, streamed: bool, slo: &str, stop: StopRule) -> Trial {
+async fn trial(session: &mut VirtualPlayer, plan: Plan, streamed: bool, slo: &str, stop: StopRule) -> Trial {
     let slo: Vec<&str> = if slo.is_empty() { Vec::new() } else { vec![slo] };
     let objectives = Arc::new(Objectives::parse(&slo, None, None).unwrap());
     let segment = Segment { label: "truth".to_owned(), plan: Arc::new(plan), objectives, streamed };
@@ -201,7 +201,7 @@ async fn trial(session: &mut Session, plan: Plan, streamed: bool, slo: &str, sto
 async fn a_trial_in_virtual_time_is_judged_as_the_closed_form_says() {
     // p99 of M/M/1 at 7/s and 10/s is 4.605/3 = 1.535 s.
     for (limit, result) in [("p99 ttft<=1.9s", VerdictResult::Pass), ("p99 ttft<=1.2s", VerdictResult::Fail)] {
-        let mut session = Session::new(profile("mmc:servers=1,service=100ms"), Seed::new(5));
+        let mut session = VirtualPlayer::new(profile("mmc:servers=1,service=100ms"), Seed::new(5));
         let trial = trial(&mut session, poisson(7.0, 200_000), true, limit, StopRule::Never).await;
         assert_eq!(trial.judge().verdict.result, result, "{limit}: {:?}", trial.judge().verdict);
         assert_eq!((trial.ended, trial.summary.cohort().completed), (Ended::Complete, 200_000));
@@ -211,7 +211,7 @@ async fn a_trial_in_virtual_time_is_judged_as_the_closed_form_says() {
 
 #[tokio::test]
 async fn a_stopped_trial_ends_its_window_where_it_was_stopped() {
-    let mut session = Session::new(profile("mdc:servers=1,service=100ms"), Seed::new(1));
+    let mut session = VirtualPlayer::new(profile("mdc:servers=1,service=100ms"), Seed::new(1));
     let plan = open(Process::Even, 20.0, Extent::Duration(Duration::from_secs(10)));
     let rule = StopRule::Sent(50);
     let trial = trial(&mut session, plan, true, "", rule).await;
@@ -227,7 +227,7 @@ async fn a_stopped_trial_ends_its_window_where_it_was_stopped() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_streamed_has_an_end_and_no_token_instants() {
-    let mut session = Session::new(profile("delay:ttft=20ms,itl=5ms"), Seed::new(1));
+    let mut session = VirtualPlayer::new(profile("delay:ttft=20ms,itl=5ms"), Seed::new(1));
     let mut records = Vec::new();
     session.play_into(&poisson(50.0, 100), false, &StopRule::Never, |record| records.push(record));
     for record in records {

@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tonnage::clock::RunClock;
-use tonnage::engine::{Session, Settings, Setup};
+use tonnage::engine::{LivePlayer, Settings, Setup};
 use tonnage::metrics::{Ended, Known, Metric, Objectives, OriginOf, Reason, VerdictResult};
 use tonnage::play::{Observer, Play, Segment, StopRule, Trial};
 use tonnage::record::{Origin, Outcome, Record};
@@ -60,7 +60,7 @@ fn play_segment(
     script: impl Fn(u64) -> Fate + Send + Sync + 'static,
 ) -> (Trial, Vec<Record>) {
     paused(async {
-        let mut session = Session::local::<Scripted>(settings, Arc::new(Box::new(script) as Script), Scripted);
+        let mut session = LivePlayer::local::<Scripted>(settings, Arc::new(Box::new(script) as Script), Scripted);
         let interrupter = session.interrupter();
         tokio::task::spawn_local(async move {
             let called = RunClock::starting_in(Duration::ZERO);
@@ -218,7 +218,7 @@ fn collector_cannot_push_back() {
     let trial = runtime.expect("a runtime").block_on(async {
         let encoder = Arc::new(Box::new(|_| Fate::Answers(MS)) as Script);
         let setup = Setup::<Scripted> { workers: 1, encoder, connect: Arc::new(|| Ok(Scripted)) };
-        let mut session = Session::threads(settings(), &setup).expect("a session");
+        let mut session = LivePlayer::threads(settings(), &setup).expect("a session");
         let extent = Extent::Requests(500);
         let timeline =
             Timeline::new(Process::Even, rate(2_000.0), extent, Duration::ZERO, Duration::ZERO, Seed::new(1));
@@ -252,7 +252,7 @@ fn play_live(timeline: Timeline, interrupt_after: Option<Duration>) -> (Trial, V
     runtime.expect("a runtime").block_on(async {
         let encoder = Arc::new(Box::new(|_| Fate::Answers(MS)) as Script);
         let setup = Setup::<Scripted> { workers: 1, encoder, connect: Arc::new(|| Ok(Scripted)) };
-        let mut session = Session::threads(settings(), &setup).expect("a session");
+        let mut session = LivePlayer::threads(settings(), &setup).expect("a session");
         let interrupter = session.interrupter();
         if let Some(after) = interrupt_after {
             tokio::task::spawn_local(async move {
@@ -340,7 +340,7 @@ fn a_second_interrupt_lets_go_at_once_with_the_books_closed() {
 fn a_stop_rule_is_asked_while_the_load_runs() {
     let trial = paused(async {
         let mut session =
-            Session::local::<Scripted>(settings(), Arc::new(Box::new(|_| Fate::Answers(MS)) as Script), Scripted);
+            LivePlayer::local::<Scripted>(settings(), Arc::new(Box::new(|_| Fate::Answers(MS)) as Script), Scripted);
         let segment = segment("test", Arc::new(even(100.0, 60)));
         let rule = StopRule::Completed(200);
         session.play(segment, rule).await.expect("played").await.expect("a trial")
@@ -352,7 +352,7 @@ fn a_stop_rule_is_asked_while_the_load_runs() {
 #[test]
 fn segments_follow_one_another_without_draining() {
     let (first, second, gap) = paused(async {
-        let mut session = Session::local::<Scripted>(
+        let mut session = LivePlayer::local::<Scripted>(
             settings(),
             Arc::new(Box::new(|_| Fate::Answers(3_000 * MS)) as Script),
             Scripted,

@@ -209,5 +209,5 @@ fn an_overlay_bends_the_time_of_a_trace_and_says_so() {
     let (plain, bent) = (plan(&[]), plan(&["--overlay", "square amp=80% period=20s"]));
     assert_eq!(line(&plain, "planned"), line(&bent, "planned"), "the number of requests in the window must not change");
     assert_ne!(line(&plain, "fingerprint"), line(&bent, "fingerprint"));
-    assert!(line(&bent, "changed").contains("square amp=80% period=20s: time is bent"), "{bent}");
+    assert!(line(&bent, "changed").contains("square amp=80% period=20s: it changes the speed"), "{bent}");
 }

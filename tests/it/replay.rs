@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tonnage::schedule::TimeScale;
 use tonnage::seed::Seed;
-use tonnage::trace::{Anomaly, Choice, Inspection, OnEmpty, Reading, Reason, Selection, Trace, inspect, parse_window};
+use tonnage::trace::{
+    Anomaly, Choice, Inspection, OnEmpty, Reading, RemovalReason, Selection, Trace, inspect, parse_window,
+};
 use tonnage::units::Offset;
 use tonnage::workload::{Load, Plan, Removal, Salt, Workload, estimate_tokens, replay};
 
@@ -260,7 +262,7 @@ fn every_row_read_is_scheduled_or_dropped_for_a_reason() {
     }
     let Some(path) = public(BURSTGPT) else { return };
     let of = |on_empty| plan(&text_of(&path), &asked(None, on_empty), "1", Salt::Off, 1);
-    assert_eq!(of(OnEmpty::Skip).dropped().get(&Removal::Row(Reason::Empty)), Some(&17));
+    assert_eq!(of(OnEmpty::Skip).dropped().get(&Removal::Row(RemovalReason::Empty)), Some(&17));
     let raised = of(OnEmpty::Min1);
     assert_eq!((raised.arrivals().count(), raised.recording().unwrap().provenance().raised), (400, 17));
     assert!((0..400).all(|id| raised.outline(id).input_tokens > 0 && raised.outline(id).output_tokens > 0));

@@ -186,7 +186,7 @@ fn a_search_over_the_time_scale_plays_passes_of_a_trace_and_says_what_they_mean(
     assert_eq!(output.status.code(), Some(0), "{said}{shown}");
     assert!(
         said.contains("150 rows of mooncake")
-            && said.contains("one pass of the trace, 150 requests: 1.50 s as recorded"),
+            && said.contains("one pass of the trace, 150 requests: 1.50 s at the recorded speed"),
         "{said}"
     );
     for wanted in

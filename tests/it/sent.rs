@@ -13,7 +13,7 @@ use tonnage::play::{
 };
 use tonnage::schedule::{Extent, Pattern, Process, Quota, Recorded, TimeScale, Timeline};
 use tonnage::seed::Seed;
-use tonnage::sim::Session;
+use tonnage::sim::VirtualPlayer;
 use tonnage::units::{Offset, Rate, Shard};
 use tonnage::workload::{Closed, Content, Few, Load, Message, Outline, OwnContent, Plan, Salt, Workload};
 
@@ -73,7 +73,7 @@ fn segment(plan: Plan) -> Segment {
 }
 
 fn played(segment: Segment, stop: StopRule) -> Trial {
-    Session::new(MM4.parse().unwrap(), Seed::new(5)).trial(segment, stop)
+    VirtualPlayer::new(MM4.parse().unwrap(), Seed::new(5)).trial(segment, stop)
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_rule_read_back_ends_a_segment_at_the_same_instant() {
         for load in loads() {
             let mut issued = |rule: StopRule| {
                 let plan = Plan::new(load.clone(), workload(), Seed::new(9), None);
-                let mut session = Session::new(MM4.parse().unwrap(), Seed::new(5));
+                let mut session = VirtualPlayer::new(MM4.parse().unwrap(), Seed::new(5));
                 let issued = now(session.play(segment(plan), rule)).unwrap();
                 stopped += usize::from(issued.watched.is_some());
                 (issued.counts, text(&issued.watched), text(&now(issued.settling).unwrap()))

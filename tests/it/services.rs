@@ -15,7 +15,7 @@ use tonnage::play::StopRule;
 use tonnage::record::Outcome;
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
-use tonnage::sim::{Limiter, Pace, Paced, Servers, Service, Session, Shared};
+use tonnage::sim::{Limiter, Pace, Paced, Servers, Service, Shared, VirtualPlayer};
 use tonnage::units::Rate;
 use tonnage::workload::{Load, Plan, Workload};
 
@@ -33,7 +33,7 @@ fn missed(service: Box<dyn Service>, process: &str, long: &Long, rate_per_s: f64
     let lengths = || "1".parse().expect("lengths");
     let plan = Plan::new(Load::Open(timeline), Workload::new(lengths(), lengths()), SEED, None);
     let mut misses = [0.0; BATCHES];
-    Session::over(service).play_into(&plan, true, &StopRule::Never, |record| {
+    VirtualPlayer::over(service).play_into(&plan, true, &StopRule::Never, |record| {
         let took_s = record.exchange.ended.expect("it ended").secs_since(record.scheduled);
         let missed = record.exchange.outcome != Outcome::Completed || took_s > long.limit_s;
         misses[(record.id * BATCHES as u64 / requests) as usize] += f64::from(u8::from(missed));

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tonnage::clock::RunClock;
-use tonnage::engine::{Session, Settings, Setup};
+use tonnage::engine::{LivePlayer, Settings, Setup};
 use tonnage::metrics::{Ended, Fault, LoadOrigin, Note, Objectives};
 use tonnage::play::{Segment, StopRule, Trial};
 use tonnage::record::{Origin, Record};
@@ -81,7 +81,7 @@ fn play(
     builder.enable_all().start_paused(true);
     let runtime = builder.build_local(tokio::runtime::LocalOptions::default()).expect("a runtime");
     runtime.block_on(async {
-        let mut session = Session::local::<Scripted>(settings, Arc::new(Box::new(script) as Script), Scripted);
+        let mut session = LivePlayer::local::<Scripted>(settings, Arc::new(Box::new(script) as Script), Scripted);
         let interrupter = session.interrupter();
         tokio::task::spawn_local(async move {
             let Some(at_ms) = interrupt_ms else { return };
@@ -93,7 +93,7 @@ fn play(
     })
 }
 
-async fn collected(session: &mut Session, plan: Plan) -> (Trial, Vec<Record>) {
+async fn collected(session: &mut LivePlayer, plan: Plan) -> (Trial, Vec<Record>) {
     let records = Rc::new(RefCell::new(Vec::new()));
     let filed = Rc::clone(&records);
     let segment = Segment {
@@ -262,7 +262,7 @@ fn a_stop_rule_leaves_the_same_turns_in_virtual_time() {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let trial = runtime.block_on(async {
-        let mut session = sim::Session::new("delay:ttft=200ms,itl=1ms".parse().unwrap(), Seed::new(1));
+        let mut session = sim::VirtualPlayer::new("delay:ttft=200ms,itl=1ms".parse().unwrap(), Seed::new(1));
         session.play(segment(), stop()).await.expect("played").await.expect("a trial")
     });
     assert_eq!((trial.summary.totals().planned, trial.not_due, trial.ended), (3, 7, Ended::Stopped));
@@ -372,7 +372,7 @@ fn live_workers_release_the_turns_of_their_own_sessions() {
     let (trial, records) = runtime.expect("a runtime").block_on(async {
         let encoder = Arc::new(Box::new(|_| Fate::Answers(MS)) as Script);
         let setup = Setup::<Scripted> { workers: 2, encoder, connect: Arc::new(|| Ok(Scripted)) };
-        let mut session = Session::threads(settings(), &setup).expect("a session");
+        let mut session = LivePlayer::threads(settings(), &setup).expect("a session");
         collected(&mut session, plain(&rows)).await
     });
     assert_eq!((records.len(), trial.summary.totals().completed, trial.due), (60, 60, Some(60)));

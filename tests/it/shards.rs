@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tonnage::clock::RunClock;
-use tonnage::engine::{HEAD_START, Session, Settings};
+use tonnage::engine::{HEAD_START, LivePlayer, Settings};
 use tonnage::figures::TrialView;
 use tonnage::metrics::{Concurrency, Metric, Objectives};
 use tonnage::play::{Segment, StopRule, Trial};
@@ -119,7 +119,7 @@ fn side_by_side(plans: Vec<Plan>) -> Vec<(Trial, Vec<Record>)> {
             playing.push(tokio::task::spawn_local(async move {
                 let settings =
                     Settings { timeout: Duration::from_secs(3), drain: Duration::from_secs(5), max_in_flight: None };
-                let mut session = Session::local::<Scripted>(settings, Arc::new(Box::new(fate) as Script), Scripted);
+                let mut session = LivePlayer::local::<Scripted>(settings, Arc::new(Box::new(fate) as Script), Scripted);
                 let records = Rc::new(RefCell::new(Vec::new()));
                 let filed = Rc::clone(&records);
                 let sink = Box::new(move |record: &Record| filed.borrow_mut().push(record.clone()));

@@ -20,7 +20,7 @@ use tonnage::search::{
 };
 use tonnage::seed::Seed;
 use tonnage::sim::engine::{Preset, Setup};
-use tonnage::sim::{LocalTarget, ModelClient, Profile, Session};
+use tonnage::sim::{LocalTarget, ModelClient, ServiceProfile, VirtualPlayer};
 use tonnage::units::{Offset, Rate};
 use tonnage::workload::{LengthSpec, Workload};
 
@@ -71,17 +71,21 @@ async fn played<P: Play>(player: &mut P, sweep: &Sweep, workload: Workload, seed
 }
 
 /// Runs `sweep` in virtual time.
-fn swept(sweep: &Sweep, profile: Profile, workload: Workload, seed: u64) -> Swept {
-    let mut session = Session::new(profile, Seed::new(seed));
+fn swept(sweep: &Sweep, profile: ServiceProfile, workload: Workload, seed: u64) -> Swept {
+    let mut session = VirtualPlayer::new(profile, Seed::new(seed));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(played(&mut session, sweep, workload, seed))
 }
 
 /// The live run engine, on the caller's clock, without sockets.
-fn live(profile: Profile) -> engine::Session {
+fn live(profile: ServiceProfile) -> engine::LivePlayer {
     let settings =
         engine::Settings { timeout: Duration::from_mins(10), drain: Duration::from_mins(1), max_in_flight: None };
-    engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), ModelClient::new(profile, &[], Seed::new(1)))
+    engine::LivePlayer::local(
+        settings,
+        Arc::new(LocalTarget::new(profile)),
+        ModelClient::new(profile, &[], Seed::new(1)),
+    )
 }
 
 /// Measured saturation ÷ known saturation, over seeds, in ascending order.
@@ -97,7 +101,8 @@ fn errors(
     let mut errors: Vec<f64> = seeds
         .map(|seed| {
             let findings =
-                swept(&between(points, window_s), Profile::engine(setup), workload(input, output), seed).findings;
+                swept(&between(points, window_s), ServiceProfile::engine(setup), workload(input, output), seed)
+                    .findings;
             let saturation = findings.saturation.unwrap();
             assert_eq!(saturation.bound, Bound::Measured);
             assert!(
@@ -254,7 +259,7 @@ fn signs_stay_down_below_capacity_and_rise_above_it() {
 /// M/M/1 of 20/s: a window of 20 s holds 400 requests, and their number varies by 5 % by chance.
 #[test]
 fn a_rate_above_the_capacity_is_not_called_stable_and_a_window_that_is_too_short_says_so() {
-    let profile: Profile = "mmc:servers=1,service=50ms".parse().unwrap();
+    let profile: ServiceProfile = "mmc:servers=1,service=50ms".parse().unwrap();
     let alone = |rate: &str, window_s: u64, seed: u64| {
         let sweep = Sweep { course: SweepCourse::Rates(parse_rates(rate).unwrap()), ..between(0, window_s) };
         swept(&sweep, profile, workload(8, 1), seed)
@@ -304,7 +309,7 @@ fn a_rate_below_what_was_completed_under_overload_is_stable() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn the_live_engine_plays_the_same_sweep() {
-    let profile: Profile = "mdc:servers=4,service=50ms".parse().unwrap();
+    let profile: ServiceProfile = "mdc:servers=4,service=50ms".parse().unwrap();
     let sweep = Sweep {
         course: SweepCourse::Rates(parse_rates("20,60,160,240").unwrap()),
         window: Duration::from_secs(8),
@@ -397,7 +402,7 @@ proptest! {
         let most = most_share.map(|share| Rate::new(share * capacity_per_s).unwrap());
         let sweep = Sweep { course: SweepCourse::Between { points, most }, window: Duration::from_millis(window_ms),
             discard: None };
-        let profile = Profile::mdc(servers, Duration::from_millis(service_ms)).unwrap();
+        let profile = ServiceProfile::mdc(servers, Duration::from_millis(service_ms)).unwrap();
         let Swept { points, findings, .. } = swept(&sweep, profile, workload(8, 1), 1);
         prop_assert!(points.len() <= sweep.most_points());
         prop_assert!(findings.finished.is_some());
@@ -413,7 +418,7 @@ proptest! {
 fn a_sweep_goes_on_where_it_was_left() {
     // The decided loads determine the rest: cut at any point, the same loads follow.
     let sweep = between(6, 10);
-    let profile: Profile = "mdc:servers=4,service=50ms".parse().unwrap();
+    let profile: ServiceProfile = "mdc:servers=4,service=50ms".parse().unwrap();
     let whole = swept(&sweep, profile, workload(8, 1), 2);
     for kept in 0..whole.trials.len() {
         match sweep.next(&whole.trials[..kept], None) {

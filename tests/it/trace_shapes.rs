@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tonnage::schedule::TimeScale;
 use tonnage::seed::Seed;
 use tonnage::trace::{
-    Choice, Inspection, OnEmpty, Reading, Reason, Reshape, Row, Selection, Trace, inspect, parse_window,
+    Choice, Inspection, OnEmpty, Reading, RemovalReason, Reshape, Row, Selection, Trace, inspect, parse_window,
 };
 use tonnage::workload::{Load, Plan, Workload, replay};
 
@@ -184,7 +184,7 @@ fn copies_stand_between_the_rows_and_the_time_stays() {
     assert_eq!((twice.length, twice.copies), (Some(Duration::from_secs(4)), 4));
     let thinned = reshaped(at(&[0.0, 1.0, 2.0, 3.0]), &scaled("0.001"));
     assert_eq!(
-        (thinned.length, thinned.dropped.get(&Reason::RateScale)),
+        (thinned.length, thinned.dropped.get(&RemovalReason::RateScale)),
         (Some(Duration::from_secs(4)), Some(&4)),
         "no row is left, and every row is counted"
     );

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::client::Endpoint;
-use crate::sim::Profile;
+use crate::sim::ServiceProfile;
 use crate::units::parse_duration;
 
 /// The target, and how to connect to it.
@@ -19,7 +19,7 @@ pub(in crate::cli) struct TargetOptions {
     /// Behaviour of the embedded simulated server: small, 8b-h100, 70b-4xh100:max_seqs=64, delay:ttft=20ms,itl=5ms,
     /// mmc:servers=4,service=100ms (`tonnage help sim` lists all) [default: small]
     #[arg(long, value_name = "PROFILE")]
-    pub(in crate::cli) sim: Option<Profile>,
+    pub(in crate::cli) sim: Option<ServiceProfile>,
     /// Model to request; several are used in turn [default: the first of /v1/models]
     #[arg(long, value_name = "NAME[,NAME…]", value_delimiter = ',')]
     pub(in crate::cli) model: Vec<String>,

@@ -46,9 +46,9 @@ pub(crate) const FORMS: &[Form] = &[
         words: &[],
         keys: &["height", "rise", "decay", "rate", "every", "at"],
         usage: "spikes height=SIZE decay=TIME [rise=0s] rate=RATE|every=TIME|at=TIME,TIME,…",
-        formula: "f = (1 + height·s)/(1 + height·s̄); s is a sum of triangles, s̄ its mean; each triangle \
+        formula: "f = (1 + height·s)/(1 + height·m); s is a sum of triangles, m its mean; each triangle \
             rises straight from 0 to 1 within `rise` and falls straight to 0 within `decay`; triangles begin at \
-            Poisson instants of `rate`, or at every/2 and then each `every`, or at the times in `at` (s̄ is then the \
+            Poisson instants of `rate`, or at every/2 and then each `every`, or at the times in `at` (m is then the \
             mean over the measured window)",
         example: "spikes height=300% rise=1s decay=8s rate=4/min",
     },

@@ -270,7 +270,7 @@ async fn in_place(
     entry: &mut Entry<'_>,
 ) -> io::Result<After> {
     let due = shared.faults.held(arrived.plus(fate.delay));
-    entry.row().ended = Ended::Fault;
+    entry.row().ended = Ended::InjectedFault;
     match instead {
         Instead::Status(status) => {
             entry.row().status = status;
@@ -351,7 +351,7 @@ async fn stream_answer(
         head_is_out = true;
     }
     let ending = script.ending();
-    entry.row().ended = if ending == Ending::Whole { Ended::Whole } else { Ended::Fault };
+    entry.row().ended = if ending == Ending::Whole { Ended::Whole } else { Ended::InjectedFault };
     Ok(after(ending))
 }
 
@@ -413,7 +413,7 @@ async fn whole_answer(
 ) -> io::Result<After> {
     if fate.never_ends {
         until_client_leaves(shared, stream).await?;
-        entry.row().ended = Ended::Fault;
+        entry.row().ended = Ended::InjectedFault;
         return Ok(After::Close);
     }
     let last = reach(stream, &mut coming, script::whole_tokens(wish, fate).max(1)).await?;
@@ -426,7 +426,7 @@ async fn whole_answer(
         Some((after, Break::Reset)) if after <= tokens => Ending::Reset,
         _ => Ending::Whole,
     };
-    entry.row().ended = if ending == Ending::Whole { Ended::Whole } else { Ended::Fault };
+    entry.row().ended = if ending == Ending::Whole { Ended::Whole } else { Ended::InjectedFault };
     if ending == Ending::Whole {
         respond(stream, 200, &body, head.keep_alive).await?;
     } else {

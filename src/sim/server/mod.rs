@@ -23,7 +23,7 @@ use crate::clock::{Pacing, RunClock, Timers, monotonic_ns};
 use crate::seed::Seed;
 use crate::sim::fault::Faults;
 use crate::sim::live::ServerDesk;
-use crate::sim::{Fault, MODEL_NAME, Profile};
+use crate::sim::{InjectedFault, MODEL_NAME, ServiceProfile};
 pub use embedded::Embedded;
 use shared::Shared;
 use truth::Ledger;
@@ -31,9 +31,9 @@ use truth::Ledger;
 /// The options of a server.
 pub struct Options {
     /// The behaviour of the server.
-    pub profile: Profile,
+    pub profile: ServiceProfile,
     /// The faults that the server injects.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<InjectedFault>,
     /// The seed of its random numbers.
     pub seed: Seed,
     /// The key that requests to `/v1` must carry (`Authorization: Bearer …`); `None`: no key is needed.
@@ -51,7 +51,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            profile: Profile::small(),
+            profile: ServiceProfile::small(),
             faults: Vec::new(),
             seed: Seed::new(1),
             api_key: None,

@@ -50,7 +50,7 @@ pub(super) enum Ended {
     /// The response is complete.
     Whole,
     /// A fault replaced the response or cut it short.
-    Fault,
+    InjectedFault,
     /// The client left first.
     ClientLeft,
     /// The server was shut down first.

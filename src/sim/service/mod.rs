@@ -22,7 +22,7 @@ use std::fmt;
 
 use crate::units::Offset;
 
-/// A service in virtual time. [`Session::over`](crate::sim::Session::over) runs any load against it: a run, a sweep,
+/// A service in virtual time. [`VirtualPlayer::over`](crate::sim::VirtualPlayer::over) runs any load against it: a run, a sweep,
 /// a whole search.
 ///
 /// # What a service does
@@ -56,13 +56,13 @@ use crate::units::Offset;
 ///
 /// ```
 /// # use std::{num::NonZeroU32, time::Duration};
-/// # use tonnage::{seed::Seed, sim::{Limiter, Pace, Paced, Servers, Session, Slow}, units::{Rate, Ratio}};
+/// # use tonnage::{seed::Seed, sim::{Limiter, Pace, Paced, Servers, VirtualPlayer, Slow}, units::{Rate, Ratio}};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let seed = Seed::new(1);
 /// let servers = Servers::new(NonZeroU32::new(4).ok_or("0")?, "lognormal:100ms,1.7".parse()?, seed);
 /// let warming = Paced::new(servers, Pace::warming(3.0, 300.0));
 /// let sometimes_slow = Slow::new(warming, Ratio::new(0.005)?, Duration::from_secs(2), seed);
-/// let session = Session::over(Box::new(Limiter::new(sometimes_slow, Rate::new(30.0)?, 20.0)));
+/// let session = VirtualPlayer::over(Box::new(Limiter::new(sometimes_slow, Rate::new(30.0)?, 20.0)));
 /// # Ok(())
 /// # }
 /// ```
@@ -84,7 +84,7 @@ use crate::units::Offset;
 /// use tonnage::search::{Blueprint, drive};
 /// use tonnage::search::hunt::{Aim, Conclusion, SearchCampaign};
 /// use tonnage::seed::{Seed, exponential};
-/// use tonnage::sim::{Call, Reply, Service, Session};
+/// use tonnage::sim::{Call, Reply, Service, VirtualPlayer};
 /// use tonnage::units::Offset;
 /// use tonnage::workload::Workload;
 ///
@@ -128,7 +128,7 @@ use crate::units::Offset;
 ///     objectives: Arc::new(objectives),
 ///     streamed: true,
 /// };
-/// let (mut session, mut search) = (Session::over(Box::new(service)), SearchCampaign::new(aim));
+/// let (mut session, mut search) = (VirtualPlayer::over(Box::new(service)), SearchCampaign::new(aim));
 /// let search = drive(&mut session, &mut search, &blueprint, |_, _| Ok(()), || false);
 /// // In virtual time nothing is waited for: the search is over when it is first polled.
 /// let polled = std::pin::pin!(search).poll(&mut Context::from_waker(Waker::noop()));

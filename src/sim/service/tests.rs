@@ -12,7 +12,7 @@ use crate::play::{Play, Segment, StopRule, Trial};
 use crate::record::Record;
 use crate::schedule::{Extent, Process, Timeline};
 use crate::seed::Seed;
-use crate::sim::{Law, Session, run};
+use crate::sim::{Law, VirtualPlayer, run};
 use crate::units::{Rate, Ratio};
 use crate::workload::{Closed, LengthSpec, Load, Plan, Workload};
 
@@ -151,15 +151,15 @@ fn plan(rate_per_s: f64, requests: u64, output: &str) -> Plan {
     Plan::new(Load::Open(timeline), Workload::new(lengths("8"), lengths(output)), SEED, None)
 }
 
-fn played(session: &mut Session, plan: &Plan) -> Vec<Record> {
+fn played(session: &mut VirtualPlayer, plan: &Plan) -> Vec<Record> {
     let mut records = Vec::new();
     session.play_into(plan, true, &StopRule::Never, |record| records.push(record));
     records.sort_unstable_by_key(|record| record.id);
     records
 }
 
-fn over(service: impl Service + 'static) -> Session {
-    Session::over(Box::new(service))
+fn over(service: impl Service + 'static) -> VirtualPlayer {
+    VirtualPlayer::over(Box::new(service))
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn first_and_last_token_come_apart_with_the_others_spread_evenly_between() {
     );
 }
 
-fn trial(session: &mut Session, load: Load, slo: &str) -> Trial {
+fn trial(session: &mut VirtualPlayer, load: Load, slo: &str) -> Trial {
     let lengths = |text: &str| text.parse::<LengthSpec>().unwrap();
     let plan = Arc::new(Plan::new(load, Workload::new(lengths("8"), lengths("1")), SEED, None));
     let objectives = Arc::new(Objectives::parse(&[slo], None, None).unwrap());

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tonnage::client::{Addresses, Encoder, HttpClient, RequestOptions, Target, Tls};
-use tonnage::engine::{Session, Settings, Setup};
+use tonnage::engine::{LivePlayer, Settings, Setup};
 use tonnage::metrics::Objectives;
 use tonnage::play::{Segment, StopRule};
 use tonnage::record::{Outcome, Record};
@@ -49,7 +49,7 @@ fn play(script: Vec<Step>, secure: bool, healthy: Healthy, timeout: Duration) ->
             connect: Arc::new(move || Ok(HttpClient::new(&addresses, Duration::from_secs(10), 0))),
         };
         let settings = Settings { timeout, drain: GUARD, max_in_flight: None };
-        let mut session = Session::threads::<HttpClient>(settings, &setup).expect("a session");
+        let mut session = LivePlayer::threads::<HttpClient>(settings, &setup).expect("a session");
         let rate = Rate::new(200.0).expect("a rate");
         let timeline = Timeline::new(
             Process::Even,

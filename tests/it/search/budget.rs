@@ -5,7 +5,7 @@ use tonnage::play::Play;
 use tonnage::search::hunt::{Conclusion, Journal};
 use tonnage::search::step::{Budget, Finding};
 use tonnage::seed::Seed;
-use tonnage::sim::{Profile, Session};
+use tonnage::sim::{ServiceProfile, VirtualPlayer};
 use tonnage::workload::Workload;
 
 use super::hunt::{by, workload};
@@ -28,7 +28,7 @@ fn a_search_ends_within_its_budget_and_a_tenth_whatever_the_service_and_its_obje
     let mut with_answer = 0;
     for (profile, sent, slo) in services() {
         for seconds in [10.0, 20.0, 30.0, 60.0, 120.0, 300.0] {
-            let mut session = Session::new(profile.parse::<Profile>().expect("a profile"), Seed::new(1));
+            let mut session = VirtualPlayer::new(profile.parse::<ServiceProfile>().expect("a profile"), Seed::new(1));
             let bounded = |aim: tonnage::search::hunt::Aim| {
                 let question = aim.question.clone().within(Budget { requests: None, seconds: Some(seconds) });
                 aim.asking(question)
@@ -56,7 +56,8 @@ fn a_search_ends_within_its_budget_and_a_tenth_whatever_the_service_and_its_obje
 #[test]
 fn a_budget_that_ends_before_the_first_answers_calls_no_service_lost() {
     for seconds in [1.0, 3.0, 4.0, 5.0, 8.0] {
-        let mut session = Session::new("delay:ttft=1s,itl=100ms".parse::<Profile>().expect("a profile"), Seed::new(1));
+        let mut session =
+            VirtualPlayer::new("delay:ttft=1s,itl=100ms".parse::<ServiceProfile>().expect("a profile"), Seed::new(1));
         let bounded = |aim: tonnage::search::hunt::Aim| {
             let question = aim.question.clone().within(Budget { requests: None, seconds: Some(seconds) });
             aim.asking(question)

@@ -5,7 +5,7 @@ use tonnage::report::{headline, search_sentences};
 use tonnage::search::hunt::{Aim, Certificate, Conclusion, Journal, SearchFindings, Wanted};
 use tonnage::search::step::{Certified, Doubt, Finding};
 use tonnage::seed::Seed;
-use tonnage::sim::Session;
+use tonnage::sim::VirtualPlayer;
 
 use crate::coverage::now;
 use crate::search::hunt::{Changing, Hunted, MM1, MM4, QUICK, blueprint, by, hunted, within, workload};
@@ -74,7 +74,7 @@ fn a_service_that_slowed_down_since_fails_it_and_the_interval_is_doubted() {
 #[test]
 fn an_interrupted_certificate_is_repeated_with_fresh_draws_and_a_finished_one_is_not() {
     let part = |journal: Journal, most_loads: usize| {
-        let mut session = Session::new(MM4.0.parse().expect("a profile"), Seed::new(1));
+        let mut session = VirtualPlayer::new(MM4.0.parse().expect("a profile"), Seed::new(1));
         now(by(&mut session, QUICK, workload("1", "1"), 1, certified, journal, most_loads))
     };
     let whole = part(Journal::default(), usize::MAX);

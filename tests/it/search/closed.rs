@@ -6,7 +6,7 @@ use tonnage::search::hunt::{Aim, Conclusion, Journal, Outcome, SearchFindings};
 use tonnage::search::step::{Finding, Question};
 use tonnage::search::{Axis, Kept};
 use tonnage::seed::Seed;
-use tonnage::sim::Session;
+use tonnage::sim::VirtualPlayer;
 
 use super::hunt::{Hunted, blueprint, by, hunted, live, workload};
 use crate::coverage::now;
@@ -97,7 +97,7 @@ fn nobody_is_asked_for_more_than_may_be_in_flight() {
 #[test]
 fn what_was_killed_goes_on_and_repeats_nothing() {
     let part = |journal: Journal, most_loads: usize| {
-        let mut session = Session::new(MM4.parse().expect("a profile"), Seed::new(1));
+        let mut session = VirtualPlayer::new(MM4.parse().expect("a profile"), Seed::new(1));
         now(by(&mut session, P90.0, workload("1", "1"), 1, over_users(0.2, None), journal, most_loads))
     };
     let first = part(Journal::default(), 4);

@@ -8,7 +8,7 @@ use tonnage::metrics::Objectives;
 use tonnage::play::{Segment, StopRule};
 use tonnage::schedule::{Extent, Process, Timeline};
 use tonnage::seed::Seed;
-use tonnage::sim::Session;
+use tonnage::sim::VirtualPlayer;
 use tonnage::units::Rate;
 use tonnage::workload::{Load, Plan};
 
@@ -30,7 +30,7 @@ pub(crate) fn long_run(
     let objectives = Arc::new(Objectives::parse(&[slo], None, None).expect("objectives"));
     let asked = objectives.items().len();
     let segment = Segment { label: String::new(), plan: Arc::new(plan), objectives, streamed: true };
-    let trial = Session::new(profile.parse().expect("a profile"), Seed::new(7)).trial(segment, StopRule::Never);
+    let trial = VirtualPlayer::new(profile.parse().expect("a profile"), Seed::new(7)).trial(segment, StopRule::Never);
     let share = |place: usize| {
         let tally = trial.summary.tally(place).expect("an objective");
         tally.misses as f64 / tally.decided() as f64

@@ -15,7 +15,7 @@ use tonnage::search::hunt::{Aim, Conclusion, Journal, Outcome, Purpose, SearchCa
 use tonnage::search::step::{Answer, Budget, Capacity, Doubt, Finding, Question};
 use tonnage::search::{Blueprint, Event, Kept, drive};
 use tonnage::seed::Seed;
-use tonnage::sim::{Fault, LocalTarget, ModelClient, Profile, Session};
+use tonnage::sim::{InjectedFault, LocalTarget, ModelClient, ServiceProfile, VirtualPlayer};
 use tonnage::workload::{LengthSpec, Workload};
 
 use crate::coverage::now;
@@ -66,16 +66,16 @@ impl Hunted {
 }
 
 /// The live run engine, on the runtime and the clock of the test, with a simulated server that has these faults.
-pub(super) fn live(profile: &str, faults: &[Fault]) -> engine::Session {
-    let profile: Profile = profile.parse().expect("a profile");
+pub(super) fn live(profile: &str, faults: &[InjectedFault]) -> engine::LivePlayer {
+    let profile: ServiceProfile = profile.parse().expect("a profile");
     let settings =
         engine::Settings { timeout: Duration::from_mins(1), drain: Duration::from_mins(1), max_in_flight: None };
     let client = ModelClient::new(profile, faults, Seed::new(1));
-    engine::Session::local(settings, Arc::new(LocalTarget::new(profile)), client)
+    engine::LivePlayer::local(settings, Arc::new(LocalTarget::new(profile)), client)
 }
 
 pub(super) fn hunted(profile: &str, slo: &str, workload: Workload, seed: u64, adjust: impl Fn(Aim) -> Aim) -> Hunted {
-    let mut session = Session::new(profile.parse::<Profile>().expect("a profile"), Seed::new(seed));
+    let mut session = VirtualPlayer::new(profile.parse::<ServiceProfile>().expect("a profile"), Seed::new(seed));
     now(by(&mut session, slo, workload, seed, adjust, Journal::default(), usize::MAX))
 }
 
@@ -117,21 +117,21 @@ pub(super) async fn of<P: Play>(
 
 /// A service that changes to another one at load number `from`.
 pub(super) struct Changing {
-    before: Session,
-    after: Session,
+    before: VirtualPlayer,
+    after: VirtualPlayer,
     from: usize,
     played: usize,
 }
 
 impl Changing {
     pub(super) fn new(before: &str, after: &str, from: usize) -> Self {
-        let session = |profile: &str| Session::new(profile.parse().expect("a profile"), Seed::new(1));
+        let session = |profile: &str| VirtualPlayer::new(profile.parse().expect("a profile"), Seed::new(1));
         Self { before: session(before), after: session(after), from, played: 0 }
     }
 }
 
 impl Play for Changing {
-    type Settling = <Session as Play>::Settling;
+    type Settling = <VirtualPlayer as Play>::Settling;
 
     async fn play(&mut self, segment: Segment, stop: StopRule) -> Result<Issued<Self::Settling>, Error> {
         self.played += 1;
@@ -221,7 +221,7 @@ fn the_same_seed_plays_the_same_loads_and_none_twice() {
 #[test]
 fn what_was_killed_goes_on_and_repeats_nothing() {
     let part = |journal: Journal, most_loads: usize| {
-        let mut session = Session::new(MM4.0.parse().expect("a profile"), Seed::new(1));
+        let mut session = VirtualPlayer::new(MM4.0.parse().expect("a profile"), Seed::new(1));
         now(by(&mut session, QUICK, workload("1", "1"), 1, within(0.3), journal, most_loads))
     };
     let whole = part(Journal::default(), usize::MAX);
@@ -361,7 +361,7 @@ fn a_mean_is_searched_for_and_told_as_a_mean() {
 }
 
 /// A queue that fails 2 % of the requests.
-fn failing() -> engine::Session {
+fn failing() -> engine::LivePlayer {
     live("mdc:servers=1,service=50ms", &["status:503@2%".parse().expect("a fault")])
 }
 

@@ -11,7 +11,7 @@ use tonnage::search::hunt::{Aim, Conclusion, Journal, Outcome, SearchFindings};
 use tonnage::search::step::{Budget, Capacity, End, Finding, Question};
 use tonnage::search::{Axis, Blueprint, Kept, Level, Pass, Point};
 use tonnage::seed::Seed;
-use tonnage::sim::{Profile, Session};
+use tonnage::sim::{ServiceProfile, VirtualPlayer};
 use tonnage::units::Offset;
 
 use super::hunt::{Hunted, blueprint, live, of, workload};
@@ -48,7 +48,7 @@ fn share(recorded: &Recorded, slo: &str, scale: f64, passes: u64) -> f64 {
             objectives: Arc::clone(&blueprint.objectives),
             streamed: true,
         };
-        let mut session = Session::new(MM4.parse().expect("a profile"), Seed::new(1_000 + pass));
+        let mut session = VirtualPlayer::new(MM4.parse().expect("a profile"), Seed::new(1_000 + pass));
         let trial = now(now(session.play(segment, StopRule::Never)).expect("played").settling).expect("a trial");
         let tally = trial.summary.tally(0).expect("an objective");
         tally.misses as f64 / tally.decided() as f64
@@ -90,7 +90,7 @@ async fn searched<P: Play>(
 
 fn in_virtual_time((shape, slo, _): (&str, &str, f64), seed: u64, precision: f64, most: Option<f64>) -> (Hunted, Pass) {
     let recorded = recorded(shape);
-    let mut session = Session::new(MM4.parse::<Profile>().expect("a profile"), Seed::new(seed));
+    let mut session = VirtualPlayer::new(MM4.parse::<ServiceProfile>().expect("a profile"), Seed::new(seed));
     let adjust = at_scale(&recorded, precision, most);
     let found = now(searched(&mut session, (&recorded, slo, seed), adjust, Journal::default(), usize::MAX));
     (found, Pass::of(&recorded))
@@ -137,7 +137,7 @@ fn the_interval_covers_the_scale_that_many_passes_show_to_be_the_last() {
 fn a_bad_beginning_ends_no_pass_and_a_quiet_one_decides_none() {
     // The burst ends after 10 s: nearly all of its requests miss, and no others.
     let (recorded, slo) = (recorded("constant 100/s 10s; constant 2/s 990s"), "p50 ttft<=300ms");
-    let mut session = Session::new(MM4.parse::<Profile>().expect("a profile"), Seed::new(1));
+    let mut session = VirtualPlayer::new(MM4.parse::<ServiceProfile>().expect("a profile"), Seed::new(1));
     let adjust = at_scale(&recorded, 0.2, Some(1.0));
     let found = now(searched(&mut session, (&recorded, slo, 1), adjust, Journal::default(), 4));
     let [probe] = found.journal.history.probes.as_slice() else { panic!("one pass must be enough: {:?}", found.loads) };
@@ -161,7 +161,7 @@ fn no_faster_pass_than_the_most_is_played_and_what_does_not_fit_the_budget_is_no
         let question = aim.question.clone().within(budget);
         aim.asking(question)
     };
-    let mut session = Session::new(MM4.parse::<Profile>().expect("a profile"), Seed::new(1));
+    let mut session = VirtualPlayer::new(MM4.parse::<ServiceProfile>().expect("a profile"), Seed::new(1));
     let found = now(searched(&mut session, (&recorded, EVEN.1, 1), adjust, Journal::default(), usize::MAX));
     assert_eq!(found.answer().finding, Finding::BudgetSpent);
     assert!(found.answer().spent.requests <= 8_000, "{:?}", found.answer().spent);
@@ -171,7 +171,7 @@ fn no_faster_pass_than_the_most_is_played_and_what_does_not_fit_the_budget_is_no
 fn what_was_killed_goes_on_and_repeats_nothing() {
     let recorded = recorded(EVEN.0);
     let part = |journal: Journal, most_loads: usize| {
-        let mut session = Session::new(MM4.parse::<Profile>().expect("a profile"), Seed::new(1));
+        let mut session = VirtualPlayer::new(MM4.parse::<ServiceProfile>().expect("a profile"), Seed::new(1));
         now(searched(&mut session, (&recorded, EVEN.1, 1), at_scale(&recorded, 0.2, None), journal, most_loads))
     };
     let first = part(Journal::default(), 5);

@@ -1,4 +1,4 @@
-//! Owns `Profile`: the behaviour of the simulated server, and its text form.
+//! Owns `ServiceProfile`: the behaviour of the simulated server, and its text form.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ const ACCEPTED: &str = "accepted is small, 8b-h100, 8b-a100, 70b-4xh100 (each al
 
 /// The behaviour of the simulated server.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Profile(pub(super) Skin);
+pub struct ServiceProfile(pub(super) Skin);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Skin {
@@ -36,7 +36,7 @@ pub(super) enum Simple {
     Queue { servers: u32, service: Law },
 }
 
-impl Profile {
+impl ServiceProfile {
     /// The most servers of a queue.
     pub const MOST_SERVERS: u32 = 4_096;
     /// The accepted forms of profile text with their descriptions, for help.
@@ -119,13 +119,13 @@ impl Profile {
     }
 }
 
-impl Default for Profile {
+impl Default for ServiceProfile {
     fn default() -> Self {
         Self::small()
     }
 }
 
-impl std::str::FromStr for Profile {
+impl std::str::FromStr for ServiceProfile {
     type Err = Refusal;
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
@@ -191,7 +191,7 @@ fn fields<const N: usize>(text: &str, keys: [&str; N]) -> Result<[String; N], St
     Ok(values.map(Option::unwrap_or_default))
 }
 
-impl fmt::Display for Profile {
+impl fmt::Display for ServiceProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             _ if *self == Self::modest_delay() => f.write_str("delay"),
@@ -218,15 +218,15 @@ mod tests {
 
     #[test]
     fn profiles_are_read_as_the_help_writes_them() {
-        for (text, _) in Profile::FORMS {
-            assert_eq!(text.parse::<Profile>().map(|profile| profile.to_string()).as_deref(), Ok(*text));
+        for (text, _) in ServiceProfile::FORMS {
+            assert_eq!(text.parse::<ServiceProfile>().map(|profile| profile.to_string()).as_deref(), Ok(*text));
         }
         let long = "delay:ttft=lognormal:20ms,0.1,itl=lognormal:5ms,0.1";
-        assert_eq!(long.parse(), Ok(Profile::modest_delay()));
-        assert_eq!("engine:small".parse(), Ok(Profile::small()));
-        assert!(Preset::ALL.iter().all(|preset| Profile::FORMS.iter().any(|(text, _)| *text == preset.name())));
+        assert_eq!(long.parse(), Ok(ServiceProfile::modest_delay()));
+        assert_eq!("engine:small".parse(), Ok(ServiceProfile::small()));
+        assert!(Preset::ALL.iter().all(|preset| ServiceProfile::FORMS.iter().any(|(text, _)| *text == preset.name())));
         assert_eq!(
-            "delay:itl=exp:5ms,ttft=0".parse::<Profile>().map(|p| p.to_string()).as_deref(),
+            "delay:itl=exp:5ms,ttft=0".parse::<ServiceProfile>().map(|p| p.to_string()).as_deref(),
             Ok("delay:ttft=0s,itl=exp:5ms")
         );
     }
@@ -249,12 +249,12 @@ mod tests {
             "queue:servers=0,service=exp:5ms",
             "queue:service=exp:5ms",
         ] {
-            assert!(text.parse::<Profile>().is_err(), "{text}");
+            assert!(text.parse::<ServiceProfile>().is_err(), "{text}");
         }
-        let refusal = "large".parse::<Profile>().unwrap_err();
+        let refusal = "large".parse::<ServiceProfile>().unwrap_err();
         assert!(refusal.accepted.contains("small") && refusal.accepted.contains("mdc:"));
-        assert!("delay:ttft=1s,ttft=2s,itl=0".parse::<Profile>().is_err(), "given twice");
-        assert!("delay:5ms,ttft=2s,itl=0".parse::<Profile>().is_err(), "a value without its key");
+        assert!("delay:ttft=1s,ttft=2s,itl=0".parse::<ServiceProfile>().is_err(), "given twice");
+        assert!("delay:5ms,ttft=2s,itl=0".parse::<ServiceProfile>().is_err(), "a value without its key");
     }
 
     proptest! {
@@ -274,13 +274,13 @@ mod tests {
                 4 => Law::hyperexponential(service, 1.0 + 0.9 * variation),
                 _ => Law::pareto_cut(service, 1.0 + variation, 1_000.0),
             };
-            let profile = Profile::queue(servers, law.unwrap()).unwrap();
-            prop_assert_eq!(profile.to_string().parse::<Profile>(), Ok(profile));
+            let profile = ServiceProfile::queue(servers, law.unwrap()).unwrap();
+            prop_assert_eq!(profile.to_string().parse::<ServiceProfile>(), Ok(profile));
         }
 
         #[test]
         fn no_text_breaks_the_parser(text in "(delay|mmc|mdc|queue|small|engine:8b-h100)?[:=,a-z0-9._ ]*") {
-            let _ = text.parse::<Profile>();
+            let _ = text.parse::<ServiceProfile>();
         }
     }
 }

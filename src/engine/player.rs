@@ -85,7 +85,7 @@ impl Interrupter {
 /// Workers and their open connections. Must be used inside a tokio `LocalRuntime` or `LocalSet`, which also runs the
 /// collectors.
 #[derive(Debug)]
-pub struct Session {
+pub struct LivePlayer {
     settings: Settings,
     pacing: Pacing,
     workers: Vec<mpsc::UnboundedSender<Arc<Live>>>,
@@ -96,7 +96,7 @@ pub struct Session {
     clock: RunClock,
 }
 
-impl Session {
+impl LivePlayer {
     /// A session with a thread and a runtime for each worker. Fails when a thread, a runtime or a client cannot be
     /// made.
     pub fn threads<C: Client>(settings: Settings, setup: &Setup<C>) -> Result<Self, Error> {
@@ -150,7 +150,7 @@ impl Session {
         self.play_from(RunClock::starting_in(HEAD_START), segment, stop_rule, observer).await
     }
 
-    /// Like [`Session::play_into`], with instants counted from the origin of `clock`, which should lie at least
+    /// Like [`LivePlayer::play_into`], with instants counted from the origin of `clock`, which should lie at least
     /// [`HEAD_START`] ahead.
     pub async fn play_from(
         &mut self,
@@ -184,7 +184,7 @@ impl Session {
     }
 }
 
-impl Play for Session {
+impl Play for LivePlayer {
     type Settling = Settling;
 
     fn play(&mut self, segment: Segment, stop: StopRule) -> impl Future<Output = Result<Issued<Settling>, Error>> {
