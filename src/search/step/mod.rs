@@ -1,21 +1,21 @@
 //! Owns the step of the search for the highest load that meets the objectives: from the trials so far to the next
 //! probe or the answer.
 //!
-//! Pure and deterministic: the same evidence gives the same step on every machine (`libm` mathematics, no clock, no
-//! draw), so that a search over closed-form queues, over the simulator in virtual time and against a live server is
-//! one piece of code, and a search that was killed goes on where it stood. How well its intervals cover is measured
-//! in `benches/coverage.rs`.
+//! The step is pure and deterministic: the same evidence gives the same step on every machine (`libm` mathematics,
+//! no clock, no random draw). So one piece of code searches over closed-form queues, over the simulator in virtual
+//! time and against a live server, and a killed search continues where it stopped. The coverage of its intervals is
+//! measured in `benches/coverage.rs`.
 //!
 //! # What is decided, and on what evidence
 //!
-//! An objective with quantile q and limit T asks for a share of misses of at most α = 1 − q. The answer is the
+//! An objective with quantile q and limit T allows a share of misses of at most α = 1 − q. The answer is the
 //! highest level at which each objective holds in steady state and the service keeps up. A level is judged by
-//! *probes*: a stretch that is discarded until requests in flight show no trend, then a window that is played to its
-//! end. The window lasts limit ÷ resolution seconds at least, the time in which an overload by the resolution becomes
-//! visible, and holds as many requests as make some misses likely at the answer.
+//! *probes*. A probe first discards requests until the number in flight shows no trend; then it measures a window.
+//! The window lasts at least limit ÷ resolution seconds, the time in which an overload by the resolution becomes
+//! visible. It holds enough requests to make some misses likely at the answer.
 //!
 //! * **The curve proposes** (`curve`, `posterior`): share(r) = f + (1 − f) e^−y(r) with the answer R, the bend b and
-//!   the floor f (misses that load does not cause) as unknowns. The next probe is played at a quantile of the posterior
+//!   the floor f (misses that load does not cause) as unknowns. The next probe runs at a quantile of the posterior
 //!   of R.
 //! * **Overdispersion comes from data** (`cluster`, `overdispersion`): misses come in episodes, and φ = Σ S² ÷ Σ S
 //!   over episodes of S misses, beside the scatter between probes and the episodes of crowding. A formula stands in
