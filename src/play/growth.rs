@@ -187,7 +187,7 @@ mod tests {
         assert!((found.per_s - 10.0).abs() < 0.3 && found.error_per_s < 0.5, "{found:?}");
         let level = samples(|second| 20.0 + ripple(second), |second| 100 * u64::from(second));
         assert!(!trends(&level, 0.0) && !signs(&level, 0.1).is_steady_growth);
-        assert_eq!(signs(&level, 0.02), Signs::default(), "6 300 requests do not tell 2 % from chance");
+        assert_eq!(signs(&level, 0.02), Signs::default(), "6 300 requests cannot show an overload of 2 %");
         assert!(slope(&level[..15]).is_none() && growth(&level[..15]).is_none(), "too few samples");
     }
 

@@ -14,20 +14,19 @@
 //! The window lasts at least limit ÷ resolution seconds, the time in which an overload by the resolution becomes
 //! visible. It holds enough requests to make some misses likely at the answer.
 //!
-//! * **The curve proposes** (`curve`, `posterior`): share(r) = f + (1 − f) e^−y(r) with the answer R, the bend b and
-//!   the floor f (misses that load does not cause) as unknowns. The next probe runs at a quantile of the posterior
-//!   of R.
-//! * **Overdispersion comes from data** (`cluster`, `overdispersion`): misses come in episodes, and φ = Σ S² ÷ Σ S
-//!   over episodes of S misses, beside the scatter between probes and the episodes of crowding. A formula stands in
-//!   only where all are silent. Fewer than about ten independent episodes near the answer are no claim
-//!   ([`Doubt::Episodes`]); where the times of the calm service have a heavy tail, fewer than forty.
-//! * **Stability is a demand** (`steady`): the growth of the number in flight over each window, with its standard
-//!   error, is the likelihood of the rate that the service carries. Completions at saturation are a vague prior of it.
-//! * **Windows are cut only where the rest could not mend them** (`alarm`), and count as "at least so many of the
-//!   whole window missed".
-//! * **The answer is checked** (`trust`, `drift`, `direct`): isotonic regression against the curve; earlier against
-//!   later probes; the interval that probes show by themselves, which takes the place of the curve's where that does
-//!   not hold.
+//! * **The curve proposes** (`curve`, `posterior`): share(r) = f + (1 − f) e^−y(r). The answer R, the bend b and the
+//!   floor f (misses that load does not cause) are unknown. The next probe runs at a quantile of the posterior of R.
+//! * **Overdispersion comes from data** (`cluster`, `overdispersion`). Misses come in episodes, and φ = Σ S² ÷ Σ S over
+//!   episodes of S misses. The scatter between probes and the episodes of crowding are used too. A formula is used only
+//!   as far as all of these are missing. Fewer than about ten independent episodes near the answer do not support a
+//!   claim ([`Doubt::Episodes`]); if the service times have a heavy tail, fewer than forty do not.
+//! * **Stability is a demand** (`steady`). The growth of the number in flight over each window, with its standard error,
+//!   gives the likelihood of the capacity: the highest rate that the service keeps up with. The throughput of the
+//!   saturated service is a vague prior of the capacity.
+//! * **Probes are stopped early only if the rest of the window could not change the result** (`alarm`). Their misses are
+//!   a lower bound of the misses of the whole window.
+//! * **The answer is checked** (`trust`, `drift`, `direct`): isotonic regression against the curve, and earlier against
+//!   later probes. If the curve does not fit, the interval is widened to the one that the probes show without it.
 
 mod alarm;
 mod answer;
