@@ -16,7 +16,7 @@ pub struct Segment {
     pub plan: Arc<Plan>,
     /// The objectives for the service.
     pub objectives: Arc<Objectives>,
-    /// Whether answers are streamed.
+    /// Whether responses are streamed.
     pub streamed: bool,
 }
 

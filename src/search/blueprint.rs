@@ -16,7 +16,7 @@ use crate::workload::{Closed, Load, Plan, Workload};
 /// What all loads of a sweep or a search have in common.
 #[derive(Debug, Clone)]
 pub struct Blueprint {
-    /// What is sent.
+    /// The workload that is sent.
     pub workload: Workload,
     /// The arrival process of open loads.
     pub process: Process,
@@ -32,7 +32,7 @@ pub struct Blueprint {
     pub cooldown: Duration,
     /// The objectives for the service.
     pub objectives: Arc<Objectives>,
-    /// Whether answers are streamed.
+    /// Whether responses are streamed.
     pub streamed: bool,
 }
 

@@ -15,7 +15,7 @@ use crate::workload::Plan;
 /// Decides which loads are run, one after the other. All state of a campaign that is needed to resume it is in what
 /// it has learnt: a campaign is rebuilt from that, and continues.
 pub trait Campaign {
-    /// What a load is for.
+    /// The purpose of a load.
     type Purpose: Copy;
     /// How the campaign ends.
     type End;

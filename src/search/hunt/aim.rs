@@ -82,7 +82,7 @@ impl Aim {
         &self.asked
     }
 
-    /// [`Asked::whole_s`] of each demand; empty where none limits a mean.
+    /// [`Asked::whole_s`] of each demand; empty if no demand limits a mean.
     pub(super) fn wholes_s(&self) -> Vec<Option<f64>> {
         let wholes = self.asked.iter().map(|asked| asked.whole_s);
         if self.asked.iter().any(|asked| asked.whole_s.is_some()) { wholes.collect() } else { Vec::new() }

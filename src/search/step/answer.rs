@@ -68,7 +68,7 @@ pub const MOST_PROBES: usize = 200;
 /// The rest of a budget is not spent on probes if it would narrow the interval by less than this share. A
 /// certificate is a better use.
 const NARROWED: f64 = 0.04;
-/// Without a lowest rate of interest, the search ends at this share of the capacity.
+/// Default of the lowest rate of interest, as a share of the capacity.
 const LEAST_SHARE: f64 = 0.04;
 /// Confidence level of each test whether the unloaded service fails. There are few such tests.
 pub(in crate::search) const FAILING: f64 = 0.995;
@@ -96,8 +96,8 @@ pub enum Step {
         /// The number of requests.
         requests: u64,
     },
-    /// Overload the service, at no more than `most_per_s`, until this many requests have completed in the steady
-    /// state of the loop. Then cancel the backlog and wait until nothing is in flight.
+    /// Overload the service, at no more than `most_per_s`, until `completions` requests have completed in the
+    /// steady state of the loop. Then cancel the backlog and wait until nothing is in flight.
     Saturate {
         /// The number of completions.
         completions: u64,
@@ -121,8 +121,8 @@ pub enum Finding {
     BudgetSpent,
     /// The highest load that may be sent meets the objectives.
     MostReached,
-    /// The unloaded service misses an objective, or the lowest level of interest does. Without such a level it is 4
-    /// % of the capacity, or one request in flight.
+    /// The unloaded service misses an objective, or the lowest level of interest does. The default of that level is
+    /// the share 0.04 of the capacity, or one request in flight.
     Infeasible,
 }
 
@@ -265,8 +265,8 @@ fn taken(question: &Question, history: &History, order: &Order) -> Spent {
 }
 
 /// The precision in force. Latency explodes near the capacity, so the precision is never looser than the relative
-/// distance to the capacity, down to a quarter of the requested precision. The capacity itself is known to about ±2
-/// %.
+/// distance to the capacity, down to a quarter of the requested precision. The capacity itself is known to within
+/// about 2 %.
 pub(super) fn precision_at(question: &Question, picture: &Picture) -> f64 {
     let wall = match question.over() {
         Axis::Rate if !picture.is_limited_by_capacity() => 1.0 - picture.bracket().best / picture.end(),

@@ -1,4 +1,4 @@
-//! Owns `History`: the evidence so far, from whichever player.
+//! Owns `History`: the evidence so far, whichever player measured it.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub struct Count {
 }
 
 impl Count {
-    /// The share of misses; 0 where nothing is decided.
+    /// The share of misses; 0 if nothing is decided.
     #[must_use]
     pub fn share(&self) -> f64 {
         if self.decided == 0 { 0.0 } else { self.misses as f64 / self.decided as f64 }
@@ -95,7 +95,7 @@ pub enum End {
 /// One probe at a level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
-    /// Its load.
+    /// The level of the probe's load.
     #[serde(flatten)]
     pub level: Level,
     /// The counts of each demand, in order.
@@ -153,7 +153,7 @@ pub struct Saturation {
 /// Completions of the repeated measurement of the saturated service. It only has to show a change.
 const AGAIN: u64 = 600;
 /// The two measurements of the saturated service differ if they are more than this many standard errors apart, and
-/// their logarithms by more than the least change.
+/// if their logarithms differ by more than the least change.
 const CAPACITY_APART: f64 = 4.0;
 const LEAST_CAPACITY_CHANGE: f64 = 0.15;
 

@@ -17,14 +17,14 @@
 //! * **The curve proposes** (`curve`, `posterior`): share(r) = f + (1 − f) e^−y(r). The answer R, the bend b and the
 //!   floor f (misses that load does not cause) are unknown. The next probe runs at a quantile of the posterior of R.
 //! * **Overdispersion comes from data** (`cluster`, `overdispersion`). Misses come in episodes, and φ = Σ S² ÷ Σ S over
-//!   episodes of S misses. The scatter between probes and the episodes of crowding are used too. A formula is used only
-//!   as far as all of these are missing. Fewer than about ten independent episodes near the answer do not support a
-//!   claim ([`Doubt::Episodes`]); if the service times have a heavy tail, fewer than forty do not.
-//! * **Stability is a demand** (`steady`). The growth of the number in flight over each window, with its standard error,
-//!   gives the likelihood of the capacity: the highest rate that the service keeps up with. The throughput of the
-//!   saturated service is a vague prior of the capacity.
-//! * **Probes are stopped early only if the rest of the window could not change the result** (`alarm`). Their misses are
-//!   a lower bound of the misses of the whole window.
+//!   episodes of S misses. The scatter between probes and the episodes of crowding are used too. A formula is used
+//!   only as far as all of these are missing. Fewer than about ten independent episodes near the answer do not support
+//!   a claim ([`Doubt::Episodes`]); if the service times have a heavy tail, fewer than forty do not.
+//! * **Stability is a demand** (`steady`). The growth of the number in flight over each window, with its standard
+//!   error, gives the likelihood of the capacity: the highest rate that the service keeps up with. The throughput of
+//!   the saturated service is a vague prior of the capacity.
+//! * **Probes are stopped early only if the rest of the window could not change the result** (`alarm`). Their misses
+//!   are a lower bound of the misses of the whole window.
 //! * **The answer is checked** (`trust`, `drift`, `direct`): isotonic regression against the curve, and earlier against
 //!   later probes. If the curve does not fit, the interval is widened to the one that the probes show without it.
 

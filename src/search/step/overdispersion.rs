@@ -53,7 +53,7 @@ pub(super) const NEAR_PASSES: f64 = 0.1;
 pub(super) struct Overdispersion {
     /// φ ÷ φ₀.
     pub(super) factor: f64,
-    /// φ ÷ φ₀ without the scatter between probes, which is larger if the service changes.
+    /// φ ÷ φ₀ without the scatter between probes. A service that changes raises this scatter.
     pub(super) within: f64,
     /// Degrees of freedom of the estimate of φ.
     pub(super) degrees: f64,

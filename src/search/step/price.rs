@@ -22,19 +22,19 @@ const WALL: f64 = 1.5;
 /// The approximate number of requests that a search of `question` takes if the answer is at `share` of the capacity
 /// (0 to 1).
 ///
-/// The formula follows from the delta method on the tail of M/G/1: n = 3.84 φ/(α β² δ²), with `φ = 2(c_a² + 1)ρ/(1
-/// − ρ)²` and β = ln(1/α) ρ/(1 − ρ). The wall cancels: `n = 7.7 (c_a² + 1)/(α ln²(1/α) ρ δ²)`, where δ is the
-/// precision, never looser than 1 − ρ. Close to the wall, the episodes that must be seen cost more than that. What
-/// this algorithm takes in addition was fitted to M/M/1 and M/D/1. Light-tailed queues and engines take 0.3 to 1.5
-/// times the result. A service with heavy-tailed service times takes 10 to 50 times as much. This is not known
-/// beforehand; the search reports it when it sees it.
+/// The formula follows from the delta method on the tail of M/G/1: n = 3.84 φ/(α β² δ²), with
+/// `φ = 2(c_a² + 1)ρ/(1 − ρ)²` and β = ln(1/α) ρ/(1 − ρ). The wall cancels:
+/// `n = 7.7 (c_a² + 1)/(α ln²(1/α) ρ δ²)`, where δ is the precision, never looser than 1 − ρ. Close to the wall, the
+/// episodes that must be seen cost more than that. What this algorithm takes in addition was fitted to M/M/1 and
+/// M/D/1. Light-tailed queues and engines take 0.3 to 1.5 times the result. A service with heavy-tailed service times
+/// takes 10 to 50 times as much. This is not known beforehand; the search reports it when it sees it.
 #[must_use]
 pub fn price(question: &Question, share: f64) -> u64 {
     at(question, share, question.precision()) as u64
 }
 
-/// The precision that `requests` allow for an answer at `share` of the capacity; `None` if they do not allow ± 50
-/// %.
+/// The precision that `requests` allow for an answer at `share` of the capacity; `None` if not even a precision of
+/// ± 50 % is possible.
 #[must_use]
 pub fn precision_for(question: &Question, share: f64, requests: u64) -> Option<f64> {
     let affordable = |precision: f64| at(question, share, precision) <= requests as f64;
