@@ -1,4 +1,5 @@
-//! Owns the rules of a search's first loads, as plain numbers: the unloaded service, and the saturated one.
+//! Owns the rules of a search's first loads, as plain numbers: the rule for the unloaded service, and the rules for
+//! the saturated service.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,38 +9,41 @@ use crate::play::watched::{Ruling, StopReason};
 use crate::stats::proportion::lower_bound;
 use crate::units::Offset;
 
-/// One objective, as the unloaded service is asked for it.
+/// One objective, as it is checked on the unloaded service.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct FloorObjective {
-    /// Its place among the objectives of the segment.
+    /// The index of the objective in the list of the segment.
     pub place: usize,
-    /// The share of the requests that may miss it.
+    /// The share of requests that may miss the objective.
     pub allowed: f64,
-    /// Above this share of misses more requests are asked.
+    /// If the share of misses exceeds this value, more requests are sent.
     pub close: f64,
 }
 
-/// When the unloaded service has been asked enough. It ends as soon as one of these holds.
+/// When the measurement of the unloaded service ends: as soon as one of these conditions holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FloorRule {
-    /// So many requests have settled, and no objective is close to what is allowed.
+    /// This many requests have settled, and no objective's share of misses exceeds its `close`.
     pub requests: u64,
-    /// So many requests have settled, close or not: a share of misses that no rate changes is best learnt here.
+    /// This many requests have settled, whatever the share of misses. A share of misses that does not depend on the
+    /// rate is best measured here.
     pub close_requests: u64,
-    /// So many requests have settled, all that the budget allows; none: there is no budget of requests.
+    /// This many requests have settled, which is all that the budget allows. `None`: there is no budget of
+    /// requests.
     pub most_requests: Option<u64>,
-    /// So many requests have settled, and `most_s` are over.
+    /// This many requests have settled, and `most_s` seconds have passed.
     pub least_requests: u64,
     /// Seconds after which `least_requests` are enough.
     pub most_s: f64,
-    /// Seconds after which one request is enough: slow answers, one after the other, are not to take all that there is.
+    /// Seconds after which one settled request is enough, so that slow requests, sent one at a time, do not use up
+    /// the whole budget. `None`: no such limit.
     pub longest_s: Option<f64>,
-    /// Exactly so many requests have settled, and an objective is missed for certain. Looks at every request would find
-    /// a share of misses just below the allowed one guilty sooner or later.
+    /// Counts of settled requests at which the measurement ends if an objective is certainly missed. A test after
+    /// every request would sooner or later reject a share of misses just below the allowed one.
     pub looks: Vec<u64>,
-    /// How certain that must be, one-sided.
+    /// The one-sided confidence level of the test at `looks`.
     pub certainty: f64,
-    /// So many requests in a row did not complete: the service is gone.
+    /// This many requests in a row did not complete: the service has stopped answering.
     pub lost_in_a_row: u32,
     /// The objectives.
     pub objectives: Vec<FloorObjective>,
@@ -67,34 +71,34 @@ impl FloorRule {
     }
 }
 
-/// When a closed loop has shown whether it saturates the service, and what that completes.
+/// When a closed loop ends: it has shown whether it saturates the service, and at which throughput.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StageRule {
-    /// The loop has filled the service so many seconds after it began.
+    /// Seconds after the start at which the closed loop counts as having filled the service.
     pub filled_s: f64,
-    /// It ends after so many seconds in any case.
+    /// The loop ends after this many seconds in any case.
     pub most_s: f64,
-    /// Completions since it was full, at which it is seen whether it brings more than the loop before.
+    /// Completions after `filled_s` at which the throughput is compared with `least_per_s`.
     pub first_look: u64,
-    /// Below so many completions per second it brings hardly more: the service is saturated. None: there was no loop
-    /// before.
+    /// If the throughput is below this many completions per second, it is hardly higher than that of the loop
+    /// before: the service is saturated. `None`: there was no loop before.
     pub least_per_s: Option<f64>,
-    /// Whether it is the largest loop, which is played like one that saturates the service.
+    /// Whether this is the largest loop. It is measured like a loop that saturates the service.
     pub is_last: bool,
-    /// Completions since it was full, at which a loop that saturates the service ends.
+    /// Completions after `filled_s` at which a loop that saturates the service ends.
     pub completions: u64,
-    /// So many requests missed, and more than completed: the service refuses them.
+    /// If at least this many requests missed, and more missed than completed, the service is refusing requests.
     pub refused: u64,
 }
 
-/// When a closed loop has measured the saturated service once more.
+/// When the repeated measurement of the saturated service ends.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AgainRule {
-    /// The loop has filled the service so many seconds after it began.
+    /// Seconds after the start at which the closed loop counts as having filled the service.
     pub filled_s: f64,
-    /// Completions since it was full.
+    /// Completions after `filled_s` at which the loop ends.
     pub completions: u64,
-    /// So many requests in a row did not complete: the service is gone.
+    /// This many requests in a row did not complete: the service has stopped answering.
     pub lost_in_a_row: u32,
 }
 
@@ -132,7 +136,7 @@ impl StageWatch {
     }
 }
 
-/// The same, measured once more.
+/// The closed loop that saturated the service, while it is measured once more.
 #[derive(Debug)]
 pub(super) struct AgainWatch {
     rule: AgainRule,
@@ -154,7 +158,7 @@ impl AgainWatch {
     }
 }
 
-/// What a closed loop completes once it has filled the service.
+/// Counts what a closed loop completes after it has filled the service.
 #[derive(Debug)]
 struct Filled {
     after: Offset,
@@ -162,12 +166,12 @@ struct Filled {
 }
 
 impl Filled {
-    /// The service is full `filled_s` after the load began.
+    /// The service counts as full `filled_s` seconds after the load began.
     fn after(filled_s: f64) -> Self {
         Self { after: Offset::from_secs(filled_s), first: None }
     }
 
-    /// Requests completed since then, and seconds; none before.
+    /// Requests completed since the service was full, and the seconds since then; `None` before.
     fn since(&mut self, counts: &LiveCounts) -> Option<(u64, f64)> {
         if counts.elapsed < self.after {
             return None;

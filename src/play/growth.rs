@@ -1,5 +1,5 @@
-//! Owns the growth of the number in flight while a load runs: its slope, how sure that is, and what completes
-//! meanwhile.
+//! Owns the growth of the number in flight during a load: its slope, the uncertainty of the slope, and the
+//! completions in the same time.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,14 +9,14 @@ use crate::units::Offset;
 /// How the number in flight grew over a window.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Growth {
-    /// Requests per second.
+    /// Growth in requests per second.
     pub per_s: f64,
-    /// Its standard error, from the stretches of the window.
+    /// The standard error of the growth in requests per second, from the steps between stretches of the window.
     pub error_per_s: f64,
 }
 
 impl Growth {
-    /// Whether it is more than so many standard errors.
+    /// Whether the growth exceeds this many standard errors.
     pub(crate) fn exceeds(&self, errors: f64) -> bool {
         self.per_s > errors * self.error_per_s
     }
@@ -25,25 +25,26 @@ impl Growth {
 /// How the number in flight develops over the window so far.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Signs {
-    /// Growth of the number in flight, in requests per second, and its standard error; none where too few requests
-    /// came to tell.
+    /// Growth of the number in flight, in requests per second, and its standard error; `None` if too few requests
+    /// arrived.
     pub growth_per_s: Option<(f64, f64)>,
-    /// Completions ÷ arrivals meanwhile.
+    /// Settled requests ÷ arrivals in the same time.
     pub completed_share: Option<f64>,
     /// Whether the number in flight grew in nearly every stretch of the window.
     pub is_steady_growth: bool,
 }
 
-/// Stretches of time by which the uncertainty is taken.
+/// Number of stretches of time from which the standard error of a slope is estimated.
 const STRETCHES: usize = 8;
-/// Stretches of a window by whose steps the growth over it is judged.
+/// Number of stretches of a window from whose steps the growth is estimated.
 const STEPS: usize = 16;
-/// Standard errors by which a slope stands out.
+/// A slope is significant if it exceeds this many standard errors.
 const SURE: f64 = 3.0;
-/// Arrivals in which completions that fall short by δ are no chance: this ÷ δ², three standard deviations.
+/// Arrivals needed for a shortfall of completions by the share δ to be significant: this number ÷ δ², three
+/// standard deviations.
 const ARRIVALS: f64 = 18.0;
 
-/// What was in flight, now and then.
+/// Samples of the number in flight.
 #[derive(Debug)]
 pub(super) struct Samples {
     every_s: f64,
@@ -59,7 +60,7 @@ pub(super) struct Sample {
 }
 
 impl Samples {
-    /// A sample each so many seconds.
+    /// No samples yet; the later ones are at least `every_s` seconds apart.
     pub(super) fn each(every_s: f64) -> Self {
         Self { every_s, taken: Vec::new() }
     }
@@ -76,12 +77,12 @@ impl Samples {
         }
     }
 
-    /// Those since `from`, until `until`.
+    /// The samples from `from` until `until`.
     pub(super) fn between(&self, from: Offset, until: Offset) -> Vec<Sample> {
         self.taken.iter().filter(|sample| sample.at >= from && sample.at <= until).copied().collect()
     }
 
-    /// Those of the last half of the time since `from`.
+    /// The samples of the last half of the time since `from`.
     pub(super) fn last_half(&self, from: Offset) -> Vec<Sample> {
         let Some(last) = self.taken.last() else { return Vec::new() };
         let middle = Offset::from_nanos(u64::midpoint(from.as_nanos(), last.at.as_nanos().max(from.as_nanos())));
@@ -89,13 +90,14 @@ impl Samples {
     }
 }
 
-/// Whether requests in flight rise or fall by more than chance, and by more than `least_per_s` a second.
+/// Whether the number in flight rises or falls significantly, and by more than `least_per_s` requests per second.
 pub(super) fn trends(samples: &[Sample], least_per_s: f64) -> bool {
     slope(samples).is_some_and(|(growth, error)| libm::fabs(growth) > (SURE * error).max(least_per_s))
 }
 
-/// How the number in flight develops over these samples: its slope and what completes meanwhile, where enough
-/// requests came to see an overload by the share `resolution`, and whether it grew in all but one of eight stretches.
+/// How the number in flight develops over these samples: its slope, the settled share of the arrivals, and whether
+/// it grew in all but one of eight stretches. The default if too few requests arrived to show an overload by the
+/// share `resolution`.
 pub(super) fn signs(samples: &[Sample], resolution: f64) -> Signs {
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return Signs::default() };
     let (came, settled) = ((last.due - first.due) as f64, (last.settled - first.settled) as f64);
@@ -107,7 +109,7 @@ pub(super) fn signs(samples: &[Sample], resolution: f64) -> Signs {
     Signs { growth_per_s: slope(samples), completed_share: Some(settled / came), is_steady_growth: grew }
 }
 
-/// By how much the number in flight grew in each of `stretches`; none with fewer than two samples in each.
+/// The growth of the number in flight in each of `stretches`; `None` with fewer than two samples in each.
 fn increments(samples: &[Sample], stretches: usize) -> Option<Vec<f64>> {
     let each = samples.len().checked_sub(1)? / stretches;
     (each >= 2).then(|| {
@@ -115,11 +117,11 @@ fn increments(samples: &[Sample], stretches: usize) -> Option<Vec<f64>> {
     })
 }
 
-/// Growth over these samples and its standard error, from 16 stretches: the number in flight of a service that does
-/// not keep up is a random walk, whose steps are independent; that of one that does goes back, and varies less than
-/// its steps say.
+/// Growth over these samples and its standard error, from 16 stretches. If the service does not keep up, the number
+/// in flight is a random walk with independent steps. If it keeps up, the number in flight returns to its mean, and
+/// varies less than its steps suggest.
 pub(super) fn growth(samples: &[Sample]) -> Option<Growth> {
-    // A window that was cut has fewer.
+    // A window that was cut short has fewer samples: use half as many stretches.
     let steps = increments(samples, STEPS).or_else(|| increments(samples, STEPS / 2))?;
     let (first, last) = (samples.first()?, samples[steps.len() * ((samples.len() - 1) / steps.len())]);
     let seconds = last.at.secs_since(first.at);
@@ -127,11 +129,11 @@ pub(super) fn growth(samples: &[Sample]) -> Option<Growth> {
     let sum: f64 = steps.iter().sum();
     let variance =
         steps.iter().map(|step| step - sum / count).map(|off| off * off).sum::<f64>() * count / (count - 1.0);
-    // A number of requests is known to one of them.
+    // A count of requests is known to one request.
     (seconds > 0.0).then(|| Growth { per_s: sum / seconds, error_per_s: libm::sqrt(variance.max(1.0)) / seconds })
 }
 
-/// The least-squares slope over the means of eight stretches, and its standard error; none with fewer than two
+/// The least-squares slope over the means of eight stretches, and its standard error; `None` with fewer than two
 /// samples in each.
 fn slope(samples: &[Sample]) -> Option<(f64, f64)> {
     let each = samples.len() / STRETCHES;
@@ -168,7 +170,7 @@ mod tests {
         (0..64).map(of).collect()
     }
 
-    /// Noise without a trend: ±1 by turns.
+    /// Noise without a trend: 1, −0.5, −0.5, and again.
     fn ripple(second: u32) -> f64 {
         if second.is_multiple_of(3) { 1.0 } else { -0.5 }
     }
@@ -185,7 +187,7 @@ mod tests {
         assert!((found.per_s - 10.0).abs() < 0.3 && found.error_per_s < 0.5, "{found:?}");
         let level = samples(|second| 20.0 + ripple(second), |second| 100 * u64::from(second));
         assert!(!trends(&level, 0.0) && !signs(&level, 0.1).is_steady_growth);
-        assert_eq!(signs(&level, 0.02), Signs::default(), "6 300 requests do not tell 2 % from chance");
+        assert_eq!(signs(&level, 0.02), Signs::default(), "6 300 requests cannot show an overload of 2 %");
         assert!(slope(&level[..15]).is_none() && growth(&level[..15]).is_none(), "too few samples");
     }
 

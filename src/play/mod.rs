@@ -1,4 +1,4 @@
-//! Owns the contract between loads and whoever plays them.
+//! Owns the contract between loads and the player that runs them.
 
 mod alarm;
 mod counts;

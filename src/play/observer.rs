@@ -1,4 +1,4 @@
-//! Owns `Observer`: who watches a segment while it is played.
+//! Owns `Observer`, which watches a segment while it runs.
 
 use crate::clock::RunClock;
 use crate::metrics::{Course, Summary};
@@ -7,42 +7,43 @@ use crate::play::segment::Segment;
 use crate::record::Record;
 use crate::units::Offset;
 
-/// A look at a segment that is being played.
+/// The state of a running segment.
 #[derive(Debug)]
 pub struct Look<'a> {
     /// Its counts so far.
     pub counts: LiveCounts,
-    /// What the records that have settled say.
+    /// The summary of the records that have settled.
     pub summary: &'a Summary,
 }
 
-/// Watches one segment: a progress line, a writer of records, a live view. It is called where records are collected,
-/// beside the sending: it may be slow, and cannot delay a send. Nothing passes it by; what it has not yet seen waits.
+/// Watches one segment: a progress line, a writer of records, a live view. It is called where records are
+/// collected, apart from the sending: it may be slow and cannot delay a send. It sees every event; events that it
+/// has not yet seen wait.
 pub trait Observer {
-    /// The segment begins; its instants count from the origin of `clock`.
+    /// The segment begins; its instants are offsets from the origin of `clock`.
     fn begins(&mut self, _segment: &Segment, _clock: RunClock) {}
 
     /// A request has settled.
     fn settled(&mut self, _record: &Record) {}
 
-    /// The segment was turned at `_now`: its window was moved or closed, or it was stopped.
+    /// The course of the segment changed at `_now`: its window was moved or closed, or it was stopped.
     fn turned(&mut self, _course: Course, _now: Offset) {}
 
-    /// Some tens of times a second, until the last request has settled; even while nothing settles.
+    /// Called some tens of times a second until the last request has settled, even if nothing settles.
     fn tick(&mut self, _look: &Look<'_>) {}
 }
 
-/// Nobody watches.
+/// An observer that does nothing.
 impl Observer for () {}
 
-/// Hears of every settled request.
+/// A closure that receives every settled request.
 impl<F: FnMut(&Record)> Observer for F {
     fn settled(&mut self, record: &Record) {
         self(record);
     }
 }
 
-/// One behind the other.
+/// Two observers, called one after the other.
 impl<One: Observer, Other: Observer> Observer for (One, Other) {
     fn begins(&mut self, segment: &Segment, clock: RunClock) {
         self.0.begins(segment, clock);

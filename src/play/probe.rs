@@ -1,6 +1,6 @@
-//! Owns `ProbeRule`, the numbers that a probe of a search is watched by, and the fold that follows them: it discards
-//! until nothing trends, cuts the window where the rest could not mend it, and follows the requests of the window to
-//! their end while the load goes on.
+//! Owns `ProbeRule`, the numbers by which a probe of a search is watched, and the state machine that applies them.
+//! It discards requests until the number in flight shows no trend. It stops the probe early if the rest of the
+//! window could not change the result. It follows the requests of the window to their end while the load continues.
 
 use std::time::Duration;
 
@@ -13,13 +13,14 @@ use crate::play::growth::{Growth, Samples, growth, signs, trends};
 use crate::play::watched::{Ruling, StopReason};
 use crate::units::Offset;
 
-/// A player asks a rule at least this often. This long before the window opens it is decided whether the window is to
-/// open later.
+/// Time before the window opens at which it is decided whether to delay the opening. A player asks a rule at least
+/// this often, so the decision is never too late.
 const AHEAD: Duration = Duration::from_millis(50);
-/// A trend of the number in flight counts from this part of an overload by the resolution on.
+/// Divisor of the resolution, no unit. The number in flight shows a trend if it grows faster than 1/4 of the growth
+/// that an overload by the resolution would cause.
 const TREND: f64 = 4.0;
 
-/// What kind of load a probe is. It decides what can be read from the number in flight.
+/// The kind of load of a probe. It decides what can be read from the number in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeKind {
@@ -28,46 +29,47 @@ pub enum ProbeKind {
         /// Requests per second.
         rate_per_s: f64,
     },
-    /// A closed loop: it is full from the first instant.
+    /// A closed loop: it reaches its full concurrency at the first instant.
     Closed,
-    /// One pass of a trace: a bad hour makes no bad day, so it is cut only where the misses are already too many for
-    /// the whole pass.
+    /// One pass of a trace. One bad hour does not make a bad day, so the pass is stopped early only if the misses
+    /// already exceed the clear limit for the whole pass.
     Trace,
 }
 
-/// When the alarms of a probe are asked.
+/// When the alarms of a probe are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Looks {
-    /// Requests of the window before the first look.
+    /// Requests of the window before the first check.
     pub first: u64,
-    /// Requests from one look to the next, at least.
+    /// Least number of requests from one check to the next.
     pub step: u64,
-    /// And one more for so many requests of the window.
+    /// The distance to the next check grows by one request for each `share` requests of the window.
     pub share: u64,
 }
 
-/// The numbers that a probe is watched by.
+/// The numbers by which a probe is watched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProbeRule {
-    /// What kind of load it is.
+    /// The kind of load.
     pub kind: ProbeKind,
-    /// The relative overload that the window is to make visible.
+    /// The relative overload that the window must be able to show.
     pub resolution: f64,
-    /// Seconds that are discarded, and by which the discard is extended.
+    /// Seconds discarded before the window; each extension of the discard adds as many again.
     pub discard_s: f64,
-    /// How often the discard is extended at most, while the number in flight shows a trend.
+    /// Largest number of extensions of the discard. The discard is extended while the number in flight shows a
+    /// trend.
     pub most_extensions: u32,
     /// Seconds between two samples of the number in flight.
     pub sample_s: f64,
-    /// When the alarms are asked.
+    /// When the alarms are checked.
     pub looks: Looks,
-    /// Requests that the whole window will hold; 0 where that is not known.
+    /// Requests that the whole window will hold; 0 if this is not known.
     pub planned: u64,
-    /// Seconds for which the requests of the window are followed at most, while the load goes on.
+    /// Longest time, in seconds, for which the requests of the window are followed while the load continues.
     pub follow_s: f64,
-    /// The budget ends so many seconds after the probe began; none: there is no end.
+    /// Seconds after the start of the probe at which the budget ends; `None`: no end.
     pub ends_s: Option<f64>,
-    /// The service is gone when so many requests in a row did not complete.
+    /// If this many requests in a row did not complete, the service has stopped answering.
     pub lost_in_a_row: u32,
     /// The alarms over misses, one for each objective.
     pub misses: Vec<MissAlarm>,
@@ -82,7 +84,7 @@ pub(super) struct ProbeWatch {
     phase: Phase,
     samples: Samples,
     next_look: u64,
-    /// Requests that came due before the window opened.
+    /// Requests whose planned instant passed before the window opened.
     due_before: u64,
     ends: Offset,
 }
@@ -106,14 +108,14 @@ impl ProbeWatch {
         }
     }
 
-    /// What becomes of the probe at these counts.
+    /// The ruling for the probe at these counts.
     pub(super) fn see(&mut self, counts: &LiveCounts, sequence: &Sequence) -> Ruling {
         self.samples.add(counts);
         if sequence.lost_in_a_row() >= self.rule.lost_in_a_row {
             return Ruling::stop(StopReason::Lost);
         }
         if counts.elapsed >= self.ends {
-            // The budget is spent: what the window holds by now is what it bought.
+            // The budget is spent: the window keeps what it holds now.
             let growth = self.growth(sequence.window().start, counts.elapsed);
             return Ruling::Stop(StopReason::Enough, growth);
         }
@@ -121,7 +123,7 @@ impl ProbeWatch {
             Phase::Discarding { extended } => self.discarding(extended, counts, sequence),
             Phase::Measuring => self.measuring(counts, sequence),
             Phase::Following { since, growth } => {
-                // Which of them are open is not known of released requests before they settle.
+                // For released requests it is not known which are open before they settle.
                 let is_open = sequence.is_open() || self.rule.kind == ProbeKind::Closed;
                 if is_open && counts.elapsed.secs_since(since) < self.rule.follow_s {
                     return Ruling::GO_ON;
@@ -140,7 +142,7 @@ impl ProbeWatch {
             ProbeKind::Open { rate_per_s } => {
                 trends(&self.samples.last_half(Offset::ZERO), self.rule.resolution / TREND * rate_per_s)
             }
-            // A loop is full from the first instant, and a trace begins as it began.
+            // A loop is full from the first instant, and a trace starts as it was recorded.
             ProbeKind::Closed | ProbeKind::Trace => false,
         };
         if extended < self.rule.most_extensions && is_filling {
@@ -170,12 +172,12 @@ impl ProbeWatch {
         Ruling::GO_ON
     }
 
-    /// How the number in flight grew from the opening of the window until now; none in closed loops and traces.
+    /// How the number in flight grew from the opening of the window until now; `None` for closed loops and traces.
     fn growth(&self, opened: Offset, now: Offset) -> Option<Growth> {
         matches!(self.rule.kind, ProbeKind::Open { .. }).then(|| growth(&self.samples.between(opened, now))).flatten()
     }
 
-    /// Whether the rest of the window could not mend what was seen.
+    /// Whether the rest of the window could not change the result.
     fn is_hopeless(&self, now: Offset, sequence: &Sequence) -> bool {
         let rule = &self.rule;
         let tolls = || rule.misses.iter().map(|alarm| (alarm, sequence.toll(alarm.place, now)));

@@ -1,4 +1,4 @@
-//! Owns `Segment`: one stretch of load to play.
+//! Owns `Segment`: one stretch of load to run.
 
 use std::sync::Arc;
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::{Frame, Objectives};
 use crate::workload::Plan;
 
-/// One stretch of load to play.
+/// One stretch of load to run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Segment {
     /// Its name in the report.
     pub label: String,
-    /// What to play.
+    /// The plan to run.
     pub plan: Arc<Plan>,
-    /// What is asked of the service.
+    /// The objectives for the service.
     pub objectives: Arc<Objectives>,
-    /// Whether answers are streamed.
+    /// Whether responses are streamed.
     pub streamed: bool,
 }
 

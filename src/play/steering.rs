@@ -1,4 +1,4 @@
-//! Owns `Steering`: a stop rule while it is followed, with what it sees.
+//! Owns `Steering`: a stop rule while it is applied, with the requests that it sees.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use crate::play::watched::{Ruling, Watched};
 use crate::record::Record;
 use crate::units::{Offset, Window};
 
-/// A rule while it is followed, with what it sees: the same for whoever plays, live or in virtual time. Where the rule
-/// watches nothing, nothing is kept.
+/// A stop rule while it is applied, with the requests that it sees. Live and virtual players use the same type. If
+/// the rule watches no requests, none are kept.
 #[derive(Debug)]
 pub struct Steering {
     rule: Following,
@@ -28,7 +28,7 @@ impl Steering {
         Self { rule: rule.into(), window: frame.window, sequence, counts: LiveCounts::default(), watched: None }
     }
 
-    /// Whether it wants to hear of each planned request.
+    /// Whether the rule must be told of each planned request.
     #[must_use]
     pub const fn watches(&self) -> bool {
         self.sequence.is_some()
@@ -48,7 +48,7 @@ impl Steering {
         }
     }
 
-    /// What becomes of the segment. A player asks until this says stop, and not again after that.
+    /// The course of the segment. A player asks until the answer is `Stop`, and not again after that.
     pub fn ask(&mut self, counts: &LiveCounts) -> Course {
         self.counts = *counts;
         let course = match (&mut self.rule, &self.sequence) {
@@ -65,7 +65,7 @@ impl Steering {
         course
     }
 
-    /// Does to the window what `course` means at `now`.
+    /// Applies `course` to the window at `now`.
     pub fn turn(&mut self, course: Course, now: Offset) {
         if let Some(sequence) = &mut self.sequence {
             sequence.turn(course, now);
@@ -75,24 +75,25 @@ impl Steering {
         }
     }
 
-    /// The measured window, as it stands.
+    /// The measured window as it is now.
     #[must_use]
     pub const fn window(&self) -> Window {
         self.window
     }
 
-    /// The counts that the rule saw last.
+    /// The last counts that the rule saw.
     #[must_use]
     pub const fn counts(&self) -> LiveCounts {
         self.counts
     }
 
-    /// How the segment stood when the rule ended it; none where the rule did not, or watches nothing.
+    /// The state of the segment when the rule ended it; `None` if the rule did not end it, or if the rule watches
+    /// no requests.
     pub fn watched(&mut self) -> Option<Watched> {
         self.watched.take()
     }
 
-    /// What was kept of the requests, once the last of them has settled.
+    /// The requests that were kept, once the last of them has settled.
     pub fn finish(&mut self) -> Option<Sequence> {
         self.sequence.take()
     }

@@ -1,5 +1,5 @@
-//! Owns `StopRule`, what ends a segment before its plan does or moves its window: plain numbers, so that whoever plays
-//! may be another process.
+//! Owns `StopRule`, which ends a segment before its plan does, or moves its window. It holds plain numbers, so that
+//! the player may be another process.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,35 +9,35 @@ use crate::play::first_rules::{AgainRule, AgainWatch, FloorRule, StageRule, Stag
 use crate::play::probe::{ProbeRule, ProbeWatch};
 use crate::play::watched::{Ruling, StopReason};
 
-/// When to stop a segment before its plan ends.
+/// When to stop a segment before the end of its plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopRule {
-    /// Play the plan to its end.
+    /// Run the plan to its end.
     Never,
-    /// Stop issuing when so many sends have begun.
+    /// Stop issuing when this many sends have begun.
     Sent(u64),
-    /// Stop issuing when so many requests have completed.
+    /// Stop issuing when this many requests have completed.
     Completed(u64),
-    /// Stop issuing when so many requests are in flight.
+    /// Stop issuing when this many requests are in flight.
     InFlight(u64),
-    /// Keep the requests in their order, and do what this says of them.
+    /// Keep the requests in order, and apply this rule to them.
     Watch(Box<WatchRule>),
 }
 
-/// A rule that sees how each request stands.
+/// A rule that sees the state of each request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchRule {
-    /// Play the plan to its end.
+    /// Run the plan to its end.
     Never,
-    /// Stop issuing when so many requests are in flight.
+    /// Stop issuing when this many requests are in flight.
     InFlight(u64),
-    /// The unloaded service.
+    /// The measurement of the unloaded service.
     Floor(FloorRule),
     /// A closed loop that may saturate the service.
     Stage(StageRule),
-    /// The closed loop that saturated the service, once more.
+    /// The closed loop that saturated the service, measured once more.
     Again(AgainRule),
     /// A probe.
     Probe(ProbeRule),
@@ -49,7 +49,7 @@ impl From<WatchRule> for StopRule {
     }
 }
 
-/// A rule while it is followed.
+/// A rule while it is applied.
 #[derive(Debug)]
 pub(super) enum Following {
     Never,
@@ -59,7 +59,7 @@ pub(super) enum Following {
     Watch(Watching),
 }
 
-/// A watching rule while it is followed.
+/// A rule that watches requests, while it is applied.
 #[derive(Debug)]
 pub(super) enum Watching {
     Never,
@@ -96,7 +96,7 @@ impl From<WatchRule> for Watching {
 }
 
 impl Following {
-    /// What becomes of a segment that keeps no requests.
+    /// The course of a segment for which no requests are kept.
     pub(super) fn by_counts(&self, counts: &LiveCounts) -> Course {
         let is_reached = match self {
             Self::Sent(most) => counts.sent >= *most,
@@ -109,7 +109,7 @@ impl Following {
 }
 
 impl Watching {
-    /// What becomes of a segment with these requests.
+    /// The ruling for a segment with these requests.
     pub(super) fn see(&mut self, counts: &LiveCounts, sequence: &Sequence) -> Ruling {
         match self {
             Self::Never => Ruling::GO_ON,

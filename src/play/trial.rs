@@ -1,4 +1,4 @@
-//! Owns `Trial`: one segment of load and what its records said. Search and sizing see nothing else.
+//! Owns `Trial`: one segment of load and what its records showed. Search and sizing see nothing else.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,20 +14,20 @@ pub struct Trial {
     pub load: LoadFacts,
     /// When the drain ended.
     pub drain_end: Offset,
-    /// How the issuing ended.
+    /// How the sending of requests ended.
     pub ended: Ended,
-    /// Planned after the instant at which the segment was cut short.
+    /// Requests planned after the instant at which the segment was cut short.
     pub not_due: u64,
-    /// Planned at or before it, counted from the plan and not from the records; absent in a closed loop and when read
-    /// again.
+    /// Requests planned at or before that instant, counted from the plan and not from the records; absent in a
+    /// closed loop and when read from a file.
     pub due: Option<u64>,
-    /// Requests in flight; absent when read again from records alone.
+    /// Requests in flight; absent when computed from records alone.
     pub concurrency: Option<Concurrency>,
-    /// Hash of the bodies sent; absent where none was encoded, and when read again from records.
+    /// Hash of the bodies sent; absent if no body was encoded, and when read from records.
     pub body_fingerprint: Option<String>,
-    /// Everything its records said.
+    /// The summary of its records.
     pub summary: Summary,
-    /// The same request by request, where a watch asked for it; absent when read again.
+    /// The records in order, request by request, if a rule watched the requests; absent when read from a file.
     pub sequence: Option<Sequence>,
 }
 
@@ -38,9 +38,9 @@ impl Trial {
         self.summary.frame().window
     }
 
-    /// Takes in what another shard of the same plan showed, played from the same origin to the same objectives: the
-    /// books, the summaries. What follows from both together only (the peak in flight) and what speaks of one (its
-    /// shard, its bodies) becomes absent.
+    /// Adds the results of another shard of the same plan, which had the same origin and the same objectives: the
+    /// counts and the summaries. Values that cannot be derived from two shards (the peak in flight) or that
+    /// describe one shard (its number, its bodies) become absent.
     pub fn merge(&mut self, other: &Self) {
         self.summary.merge(&other.summary);
         self.drain_end = self.drain_end.max(other.drain_end);
@@ -52,13 +52,14 @@ impl Trial {
         (self.concurrency, self.body_fingerprint, self.load.shard, self.sequence) = (None, None, None, None);
     }
 
-    /// What it says about its objectives (those its summary was folded for), and whether the generator can be trusted.
+    /// The judgement of its objectives (the objectives that its summary was computed for), and of whether the
+    /// generator can be trusted.
     #[must_use]
     pub fn judge(&self) -> Judgement {
         judge(&self.summary, &self.circumstances())
     }
 
-    /// How it went, as its judgement needs it.
+    /// The circumstances that the judgement needs.
     #[must_use]
     pub fn circumstances(&self) -> Circumstances<'_> {
         Circumstances {

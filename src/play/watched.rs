@@ -1,4 +1,5 @@
-//! Owns `Watched`, how a segment stood when its rule ended it, and `Ruling`, what a rule says of a running segment.
+//! Owns `Watched`, the state of a segment when its rule ended it, and `Ruling`, the decision of a rule on a running
+//! segment.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,36 +10,36 @@ use crate::play::growth::Growth;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
-    /// What was asked for is there: a count is reached, the window was sent and its requests were followed, or the
+    /// The measurement is complete: a count is reached, the window was sent and its requests were followed, or the
     /// budget is spent.
     Enough,
-    /// What was asked for is there, and more in flight bring hardly more: the service is saturated.
+    /// The measurement is complete, and a higher concurrency adds hardly any throughput: the service is saturated.
     Saturated,
     /// The service refuses more than it completes.
     Refused,
-    /// The rest of the window could not mend what was seen.
+    /// The rest of the window could not change the result.
     Hopeless,
-    /// The service does not answer any more.
+    /// The service has stopped answering.
     Lost,
 }
 
-/// How a watched segment stood when its rule ended it.
+/// The state of a watched segment when its rule ended it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Watched {
     /// Why the rule ended it.
     pub reason: StopReason,
-    /// How the number in flight grew over the window; none where that says nothing.
+    /// How the number in flight grew over the window; `None` if this says nothing.
     pub growth: Option<Growth>,
-    /// The requests as they stood. The trial has them as they end.
+    /// The requests in their state at that instant. The trial has their final state.
     pub sequence: Sequence,
 }
 
-/// What a watching rule says of a running segment.
+/// The decision of a rule on a running segment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Ruling {
-    /// The segment goes on, its window turned by this.
+    /// The segment continues, with this change to its window.
     Turn(Course),
-    /// It ends.
+    /// The segment ends.
     Stop(StopReason, Option<Growth>),
 }
 

@@ -1,5 +1,5 @@
-//! Owns `Axis`, what a sweep or a search varies, and `Level`, one load on that axis: unit, bounds, and how both are
-//! written, for people and in JSON.
+//! Owns `Axis`, the quantity that a sweep or a search varies, and `Level`, one load on that axis: unit, bounds, and
+//! how both are written for people and in JSON.
 
 use std::fmt;
 
@@ -12,25 +12,25 @@ use crate::search::rates::significant;
 use crate::units::{Rate, per_second, plain};
 use crate::workload::Closed;
 
-/// What a sweep or a search varies.
+/// The quantity that a sweep or a search varies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Axis {
     /// The rate of an open load, in requests per second.
     #[default]
     Rate,
-    /// Requests in flight of a closed loop: users, each of whom waits for an answer.
+    /// Requests in flight of a closed loop: users, each of whom waits for a response.
     Concurrency,
-    /// How many times as fast as recorded a trace comes.
+    /// The speed of a trace as a multiple of its recorded speed.
     TimeScale,
 }
 
 impl Axis {
-    /// Each, with its name on the command line.
+    /// Each axis with its name on the command line.
     pub const NAMES: [(Self, &str); 3] =
         [(Self::Rate, "rate"), (Self::Concurrency, "concurrency"), (Self::TimeScale, "time-scale")];
 
-    /// The level at `value`, in the unit of the axis; whole where there are no parts.
+    /// The level at `value`, in the unit of the axis; a concurrency is rounded to a whole number.
     #[must_use]
     pub fn level(self, value: f64) -> Level {
         match self {
@@ -40,7 +40,7 @@ impl Axis {
         }
     }
 
-    /// So much of it, with its unit: `7.8/s`, `22 users in flight`.
+    /// An amount with its unit: `7.8/s`, `22 users in flight`.
     #[must_use]
     pub fn amount(self, number: &str) -> String {
         match self {
@@ -50,7 +50,7 @@ impl Axis {
         }
     }
 
-    /// The highest level that can be played at all, where there is one.
+    /// The highest level that can be sent at all; `None` if there is no bound.
     #[must_use]
     pub fn most(self) -> Option<f64> {
         match self {
@@ -60,7 +60,7 @@ impl Axis {
         }
     }
 
-    /// Of one level, in words: `rate`, `number in flight`.
+    /// The name of the quantity in words: `rate`, `number in flight`.
     #[must_use]
     pub const fn noun(self) -> &'static str {
         match self {
@@ -70,7 +70,7 @@ impl Axis {
         }
     }
 
-    /// What heads a column of levels.
+    /// The heading of a column of levels.
     #[must_use]
     pub const fn heading(self) -> &'static str {
         match self {
@@ -80,7 +80,7 @@ impl Axis {
         }
     }
 
-    /// What limits where no objective does, as `limited_by` names it.
+    /// The value of `limited_by` if no objective limits the load, but the highest level allowed.
     #[must_use]
     pub const fn limit(self) -> &'static str {
         match self {
@@ -119,7 +119,8 @@ impl fmt::Display for Axis {
     }
 }
 
-/// One load on the axis of a sweep or a search. In JSON its key says which: `rate_per_s`, `concurrency`, `time_scale`.
+/// One load on the axis of a sweep or a search. In JSON the key gives the unit: `rate_per_s`, `concurrency`,
+/// `time_scale`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -127,13 +128,13 @@ pub enum Level {
     RatePerS(f64),
     /// Requests in flight.
     Concurrency(u32),
-    /// How many times as fast as recorded.
+    /// The speed of a trace as a multiple of its recorded speed.
     TimeScale(f64),
 }
 
 impl Level {
-    /// The level of the load that `facts` describe; none for a replay, of which they tell no scale, and for a rate that
-    /// no open load has.
+    /// The level of the load that `facts` describe; `None` for a replay, whose scale they do not hold, and for a
+    /// rate that no open load can have.
     #[must_use]
     pub fn of(facts: &LoadFacts) -> Option<Self> {
         match facts.kind {
@@ -145,7 +146,7 @@ impl Level {
         }
     }
 
-    /// Its rate in requests per second, if it is one.
+    /// The rate in requests per second; `None` if the level is not a rate.
     #[must_use]
     pub const fn rate_per_s(self) -> Option<f64> {
         match self {
@@ -154,7 +155,7 @@ impl Level {
         }
     }
 
-    /// As the loads of a sweep are labelled: `synchronous`, `throughput`, `concurrent:50`, `12.6/s`.
+    /// The label of a load of a sweep: `synchronous`, `throughput`, `concurrent:50`, `12.6/s`.
     #[must_use]
     pub fn label(self) -> String {
         match self {
@@ -165,7 +166,7 @@ impl Level {
         }
     }
 
-    /// Where it stands on its axis.
+    /// The value of the level, in the unit of its axis.
     #[must_use]
     pub fn value(self) -> f64 {
         match self {
@@ -174,7 +175,7 @@ impl Level {
         }
     }
 
-    /// The same with no digit that nobody reads: four of them.
+    /// The level rounded to four significant digits, so that it can be read.
     #[must_use]
     pub fn shortened(self) -> Self {
         match self {
@@ -184,7 +185,7 @@ impl Level {
         }
     }
 
-    /// For a column, in three digits: `29.7/s`, `12`, `2.31 ×`.
+    /// The text for a column, in three digits: `29.7/s`, `12`, `2.31 ×`.
     #[must_use]
     pub fn figure(self) -> String {
         match self {
@@ -202,7 +203,7 @@ impl From<Rate> for Level {
 }
 
 impl fmt::Display for Level {
-    /// As the probes of a search are labelled, every digit of it.
+    /// The label of a probe of a search, with every digit.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RatePerS(per_s) => write!(f, "{per_s}/s"),

@@ -1,4 +1,4 @@
-//! Owns `Blueprint`: what all loads of a sweep, or of a search, have in common, and the plan of each load.
+//! Owns `Blueprint`: what all loads of a sweep or a search have in common, and the plan of each load.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,32 +13,32 @@ use crate::seed::Seed;
 use crate::units::Rate;
 use crate::workload::{Closed, Load, Plan, Workload};
 
-/// What every load of a sweep, or of a search, has in common.
+/// What all loads of a sweep or a search have in common.
 #[derive(Debug, Clone)]
 pub struct Blueprint {
-    /// What is sent.
+    /// The workload that is sent.
     pub workload: Workload,
-    /// How open arrivals are spread.
+    /// The arrival process of open loads.
     pub process: Process,
-    /// The instants of the trace that `workload` has the requests of, as recorded, where it is replayed.
+    /// The recorded instants of the trace whose requests are in `workload`, if a trace is replayed.
     pub recorded: Option<Recorded>,
-    /// A provider's limit, for open loads.
+    /// A provider's quota, for open loads.
     pub quota: Option<Quota>,
-    /// The seed of the sweep; each load draws from fresh streams of it.
+    /// The seed of the sweep or search; each load draws from its own streams derived from it.
     pub seed: Seed,
     /// The measured window.
     pub window: Duration,
-    /// The same load after the window.
+    /// The time for which the load continues after the window.
     pub cooldown: Duration,
-    /// What is asked of the service.
+    /// The objectives for the service.
     pub objectives: Arc<Objectives>,
-    /// Whether answers are streamed.
+    /// Whether responses are streamed.
     pub streamed: bool,
 }
 
 impl Blueprint {
-    /// Streamed requests of this workload, sent in a Poisson process and held to `objectives`, for a search, which
-    /// chooses the windows itself.
+    /// The blueprint of a search: streamed requests of this workload, sent as a Poisson process and judged by
+    /// `objectives`. The search chooses the windows itself.
     #[must_use]
     pub fn of_search(workload: Workload, objectives: Objectives, seed: Seed) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Blueprint {
         }
     }
 
-    /// The plan of load number `place` (from 0): its instants, lengths and prompts come from the streams of
+    /// The plan of load number `place` (from 0). Its instants, lengths and prompts come from the streams of
     /// `probe/<place>`, so that no two loads send the same prompt and no evidence is counted twice.
     pub fn plan(&self, place: usize, point: &Point) -> Result<Plan, Refusal> {
         let seed = self.seed.derived(&format!("probe/{place}"));
@@ -78,14 +78,14 @@ impl Blueprint {
         let quota = self.quota.filter(|_| matches!(point.level, Level::RatePerS(_)));
         let mut workload = self.workload.clone();
         if self.recorded.is_some() {
-            // The text of a trace's prefix blocks is drawn by the salt alone: the same again would be found in the
-            // service's cache.
+            // The text of a trace's prefix blocks depends on the salt alone. The same text in two loads would be
+            // found in the service's cache.
             workload.salt = workload.salt.of(place);
         }
         Ok(Plan::new(load, workload, seed, quota))
     }
 
-    /// `load` as load number `place`.
+    /// The segment of `load` as load number `place`.
     pub(super) fn segment<P>(&self, place: usize, load: &NextLoad<P>) -> Result<Segment, Error> {
         let [window, cooldown] = load.lengths.unwrap_or([self.window, self.cooldown]);
         let plan = Self { window, cooldown, ..self.clone() }.plan(place, &load.point);

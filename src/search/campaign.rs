@@ -1,5 +1,5 @@
-//! Owns `Campaign`: which load is played next, and what it taught. A sweep and a search are campaigns; both are played,
-//! shown and resumed in the same way.
+//! Owns `Campaign`, which decides the next load and learns from each load. A sweep and a search are campaigns; both
+//! are run, shown and resumed in the same way.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,100 +12,100 @@ use crate::play::{LiveCounts, StopRule, Trial, Watched};
 use crate::search::Point;
 use crate::workload::Plan;
 
-/// Decides which loads are played, one after the other. All that a resumed campaign needs is in what it has learnt: a
-/// campaign is rebuilt from that, and goes on.
+/// Decides which loads are run, one after the other. All state of a campaign that is needed to resume it is in what
+/// it has learnt: a campaign is rebuilt from that, and continues.
 pub trait Campaign {
-    /// What a load is for.
+    /// The purpose of a load.
     type Purpose: Copy;
     /// How the campaign ends.
     type End;
 
-    /// How long the requests of a load are followed at most when the load is over.
+    /// The longest time for which the requests of a load are followed after the load has ended.
     fn patience(&self) -> Duration {
         Duration::MAX
     }
 
-    /// What comes next, `elapsed_s` seconds after the player began to play. When it `is_halted`, the user has asked
-    /// that nothing more is sent. It may be asked again before anything is done.
+    /// The next action, `elapsed_s` seconds after the player began. If `is_halted`, the user has asked that nothing
+    /// more is sent. The driver may ask again before it does anything.
     fn next(&mut self, elapsed_s: f64, is_halted: bool) -> Result<Next<Self::Purpose, Self::End>, Error>;
 
-    /// The load that was asked for last begins. Gives its number, from 0: what the load draws comes from streams of
-    /// that number.
+    /// The load that was requested last begins. Returns its number, from 0: the load draws from the random streams
+    /// of that number.
     fn begin(&mut self) -> usize;
 
-    /// The last request of load number `place` has been issued; its trial is to come.
+    /// The last request of load number `place` has been issued; its trial is not final yet.
     fn issued(&mut self, place: usize, counts: LiveCounts, watched: Option<&Watched>);
 
-    /// Takes what load number `place` showed, and says what becomes of it.
+    /// Learns from the trial of load number `place`, and returns whether it is kept.
     fn learn(&mut self, place: usize, trial: &Trial, view: &TrialView) -> Kept;
 }
 
-/// What a campaign does next.
+/// The next action of a campaign.
 #[derive(Debug)]
 pub enum Next<P, E> {
-    /// Plays a load.
+    /// Runs a load.
     Play(Box<NextLoad<P>>),
-    /// Waits until the load that is still followed is decided.
+    /// Waits until the load that is still followed is final.
     Wait,
-    /// Ends, once the load that is still followed is decided and this is asked again.
+    /// Ends. The load that is still followed must be final first, and the campaign is asked once more then.
     Finish(E),
 }
 
-/// A load to play.
+/// A load to run.
 #[derive(Debug)]
 pub struct NextLoad<P> {
-    /// What it is for.
+    /// The purpose of the load.
     pub purpose: P,
-    /// What is sent, and how much of it is discarded.
+    /// The level of the load, and how much of it is discarded.
     pub point: Point,
-    /// The measured window, and the same load after it; none: those of the blueprint.
+    /// The lengths of the measured window and of the cool-down after it; `None`: the lengths of the blueprint.
     pub lengths: Option<[Duration; 2]>,
-    /// Its name in the report.
+    /// The name of the load in the report.
     pub label: String,
-    /// What ends it before its plan does.
+    /// The rule that ends the load before its plan does.
     pub stop: StopRule,
-    /// Whether the service must come to rest before.
+    /// Whether the load begins only when no request is in flight any more.
     pub rests: bool,
-    /// Whether it is played by itself: it begins when all loads before it are decided, and nothing begins before it is
-    /// decided.
+    /// Whether the load runs alone: it begins when all loads before it are final, and no other load begins before
+    /// it is final.
     pub is_alone: bool,
 }
 
-/// What becomes of a load that was played.
+/// Whether a finished load is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kept {
-    /// It is evidence.
+    /// The load is evidence.
     Evidence,
-    /// The generator did not do what was planned: thrown away.
+    /// The generator did not follow the plan: the load is thrown away.
     Spoilt,
-    /// The service stopped answering: thrown away.
+    /// The service stopped answering: the load is thrown away.
     Lost,
-    /// The user ended it: thrown away.
+    /// The user ended the load: it is thrown away.
     CutShort,
 }
 
-/// What is told while a campaign goes on.
+/// An event of a running campaign.
 #[derive(Debug)]
 pub enum Event<P> {
     /// Load number `place` begins.
     Begins {
-        /// Its number, from 0.
+        /// The number of the load, from 0.
         place: usize,
-        /// What it is for.
+        /// The purpose of the load.
         purpose: P,
     },
-    /// It is over, and the campaign has learnt from it.
+    /// Load number `place` is over, and the campaign has learnt from it.
     Ends {
-        /// Its number, from 0.
+        /// The number of the load, from 0.
         place: usize,
-        /// What it was for.
+        /// The purpose of the load.
         purpose: P,
-        /// What becomes of it.
+        /// Whether the load is kept.
         kept: Kept,
-        /// What it showed.
+        /// The trial of the load.
         trial: Box<TrialView>,
-        /// What was played.
+        /// The plan of the load.
         plan: Arc<Plan>,
     },
 }

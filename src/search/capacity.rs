@@ -1,4 +1,4 @@
-//! Owns the rate at which a service completes requests when it is given more than it can do, with its uncertainty.
+//! Owns the rate at which an overloaded service completes requests, with its uncertainty.
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
@@ -6,17 +6,17 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 use crate::figures::TrialView;
 use crate::metrics::Metric;
 
-/// Stretches of the window by which the uncertainty is taken: few, so that each is long beside what makes completions
-/// come in bursts.
+/// Largest and least number of batches of the window from which the uncertainty is estimated. The number is small,
+/// so that each batch is long compared with the bursts in which requests complete.
 const MOST_BATCHES: usize = 8;
 const LEAST_BATCHES: usize = 4;
 
-/// Completions per second, with its 95 % interval.
+/// Completions per second with the 95 % confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CompletionRate {
-    /// The estimate.
+    /// The estimate, in requests per second.
     pub per_s: f64,
-    /// Its 95 % interval.
+    /// The 95 % confidence interval, in requests per second.
     pub interval95_per_s: [f64; 2],
 }
 
@@ -25,7 +25,7 @@ impl CompletionRate {
         Self { per_s, interval95_per_s: [(per_s * (1.0 - relative)).max(0.0), per_s * (1.0 + relative)] }
     }
 
-    /// A rate known from a Poisson count.
+    /// A rate estimated from a Poisson count.
     fn of_count(per_s: f64, count: f64) -> Self {
         Self::within(per_s, 1.96 / libm::sqrt(count.max(1.0)))
     }
@@ -33,15 +33,18 @@ impl CompletionRate {
 
 /// The rate at which `trial` completed requests inside its window.
 ///
-/// Output tokens per second ÷ mean output tokens of a completed request, where tokens are known: requests complete in
-/// waves when they start in waves, and a window holds few waves; tokens flow evenly. Elsewhere completions ÷ window.
+/// If tokens are known, the rate is output tokens per second ÷ mean output tokens of a completed request. Requests
+/// that start in waves complete in waves, and a window holds few waves; tokens flow evenly. Otherwise the rate is
+/// completions ÷ window.
 ///
-/// A closed loop has completed at least what it did from its start to its last answer: where that is more than the
-/// window's interval holds, the window was shorter than the answers, and it is taken.
+/// For a closed loop there is a second estimate: its completions from its start to its last response ÷ that time.
+/// If it exceeds the upper end of the window's interval, the window was shorter than the responses, and the second
+/// estimate is returned.
 ///
-/// The interval is that of batch means over up to 8 stretches of the window (Student's t), and, where tokens are
-/// counted, that of the mean output tokens too: with lengths that vary, a window holds more or fewer requests for the
-/// same tokens. With fewer than 4 seconds of samples it is that of a Poisson count. None when nothing completed.
+/// The interval comes from batch means over up to 8 stretches of the window (Student's t). If tokens are counted,
+/// the interval of the mean output tokens is added: with varying lengths a window holds more or fewer requests for
+/// the same tokens. With fewer than 4 seconds of samples the interval is that of a Poisson count. `None` if nothing
+/// completed.
 #[must_use]
 pub fn completion_rate(trial: &TrialView) -> Option<CompletionRate> {
     let whole = trial.load.concurrency.filter(|_| trial.drain_end_s > 0.0).map(|_| {
@@ -55,7 +58,7 @@ pub fn completion_rate(trial: &TrialView) -> Option<CompletionRate> {
     }
 }
 
-/// The same from the window alone.
+/// The rate at which `trial` completed requests, from its window alone.
 pub(super) fn in_window(trial: &TrialView) -> Option<CompletionRate> {
     let completed_per_s = trial.throughput.requests_per_s.filter(|per_s| *per_s > 0.0)?;
     let tokens = trial.metrics.get(&Metric::OutputTokens).map(|row| &row.completed_only);
@@ -73,14 +76,14 @@ pub(super) fn in_window(trial: &TrialView) -> Option<CompletionRate> {
     )
 }
 
-/// Half the 95 % interval of the mean of `count` independent values ÷ the mean.
+/// Half the 95 % confidence interval of the mean of `count` independent values, divided by the mean.
 fn mean_error(std: f64, mean: f64, count: u64) -> Option<f64> {
     let student =
         StudentsT::new(0.0, 1.0, count.checked_sub(1).filter(|degrees| *degrees > 0)? as f64).ok()?.inverse_cdf(0.975);
     (mean > 0.0).then(|| student * std / libm::sqrt(count as f64) / mean)
 }
 
-/// Half the 95 % interval of the rate ÷ the rate, by batch means.
+/// Half the 95 % confidence interval of the rate, divided by the rate, from batch means.
 fn relative_error(trial: &TrialView, by_tokens: bool) -> Option<f64> {
     let (start_s, end_s) = (trial.window.start.as_secs(), trial.window.end.as_secs());
     let inside =
@@ -101,8 +104,8 @@ fn relative_error(trial: &TrialView, by_tokens: bool) -> Option<f64> {
     (mean > 0.0).then(|| student * libm::sqrt(variance / count) / mean)
 }
 
-/// Requests per second of one request at a time: 1 ÷ mean end-to-end latency of the completed requests of a
-/// synchronous trial, so that a window that holds few of them does not round it.
+/// Requests per second when one request at a time is sent: 1 ÷ mean end-to-end latency of the completed requests of
+/// a synchronous trial. This does not depend on how many requests fit into the window.
 #[must_use]
 pub fn unloaded_per_s(trial: &TrialView) -> Option<f64> {
     mean_e2e_s(trial).map(|mean_s| 1.0 / mean_s)

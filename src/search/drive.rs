@@ -1,5 +1,5 @@
-//! Owns the driver of a campaign: one session for all its loads, the next one issued while the cohort of the last is
-//! still followed.
+//! Owns the driver of a campaign: one session for all loads. The next load is issued while the cohort of the last
+//! one is still followed.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use crate::search::campaign::{Campaign, Event, Next};
 use crate::search::follow::{alongside, glance};
 use crate::workload::Plan;
 
-/// Plays what is left of `campaign` by `player`, live or in virtual time, and says how the campaign ends. `told` hears
-/// of each load as it begins and as soon as it is decided; `is_halted` is asked before each load.
+/// Runs the rest of `campaign` on `player`, live or in virtual time, and returns how the campaign ends. `told`
+/// receives each load when it begins and as soon as it is final. `is_halted` is asked before each load.
 ///
-/// State is carried from load to load: requests that are still followed do not keep the next load waiting, unless the
-/// campaign wants to know first what they show.
+/// State is carried from load to load. Requests that are still followed do not delay the next load, unless the
+/// campaign first needs their result.
 pub async fn drive<P: Play, C: Campaign>(
     player: &mut P,
     campaign: &mut C,
@@ -30,7 +30,7 @@ pub async fn drive<P: Play, C: Campaign>(
         let (load, before) = match (next, followed.take()) {
             (Next::Play(load), None) => (load, None),
             (Next::Play(load), Some(before)) if !load.rests && !load.is_alone => (load, Some(before)),
-            // Whatever comes next, what this has shown needs to be known for certain.
+            // The next action needs the final result of this load.
             (_, Some((playing, settling))) => {
                 learn(campaign, &mut told, playing, &settling.await?)?;
                 continue;
@@ -42,7 +42,7 @@ pub async fn drive<P: Play, C: Campaign>(
         };
         if load.rests {
             player.rest().await;
-            // That takes a while, in which the user may have asked to end it.
+            // Resting takes time, in which the user may have asked to stop.
             if is_halted() {
                 continue;
             }
@@ -56,7 +56,7 @@ pub async fn drive<P: Play, C: Campaign>(
         let Issued { counts, watched, settling } = issued;
         campaign.issued(place, counts, watched.as_ref());
         let mut settling = Box::pin(settling);
-        // In virtual time it is decided at once, and the decision can use it.
+        // In virtual time the load is final at once, and the next decision can use it.
         let trial =
             if load.is_alone { Some(settling.as_mut().await?) } else { glance(settling.as_mut()).await.transpose()? };
         match trial {
@@ -66,17 +66,17 @@ pub async fn drive<P: Play, C: Campaign>(
     }
 }
 
-/// A load whose requests are still followed, and its trial to come.
+/// A load whose requests are still followed, and its future trial.
 type Followed<P, S> = (Playing<P>, Pin<Box<S>>);
 
-/// A load that has begun and is not decided.
+/// A load that has begun and is not final.
 struct Playing<P> {
     place: usize,
     purpose: P,
     plan: Arc<Plan>,
 }
 
-/// Hands the campaign what a load showed, and tells of it.
+/// Passes a final trial to the campaign, and reports it to `told`.
 fn learn<C: Campaign>(
     campaign: &mut C,
     told: &mut impl FnMut(&C, Event<C::Purpose>) -> Result<(), Error>,

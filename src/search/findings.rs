@@ -1,4 +1,4 @@
-//! Owns what a sweep has found: the knee, the saturation rate, and the evidence for both, in numbers.
+//! Owns the results of a sweep in numbers: the knee, the saturation rate, and the evidence for both.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,27 +10,27 @@ use crate::search::{Finished, Knee, Level, PointFindings, Saturation, unloaded_p
 /// The `sweep` object of `result.json`. Rates are requests per second.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct SweepFindings {
-    /// Why the sweep ended by itself; `null` while it has not, and for ever if it was stopped.
+    /// Why the sweep ended by itself; `null` while it is running, and if it was stopped.
     pub finished: Option<Finished>,
-    /// One for each of `trials`, in the same order.
+    /// The findings of each trial, in the order of `trials`.
     pub points: Vec<PointFindings>,
-    /// One request at a time: 1 ÷ mean end-to-end latency of the synchronous trial.
+    /// The rate with one request at a time: 1 ÷ mean end-to-end latency of the synchronous trial.
     pub unloaded_per_s: Option<f64>,
-    /// The knee: the highest rate that is called stable, below the lowest rate that saturates; `null` where no rate is.
+    /// The knee: the highest stable rate below the lowest rate that saturates; `null` if no rate is stable.
     pub knee_per_s: Option<f64>,
-    /// The same with its upper end, and what stands between the two.
+    /// The knee with its upper end, and the undecided rates between the two ends.
     #[serde(default)]
     pub knee: Option<Knee>,
-    /// The rate at which the service completes requests when it is given more.
+    /// The rate at which the service completes requests under overload.
     pub saturation: Option<Saturation>,
     /// The highest rate whose trial met the objectives; `null` without objectives.
     pub met_per_s: Option<f64>,
-    /// All that in words, with advice: empty until `report` makes them.
+    /// The findings in words, with advice: empty until `report` writes them.
     pub sentences: Vec<String>,
 }
 
 impl SweepFindings {
-    /// What `trials` come to. `fingerprints` are those of their plans, in the same order.
+    /// The findings of `trials`. `fingerprints` are the hashes of their plans, in the same order.
     #[must_use]
     pub fn of(trials: &[TrialView], fingerprints: &[String], finished: Option<Finished>) -> Self {
         let fingerprint = |place: usize| fingerprints.get(place).cloned().unwrap_or_default();

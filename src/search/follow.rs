@@ -1,4 +1,4 @@
-//! Owns the following of a load whose cohort is still open while the next is played.
+//! Owns the following of a load whose cohort is still open while the next load runs.
 
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -6,8 +6,8 @@ use std::pin::Pin;
 use crate::error::Error;
 use crate::play::{Issued, Trial};
 
-/// Awaits `playing`, and meanwhile hands the trial of the load `before` it to `keep` as soon as that is decided: what
-/// is decided is kept at once.
+/// Awaits `playing`. Meanwhile the trial of the load `before` it is passed to `keep` as soon as it is final, so
+/// that results are saved at once.
 pub(super) async fn alongside<B, S, F>(
     mut playing: Pin<&mut F>,
     before: Option<(B, Pin<Box<S>>)>,
@@ -22,7 +22,7 @@ where
         biased;
         trial = settles.as_mut() => keep(before, trial?)?,
         issued = playing.as_mut() => {
-            // The load before outlived this one: slow answers, followed to their end.
+            // The previous load took longer than this one: its slow responses are followed to their end.
             keep(before, settles.await?)?;
             return issued;
         }
@@ -30,7 +30,7 @@ where
     playing.await
 }
 
-/// The output of `future` if it is there.
+/// The output of `future` if it is ready.
 pub(super) async fn glance<F: Future>(future: Pin<&mut F>) -> Option<F::Output> {
     tokio::select! {
         biased;

@@ -1,4 +1,4 @@
-//! Owns `Knee`: between which rates a service stops keeping up, and how long a window would tell it closer.
+//! Owns `Knee`: the rates between which a service stops keeping up, and the window that would narrow them.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,20 +8,20 @@ use crate::search::{Bound, PointFindings, Saturation, Stability};
 /// Where the knee lies. Rates are requests per second.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Knee {
-    /// The highest rate that is called stable, below the lowest that saturates; `null` where no rate is.
+    /// The highest stable rate below the lowest rate that saturates; `null` if no rate is stable.
     pub low_per_s: Option<f64>,
-    /// The lowest rate above it that saturates, or the upper bound of the saturation rate where that is lower; `null`
-    /// where there is neither.
+    /// The lowest rate above `low_per_s` that saturates, or the upper bound of the saturation rate if that is
+    /// lower; `null` if neither is known.
     pub high_per_s: Option<f64>,
-    /// Rates between the two that were played and could not be decided, ascending.
+    /// Rates between the two ends that were measured and could not be decided, ascending.
     pub undecided_per_s: Vec<f64>,
-    /// The window in seconds (`--duration`) that would decide them, about; `null` where none is left, or no window
-    /// would.
+    /// The approximate window in seconds (`--duration`) that would decide these rates; `null` if there are none, or
+    /// if no window would decide them.
     pub tells_in_s: Option<f64>,
 }
 
 impl Knee {
-    /// The knee that `points` show; none without an open load that was answered.
+    /// The knee that `points` show; `None` without an answered open load.
     pub(super) fn of(points: &[PointFindings], saturation: Option<&Saturation>) -> Option<Self> {
         let tried: Vec<(f64, Stability)> =
             points.iter().filter_map(|point| point.rate_per_s.zip(point.stability)).collect();
@@ -47,7 +47,7 @@ impl Knee {
     }
 }
 
-/// Two significant digits, upwards.
+/// Rounds up to two significant digits.
 fn rounded_up(value: f64) -> f64 {
     let unit = libm::pow(10.0, libm::floor(libm::log10(value.max(1e-3))) - 1.0);
     let rounded = libm::ceil(value / unit - 1e-9) * unit;

@@ -1,4 +1,4 @@
-//! Owns many loads in a row: which comes next, what saturation looks like, and what a sweep has found.
+//! Owns campaigns of many loads: which load comes next, how saturation is recognised, and what a sweep has found.
 
 mod axis;
 mod blueprint;

@@ -1,14 +1,14 @@
-//! Owns `Pass`, one play of a whole recorded trace, as a search over its time scale sees it.
+//! Owns `Pass`, one run of a whole recorded trace, as a search over its time scale sees it.
 
 use std::time::Duration;
 
 use crate::schedule::Recorded;
 use crate::trace::sliding_peak;
 
-/// The span over which the peak is taken, in trace time.
+/// The span over which the peak rate is taken, in trace time.
 const PEAK: Duration = Duration::from_mins(1);
 
-/// One play of a trace, as it was recorded. At a scale of k it takes a k-th of the time, at k times the rates.
+/// One run of a trace, as recorded. At a time scale of k it takes 1/k of the time, at k times the rates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pass {
     requests: u64,
@@ -17,7 +17,7 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// Of these instants, in the window that they fill.
+    /// The pass over these instants, in their window.
     #[must_use]
     pub fn of(recorded: &Recorded) -> Self {
         let (instants, length_s) = (recorded.instants(), recorded.end().as_secs());
@@ -26,25 +26,26 @@ impl Pass {
         Self { requests: instants.len() as u64, length_s, peak_per_s }
     }
 
-    /// Its requests.
+    /// The number of requests.
     #[must_use]
     pub const fn requests(&self) -> u64 {
         self.requests
     }
 
-    /// How long it takes `scale` times as fast as recorded, in seconds.
+    /// The length in seconds at `scale` times the recorded speed.
     #[must_use]
     pub fn length_s(&self, scale: f64) -> f64 {
         self.length_s / scale
     }
 
-    /// Its mean rate then, in requests per second.
+    /// The mean rate at this scale, in requests per second.
     #[must_use]
     pub fn mean_per_s(&self, scale: f64) -> f64 {
         self.requests as f64 / self.length_s(scale)
     }
 
-    /// Its rate then over the busiest minute of the trace, in requests per second; over all of it where it is shorter.
+    /// The rate at this scale over the busiest minute of the trace, in requests per second; over the whole trace if
+    /// it is shorter.
     #[must_use]
     pub fn peak_per_s(&self, scale: f64) -> f64 {
         self.peak_per_s * scale

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::search::Level;
 
-/// One load: what, and how much of it is discarded before the window opens.
+/// One load, and how much of it is discarded before the window opens.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// What is sent.
+    /// The level of the load.
     pub level: Level,
-    /// Sent before the measured window, and discarded.
+    /// The time for which the load is sent before the measured window, and discarded.
     pub discard: Duration,
 }

@@ -1,4 +1,4 @@
-//! Owns `PointFindings`: what one load of a sweep says of the service.
+//! Owns `PointFindings`: what one load of a sweep shows about the service.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,32 +8,32 @@ use crate::search::{
     CompletionRate, Level, Reading, Stability, Steadiness, completion_rate, is_unanswered, stability_of, steadiness,
 };
 
-/// What one trial says.
+/// The findings of one trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PointFindings {
     /// The trial's label.
     pub label: String,
     /// Hash of its plan; each trial has its own.
     pub plan_fingerprint: String,
-    /// Its offered rate; `null` for a closed loop.
+    /// The offered rate in requests per second; `null` for a closed loop.
     pub rate_per_s: Option<f64>,
     /// Requests in flight of a closed loop; `null` for an open load.
     pub concurrency: Option<u32>,
-    /// Whether the service kept up; `null` for a closed loop, whose load gives way.
+    /// Whether the service kept up; `null` for a closed loop, whose load adapts to the service.
     pub stability: Option<Stability>,
-    /// What that was read from.
+    /// The signs from which the stability was read.
     pub signs: Vec<Reading>,
     /// Whether the number in flight moved so little that the rate lies below the capacity; `null` for a closed loop.
     #[serde(default)]
     pub steadiness: Option<Steadiness>,
-    /// The rate at which it completed requests.
+    /// The rate at which the service completed requests.
     pub completion: Option<CompletionRate>,
-    /// Whether the generator did what was planned; where it did not, a sign may be of its own making.
+    /// Whether the generator followed the plan. If it did not, the generator itself may have caused a sign.
     pub generator_healthy: bool,
 }
 
 impl PointFindings {
-    /// What `trial`, of the plan with this fingerprint, says.
+    /// The findings of `trial`, whose plan has this fingerprint.
     #[must_use]
     pub fn of(trial: &TrialView, plan_fingerprint: String) -> Self {
         let load = Level::of(&trial.load);
@@ -49,7 +49,7 @@ impl PointFindings {
             plan_fingerprint,
             rate_per_s,
             concurrency: trial.load.concurrency,
-            // What answers nothing has no rate at which it saturates.
+            // A service that answers nothing has no saturation rate.
             stability: rate_per_s.filter(|_| !is_unanswered(trial)).map(|_| shown),
             signs,
             steadiness,

@@ -1,14 +1,14 @@
-//! Owns lists of rates and of concurrencies as people write them.
+//! Owns the parsing of lists of rates and of concurrencies.
 
 use crate::error::Refusal;
 use crate::units::Rate;
 use crate::workload::Closed;
 
-/// The most loads of one list.
+/// The largest number of loads in one list.
 const MOST: usize = 1_000;
 
-/// Reads `1,2,4.5` or `1..10:0.5` (ends included), or a mix of both, each rate as in `12.5/s`, `90/min` or `12.5`.
-/// Sorted, each once.
+/// Reads `1,2,4.5` or `1..10:0.5` (ends included), or a mix of both. Each rate is written as `12.5/s`, `90/min` or
+/// `12.5`. Returns the rates sorted, without duplicates.
 pub fn parse_rates(text: &str) -> Result<Vec<Rate>, Refusal> {
     let mut rates = rates_as_given(text)?;
     rates.sort_by(|one, other| one.per_s().total_cmp(&other.per_s()));
@@ -16,7 +16,7 @@ pub fn parse_rates(text: &str) -> Result<Vec<Rate>, Refusal> {
     Ok(rates)
 }
 
-/// The same in the order in which they are given, however often.
+/// Reads the list of rates like [`parse_rates`], but keeps the given order and duplicates.
 pub fn rates_as_given(text: &str) -> Result<Vec<Rate>, Refusal> {
     let accepted = "accepted is 1,2,4.5 or FROM..TO:STEP as in 1..10:0.5, rates as in 12.5/s, 90/min or 12.5";
     let refuse = |why: String| Refusal::new(why, accepted);
@@ -32,7 +32,7 @@ pub fn rates_as_given(text: &str) -> Result<Vec<Rate>, Refusal> {
         if to < from {
             return Err(refuse(format!("`{}` runs backwards", part.trim())));
         }
-        // Half a thousandth of a step of grace: 1..10:0.1 ends at 10, whatever 90 tenths add up to.
+        // A tolerance of 5·10⁻⁴ steps: 1..10:0.1 ends at 10, whatever the rounding error of 90 tenths.
         let steps = libm::floor((to - from) / step + 5e-4);
         if steps >= MOST as f64 {
             return Err(refuse(format!("`{}` has more than {MOST} rates", part.trim())));
@@ -49,7 +49,7 @@ pub fn rates_as_given(text: &str) -> Result<Vec<Rate>, Refusal> {
     Ok(rates)
 }
 
-/// Reads `1,50,100`: requests in flight of closed loops, in the order given.
+/// Reads `1,50,100`: the requests in flight of closed loops, in the given order.
 pub fn parse_concurrencies(text: &str) -> Result<Vec<u32>, Refusal> {
     let refuse = |part: &str| {
         let why = format!("`{}` is not a number of requests in flight", part.trim());
@@ -65,7 +65,7 @@ pub fn parse_concurrencies(text: &str) -> Result<Vec<u32>, Refusal> {
             .ok_or_else(|| refuse(part))?;
         if seen.contains(&number) {
             return Err(Refusal::new(
-                format!("{number} stands twice"),
+                format!("{number} is given twice"),
                 "give each number of requests in flight once, as in 1,50,100",
             ));
         }
@@ -74,7 +74,8 @@ pub fn parse_concurrencies(text: &str) -> Result<Vec<u32>, Refusal> {
     Ok(seen)
 }
 
-/// `per_s` to so many significant digits: a rate that can be read, and comes out of a file as it went in.
+/// `per_s` rounded to `digits` significant digits, so that the rate can be read and is the same after writing it to
+/// a file and reading it.
 pub(super) fn significant(per_s: f64, digits: i32) -> f64 {
     if per_s <= 0.0 || !per_s.is_finite() {
         return per_s;

@@ -1,44 +1,46 @@
-//! Owns `Saturation`: the rate at which a service completes requests when it is given more, from the loads of a sweep.
+//! Owns `Saturation`: the rate at which an overloaded service completes requests, from the loads of a sweep.
 
 use serde::{Deserialize, Serialize};
 
 use crate::search::{CompletionRate, PointFindings, Stability};
 
-/// An estimate's half interval is never taken for smaller than this share: batch means of few batches can be.
+/// Least half interval of an estimate, as a share of the estimate. Batch means of few batches can give smaller
+/// values by chance.
 const LEAST_ERROR: f64 = 0.005;
-/// Half intervals within this ratio may be the same but for chance: each is a standard error of 7 degrees of freedom.
+/// Half intervals whose ratio is at most this may differ by chance only: each is a standard error with 7 degrees of
+/// freedom.
 const ALIKE: f64 = 2.5;
 /// Degrees of freedom of a half interval.
 const BATCH_DEGREES: f64 = 7.0;
-/// A rate that was held may lie above the saturation rate by this share before the latter is called a lower bound.
+/// If a stable rate exceeds the saturation rate by more than this factor, the saturation rate is called a lower
+/// bound.
 const HELD_ABOVE: f64 = 1.05;
 
-/// Whether a rate was reached.
+/// Whether the saturation rate was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
-    /// An open load offered more than this, was seen to saturate, and this was completed.
+    /// An open load offered more than this rate and saturated, and this rate was completed.
     Measured,
-    /// This was completed, in an open load that was held or in a closed loop, and no open load was seen to saturate
-    /// below it.
+    /// This rate was completed, in a stable open load or in a closed loop, and no open load saturated below it.
     AtLeast,
 }
 
 /// The saturation rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Saturation {
-    /// The best estimate: completion rates of the loads that saturate, those that agree with the highest, weighted by
-    /// their precision.
+    /// The best estimate in requests per second: the precision-weighted mean of the completion rates of those
+    /// saturating loads that agree with the highest.
     pub per_s: f64,
-    /// Its 95 % interval.
+    /// The 95 % confidence interval, in requests per second.
     pub interval95_per_s: [f64; 2],
-    /// Whether it was reached.
+    /// Whether the saturation rate was reached.
     pub bound: Bound,
-    /// The trials it is from.
+    /// The labels of the trials from which it was computed.
     pub from: Vec<String>,
 }
 
-/// The saturation rate that `points` show; none without a rate that was held or is saturated.
+/// The saturation rate that `points` show; `None` without a stable or saturated load.
 pub(super) fn saturation(points: &[PointFindings]) -> Option<Saturation> {
     let rate = |point: &PointFindings| point.completion.map_or(0.0, |rate| rate.per_s);
     let best = |kind: &dyn Fn(&&PointFindings) -> bool| {
@@ -47,8 +49,8 @@ pub(super) fn saturation(points: &[PointFindings]) -> Option<Saturation> {
     let is_saturated = |point: &&PointFindings| point.stability == Some(Stability::Saturated);
     let is_closed = |point: &&PointFindings| point.concurrency.is_some_and(|in_flight| in_flight > 1);
     let held = best(&|point| point.stability == Some(Stability::Stable));
-    // A closed loop alone proves no saturation: it may be its own limit. Where an open load saturates, it tells the
-    // capacity best.
+    // A closed loop alone does not prove saturation, because it may limit itself. If an open load saturates, a
+    // closed loop is the best measure of the capacity.
     if let Some(full) = best(&|point| is_saturated(point) || is_closed(point))
         && points.iter().any(|point| is_saturated(&point))
         && held.is_none_or(|held| held.rate_per_s.unwrap_or(0.0) <= rate(full) * HELD_ABOVE)
@@ -62,9 +64,10 @@ pub(super) fn saturation(points: &[PointFindings]) -> Option<Saturation> {
     Some(Saturation { per_s, interval95_per_s, bound: Bound::AtLeast, from: vec![most.label.clone()] })
 }
 
-/// The mean of those rates that agree with `best`: each as much as the others, where their half intervals are alike,
-/// as these are estimates from few batches themselves; else weighted by 1 ÷ (half interval)², with the half interval
-/// of the mean widened for that (P. Meier, "Variance of a weighted mean", Biometrics 9, 1953).
+/// The mean of the rates that agree with `best`. If the half intervals are alike, all rates have equal weight,
+/// because half intervals from few batches are estimates themselves. Otherwise the weights are 1 ÷ (half
+/// interval)², and the half interval of the mean is widened for the estimated weights (P. Meier, "Variance of a
+/// weighted mean", Biometrics 9, 1953).
 fn pooled(full: &[&PointFindings], best: CompletionRate) -> Option<Saturation> {
     let least_per_s = best.interval95_per_s[0].min(best.per_s * (1.0 - LEAST_ERROR));
     let agreeing: Vec<(&PointFindings, CompletionRate)> = full
@@ -91,8 +94,8 @@ fn pooled(full: &[&PointFindings], best: CompletionRate) -> Option<Saturation> {
     (sum > 0.0).then_some(Saturation { per_s, interval95_per_s, bound: Bound::Measured, from })
 }
 
-/// Calls the rates that the windows alone were too short for by what the service completed when given more. A rate
-/// below that (below its interval, and below what each overloaded load completed) is stable. One above the interval is
+/// Decides the rates whose windows alone were too short, by what the service completed under overload. A rate below
+/// that (below its interval, and below what each overloaded load completed) is stable. A rate above the interval is
 /// not.
 pub(super) fn compare(points: &mut [PointFindings], saturation: Option<&Saturation>) {
     let Some(saturation) = saturation else { return };

@@ -1,49 +1,50 @@
-//! Owns the signs of saturation: what one trial of an open load says about whether the service keeps up, and how sure
-//! that is.
+//! Owns the signs of saturation: what one trial of an open load shows about whether the service keeps up, and with
+//! which certainty.
 
 use serde::{Deserialize, Serialize};
 
 use crate::figures::TrialView;
 use crate::metrics::{BlockPoint, Known, LoadOrigin};
 
-/// How many standard deviations a sign must stand out of the noise.
+/// A sign is raised if it exceeds the noise by more than this many standard deviations.
 const SURE: f64 = 1.96;
-/// Little's law may be off by this share over a window.
+/// Least limit for the residual of Little's law over a window, as a share.
 const LEAST_LITTLE: f64 = 0.1;
-/// Overload by a share δ grows latency by δ: half of a deficit is enough to tell it from a service that only fills
-/// up, as it does while the discard is shorter than the answers.
+/// An overload by a share δ makes latency grow by δ seconds per second. Growth of half the deficit is enough to
+/// distinguish an overload from a service that only fills up, which happens while the discard is shorter than the
+/// responses.
 const RISES: f64 = 0.5;
-/// A loss below this share is a fault, not saturation.
+/// A loss of requests below this share is a fault, not saturation.
 const LEAST_LOST: f64 = 0.01;
-/// Fewer requests than this have no quarters to compare.
+/// With fewer requests than this, quarters of the window are not compared.
 const LEAST_REQUESTS: u64 = 16;
 
-/// What can be seen of saturation.
+/// The signs of saturation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sign {
-    /// 1 − completions inside the window ÷ arrivals inside it. Where a service keeps up it varies by the two counts:
-    /// √(2/n).
+    /// 1 − completions inside the window ÷ arrivals inside it. If the service keeps up, its standard deviation
+    /// comes from the two counts: √(2/n).
     Deficit,
-    /// Growth of requests in flight, ÷ rate: (mean of the last third of the window − mean of the first) ÷ (⅔ window ·
-    /// rate). Where the backlog is a random walk of n arrivals and n departures, it varies by √(2.5/n).
+    /// Growth of requests in flight ÷ rate: (mean of the last third of the window − mean of the first) ÷ (⅔ window
+    /// · rate). If the backlog is a random walk of n arrivals and n departures, its standard deviation is √(2.5/n).
     Backlog,
-    /// Little's law over the window: |∫ in flight dt ÷ Σ time in the system of the cohort − 1|. 0 in a steady state;
-    /// varies by √(2/n).
+    /// The residual of Little's law over the window: |∫ in flight dt ÷ Σ time in the system of the cohort − 1|. It
+    /// is 0 in a steady state; its standard deviation is √(2/n).
     Little,
-    /// Growth of end-to-end latency through the window, in seconds a second: (median of the requests scheduled in its
-    /// third quarter − that of those in its first) ÷ ½ window. The last quarter is left out: it is answered by a
-    /// server that empties. Overload by a share δ of the capacity grows latency by δ. Varies by √(3.4/n), as the
-    /// backlog behind it does, and by what medians of n/4 vary: 1.25 of the latency (coefficient of variation taken
-    /// as 1) ÷ √(n/4).
+    /// Growth of end-to-end latency through the window, in seconds per second: (median of the requests scheduled in
+    /// the third quarter − median of those in the first) ÷ ½ window. The last quarter is left out, because a server
+    /// that empties answers it. An overload by a share δ of the capacity makes latency grow by δ. Its standard
+    /// deviation is the larger of two: √(3.4/n), from the backlog behind it, and that of the medians of n/4
+    /// requests, 1.25 of the latency (coefficient of variation taken as 1) ÷ √(n/4).
     Trend,
-    /// Share of the cohort that never completed: failed, timed out, shed or given up. More than 1 %, and more than
-    /// two requests.
+    /// Share of the cohort that never completed: failed, timed out, shed or given up. It is raised above 1 %, and
+    /// above two requests.
     Lost,
 }
 
 impl Sign {
-    /// In words.
+    /// The sign in words.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -56,16 +57,16 @@ impl Sign {
     }
 }
 
-/// One sign as it was read.
+/// One sign with its value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
-    /// Which.
+    /// The sign.
     pub sign: Sign,
-    /// Its value: a share, or seconds a second.
+    /// The value: a share, or seconds per second.
     pub value: f64,
-    /// What chance alone stays below, 39 times in 40 or more often.
+    /// The limit below which the value stays by chance alone, in at least 39 of 40 cases.
     pub limit: f64,
-    /// Whether it stands out.
+    /// Whether the value exceeds the limit.
     pub raised: bool,
 }
 
@@ -79,18 +80,18 @@ impl Reading {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stability {
-    /// No sign is raised, and the load would have shown an overload: see [`Steadiness`](crate::search::Steadiness).
+    /// No sign is raised, and an overload would have been visible: see [`Steadiness`](crate::search::Steadiness).
     Stable,
-    /// No sign is raised, but an overload might not have raised one in so short a window.
+    /// No sign is raised, but an overload might not be visible in such a short window.
     TooShort,
-    /// Some signs are raised, but not those that prove saturation.
+    /// Some signs are raised, but not the signs that prove saturation.
     Strained,
-    /// Completions fall behind, and either backlog and latency grow with that or requests are lost.
+    /// Completions are fewer than arrivals, and either backlog and latency grow accordingly or requests are lost.
     Saturated,
 }
 
 impl Stability {
-    /// In a word.
+    /// The stability in words.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -102,8 +103,8 @@ impl Stability {
     }
 }
 
-/// The signs of an open load's trial, those that it has requests enough for; none where completions release requests,
-/// as such a load gives way.
+/// The signs of an open load's trial for which it has enough requests. Empty if completions release requests,
+/// because such a load adapts to the service.
 #[must_use]
 pub fn read_signs(trial: &TrialView) -> Vec<Reading> {
     let n = trial.requests.planned;
@@ -130,14 +131,14 @@ pub fn read_signs(trial: &TrialView) -> Vec<Reading> {
     readings
 }
 
-/// What the signs alone come to: [`Stability::Stable`] where none is raised, whether or not the window is long enough
-/// to raise one.
+/// The stability by the signs alone: [`Stability::Stable`] if none is raised, whether or not the window is long
+/// enough to raise one.
 #[must_use]
 pub fn stability_of(readings: &[Reading]) -> Stability {
     let reading = |sign| readings.iter().find(|reading| reading.sign == sign);
     let raised = |sign| reading(sign).is_some_and(|reading| reading.raised);
     let value = |sign| reading(sign).map(|reading| reading.value);
-    // A window too short for thirds has no reading of the backlog; that latency rises must be seen.
+    // A window too short for thirds has no reading of the backlog. The rise of latency must be read.
     let backlog = reading(Sign::Backlog).is_none_or(|reading| reading.raised);
     let rises = value(Sign::Trend).zip(value(Sign::Deficit)).is_some_and(|(trend, deficit)| trend >= RISES * deficit);
     if raised(Sign::Deficit) && ((backlog && rises) || raised(Sign::Lost)) {
@@ -149,15 +150,16 @@ pub fn stability_of(readings: &[Reading]) -> Stability {
     }
 }
 
-/// The knee: the highest stable rate below the lowest that saturates. A strained rate below it is put down to chance:
-/// signs stand out of the noise once in some forty readings, and what carries more carries less.
+/// The knee: the highest stable rate below the lowest rate that saturates. A strained rate below the knee is
+/// attributed to chance: a sign is raised by noise about once in forty readings, and a service that keeps up with a
+/// higher rate keeps up with a lower one.
 pub(super) fn knee(tried: &[(f64, Stability)]) -> Option<f64> {
     let of = |wanted: Stability| tried.iter().filter(move |(_, seen)| *seen == wanted).map(|(per_s, _)| *per_s);
     let saturated = of(Stability::Saturated).fold(f64::INFINITY, f64::min);
     of(Stability::Stable).filter(|per_s| *per_s < saturated).reduce(f64::max)
 }
 
-/// Growth of requests in flight over the window, in requests per second; none where it holds fewer than six samples.
+/// Growth of requests in flight over the window, in requests per second; `None` with fewer than six samples.
 fn growth_per_s(trial: &TrialView) -> Option<f64> {
     let (start_s, end_s) = (trial.window.start.as_secs(), trial.window.end.as_secs());
     let inside =
@@ -173,8 +175,8 @@ fn growth_per_s(trial: &TrialView) -> Option<f64> {
     Some((mean(&in_flight[in_flight.len() - third..]) - mean(&in_flight[..third])) / apart_s)
 }
 
-/// Median latency of the requests scheduled in each quarter of the window, in seconds; none with too few of them, or
-/// in a quarter without.
+/// Median latency of the requests scheduled in each quarter of the window, in seconds; `None` with too few
+/// requests, or if a quarter has none.
 fn quarters(trial: &TrialView) -> Option<[f64; 4]> {
     if trial.requests.planned < LEAST_REQUESTS {
         return None;
@@ -191,7 +193,7 @@ fn quarters(trial: &TrialView) -> Option<[f64; 4]> {
     quarters.iter().all(|(_, weight)| *weight > 0.0).then(|| quarters.map(|(sum, weight)| sum / weight))
 }
 
-/// The median of a block; where it was cut off, the age it had reached.
+/// The median of a block; for a censored median, its bound.
 fn latency_of(block: &BlockPoint) -> Option<f64> {
     match block.e2e_p50_s? {
         Known::At(latency_s) | Known::Above { above: latency_s } | Known::Below { below: latency_s } => Some(latency_s),

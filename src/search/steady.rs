@@ -10,40 +10,40 @@ use crate::search::capacity::mean_e2e_s;
 /// The overload, as a share of the capacity, that a load of smooth arrivals would have shown. Poisson and burstier
 /// arrivals show any overload.
 pub const OVERLOAD: f64 = 0.05;
-/// Fewer samples than this say nothing.
+/// With fewer samples than this there is no result.
 const LEAST_SAMPLES: usize = 5;
-/// Times the mean time in the system after which the number in flight is no longer filling up.
+/// The number in flight counts as filled after this many mean times in the system.
 const FILLING_TIMES: f64 = 2.0;
 /// The 5 % quantile of the range of a reflected Brownian motion of unit variance over unit time, seen continuously:
 /// P(max ≤ a) ≈ 4/π exp(−π²/(8a²)) = 0.05.
 const SEEN_ALWAYS: f64 = 0.617;
-/// One-sided 95 % point of the normal law.
+/// One-sided 95 % point of the normal distribution.
 const SURE: f64 = 1.645;
-/// A longer window is proposed for a range larger than this one by so much: a longer one wanders further.
+/// Safety factor on the range when a longer window is proposed: over a longer window the range is larger.
 const LONGER: f64 = 1.2;
 /// Arrivals after which an overload of [`OVERLOAD`] shows as a deficit: 2 ((1.96 + 1.645) (1 + δ) ÷ δ)².
 const SHOWS_AFTER: f64 =
     2.0 * (1.96 + SURE) * (1.96 + SURE) * ((1.0 + OVERLOAD) / OVERLOAD) * ((1.0 + OVERLOAD) / OVERLOAD);
 
-/// How far the number in flight moved, and how far it would have moved at a rate above the capacity.
+/// How far the number in flight moved, compared with how far it would have moved at a rate above the capacity.
 ///
-/// Above the capacity every server is busy, so the backlog is a random walk reflected at zero whose drift is not
-/// negative. The arrivals alone give it a variance of at least CV² a request. Its range then stays below `limit` once
-/// in 20 such windows. Below the capacity the number in flight returns to its mean, and its range hardly grows with
+/// Above the capacity every server is busy. The backlog is then a random walk reflected at zero with non-negative
+/// drift. The arrivals alone give it a variance of at least CV² per request. Its range stays below `limit` once in
+/// 20 such windows. Below the capacity the number in flight returns to its mean, and its range hardly grows with
 /// the window.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Steadiness {
-    /// The highest less the lowest sample of the mean number in flight.
+    /// The highest minus the lowest sample of the mean number in flight.
     pub range: f64,
-    /// The range below which a rate above the capacity stays once in 20 windows.
+    /// The limit of the range: at a rate above the capacity, the range is below it once in 20 windows.
     pub limit: f64,
     /// Whether the range is below the limit: the rate is below the capacity.
     pub steady: bool,
-    /// The window in seconds that would tell, about; none where this one does.
+    /// The approximate window in seconds that would decide; `None` if this window decides.
     pub tells_in_s: Option<f64>,
 }
 
-/// What `trial` of an open load shows; none with fewer than five samples.
+/// The steadiness of `trial` of an open load; `None` with fewer than five samples.
 #[must_use]
 pub fn steadiness(trial: &TrialView) -> Option<Steadiness> {
     let filled_s =
@@ -72,13 +72,14 @@ pub fn steadiness(trial: &TrialView) -> Option<Steadiness> {
     Some(Steadiness { range, limit, steady, tells_in_s })
 }
 
-/// The range that a rate above the capacity rarely stays below, over `samples` samples with `arrivals` arrivals whose
-/// gaps have coefficient of variation `cv`: by the variance of the arrivals, for any overload; and, where they are
-/// smoother than Poisson ones, by an overload of [`OVERLOAD`]. The bound by [`OVERLOAD`] holds whatever the variance:
-/// it moves the backlog by its drift, or by chance as far.
+/// Two limits of the range, which a rate above the capacity rarely stays below, over `samples` samples with
+/// `arrivals` arrivals whose gaps have coefficient of variation `cv`. The first comes from the variance of the
+/// arrivals and holds for any overload. The second is for arrivals smoother than Poisson arrivals, at an overload
+/// of [`OVERLOAD`]; it is 0 otherwise. The second holds whatever the variance is: the backlog moves as far by its
+/// drift or by chance.
 fn limits(cv: f64, arrivals: f64, samples: f64) -> (f64, f64) {
-    // Samples are means over their width, which hides part of the range: fitted to simulated paths of 4 to 80 samples,
-    // within 2 %.
+    // Samples are means over their width, which hides part of the range. The correction was fitted to simulated
+    // paths of 4 to 80 samples, within 2 %.
     let share = SEEN_ALWAYS - 1.0 / libm::sqrt(samples);
     let drift = OVERLOAD / (1.0 + OVERLOAD) * arrivals * (samples - 1.0) / samples;
     (share * cv * libm::sqrt(arrivals), if cv < 1.0 { drift / (1.0 + SURE / share) } else { 0.0 })
@@ -125,7 +126,7 @@ mod tests {
             // Of 400 windows with probability 0.05, 20 ± 4.4.
             assert!(below as f64 <= (share + 0.02) * 400.0, "{rate}/s over {seconds} s: {below} of 400");
         }
-        // And half of the capacity is nearly always told.
+        // A rate of half the capacity is nearly always called steady.
         let (limit, _) = limits(1.0, 200.0, 20.0);
         let below = (0..400).filter(|seed| range(10.0, 20.0, 20, *seed, false) < limit).count();
         assert!(below > 380, "{below} of 400");

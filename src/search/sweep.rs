@@ -1,5 +1,5 @@
-//! Owns the course of a sweep: from the trials so far to the next load, or to the end. Pure, so that it plays alike
-//! in virtual time, live, and after a crash.
+//! Owns the course of a sweep: from the trials so far to the next load or the end. It is pure, so that it decides
+//! alike in virtual time, live, and after a crash.
 
 use std::time::Duration;
 
@@ -14,44 +14,45 @@ use crate::search::{Level, Point, Stability, completion_rate, stability_of, unlo
 use crate::units::Rate;
 use crate::workload::Closed;
 
-/// Of the window, what is discarded before it; more after an overload, when the service starts from empty.
+/// Discard before a window, as a share of the window; the second value applies after an overload, when the service
+/// starts empty.
 const DISCARD: f64 = 0.3;
 const DISCARD_AFTER_DRAIN: f64 = 0.7;
-/// Times the mean time in the system that are discarded at least.
+/// The discard is at least this many mean times in the system.
 const DISCARD_TIMES: f64 = 2.0;
-/// Windows that a discard takes at most.
+/// The discard is at most this many windows.
 const MOST_DISCARD: f64 = 4.0;
-/// The rates of an automatic sweep begin above this share of the capacity, or above the synchronous rate where that
-/// is lower.
+/// The rates of an automatic sweep begin above this share of the capacity, or above the synchronous rate if that is
+/// lower.
 const LOWEST_SHARE: f64 = 0.2;
-/// A bracket around the knee narrower than this is not divided again.
+/// A bracket around the knee whose ends have a smaller ratio than this is not divided again.
 const LEAST_STEP: f64 = 1.02;
 
-/// Which loads a sweep plays.
+/// The loads that a sweep runs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SweepCourse {
-    /// Synchronous, throughput, then this many rates between them, none above the limit.
+    /// Synchronous, throughput, then this many rates between the two, none above the limit.
     Between {
-        /// Rates.
+        /// The number of rates.
         points: u32,
         /// The highest rate that may be offered.
         most: Option<Rate>,
     },
     /// These rates, ascending, up to the first that saturates.
     Rates(Vec<Rate>),
-    /// Closed loops of so many requests in flight, in this order.
+    /// Closed loops with these numbers of requests in flight, in this order.
     Concurrencies(Vec<u32>),
 }
 
-/// A sweep: which loads, and how long each is measured.
+/// A sweep: its loads, and how long each is measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sweep {
-    /// Which loads.
+    /// The loads.
     pub course: SweepCourse,
-    /// The measured window of each.
+    /// The measured window of each load.
     pub window: Duration,
-    /// Discarded before each window; without it 0.3 of the window (0.7 after an overload), and at least twice the
-    /// time that requests spent in the system at the rate before (three times that of a lone request before the
+    /// The discard before each window. Without it: 0.3 of the window (0.7 after an overload), and at least twice
+    /// the time that requests spent in the system at the rate before (three times that of a lone request before the
     /// throughput load).
     pub discard: Option<Duration>,
 }
@@ -59,23 +60,23 @@ pub struct Sweep {
 /// A load that has been issued and whose cohort is still followed.
 #[derive(Debug, Clone, Copy)]
 pub struct Pending {
-    /// Which.
+    /// The load.
     pub point: Point,
-    /// Its counts when its issuing ended.
+    /// The counts when the last request had been issued.
     pub counts: LiveCounts,
 }
 
-/// What a sweep does next.
+/// The next action of a sweep.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SweepStep {
-    /// Plays this; with `rest` only when nothing is in flight any more.
+    /// Runs this load; with `rest` only when no request is in flight any more.
     Play {
         /// The load.
         point: Point,
-        /// Whether the service must come to rest before.
+        /// Whether the load begins only when no request is in flight any more.
         rest: bool,
     },
-    /// Waits until the load that is still followed is decided.
+    /// Waits until the load that is still followed is final.
     Wait,
     /// Ends.
     Finish(Finished),
@@ -85,17 +86,17 @@ pub enum SweepStep {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finished {
-    /// Every load was played.
+    /// Every load was run.
     Played,
-    /// The knee lies in a bracket narrower than its trials can tell apart.
+    /// The ends of the bracket around the knee are too close for trials of this length to distinguish.
     Resolved,
-    /// The rates left are above one that saturates.
+    /// The remaining rates are above a rate that saturates.
     Saturated,
-    /// A load of which nothing completed: it and what would follow are left to a resumption.
+    /// Nothing completed in a load: a resumed run repeats it and runs the rest.
     NoAnswer,
 }
 
-/// An open trial, as the decisions see it.
+/// An open trial, as used in the decisions.
 #[derive(Debug, Clone, Copy)]
 struct Tried {
     per_s: f64,
@@ -103,11 +104,12 @@ struct Tried {
 }
 
 impl Sweep {
-    /// What comes after `trials`, all that have been decided, in the order in which they were played, and `pending`.
+    /// The next action after `trials` (all final trials, in the order in which they were run) and `pending`.
     #[must_use]
     pub fn next(&self, trials: &[TrialView], pending: Option<&Pending>) -> SweepStep {
         let played = trials.len() + usize::from(pending.is_some());
-        // Whether it is lost or drowned, it has shown nothing, and will show nothing more to higher rates.
+        // Whether the service is lost or overloaded: it has shown nothing, and will show nothing more at higher
+        // rates.
         if trials.last().is_some_and(is_unanswered) {
             return if pending.is_some() { SweepStep::Wait } else { SweepStep::Finish(Finished::NoAnswer) };
         }
@@ -122,7 +124,7 @@ impl Sweep {
         }
     }
 
-    /// How many loads it plays at most.
+    /// The largest number of loads that it runs.
     #[must_use]
     pub fn most_points(&self) -> usize {
         match &self.course {
@@ -132,8 +134,8 @@ impl Sweep {
         }
     }
 
-    /// About how long it sends, in seconds: discards and windows of all its loads. Slow answers and draining come on
-    /// top.
+    /// The approximate sending time in seconds: discards and windows of all loads. Slow responses and draining come
+    /// in addition.
     #[must_use]
     pub fn about_s(&self) -> f64 {
         let window_s = self.window.as_secs_f64();
@@ -207,7 +209,7 @@ impl Sweep {
         }
     }
 
-    /// Plays an open load at `per_s`, rounded to what can be read: the same rate comes out of `result.json`.
+    /// Runs an open load at `per_s`, rounded to three digits: `result.json` holds the same rate.
     fn open(&self, per_s: f64, trials: &[TrialView], pending: Option<&Pending>) -> SweepStep {
         match Rate::new(significant(per_s, 3)) {
             Ok(rate) => self.play(rate.into(), trials, pending),
@@ -229,7 +231,7 @@ impl Sweep {
             return discard;
         }
         let window_s = self.window.as_secs_f64();
-        // A closed loop starts with all of its requests at once: the first wave and the next are no steady state.
+        // A closed loop starts with all its requests at once: the first two waves are not a steady state.
         let times = if matches!(level, Level::Concurrency(2..)) { DISCARD_TIMES + 1.0 } else { DISCARD_TIMES };
         let steady = |trial: &&TrialView| match Level::of(&trial.load) {
             Some(Level::Concurrency(in_flight)) => in_flight == 1,
@@ -256,7 +258,7 @@ fn tried(trials: &[TrialView]) -> Vec<Tried> {
     open.collect()
 }
 
-/// The rates of an automatic sweep before anything has saturated.
+/// The rates of an automatic sweep before any rate has saturated.
 struct Climb {
     points: u32,
     unloaded_per_s: f64,
@@ -265,18 +267,19 @@ struct Climb {
 }
 
 impl Climb {
-    /// Rates between the two closed loops; one above them is to saturate, a quarter of all is left for the knee.
+    /// Number of rates between the two closed loops. One rate above them is meant to saturate, and a quarter of all
+    /// rates is left for the knee.
     fn rungs(&self) -> u32 {
         if self.limits() { self.points } else { (self.points - self.points / 4).saturating_sub(1) }
     }
 
-    /// Whether the limit lies below the capacity, so that there is nothing to refine.
+    /// Whether the limit lies below the capacity; there is nothing to refine then.
     fn limits(&self) -> bool {
         self.most_per_s.is_some_and(|most| most < self.full_per_s)
     }
 
-    /// The lowest rung above every rate of `rates`: geometric from the synchronous rate to that of throughput, both
-    /// excluded; with a limit below, up to the limit.
+    /// The lowest rung above every rate of `rates`. Rungs form a geometric series from the synchronous rate to the
+    /// throughput rate, both excluded; with a lower limit, up to and including the limit.
     fn next_rung(&self, rates: &[f64]) -> Option<f64> {
         let most = self.most_per_s.filter(|_| self.limits());
         let top = most.unwrap_or(self.full_per_s);
@@ -286,17 +289,17 @@ impl Climb {
             if place == parts { top } else { bottom * libm::pow(top / bottom, f64::from(place) / f64::from(parts)) }
         };
         let highest = rates.iter().copied().fold(0.0, f64::max);
-        // The rates played were rounded to what can be read.
+        // The rates that were run were rounded to three digits.
         (1..=self.rungs()).map(rung).find(|per_s| significant(*per_s, 3) > highest)
     }
 
-    /// Whether nothing above `highest` may be offered.
+    /// Whether no rate above `highest` may be offered.
     fn tops_out(&self, highest: f64) -> bool {
         self.most_per_s.is_some_and(|most| highest >= most * (1.0 - 1e-9))
     }
 
-    /// A rate that must saturate if the throughput load told the capacity, by so much that a window of `window_s`
-    /// shows it; from there up by half, should it not.
+    /// A rate that must saturate if the throughput load measured the capacity, high enough above it to show in a
+    /// window of `window_s`. If that rate does not saturate, each next rate is half as high again.
     fn above(&self, highest: f64, window_s: f64) -> Option<f64> {
         let visible = 4.5 / libm::sqrt((self.full_per_s * window_s).max(1.0));
         let first = self.full_per_s * (1.0 / (1.0 - visible.min(0.5))).max(1.1);
@@ -306,8 +309,9 @@ impl Climb {
     }
 }
 
-/// A rate that halves (on a log scale) the bracket of the knee: the knee so far, and the lowest rate above it that is
-/// not stable, or the capacity if that is lower. None when trials of `window_s` could not tell its ends apart.
+/// A rate that halves (on a log scale) the bracket of the knee. Its ends are the knee so far, and the lowest rate
+/// above it that is not stable, or the capacity if that is lower. `None` if trials of `window_s` could not
+/// distinguish the ends.
 fn refined(tried: &[Tried], full_per_s: f64, window_s: f64) -> Option<f64> {
     let pairs: Vec<(f64, Stability)> = tried.iter().map(|tried| (tried.per_s, tried.stability)).collect();
     let Some(below) = knee(&pairs) else { return tried.iter().map(|tried| tried.per_s / 2.0).reduce(f64::min) };
@@ -315,17 +319,18 @@ fn refined(tried: &[Tried], full_per_s: f64, window_s: f64) -> Option<f64> {
         .iter()
         .filter(|(per_s, stability)| *per_s > below && *stability != Stability::Stable)
         .map(|(per_s, _)| *per_s);
-    // What was held is no capacity: then the closed loop was the limit, not the service.
+    // A rate that was stable is not the capacity: the closed loop was the limit then, not the service.
     let above = above.chain((below < full_per_s).then_some(full_per_s)).reduce(f64::min)?;
     let noise = libm::sqrt(2.0 / (below * window_s).max(1.0));
     (above / below > (1.0 + noise).max(LEAST_STEP)).then(|| libm::sqrt(above * below))
 }
 
-/// Whether far more is in flight at the end of a load than steady state holds, rate × the time in the system seen so
-/// far: then it may have saturated, and nothing higher is offered until that is known.
+/// Whether far more requests are in flight at the end of a load than in a steady state, which holds rate × the time
+/// in the system seen so far. If so, the load may have saturated the service, and no higher rate is offered until
+/// that is known.
 fn is_backlogged(pending: &Pending, trials: &[TrialView]) -> bool {
     let Some(per_s) = pending.point.level.rate_per_s() else { return false };
-    // Without an earlier trial there is no telling what is much.
+    // Without an earlier trial it is not known how many are too many.
     let Some(in_system_s) = trials.iter().filter_map(mean_e2e_s).reduce(f64::max) else { return true };
     let due = pending.counts.due as f64;
     pending.counts.in_flight as f64 > 2.0 * per_s * in_system_s + 2.0 * libm::sqrt(2.0 * due)

@@ -1,4 +1,4 @@
-//! Owns `SweepCampaign`: a sweep while it is played.
+//! Owns `SweepCampaign`: a sweep while it runs.
 
 use crate::error::Error;
 use crate::figures::TrialView;
@@ -8,36 +8,36 @@ use crate::search::Point;
 use crate::search::campaign::{Campaign, Kept, Next, NextLoad};
 use crate::search::sweep::{Finished, Pending, Sweep, SweepStep};
 
-/// A sweep and the trials that it has learnt from, in the order played.
+/// A sweep and the trials that it has learnt from, in the order in which they ran.
 #[derive(Debug, Clone)]
 pub struct SweepCampaign {
     sweep: Sweep,
     trials: Vec<TrialView>,
-    /// The load that was asked for last.
+    /// The load that was requested last.
     ordered: Option<Point>,
     pending: Option<Pending>,
 }
 
 impl SweepCampaign {
-    /// `sweep` from its beginning.
+    /// A campaign at the beginning of `sweep`.
     #[must_use]
     pub const fn new(sweep: Sweep) -> Self {
         Self::after(sweep, Vec::new())
     }
 
-    /// What is left of `sweep` after `trials`.
+    /// A campaign for the rest of `sweep` after `trials`.
     #[must_use]
     pub const fn after(sweep: Sweep, trials: Vec<TrialView>) -> Self {
         Self { sweep, trials, ordered: None, pending: None }
     }
 
-    /// What it has learnt from, in the order played.
+    /// The trials that it has learnt from, in the order in which they ran.
     #[must_use]
     pub fn trials(&self) -> &[TrialView] {
         &self.trials
     }
 
-    /// The same, once it is over.
+    /// The trials, once the campaign is over.
     #[must_use]
     pub fn into_trials(self) -> Vec<TrialView> {
         self.trials
@@ -46,7 +46,7 @@ impl SweepCampaign {
 
 impl Campaign for SweepCampaign {
     type Purpose = Point;
-    /// Why the sweep ended by itself; none where the user ended it.
+    /// Why the sweep ended by itself; `None` if the user ended it.
     type End = Option<Finished>;
 
     fn next(&mut self, _elapsed_s: f64, is_halted: bool) -> Result<Next<Point, Self::End>, Error> {

@@ -256,7 +256,7 @@ fn what_a_sweep_cannot_be_is_refused() {
         (&["--rates", "1,2", "--max-rate", "3"], &["--max-rate", "--rates"]),
         (&["--rates", "1,2", "--concurrency", "3"], &["--concurrency", "--rates"]),
         (&["--concurrency", "0"], &["--concurrency", "1,50,100"]),
-        (&["--concurrency", "5,5"], &["--concurrency", "5 stands twice"]),
+        (&["--concurrency", "5,5"], &["--concurrency", "5 is given twice"]),
         (&["--concurrency", "2", "--process", "even"], &["--process", "--concurrency"]),
         (&["--points", "0"], &["--points", "from 1 to 1000"]),
         (&["--duration", "0s"], &["--duration", "above 0"]),

@@ -1,47 +1,47 @@
-//! Owns `Aim`: the objectives of a run as the demands of a search.
+//! Owns `Aim`: the objectives of a run, translated into the demands of a search.
 
 use crate::error::Refusal;
 use crate::metrics::{Metric, Objective, Objectives, Sequence, Statistic};
 use crate::search::step::{Demand, Question};
 
-/// What is searched for, and which objective each demand is.
+/// The question of a search, and which objective each demand comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Aim {
-    /// The question put to the step.
+    /// The question that the step answers.
     pub question: Question,
     certificate: Wanted,
     asked: Vec<Asked>,
 }
 
-/// Whether a fresh run at the lower bound has to pass by itself.
+/// Whether a certificate is wanted: a fresh run at the lower bound that must pass by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Wanted {
     /// No: the answer is an estimate.
     #[default]
     Never,
-    /// Where the budget has room for it.
+    /// Yes, if the budget has room for it.
     WithinBudget,
-    /// Whatever the budget.
+    /// Yes, whatever the budget is.
     Always,
 }
 
 /// One objective that is a demand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asked {
-    /// Its place among the objectives.
+    /// The index of the objective in the list of objectives.
     pub place: usize,
-    /// As it is written.
+    /// The objective as the user wrote it.
     pub text: String,
-    /// Of a mean, the value in seconds that a request in each of its misses stands for: a share of misses times this
-    /// is the mean.
+    /// For an objective on a mean, the seconds that one miss stands for: the share of misses times this value is
+    /// the mean. `None` for other objectives.
     pub whole_s: Option<f64>,
 }
 
 impl Aim {
-    /// The highest rate that meets all of `objectives`, to within ± `precision` (0.01 to 0.5). Everything of the
-    /// grammar that is a proportion of the requests is a demand: quantiles, `error_rate`, `attainment` (and with it
-    /// limits without a statistic), and means, counted as [`Sequence::MEAN_WHOLE`] says; a maximum and a goodput are
-    /// refused.
+    /// The search for the highest rate that meets all of `objectives`, to within ± `precision` (0.01 to 0.5). Every
+    /// objective that is a proportion of the requests becomes a demand: quantiles, `error_rate`, `attainment`
+    /// (which includes limits without a statistic), and means, counted as in [`Sequence::MEAN_WHOLE`]. A maximum
+    /// and a goodput are refused.
     pub fn new(objectives: &Objectives, precision: f64) -> Result<Self, Refusal> {
         let (mut asked, mut demands) = (Vec::new(), Vec::new());
         for (place, objective) in objectives.items().iter().enumerate() {
@@ -58,13 +58,13 @@ impl Aim {
         Ok(Self { question: Question::new(demands, precision)?, certificate: Wanted::Never, asked })
     }
 
-    /// The same, asked otherwise: of other arrivals, between other rates, within another budget.
+    /// The same objectives with another question: other arrivals, other bounds, or another budget.
     #[must_use]
     pub fn asking(self, question: Question) -> Self {
         Self { question, ..self }
     }
 
-    /// The same with a certificate, where it is wanted.
+    /// The same search with this wish for a certificate.
     #[must_use]
     pub fn certified(self, wanted: Wanted) -> Self {
         Self { certificate: wanted, ..self }
@@ -82,7 +82,7 @@ impl Aim {
         &self.asked
     }
 
-    /// [`Asked::whole_s`] of each demand; empty where none limits a mean.
+    /// [`Asked::whole_s`] of each demand; empty if no demand limits a mean.
     pub(super) fn wholes_s(&self) -> Vec<Option<f64>> {
         let wholes = self.asked.iter().map(|asked| asked.whole_s);
         if self.asked.iter().any(|asked| asked.whole_s.is_some()) { wholes.collect() } else { Vec::new() }
@@ -95,10 +95,11 @@ impl Aim {
     }
 }
 
-/// `objective` as a demand; none where it is judged through another.
+/// `objective` as a demand; `None` if another objective decides it. Refuses an objective that is not a proportion
+/// of the requests.
 fn demand_of(objective: &Objective, all: &Objectives) -> Result<Option<Demand>, Refusal> {
     let no_proportion = |instead: &str| {
-        Refusal::new(format!("`{objective}` is no share of requests, which a search could count"), instead)
+        Refusal::new(format!("`{objective}` is not a share of requests, so a search cannot count its misses"), instead)
     };
     match objective {
         Objective::Latency(limit) => match limit.statistic {
@@ -125,7 +126,7 @@ fn demand_of(objective: &Objective, all: &Objectives) -> Result<Option<Demand>, 
     }
 }
 
-/// Whether a queue drives it: an overload shows in it as it builds up.
+/// Whether the metric depends on the queue: an overload shows in it only as the backlog grows.
 const fn is_queued(metric: Metric) -> bool {
     matches!(metric, Metric::Ttft | Metric::Ttfo | Metric::E2e)
 }

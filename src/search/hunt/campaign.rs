@@ -1,5 +1,5 @@
-//! Owns how a search goes on: every step turned into the next load, and what that showed into the evidence of the next
-//! step.
+//! Owns the course of a search: each step becomes the next load, and the result of the load becomes evidence for
+//! the next step.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl Campaign for SearchCampaign {
     }
 
     fn next(&mut self, elapsed_s: f64, is_halted: bool) -> Result<Next<Purpose, Conclusion>, Error> {
-        // The stages of a saturation are one step. When the user has asked to end it, the player ends the next stage at
+        // All stages of a saturation are one step. If the user has asked to stop, the player ends the next stage at
         // once.
         let saturating = self.saturating.filter(|_| !self.has_ended());
         if saturating.is_none() {
@@ -97,7 +97,7 @@ impl Campaign for SearchCampaign {
 }
 
 impl SearchCampaign {
-    /// What is still played before `answer` is given; else the end.
+    /// The loads that still run before `answer` is given; after them, the end.
     fn done(&mut self, answer: Box<Answer>) -> Result<Next<Purpose, Conclusion>, Error> {
         if self.saturates_again(&answer)
             && let Some(load) = self.saturate_again()

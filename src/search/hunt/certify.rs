@@ -1,5 +1,5 @@
-//! Owns what is played once there is an answer: whether the saturated service is measured again, and which answers get
-//! a certificate.
+//! Owns the loads that run once there is an answer: whether the saturated service is measured again, and which
+//! answers get a certificate.
 
 use crate::search::Axis;
 use crate::search::hunt::Wanted;
@@ -8,8 +8,8 @@ use crate::search::hunt::state::SearchCampaign;
 use crate::search::step::{Answer, Capacity, Finding, Order, Spent, certificate, fits};
 
 impl SearchCampaign {
-    /// Whether the saturated service is to be measured again before `answer` is given: nothing speaks against that,
-    /// and the budget has room.
+    /// Whether the saturated service is measured again before `answer` is given. This is done once, in searches
+    /// over rates, if the answer has no doubts and the budget has room.
     pub(super) fn saturates_again(&self, answer: &Answer) -> bool {
         let history = &self.journal.history;
         let is_claimed = matches!(answer.finding, Finding::Found | Finding::BudgetSpent) && answer.doubts.is_empty();
@@ -29,8 +29,8 @@ impl SearchCampaign {
             && question.budget().holds(all)
     }
 
-    /// The certificate that `answer` still needs: where one is wanted, and a load is claimed that nothing speaks
-    /// against.
+    /// The certificate that `answer` still needs: one is wanted, and the answer claims a load without doubts.
+    /// `None` otherwise.
     pub(super) fn certificate_of(&self, answer: &Answer) -> Option<Order> {
         let history = &self.journal.history;
         let claims = matches!(answer.finding, Finding::Found | Finding::MostReached | Finding::BudgetSpent)

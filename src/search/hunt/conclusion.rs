@@ -11,6 +11,6 @@ pub enum Conclusion {
     Halted,
     /// The service stopped answering.
     Lost,
-    /// The generator could not do what was planned, again and again.
+    /// The generator repeatedly failed to follow the plan.
     Spoilt,
 }

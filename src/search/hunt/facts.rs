@@ -1,4 +1,5 @@
-//! Owns what the requests of a load say to the step: misses and how they cluster, time in the system, what it took.
+//! Owns what the requests of a load tell the step: misses and their clusters, time in the system, requests and time
+//! spent.
 
 use crate::metrics::{Came, Sequence};
 use crate::search::Level;
@@ -8,7 +9,7 @@ use crate::search::step::{
 };
 use crate::units::Offset;
 
-/// Misses of each demand by `now`.
+/// The misses of each demand by `now`.
 pub(super) fn counts_of(aim: &Aim, sequence: &Sequence, now: Offset) -> Vec<Count> {
     let of = |place: usize| {
         let toll = sequence.toll(place, now);
@@ -17,8 +18,8 @@ pub(super) fn counts_of(aim: &Aim, sequence: &Sequence, now: Offset) -> Vec<Coun
     aim.asked().iter().map(|asked| of(asked.place)).collect()
 }
 
-/// The same of requests that were followed to their end: a budget cuts off the last of a slow service, which says
-/// nothing about it.
+/// The misses of each demand among the requests that were followed to their end. A budget cuts off the last
+/// requests of a slow service, which says nothing about them.
 pub(super) fn decided_of(aim: &Aim, sequence: &Sequence, now: Offset) -> Vec<Count> {
     let of = |place: usize| {
         let toll = sequence.toll(place, now);
@@ -40,8 +41,8 @@ fn clusters_of(aim: &Aim, level: Level, order: &[Came]) -> Vec<Option<Clusters>>
     aim.asked().iter().map(of).collect()
 }
 
-/// A probe of `order` that ended so at `until`, by when it had sent `requests`; its whole window would have held
-/// `planned` requests.
+/// The probe of `order`, with this `end` at `until`. By then it had sent `requests`; its whole window would have
+/// held `planned` requests.
 pub(super) fn probe_of(
     aim: &Aim,
     order: &Order,
@@ -56,7 +57,7 @@ pub(super) fn probe_of(
     let seen: Vec<Seen> =
         came.iter().map(|came| Seen { missed: has_missed(came), in_flight: came.in_flight }).collect();
     let is_open = matches!(order.level, Level::RatePerS(_));
-    // Of a window that was cut, what was not sent any more is taken to have met everything.
+    // In a window that was cut short, requests not sent are assumed to meet every objective.
     let all = if end == End::Overloaded { planned } else { 0 };
     Probe {
         level: order.level,
@@ -71,7 +72,7 @@ pub(super) fn probe_of(
     }
 }
 
-/// Requests that the whole window of `order` would hold; 0 where that is not known beforehand, in closed loops.
+/// Requests that the whole window of `order` would hold; 0 for closed loops, where this is not known beforehand.
 pub(super) fn planned(aim: &Aim, order: &Order) -> u64 {
     match (aim.question.pass(), order.level) {
         (Some(pass), _) => pass.requests(),

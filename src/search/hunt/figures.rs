@@ -1,5 +1,5 @@
-//! Owns `Figures`, the answer of a search as numbers: in JSON under keys that name what was varied, whole where there
-//! are no parts.
+//! Owns `Figures`, the numbers of a search's answer. In JSON the keys name the quantity that was varied, and a
+//! concurrency is a whole number.
 
 use std::collections::BTreeMap;
 
@@ -12,23 +12,23 @@ use crate::search::step::Bracket;
 use crate::search::{Axis, Level};
 use crate::units::plain;
 
-/// Lower bound, best estimate and interval, in the unit of what was varied; none before the first probe, and where
+/// Lower bound, best estimate and interval, in the unit of the axis. All are `None` before the first probe, and if
 /// nothing meets the objectives.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Figures {
-    /// What was varied.
+    /// The quantity that was varied.
     pub over: Axis,
     /// The headline: the lower bound.
     pub safe: Option<f64>,
     /// The best estimate.
     pub best: Option<f64>,
-    /// The interval; without an upper end where the highest load that may be sent meets the objectives.
+    /// The interval. Its upper end is `None` if the highest load that may be sent meets the objectives.
     pub interval: Option<[Option<f64>; 2]>,
 }
 
 impl Figures {
-    /// Those of `bracket`. Nothing beyond the most is tried: no more than that is claimed. Whole numbers are rounded
-    /// down: what a part of a user would still bear, nobody asks.
+    /// The figures of `bracket`. No level above `most` is tried, so no higher level is claimed. Numbers of users
+    /// are rounded down, because a fraction of a user has no meaning.
     pub(super) fn of(over: Axis, Bracket { low, best, high }: Bracket, most: Option<f64>) -> Self {
         let most = most.unwrap_or(f64::INFINITY);
         let whole = |level: f64| if over == Axis::Concurrency { libm::floor(level) } else { level };
@@ -37,8 +37,8 @@ impl Figures {
         Self { over, safe: Some(low), best: Some(best), interval: Some([Some(low), high]) }
     }
 
-    /// Lower bound, best estimate and upper bound without a unit, no digit finer than what lies between; no upper
-    /// bound where there is none.
+    /// Lower bound, best estimate and upper bound as texts without a unit, with no more digits than the interval
+    /// supports. The upper bound is `None` if there is none.
     #[must_use]
     pub fn texts(&self) -> Option<([String; 2], Option<String>)> {
         let (low, best) = (self.safe?, self.best?);
@@ -55,10 +55,10 @@ impl Figures {
         })
     }
 
-    /// The lower bound as it is printed: what is claimed. None of no user.
+    /// The lower bound as it is printed, which is the level that is claimed. `None` for zero users.
     pub(super) fn claimed(&self) -> Option<Level> {
         let ([low, _], _) = self.texts()?;
-        // Of an interval that is wide enough no digit is left.
+        // If the interval is very wide, rounding leaves no digit.
         let printed = low.parse::<f64>().ok().filter(|printed| *printed > 0.0);
         printed.or(self.safe.filter(|safe| *safe > 0.0)).map(|level| self.over.level(level))
     }
@@ -81,7 +81,7 @@ impl Serialize for Figures {
 }
 
 impl<'de> Deserialize<'de> for Figures {
-    /// A search that does not say over what was one over rates.
+    /// Results without the key `over` come from searches over rates.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut map: BTreeMap<String, Value> = BTreeMap::deserialize(deserializer)?;
         let mut take = |key: &str| map.remove(key).unwrap_or(Value::Null);
@@ -97,20 +97,20 @@ impl<'de> Deserialize<'de> for Figures {
     }
 }
 
-/// Three rates with no digit finer than a fifth of what lies between the outer two: the lower rounded down, the upper
-/// up.
+/// Three rates with no digit finer than a fifth of the distance between the outer two. The lower one is rounded
+/// down, the upper one up.
 fn rounded(low: f64, best: f64, high: f64) -> [String; 3] {
     let fifth = (high - low) / 5.0;
     let digits = if fifth > 0.0 { -libm::floor(libm::log10(fifth)) } else { 3.0 };
     let unit = libm::pow(10.0, -digits);
     let decimals = digits.clamp(0.0, 9.0) as usize;
-    // A rounding error must not take a unit away from what is whole.
+    // A floating-point error must not reduce a whole number by one unit.
     let down = libm::floor(low / unit + 1e-9) * unit;
     let up = libm::ceil(high / unit - 1e-9) * unit;
     [down, libm::round(best / unit) * unit, up].map(|rate| format!("{rate:.decimals$}"))
 }
 
-/// A rate with three digits, rounded down.
+/// A rate rounded down to three digits.
 fn no_more_than(per_s: f64) -> f64 {
     let unit = libm::pow(10.0, libm::floor(libm::log10(per_s)) - 2.0);
     libm::floor(per_s / unit + 1e-9) * unit

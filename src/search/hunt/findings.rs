@@ -1,5 +1,4 @@
-//! Owns what a search has found, in numbers: the `search` object of `result.json`, from which `--resume`
-//! goes on.
+//! Owns the results of a search in numbers: the `search` object of `result.json`, from which `--resume` continues.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,108 +10,109 @@ use crate::search::step::{
 };
 use crate::search::{Axis, Kept};
 
-/// A share of misses that load does not cause is told of from this part of the allowed share on.
+/// A share of misses that load does not cause is reported if it is at least this part of the allowed share.
 const WORTH_SAYING: f64 = 0.2;
 
-/// The share of its capacity at which a service is taken to be probed, where its answer is not known.
+/// Assumed answer, as a share of the capacity, for the price of a search whose answer is not known.
 const PRICED_AT: f64 = 0.8;
 
-/// What limits where no objective does, but the rate that the service carries at all.
+/// The value of `limited_by` if no objective limits the rate, but the highest rate that the service keeps up with.
 const CAPACITY: &str = "capacity";
 
 /// The `search` object of `result.json`. Rates are requests per second.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SearchFindings {
-    /// How it ended; `null` while it has not, or when the user ended it.
+    /// How the search ended; `null` while it is running, or if the user ended it.
     pub finished: Option<Outcome>,
     /// The answer: `over`, and `safe_rate_per_s`, `best_rate_per_s` and `interval_per_s`, or `safe_concurrency`,
     /// `safe_time_scale` and so on.
     #[serde(flatten)]
     pub figures: Figures,
-    /// Of closed loops, the requests completed per second in the probes near the lower bound.
+    /// For closed loops: the requests completed per second in the probes near the lower bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub safe_completed_per_s: Option<f64>,
-    /// Of a trace, the mean rate that the lower bound means, and that over the busiest minute of the trace.
+    /// For a trace: the mean rate at the lower bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub safe_mean_rate_per_s: Option<f64>,
-    /// The latter.
+    /// For a trace: the rate at the lower bound over the busiest minute of the trace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub safe_peak_rate_per_s: Option<f64>,
-    /// How probable it is that the answer lies inside.
+    /// The probability that the answer lies inside the interval.
     pub confidence: f64,
-    /// The objective that limits the load; `max_rate` or the like where none does.
+    /// The objective that limits the load; `max_rate` or a similar name if none does.
     pub limited_by: Option<String>,
-    /// What does not fit: with doubts the answer is inconclusive.
+    /// What does not fit. An answer with doubts is inconclusive.
     pub doubts: Vec<Doubt>,
-    /// The arrivals that it holds for: other arrivals, another answer. `closed loop` where there are none, `recorded`
-    /// where they are a trace's.
+    /// The arrival process for which the answer holds; another process has another answer. `closed loop` for a
+    /// closed loop, `recorded` for a trace.
     pub process: String,
-    /// What was asked for: half the relative width of the interval.
+    /// The precision that was asked for: half the relative width of the interval.
     pub precision: f64,
-    /// The objectives that were searched for, in the order of the counts below.
+    /// The objectives of the search, in the order of the counts below.
     pub objectives: Vec<String>,
-    /// For each of them that limits a mean, the seconds that one miss stands for: the share of misses times this is
-    /// the mean. Absent without means.
+    /// For each objective that limits a mean, the seconds that one miss stands for: the share of misses times this
+    /// value is the mean. Absent without means.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mean_whole_s: Vec<Option<f64>>,
     /// The probes that are evidence, in order of time.
     pub probes: Vec<Probe>,
-    /// Every request sent, but for those of the certificate.
+    /// All requests sent, except the requests of the certificate.
     pub requests: u64,
-    /// Independent requests that the probes near the answer are worth, for the objective that limits.
+    /// Effective sample size of the probes near the answer, for the objective that limits: the number of
+    /// independent requests that carry the same information.
     pub effective_requests: Option<f64>,
-    /// Independent episodes of misses near the answer, for the objective that limits: fewer than about ten are no
-    /// claim.
+    /// Independent episodes of misses near the answer, for the objective that limits. Fewer than about ten do not
+    /// support a claim.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub episodes: Option<f64>,
-    /// The share of requests that miss it whatever the load.
+    /// The share of requests that miss the limiting objective whatever the load.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unloaded_share: Option<f64>,
-    /// Whether the times of the calm service have a heavy tail.
+    /// Whether the service times have a heavy tail, seen in requests that found the service calm.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_heavy_tailed: bool,
-    /// What the probes say by themselves, with no curve between them.
+    /// The interval that the probes show without a fitted curve.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direct: Option<Direct>,
-    /// Seconds of the service's time.
+    /// Seconds of the service's time that the search took.
     pub spent_s: f64,
-    /// The fresh run at the lower bound, where one was asked for and played.
+    /// The fresh run at the lower bound, if one was asked for and run.
     pub certificate: Option<Certificate>,
-    /// All that in words, with advice: empty until `report` makes them.
+    /// The findings in words, with advice: empty until `report` writes them.
     pub sentences: Vec<String>,
-    /// Where the budget does not hold a single probe: what is left of it, and what the answer takes.
+    /// If the budget has no room for a single probe: what is left of it, and what the answer costs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub short_of: Option<Shortfall>,
-    /// The unloaded service.
+    /// The counts of the unloaded service.
     pub floor: Option<Vec<Count>>,
-    /// Mean time in the system of the unloaded service.
+    /// Mean time in the system of the unloaded service, in seconds.
     pub unloaded_s: Option<f64>,
-    /// Squared coefficient of variation of that time.
+    /// Squared coefficient of variation of the time in the system of the unloaded service.
     pub unloaded_cv2: Option<f64>,
-    /// The saturated service.
+    /// The capacity by the saturated service.
     pub capacity: Option<Capacity>,
-    /// How that was measured, and what it came to again at the end.
+    /// How the capacity was measured, and the result of the repeated measurement at the end.
     pub saturation: Option<Saturation>,
-    /// What the first steps took, and what was thrown away.
+    /// Requests and time of the first steps and of the loads that were thrown away.
     pub overhead: Spent,
-    /// Loads begun.
+    /// Number of loads begun.
     pub begun: usize,
-    /// Loads in a row that the generator spoilt.
+    /// Number of loads in a row that the generator spoilt.
     pub spoilt: u32,
-    /// One for each of `trials`, in the same order.
+    /// The purpose and outcome of each load, in the order of `trials`.
     pub loads: Vec<Load>,
 }
 
-/// A budget that does not hold a single probe.
+/// A budget that has no room for a single probe.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Shortfall {
-    /// Requests that are left of it; absent where the budget bounds time.
+    /// Requests left of the budget; absent if the budget limits time.
     pub left_requests: Option<u64>,
-    /// Seconds that are left of it; absent where the budget bounds requests alone.
+    /// Seconds left of the budget; absent if the budget limits requests alone.
     pub left_s: Option<f64>,
-    /// Seconds that an answer of the precision that was asked takes, about; absent where the speed of the service is
+    /// Approximate seconds that an answer of the requested precision takes; absent if the speed of the service is
     /// not known.
     pub needed_s: Option<f64>,
 }
@@ -120,18 +120,18 @@ pub struct Shortfall {
 /// One load of a search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Load {
-    /// Its number, from 1: its records are in `points/01` and so on.
+    /// The number of the load, from 1: its records are in `points/01` and so on.
     pub point: usize,
-    /// What it was for.
+    /// The purpose of the load.
     pub purpose: Purpose,
-    /// What became of it.
+    /// Whether the load was kept.
     pub kept: Kept,
     /// Hash of its plan.
     pub plan_fingerprint: String,
 }
 
 impl SearchFindings {
-    /// What `journal` comes to, after these loads; the search ended so, if it has.
+    /// The findings of `journal` after these loads, with the conclusion of the search if it has ended.
     #[must_use]
     pub fn of(
         aim: &Aim,
@@ -180,7 +180,7 @@ impl SearchFindings {
             && let Some(picture) = Picture::of(&question, history)
         {
             let tried = match history.end(&question) {
-                // How far it goes is not known before something fails.
+                // Before a probe fails, the upper end is not known.
                 Some(Capacity::Above(level)) if question.over() != Axis::Rate => Some(level),
                 _ => question.most(),
             };
@@ -195,7 +195,7 @@ impl SearchFindings {
         findings
     }
 
-    /// What the search goes on from.
+    /// The journal from which the search continues.
     #[must_use]
     pub fn journal(&self) -> Journal {
         Journal {
@@ -209,7 +209,7 @@ impl SearchFindings {
             },
             unloaded_s: self.unloaded_s,
             begun: self.begun,
-            // A resumption is another try.
+            // A resumed search starts with a new count.
             spoilt: 0,
             certificate: self.certificate.clone(),
         }
@@ -235,7 +235,7 @@ impl SearchFindings {
         self.effective_requests = Some(answer.effective_requests);
         self.episodes = Some(answer.episodes).filter(|episodes| episodes.is_finite());
         let allowed = question.demands().get(answer.limited_by).map_or(1.0, Demand::allowed);
-        // The unloaded service has a mean, too, and no share of misses.
+        // For an objective on a mean, the unloaded service has a mean too, and this value is not a share of misses.
         let is_share = self.mean_whole_s.get(answer.limited_by).copied().flatten().is_none();
         self.unloaded_share = Some(answer.unloaded_share).filter(|share| is_share && *share >= WORTH_SAYING * allowed);
         self.direct = Some(answer.direct).filter(|direct| direct.passes.or(direct.fails).is_some());
@@ -247,7 +247,7 @@ impl SearchFindings {
         }
     }
 
-    /// What is left of the budget, and what an answer takes.
+    /// What is left of the budget, and what an answer costs.
     fn shortfall(&self, question: &Question) -> Shortfall {
         let left = question.budget().left(Spent { requests: self.requests, seconds: self.spent_s });
         let left_s = Some(left.seconds).filter(|left_s| left_s.is_finite());
@@ -258,7 +258,8 @@ impl SearchFindings {
         Shortfall { left_requests: left_s.is_none().then_some(left.requests), left_s, needed_s }
     }
 
-    /// What closed loops near the lower bound completed per second, probes weighted by their requests.
+    /// The completions per second of closed loops near the lower bound, averaged over probes with their requests as
+    /// weights.
     fn completed_per_s(&self) -> Option<f64> {
         let safe = self.figures.safe.filter(|_| self.figures.over == Axis::Concurrency)?;
         let is_near =
@@ -270,13 +271,14 @@ impl SearchFindings {
         (weights > 0.0).then(|| sum / weights)
     }
 
-    /// What `counted` of objective number `place` comes to, where that limits a mean, in seconds.
+    /// The mean in seconds that the counts `counted` of objective number `place` stand for; `None` if the objective
+    /// does not limit a mean.
     #[must_use]
     pub fn mean_s(&self, place: usize, counted: &Count) -> Option<f64> {
         self.mean_whole_s.get(place).copied().flatten().map(|whole_s| whole_s * counted.share())
     }
 
-    /// About how many requests are left, by the price of the answer; none before the first probe.
+    /// The approximate number of requests left, by the price of the answer; `None` before the first probe.
     #[must_use]
     pub fn left(&self, question: &Question) -> Option<u64> {
         let (best, spent) = (self.figures.best?, self.requests);
@@ -284,16 +286,16 @@ impl SearchFindings {
             (Axis::Rate, Some(capacity)) => {
                 let per_s = match capacity {
                     Capacity::Reached(per_s) => per_s,
-                    // As the step assumes.
+                    // The same assumption as in the step.
                     Capacity::Above(per_s) => 1.5 * per_s,
                     Capacity::Refuses(_) => 1.3 * best,
                 };
-                // At the wall a quarter of the precision is enough.
+                // Near the capacity a quarter of the precision is enough.
                 let share = (best / per_s).min(1.0 - question.precision() / 4.0);
                 price(question, share).saturating_sub(spent)
             }
             (Axis::Concurrency | Axis::TimeScale, _) => {
-                // The width falls with the root of what is spent.
+                // The width of the interval is proportional to 1 ÷ √(requests spent).
                 let [low, high] = self.figures.interval?;
                 let wide = (high? / low?.max(1e-3) - 1.0) / (2.0 * question.precision());
                 (spent as f64 * (wide * wide - 1.0).clamp(0.0, 99.0)) as u64

@@ -1,4 +1,4 @@
-//! Owns the first two steps of a search: the unloaded service, and the saturated one.
+//! Owns the first two steps of a search: the measurement of the unloaded service and of the saturated service.
 
 use crate::figures::TrialView;
 use crate::metrics::Ended;
@@ -13,43 +13,46 @@ use crate::search::{Kept, Level, NextLoad, Point, Stability, read_signs, stabili
 use crate::units::Rate;
 use crate::workload::Closed;
 
-/// A first step ends by its rule, long before this.
+/// Longest duration of a first step, in seconds. Its rule ends it long before.
 const LONGEST_S: f64 = 24.0 * 3_600.0;
-/// The unloaded service is asked for so long at most, once so many requests have come back: slow answers, one after
-/// the other, take their time.
+/// The measurement of the unloaded service ends after this many seconds, once `FLOOR_LEAST` requests have settled.
+/// Slow requests, sent one at a time, take long.
 const FLOOR_S: f64 = 60.0;
 const FLOOR_LEAST: u64 = 30;
-/// Of a budget, what the unloaded service may take, and so many times that where its answers are slow.
+/// The share of a budget that the measurement of the unloaded service may take, and the factor on its time limit if
+/// the responses are slow.
 const FLOOR_SHARE: f64 = 0.15;
 const FLOOR_OVER: f64 = 2.0;
-/// So many times as many are asked where misses are close to what is allowed.
+/// Factor on the number of requests if the share of misses is close to the allowed one.
 const CLOSE_TIMES: u64 = 10;
-/// A share of misses is close to the allowed one from this part of it on.
+/// A share of misses is close to the allowed share if it exceeds this part of it.
 const CLOSE: f64 = 0.25;
-/// Requests after which it is looked whether the floor fails, beside the end of each stage: looks at every request
-/// would find a share of misses just below the allowed one guilty sooner or later.
+/// Numbers of requests after which it is tested whether the unloaded service fails, apart from the test at the end.
+/// A test after every request would sooner or later reject a share of misses just below the allowed one.
 const LOOKS: [u64; 2] = [5, 30];
-/// Requests in flight, stage by stage.
+/// Requests in flight of each stage.
 const STAGES: [u32; 5] = [4, 16, 64, 256, Closed::THROUGHPUT];
-/// Completions of a stage, for each in flight, by which it is seen whether it brings more than the one before.
+/// Completions of a stage for each request in flight, after which its throughput is compared with that of the stage
+/// before.
 const STAGE_ROUNDS: u64 = 4;
-/// Fourfold requests in flight complete at least this many times as much per second while the service is not saturated.
+/// The service is not saturated if four times as many requests in flight raise its throughput at least by this
+/// factor.
 const GAIN: f64 = 1.3;
-/// Mean times of a lone request that a closed loop is given to fill the service.
+/// Time that a closed loop is given to fill the service, in mean times in the system of a lone request.
 const FILLING: f64 = 3.0;
-/// A service on which a loaded request takes less than so many times a lone one is not saturated.
+/// The service is not saturated if a request under load takes less than this many times the time of a lone request.
 const SATURATED: f64 = 2.0;
-/// Requests by which it is told whether the service keeps up with the most that may be sent.
+/// Requests that decide whether the service keeps up with the highest rate that may be sent.
 const AT_MOST: u64 = 600;
-/// What a service is taken to complete per second of which no answer was seen.
+/// Assumed completions per second of a service that has not yet answered.
 const LEAST_PER_S: f64 = 1e-3;
-/// Of a budget, what the saturation may take, once so many have completed.
+/// The share of a budget that the saturation may take, and the completions that it gets in any case.
 const BUDGET_SHARE: f64 = 0.25;
 const LEAST_COMPLETIONS: u64 = 100;
 
 impl SearchCampaign {
-    /// Asks the unloaded service, one request at a time: `requests`, or as many as come back in a minute; fewer where
-    /// it fails for certain.
+    /// Measures the unloaded service, one request at a time, with `requests` requests, or as many as settle in a
+    /// minute. Fewer are sent if the service certainly fails.
     pub(super) fn floor(&mut self, requests: u64) -> NextLoad<Purpose> {
         let aim = &self.aim;
         let budget = aim.question.budget();
@@ -76,10 +79,11 @@ impl SearchCampaign {
         first(Purpose::Floor, Level::Concurrency(1), [0.0, LONGEST_S], "floor".to_owned(), rule)
     }
 
-    /// Loads the service beyond what it can do, with 4, 16, 64, 256 and at last 512 requests in flight, until four
-    /// times as many bring hardly more; then until `completions` are there. No more are in flight than that takes: a
-    /// service that collapses under more, or takes long to work them off, is spared. Where a most is set, that is
-    /// offered first, and nothing more if the service keeps up with it. A service that refuses is left alone at once.
+    /// Overloads the service with 4, 16, 64, 256 and at last 512 requests in flight, until four times as many give
+    /// hardly more throughput. Then the loop runs until `completions` requests have completed. No higher
+    /// concurrency is used than this takes, to spare a service that collapses under more, or that takes long to
+    /// work off the backlog. If a highest rate is set, it is offered first; if the service keeps up with it,
+    /// nothing more is sent. If the service refuses requests, the saturation ends at once.
     pub(super) fn saturate(&mut self, completions: u64, most_per_s: Option<f64>) -> NextLoad<Purpose> {
         let Some(most) = most_per_s.and_then(|per_s| Rate::new(per_s).ok()) else {
             let saturating = self.stages(completions);
@@ -93,7 +97,7 @@ impl SearchCampaign {
         first(Purpose::Saturation, most.into(), [0.0, window_s], format!("the most, {most}"), full)
     }
 
-    /// The stages of a saturation, before the first of them. A first step must leave something for the probes.
+    /// The stages of a saturation, before the first of them. The budget share leaves room for the probes.
     fn stages(&self, completions: u64) -> Saturating {
         let (left, begun) = (self.left(), self.journal.history.spent());
         let requests = (BUDGET_SHARE * left.requests as f64) as u64;
@@ -107,13 +111,13 @@ impl SearchCampaign {
         }
     }
 
-    /// A closed loop, for all completions where more in flight no longer bring much beside what the stage before
-    /// completed per second, or where there is no next stage; else only until that is known.
+    /// A closed loop. It runs until all completions are there if a higher concurrency gives hardly more throughput
+    /// than the stage before, or if there is no next stage. Otherwise it runs only until this is known.
     pub(super) fn stage(&mut self, saturating: Saturating) -> NextLoad<Purpose> {
         self.saturating = Some(saturating);
         let in_flight = STAGES[saturating.stage.min(STAGES.len() - 1)];
         let (spent, before) = (self.journal.history.spent(), saturating.before_per_s);
-        // A stage asks for a few rounds of all that are in flight.
+        // A stage needs a few rounds of all requests in flight.
         let taken = spent.requests - saturating.begun_requests + (STAGE_ROUNDS + 1) * u64::from(in_flight);
         let is_affordable = taken <= saturating.requests;
         let most_s =
@@ -133,7 +137,7 @@ impl SearchCampaign {
         first(Purpose::Saturation, Level::Concurrency(in_flight), [filled_s, LONGEST_S], label, rule)
     }
 
-    /// Loads the service once more as it was saturated first, from rest; none where that is done.
+    /// Repeats the closed loop that saturated the service, from an empty service; `None` if this is already done.
     pub(super) fn saturate_again(&mut self) -> Option<NextLoad<Purpose>> {
         let (in_flight, completions) = self.journal.history.saturate_again()?;
         let filled_s = self.filled_s();
@@ -149,7 +153,7 @@ impl SearchCampaign {
         FILLING * self.journal.unloaded_s.unwrap_or(0.0)
     }
 
-    /// Learns from a load of the first steps, where it is evidence.
+    /// Learns from a load of the first steps, if it is evidence.
     pub(super) fn learn_first(&mut self, begun: &Begun, trial: &Trial, view: &TrialView) -> Kept {
         let by_itself = trial.ended == Ended::Complete || (trial.ended == Ended::Stopped && begun.reason.is_some());
         let lost = trial.sequence.as_ref().is_some_and(|sequence| sequence.lost_in_a_row() >= LOST);
@@ -193,7 +197,7 @@ impl SearchCampaign {
         kept
     }
 
-    /// Ends the saturation where the capacity is known, nothing more is to be played, or the last stage was.
+    /// Ends the saturation if the capacity is known, nothing more is to be sent, or the last stage has run.
     fn end_saturation_if_known(&mut self) {
         let is_over = self.saturating.is_some_and(|saturating| saturating.stage >= STAGES.len());
         if self.journal.history.capacity.is_some() || self.has_ended() || is_over {
@@ -206,13 +210,13 @@ impl SearchCampaign {
         let is_last = in_flight == Closed::THROUGHPUT;
         let (lone_s, history) = (self.journal.unloaded_s, &mut self.journal.history);
         if reason == Some(StopReason::Refused) {
-            // One after the other it was answered.
+            // The service answered requests that were sent one at a time.
             history.capacity = Some(Capacity::Refuses(lone_s.map_or(1.0, |lone_s| 1.0 / lone_s)));
             return;
         }
         let is_loaded = mean_e2e_s(view).zip(lone_s).is_none_or(|(loaded, lone)| loaded >= SATURATED * lone);
-        // Answers that take the same time come in waves, of which a window may hold one more than its share; all of
-        // them together do not.
+        // Responses that take equal times come in waves, and a window may hold one wave too many. The whole load
+        // does not have this error.
         let least = view.run_totals.completed as f64 / view.drain_end_s;
         let found = in_window(view).map_or(least, |rate| rate.per_s);
         let late = view.drain_end_s >= most_s;
@@ -221,8 +225,8 @@ impl SearchCampaign {
             let completions = in_window(view).map_or(0, |_| view.requests.completed);
             history.saturation = Some(Saturation { in_flight, completions, again_per_s: None });
         } else if is_last || late {
-            // At least it completes what it does one after the other. Where time is short the window may be too short
-            // to hold any.
+            // The service completes at least its rate with one request at a time. If time is short, the window may
+            // be too short to hold a completion.
             let lone_per_s = lone_s.filter(|lone_s| *lone_s > 0.0).map_or(LEAST_PER_S, |lone_s| 1.0 / lone_s);
             let carried = if late { least } else { found.min(least) };
             history.capacity = Some(Capacity::Above(carried.max(lone_per_s)));
@@ -230,7 +234,7 @@ impl SearchCampaign {
     }
 }
 
-/// A load of the first steps, played by itself: its discard and its window in seconds, and nothing behind them.
+/// A load of the first steps, which runs alone: its discard and its window in seconds, without a cool-down.
 fn first(
     purpose: Purpose,
     level: Level,

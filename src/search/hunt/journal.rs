@@ -1,4 +1,4 @@
-//! Owns `Journal`: what a search knows and has begun, as it is kept on disk.
+//! Owns `Journal`: what a search knows and has begun, as stored on disk.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,34 +6,36 @@ use crate::search::Axis;
 use crate::search::hunt::Aim;
 use crate::search::step::{Capacity, Certified, History, Probe, Question, Spent};
 
-/// What a search knows. A search that was killed goes on from it.
+/// What a search knows. A killed search continues from it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Journal {
     /// The evidence so far.
     pub history: History,
     /// Mean time in the system of the unloaded service, in seconds.
     pub unloaded_s: Option<f64>,
-    /// Loads begun, those that came to nothing among them: each draws from streams of its own number.
+    /// Number of loads begun, including those without a result. Each load draws from the random streams of its own
+    /// number.
     pub begun: usize,
-    /// Loads in a row that the generator spoilt.
+    /// Number of loads in a row that the generator spoilt.
     pub spoilt: u32,
-    /// The certificate of the answer to this evidence; what is played after it may change the answer, and ends it.
+    /// The certificate of the answer to this evidence. A later probe may change the answer, and removes the
+    /// certificate.
     pub certificate: Option<Certificate>,
 }
 
 /// A fresh run at the lower bound of an answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Certificate {
-    /// Whether it passed by itself.
+    /// Whether the run passed by itself.
     pub result: Certified,
-    /// What it showed; no evidence of the search.
+    /// The result of the run; it is not evidence of the search.
     #[serde(flatten)]
     pub run: Probe,
 }
 
 impl Journal {
-    /// The question in force: where closed loops could not saturate the service, nothing faster than what they
-    /// completed is sent.
+    /// The question in force: if closed loops could not saturate the service, no rate above their throughput is
+    /// sent.
     #[must_use]
     pub fn question(&self, aim: &Aim) -> Question {
         let question = &aim.question;
@@ -52,16 +54,16 @@ impl Journal {
     }
 }
 
-/// What a load is for.
+/// The purpose of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
-    /// The unloaded service.
+    /// Measures the unloaded service.
     Floor,
-    /// What it completes when given more.
+    /// Measures the throughput of the saturated service.
     Saturation,
-    /// Whether it meets the objectives at a rate.
+    /// Measures whether the service meets the objectives at one level.
     Probe,
-    /// Whether it meets them at the lower bound of the answer, by itself.
+    /// Measures whether the lower bound of the answer meets the objectives by itself.
     Certificate,
 }

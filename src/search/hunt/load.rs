@@ -1,4 +1,4 @@
-//! Owns the probes of a search: how each is asked for, and how it is kept as evidence.
+//! Owns the probes of a search: how each is ordered, and how it is kept as evidence.
 
 use crate::error::Error;
 use crate::figures::TrialView;
@@ -12,10 +12,10 @@ use crate::search::hunt::{Certificate, Purpose};
 use crate::search::step::{Demand, End, Order, Picture, Probe, Spent, certified};
 use crate::search::{Kept, Level, NextLoad, Point};
 
-/// Of a window, of the longest limit and of the mean time in the system: how long the requests of a window are
-/// followed at most, the load going on.
+/// How long the requests of a window are followed at most while the load continues: the largest of these multiples
+/// of the window, of the longest limit, and of the mean time in the system.
 const FOLLOWED: [f64; 3] = [1.0, 4.0, 10.0];
-/// Within this a player has looked.
+/// A player checks its rule at least this often, in seconds.
 const LOOKING_S: f64 = 0.5;
 
 impl SearchCampaign {
@@ -34,18 +34,18 @@ impl SearchCampaign {
             Level::RatePerS(_) => {
                 (blocks * order.window_s).max(limits * limit_s).max(times * in_system_s.unwrap_or(0.0))
             }
-            // Twice the time in the system at least: all but a few of those that were released inside the window.
+            // At least twice the time in the system: nearly all requests released inside the window end in it.
             Level::Concurrency(_) => order.discard_s,
             Level::TimeScale(_) => 0.0,
         };
-        // Room for a discard that is extended, for following what came inside the window, and for a player that looks
-        // only now and then.
+        // Room for extensions of the discard, for following the requests of the window, and for a player that
+        // checks its rule only now and then.
         let cooldown_s = 3.0 * order.discard_s + follow_s + LOOKING_S;
         let (discard, lengths) = lengths(order.discard_s, order.window_s, cooldown_s);
         let what = if purpose == Purpose::Certificate { "certificate" } else { "probe" };
         let label = format!("{what} {} {}", self.journal.begun + 1, order.level);
         let aim = self.aim.clone().asking(question);
-        // A pass of a trace ends when it ends; it has begun because there was time for it.
+        // A pass of a trace always runs to its end; it was started because there was time for it.
         let left_s = if aim.question.pass().is_none() {
             aim.question.budget().left(known.spent()).seconds
         } else {
@@ -63,10 +63,10 @@ impl SearchCampaign {
         Ok((order, load))
     }
 
-    /// Takes the trial of a probe as evidence, unless it is none.
+    /// Keeps the trial of a probe as evidence, unless it is spoilt.
     pub(super) fn keep(&mut self, (begun, order): (&Begun, &Order), trial: &Trial, view: &TrialView) -> Kept {
         let seen = begun.seen.as_ref();
-        // A pass is over when its plan is: nothing comes behind it, in which its requests could be followed.
+        // A pass is over when its plan is: no load follows it during which its requests could be followed.
         let is_whole = || (self.aim.question.pass().is_some() && trial.ended == Ended::Complete).then_some(End::Full);
         let end = seen.map(|seen| seen.probe.end).or_else(is_whole);
         let until = if end == Some(End::Overloaded) { trial.drain_end } else { trial.summary.frame().load_end };
@@ -90,7 +90,7 @@ impl SearchCampaign {
         kept
     }
 
-    /// Keeps what the certificate showed.
+    /// Keeps the result of the certificate.
     fn certified(&mut self, run: Probe) {
         let question = self.journal.question(&self.aim);
         let result = Picture::of(&question, &self.journal.history).map(|picture| certified(&question, &picture, &run));

@@ -1,5 +1,5 @@
-//! Owns the search as a campaign: every order of the step turned into loads on one session, live or in virtual time,
-//! and what they show turned into the evidence of the next step.
+//! Owns the search as a campaign: each order of the step becomes a load of one session, live or in virtual time,
+//! and the result of the load becomes evidence for the next step.
 
 mod aim;
 mod campaign;

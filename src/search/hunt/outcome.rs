@@ -1,4 +1,4 @@
-//! Owns `Outcome`: how a search ended, as results keep it.
+//! Owns `Outcome`: how a search ended, as stored in results.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,17 +9,17 @@ use crate::search::Axis;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum Outcome {
-    /// The interval is as narrow as was asked.
+    /// The interval is as narrow as requested.
     Found,
-    /// The most that may be sent of what is varied meets the objectives.
+    /// The highest level that may be sent meets the objectives.
     MostReached(Axis),
-    /// The budget is spent: the interval is what it bought.
+    /// The budget is spent: the interval is as narrow as the budget allowed.
     BudgetSpent,
-    /// The unloaded service misses an objective, or the lowest load of interest does.
+    /// The unloaded service misses an objective, or the lowest level of interest does.
     Infeasible,
     /// The service stopped answering.
     TargetLost,
-    /// The generator could not do what was planned, several loads in a row.
+    /// The generator failed to follow the plan, several loads in a row.
     GeneratorUnfit,
 }
 
@@ -48,7 +48,7 @@ impl TryFrom<String> for Outcome {
     fn try_from(text: String) -> Result<Self, Refusal> {
         let known = Self::WORDS.iter().find(|(_, word)| *word == text).map(|(outcome, _)| *outcome);
         let accepted = || format!("accepted is {}", Self::WORDS.map(|(_, word)| word).join(", "));
-        known.ok_or_else(|| Refusal::new(format!("`{text}` is no end of a search"), accepted()))
+        known.ok_or_else(|| Refusal::new(format!("`{text}` is not an outcome of a search"), accepted()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Owns `SearchCampaign`: a search while it is played, what it has spent, and what becomes of each load.
+//! Owns `SearchCampaign`: a search while it runs, what it has spent, and whether each load is kept.
 
 use std::time::Duration;
 
@@ -9,50 +9,53 @@ use crate::search::hunt::{Aim, Conclusion, Journal};
 use crate::search::step::{History, Order, Spent};
 use crate::search::{Kept, is_unanswered};
 
-/// Loads in a row that the generator may spoil.
+/// Number of loads in a row that the generator may spoil before the search ends.
 const MOST_SPOILT: u32 = 5;
-/// Of a budget of time, how long requests are followed once a load is over, and the least and the most of that.
+/// How long requests are followed after the end of a load: a share of the budget of time, and the bounds in
+/// seconds.
 const FOLLOWED_OF_BUDGET: f64 = 0.04;
 const LEAST_FOLLOWED_S: f64 = 0.5;
 const LONGEST_FOLLOWED_S: f64 = 3_600.0;
 
-/// A search while it is played.
+/// A search while it runs.
 #[derive(Debug)]
 pub struct SearchCampaign {
     pub(super) aim: Aim,
     pub(super) journal: Journal,
-    /// When it would have begun, by the clock of the player, had all that the journal knows been played in one go.
+    /// Start of the search by the clock of the player, as if everything in the journal had run without a pause.
     pub(super) began_s: Option<f64>,
-    /// By the same clock, when it was last asked for a load.
+    /// Time by the clock of the player at which the last load was requested.
     pub(super) asked_s: f64,
-    /// By the same clock, when a load was asked for whose time is none of the search's.
+    /// Time by the clock of the player at which a load was requested whose time does not count for the search.
     pub(super) uncounted_from_s: Option<f64>,
-    /// The service does not answer any more.
+    /// The service has stopped answering.
     pub(super) lost: bool,
     /// The user ended a load.
     pub(super) cut_short: bool,
-    /// What is in flight must go before the next probe.
+    /// No request may be in flight when the next probe begins.
     pub(super) rests: bool,
-    /// Since the last probe it was tried to measure the saturated service again: once, whatever came of it.
+    /// Whether the saturated service was measured again since the last probe. This is tried once, whatever the
+    /// result.
     pub(super) saturated_again: bool,
-    /// The load that was asked for last.
+    /// The load that was requested last.
     pub(super) ordered: Option<Ordered>,
-    /// Loads that have begun and are not decided: one, or two while one is issued beside the last.
+    /// Loads that have begun and are not final: one, or two while a load is issued beside the last.
     pub(super) open: Vec<Begun>,
-    /// How far the service has been saturated.
+    /// Progress of the saturation.
     pub(super) saturating: Option<Saturating>,
 }
 
-/// A load that a search asks for.
+/// A load that a search requests.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Ordered {
-    /// The unloaded service.
+    /// The measurement of the unloaded service.
     Floor,
-    /// The most that may be sent, in requests per second, before the service is saturated by so many completions.
+    /// The highest rate that may be sent, in requests per second. It runs before the service is saturated with
+    /// `completions` completions.
     Most { per_s: f64, completions: u64 },
-    /// A closed loop of so many in flight.
+    /// A closed loop with this many requests in flight.
     Stage { in_flight: u32, most_s: f64 },
-    /// The closed loop that saturated the service, once more.
+    /// The closed loop that saturated the service, repeated.
     Again,
     /// A probe.
     Probe(Order),
@@ -60,47 +63,47 @@ pub(super) enum Ordered {
     Certificate(Order),
 }
 
-/// A load that has begun and is not decided.
+/// A load that has begun and is not final.
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) place: usize,
     pub(super) ordered: Ordered,
-    /// Why its rule ended it, if it did.
+    /// Why the rule ended the load, if it did.
     pub(super) reason: Option<StopReason>,
-    /// Of a probe: how it stood when its rule ended it.
+    /// For a probe: its state when its rule ended it.
     pub(super) seen: Option<ProbeSeen>,
 }
 
-/// How far a service has been saturated, stage by stage.
+/// Progress of the saturation, stage by stage.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Saturating {
     /// Completions of the last stage.
     pub(super) completions: u64,
     /// Requests that all stages may take.
     pub(super) requests: u64,
-    /// What had been spent before the first stage, in requests.
+    /// Requests spent before the first stage.
     pub(super) begun_requests: u64,
-    /// All stages end when so many seconds are spent.
+    /// All stages end when the search has spent this many seconds.
     pub(super) until_s: f64,
     /// The number of the next stage, from 0.
     pub(super) stage: usize,
-    /// What the stage before completed per second, where that is known.
+    /// Completions per second of the stage before, if known.
     pub(super) before_per_s: Option<f64>,
 }
 
-/// Whether the service refused some: it is there, and takes no more.
+/// Whether the service refused some requests: it is alive, and accepts no more.
 fn is_refused(view: &TrialView) -> bool {
     view.run_totals.refused() > 0
 }
 
 impl SearchCampaign {
-    /// A search for `aim` from its beginning.
+    /// A search for `aim`, from its beginning.
     #[must_use]
     pub fn new(aim: Aim) -> Self {
         Self::after(aim, Journal::default())
     }
 
-    /// What is left of a search after `journal`.
+    /// The rest of a search after `journal`.
     #[must_use]
     pub fn after(aim: Aim, journal: Journal) -> Self {
         Self {
@@ -119,24 +122,24 @@ impl SearchCampaign {
         }
     }
 
-    /// What it knows.
+    /// The journal of the search.
     #[must_use]
     pub const fn journal(&self) -> &Journal {
         &self.journal
     }
 
-    /// The same, once it is over.
+    /// The journal, once the search is over.
     #[must_use]
     pub fn into_journal(self) -> Journal {
         self.journal
     }
 
-    /// Whether nothing more is to be played, answer or not.
+    /// Whether nothing more is to be sent, with or without an answer.
     pub(super) fn has_ended(&self) -> bool {
         self.lost || self.cut_short || self.journal.spoilt >= MOST_SPOILT
     }
 
-    /// How it ends without an answer.
+    /// The conclusion without an answer.
     pub(super) fn conclusion(&self) -> Conclusion {
         if self.lost {
             Conclusion::Lost
@@ -147,7 +150,8 @@ impl SearchCampaign {
         }
     }
 
-    /// The evidence with that of a probe whose requests are still followed; none while that has to be waited for.
+    /// The evidence, including that of probes whose requests are still followed; `None` while such a probe must be
+    /// awaited.
     pub(super) fn known(&self) -> Option<History> {
         let mut history = self.journal.history.clone();
         for begun in &self.open {
@@ -156,10 +160,10 @@ impl SearchCampaign {
         Some(history)
     }
 
-    /// Brings what was spent up to the clock: waiting for a backlog to go is time of the service, too.
+    /// Updates the time spent to the clock: waiting until a backlog is gone is time of the service, too.
     pub(super) fn account(&mut self, elapsed_s: f64) {
         let began_s = self.began_s.unwrap_or_else(|| elapsed_s - self.journal.history.spent().seconds);
-        // As the requests of a certificate, its time is none of the search's.
+        // Like its requests, the time of a certificate does not count for the search.
         let uncounted_s = self.uncounted_from_s.take().map(|from_s| elapsed_s - from_s);
         let began_s = uncounted_s.map_or(began_s, |uncounted_s| began_s + uncounted_s);
         (self.began_s, self.asked_s) = (Some(began_s), elapsed_s);
@@ -173,20 +177,21 @@ impl SearchCampaign {
         self.journal.question(&self.aim).budget().left(self.journal.history.spent())
     }
 
-    /// How long the requests of a load are followed at most when it is over: a budget of time has an end.
+    /// The longest time for which requests are followed after the end of their load; limited if there is a budget
+    /// of time.
     pub(super) fn followed_at_most(&self) -> Duration {
         self.aim.question.budget().seconds.map_or(Duration::MAX, |seconds| {
             Duration::from_secs_f64((FOLLOWED_OF_BUDGET * seconds).clamp(LEAST_FOLLOWED_S, LONGEST_FOLLOWED_S))
         })
     }
 
-    /// What becomes of a load that showed this.
+    /// Whether a load with this result is kept.
     pub(super) fn judge(&mut self, view: &TrialView, is_cut_short: bool, is_lost: bool) -> Kept {
         if is_cut_short {
             self.cut_short = true;
             return Kept::CutShort;
         }
-        // What a budget cut off before its first answer is slow, not lost.
+        // A service whose first response was cut off by the budget is slow, not lost.
         let totals = &view.run_totals;
         let is_cut = self.aim.question.budget().seconds.is_some()
             && totals.unresolved > 0
@@ -200,7 +205,7 @@ impl SearchCampaign {
     }
 }
 
-/// The parts of a load that are measured and that follow, from seconds; with the discard in front.
+/// The durations of a load from seconds: the discard, then the window and the cool-down.
 pub(super) fn lengths(discard_s: f64, window_s: f64, cooldown_s: f64) -> (Duration, Option<[Duration; 2]>) {
     let [discard, window, cooldown] =
         [discard_s, window_s, cooldown_s].map(|seconds| Duration::from_secs_f64(seconds.clamp(0.0, 1e9)));

@@ -1,4 +1,4 @@
-//! Owns the numbers by which a player watches a probe, and how the probe stood when that ended it.
+//! Owns the numbers by which a player watches a probe, and the state of the probe when its rule ended it.
 
 use crate::play::{LiveCounts, Looks, ProbeKind, ProbeRule, StopReason, StopRule, WatchRule, Watched};
 use crate::search::Level;
@@ -6,26 +6,28 @@ use crate::search::hunt::facts::{planned, probe_of};
 use crate::search::hunt::{Aim, Asked};
 use crate::search::step::{End, Order, Picture, Probe, backlog_alarm, miss_alarm};
 
-/// Of the discard, how often it is repeated while requests in flight show a trend.
+/// Largest number of extensions of the discard while requests in flight show a trend.
 const MOST_EXTENSIONS: u32 = 2;
-/// Samples of the number in flight in a window.
+/// Number of samples of the number in flight in a window.
 const SAMPLES: f64 = 64.0;
-/// Requests of the window before the first look for an alarm, and then that many more, and a share of those there are.
+/// Requests of the window before the first check of the alarms; then at least 50 requests between checks, and one
+/// more for each 20 requests of the window.
 const LOOKS: Looks = Looks { first: 100, step: 50, share: 20 };
-/// So many requests in a row that did not complete are no load that is too high, but a service that is gone.
+/// If this many requests in a row do not complete, the service is gone; a load that is too high does not explain
+/// it.
 pub(super) const LOST: u32 = 50;
 
-/// How a probe stood when its issuing ended.
+/// The state of a probe when its last request had been issued.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ProbeSeen {
-    /// The probe, as far as it was decided.
+    /// The probe, with the requests decided so far.
     pub(super) probe: Probe,
-    /// Whether the service seemed to be gone.
+    /// Whether the service seemed to have stopped answering.
     pub(super) is_lost: bool,
 }
 
-/// What ends a probe by `order`, whose requests are followed for `follow_s` after its window; all of it ends after
-/// `left_s`.
+/// The rule that ends a probe by `order`. Its requests are followed for `follow_s` after its window; the whole
+/// probe ends after `left_s` (seconds).
 pub(super) fn rule_of(aim: &Aim, picture: &Picture, order: &Order, follow_s: f64, left_s: f64) -> StopRule {
     let question = &aim.question;
     let alarm = |(demand, asked): (usize, &Asked)| miss_alarm(question, picture, order, [demand, asked.place]);
@@ -50,7 +52,7 @@ pub(super) fn rule_of(aim: &Aim, picture: &Picture, order: &Order, follow_s: f64
     .into()
 }
 
-/// How the probe by `order` stood when its rule ended it.
+/// The state of the probe by `order` when its rule ended it.
 pub(super) fn seen_of(aim: &Aim, order: &Order, counts: &LiveCounts, watched: &Watched) -> ProbeSeen {
     let end = match watched.reason {
         StopReason::Lost | StopReason::Hopeless | StopReason::Refused => End::Overloaded,

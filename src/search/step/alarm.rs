@@ -1,27 +1,27 @@
-//! Owns the numbers of the alarms that cut the window of a probe, by what is known of the service.
+//! Owns the thresholds of the alarms that stop a probe early, from what is known of the service.
 
 use crate::play::{BacklogAlarm, MissAlarm, Signs};
 use crate::search::step::evidence::many_misses;
 use crate::search::step::{Count, Order, Picture, Question};
 
-/// Log likelihood ratio, divided by φ, against the allowed share at which a window is cut: odds of 400 to 1.
+/// Log likelihood ratio against the allowed share, divided by φ, above which a probe is stopped: odds of 400 to 1.
 const BEYOND_DOUBT: f64 = 6.0;
-/// Standard errors by which the number in flight must grow for a backlog beyond doubt.
+/// The number in flight must grow by more than this many standard errors for a certain backlog.
 const GROWING: f64 = 5.0;
-/// Of the resolution of a probe, by how much completions must fall short of arrivals.
+/// Completions must be fewer than arrivals by this part of the resolution of the probe, as a share of the arrivals.
 const SHORT: f64 = 0.5;
 
-/// Why a window is cut.
+/// Why a probe is stopped early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alarm {
-    /// So many missed that, with none of the others missing, the objective would still be missed beyond doubt.
+    /// The objective would be missed beyond doubt even if no further request missed it.
     Misses,
-    /// The number in flight grows beyond doubt, and completions fall short of arrivals: the service does not carry
-    /// this rate.
+    /// The number in flight grows beyond doubt, and completions are fewer than arrivals: the service does not keep
+    /// up with this rate.
     Backlog,
 }
 
-/// Whether the window of `order`, which will hold `planned` requests, is to be cut after these counts.
+/// The alarm that stops the probe of `order` after these counts, if any; its window will hold `planned` requests.
 #[must_use]
 pub fn alarm(
     question: &Question,

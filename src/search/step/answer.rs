@@ -1,4 +1,4 @@
-//! Owns the decision: the next probe and how long it is to be, or the answer.
+//! Owns the decision of a search: the next probe and its length, or the answer.
 
 use crate::search::step::curve::Shape;
 use crate::search::step::direct::{Direct, direct};
@@ -9,142 +9,146 @@ use crate::search::step::{Bracket, Capacity, Count, Doubt, End, History, Picture
 use crate::search::{Axis, Level, Pass};
 use crate::stats::proportion::lower_bound;
 
-/// Requests of the unloaded service, one at a time.
+/// Requests sent to the unloaded service, one at a time.
 const FLOOR_REQUESTS: u64 = 600;
-/// Completions of the saturated service: for exponential services they give the capacity to ±1.8 %.
+/// Completions of the saturated service. For exponential service times they give the capacity to ±1.8 %.
 const SATURATION_REQUESTS: u64 = 3_000;
-/// The overload that a probe is to make visible, as a part of the width of the interval; never coarser than
-/// [`COARSEST`].
+/// The overload that a probe must be able to show, as a part of the relative width of the interval; never coarser
+/// than [`COARSEST`].
 const RESOLUTION: f64 = 0.35;
 const COARSEST: f64 = 0.25;
-/// A window holds at least so many requests, and lasts at least so many mean times in the system.
+/// Least length of a window: this many requests, and this many mean times in the system.
 pub(super) const LEAST_REQUESTS: f64 = 300.0;
 const LEAST_TIMES: f64 = 5.0;
-/// Where a budget has room for no such window, one of so many requests is better than no answer.
+/// If a budget has no room for such a window, a window of this many requests is better than no answer.
 const LAST_REQUESTS: f64 = 20.0;
-/// Misses, in effective requests, that a window would hold where the answer is: shorter windows would show chance
-/// alone, longer ones would all be spent at a few levels.
+/// Misses, in effective requests, that a window would hold at the answer. Shorter windows would show only chance;
+/// longer ones would spend everything at a few levels.
 const EXPECTED: f64 = 0.4;
-/// After so many probes windows grow with their number.
+/// After this many probes, windows grow in proportion to the number of probes.
 const MANY_PROBES: f64 = 20.0;
-/// From then on each has at least this part of the requests of all, so that no search runs out of probes.
+/// After `MANY_PROBES`, each window has at least this share of all requests, so that the limit on the number of
+/// probes is not reached.
 const LEAST_SHARE_OF_ALL: f64 = 1.0 / 40.0;
-/// No window of more requests is ordered for that reason than this part of all requests so far.
+/// The growth of windows by expected misses ends at this share of all requests so far.
 const LARGEST: f64 = 0.2;
-/// Discarded before the window, as a part of the time in which an overload shows; more where the service was emptied
+/// The discard before a window, as a share of the window; the second value applies if the service was emptied
 /// before.
 const DISCARDED: f64 = 0.3;
 const DISCARDED_EMPTIED: f64 = 0.7;
-/// Mean times in the system that are discarded at least.
+/// The discard is at least this many mean times in the system.
 const DISCARDED_TIMES: f64 = 2.0;
-/// Closed loops have no overload that would have to build up: mean times in the system that a window lasts at least.
-/// Their first loads, which look for where to search, have at least so many requests and mean times.
+/// Least length of a window of a closed loop, in mean times in the system: no overload has to build up in a closed
+/// loop. The first loads, which find the range of the search, have at least `FIRST_REQUESTS` requests and
+/// `FIRST_ROUNDS` mean times.
 const LEAST_ROUNDS: f64 = 20.0;
 const FIRST_REQUESTS: f64 = 30.0;
 const FIRST_ROUNDS: f64 = 4.0;
-/// From one of the first loads to the next.
+/// Factor on the level from one of the first loads to the next.
 const GROWTH: f64 = 2.0;
-/// Quantiles of the posterior at which probes are played in turn: the median says most of where the answer lies, the
-/// others of how the curve bends and of what holds near the ends of the interval by itself.
+/// Quantiles of the posterior at which probes run in turn. The median says most about the answer. The other
+/// quantiles show how the curve bends, and what holds near the ends of the interval without a curve.
 const QUANTILES: [f64; 4] = [0.5, 0.2, 0.5, 0.8];
-/// The moderate rate, as a part of the answer, that is probed to learn which misses load does not cause; it is known
-/// when a floor of all that is allowed would have shown so many misses, in effective requests, and a little more is
-/// asked so that once is enough.
+/// `HALF`: the moderate rate, as a part of the answer, that is probed to measure the misses that load does not
+/// cause. They are known when a floor as large as the allowed share would have shown `FLOOR_KNOWN` misses, in
+/// effective requests. A probe asks for `FLOOR_MORE` times the missing requests, so that one probe is enough.
 const HALF: f64 = 0.5;
 const FLOOR_KNOWN: f64 = 4.0;
 const FLOOR_MORE: f64 = 1.2;
-/// Where the misses that load does not cause are more than the first share of what is allowed, the answer hangs on
-/// how many they are: this second share of the effective requests is then spent at moderate rates.
+/// If the share of misses that load does not cause exceeds the first part of the allowed share, the answer depends
+/// on it. The second value is then the share of the effective requests that is spent at moderate rates.
 const FLOOR_MATTERS: f64 = 0.25;
 const FLOOR_SHARE: f64 = 0.2;
-/// Probes near the answer, apart in time, before it is given.
+/// Least number of probes near the answer, apart in time, before it is given.
 const VISITS: usize = 3;
-/// Probes at least, the moderate one among them: the first few have all said too little.
+/// Least number of probes, including the moderate one: fewer have proved too little.
 const LEAST_PROBES: usize = 10;
-/// A search that has not ended after so many probes never will.
+/// Largest number of probes: a search that has not ended after this many probes will not end.
 pub const MOST_PROBES: usize = 200;
-/// A narrower interval by less than this share is not worth what is left of a budget: a certificate is.
+/// The rest of a budget is not spent on probes if it would narrow the interval by less than this share. A
+/// certificate is a better use.
 const NARROWED: f64 = 0.04;
-/// Without a least rate, nobody is interested in less than this share of the capacity.
+/// Default of the lowest rate of interest, as a share of the capacity.
 const LEAST_SHARE: f64 = 0.04;
-/// How certain it must be that the unloaded service fails, at each of the few looks at it.
+/// Confidence level of each test whether the unloaded service fails. There are few such tests.
 pub(in crate::search) const FAILING: f64 = 0.995;
-/// How certain the answer must be to lie beyond an end of the range.
+/// Probability needed to say that the answer lies beyond an end of the range.
 const CERTAIN: f64 = 0.975;
 
-/// One probe to play.
+/// One probe to run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Order {
-    /// Its load.
+    /// The level of the load.
     pub level: Level,
-    /// Seconds of it that are not counted, first.
+    /// Seconds at the beginning that are discarded.
     pub discard_s: f64,
-    /// Seconds that are.
+    /// Seconds of the measured window.
     pub window_s: f64,
-    /// The relative overload that the window is to make visible.
+    /// The relative overload that the window must be able to show.
     pub resolution: f64,
 }
 
-/// What to do next.
+/// The next step of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// Ask so many requests of the unloaded service.
+    /// Measure the unloaded service.
     Floor {
-        /// How many.
+        /// The number of requests.
         requests: u64,
     },
-    /// Load the service beyond what it can do, at most at `most_per_s`, until so many requests have completed in its
-    /// steady state; then cancel the backlog and wait until it is at rest.
+    /// Overload the service, at no more than `most_per_s`, until `completions` requests have completed in the
+    /// steady state of the loop. Then cancel the backlog and wait until nothing is in flight.
     Saturate {
-        /// How many.
+        /// The number of completions.
         completions: u64,
-        /// Nothing faster may be sent.
+        /// The highest rate that may be sent, in requests per second; `None`: no bound.
         most_per_s: Option<f64>,
     },
-    /// Play a probe. State is carried over from the one before, unless an alarm ended it: then wait until the backlog
-    /// is gone. Closed loops and traces always begin with nothing in flight: what is left of one loop would be too
-    /// many for the next, and a trace began so.
+    /// Run a probe. State is carried over from the probe before, unless an alarm ended that probe: then wait until
+    /// the backlog is gone. Closed loops and traces always begin with nothing in flight. The rest of one loop would
+    /// be too many requests for the next, and the recording of a trace began with an empty service.
     Probe(Order),
-    /// It is over.
+    /// The search is over.
     Done(Box<Answer>),
 }
 
-/// What a search has come to.
+/// The result of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
-    /// The interval is as narrow as was asked.
+    /// The interval is as narrow as requested.
     Found,
-    /// The budget is spent: the interval is what it bought.
+    /// The budget is spent: the interval is as narrow as the budget allowed.
     BudgetSpent,
     /// The highest load that may be sent meets the objectives.
     MostReached,
-    /// The unloaded service misses an objective, or the lowest load of interest does: without one, 4 % of the
-    /// capacity, or one request in flight.
+    /// The unloaded service misses an objective, or the lowest level of interest does. The default of that level is
+    /// the share 0.04 of the capacity, or one request in flight.
     Infeasible,
 }
 
 /// The answer of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// What it is.
+    /// The result.
     pub finding: Finding,
-    /// The levels; none where the service fails unloaded. The headline is the lower end.
+    /// The lower end, the best estimate and the upper end; `None` if the unloaded service fails. The headline is
+    /// the lower end.
     pub bracket: Option<Bracket>,
     /// The demand that limits the load, or that fails.
     pub limited_by: usize,
-    /// Whether no demand limits the rate, but what the service carries at all.
+    /// Whether no demand limits the rate, but the highest rate that the service keeps up with.
     pub is_limited_by_capacity: bool,
-    /// What does not fit: an answer with doubts is inconclusive.
+    /// What does not fit. An answer with doubts is inconclusive.
     pub doubts: Vec<Doubt>,
-    /// What it took.
+    /// Requests and time that the search took.
     pub spent: Spent,
-    /// Requests of the probes near the answer, divided by φ, of the demand that limits.
+    /// Effective sample size near the answer: requests of the probes there, divided by φ of the demand that limits.
     pub effective_requests: f64,
-    /// Independent episodes of misses of that demand near the answer.
+    /// Number of independent episodes of misses of the limiting demand near the answer.
     pub episodes: f64,
-    /// The share of its misses that load does not cause.
+    /// The share of requests that miss the limiting demand whatever the load.
     pub unloaded_share: f64,
-    /// What the probes say by themselves, with no curve between them.
+    /// The interval that the probes show without a fitted curve.
     pub direct: Direct,
 }
 
@@ -179,7 +183,7 @@ pub fn step(question: &Question, history: &History) -> Step {
     }
     let Bracket { low, best, high } = picture.bracket();
     let least = question.least().unwrap_or(match question.over() {
-        // What fails at a trace of the capacity fails for another reason than load.
+        // A trace that fails at this share of the capacity fails for another reason than load.
         Axis::Rate => LEAST_SHARE * picture.end(),
         Axis::TimeScale => LEAST_SHARE * question.pass().and_then(|pass| history.full_scale(pass)).unwrap_or(0.0),
         Axis::Concurrency => 1.0,
@@ -193,7 +197,7 @@ pub fn step(question: &Question, history: &History) -> Step {
         return done(Finding::Infeasible);
     }
     let precision = precision_at(question, &picture);
-    // Nobody is between two whole numbers.
+    // No level lies between two whole numbers.
     let (is_whole, apart) =
         if question.over() == Axis::Concurrency { (libm::floor(low) >= libm::floor(high), 1.0) } else { (false, 0.0) };
     let is_near = |level: f64| libm::fabs(libm::log(level / best)) <= precision || libm::fabs(level - best) <= apart;
@@ -206,7 +210,7 @@ pub fn step(question: &Question, history: &History) -> Step {
     if history.probes.len() >= MOST_PROBES || (is_visited && !narrows(question, history)) {
         return done(Finding::BudgetSpent);
     }
-    // Few probes tell little, and too short ones next to nothing; one is better than none.
+    // Few probes say little, and too short ones almost nothing; but one probe is better than none.
     let least = if near < VISITS { LAST_REQUESTS } else { LEAST_REQUESTS };
     let shortened = (1..=8).map(|half| {
         let by = f64::from(1 << half);
@@ -222,8 +226,8 @@ pub fn step(question: &Question, history: &History) -> Step {
     std::iter::once(order).chain(shortened).find(begins_in_time).map_or_else(|| done(Finding::BudgetSpent), Step::Probe)
 }
 
-/// Whether what is left of the budget can narrow the interval by as much as anyone would see: its width falls with
-/// the root of what the probes take.
+/// Whether the rest of the budget can narrow the interval visibly: its width is proportional to 1 ÷ √(what the
+/// probes took).
 fn narrows(question: &Question, history: &History) -> bool {
     let (budget, spent) = (question.budget(), history.spent());
     let share =
@@ -243,7 +247,7 @@ pub fn fits(question: &Question, history: &History, order: &Order) -> bool {
     question.budget().holds(history.spent().plus(taken(question, history, order)))
 }
 
-/// What a probe takes.
+/// The requests and the time that a probe takes.
 fn taken(question: &Question, history: &History, order: &Order) -> Spent {
     if let Some(pass) = question.pass() {
         return Spent { requests: pass.requests(), seconds: order.window_s };
@@ -255,13 +259,14 @@ fn taken(question: &Question, history: &History, order: &Order) -> Spent {
         Level::RatePerS(level) | Level::TimeScale(level) => level,
     };
     let seconds = order.discard_s + order.window_s;
-    // The requests of the window are followed, the load going on.
+    // The requests of the window are followed while the load continues.
     let followed_s = question.longest_limit_s().min(order.window_s) + time_s;
     Spent { requests: (per_s * seconds) as u64, seconds: seconds + followed_s }
 }
 
-/// The precision in force: never looser than the distance to the wall where latency explodes there, down to a quarter
-/// of what was asked: the wall itself is known to about ±2 %.
+/// The precision in force. Latency explodes near the capacity, so the precision is never looser than the relative
+/// distance to the capacity, down to a quarter of the requested precision. The capacity itself is known to within
+/// about 2 %.
 pub(super) fn precision_at(question: &Question, picture: &Picture) -> f64 {
     let wall = match question.over() {
         Axis::Rate if !picture.is_limited_by_capacity() => 1.0 - picture.bracket().best / picture.end(),
@@ -270,9 +275,9 @@ pub(super) fn precision_at(question: &Question, picture: &Picture) -> f64 {
     question.precision().min(wall.max(question.precision() / 4.0))
 }
 
-/// The next of the loads that look for where to search: twice the last, until an objective is plainly missed or
-/// nothing more may be sent. None where that is known, as it is of rates by the saturated service, unless that
-/// refuses or is exceeded.
+/// The next load that finds the range of the search: twice the last level, until an objective is clearly missed or
+/// no higher level may be sent. `None` if the range is known. For rates the saturated service gives it, unless the
+/// service refuses requests or keeps up with a higher rate.
 fn growth(question: &Question, history: &History) -> Option<Order> {
     let (over, most) = (question.over(), question.most().unwrap_or(f64::INFINITY));
     match history.end(question)? {
@@ -288,14 +293,15 @@ fn growth(question: &Question, history: &History) -> Option<Order> {
     }
 }
 
-/// A probe of a trace: all of it, once, from an empty service as it began. A trace is not steady: no part of it
-/// stands for the rest.
+/// A probe of a trace: the whole trace, once, from an empty service as in the recording. A trace is not steady, so
+/// no part of it represents the rest.
 fn whole(pass: &Pass, level: Level, resolution: f64) -> Order {
     Order { level, discard_s: 0.0, window_s: pass.length_s(level.value()), resolution }
 }
 
-/// A probe of a closed loop, of so many requests and rounds at least. How long they take follows from the load
-/// before, the unloaded service first: at worst more in flight complete no more, and fewer are answered no sooner.
+/// A probe of a closed loop, with at least this many requests and rounds. Its duration follows from the load
+/// before; for the first loop, from the unloaded service. The worst case is assumed: a higher concurrency does not
+/// raise throughput, and a lower one does not cut latency.
 fn rounds(history: &History, level: Level, resolution: f64, [requests, rounds]: [f64; 2]) -> Order {
     let lone_s = history.overhead.seconds / (history.overhead.requests as f64).max(1.0);
     let (in_flight, in_system_s) =
@@ -329,15 +335,15 @@ fn order(question: &Question, history: &History, picture: &Picture, precision: f
     let expected = EXPECTED * (turn as f64 / MANY_PROBES).max(1.0);
     let requests =
         expected * picture.phi(question, place, picture.bracket().best) / question.demands()[place].allowed();
-    // The first probes look for where to search, and none spends much of what all have spent.
+    // The first probes find the range of the search, and no probe spends a large part of what all have spent.
     let spent = history.spent().requests as f64;
     let least = if turn as f64 > MANY_PROBES { LEAST_SHARE_OF_ALL * spent } else { 0.0 };
     let requests = requests.min(LARGEST * spent).max(least);
     Order { window_s: order.window_s.max(requests / level.value()), ..order }
 }
 
-/// A probe at a moderate rate, once it is known which rates those are: it tells which share of the misses load does
-/// not cause, or that there is none.
+/// A probe at a moderate rate, once it is known which rates are moderate. It shows which share of the misses load
+/// does not cause, or that there is none. `None` if this is known well enough.
 fn moderate(question: &Question, history: &History, picture: &Picture, resolution: f64) -> Option<Order> {
     let place = picture.limited_by();
     let known = picture.known_floor(question, history, place);
@@ -362,7 +368,7 @@ fn moderate(question: &Question, history: &History, picture: &Picture, resolutio
     Some(Order { window_s: order.window_s.max(FLOOR_MORE * requests / per_s), ..order })
 }
 
-/// A probe at `level`, long enough for an overload by `resolution` to show.
+/// A probe at `level`, long enough for an overload by `resolution` to be visible.
 pub(super) fn lasting(question: &Question, history: &History, level: Level, resolution: f64) -> Order {
     match question.pass() {
         Some(pass) => return whole(pass, level, resolution),
@@ -382,7 +388,7 @@ pub(super) fn lasting(question: &Question, history: &History, level: Level, reso
     Order { level, discard_s, window_s, resolution }
 }
 
-/// The demand that these counts of the unloaded service refute for certain; none where all may be met.
+/// The demand that the unloaded service certainly misses by these counts; `None` if all may be met.
 #[must_use]
 pub fn failing(question: &Question, floor: &[Count]) -> Option<usize> {
     let fails = |(place, count): (usize, &Count)| {
@@ -402,7 +408,7 @@ fn answer(question: &Question, history: &History, picture: &Picture, finding: Fi
     let claims = matches!(finding, Finding::Found | Finding::BudgetSpent);
     let (doubts, direct) = (doubts(question, history, picture, claims), direct(question, history, picture));
     let bracket = picture.bracket();
-    // Where the curve does not hold, the probes have to say it by themselves.
+    // If the curve does not fit, the interval that the probes show without it is included.
     let bracket = if doubts.contains(&Doubt::Curve) { direct.around(bracket, picture.end()) } else { bracket };
     Answer {
         finding,

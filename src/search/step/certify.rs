@@ -1,4 +1,4 @@
-//! Owns the certificate: how long a fresh run at the lower bound has to be, and whether it passes by itself.
+//! Owns the certificate: the length of a fresh run at the lower bound, and whether the run passes by itself.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,32 +10,32 @@ use crate::search::step::overdispersion::expected;
 use crate::search::step::{Count, End, History, Order, Picture, Probe, Question};
 use crate::stats::proportion::{lower_bound, trials_to_certify, upper_bound};
 
-/// A share of misses this close to the allowed one would take a certificate without end: no longer one is played than
-/// for this share of it.
+/// Upper limit of the assumed share of misses, as a part of the allowed share. A share closer to the allowed one
+/// would need an endless certificate.
 const CLOSEST: f64 = 0.8;
-/// So many times as many requests are played as that share takes, where an even chance is left. Of 80
-/// answers on M/M/1 and M/M/4 that are right 75 are certified and none refuted, at 1.8 times the requests of the
-/// search; with as many as that share takes, 28 of 40 on M/M/1.
+/// Safety factor on the sample size. The certificate sends this many times the requests at which a correct answer
+/// passes with probability 1/2. With this factor, of 80 correct answers on M/M/1 and M/M/4, 75 are certified and
+/// none is refuted, at 1.8 times the requests of the search. Without it, 28 of 40 on M/M/1 are certified.
 const TIMES: f64 = 2.0;
-/// Standard errors by which the number in flight may have grown over a run that passes.
+/// A run passes only if the growth of the number in flight is at most this many standard errors.
 const GREW: f64 = 2.0;
 
 /// How a certificate ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Certified {
-    /// Every demand is met for sure, by this run alone.
+    /// Every demand is met for certain, by this run alone.
     Pass,
-    /// One is missed for sure.
+    /// A demand is missed for certain.
     Fail,
-    /// Neither.
+    /// Neither is certain.
     Undecided,
 }
 
-/// A run at `level`, the lower bound of an answer, that decides by itself whether that meets the demands; `None`
-/// before anything is known, and of a trace, whose pass is as long as it is. It is twice as long as a share of misses
-/// takes that lies halfway, in the logarithm, between what the curve expects there and what is allowed: where the
-/// curve is right it passes with little doubt.
+/// A run at `level`, the lower bound of an answer, that decides by itself whether this level meets the demands.
+/// `None` before anything is known, and for a trace, whose length is fixed. Its sample size is at least twice the
+/// size needed for the geometric mean of the allowed share of misses and the share that the curve expects. If the
+/// curve is right, the run passes with little doubt.
 #[must_use]
 pub fn certificate(question: &Question, history: &History, level: Level) -> Option<Order> {
     let picture = Picture::of(question, history)?;
@@ -47,15 +47,15 @@ pub fn certificate(question: &Question, history: &History, level: Level) -> Opti
     let order = lasting(question, history, level, precision_at(question, &picture));
     let window_s = match level {
         Level::RatePerS(per_s) => order.window_s.max(most / per_s),
-        // A window is long enough for so many at least, however fast they are answered.
+        // A window holds at least `LEAST_REQUESTS`, whatever the latency.
         Level::Concurrency(_) => order.window_s * (most / LEAST_REQUESTS).max(1.0),
         Level::TimeScale(_) => return None,
     };
     Some(Order { window_s, ..order })
 }
 
-/// About how many requests the certificate of a rate takes that lies at `share` of the capacity (0 to 1), where the
-/// service is like most.
+/// The approximate number of requests that the certificate of a rate takes, if the rate is at `share` of the
+/// capacity (0 to 1) and the service is a typical one.
 #[must_use]
 pub fn certificate_price(question: &Question, share: f64) -> u64 {
     let share = share.clamp(0.01, 0.99);
@@ -67,17 +67,17 @@ pub fn certificate_price(question: &Question, share: f64) -> u64 {
     question.demands().iter().map(|demand| of(demand.allowed())).fold(0.0, f64::max) as u64
 }
 
-/// Independent requests that certify `allowed` with little doubt where the share of misses is halfway, in the
-/// logarithm, to `expected`.
+/// Independent requests that certify `allowed` with little doubt, if the share of misses is the geometric mean of
+/// `allowed` and `expected`.
 fn effective(expected: f64, allowed: f64) -> f64 {
     let share = libm::sqrt(expected * allowed).min(CLOSEST * allowed);
     TIMES * trials_to_certify(share, allowed, Question::CONFIDENCE).unwrap_or(0.0)
 }
 
-/// Whether `run` meets every demand by itself: the bounds of Clopper and Pearson on k/φ of n/φ, φ as this run shows
-/// it, shrunk to what the search found. All demands have to be met, each at the confidence asked; one that is missed
-/// is found among all, so that they share the doubt. A service that did not keep up with the run does not pass,
-/// whatever was missed.
+/// Whether `run` meets every demand by itself. The bounds are those of Clopper and Pearson on k/φ of n/φ; φ comes
+/// from this run, shrunk towards the value that the search found. To pass, each demand must be met at the full
+/// confidence. To fail, one of several demands is enough, so that the error probability is divided among them. If
+/// the service did not keep up with the run, the run does not pass, whatever the misses are.
 #[must_use]
 pub fn certified(question: &Question, picture: &Picture, run: &Probe) -> Certified {
     let doubt = (1.0 - Question::CONFIDENCE) / question.demands().len() as f64;
@@ -86,7 +86,7 @@ pub fn certified(question: &Question, picture: &Picture, run: &Probe) -> Certifi
         let allowed = question.demands()[place].allowed();
         let known = picture.phi(question, place, run.level.value());
         let phi = count.clusters.map_or(known, |seen| shrunk(seen.phi, seen.episodes as f64, known)).max(1.0);
-        // A window that was cut has missed at least so many of all that it would have held.
+        // A window that was cut short has at least this many misses among all requests that it would have held.
         let (hits, trials) = (count.misses as f64 / phi, count.decided as f64 / phi);
         if lower_bound(hits, trials, 1.0 - doubt) > allowed {
             Certified::Fail
@@ -115,7 +115,7 @@ mod tests {
         Question::new(vec![Demand::new(0.01, Some(1.0)).unwrap(); demands], 0.1).unwrap()
     }
 
-    /// A search that found episodes of one miss each.
+    /// A search whose episodes have one miss each.
     fn picture(question: &Question) -> Picture {
         let count = Count {
             misses: 100,
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn it_passes_and_fails_by_the_published_sample_sizes() {
-        // Of independent requests with one miss 473 certify 1 %, at 95 %; 8 of 300 refute it.
+        // With one miss, 473 independent requests certify 1 % at 95 % confidence; 8 misses of 300 refute it.
         for (misses, decided, expected) in [
             (vec![1], 480, Certified::Pass),
             (vec![1], 460, Certified::Undecided),

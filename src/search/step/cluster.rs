@@ -1,26 +1,26 @@
-//! Owns `Clusters`: by how much misses come together, from the order in which requests were scheduled.
+//! Owns `Clusters`: how strongly misses cluster, from the requests in the order in which they were scheduled.
 
 use serde::{Deserialize, Serialize};
 
 use crate::stats::dispersion::{Batch, dispersion};
 
-/// One request, in order of its scheduled instant.
+/// One request, in the order of the scheduled instants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
     /// Whether it missed the objective.
     pub missed: bool,
-    /// Requests in flight when it came.
+    /// Requests in flight at its scheduled instant.
     pub in_flight: u32,
 }
 
-/// What the misses of a probe say about φ, the variance of their number over that of independent requests.
+/// What the misses of a probe show about φ: the variance of their number ÷ its variance for independent requests.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Clusters {
-    /// φ, at least 1: the larger of the estimate by episodes and that by batch means.
+    /// φ, at least 1: the larger of the estimate from episodes and the estimate from batch means.
     pub phi: f64,
-    /// Episodes of misses.
+    /// Number of episodes of misses.
     pub episodes: u64,
-    /// Σ S, Σ S², Σ S³ and Σ S⁴ over the episodes of S misses; 0 in results that did not keep them.
+    /// Σ S, Σ S², Σ S³ and Σ S⁴ over the episodes of S misses; 0 in results that did not store them.
     #[serde(default)]
     pub powers: [f64; 4],
 }
@@ -28,7 +28,7 @@ pub struct Clusters {
 /// Episodes of one kind of event, as the sums of powers of their sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Episodes {
-    /// How many.
+    /// Number of episodes.
     pub count: u64,
     /// Σ S, Σ S², Σ S³ and Σ S⁴ over episodes of S events.
     pub powers: [f64; 4],
@@ -41,32 +41,35 @@ impl Episodes {
     }
 }
 
-/// Batches for the means.
+/// Number of batches for the batch means.
 const BATCHES: usize = 20;
-/// The share of arrivals that find a service crowded.
+/// Share of arrivals that find the service crowded: the arrivals that find the most requests in flight.
 const CROWDED: f64 = 0.1;
-/// Episodes that the prior of φ is worth.
+/// Weight of the prior of φ, in episodes.
 const PRIOR_EPISODES: f64 = 4.0;
 
-/// An estimate of φ from so many `episodes`, shrunk towards `prior` the more the fewer there are.
+/// An estimate of φ from this number of `episodes`, shrunk towards `prior`; the fewer episodes, the more.
 pub(super) fn shrunk(estimate: f64, episodes: f64, prior: f64) -> f64 {
     (estimate * episodes + PRIOR_EPISODES * prior) / (episodes + PRIOR_EPISODES)
 }
 
 /// How misses cluster; `None` without any.
 ///
-/// An episode lasts until a request that meets the objective finds fewer in flight than a quarter of the arrivals do;
-/// with S misses in each, φ = Σ S² / Σ S: the variance of a compound Poisson sum over its mean. Batch means over 20
-/// contiguous batches, merged pairwise, see dependence that outlasts an episode.
+/// An episode lasts until a request meets the objective and finds fewer requests in flight than the lower quartile
+/// of all arrivals. With S misses in each episode, φ = Σ S² / Σ S: the variance of a compound Poisson sum over its
+/// mean. Batch means over 20 contiguous batches, merged pairwise, show dependence that lasts longer than an
+/// episode.
 #[must_use]
 pub fn clusters(seen: &[Seen]) -> Option<Clusters> {
     let calm = calm(seen);
-    // Where the backlog never goes, a request below the usual number in flight has still waited too long.
+    // The request must also meet the objective: if the backlog never disappears, a request that finds fewer
+    // requests than usual has still waited too long.
     by(seen, |request| request.in_flight < calm && !request.missed)
 }
 
-/// The same of a closed loop with so many in flight, whose number never falls: an episode lasts until as many
-/// requests in a row have met the objective, a whole round, with none of whom those after it have waited.
+/// How misses cluster in a closed loop, whose number in flight is always `in_flight`; `None` without any. An
+/// episode lasts until `in_flight` requests in a row, a whole round, have met the objective. Later requests have
+/// not waited for any request of the episode.
 #[must_use]
 pub fn clusters_in_rounds(seen: &[Seen], in_flight: u32) -> Option<Clusters> {
     let mut met = 0;
@@ -77,16 +80,16 @@ pub fn clusters_in_rounds(seen: &[Seen], in_flight: u32) -> Option<Clusters> {
     })
 }
 
-/// How crowding clusters: arrivals that find more in flight than about nine of ten do. Over a queue whose tail decays
-/// evenly its episodes are as long as those of rarer misses, and ten times as many. `None` where no number in flight
-/// parts a tenth from the rest.
+/// How crowding clusters: arrivals that find more requests in flight than about nine of ten arrivals do. In a queue
+/// with an exponential tail, its episodes are as long as those of rarer misses, and ten times as frequent. `None`
+/// if no number in flight separates about a tenth of the arrivals.
 #[must_use]
 pub fn crowding(seen: &[Seen]) -> Option<Episodes> {
     let mut levels: Vec<u32> = seen.iter().map(|request| request.in_flight).collect();
     levels.sort_unstable();
     let wanted = libm::round(CROWDED * levels.len() as f64) as usize;
     let level = *levels.get(levels.len().checked_sub(wanted.max(1))?)?;
-    // Arrivals that find at least `level`, or more than it: whichever are closer to a tenth.
+    // Arrivals that find at least `level`, or more than `level`: the choice whose share is closer to a tenth.
     let from = |level: u32| levels.len() - levels.partition_point(|one| *one < level);
     let level = if from(level).abs_diff(wanted) <= from(level + 1).abs_diff(wanted) { level } else { level + 1 };
     let is_tenth = (wanted / 3..=2 * wanted).contains(&from(level)) && from(level) > 0;
@@ -95,25 +98,25 @@ pub fn crowding(seen: &[Seen]) -> Option<Episodes> {
         .then(|| Episodes::of(&sizes(seen, |request| request.in_flight < calm, |request| request.in_flight >= level)))
 }
 
-/// How long requests take that find the service calm: hardly anybody is in front of them, so that their times are
-/// about those of the service itself.
+/// Times in the system of requests that find the service calm. Hardly any request is in front of them, so their
+/// times are close to the service times.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Calm {
-    /// Requests.
+    /// Number of requests.
     pub count: u64,
-    /// Sum of the numbers that they find in flight.
+    /// Sum of the numbers in flight that they find.
     pub in_flight: u64,
     /// Sum of their times in the system, in seconds.
     pub sum_s: f64,
-    /// Sum of the squares of their times.
+    /// Sum of the squares of their times, in seconds squared.
     pub squares: f64,
-    /// The longest.
+    /// The longest time, in seconds.
     pub longest_s: f64,
 }
 
 impl Calm {
-    /// Of requests, each with its time in the system; those that find fewer in flight than a quarter of the arrivals
-    /// do. Requests that missed for all that are misses that load does not cause, and known as such.
+    /// The sums over requests, each with its time in the system, that find fewer in flight than the lower quartile
+    /// of all arrivals. Misses are left out: load does not cause them, and they are counted elsewhere.
     #[must_use]
     pub fn of(seen: &[Seen], times_s: impl IntoIterator<Item = f64>) -> Self {
         let calm = calm(seen);
@@ -127,8 +130,8 @@ impl Calm {
         })
     }
 
-    /// By how many times the mean the longest exceeds what is usual for an exponential law, where `all` were taken in
-    /// all.
+    /// The excess of the longest time over the value usual for an exponential distribution, in multiples of the
+    /// mean, if `all` times were taken in total.
     pub(super) fn excess(&self, all: u64) -> f64 {
         if self.count < 2 {
             f64::NEG_INFINITY
@@ -138,14 +141,15 @@ impl Calm {
     }
 }
 
-/// The number in flight that fewer than a quarter of the arrivals do not find; at least 1.
+/// The lower quartile of the numbers in flight that arrivals find; at least 1.
 fn calm(seen: &[Seen]) -> u32 {
     let mut levels: Vec<u32> = seen.iter().map(|request| request.in_flight).collect();
     let place = levels.len() / 4;
     if levels.is_empty() { 1 } else { (*levels.select_nth_unstable(place).1).max(1) }
 }
 
-/// Events in each episode that has some; an episode is over before a request of which `is_over` holds.
+/// The number of events in each episode that has some. An episode is over before a request for which `is_over`
+/// holds.
 fn sizes(seen: &[Seen], mut is_over: impl FnMut(&Seen) -> bool, is_event: impl Fn(&Seen) -> bool) -> Vec<u64> {
     let (mut sizes, mut open) = (Vec::new(), 0u64);
     for request in seen {
@@ -159,7 +163,7 @@ fn sizes(seen: &[Seen], mut is_over: impl FnMut(&Seen) -> bool, is_event: impl F
     sizes
 }
 
-/// How misses cluster in episodes that are over before a request of which `is_over` holds.
+/// How misses cluster; an episode is over before a request for which `is_over` holds. `None` without misses.
 fn by(seen: &[Seen], is_over: impl FnMut(&Seen) -> bool) -> Option<Clusters> {
     let Episodes { count, powers } = Episodes::of(&sizes(seen, is_over, |request| request.missed));
     if count == 0 {
@@ -179,7 +183,7 @@ mod tests {
     use super::*;
 
     fn seen(text: &str) -> Vec<Seen> {
-        // Each letter a request: `.` comes to an empty service, `o` to a busy one, `x` to a busy one and misses.
+        // Each letter is a request: `.` finds an empty service, `o` a busy one, and `x` a busy one and misses.
         text.chars()
             .map(|letter| Seen { missed: letter == 'x', in_flight: if letter == '.' { 0 } else { 5 } })
             .collect()

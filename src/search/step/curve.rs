@@ -1,41 +1,41 @@
-//! Owns the curve: the share of requests that miss an objective as a function of the level, a family of three
-//! parameters.
+//! Owns the curve: the share of requests that miss an objective as a function of the level, with three parameters.
 //!
-//! share(r) = f + (1 − f) e^−y(r), y(r) = ln(1/a) (d(r) / d(R))^b. R is the answer, at which the share is what is
-//! allowed; f is the share of misses that load does not cause, and a what is left of the allowed share beside it; b
-//! is the bend; d is the distance to the wall, 1 − ρ. With f = 0 and b = 1 this is the sojourn time of M/M/1. The
-//! curve proposes the next probe and weighs probes near the answer.
+//! share(r) = f + (1 − f) e^−y(r), y(r) = ln(1/a) (d(r) / d(R))^b. R is the answer, at which the share equals the
+//! allowed share. f is the share of misses that load does not cause. a is the rest of the allowed share. b is the
+//! bend. d is the distance to the wall, 1 − ρ. With f = 0 and b = 1 this is the sojourn time of M/M/1. The curve
+//! proposes the next probe and weighs probes near the answer.
 
-/// Whether the axis has a wall, at which every request misses wherever the answer lies.
+/// Whether the axis has a wall: a level at which every request misses, whatever the answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// A rate that the saturated service completes. d is the distance to it.
+    /// The wall is the rate that the saturated service completes. d is the distance to it.
     Wall,
-    /// Closed loops, traces, and rates of a service that refuses, or does better when it is not saturated. d is
-    /// 1/level.
+    /// Closed loops and traces; rates of a service that refuses requests, or that has a higher throughput when it
+    /// is not saturated. d is 1/level.
     Open,
 }
 
-/// Utilisation beyond which the distance to the wall falls to 0 exponentially and not to a wall: the capacity is an
-/// estimate.
+/// Utilisation above which the distance to the wall decays exponentially and does not reach 0 at the wall, because
+/// the capacity is an estimate.
 pub(super) const MOST_BUSY: f64 = 0.985;
-/// y is held within these: no share is taken for certain.
+/// Bounds of y, so that no share is taken for certain.
 const LEAST_DEPTH: f64 = 0.02;
 const MOST_DEPTH: f64 = 14.0;
-/// Floors that are weighed, as shares of what is allowed; the first is none.
+/// Floors of the grid, as parts of the allowed share; the first is no floor.
 const FLOORS: [f64; 11] = [0.0, 0.12, 0.25, 0.4, 0.55, 0.7, 0.82, 0.91, 0.96, 0.985, 0.995];
 /// Prior probability that load causes all misses.
 const NO_FLOOR: f64 = 0.7;
-/// Without a floor the unloaded service misses this share of what is allowed, hardly ever.
+/// Without a floor, the unloaded service misses this part of the allowed share: hardly ever.
 const HARDLY: f64 = 1e-3;
-/// Floors less likely than this, relative to the likeliest, by the unloaded service alone, are not weighed.
+/// Floors whose weight, by the prior, the unloaded service and the moderate probes alone, is below this part of the
+/// largest weight are left out.
 const UNLIKELY: f64 = 1e-6;
-/// Median of the bend, and standard deviations of its logarithm below and above it. M/M/1 has 1 and other
-/// light-tailed queues nearly; heavy-tailed services have 0.3, since their misses rise slowly with the rate; engines
-/// held to their time between tokens have up to 3.
+/// Median of the prior of the bend, and the standard deviations of its logarithm below and above the median. M/M/1
+/// has bend 1, and other light-tailed queues nearly 1. Heavy-tailed services have 0.3, because their misses rise
+/// slowly with the rate. Engines with limits on the time between tokens have up to 3.
 const BEND: f64 = 1.1;
 const BEND_SPREADS: [f64; 2] = [0.55, 0.4];
-/// The same where there is no wall, with closed loops and traces.
+/// The prior of the bend without a wall, for closed loops and traces.
 const OPEN_BEND: f64 = 4.0;
 const OPEN_BEND_SPREADS: [f64; 2] = [0.9, 0.9];
 /// Points of the grid over the bend, in standard deviations from the median.
@@ -53,13 +53,13 @@ pub(super) const fn median_bend(shape: Shape) -> f64 {
     if matches!(shape, Shape::Wall) { BEND } else { OPEN_BEND }
 }
 
-/// How far a utilisation lies from the wall.
+/// The distance of a utilisation to the wall.
 fn distance(busy: f64) -> f64 {
     let least = 1.0 - MOST_BUSY;
     if busy < MOST_BUSY { 1.0 - busy } else { least * libm::exp(-(busy - MOST_BUSY) / least) }
 }
 
-/// ln d at a level (a logarithm too).
+/// ln d at a level (given as a logarithm).
 pub(super) fn reach(shape: Shape, level: f64, end: f64) -> f64 {
     match shape {
         Shape::Wall => libm::log(distance(libm::exp(level) / end)),
@@ -73,7 +73,8 @@ pub(super) struct Floor {
     pub(super) share: f64,
     /// y at the answer: ln(1/a).
     pub(super) depth: f64,
-    /// Logarithm of the prior weight and of the likelihood of what the unloaded service missed.
+    /// Logarithm of the prior weight times the likelihood of the misses of the unloaded service and of moderate
+    /// probes, relative to the largest.
     pub(super) log_weight: f64,
     table: Vec<[f64; 2]>,
 }
@@ -82,9 +83,9 @@ impl Floor {
     const CELLS: usize = 1_024;
     const PER_ROOT: f64 = Self::CELLS as f64 / 3.75;
 
-    /// The floors worth weighing where `allowed` may miss, by what the unloaded service missed and by what probes at
-    /// moderate levels did, in effective requests: (misses, decided). A floor above what a loaded service misses is
-    /// refuted, one below it is not.
+    /// The floors worth considering if the share `allowed` may miss. They are judged by the misses of the unloaded
+    /// service and by those of probes at moderate levels: (misses, decided), in effective requests. A loaded
+    /// service refutes a floor above its share of misses, but not one below it.
     pub(super) fn all(allowed: f64, unloaded: (f64, f64), moderate: &[(f64, f64)]) -> Vec<Self> {
         let others = (1.0 - NO_FLOOR) / (FLOORS.len() - 1) as f64;
         let of = |(misses, decided): (f64, f64), share: f64| {
@@ -92,7 +93,7 @@ impl Floor {
         };
         let weighed = FLOORS.into_iter().map(|part| {
             let share = allowed * part.max(HARDLY);
-            // Where all missed, no share is too high.
+            // If all requests missed, no floor is too high.
             let at_most = |seen: &(f64, f64)| of(*seen, share.max(seen.0 / seen.1.max(1.0)).min(1.0 - HARDLY));
             let likelihood = of(unloaded, share) + moderate.iter().map(at_most).sum::<f64>();
             (allowed * part, likelihood + libm::log(if part > 0.0 { others } else { NO_FLOOR }))
@@ -123,7 +124,7 @@ impl Floor {
     }
 }
 
-/// The share of misses by a curve of floor `floor` and bend `bend`, where `shift` is ln d(r) − ln d(R).
+/// The share of misses by a curve with floor `floor` and bend `bend`, if `shift` is ln d(r) − ln d(R).
 pub(super) fn share(allowed: f64, floor: f64, bend: f64, shift: f64) -> f64 {
     let floor = floor.clamp(0.0, 0.996 * allowed);
     let depth = -libm::log((allowed - floor) / (1.0 - floor)) * libm::exp(bend * shift);

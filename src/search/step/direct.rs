@@ -1,7 +1,8 @@
-//! Owns the direct interval: what the probes say by themselves, with no curve between them.
+//! Owns the direct interval: what the probes show without a fitted curve.
 //!
-//! The only assumption is that a higher level does not miss less. Misses at levels of at least r that pass together
-//! show that r passes; misses at levels of at most r that fail together show that r fails.
+//! The only assumption is that a higher level does not miss less. If the probes at r and at the levels just above
+//! it pass when taken together, r passes. If the probes at r and at the levels just below it fail when taken
+//! together, r fails.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +12,8 @@ use crate::stats::proportion::{lower_bound, upper_bound};
 /// One-sided confidence of each end.
 const CONFIDENCE: f64 = 0.975;
 
-/// The highest level at which the probes there and just above pass together, and the lowest at which those there and
-/// just below fail; none where no probes do.
+/// The highest level at which the probes there and just above pass together, and the lowest level at which the
+/// probes there and just below fail together; `None` if there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Direct {
     /// Every demand passes here.
@@ -22,13 +23,13 @@ pub struct Direct {
 }
 
 impl Direct {
-    /// `bracket`, widened to what is shown directly, where the axis ends at `end`.
+    /// `bracket`, widened to the direct interval, on an axis that ends at `end`.
     pub(super) fn around(self, Bracket { low, best, high }: Bracket, end: f64) -> Bracket {
         Bracket { low: self.passes.unwrap_or(0.0).min(low), best, high: self.fails.unwrap_or(end).max(high) }
     }
 }
 
-/// The direct interval over all demands, φ by `picture`.
+/// The direct interval over all demands, with φ from `picture`.
 pub(super) fn direct(question: &Question, history: &History, picture: &Picture) -> Direct {
     let of = |place: usize| of_demand(question, history, picture, place);
     (0..question.demands().len()).map(of).fold(Direct { passes: Some(f64::INFINITY), fails: None }, |all, one| Direct {
@@ -40,7 +41,7 @@ pub(super) fn direct(question: &Question, history: &History, picture: &Picture) 
 fn of_demand(question: &Question, history: &History, picture: &Picture, place: usize) -> Direct {
     let allowed = question.demands()[place].allowed();
     let points = history.weighed(place, |level| picture.phi(question, place, level));
-    // From each level upwards, while windows were played to their end.
+    // From each level upwards, over windows that ran to their end.
     let passes = |from: usize| {
         let (mut misses, mut decided) = (0.0, 0.0);
         points[from..].iter().take_while(|point| point.is_whole).any(|point| {

@@ -1,32 +1,33 @@
-//! Owns the search for a change of the service while it was asked: earlier probes against later ones.
+//! Owns the check whether the service changed during the search: earlier probes against later ones.
 //!
-//! Four are looked at: the answers that the probes come to; the times of requests that find the service calm, which
-//! hardly depend on the rate and are known to a few per cent from each probe; whether the service kept up; and what
-//! the saturated service completes, at first and when there is an answer.
+//! Four things are compared: the answers of the probes; the times of requests that find the service calm, which
+//! hardly depend on the rate and are known to a few per cent from each probe; whether the service kept up; and the
+//! throughput of the saturated service, at first and when there is an answer.
 
 use crate::search::Axis;
 use crate::search::step::{End, History, Picture, Probe, Question};
 
 /// Shares of the probes after which earlier and later ones are compared.
 const SPLITS: [f64; 5] = [0.25, 0.33, 0.5, 0.67, 0.75];
-/// Standard deviations by which their answers may differ: with 3 not one of 2 000 searches over steady queues and of
-/// 240 over engines is doubted for it, with 2.5 two of the latter.
+/// Two answers differ if they are more than this many standard deviations apart. With 3, none of 2 000 searches
+/// over steady queues and none of 240 over engines is doubted. With 2.5, two of the searches over engines are.
 const APART: f64 = 3.0;
-/// The same of the times of calm requests, and the least change of them that is called one.
+/// Times of calm requests differ if they are more than this many standard errors apart, and by more than the least
+/// relative change.
 const CALM_APART: f64 = 4.0;
 const LEAST_CHANGE: f64 = 0.05;
-/// Standard errors by which the number in flight grows where a rate is not carried, and below which it is carried;
-/// and how far below is well below.
+/// Growth of the number in flight, in standard errors: above `GREW` the service does not keep up with the rate, up
+/// to `CARRIED` it does. A rate is well below another below this part of it.
 const GREW: f64 = 4.0;
 const CARRIED: f64 = 1.5;
 const WELL_BELOW: f64 = 0.9;
-/// A side of fewer probes has no answer of its own.
+/// With fewer probes than this, a side of a split has no answer.
 const LEAST_PROBES: usize = 2;
-/// Probes with fewer calm requests do not tell their time.
+/// Probes with fewer calm requests than this do not show their time.
 const LEAST_CALM: u64 = 30;
 
-/// Whether the service changed while it was asked. Of rates alone: a search over users begins far below, and its
-/// first probes know no end of the axis.
+/// Whether the service changed during the search. Only for rates: a search over users begins at a very low level,
+/// and its first probes do not know the end of the axis.
 pub(super) fn has_drifted(question: &Question, history: &History) -> bool {
     question.over() == Axis::Rate
         && (answers_differ(question, history)
@@ -35,9 +36,8 @@ pub(super) fn has_drifted(question: &Question, history: &History) -> bool {
             || history.has_lost_capacity())
 }
 
-/// Whether the earlier probes by themselves come to another answer than the later ones. Isotonic regression does not
-/// see time, and a service that got slower makes its probes short, of little weight each; together they have an
-/// answer.
+/// Whether the earlier probes alone give another answer than the later ones. Isotonic regression does not see time.
+/// A service that became slower makes its probes short, so each has little weight; together they have an answer.
 fn answers_differ(question: &Question, history: &History) -> bool {
     let probes = &history.probes;
     let answered = |probes: &[Probe]| {
@@ -55,14 +55,14 @@ fn answers_differ(question: &Question, history: &History) -> bool {
     splits(probes.len()).any(differ)
 }
 
-/// Where `count` probes are split.
+/// The places at which `count` probes are split.
 fn splits(count: usize) -> impl Iterator<Item = usize> {
     let at = move |share: &f64| (share * count as f64) as usize;
     let splits = SPLITS.iter().map(at);
     splits.filter(move |split| *split >= LEAST_PROBES && count - split >= LEAST_PROBES)
 }
 
-/// Whether the backlog grew beyond doubt at a rate well below one that was carried.
+/// Whether the backlog grew beyond doubt at a rate well below a rate with which the service kept up.
 fn growth_contradicts(history: &History) -> bool {
     let level = |probe: &Probe| probe.level.value();
     let is_carried =
@@ -74,8 +74,8 @@ fn growth_contradicts(history: &History) -> bool {
     carried.zip(overloaded).is_some_and(|(carried, overloaded)| overloaded < WELL_BELOW * carried)
 }
 
-/// One probe: logarithms of the requests that its calm ones find in flight, themselves included, and of their mean
-/// time, and the relative standard error of that.
+/// One probe: the logarithm of the mean number in flight that calm requests find, including themselves; the
+/// logarithm of their mean time; and the relative standard error of the mean time.
 #[derive(Debug, Clone, Copy)]
 struct DriftPoint {
     company: f64,
@@ -83,9 +83,9 @@ struct DriftPoint {
     error: f64,
 }
 
-/// Whether requests that found the service calm took another time before than after some split: ln time = a + b ln
-/// (in flight + 1) + c [after], by weighted least squares; c by its standard error, which is raised where the points
-/// scatter more than their own errors say.
+/// Whether the times of calm requests differ before and after some split: ln time = a + b ln (in flight + 1) + c
+/// [after], by weighted least squares. c is compared with its standard error, which is raised if the points scatter
+/// more than their own errors predict.
 fn calm_times_differ(history: &History) -> bool {
     let point = |probe: &Probe| {
         let calm = probe.calm;
@@ -93,7 +93,8 @@ fn calm_times_differ(history: &History) -> bool {
         let mean_s = calm.sum_s / count;
         let variance = (calm.squares / count - mean_s * mean_s).max(0.0);
         let is_fit = probe.end == End::Full && calm.count >= LEAST_CALM && mean_s > 0.0;
-        // A time is known to a hundredth at best: what it takes beside company is not a straight line.
+        // The relative error of a time is at least 0.01, because the relation to the number in flight is not
+        // exactly a straight line.
         let error = libm::sqrt(variance / count) / mean_s;
         is_fit.then(|| DriftPoint {
             company: libm::log1p(calm.in_flight as f64 / count),
@@ -108,9 +109,10 @@ fn calm_times_differ(history: &History) -> bool {
     })
 }
 
-/// c of the model above and its standard error; none where the points do not determine it.
+/// c of the model above and its standard error; `None` if the points do not determine it.
 fn change(points: &[DriftPoint], split: usize) -> Option<(f64, f64)> {
-    // The step and the time, each less its regression on the constant and the rate (Frisch, Waugh and Lovell 1963).
+    // The step and the time, each minus its regression on the constant and on the number in flight (Frisch, Waugh
+    // and Lovell 1963).
     let weight = |point: &DriftPoint| 1.0 / (point.error * point.error);
     let step = |place: usize| if place >= split { 1.0 } else { 0.0 };
     let total: f64 = points.iter().map(weight).sum();
@@ -148,7 +150,7 @@ mod tests {
         (0..20).map(point).collect()
     }
 
-    /// ±0.02 without a trend.
+    /// Noise without a trend, between −0.01 and 0.02.
     fn ripple(place: usize) -> f64 {
         if place.is_multiple_of(3) { 0.02 } else { -0.01 }
     }

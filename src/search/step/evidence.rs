@@ -1,4 +1,4 @@
-//! Owns `History`: what has been tried so far, whoever played it.
+//! Owns `History`: the evidence so far, whichever player measured it.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,31 +10,32 @@ use crate::search::{Axis, Level, Pass};
 /// Misses of one objective in one probe.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Count {
-    /// Requests that missed it: failed, shed, timed out, or beyond the limit.
+    /// Requests that missed the objective: failed, shed, timed out, or beyond the limit.
     pub misses: u64,
-    /// Requests for which that is known.
+    /// Requests for which it is known whether they missed.
     pub decided: u64,
-    /// How the misses cluster; none without misses.
+    /// How the misses cluster; `None` without misses.
     pub clusters: Option<Clusters>,
 }
 
 impl Count {
-    /// The share of misses; 0 where nothing is decided.
+    /// The share of misses; 0 if nothing is decided.
     #[must_use]
     pub fn share(&self) -> f64 {
         if self.decided == 0 { 0.0 } else { self.misses as f64 / self.decided as f64 }
     }
 }
 
-/// Share of misses, beyond the allowed one, from which on an objective is plainly missed.
+/// An objective is clearly missed if the share of misses exceeds the allowed one by this part of the remaining
+/// share.
 const MANY_MISSES: f64 = 0.3;
 
-/// The share of misses above which an objective that allows `allowed` is plainly missed.
+/// The share of misses above which an objective that allows `allowed` is clearly missed.
 pub(super) fn many_misses(allowed: f64) -> f64 {
     allowed + MANY_MISSES * (1.0 - allowed)
 }
 
-/// Whether an objective is missed so often, by one that `least` requests decided, that nothing needs to be weighed.
+/// Whether an objective with at least `least` decided requests is clearly missed, so that no statistics are needed.
 #[must_use]
 pub fn is_plain(question: &Question, counts: &[Count], least: u64) -> bool {
     counts.iter().zip(question.demands()).any(|(count, demand)| {
@@ -46,12 +47,12 @@ pub fn is_plain(question: &Question, counts: &[Count], least: u64) -> bool {
 /// The misses of one objective in one probe, in effective requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Weighed {
-    /// Where the probe stands on its axis.
+    /// The level of the probe.
     pub(super) level: f64,
-    /// Misses, and requests for which that is known.
+    /// Misses and decided requests, in effective requests.
     pub(super) misses: f64,
     pub(super) decided: f64,
-    /// The window was played to its end: the share is not that of its worst moment.
+    /// Whether the window ran to its end. If not, the share is that of its worst moment.
     pub(super) is_whole: bool,
 }
 
@@ -62,17 +63,18 @@ impl Weighed {
     }
 }
 
-/// Where the axis ends, in its unit.
+/// The end of the axis, in its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Capacity {
-    /// The service completes this many requests per second when it is given more; of closed loops, an objective is
-    /// plainly missed here.
+    /// The service completes this many requests per second under overload. For closed loops: an objective is
+    /// clearly missed at this level.
     Reached(f64),
-    /// It kept up with this, the most that may be sent; of closed loops, the most that was tried so far.
+    /// The service kept up with this rate, the highest that may be sent. For closed loops: the highest level tried
+    /// so far.
     Above(f64),
-    /// It refuses requests when it is given more than it takes, so that it cannot be saturated; unloaded it completes
-    /// this many per second, one after the other.
+    /// The service refuses requests under overload, so it cannot be saturated. Unloaded it completes this many
+    /// requests per second, one at a time.
     Refuses(f64),
 }
 
@@ -80,45 +82,46 @@ pub enum Capacity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
-    /// Its window was played to the end.
+    /// The window ran to its end.
     Full,
-    /// Its window was closed early, at the end of a block. No longer done; results of earlier versions have it.
+    /// The window was closed early, at the end of a block. This is no longer done, but results of earlier versions
+    /// have it.
     Decided,
-    /// So many missed that the rest of the window could not have mended it, or the backlog grew beyond doubt: the
-    /// window was cut. Its misses are then counted against the whole window: at least so many of it missed.
+    /// The probe was stopped early: the rest of the window could not have changed the result, or the backlog grew
+    /// beyond doubt. Its misses are counted against the whole window, as a lower bound of the misses.
     Overloaded,
 }
 
 /// One probe at a level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
-    /// Its load.
+    /// The level of the probe's load.
     #[serde(flatten)]
     pub level: Level,
-    /// One for each demand, in order.
+    /// The counts of each demand, in order.
     pub counts: Vec<Count>,
     /// Mean time in the system of the requests that ended, in seconds.
     pub time_in_system_s: f64,
-    /// Requests completed per second of its window, where known.
+    /// Requests completed per second of the window, if known.
     #[serde(default)]
     pub completed_per_s: Option<f64>,
-    /// How the number in flight grew over its window, where known.
+    /// How the number in flight grew over the window, if known.
     #[serde(default)]
     pub growth: Option<Growth>,
-    /// Episodes of crowding, where known.
+    /// Episodes of crowding, if known.
     #[serde(default)]
     pub crowded: Option<Episodes>,
-    /// Times of requests that found the service calm, where known.
+    /// Times of requests that found the service calm, if known.
     #[serde(default)]
     pub calm: Calm,
-    /// How it ended.
+    /// How the probe ended.
     pub end: End,
-    /// What it took.
+    /// Requests and time that the probe took.
     pub spent: Spent,
 }
 
 impl Probe {
-    /// One at `level` that ended so, of which nothing is known yet.
+    /// A probe at `level` with this end, and nothing else known yet.
     #[must_use]
     pub const fn new(level: Level, end: End) -> Self {
         Self {
@@ -142,49 +145,54 @@ pub struct Saturation {
     pub in_flight: u32,
     /// Requests that completed while it was measured.
     pub completions: u64,
-    /// The same again when the probes had an answer, in requests per second; none before that.
+    /// The result of the repeated measurement, when the probes had an answer, in requests per second; `None`
+    /// before.
     pub again_per_s: Option<f64>,
 }
 
-/// Completions of the second measurement of the saturated service: it is to show a change, not to measure anew.
+/// Completions of the repeated measurement of the saturated service. It only has to show a change.
 const AGAIN: u64 = 600;
-/// Standard errors by which both measurements of the saturated service may differ, and the least difference of their
-/// logarithms that is called a change.
+/// The two measurements of the saturated service differ if they are more than this many standard errors apart, and
+/// if their logarithms differ by more than the least change.
 const CAPACITY_APART: f64 = 4.0;
 const LEAST_CAPACITY_CHANGE: f64 = 0.15;
 
-/// Everything tried so far. A probe whose generator was unhealthy does not belong here.
+/// All evidence so far. Probes with an unhealthy generator are not included.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct History {
-    /// The unloaded service: one request at a time, or nearly.
+    /// The counts of the unloaded service, with one request at a time or nearly so.
     pub floor: Option<Vec<Count>>,
-    /// The saturated service, in requests per second; none of closed loops, of which the probes tell it.
+    /// The capacity by the saturated service, in requests per second; `None` for closed loops, whose probes show
+    /// it.
     pub capacity: Option<Capacity>,
-    /// Probes in order of time.
+    /// The probes, in order of time.
     pub probes: Vec<Probe>,
-    /// Squared coefficient of variation of the times that the unloaded service takes, where known.
+    /// Squared coefficient of variation of the times in the unloaded service, if known.
     #[serde(default)]
     pub unloaded_cv2: Option<f64>,
-    /// How the saturated service was measured, where it was.
+    /// How the saturated service was measured, if it was.
     #[serde(default)]
     pub saturation: Option<Saturation>,
-    /// What the first two steps took, and what unhealthy probes did.
+    /// Requests and time of the first two steps and of unhealthy probes.
     pub overhead: Spent,
 }
 
-/// A rate that is carried so many times above what the saturated service completes refutes that as a wall.
+/// If the service keeps up with a rate this many times the throughput of the saturated service, that throughput is
+/// not a wall.
 const BEYOND_SATURATION: f64 = 1.1;
-/// The number in flight of a steady window grows by no more than so many standard errors.
+/// In a steady window, the number in flight grows by at most this many standard errors.
 const STEADY: f64 = 2.0;
-/// The longest of n exponential times exceeds ln n + this times their mean with probability e^−this, one in 90.
+/// The longest of n exponential times exceeds (ln n + this number) times their mean with probability e^−this, one
+/// in 90.
 const HEAVY: f64 = 4.5;
-/// Requests that tell whether an objective is plainly missed.
+/// Number of requests that show whether an objective is clearly missed.
 const FEW: u64 = 30;
 
 impl History {
-    /// Where the axis of `question` ends: of rates the saturated service, unless it refuses or a probe was carried
-    /// well above that. Elsewhere the lowest level at which an objective was plainly missed, and before there is one
-    /// the highest at which none was. That is first one in flight, the floor, and half of a trace's full scale.
+    /// The end of the axis of `question`. For rates it is the throughput of the saturated service, unless the
+    /// service refuses requests or kept up with a rate well above that. Otherwise it is the lowest level at which
+    /// an objective was clearly missed. Before there is such a level, it is the highest level at which none was, at
+    /// first one request in flight (the floor), or half of a trace's full scale.
     #[must_use]
     pub fn end(&self, question: &Question) -> Option<Capacity> {
         let first = match (question.over(), question.pass()) {
@@ -206,7 +214,7 @@ impl History {
         Some(missed.map_or_else(|| Capacity::Above(most()), Capacity::Reached))
     }
 
-    /// Whether the end of the axis is a wall.
+    /// The shape of the axis: whether its end is a wall.
     pub(super) fn shape(&self, question: &Question) -> Shape {
         let has_wall = match self.capacity {
             Some(Capacity::Reached(per_s)) => self.carried_beyond(question, per_s).is_none(),
@@ -216,13 +224,14 @@ impl History {
         if question.over() == Axis::Rate && has_wall { Shape::Wall } else { Shape::Open }
     }
 
-    /// The highest rate that was carried, where that is well beyond what the saturated service completes.
+    /// The highest rate with which the service kept up, if it is well above the throughput of the saturated
+    /// service.
     fn carried_beyond(&self, question: &Question, per_s: f64) -> Option<f64> {
         self.most_carried(question).filter(|carried| *carried > BEYOND_SATURATION * per_s)
     }
 
-    /// The highest rate at which a whole window was played whose number in flight did not grow, and in which no
-    /// objective was plainly missed.
+    /// The highest rate whose window was not cut short, without growth of the number in flight, and without a
+    /// clearly missed objective.
     fn most_carried(&self, question: &Question) -> Option<f64> {
         let is_steady = |probe: &&Probe| {
             let grows = probe.growth.is_none_or(|growth| growth.exceeds(STEADY));
@@ -231,22 +240,22 @@ impl History {
         self.probes.iter().filter(is_steady).map(|probe| probe.level.value()).reduce(f64::max)
     }
 
-    /// The scale at which a trace asks in the mean for all that the saturated service completes.
+    /// The time scale at which the mean rate of the trace equals the throughput of the saturated service.
     pub(super) fn full_scale(&self, pass: &Pass) -> Option<f64> {
         let (Capacity::Reached(per_s) | Capacity::Above(per_s) | Capacity::Refuses(per_s)) = self.capacity?;
         Some(per_s / pass.mean_per_s(1.0))
     }
 
-    /// Whether the times of the service itself have a heavy tail: rare long requests then make episodes of misses
-    /// that few probes show.
+    /// Whether the service times have a heavy tail. Rare long requests then cause episodes of misses that few
+    /// probes show.
     #[must_use]
     pub fn is_heavy_tailed(&self) -> bool {
         let all = self.probes.iter().map(|probe| probe.calm.count).sum();
         self.probes.iter().any(|probe| probe.calm.excess(all) > HEAVY)
     }
 
-    /// The misses of objective number `place` in the probes that decided some, in order of their levels, φ by `phi`
-    /// at a level.
+    /// The misses of objective number `place` in the probes that decided some, in order of their levels; `phi`
+    /// gives φ at a level.
     pub(super) fn weighed(&self, place: usize, phi: impl Fn(f64) -> f64) -> Vec<Weighed> {
         let of = |probe: &Probe| {
             let count = probe.counts.get(place).filter(|count| count.decided > 0)?;
@@ -260,8 +269,8 @@ impl History {
         weighed
     }
 
-    /// The closed loop that measures the saturated service again: requests in flight, and completions wanted. None
-    /// where the first did not saturate it, or that is done.
+    /// The closed loop that measures the saturated service again: requests in flight, and completions wanted.
+    /// `None` if the first loop did not saturate the service, or if this is done.
     #[must_use]
     pub fn saturate_again(&self) -> Option<(u32, u64)> {
         let Some(Capacity::Reached(_)) = self.capacity else { return None };
@@ -270,8 +279,8 @@ impl History {
             .map(|first| (first.in_flight, first.completions.min(AGAIN)))
     }
 
-    /// Takes the second measurement of the saturated service: one that completes more than at first had not warmed
-    /// up, and what it completes now is its capacity.
+    /// Takes the repeated measurement of the saturated service. If it is higher than the first, the service had not
+    /// warmed up, and the new value is its capacity.
     pub fn saturated_again(&mut self, per_s: f64) {
         if let (Some(Capacity::Reached(first_per_s)), Some(saturation)) = (self.capacity, self.saturation.as_mut()) {
             saturation.again_per_s = Some(per_s);
@@ -281,14 +290,15 @@ impl History {
         }
     }
 
-    /// Whether the service completes less when saturated than it did at first.
+    /// Whether the saturated service now completes fewer requests per second than at first.
     pub(super) fn has_lost_capacity(&self) -> bool {
         let Some(Capacity::Reached(first_per_s)) = self.capacity else { return false };
         self.capacity_change(first_per_s).is_some_and(|change| change < 0.0)
     }
 
-    /// The logarithm of what the saturated service completes now over what it did, where that is more than chance:
-    /// completions of a renewal process vary by the squared coefficient of variation of the service's times.
+    /// The logarithm of the second throughput of the saturated service ÷ the first; `None` if it may be chance. The
+    /// variance of completions of a renewal process is proportional to the squared coefficient of variation of the
+    /// service times.
     fn capacity_change(&self, first_per_s: f64) -> Option<f64> {
         let saturation = self.saturation?;
         let change = libm::log(saturation.again_per_s? / first_per_s);

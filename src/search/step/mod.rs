@@ -1,33 +1,32 @@
 //! Owns the step of the search for the highest load that meets the objectives: from the trials so far to the next
 //! probe or the answer.
 //!
-//! Pure and deterministic: the same evidence gives the same step on every machine (`libm` mathematics, no clock, no
-//! draw), so that a search over closed-form queues, over the simulator in virtual time and against a live server is
-//! one piece of code, and a search that was killed goes on where it stood. How well its intervals cover is measured
-//! in `benches/coverage.rs`.
+//! The step is pure and deterministic: the same evidence gives the same step on every machine (`libm` mathematics,
+//! no clock, no random draw). So one piece of code searches over closed-form queues, over the simulator in virtual
+//! time and against a live server, and a killed search continues where it stopped. The coverage of its intervals is
+//! measured in `benches/coverage.rs`.
 //!
 //! # What is decided, and on what evidence
 //!
-//! An objective with quantile q and limit T asks for a share of misses of at most α = 1 − q. The answer is the
+//! An objective with quantile q and limit T allows a share of misses of at most α = 1 − q. The answer is the
 //! highest level at which each objective holds in steady state and the service keeps up. A level is judged by
-//! *probes*: a stretch that is discarded until requests in flight show no trend, then a window that is played to its
-//! end. The window lasts limit ÷ resolution seconds at least, the time in which an overload by the resolution becomes
-//! visible, and holds as many requests as make some misses likely at the answer.
+//! *probes*. A probe first discards requests until the number in flight shows no trend; then it measures a window.
+//! The window lasts at least limit ÷ resolution seconds, the time in which an overload by the resolution becomes
+//! visible. It holds enough requests to make some misses likely at the answer.
 //!
-//! * **The curve proposes** (`curve`, `posterior`): share(r) = f + (1 − f) e^−y(r) with the answer R, the bend b and
-//!   the floor f (misses that load does not cause) as unknowns. The next probe is played at a quantile of the posterior
-//!   of R.
-//! * **Overdispersion comes from data** (`cluster`, `overdispersion`): misses come in episodes, and φ = Σ S² ÷ Σ S
-//!   over episodes of S misses, beside the scatter between probes and the episodes of crowding. A formula stands in
-//!   only where all are silent. Fewer than about ten independent episodes near the answer are no claim
-//!   ([`Doubt::Episodes`]); where the times of the calm service have a heavy tail, fewer than forty.
-//! * **Stability is a demand** (`steady`): the growth of the number in flight over each window, with its standard
-//!   error, is the likelihood of the rate that the service carries. Completions at saturation are a vague prior of it.
-//! * **Windows are cut only where the rest could not mend them** (`alarm`), and count as "at least so many of the
-//!   whole window missed".
-//! * **The answer is checked** (`trust`, `drift`, `direct`): isotonic regression against the curve; earlier against
-//!   later probes; the interval that probes show by themselves, which takes the place of the curve's where that does
-//!   not hold.
+//! * **The curve proposes** (`curve`, `posterior`): share(r) = f + (1 − f) e^−y(r). The answer R, the bend b and the
+//!   floor f (misses that load does not cause) are unknown. The next probe runs at a quantile of the posterior of R.
+//! * **Overdispersion comes from data** (`cluster`, `overdispersion`). Misses come in episodes, and φ = Σ S² ÷ Σ S over
+//!   episodes of S misses. The scatter between probes and the episodes of crowding are used too. A formula is used
+//!   only as far as all of these are missing. Fewer than about ten independent episodes near the answer do not support
+//!   a claim ([`Doubt::Episodes`]); if the service times have a heavy tail, fewer than forty do not.
+//! * **Stability is a demand** (`steady`). The growth of the number in flight over each window, with its standard
+//!   error, gives the likelihood of the capacity: the highest rate that the service keeps up with. The throughput of
+//!   the saturated service is a vague prior of the capacity.
+//! * **Probes are stopped early only if the rest of the window could not change the result** (`alarm`). Their misses
+//!   are a lower bound of the misses of the whole window.
+//! * **The answer is checked** (`trust`, `drift`, `direct`): isotonic regression against the curve, and earlier against
+//!   later probes. If the curve does not fit, the interval is widened to the one that the probes show without it.
 
 mod alarm;
 mod answer;

@@ -1,10 +1,10 @@
-//! Owns φ, the overdispersion of misses: by how much the number of misses in a probe varies more than that of
+//! Owns φ, the overdispersion of misses: the variance of the number of misses in a probe ÷ its variance for
 //! independent requests.
 //!
-//! Four estimates of φ ÷ φ₀ are averaged by their degrees of freedom: that of the episodes of misses inside the
-//! probes, that of episodes of crowding where misses are few, that of the scatter between probes around the fitted
-//! curve, and 1 where all of them are silent, for φ₀ is what theory expects. φ is then widened for the few degrees
-//! that there are.
+//! Four estimates of φ ÷ φ₀ are averaged, weighted by their degrees of freedom: from the episodes of misses inside
+//! the probes; from episodes of crowding if misses are few; from the scatter between probes around the fitted
+//! curve; and 1, the value of theory, if there are few of the others. φ is then widened for the small number of
+//! degrees of freedom.
 
 use crate::search::Axis;
 use crate::search::step::curve::{MOST_BUSY, Shape, reach};
@@ -12,35 +12,40 @@ use crate::search::step::{Clusters, Count, End, Episodes, History, Question};
 use crate::stats::dispersion::student_point;
 use crate::stats::isotonic::isotonic;
 
-/// Degrees of freedom that φ₀ is worth where no episode was seen, and where enough were.
+/// Degrees of freedom of the theoretical value φ₀ if no episode was seen, and if enough were seen.
 const PRIOR_DEGREES: f64 = 4.0;
 const LEAST_PRIOR_DEGREES: f64 = 0.5;
-/// Independent episodes that tell φ by themselves.
+/// Number of independent episodes that are enough to estimate φ.
 const ENOUGH: f64 = 12.0;
-/// Degrees of freedom of one probe beyond the two that the curve takes: misses are few and come in clusters, so that
-/// their squares vary twice as much as those of normal errors.
+/// Degrees of freedom of one probe beyond the two that the curve takes. Misses are few and cluster, so their
+/// squares vary twice as much as those of normal errors.
 const PROBE_DEGREES: f64 = 0.5;
-/// By how much more: a search ends when its interval is narrow, which it is sooner where the long episodes happen to
-/// be missing. With 1.1, 93 % of the intervals of five queues that nothing was tuned on cover (150 searches).
+/// Additional factor on the widening. A search ends when its interval is narrow, which happens sooner if the long
+/// episodes are missing by chance. With 1.1, 93 % of the intervals of five queues not used for tuning cover the
+/// answer (150 searches).
 const MARGIN: f64 = 1.3;
-/// Degrees of freedom beyond which Student's law is the normal one.
+/// Above this many degrees of freedom, Student's distribution is taken as normal.
 const MANY_DEGREES: f64 = 1e4;
-/// The squared coefficient of variation of services where the unloaded service does not tell, and the least that is
-/// assumed.
+/// The squared coefficient of variation of service times if the unloaded service does not show it, and the least
+/// that is assumed.
 const UNKNOWN_CV2: f64 = 1.0;
 const LEAST_CV2: f64 = 0.25;
-/// A level whose distance to the wall is that of the answer times or divided by e to this power counts half where φ
-/// is estimated.
+/// A level has weight 1/2 in the estimate of φ if its distance to the wall is that of the answer times or divided
+/// by e to this power.
 const ALIKE: f64 = 0.7;
-/// Probes count fully towards φ up to so many times the allowed share of misses.
+/// Probes have full weight in the estimate of φ if their share of misses is at most this many times the allowed
+/// share.
 const MANY_TIMES: f64 = 4.0;
-/// By how much φ of heavy-tailed services is raised: what was seen of their episodes lacks the longest.
+/// Factor on φ of heavy-tailed services: the longest of their episodes have not been seen.
 const UNSEEN: f64 = 1.6;
-/// Beyond the answer φ₀ is taken to rise to so many times that at the answer, no more: the wall itself is an estimate.
+/// Above the answer, φ₀ rises to at most this many times its value at the answer, because the wall itself is an
+/// estimate.
 const MOST_RISE: f64 = 3.0;
-/// A probe this far from the answer (in the logarithm of the level) counts half: far from it the curve need not hold.
+/// A probe this far from the answer, in the logarithm of the level, has weight 1/2: the curve need not hold far
+/// from the answer.
 const NEAR: f64 = 0.45;
-/// The same of the passes of a trace, whose misses rise by its own peaks one after the other: no curve holds far.
+/// The distance of half weight for passes of a trace. The misses of a trace rise with its peaks one after the
+/// other, so no curve holds far from the answer.
 pub(super) const NEAR_PASSES: f64 = 0.1;
 
 /// φ of one objective.
@@ -48,19 +53,19 @@ pub(super) const NEAR_PASSES: f64 = 0.1;
 pub(super) struct Overdispersion {
     /// φ ÷ φ₀.
     pub(super) factor: f64,
-    /// The same without the scatter between probes, which a service that changes raises.
+    /// φ ÷ φ₀ without the scatter between probes. A service that changes raises this scatter.
     pub(super) within: f64,
-    /// Degrees of freedom behind φ.
+    /// Degrees of freedom of the estimate of φ.
     pub(super) degrees: f64,
-    /// Independent episodes of misses near the answer: as many as there were, fewer where some are much longer than
-    /// others.
+    /// Independent episodes of misses near the answer: the number of episodes, or fewer if some are much longer
+    /// than others.
     pub(super) episodes: f64,
-    /// The same with those of crowding where they stand in.
+    /// The number of independent episodes, including episodes of crowding that replace missing episodes of misses.
     pub(super) all_episodes: f64,
 }
 
 impl Overdispersion {
-    /// By how much φ is widened for having been estimated: (t ÷ z)² at 97.5 %.
+    /// The factor by which φ is widened because it is an estimate: (t ÷ z)² at 97.5 %, times a margin.
     pub(super) fn widening(self) -> f64 {
         if self.degrees > MANY_DEGREES {
             return 1.0;
@@ -70,25 +75,25 @@ impl Overdispersion {
     }
 }
 
-/// How a level at `centre` weighs one at `level` (logarithms) where φ is estimated: a level at which the distance to
-/// the wall is another has episodes of another kind.
+/// The weight of a level in the estimate of φ at `centre` (both logarithms). A level at another distance to the
+/// wall has episodes of another kind.
 fn likeness(over: Axis, level: f64, (shape, end, centre): (Shape, f64, f64)) -> f64 {
     let away = (reach(shape, level, end) - reach(shape, centre, end)) / ALIKE;
     nearness(over, level, centre) / if shape == Shape::Wall { 1.0 + away * away } else { 1.0 }
 }
 
-/// How a level at `centre` weighs one at `level` (logarithms).
+/// The weight of `level` in an estimate at `centre` (both logarithms).
 pub(super) fn nearness(over: Axis, level: f64, centre: f64) -> f64 {
     let away = (level - centre) / if over == Axis::TimeScale { NEAR_PASSES } else { NEAR };
     1.0 / (1.0 + away * away)
 }
 
-/// φ that queueing theory expects at a level.
+/// φ expected at a level by queueing theory.
 ///
-/// At a rate: `φ₀ = 2(c_a² + c_s²)ρ/(1 − ρ)²`. With N in flight each wait is a sum over the services of those in
-/// front, which N requests in a row share all but one of: exceedances of the level z of such a sum come in clusters
-/// of N/z² in the mean (Aldous, *Poisson clumping*, C12), S² ÷ S twice that, 0.4 N at p99 and 1.2 N at p90. Half of N
-/// is taken.
+/// At a rate: `φ₀ = 2(c_a² + c_s²)ρ/(1 − ρ)²`. With N requests in flight, each wait is a sum of the service times
+/// of the requests in front. Two successive requests share all but one of these terms. Exceedances of the level z
+/// of such a sum come in clusters with mean size N/z² (Aldous, *Poisson clumping*, C12), and S² ÷ S is twice that:
+/// 0.4 N at p99 and 1.2 N at p90. The code takes N/2.
 pub(super) fn expected(question: &Question, service_cv2: Option<f64>, level: f64, end: f64) -> f64 {
     match question.over() {
         Axis::Rate => {
@@ -97,12 +102,12 @@ pub(super) fn expected(question: &Question, service_cv2: Option<f64>, level: f64
             (2.0 * (question.arrival_cv2() + service_cv2) * busy / ((1.0 - busy) * (1.0 - busy))).max(1.0)
         }
         Axis::Concurrency => (level / 2.0).max(1.0),
-        // What varies from pass to pass is counted (`between_passes`).
+        // The variation between passes is counted elsewhere (`between_passes`).
         Axis::TimeScale => 1.0,
     }
 }
 
-/// The same beside an answer at `centre` (a logarithm).
+/// φ expected at a level near an answer at `centre` (a logarithm).
 pub(super) fn expected_beside(
     question: &Question,
     service_cv2: Option<f64>,
@@ -113,7 +118,7 @@ pub(super) fn expected_beside(
     expected(question, service_cv2, level, end).min(MOST_RISE * there)
 }
 
-/// φ ÷ φ₀ of the misses of objective number `place`, near `centre` (a logarithm); `fitted` is the share that the
+/// φ ÷ φ₀ of the misses of objective number `place`, near `centre` (a logarithm). `fitted` gives the share that the
 /// curve expects at a level.
 pub(super) fn overdispersion(
     question: &Question,
@@ -128,7 +133,7 @@ pub(super) fn overdispersion(
         let Some(count) = probe.counts.get(place).filter(|count| count.decided > 0) else { continue };
         let level = probe.level.value();
         let share = fitted(level);
-        // Where far more miss than may, one episode is as long as the window.
+        // If far more requests miss than may, one episode is as long as the window.
         let excess = (MANY_TIMES * question.demands()[place].allowed() / share).min(1.0);
         let weight = likeness(question.over(), libm::log(level), (shape, end, centre)) * excess;
         let scale = expected_beside(question, history.unloaded_cv2, level, (end, centre));
@@ -147,7 +152,7 @@ pub(super) fn overdispersion(
     }
     let (by_misses, of_misses) = misses.factor();
     let (by_crowding, of_crowding) = crowding.factor();
-    // Each stands in where what is closer to the misses themselves is silent.
+    // Each estimate is used only as far as the more direct ones have too few episodes.
     let of_crowding = if history.is_heavy_tailed() { 0.0 } else { of_crowding.min((ENOUGH - of_misses).max(0.0)) };
     let of_theory = PRIOR_DEGREES * (1.0 - (of_misses + of_crowding) / ENOUGH).clamp(0.0, 1.0) + LEAST_PRIOR_DEGREES;
     let (by_scatter, of_scatter) =
@@ -165,7 +170,8 @@ pub(super) fn overdispersion(
     }
 }
 
-/// Sums over episodes of S events, weighted by w, at levels where φ₀ is s: longer ones are expected at higher levels.
+/// Sums over episodes of S events, with weight w, at levels where φ₀ is s: longer episodes are expected at higher
+/// levels.
 #[derive(Debug, Default)]
 struct Sums {
     /// Σ w, Σ wS and Σ wS²/s.
@@ -189,9 +195,9 @@ impl Sums {
         *fourth += square * fourths / (scale * scale);
     }
 
-    /// φ ÷ φ₀ = Σ wS²/s ÷ Σ wS, and its degrees of freedom, 2/e² with its relative standard error e (delta method for
-    /// a ratio): as many as there were episodes where their sizes are exponential, few where one holds most of the
-    /// events; never more than there were episodes. (1, 0) without events.
+    /// φ ÷ φ₀ = Σ wS²/s ÷ Σ wS, and its degrees of freedom, 2/e², where e is its relative standard error (delta
+    /// method for a ratio). They equal the number of episodes if the sizes are exponential, are few if one episode
+    /// holds most of the events, and never exceed the number of episodes. (1, 0) without events.
     fn factor(&self) -> (f64, f64) {
         if self.events <= 0.0 {
             return (1.0, 0.0);
@@ -204,8 +210,8 @@ impl Sums {
     }
 }
 
-/// The episodes of misses. Where batch means saw more than they do, all are taken to be so much longer; where a
-/// result did not keep them, they are taken to have exponential sizes.
+/// The episodes of misses. If batch means gave a larger φ, all episodes are assumed to be longer by that ratio. If
+/// a result did not store the sums, exponential sizes are assumed.
 fn full(clusters: &Clusters, misses: u64) -> Episodes {
     let [sum, squares, cubes, fourths] = clusters.powers;
     if sum > 0.0 {
@@ -217,12 +223,12 @@ fn full(clusters: &Clusters, misses: u64) -> Episodes {
     Episodes { count: clusters.episodes, powers: [sum, sum * phi, 1.5 * sum * phi * phi, 3.0 * sum * phi * phi * phi] }
 }
 
-/// φ of the passes of one objective: how much more than by chance the misses vary from pass to pass around levels
+/// φ of the passes of one objective: how much more than by chance the misses vary from pass to pass, around levels
 /// that only rise with the scale.
 ///
-/// Inside a pass misses come together because the trace has a peak, which it has in every pass: its episodes say at
-/// most how much of that may be chance. They are taken for one pass beside those that there are, less one for each
-/// level (Meyer and Woodroofe 2000, "On the degrees of freedom in shape-restricted regression").
+/// Inside a pass, misses cluster because the trace has a peak, and it has the peak in every pass. So the episodes
+/// give an upper limit of the variation by chance. They count as one pass in addition to the real passes, minus one
+/// for each level (Meyer and Woodroofe 2000, "On the degrees of freedom in shape-restricted regression").
 pub(super) fn between_passes(history: &History, place: usize, centre: f64) -> Overdispersion {
     let (mut inside, mut misses) = (0.0, 0.0);
     let mut passes: Vec<(f64, Count)> = Vec::new();
@@ -247,7 +253,7 @@ pub(super) fn between_passes(history: &History, place: usize, centre: f64) -> Ov
     let steps = levels.windows(2).filter(|pair| pair[0] < pair[1]).count() + 1;
     let inside = if misses > 0.0 { inside / misses } else { 1.0 };
     let factor = ((inside + squares) / (1.0 + passes.len().saturating_sub(steps) as f64)).max(1.0);
-    // Measured to hold without widening.
+    // Measurements show that no widening is needed.
     Overdispersion {
         factor,
         within: factor,

@@ -1,5 +1,5 @@
-//! Owns the posterior of the answer, one for each objective, on a logarithmic grid. What is said of rates holds for
-//! whatever is varied.
+//! Owns the posterior of the answer, one for each objective, on a logarithmic grid. What the comments say of rates
+//! holds for every axis.
 
 use crate::search::Axis;
 use crate::search::step::curve::{self, Floor, Shape, bends, median_bend, reach};
@@ -7,33 +7,34 @@ use crate::search::step::overdispersion::{Overdispersion, between_passes, expect
 use crate::search::step::steady::carried;
 use crate::search::step::{Capacity, End, History, Probe, Question};
 
-/// Points of the rough grid over the level, from [`LOWEST`] to [`HIGHEST`] of the end of the axis, and of the fine
-/// one over what is not refuted.
+/// Number of points of the rough grid over the level, from [`LOWEST`] to [`HIGHEST`] times the end of the axis, and
+/// of the fine grid over the levels that are not refuted.
 const ROUGH: usize = 44;
 const FINE: usize = 90;
-/// Refuted is what is less probable than this, and two points of the rough grid further.
+/// The fine grid leaves out levels with less than this probability of an answer beyond them (below them at the
+/// lower end, above them at the upper end). Two more points of the rough grid are kept at each end.
 const REFUTED: f64 = 1e-6;
 const LOWEST: f64 = 0.03;
 const HIGHEST: f64 = 1.25;
-/// Where nothing has been probed, this share of the capacity is.
+/// Centre of the prior of the answer and level of the first probe, as a share of the capacity.
 pub(super) const FIRST: f64 = 0.75;
-/// Independent episodes of misses near the answer that make an interval a claim; the same with episodes of crowding;
-/// and where the service has heavy-tailed times, so that the few longest episodes hold most of the misses.
+/// Independent episodes of misses near the answer that support a claim; the number including episodes of crowding;
+/// and the number if the service times have a heavy tail, so that the few longest episodes hold most of the misses.
 const EPISODES: f64 = 8.0;
 const ALL_EPISODES: f64 = 12.0;
 const EPISODES_OF_HEAVY_TAILS: f64 = 40.0;
-/// Before anything is probed the answer lies there, give or take this in its logarithm, with the heavy tails of a
-/// Cauchy law.
+/// Spread of the prior of the answer, in the logarithm of the level. The prior has the heavy tails of a Cauchy
+/// distribution.
 const PRIOR_SPREAD: f64 = 0.7;
-/// Levels of at most this share of the answer are moderate: what misses there is hardly caused by load.
+/// Levels up to this share of the answer are moderate: load hardly causes the misses there.
 const MODERATE: f64 = 0.6;
-/// Levels this close (in the logarithm) are taken for one.
+/// Levels closer than this, in the logarithm, are treated as one.
 const ONE_LEVEL: f64 = 0.015;
-/// Nothing is known of an end that was not reached: it is taken to lie this far beyond the highest level that was
-/// carried.
+/// An end of the axis that was not reached is assumed to lie at this many times the highest level with which the
+/// service kept up.
 const UNREACHED: f64 = 1.5;
 
-/// Lower end, median and upper end of the answer, in the unit of what is varied.
+/// Lower end, median and upper end of the answer, in the unit of the axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bracket {
     /// The 2.5 % quantile.
@@ -44,7 +45,7 @@ pub struct Bracket {
     pub high: f64,
 }
 
-/// What the evidence says of one objective.
+/// What the evidence shows about one objective.
 #[derive(Debug, Clone)]
 struct Belief {
     /// P(R > level) at each point of the grid.
@@ -55,7 +56,7 @@ struct Belief {
     overdispersion: Overdispersion,
 }
 
-/// What the evidence says of the answer.
+/// What the evidence shows about the answer.
 #[derive(Debug, Clone)]
 pub struct Picture {
     shape: Shape,
@@ -63,20 +64,20 @@ pub struct Picture {
     /// Logarithms of the grid's levels.
     levels: Vec<f64>,
     beliefs: Vec<Belief>,
-    /// P(answer > level), over all objectives and what the service carries.
+    /// P(answer > level), over all objectives and the capacity.
     all_beyond: Vec<f64>,
-    /// P(the service carries more than the level).
+    /// P(the service keeps up with more than the level).
     carried: Vec<f64>,
     bracket: Bracket,
     limited_by: usize,
-    /// What φ₀ and the episodes needed depend on: the squared coefficient of variation of the unloaded service, and
-    /// whether its times have a heavy tail.
+    /// The squared coefficient of variation of the unloaded service, on which φ₀ depends, and whether its times
+    /// have a heavy tail, on which the number of episodes needed depends.
     service_cv2: Option<f64>,
     is_heavy_tailed: bool,
 }
 
 impl Picture {
-    /// What `history` says to `question`; `None` before the end of the axis is known.
+    /// The picture of `history` for `question`; `None` before the end of the axis is known.
     #[must_use]
     pub fn of(question: &Question, history: &History) -> Option<Self> {
         let end = match history.end(question)? {
@@ -84,7 +85,8 @@ impl Picture {
             Capacity::Above(most) | Capacity::Refuses(most) => UNREACHED * most,
         };
         let shape = history.shape(question);
-        // The rough grid finds the centre of the weights and what is not refuted, the fine one everything else.
+        // The rough grid finds the centre of the weights and the levels that are not refuted. The fine grid gives
+        // everything else.
         let grid = |(from, until): (f64, f64), points: usize| -> Vec<f64> {
             (0..points).map(|point| from + (until - from) * point as f64 / (points - 1) as f64).collect()
         };
@@ -98,7 +100,7 @@ impl Picture {
         Some(Self::around(question, history, (shape, end), &picture.guess(), grid(open, FINE)))
     }
 
-    /// From where to where the answer to some objective may lie.
+    /// The range in which the answer to some objective may lie.
     fn not_refuted(&self) -> (f64, f64) {
         let first = |tail: &[f64]| tail.partition_point(|share| *share > 1.0 - REFUTED);
         let last = |tail: &[f64]| tail.partition_point(|share| *share > REFUTED);
@@ -108,7 +110,7 @@ impl Picture {
         (self.levels[from.min(until - 1)], self.levels[until])
     }
 
-    /// The curves to hold probes against, by what is believed so far.
+    /// The curves with which probes are compared, by the current beliefs.
     fn guess(&self) -> Guess {
         let centre = libm::log(self.bracket.best);
         let of =
@@ -173,7 +175,8 @@ impl Picture {
         }
     }
 
-    /// The 95 % interval of the highest level that meets every demand and is carried, and its median.
+    /// The 95 % interval of the highest level that meets every demand and with which the service keeps up, and its
+    /// median.
     #[must_use]
     pub const fn bracket(&self) -> Bracket {
         self.bracket
@@ -185,21 +188,21 @@ impl Picture {
         libm::exp(crossing(&self.levels, &self.all_beyond, 1.0 - share))
     }
 
-    /// The demand whose own level is lowest.
+    /// The index of the demand whose own level is lowest.
     #[must_use]
     pub const fn limited_by(&self) -> usize {
         self.limited_by
     }
 
-    /// Whether no demand limits the answer, but what the service carries at all.
+    /// Whether no demand limits the answer, but the highest rate that the service keeps up with.
     #[must_use]
     pub fn is_limited_by_capacity(&self) -> bool {
         let carried = libm::exp(crossing(&self.levels, &self.carried, 0.5));
         carried < self.bracket_of(self.limited_by).low
     }
 
-    /// Where the axis ends: of rates the completions per second of the saturated service; where that was not reached,
-    /// what is assumed.
+    /// The end of the axis. For rates, the completions per second of the saturated service; if the end was not
+    /// reached, an assumed value.
     #[must_use]
     pub const fn end(&self) -> f64 {
         self.end
@@ -218,14 +221,14 @@ impl Picture {
         Bracket { low: quantile(0.025), best: quantile(0.5), high: quantile(0.975) }
     }
 
-    /// The share of misses of one demand that load does not cause: what the unloaded service and the curve agree on.
+    /// The share of misses of one demand that load does not cause, by the unloaded service and the curve together.
     #[must_use]
     pub fn floor_of(&self, place: usize) -> f64 {
         self.beliefs[place].floor
     }
 
-    /// Misses, in effective requests, that a floor of all that is allowed would have shown to the unloaded service
-    /// and in the probes at moderate levels.
+    /// Misses, in effective requests, that a floor as large as the allowed share would have shown in the unloaded
+    /// service and in the probes at moderate levels.
     pub(super) fn known_floor(&self, question: &Question, history: &History, place: usize) -> f64 {
         let unloaded =
             history.floor.as_ref().and_then(|floor| floor.get(place)).map_or(0.0, |count| count.decided as f64);
@@ -233,7 +236,7 @@ impl Picture {
         question.demands()[place].allowed() * (unloaded + moderate.iter().map(|(_, decided)| decided).sum::<f64>())
     }
 
-    /// φ of one demand's misses at a level, widened for what is not known of it.
+    /// φ of one demand's misses at a level, widened for its own uncertainty.
     #[must_use]
     pub fn phi(&self, question: &Question, place: usize, level: f64) -> f64 {
         phi_at(
@@ -245,14 +248,14 @@ impl Picture {
         )
     }
 
-    /// About how many independent episodes of misses of one demand were seen near the answer.
+    /// The approximate number of independent episodes of misses of one demand that were seen near the answer.
     #[must_use]
     pub fn episodes(&self, place: usize) -> f64 {
         self.beliefs[place].overdispersion.episodes
     }
 
-    /// Whether enough episodes were seen for the interval to be a claim: misses come together, and where few groups
-    /// of them were seen the next may be another kind of group. Not needed where stability limits the answer.
+    /// Whether enough episodes were seen to claim the interval. Misses cluster, and if few clusters were seen, the
+    /// next one may be of another kind. Not needed if stability limits the answer.
     #[must_use]
     pub fn has_enough_episodes(&self) -> bool {
         let seen = self.beliefs[self.limited_by].overdispersion;
@@ -260,7 +263,7 @@ impl Picture {
         self.is_limited_by_capacity() || (seen.episodes >= needed && seen.all_episodes >= ALL_EPISODES)
     }
 
-    /// φ of one demand's misses as the episodes inside the probes show it, without the scatter between probes.
+    /// φ of one demand's misses from the episodes inside the probes, without the scatter between probes.
     pub(super) fn phi_within(&self, question: &Question, place: usize, level: f64) -> f64 {
         let found = self.beliefs[place].overdispersion;
         let within = Overdispersion { factor: found.within, ..found };
@@ -288,7 +291,8 @@ fn phi_at(question: &Question, service_cv2: Option<f64>, found: Overdispersion, 
     (found.factor * found.widening() * expected_beside(question, service_cv2, level, beside)).max(1.0)
 }
 
-/// Curves that probes are held against: (logarithm of the answer, bend, floor) of each demand, and the centre of all.
+/// Curves with which probes are compared: (logarithm of the answer, bend, floor) of each demand, and the centre of
+/// all.
 struct Guess {
     centre: f64,
     curves: Vec<(f64, f64, f64)>,
@@ -301,14 +305,14 @@ impl Guess {
     }
 }
 
-/// What one probe says of one demand, tempered.
+/// What one probe shows about one demand, divided by φ and weighted by its nearness.
 #[derive(Debug, Clone, Copy)]
 struct Fact {
     level: f64,
     misses: f64,
     met: f64,
-    /// The window was cut: at least so many missed. What the share itself would give is then the best that any curve
-    /// gets.
+    /// If the window was cut short, `misses` is a lower bound. This is the log likelihood at the observed share,
+    /// the best that any curve gets. `None` for a whole window.
     least: Option<f64>,
 }
 
@@ -328,14 +332,14 @@ impl Fact {
     fn log_likelihood(&self, [miss, met]: [f64; 2]) -> f64 {
         let log = self.misses * miss + self.met * met;
         match self.least {
-            // More misses than were seen are no worse than as many.
+            // A share above the observed one is as likely as the observed one.
             Some(own) if libm::exp(miss) * (self.misses + self.met) >= self.misses => own,
             _ => log,
         }
     }
 }
 
-/// The same facts with those at nearly one level taken together, which a long search has many of.
+/// Joins facts at nearly the same level, of which a long search has many.
 fn joined(mut facts: Vec<Fact>) -> Vec<Fact> {
     facts.sort_by(|one, other| one.level.total_cmp(&other.level));
     let mut groups: Vec<(f64, Fact)> = Vec::new();
@@ -394,7 +398,7 @@ fn marginal(shape: Shape, levels: &[f64], end: f64, floors: &[Floor], facts: &[F
         weights.push(total);
     }
     let total: f64 = weights.iter().sum();
-    // A point stands for the cell around it: half of its weight lies beyond it.
+    // A point represents the cell around it: half of its weight lies beyond it.
     let mut left = total;
     let tail = weights.iter().map(|weight| {
         left -= weight;
@@ -403,7 +407,7 @@ fn marginal(shape: Shape, levels: &[f64], end: f64, floors: &[Floor], facts: &[F
     (tail.collect(), bend_sum / total, floor_sum / total)
 }
 
-/// Where a falling tail crosses `share`, in the logarithm of the level.
+/// The place, in the logarithm of the level, at which a falling tail crosses `share`.
 fn crossing(levels: &[f64], tail: &[f64], share: f64) -> f64 {
     let after = tail.partition_point(|beyond| *beyond > share);
     match (after.checked_sub(1), levels.get(after)) {

@@ -1,36 +1,40 @@
-//! Owns the price of an answer: what a search takes, and what a budget buys, said before it begins.
+//! Owns the price of an answer: the requests that a search takes, and the precision that a budget allows, estimated
+//! before the search.
 
 use crate::search::step::Question;
 use crate::stats::proportion::solve;
 
-/// Requests of the unloaded and the saturated service, and of finding the neighbourhood whatever the objective.
+/// Requests to measure the unloaded and the saturated service, and to find the neighbourhood of the answer,
+/// whatever the objective is.
 const FIRST_STEPS: f64 = 4_900.0;
-/// Requests that find the neighbourhood, for each that may miss: 4 000 for a p99.
+/// Requests to find the neighbourhood of the answer, times the allowed share of misses: 4 000 requests for a p99.
 const APPROACH: f64 = 40.0;
-/// Requests taken for each of the law's: windows, discards, probes beside the answer.
+/// Factor on the requests of the formula in [`price`], for windows, discards, and probes away from the answer.
 const BEYOND_THE_LAW: f64 = 2.1;
-/// Requests taken until enough independent episodes of misses are seen, for each that may miss and each of φ₀: 14
-/// episodes of φ₀/2 misses, half of which come at rates above the answer.
+/// Requests until enough independent episodes of misses are seen, times the allowed share of misses and divided by
+/// φ₀: 14 episodes of φ₀/2 misses, half of which come at rates above the answer.
 const OF_EPISODES: f64 = 3.5;
-/// From this share of the distance to the wall on, a precision costs more, up to so much more where it reaches the
-/// wall.
+/// A precision costs more if it exceeds the first value times the distance to the wall. The second value is the
+/// largest relative increase, reached when the precision equals that distance.
 const WALL_FROM: f64 = 0.7;
 const WALL: f64 = 1.5;
 
-/// About how many requests a search of `question` takes where the answer lies at `share` of the capacity (0 to 1).
+/// The approximate number of requests that a search of `question` takes if the answer is at `share` of the capacity
+/// (0 to 1).
 ///
-/// From the delta method on the tail of M/G/1: n = 3.84 φ/(α β² δ²), with `φ = 2(c_a² + 1)ρ/(1 − ρ)²` and β = ln(1/α)
-/// ρ/(1 − ρ), so that the wall cancels: `n = 7.7 (c_a² + 1)/(α ln²(1/α) ρ δ²)`, δ the precision, never looser than 1
-/// − ρ. Close to the wall the episodes that have to be seen cost more than that. What this algorithm takes beyond
-/// both was fitted to M/M/1 and M/D/1; light-tailed queues and engines take 0.3 to 1.5 of it. A service whose own
-/// times have a heavy tail takes 10 to 50 times as much, which nobody knows beforehand; the search says so when it
-/// sees it.
+/// The formula follows from the delta method on the tail of M/G/1: n = 3.84 φ/(α β² δ²), with
+/// `φ = 2(c_a² + 1)ρ/(1 − ρ)²` and β = ln(1/α) ρ/(1 − ρ). The wall cancels:
+/// `n = 7.7 (c_a² + 1)/(α ln²(1/α) ρ δ²)`, where δ is the precision, never looser than 1 − ρ. Close to the wall, the
+/// episodes that must be seen cost more than that. What this algorithm takes in addition was fitted to M/M/1 and
+/// M/D/1. Light-tailed queues and engines take 0.3 to 1.5 times the result. A service with heavy-tailed service times
+/// takes 10 to 50 times as much. This is not known beforehand; the search reports it when it sees it.
 #[must_use]
 pub fn price(question: &Question, share: f64) -> u64 {
     at(question, share, question.precision()) as u64
 }
 
-/// The precision that `requests` buy for an answer at `share` of the capacity; `None` where they do not buy ± 50 %.
+/// The precision that `requests` allow for an answer at `share` of the capacity; `None` if not even a precision of
+/// ± 50 % is possible.
 #[must_use]
 pub fn precision_for(question: &Question, share: f64, requests: u64) -> Option<f64> {
     let affordable = |precision: f64| at(question, share, precision) <= requests as f64;

@@ -1,12 +1,12 @@
-//! Owns `Question`: what a search is asked, checked once.
+//! Owns `Question`: the question of a search, checked once.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
 use crate::search::{Axis, Pass};
 
-/// One objective as a search sees it: a share of requests that may miss it. Everything of the grammar but a mean is
-/// one.
+/// One objective as a search sees it: a share of requests that may miss it. Every objective of the grammar becomes
+/// one, except maxima and goodput.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Demand {
     allowed: f64,
@@ -14,9 +14,9 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// At most the share `allowed` (between 0 and 1, both outside) of the requests may miss. `limit_s` is the limit
-    /// in seconds where a queue drives what is limited (ttft, ttfo, e2e): an overload of δ shows only after about
-    /// limit ÷ δ seconds. Leave it out for per-token limits and for failures.
+    /// At most the share `allowed` of the requests may miss (between 0 and 1, both excluded). `limit_s` is the
+    /// limit in seconds if the metric depends on the queue (ttft, ttfo, e2e): an overload of δ shows only after
+    /// about limit ÷ δ seconds. It is `None` for per-token limits and for failures.
     pub fn new(allowed: f64, limit_s: Option<f64>) -> Result<Self, Refusal> {
         if !(allowed > 0.0 && allowed < 1.0) {
             let accepted = "accepted is a quantile below p100 and above p0: a search needs misses to count";
@@ -26,7 +26,7 @@ impl Demand {
             ));
         }
         if limit_s.is_some_and(|limit_s| !(limit_s > 0.0 && limit_s.is_finite())) {
-            return Err(Refusal::new("a limit of no time cannot be searched for", "accepted is a limit above 0"));
+            return Err(Refusal::new("a limit must be longer than 0 s", "accepted is a limit above 0"));
         }
         Ok(Self { allowed, limit_s })
     }
@@ -37,14 +37,14 @@ impl Demand {
         self.allowed
     }
 
-    /// The limit, where queueing drives it.
+    /// The limit in seconds; `None` if the metric does not depend on the queue.
     #[must_use]
     pub const fn limit_s(&self) -> Option<f64> {
         self.limit_s
     }
 }
 
-/// What a probe took: everything sent, what was discarded included.
+/// What a probe took: everything sent, including what was discarded.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Spent {
     /// Requests.
@@ -59,17 +59,17 @@ impl Spent {
     }
 }
 
-/// What may be spent; none is without bound.
+/// What may be spent; `None` means no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Budget {
-    /// Requests, those discarded and those of the first two steps included.
+    /// Requests, including the discarded ones and those of the first two steps.
     pub requests: Option<u64>,
     /// Seconds of the service's time.
     pub seconds: Option<f64>,
 }
 
 impl Budget {
-    /// What is left of it after `spent`; [`u64::MAX`] requests and infinite seconds where it has no bound.
+    /// What is left of the budget after `spent`; [`u64::MAX`] requests and infinite seconds if there is no bound.
     #[must_use]
     pub fn left(&self, spent: Spent) -> Spent {
         Spent {
@@ -78,7 +78,7 @@ impl Budget {
         }
     }
 
-    /// Whether it is enough for all of this.
+    /// Whether the budget is enough for all of this.
     #[must_use]
     pub fn holds(&self, all: Spent) -> bool {
         self.requests.is_none_or(|requests| all.requests <= requests)
@@ -86,11 +86,11 @@ impl Budget {
     }
 }
 
-/// What a search is asked.
+/// The question of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
     axis: Axis,
-    /// Of a replay: the trace whose time scale is varied.
+    /// For a replay: the trace whose time scale is varied.
     pass: Option<Pass>,
     demands: Vec<Demand>,
     precision: f64,
@@ -101,15 +101,15 @@ pub struct Question {
 }
 
 impl Question {
-    /// The credible interval that is printed, and whose lower end is the headline.
+    /// The probability of the credible interval that is printed, whose lower end is the headline.
     pub const CONFIDENCE: f64 = 0.95;
 
-    /// The highest rate that meets all of `demands`, to within ± `precision` (0.01 to 0.5). Poisson arrivals, any
-    /// rate, no budget.
+    /// Asks for the highest rate that meets all of `demands`, to within ± `precision` (0.01 to 0.5): Poisson
+    /// arrivals, any rate, no budget.
     pub fn new(demands: Vec<Demand>, precision: f64) -> Result<Self, Refusal> {
         if demands.is_empty() {
             return Err(Refusal::new(
-                "there is nothing to search for",
+                "the search has no objective",
                 "give an objective, as in the option slo 'p99 ttft<=200ms'",
             ));
         }
@@ -131,47 +131,51 @@ impl Question {
         })
     }
 
-    /// The same of closed loops: the most requests in flight, each sent when another is answered.
+    /// The question for closed loops: the most requests in flight, each sent when another one has completed.
     #[must_use]
     pub fn in_flight(self) -> Self {
         Self { axis: Axis::Concurrency, pass: None, ..self }
     }
 
-    /// The same of a recorded trace: how many times as fast it may come.
+    /// The question for a recorded trace: the highest multiple of its recorded speed.
     #[must_use]
     pub fn replaying(self, pass: Pass) -> Self {
         Self { axis: Axis::TimeScale, pass: Some(pass), ..self }
     }
 
-    /// The same for arrivals whose gaps have the squared coefficient of variation `cv2`: 0 even, 1 Poisson, CV² gamma.
+    /// The question for arrivals whose gaps have the squared coefficient of variation `cv2`: 0 even, 1 Poisson, CV²
+    /// gamma.
     #[must_use]
     pub fn arriving(self, cv2: f64) -> Self {
         Self { arrival_cv2: cv2.max(0.0), ..self }
     }
 
-    /// The same between two levels, in the unit of what is searched over: below `least` nobody is interested, above
-    /// `most` nothing is sent.
+    /// The question between two levels, in the unit of the axis. Levels below `least` are of no interest; nothing
+    /// is sent above `most`.
     pub fn between(self, least: Option<f64>, most: Option<f64>) -> Result<Self, Refusal> {
         let above_zero = |level: Option<f64>| level.is_none_or(|level| level > 0.0 && level.is_finite());
         if !above_zero(least) || !above_zero(most) || least.zip(most).is_some_and(|(least, most)| least >= most) {
-            return Err(Refusal::new("these bounds enclose nothing", "accepted is a least above 0 and below the most"));
+            return Err(Refusal::new(
+                "no level lies between these bounds",
+                "accepted is a lowest level above 0 and below the highest",
+            ));
         }
         Ok(Self { least, most, ..self })
     }
 
-    /// The same within a budget: when it is spent, what is known by then is the answer.
+    /// The question within a budget: when it is spent, the answer is what is known by then.
     #[must_use]
     pub fn within(self, budget: Budget) -> Self {
         Self { budget, ..self }
     }
 
-    /// What is varied.
+    /// The axis that is varied.
     #[must_use]
     pub const fn over(&self) -> Axis {
         self.axis
     }
 
-    /// The trace whose time scale is varied; none elsewhere.
+    /// The trace whose time scale is varied; `None` on other axes.
     #[must_use]
     pub const fn pass(&self) -> Option<&Pass> {
         self.pass.as_ref()
@@ -193,25 +197,25 @@ impl Question {
         self.arrival_cv2
     }
 
-    /// Below this nobody is interested.
+    /// The lowest level of interest.
     #[must_use]
     pub const fn least(&self) -> Option<f64> {
         self.least
     }
 
-    /// Above this nothing is sent.
+    /// The highest level that may be sent.
     #[must_use]
     pub fn most(&self) -> Option<f64> {
         self.most.or_else(|| self.over().most())
     }
 
-    /// What may be spent.
+    /// The budget of the search.
     #[must_use]
     pub const fn budget(&self) -> Budget {
         self.budget
     }
 
-    /// The longest limit that queueing drives, in seconds; 0 without one.
+    /// The longest limit of a metric that depends on the queue, in seconds; 0 without one.
     pub(super) fn longest_limit_s(&self) -> f64 {
         self.demands.iter().filter_map(Demand::limit_s).fold(0.0, f64::max)
     }

@@ -1,23 +1,25 @@
-//! Owns what is known of the highest rate that the service carries at all: stability is a demand of every search over
-//! rates.
+//! Owns what is known of the highest rate that the service keeps up with: every search over rates demands
+//! stability.
 //!
-//! In a probe at rate r the number in flight grows by max(0, r − C) requests per second, give or take a standard
-//! error that the probe itself shows; C is the rate that the service carries. The saturated service proposes C and
-//! proves nothing: one that collapses, warms or refuses completes less, or more, than one that keeps up.
+//! In a probe at rate r the number in flight grows by max(0, r − C) requests per second, with a standard error that
+//! the probe itself shows. C is the capacity: the highest rate that the service keeps up with. The throughput of
+//! the saturated service is only a prior of C: a service that collapses, warms up or refuses requests completes
+//! less or more than one that keeps up.
 
 use crate::search::Axis;
 use crate::search::step::{Capacity, End, History, Probe, Question};
 
-/// The saturated service completes C give or take this share, with the heavy tails of a Cauchy law.
+/// Relative spread of the prior of C around the throughput of the saturated service. The prior has the heavy tails
+/// of a Cauchy distribution.
 const SATURATED_SPREAD: f64 = 0.08;
-/// Points of the grid, and how far it reaches beyond the levels asked for.
+/// Number of points of the grid, and the factor by which it extends beyond the levels asked for.
 const POINTS: usize = 241;
 const BEYOND: f64 = 3.0;
-/// A log likelihood ratio of one probe counts for at most this: arrivals and services may have been unlucky together.
+/// Largest weight of one probe, as a log likelihood ratio: both arrivals and service times may have been unlucky.
 const MOST_OF_ONE: f64 = 12.0;
 
-/// P(the service carries more than a level) at each of `levels` (logarithms, rising). 1 where stability is no
-/// question: closed loops and traces.
+/// P(the service keeps up with more than a level) at each of `levels` (logarithms, rising). It is 1 for closed
+/// loops and traces, which have no stability limit.
 pub(super) fn carried(question: &Question, history: &History, end: f64, levels: &[f64]) -> Vec<f64> {
     if question.over() != Axis::Rate {
         return vec![1.0; levels.len()];
@@ -30,7 +32,7 @@ pub(super) fn carried(question: &Question, history: &History, end: f64, levels: 
     let weights: Vec<f64> = logs.iter().map(|log| libm::exp(log - most)).collect();
     let total: f64 = weights.iter().sum();
     let beyond = |level: f64| {
-        // Each point stands for the cell around it.
+        // Each point represents the cell around it.
         let at = (level - from) / (until - from) * (POINTS - 1) as f64 + 0.5;
         let cell = (at.max(0.0) as usize).min(POINTS - 1);
         let part = (at - cell as f64).clamp(0.0, 1.0);
@@ -56,11 +58,11 @@ fn of_probe(probe: &Probe, capacity: f64) -> f64 {
     match probe.growth {
         Some(growth) if growth.error_per_s > 0.0 => {
             let off = (growth.per_s - (level - capacity).max(0.0)) / growth.error_per_s;
-            // A number in flight that falls says no more than one that stands still.
+            // A falling number in flight is no more evidence than a constant one.
             let off = if growth.per_s < 0.0 && capacity >= level { 0.0 } else { off };
             -(off * off / 2.0).min(MOST_OF_ONE)
         }
-        // Results of earlier versions: an overload speaks against its rate.
+        // Results of earlier versions: an overload is evidence against its rate.
         _ if probe.end == End::Overloaded && capacity > level => -2.0,
         _ => 0.0,
     }

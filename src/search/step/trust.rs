@@ -10,34 +10,34 @@ use crate::search::step::overdispersion::NEAR_PASSES;
 use crate::search::step::{Demand, History, Picture, Question};
 use crate::stats::isotonic::isotonic;
 
-/// Doubts are raised at this level: φ is an estimate too, so that a sharper one would cry wolf.
+/// Significance level of a doubt. φ is an estimate too, so a larger level would raise false alarms.
 const LEVEL: f64 = 1e-3;
-/// Probes further from the answer than this, in the logarithm of the rate, are not held against a straight line.
+/// Probes further from the answer than this, in the logarithm of the rate, are not compared with the curve.
 const NEAR: f64 = 0.3;
-/// A share of misses that load does not cause is too close to what is allowed from this part of it on.
+/// A share of misses that load does not cause is too close to the allowed share if it exceeds this part of it.
 const MOST_FLOOR: f64 = 0.88;
 
 /// What does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Doubt {
-    /// Isotonic regression over the probes, which assumes only that more load means more misses, fits far better than
-    /// the curve.
+    /// Isotonic regression over the probes fits far better than the curve. It assumes only that more load means
+    /// more misses.
     Curve,
-    /// No rising curve fits, or earlier probes have another answer than later ones: like rates showed unlike shares
-    /// of misses. The service changed while it was asked.
+    /// No rising curve fits, or earlier probes have another answer than later ones: similar rates showed different
+    /// shares of misses. The service changed during the search.
     Drift,
-    /// Nearly as many requests miss whatever the load as may miss at all: the answer hangs on a share that no load
-    /// moves.
+    /// The share of requests that miss whatever the load is nearly the allowed share, so the answer depends on a
+    /// share that load does not change.
     Floor,
-    /// Misses come together, and too few such episodes were seen near the answer: the next one may be of another kind.
+    /// Misses cluster, and too few such episodes were seen near the answer: the next one may be of another kind.
     Episodes,
-    /// A fresh run at the lower bound missed an objective by itself. No step finds that; its certificate does.
+    /// A fresh run at the lower bound missed an objective by itself. Only the certificate finds this, no step does.
     Certificate,
 }
 
-/// What does not fit, over all demands.
-/// Where the answer `claims` an interval, the misses must be enough for that.
+/// What does not fit, over all demands. If the answer `claims` an interval, enough episodes of misses are needed,
+/// and a floor well below the allowed share.
 pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, claims: bool) -> Vec<Doubt> {
     let mut found = Vec::new();
     for place in 0..question.demands().len() {
@@ -78,13 +78,13 @@ pub(super) fn doubts(question: &Question, history: &History, picture: &Picture, 
     found
 }
 
-/// Twice the log likelihood that a point loses at `level` against its own share.
+/// The deviance of a point at `level`: twice the log likelihood that it loses against its own share.
 fn deviance(point: Weighed, level: f64) -> f64 {
     let part = |seen: f64, fitted: f64| if seen > 0.0 { seen * libm::log(seen / fitted.max(1e-12)) } else { 0.0 };
     2.0 * point.decided * (part(point.share(), level) + part(1.0 - point.share(), 1.0 - level))
 }
 
-/// Whether a deviance is too large for chance with so many degrees of freedom.
+/// Whether a deviance is too large to be chance, with this many degrees of freedom.
 fn is_large(deviance: f64, degrees: f64) -> bool {
     degrees > 0.0 && Gamma::new(degrees / 2.0, 0.5).is_ok_and(|law| 1.0 - law.cdf(deviance.max(0.0)) < LEVEL)
 }
