@@ -26,13 +26,13 @@ const AT_ONCE: usize = 4;
 /// A stop takes effect this long after it is requested, so that every issuer learns of it in time.
 const STOP_AHEAD: Duration = Duration::from_millis(2);
 
-/// What the collector of one segment works with.
+/// The state of the collector of one segment.
 pub(super) struct Collection {
     pub(super) segment: Segment,
     pub(super) live: Arc<Live>,
-    /// The stop rule while it is followed, shared with whoever waits for the issuing to end.
+    /// The running stop rule, shared with the caller that waits for the end of issuing.
     pub(super) steering: Rc<RefCell<Steering>>,
-    /// Whether the user has asked that nothing more is sent.
+    /// Whether the user has asked to stop sending.
     pub(super) halt: Halt,
     /// How long requests are followed after the load has ended (the objectives may extend it), and the upper limit
     /// with that extension.
@@ -67,8 +67,8 @@ impl Collection {
         let spans = live.plan.spans();
         let mut summary = Summary::new(self.segment.frame(), Arc::clone(&self.segment.objectives));
         let steering = Rc::clone(&self.steering);
-        // Only a rule that watches is told of each request that comes due. It is told from the plan, so that no send
-        // is slowed down.
+        // Only a rule that watches needs each request that comes due. These requests are read from the plan, so that
+        // no send is slowed down.
         let mut to_come = steering.borrow().watches().then(|| live.plan.share().peekable());
         let mut ended = Ended::Complete;
         let mut drain_until = None;

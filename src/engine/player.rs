@@ -1,4 +1,4 @@
-//! Owns the session: workers, their connections and requests in flight, which outlive a single segment of load.
+//! Owns the session: workers, their connections and the requests in flight. They outlive a single segment of load.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -36,7 +36,7 @@ pub struct Settings {
     pub max_in_flight: Option<u64>,
 }
 
-/// What a session is made of: one client for each worker, made on the worker's own thread.
+/// The parts of a session: one client for each worker, made on the thread of the worker.
 pub struct Setup<C: Client> {
     /// Worker threads, at least 1.
     pub workers: usize,
@@ -82,14 +82,15 @@ impl Interrupter {
     }
 }
 
-/// Workers and their open connections. Must be used inside a tokio `LocalRuntime` or `LocalSet`, which also runs the
-/// collectors.
+/// Workers and their open connections. A session must be used inside a tokio `LocalRuntime` or `LocalSet`,
+/// which also runs the collectors.
 #[derive(Debug)]
 pub struct LivePlayer {
     settings: Settings,
     pacing: Pacing,
     workers: Vec<mpsc::UnboundedSender<Arc<Live>>>,
     interrupter: Interrupter,
+    /// Ends the running segment and every later one.
     halt: Halt,
     /// Upper limit of the drain, whatever the settings and the objectives ask for.
     drain_most: Duration,
@@ -134,7 +135,7 @@ impl LivePlayer {
         self.interrupter.clone()
     }
 
-    /// Ends the segment that is played, and every one begun later, as soon as `halt` is asked.
+    /// Ends the running segment, and every later segment, as soon as `halt` is requested.
     pub fn halted_by(&mut self, halt: Halt) {
         self.halt = halt;
     }

@@ -1,4 +1,5 @@
-//! Owns what the workers of one segment share: the plan, the clock, the stop instants and the outboxes for records.
+//! Owns the state that the workers of one segment share: the plan, the clock, the stop instants and
+//! the outboxes for records.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +30,7 @@ pub(super) struct Live {
     pub(super) gauge: Gauge,
     /// The most output tokens that any request so far has asked for.
     most_asked_output: AtomicU32,
-    /// How often the user has asked us to stop.
+    /// Number of times that the user has asked for a stop.
     interrupts: AtomicU8,
     /// Wakes the collector before its tick.
     nudge: Notify,

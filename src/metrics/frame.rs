@@ -1,18 +1,18 @@
-//! Owns `Frame`: what a summary has to know of the run besides its records.
+//! Owns `Frame`: the properties of a run that a summary needs besides the records.
 
 use serde::{Deserialize, Serialize};
 
 use crate::record::Header;
 use crate::units::{Offset, Window};
 
-/// What a summary has to know of the run besides its records.
+/// The properties of a run that a summary needs besides the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
     /// The measured window of scheduled instants.
     pub window: Window,
-    /// When the planned load ends, cool-down included.
+    /// The instant at which the planned load ends, cool-down included.
     pub load_end: Offset,
-    /// Whether answers are streamed.
+    /// Whether responses are streamed.
     pub streamed: bool,
 }
 

@@ -10,18 +10,18 @@ use crate::metrics::series::{Absorb, Series};
 use crate::record::{Exchange, FailureCause, FailureClass, Outcome, Record};
 use crate::units::Offset;
 
-/// The most groups kept. The first groups in alphabetical order are kept, so that the order of records has no effect.
+/// Maximum number of groups. The first groups in alphabetical order are kept, so the order of records has no effect.
 const MOST_GROUPS: usize = 256;
-/// The most groups in a result, the largest first.
+/// Maximum number of groups in a result. The largest groups come first.
 const MOST_SHOWN: usize = 8;
-/// The most slots of time in which answers and lost connections are counted. [`FIRST_SLOT_NS`] is their first width, in
-/// nanoseconds.
+/// Maximum number of time slots in which responses and lost connections are counted.
 const MOST_SLOTS: usize = 256;
+/// Width of a slot at first, in nanoseconds (50 ms).
 const FIRST_SLOT_NS: u64 = 50_000_000;
-/// A target is lost only after at least this many requests in a row without an answer.
+/// Minimum number of requests in a row without a response before a target counts as lost.
 const LEAST_LOST: u64 = 3;
-/// A target is lost only where the row of unanswered requests has a smaller probability than this by chance, at the
-/// earlier share of lost connections.
+/// Maximum probability of the row of unanswered requests, at the earlier share of lost connections. Above it, chance
+/// explains the row, and the target does not count as lost.
 const CHANCE: f64 = 1e-4;
 
 /// Failures of one kind with the same text, numbers aside.
@@ -30,15 +30,15 @@ const CHANCE: f64 = 1e-4;
 pub struct FailureGroup {
     /// The class as in `failures`, or `timed_out`.
     pub kind: String,
-    /// What is known of the cause, beyond the class.
+    /// What is known about the cause, beyond the class.
     pub cause: FailureCause,
-    /// How many requests failed so.
+    /// Number of requests that failed this way.
     pub count: u64,
     /// The text of one of these failures.
     pub words: String,
 }
 
-/// A group as it is stored. Older versions stored no cause; then it is read from the words.
+/// A group as it is stored. Older versions stored no cause; it is then read from the words.
 #[derive(Deserialize)]
 struct StoredGroup {
     kind: String,
@@ -53,21 +53,22 @@ impl From<StoredGroup> for FailureGroup {
     }
 }
 
-/// When the target was lost: nothing answered until the end of the run.
+/// When the target was lost: after this, nothing answered until the end of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Lost {
-    /// The first failure after the last answer, in seconds from the origin.
+    /// The instant of the first failure after the last response, in seconds from the origin.
     pub at_s: f64,
-    /// The end of the last answer, in seconds from the origin.
+    /// The end of the last response, in seconds from the origin.
     pub last_answer_s: f64,
-    /// Requests from then on that had no connection, a broken connection, or status 502 or 504.
+    /// Number of requests after the last response that had no connection, a broken connection, or status 502 or 504.
     pub requests: u64,
 }
 
-/// A fold of the failures; the order of adding has no effect.
+/// A fold of the failures. The order in which records are added has no effect.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Misses {
-    /// By kind, words without numbers, and cause: how many failures, and the alphabetically first words as an example.
+    /// By kind, words without numbers, and cause: the number of failures, and the alphabetically first words as an
+    /// example.
     #[serde(with = "crate::metrics::pairs")]
     groups: BTreeMap<(String, String, FailureCause), (u64, Box<str>)>,
     slots: Series<Slot>,
@@ -77,7 +78,9 @@ pub(crate) struct Misses {
 /// Requests that settled in one slot of time.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Slot {
+    /// Number of requests that a server answered.
     answered: u64,
+    /// Number of requests that show that the target is gone.
     gone: u64,
     first_gone: Option<Offset>,
 }
@@ -106,7 +109,7 @@ enum Presence {
     Answered,
     /// The connection failed or broke, or a server in front of the target says that the target is gone.
     Gone,
-    /// It shows nothing: a timeout may be caused by an overload, and a shortage on this machine is not the target's.
+    /// It shows nothing: an overload may cause a timeout, and a shortage on this machine says nothing about the target.
     Unknown,
 }
 
@@ -228,7 +231,7 @@ impl Misses {
     }
 }
 
-/// `words` with `#` in place of every word that has a digit: lengths asked for, names of requests, ports.
+/// `words` with `#` in place of every word that has a digit: requested lengths, names of requests, ports.
 fn without_numbers(words: &str) -> String {
     let mut kept = String::with_capacity(words.len());
     for part in words.split_inclusive(|c: char| !c.is_alphanumeric()) {

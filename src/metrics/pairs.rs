@@ -1,4 +1,4 @@
-//! Owns how a map whose keys are no texts is written: as a list of its entries.
+//! Owns the serialised form of a map whose keys are not strings: a list of its entries.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Owns `Sequence`: the requests of a segment in order of their instants, with what a watch or a search needs of each.
+//! Owns `Sequence`: the requests of a segment in order of their instants, with the data that a watch or a search needs.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -12,15 +12,15 @@ use crate::metrics::{Course, Frame, Limit, Metric, Objective, Objectives, Origin
 use crate::record::{Outcome, Record};
 use crate::units::{Offset, Window};
 
-/// The most rows kept: 64 MB. Later requests are counted but left out of the order.
+/// Maximum number of rows kept (64 MiB). Later requests are counted but left out of the order.
 const MOST_ROWS: usize = 1 << 22;
 
-/// The requests of a segment: those that have settled, 16 bytes each, and the instants of those that are open. It is
-/// kept only where a stop rule watches the requests.
+/// The requests of a segment: settled requests take 16 bytes each, and of open requests the instants are kept. A
+/// sequence exists only when a stop rule watches the requests.
 ///
 /// Whether a request met its limits is known when it settles. An end-to-end limit is missed as soon as the age of an
-/// open request exceeds it. A request that was cut off undecided counts as a miss, which is the safe side in a search
-/// for capacity.
+/// open request exceeds it. A request that was cut off undecided counts as a miss, which is the safe assumption in a
+/// search for capacity.
 ///
 /// Objectives on a mean are counted as misses, too: see [`Sequence::MEAN_WHOLE`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,17 +30,20 @@ pub struct Sequence {
     window: Window,
     #[serde(with = "crate::metrics::settled_row")]
     rows: Vec<SettledRow>,
-    /// Number of open requests by their instants.
+    /// For each instant, the number of open requests.
     #[serde(with = "crate::metrics::pairs")]
     open: BTreeMap<Offset, u32>,
+    /// For each objective, the misses among the settled requests of the window.
     tallies: Vec<Toll>,
-    /// For each objective, the age at which an open request has missed it; `None` where age does not decide.
+    /// For each objective, the age at which an open request has missed it; `None` when age does not decide.
     ages_ns: Vec<Option<u64>>,
-    /// For each objective on a mean, the sum towards its next miss: between 0 and 1.
+    /// For each objective on a mean, the sum towards its next miss, between 0 and 1; `None` for other objectives.
     means: Vec<Option<f64>>,
     /// Σ time in the system of the settled requests of the window, in nanoseconds.
     in_system_ns: u128,
+    /// Number of settled requests of the window.
     settled: u64,
+    /// Number of latest settled requests in a row that neither completed nor were refused.
     lost_in_a_row: u32,
 }
 
@@ -56,7 +59,7 @@ pub struct Toll {
 }
 
 impl Toll {
-    /// The share of misses; 0 where nothing is decided.
+    /// The share of misses among decided requests, 0 to 1; 0 when none is decided.
     #[must_use]
     pub fn share(&self) -> f64 {
         if self.decided == 0 { 0.0 } else { self.misses as f64 / self.decided as f64 }
@@ -66,21 +69,24 @@ impl Toll {
 /// One request of the window that has settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Came {
-    /// Requests of the segment in flight at its instant.
+    /// Number of requests of the segment in flight at the instant of this request.
     pub in_flight: u32,
+    /// Time in the system, in microseconds.
     in_system_us: u32,
+    /// One bit for each objective that the request missed.
     missed: u16,
+    /// One bit for each objective that is defined for the request.
     counted: u16,
 }
 
 impl Came {
-    /// Its time in the system, in seconds.
+    /// The time in the system, in seconds.
     #[must_use]
     pub fn in_system_s(&self) -> f64 {
         f64::from(self.in_system_us) / 1e6
     }
 
-    /// Whether it missed objective number `place`; `None` where the objective is undefined for it.
+    /// Whether the request missed objective number `place`; `None` when the objective is undefined for the request.
     #[must_use]
     pub const fn missed(&self, place: usize) -> Option<bool> {
         let bit = 1 << place;
@@ -89,10 +95,10 @@ impl Came {
 }
 
 impl Sequence {
-    /// The most objectives that it counts: one bit each in 16. Later objectives are not counted.
+    /// Maximum number of objectives: each takes one of 16 bits. Later objectives are not counted.
     pub const MOST_OBJECTIVES: usize = 16;
 
-    /// The number of limits that make one miss of a mean, no unit. `mean x <= T` becomes a share of misses: each
+    /// The number of limits that make one miss of a mean (no unit). `mean x <= T` becomes a share of misses: each
     /// request adds min(x, 20 T) ÷ 20 T to a sum, and is a miss when the sum passes a whole number. At a mean of T, one
     /// request in 20 is a miss, so that the methods for shares of misses also decide means. The rule is not random:
     /// over any stretch the number of misses differs from the sum by less than one. The part of a value above 20 limits
@@ -196,7 +202,7 @@ impl Sequence {
         toll
     }
 
-    /// The age of the oldest open request of the window, in seconds. `None` where age does not decide objective number
+    /// The age of the oldest open request of the window, in seconds. `None` when age does not decide objective number
     /// `place`, or no request is open.
     #[must_use]
     pub fn oldest_age_s(&self, place: usize, now: Offset) -> Option<f64> {
@@ -220,7 +226,7 @@ impl Sequence {
         self.settled
     }
 
-    /// How many of the latest settled requests in a row neither completed nor were refused.
+    /// The number of latest settled requests in a row that neither completed nor were refused.
     #[must_use]
     pub const fn lost_in_a_row(&self) -> u32 {
         self.lost_in_a_row

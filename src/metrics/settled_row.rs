@@ -1,4 +1,4 @@
-//! Owns `SettledRow`, one settled request of a sequence, and how many of them are written: 16 bytes each, in base64.
+//! Owns `SettledRow`: one settled request of a sequence. Rows are serialised as 16 bytes each, in base64.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,14 +10,17 @@ use crate::units::Offset;
 /// One settled request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SettledRow {
+    /// The scheduled instant.
     pub(super) scheduled: Offset,
+    /// Time in the system, in microseconds.
     pub(super) in_system_us: u32,
-    /// Objectives by place, a bit each.
+    /// One bit for each objective that the request missed, by place.
     pub(super) missed: u16,
+    /// One bit for each objective that is defined for the request, by place.
     pub(super) counted: u16,
 }
 
-/// Bytes of a row.
+/// Size of a serialised row, in bytes.
 const BYTES: usize = 16;
 
 impl SettledRow {
@@ -25,7 +28,7 @@ impl SettledRow {
         Offset::from_nanos(self.scheduled.as_nanos().saturating_add(u64::from(self.in_system_us) * 1_000))
     }
 
-    /// Its numbers in one, so that 16 bytes in order of significance, the lowest first, are the row.
+    /// All fields in one number. Its 16 little-endian bytes are the serialised row.
     fn packed(&self) -> u128 {
         u128::from(self.scheduled.as_nanos())
             | u128::from(self.in_system_us) << 64

@@ -19,21 +19,23 @@ use crate::metrics::{
 use crate::record::{Outcome, Record};
 use crate::units::Offset;
 
-/// The most blocks of scheduled time; [`FIRST_BLOCK_NS`] is their first width.
+/// Maximum number of blocks of scheduled time. When there are more, neighbours are merged.
 const MOST_BLOCKS: usize = 64;
+/// Width of a block at first, in nanoseconds (50 ms).
 const FIRST_BLOCK_NS: u64 = 50_000_000;
-/// The most samples for the charts; at first a sample is one second.
+/// Maximum number of samples for the charts. When there are more, neighbours are merged.
 const MOST_SAMPLES: usize = 3_600;
+/// Width of a sample at first, in nanoseconds (1 s).
 const FIRST_SAMPLE_NS: u64 = 1_000_000_000;
 
-/// Whether one request is good by all objectives. A live screen may colour the request by it.
+/// Whether one request is good by all objectives. A live screen may use it to colour the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goodness {
     /// It completed and met every per-request limit.
     Good,
     /// It did not complete, or it missed a limit.
     NotGood,
-    /// It was cut off before that was known.
+    /// It was cut off before its limits were decided.
     Undecided,
 }
 
@@ -211,7 +213,7 @@ impl Summary {
         self.frame.load_end = self.frame.load_end.min(other.frame.load_end);
     }
 
-    /// Changes the window as a watch asks for at `now`. The window opens later only while the cohort is empty.
+    /// Changes the window as a watch requests at `now`. The window opens later only while the cohort is empty.
     pub fn turn(&mut self, course: Course, now: Offset) {
         if course == Course::Stop {
             return self.end_window_at(now);
@@ -219,9 +221,9 @@ impl Summary {
         self.frame.window = course.window(self.frame.window, now, self.cohort.planned == 0);
     }
 
-    /// Ends the window and the load at `instant`, where a run was stopped. Every record added before must have settled
-    /// before `instant`, so that no counted request lies beyond it. An instant after the window's end changes only the
-    /// load's end; an instant before the window's start leaves an empty window.
+    /// Ends the window and the load at `instant`, at which a run was stopped. Every record added before must have
+    /// settled before `instant`, so that no counted request lies beyond it. An instant after the window's end
+    /// changes only the load's end; an instant before the window's start leaves an empty window.
     pub fn end_window_at(&mut self, instant: Offset) {
         let window = &mut self.frame.window;
         window.end = window.end.min(instant).max(window.start);
@@ -334,7 +336,7 @@ impl Summary {
         self.blocks.slots().iter().enumerate().map(point).collect()
     }
 
-    /// Bytes held.
+    /// Bytes on the heap.
     #[cfg(test)]
     pub(super) fn heap_bytes(&self) -> usize {
         let distributions: usize = self.distributions.iter().flatten().map(Distribution::heap_bytes).sum();

@@ -1,8 +1,9 @@
-//! Owns `FailureCause`: what is known of a failure beyond its class, so that nobody has to read its text.
+//! Owns `FailureCause`: what is known about a failure beyond its class, so that no code has to read its text.
 
 use serde::{Deserialize, Serialize};
 
-/// What is known of a failure beyond its class: the key `cause`. Advice and the loss of a target depend on it.
+/// What is known about a failure beyond its class: the key `cause`. The advice depends on it, and so does the decision
+/// that a target is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureCause {
@@ -13,17 +14,17 @@ pub enum FailureCause {
     NoDescriptors,
     /// This machine ran out of ports.
     NoPorts,
-    /// No connection came about within the time for one.
+    /// No connection was made within the connect timeout.
     ConnectTimeout,
     /// The server redirects to another URL.
     Redirected,
-    /// The server sent a stream of events where one JSON object was asked for.
+    /// The server sent a stream of events although one JSON object was asked for.
     StreamUnasked,
-    /// The server sent something else than the JSON object that was asked for.
+    /// The server did not send the JSON object that was asked for.
     NoObject,
-    /// The server sent something else than the stream of events that was asked for.
+    /// The server did not send the stream of events that was asked for.
     NoEvents,
-    /// The answer is compressed, which was not asked for.
+    /// The response is compressed, although this was not asked for.
     Compressed,
 }
 
@@ -39,7 +40,8 @@ impl FailureCause {
         }
     }
 
-    /// The cause by the words of versions that did not store it: `kind` is the class, or a status as `status_301`.
+    /// The cause, read from the words of a version that did not store it. `kind` is the class, or a status such as
+    /// `status_301`.
     #[must_use]
     pub(crate) fn in_words(kind: &str, words: &str) -> Self {
         let words = words.to_lowercase();

@@ -1,11 +1,12 @@
-//! Owns the flags of messages from below: a library names `the option NAME`, and the command line shows `--NAME`.
+//! Owns the conversion of messages from lower floors: the library writes `the option NAME`, the command line shows
+//! `--NAME`.
 
 use std::borrow::Cow;
 
 use crate::error::Error;
 
-/// Options that messages below `report` name, in the order of the alphabet; each is a flag of the command line. Only
-/// these are shown as flags, so that no other text is changed.
+/// The options that messages below `report` name, in alphabetical order. Each is a flag of the command line. Only these
+/// names are shown as flags, so no other text changes.
 pub const NAMED_BELOW: &[&str] = &[
     "api-key",
     "balancing",
@@ -51,14 +52,14 @@ pub const NAMED_BELOW: &[&str] = &[
     "window",
 ];
 
-/// What stands before the name of an option in a message.
+/// The words before the name of an option in a message.
 const BEFORE: &str = "the option ";
 
 fn is_named_below(option: &str) -> bool {
     NAMED_BELOW.binary_search(&option).is_ok()
 }
 
-/// `text` for the command line: `--NAME` for each `the option NAME`.
+/// `text` for the command line, with `--NAME` in place of each `the option NAME`.
 #[must_use]
 pub fn with_flags(text: &str) -> Cow<'_, str> {
     if !text.contains(BEFORE) {
@@ -82,7 +83,7 @@ pub fn with_flags(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// `error` for the command line: with flags in the place of options.
+/// The text of `error` for the command line, with flags in place of options.
 #[must_use]
 pub fn error_text(error: &Error) -> String {
     let text = error.to_string();

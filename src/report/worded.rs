@@ -1,4 +1,4 @@
-//! Owns the sentences of a result: made from its kinds, or read from a result of an older version.
+//! Owns the sentences of a result. They are made from its kinds, or read from a result of an older version.
 
 use std::borrow::Cow;
 

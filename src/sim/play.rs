@@ -212,7 +212,7 @@ impl VirtualPlayer {
         self.issue(segment, stop).settling
     }
 
-    /// The same with how it stood when its issuing ended.
+    /// Like [`Session::trial`], with the counts and the watched state at the end of issuing.
     fn issue(&mut self, segment: Segment, stop: StopRule) -> Issued<Trial> {
         let mut summary = Summary::new(segment.frame(), Arc::clone(&segment.objectives));
         let steering = Steering::new(stop, segment.frame(), &segment.objectives);
@@ -232,7 +232,7 @@ impl VirtualPlayer {
             not_due: played.not_due,
             due: None,
             concurrency: Some(played.concurrency),
-            // Without bytes there are no bodies.
+            // In virtual time no bodies are built.
             body_fingerprint: None,
             summary,
             sequence: steering.finish(),
@@ -311,7 +311,7 @@ impl<F: FnMut(Record), E: FnMut(Told)> Playing<'_, F, E> {
             if next.is_none() && !in_wait {
                 return (Ended::Complete, self.plan.spans().cooldown.end.max(self.flight.now()), 0);
             }
-            // A request that ends before may release an earlier turn.
+            // A request that ends before `at` may release an earlier turn.
             let at = next.map_or(Offset::NEVER, |(at, _)| at);
             let stopped = match self.event_before(at) {
                 Some(false) => continue,

@@ -1,5 +1,5 @@
-//! Owns `AIBrix`'s workload JSONL: instants in milliseconds, each with a list of requests, their lengths under old
-//! keys or new ones.
+//! Owns the reading of `AIBrix`'s workload JSONL: instants in milliseconds, each with a list of requests. The lengths
+//! of the requests have old keys or new keys.
 
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ use crate::trace::number::{scaled_decimal, shown};
 use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 
-/// Reads instants.
+/// Reads one instant per line.
 pub(crate) struct AiBrix;
 
 #[derive(Deserialize)]
@@ -23,7 +23,7 @@ struct Line<'a> {
 struct Request<'a> {
     #[serde(borrow, alias = "Prompt Length")]
     prompt_length: Option<Figure<'a>>,
-    /// `null` where it was not recorded.
+    /// Output tokens; `null` when they were not recorded.
     #[serde(borrow, alias = "Output Length")]
     output_length: Option<Figure<'a>>,
     #[serde(borrow)]
@@ -35,7 +35,7 @@ impl Parser for AiBrix {
         let line: Line<'_> = parse(text, "row of an AIBrix workload")?;
         let time = line.timestamp.text();
         let at_ns =
-            scaled_decimal(time, 6).ok_or_else(|| format!("timestamp {} is no number of milliseconds", shown(time)))?;
+            scaled_decimal(time, 6).ok_or_else(|| format!("timestamp {} is not in milliseconds", shown(time)))?;
         for request in line.requests {
             let row = RawRow {
                 at_ns,

@@ -1,13 +1,13 @@
-//! Owns the search for anomalies in a trace: what in it is an artefact, or hinders a replay.
+//! Owns the detection of anomalies in a trace: artefacts of the recording and obstacles to a replay.
 
 use crate::trace::anomaly::Anomaly;
 use crate::trace::inspection::Inspection;
 use crate::trace::{Format, Row, Selection};
 
-/// Inputs above this many tokens are longer than the context of most models.
+/// Threshold in tokens: an input above it is longer than the context of most models.
 const LONG_INPUT: u32 = 100_000;
 
-/// Everything a reader should know before replaying what was taken.
+/// Everything a user should know before a replay of the rows taken.
 pub(crate) fn anomalies(selection: &Selection, seen: &Inspection) -> Vec<Anomaly> {
     let rows = selection.trace.rows();
     [
@@ -34,7 +34,7 @@ fn restart(selection: &Selection) -> Option<Anomaly> {
     Some(Anomaly::SeveralRecordings { line: restart.line, back_s: restart.back_s as f64, segments })
 }
 
-/// Sessions whose file does not say when they began stand all at the start.
+/// When the file does not say when sessions began, all sessions begin at time 0.
 fn starts(selection: &Selection) -> Option<Anomaly> {
     let sessions = u64::from(selection.trace.sessions().number());
     (selection.trace.has_relative_sessions() && sessions > 1).then_some(Anomaly::RelativeSessions { sessions })
@@ -49,7 +49,8 @@ fn disorder(seen: &Inspection) -> Option<Anomaly> {
     (seen.out_of_order > 0).then_some(Anomaly::OutOfOrder { rows: seen.out_of_order })
 }
 
-/// Ties between many rows say that the recorder's clock ticks, which makes peaks and dispersion artefacts.
+/// Ties between at least 10 % of the rows show that the recorder's clock is coarse. Peaks and dispersion are then
+/// artefacts.
 fn ticks(seen: &Inspection) -> Option<Anomaly> {
     let (rows, distinct_times) = (seen.tied(), seen.distinct_times);
     let ticks = Anomaly::ClockTicks { rows, distinct_times, most: seen.max_tie, tick_s: seen.tick_s };
@@ -68,7 +69,7 @@ fn empties(rows: &[Row]) -> Option<Anomaly> {
     (empty > 0).then_some(Anomaly::EmptyRows { rows: empty, neither })
 }
 
-/// A gap that dwarfs the others raises the coefficient of variation by itself.
+/// A gap that is far longer than the others. It alone raises the coefficient of variation.
 fn silence(rows: &[Row], seen: &Inspection) -> Option<Anomaly> {
     let (longest_s, after_row) = (seen.max_gap_s?, seen.max_gap_after_row?);
     let mean_s = seen.span_s / (rows.len().checked_sub(1)? as f64);
@@ -81,7 +82,7 @@ fn silence(rows: &[Row], seen: &Inspection) -> Option<Anomaly> {
 
 fn slow(seen: &Inspection) -> Option<Anomaly> {
     let rate_per_s = seen.rate_per_s.filter(|rate| *rate < 0.1)?;
-    // To about one request a second.
+    // The power of ten that gives about one request per second.
     let scale = libm::pow(10.0, libm::round(-libm::log10(rate_per_s)));
     Some(Anomaly::Slow { span_s: seen.span_s, rate_per_s, scale })
 }

@@ -1,84 +1,85 @@
-//! Owns `Anomaly`: what in a trace is an artefact or an obstacle to its replay, with its numbers. `report` turns it
-//! into a sentence.
+//! Owns `Anomaly`: an artefact in a trace or an obstacle to its replay, with its numbers. `report` turns it into a
+//! sentence.
 
 use serde::Serialize;
 
-/// What a reader should know of a trace before replaying it: one of `anomaly_kinds` of `trace inspect --json`.
+/// A property of a trace that a user should know before a replay: an element of `anomaly_kinds` in `trace inspect
+/// --json`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Anomaly {
-    /// Times start again in the middle: several recordings are in one file.
+    /// The times start again in the middle of the file: it holds several recordings.
     SeveralRecordings {
-        /// The first line that goes back.
+        /// The first line whose time goes back.
         line: u64,
-        /// How far it goes back, in seconds.
+        /// How far the time goes back, in seconds.
         back_s: f64,
-        /// Recordings in the file.
+        /// Number of recordings in the file.
         segments: u64,
     },
-    /// Sessions count each from its own start, which is not recorded.
+    /// The times of each session count from the start of the session, and the starts are not recorded.
     RelativeSessions {
-        /// How many.
+        /// Number of sessions.
         sessions: u64,
     },
-    /// Entries are no requests to a model, and were passed over.
+    /// Some entries are not requests to a model. They were skipped.
     NotRequests {
-        /// How many.
+        /// Number of skipped entries.
         entries: u64,
     },
-    /// Rows stood behind a later one, and were sorted.
+    /// Some rows came after a later row. They were sorted.
     OutOfOrder {
-        /// How many.
+        /// Number of rows out of order.
         rows: u64,
     },
-    /// Many rows share their instant with the row before: the recorder's clock is coarse.
+    /// Many rows share their instant with the previous row: the recorder's clock is coarse.
     ClockTicks {
-        /// Rows that share their instant with the row before.
+        /// Number of rows that share their instant with the previous row.
         rows: u64,
-        /// Different instants.
+        /// Number of distinct instants.
         distinct_times: u64,
-        /// The most rows at one instant.
+        /// Largest number of rows at one instant.
         most: u64,
-        /// The tick of the clock, in seconds; absent where all rows stand at one instant.
+        /// The tick of the clock, in seconds; absent when all rows have the same instant.
         tick_s: Option<f64>,
     },
     /// All times are whole seconds.
     WholeSeconds,
-    /// Rows have 0 input or 0 output tokens.
+    /// Some rows have 0 input or 0 output tokens.
     EmptyRows {
-        /// How many.
+        /// Number of empty rows.
         rows: u64,
-        /// Those of them that have neither.
+        /// Number of empty rows with 0 input and 0 output tokens.
         neither: u64,
     },
     /// One gap is far longer than the others.
     LongSilence {
-        /// Its length, in seconds.
+        /// Length of the gap, in seconds.
         longest_s: f64,
-        /// Its share of the whole trace, 0 to 1.
+        /// The gap's share of the whole trace, 0 to 1.
         share: f64,
-        /// The row that it follows, from 1.
+        /// The row before the gap, from 1.
         after_row: u64,
-        /// When it begins, in seconds after the first row.
+        /// Start of the gap, in seconds after the first row.
         since_s: f64,
     },
     /// Requests come so slowly that a replay at the recorded speed takes long.
     Slow {
         /// The length of the trace, in seconds.
         span_s: f64,
-        /// Its rate, in requests per second.
+        /// The rate of the trace, in requests per second.
         rate_per_s: f64,
-        /// The power of ten that brings it to about one request a second.
+        /// The power of ten by which the rate becomes about one request per second.
         scale: f64,
     },
-    /// Rows repeat another of the same instant exactly.
+    /// Some rows are exact repetitions of another row at the same instant.
     RepeatedRows {
-        /// How many.
+        /// Number of repetitions.
         rows: u64,
     },
-    /// Inputs are longer than the context of most models.
+    /// Some inputs are longer than the context of most models.
     LongInputs {
-        /// Tokens of the longest.
+        /// Length of the longest input, in tokens.
         tokens: u32,
     },
 }

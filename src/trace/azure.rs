@@ -1,15 +1,15 @@
-//! Owns Azure's CSV: `TIMESTAMP,ContextTokens,GeneratedTokens` (2023, 2024; 2025 with a column between), times as
-//! dates.
+//! Owns the reading of Azure's CSV: `TIMESTAMP,ContextTokens,GeneratedTokens`, times as dates. The files of 2023 and
+//! 2024 have these columns only; the file of 2025 has another column between them.
 
 use crate::trace::number::{date_ns, shown};
 use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 use crate::trace::table::{self, cell_tokens};
 
-/// The columns it is known by.
+/// The columns by which the format is recognised.
 pub(crate) const COLUMNS: [&str; 3] = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
 
-/// Where its columns stand.
+/// The positions of the columns.
 pub(crate) struct Azure {
     places: [usize; 3],
 }

@@ -1,5 +1,5 @@
-//! Owns Bailian's JSONL (Qwen): Mooncake's keys with times in seconds and blocks of 16 tokens, conversations by
-//! parent chat.
+//! Owns the reading of Bailian's JSONL (Qwen): Mooncake's keys, but times in seconds, blocks of 16 tokens, and
+//! conversations linked by parent chat.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use crate::trace::number::{scaled_decimal, shown, tokens};
 use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 
-/// Tokens of a block.
+/// Tokens in one block.
 pub(crate) const BLOCK_TOKENS: u32 = 16;
 
-/// Reads rows; the first chat of each conversation is remembered by each of its chats.
+/// Reads rows. `roots` maps each chat to the first chat of its conversation.
 #[derive(Default)]
 pub(crate) struct Bailian {
     roots: HashMap<i64, i64>,
@@ -38,11 +38,11 @@ impl Parser for Bailian {
         let line: Line<'_> = parse(text, "row of a Bailian trace")?;
         let time = line.timestamp.text();
         let at_ns =
-            scaled_decimal(time, 9).ok_or_else(|| format!("timestamp {} is no number of seconds", shown(time)))?;
+            scaled_decimal(time, 9).ok_or_else(|| format!("timestamp {} is not a number of seconds", shown(time)))?;
         let input_tokens = tokens("input_length", line.input_length.text())?;
         let row = RawRow { at_ns, input_tokens, output_tokens: tokens("output_length", line.output_length.text())? };
         let session = line.chat_id.map(|chat| {
-            // A parent that stands outside the file is the conversation's name all the same.
+            // A parent that is not in the file still names the conversation.
             let root = match line.parent_chat_id.filter(|parent| *parent >= 0) {
                 Some(parent) => self.roots.get(&parent).copied().unwrap_or(parent),
                 None => chat,

@@ -1,19 +1,20 @@
-//! Owns the CSV of `BurstGPT`: times in seconds since a local midnight, columns by name (6 in version 1, 8 in version
-//! 3).
+//! Owns the reading of `BurstGPT`'s CSV: times in seconds since a local midnight, columns by name (6 columns in version
+//! 1, 8 in version 3).
 
 use crate::trace::number::{scaled_decimal, shown};
 use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 use crate::trace::table::{self, cell_tokens};
 
-/// The columns it is known by.
+/// The columns by which the format is recognised.
 pub(crate) const COLUMNS: [&str; 3] = ["Timestamp", "Request tokens", "Response tokens"];
 
-/// Where its columns stand.
+/// The positions of the columns.
 pub(crate) struct BurstGpt {
     places: [usize; 3],
-    /// Of version 3: the session, and how long the answer took.
+    /// The position of the session column; version 3 only.
     session: Option<usize>,
+    /// The position of the response time column; version 3 only.
     elapsed: Option<usize>,
 }
 
@@ -38,7 +39,7 @@ impl Parser for BurstGpt {
             input_tokens: cell_tokens(COLUMNS[1], input)?,
             output_tokens: cell_tokens(COLUMNS[2], output)?,
         };
-        // Requests by API have none.
+        // Requests made through the API have no session.
         let field = |place: Option<usize>| place.map(|place| table::pick(line, &[place])).transpose();
         let session = field(self.session)?.map(|[session]| session).filter(|session| !session.is_empty());
         if session.is_some() {

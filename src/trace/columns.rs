@@ -1,12 +1,12 @@
-//! Owns `Columns`: which columns of a table, or keys of an object, hold time, lengths and session.
+//! Owns `Columns`: the columns of a table, or keys of an object, that hold the time, the lengths and the session.
 
 use std::collections::HashMap;
 
 use crate::error::Refusal;
 use crate::trace::format::TimeUnit;
 
-/// Names of columns (CSV) or keys (JSON; `a.b` is key b inside a). Written
-/// `time=ts,input=prompt,output=completion,session=user`, the session left out where there is none.
+/// Names of columns (CSV) or keys (JSON; `a.b` is key b inside a). The written form is
+/// `time=ts,input=prompt,output=completion,session=user`; the session is optional.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Columns {
     pub(super) time: String,
@@ -19,7 +19,7 @@ impl std::str::FromStr for Columns {
     type Err = Refusal;
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        let accepted = "accepted is time=NAME,input=NAME,output=NAME and, where there is one, session=NAME";
+        let accepted = "accepted is time=NAME,input=NAME,output=NAME and optionally session=NAME";
         let refuse = |why: String| Refusal::new(why, accepted);
         let mut named: HashMap<&str, &str> = HashMap::new();
         for pair in text.split(',') {
@@ -51,8 +51,8 @@ impl std::fmt::Display for Columns {
     }
 }
 
-/// The columns among `names` that say themselves what they are, unit included:
-/// `scheduled_ns,input_tokens,output_tokens`, as `plan --export` and `trace convert` write them.
+/// The columns among `names` whose names declare their meaning and unit: `scheduled_ns,input_tokens,output_tokens`, as
+/// the export of a plan and `trace convert` write them. `None` when one of them is missing.
 pub(crate) fn declared_columns(names: &[&str]) -> Option<(Columns, TimeUnit)> {
     let has = |name: &str| names.contains(&name);
     if !has("input_tokens") || !has("output_tokens") {

@@ -1,4 +1,4 @@
-//! Owns `Format`: the formats that are read, and the units of their times.
+//! Owns `Format`: the trace formats and the units of their times.
 
 use std::fmt;
 
@@ -18,11 +18,11 @@ pub enum Format {
     Mooncake,
     /// JSONL by Alibaba (Qwen): seconds, lengths, prefix blocks of 16 tokens, conversations.
     Bailian,
-    /// JSONL of retrieval: whole seconds as text, lengths, sessions.
+    /// JSONL of retrieval-augmented requests: whole seconds as text, lengths, sessions.
     RagPulse,
-    /// JSON of agents' conversations: seconds from each one's start, lengths, prefix blocks of 64 tokens.
+    /// JSON of agents' conversations: seconds from the start of each conversation, lengths, prefix blocks of 64 tokens.
     Weka,
-    /// JSONL workloads: milliseconds, each with its requests.
+    /// JSONL workloads: instants in milliseconds, each with a list of requests.
     AiBrix,
     /// CSV: seconds, prefill and decode tokens.
     Vidur,
@@ -30,14 +30,14 @@ pub enum Format {
     Otel,
     /// Logs of a proxy: seconds since 1970 or dates, token usage, sessions.
     LiteLlm,
-    /// CSV with columns that are named.
+    /// CSV whose columns the user named.
     Csv,
-    /// JSONL with keys that are named.
+    /// JSONL whose keys the user named.
     Jsonl,
 }
 
 impl Format {
-    /// Every format that is read.
+    /// Every format.
     pub const ALL: [Self; 12] = [
         Self::Azure,
         Self::BurstGpt,
@@ -72,7 +72,7 @@ impl Format {
         }
     }
 
-    /// The unit its times are written in; for `csv` and `jsonl` the one that is used where none is named.
+    /// The unit of the times of the format. For `csv` and `jsonl` it is the unit that applies when none is named.
     pub(crate) const fn time_unit(self) -> &'static str {
         match self {
             Self::Azure => "dates",
@@ -85,7 +85,7 @@ impl Format {
         }
     }
 
-    /// Whether its times count from a zero of the recording, so that a jump backwards is another recording.
+    /// Whether the times count from a zero of the recording. If they do, a jump backwards begins another recording.
     pub(crate) const fn has_own_clock(self) -> bool {
         !matches!(self, Self::Otel | Self::LiteLlm | Self::Weka)
     }
@@ -108,7 +108,7 @@ impl std::str::FromStr for Format {
     fn from_str(text: &str) -> Result<Self, Refusal> {
         Self::ALL.into_iter().find(|format| format.name() == text.trim()).ok_or_else(|| {
             let names: Vec<&str> = Self::ALL.iter().map(|format| format.name()).collect();
-            Refusal::new(format!("`{text}` is not a format that is read"), format!("accepted is {}", names.join(", ")))
+            Refusal::new(format!("`{text}` is not a trace format"), format!("accepted is {}", names.join(", ")))
         })
     }
 }
@@ -124,7 +124,7 @@ pub enum TimeUnit {
     Microseconds,
     /// `ns`
     Nanoseconds,
-    /// `date`: a date and time, without a zone UTC.
+    /// `date`: a date and time, in UTC when it has no zone.
     Date,
 }
 
@@ -145,7 +145,7 @@ impl TimeUnit {
         }
     }
 
-    /// What its times are called.
+    /// The plural name of the unit, for messages.
     pub(crate) const fn plural(self) -> &'static str {
         match self {
             Self::Seconds => "seconds",

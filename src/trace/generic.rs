@@ -1,4 +1,4 @@
-//! Owns tables and JSON lines of any making, whose columns are named, and the unit that their times are in.
+//! Owns the reading of other tables and JSON lines: the user names their columns and the unit of their times.
 
 use std::collections::HashMap;
 
@@ -10,17 +10,17 @@ use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 use crate::trace::table::{self, cell_tokens};
 
-/// What was said of the columns, completed by what they say themselves.
+/// The columns and the clock of a file: what the user gave, completed by what the column names declare.
 fn settled(names: &[&str], columns: Option<&Columns>, unit: Option<TimeUnit>) -> Result<(Columns, Clock), String> {
     let declared = declared_columns(names);
     let columns = columns.cloned().or_else(|| declared.as_ref().map(|(columns, _)| columns.clone()));
-    let columns = columns.ok_or("needs its columns named, with the option columns time=NAME,input=NAME,output=NAME")?;
+    let columns = columns.ok_or("needs its columns named; give the option columns time=NAME,input=NAME,output=NAME")?;
     let declared_unit = declared.filter(|(declared, _)| declared.time == columns.time).map(|(_, unit)| unit);
     if let (Some(said), Some(declared)) = (unit, declared_unit)
         && said != declared
     {
         return Err(format!(
-            "has times in {} by their name, {}, and the option time-unit says {}; drop the option time-unit",
+            "has times in {} by their name, {}, but the option time-unit says {}; drop the option time-unit",
             declared.plural(),
             columns.time,
             said.plural()
@@ -29,9 +29,11 @@ fn settled(names: &[&str], columns: Option<&Columns>, unit: Option<TimeUnit>) ->
     Ok((columns, Clock { unit: unit.or(declared_unit), seen: None }))
 }
 
-/// How times are read. Without a unit only dates are, which say themselves what they are.
+/// How times are read. Without a unit only dates are read, because a date needs no unit.
 struct Clock {
+    /// The unit that was given or declared, or that the first time showed.
     unit: Option<TimeUnit>,
+    /// The unit of the times read so far.
     seen: Option<&'static str>,
 }
 
@@ -42,7 +44,7 @@ impl Clock {
             None if date_ns(text).is_some() => TimeUnit::Date,
             None => {
                 return Err(format!(
-                    "{name} is `{}`, in a unit that is not said; add the option time-unit s, ms, us, ns or date",
+                    "{name} is `{}`, in a unit that is not given; add the option time-unit s, ms, us, ns or date",
                     shown(text)
                 ));
             }
@@ -66,7 +68,7 @@ impl Clock {
     }
 }
 
-/// A table whose columns are named.
+/// A table whose columns the user named.
 pub(crate) struct GenericCsv {
     columns: Columns,
     places: [usize; 3],
@@ -102,7 +104,7 @@ impl Parser for GenericCsv {
     }
 }
 
-/// JSON lines whose keys are named.
+/// JSON lines whose keys the user named.
 pub(crate) struct GenericJson {
     columns: Columns,
     clock: Clock,
@@ -114,7 +116,7 @@ impl GenericJson {
         let names: Vec<&str> = object.keys().map(String::as_str).collect();
         let (mut settled, clock) = settled(&names, columns, unit)?;
         if columns.is_none() {
-            // A first line without a session says nothing of the others.
+            // Later lines may have a session although the first line has none.
             settled.session = Some("session".to_owned());
         }
         Ok(Self { columns: settled, clock })
@@ -141,7 +143,7 @@ impl Parser for GenericJson {
     }
 }
 
-/// What stands under `name`, or for `a.b` under b inside a.
+/// The value of the key `name`; for `a.b`, the value of key b inside a.
 fn find<'a>(object: &HashMap<String, Figure<'a>>, name: &str) -> Option<Figure<'a>> {
     if let Some(found) = object.get(name) {
         return Some(*found);

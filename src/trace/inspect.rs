@@ -1,4 +1,4 @@
-//! Owns the making of an `Inspection` from what was taken from a trace.
+//! Owns the computation of an `Inspection` from the rows taken from a trace.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::trace::spacing::{Counts, Gaps, Times, sliding_peak, tick_of};
 use crate::trace::{Quantity, Row, Selection};
 use crate::units::Offset;
 
-/// Describes what was taken from a trace; none where nothing was.
+/// The statistics of the rows taken from a trace; `None` when there are no rows.
 #[must_use]
 pub fn inspect(selection: &Selection) -> Option<Inspection> {
     let trace = &selection.trace;

@@ -1,4 +1,4 @@
-//! Owns `Inspection`: a trace in numbers, as `trace inspect` shows it.
+//! Owns `Inspection`: the statistics of a trace, as `trace inspect` shows them.
 
 use std::collections::BTreeMap;
 
@@ -6,30 +6,30 @@ use serde::Serialize;
 
 use crate::trace::{Anomaly, Format, Quantity, RemovalReason};
 
-/// A trace in numbers. Serialises to the keys of `trace inspect --json`.
+/// The statistics of a trace. They serialise to the keys of `trace inspect --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inspection {
-    /// Its format.
+    /// The format of the trace.
     pub format: Format,
     /// Rows read.
     pub rows: u64,
     /// Rows left out of the figures below, by reason.
     pub dropped: BTreeMap<RemovalReason, u64>,
-    /// From the first row to the last, in seconds.
+    /// Time from the first row to the last, in seconds.
     pub span_s: f64,
-    /// Rows ÷ span; none where all stand at one instant.
+    /// Rows ÷ span, in rows per second; `None` when all rows have the same instant.
     pub rate_per_s: Option<f64>,
-    /// Population standard deviation of the gaps over their mean; none with fewer than two rows or an empty span.
+    /// Population standard deviation of the gaps ÷ their mean; `None` with fewer than two rows or an empty span.
     pub gap_cv: Option<f64>,
-    /// The longest gap, in seconds; none with one row.
+    /// The longest gap between two rows, in seconds; `None` with one row.
     pub max_gap_s: Option<f64>,
-    /// Population variance over mean of the counts in the windows [k, k+1) s that the span touches.
+    /// Population variance ÷ mean of the row counts in the windows [k, k+1) s that the span touches.
     pub dispersion_1s: f64,
-    /// Different instants.
+    /// Number of distinct instants.
     pub distinct_times: u64,
-    /// The most rows at one instant.
+    /// Largest number of rows at one instant.
     pub max_tie: u64,
-    /// Rows that stood behind a later one in the file.
+    /// Rows that came after a later row in the file.
     pub out_of_order: u64,
     /// The busiest windows.
     pub peak: Peaks,
@@ -37,65 +37,65 @@ pub struct Inspection {
     pub input_tokens: Quantity,
     /// Output tokens.
     pub output_tokens: Quantity,
-    /// The sentences of `anomaly_kinds`; empty until `report` makes them.
+    /// One sentence for each of `anomaly_kinds`; empty until `report` fills it.
     pub anomalies: Vec<String>,
-    /// What a reader should know before replaying it.
+    /// Properties of the trace that a user should know before a replay.
     pub anomaly_kinds: Vec<Anomaly>,
-    /// Rows that the figures cover: those read without those left out.
+    /// Rows that the statistics cover: rows read minus rows left out.
     #[serde(skip)]
     pub kept: u64,
-    /// The row (from 1, in order of time) after which the longest gap begins.
+    /// The row after which the longest gap begins, counted from 1 in order of time.
     #[serde(skip)]
     pub max_gap_after_row: Option<u64>,
-    /// The tick of the recorder's clock in seconds; none where no rows share an instant, or all do.
+    /// The tick of the recorder's clock, in seconds; `None` when no rows share an instant, or all rows do.
     #[serde(skip)]
     pub tick_s: Option<f64>,
     /// Sessions among the rows read.
     #[serde(skip)]
     pub sessions: u64,
-    /// Prefix blocks, and how many of them an earlier row has had; none where the format has no blocks.
+    /// Number of prefix blocks, and how many of them occurred in an earlier row; `None` when no row has blocks.
     #[serde(skip)]
     pub blocks: Option<SharedBlocks>,
 }
 
 impl Inspection {
-    /// Rows that share their instant with the row before.
+    /// Number of rows that share their instant with the previous row.
     #[must_use]
     pub fn tied(&self) -> u64 {
         self.kept - self.distinct_times
     }
 }
 
-/// The busiest windows by their length.
+/// The busiest windows of three lengths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Peaks {
-    /// 1 s.
+    /// The busiest window of 1 s.
     #[serde(rename = "1s")]
     pub over_1s: Peak,
-    /// 10 s.
+    /// The busiest window of 10 s.
     #[serde(rename = "10s")]
     pub over_10s: Peak,
-    /// 60 s.
+    /// The busiest window of 60 s.
     #[serde(rename = "60s")]
     pub over_60s: Peak,
 }
 
-/// The most rows in a window of one length.
+/// The largest number of rows in a window of one length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Peak {
-    /// In a window [kW, (k+1)W) from the first row.
+    /// Largest number of rows in a window [kW, (k+1)W), counted from the first row.
     pub fixed: u64,
-    /// In any window [t, t+W) that starts at a row.
+    /// Largest number of rows in any window [t, t+W) that starts at a row.
     pub sliding: u64,
 }
 
-/// Prefix blocks of a trace.
+/// Counts of the prefix blocks of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SharedBlocks {
-    /// Tokens of a block.
+    /// Tokens in one block.
     pub tokens: u32,
-    /// Blocks of all rows.
+    /// Number of blocks in all rows.
     pub all: u64,
-    /// Those that an earlier row has had.
+    /// Number of blocks that occurred in an earlier row.
     pub seen_before: u64,
 }

@@ -1,5 +1,5 @@
-//! Owns the entries of a text file: its lines, numbered, bounded, without blank ones, whatever ends them; or the
-//! objects of a JSON document that spreads over lines. Compressed files (gzip) are read as what they hold.
+//! Owns the entries of a text file: its numbered lines without blank lines, with any line ending and a maximum length,
+//! or the objects of a JSON document that spans several lines. Compressed files (gzip) are unpacked.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -15,19 +15,19 @@ use serde_json::value::RawValue;
 use crate::error::Error;
 use crate::trace::table::{DELIMITERS, Scan};
 
-/// The longest line that is read: an agent's session of two thousand requests in blocks of 64 tokens has fewer bytes.
+/// Maximum length of a line, in bytes (64 MiB). An agent's session of 2 000 requests in blocks of 64 tokens is shorter.
 const MOST_BYTES: u64 = 64 << 20;
-/// The longest JSON document that spreads over lines, which has to be held whole.
+/// Maximum size of a JSON document that spans several lines, in bytes (1 GiB). It is held in memory as a whole.
 const MOST_DOCUMENT_BYTES: u64 = 1 << 30;
-/// The most bytes of a trace, unpacked: more than any trace that is published, and rows for a day of reading.
+/// Maximum size of a trace after unpacking, in bytes (64 GiB). No published trace is larger.
 const MOST_TRACE_BYTES: u64 = 64 << 30;
-/// A compressed file is a bomb where it unpacks to more than so many times its bytes (text of a trace: 5 to 50
-/// times), ...
+/// Maximum ratio of unpacked to packed bytes. A file above it, and above `SUSPECT_BYTES`, counts as a decompression
+/// bomb. The text of a trace has a ratio of 5 to 50.
 const MOST_RATIO: u64 = 100;
-/// ... and to more than this: below it nothing is lost by reading on.
+/// Unpacked bytes (256 MiB) up to which `MOST_RATIO` is not checked, because reading them costs little.
 const SUSPECT_BYTES: u64 = 256 << 20;
 
-/// Counts the bytes that go through.
+/// A reader that counts the bytes read from `source`.
 struct Counted<R> {
     source: R,
     bytes: Rc<Cell<u64>>,
@@ -52,12 +52,12 @@ impl<R: BufRead> BufRead for Counted<R> {
     }
 }
 
-/// What a file unpacks to, which ends with an error where that is too much.
+/// The unpacked contents of a file. Reading fails when they are too large.
 struct Bounded<R> {
     source: R,
     read: u64,
     most_bytes: u64,
-    /// Bytes of the file itself, where it is compressed.
+    /// Bytes read from the compressed file; `None` when it is not compressed.
     packed: Option<Rc<Cell<u64>>>,
 }
 
@@ -68,34 +68,34 @@ impl<R: Read> Read for Bounded<R> {
         let too_much = |why: String| Err(std::io::Error::other(why));
         if self.read > self.most_bytes {
             return too_much(format!(
-                "it holds more than {} GiB, the most that is read of a trace",
+                "it holds more than {} GiB, the maximum size of a trace; split it",
                 self.most_bytes >> 30
             ));
         }
         match &self.packed {
             Some(packed) if self.read > SUSPECT_BYTES && self.read / MOST_RATIO > packed.get() => too_much(format!(
-                "it unpacks to more than {MOST_RATIO} times its size, as no trace does; unpack it to see what it holds"
+                "it unpacks to more than {MOST_RATIO} times its size, unlike any trace; unpack it and check it"
             )),
             _ => Ok(read),
         }
     }
 }
 
-/// Lines of a file, one at a time: CR, LF, a byte-order mark and blank lines taken away, the last line with or
-/// without its end.
+/// The lines of a file, one at a time, without CR, LF, byte-order mark and blank lines. The last line may lack a line
+/// ending.
 pub(crate) struct Lines<'a> {
     source: Box<dyn BufRead + 'a>,
     path: PathBuf,
     number: u64,
-    /// The line where the entry begins: a row of a table may go on over several.
+    /// The line where the entry begins. A row of a table may span several lines.
     entry: u64,
     buffer: Vec<u8>,
     document: Option<Document>,
-    /// What separates the fields of a table, once that is known.
+    /// The separator of the fields of a table; `None` until it is known.
     delimiter: Option<char>,
 }
 
-/// A JSON document over several lines, and where its objects stand in it.
+/// A JSON document over several lines, with the line and the byte range of each of its objects.
 struct Document {
     text: String,
     objects: VecDeque<(u64, Range<usize>)>,
@@ -105,7 +105,7 @@ impl<'a> Lines<'a> {
     pub(crate) fn new(mut source: impl BufRead + 'a, path: &Path) -> Result<Self, Error> {
         let start =
             source.fill_buf().map_err(|why| Error::input(path, format!("cannot be read: {why}; check the file")))?;
-        // By content: a name says little, and some tools unpack on the way.
+        // Compression is detected by content: the file name is unreliable, and some tools unpack a file on the way.
         let is_packed = start.starts_with(&[0x1f, 0x8b]);
         let bounded =
             |source: Box<dyn Read + 'a>, packed| Bounded { source, read: 0, most_bytes: MOST_TRACE_BYTES, packed };
@@ -128,12 +128,12 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// From now on the entries are rows of a table, unless they are JSON.
+    /// Sets the separator: from now on the entries are rows of a table, unless they are JSON.
     pub(crate) fn separated_by(&mut self, delimiter: char) {
         self.delimiter = Some(delimiter);
     }
 
-    /// The next entry that is not blank, and its line from 1.
+    /// The next entry that is not blank, with its line from 1; `None` at the end of the file.
     pub(crate) fn advance(&mut self) -> Result<Option<(u64, &str)>, Error> {
         if self.document.is_none() && !self.read_line()? {
             return Ok(None);
@@ -153,14 +153,14 @@ impl<'a> Lines<'a> {
             return Ok(document.text.get(range).map(|text| (number, text)));
         }
         match std::str::from_utf8(&self.buffer) {
-            // Tabs at the end are empty fields where tabs separate fields.
+            // When tabs separate fields, tabs at the end are empty fields and must stay.
             Ok(text) if self.delimiter == Some('\t') => Ok(Some((number, text.trim_matches(['\r', '\n', ' '])))),
             Ok(text) => Ok(Some((number, text.trim()))),
             Err(_) => Err(self.refuse("is not UTF-8 text; a trace is a text file".to_owned())),
         }
     }
 
-    /// Whether there is another line that is not blank.
+    /// Reads the next line that is not blank. Returns whether there was one.
     fn read_line(&mut self) -> Result<bool, Error> {
         loop {
             self.buffer.clear();
@@ -171,7 +171,7 @@ impl<'a> Lines<'a> {
                 Ok(0) => return Ok(false),
                 Ok(bytes) if bytes as u64 == MOST_BYTES && !self.buffer.ends_with(b"\n") => {
                     return Err(
-                        self.refuse("is longer than 64 MiB; a trace has one request or session a line".to_owned())
+                        self.refuse("is longer than 64 MiB; a trace has one request or session per line".to_owned())
                     );
                 }
                 Ok(_) => {}
@@ -186,7 +186,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Reads on while the row that was begun is within quotes: a line break there is text of its field (RFC 4180).
+    /// Reads further lines while the row is inside quotes: a line break there belongs to the field (RFC 4180).
     fn read_quoted(&mut self) -> Result<(), Error> {
         if !self.buffer.contains(&b'"') || self.buffer.trim_ascii_start().starts_with(b"{") {
             return Ok(());
@@ -194,7 +194,7 @@ impl<'a> Lines<'a> {
         let opens = |delimiter: &char| Scan::new(*delimiter).is_open_after(&self.buffer);
         let delimiter = self.delimiter.or_else(|| DELIMITERS.into_iter().find(opens)).unwrap_or(',');
         let begun = self.number;
-        // Each byte is looked at once: where the row stands goes from one line to the next.
+        // Each byte is scanned once: the state of the scan is kept from one line to the next.
         let mut scan = Scan::new(delimiter);
         let mut open = scan.is_open_after(&self.buffer);
         while open {
@@ -211,11 +211,11 @@ impl<'a> Lines<'a> {
             }
             open = scan.is_open_after(&self.buffer[start..]);
         }
-        // Two quotes that belong to two rows would make one row of them, and lose the other.
+        // Stray quotes in two rows would merge these rows into one and lose the other.
         if self.number > begun && scan.is_broken() {
             let why = format!(
-                "has a quote that is closed in line {} by one that does not end its field; double quotes within a \
-                 field",
+                "has a quote that is closed in line {} by a quote that does not end its field; double the quotes in \
+                 a field",
                 self.number
             );
             return Err(Error::input_at(&self.path, begun, why));
@@ -223,13 +223,13 @@ impl<'a> Lines<'a> {
         Ok(())
     }
 
-    /// Reads the rest, and finds the objects in it.
+    /// Reads the rest of the file and finds the JSON objects in it.
     fn read_document(&mut self) -> Result<(), Error> {
         let mut bytes = std::mem::take(&mut self.buffer);
         let read = (&mut self.source).take(MOST_DOCUMENT_BYTES).read_to_end(&mut bytes);
         read.map_err(|why| Error::input(&self.path, format!("cannot be read: {why}; check the file")))?;
         if bytes.len() as u64 >= MOST_DOCUMENT_BYTES {
-            return Err(Error::input(&self.path, "is one JSON document of more than 1 GiB; write one object a line"));
+            return Err(Error::input(&self.path, "is one JSON document of more than 1 GiB; write one object per line"));
         }
         let text = String::from_utf8(bytes)
             .map_err(|_| Error::input(&self.path, "is not UTF-8 text; a trace is a text file"))?;
@@ -247,7 +247,7 @@ impl<'a> Lines<'a> {
             Error::input_at(
                 &self.path,
                 why.line() as u64,
-                format!("is no JSON ({what}); write one whole object a line, or a list of them"),
+                format!("is not JSON ({what}); write one whole object per line, or a list of objects"),
             )
         };
         for value in serde_json::Deserializer::from_str(&text).into_iter::<&RawValue>() {
@@ -268,7 +268,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Whether JSON begins here that goes on behind this line, or a list.
+/// Whether `line` begins a JSON list, or a JSON object that continues on the next line.
 fn starts_document(line: &[u8]) -> bool {
     let line = line.trim_ascii();
     line.starts_with(b"[")
@@ -312,7 +312,7 @@ mod tests {
             assert_eq!(all(text.as_bytes()).unwrap(), wanted(lines), "{text}");
         }
         assert_eq!(all(b"{\n\"a\":\n1}\n{\n}").unwrap(), [(1, "{\n\"a\":\n1}".to_owned()), (4, "{\n}".to_owned())]);
-        assert!(all(b"{\n\"a\":\n").unwrap_err().to_string().starts_with("t:3: is no JSON"), "cut off");
+        assert!(all(b"{\n\"a\":\n").unwrap_err().to_string().starts_with("t:3: is not JSON"), "cut off");
     }
 
     #[test]
@@ -320,11 +320,7 @@ mod tests {
         let bounded = |most_bytes| Bounded { source: &[b'x'; 100][..], read: 0, most_bytes, packed: None };
         assert_eq!(bounded(100).read_to_end(&mut Vec::new()).unwrap(), 100);
         assert!(
-            bounded(99)
-                .read_to_end(&mut Vec::new())
-                .unwrap_err()
-                .to_string()
-                .contains("the most that is read of a trace")
+            bounded(99).read_to_end(&mut Vec::new()).unwrap_err().to_string().contains("the maximum size of a trace")
         );
     }
 

@@ -1,5 +1,5 @@
-//! Owns `LiteLLM`'s logs: JSON lines of its callbacks (times in seconds since 1970) and rows of its spend table
-//! (dates).
+//! Owns the reading of `LiteLLM`'s logs: JSON lines of its callbacks (times in seconds since 1970) and rows of its
+//! spend table (dates).
 
 use serde::Deserialize;
 
@@ -9,15 +9,15 @@ use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 use crate::trace::table::{self, cell_tokens};
 
-/// The keys or columns it is known by.
+/// The keys or columns by which the format is recognised.
 pub(crate) const KEYS: [&str; 3] = ["startTime", "prompt_tokens", "completion_tokens"];
 
-/// Reads entries of either kind; a table's columns stand at `places`.
+/// Reads entries of either kind. `table` is `None` for JSON lines.
 pub(crate) struct LiteLlm {
     table: Option<Table>,
 }
 
-/// Where the columns of a table stand.
+/// The positions of the columns of a table.
 struct Table {
     places: [usize; 3],
     session: Option<usize>,
@@ -40,7 +40,7 @@ struct Line<'a> {
 }
 
 impl LiteLlm {
-    /// For a file that starts with `line`: an object, or a header.
+    /// A parser for a file whose first line is `line`: an object, or a header.
     pub(crate) fn new(line: &str) -> Result<Self, String> {
         let table = (!line.starts_with('{')).then(|| {
             let column = |name| table::column(line, name);

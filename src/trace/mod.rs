@@ -1,5 +1,5 @@
-//! Owns recorded traffic: one file per format, all read into the same rows, chosen from, reshaped, described and
-//! written again.
+//! Owns recorded traffic. Each format has one file, and all formats are read into the same kind of rows. Rows can be
+//! selected, reshaped, inspected and written.
 
 mod aibrix;
 mod anomalies;

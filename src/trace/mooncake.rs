@@ -1,4 +1,4 @@
-//! Owns Mooncake's JSONL: times in milliseconds, lengths in tokens, prefix blocks of 512 tokens by id.
+//! Owns the reading of Mooncake's JSONL: times in milliseconds, lengths in tokens, ids of prefix blocks of 512 tokens.
 
 use serde::Deserialize;
 
@@ -7,11 +7,12 @@ use crate::trace::number::{scaled_decimal, shown, tokens};
 use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 
-/// The keys it is known by, with those of its relatives.
+/// The keys by which the format is recognised. Related formats have these keys too.
 pub(crate) const KEYS: [&str; 3] = ["timestamp", "input_length", "output_length"];
 
-/// Reads rows. Times with a fraction are only read where the format was named: seconds look like them.
+/// Reads rows. Times with a fraction are read only when the user named the format, because they may be in seconds.
 pub(crate) struct Mooncake {
+    /// Whether the user named the format.
     pub(crate) named: bool,
 }
 
@@ -35,12 +36,13 @@ impl Parser for Mooncake {
         let time = line.timestamp.text();
         if !self.named && time.contains(['.', 'e', 'E']) {
             return Err(format!(
-                "timestamp {} has a fraction, as seconds have; if it is milliseconds, say the option format mooncake",
+                "timestamp {} has a fraction, so it may be in seconds; if it is in milliseconds, give the option \
+                 format mooncake",
                 shown(time)
             ));
         }
         let at_ns =
-            scaled_decimal(time, 6).ok_or_else(|| format!("timestamp {} is no number of milliseconds", shown(time)))?;
+            scaled_decimal(time, 6).ok_or_else(|| format!("timestamp {} is not in milliseconds", shown(time)))?;
         let row = RawRow {
             at_ns,
             input_tokens: tokens(KEYS[1], line.input_length.text())?,

@@ -1,10 +1,11 @@
-//! Owns exact numbers: decimals to whole nanoseconds, dates to nanoseconds, token counts.
+//! Owns the exact reading of numbers: decimals as whole nanoseconds, dates as nanoseconds, and token counts.
 
-/// The largest token count a row may have: more is a broken file, no request.
+/// The largest token count of a row. A larger count means a broken file.
 pub(crate) const MOST_TOKENS: u32 = 10_000_000;
 
-/// The decimal number `text` times 10^`power`, rounded to a whole number: seconds (9) or milliseconds (6) to
-/// nanoseconds. `None` for what is no plain decimal (an exponent is read, as in `1.7e9`), or too large for 64 bits.
+/// The decimal number `text` times 10^`power`, rounded to a whole number. Power 9 turns seconds into nanoseconds, power
+/// 6 turns milliseconds into nanoseconds. An exponent is accepted, as in `1.7e9`. `None` when `text` is not a decimal
+/// number, or the result does not fit in 64 bits.
 pub(crate) fn scaled_decimal(text: &str, power: u32) -> Option<i64> {
     if let Some((mantissa, exponent)) = text.split_once(['e', 'E']) {
         let power = power.checked_add_signed(exponent.parse().ok()?)?;
@@ -26,7 +27,7 @@ pub(crate) fn scaled_decimal(text: &str, power: u32) -> Option<i64> {
     for _ in 0..power {
         value = value.checked_mul(10)?.checked_add(fraction.next().map_or(Some(0), digit_of)?)?;
     }
-    // What is finer than a nanosecond is float noise (199.96150599999999): rounded, not cut off.
+    // Digits below a nanosecond are floating-point noise (199.96150599999999): the value is rounded, not truncated.
     if let Some(next) = fraction.next()
         && digit_of(next)? >= 5
     {
@@ -42,10 +43,10 @@ fn digit_of(byte: u8) -> Option<i64> {
     byte.is_ascii_digit().then(|| i64::from(byte - b'0'))
 }
 
-/// A date and time in nanoseconds since 1970: `2023-11-16 18:17:03.9799600`, space or `T`, up to nine digits, no zone
-/// (UTC), `Z` or `±hh:mm`.
+/// A date and time, in nanoseconds since 1970: `2023-11-16 18:17:03.9799600`. The separator is a space or `T`, the
+/// fraction has up to nine digits, and the zone is absent (UTC), `Z` or `±hh:mm`.
 pub(crate) fn date_ns(text: &str) -> Option<i64> {
-    // A date alone would be read as its midnight.
+    // A date without a time would be read as midnight.
     if text.len() < "2023-11-16 18:17:03".len() {
         return None;
     }
@@ -56,7 +57,7 @@ pub(crate) fn date_ns(text: &str) -> Option<i64> {
     i64::try_from(instant.as_nanosecond()).ok()
 }
 
-/// A token count as text: `43`, `43.0`.
+/// Reads the token count `text`, such as `43` or `43.0`. The error names the column or key `name`.
 pub(crate) fn tokens(name: &str, text: &str) -> Result<u32, String> {
     let whole = text
         .split_once('.')
@@ -70,7 +71,7 @@ pub(crate) fn tokens(name: &str, text: &str) -> Result<u32, String> {
     }
 }
 
-/// The start of `text`, for a message.
+/// The first 40 characters of `text`, for a message.
 pub(crate) fn shown(text: &str) -> String {
     const MOST: usize = 40;
     let mut start: String = text.chars().take(MOST).collect();

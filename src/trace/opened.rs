@@ -1,4 +1,4 @@
-//! Owns the choice of the parser of a file, by its first line and what is said of it.
+//! Owns the choice of a file's parser, from the first line and from what the user said about the file.
 
 use crate::trace::aibrix::AiBrix;
 use crate::trace::azure::Azure;
@@ -22,16 +22,16 @@ pub(crate) struct Opened {
     pub(crate) format: Format,
     pub(crate) time_unit: &'static str,
     pub(crate) parser: Box<dyn Parser>,
-    /// Whether the first line is a header, and no row.
+    /// Whether the first line is a header and not a row.
     pub(crate) is_header: bool,
 }
 
-/// The parser of a file that starts with `line`, and what separates the fields of its tables. A comma is tried first:
-/// another character is taken only where the line then is a header, and with commas it is none.
+/// The parser of a file that starts with `line`, and the separator of its fields. A comma is tried first. Another
+/// separator is taken only when the line is a header with that separator and is no header with commas.
 pub(crate) fn opened_with(line: &str, reading: &Reading) -> Result<(Opened, char), String> {
     if line.starts_with(['{', '[']) {
         if reading.delimiter.is_some() {
-            return Err("is JSON, whose fields nothing separates; drop the option delimiter".to_owned());
+            return Err("is JSON, which has no delimiter; drop the option delimiter".to_owned());
         }
         return parser_of(line, reading).map(|opened| (opened, ','));
     }
@@ -48,7 +48,7 @@ pub(crate) fn opened_with(line: &str, reading: &Reading) -> Result<(Opened, char
     opened.next().ok_or(refused)
 }
 
-/// The parser of a file that starts with `line`, of which `reading` is known.
+/// The parser of a file that starts with `line`, about which the user said `reading`.
 pub(crate) fn parser_of(line: &str, reading: &Reading) -> Result<Opened, String> {
     let asks_columns = reading.columns.is_some() || reading.time_unit.is_some();
     let format = match reading.format {
@@ -65,14 +65,14 @@ pub(crate) fn parser_of(line: &str, reading: &Reading) -> Result<Opened, String>
     if asks_columns && !format.is_generic() {
         return Err(format!(
             "is read as {format}, whose columns and unit of time are known ({}); drop the option columns and the \
-             option time-unit, or say the option format csv or jsonl",
+             option time-unit, or give the option format csv or jsonl",
             format.time_unit()
         ));
     }
     let named = reading.format.is_some();
     let parser = parser(format, line, reading, named).map_err(|why| {
         if named && !format.is_generic() {
-            format!("{why}; a {format} trace starts with its header, check the option format")
+            format!("{why}; a {format} trace starts with its header; check the option format")
         } else {
             why
         }

@@ -1,5 +1,5 @@
-//! Owns `OpenTelemetry`'s spans of generative requests: exports (OTLP as JSON), documents of a session's spans, one
-//! span a line.
+//! Owns the reading of `OpenTelemetry` spans of generative requests: OTLP exports as JSON, documents with the spans of
+//! one session, and one span per line.
 
 use serde_json::Value;
 
@@ -7,16 +7,18 @@ use crate::trace::number::{date_ns, scaled_decimal, shown, tokens};
 use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 
-/// Operations that are requests to a model; `invoke_agent` and the like wrap them and repeat their token counts.
+/// Operations that are requests to a model. Other operations, such as `invoke_agent`, wrap these requests and repeat
+/// their token counts.
 const OPERATIONS: [&str; 3] = ["chat", "text_completion", "generate_content"];
-/// Today's key and the one it replaced.
+/// The current key of the input tokens, then the older key that it replaced.
 const INPUT: [&str; 2] = ["gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"];
+/// The current key of the output tokens, then the older key that it replaced.
 const OUTPUT: [&str; 2] = ["gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"];
 
 /// Reads spans.
 pub(crate) struct Otel;
 
-/// Whether an object has spans, or is one.
+/// Whether an object has spans, or is itself a span.
 pub(crate) fn is_otel(object: &serde_json::Map<String, Value>) -> bool {
     let has = |key: &str| object.contains_key(key);
     has("resourceSpans") || has("spans") || (has("attributes") && (has("startTimeUnixNano") || has("start_time")))
@@ -25,7 +27,7 @@ pub(crate) fn is_otel(object: &serde_json::Map<String, Value>) -> bool {
 impl Parser for Otel {
     fn take(&mut self, text: &str, pending: &mut Pending) -> Result<(), String> {
         let value: Value =
-            serde_json::from_str(text).map_err(|why| format!("is no JSON: {why}; give one object a line"))?;
+            serde_json::from_str(text).map_err(|why| format!("is not JSON: {why}; write one object per line"))?;
         if !value.as_object().is_some_and(is_otel) {
             return Err("has no spans; accepted is resourceSpans (OTLP), spans, or one span with attributes".to_owned());
         }
@@ -69,7 +71,8 @@ fn take_span(span: &Value, session: Option<&str>, pending: &mut Pending) -> Resu
     pending.push(row, &[], conversation.as_deref().or(session))
 }
 
-/// Nanoseconds as OTLP has them (in quotes, since JSON's numbers have too few digits elsewhere), or a date.
+/// The start of a span, in nanoseconds since 1970. OTLP writes nanoseconds in quotes, because many JSON readers keep
+/// too few digits of a number; other exporters write a date.
 fn start_of(span: &Value) -> Result<i64, String> {
     match (&span["startTimeUnixNano"], &span["start_time"]) {
         (Value::Null, Value::String(date)) => date_ns(date).ok_or_else(|| {
@@ -89,13 +92,13 @@ fn start_of(span: &Value) -> Result<i64, String> {
     }
 }
 
-/// When the span ended, where it says so.
+/// The end of the span, in nanoseconds since 1970; `None` when it is not recorded.
 fn end_of(span: &Value) -> Option<i64> {
     let nanos = text_of(&span["endTimeUnixNano"]).and_then(|nanos| scaled_decimal(&nanos, 0));
     nanos.or_else(|| span["end_time"].as_str().and_then(date_ns))
 }
 
-/// The attribute `name` of a span: in an object, or in OTLP's list of pairs.
+/// The attribute `name` of a span, from an object or from OTLP's list of pairs.
 fn attribute(attributes: &Value, name: &str) -> Option<String> {
     match attributes {
         Value::Object(object) => object.get(name).and_then(text_of),

@@ -1,4 +1,4 @@
-//! Owns `Pauses`: the order in which the turns of each session were recorded, and the think time before each.
+//! Owns `Pauses`: the recorded order of the turns of each session, and the think time before each turn.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use crate::units::{Offset, count};
 /// When the later turns of a session are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Think {
-    /// At their recorded instants, whatever became of the turn before (open loop).
+    /// At their recorded instants, whatever happened to the previous turn (open loop).
     #[default]
     Recorded,
-    /// When the turn before has completed, and its think time has passed (released).
+    /// When the previous turn has completed and the think time has passed (released).
     AfterCompletion,
 }
 
 impl Think {
-    /// How people write it.
+    /// The name that users write.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl std::str::FromStr for Think {
     /// Reads `recorded`, `after-completion`.
     fn from_str(text: &str) -> Result<Self, Refusal> {
         [Self::Recorded, Self::AfterCompletion].into_iter().find(|think| think.name() == text.trim()).ok_or_else(|| {
-            Refusal::new(format!("`{text}` is no way to time turns"), "accepted is recorded or after-completion")
+            Refusal::new(format!("`{text}` is not a way to time turns"), "accepted is recorded or after-completion")
         })
     }
 }
@@ -45,20 +45,26 @@ impl fmt::Display for Think {
     }
 }
 
-/// Of each row its turn in its session and the think time before that turn, by the row's place: what a session needs
-/// to be played turn after turn, whatever is done to the instants of its rows.
+/// For each row, by its place, the turn in its session and the think time before that turn. With these a session can
+/// be sent turn after turn, whatever changes the instants of its rows.
 ///
-/// The think time is what was recorded between the end of the turn before and the start of this one. Where the trace
-/// does not say when answers ended, it is the whole time between the two starts, the only pause that was recorded:
-/// such a session lasts longer than it did by the time of its answers. A turn that began before the one before had
-/// ended (agents at work side by side) follows it at once.
+/// The think time is the recorded time from the end of the previous turn to the start of this turn. When the trace does
+/// not say when responses ended, it is the whole time between the two starts, the only pause that was recorded. The
+/// session then lasts longer than the recorded one, by the time of its responses. A turn that began before the previous
+/// turn ended (parallel agents) follows it at once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pauses {
+    /// The pause of each row, by place.
     rows: Vec<Pause>,
+    /// Number of turns that wait for a previous turn.
     later: u64,
+    /// Number of think times between two starts, because the end of a response is unknown.
     from_starts: u64,
+    /// Number of turns that began before the previous turn ended.
     overlapping: u64,
+    /// Number of think times cut to `cap`.
     cut: u64,
+    /// Maximum think time.
     cap: Option<Duration>,
 }
 
@@ -69,7 +75,7 @@ struct Pause {
 }
 
 impl Pauses {
-    /// The pauses of the rows that were taken from a trace, before they are copied or moved; none longer than `cap`.
+    /// The pauses of the rows taken from a trace, before rows are copied or moved. No pause is longer than `cap`.
     #[must_use]
     pub fn of(trace: &Trace, cap: Option<Duration>) -> Self {
         let sessions = trace.sessions();
@@ -89,8 +95,8 @@ impl Pauses {
         pauses
     }
 
-    /// The pause between two turns that began `gap` apart, the first of them answered in `took`; counted by what it
-    /// rests on.
+    /// The pause between two turns that began `gap` apart, when the first had the response time `took`. Counts the
+    /// pause by how it was found.
     fn think_between(&mut self, gap: Duration, took: Option<Duration>) -> Duration {
         self.later += 1;
         self.from_starts += u64::from(took.is_none());
@@ -101,23 +107,23 @@ impl Pauses {
         think.min(cap)
     }
 
-    /// The turn, from 0, of the row at `place` in its session; 0 without one.
+    /// The turn of the row at `place` in its session, from 0; 0 without a session.
     pub(crate) fn turn(&self, place: u32) -> u32 {
         self.rows.get(place as usize).map_or(0, |pause| pause.turn)
     }
 
-    /// The think time before it.
+    /// The think time before the row at `place`; 0 when it has no previous turn.
     pub(crate) fn think(&self, place: u32) -> Duration {
         self.rows.get(place as usize).map_or(Duration::ZERO, |pause| pause.think)
     }
 
-    /// How many turns wait for one before.
+    /// The number of turns that wait for a previous turn.
     #[must_use]
     pub fn later(&self) -> u64 {
         self.later
     }
 
-    /// What the think times rest on, a sentence.
+    /// A sentence that says how the think times were found.
     #[must_use]
     pub fn sentence(&self) -> String {
         let from_ends = self.later - self.from_starts;
@@ -140,7 +146,7 @@ impl Pauses {
             text.extend([
                 "; ",
                 &count(self.overlapping),
-                " began before the turn before had ended, and follow it at once",
+                " began before the turn before had ended and follow it at once",
             ]);
         }
         if self.cut > 0 {

@@ -1,39 +1,40 @@
-//! Owns `Quantity`: a column of token counts in numbers.
+//! Owns `Quantity`: summary statistics of a column of token counts.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// Token counts in numbers. Quantiles are nearest-rank: the ceil(q·n)-th smallest value.
+/// Summary statistics of token counts. Quantiles are nearest-rank: the ceil(q·n)-th smallest value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Quantity {
-    /// Their sum.
+    /// Sum of all counts, in tokens.
     pub sum: u64,
-    /// Their mean.
+    /// Mean count, in tokens.
     pub mean: f64,
-    /// The smallest.
+    /// Smallest count, in tokens.
     pub min: u32,
-    /// Half are no larger.
+    /// 50th percentile, in tokens.
     pub p50: u32,
-    /// 90 % are no larger.
+    /// 90th percentile, in tokens.
     pub p90: u32,
-    /// 95 % are no larger.
+    /// 95th percentile, in tokens.
     pub p95: u32,
-    /// 99 % are no larger.
+    /// 99th percentile, in tokens.
     pub p99: u32,
-    /// 99.9 % are no larger.
+    /// 99.9th percentile, in tokens.
     pub p999: u32,
-    /// The largest.
+    /// Largest count, in tokens.
     pub max: u32,
-    /// How many are 0.
+    /// Number of counts that are 0.
     pub zeros: u64,
 }
 
-/// From here on values are counted in a tree: hardly any prompt is longer, and a table of them all could be 32 GiB.
+/// Counts of this many tokens or more are kept in a tree, smaller counts in a table. Hardly any prompt is longer, and
+/// a table of every 32-bit value would take 32 GiB.
 const MANY: u32 = 1 << 16;
 
-/// How often each value occurs: of 40 million rows a few thousand values, where a sorted copy of them would take 160
-/// MB.
+/// How often each value occurs. 40 million rows have a few thousand distinct values; a sorted copy of the column would
+/// take 160 MB.
 #[derive(Debug, Default)]
 struct Counts {
     few: Vec<u64>,
@@ -52,7 +53,7 @@ impl Counts {
         self.few[value as usize] += 1;
     }
 
-    /// Values that occur and how often, smallest first.
+    /// Each value that occurs with its number of occurrences, smallest value first.
     fn ascending(self) -> Vec<(u32, u64)> {
         let few = (0..MANY).zip(self.few).filter(|(_, count)| *count > 0);
         few.chain(self.many).collect()
@@ -60,7 +61,7 @@ impl Counts {
 }
 
 impl Quantity {
-    /// `values` in numbers; none where there are none.
+    /// The statistics of `values`; `None` when `values` is empty.
     #[must_use]
     pub fn of(values: impl Iterator<Item = u32>) -> Option<Self> {
         let mut counts = Counts::default();
@@ -68,7 +69,7 @@ impl Quantity {
         let counts = counts.ascending();
         let (min, max) = (counts.first()?.0, counts.last()?.0);
         let count: u64 = counts.iter().map(|(_, count)| count).sum();
-        // Whole numbers, so that 0.999 of 1 000 is 999 and not 999.0000001.
+        // Integer arithmetic: 0.999 of 1 000 is 999, not 999.0000001.
         let at = |thousandths: u64| {
             let (rank, mut below) = ((count * thousandths).div_ceil(1000).clamp(1, count), 0);
             let reached = |(_, count): &&(u32, u64)| {

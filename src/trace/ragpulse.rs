@@ -1,4 +1,5 @@
-//! Owns `RAGPulse`'s JSONL: whole seconds as text, sessions, prefix ids in groups whose lengths stand in other files.
+//! Owns the reading of `RAGPulse`'s JSONL: whole seconds as text, sessions, and groups of prefix ids whose lengths are
+//! in other files.
 
 use serde::Deserialize;
 
@@ -7,7 +8,7 @@ use crate::trace::number::{scaled_decimal, shown, tokens};
 use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 
-/// Reads rows. Its prefix ids are left out: how many tokens each stands for is not in the file.
+/// Reads rows. The prefix ids are ignored, because the file does not give the number of tokens of an id.
 pub(crate) struct RagPulse;
 
 #[derive(Deserialize)]
@@ -27,7 +28,7 @@ impl Parser for RagPulse {
         let line: Line<'_> = parse(text, "row of a RAGPulse trace")?;
         let time = line.timestamp.text();
         let at_ns =
-            scaled_decimal(time, 9).ok_or_else(|| format!("timestamp `{}` is no number of seconds", shown(time)))?;
+            scaled_decimal(time, 9).ok_or_else(|| format!("timestamp `{}` is not a number of seconds", shown(time)))?;
         let input_tokens = tokens("input_length", line.input_length.text())?;
         let row = RawRow { at_ns, input_tokens, output_tokens: tokens("output_length", line.output_length.text())? };
         pending.push(row, &[], line.session_id.and_then(Figure::name).as_deref())

@@ -11,8 +11,9 @@ use crate::trace::rows::{Pending, Trace};
 use crate::trace::table::with_commas;
 
 impl Trace {
-    /// Reads `source`, the contents of `path`, compressed (gzip) or not, as `reading` says or, where it says nothing,
-    /// as what its first line says it is. The first row that cannot be read is an error with its line.
+    /// Reads `source`, the contents of the file `path`, compressed (gzip) or not. `reading` gives the format; where it
+    /// gives none, the format is recognised from the first line. Fails at the first row that cannot be read, with the
+    /// line of that row.
     pub fn read(source: impl BufRead, path: &Path, reading: &Reading) -> Result<Self, Error> {
         let mut lines = Lines::new(source, path)?;
         let Some((number, first)) = lines.advance()? else {

@@ -1,21 +1,22 @@
-//! Owns `Reading`: what is said beforehand of a file that holds a trace.
+//! Owns `Reading`: what the user says about a trace file before it is read.
 
 use crate::trace::columns::Columns;
 use crate::trace::format::{Format, TimeUnit};
 
-/// What is said of a file beforehand; nothing, by default.
+/// What the user says about a trace file. By default nothing is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// Its format; none: what its first line says.
+    /// The format of the file; `None`: the format is recognised from the first line.
     pub format: Option<Format>,
-    /// The columns or keys of a `csv` or `jsonl` trace.
+    /// The columns of a `csv` trace or the keys of a `jsonl` trace.
     pub columns: Option<Columns>,
-    /// The unit of its times.
+    /// The unit of the times of a `csv` or `jsonl` trace.
     pub time_unit: Option<TimeUnit>,
-    /// What separates the fields of a table; none: a comma, or else what makes its first line a header that is known.
+    /// The separator of the fields of a table; `None`: a comma, or else the separator with which the first line is a
+    /// known header.
     pub delimiter: Option<char>,
-    /// Which of several recordings in one file to take, from 1; none: a file of several is read, and a replay refuses
-    /// it.
+    /// Which recording to take when one file holds several, from 1. `None`: all are read, but a replay refuses a file
+    /// that holds several.
     pub segment: Option<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! Owns the recognition of a format by the first entry of a file: by its columns or keys, never by the size of a
+//! Owns the recognition of a format from the columns or keys of the first entry of a file, never from the size of a
 //! number.
 
 use serde_json::{Map, Value};
@@ -9,11 +9,11 @@ use crate::trace::otel::is_otel;
 use crate::trace::table::has_columns;
 use crate::trace::{Format, azure, burstgpt, litellm, mooncake, vidur};
 
-/// The format of a file that starts with `line`; refused where it is none, or more than one.
+/// The format of a file that starts with `line`. Refused when no format matches, or more than one.
 pub(crate) fn format_of(line: &str) -> Result<Format, String> {
     if line.starts_with('{') {
         let object: Map<String, Value> = serde_json::from_str(line)
-            .map_err(|_| "starts with `{` and is no JSON object; a trace in JSON has one object a line".to_owned())?;
+            .map_err(|_| "starts with `{` but is not a JSON object; write one object per line".to_owned())?;
         return match formats_of(&object).as_slice() {
             [] => Err(unknown_object(&object)),
             [format] => Ok(*format),
@@ -40,7 +40,7 @@ pub(crate) fn format_of(line: &str) -> Result<Format, String> {
 
 fn ambiguous(formats: &[Format]) -> String {
     let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
-    format!("has what {} are known by; say which with the option format", names.join(" and "))
+    format!("matches the formats {}; choose one with the option format", names.join(" and "))
 }
 
 /// Every format whose keys `object` has.
@@ -59,7 +59,7 @@ fn formats_of(object: &Map<String, Value>) -> Vec<Format> {
         (Format::LiteLlm, has("startTime") && (has("prompt_tokens") || has("completion_tokens"))),
         (Format::Bailian, lengths && chats),
         (Format::RagPulse, lengths && grouped),
-        // Without blocks, or with a fraction, it may as well be seconds.
+        // Without blocks, or with a fraction, the time may be in seconds.
         (Format::Mooncake, lengths && !chats && is_list("hash_ids") && whole_milliseconds),
         (Format::Jsonl, declared_columns(&keys).is_some()),
     ]
@@ -71,22 +71,22 @@ fn formats_of(object: &Map<String, Value>) -> Vec<Format> {
 fn unknown_object(object: &Map<String, Value>) -> String {
     if mooncake::KEYS.into_iter().all(|key| object.contains_key(key)) {
         return "has the keys of a Mooncake trace, but not its whole numbers of milliseconds and lists of hash_ids: the \
-             unit of time cannot be told. If it is milliseconds, say the option format mooncake; otherwise name them \
-             with the option columns time=timestamp,input=input_length,output=output_length with the option time-unit"
+             unit of time cannot be told. If it is milliseconds, give the option format mooncake; otherwise give the \
+             option columns time=timestamp,input=input_length,output=output_length and the option time-unit"
             .to_owned();
     }
     let keys: Vec<&str> = object.keys().map(String::as_str).take(8).collect();
     let missing: Vec<&str> = mooncake::KEYS.into_iter().filter(|key| !object.contains_key(*key)).collect();
     if missing.len() < mooncake::KEYS.len() {
         return format!(
-            "has the keys {}; a Mooncake trace, which it looks like, has {} too: give it, or name others by the option \
-             columns",
+            "has the keys {}; it looks like a Mooncake trace, but lacks {}: add it, or name other keys with the \
+             option columns",
             keys.join(", "),
             missing.join(", ")
         );
     }
     format!(
-        "has the keys {}, which are no format's that is recognised; say the option format, or name them with the \
+        "has the keys {}, which match no known format; give the option format, or name the keys with the \
          option columns time=KEY,input=KEY,output=KEY and the option time-unit s",
         keys.join(", ")
     )
@@ -96,25 +96,22 @@ fn unknown_line(line: &str) -> String {
     let shown = shown(line);
     if has_columns(line, &vidur::COLUMNS[1..]) {
         return format!(
-            "`{shown}` has lengths and no arrived_at: nothing says when; a run with the option input-tokens file:PATH \
-             draws from lengths"
+            "`{shown}` has lengths but no arrived_at, so it has no times; a run with the option input-tokens \
+             file:PATH draws from lengths"
         );
     }
     if line.contains("\" 200") || line.contains(" - \"POST ") || line.contains(" - \"GET ") {
-        return format!(
-            "`{shown}` is a line of an access log without times: nothing says when; log with times, as CSV or JSON"
-        );
+        return format!("`{shown}` is a line of an access log without times; write a log with times, as CSV or JSON");
     }
     if line.contains("Received request ") {
         return format!(
-            "`{shown}` is a line of a server's log, whose times have no year and whole seconds only, without token \
-             counts; record spans \
-             (otel) or a proxy's log (litellm)"
+            "`{shown}` is a line of a server's log: its times have no year and only whole seconds, and it has no token \
+             counts; record spans (otel) or a proxy's log (litellm)"
         );
     }
     format!(
-        "`{shown}` is the header of no trace that is recognised; say the option format, or name its columns with the \
-         option columns time=…,input=…,output=… and the option time-unit s (known are azure: {}; burstgpt: {}; \
+        "`{shown}` is the header of no trace format that is known; give the option format, or name its columns with \
+         the option columns time=…,input=…,output=… and the option time-unit s (known are azure: {}; burstgpt: {}; \
          vidur: {}; litellm: {})",
         azure::COLUMNS.join(", "),
         burstgpt::COLUMNS.join(", "),

@@ -1,5 +1,5 @@
-//! Owns what may be done to the rows taken from a trace: ties spread, silences cut, a sample, loops, a rate scale.
-//! Always in that order, always by seed, every row left out or added counted, and what has changed said.
+//! Owns the changes to the rows taken from a trace, in this order: spread ties, cut silences, sample, loop, scale the
+//! rate. Every draw comes from the seed, every row left out or added is counted, and every change is reported.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::trace::spacing::{Counts, Gaps, natural_length, tick_of};
 use crate::trace::{RemovalReason, Row, Selection, Sessions, Trace};
 use crate::units::{Offset, count, seconds};
 
-/// How many times the rate, over the same time: below 1 rows are left out, above 1 copies are laid over them.
+/// The factor on the rate over the same duration. Below 1 rows are left out, above 1 copies of rows are added.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct RateScale(f64);
 
 impl RateScale {
-    /// As recorded.
+    /// The recorded rate.
     pub const ONE: Self = Self(1.0);
 
     /// The factor.
@@ -46,19 +46,19 @@ impl fmt::Display for RateScale {
     }
 }
 
-/// How much of a trace to take, by chance: rows, and of rows in sessions whole sessions.
+/// The size of a random sample of a trace. The sample consists of rows; where rows have sessions, of whole sessions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Sample {
-    /// Each with this probability.
+    /// Take each row or session with this probability.
     Share(f64),
-    /// This many.
+    /// Take this many rows or sessions.
     Number(u64),
 }
 
 impl std::str::FromStr for Sample {
     type Err = Refusal;
 
-    /// Reads `0.1` or `10%`, a share, and `500`, a number.
+    /// Reads a share, such as `0.1` or `10%`, or a number, such as `500`.
     fn from_str(text: &str) -> Result<Self, Refusal> {
         let text = text.trim();
         let refuse = || {
@@ -87,17 +87,17 @@ impl fmt::Display for Sample {
     }
 }
 
-/// Where rows go that share an instant because the recorder's clock ticks.
+/// How to move apart rows that share an instant because the recorder's clock is coarse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spread {
-    /// The i-th of k to i/k of the tick.
+    /// Move the i-th of k rows by i/k of the tick, with i from 0.
     Even,
-    /// Each somewhere in the tick, those of one instant in the order of the file.
+    /// Move each row by a random part of the tick. Rows of one instant keep the order of the file.
     Random,
 }
 
 impl Spread {
-    /// How people write it.
+    /// The name that users write.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -115,7 +115,7 @@ impl std::str::FromStr for Spread {
         [Self::Even, Self::Random]
             .into_iter()
             .find(|spread| spread.name() == text.trim())
-            .ok_or_else(|| Refusal::new(format!("`{text}` is no way to spread rows"), "accepted is even or random"))
+            .ok_or_else(|| Refusal::new(format!("`{text}` is not a way to spread rows"), "accepted is even or random"))
     }
 }
 
@@ -125,18 +125,18 @@ impl fmt::Display for Spread {
     }
 }
 
-/// What to do to the rows taken; nothing, by default.
+/// The changes to make to the rows taken. By default there are none.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reshape {
-    /// The longest gap between rows; what is longer is cut short.
+    /// Maximum gap between rows. Longer gaps are shortened to it. `None`: no maximum.
     pub gap_cap: Option<Duration>,
-    /// What to do with ties.
+    /// How to spread rows that share an instant; `None`: they stay.
     pub spread: Option<Spread>,
-    /// How much to take.
+    /// The sample to take; `None`: all rows.
     pub sample: Option<Sample>,
-    /// How many times to play it, at least once.
+    /// How many times to repeat the trace, at least 1.
     pub loops: u16,
-    /// How many times the rate.
+    /// The factor on the rate.
     pub rate_scale: RateScale,
 }
 
@@ -146,25 +146,25 @@ impl Default for Reshape {
     }
 }
 
-/// The longest load: a hundred years in seconds, a fifth of what 64 bits of nanoseconds hold.
+/// Maximum length of a load, in seconds: 100 years, about a fifth of what 64 bits of nanoseconds hold.
 const MOST_LENGTH_S: f64 = 100.0 * 31_557_600.0;
 
 impl Selection {
-    /// The rows after `reshape`, drawn from `seed` (streams `spread`, `sample` and `rate_scale`); refused where they
-    /// would be too many or last too long. A selection without rows stays as it is.
+    /// The selection after `reshape`, drawn from `seed` (streams `spread`, `sample` and `rate_scale`). Refused when
+    /// there would be too many rows or the load would last too long. A selection without rows is unchanged.
     pub fn reshape(mut self, reshape: &Reshape, seed: Seed) -> Result<Self, Refusal> {
         if self.trace.rows().is_empty() || *reshape == Reshape::default() {
             return Ok(self);
         }
         let before = Look::of(self.trace.rows(), self.length.unwrap_or_else(|| natural_length(self.trace.rows())));
-        // Before gaps are cut: the tick is that of the recorder.
+        // Spread before gaps are cut, because the tick is a property of the recorded times.
         if let Some(spread) = reshape.spread {
             self.spread(spread, &seed.stream("spread"));
         }
         if let Some(cap) = reshape.gap_cap {
             self.cap_gaps(cap);
         }
-        // Whatever is left out or added from here on, it lasts as long.
+        // From here on the length is fixed, whatever rows are left out or added.
         let length = self.length.unwrap_or_else(|| natural_length(self.trace.rows()));
         self.length = Some(length);
         if let Some(sample) = reshape.sample {
@@ -177,7 +177,7 @@ impl Selection {
         let (copies, rows) = (u64::from(reshape.loops) * layers, self.trace.rows().len() as u64);
         if copies > u64::from(u16::MAX) || copies.saturating_mul(rows) > Trace::MOST_ROWS {
             let why = format!(
-                "{} rows {} times over are more than are held, {}",
+                "{} rows {} times over are more than are held (at most {})",
                 count(rows),
                 count(copies),
                 count(Trace::MOST_ROWS)
@@ -224,7 +224,7 @@ impl Selection {
         self.changes.push(match number {
             0 => format!("gap cap {}: no gap is longer", seconds(cap.as_secs_f64())),
             _ => format!(
-                "gap cap {}: {} longer gaps (up to {}) cut short, {} of silence taken out",
+                "gap cap {}: {} longer gaps (up to {}) cut short, {} of silence removed",
                 seconds(cap.as_secs_f64()),
                 count(number),
                 seconds(longest.as_secs_f64()),
@@ -268,7 +268,7 @@ impl Selection {
         let whom = match spread {
             Spread::Even => format!("{} rows that shared an instant moved evenly into their tick", count(moved)),
             Spread::Random => {
-                format!("every row moved by chance into its tick, {} of them from a shared instant", count(moved))
+                format!("every row moved at random within its tick, {} of them from a shared instant", count(moved))
             }
         };
         self.changes
@@ -293,13 +293,13 @@ impl Selection {
         self.changes.push(match sample {
             Sample::Share(share) => {
                 format!(
-                    "sample {share}: each {what} taken with that chance, {} rows in all, over the same time",
+                    "sample {share}: each {what} taken with that probability, {} rows in all, over the same time",
                     count(kept)
                 )
             }
             Sample::Number(number) => {
                 format!(
-                    "sample {number}: that many {what}s taken by chance, {} rows in all, over the same time",
+                    "sample {number}: that many {what}s taken at random, {} rows in all, over the same time",
                     count(kept)
                 )
             }
@@ -319,7 +319,7 @@ impl Selection {
         self.copies += (once * usize::from(loops - 1)) as u64;
         self.length = Some(length * u32::from(loops));
         self.changes.push(format!(
-            "loop {loops}: played {loops} times, {} apart ({}){}",
+            "loop {loops}: sent {loops} times, {} apart ({}){}",
             seconds(length.as_secs_f64()),
             if self.window.is_some() { "the window" } else { "the span and one mean gap" },
             self.own("each time with")
@@ -333,7 +333,7 @@ impl Selection {
         if scale < 1.0 {
             let kept = self.leave_out(RemovalReason::RateScale, |row| keeps(row, scale));
             self.changes.push(format!(
-                "rate scale {scale}: thinned, each {} kept with chance {scale}, {} rows in all, over the same time",
+                "rate scale {scale}: thinned, each {} kept with probability {scale}, {} rows, over the same time",
                 unit.name(),
                 count(kept)
             ));
@@ -351,8 +351,7 @@ impl Selection {
             for place in 0..once {
                 let copy = Row { copy: rows[place].copy + layer * reshape.loops, ..rows[place] };
                 if layer < whole || keeps(&copy, chance) {
-                    // What a shift takes over the end begins again at the start: the load repeats itself there as it
-                    // would in a loop.
+                    // A copy shifted past the end wraps around to the start, as if the load were repeated in a loop.
                     let at_ns = (copy.at.as_nanos() + u64::from(layer) * step_ns) % length_ns.max(1);
                     rows.push(Row { at: Offset::from_nanos(at_ns), ..copy });
                 }
@@ -368,16 +367,16 @@ impl Selection {
             (number, true) => format!("{number} copies, the last thinned to {chance:.3},"),
         };
         self.changes.push(format!(
-            "rate scale {scale}: {copies} laid over the trace, each {} after the one before, {} rows added over the \
-             same \
-             time{}; gaps below one mean gap are the copies', peaks over longer windows the trace's",
+            "rate scale {scale}: {copies} laid over the trace, each {} after the previous one, {} rows added over the \
+             same time{}; gaps below one mean gap come from the copies, peaks over longer windows from the trace",
             seconds(step_ns as f64 / 1e9),
             count(added),
             self.own("each with")
         ));
     }
 
-    /// What copies have of their own, behind `with`; nothing where rows have neither.
+    /// The phrase, after `with`, for the prefixes and sessions that each copy has of its own. Empty when rows have
+    /// neither.
     fn own(&self, with: &str) -> String {
         match (self.trace.blocks().is_empty(), self.trace.sessions().number() == 0) {
             (true, true) => String::new(),
@@ -387,7 +386,7 @@ impl Selection {
         }
     }
 
-    /// Leaves out what `keep` does not keep, for `reason`; how many rows are left.
+    /// Leaves out the rows that `keep` does not keep, for `reason`. Returns the number of rows left.
     fn leave_out(&mut self, reason: RemovalReason, keep: impl Fn(&Row) -> bool) -> u64 {
         let mut out = (0, 0);
         self.trace.rows_mut().retain(|row| {
@@ -397,7 +396,7 @@ impl Selection {
             }
             kept
         });
-        // A copy that goes again was never added.
+        // A copy that is left out again counts as never added.
         self.copies -= out.1;
         if out.0 > 0 {
             *self.dropped.entry(reason).or_insert(0) += out.0;
@@ -406,7 +405,8 @@ impl Selection {
     }
 }
 
-/// What chance is drawn for: the session of a row, so that its turns stay together, or the row where it has none.
+/// The unit of a random draw: the session of a row, so that its turns stay together, or the row itself when it has no
+/// session.
 struct Unit {
     sessions: Sessions,
 }
@@ -431,17 +431,20 @@ impl Unit {
     }
 }
 
-/// What a reshaping may change.
+/// The statistics that a change of rows may affect.
 struct Look {
+    /// Rows per second.
     rate_per_s: f64,
+    /// Coefficient of variation of the gaps.
     cv: Option<f64>,
+    /// Dispersion of the row counts in windows of 1 s.
     dispersion: f64,
-    /// None for a load of less than two minutes, in which a minute is no peak.
+    /// Peak over 60 s ÷ mean rate; `None` for a load shorter than two minutes, in which a minute is no peak.
     peak_60s: Option<f64>,
 }
 
 impl Look {
-    /// Of rows that last `length`, of which the plan takes its rate too.
+    /// The statistics of `rows` over `length`, from which the plan computes its rate too.
     fn of(rows: &[Row], length: Duration) -> Self {
         let length_s = length.as_secs_f64();
         let rate_per_s = rows.len() as f64 / length_s;

@@ -1,4 +1,4 @@
-//! Owns `Trace`: recorded requests in order of time, 24 bytes each, what only some traces have kept beside them.
+//! Owns `Trace`: recorded requests in order of time, 24 bytes each. Optional properties of rows are stored beside them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,36 +14,37 @@ use crate::units::{Offset, Rate};
 /// One recorded request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
-    /// Its instant, from the trace's first.
+    /// The instant of the request, counted from the first request of the trace.
     pub at: Offset,
-    /// Input tokens; may be 0, which a request cannot have.
+    /// Input tokens. A row may have 0, but a request cannot.
     pub input_tokens: u32,
-    /// Output tokens; 0 often marks a failed request.
+    /// Output tokens. 0 often marks a failed request.
     pub output_tokens: u32,
-    /// Its place in the file, from 0: its blocks, its session and its line are kept under it.
+    /// The place of the row in the file, from 0. It is the key to the row's blocks, session and line.
     pub place: u32,
-    /// Which copy it is: 0 as recorded, 1 and above as made by a loop or by a rate scale.
+    /// The number of the copy: 0 for the recorded row, 1 and above for copies made by a loop or a rate scale.
     pub copy: u16,
 }
 
-/// A row as a format has it: its instant on the file's own clock.
+/// A row as it is in the file, with its instant on the file's own clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RawRow {
+    /// The instant, in nanoseconds on the file's clock.
     pub(crate) at_ns: i64,
     pub(crate) input_tokens: u32,
     pub(crate) output_tokens: u32,
 }
 
-/// A jump backwards in time that no disorder of a recorder explains: another recording begins.
+/// A jump backwards in time that is too large for rows out of order: another recording begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restart {
     /// The line after the jump.
     pub line: u64,
-    /// How far it goes back.
+    /// How far the time goes back, in seconds.
     pub back_s: u64,
 }
 
-/// A recorded trace. Rows stand in order of time, those of one instant in the order of the file.
+/// A recorded trace. Rows are in order of time; rows of one instant are in the order of the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trace {
     format: Format,
@@ -65,48 +66,48 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// A backwards jump of more than this is a restart, no disorder.
+    /// A backwards jump of more than this many nanoseconds (5 minutes) is a restart and not rows out of order.
     const RESTART_NS: i64 = 300 * 1_000_000_000;
-    /// The most rows that are held.
+    /// Maximum number of rows in a trace.
     pub const MOST_ROWS: u64 = 200_000_000;
 
-    /// Its format.
+    /// The format of the trace.
     #[must_use]
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// The unit its times were read in.
+    /// The unit in which the times were read.
     #[must_use]
     pub fn time_unit(&self) -> &'static str {
         self.time_unit
     }
 
-    /// What separates the fields of its file, where it is a table.
+    /// The separator of the fields in the file, when the file is a table.
     #[must_use]
     pub fn delimiter(&self) -> char {
         self.delimiter
     }
 
-    /// Its rows in order of time; at least one as read.
+    /// The rows in order of time. A trace just read has at least one.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// The prefix blocks of its rows.
+    /// The prefix blocks of the rows.
     #[must_use]
     pub fn blocks(&self) -> &BlockPool {
         &self.blocks
     }
 
-    /// The sessions of its rows.
+    /// The sessions of the rows.
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
     }
 
-    /// How long the answers to the turns of sessions took, where that was recorded.
+    /// The response times of the turns of sessions, where they were recorded.
     pub(crate) fn answer_times(&self) -> &AnswerTimes {
         &self.answer_times
     }
@@ -117,57 +118,58 @@ impl Trace {
         self.lines.of(row.place)
     }
 
-    /// The instant of its first row on the file's own clock: nanoseconds since 1970 for dates, since the clock's zero
-    /// otherwise.
+    /// The instant of the first row on the file's own clock, in nanoseconds: since 1970 for dates, otherwise since the
+    /// zero of the clock.
     #[must_use]
     pub fn first_ns(&self) -> i64 {
         self.first_ns
     }
 
-    /// Rows that stand behind a later one in the file, and were put into their place.
+    /// Number of rows that came after a later row in the file. They were sorted.
     #[must_use]
     pub fn out_of_order(&self) -> u64 {
         self.out_of_order
     }
 
-    /// How far behind the latest of those before it such a row stands at most.
+    /// The largest distance in time of a row out of order from the latest row before it in the file.
     #[must_use]
     pub fn farthest_back(&self) -> Duration {
         Duration::from_nanos(self.farthest_back_ns)
     }
 
-    /// The first place where its clock starts again; none where one segment was asked for.
+    /// The first place where the clock starts again; `None` when there is none or one segment was asked for.
     #[must_use]
     pub fn restart(&self) -> Option<Restart> {
         self.restart
     }
 
-    /// How many recordings the file holds one after the other.
+    /// Number of recordings that the file holds, one after another.
     #[must_use]
     pub fn segments(&self) -> u32 {
         self.segments
     }
 
-    /// Rows of segments that were not asked for.
+    /// Number of rows in segments that were not asked for.
     #[must_use]
     pub fn other_segments(&self) -> u64 {
         self.other_segments
     }
 
-    /// Entries of the file that are no requests (spans of tools and agents), passed over.
+    /// Number of skipped entries that are not requests (spans of tools and agents).
     #[must_use]
     pub fn passed_over(&self) -> u64 {
         self.passed_over
     }
 
-    /// Whether each session counts from its own start, which the file does not say.
+    /// Whether the times of each session count from the start of the session, which the file does not give.
     #[must_use]
     pub fn has_relative_sessions(&self) -> bool {
         self.relative
     }
 
-    /// Lets the sessions of a trace that does not say when begin as a Poisson process of `rate`, the first at 0, in
-    /// the order of the file: gaps of seed stream `session_starts`.
+    /// The trace with session starts drawn as a Poisson process of `rate`, for a trace that does not give them. The
+    /// first session starts at 0, and sessions start in the order of the file. The gaps come from the seed stream
+    /// `session_starts`.
     #[must_use]
     pub fn with_session_starts(mut self, rate: Rate, seed: Seed) -> Self {
         let mut generator = seed.stream("session_starts").sequence();
@@ -194,42 +196,42 @@ impl Trace {
         self
     }
 
-    /// Its rows, to be thinned, moved and copied; whoever does leaves them sorted ([`sort`]).
+    /// The rows, for thinning, moving and copying. The caller must leave them sorted ([`sort`]).
     pub(crate) fn rows_mut(&mut self) -> &mut Vec<Row> {
         &mut self.rows
     }
 
-    /// Its rows, their blocks and their sessions.
+    /// The rows, their blocks and their sessions.
     #[must_use]
     pub(crate) fn into_parts(self) -> (Vec<Row>, BlockPool, Sessions) {
         (self.rows, self.blocks, self.sessions)
     }
 }
 
-/// Puts rows into order of time; those of one instant into the order of the file, copies behind. In place: a trace
-/// may be most of a machine's memory.
+/// Sorts rows by time, then by number of the copy, then by place in the file. Sorts in place, because a trace may take
+/// most of the memory of a machine.
 pub(crate) fn sort(rows: &mut [Row]) {
     if !rows.is_sorted_by_key(|row| row.at) {
         rows.sort_unstable_by_key(|row| (row.at, row.copy, row.place));
     }
 }
 
-/// Rows on their way in. Until the first instant is known, `at` counts from the least instant that 64 bits hold.
+/// A trace while it is read. Until the first instant is known, `at` counts from the smallest 64-bit instant.
 pub(crate) struct Pending {
     trace: Trace,
     new_sessions: NewSessions,
-    /// The line that is being read.
+    /// The line that is now read, from 1.
     pub(crate) number: u64,
     before_ns: i64,
     latest_ns: i64,
     wanted_segment: Option<u32>,
-    /// How long the answer took of the row that comes next.
+    /// The response time of the next row, in nanoseconds.
     answered_in_ns: Option<i64>,
 }
 
 impl Pending {
-    /// The longest span of a trace, thirty years in seconds: more is a broken time, and a few times over more than 64
-    /// bits of nanoseconds.
+    /// Maximum span of a trace, in seconds (30 years). A longer span means a wrong time, and about 10 times as much
+    /// would overflow 64 bits of nanoseconds.
     const MOST_SPAN_S: f64 = 30.0 * 31_557_600.0;
 
     pub(super) fn new(format: Format, time_unit: &'static str, wanted_segment: Option<u32>) -> Self {
@@ -262,7 +264,7 @@ impl Pending {
         }
     }
 
-    /// A trace of `rows`, each with its blocks and its session; none where there are none, or a row cannot have its
+    /// A trace of `rows`, each with its blocks and its session. `None` when there are no rows, or a row cannot have its
     /// blocks.
     pub(crate) fn of(format: Format, block_tokens: u32, rows: Vec<(RawRow, Vec<u64>, String)>) -> Option<Trace> {
         let mut pending = Self::new(format, format.time_unit(), None);
@@ -274,22 +276,22 @@ impl Pending {
         pending.finish(None, Path::new("")).ok()
     }
 
-    /// The fields of its table have `delimiter` between them.
+    /// Stores the separator of the fields of the table.
     pub(super) fn separated_by(&mut self, delimiter: char) {
         self.trace.delimiter = delimiter;
     }
 
-    /// The answer of the row that is pushed next took so long, where that is known.
+    /// Sets the response time of the next row pushed, in nanoseconds; `None` when it is unknown.
     pub(crate) fn answered_in(&mut self, ns: Option<i64>) {
         self.answered_in_ns = ns;
     }
 
-    /// Takes a row, its prefix blocks and the name of its session.
+    /// Stores a row, its prefix blocks and the name of its session. Refused when there are too many rows or blocks.
     pub(crate) fn push(&mut self, raw: RawRow, ids: &[u64], session: Option<&str>) -> Result<(), String> {
         let answered_in_ns = self.answered_in_ns.take();
         let trace = &mut self.trace;
         let back_ns = self.before_ns.saturating_sub(raw.at_ns);
-        // Dates and sessions of their own have no clock that starts again.
+        // A clock of dates, and the clocks of relative sessions, cannot start again.
         if back_ns > Trace::RESTART_NS && !trace.relative && trace.format.has_own_clock() {
             trace.segments += 1;
             self.latest_ns = i64::MIN;
@@ -310,7 +312,7 @@ impl Pending {
         trace.first_ns = trace.first_ns.min(raw.at_ns);
         let place = trace.rows.len() as u32;
         if u64::from(place) >= Trace::MOST_ROWS {
-            return Err(format!("is row {} of the trace, more than are read; split the file", Trace::MOST_ROWS + 1));
+            return Err(format!("is row {} of the trace, above the maximum; split the file", Trace::MOST_ROWS + 1));
         }
         trace.blocks.push(place, ids, raw.input_tokens)?;
         trace.lines.push(place, self.number);
@@ -321,17 +323,17 @@ impl Pending {
         Ok(())
     }
 
-    /// Takes note of an entry that is no request.
+    /// Counts an entry that is not a request.
     pub(crate) fn pass_over(&mut self) {
         self.trace.passed_over += 1;
     }
 
-    /// Blocks have `tokens` tokens.
+    /// Sets the block size to `tokens`.
     pub(crate) fn block_tokens(&mut self, tokens: u32) -> Result<(), String> {
         self.trace.blocks.sized(tokens)
     }
 
-    /// Rows count from the start of their session.
+    /// States that the times of rows count from the start of their session.
     pub(crate) fn relative(&mut self) {
         self.trace.relative = true;
     }
@@ -347,7 +349,7 @@ impl Pending {
         trace.time_unit = time_unit.unwrap_or(trace.time_unit);
         if let Some(wanted) = self.wanted_segment.filter(|wanted| *wanted > trace.segments) {
             let why = format!(
-                "holds {} recordings and no {wanted}. one; give the option segment 1 to {}",
+                "holds {} recordings, but not number {wanted}; give the option segment 1 to {}",
                 trace.segments, trace.segments
             );
             return Err(Error::input(path, why));
@@ -368,7 +370,7 @@ impl Pending {
         }
         if trace.rows.is_empty() {
             let others = if trace.passed_over > 0 {
-                format!(" ({} entries are no requests)", trace.passed_over)
+                format!(" ({} entries are not requests)", trace.passed_over)
             } else {
                 String::new()
             };

@@ -1,21 +1,22 @@
-//! Owns a small made-up recording: conversations with growing contexts and shared prefixes, to see what a format
-//! looks like.
+//! Owns a small synthetic recording that shows what a format looks like: conversations with growing contexts and
+//! shared prefixes.
 
 use crate::seed::{Seed, exponential, open_unit};
 use crate::trace::rows::{Pending, RawRow};
 use crate::trace::{Format, Trace};
 
-/// Tokens that every conversation begins with, so that prefixes are shared.
+/// Length of the common prefix of all conversations, in tokens.
 const SYSTEM_TOKENS: u32 = 1_024;
-/// 5 January 2026, 09:00 UTC: where a recording has dates.
+/// Start of a recording with dates, in nanoseconds since 1970: 5 January 2026, 09:00 UTC.
 const DATE_NS: i64 = 1_767_603_600_000_000_000;
-/// The mean time between the starts of conversations and between their turns, in milliseconds.
+/// Mean time between the starts of two conversations, in milliseconds.
 const START_MS: f64 = 2_000.0;
+/// Mean time between two turns of a conversation, in milliseconds.
 const TURN_MS: f64 = 5_000.0;
 
-/// A recording of `requests` requests as `format` would have it (its block size, dates or a clock of its own), drawn
-/// from `seed`: conversations of one to four turns that start as a Poisson process, each turn with the context of
-/// those before. Times are whole milliseconds.
+/// A recording of `requests` requests, drawn from `seed`, with the block size of `format` and its dates or its own
+/// clock. Conversations of one to four turns start as a Poisson process. Each turn has the context of the turns before
+/// it. Times are whole milliseconds. `None` when `requests` is 0.
 #[must_use]
 pub fn made_up(requests: u32, format: Format, seed: Seed) -> Option<Trace> {
     let (block_tokens, partial) = match format {
@@ -34,7 +35,7 @@ pub fn made_up(requests: u32, format: Format, seed: Seed) -> Option<Trace> {
             let input_tokens = context + 20 + (exponential(&mut generator) * 200.0) as u32;
             let output_tokens = 1 + (exponential(&mut generator) * 120.0) as u32;
             let blocks = if partial { input_tokens.div_ceil(block_tokens) } else { input_tokens / block_tokens };
-            // The first blocks are everyone's; those behind them the conversation's own.
+            // All conversations share the first blocks. The later blocks belong to one conversation.
             let ids = (0..blocks).map(|block| {
                 u64::from(block) + if block < SYSTEM_TOKENS / block_tokens { 0 } else { 10_000 * (session + 1) }
             });

@@ -1,5 +1,5 @@
-//! Owns the choice of rows: a window of trace time, what to do with empty rows, the longest input; every row left out
-//! is counted.
+//! Owns the selection of rows: a window of trace time, a policy for empty rows, a maximum input. Every row left out is
+//! counted.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,21 +12,21 @@ use crate::error::{Error, Refusal};
 use crate::trace::Trace;
 use crate::units::{Offset, Window, parse_duration};
 
-/// What to do with a row of 0 input or 0 output tokens, which no request can have.
+/// The policy for a row with 0 input or 0 output tokens. No request can have 0 of either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnEmpty {
-    /// Leave it out, counted.
+    /// Leave the row out and count it.
     #[default]
     Skip,
-    /// Take 1 token for 0, counted.
+    /// Replace 0 by 1 token and count the row.
     Min1,
-    /// Refuse the trace.
+    /// Refuse the whole trace.
     Fail,
 }
 
 impl OnEmpty {
-    /// How people write it.
+    /// The name that users write.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ impl std::str::FromStr for OnEmpty {
     /// Reads `skip`, `min1`, `fail`.
     fn from_str(text: &str) -> Result<Self, Refusal> {
         [Self::Skip, Self::Min1, Self::Fail].into_iter().find(|policy| policy.name() == text.trim()).ok_or_else(|| {
-            Refusal::new(format!("`{text}` says nothing of empty rows"), "accepted is skip, min1 or fail")
+            Refusal::new(format!("`{text}` is not a policy for empty rows"), "accepted is skip, min1 or fail")
         })
     }
 }
@@ -58,22 +58,22 @@ impl std::str::FromStr for OnEmpty {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RemovalReason {
-    /// Outside the window.
+    /// The row is outside the window.
     Window,
-    /// 0 input or 0 output tokens.
+    /// The row has 0 input or 0 output tokens.
     Empty,
-    /// More input than asked for.
+    /// The row has more input tokens than the given maximum.
     MaxInput,
-    /// In another recording of the same file.
+    /// The row belongs to another recording in the same file.
     Segment,
-    /// Not in the sample.
+    /// The row is not in the sample.
     Sample,
-    /// Thinned to a lower rate.
+    /// The row was thinned out to reach a lower rate.
     RateScale,
 }
 
 impl RemovalReason {
-    /// What left it out, for people.
+    /// The reason as a phrase for the screen.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -87,44 +87,45 @@ impl RemovalReason {
     }
 }
 
-/// Which rows to take. A row left out is counted under the first reason that applies: window, empty, input.
+/// Which rows to take. A row left out is counted under the first reason that applies, in the order window, empty,
+/// input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Choice {
-    /// Span of trace time; the rows inside are taken, and their instants count from its start.
+    /// Span of trace time. Rows inside are taken, with instants counted from its start. `None`: the whole trace.
     pub window: Option<Window>,
-    /// What to do with empty rows; none: leave them as they are.
+    /// The policy for empty rows; `None`: they are kept unchanged.
     pub on_empty: Option<OnEmpty>,
-    /// The most input tokens.
+    /// Maximum number of input tokens; `None`: no maximum.
     pub max_input: Option<u32>,
 }
 
 /// The rows taken from a trace.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
-    /// The trace with only the rows taken, their instants counted from the window's start.
+    /// The trace with only the rows taken. Their instants are counted from the start of the window.
     pub trace: Trace,
-    /// The window asked for.
+    /// The window that was asked for; `None` when none was.
     pub window: Option<Window>,
     /// Rows read.
     pub read: u64,
-    /// From the first row read to the last, before any choice.
+    /// Time from the first row read to the last, before any selection.
     pub read_span: Offset,
-    /// Rows left out, by reason; reasons that left none out are not listed.
+    /// Number of rows left out, by reason. Reasons without rows are not listed.
     pub dropped: BTreeMap<RemovalReason, u64>,
-    /// Rows with a 0 taken for 1.
+    /// Number of rows in which a 0 was replaced by 1.
     pub raised: u64,
-    /// Copies of rows, added by a loop or by a rate scale: read + copies = rows here + left out.
+    /// Copies of rows, added by a loop or by a rate scale: read + copies = rows in `trace` + rows left out.
     pub copies: u64,
-    /// How long the load lasts, where that does not follow from the rows: the window's length, or that before rows
+    /// The duration of the load, when the rows do not define it: the length of the window, or the length before rows
     /// were left out or added.
     pub length: Option<Duration>,
-    /// What has been done to the rows, a sentence each.
+    /// One sentence for each change made to the rows.
     pub changes: Vec<String>,
 }
 
 impl Trace {
-    /// Takes the rows that `choice` asks for. `path` is what this trace was read from, for the message where an empty
-    /// row is refused.
+    /// Takes the rows that `choice` asks for. Fails when `choice` refuses empty rows and there is one; the error names
+    /// `path`, the file of this trace, and the line.
     pub fn select(mut self, choice: &Choice, path: &Path) -> Result<Selection, Error> {
         let read = self.rows().len() as u64 + self.other_segments();
         let read_span = self.rows().last().map_or(Offset::ZERO, |row| row.at);
@@ -163,8 +164,8 @@ impl Trace {
         });
         if let Some(row) = refused {
             let why = format!(
-                "has {} input and {} output tokens, which the option on-empty fail refuses; skip leaves such rows out, \
-                 min1 sends them with 1 token",
+                "has {} input and {} output tokens, which the option on-empty fail refuses; skip leaves empty rows \
+                 out, min1 sends them with 1 token",
                 row.input_tokens, row.output_tokens
             );
             return Err(Error::input_at(path, self.line_of(&row), why));
@@ -184,7 +185,7 @@ impl Trace {
     }
 }
 
-/// Reads a span of trace time: `0s..300s`, both ends with their unit, the second outside.
+/// Reads a span of trace time such as `0s..300s`. Both ends need a unit, and the second end is not part of the span.
 pub fn parse_window(text: &str) -> Result<Window, Refusal> {
     let accepted = "accepted is START..END in trace time, as in 0s..300s or 5m..1h";
     let refuse = |why: String| Refusal::new(why, accepted);
@@ -216,7 +217,7 @@ mod tests {
         assert_eq!(
             (all.read, all.trace.rows().len(), all.dropped.len()),
             (5, 5, 0),
-            "nothing is left out that was not asked for"
+            "no row may be left out without being asked for"
         );
         let some = select(choice(Some("1s..4s"), OnEmpty::Skip, Some(1_000)));
         assert_eq!(

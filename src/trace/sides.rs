@@ -1,18 +1,18 @@
-//! Owns what only some traces have beside a row's instant and lengths: prefix blocks, sessions, times of answers,
-//! lines; kept apart, by the row's place.
+//! Owns the optional properties of a row, stored by the row's place: prefix blocks, sessions, response times, and line
+//! numbers.
 
 use serde::{Deserialize, Serialize};
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// The prefix block ids of all rows, one list after the other. Equal ids stand for equal text.
+/// The prefix block ids of all rows, one list after another. Equal ids stand for equal text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockPool {
     block_tokens: u32,
-    /// Where the list of the row at a place starts; empty until a row has blocks.
+    /// By place, the start of the row's list in `words`; empty until a row has blocks.
     starts: Vec<u32>,
-    /// Each list behind its length; the empty list comes first.
+    /// For each list its length, then its ids. The empty list comes first.
     words: Vec<u64>,
 }
 
@@ -23,10 +23,10 @@ impl Default for BlockPool {
 }
 
 impl BlockPool {
-    /// Tokens of a block where a format does not say otherwise.
+    /// Tokens in one block, unless a format gives another size.
     pub const USUAL_TOKENS: u32 = 512;
 
-    /// Tokens of a block; the last of a request may be partial.
+    /// Tokens in one block. The last block of a request may be partial.
     #[must_use]
     pub fn block_tokens(&self) -> u32 {
         self.block_tokens
@@ -38,7 +38,7 @@ impl BlockPool {
         self.words.len() <= 1
     }
 
-    /// The ids of the row at `place`.
+    /// The block ids of the row at `place`; empty when it has none.
     #[must_use]
     pub fn ids(&self, place: u32) -> &[u64] {
         let start = self.starts.get(place as usize).copied().unwrap_or(0) as usize;
@@ -46,7 +46,7 @@ impl BlockPool {
         self.words.get(start + 1..start + 1 + length).unwrap_or(&[])
     }
 
-    /// Makes blocks `tokens` long; refused where there are blocks of another length already.
+    /// Sets the block size to `tokens`. Refused for 0, and when blocks of another size exist.
     pub(crate) fn sized(&mut self, tokens: u32) -> Result<(), String> {
         if tokens == 0 || (!self.is_empty() && tokens != self.block_tokens) {
             return Err(format!(
@@ -58,8 +58,8 @@ impl BlockPool {
         Ok(())
     }
 
-    /// Gives the row at `place`, the next, its blocks; refused where four thousand million ids are held already, or a
-    /// row has more than its tokens can fill.
+    /// Stores the blocks of the row at `place`, which must be the next row. Refused when the pool already holds 2^32
+    /// words, or the row has more blocks than its tokens can fill.
     pub(crate) fn push(&mut self, place: u32, ids: &[u64], input_tokens: u32) -> Result<(), String> {
         let most = input_tokens.div_ceil(self.block_tokens) as usize;
         if ids.len() > most {
@@ -75,7 +75,7 @@ impl BlockPool {
         }
         self.starts.resize(place as usize, 0);
         let start =
-            u32::try_from(self.words.len()).map_err(|_| "brings the blocks above 4294967295, more than are read")?;
+            u32::try_from(self.words.len()).map_err(|_| "brings the blocks above the maximum 4294967295; split it")?;
         if ids.is_empty() {
             self.starts.push(0);
         } else {
@@ -87,35 +87,35 @@ impl BlockPool {
     }
 }
 
-/// Which rows belong together as turns of one conversation, and what the file calls it.
+/// Which rows are turns of one conversation, and the name of that conversation in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Sessions {
-    /// By place the session, from 1, and 0 for none; empty until a row has one.
+    /// By place, the session from 1, or 0 for none; empty until a row has a session.
     of: Vec<u32>,
     names: Vec<Box<str>>,
 }
 
 impl Sessions {
-    /// How many there are.
+    /// The number of sessions.
     #[must_use]
     pub fn number(&self) -> u32 {
         self.names.len() as u32
     }
 
-    /// The session, from 0, of the row at `place`.
+    /// The session of the row at `place`, from 0; `None` when the row has none.
     #[must_use]
     pub fn of(&self, place: u32) -> Option<u32> {
         self.of.get(place as usize).copied().unwrap_or(0).checked_sub(1)
     }
 
-    /// What the file calls session `number`.
+    /// The name of session `number` in the file; empty for an unknown number.
     #[must_use]
     pub fn name(&self, number: u32) -> &str {
         self.names.get(number as usize).map_or("", |name| name)
     }
 }
 
-/// Sessions on their way in.
+/// The sessions of a trace while it is read.
 #[derive(Debug, Default)]
 pub(crate) struct NewSessions {
     sessions: Sessions,
@@ -123,7 +123,7 @@ pub(crate) struct NewSessions {
 }
 
 impl NewSessions {
-    /// The number, from 0, of the session `name`.
+    /// The number of the session `name`, from 0. A new name gets the next number.
     pub(crate) fn number(&mut self, name: &str) -> u32 {
         if let Some(number) = self.known.get(name) {
             return *number;
@@ -134,7 +134,7 @@ impl NewSessions {
         number
     }
 
-    /// Gives the row at `place`, the next, its session.
+    /// Stores the session of the row at `place`, which must be the next row.
     pub(crate) fn push(&mut self, place: u32, name: Option<&str>) {
         let of = &mut self.sessions.of;
         if name.is_none() && of.is_empty() {
@@ -150,7 +150,7 @@ impl NewSessions {
     }
 }
 
-/// How long the answer of each place took when it was recorded, in whole milliseconds; empty until one is known.
+/// By place, the recorded response time in whole milliseconds; empty until one is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct AnswerTimes {
     ms: Vec<u32>,
@@ -159,8 +159,8 @@ pub(crate) struct AnswerTimes {
 impl AnswerTimes {
     const UNKNOWN: u32 = u32::MAX;
 
-    /// Gives the row at `place`, the next, the time of its answer; what is negative or takes more than a month is not
-    /// known.
+    /// Stores the response time `ns` (nanoseconds) of the row at `place`, which must be the next row. A time below 0 or
+    /// above 2^32 ms (about 50 days) counts as unknown.
     pub(crate) fn push(&mut self, place: u32, ns: Option<i64>) {
         let ms = ns.filter(|ns| *ns >= 0).and_then(|ns| u32::try_from(ns.saturating_add(500_000) / 1_000_000).ok());
         if ms.is_none() && self.ms.is_empty() {
@@ -170,34 +170,34 @@ impl AnswerTimes {
         self.ms.push(ms.unwrap_or(Self::UNKNOWN));
     }
 
-    /// Whether none is known.
+    /// Whether no response time is known.
     pub(crate) fn is_empty(&self) -> bool {
         self.ms.is_empty()
     }
 
-    /// How long the answer of the row at `place` took, where that is known.
+    /// The response time of the row at `place`; `None` when it is unknown.
     pub(crate) fn of(&self, place: u32) -> Option<Duration> {
         let ms = self.ms.get(place as usize).filter(|ms| **ms != Self::UNKNOWN)?;
         Some(Duration::from_millis(u64::from(*ms)))
     }
 }
 
-/// The line of each place, as runs of consecutive lines: one entry for a file without blank lines.
+/// The line of each place, stored as runs of consecutive lines. A file without blank lines has one run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct LineRuns {
-    /// Place and line where a run starts.
+    /// The first place and the first line of each run.
     runs: Vec<(u32, u64)>,
 }
 
 impl LineRuns {
-    /// The row at `place`, the next, stands on `line`.
+    /// Stores the `line` of the row at `place`, which must be the next row.
     pub(crate) fn push(&mut self, place: u32, line: u64) {
         if self.of(place) != line {
             self.runs.push((place, line));
         }
     }
 
-    /// The line, from 1, of the row at `place`; 0 before the first.
+    /// The line of the row at `place`, from 1; 0 when no row is stored.
     pub(crate) fn of(&self, place: u32) -> u64 {
         let next = self.runs.partition_point(|(start, _)| *start <= place);
         next.checked_sub(1).map_or(0, |run| self.runs[run].1 + u64::from(place - self.runs[run].0))

@@ -1,15 +1,16 @@
-//! Owns how the rows of a trace are spaced in time: gaps, ties, counts in windows, peaks, the tick of the clock.
+//! Owns the measures of the spacing of a trace's rows in time: gaps, ties, window counts, peaks,
+//! and the tick of the clock.
 
 use std::time::Duration;
 
 use crate::trace::Row;
 use crate::units::Offset;
 
-/// The gaps between rows.
+/// Statistics of the gaps between rows.
 pub(crate) struct Gaps {
-    /// Population standard deviation over mean.
+    /// Population standard deviation ÷ mean; `None` with fewer than two rows or an empty span.
     pub(crate) cv: Option<f64>,
-    /// The longest gap and the row, from 1, before it.
+    /// The longest gap and the number of the row before it, from 1.
     pub(crate) longest: Option<(Offset, u64)>,
 }
 
@@ -29,11 +30,11 @@ impl Gaps {
     }
 }
 
-/// How many instants rows share.
+/// Statistics of the instants that rows share.
 pub(crate) struct Times {
-    /// Different instants.
+    /// Number of distinct instants.
     pub(crate) distinct: u64,
-    /// The most rows at one instant.
+    /// Largest number of rows at one instant.
     pub(crate) max_tie: u64,
 }
 
@@ -44,10 +45,11 @@ impl Times {
     }
 }
 
-/// Rows in the windows [kW, (k+1)W) from the first, as far as the last.
+/// Statistics of the row counts in the windows [kW, (k+1)W), from the first row to the last.
 pub(crate) struct Counts {
+    /// Largest number of rows in one window.
     pub(crate) most: u64,
-    /// Population variance over mean.
+    /// Population variance ÷ mean of the row counts.
     pub(crate) dispersion: f64,
 }
 
@@ -66,7 +68,7 @@ impl Counts {
     }
 }
 
-/// The most of `rows`, in order of the time that `at` has, in any window [t, t + `length`) that begins at a row.
+/// The largest number of `rows` in any window [t, t + `length`) that begins at a row. `rows` must be in order of `at`.
 #[must_use]
 pub fn sliding_peak<T>(rows: &[T], at: impl Fn(&T) -> Offset, length: Duration) -> u64 {
     let mut end = 0;
@@ -81,8 +83,8 @@ pub fn sliding_peak<T>(rows: &[T], at: impl Fn(&T) -> Offset, length: Duration) 
     most as u64
 }
 
-/// How long the load of `rows` lasts: to one mean gap after the last, or one second where there is no gap to take the
-/// mean of.
+/// The duration of the load of `rows`: until one mean gap after the last row. When there is no gap, one second takes
+/// the place of the mean gap.
 #[must_use]
 pub fn natural_length(rows: &[Row]) -> Duration {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Duration::ZERO };
@@ -91,9 +93,9 @@ pub fn natural_length(rows: &[Row]) -> Duration {
     last.at.plus(mean).since(Offset::ZERO)
 }
 
-/// The tick of a recorder's clock in nanoseconds, where rows share instants: the usual step between instants where
-/// nearly all steps are about alike (a recorder that looks every three seconds), otherwise the largest step that all
-/// instants are multiples of (whole seconds).
+/// The tick of a recorder's clock, in nanoseconds. When at least 90 % of the steps between instants are within 10 % of
+/// the median step, the tick is the median (a recorder that samples every three seconds). Otherwise it is the greatest
+/// common divisor of all steps (whole seconds). `None` when no rows share an instant, or all rows do.
 pub(crate) fn tick_of(rows: &[Row]) -> Option<u64> {
     let steps = || rows.windows(2).map(|pair| pair[1].at.as_nanos() - pair[0].at.as_nanos()).filter(|step| *step > 0);
     let number = steps().count();
@@ -107,7 +109,7 @@ pub(crate) fn tick_of(rows: &[Row]) -> Option<u64> {
     if alike * 10 >= number * 9 { Some(usual) } else { steps().reduce(greatest_common_divisor) }
 }
 
-/// The usual step is the median of so many at most, spread over the trace: of 40 million rows all would be 320 MB.
+/// Maximum number of steps for the median step, spread over the trace. The steps of 40 million rows would take 320 MB.
 const MOST_STEPS: usize = 1_000_000;
 
 fn greatest_common_divisor(mut one: u64, mut two: u64) -> u64 {

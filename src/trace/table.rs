@@ -1,24 +1,24 @@
-//! Owns comma-separated tables: columns by name, fields by column.
+//! Owns the reading of delimited tables: columns by name, fields by column.
 
 use crate::error::Refusal;
 use crate::trace::number::{shown, tokens};
 
-/// What may separate fields.
+/// The separators of fields that are accepted.
 pub(crate) const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
 
-/// Reads `--delimiter`.
+/// Reads the value of the option delimiter. Refuses every text that is not one of the four separators.
 pub fn parse_delimiter(text: &str) -> Result<char, Refusal> {
     match text {
         "tab" | "\\t" => Ok('\t'),
         _ => DELIMITERS
             .into_iter()
             .find(|delimiter| text.chars().eq([*delimiter]))
-            .ok_or_else(|| Refusal::new(format!("`{text}` separates no fields"), "accepted is `,`, `;`, `|` or tab")),
+            .ok_or_else(|| Refusal::new(format!("`{text}` is not a delimiter"), "accepted is `,`, `;`, `|` or tab")),
     }
 }
 
-/// The fields of a line (RFC 4180), quotes and blanks around them taken away. A quote opens a field only at its start,
-/// and within it two quotes are one that closes nothing.
+/// The fields of a line (RFC 4180), without the quotes and blanks around them. A quote opens a field only at the start
+/// of the field. Inside the field, two quotes stand for one quote and do not close it.
 pub(crate) fn fields(line: &str) -> Vec<&str> {
     fields_by(line, ',').collect()
 }
@@ -37,7 +37,7 @@ fn fields_by(line: &str, delimiter: char) -> impl Iterator<Item = &str> {
     })
 }
 
-/// `line`, whose fields `delimiter` separates, with commas between them.
+/// `line` with its separator `delimiter` replaced by commas.
 pub(crate) fn with_commas(line: &str, delimiter: char) -> String {
     let mut text = String::with_capacity(line.len() + 8);
     for (place, field) in fields_by(line, delimiter).enumerate() {
@@ -45,7 +45,7 @@ pub(crate) fn with_commas(line: &str, delimiter: char) -> String {
             text.push(',');
         }
         if field.contains([',', '"', '\n', '\r']) {
-            // Its own quotes are doubled already where it was quoted.
+            // In a quoted field the quotes are already doubled.
             let inner = field.replace("\"\"", "\"").replace('"', "\"\"");
             text.extend(["\"", &inner, "\""]);
         } else {
@@ -55,25 +55,26 @@ pub(crate) fn with_commas(line: &str, delimiter: char) -> String {
     text
 }
 
-/// Where in its fields a row stands, byte by byte.
+/// The state of a scan over the fields of a row, byte by byte.
 pub(crate) struct Scan {
     delimiter: u8,
-    /// Nothing but blanks of the field was seen, or quotes in pairs.
+    /// Whether only blanks, or pairs of quotes, of the field were seen so far.
     starts: bool,
+    /// Whether the scan is inside quotes.
     quoted: bool,
-    /// The quotes of the field were closed.
+    /// Whether the quotes of the field were closed.
     closed: bool,
-    /// Text stands behind quotes that were closed.
+    /// Whether text followed closed quotes.
     broken: bool,
 }
 
 impl Scan {
-    /// Before the first byte; `delimiter` is one of [`DELIMITERS`].
+    /// A scan before the first byte. `delimiter` must be one of [`DELIMITERS`].
     pub(crate) fn new(delimiter: char) -> Self {
         Self { delimiter: delimiter as u8, starts: true, quoted: false, closed: false, broken: false }
     }
 
-    /// Whether the row stands within quotes after `bytes`, so that it goes on in the next line.
+    /// Whether the row is inside quotes after `bytes`, so that it continues on the next line.
     pub(crate) fn is_open_after(&mut self, bytes: &[u8]) -> bool {
         for byte in bytes {
             _ = self.ends_field(*byte);
@@ -81,16 +82,16 @@ impl Scan {
         self.quoted
     }
 
-    /// Whether text stood behind quotes that were closed, which no quoted field has.
+    /// Whether text followed closed quotes. No valid quoted field has such text.
     pub(crate) fn is_broken(&self) -> bool {
         self.broken
     }
 
-    /// Whether `byte` ends the field.
+    /// Advances the scan by `byte`. Returns whether `byte` ends the field.
     fn ends_field(&mut self, byte: u8) -> bool {
         match byte {
             b'"' if self.quoted => (self.quoted, self.closed) = (false, true),
-            // Behind a quote that closed it may be the second of two, which is one of the text.
+            // After a closing quote, this may be the second quote of a pair, which stands for one quote in the text.
             b'"' if self.starts => (self.quoted, self.closed) = (true, false),
             _ if self.quoted => {}
             delimiter if delimiter == self.delimiter => {
@@ -107,14 +108,14 @@ impl Scan {
     }
 }
 
-/// Whether the header `line` has all of `names`, in any place and any case.
+/// Whether the header `line` has all of `names`, in any order and any case.
 pub(crate) fn has_columns(line: &str, names: &[&str]) -> bool {
     let fields = fields(line);
     names.iter().all(|name| fields.iter().any(|field| field.eq_ignore_ascii_case(name)))
 }
 
-/// The place of column `name` in the header `line`, where it has one: of that name, else of that name in another case.
-/// Refused where two columns have it: which of them is meant cannot be told.
+/// The position of the column `name` in the header `line`, or `None`. An exact match comes before a match in another
+/// case. Refused when two columns match, because it is unclear which one is meant.
 pub(crate) fn column(line: &str, name: &str) -> Result<Option<usize>, String> {
     let fields = fields(line);
     let places = |is: fn(&str, &str) -> bool| {
@@ -136,7 +137,7 @@ pub(crate) fn column(line: &str, name: &str) -> Result<Option<usize>, String> {
     }
 }
 
-/// The places of `names` in the header `line`, or what is missing.
+/// The positions of `names` in the header `line`. The error lists the names that are missing.
 pub(crate) fn places<const N: usize>(line: &str, names: [&str; N]) -> Result<[usize; N], String> {
     let (mut places, mut missing) = ([0; N], Vec::new());
     for (slot, name) in places.iter_mut().zip(names) {
@@ -148,10 +149,10 @@ pub(crate) fn places<const N: usize>(line: &str, names: [&str; N]) -> Result<[us
     if missing.is_empty() {
         return Ok(places);
     }
-    Err(format!("the header `{}` has no column {}; name those that it has", shown(line), missing.join(", ")))
+    Err(format!("the header `{}` has no column {}; name columns that it has", shown(line), missing.join(", ")))
 }
 
-/// The fields of `line` at `places`.
+/// The fields of `line` at the positions `places`. Fails when the line has too few fields.
 pub(crate) fn pick<'a, const N: usize>(line: &'a str, places: &[usize; N]) -> Result<[&'a str; N], String> {
     let fields = fields(line);
     let mut picked = [""; N];
@@ -163,8 +164,8 @@ pub(crate) fn pick<'a, const N: usize>(line: &'a str, places: &[usize; N]) -> Re
     Ok(picked)
 }
 
-/// The token count in a cell. An empty cell, and what tools write for one that is missing, is 0, which `--on-empty`
-/// decides on.
+/// The token count in a cell. An empty cell is 0, and so is a word that tools write for a missing value; the option
+/// on-empty says what happens to such a row.
 pub(crate) fn cell_tokens(name: &str, cell: &str) -> Result<u32, String> {
     let missing = ["", "null", "nan", "none", "na", "n/a", "nil", "-", "\\n"];
     if missing.iter().any(|text| cell.eq_ignore_ascii_case(text)) { Ok(0) } else { tokens(name, cell) }
@@ -179,14 +180,14 @@ mod tests {
         assert_eq!(places("\"B\", a ,c", ["A", "b"]), Ok([1, 0]));
         assert_eq!(
             places("a,c", ["A", "b"]),
-            Err("the header `a,c` has no column b; name those that it has".to_owned())
+            Err("the header `a,c` has no column b; name columns that it has".to_owned())
         );
         let twice = "the header `a,b,A,b` has the column b twice (columns 2 and 4); rename the one that is not meant, \
             or remove it";
         assert_eq!(
             (places("a,b,A,b", ["A"]), places("a,b,A,b", ["a"])),
             (Ok([2]), Ok([0])),
-            "a column is meant by its own case first"
+            "an exact match must come before a match in another case"
         );
         assert_eq!(
             (places("a,b,A,b", ["a", "b"]), column("a,b,A,b", "B")),
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!(
             (column("a,b,A,b", "c"), has_columns("b,b", &["B"])),
             (Ok(None), true),
-            "what is not read may stand twice"
+            "a column that is not read may occur twice"
         );
         assert_eq!(pick("1,\"x,y\", 3", &[2, 1]), Ok(["3", "x,y"]));
         assert_eq!(pick("1", &[2]), Err("has 1 fields, and column 3 is needed".to_owned()));

@@ -1,14 +1,15 @@
-//! Owns Vidur's CSV: `arrived_at,num_prefill_tokens,num_decode_tokens`, times in seconds with a float's noise.
+//! Owns the reading of Vidur's CSV: `arrived_at,num_prefill_tokens,num_decode_tokens`. Times are in seconds, with
+//! floating-point noise.
 
 use crate::trace::number::{scaled_decimal, shown};
 use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 use crate::trace::table::{self, cell_tokens};
 
-/// The columns it is known by.
+/// The columns by which the format is recognised.
 pub(crate) const COLUMNS: [&str; 3] = ["arrived_at", "num_prefill_tokens", "num_decode_tokens"];
 
-/// Where its columns stand.
+/// The positions of the columns.
 pub(crate) struct Vidur {
     places: [usize; 3],
 }

@@ -1,5 +1,5 @@
-//! Owns Weka's agentic sessions: one JSON object a conversation, requests in seconds from its start, agents inside
-//! agents.
+//! Owns the reading of Weka's agentic sessions: one JSON object per conversation, request times in seconds from its
+//! start, and nested agents.
 
 use std::borrow::Cow;
 
@@ -10,9 +10,9 @@ use crate::trace::number::{scaled_decimal, shown};
 use crate::trace::parser::Parser;
 use crate::trace::rows::{Pending, RawRow};
 
-/// Tokens of a block where the file does not say.
+/// Tokens in one block when the file does not give `block_size`.
 pub(crate) const BLOCK_TOKENS: u32 = 64;
-/// Agents that start agents; deeper is a broken file.
+/// Maximum nesting depth of agents. A file with deeper nesting is considered broken.
 const MOST_DEEP: u32 = 8;
 
 /// Reads conversations.
@@ -29,7 +29,7 @@ struct Conversation<'a> {
     requests: Vec<Entry<'a>>,
 }
 
-/// A request, or an agent with requests of its own.
+/// A request, or an agent with its own requests.
 #[derive(Deserialize)]
 struct Entry<'a> {
     #[serde(borrow)]
@@ -40,11 +40,13 @@ struct Entry<'a> {
     output: Option<Figure<'a>>,
     #[serde(default)]
     hash_ids: Vec<u64>,
-    /// How long its answer took, and how long there was nothing before it, in seconds; either may be missing.
+    /// Time until the response ended, in seconds; may be missing.
     #[serde(borrow)]
     api_time: Option<Figure<'a>>,
+    /// Pause before the request, in seconds; may be missing.
     #[serde(borrow)]
     think_time: Option<Figure<'a>>,
+    /// Time until the agent ended, in milliseconds; may be missing.
     #[serde(borrow)]
     duration_ms: Option<Figure<'a>>,
     #[serde(borrow)]
@@ -56,7 +58,7 @@ impl Parser for Weka {
         let conversation: Conversation<'_> = parse(text, "conversation of a Weka trace")?;
         pending.block_tokens(conversation.block_size.unwrap_or(BLOCK_TOKENS))?;
         pending.relative();
-        // Ids that only mean something inside the conversation are kept apart from those of others.
+        // Ids of scope `local` are valid only inside one conversation, so the conversation number is added to them.
         let number = pending.session(&conversation.id);
         let apart = if conversation.hash_id_scope.as_deref() == Some("local") { u64::from(number) << 32 } else { 0 };
         let mut walk = Walk { pending, session: &conversation.id, apart, ids: Vec::new() };
@@ -72,22 +74,22 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Takes what began `start_ns` after the conversation.
+    /// Takes the entries of a list that starts `start_ns` nanoseconds after the conversation.
     fn entries(&mut self, entries: &[Entry<'_>], start_ns: i64, depth: u32) -> Result<(), String> {
         if depth > MOST_DEEP {
-            return Err(format!("has agents inside agents more than {MOST_DEEP} deep; no recorder writes that"));
+            return Err(format!("has agents inside agents more than {MOST_DEEP} levels deep; check the file"));
         }
         for (place, entry) in entries.iter().enumerate() {
             let time = entry.t.text();
             let at_ns = scaled_decimal(time, 9)
                 .and_then(|at_ns| at_ns.checked_add(start_ns))
-                .ok_or_else(|| format!("t {} is no number of seconds", shown(time)))?;
+                .ok_or_else(|| format!("t {} is not a number of seconds", shown(time)))?;
             if let Some(inner) = &entry.requests {
-                // An agent's `t` is its end, whatever the recorder's documents say, and its requests count from its
-                // start; without a length it was only sent off, and its start is all there is.
+                // The `t` of an agent is its end, although the recorder's documents say otherwise. Its requests count
+                // from its start. An agent without a length was only started: its `t` is its start.
                 let length = entry.duration_ms.map_or("0", Figure::text);
-                let length_ns =
-                    scaled_decimal(length, 6).ok_or_else(|| format!("duration_ms {} is no number", shown(length)))?;
+                let length_ns = scaled_decimal(length, 6)
+                    .ok_or_else(|| format!("duration_ms {} is not a number", shown(length)))?;
                 self.entries(inner, at_ns.saturating_sub(length_ns).max(start_ns), depth + 1)?;
                 continue;
             }
@@ -105,8 +107,8 @@ impl Walk<'_> {
     }
 }
 
-/// How long the answer of `entry` took, in nanoseconds: as it says, or what the pause before the `next` leaves of the
-/// time between them.
+/// The time until the response of `entry` ended, in nanoseconds: its `api_time`, or else the time from `entry` to
+/// `next` minus the think time of `next`. `None` when neither is recorded.
 fn answered_in(entry: &Entry<'_>, next: Option<&Entry<'_>>) -> Option<i64> {
     let seconds = |figure: Option<Figure<'_>>| scaled_decimal(figure?.text(), 9);
     seconds(entry.api_time).or_else(|| {

@@ -1,4 +1,4 @@
-//! Owns the writing of a trace in any format, and what is lost on the way.
+//! Owns the writing of a trace in any format, and the list of what that format cannot hold.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use crate::trace::{Format, Row, Trace};
 use crate::units::csv_field;
 
-/// Writes the rows of `trace`, in order of time, as `format`; what that format cannot hold, a phrase each.
+/// Writes the rows of `trace` as `format`, in order of time. Returns one phrase for each property that `format` cannot
+/// hold.
 ///
-/// Times are those of the trace's own clock: dates where it had dates, otherwise counted from its zero, which a
-/// format of dates calls 1970.
+/// Times are on the trace's own clock: dates when the trace has dates, otherwise times since the zero of its clock. A
+/// format with dates writes that zero as 1970.
 pub fn write(trace: &Trace, format: Format, sink: &mut impl Write) -> io::Result<Vec<String>> {
     let writer = Writer { trace, format, plain_names: plain_names(trace) };
     match format {
@@ -25,7 +26,7 @@ pub fn write(trace: &Trace, format: Format, sink: &mut impl Write) -> io::Result
     Ok(writer.losses())
 }
 
-/// Whether the names of all sessions can stand in a table as they are.
+/// Whether the names of all sessions can be written in a table without quoting or escaping.
 fn plain_names(trace: &Trace) -> bool {
     let plain = |name: &str| csv_field(name) == name;
     (0..trace.sessions().number()).all(|number| plain(trace.sessions().name(number)))
@@ -50,7 +51,7 @@ impl Writer<'_> {
         self.trace.blocks().ids(row.place)
     }
 
-    /// Whether the format has blocks of this trace's size.
+    /// Whether the format can hold blocks of this trace's size.
     fn keeps_blocks(&self) -> bool {
         match self.format {
             Format::Mooncake => self.trace.blocks().block_tokens() == 512,
@@ -73,9 +74,9 @@ impl Writer<'_> {
         note(has_sessions && self.format == Format::Bailian, "names of sessions (chats are numbered)");
         note(
             has_sessions && !self.plain_names && matches!(self.format, Format::BurstGpt | Format::Csv),
-            "names of sessions (they are numbered: some have quotes or separators, or a spreadsheet would run them)",
+            "names of sessions (they are numbered: some have quotes or separators, or could be spreadsheet formulas)",
         );
-        note(!self.trace.answer_times().is_empty(), "how long answers took");
+        note(!self.trace.answer_times().is_empty(), "response times");
         let blocks = format!("prefix blocks of {} tokens", self.trace.blocks().block_tokens());
         note(!self.trace.blocks().is_empty() && !self.keeps_blocks(), &blocks);
         note(self.format == Format::AiBrix && not_whole(1_000_000), "times below a millisecond");
@@ -86,20 +87,20 @@ impl Writer<'_> {
         );
         note(
             self.format != Format::Weka && self.trace.has_relative_sessions() && self.trace.sessions().number() > 1,
-            "nothing, but when each session begins is not recorded: they are written as if all began at once",
+            "nothing, but the start of each session is not recorded: sessions are written as if all began at once",
         );
         note(
             self.format == Format::Weka && has_sessions && !self.trace.has_relative_sessions(),
-            "when each session begins",
+            "the start of each session",
         );
         note(
             self.format == Format::Mooncake && not_whole(1_000_000),
-            "nothing, but times have fractions of a millisecond: say the option format mooncake when reading them",
+            "nothing, but times have fractions of a millisecond: give the option format mooncake to read them",
         );
         note(
             self.format == Format::Mooncake && self.trace.blocks().is_empty() && !not_whole(1_000_000),
-            "nothing, but without prefix blocks the format cannot be recognised: say the option format mooncake when \
-             reading it",
+            "nothing, but without prefix blocks the format cannot be recognised: give the option format mooncake to \
+             read it",
         );
         lost
     }
@@ -185,7 +186,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// One request as an export of one span.
+    /// One request as an OTLP export with one span.
     fn span(&self, row: &Row, at_ns: i64) -> Value {
         let attribute = |key: &str, value: Value| json!({"key": key, "value": value});
         let count = |count: u32| json!({"intValue": count.to_string()});
@@ -207,7 +208,7 @@ impl Writer<'_> {
         json!({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
     }
 
-    /// Bailian: chats by number, each behind the one before of its conversation.
+    /// Bailian: numbered chats. The parent of a chat is the previous chat of its conversation.
     fn chats(&self, sink: &mut impl Write) -> io::Result<()> {
         let mut latest: HashMap<u32, (i64, u32)> = HashMap::new();
         for (chat, row) in (0..).zip(self.trace.rows()) {
@@ -230,7 +231,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// `AIBrix`: the requests of one millisecond in one line.
+    /// `AIBrix`: one line per millisecond, with all requests of that millisecond.
     fn instants(&self, sink: &mut impl Write) -> io::Result<()> {
         let at_ms = |row: &Row| self.at_ns(row).div_euclid(1_000_000);
         for tie in self.trace.rows().chunk_by(|one, two| at_ms(one) == at_ms(two)) {
@@ -253,7 +254,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Weka: one conversation a line, its requests from its own start.
+    /// Weka: one conversation per line, with request times counted from its start.
     fn conversations(&self, sink: &mut impl Write) -> io::Result<()> {
         let alone = u64::from(self.trace.sessions().number());
         let mut conversations: BTreeMap<u64, Vec<&Row>> = BTreeMap::new();
@@ -267,7 +268,8 @@ impl Writer<'_> {
                 .and_then(|row| self.session(row))
                 .map_or_else(|| format!("row-{}", number - alone), str::to_owned);
             let start = rows.first().map_or(0, |row| self.at_ns(row));
-            // A recording of sessions has them from their own start already, where the first request need not stand.
+            // The times of relative sessions already count from the session's start, which may precede its first
+            // request.
             let start = if self.trace.has_relative_sessions() { 0 } else { start };
             write!(
                 sink,
@@ -291,7 +293,7 @@ impl Writer<'_> {
     }
 }
 
-/// `ns` ÷ 10^`power` in as many digits as it has.
+/// `ns` ÷ 10^`power` as an exact decimal, without trailing zeros.
 fn decimal(ns: i64, power: u32) -> String {
     let scale = 10u64.pow(power);
     let (whole, part) = (ns.unsigned_abs() / scale, ns.unsigned_abs() % scale);
@@ -303,7 +305,7 @@ fn decimal(ns: i64, power: u32) -> String {
     format!("{sign}{whole}.{}", digits.trim_end_matches('0'))
 }
 
-/// A date as Azure's files of 2023 have it, in UTC: seven digits, nine where they are needed.
+/// A date in UTC in the form of Azure's files of 2023, with seven digits, or nine when they are needed.
 fn date(ns: i64) -> String {
     // Any 64-bit number of nanoseconds is a date from 1677 to 2262.
     let Ok(instant) = jiff::Timestamp::from_nanosecond(i128::from(ns)) else { return ns.to_string() };

@@ -1,4 +1,4 @@
-//! Owns `PlanParts`: what a plan is made from, as it is sent to another process, which makes the same plan of it.
+//! Owns `PlanParts`: the serialised form of a plan. Another process can build the same plan from it.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -7,7 +7,7 @@ use crate::seed::Seed;
 use crate::units::Shard;
 use crate::workload::{Load, Plan, Workload};
 
-/// What a plan is made from.
+/// The parts from which a plan is built.
 #[derive(Serialize, Deserialize)]
 struct PlanParts {
     load: Load,
@@ -18,7 +18,7 @@ struct PlanParts {
 }
 
 impl Serialize for Plan {
-    /// Fails where prompts are counted by a tokenizer, or messages are made by a content of the caller's own.
+    /// Fails when a tokenizer counts the prompts, or the caller's own content makes the messages.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         PlanParts {
             load: self.load().clone(),

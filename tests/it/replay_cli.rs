@@ -257,7 +257,7 @@ fn what_a_trace_says_itself_is_refused() {
         (&["replay", "broken.jsonl"], &["broken.jsonl:1", "output_length"]),
         (&["replay", "weeks.csv"], &["weeks.csv:4", "2 recordings in one file"]),
         (&["replay", "one.csv", "--format", "burstgpt"], &["one.csv:1", "Request tokens", "--format"]),
-        (&["replay", "one.csv", "--format", "weka"], &["one.csv:1", "is no conversation of a Weka trace"]),
+        (&["replay", "one.csv", "--format", "weka"], &["one.csv:1", "is not a valid conversation of a Weka trace"]),
         (&["replay", "one.csv", "--format", "parquet"], &["--format", "azure, burstgpt, mooncake, bailian"]),
         (&["replay", "chat.jsonl", "--session-rate", "1/s"], &["--session-rate", "the trace says itself"]),
         (&["replay", "chat.jsonl", "--columns", "time=a"], &["--columns", "time=NAME"]),

@@ -1,4 +1,4 @@
-//! Owns the tests that what passes between loads and whoever plays them survives being sent to another process.
+//! Owns the tests that segments, stop rules and trials stay equal when they are sent to another process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn text<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap()
 }
 
-/// `value` written and read again.
+/// `value` after it is written and read again.
 fn again<T: Serialize + DeserializeOwned>(value: &T) -> T {
     serde_json::from_str(&text(value)).unwrap_or_else(|why| panic!("{why}: {}", text(value)))
 }
@@ -48,7 +48,7 @@ fn shaped(profile: &str, overlay: &str) -> Load {
     Load::Open(Timeline::shaped(Process::Poisson, pattern, None, none, none, Seed::new(4)).unwrap())
 }
 
-/// Loads of every kind, named.
+/// Plans with loads of every kind, each with a name.
 fn plans() -> Vec<(&'static str, Plan)> {
     let seconds = |seconds| Extent::Duration(Duration::from_secs(seconds));
     let instants = [0.0, 0.25, 0.5, 1.0 / 3.0, 7.1].map(Offset::from_secs);
@@ -85,7 +85,7 @@ fn a_segment_read_back_plays_the_same_trial() {
         let (here, there) = (played(sent, WatchRule::Never.into()), played(received, WatchRule::Never.into()));
         assert!(here.summary.totals().planned > 4, "{name}");
         assert_eq!(here.view(), there.view(), "{name}");
-        assert_eq!(text(&here), text(&there), "{name}: to the last bit");
+        assert_eq!(text(&here), text(&there), "{name}: the trials must be equal to the last bit");
     }
 }
 
@@ -97,7 +97,7 @@ fn a_trial_read_back_says_the_same() {
         assert_eq!(read.judge(), trial.judge(), "{name}");
         assert_eq!(read.view(), trial.view(), "{name}");
         assert_eq!(text(&read), text(&trial), "{name}");
-        // What follows from a merge is what would have followed before.
+        // A merge with the trial read back must give the same result as a merge with the original.
         let (mut one, mut other) = (trial.clone(), read);
         one.merge(&trial);
         other.merge(&again(&trial));
@@ -181,7 +181,7 @@ fn a_rule_read_back_ends_a_segment_at_the_same_instant() {
             assert_eq!(issued(rule.clone()), issued(again(&rule)), "{rule:?}");
         }
     }
-    assert!(stopped >= 10, "most of the watching rules end a load that is too high: {stopped}");
+    assert!(stopped >= 10, "most of the watching rules must end a load that is too high: {stopped}");
 }
 
 #[derive(Debug)]

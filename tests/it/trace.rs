@@ -84,9 +84,9 @@ fn what_cannot_be_read_is_refused_with_its_line() {
         (format!("{azure}2023-11-16 18:15:46\n"), "t:3: has 1 fields"),
         (
             format!("{mooncake}{{\"timestamp\": 1, \"input_length\": 600}}\n"),
-            "t:2: is no row of a Mooncake trace: missing field `output_length`",
+            "t:2: is not a valid row of a Mooncake trace: missing field `output_length`",
         ),
-        (format!("{mooncake}[1]\n"), "t:2: is no row"),
+        (format!("{mooncake}[1]\n"), "t:2: is not a valid row"),
         (mooncake.replace("[0, 1]", "[0, 1, 2]"), "t:1: has 3 hash_ids for 600 tokens"),
         (
             format!("{mooncake}{}", mooncake.replace("\"timestamp\": 0", "\"timestamp\": 0.5")),

@@ -198,7 +198,7 @@ fn generic_columns_are_named_and_their_unit_is_never_guessed() {
     let unsaid = Reading { columns: named.clone(), ..Reading::default() };
     let refused = read_with(csv, &unsaid).unwrap_err();
     assert!(
-        refused.starts_with("t:2: ts is `5`, in a unit that is not said") && refused.contains("the option time-unit"),
+        refused.starts_with("t:2: ts is `5`, in a unit that is not given") && refused.contains("the option time-unit"),
         "{refused}"
     );
     let dates = csv
@@ -314,7 +314,7 @@ fn spans_that_are_no_requests_are_passed_over_and_counted() {
         [(0, 0, 0, Some("s".to_owned()))],
         "a row without usage has no tokens and counts as empty"
     );
-    assert!(read("{\"spans\": [{\"name\": \"db\"}]}").unwrap_err().contains("1 entries are no requests"));
+    assert!(read("{\"spans\": [{\"name\": \"db\"}]}").unwrap_err().contains("1 entries are not requests"));
 }
 
 #[test]

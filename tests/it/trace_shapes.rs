@@ -53,7 +53,7 @@ fn a_gap_cap_cuts_silences_and_nothing_else() {
     );
     assert_eq!(seconds(&capped), [0.0, 1.0, 11.0, 12.0, 22.0]);
     let said = capped.changes.join("\n");
-    assert!(said.contains("2 longer gaps (up to 68.0 s) cut short, 78.0 s of silence taken out"), "{said}");
+    assert!(said.contains("2 longer gaps (up to 68.0 s) cut short, 78.0 s of silence removed"), "{said}");
     balanced(&capped);
     let none = reshaped(at(&[0.0, 1.0]), &Reshape { gap_cap: Some(Duration::from_secs(10)), ..Reshape::default() });
     assert!(none.changes[0].contains("no gap is longer"));

@@ -69,8 +69,9 @@ use crate::units::Offset;
 ///
 /// # A service of your own, searched over
 ///
-/// One server whose service takes twice as long while more than 20 requests are in it, and the highest rate at which
-/// 99 % of its responses come within two seconds. `tonnage search` runs the same search against a live service.
+/// The service is one server that takes twice as long while it holds more than 20 requests. The search finds the
+/// highest rate at which 99 % of its responses come within two seconds. `tonnage search` runs the same search against
+/// a live service.
 ///
 /// ```
 /// use std::collections::VecDeque;

@@ -1,12 +1,12 @@
-//! Owns the rule that a library has no flags: below `report`, a message names an option in words.
+//! Owns the rule that the library names no flags: below `report`, a message names an option in words.
 
 use tonnage::report::NAMED_BELOW;
 
 use super::imports::{self, Module};
 use super::{floor_of, library, literals};
 
-/// What in the literals of `sources` below `report` names a flag, or names as an option what the command line cannot
-/// show as one.
+/// The violations in the string literals of `sources` below `report`: each flag, and each option that the command line
+/// cannot show as a flag.
 fn broken(sources: &[(Module, String)]) -> Vec<String> {
     let report = floor_of("report").expect("report has a floor");
     let outside_tests = imports::graph(sources);
@@ -32,8 +32,8 @@ fn flags_in(text: &str) -> Vec<String> {
     starts.map(|(at, _)| format!("--{}", name_at(&text[at + 2..]))).collect()
 }
 
-/// Each `the option NAME` in `text` whose NAME is not in the table of options that are shown as flags. A name that is
-/// filled in, as in `the option {option}`, is not looked at.
+/// Each `the option NAME` in `text` whose NAME is not in the table of options that are shown as flags. A placeholder,
+/// as in `the option {option}`, is not checked.
 fn unknown_options_in(text: &str) -> Vec<String> {
     let names = text.split("the option ").skip(1).filter(|rest| !rest.starts_with('{')).map(name_at);
     names.filter(|name| !NAMED_BELOW.contains(name)).map(|name| format!("the option {name}")).collect()
@@ -49,7 +49,7 @@ fn no_flag_is_named_below_report() {
     let broken = broken(&library());
     assert!(
         broken.is_empty(),
-        "a library has no flags: write `the option NAME`, with NAME in report/flags.rs:\n{}",
+        "the library has no flags: write `the option NAME`, and add NAME to report/flags.rs:\n{}",
         broken.join("\n")
     );
 }

@@ -1,5 +1,5 @@
-//! Owns the reading of imports: which file of a crate imports from which; a re-export counts as the file that
-//! declares the item.
+//! Owns the reading of imports: for each file of a crate, the files from which it imports. An import of a re-exported
+//! item counts as an import from the file that declares the item.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Owns the reading of string literals: what a file says outside its tests, in macros and attributes too.
+//! Owns the reading of the string literals of a file outside its tests, including literals in macros and attributes.
 
 use syn::parse::{ParseStream, Parser};
 use syn::visit::{Visit, visit_attribute, visit_item_mod, visit_macro};
@@ -8,7 +8,7 @@ use super::imports::is_test;
 
 /// The string literals of a file outside its tests and doc comments.
 pub(super) fn of(text: &str) -> Vec<String> {
-    let parsed = syn::parse_file(text).unwrap_or_else(|why| panic!("no Rust: {why}"));
+    let parsed = syn::parse_file(text).unwrap_or_else(|why| panic!("not valid Rust: {why}"));
     let mut found = Literals(Vec::new());
     found.visit_file(&parsed);
     found.0
@@ -55,7 +55,7 @@ impl<'text> Visit<'text> for Literals {
     }
 }
 
-/// The string literals among the tokens of a macro or an attribute; doc comments are none.
+/// The string literals among the tokens of a macro or an attribute, without doc comments.
 fn in_tokens(input: ParseStream) -> syn::Result<Vec<String>> {
     let mut found = Vec::new();
     while !input.is_empty() {
