@@ -1,9 +1,9 @@
-//! Owns the sentences of warnings: one for each kind of fault, note and reason, with its numbers and what to do.
+//! Owns the sentences of warnings: one for each kind of fault, note and reason, with its numbers and advice.
 
 use crate::metrics::{Fault, Known, Lateness, LoadKind, Note, Reason, Remedy, VerdictReason};
 use crate::units::{count, per_second, seconds};
 
-/// What can be done about a load: only what its verb takes.
+/// Advice about a load. It names only options that the verb of the load accepts.
 struct Advice {
     less: &'static str,
     before: &'static str,
@@ -31,7 +31,7 @@ impl Advice {
     }
 }
 
-/// What is wrong with the generator, and what to do.
+/// One fault of the load generator, with advice.
 #[must_use]
 pub fn fault(fault: &Fault) -> String {
     match *fault {
@@ -71,7 +71,7 @@ pub fn fault(fault: &Fault) -> String {
     }
 }
 
-/// That requests were sent late, and what to do.
+/// The sentence for requests that were sent late, with advice.
 fn lateness(late: Lateness) -> String {
     format!(
         "requests were sent late: send lag p99 is {}, above the limit of {}; use more --workers, {} or a faster \
@@ -82,7 +82,7 @@ fn lateness(late: Lateness) -> String {
     )
 }
 
-/// What a reader should know of a trial, and what to do where something can be done.
+/// One note about a trial, with advice where there is any.
 #[must_use]
 pub fn note(note: &Note) -> String {
     match *note {
@@ -148,7 +148,7 @@ pub fn note(note: &Note) -> String {
     }
 }
 
-/// That something between server and generator buffers.
+/// The sentence for a proxy, or anything else between server and generator, that buffers.
 fn buffered(one_read: u64, answers: u64) -> String {
     format!(
         "something between server and tonnage buffers: all tokens of {} of {} answers came in one read, so times \
@@ -159,7 +159,7 @@ fn buffered(one_read: u64, answers: u64) -> String {
     )
 }
 
-/// That answers show no text.
+/// The sentence for answers without text.
 fn unseen(answers: u64, tokens: u64) -> String {
     format!(
         "{} answers show no text: the server counts {} tokens in them and sends none (hidden reasoning?). They have \
@@ -169,7 +169,8 @@ fn unseen(answers: u64, tokens: u64) -> String {
     )
 }
 
-/// That answers hide a part of their tokens, and when the first counted token came (p50, p99).
+/// The sentence for answers that hide a part of their tokens; `first_counted_s`: when the first counted token came
+/// (p50, p99), in seconds.
 fn hidden(answers: u64, tokens: u64, first_counted_s: Option<(Known, Known)>) -> String {
     let what = format!(
         "{} answers hide tokens: the server counts {} that no event shows (delayed text, or reasoning that is not \
@@ -187,7 +188,7 @@ fn hidden(answers: u64, tokens: u64, first_counted_s: Option<(Known, Known)>) ->
     }
 }
 
-/// That token counts cannot be true.
+/// The sentence for invalid token counts.
 fn usage_odd(answers: u64) -> String {
     format!(
         "{} answers have invalid token counts (missing, zero, negative, not whole, shrinking, or more than their text \
@@ -197,7 +198,7 @@ fn usage_odd(answers: u64) -> String {
     )
 }
 
-/// That the server counts other prompt tokens than were asked.
+/// The sentence for a server that counts more or fewer prompt tokens than were requested.
 fn prompts(asked_mean: f64, server_mean: f64, counted: bool) -> String {
     // A tokenizer from the user leaves the chat template as the main cause: the template is not part of the prompt's
     // text.
