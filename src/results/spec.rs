@@ -144,7 +144,7 @@ options! {
     file: Option<Setting<String>>,
     /// The format of the trace.
     format: Option<Setting<Format>>,
-    /// The longest gap between arrivals of a replayed trace.
+    /// The longest gap between rows, and the longest think time, of a replayed trace.
     gap_cap: Option<Setting<Span>>,
     /// Objectives in the notation of vLLM.
     goodput: Option<Setting<String>>,
