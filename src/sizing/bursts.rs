@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn poisson_counts_rarely_exceed_the_bound() {
-        // P(Poisson(10) ≥ 31) = 8e-8, P(≥ 30) = 3e-7: a hundred windows reach the bound of 1 % around 25, which
-        // Chernoff puts at 27.
+        // P(Poisson(10) ≥ 31) = 8e-8 and P(Poisson(10) ≥ 30) = 3e-7. For 100 windows, the exact 1 % bound is about 25;
+        // Chernoff's bound is 27.
         let most = poisson_most(10.0, 100.0);
         assert!((24.0..29.0).contains(&most), "{most}");
         assert!(poisson_most(1_000.0, 100.0) < 1_150.0);

@@ -226,8 +226,8 @@ mod tests {
 
     #[test]
     fn a_mixed_fleet_loses_its_largest() {
-        // 10/s at 10 an hour, 4/s at 4.4 an hour: for 24/s two large and one small; with one lost the large one goes,
-        // and smalls are cheaper.
+        // Large: 10/s at 10 per hour. Small: 4/s at 4.4 per hour. Two large and one small carry 24/s. With one spare,
+        // the largest replica is lost, so small replicas are cheaper.
         let mut large = choice("large", 10.0, 10.0, Some(10.0));
         let mut small = choice("small", 4.0, 4.0, Some(4.0));
         (large.price, small.price) = (Some(Price::new(10.0).unwrap()), Some(Price::new(4.4).unwrap()));
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(
             counts(&fleet),
             [0, 7],
-            "7 × 4.4 = 30.8 with 24/s left; a large one in it would be lost: 3 large and 1 small cost 34.4"
+            "7 × 4.4 = 30.8, and 24/s are left; a large replica would be the lost one: 3 large and 1 small cost 34.4"
         );
     }
 
